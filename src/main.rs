@@ -1,0 +1,2 @@
+//! The `itemory` server binary.
+fn main() {}
