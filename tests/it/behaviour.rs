@@ -1,0 +1,47 @@
+//! The behaviour scripts in `tests/scripts`: ours beside a real redis-server, and that server beside itself.
+
+use crate::harness::itemory_serves;
+use crate::script::{Pair, run_file};
+use std::path::{Path, PathBuf};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts")
+}
+
+macro_rules! scripts {
+    ($($name:ident)*) => {
+        /// Ours (or the server that the environment names) and the referee give the same replies.
+        mod target {
+            $(#[test]
+            fn $name() {
+                if std::env::var("ITEMORY_TEST_SERVER").is_ok() || super::itemory_serves() {
+                    super::run_file(&super::folder().join(concat!(stringify!($name), ".txt")), super::Pair::TargetAndReferee);
+                }
+            })*
+        }
+
+        /// The referee agrees with itself, so a difference is the target's.
+        mod referee {
+            $(#[test]
+            fn $name() {
+                super::run_file(&super::folder().join(concat!(stringify!($name), ".txt")), super::Pair::RefereeTwice);
+            })*
+        }
+
+        const SCRIPTS: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+scripts! { strings }
+
+#[test]
+fn every_script_is_run() {
+    let mut found: Vec<String> = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    found.sort();
+    let mut listed: Vec<&str> = SCRIPTS.to_vec();
+    listed.sort_unstable();
+    assert_eq!(found, listed);
+}

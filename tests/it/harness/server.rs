@@ -1,0 +1,288 @@
+//! Starting, killing and restarting a server in a folder of its own.
+
+use super::{Client, Value};
+use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long a start, a stop or a death may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The binary of this crate.
+    Itemory,
+    /// A real redis-server, which referees.
+    Redis,
+    /// A server that somebody else started.
+    External,
+}
+
+/// A fault that strace injects into the server's system calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault(pub(crate) String);
+
+impl Fault {
+    /// The `when`-th call of `syscall` fails with `error`, and every later one if `onwards`.
+    pub(crate) fn error(syscall: &str, error: &str, when: u32, onwards: bool) -> Fault {
+        Fault(format!("{syscall}:error={error}:when={when}{}", if onwards { "+" } else { "" }))
+    }
+}
+
+pub(crate) struct Server {
+    kind: Kind,
+    child: Option<Child>,
+    address: SocketAddr,
+    flags: Vec<String>,
+    folder: Option<TempDir>,
+    /// The data folder; inside `folder` unless a test chose its own.
+    data: PathBuf,
+    fault: Option<Fault>,
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Server {
+    /// Starts the `itemory` binary with these flags on a port of its own, and waits until it answers.
+    pub(crate) fn start(flags: &[&str]) -> Server {
+        Self::launch(Kind::Itemory, flags, None, None)
+    }
+
+    /// Starts a real redis-server as the referee.
+    pub(crate) fn referee(flags: &[&str]) -> Server {
+        Self::launch(Kind::Redis, flags, None, None)
+    }
+
+    /// Starts `itemory` on a data folder that the test owns.
+    pub(crate) fn start_in(data: &Path, flags: &[&str]) -> Server {
+        Self::launch(Kind::Itemory, flags, Some(data), None)
+    }
+
+    /// Starts `itemory` under strace with a fault to be injected.
+    pub(crate) fn start_with_fault(flags: &[&str], fault: Fault) -> Server {
+        Self::launch(Kind::Itemory, flags, None, Some(fault))
+    }
+
+    /// Stands for a server that runs already.
+    pub(crate) fn external(address: SocketAddr) -> Server {
+        Server {
+            kind: Kind::External,
+            child: None,
+            address,
+            flags: Vec::new(),
+            folder: None,
+            data: PathBuf::new(),
+            fault: None,
+        }
+    }
+
+    fn launch(kind: Kind, flags: &[&str], data: Option<&Path>, fault: Option<Fault>) -> Server {
+        let folder = tempfile::Builder::new().prefix("itemory-test-").tempdir().unwrap();
+        let data = data.map_or_else(|| folder.path().join("data"), Path::to_path_buf);
+        fs::create_dir_all(&data).unwrap();
+        let mut server = Server {
+            kind,
+            child: None,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            flags: flags.iter().map(ToString::to_string).collect(),
+            folder: Some(folder),
+            data,
+            fault,
+        };
+        server.up();
+        server
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The server's own process, also when strace runs it.
+    pub(crate) fn pid(&self) -> u32 {
+        let pid = self.child.as_ref().unwrap().id();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        match children.split_whitespace().next() {
+            Some(child) if self.fault.is_some() => child.parse().unwrap(),
+            _ => pid,
+        }
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.as_ref().unwrap().path().join("log")
+    }
+
+    /// What the server wrote to standard output and standard error so far.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.log_path()).unwrap_or_default()).into_owned()
+    }
+
+    fn command(&self) -> Command {
+        let binary = match self.kind {
+            Kind::Itemory => env!("CARGO_BIN_EXE_itemory"),
+            _ => "redis-server",
+        };
+        let mut command = match &self.fault {
+            Some(fault) => {
+                let trace = self.folder.as_ref().unwrap().path().join("strace");
+                let mut c = Command::new("strace");
+                let syscall = fault.0.split(':').next().unwrap();
+                c.args(["-f", "-qq", "-o"]).arg(trace);
+                c.args([
+                    "-e",
+                    &format!("trace={syscall}"),
+                    "-e",
+                    &format!("inject={}", fault.0),
+                    "--",
+                    binary,
+                ]);
+                c
+            }
+            None => Command::new(binary),
+        };
+        command.args(["--port", &self.address.port().to_string(), "--dir"]).arg(&self.data);
+        command.args(["--bind", "127.0.0.1"]);
+        if self.kind == Kind::Redis && !self.flags.iter().any(|f| f == "--save") {
+            command.args(["--save", ""]);
+        }
+        command.args(&self.flags);
+        command
+    }
+
+    fn spawn(&mut self) {
+        let out = File::options().create(true).append(true).open(self.log_path()).unwrap();
+        let mut command = self.command();
+        command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out);
+        self.child = Some(command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}")));
+    }
+
+    /// Starts the process and reports how it ended when it did not come to serve.
+    pub(crate) fn try_up(&mut self) -> Result<(), ExitStatus> {
+        self.address.set_port(free_port());
+        self.spawn();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
+                self.child = None;
+                return Err(status);
+            }
+            if self.answers() {
+                return Ok(());
+            }
+            assert!(Instant::now() < deadline, "the server does not answer:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    }
+
+    fn answers(&self) -> bool {
+        let Ok(mut client) = Client::connect(self.address) else { return false };
+        match client.call(&["PING"]) {
+            Value::Simple(b) => b == b"PONG",
+            Value::Error(e) => e.starts_with(b"NOAUTH") || e.starts_with(b"MISCONF"),
+            _ => false,
+        }
+    }
+
+    /// Starts the process again after it was killed or stopped, on the same data folder. Tries again when
+    /// another process took the port in between.
+    pub(crate) fn up(&mut self) {
+        for _ in 0..5 {
+            let before = self.log().len();
+            match self.try_up() {
+                Ok(()) => return,
+                Err(_) if self.log()[before..].contains("ddress already in use") => {}
+                Err(status) => panic!("the server ended with {status}:\n{}", self.log()),
+            }
+        }
+        panic!("no free port:\n{}", self.log());
+    }
+
+    /// Kills with SIGKILL and waits until the process is gone.
+    pub(crate) fn kill9(&mut self) {
+        if self.fault.is_some() {
+            self.kill_traced();
+        }
+        if let Some(mut child) = self.child.take() {
+            drop(child.kill());
+            child.wait().unwrap();
+        }
+    }
+
+    /// Under strace the child is strace: kill the server itself first.
+    fn kill_traced(&self) {
+        if self.child.is_some() {
+            drop(Command::new("kill").args(["-KILL", &self.pid().to_string()]).status());
+        }
+    }
+
+    /// Kills with SIGKILL and starts again.
+    pub(crate) fn crash(&mut self) {
+        self.kill9();
+        self.up();
+    }
+
+    /// From the next start on, no fault is injected and these flags hold.
+    pub(crate) fn heal(&mut self, flags: &[&str]) {
+        self.fault = None;
+        self.flags = flags.iter().map(ToString::to_string).collect();
+    }
+
+    /// Asks for an orderly stop with SIGTERM and waits for it.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
+        let mut child = self.child.take().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+            if Instant::now() > deadline {
+                drop(child.kill());
+                panic!("the server does not stop:\n{}", self.log());
+            }
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    }
+
+    /// An orderly stop and a new start.
+    pub(crate) fn restart(&mut self) {
+        assert!(self.stop().success(), "the stop failed:\n{}", self.log());
+        self.up();
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address).unwrap_or_else(|e| panic!("{}: {e}\n{}", self.address, self.log()))
+    }
+
+    /// A client that speaks the given protocol version.
+    pub(crate) fn client_with(&self, proto: u8) -> Client {
+        let mut client = self.client();
+        if proto == 3 {
+            let hello = client.run("HELLO 3");
+            assert!(!hello.is_error(), "HELLO 3: {hello}");
+        }
+        client
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill9();
+        if std::thread::panicking() && self.folder.is_some() {
+            eprintln!("log of {:?} on {}:\n{}", self.kind, self.address, self.log());
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The tests from outside: everything here talks to a running server over the wire, or reads the repository.
+//!
+//! `ITEMORY_TEST_SERVER=host:port` points the behaviour scripts at another server.
+//! `ITEMORY_TEST_CASE=text` runs only the script cases whose name or file contains the text.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    clippy::print_stderr
+)]
+
+mod behaviour;
+mod harness;
+mod script;

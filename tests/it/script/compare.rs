@@ -1,0 +1,66 @@
+//! How two replies to the same command are compared.
+
+use crate::harness::Value;
+use std::collections::BTreeSet;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Types and bytes.
+    Exact,
+    /// The same without regard to order inside lists, sets and maps.
+    Unordered,
+    /// Types and lengths.
+    Shape,
+    /// Two errors with the same first word.
+    ErrorWord,
+    /// Exact, but integers may differ by this much.
+    Near(i64),
+    /// The names in lines of `name:value` or words of `name=value`.
+    Names,
+    /// Anything.
+    Ignored,
+}
+
+impl Mode {
+    pub(crate) fn parse(word: &str) -> Option<Mode> {
+        Some(match word {
+            "~" => Mode::Unordered,
+            "?" => Mode::Shape,
+            "?err" => Mode::ErrorWord,
+            "?keys" => Mode::Names,
+            ".." => Mode::Ignored,
+            _ => Mode::Near(word.strip_prefix('%')?.parse().ok()?),
+        })
+    }
+
+    /// Whether `ours` is as good as `theirs`.
+    pub(crate) fn same(&self, theirs: &Value, ours: &Value) -> bool {
+        match self {
+            Mode::Exact => theirs == ours,
+            Mode::Unordered => theirs.sorted() == ours.sorted(),
+            Mode::Shape => theirs.shape() == ours.shape(),
+            Mode::ErrorWord => theirs.is_error() && theirs.shape() == ours.shape(),
+            Mode::Near(tolerance) => near(theirs, ours, *tolerance),
+            Mode::Names => names(theirs).is_subset(&names(ours)),
+            Mode::Ignored => true,
+        }
+    }
+}
+
+fn near(theirs: &Value, ours: &Value, tolerance: i64) -> bool {
+    match (theirs, ours) {
+        (Value::Int(a), Value::Int(b)) => (a - b).abs() <= tolerance,
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| near(a, b, tolerance))
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// The names before `=` in words, or before `:` in lines.
+fn names(value: &Value) -> BTreeSet<String> {
+    let text = value.text();
+    let words = text.split_whitespace().filter_map(|w| w.split_once('='));
+    let lines = text.lines().filter(|l| !l.contains('=')).filter_map(|l| l.split_once(':'));
+    words.chain(lines).map(|(name, _)| name.to_owned()).collect()
+}

@@ -1,0 +1,230 @@
+//! Runs cases against a target and the referee, and reports every difference.
+
+use super::compare::Mode;
+use super::expect::matches;
+use super::parse::{self, Action, Argument, Case, Piece, Script, Step};
+use crate::harness::{Client, ITEMORY_SERVES, Server, Value};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::net::ToSocketAddrs;
+use std::path::Path;
+
+/// Flags that both servers get in every case.
+const FLAGS: [&str; 4] = ["--appendonly", "yes", "--enable-debug-command", "yes"];
+
+/// Who is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pair {
+    /// The referee with itself: shows that a script is deterministic.
+    RefereeTwice,
+    /// Ours (or the server that the environment names) with the referee.
+    TargetAndReferee,
+}
+
+/// One server with the connections of a case and what the case kept.
+struct Side {
+    server: Server,
+    clients: HashMap<String, Client>,
+    kept: HashMap<String, Vec<u8>>,
+}
+
+impl Side {
+    fn new(server: Server) -> Side {
+        Side { server, clients: HashMap::new(), kept: HashMap::new() }
+    }
+
+    /// Everything gone, every connection new.
+    fn reset(&mut self, flags: &[String]) {
+        self.clients.clear();
+        self.kept.clear();
+        let mut admin = self.server.client();
+        if let Some(at) = flags.iter().position(|f| f == "--requirepass") {
+            admin.call(&["AUTH", &flags[at + 1]]);
+        }
+        admin.run("FLUSHALL");
+        admin.run("CONFIG RESETSTAT");
+        admin.run("SLOWLOG RESET");
+    }
+
+    fn client(&mut self, name: &str, proto: u8, hello: bool) -> &mut Client {
+        let proto = if hello { proto } else { 2 };
+        let server = &self.server;
+        self.clients.entry(name.to_owned()).or_insert_with(|| server.client_with(proto))
+    }
+}
+
+struct Sides {
+    target: Side,
+    /// None when the script writes every reply out.
+    referee: Option<Side>,
+}
+
+/// Runs every case of a script in RESP2 and RESP3, and fails with all the differences.
+pub(crate) fn run_file(path: &Path, pair: Pair) {
+    let script = parse::read(path);
+    let file = path.file_name().unwrap().to_string_lossy().into_owned();
+    if pair == Pair::RefereeTwice && !script.referee {
+        return;
+    }
+    let filter = std::env::var("ITEMORY_TEST_CASE").unwrap_or_default();
+    let mut pool: BTreeMap<Vec<String>, Sides> = BTreeMap::new();
+    let mut report = String::new();
+    let mut failures = 0;
+    for case in &script.cases {
+        if !format!("{file} {}", case.name).contains(&filter) {
+            continue;
+        }
+        for proto in [2, 3] {
+            let Some(sides) = sides(&mut pool, case, &script, pair) else { continue };
+            let differences = run_case(case, proto, sides, pair);
+            failures += differences.len();
+            for difference in differences {
+                writeln!(report, "{file}: {} (RESP{proto})\n{difference}", case.name).unwrap();
+            }
+            if leaves_traces(case) {
+                pool.remove(&case.flags);
+            }
+        }
+    }
+    assert!(failures == 0, "{failures} differences\n{report}");
+}
+
+/// Whether a case changes more than the data, so that its servers are not used again.
+fn leaves_traces(case: &Case) -> bool {
+    let upper: Vec<String> = case.steps.iter().map(|s| s.text.to_ascii_uppercase()).collect();
+    ["CONFIG SET", "CONFIG REWRITE", "DEBUG", "CLIENT PAUSE", "MONITOR", "SHUTDOWN", "ACL"]
+        .iter()
+        .any(|word| upper.iter().any(|line| line.contains(word)))
+}
+
+fn sides<'a>(
+    pool: &'a mut BTreeMap<Vec<String>, Sides>,
+    case: &Case,
+    script: &Script,
+    pair: Pair,
+) -> Option<&'a mut Sides> {
+    if !pool.contains_key(&case.flags) {
+        let mut flags = FLAGS.to_vec();
+        flags.extend(case.flags.iter().map(String::as_str));
+        let target = match std::env::var("ITEMORY_TEST_SERVER") {
+            _ if pair == Pair::RefereeTwice => Server::referee(&flags),
+            Ok(_) if !case.flags.is_empty() => return None,
+            Ok(address) => Server::external(address.to_socket_addrs().unwrap().next().unwrap()),
+            Err(_) if ITEMORY_SERVES => Server::start(&flags),
+            Err(_) => return None,
+        };
+        let referee = script.referee.then(|| Side::new(Server::referee(&flags)));
+        pool.insert(case.flags.clone(), Sides { target: Side::new(target), referee });
+    }
+    let sides = pool.get_mut(&case.flags)?;
+    sides.target.reset(&case.flags);
+    if let Some(referee) = &mut sides.referee {
+        referee.reset(&case.flags);
+    }
+    Some(sides)
+}
+
+fn run_case(case: &Case, proto: u8, sides: &mut Sides, pair: Pair) -> Vec<String> {
+    let mut differences = Vec::new();
+    for step in case.steps.iter().filter(|s| s.only.is_none_or(|only| only == proto)) {
+        if let Action::Sleep(millis) = step.action {
+            std::thread::sleep(std::time::Duration::from_millis(millis));
+            continue;
+        }
+        let theirs = match &mut sides.referee {
+            Some(side) => perform(side, step, proto, case.hello, None),
+            None => Vec::new(),
+        };
+        let kept = sides.referee.as_ref().map(|r| &r.kept);
+        let ours = perform(&mut sides.target, step, proto, case.hello, kept);
+        let judged = judge(step, &theirs, &ours, sides.referee.is_some(), pair);
+        if let Some(what) = judged {
+            differences.push(format!("  line {}: {}\n{what}", step.line, step.text));
+            if differences.len() == 40 {
+                differences.push("  ... and no more of this case".into());
+                break;
+            }
+        }
+    }
+    differences
+}
+
+/// What is wrong with our replies, if anything.
+fn judge(step: &Step, theirs: &[Value], ours: &[Value], referee: bool, pair: Pair) -> Option<String> {
+    let pinned = |who: &str, values: &[Value]| {
+        let expected = step.expected.as_ref()?;
+        let bad = values.iter().find(|v| !matches(expected, v))?;
+        Some(format!("    {who}: {bad}\n    written: {expected:?}"))
+    };
+    if pair == Pair::RefereeTwice || step.difference.is_none() {
+        let apart = referee.then(|| theirs.iter().zip(ours).position(|(t, o)| !step.mode.same(t, o)));
+        if let Some(at) = apart.flatten() {
+            let nth = if ours.len() > 1 { format!(" ({at})") } else { String::new() };
+            return Some(format!("    referee{nth}: {}\n    ours{nth}: {}", theirs[at], ours[at]));
+        }
+        if step.difference.is_some() {
+            return None;
+        }
+        return pinned("ours", ours).or_else(|| pinned("referee", theirs));
+    }
+    if step.mode == Mode::Exact && theirs == ours {
+        return Some(format!("    marked as a difference, but both say {}", ours[0]));
+    }
+    pinned("ours", ours)
+}
+
+/// Does a step on one server and gives the replies it brought.
+fn perform(
+    side: &mut Side,
+    step: &Step,
+    proto: u8,
+    hello: bool,
+    referee: Option<&HashMap<String, Vec<u8>>>,
+) -> Vec<Value> {
+    let kept = side.kept.clone();
+    let fill = |argument: &Argument, counter: i64| -> Vec<u8> {
+        let mut out = Vec::new();
+        for piece in argument {
+            match piece {
+                Piece::Bytes(b) => out.extend_from_slice(b),
+                Piece::Counter => out.extend_from_slice(counter.to_string().as_bytes()),
+                Piece::Kept(name) => out.extend_from_slice(kept.get(name).map_or(&[], |v| v.as_slice())),
+                Piece::Referee(name) => {
+                    let value = referee.unwrap_or(&kept).get(name);
+                    out.extend_from_slice(value.map_or(&[], |v| v.as_slice()));
+                }
+            }
+        }
+        out
+    };
+    let fill_all = |command: &[Argument], counter| -> Vec<Vec<u8>> {
+        command.iter().map(|a| fill(a, counter)).collect()
+    };
+    if let Action::Close = step.action {
+        side.clients.remove(&step.connection);
+        return Vec::new();
+    }
+    let client = side.client(&step.connection, proto, hello);
+    let replies = match &step.action {
+        Action::Call(command) => vec![client.call(&fill_all(command, 0))],
+        Action::Send(command) => {
+            drop(client.send(&fill_all(command, 0)));
+            Vec::new()
+        }
+        Action::Raw(bytes) => {
+            drop(client.send_raw(&fill(bytes, 0)));
+            Vec::new()
+        }
+        Action::Read => vec![client.read()],
+        Action::Loop(from, to, command) => {
+            let calls = (*from..=*to).flat_map(|i| Client::encode(&fill_all(command, i)));
+            drop(client.send_raw(&calls.collect::<Vec<u8>>()));
+            (*from..=*to).map(|_| client.read()).collect()
+        }
+        Action::Close | Action::Sleep(_) => Vec::new(),
+    };
+    if let (Some(name), Some(reply)) = (&step.keep, replies.first()) {
+        side.kept.insert(name.clone(), reply.bytes().unwrap_or_default());
+    }
+    replies
+}
