@@ -2,3 +2,5 @@
 //!
 //! The rooms are listed from the bottom up; a room imports only rooms with a smaller number, and rooms of one
 //! number do not import each other. `tests/structure.rs` checks it.
+
+pub mod env;

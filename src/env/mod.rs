@@ -1,0 +1,21 @@
+//! The outside world: clock, randomness and disk.
+//!
+//! Time, chance and files are reached only through this room, so that a test can own all three: a [`Clock`] that is
+//! moved by hand, a [`Random`] that repeats itself, and a [`SimDisk`] that loses what was not synced, tears writes,
+//! runs full and fails on demand.
+
+#![allow(clippy::disallowed_methods)]
+
+mod clock;
+mod disk;
+mod os_disk;
+mod random;
+mod sim_disk;
+#[cfg(test)]
+mod tests;
+
+pub use clock::{Clock, ManualClock};
+pub use disk::{Access, Disk, DiskFile, FolderEntry, FolderLock, Preallocate};
+pub use os_disk::OsDisk;
+pub use random::Random;
+pub use sim_disk::{CrashMode, Fault, SimDisk};

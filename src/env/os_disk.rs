@@ -1,0 +1,166 @@
+//! The operating system's file systems.
+
+use super::disk::{Access, Disk, DiskFile, FolderEntry, FolderLock, Preallocate};
+use rustix::fs::{AtFlags, CWD, FallocateFlags, StatxFlags};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The disk of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsDisk;
+
+impl OsDisk {
+    /// The disk, shared as the rest of the server takes it.
+    pub fn shared() -> Arc<dyn Disk> {
+        Arc::new(Self)
+    }
+}
+
+/// Zeros are written from a buffer of this size.
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+
+/// `STATX_MNT_ID_UNIQUE` (Linux 6.8): a mount's number that is never given out twice. Older kernels ignore it.
+const STATX_MNT_ID_UNIQUE: u32 = 0x4000;
+
+#[derive(Debug)]
+struct OsFile(File);
+
+#[derive(Debug)]
+struct OsLock(#[allow(dead_code, reason = "the lock is held as long as the file is open")] File);
+
+impl FolderLock for OsLock {}
+
+impl Disk for OsDisk {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        Ok(Arc::new(OsFile(file)))
+    }
+
+    fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        let file = OpenOptions::new().read(true).write(access == Access::ReadWrite).open(path)?;
+        Ok(Arc::new(OsFile(file)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<FolderEntry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            match entry.metadata() {
+                Ok(meta) => {
+                    let len = if meta.is_dir() { 0 } else { meta.len() };
+                    entries.push(FolderEntry { name, is_dir: meta.is_dir(), len });
+                }
+                // It was removed after its name had been read.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    fn fsync_dir(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+
+    fn free_space(&self, dir: &Path) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(dir)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn lock(&self, dir: &Path) -> io::Result<Box<dyn FolderLock>> {
+        let path = dir.join("LOCK");
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(OsLock(file))),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn incarnation(&self, dir: &Path) -> io::Result<u128> {
+        let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+        let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+        let boot = u128::from_str_radix(&digits, 16).map_err(io::Error::other)?;
+        let wanted = StatxFlags::MNT_ID | StatxFlags::from_bits_retain(STATX_MNT_ID_UNIQUE);
+        // A kernel without statx still has the boot's identity, which is the greater part.
+        let mount = rustix::fs::statx(CWD, dir, AtFlags::empty(), wanted).map_or(0, |stat| {
+            let device = u64::from(stat.stx_dev_major) << 32 | u64::from(stat.stx_dev_minor);
+            u128::from(device) << 64 | u128::from(stat.stx_mnt_id)
+        });
+        Ok(boot ^ mount)
+    }
+}
+
+impl DiskFile for OsFile {
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut done = 0;
+        while done < bytes.len() {
+            match self.0.read_at(&mut bytes[done..], offset + done as u64) {
+                Ok(0) => break,
+                Ok(got) => done += got,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn fdatasync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn fsync(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn preallocate(&self, offset: u64, len: u64, how: Preallocate) -> io::Result<()> {
+        if how == Preallocate::Reserve {
+            let reserve = || rustix::fs::fallocate(&self.0, FallocateFlags::empty(), offset, len);
+            match rustix::io::retry_on_intr(reserve) {
+                Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {}
+                other => return other.map_err(io::Error::from),
+            }
+        }
+        let end = offset + len;
+        let mut at = offset;
+        while at < end {
+            let part = (end - at).min(ZEROS.len() as u64);
+            self.0.write_all_at(&ZEROS[..part as usize], at)?;
+            at += part;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,141 @@
+//! A disk in memory that behaves as badly as a real one may.
+//!
+//! What was written is visible at once and durable only after a sync: a file's bytes after `fdatasync`, the names in
+//! a folder after `fsync_dir`. [`SimDisk::restart`] plays a killed process or a power cut; a crash can be set to
+//! come at the n-th sync point or at the n-th change; single calls can be made to fail; the size can be bounded.
+
+mod calls;
+mod state;
+
+use super::disk::Disk;
+use parking_lot::{Mutex, MutexGuard};
+use state::{ENOSPC, State};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What a restart of the simulated machine does to that which was not synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrashMode {
+    /// Only the process died: nothing that was written is lost.
+    Process,
+    /// The power failed and everything that was not synced is gone.
+    PowerLost,
+    /// The power failed, and each unsynced sector and each unsynced name was lost or kept by chance.
+    PowerTorn,
+}
+
+/// A kind of call that can be made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// `Disk::create`.
+    Create,
+    /// `DiskFile::write_at`; a part of the bytes is written first.
+    Write,
+    /// `DiskFile::preallocate`.
+    Preallocate,
+    /// `DiskFile::fdatasync` and `DiskFile::fsync`. As on ext4 the unsynced bytes then count as clean though
+    /// they never reach the disk, so that a second sync succeeds and hides the loss.
+    Sync,
+    /// `Disk::fsync_dir`.
+    SyncDir,
+    /// `Disk::rename`.
+    Rename,
+    /// `Disk::remove_file`.
+    Remove,
+    /// `DiskFile::read_at`.
+    Read,
+}
+
+/// The simulated disk. Clones share one disk.
+#[derive(Clone, Debug)]
+pub struct SimDisk(Arc<Mutex<State>>);
+
+impl SimDisk {
+    /// `EIO`, for [`SimDisk::fail`]: the device failed.
+    pub const EIO: i32 = 5;
+    /// `ENOSPC`, for [`SimDisk::fail`]: no room is left.
+    pub const ENOSPC: i32 = ENOSPC;
+
+    /// An empty disk of unbounded size; `seed` decides what a torn restart keeps.
+    pub fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(State::new(seed))))
+    }
+
+    /// The disk as the rest of the server takes it.
+    pub fn shared(&self) -> Arc<dyn Disk> {
+        Arc::new(self.clone())
+    }
+
+    /// Bounds the sum of all files' lengths; `None` lifts the bound.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.0.lock().capacity = bytes;
+    }
+
+    /// The sum of all files' lengths in bytes.
+    pub fn used(&self) -> u64 {
+        self.0.lock().used()
+    }
+
+    /// How many syncs of files and folders were asked for so far.
+    pub fn sync_points(&self) -> u64 {
+        self.0.lock().sync_points
+    }
+
+    /// How many changes (creations, writes, renames, removals, syncs and so on) were asked for so far.
+    pub fn changes(&self) -> u64 {
+        self.0.lock().changes
+    }
+
+    /// The disk goes down when sync point number `n` (counted from the disk's beginning, from 1) is asked for.
+    pub fn crash_at_sync(&self, n: u64) {
+        self.0.lock().crash_at_sync = Some(n);
+    }
+
+    /// The disk goes down when change number `n` (counted from the disk's beginning, from 1) is asked for. A write
+    /// is cut short at a random place.
+    pub fn crash_at_change(&self, n: u64) {
+        self.0.lock().crash_at_change = Some(n);
+    }
+
+    /// True after a crash that was set has come, until [`SimDisk::restart`].
+    pub fn is_down(&self) -> bool {
+        self.0.lock().down
+    }
+
+    /// Makes the `nth` call of a kind from now on (1 is the next one) fail once with the given `errno`.
+    pub fn fail(&self, fault: Fault, nth: u64, errno: i32) {
+        self.0.lock().faults.push((fault, nth, errno));
+    }
+
+    /// Ends all processes (open files are refused from now on, locks are free), loses what `mode` says, and lets
+    /// the disk work again. Crash points and faults that were set and have not come are forgotten.
+    pub fn restart(&self, mode: CrashMode) {
+        self.0.lock().restart(mode);
+    }
+
+    /// Overwrites bytes of a file behind everybody's back, durably: bit rot.
+    pub fn corrupt(&self, path: &Path, offset: usize, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.0.lock();
+        let node = state.find(path)?;
+        let file = state.file(node)?;
+        for content in [&mut file.durable, &mut file.current] {
+            if let Some(place) = content.get_mut(offset..offset + bytes.len()) {
+                place.copy_from_slice(bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// A deep copy: the same content and the same unsynced changes, independent from now on, with another seed.
+    #[must_use]
+    pub fn fork(&self, seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(self.0.lock().fork(seed))))
+    }
+
+    fn change(&self) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = self.0.lock();
+        state.count_change()?;
+        Ok(state)
+    }
+}

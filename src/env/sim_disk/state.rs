@@ -1,0 +1,361 @@
+//! The content of the simulated disk and what happens to it.
+
+use super::{CrashMode, Fault};
+use crate::env::disk::parent_of;
+use crate::env::random::Random;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::path::{Component, Path};
+
+/// Unsynced bytes survive or are lost in units of this many bytes.
+pub(super) const SECTOR: usize = 512;
+pub(super) const ENOSPC: i32 = 28;
+pub(super) const ROOT: u64 = 0;
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) nodes: HashMap<u64, Node>,
+    pub(super) next_node: u64,
+    pub(super) capacity: Option<u64>,
+    pub(super) locked: BTreeSet<u64>,
+    pub(super) incarnation: u64,
+    /// Counts restarts of any kind, so that handles of a dead process are refused.
+    pub(super) life: u64,
+    pub(super) down: bool,
+    pub(super) sync_points: u64,
+    pub(super) changes: u64,
+    pub(super) crash_at_sync: Option<u64>,
+    pub(super) crash_at_change: Option<u64>,
+    pub(super) faults: Vec<(Fault, u64, i32)>,
+    pub(super) random: Random,
+}
+
+#[derive(Debug)]
+pub(super) enum Node {
+    File(FileNode),
+    Folder(FolderNode),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct FileNode {
+    pub(super) durable: Vec<u8>,
+    pub(super) current: Vec<u8>,
+    pub(super) unsynced: Vec<Change>,
+}
+
+#[derive(Debug)]
+pub(super) enum Change {
+    Write { offset: usize, bytes: Vec<u8> },
+    SetLen(usize),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct FolderNode {
+    pub(super) durable: BTreeMap<String, u64>,
+    pub(super) current: BTreeMap<String, u64>,
+    pub(super) unsynced: Vec<NameChange>,
+}
+
+#[derive(Debug)]
+pub(super) enum NameChange {
+    Link(String, u64),
+    Unlink(String),
+    Rename { from: String, to: String, node: u64 },
+}
+
+impl State {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            nodes: HashMap::from([(ROOT, Node::Folder(FolderNode::default()))]),
+            next_node: 1,
+            capacity: None,
+            locked: BTreeSet::new(),
+            incarnation: 1,
+            life: 0,
+            down: false,
+            sync_points: 0,
+            changes: 0,
+            crash_at_sync: None,
+            crash_at_change: None,
+            faults: Vec::new(),
+            random: Random::seeded(seed),
+        }
+    }
+
+    pub(super) fn fork(&self, seed: u64) -> Self {
+        let mut copy = Self {
+            nodes: HashMap::new(),
+            locked: BTreeSet::new(),
+            faults: Vec::new(),
+            random: Random::seeded(seed),
+            ..*self
+        };
+        copy.nodes.extend(self.nodes.iter().map(|(number, node)| (*number, node.duplicate())));
+        copy
+    }
+}
+
+impl Node {
+    pub(super) fn duplicate(&self) -> Self {
+        match self {
+            Self::File(file) => Self::File(FileNode {
+                durable: file.durable.clone(),
+                current: file.current.clone(),
+                unsynced: file.unsynced.iter().map(Change::duplicate).collect(),
+            }),
+            Self::Folder(folder) => Self::Folder(FolderNode {
+                durable: folder.durable.clone(),
+                current: folder.current.clone(),
+                unsynced: folder.unsynced.iter().map(NameChange::duplicate).collect(),
+            }),
+        }
+    }
+}
+
+impl Change {
+    pub(super) fn duplicate(&self) -> Self {
+        match self {
+            Self::Write { offset, bytes } => Self::Write { offset: *offset, bytes: bytes.clone() },
+            Self::SetLen(len) => Self::SetLen(*len),
+        }
+    }
+
+    /// Applies the change to what is durable, keeping only those sectors for which `keep` says so.
+    pub(super) fn apply(&self, content: &mut Vec<u8>, mut keep: impl FnMut() -> bool) {
+        match self {
+            Self::SetLen(len) => {
+                if keep() {
+                    content.resize(*len, 0);
+                }
+            }
+            Self::Write { offset, bytes } => {
+                let mut at = 0;
+                while at < bytes.len() {
+                    let start = offset + at;
+                    let part = (SECTOR - start % SECTOR).min(bytes.len() - at);
+                    if keep() {
+                        write_into(content, start, &bytes[at..at + part]);
+                    }
+                    at += part;
+                }
+            }
+        }
+    }
+}
+
+impl NameChange {
+    pub(super) fn duplicate(&self) -> Self {
+        match self {
+            Self::Link(name, node) => Self::Link(name.clone(), *node),
+            Self::Unlink(name) => Self::Unlink(name.clone()),
+            Self::Rename { from, to, node } => {
+                Self::Rename { from: from.clone(), to: to.clone(), node: *node }
+            }
+        }
+    }
+
+    pub(super) fn apply(&self, names: &mut BTreeMap<String, u64>) {
+        match self {
+            Self::Link(name, node) => {
+                names.insert(name.clone(), *node);
+            }
+            Self::Unlink(name) => {
+                names.remove(name);
+            }
+            // When the creation of the old name was lost there is nothing to rename.
+            Self::Rename { from, to, node } => {
+                if names.get(from) == Some(node) {
+                    names.remove(from);
+                    names.insert(to.clone(), *node);
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn write_into(content: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    if content.len() < offset + bytes.len() {
+        content.resize(offset + bytes.len(), 0);
+    }
+    content[offset..offset + bytes.len()].copy_from_slice(bytes);
+}
+
+pub(super) fn not_found() -> io::Error {
+    io::ErrorKind::NotFound.into()
+}
+
+pub(super) fn down() -> io::Error {
+    io::Error::other("the simulated disk is down")
+}
+
+pub(super) fn name_of(path: &Path) -> io::Result<String> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.map(str::to_owned).ok_or_else(|| io::ErrorKind::InvalidInput.into())
+}
+
+impl State {
+    pub(super) fn count_change(&mut self) -> io::Result<()> {
+        if self.down {
+            return Err(down());
+        }
+        self.changes += 1;
+        if self.crash_at_change == Some(self.changes) {
+            self.down = true;
+            return Err(down());
+        }
+        Ok(())
+    }
+
+    pub(super) fn count_sync(&mut self) -> io::Result<()> {
+        self.count_change()?;
+        self.sync_points += 1;
+        if self.crash_at_sync == Some(self.sync_points) {
+            self.down = true;
+            return Err(down());
+        }
+        Ok(())
+    }
+
+    /// The error that was set for this call, if its turn has come.
+    pub(super) fn fault(&mut self, kind: Fault) -> Option<io::Error> {
+        let mut hit = None;
+        self.faults.retain_mut(|(fault, left, errno)| {
+            if *fault != kind {
+                return true;
+            }
+            *left -= 1;
+            if *left == 0 {
+                hit = Some(*errno);
+            }
+            *left > 0
+        });
+        hit.map(io::Error::from_raw_os_error)
+    }
+
+    pub(super) fn check_fault(&mut self, kind: Fault) -> io::Result<()> {
+        self.fault(kind).map_or(Ok(()), Err)
+    }
+
+    pub(super) fn folder(&mut self, node: u64) -> io::Result<&mut FolderNode> {
+        match self.nodes.get_mut(&node) {
+            Some(Node::Folder(folder)) => Ok(folder),
+            _ => Err(not_found()),
+        }
+    }
+
+    pub(super) fn file(&mut self, node: u64) -> io::Result<&mut FileNode> {
+        match self.nodes.get_mut(&node) {
+            Some(Node::File(file)) => Ok(file),
+            _ => Err(not_found()),
+        }
+    }
+
+    pub(super) fn find(&mut self, path: &Path) -> io::Result<u64> {
+        let mut node = ROOT;
+        for component in path.components() {
+            if let Component::Normal(name) = component {
+                let name = name.to_str().ok_or_else(not_found)?;
+                node = *self.folder(node)?.current.get(name).ok_or_else(not_found)?;
+            }
+        }
+        Ok(node)
+    }
+
+    pub(super) fn parent(&mut self, path: &Path) -> io::Result<u64> {
+        self.find(parent_of(path))
+    }
+
+    pub(super) fn add(&mut self, parent: u64, name: &str, node: Node) -> io::Result<u64> {
+        let number = self.next_node;
+        let folder = self.folder(parent)?;
+        if folder.current.contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        folder.current.insert(name.to_owned(), number);
+        folder.unsynced.push(NameChange::Link(name.to_owned(), number));
+        self.next_node += 1;
+        self.nodes.insert(number, node);
+        Ok(number)
+    }
+
+    pub(super) fn used(&self) -> u64 {
+        let mut open = vec![ROOT];
+        let mut sum = 0;
+        while let Some(number) = open.pop() {
+            match self.nodes.get(&number) {
+                Some(Node::Folder(folder)) => open.extend(folder.current.values()),
+                Some(Node::File(file)) => sum += file.current.len() as u64,
+                None => {}
+            }
+        }
+        sum
+    }
+
+    pub(super) fn room(&self) -> u64 {
+        self.capacity.map_or(u64::MAX / 2, |capacity| capacity.saturating_sub(self.used()))
+    }
+
+    pub(super) fn write(&mut self, node: u64, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let offset = offset as usize;
+        let room = self.room() as usize;
+        let file = self.file(node)?;
+        let allowed = (file.current.len() + room).saturating_sub(offset).min(bytes.len());
+        let part = &bytes[..allowed];
+        if !part.is_empty() {
+            write_into(&mut file.current, offset, part);
+            file.unsynced.push(Change::Write { offset, bytes: part.to_vec() });
+        }
+        if allowed < bytes.len() { Err(io::Error::from_raw_os_error(ENOSPC)) } else { Ok(()) }
+    }
+
+    /// Writes a random part of the bytes from their beginning, as a call does that is cut short.
+    pub(super) fn write_cut_short(&mut self, node: u64, bytes: &[u8], offset: u64) {
+        let part = self.random.below(bytes.len() as u64 + 1) as usize;
+        // Only that some of it may have happened matters here; the caller reports the error.
+        let _ = self.write(node, &bytes[..part], offset);
+    }
+
+    pub(super) fn sync_file(&mut self, node: u64) -> io::Result<()> {
+        let file = self.file(node)?;
+        for change in std::mem::take(&mut file.unsynced) {
+            change.apply(&mut file.durable, || true);
+        }
+        Ok(())
+    }
+
+    pub(super) fn restart(&mut self, mode: CrashMode) {
+        self.down = false;
+        self.life += 1;
+        self.locked.clear();
+        self.crash_at_sync = None;
+        self.crash_at_change = None;
+        self.faults.clear();
+        if mode == CrashMode::Process {
+            return;
+        }
+        self.incarnation += 1;
+        let random = &mut self.random;
+        let mut keep = || mode == CrashMode::PowerTorn && random.below(2) == 0;
+        let mut numbers: Vec<u64> = self.nodes.keys().copied().collect();
+        numbers.sort_unstable();
+        for number in numbers {
+            match self.nodes.get_mut(&number) {
+                Some(Node::File(file)) => {
+                    for change in std::mem::take(&mut file.unsynced) {
+                        change.apply(&mut file.durable, &mut keep);
+                    }
+                    file.current.clone_from(&file.durable);
+                }
+                Some(Node::Folder(folder)) => {
+                    for change in std::mem::take(&mut folder.unsynced) {
+                        if keep() {
+                            change.apply(&mut folder.durable);
+                        }
+                    }
+                    folder.current.clone_from(&folder.durable);
+                }
+                None => {}
+            }
+        }
+    }
+}
