@@ -4,3 +4,6 @@
 //! number do not import each other. `tests/structure.rs` checks it.
 
 pub mod env;
+pub mod text;
+
+pub mod resp;

@@ -1,0 +1,470 @@
+//! The fast lane: complete commands in a read buffer, found without copying and without parsing a byte twice.
+//!
+//! The rules are those of Redis's own reader, corners included: what does not begin with `*` is an inline command; a
+//! count of arguments of zero or less is skipped; a line ends at `\r` and one byte more, whatever that is; the two
+//! bytes behind an argument are not looked at; a zero byte before a line's end hides the end. Unlike there, no error
+//! depends on how the input was cut into reads.
+
+#![deny(clippy::indexing_slicing)]
+
+use std::ops::Range;
+
+use super::ProtocolError;
+use super::inline::{self, Inline};
+use crate::text::parse_i64_strict;
+
+/// Positions are 32 bits wide, which halves what a batch writes: at most this much of a buffer is looked at at once.
+const MAX_WINDOW: usize = u32::MAX as usize;
+/// A hint for the next read never exceeds this or what has already arrived, so that a length alone reserves little.
+const MIN_HINT: usize = 64 * 1024;
+/// A batch that grew beyond so many arguments gives their room back.
+const KEEP_ARGS: usize = 16 * 1024;
+/// Up to so many arguments are copied when a command that came in pieces is complete; more are handed over.
+const COPY_ARGS: usize = 64;
+/// The longest argument that the short path reads the length of: five digits and their frame are one word.
+const SHORT_MAX: usize = 99_999;
+
+/// One argument: a range of the buffer that was decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The offset of the first byte.
+    pub start: u32,
+    /// The offset behind the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// The range for slicing the buffer.
+    #[inline]
+    pub fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// The argument's bytes in `buf`, empty if `buf` is not the buffer that was decoded.
+    #[inline]
+    pub fn of(self, buf: &[u8]) -> &[u8] {
+        buf.get(self.range()).unwrap_or_default()
+    }
+}
+
+/// One command: a run of [`Batch::args`], never empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommandSpan {
+    /// The index of its first argument, which is its name.
+    pub first: u32,
+    /// How many arguments it has, the name included.
+    pub count: u32,
+}
+
+impl CommandSpan {
+    /// The range for slicing [`Batch::args`].
+    #[inline]
+    pub fn range(self) -> Range<usize> {
+        self.first as usize..self.first as usize + self.count as usize
+    }
+}
+
+/// Complete commands found in one read buffer.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// All commands' arguments, one after the other; offsets into the buffer that was decoded.
+    pub args: Vec<Span>,
+    /// The commands in order.
+    pub commands: Vec<CommandSpan>,
+    /// How many bytes the caller drops from the front of the buffer once the commands are executed.
+    pub consumed: usize,
+}
+
+impl Batch {
+    /// An empty batch, to be used again and again.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The argument spans of one command, empty if the command is not of this batch.
+    #[inline]
+    pub fn args_of(&self, command: CommandSpan) -> &[Span] {
+        self.args.get(command.range()).unwrap_or_default()
+    }
+
+    fn clear(&mut self) {
+        self.args.clear();
+        self.args.shrink_to(KEEP_ARGS);
+        self.commands.clear();
+        self.consumed = 0;
+    }
+
+    #[inline]
+    fn push_command(&mut self, first: usize) {
+        self.commands.push(CommandSpan { first: first as u32, count: (self.args.len() - first) as u32 });
+    }
+}
+
+/// What one client may send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest argument in bytes (`proto-max-bulk-len`). Never more than 4 GiB, which also bounds a whole command.
+    pub max_bulk: usize,
+    /// The most arguments a command may have.
+    pub max_multibulk: usize,
+    /// The longest inline command, and the longest line with a count or a length, in bytes.
+    pub max_inline: usize,
+    /// Whether the client has authenticated, or need not. If not, it may send at most 10 arguments of at most 16384
+    /// bytes each, and gets one command per call, since that command may be the one that authenticates it.
+    pub authenticated: bool,
+}
+
+impl Limits {
+    /// The most arguments of a client that has not authenticated.
+    pub const UNAUTHENTICATED_MULTIBULK: usize = 10;
+    /// The longest argument of a client that has not authenticated.
+    pub const UNAUTHENTICATED_BULK: usize = 16 * 1024;
+}
+
+impl Default for Limits {
+    /// Redis's defaults: arguments of 512 MiB, as many as fit a signed 32-bit integer, lines of 64 KiB.
+    fn default() -> Self {
+        Self {
+            max_bulk: 512 * 1024 * 1024,
+            max_multibulk: i32::MAX as usize,
+            max_inline: 64 * 1024,
+            authenticated: true,
+        }
+    }
+}
+
+/// The resumable state of one connection's input.
+///
+/// Between calls it keeps what it knows of the one unfinished command, whose first byte is the first byte of the next
+/// buffer; an idle decoder owns next to nothing.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    /// The complete arguments of the unfinished command.
+    args: Vec<Span>,
+    state: State,
+    wants: usize,
+}
+
+/// Where an array of bulk strings stands.
+#[derive(Debug, Default, Clone, Copy)]
+struct State {
+    /// The offset of the next byte to parse.
+    pos: usize,
+    /// The arguments still to come; zero if no array is open.
+    remaining: usize,
+    /// The length of the argument at `pos`, if its header has been read.
+    bulk: Option<usize>,
+    /// How many bytes from `pos` on hold no line end.
+    scanned: usize,
+}
+
+/// Where a line ends.
+pub(super) enum Line {
+    End(usize),
+    Partial { scanned: usize },
+    TooLong,
+}
+
+/// Looks for `end` from `start` on, of which the first `scanned` bytes are known not to hold it.
+///
+/// A zero byte hides the end behind it, as in C: such a line can only become too long.
+pub(super) fn find_line(buf: &[u8], start: usize, scanned: usize, end: u8, max: usize) -> Line {
+    let stop = buf.len().min(start.saturating_add(max).saturating_add(1));
+    let found = buf.get(start + scanned..stop).and_then(|window| memchr::memchr2(end, 0, window));
+    let scanned = match found {
+        Some(at) if buf.get(start + scanned + at) == Some(&end) => return Line::End(start + scanned + at),
+        Some(at) => scanned + at,
+        None => stop - start,
+    };
+    if buf.len() - start > max { Line::TooLong } else { Line::Partial { scanned } }
+}
+
+impl Decoder {
+    /// A decoder at the start of a stream.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Decodes up to `max_commands` complete commands from the front of `buf` into `batch`, which is cleared first.
+    ///
+    /// After the call the caller executes the batch and drops [`Batch::consumed`] bytes from the front of its buffer;
+    /// the decoder's own state is relative to what remains, so the next buffer must begin there. Quoted words of inline
+    /// commands are unescaped in place, which is why the buffer is mutable; nothing behind `consumed` is changed.
+    ///
+    /// On an error the commands before it are in the batch all the same. The connection is then beyond repair: its
+    /// commands are executed, the error is sent and it is closed.
+    ///
+    /// Linear in the new bytes, however the stream is cut.
+    pub fn decode(
+        &mut self,
+        buf: &mut [u8],
+        limits: &Limits,
+        batch: &mut Batch,
+        max_commands: usize,
+    ) -> Result<(), ProtocolError> {
+        batch.clear();
+        self.wants = 0;
+        let max_commands = if limits.authenticated { max_commands } else { max_commands.min(1) };
+        let whole = buf.len();
+        let window = buf.get_mut(..whole.min(MAX_WINDOW)).unwrap_or_default();
+        let result = self.run(window, limits, batch, max_commands);
+        if result.is_err() {
+            *self = Self::default();
+        } else if whole >= MAX_WINDOW && batch.consumed == 0 && batch.commands.is_empty() && max_commands > 0
+        {
+            return Err(ProtocolError::InvalidBulkLength);
+        }
+        result
+    }
+
+    /// How many more bytes the unfinished command is known to need, as a hint for the next read; 0 if unknown.
+    ///
+    /// At most the larger of 64 KiB and what has already arrived, so that room grows with what a client really sends.
+    pub fn wants(&self) -> usize {
+        self.wants
+    }
+
+    /// Whether a command has begun but is not complete.
+    pub fn is_partial(&self) -> bool {
+        self.state.remaining > 0 || self.state.scanned > 0
+    }
+
+    fn run(
+        &mut self,
+        buf: &mut [u8],
+        limits: &Limits,
+        batch: &mut Batch,
+        max_commands: usize,
+    ) -> Result<(), ProtocolError> {
+        if max_commands == 0 {
+            return Ok(());
+        }
+        let mut state = std::mem::take(&mut self.state);
+        if state.remaining > 0 {
+            if !read_args(buf, &mut state, &mut self.args, limits)? {
+                self.suspend(state, buf.len());
+                return Ok(());
+            }
+            self.hand_over(batch);
+            batch.consumed = state.pos;
+        }
+        while batch.commands.len() < max_commands {
+            let start = batch.consumed;
+            let first = batch.args.len();
+            let complete = match buf.get(start) {
+                None => return Ok(()),
+                Some(b'*') => {
+                    state.pos = start;
+                    let complete = match read_array(buf, &mut state, &mut batch.args, limits) {
+                        Ok(complete) => complete,
+                        Err(error) => {
+                            batch.args.truncate(first);
+                            return Err(error);
+                        }
+                    };
+                    complete.then_some(state.pos)
+                }
+                Some(_) => match inline::take(buf, start, state.scanned, limits, &mut batch.args) {
+                    Ok(Inline::Taken { next }) => Some(next),
+                    Ok(Inline::Partial { scanned }) => {
+                        state = State { pos: start, scanned, ..State::default() };
+                        None
+                    }
+                    Err(error) => {
+                        batch.args.truncate(first);
+                        return Err(error);
+                    }
+                },
+            };
+            let Some(next) = complete else {
+                self.args.extend(
+                    batch
+                        .args
+                        .drain(first..)
+                        .map(|span| Span { start: span.start - start as u32, end: span.end - start as u32 }),
+                );
+                state.pos -= start;
+                self.suspend(state, buf.len() - start);
+                return Ok(());
+            };
+            state = State::default();
+            batch.consumed = next;
+            if batch.args.len() > first {
+                batch.push_command(first);
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the arguments of the command that is now complete to the batch, which is still empty.
+    fn hand_over(&mut self, batch: &mut Batch) {
+        if self.args.len() <= COPY_ARGS {
+            batch.args.extend_from_slice(&self.args);
+            self.args.clear();
+        } else {
+            batch.args = std::mem::take(&mut self.args);
+        }
+        batch.push_command(0);
+    }
+
+    /// Keeps the state of the unfinished command, of which `arrived` bytes are here.
+    fn suspend(&mut self, state: State, arrived: usize) {
+        if let Some(length) = state.bulk {
+            // Each argument behind this one takes at least an empty one's bytes.
+            let rest = (state.remaining - 1).saturating_mul(b"$0\r\n\r\n".len());
+            let needed = (state.pos + length + 2).saturating_add(rest).saturating_sub(arrived);
+            self.wants = needed.min(arrived.max(MIN_HINT));
+        }
+        self.state = state;
+    }
+}
+
+/// Reads an array of bulk strings from its `*` on; false if it is not complete.
+#[inline]
+fn read_array(
+    buf: &[u8],
+    state: &mut State,
+    args: &mut Vec<Span>,
+    limits: &Limits,
+) -> Result<bool, ProtocolError> {
+    match short_header(buf, state.pos, b'*') {
+        Some((count @ 1..=Limits::UNAUTHENTICATED_MULTIBULK, next)) if count <= limits.max_multibulk => {
+            state.remaining = count;
+            state.pos = next;
+            state.scanned = 0;
+        }
+        _ => {
+            let Some((line, next)) = header_line(buf, state, limits, ProtocolError::TooBigMultibulkCount)?
+            else {
+                return Ok(false);
+            };
+            let count = parse_i64_strict(line).ok_or(ProtocolError::InvalidMultibulkLength)?;
+            state.pos = next;
+            if count <= 0 {
+                return Ok(true);
+            }
+            let count = usize::try_from(count).map_err(|_| ProtocolError::InvalidMultibulkLength)?;
+            if count > limits.max_multibulk.min(MAX_WINDOW) {
+                return Err(ProtocolError::InvalidMultibulkLength);
+            }
+            if count > Limits::UNAUTHENTICATED_MULTIBULK && !limits.authenticated {
+                return Err(ProtocolError::UnauthenticatedMultibulkLength);
+            }
+            state.remaining = count;
+        }
+    }
+    read_args(buf, state, args, limits)
+}
+
+/// Reads the arguments still to come; false if they are not all here.
+#[inline]
+fn read_args(
+    buf: &[u8],
+    state: &mut State,
+    args: &mut Vec<Span>,
+    limits: &Limits,
+) -> Result<bool, ProtocolError> {
+    let short_max =
+        limits.max_bulk.min(if limits.authenticated { SHORT_MAX } else { Limits::UNAUTHENTICATED_BULK });
+    let State { mut pos, mut remaining, mut bulk, mut scanned } = *state;
+    while remaining > 0 {
+        let length = match bulk.take() {
+            Some(length) => length,
+            None => match short_header(buf, pos, b'$') {
+                Some((length, next)) if length <= short_max => {
+                    pos = next;
+                    scanned = 0;
+                    length
+                }
+                _ => {
+                    *state = State { pos, remaining, bulk: None, scanned: std::mem::take(&mut scanned) };
+                    let Some(length) = bulk_header(buf, state, limits)? else {
+                        return Ok(false);
+                    };
+                    pos = state.pos;
+                    length
+                }
+            },
+        };
+        let end = pos + length;
+        if buf.len() < end + 2 {
+            *state = State { pos, remaining, bulk: Some(length), scanned: 0 };
+            return Ok(false);
+        }
+        args.push(Span { start: pos as u32, end: end as u32 });
+        pos = end + 2;
+        remaining -= 1;
+    }
+    *state = State { pos, ..State::default() };
+    Ok(true)
+}
+
+/// Reads `mark`, one to five canonical digits and the line's end, all within one word; `None` for anything else.
+#[inline]
+fn short_header(buf: &[u8], pos: usize, mark: u8) -> Option<(usize, usize)> {
+    let bytes: [u8; 8] = buf.get(pos..pos + 8)?.try_into().ok()?;
+    let word = u64::from_le_bytes(bytes);
+    let first = (word >> 8) as u8;
+    if word as u8 != mark || !first.is_ascii_digit() {
+        return None;
+    }
+    let mut value = usize::from(first - b'0');
+    let mut rest = word >> 16;
+    let mut next = pos + 4;
+    while rest as u16 != u16::from_le_bytes(*b"\r\n") {
+        let digit = (rest as u8).wrapping_sub(b'0');
+        if digit > 9 || value == 0 {
+            return None;
+        }
+        value = value * 10 + usize::from(digit);
+        rest >>= 8;
+        next += 1;
+    }
+    Some((value, next))
+}
+
+/// The text of the header line at the state's position, without its mark, and the offset behind it.
+#[cold]
+fn header_line<'b>(
+    buf: &'b [u8],
+    state: &mut State,
+    limits: &Limits,
+    too_big: ProtocolError,
+) -> Result<Option<(&'b [u8], usize)>, ProtocolError> {
+    match find_line(buf, state.pos, state.scanned, b'\r', limits.max_inline) {
+        Line::End(at) if at + 1 < buf.len() => {
+            state.scanned = 0;
+            Ok(Some((buf.get(state.pos + 1..at).unwrap_or_default(), at + 2)))
+        }
+        Line::End(at) => {
+            state.scanned = at - state.pos;
+            Ok(None)
+        }
+        Line::Partial { scanned } => {
+            state.scanned = scanned;
+            Ok(None)
+        }
+        Line::TooLong => Err(too_big),
+    }
+}
+
+/// Reads the length of the argument at the state's position by the full rules and steps over it.
+#[cold]
+fn bulk_header(buf: &[u8], state: &mut State, limits: &Limits) -> Result<Option<usize>, ProtocolError> {
+    let Some((line, next)) = header_line(buf, state, limits, ProtocolError::TooBigBulkCount)? else {
+        return Ok(None);
+    };
+    match buf.get(state.pos) {
+        Some(b'$') => {}
+        other => return Err(ProtocolError::ExpectedDollar(other.copied().unwrap_or_default())),
+    }
+    let length = parse_i64_strict(line)
+        .and_then(|length| usize::try_from(length).ok())
+        .filter(|&length| length <= limits.max_bulk.min(MAX_WINDOW))
+        .ok_or(ProtocolError::InvalidBulkLength)?;
+    if length > Limits::UNAUTHENTICATED_BULK && !limits.authenticated {
+        return Err(ProtocolError::UnauthenticatedBulkLength);
+    }
+    state.pos = next;
+    Ok(Some(length))
+}

@@ -1,0 +1,5 @@
+//! The room's tests.
+
+mod decode;
+mod reply;
+mod value;

@@ -1,0 +1,14 @@
+//! Text as Redis reads and writes it: strict integers, memory sizes, quoted words, printable forms, glob patterns.
+//!
+//! These are the rules that configuration, the wire and the commands share, so they stand below all rooms. Everything
+//! works on bytes; nothing here allocates unless its result is owned.
+
+mod float;
+mod glob;
+mod number;
+mod quote;
+
+pub use float::{format_f64, parse_f64, write_f64};
+pub use glob::{glob_match, glob_match_nocase};
+pub use number::{parse_i64_strict, parse_memory, parse_u64_strict};
+pub use quote::{UnbalancedQuotes, repr, split_words, split_words_in_place};
