@@ -1,9 +1,18 @@
 //! Itemory: DynamoDB's items at in-memory speed, reached with any Redis client.
 //!
 //! The rooms are listed from the bottom up; a room imports only rooms with a smaller number, and rooms of one
-//! number do not import each other. `tests/structure.rs` checks it.
+//! number do not import each other. `tests/it/structure.rs` checks it.
 
+// Rooms of number 0.
 pub mod env;
 pub mod text;
 
+// Rooms of number 1.
 pub mod resp;
+pub mod value;
+
+// Rooms of number 2.
+pub mod effect;
+
+// Rooms of number 3.
+pub mod store;

@@ -1,0 +1,233 @@
+//! What the command table says of a command: the single truth from which COMMAND, COMMAND DOCS, key extraction, ACL
+//! categories, lock sets, statistics' names and the documentation derive.
+
+use super::{Cx, Outcome};
+
+/// A handler. `args[0]` is the command's name; the arity was checked.
+pub type Handler = fn(&mut Cx<'_, '_>, &[&[u8]]) -> Outcome;
+
+/// Flags of commands, as a set of bits.
+pub mod flag {
+    /// Changes keys: takes exclusive locks.
+    pub const WRITE: u32 = 1;
+    /// Reads keys: takes shared locks.
+    pub const READONLY: u32 = 1 << 1;
+    /// Refused when memory is short.
+    pub const DENYOOM: u32 = 1 << 2;
+    /// An operator's command.
+    pub const ADMIN: u32 = 1 << 3;
+    /// Publish and subscribe.
+    pub const PUBSUB: u32 = 1 << 4;
+    /// Not allowed in scripts.
+    pub const NOSCRIPT: u32 = 1 << 5;
+    /// May wait.
+    pub const BLOCKING: u32 = 1 << 6;
+    /// Allowed while loading.
+    pub const LOADING: u32 = 1 << 7;
+    /// Allowed on a stale replica.
+    pub const STALE: u32 = 1 << 8;
+    /// Not shown by MONITOR.
+    pub const SKIP_MONITOR: u32 = 1 << 9;
+    /// Not entered in the slow log.
+    pub const SKIP_SLOWLOG: u32 = 1 << 10;
+    /// O(1) or O(log n).
+    pub const FAST: u32 = 1 << 11;
+    /// Allowed before authentication.
+    pub const NO_AUTH: u32 = 1 << 12;
+    /// Not allowed in MULTI.
+    pub const NO_MULTI: u32 = 1 << 13;
+    /// Allowed while a script runs long.
+    pub const ALLOW_BUSY: u32 = 1 << 14;
+    /// Reads or writes keys that its arguments do not name.
+    pub const ARBITRARY_KEYS: u32 = 1 << 15;
+    /// The first key may be absent or keys move: COMMAND reports `movablekeys`.
+    pub const MOVABLE_KEYS: u32 = 1 << 16;
+    /// Not shown to clients (container of subcommands only).
+    pub const NO_ASYNC_LOADING: u32 = 1 << 17;
+    /// Walks or changes whole databases. Inside EXEC it makes the transaction lock every shard.
+    pub const WHOLE: u32 = 1 << 18;
+    /// Needs every shard locked exclusively, also outside EXEC.
+    pub const ALL_SHARDS: u32 = 1 << 19;
+    /// May take long: outside EXEC it runs on a thread of its own, so that other clients are served meanwhile.
+    pub const LONG: u32 = 1 << 20;
+    /// Run by the session itself, because it needs more than a handler has (EXEC).
+    pub const SESSION: u32 = 1 << 21;
+    /// Dangerous, beside what other flags imply.
+    pub const DANGEROUS: u32 = 1 << 22;
+}
+
+/// Where a key specification begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// At this argument.
+    Index(usize),
+    /// Behind this word, searched from an argument on (backwards from the end if negative).
+    Keyword(&'static str, i32),
+}
+
+/// Which arguments from the beginning on are keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Find {
+    /// Up to `last` (relative to the beginning; negative from the end), every `step`-th; of what remains only the first
+    /// `1/limit`-th if `limit` is above 1.
+    Range {
+        /// Last key.
+        last: i32,
+        /// Distance of keys.
+        step: usize,
+        /// Which part of the rest holds keys.
+        limit: usize,
+    },
+    /// A number at `at` says how many keys follow from `first` on, every `step`-th (both relative to the beginning).
+    Number {
+        /// Where the number stands.
+        at: usize,
+        /// Where the first key stands.
+        first: usize,
+        /// Distance of keys.
+        step: usize,
+    },
+}
+
+/// A group of keys among a command's arguments, as in COMMAND INFO.
+#[derive(Clone, Copy, Debug)]
+pub struct KeySpec {
+    /// Where the group begins.
+    pub begin: Begin,
+    /// Which arguments of it are keys.
+    pub find: Find,
+    /// Redis's words for what happens to the keys, such as `RW`, `access`, `update`.
+    pub flags: &'static [&'static str],
+}
+
+/// One command or subcommand.
+#[derive(Clone, Copy)]
+pub struct Spec {
+    /// Lower-case name; a subcommand's own name without its parent's.
+    pub name: &'static str,
+    /// Exact number of arguments with the name, or its negative minimum.
+    pub arity: i32,
+    /// Bits of [`flag`].
+    pub flags: u32,
+    /// The keys.
+    pub keys: &'static [KeySpec],
+    /// The handler; for a container, what answers when no subcommand fits.
+    pub run: Handler,
+    /// The group, as in COMMAND DOCS; also an ACL category.
+    pub group: &'static str,
+    /// The Redis version that introduced it.
+    pub since: &'static str,
+    /// What it costs.
+    pub complexity: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// The arguments in Redis's notation, from which COMMAND DOCS derives its tree.
+    pub syntax: &'static str,
+    /// More ACL categories than group and flags imply.
+    pub categories: &'static [&'static str],
+    /// COMMAND's tips.
+    pub tips: &'static [&'static str],
+    /// Subcommands.
+    pub subs: &'static [Spec],
+}
+
+/// Starts a spec; the builder methods fill in the rest.
+pub const fn spec(name: &'static str, arity: i32, flags: u32, run: Handler) -> Spec {
+    Spec {
+        name,
+        arity,
+        flags,
+        keys: &[],
+        run,
+        group: "generic",
+        since: "1.0.0",
+        complexity: "O(1)",
+        summary: "",
+        syntax: "",
+        categories: &[],
+        tips: &[],
+        subs: &[],
+    }
+}
+
+impl Spec {
+    /// Sets the keys.
+    pub const fn keys(mut self, keys: &'static [KeySpec]) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// Sets group, version, complexity, summary and syntax.
+    pub const fn doc(
+        mut self,
+        group: &'static str,
+        since: &'static str,
+        complexity: &'static str,
+        summary: &'static str,
+        syntax: &'static str,
+    ) -> Self {
+        self.group = group;
+        self.since = since;
+        self.complexity = complexity;
+        self.summary = summary;
+        self.syntax = syntax;
+        self
+    }
+
+    /// Adds ACL categories.
+    pub const fn categories(mut self, categories: &'static [&'static str]) -> Self {
+        self.categories = categories;
+        self
+    }
+
+    /// Adds tips.
+    pub const fn tips(mut self, tips: &'static [&'static str]) -> Self {
+        self.tips = tips;
+        self
+    }
+
+    /// Makes it a container of subcommands.
+    pub const fn subs(mut self, subs: &'static [Spec]) -> Self {
+        self.subs = subs;
+        self
+    }
+
+    /// Whether a flag is set.
+    #[inline]
+    pub const fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+const fn keys_at(first: usize, last: i32, step: usize, flags: &'static [&'static str]) -> KeySpec {
+    KeySpec { begin: Begin::Index(first), find: Find::Range { last, step, limit: 0 }, flags }
+}
+
+/// One key that is read.
+pub const READ_KEY: &[KeySpec] = &[keys_at(1, 0, 1, &["RO", "access"])];
+/// One key whose existence or metadata is read.
+pub const META_KEY: &[KeySpec] = &[keys_at(1, 0, 1, &["RO"])];
+/// One key that is overwritten.
+pub const OVERWRITE_KEY: &[KeySpec] = &[keys_at(1, 0, 1, &["OW", "update"])];
+/// One key that is changed.
+pub const UPDATE_KEY: &[KeySpec] = &[keys_at(1, 0, 1, &["RW", "update"])];
+/// One key that is read and changed.
+pub const ACCESS_UPDATE_KEY: &[KeySpec] = &[keys_at(1, 0, 1, &["RW", "access", "update"])];
+/// One key into which something is inserted.
+pub const INSERT_KEY: &[KeySpec] = &[keys_at(1, 0, 1, &["RW", "insert"])];
+/// One key from which something is deleted.
+pub const DELETE_KEY: &[KeySpec] = &[keys_at(1, 0, 1, &["RW", "delete"])];
+/// One key that is read and from which something is deleted.
+pub const ACCESS_DELETE_KEY: &[KeySpec] = &[keys_at(1, 0, 1, &["RW", "access", "delete"])];
+/// All arguments are keys that are read.
+pub const READ_KEYS: &[KeySpec] = &[keys_at(1, -1, 1, &["RO", "access"])];
+/// All arguments are keys whose metadata is read.
+pub const META_KEYS: &[KeySpec] = &[keys_at(1, -1, 1, &["RO"])];
+/// All arguments are keys that are removed.
+pub const REMOVE_KEYS: &[KeySpec] = &[keys_at(1, -1, 1, &["RM", "delete"])];
+/// Keys and values in turn.
+pub const OVERWRITE_PAIRS: &[KeySpec] = &[keys_at(1, -1, 2, &["OW", "update"])];
+/// A table, then a partition key that is read.
+pub const ITEM_READ: &[KeySpec] = &[keys_at(2, 0, 1, &["RO", "access"])];
+/// A table, then a partition key that is changed.
+pub const ITEM_UPDATE: &[KeySpec] = &[keys_at(2, 0, 1, &["RW", "update"])];

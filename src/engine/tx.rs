@@ -1,0 +1,176 @@
+//! A transaction: locked shards, and the effects that happen under them as one log record.
+
+use super::Engine;
+use crate::effect::{self, Effect, FieldExpire};
+use crate::store::{Entry, Locked, ValueRef};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// One command's, or one EXEC's, view of the store. It must end with [`Tx::commit`], which appends what happened to the
+/// log while the shards are still locked.
+pub struct Tx<'a> {
+    engine: &'a Engine,
+    locked: Locked<'a>,
+    record: &'a mut Vec<u8>,
+    effects: u64,
+    hint: (usize, usize, u64),
+    /// The database the command works on.
+    pub db: usize,
+}
+
+impl<'a> Tx<'a> {
+    /// Starts a transaction over locked shards. `record` is a scratch buffer.
+    pub fn new(engine: &'a Engine, locked: Locked<'a>, db: usize, record: &'a mut Vec<u8>) -> Self {
+        record.clear();
+        Self { engine, locked, record, effects: 0, hint: (0, 0, 0), db }
+    }
+
+    /// Notes a key's hash, computed before, so that it is not computed again.
+    #[inline]
+    pub fn hint(&mut self, key: &[u8], hash: u64) {
+        self.hint = (key.as_ptr() as usize, key.len(), hash);
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &'a Engine {
+        self.engine
+    }
+
+    /// The locked shards.
+    pub fn locked(&self) -> &Locked<'a> {
+        &self.locked
+    }
+
+    /// The locked shards, to maintain them.
+    pub fn locked_mut(&mut self) -> &mut Locked<'a> {
+        &mut self.locked
+    }
+
+    /// The time of the transaction in ms since the epoch.
+    #[inline]
+    pub fn now(&self) -> u64 {
+        self.locked.now
+    }
+
+    /// Sets whether lookups leave the access clock alone.
+    pub fn set_no_touch(&mut self, on: bool) {
+        self.locked.no_touch = on;
+    }
+
+    /// The hash of a key.
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        if (key.as_ptr() as usize, key.len()) == (self.hint.0, self.hint.1) {
+            return self.hint.2;
+        }
+        self.engine.store.hash(key)
+    }
+
+    /// The live entry of a key in the current database; notes the access.
+    #[inline]
+    pub fn entry(&self, key: &[u8]) -> Option<&Entry> {
+        self.entry_in(self.db, key)
+    }
+
+    /// The live entry of a key in a database; notes the access.
+    #[inline]
+    pub fn entry_in(&self, db: usize, key: &[u8]) -> Option<&Entry> {
+        self.locked.get(self.engine.store.space(db), key, self.hash(key))
+    }
+
+    /// The live partition of a table.
+    pub fn partition(&self, table: u32, partition: &[u8]) -> Option<&Entry> {
+        self.locked.get(table, partition, self.hash(partition))
+    }
+
+    /// Whether a key exists in the current database, without noting an access.
+    pub fn exists(&self, key: &[u8]) -> bool {
+        let space = self.engine.store.space(self.db);
+        self.locked.peek(space, key, self.hash(key)).is_some_and(|e| !e.expired(self.now()))
+    }
+
+    /// Applies an effect and adds it to the record. An expired key under an effect that builds on what is there is
+    /// removed first, so that nothing of it comes back; so are expired fields whose deadline would be kept.
+    #[inline]
+    pub fn apply(&mut self, effect: Effect<'_>) {
+        let Some(key) = effect.shard_key() else {
+            self.note(&effect);
+            self.locked.apply_structural(&effect);
+            return;
+        };
+        let hash = self.hash(key);
+        match effect {
+            Effect::Splice { db, key, .. }
+            | Effect::HashDelete { db, key, .. }
+            | Effect::HashExpire { db, key, .. }
+            | Effect::Expire { db, key, .. } => self.bury_expired(db, key, hash),
+            Effect::HashSet { db, key, pairs, expire } => {
+                self.bury_expired(db, key, hash);
+                if expire == FieldExpire::Keep {
+                    self.bury_expired_fields(db, key, hash, pairs.iter().step_by(2));
+                }
+            }
+            _ => {}
+        }
+        self.note(&effect);
+        self.locked.apply(&effect, hash);
+    }
+
+    #[inline]
+    fn note(&mut self, effect: &Effect<'_>) {
+        if self.effects == 0 {
+            self.record.push(effect::VERSION);
+        }
+        self.effects += 1;
+        effect.encode(self.record);
+    }
+
+    fn bury_expired(&mut self, db: u32, key: &[u8], hash: u64) {
+        let space = self.engine.store.space(db as usize);
+        if self.locked.peek(space, key, hash).is_some_and(|e| e.expired(self.now())) {
+            let gone = Effect::Delete { db, key };
+            self.note(&gone);
+            self.locked.apply(&gone, hash);
+            self.engine.store.expired_keys.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn bury_expired_fields<'f>(&mut self, db: u32, key: &[u8], hash: u64, fields: impl Iterator<Item = &'f [u8]>) {
+        let now = self.now();
+        let space = self.engine.store.space(db as usize);
+        let Some(entry) = self.locked.peek(space, key, hash) else { return };
+        if !entry.has_deadline() {
+            return;
+        }
+        let expired: Vec<&[u8]> = fields
+            .filter(|field| match entry.value() {
+                ValueRef::Hash(packed, true) => {
+                    crate::value::hash::packed_find(packed, true, field).is_some_and(|f| f.expired(now))
+                }
+                ValueRef::Boxed(crate::store::Object::Hash(big)) => {
+                    big.get(field).is_some_and(|v| v.expired(now))
+                }
+                _ => false,
+            })
+            .collect();
+        if !expired.is_empty() {
+            let gone = Effect::HashDelete { db, key, fields: effect::List::Slices(&expired) };
+            self.note(&gone);
+            self.locked.apply(&gone, hash);
+            self.engine.store.expired_fields.fetch_add(expired.len() as u64, Relaxed);
+        }
+    }
+
+    /// How many effects happened so far.
+    #[inline]
+    pub fn effects(&self) -> u64 {
+        self.effects
+    }
+
+    /// Appends the record to the log, then lets go of the shards.
+    #[inline]
+    pub fn commit(self) {
+        if self.effects != 0 {
+            self.engine.append(self.locked.now, self.record, self.effects);
+        }
+    }
+}

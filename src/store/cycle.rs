@@ -1,0 +1,217 @@
+//! What runs in the background over the store: removing what has expired, freeing dead spaces, choosing victims for
+//! eviction. Each call looks at one shard under its lock and is bounded.
+
+use super::entry::ValueRef;
+use super::locks::noise;
+use super::object::Object;
+use super::table;
+use super::{Entry, Locked, Mode, Store};
+use crate::value::hash;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Something in a locked shard whose deadline has passed.
+pub struct Due {
+    /// The database.
+    pub db: u32,
+    /// The key.
+    pub key: Vec<u8>,
+    /// The fields to remove; none if the whole key has expired.
+    pub fields: Option<Vec<Vec<u8>>>,
+}
+
+/// What a sweep of one shard found.
+#[derive(Default)]
+pub struct Sweep {
+    /// What is due, at most as much as was asked for.
+    pub due: Vec<Due>,
+    /// Whether the shard may hold more.
+    pub more: bool,
+}
+
+/// Which keys give way when memory is short.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EvictionPolicy {
+    /// Only keys with a deadline.
+    pub volatile: bool,
+    /// What makes a key a better victim.
+    pub order: EvictionOrder,
+}
+
+/// The order of victims.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EvictionOrder {
+    /// The one idle longest.
+    Lru,
+    /// The one used least often.
+    Lfu,
+    /// Any.
+    Random,
+    /// The one that expires first.
+    Ttl,
+}
+
+impl Locked<'_> {
+    /// Looks through a shard's slots for passed deadlines. Entries whose slot has no deadline are not touched, so the cost is
+    /// 8 bytes read a slot plus a look at each entry that may be due.
+    pub fn due(&self, shard: usize, limit: usize) -> Sweep {
+        let mut sweep = Sweep::default();
+        let Some(raw) = self.raw(shard) else { return sweep };
+        for entry in table::entries(raw) {
+            if !entry.maybe_due(self.now) {
+                continue;
+            }
+            let Some(db) = self.store.db_of(entry.space()) else { continue };
+            if sweep.due.len() >= limit {
+                sweep.more = true;
+                break;
+            }
+            if entry.expired(self.now) {
+                sweep.due.push(Due { db: db as u32, key: entry.key().to_vec(), fields: None });
+            } else if let Some(fields) = expired_fields(entry, self.now, limit) {
+                sweep.due.push(Due { db: db as u32, key: entry.key().to_vec(), fields: Some(fields) });
+            }
+        }
+        sweep
+    }
+
+    /// Frees up to `limit` entries of a dead space in a shard that is locked exclusively; returns whether none is left.
+    pub fn bury(&mut self, shard: usize, dead: &dyn Fn(u32) -> bool, limit: usize) -> bool {
+        let mut freed = Vec::new();
+        let Some(raw) = self.raw_mut(shard) else { return true };
+        let mut complete = true;
+        for index in 0..raw.buckets() {
+            if !table::slot(raw, index).is_some_and(|e| dead(e.space())) {
+                continue;
+            }
+            if freed.len() >= limit {
+                complete = false;
+                break;
+            }
+            freed.extend(table::take_slot(raw, index));
+        }
+        if raw.is_empty() && raw.buckets() > 64 {
+            *raw = table::Raw::new();
+            self.store.sides[shard].generation.fetch_add(1, Relaxed);
+        }
+        complete
+    }
+
+    /// Gives back a shard's unused room when less than an eighth is taken.
+    pub fn shrink(&mut self, shard: usize) {
+        let store = self.store;
+        let Some(raw) = self.raw_mut(shard) else { return };
+        if raw.buckets() > 64 && raw.len() * 8 < raw.buckets() {
+            raw.shrink_to(raw.len() * 2, |(e, _)| store.place_of(e));
+            store.sides[shard].generation.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Recomputes the slot deadlines of entries that looked due but are not, so that they are not looked at again.
+    pub fn retag(&mut self, shard: usize, key: &[u8], space: u32, hash: u64) {
+        debug_assert_eq!(shard, self.store.shard_of(hash));
+        let Some(raw) = self.raw_mut(shard) else { return };
+        if let Some(entry) = table::find_mut(raw, Store::place(hash, space), space, key) {
+            if let Some(Object::Hash(big)) = entry.object_mut() {
+                big.recompute_deadline();
+            }
+            entry.refresh_deadline();
+        }
+    }
+}
+
+fn expired_fields(entry: &Entry, now: u64, limit: usize) -> Option<Vec<Vec<u8>>> {
+    let fields: Vec<Vec<u8>> = match entry.value() {
+        ValueRef::Hash(packed, true) => {
+            hash::packed_fields(packed, true).filter(|f| f.expired(now)).map(|f| f.field.to_vec()).collect()
+        }
+        ValueRef::Boxed(Object::Hash(big)) if big.deadline().is_some_and(|d| d <= now) => {
+            big.iter().filter(|(_, v)| v.expired(now)).take(limit).map(|(f, _)| f.to_vec()).collect()
+        }
+        _ => return None,
+    };
+    (!fields.is_empty()).then_some(fields)
+}
+
+struct Victim {
+    score: u64,
+    db: usize,
+    key: Vec<u8>,
+}
+
+impl Store {
+    /// Chooses the best victim among about `samples` random keys of all databases: its database and key. `None` if no key
+    /// qualifies.
+    pub fn victim(&self, policy: EvictionPolicy, samples: usize, now: u64) -> Option<(usize, Vec<u8>)> {
+        let mut best: Option<Victim> = None;
+        let mut seen = 0;
+        let shards = self.shard_count();
+        let start = noise() as usize % shards;
+        for i in 0..shards {
+            // Neighbouring shards are as random as any, because the hash spreads keys over them.
+            let shard = (start + i) % shards;
+            let wanted = |c: &super::DbCount| {
+                (if policy.volatile { c.expires.load(Relaxed) } else { c.keys.load(Relaxed) }) > 0
+            };
+            if !self.sides[shard].counts.iter().any(wanted) {
+                continue;
+            }
+            let locked = self.lock_shard(shard, Mode::Read, now);
+            locked.sample(shard, policy, samples, &mut seen, &mut best);
+            if seen >= samples {
+                break;
+            }
+        }
+        best.map(|v| (v.db, v.key))
+    }
+}
+
+impl Locked<'_> {
+    fn sample(
+        &self,
+        shard: usize,
+        policy: EvictionPolicy,
+        samples: usize,
+        seen: &mut usize,
+        best: &mut Option<Victim>,
+    ) {
+        let Some(raw) = self.raw(shard) else { return };
+        let buckets = raw.buckets();
+        let start = noise() as usize % buckets.max(1);
+        // A few samples a shard keep the choice from depending on one shard's age.
+        let quota = (*seen + samples.div_ceil(3)).min(samples);
+        for i in 0..buckets {
+            let Some(entry) = table::slot(raw, (start + i) % buckets) else { continue };
+            if policy.volatile && !entry.has_deadline() {
+                continue;
+            }
+            let Some(db) = self.store.db_of(entry.space()) else { continue };
+            if policy.volatile && entry.expire().is_none() {
+                continue;
+            }
+            *seen += 1;
+            let score = self.score(entry, policy.order);
+            if best.as_ref().is_none_or(|b| score > b.score) {
+                *best = Some(Victim { score, db, key: entry.key().to_vec() });
+            }
+            if *seen >= quota {
+                return;
+            }
+        }
+    }
+
+    fn score(&self, entry: &Entry, order: EvictionOrder) -> u64 {
+        match order {
+            EvictionOrder::Lru => self.store.idle_seconds(entry, self.now),
+            EvictionOrder::Lfu => 255 - u64::from(self.store.lfu_count(entry.clock(), self.now)),
+            EvictionOrder::Random => noise() >> 1,
+            EvictionOrder::Ttl => u64::MAX - entry.expire().unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl Store {
+    /// Seconds since the entry was last used, by its access clock of 24 bits.
+    pub fn idle_seconds(&self, entry: &Entry, now: u64) -> u64 {
+        u64::from(((now / 1000) as u32).wrapping_sub(entry.clock()) & 0xff_ffff)
+    }
+}

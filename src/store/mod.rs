@@ -1,0 +1,253 @@
+//! The sharded item store: DashMap lives here and nowhere else.
+//!
+//! Keys of the databases and partitions of tables live in one map, keyed by (space, key), where a space is a database or a
+//! table. The shard is chosen by the key alone, so that a key's copies in other databases, and all tables' partitions
+//! of one partition key, share a shard; the space is mixed into the hash's other bits.
+//!
+//! Invariants: no guard of the map leaves this room. Shards are locked through [`Store::lock_one`], [`Store::lock_many`] and
+//! [`Store::lock_all`] only, which lock in ascending order; nobody locks a second set while holding one. Databases are mapped
+//! to spaces under all locks, hence the mapping is stable under any one.
+
+mod apply;
+pub mod collection;
+mod cycle;
+pub mod entry;
+mod locks;
+pub mod object;
+mod scan;
+mod table;
+mod watch;
+
+pub use cycle::{EvictionPolicy, Sweep};
+pub use entry::{Entry, Kind, ValueRef};
+pub use locks::{Locked, Mode};
+pub use object::Object;
+pub use scan::ScanStep;
+pub use watch::Watcher;
+
+use dashmap::DashMap;
+use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use table::Raw;
+
+/// The part of a hash that chooses the place within a shard; the bits above choose the shard and the tag.
+const PLACE_BITS: u64 = (1 << 46) - 1;
+
+impl Hash for Entry {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(other.space(), other.key())
+    }
+}
+
+impl Eq for Entry {}
+
+/// What a shard counts for one database, written under the shard's exclusive lock only.
+#[derive(Default)]
+struct DbCount {
+    keys: AtomicU32,
+    expires: AtomicU32,
+}
+
+/// What belongs to a shard beside its table.
+struct Side {
+    /// Changes whenever slot numbers lose their meaning.
+    generation: AtomicU32,
+    /// The number of watched keys in the shard, so that writers pay one load when nobody watches.
+    watched: AtomicU32,
+    watch: parking_lot::Mutex<watch::WatchTable>,
+    counts: Box<[DbCount]>,
+}
+
+/// Thresholds of the compact forms; readable without locks, changed by CONFIG SET.
+pub struct Thresholds {
+    /// Most fields of a packed hash.
+    pub hash_entries: AtomicUsize,
+    /// Longest field or value of a packed hash, in bytes.
+    pub hash_value: AtomicUsize,
+    /// Most bytes of a packed item collection.
+    pub items_bytes: AtomicUsize,
+}
+
+/// The store. Shared by all workers.
+pub struct Store {
+    map: DashMap<Entry, (), ahash::RandomState>,
+    sides: Box<[Side]>,
+    hasher: ahash::RandomState,
+    dbs: Box<[AtomicU32]>,
+    next_space: AtomicU32,
+    /// The thresholds of the compact forms.
+    pub thresholds: Thresholds,
+    /// Whether the access clock is a frequency counter (LFU) rather than a time (LRU).
+    pub lfu: AtomicBool,
+    /// LFU: logarithm factor of the counter.
+    pub lfu_log_factor: AtomicU32,
+    /// LFU: minutes after which the counter loses one.
+    pub lfu_decay: AtomicU32,
+    /// Keys that readers or the cycle found expired and removed.
+    pub expired_keys: AtomicU64,
+    /// Hash fields that expired and were removed.
+    pub expired_fields: AtomicU64,
+    /// Keys evicted.
+    pub evicted_keys: AtomicU64,
+}
+
+#[inline]
+fn mix(space: u32) -> u64 {
+    (space as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 18
+}
+
+impl Store {
+    /// An empty store of `shards` shards (a power of two, at least 2) and `databases` databases.
+    pub fn new(shards: usize, databases: usize) -> Self {
+        let hasher = ahash::RandomState::new();
+        let shards = shards.next_power_of_two().max(2);
+        let side = || Side {
+            generation: AtomicU32::new(1),
+            watched: AtomicU32::new(0),
+            watch: parking_lot::Mutex::default(),
+            counts: (0..databases).map(|_| DbCount::default()).collect(),
+        };
+        Self {
+            map: DashMap::with_hasher_and_shard_amount(hasher.clone(), shards),
+            sides: (0..shards).map(|_| side()).collect(),
+            hasher,
+            dbs: (0..databases as u32).map(AtomicU32::new).collect(),
+            next_space: AtomicU32::new(databases as u32),
+            thresholds: Thresholds {
+                hash_entries: AtomicUsize::new(128),
+                hash_value: AtomicUsize::new(64),
+                items_bytes: AtomicUsize::new(2048),
+            },
+            lfu: AtomicBool::new(false),
+            lfu_log_factor: AtomicU32::new(10),
+            lfu_decay: AtomicU32::new(1),
+            expired_keys: AtomicU64::new(0),
+            expired_fields: AtomicU64::new(0),
+            evicted_keys: AtomicU64::new(0),
+        }
+    }
+
+    /// The number of shards.
+    pub fn shard_count(&self) -> usize {
+        self.sides.len()
+    }
+
+    /// The number of databases.
+    pub fn databases(&self) -> usize {
+        self.dbs.len()
+    }
+
+    /// The hash of a key or partition key, the same in every space.
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    #[inline]
+    fn place(hash: u64, space: u32) -> u64 {
+        hash ^ (mix(space) & PLACE_BITS)
+    }
+
+    fn place_of(&self, entry: &Entry) -> u64 {
+        Self::place(self.hash(entry.key()), entry.space())
+    }
+
+    /// The shard of a hash.
+    #[inline]
+    pub fn shard_of(&self, hash: u64) -> usize {
+        self.map.determine_shard(hash as usize)
+    }
+
+    /// The space of a database. Stable while any shard is locked.
+    #[inline]
+    pub fn space(&self, db: usize) -> u32 {
+        self.dbs.get(db).map_or(u32::MAX, |s| s.load(Relaxed))
+    }
+
+    fn db_of(&self, space: u32) -> Option<usize> {
+        self.dbs.iter().position(|s| s.load(Relaxed) == space)
+    }
+
+    /// Reserves a number for a new space (a table, or a flushed database's next life).
+    pub fn fresh_space(&self, count: u32) -> u32 {
+        self.next_space.fetch_add(count, Relaxed)
+    }
+
+    /// Takes note of a space number found in the log, so that it is not given out again.
+    pub fn note_space(&self, space: u32) {
+        self.next_space.fetch_max(space + 1, Relaxed);
+    }
+
+    /// The next space number; for checkpoints.
+    pub fn next_space(&self) -> u32 {
+        self.next_space.load(Relaxed)
+    }
+
+    /// Keys in a database, expired but not yet removed ones included, and how many of them have a deadline. O(shards).
+    pub fn db_size(&self, db: usize) -> (u64, u64) {
+        self.sides.iter().filter_map(|s| s.counts.get(db)).fold((0, 0), |(keys, expires), c| {
+            (keys + c.keys.load(Relaxed) as u64, expires + c.expires.load(Relaxed) as u64)
+        })
+    }
+
+    /// Entries in all spaces. O(shards), takes each shard's lock for an instant.
+    pub fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Whether there is no entry at all.
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
+    /// Bytes of the shards' tables, without the entries they point to.
+    pub fn table_bytes(&self) -> usize {
+        self.map.shards().iter().map(|s| s.read().buckets() * (size_of::<Entry>() + 1)).sum()
+    }
+
+    #[inline]
+    fn raw(&self, shard: usize) -> &dashmap::RwLock<Raw> {
+        &self.map.shards()[shard]
+    }
+
+    /// Stage one of a lookup that is known to come: asks for the shard's lock and table header.
+    #[inline]
+    pub fn prefetch_shard(&self, hash: u64) {
+        let lock: *const dashmap::RwLock<Raw> = self.raw(self.shard_of(hash));
+        table::prefetch(lock.cast());
+    }
+
+    /// Stage two: asks for the table's control bytes and slot. A shard that is locked by a writer is skipped.
+    #[inline]
+    pub fn prefetch_group(&self, hash: u64, db: usize) {
+        if let Some(guard) = self.raw(self.shard_of(hash)).try_read() {
+            table::prefetch_group(&guard, Self::place(hash, self.space(db)));
+        }
+    }
+
+    /// Stage three: asks for the entry's block.
+    #[inline]
+    pub fn prefetch_entry(&self, hash: u64, db: usize) {
+        if let Some(guard) = self.raw(self.shard_of(hash)).try_read() {
+            table::prefetch_entry(&guard, Self::place(hash, self.space(db)));
+        }
+    }
+
+    fn count(&self, shard: usize, db: usize, keys: i32, expires: i32) {
+        // The shard's exclusive lock is held, so a plain load and store suffice.
+        if let Some(c) = self.sides[shard].counts.get(db) {
+            if keys != 0 {
+                c.keys.store(c.keys.load(Relaxed).wrapping_add_signed(keys), Relaxed);
+            }
+            if expires != 0 {
+                c.expires.store(c.expires.load(Relaxed).wrapping_add_signed(expires), Relaxed);
+            }
+        }
+    }
+}

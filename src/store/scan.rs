@@ -1,0 +1,169 @@
+//! Walking the store: SCAN's cursor, all keys of a space, a random key.
+//!
+//! # The cursor
+//! A cursor names a shard, a slot in it, and the shard's generation, in 53 bits so that clients that keep it in a double
+//! are exact: `generation << 39 | slot << 12 | shard`. While a shard's table is not reorganised its entries stay in
+//! their slots, so going on at the slot misses nothing. If the generation differs, slots have lost their meaning: the
+//! shard is walked from its first slot to its last in that one call, which repeats some keys but misses none, and
+//! makes progress however often the table is reorganised.
+
+use super::locks::noise;
+use super::table;
+use super::{Entry, Locked, Mode, Store};
+use std::sync::atomic::Ordering::Relaxed;
+
+const SHARD_BITS: u32 = 12;
+const SLOT_BITS: u32 = 27;
+const GENERATION_MASK: u64 = (1 << 14) - 1;
+
+/// Where a walk stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScanStep {
+    shard: usize,
+    slot: usize,
+    generation: u64,
+}
+
+impl ScanStep {
+    /// Reads a cursor that a client sent back. Any number is fine; nonsense ends the walk or starts inside it.
+    pub fn from_cursor(cursor: u64) -> Self {
+        Self {
+            shard: (cursor & ((1 << SHARD_BITS) - 1)) as usize,
+            slot: (cursor >> SHARD_BITS & ((1 << SLOT_BITS) - 1)) as usize,
+            generation: cursor >> (SHARD_BITS + SLOT_BITS) & GENERATION_MASK,
+        }
+    }
+
+    fn cursor(self) -> u64 {
+        self.generation << (SHARD_BITS + SLOT_BITS) | (self.slot as u64) << SHARD_BITS | self.shard as u64
+    }
+}
+
+impl Store {
+    /// One call of SCAN: visits about `count` entries of a space and returns the next cursor, 0 at the end. Each shard is
+    /// locked by itself, unless `locked` holds them all. Also bounded in slots looked at, so that a small database beside a
+    /// large one costs many short calls rather than a long one.
+    pub fn scan(
+        &self,
+        locked: &Locked<'_>,
+        space: u32,
+        cursor: u64,
+        count: usize,
+        visit: &mut dyn FnMut(&Entry),
+    ) -> u64 {
+        let mut step = ScanStep::from_cursor(cursor);
+        let mut seen = 0;
+        let mut slots = count.saturating_mul(10).max(4096);
+        while step.shard < self.shard_count() {
+            let done = if locked.holds_all() {
+                locked.scan_shard(&mut step, space, count, &mut seen, &mut slots, visit)
+            } else {
+                let one = self.lock_shard(step.shard, Mode::Read, locked.now);
+                one.scan_shard(&mut step, space, count, &mut seen, &mut slots, visit)
+            };
+            if done {
+                step = ScanStep { shard: step.shard + 1, slot: 0, generation: 0 };
+            }
+            if seen >= count || slots == 0 {
+                break;
+            }
+        }
+        if step.shard >= self.shard_count() { 0 } else { step.cursor() }
+    }
+
+    /// Visits every live entry of a space, shard by shard.
+    pub fn for_each(&self, locked: &Locked<'_>, space: u32, visit: &mut dyn FnMut(&Entry)) {
+        for shard in 0..self.shard_count() {
+            if locked.holds_all() {
+                locked.each_in(shard, space, visit);
+            } else {
+                self.lock_shard(shard, Mode::Read, locked.now).each_in(shard, space, visit);
+            }
+        }
+    }
+
+    /// Calls `use_it` with a random live entry of a space; false if there is none. Expected O(1) where the space makes up a fair
+    /// part of the store, else a walk.
+    pub fn random(&self, locked: &Locked<'_>, space: u32, use_it: &mut dyn FnMut(&Entry)) -> bool {
+        let start = noise() as usize % self.shard_count();
+        for i in 0..self.shard_count() {
+            let shard = (start + i) % self.shard_count();
+            let found = if locked.holds_all() {
+                locked.random_in(shard, space, use_it)
+            } else {
+                self.lock_shard(shard, Mode::Read, locked.now).random_in(shard, space, use_it)
+            };
+            if found {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl Locked<'_> {
+    fn scan_shard(
+        &self,
+        step: &mut ScanStep,
+        space: u32,
+        count: usize,
+        seen: &mut usize,
+        slots: &mut usize,
+        visit: &mut dyn FnMut(&Entry),
+    ) -> bool {
+        let Some(raw) = self.raw(step.shard) else { return true };
+        let generation = u64::from(self.store.sides[step.shard].generation.load(Relaxed)) & GENERATION_MASK;
+        let restart = step.slot != 0 && step.generation != generation;
+        if restart {
+            step.slot = 0;
+        }
+        *slots = slots.saturating_sub(1);
+        while step.slot < raw.buckets() {
+            if !restart && (*seen >= count || *slots == 0) {
+                step.generation = generation;
+                return false;
+            }
+            if let Some(entry) = table::slot(raw, step.slot)
+                && entry.space() == space
+            {
+                *seen += 1;
+                if !entry.expired(self.now) {
+                    visit(entry);
+                }
+            }
+            step.slot += 1;
+            *slots = slots.saturating_sub(1);
+        }
+        true
+    }
+
+    fn each_in(&self, shard: usize, space: u32, visit: &mut dyn FnMut(&Entry)) {
+        let Some(raw) = self.raw(shard) else { return };
+        for entry in table::entries(raw) {
+            if entry.space() == space && !entry.expired(self.now) {
+                visit(entry);
+            }
+        }
+    }
+
+    /// Visits all entries of a locked shard in all spaces, expired ones included.
+    pub fn entries(&self, shard: usize) -> impl Iterator<Item = &Entry> {
+        self.raw(shard).into_iter().flat_map(table::entries)
+    }
+
+    fn random_in(&self, shard: usize, space: u32, use_it: &mut dyn FnMut(&Entry)) -> bool {
+        let Some(raw) = self.raw(shard) else { return false };
+        let buckets = raw.buckets();
+        let start = noise() as usize % buckets.max(1);
+        for i in 0..buckets {
+            if let Some(entry) = table::slot(raw, (start + i) % buckets)
+                && entry.space() == space
+                && !entry.expired(self.now)
+            {
+                use_it(entry);
+                return true;
+            }
+        }
+        false
+    }
+}
