@@ -32,7 +32,9 @@ macro_rules! scripts {
     };
 }
 
-scripts! { strings }
+scripts! {
+    bitmaps client command config connection dump errors eviction expire hashes keys protocol scan server strings transactions
+}
 
 #[test]
 fn every_script_is_run() {

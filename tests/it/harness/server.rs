@@ -281,8 +281,11 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill9();
-        if std::thread::panicking() && self.folder.is_some() {
-            eprintln!("log of {:?} on {}:\n{}", self.kind, self.address, self.log());
+        if std::thread::panicking() && self.kind == Kind::Itemory {
+            let log = self.log();
+            let tail: Vec<&str> = log.lines().rev().take(40).collect();
+            eprintln!("the end of the log of {}:", self.address);
+            tail.iter().rev().for_each(|line| eprintln!("{line}"));
         }
     }
 }

@@ -156,6 +156,9 @@ fn judge(step: &Step, theirs: &[Value], ours: &[Value], referee: bool, pair: Pai
         let bad = values.iter().find(|v| !matches(expected, v))?;
         Some(format!("    {who}: {bad}\n    written: {expected:?}"))
     };
+    if theirs.contains(&Value::Timeout) {
+        return Some("    the referee does not reply".into());
+    }
     if pair == Pair::RefereeTwice || step.difference.is_none() {
         let apart = referee.then(|| theirs.iter().zip(ours).position(|(t, o)| !step.mode.same(t, o)));
         if let Some(at) = apart.flatten() {
