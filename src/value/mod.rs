@@ -1,4 +1,14 @@
 //! Redis values in their compact and large forms, as pure data structures: no keys, no locks, no clock.
+//!
+//! - `rdb`: Redis's own serialisation of a value (`DUMP` and `RESTORE`), both ways.
+//! - `stream`: streams.
+//! - `listpack`: Redis's packed sequence of strings and integers.
 
+mod error;
 pub mod hash;
+pub mod listpack;
 pub mod packed;
+pub mod rdb;
+pub mod stream;
+
+pub use error::ValueError;

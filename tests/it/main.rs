@@ -13,3 +13,4 @@
 mod behaviour;
 mod harness;
 mod script;
+mod serialisation;
