@@ -4,6 +4,7 @@
 //! number do not import each other. `tests/it/structure.rs` checks it.
 
 // Rooms of number 0.
+pub mod config;
 pub mod env;
 pub mod text;
 

@@ -1,0 +1,162 @@
+//! What is known of an option, and the macro that declares a table of them.
+
+use super::settings::Settings;
+
+/// When an option may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// At start and by CONFIG SET.
+    Live,
+    /// Only at start.
+    Fixed,
+    /// By CONFIG SET only where `enable-protected-configs` allows it.
+    Guarded,
+}
+
+/// Something special about an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trait {
+    /// The value is never logged and never stands in an error.
+    Secret,
+    /// CONFIG GET reports it only when asked by its exact name.
+    Hidden,
+    /// CONFIG SET is refused while data is being loaded.
+    NotWhileLoading,
+}
+
+/// Reads an option's words into the settings; `true` if the same source named the option before.
+pub(super) type Parse = fn(&mut Settings, &[Vec<u8>], bool) -> Result<(), String>;
+
+/// One option: everything that CONFIG, `--help`, the documentation and the sample file say derives from this.
+pub struct Spec {
+    /// The name users write.
+    pub name: &'static str,
+    /// Other spellings of the name; CONFIG GET reports each beside the name, as Redis does.
+    pub aliases: &'static [&'static str],
+    /// The heading under which it is documented.
+    pub section: &'static str,
+    /// When it may change.
+    pub change: Change,
+    /// Why the option has no effect here, if it has none.
+    pub no_effect: Option<&'static str>,
+    /// CONFIG SET splits its value into words at spaces.
+    pub multi: bool,
+    pub(super) traits: &'static [Trait],
+    pub(super) doc: &'static str,
+    pub(super) empty_is_absent: bool,
+    pub(super) always_written: bool,
+    pub(super) parse: Parse,
+    pub(super) show: fn(&Settings) -> Vec<u8>,
+    pub(super) lines: fn(&Settings) -> Vec<String>,
+    pub(super) same: fn(&Settings, &Settings) -> bool,
+    pub(super) describe: fn() -> String,
+}
+
+impl Spec {
+    /// What the option does, in one or two sentences.
+    pub fn doc(&self) -> &'static str {
+        self.doc.trim()
+    }
+
+    /// The value is never logged and never stands in an error.
+    pub fn is_secret(&self) -> bool {
+        self.has(Trait::Secret)
+    }
+
+    /// Left out of CONFIG GET patterns and of the documentation.
+    pub fn is_hidden(&self) -> bool {
+        self.has(Trait::Hidden)
+    }
+
+    pub(super) fn has(&self, wanted: Trait) -> bool {
+        self.traits.contains(&wanted)
+    }
+
+    /// The name and the other spellings.
+    pub fn spellings(&self) -> impl Iterator<Item = &'static str> + use<> {
+        std::iter::once(self.name).chain(self.aliases.iter().copied())
+    }
+}
+
+/// All options, those with an effect first.
+pub fn specs() -> impl Iterator<Item = &'static Spec> {
+    super::settings::TABLE.iter().chain(super::accepted::TABLE)
+}
+
+/// Finds an option by any of its spellings, whatever the case. Linear in the number of options.
+pub fn find(name: &[u8]) -> Option<&'static Spec> {
+    find_spelling(name).map(|(spec, _)| spec)
+}
+
+/// As [`find`], with the spelling that was used.
+pub(super) fn find_spelling(name: &[u8]) -> Option<(&'static Spec, &'static str)> {
+    specs().find_map(|spec| {
+        let spelling = spec.spellings().find(|known| known.as_bytes().eq_ignore_ascii_case(name))?;
+        Some((spec, spelling))
+    })
+}
+
+/// Declares a struct with a field per option, its defaults, and the table of [`Spec`]s.
+///
+/// An entry reads: doc comment, `"name" | "alias" => field: Type [rule] = default, Change + Trait;`. The rule may be
+/// left out. After `within` stand two functions that reach the struct inside [`Settings`]; after a section's name,
+/// why its options have no effect, or `None` if they have one.
+macro_rules! options {
+    (
+        $(#[$about:meta])*
+        struct $Struct:ident within ($reach:path, $reach_mut:path) {
+            $($(#[$extra_doc:meta])* $extra:ident: $extra_type:ty = $extra_default:expr;)*
+        }
+        $(
+            section $section:literal, $no_effect:expr => {$(
+                $(#[doc = $doc:literal])+
+                $name:literal $(| $alias:literal)* => $field:ident: $type:ty $([$rule:expr])? = $default:expr,
+                    $change:ident $(+ $trait:ident)*;
+            )+}
+        )+
+    ) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub struct $Struct {
+            $($($(#[doc = $doc])+ pub $field: $type,)+)+
+            $($(#[$extra_doc])* pub $extra: $extra_type,)*
+        }
+
+        impl Default for $Struct {
+            fn default() -> Self {
+                Self { $($($field: $default,)+)+ $($extra: $extra_default,)* }
+            }
+        }
+
+        pub(super) static TABLE: &[$crate::config::spec::Spec] = &[$($({
+            use $crate::config::{settings::Settings, spec::{Change, Spec, options}, value::Value};
+            fn rule() -> <$type as Value>::Rule {
+                options!(@rule $($rule)?)
+            }
+            Spec {
+                name: $name,
+                aliases: &[$($alias),*],
+                section: $section,
+                change: Change::$change,
+                no_effect: $no_effect,
+                multi: <$type as Value>::MULTI,
+                traits: &[$($crate::config::spec::Trait::$trait),*],
+                doc: concat!($($doc),+),
+                empty_is_absent: <$type as Value>::EMPTY_IS_ABSENT,
+                always_written: <$type as Value>::ALWAYS_WRITTEN,
+                parse: |settings: &mut Settings, words, again| {
+                    let field = &mut $reach_mut(settings).$field;
+                    *field = <$type as Value>::parse(&rule(), words, field, again)?;
+                    Ok(())
+                },
+                show: |settings: &Settings| $reach(settings).$field.show(&rule()),
+                lines: |settings: &Settings| $reach(settings).$field.lines(&rule()),
+                same: |one, other| $reach(one).$field == $reach(other).$field,
+                describe: || <$type as Value>::describe(&rule()),
+            }
+        },)+)+];
+    };
+    (@rule) => { Default::default() };
+    (@rule $rule:expr) => { $rule };
+}
+pub(super) use options;

@@ -1,0 +1,407 @@
+//! The types an option can have: how each is read from words, shown by CONFIG GET, and written into a file.
+
+use std::path::PathBuf;
+
+use super::line::quote;
+
+/// How an option's type is read and written.
+pub(super) trait Value: Clone + PartialEq {
+    /// What narrows the type down for one option, such as the range of a number.
+    type Rule: Default;
+
+    /// Several words are arguments of their own: CONFIG SET splits its value at spaces.
+    const MULTI: bool = false;
+    /// An empty value is the same as the option not standing in the file.
+    const EMPTY_IS_ABSENT: bool = false;
+    /// CONFIG REWRITE writes the option even when it has its default value.
+    const ALWAYS_WRITTEN: bool = false;
+
+    /// Reads the words after the option's name. `old` is the value until now; `again` says that the same source named
+    /// the option before, for the few options whose lines add up. The error is the reason in Redis's words.
+    fn parse(rule: &Self::Rule, words: &[Vec<u8>], old: &Self, again: bool) -> Result<Self, String>;
+
+    /// The value as CONFIG GET reports it.
+    fn show(&self, rule: &Self::Rule) -> Vec<u8>;
+
+    /// What stands after the option's name in a file, one element per line.
+    fn lines(&self, rule: &Self::Rule) -> Vec<String> {
+        vec![String::from_utf8_lossy(&self.show(rule)).into_owned()]
+    }
+
+    /// The type in words, for the documentation.
+    fn describe(rule: &Self::Rule) -> String;
+}
+
+/// The one word that most options take.
+pub(super) fn one_word(words: &[Vec<u8>]) -> Result<&[u8], String> {
+    match words {
+        [word] => Ok(word),
+        _ => Err("wrong number of arguments".to_owned()),
+    }
+}
+
+pub(super) fn one_text(words: &[Vec<u8>]) -> Result<&str, String> {
+    text(one_word(words)?)
+}
+
+pub(super) fn text(word: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(word).map_err(|_| "argument must be valid UTF-8".to_owned())
+}
+
+impl Value for bool {
+    type Rule = ();
+
+    fn parse((): &(), words: &[Vec<u8>], _: &Self, _: bool) -> Result<Self, String> {
+        match one_word(words)? {
+            word if word.eq_ignore_ascii_case(b"yes") => Ok(true),
+            word if word.eq_ignore_ascii_case(b"no") => Ok(false),
+            _ => Err("argument must be 'yes' or 'no'".to_owned()),
+        }
+    }
+
+    fn show(&self, (): &()) -> Vec<u8> {
+        if *self { b"yes".to_vec() } else { b"no".to_vec() }
+    }
+
+    fn describe((): &()) -> String {
+        "yes or no".to_owned()
+    }
+}
+
+/// How a number is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Integer,
+    Memory,
+    Octal,
+}
+
+/// How a number is written and between which bounds (both included) it lies.
+#[derive(Clone, Copy)]
+pub(super) struct Number {
+    form: Form,
+    min: i128,
+    max: i128,
+    /// Values outside are accepted, and moved to the nearest of these.
+    clamp: Option<(i128, i128)>,
+}
+
+impl Default for Number {
+    fn default() -> Self {
+        int(0, i64::MAX as i128)
+    }
+}
+
+/// A whole number.
+pub(super) const fn int(min: i128, max: i128) -> Number {
+    Number { form: Form::Integer, min, max, clamp: None }
+}
+
+/// A whole number of which any in the range is accepted, but which is then moved into the second range.
+pub(super) const fn int_clamped(min: i128, max: i128, low: i128, high: i128) -> Number {
+    Number { form: Form::Integer, min, max, clamp: Some((low, high)) }
+}
+
+/// A number of bytes, perhaps with a unit.
+pub(super) const fn memory(min: i128, max: i128) -> Number {
+    Number { form: Form::Memory, min, max, clamp: None }
+}
+
+/// File permissions in octal.
+pub(super) const fn octal(max: i128) -> Number {
+    Number { form: Form::Octal, min: 0, max, clamp: None }
+}
+
+impl Number {
+    fn parse(&self, words: &[Vec<u8>]) -> Result<i128, String> {
+        let word = one_word(words)?;
+        let value = match self.form {
+            Form::Integer => {
+                parse_integer(word).map(i128::from).ok_or("argument couldn't be parsed into an integer")
+            }
+            Form::Memory => parse_memory(word).map(i128::from).ok_or("argument must be a memory value"),
+            Form::Octal => std::str::from_utf8(word)
+                .ok()
+                .and_then(|text| i64::from_str_radix(text, 8).ok())
+                .map(i128::from)
+                .ok_or("argument couldn't be parsed as an octal number"),
+        }?;
+        let Self { min, max, .. } = *self;
+        if !(min..=max).contains(&value) {
+            return Err(if self.form == Form::Octal {
+                format!("argument must be between {min:o} and {max:o} inclusive")
+            } else {
+                format!("argument must be between {min} and {max} inclusive")
+            });
+        }
+        Ok(self.clamp.map_or(value, |(low, high)| value.clamp(low, high)))
+    }
+
+    fn show(&self, value: i128) -> String {
+        if self.form == Form::Octal { format!("{value:o}") } else { value.to_string() }
+    }
+
+    fn line(&self, value: i128) -> String {
+        if self.form == Form::Memory { memory_text(value) } else { self.show(value) }
+    }
+
+    fn describe(&self) -> String {
+        let (what, low, high) = match self.form {
+            Form::Integer => ("integer", self.min.to_string(), self.max.to_string()),
+            Form::Memory => ("memory size", memory_text(self.min), memory_text(self.max)),
+            Form::Octal => ("octal permissions", format!("{:o}", self.min), format!("{:o}", self.max)),
+        };
+        // Bounds that only say how wide the machine's integers are tell a reader nothing.
+        if self.max >= i128::from(i32::MAX) && self.min <= i128::from(i32::MIN) {
+            what.to_owned()
+        } else if self.max >= i128::from(i32::MAX) {
+            format!("{what} from {low}")
+        } else {
+            format!("{what}, {low} to {high}")
+        }
+    }
+}
+
+/// Reads a decimal integer strictly: no plus sign, no leading zeros, no white space.
+pub(super) fn parse_integer(word: &[u8]) -> Option<i64> {
+    let digits = word.strip_prefix(b"-").unwrap_or(word);
+    let canonical = digits.first().is_some_and(|first| matches!(first, b'1'..=b'9')) || word == b"0";
+    if !canonical || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(word).ok()?.parse().ok()
+}
+
+/// Reads a number of bytes with an optional unit: `k`, `m`, `g` are powers of 1000; `kb`, `mb`, `gb` of 1024.
+pub(super) fn parse_memory(word: &[u8]) -> Option<u64> {
+    let split = word.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(word.len());
+    let (digits, unit) = word.split_at(split);
+    let factor: u64 = match unit.to_ascii_lowercase().as_slice() {
+        b"" | b"b" => 1,
+        b"k" => 1000,
+        b"kb" => 1 << 10,
+        b"m" => 1_000_000,
+        b"mb" => 1 << 20,
+        b"g" => 1_000_000_000,
+        b"gb" => 1 << 30,
+        _ => return None,
+    };
+    std::str::from_utf8(digits).ok()?.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+/// A number of bytes with the largest unit that divides it.
+pub(super) fn memory_text(bytes: i128) -> String {
+    for (shift, unit) in [(30, "gb"), (20, "mb"), (10, "kb")] {
+        if bytes != 0 && bytes % (1 << shift) == 0 {
+            return format!("{}{unit}", bytes >> shift);
+        }
+    }
+    bytes.to_string()
+}
+
+macro_rules! numbers {
+    ($($type:ty),*) => {$(
+        impl Value for $type {
+            type Rule = Number;
+
+            fn parse(rule: &Number, words: &[Vec<u8>], _: &Self, _: bool) -> Result<Self, String> {
+                <$type>::try_from(rule.parse(words)?).map_err(|_| "argument is out of range".to_owned())
+            }
+
+            fn show(&self, rule: &Number) -> Vec<u8> {
+                rule.show(i128::from(*self)).into_bytes()
+            }
+
+            fn lines(&self, rule: &Number) -> Vec<String> {
+                vec![rule.line(i128::from(*self))]
+            }
+
+            fn describe(rule: &Number) -> String {
+                rule.describe()
+            }
+        }
+    )*};
+}
+numbers!(u16, u32, u64, i32, i64);
+
+/// A share of memory: a number of bytes, or a percentage of `maxmemory`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemoryOrPercent {
+    /// So many bytes; 0 stands for no limit.
+    Bytes(u64),
+    /// So many hundredths of `maxmemory`, at most 100.
+    Percent(u8),
+}
+
+impl Value for MemoryOrPercent {
+    type Rule = ();
+
+    fn parse((): &(), words: &[Vec<u8>], _: &Self, _: bool) -> Result<Self, String> {
+        let word = one_word(words)?;
+        if let Some(bytes) = parse_memory(word) {
+            return Ok(Self::Bytes(bytes));
+        }
+        match word.strip_suffix(b"%").and_then(parse_integer) {
+            Some(percent @ 0..=100) => Ok(Self::Percent(percent as u8)),
+            Some(percent) if percent > 100 => {
+                Err("percentage argument must be less or equal to 100".to_owned())
+            }
+            _ => Err("argument must be a memory or percent value".to_owned()),
+        }
+    }
+
+    fn show(&self, (): &()) -> Vec<u8> {
+        match self {
+            Self::Bytes(bytes) => bytes.to_string().into_bytes(),
+            Self::Percent(percent) => format!("{percent}%").into_bytes(),
+        }
+    }
+
+    fn lines(&self, (): &()) -> Vec<String> {
+        vec![match self {
+            Self::Bytes(bytes) => memory_text(i128::from(*bytes)),
+            Self::Percent(percent) => format!("{percent}%"),
+        }]
+    }
+
+    fn describe((): &()) -> String {
+        "memory size, or a percentage of maxmemory".to_owned()
+    }
+}
+
+/// What a text option must satisfy beside being text.
+#[derive(Default)]
+pub(super) struct Text {
+    /// Says what is wrong with a value.
+    pub(super) fault: Option<fn(&str) -> Option<&'static str>>,
+}
+
+impl Value for String {
+    type Rule = Text;
+
+    const EMPTY_IS_ABSENT: bool = true;
+
+    fn parse(rule: &Text, words: &[Vec<u8>], _: &Self, _: bool) -> Result<Self, String> {
+        let value = one_text(words)?;
+        match rule.fault.and_then(|fault| fault(value)) {
+            Some(reason) => Err(reason.to_owned()),
+            None => Ok(value.to_owned()),
+        }
+    }
+
+    fn show(&self, _: &Text) -> Vec<u8> {
+        self.clone().into_bytes()
+    }
+
+    fn lines(&self, _: &Text) -> Vec<String> {
+        vec![quote(self.as_bytes())]
+    }
+
+    fn describe(_: &Text) -> String {
+        "text".to_owned()
+    }
+}
+
+impl Value for PathBuf {
+    type Rule = ();
+
+    const ALWAYS_WRITTEN: bool = true;
+
+    fn parse((): &(), words: &[Vec<u8>], _: &Self, _: bool) -> Result<Self, String> {
+        use std::os::unix::ffi::OsStrExt as _;
+        let path = std::path::Path::new(std::ffi::OsStr::from_bytes(one_word(words)?));
+        std::path::absolute(path).map_err(|error| super::error::reason(&error))
+    }
+
+    fn show(&self, (): &()) -> Vec<u8> {
+        use std::os::unix::ffi::OsStrExt as _;
+        self.as_os_str().as_bytes().to_vec()
+    }
+
+    fn lines(&self, (): &()) -> Vec<String> {
+        let bytes = self.show(&());
+        let bare = bytes.iter().all(|byte| byte.is_ascii_graphic() && !b"\"'\\#".contains(byte));
+        vec![if bare && !bytes.is_empty() { self.display().to_string() } else { quote(&bytes) }]
+    }
+
+    fn describe((): &()) -> String {
+        "path".to_owned()
+    }
+}
+
+/// A password: any bytes, which `Debug` does not show.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// The bytes; an empty secret means that there is none.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// There is no password.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<&[u8]> for Secret {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(if self.0.is_empty() { "Secret(none)" } else { "Secret(..)" })
+    }
+}
+
+impl Value for Secret {
+    type Rule = ();
+
+    const EMPTY_IS_ABSENT: bool = true;
+
+    fn parse((): &(), words: &[Vec<u8>], _: &Self, _: bool) -> Result<Self, String> {
+        Ok(Self(one_word(words)?.to_vec()))
+    }
+
+    fn show(&self, (): &()) -> Vec<u8> {
+        self.0.clone()
+    }
+
+    fn lines(&self, (): &()) -> Vec<String> {
+        vec![quote(&self.0)]
+    }
+
+    fn describe((): &()) -> String {
+        "secret text".to_owned()
+    }
+}
+
+impl Value for Vec<String> {
+    type Rule = ();
+
+    const MULTI: bool = true;
+
+    fn parse((): &(), words: &[Vec<u8>], _: &Self, _: bool) -> Result<Self, String> {
+        /// As many addresses as Redis takes.
+        const MAX_ADDRESSES: usize = 16;
+        if words.len() > MAX_ADDRESSES {
+            return Err("Too many bind addresses specified.".to_owned());
+        }
+        words.iter().filter(|word| !word.is_empty()).map(|word| Ok(text(word)?.to_owned())).collect()
+    }
+
+    fn show(&self, (): &()) -> Vec<u8> {
+        self.join(" ").into_bytes()
+    }
+
+    fn lines(&self, (): &()) -> Vec<String> {
+        vec![if self.is_empty() { "\"\"".to_owned() } else { self.join(" ") }]
+    }
+
+    fn describe((): &()) -> String {
+        "addresses".to_owned()
+    }
+}
