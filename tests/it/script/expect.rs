@@ -2,7 +2,7 @@
 //!
 //! `+OK`, `-ERR text`, `:1`, `,1.5`, `#t`, `"bulk"`, `nil` (any null), `[a b]` (a list), `{k v}` (a map, or RESP2's flat
 //! list), `~[a b]` (a set, or RESP2's list, in any order), `*` (anything). A `*` at the end of an error, status or
-//! string stands for any rest. A double may come as a bulk string in RESP2.
+//! string stands for any rest. `=1.5` is a number however it is sent. A double may come as a bulk string in RESP2.
 
 use super::parse::{plain, tokens};
 use crate::harness::Value;
@@ -18,6 +18,8 @@ pub(crate) enum Expected {
     /// A string that begins so.
     Prefix(Vec<u8>),
     Double(String),
+    /// A number as an integer, a double or a string.
+    Number(String),
     Bool(bool),
     List(Vec<Expected>),
     Set(Vec<Expected>),
@@ -73,11 +75,10 @@ fn one(rest: &mut &str) -> Result<Expected, String> {
         while *bytes.get(end).ok_or("unbalanced \"")? != b'"' {
             end += if bytes[end] == b'\\' { 2 } else { 1 };
         }
-        let mut text = plain(&tokens(&rest[..=end])?[0]);
+        let text = plain(&tokens(&rest[..=end])?[0]);
         *rest = &rest[end + 1..];
         if let Some(after) = rest.strip_prefix('*') {
             *rest = after;
-            text.shrink_to_fit();
             return Ok(Expected::Prefix(text));
         }
         return Ok(Expected::Bulk(text));
@@ -88,6 +89,7 @@ fn one(rest: &mut &str) -> Result<Expected, String> {
     Ok(match word.split_at_checked(1) {
         Some(("*", "")) => Expected::Anything,
         Some((":", n)) => Expected::Int(n.parse().map_err(|_| format!("no integer: {n}"))?),
+        Some(("=", n)) => Expected::Number(n.to_owned()),
         Some((",", n)) => Expected::Double(n.to_owned()),
         Some(("+", s)) => Expected::Simple(s.to_owned()),
         Some(("-", s)) => Expected::Error(s.to_owned()),
@@ -138,6 +140,7 @@ pub(crate) fn matches(expected: &Expected, value: &Value) -> bool {
         (Expected::Bool(a), Value::Int(b)) => i64::from(*a) == *b,
         (Expected::Double(a), Value::Double(b)) => a == b,
         (Expected::Double(a), Value::Bulk(b)) => a.as_bytes() == b,
+        (Expected::Number(a), Value::Int(_) | Value::Double(_) | Value::Bulk(_)) => *a == value.text(),
         (Expected::Bulk(a), Value::Bulk(b)) => a == b,
         (Expected::Bulk(a), Value::Verbatim(b)) => b.get(4..) == Some(a),
         (Expected::Prefix(a), v) => v.bytes().is_some_and(|b| b.starts_with(a)),
