@@ -9,6 +9,7 @@ pub mod env;
 pub mod text;
 
 // Rooms of number 1.
+pub mod item;
 pub mod resp;
 pub mod value;
 

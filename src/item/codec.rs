@@ -1,0 +1,208 @@
+//! The stored form of items and values, version 1.
+//!
+//! ```text
+//! item    := version(1 byte, 0x01) entries
+//! entries := count(varint) { name_len(varint) name value } * count     names ascending by bytes, each once
+//! value   := 0x01                                                     null
+//!          | 0x02 | 0x03                                              false, true
+//!          | 0x80 + len, len bytes                                    string of 0 to 127 bytes
+//!          | 0x04 len(varint) bytes                                   longer string
+//!          | 0x05 len(varint) bytes                                   binary
+//!          | 0x40 + n                                                 the integer n, 0 to 63
+//!          | 0x06 zigzag(varint)                                      another integer of 64 bits
+//!          | 0x07 zigzag exponent(varint) coefficient*2+sign(varint)  any other number, no trailing zeros
+//!          | 0x08 | 0x09 | 0x0A  len(varint) values                   sets SS, NS, BS, ascending, each once
+//!          | 0x0B len(varint) values                                  list
+//!          | 0x0C len(varint) entries                                 map
+//! values  := count(varint) value * count
+//! ```
+//! Varints are the shortest possible (see `bytes.rs`), so equal items have equal bytes, sets and maps included, and
+//! equality of documents is equality of bytes. Containers carry their length, so that a reader passes over what it
+//! does not want.
+
+use super::bytes::{Reader, put_block, put_sized, put_varint, put_varint_wide, zigzag};
+use super::value::check_name;
+use super::view::{ListRef, MapRef, ValueRef, check_map};
+use super::{AttributeValue, ItemError, Number};
+
+/// First bytes of values.
+pub(super) mod tag {
+    pub(in crate::item) const NULL: u8 = 0x01;
+    pub(in crate::item) const FALSE: u8 = 0x02;
+    pub(in crate::item) const TRUE: u8 = 0x03;
+    pub(in crate::item) const S: u8 = 0x04;
+    pub(in crate::item) const B: u8 = 0x05;
+    pub(in crate::item) const INT: u8 = 0x06;
+    pub(in crate::item) const DECIMAL: u8 = 0x07;
+    pub(in crate::item) const SS: u8 = 0x08;
+    pub(in crate::item) const NS: u8 = 0x09;
+    pub(in crate::item) const BS: u8 = 0x0A;
+    pub(in crate::item) const L: u8 = 0x0B;
+    pub(in crate::item) const M: u8 = 0x0C;
+    pub(in crate::item) const SMALL_N: u8 = 0x40;
+    pub(in crate::item) const SHORT_S: u8 = 0x80;
+}
+
+/// Version byte of stored items.
+pub(super) const ITEM_VERSION: u8 = 0x01;
+
+/// Deepest nesting that is ever read or written, whatever the configured limit: it bounds recursion.
+pub const HARD_MAX_DEPTH: usize = 256;
+
+fn put_string(out: &mut Vec<u8>, text: &[u8]) {
+    if text.len() < 128 {
+        out.push(tag::SHORT_S + text.len() as u8);
+        out.extend_from_slice(text);
+    } else {
+        out.push(tag::S);
+        put_block(out, text);
+    }
+}
+
+fn put_binary(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(tag::B);
+    put_block(out, bytes);
+}
+
+fn put_number(out: &mut Vec<u8>, number: Number) {
+    match number.as_i64() {
+        Some(small @ 0..=63) => out.push(tag::SMALL_N + small as u8),
+        Some(int) => {
+            out.push(tag::INT);
+            put_varint(out, zigzag(int));
+        }
+        None => {
+            let (negative, coefficient, exponent) = number.parts();
+            out.push(tag::DECIMAL);
+            put_varint(out, zigzag(i64::from(exponent)));
+            put_varint_wide(out, (coefficient << 1) | u128::from(negative));
+        }
+    }
+}
+
+/// Appends a value given as a view; containers are copied as they are.
+pub(super) fn put_ref(out: &mut Vec<u8>, value: &ValueRef<'_>) {
+    let body = |out: &mut Vec<u8>, tag: u8, count: usize, content: &[u8]| {
+        out.push(tag);
+        put_varint(out, (super::bytes::varint_len(count as u64) + content.len()) as u64);
+        put_varint(out, count as u64);
+        out.extend_from_slice(content);
+    };
+    let list = |out: &mut Vec<u8>, tag: u8, list: &ListRef<'_>| {
+        let (count, content) = list.body();
+        body(out, tag, count, content);
+    };
+    match value {
+        ValueRef::Null => out.push(tag::NULL),
+        ValueRef::Bool(false) => out.push(tag::FALSE),
+        ValueRef::Bool(true) => out.push(tag::TRUE),
+        ValueRef::S(text) => put_string(out, text),
+        ValueRef::N(number) => put_number(out, *number),
+        ValueRef::B(bytes) => put_binary(out, bytes),
+        ValueRef::Ss(set) => list(out, tag::SS, set),
+        ValueRef::Ns(set) => list(out, tag::NS, set),
+        ValueRef::Bs(set) => list(out, tag::BS, set),
+        ValueRef::L(values) => list(out, tag::L, values),
+        ValueRef::M(map) => {
+            let (count, content) = map.body();
+            body(out, tag::M, count, content);
+        }
+    }
+}
+
+/// Appends an owned value, whose containers may nest `max_depth` levels.
+pub(super) fn put_owned(
+    out: &mut Vec<u8>,
+    value: &AttributeValue,
+    max_depth: usize,
+) -> Result<(), ItemError> {
+    match value {
+        AttributeValue::Null => out.push(tag::NULL),
+        AttributeValue::Bool(false) => out.push(tag::FALSE),
+        AttributeValue::Bool(true) => out.push(tag::TRUE),
+        AttributeValue::S(text) => put_string(out, text.as_bytes()),
+        AttributeValue::N(number) => put_number(out, *number),
+        AttributeValue::B(bytes) => put_binary(out, bytes),
+        AttributeValue::Ss(set) => {
+            put_set(out, tag::SS, value, set.iter(), |out, text| put_string(out, text.as_bytes()))?;
+        }
+        AttributeValue::Ns(set) => put_set(out, tag::NS, value, set.iter(), |out, n| put_number(out, *n))?,
+        AttributeValue::Bs(set) => {
+            put_set(out, tag::BS, value, set.iter(), |out, bytes| put_binary(out, bytes))?;
+        }
+        AttributeValue::L(_) | AttributeValue::M(_) if max_depth == 0 => return Err(ItemError::TooDeep),
+        AttributeValue::L(list) => {
+            out.push(tag::L);
+            put_sized(out, |out| {
+                put_varint(out, list.len() as u64);
+                list.iter().try_for_each(|value| put_owned(out, value, max_depth - 1))
+            })?;
+        }
+        AttributeValue::M(map) => {
+            out.push(tag::M);
+            put_sized(out, |out| {
+                put_varint(out, map.len() as u64);
+                map.iter().try_for_each(|(name, value)| {
+                    check_name(name.as_bytes())?;
+                    put_block(out, name.as_bytes());
+                    put_owned(out, value, max_depth - 1)
+                })
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn put_set<T>(
+    out: &mut Vec<u8>,
+    tag: u8,
+    value: &AttributeValue,
+    members: impl ExactSizeIterator<Item = T>,
+    mut put: impl FnMut(&mut Vec<u8>, T),
+) -> Result<(), ItemError> {
+    if members.len() == 0 {
+        return Err(ItemError::EmptySet(value.attr_type()));
+    }
+    out.push(tag);
+    put_sized(out, |out| {
+        put_varint(out, members.len() as u64);
+        members.for_each(|member| put(out, member));
+        Ok(())
+    })
+}
+
+/// An owned value in stored form, to be read through views.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedValue(Vec<u8>);
+
+impl EncodedValue {
+    /// Encodes `value`.
+    ///
+    /// # Errors
+    /// For empty sets, names of invalid length and nesting beyond [`HARD_MAX_DEPTH`].
+    pub fn new(value: &AttributeValue) -> Result<Self, ItemError> {
+        let mut bytes = Vec::new();
+        put_owned(&mut bytes, value, HARD_MAX_DEPTH)?;
+        Ok(Self(bytes))
+    }
+
+    /// The value as a view.
+    pub fn view(&self) -> ValueRef<'_> {
+        ValueRef::read(&mut Reader::new(&self.0)).unwrap_or(ValueRef::Null)
+    }
+}
+
+/// Checks stored bytes of an item to the last one and gives access to them. Any bytes are either accepted or refused;
+/// nothing is allocated and recursion is bounded by `max_depth`, at most [`HARD_MAX_DEPTH`].
+///
+/// # Errors
+/// With the first thing that is not as the format says.
+pub fn decode_item(bytes: &[u8], max_depth: usize) -> Result<super::ItemRef<'_>, ItemError> {
+    let (version, body) = bytes.split_first().ok_or(ItemError::corrupt_item("no bytes"))?;
+    if *version != ITEM_VERSION {
+        return Err(ItemError::corrupt_item("unknown format version"));
+    }
+    let map = MapRef::read(body).ok_or(ItemError::corrupt_item("the count is cut short"))?;
+    check_map(map, max_depth.min(HARD_MAX_DEPTH))?;
+    Ok(super::ItemRef::from_bytes_unchecked(bytes))
+}

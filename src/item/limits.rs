@@ -1,0 +1,30 @@
+//! Limits on items and keys, given by whoever asks.
+
+/// Limits that the configuration sets; the defaults are `DynamoDB`'s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ItemLimits {
+    /// Largest item by AWS's rules of size, in bytes.
+    pub max_item_bytes: usize,
+    /// Deepest nesting of lists and maps, in levels.
+    pub max_depth: usize,
+    /// Longest partition key, in bytes.
+    pub max_partition_key_bytes: usize,
+    /// Longest sort key, in bytes.
+    pub max_sort_key_bytes: usize,
+}
+
+impl ItemLimits {
+    /// The limits AWS documents.
+    pub const DYNAMODB: Self = Self {
+        max_item_bytes: 400 * 1024,
+        max_depth: 32,
+        max_partition_key_bytes: 2048,
+        max_sort_key_bytes: 1024,
+    };
+}
+
+impl Default for ItemLimits {
+    fn default() -> Self {
+        Self::DYNAMODB
+    }
+}

@@ -1,0 +1,43 @@
+//! `DynamoDB` values: numbers, attribute values, items in their stored bytes, keys in order-preserving bytes, sizes,
+//! JSON forms and table schemas. Pure values and functions: no store, no protocol, no clock.
+//!
+//! - [`AttributeValue`] is a value in owned form, [`ValueRef`] one inside stored bytes.
+//! - [`Item`] is an item as it is stored, one compact byte string (drawn in `codec.rs`); [`ItemRef`] reads single
+//!   attributes of it without decoding the rest, [`ItemBuilder`] makes it, [`decode_item`] checks foreign bytes.
+//! - [`TableSchema`] says which attributes are keys; [`TableSchema::item_keys`] turns an item into its partition and
+//!   sort key bytes, ordered under `memcmp` as the values are (drawn in `keys.rs`).
+
+mod arithmetic;
+mod bytes;
+mod codec;
+mod error;
+mod json;
+mod keys;
+mod limits;
+mod number;
+mod schema;
+mod schema_codec;
+mod size;
+mod stored;
+mod typed;
+mod value;
+mod view;
+
+pub use codec::{EncodedValue, HARD_MAX_DEPTH, decode_item};
+pub use error::ItemError;
+pub use json::{
+    check_typed_item, check_typed_value, from_base64, item_from_plain_json, map_from_typed_json, plain_value,
+    to_base64, typed_value, write_plain_json, write_plain_value, write_typed_json, write_typed_value,
+};
+pub use keys::{
+    KeyBytes, KeyType, prefix_end, put_key, put_key_part, put_key_part_prefix, read_key, read_key_part,
+};
+pub use limits::ItemLimits;
+pub use number::{Number, NumberError};
+pub use schema::{
+    IndexSchema, ItemKeys, KeyAttr, KeySchema, Projection, StreamView, TableSchema, check_resource_name,
+};
+pub use stored::{Item, ItemBuilder, ItemRef};
+pub use typed::{parse_typed, split_suffix};
+pub use value::{AttrType, AttributeValue, check_name};
+pub use view::{Entries, ListRef, MapRef, ValueRef, Values};

@@ -1,0 +1,471 @@
+//! Which attributes of a table's items are keys, and what else its definition says.
+
+use std::collections::BTreeMap;
+
+use super::keys::{KeyBytes, KeyType, put_key, put_key_part};
+use super::{AttrType, AttributeValue, ItemError, ItemLimits, ItemRef, Number, ValueRef};
+
+/// A key attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyAttr {
+    /// The attribute's name.
+    pub name: String,
+    /// Its type.
+    pub key_type: KeyType,
+}
+
+impl KeyAttr {
+    /// A key attribute.
+    pub fn new(name: impl Into<String>, key_type: KeyType) -> Self {
+        Self { name: name.into(), key_type }
+    }
+
+    /// The value that a text given for this key denotes.
+    ///
+    /// # Errors
+    /// For a string that is not UTF-8, or no number.
+    pub fn value_of_text<'t>(&self, text: &'t [u8]) -> Result<ValueRef<'t>, ItemError> {
+        match self.key_type {
+            KeyType::S if std::str::from_utf8(text).is_err() => {
+                Err(ItemError::BadText { name: self.name.clone(), reason: "a string must be UTF-8" })
+            }
+            KeyType::S => Ok(ValueRef::S(text)),
+            KeyType::B => Ok(ValueRef::B(text)),
+            KeyType::N => Ok(ValueRef::N(Number::from_text(text)?)),
+        }
+    }
+}
+
+/// Partition key and perhaps sort key of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySchema {
+    /// Partition key.
+    pub pk: KeyAttr,
+    /// Sort key.
+    pub sk: Option<KeyAttr>,
+}
+
+impl KeySchema {
+    /// The key attributes, partition key first.
+    pub fn attrs(&self) -> impl Iterator<Item = &KeyAttr> {
+        std::iter::once(&self.pk).chain(self.sk.as_ref())
+    }
+
+    /// True when `name` is one of them.
+    pub fn is_key(&self, name: &[u8]) -> bool {
+        self.attrs().any(|attr| attr.name.as_bytes() == name)
+    }
+}
+
+/// What a table's change stream records of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamView {
+    /// Keys only.
+    KeysOnly,
+    /// The item after the change.
+    NewImage,
+    /// The item before the change.
+    OldImage,
+    /// Both.
+    NewAndOldImages,
+}
+
+impl StreamView {
+    /// AWS's name: `KEYS_ONLY`, `NEW_IMAGE`, `OLD_IMAGE` or `NEW_AND_OLD_IMAGES`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KeysOnly => "KEYS_ONLY",
+            Self::NewImage => "NEW_IMAGE",
+            Self::OldImage => "OLD_IMAGE",
+            Self::NewAndOldImages => "NEW_AND_OLD_IMAGES",
+        }
+    }
+}
+
+/// Which attributes an index holds beside the keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Projection {
+    /// All.
+    All,
+    /// None.
+    KeysOnly,
+    /// Those named.
+    Include(Vec<String>),
+}
+
+/// A secondary index: one to four partition key attributes and up to four sort key attributes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexSchema {
+    /// Name.
+    pub name: String,
+    /// Local indexes share the table's partition key.
+    pub local: bool,
+    /// Partition key attributes.
+    pub pk: Vec<KeyAttr>,
+    /// Sort key attributes.
+    pub sk: Vec<KeyAttr>,
+    /// What it holds.
+    pub projection: Projection,
+}
+
+/// The definition of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSchema {
+    /// Keys.
+    pub keys: KeySchema,
+    /// Attribute whose number is the time, in seconds since 1970, at which an item expires.
+    pub ttl: Option<String>,
+    /// Change stream.
+    pub stream: Option<StreamView>,
+    /// Declared types of attributes that are not keys, ascending by name.
+    pub attrs: BTreeMap<String, AttrType>,
+    /// Secondary indexes.
+    pub indexes: Vec<IndexSchema>,
+    /// Settings that are kept and reported.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// The keys of an item as ordered bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ItemKeys {
+    /// Partition key.
+    pub pk: KeyBytes,
+    /// Sort key; empty when the table has none.
+    pub sk: KeyBytes,
+}
+
+impl TableSchema {
+    /// A table with these keys and nothing else.
+    pub fn new(pk: KeyAttr, sk: Option<KeyAttr>) -> Self {
+        Self {
+            keys: KeySchema { pk, sk },
+            ttl: None,
+            stream: None,
+            attrs: BTreeMap::new(),
+            indexes: Vec::new(),
+            settings: BTreeMap::new(),
+        }
+    }
+
+    /// The type of an attribute that is a key, of the table or an index, or declared.
+    pub fn declared_type(&self, name: &str) -> Option<AttrType> {
+        let index_keys = self.indexes.iter().flat_map(|index| index.pk.iter().chain(&index.sk));
+        let mut keys = self.keys.attrs().chain(index_keys);
+        keys.find(|attr| attr.name == name)
+            .map(|attr| attr.key_type.attr_type())
+            .or_else(|| self.attrs.get(name).copied())
+    }
+
+    /// Checks the definition: names, at most four attributes on each side of an index key, no key attribute twice
+    /// or with two types, no index twice.
+    ///
+    /// # Errors
+    /// [`ItemError::BadSchema`] or [`ItemError::BadName`].
+    pub fn validate(&self) -> Result<(), ItemError> {
+        if self.keys.sk.as_ref().is_some_and(|sk| sk.name == self.keys.pk.name) {
+            return Err(ItemError::BadSchema("partition key and sort key are the same attribute"));
+        }
+        let mut types: BTreeMap<&str, KeyType> = BTreeMap::new();
+        let mut names: Vec<&str> = Vec::new();
+        let index_keys = self.indexes.iter().flat_map(|index| index.pk.iter().chain(&index.sk));
+        for attr in self.keys.attrs().chain(index_keys) {
+            if attr.name.is_empty() || attr.name.len() > 255 {
+                return Err(ItemError::BadSchema("a key attribute's name must have 1 to 255 bytes"));
+            }
+            if types.insert(&attr.name, attr.key_type).is_some_and(|other| other != attr.key_type) {
+                return Err(ItemError::BadSchema("a key attribute has two types"));
+            }
+        }
+        if self
+            .attrs
+            .iter()
+            .any(|(name, t)| types.get(name.as_str()).is_some_and(|key_type| key_type.attr_type() != *t))
+        {
+            return Err(ItemError::BadSchema("a key attribute has two types"));
+        }
+        for index in &self.indexes {
+            check_resource_name("IndexName", &index.name)?;
+            if names.contains(&index.name.as_str()) {
+                return Err(ItemError::BadSchema("two indexes have one name"));
+            }
+            names.push(&index.name);
+            index.validate()?;
+            if index.local && (index.pk.len() != 1 || index.pk.first() != Some(&self.keys.pk)) {
+                return Err(ItemError::BadSchema("a local index has the table's partition key"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The item's keys, after checking that the key attributes are there, of the right types, not empty and not too
+    /// long, and that index key attributes which are there have the right types and are not empty.
+    ///
+    /// # Errors
+    /// The ones `PutItem` answers.
+    pub fn item_keys(&self, item: &ItemRef<'_>, limits: &ItemLimits) -> Result<ItemKeys, ItemError> {
+        let pk = checked_key(&self.keys.pk, item)?;
+        let sk = match &self.keys.sk {
+            Some(attr) => Some(checked_key(attr, item)?),
+            None => None,
+        };
+        for index in &self.indexes {
+            index.check_item(item)?;
+        }
+        encode_keys(&pk, sk.as_ref(), limits)
+    }
+
+    /// The keys that a map of exactly the key attributes denotes, as `GetItem` takes it.
+    ///
+    /// # Errors
+    /// [`ItemError::KeyMismatch`] unless names and types are the schema's, else as [`TableSchema::item_keys`].
+    pub fn key_map_keys(&self, key: &ItemRef<'_>, limits: &ItemLimits) -> Result<ItemKeys, ItemError> {
+        if key.len() != self.keys.attrs().count() {
+            return Err(ItemError::KeyMismatch);
+        }
+        for attr in self.keys.attrs() {
+            let value = key.get(&attr.name).ok_or(ItemError::KeyMismatch)?;
+            if value.attr_type() != attr.key_type.attr_type() {
+                return Err(ItemError::KeyMismatch);
+            }
+        }
+        let pk = checked_key(&self.keys.pk, key)?;
+        let sk = self.keys.sk.as_ref().map(|attr| checked_key(attr, key)).transpose()?;
+        encode_keys(&pk, sk.as_ref(), limits)
+    }
+
+    /// The keys that texts denote, as a command line gives them; `sk` exactly when the table has a sort key.
+    ///
+    /// # Errors
+    /// [`ItemError::KeyMismatch`] when a sort key is missing or too many, else as [`TableSchema::item_keys`].
+    pub fn text_keys(
+        &self,
+        pk: &[u8],
+        sk: Option<&[u8]>,
+        limits: &ItemLimits,
+    ) -> Result<ItemKeys, ItemError> {
+        let pk = not_empty(&self.keys.pk, self.keys.pk.value_of_text(pk)?)?;
+        let sk = match (&self.keys.sk, sk) {
+            (Some(attr), Some(text)) => Some(not_empty(attr, attr.value_of_text(text)?)?),
+            (None, None) => None,
+            _ => return Err(ItemError::KeyMismatch),
+        };
+        encode_keys(&pk, sk.as_ref(), limits)
+    }
+
+    /// The key attributes, with their names, that encoded keys stand for.
+    ///
+    /// # Errors
+    /// When the bytes are not keys of this schema.
+    pub fn keys_to_map(&self, keys: &ItemKeys) -> Result<BTreeMap<String, AttributeValue>, ItemError> {
+        let mut map = BTreeMap::new();
+        let pk = super::keys::read_key(self.keys.pk.key_type, &keys.pk)?;
+        map.insert(self.keys.pk.name.clone(), pk);
+        if let Some(attr) = &self.keys.sk {
+            map.insert(attr.name.clone(), super::keys::read_key(attr.key_type, &keys.sk)?);
+        }
+        Ok(map)
+    }
+}
+
+impl IndexSchema {
+    fn validate(&self) -> Result<(), ItemError> {
+        if self.pk.is_empty() || self.pk.len() > 4 || self.sk.len() > 4 {
+            return Err(ItemError::BadSchema(
+                "an index has one to four partition and up to four sort attributes",
+            ));
+        }
+        let all: Vec<&str> = self.pk.iter().chain(&self.sk).map(|attr| attr.name.as_str()).collect();
+        if all.iter().enumerate().any(|(at, name)| all.iter().skip(at + 1).any(|other| other == name)) {
+            return Err(ItemError::BadSchema("an index has a key attribute twice"));
+        }
+        Ok(())
+    }
+
+    /// Checks that those of the index's key attributes which the item has are of the right type and not empty.
+    ///
+    /// # Errors
+    /// The ones `PutItem` answers.
+    pub fn check_item(&self, item: &ItemRef<'_>) -> Result<(), ItemError> {
+        for attr in self.pk.iter().chain(&self.sk) {
+            let Some(value) = item.get(&attr.name) else { continue };
+            if value.attr_type() != attr.key_type.attr_type() {
+                return Err(ItemError::IndexKeyTypeMismatch {
+                    name: attr.name.clone(),
+                    expected: attr.key_type,
+                    actual: value.attr_type(),
+                    index: self.name.clone(),
+                });
+            }
+            if value.as_bytes().is_some_and(<[u8]>::is_empty) {
+                return Err(ItemError::EmptyIndexKey {
+                    name: attr.name.clone(),
+                    key_type: attr.key_type,
+                    index: self.name.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The item's key in this index, each attribute in self-delimiting form; `None` when the item lacks one of them
+    /// or has one of another type, and so is not in the index.
+    pub fn item_keys(&self, item: &ItemRef<'_>) -> Option<ItemKeys> {
+        let encode = |attrs: &[KeyAttr]| {
+            let mut out = KeyBytes::new();
+            for attr in attrs {
+                let value = item.get(&attr.name)?;
+                (value.attr_type() == attr.key_type.attr_type() && put_key_part(&mut out, &value))
+                    .then_some(())?;
+            }
+            Some(out)
+        };
+        Some(ItemKeys { pk: encode(&self.pk)?, sk: encode(&self.sk)? })
+    }
+}
+
+fn checked_key<'a>(attr: &KeyAttr, item: &ItemRef<'a>) -> Result<ValueRef<'a>, ItemError> {
+    let value = item.get(&attr.name).ok_or_else(|| ItemError::MissingKey(attr.name.clone()))?;
+    if value.attr_type() != attr.key_type.attr_type() {
+        return Err(ItemError::KeyTypeMismatch {
+            name: attr.name.clone(),
+            expected: attr.key_type,
+            actual: value.attr_type(),
+        });
+    }
+    not_empty(attr, value)
+}
+
+fn not_empty<'a>(attr: &KeyAttr, value: ValueRef<'a>) -> Result<ValueRef<'a>, ItemError> {
+    if value.as_bytes().is_some_and(<[u8]>::is_empty) {
+        return Err(ItemError::EmptyKey { name: attr.name.clone(), key_type: attr.key_type });
+    }
+    Ok(value)
+}
+
+fn encode_keys(
+    pk: &ValueRef<'_>,
+    sk: Option<&ValueRef<'_>>,
+    limits: &ItemLimits,
+) -> Result<ItemKeys, ItemError> {
+    if pk.size() > limits.max_partition_key_bytes {
+        return Err(ItemError::PartitionKeyTooLong(limits.max_partition_key_bytes));
+    }
+    let mut keys = ItemKeys { pk: KeyBytes::new(), sk: KeyBytes::new() };
+    put_key(&mut keys.pk, pk);
+    if let Some(sk) = sk {
+        if sk.size() > limits.max_sort_key_bytes {
+            return Err(ItemError::SortKeyTooLong(limits.max_sort_key_bytes));
+        }
+        put_key(&mut keys.sk, sk);
+    }
+    Ok(keys)
+}
+
+/// Checks the name of a table or index: 3 to 255 of `a-z A-Z 0-9 _ . -`.
+///
+/// # Errors
+/// [`ItemError::BadName`] with `field` naming what it is.
+pub fn check_resource_name(field: &'static str, name: &str) -> Result<(), ItemError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    if (3..=255).contains(&name.len()) && name.bytes().all(allowed) {
+        Ok(())
+    } else {
+        Err(ItemError::BadName { field })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::item::{Item, ItemBuilder};
+
+    fn schema() -> TableSchema {
+        let mut schema =
+            TableSchema::new(KeyAttr::new("id", KeyType::S), Some(KeyAttr::new("at", KeyType::N)));
+        schema.indexes.push(IndexSchema {
+            name: "by-mail".into(),
+            local: false,
+            pk: vec![KeyAttr::new("mail", KeyType::S)],
+            sk: vec![KeyAttr::new("at", KeyType::N)],
+            projection: Projection::All,
+        });
+        schema
+    }
+
+    fn item(entries: &[(&str, AttributeValue)]) -> Item {
+        let mut builder = ItemBuilder::new();
+        for (name, value) in entries {
+            builder.put_owned(name, value).unwrap();
+        }
+        builder.finish()
+    }
+
+    #[test]
+    fn keys_come_from_items_maps_and_texts_alike() {
+        let (schema, limits) = (schema(), ItemLimits::DYNAMODB);
+        let full = item(&[("id", "a".into()), ("at", 5.into()), ("x", true.into())]);
+        let keys = schema.item_keys(&full.view(), &limits).unwrap();
+        let map = item(&[("id", "a".into()), ("at", 5.into())]);
+        assert_eq!(schema.key_map_keys(&map.view(), &limits).unwrap(), keys);
+        assert_eq!(schema.text_keys(b"a", Some(b"5.0"), &limits).unwrap(), keys);
+        assert_eq!(schema.keys_to_map(&keys).unwrap(), map.view().to_map());
+        assert_eq!(schema.key_map_keys(&full.view(), &limits), Err(ItemError::KeyMismatch));
+        assert_eq!(schema.text_keys(b"a", None, &limits), Err(ItemError::KeyMismatch));
+        assert_eq!(schema.declared_type("mail"), Some(AttrType::S));
+    }
+
+    #[test]
+    fn refusals_carry_the_documented_texts() {
+        let (schema, limits) = (schema(), ItemLimits::DYNAMODB);
+        let refused = |entries: &[(&str, AttributeValue)]| {
+            schema.item_keys(&item(entries).view(), &limits).unwrap_err().to_string()
+        };
+        assert_eq!(
+            refused(&[("id", "a".into())]),
+            "One or more parameter values were invalid: Missing the key at in the item"
+        );
+        assert_eq!(
+            refused(&[("id", "a".into()), ("at", "x".into())]),
+            "One or more parameter values were invalid: Type mismatch for key at expected: N actual: S"
+        );
+        assert_eq!(
+            refused(&[("id", "".into()), ("at", 1.into())]),
+            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: id"
+        );
+        assert_eq!(
+            refused(&[("id", "x".repeat(2049).as_str().into()), ("at", 1.into())]),
+            "One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes"
+        );
+        assert_eq!(
+            refused(&[("id", "a".into()), ("at", 1.into()), ("mail", 1.into())]),
+            "One or more parameter values were invalid: Type mismatch for Index Key mail Expected: S Actual: N IndexName: by-mail"
+        );
+    }
+
+    #[test]
+    fn indexes_are_sparse() {
+        let schema = schema();
+        let index = &schema.indexes[0];
+        let without = item(&[("id", "a".into()), ("at", 5.into())]);
+        assert_eq!(index.item_keys(&without.view()), None);
+        let with = item(&[("id", "a".into()), ("at", 5.into()), ("mail", "m".into())]);
+        assert_eq!(index.item_keys(&with.view()).unwrap().pk.as_slice(), b"m\0\0");
+    }
+
+    #[test]
+    fn definitions_are_checked() {
+        assert_eq!(schema().validate(), Ok(()));
+        let mut twice = schema();
+        twice.indexes.push(twice.indexes[0].clone());
+        assert!(twice.validate().is_err());
+        let mut other_type = schema();
+        other_type.indexes[0].sk[0].key_type = KeyType::S;
+        assert!(other_type.validate().is_err());
+        let mut local = schema();
+        local.indexes[0].local = true;
+        assert!(local.validate().is_err());
+        assert!(check_resource_name("TableName", "ab").is_err());
+        assert!(check_resource_name("TableName", "a b").is_err());
+        assert!(check_resource_name("TableName", "a.b-C_9").is_ok());
+    }
+}

@@ -1,0 +1,284 @@
+//! The stored form of table schemas, version 1.
+//!
+//! ```text
+//! schema  := version(1 byte, 0x01) section*
+//! section := tag(1 byte) len(varint) body          each tag below at most once, but 4, 5 and 6
+//!   1 keys     key [key]                           partition key, sort key
+//!   2 ttl      name
+//!   3 stream   1 KEYS_ONLY | 2 NEW_IMAGE | 3 OLD_IMAGE | 4 NEW_AND_OLD_IMAGES
+//!   4 attr     type(1 byte) name                   a declared attribute
+//!   5 index    name local(0|1) n key*n m key*m projection
+//!   6 setting  name value
+//! key        := type(1 byte) name
+//! projection := 1 | 2 | 3 n name*n                 ALL, KEYS_ONLY, INCLUDE
+//! name, value:= len(varint) UTF-8 bytes
+//! type       := 1 S, 2 N, 3 B, 4 BOOL, 5 NULL, 6 M, 7 L, 8 SS, 9 NS, 10 BS
+//! ```
+//! A tag that is not known refuses the whole: a schema half understood would file items wrongly.
+
+use super::bytes::{Reader, put_block, put_sized, put_varint};
+use super::schema::{IndexSchema, KeyAttr, KeySchema, Projection, StreamView, TableSchema};
+use super::{AttrType, ItemError, KeyType};
+
+const VERSION: u8 = 0x01;
+const KEYS: u8 = 1;
+const TTL: u8 = 2;
+const STREAM: u8 = 3;
+const ATTR: u8 = 4;
+const INDEX: u8 = 5;
+const SETTING: u8 = 6;
+
+impl TableSchema {
+    /// The stored form.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        let mut section = |tag: u8, body: &dyn Fn(&mut Vec<u8>)| {
+            out.push(tag);
+            // The body cannot fail, so neither can this.
+            let _ = put_sized::<()>(&mut out, |out| {
+                body(out);
+                Ok(())
+            });
+        };
+        section(KEYS, &|out| self.keys.attrs().for_each(|attr| put_key_attr(out, attr)));
+        if let Some(name) = &self.ttl {
+            section(TTL, &|out| put_block(out, name.as_bytes()));
+        }
+        if let Some(view) = self.stream {
+            section(STREAM, &|out| out.push(view_code(view)));
+        }
+        for (name, attr_type) in &self.attrs {
+            section(ATTR, &|out| {
+                out.push(type_code(*attr_type));
+                put_block(out, name.as_bytes());
+            });
+        }
+        for index in &self.indexes {
+            section(INDEX, &|out| put_index(out, index));
+        }
+        for (name, value) in &self.settings {
+            section(SETTING, &|out| {
+                put_block(out, name.as_bytes());
+                put_block(out, value.as_bytes());
+            });
+        }
+        out
+    }
+
+    /// Reads the stored form. Any bytes are accepted or refused.
+    ///
+    /// # Errors
+    /// [`ItemError::Corrupt`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ItemError> {
+        let mut reader = Reader::new(bytes);
+        if reader.byte() != Some(VERSION) {
+            return Err(corrupt("unknown format version"));
+        }
+        let mut keys = None;
+        let mut schema = Self::new(KeyAttr::new("", KeyType::S), None);
+        while !reader.is_empty() {
+            let tag = reader.byte().ok_or(corrupt("a section is cut short"))?;
+            let mut body = Reader::new(reader.block().ok_or(corrupt("a section is cut short"))?);
+            let filled = match tag {
+                KEYS => read_keys(&mut body).and_then(|read| fill(&mut keys, read)),
+                TTL => read_name(&mut body).and_then(|name| fill(&mut schema.ttl, name)),
+                STREAM => body.byte().and_then(view_of).and_then(|view| fill(&mut schema.stream, view)),
+                ATTR => read_attr(&mut body).and_then(|(name, t)| match schema.attrs.insert(name, t) {
+                    None => Some(()),
+                    Some(_) => None,
+                }),
+                INDEX => read_index(&mut body).map(|index| schema.indexes.push(index)),
+                SETTING => read_name(&mut body)
+                    .zip(read_name(&mut body))
+                    .map(|(name, value)| drop(schema.settings.insert(name, value))),
+                _ => return Err(corrupt("unknown section")),
+            };
+            if filled.is_none() || !body.is_empty() {
+                return Err(corrupt("a section is damaged"));
+            }
+        }
+        schema.keys = keys.ok_or(corrupt("the keys are missing"))?;
+        Ok(schema)
+    }
+}
+
+/// Sets what must not be set yet.
+fn fill<T>(slot: &mut Option<T>, value: T) -> Option<()> {
+    match slot.replace(value) {
+        None => Some(()),
+        Some(_) => None,
+    }
+}
+
+fn put_key_attr(out: &mut Vec<u8>, attr: &KeyAttr) {
+    out.push(type_code(attr.key_type.attr_type()));
+    put_block(out, attr.name.as_bytes());
+}
+
+fn put_index(out: &mut Vec<u8>, index: &IndexSchema) {
+    put_block(out, index.name.as_bytes());
+    out.push(u8::from(index.local));
+    for attrs in [&index.pk, &index.sk] {
+        put_varint(out, attrs.len() as u64);
+        for attr in attrs {
+            put_key_attr(out, attr);
+        }
+    }
+    match &index.projection {
+        Projection::All => out.push(1),
+        Projection::KeysOnly => out.push(2),
+        Projection::Include(names) => {
+            out.push(3);
+            put_varint(out, names.len() as u64);
+            for name in names {
+                put_block(out, name.as_bytes());
+            }
+        }
+    }
+}
+
+fn read_name(reader: &mut Reader<'_>) -> Option<String> {
+    String::from_utf8(reader.block()?.to_vec()).ok()
+}
+
+fn read_key_attr(reader: &mut Reader<'_>) -> Option<KeyAttr> {
+    let key_type = KeyType::from_attr_type(type_of(reader.byte()?)?)?;
+    Some(KeyAttr { name: read_name(reader)?, key_type })
+}
+
+fn read_keys(reader: &mut Reader<'_>) -> Option<KeySchema> {
+    let pk = read_key_attr(reader)?;
+    let sk = if reader.is_empty() { None } else { Some(read_key_attr(reader)?) };
+    Some(KeySchema { pk, sk })
+}
+
+fn read_attr(reader: &mut Reader<'_>) -> Option<(String, AttrType)> {
+    let attr_type = type_of(reader.byte()?)?;
+    Some((read_name(reader)?, attr_type))
+}
+
+fn read_index(reader: &mut Reader<'_>) -> Option<IndexSchema> {
+    let name = read_name(reader)?;
+    let local = match reader.byte()? {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    let pk = read_many(reader, read_key_attr)?;
+    let sk = read_many(reader, read_key_attr)?;
+    let projection = match reader.byte()? {
+        1 => Projection::All,
+        2 => Projection::KeysOnly,
+        3 => Projection::Include(read_many(reader, read_name)?),
+        _ => return None,
+    };
+    Some(IndexSchema { name, local, pk, sk, projection })
+}
+
+/// As many as a count says; memory grows only with what is really there.
+fn read_many<T>(reader: &mut Reader<'_>, read: impl Fn(&mut Reader<'_>) -> Option<T>) -> Option<Vec<T>> {
+    let count = reader.varint()?;
+    let mut out = Vec::new();
+    for _ in 0..count {
+        out.push(read(reader)?);
+    }
+    Some(out)
+}
+
+const TYPES: [(u8, AttrType); 10] = [
+    (1, AttrType::S),
+    (2, AttrType::N),
+    (3, AttrType::B),
+    (4, AttrType::Bool),
+    (5, AttrType::Null),
+    (6, AttrType::M),
+    (7, AttrType::L),
+    (8, AttrType::Ss),
+    (9, AttrType::Ns),
+    (10, AttrType::Bs),
+];
+
+fn type_code(attr_type: AttrType) -> u8 {
+    TYPES.iter().find(|(_, t)| *t == attr_type).map_or(0, |(code, _)| *code)
+}
+
+fn type_of(code: u8) -> Option<AttrType> {
+    TYPES.iter().find(|(c, _)| *c == code).map(|(_, t)| *t)
+}
+
+fn view_code(view: StreamView) -> u8 {
+    match view {
+        StreamView::KeysOnly => 1,
+        StreamView::NewImage => 2,
+        StreamView::OldImage => 3,
+        StreamView::NewAndOldImages => 4,
+    }
+}
+
+fn view_of(code: u8) -> Option<StreamView> {
+    use StreamView::{KeysOnly, NewAndOldImages, NewImage, OldImage};
+    [KeysOnly, NewImage, OldImage, NewAndOldImages].into_iter().find(|view| view_code(*view) == code)
+}
+
+fn corrupt(reason: &'static str) -> ItemError {
+    ItemError::Corrupt { what: "schema", reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn full() -> TableSchema {
+        let mut schema =
+            TableSchema::new(KeyAttr::new("id", KeyType::B), Some(KeyAttr::new("at", KeyType::N)));
+        schema.ttl = Some("expires".into());
+        schema.stream = Some(StreamView::NewAndOldImages);
+        schema.attrs.insert("on".into(), AttrType::Bool);
+        schema.settings.insert("billing-mode".into(), "PAY_PER_REQUEST".into());
+        for (name, projection) in [
+            ("one", Projection::All),
+            ("two", Projection::KeysOnly),
+            ("three", Projection::Include(vec!["a".into(), "b".into()])),
+        ] {
+            schema.indexes.push(IndexSchema {
+                name: name.into(),
+                local: name == "two",
+                pk: vec![KeyAttr::new("id", KeyType::B)],
+                sk: vec![KeyAttr::new("x", KeyType::S), KeyAttr::new("y", KeyType::N)],
+                projection,
+            });
+        }
+        schema
+    }
+
+    #[test]
+    fn schemas_round_trip() {
+        for schema in [full(), TableSchema::new(KeyAttr::new("k", KeyType::S), None)] {
+            assert_eq!(TableSchema::from_bytes(&schema.to_bytes()), Ok(schema));
+        }
+    }
+
+    #[test]
+    fn the_format_is_what_the_drawing_says() {
+        let schema = TableSchema::new(KeyAttr::new("k", KeyType::S), Some(KeyAttr::new("n", KeyType::N)));
+        assert_eq!(schema.to_bytes(), [1, 1, 6, 1, 1, b'k', 2, 1, b'n']);
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_schemas_are_refused_or_read(at: prop::sample::Index, byte: u8, cut: prop::sample::Index) {
+            let mut bytes = full().to_bytes();
+            let index = at.index(bytes.len());
+            bytes[index] = byte;
+            let _ = TableSchema::from_bytes(&bytes);
+            bytes.truncate(cut.index(bytes.len()));
+            let _ = TableSchema::from_bytes(&bytes);
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
+            let _ = TableSchema::from_bytes(&bytes);
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! `Item`: an item as it is stored, one compact byte string; `ItemRef` reads it and `ItemBuilder` makes it.
+
+use std::collections::BTreeMap;
+
+use smallvec::SmallVec;
+
+use super::bytes::{put_block, put_varint, varint_len};
+use super::codec::{HARD_MAX_DEPTH, ITEM_VERSION, decode_item, put_owned, put_ref};
+use super::value::check_name;
+use super::view::{Entries, MapRef, ValueRef};
+use super::{AttributeValue, ItemError};
+
+/// A borrowed item in stored form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ItemRef<'a> {
+    bytes: &'a [u8],
+}
+
+impl<'a> ItemRef<'a> {
+    /// Stored bytes that this program wrote or [`decode_item`] accepted. Other bytes read as an item that lacks
+    /// attributes.
+    pub fn from_bytes_unchecked(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
+    /// The stored bytes.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The attributes as a map.
+    #[inline]
+    pub fn attributes(&self) -> MapRef<'a> {
+        self.bytes.get(1..).and_then(MapRef::read).unwrap_or(MapRef::EMPTY)
+    }
+
+    /// Number of attributes.
+    pub fn len(&self) -> usize {
+        self.attributes().len()
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value of an attribute; nothing else is decoded.
+    #[inline]
+    pub fn get(&self, name: impl AsRef<[u8]>) -> Option<ValueRef<'a>> {
+        self.attributes().get(name.as_ref())
+    }
+
+    /// Names and values, ascending by the names' bytes.
+    pub fn iter(self) -> Entries<'a> {
+        self.attributes().iter()
+    }
+
+    /// A copy in stored form.
+    pub fn to_item(&self) -> Item {
+        Item { bytes: self.bytes.into() }
+    }
+
+    /// A copy in owned form.
+    pub fn to_map(&self) -> BTreeMap<String, AttributeValue> {
+        self.attributes().to_owned_map()
+    }
+}
+
+impl<'a> IntoIterator for ItemRef<'a> {
+    type Item = (&'a [u8], ValueRef<'a>);
+    type IntoIter = Entries<'a>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// An item in stored form. Equal items have equal bytes.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Item {
+    bytes: Box<[u8]>,
+}
+
+impl Item {
+    /// Takes stored bytes after checking them.
+    ///
+    /// # Errors
+    /// As [`decode_item`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, ItemError> {
+        decode_item(&bytes, HARD_MAX_DEPTH)?;
+        Ok(Self { bytes: bytes.into_boxed_slice() })
+    }
+
+    /// Encodes attributes.
+    ///
+    /// # Errors
+    /// For empty sets, names of invalid length and nesting beyond [`HARD_MAX_DEPTH`].
+    pub fn from_map<'m>(
+        attributes: impl IntoIterator<Item = (&'m String, &'m AttributeValue)>,
+    ) -> Result<Self, ItemError> {
+        let mut builder = ItemBuilder::new();
+        for (name, value) in attributes {
+            builder.put_owned(name, value)?;
+        }
+        Ok(builder.finish())
+    }
+
+    /// The item as a view.
+    #[inline]
+    pub fn view(&self) -> ItemRef<'_> {
+        ItemRef { bytes: &self.bytes }
+    }
+
+    /// The stored bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The stored bytes, without a copy.
+    pub fn into_bytes(self) -> Box<[u8]> {
+        self.bytes
+    }
+}
+
+impl std::fmt::Debug for Item {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map()
+            .entries(self.view().iter().map(|(name, value)| (String::from_utf8_lossy(name), value)))
+            .finish()
+    }
+}
+
+/// Collects attributes in any order and puts them into stored form. Of several values for one name the last counts.
+/// One scratch buffer serves all attributes.
+#[derive(Debug, Default)]
+pub struct ItemBuilder {
+    scratch: Vec<u8>,
+    /// Start of the name, start of the value, end of the value.
+    spans: SmallVec<[(u32, u32, u32); 16]>,
+}
+
+impl ItemBuilder {
+    /// An empty builder.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets `name` to a value given as a view: a scalar, or a container of another item.
+    ///
+    /// # Errors
+    /// For a name that is not 1 to 65535 bytes of UTF-8, or a string that is not UTF-8.
+    pub fn put(&mut self, name: impl AsRef<[u8]>, value: &ValueRef<'_>) -> Result<&mut Self, ItemError> {
+        if let ValueRef::S(text) = value
+            && std::str::from_utf8(text).is_err()
+        {
+            return Err(not_utf8(name.as_ref(), "a string must be UTF-8"));
+        }
+        self.put_with(name.as_ref(), |scratch| {
+            put_ref(scratch, value);
+            Ok(())
+        })
+    }
+
+    /// Sets `name` to an owned value.
+    ///
+    /// # Errors
+    /// For empty sets, names of invalid length and nesting beyond [`HARD_MAX_DEPTH`].
+    pub fn put_owned(
+        &mut self,
+        name: impl AsRef<[u8]>,
+        value: &AttributeValue,
+    ) -> Result<&mut Self, ItemError> {
+        self.put_with(name.as_ref(), |scratch| put_owned(scratch, value, HARD_MAX_DEPTH))
+    }
+
+    fn put_with(
+        &mut self,
+        name: &[u8],
+        put: impl FnOnce(&mut Vec<u8>) -> Result<(), ItemError>,
+    ) -> Result<&mut Self, ItemError> {
+        check_name(name)?;
+        if std::str::from_utf8(name).is_err() {
+            return Err(not_utf8(name, "a name must be UTF-8"));
+        }
+        let start = self.scratch.len();
+        self.scratch.extend_from_slice(name);
+        let middle = self.scratch.len();
+        put(&mut self.scratch)?;
+        match (u32::try_from(start), u32::try_from(middle), u32::try_from(self.scratch.len())) {
+            (Ok(start), Ok(middle), Ok(end)) => self.spans.push((start, middle, end)),
+            _ => return Err(ItemError::ItemTooLarge),
+        }
+        Ok(self)
+    }
+
+    /// The item.
+    pub fn finish(mut self) -> Item {
+        let scratch = &self.scratch;
+        let part = |from: u32, to: u32| scratch.get(from as usize..to as usize).unwrap_or(&[]);
+        let name = |span: &(u32, u32, u32)| part(span.0, span.1);
+        if !self.spans.is_sorted_by(|a, b| name(a) < name(b)) {
+            // The sort is stable: of equal names the last given comes last, and the reversed pass keeps it.
+            self.spans.sort_by(|a, b| name(a).cmp(name(b)));
+            self.spans.reverse();
+            self.spans.dedup_by(|later, first| name(later) == name(first));
+            self.spans.reverse();
+        }
+        let spans = &self.spans;
+        let body: usize = spans.iter().map(|s| varint_len(u64::from(s.1 - s.0)) + (s.2 - s.0) as usize).sum();
+        let mut bytes = Vec::with_capacity(1 + varint_len(spans.len() as u64) + body);
+        bytes.push(ITEM_VERSION);
+        put_varint(&mut bytes, spans.len() as u64);
+        for span in spans {
+            put_block(&mut bytes, name(span));
+            bytes.extend_from_slice(part(span.1, span.2));
+        }
+        Item { bytes: bytes.into_boxed_slice() }
+    }
+}
+
+fn not_utf8(name: &[u8], reason: &'static str) -> ItemError {
+    ItemError::BadText { name: String::from_utf8_lossy(name).into_owned(), reason }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::item::number::tests::any_number;
+    use crate::item::{AttrType, EncodedValue};
+    use proptest::prelude::*;
+
+    /// Any value, nested a few levels, with short and long texts.
+    pub(in crate::item) fn any_value() -> impl Strategy<Value = AttributeValue> {
+        let text = || prop_oneof!["[a-c\u{e9}]{0,3}", "[x\u{1F600}]{120,140}"];
+        let blob = || prop::collection::vec(any::<u8>(), 0..5);
+        let leaf = prop_oneof![
+            Just(AttributeValue::Null),
+            any::<bool>().prop_map(AttributeValue::Bool),
+            text().prop_map(AttributeValue::S),
+            any_number().prop_map(AttributeValue::N),
+            blob().prop_map(AttributeValue::B),
+            prop::collection::btree_set(text(), 1..4).prop_map(AttributeValue::Ss),
+            prop::collection::btree_set(any_number(), 1..4).prop_map(AttributeValue::Ns),
+            prop::collection::btree_set(blob(), 1..4).prop_map(AttributeValue::Bs),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(AttributeValue::L),
+                prop::collection::btree_map("[a-d]{1,2}", inner, 0..4).prop_map(AttributeValue::M),
+            ]
+        })
+    }
+
+    fn any_map() -> impl Strategy<Value = BTreeMap<String, AttributeValue>> {
+        prop::collection::btree_map("[a-f]{1,3}", any_value(), 0..6)
+    }
+
+    #[test]
+    fn the_format_is_what_the_drawing_says() {
+        let mut builder = ItemBuilder::new();
+        builder.put("b", &ValueRef::N(7.into())).unwrap();
+        builder.put("a", &ValueRef::S(b"hi")).unwrap();
+        builder.put("c", &ValueRef::N((-1).into())).unwrap();
+        builder.put("d", &ValueRef::N("1.25".parse().unwrap())).unwrap();
+        let item = builder.finish();
+        assert_eq!(
+            item.as_bytes(),
+            [1, 4, 1, b'a', 0x82, b'h', b'i', 1, b'b', 0x47, 1, b'c', 6, 1, 1, b'd', 7, 3, 0xFA, 1]
+        );
+    }
+
+    #[test]
+    fn the_last_of_equal_names_counts() {
+        let mut builder = ItemBuilder::new();
+        for (name, value) in [("b", 1), ("a", 2), ("b", 3), ("a", 4), ("c", 5)] {
+            builder.put(name, &ValueRef::N(value.into())).unwrap();
+        }
+        let item = builder.finish();
+        let map: Vec<_> = item.view().to_map().into_iter().collect();
+        assert_eq!(map, [("a".into(), 4.into()), ("b".into(), 3.into()), ("c".into(), 5.into())]);
+    }
+
+    #[test]
+    fn what_is_no_item_is_refused() {
+        let mut builder = ItemBuilder::new();
+        assert_eq!(builder.put("", &ValueRef::Null).unwrap_err(), ItemError::EmptyName);
+        assert!(builder.put(b"\xFF", &ValueRef::Null).is_err());
+        assert!(builder.put("a", &ValueRef::S(b"\xFF")).is_err());
+        let empty = AttributeValue::Ss(BTreeSet::new());
+        assert_eq!(builder.put_owned("a", &empty).unwrap_err(), ItemError::EmptySet(AttrType::Ss));
+        for bytes in [
+            &[][..],
+            &[2, 0],
+            &[1],
+            &[1, 1],
+            &[1, 0, 0],
+            &[1, 1, 0, 1],                         // empty name
+            &[1, 2, 1, b'b', 1, 1, b'a', 1],       // out of order
+            &[1, 2, 1, b'a', 1, 1, b'a', 1],       // twice
+            &[1, 1, 1, b'a', 0],                   // unknown type
+            &[1, 1, 1, b'a', 4, 1, b'x'],          // short string in the long form
+            &[1, 1, 1, b'a', 6, 2],                // small number in the long form
+            &[1, 1, 1, b'a', 7, 0, 2],             // integer as a decimal
+            &[1, 1, 1, b'a', 8, 1, 0],             // empty set
+            &[1, 1, 1, b'a', 8, 3, 2, 0x80, 0x80], // equal members
+            &[1, 1, 1, b'a', 8, 2, 1, 0x41],       // a number in a set of strings
+            &[1, 1, 1, b'a', 0x81, 0xFF],          // not UTF-8
+        ] {
+            assert!(decode_item(bytes, 32).is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let mut deep = AttributeValue::Null;
+        for _ in 0..32 {
+            deep = AttributeValue::L(vec![deep]);
+        }
+        let item = Item::from_map([(&"a".to_owned(), &deep)]).unwrap();
+        assert!(decode_item(item.as_bytes(), 32).is_ok());
+        assert_eq!(decode_item(item.as_bytes(), 31), Err(ItemError::TooDeep));
+        assert_eq!((deep.validate(32), deep.validate(31)), (Ok(()), Err(ItemError::TooDeep)));
+    }
+
+    proptest! {
+        #[test]
+        fn items_round_trip(map in any_map()) {
+            let item = Item::from_map(&map).unwrap();
+            let read = decode_item(item.as_bytes(), 32).unwrap();
+            prop_assert_eq!(read.to_map(), map.clone());
+            prop_assert_eq!(read.size(), map.iter().map(|(name, value)| name.len() + value.size()).sum::<usize>());
+            for (name, value) in &map {
+                let encoded = EncodedValue::new(value).unwrap();
+                prop_assert_eq!(read.get(name), Some(encoded.view()));
+                prop_assert_eq!(read.get(format!("{name}!")), None);
+            }
+            let mut copy = ItemBuilder::new();
+            for (name, value) in read.iter().collect::<Vec<_>>().into_iter().rev() {
+                copy.put(name, &value).unwrap();
+            }
+            prop_assert_eq!(copy.finish(), item);
+        }
+
+        #[test]
+        fn bytes_are_equal_exactly_when_values_are(a in any_value(), b in any_value()) {
+            prop_assert_eq!(EncodedValue::new(&a).unwrap() == EncodedValue::new(&b).unwrap(), a == b);
+        }
+
+        #[test]
+        fn damaged_items_never_panic(map in any_map(), at: prop::sample::Index, byte: u8, cut: prop::sample::Index) {
+            let mut bytes = Item::from_map(&map).unwrap().into_bytes().into_vec();
+            let index = at.index(bytes.len());
+            bytes[index] = byte;
+            if let Ok(item) = decode_item(&bytes, 32) {
+                // What is accepted is in its one form.
+                let again = Item::from_map(&item.to_map()).unwrap();
+                prop_assert_eq!(again.as_bytes(), bytes.as_slice());
+            }
+            let _ = ItemRef::from_bytes_unchecked(&bytes).to_map();
+            bytes.truncate(cut.index(bytes.len()));
+            let _ = ItemRef::from_bytes_unchecked(&bytes).to_map();
+            prop_assert!(decode_item(&bytes, 32).is_err());
+        }
+
+        #[test]
+        fn any_bytes_never_panic(mut bytes: Vec<u8>) {
+            let _ = decode_item(&bytes, 32);
+            let _ = ItemRef::from_bytes_unchecked(&bytes).to_map();
+            bytes.insert(0, ITEM_VERSION);
+            let _ = decode_item(&bytes, 32);
+            let _ = ItemRef::from_bytes_unchecked(&bytes).size();
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Values given as text with a name whose suffix may give the type: `qty:n 2`, `tags:ss '["a","b"]'`, `raw:b bytes`.
+//!
+//! Nothing is guessed from the text: without a suffix a value has its declared type, and without a declaration it is
+//! a string.
+
+use super::json::{from_base64, plain_value};
+use super::{AttrType, AttributeValue, ItemError, Number};
+
+/// What a suffix asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Suffix {
+    Type(AttrType),
+    Json,
+}
+
+/// Splits a known suffix off a name: `s`, `n`, `b`, `raw`, `bool`, `null`, `ss`, `ns`, `bs`, `l`, `m` or `json`, in
+/// lower case after the last colon. The flag says that there was one.
+pub fn split_suffix(name: &str) -> (&str, bool) {
+    let (base, suffix) = split(name);
+    (base, suffix.is_some())
+}
+
+fn split(name: &str) -> (&str, Option<Suffix>) {
+    let known = |suffix: &str| {
+        Some(Suffix::Type(match suffix {
+            "s" => AttrType::S,
+            "n" => AttrType::N,
+            "b" | "raw" => AttrType::B,
+            "bool" => AttrType::Bool,
+            "null" => AttrType::Null,
+            "ss" => AttrType::Ss,
+            "ns" => AttrType::Ns,
+            "bs" => AttrType::Bs,
+            "l" => AttrType::L,
+            "m" => AttrType::M,
+            "json" => return Some(Suffix::Json),
+            _ => return None,
+        }))
+    };
+    match name.rsplit_once(':') {
+        Some((base, suffix)) if !base.is_empty() => match known(suffix) {
+            Some(suffix) => (base, Some(suffix)),
+            None => (name, None),
+        },
+        _ => (name, None),
+    }
+}
+
+/// The attribute and value of a name/text pair. `declared` gives the declared type of an attribute by its name
+/// without suffix; containers may nest `max_depth` levels.
+///
+/// # Errors
+/// When the text does not fit the type, or the suffix contradicts the declaration.
+pub fn parse_typed<'n>(
+    name: &'n str,
+    text: &[u8],
+    declared: impl FnOnce(&str) -> Option<AttrType>,
+    max_depth: usize,
+) -> Result<(&'n str, AttributeValue), ItemError> {
+    let (base, suffix) = split(name);
+    super::value::check_name(base.as_bytes())?;
+    let declared = declared(base);
+    let value = match suffix {
+        Some(Suffix::Json) => json_value(base, text, max_depth)?,
+        Some(Suffix::Type(attr_type)) => value_of(base, text, attr_type, max_depth)?,
+        None => value_of(base, text, declared.unwrap_or(AttrType::S), max_depth)?,
+    };
+    if declared.is_some_and(|declared| declared != value.attr_type()) {
+        return Err(bad(base, "the value's type is not the declared one"));
+    }
+    Ok((base, value))
+}
+
+fn value_of(
+    name: &str,
+    text: &[u8],
+    attr_type: AttrType,
+    max_depth: usize,
+) -> Result<AttributeValue, ItemError> {
+    match attr_type {
+        AttrType::S => match std::str::from_utf8(text) {
+            Ok(text) => Ok(AttributeValue::S(text.to_owned())),
+            Err(_) => Err(bad(name, "a string must be UTF-8, binaries take the suffix :b")),
+        },
+        AttrType::N => Ok(AttributeValue::N(Number::from_text(text)?)),
+        AttrType::B => Ok(AttributeValue::B(text.to_vec())),
+        AttrType::Bool => match text.to_ascii_lowercase().as_slice() {
+            b"true" | b"1" => Ok(AttributeValue::Bool(true)),
+            b"false" | b"0" => Ok(AttributeValue::Bool(false)),
+            _ => Err(bad(name, "a boolean is true or false")),
+        },
+        AttrType::Null => match text.to_ascii_lowercase().as_slice() {
+            b"" | b"null" | b"true" => Ok(AttributeValue::Null),
+            _ => Err(bad(name, "a null has the text null or none")),
+        },
+        AttrType::Ss => AttributeValue::string_set(members(name, text)?),
+        AttrType::Ns => {
+            let numbers: Result<Vec<Number>, _> = members(name, text)?.iter().map(|m| m.parse()).collect();
+            AttributeValue::number_set(numbers?)
+        }
+        AttrType::Bs => {
+            let members = members(name, text)?;
+            let decoded: Result<Vec<_>, _> = members.iter().map(|m| from_base64(m)).collect();
+            match decoded {
+                Ok(members) => AttributeValue::binary_set(members),
+                Err(_) => Err(bad(name, "a set of binaries is a JSON array of base64 strings")),
+            }
+        }
+        AttrType::L | AttrType::M => {
+            let value = json_value(name, text, max_depth)?;
+            match (attr_type, value.attr_type()) {
+                (wanted, found) if wanted == found => Ok(value),
+                (AttrType::L, _) => Err(bad(name, "a list is a JSON array")),
+                _ => Err(bad(name, "a map is a JSON object")),
+            }
+        }
+    }
+}
+
+/// The members of a set: a JSON array of strings, or of numbers taken verbatim.
+fn members(name: &str, text: &[u8]) -> Result<Vec<String>, ItemError> {
+    let refusal = || bad(name, "a set is a JSON array of strings or numbers");
+    let json: Vec<serde_json::Value> = serde_json::from_slice(text).map_err(|_| refusal())?;
+    json.into_iter()
+        .map(|member| match member {
+            serde_json::Value::String(text) => Ok(text),
+            serde_json::Value::Number(number) => Ok(number.to_string()),
+            _ => Err(refusal()),
+        })
+        .collect()
+}
+
+fn json_value(name: &str, text: &[u8], max_depth: usize) -> Result<AttributeValue, ItemError> {
+    let json = serde_json::from_slice(text).map_err(|_| bad(name, "the text is not JSON"))?;
+    plain_value(&json, max_depth)
+}
+
+fn bad(name: &str, reason: &'static str) -> ItemError {
+    ItemError::BadText { name: name.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(name: &str, text: &str) -> Result<(String, AttributeValue), String> {
+        let declared = |name: &str| (name == "when").then_some(AttrType::N);
+        parse_typed(name, text.as_bytes(), declared, 32)
+            .map(|(name, value)| (name.to_owned(), value))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn suffixes_give_types_and_nothing_is_guessed() {
+        let s = |text: &str| AttributeValue::from(text);
+        assert_eq!(parse("zip", "01234"), Ok(("zip".into(), s("01234"))));
+        assert_eq!(parse("qty:n", "2"), Ok(("qty".into(), AttributeValue::from(2))));
+        assert_eq!(parse("on:bool", "true"), Ok(("on".into(), AttributeValue::from(true))));
+        assert_eq!(parse("x:null", ""), Ok(("x".into(), AttributeValue::Null)));
+        assert_eq!(parse("raw:b", "ab"), Ok(("raw".into(), AttributeValue::B(b"ab".to_vec()))));
+        assert_eq!(
+            parse("tags:ss", r#"["b","a"]"#),
+            Ok(("tags".into(), AttributeValue::Ss(["a".to_owned(), "b".to_owned()].into())))
+        );
+        assert_eq!(
+            parse("ids:ns", r#"[1, "2", 1e1]"#),
+            Ok(("ids".into(), AttributeValue::Ns([1, 2, 10].map(Number::from).into())))
+        );
+        assert_eq!(
+            parse("doc:json", r#"{"a":[1,true,null]}"#).unwrap().1,
+            AttributeValue::M(
+                [("a".to_owned(), AttributeValue::L(vec![1.into(), true.into(), AttributeValue::Null]))]
+                    .into()
+            )
+        );
+        assert_eq!(parse("a:b:c", "v"), Ok(("a:b:c".into(), s("v"))));
+        assert_eq!(parse(":n", "v"), Ok((":n".into(), s("v"))));
+        assert_eq!(parse("when", "5"), Ok(("when".into(), AttributeValue::from(5))));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        for (name, text) in [
+            ("qty:n", "two"),
+            ("on:bool", "maybe"),
+            ("x:null", "0"),
+            ("tags:ss", "[]"),
+            ("tags:ss", r#"["a","a"]"#),
+            ("tags:ss", "a"),
+            ("ids:ns", r#"["x"]"#),
+            ("ids:ns", "[1,1.0]"),
+            ("bins:bs", r#"["?"]"#),
+            ("doc:json", "{"),
+            ("list:l", "{}"),
+            ("when:s", "5"),
+            ("when", "noon"),
+            ("", "v"),
+        ] {
+            assert!(parse(name, text).is_err(), "{name} {text}");
+        }
+        assert!(parse_typed("s", b"\xFF", |_| None, 32).is_err());
+    }
+}
