@@ -10,4 +10,16 @@ pub enum ValueError {
     /// A `RESTORE` payload with a correct footer whose content is not a well-formed value.
     #[error("ERR Bad data format")]
     BadFormat,
+    /// A text that should be a number with fraction is none.
+    #[error("ERR value is not a valid float")]
+    NotFloat,
+    /// A hash field's value that should be a number with fraction is none.
+    #[error("ERR hash value is not a float")]
+    HashNotFloat,
+    /// The increment of a hash field is infinite.
+    #[error("ERR value is NaN or Infinity")]
+    FloatNotFinite,
+    /// The sum is beyond all numbers.
+    #[error("ERR increment would produce NaN or Infinity")]
+    FloatOverflow,
 }

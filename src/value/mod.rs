@@ -2,11 +2,13 @@
 //!
 //! - `rdb`: Redis's own serialisation of a value (`DUMP` and `RESTORE`), both ways.
 //! - `stream`: streams.
+//! - `longdouble`: the arithmetic of INCRBYFLOAT.
 //! - `listpack`: Redis's packed sequence of strings and integers.
 
 mod error;
 pub mod hash;
 pub mod listpack;
+pub mod longdouble;
 pub mod packed;
 pub mod rdb;
 pub mod stream;

@@ -11,6 +11,7 @@
 )]
 
 mod behaviour;
+mod floats;
 mod harness;
 mod script;
 mod serialisation;
