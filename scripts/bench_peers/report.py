@@ -1,0 +1,98 @@
+"""Bars, verdicts and tables."""
+
+import json
+import os
+import platform
+import time
+
+# The ratio of CPU time per operation to redis-server 7.0's that must not be passed, by workload and pipeline.
+PLAIN = {1: 0.92, 16: 0.40, 64: 0.25}
+ALWAYS = {1: 1.00, 16: 0.50, 64: 0.50}
+OTHER = {1: 0.95, 16: 0.60, 64: 0.50}
+BARS = {
+    "none": {"get": PLAIN, "set": PLAIN, "incr": OTHER, "hset": OTHER, "hgetall": OTHER},
+    "everysec": {"get": PLAIN, "set": PLAIN, "incr": OTHER, "hset": OTHER, "hgetall": OTHER},
+    "always": {"set": ALWAYS},
+}
+# The further bars, absolute or against the subject's own figure.
+TWO_WORKERS = 1.1
+CHECKPOINT_P999 = 2.0
+STALL_MS = 5.0
+BYTES_PER_KEY = 125
+BYTES_PER_HASH = 170
+RESIDENT_OVER_LIVE = 1.4
+START_AGAINST_AOF = 1 / 3
+
+
+def median(values):
+    """The middle value, or the mean of the two in the middle."""
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
+def rate(ops_per_second):
+    """Operations per second, short."""
+    return f"{ops_per_second / 1e6:.2f}M" if ops_per_second >= 1e6 else f"{ops_per_second / 1e3:.0f}k"
+
+
+class Report:
+    """Collects tables and single measurements; prints each table when it is ready."""
+
+    def __init__(self, args, programs):
+        self.args = args
+        self.text = []
+        self.measurements = []
+        self.judges = programs[0].is_itemory
+        self.say(f"Measured {time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores ({processor()}), "
+                 f"Linux {platform.release()}.")
+        for program in programs:
+            self.say(f"- {program.name}: {program.version()}")
+        self.say()
+
+    def say(self, line=""):
+        """One line of markdown."""
+        print(line, flush=True)
+        self.text.append(line)
+
+    def table(self, title, columns, rows):
+        """A markdown table."""
+        self.say(f"### {title}")
+        self.say()
+        self.say("| " + " | ".join(columns) + " |")
+        self.say("|" + "---|" * len(columns))
+        for row in rows:
+            self.say("| " + " | ".join(str(cell) for cell in row) + " |")
+        self.say()
+
+    def verdict(self, value, bar):
+        """`met` or `MISSED`; nothing where there is no bar, or where it is not Itemory that is measured."""
+        return "" if bar is None or not self.judges else "met" if value <= bar else "MISSED"
+
+    def stall_verdict(self, longest_us, longest_without_us):
+        """Judges the longest latency of a run, unless the machine stalled as long while nothing went on."""
+        if min(longest_us, longest_without_us) / 1000 > STALL_MS:
+            return "open (the machine stalls as long)" if self.judges else ""
+        return self.verdict(longest_us / 1000, STALL_MS)
+
+    def keep(self, kind, server, measurement, **more):
+        """Keeps a single measurement for --json."""
+        self.measurements.append({"kind": kind, "server": server, **more, **measurement})
+
+    def write(self):
+        """Writes the files that were asked for."""
+        if self.args.markdown:
+            with open(self.args.markdown, "w", encoding="utf-8") as file:
+                file.write("\n".join(self.text) + "\n")
+        if self.args.json:
+            with open(self.args.json, "w", encoding="utf-8") as file:
+                json.dump(self.measurements, file, indent=1)
+
+
+def processor():
+    """The processor's name."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as info:
+            return next(line.split(":", 1)[1].strip() for line in info if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.machine()

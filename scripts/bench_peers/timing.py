@@ -1,0 +1,141 @@
+"""Latency at a fixed rate: plain, during a checkpoint, while keys expire; and two workers against one."""
+
+import time
+from contextlib import ExitStack
+
+from .operations import chosen, cpu
+from .report import CHECKPOINT_P999, STALL_MS, TWO_WORKERS, median, rate
+from .server import Server
+
+LATENCIES = ["p50_us", "p99_us", "p999_us", "max_us"]
+
+
+def millis(measured, field):
+    """A latency in milliseconds."""
+    return f"{measured[field] / 1000:.2f}"
+
+
+def saturation(args, client, server, workload, keys, depth=1):
+    """Operations per second that a closed loop reaches."""
+    measured = client.run(server, workload, pipeline=depth, connections=args.connections, keys=keys,
+                          seconds=args.seconds, value_size=args.value_size)
+    return measured["ops_per_second"]
+
+
+def latency(args, client, programs, report):
+    """The subcommand `latency`."""
+    keys = args.keys or (100_000 if args.quick else 1_000_000)
+    rows = []
+    for workload in chosen(args, client) if args.workloads else ["get", "set"]:
+        with ExitStack() as stack:
+            servers = [stack.enter_context(Server(program, args.log, args.server_cores, args.workers))
+                       for program in programs]
+            for server in servers:
+                client.fill(server, client.workloads[workload]["dataset"], keys, value_size=args.value_size)
+            half = min(saturation(args, client, server, workload, keys) for server in servers) / 2
+            for server in servers:
+                runs = []
+                for number in range(args.rounds):
+                    runs.append(client.run(server, workload, connections=args.connections, keys=keys, rate=half,
+                                           seconds=args.seconds, value_size=args.value_size, seed=number + 1))
+                    report.keep("latency", server.name, runs[-1], log=args.log, rate=half)
+                rows.append([workload, server.name, rate(half)]
+                            + [f"{median([run[field] for run in runs]):.0f}" for field in LATENCIES]
+                            + [f"{median(cpu(runs)):.2f}"])
+    report.table(f"Latency in an open loop, requests one by one, medians of {args.rounds} (log: {args.log})",
+                 ["workload", "server", "ops/s", "p50 us", "p99 us", "p99.9 us", "max us", "CPU us/op"], rows)
+
+
+def workers(args, client, programs, report):
+    """The subcommand `workers`: the subject alone, one worker on one core against two on two."""
+    keys = args.keys or (100_000 if args.quick else 1_000_000)
+    subject = programs[0]
+    cores = f"{args.server_cores},{args.client_cores}"
+    rows = []
+    with ExitStack() as stack:
+        pair = {count: stack.enter_context(Server(subject, args.log, where, count))
+                for count, where in [(1, args.server_cores), (2, cores)]}
+        for server in pair.values():
+            client.fill(server, "strings", keys, value_size=args.value_size)
+        for workload in ["get", "set"]:
+            for depth in map(int, args.pipelines.split(",")):
+                runs = {1: [], 2: []}
+                for number in range(args.rounds):
+                    for count, server in pair.items():
+                        # With two workers the client has no core of its own; the scheduler places it.
+                        runs[count].append(client.run(
+                            server, workload, cores=args.client_cores if count == 1 else cores, pipeline=depth,
+                            connections=args.connections, keys=keys, seconds=args.seconds,
+                            value_size=args.value_size, seed=number + 1))
+                        report.keep("workers", server.name, runs[count][-1], workers=count, log=args.log)
+                one, two = cpu(runs[1]), cpu(runs[2])
+                ratio = min(two) / min(one)
+                rows.append([workload, depth, f"{min(one):.3f}", f"{median(one):.3f}", f"{min(two):.3f}",
+                             f"{median(two):.3f}", f"{ratio:.2f}", TWO_WORKERS, report.verdict(ratio, TWO_WORKERS)])
+    report.table(f"{subject.name}: CPU us/op of two workers against one (log: {args.log})",
+                 ["workload", "pipeline", "one min", "median", "two min", "median", "ratio of minima", "bar", "verdict"],
+                 rows)
+
+
+def checkpoint(args, client, programs, report):
+    """The subcommand `checkpoint`: SET at half of saturation, with and without BGSAVE."""
+    keys = args.keys or (500_000 if args.quick else 5_000_000)
+    log = "everysec" if args.log == "none" else args.log
+    rows = []
+    for program in programs:
+        with Server(program, log, args.server_cores, args.workers) as server:
+            client.fill(server, "strings", keys, value_size=args.value_size)
+            half = saturation(args, client, server, "set", keys) / 2
+            common = {"connections": args.connections, "keys": keys, "rate": half, "value_size": args.value_size}
+            without, during = [], []
+            for number in range(args.rounds):
+                without.append(client.run(server, "set", seconds=max(args.seconds, 2.0), seed=2 * number + 1, **common))
+                during.append(client.run(server, "set", seconds=120, during="BGSAVE", seed=2 * number + 2, **common))
+                report.keep("checkpoint", server.name, without[-1], during=False, log=log)
+                report.keep("checkpoint", server.name, during[-1], during=True, log=log)
+            for label, runs in [("without", without), ("during", during)]:
+                middle = {field: median([run[field] for run in runs]) for field in [*LATENCIES, "seconds"]}
+                middle["max_us"] = max(run["max_us"] for run in runs)
+                judged = ""
+                if label == "during" and program is programs[0] and report.judges:
+                    ratio = middle["p999_us"] / median([run["p999_us"] for run in without])
+                    stall = report.stall_verdict(middle["max_us"], max(run["max_us"] for run in without))
+                    judged = (f"p99.9 x {ratio:.2f} (bar {CHECKPOINT_P999}): {report.verdict(ratio, CHECKPOINT_P999)}; "
+                              f"stall (bar {STALL_MS} ms): {stall}")
+                rows.append([server.name, label, rate(half), f"{middle['seconds']:.1f}",
+                             *(millis(middle, field) for field in LATENCIES), judged])
+    report.table(f"SET at half of saturation during BGSAVE of {keys:,} keys (log: {log}, {args.rounds} rounds)",
+                 ["server", "BGSAVE", "ops/s", "seconds", "p50 ms", "p99 ms", "p99.9 ms", "worst max ms", "verdict"], rows)
+
+
+def expiry(args, client, programs, report):
+    """The subcommand `expiry`: GET at half of saturation while other keys expire, and without that."""
+    count = args.keys or (100_000 if args.quick else 1_000_000)
+    spread = 6.0 if args.quick else 60.0
+    live = 100_000
+    rows = []
+    for program in programs:
+        with Server(program, args.log, args.server_cores, args.workers) as server:
+            client.fill(server, "strings", live, value_size=args.value_size)
+            half = saturation(args, client, server, "get", live) / 2
+            common = {"connections": args.connections, "keys": live, "rate": half, "value_size": args.value_size}
+            without = client.run(server, "get", seconds=max(args.seconds, 5.0), **common)
+            # The first keys expire when about all are loaded.
+            lead = 1.0 + count / 200_000
+            client.fill(server, "expiring", count, value_size=args.value_size,
+                        ttl_ms=f"{int(lead * 1000)}-{int((lead + spread) * 1000)}")
+            loaded = server.ask("DBSIZE") - live
+            during = client.run(server, "get", seconds=lead + spread, **common)
+            time.sleep(1.0)
+            left = server.ask("DBSIZE") - live
+            for label, measured in [("without", without), ("during", during)]:
+                report.keep("expiry", server.name, measured, during=label == "during", left=left)
+                judge = label == "during" and program is programs[0]
+                stall = report.stall_verdict(measured["max_us"], without["max_us"]) if judge else ""
+                rows.append([server.name, label, rate(half), *(millis(measured, field) for field in LATENCIES),
+                             f"{measured['server_cpu_us_per_op']:.2f}",
+                             "" if label == "without" else f"{loaded:,} / {left:,}", stall])
+    report.table(f"GET at half of saturation while {count:,} other keys expire within {spread:.0f} s "
+                 f"(bar: no stall above {STALL_MS} ms)",
+                 ["server", "expiry", "ops/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "CPU us/op",
+                  "keys before / 1 s after the last", "verdict"], rows)
