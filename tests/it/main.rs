@@ -12,6 +12,8 @@
 
 mod behaviour;
 mod floats;
+mod crash;
 mod harness;
 mod script;
 mod serialisation;
+mod structure;

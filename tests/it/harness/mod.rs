@@ -1,10 +1,12 @@
 //! Starting servers, and a small client that shows every byte of a reply.
 
 mod client;
+mod random;
 mod server;
 mod value;
 
 pub(crate) use client::Client;
+pub(crate) use random::Random;
 pub(crate) use server::{Fault, Server};
 pub(crate) use value::Value;
 

@@ -1,0 +1,187 @@
+//! The house rules that a machine can check: which room imports which, how long files are, and what may not be written.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every room and its number. A room imports only rooms with a smaller number.
+const ROOMS: &[(&str, u8)] = &[
+    ("config", 0),
+    ("env", 0),
+    ("text", 0),
+    ("value", 1),
+    ("item", 1),
+    ("resp", 1),
+    ("expr", 2),
+    ("effect", 2),
+    ("log", 3),
+    ("store", 3),
+    ("engine", 4),
+    ("ops", 5),
+    ("command", 6),
+    ("script", 6),
+    ("session", 7),
+    ("server", 8),
+];
+
+/// Lines of a file, its tests aside.
+const LONGEST_FILE: usize = 650;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The files under a folder, without what is built or fetched.
+fn files(folder: &Path, out: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+        let name = entry.file_name().unwrap().to_string_lossy().into_owned();
+        let skipped =
+            ["target", ".git", "node_modules", "data", "corpus", "__pycache__"].contains(&name.as_str());
+        if entry.is_dir() {
+            if !skipped {
+                files(&entry, out);
+            }
+        } else if name != "Cargo.lock" && entry.is_file() && !skipped {
+            out.push(entry);
+        }
+    }
+}
+
+fn files_in(folder: &str) -> Vec<PathBuf> {
+    let mut out = Vec::new();
+    files(&root().join(folder), &mut out);
+    out.sort();
+    out
+}
+
+fn rust_files(folder: &str) -> impl Iterator<Item = (PathBuf, String)> {
+    files_in(folder).into_iter().filter(|f| f.extension().is_some_and(|e| e == "rs")).map(|f| {
+        let text = fs::read_to_string(&f).unwrap();
+        (f.strip_prefix(root()).unwrap().to_path_buf(), text)
+    })
+}
+
+/// The file's text before its tests.
+fn without_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod ").next().unwrap_or(text)
+}
+
+#[test]
+fn rooms_import_only_downwards() {
+    let rooms: BTreeMap<&str, u8> = ROOMS.iter().copied().collect();
+    let mut wrong = Vec::new();
+    for (file, text) in rust_files("src") {
+        let mut parts = file.components().skip(1);
+        let first = parts.next().unwrap().as_os_str().to_string_lossy().into_owned();
+        let room = first.trim_end_matches(".rs").to_owned();
+        if room == "lib" || room == "main" {
+            continue;
+        }
+        let Some(number) = rooms.get(room.as_str()) else {
+            wrong.push(format!("{}: `{room}` is no room", file.display()));
+            continue;
+        };
+        for (n, line) in without_tests(&text).lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            for import in code.split("crate::").skip(1) {
+                let name: String =
+                    import.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                let imported = rooms.get(name.as_str());
+                if name != room && imported.is_some_and(|i| i >= number) {
+                    wrong.push(format!("{}:{}: `{room}` imports `{name}`", file.display(), n + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn rooms_are_listed_from_the_bottom_up() {
+    let text = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let mut highest = 0;
+    for line in text.lines() {
+        let Some(room) = line.strip_prefix("pub mod ").and_then(|l| l.strip_suffix(';')) else { continue };
+        let number = ROOMS.iter().find(|(name, _)| *name == room);
+        let (_, number) = number.unwrap_or_else(|| panic!("`{room}` has no number"));
+        assert!(*number >= highest, "`{room}` stands after a room of a higher number");
+        highest = *number;
+    }
+}
+
+#[test]
+fn dashmap_lives_in_the_store_alone() {
+    let elsewhere: Vec<String> = rust_files("src")
+        .filter(|(file, text)| !file.starts_with("src/store") && text.contains("dashmap::"))
+        .map(|(file, _)| file.display().to_string())
+        .collect();
+    assert!(elsewhere.is_empty(), "{elsewhere:?}");
+}
+
+#[test]
+fn files_are_short() {
+    let long: Vec<String> = ["src", "tests", "benches"]
+        .into_iter()
+        .filter(|folder| root().join(folder).is_dir())
+        .flat_map(rust_files)
+        .map(|(file, text)| (file, without_tests(&text).lines().count()))
+        .filter(|(file, lines)| *lines > LONGEST_FILE && !file.to_string_lossy().contains("tests"))
+        .map(|(file, lines)| format!("{}: {lines} lines", file.display()))
+        .collect();
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+/// The repository speaks of the project alone: no folder of one machine, no package registry's address.
+#[test]
+fn nothing_outside_the_repository_is_named() {
+    let banned: Vec<String> = [
+        ["/wo", "rk/"],
+        ["/ro", "ot/"],
+        ["crates", ".io"],
+        ["pypi", ".org"],
+        ["files.python", "hosted"],
+        ["npmjs", ".org"],
+        ["npmjs", ".com"],
+        ["deb.deb", "ian"],
+        ["PRODUCT", ".md"],
+        ["HOUSE", ".md"],
+        ["BRIEF", ".md"],
+    ]
+    .iter()
+    .map(|parts| parts.concat())
+    .collect();
+    let mut found = Vec::new();
+    for file in files_in(".") {
+        let Ok(text) = fs::read_to_string(&file) else { continue };
+        for (n, line) in text.lines().enumerate() {
+            for word in banned.iter().filter(|word| line.contains(word.as_str())) {
+                found.push(format!("{}:{}: {word}", file.display(), n + 1));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// Every difference that a script marks is explained, and every explained one is marked somewhere.
+#[test]
+fn differences_are_explained() {
+    let explained: Vec<String> = fs::read_to_string(root().join("docs/compatibility.md"))
+        .unwrap()
+        .lines()
+        .filter_map(|l| l.strip_prefix("- `")?.split_once('`').map(|(word, _)| word.to_owned()))
+        .collect();
+    let mut marked: Vec<String> = Vec::new();
+    for file in files_in("tests/scripts") {
+        for line in fs::read_to_string(&file).unwrap().lines() {
+            for word in line.split_whitespace().filter_map(|w| w.strip_prefix("!diff:")) {
+                marked.push(word.to_owned());
+            }
+        }
+    }
+    for word in &marked {
+        assert!(explained.contains(word), "docs/compatibility.md does not explain `{word}`");
+    }
+    for word in &explained {
+        assert!(marked.contains(word), "no script shows the difference `{word}`");
+    }
+}
