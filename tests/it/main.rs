@@ -11,8 +11,8 @@
 )]
 
 mod behaviour;
-mod floats;
 mod crash;
+mod floats;
 mod harness;
 mod script;
 mod serialisation;
