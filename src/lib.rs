@@ -18,3 +18,12 @@ pub mod effect;
 
 // Rooms of number 3.
 pub mod store;
+
+// Rooms of number 4 and above.
+pub mod engine;
+
+pub mod command;
+
+pub mod session;
+
+pub mod server;

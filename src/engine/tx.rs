@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::effect::{self, Effect, FieldExpire};
 use crate::store::{Entry, Locked, ValueRef};
+use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// One command's, or one EXEC's, view of the store. It must end with [`Tx::commit`], which appends what happened to the
@@ -13,6 +14,8 @@ pub struct Tx<'a> {
     record: &'a mut Vec<u8>,
     effects: u64,
     hint: (usize, usize, u64),
+    hits: Cell<u64>,
+    misses: Cell<u64>,
     /// The database the command works on.
     pub db: usize,
 }
@@ -21,7 +24,16 @@ impl<'a> Tx<'a> {
     /// Starts a transaction over locked shards. `record` is a scratch buffer.
     pub fn new(engine: &'a Engine, locked: Locked<'a>, db: usize, record: &'a mut Vec<u8>) -> Self {
         record.clear();
-        Self { engine, locked, record, effects: 0, hint: (0, 0, 0), db }
+        Self {
+            engine,
+            locked,
+            record,
+            effects: 0,
+            hint: (0, 0, 0),
+            hits: Cell::new(0),
+            misses: Cell::new(0),
+            db,
+        }
     }
 
     /// Notes a key's hash, computed before, so that it is not computed again.
@@ -74,7 +86,22 @@ impl<'a> Tx<'a> {
     /// The live entry of a key in a database; notes the access.
     #[inline]
     pub fn entry_in(&self, db: usize, key: &[u8]) -> Option<&Entry> {
-        self.locked.get(self.engine.store.space(db), key, self.hash(key))
+        let found = self.locked.get(self.engine.store.space(db), key, self.hash(key));
+        let counter = if found.is_some() { &self.hits } else { &self.misses };
+        counter.set(counter.get() + 1);
+        found
+    }
+
+    /// Lookups that found a live key.
+    #[inline]
+    pub fn hits(&self) -> u64 {
+        self.hits.get()
+    }
+
+    /// Lookups that found none.
+    #[inline]
+    pub fn misses(&self) -> u64 {
+        self.misses.get()
     }
 
     /// The live partition of a table.
@@ -134,7 +161,13 @@ impl<'a> Tx<'a> {
         }
     }
 
-    fn bury_expired_fields<'f>(&mut self, db: u32, key: &[u8], hash: u64, fields: impl Iterator<Item = &'f [u8]>) {
+    fn bury_expired_fields<'f>(
+        &mut self,
+        db: u32,
+        key: &[u8],
+        hash: u64,
+        fields: impl Iterator<Item = &'f [u8]>,
+    ) {
         let now = self.now();
         let space = self.engine.store.space(db as usize);
         let Some(entry) = self.locked.peek(space, key, hash) else { return };

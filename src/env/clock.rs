@@ -45,6 +45,14 @@ impl Clock {
         }
     }
 
+    /// Nanoseconds since an arbitrary moment; it never goes backwards. For durations.
+    pub fn monotonic_nanos(&self) -> u64 {
+        match self {
+            Self::System => ANCHOR.elapsed().as_nanos() as u64,
+            Self::Manual(clock) => clock.monotonic_micros.load(Ordering::Acquire) * 1000,
+        }
+    }
+
     /// The hand-moved clock behind this one, if it is one.
     pub fn as_manual(&self) -> Option<&ManualClock> {
         match self {

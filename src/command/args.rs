@@ -1,0 +1,21 @@
+//! Reading arguments.
+
+use super::fail::{self, Fail};
+use crate::text::{parse_f64, parse_i64_strict};
+
+/// Whether an argument is this word, in any case.
+#[inline]
+pub fn eq(arg: &[u8], word: &str) -> bool {
+    arg.eq_ignore_ascii_case(word.as_bytes())
+}
+
+/// A 64-bit integer.
+#[inline]
+pub fn parse_int(arg: &[u8]) -> Result<i64, Fail> {
+    parse_i64_strict(arg).ok_or(fail::NOT_INTEGER)
+}
+
+/// A double, not NaN.
+pub fn parse_float(arg: &[u8]) -> Result<f64, Fail> {
+    parse_f64(arg).filter(|f| !f.is_nan()).ok_or(fail::NOT_FLOAT)
+}

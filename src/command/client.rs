@@ -1,0 +1,228 @@
+//! One client's state: what its connection's task owns, and the handle by which others see and reach it.
+
+use super::registry::Command;
+use crate::store::Watcher;
+use atomic_waker::AtomicWaker;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
+
+/// Names that a client gave itself.
+#[derive(Default, Clone)]
+pub struct ClientNames {
+    /// CLIENT SETNAME.
+    pub name: Vec<u8>,
+    /// CLIENT SETINFO LIB-NAME.
+    pub lib_name: Vec<u8>,
+    /// CLIENT SETINFO LIB-VER.
+    pub lib_ver: Vec<u8>,
+    /// The user that authenticated.
+    pub user: Vec<u8>,
+}
+
+/// Asks a connection to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Kill {
+    /// Go on.
+    No = 0,
+    /// Send what is there, then close (the client killed itself).
+    AfterReply = 1,
+    /// Close at once.
+    Now = 2,
+}
+
+/// What other threads see of a client, and how they reach it.
+pub struct ClientHandle {
+    /// The id, unique while the server runs.
+    pub id: u64,
+    /// The client's address, or the socket's path.
+    pub addr: String,
+    /// The server's address that it connected to.
+    pub laddr: String,
+    /// Whether it came by the unix socket.
+    pub unix: bool,
+    /// When it connected, in ms since the epoch.
+    pub created: u64,
+    /// When it last sent something, in ms since the epoch.
+    pub last_active: AtomicU64,
+    /// The database.
+    pub db: AtomicU32,
+    /// The id of the last command, or `u32::MAX`.
+    pub last_command: AtomicU32,
+    /// 2 or 3.
+    pub resp: AtomicU8,
+    /// The number of commands in MULTI, or -1.
+    pub multi: AtomicI32,
+    /// The number of watched keys.
+    pub watching: AtomicU32,
+    /// Bytes of the query buffer in use.
+    pub query_bytes: AtomicUsize,
+    /// Bytes of replies waiting to be sent.
+    pub output_bytes: AtomicUsize,
+    /// Bytes received.
+    pub bytes_in: AtomicU64,
+    /// Bytes sent.
+    pub bytes_out: AtomicU64,
+    /// Commands received.
+    pub commands: AtomicU64,
+    /// CLIENT NO-EVICT.
+    pub no_evict: AtomicBool,
+    /// CLIENT NO-TOUCH.
+    pub no_touch: AtomicBool,
+    /// Whether it is a MONITOR.
+    pub monitor: AtomicBool,
+    /// Whether it waits in a blocking command; 2 asks it to stop waiting, 3 to stop with an error.
+    pub blocked: AtomicU8,
+    /// Its names.
+    pub names: Mutex<ClientNames>,
+    /// Replies that others send it (MONITOR lines, later messages), to be written after its own.
+    pub pushed: Mutex<Vec<u8>>,
+    kill: AtomicU8,
+    /// Wakes the connection's task.
+    pub waker: AtomicWaker,
+}
+
+impl ClientHandle {
+    /// A fresh client.
+    pub fn new(id: u64, addr: String, laddr: String, unix: bool, now: u64) -> Self {
+        Self {
+            id,
+            addr,
+            laddr,
+            unix,
+            created: now,
+            last_active: AtomicU64::new(now),
+            db: AtomicU32::new(0),
+            last_command: AtomicU32::new(u32::MAX),
+            resp: AtomicU8::new(2),
+            multi: AtomicI32::new(-1),
+            watching: AtomicU32::new(0),
+            query_bytes: AtomicUsize::new(0),
+            output_bytes: AtomicUsize::new(0),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+            commands: AtomicU64::new(0),
+            no_evict: AtomicBool::new(false),
+            no_touch: AtomicBool::new(false),
+            monitor: AtomicBool::new(false),
+            blocked: AtomicU8::new(0),
+            names: Mutex::new(ClientNames { user: b"default".to_vec(), ..ClientNames::default() }),
+            pushed: Mutex::default(),
+            kill: AtomicU8::new(0),
+            waker: AtomicWaker::new(),
+        }
+    }
+
+    /// Asks the connection to end, and wakes it.
+    pub fn kill(&self, how: Kill) {
+        self.kill.fetch_max(how as u8, AcqRel);
+        self.waker.wake();
+    }
+
+    /// Whether it was asked to end.
+    #[inline]
+    pub fn killed(&self) -> Kill {
+        match self.kill.load(Acquire) {
+            0 => Kill::No,
+            1 => Kill::AfterReply,
+            _ => Kill::Now,
+        }
+    }
+
+    /// Adds bytes to be sent, and wakes the connection.
+    pub fn push(&self, bytes: &[u8]) {
+        self.pushed.lock().extend_from_slice(bytes);
+        self.waker.wake();
+    }
+}
+
+/// A command that waits in MULTI.
+pub struct Queued {
+    /// The command.
+    pub command: &'static Command,
+    /// Its arguments, owned.
+    pub args: Vec<Box<[u8]>>,
+}
+
+/// An open MULTI.
+#[derive(Default)]
+pub struct Multi {
+    /// The commands so far.
+    pub queue: Vec<Queued>,
+    /// Whether a command was refused, so that EXEC must fail.
+    pub broken: bool,
+    /// Bytes of the queued arguments.
+    pub bytes: usize,
+}
+
+/// A watched key.
+pub struct Watched {
+    /// The space it was watched in.
+    pub space: u32,
+    /// The database's number.
+    pub db: usize,
+    /// The key.
+    pub key: Box<[u8]>,
+    /// Whether it had expired, but was still there, when it was watched.
+    pub expired: bool,
+}
+
+/// CLIENT REPLY.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ReplyMode {
+    /// Replies are sent.
+    #[default]
+    On,
+    /// No replies.
+    Off,
+    /// The command that set this and the next one get no reply.
+    Skip,
+    /// This command gets no reply, then replies are sent.
+    SkipThis,
+}
+
+/// What a connection's task owns.
+pub struct Client {
+    /// What others see.
+    pub handle: Arc<ClientHandle>,
+    /// The database.
+    pub db: usize,
+    /// Whether it has authenticated, or need not.
+    pub authenticated: bool,
+    /// The open transaction.
+    pub multi: Option<Multi>,
+    /// Watched keys.
+    pub watched: Vec<Watched>,
+    /// Raised when a watched key changes.
+    pub watcher: Watcher,
+    /// CLIENT REPLY.
+    pub reply_mode: ReplyMode,
+    /// Close once the replies are sent (QUIT, protocol errors).
+    pub closing: bool,
+    /// Whether the command runs inside EXEC.
+    pub in_exec: bool,
+}
+
+impl Client {
+    /// A fresh client.
+    pub fn new(handle: Arc<ClientHandle>, authenticated: bool) -> Self {
+        Self {
+            handle,
+            db: 0,
+            authenticated,
+            multi: None,
+            watched: Vec::new(),
+            watcher: Watcher::default(),
+            reply_mode: ReplyMode::On,
+            closing: false,
+            in_exec: false,
+        }
+    }
+
+    /// Changes the database.
+    pub fn select(&mut self, db: usize) {
+        self.db = db;
+        self.handle.db.store(db as u32, Relaxed);
+    }
+}

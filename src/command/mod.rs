@@ -1,0 +1,61 @@
+//! The Redis surface: one file per family of commands, and the registry that lists them.
+//!
+//! A handler is synchronous, runs to completion and answers into the reply sink. It never waits, never touches a socket and
+//! never reads the clock. It touches only the keys that its spec declares; debug builds assert it.
+
+mod args;
+pub mod client;
+pub mod fail;
+mod registry;
+mod server;
+pub mod spec;
+mod stats;
+mod strings;
+
+pub use args::{eq, parse_float, parse_int};
+pub use client::{Client, ClientHandle};
+pub use fail::Fail;
+pub use registry::{Command, Registry, is_write};
+pub use server::Server;
+pub use spec::{Spec, flag};
+pub use stats::WorkerStats;
+
+use crate::engine::Tx;
+use crate::resp::Reply;
+use crate::store::ValueRef;
+
+/// All families.
+static FAMILIES: &[&[Spec]] = &[strings::COMMANDS];
+
+/// What a handler returns: its reply is in the sink, or an error that is written for it.
+pub type Outcome = Result<(), Fail>;
+
+/// What a handler works with.
+pub struct Cx<'a, 't> {
+    /// The transaction: locked keys, effects, time.
+    pub tx: &'a mut Tx<'t>,
+    /// The reply.
+    pub out: &'a mut Reply,
+    /// The connection's state.
+    pub client: &'a mut Client,
+    /// The server's state.
+    pub server: &'a Server,
+}
+
+impl Cx<'_, '_> {
+    /// The database's number as effects carry it.
+    #[inline]
+    pub fn db(&self) -> u32 {
+        self.tx.db as u32
+    }
+
+    /// The string at a key.
+    #[inline]
+    pub fn string(&self, key: &[u8]) -> Result<Option<&[u8]>, Fail> {
+        match self.tx.entry(key).map(crate::store::Entry::value) {
+            None => Ok(None),
+            Some(ValueRef::Str(bytes)) => Ok(Some(bytes)),
+            Some(_) => Err(fail::WRONG_TYPE),
+        }
+    }
+}

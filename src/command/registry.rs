@@ -1,0 +1,209 @@
+//! The command table at work: lookup by name, and the keys among a command's arguments.
+
+use super::fail::Fail;
+use super::spec::{Begin, Find, KeySpec, Spec, flag};
+use ahash::AHashMap;
+use smallvec::SmallVec;
+use std::sync::OnceLock;
+
+/// A command of the table with what is worked out once.
+pub struct Command {
+    /// The declaration.
+    pub spec: &'static Spec,
+    /// `get`, or `client|list` for a subcommand.
+    pub full_name: String,
+    /// The number that statistics are kept under.
+    pub id: usize,
+    /// The argument that is the only key, when that is all there is to know about its keys; 0 if not.
+    pub only_key: usize,
+    /// Subcommands by lower-case name.
+    pub subs: AHashMap<&'static [u8], Command>,
+}
+
+/// All commands.
+pub struct Registry {
+    by_name: AHashMap<&'static [u8], Command>,
+    count: usize,
+}
+
+/// The longest name of a command or subcommand that is looked up; longer names are unknown.
+const MAX_NAME: usize = 32;
+
+fn lower(name: &[u8], into: &mut [u8; MAX_NAME]) -> Option<usize> {
+    let target = into.get_mut(..name.len())?;
+    target.copy_from_slice(name);
+    target.make_ascii_lowercase();
+    Some(name.len())
+}
+
+fn only_key(spec: &Spec) -> usize {
+    match spec.keys {
+        [KeySpec { begin: Begin::Index(at), find: Find::Range { last: 0, .. }, .. }] => *at,
+        _ => 0,
+    }
+}
+
+impl Command {
+    fn new(spec: &'static Spec, parent: Option<&Spec>, next_id: &mut usize) -> Self {
+        let full_name = parent.map_or_else(|| spec.name.to_owned(), |p| format!("{}|{}", p.name, spec.name));
+        let id = *next_id;
+        *next_id += 1;
+        let subs = spec.subs.iter().map(|s| (s.name.as_bytes(), Self::new(s, Some(spec), next_id))).collect();
+        Self { spec, full_name, id, only_key: only_key(spec), subs }
+    }
+
+    /// Whether a flag is set.
+    #[inline]
+    pub fn has(&self, bit: u32) -> bool {
+        self.spec.has(bit)
+    }
+
+    /// Checks the number of arguments, the name included.
+    #[inline]
+    pub fn check_arity(&self, count: usize) -> Result<(), Fail> {
+        let arity = self.spec.arity;
+        let fits = if arity >= 0 { count == arity as usize } else { count >= arity.unsigned_abs() as usize };
+        if fits { Ok(()) } else { Err(Fail::arity(&self.full_name)) }
+    }
+
+    /// The positions of the keys in `args`, or `None` if the arguments are no valid use of the command.
+    pub fn key_positions(&self, args: &[&[u8]]) -> Option<SmallVec<[usize; 8]>> {
+        let mut found = SmallVec::new();
+        if self.only_key != 0 {
+            if self.only_key < args.len() {
+                found.push(self.only_key);
+            }
+            return Some(found);
+        }
+        for key in self.spec.keys {
+            keys_of(key, args, &mut found)?;
+        }
+        Some(found)
+    }
+}
+
+/// The positions of one key specification's keys.
+pub fn keys_of(spec: &KeySpec, args: &[&[u8]], found: &mut SmallVec<[usize; 8]>) -> Option<()> {
+    let begin = match spec.begin {
+        Begin::Index(at) => at,
+        Begin::Keyword(word, from) => {
+            let matches = |i: &usize| args[*i].eq_ignore_ascii_case(word.as_bytes());
+            let hit = if from >= 0 {
+                (from as usize..args.len()).find(matches)
+            } else {
+                let start = args.len().checked_sub(from.unsigned_abs() as usize)?;
+                (1..=start).rev().find(matches)
+            };
+            match hit {
+                Some(at) => at + 1,
+                None => return Some(()),
+            }
+        }
+    };
+    match spec.find {
+        Find::Range { last, step, limit } => {
+            let end = if last >= 0 {
+                begin + last as usize
+            } else if limit > 1 {
+                begin + (args.len().checked_sub(begin)? / limit).checked_sub(1)?
+            } else {
+                args.len().checked_sub(last.unsigned_abs() as usize)?
+            };
+            found.extend((begin..=end).step_by(step.max(1)).filter(|i| *i < args.len()));
+        }
+        Find::Number { at, first, step } => {
+            let number = crate::text::parse_i64_strict(args.get(begin + at)?)?;
+            let count = usize::try_from(number).ok()?;
+            let first = begin + first;
+            if count.checked_mul(step.max(1))?.checked_add(first)? > args.len() + step.max(1) - 1 {
+                return None;
+            }
+            found.extend((first..args.len()).step_by(step.max(1)).take(count));
+        }
+    }
+    Some(())
+}
+
+impl Registry {
+    fn build() -> Self {
+        let mut by_name = AHashMap::new();
+        let mut count = 0;
+        for spec in super::FAMILIES.iter().flat_map(|family| family.iter()) {
+            let command = Command::new(spec, None, &mut count);
+            let before = by_name.insert(spec.name.as_bytes(), command);
+            debug_assert!(before.is_none(), "two commands are called {}", spec.name);
+        }
+        Self { by_name, count }
+    }
+
+    /// The registry of all families.
+    pub fn get() -> &'static Self {
+        static REGISTRY: OnceLock<Registry> = OnceLock::new();
+        REGISTRY.get_or_init(Self::build)
+    }
+
+    /// The number of commands and subcommands; ids are below it.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Finds a command by name in any case.
+    pub fn command(&self, name: &[u8]) -> Option<&Command> {
+        let mut buffer = [0; MAX_NAME];
+        let len = lower(name, &mut buffer)?;
+        self.by_name.get(&buffer[..len])
+    }
+
+    /// Finds the command or subcommand that `args` call. A container's unknown subcommand is an error, as is an unknown
+    /// command.
+    pub fn lookup(&self, args: &[&[u8]]) -> Result<&Command, Fail> {
+        let Some(command) = self.command(args[0]) else { return Err(unknown_command(args)) };
+        if command.subs.is_empty() {
+            return Ok(command);
+        }
+        let Some(name) = args.get(1) else {
+            return if command.spec.arity < -1 { Ok(command) } else { Ok(command) };
+        };
+        let mut buffer = [0; MAX_NAME];
+        let sub = lower(name, &mut buffer).and_then(|len| command.subs.get(&buffer[..len]));
+        match sub {
+            Some(sub) => Ok(sub),
+            None => Err(Fail::unknown_sub(command.spec.name, name)),
+        }
+    }
+
+    /// Finds a command, or a subcommand by `parent|sub`.
+    pub fn by_full_name(&self, name: &[u8]) -> Option<&Command> {
+        let Some(bar) = memchr::memchr(b'|', name) else { return self.command(name) };
+        let mut buffer = [0; MAX_NAME];
+        let len = lower(&name[bar + 1..], &mut buffer)?;
+        self.command(&name[..bar])?.subs.get(&buffer[..len])
+    }
+
+    /// All commands, without subcommands, in no order.
+    pub fn commands(&self) -> impl ExactSizeIterator<Item = &Command> {
+        self.by_name.values()
+    }
+
+    /// All commands and subcommands, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &Command> {
+        self.by_name.values().flat_map(|c| std::iter::once(c).chain(c.subs.values()))
+    }
+}
+
+fn unknown_command(args: &[&[u8]]) -> Fail {
+    let clip = |arg: &[u8], most: usize| String::from_utf8_lossy(&arg[..arg.len().min(most)]).into_owned();
+    let mut shown = String::new();
+    for arg in &args[1..] {
+        if shown.len() >= 128 {
+            break;
+        }
+        shown += &format!("'{}' ", clip(arg, 128 - shown.len()));
+    }
+    Fail::text(format!("ERR unknown command '{}', with args beginning with: {shown}", clip(args[0], 128)))
+}
+
+/// Whether a command may change data.
+pub fn is_write(command: &Command) -> bool {
+    command.has(flag::WRITE)
+}

@@ -1,0 +1,95 @@
+//! Replies on their way to the client, and the gates that hold them until the writes they show are durable.
+
+use super::stream::WriteHalf;
+use std::collections::VecDeque;
+use std::io;
+
+/// A buffer larger than this is given back when it is empty.
+const KEEP: usize = 64 * 1024;
+
+/// The replies of one connection. Bytes are sent in order; a gate at a position holds all bytes from there back to the gate
+/// before it until the log is settled up to the gate's LSN.
+#[derive(Default)]
+pub(super) struct Outbox {
+    buf: Vec<u8>,
+    sent: usize,
+    open: usize,
+    gates: VecDeque<(usize, u64)>,
+}
+
+impl Outbox {
+    /// Takes the buffer out, to append replies to it. It must come back through [`Outbox::put_back`].
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.buf)
+    }
+
+    /// Brings the buffer back. What was appended waits for the log to be settled up to `lsn`; returns whether it has to wait
+    /// because `settled` is behind.
+    pub(super) fn put_back(&mut self, buf: Vec<u8>, lsn: u64, settled: u64) -> bool {
+        let grown = buf.len() > self.end();
+        self.buf = buf;
+        if !grown {
+            return false;
+        }
+        let end = self.buf.len();
+        if self.gates.is_empty() && lsn <= settled {
+            self.open = end;
+            return false;
+        }
+        match self.gates.back_mut() {
+            Some((at, last)) if *last == lsn => *at = end,
+            _ => self.gates.push_back((end, lsn)),
+        }
+        true
+    }
+
+    fn end(&self) -> usize {
+        self.gates.back().map_or(self.open, |(at, _)| *at)
+    }
+
+    /// Opens the gates that the log has reached.
+    pub(super) fn release(&mut self, settled: u64) {
+        while let Some((at, _)) = self.gates.pop_front_if(|(_, lsn)| *lsn <= settled) {
+            self.open = at;
+        }
+    }
+
+    /// Whether bytes may be sent that are not sent yet.
+    pub(super) fn wants_write(&self) -> bool {
+        self.sent < self.open
+    }
+
+    /// Whether nothing is left, gated bytes included.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sent == self.buf.len()
+    }
+
+    /// Bytes not sent yet.
+    pub(super) fn pending(&self) -> usize {
+        self.buf.len() - self.sent
+    }
+
+    /// Sends what may be sent until the socket is full; returns the bytes sent.
+    pub(super) fn flush(&mut self, to: &WriteHalf) -> io::Result<usize> {
+        let before = self.sent;
+        while self.sent < self.open {
+            match to.try_write(&self.buf[self.sent..self.open]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => self.sent += n,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+                Err(e) => return Err(e),
+            }
+        }
+        let written = self.sent - before;
+        if self.sent == self.buf.len() {
+            self.sent = 0;
+            self.open = 0;
+            if self.buf.capacity() > KEEP {
+                self.buf = Vec::new();
+            } else {
+                self.buf.clear();
+            }
+        }
+        Ok(written)
+    }
+}

@@ -1,0 +1,290 @@
+//! Execution by batch: the complete commands of one read are looked up, their keys hashed and prefetched, then executed in
+//! order into one output buffer.
+
+use super::{exec, gate};
+use crate::command::client::{Queued, ReplyMode};
+use crate::command::{Client, Command, Cx, Fail, Server, WorkerStats, flag, is_write};
+use crate::engine::Tx;
+use crate::resp::{Batch, Reply};
+use crate::store::Mode;
+use smallvec::SmallVec;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// How many commands are prefetched together. More would push the first lines out of the cache again.
+const GROUP: usize = 32;
+
+/// Why a run of commands stopped before its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// The connection closes after its replies are sent.
+    Close,
+    /// The next command takes long and wants a thread of its own.
+    Long,
+}
+
+/// How far a run of commands came.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// The number of commands done.
+    pub done: usize,
+    /// Why it stopped, if it did.
+    pub stop: Option<Stop>,
+}
+
+/// What one worker thread executes commands with.
+pub struct Worker {
+    /// The server.
+    pub server: Arc<Server>,
+    /// This worker's counters.
+    pub stats: Arc<WorkerStats>,
+    pub(super) record: Vec<u8>,
+    /// The command of the last lookup and its name as it was sent: pipelines repeat themselves.
+    last: Option<(&'static Command, SmallVec<[u8; 24]>)>,
+    hashes: Vec<Option<u64>>,
+}
+
+impl Worker {
+    /// A worker that counts into the `index`-th set of counters.
+    pub fn new(server: Arc<Server>, index: usize) -> Self {
+        let stats = Arc::clone(&server.workers[index % server.workers.len()]);
+        Self { server, stats, record: Vec::with_capacity(4096), last: None, hashes: Vec::new() }
+    }
+
+    /// Runs the commands of `batch` from `from` on. `buf` is the buffer that was decoded.
+    pub fn run(
+        &mut self,
+        client: &mut Client,
+        buf: &[u8],
+        batch: &Batch,
+        from: usize,
+        out: &mut Reply,
+    ) -> Progress {
+        let now = self.server.engine.clock.now_ms();
+        client.handle.last_active.store(now, Relaxed);
+        let mut args: Vec<&[u8]> = Vec::with_capacity(16);
+        let mut commands: SmallVec<[Result<&'static Command, ()>; GROUP]> = SmallVec::new();
+        let total = batch.commands.len();
+        let mut done = from;
+        let mut clock = self.server.engine.clock.monotonic_nanos();
+        while done < total {
+            let group = done..(done + GROUP).min(total);
+            args.clear();
+            commands.clear();
+            for span in &batch.commands[group.clone()] {
+                args.extend(batch.args[span.range()].iter().map(|s| s.of(buf)));
+            }
+            self.look_up(client.db, batch, group.clone(), &args, &mut commands);
+            let mut at = 0;
+            for (i, index) in group.enumerate() {
+                let count = batch.commands[index].count as usize;
+                let these = &args[at..at + count];
+                at += count;
+                if let Some(stop) =
+                    self.step(client, commands[i], self.hashes[i], these, now, &mut clock, out)
+                {
+                    let done = if stop == Stop::Long { index } else { index + 1 };
+                    return Progress { done, stop: Some(stop) };
+                }
+            }
+            done = (done + GROUP).min(total);
+        }
+        Progress { done, stop: None }
+    }
+
+    /// Finds the commands of a group and prefetches what their keys will need, in three passes so that each pass's
+    /// memory accesses overlap.
+    fn look_up(
+        &mut self,
+        db: usize,
+        batch: &Batch,
+        group: std::ops::Range<usize>,
+        args: &[&[u8]],
+        commands: &mut SmallVec<[Result<&'static Command, ()>; GROUP]>,
+    ) {
+        self.hashes.clear();
+        let server = Arc::clone(&self.server);
+        let store = &server.engine.store;
+        let single = group.len() == 1;
+        let mut at = 0;
+        for index in group {
+            let count = batch.commands[index].count as usize;
+            let these = &args[at..at + count];
+            at += count;
+            let found = self.find(these);
+            commands.push(found);
+            let key = match found {
+                Ok(command) if command.only_key != 0 => these.get(command.only_key),
+                _ => None,
+            };
+            let hash = key.map(|key| store.hash(key));
+            if let (Some(hash), false) = (hash, single) {
+                store.prefetch_shard(hash);
+            }
+            self.hashes.push(hash);
+        }
+        if single {
+            return;
+        }
+        for hash in self.hashes.iter().flatten() {
+            store.prefetch_group(*hash, db);
+        }
+        for hash in self.hashes.iter().flatten() {
+            store.prefetch_entry(*hash, db);
+        }
+    }
+
+    fn find(&mut self, args: &[&[u8]]) -> Result<&'static Command, ()> {
+        if let Some((command, name)) = &self.last
+            && name.as_slice() == args[0]
+        {
+            return Ok(command);
+        }
+        let Ok(command) = self.server.registry.lookup(args) else { return Err(()) };
+        if command.spec.subs.is_empty() && !command.full_name.contains('|') {
+            self.last = Some((command, SmallVec::from_slice(args[0])));
+        }
+        Ok(command)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn step(
+        &mut self,
+        client: &mut Client,
+        found: Result<&'static Command, ()>,
+        hash: Option<u64>,
+        args: &[&[u8]],
+        now: u64,
+        clock: &mut u64,
+        out: &mut Reply,
+    ) -> Option<Stop> {
+        let mark = out.len();
+        let command = match found {
+            Ok(command) => command,
+            Err(()) => {
+                let fail = self.server.registry.lookup(args).err().unwrap_or(crate::command::fail::SYNTAX);
+                self.refuse(client, None, &fail, out);
+                return self.after(client, out, mark);
+            }
+        };
+        if let Err(fail) =
+            command.check_arity(args.len()).and_then(|()| gate::check(&self.server, client, command))
+        {
+            self.refuse(client, Some(command), &fail, out);
+            return self.after(client, out, mark);
+        }
+        if client.multi.is_some() && !command.has(flag::SESSION) {
+            queue(client, command, args);
+            out.queued();
+            return self.after(client, out, mark);
+        }
+        if command.has(flag::LONG) && !client.in_exec {
+            return Some(Stop::Long);
+        }
+        self.execute(client, command, args, hash, now, clock, out);
+        self.after(client, out, mark)
+    }
+
+    /// Runs one command outside MULTI: locks what it needs, runs it, commits, counts.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn execute(
+        &mut self,
+        client: &mut Client,
+        command: &'static Command,
+        args: &[&[u8]],
+        hash: Option<u64>,
+        now: u64,
+        clock: &mut u64,
+        out: &mut Reply,
+    ) {
+        let mark = out.len();
+        let outcome = if command.has(flag::SESSION) {
+            exec::session_command(self, client, command, now, out)
+        } else {
+            self.transact(client, command, args, hash, now, out)
+        };
+        let failed = match outcome {
+            Ok(()) => out.is_error_at(mark),
+            Err(fail) => {
+                out.truncate(mark);
+                out.error(fail.0.as_bytes());
+                self.stats.errors.add(1);
+                true
+            }
+        };
+        let end = self.server.engine.clock.monotonic_nanos();
+        self.stats.ran(command.id, end - *clock, failed);
+        client.handle.last_command.store(command.id as u32, Relaxed);
+        *clock = end;
+    }
+
+    fn transact(
+        &mut self,
+        client: &mut Client,
+        command: &'static Command,
+        args: &[&[u8]],
+        hash: Option<u64>,
+        now: u64,
+        out: &mut Reply,
+    ) -> Result<(), Fail> {
+        let server = &*self.server;
+        let store = &server.engine.store;
+        let mode = if is_write(command) { Mode::Write } else { Mode::Read };
+        let locked = if let Some(hash) = hash {
+            store.lock_one(hash, mode, now)
+        } else if command.has(flag::ALL_SHARDS) {
+            store.lock_all(mode, now)
+        } else if command.spec.keys.is_empty() {
+            store.lock_none(now)
+        } else {
+            let positions = command.key_positions(args).unwrap_or_default();
+            let hashes: SmallVec<[u64; 16]> = positions.iter().map(|p| store.hash(args[*p])).collect();
+            store.lock_many(&hashes, mode, now)
+        };
+        let mut tx = Tx::new(&server.engine, locked, client.db, &mut self.record);
+        if let Some(hash) = hash {
+            tx.hint(args[command.only_key], hash);
+        }
+        if client.handle.no_touch.load(Relaxed) {
+            tx.set_no_touch(true);
+        }
+        let outcome = (command.spec.run)(&mut Cx { tx: &mut tx, out, client, server }, args);
+        if !is_write(command) {
+            self.stats.hits.add(tx.hits());
+            self.stats.misses.add(tx.misses());
+        }
+        tx.commit();
+        outcome
+    }
+
+    fn refuse(&self, client: &mut Client, command: Option<&Command>, fail: &Fail, out: &mut Reply) {
+        if let Some(multi) = &mut client.multi {
+            multi.broken = true;
+        }
+        if let Some(stats) = command.and_then(|c| self.stats.commands.get(c.id)) {
+            stats.rejected.add(1);
+        }
+        self.stats.errors.add(1);
+        out.error(fail.0.as_bytes());
+    }
+
+    /// What follows every command: CLIENT REPLY's silence, and the wish to close.
+    fn after(&self, client: &mut Client, out: &mut Reply, mark: usize) -> Option<Stop> {
+        if client.reply_mode != ReplyMode::On {
+            out.truncate(mark);
+            client.reply_mode = match client.reply_mode {
+                ReplyMode::Skip => ReplyMode::SkipThis,
+                ReplyMode::SkipThis | ReplyMode::On => ReplyMode::On,
+                ReplyMode::Off => ReplyMode::Off,
+            };
+        }
+        client.closing.then_some(Stop::Close)
+    }
+}
+
+fn queue(client: &mut Client, command: &'static Command, args: &[&[u8]]) {
+    let Some(multi) = &mut client.multi else { return };
+    multi.bytes += args.iter().map(|a| a.len() + size_of::<Box<[u8]>>()).sum::<usize>();
+    multi.queue.push(Queued { command, args: args.iter().map(|a| Box::from(*a)).collect() });
+    client.handle.multi.store(multi.queue.len() as i32, Relaxed);
+}

@@ -1,0 +1,97 @@
+//! EXEC: all queued commands under the locks of all their keys, as one record of the log.
+
+use super::batch::Worker;
+use crate::command::client::{Multi, Queued, Watched};
+use crate::command::{Client, Command, Cx, Fail, flag, is_write};
+use crate::engine::Tx;
+use crate::resp::Reply;
+use crate::store::{Locked, Mode, Store};
+use smallvec::SmallVec;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+/// Runs a command that needs the session itself.
+pub(super) fn session_command(
+    worker: &mut Worker,
+    client: &mut Client,
+    _command: &Command,
+    now: u64,
+    out: &mut Reply,
+) -> Result<(), Fail> {
+    let Some(multi) = client.multi.take() else { return Err(Fail::new("ERR EXEC without MULTI")) };
+    client.handle.multi.store(-1, Relaxed);
+    let outcome = exec(worker, client, &multi, now, out);
+    unwatch(&worker.server.engine.store, client);
+    outcome
+}
+
+fn exec(
+    worker: &mut Worker,
+    client: &mut Client,
+    multi: &Multi,
+    now: u64,
+    out: &mut Reply,
+) -> Result<(), Fail> {
+    if multi.broken {
+        return Err(Fail::new("EXECABORT Transaction discarded because of previous errors."));
+    }
+    let server = std::sync::Arc::clone(&worker.server);
+    let store = &server.engine.store;
+    let locked = lock(store, &multi.queue, &client.watched, now);
+    if client.watcher.load(Acquire) || client.watched.iter().any(|w| expired_since(&locked, store, w)) {
+        out.null_array();
+        return Ok(());
+    }
+    let mut tx = Tx::new(&server.engine, locked, client.db, &mut worker.record);
+    client.in_exec = true;
+    out.array(multi.queue.len());
+    for queued in &multi.queue {
+        let args: SmallVec<[&[u8]; 8]> = queued.args.iter().map(|a| &**a).collect();
+        let start = server.engine.clock.monotonic_nanos();
+        let mark = out.len();
+        tx.db = client.db;
+        let outcome = (queued.command.spec.run)(&mut Cx { tx: &mut tx, out, client, server: &server }, &args);
+        if let Err(fail) = &outcome {
+            out.truncate(mark);
+            out.error(fail.0.as_bytes());
+            worker.stats.errors.add(1);
+        }
+        let nanos = server.engine.clock.monotonic_nanos() - start;
+        worker.stats.ran(queued.command.id, nanos, outcome.is_err() || out.is_error_at(mark));
+    }
+    client.in_exec = false;
+    tx.commit();
+    Ok(())
+}
+
+/// Locks the shards of all keys of all commands; every shard if one of them goes beyond its keys.
+fn lock<'a>(store: &'a Store, queue: &[Queued], watched: &[Watched], now: u64) -> Locked<'a> {
+    let writes = queue.iter().any(|q| is_write(q.command));
+    let mode = if writes { Mode::Write } else { Mode::Read };
+    if queue.iter().any(|q| q.command.has(flag::WHOLE | flag::ALL_SHARDS)) {
+        return store.lock_all(mode, now);
+    }
+    let mut hashes: SmallVec<[u64; 16]> = watched.iter().map(|w| store.hash(&w.key)).collect();
+    for queued in queue {
+        let args: SmallVec<[&[u8]; 8]> = queued.args.iter().map(|a| &**a).collect();
+        let positions = queued.command.key_positions(&args).unwrap_or_default();
+        hashes.extend(positions.iter().map(|p| store.hash(args[*p])));
+    }
+    store.lock_many(&hashes, mode, now)
+}
+
+/// Whether a watched key has expired since it was watched; removal by expiry counts as a change only then.
+fn expired_since(locked: &Locked<'_>, store: &Store, watched: &Watched) -> bool {
+    !watched.expired
+        && locked
+            .peek(watched.space, &watched.key, store.hash(&watched.key))
+            .is_some_and(|entry| entry.expired(locked.now))
+}
+
+/// Forgets all watched keys.
+pub(super) fn unwatch(store: &Store, client: &mut Client) {
+    for w in client.watched.drain(..) {
+        store.unwatch(w.space, &w.key, store.hash(&w.key), &client.watcher);
+    }
+    client.watcher.store(false, Release);
+    client.handle.watching.store(0, Relaxed);
+}
