@@ -3,10 +3,12 @@
 //! The rooms are listed from the bottom up; a room imports only rooms with a smaller number, and rooms of one
 //! number do not import each other. `tests/it/structure.rs` checks it.
 
+// Beneath all rooms.
+pub mod text;
+
 // Rooms of number 0.
 pub mod config;
 pub mod env;
-pub mod text;
 
 // Rooms of number 1.
 pub mod item;

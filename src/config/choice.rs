@@ -181,7 +181,7 @@ impl Value for SignalFlags {
         }
         let given = |name: &&str| words.iter().any(|word| word.eq_ignore_ascii_case(name.as_bytes()));
         if given(&"save") && given(&"nosave") {
-            return Err("Cannot specify both 'save' and 'nosave' for shutdown".to_owned());
+            return Err("shutdown options SAVE and NOSAVE can't be used simultaneously".to_owned());
         }
         Ok(Self(SIGNAL_FLAGS.into_iter().skip(1).filter(given).collect()))
     }

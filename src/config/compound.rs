@@ -1,7 +1,8 @@
 //! Options whose value has parts: save points, buffer limits, events, percentiles, and a few more.
 
-use super::line::quote;
-use super::value::{Value, memory_text, one_text, parse_integer, parse_memory, text};
+use crate::text::repr;
+
+use super::value::{Value, memory_text, one_text, parse_loose, parse_memory, utf8};
 
 /// A checkpoint is due when `seconds` have passed since the last one and at least `changes` were made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl Value for Vec<SavePoint> {
         let mut points = if again { old.clone() } else { Vec::new() };
         for pair in words.chunks(2) {
             let [seconds, changes] = pair else { return Err(refusal()) };
-            match (parse_integer(seconds), parse_integer(changes)) {
+            match (parse_loose(seconds), parse_loose(changes)) {
                 (Some(seconds @ 1..), Some(changes @ 0..)) => {
                     points.push(SavePoint { seconds: seconds as u64, changes: changes as u64 });
                 }
@@ -83,7 +84,7 @@ impl Value for OutputLimits {
     const MULTI: bool = true;
 
     fn parse((): &(), words: &[Vec<u8>], old: &Self, _: bool) -> Result<Self, String> {
-        if words.is_empty() || !words.len().is_multiple_of(4) {
+        if !words.len().is_multiple_of(4) {
             return Err("Wrong number of arguments in buffer limit configuration.".to_owned());
         }
         let mut limits = *old;
@@ -97,7 +98,7 @@ impl Value for OutputLimits {
                     return Err("Invalid client class specified in buffer limit configuration.".to_owned());
                 }
             };
-            match (parse_memory(hard), parse_memory(soft), parse_integer(seconds)) {
+            match (parse_memory(hard), parse_memory(soft), parse_loose(seconds)) {
                 (Some(hard_bytes), Some(soft_bytes), Some(seconds @ 0..)) => {
                     *limit = OutputLimit { hard_bytes, soft_bytes, soft_seconds: seconds as u64 };
                 }
@@ -243,7 +244,7 @@ impl Value for KeyspaceEvents {
     }
 
     fn lines(&self, (): &()) -> Vec<String> {
-        vec![quote(&self.show(&()))]
+        vec![repr(&self.show(&()))]
     }
 
     fn describe((): &()) -> String {
@@ -264,7 +265,7 @@ impl Value for Vec<f64> {
             return Ok(percentiles);
         }
         for word in words {
-            let number: f64 = text(word)
+            let number: f64 = utf8(word)
                 .ok()
                 .and_then(|word| word.parse().ok())
                 .filter(|number: &f64| !number.is_nan())
@@ -350,7 +351,7 @@ impl Value for OomScores {
             return Err("wrong number of arguments".to_owned());
         }
         for (score, word) in scores.iter_mut().zip(words) {
-            *score = match parse_integer(word) {
+            *score = match parse_loose(word) {
                 Some(value @ -2000..=2000) => value as i16,
                 _ => {
                     return Err(
@@ -386,8 +387,8 @@ impl Value for Upstream {
         if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {
             return Ok(Self(None));
         }
-        match parse_integer(port) {
-            Some(port @ 0..=65535) => Ok(Self(Some((text(host)?.to_owned(), port as u16)))),
+        match parse_loose(port) {
+            Some(port @ 0..=65535) => Ok(Self(Some((utf8(host)?.to_owned(), port as u16)))),
             _ => Err("Invalid master port".to_owned()),
         }
     }

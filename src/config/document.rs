@@ -28,14 +28,8 @@ pub fn help() -> String {
         _ = write!(text, "\n{section}\n");
         for spec in options {
             let value = (spec.lines)(&defaults).join(", ");
-            _ = write!(
-                text,
-                "  --{} ({}; default {})\n{}",
-                spec.name,
-                (spec.describe)(),
-                value,
-                indented(spec)
-            );
+            let about = format!("{} ({}; default {value})", spec.doc(), (spec.describe)());
+            _ = write!(text, "  --{}\n{}", spec.name, wrapped(&about, "      "));
         }
     }
     text.push_str("\nOptions of Redis that are accepted without effect:\n");
@@ -121,16 +115,14 @@ fn sections() -> impl Iterator<Item = (&'static str, Vec<&'static Spec>)> {
     sections.into_iter()
 }
 
-fn indented(spec: &Spec) -> String {
-    wrapped(spec.doc(), "      ")
-}
-
-/// Breaks a text into lines of at most 110 characters, each with a prefix and an end.
+/// Breaks a text into lines, each with a prefix and an end.
 fn wrapped(text: &str, prefix: &str) -> String {
+    /// The most characters of a line.
+    const LINE: usize = 110;
     let mut lines = String::new();
     let mut width = 0;
     for word in text.split_whitespace() {
-        if width > 0 && width + 1 + word.len() > 110 {
+        if width > 0 && width + 1 + word.len() > LINE {
             lines.push('\n');
             width = 0;
         }
@@ -141,4 +133,81 @@ fn wrapped(text: &str, prefix: &str) -> String {
     }
     lines.push('\n');
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::parse_config_text;
+    use std::collections::HashSet;
+    use std::fs;
+    use std::path::Path;
+
+    /// Compares a file of the repository with what it must be. With `UPDATE_DOCS` set, writes it instead.
+    fn expect_file(path: &str, expected: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            fs::write(&path, expected).unwrap();
+        }
+        let found = fs::read_to_string(&path).unwrap();
+        assert!(found == expected, "{} is out of date; run the tests with UPDATE_DOCS=1", path.display());
+    }
+
+    #[test]
+    fn names_are_unique_and_every_option_is_described() {
+        let mut seen = HashSet::new();
+        for spec in specs() {
+            for name in spec.spellings() {
+                assert!(seen.insert(name), "{name} is declared twice");
+                assert!(
+                    name.bytes().all(|byte| byte.is_ascii_lowercase() || b"-_".contains(&byte)),
+                    "{name}"
+                );
+            }
+            let doc = spec.doc();
+            assert!(doc.ends_with('.') && !doc.contains("  "), "{}: {doc}", spec.name);
+            assert!(spec.no_effect.is_none_or(|reason| reason.ends_with('.')), "{}", spec.name);
+        }
+    }
+
+    #[test]
+    fn the_sample_file_holds_every_option_and_parses() {
+        let sample = sample_file();
+        expect_file("config/itemory.conf", &sample);
+        assert_eq!(parse_config_text(&sample).unwrap(), Settings::default());
+
+        // With every option's line in force it still says what the defaults say.
+        let is_option = |line: &&str| {
+            let name = line.split(' ').next().unwrap_or_default();
+            super::super::find(name.as_bytes()).is_some_and(|spec| spec.name == name)
+        };
+        let options: Vec<&str> =
+            sample.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_option).collect();
+        let mut settings = parse_config_text(&options.join("\n")).unwrap();
+        assert!(settings.dir.is_absolute());
+        settings.dir = Settings::default().dir;
+        assert_eq!(settings, Settings::default());
+        for spec in visible() {
+            let start = format!("{} ", spec.name);
+            assert!(options.iter().any(|line| line.starts_with(&start)), "{} is missing", spec.name);
+        }
+    }
+
+    #[test]
+    fn the_documentation_holds_the_table() {
+        const BEGIN: &str = "<!-- options: generated -->\n";
+        let path = "docs/configuration.md";
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+        let (before, _) = text.split_once(BEGIN).expect("the marker stands before the table");
+        expect_file(path, &format!("{before}{BEGIN}\n{}", options_markdown().trim_end().to_owned() + "\n"));
+    }
+
+    #[test]
+    fn help_names_every_option_and_fits_a_terminal() {
+        let help = help();
+        for spec in visible() {
+            assert!(help.contains(spec.name), "{} is missing", spec.name);
+        }
+        assert!(help.lines().all(|line| line.chars().count() <= 110), "{help}");
+    }
 }

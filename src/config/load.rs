@@ -183,7 +183,8 @@ fn flag_words(flag: &str) -> Vec<Vec<u8>> {
     {
         return vec![name.as_bytes().to_vec(), value.as_bytes().to_vec()];
     }
-    super::line::split_words(flag.as_bytes())
+    crate::text::split_words(flag.as_bytes())
+        .ok()
         .filter(|words| !words.is_empty())
         .unwrap_or_else(|| vec![flag.as_bytes().to_vec()])
 }
@@ -226,5 +227,150 @@ impl Variables {
             }
         }
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{AppendFsync, SavePoint};
+    use proptest::prelude::*;
+
+    fn load(args: &[&str], env: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::load(args.iter().map(|arg| (*arg).to_owned()), env)
+    }
+
+    fn settings(args: &[&str], env: &[(&str, &str)]) -> std::sync::Arc<Settings> {
+        load(args, env).unwrap().config.snapshot()
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    #[test]
+    fn without_anything_the_defaults_hold() {
+        let loaded = load(&[], &[]).unwrap();
+        let settings = loaded.config.snapshot();
+        assert_eq!(loaded.invocation, Invocation::Serve);
+        assert_eq!((settings.port, settings.appendonly), (6379, true));
+        assert_eq!(settings.appendfsync, AppendFsync::Everysec);
+        assert_eq!(settings.dir, std::env::current_dir().unwrap().join("data"));
+        assert_eq!((loaded.warnings, loaded.config.file()), (Vec::new(), None));
+    }
+
+    #[test]
+    fn a_flag_wins_over_a_variable_and_a_variable_over_the_file() {
+        let file = file("port 1\ntimeout 1\nhz 1\nsave 1 1\nsave 2 2\n");
+        let path = file.path().to_str().unwrap();
+        let env = [("ITEMORY_CONFIG", path), ("ITEMORY_TIMEOUT", "2"), ("ITEMORY_HZ", "2"), ("OTHER", "x")];
+        let settings = settings(&["--hz", "3", "--save", "9", "9", "--save", "8 8"], &env);
+        assert_eq!((settings.port, settings.timeout, settings.hz), (1, 2, 3));
+        let points = [(9, 9), (8, 8)].map(|(seconds, changes)| SavePoint { seconds, changes });
+        assert_eq!(settings.save, points, "a source replaces what another one said, and adds up in itself");
+        let config = load(&[path], &[("ITEMORY_CONFIG", "/nowhere")]).unwrap().config;
+        assert_eq!(config.file(), Some(file.path()), "the command line names the file first");
+    }
+
+    #[test]
+    fn variables_have_underscores_and_any_spelling() {
+        let env = [
+            ("ITEMORY_HASH_MAX_ZIPLIST_ENTRIES", "7"),
+            ("ITEMORY_SAVE", "60 1 30 2"),
+            ("ITEMORY_REQUIREPASS", "a b \"c"),
+            ("ITEMORY_BIND", ""),
+            ("ITEMORY_NO_SUCH", "x"),
+            // What a cluster's service discovery injects for a service of this name.
+            ("ITEMORY_PORT", "tcp://10.0.0.1:6379"),
+            ("ITEMORY_PORT_6379_TCP_ADDR", "10.0.0.1"),
+            ("ITEMORY_SERVICE_HOST", "10.0.0.1"),
+        ];
+        let loaded = load(&[], &env).unwrap();
+        let settings = loaded.config.snapshot();
+        assert_eq!((settings.hash_max_listpack_entries, settings.port), (7, 6379));
+        assert_eq!(settings.save.len(), 2);
+        assert_eq!(settings.requirepass.as_bytes(), b"a b \"c");
+        assert!(settings.bind.is_empty());
+        assert_eq!(loaded.warnings, ["The variable ITEMORY_NO_SUCH names no option and is ignored."]);
+    }
+
+    #[test]
+    fn flags_take_values_as_redis_does() {
+        let args = ["--port", "1", "--timeout 2", "--hz=3", "--requirepass", "--x", "--unixsocket", "a b"];
+        let settings = settings(&args, &[]);
+        assert_eq!((settings.port, settings.timeout, settings.hz), (1, 2, 3));
+        assert_eq!(settings.requirepass.as_bytes(), b"--x");
+        assert_eq!(settings.unixsocket, "a b");
+        for args in [&["--save"][..], &["--save", ""], &["--save", "--port", "0"], &["--save="]] {
+            assert!(super::tests::settings(args, &[]).save.is_empty(), "{args:?}");
+        }
+        let args = ["--client-output-buffer-limit", "normal", "1mb", "0", "0", "pubsub", "2mb", "0", "0"];
+        let limits = super::tests::settings(&args, &[]).client_output_buffer_limit;
+        assert_eq!((limits.normal.hard_bytes, limits.pubsub.hard_bytes), (1 << 20, 2 << 20));
+    }
+
+    #[test]
+    fn other_invocations_are_recognised() {
+        let invocation = |args: &[&str]| load(args, &[]).unwrap().invocation;
+        assert_eq!(invocation(&["--help"]), Invocation::Help);
+        assert_eq!(invocation(&["-v"]), Invocation::Version);
+        assert_eq!(invocation(&["--version"]), Invocation::Version);
+        for (args, repair) in [
+            (&["check", "d"][..], false),
+            (&["check", "--repair", "d"], true),
+            (&["check", "d", "--repair"], true),
+        ] {
+            assert_eq!(invocation(args), Invocation::Check { dir: PathBuf::from("d"), repair });
+        }
+        for args in [&["check"][..], &["check", "--fix", "d"], &["check", "--repair"], &["file", "stray"]] {
+            assert!(load(args, &[]).is_err(), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn errors_name_the_place_the_option_and_the_reason() {
+        let bad = file("# comment\n\n  port  70000\n");
+        let text = load(&[bad.path().to_str().unwrap()], &[]).unwrap_err().to_string();
+        assert!(text.contains(&format!("{}, at line 3", bad.path().display())), "{text}");
+        assert!(text.ends_with(">>> 'port 70000'\nargument must be between 0 and 65535 inclusive"), "{text}");
+
+        let text = load(&["--appendfsync", "often"], &[]).unwrap_err().to_string();
+        assert!(text.contains("command line\n>>> 'appendfsync often'\nargument(s) must be one of"), "{text}");
+        let text = load(&[], &[("ITEMORY_HZ", "fast")]).unwrap_err().to_string();
+        assert!(text.contains("variable ITEMORY_HZ\n>>> 'hz fast'"), "{text}");
+        let text = load(&["/nowhere/itemory.conf"], &[]).unwrap_err().to_string();
+        assert_eq!(
+            text,
+            "Fatal error, can't open config file '/nowhere/itemory.conf': No such file or directory"
+        );
+        // A secret, and a name that may be a misspelt one, keep their value.
+        for args in [["--requirepass", "hunter2", "x"], ["--requirepas", "hunter2", "x"]] {
+            let text = load(&args, &[]).unwrap_err().to_string();
+            assert!(!text.contains("hunter2") && text.contains(&args[0][2..]), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_effect_is_said_once_it_differs_from_the_default() {
+        let loaded = load(&["--tls-port", "6380", "--rdbcompression", "yes"], &[]).unwrap();
+        assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+        assert!(loaded.warnings[0].contains("'tls-port' has no effect. Connections are not encrypted"));
+    }
+
+    proptest! {
+        #[test]
+        fn config_text_never_panics(text in "(([a-z-]{0,8}|save|bind|include|user|port|client-output-buffer-limit)[ \t\"'\\\\]{0,2}[ -~]{0,12}\n?){0,6}") {
+            _ = parse_config_text(&text);
+        }
+
+        #[test]
+        fn every_option_takes_any_words_without_panic(pick in any::<prop::sample::Index>(), words in prop::collection::vec("[ -~é]{0,10}", 0..6)) {
+            let all: Vec<_> = specs().collect();
+            let words: Vec<String> = words.iter().map(|word| crate::text::repr(word.as_bytes())).collect();
+            _ = parse_config_text(&format!("{} {}", pick.get(&all).name, words.join(" ")));
+        }
     }
 }

@@ -9,8 +9,6 @@ mod choice;
 mod compound;
 mod document;
 mod error;
-mod glob;
-mod line;
 mod live;
 mod load;
 mod reader;
@@ -28,7 +26,6 @@ pub use compound::{
 };
 pub use document::{help, options_markdown, sample_file, version};
 pub use error::{ConfigError, Place};
-pub use line::{quote, split_words};
 pub use live::{Caller, Changed, Config, Refusal};
 pub use load::{Invocation, Loaded, parse_config_text};
 pub use settings::{RenamedCommand, Settings};

@@ -6,10 +6,9 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Place};
-use super::glob;
-use super::line::split_words;
 use super::settings::{RenamedCommand, Settings};
 use super::spec::{Spec, find};
+use crate::text::{glob_match, repr, split_words};
 
 /// How deep files may include each other.
 const MAX_DEPTH: usize = 16;
@@ -73,7 +72,7 @@ impl Reader {
                 continue;
             }
             let place = Place::Line { file: file.map(Path::to_owned), line: index + 1 };
-            let Some(words) = split_words(line) else {
+            let Ok(words) = split_words(line) else {
                 let name = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
                 return Err(ConfigError::Directive {
                     place,
@@ -113,7 +112,7 @@ impl Reader {
         let split;
         let words = match values {
             [one] if spec.multi && !one.is_empty() => {
-                split = split_words(one).ok_or("Unbalanced quotes in configuration line")?;
+                split = split_words(one).map_err(|_| "Unbalanced quotes in configuration line")?;
                 &split
             }
             _ => values,
@@ -145,7 +144,7 @@ impl Reader {
             let entry = entry.map_err(|error| super::error::reason(&error))?;
             let name = entry.file_name();
             let hidden = name.as_bytes().starts_with(b".");
-            if !hidden && glob::matches(pattern.as_bytes(), name.as_bytes()) {
+            if !hidden && glob_match(pattern.as_bytes(), name.as_bytes()) {
                 files.push(folder.join(name));
             }
         }
@@ -192,11 +191,117 @@ fn shown(spec: Option<&Spec>, name: &[u8], values: &[Vec<u8>]) -> String {
         let plain =
             !value.is_empty() && value.iter().all(|byte| byte.is_ascii_graphic() && !b"\"'\\".contains(byte));
         text.push(' ');
-        text.push_str(&if plain {
-            String::from_utf8_lossy(value).into_owned()
-        } else {
-            super::line::quote(value)
-        });
+        text.push_str(&if plain { String::from_utf8_lossy(value).into_owned() } else { repr(value) });
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Settings, ConfigError> {
+        let mut reader = Reader::new();
+        reader.read_text(text.as_bytes(), None)?;
+        Ok(reader.finish().0)
+    }
+
+    fn reason(text: &str) -> String {
+        match read(text).unwrap_err() {
+            ConfigError::Directive { reason, .. } => reason,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn lines_are_read_with_comments_quotes_and_any_case() {
+        let settings = read(concat!(
+            "# a comment\r\n",
+            "\tPort 7000 \r\n",
+            "requirepass \"a\\x00b \\\"c\"\n",
+            "logfile 'it''s'\n",
+        ));
+        assert!(settings.is_err(), "a quote glued to a quote is unbalanced");
+        let settings =
+            read("# a comment\r\n\tPort 7000 \r\nrequirepass \"a\\x00b \\\"c\"\nlogfile 'x y'").unwrap();
+        assert_eq!(settings.port, 7000);
+        assert_eq!(settings.requirepass.as_bytes(), b"a\0b \"c");
+        assert_eq!(settings.logfile, "x y");
+    }
+
+    #[test]
+    fn lines_of_one_file_add_up_where_they_do_in_redis() {
+        assert_eq!(read("save 1 1\nsave 2 2 3 3").unwrap().save.len(), 3);
+        assert_eq!(read("save 1 1\nsave \"\"").unwrap().save.len(), 0);
+        assert_eq!(read("save \"1 1 2 2\"").unwrap().save.len(), 2);
+        let limits = read("client-output-buffer-limit normal 1 0 0\nclient-output-buffer-limit slave 2 0 0");
+        let limits = limits.unwrap().client_output_buffer_limit;
+        assert_eq!((limits.normal.hard_bytes, limits.replica.hard_bytes), (1, 2));
+        assert_eq!(read("bind a\nbind b").unwrap().bind, ["b"]);
+    }
+
+    #[test]
+    fn bad_lines_are_refused_in_the_words_of_redis() {
+        for (text, expected) in [
+            ("nosuch 1", "Bad directive or wrong number of arguments"),
+            ("include", "Bad directive or wrong number of arguments"),
+            ("rename-command get", "Bad directive or wrong number of arguments"),
+            ("port 1 2", "wrong number of arguments"),
+            ("port", "wrong number of arguments"),
+            ("port \"1", "Unbalanced quotes in configuration line"),
+            ("save \"1 'x\"", "Unbalanced quotes in configuration line"),
+            ("sentinel monitor", "sentinel directive while not in sentinel mode"),
+            ("appenddirname \"\"", "appenddirname can't be empty"),
+            ("dbfilename a/b", "dbfilename can't be a path, just a filename"),
+            ("replicaof host nine", "Invalid master port"),
+            ("proc-title-template {x}", "template format is invalid or contains unknown variables"),
+        ] {
+            assert_eq!(reason(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_directives_are_understood() {
+        let settings =
+            read("rename-command CONFIG \"\"\nrename-command get fetch\nlua-replicate-commands yes");
+        let settings = settings.unwrap();
+        let renamed = |from: &str, to: &str| RenamedCommand { from: from.into(), to: to.into() };
+        assert_eq!(settings.renamed_commands, [renamed("CONFIG", ""), renamed("get", "fetch")]);
+        let mut reader = Reader::new();
+        reader.read_text(b"user a on\nuser b off\nloadmodule x.so", None).unwrap();
+        assert_eq!(reader.finish().1.len(), 2);
+    }
+
+    #[test]
+    fn files_include_files_and_patterns_of_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(
+            path("main.conf"),
+            format!("port 1\ninclude {}/[0-9]*.conf\nhz 3\n", folder.path().display()),
+        )
+        .unwrap();
+        fs::write(path("1.conf"), "port 2\nhz 2\nsave 1 1\n").unwrap();
+        fs::write(path("2.conf"), "port 3\nsave 2 2\n").unwrap();
+        fs::write(path("other.conf"), "port 4\n").unwrap();
+        let mut reader = Reader::new();
+        reader.read_file(&path("main.conf")).unwrap();
+        let settings = reader.finish().0;
+        assert_eq!((settings.port, settings.hz, settings.save.len()), (3, 3, 2));
+    }
+
+    #[test]
+    fn includes_are_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("loop.conf");
+        fs::write(&file, format!("include {}", file.display())).unwrap();
+        let error = Reader::new().read_file(&file).unwrap_err().to_string();
+        assert!(error.contains("levels deep"), "{error}");
+
+        fs::write(&file, "include /nowhere.conf").unwrap();
+        let error = Reader::new().read_file(&file).unwrap_err();
+        assert!(matches!(error, ConfigError::Unreadable { .. }));
+        let error = super::super::parse_config_text("include x.conf").unwrap_err();
+        assert!(error.to_string().contains("include is not possible here"));
+    }
 }

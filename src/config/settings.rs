@@ -48,7 +48,7 @@ options! {
         "bind" => bind: Vec<String> = vec!["127.0.0.1".to_owned(), "-::1".to_owned()], Live;
         /// The TCP port to listen on; 0 opens no TCP socket.
         "port" => port: u16 [int(0, 65535)] = 6379, Live;
-        /// Refuses clients from other machines as long as no password is set and the server listens on all addresses.
+        /// Refuses clients from other machines as long as no password is set.
         "protected-mode" => protected_mode: bool = true, Live;
         /// How many connections the kernel holds until they are accepted.
         "tcp-backlog" => tcp_backlog: u32 [int(0, I32)] = 511, Fixed;
@@ -185,7 +185,7 @@ options! {
         "zset-max-listpack-entries" | "zset-max-ziplist-entries" => zset_max_listpack_entries: u64 [int(0, I64)] = 128, Live;
         /// The longest member of a sorted set in the compact form, in bytes.
         "zset-max-listpack-value" | "zset-max-ziplist-value" => zset_max_listpack_value: u64 [memory(0, I64)] = 64, Live;
-        /// The most bytes of a `HyperLogLog` in the sparse form.
+        /// The most bytes of a HyperLogLog in the sparse form.
         "hll-sparse-max-bytes" => hll_sparse_max_bytes: u64 [memory(0, I64)] = 3000, Live;
         /// The most bytes of one node of a stream; 0 is no limit.
         "stream-node-max-bytes" => stream_node_max_bytes: u64 [memory(0, I64)] = 4096, Live;

@@ -43,7 +43,6 @@ pub struct Spec {
     pub multi: bool,
     pub(super) traits: &'static [Trait],
     pub(super) doc: &'static str,
-    pub(super) empty_is_absent: bool,
     pub(super) always_written: bool,
     pub(super) parse: Parse,
     pub(super) show: fn(&Settings) -> Vec<u8>,
@@ -142,7 +141,6 @@ macro_rules! options {
                 multi: <$type as Value>::MULTI,
                 traits: &[$($crate::config::spec::Trait::$trait),*],
                 doc: concat!($($doc),+),
-                empty_is_absent: <$type as Value>::EMPTY_IS_ABSENT,
                 always_written: <$type as Value>::ALWAYS_WRITTEN,
                 parse: |settings: &mut Settings, words, again| {
                     let field = &mut $reach_mut(settings).$field;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::line::quote;
+use crate::text::{self, parse_i64_strict, repr};
 
 /// How an option's type is read and written.
 pub(super) trait Value: Clone + PartialEq {
@@ -11,8 +11,6 @@ pub(super) trait Value: Clone + PartialEq {
 
     /// Several words are arguments of their own: CONFIG SET splits its value at spaces.
     const MULTI: bool = false;
-    /// An empty value is the same as the option not standing in the file.
-    const EMPTY_IS_ABSENT: bool = false;
     /// CONFIG REWRITE writes the option even when it has its default value.
     const ALWAYS_WRITTEN: bool = false;
 
@@ -41,10 +39,10 @@ pub(super) fn one_word(words: &[Vec<u8>]) -> Result<&[u8], String> {
 }
 
 pub(super) fn one_text(words: &[Vec<u8>]) -> Result<&str, String> {
-    text(one_word(words)?)
+    utf8(one_word(words)?)
 }
 
-pub(super) fn text(word: &[u8]) -> Result<&str, String> {
+pub(super) fn utf8(word: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(word).map_err(|_| "argument must be valid UTF-8".to_owned())
 }
 
@@ -117,7 +115,7 @@ impl Number {
         let word = one_word(words)?;
         let value = match self.form {
             Form::Integer => {
-                parse_integer(word).map(i128::from).ok_or("argument couldn't be parsed into an integer")
+                parse_i64_strict(word).map(i128::from).ok_or("argument couldn't be parsed into an integer")
             }
             Form::Memory => parse_memory(word).map(i128::from).ok_or("argument must be a memory value"),
             Form::Octal => std::str::from_utf8(word)
@@ -162,31 +160,14 @@ impl Number {
     }
 }
 
-/// Reads a decimal integer strictly: no plus sign, no leading zeros, no white space.
-pub(super) fn parse_integer(word: &[u8]) -> Option<i64> {
-    let digits = word.strip_prefix(b"-").unwrap_or(word);
-    let canonical = digits.first().is_some_and(|first| matches!(first, b'1'..=b'9')) || word == b"0";
-    if !canonical || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(word).ok()?.parse().ok()
+/// Reads a number of bytes. Redis takes nothing at all for zero.
+pub(super) fn parse_memory(word: &[u8]) -> Option<u64> {
+    if word.is_empty() { Some(0) } else { text::parse_memory(word) }
 }
 
-/// Reads a number of bytes with an optional unit: `k`, `m`, `g` are powers of 1000; `kb`, `mb`, `gb` of 1024.
-pub(super) fn parse_memory(word: &[u8]) -> Option<u64> {
-    let split = word.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(word.len());
-    let (digits, unit) = word.split_at(split);
-    let factor: u64 = match unit.to_ascii_lowercase().as_slice() {
-        b"" | b"b" => 1,
-        b"k" => 1000,
-        b"kb" => 1 << 10,
-        b"m" => 1_000_000,
-        b"mb" => 1 << 20,
-        b"g" => 1_000_000_000,
-        b"gb" => 1 << 30,
-        _ => return None,
-    };
-    std::str::from_utf8(digits).ok()?.parse::<u64>().ok()?.checked_mul(factor)
+/// Reads an integer inside a compound value, where Redis lets leading zeros and a plus sign pass.
+pub(super) fn parse_loose(word: &[u8]) -> Option<i64> {
+    std::str::from_utf8(word).ok()?.parse().ok()
 }
 
 /// A number of bytes with the largest unit that divides it.
@@ -241,7 +222,7 @@ impl Value for MemoryOrPercent {
         if let Some(bytes) = parse_memory(word) {
             return Ok(Self::Bytes(bytes));
         }
-        match word.strip_suffix(b"%").and_then(parse_integer) {
+        match word.strip_suffix(b"%").and_then(parse_i64_strict) {
             Some(percent @ 0..=100) => Ok(Self::Percent(percent as u8)),
             Some(percent) if percent > 100 => {
                 Err("percentage argument must be less or equal to 100".to_owned())
@@ -279,8 +260,6 @@ pub(super) struct Text {
 impl Value for String {
     type Rule = Text;
 
-    const EMPTY_IS_ABSENT: bool = true;
-
     fn parse(rule: &Text, words: &[Vec<u8>], _: &Self, _: bool) -> Result<Self, String> {
         let value = one_text(words)?;
         match rule.fault.and_then(|fault| fault(value)) {
@@ -294,7 +273,7 @@ impl Value for String {
     }
 
     fn lines(&self, _: &Text) -> Vec<String> {
-        vec![quote(self.as_bytes())]
+        vec![repr(self.as_bytes())]
     }
 
     fn describe(_: &Text) -> String {
@@ -321,7 +300,7 @@ impl Value for PathBuf {
     fn lines(&self, (): &()) -> Vec<String> {
         let bytes = self.show(&());
         let bare = bytes.iter().all(|byte| byte.is_ascii_graphic() && !b"\"'\\#".contains(byte));
-        vec![if bare && !bytes.is_empty() { self.display().to_string() } else { quote(&bytes) }]
+        vec![if bare && !bytes.is_empty() { self.display().to_string() } else { repr(&bytes) }]
     }
 
     fn describe((): &()) -> String {
@@ -360,8 +339,6 @@ impl std::fmt::Debug for Secret {
 impl Value for Secret {
     type Rule = ();
 
-    const EMPTY_IS_ABSENT: bool = true;
-
     fn parse((): &(), words: &[Vec<u8>], _: &Self, _: bool) -> Result<Self, String> {
         Ok(Self(one_word(words)?.to_vec()))
     }
@@ -371,7 +348,7 @@ impl Value for Secret {
     }
 
     fn lines(&self, (): &()) -> Vec<String> {
-        vec![quote(&self.0)]
+        vec![repr(&self.0)]
     }
 
     fn describe((): &()) -> String {
@@ -390,7 +367,7 @@ impl Value for Vec<String> {
         if words.len() > MAX_ADDRESSES {
             return Err("Too many bind addresses specified.".to_owned());
         }
-        words.iter().filter(|word| !word.is_empty()).map(|word| Ok(text(word)?.to_owned())).collect()
+        words.iter().filter(|word| !word.is_empty()).map(|word| Ok(utf8(word)?.to_owned())).collect()
     }
 
     fn show(&self, (): &()) -> Vec<u8> {
@@ -403,5 +380,83 @@ impl Value for Vec<String> {
 
     fn describe((): &()) -> String {
         "addresses".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(rule: &Number, word: &str) -> Result<i128, String> {
+        rule.parse(&[word.as_bytes().to_vec()])
+    }
+
+    #[test]
+    fn numbers_keep_their_form_and_their_bounds() {
+        let port = int(0, 65535);
+        assert_eq!(number(&port, "6379"), Ok(6379));
+        for word in ["", "x", "1.5", "010", "+1", " 1", "99999999999999999999"] {
+            assert_eq!(
+                number(&port, word),
+                Err("argument couldn't be parsed into an integer".to_owned()),
+                "{word}"
+            );
+        }
+        for word in ["-1", "65536"] {
+            let outside = "argument must be between 0 and 65535 inclusive".to_owned();
+            assert_eq!(number(&port, word), Err(outside), "{word}");
+        }
+        assert_eq!(port.parse(&[]), Err("wrong number of arguments".to_owned()));
+
+        let hz = int_clamped(0, 1_000_000, 1, 500);
+        assert_eq!((number(&hz, "0"), number(&hz, "9999")), (Ok(1), Ok(500)));
+
+        let permissions = octal(0o777);
+        assert_eq!(number(&permissions, "700"), Ok(0o700));
+        assert_eq!(
+            number(&permissions, "7777"),
+            Err("argument must be between 0 and 777 inclusive".to_owned())
+        );
+        assert_eq!(
+            number(&permissions, "8"),
+            Err("argument couldn't be parsed as an octal number".to_owned())
+        );
+        assert_eq!(permissions.line(0o700), "700");
+    }
+
+    #[test]
+    fn memory_sizes_take_units_and_are_written_with_the_largest() {
+        let size = memory(0, i128::from(u64::MAX));
+        for (word, bytes) in [("", 0), ("7", 7), ("1b", 1), ("2K", 2000), ("2kb", 2048), ("3GB", 3 << 30)] {
+            assert_eq!(number(&size, word), Ok(bytes), "{word}");
+        }
+        for word in ["-1", "1tb", "1.5mb", "20000000000gb"] {
+            assert_eq!(number(&size, word), Err("argument must be a memory value".to_owned()), "{word}");
+        }
+        for (bytes, line) in [(0, "0"), (1000, "1000"), (1536 << 10, "1536kb"), (1 << 30, "1gb")] {
+            assert_eq!(size.line(bytes), line);
+        }
+        assert_eq!(size.show(1 << 30), "1073741824");
+    }
+
+    #[test]
+    fn a_share_of_memory_is_bytes_or_a_percentage() {
+        let parse = |word: &str| {
+            MemoryOrPercent::parse(&(), &[word.as_bytes().to_vec()], &MemoryOrPercent::Bytes(0), false)
+        };
+        assert_eq!(parse("5%"), Ok(MemoryOrPercent::Percent(5)));
+        assert_eq!(parse("1mb"), Ok(MemoryOrPercent::Bytes(1 << 20)));
+        assert_eq!(parse("101%"), Err("percentage argument must be less or equal to 100".to_owned()));
+        for word in ["x", "-1", "-1%", "%"] {
+            assert_eq!(parse(word), Err("argument must be a memory or percent value".to_owned()), "{word}");
+        }
+        assert_eq!(MemoryOrPercent::Percent(5).show(&()), b"5%");
+    }
+
+    #[test]
+    fn secrets_are_not_shown_by_debug() {
+        let secret = Secret::from(b"hunter2".as_slice());
+        assert!(!format!("{secret:?}").contains("hunter2"));
+        assert_eq!(secret.as_bytes(), b"hunter2");
     }
 }
