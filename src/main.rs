@@ -1,17 +1,43 @@
 //! The `itemory` server binary.
 
 use itemory::command::Server;
+use itemory::config::{Config, Invocation};
 use itemory::engine::Engine;
 use itemory::env::Clock;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-fn main() -> std::io::Result<()> {
-    let port: u16 = std::env::args().nth(1).and_then(|p| p.parse().ok()).unwrap_or(6379);
-    let workers: usize = std::env::args().nth(2).and_then(|p| p.parse().ok()).unwrap_or(2);
-    let engine = Arc::new(Engine::in_memory(1024, 16, Clock::System));
-    let server = Arc::new(Server::new(engine, workers));
-    itemory::server::run(&server, std::net::TcpListener::bind(("127.0.0.1", port))?)
+fn main() -> ExitCode {
+    let loaded = match Config::load(std::env::args().skip(1), std::env::vars()) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match loaded.invocation {
+        Invocation::Help => print!("{}", itemory::config::help()),
+        Invocation::Version => println!("{}", itemory::config::version()),
+        Invocation::Check { .. } | Invocation::Serve => return serve(loaded.config),
+    }
+    ExitCode::SUCCESS
+}
+
+fn serve(config: Config) -> ExitCode {
+    let settings = config.snapshot();
+    let engine =
+        Arc::new(Engine::in_memory(settings.shards as usize, settings.databases as usize, Clock::System));
+    let server = Arc::new(Server::new(engine, Arc::new(config)));
+    let outcome = std::net::TcpListener::bind(("127.0.0.1", settings.port))
+        .and_then(|listener| itemory::server::run(&server, listener));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }

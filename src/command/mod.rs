@@ -20,6 +20,7 @@ pub use server::Server;
 pub use spec::{Spec, flag};
 pub use stats::WorkerStats;
 
+use crate::config::Settings;
 use crate::engine::Tx;
 use crate::resp::Reply;
 use crate::store::ValueRef;
@@ -40,6 +41,8 @@ pub struct Cx<'a, 't> {
     pub client: &'a mut Client,
     /// The server's state.
     pub server: &'a Server,
+    /// The configuration as of this batch of commands.
+    pub settings: &'a Settings,
 }
 
 impl Cx<'_, '_> {

@@ -3,7 +3,9 @@
 use super::client::ClientHandle;
 use super::registry::Registry;
 use super::stats::WorkerStats;
+use crate::config::Config;
 use crate::engine::Engine;
+use crate::env::Random;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +15,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 pub struct Server {
     /// Store and log.
     pub engine: Arc<Engine>,
+    /// The configuration.
+    pub config: Arc<Config>,
     /// The command table.
     pub registry: &'static Registry,
     /// All connected clients.
@@ -24,15 +28,19 @@ pub struct Server {
     /// The number of MONITOR clients.
     pub monitors: AtomicUsize,
     next_client: AtomicU64,
+    random: Mutex<Random>,
 }
 
 impl Server {
-    /// A server over an engine, with `workers` workers.
-    pub fn new(engine: Arc<Engine>, workers: usize) -> Self {
+    /// A server over an engine; the configuration says how many workers it has.
+    pub fn new(engine: Arc<Engine>, config: Arc<Config>) -> Self {
+        let workers = config.snapshot().io_threads.count();
         let registry = Registry::get();
         let started = engine.clock.now_ms();
         Self {
+            random: Mutex::new(Random::from_os().unwrap_or_else(|_| Random::seeded(started))),
             engine,
+            config,
             registry,
             clients: Mutex::default(),
             workers: (0..workers).map(|_| Arc::new(WorkerStats::new(registry.count()))).collect(),
@@ -40,6 +48,11 @@ impl Server {
             monitors: AtomicUsize::new(0),
             next_client: AtomicU64::new(1),
         }
+    }
+
+    /// A random number for choosing elements and seeding.
+    pub fn random(&self) -> u64 {
+        self.random.lock().next_u64()
     }
 
     /// A number for the next client.

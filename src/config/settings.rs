@@ -124,7 +124,7 @@ options! {
         /// How much time is spent on removing expired keys, from 1 to 10. Readers never see them in any case.
         "active-expire-effort" => active_expire_effort: u32 [int(1, 10)] = 1, Live;
         /// The number of shards that the keys are spread over, rounded up to a power of two.
-        "shards" => shards: u32 [int(1, 65536)] = 1024, Fixed;
+        "shards" => shards: u32 [int(1, 4096)] = 1024, Fixed;
     }
 
     section "Clients", None => {

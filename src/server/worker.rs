@@ -39,7 +39,8 @@ impl Local {
     }
 
     pub(super) fn limits(&self) -> Limits {
-        Limits::default()
+        let worker = self.worker.borrow();
+        Limits { max_bulk: worker.settings.proto_max_bulk_len as usize, ..Limits::default() }
     }
 
     /// Has the flusher settle the log and then send the connection's replies, once per tick for all connections that became

@@ -4,6 +4,7 @@
 use super::{exec, gate};
 use crate::command::client::{Queued, ReplyMode};
 use crate::command::{Client, Command, Cx, Fail, Server, WorkerStats, flag, is_write};
+use crate::config::Settings;
 use crate::engine::Tx;
 use crate::resp::{Batch, Reply};
 use crate::store::Mode;
@@ -42,13 +43,35 @@ pub struct Worker {
     /// The command of the last lookup and its name as it was sent: pipelines repeat themselves.
     last: Option<(&'static Command, SmallVec<[u8; 24]>)>,
     hashes: Vec<Option<u64>>,
+    /// The configuration as of the current batch.
+    pub settings: Arc<Settings>,
+    generation: u64,
 }
 
 impl Worker {
     /// A worker that counts into the `index`-th set of counters.
     pub fn new(server: Arc<Server>, index: usize) -> Self {
         let stats = Arc::clone(&server.workers[index % server.workers.len()]);
-        Self { server, stats, record: Vec::with_capacity(4096), last: None, hashes: Vec::new() }
+        let generation = server.config.generation();
+        let settings = server.config.snapshot();
+        Self {
+            server,
+            stats,
+            record: Vec::with_capacity(4096),
+            last: None,
+            hashes: Vec::new(),
+            settings,
+            generation,
+        }
+    }
+
+    /// Takes over a changed configuration; called once per batch.
+    pub fn refresh(&mut self) {
+        let generation = self.server.config.generation();
+        if generation != self.generation {
+            self.generation = generation;
+            self.settings = self.server.config.snapshot();
+        }
     }
 
     /// Runs the commands of `batch` from `from` on. `buf` is the buffer that was decoded.
@@ -60,6 +83,7 @@ impl Worker {
         from: usize,
         out: &mut Reply,
     ) -> Progress {
+        self.refresh();
         let now = self.server.engine.clock.now_ms();
         client.handle.last_active.store(now, Relaxed);
         let mut args: Vec<&[u8]> = Vec::with_capacity(16);
@@ -248,7 +272,8 @@ impl Worker {
         if client.handle.no_touch.load(Relaxed) {
             tx.set_no_touch(true);
         }
-        let outcome = (command.spec.run)(&mut Cx { tx: &mut tx, out, client, server }, args);
+        let outcome =
+            (command.spec.run)(&mut Cx { tx: &mut tx, out, client, server, settings: &self.settings }, args);
         if !is_write(command) {
             self.stats.hits.add(tx.hits());
             self.stats.misses.add(tx.misses());

@@ -35,6 +35,7 @@ fn exec(
         return Err(Fail::new("EXECABORT Transaction discarded because of previous errors."));
     }
     let server = std::sync::Arc::clone(&worker.server);
+    let settings = std::sync::Arc::clone(&worker.settings);
     let store = &server.engine.store;
     let locked = lock(store, &multi.queue, &client.watched, now);
     if client.watcher.load(Acquire) || client.watched.iter().any(|w| expired_since(&locked, store, w)) {
@@ -49,7 +50,10 @@ fn exec(
         let start = server.engine.clock.monotonic_nanos();
         let mark = out.len();
         tx.db = client.db;
-        let outcome = (queued.command.spec.run)(&mut Cx { tx: &mut tx, out, client, server: &server }, &args);
+        let outcome = (queued.command.spec.run)(
+            &mut Cx { tx: &mut tx, out, client, server: &server, settings: &settings },
+            &args,
+        );
         if let Err(fail) = &outcome {
             out.truncate(mark);
             out.error(fail.0.as_bytes());
