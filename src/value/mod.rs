@@ -1,10 +1,12 @@
 //! Redis values in their compact and large forms, as pure data structures: no keys, no locks, no clock.
 //!
+//! - `bits`: bit operations on strings.
 //! - `rdb`: Redis's own serialisation of a value (`DUMP` and `RESTORE`), both ways.
 //! - `stream`: streams.
 //! - `longdouble`: the arithmetic of INCRBYFLOAT.
 //! - `listpack`: Redis's packed sequence of strings and integers.
 
+pub mod bits;
 mod error;
 pub mod hash;
 pub mod listpack;

@@ -11,6 +11,7 @@
 )]
 
 mod behaviour;
+mod bits;
 mod crash;
 mod floats;
 mod harness;
