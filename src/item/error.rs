@@ -28,7 +28,9 @@ pub enum ItemError {
     #[error("{}", duplicates(*.0, .1))]
     DuplicateInSet(AttrType, String),
     /// A container deeper than the limit.
-    #[error("Nesting Levels have exceeded supported limits")]
+    #[error(
+        "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit"
+    )]
     TooDeep,
     /// An item larger than the limit.
     #[error("Item size has exceeded the maximum allowed size")]

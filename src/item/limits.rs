@@ -5,7 +5,8 @@
 pub struct ItemLimits {
     /// Largest item by AWS's rules of size, in bytes.
     pub max_item_bytes: usize,
-    /// Deepest nesting of lists and maps, in levels.
+    /// Deepest nesting of lists and maps within one another, in levels. AWS counts the innermost value too: its 32
+    /// levels are 31 containers and what is in the last of them.
     pub max_depth: usize,
     /// Longest partition key, in bytes.
     pub max_partition_key_bytes: usize,
@@ -17,7 +18,7 @@ impl ItemLimits {
     /// The limits AWS documents.
     pub const DYNAMODB: Self = Self {
         max_item_bytes: 400 * 1024,
-        max_depth: 32,
+        max_depth: 31,
         max_partition_key_bytes: 2048,
         max_sort_key_bytes: 1024,
     };

@@ -12,6 +12,7 @@ mod bytes;
 mod codec;
 mod error;
 mod json;
+mod key_range;
 mod keys;
 mod limits;
 mod number;
@@ -29,6 +30,7 @@ pub use json::{
     check_typed_item, check_typed_value, from_base64, item_from_plain_json, map_from_typed_json, plain_value,
     to_base64, typed_value, write_plain_json, write_plain_value, write_typed_json, write_typed_value,
 };
+pub use key_range::{KeyForm, SortCondition, SortRange};
 pub use keys::{
     KeyBytes, KeyType, prefix_end, put_key, put_key_part, put_key_part_prefix, read_key, read_key_part,
 };
