@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: itemory::env::memory::Allocator = itemory::env::memory::Allocator;
 
 fn main() -> ExitCode {
     let loaded = match Config::load(std::env::args().skip(1), std::env::vars()) {

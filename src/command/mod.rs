@@ -11,6 +11,7 @@ mod server;
 pub mod spec;
 mod stats;
 mod strings;
+pub mod transactions;
 
 pub use args::{eq, parse_float, parse_int};
 pub use client::{Client, ClientHandle};
@@ -26,7 +27,7 @@ use crate::resp::Reply;
 use crate::store::ValueRef;
 
 /// All families.
-static FAMILIES: &[&[Spec]] = &[strings::COMMANDS];
+static FAMILIES: &[&[Spec]] = &[strings::COMMANDS, transactions::COMMANDS];
 
 /// What a handler returns: its reply is in the sink, or an error that is written for it.
 pub type Outcome = Result<(), Fail>;

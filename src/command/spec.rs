@@ -52,6 +52,8 @@ pub mod flag {
     pub const LONG: u32 = 1 << 20;
     /// Run by the session itself, because it needs more than a handler has (EXEC).
     pub const SESSION: u32 = 1 << 21;
+    /// Runs at once also while MULTI is open (EXEC, DISCARD, WATCH ...), rather than being queued.
+    pub const IN_MULTI: u32 = 1 << 23;
     /// Dangerous, beside what other flags imply.
     pub const DANGEROUS: u32 = 1 << 22;
 }

@@ -8,6 +8,7 @@
 
 mod clock;
 mod disk;
+pub mod memory;
 mod os_disk;
 mod random;
 mod sim_disk;

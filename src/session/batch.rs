@@ -197,7 +197,7 @@ impl Worker {
             self.refuse(client, Some(command), &fail, out);
             return self.after(client, out, mark);
         }
-        if client.multi.is_some() && !command.has(flag::SESSION) {
+        if client.multi.is_some() && !command.has(flag::IN_MULTI) {
             queue(client, command, args);
             out.queued();
             return self.after(client, out, mark);

@@ -2,12 +2,13 @@
 
 use super::batch::Worker;
 use crate::command::client::{Multi, Queued, Watched};
+use crate::command::transactions::forget_watched;
 use crate::command::{Client, Command, Cx, Fail, flag, is_write};
 use crate::engine::Tx;
 use crate::resp::Reply;
 use crate::store::{Locked, Mode, Store};
 use smallvec::SmallVec;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// Runs a command that needs the session itself.
 pub(super) fn session_command(
@@ -20,7 +21,7 @@ pub(super) fn session_command(
     let Some(multi) = client.multi.take() else { return Err(Fail::new("ERR EXEC without MULTI")) };
     client.handle.multi.store(-1, Relaxed);
     let outcome = exec(worker, client, &multi, now, out);
-    unwatch(&worker.server.engine.store, client);
+    forget_watched(&worker.server.engine.store, client);
     outcome
 }
 
@@ -89,13 +90,4 @@ fn expired_since(locked: &Locked<'_>, store: &Store, watched: &Watched) -> bool 
         && locked
             .peek(watched.space, &watched.key, store.hash(&watched.key))
             .is_some_and(|entry| entry.expired(locked.now))
-}
-
-/// Forgets all watched keys.
-pub(super) fn unwatch(store: &Store, client: &mut Client) {
-    for w in client.watched.drain(..) {
-        store.unwatch(w.space, &w.key, store.hash(&w.key), &client.watcher);
-    }
-    client.watcher.store(false, Release);
-    client.handle.watching.store(0, Relaxed);
 }

@@ -1,0 +1,140 @@
+//! The allocator, and how much of it is in use.
+//!
+//! jemalloc does the work. Beside it each thread counts the bytes of its allocations and frees in a slot of its own, rounded
+//! to the allocator's size classes, so that [`used_bytes`] is a sum over a few cache lines and may be asked for often.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::Relaxed};
+use tikv_jemallocator::Jemalloc;
+
+/// The number of threads with a slot of their own; further threads share the last one.
+const SLOTS: usize = 64;
+
+#[repr(align(128))]
+struct Slot(AtomicI64);
+
+static BALANCE: [Slot; SLOTS] = [const { Slot(AtomicI64::new(0)) }; SLOTS];
+static NEXT: AtomicUsize = AtomicUsize::new(1);
+
+thread_local! {
+    /// The thread's slot plus one; 0 until the first allocation. It has no destructor, so the allocator may use it.
+    static MINE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// jemalloc with a count of the bytes in use. To be set as the global allocator by binaries.
+pub struct Allocator;
+
+/// The size that an allocation of `size` bytes really takes: multiples of 16 up to 128, then four classes a doubling.
+#[inline]
+pub const fn class_bytes(size: usize) -> usize {
+    if size <= 8 {
+        return 8;
+    }
+    if size <= 128 {
+        return (size + 15) & !15;
+    }
+    let step = 1 << ((usize::BITS - 1 - (size - 1).leading_zeros()) - 2);
+    (size + step - 1) & !(step - 1)
+}
+
+#[inline]
+fn count(delta: i64) {
+    let mine = MINE.with(|mine| {
+        if mine.get() == 0 {
+            mine.set(NEXT.fetch_add(1, Relaxed).min(SLOTS));
+        }
+        mine.get() - 1
+    });
+    let slot = &BALANCE[mine].0;
+    if mine == SLOTS - 1 {
+        slot.fetch_add(delta, Relaxed);
+    } else {
+        slot.store(slot.load(Relaxed).wrapping_add(delta), Relaxed);
+    }
+}
+
+/// Bytes in use by all threads, in O(1). Two threads may be counted a moment apart.
+pub fn used_bytes() -> u64 {
+    BALANCE.iter().map(|slot| slot.0.load(Relaxed)).sum::<i64>().max(0) as u64
+}
+
+// SAFETY: every call is passed to jemalloc unchanged; counting neither allocates nor panics.
+unsafe impl GlobalAlloc for Allocator {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(class_bytes(layout.size()) as i64);
+        // SAFETY: the caller's promises are jemalloc's.
+        unsafe { Jemalloc.alloc(layout) }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        count(-(class_bytes(layout.size()) as i64));
+        // SAFETY: as above.
+        unsafe { Jemalloc.dealloc(ptr, layout) }
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(class_bytes(layout.size()) as i64);
+        // SAFETY: as above.
+        unsafe { Jemalloc.alloc_zeroed(layout) }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count(class_bytes(new_size) as i64 - class_bytes(layout.size()) as i64);
+        // SAFETY: as above.
+        unsafe { Jemalloc.realloc(ptr, layout, new_size) }
+    }
+}
+
+/// What the allocator itself reports, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AllocatorStats {
+    /// In live allocations.
+    pub allocated: u64,
+    /// In pages that hold live allocations.
+    pub active: u64,
+    /// In pages that are resident.
+    pub resident: u64,
+    /// Unused pages kept.
+    pub retained: u64,
+}
+
+/// Asks the allocator for its figures; takes some microseconds.
+pub fn allocator_stats() -> AllocatorStats {
+    use tikv_jemalloc_ctl::{epoch, stats};
+    let _ = epoch::advance();
+    let read = |value: Result<usize, _>| value.map_or(0, |v: usize| v as u64);
+    AllocatorStats {
+        allocated: read(stats::allocated::read().map_err(drop)),
+        active: read(stats::active::read().map_err(drop)),
+        resident: read(stats::resident::read().map_err(drop)),
+        retained: read(stats::retained::read().map_err(drop)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::class_bytes;
+
+    #[test]
+    fn classes_are_those_of_the_allocator() {
+        for (size, class) in [
+            (1, 8),
+            (9, 16),
+            (16, 16),
+            (17, 32),
+            (128, 128),
+            (129, 160),
+            (161, 192),
+            (257, 320),
+            (1025, 1280),
+        ] {
+            assert_eq!(class_bytes(size), class, "{size}");
+        }
+    }
+}
