@@ -101,7 +101,9 @@ options! {
         /// The size below which the log's growth is no reason for a checkpoint.
         "auto-aof-rewrite-min-size" => auto_aof_rewrite_min_size: u64 [memory(0, I64)] = 64 * MB, Live;
         /// The size at which the log begins a new segment file.
-        "log-segment-size" => log_segment_size: u64 [memory(64 * KB as i128, GB as i128)] = 64 * MB, Fixed;
+        "log-segment-size" => log_segment_size: u64 [memory(16 * KB as i128, GB as i128)] = 64 * MB, Fixed;
+        /// How much of the disk the log secures ahead of what it writes.
+        "log-preallocate-size" => log_preallocate_size: u64 [memory(0, GB as i128)] = 4 * MB, Fixed;
         /// Writes are refused while the disk of the data folder has less free space than this.
         "disk-reserve" => disk_reserve: u64 [memory(0, I64)] = 64 * MB, Live;
     }
@@ -140,8 +142,21 @@ options! {
         }, Live;
         /// The largest single argument, and the largest string.
         "proto-max-bulk-len" => proto_max_bulk_len: u64 [memory(MB as i128, I64)] = 512 * MB, Live;
+        /// The longest inline command, and the longest line with a count or a length.
+        "proto-inline-max-size" => proto_inline_max_size: u64 [memory(KB as i128, 64 * MB as i128)] = 64 * KB, Live;
         /// The most arguments of one command.
         "proto-max-multibulk-len" => proto_max_multibulk_len: u32 [int(1024, I32)] = i32::MAX as u32, Live;
+    }
+
+    section "Items", None => {
+        /// The largest item that item commands take. The AWS interface has DynamoDB's limit of 400 kb.
+        "item-max-size" => item_max_size: u64 [memory(KB as i128, GB as i128)] = 16 * MB, Live;
+        /// How deep lists and maps of an item may lie in each other.
+        "item-max-depth" => item_max_depth: u32 [int(1, 128)] = 32, Live;
+        /// The longest partition key, in bytes.
+        "item-max-partition-key-size" => item_max_partition_key_size: u64 [memory(1, 64 * KB as i128)] = 2048, Live;
+        /// The longest sort key, in bytes.
+        "item-max-sort-key-size" => item_max_sort_key_size: u64 [memory(1, 64 * KB as i128)] = 1024, Live;
     }
 
     section "Security", None => {
