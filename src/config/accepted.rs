@@ -44,7 +44,13 @@ fn proc_title_fault(template: &str) -> Option<&'static str> {
         ["title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"];
     let mut rest = template;
     while let Some(start) = rest.find('{') {
-        let (variable, after) = rest[start + 1..].split_once('}')?;
+        rest = &rest[start + 1..];
+        if let Some(after) = rest.strip_prefix('{') {
+            // A doubled brace stands for itself.
+            rest = after;
+            continue;
+        }
+        let Some((variable, after)) = rest.split_once('}') else { return Some(FAULT) };
         if !VARIABLES.contains(&variable) {
             return Some(FAULT);
         }

@@ -254,6 +254,7 @@ mod tests {
             ("appenddirname \"\"", "appenddirname can't be empty"),
             ("dbfilename a/b", "dbfilename can't be a path, just a filename"),
             ("replicaof host nine", "Invalid master port"),
+            ("proc-title-template {title", "template format is invalid or contains unknown variables"),
             ("proc-title-template {x}", "template format is invalid or contains unknown variables"),
         ] {
             assert_eq!(reason(text), expected, "{text}");
