@@ -22,4 +22,10 @@ pub enum ValueError {
     /// The sum is beyond all numbers.
     #[error("ERR increment would produce NaN or Infinity")]
     FloatOverflow,
+    /// `LCS` of strings whose table would be larger than is allowed.
+    #[error("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len")]
+    LcsMemory,
+    /// `LCS` of a string of 4 GiB.
+    #[error("ERR String too long for LCS")]
+    LcsTooLong,
 }

@@ -3,12 +3,14 @@
 //! - `bits`: bit operations on strings.
 //! - `rdb`: Redis's own serialisation of a value (`DUMP` and `RESTORE`), both ways.
 //! - `stream`: streams.
+//! - `lcs`: the longest common subsequence of two strings.
 //! - `longdouble`: the arithmetic of INCRBYFLOAT.
 //! - `listpack`: Redis's packed sequence of strings and integers.
 
 pub mod bits;
 mod error;
 pub mod hash;
+pub mod lcs;
 pub mod listpack;
 pub mod longdouble;
 pub mod packed;

@@ -1,10 +1,11 @@
-//! Bit operations against a real redis-server.
+//! Bit operations and the longest common subsequence against a real redis-server.
 
 use crate::harness::{Client, Server, Value};
 use itemory::value::bits::{
     BitOp, BitUnit, FieldOverflow, FieldType, bitcount, bitop, bitpos, parse_bit_offset, read_field,
     write_field,
 };
+use itemory::value::lcs::{lcs, lcs_indexes, lcs_len};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -125,4 +126,32 @@ fn fields() {
         }
         Ok(())
     });
+}
+
+#[test]
+fn longest_common_subsequences() {
+    const LIMIT: u64 = 512 << 20;
+    let text = || prop_oneof![vec(0x61u8..0x64, 0..150), vec(any::<u8>(), 0..150), vec(0x61u8..0x70, 0..700)];
+    run(300, &(text(), text(), 0usize..4), |client, (a, b, min)| {
+        set(client, "a", &a);
+        set(client, "b", &b);
+        prop_assert_eq!(client.run("LCS a b LEN"), Value::Int(lcs_len(&a, &b, LIMIT).unwrap() as i64));
+        prop_assert_eq!(client.run("LCS a b"), Value::Bulk(lcs(&a, &b, LIMIT).unwrap()));
+        let theirs = client.call(&["LCS", "a", "b", "IDX", "WITHMATCHLEN", "MINMATCHLEN", &min.to_string()]);
+        let ours = lcs_indexes(&a, &b, min, LIMIT).unwrap();
+        let int = |n: usize| Value::Int(n as i64);
+        let pair = |(from, to): (usize, usize)| Value::Array(vec![int(from), int(to)]);
+        let matches = ours.matches.iter().map(|stretch| {
+            Value::Array(vec![pair(stretch.first), pair(stretch.second), int(stretch.match_len())])
+        });
+        let name = |text: &str| Value::Bulk(text.as_bytes().to_vec());
+        let ours = vec![name("matches"), Value::Array(matches.collect()), name("len"), int(ours.len)];
+        prop_assert_eq!(theirs, Value::Array(ours));
+        Ok(())
+    });
+    let server = Server::referee(&[]);
+    let client = &mut server.client();
+    let long = vec![b'x'; 20_000];
+    set(client, "long", &long);
+    assert_eq!(client.run("LCS long long LEN").text(), lcs_len(&long, &long, LIMIT).unwrap_err().to_string());
 }
