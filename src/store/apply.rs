@@ -94,12 +94,16 @@ impl Locked<'_> {
     }
 
     #[inline]
+    /// The entry, to change it.
     fn find(&mut self, place: Place<'_>) -> Option<&mut Entry> {
         table::find_mut(self.raw_mut(place.shard)?, place.hash, place.space, place.key)
     }
 
     fn insert(&mut self, place: Place<'_>, entry: Entry) {
         let store = self.store;
+        if entry.has_deadline() {
+            store.sides[place.shard].deadlines.store(true, Relaxed);
+        }
         let expires = i32::from(entry.expire().is_some());
         let Some(raw) = self.raw_mut(place.shard) else { return };
         if table::insert(raw, place.hash, entry, |e| store.place_of(e)) {
@@ -289,7 +293,7 @@ impl Locked<'_> {
                 store.note_space(space);
                 self.touch_database(db as usize, None);
                 if let Some(slot) = store.dbs.get(db as usize) {
-                    slot.store(space, Relaxed);
+                    store.give_up_space(slot.swap(space, Relaxed));
                 }
                 for count in store.sides.iter().filter_map(|s| s.counts.get(db as usize)) {
                     count.keys.store(0, Relaxed);
@@ -310,7 +314,8 @@ impl Locked<'_> {
                     swap(&x.expires, &y.expires);
                 }
             }
-            Effect::TablePut { table, .. } | Effect::TableDrop { table } => store.note_space(table),
+            Effect::TablePut { table, .. } => store.note_space(table),
+            Effect::TableDrop { table } => store.give_up_space(table),
             _ => debug_assert!(false, "only structural effects come here"),
         }
     }

@@ -56,7 +56,13 @@ impl Locked<'_> {
     pub fn due(&self, shard: usize, limit: usize) -> Sweep {
         let mut sweep = Sweep::default();
         let Some(raw) = self.raw(shard) else { return sweep };
+        let deadlines = &self.store.sides[shard].deadlines;
+        if !deadlines.load(Relaxed) {
+            return sweep;
+        }
+        let mut any = false;
         for entry in table::entries(raw) {
+            any |= entry.has_deadline();
             if !entry.maybe_due(self.now) {
                 continue;
             }
@@ -70,6 +76,10 @@ impl Locked<'_> {
             } else if let Some(fields) = expired_fields(entry, self.now, limit) {
                 sweep.due.push(Due { db: db as u32, key: entry.key().to_vec(), fields: Some(fields) });
             }
+        }
+        if !any && !sweep.more {
+            // The shard is locked exclusively by the sweep, so no writer raises the flag at this moment.
+            deadlines.store(false, Relaxed);
         }
         sweep
     }
@@ -210,6 +220,19 @@ impl Locked<'_> {
 }
 
 impl Store {
+    /// Frees entries of given-up spaces, holding a shard for at most `limit` of them at a time; false when none are left.
+    pub fn bury_some(&self, now: u64, limit: usize) -> bool {
+        let dead = self.dead.lock().clone();
+        if dead.is_empty() {
+            return false;
+        }
+        for shard in 0..self.shard_count() {
+            while !self.lock_shard(shard, Mode::Write, now).bury(shard, &|s| dead.contains(&s), limit) {}
+        }
+        self.dead.lock().retain(|s| !dead.contains(s));
+        true
+    }
+
     /// Seconds since the entry was last used, by its access clock of 24 bits.
     pub fn idle_seconds(&self, entry: &Entry, now: u64) -> u64 {
         u64::from(((now / 1000) as u32).wrapping_sub(entry.clock()) & 0xff_ffff)

@@ -26,7 +26,9 @@ pub use scan::ScanStep;
 pub use watch::Watcher;
 
 use dashmap::DashMap;
+use siphasher::sip::SipHasher13;
 use std::hash::{Hash, Hasher};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use table::Raw;
 
@@ -61,6 +63,8 @@ struct Side {
     /// The number of watched keys in the shard, so that writers pay one load when nobody watches.
     watched: AtomicU32,
     watch: parking_lot::Mutex<watch::WatchTable>,
+    /// Whether an entry with a deadline may be in the shard. Raised by writers, lowered by a sweep that saw none.
+    deadlines: AtomicBool,
     counts: Box<[DbCount]>,
 }
 
@@ -76,11 +80,13 @@ pub struct Thresholds {
 
 /// The store. Shared by all workers.
 pub struct Store {
-    map: DashMap<Entry, (), ahash::RandomState>,
+    map: DashMap<Entry, ()>,
     sides: Box<[Side]>,
-    hasher: ahash::RandomState,
+    hasher: OnceLock<SipHasher13>,
     dbs: Box<[AtomicU32]>,
     next_space: AtomicU32,
+    /// Spaces whose entries wait to be freed.
+    dead: parking_lot::Mutex<Vec<u32>>,
     /// The thresholds of the compact forms.
     pub thresholds: Thresholds,
     /// Whether the access clock is a frequency counter (LFU) rather than a time (LRU).
@@ -105,20 +111,21 @@ fn mix(space: u32) -> u64 {
 impl Store {
     /// An empty store of `shards` shards (a power of two, at least 2) and `databases` databases.
     pub fn new(shards: usize, databases: usize) -> Self {
-        let hasher = ahash::RandomState::new();
         let shards = shards.next_power_of_two().max(2);
         let side = || Side {
             generation: AtomicU32::new(1),
             watched: AtomicU32::new(0),
             watch: parking_lot::Mutex::default(),
+            deadlines: AtomicBool::new(false),
             counts: (0..databases).map(|_| DbCount::default()).collect(),
         };
         Self {
-            map: DashMap::with_hasher_and_shard_amount(hasher.clone(), shards),
+            map: DashMap::with_shard_amount(shards),
             sides: (0..shards).map(|_| side()).collect(),
-            hasher,
+            hasher: OnceLock::new(),
             dbs: (0..databases as u32).map(AtomicU32::new).collect(),
             next_space: AtomicU32::new(databases as u32),
+            dead: parking_lot::Mutex::default(),
             thresholds: Thresholds {
                 hash_entries: AtomicUsize::new(128),
                 hash_value: AtomicUsize::new(64),
@@ -143,10 +150,22 @@ impl Store {
         self.dbs.len()
     }
 
-    /// The hash of a key or partition key, the same in every space.
+    /// Sets the secret that hashes are keyed with; the first call counts. A data folder keeps one secret, because its
+    /// checkpoints are by shard.
+    pub fn set_hash_key(&self, secret: &[u8; 16]) {
+        let _ = self.hasher.set(SipHasher13::new_with_key(secret));
+    }
+
+    /// The hash of a key or partition key, the same in every space: SipHash-1-3, so that clients cannot choose keys
+    /// that collide, and the same on every machine.
     #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {
-        self.hasher.hash_one(key)
+        self.hasher.get_or_init(SipHasher13::new).hash(key)
+    }
+
+    /// The shard that a hash has in a store of `count` shards (a power of two).
+    pub fn shard_among(hash: u64, count: usize) -> usize {
+        ((hash << 7) >> (u64::BITS - count.trailing_zeros())) as usize
     }
 
     #[inline]
@@ -187,6 +206,11 @@ impl Store {
     /// The next space number; for checkpoints.
     pub fn next_space(&self) -> u32 {
         self.next_space.load(Relaxed)
+    }
+
+    /// Gives a space up: its entries are freed bit by bit by [`Store::bury_some`].
+    pub fn give_up_space(&self, space: u32) {
+        self.dead.lock().push(space);
     }
 
     /// Keys in a database, expired but not yet removed ones included, and how many of them have a deadline. O(shards).
