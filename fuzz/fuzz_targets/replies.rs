@@ -1,0 +1,25 @@
+//! What a server sends: any bytes are decoded or refused, and byte by byte as in one piece.
+#![no_main]
+
+use itemory::resp::{ReplyDecoder, Value};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let whole = ReplyDecoder::default().decode(data);
+    let mut pieces = ReplyDecoder::default();
+    let mut last = Ok(None);
+    for end in 0..=data.len().min(512) {
+        last = pieces.decode(&data[..end]);
+        if !matches!(last, Ok(None)) {
+            break;
+        }
+    }
+    if data.len() <= 512 || !matches!(last, Ok(None)) {
+        assert_eq!(comparable(&last), comparable(&whole));
+    }
+});
+
+/// Not-a-number is not equal to itself, but its text is.
+fn comparable<E: std::fmt::Debug>(result: &Result<Option<(Value, usize)>, E>) -> String {
+    format!("{result:?}")
+}
