@@ -32,9 +32,25 @@ fn workloads() -> Vec<(&'static str, Vec<u8>)> {
         ("set64", many(&|n| encode(&[b"SET", &key(n), &[b'v'; 64]]))),
         ("set_mixed", many(&|n| encode(&[b"SET", &key(n), &vec![b'v'; 32 + n * 37 % 128]]))),
         ("set1k", many(&|n| encode(&[b"SET", &key(n), &[b'v'; 1024]]))),
-        ("hset5", many(&|n| {
-            encode(&[b"HSET", &key(n), b"f1", b"a", b"f2", b"bb", b"f3", b"ccc", b"f4", b"dddd", b"f5", b"e"])
-        })),
+        (
+            "hset5",
+            many(&|n| {
+                encode(&[
+                    b"HSET",
+                    &key(n),
+                    b"f1",
+                    b"a",
+                    b"f2",
+                    b"bb",
+                    b"f3",
+                    b"ccc",
+                    b"f4",
+                    b"dddd",
+                    b"f5",
+                    b"e",
+                ])
+            }),
+        ),
     ]
 }
 
