@@ -28,4 +28,7 @@ pub enum ValueError {
     /// `LCS` of a string of 4 GiB.
     #[error("ERR String too long for LCS")]
     LcsTooLong,
+    /// A string's digest in a condition is not of the length of one.
+    #[error("ERR must be exactly 16 hexadecimal characters")]
+    DigestLength,
 }

@@ -1,6 +1,7 @@
 //! Redis values in their compact and large forms, as pure data structures: no keys, no locks, no clock.
 //!
 //! - `bits`: bit operations on strings.
+//! - `digest`: digests of values (`DEBUG DIGEST`, `DIGEST`).
 //! - `rdb`: Redis's own serialisation of a value (`DUMP` and `RESTORE`), both ways.
 //! - `stream`: streams.
 //! - `lcs`: the longest common subsequence of two strings.
@@ -8,6 +9,7 @@
 //! - `listpack`: Redis's packed sequence of strings and integers.
 
 pub mod bits;
+pub mod digest;
 mod error;
 pub mod hash;
 pub mod lcs;

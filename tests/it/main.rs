@@ -13,6 +13,7 @@
 mod behaviour;
 mod bits;
 mod crash;
+mod digests;
 mod floats;
 mod harness;
 mod script;
