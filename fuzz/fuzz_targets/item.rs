@@ -2,8 +2,8 @@
 #![no_main]
 
 use itemory::item::{
-    HARD_MAX_DEPTH, Item, TableSchema, decode_item, item_from_plain_json, map_from_typed_json, write_plain_json,
-    write_typed_json,
+    HARD_MAX_DEPTH, Item, TableSchema, decode_item, item_from_plain_json, map_from_typed_json,
+    write_plain_json, write_typed_json,
 };
 use libfuzzer_sys::fuzz_target;
 
