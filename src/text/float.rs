@@ -226,7 +226,7 @@ mod tests {
             (5e-324, "5e-324"),
             (12_345_678_901_234_567_890.0, "12345678901234567000"),
             // Halfway between two shortest texts, the larger one is taken.
-            (-1_106_814_039_811_380.25, "-1106814039811380.3"),
+            (-1_106_814_039_811_380.0 - 0.25, "-1106814039811380.3"),
             (f64::INFINITY, "inf"),
             (f64::NEG_INFINITY, "-inf"),
             (f64::NAN, "nan"),
@@ -267,7 +267,9 @@ mod tests {
         #[test]
         fn few_decimals_are_written_as_by_the_general_way(scaled in 1u64..20_000_000_000_000_000, decimals in 0..7) {
             let value = scaled as f64 / 10f64.powi(decimals);
-            prop_assume!(value.fract() != 0.0);
+            if value.fract() == 0.0 {
+                return Ok(());
+            }
             let (mut short, mut general) = (Vec::new(), Vec::new());
             write_digits(&mut short, value);
             write_shortest(&mut general, value);
@@ -277,7 +279,9 @@ mod tests {
         #[test]
         fn small_scores_are_written_as_by_the_general_way(scaled in 1u64..2_000_000, decimals in 0..7) {
             let value = scaled as f64 / 10f64.powi(decimals);
-            prop_assume!(value.fract() != 0.0);
+            if value.fract() == 0.0 {
+                return Ok(());
+            }
             let (mut short, mut general) = (Vec::new(), Vec::new());
             write_digits(&mut short, -value);
             write_shortest(&mut general, value);
