@@ -19,6 +19,7 @@ pub mod value;
 pub mod effect;
 
 // Rooms of number 3.
+pub mod log;
 pub mod store;
 
 // Rooms of number 4 and above.

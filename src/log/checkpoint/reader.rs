@@ -1,0 +1,223 @@
+//! Reads one checkpoint, with several threads.
+
+use super::format::{BLOCK, Block, CheckpointInfo, END_PAYLOAD, HEADER, Header, Totals};
+use crate::env::{Access, Disk, DiskFile};
+use crate::log::frame::{LogId, payload_checksum};
+use crate::log::segment::FORMAT_VERSION;
+use crate::log::{HeaderFault, LogError, Lsn};
+use parking_lot::Mutex;
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A finished checkpoint whose structure (header, prologue, blocks, end) was verified; the payloads of the chunks are
+/// verified as they are read.
+#[derive(Debug)]
+pub struct Checkpoint {
+    file: Arc<dyn DiskFile>,
+    path: PathBuf,
+    key: u32,
+    info: CheckpointInfo,
+    prologue: Vec<u8>,
+    chunks: Vec<Place>,
+}
+
+/// Where a chunk lies.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    offset: u64,
+    block: Block,
+}
+
+/// One chunk, as it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk<'a> {
+    /// The shard.
+    pub shard: u32,
+    /// The LSN at which the shard was read.
+    pub lsn: Lsn,
+    /// What was written.
+    pub payload: &'a [u8],
+}
+
+/// Why reading stopped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError<E> {
+    /// The file is damaged or cannot be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The sink refused a chunk.
+    #[error("{0}")]
+    Sink(E),
+}
+
+impl Checkpoint {
+    /// Opens a file and verifies its structure. `named` holds what is known from its name.
+    pub(in crate::log) fn open(
+        disk: &dyn Disk,
+        path: &Path,
+        id: LogId,
+        named: CheckpointInfo,
+    ) -> Result<Self, LogError> {
+        let file = disk.open(path, Access::Read).map_err(|error| LogError::io("open", path, &error))?;
+        let mut opened = Self {
+            file,
+            path: path.to_path_buf(),
+            key: id.key(),
+            info: named,
+            prologue: Vec::new(),
+            chunks: Vec::new(),
+        };
+        opened.load(id)?;
+        Ok(opened)
+    }
+
+    fn corrupt(&self, offset: u64, what: impl Into<String>) -> LogError {
+        LogError::Corrupt { file: self.path.display().to_string(), offset, what: what.into() }
+    }
+
+    /// Fills `bytes` from `offset`; a file that ends before is damaged.
+    fn read_exactly(&self, bytes: &mut [u8], offset: u64) -> Result<(), LogError> {
+        let got =
+            self.file.read_at(bytes, offset).map_err(|error| LogError::io("read", &self.path, &error))?;
+        if got == bytes.len() { Ok(()) } else { Err(self.corrupt(offset, "the file is incomplete")) }
+    }
+
+    fn load(&mut self, id: LogId) -> Result<(), LogError> {
+        let len = self.file.len().map_err(|error| LogError::io("measure", &self.path, &error))?;
+        let mut bytes = [0; HEADER];
+        self.read_exactly(&mut bytes, 0)?;
+        let (header, sum) = Header::decode(&bytes).map_err(|fault| match fault {
+            HeaderFault::Version(version) => LogError::UnknownVersion {
+                file: self.path.display().to_string(),
+                version,
+                known: FORMAT_VERSION,
+            },
+            other => self.corrupt(0, other.to_string()),
+        })?;
+        if header.id != id {
+            return Err(LogError::Foreign {
+                file: self.path.display().to_string(),
+                found: header.id.to_string(),
+                expected: id.to_string(),
+            });
+        }
+        self.info.start_lsn = header.start_lsn;
+        self.info.ms = header.ms;
+        self.info.bytes = len;
+        if header.prologue_len > len {
+            return Err(self.corrupt(0, "the prologue is incomplete"));
+        }
+        let mut prologue = vec![0; header.prologue_len as usize];
+        self.read_exactly(&mut prologue, HEADER as u64)?;
+        if payload_checksum(self.key, &[&prologue]) != header.prologue_checksum {
+            return Err(self.corrupt(HEADER as u64, "the prologue does not match its checksum"));
+        }
+        self.prologue = prologue;
+        self.load_blocks(HEADER as u64 + header.prologue_len, sum, len)
+    }
+
+    /// Walks over the blocks up to the end and compares the totals.
+    fn load_blocks(&mut self, begin: u64, sum: u32, len: u64) -> Result<(), LogError> {
+        let (mut offset, mut chain, mut payload_bytes) = (begin, sum, 0);
+        loop {
+            let mut bytes = [0; BLOCK];
+            self.read_exactly(&mut bytes, offset)?;
+            let Some((block, next)) = Block::decode(&bytes, self.key, chain) else {
+                return Err(self.corrupt(offset, "a block's header does not match its checksum"));
+            };
+            if block.end {
+                let totals = Totals {
+                    chunks: self.chunks.len() as u64,
+                    payload_bytes,
+                    file_len: len,
+                    previous: chain,
+                };
+                self.info.last_lsn = block.lsn;
+                self.info.chunks = totals.chunks;
+                return self.check_end(offset, block, &totals);
+            }
+            self.chunks.push(Place { offset: offset + BLOCK as u64, block });
+            payload_bytes += block.len;
+            offset = offset.saturating_add(BLOCK as u64).saturating_add(block.len);
+            chain = next;
+        }
+    }
+
+    fn check_end(&self, offset: u64, block: Block, totals: &Totals) -> Result<(), LogError> {
+        let mut bytes = [0; END_PAYLOAD];
+        self.read_exactly(&mut bytes, offset + BLOCK as u64)?;
+        if payload_checksum(self.key, &[&bytes]) != block.checksum || Totals::decode(&bytes) != *totals {
+            return Err(self.corrupt(offset, "the totals at the end do not match"));
+        }
+        Ok(())
+    }
+
+    /// What the file says about itself.
+    pub fn info(&self) -> &CheckpointInfo {
+        &self.info
+    }
+
+    /// The blob given when it was begun.
+    pub fn prologue(&self) -> &[u8] {
+        &self.prologue
+    }
+
+    /// Calls `sink` with every chunk, from `threads` threads at once and in no particular order. It stops at the first
+    /// error: the chunks given out before were sound, but the whole is not.
+    pub fn read<E: Send>(
+        &self,
+        threads: usize,
+        sink: impl Fn(Chunk<'_>) -> Result<(), E> + Sync,
+    ) -> Result<(), ReadError<E>> {
+        let next = AtomicUsize::new(0);
+        let failure = Mutex::new(None);
+        let work = || {
+            let mut buffer = Vec::new();
+            // Relaxed: the counter only deals out indices; the chunks are not changed by anybody.
+            while let Some(place) = self.chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let done = self.read_chunk(*place, &mut buffer).map_err(ReadError::Log);
+                let done = done.and_then(|chunk| sink(chunk).map_err(ReadError::Sink));
+                if let Err(error) = done {
+                    next.store(self.chunks.len(), Ordering::Relaxed);
+                    failure.lock().get_or_insert(error);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..threads.clamp(1, self.chunks.len().max(1)) {
+                scope.spawn(work);
+            }
+            work();
+        });
+        failure.into_inner().map_or(Ok(()), Err)
+    }
+
+    fn read_chunk<'b>(&self, place: Place, buffer: &'b mut Vec<u8>) -> Result<Chunk<'b>, LogError> {
+        let Place { offset, block } = place;
+        // The walk over the blocks has shown that so many bytes are there.
+        buffer.resize(block.len as usize, 0);
+        self.read_exactly(buffer, offset)?;
+        if payload_checksum(self.key, &[buffer]) != block.checksum {
+            return Err(self.corrupt(offset, "a chunk does not match its checksum"));
+        }
+        Ok(Chunk { shard: block.shard, lsn: block.lsn, payload: buffer })
+    }
+
+    /// Verifies one chunk; false when there is none of that index.
+    pub(in crate::log) fn verify_chunk(&self, index: usize, buffer: &mut Vec<u8>) -> Result<bool, LogError> {
+        match self.chunks.get(index) {
+            Some(place) => self.read_chunk(*place, buffer).map(|_| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Reads and verifies everything.
+    pub fn verify(&self, threads: usize) -> Result<(), LogError> {
+        self.read(threads, |_| Ok::<(), Infallible>(())).map_err(|error| match error {
+            ReadError::Log(error) => error,
+            ReadError::Sink(never) => match never {},
+        })
+    }
+}

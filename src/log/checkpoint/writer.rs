@@ -1,0 +1,161 @@
+//! Writes one checkpoint.
+
+use super::folder::{Checkpoints, path_of};
+use super::format::{BLOCK, Block, CheckpointInfo, END_PAYLOAD, Header, Totals};
+use super::reader::Checkpoint;
+use crate::env::DiskFile;
+use crate::log::frame::payload_checksum;
+use crate::log::{Log, LogError, Lsn};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Bytes that are gathered before they are written.
+const BUFFER: usize = 1 << 20;
+/// Bytes after which the file is synced on the way, so that no sync at the end competes with the log's for long.
+const SYNC_STEP: u64 = 16 << 20;
+
+/// A checkpoint that is being written. Dropped before [`CheckpointWriter::finish`] it removes its file.
+#[derive(Debug)]
+pub struct CheckpointWriter<'a> {
+    folder: &'a Checkpoints,
+    file: Arc<dyn DiskFile>,
+    temp: PathBuf,
+    info: CheckpointInfo,
+    key: u32,
+    chain: u32,
+    payload_bytes: u64,
+    buffer: Vec<u8>,
+    /// Bytes that were written to the file.
+    written: u64,
+    synced: u64,
+    finished: bool,
+}
+
+impl<'a> CheckpointWriter<'a> {
+    /// Begins a checkpoint that reflects every record up to `start_lsn`. The prologue is a blob for the caller's own use,
+    /// read before all chunks.
+    pub fn new(
+        folder: &'a Checkpoints,
+        start_lsn: Lsn,
+        now_ms: u64,
+        prologue: &[u8],
+    ) -> Result<Self, LogError> {
+        let key = folder.id().key();
+        let info = folder.next_info(start_lsn, now_ms)?;
+        let temp = path_of(folder, &format!("{}.tmp", info.name));
+        let file = folder.disk().create(&temp).map_err(|error| LogError::io("create", &temp, &error))?;
+        let header = Header {
+            id: folder.id(),
+            start_lsn,
+            ms: now_ms,
+            prologue_len: prologue.len() as u64,
+            prologue_checksum: payload_checksum(key, &[prologue]),
+        };
+        let (bytes, chain) = header.encode();
+        let mut writer = Self {
+            folder,
+            file,
+            temp,
+            info,
+            key,
+            chain,
+            payload_bytes: 0,
+            buffer: Vec::with_capacity(BUFFER + BLOCK),
+            written: 0,
+            synced: 0,
+            finished: false,
+        };
+        writer.put(&bytes)?;
+        writer.put(prologue)?;
+        Ok(writer)
+    }
+
+    /// Adds a chunk: a part of `shard` as it was at `lsn`. Chunks may come in any order.
+    pub fn chunk(&mut self, shard: u32, lsn: Lsn, payload: &[u8]) -> Result<(), LogError> {
+        self.info.last_lsn = self.info.last_lsn.max(lsn);
+        self.info.chunks += 1;
+        self.payload_bytes += payload.len() as u64;
+        self.block(false, shard, lsn, payload)
+    }
+
+    fn block(&mut self, end: bool, shard: u32, lsn: Lsn, payload: &[u8]) -> Result<(), LogError> {
+        let checksum = payload_checksum(self.key, &[payload]);
+        let block = Block { end, shard, lsn, len: payload.len() as u64, checksum };
+        let (header, chain) = block.encode(self.key, self.chain);
+        self.chain = chain;
+        self.put(&header)?;
+        self.put(payload)
+    }
+
+    /// Bytes of the file so far.
+    pub fn bytes(&self) -> u64 {
+        self.written + self.buffer.len() as u64
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), LogError> {
+        if self.buffer.len() + bytes.len() > BUFFER {
+            self.flush()?;
+        }
+        if bytes.len() >= BUFFER {
+            return self.write(bytes);
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), LogError> {
+        let buffer = std::mem::take(&mut self.buffer);
+        let done = self.write(&buffer);
+        self.buffer = buffer;
+        self.buffer.clear();
+        done
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), LogError> {
+        let done = self.file.write_at(bytes, self.written);
+        done.map_err(|error| LogError::io("write", &self.temp, &error))?;
+        self.written += bytes.len() as u64;
+        if self.written - self.synced >= SYNC_STEP {
+            self.file.fdatasync().map_err(|error| LogError::io("fdatasync", &self.temp, &error))?;
+            self.synced = self.written;
+        }
+        Ok(())
+    }
+
+    /// Ends the checkpoint, makes it durable, reads it back and gives it its name. Then all checkpoints but the two
+    /// newest sound ones are removed, and the log before the older of the two.
+    ///
+    /// The log is synced up to the greatest LSN of a chunk first. An error leaves no checkpoint behind, unless it
+    /// comes from removing old files.
+    pub fn finish(mut self, log: &Log) -> Result<CheckpointInfo, LogError> {
+        self.info.bytes = self.bytes() + (BLOCK + END_PAYLOAD) as u64;
+        let totals = Totals {
+            chunks: self.info.chunks,
+            payload_bytes: self.payload_bytes,
+            file_len: self.info.bytes,
+            previous: self.chain,
+        };
+        self.block(true, 0, self.info.last_lsn, &totals.encode())?;
+        self.flush()?;
+        self.file.fsync().map_err(|error| LogError::io("fsync", &self.temp, &error))?;
+        log.sync(self.info.last_lsn)?;
+        let again = Checkpoint::open(self.folder.disk(), &self.temp, self.folder.id(), self.info.clone())?;
+        again.verify(1)?;
+        let path = path_of(self.folder, &self.info.name);
+        let disk = self.folder.disk();
+        disk.rename(&self.temp, &path).map_err(|error| LogError::io("rename to", &path, &error))?;
+        self.finished = true;
+        self.folder.sync()?;
+        self.folder.prune(log)?;
+        Ok(self.info.clone())
+    }
+}
+
+impl Drop for CheckpointWriter<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            // A leftover is removed at the next start too.
+            let _ = self.folder.disk().remove_file(&self.temp);
+        }
+    }
+}

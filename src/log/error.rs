@@ -1,0 +1,160 @@
+//! What can go wrong in the log.
+
+use super::Lsn;
+use std::io;
+use std::path::Path;
+
+/// The log's errors. They are cheap to clone, because the first failed write or sync is told to everybody after it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LogError {
+    /// A write or a sync failed. Nothing is written any more until a restart, and the call is not tried again: a
+    /// second sync may succeed though the bytes are gone.
+    #[error("the log refuses writes until a restart, because {what} failed: {cause}")]
+    Failed {
+        /// The call that failed.
+        what: String,
+        /// The system's words for the error.
+        cause: String,
+    },
+    /// The disk has too little room left. Nothing was written; writes are accepted again when there is room.
+    #[error(
+        "the disk is full: {free} bytes are free, {keep} of them are kept in reserve, {wanted} are wanted"
+    )]
+    DiskFull {
+        /// Bytes free on the file system.
+        free: u64,
+        /// Bytes of them that the log keeps in reserve.
+        keep: u64,
+        /// Bytes that were asked for.
+        wanted: u64,
+    },
+    /// One record would be larger than the format allows.
+    #[error("a record of {bytes} bytes is above the limit of {limit}")]
+    TooLarge {
+        /// The record's size.
+        bytes: u64,
+        /// The largest payload.
+        limit: u64,
+    },
+    /// The system refused something other than a write of records.
+    #[error("{what}: {cause}")]
+    Io {
+        /// The call and the file.
+        what: String,
+        /// The system's words for the error.
+        cause: String,
+        /// True when the cause is that the disk has no room left.
+        full: bool,
+    },
+    /// Another process works in the folder.
+    #[error("{dir} is in use by another process")]
+    Locked {
+        /// The folder.
+        dir: String,
+    },
+    /// The file was written by a version of the format that this build does not know.
+    #[error("{file} has format version {version}, and this build reads version {known}")]
+    UnknownVersion {
+        /// The file.
+        file: String,
+        /// The version found.
+        version: u32,
+        /// The version that this build reads and writes.
+        known: u32,
+    },
+    /// A file belongs to another log.
+    #[error("{file} belongs to another log ({found}, where {expected} is expected)")]
+    Foreign {
+        /// The file.
+        file: String,
+        /// The log id in the file.
+        found: String,
+        /// The log id of this log.
+        expected: String,
+    },
+    /// Bytes that had been durable, or that are followed by valid records, cannot be read as what they were.
+    #[error("{file} is damaged at offset {offset}: {what}")]
+    Corrupt {
+        /// The file.
+        file: String,
+        /// The first byte that cannot be read.
+        offset: u64,
+        /// What was found there.
+        what: String,
+    },
+    /// A segment that must exist is not there.
+    #[error("{dir}: the segment with the records after LSN {after} is missing ({what})")]
+    MissingSegment {
+        /// The folder.
+        dir: String,
+        /// The last LSN before the gap.
+        after: Lsn,
+        /// How it was noticed.
+        what: String,
+    },
+    /// A newer epoch was established: this writer must stop.
+    #[error("epoch {epoch} was fenced by epoch {current}")]
+    Fenced {
+        /// The epoch of the caller.
+        epoch: u64,
+        /// The epoch now in force.
+        current: u64,
+    },
+    /// The caller's idea of the log's end is not the log's.
+    #[error("the log ends at LSN {actual}, not at {expected}")]
+    TailMoved {
+        /// Where the caller expected the end.
+        expected: Lsn,
+        /// Where the log ends.
+        actual: Lsn,
+    },
+    /// Records were asked for that have been trimmed.
+    #[error("the log begins at LSN {first}; records from {asked} were asked for")]
+    Trimmed {
+        /// The first LSN asked for.
+        asked: Lsn,
+        /// The first LSN there is.
+        first: Lsn,
+    },
+    /// The log was closed.
+    #[error("the log is closed")]
+    Closed,
+}
+
+impl LogError {
+    /// A refused call that is not a write of records.
+    pub(super) fn io(what: &str, path: &Path, error: &io::Error) -> Self {
+        Self::Io {
+            what: format!("{what} {}", path.display()),
+            cause: cause_of(error),
+            full: error.kind() == io::ErrorKind::StorageFull,
+        }
+    }
+
+    /// The system's words for the error ("No space left on device"), or the whole text where there are none.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Failed { cause, .. } | Self::Io { cause, .. } => cause.clone(),
+            Self::DiskFull { .. } => "No space left on device".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The error that a failed write or sync of records leaves behind for good.
+    pub(super) fn into_final(self) -> Self {
+        match self {
+            Self::Io { what, cause, .. } => Self::Failed { what, cause },
+            failed @ Self::Failed { .. } => failed,
+            other => Self::Failed { what: "an append".to_owned(), cause: other.to_string() },
+        }
+    }
+}
+
+/// The system's words without the number that std appends.
+fn cause_of(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error ") {
+        Some(at) => text[..at].to_owned(),
+        None => text,
+    }
+}

@@ -1,0 +1,55 @@
+//! The log in files of one folder.
+//!
+//! `writer.rs` appends and syncs, `open.rs` finds the end of a log that was left behind, `tail.rs` decides what a
+//! damaged end means, `reader.rs` reads.
+
+mod open;
+mod reader;
+mod scan;
+mod tail;
+mod writer;
+
+use super::frame::LogId;
+use super::{LogOptions, Lsn};
+use crate::env::{Clock, Disk};
+use parking_lot::Mutex;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+pub use open::{Cut, OpenReport};
+pub use writer::FileLog;
+
+/// What writer and readers share.
+#[derive(Debug)]
+struct Shared {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    clock: Clock,
+    options: LogOptions,
+    id: LogId,
+    /// The first LSNs of all segments, in order; the last one is being written.
+    segments: Mutex<Vec<Lsn>>,
+    /// The last LSN that was handed to the system.
+    tail: AtomicU64,
+}
+
+impl Shared {
+    /// The first LSN that can be read.
+    fn first(&self) -> Lsn {
+        self.segments.lock().first().copied().unwrap_or(1)
+    }
+
+    /// The first LSN of the segment that holds `lsn`.
+    fn segment_of(&self, lsn: Lsn) -> Lsn {
+        let segments = self.segments.lock();
+        let behind = segments.partition_point(|first| *first <= lsn);
+        segments.get(behind.saturating_sub(1)).copied().unwrap_or(1)
+    }
+
+    /// The segment behind the one that begins with `first`.
+    fn segment_after(&self, first: Lsn) -> Option<Lsn> {
+        let segments = self.segments.lock();
+        segments.get(segments.partition_point(|other| *other <= first)).copied()
+    }
+}

@@ -1,0 +1,135 @@
+//! Reads the frames of one segment in large pieces.
+
+use crate::env::{Access, Disk, DiskFile};
+use crate::log::frame::{Cursor, FRAME_HEADER, FrameHeader, Step};
+use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, segment_name};
+use crate::log::{LogError, Lsn, Piece};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A position in a segment, and the file to read on from.
+#[derive(Debug)]
+pub(super) struct SegmentScan {
+    file: Arc<dyn DiskFile>,
+    pub(super) path: PathBuf,
+    pub(super) header: SegmentHeader,
+    /// The offset of the next frame.
+    pub(super) offset: u64,
+    pub(super) cursor: Cursor,
+    piece_bytes: usize,
+}
+
+/// What a read found.
+#[derive(Debug)]
+pub(super) enum Filled {
+    /// At least one record is in the piece.
+    Piece,
+    /// No more records: the end of the file, a header of zeros, or the limit.
+    End,
+    /// Something that is not the next record.
+    Bad(String),
+}
+
+impl SegmentScan {
+    /// Opens the segment whose first LSN is `first` and verifies its header.
+    pub(super) fn open(
+        disk: &dyn Disk,
+        dir: &Path,
+        first: Lsn,
+        piece_bytes: usize,
+    ) -> Result<Self, LogError> {
+        let path = dir.join(segment_name(first));
+        let file = disk.open(&path, Access::Read).map_err(|error| LogError::io("open", &path, &error))?;
+        let mut bytes = [0; SEGMENT_HEADER];
+        let got = file.read_at(&mut bytes, 0).map_err(|error| LogError::io("read", &path, &error))?;
+        let name = path.display().to_string();
+        let header = SegmentHeader::decode(bytes.get(..got).unwrap_or_default())
+            .map_err(|fault| SegmentHeader::fault(&name, fault))?;
+        if header.first != first {
+            let what = format!("the header names LSN {} as the first one", header.first);
+            return Err(LogError::Corrupt { file: name, offset: 0, what });
+        }
+        let (offset, cursor) = (SEGMENT_HEADER as u64, header.cursor());
+        Ok(Self { file, path, header, offset, cursor, piece_bytes })
+    }
+
+    /// Fails when the segment is another log's.
+    pub(super) fn check_log(&self, id: crate::log::LogId) -> Result<(), LogError> {
+        if self.header.id == id {
+            return Ok(());
+        }
+        let file = self.path.display().to_string();
+        Err(LogError::Foreign { file, found: self.header.id.to_string(), expected: id.to_string() })
+    }
+
+    /// Fills `piece` with the next records from LSN `from` up to `limit`. Records before `from` are verified too.
+    pub(super) fn fill(&mut self, piece: &mut Piece, from: Lsn, limit: Lsn) -> Result<Filled, LogError> {
+        let mut wanted = self.piece_bytes.max(FRAME_HEADER);
+        loop {
+            piece.clear();
+            if self.cursor.next > limit {
+                return Ok(Filled::End);
+            }
+            if piece.bytes.len() != wanted {
+                piece.bytes.resize(wanted, 0);
+            }
+            let got = self.file.read_at(&mut piece.bytes, self.offset);
+            let got = got.map_err(|error| LogError::io("read", &self.path, &error))?;
+            let (used, stop) = self.parse(piece, got, from, limit);
+            self.offset += used as u64;
+            if piece.last != 0 {
+                return Ok(Filled::Piece);
+            }
+            match stop {
+                // Only records before `from` were in this piece.
+                _ if used > 0 => wanted = self.piece_bytes.max(FRAME_HEADER),
+                Step::NeedMore(bytes) if (bytes as usize) > wanted && got == wanted => {
+                    wanted = bytes as usize
+                }
+                Step::NeedMore(_) => return Ok(Filled::Bad("the record is incomplete".to_owned())),
+                Step::Bad(bad) => return Ok(Filled::Bad(bad.to_string())),
+                Step::End | Step::Record(_) => return Ok(Filled::End),
+            }
+        }
+    }
+
+    /// Steps over the records in the piece's first `got` bytes; returns how many bytes they take and what stopped it.
+    fn parse(&mut self, piece: &mut Piece, got: usize, from: Lsn, limit: Lsn) -> (usize, Step) {
+        let Piece { bytes, start, end, last } = piece;
+        let bytes = bytes.get(..got).unwrap_or_default();
+        let mut at = 0;
+        let stop = loop {
+            if self.cursor.next > limit {
+                break Step::End;
+            }
+            match self.cursor.step(bytes.get(at..).unwrap_or_default()) {
+                Step::Record(header) => {
+                    at += FRAME_HEADER + header.len as usize;
+                    if header.lsn < from {
+                        *start = at;
+                    } else {
+                        *last = header.lsn;
+                    }
+                }
+                other => break other,
+            }
+        };
+        *end = at;
+        (at, stop)
+    }
+
+    /// All bytes from the current offset on.
+    pub(super) fn rest(&self) -> Result<Vec<u8>, LogError> {
+        let failed = |error| LogError::io("read", &self.path, &error);
+        let len = self.file.len().map_err(failed)?;
+        let mut bytes = vec![0; len.saturating_sub(self.offset) as usize];
+        let got = self.file.read_at(&mut bytes, self.offset).map_err(failed)?;
+        bytes.truncate(got);
+        Ok(bytes)
+    }
+}
+
+/// The header of the frame at the beginning of `bytes`, which a writer of this process made.
+pub(super) fn own_frame(bytes: &[u8]) -> Option<FrameHeader> {
+    FrameHeader::decode(bytes)
+}

@@ -1,0 +1,101 @@
+//! The file `MANIFEST`: what the log is and who wrote it last.
+//!
+//! It is replaced as a whole (temporary file, fsync, rename, fsync of the folder) and holds lines of text:
+//!
+//! ```text
+//! itemory-log 1                              format version
+//! id 00112233445566778899aabbccddeeff        log id
+//! epoch 7                                    epoch of the last writer; 0 before the first segment was durable
+//! incarnation 0123…                          the system and mount that it wrote under
+//! trimmed 1000                               records up to this LSN are no longer needed
+//! closed 1234 | open                         the last LSN, if the log was closed in order
+//! crc 89abcdef                               crc32 of all lines above
+//! ```
+
+use super::frame::LogId;
+use super::segment::FORMAT_VERSION;
+use super::{LogError, Lsn};
+use crate::env::Disk;
+use std::fmt::Write;
+use std::io;
+use std::path::Path;
+
+/// The file's name.
+pub(super) const MANIFEST: &str = "MANIFEST";
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Manifest {
+    pub(super) id: LogId,
+    pub(super) epoch: u64,
+    pub(super) incarnation: u128,
+    pub(super) trimmed: Lsn,
+    pub(super) closed: Option<Lsn>,
+}
+
+impl Manifest {
+    pub(super) fn encode(&self) -> String {
+        let Self { id, epoch, incarnation, trimmed, closed } = self;
+        let closed = closed.map_or_else(|| "open".to_owned(), |lsn| format!("closed {lsn}"));
+        let mut text = format!("itemory-log {FORMAT_VERSION}\nid {id}\nepoch {epoch}\n");
+        // Writing to a String cannot fail.
+        let _ = write!(text, "incarnation {incarnation:032x}\ntrimmed {trimmed}\n{closed}\n");
+        let sum = crc32fast::hash(text.as_bytes());
+        let _ = writeln!(text, "crc {sum:08x}");
+        text
+    }
+
+    pub(super) fn decode(file: &str, bytes: &[u8]) -> Result<Self, LogError> {
+        let corrupt =
+            |what: &str| LogError::Corrupt { file: file.to_owned(), offset: 0, what: what.to_owned() };
+        let text = std::str::from_utf8(bytes).map_err(|_| corrupt("it is not text"))?;
+        let first = text.lines().next().unwrap_or_default();
+        let version = first.strip_prefix("itemory-log ").and_then(|v| v.parse().ok());
+        match version {
+            None => return Err(corrupt("it does not begin with `itemory-log` and a version")),
+            Some(FORMAT_VERSION) => {}
+            Some(version) => {
+                return Err(LogError::UnknownVersion {
+                    file: file.to_owned(),
+                    version,
+                    known: FORMAT_VERSION,
+                });
+            }
+        }
+        let body = text.rfind("crc ").map(|at| text.split_at(at));
+        let (body, sum) = body.ok_or_else(|| corrupt("the checksum is missing"))?;
+        if sum != format!("crc {:08x}\n", crc32fast::hash(body.as_bytes())) {
+            return Err(corrupt("it does not match its checksum"));
+        }
+        parse_lines(body).ok_or_else(|| corrupt("a line is missing or wrong"))
+    }
+
+    /// Reads the manifest in `dir`; `None` when there is none.
+    pub(super) fn load(disk: &dyn Disk, dir: &Path) -> Result<Option<Self>, LogError> {
+        let path = dir.join(MANIFEST);
+        match disk.read(&path) {
+            Ok(bytes) => Self::decode(&path.display().to_string(), &bytes).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(LogError::io("read", &path, &error)),
+        }
+    }
+
+    /// Puts the manifest in place durably.
+    pub(super) fn store(&self, disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
+        let path = dir.join(MANIFEST);
+        disk.replace(&path, self.encode().as_bytes()).map_err(|error| LogError::io("replace", &path, &error))
+    }
+}
+
+fn parse_lines(body: &str) -> Option<Manifest> {
+    let mut lines = body.lines().skip(1);
+    let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
+    let id = u128::from_str_radix(field("id")?, 16).ok()?;
+    let epoch = field("epoch")?.parse().ok()?;
+    let incarnation = u128::from_str_radix(field("incarnation")?, 16).ok()?;
+    let trimmed = field("trimmed")?.parse().ok()?;
+    let closed = match lines.next()? {
+        "open" => None,
+        line => Some(line.strip_prefix("closed ")?.parse().ok()?),
+    };
+    Some(Manifest { id: LogId(id.to_be_bytes()), epoch, incarnation, trimmed, closed })
+}

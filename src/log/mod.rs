@@ -1,0 +1,58 @@
+//! The append-only log: opaque batches of bytes with positions, and checkpoints of opaque chunks.
+//!
+//! This room does not know what a record means. It promises this:
+//!
+//! - [`Log::append`] copies bytes under a short lock and never waits for the disk. [`Log::reserve`] is asked before,
+//!   without any lock held.
+//! - [`Log::write_out`] hands what was appended to the system, [`Log::sync`] makes it durable; many callers share one
+//!   write and one sync.
+//! - The first failed write or sync is final.
+//! - What [`Log::sync`] covered is found again by [`Log::open`], in order and unchanged, or the open is refused.
+//!
+//! `store.rs` is the seam for other places than files, `file_log/` the one implementation, `frame.rs`, `segment.rs` and
+//! `manifest.rs` own the format (drawn there and in docs/log-format.md), `front.rs` is the group commit.
+
+pub mod checkpoint;
+mod error;
+mod file_log;
+mod frame;
+mod front;
+mod manifest;
+mod segment;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use error::LogError;
+pub use file_log::{Cut, FileLog, OpenReport};
+pub use frame::LogId;
+pub use front::{Log, LogStats};
+pub use segment::{FORMAT_VERSION, HeaderFault, SegmentSummary, parse_segment};
+pub use store::{Batch, LogReader, LogStore, Piece, Record, Records, Room, StoreStats, Tail};
+
+/// A log sequence number: 1 for a log's first record, one more for each record after it. 0 stands before all.
+pub type Lsn = u64;
+
+/// How a log is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogOptions {
+    /// Bytes after which a segment is left and the next one begun. A larger record gets a segment of its own.
+    pub segment_bytes: u64,
+    /// Bytes that must stay free on the file system; writes are refused when fewer are.
+    pub keep_free_bytes: u64,
+    /// Bytes of room that are secured ahead of the records.
+    pub secure_bytes: u64,
+    /// Bytes that are read at once.
+    pub piece_bytes: usize,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 64 << 20,
+            keep_free_bytes: 16 << 20,
+            secure_bytes: 4 << 20,
+            piece_bytes: 512 << 10,
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! One file of records.
+//!
+//! A log is a run of segments in one folder, named `segment-<first LSN, 20 digits>.log`. A segment is a header and
+//! then frames (see `frame.rs`), one after the other without padding. Behind the last frame there is nothing or there
+//! are zeros: room that was secured in advance. A record that is larger than a segment gets one of its own.
+//!
+//! All numbers are little-endian.
+//!
+//! ```text
+//! offset  bytes
+//!      0      8  magic: "ITEMRLOG"
+//!      8      4  format version: 1
+//!     12      4  checksum: crc32 over bytes 0..12 and 16..96
+//!     16     16  log id
+//!     32      8  first LSN: of the first record in this segment
+//!     40      8  last LSN before this segment; first LSN - 1, unless a repair left a gap
+//!     48      8  first LSN of the segment before this one; 0 when there was none
+//!     56      8  last LSN that was known to be durable when this segment was begun
+//!     64      8  epoch of the writer that began it
+//!     72      8  milliseconds since the Unix epoch at its beginning
+//!     80      4  chain of the last record before this segment (the log's key before the first one)
+//!     84     12  zeros
+//!     96      …  frames
+//! ```
+
+use super::frame::{Cursor, FRAME_HEADER, LogId, Step, u64_at};
+use super::{LogError, Lsn};
+use crc32fast::Hasher;
+
+/// Bytes before the first frame.
+pub(super) const SEGMENT_HEADER: usize = 96;
+/// The format version that this build reads and writes.
+pub const FORMAT_VERSION: u32 = 1;
+const MAGIC: [u8; 8] = *b"ITEMRLOG";
+
+/// A segment's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SegmentHeader {
+    pub(super) id: LogId,
+    pub(super) first: Lsn,
+    pub(super) last_before: Lsn,
+    pub(super) previous_first: Lsn,
+    pub(super) durable: Lsn,
+    pub(super) epoch: u64,
+    pub(super) ms: u64,
+    pub(super) chain: u32,
+}
+
+/// Why bytes are not a segment's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderFault {
+    /// Fewer bytes than a header has.
+    Short,
+    /// The magic is another one.
+    Magic,
+    /// The format version is not known.
+    Version(u32),
+    /// The checksum does not match.
+    Checksum,
+}
+
+impl std::fmt::Display for HeaderFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Short => f.write_str("the header is incomplete"),
+            Self::Magic => f.write_str("the header does not begin with the magic of a log segment"),
+            Self::Version(version) => write!(f, "the header names format version {version}"),
+            Self::Checksum => f.write_str("the header does not match its checksum"),
+        }
+    }
+}
+
+fn checksum(bytes: &[u8; SEGMENT_HEADER]) -> u32 {
+    let mut hasher = Hasher::new();
+    hasher.update(&bytes[..12]);
+    hasher.update(&bytes[16..]);
+    hasher.finalize()
+}
+
+impl SegmentHeader {
+    pub(super) fn encode(&self) -> [u8; SEGMENT_HEADER] {
+        let mut bytes = [0; SEGMENT_HEADER];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        bytes[16..32].copy_from_slice(&self.id.0);
+        bytes[32..40].copy_from_slice(&self.first.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.last_before.to_le_bytes());
+        bytes[48..56].copy_from_slice(&self.previous_first.to_le_bytes());
+        bytes[56..64].copy_from_slice(&self.durable.to_le_bytes());
+        bytes[64..72].copy_from_slice(&self.epoch.to_le_bytes());
+        bytes[72..80].copy_from_slice(&self.ms.to_le_bytes());
+        bytes[80..84].copy_from_slice(&self.chain.to_le_bytes());
+        let sum = checksum(&bytes);
+        bytes[12..16].copy_from_slice(&sum.to_le_bytes());
+        bytes
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, HeaderFault> {
+        let bytes: &[u8; SEGMENT_HEADER] = bytes.first_chunk().ok_or(HeaderFault::Short)?;
+        if bytes[..8] != MAGIC {
+            return Err(HeaderFault::Magic);
+        }
+        let [version, sum, chain] = [8, 12, 80].map(|at| u64_at(bytes, at) as u32);
+        if sum != checksum(bytes) {
+            // A flipped bit in the version is damage; a whole header of another version may be laid out otherwise.
+            let others = version != FORMAT_VERSION;
+            return Err(if others { HeaderFault::Version(version) } else { HeaderFault::Checksum });
+        }
+        if version != FORMAT_VERSION {
+            return Err(HeaderFault::Version(version));
+        }
+        let mut id = [0; 16];
+        id.copy_from_slice(&bytes[16..32]);
+        Ok(Self {
+            id: LogId(id),
+            first: u64_at(bytes, 32),
+            last_before: u64_at(bytes, 40),
+            previous_first: u64_at(bytes, 48),
+            durable: u64_at(bytes, 56),
+            epoch: u64_at(bytes, 64),
+            ms: u64_at(bytes, 72),
+            chain,
+        })
+    }
+
+    /// Where a parse of the frames begins.
+    pub(super) fn cursor(&self) -> Cursor {
+        Cursor { key: self.id.key(), next: self.first, chain: self.chain }
+    }
+
+    /// The error for a header that cannot be read, for a file named `file`.
+    pub(super) fn fault(file: &str, fault: HeaderFault) -> LogError {
+        match fault {
+            HeaderFault::Version(version) => {
+                LogError::UnknownVersion { file: file.to_owned(), version, known: FORMAT_VERSION }
+            }
+            other => LogError::Corrupt { file: file.to_owned(), offset: 0, what: other.to_string() },
+        }
+    }
+}
+
+/// The file name of the segment whose first record has LSN `first`.
+pub(super) fn segment_name(first: Lsn) -> String {
+    format!("segment-{first:020}.log")
+}
+
+/// The first LSN in a segment's file name; `None` for other files.
+pub(super) fn segment_first(name: &str) -> Option<Lsn> {
+    let digits = name.strip_prefix("segment-")?.strip_suffix(".log")?;
+    if digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse().ok() } else { None }
+}
+
+/// What a segment's bytes hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentSummary {
+    /// The log it belongs to.
+    pub log_id: LogId,
+    /// The LSN that its first record has or would have.
+    pub first: Lsn,
+    /// The LSN of its last valid record; `first - 1` when there is none.
+    pub last: Lsn,
+    /// The offset behind the last valid record.
+    pub end: u64,
+    /// What stands there if it is neither the end of the file nor zeros up to the end.
+    pub rest: Option<String>,
+}
+
+/// Reads a whole segment from memory. It accepts any bytes and never panics.
+pub fn parse_segment(bytes: &[u8]) -> Result<SegmentSummary, HeaderFault> {
+    let header = SegmentHeader::decode(bytes)?;
+    let mut cursor = header.cursor();
+    let mut at = SEGMENT_HEADER;
+    let rest = loop {
+        let left = bytes.get(at..).unwrap_or_default();
+        match cursor.step(left) {
+            Step::Record(frame) => at += FRAME_HEADER + frame.len as usize,
+            Step::NeedMore(_) => break Some("the last record is incomplete".to_owned()),
+            Step::End if left.iter().all(|byte| *byte == 0) => break None,
+            Step::End => break Some("the bytes behind the last record are not zeros".to_owned()),
+            Step::Bad(bad) => break Some(bad.to_string()),
+        }
+    };
+    Ok(SegmentSummary { log_id: header.id, first: header.first, last: cursor.next - 1, end: at as u64, rest })
+}
