@@ -3,14 +3,21 @@
 //! A handler is synchronous, runs to completion and answers into the reply sink. It never waits, never touches a socket and
 //! never reads the clock. It touches only the keys that its spec declares; debug builds assert it.
 
+// All handlers have one type, also those that cannot fail.
+#![allow(clippy::unnecessary_wraps)]
+
 mod args;
+mod bitmaps;
 pub mod client;
+mod connection;
 pub mod fail;
 mod registry;
 mod server;
 pub mod spec;
 mod stats;
-mod strings;
+pub mod strings;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod transactions;
 
 pub use args::{eq, parse_float, parse_int};
@@ -27,7 +34,8 @@ use crate::resp::Reply;
 use crate::store::ValueRef;
 
 /// All families.
-static FAMILIES: &[&[Spec]] = &[strings::COMMANDS, transactions::COMMANDS];
+static FAMILIES: &[&[Spec]] =
+    &[bitmaps::COMMANDS, connection::COMMANDS, strings::COMMANDS, transactions::COMMANDS];
 
 /// What a handler returns: its reply is in the sink, or an error that is written for it.
 pub type Outcome = Result<(), Fail>;

@@ -201,7 +201,8 @@ impl Spec {
     }
 }
 
-const fn keys_at(first: usize, last: i32, step: usize, flags: &'static [&'static str]) -> KeySpec {
+/// Keys from argument `first` to `last` (relative to it; negative from the end), every `step`-th.
+pub const fn keys_at(first: usize, last: i32, step: usize, flags: &'static [&'static str]) -> KeySpec {
     KeySpec { begin: Begin::Index(first), find: Find::Range { last, step, limit: 0 }, flags }
 }
 

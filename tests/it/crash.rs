@@ -1,6 +1,6 @@
 //! kill -9 under load: every acknowledged write is there afterwards, and no half transaction.
 
-use crate::harness::{Client, Random, Server, Value, itemory_is_durable};
+use crate::harness::{Client, Random, Server, Value, itemory_serves};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -182,9 +182,7 @@ impl Writer {
                     self.slots.entry(name).or_default().pending.push(value);
                     (commands, Some(name))
                 };
-                for command in &commands {
-                    bytes.extend(words(command));
-                }
+                commands.iter().for_each(|c| bytes.extend(words(c)));
                 sent.push((commands.len(), name));
             }
             if client.send_raw(&bytes).is_err() {
@@ -252,9 +250,7 @@ fn kill_under_load(mut server: Server, rounds: usize) {
         });
         server.up();
         let mut client = server.client();
-        for writer in &mut writers {
-            writer.verify(&mut client);
-        }
+        writers.iter_mut().for_each(|w| w.verify(&mut client));
         assert_eq!(accounts_sum(&mut client), 0, "a transfer was halved in round {round}");
     }
     let done: usize = writers.iter().map(|w| w.acknowledged).sum();
@@ -264,13 +260,11 @@ fn kill_under_load(mut server: Server, rounds: usize) {
     assert!(stopped.success(), "{stopped}: {}", server.log());
     server.up();
     let mut client = server.client();
-    for writer in &mut writers {
-        writer.verify(&mut client);
-    }
+    writers.iter_mut().for_each(|w| w.verify(&mut client));
 }
 
 fn itemory(appendfsync: &str) {
-    if itemory_is_durable() {
+    if itemory_serves() {
         kill_under_load(Server::start(&["--appendonly", "yes", "--appendfsync", appendfsync]), ROUNDS);
     }
 }

@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A leaf that imports nothing and that every room may import.
-const LEAF: &str = "text";
-
-/// Every room and its number. A room imports only rooms with a smaller number, and the leaf.
+/// Every room and its number. A room imports only rooms with a smaller number.
 const ROOMS: &[(&str, u8)] = &[
     ("config", 0),
     ("env", 0),
@@ -90,8 +87,7 @@ fn rooms_import_only_downwards() {
                 let name: String =
                     import.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
                 let imported = rooms.get(name.as_str());
-                let leaf = name == LEAF && room != LEAF;
-                if name != room && !leaf && imported.is_some_and(|i| i >= number) {
+                if name != room && imported.is_some_and(|i| i >= number) {
                     wrong.push(format!("{}:{}: `{room}` imports `{name}`", file.display(), n + 1));
                 }
             }

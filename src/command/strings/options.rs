@@ -1,0 +1,148 @@
+//! The options of SET, GETEX and MSETEX: condition, GET and deadline.
+
+use super::compare::Test;
+use super::str_of;
+use crate::command::fail::{self, Fail};
+use crate::command::{eq, parse_int};
+use crate::store::Entry;
+
+/// Whose options are read, since not all take all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    Set,
+    GetEx,
+    MSetEx,
+}
+
+/// When the command does what it is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Condition<'a> {
+    Always,
+    Absent,
+    Present,
+    Value(Test, &'a [u8]),
+}
+
+impl Condition<'_> {
+    /// Whether it holds for what is at the key.
+    pub(super) fn holds(self, found: Option<&Entry>) -> Result<bool, Fail> {
+        Ok(match self {
+            Self::Always => true,
+            Self::Absent => found.is_none(),
+            Self::Present => found.is_some(),
+            Self::Value(test, operand) => match found {
+                None => test.holds_for_missing(),
+                Some(entry) => test.holds(str_of(entry)?, operand)?,
+            },
+        })
+    }
+}
+
+/// How a time is given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    Seconds,
+    Millis,
+    UnixSeconds,
+    UnixMillis,
+}
+
+/// What becomes of the deadline.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ttl<'a> {
+    /// Nothing was said: SET clears it, GETEX leaves it.
+    Unsaid,
+    /// KEEPTTL.
+    Keep,
+    /// PERSIST.
+    Persist,
+    /// A time, not yet looked at.
+    At(Unit, &'a [u8]),
+}
+
+impl Ttl<'_> {
+    /// The deadline in ms since the epoch, if one is given. It may have passed. `command` is named in errors.
+    pub(super) fn deadline(self, now: u64, command: &str) -> Result<Option<u64>, Fail> {
+        let Self::At(unit, text) = self else { return Ok(None) };
+        deadline(unit, text, now, command).map(Some)
+    }
+}
+
+/// Reads a time as a deadline in ms since the epoch: above zero, and no overflow on the way.
+pub(super) fn deadline(unit: Unit, text: &[u8], now: u64, command: &str) -> Result<u64, Fail> {
+    let given = parse_int(text)?;
+    let scale = if matches!(unit, Unit::Seconds | Unit::UnixSeconds) { 1000 } else { 1 };
+    let base = if matches!(unit, Unit::Seconds | Unit::Millis) { now as i64 } else { 0 };
+    let at = if given > 0 { given.checked_mul(scale).and_then(|ms| ms.checked_add(base)) } else { None };
+    at.map(|at| at as u64).ok_or_else(|| Fail::invalid_expire(command))
+}
+
+/// What the options say.
+pub(super) struct Options<'a> {
+    pub(super) condition: Condition<'a>,
+    pub(super) get: bool,
+    pub(super) ttl: Ttl<'a>,
+}
+
+impl<'a> Options<'a> {
+    /// Reads options in any order. Options that exclude each other are a syntax error; the same one twice is not,
+    /// but for the comparisons.
+    pub(super) fn parse(args: &[&'a [u8]], whose: For) -> Result<Self, Fail> {
+        let mut options = Self { condition: Condition::Always, get: false, ttl: Ttl::Unsaid };
+        let mut rest = args.iter();
+        while let Some(word) = rest.next() {
+            if !options.flag(word, whose) {
+                let operand = rest.next().ok_or(fail::SYNTAX)?;
+                options.operand(word, operand, whose)?;
+            }
+        }
+        Ok(options)
+    }
+
+    /// Takes a word that stands alone; false if it is none, or not here.
+    fn flag(&mut self, word: &[u8], whose: For) -> bool {
+        let conditional = whose != For::GetEx;
+        if conditional && eq(word, "NX") && matches!(self.condition, Condition::Always | Condition::Absent) {
+            self.condition = Condition::Absent;
+        } else if conditional
+            && eq(word, "XX")
+            && matches!(self.condition, Condition::Always | Condition::Present)
+        {
+            self.condition = Condition::Present;
+        } else if whose == For::Set && eq(word, "GET") {
+            self.get = true;
+        } else if conditional && eq(word, "KEEPTTL") && matches!(self.ttl, Ttl::Unsaid | Ttl::Keep) {
+            self.ttl = Ttl::Keep;
+        } else if whose == For::GetEx && eq(word, "PERSIST") && matches!(self.ttl, Ttl::Unsaid | Ttl::Persist)
+        {
+            self.ttl = Ttl::Persist;
+        } else {
+            return false;
+        }
+        true
+    }
+
+    fn operand(&mut self, word: &[u8], operand: &'a [u8], whose: For) -> Result<(), Fail> {
+        let unit = match word {
+            w if eq(w, "EX") => Unit::Seconds,
+            w if eq(w, "PX") => Unit::Millis,
+            w if eq(w, "EXAT") => Unit::UnixSeconds,
+            w if eq(w, "PXAT") => Unit::UnixMillis,
+            _ => {
+                let test = Test::parse(word).filter(|_| whose == For::Set).ok_or(fail::SYNTAX)?;
+                if self.condition != Condition::Always {
+                    return Err(fail::SYNTAX);
+                }
+                self.condition = Condition::Value(test, operand);
+                return Ok(());
+            }
+        };
+        match self.ttl {
+            Ttl::Unsaid => {}
+            Ttl::At(before, _) if before == unit => {}
+            _ => return Err(fail::SYNTAX),
+        }
+        self.ttl = Ttl::At(unit, operand);
+        Ok(())
+    }
+}

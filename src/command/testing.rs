@@ -1,0 +1,127 @@
+//! Commands in tests: an in-memory server, one worker, and clients that send lines.
+
+pub(crate) use harness::*;
+
+#[cfg(test)]
+mod harness {
+    use crate::command::{Client, ClientHandle, Cx, Server};
+    use crate::config::{Caller, Config, Settings};
+    use crate::engine::{Engine, Tx};
+    use crate::env::Clock;
+    use crate::resp::{Batch, Decoder, Limits, Proto, Reply, ReplyDecoder, Value};
+    use crate::session::{Stop, Worker};
+    use crate::store::Mode;
+    use crate::text::{repr, split_words};
+    use std::sync::Arc;
+
+    /// When the clock of a harness starts, in ms since the epoch.
+    pub(crate) const START: u64 = 1_700_000_000_000;
+
+    /// A server in memory with a clock that is moved by hand, and its first client.
+    pub(crate) struct Harness {
+        /// The server.
+        pub(crate) server: Arc<Server>,
+        worker: Worker,
+        clients: Vec<Client>,
+    }
+
+    impl Harness {
+        pub(crate) fn new() -> Self {
+            let engine = Arc::new(Engine::in_memory(16, 16, Clock::manual(START)));
+            let server = Arc::new(Server::new(engine, Arc::new(Config::new(Settings::default(), None))));
+            let mut harness =
+                Self { worker: Worker::new(Arc::clone(&server), 0), server, clients: Vec::new() };
+            harness.connect();
+            harness
+        }
+
+        /// Adds a client; its number is for [`Harness::run_as`].
+        pub(crate) fn connect(&mut self) -> usize {
+            let id = self.server.next_client_id();
+            let handle =
+                ClientHandle::new(id, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), false, START);
+            self.clients.push(Client::new(Arc::new(handle), true));
+            self.clients.len() - 1
+        }
+
+        /// Moves the time forward.
+        pub(crate) fn advance(&self, ms: u64) {
+            if let Some(clock) = self.server.engine.clock.as_manual() {
+                clock.advance_ms(ms);
+            }
+        }
+
+        /// Sets an option as CONFIG SET does.
+        pub(crate) fn configure(&self, name: &str, value: &str) {
+            let caller = Caller { local: true, loading: false };
+            self.server.config.set(&[(name.as_bytes(), value.as_bytes())], caller).unwrap();
+        }
+
+        /// The first client's reply to a line of words, quoted as in redis-cli, in the notation of [`show`].
+        pub(crate) fn run(&mut self, line: &str) -> String {
+            self.run_as(0, line)
+        }
+
+        /// A client's reply to a line of words.
+        pub(crate) fn run_as(&mut self, client: usize, line: &str) -> String {
+            let words = split_words(line.as_bytes()).unwrap();
+            show(&self.call_as(client, &words.iter().map(Vec::as_slice).collect::<Vec<_>>()))
+        }
+
+        /// The bytes that a line of the first client would add to the log, under all locks and without a reply.
+        pub(crate) fn record(&mut self, line: &str) -> Vec<u8> {
+            let words = split_words(line.as_bytes()).unwrap();
+            let args: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+            let command = self.server.registry.lookup(&args).unwrap();
+            let engine = &self.server.engine;
+            let settings = self.server.config.snapshot();
+            let client = &mut self.clients[0];
+            let mut record = Vec::new();
+            let locked = engine.store.lock_all(Mode::Write, engine.clock.now_ms());
+            let mut tx = Tx::new(engine, locked, client.db, &mut record);
+            let (server, mut out) = (&*self.server, Reply::new(Proto::V2));
+            let mut cx = Cx { tx: &mut tx, out: &mut out, client, server, settings: &settings };
+            (command.spec.run)(&mut cx, &args).unwrap();
+            drop(tx);
+            record
+        }
+
+        /// A client's reply to a command.
+        pub(crate) fn call_as(&mut self, client: usize, args: &[&[u8]]) -> Value {
+            let mut request = format!("*{}\r\n", args.len()).into_bytes();
+            for arg in args {
+                request.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
+                request.extend_from_slice(arg);
+                request.extend_from_slice(b"\r\n");
+            }
+            let mut batch = Batch::new();
+            Decoder::new().decode(&mut request, &Limits::default(), &mut batch, 1).unwrap();
+            let client = &mut self.clients[client];
+            let mut out = Reply::new(Proto::V2);
+            let progress = self.worker.run(client, &request, &batch, 0, &mut out);
+            if progress.stop == Some(Stop::Long) {
+                // What would run on a thread of its own runs here.
+                client.in_exec = true;
+                self.worker.run(client, &request, &batch, progress.done, &mut out);
+                client.in_exec = false;
+            }
+            let mut values = ReplyDecoder::decode_all(out.buffer()).unwrap();
+            assert_eq!(values.len(), 1, "one command has one reply");
+            values.remove(0)
+        }
+    }
+
+    /// A reply on one line: `+OK`, `-ERR text`, `:1`, `"bulk"`, `nil`, `[a b]`.
+    pub(crate) fn show(value: &Value) -> String {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        match value {
+            Value::Simple(bytes) => format!("+{}", text(bytes)),
+            Value::Error(bytes) => format!("-{}", text(bytes)),
+            Value::Int(n) => format!(":{n}"),
+            Value::Bulk(bytes) => repr(bytes),
+            Value::Array(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(" ")),
+            null if null.is_null() => "nil".to_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+}
