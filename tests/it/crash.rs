@@ -1,6 +1,6 @@
 //! kill -9 under load: every acknowledged write is there afterwards, and no half transaction.
 
-use crate::harness::{Client, Random, Server, Value, itemory_serves};
+use crate::harness::{Client, Random, Server, Value, itemory_is_durable};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -182,7 +182,9 @@ impl Writer {
                     self.slots.entry(name).or_default().pending.push(value);
                     (commands, Some(name))
                 };
-                commands.iter().for_each(|c| bytes.extend(words(c)));
+                for command in &commands {
+                    bytes.extend(words(command));
+                }
                 sent.push((commands.len(), name));
             }
             if client.send_raw(&bytes).is_err() {
@@ -250,7 +252,9 @@ fn kill_under_load(mut server: Server, rounds: usize) {
         });
         server.up();
         let mut client = server.client();
-        writers.iter_mut().for_each(|w| w.verify(&mut client));
+        for writer in &mut writers {
+            writer.verify(&mut client);
+        }
         assert_eq!(accounts_sum(&mut client), 0, "a transfer was halved in round {round}");
     }
     let done: usize = writers.iter().map(|w| w.acknowledged).sum();
@@ -260,11 +264,13 @@ fn kill_under_load(mut server: Server, rounds: usize) {
     assert!(stopped.success(), "{stopped}: {}", server.log());
     server.up();
     let mut client = server.client();
-    writers.iter_mut().for_each(|w| w.verify(&mut client));
+    for writer in &mut writers {
+        writer.verify(&mut client);
+    }
 }
 
 fn itemory(appendfsync: &str) {
-    if itemory_serves() {
+    if itemory_is_durable() {
         kill_under_load(Server::start(&["--appendonly", "yes", "--appendfsync", appendfsync]), ROUNDS);
     }
 }

@@ -12,10 +12,18 @@
 
 mod behaviour;
 mod bits;
+mod cli;
 mod crash;
+mod damage;
 mod digests;
+mod documentation;
+mod faults;
 mod floats;
 mod harness;
+mod model;
+mod random;
+mod redis_rs;
+mod scanning;
 mod script;
 mod serialisation;
 mod structure;

@@ -31,15 +31,6 @@ impl Client {
         Ok(Client { stream, buffer: Vec::new(), start: 0 })
     }
 
-    pub(crate) fn set_timeout(&self, timeout: Duration) {
-        self.stream.set_read_timeout(Some(timeout)).unwrap();
-    }
-
-    /// The address of this end, as the server sees it.
-    pub(crate) fn local(&self) -> SocketAddr {
-        self.stream.local_addr().unwrap()
-    }
-
     /// The wire form of a command: an array of bulk strings.
     pub(crate) fn encode<A: AsRef<[u8]>>(args: &[A]) -> Vec<u8> {
         let mut out = format!("*{}\r\n", args.len()).into_bytes();
@@ -74,11 +65,6 @@ impl Client {
         self.call(&args)
     }
 
-    /// Closes the sending half, as a client does that has said all.
-    pub(crate) fn shutdown_write(&self) {
-        drop(self.stream.shutdown(std::net::Shutdown::Write));
-    }
-
     /// Reads one reply of any type. An end of the stream is [`Value::Eof`], silence is [`Value::Timeout`].
     pub(crate) fn read(&mut self) -> Value {
         loop {
@@ -100,7 +86,7 @@ impl Client {
                 }
                 Err(Short::More) => {}
             }
-            let mut chunk = [0; 64 * 1024];
+            let mut chunk = [0; 16 * 1024];
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Value::Eof,
                 Ok(n) => self.buffer.extend_from_slice(&chunk[..n]),

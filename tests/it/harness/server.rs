@@ -21,17 +21,6 @@ pub(crate) enum Kind {
     External,
 }
 
-/// A fault that strace injects into the server's system calls.
-#[derive(Clone, Debug)]
-pub(crate) struct Fault(pub(crate) String);
-
-impl Fault {
-    /// The `when`-th call of `syscall` fails with `error`, and every later one if `onwards`.
-    pub(crate) fn error(syscall: &str, error: &str, when: u32, onwards: bool) -> Fault {
-        Fault(format!("{syscall}:error={error}:when={when}{}", if onwards { "+" } else { "" }))
-    }
-}
-
 pub(crate) struct Server {
     kind: Kind,
     child: Option<Child>,
@@ -40,7 +29,6 @@ pub(crate) struct Server {
     folder: Option<TempDir>,
     /// The data folder; inside `folder` unless a test chose its own.
     data: PathBuf,
-    fault: Option<Fault>,
 }
 
 /// A port that was free a moment ago.
@@ -51,22 +39,26 @@ pub(crate) fn free_port() -> u16 {
 impl Server {
     /// Starts the `itemory` binary with these flags on a port of its own, and waits until it answers.
     pub(crate) fn start(flags: &[&str]) -> Server {
-        Self::launch(Kind::Itemory, flags, None, None)
+        Self::launch(Kind::Itemory, flags, None)
     }
 
     /// Starts a real redis-server as the referee.
     pub(crate) fn referee(flags: &[&str]) -> Server {
-        Self::launch(Kind::Redis, flags, None, None)
+        Self::launch(Kind::Redis, flags, None)
     }
 
     /// Starts `itemory` on a data folder that the test owns.
     pub(crate) fn start_in(data: &Path, flags: &[&str]) -> Server {
-        Self::launch(Kind::Itemory, flags, Some(data), None)
+        Self::launch(Kind::Itemory, flags, Some(data))
     }
 
-    /// Starts `itemory` under strace with a fault to be injected.
-    pub(crate) fn start_with_fault(flags: &[&str], fault: Fault) -> Server {
-        Self::launch(Kind::Itemory, flags, None, Some(fault))
+    /// The same, but gives back what the process printed when it ended instead of serving.
+    pub(crate) fn try_start_in(data: &Path, flags: &[&str]) -> Result<Server, String> {
+        let mut server = Self::prepare(Kind::Itemory, flags, Some(data));
+        match server.try_up() {
+            Ok(()) => Ok(server),
+            Err(_) => Err(server.log()),
+        }
     }
 
     /// Stands for a server that runs already.
@@ -78,29 +70,27 @@ impl Server {
             flags: Vec::new(),
             folder: None,
             data: PathBuf::new(),
-            fault: None,
         }
     }
 
-    fn launch(kind: Kind, flags: &[&str], data: Option<&Path>, fault: Option<Fault>) -> Server {
+    fn launch(kind: Kind, flags: &[&str], data: Option<&Path>) -> Server {
+        let mut server = Self::prepare(kind, flags, data);
+        server.up();
+        server
+    }
+
+    fn prepare(kind: Kind, flags: &[&str], data: Option<&Path>) -> Server {
         let folder = tempfile::Builder::new().prefix("itemory-test-").tempdir().unwrap();
         let data = data.map_or_else(|| folder.path().join("data"), Path::to_path_buf);
         fs::create_dir_all(&data).unwrap();
-        let mut server = Server {
+        Server {
             kind,
             child: None,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             flags: flags.iter().map(ToString::to_string).collect(),
             folder: Some(folder),
             data,
-            fault,
-        };
-        server.up();
-        server
-    }
-
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind
+        }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -111,14 +101,8 @@ impl Server {
         &self.data
     }
 
-    /// The server's own process, also when strace runs it.
     pub(crate) fn pid(&self) -> u32 {
-        let pid = self.child.as_ref().unwrap().id();
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        match children.split_whitespace().next() {
-            Some(child) if self.fault.is_some() => child.parse().unwrap(),
-            _ => pid,
-        }
+        self.child.as_ref().unwrap().id()
     }
 
     fn log_path(&self) -> PathBuf {
@@ -135,24 +119,7 @@ impl Server {
             Kind::Itemory => env!("CARGO_BIN_EXE_itemory"),
             _ => "redis-server",
         };
-        let mut command = match &self.fault {
-            Some(fault) => {
-                let trace = self.folder.as_ref().unwrap().path().join("strace");
-                let mut c = Command::new("strace");
-                let syscall = fault.0.split(':').next().unwrap();
-                c.args(["-f", "-qq", "-o"]).arg(trace);
-                c.args([
-                    "-e",
-                    &format!("trace={syscall}"),
-                    "-e",
-                    &format!("inject={}", fault.0),
-                    "--",
-                    binary,
-                ]);
-                c
-            }
-            None => Command::new(binary),
-        };
+        let mut command = Command::new(binary);
         command.args(["--port", &self.address.port().to_string(), "--dir"]).arg(&self.data);
         command.args(["--bind", "127.0.0.1"]);
         if self.kind == Kind::Redis && !self.flags.iter().any(|f| f == "--save") {
@@ -212,19 +179,9 @@ impl Server {
 
     /// Kills with SIGKILL and waits until the process is gone.
     pub(crate) fn kill9(&mut self) {
-        if self.fault.is_some() {
-            self.kill_traced();
-        }
         if let Some(mut child) = self.child.take() {
             drop(child.kill());
             child.wait().unwrap();
-        }
-    }
-
-    /// Under strace the child is strace: kill the server itself first.
-    fn kill_traced(&self) {
-        if self.child.is_some() {
-            drop(Command::new("kill").args(["-KILL", &self.pid().to_string()]).status());
         }
     }
 
@@ -232,12 +189,6 @@ impl Server {
     pub(crate) fn crash(&mut self) {
         self.kill9();
         self.up();
-    }
-
-    /// From the next start on, no fault is injected and these flags hold.
-    pub(crate) fn heal(&mut self, flags: &[&str]) {
-        self.fault = None;
-        self.flags = flags.iter().map(ToString::to_string).collect();
     }
 
     /// Asks for an orderly stop with SIGTERM and waits for it.

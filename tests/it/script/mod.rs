@@ -37,5 +37,5 @@ mod expect;
 mod parse;
 mod run;
 
-pub(crate) use expect::{Expected, matches};
+pub(crate) use parse::arguments;
 pub(crate) use run::{Pair, run_file};

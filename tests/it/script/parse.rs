@@ -72,7 +72,7 @@ pub(crate) fn read(path: &Path) -> Script {
         let case = script.cases.last_mut().unwrap_or(&mut head);
         if let Some(name) = text.strip_prefix("===") {
             let mut new = head.clone();
-            new.name = name.trim().to_owned();
+            name.trim().clone_into(&mut new.name);
             script.cases.push(new);
         } else if let Some(flags) = text.strip_prefix("!flags") {
             let flags = tokens(flags).unwrap_or_else(|e| panic!("{}: {e}", at()));
@@ -190,6 +190,11 @@ fn step(line: usize, text: &str) -> Result<Step, String> {
 /// The bytes of an argument without variables.
 pub(crate) fn plain(argument: &Argument) -> Vec<u8> {
     argument.iter().flat_map(|p| if let Piece::Bytes(b) = p { b.clone() } else { Vec::new() }).collect()
+}
+
+/// The arguments of a command line without variables.
+pub(crate) fn arguments(line: &str) -> Vec<Vec<u8>> {
+    tokens(line).unwrap_or_else(|e| panic!("{line}: {e}")).iter().map(plain).collect()
 }
 
 /// Splits a line into arguments as redis-cli does.

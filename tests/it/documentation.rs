@@ -1,0 +1,177 @@
+//! Every example in README.md and docs/: what is shown is what comes.
+//!
+//! A block fenced with `redis` holds what is typed after a prompt and what redis-cli then prints:
+//!
+//! ```text
+//! > SET greeting hello
+//! OK
+//! > TTL greeting
+//! (integer) -1
+//! ```
+//!
+//! The prompt is `>`, with or without an address before it. A line of `...` stands for any lines. The blocks of one
+//! file are one conversation with one server; a block fenced with `redis fresh` begins with a new server. Blocks fenced with
+//! `redis resp3` are printed as RESP3. The binary's `--help` and shell commands are not run here.
+
+use crate::harness::{Client, Server, Value, itemory_serves};
+use crate::script::arguments;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Commands whose text redis-cli prints as it is.
+const RAW: [&str; 7] =
+    ["INFO", "LOLWUT", "CLIENT LIST", "CLIENT INFO", "LATENCY DOCTOR", "LATENCY GRAPH", "MEMORY DOCTOR"];
+
+/// One command and the lines that the page shows after it.
+struct Example {
+    line: usize,
+    command: String,
+    shown: Vec<String>,
+    fresh: bool,
+    resp3: bool,
+}
+
+fn examples(text: &str) -> Vec<Example> {
+    let mut out: Vec<Example> = Vec::new();
+    let mut inside = false;
+    let (mut fresh, mut resp3) = (false, false);
+    for (n, line) in text.lines().enumerate() {
+        if let Some(info) = line.trim_start().strip_prefix("```") {
+            let words: Vec<&str> = info.split_whitespace().collect();
+            inside = !inside && words.first() == Some(&"redis");
+            fresh = words.contains(&"fresh");
+            resp3 = words.contains(&"resp3");
+        } else if inside {
+            let prompt = line.split_once("> ").filter(|(before, _)| !before.contains(['"', ' ']));
+            if let Some((_, command)) = prompt {
+                let command = command.to_owned();
+                out.push(Example { line: n + 1, command, shown: Vec::new(), fresh, resp3 });
+                fresh = false;
+            } else if let Some(example) = out.last_mut() {
+                example.shown.push(line.trim_end().to_owned());
+            }
+        }
+    }
+    out
+}
+
+/// A reply as redis-cli prints it on a terminal.
+fn printed(value: &Value, indent: usize) -> String {
+    let list = |values: Vec<(String, String)>, mark: char| {
+        let width = values.len().to_string().len();
+        let lines = values.iter().enumerate().map(|(n, (name, value))| {
+            let pad = if n == 0 { String::new() } else { " ".repeat(indent) };
+            format!("{pad}{:>width$}{mark} {name}{value}", n + 1)
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let inner = |length: usize| indent + length.to_string().len() + 2;
+    match value {
+        Value::Simple(b) => String::from_utf8_lossy(b).into_owned(),
+        Value::Error(b) => format!("(error) {}", String::from_utf8_lossy(b)),
+        Value::Int(i) => format!("(integer) {i}"),
+        Value::Double(d) => format!("(double) {d}"),
+        Value::Bool(b) => format!("({b})"),
+        v if v.is_null() => "(nil)".into(),
+        Value::Bulk(_) => value.to_string(),
+        Value::Verbatim(b) => String::from_utf8_lossy(&b[4..]).into_owned(),
+        Value::Array(v) if v.is_empty() => "(empty array)".into(),
+        Value::Set(v) if v.is_empty() => "(empty set)".into(),
+        Value::Map(v) if v.is_empty() => "(empty hash)".into(),
+        Value::Array(v) | Value::Push(v) | Value::Set(v) => {
+            let lines = v.iter().map(|e| (String::new(), printed(e, inner(v.len())))).collect();
+            list(lines, if matches!(value, Value::Set(_)) { '~' } else { ')' })
+        }
+        Value::Map(v) => {
+            let lines = v
+                .iter()
+                .map(|(k, e)| (format!("{} => ", printed(k, 0)), printed(e, inner(v.len()))))
+                .collect();
+            list(lines, '#')
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Whether the printed lines are the shown ones, in which `...` stands for any.
+fn agrees(shown: &[String], printed: &[&str]) -> bool {
+    match shown.split_first() {
+        None => printed.is_empty(),
+        Some((first, rest)) if first.trim() == "..." => {
+            (0..=printed.len()).any(|skip| agrees(rest, &printed[skip..]))
+        }
+        Some((first, rest)) => printed
+            .split_first()
+            .is_some_and(|(p, more)| p.trim_end() == first.trim_end() && agrees(rest, more)),
+    }
+}
+
+fn pages() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut out = vec![root.join("README.md")];
+    let docs = fs::read_dir(root.join("docs")).unwrap().map(|e| e.unwrap().path());
+    out.extend(docs.filter(|p| p.extension().is_some_and(|e| e == "md")));
+    out.sort();
+    out.into_iter().filter(|p| p.exists()).collect()
+}
+
+/// Runs a page's examples and gives what is not as shown.
+fn differences(text: &str, start: impl Fn() -> Server) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut running: Option<(Server, [Client; 2])> = None;
+    for example in examples(text) {
+        if example.fresh || running.is_none() {
+            let server = start();
+            let clients = [server.client_with(2), server.client_with(3)];
+            running = Some((server, clients));
+        }
+        let client = &mut running.as_mut().unwrap().1[usize::from(example.resp3)];
+        let reply = client.call(&arguments(&example.command));
+        let text = match &reply {
+            Value::Bulk(b) if RAW.iter().any(|c| example.command.to_ascii_uppercase().starts_with(c)) => {
+                String::from_utf8_lossy(b).into_owned()
+            }
+            reply => printed(reply, 0),
+        };
+        let mut shown = example.shown.clone();
+        while shown.last().is_some_and(String::is_empty) {
+            shown.pop();
+        }
+        if !agrees(&shown, &text.lines().collect::<Vec<_>>()) {
+            wrong.push(format!(
+                "line {}: {}\nshown:\n{}\ncame:\n{text}",
+                example.line,
+                example.command,
+                shown.join("\n")
+            ));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn every_example_is_true() {
+    if !itemory_serves() {
+        return;
+    }
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        count += examples(&text).len();
+        let start = || Server::start(&["--enable-debug-command", "yes"]);
+        wrong.extend(differences(&text, start).into_iter().map(|w| format!("{}: {w}", page.display())));
+    }
+    eprintln!("{count} examples");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// The runner itself, shown on the referee.
+#[test]
+fn examples_are_read_and_compared() {
+    let page = "text\n```redis\n> SET k \"a b\"\nOK\n127.0.0.1:6379> GET k\n\"a b\"\n> HSET h f v\n(integer) 1\n```\n\n```redis resp3\n> HGETALL h\n1# \"f\" => \"v\"\n> GET none\n(nil)\n```\n```sh\n> not run\n```\n```redis\n> SCAN 0 MATCH h\n1) \"0\"\n2) 1) \"h\"\n> INFO server\n# Server\n...\n> KEYS none\n(empty array)\n```\n";
+    assert_eq!(examples(page).len(), 8);
+    let start = || Server::referee(&[]);
+    assert_eq!(differences(page, start), Vec::<String>::new());
+    assert_eq!(differences("```redis\n> GET k\n\"wrong\"\n```\n", start).len(), 1);
+}

@@ -1,0 +1,241 @@
+//! Failing system calls and full disks under the real binary.
+
+use crate::harness::{Client, Fault, Server, SmallDisk, Value, itemory_is_durable};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const SYNCS: &str = "fdatasync,fsync,sync_file_range";
+const WRITES: &str = "write,writev,pwrite64,pwritev,pwritev2,fallocate";
+
+fn server(appendfsync: &str) -> Server {
+    Server::start(&["--appendonly", "yes", "--appendfsync", appendfsync])
+}
+
+/// Tries a command until `done` says so about its reply.
+fn until(client: &mut Client, command: &str, done: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let reply = client.run(command);
+        if done(&reply) {
+            return reply;
+        }
+        assert!(Instant::now() < deadline, "{command} still says {reply}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn misconf(reply: &Value) -> bool {
+    matches!(reply, Value::Error(e) if e.starts_with(b"MISCONF"))
+}
+
+fn text(value: &Value) -> String {
+    value.text()
+}
+
+/// The files in the data folder, those in folders below it too.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut out = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+        if entry.is_dir() { out.extend(files(&entry)) } else { out.push(entry) }
+    }
+    out
+}
+
+/// After a failure the server answers reads, refuses writes for good, and is whole again after a new start.
+fn refuses_for_good(mut server: Server, fault: Fault) {
+    let mut client = server.client();
+    assert_eq!(text(&client.run("GET before")), "1");
+    for command in
+        ["SET later 1", "HSET later f v", "DEL before", "INCR before", "EXPIRE before 10", "FLUSHALL"]
+    {
+        let reply = client.run(command);
+        assert!(misconf(&reply), "{command}: {reply}");
+    }
+    client.run("MULTI");
+    client.run("SET later 1");
+    let reply = client.run("EXEC");
+    assert!(reply.is_error(), "{reply}");
+    assert_eq!(text(&client.run("GET before")), "1");
+    assert!(client.run("GET later").is_null());
+    assert!(text(&client.run("INFO persistence")).contains("aof_last_write_status:err"));
+    drop(fault);
+    std::thread::sleep(Duration::from_millis(1200));
+    let reply = client.run("SET later 1");
+    assert!(misconf(&reply), "writes came back without a new start: {reply}");
+    server.crash();
+    let mut client = server.client();
+    assert_eq!(text(&client.run("GET before")), "1");
+    assert!(client.run("GET later").is_null());
+    assert!(client.run("SET later 2").is_ok());
+    server.crash();
+    assert_eq!(text(&server.client().run("GET later")), "2");
+}
+
+#[test]
+fn a_failed_sync_is_final_at_always() {
+    if !itemory_is_durable() {
+        return;
+    }
+    let server = server("always");
+    let mut client = server.client();
+    assert!(client.run("SET before 1").is_ok());
+    let fault = Fault::inject(&server, SYNCS, "error=EIO:when=1+", &[]);
+    let reply = client.run("SET lost 1");
+    assert!(!reply.is_ok(), "a write was acknowledged that no sync made durable");
+    let shown = server.client().run("GET lost");
+    assert_ne!(text(&shown), "1", "an undurable write was shown");
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(fault.hits(), 1, "the sync was tried again");
+    refuses_for_good(server, fault);
+}
+
+#[test]
+fn a_failed_sync_is_final_at_everysec() {
+    if !itemory_is_durable() {
+        return;
+    }
+    let server = server("everysec");
+    let mut client = server.client();
+    assert!(client.run("SET before 1").is_ok());
+    std::thread::sleep(Duration::from_millis(1200));
+    let fault = Fault::inject(&server, SYNCS, "error=EIO:when=1+", &[]);
+    until(&mut client, "SET lost 1", misconf);
+    assert_eq!(fault.hits(), 1, "the sync was tried again");
+    refuses_for_good(server, fault);
+}
+
+#[test]
+fn a_failed_write_is_final() {
+    if !itemory_is_durable() {
+        return;
+    }
+    for level in ["always", "everysec", "no"] {
+        let server = server(level);
+        let mut client = server.client();
+        assert!(client.run("SET before 1").is_ok());
+        let fault = Fault::inject(&server, WRITES, "error=EIO:when=1+", &files(server.data()));
+        let reply = client.run("SET lost 1");
+        assert!(!reply.is_ok(), "{level}: a write was acknowledged that the system did not take");
+        assert!(fault.hits() >= 1, "{level}: no write met the fault");
+        refuses_for_good(server, fault);
+    }
+}
+
+/// At `always` neither the writer nor anybody else sees a write before its sync is done.
+#[test]
+fn nobody_is_shown_an_undurable_write() {
+    if !itemory_is_durable() {
+        return;
+    }
+    let server = server("always");
+    let (mut writer, mut reader) = (server.client(), server.client());
+    assert!(writer.run("SET k old").is_ok());
+    let _fault = Fault::inject(&server, SYNCS, "delay_enter=400000", &[]);
+    let begun = Instant::now();
+    writer.send(&["SET", "k", "new"]).unwrap();
+    let mut shown_at = None;
+    while shown_at.is_none() {
+        let shown = text(&reader.run("GET k"));
+        assert!(shown == "old" || shown == "new", "{shown}");
+        if shown == "new" {
+            shown_at = Some(begun.elapsed());
+        }
+    }
+    assert!(writer.read().is_ok());
+    assert!(begun.elapsed() >= Duration::from_millis(380), "acknowledged after {:?}", begun.elapsed());
+    assert!(shown_at.unwrap() >= Duration::from_millis(380), "shown after {shown_at:?}");
+}
+
+/// The process dies at its n-th sync; whatever was acknowledged before is there.
+#[test]
+fn killed_at_any_sync() {
+    if !itemory_is_durable() {
+        return;
+    }
+    let mut server = server("always");
+    let mut last = 0;
+    for nth in 1..=12 {
+        let fault = Fault::inject(&server, SYNCS, &format!("signal=KILL:when={nth}"), &[]);
+        let mut client = server.client();
+        let mut acknowledged = last;
+        while client.run(&format!("SET n {}", acknowledged + 1)).is_ok() {
+            acknowledged += 1;
+            assert!(acknowledged < last + 1000, "the server does not die");
+        }
+        server.kill9();
+        drop(fault);
+        server.up();
+        last = server.client().run("GET n").int().unwrap_or(0);
+        assert!(last == acknowledged || last == acknowledged + 1, "{last} after {acknowledged}");
+    }
+}
+
+/// A full disk makes the server read-only; nothing acknowledged is lost, also over a kill and a start on the full
+/// disk; with room again it writes again.
+#[test]
+fn a_full_disk_and_its_end() {
+    if !itemory_is_durable() {
+        return;
+    }
+    for level in ["always", "everysec"] {
+        let Some(disk) = SmallDisk::new(256) else { return };
+        let data = disk.path().join("data");
+        let mut server = Server::start_in(&data, &["--appendonly", "yes", "--appendfsync", level]);
+        let mut client = server.client();
+        assert!(client.run("SET first 1").is_ok());
+        disk.fill_but(24 << 20);
+        let value = "x".repeat(64 * 1024);
+        let mut acknowledged = 0;
+        let refusal = loop {
+            let reply = client.call(&["SET", &format!("k{acknowledged}"), &value]);
+            if !reply.is_ok() {
+                break reply;
+            }
+            acknowledged += 1;
+            assert!(acknowledged < 10_000, "the disk does not become full");
+        };
+        assert!(misconf(&refusal), "{level}: {refusal}");
+        let verify = |client: &mut Client| {
+            assert_eq!(text(&client.run("GET first")), "1");
+            for n in 0..acknowledged {
+                assert_eq!(client.run(&format!("STRLEN k{n}")), Value::Int(64 * 1024), "{level}: k{n}");
+            }
+        };
+        verify(&mut client);
+        server.crash();
+        let mut client = server.client();
+        verify(&mut client);
+        let refused = client.call(&["SET", "still", &value]);
+        assert!(!refused.is_ok() || acknowledged > 0, "{refused}");
+        disk.make_room();
+        until(&mut client, "SET again 1", Value::is_ok);
+        verify(&mut client);
+        server.crash();
+        let mut client = server.client();
+        verify(&mut client);
+        assert_eq!(text(&client.run("GET again")), "1");
+        drop(server);
+    }
+}
+
+/// The machinery itself, shown on the referee.
+#[test]
+fn faults_and_small_disks_work_here() {
+    let referee = Server::referee(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let mut client = referee.client();
+    let fault = Fault::inject(&referee, SYNCS, "delay_enter=300000", &[]);
+    let begun = Instant::now();
+    assert!(client.run("SET k v").is_ok());
+    assert!(begun.elapsed() >= Duration::from_millis(290), "no delay: {:?}", begun.elapsed());
+    assert!(fault.hits() >= 1);
+    drop(fault);
+    let begun = Instant::now();
+    assert!(client.run("SET k v").is_ok());
+    assert!(begun.elapsed() < Duration::from_millis(250), "the fault stayed: {:?}", begun.elapsed());
+    let Some(disk) = SmallDisk::new(32) else { return };
+    disk.fill_but(1 << 20);
+    let full = std::fs::write(disk.path().join("large"), vec![1; 4 << 20]);
+    assert_eq!(full.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    disk.make_room();
+    std::fs::write(disk.path().join("large"), vec![1; 4 << 20]).unwrap();
+}

@@ -1,0 +1,111 @@
+//! Faults that strace injects into a running server's system calls.
+
+use super::Server;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// An attached strace. Dropping it takes the fault away and leaves the server running.
+pub(crate) struct Fault {
+    strace: Child,
+    folder: TempDir,
+}
+
+impl Fault {
+    /// Injects a fault into calls of `syscalls` (names with commas between) as strace's `inject` words it, such as
+    /// `error=EIO:when=1+`. With `files`, only calls on one of these files count.
+    pub(crate) fn inject(server: &Server, syscalls: &str, fault: &str, files: &[PathBuf]) -> Fault {
+        let folder = tempfile::Builder::new().prefix("itemory-strace-").tempdir().unwrap();
+        let mut command = Command::new("strace");
+        command.args(["-f", "-p", &server.pid().to_string(), "-o"]).arg(folder.path().join("trace"));
+        command.args(["-e", &format!("trace={syscalls}"), "-e", &format!("inject={syscalls}:{fault}")]);
+        for file in files {
+            command.arg("-P").arg(file);
+        }
+        let mut strace = command.stderr(Stdio::piped()).spawn().expect("strace");
+        let mut lines = BufReader::new(strace.stderr.take().unwrap()).lines();
+        let attached = lines.by_ref().map_while(Result::ok).find(|l| l.contains("attached"));
+        assert!(attached.is_some(), "strace did not attach");
+        // The rest is read to its end, so that strace never waits for a reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        Fault { strace, folder }
+    }
+
+    /// How many calls got the fault so far.
+    pub(crate) fn hits(&self) -> usize {
+        let trace = fs::read_to_string(self.folder.path().join("trace")).unwrap_or_default();
+        trace.lines().filter(|l| l.contains("INJECTED") || l.contains("DELAYED")).count()
+    }
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        drop(Command::new("kill").args(["-INT", &self.strace.id().to_string()]).status());
+        drop(self.strace.wait());
+    }
+}
+
+/// A small file system of its own, taken away again when dropped.
+pub(crate) struct SmallDisk {
+    folder: TempDir,
+}
+
+impl SmallDisk {
+    /// Makes an ext4 file system of so many megabytes in a file; None, with a word on standard error, where mounting
+    /// is not permitted.
+    pub(crate) fn new(megabytes: u64) -> Option<SmallDisk> {
+        let folder = tempfile::Builder::new().prefix("itemory-disk-").tempdir().unwrap();
+        let image = folder.path().join("image");
+        File::create(&image).unwrap().set_len(megabytes << 20).unwrap();
+        let made = Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]).arg(&image).status();
+        assert!(made.expect("mkfs.ext4").success());
+        let at = folder.path().join("mount");
+        fs::create_dir(&at).unwrap();
+        let as_loop = Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&at).output().unwrap();
+        if !as_loop.status.success() {
+            let size = format!("size={megabytes}m");
+            let tmpfs = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(&at).output();
+            let tmpfs = tmpfs.unwrap();
+            if !tmpfs.status.success() {
+                eprintln!(
+                    "\n*** NOT TESTED on a full disk: mounting is not permitted here ***\n{}{}",
+                    String::from_utf8_lossy(&as_loop.stderr),
+                    String::from_utf8_lossy(&tmpfs.stderr)
+                );
+                return None;
+            }
+        }
+        Some(SmallDisk { folder })
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("mount")
+    }
+
+    /// Fills the disk but for so many bytes, with a file that [`SmallDisk::make_room`] removes.
+    pub(crate) fn fill_but(&self, bytes: u64) {
+        let free = free_bytes(&self.path());
+        let mut ballast = Command::new("fallocate");
+        ballast.args(["-l", &free.saturating_sub(bytes).to_string()]).arg(self.path().join("ballast"));
+        assert!(ballast.status().expect("fallocate").success());
+    }
+
+    pub(crate) fn make_room(&self) {
+        fs::remove_file(self.path().join("ballast")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(self.path()).status());
+    }
+}
+
+fn free_bytes(path: &Path) -> u64 {
+    let out = Command::new("stat").args(["-f", "-c", "%a %S"]).arg(path).output().unwrap();
+    let text = String::from_utf8(out.stdout).unwrap();
+    let mut numbers = text.split_whitespace().map(|n| n.parse::<u64>().unwrap());
+    numbers.next().unwrap() * numbers.next().unwrap()
+}

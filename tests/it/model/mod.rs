@@ -1,0 +1,157 @@
+//! Random commands from several clients against a model that is simple enough to be seen to be right, with new starts
+//! in between and the clock moving.
+
+mod state;
+
+use crate::harness::{Client, Random, Server, Value, itemory_is_durable};
+use state::Model;
+
+/// What is compared with the model: a server that can be started anew, and whose clock may be moved.
+trait Subject {
+    fn call(&mut self, client: usize, command: &[String]) -> Value;
+    /// Everything in memory is dropped and read again from disk. Every client is new after it.
+    fn reopen(&mut self, how: Reopen);
+    /// Milliseconds since the Unix epoch.
+    fn now(&self) -> u64;
+    /// Moves the clock, where it can be moved, and says whether it could.
+    fn advance(&mut self, millis: u64) -> bool;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reopen {
+    Kill,
+    Orderly,
+}
+
+/// A process reached over the wire. Its clock is the system's.
+struct Process {
+    server: Server,
+    clients: Vec<Client>,
+}
+
+impl Process {
+    fn new(server: Server, clients: usize) -> Process {
+        let clients = (0..clients).map(|_| server.client()).collect();
+        Process { server, clients }
+    }
+}
+
+impl Subject for Process {
+    fn call(&mut self, client: usize, command: &[String]) -> Value {
+        self.clients[client].call(command)
+    }
+
+    fn reopen(&mut self, how: Reopen) {
+        match how {
+            Reopen::Kill => self.server.crash(),
+            Reopen::Orderly => self.server.restart(),
+        }
+        for client in &mut self.clients {
+            *client = self.server.client();
+        }
+    }
+
+    fn now(&self) -> u64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.unwrap().as_millis() as u64
+    }
+
+    fn advance(&mut self, _millis: u64) -> bool {
+        false
+    }
+}
+
+const CLIENTS: usize = 4;
+
+/// One command of the model's language.
+fn command(random: &mut Random, now: u64, movable: bool) -> Vec<String> {
+    let key = |random: &mut Random| format!("k{}", random.below(6));
+    // Where the clock cannot be moved, only times that are far away or long past are sure.
+    let time = |random: &mut Random| {
+        let at = match (movable, random.below(4)) {
+            (true, 0 | 1) => now + random.below(200) as u64,
+            (_, 2) => 1 + random.below(1000) as u64,
+            _ => 33_177_117_420_000 + random.below(100) as u64,
+        };
+        at.to_string()
+    };
+    let number = |random: &mut Random| (random.below(20) as i64 - 10).to_string();
+    let field = |random: &mut Random| format!("f{}", random.below(4));
+    let words: Vec<String> = match random.below(34) {
+        0..=3 => vec!["SET".into(), key(random), random.below(100).to_string()],
+        4 => vec![
+            "SET".into(),
+            key(random),
+            "text".into(),
+            random.pick(&["NX", "XX", "KEEPTTL", "GET"]).into(),
+        ],
+        5 => vec!["SET".into(), key(random), "timed".into(), "PXAT".into(), time(random)],
+        6..=8 => vec!["GET".into(), key(random)],
+        9 => vec!["DEL".into(), key(random), key(random)],
+        10 | 11 => vec!["INCRBY".into(), key(random), number(random)],
+        12 => vec!["APPEND".into(), key(random), random.below(10).to_string()],
+        13 | 14 => vec!["HSET".into(), key(random), field(random), random.below(50).to_string()],
+        15 => vec!["HDEL".into(), key(random), field(random)],
+        16 => vec!["HGETALL".into(), key(random)],
+        17 => vec!["HINCRBY".into(), key(random), field(random), number(random)],
+        18 | 19 => vec!["PEXPIREAT".into(), key(random), time(random)],
+        20 => vec!["PERSIST".into(), key(random)],
+        21 => vec!["PEXPIRETIME".into(), key(random)],
+        22 => vec!["RENAME".into(), key(random), key(random)],
+        23 => vec!["EXISTS".into(), key(random), key(random)],
+        24 => vec!["TYPE".into(), key(random)],
+        25 => vec!["COPY".into(), key(random), key(random), "REPLACE".into()],
+        26 => vec!["SELECT".into(), random.below(2).to_string()],
+        27 | 28 => vec!["MULTI".into()],
+        29 | 30 => vec!["EXEC".into()],
+        31 => vec![random.pick(&["DISCARD", "UNWATCH", "DISCARD"]).into()],
+        32 => vec!["WATCH".into(), key(random), key(random)],
+        _ if random.one_in(20) => vec!["FLUSHDB".into()],
+        _ => vec!["MOVE".into(), key(random), "1".into()],
+    };
+    words
+}
+
+fn compare(mut subject: impl Subject, steps: usize) {
+    let mut random = Random::from_environment("model");
+    let mut model = Model::new(CLIENTS);
+    let mut history: Vec<String> = Vec::new();
+    let movable = subject.advance(0);
+    for step in 0..steps {
+        if random.one_in(500) {
+            let how = if random.one_in(3) { Reopen::Orderly } else { Reopen::Kill };
+            subject.reopen(how);
+            model.reopen();
+            history.push(format!("-- {how:?}"));
+        }
+        if movable && random.one_in(10) {
+            subject.advance(random.below(150) as u64);
+        }
+        let now = subject.now();
+        let client = random.below(CLIENTS);
+        let command = command(&mut random, now, movable);
+        let expected = model.call(client, &command, now);
+        let came = subject.call(client, &command);
+        history.push(format!("{now} [{client}] {} -> {expected}", command.join(" ")));
+        assert!(
+            came.sorted() == expected.sorted(),
+            "step {step}: {came} came, the model says {expected}\n{}",
+            history[history.len().saturating_sub(40)..].join("\n")
+        );
+    }
+}
+
+const FLAGS: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "everysec"];
+
+#[test]
+fn the_binary_is_as_the_model() {
+    if itemory_is_durable() {
+        compare(Process::new(Server::start(&FLAGS), CLIENTS), 6000);
+    }
+}
+
+/// The referee is as the model, so the model is right.
+#[test]
+fn the_referee_is_as_the_model() {
+    compare(Process::new(Server::referee(&FLAGS), CLIENTS), 6000);
+}

@@ -1,0 +1,307 @@
+//! The model: two databases of strings and hashes with times, and clients with transactions.
+
+use crate::harness::Value;
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug, PartialEq)]
+enum Data {
+    Text(String),
+    Hash(BTreeMap<String, String>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Entry {
+    data: Data,
+    expires: Option<u64>,
+    /// Grows with every change anywhere.
+    version: u64,
+}
+
+#[derive(Clone, Default)]
+struct Session {
+    database: usize,
+    queue: Option<Vec<Vec<String>>>,
+    /// What was watched: database, key and the version it had.
+    watched: Vec<(usize, String, Option<u64>)>,
+}
+
+pub(super) struct Model {
+    databases: [BTreeMap<String, Entry>; 2],
+    sessions: Vec<Session>,
+    version: u64,
+}
+
+fn ok() -> Value {
+    Value::Simple(b"OK".to_vec())
+}
+
+fn error(text: &str) -> Value {
+    Value::Error(text.as_bytes().to_vec())
+}
+
+fn bulk(text: &str) -> Value {
+    Value::Bulk(text.as_bytes().to_vec())
+}
+
+fn wrong_type() -> Value {
+    error("WRONGTYPE Operation against a key holding the wrong kind of value")
+}
+
+impl Model {
+    pub(super) fn new(clients: usize) -> Model {
+        Model {
+            databases: [BTreeMap::new(), BTreeMap::new()],
+            sessions: vec![Session::default(); clients],
+            version: 0,
+        }
+    }
+
+    /// Every connection is gone, the data is not.
+    pub(super) fn reopen(&mut self) {
+        self.sessions.fill(Session::default());
+    }
+
+    pub(super) fn call(&mut self, client: usize, command: &[String], now: u64) -> Value {
+        for database in &mut self.databases {
+            database.retain(|_, e| e.expires.is_none_or(|at| at > now));
+        }
+        let name = command[0].as_str();
+        let session = &mut self.sessions[client];
+        match name {
+            "MULTI" if session.queue.is_some() => error("ERR MULTI calls can not be nested"),
+            "MULTI" => {
+                session.queue = Some(Vec::new());
+                ok()
+            }
+            "DISCARD" | "EXEC" if session.queue.is_none() => error(&format!("ERR {name} without MULTI")),
+            "DISCARD" => {
+                session.queue = None;
+                session.watched.clear();
+                ok()
+            }
+            "EXEC" => self.exec(client, now),
+            "WATCH" if session.queue.is_some() => error("ERR WATCH inside MULTI is not allowed"),
+            "WATCH" => {
+                let database = session.database;
+                for key in &command[1..] {
+                    let version = self.databases[database].get(key).map(|e| e.version);
+                    self.sessions[client].watched.push((database, key.clone(), version));
+                }
+                ok()
+            }
+            _ => match &mut session.queue {
+                Some(queue) => {
+                    queue.push(command.to_vec());
+                    Value::Simple(b"QUEUED".to_vec())
+                }
+                None => self.run(client, command, now),
+            },
+        }
+    }
+
+    fn exec(&mut self, client: usize, now: u64) -> Value {
+        let session = &mut self.sessions[client];
+        let queue = session.queue.take().unwrap_or_default();
+        let watched = std::mem::take(&mut session.watched);
+        let changed = watched.iter().any(|(database, key, version)| {
+            self.databases[*database].get(key).map(|e| e.version) != *version
+        });
+        if changed {
+            return Value::NullArray;
+        }
+        Value::Array(queue.iter().map(|command| self.run(client, command, now)).collect())
+    }
+
+    fn get(&self, database: usize, key: &str) -> Option<&Entry> {
+        self.databases[database].get(key)
+    }
+
+    fn put(&mut self, database: usize, key: &str, data: Data, expires: Option<u64>) {
+        self.version += 1;
+        let entry = Entry { data, expires, version: self.version };
+        self.databases[database].insert(key.to_owned(), entry);
+    }
+
+    /// Gives a key another time; one that is past removes it.
+    fn expire(&mut self, database: usize, key: &str, at: Option<u64>, now: u64) {
+        if at.is_some_and(|at| at <= now) {
+            self.databases[database].remove(key);
+        } else if let Some(entry) = self.databases[database].get_mut(key) {
+            self.version += 1;
+            entry.expires = at;
+            entry.version = self.version;
+        }
+    }
+
+    fn run(&mut self, client: usize, command: &[String], now: u64) -> Value {
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        let db = self.sessions[client].database;
+        match words.as_slice() {
+            ["SELECT", n] => {
+                self.sessions[client].database = n.parse().unwrap();
+                ok()
+            }
+            ["UNWATCH"] => {
+                self.sessions[client].watched.clear();
+                ok()
+            }
+            ["FLUSHDB"] => {
+                self.databases[db].clear();
+                ok()
+            }
+            ["SET", key, value, options @ ..] => self.set(db, key, value, options, now),
+            ["INCRBY", key, by] => self.incrby(db, key, by),
+            ["APPEND", key, value] => self.append(db, key, value),
+            ["HSET" | "HDEL" | "HINCRBY" | "HGETALL", ..] => self.hash(db, &words),
+            ["GET", key] => match self.get(db, key).map(|e| &e.data) {
+                None => Value::NullBulk,
+                Some(Data::Text(text)) => bulk(text),
+                Some(Data::Hash(_)) => wrong_type(),
+            },
+            ["DEL", keys @ ..] => {
+                Value::Int(keys.iter().filter(|k| self.databases[db].remove(**k).is_some()).count() as i64)
+            }
+            ["EXISTS", keys @ ..] => {
+                Value::Int(keys.iter().filter(|k| self.get(db, k).is_some()).count() as i64)
+            }
+            ["TYPE", key] => Value::Simple(match self.get(db, key).map(|e| &e.data) {
+                None => b"none".to_vec(),
+                Some(Data::Text(_)) => b"string".to_vec(),
+                Some(Data::Hash(_)) => b"hash".to_vec(),
+            }),
+            ["PEXPIRETIME", key] => Value::Int(match self.get(db, key) {
+                None => -2,
+                Some(entry) => entry.expires.map_or(-1, |at| at as i64),
+            }),
+            ["PERSIST", key] => {
+                let timed = self.get(db, key).is_some_and(|e| e.expires.is_some());
+                if timed {
+                    self.expire(db, key, None, now);
+                }
+                Value::Int(timed.into())
+            }
+            ["PEXPIREAT", key, at] => {
+                let there = self.get(db, key).is_some();
+                self.expire(db, key, Some(at.parse().unwrap()), now);
+                Value::Int(there.into())
+            }
+            ["RENAME", from, to] => match self.get(db, from).cloned() {
+                None => error("ERR no such key"),
+                Some(_) if from == to => ok(),
+                Some(entry) => {
+                    self.databases[db].remove(*from);
+                    self.put(db, to, entry.data, entry.expires);
+                    ok()
+                }
+            },
+            ["COPY", from, to, "REPLACE"] if from == to => {
+                error("ERR source and destination objects are the same")
+            }
+            ["COPY", from, to, "REPLACE"] => self.transfer(db, from, db, to),
+            ["MOVE", _, "1"] if db == 1 => error("ERR source and destination objects are the same"),
+            ["MOVE", key, "1"] if self.get(1, key).is_some() => Value::Int(0),
+            ["MOVE", key, "1"] => {
+                let reply = self.transfer(db, key, 1, key);
+                self.databases[db].remove(*key);
+                reply
+            }
+            other => panic!("not in the model: {other:?}"),
+        }
+    }
+
+    fn transfer(&mut self, db: usize, from: &str, to_db: usize, to: &str) -> Value {
+        let Some(entry) = self.get(db, from).cloned() else { return Value::Int(0) };
+        self.put(to_db, to, entry.data, entry.expires);
+        Value::Int(1)
+    }
+
+    fn set(&mut self, db: usize, key: &str, value: &str, options: &[&str], now: u64) -> Value {
+        let old = self.get(db, key).cloned();
+        let previous = match old.as_ref().map(|e| &e.data) {
+            None => Value::NullBulk,
+            Some(Data::Text(text)) => bulk(text),
+            Some(Data::Hash(_)) => wrong_type(),
+        };
+        let there = old.is_some();
+        let mut expires = None;
+        match options {
+            ["NX"] if there => return Value::NullBulk,
+            ["XX"] if !there => return Value::NullBulk,
+            ["GET"] if previous.is_error() => return previous,
+            ["KEEPTTL"] => expires = old.and_then(|e| e.expires),
+            ["PXAT", at] => expires = Some(at.parse().unwrap()),
+            _ => {}
+        }
+        self.put(db, key, Data::Text(value.to_owned()), expires);
+        self.expire_if_past(db, key, now);
+        if options == ["GET"] { previous } else { ok() }
+    }
+
+    fn expire_if_past(&mut self, db: usize, key: &str, now: u64) {
+        if self.get(db, key).and_then(|e| e.expires).is_some_and(|at| at <= now) {
+            self.databases[db].remove(key);
+        }
+    }
+
+    fn incrby(&mut self, db: usize, key: &str, by: &str) -> Value {
+        let (old, expires) = match self.get(db, key) {
+            None => ("0".to_owned(), None),
+            Some(Entry { data: Data::Text(text), expires, .. }) => (text.clone(), *expires),
+            Some(_) => return wrong_type(),
+        };
+        let canonical = old.parse::<i64>().ok().filter(|n| n.to_string() == old);
+        let Some(old) = canonical else { return error("ERR value is not an integer or out of range") };
+        let Some(new) = old.checked_add(by.parse().unwrap()) else {
+            return error("ERR increment or decrement would overflow");
+        };
+        self.put(db, key, Data::Text(new.to_string()), expires);
+        Value::Int(new)
+    }
+
+    fn append(&mut self, db: usize, key: &str, value: &str) -> Value {
+        let (old, expires) = match self.get(db, key) {
+            None => (String::new(), None),
+            Some(Entry { data: Data::Text(text), expires, .. }) => (text.clone(), *expires),
+            Some(_) => return wrong_type(),
+        };
+        let new = old + value;
+        let length = new.len() as i64;
+        self.put(db, key, Data::Text(new), expires);
+        Value::Int(length)
+    }
+
+    fn hash(&mut self, db: usize, words: &[&str]) -> Value {
+        let key = words[1];
+        let (mut hash, expires) = match self.get(db, key) {
+            None => (BTreeMap::new(), None),
+            Some(Entry { data: Data::Hash(hash), expires, .. }) => (hash.clone(), *expires),
+            Some(_) => return wrong_type(),
+        };
+        let before = hash.clone();
+        let reply = match words {
+            ["HGETALL", _] => {
+                return Value::Array(hash.iter().flat_map(|(f, v)| [bulk(f), bulk(v)]).collect());
+            }
+            ["HSET", _, field, value] => {
+                let new = hash.insert((*field).to_owned(), (*value).to_owned()).is_none();
+                self.put(db, key, Data::Hash(hash), expires);
+                return Value::Int(new.into());
+            }
+            ["HDEL", _, field] => Value::Int(hash.remove(*field).is_some().into()),
+            ["HINCRBY", _, field, by] => {
+                let old: i64 = hash.get(*field).map_or(0, |v| v.parse().unwrap());
+                let new = old + by.parse::<i64>().unwrap();
+                hash.insert((*field).to_owned(), new.to_string());
+                self.put(db, key, Data::Hash(hash), expires);
+                return Value::Int(new);
+            }
+            other => panic!("not in the model: {other:?}"),
+        };
+        if hash.is_empty() {
+            self.databases[db].remove(key);
+        } else if hash != before {
+            self.put(db, key, Data::Hash(hash), expires);
+        }
+        reply
+    }
+}

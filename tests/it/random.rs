@@ -1,0 +1,239 @@
+//! Random commands sent to ours and to the referee from several connections, with a kill and a new start of both in
+//! between: every reply is the same, and so is all data at the end.
+
+use crate::harness::{Client, Random, Server, Value, itemory_is_durable};
+use std::fmt::Write as _;
+
+const CLIENTS: usize = 3;
+const STEPS: usize = 4000;
+
+const VALUES: [&str; 16] = [
+    "",
+    "a",
+    "0",
+    "1",
+    "-1",
+    "10",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "1.5",
+    "abc",
+    "hello world",
+    "01",
+    "x\r\ny",
+    "1e3",
+    "12345678901234567890",
+    "a-longer-value-that-does-not-fit-in-an-embedded-string-of-44-bytes",
+];
+const INTEGERS: [&str; 14] =
+    ["0", "1", "-1", "2", "5", "-3", "100", "-100", "7", "a", "1.5", "9223372036854775807", "", "33"];
+const FLOATS: [&str; 8] = ["0.5", "-1.25", "3", "1e2", "a", "0", "-7", "100.125"];
+/// Far enough away that no run reaches them, or past.
+const TIMES: [&str; 5] = ["33177117420", "33177117421", "1", "0", "33277117420"];
+
+/// Templates: `k` a key, `v` a value, `i` an integer, `f` a field, `r` a float, `t` a time, `b` a bit offset, `0` 0 or 1,
+/// anything else itself.
+const COMMANDS: &[&str] = &[
+    "SET k v",
+    "SET k v",
+    "SET k v NX",
+    "SET k v XX",
+    "SET k v GET",
+    "SET k v KEEPTTL",
+    "SET k v EXAT t",
+    "SET k v NX GET",
+    "GET k",
+    "GET k",
+    "GETSET k v",
+    "GETDEL k",
+    "GETEX k",
+    "GETEX k PERSIST",
+    "GETEX k EXAT t",
+    "SETNX k v",
+    "APPEND k v",
+    "STRLEN k",
+    "GETRANGE k i i",
+    "SETRANGE k 5 v",
+    "INCR k",
+    "DECR k",
+    "INCRBY k i",
+    "DECRBY k i",
+    "INCRBYFLOAT k r",
+    "MGET k k k",
+    "MSET k v k v",
+    "MSETNX k v k v",
+    "LCS k k",
+    "LCS k k LEN",
+    "SETBIT k b 0",
+    "GETBIT k b",
+    "BITCOUNT k",
+    "BITCOUNT k i i",
+    "BITCOUNT k i i BIT",
+    "BITPOS k 0",
+    "BITPOS k 0 i i",
+    "BITOP AND k k k",
+    "BITOP OR k k k",
+    "BITOP XOR k k",
+    "BITOP NOT k k",
+    "BITFIELD k INCRBY i7 b i GET u5 b",
+    "BITFIELD k OVERFLOW SAT INCRBY u6 b i",
+    "BITFIELD k OVERFLOW FAIL SET i9 b i",
+    "HSET h f v",
+    "HSET h f v f v",
+    "HSETNX h f v",
+    "HGET h f",
+    "HMGET h f f f",
+    "HGETALL h",
+    "HKEYS h",
+    "HVALS h",
+    "HLEN h",
+    "HDEL h f",
+    "HDEL h f f",
+    "HEXISTS h f",
+    "HSTRLEN h f",
+    "HINCRBY h f i",
+    "HINCRBYFLOAT h f r",
+    "HRANDFIELD h 100",
+    "HSET k f v",
+    "GET h",
+    "DEL k",
+    "DEL h",
+    "DEL k k h",
+    "UNLINK k h",
+    "EXISTS k h k",
+    "TOUCH k h",
+    "TYPE k",
+    "TYPE h",
+    "RENAME k k",
+    "RENAME h h",
+    "RENAMENX k k",
+    "COPY k k",
+    "COPY h h REPLACE",
+    "COPY k k DB 1",
+    "MOVE k 1",
+    "EXPIREAT k t",
+    "EXPIREAT h t NX",
+    "EXPIREAT k t XX",
+    "EXPIREAT k t GT",
+    "EXPIREAT k t LT",
+    "PERSIST k",
+    "EXPIRETIME k",
+    "EXPIRETIME h",
+    "TTL k",
+    "OBJECT ENCODING k",
+    "OBJECT ENCODING h",
+    "DBSIZE",
+    "KEYS *",
+    "SELECT 0",
+    "SELECT 1",
+    "MULTI",
+    "MULTI",
+    "EXEC",
+    "EXEC",
+    "EXEC",
+    "DISCARD",
+    "WATCH k",
+    "WATCH h k",
+    "UNWATCH",
+    "NOSUCH k",
+    "GET",
+    "DEBUG DIGEST",
+];
+/// Now and then.
+const RARE: [&str; 3] = ["FLUSHDB", "SWAPDB 0 1", "FLUSHALL"];
+
+fn command(random: &mut Random) -> Vec<Vec<u8>> {
+    let template = if random.one_in(150) { random.pick(&RARE) } else { random.pick(COMMANDS) };
+    let mut words = template.split(' ');
+    let mut out = vec![words.next().unwrap().as_bytes().to_vec()];
+    for word in words {
+        let argument = match word {
+            "k" => format!("key{}", random.below(8)),
+            "h" => format!("hash{}", random.below(4)),
+            "v" => random.pick(&VALUES).to_owned(),
+            "i" => random.pick(&INTEGERS).to_owned(),
+            "f" => format!("field{}", random.below(6)),
+            "r" => random.pick(&FLOATS).to_owned(),
+            "t" => random.pick(&TIMES).to_owned(),
+            "b" => random.below(200).to_string(),
+            "0" if out[0] == b"SETBIT" || out[0] == b"BITPOS" => random.below(2).to_string(),
+            other => other.to_owned(),
+        };
+        out.push(argument.into_bytes());
+    }
+    out
+}
+
+/// Every key of both databases with its type, value and time, as text.
+fn contents(client: &mut Client) -> String {
+    let mut out = String::new();
+    for database in 0..2 {
+        client.run(&format!("SELECT {database}"));
+        let mut keys = client.run("KEYS *").items();
+        keys.sort();
+        for key in keys {
+            let key = key.text();
+            let kind = client.run(&format!("TYPE {key}")).text();
+            let value = client.run(&format!("{} {key}", if kind == "hash" { "HGETALL" } else { "GET" }));
+            let time = client.run(&format!("PEXPIRETIME {key}"));
+            writeln!(out, "{database} {key} {kind} {} {time}", value.sorted()).unwrap();
+        }
+    }
+    out
+}
+
+fn random_commands(mut ours: Server, mut theirs: Server, proto: u8) {
+    let mut random = Random::from_environment("random commands");
+    let connect =
+        |server: &Server| -> Vec<Client> { (0..CLIENTS).map(|_| server.client_with(proto)).collect() };
+    let (mut our_clients, mut their_clients) = (connect(&ours), connect(&theirs));
+    let mut history = Vec::new();
+    for step in 0..STEPS {
+        if random.one_in(800) {
+            ours.crash();
+            theirs.crash();
+            (our_clients, their_clients) = (connect(&ours), connect(&theirs));
+            history.push("-- killed and started again".to_owned());
+            let (our, their) = (contents(&mut ours.client()), contents(&mut theirs.client()));
+            assert_eq!(
+                our,
+                their,
+                "after a new start\n{}",
+                history[history.len().saturating_sub(30)..].join("\n")
+            );
+            continue;
+        }
+        let who = random.below(CLIENTS);
+        let command = command(&mut random);
+        let (our, their) = (our_clients[who].call(&command), their_clients[who].call(&command));
+        let shown = Value::Array(command.iter().cloned().map(Value::Bulk).collect());
+        history.push(format!("[{who}] {shown} -> {their}"));
+        assert!(
+            our.sorted() == their.sorted(),
+            "step {step}: ours {our}\nreferee {their}\n{}",
+            history[history.len().saturating_sub(30)..].join("\n")
+        );
+    }
+    assert_eq!(contents(&mut ours.client()), contents(&mut theirs.client()));
+}
+
+const FLAGS: [&str; 4] = ["--appendonly", "yes", "--enable-debug-command", "yes"];
+
+#[test]
+fn the_same_replies_in_resp2() {
+    if itemory_is_durable() {
+        random_commands(Server::start(&FLAGS), Server::referee(&FLAGS), 2);
+    }
+}
+
+#[test]
+fn the_same_replies_in_resp3() {
+    if itemory_is_durable() {
+        random_commands(Server::start(&FLAGS), Server::referee(&FLAGS), 3);
+    }
+}
+
+#[test]
+fn the_referee_twice() {
+    random_commands(Server::referee(&FLAGS), Server::referee(&FLAGS), 2);
+}
