@@ -17,6 +17,7 @@ pub mod value;
 
 // Rooms of number 2.
 pub mod effect;
+pub mod expr;
 
 // Rooms of number 3.
 pub mod log;

@@ -17,6 +17,9 @@ pub struct ItemRef<'a> {
 }
 
 impl<'a> ItemRef<'a> {
+    /// An item without attributes, which stands for one that does not exist.
+    pub const EMPTY: Self = Self { bytes: &[ITEM_VERSION, 0] };
+
     /// Stored bytes that this program wrote or [`decode_item`] accepted. Other bytes read as an item that lacks
     /// attributes.
     pub fn from_bytes_unchecked(bytes: &'a [u8]) -> Self {

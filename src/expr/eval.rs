@@ -1,0 +1,127 @@
+//! Whether an item satisfies a condition.
+
+use std::cmp::Ordering;
+
+use super::ast::{Call, Comparator, Condition, Function, Operand};
+use super::bind::{BoundCondition, Scope};
+use super::path;
+use crate::item::{ItemRef, Number, ValueRef};
+
+impl BoundCondition {
+    /// True when the item, or its absence, satisfies the condition. Reads only the attributes that are named.
+    pub fn holds(&self, item: Option<ItemRef<'_>>) -> bool {
+        let item = item.unwrap_or(ItemRef::EMPTY);
+        holds(&self.parsed.root, &self.scope, item)
+    }
+}
+
+fn holds(condition: &Condition, scope: &Scope, item: ItemRef<'_>) -> bool {
+    match condition {
+        Condition::Compare(comparator, left, right) => {
+            compare(*comparator, value(left, scope, item), value(right, scope, item))
+        }
+        Condition::Between(operand, low, high) => {
+            let operand = value(operand, scope, item);
+            compare(Comparator::Ge, operand, value(low, scope, item))
+                && compare(Comparator::Le, operand, value(high, scope, item))
+        }
+        Condition::In(operand, list) => {
+            let operand = value(operand, scope, item);
+            operand.is_some() && list.iter().any(|other| value(other, scope, item) == operand)
+        }
+        Condition::Call(call) => call_holds(call, scope, item),
+        Condition::All(all) => all.iter().all(|one| holds(one, scope, item)),
+        Condition::Any(any) => any.iter().any(|one| holds(one, scope, item)),
+        Condition::Not(inner) => !holds(inner, scope, item),
+    }
+}
+
+/// The operand's value for this item, if it has one.
+fn value<'a>(operand: &'a Operand, scope: &'a Scope, item: ItemRef<'a>) -> Option<ValueRef<'a>> {
+    match operand {
+        Operand::Path(path) => path::find(path, scope, item),
+        Operand::Value(value) => Some(scope.value(value)),
+        Operand::Call(call) if call.function == Function::Size => {
+            let size = size(&value(call.args.first()?, scope, item)?)?;
+            Some(ValueRef::N(Number::from(size as i64)))
+        }
+        Operand::Call(_) => None,
+    }
+}
+
+/// What `size` says: characters of a string as UTF-16 counts them, bytes of a binary, members of anything else.
+fn size(value: &ValueRef<'_>) -> Option<usize> {
+    match value {
+        ValueRef::S(text) => Some(utf16_len(text)),
+        ValueRef::B(bytes) => Some(bytes.len()),
+        ValueRef::L(list) | ValueRef::Ss(list) | ValueRef::Ns(list) | ValueRef::Bs(list) => Some(list.len()),
+        ValueRef::M(map) => Some(map.len()),
+        ValueRef::N(_) | ValueRef::Bool(_) | ValueRef::Null => None,
+    }
+}
+
+/// UTF-16 units of UTF-8: one for each character, two for those of four bytes.
+fn utf16_len(text: &[u8]) -> usize {
+    let first = |byte: &&u8| **byte & 0xC0 != 0x80;
+    text.iter().filter(first).count() + text.iter().filter(|byte| **byte >= 0xF0).count()
+}
+
+/// Equality needs equal types; order needs strings, numbers or binaries of one type. What is missing is unequal to
+/// everything and in no order.
+fn compare(comparator: Comparator, left: Option<ValueRef<'_>>, right: Option<ValueRef<'_>>) -> bool {
+    let equal = || left.is_some() && left == right;
+    let ordered = |accepted: fn(Ordering) -> bool| match (left, right) {
+        (Some(left), Some(right)) => order(&left, &right).is_some_and(accepted),
+        _ => false,
+    };
+    match comparator {
+        Comparator::Eq => equal(),
+        Comparator::Ne => !equal(),
+        Comparator::Lt => ordered(Ordering::is_lt),
+        Comparator::Le => ordered(Ordering::is_le),
+        Comparator::Gt => ordered(Ordering::is_gt),
+        Comparator::Ge => ordered(Ordering::is_ge),
+    }
+}
+
+/// The order of two values of one type that has an order.
+pub(super) fn order(left: &ValueRef<'_>, right: &ValueRef<'_>) -> Option<Ordering> {
+    match (left, right) {
+        (ValueRef::S(a), ValueRef::S(b)) | (ValueRef::B(a), ValueRef::B(b)) => Some(a.cmp(b)),
+        (ValueRef::N(a), ValueRef::N(b)) => Some(a.cmp(b)),
+        _ => None,
+    }
+}
+
+fn call_holds(call: &Call, scope: &Scope, item: ItemRef<'_>) -> bool {
+    let arg = |at: usize| call.args.get(at).and_then(|operand| value(operand, scope, item));
+    match call.function {
+        Function::AttributeExists => arg(0).is_some(),
+        Function::AttributeNotExists => arg(0).is_none(),
+        Function::AttributeType => match (arg(0), arg(1)) {
+            (Some(value), Some(ValueRef::S(tag))) => value.attr_type().tag().as_bytes() == tag,
+            _ => false,
+        },
+        Function::BeginsWith => match (arg(0), arg(1)) {
+            (Some(ValueRef::S(whole)), Some(ValueRef::S(prefix)))
+            | (Some(ValueRef::B(whole)), Some(ValueRef::B(prefix))) => whole.starts_with(prefix),
+            _ => false,
+        },
+        Function::Contains => arg(0).zip(arg(1)).is_some_and(|(whole, part)| contains(&whole, &part)),
+        // No checked condition consists of these.
+        Function::Size | Function::IfNotExists | Function::ListAppend | Function::Unknown(_) => false,
+    }
+}
+
+fn contains(whole: &ValueRef<'_>, part: &ValueRef<'_>) -> bool {
+    match (whole, part) {
+        (ValueRef::S(whole), ValueRef::S(part)) | (ValueRef::B(whole), ValueRef::B(part)) => {
+            memchr::memmem::find(whole, part).is_some()
+        }
+        (ValueRef::Ss(set), ValueRef::S(_))
+        | (ValueRef::Ns(set), ValueRef::N(_))
+        | (ValueRef::Bs(set), ValueRef::B(_)) => set.contains(part),
+        (ValueRef::L(list), part) => list.contains(part),
+        _ => false,
+    }
+}

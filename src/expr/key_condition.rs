@@ -1,0 +1,205 @@
+//! From a key condition to a partition key and a range of sort keys.
+
+use super::ast::{Call, Comparator, Condition, Function, Operand, Path};
+use super::bind::{BoundCondition, Scope};
+use super::error::ExprError;
+use crate::item::{
+    IndexSchema, ItemError, ItemLimits, KeyAttr, KeyBytes, KeyForm, KeySchema, SortCondition, SortRange,
+    ValueRef, put_key, put_key_part,
+};
+
+/// The keys of a table or an index that is queried.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyTarget<'s> {
+    /// Partition key attributes.
+    pub pk: &'s [KeyAttr],
+    /// Sort key attributes.
+    pub sk: &'s [KeyAttr],
+    /// How they are encoded.
+    pub form: KeyForm,
+}
+
+impl<'s> KeyTarget<'s> {
+    /// A table's.
+    pub fn table(keys: &'s KeySchema) -> Self {
+        Self { pk: std::slice::from_ref(&keys.pk), sk: keys.sk.as_slice(), form: KeyForm::Table }
+    }
+
+    /// An index's.
+    pub fn index(index: &'s IndexSchema) -> Self {
+        Self { pk: &index.pk, sk: &index.sk, form: KeyForm::Index }
+    }
+
+    /// The names of all its attributes.
+    pub fn names(&self) -> impl Iterator<Item = &'s str> + Clone {
+        self.pk.iter().chain(self.sk).map(|attr| attr.name.as_str())
+    }
+}
+
+/// What a query reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRanges {
+    /// The partition key.
+    pub pk: KeyBytes,
+    /// The range of sort keys.
+    pub sk: SortRange,
+}
+
+/// One attribute's condition, the attribute on its left.
+struct One<'a> {
+    path: &'a Path,
+    test: Test<'a>,
+}
+
+enum Test<'a> {
+    Compare(Comparator, &'a Operand),
+    Between(&'a Operand, &'a Operand),
+    BeginsWith(&'a Operand),
+}
+
+impl BoundCondition {
+    /// What a query with this key condition reads.
+    ///
+    /// # Errors
+    /// For anything but equality on every partition key attribute and, from the first sort key attribute on, equality
+    /// and at last one other condition, all joined by AND; for values of other types than the attributes'.
+    pub fn key_ranges(&self, target: &KeyTarget<'_>, limits: &ItemLimits) -> Result<KeyRanges, ExprError> {
+        let mut ones = Vec::new();
+        collect(&self.parsed.root, &mut ones)?;
+        let name = |one: &One<'_>| self.scope.name(&one.path.root).to_owned();
+        for (at, one) in ones.iter().enumerate() {
+            if ones.iter().take(at).any(|earlier| name(earlier) == name(one)) {
+                return Err(ExprError::KeyTwice);
+            }
+        }
+        let of = |attr: &KeyAttr| ones.iter().find(|one| name(one) == attr.name);
+        let mut pk = KeyBytes::new();
+        let mut pk_size = 0;
+        for attr in target.pk {
+            let one = of(attr).ok_or_else(|| ExprError::KeyMissing(Some(attr.name.clone())))?;
+            let Test::Compare(Comparator::Eq, operand) = &one.test else {
+                return Err(ExprError::KeyNotSupported);
+            };
+            let value = key_value(attr, operand, &self.scope)?;
+            pk_size += value.size();
+            match target.form {
+                KeyForm::Table => put_key(&mut pk, &value),
+                KeyForm::Index => put_key_part(&mut pk, &value),
+            };
+        }
+        if pk_size > limits.max_partition_key_bytes {
+            return Err(ItemError::PartitionKeyTooLong(limits.max_partition_key_bytes).into());
+        }
+        let mut known = target.pk.len();
+        let mut equal = Vec::new();
+        let mut last = None;
+        for attr in target.sk {
+            let Some(one) = of(attr) else { break };
+            known += 1;
+            match sort_condition(attr, one, &self.scope)? {
+                SortCondition::Eq(value) if target.form == KeyForm::Index => equal.push(value),
+                condition => {
+                    last = Some(condition);
+                    break;
+                }
+            }
+        }
+        if known < ones.len() {
+            // A condition is left over: on no key attribute, or behind a sort key attribute without one.
+            let missed = target.sk.iter().find(|attr| of(attr).is_none());
+            return Err(match missed {
+                Some(attr) => ExprError::KeyMissing(Some(attr.name.clone())),
+                None => ExprError::KeyNotSupported,
+            });
+        }
+        let sk = SortRange::new(target.form, &equal, last).ok_or(ExprError::KeyType)?;
+        Ok(KeyRanges { pk, sk })
+    }
+}
+
+fn collect<'a>(condition: &'a Condition, ones: &mut Vec<One<'a>>) -> Result<(), ExprError> {
+    match condition {
+        Condition::All(all) => all.iter().try_for_each(|one| collect(one, ones)),
+        Condition::Any(_) => Err(ExprError::KeyOperator("OR")),
+        Condition::Not(_) => Err(ExprError::KeyOperator("NOT")),
+        Condition::In(..) => Err(ExprError::KeyOperator("IN")),
+        Condition::Compare(Comparator::Ne, ..) => Err(ExprError::KeyOperator("<>")),
+        Condition::Compare(comparator, left, right) => {
+            let (path, comparator, operand) = match (path_of(left)?, path_of(right)?) {
+                (Some(_), Some(_)) => return Err(ExprError::KeyManyPaths),
+                (Some(path), None) => (path, *comparator, right),
+                (None, Some(path)) => (path, comparator.mirrored(), left),
+                (None, None) => return Err(ExprError::KeyNoPath),
+            };
+            ones.push(One { path, test: Test::Compare(comparator, operand) });
+            Ok(())
+        }
+        Condition::Between(value, low, high) => {
+            let path = first_path(value, "BETWEEN")?;
+            no_path(low)?;
+            no_path(high)?;
+            ones.push(One { path, test: Test::Between(low, high) });
+            Ok(())
+        }
+        Condition::Call(Call { function: Function::BeginsWith, args }) => match args.as_slice() {
+            [first, prefix] => {
+                let path = first_path(first, "begins_with")?;
+                no_path(prefix)?;
+                ones.push(One { path, test: Test::BeginsWith(prefix) });
+                Ok(())
+            }
+            _ => Err(ExprError::KeyNotSupported),
+        },
+        Condition::Call(call) => Err(ExprError::KeyOperator(call.function.name())),
+    }
+}
+
+fn path_of(operand: &Operand) -> Result<Option<&Path>, ExprError> {
+    match operand {
+        Operand::Path(path) if path.steps.is_empty() => Ok(Some(path)),
+        Operand::Path(_) => Err(ExprError::KeyNestedPath),
+        Operand::Value(_) => Ok(None),
+        Operand::Call(_) => Err(ExprError::KeyNestedOperation),
+    }
+}
+
+fn first_path<'a>(operand: &'a Operand, operator: &'static str) -> Result<&'a Path, ExprError> {
+    path_of(operand)?.ok_or(ExprError::KeyFirstOperand(operator))
+}
+
+fn no_path(operand: &Operand) -> Result<(), ExprError> {
+    match path_of(operand)? {
+        Some(_) => Err(ExprError::KeyManyPaths),
+        None => Ok(()),
+    }
+}
+
+fn key_value<'a>(attr: &KeyAttr, operand: &'a Operand, scope: &'a Scope) -> Result<ValueRef<'a>, ExprError> {
+    let Operand::Value(value) = operand else { return Err(ExprError::KeyNestedOperation) };
+    let value = scope.value(value);
+    if value.attr_type() != attr.key_type.attr_type() {
+        return Err(ExprError::KeyType);
+    }
+    if value.as_bytes().is_some_and(<[u8]>::is_empty) {
+        return Err(ItemError::EmptyKey { name: attr.name.clone(), key_type: attr.key_type }.into());
+    }
+    Ok(value)
+}
+
+fn sort_condition<'a>(
+    attr: &KeyAttr,
+    one: &One<'a>,
+    scope: &'a Scope,
+) -> Result<SortCondition<'a>, ExprError> {
+    let value = |operand: &'a Operand| key_value(attr, operand, scope);
+    Ok(match one.test {
+        Test::Compare(Comparator::Eq, operand) => SortCondition::Eq(value(operand)?),
+        Test::Compare(Comparator::Lt, operand) => SortCondition::Lt(value(operand)?),
+        Test::Compare(Comparator::Le, operand) => SortCondition::Le(value(operand)?),
+        Test::Compare(Comparator::Gt, operand) => SortCondition::Gt(value(operand)?),
+        Test::Compare(Comparator::Ge, operand) => SortCondition::Ge(value(operand)?),
+        Test::Compare(Comparator::Ne, _) => return Err(ExprError::KeyOperator("<>")),
+        Test::Between(low, high) => SortCondition::Between(value(low)?, value(high)?),
+        Test::BeginsWith(prefix) => SortCondition::BeginsWith(value(prefix)?),
+    })
+}

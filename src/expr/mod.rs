@@ -1,0 +1,39 @@
+//! `DynamoDB` expressions as pure functions: conditions, filters, key conditions, projections and updates.
+//!
+//! An expression goes three steps. [`parse_condition`], [`parse_update`] and [`parse_projection`] make a tree from its
+//! text, with numbers for the placeholders; [`ExprCache`] keeps trees by text. A [`Binder`] joins trees with one
+//! request's `#names` and `:values` and checks what depends on them. The bound expressions then meet items:
+//! [`BoundCondition::holds`], [`BoundUpdate::apply`], [`BoundProjection::apply`], [`BoundCondition::key_ranges`].
+//!
+//! Two modes share the grammar: strict, which is AWS's to the letter, and human, which takes literals inline and
+//! reserves no word. Everything AWS accepts means the same in both.
+
+mod ast;
+mod bind;
+mod cache;
+mod check;
+mod error;
+mod eval;
+mod key_condition;
+mod options;
+mod parse;
+mod path;
+mod project;
+mod reserved;
+#[cfg(test)]
+mod tests;
+mod token;
+mod types;
+mod update;
+
+pub use ast::{
+    Action, Call, Comparator, Condition, Function, Name, Operand, Parsed, ParsedCondition, ParsedProjection,
+    ParsedUpdate, Path, SetValue, Step, Value,
+};
+pub use bind::{Binder, BoundCondition, BoundUpdate};
+pub use cache::ExprCache;
+pub use error::{ExprError, ExprKind, Reason};
+pub use key_condition::{KeyRanges, KeyTarget};
+pub use options::{ExprLimits, Mode, Options};
+pub use parse::{parse_condition, parse_projection, parse_update};
+pub use project::BoundProjection;

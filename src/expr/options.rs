@@ -1,0 +1,49 @@
+//! How expressions are read.
+
+/// Which of the two spellings of the grammar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// AWS's, to the letter.
+    Strict,
+    /// With inline literals and without reserved words.
+    Human,
+}
+
+/// Limits on expressions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExprLimits {
+    /// Longest text in bytes.
+    pub max_bytes: usize,
+    /// Most operators and functions.
+    pub max_operators: usize,
+    /// Most operands of IN.
+    pub max_in_operands: usize,
+    /// Most elements of a document path.
+    pub max_path_elements: usize,
+}
+
+impl ExprLimits {
+    /// The limits AWS documents.
+    pub const DYNAMODB: Self =
+        Self { max_bytes: 4096, max_operators: 300, max_in_operands: 100, max_path_elements: 32 };
+
+    /// The limits where people type: sixteen times as much.
+    pub const HUMAN: Self =
+        Self { max_bytes: 65_536, max_operators: 4800, max_in_operands: 1600, max_path_elements: 256 };
+}
+
+/// Mode and limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The mode.
+    pub mode: Mode,
+    /// The limits.
+    pub limits: ExprLimits,
+}
+
+impl Options {
+    /// AWS's mode and limits.
+    pub const STRICT: Self = Self { mode: Mode::Strict, limits: ExprLimits::DYNAMODB };
+    /// Human mode and its limits.
+    pub const HUMAN: Self = Self { mode: Mode::Human, limits: ExprLimits::HUMAN };
+}

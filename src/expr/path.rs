@@ -1,0 +1,103 @@
+//! Document paths once their names are known.
+
+use super::ast::{Name, Path, Step};
+use super::bind::Scope;
+use super::error::Reason;
+use crate::item::{AttributeValue, ItemRef, ValueRef};
+
+/// A step with its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key<'a> {
+    Name(&'a str),
+    Index(u64),
+}
+
+/// Attribute and steps of a path.
+pub(super) fn keys<'a>(path: &'a Path, scope: &'a Scope) -> impl Iterator<Item = Key<'a>> {
+    std::iter::once(Key::Name(scope.name(&path.root))).chain(steps(path, scope))
+}
+
+fn steps<'a>(path: &'a Path, scope: &'a Scope) -> impl Iterator<Item = Key<'a>> {
+    path.steps.iter().map(|step| match step {
+        Step::Name(name) => Key::Name(scope.name(name)),
+        Step::Index(index) => Key::Index(*index),
+    })
+}
+
+/// The path as AWS prints it: `[a, b, [1]]`.
+pub(super) fn print(path: &Path, scope: &Scope) -> String {
+    let parts: Vec<String> = keys(path, scope)
+        .map(|key| match key {
+            Key::Name(name) => name.to_owned(),
+            Key::Index(index) => format!("[{index}]"),
+        })
+        .collect();
+    format!("[{}]", parts.join(", "))
+}
+
+/// True when both paths name the same place.
+pub(super) fn same(a: &Path, b: &Path, scope: &Scope) -> bool {
+    keys(a, scope).eq(keys(b, scope))
+}
+
+/// Every name in a path.
+pub(super) fn names(path: &Path) -> impl Iterator<Item = &Name> {
+    std::iter::once(&path.root).chain(path.steps.iter().filter_map(|step| match step {
+        Step::Name(name) => Some(name),
+        Step::Index(_) => None,
+    }))
+}
+
+/// What is at the path in a stored item.
+pub(super) fn find<'a>(path: &Path, scope: &Scope, item: ItemRef<'a>) -> Option<ValueRef<'a>> {
+    let mut value = item.get(scope.name(&path.root))?;
+    for key in steps(path, scope) {
+        value = match (key, value) {
+            (Key::Name(name), ValueRef::M(map)) => map.get(name.as_bytes())?,
+            (Key::Index(index), ValueRef::L(list)) if index < list.len() as u64 => {
+                list.get(index as usize)?
+            }
+            _ => return None,
+        };
+    }
+    Some(value)
+}
+
+/// One step into an owned value.
+pub(super) fn enter<'v>(value: &'v mut AttributeValue, key: Key<'_>) -> Option<&'v mut AttributeValue> {
+    match (key, value) {
+        (Key::Name(name), AttributeValue::M(map)) => map.get_mut(name),
+        (Key::Index(index), AttributeValue::L(list)) => list.get_mut(usize::try_from(index).ok()?),
+        _ => None,
+    }
+}
+
+/// Checks that no two paths name the same place, nor one a place within the other, nor use one value as a list and as
+/// a map. Quadratic in the number of paths, which the limits bound.
+pub(super) fn check_overlaps(paths: &[&Path], scope: &Scope) -> Result<(), Reason> {
+    let resolved: Vec<Vec<Key<'_>>> = paths.iter().map(|path| keys(path, scope).collect()).collect();
+    let mut conflict = None;
+    for (at, later) in resolved.iter().enumerate() {
+        for (before, earlier) in resolved.iter().enumerate().take(at) {
+            let parted = earlier.iter().zip(later).find(|(x, y)| x != y);
+            let pair = || {
+                let text = |index: usize| paths.get(index).map(|path| print(path, scope)).unwrap_or_default();
+                (text(before), text(at))
+            };
+            match parted {
+                None => {
+                    let (one, two) = pair();
+                    return Err(Reason::Overlap(one, two));
+                }
+                Some((Key::Name(_), Key::Index(_)) | (Key::Index(_), Key::Name(_))) if conflict.is_none() => {
+                    conflict = Some(pair());
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    match conflict {
+        Some((one, two)) => Err(Reason::Conflict(one, two)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,114 @@
+//! Parts of items.
+
+use std::collections::BTreeMap;
+
+use super::ast::{Name, Path, Step};
+use super::bind::Scope;
+use crate::item::{
+    AttributeValue, EncodedValue, Item, ItemBuilder, ItemError, ItemRef, ListRef, MapRef, ValueRef,
+};
+
+/// What is wanted of a value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Wanted {
+    whole: bool,
+    names: BTreeMap<Box<str>, Wanted>,
+    indexes: BTreeMap<u64, Wanted>,
+}
+
+/// A projection, ready for any number of items.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BoundProjection {
+    attributes: BTreeMap<Box<str>, Wanted>,
+}
+
+impl BoundProjection {
+    /// Whole attributes by their names.
+    pub fn attributes(names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        let whole = Wanted { whole: true, ..Wanted::default() };
+        Self { attributes: names.into_iter().map(|name| (name.into(), whole.clone())).collect() }
+    }
+
+    pub(super) fn new(paths: &[Path], scope: &Scope) -> Self {
+        Self::from_paths(paths.iter(), scope)
+    }
+
+    pub(super) fn from_paths<'p>(paths: impl Iterator<Item = &'p Path>, scope: &Scope) -> Self {
+        let mut projection = Self::default();
+        let owned = |name: &Name| Box::<str>::from(scope.name(name));
+        for path in paths {
+            let mut wanted = projection.attributes.entry(owned(&path.root)).or_default();
+            for step in &path.steps {
+                wanted = match step {
+                    Step::Name(name) => wanted.names.entry(owned(name)).or_default(),
+                    Step::Index(index) => wanted.indexes.entry(*index).or_default(),
+                };
+            }
+            wanted.whole = true;
+        }
+        projection
+    }
+
+    /// Calls `visit` with the names and values of what the item has of it, ascending by name. Lists keep the wanted
+    /// values only, in order; containers of which nothing is left are left out.
+    ///
+    /// # Errors
+    /// Those of `visit`.
+    pub fn each<E: From<ItemError>>(
+        &self,
+        item: ItemRef<'_>,
+        mut visit: impl FnMut(&str, &ValueRef<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for (name, wanted) in &self.attributes {
+            let Some(value) = item.get(name.as_bytes()) else { continue };
+            if wanted.whole {
+                visit(name, &value)?;
+            } else if let Some(part) = part_of(&value, wanted) {
+                visit(name, &EncodedValue::new(&part)?.view())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the item has of it, as an item.
+    ///
+    /// # Errors
+    /// None that a valid item causes.
+    pub fn apply(&self, item: ItemRef<'_>) -> Result<Item, ItemError> {
+        let mut builder = ItemBuilder::new();
+        self.each(item, |name, value| builder.put(name, value).map(|_| ()))?;
+        Ok(builder.finish())
+    }
+
+    /// The names of the attributes it looks at.
+    pub fn roots(&self) -> impl Iterator<Item = &str> {
+        self.attributes.keys().map(AsRef::as_ref)
+    }
+}
+
+fn part_of(value: &ValueRef<'_>, wanted: &Wanted) -> Option<AttributeValue> {
+    if wanted.whole {
+        return Some(value.to_owned_value());
+    }
+    match value {
+        ValueRef::M(map) => part_of_map(map, wanted),
+        ValueRef::L(list) => part_of_list(list, wanted),
+        _ => None,
+    }
+}
+
+fn part_of_map(map: &MapRef<'_>, wanted: &Wanted) -> Option<AttributeValue> {
+    let entries = wanted.names.iter().filter_map(|(name, inner)| {
+        let part = part_of(&map.get(name.as_bytes())?, inner)?;
+        Some((name.to_string(), part))
+    });
+    let part: BTreeMap<String, AttributeValue> = entries.collect();
+    (!part.is_empty()).then_some(AttributeValue::M(part))
+}
+
+fn part_of_list(list: &ListRef<'_>, wanted: &Wanted) -> Option<AttributeValue> {
+    let values =
+        list.iter().zip(0_u64..).filter_map(|(value, index)| part_of(&value, wanted.indexes.get(&index)?));
+    let part: Vec<AttributeValue> = values.collect();
+    (!part.is_empty()).then_some(AttributeValue::L(part))
+}

@@ -1,0 +1,344 @@
+//! What an item is after an update.
+//!
+//! Every value is worked out from the item as it was. Problems come in AWS's order: a place of the wrong kind, a wrong
+//! type anywhere, then, section by section from the last, a place that is not there and an attribute that is read
+//! but missing, and at last results that are no valid numbers.
+
+use std::collections::BTreeMap;
+
+use super::ast::{Action, Call, Function, Operand, Path, SetValue, Step, Value};
+use super::bind::{BoundUpdate, Scope};
+use super::error::ExprError;
+use super::path::{self, Key};
+use crate::item::{AttributeValue, Item, ItemBuilder, ItemError, ItemRef, Number, NumberError, ValueRef};
+
+/// A value to write: as it stands in an item or a placeholder, or new.
+enum New<'a> {
+    Ref(ValueRef<'a>),
+    Owned(AttributeValue),
+}
+
+impl New<'_> {
+    fn number(&self) -> Option<Number> {
+        match self {
+            Self::Ref(ValueRef::N(number)) | Self::Owned(AttributeValue::N(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    fn into_list(self) -> Option<Vec<AttributeValue>> {
+        match self {
+            Self::Ref(ValueRef::L(list)) => Some(list.iter().map(|value| value.to_owned_value()).collect()),
+            Self::Owned(AttributeValue::L(list)) => Some(list),
+            _ => None,
+        }
+    }
+
+    fn into_owned(self) -> AttributeValue {
+        match self {
+            Self::Ref(value) => value.to_owned_value(),
+            Self::Owned(value) => value,
+        }
+    }
+}
+
+/// Why a SET has no value: what is told at once, and what waits its turn.
+enum NoValue {
+    WrongType,
+    Missing,
+    Number(NumberError),
+}
+
+/// What happens at one place.
+enum Write<'a> {
+    Put(New<'a>),
+    Remove,
+}
+
+/// An action on its way: what it writes, or what it lacks.
+enum Outcome<'a> {
+    Ready(Option<Write<'a>>),
+    Missing,
+    Number(NumberError),
+}
+
+impl BoundUpdate {
+    /// The item that the update makes of `item`: the one there is, or one of the key attributes alone. Containers may
+    /// then nest `max_depth` levels. Cost in proportion to the item and the update.
+    ///
+    /// # Errors
+    /// Those for which [`ExprError::depends_on_item`] is true.
+    pub fn apply(&self, item: ItemRef<'_>, max_depth: usize) -> Result<Item, ExprError> {
+        let (actions, scope) = (&self.parsed.root, &self.scope);
+        for action in actions {
+            if place(action.path(), scope, item) == Place::WrongKind {
+                return Err(ExprError::InvalidPath);
+            }
+        }
+        let mut outcomes = Vec::with_capacity(actions.len());
+        for action in actions {
+            outcomes.push(outcome(action, scope, item)?);
+        }
+        check_places(actions, &outcomes, scope, item)?;
+        let mut writes = Vec::with_capacity(actions.len());
+        for (action, outcome) in actions.iter().zip(outcomes) {
+            match outcome {
+                Outcome::Ready(Some(write)) => writes.push((action.path(), write)),
+                Outcome::Ready(None) => {}
+                Outcome::Missing => return Err(ExprError::MissingAttribute),
+                Outcome::Number(error) => return Err(error.into()),
+            }
+        }
+        write_all(item, writes, scope, max_depth)
+    }
+}
+
+/// Whether the place that a path names can be written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Writable,
+    WrongKind,
+    Absent,
+}
+
+fn place(path: &Path, scope: &Scope, item: ItemRef<'_>) -> Place {
+    let Some((last, before)) = path.steps.split_last() else { return Place::Writable };
+    let parent = Path { root: path.root.clone(), steps: before.to_vec() };
+    match (path::find(&parent, scope, item), last) {
+        (None, _) => Place::Absent,
+        (Some(ValueRef::M(_)), Step::Name(_)) | (Some(ValueRef::L(_)), Step::Index(_)) => Place::Writable,
+        (Some(_), _) => Place::WrongKind,
+    }
+}
+
+fn check_places(
+    actions: &[Action],
+    outcomes: &[Outcome<'_>],
+    scope: &Scope,
+    item: ItemRef<'_>,
+) -> Result<(), ExprError> {
+    let mut sections: Vec<&str> = Vec::new();
+    for action in actions {
+        if !sections.contains(&action.clause()) {
+            sections.push(action.clause());
+        }
+    }
+    for section in sections.into_iter().rev() {
+        let in_section = || actions.iter().zip(outcomes).filter(|(action, _)| action.clause() == section);
+        if in_section().any(|(action, _)| place(action.path(), scope, item) != Place::Writable) {
+            return Err(ExprError::InvalidPath);
+        }
+        if in_section().any(|(_, outcome)| matches!(outcome, Outcome::Missing)) {
+            return Err(ExprError::MissingAttribute);
+        }
+    }
+    Ok(())
+}
+
+fn outcome<'a>(action: &'a Action, scope: &'a Scope, item: ItemRef<'a>) -> Result<Outcome<'a>, ExprError> {
+    let ready = |write| Ok(Outcome::Ready(write));
+    match action {
+        Action::Set(_, value) => match set_value(value, scope, item) {
+            Ok(value) => ready(Some(Write::Put(value))),
+            Err(NoValue::Missing) => Ok(Outcome::Missing),
+            Err(NoValue::Number(error)) => Ok(Outcome::Number(error)),
+            Err(NoValue::WrongType) => Err(ExprError::UpdateOperandType),
+        },
+        Action::Remove(_) => ready(Some(Write::Remove)),
+        Action::Add(path, value) => {
+            let added = scope.value(value);
+            match path::find(path, scope, item) {
+                None => ready(Some(Write::Put(New::Ref(added)))),
+                Some(current) => ready(Some(Write::Put(New::Owned(add(&current, &added)?)))),
+            }
+        }
+        Action::Delete(path, value) => match path::find(path, scope, item) {
+            None => ready(None),
+            Some(current) => match subtract(&current, scope, value)? {
+                Some(left) => ready(Some(Write::Put(New::Owned(left)))),
+                None => ready(Some(Write::Remove)),
+            },
+        },
+    }
+}
+
+fn set_value<'a>(value: &'a SetValue, scope: &'a Scope, item: ItemRef<'a>) -> Result<New<'a>, NoValue> {
+    let (left, right, negate) = match value {
+        SetValue::Operand(one) => return operand(one, scope, item),
+        SetValue::Plus(left, right) => (left, right, false),
+        SetValue::Minus(left, right) => (left, right, true),
+    };
+    let left = operand(left, scope, item)?.number().ok_or(NoValue::WrongType)?;
+    let right = operand(right, scope, item)?.number().ok_or(NoValue::WrongType)?;
+    let result = if negate { left.checked_sub(right) } else { left.checked_add(right) };
+    result.map(|number| New::Owned(AttributeValue::N(number))).map_err(NoValue::Number)
+}
+
+fn operand<'a>(one: &'a Operand, scope: &'a Scope, item: ItemRef<'a>) -> Result<New<'a>, NoValue> {
+    match one {
+        Operand::Path(path) => path::find(path, scope, item).map(New::Ref).ok_or(NoValue::Missing),
+        Operand::Value(value) => Ok(New::Ref(scope.value(value))),
+        Operand::Call(Call { function: Function::IfNotExists, args }) => match args.as_slice() {
+            [Operand::Path(path), default] => match path::find(path, scope, item) {
+                Some(current) => Ok(New::Ref(current)),
+                None => operand(default, scope, item),
+            },
+            _ => Err(NoValue::WrongType),
+        },
+        Operand::Call(Call { function: Function::ListAppend, args }) => match args.as_slice() {
+            [first, second] => {
+                let mut list = operand(first, scope, item)?.into_list().ok_or(NoValue::WrongType)?;
+                list.extend(operand(second, scope, item)?.into_list().ok_or(NoValue::WrongType)?);
+                Ok(New::Owned(AttributeValue::L(list)))
+            }
+            _ => Err(NoValue::WrongType),
+        },
+        Operand::Call(_) => Err(NoValue::WrongType),
+    }
+}
+
+/// The sum of two numbers or the union of two sets of one type.
+fn add(current: &ValueRef<'_>, added: &ValueRef<'_>) -> Result<AttributeValue, ExprError> {
+    if let (ValueRef::N(current), ValueRef::N(added)) = (current, added) {
+        return Ok(AttributeValue::N(current.checked_add(*added)?));
+    }
+    match (current.to_owned_value(), added.to_owned_value()) {
+        (AttributeValue::Ss(mut set), AttributeValue::Ss(more)) => {
+            set.extend(more);
+            Ok(AttributeValue::Ss(set))
+        }
+        (AttributeValue::Ns(mut set), AttributeValue::Ns(more)) => {
+            set.extend(more);
+            Ok(AttributeValue::Ns(set))
+        }
+        (AttributeValue::Bs(mut set), AttributeValue::Bs(more)) => {
+            set.extend(more);
+            Ok(AttributeValue::Bs(set))
+        }
+        _ => Err(ExprError::UpdateOperandType),
+    }
+}
+
+/// What is left of a set without the members of another one of its type; `None` for nothing.
+fn subtract(
+    current: &ValueRef<'_>,
+    scope: &Scope,
+    value: &Value,
+) -> Result<Option<AttributeValue>, ExprError> {
+    let left = match (current.to_owned_value(), scope.value(value).to_owned_value()) {
+        (AttributeValue::Ss(set), AttributeValue::Ss(less)) => AttributeValue::Ss(&set - &less),
+        (AttributeValue::Ns(set), AttributeValue::Ns(less)) => AttributeValue::Ns(&set - &less),
+        (AttributeValue::Bs(set), AttributeValue::Bs(less)) => AttributeValue::Bs(&set - &less),
+        _ => return Err(ExprError::UpdateOperandType),
+    };
+    let empty = match &left {
+        AttributeValue::Ss(set) => set.is_empty(),
+        AttributeValue::Ns(set) => set.is_empty(),
+        AttributeValue::Bs(set) => set.is_empty(),
+        _ => false,
+    };
+    Ok((!empty).then_some(left))
+}
+
+/// Writes below one attribute: the steps, and what happens there.
+type Below<'a> = Vec<(Vec<Key<'a>>, Write<'a>)>;
+
+fn write_all<'a>(
+    item: ItemRef<'_>,
+    writes: Vec<(&'a Path, Write<'a>)>,
+    scope: &'a Scope,
+    max_depth: usize,
+) -> Result<Item, ExprError> {
+    let mut roots: BTreeMap<&[u8], Below<'a>> = BTreeMap::new();
+    for (path, write) in writes {
+        let below = path::keys(path, scope).skip(1).collect();
+        roots.entry(scope.name(&path.root).as_bytes()).or_default().push((below, write));
+    }
+    let mut builder = ItemBuilder::new();
+    for (name, value) in item {
+        if !roots.contains_key(name) {
+            builder.put(name, &value)?;
+        }
+    }
+    for (name, below) in roots {
+        // Paths do not overlap, so a write to the attribute as a whole is the only one.
+        if below.iter().any(|(steps, _)| steps.is_empty()) {
+            for (_, write) in below {
+                match write {
+                    Write::Put(New::Ref(value)) => drop(builder.put(name, &value)?),
+                    Write::Put(New::Owned(value)) => drop(builder.put_owned(name, &value)?),
+                    Write::Remove => {}
+                }
+            }
+        } else if let Some(value) = item.get(name) {
+            let mut value = value.to_owned_value();
+            write_below(&mut value, below);
+            if value.depth() > max_depth {
+                return Err(ExprError::Item(ItemError::TooDeep));
+            }
+            builder.put_owned(name, &value)?;
+        }
+    }
+    Ok(builder.finish())
+}
+
+/// Changes of a list that move its values: done last, from the original positions.
+#[derive(Default)]
+struct ListChange {
+    removed: Vec<u64>,
+    appended: Vec<(u64, AttributeValue)>,
+}
+
+fn write_below(root: &mut AttributeValue, writes: Below<'_>) {
+    let mut lists: Vec<(Vec<Key<'_>>, ListChange)> = Vec::new();
+    for (steps, write) in writes {
+        let Some((last, parents)) = steps.split_last() else { continue };
+        match (descend(root, parents), last, write) {
+            (Some(AttributeValue::M(map)), Key::Name(name), Write::Put(value)) => {
+                map.insert((*name).to_owned(), value.into_owned());
+            }
+            (Some(AttributeValue::M(map)), Key::Name(name), Write::Remove) => {
+                map.remove(*name);
+            }
+            (Some(AttributeValue::L(list)), Key::Index(index), write) => {
+                let slot = usize::try_from(*index).ok().and_then(|at| list.get_mut(at));
+                match (slot, write) {
+                    (Some(slot), Write::Put(value)) => *slot = value.into_owned(),
+                    (None, Write::Put(value)) => {
+                        change_of(&mut lists, parents).appended.push((*index, value.into_owned()));
+                    }
+                    (Some(_), Write::Remove) => change_of(&mut lists, parents).removed.push(*index),
+                    (None, Write::Remove) => {}
+                }
+            }
+            _ => {}
+        }
+    }
+    // The deepest lists first: removing from an outer one moves those within.
+    lists.sort_by_key(|(parents, _)| std::cmp::Reverse(parents.len()));
+    for (parents, mut change) in lists {
+        let Some(AttributeValue::L(list)) = descend(root, &parents) else { continue };
+        let mut index = 0;
+        list.retain(|_| {
+            index += 1;
+            !change.removed.contains(&(index - 1))
+        });
+        change.appended.sort_by_key(|(index, _)| *index);
+        list.extend(change.appended.into_iter().map(|(_, value)| value));
+    }
+}
+
+fn descend<'v>(root: &'v mut AttributeValue, steps: &[Key<'_>]) -> Option<&'v mut AttributeValue> {
+    steps.iter().try_fold(root, |value, step| path::enter(value, *step))
+}
+
+fn change_of<'l, 'a>(
+    lists: &'l mut Vec<(Vec<Key<'a>>, ListChange)>,
+    parents: &[Key<'a>],
+) -> &'l mut ListChange {
+    let at = lists.iter().position(|(known, _)| known == parents).unwrap_or_else(|| {
+        lists.push((parents.to_vec(), ListChange::default()));
+        lists.len() - 1
+    });
+    &mut lists[at].1
+}
