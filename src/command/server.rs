@@ -34,7 +34,9 @@ pub struct Server {
 impl Server {
     /// A server over an engine; the configuration says how many workers it has.
     pub fn new(engine: Arc<Engine>, config: Arc<Config>) -> Self {
-        let workers = config.snapshot().io_threads.count();
+        let settings = config.snapshot();
+        let workers = settings.io_threads.count();
+        engine.store.thresholds.adopt(&settings);
         let registry = Registry::get();
         let started = engine.clock.now_ms();
         Self {

@@ -2,7 +2,8 @@
 
 use super::Engine;
 use crate::effect::{self, Effect, FieldExpire};
-use crate::store::{Entry, Locked, ValueRef};
+use crate::store::{Entry, Locked};
+use crate::value::hash::{HashRef, packed_find, passed};
 use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -116,18 +117,18 @@ impl<'a> Tx<'a> {
     }
 
     /// Applies an effect and adds it to the record. An expired key under an effect that builds on what is there is
-    /// removed first, so that nothing of it comes back; so are expired fields whose deadline would be kept.
+    /// removed first, so that nothing of it comes back; so are expired fields whose deadline would be kept. Returns how many
+    /// elements of a container are new or gone, see [`Locked::apply`].
     #[inline]
-    pub fn apply(&mut self, effect: Effect<'_>) {
+    pub fn apply(&mut self, effect: Effect<'_>) -> usize {
         let Some(key) = effect.shard_key() else {
             self.note(&effect);
             self.locked.apply_structural(&effect);
-            return;
+            return 0;
         };
         let hash = self.hash(key);
         match effect {
             Effect::Splice { db, key, .. }
-            | Effect::HashDelete { db, key, .. }
             | Effect::HashExpire { db, key, .. }
             | Effect::Expire { db, key, .. } => self.bury_expired(db, key, hash),
             Effect::HashSet { db, key, pairs, expire } => {
@@ -139,7 +140,7 @@ impl<'a> Tx<'a> {
             _ => {}
         }
         self.note(&effect);
-        self.locked.apply(&effect, hash);
+        self.locked.apply(&effect, hash)
     }
 
     #[inline]
@@ -153,12 +154,18 @@ impl<'a> Tx<'a> {
 
     fn bury_expired(&mut self, db: u32, key: &[u8], hash: u64) {
         let space = self.engine.store.space(db as usize);
-        if self.locked.peek(space, key, hash).is_some_and(|e| e.expired(self.now())) {
-            let gone = Effect::Delete { db, key };
-            self.note(&gone);
-            self.locked.apply(&gone, hash);
+        let Some(entry) = self.locked.peek(space, key, hash).filter(|e| e.expired(self.now())) else {
+            return;
+        };
+        if entry.deadline_passed(self.now()) {
             self.engine.store.expired_keys.fetch_add(1, Relaxed);
+        } else {
+            let fields = entry.value().hash().map_or(0, |hash| hash.stored_len());
+            self.engine.store.expired_fields.fetch_add(fields as u64, Relaxed);
         }
+        let gone = Effect::Delete { db, key };
+        self.note(&gone);
+        self.locked.apply(&gone, hash);
     }
 
     fn bury_expired_fields<'f>(
@@ -175,14 +182,12 @@ impl<'a> Tx<'a> {
             return;
         }
         let expired: Vec<&[u8]> = fields
-            .filter(|field| match entry.value() {
-                ValueRef::Hash(packed, true) => {
-                    crate::value::hash::packed_find(packed, true, field).is_some_and(|f| f.expired(now))
+            .filter(|name| match entry.value().hash() {
+                Some(HashRef::Packed(packed, ttl)) => {
+                    packed_find(packed, ttl, name).is_some_and(|f| f.expired(now))
                 }
-                ValueRef::Boxed(crate::store::Object::Hash(big)) => {
-                    big.get(field).is_some_and(|v| v.expired(now))
-                }
-                _ => false,
+                Some(HashRef::Big(big)) => big.get(name).is_some_and(|f| passed(f.expire, now)),
+                None => false,
             })
             .collect();
         if !expired.is_empty() {

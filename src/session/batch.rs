@@ -71,6 +71,7 @@ impl Worker {
         if generation != self.generation {
             self.generation = generation;
             self.settings = self.server.config.snapshot();
+            self.server.engine.store.thresholds.adopt(&self.settings);
         }
     }
 

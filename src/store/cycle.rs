@@ -1,12 +1,10 @@
 //! What runs in the background over the store: removing what has expired, freeing dead spaces, choosing victims for
 //! eviction. Each call looks at one shard under its lock and is bounded.
 
-use super::entry::ValueRef;
 use super::locks::noise;
-use super::object::Object;
 use super::table;
 use super::{Entry, Locked, Mode, Store};
-use crate::value::hash;
+use crate::value::hash::{HashRef, packed_fields};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Something in a locked shard whose deadline has passed.
@@ -71,7 +69,7 @@ impl Locked<'_> {
                 sweep.more = true;
                 break;
             }
-            if entry.expired(self.now) {
+            if entry.deadline_passed(self.now) {
                 sweep.due.push(Due { db: db as u32, key: entry.key().to_vec(), fields: None });
             } else if let Some(fields) = expired_fields(entry, self.now, limit) {
                 sweep.due.push(Due { db: db as u32, key: entry.key().to_vec(), fields: Some(fields) });
@@ -115,29 +113,14 @@ impl Locked<'_> {
             store.sides[shard].generation.fetch_add(1, Relaxed);
         }
     }
-
-    /// Recomputes the slot deadlines of entries that looked due but are not, so that they are not looked at again.
-    pub fn retag(&mut self, shard: usize, key: &[u8], space: u32, hash: u64) {
-        debug_assert_eq!(shard, self.store.shard_of(hash));
-        let Some(raw) = self.raw_mut(shard) else { return };
-        if let Some(entry) = table::find_mut(raw, Store::place(hash, space), space, key) {
-            if let Some(Object::Hash(big)) = entry.object_mut() {
-                big.recompute_deadline();
-            }
-            entry.refresh_deadline();
-        }
-    }
 }
 
 fn expired_fields(entry: &Entry, now: u64, limit: usize) -> Option<Vec<Vec<u8>>> {
-    let fields: Vec<Vec<u8>> = match entry.value() {
-        ValueRef::Hash(packed, true) => {
-            hash::packed_fields(packed, true).filter(|f| f.expired(now)).map(|f| f.field.to_vec()).collect()
+    let fields: Vec<Vec<u8>> = match entry.value().hash()? {
+        HashRef::Packed(packed, ttl) => {
+            packed_fields(packed, ttl).filter(|f| f.expired(now)).map(|f| f.name.to_vec()).collect()
         }
-        ValueRef::Boxed(Object::Hash(big)) if big.deadline().is_some_and(|d| d <= now) => {
-            big.iter().filter(|(_, v)| v.expired(now)).take(limit).map(|(f, _)| f.to_vec()).collect()
-        }
-        _ => return None,
+        HashRef::Big(big) => big.expired(now).take(limit).map(|f| f.name.to_vec()).collect(),
     };
     (!fields.is_empty()).then_some(fields)
 }

@@ -22,6 +22,7 @@
 #![allow(unsafe_code)]
 
 use super::object::Object;
+use crate::value::hash::HashRef;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -75,6 +76,18 @@ pub enum ValueRef<'a> {
     Items(&'a [u8]),
     /// A value of its own allocation.
     Boxed(&'a Object),
+}
+
+impl<'a> ValueRef<'a> {
+    /// The value as a hash, if it is one.
+    #[inline]
+    pub fn hash(self) -> Option<HashRef<'a>> {
+        match self {
+            Self::Hash(packed, ttl) => Some(HashRef::Packed(packed, ttl)),
+            Self::Boxed(Object::Hash(big)) => Some(HashRef::Big(big)),
+            _ => None,
+        }
+    }
 }
 
 /// The parts from which a block is made.
@@ -326,10 +339,25 @@ impl Entry {
         self.head().expire
     }
 
-    /// Whether the whole entry's deadline has passed.
+    /// Whether the entry's own deadline has passed.
+    #[inline]
+    pub fn deadline_passed(&self, now: u64) -> bool {
+        self.expire().is_some_and(|at| at <= now)
+    }
+
+    /// Whether the entry is gone for readers: its own deadline has passed, or it is a hash whose fields have all
+    /// expired. O(1) without deadlines, else O(log n) for large hashes and O(expired fields) for packed ones.
     #[inline]
     pub fn expired(&self, now: u64) -> bool {
-        self.expire().is_some_and(|at| at <= now)
+        self.has_deadline() && (self.deadline_passed(now) || !self.any_part_live(now))
+    }
+
+    /// Whether the value, or a part of it, lives on while the entry's own deadline has not passed.
+    fn any_part_live(&self, now: u64) -> bool {
+        match self.value() {
+            ValueRef::Str(_) | ValueRef::Items(_) | ValueRef::Hash(_, false) => true,
+            value => value.hash().is_none_or(|hash| hash.any_live(now)),
+        }
     }
 
     /// Whether the slot says that something in this entry has a deadline.

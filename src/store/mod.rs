@@ -25,6 +25,7 @@ pub use object::Object;
 pub use scan::ScanStep;
 pub use watch::Watcher;
 
+use crate::config::Settings;
 use dashmap::DashMap;
 use siphasher::sip::SipHasher13;
 use std::hash::{Hash, Hasher};
@@ -78,6 +79,15 @@ pub struct Thresholds {
     pub items_bytes: AtomicUsize,
 }
 
+impl Thresholds {
+    /// Takes over the configuration's thresholds. Values that are already stored keep their form until they grow.
+    pub fn adopt(&self, settings: &Settings) {
+        let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        self.hash_entries.store(size(settings.hash_max_listpack_entries), Relaxed);
+        self.hash_value.store(size(settings.hash_max_listpack_value), Relaxed);
+    }
+}
+
 /// The store. Shared by all workers.
 pub struct Store {
     map: DashMap<Entry, ()>,
@@ -127,7 +137,7 @@ impl Store {
             next_space: AtomicU32::new(databases as u32),
             dead: parking_lot::Mutex::default(),
             thresholds: Thresholds {
-                hash_entries: AtomicUsize::new(128),
+                hash_entries: AtomicUsize::new(512),
                 hash_value: AtomicUsize::new(64),
                 items_bytes: AtomicUsize::new(2048),
             },

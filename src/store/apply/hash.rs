@@ -1,0 +1,296 @@
+//! Effects on hashes: in place in the packed form, which turns into the indexed one when it outgrows the thresholds and never
+//! turns back.
+
+use super::Place;
+use crate::effect::{FieldExpire, List};
+use crate::store::Locked;
+use crate::store::entry::{Entry, Kind, Parts, ValueRef};
+use crate::store::object::Object;
+use crate::value::hash::{BigHash, HashRef, pack_field, packed_fields, packed_find, packed_fits, passed};
+use crate::value::packed::varint_len;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The thresholds of the packed form.
+#[derive(Clone, Copy)]
+struct Limits {
+    entries: usize,
+    value: usize,
+}
+
+impl Locked<'_> {
+    fn hash_limits(&self) -> Limits {
+        Limits {
+            entries: self.store.thresholds.hash_entries.load(Relaxed),
+            value: self.store.thresholds.hash_value.load(Relaxed),
+        }
+    }
+
+    /// Puts a whole hash; one that is packed but above the thresholds is indexed.
+    pub(super) fn hash_put(&mut self, place: Place<'_>, ttl: bool, expire: Option<u64>, payload: &[u8]) {
+        let limits = self.hash_limits();
+        if packed_fits(payload, ttl, limits.entries, limits.value) {
+            self.put(place, if ttl { Kind::HashTtl } else { Kind::Hash }, expire, payload);
+            return;
+        }
+        let big = Box::new(Object::Hash(BigHash::from_packed(payload, ttl)));
+        let entry = Entry::boxed(place.space, place.key, expire, big, self.store.fresh_clock(self.now));
+        self.put_entry(place, entry);
+    }
+
+    /// Sets fields; returns how many of them were not there or had expired.
+    pub(super) fn hash_set(&mut self, place: Place<'_>, pairs: List<'_>, expire: FieldExpire) -> usize {
+        let limits = self.hash_limits();
+        let now = self.now;
+        let (created, deadline) = if let Some(entry) = self.find(place) {
+            (set_fields(entry, pairs, expire, limits, now), entry.has_deadline())
+        } else {
+            let clock = self.store.fresh_clock(now);
+            let (entry, created) = new_hash(place, pairs, expire, limits, clock);
+            self.insert(place, entry);
+            (created, false)
+        };
+        self.note_deadline(place, deadline);
+        self.changed(place, 0);
+        created
+    }
+
+    /// Removes fields, and the hash with its last one; returns how many live fields were removed.
+    pub(super) fn hash_delete(&mut self, place: Place<'_>, fields: List<'_>) -> usize {
+        let now = self.now;
+        let Some(entry) = self.find(place) else { return 0 };
+        let mut removed = 0;
+        let empty;
+        if let Some(Object::Hash(big)) = entry.object_mut() {
+            let gone = fields.iter().filter_map(|name| big.remove(name));
+            removed = gone.filter(|expire| !passed(*expire, now)).count();
+            empty = big.is_empty();
+        } else {
+            for name in fields.iter() {
+                let ValueRef::Hash(packed, ttl) = entry.value() else { return removed };
+                if let Some(f) = packed_find(packed, ttl, name) {
+                    removed += usize::from(!f.expired(now));
+                    let (start, len) = (f.start, f.end - f.start);
+                    entry.splice(start, len, 0);
+                }
+            }
+            empty = matches!(entry.value(), ValueRef::Hash([], _));
+        }
+        if empty {
+            self.delete(place);
+        } else {
+            refresh(entry);
+            self.changed(place, 0);
+        }
+        removed
+    }
+
+    /// Sets the deadline of fields (0 for none).
+    pub(super) fn hash_expire(&mut self, place: Place<'_>, fields: List<'_>, at: u64) {
+        let Some(entry) = self.find(place) else { return };
+        if let Some(Object::Hash(big)) = entry.object_mut() {
+            for name in fields.iter() {
+                big.set_expire(name, at);
+            }
+        } else {
+            if at != 0 {
+                make_ttl_form(entry);
+            }
+            for name in fields.iter() {
+                let ValueRef::Hash(packed, true) = entry.value() else { break };
+                if let Some(end) = packed_find(packed, true, name).map(|f| f.value_end) {
+                    write_deadline(entry, end, at);
+                }
+            }
+        }
+        refresh(entry);
+        let deadline = entry.has_deadline();
+        self.note_deadline(place, deadline);
+        self.changed(place, 0);
+    }
+}
+
+/// Brings the slot's deadline up to date where a field may have one.
+fn refresh(entry: &mut Entry) {
+    if entry.kind() != Kind::Hash {
+        entry.refresh_deadline();
+    }
+}
+
+fn pairs_of<'a>(list: &List<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    let mut items = list.iter();
+    std::iter::from_fn(move || Some((items.next()?, items.next()?)))
+}
+
+fn after(before: u64, expire: FieldExpire) -> u64 {
+    match expire {
+        FieldExpire::Clear => 0,
+        FieldExpire::Keep => before,
+        FieldExpire::At(at) => at,
+    }
+}
+
+/// A hash of these fields and their number; a field given twice counts once, with its last value.
+fn new_hash(
+    place: Place<'_>,
+    pairs: List<'_>,
+    expire: FieldExpire,
+    limits: Limits,
+    clock: u32,
+) -> (Entry, usize) {
+    let at = after(0, expire);
+    let small = pairs.len() / 2 <= limits.entries && pairs.iter().all(|s| s.len() <= limits.value);
+    if !small {
+        let mut big = BigHash::default();
+        for (name, value) in pairs_of(&pairs) {
+            big.set(name, value, at);
+        }
+        let count = big.len();
+        let object = Box::new(Object::Hash(big));
+        return (Entry::boxed(place.space, place.key, None, object, clock), count);
+    }
+    let ttl = at != 0;
+    let per_field = 4 + usize::from(ttl) * 8;
+    let mut payload =
+        Vec::with_capacity(pairs.iter().map(<[u8]>::len).sum::<usize>() + pairs.len() / 2 * per_field);
+    let mut count = 0;
+    for (name, value) in pairs_of(&pairs) {
+        let Some((start, end)) = packed_find(&payload, ttl, name).map(|f| (f.start, f.end)) else {
+            pack_field(&mut payload, ttl, name, value, at);
+            count += 1;
+            continue;
+        };
+        let tail = payload.split_off(end);
+        payload.truncate(start);
+        pack_field(&mut payload, ttl, name, value, at);
+        payload.extend_from_slice(&tail);
+    }
+    let kind = if ttl { Kind::HashTtl } else { Kind::Hash };
+    let parts = Parts { space: place.space, key: place.key, expire: None, kind, payload: &payload };
+    (Entry::new(&parts, clock), count)
+}
+
+fn set_fields(entry: &mut Entry, pairs: List<'_>, expire: FieldExpire, limits: Limits, now: u64) -> usize {
+    let mut created = 0;
+    if entry.kind() == Kind::Boxed {
+        created += set_big(entry, pairs_of(&pairs), expire, now);
+    } else {
+        if matches!(expire, FieldExpire::At(at) if at != 0) {
+            make_ttl_form(entry);
+        }
+        for (i, (name, value)) in pairs_of(&pairs).enumerate() {
+            let Some(new) = set_packed(entry, name, value, expire, limits, now) else {
+                make_big(entry);
+                created += set_big(entry, pairs_of(&pairs).skip(i), expire, now);
+                break;
+            };
+            created += usize::from(new);
+        }
+    }
+    refresh(entry);
+    created
+}
+
+fn set_big<'a>(
+    entry: &mut Entry,
+    pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    expire: FieldExpire,
+    now: u64,
+) -> usize {
+    let Some(Object::Hash(big)) = entry.object_mut() else { return 0 };
+    let mut created = 0;
+    for (name, value) in pairs {
+        let at = match expire {
+            FieldExpire::Keep => big.get(name).map_or(0, |f| f.expire),
+            _ => after(0, expire),
+        };
+        let before = big.set(name, value, at);
+        created += usize::from(before.is_none_or(|at| passed(at, now)));
+    }
+    created
+}
+
+/// Sets one field in a packed hash and returns whether it is new or had expired; nothing, having changed nothing, if the hash
+/// must outgrow the packed form.
+fn set_packed(
+    entry: &mut Entry,
+    name: &[u8],
+    value: &[u8],
+    expire: FieldExpire,
+    limits: Limits,
+    now: u64,
+) -> Option<bool> {
+    let ValueRef::Hash(packed, ttl) = entry.value() else { return Some(false) };
+    if name.len() > limits.value || value.len() > limits.value {
+        return None;
+    }
+    let mut count = 0;
+    let found = packed_fields(packed, ttl).inspect(|_| count += 1).find(|f| f.name == name);
+    let Some(found) = found else {
+        if count >= limits.entries {
+            return None;
+        }
+        let end = packed.len();
+        let deadline = if ttl { 8 } else { 0 };
+        let target = entry.splice(end, 0, part_len(name) + part_len(value) + deadline);
+        let (head, rest) = target.split_at_mut(part_len(name));
+        fill_part(head, name);
+        let (body, tail) = rest.split_at_mut(part_len(value));
+        fill_part(body, value);
+        if ttl {
+            tail.copy_from_slice(&after(0, expire).to_le_bytes());
+        }
+        return Some(true);
+    };
+    let (value_at, old_len, before) = (found.value_at, found.value.len(), found.expire);
+    let mut value_end = found.value_end;
+    if old_len == value.len() {
+        if let Some(target) = entry.payload_mut().get_mut(value_end - old_len..value_end) {
+            target.copy_from_slice(value);
+        }
+    } else {
+        fill_part(entry.splice(value_at, value_end - value_at, part_len(value)), value);
+        value_end = value_at + part_len(value);
+    }
+    if ttl {
+        write_deadline(entry, value_end, after(before, expire));
+    }
+    Some(passed(before, now))
+}
+
+fn part_len(part: &[u8]) -> usize {
+    varint_len(part.len()) + part.len()
+}
+
+/// Writes a part into bytes of exactly its size.
+fn fill_part(target: &mut [u8], part: &[u8]) {
+    let (head, body) = target.split_at_mut(target.len() - part.len());
+    let mut n = part.len();
+    let last = head.len() - 1;
+    for (i, byte) in head.iter_mut().enumerate() {
+        *byte = n as u8 & 0x7f | if i < last { 0x80 } else { 0 };
+        n >>= 7;
+    }
+    body.copy_from_slice(part);
+}
+
+fn write_deadline(entry: &mut Entry, at: usize, deadline: u64) {
+    if let Some(target) = entry.payload_mut().get_mut(at..at + 8) {
+        target.copy_from_slice(&deadline.to_le_bytes());
+    }
+}
+
+fn make_ttl_form(entry: &mut Entry) {
+    let ValueRef::Hash(packed, false) = entry.value() else { return };
+    let mut payload = Vec::with_capacity(packed.len() * 2);
+    for f in packed_fields(packed, false) {
+        pack_field(&mut payload, true, f.name, f.value, 0);
+    }
+    let expire = entry.expire();
+    entry.replace(Kind::HashTtl, expire, &payload);
+}
+
+fn make_big(entry: &mut Entry) {
+    let Some(HashRef::Packed(packed, ttl)) = entry.value().hash() else { return };
+    let big = Box::new(Object::Hash(BigHash::from_packed(packed, ttl)));
+    *entry = Entry::boxed(entry.space(), entry.key(), entry.expire(), big, entry.clock());
+}

@@ -1,0 +1,75 @@
+//! Effects on item collections.
+
+use super::Place;
+use crate::store::Locked;
+use crate::store::collection::{self, Collection};
+use crate::store::entry::{Entry, Kind, Parts, ValueRef};
+use crate::store::object::Object;
+use crate::value::packed::put_varint_to;
+use std::sync::atomic::Ordering::Relaxed;
+
+impl Locked<'_> {
+    pub(super) fn item_put(&mut self, place: Place<'_>, sort: &[u8], item: &[u8]) {
+        let clock = self.store.fresh_clock(self.now);
+        let limit = self.store.thresholds.items_bytes.load(Relaxed);
+        if let Some(entry) = self.find(place) {
+            put_item(entry, sort, item, limit);
+        } else {
+            let mut payload = Vec::with_capacity(sort.len() + item.len() + 10);
+            collection::pack_item(sort, item, &mut payload);
+            let parts = Parts {
+                space: place.space,
+                key: place.key,
+                expire: None,
+                kind: Kind::Items,
+                payload: &payload,
+            };
+            self.insert(place, Entry::new(&parts, clock));
+        }
+        self.changed(place, 0);
+    }
+
+    pub(super) fn item_delete(&mut self, place: Place<'_>, sort: &[u8]) {
+        let Some(entry) = self.find(place) else { return };
+        let empty = if let Some(Object::Items(items)) = entry.object_mut() {
+            items.remove(sort);
+            items.is_empty()
+        } else {
+            let ValueRef::Items(packed) = entry.value() else { return };
+            let (start, end, _) = collection::packed_find(packed, sort);
+            let all = end - start == packed.len();
+            if !all {
+                entry.splice(start, end - start, 0);
+            }
+            all
+        };
+        if empty {
+            self.delete(place);
+        } else {
+            self.changed(place, 0);
+        }
+    }
+}
+
+fn put_item(entry: &mut Entry, sort: &[u8], item: &[u8], limit: usize) {
+    if let Some(Object::Items(items)) = entry.object_mut() {
+        items.put(sort, item);
+        return;
+    }
+    let ValueRef::Items(packed) = entry.value() else { return };
+    let (start, end, _) = collection::packed_find(packed, sort);
+    let alone = end - start == packed.len();
+    if !alone && packed.len() - (end - start) + item.len() + sort.len() > limit {
+        let mut items = Collection::from_packed(packed);
+        items.put(sort, item);
+        let big = Box::new(Object::Items(items));
+        *entry = Entry::boxed(entry.space(), entry.key(), entry.expire(), big, entry.clock());
+        return;
+    }
+    let mut bytes = Vec::with_capacity(sort.len() + item.len() + 10);
+    put_varint_to(&mut bytes, sort.len());
+    bytes.extend_from_slice(sort);
+    put_varint_to(&mut bytes, item.len());
+    bytes.extend_from_slice(item);
+    entry.splice(start, end - start, bytes.len()).copy_from_slice(&bytes);
+}

@@ -1,0 +1,264 @@
+//! The one function that changes the store: an effect is applied to the locked shard of its key.
+
+mod hash;
+mod items;
+#[cfg(test)]
+mod tests;
+
+use super::entry::{Kind, Parts, ValueRef};
+use super::table;
+use super::{Entry, Locked, Store};
+use crate::effect::{Effect, PackedKind};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Where an effect goes.
+#[derive(Clone, Copy)]
+struct Place<'k> {
+    shard: usize,
+    /// The full hash, with the space mixed in.
+    hash: u64,
+    space: u32,
+    /// The database whose keys are counted; none for tables.
+    db: Option<usize>,
+    key: &'k [u8],
+}
+
+impl Locked<'_> {
+    /// Applies an effect to the key's shard, which is locked exclusively. `hash` is the key's hash. Structural effects
+    /// need all shards, see [`Locked::apply_structural`]. Returns how many elements of a container are new (`HashSet`: fields
+    /// that were not there for readers) or gone (`HashDelete`: fields that were), 0 for other effects.
+    pub fn apply(&mut self, effect: &Effect<'_>, hash: u64) -> usize {
+        match *effect {
+            Effect::SetString { db, key, value, expire } => {
+                let place = self.place(db, key, hash);
+                self.put(place, Kind::Str, expire, value);
+            }
+            Effect::PutPacked { db, key, expire, kind, payload } => {
+                let place = self.place(db, key, hash);
+                match kind {
+                    PackedKind::Hash => self.hash_put(place, false, expire, payload),
+                    PackedKind::HashTtl => self.hash_put(place, true, expire, payload),
+                }
+            }
+            Effect::Splice { db, key, at, bytes } => {
+                let place = self.place(db, key, hash);
+                self.splice(place, at, bytes);
+            }
+            Effect::Delete { db, key } => {
+                let place = self.place(db, key, hash);
+                self.delete(place);
+            }
+            Effect::Expire { db, key, at } => {
+                let place = self.place(db, key, hash);
+                self.expire(place, at);
+            }
+            Effect::HashSet { db, key, pairs, expire } => {
+                let place = self.place(db, key, hash);
+                return self.hash_set(place, pairs, expire);
+            }
+            Effect::HashDelete { db, key, fields } => {
+                let place = self.place(db, key, hash);
+                return self.hash_delete(place, fields);
+            }
+            Effect::HashExpire { db, key, fields, at } => {
+                let place = self.place(db, key, hash);
+                self.hash_expire(place, fields, at);
+            }
+            Effect::ItemPut { table, partition, sort, item } => {
+                let place = self.table_place(table, partition, hash);
+                self.item_put(place, sort, item);
+            }
+            Effect::ItemDelete { table, partition, sort } => {
+                let place = self.table_place(table, partition, hash);
+                self.item_delete(place, sort);
+            }
+            Effect::FlushDb { .. }
+            | Effect::SwapDb { .. }
+            | Effect::TablePut { .. }
+            | Effect::TableDrop { .. } => {
+                debug_assert!(false, "structural effects are applied by apply_structural");
+            }
+        }
+        0
+    }
+
+    #[inline]
+    fn place<'k>(&self, db: u32, key: &'k [u8], hash: u64) -> Place<'k> {
+        let space = self.store.space(db as usize);
+        let shard = self.store.shard_of(hash);
+        Place { shard, hash: Store::place(hash, space), space, db: Some(db as usize), key }
+    }
+
+    #[inline]
+    fn table_place<'k>(&self, table: u32, key: &'k [u8], hash: u64) -> Place<'k> {
+        let shard = self.store.shard_of(hash);
+        Place { shard, hash: Store::place(hash, table), space: table, db: None, key }
+    }
+
+    /// The entry, to change it.
+    #[inline]
+    fn find(&mut self, place: Place<'_>) -> Option<&mut Entry> {
+        table::find_mut(self.raw_mut(place.shard)?, place.hash, place.space, place.key)
+    }
+
+    fn insert(&mut self, place: Place<'_>, entry: Entry) {
+        let store = self.store;
+        self.note_deadline(place, entry.has_deadline());
+        let expires = i32::from(entry.expire().is_some());
+        let Some(raw) = self.raw_mut(place.shard) else { return };
+        if table::insert(raw, place.hash, entry, |e| store.place_of(e)) {
+            store.sides[place.shard].generation.fetch_add(1, Relaxed);
+        }
+        if let Some(db) = place.db {
+            store.count(place.shard, db, 1, expires);
+        }
+    }
+
+    /// Raises the shard's flag for the expiry cycle. Called after every change that may have given an entry a deadline.
+    #[inline]
+    fn note_deadline(&self, place: Place<'_>, there: bool) {
+        if there {
+            self.store.sides[place.shard].deadlines.store(true, Relaxed);
+        }
+    }
+
+    fn changed(&self, place: Place<'_>, expires: i32) {
+        if let (Some(db), true) = (place.db, expires != 0) {
+            self.store.count(place.shard, db, 0, expires);
+        }
+        self.store.touched(place.shard, place.space, place.key);
+    }
+
+    fn put(&mut self, place: Place<'_>, kind: Kind, expire: Option<u64>, payload: &[u8]) {
+        let clock = self.store.fresh_clock(self.now);
+        let lfu = self.store.lfu.load(Relaxed);
+        if let Some(entry) = self.find(place) {
+            let before = i32::from(entry.expire().is_some());
+            entry.replace(kind, expire, payload);
+            if !lfu {
+                entry.set_clock(clock);
+            }
+            let deadline = entry.has_deadline();
+            self.note_deadline(place, deadline);
+            self.changed(place, i32::from(expire.is_some()) - before);
+            return;
+        }
+        let parts = Parts { space: place.space, key: place.key, expire, kind, payload };
+        self.insert(place, Entry::new(&parts, clock));
+        self.changed(place, 0);
+    }
+
+    /// Puts a whole entry in place of the one with its name.
+    fn put_entry(&mut self, place: Place<'_>, entry: Entry) {
+        let expires = i32::from(entry.expire().is_some());
+        let deadline = entry.has_deadline();
+        let Some(old) = self.find(place) else {
+            self.insert(place, entry);
+            self.changed(place, 0);
+            return;
+        };
+        let before = i32::from(old.expire().is_some());
+        *old = entry;
+        self.note_deadline(place, deadline);
+        self.changed(place, expires - before);
+    }
+
+    fn delete(&mut self, place: Place<'_>) {
+        let Some(raw) = self.raw_mut(place.shard) else { return };
+        let Some(entry) = table::remove(raw, place.hash, place.space, place.key) else { return };
+        let expires = i32::from(entry.expire().is_some());
+        if let Some(db) = place.db {
+            self.store.count(place.shard, db, -1, -expires);
+        }
+        self.store.touched(place.shard, place.space, place.key);
+    }
+
+    fn expire(&mut self, place: Place<'_>, at: Option<u64>) {
+        let Some(entry) = self.find(place) else { return };
+        let before = i32::from(entry.expire().is_some());
+        entry.set_expire(at);
+        self.note_deadline(place, at.is_some());
+        self.changed(place, i32::from(at.is_some()) - before);
+    }
+
+    fn splice(&mut self, place: Place<'_>, at: usize, bytes: &[u8]) {
+        let clock = self.store.fresh_clock(self.now);
+        let end = at + bytes.len();
+        if let Some(entry) = self.find(place) {
+            let ValueRef::Str(old) = entry.value() else { return };
+            let len = old.len();
+            if end > len {
+                entry.splice(len, 0, end - len);
+            }
+            if let Some(target) = entry.payload_mut().get_mut(at..end) {
+                target.copy_from_slice(bytes);
+            }
+            entry.mark_raw();
+        } else {
+            let mut value = vec![0; at];
+            value.extend_from_slice(bytes);
+            let parts =
+                Parts { space: place.space, key: place.key, expire: None, kind: Kind::Str, payload: &value };
+            let mut entry = Entry::new(&parts, clock);
+            entry.mark_raw();
+            self.insert(place, entry);
+        }
+        self.changed(place, 0);
+    }
+
+    /// Applies an effect about whole databases. The caller holds all shards exclusively.
+    pub fn apply_structural(&mut self, effect: &Effect<'_>) {
+        debug_assert!(self.holds_all());
+        let store = self.store;
+        match *effect {
+            Effect::FlushDb { db, space } => {
+                store.note_space(space);
+                self.touch_database(db as usize, None);
+                if let Some(slot) = store.dbs.get(db as usize) {
+                    store.give_up_space(slot.swap(space, Relaxed));
+                }
+                for count in store.sides.iter().filter_map(|s| s.counts.get(db as usize)) {
+                    count.keys.store(0, Relaxed);
+                    count.expires.store(0, Relaxed);
+                }
+            }
+            Effect::SwapDb { a, b } => {
+                let (a, b) = (a as usize, b as usize);
+                self.touch_database(a, Some(b));
+                self.touch_database(b, Some(a));
+                let (Some(x), Some(y)) = (store.dbs.get(a), store.dbs.get(b)) else { return };
+                let old = x.load(Relaxed);
+                x.store(y.load(Relaxed), Relaxed);
+                y.store(old, Relaxed);
+                for side in &store.sides {
+                    let (Some(x), Some(y)) = (side.counts.get(a), side.counts.get(b)) else { continue };
+                    swap(&x.keys, &y.keys);
+                    swap(&x.expires, &y.expires);
+                }
+            }
+            Effect::TablePut { table, .. } => store.note_space(table),
+            Effect::TableDrop { table } => store.give_up_space(table),
+            _ => debug_assert!(false, "only structural effects come here"),
+        }
+    }
+
+    /// Raises the watchers of the database's keys that exist, in it or in the one that takes its place.
+    fn touch_database(&self, db: usize, other: Option<usize>) {
+        let space = self.store.space(db);
+        for shard in 0..self.store.shard_count() {
+            for key in self.store.watched_keys(shard, space) {
+                let hash = self.store.hash(&key);
+                let there = |space| self.peek(space, &key, hash).is_some_and(|e| !e.expired(self.now));
+                if there(space) || other.is_some_and(|o| there(self.store.space(o))) {
+                    self.store.touched(shard, space, &key);
+                }
+            }
+        }
+    }
+}
+
+fn swap(a: &std::sync::atomic::AtomicU32, b: &std::sync::atomic::AtomicU32) {
+    let old = a.load(Relaxed);
+    a.store(b.load(Relaxed), Relaxed);
+    b.store(old, Relaxed);
+}
