@@ -117,10 +117,15 @@ impl<'a> Tx<'a> {
     }
 
     /// Applies an effect and adds it to the record. An expired key under an effect that builds on what is there is
-    /// removed first, so that nothing of it comes back; so are expired fields whose deadline would be kept. Returns how many
-    /// elements of a container are new or gone, see [`Locked::apply`].
+    /// removed first, so that nothing of it comes back; so are expired fields whose deadline would be kept.
     #[inline]
-    pub fn apply(&mut self, effect: Effect<'_>) -> usize {
+    pub fn apply(&mut self, effect: Effect<'_>) {
+        self.apply_counted(effect);
+    }
+
+    /// As [`Tx::apply`], and returns how many elements of a container are new or gone, see [`Locked::apply`].
+    #[inline]
+    pub fn apply_counted(&mut self, effect: Effect<'_>) -> usize {
         let Some(key) = effect.shard_key() else {
             self.note(&effect);
             self.locked.apply_structural(&effect);
