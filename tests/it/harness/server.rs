@@ -29,6 +29,10 @@ pub(crate) struct Server {
     folder: Option<TempDir>,
     /// The data folder; inside `folder` unless a test chose its own.
     data: PathBuf,
+    /// A configuration file, named before all flags.
+    file: Option<String>,
+    /// Variables of the process's environment.
+    variables: Vec<(String, String)>,
 }
 
 /// A port that was free a moment ago.
@@ -61,6 +65,23 @@ impl Server {
         }
     }
 
+    /// Starts `itemory` with a configuration file.
+    pub(crate) fn start_with_file(path: &str, flags: &[&str]) -> Server {
+        Self::launch_with_file(Kind::Itemory, path, flags)
+    }
+
+    /// Starts the referee with a configuration file.
+    pub(crate) fn referee_with_file(path: &str, flags: &[&str]) -> Server {
+        Self::launch_with_file(Kind::Redis, path, flags)
+    }
+
+    fn launch_with_file(kind: Kind, path: &str, flags: &[&str]) -> Server {
+        let mut server = Self::prepare(kind, flags, None);
+        server.file = Some(path.to_owned());
+        server.up();
+        server
+    }
+
     /// Stands for a server that runs already.
     pub(crate) fn external(address: SocketAddr) -> Server {
         Server {
@@ -70,6 +91,8 @@ impl Server {
             flags: Vec::new(),
             folder: None,
             data: PathBuf::new(),
+            file: None,
+            variables: Vec::new(),
         }
     }
 
@@ -90,6 +113,18 @@ impl Server {
             flags: flags.iter().map(ToString::to_string).collect(),
             folder: Some(folder),
             data,
+            file: None,
+            variables: Vec::new(),
+        }
+    }
+
+    /// Starts `itemory` with these variables in its environment; gives what it printed when it ends instead.
+    pub(crate) fn try_start_with(flags: &[&str], variables: &[(&str, &str)]) -> Result<Server, String> {
+        let mut server = Self::prepare(Kind::Itemory, flags, None);
+        server.variables = variables.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        match server.try_up() {
+            Ok(()) => Ok(server),
+            Err(_) => Err(server.log()),
         }
     }
 
@@ -120,12 +155,14 @@ impl Server {
             _ => "redis-server",
         };
         let mut command = Command::new(binary);
+        command.args(&self.file);
         command.args(["--port", &self.address.port().to_string(), "--dir"]).arg(&self.data);
         command.args(["--bind", "127.0.0.1"]);
         if self.kind == Kind::Redis && !self.flags.iter().any(|f| f == "--save") {
             command.args(["--save", ""]);
         }
         command.args(&self.flags);
+        command.envs(self.variables.iter().cloned());
         command
     }
 
@@ -194,6 +231,11 @@ impl Server {
     /// Asks for an orderly stop with SIGTERM and waits for it.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
+        self.wait()
+    }
+
+    /// Waits for the process to end by itself.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut child = self.child.take().unwrap();
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -216,6 +258,13 @@ impl Server {
 
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.address).unwrap_or_else(|e| panic!("{}: {e}\n{}", self.address, self.log()))
+    }
+
+    /// What `name` stands at in INFO.
+    pub(crate) fn info(&self, name: &str) -> String {
+        let text = self.client().run("INFO everything").text();
+        let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':').map(str::to_owned));
+        line.unwrap_or_else(|| panic!("INFO has no {name}"))
     }
 
     /// A client that speaks the given protocol version.

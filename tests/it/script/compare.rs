@@ -47,6 +47,15 @@ impl Mode {
     }
 }
 
+impl Mode {
+    /// The names that ours lacks, when names are what is compared.
+    pub(crate) fn missing(&self, theirs: &Value, ours: &Value) -> Option<String> {
+        let ours_names = names(ours);
+        let missing: Vec<String> = names(theirs).into_iter().filter(|n| !ours_names.contains(n)).collect();
+        (*self == Mode::Names && !ours.is_error()).then(|| missing.join(" "))
+    }
+}
+
 fn near(theirs: &Value, ours: &Value, tolerance: i64) -> bool {
     match (theirs, ours) {
         (Value::Int(a), Value::Int(b)) => (a - b).abs() <= tolerance,

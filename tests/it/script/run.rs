@@ -49,7 +49,14 @@ impl Side {
     fn client(&mut self, name: &str, proto: u8, hello: bool) -> &mut Client {
         let proto = if hello { proto } else { 2 };
         let server = &self.server;
-        self.clients.entry(name.to_owned()).or_insert_with(|| server.client_with(proto))
+        self.clients.entry(name.to_owned()).or_insert_with(|| {
+            let mut client = server.client();
+            if proto == 3 {
+                // A refusal shows in the replies that follow.
+                client.run("HELLO 3");
+            }
+            client
+        })
     }
 }
 
@@ -163,6 +170,9 @@ fn judge(step: &Step, theirs: &[Value], ours: &[Value], referee: bool, pair: Pai
         let apart = referee.then(|| theirs.iter().zip(ours).position(|(t, o)| !step.mode.same(t, o)));
         if let Some(at) = apart.flatten() {
             let nth = if ours.len() > 1 { format!(" ({at})") } else { String::new() };
+            if let Some(missing) = step.mode.missing(&theirs[at], &ours[at]) {
+                return Some(format!("    missing names: {missing}"));
+            }
             return Some(format!("    referee{nth}: {}\n    ours{nth}: {}", theirs[at], ours[at]));
         }
         if step.difference.is_some() {

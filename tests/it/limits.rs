@@ -1,0 +1,181 @@
+//! Slow, idle and hostile clients: bounded, and nobody else is disturbed.
+
+use crate::harness::{Client, Server, Value, itemory_serves, on_both};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+fn closed(client: &mut Client) -> bool {
+    loop {
+        match client.read() {
+            Value::Eof => return true,
+            Value::Timeout => return false,
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_client_that_does_not_read_is_closed_at_its_limit() {
+    on_both(&["--client-output-buffer-limit", "normal 2mb 0 0"], |server| {
+        let mut other = server.client();
+        assert!(other.call(&["SET", "big", &"x".repeat(100_000)]).is_ok());
+        let mut slow = server.client();
+        let get = Client::encode(&["GET", "big"]);
+        let flood: Vec<u8> = get.iter().copied().cycle().take(get.len() * 1000).collect();
+        drop(slow.send_raw(&flood));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while other.run("CLIENT LIST TYPE normal").text().lines().count() > 1 {
+            assert!(Instant::now() < deadline, "the slow client is still there");
+            assert_eq!(other.run("PING"), Value::Simple(b"PONG".to_vec()));
+        }
+        assert!(closed(&mut slow));
+    });
+}
+
+#[test]
+fn a_client_that_reads_slowly_but_reads_gets_everything() {
+    on_both(&[], |server| {
+        let mut client = server.client();
+        assert!(client.call(&["SET", "big", &"x".repeat(100_000)]).is_ok());
+        for _ in 0..200 {
+            client.send(&["GET", "big"]).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(server.client().run("PING"), Value::Simple(b"PONG".to_vec()));
+        for _ in 0..200 {
+            assert_eq!(client.read().bytes().unwrap().len(), 100_000);
+        }
+    });
+}
+
+#[test]
+fn a_query_buffer_has_a_limit() {
+    on_both(&["--client-query-buffer-limit", "1mb"], |server| {
+        let mut greedy = server.client();
+        let mut bytes = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$3000000\r\n".to_vec();
+        bytes.resize(3_000_000, b'x');
+        drop(greedy.send_raw(&bytes));
+        assert!(closed(&mut greedy));
+        assert!(server.client().run("SET k v").is_ok());
+    });
+}
+
+#[test]
+fn idle_clients_are_closed_when_a_timeout_is_set() {
+    on_both(&["--timeout", "1"], |server| {
+        let mut idle = server.client();
+        let mut busy = server.client();
+        idle.run("PING");
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(3500) {
+            assert_eq!(busy.run("PING"), Value::Simple(b"PONG".to_vec()));
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        assert_eq!(idle.read(), Value::Eof);
+    });
+}
+
+/// The referee reserves what a client announces; ours reserves what a client sent.
+#[test]
+fn half_commands_of_many_clients_cost_little() {
+    if !itemory_serves() {
+        return;
+    }
+    let server = Server::start(&[]);
+    let mut clients: Vec<Client> = (0..500).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.send_raw(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000000\r\nabc").unwrap();
+    }
+    let mut other = server.client();
+    assert!(other.run("SET k v").is_ok());
+    let used: u64 = server.info("used_memory").parse().unwrap();
+    assert!(used < 200 << 20, "{used} bytes are used");
+    drop(clients);
+    assert_eq!(other.run("GET k").text(), "v");
+}
+
+#[test]
+fn deep_pipelines_of_many_clients_are_answered_in_order() {
+    on_both(&[], |server| {
+        std::thread::scope(|scope| {
+            for id in 0..8 {
+                let mut client = server.client();
+                scope.spawn(move || {
+                    for round in 0..20 {
+                        let mut bytes = Vec::new();
+                        for n in 0..500 {
+                            bytes.extend(Client::encode(&[
+                                "SET".into(),
+                                format!("c{id}"),
+                                format!("{round}:{n}"),
+                            ]));
+                            bytes.extend(Client::encode(&["GET".to_owned(), format!("c{id}")]));
+                        }
+                        client.send_raw(&bytes).unwrap();
+                        for n in 0..500 {
+                            assert!(client.read().is_ok());
+                            assert_eq!(client.read().text(), format!("{round}:{n}"));
+                        }
+                    }
+                });
+            }
+        });
+    });
+}
+
+#[test]
+fn commands_in_single_bytes() {
+    on_both(&[], |server| {
+        let mut client = server.client();
+        let bytes =
+            [Client::encode(&["SET", "k", "value"]), Client::encode(&["GET", "k"]), b"PING\r\n".to_vec()];
+        for byte in bytes.concat() {
+            client.send_raw(&[byte]).unwrap();
+        }
+        assert!(client.read().is_ok());
+        assert_eq!(client.read(), Value::Bulk(b"value".to_vec()));
+        assert_eq!(client.read(), Value::Simple(b"PONG".to_vec()));
+    });
+}
+
+#[test]
+fn a_unix_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    on_both(&["--unixsocket", path.to_str().unwrap(), "--unixsocketperm", "700"], |_server| {
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.write_all(b"SET k v\r\nGET k\r\n").unwrap();
+        let mut got = Vec::new();
+        let mut chunk = [0; 64];
+        while got.len() < 12 {
+            let n = stream.read(&mut chunk).unwrap();
+            assert!(n > 0);
+            got.extend_from_slice(&chunk[..n]);
+        }
+        assert_eq!(got, b"+OK\r\n$1\r\nv\r\n");
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o700);
+    });
+}
+
+/// What `used_memory` says is near what the allocator says.
+#[test]
+fn used_memory_is_what_the_allocator_says() {
+    if !itemory_serves() {
+        return;
+    }
+    let server = Server::start(&["--enable-debug-command", "yes", "--appendonly", "no"]);
+    let mut client = server.client();
+    assert!(client.run("DEBUG POPULATE 300000 key 100").is_ok());
+    for n in 0..20_000 {
+        client.send(&["HSET", &format!("h{n}"), "name", "some value", "other", "another value"]).unwrap();
+    }
+    for _ in 0..20_000 {
+        client.read();
+    }
+    let used: f64 = server.info("used_memory").parse().unwrap();
+    let allocated: f64 = server.info("allocator_allocated").parse().unwrap();
+    assert!((used / allocated - 1.0).abs() <= 0.1, "used_memory {used}, the allocator {allocated}");
+}
