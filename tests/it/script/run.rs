@@ -102,6 +102,7 @@ fn leaves_traces(case: &Case) -> bool {
     ["CONFIG SET", "CONFIG REWRITE", "DEBUG", "CLIENT PAUSE", "MONITOR", "SHUTDOWN", "ACL"]
         .iter()
         .any(|word| upper.iter().any(|line| line.contains(word)))
+        || case.flags.iter().any(|f| f == "--maxclients")
 }
 
 fn sides<'a>(
