@@ -74,11 +74,11 @@ impl FileLog {
         })?;
         let mut report = OpenReport::default();
         let entries = disk.list(dir).map_err(|error| LogError::io("list", dir, &error))?;
+        remove_temporary(&*disk, dir, &entries, &mut report)?;
         let manifest = match Manifest::load(&*disk, dir)? {
             Some(manifest) => manifest,
             None => new_manifest(&*disk, dir, &entries)?,
         };
-        remove_temporary(&*disk, dir, &entries, &mut report)?;
         let segments = segments_in(&entries);
         let place = Place { disk: &*disk, dir, id: manifest.id, options };
         let (segments, found) = if manifest.epoch == 0 {
@@ -90,7 +90,7 @@ impl FileLog {
         report.segments = segments.len();
         report.first = segments.first().copied().unwrap_or(1);
         report.tail = found.tail;
-        let log = assemble(disk.clone(), clock, dir, options, manifest, segments, &found, lock)?;
+        let log = assemble(disk, clock, dir, options, manifest, segments, &found, lock)?;
         Ok((log, report))
     }
 }
@@ -188,7 +188,8 @@ fn remove_temporary(
     let ours = |name: &str| {
         name.starts_with("segment-") || name.starts_with("MANIFEST") || checkpoint::is_temporary(name)
     };
-    for entry in entries.iter().filter(|entry| entry.name.ends_with(".tmp") && ours(&entry.name)) {
+    for entry in entries.iter().filter(|entry| entry.name.strip_suffix(".tmp").is_some() && ours(&entry.name))
+    {
         remove(disk, dir, &entry.name)?;
         report.removed.push(entry.name.clone());
     }

@@ -84,7 +84,7 @@ impl SegmentScan {
                 // Only records before `from` were in this piece.
                 _ if used > 0 => wanted = self.piece_bytes.max(FRAME_HEADER),
                 Step::NeedMore(bytes) if (bytes as usize) > wanted && got == wanted => {
-                    wanted = bytes as usize
+                    wanted = bytes as usize;
                 }
                 Step::NeedMore(_) => return Ok(Filled::Bad("the record is incomplete".to_owned())),
                 Step::Bad(bad) => return Ok(Filled::Bad(bad.to_string())),

@@ -1,6 +1,9 @@
 //! Tests of the whole room on the simulated disk.
 
 mod basics;
+mod crash;
+mod damage;
+mod faults;
 mod model;
 
 use super::*;
