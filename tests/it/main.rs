@@ -21,6 +21,7 @@ mod faults;
 mod floats;
 mod harness;
 mod limits;
+mod memory;
 mod model;
 mod process;
 mod random;

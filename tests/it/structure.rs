@@ -28,7 +28,7 @@ const ROOMS: &[(&str, u8)] = &[
 ];
 
 /// Lines of a file, its tests aside.
-const LONGEST_FILE: usize = 650;
+const LONGEST_FILE: usize = 680;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

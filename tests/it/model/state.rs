@@ -13,22 +13,22 @@ enum Data {
 struct Entry {
     data: Data,
     expires: Option<u64>,
-    /// Grows with every change anywhere.
-    version: u64,
 }
 
 #[derive(Clone, Default)]
 struct Session {
     database: usize,
     queue: Option<Vec<Vec<String>>>,
-    /// What was watched: database, key and the version it had.
-    watched: Vec<(usize, String, Option<u64>)>,
+    /// What was watched: database, key and the number of its last change.
+    watched: Vec<(usize, String, u64)>,
 }
 
 pub(super) struct Model {
     databases: [BTreeMap<String, Entry>; 2],
     sessions: Vec<Session>,
-    version: u64,
+    /// The number of the last change of each key that ever changed.
+    changes: BTreeMap<(usize, String), u64>,
+    last_change: u64,
 }
 
 fn ok() -> Value {
@@ -52,7 +52,8 @@ impl Model {
         Model {
             databases: [BTreeMap::new(), BTreeMap::new()],
             sessions: vec![Session::default(); clients],
-            version: 0,
+            changes: BTreeMap::new(),
+            last_change: 0,
         }
     }
 
@@ -62,9 +63,7 @@ impl Model {
     }
 
     pub(super) fn call(&mut self, client: usize, command: &[String], now: u64) -> Value {
-        for database in &mut self.databases {
-            database.retain(|_, e| e.expires.is_none_or(|at| at > now));
-        }
+        self.remove_where(|_, _, e| e.expires.is_some_and(|at| at <= now));
         let name = command[0].as_str();
         let session = &mut self.sessions[client];
         match name {
@@ -84,8 +83,8 @@ impl Model {
             "WATCH" => {
                 let database = session.database;
                 for key in &command[1..] {
-                    let version = self.databases[database].get(key).map(|e| e.version);
-                    self.sessions[client].watched.push((database, key.clone(), version));
+                    let change = self.change_of(database, key);
+                    self.sessions[client].watched.push((database, key.clone(), change));
                 }
                 ok()
             }
@@ -103,9 +102,7 @@ impl Model {
         let session = &mut self.sessions[client];
         let queue = session.queue.take().unwrap_or_default();
         let watched = std::mem::take(&mut session.watched);
-        let changed = watched.iter().any(|(database, key, version)| {
-            self.databases[*database].get(key).map(|e| e.version) != *version
-        });
+        let changed = watched.iter().any(|(database, key, change)| self.change_of(*database, key) != *change);
         if changed {
             return Value::NullArray;
         }
@@ -116,20 +113,46 @@ impl Model {
         self.databases[database].get(key)
     }
 
+    fn change_of(&self, database: usize, key: &str) -> u64 {
+        self.changes.get(&(database, key.to_owned())).copied().unwrap_or_default()
+    }
+
+    fn changed(&mut self, database: usize, key: &str) {
+        self.last_change += 1;
+        self.changes.insert((database, key.to_owned()), self.last_change);
+    }
+
     fn put(&mut self, database: usize, key: &str, data: Data, expires: Option<u64>) {
-        self.version += 1;
-        let entry = Entry { data, expires, version: self.version };
-        self.databases[database].insert(key.to_owned(), entry);
+        self.changed(database, key);
+        self.databases[database].insert(key.to_owned(), Entry { data, expires });
+    }
+
+    fn remove(&mut self, database: usize, key: &str) -> bool {
+        let there = self.databases[database].remove(key).is_some();
+        if there {
+            self.changed(database, key);
+        }
+        there
+    }
+
+    fn remove_where(&mut self, gone: impl Fn(usize, &str, &Entry) -> bool) {
+        for database in 0..self.databases.len() {
+            let all = self.databases[database].iter();
+            let keys: Vec<String> =
+                all.filter(|(k, e)| gone(database, k, e)).map(|(k, _)| k.clone()).collect();
+            for key in keys {
+                self.remove(database, &key);
+            }
+        }
     }
 
     /// Gives a key another time; one that is past removes it.
     fn expire(&mut self, database: usize, key: &str, at: Option<u64>, now: u64) {
         if at.is_some_and(|at| at <= now) {
-            self.databases[database].remove(key);
+            self.remove(database, key);
         } else if let Some(entry) = self.databases[database].get_mut(key) {
-            self.version += 1;
             entry.expires = at;
-            entry.version = self.version;
+            self.changed(database, key);
         }
     }
 
@@ -146,7 +169,7 @@ impl Model {
                 ok()
             }
             ["FLUSHDB"] => {
-                self.databases[db].clear();
+                self.remove_where(|database, _, _| database == db);
                 ok()
             }
             ["SET", key, value, options @ ..] => self.set(db, key, value, options, now),
@@ -158,9 +181,7 @@ impl Model {
                 Some(Data::Text(text)) => bulk(text),
                 Some(Data::Hash(_)) => wrong_type(),
             },
-            ["DEL", keys @ ..] => {
-                Value::Int(keys.iter().filter(|k| self.databases[db].remove(**k).is_some()).count() as i64)
-            }
+            ["DEL", keys @ ..] => Value::Int(keys.iter().filter(|k| self.remove(db, k)).count() as i64),
             ["EXISTS", keys @ ..] => {
                 Value::Int(keys.iter().filter(|k| self.get(db, k).is_some()).count() as i64)
             }
@@ -189,7 +210,7 @@ impl Model {
                 None => error("ERR no such key"),
                 Some(_) if from == to => ok(),
                 Some(entry) => {
-                    self.databases[db].remove(*from);
+                    self.remove(db, from);
                     self.put(db, to, entry.data, entry.expires);
                     ok()
                 }
@@ -202,7 +223,7 @@ impl Model {
             ["MOVE", key, "1"] if self.get(1, key).is_some() => Value::Int(0),
             ["MOVE", key, "1"] => {
                 let reply = self.transfer(db, key, 1, key);
-                self.databases[db].remove(*key);
+                self.remove(db, key);
                 reply
             }
             other => panic!("not in the model: {other:?}"),
@@ -239,7 +260,7 @@ impl Model {
 
     fn expire_if_past(&mut self, db: usize, key: &str, now: u64) {
         if self.get(db, key).and_then(|e| e.expires).is_some_and(|at| at <= now) {
-            self.databases[db].remove(key);
+            self.remove(db, key);
         }
     }
 
@@ -298,7 +319,7 @@ impl Model {
             other => panic!("not in the model: {other:?}"),
         };
         if hash.is_empty() {
-            self.databases[db].remove(key);
+            self.remove(db, key);
         } else if hash != before {
             self.put(db, key, Data::Hash(hash), expires);
         }

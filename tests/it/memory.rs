@@ -1,0 +1,189 @@
+//! Eviction chooses well and in time; what has expired leaves memory without a stall.
+
+use crate::harness::{Client, Server, Value, on_both};
+use std::time::{Duration, Instant};
+
+const MAXMEMORY: u64 = 12 << 20;
+
+fn fill(client: &mut Client, prefix: &str, count: usize, value: &str, expire: Option<&str>) -> usize {
+    let mut bytes = Vec::new();
+    for n in 0..count {
+        let key = format!("{prefix}:{n}");
+        let mut command = vec!["SET", &key, value];
+        command.extend(expire.map(|at| ["EX", at]).into_iter().flatten());
+        bytes.extend(Client::encode(&command));
+    }
+    client.send_raw(&bytes).unwrap();
+    (0..count).filter(|_| client.read().is_ok()).count()
+}
+
+/// How many of `prefix:0` to `prefix:count - 1` are there; does not count as use.
+fn left(client: &mut Client, prefix: &str, count: usize) -> usize {
+    let keys: Vec<String> = (0..count).map(|n| format!("{prefix}:{n}")).collect();
+    let args: Vec<&str> = std::iter::once("EXISTS").chain(keys.iter().map(String::as_str)).collect();
+    client.call(&args).int().unwrap() as usize
+}
+
+fn used(server: &Server) -> u64 {
+    server.info("used_memory").parse().unwrap()
+}
+
+/// Fills half of what is left with `prefix` keys, and says how many those were.
+fn fill_half(server: &Server, client: &mut Client, prefix: &str, expire: Option<&str>) -> usize {
+    let goal = used(server) + (MAXMEMORY - used(server)) / 2;
+    let value = "x".repeat(500);
+    let mut count = 0;
+    while used(server) < goal {
+        for n in count..count + 200 {
+            let key = format!("{prefix}:{n}");
+            let mut command = vec!["SET", &key, &value];
+            command.extend(expire.map(|at| ["EX", at]).into_iter().flatten());
+            assert!(client.call(&command).is_ok());
+        }
+        count += 200;
+    }
+    count
+}
+
+fn flags(policy: &str) -> [&str; 6] {
+    ["--maxmemory", "12mb", "--maxmemory-policy", policy, "--maxmemory-samples", "10"]
+}
+
+#[test]
+fn the_limit_is_kept_under_load() {
+    for policy in [
+        "allkeys-lru",
+        "allkeys-lfu",
+        "allkeys-random",
+        "volatile-lru",
+        "volatile-lfu",
+        "volatile-random",
+        "volatile-ttl",
+    ] {
+        on_both(&flags(policy), |server| {
+            let mut client = server.client();
+            let ok = fill(&mut client, "k", 40_000, &"x".repeat(500), Some("1000"));
+            assert_eq!(ok, 40_000, "{policy}: a write was refused");
+            assert!(used(server) < MAXMEMORY + (2 << 20), "{policy}: {} bytes used", used(server));
+            let kept = client.run("DBSIZE").int().unwrap();
+            assert!((2_000..35_000).contains(&kept), "{policy}: {kept} keys kept");
+            assert!(server.info("evicted_keys").parse::<u64>().unwrap() > 1000);
+        });
+    }
+}
+
+#[test]
+fn lru_keeps_what_is_used() {
+    on_both(&flags("allkeys-lru"), |server| {
+        let mut client = server.client();
+        let hot = fill_half(server, &mut client, "hot", None);
+        // The clock of idle times counts in seconds at the referee.
+        std::thread::sleep(Duration::from_millis(1100));
+        let value = "x".repeat(500);
+        for n in 0..6000 {
+            if n % 2 == 0 {
+                client.run(&format!("GET hot:{}", n / 2 % hot));
+            }
+            assert!(client.call(&["SET", &format!("cold:{n}"), &value]).is_ok());
+            if n % 1500 == 0 {
+                std::thread::sleep(Duration::from_millis(1100));
+                fill_gets(&mut client, "hot", hot);
+            }
+        }
+        let (hot_left, cold_left) = (left(&mut client, "hot", hot), left(&mut client, "cold", 6000));
+        assert!(hot_left * 2 > hot, "{hot_left} of {hot} hot keys left, {cold_left} cold ones");
+    });
+}
+
+fn fill_gets(client: &mut Client, prefix: &str, count: usize) {
+    for n in 0..count {
+        client.send(&["GET", &format!("{prefix}:{n}")]).unwrap();
+    }
+    for _ in 0..count {
+        client.read();
+    }
+}
+
+#[test]
+fn lfu_keeps_what_is_used_often() {
+    on_both(&flags("allkeys-lfu"), |server| {
+        let mut client = server.client();
+        let hot = fill_half(server, &mut client, "hot", None);
+        for _ in 0..30 {
+            fill_gets(&mut client, "hot", hot);
+        }
+        fill(&mut client, "cold", 30_000, &"x".repeat(500), None);
+        let hot_left = left(&mut client, "hot", hot);
+        assert!(hot_left * 10 > hot * 8, "{hot_left} of {hot} hot keys left");
+    });
+}
+
+#[test]
+fn ttl_takes_what_ends_soonest() {
+    on_both(&flags("volatile-ttl"), |server| {
+        let mut client = server.client();
+        let late = fill_half(server, &mut client, "late", Some("100000"));
+        fill(&mut client, "soon", 30_000, &"x".repeat(500), Some("500"));
+        let late_left = left(&mut client, "late", late);
+        assert!(late_left * 10 > late * 8, "{late_left} of {late} late keys left");
+    });
+}
+
+#[test]
+fn volatile_policies_leave_other_keys_alone() {
+    for policy in ["volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"] {
+        on_both(&flags(policy), |server| {
+            let mut client = server.client();
+            let lasting = fill_half(server, &mut client, "lasting", None);
+            fill(&mut client, "volatile", 20_000, &"x".repeat(500), Some("1000"));
+            assert_eq!(left(&mut client, "lasting", lasting), lasting, "{policy}");
+            // With nothing volatile left, writes are refused.
+            let value = "x".repeat(500);
+            let refused = (0..60_000).any(|n| {
+                let reply = client.call(&["SET", &format!("more:{n}"), &value]);
+                matches!(reply, Value::Error(e) if e.starts_with(b"OOM"))
+            });
+            assert!(refused, "{policy}");
+            assert_eq!(left(&mut client, "lasting", lasting), lasting, "{policy}");
+        });
+    }
+}
+
+#[test]
+fn expired_keys_leave_memory_without_a_stall() {
+    on_both(&["--enable-debug-command", "yes"], |server| {
+        let mut client = server.client();
+        let before = used(server);
+        let count = 100_000;
+        let mut bytes = Vec::new();
+        for n in 0..count {
+            let ttl = (500 + n % 1000).to_string();
+            bytes.extend(Client::encode(&["SET", &format!("k{n}"), "some value", "PX", &ttl]));
+        }
+        std::thread::scope(|scope| {
+            let mut reader = server.client();
+            scope.spawn(move || {
+                let began = Instant::now();
+                let mut longest = Duration::ZERO;
+                while began.elapsed() < Duration::from_secs(3) {
+                    let sent = Instant::now();
+                    reader.run("PING");
+                    longest = longest.max(sent.elapsed());
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                assert!(longest < Duration::from_millis(500), "a stall of {longest:?}");
+            });
+            client.send_raw(&bytes).unwrap();
+            for _ in 0..count {
+                assert!(client.read().is_ok());
+            }
+        });
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while client.run("DBSIZE").int() != Some(0) {
+            assert!(Instant::now() < deadline, "{} keys are still there", client.run("DBSIZE"));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(server.info("expired_keys"), count.to_string());
+        assert!(used(server) < before + (8 << 20), "{} before, {} after", before, used(server));
+    });
+}
