@@ -31,6 +31,8 @@ use crc32fast::Hasher;
 pub(super) const SEGMENT_HEADER: usize = 96;
 /// The format version that this build reads and writes.
 pub const FORMAT_VERSION: u32 = 1;
+/// No segment begins behind this LSN, so that counting its records cannot overflow.
+const MAX_FIRST: Lsn = u64::MAX / 2;
 const MAGIC: [u8; 8] = *b"ITEMRLOG";
 
 /// A segment's header.
@@ -57,6 +59,8 @@ pub enum HeaderFault {
     Version(u32),
     /// The checksum does not match.
     Checksum,
+    /// The checksum matches, but no log can have these LSNs.
+    Positions,
 }
 
 impl std::fmt::Display for HeaderFault {
@@ -66,6 +70,7 @@ impl std::fmt::Display for HeaderFault {
             Self::Magic => f.write_str("the header does not begin with the magic of a log segment"),
             Self::Version(version) => write!(f, "the header names format version {version}"),
             Self::Checksum => f.write_str("the header does not match its checksum"),
+            Self::Positions => f.write_str("the header's LSNs contradict each other"),
         }
     }
 }
@@ -109,12 +114,16 @@ impl SegmentHeader {
         if sum != checksum(bytes) {
             return Err(HeaderFault::Checksum);
         }
+        let (first, last_before) = (u64_at(bytes, 32), u64_at(bytes, 40));
+        if last_before >= first || first > MAX_FIRST {
+            return Err(HeaderFault::Positions);
+        }
         let mut id = [0; 16];
         id.copy_from_slice(&bytes[16..32]);
         Ok(Self {
             id: LogId(id),
-            first: u64_at(bytes, 32),
-            last_before: u64_at(bytes, 40),
+            first,
+            last_before,
             previous_first: u64_at(bytes, 48),
             durable: u64_at(bytes, 56),
             epoch: u64_at(bytes, 64),
@@ -181,4 +190,28 @@ pub fn parse_segment(bytes: &[u8]) -> Result<SegmentSummary, HeaderFault> {
         }
     };
     Ok(SegmentSummary { log_id: header.id, first: header.first, last: cursor.next - 1, end: at as u64, rest })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_positions_are_refused() {
+        let header = SegmentHeader {
+            id: LogId([7; 16]),
+            first: 1,
+            last_before: 0,
+            previous_first: 0,
+            durable: 0,
+            epoch: 1,
+            ms: 0,
+            chain: 0,
+        };
+        assert_eq!(parse_segment(&header.encode()).map(|summary| summary.last), Ok(0));
+        for (first, last_before) in [(0, 0), (5, 5), (5, 6), (u64::MAX, 0)] {
+            let bytes = SegmentHeader { first, last_before, ..header }.encode();
+            assert_eq!(parse_segment(&bytes), Err(HeaderFault::Positions), "{first} {last_before}");
+        }
+    }
 }
