@@ -31,4 +31,31 @@ pub enum ValueError {
     /// A string's digest in a condition is not of the length of one.
     #[error("ERR must be exactly 16 hexadecimal characters")]
     DigestLength,
+    /// Bytes that should be a stream are none.
+    #[error("ERR malformed stream")]
+    MalformedStream,
+    /// The largest identifier was given already.
+    #[error("ERR The stream has exhausted the last possible ID, unable to add more items")]
+    StreamExhausted,
+    /// An entry cannot have the identifier `0-0`.
+    #[error("ERR The ID specified in XADD must be greater than 0-0")]
+    StreamIdZero,
+    /// An entry's identifier must be larger than all before.
+    #[error("ERR The ID specified in XADD is equal or smaller than the target stream top item")]
+    StreamIdTooSmall,
+    /// An entry's fields and values are too large.
+    #[error("ERR Elements are too large to be stored")]
+    StreamEntryTooLarge,
+    /// A stream's last identifier is set below the largest deleted one that is set with it.
+    #[error("ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id")]
+    StreamIdBelowDeleted,
+    /// A stream's last identifier is set below the largest one that was deleted.
+    #[error("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id")]
+    StreamIdBelowCurrentDeleted,
+    /// A stream's last identifier is set below that of its last entry.
+    #[error("ERR The ID specified in XSETID is smaller than the target stream top item")]
+    StreamIdBelowTop,
+    /// The number of entries ever added is set below that of the entries that are there.
+    #[error("ERR The entries_added specified in XSETID is smaller than the target stream length")]
+    StreamAddedBelowLength,
 }

@@ -98,24 +98,37 @@ fn push_backlen(out: &mut Vec<u8>, len: usize) {
     }
 }
 
+/// Reads the length that stands at the end of an entry: it and the bytes it takes.
+fn backlen_at_end(bytes: &[u8]) -> Option<(usize, usize)> {
+    let (mut len, mut taken) = (0usize, 0);
+    for byte in bytes.iter().rev().take(5) {
+        len |= usize::from(byte & 0x7F) << (7 * taken);
+        taken += 1;
+        if byte & 0x80 == 0 {
+            return Some((len, taken));
+        }
+    }
+    None
+}
+
+/// Steps over the entry at the end of `bytes`, which must not hold the terminating byte: the entry and the whole of its
+/// size, or nothing if it is malformed. O(1).
+#[must_use]
+pub fn split_last(bytes: &[u8]) -> Option<(Entry<'_>, usize)> {
+    let (size, taken) = backlen_at_end(bytes)?;
+    let whole = size.checked_add(taken)?;
+    let start = bytes.len().checked_sub(whole)?;
+    let (entry, decoded) = entry_at(bytes.get(start..)?)?;
+    (decoded == size && backlen_size(size) == taken).then_some((entry, whole))
+}
+
 /// Steps over the entry at the start of `bytes`: the entry and the whole of its size, or nothing if it is malformed.
 /// The terminating byte is not an entry. O(1).
 #[must_use]
 pub fn split_first(bytes: &[u8]) -> Option<(Entry<'_>, usize)> {
     let (entry, size) = entry_at(bytes)?;
     let whole = size.checked_add(backlen_size(size))?;
-    let mut trailer = bytes.get(size..whole)?.iter().rev();
-    let mut decoded = 0usize;
-    let mut shift = 0u32;
-    loop {
-        let byte = *trailer.next()?;
-        decoded |= usize::from(byte & 0x7F) << shift;
-        if byte & 0x80 == 0 {
-            break;
-        }
-        shift += 7;
-    }
-    (decoded == size && trailer.next().is_none()).then_some((entry, whole))
+    (backlen_at_end(bytes.get(size..whole)?) == Some((size, whole - size))).then_some((entry, whole))
 }
 
 /// The entries of a listpack that was found well-formed by [`check`]; over a malformed one it ends early.
@@ -129,6 +142,11 @@ impl<'a> Iter<'a> {
     #[must_use]
     pub fn new(pack: &'a [u8]) -> Self {
         Self { rest: pack.get(HEADER..).unwrap_or_default() }
+    }
+
+    /// From the first of bare entries, without header and end.
+    pub(super) fn bare(entries: &'a [u8]) -> Self {
+        Self { rest: entries }
     }
 
     /// The bytes from the next entry on, the terminating byte included.
@@ -185,13 +203,14 @@ impl Builder {
 
     /// Adds bytes, stored as an integer if they are one in canonical form. Bytes must be shorter than 4 GiB.
     pub fn push(&mut self, bytes: &[u8]) {
-        if bytes.len() <= 20
-            && let Some(n) = parse_i64_strict(bytes)
-        {
-            return self.push_int(n);
-        }
-        push_text(&mut self.out, bytes);
+        push_bytes(&mut self.out, bytes);
         self.count += 1;
+    }
+
+    /// Adds `count` entries that are encoded already.
+    pub(super) fn push_encoded(&mut self, entries: &[u8], count: usize) {
+        self.out.extend_from_slice(entries);
+        self.count += count;
     }
 
     /// Adds an integer.
@@ -226,8 +245,16 @@ impl Builder {
     }
 }
 
+/// Appends one whole entry: an integer if the bytes are one in canonical form.
+pub(super) fn push_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    match parse_i64_strict(bytes) {
+        Some(n) => push_number(out, n),
+        None => push_text(out, bytes),
+    }
+}
+
 /// Appends one whole string entry.
-pub(super) fn push_text(out: &mut Vec<u8>, bytes: &[u8]) {
+fn push_text(out: &mut Vec<u8>, bytes: &[u8]) {
     let start = out.len();
     match bytes.len() {
         len @ 0..=63 => out.push(0x80 | len as u8),
@@ -240,6 +267,18 @@ pub(super) fn push_text(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
     let size = out.len() - start;
     push_backlen(out, size);
+}
+
+/// The size of a whole integer entry.
+pub(super) fn number_size(n: i64) -> usize {
+    match n {
+        0..=127 => 2,
+        -4096..=4095 => 3,
+        -32768..=32767 => 4,
+        -8_388_608..=8_388_607 => 5,
+        -2_147_483_648..=2_147_483_647 => 6,
+        _ => 10,
+    }
 }
 
 /// Appends one whole integer entry.
@@ -309,6 +348,7 @@ mod tests {
             for n in [1i64 << bits, (1 << bits) - 1, -(1 << bits), -(1 << bits) - 1, i64::MIN, i64::MAX] {
                 let pack = build(&[n.to_string().into_bytes()]);
                 assert_eq!(check(&pack), Some(1));
+                assert_eq!(pack.len(), HEADER + number_size(n) + 1);
                 assert_eq!(Iter::new(&pack).next(), Some(Entry::Int(n)));
             }
         }
@@ -332,7 +372,14 @@ mod tests {
             let pack = build(&items);
             prop_assert_eq!(check(&pack), Some(items.len()));
             let back: Vec<Vec<u8>> = Iter::new(&pack).map(Entry::into_vec).collect();
-            prop_assert_eq!(back, items);
+            prop_assert_eq!(&back, &items);
+            let mut rest = &pack[HEADER..pack.len() - 1];
+            for item in items.iter().rev() {
+                let (entry, size) = split_last(rest).expect("an entry");
+                prop_assert_eq!(&entry.into_vec(), item);
+                rest = &rest[..rest.len() - size];
+            }
+            prop_assert_eq!(split_last(rest), None);
         }
 
         #[test]

@@ -29,4 +29,5 @@ mod redis_rs;
 mod scanning;
 mod script;
 mod serialisation;
+mod streams;
 mod structure;

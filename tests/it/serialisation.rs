@@ -264,7 +264,7 @@ fn streams_come_back_whole() {
             prop_assert_eq!(ask("again"), ask("k"), "{}", question);
         }
         let Decoded::Stream(stream) = decoded else { panic!("a stream") };
-        prop_assert_eq!(stream.length, client.run("XLEN k").int().unwrap() as u64);
+        prop_assert_eq!(stream.len(), client.run("XLEN k").int().unwrap() as u64);
         Ok(())
     });
 }

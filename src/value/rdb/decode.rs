@@ -3,10 +3,11 @@
 
 use super::kind;
 use super::reader::{Reader, parse_score};
-use super::streams::{self, Layout, StreamDump};
+use super::streams::{self, Layout};
 use super::{footer, old};
 use crate::value::ValueError;
 use crate::value::listpack::{self, Entry};
+use crate::value::stream::Stream;
 use std::collections::HashSet;
 
 const BAD: ValueError = ValueError::BadFormat;
@@ -31,7 +32,7 @@ pub enum Decoded {
     /// A sorted set, in no order.
     ZSet(Vec<(Vec<u8>, f64)>),
     /// A stream.
-    Stream(StreamDump),
+    Stream(Box<Stream>),
 }
 
 /// Reads what `DUMP` wrote, of Redis 2.6 up to 7.4, with every byte checked as `sanitize-dump-payload yes` does. Time
@@ -67,11 +68,15 @@ pub fn decode_dump(payload: &[u8]) -> Result<Decoded, ValueError> {
         kind::HASH_LISTPACK_EX | kind::HASH_LISTPACK_EX_PRE_GA => {
             Decoded::Hash(distinct_fields(packed_hash_with_expiry(reader, kind)?)?)
         }
-        kind::STREAM_LISTPACKS => Decoded::Stream(streams::decode(reader, Layout::First)?),
-        kind::STREAM_LISTPACKS_2 => Decoded::Stream(streams::decode(reader, Layout::Counters)?),
-        kind::STREAM_LISTPACKS_3 => Decoded::Stream(streams::decode(reader, Layout::Activity)?),
+        kind::STREAM_LISTPACKS => stream(reader, Layout::First)?,
+        kind::STREAM_LISTPACKS_2 => stream(reader, Layout::Counters)?,
+        kind::STREAM_LISTPACKS_3 => stream(reader, Layout::Activity)?,
         _ => return Err(BAD),
     })
+}
+
+fn stream(reader: &mut Reader<'_>, layout: Layout) -> Result<Decoded, ValueError> {
+    streams::decode(reader, layout).map(Box::new).map(Decoded::Stream)
 }
 
 fn strings(reader: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, ValueError> {

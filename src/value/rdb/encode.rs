@@ -3,10 +3,11 @@
 use super::decode::Decoded;
 use super::kind;
 use super::old::intset_bytes;
-use super::streams::{self, Layout, StreamDump};
+use super::streams::{self, Layout};
 use super::writer::Writer;
 use crate::text::{parse_i64_strict, write_f64};
 use crate::value::listpack::Builder;
+use crate::value::stream::Stream;
 
 /// The version of all payloads but those of hashes with field expiry: Redis 7.0's, so that it and all later ones
 /// accept them.
@@ -220,9 +221,8 @@ where
 
 /// A stream's payload, in Redis 7.0's layout: when a consumer was last active is not in it.
 #[must_use]
-pub fn dump_stream(stream: &StreamDump) -> Vec<u8> {
-    let packed: usize = stream.nodes.iter().map(|node| node.bytes().len()).sum();
-    let mut writer = Writer::new(kind::STREAM_LISTPACKS_2, packed);
+pub fn dump_stream(stream: &Stream) -> Vec<u8> {
+    let mut writer = Writer::new(kind::STREAM_LISTPACKS_2, stream.memory());
     streams::encode(&mut writer, stream, Layout::Counters);
     writer.finish(VERSION)
 }

@@ -22,7 +22,6 @@ pub use decode::{Decoded, HashField, decode_dump};
 pub use encode::{
     Form, Thresholds, dump_hash, dump_list, dump_set, dump_stream, dump_string, dump_zset, encode_dump,
 };
-pub use streams::{ConsumerDump, GroupDump, PendingDump, StreamDump};
 
 /// The numbers of the types.
 mod kind {

@@ -4,7 +4,7 @@ use super::writer::Writer;
 use super::*;
 use crate::value::ValueError;
 use crate::value::listpack::Builder;
-use crate::value::stream::{StreamId, StreamNode};
+use crate::value::stream::{Stream, StreamId, StreamNode};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -191,8 +191,28 @@ fn lists_of_every_kind() {
     assert_eq!(decode_dump(&empty), BAD);
 }
 
+/// The parts of a stream's payload, consistent or not.
+#[derive(Clone)]
+struct RawStream {
+    nodes: Vec<(StreamId, Vec<u8>)>,
+    length: u64,
+    last_id: StreamId,
+    max_deleted_id: StreamId,
+    entries_added: u64,
+    groups: Vec<RawGroup>,
+}
+
+#[derive(Clone)]
+struct RawGroup {
+    name: &'static str,
+    last_id: StreamId,
+    entries_read: u64,
+    pending: Vec<(StreamId, u64, u64)>,
+    consumers: Vec<(&'static str, u64, u64, Vec<StreamId>)>,
+}
+
 /// A stream of two nodes with a deleted entry, and a group.
-fn stream() -> StreamDump {
+fn raw_stream() -> RawStream {
     let first = pack(&[
         "2", "1", "2", "f", "g", "0", // master
         "2", "0", "0", "1", "2", "5", // same fields
@@ -201,108 +221,135 @@ fn stream() -> StreamDump {
     ]);
     let second = pack(&["1", "0", "1", "f", "0", "2", "0", "0", "v", "4"]);
     let id = |seq| StreamId::new(100, seq);
-    StreamDump {
-        nodes: vec![
-            StreamNode::from_bytes(id(1), first).expect("well formed"),
-            StreamNode::from_bytes(StreamId::new(105, 7), second).expect("well formed"),
-        ],
+    RawStream {
+        nodes: vec![(id(1), first), (StreamId::new(105, 7), second)],
         length: 3,
         last_id: StreamId::new(105, 9),
-        first_id: id(1),
         max_deleted_id: id(2),
         entries_added: 5,
-        groups: vec![GroupDump {
-            name: b("group"),
+        groups: vec![RawGroup {
+            name: "group",
             last_id: id(2),
-            entries_read: None,
-            pending: vec![
-                PendingDump { id: id(1), delivered_at_ms: 77, deliveries: 2 },
-                PendingDump { id: id(2), delivered_at_ms: 78, deliveries: 1 },
-            ],
-            consumers: vec![
-                ConsumerDump { name: b("ann"), seen_at_ms: 5, active_at_ms: Some(5), pending: vec![id(2)] },
-                ConsumerDump { name: b("bob"), seen_at_ms: 6, active_at_ms: Some(6), pending: vec![id(1)] },
-            ],
+            entries_read: u64::MAX,
+            pending: vec![(id(1), 77, 2), (id(2), 78, 1)],
+            consumers: vec![("ann", 5, u64::MAX, vec![id(2)]), ("bob", 6, 9, vec![id(1)])],
         }],
     }
 }
 
-fn with_layout(stream: &StreamDump, layout: streams::Layout) -> Result<Decoded, ValueError> {
-    let kind = match layout {
-        streams::Layout::First => kind::STREAM_LISTPACKS,
-        streams::Layout::Counters => kind::STREAM_LISTPACKS_2,
-        streams::Layout::Activity => kind::STREAM_LISTPACKS_3,
-    };
-    decode_dump(&payload(kind, |w| streams::encode(w, stream, layout)))
+/// The payload in one of the three layouts, each of which adds something to the one before.
+fn stream_payload(stream: &RawStream, layout: u8) -> Vec<u8> {
+    let kind =
+        [kind::STREAM_LISTPACKS, kind::STREAM_LISTPACKS_2, kind::STREAM_LISTPACKS_3][usize::from(layout)];
+    payload(kind, |w| {
+        w.len(stream.nodes.len() as u64);
+        for (master, pack) in &stream.nodes {
+            w.string(&master.to_bytes());
+            w.string(pack);
+        }
+        w.len(stream.length);
+        w.stream_id(stream.last_id);
+        if layout > 0 {
+            w.stream_id(StreamId::new(100, 1));
+            w.stream_id(stream.max_deleted_id);
+            w.len(stream.entries_added);
+        }
+        w.len(stream.groups.len() as u64);
+        for group in &stream.groups {
+            w.string(group.name.as_bytes());
+            w.stream_id(group.last_id);
+            if layout > 0 {
+                w.len(group.entries_read);
+            }
+            w.len(group.pending.len() as u64);
+            for (id, at, count) in &group.pending {
+                w.raw_stream_id(*id);
+                w.millis(*at);
+                w.len(*count);
+            }
+            w.len(group.consumers.len() as u64);
+            for (name, seen, active, pending) in &group.consumers {
+                w.string(name.as_bytes());
+                w.millis(*seen);
+                if layout > 1 {
+                    w.millis(*active);
+                }
+                w.len(pending.len() as u64);
+                for id in pending {
+                    w.raw_stream_id(*id);
+                }
+            }
+        }
+    })
+}
+
+fn decoded_stream(payload: &[u8]) -> Stream {
+    match decode_dump(payload) {
+        Ok(Decoded::Stream(stream)) => *stream,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
 fn streams_of_every_kind() {
-    use streams::Layout::{Activity, Counters, First};
-    let mut expected = stream();
-    assert_eq!(with_layout(&expected, Counters), Ok(Decoded::Stream(expected.clone())));
-    assert_eq!(decode_dump(&dump_stream(&expected)), Ok(Decoded::Stream(expected.clone())));
-    expected.groups[0].consumers[0].active_at_ms = None;
-    expected.groups[0].consumers[1].active_at_ms = Some(9);
-    assert_eq!(with_layout(&expected, Activity), Ok(Decoded::Stream(expected.clone())));
-    // The first layout lacks the counters; they are worked out again.
-    let Ok(Decoded::Stream(old)) = with_layout(&expected, First) else { unreachable!() };
+    let raw = raw_stream();
+    let mut stream = decoded_stream(&stream_payload(&raw, 2));
+    assert_eq!((stream.len(), stream.first_id(), stream.entries_added()), (3, StreamId::new(100, 1), 5));
+    let group = stream.groups().get(b"group").expect("there");
+    assert_eq!(group.position.entries_read, None);
+    let times: Vec<_> = group.consumers().map(|c| (c.name(), c.seen_at_ms, c.active_at_ms)).collect();
+    assert_eq!(times, [(&b"ann"[..], 5, None), (&b"bob"[..], 6, Some(9))]);
+    let pending: Vec<_> = group.consumers().flat_map(|c| c.pending(StreamId::MIN..=StreamId::MAX)).collect();
+    assert_eq!(pending, [StreamId::new(100, 2), StreamId::new(100, 1)]);
     assert_eq!(
-        (old.first_id, old.entries_added, old.max_deleted_id),
+        group.pending_entry(StreamId::new(100, 1)).map(|p| (p.delivered_at_ms, p.deliveries)),
+        Some((77, 2))
+    );
+
+    // Our own payload is in the second layout, where the last activity is missing.
+    let ours = decoded_stream(&dump_stream(&stream));
+    let group = stream.groups_mut().get_mut(b"group").expect("there");
+    for name in [b"ann", b"bob"] {
+        let key = group.find_consumer(name).expect("there");
+        let consumer = group.consumer_mut(key).expect("there");
+        consumer.active_at_ms = Some(consumer.seen_at_ms);
+    }
+    assert_eq!(ours, stream);
+    let second = stream_payload(&raw, 1);
+    assert_eq!(dump_stream(&stream)[..second.len() - 10], second[..second.len() - 10]);
+
+    // The first layout lacks the counters; they are worked out again.
+    let old = decoded_stream(&stream_payload(&raw, 0));
+    assert_eq!(
+        (old.first_id(), old.entries_added(), old.max_deleted_id()),
         (StreamId::new(100, 1), 3, StreamId::MIN)
     );
-    assert_eq!(old.groups[0].entries_read, None);
-    assert_eq!(old.entries_before(StreamId::new(100, 1)), Some(1));
-    assert_eq!(old.entries_before(StreamId::new(99, 1)), Some(0));
-    assert_eq!(old.entries_before(StreamId::new(105, 9)), Some(3));
-    assert_eq!(old.entries_before(StreamId::new(105, 10)), None);
-}
-
-#[test]
-fn the_entries_of_a_stream() {
-    let stream = stream();
-    let entries: Vec<(String, bool, String)> = stream
-        .nodes
-        .iter()
-        .flat_map(StreamNode::entries)
-        .map(|entry| {
-            let pairs = entry.fields.map(|(name, value)| {
-                String::from_utf8([name.into_vec(), b("="), value.into_vec(), b(";")].concat()).expect("text")
-            });
-            (entry.id.to_string(), entry.deleted, pairs.collect())
-        })
-        .collect();
-    let expected = [
-        ("100-1", false, "f=1;g=2;"),
-        ("100-2", true, "x=y;"),
-        ("105-0", false, "x=y;"),
-        ("105-7", false, "f=v;"),
-    ];
-    assert_eq!(entries, expected.map(|(id, deleted, pairs)| (id.into(), deleted, pairs.into())));
-    assert_eq!(stream.nodes[0].live(), 2);
+    assert_eq!(old.groups().get(b"group").expect("there").position.entries_read, None);
 }
 
 #[test]
 fn inconsistent_streams_are_refused() {
-    let spoilt: [fn(&mut StreamDump); 8] = [
+    let spoilt: [fn(&mut RawStream); 9] = [
         |s| s.length = 4,
         |s| s.last_id = StreamId::new(105, 6),
+        |s| s.entries_added = u64::MAX,
         |s| s.nodes.swap(0, 1),
         |s| s.groups.push(s.groups[0].clone()),
-        |s| s.groups[0].consumers[0].name = b("bob"),
-        |s| s.groups[0].consumers[0].pending.push(StreamId::new(100, 1)),
-        |s| s.groups[0].consumers[0].pending.clear(),
-        |s| s.groups[0].pending[0].id = StreamId::new(100, 2),
+        |s| s.groups[0].consumers[0].0 = "bob",
+        |s| s.groups[0].consumers[0].3.push(StreamId::new(100, 1)),
+        |s| s.groups[0].consumers[0].3.clear(),
+        |s| s.groups[0].pending[0].0 = StreamId::new(100, 2),
     ];
     for (at, spoil) in spoilt.iter().enumerate() {
-        let mut stream = stream();
+        let mut stream = raw_stream();
         spoil(&mut stream);
-        assert_eq!(decode_dump(&dump_stream(&stream)), BAD, "{at}");
+        assert_eq!(decode_dump(&stream_payload(&stream, 1)), BAD, "{at}");
     }
-    let node = |items: &[&str]| StreamNode::from_bytes(StreamId::new(100, 1), pack(items));
+    let node = |items: &[&str]| StreamNode::from_listpack(StreamId::new(100, 1), &pack(items));
     assert!(node(&["1", "0", "1", "f", "0", "2", "0", "0", "v", "4"]).is_some());
     for bad in [
         &["1", "0", "1", "f", "0"][..],
+        &["0", "0", "1", "f", "0"],
         &["2", "0", "1", "f", "0", "2", "0", "0", "v", "4"],
         &["1", "0", "1", "f", "0", "2", "0", "0", "v", "5"],
         &["1", "0", "1", "f", "0", "4", "0", "0", "v", "4"],
@@ -438,17 +485,22 @@ proptest! {
     }
 
     #[test]
-    fn hostile_streams(hits in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
-        let whole = dump_stream(&stream());
+    fn hostile_streams(layout in 0u8..3, hits in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+        let whole = stream_payload(&raw_stream(), layout);
         let mut body = whole[..whole.len() - 10].to_vec();
         for (at, byte) in hits {
             let at = at.index(body.len());
             body[at] = byte;
         }
         if let Ok(Decoded::Stream(stream)) = decode_dump(&footer::seal(body, 10)) {
-            let live = stream.nodes.iter().flat_map(StreamNode::entries).filter(|entry| !entry.deleted).count();
-            prop_assert_eq!(live as u64, stream.length);
-            prop_assert_eq!(decode_dump(&dump_stream(&stream)), Ok(Decoded::Stream(stream)));
+            let ids: Vec<StreamId> = stream.range(StreamId::MIN, StreamId::MAX).map(|entry| entry.id).collect();
+            prop_assert_eq!(ids.len() as u64, stream.len());
+            prop_assert!(ids.is_sorted_by(|a, b| a < b));
+            let mut backwards: Vec<StreamId> =
+                stream.range_rev(StreamId::MIN, StreamId::MAX).map(|entry| entry.id).collect();
+            backwards.reverse();
+            prop_assert_eq!(backwards, ids);
+            prop_assert!(decode_dump(&dump_stream(&stream)).is_ok());
         }
     }
 }

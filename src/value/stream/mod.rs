@@ -1,7 +1,24 @@
-//! Streams: an append-only sequence of entries, each a list of field and value pairs under an identifier.
+//! Streams: an append-only sequence of entries, each a list of field and value pairs under an ascending identifier, and
+//! groups of consumers who share the reading of it.
+//!
+//! Entries are packed into nodes of Redis's layout, so that trimming by whole nodes, the sizes that `XINFO` reports and the
+//! serialisation of a stream are Redis's. Nothing here knows the clock, keys or clients.
 
+mod codec;
+mod data;
+mod group;
 mod id;
 mod node;
+mod progress;
+mod range;
+mod trim;
 
-pub use id::StreamId;
-pub use node::{Fields, NodeEntries, NodeEntry, StreamNode};
+#[cfg(test)]
+mod tests;
+
+pub use data::{Stream, StreamMarks};
+pub use group::{Consumer, ConsumerKey, Group, GroupPosition, Groups, Pending};
+pub use id::{BadBound, NewId, StreamId};
+pub use node::{Fields, NodeLimits, StreamNode};
+pub use range::{Range, RangeRev, StreamEntry};
+pub use trim::{Trim, TrimBy, TrimPlan, default_trim_limit};

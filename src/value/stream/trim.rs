@@ -1,0 +1,111 @@
+//! Trimming from the front: `XTRIM`, and `XADD` with a limit.
+//!
+//! What is to go is worked out first and then removed, so that it can be written down in between in a form that does not
+//! depend on how entries are packed.
+
+use super::{Stream, StreamId};
+
+/// What is to be left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrimBy {
+    /// At most this many entries.
+    MaxLen(u64),
+    /// No entry before this identifier.
+    MinId(StreamId),
+}
+
+/// A request to trim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trim {
+    /// What is to be left.
+    pub by: TrimBy,
+    /// Whether only whole nodes go, and some entries may therefore be left over.
+    pub approximate: bool,
+    /// At most this many entries go; 0 for no limit.
+    pub limit: u64,
+}
+
+/// What a request comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrimPlan {
+    /// All entries up to and including this one go.
+    pub through: StreamId,
+    /// How many they are.
+    pub removed: u64,
+}
+
+/// The limit of an approximate request that names none: a hundred nodes' entries.
+pub fn default_trim_limit(node_max_entries: usize) -> u64 {
+    match node_max_entries as u64 {
+        0 => 10_000,
+        entries => entries.saturating_mul(100).min(1_000_000),
+    }
+}
+
+impl Stream {
+    /// Works out what goes; nothing if all may stay. O(nodes that go + size of one).
+    pub fn plan_trim(&self, trim: Trim) -> Option<TrimPlan> {
+        let (mut removed, mut through) = (0, None);
+        for node in &self.nodes {
+            let length = self.length - removed;
+            if let TrimBy::MaxLen(max) = trim.by
+                && length <= max
+            {
+                break;
+            }
+            if trim.limit > 0 && removed + node.live() > trim.limit {
+                break;
+            }
+            let whole = match trim.by {
+                TrimBy::MaxLen(max) => length - node.live() >= max,
+                TrimBy::MinId(min) => node.last() < min,
+            };
+            if whole {
+                removed += node.live();
+                through = Some(node.last());
+                continue;
+            }
+            if !trim.approximate {
+                let (mut left, min) = match trim.by {
+                    TrimBy::MaxLen(max) => (length - max, StreamId::MAX),
+                    TrimBy::MinId(min) => (u64::MAX, min),
+                };
+                for entry in node.entries().filter(|entry| !entry.deleted) {
+                    if left == 0 || entry.id >= min {
+                        break;
+                    }
+                    left -= 1;
+                    removed += 1;
+                    through = Some(entry.id);
+                }
+            }
+            break;
+        }
+        through.map(|through| TrimPlan { through, removed })
+    }
+
+    /// Removes all entries up to and including an identifier; how many they were. They do not count as deleted one by
+    /// one. O(nodes that go + size of one).
+    pub fn trim_through(&mut self, through: StreamId) -> u64 {
+        let mut removed = 0;
+        while let Some(node) = self.nodes.front_mut() {
+            if node.last() > through {
+                removed += node.delete_while(|id| id <= through);
+                if node.live() > 0 {
+                    break;
+                }
+            } else {
+                removed += node.live();
+            }
+            self.remove_node(0);
+        }
+        if self.nodes.capacity() > 64 && self.nodes.len() < self.nodes.capacity() / 4 {
+            self.nodes.shrink_to(self.nodes.len() * 2);
+        }
+        if removed > 0 {
+            self.length -= removed;
+            self.update_first_id();
+        }
+        removed
+    }
+}
