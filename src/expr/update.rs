@@ -255,11 +255,7 @@ fn write_all<'a>(
         roots.entry(scope.name(&path.root).as_bytes()).or_default().push((below, write));
     }
     let mut builder = ItemBuilder::new();
-    for (name, value) in item {
-        if !roots.contains_key(name) {
-            builder.put(name, &value)?;
-        }
-    }
+    builder.copy(item, |name| !roots.contains_key(name))?;
     for (name, below) in roots {
         // Paths do not overlap, so a write to the attribute as a whole is the only one.
         if below.iter().any(|(steps, _)| steps.is_empty()) {

@@ -42,16 +42,30 @@ impl<'a> Reader<'a> {
         if first < 0x80 {
             return Some(u64::from(first));
         }
-        let wide = self.varint_from(first)?;
-        u64::try_from(wide).ok()
+        self.varint_from(first)
+    }
+
+    /// The common lengths, up to nine bytes, in 64-bit arithmetic; what is longer as the wide form.
+    fn varint_from(&mut self, first: u8) -> Option<u64> {
+        let mut value = u64::from(first & 0x7F);
+        let mut ahead = *self;
+        for shift in (7..63).step_by(7) {
+            let byte = ahead.byte()?;
+            value |= u64::from(byte & 0x7F) << shift;
+            if byte < 0x80 {
+                *self = ahead;
+                return (byte != 0).then_some(value);
+            }
+        }
+        u64::try_from(self.wide_from(first)?).ok()
     }
 
     pub(super) fn varint_wide(&mut self) -> Option<u128> {
         let first = self.byte()?;
-        self.varint_from(first)
+        self.wide_from(first)
     }
 
-    fn varint_from(&mut self, first: u8) -> Option<u128> {
+    fn wide_from(&mut self, first: u8) -> Option<u128> {
         let mut value = u128::from(first & 0x7F);
         let mut byte = first;
         let mut shift = 0_u32;
@@ -77,8 +91,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-pub(super) fn put_varint(out: &mut Vec<u8>, value: u64) {
-    put_varint_wide(out, u128::from(value));
+pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
 }
 
 pub(super) fn put_varint_wide(out: &mut Vec<u8>, mut value: u128) {
@@ -131,12 +149,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn varints_round_trip(value: u128, small in 0_u64..100_000) {
+        fn varints_round_trip(value: u128, middle: u64, small in 0_u64..100_000) {
             let mut out = Vec::new();
             put_varint_wide(&mut out, value);
+            put_varint(&mut out, middle);
             put_varint(&mut out, small);
             let mut reader = Reader::new(&out);
             prop_assert_eq!(reader.varint_wide(), Some(value));
+            prop_assert_eq!(reader.rest().len(), varint_len(middle) + varint_len(small));
+            prop_assert_eq!(reader.varint(), Some(middle));
             prop_assert_eq!(reader.rest().len(), varint_len(small));
             prop_assert_eq!(reader.varint(), Some(small));
             prop_assert!(reader.is_empty());
@@ -156,6 +177,10 @@ mod tests {
 
     #[test]
     fn longer_forms_are_refused() {
+        assert_eq!(Reader::new(&[0x81, 0x80, 0x00]).varint(), None);
+        assert_eq!(Reader::new(&[0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x02]).varint(), None);
+        let max = [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01];
+        assert_eq!(Reader::new(&max).varint(), Some(u64::MAX));
         assert_eq!(Reader::new(&[0x80, 0x00]).varint(), None);
         assert_eq!(Reader::new(&[0xFF; 30]).varint_wide(), None);
     }

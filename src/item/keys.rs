@@ -124,7 +124,11 @@ fn put_number(out: &mut KeyBytes, number: Number) {
         out.extend_from_slice(&[LARGE ^ flip, (scale - SMALL_TOP - 1) as u8 ^ flip]);
     }
     let mut text = itoa::Buffer::new();
-    for pair in text.format(coefficient).as_bytes().chunks(2) {
+    let digits = match u64::try_from(coefficient) {
+        Ok(small) => text.format(small),
+        Err(_) => text.format(coefficient),
+    };
+    for pair in digits.as_bytes().chunks(2) {
         let digit = |at: usize| pair.get(at).map_or(0, |byte| byte - b'0');
         out.push((digit(0) * 10 + digit(1) + 1) ^ flip);
     }

@@ -86,12 +86,7 @@ impl Number {
         match self.0 {
             Repr::Int(0) => (false, 0, 0),
             Repr::Int(v) => {
-                let mut magnitude = v.unsigned_abs();
-                let mut zeros = 0;
-                while magnitude.is_multiple_of(10) {
-                    magnitude /= 10;
-                    zeros += 1;
-                }
+                let (magnitude, zeros) = strip_zeros_of_u64(v.unsigned_abs());
                 (v < 0, u128::from(magnitude), zeros)
             }
             Repr::Dec { coefficient, exponent } => {
@@ -291,12 +286,32 @@ fn parse_exponent(text: &[u8]) -> Option<i64> {
 
 /// Decimal digits of a coefficient; zero has one.
 pub(super) fn digit_count(coefficient: u128) -> u32 {
-    coefficient.checked_ilog10().map_or(1, |log| log + 1)
+    // Nearly every coefficient fits 64 bits, whose arithmetic is much cheaper.
+    match u64::try_from(coefficient) {
+        Ok(small) => small.checked_ilog10().map_or(1, |log| log + 1),
+        Err(_) => coefficient.ilog10() + 1,
+    }
 }
 
+/// A coefficient that is not zero without its trailing zeros, and how many they were.
 fn strip_zeros(mut coefficient: u128) -> (u128, i32) {
     let mut zeros = 0;
-    while coefficient.is_multiple_of(10) {
+    loop {
+        if let Ok(small) = u64::try_from(coefficient) {
+            let (small, more) = strip_zeros_of_u64(small);
+            return (u128::from(small), zeros + more);
+        }
+        if !coefficient.is_multiple_of(10) {
+            return (coefficient, zeros);
+        }
+        coefficient /= 10;
+        zeros += 1;
+    }
+}
+
+fn strip_zeros_of_u64(mut coefficient: u64) -> (u64, i32) {
+    let mut zeros = 0;
+    while coefficient.is_multiple_of(10) && coefficient != 0 {
         coefficient /= 10;
         zeros += 1;
     }

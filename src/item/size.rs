@@ -5,7 +5,7 @@
 //! maps count three bytes and one for each entry; sets only their members. An item is its names and values.
 
 use super::number::digit_count;
-use super::{AttributeValue, ItemRef, Number, ValueRef};
+use super::{AttributeValue, ItemError, ItemLimits, ItemRef, Number, ValueRef};
 
 impl Number {
     /// Size in bytes by AWS's rules.
@@ -56,11 +56,38 @@ impl ItemRef<'_> {
     pub fn size(&self) -> usize {
         self.iter().map(|(name, value)| name.len() + value.size()).sum()
     }
+
+    /// Checks the item against the limit on its size.
+    ///
+    /// # Errors
+    /// [`ItemError::ItemTooLarge`].
+    pub fn check_size(&self, limits: &ItemLimits) -> Result<(), ItemError> {
+        // Nothing counts more than three times its stored bytes (a small number in a list does), so that small items
+        // need no count.
+        if self.as_bytes().len() * 4 < limits.max_item_bytes || self.size() <= limits.max_item_bytes {
+            return Ok(());
+        }
+        Err(ItemError::ItemTooLarge)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::item::Item;
+    use crate::item::stored::tests::any_value;
+    use proptest::prelude::*;
+
+    #[test]
+    fn items_count_names_values_and_containers() {
+        let json = r#"{"s":"hello","n":27,"l":[1,"ab"],"m":{"k":true},"z":null}"#;
+        let item = crate::item::item_from_plain_json(json.as_bytes(), 31).unwrap();
+        let size = (1 + 5) + (1 + 2) + (1 + 3 + (1 + 2) + (1 + 2)) + (1 + 3 + (1 + 1 + 1)) + (1 + 1);
+        assert_eq!(item.view().size(), size);
+        let limits = |max_item_bytes| ItemLimits { max_item_bytes, ..ItemLimits::DYNAMODB };
+        assert_eq!(item.view().check_size(&limits(size)), Ok(()));
+        assert_eq!(item.view().check_size(&limits(size - 1)), Err(ItemError::ItemTooLarge));
+    }
 
     #[test]
     fn numbers_count_digits_on_both_sides_of_the_point() {
@@ -80,6 +107,14 @@ mod tests {
             ("12345678901234567890123456789012345678", 20),
         ] {
             assert_eq!(text.parse::<Number>().unwrap().size(), size, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_counts_more_than_three_times_its_stored_bytes(value in any_value()) {
+            let item = Item::from_map([(&"a".to_owned(), &value)]).unwrap();
+            prop_assert!(item.view().size() <= 3 * item.as_bytes().len());
         }
     }
 }

@@ -6,9 +6,10 @@ use smallvec::SmallVec;
 
 use super::bytes::{put_block, put_varint, varint_len};
 use super::codec::{HARD_MAX_DEPTH, ITEM_VERSION, decode_item, put_owned, put_ref};
+use super::typed::{Typed, read_typed};
 use super::value::check_name;
 use super::view::{Entries, MapRef, ValueRef};
-use super::{AttributeValue, ItemError};
+use super::{AttrType, AttributeValue, ItemError};
 
 /// A borrowed item in stored form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +146,7 @@ pub struct ItemBuilder {
 impl ItemBuilder {
     /// An empty builder.
     pub fn new() -> Self {
-        Self::default()
+        Self { scratch: Vec::with_capacity(128), spans: SmallVec::new() }
     }
 
     /// Sets `name` to a value given as a view: a scalar, or a container of another item.
@@ -176,6 +177,46 @@ impl ItemBuilder {
         self.put_with(name.as_ref(), |scratch| put_owned(scratch, value, HARD_MAX_DEPTH))
     }
 
+    /// Takes over the attributes of `item` for whose names `keep` says so, as they are stored.
+    ///
+    /// # Errors
+    /// When the items together exceed 4 GiB.
+    pub fn copy(
+        &mut self,
+        item: ItemRef<'_>,
+        mut keep: impl FnMut(&[u8]) -> bool,
+    ) -> Result<&mut Self, ItemError> {
+        for (name, value) in item.attributes().raw_entries() {
+            if keep(name) {
+                self.put_raw(name, |scratch| {
+                    scratch.extend_from_slice(value);
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Sets an attribute from a name, perhaps with a suffix, and a text, as [`super::parse_typed`] reads them. Scalars
+    /// are taken from the text without a copy between.
+    ///
+    /// # Errors
+    /// As [`super::parse_typed`].
+    pub fn put_text<'n>(
+        &mut self,
+        name: &'n str,
+        text: &[u8],
+        declared: impl FnOnce(&str) -> Option<AttrType>,
+        max_depth: usize,
+    ) -> Result<&'n str, ItemError> {
+        let (name, value) = read_typed(name, text, declared, max_depth)?;
+        match value {
+            Typed::Scalar(value) => self.put(name, &value)?,
+            Typed::Owned(value) => self.put_owned(name, &value)?,
+        };
+        Ok(name)
+    }
+
     fn put_with(
         &mut self,
         name: &[u8],
@@ -185,6 +226,14 @@ impl ItemBuilder {
         if std::str::from_utf8(name).is_err() {
             return Err(not_utf8(name, "a name must be UTF-8"));
         }
+        self.put_raw(name, put)
+    }
+
+    fn put_raw(
+        &mut self,
+        name: &[u8],
+        put: impl FnOnce(&mut Vec<u8>) -> Result<(), ItemError>,
+    ) -> Result<&mut Self, ItemError> {
         let start = self.scratch.len();
         self.scratch.extend_from_slice(name);
         let middle = self.scratch.len();
@@ -230,8 +279,8 @@ pub(super) mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::item::EncodedValue;
     use crate::item::number::tests::any_number;
-    use crate::item::{AttrType, EncodedValue};
     use proptest::prelude::*;
 
     /// Any value, nested a few levels, with short and long texts.

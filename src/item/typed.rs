@@ -4,7 +4,7 @@
 //! a string.
 
 use super::json::{from_base64, plain_value};
-use super::{AttrType, AttributeValue, ItemError, Number};
+use super::{AttrType, AttributeValue, ItemError, Number, ValueRef};
 
 /// What a suffix asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,11 +57,39 @@ pub fn parse_typed<'n>(
     declared: impl FnOnce(&str) -> Option<AttrType>,
     max_depth: usize,
 ) -> Result<(&'n str, AttributeValue), ItemError> {
+    let (name, value) = read_typed(name, text, declared, max_depth)?;
+    Ok(match value {
+        Typed::Scalar(value) => (name, value.to_owned_value()),
+        Typed::Owned(value) => (name, value),
+    })
+}
+
+/// A value read from a text: a scalar that still stands in it, or one that was made of it.
+pub(super) enum Typed<'t> {
+    Scalar(ValueRef<'t>),
+    Owned(AttributeValue),
+}
+
+impl Typed<'_> {
+    fn attr_type(&self) -> AttrType {
+        match self {
+            Self::Scalar(value) => value.attr_type(),
+            Self::Owned(value) => value.attr_type(),
+        }
+    }
+}
+
+pub(super) fn read_typed<'n, 't>(
+    name: &'n str,
+    text: &'t [u8],
+    declared: impl FnOnce(&str) -> Option<AttrType>,
+    max_depth: usize,
+) -> Result<(&'n str, Typed<'t>), ItemError> {
     let (base, suffix) = split(name);
     super::value::check_name(base.as_bytes())?;
     let declared = declared(base);
     let value = match suffix {
-        Some(Suffix::Json) => json_value(base, text, max_depth)?,
+        Some(Suffix::Json) => Typed::Owned(json_value(base, text, max_depth)?),
         Some(Suffix::Type(attr_type)) => value_of(base, text, attr_type, max_depth)?,
         None => value_of(base, text, declared.unwrap_or(AttrType::S), max_depth)?,
     };
@@ -71,28 +99,37 @@ pub fn parse_typed<'n>(
     Ok((base, value))
 }
 
-fn value_of(
+fn value_of<'t>(
+    name: &str,
+    text: &'t [u8],
+    attr_type: AttrType,
+    max_depth: usize,
+) -> Result<Typed<'t>, ItemError> {
+    let is = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()));
+    let scalar = match attr_type {
+        AttrType::S => match std::str::from_utf8(text) {
+            Ok(_) => ValueRef::S(text),
+            Err(_) => return Err(bad(name, "a string must be UTF-8, binaries take the suffix :b")),
+        },
+        AttrType::N => ValueRef::N(Number::from_text(text)?),
+        AttrType::B => ValueRef::B(text),
+        AttrType::Bool if is(&["true", "1"]) => ValueRef::Bool(true),
+        AttrType::Bool if is(&["false", "0"]) => ValueRef::Bool(false),
+        AttrType::Bool => return Err(bad(name, "a boolean is true or false")),
+        AttrType::Null if is(&["", "null", "true"]) => ValueRef::Null,
+        AttrType::Null => return Err(bad(name, "a null has the text null or none")),
+        _ => return container_of(name, text, attr_type, max_depth).map(Typed::Owned),
+    };
+    Ok(Typed::Scalar(scalar))
+}
+
+fn container_of(
     name: &str,
     text: &[u8],
     attr_type: AttrType,
     max_depth: usize,
 ) -> Result<AttributeValue, ItemError> {
     match attr_type {
-        AttrType::S => match std::str::from_utf8(text) {
-            Ok(text) => Ok(AttributeValue::S(text.to_owned())),
-            Err(_) => Err(bad(name, "a string must be UTF-8, binaries take the suffix :b")),
-        },
-        AttrType::N => Ok(AttributeValue::N(Number::from_text(text)?)),
-        AttrType::B => Ok(AttributeValue::B(text.to_vec())),
-        AttrType::Bool => match text.to_ascii_lowercase().as_slice() {
-            b"true" | b"1" => Ok(AttributeValue::Bool(true)),
-            b"false" | b"0" => Ok(AttributeValue::Bool(false)),
-            _ => Err(bad(name, "a boolean is true or false")),
-        },
-        AttrType::Null => match text.to_ascii_lowercase().as_slice() {
-            b"" | b"null" | b"true" => Ok(AttributeValue::Null),
-            _ => Err(bad(name, "a null has the text null or none")),
-        },
         AttrType::Ss => AttributeValue::string_set(members(name, text)?),
         AttrType::Ns => {
             let numbers: Result<Vec<Number>, _> = members(name, text)?.iter().map(|m| m.parse()).collect();
@@ -106,7 +143,7 @@ fn value_of(
                 Err(_) => Err(bad(name, "a set of binaries is a JSON array of base64 strings")),
             }
         }
-        AttrType::L | AttrType::M => {
+        _ => {
             let value = json_value(name, text, max_depth)?;
             match (attr_type, value.attr_type()) {
                 (wanted, found) if wanted == found => Ok(value),
@@ -199,5 +236,18 @@ mod tests {
             assert!(parse(name, text).is_err(), "{name} {text}");
         }
         assert!(parse_typed("s", b"\xFF", |_| None, 32).is_err());
+    }
+
+    #[test]
+    fn builders_take_texts_directly() {
+        let mut builder = crate::item::ItemBuilder::new();
+        let declared = |name: &str| (name == "when").then_some(AttrType::N);
+        assert_eq!(builder.put_text("n:n", b"2", declared, 32), Ok("n"));
+        assert_eq!(builder.put_text("when", b"7", declared, 32), Ok("when"));
+        assert_eq!(builder.put_text("t:ss", br#"["a"]"#, declared, 32), Ok("t"));
+        assert!(builder.put_text("b:bool", b"?", declared, 32).is_err());
+        let item = builder.finish();
+        assert_eq!(item.view().get("when"), Some(ValueRef::N(Number::from(7))));
+        assert_eq!(item.view().len(), 3);
     }
 }

@@ -263,18 +263,21 @@ impl<'a> MapRef<'a> {
         self.count == 0
     }
 
-    /// The value of `name`. Names before it are passed over without decoding their values, those after it are not
-    /// looked at.
+    /// The value of `name`. Other names are passed over without decoding their values, up to those that begin with a
+    /// greater byte.
     #[inline]
     pub fn get(&self, name: &[u8]) -> Option<ValueRef<'a>> {
         let mut reader = Reader::new(self.entries);
         for _ in 0..self.count {
             let here = reader.block()?;
-            match here.cmp(name) {
-                std::cmp::Ordering::Less => skip(&mut reader)?,
-                std::cmp::Ordering::Equal => return ValueRef::read(&mut reader),
-                std::cmp::Ordering::Greater => return None,
+            if here == name {
+                return ValueRef::read(&mut reader);
             }
+            // The first bytes tell enough to stop early, and cost less than comparing the names.
+            if here.first() > name.first() {
+                return None;
+            }
+            skip(&mut reader)?;
         }
         None
     }
@@ -287,6 +290,17 @@ impl<'a> MapRef<'a> {
     /// Names and values, ascending by the names' bytes.
     pub fn iter(self) -> Entries<'a> {
         Entries { left: self.count, reader: Reader::new(self.entries) }
+    }
+
+    /// Names and values in stored form, ascending by the names' bytes.
+    pub(super) fn raw_entries(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let mut reader = Reader::new(self.entries);
+        (0..self.count).map_while(move |_| {
+            let name = reader.block()?;
+            let from = reader.rest();
+            skip(&mut reader)?;
+            Some((name, from.get(..from.len() - reader.rest().len())?))
+        })
     }
 
     /// A copy in owned form.
