@@ -3,7 +3,7 @@
 use itemory::command::Server;
 use itemory::config::{Config, Invocation};
 use itemory::engine::Engine;
-use itemory::env::Clock;
+use itemory::env::{Clock, OsDisk};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -28,9 +28,18 @@ fn main() -> ExitCode {
 
 fn serve(config: Config) -> ExitCode {
     let settings = config.snapshot();
-    let engine =
-        Arc::new(Engine::in_memory(settings.shards as usize, settings.databases as usize, Clock::System));
-    let server = Arc::new(Server::new(engine, Arc::new(config)));
+    let engine = Arc::new(Engine::on_disk(Arc::clone(&settings), Clock::System, OsDisk::shared()));
+    let server = Arc::new(Server::new(Arc::clone(&engine), Arc::new(config)));
+    std::thread::spawn(move || match engine.recover() {
+        Ok(report) => {
+            eprintln!("{report:?}");
+            let _ = engine.start_background();
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::exit(1);
+        }
+    });
     let outcome = std::net::TcpListener::bind(("127.0.0.1", settings.port))
         .and_then(|listener| itemory::server::run(&server, listener));
     match outcome {

@@ -9,7 +9,8 @@
 //!   9 HashSet     db key mode:u8 [at:u64le] count list   (mode 0 clear, 1 keep, 2 at)
 //!  10 HashDelete  db key count list      11 HashExpire                db key at:u64le count list
 //!  12 ItemPut     table partition sort item                13 ItemDelete  table partition sort
-//!  14 FlushDb     db space               15 SwapDb  a b    16 TablePut  table schema    17 TableDrop  table
+//!  14 FlushDb     db space               15 SwapDb  a b    16 TablePut  table created:u64le name schema
+//!  17 TableDrop   table                  18 Gap
 //! key, value, bytes, payload, item ...: varint length, bytes
 //! list: varint byte length, then `count` times (varint length, bytes)
 //! ```
@@ -137,10 +138,13 @@ impl Effect<'_> {
             Self::FlushDb { db, space } => numbers(14, db, Some(space)),
             Self::SwapDb { a, b } => numbers(15, a, Some(b)),
             Self::TableDrop { table } => numbers(17, table, None),
-            Self::TablePut { table, schema } => {
+            Self::TablePut { table, created, name, schema } => {
                 numbers(16, table, None);
+                out.extend_from_slice(&created.to_le_bytes());
+                put_part(out, name);
                 put_part(out, schema);
             }
+            Self::Gap => out.push(18),
             _ => {}
         }
     }
@@ -268,8 +272,12 @@ impl<'a> Decoder<'a> {
             13 => Effect::ItemDelete { table: self.small()?, partition: self.part()?, sort: self.part()? },
             14 => Effect::FlushDb { db: self.small()?, space: self.small()? },
             15 => Effect::SwapDb { a: self.small()?, b: self.small()? },
-            16 => Effect::TablePut { table: self.small()?, schema: self.part()? },
+            16 => {
+                let (table, created) = (self.small()?, self.time()?);
+                Effect::TablePut { table, created, name: self.part()?, schema: self.part()? }
+            }
             17 => Effect::TableDrop { table: self.small()? },
+            18 => Effect::Gap,
             other => return Err(EffectError::Opcode(other)),
         })
     }
@@ -328,7 +336,8 @@ mod tests {
             Effect::ItemDelete { table: n, partition: key, sort: value },
             Effect::FlushDb { db: n, space: n },
             Effect::SwapDb { a: n, b: 3 },
-            Effect::TablePut { table: n, schema: value },
+            Effect::TablePut { table: n, created: at, name: key, schema: value },
+            Effect::Gap,
             Effect::TableDrop { table: n },
         ]
     }

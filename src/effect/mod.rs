@@ -221,6 +221,10 @@ pub enum Effect<'a> {
     TablePut {
         /// The table's id, which is its space.
         table: u32,
+        /// When the table was created, in ms since the epoch.
+        created: u64,
+        /// The table's name.
+        name: &'a [u8],
         /// The encoded schema, opaque here.
         schema: &'a [u8],
     },
@@ -229,6 +233,8 @@ pub enum Effect<'a> {
         /// The table's id.
         table: u32,
     },
+    /// Changes before this place may be missing from the log, because it was off. Replay does not cross it.
+    Gap,
 }
 
 impl<'a> Effect<'a> {
@@ -245,9 +251,11 @@ impl<'a> Effect<'a> {
             | Self::HashDelete { key, .. }
             | Self::HashExpire { key, .. } => Some(key),
             Self::ItemPut { partition, .. } | Self::ItemDelete { partition, .. } => Some(partition),
-            Self::FlushDb { .. } | Self::SwapDb { .. } | Self::TablePut { .. } | Self::TableDrop { .. } => {
-                None
-            }
+            Self::FlushDb { .. }
+            | Self::SwapDb { .. }
+            | Self::TablePut { .. }
+            | Self::TableDrop { .. }
+            | Self::Gap => None,
         }
     }
 }

@@ -4,13 +4,64 @@
 //! is memory's order, key by key. A reply that shows a write waits until [`Engine::settled`] says that the write is as durable
 //! as `appendfsync` asks.
 
+mod background;
+mod checkpoint;
+mod evict;
+mod journal;
+mod recover;
+mod tables;
 mod tx;
 
+pub use checkpoint::{CheckpointReport, SaveState};
+pub use journal::{Durability, JournalStats};
+pub use recover::RecoveryReport;
+pub use tables::{Table, Tables};
 pub use tx::Tx;
 
-use crate::env::Clock;
+use crate::config::Settings;
+use crate::env::{Clock, Disk, Random};
+use crate::log::LogError;
 use crate::store::Store;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use journal::Journal;
+use parking_lot::{Condvar, Mutex};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+
+/// What can go wrong with an engine as a whole. Commands see [`Engine::refusal`] instead.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The log or a checkpoint.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A record or chunk that is no list of effects.
+    #[error("{place}: {error}")]
+    Effect {
+        /// Where it stands.
+        place: String,
+        /// What is wrong.
+        error: crate::effect::EffectError,
+    },
+    /// A checkpoint's description of itself cannot be read.
+    #[error("{place}: {what}")]
+    Prologue {
+        /// The file.
+        place: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// Another checkpoint is being written.
+    #[error("a checkpoint is in progress already")]
+    Busy,
+    /// The system refused something.
+    #[error("{what}: {error}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// The system's answer.
+        error: std::io::Error,
+    },
+}
 
 /// The engine. Shared by all workers.
 pub struct Engine {
@@ -18,35 +69,112 @@ pub struct Engine {
     pub store: Store,
     /// Where the time comes from.
     pub clock: Clock,
+    /// The tables of items.
+    pub tables: Tables,
     /// Effects since the last checkpoint.
     pub dirty: AtomicU64,
+    /// Whether the data is still being read from disk.
+    pub loading: AtomicBool,
+    /// Progress of loading, for INFO: bytes or records done.
+    pub loading_done: AtomicU64,
+    /// Progress of loading: what there is in all, as far as known.
+    pub loading_total: AtomicU64,
+    /// Whether the cycle removes expired keys (DEBUG SET-ACTIVE-EXPIRE).
+    pub active_expire: AtomicBool,
+    /// Checkpoints: the last one's outcome and the running one.
+    pub save: SaveState,
+    /// The configuration that the background work goes by.
+    settings: Mutex<Arc<Settings>>,
+    disk: Option<Arc<dyn Disk>>,
+    dir: PathBuf,
+    journal: Journal,
+    stopping: Mutex<bool>,
+    wake: Condvar,
 }
 
 impl Engine {
-    /// An engine without a log.
+    /// An engine without a data folder.
     pub fn in_memory(shards: usize, databases: usize, clock: Clock) -> Self {
-        Self { store: Store::new(shards, databases), clock, dirty: AtomicU64::new(0) }
+        let settings = Settings {
+            shards: shards as u32,
+            databases: databases as u32,
+            appendonly: false,
+            ..Settings::default()
+        };
+        let engine = Self::new(Arc::new(settings), clock, None);
+        engine.loading.store(false, Release);
+        let mut secret = [0; 16];
+        if Random::fill_secret(&mut secret).is_ok() {
+            engine.store.set_hash_key(&secret);
+        }
+        engine
     }
 
-    /// The LSN of the last appended record.
-    #[inline]
-    pub fn tail(&self) -> u64 {
-        0
+    /// An engine over the data folder that the settings name. It is empty and answers LOADING until [`Engine::recover`] is
+    /// done.
+    pub fn on_disk(settings: Arc<Settings>, clock: Clock, disk: Arc<dyn Disk>) -> Self {
+        Self::new(settings, clock, Some(disk))
     }
 
-    /// The LSN up to which records are as durable as `appendfsync` asks.
-    #[inline]
-    pub fn settled(&self) -> u64 {
-        0
+    fn new(settings: Arc<Settings>, clock: Clock, disk: Option<Arc<dyn Disk>>) -> Self {
+        let engine = Self {
+            store: Store::new(settings.shards as usize, settings.databases as usize),
+            tables: Tables::default(),
+            dirty: AtomicU64::new(0),
+            loading: AtomicBool::new(true),
+            loading_done: AtomicU64::new(0),
+            loading_total: AtomicU64::new(0),
+            active_expire: AtomicBool::new(true),
+            save: SaveState::new(clock.now_ms()),
+            dir: settings.dir.clone(),
+            journal: Journal::default(),
+            settings: Mutex::new(Arc::clone(&settings)),
+            disk,
+            clock,
+            stopping: Mutex::new(false),
+            wake: Condvar::new(),
+        };
+        engine.apply_settings(&settings);
+        engine
     }
 
-    /// Makes all that was appended so far as durable as `appendfsync` asks.
-    pub fn settle(&self) -> Result<(), String> {
+    /// The settings that the background work goes by.
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.lock())
+    }
+
+    /// Takes over changed settings: thresholds, eviction clock, durability. Turning the log on begins with a checkpoint, because
+    /// what was not logged must be somewhere.
+    pub fn reconfigure(self: &Arc<Self>, settings: &Arc<Settings>) -> Result<(), EngineError> {
+        let before = std::mem::replace(&mut *self.settings.lock(), Arc::clone(settings));
+        self.apply_settings(settings);
+        if settings.appendonly && !before.appendonly {
+            self.journal.open_gap(self.clock.now_ms());
+            self.journal.set_durability(Durability::of(settings));
+            self.start_save()?;
+        } else {
+            self.journal.set_durability(Durability::of(settings));
+        }
         Ok(())
     }
 
-    #[inline]
-    fn append(&self, _now: u64, _record: &[u8], effects: u64) {
-        self.dirty.fetch_add(effects, Relaxed);
+    fn apply_settings(&self, settings: &Settings) {
+        let limits = &self.store.thresholds;
+        limits.hash_entries.store(settings.hash_max_listpack_entries as usize, Relaxed);
+        limits.hash_value.store(settings.hash_max_listpack_value as usize, Relaxed);
+        self.store.lfu.store(settings.maxmemory_policy.counts_frequency(), Relaxed);
+        self.store.lfu_log_factor.store(settings.lfu_log_factor, Relaxed);
+        self.store.lfu_decay.store(settings.lfu_decay_time, Relaxed);
+    }
+
+    /// Stops the background work; the caller joins its threads.
+    pub fn stop(&self) {
+        *self.stopping.lock() = true;
+        self.wake.notify_all();
+    }
+
+    /// Makes the background work look for something to do at once.
+    pub fn nudge(&self) {
+        self.wake.notify_all();
     }
 }

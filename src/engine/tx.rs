@@ -129,6 +129,8 @@ impl<'a> Tx<'a> {
         let Some(key) = effect.shard_key() else {
             self.note(&effect);
             self.locked.apply_structural(&effect);
+            // A schema that was just encoded decodes.
+            let _ = self.engine.tables.apply(&effect);
             return 0;
         };
         let hash = self.hash(key);

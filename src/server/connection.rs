@@ -139,7 +139,7 @@ impl Connection {
             let mut outbox = self.shared.outbox.borrow_mut();
             let mut buf = outbox.take();
             buf.extend_from_slice(&pushed);
-            outbox.put_back(buf, 0, 0);
+            outbox.put_back(buf, 0, 0, false);
         }
     }
 
@@ -213,7 +213,7 @@ impl Connection {
             more = More::Close;
         }
         let engine = &self.local.server.engine;
-        let waits = outbox.put_back(reply.take(), engine.tail(), engine.settled());
+        let waits = outbox.put_back(reply.take(), engine.tail(), engine.settled(), progress.wrote);
         drop(outbox);
         if waits {
             self.local.flush_later(&self.shared);

@@ -14,7 +14,15 @@ pub(super) struct Outbox {
     buf: Vec<u8>,
     sent: usize,
     open: usize,
-    gates: VecDeque<(usize, u64)>,
+    gates: VecDeque<Gate>,
+}
+
+/// Holds the bytes up to a position until the log is settled up to an LSN.
+struct Gate {
+    at: usize,
+    lsn: u64,
+    /// Whether the bytes acknowledge writes of this connection, rather than only showing others'.
+    wrote: bool,
 }
 
 impl Outbox {
@@ -24,8 +32,8 @@ impl Outbox {
     }
 
     /// Brings the buffer back. What was appended waits for the log to be settled up to `lsn`; returns whether it has to wait
-    /// because `settled` is behind.
-    pub(super) fn put_back(&mut self, buf: Vec<u8>, lsn: u64, settled: u64) -> bool {
+    /// because `settled` is behind. `wrote` tells whether it acknowledges writes of this connection.
+    pub(super) fn put_back(&mut self, buf: Vec<u8>, lsn: u64, settled: u64, wrote: bool) -> bool {
         let grown = buf.len() > self.end();
         self.buf = buf;
         if !grown {
@@ -37,21 +45,34 @@ impl Outbox {
             return false;
         }
         match self.gates.back_mut() {
-            Some((at, last)) if *last == lsn => *at = end,
-            _ => self.gates.push_back((end, lsn)),
+            Some(last) if last.lsn == lsn => {
+                last.at = end;
+                last.wrote |= wrote;
+            }
+            _ => self.gates.push_back(Gate { at: end, lsn, wrote }),
         }
         true
     }
 
     fn end(&self) -> usize {
-        self.gates.back().map_or(self.open, |(at, _)| *at)
+        self.gates.back().map_or(self.open, |gate| gate.at)
     }
 
     /// Opens the gates that the log has reached.
     pub(super) fn release(&mut self, settled: u64) {
-        while let Some((at, _)) = self.gates.pop_front_if(|(_, lsn)| *lsn <= settled) {
-            self.open = at;
+        while let Some(gate) = self.gates.pop_front_if(|gate| gate.lsn <= settled) {
+            self.open = gate.at;
         }
+    }
+
+    /// Opens all gates after the log has failed, unless one of them acknowledges a write that will not become durable: then
+    /// false, and the connection must be closed without the acknowledgement.
+    pub(super) fn release_failed(&mut self) -> bool {
+        if self.gates.iter().any(|gate| gate.wrote) {
+            return false;
+        }
+        self.release(u64::MAX);
+        true
     }
 
     /// Whether bytes may be sent that are not sent yet.

@@ -62,12 +62,13 @@ impl Local {
             for shared in waiting {
                 if settled {
                     shared.outbox.borrow_mut().release(engine.settled());
-                    shared.flush(&self);
-                    if shared.outbox.borrow().wants_write() {
-                        shared.client.waker.wake();
-                    }
-                } else {
+                } else if !shared.outbox.borrow_mut().release_failed() {
                     shared.client.kill(crate::command::client::Kill::Now);
+                    continue;
+                }
+                shared.flush(&self);
+                if shared.outbox.borrow().wants_write() {
+                    shared.client.waker.wake();
                 }
             }
         }

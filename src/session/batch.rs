@@ -31,6 +31,8 @@ pub struct Progress {
     pub done: usize,
     /// Why it stopped, if it did.
     pub stop: Option<Stop>,
+    /// Whether a command changed something.
+    pub wrote: bool,
 }
 
 /// What one worker thread executes commands with.
@@ -46,6 +48,7 @@ pub struct Worker {
     /// The configuration as of the current batch.
     pub settings: Arc<Settings>,
     generation: u64,
+    pub(super) wrote: bool,
 }
 
 impl Worker {
@@ -62,6 +65,7 @@ impl Worker {
             hashes: Vec::new(),
             settings,
             generation,
+            wrote: false,
         }
     }
 
@@ -85,6 +89,7 @@ impl Worker {
         out: &mut Reply,
     ) -> Progress {
         self.refresh();
+        self.wrote = false;
         let now = self.server.engine.clock.now_ms();
         client.handle.last_active.store(now, Relaxed);
         let mut args: Vec<&[u8]> = Vec::with_capacity(16);
@@ -109,12 +114,12 @@ impl Worker {
                     self.step(client, commands[i], self.hashes[i], these, now, &mut clock, out)
                 {
                     let done = if stop == Stop::Long { index } else { index + 1 };
-                    return Progress { done, stop: Some(stop) };
+                    return Progress { done, stop: Some(stop), wrote: self.wrote };
                 }
             }
             done = (done + GROUP).min(total);
         }
-        Progress { done, stop: None }
+        Progress { done, stop: None, wrote: self.wrote }
     }
 
     /// Finds the commands of a group and prefetches what their keys will need, in three passes so that each pass's
@@ -279,6 +284,7 @@ impl Worker {
             self.stats.hits.add(tx.hits());
             self.stats.misses.add(tx.misses());
         }
+        self.wrote |= tx.effects() > 0;
         tx.commit();
         outcome
     }

@@ -64,6 +64,7 @@ fn exec(
         worker.stats.ran(queued.command.id, nanos, outcome.is_err() || out.is_error_at(mark));
     }
     client.in_exec = false;
+    worker.wrote |= tx.effects() > 0;
     tx.commit();
     Ok(())
 }

@@ -18,7 +18,7 @@ mod scan;
 mod table;
 mod watch;
 
-pub use cycle::{EvictionPolicy, Sweep};
+pub use cycle::{Due, EvictionOrder, EvictionPolicy, Sweep};
 pub use entry::{Entry, Kind, ValueRef};
 pub use locks::{Locked, Mode};
 pub use object::Object;
@@ -228,6 +228,17 @@ impl Store {
         self.sides.iter().filter_map(|s| s.counts.get(db)).fold((0, 0), |(keys, expires), c| {
             (keys + c.keys.load(Relaxed) as u64, expires + c.expires.load(Relaxed) as u64)
         })
+    }
+
+    /// Empties the store; for a recovery that begins again. Takes each shard's lock in turn.
+    pub fn clear(&self) {
+        for shard in 0..self.shard_count() {
+            self.raw(shard).write().clear();
+            for count in &self.sides[shard].counts {
+                count.keys.store(0, Relaxed);
+                count.expires.store(0, Relaxed);
+            }
+        }
     }
 
     /// Entries in all spaces. O(shards), takes each shard's lock for an instant.

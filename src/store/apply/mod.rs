@@ -2,6 +2,7 @@
 
 mod hash;
 mod items;
+mod structural;
 #[cfg(test)]
 mod tests;
 
@@ -75,7 +76,8 @@ impl Locked<'_> {
             Effect::FlushDb { .. }
             | Effect::SwapDb { .. }
             | Effect::TablePut { .. }
-            | Effect::TableDrop { .. } => {
+            | Effect::TableDrop { .. }
+            | Effect::Gap => {
                 debug_assert!(false, "structural effects are applied by apply_structural");
             }
         }
@@ -205,60 +207,4 @@ impl Locked<'_> {
         }
         self.changed(place, 0);
     }
-
-    /// Applies an effect about whole databases. The caller holds all shards exclusively.
-    pub fn apply_structural(&mut self, effect: &Effect<'_>) {
-        debug_assert!(self.holds_all());
-        let store = self.store;
-        match *effect {
-            Effect::FlushDb { db, space } => {
-                store.note_space(space);
-                self.touch_database(db as usize, None);
-                if let Some(slot) = store.dbs.get(db as usize) {
-                    store.give_up_space(slot.swap(space, Relaxed));
-                }
-                for count in store.sides.iter().filter_map(|s| s.counts.get(db as usize)) {
-                    count.keys.store(0, Relaxed);
-                    count.expires.store(0, Relaxed);
-                }
-            }
-            Effect::SwapDb { a, b } => {
-                let (a, b) = (a as usize, b as usize);
-                self.touch_database(a, Some(b));
-                self.touch_database(b, Some(a));
-                let (Some(x), Some(y)) = (store.dbs.get(a), store.dbs.get(b)) else { return };
-                let old = x.load(Relaxed);
-                x.store(y.load(Relaxed), Relaxed);
-                y.store(old, Relaxed);
-                for side in &store.sides {
-                    let (Some(x), Some(y)) = (side.counts.get(a), side.counts.get(b)) else { continue };
-                    swap(&x.keys, &y.keys);
-                    swap(&x.expires, &y.expires);
-                }
-            }
-            Effect::TablePut { table, .. } => store.note_space(table),
-            Effect::TableDrop { table } => store.give_up_space(table),
-            _ => debug_assert!(false, "only structural effects come here"),
-        }
-    }
-
-    /// Raises the watchers of the database's keys that exist, in it or in the one that takes its place.
-    fn touch_database(&self, db: usize, other: Option<usize>) {
-        let space = self.store.space(db);
-        for shard in 0..self.store.shard_count() {
-            for key in self.store.watched_keys(shard, space) {
-                let hash = self.store.hash(&key);
-                let there = |space| self.peek(space, &key, hash).is_some_and(|e| !e.expired(self.now));
-                if there(space) || other.is_some_and(|o| there(self.store.space(o))) {
-                    self.store.touched(shard, space, &key);
-                }
-            }
-        }
-    }
-}
-
-fn swap(a: &std::sync::atomic::AtomicU32, b: &std::sync::atomic::AtomicU32) {
-    let old = a.load(Relaxed);
-    a.store(b.load(Relaxed), Relaxed);
-    b.store(old, Relaxed);
 }

@@ -1,0 +1,146 @@
+//! What runs beside the workers: removing what has expired, freeing flushed databases, the second's sync, the log's upkeep, save
+//! points.
+
+use super::{Durability, Engine, EngineError, Tx};
+use crate::config::{AppendFsync, Settings};
+use crate::effect::{Effect, List};
+use crate::store::Mode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::*;
+use std::time::Duration;
+
+/// Entries removed while a shard is held once.
+const HOLD: usize = 64;
+/// Ticks in which every shard is looked at once.
+const PASS_TICKS: usize = 10;
+
+impl Engine {
+    /// Starts the background threads. They end after [`Engine::stop`].
+    pub fn start_background(self: &Arc<Self>) -> Result<Vec<std::thread::JoinHandle<()>>, EngineError> {
+        let spawn = |name: &str, work: fn(&Arc<Self>)| {
+            let engine = Arc::clone(self);
+            std::thread::Builder::new()
+                .name(name.into())
+                .spawn(move || work(&engine))
+                .map_err(|error| EngineError::System { what: "starting a background thread", error })
+        };
+        Ok(vec![spawn("cycle", Self::cycle_thread)?, spawn("sync", Self::sync_thread)?])
+    }
+
+    /// Sleeps until the next tick or a nudge; false when the engine stops.
+    fn rest(&self, millis: u64) -> bool {
+        let mut stopping = self.stopping.lock();
+        if !*stopping {
+            self.wake.wait_for(&mut stopping, Duration::from_millis(millis));
+        }
+        !*stopping
+    }
+
+    fn cycle_thread(self: &Arc<Self>) {
+        let mut next_shard = 0;
+        let mut record = Vec::new();
+        while self.rest(1000 / u64::from(self.settings().hz.max(1))) {
+            if self.loading.load(Acquire) {
+                continue;
+            }
+            let now = self.clock.now_ms();
+            self.store.bury_some(now, HOLD * 4);
+            if self.active_expire.load(Relaxed) {
+                let shards = self.store.shard_count().div_ceil(PASS_TICKS);
+                for _ in 0..shards {
+                    self.expire_shard(next_shard, &mut record);
+                    next_shard = (next_shard + 1) % self.store.shard_count();
+                }
+            }
+            self.maintain_log();
+            self.check_save_points();
+        }
+    }
+
+    fn sync_thread(self: &Arc<Self>) {
+        while self.rest(1000) {
+            let settings = self.settings();
+            let Some(log) = self.journal.log() else { continue };
+            if self.durability() == Durability::Written && settings.appendfsync == AppendFsync::Everysec {
+                let _ = log.write_out(log.tail());
+                if let Err(error) = log.sync_written() {
+                    tracing::error!(%error, "the log could not be synced; writes are refused from now on");
+                }
+            }
+        }
+    }
+
+    /// Removes what is due in a shard, a few entries a hold so that nobody waits long. Also callable by tests that own time.
+    pub fn expire_shard(&self, shard: usize, record: &mut Vec<u8>) {
+        loop {
+            if self.refusal(0).is_some() {
+                // What cannot be logged stays; readers do not see it anyway.
+                return;
+            }
+            let locked = self.store.lock_shard(shard, Mode::Write, self.clock.now_ms());
+            let sweep = locked.due(shard, HOLD);
+            let mut tx = Tx::new(self, locked, 0, record);
+            for due in &sweep.due {
+                match &due.fields {
+                    None => {
+                        tx.apply(Effect::Delete { db: due.db, key: &due.key });
+                        self.store.expired_keys.fetch_add(1, Relaxed);
+                    }
+                    Some(fields) => {
+                        let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
+                        tx.apply(Effect::HashDelete {
+                            db: due.db,
+                            key: &due.key,
+                            fields: List::Slices(&fields),
+                        });
+                        self.store.expired_fields.fetch_add(fields.len() as u64, Relaxed);
+                    }
+                }
+            }
+            tx.locked_mut().shrink(shard);
+            tx.commit();
+            if !sweep.more {
+                return;
+            }
+        }
+    }
+
+    fn maintain_log(&self) {
+        let Some(log) = self.journal.log() else { return };
+        if self.durability() != Durability::Unlogged && log.failure().is_none() {
+            if let Err(error) = log.write_out(log.tail()).and_then(|()| log.maintain()) {
+                tracing::error!(%error, "the log cannot be written");
+            }
+        }
+    }
+
+    fn check_save_points(self: &Arc<Self>) {
+        if self.save.running.load(Acquire) || self.journal.log().is_none() {
+            return;
+        }
+        let settings = self.settings();
+        let now = self.clock.now_ms();
+        let retry_at =
+            self.save.last_try.load(Relaxed) + if self.save.last_ok.load(Relaxed) { 0 } else { 5_000 };
+        if now >= retry_at && (self.save_point_reached(&settings, now) || self.log_has_grown(&settings)) {
+            let _ = self.start_save();
+        }
+    }
+
+    fn save_point_reached(&self, settings: &Settings, now: u64) -> bool {
+        let dirty = self.dirty.load(Relaxed);
+        let age = now.saturating_sub(self.save.last_save.load(Relaxed)) / 1000;
+        settings.save.iter().any(|point| dirty >= point.changes as u64 && age > point.seconds as u64)
+    }
+
+    /// Whether the log has grown by `auto-aof-rewrite-percentage` of what the last checkpoint holds, and above the minimum.
+    fn log_has_grown(&self, settings: &Settings) -> bool {
+        let (Some(stats), true) = (self.journal_stats(), settings.auto_aof_rewrite_percentage > 0) else {
+            return false;
+        };
+        let grown = stats.appended_bytes - self.save.log_bytes.load(Relaxed).min(stats.appended_bytes);
+        let base = self.save.report.lock().as_ref().map_or(0, |r| r.bytes);
+        grown >= settings.auto_aof_rewrite_min_size
+            && grown * 100 >= base * u64::from(settings.auto_aof_rewrite_percentage)
+    }
+}

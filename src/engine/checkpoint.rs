@@ -1,0 +1,243 @@
+//! Checkpoints: an image of every shard, each taken under its own shared lock while writes go on elsewhere, with the LSN
+//! that it reflects. No fork, no second copy of the data.
+//!
+//! ```text
+//! prologue  version u8 (1), log2 of the number of shards u8, next space u32le, then a record with the tables' effects
+//! chunk     shard, LSN, and a record of the effects that build the shard's entries
+//! ```
+
+use super::{Engine, EngineError};
+use crate::effect::{self, Effect, FieldExpire, List, PackedKind};
+use crate::log::checkpoint::{CheckpointWriter, Checkpoints};
+use crate::store::collection::packed_items;
+use crate::store::{Entry, Locked, Mode, Object, ValueRef};
+use parking_lot::Mutex;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+
+/// The version of the prologue.
+pub(super) const PROLOGUE_VERSION: u8 = 1;
+/// Fields of a large hash in one effect.
+const PAIRS: usize = 512;
+
+/// What a checkpoint did.
+#[derive(Clone, Debug)]
+pub struct CheckpointReport {
+    /// Every record up to this one is in it.
+    pub start_lsn: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// How long it took, in ms.
+    pub millis: u64,
+    /// The longest time a shard was held, in microseconds.
+    pub longest_hold: u64,
+}
+
+/// The state of checkpoints, for INFO and the save points.
+pub struct SaveState {
+    /// Whether one is being written.
+    pub running: AtomicBool,
+    /// When the running one began, in ms since the epoch.
+    pub started: AtomicU64,
+    /// When the last good one was finished, in ms since the epoch; at first the start of the server.
+    pub last_save: AtomicU64,
+    /// Whether the last one succeeded.
+    pub last_ok: AtomicBool,
+    /// How long the last one took, in ms; `u64::MAX` before the first.
+    pub last_millis: AtomicU64,
+    /// When the last one was tried, in ms since the epoch.
+    pub last_try: AtomicU64,
+    /// Checkpoints finished since the start.
+    pub count: AtomicU64,
+    /// Log bytes appended when the last checkpoint began.
+    pub log_bytes: AtomicU64,
+    /// What the last one reported.
+    pub report: Mutex<Option<CheckpointReport>>,
+}
+
+impl SaveState {
+    pub(super) fn new(now: u64) -> Self {
+        Self {
+            running: AtomicBool::new(false),
+            started: AtomicU64::new(0),
+            last_save: AtomicU64::new(now),
+            last_ok: AtomicBool::new(true),
+            last_millis: AtomicU64::new(u64::MAX),
+            last_try: AtomicU64::new(0),
+            count: AtomicU64::new(0),
+            log_bytes: AtomicU64::new(0),
+            report: Mutex::new(None),
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn checkpoints(&self) -> Option<Checkpoints> {
+        let (disk, log) = (self.disk.as_ref()?, self.journal.log()?);
+        Some(Checkpoints::new(Arc::clone(disk), &self.dir, log.log_id()))
+    }
+
+    /// Writes a checkpoint on the calling thread. `Busy` if one is being written.
+    pub fn save(&self) -> Result<(), EngineError> {
+        if self.save.running.swap(true, AcqRel) {
+            return Err(EngineError::Busy);
+        }
+        self.run_save()
+    }
+
+    /// Starts writing a checkpoint on a thread of its own.
+    pub fn start_save(self: &Arc<Self>) -> Result<(), EngineError> {
+        if self.save.running.swap(true, AcqRel) {
+            return Err(EngineError::Busy);
+        }
+        self.save.started.store(self.clock.now_ms(), Relaxed);
+        let engine = Arc::clone(self);
+        let spawned = std::thread::Builder::new().name("checkpoint".into()).spawn(move || {
+            if let Err(error) = engine.run_save() {
+                tracing::error!(%error, "the checkpoint failed");
+            }
+        });
+        if let Err(error) = spawned {
+            self.save.running.store(false, Release);
+            return Err(EngineError::System { what: "starting a thread for the checkpoint", error });
+        }
+        Ok(())
+    }
+
+    fn run_save(&self) -> Result<(), EngineError> {
+        let start = self.clock.now_ms();
+        self.save.started.store(start, Relaxed);
+        self.save.last_try.store(start, Relaxed);
+        let dirty = self.dirty.load(Relaxed);
+        let outcome = self.write_checkpoint();
+        let now = self.clock.now_ms();
+        self.save.last_millis.store(now.saturating_sub(start), Relaxed);
+        self.save.last_ok.store(outcome.is_ok(), Relaxed);
+        if let Ok(report) = &outcome {
+            self.save.last_save.store(now, Relaxed);
+            self.save.count.fetch_add(1, Relaxed);
+            self.dirty.fetch_sub(dirty.min(self.dirty.load(Relaxed)), Relaxed);
+            if let Some(report) = report {
+                tracing::info!(
+                    bytes = report.bytes,
+                    millis = report.millis,
+                    longest_hold_micros = report.longest_hold,
+                    "checkpoint written"
+                );
+            }
+            *self.save.report.lock() = report.clone();
+        }
+        self.save.running.store(false, Release);
+        outcome.map(drop)
+    }
+
+    fn write_checkpoint(&self) -> Result<Option<CheckpointReport>, EngineError> {
+        let Some(folder) = self.checkpoints() else { return Ok(None) };
+        let Some(log) = self.journal.log() else { return Ok(None) };
+        let began = self.clock.monotonic_micros();
+        self.save.log_bytes.store(log.stats().appended_bytes, Relaxed);
+        let (start_lsn, prologue) = self.prologue();
+        let mut writer = CheckpointWriter::new(&folder, start_lsn, self.clock.now_ms(), &prologue)?;
+        let mut chunk = Vec::new();
+        let mut longest_hold = 0;
+        for shard in 0..self.store.shard_count() {
+            let (lsn, held) = self.image(shard, &mut chunk);
+            longest_hold = longest_hold.max(held);
+            // An empty shard has a chunk too, because its LSN matters.
+            writer.chunk(shard as u32, lsn, &chunk)?;
+        }
+        let bytes = writer.bytes();
+        writer.finish(log)?;
+        let millis = (self.clock.monotonic_micros() - began) / 1000;
+        Ok(Some(CheckpointReport { start_lsn, bytes, millis, longest_hold }))
+    }
+
+    /// The LSN that the checkpoint begins with, and its prologue. All shards are held for an instant, so that no change of
+    /// the tables is under way.
+    fn prologue(&self) -> (u64, Vec<u8>) {
+        let all = self.store.lock_all(Mode::Read, self.clock.now_ms());
+        let mut prologue = vec![PROLOGUE_VERSION, self.store.shard_count().trailing_zeros() as u8];
+        prologue.extend_from_slice(&self.store.next_space().to_le_bytes());
+        prologue.push(effect::VERSION);
+        self.tables.encode(&mut prologue);
+        let lsn = self.tail();
+        drop(all);
+        (lsn, prologue)
+    }
+
+    /// Writes the effects that build a shard's entries into `chunk`; returns the LSN it reflects, and how long the shard was
+    /// held in microseconds. The LSN is read under the lock: whoever changes the shard later appends later.
+    fn image(&self, shard: usize, chunk: &mut Vec<u8>) -> (u64, u64) {
+        chunk.clear();
+        chunk.push(effect::VERSION);
+        let locked = self.store.lock_shard(shard, Mode::Read, self.clock.now_ms());
+        let began = self.clock.monotonic_micros();
+        let lsn = self.tail();
+        self.entries_to_effects(&locked, shard, chunk);
+        (lsn, self.clock.monotonic_micros() - began)
+    }
+
+    fn entries_to_effects(&self, locked: &Locked<'_>, shard: usize, out: &mut Vec<u8>) {
+        for entry in locked.entries(shard) {
+            let space = entry.space();
+            if let Some(db) = (0..self.store.databases()).find(|db| self.store.space(*db) == space) {
+                key_effects(db as u32, entry, out);
+            } else if self.tables.by_id(space).is_some() {
+                item_effects(space, entry, out);
+            }
+        }
+    }
+}
+
+/// The effects that build a key's entry from nothing.
+pub(super) fn key_effects(db: u32, entry: &Entry, out: &mut Vec<u8>) {
+    let (key, expire) = (entry.key(), entry.expire());
+    match entry.value() {
+        ValueRef::Str(value) => Effect::SetString { db, key, value, expire }.encode(out),
+        ValueRef::Hash(payload, ttl) => {
+            let kind = if ttl { PackedKind::HashTtl } else { PackedKind::Hash };
+            Effect::PutPacked { db, key, expire, kind, payload }.encode(out);
+        }
+        ValueRef::Items(_) | ValueRef::Boxed(Object::Items(_)) => {}
+        ValueRef::Boxed(Object::Hash(big)) => {
+            let mut pairs: Vec<&[u8]> = Vec::with_capacity(PAIRS * 2);
+            let mut deadlines: Vec<(u64, &[u8])> = Vec::new();
+            for f in big.iter() {
+                pairs.extend([f.name, f.value]);
+                if f.expire != 0 {
+                    deadlines.push((f.expire, f.name));
+                }
+                if pairs.len() == PAIRS * 2 {
+                    hash_set(db, key, &pairs, out);
+                    pairs.clear();
+                }
+            }
+            if !pairs.is_empty() {
+                hash_set(db, key, &pairs, out);
+            }
+            for (at, field) in deadlines {
+                Effect::HashExpire { db, key, fields: List::Slices(&[field]), at }.encode(out);
+            }
+            if expire.is_some() {
+                Effect::Expire { db, key, at: expire }.encode(out);
+            }
+        }
+    }
+}
+
+fn hash_set(db: u32, key: &[u8], pairs: &[&[u8]], out: &mut Vec<u8>) {
+    Effect::HashSet { db, key, pairs: List::Slices(pairs), expire: FieldExpire::Clear }.encode(out);
+}
+
+fn item_effects(table: u32, entry: &Entry, out: &mut Vec<u8>) {
+    let partition = entry.key();
+    let mut put = |sort: &[u8], item: &[u8]| Effect::ItemPut { table, partition, sort, item }.encode(out);
+    match entry.value() {
+        ValueRef::Items(packed) => packed_items(packed).for_each(|e| put(e.sort, e.item)),
+        ValueRef::Boxed(Object::Items(items)) => {
+            items.range(Bound::Unbounded, Bound::Unbounded).for_each(|(sort, item)| put(sort, item));
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,157 @@
+//! The engine's side of the log: appending, and how durable an append has to be before a reply shows it.
+
+use super::{Engine, EngineError};
+use crate::config::{AppendFsync, Settings};
+use crate::effect::{self, Effect};
+use crate::log::{Log, LogError, LogStats, Lsn};
+use std::sync::atomic::{AtomicU8, Ordering::*};
+use std::sync::{Arc, OnceLock};
+
+/// When a write counts as settled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Durability {
+    /// At once: nothing is logged.
+    Unlogged = 0,
+    /// When it was handed to the operating system.
+    Written = 1,
+    /// When it is on disk.
+    Synced = 2,
+}
+
+impl Durability {
+    /// What the settings ask for.
+    pub fn of(settings: &Settings) -> Self {
+        match (settings.appendonly, settings.appendfsync) {
+            (false, _) => Self::Unlogged,
+            (true, AppendFsync::Always) => Self::Synced,
+            (true, _) => Self::Written,
+        }
+    }
+}
+
+/// What INFO says of the log.
+pub type JournalStats = LogStats;
+
+/// The log, once recovery has opened it.
+#[derive(Default)]
+pub(super) struct Journal {
+    log: OnceLock<Arc<Log>>,
+    durability: AtomicU8,
+}
+
+impl Journal {
+    pub(super) fn log(&self) -> Option<&Arc<Log>> {
+        self.log.get()
+    }
+
+    pub(super) fn set_log(&self, log: Arc<Log>) {
+        let _ = self.log.set(log);
+    }
+
+    pub(super) fn set_durability(&self, durability: Durability) {
+        if let Some(log) = self.log.get() {
+            log.expect_frequent_syncs(durability == Durability::Synced);
+            self.durability.store(durability as u8, Release);
+        }
+    }
+
+    #[inline]
+    pub(super) fn durability(&self) -> Durability {
+        match self.durability.load(Relaxed) {
+            0 => Durability::Unlogged,
+            1 => Durability::Written,
+            _ => Durability::Synced,
+        }
+    }
+
+    /// Marks the place before which changes may be missing from the log. Recovery does not go beyond it unless a checkpoint
+    /// begins behind it.
+    pub(super) fn open_gap(&self, now: u64) {
+        if let Some(log) = self.log.get() {
+            let mut record = vec![effect::VERSION];
+            Effect::Gap.encode(&mut record);
+            log.append(now, &record);
+        }
+    }
+}
+
+impl Engine {
+    /// Appends a record under the locks of the shards that it changed.
+    #[inline]
+    pub(super) fn append(&self, now: u64, record: &[u8], effects: u64) {
+        self.dirty.fetch_add(effects, Relaxed);
+        if self.journal.durability() != Durability::Unlogged
+            && let Some(log) = self.journal.log()
+        {
+            log.append(now, record);
+        }
+    }
+
+    /// The LSN of the last appended record.
+    #[inline]
+    pub fn tail(&self) -> Lsn {
+        match self.journal.log() {
+            Some(log) => log.tail(),
+            None => 0,
+        }
+    }
+
+    /// The LSN up to which records are as durable as `appendfsync` asks. After the log has failed nothing more becomes
+    /// durable, and reads are answered all the same.
+    #[inline]
+    pub fn settled(&self) -> Lsn {
+        let Some(log) = self.journal.log() else { return Lsn::MAX };
+        match self.journal.durability() {
+            Durability::Unlogged => Lsn::MAX,
+            Durability::Written => log.written(),
+            Durability::Synced => log.synced(),
+        }
+    }
+
+    /// Makes all that was appended so far as durable as `appendfsync` asks, together with everybody else's.
+    pub fn settle(&self) -> Result<(), LogError> {
+        let Some(log) = self.journal.log() else { return Ok(()) };
+        match self.journal.durability() {
+            Durability::Unlogged => Ok(()),
+            Durability::Written => log.write_out(log.tail()),
+            Durability::Synced => log.sync(log.tail()),
+        }
+    }
+
+    /// Makes everything durable, whatever `appendfsync` says.
+    pub fn sync(&self) -> Result<(), LogError> {
+        match self.journal.log() {
+            Some(log) => log.sync(log.tail()),
+            None => Ok(()),
+        }
+    }
+
+    /// Why writes are refused at present: the log has failed for good, or the disk is full. One relaxed load when all is well.
+    #[inline]
+    pub fn refusal(&self, bytes: usize) -> Option<LogError> {
+        if self.journal.durability() == Durability::Unlogged {
+            return None;
+        }
+        self.journal.log().and_then(|log| log.reserve(bytes).err())
+    }
+
+    /// What INFO says of the log.
+    pub fn journal_stats(&self) -> Option<JournalStats> {
+        self.journal.log().map(|log| log.stats())
+    }
+
+    /// What happens to a write before it is acknowledged.
+    pub fn durability(&self) -> Durability {
+        self.journal.durability()
+    }
+
+    /// Ends the log in order: everything is on disk and the next start knows it.
+    pub fn close(&self) -> Result<(), EngineError> {
+        self.sync()?;
+        if let Some(log) = self.journal.log() {
+            log.close()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,266 @@
+//! Recovery: the newest sound checkpoint, then the log behind it.
+//!
+//! A checkpoint's shards were read at different LSNs. A record up to the last of these is applied to a shard only if it is newer
+//! than the shard's image; records behind it are applied as they are.
+
+use super::checkpoint::PROLOGUE_VERSION;
+use super::{Durability, Engine, EngineError};
+use crate::effect::{Decoder, Effect, EffectError};
+use crate::log::checkpoint::{Checkpoint, Checkpoints, ReadError};
+use crate::log::{Cut, Log, LogOptions, Lsn, Piece};
+use crate::store::{Mode, Store};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::*;
+
+/// What recovery found.
+#[derive(Clone, Debug, Default)]
+pub struct RecoveryReport {
+    /// The name and size of the checkpoint that was read.
+    pub checkpoint: Option<(String, u64)>,
+    /// Checkpoints that were passed over because they are damaged.
+    pub damaged: Vec<String>,
+    /// Records replayed.
+    pub records: u64,
+    /// What was cut off the log's end.
+    pub cut: Option<Cut>,
+    /// The last LSN.
+    pub tail: Lsn,
+    /// Whether the former process closed the log in order.
+    pub closed_in_order: bool,
+    /// Whether replay stopped at a place where the log had been off.
+    pub gap: bool,
+    /// Keys and partitions in memory afterwards.
+    pub keys: u64,
+    /// How long it took, in ms.
+    pub millis: u64,
+}
+
+/// The LSNs of a checkpoint's shards.
+struct Images {
+    lsns: Vec<Lsn>,
+    last: Lsn,
+}
+
+impl Images {
+    fn none() -> Self {
+        Self { lsns: Vec::new(), last: 0 }
+    }
+
+    /// Whether a record is newer than the image of the shard that the hash had then.
+    fn older(&self, hash: u64, lsn: Lsn) -> bool {
+        lsn > self.last || self.lsns[Store::shard_among(hash, self.lsns.len())] < lsn
+    }
+}
+
+impl Engine {
+    /// Reads the data folder. Until it returns the engine is loading.
+    pub fn recover(&self) -> Result<RecoveryReport, EngineError> {
+        let began = self.clock.monotonic_micros();
+        let Some(disk) = &self.disk else { return Ok(RecoveryReport::default()) };
+        let settings = self.settings();
+        let options = LogOptions {
+            segment_bytes: settings.log_segment_size,
+            keep_free_bytes: settings.disk_reserve,
+            ..LogOptions::default()
+        };
+        let (log, opened) = Log::open(Arc::clone(disk), self.clock.clone(), &self.dir, options)?;
+        let log = Arc::new(log);
+        self.store.set_hash_key(&log.log_id().0);
+        self.journal.set_log(Arc::clone(&log));
+        let mut report = RecoveryReport {
+            cut: opened.cut,
+            tail: opened.tail,
+            closed_in_order: opened.closed_in_order,
+            ..RecoveryReport::default()
+        };
+        let (start, images) = self.load_newest(&mut report)?;
+        self.replay(&log, start, &images, &mut report)?;
+        self.count_items();
+        report.keys = self.store.len() as u64;
+        report.millis = (self.clock.monotonic_micros() - began) / 1000;
+        self.dirty.store(0, Relaxed);
+        self.save.last_save.store(self.clock.now_ms(), Relaxed);
+        if report.gap {
+            // What is appended from now on must be found by the next recovery, which must not stop at the same place.
+            self.save()?;
+        }
+        self.journal.set_durability(Durability::of(&settings));
+        self.loading.store(false, Release);
+        Ok(report)
+    }
+
+    fn load_newest(&self, report: &mut RecoveryReport) -> Result<(Lsn, Images), EngineError> {
+        let Some(folder) = self.checkpoints() else { return Ok((0, Images::none())) };
+        loop {
+            let latest = folder.latest()?;
+            report.damaged.extend(latest.damaged.iter().map(|d| format!("{}: {}", d.name, d.error)));
+            let Some(checkpoint) = latest.checkpoint else { return Ok((0, Images::none())) };
+            match self.load(&folder, &checkpoint, report) {
+                Ok(images) => return Ok((checkpoint.info().start_lsn, images)),
+                Err(LoadError::Damaged(error)) => {
+                    report.damaged.push(format!("{}: {error}", checkpoint.info().name));
+                    folder.mark_damaged(checkpoint.info());
+                    self.store.clear();
+                }
+                Err(LoadError::Fatal(error)) => return Err(error),
+            }
+        }
+    }
+
+    fn load(
+        &self,
+        _folder: &Checkpoints,
+        checkpoint: &Checkpoint,
+        report: &mut RecoveryReport,
+    ) -> Result<Images, LoadError> {
+        let info = checkpoint.info();
+        let place = || info.name.clone();
+        let prologue = checkpoint.prologue();
+        let bad = |what| LoadError::Fatal(EngineError::Prologue { place: place(), what });
+        let [version, bits, a, b, c, d, tables @ ..] = prologue else {
+            return Err(bad("the prologue is too short"));
+        };
+        if *version != PROLOGUE_VERSION {
+            return Err(bad("the checkpoint was written by a newer version"));
+        }
+        self.store.note_space(u32::from_le_bytes([*a, *b, *c, *d]).saturating_sub(1));
+        let of = |error| LoadError::Fatal(EngineError::Effect { place: place(), error });
+        for effect in Decoder::new(tables).map_err(of)? {
+            self.tables.apply(&effect.map_err(of)?).map_err(of)?;
+        }
+        let lsns = parking_lot::Mutex::new(vec![info.start_lsn; 1 << (*bits).min(16)]);
+        self.loading_total.store(info.bytes, Relaxed);
+        let outcome = checkpoint.read(2, |chunk| {
+            if let Some(lsn) = lsns.lock().get_mut(chunk.shard as usize) {
+                *lsn = (*lsn).max(chunk.lsn);
+            }
+            self.loading_done.fetch_add(chunk.payload.len() as u64, Relaxed);
+            self.load_chunk(chunk.payload)
+        });
+        match outcome {
+            Ok(()) => {}
+            Err(ReadError::Log(error)) => return Err(LoadError::Damaged(error)),
+            Err(ReadError::Sink(error)) => return Err(of(error)),
+        }
+        report.checkpoint = Some((info.name.clone(), info.bytes));
+        let lsns = lsns.into_inner();
+        Ok(Images { lsns, last: info.last_lsn })
+    }
+
+    fn load_chunk(&self, record: &[u8]) -> Result<(), EffectError> {
+        let now = self.clock.now_ms();
+        for effect in Decoder::new(record)? {
+            let effect = effect?;
+            if let Some(key) = effect.shard_key() {
+                let hash = self.store.hash(key);
+                self.store.lock_one(hash, Mode::Write, now).apply(&effect, hash);
+            }
+        }
+        Ok(())
+    }
+
+    fn replay(
+        &self,
+        log: &Log,
+        start: Lsn,
+        images: &Images,
+        report: &mut RecoveryReport,
+    ) -> Result<(), EngineError> {
+        let tail = log.tail();
+        self.loading_total.store(tail.saturating_sub(start), Relaxed);
+        self.loading_done.store(0, Relaxed);
+        if tail <= start {
+            return Ok(());
+        }
+        let mut reader = log.read_from(start + 1)?;
+        let mut piece = Piece::new();
+        while reader.next_piece(&mut piece)? {
+            let mut batch = Vec::with_capacity(4096);
+            for record in piece.records() {
+                let of = |error| EngineError::Effect { place: format!("log record {}", record.lsn), error };
+                for effect in Decoder::new(record.payload).map_err(of)? {
+                    batch.push((record.lsn, effect.map_err(of)?));
+                }
+                report.records += 1;
+            }
+            if !self.replay_batch(&batch, images)? {
+                report.gap = true;
+                return Ok(());
+            }
+            self.loading_done.store(piece.last().saturating_sub(start), Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Applies effects in order; what their keys need is prefetched in groups ahead. False at a gap.
+    fn replay_batch(&self, batch: &[(Lsn, Effect<'_>)], images: &Images) -> Result<bool, EngineError> {
+        const GROUP: usize = 32;
+        let now = self.clock.now_ms();
+        let mut hashes = [0; GROUP];
+        for group in batch.chunks(GROUP) {
+            for ((_, effect), hash) in group.iter().zip(&mut hashes) {
+                if let Some(key) = effect.shard_key() {
+                    *hash = self.store.hash(key);
+                    self.store.prefetch_shard(*hash);
+                }
+            }
+            for hash in &hashes[..group.len()] {
+                self.store.prefetch_group(*hash, 0);
+            }
+            for hash in &hashes[..group.len()] {
+                self.store.prefetch_entry(*hash, 0);
+            }
+            for ((lsn, effect), hash) in group.iter().zip(&hashes) {
+                if *effect == Effect::Gap {
+                    return Ok(false);
+                }
+                if effect.shard_key().is_none() {
+                    self.replay_structural(*lsn, effect, images)?;
+                } else if images.older(*hash, *lsn) {
+                    self.store.lock_one(*hash, Mode::Write, now).apply(effect, *hash);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn replay_structural(&self, lsn: Lsn, effect: &Effect<'_>, images: &Images) -> Result<(), EngineError> {
+        let of = |error| EngineError::Effect { place: format!("log record {lsn}"), error };
+        self.tables.apply(effect).map_err(of)?;
+        let mut all = self.store.lock_all(Mode::Write, self.clock.now_ms());
+        if lsn <= images.last {
+            // Some shards' images already show this; it is carried out entry by entry where they do not.
+            all.apply_structural_where(effect, &|hash| images.older(hash, lsn));
+        } else {
+            all.apply_structural(effect);
+        }
+        Ok(())
+    }
+
+    /// Counts items and their sizes afresh.
+    fn count_items(&self) {
+        for table in self.tables.list() {
+            table.counts.items.store(0, Relaxed);
+            table.counts.bytes.store(0, Relaxed);
+        }
+        if self.tables.list().is_empty() {
+            return;
+        }
+        for shard in 0..self.store.shard_count() {
+            let locked = self.store.lock_shard(shard, Mode::Read, 0);
+            for entry in locked.entries(shard) {
+                if let Some(table) = self.tables.by_id(entry.space()) {
+                    let (items, bytes) = super::tables::measure(entry);
+                    table.counts.add(items, bytes);
+                }
+            }
+        }
+    }
+}
+
+enum LoadError {
+    /// The checkpoint cannot be trusted; an older one may do.
+    Damaged(crate::log::LogError),
+    /// It is sound but cannot be understood.
+    Fatal(EngineError),
+}

@@ -1,0 +1,108 @@
+//! Effects about whole databases and tables, under all locks.
+
+use super::{Place, table};
+use crate::effect::Effect;
+use crate::store::{Locked, Store};
+use std::sync::atomic::Ordering::Relaxed;
+
+impl Locked<'_> {
+    /// Applies an effect about whole databases. The caller holds all shards exclusively.
+    pub fn apply_structural(&mut self, effect: &Effect<'_>) {
+        debug_assert!(self.holds_all());
+        let store = self.store;
+        match *effect {
+            Effect::FlushDb { db, space } => {
+                store.note_space(space);
+                self.touch_database(db as usize, None);
+                if let Some(slot) = store.dbs.get(db as usize) {
+                    store.give_up_space(slot.swap(space, Relaxed));
+                }
+                for count in store.sides.iter().filter_map(|s| s.counts.get(db as usize)) {
+                    count.keys.store(0, Relaxed);
+                    count.expires.store(0, Relaxed);
+                }
+            }
+            Effect::SwapDb { a, b } => {
+                let (a, b) = (a as usize, b as usize);
+                self.touch_database(a, Some(b));
+                self.touch_database(b, Some(a));
+                let (Some(x), Some(y)) = (store.dbs.get(a), store.dbs.get(b)) else { return };
+                let old = x.load(Relaxed);
+                x.store(y.load(Relaxed), Relaxed);
+                y.store(old, Relaxed);
+                for side in &store.sides {
+                    let (Some(x), Some(y)) = (side.counts.get(a), side.counts.get(b)) else { continue };
+                    swap(&x.keys, &y.keys);
+                    swap(&x.expires, &y.expires);
+                }
+            }
+            Effect::TablePut { table, .. } => store.note_space(table),
+            Effect::TableDrop { table } => store.give_up_space(table),
+            _ => debug_assert!(false, "only structural effects come here"),
+        }
+    }
+
+    /// Applies a structural effect to the entries whose key's hash qualifies, one by one: for recovery, when a checkpoint shows
+    /// the effect in some shards already. O(entries).
+    pub fn apply_structural_where(&mut self, effect: &Effect<'_>, qualifies: &dyn Fn(u64) -> bool) {
+        let store = self.store;
+        let moved = |space: u32| match *effect {
+            Effect::FlushDb { db, .. } => (space == store.space(db as usize)).then_some(None),
+            Effect::SwapDb { a, b } if space == store.space(a as usize) => Some(Some(b)),
+            Effect::SwapDb { a, b } if space == store.space(b as usize) => Some(Some(a)),
+            _ => None,
+        };
+        if let Effect::FlushDb { space, .. } = *effect {
+            store.note_space(space);
+        }
+        let mut taken = Vec::new();
+        for shard in 0..store.shard_count() {
+            let Some(raw) = self.raw_mut(shard) else { continue };
+            for index in 0..raw.buckets() {
+                let Some(entry) = table::slot(raw, index) else { continue };
+                let (Some(target), hash) = (moved(entry.space()), store.hash(entry.key())) else { continue };
+                if qualifies(hash) {
+                    taken.extend(table::take_slot(raw, index).map(|entry| (entry, hash, target)));
+                }
+            }
+        }
+        for (entry, hash, target) in taken {
+            let expires = i32::from(entry.expire().is_some());
+            if let Some(db) = store.db_of(entry.space()) {
+                store.count(store.shard_of(hash), db, -1, -expires);
+            }
+            if let Some(db) = target {
+                let space = store.space(db as usize);
+                let key = entry.key().to_vec();
+                let place = Place {
+                    shard: store.shard_of(hash),
+                    hash: Store::place(hash, space),
+                    space,
+                    db: Some(db as usize),
+                    key: &key,
+                };
+                self.insert(place, entry.with_name(space, &key));
+            }
+        }
+    }
+
+    /// Raises the watchers of the database's keys that exist, in it or in the one that takes its place.
+    fn touch_database(&self, db: usize, other: Option<usize>) {
+        let space = self.store.space(db);
+        for shard in 0..self.store.shard_count() {
+            for key in self.store.watched_keys(shard, space) {
+                let hash = self.store.hash(&key);
+                let there = |space| self.peek(space, &key, hash).is_some_and(|e| !e.expired(self.now));
+                if there(space) || other.is_some_and(|o| there(self.store.space(o))) {
+                    self.store.touched(shard, space, &key);
+                }
+            }
+        }
+    }
+}
+
+fn swap(a: &std::sync::atomic::AtomicU32, b: &std::sync::atomic::AtomicU32) {
+    let old = a.load(Relaxed);
+    a.store(b.load(Relaxed), Relaxed);
+    b.store(old, Relaxed);
+}
