@@ -10,7 +10,9 @@ mod args;
 mod bitmaps;
 pub mod client;
 mod connection;
+mod cursor;
 pub mod fail;
+mod hashes;
 mod registry;
 mod server;
 pub mod spec;
@@ -22,6 +24,7 @@ pub mod transactions;
 
 pub use args::{eq, parse_float, parse_int};
 pub use client::{Client, ClientHandle};
+pub use cursor::{ScanOptions, parse_cursor};
 pub use fail::Fail;
 pub use registry::{Command, Registry, is_write};
 pub use server::Server;
@@ -35,7 +38,7 @@ use crate::store::ValueRef;
 
 /// All families.
 static FAMILIES: &[&[Spec]] =
-    &[bitmaps::COMMANDS, connection::COMMANDS, strings::COMMANDS, transactions::COMMANDS];
+    &[bitmaps::COMMANDS, connection::COMMANDS, hashes::COMMANDS, strings::COMMANDS, transactions::COMMANDS];
 
 /// What a handler returns: its reply is in the sink, or an error that is written for it.
 pub type Outcome = Result<(), Fail>;

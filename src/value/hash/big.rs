@@ -7,6 +7,7 @@ use indexmap::set::MutableValues;
 use indexmap::{Equivalent, IndexSet};
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
+use std::ops::Range;
 
 /// One field: `varint (name length << 1 | has deadline), [deadline u64 le], name, value`.
 struct Field(Box<[u8]>);
@@ -226,19 +227,19 @@ impl BigHash {
         }
     }
 
-    /// A walk by positions that survives changes between its steps: from `from` downwards (positions beyond the end count as
-    /// the end), at least one and about `count` positions, live fields only. Returns where to go on, 0 at the end. A field that stays
-    /// in the hash during the whole walk is visited at least once, because a removal moves the last field into the hole: from
-    /// behind the walk's place to anywhere, or from a place that was not visited yet to another such place.
-    pub fn scan(&self, from: usize, count: usize, now: u64, visit: &mut dyn FnMut(FieldRef<'_>)) -> usize {
+    /// The positions of one step of a walk that survives changes between its steps: about `count` (at least one) below `from`,
+    /// where positions beyond the end count as the end. The next step starts at the range's start; 0 ends the walk.
+    ///
+    /// Going downwards misses nothing that stays in the hash: a removal moves the last field into the hole, which
+    /// takes it from a place that was visited to anywhere, or from one that was not to another that was not.
+    pub fn step(&self, from: usize, count: usize) -> Range<usize> {
         let top = from.min(self.fields.len());
-        let end = top.saturating_sub(count.max(1));
-        for index in (end..top).rev() {
-            if let Some(field) = self.at(index).filter(|f| !passed(f.expire, now)) {
-                visit(field);
-            }
-        }
-        end
+        top.saturating_sub(count.max(1))..top
+    }
+
+    /// The live fields at these positions, the last one first.
+    pub fn live_in(&self, places: Range<usize>, now: u64) -> impl Iterator<Item = FieldRef<'_>> {
+        places.rev().filter_map(|index| self.at(index)).filter(move |f| !passed(f.expire, now))
     }
 
     /// Approximate bytes allocated, from a sample of fields (0 for all).

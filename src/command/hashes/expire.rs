@@ -1,0 +1,186 @@
+//! Deadlines of fields: setting, reading and taking them.
+
+use super::fields::{FIELDS_MISMATCH, NO_FIELDS, Unit, each_once, field_count, only_fields};
+use super::hash_at;
+use crate::command::{Cx, Fail, Outcome, eq};
+use crate::effect::{Effect, List};
+use smallvec::SmallVec;
+
+/// The replies for one field.
+const NO_FIELD: i64 = -2;
+const NO_DEADLINE: i64 = -1;
+const CONDITION_FAILED: i64 = 0;
+const DONE: i64 = 1;
+const DELETED: i64 = 2;
+
+/// On which deadlines a new one may follow.
+#[derive(Clone, Copy)]
+enum Condition {
+    Always,
+    None,
+    Any,
+    Earlier,
+    Later,
+}
+
+impl Condition {
+    fn of_word(word: &[u8]) -> Option<Self> {
+        let words = [("nx", Self::None), ("xx", Self::Any), ("gt", Self::Earlier), ("lt", Self::Later)];
+        words.into_iter().find(|(w, _)| eq(word, w)).map(|(_, condition)| condition)
+    }
+
+    /// Whether `at` may follow `before`, where 0 is no deadline, which counts as the latest.
+    fn holds(self, before: u64, at: u64) -> bool {
+        match self {
+            Self::Always => true,
+            Self::None => before == 0,
+            Self::Any => before != 0,
+            Self::Earlier => before != 0 && before < at,
+            Self::Later => before == 0 || before > at,
+        }
+    }
+}
+
+pub(super) fn hexpire(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    expire(cx, args, Unit::SECONDS, "hexpire")
+}
+
+pub(super) fn hpexpire(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    expire(cx, args, Unit::MILLIS, "hpexpire")
+}
+
+pub(super) fn hexpireat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    expire(cx, args, Unit::UNIX_SECONDS, "hexpireat")
+}
+
+pub(super) fn hpexpireat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    expire(cx, args, Unit::UNIX_MILLIS, "hpexpireat")
+}
+
+fn expire(cx: &mut Cx<'_, '_>, args: &[&[u8]], unit: Unit, command: &str) -> Outcome {
+    let key = args[1];
+    let there = hash_at(cx.tx, key)?.is_some();
+    let at = unit.deadline(args[2], cx.tx.now(), command)?;
+    let (condition, names) = condition_and_fields(&args[3..])?;
+    cx.out.array(names.len());
+    if !there {
+        names.iter().for_each(|_| cx.out.int(NO_FIELD));
+        return Ok(());
+    }
+    for part in each_once(names) {
+        expire_part(cx, key, at, condition, part)?;
+    }
+    Ok(())
+}
+
+/// `[NX | XX | GT | LT] FIELDS numfields field ...`, where the condition may also follow the fields.
+fn condition_and_fields<'a, 'b>(args: &'a [&'b [u8]]) -> Result<(Condition, &'a [&'b [u8]]), Fail> {
+    let mut condition = None;
+    let mut names: Option<&[&[u8]]> = None;
+    let mut rest = args;
+    while let [word, tail @ ..] = rest {
+        rest = tail;
+        if names.is_none() && eq(word, "fields") {
+            let [number, tail @ ..] = tail else { return Err(NO_FIELDS) };
+            let wrong = Fail::new("ERR Parameter `numFields` should be greater than 0");
+            let count = field_count(number, &wrong)?;
+            let (these, tail) = tail.split_at_checked(count).ok_or(FIELDS_MISMATCH)?;
+            names = Some(these);
+            rest = tail;
+        } else if let (None, Some(found)) = (condition, Condition::of_word(word)) {
+            condition = Some(found);
+        } else {
+            return Err(if names.is_some() { FIELDS_MISMATCH } else { NO_FIELDS });
+        }
+    }
+    Ok((condition.unwrap_or(Condition::Always), names.ok_or(NO_FIELDS)?))
+}
+
+fn expire_part(cx: &mut Cx<'_, '_>, key: &[u8], at: u64, condition: Condition, names: &[&[u8]]) -> Outcome {
+    let now = cx.tx.now();
+    let hash = hash_at(cx.tx, key)?;
+    let mut hit: SmallVec<[&[u8]; 16]> = SmallVec::new();
+    for name in names {
+        let reply = match hash.and_then(|hash| hash.get(name, now)) {
+            None => NO_FIELD,
+            Some(field) if !condition.holds(field.expire, at) => CONDITION_FAILED,
+            Some(_) => {
+                hit.push(name);
+                if at <= now { DELETED } else { DONE }
+            }
+        };
+        cx.out.int(reply);
+    }
+    let (db, fields) = (cx.db(), List::Slices(&hit));
+    if hit.is_empty() {
+        return Ok(());
+    }
+    if at <= now {
+        cx.tx.apply(Effect::HashDelete { db, key, fields });
+    } else {
+        cx.tx.apply(Effect::HashExpire { db, key, fields, at });
+    }
+    Ok(())
+}
+
+pub(super) fn hpersist(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let key = args[1];
+    hash_at(cx.tx, key)?;
+    let names = only_fields(&args[2..])?;
+    cx.out.array(names.len());
+    for part in each_once(names) {
+        let now = cx.tx.now();
+        let hash = hash_at(cx.tx, key)?;
+        let mut hit: SmallVec<[&[u8]; 16]> = SmallVec::new();
+        for name in part {
+            let reply = match hash.and_then(|hash| hash.get(name, now)) {
+                None => NO_FIELD,
+                Some(field) if field.expire == 0 => NO_DEADLINE,
+                Some(_) => {
+                    hit.push(name);
+                    DONE
+                }
+            };
+            cx.out.int(reply);
+        }
+        if !hit.is_empty() {
+            cx.tx.apply(Effect::HashExpire { db: cx.db(), key, fields: List::Slices(&hit), at: 0 });
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn httl(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    deadlines(cx, args, Unit::SECONDS)
+}
+
+pub(super) fn hpttl(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    deadlines(cx, args, Unit::MILLIS)
+}
+
+pub(super) fn hexpiretime(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    deadlines(cx, args, Unit::UNIX_SECONDS)
+}
+
+pub(super) fn hpexpiretime(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    deadlines(cx, args, Unit::UNIX_MILLIS)
+}
+
+fn deadlines(cx: &mut Cx<'_, '_>, args: &[&[u8]], unit: Unit) -> Outcome {
+    let now = cx.tx.now();
+    let hash = hash_at(cx.tx, args[1])?;
+    let names = only_fields(&args[2..])?;
+    let base = if unit.absolute { 0 } else { now };
+    cx.out.array(names.len());
+    for name in names {
+        let reply = match hash.and_then(|hash| hash.get(name, now)) {
+            None => NO_FIELD,
+            Some(field) if field.expire == 0 => NO_DEADLINE,
+            // Seconds are rounded up, as in Redis for fields (for keys it rounds to the nearest).
+            Some(field) if unit.seconds => (field.expire - base).div_ceil(1000) as i64,
+            Some(field) => (field.expire - base) as i64,
+        };
+        cx.out.int(reply);
+    }
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! Reading or writing fields together with their deadlines: HGETDEL, HGETEX, HSETEX.
+
+use super::fields::{
+    FIELDS_MISMATCH, NO_FIELDS, NUMBER_NOT_POSITIVE, Unit, each_once, field_count, only_fields,
+};
+use super::hash_at;
+use crate::command::{Cx, Fail, Outcome, eq};
+use crate::effect::{Effect, FieldExpire, List};
+use smallvec::SmallVec;
+
+pub(super) fn hgetdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let key = args[1];
+    hash_at(cx.tx, key)?;
+    let names = only_fields(&args[2..])?;
+    cx.out.array(names.len());
+    for part in each_once(names) {
+        let hit = show(cx, key, part, |_| true)?;
+        if !hit.is_empty() {
+            cx.tx.apply(Effect::HashDelete { db: cx.db(), key, fields: List::Slices(&hit) });
+        }
+    }
+    Ok(())
+}
+
+/// Writes the values of fields, nil for those that do not exist, and returns the names of those that do and whose deadline
+/// (0 for none) is as asked.
+fn show<'a>(
+    cx: &mut Cx<'_, '_>,
+    key: &[u8],
+    names: &[&'a [u8]],
+    take: impl Fn(u64) -> bool,
+) -> Result<SmallVec<[&'a [u8]; 16]>, Fail> {
+    let now = cx.tx.now();
+    let hash = hash_at(cx.tx, key)?;
+    let mut taken = SmallVec::new();
+    for name in names {
+        match hash.and_then(|hash| hash.get(name, now)) {
+            None => cx.out.null(),
+            Some(field) => {
+                cx.out.bulk(field.value);
+                if take(field.expire) {
+                    taken.push(*name);
+                }
+            }
+        }
+    }
+    Ok(taken)
+}
+
+/// What becomes of the deadlines.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ttl {
+    /// Nothing was said: HGETEX leaves it, HSETEX clears it.
+    Unsaid,
+    /// PERSIST or KEEPTTL.
+    Word,
+    /// A deadline in ms since the epoch, which may have passed.
+    At(u64),
+}
+
+pub(super) fn hgetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let (key, now) = (args[1], cx.tx.now());
+    hash_at(cx.tx, key)?;
+    let (ttl, names) = read_hgetex(&args[2..], now)?;
+    cx.out.array(names.len());
+    for part in each_once(names) {
+        let hit = show(cx, key, part, |expire| ttl != Ttl::Word || expire != 0)?;
+        if hit.is_empty() {
+            continue;
+        }
+        let (db, fields) = (cx.db(), List::Slices(&hit));
+        match ttl {
+            Ttl::Unsaid => {}
+            Ttl::Word => cx.tx.apply(Effect::HashExpire { db, key, fields, at: 0 }),
+            Ttl::At(at) if at <= now => cx.tx.apply(Effect::HashDelete { db, key, fields }),
+            Ttl::At(at) => cx.tx.apply(Effect::HashExpire { db, key, fields, at }),
+        }
+    }
+    Ok(())
+}
+
+/// HGETEX's arguments, in any order.
+fn read_hgetex<'a, 'b>(args: &'a [&'b [u8]], now: u64) -> Result<(Ttl, &'a [&'b [u8]]), Fail> {
+    const ONE: Fail = Fail::new("ERR Only one of EX, PX, EXAT, PXAT or PERSIST arguments can be specified");
+    let mut ttl = Ttl::Unsaid;
+    let mut names: Option<&[&[u8]]> = None;
+    let mut rest = args;
+    while let [word, tail @ ..] = rest {
+        rest = tail;
+        if names.is_none() && eq(word, "fields") {
+            let [number, tail @ ..] = tail else { return Err(NO_FIELDS) };
+            let count = field_count(number, &NUMBER_NOT_POSITIVE)?;
+            let (these, tail) = tail.split_at_checked(count).ok_or(FIELDS_MISMATCH)?;
+            (names, rest) = (Some(these), tail);
+        } else if eq(word, "persist") {
+            ttl = once(ttl, Ttl::Word, ONE)?;
+        } else if let Some(unit) = Unit::of_word(word) {
+            let [time, tail @ ..] = tail else { return Err(Fail::new("ERR missing expire time")) };
+            once(ttl, Ttl::Word, ONE)?;
+            (ttl, rest) = (Ttl::At(unit.deadline(time, now, "hgetex")?), tail);
+        } else {
+            return Err(if names.is_some() { FIELDS_MISMATCH } else { NO_FIELDS });
+        }
+    }
+    Ok((ttl, names.ok_or(NO_FIELDS)?))
+}
+
+fn once(before: Ttl, new: Ttl, twice: Fail) -> Result<Ttl, Fail> {
+    if before == Ttl::Unsaid { Ok(new) } else { Err(twice) }
+}
+
+/// HSETEX's arguments.
+struct SetEx<'a, 'b> {
+    ttl: Ttl,
+    /// Whether all fields must exist (FXX) or none may (FNX).
+    fields_exist: Option<bool>,
+    /// Whether the key must exist (XX) or may not (NX).
+    key_exists: Option<bool>,
+    /// Names and values in turn.
+    pairs: &'a [&'b [u8]],
+}
+
+pub(super) fn hsetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let (key, now) = (args[1], cx.tx.now());
+    let options = SetEx::read(&args[2..], now)?;
+    let hash = hash_at(cx.tx, key)?;
+    let exists = |name: &&[u8]| hash.is_some_and(|hash| hash.get(name, now).is_some());
+    let mut names = options.pairs.iter().step_by(2);
+    let fields_fit = match options.fields_exist {
+        None => true,
+        Some(true) => names.clone().all(exists),
+        Some(false) => !names.clone().any(exists),
+    };
+    if !fields_fit || options.key_exists.is_some_and(|wanted| wanted != hash.is_some()) {
+        cx.out.int(0);
+        return Ok(());
+    }
+    let (db, pairs) = (cx.db(), List::Slices(options.pairs));
+    match options.ttl {
+        // What is set with a passed deadline is gone at once.
+        Ttl::At(at) if at <= now => {
+            if names.clone().any(exists) {
+                let gone: SmallVec<[&[u8]; 16]> = names.by_ref().copied().collect();
+                cx.tx.apply(Effect::HashDelete { db, key, fields: List::Slices(&gone) });
+            }
+        }
+        Ttl::At(at) => cx.tx.apply(Effect::HashSet { db, key, pairs, expire: FieldExpire::At(at) }),
+        Ttl::Word => cx.tx.apply(Effect::HashSet { db, key, pairs, expire: FieldExpire::Keep }),
+        Ttl::Unsaid => cx.tx.apply(Effect::HashSet { db, key, pairs, expire: FieldExpire::Clear }),
+    }
+    cx.out.int(1);
+    Ok(())
+}
+
+impl<'a, 'b> SetEx<'a, 'b> {
+    /// Reads the arguments behind the key, in any order.
+    fn read(args: &'a [&'b [u8]], now: u64) -> Result<Self, Fail> {
+        const ONE: Fail =
+            Fail::new("ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified");
+        const ONE_FIELDS: Fail = Fail::new("ERR Only one of FXX or FNX arguments can be specified");
+        const ONE_KEY: Fail = Fail::new("ERR Only one of XX or NX arguments can be specified");
+        let mut options = Self { ttl: Ttl::Unsaid, fields_exist: None, key_exists: None, pairs: &[] };
+        let mut rest = args;
+        while let [word, tail @ ..] = rest {
+            rest = tail;
+            if options.pairs.is_empty() && eq(word, "fields") {
+                let [number, tail @ ..] = tail else { return Err(Fail::arity("hsetex")) };
+                if tail.len() < 2 {
+                    return Err(Fail::arity("hsetex"));
+                }
+                let count = field_count(number, &Fail::new("ERR invalid number of fields"))?;
+                let pairs = count.checked_mul(2).and_then(|n| tail.split_at_checked(n));
+                (options.pairs, rest) = pairs.ok_or_else(|| Fail::arity("hsetex"))?;
+            } else if eq(word, "fxx") || eq(word, "fnx") {
+                set_once(&mut options.fields_exist, eq(word, "fxx"), ONE_FIELDS)?;
+            } else if eq(word, "xx") || eq(word, "nx") {
+                set_once(&mut options.key_exists, eq(word, "xx"), ONE_KEY)?;
+            } else if eq(word, "keepttl") {
+                options.ttl = once(options.ttl, Ttl::Word, ONE)?;
+            } else if let Some(unit) = Unit::of_word(word) {
+                once(options.ttl, Ttl::Word, ONE)?;
+                let [time, tail @ ..] = tail else { return Err(Fail::new("ERR missing expire time")) };
+                (options.ttl, rest) = (Ttl::At(unit.deadline(time, now, "hsetex")?), tail);
+            } else {
+                let shown = String::from_utf8_lossy(&word[..word.len().min(128)]);
+                return Err(Fail::text(format!("ERR unknown argument: {shown}")));
+            }
+        }
+        if options.pairs.is_empty() { Err(Fail::new("ERR missing FIELDS argument")) } else { Ok(options) }
+    }
+}
+
+fn set_once(option: &mut Option<bool>, value: bool, twice: Fail) -> Result<(), Fail> {
+    if option.replace(value).is_some() { Err(twice) } else { Ok(()) }
+}

@@ -1,0 +1,193 @@
+//! HRANDFIELD.
+
+use super::hash_at;
+use crate::command::{Cx, Fail, Outcome, eq, fail, parse_int};
+use crate::env::Random;
+use crate::value::hash::{BigHash, FieldRef, HashRef};
+use ahash::AHashSet;
+use smallvec::SmallVec;
+
+/// The live fields of a hash by number.
+enum Live<'a> {
+    /// All fields of a large hash of which none has expired.
+    Big(&'a BigHash),
+    List(SmallVec<[FieldRef<'a>; 32]>),
+}
+
+impl<'a> Live<'a> {
+    fn of(hash: HashRef<'a>, now: u64) -> Self {
+        match hash {
+            HashRef::Big(big) if big.deadline().is_none_or(|at| at > now) => Self::Big(big),
+            _ => Self::List(hash.live(now).collect()),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Big(big) => big.len(),
+            Self::List(list) => list.len(),
+        }
+    }
+
+    fn at(&self, index: usize) -> Option<FieldRef<'a>> {
+        match self {
+            Self::Big(big) => big.at(index),
+            Self::List(list) => list.get(index).copied(),
+        }
+    }
+
+    fn any(&self, random: &mut Random) -> Option<FieldRef<'a>> {
+        self.at(random.below(self.len() as u64) as usize)
+    }
+}
+
+pub(super) fn hrandfield(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    if args.len() > 2 {
+        return with_count(cx, args);
+    }
+    let Some(hash) = hash_at(cx.tx, args[1])? else {
+        cx.out.null();
+        return Ok(());
+    };
+    let mut random = Random::seeded(cx.server.random());
+    match Live::of(hash, cx.tx.now()).any(&mut random) {
+        Some(field) => cx.out.bulk(field.name),
+        None => cx.out.null(),
+    }
+    Ok(())
+}
+
+fn with_count(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let count = parse_int(args[2])?;
+    if count == i64::MIN {
+        return Err(Fail::text(format!(
+            "ERR value is out of range, value must between {} and {}",
+            -i64::MAX,
+            i64::MAX
+        )));
+    }
+    let values = match args[3..] {
+        [] => false,
+        [word] if eq(word, "withvalues") => true,
+        _ => return Err(fail::SYNTAX),
+    };
+    if values && count.unsigned_abs() > i64::MAX as u64 / 2 {
+        return Err(Fail::new("ERR value is out of range"));
+    }
+    let hash = hash_at(cx.tx, args[1])?;
+    let Some(hash) = hash.filter(|_| count != 0) else {
+        cx.out.array(0);
+        return Ok(());
+    };
+    let live = Live::of(hash, cx.tx.now());
+    let mut random = Random::seeded(cx.server.random());
+    let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+    let mut show =
+        Show { most: cx.settings.proto_max_bulk_len as usize, mark: cx.out.len(), out: cx.out, values };
+    if count < 0 {
+        show.header(wanted);
+        return (0..wanted).filter_map(|_| live.any(&mut random)).try_for_each(|field| show.field(field));
+    }
+    show.header(wanted.min(live.len()));
+    if wanted >= live.len() {
+        return (0..live.len()).filter_map(|i| live.at(i)).try_for_each(|field| show.field(field));
+    }
+    distinct(live.len(), wanted, &mut random, |i| live.at(i).map_or(Ok(()), |field| show.field(field)))
+}
+
+/// Calls `visit` with `wanted` different numbers below `len`, every choice equally likely (Floyd's method). O(wanted).
+fn distinct(
+    len: usize,
+    wanted: usize,
+    random: &mut Random,
+    mut visit: impl FnMut(usize) -> Outcome,
+) -> Outcome {
+    let mut taken = AHashSet::with_capacity(wanted);
+    for top in len - wanted..len {
+        let draw = random.below(top as u64 + 1) as usize;
+        let number = if taken.insert(draw) { draw } else { top };
+        taken.insert(number);
+        visit(number)?;
+    }
+    Ok(())
+}
+
+/// Writes fields, with their values if asked for: in pairs in RESP3, in turn in RESP2.
+struct Show<'o> {
+    out: &'o mut crate::resp::Reply,
+    mark: usize,
+    most: usize,
+    values: bool,
+}
+
+impl Show<'_> {
+    fn header(&mut self, fields: usize) {
+        self.out.array(if self.values && !self.out.is_resp3() { fields * 2 } else { fields });
+    }
+
+    /// A negative count can ask for any number of fields, so the reply's size is bounded.
+    fn field(&mut self, field: FieldRef<'_>) -> Outcome {
+        if self.out.len() - self.mark > self.most {
+            return Err(Fail::new("ERR reply exceeds maximum allowed size (proto-max-bulk-len)"));
+        }
+        if self.values && self.out.is_resp3() {
+            self.out.array(2);
+        }
+        self.out.bulk(field.name);
+        if self.values {
+            self.out.bulk(field.value);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::testing::Harness;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn choices_are_different_and_all_equally_likely() {
+        let mut random = Random::seeded(7);
+        let mut seen: BTreeMap<Vec<usize>, u32> = BTreeMap::new();
+        for _ in 0..60_000 {
+            let mut choice = Vec::new();
+            distinct(6, 3, &mut random, |i| {
+                choice.push(i);
+                Ok(())
+            })
+            .unwrap();
+            choice.sort_unstable();
+            *seen.entry(choice).or_default() += 1;
+        }
+        // 20 choices of 3000 each; six standard deviations are about 320.
+        assert_eq!(seen.len(), 20);
+        assert!(seen.values().all(|n| n.abs_diff(3000) < 320), "{seen:?}");
+    }
+
+    #[test]
+    fn expired_fields_are_never_drawn() {
+        for threshold in ["1", "512"] {
+            let mut t = Harness::new();
+            t.configure("hash-max-listpack-entries", threshold);
+            t.run("hset h a 1 b 2 c 3");
+            t.run("hpexpire h 10 fields 2 a b");
+            t.advance(10);
+            for _ in 0..20 {
+                assert_eq!(t.run("hrandfield h"), r#""c""#);
+            }
+            assert_eq!(t.run("hrandfield h 5 withvalues"), r#"["c" "3"]"#);
+            assert_eq!(t.run("hrandfield h -2"), r#"["c" "c"]"#);
+        }
+    }
+
+    #[test]
+    fn a_negative_count_costs_bounded_memory() {
+        let mut t = Harness::new();
+        t.configure("proto-max-bulk-len", "1mb");
+        t.run("hset h a 1");
+        let reply = t.run("hrandfield h -4000000000000000000 withvalues");
+        assert_eq!(reply, "-ERR reply exceeds maximum allowed size (proto-max-bulk-len)");
+    }
+}

@@ -1,0 +1,49 @@
+//! HSCAN.
+
+use super::hash_at;
+use crate::command::{Cx, Outcome, ScanOptions, parse_cursor};
+use crate::text::glob_match;
+use crate::value::hash::{FieldRef, HashRef};
+
+/// A packed hash is returned whole. A larger one is walked by position, downwards: the cursor is the number of positions that
+/// are left.
+pub(super) fn hscan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let cursor = parse_cursor(args[2])?;
+    let now = cx.tx.now();
+    let out = &mut *cx.out;
+    let Some(hash) = hash_at(cx.tx, args[1])? else {
+        out.array(2);
+        out.bulk(b"0");
+        out.array(0);
+        return Ok(());
+    };
+    let options = ScanOptions::parse_hash(&args[3..])?;
+    out.array(2);
+    let places = match hash {
+        HashRef::Packed(..) => 0..0,
+        HashRef::Big(big) => {
+            let from = if cursor == 0 { usize::MAX } else { usize::try_from(cursor).unwrap_or(usize::MAX) };
+            big.step(from, options.count)
+        }
+    };
+    out.bulk_int(places.start as i64);
+    let begun = out.begin_deferred();
+    let mut count = 0;
+    let mut show = |field: FieldRef<'_>| {
+        if options.pattern.is_some_and(|pattern| !glob_match(pattern, field.name)) {
+            return;
+        }
+        out.bulk(field.name);
+        count += 1;
+        if !options.novalues {
+            out.bulk(field.value);
+            count += 1;
+        }
+    };
+    match hash {
+        HashRef::Packed(..) => hash.each_live(now, show),
+        HashRef::Big(big) => big.live_in(places, now).for_each(&mut show),
+    }
+    out.end_array(begun, count);
+    Ok(())
+}

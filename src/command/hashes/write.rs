@@ -1,0 +1,53 @@
+//! Writing fields.
+
+use super::hash_at;
+use crate::command::{Cx, Fail, Outcome};
+use crate::effect::{Effect, FieldExpire, List};
+
+pub(super) fn hset(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let created = set_pairs(cx, args, "hset")?;
+    cx.out.len_int(created);
+    Ok(())
+}
+
+pub(super) fn hmset(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    set_pairs(cx, args, "hmset")?;
+    cx.out.ok();
+    Ok(())
+}
+
+#[inline]
+fn set_pairs(cx: &mut Cx<'_, '_>, args: &[&[u8]], command: &str) -> Result<usize, Fail> {
+    if args.len() % 2 != 0 {
+        return Err(Fail::arity(command));
+    }
+    let key = args[1];
+    hash_at(cx.tx, key)?;
+    let pairs = List::Slices(&args[2..]);
+    Ok(cx.tx.apply_counted(Effect::HashSet { db: cx.db(), key, pairs, expire: FieldExpire::Clear }))
+}
+
+pub(super) fn hsetnx(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let (key, now) = (args[1], cx.tx.now());
+    let there = hash_at(cx.tx, key)?.is_some_and(|hash| hash.get(args[2], now).is_some());
+    if !there {
+        let pairs = List::Slices(&args[2..]);
+        cx.tx.apply(Effect::HashSet { db: cx.db(), key, pairs, expire: FieldExpire::Clear });
+    }
+    cx.out.int(i64::from(!there));
+    Ok(())
+}
+
+pub(super) fn hdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let (key, now) = (args[1], cx.tx.now());
+    let there =
+        hash_at(cx.tx, key)?.is_some_and(|hash| args[2..].iter().any(|name| hash.get(name, now).is_some()));
+    let removed = if there {
+        let fields = List::Slices(&args[2..]);
+        cx.tx.apply_counted(Effect::HashDelete { db: cx.db(), key, fields })
+    } else {
+        0
+    };
+    cx.out.len_int(removed);
+    Ok(())
+}
