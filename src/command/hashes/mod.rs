@@ -8,6 +8,8 @@ mod number;
 mod random;
 mod read;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use super::fail::{self, Fail};
