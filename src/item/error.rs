@@ -125,11 +125,22 @@ pub enum ItemError {
     /// The attributes given as a key are not exactly the schema's key attributes with their types.
     #[error("The provided key element does not match the schema")]
     KeyMismatch,
-    /// A table or index name outside 3-255 of `a-z A-Z 0-9 _ . -`.
-    #[error("{field} must be 3 to 255 characters long and consist of a-z, A-Z, 0-9, '_', '-' and '.'")]
-    BadName {
-        /// What the name names.
+    /// A table or index name of another length than 3 to 255.
+    #[error("{field} must be at least 3 characters long and at most 255 characters long")]
+    NameLength {
+        /// What the name names, as `TableName`.
         field: &'static str,
+    },
+    /// A table or index name with other characters than `a-z A-Z 0-9 _ . -`.
+    #[error(
+        "1 validation error detected: Value '{name}' at '{}' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+",
+        lower_first(field)
+    )]
+    NamePattern {
+        /// What the name names, as `TableName`.
+        field: &'static str,
+        /// The name.
+        name: String,
     },
     /// A schema that contradicts itself.
     #[error("invalid schema: {0}")]
@@ -176,6 +187,11 @@ fn duplicates(set: AttrType, members: &str) -> String {
             )
         }
     }
+}
+
+fn lower_first(field: &str) -> String {
+    let mut chars = field.chars();
+    chars.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(chars).collect()
 }
 
 fn empty_kind(key_type: KeyType) -> &'static str {

@@ -160,7 +160,7 @@ impl TableSchema {
     /// or with two types, no index twice.
     ///
     /// # Errors
-    /// [`ItemError::BadSchema`] or [`ItemError::BadName`].
+    /// [`ItemError::BadSchema`], [`ItemError::NameLength`] or [`ItemError::NamePattern`].
     pub fn validate(&self) -> Result<(), ItemError> {
         if self.keys.sk.as_ref().is_some_and(|sk| sk.name == self.keys.pk.name) {
             return Err(ItemError::BadSchema("partition key and sort key are the same attribute"));
@@ -364,14 +364,16 @@ fn encode_keys(
 /// Checks the name of a table or index: 3 to 255 of `a-z A-Z 0-9 _ . -`.
 ///
 /// # Errors
-/// [`ItemError::BadName`] with `field` naming what it is.
+/// [`ItemError::NameLength`] or [`ItemError::NamePattern`], with `field` naming what it is, as `TableName`.
 pub fn check_resource_name(field: &'static str, name: &str) -> Result<(), ItemError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    if (3..=255).contains(&name.len()) && name.bytes().all(allowed) {
-        Ok(())
-    } else {
-        Err(ItemError::BadName { field })
+    if !name.bytes().all(allowed) {
+        return Err(ItemError::NamePattern { field, name: name.to_owned() });
     }
+    if !(3..=255).contains(&name.len()) {
+        return Err(ItemError::NameLength { field });
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -464,8 +466,14 @@ mod tests {
         let mut local = schema();
         local.indexes[0].local = true;
         assert!(local.validate().is_err());
-        assert!(check_resource_name("TableName", "ab").is_err());
-        assert!(check_resource_name("TableName", "a b").is_err());
+        assert_eq!(
+            check_resource_name("TableName", "ab").unwrap_err().to_string(),
+            "TableName must be at least 3 characters long and at most 255 characters long"
+        );
+        assert_eq!(
+            check_resource_name("TableName", "a b").unwrap_err().to_string(),
+            "1 validation error detected: Value 'a b' at 'tableName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"
+        );
         assert!(check_resource_name("TableName", "a.b-C_9").is_ok());
     }
 }
