@@ -31,7 +31,7 @@ const FLOATS: [&str; 8] = ["0.5", "-1.25", "3", "1e2", "a", "0", "-7", "100.125"
 /// Far enough away that no run reaches them, or past.
 const TIMES: [&str; 5] = ["33177117420", "33177117421", "1", "0", "33277117420"];
 
-/// Templates: `k` a key, `v` a value, `i` an integer, `f` a field, `r` a float, `t` a time, `b` a bit offset, `0` 0 or 1,
+/// Templates: `k` a key, `v` a value, `i` an integer or not, `n` an integer, `f` a field, `r` a float, `t` a time, `b` a bit offset, `0` 0 or 1,
 /// anything else itself.
 const COMMANDS: &[&str] = &[
     "SET k v",
@@ -67,10 +67,10 @@ const COMMANDS: &[&str] = &[
     "SETBIT k b 0",
     "GETBIT k b",
     "BITCOUNT k",
-    "BITCOUNT k i i",
-    "BITCOUNT k i i BIT",
+    "BITCOUNT k n n",
+    "BITCOUNT k n n BIT",
     "BITPOS k 0",
-    "BITPOS k 0 i i",
+    "BITPOS k 0 n n",
     "BITOP AND k k k",
     "BITOP OR k k k",
     "BITOP XOR k k",
@@ -152,6 +152,7 @@ fn command(random: &mut Random) -> Vec<Vec<u8>> {
             "h" => format!("hash{}", random.below(4)),
             "v" => random.pick(&VALUES).to_owned(),
             "i" => random.pick(&INTEGERS).to_owned(),
+            "n" => (random.below(200) as i64 - 100).to_string(),
             "f" => format!("field{}", random.below(6)),
             "r" => random.pick(&FLOATS).to_owned(),
             "t" => random.pick(&TIMES).to_owned(),
