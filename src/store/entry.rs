@@ -146,7 +146,7 @@ fn varint_len(n: usize) -> usize {
         0x80..0x4000 => 2,
         0x4000..0x20_0000 => 3,
         0x20_0000..0x1000_0000 => 4,
-        _ => 5,
+        _ => crate::value::packed::varint_len(n),
     }
 }
 
@@ -668,3 +668,6 @@ impl Drop for Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
