@@ -2,7 +2,7 @@
 
 use super::fail::{self, Fail};
 use super::spec::*;
-use super::strings::str_of;
+use super::strings::{max_len, str_of};
 use super::{Cx, Outcome, eq, parse_int};
 use crate::effect::Effect;
 use crate::value::bits::{
@@ -76,8 +76,7 @@ const BAD_OFFSET: Fail = Fail::new("ERR bit offset is not an integer or out of r
 const BAD_BIT: Fail = Fail::new("ERR bit is not an integer or out of range");
 
 fn offset_of(cx: &Cx<'_, '_>, text: &[u8], kind: Option<FieldType>) -> Result<u64, Fail> {
-    parse_bit_offset(text, kind, cx.settings.proto_max_bulk_len.min(super::strings::MAX_STRING))
-        .ok_or(BAD_OFFSET)
+    parse_bit_offset(text, kind, max_len(cx)).ok_or(BAD_OFFSET)
 }
 
 fn setbit(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {

@@ -16,7 +16,7 @@
 //! ```
 //! An opcode never changes its meaning; new ones are added. Decoding never panics and allocates nothing.
 
-use super::{Effect, FieldExpire, List, PackedKind};
+use super::{Effect, FieldExpire, List, MAX_STRING, PackedKind};
 use crate::value::packed::{check_parts, get_varint, put_part, put_varint_to, varint_len};
 
 /// The first byte of every record.
@@ -243,12 +243,14 @@ impl<'a> Decoder<'a> {
                 let (db, key, at) = (self.small()?, self.part()?, self.time()?);
                 Effect::SetString { db, key, value: self.part()?, expire: Some(at) }
             }
-            3 => Effect::Splice {
-                db: self.small()?,
-                key: self.part()?,
-                at: self.number()?,
-                bytes: self.part()?,
-            },
+            3 => {
+                let (db, key, at, bytes) = (self.small()?, self.part()?, self.number()?, self.part()?);
+                // The store makes as much room as is asked for here.
+                if at.checked_add(bytes.len()).is_none_or(|end| end > MAX_STRING) {
+                    return Err(EffectError::Malformed);
+                }
+                Effect::Splice { db, key, at, bytes }
+            }
             4 => Effect::Delete { db: self.small()?, key: self.part()? },
             5 => Effect::Expire { db: self.small()?, key: self.part()?, at: None },
             6 => Effect::Expire { db: self.small()?, key: self.part()?, at: Some(self.time()?) },
@@ -315,7 +317,7 @@ mod tests {
         vec![
             Effect::SetString { db: n, key, value, expire: None },
             Effect::SetString { db: n, key, value, expire: Some(at) },
-            Effect::Splice { db: n, key, at: n as usize, bytes: value },
+            Effect::Splice { db: n, key, at: n as usize / 2, bytes: value },
             Effect::Delete { db: n, key },
             Effect::Expire { db: n, key, at: None },
             Effect::Expire { db: n, key, at: Some(at) },

@@ -8,6 +8,9 @@ mod codec;
 
 pub use codec::{Decoder, EffectError, VERSION};
 
+/// The longest string in bytes: what one record of the log can carry.
+pub const MAX_STRING: usize = (1 << 32) - (1 << 20);
+
 /// What happens to a field's deadline when the field is set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FieldExpire {

@@ -20,6 +20,8 @@
 //! * The fields from offset 4 on change only through `&mut Entry`, that is under the shard's exclusive lock.
 //! * The first word is an atomic, because readers that share the lock store the access clock.
 #![allow(unsafe_code)]
+// Blocks are aligned to 8, and only their first word is read as one.
+#![allow(clippy::cast_ptr_alignment)]
 
 use super::object::Object;
 use crate::value::hash::HashRef;
@@ -137,7 +139,7 @@ fn class_size(class: u8) -> usize {
         return (c + 1) * 16;
     }
     let (group, step) = ((c - 8) / 4, (c - 8) % 4);
-    (128 << group) + ((step + 1) * 32 << group)
+    (128 << group) + (((step + 1) * 32) << group)
 }
 
 fn varint_len(n: usize) -> usize {
@@ -442,13 +444,11 @@ impl Entry {
             && fits <= capacity
             && fits + capacity / 4 >= capacity
             && Kind::from_bits(bits) != Kind::Boxed;
-        if !in_place {
-            let clock = bits >> CLOCK_SHIFT;
-            let new =
-                Self::build(&Parts { space: h.space, key: self.key(), expire, kind, payload }, clock, false);
-            *self = new;
-        } else {
+        if in_place {
             self.overwrite(&h, bits, kind, expire, payload);
+        } else {
+            let parts = Parts { space: h.space, key: self.key(), expire, kind, payload };
+            *self = Self::build(&parts, bits >> CLOCK_SHIFT, false);
         }
         if kind == Kind::HashTtl {
             self.refresh_deadline();
@@ -505,7 +505,9 @@ impl Entry {
         if same_width && need <= capacity {
             return;
         }
-        let slack = if need > capacity && need > 256 { (need / 2).min(1 << 20) } else { 0 };
+        // What is there and grows will grow again; what begins may be all there ever is.
+        let grows = need > capacity && need > 256 && h.payload_len > 0;
+        let slack = if grows { (need / 2).min(1 << 20) } else { 0 };
         if same_width {
             let new_class = class_of(need + slack);
             // SAFETY: the block was allocated with this class's layout; the new size holds all used bytes.
@@ -577,6 +579,7 @@ impl Entry {
     }
 
     /// Moves the entry to another space or key.
+    #[must_use]
     pub fn with_name(self, space: u32, key: &[u8]) -> Self {
         let h = self.head();
         let bits = self.bits();

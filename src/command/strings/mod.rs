@@ -12,7 +12,7 @@ mod set;
 use super::Cx;
 use super::fail::{self, Fail};
 use super::spec::*;
-use crate::effect::Effect;
+use crate::effect::{Effect, MAX_STRING};
 use crate::store::{Entry, ValueRef};
 use crate::text::parse_i64_strict;
 
@@ -230,9 +230,6 @@ pub(super) static COMMANDS: &[Spec] = &[
     ),
 ];
 
-/// The longest string in bytes, whatever `proto-max-bulk-len` allows: what a reply and a log record can carry.
-pub(super) const MAX_STRING: u64 = 1 << 32;
-
 /// Longer texts are never integers: 19 digits and a sign.
 const MAX_INT_TEXT: usize = 20;
 
@@ -261,11 +258,16 @@ pub(super) fn str_of(entry: &Entry) -> Result<&[u8], Fail> {
     }
 }
 
+/// The longest string in bytes that commands may make.
+#[inline]
+pub(super) fn max_len(cx: &Cx<'_, '_>) -> u64 {
+    cx.settings.proto_max_bulk_len.min(MAX_STRING as u64)
+}
+
 /// Checks that a string may become `at` plus `more` bytes long.
 pub(super) fn check_len(cx: &Cx<'_, '_>, at: u64, more: usize) -> Result<(), Fail> {
-    let most = cx.settings.proto_max_bulk_len.min(MAX_STRING);
     match at.checked_add(more as u64) {
-        Some(total) if total <= most => Ok(()),
+        Some(total) if total <= max_len(cx) => Ok(()),
         _ => Err(fail::TOO_LONG),
     }
 }

@@ -2,6 +2,7 @@
 
 mod hash;
 mod items;
+mod string;
 mod structural;
 #[cfg(test)]
 mod tests;
@@ -181,30 +182,5 @@ impl Locked<'_> {
         entry.set_expire(at);
         self.note_deadline(place, at.is_some());
         self.changed(place, i32::from(at.is_some()) - before);
-    }
-
-    fn splice(&mut self, place: Place<'_>, at: usize, bytes: &[u8]) {
-        let clock = self.store.fresh_clock(self.now);
-        let end = at + bytes.len();
-        if let Some(entry) = self.find(place) {
-            let ValueRef::Str(old) = entry.value() else { return };
-            let len = old.len();
-            if end > len {
-                entry.splice(len, 0, end - len);
-            }
-            if let Some(target) = entry.payload_mut().get_mut(at..end) {
-                target.copy_from_slice(bytes);
-            }
-            entry.mark_raw();
-        } else {
-            let mut value = vec![0; at];
-            value.extend_from_slice(bytes);
-            let parts =
-                Parts { space: place.space, key: place.key, expire: None, kind: Kind::Str, payload: &value };
-            let mut entry = Entry::new(&parts, clock);
-            entry.mark_raw();
-            self.insert(place, entry);
-        }
-        self.changed(place, 0);
     }
 }

@@ -1,0 +1,132 @@
+//! Strings.
+
+use super::Place;
+use crate::effect::MAX_STRING;
+use crate::store::entry::{Kind, Parts, ValueRef};
+use crate::store::{Entry, Locked};
+
+impl Locked<'_> {
+    /// Overwrites bytes of a string, which is created and padded with zeros as needed, and notes that it was edited.
+    pub(super) fn splice(&mut self, place: Place<'_>, at: usize, bytes: &[u8]) {
+        let clock = self.store.fresh_clock(self.now);
+        let Some(end) = at.checked_add(bytes.len()).filter(|end| *end <= MAX_STRING) else { return };
+        if let Some(entry) = self.find(place) {
+            let ValueRef::Str(old) = entry.value() else { return };
+            let len = old.len();
+            if end > len {
+                entry.splice(len, 0, end - len);
+            }
+            if let Some(target) = entry.payload_mut().get_mut(at..end) {
+                target.copy_from_slice(bytes);
+            }
+            entry.mark_raw();
+        } else {
+            let parts =
+                Parts { space: place.space, key: place.key, expire: None, kind: Kind::Str, payload: b"" };
+            let mut entry = Entry::new(&parts, clock);
+            let value = entry.splice(0, 0, end);
+            if let Some(target) = value.get_mut(at..) {
+                target.copy_from_slice(bytes);
+            }
+            entry.mark_raw();
+            self.insert(place, entry);
+        }
+        self.changed(place, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::effect::{Effect, MAX_STRING};
+    use crate::store::{Entry, Mode, Store, ValueRef};
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Set(usize, Option<u64>),
+        Splice(usize, usize),
+        Delete,
+        Expire(Option<u64>),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let len = || prop_oneof![4 => 0usize..50, 2 => 100usize..150, 1 => 16_380usize..16_390];
+        let at = || prop::option::of(1u64..1 << 50);
+        prop_oneof![
+            2 => (len(), at()).prop_map(|(len, at)| Op::Set(len, at)),
+            6 => (len(), len()).prop_map(|(at, len)| Op::Splice(at, len)),
+            1 => Just(Op::Delete),
+            1 => at().prop_map(Op::Expire),
+        ]
+    }
+
+    #[derive(Default, PartialEq, Debug)]
+    struct Model {
+        value: Option<(Vec<u8>, bool)>,
+        expire: Option<u64>,
+    }
+
+    fn see(store: &Store) -> Model {
+        let hash = store.hash(b"k");
+        let locked = store.lock_one(hash, Mode::Read, 0);
+        let entry = locked.get(store.space(3), b"k", hash);
+        let value = entry.map(|e| match e.value() {
+            ValueRef::Str(bytes) => (bytes.to_vec(), e.is_raw()),
+            _ => panic!("a string"),
+        });
+        Model { value, expire: entry.and_then(Entry::expire) }
+    }
+
+    proptest! {
+        #[test]
+        fn effects_on_a_string_do_what_they_say(ops in prop::collection::vec(op(), 1..20)) {
+            let store = Store::new(2, 16);
+            let mut model = Model::default();
+            for (step, op) in ops.iter().enumerate() {
+                let bytes = |len: usize| vec![step as u8 + 1; len];
+                let (kept, effect);
+                match *op {
+                    Op::Set(len, expire) => {
+                        kept = bytes(len);
+                        effect = Effect::SetString { db: 3, key: b"k", value: &kept, expire };
+                        model = Model { value: Some((kept.clone(), false)), expire };
+                    }
+                    Op::Splice(at, len) => {
+                        kept = bytes(len);
+                        effect = Effect::Splice { db: 3, key: b"k", at, bytes: &kept };
+                        let (value, raw) = model.value.get_or_insert_default();
+                        value.resize(value.len().max(at + len), 0);
+                        value[at..at + len].copy_from_slice(&kept);
+                        *raw = true;
+                    }
+                    Op::Delete => {
+                        effect = Effect::Delete { db: 3, key: b"k" };
+                        model = Model::default();
+                    }
+                    Op::Expire(at) => {
+                        effect = Effect::Expire { db: 3, key: b"k", at };
+                        if model.value.is_some() {
+                            model.expire = at;
+                        }
+                    }
+                }
+                let hash = store.hash(b"k");
+                store.lock_one(hash, Mode::Write, 0).apply(&effect, hash);
+                prop_assert_eq!(&see(&store), &model);
+                let counts = (u64::from(model.value.is_some()), u64::from(model.expire.is_some()));
+                prop_assert_eq!(store.db_size(3), counts);
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_record_can_hold_is_not_made() {
+        let store = Store::new(2, 16);
+        let hash = store.hash(b"k");
+        for at in [MAX_STRING, usize::MAX] {
+            let effect = Effect::Splice { db: 3, key: b"k", at, bytes: b"x" };
+            store.lock_one(hash, Mode::Write, 0).apply(&effect, hash);
+        }
+        assert!(store.is_empty());
+    }
+}
