@@ -13,6 +13,7 @@ mod connection;
 mod cursor;
 pub mod fail;
 mod hashes;
+pub mod keys;
 mod registry;
 mod server;
 pub mod spec;
@@ -37,8 +38,14 @@ use crate::resp::Reply;
 use crate::store::ValueRef;
 
 /// All families.
-static FAMILIES: &[&[Spec]] =
-    &[bitmaps::COMMANDS, connection::COMMANDS, hashes::COMMANDS, strings::COMMANDS, transactions::COMMANDS];
+static FAMILIES: &[&[Spec]] = &[
+    bitmaps::COMMANDS,
+    connection::COMMANDS,
+    hashes::COMMANDS,
+    keys::COMMANDS,
+    strings::COMMANDS,
+    transactions::COMMANDS,
+];
 
 /// What a handler returns: its reply is in the sink, or an error that is written for it.
 pub type Outcome = Result<(), Fail>;

@@ -182,7 +182,7 @@ impl Engine {
         for entry in locked.entries(shard) {
             let space = entry.space();
             if let Some(db) = (0..self.store.databases()).find(|db| self.store.space(*db) == space) {
-                key_effects(db as u32, entry, out);
+                key_effects(db as u32, entry.key(), entry, out);
             } else if self.tables.by_id(space).is_some() {
                 item_effects(space, entry, out);
             }
@@ -190,9 +190,9 @@ impl Engine {
     }
 }
 
-/// The effects that build a key's entry from nothing.
-pub(super) fn key_effects(db: u32, entry: &Entry, out: &mut Vec<u8>) {
-    let (key, expire) = (entry.key(), entry.expire());
+/// The effects that build an entry's value under a key from nothing.
+pub(super) fn key_effects(db: u32, key: &[u8], entry: &Entry, out: &mut Vec<u8>) {
+    let expire = entry.expire();
     match entry.value() {
         ValueRef::Str(value) => Effect::SetString { db, key, value, expire }.encode(out),
         ValueRef::Hash(payload, ttl) => {

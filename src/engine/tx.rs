@@ -116,6 +116,27 @@ impl<'a> Tx<'a> {
         self.locked.peek(space, key, self.hash(key)).is_some_and(|e| !e.expired(self.now()))
     }
 
+    /// Whether a key exists in a database, without noting an access.
+    pub fn exists_in(&self, db: usize, key: &[u8]) -> bool {
+        let space = self.engine.store.space(db);
+        self.locked.peek(space, key, self.hash(key)).is_some_and(|e| !e.expired(self.now()))
+    }
+
+    /// Copies a live key's value and deadline to another key, or the same one in another database, in place of what is there.
+    /// Both shards are locked exclusively. O(size of the value).
+    pub fn copy_key(&mut self, from: (usize, &[u8]), to: (usize, &[u8])) {
+        let mut record = vec![effect::VERSION];
+        let space = self.engine.store.space(from.0);
+        let Some(entry) = self.locked.peek(space, from.1, self.hash(from.1)) else { return };
+        super::checkpoint::key_effects(to.0 as u32, to.1, entry, &mut record);
+        if self.exists_in(to.0, to.1) {
+            self.apply(Effect::Delete { db: to.0 as u32, key: to.1 });
+        }
+        for effect in effect::Decoder::new(&record).into_iter().flatten().flatten() {
+            self.apply(effect);
+        }
+    }
+
     /// Applies an effect and adds it to the record. An expired key under an effect that builds on what is there is
     /// removed first, so that nothing of it comes back; so are expired fields whose deadline would be kept.
     #[inline]

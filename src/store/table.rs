@@ -58,15 +58,6 @@ pub(super) fn take_slot(table: &mut Raw, index: usize) -> Option<Entry> {
     unsafe { table.is_bucket_full(index).then(|| table.remove(table.bucket(index)).0.0) }
 }
 
-/// The entry in a slot, to change its value (not its name).
-pub(super) fn slot_mut(table: &mut Raw, index: usize) -> Option<&mut Entry> {
-    if index >= table.buckets() {
-        return None;
-    }
-    // SAFETY: the index is within the table, the bucket is full, and the table is borrowed mutably.
-    unsafe { table.is_bucket_full(index).then(|| &mut table.bucket(index).as_mut().0) }
-}
-
 /// Asks the processor for a cache line. A hint only: it has no effect on what the program computes.
 #[inline]
 pub(super) fn prefetch(address: *const u8) {

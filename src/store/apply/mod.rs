@@ -7,7 +7,7 @@ mod structural;
 #[cfg(test)]
 mod tests;
 
-use super::entry::{Kind, Parts, ValueRef};
+use super::entry::{Kind, Parts};
 use super::table;
 use super::{Entry, Locked, Store};
 use crate::effect::{Effect, PackedKind};

@@ -1,0 +1,89 @@
+//! Values that go to another key or database.
+
+use crate::command::fail::{self, Fail};
+use crate::command::{Cx, Outcome, eq, parse_int};
+use crate::effect::Effect;
+
+const SAME: Fail = Fail::new("ERR source and destination objects are the same");
+
+pub(super) fn rename(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    rename_to(cx, args, true)?;
+    cx.out.ok();
+    Ok(())
+}
+
+pub(super) fn renamenx(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let done = rename_to(cx, args, false)?;
+    cx.out.int(i64::from(done));
+    Ok(())
+}
+
+fn rename_to(cx: &mut Cx<'_, '_>, args: &[&[u8]], replace: bool) -> Result<bool, Fail> {
+    let (from, to) = (args[1], args[2]);
+    if !cx.tx.exists(from) {
+        return Err(fail::NO_KEY);
+    }
+    if from == to {
+        return Ok(replace);
+    }
+    if !replace && cx.tx.exists(to) {
+        return Ok(false);
+    }
+    let db = cx.tx.db;
+    cx.tx.copy_key((db, from), (db, to));
+    cx.tx.apply(Effect::Delete { db: db as u32, key: from });
+    Ok(true)
+}
+
+/// A database's number, in Redis's words when it is none.
+fn database(cx: &Cx<'_, '_>, arg: &[u8]) -> Result<usize, Fail> {
+    let number = parse_int(arg)?;
+    if i32::try_from(number).is_err() {
+        return Err(fail::NOT_INTEGER);
+    }
+    usize::try_from(number).ok().filter(|db| *db < cx.tx.engine().store.databases()).ok_or(fail::DB_RANGE)
+}
+
+pub(super) fn copy(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let (from, to) = (args[1], args[2]);
+    let (mut target, mut replace) = (cx.tx.db, false);
+    let mut rest = &args[3..];
+    while let Some(word) = rest.first() {
+        if eq(word, "replace") {
+            replace = true;
+            rest = &rest[1..];
+        } else if eq(word, "db") && rest.len() > 1 {
+            target = database(cx, rest[1])?;
+            rest = &rest[2..];
+        } else {
+            return Err(fail::SYNTAX);
+        }
+    }
+    if target == cx.tx.db && from == to {
+        return Err(SAME);
+    }
+    let source = cx.tx.db;
+    if cx.tx.entry(from).is_none() || !replace && cx.tx.exists_in(target, to) {
+        cx.out.int(0);
+        return Ok(());
+    }
+    cx.tx.copy_key((source, from), (target, to));
+    cx.out.int(1);
+    Ok(())
+}
+
+pub(super) fn move_key(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let (key, source) = (args[1], cx.tx.db);
+    let target = database(cx, args[2])?;
+    if source == target {
+        return Err(SAME);
+    }
+    if !cx.tx.exists(key) || cx.tx.exists_in(target, key) {
+        cx.out.int(0);
+        return Ok(());
+    }
+    cx.tx.copy_key((source, key), (target, key));
+    cx.tx.apply(Effect::Delete { db: source as u32, key });
+    cx.out.int(1);
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! DUMP and RESTORE: Redis's own serialisation.
+
+use crate::command::fail::{self, Fail};
+use crate::command::{Cx, Outcome, eq, parse_int};
+use crate::effect::{Effect, PackedKind};
+use crate::store::{Entry, ValueRef};
+use crate::value::hash::{HashRef, pack_field};
+use crate::value::rdb::{self, Decoded, Form};
+
+pub(super) fn dump(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let now = cx.tx.now();
+    cx.tx.set_no_touch(true);
+    match cx.tx.entry(args[1]).map(Entry::value) {
+        None => cx.out.null(),
+        Some(ValueRef::Str(bytes)) => cx.out.bulk(&rdb::dump_string(bytes)),
+        Some(value) => {
+            let hash = value.hash().ok_or(fail::WRONG_TYPE)?;
+            let form = if matches!(hash, HashRef::Big(_)) { Form::Full } else { Form::Compact };
+            let fields = hash.live(now).map(|f| (f.name, f.value, (f.expire != 0).then_some(f.expire)));
+            cx.out.bulk(&rdb::dump_hash(fields.collect::<Vec<_>>(), form));
+        }
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Options {
+    replace: bool,
+    absolute: bool,
+    idle: Option<u64>,
+    freq: Option<u32>,
+}
+
+impl Options {
+    fn parse(mut words: &[&[u8]]) -> Result<Self, Fail> {
+        let mut options = Self::default();
+        while let Some(word) = words.first() {
+            let value = words.get(1);
+            match (word, value) {
+                (w, _) if eq(w, "replace") => options.replace = true,
+                (w, _) if eq(w, "absttl") => options.absolute = true,
+                (w, Some(v)) if eq(w, "idletime") && options.freq.is_none() => {
+                    options.idle = Some(
+                        u64::try_from(parse_int(v)?)
+                            .map_err(|_| Fail::new("ERR Invalid IDLETIME value, must be >= 0"))?,
+                    );
+                    words = &words[1..];
+                }
+                (w, Some(v)) if eq(w, "freq") && options.idle.is_none() => {
+                    let freq = u8::try_from(parse_int(v)?)
+                        .map_err(|_| Fail::new("ERR Invalid FREQ value, must be >= 0 and <= 255"))?;
+                    options.freq = Some(u32::from(freq));
+                    words = &words[1..];
+                }
+                _ => return Err(fail::SYNTAX),
+            }
+            words = &words[1..];
+        }
+        Ok(options)
+    }
+}
+
+pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let (key, db, now) = (args[1], cx.db(), cx.tx.now());
+    let options = Options::parse(&args[4..])?;
+    if !options.replace && cx.tx.exists(key) {
+        return Err(Fail::new("BUSYKEY Target key name already exists."));
+    }
+    let ttl =
+        u64::try_from(parse_int(args[2])?).map_err(|_| Fail::new("ERR Invalid TTL value, must be >= 0"))?;
+    let decoded = rdb::decode_dump(args[3]).map_err(|error| Fail::text(error.to_string()))?;
+    let expire = match (ttl, options.absolute) {
+        (0, _) => None,
+        (at, true) => Some(at),
+        (ttl, false) => Some(now.saturating_add(ttl)),
+    };
+    if expire.is_some_and(|at| at <= now) {
+        if cx.tx.exists(key) {
+            cx.tx.apply(Effect::Delete { db, key });
+        }
+        cx.out.ok();
+        return Ok(());
+    }
+    match decoded {
+        Decoded::String(value) => cx.tx.apply(Effect::SetString { db, key, value: &value, expire }),
+        Decoded::Hash(fields) => {
+            let live: Vec<_> = fields.iter().filter(|f| f.2.is_none_or(|at| at > now)).collect();
+            let ttl = live.iter().any(|f| f.2.is_some());
+            let mut payload = Vec::new();
+            for f in &live {
+                pack_field(&mut payload, ttl, &f.0, &f.1, f.2.unwrap_or(0));
+            }
+            let kind = if ttl { PackedKind::HashTtl } else { PackedKind::Hash };
+            if live.is_empty() {
+                cx.tx.apply(Effect::Delete { db, key });
+            } else {
+                cx.tx.apply(Effect::PutPacked { db, key, expire, kind, payload: &payload });
+            }
+        }
+        Decoded::List(_) | Decoded::Set(_) | Decoded::ZSet(_) | Decoded::Stream(_) => {
+            return Err(Fail::new("ERR the payload holds a type of value that this server does not keep"));
+        }
+    }
+    note_age(cx, key, &options);
+    cx.out.ok();
+    Ok(())
+}
+
+/// Takes over the age or frequency that the payload's sender knows.
+fn note_age(cx: &mut Cx<'_, '_>, key: &[u8], options: &Options) {
+    cx.tx.set_no_touch(true);
+    let now = cx.tx.now();
+    let store = &cx.tx.engine().store;
+    let lfu = store.lfu.load(std::sync::atomic::Ordering::Relaxed);
+    let Some(entry) = cx.tx.entry(key) else { return };
+    match (options.idle, options.freq) {
+        (Some(idle), _) if !lfu => entry.set_clock(((now / 1000).saturating_sub(idle)) as u32 & 0xff_ffff),
+        (_, Some(freq)) if lfu => entry.set_clock(((now / 60_000) as u32 & 0xffff) << 8 | freq),
+        _ => {}
+    }
+}

@@ -1,0 +1,126 @@
+//! Deadlines of keys.
+
+use crate::command::{Cx, Fail, Outcome, eq, parse_int};
+use crate::effect::Effect;
+use crate::store::Entry;
+
+#[derive(Clone, Copy, Default)]
+struct Conditions {
+    nx: bool,
+    xx: bool,
+    gt: bool,
+    lt: bool,
+}
+
+impl Conditions {
+    fn parse(words: &[&[u8]]) -> Result<Self, Fail> {
+        let mut c = Self::default();
+        for word in words {
+            match word {
+                w if eq(w, "nx") => c.nx = true,
+                w if eq(w, "xx") => c.xx = true,
+                w if eq(w, "gt") => c.gt = true,
+                w if eq(w, "lt") => c.lt = true,
+                w => {
+                    return Err(Fail::text(format!("ERR Unsupported option {}", String::from_utf8_lossy(w))));
+                }
+            }
+        }
+        if c.nx && (c.xx || c.gt || c.lt) {
+            return Err(Fail::new("ERR NX and XX, GT or LT options at the same time are not compatible"));
+        }
+        if c.gt && c.lt {
+            return Err(Fail::new("ERR GT and LT options at the same time are not compatible"));
+        }
+        Ok(c)
+    }
+
+    /// No deadline counts as an infinitely late one.
+    fn allow(self, current: Option<u64>, at: i64) -> bool {
+        match current {
+            None => !self.xx && !self.gt,
+            Some(now) => !(self.nx || self.gt && at <= now as i64 || self.lt && at >= now as i64),
+        }
+    }
+}
+
+pub(super) fn expire(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    set(cx, args, 1000, false, "expire")
+}
+
+pub(super) fn pexpire(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    set(cx, args, 1, false, "pexpire")
+}
+
+pub(super) fn expireat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    set(cx, args, 1000, true, "expireat")
+}
+
+pub(super) fn pexpireat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    set(cx, args, 1, true, "pexpireat")
+}
+
+fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]], unit: i64, absolute: bool, name: &str) -> Outcome {
+    let key = args[1];
+    let conditions = Conditions::parse(&args[3..])?;
+    let now = cx.tx.now() as i64;
+    let base = if absolute { 0 } else { now };
+    let at = parse_int(args[2])?
+        .checked_mul(unit)
+        .and_then(|ms| ms.checked_add(base))
+        .ok_or_else(|| Fail::invalid_expire(name))?;
+    let Some(current) = cx.tx.entry(key).map(Entry::expire) else {
+        cx.out.int(0);
+        return Ok(());
+    };
+    if !conditions.allow(current, at) {
+        cx.out.int(0);
+        return Ok(());
+    }
+    let db = cx.db();
+    if at <= now {
+        cx.tx.apply(Effect::Delete { db, key });
+    } else {
+        cx.tx.apply(Effect::Expire { db, key, at: Some(at as u64) });
+    }
+    cx.out.int(1);
+    Ok(())
+}
+
+pub(super) fn persist(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let there = cx.tx.entry(args[1]).is_some_and(|entry| entry.expire().is_some());
+    if there {
+        cx.tx.apply(Effect::Expire { db: cx.db(), key: args[1], at: None });
+    }
+    cx.out.int(i64::from(there));
+    Ok(())
+}
+
+/// Answers with what `of` makes of the deadline; -2 without a key, -1 without a deadline.
+fn tell(cx: &mut Cx<'_, '_>, key: &[u8], of: impl FnOnce(i64, i64) -> i64) -> Outcome {
+    cx.tx.set_no_touch(true);
+    let now = cx.tx.now() as i64;
+    let reply = match cx.tx.entry(key).map(Entry::expire) {
+        None => -2,
+        Some(None) => -1,
+        Some(Some(at)) => of(at as i64, now),
+    };
+    cx.out.int(reply);
+    Ok(())
+}
+
+pub(super) fn ttl(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    tell(cx, args[1], |at, now| (at - now + 500) / 1000)
+}
+
+pub(super) fn pttl(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    tell(cx, args[1], |at, now| at - now)
+}
+
+pub(super) fn expiretime(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    tell(cx, args[1], |at, _| at.saturating_add(500) / 1000)
+}
+
+pub(super) fn pexpiretime(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    tell(cx, args[1], |at, _| at)
+}

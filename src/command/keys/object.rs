@@ -1,0 +1,105 @@
+//! How values are kept.
+
+use crate::command::strings::string_encoding;
+use crate::command::{Cx, Fail, Outcome};
+use crate::store::{Entry, Object, ValueRef};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Redis's name of a value's type.
+pub fn type_of(value: &ValueRef<'_>) -> &'static str {
+    match value {
+        ValueRef::Str(_) => "string",
+        ValueRef::Hash(..) | ValueRef::Boxed(Object::Hash(_)) => "hash",
+        ValueRef::Items(_) | ValueRef::Boxed(Object::Items(_)) => "items",
+    }
+}
+
+/// Redis's name of the form in which a value is kept.
+pub fn encoding_of(entry: &Entry) -> &'static str {
+    match entry.value() {
+        ValueRef::Str(bytes) => string_encoding(bytes, entry.is_raw()),
+        ValueRef::Items(_) => "packed",
+        value => value.hash().map_or("btree", |hash| hash.encoding()),
+    }
+}
+
+pub(super) fn encoding(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    cx.tx.set_no_touch(true);
+    match cx.tx.entry(args[2]) {
+        Some(entry) => cx.out.bulk(encoding_of(entry).as_bytes()),
+        None => cx.out.null(),
+    }
+    Ok(())
+}
+
+pub(super) fn refcount(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    cx.tx.set_no_touch(true);
+    match cx.tx.entry(args[2]) {
+        // Redis shares the objects of small integers, and says so with the largest number.
+        Some(entry) if is_small_integer(entry) => cx.out.int(i64::from(i32::MAX)),
+        Some(_) => cx.out.int(1),
+        None => cx.out.null(),
+    }
+    Ok(())
+}
+
+fn is_small_integer(entry: &Entry) -> bool {
+    let ValueRef::Str(bytes) = entry.value() else { return false };
+    encoding_of(entry) == "int"
+        && crate::text::parse_i64_strict(bytes).is_some_and(|n| (0..10_000).contains(&n))
+}
+
+pub(super) fn idletime(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    cx.tx.set_no_touch(true);
+    let store = &cx.tx.engine().store;
+    let Some(entry) = cx.tx.entry(args[2]) else {
+        cx.out.null();
+        return Ok(());
+    };
+    if store.lfu.load(Relaxed) {
+        return Err(Fail::new(
+            "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+        ));
+    }
+    cx.out.int(store.idle_seconds(entry, cx.tx.now()) as i64);
+    Ok(())
+}
+
+pub(super) fn freq(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    cx.tx.set_no_touch(true);
+    let store = &cx.tx.engine().store;
+    let Some(entry) = cx.tx.entry(args[2]) else {
+        cx.out.null();
+        return Ok(());
+    };
+    if !store.lfu.load(Relaxed) {
+        return Err(Fail::new(
+            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+        ));
+    }
+    cx.out.int(i64::from(store.lfu_count(entry.clock(), cx.tx.now())));
+    Ok(())
+}
+
+pub(super) fn help(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    const LINES: &[&str] = &[
+        "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "ENCODING <key>",
+        "    Return the kind of internal representation used in order to store the value",
+        "    associated with a <key>.",
+        "FREQ <key>",
+        "    Return the access frequency index of the <key>. The returned integer is",
+        "    proportional to the logarithm of the recent access frequency of the key.",
+        "IDLETIME <key>",
+        "    Return the idle time of the <key>, that is the approximated number of",
+        "    seconds elapsed since the last access to the key.",
+        "REFCOUNT <key>",
+        "    Return the number of references of the value associated with the specified",
+        "    <key>.",
+        "HELP",
+        "    Print this help.",
+    ];
+    cx.out.array(LINES.len());
+    LINES.iter().for_each(|line| cx.out.simple(line));
+    Ok(())
+}
