@@ -230,7 +230,8 @@ fn hash_set(db: u32, key: &[u8], pairs: &[&[u8]], out: &mut Vec<u8>) {
     Effect::HashSet { db, key, pairs: List::Slices(pairs), expire: FieldExpire::Clear }.encode(out);
 }
 
-fn item_effects(table: u32, entry: &Entry, out: &mut Vec<u8>) {
+/// The effects that build a partition's items from nothing.
+pub(super) fn item_effects(table: u32, entry: &Entry, out: &mut Vec<u8>) {
     let partition = entry.key();
     let mut put = |sort: &[u8], item: &[u8]| Effect::ItemPut { table, partition, sort, item }.encode(out);
     match entry.value() {

@@ -10,6 +10,8 @@ mod evict;
 mod journal;
 mod recover;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod tx;
 
 pub use checkpoint::{CheckpointReport, SaveState};

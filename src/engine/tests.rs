@@ -1,0 +1,248 @@
+//! The engine over a simulated disk: crashes at every sync, failing syncs, checkpoints in the middle of writes.
+
+use super::{Durability, Engine, Tx};
+use crate::config::{AppendFsync, Settings};
+use crate::effect::{Effect, FieldExpire, List};
+use crate::env::{Clock, CrashMode, Fault, SimDisk};
+use crate::item::{KeyAttr, KeyType, TableSchema};
+use crate::store::{Mode, ValueRef};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+const START: u64 = 1_700_000_000_000;
+const TABLE: u32 = 16;
+
+fn settings(fsync: AppendFsync) -> Arc<Settings> {
+    Arc::new(Settings {
+        dir: PathBuf::from("/data"),
+        appendonly: true,
+        appendfsync: fsync,
+        shards: 8,
+        log_segment_size: 64 << 10,
+        disk_reserve: 0,
+        save: Vec::new(),
+        ..Settings::default()
+    })
+}
+
+fn open(disk: &SimDisk, fsync: AppendFsync) -> Result<Arc<Engine>, super::EngineError> {
+    let engine = Arc::new(Engine::on_disk(settings(fsync), Clock::manual(START), disk.shared()));
+    engine.recover()?;
+    Ok(engine)
+}
+
+/// Everything that a reader could see, in an order of its own.
+fn image(engine: &Engine) -> Vec<Vec<u8>> {
+    let mut all: Vec<Vec<u8>> = Vec::new();
+    for shard in 0..engine.store.shard_count() {
+        let locked = engine.store.lock_shard(shard, Mode::Read, START);
+        let mut chunk = Vec::new();
+        for entry in locked.entries(shard) {
+            chunk.clear();
+            if let Some(db) = (0..16).find(|db| engine.store.space(*db) == entry.space()) {
+                chunk.extend_from_slice(&(db as u32).to_le_bytes());
+                chunk.extend_from_slice(entry.key());
+                chunk.extend_from_slice(&entry.expire().unwrap_or(0).to_le_bytes());
+                match entry.value() {
+                    ValueRef::Str(bytes) => chunk.extend_from_slice(bytes),
+                    // The form of a hash is no part of what a reader sees.
+                    value => drop(value.hash().map(|hash| hash.pack_live(0, &mut chunk))),
+                }
+            } else if engine.tables.by_id(entry.space()).is_some() {
+                super::checkpoint::item_effects(entry.space(), entry, &mut chunk);
+            }
+            if !chunk.is_empty() {
+                all.push(chunk.clone());
+            }
+        }
+    }
+    all.extend(engine.tables.list().iter().map(|t| t.name.clone().into_bytes()));
+    all.sort();
+    all
+}
+
+fn commit(engine: &Engine, effects: &[Effect<'_>]) {
+    let mut record = Vec::new();
+    let mut tx = Tx::new(engine, engine.store.lock_all(Mode::Write, engine.clock.now_ms()), 0, &mut record);
+    effects.iter().for_each(|e| tx.apply(*e));
+    tx.commit();
+}
+
+/// The `i`-th step of a workload of keys, hashes, items, transactions and whole databases.
+fn step(engine: &Engine, i: u32) {
+    let key = format!("key:{}", i % 7).into_bytes();
+    let value = vec![b'a' + (i % 26) as u8; (i as usize * 37) % 300];
+    let pair: [&[u8]; 2] = [b"field", &value];
+    let db = i % 3;
+    match i % 11 {
+        0 => commit(
+            engine,
+            &[Effect::SetString { db, key: &key, value: &value, expire: Some(START + 1_000_000) }],
+        ),
+        1 => commit(
+            engine,
+            &[Effect::HashSet {
+                db,
+                key: b"h",
+                pairs: List::Slices(&pair),
+                expire: FieldExpire::At(START * 2),
+            }],
+        ),
+        2 => commit(
+            engine,
+            &[
+                Effect::SetString { db: 0, key: b"left", value: &value, expire: None },
+                Effect::SetString { db: 1, key: b"right", value: &value, expire: None },
+            ],
+        ),
+        3 => commit(
+            engine,
+            &[Effect::ItemPut {
+                table: TABLE,
+                partition: &key,
+                sort: &value[..value.len().min(9)],
+                item: &[1, 0],
+            }],
+        ),
+        4 => commit(engine, &[Effect::Splice { db, key: b"spliced", at: i as usize % 50, bytes: &value }]),
+        5 => commit(engine, &[Effect::Delete { db, key: &key }]),
+        6 => commit(engine, &[Effect::SwapDb { a: 0, b: 2 }]),
+        7 => commit(engine, &[Effect::ItemDelete { table: TABLE, partition: &key, sort: b"" }]),
+        8 if i % 3 == 0 => commit(engine, &[Effect::FlushDb { db: 1, space: engine.store.fresh_space(1) }]),
+        9 if i % 2 == 0 => drop(engine.save()),
+        _ => commit(engine, &[Effect::SetString { db, key: &key, value: &value, expire: None }]),
+    }
+}
+
+fn create_table(engine: &Engine) {
+    let schema =
+        TableSchema::new(KeyAttr::new("id", KeyType::S), Some(KeyAttr::new("at", KeyType::S))).to_bytes();
+    commit(engine, &[Effect::TablePut { table: TABLE, created: START, name: b"things", schema: &schema }]);
+}
+
+/// Compares two images and names what differs.
+fn assert_same(found: &[Vec<u8>], expected: &[Vec<u8>]) {
+    let show = |all: &[Vec<u8>], other: &[Vec<u8>]| -> Vec<String> {
+        let short = |e: &Vec<u8>| String::from_utf8_lossy(&e[..e.len().min(40)]).escape_debug().to_string();
+        all.iter().filter(|e| !other.contains(e)).map(short).collect()
+    };
+    let (surplus, missing) = (show(found, expected), show(expected, found));
+    assert!(surplus.is_empty() && missing.is_empty(), "surplus {surplus:?}, missing {missing:?}");
+}
+
+const STEPS: u32 = 60;
+
+/// Runs the workload until the disk goes down. Returns the images after each step (the first before any), and how many
+/// steps were acknowledged.
+fn run(disk: &SimDisk) -> (Vec<Vec<Vec<u8>>>, usize) {
+    let Ok(engine) = open(disk, AppendFsync::Always) else { return (vec![Vec::new()], 0) };
+    let mut images = vec![image(&engine)];
+    create_table(&engine);
+    images.push(image(&engine));
+    let mut acknowledged = usize::from(engine.settle().is_ok());
+    for i in 0..STEPS {
+        if disk.is_down() {
+            break;
+        }
+        step(&engine, i);
+        images.push(image(&engine));
+        if engine.settle().is_err() || disk.is_down() {
+            break;
+        }
+        acknowledged = images.len() - 1;
+    }
+    (images, acknowledged)
+}
+
+#[test]
+fn a_crash_at_every_sync_loses_nothing_acknowledged_and_halves_nothing() {
+    let whole = SimDisk::new(1);
+    let (_, all) = run(&whole);
+    assert_eq!(all, STEPS as usize + 1);
+    let syncs = whole.sync_points();
+    assert!(syncs > 50, "{syncs}");
+    for n in 1..=syncs {
+        for mode in [CrashMode::PowerLost, CrashMode::PowerTorn] {
+            let disk = SimDisk::new(n);
+            disk.crash_at_sync(n);
+            let (images, acknowledged) = run(&disk);
+            disk.restart(mode);
+            let engine =
+                open(&disk, AppendFsync::Always).unwrap_or_else(|e| panic!("sync {n}, {mode:?}: {e}"));
+            let found = image(&engine);
+            let fits = images[acknowledged..].contains(&found);
+            assert!(
+                fits,
+                "crash at sync {n}, {mode:?}: {acknowledged} of {} steps acknowledged",
+                images.len() - 1
+            );
+        }
+    }
+}
+
+#[test]
+fn after_a_failed_sync_reads_go_on_and_writes_are_refused_for_good() {
+    let disk = SimDisk::new(3);
+    let engine = open(&disk, AppendFsync::Always).unwrap();
+    commit(&engine, &[Effect::SetString { db: 0, key: b"k", value: b"1", expire: None }]);
+    engine.settle().unwrap();
+    disk.fail(Fault::Sync, 1, libc::EIO);
+    commit(&engine, &[Effect::SetString { db: 0, key: b"k", value: b"2", expire: None }]);
+    assert!(engine.settle().is_err());
+    for _ in 0..3 {
+        assert!(engine.refusal(0).is_some(), "the sync would succeed now, and must not be tried");
+        assert!(engine.settle().is_err());
+    }
+    let hash = engine.store.hash(b"k");
+    assert!(engine.store.lock_one(hash, Mode::Read, START).get(0, b"k", hash).is_some());
+    drop(engine);
+    disk.restart(CrashMode::PowerLost);
+    let engine = open(&disk, AppendFsync::Always).unwrap();
+    assert!(engine.refusal(0).is_none());
+}
+
+#[test]
+fn what_happened_while_the_log_was_off_is_in_the_checkpoint_that_turning_it_on_writes() {
+    let disk = SimDisk::new(4);
+    let engine = open(&disk, AppendFsync::Always).unwrap();
+    commit(&engine, &[Effect::SetString { db: 0, key: b"logged", value: b"1", expire: None }]);
+    let off = Arc::new(Settings { appendonly: false, ..(*settings(AppendFsync::Always)).clone() });
+    engine.reconfigure(&off).unwrap();
+    assert_eq!(engine.durability(), Durability::Unlogged);
+    commit(&engine, &[Effect::SetString { db: 0, key: b"unlogged", value: b"2", expire: None }]);
+    engine.reconfigure(&settings(AppendFsync::Always)).unwrap();
+    while engine.save.running.load(Relaxed) {
+        std::thread::yield_now();
+    }
+    commit(&engine, &[Effect::SetString { db: 0, key: b"after", value: b"3", expire: None }]);
+    engine.settle().unwrap();
+    let before = image(&engine);
+    drop(engine);
+    disk.restart(CrashMode::PowerLost);
+    let engine = open(&disk, AppendFsync::Always).unwrap();
+    assert_eq!(image(&engine), before);
+    assert_eq!(before.len(), 3);
+}
+
+#[test]
+fn a_fuzzy_checkpoint_and_the_log_behind_it_give_back_what_was_there() {
+    let disk = SimDisk::new(5);
+    let engine = open(&disk, AppendFsync::No).unwrap();
+    create_table(&engine);
+    (0..50).for_each(|i| step(&engine, i));
+    let writer = {
+        let engine = Arc::clone(&engine);
+        std::thread::spawn(move || (0..3000).filter(|i| i % 11 != 9).for_each(|i| step(&engine, i)))
+    };
+    while !writer.is_finished() {
+        engine.save().unwrap();
+    }
+    writer.join().unwrap();
+    engine.sync().unwrap();
+    let before = image(&engine);
+    drop(engine);
+    disk.restart(CrashMode::PowerLost);
+    let engine = open(&disk, AppendFsync::No).unwrap();
+    assert_same(&image(&engine), &before);
+}
