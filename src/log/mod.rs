@@ -12,12 +12,14 @@
 //! `store.rs` is the seam for other places than files, `file_log/` the one implementation, `frame.rs`, `segment.rs` and
 //! `manifest.rs` own the format (drawn there and in docs/log-format.md), `front.rs` is the group commit.
 
+pub mod check;
 pub mod checkpoint;
 mod error;
 mod file_log;
 mod frame;
 mod front;
 mod manifest;
+mod scrub;
 mod segment;
 mod store;
 #[cfg(test)]
@@ -27,6 +29,7 @@ pub use error::LogError;
 pub use file_log::{Cut, FileLog, OpenReport};
 pub use frame::LogId;
 pub use front::{Log, LogStats};
+pub use scrub::{ScrubReport, scrub};
 pub use segment::{FORMAT_VERSION, HeaderFault, SegmentSummary, parse_segment};
 pub use store::{Batch, LogReader, LogStore, Piece, Record, Records, Room, StoreStats, Tail};
 

@@ -134,6 +134,11 @@ impl Piece {
         self.last
     }
 
+    /// Bytes of the records in it, headers included.
+    pub fn byte_len(&self) -> u64 {
+        (self.end - self.start) as u64
+    }
+
     /// The records, in order, without copying.
     pub fn records(&self) -> Records<'_> {
         Records { left: self.bytes.get(self.start..self.end).unwrap_or_default() }

@@ -3,6 +3,7 @@
 //! `writer.rs` appends and syncs, `open.rs` finds the end of a log that was left behind, `tail.rs` decides what a
 //! damaged end means, `reader.rs` reads.
 
+mod diagnose;
 mod open;
 mod reader;
 mod scan;
@@ -19,6 +20,10 @@ use std::sync::atomic::AtomicU64;
 
 pub use open::{Cut, OpenReport};
 pub use writer::FileLog;
+
+pub(super) use diagnose::{diagnose, leftovers};
+pub(super) use open::{segments_in, write_empty};
+pub(super) use tail::{Place, scan_to_end};
 
 /// What writer and readers share.
 #[derive(Debug)]

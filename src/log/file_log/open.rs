@@ -1,6 +1,7 @@
 //! Opens the folder: creates a log, or finds the end of the one that is there.
 
-use super::tail::{self, Damage, Found, Place};
+use super::diagnose::{ADVICE, Diagnosis, diagnose, leftovers};
+use super::tail::{Damage, Found, Place};
 use super::writer::{Active, Unsynced};
 use super::{FileLog, Shared};
 use crate::env::{Access, Clock, Disk, FolderEntry, Random};
@@ -51,10 +52,6 @@ pub struct Cut {
     /// What was found there.
     pub what: String,
 }
-
-/// What to do about damage, for error messages.
-const ADVICE: &str =
-    "`itemory check DIR` shows all damage, `itemory check --repair DIR` cuts it out and keeps a copy";
 
 impl FileLog {
     /// Opens or creates the log in `dir`, which is locked until the result is dropped. No epoch is established yet.
@@ -156,7 +153,7 @@ fn create_folder(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
     Ok(())
 }
 
-fn segments_in(entries: &[FolderEntry]) -> Vec<Lsn> {
+pub(in crate::log) fn segments_in(entries: &[FolderEntry]) -> Vec<Lsn> {
     entries.iter().filter(|entry| !entry.is_dir).filter_map(|entry| segment_first(&entry.name)).collect()
 }
 
@@ -202,15 +199,16 @@ fn create_first(place: Place<'_>, clock: &Clock, segments: &[Lsn]) -> Result<(Ve
     for first in segments {
         remove(place.disk, place.dir, &segment_name(*first))?;
     }
-    let key = place.id.key();
-    write_empty(place, clock.now_ms(), 1, 0, key)?;
-    Ok((vec![1], Found { segment: 0, offset: SEGMENT_HEADER as u64, tail: 0, chain: key, damage: None }))
+    let header = beginning(place, clock.now_ms(), 1);
+    write_empty(place, &header)?;
+    let (offset, chain) = (SEGMENT_HEADER as u64, header.chain);
+    Ok((vec![1], Found { segment: 0, offset, tail: 0, chain, damage: None }))
 }
 
-/// Writes a segment without records, durably.
-fn write_empty(place: Place<'_>, ms: u64, first: Lsn, last_before: Lsn, chain: u32) -> Result<(), LogError> {
-    let path = place.dir.join(segment_name(first));
-    let header = SegmentHeader {
+/// The header of a segment with which a log begins at LSN `first`.
+fn beginning(place: Place<'_>, ms: u64, first: Lsn) -> SegmentHeader {
+    let (last_before, chain) = (first - 1, place.id.key());
+    SegmentHeader {
         id: place.id,
         first,
         last_before,
@@ -219,7 +217,12 @@ fn write_empty(place: Place<'_>, ms: u64, first: Lsn, last_before: Lsn, chain: u
         epoch: 0,
         ms,
         chain,
-    };
+    }
+}
+
+/// Writes a segment without records, durably.
+pub(in crate::log) fn write_empty(place: Place<'_>, header: &SegmentHeader) -> Result<(), LogError> {
+    let path = place.dir.join(segment_name(header.first));
     let file = place.disk.create(&path).map_err(|error| LogError::io("create", &path, &error))?;
     file.write_at(&header.encode(), 0).map_err(|error| LogError::io("write", &path, &error))?;
     file.fsync().map_err(|error| LogError::io("fsync", &path, &error))?;
@@ -234,34 +237,15 @@ fn recover(
     report: &mut OpenReport,
 ) -> Result<(Vec<Lsn>, Found), LogError> {
     let Place { disk, dir, .. } = place;
-    let incarnation = disk.incarnation(dir).map_err(|error| LogError::io("identify", dir, &error))?;
-    report.restarted = incarnation != manifest.incarnation;
     report.closed_in_order = manifest.closed.is_some();
-    drop_trimmed(place, manifest.trimmed, &mut segments, report)?;
-    let headers = check_order(place, manifest.trimmed, &segments)?;
-    let witnessed = [
-        Some(manifest.trimmed),
-        manifest.closed,
-        headers.iter().flatten().map(|header| header.durable).max(),
-        checkpoint::last_lsn(disk, dir, place.id)?,
-    ];
-    let durable = witnessed.into_iter().flatten().max().unwrap_or(0);
-    // Segments that end at or before the durable LSN were whole once; the replay verifies them as it reads them.
-    let mut begin = segments.partition_point(|first| *first <= durable + 1).saturating_sub(1);
-    while begin > 0 && headers.get(begin).is_none_or(Option::is_none) {
-        begin -= 1;
+    for first in segments.drain(..leftovers(&segments, manifest.trimmed)) {
+        remove(disk, dir, &segment_name(first))?;
+        report.removed.push(segment_name(first));
     }
-    check_gaps(place, durable, &segments, &headers)?;
-    let mut found = tail::find(place, &segments, begin)?;
+    let Diagnosis { restarted, begin, mut found, records } = diagnose(place, manifest, &segments)?;
+    report.restarted = restarted;
     if let Some(damage) = found.damage.take() {
-        let records = judge(place, &segments, &found, &damage, durable, !report.restarted)?;
-        let cut = cut_off(place, &mut segments, &mut found, &damage, records)?;
-        report.cut = Some(cut);
-    } else if found.tail < durable {
-        let (file, offset) = (place.file(segments[found.segment]), found.offset);
-        let what =
-            format!("the log ends at LSN {}, but LSN {durable} had been durable; {ADVICE}", found.tail);
-        return Err(LogError::Corrupt { file, offset, what });
+        report.cut = Some(cut_off(place, &mut segments, &mut found, &damage, records)?);
     }
     for first in segments.iter().skip(begin) {
         let path = dir.join(segment_name(*first));
@@ -271,107 +255,6 @@ fn recover(
     }
     disk.fsync_dir(dir).map_err(|error| LogError::io("fsync", dir, &error))?;
     Ok((segments, found))
-}
-
-/// Removes segments that a trim had given up before it was interrupted.
-fn drop_trimmed(
-    place: Place<'_>,
-    trimmed: Lsn,
-    segments: &mut Vec<Lsn>,
-    report: &mut OpenReport,
-) -> Result<(), LogError> {
-    let needed = segments.partition_point(|first| *first <= trimmed + 1).saturating_sub(1);
-    for first in segments.drain(..needed) {
-        remove(place.disk, place.dir, &segment_name(first))?;
-        report.removed.push(segment_name(first));
-    }
-    Ok(())
-}
-
-/// Reads all headers and refuses a log with a segment missing. Headers that cannot be read are `None`: their damage
-/// is judged with all other damage.
-fn check_order(
-    place: Place<'_>,
-    trimmed: Lsn,
-    segments: &[Lsn],
-) -> Result<Vec<Option<SegmentHeader>>, LogError> {
-    let missing = |after: Lsn, what: String| LogError::MissingSegment {
-        dir: place.dir.display().to_string(),
-        after,
-        what: format!("{what}; {ADVICE}"),
-    };
-    match segments.first() {
-        None => return Err(missing(trimmed, "there is no segment at all".to_owned())),
-        Some(first) if *first > trimmed + 1 => {
-            return Err(missing(trimmed, format!("{} is the first one", segment_name(*first))));
-        }
-        Some(_) => {}
-    }
-    let mut headers = Vec::with_capacity(segments.len());
-    for first in segments {
-        match place.open(*first) {
-            Ok(scan) => headers.push(Some(scan.header)),
-            Err(LogError::Corrupt { .. }) => headers.push(None),
-            Err(other) => return Err(other),
-        }
-    }
-    Ok(headers)
-}
-
-/// Refuses a log from the middle of which a segment with durable records is missing. What is missing behind the durable
-/// LSN is judged as damage at the end.
-fn check_gaps(
-    place: Place<'_>,
-    durable: Lsn,
-    segments: &[Lsn],
-    headers: &[Option<SegmentHeader>],
-) -> Result<(), LogError> {
-    for (before, header) in segments.iter().zip(headers.iter().skip(1)) {
-        let Some(header) = header else { continue };
-        if header.previous_first != *before && header.last_before <= durable {
-            return Err(LogError::MissingSegment {
-                dir: place.dir.display().to_string(),
-                after: *before,
-                what: format!(
-                    "{} continues {}; {ADVICE}",
-                    segment_name(header.first),
-                    segment_name(header.previous_first)
-                ),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Decides whether damage may be cut off; returns how many valid records would go with it.
-fn judge(
-    place: Place<'_>,
-    segments: &[Lsn],
-    found: &Found,
-    damage: &Damage,
-    durable: Lsn,
-    same_system: bool,
-) -> Result<u64, LogError> {
-    if let Some(refuse) = &damage.refuse {
-        return Err(refuse.clone());
-    }
-    let followers = tail::followers(place, segments, found.tail, damage)?;
-    let durable = durable.max(followers.durable);
-    let why = if durable > found.tail {
-        format!("the records up to LSN {durable} had been durable")
-    } else {
-        match followers.first {
-            Some((file, offset)) if same_system => {
-                format!(
-                    "{} valid records follow, the first one in {file} at offset {offset}",
-                    followers.count
-                )
-            }
-            _ => return Ok(followers.count),
-        }
-    };
-    let what = format!("{} where LSN {} is expected, and {why}; {ADVICE}", damage.what, found.tail + 1);
-    Err(LogError::Corrupt { file: place.file(segments[damage.segment]), offset: damage.offset, what })
 }
 
 /// Cuts the log off behind the last valid record: later segments go first, the last one of them first, so that an
@@ -396,10 +279,10 @@ fn cut_off(
         disk.fsync_dir(dir).map_err(|error| LogError::io("fsync", dir, &error))?;
     }
     if rewrite {
-        let key = place.id.key();
-        write_empty(place, 0, lsn, found.tail, key)?;
+        let header = beginning(place, 0, lsn);
+        write_empty(place, &header)?;
         segments.push(lsn);
-        (found.offset, found.chain) = (SEGMENT_HEADER as u64, key);
+        (found.offset, found.chain) = (SEGMENT_HEADER as u64, header.chain);
     } else if let Some(first) = segments.last() {
         bytes += used_bytes(place, *first, found.offset)?;
         let path = dir.join(segment_name(*first));

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 /// A position in a segment, and the file to read on from.
 #[derive(Debug)]
-pub(super) struct SegmentScan {
+pub(in crate::log) struct SegmentScan {
     file: Arc<dyn DiskFile>,
-    pub(super) path: PathBuf,
-    pub(super) header: SegmentHeader,
+    pub(in crate::log) path: PathBuf,
+    pub(in crate::log) header: SegmentHeader,
     /// The offset of the next frame.
-    pub(super) offset: u64,
-    pub(super) cursor: Cursor,
+    pub(in crate::log) offset: u64,
+    pub(in crate::log) cursor: Cursor,
     piece_bytes: usize,
 }
 

@@ -19,25 +19,25 @@ use std::path::Path;
 
 /// Where the valid records end.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(in crate::log) struct Found {
     /// Index of the last segment with a readable header that continues the ones before.
-    pub(super) segment: usize,
+    pub(in crate::log) segment: usize,
     /// The offset behind its last valid record.
-    pub(super) offset: u64,
-    pub(super) tail: Lsn,
-    pub(super) chain: u32,
-    pub(super) damage: Option<Damage>,
+    pub(in crate::log) offset: u64,
+    pub(in crate::log) tail: Lsn,
+    pub(in crate::log) chain: u32,
+    pub(in crate::log) damage: Option<Damage>,
 }
 
 /// Something behind the valid records that should not be there.
 #[derive(Debug)]
-pub(super) struct Damage {
+pub(in crate::log) struct Damage {
     /// Index of the segment in which it lies.
-    pub(super) segment: usize,
-    pub(super) offset: u64,
-    pub(super) what: String,
+    pub(in crate::log) segment: usize,
+    pub(in crate::log) offset: u64,
+    pub(in crate::log) what: String,
     /// A segment of an unknown version or another log: nobody may cut that.
-    pub(super) refuse: Option<LogError>,
+    pub(in crate::log) refuse: Option<LogError>,
 }
 
 /// What follows damage.
@@ -52,21 +52,21 @@ pub(super) struct Followers {
 
 /// The folder as the functions here need it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place<'a> {
-    pub(super) disk: &'a dyn Disk,
-    pub(super) dir: &'a Path,
-    pub(super) id: LogId,
-    pub(super) options: LogOptions,
+pub(in crate::log) struct Place<'a> {
+    pub(in crate::log) disk: &'a dyn Disk,
+    pub(in crate::log) dir: &'a Path,
+    pub(in crate::log) id: LogId,
+    pub(in crate::log) options: LogOptions,
 }
 
 impl Place<'_> {
-    pub(super) fn open(&self, first: Lsn) -> Result<SegmentScan, LogError> {
+    pub(in crate::log) fn open(&self, first: Lsn) -> Result<SegmentScan, LogError> {
         let scan = SegmentScan::open(self.disk, self.dir, first, self.options.piece_bytes)?;
         scan.check_log(self.id)?;
         Ok(scan)
     }
 
-    pub(super) fn file(&self, first: Lsn) -> String {
+    pub(in crate::log) fn file(&self, first: Lsn) -> String {
         self.dir.join(segment_name(first)).display().to_string()
     }
 }
@@ -124,7 +124,7 @@ fn unreadable(found: Option<Found>, index: usize, first: Lsn, error: LogError) -
 }
 
 /// Reads a segment to its end; returns what stands behind the last record if it is neither nothing nor zeros.
-fn scan_to_end(scan: &mut SegmentScan) -> Result<Option<String>, LogError> {
+pub(in crate::log) fn scan_to_end(scan: &mut SegmentScan) -> Result<Option<String>, LogError> {
     let mut piece = Piece::new();
     loop {
         match scan.fill(&mut piece, 0, Lsn::MAX)? {

@@ -216,9 +216,9 @@ fn a_missing_or_damaged_manifest_is_refused() {
     let whole = killed(3);
     let path = Path::new(DIR).join("MANIFEST");
     let bytes = whole.read(&path).unwrap();
-    for at in 0..bytes.len() {
+    for (at, byte) in bytes.iter().enumerate() {
         let disk = whole.fork(1);
-        disk.corrupt(&path, at, &[bytes[at] ^ 1]).unwrap();
+        disk.corrupt(&path, at, &[byte ^ 1]).unwrap();
         let error = open(&disk).unwrap_err();
         assert!(error.to_string().contains("MANIFEST"), "{error}");
     }

@@ -1,6 +1,10 @@
 //! Tests of the whole room on the simulated disk.
 
+#![allow(clippy::case_sensitive_file_extension_comparisons)]
+
 mod basics;
+mod check;
+mod checkpoints;
 mod crash;
 mod damage;
 mod faults;

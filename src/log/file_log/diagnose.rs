@@ -1,0 +1,155 @@
+//! Says, without changing anything, where a log that was left behind ends and whether it may be opened.
+
+use super::tail::{self, Damage, Found, Place};
+use crate::log::checkpoint;
+use crate::log::manifest::Manifest;
+use crate::log::segment::{SegmentHeader, segment_name};
+use crate::log::{LogError, Lsn};
+
+/// What to do about damage, for error messages.
+pub(in crate::log) const ADVICE: &str =
+    "`itemory check DIR` shows all damage, `itemory check --repair DIR` cuts it out and keeps a copy";
+
+/// A log that may be opened.
+#[derive(Debug)]
+pub(in crate::log) struct Diagnosis {
+    /// The system or the mount is another one than the last writer's.
+    pub(in crate::log) restarted: bool,
+    /// Index of the first segment that was verified.
+    pub(in crate::log) begin: usize,
+    /// The end; damage in it is a torn end, to be cut off.
+    pub(in crate::log) found: Found,
+    /// Valid records behind the torn one.
+    pub(in crate::log) records: u64,
+}
+
+/// How many of the first segments a trim had given up before it was interrupted.
+pub(in crate::log) fn leftovers(segments: &[Lsn], trimmed: Lsn) -> usize {
+    segments.partition_point(|first| *first <= trimmed + 1).saturating_sub(1)
+}
+
+/// Finds the end of the log. `segments` are without leftovers.
+pub(in crate::log) fn diagnose(
+    place: Place<'_>,
+    manifest: &Manifest,
+    segments: &[Lsn],
+) -> Result<Diagnosis, LogError> {
+    let Place { disk, dir, .. } = place;
+    let incarnation = disk.incarnation(dir).map_err(|error| LogError::io("identify", dir, &error))?;
+    let restarted = incarnation != manifest.incarnation;
+    let headers = check_order(place, manifest.trimmed, segments)?;
+    let witnessed = [
+        Some(manifest.trimmed),
+        manifest.closed,
+        headers.iter().flatten().map(|header| header.durable).max(),
+        checkpoint::last_lsn(disk, dir, place.id)?,
+    ];
+    let durable = witnessed.into_iter().flatten().max().unwrap_or(0);
+    check_gaps(place, durable, segments, &headers)?;
+    // Segments that end at or before the durable LSN were whole once; the replay verifies them as it reads them.
+    let mut begin = segments.partition_point(|first| *first <= durable + 1).saturating_sub(1);
+    while begin > 0 && headers.get(begin).is_none_or(Option::is_none) {
+        begin -= 1;
+    }
+    let found = tail::find(place, segments, begin)?;
+    let mut records = 0;
+    if let Some(damage) = &found.damage {
+        records = judge(place, segments, &found, damage, durable, !restarted)?;
+    } else if found.tail < durable {
+        let (file, offset) = (place.file(segments.get(found.segment).copied().unwrap_or(1)), found.offset);
+        let what =
+            format!("the log ends at LSN {}, but LSN {durable} had been durable; {ADVICE}", found.tail);
+        return Err(LogError::Corrupt { file, offset, what });
+    }
+    Ok(Diagnosis { restarted, begin, found, records })
+}
+
+/// Reads all headers and refuses a log with a segment missing. Headers that cannot be read are `None`: their damage
+/// is judged with all other damage.
+fn check_order(
+    place: Place<'_>,
+    trimmed: Lsn,
+    segments: &[Lsn],
+) -> Result<Vec<Option<SegmentHeader>>, LogError> {
+    let missing = |after: Lsn, what: String| LogError::MissingSegment {
+        dir: place.dir.display().to_string(),
+        after,
+        what: format!("{what}; {ADVICE}"),
+    };
+    match segments.first() {
+        None => return Err(missing(trimmed, "there is no segment at all".to_owned())),
+        Some(first) if *first > trimmed + 1 => {
+            return Err(missing(trimmed, format!("{} is the first one", segment_name(*first))));
+        }
+        Some(_) => {}
+    }
+    let mut headers = Vec::with_capacity(segments.len());
+    for first in segments {
+        match place.open(*first) {
+            Ok(scan) => headers.push(Some(scan.header)),
+            Err(LogError::Corrupt { .. }) => headers.push(None),
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(headers)
+}
+
+/// Refuses a log from the middle of which a segment with durable records is missing. What is missing behind the durable
+/// LSN is judged as damage at the end.
+fn check_gaps(
+    place: Place<'_>,
+    durable: Lsn,
+    segments: &[Lsn],
+    headers: &[Option<SegmentHeader>],
+) -> Result<(), LogError> {
+    for (before, header) in segments.iter().zip(headers.iter().skip(1)) {
+        let Some(header) = header else { continue };
+        if header.previous_first != *before && header.last_before <= durable {
+            return Err(LogError::MissingSegment {
+                dir: place.dir.display().to_string(),
+                after: *before,
+                what: format!(
+                    "{} continues {}; {ADVICE}",
+                    segment_name(header.first),
+                    segment_name(header.previous_first)
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Decides whether damage may be cut off; returns how many valid records would go with it.
+fn judge(
+    place: Place<'_>,
+    segments: &[Lsn],
+    found: &Found,
+    damage: &Damage,
+    durable: Lsn,
+    same_system: bool,
+) -> Result<u64, LogError> {
+    if let Some(refuse) = &damage.refuse {
+        return Err(refuse.clone());
+    }
+    let followers = tail::followers(place, segments, found.tail, damage)?;
+    let durable = durable.max(followers.durable);
+    let why = if durable > found.tail {
+        format!("the records up to LSN {durable} had been durable")
+    } else {
+        match followers.first {
+            Some((file, offset)) if same_system => {
+                format!(
+                    "{} valid records follow, the first one in {file} at offset {offset}",
+                    followers.count
+                )
+            }
+            _ => return Ok(followers.count),
+        }
+    };
+    let what = format!("{} where LSN {} is expected, and {why}; {ADVICE}", damage.what, found.tail + 1);
+    Err(LogError::Corrupt {
+        file: place.file(segments.get(damage.segment).copied().unwrap_or(1)),
+        offset: damage.offset,
+        what,
+    })
+}
