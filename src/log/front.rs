@@ -409,9 +409,10 @@ impl Log {
         self.store.read_from(from)
     }
 
-    /// Allows records up to LSN `upto` to be removed; whole segments go. Returns the bytes freed.
+    /// Allows records up to LSN `upto`, as far as they are durable, to be removed; whole segments go. Returns the bytes
+    /// freed.
     pub fn trim_to(&self, upto: Lsn) -> Result<u64, LogError> {
-        self.store.trim_to(upto)
+        self.store.trim_to(upto.min(self.synced()))
     }
 
     /// Syncs everything and notes an orderly end. Writes are refused from then on.

@@ -156,7 +156,9 @@ pub(super) fn segment_name(first: Lsn) -> String {
 /// The first LSN in a segment's file name; `None` for other files.
 pub(super) fn segment_first(name: &str) -> Option<Lsn> {
     let digits = name.strip_prefix("segment-")?.strip_suffix(".log")?;
-    if digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse().ok() } else { None }
+    let all_digits = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
+    // There is no record 0.
+    digits.parse().ok().filter(|first| all_digits && *first > 0)
 }
 
 /// What a segment's bytes hold.

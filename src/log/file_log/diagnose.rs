@@ -25,7 +25,7 @@ pub(in crate::log) struct Diagnosis {
 
 /// How many of the first segments a trim had given up before it was interrupted.
 pub(in crate::log) fn leftovers(segments: &[Lsn], trimmed: Lsn) -> usize {
-    segments.partition_point(|first| *first <= trimmed + 1).saturating_sub(1)
+    segments.partition_point(|first| *first <= trimmed.saturating_add(1)).saturating_sub(1)
 }
 
 /// Finds the end of the log. `segments` are without leftovers.
@@ -47,7 +47,7 @@ pub(in crate::log) fn diagnose(
     let durable = witnessed.into_iter().flatten().max().unwrap_or(0);
     check_gaps(place, durable, segments, &headers)?;
     // Segments that end at or before the durable LSN were whole once; the replay verifies them as it reads them.
-    let mut begin = segments.partition_point(|first| *first <= durable + 1).saturating_sub(1);
+    let mut begin = segments.partition_point(|first| *first <= durable.saturating_add(1)).saturating_sub(1);
     while begin > 0 && headers.get(begin).is_none_or(Option::is_none) {
         begin -= 1;
     }
@@ -78,7 +78,7 @@ fn check_order(
     };
     match segments.first() {
         None => return Err(missing(trimmed, "there is no segment at all".to_owned())),
-        Some(first) if *first > trimmed + 1 => {
+        Some(first) if *first > trimmed.saturating_add(1) => {
             return Err(missing(trimmed, format!("{} is the first one", segment_name(*first))));
         }
         Some(_) => {}

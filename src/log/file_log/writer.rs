@@ -208,9 +208,10 @@ impl FileLog {
     /// that segments that come back after a crash are known to be leftovers.
     fn trim(&self, upto: Lsn) -> Result<u64, LogError> {
         let shared = &self.shared;
+        let upto = upto.min(shared.tail.load(Ordering::Acquire));
         let old: Vec<Lsn> = {
             let segments = shared.segments.lock();
-            let needed = segments.partition_point(|first| *first <= upto + 1).saturating_sub(1);
+            let needed = segments.partition_point(|first| *first <= upto.saturating_add(1)).saturating_sub(1);
             segments.iter().take(needed).copied().collect()
         };
         if old.is_empty() {

@@ -272,3 +272,10 @@ fn parsing_any_bytes_never_panics() {
         let _ = parse_segment(&copy);
     }
 }
+
+#[test]
+fn a_file_named_for_record_0_is_no_segment() {
+    let disk = killed(3);
+    disk.create(&Path::new(DIR).join("segment-00000000000000000000.log")).unwrap();
+    assert_eq!(open(&disk).unwrap().1.tail, 3);
+}
