@@ -45,7 +45,7 @@ impl StreamId {
     }
 
     /// Both parts as one number.
-    fn number(self) -> u128 {
+    pub(super) fn number(self) -> u128 {
         u128::from(self.ms) << 64 | u128::from(self.seq)
     }
 

@@ -139,6 +139,22 @@ impl<'a> NodeEntries<'a> {
     }
 }
 
+impl NodeEntries<'_> {
+    /// Leaves out entries before `id`, if it is likely to be nearer to the end than to the start: readers of a stream
+    /// mostly go on from where it ended a moment ago.
+    pub(super) fn skip_to(mut self, id: StreamId, last: StreamId) -> Self {
+        let (from, to) = (self.master.number(), last.number());
+        if id.number().saturating_sub(from) > to.saturating_sub(from) / 2 {
+            let mut back = self.clone();
+            self.start = self.end;
+            while let Some(entry) = back.next_back().filter(|entry| entry.id >= id) {
+                self.start = entry.at;
+            }
+        }
+        self
+    }
+}
+
 impl<'a> Iterator for NodeEntries<'a> {
     type Item = NodeEntry<'a>;
 

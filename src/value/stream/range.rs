@@ -50,7 +50,8 @@ impl<'a> Iterator for Range<'a> {
             }
             let node = self.stream.nodes.get(self.node)?;
             self.node += 1;
-            self.entries = (node.last() >= self.start).then(|| node.entries());
+            self.entries =
+                (node.last() >= self.start).then(|| node.entries().skip_to(self.start, node.last()));
         }
     }
 }
