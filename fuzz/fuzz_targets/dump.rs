@@ -16,12 +16,23 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(again.map(sorted), Ok(sorted(value)));
 });
 
-/// Members and fields have no order of their own.
+/// Members and fields have no order of their own, and when a consumer was last active is not written.
 fn sorted(mut value: Decoded) -> Decoded {
     match &mut value {
         Decoded::Set(members) => members.sort(),
         Decoded::Hash(fields) => fields.sort(),
         Decoded::ZSet(members) => members.sort_by(|a, b| a.0.cmp(&b.0)),
+        Decoded::Stream(stream) => {
+            let names: Vec<Vec<u8>> = stream.groups().iter().map(|(name, _)| name.to_vec()).collect();
+            for group in names {
+                let Some(group) = stream.groups_mut().get_mut(&group) else { continue };
+                let keys: Vec<_> = group.keyed_consumers().map(|(key, _)| key).collect();
+                for consumer in keys {
+                    let Some(consumer) = group.consumer_mut(consumer) else { continue };
+                    consumer.active_at_ms = Some(consumer.seen_at_ms);
+                }
+            }
+        }
         _ => {}
     }
     value
