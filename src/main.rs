@@ -1,9 +1,10 @@
 //! The `itemory` server binary.
 
 use itemory::command::Server;
-use itemory::config::{Config, Invocation};
+use itemory::config::{Config, Invocation, Loaded};
 use itemory::engine::Engine;
 use itemory::env::{Clock, OsDisk};
+use itemory::server::{self, logging};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -21,31 +22,26 @@ fn main() -> ExitCode {
     match loaded.invocation {
         Invocation::Help => print!("{}", itemory::config::help()),
         Invocation::Version => println!("{}", itemory::config::version()),
-        Invocation::Check { .. } | Invocation::Serve => return serve(loaded.config),
+        Invocation::Check { .. } | Invocation::Serve => return serve(loaded),
     }
     ExitCode::SUCCESS
 }
 
-fn serve(config: Config) -> ExitCode {
-    let settings = config.snapshot();
-    let engine = Arc::new(Engine::on_disk(Arc::clone(&settings), Clock::System, OsDisk::shared()));
-    let server = Arc::new(Server::new(Arc::clone(&engine), Arc::new(config)));
-    std::thread::spawn(move || match engine.recover() {
-        Ok(report) => {
-            eprintln!("{report:?}");
-            let _ = engine.start_background();
-        }
-        Err(error) => {
-            eprintln!("{error}");
-            std::process::exit(1);
-        }
-    });
-    let outcome = std::net::TcpListener::bind(("127.0.0.1", settings.port))
-        .and_then(|listener| itemory::server::run(&server, listener));
-    match outcome {
+fn serve(loaded: Loaded) -> ExitCode {
+    let settings = loaded.config.snapshot();
+    if let Err(error) = logging::start(&settings) {
+        eprintln!("Can't open the log file {}: {error}", settings.logfile);
+        return ExitCode::FAILURE;
+    }
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let engine = Engine::on_disk(settings, Clock::System, OsDisk::shared());
+    let server = Arc::new(Server::new(Arc::new(engine), Arc::new(loaded.config)));
+    match server::run(&server) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            tracing::error!("{error}");
             ExitCode::FAILURE
         }
     }

@@ -4,8 +4,12 @@ use super::registry::Command;
 use crate::store::Watcher;
 use atomic_waker::AtomicWaker;
 use parking_lot::Mutex;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
+    Ordering::{AcqRel, Acquire, Relaxed},
+};
 
 /// Names that a client gave itself.
 #[derive(Default, Clone)]
@@ -42,6 +46,8 @@ pub struct ClientHandle {
     pub laddr: String,
     /// Whether it came by the unix socket.
     pub unix: bool,
+    /// The socket's file descriptor.
+    pub fd: AtomicI32,
     /// When it connected, in ms since the epoch.
     pub created: u64,
     /// When it last sent something, in ms since the epoch.
@@ -56,10 +62,14 @@ pub struct ClientHandle {
     pub multi: AtomicI32,
     /// The number of watched keys.
     pub watching: AtomicU32,
+    /// Bytes of the commands that wait in MULTI.
+    pub multi_bytes: AtomicUsize,
     /// Bytes of the query buffer in use.
     pub query_bytes: AtomicUsize,
     /// Bytes of replies waiting to be sent.
     pub output_bytes: AtomicUsize,
+    /// Since when too many bytes wait to be sent, in ms since the epoch; 0 if they do not.
+    pub slow_since: AtomicU64,
     /// Bytes received.
     pub bytes_in: AtomicU64,
     /// Bytes sent.
@@ -91,6 +101,7 @@ impl ClientHandle {
             addr,
             laddr,
             unix,
+            fd: AtomicI32::new(-1),
             created: now,
             last_active: AtomicU64::new(now),
             db: AtomicU32::new(0),
@@ -98,8 +109,10 @@ impl ClientHandle {
             resp: AtomicU8::new(2),
             multi: AtomicI32::new(-1),
             watching: AtomicU32::new(0),
+            multi_bytes: AtomicUsize::new(0),
             query_bytes: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
+            slow_since: AtomicU64::new(0),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             commands: AtomicU64::new(0),
@@ -128,6 +141,20 @@ impl ClientHandle {
             1 => Kill::AfterReply,
             _ => Kill::Now,
         }
+    }
+
+    /// Whether the client is on this machine: it came by the unix socket or a loopback address.
+    pub fn is_local(&self) -> bool {
+        self.unix || self.addr.parse::<SocketAddr>().is_ok_and(|addr| addr.ip().to_canonical().is_loopback())
+    }
+
+    /// Approximate bytes that the client takes.
+    pub fn memory(&self) -> usize {
+        /// The connection's task, its client and its handle.
+        const BASE: usize = 2048;
+        BASE + self.query_bytes.load(Relaxed)
+            + self.output_bytes.load(Relaxed)
+            + self.multi_bytes.load(Relaxed)
     }
 
     /// Adds bytes to be sent, and wakes the connection.

@@ -1,16 +1,191 @@
-//! The connection itself.
+//! The connection itself: HELLO, AUTH, PING, ECHO, SELECT, RESET, QUIT.
 
 use super::spec::*;
-use super::{Cx, Fail, Outcome};
+use super::transactions::end_transaction;
+use super::{Client, Cx, Fail, Outcome, eq, fail, parse_int};
+use crate::command::client::ReplyMode;
+use crate::resp::Proto;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The Redis version that clients are told, because libraries choose by it what they may send.
+pub(super) const REDIS_VERSION: &str = "7.4.0";
+
+const ALWAYS: u32 =
+    flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::FAST | flag::NO_AUTH | flag::ALLOW_BUSY;
 
 /// The family.
-pub(super) static COMMANDS: &[Spec] = &[spec("ping", -1, flag::FAST, ping).doc(
-    "connection",
-    "1.0.0",
-    "O(1)",
-    "Answers PONG, or the argument.",
-    "[message]",
-)];
+pub(super) static COMMANDS: &[Spec] = &[
+    spec("hello", -1, ALWAYS, hello).doc(
+        "connection",
+        "6.0.0",
+        "O(1)",
+        "Chooses the protocol version, and may authenticate and name the connection.",
+        "[protover [AUTH username password] [SETNAME clientname]]",
+    ),
+    spec("auth", -2, ALWAYS, auth).doc(
+        "connection",
+        "1.0.0",
+        "O(N) where N is the number of passwords defined for the user",
+        "Authenticates the connection.",
+        "[username] password",
+    ),
+    spec("ping", -1, flag::FAST | flag::PROBE, ping)
+        .doc("connection", "1.0.0", "O(1)", "Answers PONG, or the given text.", "[message]")
+        .tips(&["request_policy:all_shards", "response_policy:all_succeeded"]),
+    spec("echo", 2, flag::LOADING | flag::STALE | flag::FAST, echo).doc(
+        "connection",
+        "1.0.0",
+        "O(1)",
+        "Answers the given text.",
+        "message",
+    ),
+    spec("select", 2, flag::LOADING | flag::STALE | flag::FAST, select).doc(
+        "connection",
+        "1.0.0",
+        "O(1)",
+        "Chooses the database of the connection.",
+        "index",
+    ),
+    spec("reset", 1, ALWAYS | flag::IN_MULTI, reset).doc(
+        "connection",
+        "6.2.0",
+        "O(1)",
+        "Takes the connection back to the state it began in.",
+        "",
+    ),
+    spec("quit", -1, ALWAYS | flag::IN_MULTI, quit).doc(
+        "connection",
+        "1.0.0",
+        "O(1)",
+        "Closes the connection.",
+        "",
+    ),
+];
+
+/// What HELLO's options ask for.
+#[derive(Default)]
+struct HelloOptions<'a> {
+    proto: Option<Proto>,
+    auth: Option<(&'a [u8], &'a [u8])>,
+    name: Option<&'a [u8]>,
+}
+
+fn hello_options<'a>(args: &[&'a [u8]]) -> Result<HelloOptions<'a>, Fail> {
+    let mut options = HelloOptions::default();
+    let Some(version) = args.get(1) else { return Ok(options) };
+    options.proto = Some(match crate::text::parse_i64_strict(version) {
+        Some(2) => Proto::V2,
+        Some(3) => Proto::V3,
+        Some(_) => return Err(Fail::new("NOPROTO unsupported protocol version")),
+        None => return Err(Fail::new("ERR Protocol version is not an integer or out of range")),
+    });
+    let mut rest = &args[2..];
+    while let [word, more @ ..] = rest {
+        rest = match more {
+            [user, password, more @ ..] if eq(word, "AUTH") => {
+                options.auth = Some((user, password));
+                more
+            }
+            [name, more @ ..] if eq(word, "SETNAME") => {
+                check_name(name)?;
+                options.name = Some(name);
+                more
+            }
+            _ => {
+                let word = String::from_utf8_lossy(word);
+                return Err(Fail::text(format!("ERR Syntax error in HELLO option '{word}'")));
+            }
+        };
+    }
+    Ok(options)
+}
+
+fn hello(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let options = hello_options(args)?;
+    if let Some((user, password)) = options.auth {
+        authenticate(cx, user, password)?;
+    }
+    if !cx.client.authenticated && !cx.settings.requirepass.is_empty() {
+        return Err(Fail::new(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> \
+             AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol \
+             version at the same time",
+        ));
+    }
+    if let Some(name) = options.name {
+        cx.client.handle.names.lock().name = name.to_vec();
+    }
+    if let Some(proto) = options.proto {
+        cx.client.handle.resp.store(proto as u8, Relaxed);
+        cx.out.set_proto(proto);
+    }
+    let proto = cx.out.proto() as i64;
+    let out = &mut *cx.out;
+    out.map(7);
+    out.bulk(b"server");
+    out.bulk(b"redis");
+    out.bulk(b"version");
+    out.bulk(REDIS_VERSION.as_bytes());
+    out.bulk(b"proto");
+    out.int(proto);
+    out.bulk(b"id");
+    out.int(cx.client.handle.id as i64);
+    out.bulk(b"mode");
+    out.bulk(b"standalone");
+    out.bulk(b"role");
+    out.bulk(b"master");
+    out.bulk(b"modules");
+    out.array(0);
+    Ok(())
+}
+
+/// Refuses names that would break the lines of CLIENT LIST.
+pub(super) fn check_name(name: &[u8]) -> Result<(), Fail> {
+    if is_printable(name) {
+        return Ok(());
+    }
+    Err(Fail::new("ERR Client names cannot contain spaces, newlines or special characters."))
+}
+
+/// Whether a text has only visible ASCII characters.
+pub(super) fn is_printable(text: &[u8]) -> bool {
+    text.iter().all(|byte| (b'!'..=b'~').contains(byte))
+}
+
+/// Compares without telling by its duration where the texts differ.
+fn same_secret(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).fold(0, |acc, (a, b)| acc | (a ^ b)) == 0
+}
+
+fn authenticate(cx: &mut Cx<'_, '_>, user: &[u8], password: &[u8]) -> Result<(), Fail> {
+    let expected = cx.settings.requirepass.as_bytes();
+    if user != b"default" || !(expected.is_empty() || same_secret(expected, password)) {
+        cx.server.counts.auth_failures.fetch_add(1, Relaxed);
+        return Err(Fail::new("WRONGPASS invalid username-password pair or user is disabled."));
+    }
+    cx.client.authenticated = true;
+    cx.client.handle.names.lock().user = user.to_vec();
+    Ok(())
+}
+
+fn auth(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let (user, password) = match args {
+        [_, password] => {
+            if cx.settings.requirepass.is_empty() {
+                return Err(Fail::new(
+                    "ERR AUTH <password> called without any password configured for the default user. Are you \
+                     sure your configuration is correct?",
+                ));
+            }
+            (&b"default"[..], *password)
+        }
+        [_, user, password] => (*user, *password),
+        _ => return Err(fail::SYNTAX),
+    };
+    authenticate(cx, user, password)?;
+    cx.out.ok();
+    Ok(())
+}
 
 fn ping(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     match args {
@@ -18,5 +193,53 @@ fn ping(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         [_, text] => cx.out.bulk(text),
         _ => return Err(Fail::arity("ping")),
     }
+    Ok(())
+}
+
+fn echo(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    cx.out.bulk(args[1]);
+    Ok(())
+}
+
+fn select(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let db = parse_int(args[1]).ok().and_then(|db| i32::try_from(db).ok()).ok_or(fail::NOT_INTEGER)?;
+    match usize::try_from(db) {
+        Ok(db) if db < cx.server.engine.store.databases() => cx.client.select(db),
+        _ => return Err(fail::DB_RANGE),
+    }
+    cx.out.ok();
+    Ok(())
+}
+
+fn reset(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    end_transaction(&cx.tx.engine().store, cx.client);
+    forget(cx);
+    cx.out.set_proto(Proto::V2);
+    cx.out.simple("RESET");
+    Ok(())
+}
+
+/// Takes the client's state back to that of a new connection, the transaction aside.
+fn forget(cx: &mut Cx<'_, '_>) {
+    let Client { handle, authenticated, reply_mode, .. } = &mut *cx.client;
+    *authenticated = cx.settings.requirepass.is_empty();
+    *reply_mode = ReplyMode::On;
+    handle.resp.store(Proto::V2 as u8, Relaxed);
+    handle.no_evict.store(false, Relaxed);
+    handle.no_touch.store(false, Relaxed);
+    if handle.monitor.swap(false, Relaxed) {
+        cx.server.monitors.fetch_sub(1, Relaxed);
+    }
+    {
+        let mut names = handle.names.lock();
+        names.name.clear();
+        names.user = b"default".to_vec();
+    }
+    cx.client.select(0);
+}
+
+fn quit(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    cx.client.closing = true;
+    cx.out.ok();
     Ok(())
 }

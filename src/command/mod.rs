@@ -6,19 +6,35 @@
 // All handlers have one type, also those that cannot fail.
 #![allow(clippy::unnecessary_wraps)]
 
+mod admin;
 mod args;
 mod bitmaps;
 pub mod client;
+mod client_list;
+mod client_modes;
+pub mod config;
 mod connection;
 mod cursor;
+mod debug;
+mod docs;
 pub mod fail;
 mod hashes;
+mod help;
+mod info;
+mod introspect;
 pub mod keys;
+mod latency;
+mod pause;
+mod rates;
+pub mod redact;
 mod registry;
 mod server;
+pub mod shutdown;
+pub mod slowlog;
 pub mod spec;
 mod stats;
 pub mod strings;
+pub mod syntax;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod transactions;
@@ -27,8 +43,9 @@ pub use args::{eq, parse_float, parse_int};
 pub use client::{Client, ClientHandle};
 pub use cursor::{ScanOptions, parse_cursor};
 pub use fail::Fail;
+pub use rates::Rates;
 pub use registry::{Command, Registry, is_write};
-pub use server::Server;
+pub use server::{Reconfigured, Server};
 pub use spec::{Spec, flag};
 pub use stats::WorkerStats;
 
@@ -39,10 +56,19 @@ use crate::store::ValueRef;
 
 /// All families.
 static FAMILIES: &[&[Spec]] = &[
+    admin::COMMANDS,
     bitmaps::COMMANDS,
+    client_modes::COMMANDS,
+    config::COMMANDS,
     connection::COMMANDS,
+    debug::COMMANDS,
     hashes::COMMANDS,
+    info::COMMANDS,
+    introspect::COMMANDS,
     keys::COMMANDS,
+    latency::COMMANDS,
+    shutdown::COMMANDS,
+    slowlog::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
 ];

@@ -23,7 +23,8 @@ pub struct Command {
 /// All commands.
 pub struct Registry {
     by_name: AHashMap<&'static [u8], Command>,
-    count: usize,
+    /// Full names by id.
+    names: Vec<String>,
 }
 
 /// The longest name of a command or subcommand that is looked up; longer names are unknown.
@@ -44,12 +45,17 @@ fn only_key(spec: &Spec) -> usize {
 }
 
 impl Command {
-    fn new(spec: &'static Spec, parent: Option<&Spec>, next_id: &mut usize) -> Self {
-        let full_name = parent.map_or_else(|| spec.name.to_owned(), |p| format!("{}|{}", p.name, spec.name));
-        let id = *next_id;
-        *next_id += 1;
-        let subs = spec.subs.iter().map(|s| (s.name.as_bytes(), Self::new(s, Some(spec), next_id))).collect();
-        Self { spec, full_name, id, only_key: only_key(spec), subs }
+    fn new(spec: &'static Spec, parent: Option<(&Spec, usize)>, names: &mut Vec<String>) -> Self {
+        let (full_name, id) = match parent {
+            Some((parent, id)) if parent.has(flag::HIDDEN_SUBS) => (parent.name.to_owned(), id),
+            Some((parent, _)) => (format!("{}|{}", parent.name, spec.name), names.len()),
+            None => (spec.name.to_owned(), names.len()),
+        };
+        if id == names.len() {
+            names.push(full_name.clone());
+        }
+        let subs = spec.subs.iter().map(|s| (s.name.as_bytes(), Self::new(s, Some((spec, id)), names)));
+        Self { subs: subs.collect(), spec, full_name, id, only_key: only_key(spec) }
     }
 
     /// Whether a flag is set.
@@ -83,7 +89,7 @@ impl Command {
 }
 
 /// The positions of one key specification's keys.
-pub fn keys_of(spec: &KeySpec, args: &[&[u8]], found: &mut SmallVec<[usize; 8]>) -> Option<()> {
+pub(super) fn keys_of(spec: &KeySpec, args: &[&[u8]], found: &mut SmallVec<[usize; 8]>) -> Option<()> {
     let begin = match spec.begin {
         Begin::Index(at) => at,
         Begin::Keyword(word, from) => {
@@ -127,13 +133,13 @@ pub fn keys_of(spec: &KeySpec, args: &[&[u8]], found: &mut SmallVec<[usize; 8]>)
 impl Registry {
     fn build() -> Self {
         let mut by_name = AHashMap::new();
-        let mut count = 0;
+        let mut names = Vec::new();
         for spec in super::FAMILIES.iter().flat_map(|family| family.iter()) {
-            let command = Command::new(spec, None, &mut count);
+            let command = Command::new(spec, None, &mut names);
             let before = by_name.insert(spec.name.as_bytes(), command);
             debug_assert!(before.is_none(), "two commands are called {}", spec.name);
         }
-        Self { by_name, count }
+        Self { by_name, names }
     }
 
     /// The registry of all families.
@@ -144,7 +150,12 @@ impl Registry {
 
     /// The number of commands and subcommands; ids are below it.
     pub fn count(&self) -> usize {
-        self.count
+        self.names.len()
+    }
+
+    /// The full name of the command with an id.
+    pub fn name_of(&self, id: usize) -> Option<&str> {
+        self.names.get(id).map(String::as_str)
     }
 
     /// Finds a command by name in any case.
@@ -161,14 +172,14 @@ impl Registry {
         if command.subs.is_empty() {
             return Ok(command);
         }
-        let Some(name) = args.get(1) else {
-            return if command.spec.arity < -1 { Ok(command) } else { Ok(command) };
-        };
+        // Without a subcommand the container itself answers, or refuses the number of arguments.
+        let Some(name) = args.get(1) else { return Ok(command) };
         let mut buffer = [0; MAX_NAME];
         let sub = lower(name, &mut buffer).and_then(|len| command.subs.get(&buffer[..len]));
         match sub {
-            Some(sub) => Ok(sub),
-            None => Err(Fail::unknown_sub(command.spec.name, name)),
+            Some(sub) if !command.has(flag::HIDDEN_SUBS) || sub.check_arity(args.len()).is_ok() => Ok(sub),
+            None if !command.has(flag::HIDDEN_SUBS) => Err(Fail::unknown_sub(command.spec.name, name)),
+            _ => Ok(command),
         }
     }
 

@@ -1,15 +1,42 @@
 //! The server's state that commands see.
 
 use super::client::ClientHandle;
+use super::latency::LatencyMonitor;
+use super::pause::Pause;
+use super::rates::Rates;
 use super::registry::Registry;
-use super::stats::WorkerStats;
-use crate::config::Config;
+use super::shutdown::Shutdown;
+use super::slowlog::SlowLog;
+use super::stats::{Histogram, WorkerStats};
+use crate::config::{Changed, Config, Refusal};
 use crate::engine::Engine;
 use crate::env::Random;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+
+/// What happens seldom enough to be counted in one place by all threads.
+#[derive(Default)]
+pub struct Counts {
+    /// Clients connected or about to be, as `maxclients` counts them.
+    pub seats: AtomicUsize,
+    /// Connections accepted.
+    pub connections: AtomicU64,
+    /// Connections refused because of `maxclients`.
+    pub rejected_connections: AtomicU64,
+    /// Clients closed because all of them together took more than `maxmemory-clients`.
+    pub evicted_clients: AtomicU64,
+    /// Wrong passwords and unknown users.
+    pub auth_failures: AtomicU64,
+    /// Clients closed because they did not read their replies.
+    pub output_limit_disconnections: AtomicU64,
+    /// Clients closed because they sent more than `client-query-buffer-limit` ahead.
+    pub query_limit_disconnections: AtomicU64,
+}
+
+/// What the server room does with a changed configuration: listening elsewhere, logging more. It may refuse.
+pub type Reconfigured = Box<dyn Fn(&Changed) -> Result<(), Refusal> + Send + Sync>;
 
 /// One server.
 pub struct Server {
@@ -23,10 +50,32 @@ pub struct Server {
     pub clients: Mutex<BTreeMap<u64, Arc<ClientHandle>>>,
     /// What each worker counts.
     pub workers: Vec<Arc<WorkerStats>>,
+    /// What is counted in one place.
+    pub counts: Counts,
     /// When the server started, in ms since the epoch.
     pub started: u64,
+    /// Forty hexadecimal digits that are another at each start.
+    pub run_id: String,
     /// The number of MONITOR clients.
     pub monitors: AtomicUsize,
+    /// Slow commands.
+    pub slow_log: Mutex<SlowLog>,
+    /// Slow events.
+    pub latency: LatencyMonitor,
+    /// CLIENT PAUSE.
+    pub pause: Pause,
+    /// SHUTDOWN and signals.
+    pub shutdown: Shutdown,
+    /// Speeds, sampled by the server room.
+    pub rates: Mutex<Rates>,
+    /// The most bytes of memory in use that were seen.
+    pub memory_peak: AtomicU64,
+    /// Bytes of memory in use when the server was made.
+    pub memory_at_start: u64,
+    /// The addresses that are listened on, for INFO.
+    pub listening: Mutex<Vec<String>>,
+    /// What the server room does with a changed configuration; set once it listens.
+    pub reconfigured: OnceLock<Reconfigured>,
     next_client: AtomicU64,
     random: Mutex<Random>,
 }
@@ -35,21 +84,37 @@ impl Server {
     /// A server over an engine; the configuration says how many workers it has.
     pub fn new(engine: Arc<Engine>, config: Arc<Config>) -> Self {
         let settings = config.snapshot();
-        let workers = settings.io_threads.count();
-        engine.store.thresholds.adopt(&settings);
         let registry = Registry::get();
         let started = engine.clock.now_ms();
-        Self {
-            random: Mutex::new(Random::from_os().unwrap_or_else(|_| Random::seeded(started))),
+        let mut random = Random::from_os().unwrap_or_else(|_| Random::seeded(started));
+        let (high, low) = (random.next_u64(), random.next_u64());
+        let run_id = format!("{high:016x}{low:016x}{:08x}", random.next_u64() as u32);
+        let server = Self {
+            random: Mutex::new(random),
             engine,
             config,
             registry,
             clients: Mutex::default(),
-            workers: (0..workers).map(|_| Arc::new(WorkerStats::new(registry.count()))).collect(),
+            workers: (0..settings.io_threads.count())
+                .map(|_| Arc::new(WorkerStats::new(registry.count())))
+                .collect(),
+            counts: Counts::default(),
             started,
+            run_id,
             monitors: AtomicUsize::new(0),
+            slow_log: Mutex::default(),
+            latency: LatencyMonitor::default(),
+            pause: Pause::default(),
+            shutdown: Shutdown::default(),
+            rates: Mutex::default(),
+            memory_peak: AtomicU64::new(0),
+            memory_at_start: crate::env::memory::used_bytes(),
+            listening: Mutex::default(),
+            reconfigured: OnceLock::new(),
             next_client: AtomicU64::new(1),
-        }
+        };
+        super::config::configure(&server, &settings);
+        server
     }
 
     /// A random number for choosing elements and seeding.
@@ -60,5 +125,46 @@ impl Server {
     /// A number for the next client.
     pub fn next_client_id(&self) -> u64 {
         self.next_client.fetch_add(1, Relaxed)
+    }
+
+    /// CONFIG RESETSTAT.
+    pub fn reset_statistics(&self) {
+        self.workers.iter().for_each(|worker| worker.reset());
+        let counts = &self.counts;
+        let store = &self.engine.store;
+        for counter in [
+            &counts.connections,
+            &counts.rejected_connections,
+            &counts.evicted_clients,
+            &counts.auth_failures,
+            &counts.output_limit_disconnections,
+            &counts.query_limit_disconnections,
+            &store.expired_keys,
+            &store.expired_fields,
+            &store.evicted_keys,
+        ] {
+            counter.store(0, Relaxed);
+        }
+    }
+
+    /// All workers' sum of a counter.
+    pub fn sum(&self, of: impl Fn(&WorkerStats) -> u64) -> u64 {
+        self.workers.iter().map(|worker| of(worker)).sum()
+    }
+
+    /// All workers' durations of a command.
+    pub fn histogram(&self, id: usize) -> Histogram {
+        let mut sum = Histogram::default();
+        for stats in self.workers.iter().filter_map(|worker| worker.commands.get(id)) {
+            stats.add_histogram(&mut sum);
+        }
+        sum
+    }
+
+    /// The error replies so far, by code word.
+    pub fn errors(&self) -> BTreeMap<String, u64> {
+        let mut sum = BTreeMap::new();
+        self.workers.iter().for_each(|worker| worker.add_errors(&mut sum));
+        sum
     }
 }

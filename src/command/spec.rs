@@ -56,6 +56,16 @@ pub mod flag {
     pub const IN_MULTI: u32 = 1 << 23;
     /// Dangerous, beside what other flags imply.
     pub const DANGEROUS: u32 = 1 << 22;
+    /// Only allowed where an option says so (DEBUG).
+    pub const PROTECTED: u32 = 1 << 24;
+    /// Its subcommands are a matter of its own: COMMAND does not show them, and statistics count them together.
+    pub const HIDDEN_SUBS: u32 = 1 << 25;
+    /// May be called without any key although it has key specifications.
+    pub const NO_MANDATORY_KEYS: u32 = 1 << 26;
+    /// Tells whether the server is well: refused when writes are (PING).
+    pub const PROBE: u32 = 1 << 28;
+    /// May have something to tell replicas although it writes no keys; it waits while writes are paused.
+    pub const MAY_REPLICATE: u32 = 1 << 27;
 }
 
 /// Where a key specification begins.

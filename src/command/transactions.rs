@@ -102,6 +102,7 @@ fn unwatch(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
 pub fn end_transaction(store: &Store, client: &mut super::Client) {
     client.multi = None;
     client.handle.multi.store(-1, Relaxed);
+    client.handle.multi_bytes.store(0, Relaxed);
     forget_watched(store, client);
 }
 

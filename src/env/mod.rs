@@ -8,8 +8,10 @@
 
 mod clock;
 mod disk;
+mod log_file;
 pub mod memory;
 mod os_disk;
+pub mod process;
 mod random;
 mod sim_disk;
 #[cfg(test)]
@@ -17,6 +19,7 @@ mod tests;
 
 pub use clock::{Clock, ManualClock};
 pub use disk::{Access, Disk, DiskFile, FolderEntry, FolderLock, Preallocate};
+pub use log_file::LogFile;
 pub use os_disk::OsDisk;
 pub use random::Random;
 pub use sim_disk::{CrashMode, Fault, SimDisk};

@@ -2,34 +2,50 @@
 
 use super::outbox::Outbox;
 use super::stream::{ReadHalf, WriteHalf};
-use super::worker::Local;
+use super::worker::{Local, Seat};
 use crate::command::Client;
 use crate::command::client::Kill;
-use crate::resp::{Batch, Decoder, Limits, Proto, Reply};
-use crate::session::Stop;
-use std::cell::RefCell;
+use crate::resp::{Batch, Decoder, Limits, Proto, ProtocolError, Reply};
+use crate::session::{Stop, Worker};
+use std::cell::{Cell, RefCell, RefMut};
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
+use std::time::Duration;
 
 /// Commands run before other connections of the same worker get their turn.
 const TURN: usize = 512;
 /// Bytes read at once into the connection's own buffer, when a command came in pieces.
 const CHUNK: usize = 16 * 1024;
+/// The state of a client that waits for the end of CLIENT PAUSE; CLIENT UNBLOCK does not concern it.
+const PAUSED: u8 = 4;
 
 /// What the task and the flusher share of a connection.
 pub(super) struct Shared {
     pub(super) outbox: RefCell<Outbox>,
     pub(super) write: WriteHalf,
     pub(super) client: std::sync::Arc<crate::command::ClientHandle>,
+    /// Whether the connection only waits until its last replies are sent.
+    pub(super) draining: Cell<bool>,
 }
 
 impl Shared {
     /// Sends what may be sent. A failed socket ends the connection.
     pub(super) fn flush(&self, local: &Local) {
-        match self.outbox.borrow_mut().flush(&self.write) {
+        let (flushed, pending) = {
+            let mut outbox = self.outbox.borrow_mut();
+            (outbox.flush(&self.write), outbox.pending())
+        };
+        self.client.output_bytes.store(pending, Relaxed);
+        let limit = if pending == 0 { 0 } else { local.output_limit() };
+        if limit != 0 && pending as u64 > limit && self.client.killed() != Kill::Now {
+            local.server.counts.output_limit_disconnections.fetch_add(1, Relaxed);
+            tracing::warn!("client {} is closed: it does not read its replies", self.client.id);
+            self.client.kill(Kill::Now);
+        }
+        match flushed {
             Ok(0) => {}
             Ok(n) => {
                 local.stats.bytes_out.add(n as u64);
@@ -60,11 +76,32 @@ pub(super) struct Connection {
     input: Vec<u8>,
     local: Rc<Local>,
     batch: Batch,
+    /// Whether the batch is not done, so that the input still begins with its bytes.
+    open: bool,
+    /// How many commands of the batch are done.
+    at: usize,
+    /// What ends the connection once the batch is done.
+    fault: Option<ProtocolError>,
+    /// Whether the input may hold more complete commands than the batch.
+    again: bool,
+    /// The client's place among `maxclients`.
+    _seat: Seat,
 }
 
 impl Connection {
-    pub(super) fn new(read: ReadHalf, write: WriteHalf, client: Client, local: Rc<Local>) -> Self {
-        let shared = Shared { outbox: RefCell::default(), write, client: client.handle.clone() };
+    pub(super) fn new(
+        read: ReadHalf,
+        write: WriteHalf,
+        client: Client,
+        local: Rc<Local>,
+        seat: Seat,
+    ) -> Self {
+        let shared = Shared {
+            outbox: RefCell::default(),
+            write,
+            client: client.handle.clone(),
+            draining: Cell::new(false),
+        };
         Self {
             read,
             shared: Rc::new(shared),
@@ -73,6 +110,11 @@ impl Connection {
             input: Vec::new(),
             local,
             batch: Batch::default(),
+            open: false,
+            at: 0,
+            fault: None,
+            again: false,
+            _seat: seat,
         }
     }
 
@@ -80,12 +122,13 @@ impl Connection {
     pub(super) async fn serve(mut self) {
         loop {
             let event = self.next().await;
-            if self.shared.client.killed() == Kill::Now {
+            self.take_pushed();
+            if self.shared.client.killed() != Kill::No {
                 break;
             }
             match event {
                 Event::Gone => break,
-                Event::Woken => self.take_pushed(),
+                Event::Woken => {}
                 Event::Read(n, scratch) => {
                     self.local.stats.reads.add(1);
                     self.local.stats.bytes_in.add(n as u64);
@@ -98,7 +141,6 @@ impl Connection {
             self.shared.flush(&self.local);
         }
         self.drain().await;
-        self.local.disconnected(self.client.take());
     }
 
     /// Waits for input, for room in the socket, or to be woken.
@@ -146,83 +188,159 @@ impl Connection {
     /// Decodes and runs what was read; false if the connection is to be closed.
     async fn process(&mut self, n: usize, scratch: bool) -> bool {
         let local = Rc::clone(&self.local);
-        if scratch {
+        let mut more = if scratch {
             // All but the rest of an incomplete command is used up before any other task can run.
             let mut buf = local.scratch.borrow_mut();
-            let (used, more) = self.run(&mut buf[..n]);
+            let (used, more) = self.turn(&mut buf[..n]);
             self.input.extend_from_slice(&buf[used..n]);
-            drop(buf);
-            match more {
-                More::No => return true,
-                More::Close => return false,
-                More::Yes | More::Long => {
-                    if !self.pause(more).await {
-                        return false;
-                    }
-                }
-            }
-        }
+            more
+        } else {
+            self.turn_of_input()
+        };
         loop {
-            let mut input = std::mem::take(&mut self.input);
-            let (used, more) = self.run(&mut input);
-            input.drain(..used);
-            if input.is_empty() && input.capacity() > 4 * CHUNK {
-                input = Vec::new();
-            }
-            self.input = input;
             match more {
-                More::No => return true,
+                More::No => return self.note_input(),
                 More::Close => return false,
-                More::Yes | More::Long => {
-                    if !self.pause(more).await {
+                More::Yes => {
+                    self.shared.flush(&local);
+                    tokio::task::yield_now().await;
+                }
+                More::Long => {
+                    self.shared.flush(&local);
+                    if !self.run_long().await {
                         return false;
                     }
                 }
+                More::Paused(_) if self.shared.client.killed() != Kill::No => return false,
+                More::Paused(until) => {
+                    self.shared.flush(&local);
+                    self.wait_for_pause(until).await;
+                }
             }
+            if self.shared.client.killed() == Kill::Now {
+                return false;
+            }
+            more = self.turn_of_input();
         }
     }
 
-    async fn pause(&mut self, more: More) -> bool {
-        self.shared.flush(&self.local);
-        if more == More::Long {
-            return self.run_long().await;
+    fn turn_of_input(&mut self) -> More {
+        let mut input = std::mem::take(&mut self.input);
+        let (used, more) = self.turn(&mut input);
+        input.drain(..used);
+        if input.is_empty() && input.capacity() > 4 * CHUNK {
+            input = Vec::new();
         }
-        tokio::task::yield_now().await;
-        self.shared.client.killed() != Kill::Now
+        self.input = input;
+        more
     }
 
-    /// One turn: decodes up to [`TURN`] commands from `buf` and runs them. Returns the bytes used up.
-    fn run(&mut self, buf: &mut [u8]) -> (usize, More) {
+    /// Takes note of how much input waits; false if it is too much.
+    fn note_input(&self) -> bool {
+        self.shared.client.query_bytes.store(self.input.len(), Relaxed);
+        let limit = self.local.worker.borrow().settings.client_query_buffer_limit;
+        if (self.input.len() as u64) <= limit {
+            return true;
+        }
+        let server = &self.local.server;
+        server.counts.query_limit_disconnections.fetch_add(1, Relaxed);
+        tracing::warn!(
+            "client {} is closed: it sent more than client-query-buffer-limit ahead",
+            self.shared.client.id
+        );
+        false
+    }
+
+    /// One turn: runs what is left of the decoded commands, or decodes up to [`TURN`] commands from `buf` and runs
+    /// them. Returns the bytes used up: none before all decoded commands are done, because they are ranges of `buf`.
+    fn turn(&mut self, buf: &mut [u8]) -> (usize, More) {
         let Some(client) = &mut self.client else { return (0, More::Close) };
-        let limits = Limits { authenticated: client.authenticated, ..self.local.limits() };
-        let decoded = self.decoder.decode(buf, &limits, &mut self.batch, TURN);
+        if !self.open {
+            let limits =
+                Limits { authenticated: client.authenticated || self.local.is_open(), ..self.local.limits() };
+            self.fault = self.decoder.decode(buf, &limits, &mut self.batch, TURN).err();
+            (self.at, self.open) = (0, true);
+            self.again = self.batch.commands.len() == TURN
+                || (!limits.authenticated && !self.batch.commands.is_empty());
+        }
         let mut outbox = self.shared.outbox.borrow_mut();
-        let proto = if client.handle.resp.load(Relaxed) == 3 { Proto::V3 } else { Proto::V2 };
-        let mut reply = Reply::with_buffer(outbox.take(), proto);
-        let mut worker = self.local.worker.borrow_mut();
-        let progress = worker.run(client, buf, &self.batch, 0, &mut reply);
+        let mut reply = Reply::with_buffer(outbox.take(), proto_of(client));
+        let progress = self.local.worker.borrow_mut().run(client, buf, &self.batch, self.at, &mut reply);
+        self.at = progress.done;
+        let done = self.at == self.batch.commands.len();
+        self.open = !done;
         let mut more = match progress.stop {
             Some(Stop::Close) => More::Close,
             Some(Stop::Long) => More::Long,
-            None if self.batch.commands.len() == TURN => More::Yes,
-            None if !limits.authenticated && !self.batch.commands.is_empty() => More::Yes,
-            None => More::No,
+            Some(Stop::Paused(until)) => More::Paused(until),
+            Some(Stop::Yield) if !done => More::Yes,
+            Some(Stop::Yield) | None if self.again => More::Yes,
+            Some(Stop::Yield) | None => More::No,
         };
-        if let (Err(error), None) = (&decoded, progress.stop) {
+        if let (Some(error), true, false) = (&self.fault, done, more == More::Close) {
             reply.error(error.to_string());
             more = More::Close;
         }
+        self.answer(outbox, reply, progress.wrote);
+        (if done { self.batch.consumed } else { 0 }, more)
+    }
+
+    /// Hands replies over to be sent once what they show is durable.
+    fn answer(&self, mut outbox: RefMut<'_, Outbox>, mut reply: Reply, wrote: bool) {
         let engine = &self.local.server.engine;
-        let waits = outbox.put_back(reply.take(), engine.tail(), engine.settled(), progress.wrote);
+        let waits = outbox.put_back(reply.take(), engine.tail(), engine.settled(), wrote);
         drop(outbox);
         if waits {
             self.local.flush_later(&self.shared);
         }
-        (self.batch.consumed, more)
     }
 
+    /// Runs the next decoded command on a thread of its own while other connections are served; false if the connection
+    /// is to be closed.
     async fn run_long(&mut self) -> bool {
-        true
+        let (Some(mut client), Some(command)) =
+            (self.client.take(), self.batch.commands.get(self.at).copied())
+        else {
+            return false;
+        };
+        let args: Vec<Vec<u8>> =
+            self.batch.args_of(command).iter().map(|span| span.of(&self.input).to_vec()).collect();
+        let server = std::sync::Arc::clone(&self.local.server);
+        let task = tokio::task::spawn_blocking(move || {
+            let mut worker = Worker::for_long_command(server);
+            let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+            let mut reply = Reply::new(proto_of(&client));
+            let progress = worker.run_long(&mut client, &args, &mut reply);
+            (client, reply.take(), progress, worker.stats)
+        });
+        // A panic on that thread has lost the client's state.
+        let Ok((client, replies, progress, stats)) = task.await else { return false };
+        self.client = Some(client);
+        self.at += 1;
+        self.local.stats.absorb(&stats);
+        let mut outbox = self.shared.outbox.borrow_mut();
+        let mut reply = Reply::with_buffer(outbox.take(), Proto::V2);
+        reply.raw(&replies);
+        self.answer(outbox, reply, progress.wrote);
+        progress.stop != Some(Stop::Close)
+    }
+
+    /// Waits until CLIENT PAUSE ends or changes, or somebody ends the client.
+    async fn wait_for_pause(&self, until: u64) {
+        let server = &self.local.server;
+        let handle = &self.shared.client;
+        handle.blocked.store(PAUSED, Relaxed);
+        let now = server.engine.clock.now_ms();
+        let killed = poll_fn(|cx| {
+            handle.waker.register(cx.waker());
+            if handle.killed() == Kill::No { Poll::Pending } else { Poll::Ready(()) }
+        });
+        tokio::select! {
+            () = server.pause.over_or_changed(now) => {}
+            () = tokio::time::sleep(Duration::from_millis(until.saturating_sub(now))) => {}
+            () = killed => {}
+        }
+        handle.blocked.store(0, Relaxed);
     }
 
     /// Sends the last replies of a connection that is to be closed.
@@ -230,6 +348,7 @@ impl Connection {
         if self.shared.client.killed() == Kill::Now {
             return;
         }
+        self.shared.draining.set(true);
         let shared = Rc::clone(&self.shared);
         let flushed = poll_fn(|cx| {
             shared.client.waker.register(cx.waker());
@@ -245,14 +364,30 @@ impl Connection {
             }
             Poll::Pending
         });
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(10), flushed).await;
+        let _ = tokio::time::timeout(Duration::from_secs(10), flushed).await;
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.local.disconnected(&self.shared.client, self.client.take());
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum More {
+    /// All is done that can be.
     No,
+    /// There is more to do once others had their turn.
     Yes,
+    /// The next command wants a thread of its own.
     Long,
+    /// The next command waits for the end of CLIENT PAUSE.
+    Paused(u64),
+    /// The connection is to be closed.
     Close,
+}
+
+fn proto_of(client: &Client) -> Proto {
+    if client.handle.resp.load(Relaxed) == 3 { Proto::V3 } else { Proto::V2 }
 }

@@ -1,8 +1,14 @@
-//! Sockets, worker threads and shutdown.
+//! Sockets, worker threads, signals and the orderly end.
 
 mod connection;
+mod cron;
+mod listen;
+pub mod logging;
+mod notify;
 mod outbox;
+mod run;
+mod signal;
 mod stream;
 mod worker;
 
-pub use worker::run;
+pub use run::{ServerError, run};

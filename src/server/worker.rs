@@ -2,14 +2,21 @@
 
 use super::connection::{Connection, Shared};
 use super::stream::{split_tcp, split_unix};
+use crate::command::client::Kill;
+use crate::command::transactions::end_transaction;
 use crate::command::{Client, ClientHandle, Server, WorkerStats};
 use crate::resp::Limits;
 use crate::session::Worker;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use tokio::net::{TcpListener, TcpStream, UnixStream};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Notify, mpsc};
 
 /// Bytes of a worker's read buffer, shared by its connections.
@@ -23,6 +30,8 @@ pub(super) struct Local {
     pub(super) scratch: RefCell<Box<[u8]>>,
     waiting: RefCell<Vec<Rc<Shared>>>,
     flush: Notify,
+    connections: Cell<usize>,
+    gone: Notify,
 }
 
 impl Local {
@@ -35,12 +44,31 @@ impl Local {
             scratch: RefCell::new(vec![0; SCRATCH].into()),
             waiting: RefCell::default(),
             flush: Notify::new(),
+            connections: Cell::new(0),
+            gone: Notify::new(),
         }
     }
 
     pub(super) fn limits(&self) -> Limits {
         let worker = self.worker.borrow();
-        Limits { max_bulk: worker.settings.proto_max_bulk_len as usize, ..Limits::default() }
+        let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        Limits {
+            max_bulk: size(worker.settings.proto_max_bulk_len),
+            max_multibulk: worker.settings.proto_max_multibulk_len as usize,
+            max_inline: size(worker.settings.proto_inline_max_size),
+            authenticated: true,
+        }
+    }
+
+    /// Whether clients need no password.
+    pub(super) fn is_open(&self) -> bool {
+        self.worker.borrow().settings.requirepass.is_empty()
+    }
+
+    /// The most bytes of replies that may wait for a client; 0 if any number may.
+    pub(super) fn output_limit(&self) -> u64 {
+        // The worker is in use while a long pipeline is answered.
+        self.worker.try_borrow().map_or(0, |w| w.settings.client_output_buffer_limit.normal.hard_bytes)
     }
 
     /// Has the flusher settle the log and then send the connection's replies, once per tick for all connections that became
@@ -63,83 +91,155 @@ impl Local {
                 if settled {
                     shared.outbox.borrow_mut().release(engine.settled());
                 } else if !shared.outbox.borrow_mut().release_failed() {
-                    shared.client.kill(crate::command::client::Kill::Now);
+                    shared.client.kill(Kill::Now);
                     continue;
                 }
                 shared.flush(&self);
-                if shared.outbox.borrow().wants_write() {
+                if shared.outbox.borrow().wants_write() || shared.draining.get() {
                     shared.client.waker.wake();
                 }
             }
         }
     }
 
-    pub(super) fn disconnected(&self, client: Option<Client>) {
-        if let Some(client) = client {
-            self.server.clients.lock().remove(&client.handle.id);
+    /// Forgets a client whose connection has ended. Its state is missing if a command was lost with it.
+    pub(super) fn disconnected(&self, handle: &ClientHandle, client: Option<Client>) {
+        self.connections.set(self.connections.get() - 1);
+        self.gone.notify_one();
+        self.server.clients.lock().remove(&handle.id);
+        if handle.monitor.swap(false, Relaxed) {
+            self.server.monitors.fetch_sub(1, Relaxed);
+        }
+        if let Some(mut client) = client {
+            end_transaction(&self.server.engine.store, &mut client);
         }
     }
 }
 
-enum Accepted {
+/// One of the places for clients, of which there are `maxclients`; given back when it is dropped.
+pub(super) struct Seat(Arc<Server>);
+
+impl Seat {
+    /// A place, unless there are `most` clients already.
+    pub(super) fn take(server: &Arc<Server>, most: usize) -> Option<Self> {
+        if server.counts.seats.fetch_add(1, Relaxed) >= most {
+            server.counts.seats.fetch_sub(1, Relaxed);
+            return None;
+        }
+        Some(Self(Arc::clone(server)))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.counts.seats.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A fresh connection.
+pub(super) enum Accepted {
     Tcp(std::net::TcpStream),
-    Unix(std::os::unix::net::UnixStream),
+    /// With the socket's path.
+    Unix(std::os::unix::net::UnixStream, String),
 }
 
-/// Serves on a listener with one thread per worker until the process ends.
-pub fn run(server: &Arc<Server>, listener: std::net::TcpListener) -> io::Result<()> {
-    let mut senders = Vec::new();
-    for index in 0..server.workers.len() {
-        let (sender, receiver) = mpsc::channel::<Accepted>(1024);
-        let server = Arc::clone(server);
-        std::thread::Builder::new()
-            .name(format!("worker-{index}"))
-            .spawn(move || work(server, index, receiver))?;
-        senders.push(sender);
-    }
-    listener.set_nonblocking(true)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async move {
-        let listener = TcpListener::from_std(listener)?;
-        let mut next = 0;
-        loop {
-            let (stream, _) = listener.accept().await?;
-            stream.set_nodelay(true)?;
-            let stream = stream.into_std()?;
-            next = (next + 1) % senders.len();
-            let _ = senders[next].send(Accepted::Tcp(stream)).await;
+/// Seconds that connections have to send their last replies when the server ends.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// The worker threads and the way to hand them connections.
+pub(super) struct Workers {
+    senders: Vec<mpsc::Sender<(Accepted, Seat)>>,
+    threads: Vec<JoinHandle<()>>,
+    next: AtomicUsize,
+}
+
+impl Workers {
+    /// Starts one thread per set of counters.
+    pub(super) fn start(server: &Arc<Server>) -> io::Result<Self> {
+        let mut workers = Self { senders: Vec::new(), threads: Vec::new(), next: AtomicUsize::new(0) };
+        for index in 0..server.workers.len() {
+            let (sender, receiver) = mpsc::channel::<(Accepted, Seat)>(1024);
+            let server = Arc::clone(server);
+            let thread = std::thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || work(server, index, receiver))?;
+            workers.senders.push(sender);
+            workers.threads.push(thread);
         }
-    })
+        Ok(workers)
+    }
+
+    /// Gives a connection to the worker whose turn it is.
+    pub(super) async fn hand_over(&self, accepted: Accepted, seat: Seat) {
+        let next = self.next.fetch_add(1, Relaxed) % self.senders.len();
+        let _ = self.senders[next].send((accepted, seat)).await;
+    }
+
+    /// Lets the workers end once their connections have, and waits for them.
+    pub(super) fn join(self) {
+        drop(self.senders);
+        for thread in self.threads {
+            let _ = thread.join();
+        }
+    }
 }
 
-fn work(server: Arc<Server>, index: usize, mut receiver: mpsc::Receiver<Accepted>) {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+fn work(server: Arc<Server>, index: usize, mut receiver: mpsc::Receiver<(Accepted, Seat)>) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "a worker cannot start");
+            server.shutdown.request();
+            return;
+        }
+    };
     let set = tokio::task::LocalSet::new();
     set.block_on(&runtime, async move {
         let local = Rc::new(Local::new(server, index));
         tokio::task::spawn_local(Rc::clone(&local).flusher());
-        while let Some(accepted) = receiver.recv().await {
-            let _ = open(&local, accepted);
+        while let Some((accepted, seat)) = receiver.recv().await {
+            if let Err(error) = open(&local, accepted, seat) {
+                tracing::debug!(%error, "a connection was lost before it began");
+            }
         }
+        let all_gone = async {
+            while local.connections.get() > 0 {
+                local.gone.notified().await;
+            }
+        };
+        let _ = tokio::time::timeout(FAREWELL, all_gone).await;
     });
 }
 
-fn open(local: &Rc<Local>, accepted: Accepted) -> io::Result<()> {
+fn open(local: &Rc<Local>, accepted: Accepted, seat: Seat) -> io::Result<()> {
     let server = &local.server;
-    let (addr, laddr, unix, (read, write)) = match accepted {
+    let (addr, laddr, unix, fd, (read, write)) = match accepted {
         Accepted::Tcp(stream) => {
             let stream = TcpStream::from_std(stream)?;
-            (stream.peer_addr()?.to_string(), stream.local_addr()?.to_string(), false, split_tcp(stream))
+            let (peer, own) = (stream.peer_addr()?, stream.local_addr()?);
+            (shown(peer), shown(own), false, stream.as_raw_fd(), split_tcp(stream))
         }
-        Accepted::Unix(stream) => {
+        Accepted::Unix(stream, path) => {
             let stream = UnixStream::from_std(stream)?;
-            (String::new(), String::new(), true, split_unix(stream))
+            let name = format!("{path}:0");
+            (name.clone(), name, true, stream.as_raw_fd(), split_unix(stream))
         }
     };
     let id = server.next_client_id();
     let handle = Arc::new(ClientHandle::new(id, addr, laddr, unix, server.engine.clock.now_ms()));
+    handle.fd.store(fd, Relaxed);
     server.clients.lock().insert(id, Arc::clone(&handle));
-    let connection = Connection::new(read, write, Client::new(handle, true), Rc::clone(local));
+    if server.shutdown.is_requested() {
+        handle.kill(Kill::Now);
+    }
+    let client = Client::new(handle, local.is_open());
+    let connection = Connection::new(read, write, client, Rc::clone(local), seat);
+    local.connections.set(local.connections.get() + 1);
     tokio::task::spawn_local(connection.serve());
     Ok(())
+}
+
+/// An address as CLIENT LIST shows it: IPv4 also where it came by an IPv6 socket.
+fn shown(address: SocketAddr) -> String {
+    SocketAddr::new(address.ip().to_canonical(), address.port()).to_string()
 }

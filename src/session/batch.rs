@@ -1,19 +1,27 @@
 //! Execution by batch: the complete commands of one read are looked up, their keys hashed and prefetched, then executed in
 //! order into one output buffer.
 
-use super::{exec, gate};
+use super::gate::{self, Verdict};
+use super::{exec, observe};
 use crate::command::client::{Queued, ReplyMode};
+use crate::command::transactions::end_transaction;
 use crate::command::{Client, Command, Cx, Fail, Server, WorkerStats, flag, is_write};
 use crate::config::Settings;
 use crate::engine::Tx;
 use crate::resp::{Batch, Reply};
 use crate::store::Mode;
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// How many commands are prefetched together. More would push the first lines out of the cache again.
 const GROUP: usize = 32;
+
+/// After so many nanoseconds other connections of the same worker get their turn.
+const TURN_NANOS: u64 = 2_000_000;
+/// After so many bytes of replies they are sent.
+const TURN_BYTES: usize = 256 * 1024;
 
 /// Why a run of commands stopped before its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +30,10 @@ pub enum Stop {
     Close,
     /// The next command takes long and wants a thread of its own.
     Long,
+    /// Enough was done in this turn: the replies are to be sent and others have their turn.
+    Yield,
+    /// The next command waits for the end of CLIENT PAUSE, at the latest at this time in ms since the epoch.
+    Paused(u64),
 }
 
 /// How far a run of commands came.
@@ -49,6 +61,8 @@ pub struct Worker {
     pub settings: Arc<Settings>,
     generation: u64,
     pub(super) wrote: bool,
+    /// Commands that take so long in nanoseconds concern the slow log or the latency monitor.
+    pub(super) slow_nanos: u64,
 }
 
 impl Worker {
@@ -58,6 +72,7 @@ impl Worker {
         let generation = server.config.generation();
         let settings = server.config.snapshot();
         Self {
+            slow_nanos: observe::slow_nanos(&settings),
             server,
             stats,
             record: Vec::with_capacity(4096),
@@ -97,6 +112,7 @@ impl Worker {
         let total = batch.commands.len();
         let mut done = from;
         let mut clock = self.server.engine.clock.monotonic_nanos();
+        let (turn_end, begun) = (clock + TURN_NANOS, out.len());
         while done < total {
             let group = done..(done + GROUP).min(total);
             args.clear();
@@ -110,16 +126,38 @@ impl Worker {
                 let count = batch.commands[index].count as usize;
                 let these = &args[at..at + count];
                 at += count;
-                if let Some(stop) =
-                    self.step(client, commands[i], self.hashes[i], these, now, &mut clock, out)
-                {
-                    let done = if stop == Stop::Long { index } else { index + 1 };
+                let stop = self.step(client, commands[i], self.hashes[i], these, now, &mut clock, out);
+                let spent = clock >= turn_end || out.len() - begun > TURN_BYTES;
+                if let Some(stop) = stop.or(spent.then_some(Stop::Yield)) {
+                    let done = if stop == Stop::Close || stop == Stop::Yield { index + 1 } else { index };
                     return Progress { done, stop: Some(stop), wrote: self.wrote };
                 }
             }
             done = (done + GROUP).min(total);
         }
         Progress { done, stop: None, wrote: self.wrote }
+    }
+
+    /// Runs one command that stopped a run with [`Stop::Long`], on whatever thread: the worker is one made for it.
+    pub fn run_long(&mut self, client: &mut Client, args: &[&[u8]], out: &mut Reply) -> Progress {
+        let now = self.server.engine.clock.now_ms();
+        let mut clock = self.server.engine.clock.monotonic_nanos();
+        let mark = out.len();
+        self.wrote = false;
+        let stop = match self.find(args) {
+            Ok(command) => {
+                self.execute(client, command, args, None, now, &mut clock, out);
+                self.after(client, out, mark)
+            }
+            Err(()) => None,
+        };
+        Progress { done: 1, stop, wrote: self.wrote }
+    }
+
+    /// A worker for one long command, whose counters are added to another's afterwards.
+    pub fn for_long_command(server: Arc<Server>) -> Self {
+        let stats = Arc::new(WorkerStats::new(server.registry.count()));
+        Self { stats, ..Self::new(server, 0) }
     }
 
     /// Finds the commands of a group and prefetches what their keys will need, in three passes so that each pass's
@@ -197,11 +235,13 @@ impl Worker {
                 return self.after(client, out, mark);
             }
         };
-        if let Err(fail) =
-            command.check_arity(args.len()).and_then(|()| gate::check(&self.server, client, command))
-        {
-            self.refuse(client, Some(command), &fail, out);
-            return self.after(client, out, mark);
+        match command.check_arity(args.len()).and_then(|()| gate::check(self, client, command, now)) {
+            Ok(Verdict::Go) => {}
+            Ok(Verdict::Wait(until)) => return Some(Stop::Paused(until)),
+            Err(fail) => {
+                self.refuse(client, Some(command), &fail, out);
+                return self.after(client, out, mark);
+            }
         }
         if client.multi.is_some() && !command.has(flag::IN_MULTI) {
             queue(client, command, args);
@@ -228,24 +268,46 @@ impl Worker {
         out: &mut Reply,
     ) {
         let mark = out.len();
+        client.handle.last_command.store(command.id as u32, Relaxed);
         let outcome = if command.has(flag::SESSION) {
             exec::session_command(self, client, command, now, out)
         } else {
             self.transact(client, command, args, hash, now, out)
         };
-        let failed = match outcome {
-            Ok(()) => out.is_error_at(mark),
-            Err(fail) => {
-                out.truncate(mark);
-                out.error(fail.0.as_bytes());
-                self.stats.errors.add(1);
-                true
-            }
-        };
+        self.conclude(client, command, args, outcome, mark, clock, out);
+    }
+
+    /// What follows the run of a command, also inside EXEC: its error is written, and it is counted and observed.
+    #[allow(clippy::too_many_arguments)]
+    #[inline]
+    pub(super) fn conclude(
+        &mut self,
+        client: &Client,
+        command: &'static Command,
+        args: &[&[u8]],
+        outcome: Result<(), Fail>,
+        mark: usize,
+        clock: &mut u64,
+        out: &mut Reply,
+    ) {
+        if let Err(fail) = outcome {
+            out.truncate(mark);
+            out.error(fail.0.as_bytes());
+        }
+        let failed = out.is_error_at(mark);
+        if failed {
+            self.stats.error(&out.buffer()[mark + 1..]);
+        }
         let end = self.server.engine.clock.monotonic_nanos();
-        self.stats.ran(command.id, end - *clock, failed);
-        client.handle.last_command.store(command.id as u32, Relaxed);
+        let nanos = end - *clock;
         *clock = end;
+        self.stats.ran(command.id, nanos, failed, self.settings.latency_tracking);
+        if nanos >= self.slow_nanos {
+            observe::slow(&self.server, &self.settings, client, command, args, nanos);
+        }
+        if self.server.monitors.load(Relaxed) != 0 {
+            observe::feed_monitors(&self.server, client, command, args);
+        }
     }
 
     fn transact(
@@ -290,13 +352,19 @@ impl Worker {
     }
 
     fn refuse(&self, client: &mut Client, command: Option<&Command>, fail: &Fail, out: &mut Reply) {
+        let mut fail = Cow::Borrowed(fail);
+        if client.multi.is_some() && command.is_some_and(|c| c.has(flag::SESSION)) {
+            end_transaction(&self.server.engine.store, client);
+            let reason = fail.0.strip_prefix("ERR ").unwrap_or(&fail.0);
+            fail = Cow::Owned(Fail::text(format!("EXECABORT Transaction discarded because of: {reason}")));
+        }
         if let Some(multi) = &mut client.multi {
             multi.broken = true;
         }
         if let Some(stats) = command.and_then(|c| self.stats.commands.get(c.id)) {
             stats.rejected.add(1);
         }
-        self.stats.errors.add(1);
+        self.stats.error(fail.0.as_bytes());
         out.error(fail.0.as_bytes());
     }
 
@@ -317,6 +385,7 @@ impl Worker {
 fn queue(client: &mut Client, command: &'static Command, args: &[&[u8]]) {
     let Some(multi) = &mut client.multi else { return };
     multi.bytes += args.iter().map(|a| a.len() + size_of::<Box<[u8]>>()).sum::<usize>();
+    client.handle.multi_bytes.store(multi.bytes, Relaxed);
     multi.queue.push(Queued { command, args: args.iter().map(|a| Box::from(*a)).collect() });
     client.handle.multi.store(multi.queue.len() as i32, Relaxed);
 }

@@ -8,6 +8,7 @@ use crate::engine::Tx;
 use crate::resp::Reply;
 use crate::store::{Locked, Mode, Store};
 use smallvec::SmallVec;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// Runs a command that needs the session itself.
@@ -20,6 +21,7 @@ pub(super) fn session_command(
 ) -> Result<(), Fail> {
     let Some(multi) = client.multi.take() else { return Err(Fail::new("ERR EXEC without MULTI")) };
     client.handle.multi.store(-1, Relaxed);
+    client.handle.multi_bytes.store(0, Relaxed);
     let outcome = exec(worker, client, &multi, now, out);
     forget_watched(&worker.server.engine.store, client);
     outcome
@@ -35,37 +37,33 @@ fn exec(
     if multi.broken {
         return Err(Fail::new("EXECABORT Transaction discarded because of previous errors."));
     }
-    let server = std::sync::Arc::clone(&worker.server);
-    let settings = std::sync::Arc::clone(&worker.settings);
+    let server = Arc::clone(&worker.server);
+    let settings = Arc::clone(&worker.settings);
+    let mut record = std::mem::take(&mut worker.record);
     let store = &server.engine.store;
     let locked = lock(store, &multi.queue, &client.watched, now);
     if client.watcher.load(Acquire) || client.watched.iter().any(|w| expired_since(&locked, store, w)) {
         out.null_array();
         return Ok(());
     }
-    let mut tx = Tx::new(&server.engine, locked, client.db, &mut worker.record);
+    let mut tx = Tx::new(&server.engine, locked, client.db, &mut record);
     client.in_exec = true;
     out.array(multi.queue.len());
+    let mut clock = server.engine.clock.monotonic_nanos();
     for queued in &multi.queue {
         let args: SmallVec<[&[u8]; 8]> = queued.args.iter().map(|a| &**a).collect();
-        let start = server.engine.clock.monotonic_nanos();
         let mark = out.len();
         tx.db = client.db;
         let outcome = (queued.command.spec.run)(
             &mut Cx { tx: &mut tx, out, client, server: &server, settings: &settings },
             &args,
         );
-        if let Err(fail) = &outcome {
-            out.truncate(mark);
-            out.error(fail.0.as_bytes());
-            worker.stats.errors.add(1);
-        }
-        let nanos = server.engine.clock.monotonic_nanos() - start;
-        worker.stats.ran(queued.command.id, nanos, outcome.is_err() || out.is_error_at(mark));
+        worker.conclude(client, queued.command, &args, outcome, mark, &mut clock, out);
     }
     client.in_exec = false;
     worker.wrote |= tx.effects() > 0;
     tx.commit();
+    worker.record = record;
     Ok(())
 }
 

@@ -1,24 +1,74 @@
 //! All gates in one place, in the order in which they stop a command.
 
-use crate::command::{Client, Command, Fail, Server, flag, is_write};
+use super::Worker;
+use crate::command::{Client, Command, Fail, flag};
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Whether the command may run now (or be queued). The order is Redis's: authentication, then what the transaction allows,
-/// then what the server's condition allows.
-pub(super) fn check(server: &Server, client: &Client, command: &Command) -> Result<(), Fail> {
-    if !client.authenticated && !command.has(flag::NO_AUTH) {
+/// What becomes of a command that no gate refuses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    /// It runs now, or is queued.
+    Go,
+    /// It waits for the end of CLIENT PAUSE, at the latest at this time in ms since the epoch.
+    Wait(u64),
+}
+
+const NO_DEBUG: Fail = Fail::new(
+    "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a \
+     local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
+);
+const NO_CHECKPOINT: Fail = Fail::new(
+    "MISCONF The last checkpoint failed, so that writes are refused as long as stop-writes-on-bgsave-error is on. The \
+     server's log tells why it failed.",
+);
+
+/// Whether the command may run now (or be queued). The order is Redis's: what is protected, authentication, what the
+/// transaction allows, then what the server's condition allows.
+pub(super) fn check(
+    worker: &mut Worker,
+    client: &Client,
+    command: &Command,
+    now: u64,
+) -> Result<Verdict, Fail> {
+    let server = &*worker.server;
+    let settings = &*worker.settings;
+    if command.has(flag::PROTECTED) && !settings.enable_debug_command.allows(client.handle.is_local()) {
+        return Err(NO_DEBUG);
+    }
+    if !client.authenticated && !command.has(flag::NO_AUTH) && !settings.requirepass.is_empty() {
         return Err(Fail::new("NOAUTH Authentication required."));
     }
     if client.multi.is_some() && command.has(flag::NO_MULTI) {
-        return Err(Fail::text("ERR Command not allowed inside a transaction"));
+        return Err(Fail::new("ERR Command not allowed inside a transaction"));
+    }
+    // EXEC is what its commands are.
+    let touches = |bits: u32| {
+        let queue = client.multi.as_ref().map_or(&[][..], |multi| &multi.queue);
+        command.has(bits)
+            || (command.has(flag::SESSION) && queue.iter().any(|queued| queued.command.has(bits)))
+    };
+    if settings.maxmemory != 0
+        && touches(flag::DENYOOM)
+        && !server.engine.make_room(settings, &mut worker.record)
+    {
+        return Err(Fail::new("OOM command not allowed when used memory > 'maxmemory'."));
+    }
+    if touches(flag::WRITE | flag::PROBE) {
+        if let Some(reason) = server.engine.refusal(0) {
+            return Err(Fail::text(format!("MISCONF Errors writing to the AOF file: {}", reason.cause())));
+        }
+        if !server.engine.save.last_ok.load(Relaxed)
+            && settings.stop_writes_on_bgsave_error
+            && !settings.save.is_empty()
+        {
+            return Err(NO_CHECKPOINT);
+        }
     }
     if server.engine.loading.load(Relaxed) && !command.has(flag::LOADING) {
         return Err(Fail::new("LOADING Redis is loading the dataset in memory"));
     }
-    if is_write(command)
-        && let Some(reason) = server.engine.refusal(0)
-    {
-        return Err(Fail::text(format!("MISCONF Errors writing to the AOF file: {}", reason.cause())));
+    match server.pause.until(touches(flag::WRITE | flag::MAY_REPLICATE), now) {
+        Some(until) => Ok(Verdict::Wait(until)),
+        None => Ok(Verdict::Go),
     }
-    Ok(())
 }

@@ -3,5 +3,6 @@
 mod batch;
 mod exec;
 mod gate;
+mod observe;
 
 pub use batch::{Progress, Stop, Worker};

@@ -1,0 +1,218 @@
+//! CLIENT LIST, INFO, ID and KILL: looking at the connected clients, and ending some of them.
+
+use super::client::{ClientHandle, Kill};
+use super::{Cx, Fail, Outcome, Server, eq, fail};
+use crate::text::parse_i64_strict;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The classes of clients that LIST and KILL choose by. Here all clients are normal, until there are subscribers and
+/// replicas.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    Normal,
+    Master,
+    Replica,
+    Pubsub,
+}
+
+impl Class {
+    fn parse(word: &[u8]) -> Result<Self, Fail> {
+        Ok(match word.to_ascii_lowercase().as_slice() {
+            b"normal" => Self::Normal,
+            b"master" => Self::Master,
+            b"replica" | b"slave" => Self::Replica,
+            b"pubsub" => Self::Pubsub,
+            _ => {
+                let word = String::from_utf8_lossy(word);
+                return Err(Fail::text(format!("ERR Unknown client type '{word}'")));
+            }
+        })
+    }
+}
+
+/// All clients that were not asked to end, by id.
+fn living(server: &Server) -> Vec<Arc<ClientHandle>> {
+    server.clients.lock().values().filter(|client| client.killed() != Kill::Now).cloned().collect()
+}
+
+fn flags_of(client: &ClientHandle) -> String {
+    let marks = [
+        (client.monitor.load(Relaxed), 'O'),
+        (client.blocked.load(Relaxed) != 0, 'b'),
+        (client.multi.load(Relaxed) >= 0, 'x'),
+        (client.killed() == Kill::AfterReply, 'c'),
+        (client.unix, 'U'),
+        (client.no_evict.load(Relaxed), 'e'),
+        (client.no_touch.load(Relaxed), 'T'),
+    ];
+    let flags: String = marks.iter().filter(|(on, _)| *on).map(|(_, mark)| *mark).collect();
+    if flags.is_empty() { "N".to_owned() } else { flags }
+}
+
+/// One line of CLIENT LIST, without its end.
+pub(super) fn line(server: &Server, client: &ClientHandle, now: u64) -> String {
+    let names = client.names.lock().clone();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let command = server.registry.name_of(client.last_command.load(Relaxed) as usize).unwrap_or("NULL");
+    let query = client.query_bytes.load(Relaxed);
+    let output = client.output_bytes.load(Relaxed);
+    let mut line = String::with_capacity(384);
+    let _ = write!(
+        line,
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi={} \
+         watch={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem={} rbs={} rbp={} obl=0 oll=0 omem={output} \
+         tot-mem={} events={} cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={}",
+        client.id,
+        client.addr,
+        client.laddr,
+        client.fd.load(Relaxed),
+        text(&names.name),
+        now.saturating_sub(client.created) / 1000,
+        now.saturating_sub(client.last_active.load(Relaxed)) / 1000,
+        flags_of(client),
+        client.db.load(Relaxed),
+        client.multi.load(Relaxed),
+        client.watching.load(Relaxed),
+        client.multi_bytes.load(Relaxed),
+        output,
+        output,
+        client.memory(),
+        if output > 0 { "rw" } else { "r" },
+        text(&names.user),
+        client.resp.load(Relaxed),
+        text(&names.lib_name),
+        text(&names.lib_ver),
+    );
+    line
+}
+
+fn reply_lines<'c>(cx: &mut Cx<'_, '_>, clients: impl Iterator<Item = &'c Arc<ClientHandle>>) {
+    let now = cx.tx.now();
+    let mut text = String::new();
+    for client in clients {
+        text += &line(cx.server, client, now);
+        text.push('\n');
+    }
+    cx.out.verbatim("txt", text.as_bytes());
+}
+
+pub(super) fn list(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let clients = living(cx.server);
+    match &args[2..] {
+        [] => reply_lines(cx, clients.iter()),
+        [option, class] if eq(option, "TYPE") => {
+            let class = Class::parse(class)?;
+            reply_lines(cx, clients.iter().filter(|_| class == Class::Normal));
+        }
+        [option, ids @ ..] if eq(option, "ID") && !ids.is_empty() => {
+            let invalid = Fail::new("ERR Invalid client ID");
+            let ids: Option<Vec<i64>> = ids.iter().map(|id| parse_i64_strict(id)).collect();
+            let ids = ids.ok_or(invalid)?;
+            let chosen = ids.iter().filter_map(|id| clients.iter().find(|c| c.id as i64 == *id));
+            reply_lines(cx, chosen);
+        }
+        _ => return Err(fail::SYNTAX),
+    }
+    Ok(())
+}
+
+pub(super) fn info(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    let own = Arc::clone(&cx.client.handle);
+    reply_lines(cx, std::iter::once(&own));
+    Ok(())
+}
+
+pub(super) fn id(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    cx.out.int(cx.client.handle.id as i64);
+    Ok(())
+}
+
+/// What a client must be to be killed; what is absent does not matter.
+#[derive(Default)]
+struct Filter<'a> {
+    id: Option<i64>,
+    addr: Option<&'a [u8]>,
+    laddr: Option<&'a [u8]>,
+    class: Option<Class>,
+    max_age: Option<i64>,
+    keep_self: bool,
+}
+
+impl<'a> Filter<'a> {
+    fn parse(args: &[&'a [u8]]) -> Result<Self, Fail> {
+        let mut filter = Self { keep_self: true, ..Self::default() };
+        for pair in args.chunks(2) {
+            let [option, value] = *pair else { return Err(fail::SYNTAX) };
+            match option.to_ascii_lowercase().as_slice() {
+                b"id" => {
+                    let id = parse_i64_strict(value).filter(|id| *id > 0);
+                    filter.id = Some(id.ok_or(Fail::new("ERR client-id should be greater than 0"))?);
+                }
+                b"maxage" => {
+                    let age = parse_i64_strict(value)
+                        .ok_or(Fail::new("ERR maxage is not an integer or out of range"))?;
+                    if age <= 0 {
+                        return Err(Fail::new("ERR maxage should be greater than 0"));
+                    }
+                    filter.max_age = Some(age);
+                }
+                b"type" => filter.class = Some(Class::parse(value)?),
+                b"addr" => filter.addr = Some(value),
+                b"laddr" => filter.laddr = Some(value),
+                b"user" => {
+                    // There is one user only, whose clients all clients are.
+                    if value != b"default" {
+                        let name = String::from_utf8_lossy(value);
+                        return Err(Fail::text(format!("ERR No such user '{name}'")));
+                    }
+                }
+                b"skipme" if eq(value, "yes") => filter.keep_self = true,
+                b"skipme" if eq(value, "no") => filter.keep_self = false,
+                _ => return Err(fail::SYNTAX),
+            }
+        }
+        Ok(filter)
+    }
+
+    fn fits(&self, client: &ClientHandle, own: u64, now: u64) -> bool {
+        let age = (now.saturating_sub(client.created) / 1000) as i64;
+        self.id.is_none_or(|id| id == client.id as i64)
+            && self.addr.is_none_or(|addr| addr == client.addr.as_bytes())
+            && self.laddr.is_none_or(|addr| addr == client.laddr.as_bytes())
+            && self.class.is_none_or(|class| class == Class::Normal)
+            && self.max_age.is_none_or(|least| age >= least)
+            && !(self.keep_self && client.id == own)
+    }
+}
+
+pub(super) fn kill(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let old_form = args.len() == 3;
+    let filter = if old_form {
+        Filter { addr: Some(args[2]), ..Filter::default() }
+    } else {
+        Filter::parse(&args[2..])?
+    };
+    let own = cx.client.handle.id;
+    let now = cx.tx.now();
+    let mut killed = 0;
+    for client in living(cx.server) {
+        if !filter.fits(&client, own, now) {
+            continue;
+        }
+        killed += 1;
+        if client.id == own {
+            // The reply is still sent.
+            cx.client.closing = true;
+        } else {
+            client.kill(Kill::Now);
+        }
+    }
+    match (old_form, killed) {
+        (true, 0) => return Err(Fail::new("ERR No such client")),
+        (true, _) => cx.out.ok(),
+        (false, killed) => cx.out.int(killed),
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! CONFIG, and what a changed configuration does to the running server.
+
+use super::spec::*;
+use super::{Cx, Fail, Outcome, Server, fail, help::help};
+use crate::config::{Caller, Changed, ConfigError, Refusal, Settings};
+use std::sync::atomic::Ordering::Relaxed;
+
+const ADMIN: u32 = flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE;
+
+macro_rules! sub {
+    ($name:literal, $arity:literal, $flags:expr, $run:expr, $since:literal, $complexity:literal, $summary:literal, $syntax:literal) => {
+        spec($name, $arity, $flags, $run).doc("server", $since, $complexity, $summary, $syntax)
+    };
+}
+
+static SUBS: &[Spec] = &[
+    sub!(
+        "get",
+        -3,
+        ADMIN,
+        get,
+        "2.0.0",
+        "O(N) when N is the number of configuration parameters provided",
+        "Returns the options whose names fit the patterns, and their values.",
+        "parameter [parameter ...]"
+    ),
+    sub!("help", 2, flag::LOADING | flag::STALE, help, "5.0.0", "O(1)", "Prints this help.", ""),
+    sub!("resetstat", 2, ADMIN, reset_stat, "2.0.0", "O(1)", "Sets the counters of INFO back to zero.", "")
+        .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
+    sub!(
+        "rewrite",
+        2,
+        ADMIN | flag::LONG,
+        rewrite,
+        "2.8.0",
+        "O(1)",
+        "Writes the options as they are now into the configuration file.",
+        ""
+    )
+    .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
+    sub!(
+        "set",
+        -4,
+        ADMIN,
+        set,
+        "2.0.0",
+        "O(N) when N is the number of configuration parameters provided",
+        "Changes options while the server runs: all of them or none.",
+        "parameter value [parameter value ...]"
+    )
+    .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
+];
+
+/// The family.
+pub(super) static COMMANDS: &[Spec] = &[spec("config", -2, 0, help)
+    .doc("server", "2.0.0", "Depends on subcommand.", "A container for commands about the configuration.", "")
+    .subs(SUBS)];
+
+fn get(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let found = cx.server.config.get(&args[2..]);
+    cx.out.map(found.len());
+    for (name, value) in found {
+        cx.out.bulk(&name);
+        cx.out.bulk(&value);
+    }
+    Ok(())
+}
+
+fn failed(error: &ConfigError) -> Fail {
+    match error {
+        ConfigError::Loading => Fail::new("LOADING Redis is loading the dataset in memory"),
+        other => Fail::text(format!("ERR {other}")),
+    }
+}
+
+fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let (pairs, rest) = args[2..].as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err(fail::SYNTAX);
+    }
+    let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|[name, value]| (*name, *value)).collect();
+    let caller =
+        Caller { local: cx.client.handle.is_local(), loading: cx.server.engine.loading.load(Relaxed) };
+    let server = cx.server;
+    server
+        .config
+        .set_with(&pairs, caller, |changed| apply_settings(server, changed))
+        .map_err(|error| failed(&error))?;
+    cx.out.ok();
+    Ok(())
+}
+
+fn reset_stat(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    cx.server.reset_statistics();
+    cx.out.ok();
+    Ok(())
+}
+
+fn rewrite(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    cx.server.config.rewrite().map_err(|error| failed(&error))?;
+    cx.out.ok();
+    Ok(())
+}
+
+/// Brings a changed configuration to what it concerns. What can fail comes first, so that a refusal leaves all as it was.
+pub fn apply_settings(server: &Server, changed: &Changed) -> Result<(), Refusal> {
+    if let Some(hook) = server.reconfigured.get() {
+        hook(changed)?;
+    }
+    server.engine.reconfigure(&changed.new).map_err(|error| ("appendonly", error.to_string()))?;
+    configure(server, &changed.new);
+    Ok(())
+}
+
+/// Sets what the observers read without looking at the configuration; called at start, too.
+pub fn configure(server: &Server, settings: &Settings) {
+    server.slow_log.lock().set_capacity(settings.slowlog_max_len);
+}

@@ -1,0 +1,123 @@
+//! COMMAND DOCS: what commands are for and which arguments they take.
+
+use super::introspect::{shown_subs, sorted};
+use super::spec::{Begin, Spec};
+use super::syntax::{Arg, Kind, parse};
+use super::{Command, Cx, Outcome};
+use crate::resp::Reply;
+
+pub(super) fn docs(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let registry = cx.server.registry;
+    let commands = match &args[2..] {
+        [] => sorted(registry),
+        names => {
+            let mut found: Vec<&Command> = Vec::new();
+            for command in names.iter().filter_map(|name| registry.by_full_name(name)) {
+                if found.iter().all(|other| other.id != command.id) {
+                    found.push(command);
+                }
+            }
+            found
+        }
+    };
+    cx.out.map(commands.len());
+    for command in commands {
+        reply_docs(cx.out, command);
+    }
+    Ok(())
+}
+
+/// A command's name and what there is to know about it.
+fn reply_docs(out: &mut Reply, command: &Command) {
+    let spec = command.spec;
+    let args = parse(spec.syntax);
+    let subs = shown_subs(command);
+    out.bulk(command.full_name.as_bytes());
+    out.map(4 + usize::from(!args.is_empty()) + usize::from(!subs.is_empty()));
+    for (name, text) in [
+        ("summary", spec.summary.trim_end_matches('.')),
+        ("since", spec.since),
+        ("group", spec.group),
+        ("complexity", spec.complexity),
+    ] {
+        out.bulk(name.as_bytes());
+        out.bulk(text.as_bytes());
+    }
+    if !args.is_empty() {
+        out.bulk(b"arguments");
+        reply_args(out, spec, &args, &mut 0);
+    }
+    if !subs.is_empty() {
+        out.bulk(b"subcommands");
+        out.map(subs.len());
+        for sub in subs {
+            reply_docs(out, sub);
+        }
+    }
+}
+
+/// The arguments of one level. `keys` counts the keys so far: each is the next key specification's, until there are no
+/// more of them.
+fn reply_args(out: &mut Reply, spec: &Spec, args: &[Arg], keys: &mut usize) {
+    out.array(args.len());
+    for arg in args {
+        reply_arg(out, spec, arg, keys);
+    }
+}
+
+fn reply_arg(out: &mut Reply, spec: &Spec, arg: &Arg, keys: &mut usize) {
+    let index = (arg.kind == Kind::Key && !spec.keys.is_empty()).then(|| {
+        let index = key_spec_of(spec, arg, *keys);
+        *keys += 1;
+        index
+    });
+    let flags: Vec<&str> = [
+        (arg.optional, "optional"),
+        (arg.multiple, "multiple"),
+        (arg.multiple_token && arg.multiple, "multiple_token"),
+    ]
+    .into_iter()
+    .filter(|(on, _)| *on)
+    .map(|(_, name)| name)
+    .collect();
+    let is_group = matches!(arg.kind, Kind::OneOf | Kind::Block);
+    let parts = [index.is_some(), arg.token.is_some(), !flags.is_empty(), true];
+    out.map(2 + parts.into_iter().filter(|there| *there).count());
+    out.bulk(b"name");
+    out.bulk(arg.name.as_bytes());
+    out.bulk(b"type");
+    out.bulk(arg.kind.name().as_bytes());
+    if !is_group {
+        out.bulk(b"display_text");
+        out.bulk(arg.name.as_bytes());
+    }
+    if let Some(index) = index {
+        out.bulk(b"key_spec_index");
+        out.len_int(index);
+    }
+    if let Some(token) = &arg.token {
+        out.bulk(b"token");
+        out.bulk(token.as_bytes());
+    }
+    if !flags.is_empty() {
+        out.bulk(b"flags");
+        out.set(flags.len());
+        for flag in flags {
+            out.simple(flag);
+        }
+    }
+    if is_group {
+        out.bulk(b"arguments");
+        reply_args(out, spec, &arg.args, keys);
+    }
+}
+
+/// Which key specification an argument's keys are of: the one behind its token, else the next.
+fn key_spec_of(spec: &Spec, arg: &Arg, nth: usize) -> usize {
+    let by_token = arg.token.as_ref().and_then(|token| {
+        spec.keys
+            .iter()
+            .position(|key| matches!(key.begin, Begin::Keyword(word, _) if word.eq_ignore_ascii_case(token)))
+    });
+    by_token.unwrap_or_else(|| nth.min(spec.keys.len() - 1))
+}

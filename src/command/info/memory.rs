@@ -1,0 +1,131 @@
+//! The section about memory.
+
+use super::Report;
+use crate::env::memory::{allocator_stats, used_bytes};
+use crate::env::process;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// A number of bytes as people read it, in Redis's form.
+fn human(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["K", "M", "G", "T", "P"];
+    if bytes < 1024 {
+        return format!("{bytes}B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.2}{}", UNITS[unit])
+}
+
+fn ratio(one: u64, other: u64) -> f64 {
+    if other == 0 { 0.0 } else { one as f64 / other as f64 }
+}
+
+/// The figures that INFO and MEMORY STATS share.
+#[derive(Clone, Copy)]
+pub(in crate::command) struct Figures {
+    pub(in crate::command) used: u64,
+    pub(in crate::command) peak: u64,
+    pub(in crate::command) startup: u64,
+    pub(in crate::command) clients: u64,
+    pub(in crate::command) overhead: u64,
+    pub(in crate::command) dataset: u64,
+    pub(in crate::command) allocator: crate::env::memory::AllocatorStats,
+    pub(in crate::command) rss: u64,
+}
+
+impl Figures {
+    /// The figures now.
+    pub(in crate::command) fn now(server: &crate::command::Server) -> Self {
+        let used = used_bytes();
+        let peak = server.memory_peak.fetch_max(used, Relaxed).max(used);
+        let startup = server.memory_at_start.min(used);
+        let clients: u64 = server.clients.lock().values().map(|client| client.memory() as u64).sum();
+        let overhead = (startup + clients + server.engine.store.table_bytes() as u64).min(used);
+        Self {
+            used,
+            peak,
+            startup,
+            clients,
+            overhead,
+            dataset: used - overhead,
+            allocator: allocator_stats(),
+            rss: process::resident_bytes(),
+        }
+    }
+
+    /// The dataset's part of what was added since the start, in percent.
+    pub(in crate::command) fn dataset_percent(&self) -> f64 {
+        ratio(self.dataset, self.used - self.startup).min(1.0) * 100.0
+    }
+}
+
+pub(super) fn memory(report: &mut Report<'_>) {
+    let figures = Figures::now(report.server);
+    let Figures { used, peak, startup, clients, overhead, dataset, allocator, rss } = figures;
+    let total = process::total_memory();
+    report.line("used_memory", used);
+    report.line("used_memory_human", human(used));
+    report.line("used_memory_rss", rss);
+    report.line("used_memory_rss_human", human(rss));
+    report.line("used_memory_peak", peak);
+    report.line("used_memory_peak_human", human(peak));
+    report.line("used_memory_peak_perc", format_args!("{:.2}%", ratio(used, peak) * 100.0));
+    report.line("used_memory_overhead", overhead);
+    report.line("used_memory_startup", startup);
+    report.line("used_memory_dataset", dataset);
+    report.line("used_memory_dataset_perc", format_args!("{:.2}%", figures.dataset_percent()));
+    report.line("allocator_allocated", allocator.allocated);
+    report.line("allocator_active", allocator.active);
+    report.line("allocator_resident", allocator.resident);
+    report.constant("allocator_muzzy:0");
+    report.line("total_system_memory", total);
+    report.line("total_system_memory_human", human(total));
+    report.constant(
+        "used_memory_lua:0 used_memory_vm_eval:0 used_memory_lua_human:0B used_memory_scripts_eval:0 \
+         number_of_cached_scripts:0 number_of_functions:0 number_of_libraries:0 used_memory_vm_functions:0 \
+         used_memory_vm_total:0 used_memory_vm_total_human:0B used_memory_functions:0 used_memory_scripts:0 \
+         used_memory_scripts_human:0B",
+    );
+    report.line("maxmemory", report.settings.maxmemory);
+    report.line("maxmemory_human", human(report.settings.maxmemory));
+    report.line("maxmemory_policy", report.settings.maxmemory_policy.name());
+    fragmentation(report, &figures);
+    report.constant("mem_not_counted_for_evict:0 mem_replication_backlog:0 mem_total_replication_buffers:0");
+    report.constant("mem_clients_slaves:0");
+    report.line("mem_clients_normal", clients);
+    report.constant(
+        "mem_cluster_links:0 mem_aof_buffer:0 mem_allocator:jemalloc active_defrag_running:0 \
+         lazyfree_pending_objects:0 lazyfreed_objects:0",
+    );
+}
+
+fn fragmentation(report: &mut Report<'_>, figures: &Figures) {
+    let Figures { used, allocator, rss, .. } = *figures;
+    let less = |one: u64, other: u64| one as i64 - other as i64;
+    report.line("allocator_frag_ratio", format_args!("{:.2}", ratio(allocator.active, allocator.allocated)));
+    report.line("allocator_frag_bytes", less(allocator.active, allocator.allocated));
+    report.line("allocator_rss_ratio", format_args!("{:.2}", ratio(allocator.resident, allocator.active)));
+    report.line("allocator_rss_bytes", less(allocator.resident, allocator.active));
+    report.line("rss_overhead_ratio", format_args!("{:.2}", ratio(rss, allocator.resident)));
+    report.line("rss_overhead_bytes", less(rss, allocator.resident));
+    report.line("mem_fragmentation_ratio", format_args!("{:.2}", ratio(rss, used)));
+    report.line("mem_fragmentation_bytes", less(rss, used));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::human;
+
+    #[test]
+    fn bytes_are_shown_for_people() {
+        for (bytes, shown) in
+            [(0, "0B"), (1023, "1023B"), (1024, "1.00K"), (1_237_456, "1.18M"), (25_276_502_016, "23.54G")]
+        {
+            assert_eq!(human(bytes), shown);
+        }
+    }
+}

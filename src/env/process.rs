@@ -1,0 +1,94 @@
+//! What the operating system tells about this process and the machine.
+
+use std::sync::OnceLock;
+
+/// Seconds of processor time that the process has used.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CpuTime {
+    /// In its own code.
+    pub user: f64,
+    /// In the kernel.
+    pub system: f64,
+}
+
+/// The processor time so far, in steps of 10 ms. Reads a small virtual file.
+pub fn cpu_time() -> CpuTime {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The program's name, in parentheses, may hold anything.
+    let fields: Vec<u64> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .skip(1)
+        .map(|field| field.parse().unwrap_or(0))
+        .collect();
+    // The kernel counts in ticks of 10 ms whatever its own rate is.
+    let seconds = |at: usize| fields.get(at).map_or(0.0, |ticks| *ticks as f64 / 100.0);
+    CpuTime { user: seconds(10), system: seconds(11) }
+}
+
+/// Bytes of the process that are in memory. Reads a small virtual file.
+pub fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    pages * rustix::param::page_size() as u64
+}
+
+/// Bytes of memory that the machine has.
+pub fn total_memory() -> u64 {
+    static TOTAL: OnceLock<u64> = OnceLock::new();
+    *TOTAL.get_or_init(|| {
+        let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let line = info.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+        let kib: u64 = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0);
+        kib * 1024
+    })
+}
+
+/// The operating system's name, release and architecture.
+pub fn system_name() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        format!("Linux {} {}", release.trim(), std::env::consts::ARCH)
+    })
+}
+
+/// Raises the number of files that the process may open to `wanted`, as far as the system allows; gives what it is then.
+pub fn raise_file_limit(wanted: u64) -> u64 {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    let current = limit.current.unwrap_or(u64::MAX);
+    if current >= wanted {
+        return current;
+    }
+    let possible = limit.maximum.unwrap_or(u64::MAX).min(wanted);
+    limit.current = Some(possible);
+    if setrlimit(Resource::Nofile, limit).is_ok() { possible } else { current }
+}
+
+/// The path of the running program.
+pub fn executable() -> String {
+    std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default()
+}
+
+/// Whether systemd waits to be told about the state of this process.
+pub fn is_supervised() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_process_knows_itself() {
+        assert!(resident_bytes() > 100_000);
+        assert!(total_memory() > resident_bytes());
+        assert!(system_name().starts_with("Linux "));
+        assert!(!executable().is_empty());
+        let before = cpu_time();
+        assert!(cpu_time().user >= before.user);
+    }
+}

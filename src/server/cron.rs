@@ -1,0 +1,117 @@
+//! What the server looks after a few times a second: speeds for INFO, and clients that are idle, slow or too large.
+
+use crate::command::client::Kill;
+use crate::command::{ClientHandle, Server};
+use crate::config::{MemoryOrPercent, Settings};
+use crate::env::{memory, process};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+const TICK: Duration = Duration::from_millis(100);
+/// Ticks between two looks at all clients.
+const CLIENT_TICKS: u64 = 10;
+
+/// Works for ever.
+pub(super) async fn watch(server: Arc<Server>) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for count in 0u64.. {
+        ticks.tick().await;
+        sample(&server);
+        let settings = server.config.snapshot();
+        let now = server.engine.clock.now_ms();
+        if count % CLIENT_TICKS == 0 {
+            look_after_clients(&server, &settings, now);
+        }
+        let limit = match settings.maxmemory_clients {
+            MemoryOrPercent::Bytes(bytes) => bytes,
+            MemoryOrPercent::Percent(percent) => settings.maxmemory / 100 * u64::from(percent),
+        };
+        if limit > 0 {
+            evict_clients(&server, limit);
+        }
+    }
+}
+
+fn sample(server: &Server) {
+    let micros = server.engine.clock.monotonic_micros();
+    let mut rates = server.rates.lock();
+    rates.commands.sample(server.sum(|w| w.processed.get()), micros);
+    rates.input.sample(server.sum(|w| w.bytes_in.get()), micros);
+    rates.output.sample(server.sum(|w| w.bytes_out.get()), micros);
+    server.memory_peak.fetch_max(memory::used_bytes(), Relaxed);
+}
+
+fn clients_of(server: &Server) -> Vec<Arc<ClientHandle>> {
+    server.clients.lock().values().filter(|client| client.killed() == Kill::No).cloned().collect()
+}
+
+fn look_after_clients(server: &Server, settings: &Settings, now: u64) {
+    let limit = settings.client_output_buffer_limit.normal;
+    for client in clients_of(server) {
+        let idle = now.saturating_sub(client.last_active.load(Relaxed)) / 1000;
+        let spared = client.monitor.load(Relaxed) || client.blocked.load(Relaxed) != 0;
+        if settings.timeout > 0 && idle > u64::from(settings.timeout) && !spared {
+            tracing::debug!("client {} is closed: it was idle for {idle} s", client.id);
+            client.kill(Kill::Now);
+            continue;
+        }
+        let waiting = (client.output_bytes.load(Relaxed) + client.pushed.lock().len()) as u64;
+        let above_hard = limit.hard_bytes > 0 && waiting > limit.hard_bytes;
+        let above_soft = limit.soft_bytes > 0 && waiting > limit.soft_bytes;
+        let since = client.slow_since.load(Relaxed);
+        if above_soft && since == 0 {
+            client.slow_since.store(now, Relaxed);
+        } else if !above_soft && since != 0 {
+            client.slow_since.store(0, Relaxed);
+        }
+        let too_long = above_soft && since != 0 && now.saturating_sub(since) > limit.soft_seconds * 1000;
+        if above_hard || too_long {
+            server.counts.output_limit_disconnections.fetch_add(1, Relaxed);
+            tracing::warn!("client {} is closed: it does not read its replies", client.id);
+            client.kill(Kill::Now);
+        }
+    }
+}
+
+/// Closes the largest clients until all together are below the limit.
+fn evict_clients(server: &Server, limit: u64) {
+    let mut clients: Vec<(usize, Arc<ClientHandle>)> =
+        clients_of(server).into_iter().map(|client| (client.memory(), client)).collect();
+    let mut total: u64 = clients.iter().map(|(bytes, _)| *bytes as u64).sum();
+    if total <= limit {
+        return;
+    }
+    clients.sort_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+    for (bytes, client) in clients {
+        if total <= limit {
+            break;
+        }
+        if client.no_evict.load(Relaxed) {
+            continue;
+        }
+        server.counts.evicted_clients.fetch_add(1, Relaxed);
+        tracing::warn!(
+            "client {} is closed: all clients together take more than maxmemory-clients",
+            client.id
+        );
+        client.kill(Kill::Now);
+        total -= bytes as u64;
+    }
+}
+
+/// Lets the process open as many files as its clients need, as far as the system allows.
+pub(super) fn raise_file_limit(settings: &Settings) {
+    /// Files that are no clients.
+    const OWN: u64 = 64;
+    let wanted = u64::from(settings.maxclients) + OWN;
+    let granted = process::raise_file_limit(wanted);
+    if granted < wanted {
+        tracing::warn!(
+            "the system allows {granted} open files, so that at most {} of maxclients {} can connect",
+            granted.saturating_sub(OWN),
+            settings.maxclients
+        );
+    }
+}

@@ -1,0 +1,184 @@
+//! The life of a server: open the sockets, recover, serve, end in order.
+
+use super::cron;
+use super::listen::Listeners;
+use super::logging;
+use super::notify::Notifier;
+use super::signal::Signals;
+use super::worker::Workers;
+use crate::command::{Server, client::Kill};
+use crate::config::{Changed, Refusal, Settings};
+use crate::engine::{EngineError, RecoveryReport};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// Why a server could not start or ended otherwise than in order.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// An address cannot be listened on.
+    #[error("{0}")]
+    Listen(String),
+    /// The data folder cannot be read or the log not be closed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The system refused something.
+    #[error("{what}: {error}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// The system's answer.
+        error: std::io::Error,
+    },
+}
+
+fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> ServerError {
+    move |error| ServerError::System { what, error }
+}
+
+/// The file with the process id; it goes when the server ends.
+struct PidFile(Option<PathBuf>);
+
+impl PidFile {
+    fn write(settings: &Settings) -> Self {
+        if settings.pidfile.is_empty() {
+            return Self(None);
+        }
+        let path = PathBuf::from(&settings.pidfile);
+        // As in Redis, the server runs all the same.
+        if let Err(error) = std::fs::write(&path, format!("{}\n", std::process::id())) {
+            tracing::warn!(%error, "the pidfile {} cannot be written", path.display());
+            return Self(None);
+        }
+        Self(Some(path))
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Serves until SHUTDOWN or a signal ends the server. Clients are answered LOADING until the data folder has been read.
+pub fn run(server: &Arc<Server>) -> Result<(), ServerError> {
+    let settings = server.config.snapshot();
+    cron::raise_file_limit(&settings);
+    let notifier = Notifier::new(settings.supervised);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("starting the runtime"))?;
+    let (listeners, signals) = {
+        let _entered = runtime.enter();
+        let listeners = Listeners::open(&settings).map_err(ServerError::Listen)?;
+        (Arc::new(listeners), Signals::take_over().map_err(system("watching for signals"))?)
+    };
+    let pid_file = PidFile::write(&settings);
+    react_to_changes(server, &listeners);
+    let workers = Arc::new(Workers::start(server).map_err(system("starting a worker"))?);
+    let background = runtime.block_on(async {
+        tokio::spawn(signals.watch(Arc::clone(server)));
+        tokio::spawn(cron::watch(Arc::clone(server)));
+        tokio::select! {
+            () = listeners.accept(server, &workers) => Ok(Vec::new()),
+            outcome = serve(server, &notifier) => outcome,
+        }
+    });
+    notifier.tell("STOPPING=1");
+    // Without a runtime nobody accepts any more; a recovery that still runs is left behind.
+    runtime.shutdown_background();
+    drop(listeners);
+    let outcome = background.and_then(|threads| end(server, workers, threads));
+    drop(pid_file);
+    if outcome.is_ok() {
+        tracing::info!("Itemory is now ready to exit, bye bye...");
+    }
+    outcome
+}
+
+/// What CONFIG SET does beyond the commands' own room.
+fn react_to_changes(server: &Arc<Server>, listeners: &Arc<Listeners>) {
+    let listeners = Arc::downgrade(listeners);
+    let react = move |changed: &Changed| -> Result<(), Refusal> {
+        if changed.names.iter().any(|name| ["port", "bind"].contains(name))
+            && let Some(listeners) = listeners.upgrade()
+        {
+            listeners.change(&changed.new)?;
+        }
+        if changed.names.contains(&"loglevel") {
+            logging::set_level(changed.new.loglevel);
+        }
+        Ok(())
+    };
+    let _ = server.reconfigured.set(Box::new(react));
+}
+
+/// Recovers, says so, and waits for the wish to end. Gives the background threads.
+async fn serve(server: &Arc<Server>, notifier: &Notifier) -> Result<Vec<JoinHandle<()>>, ServerError> {
+    let engine = Arc::clone(&server.engine);
+    let recovery = tokio::task::spawn_blocking(move || engine.recover());
+    let report = tokio::select! {
+        report = recovery => match report {
+            Ok(report) => report?,
+            Err(error) => return Err(system("reading the data folder")(std::io::Error::other(error))),
+        },
+        () = server.shutdown.requested() => return Ok(Vec::new()),
+    };
+    let threads = server.engine.start_background()?;
+    say_ready(server, &report);
+    notifier.tell("READY=1");
+    server.shutdown.requested().await;
+    Ok(threads)
+}
+
+/// The line at the start: where, what with, how safe, and what was found.
+fn say_ready(server: &Server, report: &RecoveryReport) {
+    let settings = server.config.snapshot();
+    let durability = match (settings.appendonly, settings.save.is_empty()) {
+        (true, _) => format!("appendfsync {}", settings.appendfsync.name()),
+        (false, false) => "checkpoints at the save points only".to_owned(),
+        (false, true) => "nothing is kept on disk".to_owned(),
+    };
+    if let Some(cut) = &report.cut {
+        tracing::warn!("a torn tail was cut off the log: {cut:?}");
+    }
+    for damaged in &report.damaged {
+        tracing::warn!("the checkpoint {damaged} is damaged and was passed over");
+    }
+    let checkpoint = match &report.checkpoint {
+        Some((name, bytes)) => format!("checkpoint {name} of {bytes} bytes"),
+        None => "no checkpoint".to_owned(),
+    };
+    tracing::info!(
+        "Itemory {} is ready to accept connections on {}; data in {}, {durability}; recovered {} keys from {checkpoint} and \
+         {} log records in {} ms{}",
+        env!("CARGO_PKG_VERSION"),
+        server.listening.lock().join(" and "),
+        settings.dir.display(),
+        report.keys,
+        report.records,
+        report.millis,
+        if report.closed_in_order || report.tail == 0 {
+            ""
+        } else {
+            " (the former process did not end in order)"
+        },
+    );
+}
+
+/// Lets clients have their last replies, then brings everything to disk.
+fn end(server: &Arc<Server>, workers: Arc<Workers>, threads: Vec<JoinHandle<()>>) -> Result<(), ServerError> {
+    let clients: Vec<_> = server.clients.lock().values().cloned().collect();
+    clients.iter().for_each(|client| client.kill(Kill::AfterReply));
+    if let Some(workers) = Arc::into_inner(workers) {
+        workers.join();
+    }
+    server.engine.stop();
+    for thread in threads {
+        let _ = thread.join();
+    }
+    Ok(server.engine.close()?)
+}

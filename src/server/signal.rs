@@ -1,0 +1,51 @@
+//! SIGTERM and SIGINT: the orderly end; a second SIGINT ends at once.
+
+use crate::command::{Server, shutdown};
+use std::io;
+use std::sync::Arc;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The signals that concern the server.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    /// A terminal that goes away is no reason to end.
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// Takes the signals over. Needs a runtime.
+    pub(super) fn take_over() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Turns signals into the wish to end, for ever.
+    pub(super) async fn watch(mut self, server: Arc<Server>) {
+        loop {
+            let name = tokio::select! {
+                _ = self.terminate.recv() => "SIGTERM",
+                _ = self.interrupt.recv() => "SIGINT",
+                _ = self.hang_up.recv() => continue,
+            };
+            if server.shutdown.is_requested() {
+                if name == "SIGINT" {
+                    tracing::warn!("a second SIGINT: the server ends at once");
+                    std::process::exit(1);
+                }
+                continue;
+            }
+            tracing::info!("received {name}, shutting down");
+            let saving = Arc::clone(&server);
+            tokio::task::spawn_blocking(move || match shutdown::save_at_end(&saving) {
+                Ok(()) => saving.shutdown.request(),
+                Err(reason) => {
+                    tracing::error!("the server goes on, because the data cannot be saved: {reason}")
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Who watches commands run: the slow log, the latency monitor, and MONITOR's clients.
+
+use crate::command::{Client, Command, Server, flag, redact, slowlog};
+use crate::config::Settings;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// From how many nanoseconds on a command concerns the slow log or the latency monitor.
+pub(super) fn slow_nanos(settings: &Settings) -> u64 {
+    let slow_log = match u64::try_from(settings.slowlog_log_slower_than) {
+        Ok(micros) => micros.saturating_mul(1000),
+        Err(_) => u64::MAX,
+    };
+    let latency = match settings.latency_monitor_threshold {
+        0 => u64::MAX,
+        millis => millis.saturating_mul(1_000_000),
+    };
+    slow_log.min(latency)
+}
+
+/// Takes note of a slow command.
+#[cold]
+pub(super) fn slow(
+    server: &Server,
+    settings: &Settings,
+    client: &Client,
+    command: &Command,
+    args: &[&[u8]],
+    nanos: u64,
+) {
+    let second = server.engine.clock.now_ms() / 1000;
+    let (micros, millis) = (nanos / 1000, nanos / 1_000_000);
+    let latency = settings.latency_monitor_threshold;
+    if latency > 0 && millis >= latency {
+        let event = if command.has(flag::FAST) { "fast-command" } else { "command" };
+        server.latency.record(event, second, millis);
+    }
+    let Ok(threshold) = u64::try_from(settings.slowlog_log_slower_than) else { return };
+    if micros < threshold || command.has(flag::SKIP_SLOWLOG) {
+        return;
+    }
+    let args = slowlog::clip(&redact::shown(command, args));
+    let name = client.handle.names.lock().name.clone();
+    let addr = client.handle.addr.clone();
+    server.slow_log.lock().add(slowlog::SlowEntry { id: 0, time: second, micros, args, addr, name });
+}
+
+/// Shows a command to the clients of MONITOR. What administrators do is not shown.
+#[cold]
+pub(super) fn feed_monitors(server: &Server, client: &Client, command: &Command, args: &[&[u8]]) {
+    if command.has(flag::ADMIN | flag::SKIP_MONITOR) {
+        return;
+    }
+    let shown = redact::shown(command, args);
+    let micros = server.engine.clock.now_micros();
+    let handle = &client.handle;
+    let line = redact::monitor_line(micros, client.db, &handle.addr, handle.unix, &shown);
+    let monitors: Vec<_> =
+        server.clients.lock().values().filter(|other| other.monitor.load(Relaxed)).cloned().collect();
+    for monitor in monitors {
+        monitor.push(line.as_bytes());
+    }
+}
