@@ -55,6 +55,7 @@ mod harness {
         pub(crate) fn configure(&self, name: &str, value: &str) {
             let caller = Caller { local: true, loading: false };
             self.server.config.set(&[(name.as_bytes(), value.as_bytes())], caller).unwrap();
+            self.server.engine.reconfigure(&self.server.config.snapshot()).unwrap();
         }
 
         /// The first client's reply to a line of words, quoted as in redis-cli, in the notation of [`show`].

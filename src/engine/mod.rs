@@ -161,9 +161,7 @@ impl Engine {
     }
 
     fn apply_settings(&self, settings: &Settings) {
-        let limits = &self.store.thresholds;
-        limits.hash_entries.store(settings.hash_max_listpack_entries as usize, Relaxed);
-        limits.hash_value.store(settings.hash_max_listpack_value as usize, Relaxed);
+        self.store.thresholds.adopt(settings);
         self.store.lfu.store(settings.maxmemory_policy.counts_frequency(), Relaxed);
         self.store.lfu_log_factor.store(settings.lfu_log_factor, Relaxed);
         self.store.lfu_decay.store(settings.lfu_decay_time, Relaxed);

@@ -90,7 +90,6 @@ impl Worker {
         if generation != self.generation {
             self.generation = generation;
             self.settings = self.server.config.snapshot();
-            self.server.engine.store.thresholds.adopt(&self.settings);
         }
     }
 

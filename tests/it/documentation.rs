@@ -109,8 +109,10 @@ fn agrees(shown: &[String], printed: &[&str]) -> bool {
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut out = vec![root.join("README.md")];
-    let docs = fs::read_dir(root.join("docs")).unwrap().map(|e| e.unwrap().path());
-    out.extend(docs.filter(|p| p.extension().is_some_and(|e| e == "md")));
+    for folder in ["docs", "docs/commands"] {
+        let docs = fs::read_dir(root.join(folder)).unwrap().map(|e| e.unwrap().path());
+        out.extend(docs.filter(|p| p.extension().is_some_and(|e| e == "md")));
+    }
     out.sort();
     out.into_iter().filter(|p| p.exists()).collect()
 }

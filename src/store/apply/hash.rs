@@ -241,6 +241,12 @@ fn set_packed(
         }
         return Some(true);
     };
+    // Above a threshold that was lowered, any write makes the hash outgrow the form. The length tells most of the time
+    // that it does not.
+    let smallest = if ttl { 10 } else { 2 };
+    if packed.len() / smallest > limits.entries && packed_fields(packed, ttl).nth(limits.entries).is_some() {
+        return None;
+    }
     let (value_at, old_len, before) = (found.value_at, found.value.len(), found.expire);
     let mut value_end = found.value_end;
     if old_len == value.len() {

@@ -236,3 +236,18 @@ fn a_long_name_or_value_is_indexed_at_once() {
         assert_eq!(big.get(pairs[0]).unwrap().value, pairs[1]);
     }
 }
+
+#[test]
+fn under_a_lowered_threshold_the_next_write_changes_the_form() {
+    for (fields, form_after) in [(3, "listpack"), (2, "hashtable")] {
+        let store = Store::new(2, 1);
+        set(&store, &[b"a", b"1", b"b", b"2", b"c", b"3"], FieldExpire::Clear);
+        store.thresholds.hash_entries.store(fields, Relaxed);
+        set(&store, &[b"b", b"9"], FieldExpire::Clear);
+        assert_eq!(form(&store).1, form_after);
+        let hash = store.hash(b"k");
+        let locked = store.lock_one(hash, Mode::Read, 1);
+        let value = locked.peek(0, b"k", hash).unwrap().value().hash().unwrap();
+        assert_eq!((value.live_len(1), value.get(b"b", 1).unwrap().value), (3, b"9".as_slice()));
+    }
+}
