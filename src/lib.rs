@@ -26,6 +26,8 @@ pub mod store;
 // Rooms of number 4 and above.
 pub mod engine;
 
+pub mod ops;
+
 pub mod command;
 
 pub mod session;

@@ -1,5 +1,8 @@
 //! Errors that commands answer with. The text begins with a stable code word, as Redis's does.
 
+use crate::expr::ExprError;
+use crate::item::ItemError;
+use crate::ops::OpError;
 use std::borrow::Cow;
 
 /// A command's error: the text after the protocol's minus sign.
@@ -36,6 +39,30 @@ impl Fail {
     /// An expire time that overflows or is refused.
     pub fn invalid_expire(command: &str) -> Self {
         Self::text(format!("ERR invalid expire time in '{command}' command"))
+    }
+}
+
+impl From<ItemError> for Fail {
+    #[cold]
+    fn from(error: ItemError) -> Self {
+        Self::text(format!("VALIDATION {error}"))
+    }
+}
+
+impl From<ExprError> for Fail {
+    #[cold]
+    fn from(error: ExprError) -> Self {
+        Self::text(format!("VALIDATION {error}"))
+    }
+}
+
+impl From<OpError> for Fail {
+    #[cold]
+    fn from(error: OpError) -> Self {
+        match error {
+            OpError::NoTable(_) => Self::text(format!("NOTABLE {error}")),
+            _ => Self::text(format!("VALIDATION {error}")),
+        }
     }
 }
 

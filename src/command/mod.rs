@@ -22,6 +22,7 @@ mod hashes;
 mod help;
 mod info;
 mod introspect;
+mod items;
 pub mod keys;
 mod latency;
 mod pause;
@@ -35,6 +36,7 @@ pub mod spec;
 mod stats;
 pub mod strings;
 pub mod syntax;
+mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod transactions;
@@ -65,11 +67,13 @@ static FAMILIES: &[&[Spec]] = &[
     hashes::COMMANDS,
     info::COMMANDS,
     introspect::COMMANDS,
+    items::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,
     shutdown::COMMANDS,
     slowlog::COMMANDS,
     strings::COMMANDS,
+    tables::COMMANDS,
     transactions::COMMANDS,
 ];
 

@@ -2,6 +2,7 @@
 
 use super::fail::Fail;
 use super::spec::{Begin, Find, KeySpec, Spec, flag};
+use crate::engine::Tables;
 use ahash::AHashMap;
 use smallvec::SmallVec;
 use std::sync::OnceLock;
@@ -70,6 +71,18 @@ impl Command {
         let arity = self.spec.arity;
         let fits = if arity >= 0 { count == arity as usize } else { count >= arity.unsigned_abs() as usize };
         if fits { Ok(()) } else { Err(Fail::arity(&self.full_name)) }
+    }
+
+    /// Calls `visit` with each key: the argument that it is, and the bytes under which it is stored, whose shard is the
+    /// one to lock. False if the arguments are no valid use of the command.
+    pub fn each_key(&self, tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(usize, &[u8])) -> bool {
+        if let Some(find) = self.spec.item_keys {
+            find(tables, args, visit);
+            return true;
+        }
+        let Some(positions) = self.key_positions(args) else { return false };
+        positions.iter().for_each(|at| visit(*at, args[*at]));
+        true
     }
 
     /// The positions of the keys in `args`, or `None` if the arguments are no valid use of the command.

@@ -2,9 +2,15 @@
 //! categories, lock sets, statistics' names and the documentation derive.
 
 use super::{Cx, Outcome};
+use crate::engine::Tables;
 
 /// A handler. `args[0]` is the command's name; the arity was checked.
 pub type Handler = fn(&mut Cx<'_, '_>, &[&[u8]]) -> Outcome;
+
+/// Finds the keys of a command on items, which the tables' schemas decide: calls the visitor with the argument that each
+/// is and with the bytes under which it is stored, which choose its shard. Arguments that are no valid use of the command have
+/// no keys; the handler refuses them.
+pub type KeyFinder = fn(&Tables, &[&[u8]], &mut dyn FnMut(usize, &[u8]));
 
 /// Flags of commands, as a set of bits.
 pub mod flag {
@@ -123,6 +129,8 @@ pub struct Spec {
     pub flags: u32,
     /// The keys.
     pub keys: &'static [KeySpec],
+    /// Finds the keys where they are partition keys of tables.
+    pub item_keys: Option<KeyFinder>,
     /// The handler; for a container, what answers when no subcommand fits.
     pub run: Handler,
     /// The group, as in COMMAND DOCS; also an ACL category.
@@ -150,6 +158,7 @@ pub const fn spec(name: &'static str, arity: i32, flags: u32, run: Handler) -> S
         arity,
         flags,
         keys: &[],
+        item_keys: None,
         run,
         group: "generic",
         since: "1.0.0",
@@ -166,6 +175,12 @@ impl Spec {
     /// Sets the keys.
     pub const fn keys(mut self, keys: &'static [KeySpec]) -> Self {
         self.keys = keys;
+        self
+    }
+
+    /// Says that the keys are partition keys of tables.
+    pub const fn item_keys(mut self, find: KeyFinder) -> Self {
+        self.item_keys = Some(find);
         self
     }
 

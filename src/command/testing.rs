@@ -87,16 +87,33 @@ mod harness {
             record
         }
 
+        /// The first client's replies to lines that are sent together.
+        pub(crate) fn pipeline(&mut self, lines: &[&str]) -> Vec<String> {
+            let words: Vec<Vec<Vec<u8>>> =
+                lines.iter().map(|line| split_words(line.as_bytes()).unwrap()).collect();
+            let calls: Vec<Vec<&[u8]>> =
+                words.iter().map(|words| words.iter().map(Vec::as_slice).collect()).collect();
+            let replies = self.call_many(0, &calls.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            replies.iter().map(show).collect()
+        }
+
         /// A client's reply to a command.
         pub(crate) fn call_as(&mut self, client: usize, args: &[&[u8]]) -> Value {
-            let mut request = format!("*{}\r\n", args.len()).into_bytes();
-            for arg in args {
-                request.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
-                request.extend_from_slice(arg);
-                request.extend_from_slice(b"\r\n");
+            self.call_many(client, &[args]).remove(0)
+        }
+
+        fn call_many(&mut self, client: usize, calls: &[&[&[u8]]]) -> Vec<Value> {
+            let mut request = Vec::new();
+            for args in calls {
+                request.extend_from_slice(format!("*{}\r\n", args.len()).as_bytes());
+                for arg in *args {
+                    request.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
+                    request.extend_from_slice(arg);
+                    request.extend_from_slice(b"\r\n");
+                }
             }
             let mut batch = Batch::new();
-            Decoder::new().decode(&mut request, &Limits::default(), &mut batch, 1).unwrap();
+            Decoder::new().decode(&mut request, &Limits::default(), &mut batch, calls.len()).unwrap();
             let client = &mut self.clients[client];
             let mut out = Reply::new(Proto::V2);
             let progress = self.worker.run(client, &request, &batch, 0, &mut out);
@@ -106,9 +123,9 @@ mod harness {
                 self.worker.run(client, &request, &batch, progress.done, &mut out);
                 client.in_exec = false;
             }
-            let mut values = ReplyDecoder::decode_all(out.buffer()).unwrap();
-            assert_eq!(values.len(), 1, "one command has one reply");
-            values.remove(0)
+            let values = ReplyDecoder::decode_all(out.buffer()).unwrap();
+            assert_eq!(values.len(), calls.len(), "one command has one reply");
+            values
         }
     }
 

@@ -157,6 +157,8 @@ options! {
         "item-max-partition-key-size" => item_max_partition_key_size: u64 [memory(1, 64 * KB as i128)] = 2048, Live;
         /// The longest sort key, in bytes.
         "item-max-sort-key-size" => item_max_sort_key_size: u64 [memory(1, 64 * KB as i128)] = 1024, Live;
+        /// How many bytes of items one reply of a query or scan holds before it ends with a cursor. The AWS interface has DynamoDB's limit of 1 mb.
+        "item-max-page-size" => item_max_page_size: u64 [memory(KB as i128, GB as i128)] = 64 * MB, Live;
     }
 
     section "Security", None => {

@@ -9,10 +9,9 @@
 use super::{Engine, EngineError};
 use crate::effect::{self, Effect, FieldExpire, List, PackedKind};
 use crate::log::checkpoint::{CheckpointWriter, Checkpoints};
-use crate::store::collection::packed_items;
+use crate::store::collection::ItemsRef;
 use crate::store::{Entry, Locked, Mode, Object, ValueRef};
 use parking_lot::Mutex;
-use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
@@ -233,12 +232,7 @@ fn hash_set(db: u32, key: &[u8], pairs: &[&[u8]], out: &mut Vec<u8>) {
 /// The effects that build a partition's items from nothing.
 pub(super) fn item_effects(table: u32, entry: &Entry, out: &mut Vec<u8>) {
     let partition = entry.key();
-    let mut put = |sort: &[u8], item: &[u8]| Effect::ItemPut { table, partition, sort, item }.encode(out);
-    match entry.value() {
-        ValueRef::Items(packed) => packed_items(packed).for_each(|e| put(e.sort, e.item)),
-        ValueRef::Boxed(Object::Items(items)) => {
-            items.range(Bound::Unbounded, Bound::Unbounded).for_each(|(sort, item)| put(sort, item));
-        }
-        _ => {}
+    for (sort, item) in entry.value().items().into_iter().flat_map(ItemsRef::iter) {
+        Effect::ItemPut { table, partition, sort, item }.encode(out);
     }
 }

@@ -7,6 +7,7 @@
 mod background;
 mod checkpoint;
 mod evict;
+mod items;
 mod journal;
 mod recover;
 mod tables;
@@ -17,7 +18,7 @@ mod tx;
 pub use checkpoint::{CheckpointReport, SaveState};
 pub use journal::{Durability, JournalStats};
 pub use recover::RecoveryReport;
-pub use tables::{Table, Tables};
+pub use tables::{Table, TableCounts, Tables};
 pub use tx::Tx;
 
 use crate::config::Settings;

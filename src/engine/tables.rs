@@ -1,14 +1,13 @@
 //! The tables that exist: names, ids, schemas.
 
 use crate::effect::{Effect, EffectError};
-use crate::item::{ItemRef, TableSchema};
-use crate::store::collection::packed_items;
-use crate::store::{Entry, Object, ValueRef};
+use crate::item::{ItemRef, Number, TableSchema};
+use crate::store::Entry;
+use crate::store::collection::ItemsRef;
 use ahash::AHashMap;
 use parking_lot::RwLock;
-use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::*};
 
 /// One table.
 pub struct Table {
@@ -22,6 +21,28 @@ pub struct Table {
     pub schema: TableSchema,
     /// What it holds.
     pub counts: Arc<TableCounts>,
+}
+
+/// A number below the present by more than this many seconds is no expiry time but some other number, as in DynamoDB.
+const OLDEST_EXPIRY: u64 = 5 * 365 * 24 * 60 * 60;
+
+impl Table {
+    /// Whether an item's TTL attribute holds a time, in seconds since the epoch, that has come.
+    #[inline]
+    pub fn expired(&self, item: &ItemRef<'_>, now: u64) -> bool {
+        self.schema.ttl.as_ref().is_some_and(|attribute| has_passed(attribute, item, now))
+    }
+}
+
+fn has_passed(attribute: &str, item: &ItemRef<'_>, now: u64) -> bool {
+    let Some(at) = item.get(attribute).and_then(|value| value.as_number()) else { return false };
+    let oldest = now.saturating_sub(OLDEST_EXPIRY * 1000);
+    if let Some(seconds) = at.as_i64() {
+        let millis = i128::from(seconds) * 1000;
+        return millis <= i128::from(now) && millis > i128::from(oldest);
+    }
+    let seconds = |millis: u64| Number::from_parts(false, u128::from(millis), -3).unwrap_or(Number::ZERO);
+    at <= seconds(now) && at > seconds(oldest)
 }
 
 /// What a table holds; survives changes of its schema.
@@ -49,22 +70,31 @@ struct Inner {
 
 /// All tables. They change only while every shard is locked, so what a transaction looked up stays true under its locks.
 #[derive(Default)]
-pub struct Tables(RwLock<Inner>);
+pub struct Tables {
+    inner: RwLock<Inner>,
+    generation: AtomicU64,
+}
 
 impl Tables {
     /// The table of a name.
-    pub fn get(&self, name: &str) -> Option<Arc<Table>> {
-        self.0.read().by_name.get(name).cloned()
+    pub fn get(&self, name: &[u8]) -> Option<Arc<Table>> {
+        self.inner.read().by_name.get(std::str::from_utf8(name).ok()?).cloned()
+    }
+
+    /// Changes with every change of the tables. What was worked out from a schema before a shard was locked holds under the
+    /// lock if this is still the same.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Acquire)
     }
 
     /// The table of an id.
     pub fn by_id(&self, id: u32) -> Option<Arc<Table>> {
-        self.0.read().by_id.get(&id).cloned()
+        self.inner.read().by_id.get(&id).cloned()
     }
 
     /// All tables in the order of their names.
     pub fn list(&self) -> Vec<Arc<Table>> {
-        let mut all: Vec<_> = self.0.read().by_name.values().cloned().collect();
+        let mut all: Vec<_> = self.inner.read().by_name.values().cloned().collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }
@@ -75,20 +105,21 @@ impl Tables {
             Effect::TablePut { table, created, name, schema } => {
                 let schema = TableSchema::from_bytes(schema).map_err(|_| EffectError::Malformed)?;
                 let name = String::from_utf8(name.to_vec()).map_err(|_| EffectError::Malformed)?;
-                let mut inner = self.0.write();
+                let mut inner = self.inner.write();
                 let counts = inner.by_id.get(&table).map(|old| Arc::clone(&old.counts)).unwrap_or_default();
                 let table = Arc::new(Table { id: table, name, created, schema, counts });
                 inner.by_name.insert(table.name.clone(), Arc::clone(&table));
                 inner.by_id.insert(table.id, table);
             }
             Effect::TableDrop { table } => {
-                let mut inner = self.0.write();
+                let mut inner = self.inner.write();
                 if let Some(table) = inner.by_id.remove(&table) {
                     inner.by_name.remove(&table.name);
                 }
             }
-            _ => {}
+            _ => return Ok(()),
         }
+        self.generation.fetch_add(1, AcqRel);
         Ok(())
     }
 
@@ -104,14 +135,8 @@ impl Tables {
 
 /// The number of items in a partition and their size in bytes, by DynamoDB's rules.
 pub(super) fn measure(entry: &Entry) -> (i64, i64) {
-    let size = |item: &[u8]| ItemRef::from_bytes_unchecked(item).size() as i64;
-    match entry.value() {
-        ValueRef::Items(packed) => {
-            packed_items(packed).fold((0, 0), |(n, bytes), e| (n + 1, bytes + size(e.item)))
-        }
-        ValueRef::Boxed(Object::Items(items)) => items
-            .range(Bound::Unbounded, Bound::Unbounded)
-            .fold((0, 0), |(n, bytes), (_, item)| (n + 1, bytes + size(item))),
-        _ => (0, 0),
-    }
+    let items = entry.value().items().into_iter().flat_map(ItemsRef::iter);
+    items.fold((0, 0), |(n, bytes), (_, item)| {
+        (n + 1, bytes + ItemRef::from_bytes_unchecked(item).size() as i64)
+    })
 }

@@ -2,7 +2,7 @@
 //! order into one output buffer.
 
 use super::gate::{self, Verdict};
-use super::{exec, observe};
+use super::{exec, locks, observe};
 use crate::command::client::{Queued, ReplyMode};
 use crate::command::transactions::end_transaction;
 use crate::command::{Client, Command, Cx, Fail, Server, WorkerStats, flag, is_write};
@@ -57,6 +57,8 @@ pub struct Worker {
     /// The command of the last lookup and its name as it was sent: pipelines repeat themselves.
     last: Option<(&'static Command, SmallVec<[u8; 24]>)>,
     hashes: Vec<Option<u64>>,
+    /// The tables' generation that the hashes of partition keys were worked out at.
+    tables: u64,
     /// The configuration as of the current batch.
     pub settings: Arc<Settings>,
     generation: u64,
@@ -78,6 +80,7 @@ impl Worker {
             record: Vec::with_capacity(4096),
             last: None,
             hashes: Vec::new(),
+            tables: 0,
             settings,
             generation,
             wrote: false,
@@ -172,6 +175,7 @@ impl Worker {
         self.hashes.clear();
         let server = Arc::clone(&self.server);
         let store = &server.engine.store;
+        self.tables = server.engine.tables.generation();
         let single = group.len() == 1;
         let mut at = 0;
         for index in group {
@@ -180,11 +184,7 @@ impl Worker {
             at += count;
             let found = self.find(these);
             commands.push(found);
-            let key = match found {
-                Ok(command) if command.only_key != 0 => these.get(command.only_key),
-                _ => None,
-            };
-            let hash = key.map(|key| store.hash(key));
+            let hash = found.ok().and_then(|command| locks::only_hash(&server.engine, command, these));
             if let (Some(hash), false) = (hash, single) {
                 store.prefetch_shard(hash);
             }
@@ -321,19 +321,14 @@ impl Worker {
         let server = &*self.server;
         let store = &server.engine.store;
         let mode = if is_write(command) { Mode::Write } else { Mode::Read };
-        let locked = if let Some(hash) = hash {
-            store.lock_one(hash, mode, now)
-        } else if command.has(flag::ALL_SHARDS) {
-            store.lock_all(mode, now)
-        } else if command.spec.keys.is_empty() {
-            store.lock_none(now)
-        } else {
-            let positions = command.key_positions(args).unwrap_or_default();
-            let hashes: SmallVec<[u64; 16]> = positions.iter().map(|p| store.hash(args[*p])).collect();
-            store.lock_many(&hashes, mode, now)
+        let locked = match hash {
+            Some(hash) => locks::lock_only(&server.engine, command, args, (hash, self.tables), mode, now),
+            None if command.has(flag::ALL_SHARDS) => store.lock_all(mode, now),
+            None if command.spec.keys.is_empty() => store.lock_none(now),
+            None => locks::lock_keys(&server.engine, &[(command, args)], &[], mode, now),
         };
         let mut tx = Tx::new(&server.engine, locked, client.db, &mut self.record);
-        if let Some(hash) = hash {
+        if let (Some(hash), None) = (hash, command.spec.item_keys) {
             tx.hint(args[command.only_key], hash);
         }
         if client.handle.no_touch.load(Relaxed) {

@@ -1,10 +1,11 @@
 //! EXEC: all queued commands under the locks of all their keys, as one record of the log.
 
 use super::batch::Worker;
+use super::locks;
 use crate::command::client::{Multi, Queued, Watched};
 use crate::command::transactions::forget_watched;
 use crate::command::{Client, Command, Cx, Fail, flag, is_write};
-use crate::engine::Tx;
+use crate::engine::{Engine, Tx};
 use crate::resp::Reply;
 use crate::store::{Locked, Mode, Store};
 use smallvec::SmallVec;
@@ -41,7 +42,7 @@ fn exec(
     let settings = Arc::clone(&worker.settings);
     let mut record = std::mem::take(&mut worker.record);
     let store = &server.engine.store;
-    let locked = lock(store, &multi.queue, &client.watched, now);
+    let locked = lock(&server.engine, &multi.queue, &client.watched, now);
     if client.watcher.load(Acquire) || client.watched.iter().any(|w| expired_since(&locked, store, w)) {
         out.null_array();
         return Ok(());
@@ -68,19 +69,18 @@ fn exec(
 }
 
 /// Locks the shards of all keys of all commands; every shard if one of them goes beyond its keys.
-fn lock<'a>(store: &'a Store, queue: &[Queued], watched: &[Watched], now: u64) -> Locked<'a> {
+fn lock<'a>(engine: &'a Engine, queue: &[Queued], watched: &[Watched], now: u64) -> Locked<'a> {
     let writes = queue.iter().any(|q| is_write(q.command));
     let mode = if writes { Mode::Write } else { Mode::Read };
     if queue.iter().any(|q| q.command.has(flag::WHOLE | flag::ALL_SHARDS)) {
-        return store.lock_all(mode, now);
+        return engine.store.lock_all(mode, now);
     }
-    let mut hashes: SmallVec<[u64; 16]> = watched.iter().map(|w| store.hash(&w.key)).collect();
-    for queued in queue {
-        let args: SmallVec<[&[u8]; 8]> = queued.args.iter().map(|a| &**a).collect();
-        let positions = queued.command.key_positions(&args).unwrap_or_default();
-        hashes.extend(positions.iter().map(|p| store.hash(args[*p])));
-    }
-    store.lock_many(&hashes, mode, now)
+    let watched: SmallVec<[u64; 4]> = watched.iter().map(|w| engine.store.hash(&w.key)).collect();
+    let args: Vec<SmallVec<[&[u8]; 8]>> =
+        queue.iter().map(|q| q.args.iter().map(|a| &**a).collect()).collect();
+    let commands: SmallVec<[(&Command, &[&[u8]]); 8]> =
+        queue.iter().zip(&args).map(|(q, args)| (q.command, args.as_slice())).collect();
+    locks::lock_keys(engine, &commands, &watched, mode, now)
 }
 
 /// Whether a watched key has expired since it was watched; removal by expiry counts as a change only then.

@@ -3,6 +3,7 @@
 mod batch;
 mod exec;
 mod gate;
+mod locks;
 mod observe;
 
 pub use batch::{Progress, Stop, Worker};

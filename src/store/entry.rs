@@ -23,8 +23,7 @@
 // Blocks are aligned to 8, and only their first word is read as one.
 #![allow(clippy::cast_ptr_alignment)]
 
-use super::object::Object;
-use crate::value::hash::HashRef;
+use super::object::{Object, ValueRef};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -67,30 +66,6 @@ const TTL_BIT: u64 = 1 << 63;
 const TICK_SHIFT: u32 = 12;
 const TICK_MASK: u64 = 0x7fff;
 const ALIGN: usize = 8;
-
-/// A value as it stands in an entry.
-pub enum ValueRef<'a> {
-    /// A Redis string.
-    Str(&'a [u8]),
-    /// A packed hash; with deadlines if the flag is set.
-    Hash(&'a [u8], bool),
-    /// A packed item collection.
-    Items(&'a [u8]),
-    /// A value of its own allocation.
-    Boxed(&'a Object),
-}
-
-impl<'a> ValueRef<'a> {
-    /// The value as a hash, if it is one.
-    #[inline]
-    pub fn hash(self) -> Option<HashRef<'a>> {
-        match self {
-            Self::Hash(packed, ttl) => Some(HashRef::Packed(packed, ttl)),
-            Self::Boxed(Object::Hash(big)) => Some(HashRef::Big(big)),
-            _ => None,
-        }
-    }
-}
 
 /// The parts from which a block is made.
 #[derive(Clone, Copy)]

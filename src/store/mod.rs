@@ -19,9 +19,9 @@ mod table;
 mod watch;
 
 pub use cycle::{Due, EvictionOrder, EvictionPolicy, Sweep};
-pub use entry::{Entry, Kind, ValueRef};
+pub use entry::{Entry, Kind};
 pub use locks::{Locked, Mode};
-pub use object::Object;
+pub use object::{Object, ValueRef};
 pub use scan::ScanStep;
 pub use watch::Watcher;
 

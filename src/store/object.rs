@@ -1,7 +1,7 @@
-//! Values that have outgrown the compact form inside an entry's block.
+//! Values as entries hold them: compact inside an entry's block, or of their own allocation once they have outgrown it.
 
-use super::collection::Collection;
-use crate::value::hash::BigHash;
+use super::collection::{Collection, ItemsRef};
+use crate::value::hash::{BigHash, HashRef};
 
 /// A value of its own allocation.
 pub enum Object {
@@ -27,5 +27,39 @@ impl Object {
                 Self::Hash(hash) => hash.memory(samples),
                 Self::Items(items) => items.memory(samples),
             }
+    }
+}
+
+/// A value as it stands in an entry.
+pub enum ValueRef<'a> {
+    /// A Redis string.
+    Str(&'a [u8]),
+    /// A packed hash; with deadlines if the flag is set.
+    Hash(&'a [u8], bool),
+    /// A packed item collection.
+    Items(&'a [u8]),
+    /// A value of its own allocation.
+    Boxed(&'a Object),
+}
+
+impl<'a> ValueRef<'a> {
+    /// The value as a hash, if it is one.
+    #[inline]
+    pub fn hash(self) -> Option<HashRef<'a>> {
+        match self {
+            Self::Hash(packed, ttl) => Some(HashRef::Packed(packed, ttl)),
+            Self::Boxed(Object::Hash(big)) => Some(HashRef::Big(big)),
+            _ => None,
+        }
+    }
+
+    /// The value as an item collection, if it is one.
+    #[inline]
+    pub fn items(self) -> Option<ItemsRef<'a>> {
+        match self {
+            Self::Items(packed) => Some(ItemsRef::Packed(packed)),
+            Self::Boxed(Object::Items(items)) => Some(ItemsRef::Big(items)),
+            _ => None,
+        }
     }
 }

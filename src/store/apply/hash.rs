@@ -4,7 +4,8 @@
 use super::Place;
 use crate::effect::{FieldExpire, List};
 use crate::store::Locked;
-use crate::store::entry::{Entry, Kind, Parts, ValueRef};
+use crate::store::ValueRef;
+use crate::store::entry::{Entry, Kind, Parts};
 use crate::store::object::Object;
 use crate::value::hash::{BigHash, HashRef, pack_field, packed_fields, packed_find, packed_fits, passed};
 use crate::value::packed::varint_len;

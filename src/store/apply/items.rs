@@ -2,10 +2,10 @@
 
 use super::Place;
 use crate::store::Locked;
+use crate::store::ValueRef;
 use crate::store::collection::{self, Collection};
-use crate::store::entry::{Entry, Kind, Parts, ValueRef};
+use crate::store::entry::{Entry, Kind, Parts};
 use crate::store::object::Object;
-use crate::value::packed::put_varint_to;
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Locked<'_> {
@@ -59,17 +59,13 @@ fn put_item(entry: &mut Entry, sort: &[u8], item: &[u8], limit: usize) {
     let ValueRef::Items(packed) = entry.value() else { return };
     let (start, end, _) = collection::packed_find(packed, sort);
     let alone = end - start == packed.len();
-    if !alone && packed.len() - (end - start) + item.len() + sort.len() > limit {
+    let need = collection::packed_len(sort, item);
+    if !alone && packed.len() - (end - start) + need > limit {
         let mut items = Collection::from_packed(packed);
         items.put(sort, item);
         let big = Box::new(Object::Items(items));
         *entry = Entry::boxed(entry.space(), entry.key(), entry.expire(), big, entry.clock());
         return;
     }
-    let mut bytes = Vec::with_capacity(sort.len() + item.len() + 10);
-    put_varint_to(&mut bytes, sort.len());
-    bytes.extend_from_slice(sort);
-    put_varint_to(&mut bytes, item.len());
-    bytes.extend_from_slice(item);
-    entry.splice(start, end - start, bytes.len()).copy_from_slice(&bytes);
+    collection::pack_item_into(sort, item, entry.splice(start, end - start, need));
 }

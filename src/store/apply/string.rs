@@ -2,7 +2,8 @@
 
 use super::Place;
 use crate::effect::MAX_STRING;
-use crate::store::entry::{Kind, Parts, ValueRef};
+use crate::store::ValueRef;
+use crate::store::entry::{Kind, Parts};
 use crate::store::{Entry, Locked};
 
 impl Locked<'_> {

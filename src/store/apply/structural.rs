@@ -52,8 +52,12 @@ impl Locked<'_> {
             Effect::SwapDb { a, b } if space == store.space(b as usize) => Some(Some(a)),
             _ => None,
         };
-        if let Effect::FlushDb { space, .. } = *effect {
-            store.note_space(space);
+        match *effect {
+            Effect::FlushDb { space, .. } => store.note_space(space),
+            Effect::TablePut { table, .. } => store.note_space(table),
+            // The number is never used again, so all its items are dead, whatever image they came from.
+            Effect::TableDrop { table } => store.give_up_space(table),
+            _ => {}
         }
         let mut taken = Vec::new();
         for shard in 0..store.shard_count() {

@@ -1,0 +1,107 @@
+//! Expressions in clauses: `IF` and `WHERE`, the placeholders of `NAMES` and `VALUES`, and the paths of `FIELDS`.
+
+use super::Words;
+use crate::command::fail::{self, Fail};
+use crate::expr::{
+    Binder, BoundCondition, BoundProjection, ExprCache, ExprError, ExprKind, ExprLimits, Options,
+};
+use crate::item::{AttrType, AttributeValue, TableSchema, plain_value, typed_value};
+use serde_json::Value as Json;
+use std::sync::LazyLock;
+
+/// Parsed expressions by their text.
+static CACHE: LazyLock<ExprCache> = LazyLock::new(|| ExprCache::new(Options::HUMAN, 4096));
+
+/// The placeholders that a command defines.
+#[derive(Default, Clone, Copy)]
+pub(super) struct Placeholders<'a> {
+    names: Option<&'a [u8]>,
+    values: Option<&'a [u8]>,
+}
+
+impl<'a> Placeholders<'a> {
+    /// Reads the clause that `word` begins, if it is one of these.
+    pub(super) fn read(&mut self, word: &[u8], words: &mut Words<'a, '_>) -> Result<bool, Fail> {
+        let slot = match word {
+            _ if word.eq_ignore_ascii_case(b"NAMES") => &mut self.names,
+            _ if word.eq_ignore_ascii_case(b"VALUES") => &mut self.values,
+            _ => return Ok(false),
+        };
+        set_once(slot, words.need()?)?;
+        Ok(true)
+    }
+
+    /// What expressions are bound with.
+    pub(super) fn binder(&self, max_depth: usize) -> Result<Binder, Fail> {
+        if self.names.is_none() && self.values.is_none() {
+            return Ok(Binder::empty(ExprLimits::HUMAN));
+        }
+        let mut names = Vec::new();
+        for (key, name) in members("NAMES", self.names)? {
+            let Json::String(name) = name else {
+                return Err(Fail::new("VALIDATION NAMES must be a JSON object of strings"));
+            };
+            names.push((key, name));
+        }
+        let mut values = Vec::new();
+        for (key, json) in members("VALUES", self.values)? {
+            let value = value_of(&json, max_depth)
+                .map_err(|error| ExprError::BadValue { key: key.clone(), error })?;
+            values.push((key, value));
+        }
+        Ok(Binder::new(names, values, ExprLimits::HUMAN)?)
+    }
+}
+
+/// Notes a clause that may be given once.
+pub(super) fn set_once<T>(slot: &mut Option<T>, value: T) -> Result<(), Fail> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(fail::SYNTAX),
+    }
+}
+
+fn members(clause: &str, text: Option<&[u8]>) -> Result<serde_json::Map<String, Json>, Fail> {
+    let Some(text) = text else { return Ok(serde_json::Map::new()) };
+    match serde_json::from_slice(text) {
+        Ok(Json::Object(map)) => Ok(map),
+        _ => Err(Fail::text(format!("VALIDATION {clause} must be a JSON object"))),
+    }
+}
+
+/// A value with a type tag, as AWS writes it, or else plain JSON.
+fn value_of(json: &Json, max_depth: usize) -> Result<AttributeValue, crate::item::ItemError> {
+    let tagged = match json {
+        Json::Object(map) => map.len() == 1 && map.keys().all(|tag| AttrType::from_tag(tag).is_some()),
+        _ => false,
+    };
+    if tagged { typed_value(json, max_depth) } else { plain_value(json, max_depth) }
+}
+
+/// Binds a condition or filter, and checks that it uses the table's keys as scalars.
+pub(super) fn condition(
+    binder: &mut Binder,
+    kind: ExprKind,
+    text: &str,
+    schema: &TableSchema,
+) -> Result<BoundCondition, Fail> {
+    let parsed = CACHE.condition(text).map_err(|reason| ExprError::Invalid { kind, reason })?;
+    let bound = binder.condition(kind, &parsed)?;
+    bound.check_key_paths(schema)?;
+    Ok(bound)
+}
+
+/// The parts of items that `FIELDS` names: attributes by their names, which may hold any characters, and document paths
+/// where a name has a dot or bracket, or begins with `#`.
+pub(super) fn fields(binder: &mut Binder, names: &[&[u8]]) -> Result<BoundProjection, Fail> {
+    let mut texts = Vec::with_capacity(names.len());
+    for name in names {
+        texts.push(std::str::from_utf8(name).map_err(|_| Fail::new("VALIDATION text must be UTF-8"))?);
+    }
+    if !texts.iter().any(|text| text.contains(['.', '[', '#'])) {
+        return Ok(BoundProjection::attributes(texts));
+    }
+    let kind = ExprKind::Projection;
+    let parsed = CACHE.projection(&texts.join(", ")).map_err(|reason| ExprError::Invalid { kind, reason })?;
+    Ok(binder.projection(&parsed)?)
+}

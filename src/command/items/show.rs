@@ -1,0 +1,121 @@
+//! How items are shown: natively, or as one JSON string.
+
+use super::Words;
+use crate::command::eq;
+use crate::command::fail::{self, Fail};
+use crate::expr::BoundProjection;
+use crate::item::{ItemError, ItemRef, Number, ValueRef, write_plain_json, write_typed_json};
+use crate::resp::Reply;
+
+/// `FORMAT`.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Format {
+    /// Each value as the protocol's nearest type.
+    #[default]
+    Native,
+    /// Plain JSON.
+    Json,
+    /// JSON with DynamoDB's type tags.
+    Ddb,
+}
+
+impl Format {
+    /// Reads the clause's argument.
+    pub(super) fn read(words: &mut Words<'_, '_>) -> Result<Self, Fail> {
+        let word = words.need()?;
+        match word {
+            _ if eq(word, "NATIVE") => Ok(Self::Native),
+            _ if eq(word, "JSON") => Ok(Self::Json),
+            _ if eq(word, "DDB") => Ok(Self::Ddb),
+            _ => Err(fail::SYNTAX),
+        }
+    }
+}
+
+/// What is shown of items, and how.
+#[derive(Default)]
+pub(super) struct View {
+    pub(super) format: Format,
+    /// Only these parts.
+    pub(super) fields: Option<BoundProjection>,
+}
+
+impl View {
+    /// Writes an item.
+    pub(super) fn item(&self, out: &mut Reply, item: ItemRef<'_>) -> Result<(), ItemError> {
+        match (self.format, &self.fields) {
+            (Format::Native, None) => {
+                out.map(item.len());
+                for (name, value) in item {
+                    out.bulk(name);
+                    native(out, &value);
+                }
+            }
+            (Format::Native, Some(fields)) => {
+                let begun = out.begin_deferred();
+                let mut count = 0;
+                fields.each(item, |name, value| {
+                    out.bulk(name.as_bytes());
+                    native(out, value);
+                    count += 1;
+                    Ok::<(), ItemError>(())
+                })?;
+                out.end_map(begun, count);
+            }
+            (format, None) => json(out, format, item),
+            (format, Some(fields)) => json(out, format, fields.apply(item)?.view()),
+        }
+        Ok(())
+    }
+}
+
+fn json(out: &mut Reply, format: Format, item: ItemRef<'_>) {
+    let mut text = Vec::with_capacity(item.as_bytes().len() * 2);
+    match format {
+        Format::Ddb => write_typed_json(&item, &mut text),
+        _ => write_plain_json(&item, &mut text),
+    }
+    out.bulk(&text);
+}
+
+/// Writes a value as the protocol's nearest type.
+pub(super) fn native(out: &mut Reply, value: &ValueRef<'_>) {
+    match value {
+        ValueRef::S(bytes) | ValueRef::B(bytes) => out.bulk(bytes),
+        ValueRef::N(value) => number(out, *value),
+        ValueRef::Bool(value) => out.bool(*value),
+        ValueRef::Null => out.null(),
+        ValueRef::M(map) => {
+            out.map(map.len());
+            for (name, value) in map.iter() {
+                out.bulk(name);
+                native(out, &value);
+            }
+        }
+        ValueRef::L(list) => {
+            out.array(list.len());
+            list.iter().for_each(|value| native(out, &value));
+        }
+        ValueRef::Ss(set) | ValueRef::Ns(set) | ValueRef::Bs(set) => {
+            out.set(set.len());
+            set.iter().for_each(|value| native(out, &value));
+        }
+    }
+}
+
+/// An integer where it fits 64 bits, a double where it says the same, else a string; a string in RESP2.
+pub(super) fn number(out: &mut Reply, number: Number) {
+    match (out.is_resp3(), number.as_i64()) {
+        (true, Some(int)) => return out.int(int),
+        (false, Some(int)) => return out.bulk_int(int),
+        (true, None) => {
+            if let Some(double) = number.as_f64() {
+                return out.double(double);
+            }
+        }
+        (false, None) => {}
+    }
+    let mut text = Vec::with_capacity(48);
+    number.write_text(&mut text);
+    out.bulk(&text);
+}

@@ -1,0 +1,71 @@
+//! The table and the item that a command names: `NAME table pk [sk] ...`. Whether a sort key follows is decided by
+//! the table's schema.
+
+use super::Words;
+use crate::command::{Cx, Fail};
+use crate::config::Settings;
+use crate::engine::{Table, Tables};
+use crate::item::{ItemKeys, ItemLimits, KeyBytes, ValueRef, put_key};
+use std::sync::Arc;
+
+/// Finds the partition key as it is stored, for the locks.
+pub(super) fn partition_key(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(usize, &[u8])) {
+    let [_, table, text, ..] = args else { return };
+    let Some(table) = tables.get(table) else { return };
+    match table.schema.keys.pk.value_of_text(text) {
+        Ok(ValueRef::S(bytes) | ValueRef::B(bytes)) => visit(2, bytes),
+        Ok(value) => {
+            let mut key = KeyBytes::new();
+            put_key(&mut key, &value);
+            visit(2, &key);
+        }
+        Err(_) => {}
+    }
+}
+
+/// The table of a name.
+pub(super) fn table(cx: &Cx<'_, '_>, name: &[u8]) -> Result<Arc<Table>, Fail> {
+    let missing = || Fail::text(format!("NOTABLE table '{}' does not exist", String::from_utf8_lossy(name)));
+    cx.tx.engine().tables.get(name).ok_or_else(missing)
+}
+
+/// The limits on items that the configuration sets.
+pub(super) fn limits(settings: &Settings) -> ItemLimits {
+    let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    ItemLimits {
+        max_item_bytes: size(settings.item_max_size),
+        max_depth: settings.item_max_depth as usize,
+        max_partition_key_bytes: size(settings.item_max_partition_key_size),
+        max_sort_key_bytes: size(settings.item_max_sort_key_size),
+    }
+}
+
+/// The item that a command names.
+pub(super) struct Target<'a> {
+    pub(super) table: Arc<Table>,
+    pub(super) keys: ItemKeys,
+    pub(super) limits: ItemLimits,
+    /// The keys as they were given.
+    pub(super) pk: &'a [u8],
+    pub(super) sk: Option<&'a [u8]>,
+}
+
+impl<'a> Target<'a> {
+    /// Reads table and keys; `words` stands behind the command's name, and afterwards behind the keys.
+    pub(super) fn read(cx: &Cx<'_, '_>, words: &mut Words<'a, '_>) -> Result<Self, Fail> {
+        let table = table(cx, words.need()?)?;
+        let limits = limits(cx.settings);
+        let pk = words.need()?;
+        let sk = match &table.schema.keys.sk {
+            None => None,
+            Some(attr) => Some(words.next().ok_or_else(|| {
+                let (table, attr) = (&table.name, &attr.name);
+                Fail::text(format!(
+                    "VALIDATION table '{table}' has the sort key '{attr}', whose value must follow the partition key"
+                ))
+            })?),
+        };
+        let keys = table.schema.text_keys(pk, sk, &limits)?;
+        Ok(Self { table, keys, limits, pk, sk })
+    }
+}

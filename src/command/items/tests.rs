@@ -1,0 +1,360 @@
+use crate::command::testing::Harness;
+use crate::effect::{Decoder, Effect};
+use crate::engine::{Engine, Tables};
+use crate::env::Clock;
+use crate::store::Mode;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering::Relaxed;
+
+fn counts(h: &Harness, table: &str) -> (u64, u64) {
+    let table = h.server.engine.tables.get(table.as_bytes()).unwrap();
+    (table.counts.items.load(Relaxed), table.counts.bytes.load(Relaxed))
+}
+
+#[test]
+fn items_are_put_got_and_deleted() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id S ATTR qty N tags SS");
+    assert_eq!(h.run("ITEM.GET t a"), "nil");
+    assert_eq!(h.run("ITEM.PUT t a SET 3 name Ann age:n 41 qty 7"), "+OK");
+    assert_eq!(h.run("ITEM.GET t a"), r#"["age" "41" "id" "a" "name" "Ann" "qty" "7"]"#);
+    assert_eq!(h.run("ITEM.GET t a FIELDS 2 name none"), r#"["name" "Ann"]"#);
+    assert_eq!(
+        h.run("ITEM.GET t a FORMAT JSON"),
+        r#""{\"age\":41,\"id\":\"a\",\"name\":\"Ann\",\"qty\":7}""#
+    );
+    assert_eq!(
+        h.run("ITEM.GET t a FIELDS 2 id qty FORMAT DDB"),
+        r#""{\"id\":{\"S\":\"a\"},\"qty\":{\"N\":\"7\"}}""#
+    );
+    assert_eq!(counts(&h, "t"), (1, (2 + 1) + (3 + 2) + (4 + 3) + (3 + 2)));
+    assert_eq!(
+        h.run(r#"ITEM.PUT t a JSON '{"id":"a","tags":["x","y"],"n":1.50}' RETURN OLD"#),
+        r#"["age" "41" "id" "a" "name" "Ann" "qty" "7"]"#
+    );
+    assert_eq!(h.run("ITEM.PUT t b JSON '{}' RETURN OLD"), "nil");
+    assert_eq!(h.run("ITEM.GET t a"), r#"["id" "a" "n" "1.5" "tags" ["x" "y"]]"#);
+    assert_eq!(counts(&h, "t"), (2, (2 + 1) + (1 + 3) + (4 + 2) + (2 + 1)));
+    assert_eq!(
+        h.run("ITEM.DEL t a RETURN OLD FORMAT JSON"),
+        r#""{\"id\":\"a\",\"n\":1.5,\"tags\":[\"x\",\"y\"]}""#
+    );
+    assert_eq!(h.run("ITEM.DEL t a"), ":0");
+    assert_eq!(h.run("ITEM.DEL t b"), ":1");
+    assert_eq!(counts(&h, "t"), (0, 0));
+}
+
+#[test]
+fn conditions_guard_writes() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id S");
+    assert_eq!(h.run("ITEM.PUT t a SET 1 n:n 1 IF 'attribute_not_exists(id)'"), "+OK");
+    assert_eq!(h.run("ITEM.PUT t a SET 1 n:n 2 IF 'attribute_not_exists(id)'"), "nil");
+    assert_eq!(
+        h.run("ITEM.PUT t a SET 1 n:n 3 IF '#x = :v' NAMES '{\"#x\":\"n\"}' VALUES '{\":v\":{\"N\":\"1\"}}'"),
+        "+OK"
+    );
+    assert_eq!(h.run("ITEM.DEL t a IF 'n < :v' VALUES '{\":v\":3}'"), "nil");
+    assert_eq!(h.run("ITEM.DEL t a IF 'n = 3'"), ":1");
+    for (line, error) in [
+        ("ITEM.DEL t a IF 'n ='", "-VALIDATION Invalid ConditionExpression: Syntax error;*"),
+        (
+            "ITEM.DEL t a IF 'n = :v'",
+            "-VALIDATION Invalid ConditionExpression: An expression attribute value used in expression is not defined; attribute value: :v",
+        ),
+        (
+            "ITEM.DEL t a IF 'n = 1' VALUES '{\":v\":3}'",
+            "-VALIDATION Value provided in ExpressionAttributeValues unused in expressions: keys: {:v}",
+        ),
+        ("ITEM.DEL t a IF 'n = 1' IF 'n = 2'", "-ERR syntax error"),
+        ("ITEM.DEL t a VALUES 5", "-VALIDATION VALUES must be a JSON object"),
+        ("ITEM.DEL t a RETURN NEW", "-ERR syntax error"),
+    ] {
+        let reply = h.run(line);
+        let same = error.strip_suffix('*').map_or(reply == error, |start| reply.starts_with(start));
+        assert!(same, "{line}: {reply}");
+    }
+}
+
+#[test]
+fn what_is_no_valid_item_is_refused_and_changes_nothing() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id S ATTR qty N");
+    h.run("TABLE.CREATE s PK id S SK at N");
+    h.configure("item-max-size", "1kb");
+    let long = "x".repeat(1100);
+    for (line, error) in [
+        ("ITEM.PUT none a SET 0", "-NOTABLE table 'none' does not exist"),
+        ("ITEM.PUT t a", "-ERR wrong number of arguments for 'item.put' command"),
+        ("ITEM.PUT t a SET 1 x", "-ERR syntax error"),
+        ("ITEM.PUT t a SET -1 x", "-ERR value is out of range, must be positive"),
+        ("ITEM.PUT t a SET x y", "-ERR value is not an integer or out of range"),
+        ("ITEM.PUT t a BAG 1 x y", "-ERR syntax error"),
+        (
+            "ITEM.PUT t a SET 1 qty many",
+            "-VALIDATION The parameter cannot be converted to a numeric value: many",
+        ),
+        (
+            "ITEM.PUT t a SET 1 n:n 1e200",
+            "-VALIDATION Number overflow. Attempting to store a number with magnitude larger than supported range",
+        ),
+        (
+            "ITEM.PUT t a SET 1 id b",
+            "-VALIDATION the item's key attributes differ from the keys that were given",
+        ),
+        ("ITEM.PUT t a JSON []", "-VALIDATION invalid JSON: an item must be an object"),
+        (
+            "ITEM.PUT t a JSON '{\"qty\":\"7\"}'",
+            "-VALIDATION attribute qty: the value's type is not the declared one",
+        ),
+        (
+            "ITEM.PUT t '' SET 0",
+            "-VALIDATION One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: id",
+        ),
+        ("ITEM.PUT t a SET 0 EX 5", "-VALIDATION table 't' has no TTL attribute"),
+        (
+            &format!("ITEM.PUT t a SET 1 x {long}"),
+            "-VALIDATION Item size has exceeded the maximum allowed size",
+        ),
+        ("ITEM.PUT s a SET 0 x", "-VALIDATION The parameter cannot be converted to a numeric value: SET"),
+        (
+            "ITEM.GET s a",
+            "-VALIDATION table 's' has the sort key 'at', whose value must follow the partition key",
+        ),
+        ("ITEM.GET s a 1 FORMAT xml", "-ERR syntax error"),
+        ("ITEM.QUERY t a SK = 1", "-VALIDATION the table has no sort key"),
+        ("ITEM.QUERY s a SK PREFIX 1", "-VALIDATION PREFIX needs a sort key of type S or B"),
+        ("ITEM.QUERY s a SK ~ 1", "-ERR syntax error"),
+        ("ITEM.QUERY s a SK =", "-ERR syntax error"),
+        ("ITEM.QUERY s a LIMIT 0", "-ERR value is out of range, must be positive"),
+        ("ITEM.QUERY s a CURSOR !", "-VALIDATION invalid cursor"),
+        ("ITEM.QUERY s a CURSOR AAAA", "-VALIDATION invalid cursor"),
+    ] {
+        assert_eq!(h.run(line), error, "{line}");
+    }
+    assert_eq!((counts(&h, "t"), counts(&h, "s")), ((0, 0), (0, 0)));
+}
+
+#[test]
+fn queries_page_through_ranges_in_both_directions() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id N SK k S");
+    for k in ["a1", "a2", "a3", "b1", "b2", "c1"] {
+        assert_eq!(h.run(&format!("ITEM.PUT t 5 {k} SET 1 v:n {}", &k[1..])), "+OK");
+    }
+    let mut keys = |clauses: &str| {
+        let reply = h.run(&format!("ITEM.QUERY t 5.0 {clauses} FIELDS 1 k"));
+        let (items, rest) = reply.split_once("] \"count\" ").unwrap();
+        let keys = items.replace("[\"items\" [", "").replace("[\"k\" \"", "").replace("\"]", "");
+        let cursor =
+            rest.split("\"cursor\" ").nth(1).unwrap().trim_end_matches(']').trim_matches('"').to_owned();
+        (keys, cursor)
+    };
+    for (clauses, expected) in [
+        ("", "a1 a2 a3 b1 b2 c1"),
+        ("DESC", "c1 b2 b1 a3 a2 a1"),
+        ("SK = a2", "a2"),
+        ("SK < a2", "a1"),
+        ("SK <= a2", "a1 a2"),
+        ("SK > b1", "b2 c1"),
+        ("SK >= b1 DESC", "c1 b2 b1"),
+        ("SK BETWEEN a2 b1", "a2 a3 b1"),
+        ("SK between b1 a2", ""),
+        ("SK PREFIX a DESC", "a3 a2 a1"),
+        ("WHERE 'v = 2'", "a2 b2"),
+        ("WHERE 'v = 9'", ""),
+    ] {
+        assert_eq!(keys(clauses), (expected.to_owned(), "nil".to_owned()), "{clauses}");
+    }
+    for (clauses, pages) in [
+        ("LIMIT 4", vec!["a1 a2 a3 b1", "b2 c1"]),
+        ("LIMIT 3", vec!["a1 a2 a3", "b1 b2 c1"]),
+        ("DESC LIMIT 4", vec!["c1 b2 b1 a3", "a2 a1"]),
+        ("SK BETWEEN a2 b1 LIMIT 2", vec!["a2 a3", "b1"]),
+        ("SK BETWEEN a2 b1 DESC LIMIT 1", vec!["b1", "a3", "a2"]),
+        ("LIMIT 2 WHERE 'v = 2'", vec!["a2", "", "b2"]),
+    ] {
+        let (mut got, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let more = if cursor.is_empty() { String::new() } else { format!(" CURSOR {cursor}") };
+            let (page, next) = keys(&format!("{clauses}{more}"));
+            got.push(page);
+            if next == "nil" {
+                break;
+            }
+            cursor = next;
+        }
+        assert_eq!(got, pages, "{clauses}");
+    }
+    assert_eq!(h.run("ITEM.QUERY t 5 COUNT"), ":6");
+    assert_eq!(h.run("ITEM.QUERY t 5 SK PREFIX a WHERE 'v >= 2' COUNT"), ":2");
+    assert_eq!(h.run("ITEM.QUERY t 6 COUNT"), ":0");
+    assert_eq!(
+        h.run("ITEM.QUERY t 5 SK = c1 FORMAT JSON"),
+        r#"["items" ["{\"id\":5,\"k\":\"c1\",\"v\":1}"] "count" :1 "scanned" :1 "cursor" nil]"#
+    );
+    h.configure("item-max-page-size", "1kb");
+    for n in 0..20 {
+        h.run(&format!("ITEM.PUT t 7 k{n:02} SET 1 text {}", "x".repeat(200)));
+    }
+    let reply = h.run("ITEM.QUERY t 7 FIELDS 1 id");
+    assert!(reply.contains("\"count\" :5 \"scanned\" :5 \"cursor\" \"azA0\""), "{reply}");
+}
+
+#[test]
+fn items_expire_for_readers_at_their_second() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id S SK k S TTL until");
+    assert_eq!(h.run("ITEM.PUT t a x SET 0 EX 10"), "+OK");
+    assert_eq!(h.run("ITEM.GET t a x"), r#"["id" "a" "k" "x" "until" "1700000010"]"#);
+    assert_eq!(h.run("ITEM.PUT t a y SET 0 PX 1"), "+OK");
+    assert_eq!(h.run("ITEM.PUT t a z SET 1 until:s never"), "+OK");
+    assert_eq!(h.run("ITEM.PUT t a old SET 1 until:n 5"), "+OK");
+    assert_eq!(h.run("ITEM.PUT t a at SET 0 EXAT 1700000020"), "+OK");
+    assert_eq!(h.run("ITEM.PUT t a at SET 0 EX 0"), "-ERR invalid expire time in 'item.put' command");
+    assert_eq!(
+        h.run("ITEM.PUT t a at SET 0 EX 9223372036854775807"),
+        "-ERR invalid expire time in 'item.put' command"
+    );
+    h.advance(1000);
+    assert_eq!(h.run("ITEM.GET t a y"), "nil");
+    assert_eq!(h.run("ITEM.QUERY t a COUNT"), ":4");
+    h.advance(8999);
+    assert_eq!(h.run("ITEM.QUERY t a COUNT"), ":4");
+    h.advance(1);
+    assert_eq!(
+        h.run("ITEM.QUERY t a FIELDS 1 k"),
+        r#"["items" [["k" "at"] ["k" "old"] ["k" "z"]] "count" :3 "scanned" :3 "cursor" nil]"#
+    );
+    assert_eq!(h.run("ITEM.DEL t a x"), ":0");
+    assert_eq!(h.run("ITEM.PUT t a x SET 0 IF 'attribute_not_exists(k)' RETURN OLD"), "nil");
+    assert_eq!(h.run("ITEM.GET t a x"), r#"["id" "a" "k" "x"]"#);
+}
+
+#[test]
+fn items_and_keys_change_together() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id N");
+    h.run("MULTI");
+    for line in ["ITEM.PUT t 1.0 SET 1 v:n 1", "INCR counter", "ITEM.GET t 1", "ITEM.GET t x", "TABLE.LIST"] {
+        assert_eq!(h.run(line), "+QUEUED");
+    }
+    assert_eq!(
+        h.run("EXEC"),
+        r#"[+OK :1 ["id" "1" "v" "1"] -VALIDATION The parameter cannot be converted to a numeric value: x ["tables" ["t"] "cursor" nil]]"#
+    );
+    // The table's type of key changes between queueing and EXEC, and within it.
+    h.run("MULTI");
+    for line in
+        ["TABLE.DROP t", "TABLE.CREATE t PK id S", "ITEM.PUT t 1.0 SET 0", "ITEM.GET t 1.0", "ITEM.GET t 1"]
+    {
+        assert_eq!(h.run(line), "+QUEUED");
+    }
+    assert_eq!(h.run("EXEC"), r#"[+OK +OK +OK ["id" "1.0"] nil]"#);
+}
+
+#[test]
+fn one_pipeline_may_create_a_table_and_use_it() {
+    let mut h = Harness::new();
+    let replies = h.pipeline(&[
+        "TABLE.CREATE t PK id N",
+        "ITEM.PUT t 1.0 SET 0",
+        "ITEM.GET t 1",
+        "TABLE.DROP t",
+        "ITEM.GET t 1",
+    ]);
+    assert_eq!(replies, ["+OK", "+OK", r#"["id" "1"]"#, "+OK", "-NOTABLE table 't' does not exist"]);
+}
+
+#[test]
+fn the_log_holds_the_encoded_keys_and_the_whole_item() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id N SK k B");
+    let record = h.record("ITEM.PUT t 1.50 \"\\x00\\xff\" SET 1 v x");
+    let effects: Vec<Effect<'_>> = Decoder::new(&record).unwrap().map(Result::unwrap).collect();
+    let [Effect::ItemPut { partition, sort, item, .. }] = effects[..] else { panic!("{effects:?}") };
+    assert_eq!((partition, sort), (&[0xA1, 16, 0][..], &[0, 0xFF][..]));
+    let item = crate::item::decode_item(item, 32).unwrap();
+    assert_eq!(item.len(), 3);
+    assert!(h.record("ITEM.DEL t 1.5 zz").is_empty());
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Put(u8, u8, usize),
+    Delete(u8, u8),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let len = prop_oneof![6 => 0..40usize, 2 => 100..900usize];
+    prop_oneof![
+        3 => (0..3u8, 0..40u8, len).prop_map(|(p, s, n)| Op::Put(p, s, n)),
+        1 => (0..3u8, 0..40u8).prop_map(|(p, s)| Op::Delete(p, s)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// Live, and replayed from the log's effects into another engine: the same items, and exact counts.
+    #[test]
+    fn tables_keep_to_a_model(ops in prop::collection::vec(op(), 1..120)) {
+        let mut h = Harness::new();
+        h.run("TABLE.CREATE t PK id S SK k S");
+        let replica = Engine::in_memory(4, 1, Clock::manual(0));
+        let mut model: BTreeMap<(u8, u8), usize> = BTreeMap::new();
+        for op in &ops {
+            let line = match *op {
+                Op::Put(p, s, n) => {
+                    model.insert((p, s), n);
+                    format!("ITEM.PUT t p{p} k{s:03} SET 1 v {}_", "x".repeat(n))
+                }
+                Op::Delete(p, s) => {
+                    model.remove(&(p, s));
+                    format!("ITEM.DEL t p{p} k{s:03}")
+                }
+            };
+            let record = h.record(&line);
+            for effect in Decoder::new(&record).into_iter().flatten() {
+                let effect = effect.unwrap();
+                let hash = replica.store.hash(effect.shard_key().unwrap());
+                replica.store.lock_one(hash, Mode::Write, 0).apply(&effect, hash);
+            }
+        }
+        let bytes: usize = model.values().map(|n| (2 + 2) + (1 + 4) + (1 + n + 1)).sum();
+        prop_assert_eq!(counts(&h, "t"), (model.len() as u64, bytes as u64));
+        let id = h.server.engine.tables.get(b"t").unwrap().id;
+        for p in 0..3u8 {
+            let name = format!("p{p}");
+            let expected: Vec<(Vec<u8>, usize)> = model
+                .range((p, 0)..=(p, u8::MAX))
+                .map(|((_, s), n)| (format!("k{s:03}").into_bytes(), *n + 1))
+                .collect();
+            for store in [&h.server.engine.store, &replica.store] {
+                let hash = store.hash(name.as_bytes());
+                let locked = store.lock_one(hash, Mode::Read, 0);
+                let items = locked.peek(id, name.as_bytes(), hash).and_then(|e| e.value().items());
+                let found: Vec<(Vec<u8>, usize)> = items
+                    .into_iter()
+                    .flat_map(|items| items.iter())
+                    .map(|(sort, item)| {
+                        let item = crate::item::decode_item(item, 32).unwrap();
+                        (sort.to_vec(), item.get("v").unwrap().as_bytes().unwrap().len())
+                    })
+                    .collect();
+                prop_assert_eq!(&found, &expected);
+            }
+            prop_assert_eq!(h.run(&format!("ITEM.QUERY t p{p} COUNT")), format!(":{}", expected.len()));
+        }
+    }
+}
+
+#[test]
+fn a_table_that_changes_is_seen_by_its_generation() {
+    let tables = Tables::default();
+    assert_eq!(tables.generation(), 0);
+    let mut h = Harness::new();
+    let before = h.server.engine.tables.generation();
+    h.run("TABLE.CREATE t PK id S");
+    assert!(h.server.engine.tables.generation() > before);
+}

@@ -1,0 +1,67 @@
+//! A command's arguments, taken one by one.
+
+use crate::command::fail::{self, Fail};
+use crate::command::{eq, parse_int};
+
+/// Arguments that are still to be read.
+#[derive(Clone, Copy)]
+pub(crate) struct Words<'a, 'b> {
+    args: &'b [&'a [u8]],
+}
+
+impl<'a, 'b> Words<'a, 'b> {
+    pub(crate) fn new(args: &'b [&'a [u8]]) -> Self {
+        Self { args }
+    }
+
+    /// The next argument.
+    pub(crate) fn next(&mut self) -> Option<&'a [u8]> {
+        let (first, rest) = self.args.split_first()?;
+        self.args = rest;
+        Some(first)
+    }
+
+    /// The next argument, which a clause needs.
+    pub(crate) fn need(&mut self) -> Result<&'a [u8], Fail> {
+        self.next().ok_or(fail::SYNTAX)
+    }
+
+    /// The next argument as UTF-8.
+    pub(crate) fn text(&mut self) -> Result<&'a str, Fail> {
+        std::str::from_utf8(self.need()?).map_err(|_| Fail::new("VALIDATION text must be UTF-8"))
+    }
+
+    /// The next argument as a positive number.
+    pub(crate) fn positive(&mut self) -> Result<usize, Fail> {
+        let number = parse_int(self.need()?)?;
+        usize::try_from(number).ok().filter(|n| *n > 0).ok_or(fail::NOT_POSITIVE)
+    }
+
+    /// A count, then as many groups of `size` arguments.
+    pub(crate) fn counted(&mut self, size: usize) -> Result<&'b [&'a [u8]], Fail> {
+        let count = usize::try_from(parse_int(self.need()?)?).map_err(|_| fail::NOT_POSITIVE)?;
+        let total = count.checked_mul(size).filter(|n| *n <= self.args.len()).ok_or(fail::SYNTAX)?;
+        let (taken, rest) = self.args.split_at(total);
+        self.args = rest;
+        Ok(taken)
+    }
+
+    /// Takes the next argument if it is this word, in any case.
+    pub(crate) fn take(&mut self, word: &str) -> bool {
+        let there = self.peek().is_some_and(|arg| eq(arg, word));
+        if there {
+            self.next();
+        }
+        there
+    }
+
+    /// The next argument, which stays.
+    pub(crate) fn peek(&self) -> Option<&'a [u8]> {
+        self.args.first().copied()
+    }
+
+    /// The argument behind the next.
+    pub(crate) fn peek_second(&self) -> Option<&'a [u8]> {
+        self.args.get(1).copied()
+    }
+}

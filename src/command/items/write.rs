@@ -1,0 +1,221 @@
+//! Writing one item.
+
+use super::Words;
+use super::expressions::{Placeholders, condition, set_once};
+use super::show::{Format, View};
+use super::target::Target;
+use crate::command::fail::{self, Fail};
+use crate::command::{Cx, Outcome, eq, parse_int};
+use crate::expr::{BoundCondition, ExprKind};
+use crate::item::{
+    AttrType, AttributeValue, Item, ItemBuilder, ItemError, Number, TableSchema, ValueRef, from_base64,
+    parse_typed, plain_value,
+};
+use crate::ops::{self, OpError};
+use serde_json::Value as Json;
+
+/// The clauses that PUT, DEL and CHECK share.
+#[derive(Default)]
+struct Clauses<'a> {
+    condition: Option<&'a str>,
+    placeholders: Placeholders<'a>,
+    return_old: bool,
+    format: Format,
+}
+
+impl<'a> Clauses<'a> {
+    /// Reads the clause that `word` begins, if it is one of these.
+    fn read(&mut self, word: &[u8], words: &mut Words<'a, '_>) -> Result<bool, Fail> {
+        if eq(word, "IF") {
+            set_once(&mut self.condition, words.text()?)?;
+        } else if eq(word, "RETURN") {
+            if self.return_old || !words.take("OLD") {
+                return Err(fail::SYNTAX);
+            }
+            self.return_old = true;
+        } else if eq(word, "FORMAT") {
+            self.format = Format::read(words)?;
+        } else {
+            return self.placeholders.read(word, words);
+        }
+        Ok(true)
+    }
+
+    fn bind(&self, target: &Target<'_>) -> Result<Option<BoundCondition>, Fail> {
+        let mut binder = self.placeholders.binder(target.limits.max_depth)?;
+        let bound = self
+            .condition
+            .map(|text| condition(&mut binder, ExprKind::Condition, text, &target.table.schema))
+            .transpose()?;
+        binder.finish()?;
+        Ok(bound)
+    }
+
+    fn show_old(&self, cx: &mut Cx<'_, '_>, old: Option<Item>) -> Outcome {
+        match old {
+            Some(item) => View { format: self.format, fields: None }.item(cx.out, item.view())?,
+            None => cx.out.null(),
+        }
+        Ok(())
+    }
+}
+
+/// ITEM.PUT table pk [sk] (SET n a v ... | JSON doc) [IF expr] [EX s|PX ms|EXAT ts] [RETURN OLD] [FORMAT f]
+pub(super) fn put(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let mut words = Words::new(&args[1..]);
+    let target = Target::read(cx, &mut words)?;
+    let mut builder = ItemBuilder::new();
+    put_keys(&mut builder, &target)?;
+    if words.take("SET") {
+        put_pairs(&mut builder, &target, words.counted(2)?)?;
+    } else if words.take("JSON") {
+        put_document(&mut builder, &target, words.need()?)?;
+    } else {
+        return Err(fail::SYNTAX);
+    }
+    let mut clauses = Clauses::default();
+    let mut expires = None;
+    while let Some(word) = words.next() {
+        if !clauses.read(word, &mut words)? {
+            let at = expiry(word, &mut words, cx.tx.now())?.ok_or(fail::SYNTAX)?;
+            set_once(&mut expires, at)?;
+        }
+    }
+    if let Some(seconds) = expires {
+        builder.put(ttl_attribute(&target)?, &ValueRef::N(Number::from(seconds)))?;
+    }
+    let item = builder.finish();
+    if target.table.schema.item_keys(&item.view(), &target.limits)? != target.keys {
+        return Err(Fail::new("VALIDATION the item's key attributes differ from the keys that were given"));
+    }
+    item.view().check_size(&target.limits)?;
+    let condition = clauses.bind(&target)?;
+    let put = ops::Put {
+        table: &target.table,
+        keys: &target.keys,
+        item: &item,
+        condition: condition.as_ref(),
+        return_old: clauses.return_old,
+    };
+    match ops::put(cx.tx, &put) {
+        Ok(old) if clauses.return_old => return clauses.show_old(cx, old),
+        Ok(_) => cx.out.ok(),
+        Err(OpError::ConditionFailed(_)) => cx.out.null(),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// ITEM.DEL table pk [sk] [IF expr] [RETURN OLD] [FORMAT f]
+pub(super) fn del(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let mut words = Words::new(&args[1..]);
+    let target = Target::read(cx, &mut words)?;
+    let mut clauses = Clauses::default();
+    while let Some(word) = words.next() {
+        if !clauses.read(word, &mut words)? {
+            return Err(fail::SYNTAX);
+        }
+    }
+    let condition = clauses.bind(&target)?;
+    let delete = ops::Delete {
+        table: &target.table,
+        keys: &target.keys,
+        condition: condition.as_ref(),
+        return_old: clauses.return_old,
+    };
+    match ops::delete(cx.tx, &delete) {
+        Ok((_, old)) if clauses.return_old => return clauses.show_old(cx, old),
+        Ok((there, _)) => cx.out.int(i64::from(there)),
+        Err(OpError::ConditionFailed(_)) => cx.out.null(),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+/// The keys as attributes of the item.
+fn put_keys(builder: &mut ItemBuilder, target: &Target<'_>) -> Result<(), ItemError> {
+    let keys = &target.table.schema.keys;
+    builder.put(&keys.pk.name, &keys.pk.value_of_text(target.pk)?)?;
+    if let (Some(attr), Some(text)) = (&keys.sk, target.sk) {
+        builder.put(&attr.name, &attr.value_of_text(text)?)?;
+    }
+    Ok(())
+}
+
+fn put_pairs(builder: &mut ItemBuilder, target: &Target<'_>, pairs: &[&[u8]]) -> Result<(), Fail> {
+    for pair in pairs.chunks_exact(2) {
+        let [name, value] = pair else { continue };
+        let name = std::str::from_utf8(name)
+            .map_err(|_| Fail::new("VALIDATION an attribute's name must be UTF-8"))?;
+        let declared = |name: &str| target.table.schema.declared_type(name);
+        builder.put_text(name, value, declared, target.limits.max_depth)?;
+    }
+    Ok(())
+}
+
+/// The attributes of a plain JSON document; declared attributes take their declared type.
+fn put_document(builder: &mut ItemBuilder, target: &Target<'_>, text: &[u8]) -> Result<(), Fail> {
+    let json: Json = serde_json::from_slice(text).map_err(|error| ItemError::Json(error.to_string()))?;
+    let Json::Object(map) = &json else {
+        return Err(ItemError::Json("an item must be an object".to_owned()).into());
+    };
+    for (name, json) in map {
+        let value = declared_value(&target.table.schema, name, json, target.limits.max_depth)?;
+        builder.put_owned(name, &value)?;
+    }
+    Ok(())
+}
+
+/// The value of an attribute given in JSON. JSON has fewer types than items: where an attribute is declared, a string may
+/// stand for a binary (in base64), and an array for a set.
+fn declared_value(
+    schema: &TableSchema,
+    name: &str,
+    json: &Json,
+    max_depth: usize,
+) -> Result<AttributeValue, ItemError> {
+    let declared = schema.declared_type(name);
+    match (declared, json) {
+        (Some(AttrType::B), Json::String(text)) => Ok(AttributeValue::B(from_base64(text)?)),
+        (Some(AttrType::Ss | AttrType::Ns | AttrType::Bs), Json::Array(_)) => {
+            Ok(parse_typed(name, json.to_string().as_bytes(), |_| declared, max_depth)?.1)
+        }
+        _ => {
+            let value = plain_value(json, max_depth)?;
+            if declared.is_some_and(|declared| declared != value.attr_type()) {
+                let reason = "the value's type is not the declared one";
+                return Err(ItemError::BadText { name: name.to_owned(), reason });
+            }
+            Ok(value)
+        }
+    }
+}
+
+/// The time, in seconds since the epoch, that an expiry clause says; none if `word` begins none.
+fn expiry(word: &[u8], words: &mut Words<'_, '_>, now: u64) -> Result<Option<i64>, Fail> {
+    let (per_second, relative) = match word {
+        _ if eq(word, "EX") => (1, true),
+        _ if eq(word, "PX") => (1000, true),
+        _ if eq(word, "EXAT") => (1, false),
+        _ => return Ok(None),
+    };
+    let given = parse_int(words.need()?)?;
+    if given <= 0 {
+        return Err(Fail::invalid_expire("item.put"));
+    }
+    let millis = given.checked_mul(1000 / per_second);
+    let at = if relative { millis.and_then(|ms| ms.checked_add(now as i64)) } else { millis };
+    // The attribute counts seconds, and an item does not expire early.
+    let seconds =
+        at.and_then(|ms| ms.checked_add(999)).ok_or_else(|| Fail::invalid_expire("item.put"))? / 1000;
+    Ok(Some(seconds))
+}
+
+fn ttl_attribute<'t>(target: &'t Target<'_>) -> Result<&'t str, Fail> {
+    target
+        .table
+        .schema
+        .ttl
+        .as_deref()
+        .ok_or_else(|| Fail::text(format!("VALIDATION table '{}' has no TTL attribute", target.table.name)))
+}

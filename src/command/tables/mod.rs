@@ -1,0 +1,198 @@
+//! Tables of items: creating, describing, listing and dropping them.
+
+use super::fail::{self, Fail};
+use super::items::Words;
+use super::spec::*;
+use super::{Cx, Outcome, eq};
+use crate::engine::Table;
+use crate::item::{AttrType, KeyAttr, KeyType, TableSchema};
+use crate::ops;
+
+#[cfg(test)]
+mod tests;
+
+const CHANGE: u32 = flag::WRITE | flag::ALL_SHARDS;
+
+const fn table(spec: Spec, complexity: &'static str, summary: &'static str, syntax: &'static str) -> Spec {
+    spec.doc("table", "0.1.0", complexity, summary, syntax)
+}
+
+/// The family.
+pub(super) static COMMANDS: &[Spec] = &[
+    table(
+        spec("table.create", -5, CHANGE | flag::DENYOOM, create),
+        "O(1)",
+        "Creates a table.",
+        "table PK name type [SK name type] [TTL name] [ATTR name type [ATTR name type ...]]",
+    ),
+    table(
+        spec("table.describe", 2, flag::READONLY | flag::FAST, describe),
+        "O(1)",
+        "Returns a table's definition, and how many items it holds and how large they are.",
+        "table",
+    ),
+    table(
+        spec("table.list", -1, flag::READONLY, list),
+        "O(N log N) where N is the number of tables.",
+        "Returns the names of the tables in their order.",
+        "[CURSOR cursor] [COUNT count]",
+    ),
+    table(
+        spec("table.drop", 2, CHANGE, drop_table).categories(&["dangerous"]),
+        "O(1), the memory is given back in the background.",
+        "Drops a table with all its items.",
+        "table",
+    ),
+];
+
+/// TABLE.CREATE t PK id S [SK at N] [TTL attr] [ATTR name type ...]
+fn create(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let mut words = Words::new(&args[1..]);
+    let name = table_name(words.need()?)?;
+    let schema = schema(&mut words)?;
+    ops::create_table(cx.tx, name, &schema)?;
+    cx.out.ok();
+    Ok(())
+}
+
+fn table_name(name: &[u8]) -> Result<&str, Fail> {
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    std::str::from_utf8(name)
+        .ok()
+        .filter(|name| (1..=255).contains(&name.len()) && name.as_bytes().iter().all(allowed))
+        .ok_or(Fail::new("VALIDATION a table's name is 1 to 255 of the characters a-z A-Z 0-9 _ . -"))
+}
+
+fn schema(words: &mut Words<'_, '_>) -> Result<TableSchema, Fail> {
+    let (mut pk, mut sk) = (None, None);
+    let mut schema = TableSchema::new(KeyAttr::new("", KeyType::S), None);
+    while let Some(word) = words.next() {
+        match word {
+            _ if eq(word, "PK") && pk.is_none() => pk = Some(key_attr(words)?),
+            _ if eq(word, "SK") && sk.is_none() => sk = Some(key_attr(words)?),
+            _ if eq(word, "TTL") && schema.ttl.is_none() => schema.ttl = Some(attribute(words)?),
+            _ if eq(word, "ATTR") => {
+                declare(&mut schema, words)?;
+                // More declarations may follow the one word.
+                while words.peek_second().is_some_and(|word| attr_type(word).is_some())
+                    && !words.peek().is_some_and(is_clause)
+                {
+                    declare(&mut schema, words)?;
+                }
+            }
+            _ => return Err(fail::SYNTAX),
+        }
+    }
+    schema.keys.pk = pk.ok_or(Fail::new("VALIDATION a table needs a partition key: PK name type"))?;
+    schema.keys.sk = sk;
+    Ok(schema)
+}
+
+fn is_clause(word: &[u8]) -> bool {
+    ["PK", "SK", "TTL", "ATTR"].iter().any(|clause| eq(word, clause))
+}
+
+fn declare(schema: &mut TableSchema, words: &mut Words<'_, '_>) -> Result<(), Fail> {
+    let name = attribute(words)?;
+    let declared = attr_type(words.need()?)
+        .ok_or(Fail::new("VALIDATION an attribute's type is one of S N B BOOL NULL M L SS NS BS"))?;
+    match schema.attrs.insert(name, declared) {
+        None => Ok(()),
+        Some(_) => Err(Fail::new("VALIDATION an attribute is declared twice")),
+    }
+}
+
+fn attr_type(word: &[u8]) -> Option<AttrType> {
+    AttrType::ALL.into_iter().find(|t| eq(word, t.tag()))
+}
+
+fn key_attr(words: &mut Words<'_, '_>) -> Result<KeyAttr, Fail> {
+    let name = attribute(words)?;
+    let key_type = attr_type(words.need()?).and_then(KeyType::from_attr_type);
+    Ok(KeyAttr::new(name, key_type.ok_or(Fail::new("VALIDATION a key's type is one of S N B"))?))
+}
+
+fn attribute(words: &mut Words<'_, '_>) -> Result<String, Fail> {
+    let name = words.text()?;
+    crate::item::check_name(name.as_bytes())?;
+    Ok(name.to_owned())
+}
+
+/// TABLE.DESCRIBE t
+fn describe(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let table = cx.tx.engine().tables.get(args[1]);
+    let table = table.ok_or_else(|| ops::OpError::NoTable(String::from_utf8_lossy(args[1]).into_owned()))?;
+    show(cx, &table);
+    Ok(())
+}
+
+fn show(cx: &mut Cx<'_, '_>, table: &Table) {
+    use std::sync::atomic::Ordering::Relaxed;
+    let (out, schema) = (&mut *cx.out, &table.schema);
+    out.map(8);
+    out.bulk(b"name");
+    out.bulk(table.name.as_bytes());
+    for (role, attr) in [(&b"pk"[..], Some(&schema.keys.pk)), (b"sk", schema.keys.sk.as_ref())] {
+        out.bulk(role);
+        match attr {
+            Some(attr) => {
+                out.array(2);
+                out.bulk(attr.name.as_bytes());
+                out.bulk(attr.key_type.tag().as_bytes());
+            }
+            None => out.null(),
+        }
+    }
+    out.bulk(b"ttl");
+    match &schema.ttl {
+        Some(name) => out.bulk(name.as_bytes()),
+        None => out.null(),
+    }
+    out.bulk(b"attributes");
+    out.map(schema.attrs.len());
+    for (name, declared) in &schema.attrs {
+        out.bulk(name.as_bytes());
+        out.bulk(declared.tag().as_bytes());
+    }
+    out.bulk(b"created");
+    out.int(table.created as i64);
+    out.bulk(b"items");
+    out.int(table.counts.items.load(Relaxed) as i64);
+    out.bulk(b"bytes");
+    out.int(table.counts.bytes.load(Relaxed) as i64);
+}
+
+/// TABLE.LIST [CURSOR c] [COUNT n]
+fn list(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let mut words = Words::new(&args[1..]);
+    let (mut after, mut count) = (&b""[..], 100);
+    while let Some(word) = words.next() {
+        match word {
+            _ if eq(word, "CURSOR") => after = words.need()?,
+            _ if eq(word, "COUNT") => count = words.positive()?,
+            _ => return Err(fail::SYNTAX),
+        }
+    }
+    let tables = cx.tx.engine().tables.list();
+    let from = tables.partition_point(|table| table.name.as_bytes() <= after);
+    let page = &tables[from..tables.len().min(from.saturating_add(count))];
+    let out = &mut *cx.out;
+    out.map(2);
+    out.bulk(b"tables");
+    out.array(page.len());
+    page.iter().for_each(|table| out.bulk(table.name.as_bytes()));
+    out.bulk(b"cursor");
+    match page.last() {
+        // A table's name is the cursor behind it.
+        Some(last) if from + page.len() < tables.len() => out.bulk(last.name.as_bytes()),
+        _ => out.null(),
+    }
+    Ok(())
+}
+
+/// TABLE.DROP t
+fn drop_table(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    ops::drop_table(cx.tx, args[1])?;
+    cx.out.ok();
+    Ok(())
+}

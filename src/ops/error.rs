@@ -1,0 +1,24 @@
+//! Why an operation was refused.
+
+use crate::expr::ExprError;
+use crate::item::{Item, ItemError};
+
+/// Why an operation was refused. Nothing was changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum OpError {
+    /// There is no table of this name.
+    #[error("table '{0}' does not exist")]
+    NoTable(String),
+    /// There is a table of this name already.
+    #[error("table '{0}' already exists")]
+    TableExists(String),
+    /// An item, a key or a schema is not valid.
+    #[error(transparent)]
+    Item(#[from] ItemError),
+    /// An expression is not valid, or does not fit the item it meets.
+    #[error(transparent)]
+    Expr(#[from] ExprError),
+    /// The condition does not hold; the item as it is, if it was asked for and there is one.
+    #[error("The conditional request failed")]
+    ConditionFailed(Option<Item>),
+}

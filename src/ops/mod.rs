@@ -1,0 +1,14 @@
+//! DynamoDB's operations, typed and protocol-free, over one transaction of the engine.
+//!
+//! A front end reads a request, works out table, keys and expressions, and locks the shards of the partition keys; an
+//! operation then runs to its end under those locks. Nothing here knows how requests and replies are written.
+
+mod error;
+mod items;
+mod query;
+mod tables;
+
+pub use error::OpError;
+pub use items::{Delete, Put, delete, put};
+pub use query::{Page, Query, query};
+pub use tables::{create_table, drop_table};

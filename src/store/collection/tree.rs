@@ -1,0 +1,221 @@
+//! A large collection: a B-tree of packed chunks.
+//!
+//! Invariants: the first chunk's separator is empty; a chunk's items are not below its separator and below the next
+//! chunk's; no chunk is empty. A chunk is split when it has more than [`FULL`] bytes and several items, so an item costs few
+//! bytes beside its own, and a range is read from memory that lies together.
+
+use super::packed::{pack_item, pack_item_into, packed_find, packed_items, packed_len};
+use smallvec::SmallVec;
+use std::collections::BTreeMap;
+use std::ops::Bound::{self, Excluded, Included, Unbounded};
+
+/// Most bytes of a chunk of several items.
+const FULL: usize = 4096;
+/// Chunks with fewer bytes are joined with a neighbour where that leaves room.
+const SPARSE: usize = FULL / 4;
+
+/// A byte string between the last key of one chunk and the first of the next; short ones need no allocation.
+pub(super) type Separator = SmallVec<[u8; 24]>;
+
+/// Some items in order.
+#[derive(Default)]
+pub(super) struct Chunk {
+    pub(super) packed: Vec<u8>,
+    pub(super) items: u32,
+}
+
+/// A collection above the packed threshold.
+#[derive(Default)]
+pub struct Collection {
+    pub(super) chunks: BTreeMap<Separator, Chunk>,
+    items: usize,
+}
+
+fn up_to(sort: &[u8]) -> (Bound<&[u8]>, Bound<&[u8]>) {
+    (Unbounded, Included(sort))
+}
+
+/// The shortest string above `low` and not above `high`, where `low < high`.
+fn separator(low: &[u8], high: &[u8]) -> Separator {
+    let same = low.iter().zip(high).take_while(|(a, b)| a == b).count();
+    Separator::from_slice(high.get(..=same).unwrap_or(high))
+}
+
+impl Chunk {
+    fn of(sort: &[u8], item: &[u8]) -> Self {
+        let mut chunk = Self::default();
+        chunk.replace(0, 0, sort, item);
+        chunk.items = 1;
+        chunk
+    }
+
+    /// Puts an item in place of the bytes from `start` to `end`.
+    fn replace(&mut self, start: usize, end: usize, sort: &[u8], item: &[u8]) {
+        let packed = &mut self.packed;
+        let need = packed_len(sort, item);
+        let old = packed.len();
+        if start == old {
+            packed.reserve_exact(need);
+            pack_item(sort, item, packed);
+            return;
+        }
+        let grown = old - (end - start) + need;
+        if grown > old {
+            // The allocator's size classes are fine enough; doubling would leave much unused.
+            packed.reserve_exact(grown - old);
+            packed.resize(grown, 0);
+        }
+        packed.copy_within(end..old, start + need);
+        packed.truncate(grown);
+        let place = packed.get_mut(start..start + need).unwrap_or_default();
+        pack_item_into(sort, item, place);
+    }
+
+    fn overfull_with(&self, more: usize) -> bool {
+        self.items > 0 && self.packed.len() + more > FULL
+    }
+
+    /// Cuts off the second half at the item nearest to the middle.
+    fn split(&mut self) -> Option<(Separator, Self)> {
+        let middle = self.packed.len() / 2;
+        let mut cut = 0_usize;
+        let mut cut_items = 0;
+        let (mut last, mut first): (&[u8], &[u8]) = (&[], &[]);
+        let mut before: &[u8] = &[];
+        for (n, entry) in packed_items(&self.packed).enumerate() {
+            let nearer = entry.start.abs_diff(middle) < cut.abs_diff(middle);
+            if n > 0 && (cut == 0 || nearer) {
+                (cut, cut_items, last, first) = (entry.start, n as u32, before, entry.sort);
+            }
+            before = entry.sort;
+        }
+        if cut == 0 {
+            return None;
+        }
+        let at = separator(last, first);
+        let right = Self { packed: self.packed[cut..].to_vec(), items: self.items - cut_items };
+        self.packed.truncate(cut);
+        self.packed.shrink_to_fit();
+        self.items = cut_items;
+        Some((at, right))
+    }
+}
+
+impl Collection {
+    /// Takes over a packed collection.
+    pub fn from_packed(packed: &[u8]) -> Self {
+        let mut out = Self::default();
+        for entry in packed_items(packed) {
+            out.put(entry.sort, entry.item);
+        }
+        out
+    }
+
+    /// The item with this sort key. O(log n).
+    pub fn get(&self, sort: &[u8]) -> Option<&[u8]> {
+        let (_, chunk) = self.chunks.range::<[u8], _>(up_to(sort)).next_back()?;
+        packed_find(&chunk.packed, sort).2
+    }
+
+    /// Inserts or replaces an item; returns whether one was there. O(log n).
+    pub fn put(&mut self, sort: &[u8], item: &[u8]) -> bool {
+        let Some((_, chunk)) = self.chunks.range_mut::<[u8], _>(up_to(sort)).next_back() else {
+            self.chunks.insert(Separator::new(), Chunk::of(sort, item));
+            self.items += 1;
+            return false;
+        };
+        let (start, end, old) = packed_find(&chunk.packed, sort);
+        let there = old.is_some();
+        let more = packed_len(sort, item);
+        let right = if !there && start == chunk.packed.len() && chunk.overfull_with(more) {
+            // Items that come in ascending order leave full chunks behind.
+            let last = packed_items(&chunk.packed).last().map_or(&[][..], |e| e.sort);
+            Some((separator(last, sort), Chunk::of(sort, item)))
+        } else if !there && start == 0 && chunk.overfull_with(more) {
+            // So do items that come in descending order.
+            let first = packed_items(&chunk.packed).next().map_or(&[][..], |e| e.sort);
+            let at = separator(sort, first);
+            Some((at, std::mem::replace(chunk, Chunk::of(sort, item))))
+        } else {
+            chunk.replace(start, end, sort, item);
+            chunk.items += u32::from(!there);
+            if chunk.packed.len() > FULL { chunk.split() } else { None }
+        };
+        if let Some((at, right)) = right {
+            self.chunks.insert(at, right);
+        }
+        self.items += usize::from(!there);
+        there
+    }
+
+    /// Removes an item; returns whether it was there. O(log n).
+    pub fn remove(&mut self, sort: &[u8]) -> bool {
+        let Some((at, chunk)) = self.chunks.range_mut::<[u8], _>(up_to(sort)).next_back() else {
+            return false;
+        };
+        let (start, end, old) = packed_find(&chunk.packed, sort);
+        if old.is_none() {
+            return false;
+        }
+        chunk.packed.drain(start..end);
+        if chunk.packed.capacity() - chunk.packed.len() > chunk.packed.capacity() / 4 {
+            chunk.packed.shrink_to_fit();
+        }
+        chunk.items -= 1;
+        self.items -= 1;
+        if chunk.packed.len() < SPARSE {
+            let at = at.clone();
+            self.join(&at);
+        }
+        true
+    }
+
+    /// Joins a sparse chunk with a neighbour if they fit together, or removes it if it is empty.
+    fn join(&mut self, at: &[u8]) {
+        let Some(chunk) = self.chunks.get(at) else { return };
+        let len = chunk.packed.len();
+        let fits = |(key, other): (&Separator, &Chunk)| {
+            (len == 0 || len + other.packed.len() <= FULL / 4 * 3).then(|| key.clone())
+        };
+        // The later one of the two gives its items to the earlier one.
+        let next = self.chunks.range::<[u8], _>((Excluded(at), Unbounded)).next().and_then(fits);
+        let before = self.chunks.range::<[u8], _>((Unbounded, Excluded(at))).next_back().and_then(fits);
+        let (to, from) = match (next, before) {
+            (Some(next), _) => (Separator::from_slice(at), next),
+            (None, Some(before)) => (before, Separator::from_slice(at)),
+            (None, None) => {
+                if len == 0 {
+                    self.chunks.remove(at);
+                }
+                return;
+            }
+        };
+        let Some(moved) = self.chunks.remove(&from) else { return };
+        if let Some(chunk) = self.chunks.get_mut(&to) {
+            chunk.packed.reserve_exact(moved.packed.len());
+            chunk.packed.extend_from_slice(&moved.packed);
+            chunk.items += moved.items;
+        }
+    }
+
+    /// The number of items.
+    pub fn len(&self) -> usize {
+        self.items
+    }
+
+    /// Whether no item is left.
+    pub fn is_empty(&self) -> bool {
+        self.items == 0
+    }
+
+    /// Approximate bytes allocated, from a sample of chunks that hold about `samples` items (0 for all).
+    pub fn memory(&self, samples: usize) -> usize {
+        // The tree's nodes are two thirds full on average.
+        const NODE: usize = (size_of::<Separator>() + size_of::<Chunk>()) * 3 / 2;
+        let total = self.chunks.len();
+        let take =
+            if samples == 0 { total } else { (samples * total).div_ceil(self.items.max(1)).min(total) };
+        let sum: usize = self.chunks.values().take(take).map(|c| c.packed.capacity()).sum();
+        total * NODE + if take == 0 { 0 } else { sum * total / take }
+    }
+}
