@@ -89,6 +89,30 @@ impl Engine {
         Ok(report)
     }
 
+    /// Forgets everything in memory and reads it again from disk, after a checkpoint if `save` is set. Clients are answered
+    /// LOADING meanwhile; a command that passed its gates just before finds out under its locks.
+    pub fn reload(&self, save: bool) -> Result<RecoveryReport, EngineError> {
+        let began = self.clock.monotonic_micros();
+        let Some(log) = self.journal.log() else { return Ok(RecoveryReport::default()) };
+        if save {
+            self.save()?;
+        }
+        let all = self.store.lock_all(Mode::Write, self.clock.now_ms());
+        self.loading.store(true, Release);
+        drop(all);
+        log.sync(log.tail())?;
+        self.store.clear();
+        self.tables.clear();
+        let mut report = RecoveryReport { tail: log.tail(), ..RecoveryReport::default() };
+        let (start, images) = self.load_newest(&mut report)?;
+        self.replay(log, start, &images, &mut report)?;
+        self.count_items();
+        report.keys = self.store.len() as u64;
+        report.millis = (self.clock.monotonic_micros() - began) / 1000;
+        self.loading.store(false, Release);
+        Ok(report)
+    }
+
     fn load_newest(&self, report: &mut RecoveryReport) -> Result<(Lsn, Images), EngineError> {
         let Some(folder) = self.checkpoints() else { return Ok((0, Images::none())) };
         loop {

@@ -123,6 +123,11 @@ impl Tables {
         Ok(())
     }
 
+    /// Forgets all tables, before they are read again.
+    pub(super) fn clear(&self) {
+        *self.0.write() = Inner::default();
+    }
+
     /// The effects that make these tables, for a checkpoint.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         for table in self.list() {

@@ -246,3 +246,17 @@ fn a_fuzzy_checkpoint_and_the_log_behind_it_give_back_what_was_there() {
     let engine = open(&disk, AppendFsync::No).unwrap();
     assert_same(&image(&engine), &before);
 }
+
+#[test]
+fn a_reload_gives_back_what_was_there() {
+    let disk = SimDisk::new(6);
+    let engine = open(&disk, AppendFsync::No).unwrap();
+    create_table(&engine);
+    (0..100).for_each(|i| step(&engine, i));
+    let before = image(&engine);
+    for save in [false, true] {
+        let report = engine.reload(save).unwrap();
+        assert_eq!(report.keys as usize, engine.store.len());
+        assert_same(&image(&engine), &before);
+    }
+}

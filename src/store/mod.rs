@@ -230,10 +230,13 @@ impl Store {
         })
     }
 
-    /// Empties the store; for a recovery that begins again. Takes each shard's lock in turn.
+    /// Empties the store; for a recovery that begins again, while no command runs. Takes each shard's lock in turn.
     pub fn clear(&self) {
+        self.dbs.iter().enumerate().for_each(|(db, space)| space.store(db as u32, Relaxed));
+        self.dead.lock().clear();
         for shard in 0..self.shard_count() {
             self.raw(shard).write().clear();
+            self.sides[shard].generation.fetch_add(1, Relaxed);
             for count in &self.sides[shard].counts {
                 count.keys.store(0, Relaxed);
                 count.expires.store(0, Relaxed);
