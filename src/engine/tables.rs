@@ -125,7 +125,8 @@ impl Tables {
 
     /// Forgets all tables, before they are read again.
     pub(super) fn clear(&self) {
-        *self.0.write() = Inner::default();
+        *self.inner.write() = Inner::default();
+        self.generation.fetch_add(1, AcqRel);
     }
 
     /// The effects that make these tables, for a checkpoint.
