@@ -39,7 +39,7 @@ pub struct Log {
     clock: Clock,
     epoch: u64,
     key: u32,
-    keep_free_bytes: u64,
+    keep_free_bytes: AtomicU64,
     pending: Padded<Mutex<Pending>>,
     appended: Padded<Appended>,
     synced: Padded<AtomicU64>,
@@ -145,7 +145,7 @@ impl Log {
             store,
             clock,
             epoch: tail.epoch,
-            keep_free_bytes,
+            keep_free_bytes: AtomicU64::new(keep_free_bytes),
             pending: Padded(Mutex::new(Pending { bytes: Vec::new(), tail: tail.lsn, chain: tail.chain })),
             appended: Padded(Appended { tail: AtomicU64::new(tail.lsn), bytes: AtomicU64::new(0) }),
             synced: Padded(AtomicU64::new(tail.lsn)),
@@ -204,7 +204,8 @@ impl Log {
     fn measure_room(&self, wanted: u64) -> Result<(), LogError> {
         let room = self.store.room()?;
         let pending = self.pending_bytes();
-        let left = room.free as i64 - self.keep_free_bytes as i64 - pending as i64 - wanted as i64;
+        let keep = self.keep_free_bytes.load(Ordering::Relaxed);
+        let left = room.free as i64 - keep as i64 - pending as i64 - wanted as i64;
         self.room.store(left, Ordering::Relaxed);
         let full = left < 0 || room.refused;
         let state = if full { FULL } else { ACCEPTING };
@@ -213,7 +214,7 @@ impl Log {
             .refusing
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| (now != FAILED).then_some(state));
         if full {
-            return Err(LogError::DiskFull { free: room.free, keep: self.keep_free_bytes, wanted });
+            return Err(LogError::DiskFull { free: room.free, keep, wanted });
         }
         self.check_failure()
     }
@@ -402,6 +403,13 @@ impl Log {
     /// makes syncs cheapest.
     pub fn expect_frequent_syncs(&self, frequent: bool) {
         self.store.expect_frequent_syncs(frequent);
+    }
+
+    /// Changes how many bytes must stay free on the disk ([`LogOptions::keep_free_bytes`]); writes are refused or accepted
+    /// accordingly at once.
+    pub fn set_keep_free_bytes(&self, bytes: u64) -> Result<(), LogError> {
+        self.keep_free_bytes.store(bytes, Ordering::Relaxed);
+        self.note_room()
     }
 
     /// Reads records from LSN `from` on, up to what has been written out.

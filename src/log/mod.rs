@@ -19,6 +19,7 @@ mod file_log;
 mod frame;
 mod front;
 mod manifest;
+mod read_ahead;
 mod scrub;
 mod segment;
 mod store;
@@ -29,6 +30,7 @@ pub use error::LogError;
 pub use file_log::{Cut, FileLog, OpenReport};
 pub use frame::LogId;
 pub use front::{Log, LogStats};
+pub use read_ahead::ReadAhead;
 pub use scrub::{ScrubReport, scrub};
 pub use segment::{FORMAT_VERSION, HeaderFault, SegmentSummary, parse_segment};
 pub use store::{Batch, LogReader, LogStore, Piece, Record, Records, Room, StoreStats, Tail};
@@ -43,7 +45,7 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// Bytes that must stay free on the file system; writes are refused when fewer are.
     pub keep_free_bytes: u64,
-    /// Bytes of room that are secured ahead of the records.
+    /// Bytes of room that are secured ahead of the records; 0 secures none.
     pub secure_bytes: u64,
     /// Bytes that are read at once.
     pub piece_bytes: usize,

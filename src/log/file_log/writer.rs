@@ -102,10 +102,11 @@ impl FileLog {
     fn write(&self, active: &mut Active, bytes: &[u8], last: Lsn, chain: u32) -> Result<(), LogError> {
         let end = active.position + bytes.len() as u64;
         let options = &self.shared.options;
-        let step = if self.how() == Preallocate::Zeros { ZERO_STEP } else { options.secure_bytes };
+        let zeros = self.how() == Preallocate::Zeros;
+        let step = if zeros { ZERO_STEP.min(options.secure_bytes) } else { options.secure_bytes };
         // Half a step stays secured behind every write, so that a disk that fills up suddenly is noticed before a
         // write needs the room.
-        if end + step / 2 > active.allocated {
+        if step > 0 && end + step / 2 > active.allocated {
             self.secure(active, end.max((end + step).min(options.segment_bytes)));
         }
         let path = || self.shared.dir.join(segment_name(active.first));
@@ -172,10 +173,10 @@ impl FileLog {
     /// Makes the next segment ready while nobody waits. Failing to do so is no failure of the log: a writer that needs
     /// the segment tries itself.
     fn prepare_next(&self) {
-        if self.prepared.lock().is_some() {
+        let bytes = self.shared.options.secure_bytes.min(self.shared.options.segment_bytes);
+        if bytes == 0 || self.prepared.lock().is_some() {
             return;
         }
-        let bytes = self.shared.options.secure_bytes.min(self.shared.options.segment_bytes);
         let file = self.create_temp(PREPARED).ok().filter(|file| {
             let done = file.preallocate(0, bytes, self.how()).and_then(|()| file.fsync());
             self.room_refused.store(done.is_err(), Ordering::Relaxed);

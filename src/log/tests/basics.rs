@@ -55,6 +55,39 @@ fn a_reader_follows_the_tail() {
 }
 
 #[test]
+fn reading_ahead_gives_the_same_records() {
+    let disk = SimDisk::new(1);
+    let (log, _) = open(&disk).unwrap();
+    for lsn in 1..=100 {
+        log.append(lsn, &payload(lsn));
+    }
+    log.sync(100).unwrap();
+    let mut reader = ReadAhead::new(log.read_from(5).unwrap(), 2).unwrap();
+    let mut piece = Piece::new();
+    let mut next = 5;
+    while reader.next_piece(&mut piece).unwrap() {
+        for record in piece.records() {
+            assert_eq!((record.lsn, record.payload), (next, payload(next).as_slice()));
+            next += 1;
+        }
+    }
+    assert_eq!(next, 101);
+    assert!(!reader.next_piece(&mut piece).unwrap());
+    // Dropped in the middle, it lets its thread end.
+    drop(ReadAhead::new(log.read_from(1).unwrap(), 1).unwrap());
+    disk.corrupt(Path::new("/data/segment-00000000000000000001.log"), 150, b"????").unwrap();
+    let mut reader = ReadAhead::new(log.read_from(1).unwrap(), 2).unwrap();
+    let error = loop {
+        match reader.next_piece(&mut piece) {
+            Ok(more) => assert!(more, "the damage must be told"),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, LogError::Corrupt { .. }));
+    assert!(!reader.next_piece(&mut piece).unwrap());
+}
+
+#[test]
 fn a_record_larger_than_a_segment_gets_its_own() {
     let disk = SimDisk::new(1);
     let (log, _) = open(&disk).unwrap();

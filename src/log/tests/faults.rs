@@ -153,6 +153,27 @@ fn a_disk_that_fills_up_suddenly_harms_nothing_that_was_reserved() {
 }
 
 #[test]
+fn the_reserve_can_be_changed_and_securing_room_left_out() {
+    let disk = SimDisk::new(2);
+    let options = LogOptions { secure_bytes: 0, ..tiny() };
+    let (log, _) = Log::open(disk.shared(), Clock::manual(0), Path::new(DIR), options).unwrap();
+    disk.fail(Fault::Preallocate, 1, SimDisk::EIO);
+    for frequent in [false, true] {
+        log.expect_frequent_syncs(frequent);
+        for _ in 0..20 {
+            log.sync(log.append(0, &[1; 100])).unwrap();
+            log.maintain().unwrap();
+        }
+    }
+    assert_eq!(read_all(&log, 1).unwrap().len(), 40);
+    disk.set_capacity(Some(disk.used() + 10_000));
+    log.set_keep_free_bytes(20_000).unwrap();
+    assert!(matches!(log.reserve(1), Err(LogError::DiskFull { keep: 20_000, .. })));
+    log.set_keep_free_bytes(5_000).unwrap();
+    log.reserve(1).unwrap();
+}
+
+#[test]
 fn a_large_record_reserves_its_room_exactly() {
     let disk = SimDisk::new(2);
     let (log, _) = open(&disk).unwrap();
