@@ -8,6 +8,7 @@ mod checkpoints;
 mod crash;
 mod damage;
 mod faults;
+mod fixture;
 mod model;
 
 use super::*;

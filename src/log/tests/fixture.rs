@@ -1,0 +1,90 @@
+//! A folder of format version 1, written once. It must be read for ever.
+
+use super::*;
+use crate::env::{Disk, OsDisk};
+use crate::log::check::check;
+use crate::log::checkpoint::Checkpoints;
+
+/// A copy of the folder, which a test may change.
+fn copy() -> tempfile::TempDir {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/log-v1");
+    let dir = tempfile::tempdir().unwrap();
+    for entry in OsDisk.list(&source).unwrap() {
+        let bytes = OsDisk.read(&source.join(&entry.name)).unwrap();
+        OsDisk.create(&dir.path().join(&entry.name)).unwrap().write_at(&bytes, 0).unwrap();
+    }
+    dir
+}
+
+/// What was appended under an LSN.
+fn record(lsn: Lsn) -> (Lsn, u64, Vec<u8>) {
+    let (ms, bytes) = match lsn {
+        37 => (99, vec![b'x'; 1000]),
+        38 => (100, b"two parts".to_vec()),
+        39 => (101, Vec::new()),
+        _ => (lsn, payload(lsn)),
+    };
+    (lsn, 1_700_000_000_000 + ms, bytes)
+}
+
+#[test]
+fn a_log_of_version_1_is_read_for_ever() {
+    let dir = copy();
+    let report = check(&OsDisk, dir.path()).unwrap();
+    assert!(report.is_sound() && report.notes.is_empty(), "{report}");
+    assert_eq!(report.log_id.unwrap().to_string(), "5a88e00b47881fd2125b6f328a190328");
+    let options = LogOptions::default();
+    let (log, report) = Log::open(OsDisk::shared(), Clock::System, dir.path(), options).unwrap();
+    assert!(report.closed_in_order && report.restarted);
+    assert_eq!((report.segments, report.first, report.tail, report.cut), (7, 12, 39, None));
+    assert_eq!(read_all(&log, 12).unwrap(), (12..=39).map(record).collect::<Vec<_>>());
+    let folder = Checkpoints::new(OsDisk::shared(), dir.path(), log.log_id());
+    let lsns: Vec<_> = folder.list().unwrap().iter().map(|info| (info.number, info.start_lsn)).collect();
+    assert_eq!(lsns, [(1, 12), (2, 24)]);
+    let checkpoint = folder.latest().unwrap().checkpoint.unwrap();
+    let info = checkpoint.info();
+    assert_eq!((info.start_lsn, info.last_lsn, info.ms, info.chunks), (24, 27, 1_700_000_000_500, 2));
+    assert_eq!(checkpoint.prologue(), b"prologue");
+    let chunks = std::sync::Mutex::new(Vec::new());
+    let read = checkpoint.read(1, |chunk| {
+        chunks.lock().unwrap().push((chunk.shard, chunk.lsn, chunk.payload.to_vec()));
+        Ok::<(), ()>(())
+    });
+    assert_eq!(read, Ok(()));
+    let expected = [(1, 24, b"first chunk".to_vec()), (7, 27, b"second chunk".to_vec())];
+    assert_eq!(chunks.into_inner().unwrap(), expected);
+    // It goes on.
+    assert_eq!(log.append(1, b"today"), 40);
+    log.sync(40).unwrap();
+    drop(log);
+    let (log, _) = Log::open(OsDisk::shared(), Clock::System, dir.path(), options).unwrap();
+    assert_eq!(read_all(&log, 40).unwrap(), [(40, 1, b"today".to_vec())]);
+}
+
+#[test]
+fn a_newer_version_is_refused_by_name() {
+    for (file, at) in [
+        ("segment-00000000000000000038.log", 8),
+        ("segment-00000000000000000012.log", 8),
+        ("checkpoint-0000000002-00000000000000000024.ckpt", 8),
+        ("MANIFEST", 12),
+    ] {
+        let dir = copy();
+        let path = dir.path().join(file);
+        let version: &[u8] = if file == "MANIFEST" { b"2" } else { &[2, 0, 0, 0] };
+        let opened = OsDisk.open(&path, crate::env::Access::ReadWrite).unwrap();
+        opened.write_at(version, at).unwrap();
+        let log = Log::open(OsDisk::shared(), Clock::System, dir.path(), LogOptions::default());
+        let error = match log {
+            Err(error) => error,
+            Ok((log, _)) => {
+                Checkpoints::new(OsDisk::shared(), dir.path(), log.log_id()).latest().unwrap_err()
+            }
+        };
+        assert!(
+            matches!(&error, LogError::UnknownVersion { file, version: 2, known: 1 }
+            if *file == path.display().to_string()),
+            "{error}"
+        );
+    }
+}
