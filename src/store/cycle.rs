@@ -20,7 +20,7 @@ pub struct Due {
 /// What a sweep of one shard found.
 #[derive(Default)]
 pub struct Sweep {
-    /// What is due, at most as much as was asked for.
+    /// What is due, about as much as was asked for.
     pub due: Vec<Due>,
     /// Whether the shard may hold more.
     pub more: bool,
@@ -50,7 +50,7 @@ pub enum EvictionOrder {
 
 impl Locked<'_> {
     /// Looks through a shard's slots for passed deadlines. Entries whose slot has no deadline are not touched, so the cost is
-    /// 8 bytes read a slot plus a look at each entry that may be due.
+    /// 8 bytes read a slot plus a look at each entry that may be due. Finds about `limit` keys and fields together.
     pub fn due(&self, shard: usize, limit: usize) -> Sweep {
         let mut sweep = Sweep::default();
         let Some(raw) = self.raw(shard) else { return sweep };
@@ -59,20 +59,27 @@ impl Locked<'_> {
             return sweep;
         }
         let mut any = false;
+        let mut room = limit;
         for entry in table::entries(raw) {
             any |= entry.has_deadline();
             if !entry.maybe_due(self.now) {
                 continue;
             }
             let Some(db) = self.store.db_of(entry.space()) else { continue };
-            if sweep.due.len() >= limit {
+            let fields = if entry.deadline_passed(self.now) {
+                None
+            } else {
+                let fields = expired_fields(entry, self.now, room);
+                if fields.is_empty() {
+                    continue;
+                }
+                Some(fields)
+            };
+            room = room.saturating_sub(fields.as_ref().map_or(1, Vec::len));
+            sweep.due.push(Due { db: db as u32, key: entry.key().to_vec(), fields });
+            if room == 0 {
                 sweep.more = true;
                 break;
-            }
-            if entry.deadline_passed(self.now) {
-                sweep.due.push(Due { db: db as u32, key: entry.key().to_vec(), fields: None });
-            } else if let Some(fields) = expired_fields(entry, self.now, limit) {
-                sweep.due.push(Due { db: db as u32, key: entry.key().to_vec(), fields: Some(fields) });
             }
         }
         if !any && !sweep.more {
@@ -115,14 +122,15 @@ impl Locked<'_> {
     }
 }
 
-fn expired_fields(entry: &Entry, now: u64, limit: usize) -> Option<Vec<Vec<u8>>> {
-    let fields: Vec<Vec<u8>> = match entry.value().hash()? {
-        HashRef::Packed(packed, ttl) => {
+/// The names of expired fields, `limit` of them from a large hash, or all of a packed one.
+fn expired_fields(entry: &Entry, now: u64, limit: usize) -> Vec<Vec<u8>> {
+    match entry.value().hash() {
+        Some(HashRef::Packed(packed, ttl)) => {
             packed_fields(packed, ttl).filter(|f| f.expired(now)).map(|f| f.name.to_vec()).collect()
         }
-        HashRef::Big(big) => big.expired(now).take(limit).map(|f| f.name.to_vec()).collect(),
-    };
-    (!fields.is_empty()).then_some(fields)
+        Some(HashRef::Big(big)) => big.expired(now).take(limit).map(|f| f.name.to_vec()).collect(),
+        None => Vec::new(),
+    }
 }
 
 struct Victim {

@@ -223,6 +223,28 @@ fn the_form_changes_at_the_thresholds_and_not_before() {
 }
 
 #[test]
+fn a_sweep_is_bounded_in_fields_and_says_that_there_are_more() {
+    let store = Store::new(2, 1);
+    let names: Vec<[u8; 4]> = (0..1000u32).map(u32::to_be_bytes).collect();
+    let pairs: Vec<&[u8]> = names.iter().flat_map(|n| [n.as_slice(), b"v"]).collect();
+    set(&store, &pairs, FieldExpire::At(5));
+    let hash = store.hash(b"k");
+    let mut rounds = 0;
+    loop {
+        let mut locked = store.lock_one(hash, Mode::Write, 5);
+        let sweep = locked.due(store.shard_of(hash), 300);
+        let Some(due) = sweep.due.first() else { break };
+        let fields = due.fields.as_ref().unwrap();
+        assert_eq!(sweep.more, rounds < 3);
+        assert_eq!(fields.len(), if rounds < 3 { 300 } else { 100 });
+        let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
+        locked.apply(&Effect::HashDelete { db: 0, key: b"k", fields: List::Slices(&fields) }, hash);
+        rounds += 1;
+    }
+    assert_eq!((rounds, store.db_size(0)), (4, (0, 0)));
+}
+
+#[test]
 fn a_long_name_or_value_is_indexed_at_once() {
     for pairs in [[b"abcde".as_slice(), b"1"], [b"a", b"12345"]] {
         let store = Store::new(2, 1);
