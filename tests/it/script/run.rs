@@ -34,16 +34,17 @@ impl Side {
     }
 
     /// Everything gone, every connection new.
-    fn reset(&mut self, flags: &[String]) {
+    /// False when the server would not be flushed, and is not fit for another case.
+    fn reset(&mut self, flags: &[String]) -> bool {
         self.clients.clear();
         self.kept.clear();
         let mut admin = self.server.client();
         if let Some(at) = flags.iter().position(|f| f == "--requirepass") {
             admin.call(&["AUTH", &flags[at + 1]]);
         }
-        admin.run("FLUSHALL");
         admin.run("CONFIG RESETSTAT");
         admin.run("SLOWLOG RESET");
+        admin.run("FLUSHALL").is_ok()
     }
 
     fn client(&mut self, name: &str, proto: u8, hello: bool) -> &mut Client {
@@ -88,7 +89,9 @@ pub(crate) fn run_file(path: &Path, pair: Pair) {
             for difference in differences {
                 writeln!(report, "{file}: {} (RESP{proto})\n{difference}", case.name).unwrap();
             }
-            if leaves_traces(case) {
+            let referee = sides.referee.as_mut();
+            let flushed = sides.target.reset(&case.flags) && referee.is_none_or(|r| r.reset(&case.flags));
+            if leaves_traces(case) || !flushed {
                 pool.remove(&case.flags);
             }
         }
@@ -124,12 +127,7 @@ fn sides<'a>(
         let referee = script.referee.then(|| Side::new(Server::referee(&flags)));
         pool.insert(case.flags.clone(), Sides { target: Side::new(target), referee });
     }
-    let sides = pool.get_mut(&case.flags)?;
-    sides.target.reset(&case.flags);
-    if let Some(referee) = &mut sides.referee {
-        referee.reset(&case.flags);
-    }
-    Some(sides)
+    pool.get_mut(&case.flags)
 }
 
 fn run_case(case: &Case, proto: u8, sides: &mut Sides, pair: Pair) -> Vec<String> {
