@@ -119,7 +119,7 @@ const COMMANDS: &[&str] = &[
     "PERSIST k",
     "EXPIRETIME k",
     "EXPIRETIME h",
-    "TTL k",
+
     "OBJECT ENCODING k",
     "OBJECT ENCODING h",
     "DBSIZE",
