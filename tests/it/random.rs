@@ -119,7 +119,6 @@ const COMMANDS: &[&str] = &[
     "PERSIST k",
     "EXPIRETIME k",
     "EXPIRETIME h",
-
     "OBJECT ENCODING k",
     "OBJECT ENCODING h",
     "DBSIZE",
