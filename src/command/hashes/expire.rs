@@ -64,7 +64,9 @@ fn expire(cx: &mut Cx<'_, '_>, args: &[&[u8]], unit: Unit, command: &str) -> Out
     let (condition, names) = condition_and_fields(&args[3..])?;
     cx.out.array(names.len());
     if !there {
-        names.iter().for_each(|_| cx.out.int(NO_FIELD));
+        for _ in names {
+            cx.out.int(NO_FIELD);
+        }
         return Ok(());
     }
     for part in each_once(names) {

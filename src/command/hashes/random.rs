@@ -7,7 +7,8 @@ use crate::value::hash::{BigHash, FieldRef, HashRef};
 use ahash::AHashSet;
 use smallvec::SmallVec;
 
-/// The live fields of a hash by number.
+/// The live fields of a hash by number. It lives on the stack for the time of one command.
+#[allow(clippy::large_enum_variant)]
 enum Live<'a> {
     /// All fields of a large hash of which none has expired.
     Big(&'a BigHash),

@@ -18,7 +18,7 @@ pub(super) fn hmset(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 #[inline]
 fn set_pairs(cx: &mut Cx<'_, '_>, args: &[&[u8]], command: &str) -> Result<usize, Fail> {
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(Fail::arity(command));
     }
     let key = args[1];

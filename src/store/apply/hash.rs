@@ -7,7 +7,9 @@ use crate::store::Locked;
 use crate::store::ValueRef;
 use crate::store::entry::{Entry, Kind, Parts};
 use crate::store::object::Object;
-use crate::value::hash::{BigHash, HashRef, pack_field, packed_fields, packed_find, packed_fits, passed};
+use crate::value::hash::{
+    BigHash, HashRef, pack_field, packed_fields, packed_find, packed_fits, passed, same_name,
+};
 use crate::value::packed::varint_len;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -225,7 +227,7 @@ fn set_packed(
         return None;
     }
     let mut count = 0;
-    let found = packed_fields(packed, ttl).inspect(|_| count += 1).find(|f| f.name == name);
+    let found = packed_fields(packed, ttl).inspect(|_| count += 1).find(|f| same_name(f.name, name));
     let Some(found) = found else {
         if count >= limits.entries {
             return None;

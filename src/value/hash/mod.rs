@@ -12,6 +12,7 @@ mod view;
 pub use big::BigHash;
 pub use packed::{
     PackedField, PackedFields, pack_field, packed_deadline, packed_fields, packed_find, packed_fits,
+    same_name,
 };
 pub use view::{FieldRef, HashRef};
 

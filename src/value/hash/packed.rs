@@ -74,7 +74,14 @@ impl<'a> Iterator for PackedFields<'a> {
 /// Finds a field, expired or not. O(fields).
 #[inline]
 pub fn packed_find<'a>(packed: &'a [u8], ttl: bool, name: &[u8]) -> Option<PackedField<'a>> {
-    packed_fields(packed, ttl).find(|f| f.name == name)
+    packed_fields(packed, ttl).find(|f| same_name(f.name, name))
+}
+
+/// Whether two names are the same. Names of one hash often share their length and beginning, so the ends are looked at
+/// first.
+#[inline]
+pub fn same_name(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.last() == b.last() && a == b
 }
 
 /// The earliest deadline in a packed hash of the form with deadlines.
