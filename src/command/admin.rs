@@ -168,13 +168,18 @@ fn replica_of(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 fn wait(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     parse_int(args[1])?;
-    match parse_i64_strict(args[2]) {
-        None => return Err(Fail::new("ERR timeout is not an integer or out of range")),
-        Some(..0) => return Err(Fail::new("ERR timeout is negative")),
-        Some(_) => {}
-    }
+    check_timeout(args[2])?;
     cx.out.int(0);
     Ok(())
+}
+
+/// Checks a time to wait, in milliseconds.
+pub(super) fn check_timeout(arg: &[u8]) -> Result<(), Fail> {
+    match parse_i64_strict(arg) {
+        None => Err(Fail::new("ERR timeout is not an integer or out of range")),
+        Some(..0) => Err(Fail::new("ERR timeout is negative")),
+        Some(_) => Ok(()),
+    }
 }
 
 fn lolwut(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {

@@ -231,7 +231,7 @@ fn pause(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         [mode] if eq(mode, "ALL") => true,
         [mode] if eq(mode, "WRITE") => false,
         [_] => return Err(Fail::new("ERR CLIENT PAUSE mode must be WRITE or ALL")),
-        _ => return Err(fail::SYNTAX),
+        _ => return Err(Fail::sub_syntax(args)),
     };
     let timeout =
         parse_i64_strict(args[2]).ok_or(Fail::new("ERR timeout is not an integer or out of range"))?;
@@ -274,7 +274,7 @@ fn unblock(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         [word] if eq(word, "TIMEOUT") => 2,
         [word] if eq(word, "ERROR") => 3,
         [_] => return Err(Fail::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
-        _ => return Err(fail::SYNTAX),
+        _ => return Err(Fail::sub_syntax(args)),
     };
     let id = super::parse_int(args[2])?;
     let client = u64::try_from(id).ok().and_then(|id| cx.server.clients.lock().get(&id).cloned());

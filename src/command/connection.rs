@@ -107,8 +107,8 @@ fn hello(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     }
     if !cx.client.authenticated && !cx.settings.requirepass.is_empty() {
         return Err(Fail::new(
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> \
-             AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol \
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH \
+             <user> <pass> option can be used to authenticate the client and select the RESP protocol \
              version at the same time",
         ));
     }

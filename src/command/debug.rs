@@ -1,15 +1,23 @@
 //! DEBUG: what tests need to look inside and to make rare things happen. Only where `enable-debug-command` allows it.
 
+use super::keys::{encoding_of, serialised};
 use super::spec::*;
 use super::{Cx, Fail, Outcome, fail, parse_int};
 use crate::effect::Effect;
-use crate::store::Mode;
+use crate::store::{Entry, Locked, Mode, ValueRef};
 use crate::text::parse_i64_strict;
+use crate::value::digest::{DatasetDigest, Digest, DigestKind, ValueDigest};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 const FLAGS: u32 = flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::PROTECTED;
 const LONG: u32 = FLAGS | flag::LONG;
+
+const fn keys_from_2(last: i32) -> KeySpec {
+    KeySpec { begin: Begin::Index(2), find: Find::Range { last, step: 1, limit: 0 }, flags: &["RO"] }
+}
+const KEY: &[KeySpec] = &[keys_from_2(0)];
+const KEYS: &[KeySpec] = &[keys_from_2(-1)];
 
 macro_rules! sub {
     ($name:literal, $arity:literal, $flags:expr, $run:expr, $summary:literal, $syntax:literal) => {
@@ -20,11 +28,24 @@ macro_rules! sub {
 static SUBS: &[Spec] = &[
     sub!("aof-flush-sleep", 3, FLAGS, accept, "Is accepted without effect.", "microsec"),
     sub!("change-repl-id", 2, FLAGS, accept, "Is accepted without effect.", ""),
+    sub!(
+        "digest",
+        2,
+        LONG | flag::WHOLE,
+        digest,
+        "Returns a hash over all data, the same for the same data. Tables of items are not in it.",
+        ""
+    ),
+    sub!("digest-value", -2, FLAGS, digest_value, "Returns a hash over each key's value.", "key [key ...]")
+        .keys(KEYS),
     sub!("dict-resizing", 3, FLAGS, accept, "Is accepted without effect.", "<0 | 1>"),
     sub!("error", 3, FLAGS, error, "Answers with the given error.", "string"),
     sub!("help", 2, FLAGS, super::help::help, "Prints this help.", ""),
     sub!("listpack", 3, FLAGS, accept, "Is accepted without effect.", "key"),
+    sub!("htstats", -3, FLAGS, htstats, "Returns figures about a database's part of the store.", "db"),
+    sub!("htstats-key", -3, FLAGS, accept, "Is accepted without effect.", "key"),
     sub!("log", 3, FLAGS, log, "Writes a message into the server's log.", "message"),
+    sub!("object", 3, FLAGS, object, "Returns how a key's value is kept.", "key").keys(KEY),
     sub!("pause-cron", 3, FLAGS, accept, "Is accepted without effect.", "<0 | 1>"),
     sub!(
         "populate",
@@ -60,10 +81,7 @@ pub(super) static COMMANDS: &[Spec] = &[spec("debug", -2, FLAGS | flag::HIDDEN_S
 
 /// Reached when no subcommand fits the name and the number of arguments.
 fn unknown(_cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let name: String = String::from_utf8_lossy(args[1]).chars().take(128).collect();
-    Err(Fail::text(format!(
-        "ERR unknown subcommand or wrong number of arguments for '{name}'. Try DEBUG HELP."
-    )))
+    Err(Fail::sub_syntax(args))
 }
 
 fn accept(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
@@ -210,5 +228,94 @@ fn populate(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         tx.commit();
     }
     cx.out.ok();
+    Ok(())
+}
+
+/// The digest of a value; tables' partitions have none.
+fn digest_of(entry: &Entry, key: Option<&[u8]>, now: u64) -> Option<Digest> {
+    let digest = match entry.value() {
+        ValueRef::Str(bytes) => {
+            let mut digest = ValueDigest::new(key, DigestKind::String);
+            digest.element(bytes);
+            digest
+        }
+        value => {
+            let mut digest = ValueDigest::new(key, DigestKind::Hash);
+            for field in value.hash()?.live(now) {
+                digest.field(field.name, field.value, field.expire != 0);
+            }
+            digest
+        }
+    };
+    Some(digest.finish(entry.expire().is_some()))
+}
+
+fn digest(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    let now = cx.tx.now();
+    // Inside EXEC every shard is locked already.
+    let whole = if cx.tx.locked().holds_all() {
+        digest_of_all(cx.tx.locked(), now)
+    } else {
+        digest_of_all(&cx.server.engine.store.lock_all(Mode::Read, now), now)
+    };
+    cx.out.simple(whole.to_string());
+    Ok(())
+}
+
+fn digest_of_all(locked: &Locked<'_>, now: u64) -> Digest {
+    let store = locked.store();
+    let mut whole = DatasetDigest::default();
+    for db in 0..store.databases() {
+        let mut is_first = true;
+        store.for_each(locked, store.space(db), &mut |entry| {
+            if let Some(digest) = digest_of(entry, Some(entry.key()), now) {
+                if std::mem::take(&mut is_first) {
+                    whole.database(db as u32);
+                }
+                whole.key(digest);
+            }
+        });
+    }
+    whole.finish()
+}
+
+fn digest_value(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    cx.tx.set_no_touch(true);
+    let now = cx.tx.now();
+    cx.out.array(args.len() - 2);
+    for key in &args[2..] {
+        let digest = cx.tx.entry(key).and_then(|entry| digest_of(entry, None, now));
+        cx.out.simple(digest.unwrap_or_default().to_string());
+    }
+    Ok(())
+}
+
+fn object(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    cx.tx.set_no_touch(true);
+    let now = cx.tx.now();
+    let Some(entry) = cx.tx.entry(args[2]) else { return Err(fail::NO_KEY) };
+    // Type and footer are not counted.
+    let length = serialised(entry, now)?.len().saturating_sub(11);
+    let text = format!(
+        "Value at:{:p} refcount:1 encoding:{} serializedlength:{length} lru:{} lru_seconds_idle:{}",
+        entry.address(),
+        encoding_of(entry),
+        entry.clock(),
+        cx.server.engine.store.idle_seconds(entry, now),
+    );
+    cx.out.simple(text);
+    Ok(())
+}
+
+fn htstats(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let store = &cx.server.engine.store;
+    let db = usize::try_from(parse_int(args[2])?).ok().filter(|db| *db < store.databases());
+    let db = db.ok_or(Fail::new("ERR Out of range database"))?;
+    let (keys, expires) = store.db_size(db);
+    let text = format!(
+        "[Dictionary HT]\nshards: {}\nnumber of elements: {keys}\n[Expires HT]\nnumber of elements: {expires}\n",
+        store.shard_count()
+    );
+    cx.out.verbatim("txt", text.as_bytes());
     Ok(())
 }

@@ -36,6 +36,15 @@ impl Fail {
         Self::text(format!("ERR unknown subcommand '{sub}'. Try {} HELP.", container.to_ascii_uppercase()))
     }
 
+    /// A subcommand whose arguments do not fit; `args` are the whole command's.
+    pub fn sub_syntax(args: &[&[u8]]) -> Self {
+        let container = String::from_utf8_lossy(args[0]).to_ascii_uppercase();
+        let sub: String = String::from_utf8_lossy(args[1]).chars().take(128).collect();
+        Self::text(format!(
+            "ERR unknown subcommand or wrong number of arguments for '{sub}'. Try {container} HELP."
+        ))
+    }
+
     /// An expire time that overflows or is refused.
     pub fn invalid_expire(command: &str) -> Self {
         Self::text(format!("ERR invalid expire time in '{command}' command"))

@@ -336,9 +336,12 @@ type FoundKey = (usize, &'static [&'static str]);
 fn keys_in(cx: &Cx<'_, '_>, args: &[&[u8]]) -> Result<Vec<FoundKey>, Fail> {
     let args = &args[2..];
     let invalid = Fail::new("ERR Invalid arguments specified for command");
-    let Ok(command) = cx.server.registry.lookup(args) else {
-        return Err(Fail::new("ERR Invalid command specified"));
+    let registry = cx.server.registry;
+    let found = match registry.command(args[0]) {
+        Some(container) if container.has(flag::HIDDEN_SUBS) => Some(container),
+        _ => registry.lookup(args).ok(),
     };
+    let command = found.ok_or(Fail::new("ERR Invalid command specified"))?;
     if command.spec.keys.is_empty() {
         return Err(Fail::new("ERR The command has no key arguments"));
     }

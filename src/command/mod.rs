@@ -6,6 +6,7 @@
 // All handlers have one type, also those that cannot fail.
 #![allow(clippy::unnecessary_wraps)]
 
+mod acl;
 mod admin;
 mod args;
 mod bitmaps;
@@ -25,7 +26,9 @@ mod introspect;
 mod items;
 pub mod keys;
 mod latency;
+mod memory;
 mod pause;
+pub mod persistence;
 mod rates;
 pub mod redact;
 mod registry;
@@ -58,6 +61,7 @@ use crate::store::ValueRef;
 
 /// All families.
 static FAMILIES: &[&[Spec]] = &[
+    acl::COMMANDS,
     admin::COMMANDS,
     bitmaps::COMMANDS,
     client_modes::COMMANDS,
@@ -70,6 +74,8 @@ static FAMILIES: &[&[Spec]] = &[
     items::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,
+    memory::COMMANDS,
+    persistence::COMMANDS,
     shutdown::COMMANDS,
     slowlog::COMMANDS,
     strings::COMMANDS,

@@ -216,13 +216,18 @@ impl Registry {
 }
 
 fn unknown_command(args: &[&[u8]]) -> Fail {
-    let clip = |arg: &[u8], most: usize| String::from_utf8_lossy(&arg[..arg.len().min(most)]).into_owned();
+    // As texts in C, arguments end at a zero byte.
+    let clip = |arg: &[u8], most: usize| {
+        let end = memchr::memchr(0, arg).unwrap_or(arg.len()).min(most);
+        String::from_utf8_lossy(&arg[..end]).into_owned()
+    };
     let mut shown = String::new();
     for arg in &args[1..] {
         if shown.len() >= 128 {
             break;
         }
-        shown += &format!("'{}' ", clip(arg, 128 - shown.len()));
+        let clipped = clip(arg, 128 - shown.len());
+        shown.extend(["'", &clipped, "' "]);
     }
     Fail::text(format!("ERR unknown command '{}', with args beginning with: {shown}", clip(args[0], 128)))
 }

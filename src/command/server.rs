@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::env::Random;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 /// What happens seldom enough to be counted in one place by all threads.
@@ -64,6 +64,10 @@ pub struct Server {
     pub latency: LatencyMonitor,
     /// CLIENT PAUSE.
     pub pause: Pause,
+    /// Whether another checkpoint is to follow the one that is being written.
+    pub save_scheduled: AtomicBool,
+    /// Keys in memory after the data folder was read.
+    pub loaded_keys: AtomicU64,
     /// SHUTDOWN and signals.
     pub shutdown: Shutdown,
     /// Speeds, sampled by the server room.
@@ -105,6 +109,8 @@ impl Server {
             slow_log: Mutex::default(),
             latency: LatencyMonitor::default(),
             pause: Pause::default(),
+            save_scheduled: AtomicBool::new(false),
+            loaded_keys: AtomicU64::new(0),
             shutdown: Shutdown::default(),
             rates: Mutex::default(),
             memory_peak: AtomicU64::new(0),

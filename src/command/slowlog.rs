@@ -1,7 +1,7 @@
 //! The slow log: commands that took long, and the SLOWLOG command.
 
 use super::spec::*;
-use super::{Cx, Fail, Outcome, fail, help::help};
+use super::{Cx, Fail, Outcome, help::help};
 use crate::text::parse_i64_strict;
 use std::collections::VecDeque;
 
@@ -121,7 +121,7 @@ fn get(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             let wrong = Fail::new("ERR count should be greater than or equal to -1");
             parse_i64_strict(count).filter(|count| *count >= -1).ok_or(wrong)?
         }
-        _ => return Err(fail::SYNTAX),
+        _ => return Err(Fail::sub_syntax(args)),
     };
     let log = cx.server.slow_log.lock();
     let count = usize::try_from(count).unwrap_or(usize::MAX).min(log.entries.len());

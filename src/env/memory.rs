@@ -117,9 +117,46 @@ pub fn allocator_stats() -> AllocatorStats {
     }
 }
 
+/// Has the allocator give all unused pages back to the system; may take long.
+pub fn purge() {
+    // All arenas at once: the number that stands for them in the allocator's interface.
+    let name = c"arena.4096.purge";
+    let null = std::ptr::null_mut();
+    // SAFETY: the name is a C string, and this control takes and gives no value.
+    unsafe {
+        tikv_jemalloc_sys::mallctl(name.as_ptr(), null, null.cast(), null, 0);
+    }
+}
+
+/// The allocator's own report for people.
+pub fn allocator_report() -> String {
+    extern "C" fn append(text: *mut std::ffi::c_void, part: *const std::ffi::c_char) {
+        // SAFETY: `allocator_report` passes its string here, and the allocator a C string.
+        let (text, part) = unsafe { (&mut *text.cast::<String>(), std::ffi::CStr::from_ptr(part)) };
+        text.push_str(&part.to_string_lossy());
+    }
+    // Growing the string inside the callback would change what is being reported, so it has room from the start.
+    let mut text = String::with_capacity(256 * 1024);
+    // SAFETY: the callback gets the pointer to the string, which outlives the call; no options are given.
+    unsafe {
+        tikv_jemalloc_sys::malloc_stats_print(
+            Some(append),
+            std::ptr::from_mut(&mut text).cast(),
+            c"ax".as_ptr(),
+        );
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
-    use super::class_bytes;
+    use super::{allocator_report, class_bytes, purge};
+
+    #[test]
+    fn the_allocator_reports_and_purges() {
+        assert!(allocator_report().contains("jemalloc statistics"));
+        purge();
+    }
 
     #[test]
     fn classes_are_those_of_the_allocator() {

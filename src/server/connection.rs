@@ -256,6 +256,7 @@ impl Connection {
     fn turn(&mut self, buf: &mut [u8]) -> (usize, More) {
         let Some(client) = &mut self.client else { return (0, More::Close) };
         if !self.open {
+            self.local.worker.borrow_mut().refresh();
             let limits =
                 Limits { authenticated: client.authenticated || self.local.is_open(), ..self.local.limits() };
             self.fault = self.decoder.decode(buf, &limits, &mut self.batch, TURN).err();
@@ -278,7 +279,7 @@ impl Connection {
             Some(Stop::Yield) | None => More::No,
         };
         if let (Some(error), true, false) = (&self.fault, done, more == More::Close) {
-            reply.error(error.to_string());
+            reply.error(format!("ERR {error}"));
             more = More::Close;
         }
         self.answer(outbox, reply, progress.wrote);

@@ -1,7 +1,7 @@
 //! What the server looks after a few times a second: speeds for INFO, and clients that are idle, slow or too large.
 
 use crate::command::client::Kill;
-use crate::command::{ClientHandle, Server};
+use crate::command::{ClientHandle, Server, persistence};
 use crate::config::{MemoryOrPercent, Settings};
 use crate::env::{memory, process};
 use std::sync::Arc;
@@ -19,6 +19,7 @@ pub(super) async fn watch(server: Arc<Server>) {
     for count in 0u64.. {
         ticks.tick().await;
         sample(&server);
+        persistence::start_scheduled(&server);
         let settings = server.config.snapshot();
         let now = server.engine.clock.now_ms();
         if count % CLIENT_TICKS == 0 {

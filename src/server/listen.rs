@@ -79,7 +79,7 @@ fn is_missing(error: &io::Error) -> bool {
 
 struct Open {
     address: SocketAddr,
-    listener: Arc<TcpListener>,
+    listener: Arc<std::net::TcpListener>,
     /// Tells the task that accepts here to end.
     close: Arc<Notify>,
 }
@@ -97,10 +97,10 @@ fn in_words(address: SocketAddr, error: &io::Error) -> String {
 }
 
 impl Listeners {
-    /// Opens all sockets that the configuration names. Needs the runtime that will accept on them.
+    /// Opens all sockets that the configuration names. Called inside the runtime that will accept on them.
     pub(super) fn open(settings: &Settings) -> Result<Self, String> {
         let listeners = Self { tcp: Mutex::default(), changed: Notify::new(), unix: open_unix(settings)? };
-        let tcp = listeners.open_missing(settings, &[])?;
+        let tcp = Self::open_missing(settings, &[])?;
         if tcp.is_empty() && settings.port != 0 && !settings.bind.is_empty() {
             return Err(format!(
                 "None of the addresses of the option bind exists: {}",
@@ -112,7 +112,7 @@ impl Listeners {
     }
 
     /// Opens what the configuration names and `have` lacks.
-    fn open_missing(&self, settings: &Settings, have: &[SocketAddr]) -> Result<Vec<Open>, String> {
+    fn open_missing(settings: &Settings, have: &[SocketAddr]) -> Result<Vec<Open>, String> {
         let wanted = wanted(settings)
             .map_err(|error| format!("Cannot resolve an address of {}: {error}", settings.bind.join(" ")))?;
         let mut opened = Vec::new();
@@ -120,7 +120,7 @@ impl Listeners {
             if have.contains(&address) {
                 continue;
             }
-            match open_tcp(address, settings.tcp_backlog).and_then(TcpListener::from_std) {
+            match open_tcp(address, settings.tcp_backlog) {
                 Ok(listener) => opened.push(Open {
                     address,
                     listener: Arc::new(listener),
@@ -141,7 +141,7 @@ impl Listeners {
         let wanted = wanted(settings).map_err(|error| ("bind", error.to_string()))?;
         let mut tcp = self.tcp.lock();
         let have: Vec<SocketAddr> = tcp.iter().map(|open| open.address).collect();
-        let opened = self.open_missing(settings, &have).map_err(|reason| (option, reason))?;
+        let opened = Self::open_missing(settings, &have).map_err(|reason| (option, reason))?;
         tcp.retain(|open| {
             let stays = wanted.iter().any(|wanted| wanted.address == open.address);
             if !stays {
@@ -168,9 +168,9 @@ impl Listeners {
             let (listeners, doorkeeper) = (Arc::clone(self), doorkeeper.clone());
             tasks.spawn(async move { listeners.accept_unix(&doorkeeper).await });
         }
-        let mut served: Vec<Arc<TcpListener>> = Vec::new();
+        let mut served: Vec<Arc<std::net::TcpListener>> = Vec::new();
         loop {
-            let fresh: Vec<(Arc<TcpListener>, Arc<Notify>)> = {
+            let fresh: Vec<(Arc<std::net::TcpListener>, Arc<Notify>)> = {
                 let tcp = self.tcp.lock();
                 served.retain(|served| tcp.iter().any(|open| Arc::ptr_eq(&open.listener, served)));
                 let is_served = |open: &&Open| served.iter().any(|s| Arc::ptr_eq(s, &open.listener));
@@ -180,7 +180,15 @@ impl Listeners {
                     .collect()
             };
             for (listener, close) in fresh {
-                served.push(Arc::clone(&listener));
+                let opened = listener.try_clone().and_then(TcpListener::from_std);
+                served.push(listener);
+                let listener = match opened {
+                    Ok(listener) => listener,
+                    Err(error) => {
+                        tracing::error!(%error, "a socket cannot be listened on");
+                        continue;
+                    }
+                };
                 let doorkeeper = doorkeeper.clone();
                 tasks.spawn(async move {
                     tokio::select! {

@@ -11,7 +11,10 @@ use crate::config::{Changed, Refusal, Settings};
 use crate::engine::{EngineError, RecoveryReport};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// Why a server could not start or ended otherwise than in order.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +65,10 @@ impl Drop for PidFile {
     }
 }
 
+/// A data folder that is read within this time is read before the first connection is accepted, so that nobody is answered
+/// LOADING for nothing.
+const SOON: Duration = Duration::from_millis(500);
+
 /// Serves until SHUTDOWN or a signal ends the server. Clients are answered LOADING until the data folder has been read.
 pub fn run(server: &Arc<Server>) -> Result<(), ServerError> {
     let settings = server.config.snapshot();
@@ -78,13 +85,19 @@ pub fn run(server: &Arc<Server>) -> Result<(), ServerError> {
     };
     let pid_file = PidFile::write(&settings);
     react_to_changes(server, &listeners);
+    *server.listening.lock() = listeners.names();
     let workers = Arc::new(Workers::start(server).map_err(system("starting a worker"))?);
     let background = runtime.block_on(async {
         tokio::spawn(signals.watch(Arc::clone(server)));
         tokio::spawn(cron::watch(Arc::clone(server)));
+        let (recovered, opens) = oneshot::channel();
+        let accept = async {
+            let _ = tokio::time::timeout(SOON, opens).await;
+            listeners.accept(server, &workers).await;
+        };
         tokio::select! {
-            () = listeners.accept(server, &workers) => Ok(Vec::new()),
-            outcome = serve(server, &notifier) => outcome,
+            () = accept => Ok(Vec::new()),
+            outcome = serve(server, &notifier, recovered) => outcome,
         }
     });
     notifier.tell("STOPPING=1");
@@ -117,7 +130,11 @@ fn react_to_changes(server: &Arc<Server>, listeners: &Arc<Listeners>) {
 }
 
 /// Recovers, says so, and waits for the wish to end. Gives the background threads.
-async fn serve(server: &Arc<Server>, notifier: &Notifier) -> Result<Vec<JoinHandle<()>>, ServerError> {
+async fn serve(
+    server: &Arc<Server>,
+    notifier: &Notifier,
+    recovered: oneshot::Sender<()>,
+) -> Result<Vec<JoinHandle<()>>, ServerError> {
     let engine = Arc::clone(&server.engine);
     let recovery = tokio::task::spawn_blocking(move || engine.recover());
     let report = tokio::select! {
@@ -128,6 +145,9 @@ async fn serve(server: &Arc<Server>, notifier: &Notifier) -> Result<Vec<JoinHand
         () = server.shutdown.requested() => return Ok(Vec::new()),
     };
     let threads = server.engine.start_background()?;
+    server.loaded_keys.store(report.keys, Relaxed);
+    // Nobody waits for it any more once the door was opened without it.
+    let _ = recovered.send(());
     say_ready(server, &report);
     notifier.tell("READY=1");
     server.shutdown.requested().await;
@@ -172,7 +192,9 @@ fn say_ready(server: &Server, report: &RecoveryReport) {
 /// Lets clients have their last replies, then brings everything to disk.
 fn end(server: &Arc<Server>, workers: Arc<Workers>, threads: Vec<JoinHandle<()>>) -> Result<(), ServerError> {
     let clients: Vec<_> = server.clients.lock().values().cloned().collect();
-    clients.iter().for_each(|client| client.kill(Kill::AfterReply));
+    for client in &clients {
+        client.kill(Kill::AfterReply);
+    }
     if let Some(workers) = Arc::into_inner(workers) {
         workers.join();
     }

@@ -232,7 +232,8 @@ fn open(local: &Rc<Local>, accepted: Accepted, seat: Seat) -> io::Result<()> {
     if server.shutdown.is_requested() {
         handle.kill(Kill::Now);
     }
-    let client = Client::new(handle, local.is_open());
+    let is_open = server.config.snapshot().requirepass.is_empty();
+    let client = Client::new(handle, is_open);
     let connection = Connection::new(read, write, client, Rc::clone(local), seat);
     local.connections.set(local.connections.get() + 1);
     tokio::task::spawn_local(connection.serve());

@@ -93,6 +93,7 @@ impl Worker {
         if generation != self.generation {
             self.generation = generation;
             self.settings = self.server.config.snapshot();
+            self.slow_nanos = observe::slow_nanos(&self.settings);
         }
     }
 
@@ -208,7 +209,7 @@ impl Worker {
             return Ok(command);
         }
         let Ok(command) = self.server.registry.lookup(args) else { return Err(()) };
-        if command.spec.subs.is_empty() && !command.full_name.contains('|') {
+        if command.spec.subs.is_empty() && command.spec.name.as_bytes().eq_ignore_ascii_case(args[0]) {
             self.last = Some((command, SmallVec::from_slice(args[0])));
         }
         Ok(command)
@@ -347,7 +348,7 @@ impl Worker {
 
     fn refuse(&self, client: &mut Client, command: Option<&Command>, fail: &Fail, out: &mut Reply) {
         let mut fail = Cow::Borrowed(fail);
-        if client.multi.is_some() && command.is_some_and(|c| c.has(flag::SESSION)) {
+        if command.is_some_and(|c| c.has(flag::SESSION)) {
             end_transaction(&self.server.engine.store, client);
             let reason = fail.0.strip_prefix("ERR ").unwrap_or(&fail.0);
             fail = Cow::Owned(Fail::text(format!("EXECABORT Transaction discarded because of: {reason}")));

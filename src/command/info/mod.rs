@@ -5,6 +5,8 @@ mod persistence;
 mod server;
 mod stats;
 
+pub(super) use memory::Figures;
+
 use super::spec::*;
 use super::{Cx, Outcome, Server};
 use crate::config::Settings;

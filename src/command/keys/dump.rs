@@ -7,18 +7,24 @@ use crate::store::{Entry, ValueRef};
 use crate::value::hash::{HashRef, pack_field};
 use crate::value::rdb::{self, Decoded, Form};
 
+/// A value in Redis's serialisation, with its footer.
+pub fn serialised(entry: &Entry, now: u64) -> Result<Vec<u8>, Fail> {
+    let value = entry.value();
+    if let ValueRef::Str(bytes) = value {
+        return Ok(rdb::dump_string(bytes));
+    }
+    let hash = value.hash().ok_or(fail::WRONG_TYPE)?;
+    let form = if matches!(hash, HashRef::Big(_)) { Form::Full } else { Form::Compact };
+    let fields = hash.live(now).map(|f| (f.name, f.value, (f.expire != 0).then_some(f.expire)));
+    Ok(rdb::dump_hash(fields.collect::<Vec<_>>(), form))
+}
+
 pub(super) fn dump(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let now = cx.tx.now();
     cx.tx.set_no_touch(true);
-    match cx.tx.entry(args[1]).map(Entry::value) {
+    match cx.tx.entry(args[1]) {
         None => cx.out.null(),
-        Some(ValueRef::Str(bytes)) => cx.out.bulk(&rdb::dump_string(bytes)),
-        Some(value) => {
-            let hash = value.hash().ok_or(fail::WRONG_TYPE)?;
-            let form = if matches!(hash, HashRef::Big(_)) { Form::Full } else { Form::Compact };
-            let fields = hash.live(now).map(|f| (f.name, f.value, (f.expire != 0).then_some(f.expire)));
-            cx.out.bulk(&rdb::dump_hash(fields.collect::<Vec<_>>(), form));
-        }
+        Some(entry) => cx.out.bulk(&serialised(entry, now)?),
     }
     Ok(())
 }

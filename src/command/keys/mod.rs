@@ -8,6 +8,7 @@ mod expire;
 mod object;
 mod walk;
 
+pub use dump::serialised;
 pub use object::{encoding_of, type_of};
 
 use super::spec::*;

@@ -1,0 +1,336 @@
+//! ACL: there is one user, `default`, who may do everything once the password, if there is one, was given.
+
+use super::introspect::categories;
+use super::spec::*;
+use super::{Cx, Fail, Outcome, eq, help::help, parse_int};
+use crate::config::Settings;
+use crate::env::Random;
+use sha2::{Digest, Sha256};
+
+const OWN: u32 = flag::NOSCRIPT | flag::LOADING | flag::STALE;
+const ADMIN: u32 = OWN | flag::ADMIN;
+
+macro_rules! sub {
+    ($name:literal, $arity:literal, $flags:expr, $run:expr, $since:literal, $complexity:literal, $summary:literal, $syntax:literal) => {
+        spec($name, $arity, $flags, $run).doc("server", $since, $complexity, $summary, $syntax)
+    };
+}
+
+static SUBS: &[Spec] = &[
+    sub!(
+        "cat",
+        -2,
+        OWN,
+        cat,
+        "6.0.0",
+        "O(1) since the categories and commands are a fixed set.",
+        "Returns the categories, or the commands of one.",
+        "[category]"
+    ),
+    sub!(
+        "deluser",
+        -3,
+        ADMIN,
+        deluser,
+        "6.0.0",
+        "O(1) amortized time considering the typical user.",
+        "Removes users.",
+        "username [username ...]"
+    )
+    .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
+    sub!(
+        "dryrun",
+        -4,
+        ADMIN,
+        dryrun,
+        "7.0.0",
+        "O(1).",
+        "Tells whether a user may run a command.",
+        "username command [arg [arg ...]]"
+    ),
+    sub!("genpass", -2, OWN, genpass, "6.0.0", "O(1)", "Returns random hexadecimal digits.", "[bits]"),
+    sub!(
+        "getuser",
+        3,
+        ADMIN,
+        getuser,
+        "6.0.0",
+        "O(N). Where N is the number of password, command and pattern rules that the user has.",
+        "Returns what a user may do.",
+        "username"
+    ),
+    sub!("help", 2, flag::LOADING | flag::STALE, help, "6.0.0", "O(1)", "Prints this help.", ""),
+    sub!(
+        "list",
+        2,
+        ADMIN,
+        list,
+        "6.0.0",
+        "O(N). Where N is the number of configured users.",
+        "Returns a line for each user.",
+        ""
+    ),
+    sub!(
+        "load",
+        2,
+        ADMIN,
+        no_file,
+        "6.0.0",
+        "O(N). Where N is the number of configured users.",
+        "Reads the file of users.",
+        ""
+    ),
+    sub!(
+        "log",
+        -2,
+        ADMIN,
+        log,
+        "6.0.0",
+        "O(N) with N being the number of entries shown.",
+        "Returns what was refused to users.",
+        "[count | RESET]"
+    ),
+    sub!(
+        "save",
+        2,
+        ADMIN,
+        no_file,
+        "6.0.0",
+        "O(N). Where N is the number of configured users.",
+        "Writes the file of users.",
+        ""
+    ),
+    sub!(
+        "setuser",
+        -3,
+        ADMIN,
+        setuser,
+        "6.0.0",
+        "O(N). Where N is the number of rules provided.",
+        "Makes or changes a user.",
+        "username [rule [rule ...]]"
+    )
+    .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
+    sub!(
+        "users",
+        2,
+        ADMIN,
+        users,
+        "6.0.0",
+        "O(N). Where N is the number of configured users.",
+        "Returns the names of users.",
+        ""
+    ),
+    sub!("whoami", 2, OWN, whoami, "6.0.0", "O(1)", "Returns the name of this connection's user.", ""),
+];
+
+/// The family.
+pub(super) static COMMANDS: &[Spec] = &[
+    spec("acl", -2, 0, help)
+        .doc("server", "6.0.0", "Depends on subcommand.", "A container for commands about users.", "")
+        .subs(SUBS),
+    spec("module", -2, 0, help)
+        .doc("server", "4.0.0", "Depends on subcommand.", "A container for commands about modules.", "")
+        .subs(MODULE),
+];
+
+static MODULE: &[Spec] = &[
+    sub!("help", 2, flag::LOADING | flag::STALE, help, "5.0.0", "O(1)", "Prints this help.", ""),
+    sub!(
+        "list",
+        2,
+        flag::ADMIN | flag::NOSCRIPT,
+        modules,
+        "4.0.0",
+        "O(N) where N is the number of loaded modules.",
+        "Returns the loaded modules: there are none.",
+        ""
+    )
+    .tips(&["nondeterministic_output_order"]),
+];
+
+/// Redis's categories in its order.
+const CATEGORIES: &[&str] = &[
+    "keyspace",
+    "read",
+    "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
+];
+
+fn modules(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    cx.out.array(0);
+    Ok(())
+}
+
+fn cat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let names: Vec<&str> = match &args[2..] {
+        [] => CATEGORIES.to_vec(),
+        [wanted] => {
+            let wanted = String::from_utf8_lossy(wanted).to_ascii_lowercase();
+            let known = CATEGORIES.contains(&&*wanted);
+            let mut names: Vec<&str> = cx
+                .server
+                .registry
+                .all()
+                // A container is not run itself.
+                .filter(|c| {
+                    (c.subs.is_empty() || c.spec.arity == -1) && categories(c.spec).contains(&&*wanted)
+                })
+                .map(|command| command.full_name.as_str())
+                .collect();
+            names.sort_unstable();
+            names.dedup();
+            if names.is_empty() && !known {
+                let name = String::from_utf8_lossy(args[2]);
+                return Err(Fail::text(format!("ERR Unknown category '{name}'")));
+            }
+            names
+        }
+        _ => return Err(Fail::sub_syntax(args)),
+    };
+    cx.out.array(names.len());
+    for name in names {
+        cx.out.bulk(name.as_bytes());
+    }
+    Ok(())
+}
+
+/// The password as ACL shows it: its SHA-256 in hexadecimal digits.
+fn password_hash(settings: &Settings) -> Option<String> {
+    let password = settings.requirepass.as_bytes();
+    if password.is_empty() {
+        return None;
+    }
+    let digest = Sha256::digest(password);
+    Some(digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+}
+
+fn list(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    let password = password_hash(cx.settings).map_or_else(|| "nopass".to_owned(), |hash| format!("#{hash}"));
+    cx.out.array(1);
+    cx.out.bulk(format!("user default on {password} ~* &* +@all").as_bytes());
+    Ok(())
+}
+
+fn users(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    cx.out.array(1);
+    cx.out.bulk(b"default");
+    Ok(())
+}
+
+fn whoami(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    cx.out.bulk(&cx.client.handle.names.lock().user);
+    Ok(())
+}
+
+fn getuser(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    if args[2] != b"default" {
+        cx.out.null();
+        return Ok(());
+    }
+    let password = password_hash(cx.settings);
+    cx.out.map(6);
+    cx.out.bulk(b"flags");
+    cx.out.set(1 + usize::from(password.is_none()));
+    cx.out.bulk(b"on");
+    if password.is_none() {
+        cx.out.bulk(b"nopass");
+    }
+    cx.out.bulk(b"passwords");
+    cx.out.array(usize::from(password.is_some()));
+    if let Some(hash) = password {
+        cx.out.bulk(hash.as_bytes());
+    }
+    for (name, rules) in [("commands", "+@all"), ("keys", "~*"), ("channels", "&*")] {
+        cx.out.bulk(name.as_bytes());
+        cx.out.bulk(rules.as_bytes());
+    }
+    cx.out.bulk(b"selectors");
+    cx.out.array(0);
+    Ok(())
+}
+
+fn genpass(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let bits = match &args[2..] {
+        [] => 256,
+        [bits] => {
+            let wrong = Fail::new(
+                "ERR ACL GENPASS argument must be the number of bits for the output password, a positive number up to 4096",
+            );
+            usize::try_from(parse_int(bits)?).ok().filter(|bits| (1..=4096).contains(bits)).ok_or(wrong)?
+        }
+        _ => return Err(Fail::sub_syntax(args)),
+    };
+    let digits = bits.div_ceil(4);
+    let mut bytes = vec![0; digits.div_ceil(2)];
+    Random::fill_secret(&mut bytes)
+        .map_err(|error| Fail::text(format!("ERR the system gives no random bytes: {error}")))?;
+    let mut text = bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    text.truncate(digits);
+    cx.out.bulk(text.as_bytes());
+    Ok(())
+}
+
+fn deluser(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    if args[2..].contains(&&b"default"[..]) {
+        return Err(Fail::new("ERR The 'default' user cannot be removed"));
+    }
+    cx.out.int(0);
+    Ok(())
+}
+
+fn setuser(_cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    Err(Fail::new(
+        "ERR users are not supported yet: there is the default user only, whose password is the option requirepass",
+    ))
+}
+
+fn dryrun(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    if args[2] != b"default" {
+        let name = String::from_utf8_lossy(args[2]);
+        return Err(Fail::text(format!("ERR User '{name}' not found")));
+    }
+    let Ok(command) = cx.server.registry.lookup(&args[3..]) else {
+        let name = String::from_utf8_lossy(args[3]);
+        return Err(Fail::text(format!("ERR Command '{name}' not found")));
+    };
+    command.check_arity(args.len() - 3)?;
+    cx.out.ok();
+    Ok(())
+}
+
+fn no_file(_cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    Err(Fail::new(
+        "ERR there is no file of users: the default user is configured with the option requirepass",
+    ))
+}
+
+fn log(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    match &args[2..] {
+        [] => cx.out.array(0),
+        [word] if eq(word, "RESET") => cx.out.ok(),
+        [count] => {
+            parse_int(count)?;
+            cx.out.array(0);
+        }
+        _ => return Err(Fail::sub_syntax(args)),
+    }
+    Ok(())
+}
