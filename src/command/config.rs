@@ -69,7 +69,8 @@ fn get(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 fn failed(error: &ConfigError) -> Fail {
     match error {
         ConfigError::Loading => Fail::new("LOADING Redis is loading the dataset in memory"),
-        other => Fail::text(format!("ERR {other}")),
+        // As texts in C, names of options end at a zero byte.
+        other => Fail::text(format!("ERR {other}").replace('\0', "")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::keys::{encoding_of, serialised};
 use super::spec::*;
-use super::{Cx, Fail, Outcome, fail, parse_int};
+use super::{Cx, Fail, Outcome, eq, fail, parse_int};
 use crate::effect::Effect;
 use crate::store::{Entry, Locked, Mode, ValueRef};
 use crate::text::parse_i64_strict;
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 const FLAGS: u32 = flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::PROTECTED;
 const LONG: u32 = FLAGS | flag::LONG;
+const RELOAD: u32 = LONG | flag::NO_MULTI;
 
 const fn keys_from_2(last: i32) -> KeySpec {
     KeySpec { begin: Begin::Index(2), find: Find::Range { last, step: 1, limit: 0 }, flags: &["RO"] }
@@ -44,6 +45,15 @@ static SUBS: &[Spec] = &[
     sub!("listpack", 3, FLAGS, accept, "Is accepted without effect.", "key"),
     sub!("htstats", -3, FLAGS, htstats, "Returns figures about a database's part of the store.", "db"),
     sub!("htstats-key", -3, FLAGS, accept, "Is accepted without effect.", "key"),
+    sub!("leak", 3, FLAGS, accept, "Is accepted without effect.", "string"),
+    sub!(
+        "loadaof",
+        2,
+        RELOAD,
+        load_aof,
+        "Forgets all data and reads it again from the log and its checkpoint.",
+        ""
+    ),
     sub!("log", 3, FLAGS, log, "Writes a message into the server's log.", "message"),
     sub!("object", 3, FLAGS, object, "Returns how a key's value is kept.", "key").keys(KEY),
     sub!("pause-cron", 3, FLAGS, accept, "Is accepted without effect.", "<0 | 1>"),
@@ -57,6 +67,14 @@ static SUBS: &[Spec] = &[
     ),
     sub!("protocol", 3, FLAGS, protocol, "Answers with a value of the given type.", "type"),
     sub!("quicklist-packed-threshold", 3, FLAGS, packed_threshold, "Is accepted without effect.", "size"),
+    sub!(
+        "reload",
+        -2,
+        RELOAD,
+        reload,
+        "Writes a checkpoint, forgets all data and reads it again from disk.",
+        "[NOSAVE] [NOFLUSH] [MERGE]"
+    ),
     sub!("replicate", -3, FLAGS, accept, "Is accepted without effect.", "string"),
     sub!("replybuffer", -3, FLAGS, accept, "Is accepted without effect.", "option value"),
     sub!(
@@ -109,6 +127,34 @@ fn error(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 fn log(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(args[2]));
+    cx.out.ok();
+    Ok(())
+}
+
+fn reload(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let mut save = true;
+    for option in &args[2..] {
+        match option {
+            option if eq(option, "NOSAVE") => save = false,
+            // What is on disk is all there is, so that there is nothing to merge with.
+            option if eq(option, "NOFLUSH") || eq(option, "MERGE") => {}
+            _ => {
+                return Err(Fail::new(
+                    "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
+                ));
+            }
+        }
+    }
+    read_again(cx, save)
+}
+
+fn load_aof(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    read_again(cx, false)
+}
+
+fn read_again(cx: &mut Cx<'_, '_>, save: bool) -> Outcome {
+    let report = cx.server.engine.reload(save).map_err(|error| Fail::text(format!("ERR {error}")))?;
+    tracing::warn!("the data was read again from disk: {} keys in {} ms", report.keys, report.millis);
     cx.out.ok();
     Ok(())
 }
@@ -189,17 +235,13 @@ fn populate(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if args.len() > 5 {
         return unknown(cx, args);
     }
-    let out_of_range = Fail::new("ERR value is out of range, must be positive");
-    let count = parse_int(args[2])?;
-    let count = u64::try_from(count).map_err(|_| out_of_range.clone())?;
-    let prefix = args.get(3).copied().unwrap_or(b"key");
-    let size = match args.get(4) {
-        None => 0,
-        Some(size) => {
-            let size = parse_i64_strict(size).ok_or(fail::NOT_INTEGER)?;
-            usize::try_from(size).map_err(|_| out_of_range)?
-        }
+    let positive = |arg: &[u8]| {
+        let number = parse_i64_strict(arg).and_then(|number| usize::try_from(number).ok());
+        number.ok_or(fail::NOT_POSITIVE)
     };
+    let count = positive(args[2])?;
+    let prefix = args.get(3).copied().unwrap_or(b"key");
+    let size = args.get(4).map_or(Ok(0), |size| positive(size))?;
     if size as u64 > cx.settings.proto_max_bulk_len {
         return Err(fail::TOO_LONG);
     }

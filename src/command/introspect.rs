@@ -112,10 +112,13 @@ fn shown_flags(spec: &Spec) -> SmallVec<[&'static str; 8]> {
     SHOWN_FLAGS.iter().filter(|(bit, _)| spec.has(*bit)).map(|(_, name)| *name).collect()
 }
 
-/// The ACL category that a group of commands is. A generic command with categories of its own has only those.
+/// The ACL category that a group of commands is. Generic commands about connections or about the contents of values are
+/// not about keys.
 fn category_of_group(spec: &Spec) -> Option<&'static str> {
+    let elsewhere = ["connection", "list"];
     match spec.group {
-        "generic" => spec.categories.is_empty().then_some("keyspace"),
+        "generic" if spec.categories.iter().any(|name| elsewhere.contains(name)) => None,
+        "generic" => Some("keyspace"),
         "server" => None,
         "transactions" => Some("transaction"),
         "sorted-set" => Some("sortedset"),
@@ -178,8 +181,12 @@ fn statuses(out: &mut Reply, words: &[&str], prefix: &str) {
     }
 }
 
-fn reply_key_spec(out: &mut Reply, key: &KeySpec) {
-    out.map(3);
+fn reply_key_spec(out: &mut Reply, key: &KeySpec, notes: Option<&str>) {
+    out.map(3 + usize::from(notes.is_some()));
+    if let Some(notes) = notes {
+        out.bulk(b"notes");
+        out.bulk(notes.as_bytes());
+    }
     out.bulk(b"flags");
     statuses(out, key.flags, "");
     out.bulk(b"begin_search");
@@ -223,6 +230,29 @@ fn reply_key_spec(out: &mut Reply, key: &KeySpec) {
     }
 }
 
+/// What Redis remarks on the keys of a command.
+fn notes_of(command: &Command) -> Option<&'static str> {
+    match command.full_name.as_str() {
+        "set" => Some("RW and ACCESS due to the optional `GET` argument"),
+        "getex" => Some("RW and UPDATE because it changes the TTL"),
+        "bitfield" => Some("This command allows both access and modification of the key"),
+        _ => None,
+    }
+}
+
+/// What happens to the keys of a command whose specification says that it depends on the arguments.
+fn flags_of_key(command: &Command, key: &KeySpec, args: &[&[u8]]) -> &'static [&'static str] {
+    const READ_AND_CHANGE: &[&str] = &["RW", "access", "update"];
+    let has = |words: &[&str]| args[2..].iter().any(|arg| words.iter().any(|word| eq(arg, word)));
+    match command.full_name.as_str() {
+        "set" if has(&["GET"]) => READ_AND_CHANGE,
+        "set" => &["OW", "update"],
+        "bitfield" if has(&["SET", "INCRBY"]) => READ_AND_CHANGE,
+        "bitfield" => &["RO", "access"],
+        _ => key.flags,
+    }
+}
+
 fn reply_command(out: &mut Reply, command: &Command) {
     let spec = command.spec;
     out.array(10);
@@ -240,7 +270,7 @@ fn reply_command(out: &mut Reply, command: &Command) {
     }
     out.set(spec.keys.len());
     for key in spec.keys {
-        reply_key_spec(out, key);
+        reply_key_spec(out, key, notes_of(command));
     }
     let subs = shown_subs(command);
     if subs.is_empty() {
@@ -292,7 +322,7 @@ fn info(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     for name in &args[2..] {
         match cx.server.registry.by_full_name(name) {
             Some(command) => reply_command(cx.out, command),
-            None => cx.out.null_array(),
+            None => cx.out.null(),
         }
     }
     Ok(())
@@ -354,7 +384,7 @@ fn keys_in(cx: &Cx<'_, '_>, args: &[&[u8]]) -> Result<Vec<FoundKey>, Fail> {
         let Some(()) = keys_of(key, args, &mut positions) else {
             return if command.has(flag::NO_MANDATORY_KEYS) { Ok(Vec::new()) } else { Err(invalid) };
         };
-        found.extend(positions.iter().map(|at| (*at, key.flags)));
+        found.extend(positions.iter().map(|at| (*at, flags_of_key(command, key, args))));
     }
     if found.is_empty() && !command.has(flag::NO_MANDATORY_KEYS) {
         return Err(invalid);

@@ -3,7 +3,7 @@
 
 use super::gate::{self, Verdict};
 use super::{exec, locks, observe};
-use crate::command::client::{Queued, ReplyMode};
+use crate::command::client::{Kill, Queued, ReplyMode};
 use crate::command::transactions::end_transaction;
 use crate::command::{Client, Command, Cx, Fail, Server, WorkerStats, flag, is_write};
 use crate::config::Settings;
@@ -150,7 +150,7 @@ impl Worker {
         let stop = match self.find(args) {
             Ok(command) => {
                 self.execute(client, command, args, None, now, &mut clock, out);
-                self.after(client, out, mark)
+                Self::after(client, out, mark)
             }
             Err(()) => None,
         };
@@ -227,32 +227,34 @@ impl Worker {
         out: &mut Reply,
     ) -> Option<Stop> {
         let mark = out.len();
-        let command = match found {
-            Ok(command) => command,
-            Err(()) => {
-                let fail = self.server.registry.lookup(args).err().unwrap_or(crate::command::fail::SYNTAX);
-                self.refuse(client, None, &fail, out);
-                return self.after(client, out, mark);
+        let Ok(command) = found else {
+            if is_foreign(args[0]) {
+                tracing::warn!("client {} speaks another protocol and is closed", client.handle.id);
+                client.handle.kill(Kill::Now);
+                return Some(Stop::Close);
             }
+            let fail = self.server.registry.lookup(args).err().unwrap_or(crate::command::fail::SYNTAX);
+            self.refuse(client, None, &fail, out);
+            return Self::after(client, out, mark);
         };
         match command.check_arity(args.len()).and_then(|()| gate::check(self, client, command, now)) {
             Ok(Verdict::Go) => {}
             Ok(Verdict::Wait(until)) => return Some(Stop::Paused(until)),
             Err(fail) => {
                 self.refuse(client, Some(command), &fail, out);
-                return self.after(client, out, mark);
+                return Self::after(client, out, mark);
             }
         }
         if client.multi.is_some() && !command.has(flag::IN_MULTI) {
             queue(client, command, args);
             out.queued();
-            return self.after(client, out, mark);
+            return Self::after(client, out, mark);
         }
         if command.has(flag::LONG) && !client.in_exec {
             return Some(Stop::Long);
         }
         self.execute(client, command, args, hash, now, clock, out);
-        self.after(client, out, mark)
+        Self::after(client, out, mark)
     }
 
     /// Runs one command outside MULTI: locks what it needs, runs it, commits, counts.
@@ -274,6 +276,10 @@ impl Worker {
         } else {
             self.transact(client, command, args, hash, now, out)
         };
+        if command.has(flag::ADMIN) {
+            // Whether CONFIG SET itself was slow is measured by what it has set, as in Redis.
+            self.refresh();
+        }
         self.conclude(client, command, args, outcome, mark, clock, out);
     }
 
@@ -364,7 +370,7 @@ impl Worker {
     }
 
     /// What follows every command: CLIENT REPLY's silence, and the wish to close.
-    fn after(&self, client: &mut Client, out: &mut Reply, mark: usize) -> Option<Stop> {
+    fn after(client: &mut Client, out: &mut Reply, mark: usize) -> Option<Stop> {
         if client.reply_mode != ReplyMode::On {
             out.truncate(mark);
             client.reply_mode = match client.reply_mode {
@@ -375,6 +381,11 @@ impl Worker {
         }
         client.closing.then_some(Stop::Close)
     }
+}
+
+/// Whether a command's name is a line of HTTP: a web page that makes a browser talk to this port must not get a word in.
+fn is_foreign(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"Host:")
 }
 
 fn queue(client: &mut Client, command: &'static Command, args: &[&[u8]]) {
