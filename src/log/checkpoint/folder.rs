@@ -114,12 +114,14 @@ impl Checkpoints {
     }
 
     /// Removes all but the newest sound checkpoints, and the log before the oldest that stays. As long as there are
-    /// fewer sound ones than are to be kept, nothing is removed.
-    pub(super) fn prune(&self, log: &Log) -> Result<(), LogError> {
+    /// fewer sound ones than are to be kept, nothing is removed. `verified` was read back just now; the others are read
+    /// to their end before anything is removed on their account.
+    pub(super) fn prune(&self, log: &Log, verified: &CheckpointInfo) -> Result<(), LogError> {
         let all = self.list()?;
         let sound = |info: &&CheckpointInfo| {
-            !self.damaged.lock().contains(&info.number)
-                && peek(&*self.disk, &self.dir.join(&info.name), self.id).is_some()
+            info.number == verified.number
+                || (!self.damaged.lock().contains(&info.number)
+                    && self.open(info).is_ok_and(|found| found.verify(1).is_ok()))
         };
         let kept: Vec<&CheckpointInfo> = all.iter().rev().filter(sound).take(KEPT).collect();
         if kept.len() < KEPT {

@@ -146,7 +146,7 @@ impl<'a> CheckpointWriter<'a> {
         disk.rename(&self.temp, &path).map_err(|error| LogError::io("rename to", &path, &error))?;
         self.finished = true;
         self.folder.sync()?;
-        self.folder.prune(log)?;
+        self.folder.prune(log, &self.info)?;
         Ok(self.info.clone())
     }
 }
