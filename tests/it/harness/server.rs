@@ -158,7 +158,7 @@ impl Server {
         command.args(&self.file);
         command.args(["--port", &self.address.port().to_string(), "--dir"]).arg(&self.data);
         command.args(["--bind", "127.0.0.1"]);
-        if self.kind == Kind::Redis && !self.flags.iter().any(|f| f == "--save") {
+        if !self.flags.iter().any(|f| f == "--save") {
             command.args(["--save", ""]);
         }
         command.args(&self.flags);

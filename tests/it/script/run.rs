@@ -132,6 +132,7 @@ fn sides<'a>(
 
 fn run_case(case: &Case, proto: u8, sides: &mut Sides, pair: Pair) -> Vec<String> {
     let mut differences = Vec::new();
+    let mut before = "";
     for step in case.steps.iter().filter(|s| s.only.is_none_or(|only| only == proto)) {
         if let Action::Sleep(millis) = step.action {
             std::thread::sleep(std::time::Duration::from_millis(millis));
@@ -145,11 +146,15 @@ fn run_case(case: &Case, proto: u8, sides: &mut Sides, pair: Pair) -> Vec<String
         let ours = perform(&mut sides.target, step, proto, case.hello, kept);
         let judged = judge(step, &theirs, &ours, sides.referee.is_some(), pair);
         if let Some(what) = judged {
-            differences.push(format!("  line {}: {}\n{what}", step.line, step.text));
+            let after = if before.is_empty() { String::new() } else { format!("   (after {before})") };
+            differences.push(format!("  line {}: {}{after}\n{what}", step.line, step.text));
             if differences.len() == 40 {
                 differences.push("  ... and no more of this case".into());
                 break;
             }
+        }
+        if !["MULTI", "PING", "EXEC"].contains(&step.text.as_str()) {
+            before = &step.text;
         }
     }
     differences
