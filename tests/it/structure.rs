@@ -38,8 +38,8 @@ fn root() -> &'static Path {
 fn files(folder: &Path, out: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
         let name = entry.file_name().unwrap().to_string_lossy().into_owned();
-        let skipped =
-            ["target", ".git", "node_modules", "data", "corpus", "__pycache__"].contains(&name.as_str());
+        let skipped = ["target", ".git", "node_modules", "data", "corpus", "artifacts", "__pycache__"]
+            .contains(&name.as_str());
         if entry.is_dir() {
             if !skipped {
                 files(&entry, out);
