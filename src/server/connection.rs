@@ -19,6 +19,8 @@ use std::time::Duration;
 const TURN: usize = 512;
 /// Bytes read at once into the connection's own buffer, when a command came in pieces.
 const CHUNK: usize = 16 * 1024;
+/// The most of it, for a large argument; more would be zeroed for nothing when less has arrived.
+const MOST: usize = 256 * 1024;
 /// The state of a client that waits for the end of CLIENT PAUSE; CLIENT UNBLOCK does not concern it.
 const PAUSED: u8 = 4;
 
@@ -155,7 +157,8 @@ impl Connection {
                 read.poll_read(cx, &mut local.scratch.borrow_mut()).map(|r| (r, true))
             } else {
                 let old = input.len();
-                input.resize(old + CHUNK.max(decoder.wants()), 0);
+                input.reserve(decoder.wants());
+                input.resize(old + decoder.wants().clamp(CHUNK, MOST), 0);
                 let polled = read.poll_read(cx, &mut input[old..]);
                 let got = if let Poll::Ready(Ok(n)) = polled { n } else { 0 };
                 input.truncate(old + got);

@@ -237,7 +237,7 @@ impl Worker {
             self.refuse(client, None, &fail, out);
             return Self::after(client, out, mark);
         };
-        match command.check_arity(args.len()).and_then(|()| gate::check(self, client, command, now)) {
+        match command.check_arity(args.len()).and_then(|()| gate::check(self, client, command, args, now)) {
             Ok(Verdict::Go) => {}
             Ok(Verdict::Wait(until)) => return Some(Stop::Paused(until)),
             Err(fail) => {
@@ -334,6 +334,10 @@ impl Worker {
             None if command.spec.keys.is_empty() => store.lock_none(now),
             None => locks::lock_keys(&server.engine, &[(command, args)], &[], mode, now),
         };
+        if server.engine.loading.load(Relaxed) && !command.has(flag::LOADING) {
+            // The data was taken away to be read again after the gates were passed.
+            return Err(gate::LOADING);
+        }
         let mut tx = Tx::new(&server.engine, locked, client.db, &mut self.record);
         if let (Some(hash), None) = (hash, command.spec.item_keys) {
             tx.hint(args[command.only_key], hash);

@@ -17,6 +17,7 @@ const NO_DEBUG: Fail = Fail::new(
     "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a \
      local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
 );
+pub(super) const LOADING: Fail = Fail::new("LOADING Redis is loading the dataset in memory");
 const NO_CHECKPOINT: Fail = Fail::new(
     "MISCONF The last checkpoint failed, so that writes are refused as long as stop-writes-on-bgsave-error is on. The \
      server's log tells why it failed.",
@@ -28,6 +29,7 @@ pub(super) fn check(
     worker: &mut Worker,
     client: &Client,
     command: &Command,
+    args: &[&[u8]],
     now: u64,
 ) -> Result<Verdict, Fail> {
     let server = &*worker.server;
@@ -54,7 +56,7 @@ pub(super) fn check(
         return Err(Fail::new("OOM command not allowed when used memory > 'maxmemory'."));
     }
     if touches(flag::WRITE | flag::PROBE) {
-        if let Some(reason) = server.engine.refusal(0) {
+        if let Some(reason) = server.engine.refusal(bytes_of(client, args)) {
             return Err(Fail::text(format!("MISCONF Errors writing to the AOF file: {}", reason.cause())));
         }
         if !server.engine.save.last_ok.load(Relaxed)
@@ -65,10 +67,15 @@ pub(super) fn check(
         }
     }
     if server.engine.loading.load(Relaxed) && !command.has(flag::LOADING) {
-        return Err(Fail::new("LOADING Redis is loading the dataset in memory"));
+        return Err(LOADING);
     }
     match server.pause.until(touches(flag::WRITE | flag::MAY_REPLICATE), now) {
         Some(until) => Ok(Verdict::Wait(until)),
         None => Ok(Verdict::Go),
     }
+}
+
+/// About how many bytes a command may add to the log: its arguments, or those of the transaction it ends.
+fn bytes_of(client: &Client, args: &[&[u8]]) -> usize {
+    args.iter().map(|arg| arg.len()).sum::<usize>() + client.multi.as_ref().map_or(0, |multi| multi.bytes)
 }
