@@ -379,6 +379,13 @@ fn keys_in(cx: &Cx<'_, '_>, args: &[&[u8]]) -> Result<Vec<FoundKey>, Fail> {
         return Err(Fail::new("ERR Invalid number of arguments specified for command"));
     }
     let mut found = Vec::new();
+    if let (Some(find), Some(key)) = (command.spec.item_keys, command.spec.keys.first()) {
+        // Where keys are a table's, its schema may decide which arguments they are.
+        find(&cx.tx.engine().tables, args, &mut |at, _| found.push((at, key.flags)));
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
     for key in command.spec.keys {
         let mut positions = SmallVec::new();
         let Some(()) = keys_of(key, args, &mut positions) else {

@@ -45,6 +45,7 @@ impl Engine {
             }
             let now = self.clock.now_ms();
             self.store.bury_some(now, HOLD * 4);
+            self.follow_tables();
             if self.active_expire.load(Relaxed) {
                 let shards = self.store.shard_count().div_ceil(PASS_TICKS);
                 for _ in 0..shards {
@@ -80,6 +81,10 @@ impl Engine {
             let locked = self.store.lock_shard(shard, Mode::Write, self.clock.now_ms());
             let sweep = locked.due(shard, HOLD);
             let mut tx = Tx::new(self, locked, 0, record);
+            let mut more = sweep.more;
+            for (space, partition) in &sweep.partitions {
+                more |= self.expire_items(&mut tx, *space, partition, HOLD);
+            }
             for due in &sweep.due {
                 match &due.fields {
                     None => {
@@ -99,7 +104,7 @@ impl Engine {
             }
             tx.locked_mut().shrink(shard);
             tx.commit();
-            if !sweep.more {
+            if !more {
                 return;
             }
         }

@@ -261,7 +261,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Counts items and their sizes afresh.
+    /// Counts items and their sizes afresh, and works out when they expire.
     fn count_items(&self) {
         for table in self.tables.list() {
             table.counts.items.store(0, Relaxed);
@@ -278,6 +278,10 @@ impl Engine {
                     table.counts.add(items, bytes);
                 }
             }
+        }
+        self.tables.take_retimed();
+        for table in self.tables.list().iter().filter(|table| table.schema.ttl.is_some()) {
+            self.retime(table);
         }
     }
 }

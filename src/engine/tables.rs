@@ -5,7 +5,7 @@ use crate::item::{ItemRef, Number, TableSchema};
 use crate::store::Entry;
 use crate::store::collection::ItemsRef;
 use ahash::AHashMap;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
@@ -27,22 +27,27 @@ pub struct Table {
 const OLDEST_EXPIRY: u64 = 5 * 365 * 24 * 60 * 60;
 
 impl Table {
-    /// Whether an item's TTL attribute holds a time, in seconds since the epoch, that has come.
+    /// When an item expires, in ms since the epoch, if its TTL attribute holds a time.
+    #[inline]
+    pub fn deadline(&self, item: &ItemRef<'_>, now: u64) -> Option<u64> {
+        let at = seconds_to_millis(item.get(self.schema.ttl.as_ref()?)?.as_number()?)?;
+        (at > now.saturating_sub(OLDEST_EXPIRY * 1000)).then_some(at)
+    }
+
+    /// Whether an item's time has come.
     #[inline]
     pub fn expired(&self, item: &ItemRef<'_>, now: u64) -> bool {
-        self.schema.ttl.as_ref().is_some_and(|attribute| has_passed(attribute, item, now))
+        self.schema.ttl.is_some() && self.deadline(item, now).is_some_and(|at| at <= now)
     }
 }
 
-fn has_passed(attribute: &str, item: &ItemRef<'_>, now: u64) -> bool {
-    let Some(at) = item.get(attribute).and_then(|value| value.as_number()) else { return false };
-    let oldest = now.saturating_sub(OLDEST_EXPIRY * 1000);
-    if let Some(seconds) = at.as_i64() {
-        let millis = i128::from(seconds) * 1000;
-        return millis <= i128::from(now) && millis > i128::from(oldest);
+fn seconds_to_millis(seconds: Number) -> Option<u64> {
+    match seconds.as_i64() {
+        Some(seconds) => u64::try_from(seconds).ok().map(|seconds| seconds.saturating_mul(1000)),
+        None if seconds.is_negative() => None,
+        // Fractions of milliseconds do not matter, and a conversion that saturates is late enough.
+        None => seconds.to_string().parse::<f64>().ok().map(|seconds| (seconds * 1000.0).ceil() as u64),
     }
-    let seconds = |millis: u64| Number::from_parts(false, u128::from(millis), -3).unwrap_or(Number::ZERO);
-    at <= seconds(now) && at > seconds(oldest)
 }
 
 /// What a table holds; survives changes of its schema.
@@ -73,6 +78,8 @@ struct Inner {
 pub struct Tables {
     inner: RwLock<Inner>,
     generation: AtomicU64,
+    /// Tables whose items' deadlines are to be worked out afresh.
+    retime: Mutex<Vec<u32>>,
 }
 
 impl Tables {
@@ -106,7 +113,11 @@ impl Tables {
                 let schema = TableSchema::from_bytes(schema).map_err(|_| EffectError::Malformed)?;
                 let name = String::from_utf8(name.to_vec()).map_err(|_| EffectError::Malformed)?;
                 let mut inner = self.inner.write();
-                let counts = inner.by_id.get(&table).map(|old| Arc::clone(&old.counts)).unwrap_or_default();
+                let old = inner.by_id.get(&table);
+                let counts = old.map(|old| Arc::clone(&old.counts)).unwrap_or_default();
+                if old.is_some_and(|old| old.schema.ttl != schema.ttl) {
+                    self.retime.lock().push(table);
+                }
                 let table = Arc::new(Table { id: table, name, created, schema, counts });
                 inner.by_name.insert(table.name.clone(), Arc::clone(&table));
                 inner.by_id.insert(table.id, table);
@@ -127,6 +138,11 @@ impl Tables {
     pub(super) fn clear(&self) {
         *self.inner.write() = Inner::default();
         self.generation.fetch_add(1, AcqRel);
+    }
+
+    /// Takes the tables whose TTL attribute has changed.
+    pub(super) fn take_retimed(&self) -> Vec<Arc<Table>> {
+        std::mem::take(&mut *self.retime.lock()).into_iter().filter_map(|id| self.by_id(id)).collect()
     }
 
     /// The effects that make these tables, for a checkpoint.

@@ -18,6 +18,9 @@ pub enum OpError {
     /// An expression is not valid, or does not fit the item it meets.
     #[error(transparent)]
     Expr(#[from] ExprError),
+    /// An update would make an item larger than the limit.
+    #[error("Item size to update has exceeded the maximum allowed size")]
+    UpdateTooLarge,
     /// The condition does not hold; the item as it is, if it was asked for and there is one.
     #[error("The conditional request failed")]
     ConditionFailed(Option<Item>),

@@ -6,9 +6,11 @@
 mod error;
 mod items;
 mod query;
+mod scan;
 mod tables;
 
 pub use error::OpError;
-pub use items::{Delete, Put, delete, put};
+pub use items::{Delete, Put, Update, Updated, check, delete, put, update};
 pub use query::{Page, Query, query};
-pub use tables::{create_table, drop_table};
+pub use scan::{Scan, Segment, scan};
+pub use tables::{alter_table, create_table, drop_table};

@@ -2,7 +2,7 @@
 
 use crate::engine::{Table, Tx};
 use crate::expr::BoundCondition;
-use crate::item::{ItemRef, KeyBytes, SortRange};
+use crate::item::{ItemKeys, ItemRef, KeyBytes, SortRange};
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
 /// Reads a range of one partition's items in the order of their sort keys.
@@ -25,7 +25,7 @@ pub struct Query<'r> {
     pub filter: Option<&'r BoundCondition>,
 }
 
-/// What a query read.
+/// What a query or scan read.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// Items shown.
@@ -34,11 +34,44 @@ pub struct Page {
     pub scanned: usize,
     /// Their size in bytes by DynamoDB's rules; 0 if no page size asked for it to be counted.
     pub bytes: usize,
-    /// The sort key of the last item looked at, where the page ended before the range did.
-    pub last: Option<KeyBytes>,
-    /// Whether the range has items behind the page. A page that ended just at the range's end has `last` all the same,
-    /// as DynamoDB has it.
+    /// The keys of the last item looked at, if a limit ended the page.
+    pub last: Option<ItemKeys>,
+    /// Whether there are items behind the page. A page that a limit ended just where the items end has `last` all the same, as
+    /// DynamoDB has it.
     pub more: bool,
+}
+
+/// How the items of a page are read.
+pub(super) struct Reader<'r> {
+    pub(super) limit: usize,
+    pub(super) max_bytes: usize,
+    pub(super) filter: Option<&'r BoundCondition>,
+}
+
+impl Page {
+    /// Takes in the next item; returns whether it ends the page.
+    pub(super) fn look_at(
+        &mut self,
+        item: ItemRef<'_>,
+        reader: &Reader<'_>,
+        show: &mut dyn FnMut(ItemRef<'_>),
+    ) -> bool {
+        self.scanned += 1;
+        if reader.max_bytes < usize::MAX {
+            self.bytes += item.size();
+        }
+        if reader.filter.is_none_or(|filter| filter.holds(Some(item))) {
+            self.count += 1;
+            show(item);
+        }
+        self.scanned >= reader.limit || self.bytes >= reader.max_bytes
+    }
+}
+
+impl<'r> Query<'r> {
+    fn reader(&self) -> Reader<'r> {
+        Reader { limit: self.limit, max_bytes: self.max_bytes, filter: self.filter }
+    }
 }
 
 /// Runs a query: `show` is called with each item in turn. Cost: O(log n) to find the first item, then linear in the items
@@ -57,16 +90,9 @@ pub fn query(tx: &Tx<'_>, query: &Query<'_>, show: &mut dyn FnMut(ItemRef<'_>)) 
             page.more = true;
             break;
         }
-        page.scanned += 1;
-        if query.max_bytes < usize::MAX {
-            page.bytes += item.size();
-        }
-        if query.filter.is_none_or(|filter| filter.holds(Some(item))) {
-            page.count += 1;
-            show(item);
-        }
-        if page.scanned >= query.limit || page.bytes >= query.max_bytes {
-            page.last = Some(KeyBytes::from_slice(sort));
+        if page.look_at(item, &query.reader(), show) {
+            let pk = KeyBytes::from_slice(query.partition);
+            page.last = Some(ItemKeys { pk, sk: KeyBytes::from_slice(sort) });
         }
     }
     page

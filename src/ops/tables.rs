@@ -1,4 +1,4 @@
-//! Creating and dropping tables. The caller holds every shard exclusively.
+//! Creating, changing and dropping tables. The caller holds every shard exclusively.
 
 use super::OpError;
 use crate::effect::Effect;
@@ -18,6 +18,18 @@ pub fn create_table(tx: &mut Tx<'_>, name: &str, schema: &TableSchema) -> Result
     let table = tx.engine().store.fresh_space(1);
     let schema = schema.to_bytes();
     tx.apply(Effect::TablePut { table, created: tx.now(), name: name.as_bytes(), schema: &schema });
+    Ok(())
+}
+
+/// Gives a table another schema with the same keys.
+///
+/// # Errors
+/// When the schema contradicts itself.
+pub fn alter_table(tx: &mut Tx<'_>, table: &Table, schema: &TableSchema) -> Result<(), OpError> {
+    schema.validate()?;
+    let schema = schema.to_bytes();
+    let (created, name) = (table.created, table.name.as_bytes());
+    tx.apply(Effect::TablePut { table: table.id, created, name, schema: &schema });
     Ok(())
 }
 

@@ -22,6 +22,8 @@ pub struct Due {
 pub struct Sweep {
     /// What is due, about as much as was asked for.
     pub due: Vec<Due>,
+    /// Partitions, as table and key, that may hold items which have expired.
+    pub partitions: Vec<(u32, Vec<u8>)>,
     /// Whether the shard may hold more.
     pub more: bool,
 }
@@ -65,7 +67,18 @@ impl Locked<'_> {
             if !entry.maybe_due(self.now) {
                 continue;
             }
-            let Some(db) = self.store.db_of(entry.space()) else { continue };
+            let Some(db) = self.store.db_of(entry.space()) else {
+                // What belongs to no table any more waits to be freed otherwise.
+                if entry.deadline_passed(self.now) && self.store.has_partitions(shard, entry.space()) {
+                    sweep.partitions.push((entry.space(), entry.key().to_vec()));
+                    room = room.saturating_sub(1);
+                    if room == 0 {
+                        sweep.more = true;
+                        break;
+                    }
+                }
+                continue;
+            };
             let fields = if entry.deadline_passed(self.now) {
                 None
             } else {

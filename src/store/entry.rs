@@ -307,7 +307,8 @@ impl Entry {
         unsafe { self.slice(h.key_at, h.key_len) }
     }
 
-    /// The deadline in ms since the epoch of the whole entry.
+    /// The deadline in ms since the epoch of the whole entry; of an item collection, one that is not later than its earliest
+    /// item's.
     #[inline]
     pub fn expire(&self) -> Option<u64> {
         if self.0.get() & TTL_BIT == 0 {
@@ -326,7 +327,9 @@ impl Entry {
     /// expired. O(1) without deadlines, else O(log n) for large hashes and O(expired fields) for packed ones.
     #[inline]
     pub fn expired(&self, now: u64) -> bool {
-        self.has_deadline() && (self.deadline_passed(now) || !self.any_part_live(now))
+        self.has_deadline()
+            && self.value().items().is_none()
+            && (self.deadline_passed(now) || !self.any_part_live(now))
     }
 
     /// Whether the value, or a part of it, lives on while the entry's own deadline has not passed.

@@ -14,6 +14,7 @@ mod cycle;
 pub mod entry;
 mod locks;
 pub mod object;
+mod partitions;
 mod scan;
 mod table;
 mod watch;
@@ -22,11 +23,13 @@ pub use cycle::{Due, EvictionOrder, EvictionPolicy, Sweep};
 pub use entry::{Entry, Kind};
 pub use locks::{Locked, Mode};
 pub use object::{Object, ValueRef};
+pub use partitions::{DeadlineOf, walk_order};
 pub use scan::ScanStep;
 pub use watch::Watcher;
 
 use crate::config::Settings;
 use dashmap::DashMap;
+use partitions::Rosters;
 use siphasher::sip::SipHasher13;
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
@@ -67,6 +70,8 @@ struct Side {
     /// Whether an entry with a deadline may be in the shard. Raised by writers, lowered by a sweep that saw none.
     deadlines: AtomicBool,
     counts: Box<[DbCount]>,
+    /// The partitions of each table; changed under the shard's exclusive lock only.
+    rosters: parking_lot::RwLock<Rosters>,
 }
 
 /// Thresholds of the compact forms; readable without locks, changed by CONFIG SET.
@@ -109,6 +114,8 @@ pub struct Store {
     pub expired_keys: AtomicU64,
     /// Hash fields that expired and were removed.
     pub expired_fields: AtomicU64,
+    /// Items of tables that expired and were removed.
+    pub expired_items: AtomicU64,
     /// Keys evicted.
     pub evicted_keys: AtomicU64,
 }
@@ -128,6 +135,7 @@ impl Store {
             watch: parking_lot::Mutex::default(),
             deadlines: AtomicBool::new(false),
             counts: (0..databases).map(|_| DbCount::default()).collect(),
+            rosters: parking_lot::RwLock::default(),
         };
         Self {
             map: DashMap::with_shard_amount(shards),
@@ -146,6 +154,7 @@ impl Store {
             lfu_decay: AtomicU32::new(1),
             expired_keys: AtomicU64::new(0),
             expired_fields: AtomicU64::new(0),
+            expired_items: AtomicU64::new(0),
             evicted_keys: AtomicU64::new(0),
         }
     }
@@ -241,6 +250,7 @@ impl Store {
                 count.keys.store(0, Relaxed);
                 count.expires.store(0, Relaxed);
             }
+            self.sides[shard].rosters.write().clear();
         }
     }
 

@@ -18,6 +18,20 @@ pub(super) fn find_mut<'a>(table: &'a mut Raw, hash: u64, space: u32, key: &[u8]
     table.get_mut(hash, |(e, _)| e.is(space, key)).map(|(e, _)| e)
 }
 
+/// The first entry with this hash that is the one.
+pub(super) fn find_by(table: &Raw, hash: u64, matches: impl Fn(&Entry) -> bool) -> Option<&Entry> {
+    table.get(hash, |(e, _)| matches(e)).map(|(e, _)| e)
+}
+
+/// As [`find_by`], to change the entry's value.
+pub(super) fn find_by_mut(
+    table: &mut Raw,
+    hash: u64,
+    matches: impl Fn(&Entry) -> bool,
+) -> Option<&mut Entry> {
+    table.get_mut(hash, |(e, _)| matches(e)).map(|(e, _)| e)
+}
+
 pub(super) fn remove(table: &mut Raw, hash: u64, space: u32, key: &[u8]) -> Option<Entry> {
     table.remove_entry(hash, |(e, _)| e.is(space, key)).map(|(e, _)| e)
 }

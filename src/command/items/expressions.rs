@@ -3,11 +3,12 @@
 use super::Words;
 use crate::command::fail::{self, Fail};
 use crate::expr::{
-    Binder, BoundCondition, BoundProjection, ExprCache, ExprError, ExprKind, ExprLimits, Options,
+    Action, Binder, BoundCondition, BoundProjection, BoundUpdate, ExprCache, ExprError, ExprKind, ExprLimits,
+    Options, ParsedUpdate,
 };
 use crate::item::{AttrType, AttributeValue, TableSchema, plain_value, typed_value};
 use serde_json::Value as Json;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// Parsed expressions by their text.
 static CACHE: LazyLock<ExprCache> = LazyLock::new(|| ExprCache::new(Options::HUMAN, 4096));
@@ -89,6 +90,30 @@ pub(super) fn condition(
     let bound = binder.condition(kind, &parsed)?;
     bound.check_key_paths(schema)?;
     Ok(bound)
+}
+
+/// Binds an update: the actions of an expression and further ones. None if there are none at all.
+pub(super) fn update_of(
+    binder: &mut Binder,
+    expression: Option<&str>,
+    actions: Vec<Action>,
+) -> Result<Option<BoundUpdate>, Fail> {
+    let parsed = match expression {
+        None if actions.is_empty() => return Ok(None),
+        None => Arc::new(ParsedUpdate::literal(actions)),
+        Some(text) => {
+            let kind = ExprKind::Update;
+            let parsed = CACHE.update(text).map_err(|reason| ExprError::Invalid { kind, reason })?;
+            if actions.is_empty() {
+                parsed
+            } else {
+                let mut all = ParsedUpdate::clone(&parsed);
+                all.root.extend(actions);
+                Arc::new(all)
+            }
+        }
+    };
+    Ok(Some(binder.update(&parsed)?))
 }
 
 /// The parts of items that `FIELDS` names: attributes by their names, which may hold any characters, and document paths

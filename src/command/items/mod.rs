@@ -1,14 +1,17 @@
-//! Items of tables: reading and writing one (`read`, `write`), ranges of a partition (`query`); what the commands share is
-//! the table and the keys that they name (`target`), their clauses (`words`, `expressions`) and how items are shown
+//! Items of tables: reading and writing them (`read`, `write`, `update`), ranges of a partition (`query`, `aggregate`), whole
+//! tables (`scan`); what the commands share is the table and the keys that they name (`target`), their clauses (`words`, `expressions`) and how items are shown
 //! (`show`).
 
+mod aggregate;
 mod expressions;
 mod query;
 mod read;
+mod scan;
 mod show;
 mod target;
 #[cfg(test)]
 mod tests;
+mod update;
 mod words;
 mod write;
 
@@ -19,6 +22,13 @@ use super::spec::*;
 const READ: u32 = flag::READONLY;
 const WRITE: u32 = flag::WRITE | flag::DENYOOM;
 const ITEM_DELETE: &[KeySpec] = &[keys_at(2, 0, 1, &["RW", "access", "delete"])];
+
+const ITEM_ACCESS_UPDATE: &[KeySpec] = &[keys_at(2, 0, 1, &["RW", "access", "update"])];
+const ITEM_READS: &[KeySpec] = &[KeySpec {
+    begin: Begin::Index(2),
+    find: Find::Number { at: 0, first: 1, step: 1 },
+    flags: &["RO", "access"],
+}];
 
 const fn item(
     spec: Spec,
@@ -62,6 +72,41 @@ pub(super) static COMMANDS: &[Spec] = &[
         "Returns the items of one partition key in the order of their sort keys, or how many there are.",
         "table pk [SK <= value | < value | > value | <= value | >= value | BETWEEN low high | PREFIX prefix>] \
          [WHERE expression] [NAMES json] [VALUES json] [DESC] [LIMIT count] [CURSOR cursor] \
-         [FIELDS count name [name ...]] [COUNT] [FORMAT <NATIVE | JSON | DDB>]",
+         [FIELDS count name [name ...]] [COUNT | SUM name | MIN name | MAX name | AVG name] \
+         [FORMAT <NATIVE | JSON | DDB>]",
+    ),
+    item(
+        spec("item.update", -3, WRITE, update::update),
+        ITEM_ACCESS_UPDATE,
+        "O(log N + S) where N is the number of items with the partition key and S the item's size.",
+        "Changes attributes of an item, which is made if it does not exist, perhaps on a condition.",
+        "table pk [sk] [SET count name value [name value ...]] [INCR count name number [name number ...]] \
+         [ADD count name set [name set ...]] [REMOVE count name [name ...]] [EXPR update] [IF expression] \
+         [NAMES json] [VALUES json] [EX seconds | PX milliseconds | EXAT unix-time-seconds] \
+         [RETURN <OLD | NEW | UPDATED>] [FORMAT <NATIVE | JSON | DDB>]",
+    ),
+    item(
+        spec("item.check", -5, READ | flag::FAST, write::check),
+        ITEM_READ,
+        "O(log N) where N is the number of items with the partition key.",
+        "Checks a condition on an item.",
+        "table pk [sk] IF expression [NAMES json] [VALUES json]",
+    ),
+    item(
+        spec("item.mget", -4, READ | flag::FAST | flag::MOVABLE_KEYS, read::mget),
+        ITEM_READS,
+        "O(N) where N is the number of keys.",
+        "Returns items by their keys, as of one moment, nil for those that do not exist.",
+        "table numkeys pk [sk] [pk [sk] ...] [FIELDS count name [name ...]] [NAMES json] \
+         [FORMAT <NATIVE | JSON | DDB>]",
+    )
+    .item_keys(target::partition_keys),
+    spec("item.scan", -2, READ | flag::WHOLE | flag::LONG, scan::scan).doc(
+        "item",
+        "0.1.0",
+        "O(N) where N is the number of items looked at.",
+        "Returns the items of a table, or of a segment of it, page by page.",
+        "table [SEGMENT number total] [WHERE expression] [NAMES json] [VALUES json] [LIMIT count] [CURSOR cursor] \
+         [FIELDS count name [name ...]] [FORMAT <NATIVE | JSON | DDB>]",
     ),
 ];

@@ -1,15 +1,18 @@
 //! Reading a range of one partition's items.
 
 use super::Words;
+use super::aggregate::Aggregate;
 use super::expressions::{Placeholders, condition, fields, set_once};
 use super::show::{Format, View};
 use super::target::{limits, table};
 use crate::command::fail::{self, Fail};
 use crate::command::{Cx, Outcome, eq};
+use crate::config::Settings;
+use crate::engine::Tx;
 use crate::expr::ExprKind;
 use crate::item::{
-    ItemError, ItemLimits, KeyAttr, KeyBytes, KeyForm, KeySchema, KeyType, SortCondition, SortRange,
-    ValueRef, put_key, read_key,
+    ItemError, ItemKeys, ItemLimits, ItemRef, KeyAttr, KeyBytes, KeyForm, KeySchema, KeyType, SortCondition,
+    SortRange, ValueRef, put_key, read_key,
 };
 use crate::ops;
 use base64::Engine as _;
@@ -24,7 +27,7 @@ struct Clauses<'a, 'b> {
     limit: Option<usize>,
     cursor: Option<&'a [u8]>,
     fields: Option<&'b [&'a [u8]]>,
-    count: bool,
+    aggregate: Option<Aggregate<'a>>,
     format: Format,
     placeholders: Placeholders<'a>,
 }
@@ -40,17 +43,20 @@ impl<'a, 'b> Clauses<'a, 'b> {
                 _ if eq(word, "LIMIT") => set_once(&mut this.limit, words.positive()?)?,
                 _ if eq(word, "CURSOR") => set_once(&mut this.cursor, words.need()?)?,
                 _ if eq(word, "FIELDS") => set_once(&mut this.fields, words.counted(1)?)?,
-                _ if eq(word, "COUNT") => this.count = true,
                 _ if eq(word, "FORMAT") => this.format = Format::read(words)?,
                 _ if this.placeholders.read(word, words)? => {}
-                _ => return Err(fail::SYNTAX),
+                _ => {
+                    let aggregate = Aggregate::read(word, words)?.ok_or(fail::SYNTAX)?;
+                    set_once(&mut this.aggregate, aggregate)?;
+                }
             }
         }
         Ok(this)
     }
 }
 
-/// ITEM.QUERY table pk [SK ...] [WHERE expr] [DESC] [LIMIT n] [CURSOR c] [FIELDS n a ...] [COUNT] [FORMAT f]
+/// ITEM.QUERY table pk [SK ...] [WHERE expr] [DESC] [LIMIT n] [CURSOR c] [FIELDS n a ...] [COUNT | SUM|MIN|MAX|AVG a]
+/// [FORMAT f]
 pub(super) fn query(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let mut words = Words::new(&args[1..]);
     let table = table(cx, words.need()?)?;
@@ -63,7 +69,6 @@ pub(super) fn query(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let fields = clauses.fields.map(|names| fields(&mut binder, names)).transpose()?;
     binder.finish()?;
     let start = clauses.cursor.map(|text| read_cursor(text, &schema.keys)).transpose()?;
-    let page_bytes = usize::try_from(cx.settings.item_max_page_size).unwrap_or(usize::MAX);
     let query = ops::Query {
         table: &table,
         partition: &partition,
@@ -71,25 +76,35 @@ pub(super) fn query(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         descending: clauses.descending,
         start: start.as_deref(),
         limit: clauses.limit.unwrap_or(usize::MAX),
-        max_bytes: if clauses.count { usize::MAX } else { page_bytes },
+        max_bytes: if clauses.aggregate.is_some() { usize::MAX } else { page_bytes(cx.settings) },
         filter: filter.as_ref(),
     };
-    if clauses.count {
-        let page = ops::query(cx.tx, &query, &mut |_| {});
-        cx.out.len_int(page.count);
-        return Ok(());
+    if let Some(aggregate) = &clauses.aggregate {
+        return aggregate.reply(cx, &query);
     }
     let view = View { format: clauses.format, fields };
-    show_page(cx, &query, &view)
+    let cursor = |keys: &ItemKeys| URL_SAFE_NO_PAD.encode(&keys.sk);
+    show_page(cx, &view, &cursor, |tx, show| ops::query(tx, &query, show))
 }
 
-fn show_page(cx: &mut Cx<'_, '_>, query: &ops::Query<'_>, view: &View) -> Outcome {
+/// Bytes of items in one reply.
+pub(super) fn page_bytes(settings: &Settings) -> usize {
+    usize::try_from(settings.item_max_page_size).unwrap_or(usize::MAX)
+}
+
+/// Replies with a page: the items that `read` shows, how many, how many were looked at, and where to go on.
+pub(super) fn show_page(
+    cx: &mut Cx<'_, '_>,
+    view: &View,
+    cursor: &dyn Fn(&ItemKeys) -> String,
+    read: impl FnOnce(&Tx<'_>, &mut dyn FnMut(ItemRef<'_>)) -> ops::Page,
+) -> Outcome {
     let out = &mut *cx.out;
     out.map(4);
     out.bulk(b"items");
     let begun = out.begin_deferred();
     let mut failed = None;
-    let page = ops::query(cx.tx, query, &mut |item| {
+    let page = read(cx.tx, &mut |item| {
         if let Err(error) = view.item(out, item) {
             failed = Some(error);
         }
@@ -101,7 +116,7 @@ fn show_page(cx: &mut Cx<'_, '_>, query: &ops::Query<'_>, view: &View) -> Outcom
     out.len_int(page.scanned);
     out.bulk(b"cursor");
     match page.last.filter(|_| page.more) {
-        Some(last) => out.bulk(URL_SAFE_NO_PAD.encode(last).as_bytes()),
+        Some(last) => out.bulk(cursor(&last).as_bytes()),
         None => out.null(),
     }
     failed.map_or(Ok(()), |error| Err(error.into()))

@@ -1,10 +1,11 @@
-//! Reading one item.
+//! Reading one item, or several by their keys.
 
 use super::Words;
 use super::expressions::{Placeholders, fields, set_once};
 use super::show::{Format, View};
-use super::target::Target;
-use crate::command::{Cx, Outcome, eq, fail};
+use super::target::{Target, limits, table};
+use crate::command::fail::{self, Fail};
+use crate::command::{Cx, Outcome, eq};
 
 /// ITEM.GET table pk [sk] [FIELDS n a ...] [NAMES json] [FORMAT f]
 pub(super) fn get(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -12,23 +13,51 @@ pub(super) fn get(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let target = Target::read(cx, &mut words)?;
     let mut view = View::default();
     if words.peek().is_some() {
-        let (mut names, mut placeholders) = (None, Placeholders::default());
-        while let Some(word) = words.next() {
-            if eq(word, "FIELDS") {
-                set_once(&mut names, words.counted(1)?)?;
-            } else if eq(word, "FORMAT") {
-                view.format = Format::read(&mut words)?;
-            } else if !placeholders.read(word, &mut words)? {
-                return Err(fail::SYNTAX);
-            }
-        }
-        let mut binder = placeholders.binder(target.limits.max_depth)?;
-        view.fields = names.map(|names| fields(&mut binder, names)).transpose()?;
-        binder.finish()?;
+        view = read_view(&mut words, target.limits.max_depth)?;
     }
     match cx.tx.item(&target.table, &target.keys) {
         Some(item) => view.item(cx.out, item)?,
         None => cx.out.null(),
+    }
+    Ok(())
+}
+
+fn read_view(words: &mut Words<'_, '_>, max_depth: usize) -> Result<View, Fail> {
+    let mut view = View::default();
+    let (mut names, mut placeholders) = (None, Placeholders::default());
+    while let Some(word) = words.next() {
+        if eq(word, "FIELDS") {
+            set_once(&mut names, words.counted(1)?)?;
+        } else if eq(word, "FORMAT") {
+            view.format = Format::read(words)?;
+        } else if !placeholders.read(word, words)? {
+            return Err(fail::SYNTAX);
+        }
+    }
+    let mut binder = placeholders.binder(max_depth)?;
+    view.fields = names.map(|names| fields(&mut binder, names)).transpose()?;
+    binder.finish()?;
+    Ok(view)
+}
+
+/// ITEM.MGET table numkeys pk [sk] ... [FIELDS n a ...] [NAMES json] [FORMAT f]
+pub(super) fn mget(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let mut words = Words::new(&args[1..]);
+    let table = table(cx, words.need()?)?;
+    let limits = limits(cx.settings);
+    let size = table.schema.keys.attrs().count();
+    let texts = words.counted(size)?;
+    let view = read_view(&mut words, limits.max_depth)?;
+    let mut all = Vec::with_capacity(texts.len() / size);
+    for text in texts.chunks_exact(size) {
+        all.push(table.schema.text_keys(text[0], text.get(1).copied(), &limits)?);
+    }
+    cx.out.array(all.len());
+    for keys in &all {
+        match cx.tx.item(&table, keys) {
+            Some(item) => view.item(cx.out, item)?,
+            None => cx.out.null(),
+        }
     }
     Ok(())
 }

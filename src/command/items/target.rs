@@ -6,18 +6,35 @@ use crate::command::{Cx, Fail};
 use crate::config::Settings;
 use crate::engine::{Table, Tables};
 use crate::item::{ItemKeys, ItemLimits, KeyBytes, ValueRef, put_key};
+use crate::text::parse_i64_strict;
 use std::sync::Arc;
 
 /// Finds the partition key as it is stored, for the locks.
 pub(super) fn partition_key(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(usize, &[u8])) {
     let [_, table, text, ..] = args else { return };
     let Some(table) = tables.get(table) else { return };
+    stored(&table, text, &mut |key| visit(2, key));
+}
+
+/// Finds the partition keys that a number announces: `NAME table numkeys pk [sk] ...`.
+pub(super) fn partition_keys(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(usize, &[u8])) {
+    let [_, table, count, ..] = args else { return };
+    let (Some(table), Some(count)) = (tables.get(table), parse_i64_strict(count)) else { return };
+    let step = table.schema.keys.attrs().count();
+    let count = usize::try_from(count).unwrap_or(0);
+    for (at, text) in args.iter().enumerate().skip(3).step_by(step).take(count) {
+        stored(&table, text, &mut |key| visit(at, key));
+    }
+}
+
+/// A partition key as it is stored.
+fn stored(table: &Table, text: &[u8], visit: &mut dyn FnMut(&[u8])) {
     match table.schema.keys.pk.value_of_text(text) {
-        Ok(ValueRef::S(bytes) | ValueRef::B(bytes)) => visit(2, bytes),
+        Ok(ValueRef::S(bytes) | ValueRef::B(bytes)) => visit(bytes),
         Ok(value) => {
             let mut key = KeyBytes::new();
             put_key(&mut key, &value);
-            visit(2, &key);
+            visit(&key);
         }
         Err(_) => {}
     }

@@ -233,6 +233,286 @@ fn items_expire_for_readers_at_their_second() {
 }
 
 #[test]
+fn updates_change_attributes() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id S SK k S TTL until ATTR qty N");
+    assert_eq!(
+        h.run("ITEM.UPDATE t a x SET 2 name Ann qty 5 INCR 1 hits 1 RETURN NEW"),
+        r#"["hits" "1" "id" "a" "k" "x" "name" "Ann" "qty" "5"]"#
+    );
+    assert_eq!(h.run("ITEM.UPDATE t a x INCR 2 hits 2 qty:n -1.5"), "+OK");
+    assert_eq!(
+        h.run(r#"ITEM.UPDATE t a x ADD 1 tags:ss '["p","q"]' REMOVE 2 name none RETURN UPDATED"#),
+        r#"["tags" ["p" "q"]]"#
+    );
+    assert_eq!(h.run(r#"ITEM.UPDATE t a x ADD 1 tags:ss '["r"]' EXPR 'SET m = :m, n = hits + 1' VALUES '{":m":{"a":[1]}}' RETURN OLD FORMAT JSON"#),
+        r#""{\"hits\":3,\"id\":\"a\",\"k\":\"x\",\"qty\":3.5,\"tags\":[\"p\",\"q\"]}""#);
+    assert_eq!(
+        h.run("ITEM.UPDATE t a x EXPR 'SET m.a[0] = m.a[0] + 4 REMOVE n' RETURN UPDATED"),
+        r#"["m" ["a" ["5"]]]"#
+    );
+    assert_eq!(h.run("ITEM.GET t a x FIELDS 2 m.a[0] tags"), r#"["m" ["a" ["5"]] "tags" ["p" "q" "r"]]"#);
+    assert_eq!(h.run("ITEM.UPDATE t a x SET 1 qty 1 IF 'qty > 5'"), "nil");
+    assert_eq!(
+        h.run("ITEM.UPDATE t a x SET 1 qty 1 IF '#q > :n' NAMES '{\"#q\":\"qty\"}' VALUES '{\":n\":1}' EX 5"),
+        "+OK"
+    );
+    assert_eq!(h.run("ITEM.GET t a x FIELDS 2 qty until"), r#"["qty" "1" "until" "1700000005"]"#);
+    assert_eq!(h.run("ITEM.UPDATE t b x SET 1 a 1 IF 'attribute_exists(id)'"), "nil");
+    assert_eq!(h.run("ITEM.GET t b x"), "nil");
+    for (line, error) in [
+        ("ITEM.UPDATE t a x", "-ERR syntax error"),
+        (
+            "ITEM.UPDATE t a x SET 1 id b",
+            "-VALIDATION One or more parameter values were invalid: Cannot update attribute id. This attribute is part of the key",
+        ),
+        (
+            "ITEM.UPDATE t a x SET 1 v 1 REMOVE 1 v",
+            "-VALIDATION Invalid UpdateExpression: Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [v], path two: [v]",
+        ),
+        (
+            "ITEM.UPDATE t a x INCR 1 tags 1",
+            "-VALIDATION An operand in the update expression has an incorrect data type",
+        ),
+        (
+            "ITEM.UPDATE t a x INCR 1 hits many",
+            "-VALIDATION The parameter cannot be converted to a numeric value: many",
+        ),
+        (
+            "ITEM.UPDATE t a x ADD 1 tags x",
+            "-VALIDATION attribute tags: INCR takes a number, ADD a set: give its type, as in tags:ss",
+        ),
+        (
+            "ITEM.UPDATE t a x EXPR 'SET a ='",
+            "-VALIDATION Invalid UpdateExpression: Syntax error; token: \"<EOF>\", near: \"=\"",
+        ),
+        (
+            "ITEM.UPDATE t a x EXPR 'SET a = nosuch'",
+            "-VALIDATION The provided expression refers to an attribute that does not exist in the item",
+        ),
+    ] {
+        assert_eq!(h.run(line), error, "{line}");
+    }
+    let size = |text: &str| text.len();
+    let bytes =
+        size("ida") + size("kx") + (4 + 2) + (3 + 2) + (5 + 6) + (4 + 3) + (1 + 3 + (1 + 1 + 3 + 1 + 2));
+    assert_eq!(counts(&h, "t"), (1, bytes as u64));
+    h.configure("item-max-size", "1kb");
+    let long = "x".repeat(1100);
+    assert_eq!(
+        h.run(&format!("ITEM.UPDATE t a x SET 1 long {long}")),
+        "-VALIDATION Item size to update has exceeded the maximum allowed size"
+    );
+}
+
+#[test]
+fn checks_and_several_items() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id N SK k S");
+    h.run("TABLE.CREATE u PK id S");
+    h.run("ITEM.PUT t 1 x SET 1 v:n 5");
+    h.run("ITEM.PUT u 1 SET 1 v a");
+    assert_eq!(h.run("ITEM.CHECK t 1 x IF 'v = 5'"), ":1");
+    assert_eq!(h.run("ITEM.CHECK t 1 x IF 'v = 6'"), "nil");
+    assert_eq!(h.run("ITEM.CHECK t 1 y IF 'attribute_not_exists(k)'"), ":1");
+    assert_eq!(h.run("ITEM.CHECK t 1 x EX 5"), "-ERR syntax error");
+    assert_eq!(h.run("ITEM.MGET t 3 1.0 x 1 y 2 x FIELDS 2 id v"), r#"[["id" "1" "v" "5"] nil nil]"#);
+    assert_eq!(h.run("ITEM.MGET u 2 none 1 FORMAT JSON"), r#"[nil "{\"id\":\"1\",\"v\":\"a\"}"]"#);
+    assert_eq!(h.run("ITEM.MGET t 2 1 x"), "-ERR syntax error");
+    assert_eq!(
+        h.run("ITEM.MGET t 1 a x"),
+        "-VALIDATION The parameter cannot be converted to a numeric value: a"
+    );
+    assert_eq!(h.run("COMMAND GETKEYS ITEM.MGET t 2 1 x 2 y"), r#"["1" "2"]"#);
+    assert_eq!(h.run("COMMAND GETKEYS ITEM.MGET u 2 1 x"), r#"["1" "x"]"#);
+    assert_eq!(h.run("COMMAND GETKEYS ITEM.PUT t 1 x SET 0"), r#"["1"]"#);
+    h.run("MULTI");
+    h.run("ITEM.MGET t 2 1 x 3 x FORMAT JSON");
+    h.run("ITEM.SCAN u LIMIT 1");
+    assert_eq!(
+        h.run("EXEC"),
+        r#"[["{\"id\":1,\"k\":\"x\",\"v\":5}" nil] ["items" [["id" "1" "v" "a"]] "count" :1 "scanned" :1 "cursor" nil]]"#
+    );
+}
+
+#[test]
+fn queries_add_up() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id S SK k N");
+    for (k, v) in [(1, "5"), (2, "7.5"), (3, "-2"), (4, "1e2")] {
+        h.run(&format!("ITEM.PUT t a {k} SET 1 v:n {v}"));
+    }
+    h.run("ITEM.PUT t a 5 SET 1 v text");
+    for (clauses, reply) in [
+        ("SUM v", r#""110.5""#),
+        ("MIN v", r#""-2""#),
+        ("MAX v", r#""100""#),
+        ("AVG v", r#""27.625""#),
+        ("SK < 3 SUM v", r#""12.5""#),
+        ("WHERE 'v > 6' COUNT", ":2"),
+        ("SK > 4 SUM v", r#""0""#),
+        ("SK > 4 MIN v", "nil"),
+        ("SK > 4 AVG v", "nil"),
+        ("DESC LIMIT 2 MAX v", r#""100""#),
+        ("COUNT SUM v", "-ERR syntax error"),
+    ] {
+        assert_eq!(h.run(&format!("ITEM.QUERY t a {clauses}")), reply, "{clauses}");
+    }
+    h.run("ITEM.PUT t b 1 SET 1 v:n 9e125");
+    h.run("ITEM.PUT t b 2 SET 1 v:n 9e125");
+    assert!(h.run("ITEM.QUERY t b SUM v").starts_with("-VALIDATION Number overflow"));
+}
+
+fn scan_all(h: &mut Harness, clauses: &str) -> (Vec<String>, usize) {
+    let (mut found, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let reply = h.run(&format!("ITEM.SCAN t FIELDS 2 id k FORMAT JSON {clauses}{cursor}"));
+        let (items, rest) = reply.split_once("] \"count\" ").unwrap();
+        let items = items.strip_prefix("[\"items\" [").unwrap();
+        found.extend(items.split("\" \"").map(|i| i.trim_matches('"').to_owned()).filter(|i| !i.is_empty()));
+        pages += 1;
+        let next = rest.split("\"cursor\" ").nth(1).unwrap().trim_end_matches(']').trim_matches('"');
+        if next == "nil" {
+            return (found, pages);
+        }
+        cursor = format!(" CURSOR {next}");
+    }
+}
+
+#[test]
+fn scans_see_every_item_once() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id S SK k N TTL until");
+    h.run("TABLE.CREATE other PK id S");
+    let mut expected = Vec::new();
+    for id in 0..40 {
+        h.run(&format!("ITEM.PUT other p{id} SET 0"));
+        h.run(&format!("SET p{id} x"));
+        for k in 0..id % 4 {
+            h.run(&format!("ITEM.PUT t p{id} {k} SET 1 v:n {k}"));
+            expected.push(format!(r#"{{\"id\":\"p{id}\",\"k\":{k}}}"#));
+        }
+    }
+    h.run("ITEM.PUT t gone 1 SET 0 PX 1");
+    h.advance(1000);
+    expected.sort();
+    for (clauses, pages) in [("", 1), ("LIMIT 7", 9), ("LIMIT 1", 60), ("LIMIT 60", 1), ("LIMIT 20", 3)] {
+        let (mut found, count) = scan_all(&mut h, clauses);
+        found.sort();
+        assert_eq!(found, expected, "{clauses}");
+        assert_eq!(count, pages, "{clauses}");
+    }
+    for total in [2, 3, 16, 100] {
+        let mut found = Vec::new();
+        for number in 0..total {
+            found.extend(scan_all(&mut h, &format!("SEGMENT {number} {total} LIMIT 3")).0);
+        }
+        found.sort();
+        assert_eq!(found, expected, "{total} segments");
+    }
+    let (found, _) = scan_all(&mut h, "WHERE 'v = 2' LIMIT 5");
+    assert_eq!(found.len(), 10);
+    // What is there throughout is seen once, whatever comes and goes meanwhile.
+    let first = h.run("ITEM.SCAN t LIMIT 30 FIELDS 1 id");
+    let cursor =
+        first.rsplit("\"cursor\" ").next().unwrap().trim_end_matches(']').trim_matches('"').to_owned();
+    for id in 100..400 {
+        h.run(&format!("ITEM.PUT t p{id} 0 SET 1 v:n 9"));
+    }
+    let rest = h.run(&format!("ITEM.SCAN t CURSOR {cursor} WHERE 'v < 9'"));
+    assert!(rest.contains("\"count\" :30 "), "{rest}");
+    for (line, error) in [
+        ("ITEM.SCAN nosuch", "-NOTABLE table 'nosuch' does not exist"),
+        (
+            "ITEM.SCAN t SEGMENT 2 2",
+            "-ERR SEGMENT takes a number from 0 and how many there are, at most 1000000",
+        ),
+        ("ITEM.SCAN t CURSOR x", "-VALIDATION invalid cursor"),
+        ("ITEM.SCAN t CURSOR !", "-VALIDATION invalid cursor"),
+        ("ITEM.SCAN t COUNT", "-ERR syntax error"),
+    ] {
+        assert_eq!(h.run(line), error, "{line}");
+    }
+}
+
+fn sweep(h: &Harness) {
+    let engine = &h.server.engine;
+    let mut record = Vec::new();
+    for shard in 0..engine.store.shard_count() {
+        engine.expire_shard(shard, &mut record);
+    }
+}
+
+#[test]
+fn expired_items_are_removed_in_the_background() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id S SK k N TTL until");
+    for k in 0..300 {
+        h.run(&format!("ITEM.PUT t many {k} SET 1 text {} EX {}", "x".repeat(100), 10 + k % 3));
+        h.run(&format!("ITEM.PUT t few {} SET 0 EX {}", k % 10, 10 + k % 2));
+    }
+    h.run("ITEM.PUT t one 1 SET 0 EX 10");
+    h.run("ITEM.PUT t one 1 SET 0");
+    h.run("ITEM.PUT t lone 1 SET 0 EX 10");
+    h.run("ITEM.PUT t lone 1 SET 0 EX 100");
+    sweep(&h);
+    assert_eq!(counts(&h, "t").0, 312);
+    h.advance(10_000);
+    sweep(&h);
+    assert_eq!(counts(&h, "t").0, 312 - 100 - 5);
+    assert_eq!(h.run("ITEM.QUERY t many COUNT"), ":200");
+    h.advance(1000);
+    sweep(&h);
+    assert_eq!(counts(&h, "t").0, 100 + 2);
+    h.advance(1000);
+    sweep(&h);
+    assert_eq!(h.run("ITEM.SCAN t FIELDS 1 id FORMAT JSON").matches("lone").count(), 1);
+    assert_eq!(counts(&h, "t").0, 2);
+    assert_eq!(h.server.engine.store.expired_items.load(Relaxed), 310);
+    h.advance(100_000);
+    sweep(&h);
+    assert_eq!(h.run("ITEM.GET t one 1 FIELDS 1 id"), r#"["id" "one"]"#);
+    assert_eq!((counts(&h, "t").0, h.server.engine.store.len()), (1, 1));
+}
+
+#[test]
+fn a_changed_ttl_attribute_holds_for_what_is_there() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id S SK k N TTL until");
+    for k in 0..60 {
+        h.run(&format!(
+            "ITEM.PUT t big {k} SET 3 text {} until:n 1700000010 later:n 1700000020",
+            "x".repeat(100)
+        ));
+    }
+    h.run("ITEM.PUT t small 1 SET 2 until:n 1700000010 later:n 1700000020");
+    assert_eq!(h.run("TABLE.ALTER t TTL later ATTR text S"), "+OK");
+    h.server.engine.follow_tables();
+    h.advance(10_000);
+    sweep(&h);
+    assert_eq!((counts(&h, "t").0, h.run("ITEM.QUERY t big COUNT")), (61, ":60".to_owned()));
+    assert_eq!(h.run("TABLE.ALTER t NOTTL NOATTR 1 text"), "+OK");
+    h.advance(10_000);
+    sweep(&h);
+    assert_eq!(h.run("ITEM.QUERY t big COUNT"), ":60");
+    assert_eq!(h.run("TABLE.ALTER t TTL later"), "+OK");
+    assert_eq!(h.run("ITEM.QUERY t big COUNT"), ":0");
+    sweep(&h);
+    h.server.engine.follow_tables();
+    sweep(&h);
+    assert_eq!(counts(&h, "t"), (0, 0));
+    for (line, error) in [
+        ("TABLE.ALTER t", "-ERR wrong number of arguments for 'table.alter' command"),
+        ("TABLE.ALTER t NOATTR 1 x", "-VALIDATION the attribute is not declared"),
+        ("TABLE.ALTER t ATTR id N", "-VALIDATION invalid schema: a key attribute has two types"),
+        ("TABLE.ALTER t PK id N", "-ERR syntax error"),
+        ("TABLE.ALTER u NOTTL", "-NOTABLE table 'u' does not exist"),
+    ] {
+        assert_eq!(h.run(line), error, "{line}");
+    }
+}
+
+#[test]
 fn items_and_keys_change_together() {
     let mut h = Harness::new();
     h.run("TABLE.CREATE t PK id N");

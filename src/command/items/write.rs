@@ -6,7 +6,7 @@ use super::show::{Format, View};
 use super::target::Target;
 use crate::command::fail::{self, Fail};
 use crate::command::{Cx, Outcome, eq, parse_int};
-use crate::expr::{BoundCondition, ExprKind};
+use crate::expr::{Binder, BoundCondition, ExprKind};
 use crate::item::{
     AttrType, AttributeValue, Item, ItemBuilder, ItemError, Number, TableSchema, ValueRef, from_base64,
     parse_typed, plain_value,
@@ -14,46 +14,82 @@ use crate::item::{
 use crate::ops::{self, OpError};
 use serde_json::Value as Json;
 
-/// The clauses that PUT, DEL and CHECK share.
+/// What a write replies with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Returns {
+    Old,
+    New,
+    Updated,
+}
+
+/// The clauses that all writes share.
 #[derive(Default)]
-struct Clauses<'a> {
-    condition: Option<&'a str>,
-    placeholders: Placeholders<'a>,
-    return_old: bool,
-    format: Format,
+pub(super) struct Clauses<'a> {
+    pub(super) condition: Option<&'a str>,
+    pub(super) placeholders: Placeholders<'a>,
+    pub(super) returns: Option<Returns>,
+    pub(super) expires: Option<i64>,
+    pub(super) view: View,
 }
 
 impl<'a> Clauses<'a> {
     /// Reads the clause that `word` begins, if it is one of these.
-    fn read(&mut self, word: &[u8], words: &mut Words<'a, '_>) -> Result<bool, Fail> {
+    pub(super) fn read(
+        &mut self,
+        word: &[u8],
+        words: &mut Words<'a, '_>,
+        command: &'static str,
+        now: u64,
+    ) -> Result<bool, Fail> {
         if eq(word, "IF") {
             set_once(&mut self.condition, words.text()?)?;
         } else if eq(word, "RETURN") {
-            if self.return_old || !words.take("OLD") {
-                return Err(fail::SYNTAX);
-            }
-            self.return_old = true;
+            let returns = match words.need()? {
+                word if eq(word, "OLD") => Returns::Old,
+                word if eq(word, "NEW") => Returns::New,
+                word if eq(word, "UPDATED") => Returns::Updated,
+                _ => return Err(fail::SYNTAX),
+            };
+            set_once(&mut self.returns, returns)?;
         } else if eq(word, "FORMAT") {
-            self.format = Format::read(words)?;
+            self.view.format = Format::read(words)?;
+        } else if let Some(at) = expiry(word, words, command, now)? {
+            set_once(&mut self.expires, at)?;
         } else {
             return self.placeholders.read(word, words);
         }
         Ok(true)
     }
 
-    fn bind(&self, target: &Target<'_>) -> Result<Option<BoundCondition>, Fail> {
+    /// Whether the item before the write is asked for, where that is all that can be.
+    fn old_only(&self) -> Result<bool, Fail> {
+        match self.returns {
+            None => Ok(false),
+            Some(Returns::Old) => Ok(true),
+            Some(_) => Err(fail::SYNTAX),
+        }
+    }
+
+    /// Binds the condition.
+    pub(super) fn bind(
+        &self,
+        binder: &mut Binder,
+        schema: &TableSchema,
+    ) -> Result<Option<BoundCondition>, Fail> {
+        self.condition.map(|text| condition(binder, ExprKind::Condition, text, schema)).transpose()
+    }
+
+    fn bind_alone(&self, target: &Target<'_>) -> Result<Option<BoundCondition>, Fail> {
         let mut binder = self.placeholders.binder(target.limits.max_depth)?;
-        let bound = self
-            .condition
-            .map(|text| condition(&mut binder, ExprKind::Condition, text, &target.table.schema))
-            .transpose()?;
+        let bound = self.bind(&mut binder, &target.table.schema)?;
         binder.finish()?;
         Ok(bound)
     }
 
-    fn show_old(&self, cx: &mut Cx<'_, '_>, old: Option<Item>) -> Outcome {
-        match old {
-            Some(item) => View { format: self.format, fields: None }.item(cx.out, item.view())?,
+    /// Replies with an item, or nil.
+    pub(super) fn show(&self, cx: &mut Cx<'_, '_>, item: Option<&Item>) -> Outcome {
+        match item {
+            Some(item) => self.view.item(cx.out, item.view())?,
             None => cx.out.null(),
         }
         Ok(())
@@ -74,14 +110,13 @@ pub(super) fn put(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         return Err(fail::SYNTAX);
     }
     let mut clauses = Clauses::default();
-    let mut expires = None;
     while let Some(word) = words.next() {
-        if !clauses.read(word, &mut words)? {
-            let at = expiry(word, &mut words, cx.tx.now())?.ok_or(fail::SYNTAX)?;
-            set_once(&mut expires, at)?;
+        if !clauses.read(word, &mut words, "item.put", cx.tx.now())? {
+            return Err(fail::SYNTAX);
         }
     }
-    if let Some(seconds) = expires {
+    let return_old = clauses.old_only()?;
+    if let Some(seconds) = clauses.expires {
         builder.put(ttl_attribute(&target)?, &ValueRef::N(Number::from(seconds)))?;
     }
     let item = builder.finish();
@@ -89,19 +124,18 @@ pub(super) fn put(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         return Err(Fail::new("VALIDATION the item's key attributes differ from the keys that were given"));
     }
     item.view().check_size(&target.limits)?;
-    let condition = clauses.bind(&target)?;
+    let condition = clauses.bind_alone(&target)?;
     let put = ops::Put {
         table: &target.table,
         keys: &target.keys,
         item: &item,
         condition: condition.as_ref(),
-        return_old: clauses.return_old,
+        return_old,
     };
     match ops::put(cx.tx, &put) {
-        Ok(old) if clauses.return_old => return clauses.show_old(cx, old),
+        Ok(old) if return_old => return clauses.show(cx, old.as_ref()),
         Ok(_) => cx.out.ok(),
-        Err(OpError::ConditionFailed(_)) => cx.out.null(),
-        Err(error) => return Err(error.into()),
+        Err(error) => return refused(cx, error),
     }
     Ok(())
 }
@@ -112,24 +146,52 @@ pub(super) fn del(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let target = Target::read(cx, &mut words)?;
     let mut clauses = Clauses::default();
     while let Some(word) = words.next() {
-        if !clauses.read(word, &mut words)? {
+        if !clauses.read(word, &mut words, "item.del", cx.tx.now())? {
             return Err(fail::SYNTAX);
         }
     }
-    let condition = clauses.bind(&target)?;
-    let delete = ops::Delete {
-        table: &target.table,
-        keys: &target.keys,
-        condition: condition.as_ref(),
-        return_old: clauses.return_old,
-    };
+    let return_old = clauses.old_only()?;
+    if clauses.expires.is_some() {
+        return Err(fail::SYNTAX);
+    }
+    let condition = clauses.bind_alone(&target)?;
+    let delete =
+        ops::Delete { table: &target.table, keys: &target.keys, condition: condition.as_ref(), return_old };
     match ops::delete(cx.tx, &delete) {
-        Ok((_, old)) if clauses.return_old => return clauses.show_old(cx, old),
+        Ok((_, old)) if return_old => return clauses.show(cx, old.as_ref()),
         Ok((there, _)) => cx.out.int(i64::from(there)),
-        Err(OpError::ConditionFailed(_)) => cx.out.null(),
-        Err(error) => return Err(error.into()),
+        Err(error) => return refused(cx, error),
     }
     Ok(())
+}
+
+/// ITEM.CHECK table pk [sk] IF expr
+pub(super) fn check(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let mut words = Words::new(&args[1..]);
+    let target = Target::read(cx, &mut words)?;
+    let mut clauses = Clauses::default();
+    while let Some(word) = words.next() {
+        if eq(word, "RETURN") || !clauses.read(word, &mut words, "item.check", cx.tx.now())? {
+            return Err(fail::SYNTAX);
+        }
+    }
+    let condition = clauses.bind_alone(&target)?.filter(|_| clauses.expires.is_none()).ok_or(fail::SYNTAX)?;
+    match ops::check(cx.tx, &target.table, &target.keys, &condition, false) {
+        Ok(()) => cx.out.int(1),
+        Err(error) => return refused(cx, error),
+    }
+    Ok(())
+}
+
+/// Replies to a write that was refused: nil where its condition did not hold.
+pub(super) fn refused(cx: &mut Cx<'_, '_>, error: OpError) -> Outcome {
+    match error {
+        OpError::ConditionFailed(_) => {
+            cx.out.null();
+            Ok(())
+        }
+        error => Err(error.into()),
+    }
 }
 
 /// The keys as attributes of the item.
@@ -192,7 +254,12 @@ fn declared_value(
 }
 
 /// The time, in seconds since the epoch, that an expiry clause says; none if `word` begins none.
-fn expiry(word: &[u8], words: &mut Words<'_, '_>, now: u64) -> Result<Option<i64>, Fail> {
+fn expiry(
+    word: &[u8],
+    words: &mut Words<'_, '_>,
+    command: &'static str,
+    now: u64,
+) -> Result<Option<i64>, Fail> {
     let (per_second, relative) = match word {
         _ if eq(word, "EX") => (1, true),
         _ if eq(word, "PX") => (1000, true),
@@ -201,17 +268,16 @@ fn expiry(word: &[u8], words: &mut Words<'_, '_>, now: u64) -> Result<Option<i64
     };
     let given = parse_int(words.need()?)?;
     if given <= 0 {
-        return Err(Fail::invalid_expire("item.put"));
+        return Err(Fail::invalid_expire(command));
     }
     let millis = given.checked_mul(1000 / per_second);
     let at = if relative { millis.and_then(|ms| ms.checked_add(now as i64)) } else { millis };
     // The attribute counts seconds, and an item does not expire early.
-    let seconds =
-        at.and_then(|ms| ms.checked_add(999)).ok_or_else(|| Fail::invalid_expire("item.put"))? / 1000;
+    let seconds = at.and_then(|ms| ms.checked_add(999)).ok_or_else(|| Fail::invalid_expire(command))? / 1000;
     Ok(Some(seconds))
 }
 
-fn ttl_attribute<'t>(target: &'t Target<'_>) -> Result<&'t str, Fail> {
+pub(super) fn ttl_attribute<'t>(target: &'t Target<'_>) -> Result<&'t str, Fail> {
     target
         .table
         .schema

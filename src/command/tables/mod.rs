@@ -1,4 +1,4 @@
-//! Tables of items: creating, describing, listing and dropping them.
+//! Tables of items: creating, changing, describing, listing and dropping them.
 
 use super::fail::{self, Fail};
 use super::items::Words;
@@ -7,6 +7,7 @@ use super::{Cx, Outcome, eq};
 use crate::engine::Table;
 use crate::item::{AttrType, KeyAttr, KeyType, TableSchema};
 use crate::ops;
+use std::sync::Arc;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,12 @@ pub(super) static COMMANDS: &[Spec] = &[
         "O(1)",
         "Creates a table.",
         "table PK name type [SK name type] [TTL name] [ATTR name type [ATTR name type ...]]",
+    ),
+    table(
+        spec("table.alter", -3, CHANGE, alter),
+        "O(1)",
+        "Changes a table's TTL attribute and the declared types of attributes. What is stored stays as it is.",
+        "table [TTL name | NOTTL] [ATTR name type [name type ...]] [NOATTR count name [name ...]]",
     ),
     table(
         spec("table.describe", 2, flag::READONLY | flag::FAST, describe),
@@ -71,15 +78,7 @@ fn schema(words: &mut Words<'_, '_>) -> Result<TableSchema, Fail> {
             _ if eq(word, "PK") && pk.is_none() => pk = Some(key_attr(words)?),
             _ if eq(word, "SK") && sk.is_none() => sk = Some(key_attr(words)?),
             _ if eq(word, "TTL") && schema.ttl.is_none() => schema.ttl = Some(attribute(words)?),
-            _ if eq(word, "ATTR") => {
-                declare(&mut schema, words)?;
-                // More declarations may follow the one word.
-                while words.peek_second().is_some_and(|word| attr_type(word).is_some())
-                    && !words.peek().is_some_and(is_clause)
-                {
-                    declare(&mut schema, words)?;
-                }
-            }
+            _ if eq(word, "ATTR") => declarations(&mut schema, words)?,
             _ => return Err(fail::SYNTAX),
         }
     }
@@ -88,8 +87,47 @@ fn schema(words: &mut Words<'_, '_>) -> Result<TableSchema, Fail> {
     Ok(schema)
 }
 
+/// TABLE.ALTER t [TTL attr | NOTTL] [ATTR name type ...] [NOATTR n name ...]
+fn alter(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let table = find(cx, args[1])?;
+    let mut schema = table.schema.clone();
+    let mut words = Words::new(&args[2..]);
+    let mut ttl = None;
+    while let Some(word) = words.next() {
+        match word {
+            _ if eq(word, "TTL") && ttl.is_none() => ttl = Some(Some(attribute(&mut words)?)),
+            _ if eq(word, "NOTTL") && ttl.is_none() => ttl = Some(None),
+            _ if eq(word, "ATTR") => declarations(&mut schema, &mut words)?,
+            _ if eq(word, "NOATTR") => {
+                for name in words.counted(1)? {
+                    let removed = std::str::from_utf8(name).ok().and_then(|name| schema.attrs.remove(name));
+                    removed.ok_or(Fail::new("VALIDATION the attribute is not declared"))?;
+                }
+            }
+            _ => return Err(fail::SYNTAX),
+        }
+    }
+    if let Some(ttl) = ttl {
+        schema.ttl = ttl;
+    }
+    ops::alter_table(cx.tx, &table, &schema)?;
+    cx.out.ok();
+    Ok(())
+}
+
+/// The declarations behind ATTR: one, and more as long as a name and a type follow.
+fn declarations(schema: &mut TableSchema, words: &mut Words<'_, '_>) -> Result<(), Fail> {
+    declare(schema, words)?;
+    while words.peek_second().is_some_and(|word| attr_type(word).is_some())
+        && !words.peek().is_some_and(is_clause)
+    {
+        declare(schema, words)?;
+    }
+    Ok(())
+}
+
 fn is_clause(word: &[u8]) -> bool {
-    ["PK", "SK", "TTL", "ATTR"].iter().any(|clause| eq(word, clause))
+    ["PK", "SK", "TTL", "NOTTL", "ATTR", "NOATTR"].iter().any(|clause| eq(word, clause))
 }
 
 fn declare(schema: &mut TableSchema, words: &mut Words<'_, '_>) -> Result<(), Fail> {
@@ -120,10 +158,14 @@ fn attribute(words: &mut Words<'_, '_>) -> Result<String, Fail> {
 
 /// TABLE.DESCRIBE t
 fn describe(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let table = cx.tx.engine().tables.get(args[1]);
-    let table = table.ok_or_else(|| ops::OpError::NoTable(String::from_utf8_lossy(args[1]).into_owned()))?;
+    let table = find(cx, args[1])?;
     show(cx, &table);
     Ok(())
+}
+
+fn find(cx: &Cx<'_, '_>, name: &[u8]) -> Result<Arc<Table>, Fail> {
+    let table = cx.tx.engine().tables.get(name);
+    Ok(table.ok_or_else(|| ops::OpError::NoTable(String::from_utf8_lossy(name).into_owned()))?)
 }
 
 fn show(cx: &mut Cx<'_, '_>, table: &Table) {

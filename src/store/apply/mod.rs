@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// Where an effect goes.
 #[derive(Clone, Copy)]
-struct Place<'k> {
+pub(super) struct Place<'k> {
     shard: usize,
     /// The full hash, with the space mixed in.
     hash: u64,
@@ -93,14 +93,14 @@ impl Locked<'_> {
     }
 
     #[inline]
-    fn table_place<'k>(&self, table: u32, key: &'k [u8], hash: u64) -> Place<'k> {
+    pub(super) fn table_place<'k>(&self, table: u32, key: &'k [u8], hash: u64) -> Place<'k> {
         let shard = self.store.shard_of(hash);
         Place { shard, hash: Store::place(hash, table), space: table, db: None, key }
     }
 
     /// The entry, to change it.
     #[inline]
-    fn find(&mut self, place: Place<'_>) -> Option<&mut Entry> {
+    pub(super) fn find(&mut self, place: Place<'_>) -> Option<&mut Entry> {
         table::find_mut(self.raw_mut(place.shard)?, place.hash, place.space, place.key)
     }
 
@@ -112,14 +112,15 @@ impl Locked<'_> {
         if table::insert(raw, place.hash, entry, |e| store.place_of(e)) {
             store.sides[place.shard].generation.fetch_add(1, Relaxed);
         }
-        if let Some(db) = place.db {
-            store.count(place.shard, db, 1, expires);
+        match place.db {
+            Some(db) => store.count(place.shard, db, 1, expires),
+            None => store.enlist(place.shard, place.space, Store::place(place.hash, place.space)),
         }
     }
 
     /// Raises the shard's flag for the expiry cycle. Called after every change that may have given an entry a deadline.
     #[inline]
-    fn note_deadline(&self, place: Place<'_>, there: bool) {
+    pub(super) fn note_deadline(&self, place: Place<'_>, there: bool) {
         if there {
             self.store.sides[place.shard].deadlines.store(true, Relaxed);
         }
@@ -170,8 +171,9 @@ impl Locked<'_> {
         let Some(raw) = self.raw_mut(place.shard) else { return };
         let Some(entry) = table::remove(raw, place.hash, place.space, place.key) else { return };
         let expires = i32::from(entry.expire().is_some());
-        if let Some(db) = place.db {
-            self.store.count(place.shard, db, -1, -expires);
+        match place.db {
+            Some(db) => self.store.count(place.shard, db, -1, -expires),
+            None => self.store.strike(place.shard, place.space, Store::place(place.hash, place.space)),
         }
         self.store.touched(place.shard, place.space, place.key);
     }

@@ -37,7 +37,10 @@ impl Locked<'_> {
                 }
             }
             Effect::TablePut { table, .. } => store.note_space(table),
-            Effect::TableDrop { table } => store.give_up_space(table),
+            Effect::TableDrop { table } => {
+                store.strike_all(table);
+                store.give_up_space(table);
+            }
             _ => debug_assert!(false, "only structural effects come here"),
         }
     }
@@ -56,7 +59,10 @@ impl Locked<'_> {
             Effect::FlushDb { space, .. } => store.note_space(space),
             Effect::TablePut { table, .. } => store.note_space(table),
             // The number is never used again, so all its items are dead, whatever image they came from.
-            Effect::TableDrop { table } => store.give_up_space(table),
+            Effect::TableDrop { table } => {
+                store.strike_all(table);
+                store.give_up_space(table);
+            }
             _ => {}
         }
         let mut taken = Vec::new();

@@ -33,6 +33,14 @@ impl<'a> ItemsRef<'a> {
         }
     }
 
+    /// Whether there is exactly one.
+    pub fn is_single(self) -> bool {
+        match self {
+            Self::Packed(packed) => !packed.is_empty() && packed_at(packed, 0).end == packed.len(),
+            Self::Big(items) => items.len() == 1,
+        }
+    }
+
     /// Whether there is none.
     pub fn is_empty(self) -> bool {
         match self {

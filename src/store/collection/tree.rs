@@ -5,6 +5,7 @@
 //! bytes beside its own, and a range is read from memory that lies together.
 
 use super::packed::{pack_item, pack_item_into, packed_find, packed_items, packed_len};
+use crate::store::DeadlineOf;
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
@@ -17,11 +18,15 @@ const SPARSE: usize = FULL / 4;
 /// A byte string between the last key of one chunk and the first of the next; short ones need no allocation.
 pub(super) type Separator = SmallVec<[u8; 24]>;
 
+/// The deadline of a chunk whose items have none.
+const NEVER: u32 = u32::MAX;
+
 /// Some items in order.
-#[derive(Default)]
 pub(super) struct Chunk {
     pub(super) packed: Vec<u8>,
     pub(super) items: u32,
+    /// No item expires before this second since the epoch; [`NEVER`] if none has a deadline.
+    pub(super) deadline: u32,
 }
 
 /// A collection above the packed threshold.
@@ -41,11 +46,39 @@ fn separator(low: &[u8], high: &[u8]) -> Separator {
     Separator::from_slice(high.get(..=same).unwrap_or(high))
 }
 
+fn second_of(millis: u64) -> u32 {
+    u32::try_from(millis / 1000).unwrap_or(NEVER).min(NEVER - 1)
+}
+
+fn millis_of(second: u32) -> Option<u64> {
+    (second != NEVER).then_some(u64::from(second) * 1000)
+}
+
+/// Collects the sort keys of those items that have expired, at most `limit`, and returns the earliest deadline of the
+/// others.
+pub fn sort_out<'i>(
+    items: impl Iterator<Item = (&'i [u8], &'i [u8])>,
+    now: u64,
+    limit: usize,
+    deadline_of: DeadlineOf<'_>,
+    due: &mut Vec<Vec<u8>>,
+) -> Option<u64> {
+    let mut earliest = None;
+    for (sort, item) in items {
+        let Some(at) = deadline_of(item) else { continue };
+        if at <= now && due.len() < limit {
+            due.push(sort.to_vec());
+        } else {
+            earliest = Some(earliest.map_or(at, |other: u64| other.min(at)));
+        }
+    }
+    earliest
+}
+
 impl Chunk {
     fn of(sort: &[u8], item: &[u8]) -> Self {
-        let mut chunk = Self::default();
+        let mut chunk = Self { packed: Vec::new(), items: 1, deadline: NEVER };
         chunk.replace(0, 0, sort, item);
-        chunk.items = 1;
         chunk
     }
 
@@ -93,7 +126,11 @@ impl Chunk {
             return None;
         }
         let at = separator(last, first);
-        let right = Self { packed: self.packed[cut..].to_vec(), items: self.items - cut_items };
+        let right = Self {
+            packed: self.packed[cut..].to_vec(),
+            items: self.items - cut_items,
+            deadline: self.deadline,
+        };
         self.packed.truncate(cut);
         self.packed.shrink_to_fit();
         self.items = cut_items;
@@ -195,7 +232,45 @@ impl Collection {
             chunk.packed.reserve_exact(moved.packed.len());
             chunk.packed.extend_from_slice(&moved.packed);
             chunk.items += moved.items;
+            chunk.deadline = chunk.deadline.min(moved.deadline);
         }
+    }
+
+    /// Takes note of when an item expires, in ms since the epoch. O(log n).
+    pub fn note_deadline(&mut self, sort: &[u8], at: u64) {
+        if let Some((_, chunk)) = self.chunks.range_mut::<[u8], _>(up_to(sort)).next_back() {
+            chunk.deadline = chunk.deadline.min(second_of(at));
+        }
+    }
+
+    /// Collects the sort keys of expired items, at most `limit`, and returns the earliest deadline of the others. Looks into
+    /// those chunks only that may hold some.
+    pub fn take_expired(
+        &mut self,
+        now: u64,
+        limit: usize,
+        deadline_of: DeadlineOf<'_>,
+        due: &mut Vec<Vec<u8>>,
+    ) -> Option<u64> {
+        let mut earliest = NEVER;
+        for chunk in self.chunks.values_mut() {
+            if chunk.deadline <= second_of(now) && due.len() < limit {
+                let items = packed_items(&chunk.packed).map(|e| (e.sort, e.item));
+                let next = sort_out(items, now, limit, deadline_of, due);
+                chunk.deadline = next.map_or(NEVER, second_of);
+            }
+            earliest = earliest.min(chunk.deadline);
+        }
+        millis_of(earliest)
+    }
+
+    /// Works out all deadlines afresh and returns the earliest. O(n).
+    pub fn retime(&mut self, deadline_of: DeadlineOf<'_>) -> Option<u64> {
+        for chunk in self.chunks.values_mut() {
+            let earliest = packed_items(&chunk.packed).filter_map(|e| deadline_of(e.item)).min();
+            chunk.deadline = earliest.map_or(NEVER, second_of);
+        }
+        millis_of(self.chunks.values().map(|chunk| chunk.deadline).min()?)
     }
 
     /// The number of items.

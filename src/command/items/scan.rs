@@ -1,0 +1,84 @@
+//! Reading whole tables.
+
+use super::Words;
+use super::expressions::{Placeholders, condition, fields, set_once};
+use super::query::{page_bytes, show_page};
+use super::show::{Format, View};
+use super::target::{limits, table};
+use crate::command::fail::{self, Fail};
+use crate::command::{Cx, Outcome, eq, parse_int};
+use crate::expr::ExprKind;
+use crate::item::{ItemKeys, KeyBytes, TableSchema};
+use crate::ops::{self, Segment};
+use crate::value::packed::{get_varint, put_part};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// The most segments, as in DynamoDB.
+const MAX_SEGMENTS: i64 = 1_000_000;
+
+/// ITEM.SCAN table [SEGMENT k n] [WHERE expr] [LIMIT n] [CURSOR c] [FIELDS n a ...] [FORMAT f]
+pub(super) fn scan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let mut words = Words::new(&args[1..]);
+    let table = table(cx, words.need()?)?;
+    let max_depth = limits(cx.settings).max_depth;
+    let (mut part, mut filter, mut limit, mut cursor, mut names) = (None, None, None, None, None);
+    let (mut view, mut placeholders) = (View::default(), Placeholders::default());
+    while let Some(word) = words.next() {
+        match word {
+            _ if eq(word, "SEGMENT") => set_once(&mut part, segment(&mut words)?)?,
+            _ if eq(word, "WHERE") => set_once(&mut filter, words.text()?)?,
+            _ if eq(word, "LIMIT") => set_once(&mut limit, words.positive()?)?,
+            _ if eq(word, "CURSOR") => set_once(&mut cursor, words.need()?)?,
+            _ if eq(word, "FIELDS") => set_once(&mut names, words.counted(1)?)?,
+            _ if eq(word, "FORMAT") => view.format = Format::read(&mut words)?,
+            _ if placeholders.read(word, &mut words)? => {}
+            _ => return Err(fail::SYNTAX),
+        }
+    }
+    let mut binder = placeholders.binder(max_depth)?;
+    let filter =
+        filter.map(|text| condition(&mut binder, ExprKind::Filter, text, &table.schema)).transpose()?;
+    view.fields = names.map(|names| fields(&mut binder, names)).transpose()?;
+    binder.finish()?;
+    let start = cursor.map(|text| read_cursor(text, &table.schema)).transpose()?;
+    let scan = ops::Scan {
+        table: &table,
+        segment: part.unwrap_or(Segment::WHOLE),
+        start: start.as_ref(),
+        limit: limit.unwrap_or(usize::MAX),
+        max_bytes: page_bytes(cx.settings),
+        filter: filter.as_ref(),
+    };
+    show_page(cx, &view, &write_cursor, |tx, show| ops::scan(tx, &scan, show))
+}
+
+fn segment(words: &mut Words<'_, '_>) -> Result<Segment, Fail> {
+    let (number, total) = (parse_int(words.need()?)?, parse_int(words.need()?)?);
+    if !(1..=MAX_SEGMENTS).contains(&total) || !(0..total).contains(&number) {
+        return Err(Fail::new("ERR SEGMENT takes a number from 0 and how many there are, at most 1000000"));
+    }
+    Ok(Segment { number: number as u32, total: total as u32 })
+}
+
+fn write_cursor(keys: &ItemKeys) -> String {
+    let mut bytes = Vec::new();
+    put_part(&mut bytes, &keys.pk);
+    bytes.extend_from_slice(&keys.sk);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The keys in a cursor that a scan gave out.
+fn read_cursor(text: &[u8], schema: &TableSchema) -> Result<ItemKeys, Fail> {
+    let read = || {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let (len, at) = get_varint(&bytes, 0)?;
+        let end = at.checked_add(len)?;
+        let (pk, sk) = (bytes.get(at..end)?, bytes.get(end..)?);
+        let keys = ItemKeys { pk: KeyBytes::from_slice(pk), sk: KeyBytes::from_slice(sk) };
+        (schema.keys.sk.is_some() || sk.is_empty()).then_some(())?;
+        schema.keys_to_map(&keys).ok()?;
+        Some(keys)
+    };
+    read().ok_or(Fail::new("VALIDATION invalid cursor"))
+}

@@ -1,0 +1,138 @@
+//! ITEM.UPDATE: changes of attributes, as clauses, as an update expression, or both.
+
+use super::Words;
+use super::expressions::{set_once, update_of};
+use super::target::Target;
+use super::write::{Clauses, Returns, refused, ttl_attribute};
+use crate::command::fail::{self, Fail};
+use crate::command::{Cx, Outcome, eq};
+use crate::expr::{Action, Operand, Path, SetValue, Value};
+use crate::item::{
+    AttrType, AttributeValue, EncodedValue, ItemError, Number, TableSchema, parse_typed, split_suffix,
+};
+use crate::ops;
+
+/// ITEM.UPDATE table pk [sk] [SET n a v ...] [INCR n a d ...] [ADD n a set ...] [REMOVE n a ...] [EXPR update]
+/// [IF expr] [EX s|PX ms|EXAT ts] [RETURN OLD|NEW|UPDATED] [FORMAT f]
+pub(super) fn update(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let mut words = Words::new(&args[1..]);
+    let target = Target::read(cx, &mut words)?;
+    let (schema, max_depth) = (&target.table.schema, target.limits.max_depth);
+    let mut clauses = Clauses::default();
+    let (mut actions, mut expression) = (Vec::new(), None);
+    while let Some(word) = words.next() {
+        match word {
+            _ if eq(word, "SET") => pairs(&mut words, |name, text| {
+                actions.push(set(schema, name, text, max_depth)?);
+                Ok(())
+            })?,
+            _ if eq(word, "INCR") => pairs(&mut words, |name, text| {
+                actions.push(increment(schema, name, text)?);
+                Ok(())
+            })?,
+            _ if eq(word, "ADD") => pairs(&mut words, |name, text| {
+                actions.push(add(schema, name, text, max_depth)?);
+                Ok(())
+            })?,
+            _ if eq(word, "REMOVE") => {
+                for name in words.counted(1)? {
+                    actions.push(Action::Remove(Path::attribute(attribute(name)?)));
+                }
+            }
+            _ if eq(word, "EXPR") => set_once(&mut expression, words.text()?)?,
+            _ if clauses.read(word, &mut words, "item.update", cx.tx.now())? => {}
+            _ => return Err(fail::SYNTAX),
+        }
+    }
+    if let Some(seconds) = clauses.expires {
+        let value = Operand::literal(&AttributeValue::N(Number::from(seconds)))?;
+        actions.push(Action::Set(Path::attribute(ttl_attribute(&target)?), SetValue::Operand(value)));
+    }
+    let mut binder = clauses.placeholders.binder(max_depth)?;
+    let changes = update_of(&mut binder, expression, actions)?.ok_or(fail::SYNTAX)?;
+    changes.check_keys(schema)?;
+    let condition = clauses.bind(&mut binder, schema)?;
+    binder.finish()?;
+    let update = ops::Update {
+        table: &target.table,
+        keys: &target.keys,
+        changes: Some(&changes),
+        condition: condition.as_ref(),
+        return_old: clauses.returns == Some(Returns::Old),
+        limits: &target.limits,
+    };
+    let updated = match ops::update(cx.tx, &update) {
+        Ok(updated) => updated,
+        Err(error) => return refused(cx, error),
+    };
+    match clauses.returns {
+        None => cx.out.ok(),
+        Some(Returns::Old) => return clauses.show(cx, updated.old.as_ref()),
+        Some(Returns::New) => return clauses.show(cx, Some(&updated.new)),
+        Some(Returns::Updated) => {
+            let touched = changes.touched().apply(updated.new.view())?;
+            return clauses.show(cx, Some(&touched));
+        }
+    }
+    Ok(())
+}
+
+fn attribute(name: &[u8]) -> Result<&str, Fail> {
+    let name =
+        std::str::from_utf8(name).map_err(|_| Fail::new("VALIDATION an attribute's name must be UTF-8"))?;
+    crate::item::check_name(name.as_bytes())?;
+    Ok(name)
+}
+
+/// Calls `use_it` with each name and value of a clause.
+fn pairs(
+    words: &mut Words<'_, '_>,
+    mut use_it: impl FnMut(&str, &[u8]) -> Result<(), Fail>,
+) -> Result<(), Fail> {
+    for pair in words.counted(2)?.chunks_exact(2) {
+        let [name, text] = pair else { continue };
+        use_it(attribute(name)?, text)?;
+    }
+    Ok(())
+}
+
+fn typed<'n>(
+    schema: &TableSchema,
+    name: &'n str,
+    text: &[u8],
+    max_depth: usize,
+) -> Result<(&'n str, AttributeValue), ItemError> {
+    parse_typed(name, text, |name| schema.declared_type(name), max_depth)
+}
+
+fn set(schema: &TableSchema, name: &str, text: &[u8], max_depth: usize) -> Result<Action, Fail> {
+    let (name, value) = typed(schema, name, text, max_depth)?;
+    Ok(Action::Set(Path::attribute(name), SetValue::Operand(Operand::literal(&value)?)))
+}
+
+fn adding(name: &str, value: &AttributeValue) -> Result<Action, Fail> {
+    Ok(Action::Add(Path::attribute(name), Value::Literal(EncodedValue::new(value)?)))
+}
+
+fn increment(schema: &TableSchema, name: &str, text: &[u8]) -> Result<Action, Fail> {
+    let (base, _) = split_suffix(name);
+    let number = AttributeValue::N(Number::from_text(text).map_err(ItemError::from)?);
+    if schema.declared_type(base).is_some_and(|declared| declared != AttrType::N) {
+        return Err(not_addable(base));
+    }
+    adding(base, &number)
+}
+
+fn add(schema: &TableSchema, name: &str, text: &[u8], max_depth: usize) -> Result<Action, Fail> {
+    let (base, value) = typed(schema, name, text, max_depth)?;
+    match value.attr_type() {
+        AttrType::N | AttrType::Ss | AttrType::Ns | AttrType::Bs => adding(base, &value),
+        _ => Err(not_addable(base)),
+    }
+}
+
+fn not_addable(name: &str) -> Fail {
+    Fail::text(format!(
+        "VALIDATION attribute {name}: INCR takes a number, ADD a set: give its type, as in {name}:ss"
+    ))
+}

@@ -1,0 +1,104 @@
+//! Reading a whole table, or a segment of it, page by page.
+
+use super::query::{Page, Reader};
+use crate::engine::{Table, Tx};
+use crate::expr::BoundCondition;
+use crate::item::{ItemKeys, ItemRef, KeyBytes};
+use crate::store::walk_order;
+use std::ops::Bound::{Excluded, Unbounded};
+use std::ops::ControlFlow::{Break, Continue};
+
+/// One of several equal parts of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Its number, from 0.
+    pub number: u32,
+    /// How many there are; at least 1.
+    pub total: u32,
+}
+
+impl Segment {
+    /// The whole table.
+    pub const WHOLE: Self = Self { number: 0, total: 1 };
+
+    /// The stretch of the order of partitions that it covers.
+    fn bounds(self) -> (u64, u64) {
+        let edge = |number: u32| (u128::from(number) << 64) / u128::from(self.total.max(1));
+        (edge(self.number) as u64, (edge(self.number + 1) - 1) as u64)
+    }
+}
+
+/// Reads a table's items, partition by partition in an order of the store's own.
+pub struct Scan<'r> {
+    /// The table.
+    pub table: &'r Table,
+    /// Which part of it.
+    pub segment: Segment,
+    /// The keys behind which to go on, if this is not the first page.
+    pub start: Option<&'r ItemKeys>,
+    /// Most items looked at.
+    pub limit: usize,
+    /// A page ends with the item that fills this many bytes, by DynamoDB's rules of size.
+    pub max_bytes: usize,
+    /// What an item must satisfy to be shown.
+    pub filter: Option<&'r BoundCondition>,
+}
+
+/// Runs a scan: `show` is called with each item in turn. Pages that follow each other show every item that is there
+/// throughout exactly once. Each shard is locked by itself, unless the transaction holds them all. Linear in the items
+/// looked at.
+pub fn scan(tx: &Tx<'_>, scan: &Scan<'_>, show: &mut dyn FnMut(ItemRef<'_>)) -> Page {
+    let mut page = Page::default();
+    let store = &tx.engine().store;
+    let reader = Reader { limit: scan.limit, max_bytes: scan.max_bytes, filter: scan.filter };
+    let (mut from, to) = scan.segment.bounds();
+    if let Some(start) = scan.start {
+        from = from.max(walk_order(store.hash(&start.pk)));
+        if from > to {
+            return page;
+        }
+    }
+    let now = tx.now();
+    store.walk(tx.locked(), scan.table.id, (from, to), &mut |entry| {
+        let Some(items) = entry.value().items() else { return Continue(()) };
+        let low = match scan.start {
+            Some(start) if start.pk.as_slice() == entry.key() => Excluded(start.sk.as_slice()),
+            _ => Unbounded,
+        };
+        for (sort, bytes) in items.range(low, Unbounded, false) {
+            let item = ItemRef::from_bytes_unchecked(bytes);
+            if scan.table.expired(&item, now) {
+                continue;
+            }
+            if page.last.is_some() {
+                page.more = true;
+                return Break(());
+            }
+            if page.look_at(item, &reader, show) {
+                let pk = KeyBytes::from_slice(entry.key());
+                page.last = Some(ItemKeys { pk, sk: KeyBytes::from_slice(sort) });
+            }
+        }
+        Continue(())
+    });
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_cover_the_order_without_gap_or_overlap() {
+        for total in [1, 2, 3, 7, 1000, 1_000_000] {
+            let mut next = 0_u64;
+            for number in (0..total).take(50) {
+                let (from, to) = Segment { number, total }.bounds();
+                assert_eq!(from, next, "{number} of {total}");
+                assert!(to >= from);
+                next = to.wrapping_add(1);
+            }
+            assert_eq!(Segment { number: total - 1, total }.bounds().1, u64::MAX);
+        }
+    }
+}

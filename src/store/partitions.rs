@@ -1,0 +1,168 @@
+//! The partitions of tables beyond single lookups: walking a table in a stable order, and the times at which items expire.
+//!
+//! # The order of a walk
+//! A table's partitions are ordered by the hash of their keys, rotated so that the bits that choose the shard come first. The
+//! order does not depend on how many shards there are or how their tables grow, so a walk that goes on behind a key
+//! sees every partition that is there throughout exactly once, and any stretch of the order is a fair share of the table.
+//! Each shard keeps the ordered hashes of each table's partitions, its roster: a walk costs what it sees, however much else
+//! the store holds.
+//!
+//! # When items expire
+//! The store does not know which attribute says it; the engine does. A collection's deadline (the one of its entry) is never
+//! later than that of its earliest item, and may be earlier; so is that of each chunk of a large one.
+
+use super::entry::Entry;
+use super::{Locked, Mode, Object, Store, table};
+use ahash::AHashMap;
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The ordered hashes of each table's partitions in a shard.
+pub(super) type Rosters = AHashMap<u32, BTreeSet<u64>>;
+
+/// Where the partition of a hash stands in a walk.
+#[inline]
+pub fn walk_order(hash: u64) -> u64 {
+    hash.rotate_left(7)
+}
+
+/// When an item expires, in ms since the epoch.
+pub type DeadlineOf<'f> = &'f dyn Fn(&[u8]) -> Option<u64>;
+
+impl Store {
+    pub(super) fn enlist(&self, shard: usize, space: u32, hash: u64) {
+        self.sides[shard].rosters.write().entry(space).or_default().insert(walk_order(hash));
+    }
+
+    pub(super) fn strike(&self, shard: usize, space: u32, hash: u64) {
+        let mut rosters = self.sides[shard].rosters.write();
+        if let Some(roster) = rosters.get_mut(&space) {
+            roster.remove(&walk_order(hash));
+            if roster.is_empty() {
+                rosters.remove(&space);
+            }
+        }
+    }
+
+    pub(super) fn has_partitions(&self, shard: usize, space: u32) -> bool {
+        self.sides[shard].rosters.read().contains_key(&space)
+    }
+
+    /// Forgets the partitions of a table that is gone. The caller holds all shards exclusively.
+    pub(super) fn strike_all(&self, space: u32) {
+        for side in &self.sides {
+            side.rosters.write().remove(&space);
+        }
+    }
+
+    /// Visits the partitions of a table whose places in the order lie between two, both included, until told to stop. Each shard
+    /// is locked by itself, unless `locked` holds them all.
+    pub fn walk(
+        &self,
+        locked: &Locked<'_>,
+        space: u32,
+        (from, to): (u64, u64),
+        visit: &mut dyn FnMut(&Entry) -> ControlFlow<()>,
+    ) {
+        let shift = u64::BITS - self.shard_count().trailing_zeros();
+        for shard in (from >> shift) as usize..=(to >> shift) as usize {
+            let flow = if locked.holds_all() {
+                locked.walk_shard(shard, space, (from, to), visit)
+            } else {
+                self.lock_shard(shard, Mode::Read, locked.now).walk_shard(shard, space, (from, to), visit)
+            };
+            if flow.is_break() {
+                return;
+            }
+        }
+    }
+}
+
+impl Locked<'_> {
+    fn walk_shard(
+        &self,
+        shard: usize,
+        space: u32,
+        (from, to): (u64, u64),
+        visit: &mut dyn FnMut(&Entry) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let rosters = self.store.sides[shard].rosters.read();
+        let (Some(roster), Some(raw)) = (rosters.get(&space), self.raw(shard)) else {
+            return ControlFlow::Continue(());
+        };
+        for order in roster.range(from..=to) {
+            let hash = order.rotate_right(7);
+            let matches = |entry: &Entry| entry.space() == space && self.store.hash(entry.key()) == hash;
+            if let Some(entry) = table::find_by(raw, Store::place(hash, space), matches) {
+                visit(entry)?;
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Takes note of when an item that was just put expires.
+    pub fn note_item_deadline(&mut self, space: u32, key: &[u8], hash: u64, sort: &[u8], at: u64) {
+        let place = self.table_place(space, key, hash);
+        let Some(entry) = self.find(place) else { return };
+        let alone = entry.value().items().is_some_and(|items| items.is_single());
+        if let Some(Object::Items(items)) = entry.object_mut() {
+            items.note_deadline(sort, at);
+        }
+        // The deadline of an item that was replaced does not count any more.
+        let earliest = if alone { at } else { entry.expire().map_or(at, |other| other.min(at)) };
+        if entry.expire() != Some(earliest) {
+            entry.set_expire(Some(earliest));
+        }
+        self.note_deadline(place, true);
+    }
+
+    /// The sort keys of a partition's items that have expired, at most `limit`. The collection's deadline is set anew, as if
+    /// those were gone.
+    pub fn expired_items(
+        &mut self,
+        space: u32,
+        key: &[u8],
+        hash: u64,
+        limit: usize,
+        deadline_of: DeadlineOf<'_>,
+    ) -> Vec<Vec<u8>> {
+        let now = self.now;
+        let place = self.table_place(space, key, hash);
+        let mut due = Vec::new();
+        let Some(entry) = self.find(place) else { return due };
+        let next = if let Some(Object::Items(items)) = entry.object_mut() {
+            items.take_expired(now, limit, deadline_of, &mut due)
+        } else {
+            let items = entry.value().items().into_iter().flat_map(|items| items.iter());
+            super::collection::sort_out(items, now, limit, deadline_of, &mut due)
+        };
+        entry.set_expire(next);
+        due
+    }
+
+    /// Works out the deadlines of a table's partitions in a shard afresh; the shard is locked exclusively. For tables that were
+    /// read from disk, or whose attribute has changed.
+    pub fn retime_items(&mut self, shard: usize, space: u32, deadline_of: DeadlineOf<'_>) {
+        let store = self.store;
+        let rosters = store.sides[shard].rosters.read();
+        let (Some(roster), Some(raw)) = (rosters.get(&space), self.raw_mut(shard)) else { return };
+        let mut any = false;
+        for order in roster {
+            let hash = order.rotate_right(7);
+            let matches = |entry: &Entry| entry.space() == space && store.hash(entry.key()) == hash;
+            let Some(entry) = table::find_by_mut(raw, Store::place(hash, space), matches) else { continue };
+            let next = if let Some(Object::Items(items)) = entry.object_mut() {
+                items.retime(deadline_of)
+            } else {
+                let items = entry.value().items().into_iter().flat_map(|items| items.iter());
+                items.filter_map(|(_, item)| deadline_of(item)).min()
+            };
+            entry.set_expire(next);
+            any |= next.is_some();
+        }
+        if any {
+            store.sides[shard].deadlines.store(true, Relaxed);
+        }
+    }
+}
