@@ -32,23 +32,26 @@ fn shutdown_ends_well() {
 
 #[test]
 fn data_survives_save_points_and_rewrites() {
-    on_both_with_kills(&["--appendonly", "yes", "--enable-debug-command", "yes"], |server| {
-        let mut client = server.client();
-        assert!(client.run("DEBUG POPULATE 5000 key 20").is_ok());
-        let digest = client.run("DEBUG DIGEST");
-        for command in ["BGREWRITEAOF", "BGSAVE", "SAVE", "DEBUG RELOAD", "DEBUG LOADAOF"] {
-            let reply = client.run(command);
-            assert!(!reply.is_error(), "{command}: {reply}");
-            while server.info("aof_rewrite_in_progress") != "0"
-                || server.info("rdb_bgsave_in_progress") != "0"
-            {
-                std::thread::sleep(std::time::Duration::from_millis(5));
+    on_both_with_kills(
+        &["--appendonly", "yes", "--appendfsync", "always", "--enable-debug-command", "yes"],
+        |server| {
+            let mut client = server.client();
+            assert!(client.run("DEBUG POPULATE 5000 key 20").is_ok());
+            let digest = client.run("DEBUG DIGEST");
+            for command in ["BGREWRITEAOF", "BGSAVE", "SAVE", "DEBUG RELOAD", "DEBUG LOADAOF"] {
+                let reply = client.run(command);
+                assert!(!reply.is_error(), "{command}: {reply}");
+                while server.info("aof_rewrite_in_progress") != "0"
+                    || server.info("rdb_bgsave_in_progress") != "0"
+                {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+                assert_eq!(client.run("DEBUG DIGEST"), digest, "after {command}");
             }
-            assert_eq!(client.run("DEBUG DIGEST"), digest, "after {command}");
-        }
-        server.crash();
-        assert_eq!(server.client().run("DEBUG DIGEST"), digest);
-    });
+            server.crash();
+            assert_eq!(server.client().run("DEBUG DIGEST"), digest);
+        },
+    );
 }
 
 #[test]

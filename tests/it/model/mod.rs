@@ -85,9 +85,7 @@ fn command(random: &mut Random, now: u64, movable: bool) -> Vec<String> {
             "text".into(),
             random.pick(&["NX", "XX", "KEEPTTL", "GET"]).into(),
         ],
-        // A SET that is past at once is left out where a real clock runs: the referee may load it as if it were not.
-        5 if movable => vec!["SET".into(), key(random), "timed".into(), "PXAT".into(), time(random)],
-        5 => vec!["SET".into(), key(random), "timed".into(), "PXAT".into(), "33177117420050".into()],
+        5 => vec!["SET".into(), key(random), "timed".into(), "PXAT".into(), time(random)],
         6..=8 => vec!["GET".into(), key(random)],
         9 => vec!["DEL".into(), key(random), key(random)],
         10 | 11 => vec!["INCRBY".into(), key(random), number(random)],
@@ -143,6 +141,8 @@ fn compare(mut subject: impl Subject, steps: usize) {
     }
 }
 
+/// At `everysec` the referee may hold writes back while it syncs, and a kill then loses them.
+const REFEREE_FLAGS: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 const FLAGS: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "everysec"];
 
 #[test]
@@ -155,5 +155,5 @@ fn the_binary_is_as_the_model() {
 /// The referee is as the model, so the model is right.
 #[test]
 fn the_referee_is_as_the_model() {
-    compare(Process::new(Server::referee(&FLAGS), CLIENTS), 6000);
+    compare(Process::new(Server::referee(&REFEREE_FLAGS), CLIENTS), 6000);
 }
