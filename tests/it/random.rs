@@ -121,7 +121,6 @@ const COMMANDS: &[&str] = &[
     "EXPIRETIME h",
     "OBJECT ENCODING k",
     "OBJECT ENCODING h",
-    "DBSIZE",
     "KEYS *",
     "SELECT 0",
     "SELECT 1",
@@ -136,7 +135,6 @@ const COMMANDS: &[&str] = &[
     "UNWATCH",
     "NOSUCH k",
     "GET",
-    "DEBUG DIGEST",
 ];
 /// Now and then.
 const RARE: [&str; 3] = ["FLUSHDB", "SWAPDB 0 1", "FLUSHALL"];
