@@ -51,7 +51,7 @@ pub(in crate::log) fn diagnose(
     while begin > 0 && headers.get(begin).is_none_or(Option::is_none) {
         begin -= 1;
     }
-    let found = tail::find(place, segments, begin)?;
+    let found = tail::find(place, segments, begin, durable)?;
     let mut records = 0;
     if let Some(damage) = &found.damage {
         records = judge(place, segments, &found, damage, durable, !restarted)?;

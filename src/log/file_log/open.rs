@@ -202,7 +202,7 @@ fn create_first(place: Place<'_>, clock: &Clock, segments: &[Lsn]) -> Result<(Ve
     let header = beginning(place, clock.now_ms(), 1);
     write_empty(place, &header)?;
     let (offset, chain) = (SEGMENT_HEADER as u64, header.chain);
-    Ok((vec![1], Found { segment: 0, offset, tail: 0, chain, damage: None }))
+    Ok((vec![1], Found { segment: 0, offset, tail: 0, chain, settled: offset, damage: None }))
 }
 
 /// The header of a segment with which a log begins at LSN `first`.
@@ -247,14 +247,36 @@ fn recover(
     if let Some(damage) = found.damage.take() {
         report.cut = Some(cut_off(place, &mut segments, &mut found, &damage, records)?);
     }
-    for first in segments.iter().skip(begin) {
-        let path = dir.join(segment_name(*first));
-        let file =
-            disk.open(&path, Access::ReadWrite).map_err(|error| LogError::io("open", &path, &error))?;
-        file.fsync().map_err(|error| LogError::io("fsync", &path, &error))?;
+    for (index, first) in segments.iter().enumerate().skip(begin) {
+        let from = if index == begin { found.settled } else { 0 };
+        let to = if index == found.segment { found.offset } else { u64::MAX };
+        make_durable(place, *first, from, if report.closed_in_order { from } else { to })?;
     }
     disk.fsync_dir(dir).map_err(|error| LogError::io("fsync", dir, &error))?;
     Ok((segments, found))
+}
+
+/// Makes a segment durable whose bytes `from..to` may not be. They are written again before they are synced: if a sync of
+/// the former process failed, the system may have kept the bytes in memory and taken them for written, and would skip
+/// them now.
+fn make_durable(place: Place<'_>, first: Lsn, from: u64, to: u64) -> Result<(), LogError> {
+    const STEP: u64 = 1 << 20;
+    let path = place.dir.join(segment_name(first));
+    let failed = |what: &str, error: &std::io::Error| LogError::io(what, &path, error);
+    let file = place.disk.open(&path, Access::ReadWrite).map_err(|error| failed("open", &error))?;
+    let mut buffer = Vec::new();
+    let mut at = from;
+    while at < to {
+        buffer.resize((to - at).min(STEP) as usize, 0);
+        let got = file.read_at(&mut buffer, at).map_err(|error| failed("read", &error))?;
+        if got == 0 {
+            break;
+        }
+        buffer.truncate(got);
+        file.write_at(&buffer, at).map_err(|error| failed("write", &error))?;
+        at += got as u64;
+    }
+    file.fsync().map_err(|error| failed("fsync", &error))
 }
 
 /// Cuts the log off behind the last valid record: later segments go first, the last one of them first, so that an

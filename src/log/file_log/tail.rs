@@ -26,6 +26,8 @@ pub(in crate::log) struct Found {
     pub(in crate::log) offset: u64,
     pub(in crate::log) tail: Lsn,
     pub(in crate::log) chain: u32,
+    /// The offset in the first verified segment up to which the bytes are known to be durable.
+    pub(in crate::log) settled: u64,
     pub(in crate::log) damage: Option<Damage>,
 }
 
@@ -72,8 +74,15 @@ impl Place<'_> {
 }
 
 /// Verifies the segments from index `begin` on. `segments` are their first LSNs, in order and not empty.
-pub(super) fn find(place: Place<'_>, segments: &[Lsn], begin: usize) -> Result<Found, LogError> {
+/// The records up to LSN `durable` are known to be durable.
+pub(super) fn find(
+    place: Place<'_>,
+    segments: &[Lsn],
+    begin: usize,
+    durable: Lsn,
+) -> Result<Found, LogError> {
     let mut found: Option<Found> = None;
+    let mut settled = 0;
     for (index, first) in segments.iter().enumerate().skip(begin) {
         let mut scan = match place.open(*first) {
             Ok(scan) => scan,
@@ -86,11 +95,14 @@ pub(super) fn find(place: Place<'_>, segments: &[Lsn], begin: usize) -> Result<F
             found.damage = Some(Damage { segment: found.segment, offset: found.offset, what, refuse: None });
             break;
         }
+        if index == begin && *first <= durable {
+            settled = offset_behind(&mut scan, durable)?;
+        }
         let stopped = scan_to_end(&mut scan)?;
         let damage = stopped.map(|what| Damage { segment: index, offset: scan.offset, what, refuse: None });
         let (tail, chain) = (scan.cursor.next - 1, scan.cursor.chain);
         let ended = damage.is_some();
-        found = Some(Found { segment: index, offset: scan.offset, tail, chain, damage });
+        found = Some(Found { segment: index, offset: scan.offset, tail, chain, settled, damage });
         if ended {
             break;
         }
@@ -117,10 +129,17 @@ fn unreadable(found: Option<Found>, index: usize, first: Lsn, error: LogError) -
         other => return Err(other),
     };
     // Without anything before it the first segment's own name says where the log must go on.
-    let mut found =
-        found.unwrap_or(Found { segment: index, offset: 0, tail: first - 1, chain: 0, damage: None });
+    let nothing = Found { segment: index, offset: 0, tail: first - 1, chain: 0, settled: 0, damage: None };
+    let mut found = found.unwrap_or(nothing);
     found.damage = Some(Damage { segment: index, offset, what, refuse });
     Ok(found)
+}
+
+/// The offset behind the last record up to LSN `limit`.
+fn offset_behind(scan: &mut SegmentScan, limit: Lsn) -> Result<u64, LogError> {
+    let mut piece = Piece::new();
+    while matches!(scan.fill(&mut piece, 0, limit)?, Filled::Piece) {}
+    Ok(scan.offset)
 }
 
 /// Reads a segment to its end; returns what stands behind the last record if it is neither nothing nor zeros.

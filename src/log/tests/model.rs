@@ -1,7 +1,7 @@
 //! Random operations against a model, with reopens and crashes.
 
 use super::*;
-use crate::env::CrashMode;
+use crate::env::{CrashMode, Fault};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -15,6 +15,7 @@ enum Step {
     Close,
     Frequent(bool),
     Crash(CrashMode),
+    Fault(Fault, u64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -24,6 +25,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(CrashMode::PowerLost),
         3 => Just(CrashMode::PowerTorn)
     ];
+    let fault = prop::sample::select(vec![
+        Fault::Create,
+        Fault::Write,
+        Fault::Preallocate,
+        Fault::Sync,
+        Fault::SyncDir,
+        Fault::Rename,
+        Fault::Remove,
+    ]);
     let step = prop_oneof![
         12 => size.prop_map(Step::Append),
         4 => Just(Step::WriteOut),
@@ -34,6 +44,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Close),
         1 => any::<bool>().prop_map(Step::Frequent),
         1 => mode.prop_map(Step::Crash),
+        1 => (fault, 1..4u64).prop_map(|(fault, nth)| Step::Fault(fault, nth)),
     ];
     prop::collection::vec(step, 1..120)
 }
@@ -66,46 +77,84 @@ impl Model {
     }
 }
 
-fn run(steps: &[Step], seed: u64) {
-    let disk = SimDisk::new(seed);
-    let mut model = Model::default();
-    let (mut log, _) = open(&disk).unwrap();
-    for step in steps {
+/// The log under test. After a failed call every further one must fail too, until a crash.
+struct Subject {
+    disk: SimDisk,
+    log: Arc<Log>,
+    failed: bool,
+}
+
+impl Subject {
+    fn note(&mut self, done: Result<(), LogError>) {
+        assert!(done.is_err() || !self.failed, "a failure is final");
+        self.failed |= done.is_err();
+    }
+
+    fn crash(&mut self, mode: CrashMode, model: &mut Model) {
+        let promised = if mode == CrashMode::Process { self.log.written() } else { self.log.synced() };
+        self.disk.restart(mode);
+        self.log = open(&self.disk).unwrap().0;
+        self.failed = false;
+        model.check(&self.log, promised);
+    }
+
+    fn step(&mut self, step: &Step, model: &mut Model) {
+        let log = Arc::clone(&self.log);
         match step {
             Step::Append(size) => {
+                if self.failed {
+                    assert!(log.reserve(*size).is_err());
+                    return;
+                }
                 let lsn = model.records.len() as Lsn + 1;
                 assert_eq!(log.append(lsn * 3, &bytes(lsn, *size)), lsn);
                 model.records.push(*size);
             }
-            Step::WriteOut => log.write_out(log.tail()).unwrap(),
-            Step::Sync => log.sync(log.tail()).unwrap(),
-            Step::SyncWritten => log.sync_written().unwrap(),
-            Step::Maintain => log.maintain().unwrap(),
+            Step::WriteOut if log.written() < log.tail() => self.note(log.write_out(log.tail())),
+            Step::Sync if log.synced() < log.tail() => self.note(log.sync(log.tail())),
+            Step::SyncWritten if log.synced() < log.written() => self.note(log.sync_written()),
+            Step::Maintain => self.note(log.maintain()),
             Step::Frequent(yes) => log.expect_frequent_syncs(*yes),
             Step::Trim(part) => {
                 let upto = log.synced() * Lsn::from(*part) / 255;
-                log.trim_to(upto).unwrap();
+                // A trim that fails has removed some of it or nothing; the log goes on.
+                let _ = log.trim_to(upto);
                 model.trimmed = model.trimmed.max(upto);
             }
             Step::Close => {
-                log.close().unwrap();
+                let closed = log.close();
                 drop(log);
-                let (again, report) = open(&disk).unwrap();
+                if closed.is_err() {
+                    return self.crash(CrashMode::Process, model);
+                }
+                self.disk.restart(CrashMode::PowerLost);
+                let (again, report) = open(&self.disk).unwrap();
                 assert!(report.closed_in_order);
-                log = again;
-                model.check(&log, model.records.len() as Lsn);
+                self.log = again;
+                model.check(&self.log, model.records.len() as Lsn);
             }
             Step::Crash(mode) => {
-                let promised = if *mode == CrashMode::Process { log.written() } else { log.synced() };
                 drop(log);
-                disk.restart(*mode);
-                log = open(&disk).unwrap().0;
-                model.check(&log, promised);
+                self.crash(*mode, model);
             }
+            Step::Fault(fault, nth) => self.disk.fail(*fault, *nth, SimDisk::EIO),
+            Step::WriteOut | Step::Sync | Step::SyncWritten => {}
         }
     }
-    log.write_out(log.tail()).unwrap();
-    model.check(&log, model.records.len() as Lsn);
+}
+
+fn run(steps: &[Step], seed: u64) {
+    let disk = SimDisk::new(seed);
+    let mut model = Model::default();
+    let (log, _) = open(&disk).unwrap();
+    let mut subject = Subject { disk, log, failed: false };
+    for step in steps {
+        subject.step(step, &mut model);
+    }
+    if !subject.failed && subject.log.write_out(subject.log.tail()).is_ok() {
+        model.check(&subject.log, model.records.len() as Lsn);
+    }
+    subject.crash(CrashMode::PowerTorn, &mut model);
 }
 
 proptest! {
