@@ -423,8 +423,9 @@ impl Log {
         self.store.trim_to(upto.min(self.synced()))
     }
 
-    /// Syncs everything and notes an orderly end. Writes are refused from then on.
+    /// Syncs everything and notes an orderly end; fails if the log had failed. Writes are refused from then on.
     pub fn close(&self) -> Result<(), LogError> {
+        self.check_failure()?;
         self.sync(self.tail())?;
         self.store.close(self.epoch)?;
         // Whatever is appended from now on is told that it came too late.

@@ -56,6 +56,16 @@ fn a_failed_background_sync_or_folder_sync_is_final() {
 }
 
 #[test]
+fn a_failed_sync_of_secured_room_is_final_though_no_record_waits_for_it() {
+    let disk = SimDisk::new(2);
+    let (log, _) = open(&disk).unwrap();
+    log.expect_frequent_syncs(true);
+    disk.fail(Fault::Sync, 1, SimDisk::EIO);
+    assert!(log.maintain().is_err());
+    refused_for_good(&disk, &log, "Input/output error");
+}
+
+#[test]
 fn a_failed_write_is_final_at_whichever_call_it_comes() {
     for (fault, nth) in
         [(Fault::Write, 1), (Fault::Write, 2), (Fault::Write, 3), (Fault::Create, 1), (Fault::Rename, 1)]
