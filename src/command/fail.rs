@@ -75,6 +75,8 @@ impl From<OpError> for Fail {
     }
 }
 
+/// ITEM.ATOMIC anywhere else.
+pub const NOT_FIRST: Fail = Fail::new("ERR ITEM.ATOMIC must be the first command of a transaction");
 /// An option that is unknown or contradicts another.
 pub const SYNTAX: Fail = Fail::new("ERR syntax error");
 /// The key holds another type.

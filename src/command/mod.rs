@@ -48,6 +48,7 @@ pub use args::{eq, parse_float, parse_int};
 pub use client::{Client, ClientHandle};
 pub use cursor::{ScanOptions, parse_cursor};
 pub use fail::Fail;
+pub use items::token_key;
 pub use rates::Rates;
 pub use registry::{Command, Registry, is_write};
 pub use server::{Reconfigured, Server};

@@ -62,6 +62,8 @@ pub mod flag {
     pub const IN_MULTI: u32 = 1 << 23;
     /// Dangerous, beside what other flags imply.
     pub const DANGEROUS: u32 = 1 << 22;
+    /// Only allowed as the first command of a transaction, which it makes all or nothing.
+    pub const ATOMIC: u32 = 1 << 29;
     /// Only allowed where an option says so (DEBUG).
     pub const PROTECTED: u32 = 1 << 24;
     /// Its subcommands are a matter of its own: COMMAND does not show them, and statistics count them together.

@@ -11,6 +11,9 @@ pub use codec::{Decoder, EffectError, VERSION};
 /// The longest string in bytes: what one record of the log can carry.
 pub const MAX_STRING: usize = (1 << 32) - (1 << 20);
 
+/// The number of a database of the server's own, which clients neither see nor flush.
+pub const SYSTEM: u32 = u32::MAX;
+
 /// What happens to a field's deadline when the field is set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FieldExpire {
@@ -241,6 +244,27 @@ pub enum Effect<'a> {
 }
 
 impl<'a> Effect<'a> {
+    /// The database of an effect on a key; `None` for items and structural effects.
+    pub fn db(&self) -> Option<u32> {
+        match *self {
+            Self::SetString { db, .. }
+            | Self::Splice { db, .. }
+            | Self::Delete { db, .. }
+            | Self::Expire { db, .. }
+            | Self::PutPacked { db, .. }
+            | Self::HashSet { db, .. }
+            | Self::HashDelete { db, .. }
+            | Self::HashExpire { db, .. } => Some(db),
+            Self::ItemPut { .. }
+            | Self::ItemDelete { .. }
+            | Self::FlushDb { .. }
+            | Self::SwapDb { .. }
+            | Self::TablePut { .. }
+            | Self::TableDrop { .. }
+            | Self::Gap => None,
+        }
+    }
+
     /// The key whose shard the effect belongs to: a key or an encoded partition key; `None` for structural effects.
     #[inline]
     pub fn shard_key(&self) -> Option<&'a [u8]> {

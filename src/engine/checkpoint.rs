@@ -7,7 +7,7 @@
 //! ```
 
 use super::{Engine, EngineError};
-use crate::effect::{self, Effect, FieldExpire, List, PackedKind};
+use crate::effect::{self, Effect, FieldExpire, List, PackedKind, SYSTEM};
 use crate::log::checkpoint::{CheckpointWriter, Checkpoints};
 use crate::store::collection::ItemsRef;
 use crate::store::{Entry, Locked, Mode, Object, ValueRef};
@@ -182,6 +182,8 @@ impl Engine {
             let space = entry.space();
             if let Some(db) = (0..self.store.databases()).find(|db| self.store.space(*db) == space) {
                 key_effects(db as u32, entry.key(), entry, out);
+            } else if space == SYSTEM {
+                key_effects(SYSTEM, entry.key(), entry, out);
             } else if self.tables.by_id(space).is_some() {
                 item_effects(space, entry, out);
             }

@@ -23,16 +23,15 @@ impl Tx<'_> {
 
     /// Puts an item in place of the one with its keys.
     pub fn put_item(&mut self, table: &Table, keys: &ItemKeys, item: &Item) {
+        self.put_bytes(table, keys, item.as_bytes());
+    }
+
+    pub(super) fn put_bytes(&mut self, table: &Table, keys: &ItemKeys, item: &[u8]) {
         let before = self.stored_size(table, keys);
-        self.apply(Effect::ItemPut {
-            table: table.id,
-            partition: &keys.pk,
-            sort: &keys.sk,
-            item: item.as_bytes(),
-        });
-        let size = item.view().size() as i64;
-        table.counts.add(i64::from(before.is_none()), size - before.unwrap_or(0));
-        if let Some(at) = table.deadline(&item.view(), self.now()) {
+        self.apply(Effect::ItemPut { table: table.id, partition: &keys.pk, sort: &keys.sk, item });
+        let item = ItemRef::from_bytes_unchecked(item);
+        table.counts.add(i64::from(before.is_none()), item.size() as i64 - before.unwrap_or(0));
+        if let Some(at) = table.deadline(&item, self.now()) {
             let hash = self.hash(&keys.pk);
             self.locked_mut().note_item_deadline(table.id, &keys.pk, hash, &keys.sk, at);
         }

@@ -14,6 +14,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod tx;
+mod undo;
 
 pub use checkpoint::{CheckpointReport, SaveState};
 pub use journal::{Durability, JournalStats};

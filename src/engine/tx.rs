@@ -1,6 +1,7 @@
 //! A transaction: locked shards, and the effects that happen under them as one log record.
 
 use super::Engine;
+use super::undo::Undo;
 use crate::effect::{self, Effect, FieldExpire};
 use crate::store::{Entry, Locked};
 use crate::value::hash::{HashRef, packed_find, passed};
@@ -10,10 +11,11 @@ use std::sync::atomic::Ordering::Relaxed;
 /// One command's, or one EXEC's, view of the store. It must end with [`Tx::commit`], which appends what happened to the
 /// log while the shards are still locked.
 pub struct Tx<'a> {
-    engine: &'a Engine,
-    locked: Locked<'a>,
-    record: &'a mut Vec<u8>,
-    effects: u64,
+    pub(super) engine: &'a Engine,
+    pub(super) locked: Locked<'a>,
+    pub(super) record: &'a mut Vec<u8>,
+    pub(super) effects: u64,
+    pub(super) undo: Option<Box<Undo>>,
     hint: (usize, usize, u64),
     hits: Cell<u64>,
     misses: Cell<u64>,
@@ -30,6 +32,7 @@ impl<'a> Tx<'a> {
             locked,
             record,
             effects: 0,
+            undo: None,
             hint: (0, 0, 0),
             hits: Cell::new(0),
             misses: Cell::new(0),
@@ -155,6 +158,9 @@ impl<'a> Tx<'a> {
             return 0;
         };
         let hash = self.hash(key);
+        if self.undo.is_some() {
+            self.remember(&effect, hash);
+        }
         match effect {
             Effect::Splice { db, key, .. }
             | Effect::HashExpire { db, key, .. }

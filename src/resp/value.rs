@@ -5,7 +5,7 @@
 use redis_protocol::resp3::decode::complete::decode_range;
 use redis_protocol::resp3::types::RangeFrame;
 
-use super::ReplyError;
+use super::{Reply, ReplyError};
 
 /// Any reply in RESP2 or RESP3.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,6 +107,41 @@ pub struct ReplyDecoder {
     pos: usize,
     stack: Vec<Open>,
     max_depth: usize,
+}
+
+impl Reply {
+    /// Writes a reply that was read, in this client's protocol version. What RESP2 has left out does not come back.
+    pub fn value(&mut self, value: &Value) {
+        match value {
+            Value::Simple(text) => self.simple(text),
+            Value::Error(text) => self.error(text),
+            Value::Int(int) => self.int(*int),
+            Value::Bulk(bytes) => self.bulk(bytes),
+            Value::NullBulk | Value::Null => self.null(),
+            Value::NullArray => self.null_array(),
+            Value::Array(values) | Value::Push(values) => {
+                self.array(values.len());
+                values.iter().for_each(|value| self.value(value));
+            }
+            Value::Set(values) => {
+                self.set(values.len());
+                values.iter().for_each(|value| self.value(value));
+            }
+            Value::Map(pairs) => {
+                self.map(pairs.len());
+                for (key, value) in pairs {
+                    self.value(key);
+                    self.value(value);
+                }
+            }
+            Value::Double(double) => self.double(*double),
+            Value::Bool(value) => self.bool(*value),
+            Value::BigNumber(digits) => self.bulk(digits),
+            Value::Verbatim { format, text } => {
+                self.verbatim(&String::from_utf8_lossy(format), text);
+            }
+        }
+    }
 }
 
 impl Default for ReplyDecoder {

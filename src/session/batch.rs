@@ -246,6 +246,10 @@ impl Worker {
             }
         }
         if client.multi.is_some() && !command.has(flag::IN_MULTI) {
+            if command.has(flag::ATOMIC) && client.multi.as_ref().is_some_and(|m| !m.queue.is_empty()) {
+                self.refuse(client, Some(command), &crate::command::fail::NOT_FIRST, out);
+                return Self::after(client, out, mark);
+            }
             queue(client, command, args);
             out.queued();
             return Self::after(client, out, mark);

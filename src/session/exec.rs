@@ -1,5 +1,6 @@
 //! EXEC: all queued commands under the locks of all their keys, as one record of the log.
 
+use super::atomic::{self, Token};
 use super::batch::Worker;
 use super::locks;
 use crate::command::client::{Multi, Queued, Watched};
@@ -38,6 +39,7 @@ fn exec(
     if multi.broken {
         return Err(Fail::new("EXECABORT Transaction discarded because of previous errors."));
     }
+    let all_or_nothing = atomic::asked_for(&multi.queue)?;
     let server = Arc::clone(&worker.server);
     let settings = Arc::clone(&worker.settings);
     let mut record = std::mem::take(&mut worker.record);
@@ -48,24 +50,68 @@ fn exec(
         return Ok(());
     }
     let mut tx = Tx::new(&server.engine, locked, client.db, &mut record);
+    let token = if all_or_nothing { Token::of(&multi.queue, client.db) } else { None };
+    let outcome = match token.as_ref().map(|token| token.replay(&tx, out)) {
+        Some(Err(fail)) => Err(fail),
+        Some(Ok(true)) => Ok(()),
+        _ => {
+            let begun = out.len();
+            let ran = run(worker, client, &multi.queue, &mut tx, all_or_nothing, out);
+            if let (Ok(()), Some(token)) = (&ran, &token) {
+                token.remember(&mut tx, out.proto(), &out.buffer()[begun..]);
+            }
+            ran
+        }
+    };
+    worker.wrote |= tx.effects() > 0;
+    tx.commit();
+    worker.record = record;
+    outcome
+}
+
+/// Runs the commands in turn. One that is refused cancels them all where they are all or nothing.
+fn run(
+    worker: &mut Worker,
+    client: &mut Client,
+    queue: &[Queued],
+    tx: &mut Tx<'_>,
+    all_or_nothing: bool,
+    out: &mut Reply,
+) -> Result<(), Fail> {
+    let (server, settings) = (Arc::clone(&worker.server), Arc::clone(&worker.settings));
+    let (begun, db) = (out.len(), client.db);
+    let mut cancelled = None;
+    if all_or_nothing {
+        tx.begin_undo();
+    }
     client.in_exec = true;
-    out.array(multi.queue.len());
+    out.array(queue.len());
     let mut clock = server.engine.clock.monotonic_nanos();
-    for queued in &multi.queue {
+    for (index, queued) in queue.iter().enumerate() {
         let args: SmallVec<[&[u8]; 8]> = queued.args.iter().map(|a| &**a).collect();
         let mark = out.len();
         tx.db = client.db;
         let outcome = (queued.command.spec.run)(
-            &mut Cx { tx: &mut tx, out, client, server: &server, settings: &settings },
+            &mut Cx { tx, out, client, server: &server, settings: &settings },
             &args,
         );
         worker.conclude(client, queued.command, &args, outcome, mark, &mut clock, out);
+        if all_or_nothing && let Some(reason) = atomic::cancels(tx, &out.buffer()[mark..]) {
+            cancelled = Some(Fail::text(format!("TXCANCELLED {index}:{reason}")));
+            break;
+        }
     }
     client.in_exec = false;
-    worker.wrote |= tx.effects() > 0;
-    tx.commit();
-    worker.record = record;
-    Ok(())
+    match cancelled {
+        None => Ok(()),
+        Some(fail) => {
+            tx.roll_back();
+            out.truncate(begun);
+            client.db = db;
+            client.handle.db.store(db as u32, Relaxed);
+            Err(fail)
+        }
+    }
 }
 
 /// Locks the shards of all keys of all commands; every shard if one of them goes beyond its keys.

@@ -1,5 +1,6 @@
 //! One client's commands: the gates every command passes, batches of pipelined commands, and transactions.
 
+mod atomic;
 mod batch;
 mod exec;
 mod gate;

@@ -67,7 +67,7 @@ impl Locked<'_> {
             if !entry.maybe_due(self.now) {
                 continue;
             }
-            let Some(db) = self.store.db_of(entry.space()) else {
+            let Some(db) = self.store.owner_of(entry.space()) else {
                 // What belongs to no table any more waits to be freed otherwise.
                 if entry.deadline_passed(self.now) && self.store.has_partitions(shard, entry.space()) {
                     sweep.partitions.push((entry.space(), entry.key().to_vec()));

@@ -28,6 +28,7 @@ pub use scan::ScanStep;
 pub use watch::Watcher;
 
 use crate::config::Settings;
+use crate::effect::SYSTEM;
 use dashmap::DashMap;
 use partitions::Rosters;
 use siphasher::sip::SipHasher13;
@@ -205,11 +206,16 @@ impl Store {
     /// The space of a database. Stable while any shard is locked.
     #[inline]
     pub fn space(&self, db: usize) -> u32 {
-        self.dbs.get(db).map_or(u32::MAX, |s| s.load(Relaxed))
+        self.dbs.get(db).map_or(SYSTEM, |s| s.load(Relaxed))
     }
 
     fn db_of(&self, space: u32) -> Option<usize> {
         self.dbs.iter().position(|s| s.load(Relaxed) == space)
+    }
+
+    /// As [`Store::db_of`], also of the database that is the server's own.
+    fn owner_of(&self, space: u32) -> Option<usize> {
+        if space == SYSTEM { Some(SYSTEM as usize) } else { self.db_of(space) }
     }
 
     /// Reserves a number for a new space (a table, or a flushed database's next life).

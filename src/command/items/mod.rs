@@ -3,6 +3,7 @@
 //! (`show`).
 
 mod aggregate;
+mod atomic;
 mod expressions;
 mod query;
 mod read;
@@ -15,6 +16,7 @@ mod update;
 mod words;
 mod write;
 
+pub use atomic::token_key;
 pub(super) use words::Words;
 
 use super::spec::*;
@@ -42,6 +44,16 @@ const fn item(
 
 /// The family.
 pub(super) static COMMANDS: &[Spec] = &[
+    spec("item.atomic", -1, flag::WRITE | flag::NOSCRIPT | flag::FAST | flag::ATOMIC, atomic::atomic)
+        .item_keys(atomic::token)
+        .doc(
+            "item",
+            "0.1.0",
+            "O(1)",
+            "As the first command in a transaction, makes it all or nothing: a condition that does not hold, or an error, \
+             cancels it as a whole.",
+            "[TOKEN token]",
+        ),
     item(
         spec("item.put", -5, WRITE, write::put),
         ITEM_UPDATE,

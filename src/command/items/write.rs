@@ -187,6 +187,7 @@ pub(super) fn check(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 pub(super) fn refused(cx: &mut Cx<'_, '_>, error: OpError) -> Outcome {
     match error {
         OpError::ConditionFailed(_) => {
+            cx.tx.refuse();
             cx.out.null();
             Ok(())
         }

@@ -1,0 +1,37 @@
+//! ITEM.ATOMIC [TOKEN s]: what it asks for is done by EXEC.
+
+use crate::command::fail::{self, Fail};
+use crate::command::{Cx, Outcome, eq};
+use crate::engine::Tables;
+
+/// The key, in the server's own database, under which a token is remembered; none if the command gives no token.
+pub fn token_key(args: &[&[u8]]) -> Option<Vec<u8>> {
+    match args {
+        [_, word, token] if eq(word, "TOKEN") => Some([b"atomic:", *token].concat()),
+        _ => None,
+    }
+}
+
+/// Finds the token's key, for the locks.
+pub(super) fn token(_tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(usize, &[u8])) {
+    if let Some(key) = token_key(args) {
+        visit(2, &key);
+    }
+}
+
+pub(super) fn atomic(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    if !cx.tx.undoable() {
+        return Err(fail::NOT_FIRST);
+    }
+    match args {
+        [_] => {}
+        [_, _, token] if token_key(args).is_some() => {
+            if !(1..=36).contains(&token.len()) {
+                return Err(Fail::new("VALIDATION a token has 1 to 36 bytes"));
+            }
+        }
+        _ => return Err(fail::SYNTAX),
+    }
+    cx.out.ok();
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! ITEM.ATOMIC: transactions that are all or nothing, and the tokens by which they are carried out once.
+
+use crate::command::client::Queued;
+use crate::command::{Fail, flag, is_write, token_key};
+use crate::effect::{Effect, SYSTEM};
+use crate::engine::Tx;
+use crate::resp::{Proto, Reply, ReplyDecoder};
+use crate::store::ValueRef;
+use xxhash_rust::xxh3::Xxh3Default;
+
+/// How long a token is remembered, as in DynamoDB.
+const REMEMBERED_MS: u64 = 10 * 60 * 1000;
+/// Bytes of a digest.
+const DIGEST: usize = 16;
+
+/// Whether a transaction is all or nothing. One that goes beyond keys and items cannot be.
+pub(super) fn asked_for(queue: &[Queued]) -> Result<bool, Fail> {
+    if !queue.first().is_some_and(|first| first.command.has(flag::ATOMIC)) {
+        return Ok(false);
+    }
+    let whole = |q: &&Queued| is_write(q.command) && q.command.has(flag::WHOLE | flag::ALL_SHARDS);
+    match queue.iter().find(whole) {
+        None => Ok(true),
+        Some(q) => Err(Fail::text(format!(
+            "EXECABORT Transaction discarded because '{}' cannot be undone.",
+            q.command.full_name
+        ))),
+    }
+}
+
+/// Why the command that just replied cancels the transaction, if it does.
+pub(super) fn cancels(tx: &Tx<'_>, reply: &[u8]) -> Option<String> {
+    if tx.refused() {
+        return Some("ConditionalCheckFailed".to_owned());
+    }
+    let text = reply.strip_prefix(b"-")?;
+    Some(String::from_utf8_lossy(text).trim_end().to_owned())
+}
+
+/// A token with what tells whether it comes with the same commands again.
+pub(super) struct Token {
+    key: Vec<u8>,
+    digest: [u8; DIGEST],
+}
+
+impl Token {
+    /// The token that a transaction begins with.
+    pub(super) fn of(queue: &[Queued], db: usize) -> Option<Self> {
+        let args: Vec<&[u8]> = queue.first()?.args.iter().map(|a| &**a).collect();
+        let key = token_key(&args)?;
+        let mut hasher = Xxh3Default::new();
+        hasher.update(&db.to_le_bytes());
+        for queued in queue {
+            hasher.update(&queued.args.len().to_le_bytes());
+            for arg in &queued.args {
+                hasher.update(&arg.len().to_le_bytes());
+                hasher.update(arg);
+            }
+        }
+        Some(Self { key, digest: hasher.digest128().to_le_bytes() })
+    }
+
+    /// Replies as the transaction did when it was carried out; false if it was not.
+    pub(super) fn replay(&self, tx: &Tx<'_>, out: &mut Reply) -> Result<bool, Fail> {
+        let Some(ValueRef::Str(kept)) = tx.entry_in(SYSTEM as usize, &self.key).map(|entry| entry.value())
+        else {
+            return Ok(false);
+        };
+        let Some((digest, [proto, reply @ ..])) = kept.split_at_checked(DIGEST) else { return Ok(false) };
+        if digest != self.digest {
+            return Err(Fail::new("TXCANCELLED 0:IdempotentParameterMismatch"));
+        }
+        if *proto == out.proto() as u8 {
+            out.raw(reply);
+        } else {
+            ReplyDecoder::decode_all(reply).unwrap_or_default().iter().for_each(|value| out.value(value));
+        }
+        Ok(true)
+    }
+
+    /// Remembers the reply of a transaction that was carried out.
+    pub(super) fn remember(&self, tx: &mut Tx<'_>, proto: Proto, reply: &[u8]) {
+        let mut value = Vec::with_capacity(DIGEST + 1 + reply.len());
+        value.extend_from_slice(&self.digest);
+        value.push(proto as u8);
+        value.extend_from_slice(reply);
+        let expire = Some(tx.now() + REMEMBERED_MS);
+        tx.apply(Effect::SetString { db: SYSTEM, key: &self.key, value: &value, expire });
+    }
+}
