@@ -85,7 +85,7 @@ struct Subject {
 }
 
 impl Subject {
-    fn note(&mut self, done: Result<(), LogError>) {
+    fn note(&mut self, done: &Result<(), LogError>) {
         assert!(done.is_err() || !self.failed, "a failure is final");
         self.failed |= done.is_err();
     }
@@ -110,10 +110,10 @@ impl Subject {
                 assert_eq!(log.append(lsn * 3, &bytes(lsn, *size)), lsn);
                 model.records.push(*size);
             }
-            Step::WriteOut if log.written() < log.tail() => self.note(log.write_out(log.tail())),
-            Step::Sync if log.synced() < log.tail() => self.note(log.sync(log.tail())),
-            Step::SyncWritten if log.synced() < log.written() => self.note(log.sync_written()),
-            Step::Maintain => self.note(log.maintain()),
+            Step::WriteOut if log.written() < log.tail() => self.note(&log.write_out(log.tail())),
+            Step::Sync if log.synced() < log.tail() => self.note(&log.sync(log.tail())),
+            Step::SyncWritten if log.synced() < log.written() => self.note(&log.sync_written()),
+            Step::Maintain => self.note(&log.maintain()),
             Step::Frequent(yes) => log.expect_frequent_syncs(*yes),
             Step::Trim(part) => {
                 let upto = log.synced() * Lsn::from(*part) / 255;
