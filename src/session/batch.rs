@@ -333,10 +333,12 @@ impl Worker {
         let store = &server.engine.store;
         let mode = if is_write(command) { Mode::Write } else { Mode::Read };
         let locked = match hash {
-            Some(hash) => locks::lock_only(&server.engine, command, args, (hash, self.tables), mode, now),
+            Some(hash) => {
+                locks::lock_only(&server.engine, command, args, (hash, self.tables), client.db, mode, now)
+            }
             None if command.has(flag::ALL_SHARDS) => store.lock_all(mode, now),
             None if command.spec.keys.is_empty() => store.lock_none(now),
-            None => locks::lock_keys(&server.engine, &[(command, args)], &[], mode, now),
+            None => locks::lock_keys(&server.engine, &[(command, args)], &[], client.db, mode, now),
         };
         if server.engine.loading.load(Relaxed) && !command.has(flag::LOADING) {
             // The data was taken away to be read again after the gates were passed.

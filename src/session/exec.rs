@@ -44,7 +44,7 @@ fn exec(
     let settings = Arc::clone(&worker.settings);
     let mut record = std::mem::take(&mut worker.record);
     let store = &server.engine.store;
-    let locked = lock(&server.engine, &multi.queue, &client.watched, now);
+    let locked = lock(&server.engine, client, &multi.queue, now);
     if client.watcher.load(Acquire) || client.watched.iter().any(|w| expired_since(&locked, store, w)) {
         out.null_array();
         return Ok(());
@@ -115,18 +115,18 @@ fn run(
 }
 
 /// Locks the shards of all keys of all commands; every shard if one of them goes beyond its keys.
-fn lock<'a>(engine: &'a Engine, queue: &[Queued], watched: &[Watched], now: u64) -> Locked<'a> {
+fn lock<'a>(engine: &'a Engine, client: &Client, queue: &[Queued], now: u64) -> Locked<'a> {
     let writes = queue.iter().any(|q| is_write(q.command));
     let mode = if writes { Mode::Write } else { Mode::Read };
     if queue.iter().any(|q| q.command.has(flag::WHOLE | flag::ALL_SHARDS)) {
         return engine.store.lock_all(mode, now);
     }
-    let watched: SmallVec<[u64; 4]> = watched.iter().map(|w| engine.store.hash(&w.key)).collect();
+    let watched: SmallVec<[u64; 4]> = client.watched.iter().map(|w| engine.store.hash(&w.key)).collect();
     let args: Vec<SmallVec<[&[u8]; 8]>> =
         queue.iter().map(|q| q.args.iter().map(|a| &**a).collect()).collect();
     let commands: SmallVec<[(&Command, &[&[u8]]); 8]> =
         queue.iter().zip(&args).map(|(q, args)| (q.command, args.as_slice())).collect();
-    locks::lock_keys(engine, &commands, &watched, mode, now)
+    locks::lock_keys(engine, &commands, &watched, client.db, mode, now)
 }
 
 /// Whether a watched key has expired since it was watched; removal by expiry counts as a change only then.

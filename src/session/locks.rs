@@ -26,23 +26,26 @@ pub(super) fn lock_only<'a>(
     command: &Command,
     args: &[&[u8]],
     (hash, tables): (u64, u64),
+    db: usize,
     mode: Mode,
     now: u64,
 ) -> Locked<'a> {
     let locked = engine.store.lock_one(hash, mode, now);
     if command.spec.item_keys.is_some() && engine.tables.generation() != tables {
         drop(locked);
-        return lock_keys(engine, &[(command, args)], &[], mode, now);
+        return lock_keys(engine, &[(command, args)], &[], db, mode, now);
     }
     locked
 }
 
 /// Locks the shards of all keys of some commands, and of other hashes. How a partition key is stored is its table's to
-/// say, so the locks are taken again if tables changed meanwhile; they do not while a shard is locked.
+/// say, so the locks are taken again if tables changed meanwhile; they do not while a shard is locked. The keys' entries
+/// in `db` are prefetched.
 pub(super) fn lock_keys<'a>(
     engine: &'a Engine,
     commands: &[(&Command, &[&[u8]])],
     others: &[u64],
+    db: usize,
     mode: Mode,
     now: u64,
 ) -> Locked<'a> {
@@ -53,8 +56,10 @@ pub(super) fn lock_keys<'a>(
         for (command, args) in commands {
             command.each_key(&engine.tables, args, &mut |_, key| hashes.push(engine.store.hash(key)));
         }
+        hashes.iter().for_each(|hash| engine.store.prefetch_shard(*hash));
         let locked = engine.store.lock_many(&hashes, mode, now);
         if !on_items || engine.tables.generation() == generation {
+            locked.prefetch(&hashes, engine.store.space(db));
             return locked;
         }
     }

@@ -39,6 +39,11 @@ impl Guard<'_> {
     }
 }
 
+/// How many lookups one pass of prefetching covers.
+const PREFETCH_GROUP: usize = 32;
+/// How many keys of one command are prefetched.
+const MOST_PREFETCHED: usize = 1024;
+
 enum Held<'a> {
     None,
     One(usize, Guard<'a>),
@@ -154,6 +159,24 @@ impl<'a> Locked<'a> {
         };
         debug_assert!(found.is_some(), "a handler changed a key that its spec does not declare as written");
         found
+    }
+
+    /// Asks for the memory that lookups of these hashes in a space will read, so that the misses of many keys overlap.
+    /// A hint: nothing depends on it.
+    pub fn prefetch(&self, hashes: &[u64], space: u32) {
+        // More would push the first ones out of the near cache again.
+        for group in hashes.get(..MOST_PREFETCHED).unwrap_or(hashes).chunks(PREFETCH_GROUP) {
+            for hash in group {
+                if let Some(table) = self.raw(self.store.shard_of(*hash)) {
+                    table::prefetch_group(table, Store::place(*hash, space));
+                }
+            }
+            for hash in group {
+                if let Some(table) = self.raw(self.store.shard_of(*hash)) {
+                    table::prefetch_entry(table, Store::place(*hash, space));
+                }
+            }
+        }
     }
 
     /// The entry of a key, if it is there and has not expired; notes the access.
