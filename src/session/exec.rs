@@ -41,7 +41,6 @@ fn exec(
     }
     let all_or_nothing = atomic::asked_for(&multi.queue)?;
     let server = Arc::clone(&worker.server);
-    let settings = Arc::clone(&worker.settings);
     let mut record = std::mem::take(&mut worker.record);
     let store = &server.engine.store;
     let locked = lock(&server.engine, client, &multi.queue, now);
