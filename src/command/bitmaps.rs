@@ -59,9 +59,8 @@ pub(super) static COMMANDS: &[Spec] = &[
         "3.2.0",
         "O(1) for each subcommand specified",
         "Reads and changes integers of any width in a key's string.",
-        "key [GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] <SET encoding offset value | \
-         INCRBY encoding offset increment> [GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] \
-         <SET encoding offset value | INCRBY encoding offset increment> ...]]",
+        "key [<GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] \
+         <SET encoding offset value | INCRBY encoding offset increment>> ...]",
     ),
     spec("bitfield_ro", -2, flag::READONLY | flag::FAST, bitfield_ro).keys(READ_KEY).doc(
         "bitmap",
