@@ -185,8 +185,6 @@ pub struct Multi {
 
 /// A watched key.
 pub struct Watched {
-    /// The space it was watched in.
-    pub space: u32,
     /// The database's number.
     pub db: usize,
     /// The key.

@@ -77,15 +77,15 @@ fn watch(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         return Err(Fail::new("ERR WATCH inside MULTI is not allowed"));
     }
     let store = &cx.tx.engine().store;
-    let space = store.space(cx.tx.db);
+    let (db, space) = (cx.tx.db, store.space(cx.tx.db));
     for key in &args[1..] {
-        if cx.client.watched.iter().any(|w| w.space == space && *w.key == **key) {
+        if cx.client.watched.iter().any(|w| w.db == db && *w.key == **key) {
             continue;
         }
         let hash = cx.tx.hash(key);
         let expired = cx.tx.locked().peek(space, key, hash).is_some_and(|e| e.expired(cx.tx.now()));
-        store.watch(space, key, hash, &cx.client.watcher);
-        cx.client.watched.push(Watched { space, db: cx.tx.db, key: Box::from(*key), expired });
+        store.watch(db, key, hash, &cx.client.watcher);
+        cx.client.watched.push(Watched { db, key: Box::from(*key), expired });
     }
     cx.client.handle.watching.store(cx.client.watched.len() as u32, Relaxed);
     cx.out.ok();
@@ -109,7 +109,7 @@ pub fn end_transaction(store: &Store, client: &mut super::Client) {
 /// Forgets all watched keys.
 pub fn forget_watched(store: &Store, client: &mut super::Client) {
     for w in client.watched.drain(..) {
-        store.unwatch(w.space, &w.key, store.hash(&w.key), &client.watcher);
+        store.unwatch(w.db, &w.key, store.hash(&w.key), &client.watcher);
     }
     client.watcher.store(false, Release);
     client.handle.watching.store(0, Relaxed);

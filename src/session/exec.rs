@@ -132,6 +132,6 @@ fn lock<'a>(engine: &'a Engine, client: &Client, queue: &[Queued], now: u64) -> 
 fn expired_since(locked: &Locked<'_>, store: &Store, watched: &Watched) -> bool {
     !watched.expired
         && locked
-            .peek(watched.space, &watched.key, store.hash(&watched.key))
+            .peek(store.space(watched.db), &watched.key, store.hash(&watched.key))
             .is_some_and(|entry| entry.expired(locked.now))
 }

@@ -13,23 +13,24 @@ pub type Watcher = Arc<AtomicBool>;
 
 #[derive(Default)]
 pub(super) struct WatchTable {
-    keys: AHashMap<(u32, Box<[u8]>), Vec<Watcher>>,
+    /// By database, not by space: a watch outlives FLUSHDB and SWAPDB, which give the database another space.
+    keys: AHashMap<(usize, Box<[u8]>), Vec<Watcher>>,
 }
 
 impl Store {
-    /// Registers a watcher for a key. The caller holds the key's shard (shared is enough), so that no change is missed.
-    pub fn watch(&self, space: u32, key: &[u8], hash: u64, watcher: &Watcher) {
+    /// Registers a watcher for a key of a database. The caller holds the key's shard (shared is enough), so that no change is missed.
+    pub fn watch(&self, db: usize, key: &[u8], hash: u64, watcher: &Watcher) {
         let side = &self.sides[self.shard_of(hash)];
         let mut table = side.watch.lock();
-        table.keys.entry((space, key.into())).or_default().push(Arc::clone(watcher));
+        table.keys.entry((db, key.into())).or_default().push(Arc::clone(watcher));
         side.watched.store(table.keys.len() as u32, Relaxed);
     }
 
     /// Removes a watcher from a key.
-    pub fn unwatch(&self, space: u32, key: &[u8], hash: u64, watcher: &Watcher) {
+    pub fn unwatch(&self, db: usize, key: &[u8], hash: u64, watcher: &Watcher) {
         let side = &self.sides[self.shard_of(hash)];
         let mut table = side.watch.lock();
-        let name = (space, Box::from(key));
+        let name = (db, Box::from(key));
         if let Some(watchers) = table.keys.get_mut(&name) {
             watchers.retain(|w| !Arc::ptr_eq(w, watcher));
             if watchers.is_empty() {
@@ -43,24 +44,27 @@ impl Store {
     #[inline]
     pub(super) fn touched(&self, shard: usize, space: u32, key: &[u8]) {
         if self.sides[shard].watched.load(Relaxed) != 0 {
-            self.raise(shard, space, key);
+            if let Some(db) = self.db_of(space) {
+                self.raise(shard, db, key);
+            }
         }
     }
 
+    /// The same for a key of a database.
     #[cold]
-    fn raise(&self, shard: usize, space: u32, key: &[u8]) {
+    pub(super) fn raise(&self, shard: usize, db: usize, key: &[u8]) {
         let table = self.sides[shard].watch.lock();
-        for watcher in table.keys.get(&(space, Box::from(key))).into_iter().flatten() {
+        for watcher in table.keys.get(&(db, Box::from(key))).into_iter().flatten() {
             watcher.store(true, Release);
         }
     }
 
-    /// Names of the watched keys of a space in a shard.
-    pub(super) fn watched_keys(&self, shard: usize, space: u32) -> Vec<Box<[u8]>> {
+    /// Names of the watched keys of a database in a shard.
+    pub(super) fn watched_keys(&self, shard: usize, db: usize) -> Vec<Box<[u8]>> {
         if self.sides[shard].watched.load(Relaxed) == 0 {
             return Vec::new();
         }
         let table = self.sides[shard].watch.lock();
-        table.keys.keys().filter(|(s, _)| *s == space).map(|(_, key)| key.clone()).collect()
+        table.keys.keys().filter(|(d, _)| *d == db).map(|(_, key)| key.clone()).collect()
     }
 }

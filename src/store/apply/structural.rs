@@ -100,11 +100,11 @@ impl Locked<'_> {
     fn touch_database(&self, db: usize, other: Option<usize>) {
         let space = self.store.space(db);
         for shard in 0..self.store.shard_count() {
-            for key in self.store.watched_keys(shard, space) {
+            for key in self.store.watched_keys(shard, db) {
                 let hash = self.store.hash(&key);
                 let there = |space| self.peek(space, &key, hash).is_some_and(|e| !e.expired(self.now));
                 if there(space) || other.is_some_and(|o| there(self.store.space(o))) {
-                    self.store.touched(shard, space, &key);
+                    self.store.raise(shard, db, &key);
                 }
             }
         }
