@@ -5,6 +5,7 @@ use itemory::config::{Config, Invocation, Loaded};
 use itemory::engine::Engine;
 use itemory::env::{Clock, OsDisk};
 use itemory::server::{self, logging};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -22,9 +23,30 @@ fn main() -> ExitCode {
     match loaded.invocation {
         Invocation::Help => print!("{}", itemory::config::help()),
         Invocation::Version => println!("{}", itemory::config::version()),
-        Invocation::Check { .. } | Invocation::Serve => return serve(loaded),
+        Invocation::Check { ref dir, repair } => return check(dir, repair),
+        Invocation::Serve => return serve(loaded),
     }
     ExitCode::SUCCESS
+}
+
+/// Verifies a data folder, or repairs it; the exit code tells whether it was sound.
+fn check(dir: &Path, repair: bool) -> ExitCode {
+    let disk = OsDisk::shared();
+    let report = if repair {
+        itemory::log::check::repair(&*disk, dir, Clock::System.now_ms())
+    } else {
+        itemory::log::check::check(&*disk, dir)
+    };
+    match report {
+        Ok(report) => {
+            println!("{report}");
+            if report.is_sound() || repair { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn serve(loaded: Loaded) -> ExitCode {

@@ -15,6 +15,12 @@ pub fn parse_int(arg: &[u8]) -> Result<i64, Fail> {
     parse_i64_strict(arg).ok_or(fail::NOT_INTEGER)
 }
 
+/// A 32-bit integer, with Redis's text for one that is larger.
+pub fn parse_small_int(arg: &[u8]) -> Result<i32, Fail> {
+    i32::try_from(parse_int(arg)?)
+        .map_err(|_| Fail::new("ERR value is out of range, value must between -2147483648 and 2147483647"))
+}
+
 /// A double, not NaN.
 pub fn parse_float(arg: &[u8]) -> Result<f64, Fail> {
     parse_f64(arg).filter(|f| !f.is_nan()).ok_or(fail::NOT_FLOAT)

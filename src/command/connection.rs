@@ -2,7 +2,7 @@
 
 use super::spec::*;
 use super::transactions::end_transaction;
-use super::{Client, Cx, Fail, Outcome, eq, fail, parse_int};
+use super::{Client, Cx, Fail, Outcome, eq, fail, parse_small_int};
 use crate::command::client::ReplyMode;
 use crate::resp::Proto;
 use std::sync::atomic::Ordering::Relaxed;
@@ -202,7 +202,7 @@ fn echo(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 fn select(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let db = parse_int(args[1]).ok().and_then(|db| i32::try_from(db).ok()).ok_or(fail::NOT_INTEGER)?;
+    let db = parse_small_int(args[1])?;
     match usize::try_from(db) {
         Ok(db) if db < cx.server.engine.store.databases() => cx.client.select(db),
         _ => return Err(fail::DB_RANGE),

@@ -44,7 +44,7 @@ mod tables;
 pub(crate) mod testing;
 pub mod transactions;
 
-pub use args::{eq, parse_float, parse_int};
+pub use args::{eq, parse_float, parse_int, parse_small_int};
 pub use client::{Client, ClientHandle};
 pub use cursor::{ScanOptions, parse_cursor};
 pub use fail::Fail;

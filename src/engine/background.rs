@@ -4,6 +4,7 @@
 use super::{Durability, Engine, EngineError, Tx};
 use crate::config::{AppendFsync, Settings};
 use crate::effect::{Effect, List};
+use crate::log::scrub;
 use crate::store::Mode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
@@ -11,8 +12,11 @@ use std::time::Duration;
 
 /// Entries removed while a shard is held once.
 const HOLD: usize = 64;
-/// Ticks in which every shard is looked at once.
-const PASS_TICKS: usize = 10;
+/// Bytes a second that the scrub reads.
+const SCRUB_RATE: u64 = 16 << 20;
+/// Microseconds that a tick spends on looking for what is due, times `active-expire-effort`. A store of a million keys with
+/// deadlines is looked through in a few ticks, a small one in each.
+const TICK_MICROS: u64 = 2_000;
 
 impl Engine {
     /// Starts the background threads. They end after [`Engine::stop`].
@@ -24,7 +28,11 @@ impl Engine {
                 .spawn(move || work(&engine))
                 .map_err(|error| EngineError::System { what: "starting a background thread", error })
         };
-        Ok(vec![spawn("cycle", Self::cycle_thread)?, spawn("sync", Self::sync_thread)?])
+        Ok(vec![
+            spawn("cycle", Self::cycle_thread)?,
+            spawn("sync", Self::sync_thread)?,
+            spawn("scrub", Self::scrub_thread)?,
+        ])
     }
 
     /// Sleeps until the next tick or a nudge; false when the engine stops.
@@ -47,14 +55,26 @@ impl Engine {
             self.store.bury_some(now, HOLD * 4);
             self.follow_tables();
             if self.active_expire.load(Relaxed) {
-                let shards = self.store.shard_count().div_ceil(PASS_TICKS);
-                for _ in 0..shards {
-                    self.expire_shard(next_shard, &mut record);
-                    next_shard = (next_shard + 1) % self.store.shard_count();
-                }
+                self.expire_some(&mut next_shard, &mut record);
+            }
+            if !self.make_room(&self.settings(), &mut record) {
+                // Nothing qualifies; commands that need memory are refused.
+                tracing::trace!("memory is above maxmemory");
             }
             self.maintain_log();
             self.check_save_points();
+        }
+    }
+
+    fn expire_some(&self, next_shard: &mut usize, record: &mut Vec<u8>) {
+        let budget = TICK_MICROS * u64::from(self.settings().active_expire_effort.max(1));
+        let end = self.clock.monotonic_micros() + budget;
+        for i in 0..self.store.shard_count() {
+            self.expire_shard(*next_shard, record);
+            *next_shard = (*next_shard + 1) % self.store.shard_count();
+            if i % 16 == 15 && self.clock.monotonic_micros() > end {
+                return;
+            }
         }
     }
 
@@ -65,9 +85,51 @@ impl Engine {
             if self.durability() == Durability::Written && settings.appendfsync == AppendFsync::Everysec {
                 let _ = log.write_out(log.tail());
                 if let Err(error) = log.sync_written() {
-                    tracing::error!(%error, "the log could not be synced; writes are refused from now on");
+                    self.note_failure(&error);
                 }
             }
+        }
+    }
+
+    /// Reads old segments and checkpoints again once a day, slowly, so that damage is known before it is needed.
+    fn scrub_thread(self: &Arc<Self>) {
+        while self.rest_for(Duration::from_secs(24 * 3600)) {
+            let (Some(log), Some(checkpoints)) = (self.journal.log(), self.checkpoints()) else { continue };
+            let report = scrub(log, &checkpoints, SCRUB_RATE, |time| self.rest_for(time));
+            for error in &report.damage {
+                tracing::error!("the scrub found damage: {error}");
+            }
+            tracing::info!(bytes = report.bytes, "scrub done");
+        }
+    }
+
+    /// Sleeps, whatever nudges come; false when the engine stops.
+    fn rest_for(&self, time: Duration) -> bool {
+        let end = std::time::Instant::now() + time;
+        let mut stopping = self.stopping.lock();
+        while !*stopping {
+            if self.wake.wait_until(&mut stopping, end).timed_out() {
+                break;
+            }
+        }
+        !*stopping
+    }
+
+    /// Removes keys if they have expired, as Redis does when a command comes upon them. No lock may be held by the caller.
+    pub fn remove_expired<'k>(&self, db: usize, keys: impl Iterator<Item = &'k [u8]>, record: &mut Vec<u8>) {
+        if self.refusal(0).is_some() || self.loading.load(Acquire) {
+            return;
+        }
+        for key in keys {
+            let hash = self.store.hash(key);
+            let locked = self.store.lock_one(hash, Mode::Write, self.clock.now_ms());
+            let gone = locked.peek(self.store.space(db), key, hash).is_some_and(|e| e.expired(locked.now));
+            let mut tx = Tx::new(self, locked, db, record);
+            if gone {
+                tx.apply(Effect::Delete { db: db as u32, key });
+                self.store.expired_keys.fetch_add(1, Relaxed);
+            }
+            tx.commit();
         }
     }
 
@@ -110,12 +172,13 @@ impl Engine {
         }
     }
 
-    fn maintain_log(&self) {
+    fn maintain_log(self: &Arc<Self>) {
         let Some(log) = self.journal.log() else { return };
-        if self.durability() != Durability::Unlogged && log.failure().is_none() {
-            if let Err(error) = log.write_out(log.tail()).and_then(|()| log.maintain()) {
-                tracing::error!(%error, "the log cannot be written");
-            }
+        if matches!(self.durability(), Durability::Unlogged | Durability::Failed) {
+            return;
+        }
+        if let Err(error) = log.write_out(log.tail()).and_then(|()| log.maintain()) {
+            self.note_failure(&error);
         }
     }
 

@@ -4,11 +4,36 @@ use super::{Engine, Tx};
 use crate::config::{EvictionPolicy as Policy, Settings};
 use crate::effect::Effect;
 use crate::env::memory;
-use crate::store::{EvictionOrder, EvictionPolicy, Mode};
+use crate::store::{EvictionOrder, EvictionPolicy, Mode, Victim};
 use std::sync::atomic::Ordering::Relaxed;
 
+/// Candidates that are remembered from earlier samples. With it a handful of samples a victim comes close to the exact order.
+const POOL: usize = 16;
 /// Microseconds that one command waits for eviction, at the default tenacity.
 const PATIENCE: u64 = 500;
+
+/// The best candidates seen so far, the best last.
+#[derive(Default)]
+pub(super) struct Pool(Vec<Victim>);
+
+impl Pool {
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn add(&mut self, victim: Victim) {
+        if self.0.iter().any(|v| v.db == victim.db && v.key == victim.key) {
+            return;
+        }
+        let at = self.0.partition_point(|v| v.score <= victim.score);
+        if self.0.len() < POOL {
+            self.0.insert(at, victim);
+        } else if at > 0 {
+            self.0.insert(at, victim);
+            self.0.remove(0);
+        }
+    }
+}
 
 fn policy_of(policy: Policy) -> Option<EvictionPolicy> {
     let order = match policy {
@@ -37,26 +62,50 @@ impl Engine {
         };
         let began = self.clock.monotonic_micros();
         let now = self.clock.now_ms();
-        let mut evicted = 0u32;
+        let mut tries = 0u32;
         while memory::used_bytes() > settings.maxmemory {
             if self.refusal(0).is_some() {
                 return false;
             }
-            let Some((db, key)) = self.store.victim(policy, settings.maxmemory_samples as usize, now) else {
+            let Some((db, key)) = self.next_victim(policy, settings.maxmemory_samples as usize, now) else {
                 return false;
             };
-            let hash = self.store.hash(&key);
-            let locked = self.store.lock_one(hash, Mode::Write, now);
-            let mut tx = Tx::new(self, locked, db, record);
-            tx.apply(Effect::Delete { db: db as u32, key: &key });
-            tx.commit();
-            self.store.evicted_keys.fetch_add(1, Relaxed);
-            evicted += 1;
-            if evicted % 16 == 0 && self.clock.monotonic_micros() - began > patience {
-                // The rest is left to the next commands; this one may go on, as in Redis.
+            self.evict_key(policy, db, &key, now, record);
+            tries += 1;
+            if tries % 16 == 0 && self.clock.monotonic_micros() - began > patience {
+                // The cycle goes on with it, and so does the next command; this one may go on, as in Redis.
+                self.nudge();
                 return true;
             }
         }
         true
+    }
+
+    fn next_victim(&self, policy: EvictionPolicy, samples: usize, now: u64) -> Option<(usize, Vec<u8>)> {
+        let mut pool = self.pool.lock();
+        let mut any = false;
+        self.store.candidates(policy, samples, now, &mut |victim| {
+            any = true;
+            pool.add(victim);
+        });
+        if !any {
+            pool.clear();
+        }
+        pool.0.pop().map(|v| (v.db, v.key))
+    }
+
+    /// Removes a candidate that still qualifies; it may be gone, or have changed, since it was looked at.
+    fn evict_key(&self, policy: EvictionPolicy, db: usize, key: &[u8], now: u64, record: &mut Vec<u8>) {
+        let hash = self.store.hash(key);
+        let locked = self.store.lock_one(hash, Mode::Write, now);
+        let qualifies = locked
+            .peek(self.store.space(db), key, hash)
+            .is_some_and(|entry| !policy.volatile || entry.expire().is_some());
+        let mut tx = Tx::new(self, locked, db, record);
+        if qualifies {
+            tx.apply(Effect::Delete { db: db as u32, key });
+            self.store.evicted_keys.fetch_add(1, Relaxed);
+        }
+        tx.commit();
     }
 }

@@ -4,6 +4,7 @@ use super::{Engine, EngineError};
 use crate::config::{AppendFsync, Settings};
 use crate::effect::{self, Effect};
 use crate::log::{Log, LogError, LogStats, Lsn};
+use crate::store::Mode;
 use std::sync::atomic::{AtomicU8, Ordering::*};
 use std::sync::{Arc, OnceLock};
 
@@ -17,6 +18,8 @@ pub enum Durability {
     Written = 1,
     /// When it is on disk.
     Synced = 2,
+    /// The log has failed: nothing is written any more, and what is read is what was durable.
+    Failed = 3,
 }
 
 impl Durability {
@@ -50,7 +53,9 @@ impl Journal {
     }
 
     pub(super) fn set_durability(&self, durability: Durability) {
-        if let Some(log) = self.log.get() {
+        if let Some(log) = self.log.get()
+            && self.durability() != Durability::Failed
+        {
             log.expect_frequent_syncs(durability == Durability::Synced);
             self.durability.store(durability as u8, Release);
         }
@@ -61,8 +66,14 @@ impl Journal {
         match self.durability.load(Relaxed) {
             0 => Durability::Unlogged,
             1 => Durability::Written,
-            _ => Durability::Synced,
+            2 => Durability::Synced,
+            _ => Durability::Failed,
         }
+    }
+
+    /// The log is not written any more.
+    pub(super) fn fail(&self) {
+        self.durability.store(Durability::Failed as u8, Release);
     }
 
     /// Marks the place before which changes may be missing from the log. Recovery does not go beyond it unless a checkpoint
@@ -81,7 +92,7 @@ impl Engine {
     #[inline]
     pub(super) fn append(&self, now: u64, record: &[u8], effects: u64) {
         self.dirty.fetch_add(effects, Relaxed);
-        if self.journal.durability() != Durability::Unlogged
+        if matches!(self.journal.durability(), Durability::Written | Durability::Synced)
             && let Some(log) = self.journal.log()
         {
             log.append(now, record);
@@ -103,7 +114,7 @@ impl Engine {
     pub fn settled(&self) -> Lsn {
         let Some(log) = self.journal.log() else { return Lsn::MAX };
         match self.journal.durability() {
-            Durability::Unlogged => Lsn::MAX,
+            Durability::Unlogged | Durability::Failed => Lsn::MAX,
             Durability::Written => log.written(),
             Durability::Synced => log.synced(),
         }
@@ -114,9 +125,23 @@ impl Engine {
         let Some(log) = self.journal.log() else { return Ok(()) };
         match self.journal.durability() {
             Durability::Unlogged => Ok(()),
+            // Whoever waits has waited since before the failure.
+            Durability::Failed => Err(log.failure().cloned().unwrap_or(LogError::Closed)),
             Durability::Written => log.write_out(log.tail()),
             Durability::Synced => log.sync(log.tail()),
         }
+    }
+
+    /// The LSN that was settled when the log failed.
+    pub fn settled_at_failure(&self) -> Lsn {
+        self.journal
+            .log()
+            .map_or(0, |log| if self.shows_only_durable() { log.synced() } else { log.written() })
+    }
+
+    /// Whether the log failed at `always`, where nobody may be shown what is not durable.
+    pub fn shows_only_durable(&self) -> bool {
+        self.failed_at_always.load(Acquire) || self.durability() == Durability::Synced
     }
 
     /// Makes everything durable, whatever `appendfsync` says.
@@ -124,6 +149,31 @@ impl Engine {
         match self.journal.log() {
             Some(log) => log.sync(log.tail()),
             None => Ok(()),
+        }
+    }
+
+    /// Takes note of the log's failure, which is final. At `always` memory shows changes that will never be durable and that
+    /// nobody was shown; it goes back to what is durable, on a thread of its own, while clients are answered LOADING.
+    pub fn note_failure(self: &Arc<Self>, error: &LogError) {
+        if self.failing.swap(true, AcqRel) {
+            return;
+        }
+        tracing::error!(%error, "the log has failed; writes are refused until a restart");
+        if self.durability() != Durability::Synced {
+            self.journal.fail();
+            return;
+        }
+        self.failed_at_always.store(true, Release);
+        let all = self.store.lock_all(Mode::Write, self.clock.now_ms());
+        self.loading.store(true, Release);
+        drop(all);
+        let engine = Arc::clone(self);
+        let back = move || match engine.fall_back() {
+            Ok(()) => tracing::warn!("memory is back at what is durable"),
+            Err(error) => tracing::error!(%error, "what is durable cannot be read again; restart the server"),
+        };
+        if let Err(error) = std::thread::Builder::new().name("fall-back".into()).spawn(back) {
+            tracing::error!(%error, "memory cannot go back to what is durable; restart the server");
         }
     }
 

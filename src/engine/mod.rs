@@ -92,6 +92,11 @@ pub struct Engine {
     disk: Option<Arc<dyn Disk>>,
     dir: PathBuf,
     journal: Journal,
+    /// Whether the log's failure has been taken note of.
+    failing: AtomicBool,
+    failed_at_always: AtomicBool,
+    /// Candidates for eviction.
+    pool: Mutex<evict::Pool>,
     stopping: Mutex<bool>,
     wake: Condvar,
 }
@@ -132,6 +137,9 @@ impl Engine {
             save: SaveState::new(clock.now_ms()),
             dir: settings.dir.clone(),
             journal: Journal::default(),
+            failing: AtomicBool::new(false),
+            failed_at_always: AtomicBool::new(false),
+            pool: Mutex::default(),
             settings: Mutex::new(Arc::clone(&settings)),
             disk,
             clock,
@@ -152,6 +160,13 @@ impl Engine {
     pub fn reconfigure(self: &Arc<Self>, settings: &Arc<Settings>) -> Result<(), EngineError> {
         let before = std::mem::replace(&mut *self.settings.lock(), Arc::clone(settings));
         self.apply_settings(settings);
+        if before.maxmemory_policy != settings.maxmemory_policy {
+            self.pool.lock().clear();
+        }
+        if let (Some(log), true) = (self.journal.log(), before.disk_reserve != settings.disk_reserve) {
+            log.set_keep_free_bytes(settings.disk_reserve)?;
+        }
+        self.nudge();
         if settings.appendonly && !before.appendonly {
             self.journal.open_gap(self.clock.now_ms());
             self.journal.set_durability(Durability::of(settings));

@@ -7,7 +7,7 @@ use super::checkpoint::PROLOGUE_VERSION;
 use super::{Durability, Engine, EngineError};
 use crate::effect::{Decoder, Effect, EffectError};
 use crate::log::checkpoint::{Checkpoint, Checkpoints, ReadError};
-use crate::log::{Cut, Log, LogOptions, Lsn, Piece};
+use crate::log::{Cut, Log, LogOptions, LogReader, Lsn, Piece, ReadAhead};
 use crate::store::{Mode, Store};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
@@ -35,6 +35,9 @@ pub struct RecoveryReport {
     pub millis: u64,
 }
 
+/// Pieces of the log that are read and verified ahead of their replay.
+const PIECES_AHEAD: usize = 4;
+
 /// The LSNs of a checkpoint's shards.
 struct Images {
     lsns: Vec<Lsn>,
@@ -61,6 +64,7 @@ impl Engine {
         let options = LogOptions {
             segment_bytes: settings.log_segment_size,
             keep_free_bytes: settings.disk_reserve,
+            secure_bytes: settings.log_preallocate_size,
             ..LogOptions::default()
         };
         let (log, opened) = Log::open(Arc::clone(disk), self.clock.clone(), &self.dir, options)?;
@@ -73,9 +77,7 @@ impl Engine {
             closed_in_order: opened.closed_in_order,
             ..RecoveryReport::default()
         };
-        let (start, images) = self.load_newest(&mut report)?;
-        self.replay(&log, start, &images, &mut report)?;
-        self.count_items();
+        self.read_again(&log, log.tail(), &mut report)?;
         report.keys = self.store.len() as u64;
         report.millis = (self.clock.monotonic_micros() - began) / 1000;
         self.dirty.store(0, Relaxed);
@@ -104,13 +106,29 @@ impl Engine {
         self.store.clear();
         self.tables.clear();
         let mut report = RecoveryReport { tail: log.tail(), ..RecoveryReport::default() };
-        let (start, images) = self.load_newest(&mut report)?;
-        self.replay(log, start, &images, &mut report)?;
-        self.count_items();
+        self.read_again(log, log.tail(), &mut report)?;
         report.keys = self.store.len() as u64;
         report.millis = (self.clock.monotonic_micros() - began) / 1000;
         self.loading.store(false, Release);
         Ok(report)
+    }
+
+    /// Brings memory back to what the failed log has made durable. The engine is loading already.
+    pub(super) fn fall_back(&self) -> Result<(), EngineError> {
+        let Some(log) = self.journal.log() else { return Ok(()) };
+        self.journal.fail();
+        self.store.clear();
+        self.tables.clear();
+        self.read_again(log, log.synced(), &mut RecoveryReport::default())?;
+        self.loading.store(false, Release);
+        Ok(())
+    }
+
+    fn read_again(&self, log: &Log, upto: Lsn, report: &mut RecoveryReport) -> Result<(), EngineError> {
+        let (start, images) = self.load_newest(report)?;
+        self.replay(log, start, upto, &images, report)?;
+        self.count_items();
+        Ok(())
     }
 
     fn load_newest(&self, report: &mut RecoveryReport) -> Result<(Lsn, Images), EngineError> {
@@ -187,20 +205,20 @@ impl Engine {
         &self,
         log: &Log,
         start: Lsn,
+        upto: Lsn,
         images: &Images,
         report: &mut RecoveryReport,
     ) -> Result<(), EngineError> {
-        let tail = log.tail();
-        self.loading_total.store(tail.saturating_sub(start), Relaxed);
+        self.loading_total.store(upto.saturating_sub(start), Relaxed);
         self.loading_done.store(0, Relaxed);
-        if tail <= start {
+        if upto <= start {
             return Ok(());
         }
-        let mut reader = log.read_from(start + 1)?;
+        let mut reader = ReadAhead::new(log.read_from(start + 1)?, PIECES_AHEAD)?;
         let mut piece = Piece::new();
         while reader.next_piece(&mut piece)? {
             let mut batch = Vec::with_capacity(4096);
-            for record in piece.records() {
+            for record in piece.records().take_while(|record| record.lsn <= upto) {
                 let of = |error| EngineError::Effect { place: format!("log record {}", record.lsn), error };
                 for effect in Decoder::new(record.payload).map_err(of)? {
                     batch.push((record.lsn, effect.map_err(of)?));
@@ -212,6 +230,9 @@ impl Engine {
                 return Ok(());
             }
             self.loading_done.store(piece.last().saturating_sub(start), Relaxed);
+            if piece.last() >= upto {
+                break;
+            }
         }
         Ok(())
     }

@@ -19,6 +19,8 @@ pub struct Tx<'a> {
     hint: (usize, usize, u64),
     hits: Cell<u64>,
     misses: Cell<u64>,
+    /// Whether a lookup came upon an expired key.
+    stale: Cell<bool>,
     /// The database the command works on.
     pub db: usize,
 }
@@ -36,6 +38,7 @@ impl<'a> Tx<'a> {
             hint: (0, 0, 0),
             hits: Cell::new(0),
             misses: Cell::new(0),
+            stale: Cell::new(false),
             db,
         }
     }
@@ -90,10 +93,20 @@ impl<'a> Tx<'a> {
     /// The live entry of a key in a database; notes the access.
     #[inline]
     pub fn entry_in(&self, db: usize, key: &[u8]) -> Option<&Entry> {
-        let found = self.locked.get(self.engine.store.space(db), key, self.hash(key));
+        let (space, hash) = (self.engine.store.space(db), self.hash(key));
+        let found = self.locked.get(space, key, hash);
+        if found.is_none() && self.locked.peek(space, key, hash).is_some() {
+            self.stale.set(true);
+        }
         let counter = if found.is_some() { &self.hits } else { &self.misses };
         counter.set(counter.get() + 1);
         found
+    }
+
+    /// Whether a lookup came upon an expired key, which [`Engine::remove_expired`] can remove now.
+    #[inline]
+    pub fn came_upon_expired(&self) -> bool {
+        self.stale.get()
     }
 
     /// Lookups that found a live key.
@@ -115,14 +128,18 @@ impl<'a> Tx<'a> {
 
     /// Whether a key exists in the current database, without noting an access.
     pub fn exists(&self, key: &[u8]) -> bool {
-        let space = self.engine.store.space(self.db);
-        self.locked.peek(space, key, self.hash(key)).is_some_and(|e| !e.expired(self.now()))
+        self.exists_in(self.db, key)
     }
 
     /// Whether a key exists in a database, without noting an access.
     pub fn exists_in(&self, db: usize, key: &[u8]) -> bool {
         let space = self.engine.store.space(db);
-        self.locked.peek(space, key, self.hash(key)).is_some_and(|e| !e.expired(self.now()))
+        let found = self.locked.peek(space, key, self.hash(key));
+        let live = found.is_some_and(|e| !e.expired(self.now()));
+        if found.is_some() && !live {
+            self.stale.set(true);
+        }
+        live
     }
 
     /// Copies a live key's value and deadline to another key, or the same one in another database, in place of what is there.

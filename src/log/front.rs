@@ -20,6 +20,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 /// Records of at least this size reserve their room exactly instead of leaving it to the reserve that is kept free.
 const LARGE: u64 = 256 << 10;
+/// Bytes that are written before the room is measured again.
+const BELIEVED: i64 = 2 << 20;
 /// A pending buffer that grew beyond this is given back after it was written.
 const KEEP_CAPACITY: usize = 4 << 20;
 /// A background sync that takes longer than this, in microseconds, counts as delayed.
@@ -206,7 +208,8 @@ impl Log {
         let pending = self.pending_bytes();
         let keep = self.keep_free_bytes.load(Ordering::Relaxed);
         let left = room.free as i64 - keep as i64 - pending as i64 - wanted as i64;
-        self.room.store(left, Ordering::Relaxed);
+        // Others fill the disk too: what is believed is spent soon, and then measured again.
+        self.room.store(left.min(BELIEVED), Ordering::Relaxed);
         let full = left < 0 || room.refused;
         let state = if full { FULL } else { ACCEPTING };
         // A failure stays: only the two other states replace each other.

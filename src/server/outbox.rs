@@ -65,10 +65,11 @@ impl Outbox {
         }
     }
 
-    /// Opens all gates after the log has failed, unless one of them acknowledges a write that will not become durable: then
-    /// false, and the connection must be closed without the acknowledgement.
-    pub(super) fn release_failed(&mut self) -> bool {
-        if self.gates.iter().any(|gate| gate.wrote) {
+    /// Opens the gates that the log reached before it failed, and those behind them too if they only show others' writes and
+    /// that is allowed (not so when `strict`). False if one stays shut: the connection must be closed without what it holds.
+    pub(super) fn release_failed(&mut self, settled: u64, strict: bool) -> bool {
+        self.release(settled);
+        if self.gates.iter().any(|gate| gate.wrote || strict) {
             return false;
         }
         self.release(u64::MAX);

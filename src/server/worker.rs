@@ -86,14 +86,19 @@ impl Local {
             self.flush.notified().await;
             let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
             let engine = &self.server.engine;
-            let settled = engine.settle().is_ok();
+            let outcome = engine.settle();
+            if let Err(error) = &outcome {
+                engine.note_failure(error);
+            }
             for shared in waiting {
-                if settled {
-                    shared.outbox.borrow_mut().release(engine.settled());
-                } else if !shared.outbox.borrow_mut().release_failed() {
+                let mut outbox = shared.outbox.borrow_mut();
+                if outcome.is_ok() {
+                    outbox.release(engine.settled());
+                } else if !outbox.release_failed(engine.settled_at_failure(), engine.shows_only_durable()) {
                     shared.client.kill(Kill::Now);
                     continue;
                 }
+                drop(outbox);
                 shared.flush(&self);
                 if shared.outbox.borrow().wants_write() || shared.draining.get() {
                     shared.client.waker.wake();

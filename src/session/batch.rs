@@ -358,7 +358,14 @@ impl Worker {
             self.stats.misses.add(tx.misses());
         }
         self.wrote |= tx.effects() > 0;
+        let came_upon_expired = tx.came_upon_expired();
+        let db = tx.db;
         tx.commit();
+        if came_upon_expired {
+            let positions = command.key_positions(args).unwrap_or_default();
+            let keys = positions.iter().filter_map(|p| args.get(*p).copied());
+            server.engine.remove_expired(db, keys, &mut self.record);
+        }
         outcome
     }
 

@@ -50,9 +50,10 @@ pub(super) fn check(
             || (command.has(flag::SESSION) && queue.iter().any(|queued| queued.command.has(bits)))
     };
     if settings.maxmemory != 0
-        && touches(flag::DENYOOM)
         && !server.engine.make_room(settings, &mut worker.record)
+        && (touches(flag::DENYOOM) || client.multi.is_some() && !command.has(flag::IN_MULTI))
     {
+        // A queue takes memory too, whatever is queued.
         return Err(Fail::new("OOM command not allowed when used memory > 'maxmemory'."));
     }
     if touches(flag::WRITE | flag::PROBE) {

@@ -146,53 +146,51 @@ fn expired_fields(entry: &Entry, now: u64, limit: usize) -> Vec<Vec<u8>> {
     }
 }
 
-struct Victim {
-    score: u64,
-    db: usize,
-    key: Vec<u8>,
+/// A candidate for eviction.
+pub struct Victim {
+    /// The higher, the better a victim.
+    pub score: u64,
+    /// The database.
+    pub db: usize,
+    /// The key.
+    pub key: Vec<u8>,
 }
 
 impl Store {
-    /// Chooses the best victim among about `samples` random keys of all databases: its database and key. `None` if no key
-    /// qualifies.
-    pub fn victim(&self, policy: EvictionPolicy, samples: usize, now: u64) -> Option<(usize, Vec<u8>)> {
-        let mut best: Option<Victim> = None;
+    /// Calls `found` with about `samples` random keys of all databases that qualify; with none only if none does.
+    pub fn candidates(
+        &self,
+        policy: EvictionPolicy,
+        samples: usize,
+        now: u64,
+        found: &mut dyn FnMut(Victim),
+    ) {
         let mut seen = 0;
         let shards = self.shard_count();
         let start = noise() as usize % shards;
+        let wanted = |c: &super::DbCount| {
+            (if policy.volatile { c.expires.load(Relaxed) } else { c.keys.load(Relaxed) }) > 0
+        };
         for i in 0..shards {
             // Neighbouring shards are as random as any, because the hash spreads keys over them.
             let shard = (start + i) % shards;
-            let wanted = |c: &super::DbCount| {
-                (if policy.volatile { c.expires.load(Relaxed) } else { c.keys.load(Relaxed) }) > 0
-            };
-            if !self.sides[shard].counts.iter().any(wanted) {
-                continue;
+            if self.sides[shard].counts.iter().any(wanted) {
+                let locked = self.lock_shard(shard, Mode::Read, now);
+                locked.sample(shard, policy, &mut seen, found);
             }
-            let locked = self.lock_shard(shard, Mode::Read, now);
-            locked.sample(shard, policy, samples, &mut seen, &mut best);
             if seen >= samples {
-                break;
+                return;
             }
         }
-        best.map(|v| (v.db, v.key))
     }
 }
 
 impl Locked<'_> {
-    fn sample(
-        &self,
-        shard: usize,
-        policy: EvictionPolicy,
-        samples: usize,
-        seen: &mut usize,
-        best: &mut Option<Victim>,
-    ) {
+    fn sample(&self, shard: usize, policy: EvictionPolicy, seen: &mut usize, found: &mut dyn FnMut(Victim)) {
         let Some(raw) = self.raw(shard) else { return };
         let buckets = raw.buckets();
         let start = noise() as usize % buckets.max(1);
-        // A few samples a shard keep the choice from depending on one shard's age.
-        let quota = (*seen + samples.div_ceil(3)).min(samples);
+        // One sample a shard and call, because neighbours in a shard were often written at the same time.
         for i in 0..buckets {
             let Some(entry) = table::slot(raw, (start + i) % buckets) else { continue };
             if policy.volatile && !entry.has_deadline() {
@@ -203,13 +201,8 @@ impl Locked<'_> {
                 continue;
             }
             *seen += 1;
-            let score = self.score(entry, policy.order);
-            if best.as_ref().is_none_or(|b| score > b.score) {
-                *best = Some(Victim { score, db, key: entry.key().to_vec() });
-            }
-            if *seen >= quota {
-                return;
-            }
+            found(Victim { score: self.score(entry, policy.order), db, key: entry.key().to_vec() });
+            return;
         }
     }
 

@@ -19,7 +19,7 @@ mod scan;
 mod table;
 mod watch;
 
-pub use cycle::{Due, EvictionOrder, EvictionPolicy, Sweep};
+pub use cycle::{Due, EvictionOrder, EvictionPolicy, Sweep, Victim};
 pub use entry::{Entry, Kind};
 pub use locks::{Locked, Mode};
 pub use object::{Object, ValueRef};

@@ -1,7 +1,7 @@
 //! Values that go to another key or database.
 
 use crate::command::fail::{self, Fail};
-use crate::command::{Cx, Outcome, eq, parse_int};
+use crate::command::{Cx, Outcome, eq, parse_small_int};
 use crate::effect::Effect;
 
 const SAME: Fail = Fail::new("ERR source and destination objects are the same");
@@ -37,10 +37,7 @@ fn rename_to(cx: &mut Cx<'_, '_>, args: &[&[u8]], replace: bool) -> Result<bool,
 
 /// A database's number, in Redis's words when it is none.
 fn database(cx: &Cx<'_, '_>, arg: &[u8]) -> Result<usize, Fail> {
-    let number = parse_int(arg)?;
-    if i32::try_from(number).is_err() {
-        return Err(fail::NOT_INTEGER);
-    }
+    let number = parse_small_int(arg)?;
     usize::try_from(number).ok().filter(|db| *db < cx.tx.engine().store.databases()).ok_or(fail::DB_RANGE)
 }
 

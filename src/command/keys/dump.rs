@@ -78,7 +78,8 @@ pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let expire = match (ttl, options.absolute) {
         (0, _) => None,
         (at, true) => Some(at),
-        (ttl, false) => Some(now.saturating_add(ttl)),
+        // As in Redis the sum wraps around, and a key that then seems to have expired is not made.
+        (ttl, false) => Some(u64::try_from((now as i64).wrapping_add(ttl as i64)).unwrap_or(0)),
     };
     if expire.is_some_and(|at| at <= now) {
         if cx.tx.exists(key) {

@@ -14,10 +14,10 @@ pub(crate) use value::Value;
 
 /// Whether the `itemory` binary serves yet. While it is false, tests that need the binary return at once and say so,
 /// and only the referee is run against itself.
-pub(crate) const ITEMORY_SERVES: bool = false;
+pub(crate) const ITEMORY_SERVES: bool = true;
 
 /// Whether what the binary serves survives its end; switches on the tests that kill it and damage its files.
-pub(crate) const ITEMORY_IS_DURABLE: bool = false;
+pub(crate) const ITEMORY_IS_DURABLE: bool = true;
 
 /// True when tests may start the `itemory` binary; says so on standard error otherwise.
 pub(crate) fn itemory_serves() -> bool {
