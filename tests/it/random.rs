@@ -40,7 +40,7 @@ const COMMANDS: &[&str] = &[
     "SET k v XX",
     "SET k v GET",
     "SET k v KEEPTTL",
-    "SET k v EXAT t",
+    "SET k v EXAT 33177117420",
     "SET k v NX GET",
     "GET k",
     "GET k",
