@@ -56,6 +56,15 @@ static SUBS: &[Spec] = &[
     ),
     sub!("log", 3, FLAGS, log, "Writes a message into the server's log.", "message"),
     sub!("object", 3, FLAGS, object, "Returns how a key's value is kept.", "key").keys(KEY),
+    sub!(
+        "panic",
+        -2,
+        FLAGS | flag::WRITE,
+        panic,
+        "Sets the key, if one is given, and panics, which costs this connection only.",
+        "[key]"
+    )
+    .keys(KEYS),
     sub!("pause-cron", 3, FLAGS, accept, "Is accepted without effect.", "<0 | 1>"),
     sub!(
         "populate",
@@ -129,6 +138,14 @@ fn log(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(args[2]));
     cx.out.ok();
     Ok(())
+}
+
+fn panic(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    if let Some(key) = args.get(2) {
+        let db = cx.tx.db as u32;
+        cx.tx.apply(Effect::SetString { db, key, value: b"panic", expire: None });
+    }
+    panic!("DEBUG PANIC");
 }
 
 fn reload(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {

@@ -21,6 +21,8 @@ use std::sync::{Arc, OnceLock};
 pub struct Counts {
     /// Clients connected or about to be, as `maxclients` counts them.
     pub seats: AtomicUsize,
+    /// The most clients that the process's limit of open files allows.
+    pub most_clients: AtomicUsize,
     /// Connections accepted.
     pub connections: AtomicU64,
     /// Connections refused because of `maxclients`.

@@ -107,6 +107,8 @@ pub fn save_at_end(server: &Server) -> Result<(), String> {
 fn save(server: &Server) -> Result<(), String> {
     loop {
         match server.engine.save() {
+            // What is on disk is all there is, and what is in memory is only a part of it.
+            Err(EngineError::Loading) => return Ok(()),
             Err(EngineError::Busy) => std::thread::sleep(Duration::from_millis(10)),
             outcome => return outcome.map_err(|error| error.to_string()),
         }

@@ -6,9 +6,19 @@ use crate::config::{AppendFsync, Settings};
 use crate::effect::{Effect, List};
 use crate::log::scrub;
 use crate::store::Mode;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 use std::time::Duration;
+
+/// Does one round of background work. A panic costs that round only: without the later ones nothing would expire or be synced
+/// any more, and nobody would notice.
+fn survive(round: impl FnOnce()) {
+    // What a round leaves behind unwinding is as after any other early return: locks are given back, transactions logged.
+    if std::panic::catch_unwind(AssertUnwindSafe(round)).is_err() {
+        tracing::error!("a round of background work was given up; the next one follows");
+    }
+}
 
 /// Entries removed while a shard is held once.
 const HOLD: usize = 64;
@@ -46,24 +56,30 @@ impl Engine {
 
     fn cycle_thread(self: &Arc<Self>) {
         let mut next_shard = 0;
-        let mut record = Vec::new();
         while self.rest(1000 / u64::from(self.settings().hz.max(1))) {
-            if self.loading.load(Acquire) {
-                continue;
-            }
-            let now = self.clock.now_ms();
-            self.store.bury_some(now, HOLD * 4);
-            self.follow_tables();
-            if self.active_expire.load(Relaxed) {
-                self.expire_some(&mut next_shard, &mut record);
-            }
-            if !self.make_room(&self.settings(), &mut record) {
-                // Nothing qualifies; commands that need memory are refused.
-                tracing::trace!("memory is above maxmemory");
-            }
-            self.maintain_log();
-            self.check_save_points();
+            survive(|| self.tick(&mut next_shard));
         }
+    }
+
+    fn tick(self: &Arc<Self>, next_shard: &mut usize) {
+        let upkeep = self.upkeep.lock();
+        if self.loading.load(Acquire) {
+            return;
+        }
+        let mut record = Vec::new();
+        let now = self.clock.now_ms();
+        self.store.bury_some(now, HOLD * 4);
+        self.follow_tables();
+        if self.active_expire.load(Relaxed) {
+            self.expire_some(next_shard, &mut record);
+        }
+        if !self.make_room(&self.settings(), &mut record) {
+            // Nothing qualifies; commands that need memory are refused.
+            tracing::trace!("memory is above maxmemory");
+        }
+        drop(upkeep);
+        self.maintain_log();
+        self.check_save_points();
     }
 
     fn expire_some(&self, next_shard: &mut usize, record: &mut Vec<u8>) {
@@ -80,13 +96,17 @@ impl Engine {
 
     fn sync_thread(self: &Arc<Self>) {
         while self.rest(1000) {
-            let settings = self.settings();
-            let Some(log) = self.journal.log() else { continue };
-            if self.durability() == Durability::Written && settings.appendfsync == AppendFsync::Everysec {
-                let _ = log.write_out(log.tail());
-                if let Err(error) = log.sync_written() {
-                    self.note_failure(&error);
-                }
+            survive(|| self.sync_second());
+        }
+    }
+
+    fn sync_second(self: &Arc<Self>) {
+        let Some(log) = self.journal.log() else { return };
+        let every_second = self.settings().appendfsync == AppendFsync::Everysec;
+        if self.durability() == Durability::Written && every_second {
+            let _ = log.write_out(log.tail());
+            if let Err(error) = log.sync_written() {
+                self.note_failure(&error);
             }
         }
     }
@@ -95,11 +115,13 @@ impl Engine {
     fn scrub_thread(self: &Arc<Self>) {
         while self.rest_for(Duration::from_secs(24 * 3600)) {
             let (Some(log), Some(checkpoints)) = (self.journal.log(), self.checkpoints()) else { continue };
-            let report = scrub(log, &checkpoints, SCRUB_RATE, |time| self.rest_for(time));
-            for error in &report.damage {
-                tracing::error!("the scrub found damage: {error}");
-            }
-            tracing::info!(bytes = report.bytes, "scrub done");
+            survive(|| {
+                let report = scrub(log, &checkpoints, SCRUB_RATE, |time| self.rest_for(time));
+                for error in &report.damage {
+                    tracing::error!("the scrub found damage: {error}");
+                }
+                tracing::info!(bytes = report.bytes, "scrub done");
+            });
         }
     }
 
@@ -190,9 +212,13 @@ impl Engine {
         let now = self.clock.now_ms();
         let retry_at =
             self.save.last_try.load(Relaxed) + if self.save.last_ok.load(Relaxed) { 0 } else { 5_000 };
-        if now >= retry_at && (self.save_point_reached(&settings, now) || self.log_has_grown(&settings)) {
+        if now >= retry_at && self.save_wanted(&settings, now) {
             let _ = self.start_save();
         }
+    }
+
+    fn save_wanted(&self, settings: &Settings, now: u64) -> bool {
+        self.save.due.load(Relaxed) || self.save_point_reached(settings, now) || self.log_has_grown(settings)
     }
 
     fn save_point_reached(&self, settings: &Settings, now: u64) -> bool {

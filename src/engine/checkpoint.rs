@@ -37,6 +37,8 @@ pub struct CheckpointReport {
 pub struct SaveState {
     /// Whether one is being written.
     pub running: AtomicBool,
+    /// Whether one must be written, whatever the save points say.
+    pub due: AtomicBool,
     /// When the running one began, in ms since the epoch.
     pub started: AtomicU64,
     /// When the last good one was finished, in ms since the epoch; at first the start of the server.
@@ -59,6 +61,7 @@ impl SaveState {
     pub(super) fn new(now: u64) -> Self {
         Self {
             running: AtomicBool::new(false),
+            due: AtomicBool::new(false),
             started: AtomicU64::new(0),
             last_save: AtomicU64::new(now),
             last_ok: AtomicBool::new(true),
@@ -71,29 +74,53 @@ impl SaveState {
     }
 }
 
+/// The right to write a checkpoint. A thread that panics with it has written none.
+pub(super) struct Running<'a>(&'a SaveState);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.last_ok.store(false, Relaxed);
+        }
+        self.0.running.store(false, Release);
+    }
+}
+
 impl Engine {
     pub(super) fn checkpoints(&self) -> Option<Checkpoints> {
         let (disk, log) = (self.disk.as_ref()?, self.journal.log()?);
         Some(Checkpoints::new(Arc::clone(disk), &self.dir, log.log_id()))
     }
 
-    /// Writes a checkpoint on the calling thread. `Busy` if one is being written.
+    /// Writes a checkpoint on the calling thread. `Busy` if one is being written, `Loading` if there is nothing sound to write.
     pub fn save(&self) -> Result<(), EngineError> {
+        let running = self.claim_save()?;
+        if self.loading.load(Acquire) {
+            return Err(EngineError::Loading);
+        }
+        self.run_save(&running)
+    }
+
+    /// Keeps others from writing a checkpoint until the result is dropped.
+    pub(super) fn claim_save(&self) -> Result<Running<'_>, EngineError> {
         if self.save.running.swap(true, AcqRel) {
             return Err(EngineError::Busy);
         }
-        self.run_save()
+        Ok(Running(&self.save))
     }
 
     /// Starts writing a checkpoint on a thread of its own.
     pub fn start_save(self: &Arc<Self>) -> Result<(), EngineError> {
-        if self.save.running.swap(true, AcqRel) {
-            return Err(EngineError::Busy);
+        // From here to the thread's own claim nobody else may begin: the claim is handed over.
+        std::mem::forget(self.claim_save()?);
+        if self.loading.load(Acquire) {
+            self.save.running.store(false, Release);
+            return Err(EngineError::Loading);
         }
         self.save.started.store(self.clock.now_ms(), Relaxed);
         let engine = Arc::clone(self);
         let spawned = std::thread::Builder::new().name("checkpoint".into()).spawn(move || {
-            if let Err(error) = engine.run_save() {
+            if let Err(error) = engine.run_save(&Running(&engine.save)) {
                 tracing::error!(%error, "the checkpoint failed");
             }
         });
@@ -104,7 +131,8 @@ impl Engine {
         Ok(())
     }
 
-    fn run_save(&self) -> Result<(), EngineError> {
+    pub(super) fn run_save(&self, _running: &Running<'_>) -> Result<(), EngineError> {
+        let due = self.save.due.swap(false, AcqRel);
         let start = self.clock.now_ms();
         self.save.started.store(start, Relaxed);
         self.save.last_try.store(start, Relaxed);
@@ -126,8 +154,9 @@ impl Engine {
                 );
             }
             *self.save.report.lock() = report.clone();
+        } else if due {
+            self.save.due.store(true, Release);
         }
-        self.save.running.store(false, Release);
         outcome.map(drop)
     }
 

@@ -7,6 +7,8 @@ use crate::env::memory;
 use crate::store::{EvictionOrder, EvictionPolicy, Mode, Victim};
 use std::sync::atomic::Ordering::Relaxed;
 
+/// Dead entries freed while a shard is held once.
+const HOLD: usize = 256;
 /// Candidates that are remembered from earlier samples. With it a handful of samples a victim comes close to the exact order.
 const POOL: usize = 16;
 /// Microseconds that one command waits for eviction, at the default tenacity.
@@ -55,6 +57,17 @@ impl Engine {
 
     #[cold]
     fn evict(&self, settings: &Settings, record: &mut Vec<u8>) -> bool {
+        if self.loading.load(Relaxed) {
+            // What is being read from disk is not taken away again; the command is refused for another reason.
+            return true;
+        }
+        if self.store.has_dead() {
+            // What was flushed or dropped goes before anything that is still in use.
+            self.store.bury_some(self.clock.now_ms(), HOLD);
+        }
+        if memory::used_bytes() <= settings.maxmemory {
+            return true;
+        }
         let Some(policy) = policy_of(settings.maxmemory_policy) else { return false };
         let patience = match settings.maxmemory_eviction_tenacity {
             100.. => u64::MAX,
@@ -82,15 +95,14 @@ impl Engine {
     }
 
     fn next_victim(&self, policy: EvictionPolicy, samples: usize, now: u64) -> Option<(usize, Vec<u8>)> {
+        // Shards are not locked under the pool's lock: CONFIG SET inside EXEC takes that while it holds shards.
+        let mut found = Vec::new();
+        self.store.candidates(policy, samples, now, &mut |victim| found.push(victim));
         let mut pool = self.pool.lock();
-        let mut any = false;
-        self.store.candidates(policy, samples, now, &mut |victim| {
-            any = true;
-            pool.add(victim);
-        });
-        if !any {
+        if found.is_empty() {
             pool.clear();
         }
+        found.into_iter().for_each(|victim| pool.add(victim));
         pool.0.pop().map(|v| (v.db, v.key))
     }
 
@@ -98,9 +110,9 @@ impl Engine {
     fn evict_key(&self, policy: EvictionPolicy, db: usize, key: &[u8], now: u64, record: &mut Vec<u8>) {
         let hash = self.store.hash(key);
         let locked = self.store.lock_one(hash, Mode::Write, now);
-        let qualifies = locked
-            .peek(self.store.space(db), key, hash)
-            .is_some_and(|entry| !policy.volatile || entry.expire().is_some());
+        let found = locked.peek(self.store.space(db), key, hash);
+        let qualifies = !self.loading.load(Relaxed)
+            && found.is_some_and(|entry| !policy.volatile || entry.expire().is_some());
         let mut tx = Tx::new(self, locked, db, record);
         if qualifies {
             tx.apply(Effect::Delete { db: db as u32, key });

@@ -54,6 +54,21 @@ pub enum EngineError {
         /// What is wrong.
         what: &'static str,
     },
+    /// The data uses a database that `databases` does not allow for.
+    #[error(
+        "{place}: database {db} is in use, but the option databases is {databases}; start with a larger number"
+    )]
+    Databases {
+        /// Where it stands.
+        place: String,
+        /// The database's number.
+        db: u32,
+        /// How many there are.
+        databases: usize,
+    },
+    /// The data is being read from disk, so that there is nothing sound to write.
+    #[error("the data is being read from disk")]
+    Loading,
     /// Another checkpoint is being written.
     #[error("a checkpoint is in progress already")]
     Busy,
@@ -99,6 +114,9 @@ pub struct Engine {
     pool: Mutex<evict::Pool>,
     stopping: Mutex<bool>,
     wake: Condvar,
+    /// Held by whoever works on the store beside the commands: the cycle, or a reload, which must be alone. Taken before any
+    /// shard.
+    upkeep: Mutex<()>,
 }
 
 impl Engine {
@@ -145,6 +163,7 @@ impl Engine {
             clock,
             stopping: Mutex::new(false),
             wake: Condvar::new(),
+            upkeep: Mutex::new(()),
         };
         engine.apply_settings(&settings);
         engine
@@ -170,8 +189,17 @@ impl Engine {
         if settings.appendonly && !before.appendonly {
             self.journal.open_gap(self.clock.now_ms());
             self.journal.set_durability(Durability::of(settings));
-            self.start_save()?;
+            // Until a checkpoint that begins from here on is finished, a start would stop at the gap. So one is due, now or
+            // after the one that runs, and again as long as it fails.
+            self.save.due.store(true, Release);
+            match self.start_save() {
+                Ok(()) | Err(EngineError::Busy | EngineError::Loading) => {}
+                Err(error) => return Err(error),
+            }
         } else {
+            if !settings.appendonly {
+                self.save.due.store(false, Release);
+            }
             self.journal.set_durability(Durability::of(settings));
         }
         Ok(())

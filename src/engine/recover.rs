@@ -84,7 +84,7 @@ impl Engine {
         self.save.last_save.store(self.clock.now_ms(), Relaxed);
         if report.gap {
             // What is appended from now on must be found by the next recovery, which must not stop at the same place.
-            self.save()?;
+            self.run_save(&self.claim_save()?)?;
         }
         self.journal.set_durability(Durability::of(&settings));
         self.loading.store(false, Release);
@@ -92,17 +92,24 @@ impl Engine {
     }
 
     /// Forgets everything in memory and reads it again from disk, after a checkpoint if `save` is set. Clients are answered
-    /// LOADING meanwhile; a command that passed its gates just before finds out under its locks.
+    /// LOADING meanwhile; a command that passed its gates just before finds out under its locks. No checkpoint is written and no
+    /// background work done meanwhile, for they would take what is not read yet for gone. `Busy` if a checkpoint is being
+    /// written. If reading fails clients are answered LOADING for good, because what is in memory is not the data.
     pub fn reload(&self, save: bool) -> Result<RecoveryReport, EngineError> {
         let began = self.clock.monotonic_micros();
         let Some(log) = self.journal.log() else { return Ok(RecoveryReport::default()) };
+        let _upkeep = self.upkeep.lock();
+        let running = self.claim_save()?;
         if save {
-            self.save()?;
+            self.run_save(&running)?;
         }
         let all = self.store.lock_all(Mode::Write, self.clock.now_ms());
         self.loading.store(true, Release);
         drop(all);
-        log.sync(log.tail())?;
+        if let Err(error) = log.sync(log.tail()) {
+            self.loading.store(false, Release);
+            return Err(error.into());
+        }
         self.store.clear();
         self.tables.clear();
         let mut report = RecoveryReport { tail: log.tail(), ..RecoveryReport::default() };
@@ -116,6 +123,7 @@ impl Engine {
     /// Brings memory back to what the failed log has made durable. The engine is loading already.
     pub(super) fn fall_back(&self) -> Result<(), EngineError> {
         let Some(log) = self.journal.log() else { return Ok(()) };
+        let _upkeep = self.upkeep.lock();
         self.journal.fail();
         self.store.clear();
         self.tables.clear();
@@ -143,6 +151,7 @@ impl Engine {
                     report.damaged.push(format!("{}: {error}", checkpoint.info().name));
                     folder.mark_damaged(checkpoint.info());
                     self.store.clear();
+                    self.tables.clear();
                 }
                 Err(LoadError::Fatal(error)) => return Err(error),
             }
@@ -177,28 +186,45 @@ impl Engine {
                 *lsn = (*lsn).max(chunk.lsn);
             }
             self.loading_done.fetch_add(chunk.payload.len() as u64, Relaxed);
-            self.load_chunk(chunk.payload)
+            self.load_chunk(chunk.payload).map_err(|error| error.at(&info.name))
         });
         match outcome {
             Ok(()) => {}
             Err(ReadError::Log(error)) => return Err(LoadError::Damaged(error)),
-            Err(ReadError::Sink(error)) => return Err(of(error)),
+            Err(ReadError::Sink(error)) => return Err(LoadError::Fatal(error)),
         }
         report.checkpoint = Some((info.name.clone(), info.bytes));
         let lsns = lsns.into_inner();
         Ok(Images { lsns, last: info.last_lsn })
     }
 
-    fn load_chunk(&self, record: &[u8]) -> Result<(), EffectError> {
+    fn load_chunk(&self, record: &[u8]) -> Result<(), Unfit> {
         let now = self.clock.now_ms();
         for effect in Decoder::new(record)? {
             let effect = effect?;
+            self.check_database(&effect)?;
             if let Some(key) = effect.shard_key() {
                 let hash = self.store.hash(key);
                 self.store.lock_one(hash, Mode::Write, now).apply(&effect, hash);
             }
         }
         Ok(())
+    }
+
+    /// Refuses what belongs to a database that there is not: it would be in memory where nobody sees it, and missing from the next
+    /// checkpoint.
+    #[inline]
+    fn check_database(&self, effect: &Effect<'_>) -> Result<(), Unfit> {
+        let databases = self.store.databases();
+        let db = match *effect {
+            Effect::SwapDb { a, b } => Some(a.max(b)),
+            _ => effect.db(),
+        };
+        match db.filter(|db| *db as usize >= databases) {
+            // What empties a database that there is not, empties nothing.
+            Some(db) if !matches!(effect, Effect::Delete { .. }) => Err(Unfit::Database { db, databases }),
+            _ => Ok(()),
+        }
     }
 
     fn replay(
@@ -259,6 +285,7 @@ impl Engine {
                 if *effect == Effect::Gap {
                     return Ok(false);
                 }
+                self.check_database(effect).map_err(|error| error.at(&format!("log record {lsn}")))?;
                 if effect.shard_key().is_none() {
                     self.replay_structural(*lsn, effect, images)?;
                 } else if images.older(*hash, *lsn) {
@@ -303,6 +330,29 @@ impl Engine {
         self.tables.take_retimed();
         for table in self.tables.list().iter().filter(|table| table.schema.ttl.is_some()) {
             self.retime(table);
+        }
+    }
+}
+
+/// Why an effect cannot be applied here.
+#[derive(Debug)]
+enum Unfit {
+    Effect(EffectError),
+    Database { db: u32, databases: usize },
+}
+
+impl From<EffectError> for Unfit {
+    fn from(error: EffectError) -> Self {
+        Self::Effect(error)
+    }
+}
+
+impl Unfit {
+    fn at(self, place: &str) -> EngineError {
+        let place = place.to_owned();
+        match self {
+            Self::Effect(error) => EngineError::Effect { place, error },
+            Self::Database { db, databases } => EngineError::Databases { place, db, databases },
         }
     }
 }

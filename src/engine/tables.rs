@@ -142,7 +142,9 @@ impl Tables {
 
     /// Takes the tables whose TTL attribute has changed.
     pub(super) fn take_retimed(&self) -> Vec<Arc<Table>> {
-        std::mem::take(&mut *self.retime.lock()).into_iter().filter_map(|id| self.by_id(id)).collect()
+        // The list's lock is given back first: who changes a table takes it while holding the tables' own.
+        let ids = std::mem::take(&mut *self.retime.lock());
+        ids.into_iter().filter_map(|id| self.by_id(id)).collect()
     }
 
     /// The effects that make these tables, for a checkpoint.

@@ -267,3 +267,131 @@ fn a_reload_gives_back_what_was_there() {
         assert_same(&image(&engine), &before);
     }
 }
+
+fn set(engine: &Engine, key: &[u8]) {
+    commit(engine, &[Effect::SetString { db: 0, key, value: b"v", expire: None }]);
+}
+
+#[test]
+fn turning_the_log_on_is_followed_by_a_checkpoint_even_if_another_one_was_running() {
+    let disk = SimDisk::new(7);
+    let engine = open(&disk, AppendFsync::Always).unwrap();
+    set(&engine, b"first");
+    let off = Arc::new(Settings { appendonly: false, ..(*settings(AppendFsync::Always)).clone() });
+    engine.reconfigure(&off).unwrap();
+    set(&engine, b"unlogged");
+    let running = engine.claim_save().unwrap();
+    engine.reconfigure(&settings(AppendFsync::Always)).unwrap();
+    drop(running);
+    set(&engine, b"after");
+    engine.settle().unwrap();
+    assert!(engine.save.due.load(Relaxed));
+    let threads = engine.start_background().unwrap();
+    while engine.save.due.load(Relaxed) || engine.save.running.load(Relaxed) {
+        std::thread::yield_now();
+    }
+    engine.stop();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let before = image(&engine);
+    assert_eq!(before.len(), 3);
+    drop(engine);
+    disk.restart(CrashMode::PowerLost);
+    let engine = open(&disk, AppendFsync::Always).unwrap();
+    assert_same(&image(&engine), &before);
+}
+
+#[test]
+fn a_reload_and_a_checkpoint_keep_out_of_each_others_way() {
+    let disk = SimDisk::new(8);
+    let engine = open(&disk, AppendFsync::No).unwrap();
+    set(&engine, b"k");
+    let running = engine.claim_save().unwrap();
+    assert!(matches!(engine.reload(false), Err(super::EngineError::Busy)));
+    drop(running);
+    engine.loading.store(true, Relaxed);
+    assert!(matches!(engine.save(), Err(super::EngineError::Loading)));
+    assert!(matches!(engine.start_save(), Err(super::EngineError::Loading)));
+    engine.loading.store(false, Relaxed);
+    engine.save().unwrap();
+    // What cannot be made durable before it is read again is not taken away.
+    set(&engine, b"other");
+    disk.fail(Fault::Sync, 1, libc::EIO);
+    assert!(engine.reload(false).is_err());
+    assert!(!engine.loading.load(Relaxed));
+    assert_eq!(image(&engine).len(), 2);
+}
+
+#[test]
+fn a_start_with_fewer_databases_than_are_in_use_is_refused() {
+    for saved in [false, true] {
+        let disk = SimDisk::new(9);
+        let engine = open(&disk, AppendFsync::Always).unwrap();
+        commit(&engine, &[Effect::SetString { db: 12, key: b"k", value: b"v", expire: None }]);
+        commit(&engine, &[Effect::FlushDb { db: 13, space: engine.store.fresh_space(1) }]);
+        if saved {
+            engine.save().unwrap();
+        }
+        engine.settle().unwrap();
+        drop(engine);
+        disk.restart(CrashMode::PowerLost);
+        let reopen = |databases| {
+            let settings = Settings { databases, ..(*settings(AppendFsync::Always)).clone() };
+            let engine = Engine::on_disk(Arc::new(settings), Clock::manual(START), disk.shared());
+            engine.recover().map(|report| report.keys).map_err(|error| error.to_string())
+        };
+        let error = reopen(12).unwrap_err();
+        assert!(error.contains("database 12 is in use, but the option databases is 12"), "{error}");
+        assert_eq!(reopen(13), Ok(1));
+    }
+}
+
+#[test]
+fn what_a_command_changed_before_it_panicked_is_in_the_log() {
+    let disk = SimDisk::new(10);
+    let engine = open(&disk, AppendFsync::Always).unwrap();
+    let panicking = |all_or_nothing: bool, key: &[u8]| {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let mut record = Vec::new();
+            let mut tx = Tx::new(&engine, engine.store.lock_all(Mode::Write, START), 0, &mut record);
+            if all_or_nothing {
+                tx.begin_undo();
+            }
+            tx.apply(Effect::SetString { db: 0, key, value: b"v", expire: None });
+            panic!("meant");
+        }))
+        .unwrap_err();
+    };
+    panicking(false, b"stays");
+    panicking(true, b"goes");
+    let before = image(&engine);
+    assert_eq!(before.len(), 1);
+    engine.settle().unwrap();
+    drop(engine);
+    disk.restart(CrashMode::PowerLost);
+    assert_same(&image(&open(&disk, AppendFsync::Always).unwrap()), &before);
+}
+
+#[test]
+fn tables_that_change_while_they_are_followed_do_not_hang() {
+    let (done, finished) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let engine = Arc::new(Engine::in_memory(2, 16, Clock::manual(START)));
+        let keys = || TableSchema::new(KeyAttr::new("id", KeyType::S), None);
+        let schemas = [keys().to_bytes(), TableSchema { ttl: Some("until".into()), ..keys() }.to_bytes()];
+        let changer = {
+            let engine = Arc::clone(&engine);
+            std::thread::spawn(move || {
+                for i in 0..50_000 {
+                    let schema = &schemas[i % 2];
+                    let (table, created) = (TABLE, START);
+                    commit(&engine, &[Effect::TablePut { table, created, name: b"t", schema }]);
+                }
+            })
+        };
+        while !changer.is_finished() {
+            engine.follow_tables();
+        }
+        done.send(()).unwrap();
+    });
+    finished.recv_timeout(std::time::Duration::from_secs(60)).expect("a deadlock");
+}

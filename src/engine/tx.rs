@@ -14,6 +14,8 @@ pub struct Tx<'a> {
     pub(super) engine: &'a Engine,
     pub(super) locked: Locked<'a>,
     pub(super) record: &'a mut Vec<u8>,
+    /// The length of the record behind its last whole effect.
+    whole: usize,
     pub(super) effects: u64,
     pub(super) undo: Option<Box<Undo>>,
     hint: (usize, usize, u64),
@@ -33,6 +35,7 @@ impl<'a> Tx<'a> {
             engine,
             locked,
             record,
+            whole: 0,
             effects: 0,
             undo: None,
             hint: (0, 0, 0),
@@ -199,8 +202,9 @@ impl<'a> Tx<'a> {
         if self.effects == 0 {
             self.record.push(effect::VERSION);
         }
-        self.effects += 1;
         effect.encode(self.record);
+        self.effects += 1;
+        self.whole = self.record.len();
     }
 
     fn bury_expired(&mut self, db: u32, key: &[u8], hash: u64) {
@@ -257,9 +261,26 @@ impl<'a> Tx<'a> {
 
     /// Appends the record to the log, then lets go of the shards.
     #[inline]
-    pub fn commit(self) {
+    pub fn commit(mut self) {
+        self.append();
+    }
+
+    #[inline]
+    fn append(&mut self) {
         if self.effects != 0 {
             self.engine.append(self.locked.now, self.record, self.effects);
+            self.effects = 0;
+        }
+    }
+}
+
+impl Drop for Tx<'_> {
+    /// A command that panics has changed memory up to there, and the log must say the same. All or nothing stays so.
+    fn drop(&mut self) {
+        if self.effects != 0 && std::thread::panicking() {
+            self.roll_back();
+            self.record.truncate(self.whole);
+            self.append();
         }
     }
 }

@@ -178,13 +178,19 @@ impl Connection {
         .await
     }
 
+    /// Takes over what others push. It may show writes, and waits for them as replies do.
     fn take_pushed(&mut self) {
         let pushed = std::mem::take(&mut *self.shared.client.pushed.lock());
         if !pushed.is_empty() {
             let mut outbox = self.shared.outbox.borrow_mut();
             let mut buf = outbox.take();
             buf.extend_from_slice(&pushed);
-            outbox.put_back(buf, 0, 0, false);
+            let engine = &self.local.server.engine;
+            let waits = outbox.put_back(buf, engine.tail(), engine.settled(), false);
+            drop(outbox);
+            if waits {
+                self.local.flush_later(&self.shared);
+            }
         }
     }
 

@@ -102,17 +102,22 @@ fn evict_clients(server: &Server, limit: u64) {
     }
 }
 
+/// Files that are no clients: those of the log, sockets that are listened on, and some for each worker.
+fn own_files(server: &Server) -> u64 {
+    64 + 4 * server.workers.len() as u64
+}
+
 /// Lets the process open as many files as its clients need, as far as the system allows.
-pub(super) fn raise_file_limit(settings: &Settings) {
-    /// Files that are no clients.
-    const OWN: u64 = 64;
-    let wanted = u64::from(settings.maxclients) + OWN;
+pub(super) fn raise_file_limit(server: &Server, settings: &Settings) {
+    let own = own_files(server);
+    let wanted = u64::from(settings.maxclients) + own;
     let granted = process::raise_file_limit(wanted);
     if granted < wanted {
         tracing::warn!(
             "the system allows {granted} open files, so that at most {} of maxclients {} can connect",
-            granted.saturating_sub(OWN),
+            granted.saturating_sub(own),
             settings.maxclients
         );
     }
+    server.counts.most_clients.store(granted.saturating_sub(own).max(1) as usize, Relaxed);
 }

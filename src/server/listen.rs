@@ -273,8 +273,10 @@ struct Doorkeeper {
 impl Doorkeeper {
     /// A seat for one more client, if there is one; otherwise the client is told.
     fn seat(&self, settings: &Settings, stream: &mut impl Write) -> Option<Seat> {
-        let seat = Seat::take(&self.server, settings.maxclients as usize);
         let counts = &self.server.counts;
+        // Clients must not take the files that the log needs: a segment that cannot be opened ends it.
+        let most = (settings.maxclients as usize).min(counts.most_clients.load(Relaxed));
+        let seat = Seat::take(&self.server, most);
         if seat.is_none() {
             counts.rejected_connections.fetch_add(1, Relaxed);
             let _ = stream.write(FULL);

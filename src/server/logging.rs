@@ -65,5 +65,10 @@ pub fn start(settings: &Settings) -> std::io::Result<()> {
         }
     };
     drop(installed);
+    // A panic costs one connection or one round of background work, and must be seen where people look.
+    std::panic::set_hook(Box::new(|panic| {
+        let trace = std::backtrace::Backtrace::force_capture();
+        tracing::error!("this is a fault of the program, please report it: {panic}\n{trace}");
+    }));
     Ok(())
 }

@@ -58,11 +58,12 @@ impl Outbox {
         self.gates.back().map_or(self.open, |gate| gate.at)
     }
 
-    /// Opens the gates that the log has reached.
-    pub(super) fn release(&mut self, settled: u64) {
+    /// Opens the gates that the log has reached; returns whether others stay closed.
+    pub(super) fn release(&mut self, settled: u64) -> bool {
         while let Some(gate) = self.gates.pop_front_if(|gate| gate.lsn <= settled) {
             self.open = gate.at;
         }
+        !self.gates.is_empty()
     }
 
     /// Opens the gates that the log reached before it failed, and those behind them too if they only show others' writes and

@@ -72,7 +72,7 @@ const SOON: Duration = Duration::from_millis(500);
 /// Serves until SHUTDOWN or a signal ends the server. Clients are answered LOADING until the data folder has been read.
 pub fn run(server: &Arc<Server>) -> Result<(), ServerError> {
     let settings = server.config.snapshot();
-    cron::raise_file_limit(&settings);
+    cron::raise_file_limit(server, &settings);
     let notifier = Notifier::new(settings.supervised);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -114,12 +114,17 @@ pub fn run(server: &Arc<Server>) -> Result<(), ServerError> {
 
 /// What CONFIG SET does beyond the commands' own room.
 fn react_to_changes(server: &Arc<Server>, listeners: &Arc<Listeners>) {
-    let listeners = Arc::downgrade(listeners);
+    let (listeners, weak) = (Arc::downgrade(listeners), Arc::downgrade(server));
     let react = move |changed: &Changed| -> Result<(), Refusal> {
         if changed.names.iter().any(|name| ["port", "bind"].contains(name))
             && let Some(listeners) = listeners.upgrade()
         {
             listeners.change(&changed.new)?;
+        }
+        if changed.names.contains(&"maxclients")
+            && let Some(server) = weak.upgrade()
+        {
+            cron::raise_file_limit(&server, &changed.new);
         }
         if changed.names.contains(&"loglevel") {
             logging::set_level(changed.new.loglevel);
@@ -164,6 +169,12 @@ fn say_ready(server: &Server, report: &RecoveryReport) {
     };
     if let Some(cut) = &report.cut {
         tracing::warn!("a torn tail was cut off the log: {cut:?}");
+    }
+    if report.gap {
+        tracing::warn!(
+            "the log had been off, and no checkpoint was finished after it was switched on again: what was written since then \
+             is lost"
+        );
     }
     for damaged in &report.damaged {
         tracing::warn!("the checkpoint {damaged} is damaged and was passed over");

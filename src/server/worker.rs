@@ -93,7 +93,10 @@ impl Local {
             for shared in waiting {
                 let mut outbox = shared.outbox.borrow_mut();
                 if outcome.is_ok() {
-                    outbox.release(engine.settled());
+                    if outbox.release(engine.settled()) {
+                        // `appendfsync` has just become stricter than what the log was settled by.
+                        self.flush_later(&shared);
+                    }
                 } else if !outbox.release_failed(engine.settled_at_failure(), engine.shows_only_durable()) {
                     shared.client.kill(Kill::Now);
                     continue;

@@ -2,7 +2,7 @@
 
 use super::atomic::{self, Token};
 use super::batch::Worker;
-use super::locks;
+use super::{gate, locks};
 use crate::command::client::{Multi, Queued, Watched};
 use crate::command::transactions::forget_watched;
 use crate::command::{Client, Command, Cx, Fail, flag, is_write};
@@ -44,6 +44,11 @@ fn exec(
     let mut record = std::mem::take(&mut worker.record);
     let store = &server.engine.store;
     let locked = lock(&server.engine, client, &multi.queue, now);
+    if server.engine.loading.load(Relaxed) && multi.queue.iter().any(|q| !q.command.has(flag::LOADING)) {
+        // The data was taken away to be read again after the gates were passed.
+        worker.record = record;
+        return Err(gate::LOADING);
+    }
     if client.watcher.load(Acquire) || client.watched.iter().any(|w| expired_since(&locked, store, w)) {
         out.null_array();
         return Ok(());

@@ -49,6 +49,10 @@ pub(super) fn check(
         command.has(bits)
             || (command.has(flag::SESSION) && queue.iter().any(|queued| queued.command.has(bits)))
     };
+    let lacks = |bits: u32| {
+        let queue = client.multi.as_ref().map_or(&[][..], |multi| &multi.queue);
+        command.has(flag::SESSION) && queue.iter().any(|queued| !queued.command.has(bits))
+    };
     if settings.maxmemory != 0
         && !server.engine.make_room(settings, &mut worker.record)
         && (touches(flag::DENYOOM) || client.multi.is_some() && !command.has(flag::IN_MULTI))
@@ -67,7 +71,7 @@ pub(super) fn check(
             return Err(NO_CHECKPOINT);
         }
     }
-    if server.engine.loading.load(Relaxed) && !command.has(flag::LOADING) {
+    if server.engine.loading.load(Relaxed) && (!command.has(flag::LOADING) || lacks(flag::LOADING)) {
         return Err(LOADING);
     }
     match server.pause.until(touches(flag::WRITE | flag::MAY_REPLICATE), now) {

@@ -6,5 +6,7 @@ mod exec;
 mod gate;
 mod locks;
 mod observe;
+#[cfg(test)]
+mod tests;
 
 pub use batch::{Progress, Stop, Worker};

@@ -119,7 +119,7 @@ impl Locked<'_> {
         }
         if raw.is_empty() && raw.buckets() > 64 {
             *raw = table::Raw::new();
-            self.store.sides[shard].generation.fetch_add(1, Relaxed);
+            self.store.reorganised(shard, 0);
         }
         complete
     }
@@ -130,7 +130,7 @@ impl Locked<'_> {
         let Some(raw) = self.raw_mut(shard) else { return };
         if raw.buckets() > 64 && raw.len() * 8 < raw.buckets() {
             raw.shrink_to(raw.len() * 2, |(e, _)| store.place_of(e));
-            store.sides[shard].generation.fetch_add(1, Relaxed);
+            store.reorganised(shard, raw.buckets());
         }
     }
 }
@@ -217,6 +217,11 @@ impl Locked<'_> {
 }
 
 impl Store {
+    /// Whether entries of given-up spaces wait to be freed.
+    pub fn has_dead(&self) -> bool {
+        !self.dead.lock().is_empty()
+    }
+
     /// Frees entries of given-up spaces, holding a shard for at most `limit` of them at a time; false when none are left.
     pub fn bury_some(&self, now: u64, limit: usize) -> bool {
         let dead = self.dead.lock().clone();

@@ -65,6 +65,8 @@ struct DbCount {
 struct Side {
     /// Changes whenever slot numbers lose their meaning.
     generation: AtomicU32,
+    /// The slots of the shard's table, for those who do not lock the shard.
+    buckets: AtomicUsize,
     /// The number of watched keys in the shard, so that writers pay one load when nobody watches.
     watched: AtomicU32,
     watch: parking_lot::Mutex<watch::WatchTable>,
@@ -132,6 +134,7 @@ impl Store {
         let shards = shards.next_power_of_two().max(2);
         let side = || Side {
             generation: AtomicU32::new(1),
+            buckets: AtomicUsize::new(0),
             watched: AtomicU32::new(0),
             watch: parking_lot::Mutex::default(),
             deadlines: AtomicBool::new(false),
@@ -252,6 +255,7 @@ impl Store {
         for shard in 0..self.shard_count() {
             self.raw(shard).write().clear();
             self.sides[shard].generation.fetch_add(1, Relaxed);
+            self.raise_all(shard);
             for count in &self.sides[shard].counts {
                 count.keys.store(0, Relaxed);
                 count.expires.store(0, Relaxed);
@@ -260,7 +264,7 @@ impl Store {
         }
     }
 
-    /// Entries in all spaces. O(shards), takes each shard's lock for an instant.
+    /// Entries in all spaces. O(shards), takes each shard's lock for an instant; the caller holds none.
     pub fn len(&self) -> usize {
         self.map.len()
     }
@@ -270,9 +274,15 @@ impl Store {
         self.map.is_empty()
     }
 
-    /// Bytes of the shards' tables, without the entries they point to.
+    /// Bytes of the shards' tables, without the entries they point to. O(shards), takes no lock.
     pub fn table_bytes(&self) -> usize {
-        self.map.shards().iter().map(|s| s.read().buckets() * (size_of::<Entry>() + 1)).sum()
+        self.sides.iter().map(|side| side.buckets.load(Relaxed) * (size_of::<Entry>() + 1)).sum()
+    }
+
+    /// Takes note that a shard's table was reorganised: slot numbers have lost their meaning.
+    fn reorganised(&self, shard: usize, buckets: usize) {
+        self.sides[shard].generation.fetch_add(1, Relaxed);
+        self.sides[shard].buckets.store(buckets, Relaxed);
     }
 
     #[inline]

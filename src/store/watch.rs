@@ -1,4 +1,5 @@
-//! Watched keys: who wants to know when a key changes.
+//! Watched keys: who wants to know when a key changes. A key is watched in the database of a number, whatever space that has
+//! meanwhile: FLUSHDB and SWAPDB give it another one.
 
 use super::Store;
 use ahash::AHashMap;
@@ -42,19 +43,24 @@ impl Store {
 
     /// Raises the flags of a key's watchers. The caller holds the shard exclusively.
     #[inline]
-    pub(super) fn touched(&self, shard: usize, space: u32, key: &[u8]) {
+    pub(super) fn touched(&self, shard: usize, db: usize, key: &[u8]) {
         if self.sides[shard].watched.load(Relaxed) != 0 {
-            if let Some(db) = self.db_of(space) {
-                self.raise(shard, db, key);
-            }
+            self.raise(shard, db, key);
         }
     }
 
     /// The same for a key of a database.
     #[cold]
-    pub(super) fn raise(&self, shard: usize, db: usize, key: &[u8]) {
+    fn raise(&self, shard: usize, db: usize, key: &[u8]) {
         let table = self.sides[shard].watch.lock();
         for watcher in table.keys.get(&(db, Box::from(key))).into_iter().flatten() {
+            watcher.store(true, Release);
+        }
+    }
+
+    /// Raises the flags of all watchers of keys in a shard.
+    pub(super) fn raise_all(&self, shard: usize) {
+        for watcher in self.sides[shard].watch.lock().keys.values().flatten() {
             watcher.store(true, Release);
         }
     }

@@ -8,7 +8,7 @@ mod structural;
 mod tests;
 
 use super::entry::{Kind, Parts};
-use super::table;
+use super::table::{self, Raw};
 use super::{Entry, Locked, Store};
 use crate::effect::{Effect, PackedKind};
 use std::sync::atomic::Ordering::Relaxed;
@@ -110,7 +110,8 @@ impl Locked<'_> {
         let expires = i32::from(entry.expire().is_some());
         let Some(raw) = self.raw_mut(place.shard) else { return };
         if table::insert(raw, place.hash, entry, |e| store.place_of(e)) {
-            store.sides[place.shard].generation.fetch_add(1, Relaxed);
+            let buckets = self.raw(place.shard).map_or(0, Raw::buckets);
+            store.reorganised(place.shard, buckets);
         }
         match place.db {
             Some(db) => store.count(place.shard, db, 1, expires),
@@ -127,10 +128,11 @@ impl Locked<'_> {
     }
 
     fn changed(&self, place: Place<'_>, expires: i32) {
-        if let (Some(db), true) = (place.db, expires != 0) {
+        let Some(db) = place.db else { return };
+        if expires != 0 {
             self.store.count(place.shard, db, 0, expires);
         }
-        self.store.touched(place.shard, place.space, place.key);
+        self.store.touched(place.shard, db, place.key);
     }
 
     fn put(&mut self, place: Place<'_>, kind: Kind, expire: Option<u64>, payload: &[u8]) {
@@ -172,10 +174,12 @@ impl Locked<'_> {
         let Some(entry) = table::remove(raw, place.hash, place.space, place.key) else { return };
         let expires = i32::from(entry.expire().is_some());
         match place.db {
-            Some(db) => self.store.count(place.shard, db, -1, -expires),
+            Some(db) => {
+                self.store.count(place.shard, db, -1, -expires);
+                self.store.touched(place.shard, db, place.key);
+            }
             None => self.store.strike(place.shard, place.space, Store::place(place.hash, place.space)),
         }
-        self.store.touched(place.shard, place.space, place.key);
     }
 
     fn expire(&mut self, place: Place<'_>, at: Option<u64>) {

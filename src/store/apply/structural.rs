@@ -104,7 +104,7 @@ impl Locked<'_> {
                 let hash = self.store.hash(&key);
                 let there = |space| self.peek(space, &key, hash).is_some_and(|e| !e.expired(self.now));
                 if there(space) || other.is_some_and(|o| there(self.store.space(o))) {
-                    self.store.raise(shard, db, &key);
+                    self.store.touched(shard, db, &key);
                 }
             }
         }

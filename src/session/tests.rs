@@ -1,0 +1,77 @@
+//! What a transaction must not miss, and where it must not wait for itself.
+
+use crate::command::testing::Harness;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Watches `k` as one client, lets another run `lines`, and tells what becomes of the first one's transaction.
+fn watched(before: &[&str], lines: &[&str]) -> String {
+    let mut h = Harness::new();
+    let other = h.connect();
+    before.iter().for_each(|line| drop(h.run(line)));
+    h.run("WATCH k");
+    lines.iter().for_each(|line| drop(h.run_as(other, line)));
+    h.run("MULTI");
+    h.run("PING");
+    h.run("EXEC")
+}
+
+#[test]
+fn a_watched_key_is_watched_beyond_flushes_and_swaps() {
+    let (passed, failed) = ("[+PONG]", "nil");
+    assert_eq!(watched(&[], &["FLUSHDB"]), passed);
+    assert_eq!(watched(&[], &["FLUSHDB", "SET k 1"]), failed);
+    assert_eq!(watched(&["SET k 1"], &["FLUSHALL"]), failed);
+    assert_eq!(watched(&[], &["SWAPDB 0 1", "SET k 1"]), failed);
+    assert_eq!(watched(&[], &["SWAPDB 0 1", "SELECT 1", "SET k 1"]), passed);
+    assert_eq!(watched(&[], &["SELECT 1", "SET k 1", "SWAPDB 0 1"]), failed);
+    assert_eq!(watched(&["SET other 1"], &["SWAPDB 0 1", "SWAPDB 0 1"]), passed);
+}
+
+#[test]
+fn a_watched_key_is_touched_by_a_reload() {
+    let mut h = Harness::new();
+    h.run("WATCH k");
+    h.server.engine.store.clear();
+    h.run("MULTI");
+    h.run("PING");
+    assert_eq!(h.run("EXEC"), "nil");
+}
+
+#[test]
+fn figures_are_told_inside_a_transaction_that_holds_shards() {
+    let mut h = Harness::new();
+    for line in ["INFO everything", "MEMORY STATS", "MEMORY DOCTOR", "DBSIZE", "FLUSHALL"] {
+        h.run("MULTI");
+        h.run("SET k 1");
+        h.run(line);
+        assert!(h.run("EXEC").starts_with("[+OK "), "{line}");
+    }
+}
+
+#[test]
+fn a_transaction_does_not_run_on_data_that_is_being_read() {
+    let mut h = Harness::new();
+    h.run("MULTI");
+    h.run("SET k 1");
+    h.server.engine.loading.store(true, Relaxed);
+    let refused = h.run("EXEC");
+    assert!(refused.starts_with("-EXECABORT Transaction discarded because of: LOADING"), "{refused}");
+    h.run("MULTI");
+    h.run("ECHO x");
+    assert_eq!(h.run("EXEC"), "[\"x\"]");
+    h.server.engine.loading.store(false, Relaxed);
+    assert_eq!(h.run("GET k"), "nil");
+}
+
+#[test]
+fn nothing_is_evicted_from_data_that_is_being_read() {
+    let mut h = Harness::new();
+    h.run("SET k 1");
+    h.configure("maxmemory-policy", "allkeys-random");
+    h.configure("maxmemory", "1");
+    h.server.engine.loading.store(true, Relaxed);
+    assert!(h.run("SET other 1").starts_with("-LOADING"));
+    h.server.engine.loading.store(false, Relaxed);
+    h.configure("maxmemory", "0");
+    assert_eq!(h.run("GET k"), "\"1\"");
+}
