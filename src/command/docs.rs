@@ -86,7 +86,7 @@ fn reply_arg(out: &mut Reply, spec: &Spec, arg: &Arg, keys: &mut usize) {
     out.bulk(b"name");
     out.bulk(arg.name.as_bytes());
     out.bulk(b"type");
-    out.bulk(arg.kind.name().as_bytes());
+    out.bulk(kind_of(spec, arg).name().as_bytes());
     if !is_group {
         out.bulk(b"display_text");
         out.bulk(arg.name.as_bytes());
@@ -109,6 +109,15 @@ fn reply_arg(out: &mut Reply, spec: &Spec, arg: &Arg, keys: &mut usize) {
     if is_group {
         out.bulk(b"arguments");
         reply_args(out, spec, &arg.args, keys);
+    }
+}
+
+/// What an argument is; an increment is a number of the command's kind.
+fn kind_of(spec: &Spec, arg: &Arg) -> Kind {
+    match arg.name.as_str() {
+        "increment" if spec.name.ends_with("float") => Kind::Double,
+        "increment" => Kind::Integer,
+        _ => arg.kind,
     }
 }
 

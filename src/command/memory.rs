@@ -215,5 +215,6 @@ fn diagnosis(figures: &Figures, limit: u64) -> String {
     if found.is_empty() {
         return "Nothing about the memory stands out.\n".to_owned();
     }
-    found.iter().map(|text| format!("* {text}\n")).collect()
+    let lines: Vec<String> = found.iter().map(|text| format!("* {text}\n")).collect();
+    lines.concat()
 }

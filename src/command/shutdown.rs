@@ -1,7 +1,7 @@
 //! SHUTDOWN, and the wish to end that signals share with it.
 
 use super::spec::*;
-use super::{Cx, Fail, Outcome, Server, eq, fail};
+use super::{Cx, Fail, Outcome, Server, fail};
 use crate::engine::EngineError;
 use std::sync::atomic::{
     AtomicBool,
@@ -62,34 +62,31 @@ pub(super) static COMMANDS: &[Spec] = &[spec(
     "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
 )];
 
-#[derive(Default, Clone, Copy)]
-struct Options {
-    save: bool,
-    no_save: bool,
-    force: bool,
-    abort: bool,
+/// What SHUTDOWN's words ask for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// To end, with a checkpoint if it is worth it, always or never; `force` ends also if it fails.
+    End { save: Option<bool>, force: bool },
+    /// To give up an end that waits for replicas.
+    Abort,
 }
 
-impl Options {
-    fn parse(args: &[&[u8]]) -> Result<Self, Fail> {
-        let mut options = Self::default();
-        // There are no replicas to wait for, hence NOW changes nothing.
-        let mut now = false;
-        for word in &args[1..] {
-            match word {
-                word if eq(word, "NOSAVE") => options.no_save = true,
-                word if eq(word, "SAVE") => options.save = true,
-                word if eq(word, "NOW") => now = true,
-                word if eq(word, "FORCE") => options.force = true,
-                word if eq(word, "ABORT") => options.abort = true,
-                _ => return Err(fail::SYNTAX),
-            }
+fn wish(args: &[&[u8]]) -> Result<Wish, Fail> {
+    let words: Vec<String> =
+        args[1..].iter().map(|word| String::from_utf8_lossy(word).to_ascii_uppercase()).collect();
+    // There are no replicas to wait for, hence NOW changes nothing.
+    const KNOWN: [&str; 5] = ["NOSAVE", "SAVE", "NOW", "FORCE", "ABORT"];
+    if !words.iter().all(|word| KNOWN.contains(&word.as_str())) {
+        return Err(fail::SYNTAX);
+    }
+    let has = |wanted: &str| words.iter().any(|word| word == wanted);
+    match (has("SAVE"), has("NOSAVE"), has("ABORT")) {
+        (true, true, _) => Err(fail::SYNTAX),
+        (_, _, true) if words.iter().any(|word| word != "ABORT") => Err(fail::SYNTAX),
+        (_, _, true) => Ok(Wish::Abort),
+        (save, no_save, false) => {
+            Ok(Wish::End { save: (save || no_save).then_some(save), force: has("FORCE") })
         }
-        let others = options.save || options.no_save || now || options.force;
-        if (options.abort && others) || (options.save && options.no_save) {
-            return Err(fail::SYNTAX);
-        }
-        Ok(options)
     }
 }
 
@@ -116,16 +113,15 @@ fn save(server: &Server) -> Result<(), String> {
 }
 
 fn shutdown(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let options = Options::parse(args)?;
-    if options.abort {
+    let Wish::End { save: saves, force } = wish(args)? else {
         return Err(Fail::new("ERR No shutdown in progress."));
-    }
-    let saved = match (options.save, options.no_save) {
-        (true, _) => save(cx.server),
-        (false, true) => Ok(()),
-        (false, false) => save_at_end(cx.server),
     };
-    if let (Err(reason), false) = (saved, options.force) {
+    let saved = match saves {
+        Some(true) => save(cx.server),
+        Some(false) => Ok(()),
+        None => save_at_end(cx.server),
+    };
+    if let (Err(reason), false) = (saved, force) {
         tracing::warn!("SHUTDOWN is refused, because the data could not be saved: {reason}");
         return Err(Fail::new("ERR Errors trying to SHUTDOWN. Check logs."));
     }

@@ -204,7 +204,7 @@ impl<'a> Parser<'a> {
                     self.at += 1;
                     let choice = self.choice();
                     self.eat(">");
-                    self.push(&mut args, choice);
+                    Self::push(&mut args, choice);
                 }
                 "..." => {
                     self.at += 1;
@@ -214,7 +214,7 @@ impl<'a> Parser<'a> {
                 }
                 word => {
                     self.at += 1;
-                    self.push(&mut args, Arg::word(word));
+                    Self::push(&mut args, Arg::word(word));
                 }
             }
         }
@@ -222,7 +222,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Adds an argument; right behind a token that has no argument yet, it becomes the token's.
-    fn push(&mut self, args: &mut Vec<Arg>, mut arg: Arg) {
+    fn push(args: &mut Vec<Arg>, mut arg: Arg) {
         if let Some(last) = args.last()
             && last.kind == Kind::Token
             && !last.optional
@@ -244,13 +244,12 @@ impl<'a> Parser<'a> {
             }
         }
         let mut alternatives: Vec<Arg> = alternatives.into_iter().filter_map(as_one).collect();
-        match alternatives.len() {
-            1 => alternatives.remove(0),
-            _ => {
-                let names: Vec<&str> = alternatives.iter().map(|arg| arg.name.as_str()).collect();
-                Arg { args: alternatives.clone(), ..Arg::new(choice_name(&names), Kind::OneOf) }
-            }
+        if alternatives.len() == 1 {
+            return alternatives.remove(0);
         }
+        let names: Vec<&str> = alternatives.iter().map(|arg| arg.name.as_str()).collect();
+        let name = choice_name(&names);
+        Arg { args: alternatives, ..Arg::new(name, Kind::OneOf) }
     }
 
     /// What stands in square brackets: an option, or that the arguments before it may be repeated.
@@ -285,7 +284,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Several arguments in a row as one; the token at their head is the block's.
+/// Several arguments in a row as one; the token before the first of them is the block's.
 fn as_one(mut args: Vec<Arg>) -> Option<Arg> {
     if args.len() <= 1 {
         return args.pop();
@@ -293,11 +292,7 @@ fn as_one(mut args: Vec<Arg>) -> Option<Arg> {
     let names: Vec<&str> = args.iter().map(|arg| arg.name.as_str()).collect();
     let name = names.join("-");
     let token = match &mut args[0] {
-        first if first.kind == Kind::Token && !first.optional => {
-            let first = args.remove(0);
-            first.token
-        }
-        first if !first.optional && !first.multiple => first.token.take(),
+        first if first.kind != Kind::Token && !first.optional && !first.multiple => first.token.take(),
         _ => None,
     };
     let name = token.as_ref().map_or(name, |token| token.to_ascii_lowercase());
@@ -365,6 +360,11 @@ mod tests {
             (
                 "<AND | OR> destkey key",
                 "and-or:oneof(AND=and:pure-token OR=or:pure-token) destkey:key key:key",
+            ),
+            (
+                "<host port | NO ONE>",
+                "host-port-no-one:oneof(host-port:block(host:string port:integer) no-one:block(NO=no:pure-token \
+                 ONE=one:pure-token))",
             ),
             (
                 "[TYPE <NORMAL | PUBSUB>]",

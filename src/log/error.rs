@@ -47,7 +47,7 @@ pub enum LogError {
         full: bool,
     },
     /// Another process works in the folder.
-    #[error("{dir} is in use by another process")]
+    #[error("{dir} is in use by another process, which holds its lock")]
     Locked {
         /// The folder.
         dir: String,

@@ -43,7 +43,7 @@ impl Signals {
             tokio::task::spawn_blocking(move || match shutdown::save_at_end(&saving) {
                 Ok(()) => saving.shutdown.request(),
                 Err(reason) => {
-                    tracing::error!("the server goes on, because the data cannot be saved: {reason}")
+                    tracing::error!("the server goes on, because the data cannot be saved: {reason}");
                 }
             });
         }
