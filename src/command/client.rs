@@ -189,8 +189,9 @@ pub struct Watched {
     pub db: usize,
     /// The key.
     pub key: Box<[u8]>,
-    /// Whether it had expired, but was still there, when it was watched.
-    pub expired: bool,
+    /// When it was to expire as it was watched, in ms since the epoch. Its removal raises no flag, for nobody sees a change
+    /// then; what counts is that the time has passed.
+    pub deadline: Option<u64>,
 }
 
 /// CLIENT REPLY.

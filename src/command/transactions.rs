@@ -83,9 +83,10 @@ fn watch(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             continue;
         }
         let hash = cx.tx.hash(key);
-        let expired = cx.tx.locked().peek(space, key, hash).is_some_and(|e| e.expired(cx.tx.now()));
+        let entry = cx.tx.locked().peek(space, key, hash).filter(|e| !e.expired(cx.tx.now()));
+        let deadline = entry.and_then(crate::store::Entry::expire);
         store.watch(db, key, hash, &cx.client.watcher);
-        cx.client.watched.push(Watched { db, key: Box::from(*key), expired });
+        cx.client.watched.push(Watched { db, key: Box::from(*key), deadline });
     }
     cx.client.handle.watching.store(cx.client.watched.len() as u32, Relaxed);
     cx.out.ok();

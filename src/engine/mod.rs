@@ -23,7 +23,7 @@ pub use tables::{Table, TableCounts, Tables};
 pub use tx::Tx;
 
 use crate::config::Settings;
-use crate::env::{Clock, Disk, Random};
+use crate::env::{Clock, Disk, Random, memory};
 use crate::log::LogError;
 use crate::store::Store;
 use journal::Journal;
@@ -31,6 +31,9 @@ use parking_lot::{Condvar, Mutex};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+
+/// How often a changed `maxmemory` tries to make room at once; each time takes about half a millisecond.
+const EVICTION_ROUNDS: usize = 40;
 
 /// What can go wrong with an engine as a whole. Commands see [`Engine::refusal`] instead.
 #[derive(Debug, thiserror::Error)]
@@ -185,7 +188,7 @@ impl Engine {
         if let (Some(log), true) = (self.journal.log(), before.disk_reserve != settings.disk_reserve) {
             log.set_keep_free_bytes(settings.disk_reserve)?;
         }
-        self.nudge();
+        self.evict_at_once(settings);
         if settings.appendonly && !before.appendonly {
             self.journal.open_gap(self.clock.now_ms());
             self.journal.set_durability(Durability::of(settings));
@@ -203,6 +206,18 @@ impl Engine {
             self.journal.set_durability(Durability::of(settings));
         }
         Ok(())
+    }
+
+    /// Evicts for some milliseconds, so that a lowered `maxmemory` is kept to when CONFIG SET answers, unless there is much to
+    /// evict; the cycle does the rest.
+    fn evict_at_once(&self, settings: &Settings) {
+        let mut record = Vec::new();
+        for _ in 0..EVICTION_ROUNDS {
+            let full = settings.maxmemory != 0 && memory::used_bytes() > settings.maxmemory;
+            if !full || !self.make_room(settings, &mut record) {
+                return;
+            }
+        }
     }
 
     fn apply_settings(&self, settings: &Settings) {

@@ -8,7 +8,7 @@ use crate::command::transactions::forget_watched;
 use crate::command::{Client, Command, Cx, Fail, flag, is_write};
 use crate::engine::{Engine, Tx};
 use crate::resp::Reply;
-use crate::store::{Locked, Mode, Store};
+use crate::store::{Locked, Mode};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -42,14 +42,13 @@ fn exec(
     let all_or_nothing = atomic::asked_for(&multi.queue)?;
     let server = Arc::clone(&worker.server);
     let mut record = std::mem::take(&mut worker.record);
-    let store = &server.engine.store;
     let locked = lock(&server.engine, client, &multi.queue, now);
     if server.engine.loading.load(Relaxed) && multi.queue.iter().any(|q| !q.command.has(flag::LOADING)) {
         // The data was taken away to be read again after the gates were passed.
         worker.record = record;
         return Err(gate::LOADING);
     }
-    if client.watcher.load(Acquire) || client.watched.iter().any(|w| expired_since(&locked, store, w)) {
+    if client.watcher.load(Acquire) || client.watched.iter().any(|w| expired_since(w, now)) {
         out.null_array();
         return Ok(());
     }
@@ -134,9 +133,6 @@ fn lock<'a>(engine: &'a Engine, client: &Client, queue: &[Queued], now: u64) -> 
 }
 
 /// Whether a watched key has expired since it was watched; removal by expiry counts as a change only then.
-fn expired_since(locked: &Locked<'_>, store: &Store, watched: &Watched) -> bool {
-    !watched.expired
-        && locked
-            .peek(store.space(watched.db), &watched.key, store.hash(&watched.key))
-            .is_some_and(|entry| entry.expired(locked.now))
+fn expired_since(watched: &Watched, now: u64) -> bool {
+    watched.deadline.is_some_and(|at| at <= now)
 }

@@ -176,7 +176,10 @@ impl Locked<'_> {
         match place.db {
             Some(db) => {
                 self.store.count(place.shard, db, -1, -expires);
-                self.store.touched(place.shard, db, place.key);
+                // What had expired was gone for readers already.
+                if !entry.expired(self.now) {
+                    self.store.touched(place.shard, db, place.key);
+                }
             }
             None => self.store.strike(place.shard, place.space, Store::place(place.hash, place.space)),
         }
