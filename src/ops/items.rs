@@ -4,136 +4,236 @@ use super::OpError;
 use crate::engine::{Table, Tx};
 use crate::expr::{BoundCondition, BoundUpdate};
 use crate::item::{Item, ItemKeys, ItemLimits, ItemRef};
+use std::borrow::Cow;
 
-/// Puts an item in place of the one with its keys.
-pub struct Put<'r> {
-    /// The table.
-    pub table: &'r Table,
-    /// The item's keys.
-    pub keys: &'r ItemKeys,
-    /// The item. That it is valid, of allowed size and has these keys is the caller's to see to.
-    pub item: &'r Item,
-    /// What the present item (or none) must satisfy.
-    pub condition: Option<&'r BoundCondition>,
-    /// Whether the present item is returned: by success, or with the failed condition.
-    pub return_old: bool,
-}
-
-/// Carries out a put; returns the item that was replaced, if it was asked for and there was one.
-///
-/// # Errors
-/// [`OpError::ConditionFailed`].
-pub fn put(tx: &mut Tx<'_>, put: &Put<'_>) -> Result<Option<Item>, OpError> {
-    let old = examine(tx, put.table, put.keys, put.condition, put.return_old)?;
-    tx.put_item(put.table, put.keys, put.item);
-    Ok(old.copy)
-}
-
-/// Removes an item.
-pub struct Delete<'r> {
+/// Which item, on what condition, and what is to be told of it.
+#[derive(Clone, Copy)]
+pub struct At<'r> {
     /// The table.
     pub table: &'r Table,
     /// The item's keys.
     pub keys: &'r ItemKeys,
     /// What the present item (or none) must satisfy.
     pub condition: Option<&'r BoundCondition>,
-    /// Whether the present item is returned: by success, or with the failed condition.
+    /// Whether the present item is returned by success.
     pub return_old: bool,
+    /// Whether the present item is returned with the failed condition.
+    pub return_on_failure: bool,
 }
 
-/// Carries out a delete; returns whether there was an item, and the item if it was asked for.
-///
-/// # Errors
-/// [`OpError::ConditionFailed`].
-pub fn delete(tx: &mut Tx<'_>, delete: &Delete<'_>) -> Result<(bool, Option<Item>), OpError> {
-    let old = examine(tx, delete.table, delete.keys, delete.condition, delete.return_old)?;
-    if old.there {
-        tx.delete_item(delete.table, delete.keys);
+impl<'r> At<'r> {
+    /// An item without condition and without a copy of it.
+    pub fn new(table: &'r Table, keys: &'r ItemKeys) -> Self {
+        Self { table, keys, condition: None, return_old: false, return_on_failure: false }
     }
-    Ok((old.there, old.copy))
 }
 
-/// Changes attributes of an item, which is made if it does not exist.
-pub struct Update<'r> {
-    /// The table.
-    pub table: &'r Table,
-    /// The item's keys.
-    pub keys: &'r ItemKeys,
-    /// The changes; that they leave the keys alone is checked already.
-    pub changes: Option<&'r BoundUpdate>,
-    /// What the present item (or none) must satisfy.
-    pub condition: Option<&'r BoundCondition>,
-    /// Whether the present item is returned: by success, or with the failed condition.
-    pub return_old: bool,
-    /// The limits that the updated item must keep.
-    pub limits: &'r ItemLimits,
+/// A write on one item.
+pub enum Write<'r> {
+    /// Puts an item in place of the one with its keys. That it is valid, of allowed size and has these keys is the caller's
+    /// to see to.
+    Put(At<'r>, &'r Item),
+    /// Changes attributes of an item, which is made if it does not exist. That the changes leave the keys alone is checked
+    /// already; the updated item must keep the limits.
+    Update(At<'r>, Option<&'r BoundUpdate>, &'r ItemLimits),
+    /// Removes an item.
+    Delete(At<'r>),
+    /// Only checks the condition.
+    Check(At<'r>),
 }
 
-/// What an update did.
-pub struct Updated {
+/// What a write did.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Whether there was an item before.
+    pub existed: bool,
     /// The item as it was, if it was asked for and there was one.
     pub old: Option<Item>,
-    /// The item as it is.
-    pub new: Item,
+    /// The item as an update left it.
+    pub new: Option<Item>,
+    /// The larger of the item's sizes before and after, in bytes by DynamoDB's rules, where it was measured; it decides
+    /// what a write costs.
+    pub bytes: usize,
 }
 
-/// Carries out an update.
-///
-/// # Errors
-/// [`OpError::ConditionFailed`], [`OpError::Expr`] where the changes do not fit the item, [`OpError::UpdateTooLarge`], and
-/// [`OpError::Item`] for attributes that are keys of an index.
-pub fn update(tx: &mut Tx<'_>, update: &Update<'_>) -> Result<Updated, OpError> {
-    let Update { table, keys, limits, .. } = *update;
-    let old = examine(tx, table, keys, update.condition, update.return_old)?;
+/// A write whose condition holds and whose outcome is known, before anything is changed.
+struct Plan<'r> {
+    at: At<'r>,
+    change: Change<'r>,
+    written: Written,
+}
+
+enum Change<'r> {
+    Put(Cow<'r, Item>),
+    Delete,
+    Nothing,
+}
+
+impl<'r> Write<'r> {
+    fn at(&self) -> &At<'r> {
+        match self {
+            Self::Put(at, _) | Self::Update(at, ..) | Self::Delete(at) | Self::Check(at) => at,
+        }
+    }
+
+    fn plan(&self, tx: &Tx<'_>, measure: bool) -> Result<Plan<'r>, OpError> {
+        let at = *self.at();
+        let current = tx.item(at.table, at.keys);
+        if at.condition.is_some_and(|condition| !condition.holds(current)) {
+            let item = current.filter(|_| at.return_on_failure);
+            return Err(OpError::ConditionFailed(item.as_ref().map(ItemRef::to_item)));
+        }
+        let mut written = Written {
+            existed: current.is_some(),
+            old: current.filter(|_| at.return_old).as_ref().map(ItemRef::to_item),
+            new: None,
+            bytes: current.filter(|_| measure).map_or(0, |item| item.size()),
+        };
+        let change = match *self {
+            Self::Put(_, item) => Change::Put(Cow::Borrowed(item)),
+            Self::Update(_, changes, limits) => {
+                Change::Put(Cow::Owned(updated(&at, current, changes, limits)?))
+            }
+            Self::Delete(_) if current.is_some() => Change::Delete,
+            Self::Delete(_) | Self::Check(_) => Change::Nothing,
+        };
+        if let (Change::Put(item), true) = (&change, measure) {
+            written.bytes = written.bytes.max(item.view().size());
+        }
+        Ok(Plan { at, change, written })
+    }
+}
+
+fn updated(
+    at: &At<'_>,
+    current: Option<ItemRef<'_>>,
+    changes: Option<&BoundUpdate>,
+    limits: &ItemLimits,
+) -> Result<Item, OpError> {
+    let schema = &at.table.schema;
     let blank;
-    let current = match tx.item(table, keys) {
+    let base = match current {
         Some(item) => item,
         None => {
-            blank = Item::from_map(&table.schema.keys_to_map(keys)?)?;
+            blank = Item::from_map(&schema.keys_to_map(at.keys)?)?;
             blank.view()
         }
     };
-    let new = match update.changes {
-        Some(changes) => changes.apply(current, limits.max_depth)?,
-        None => current.to_item(),
+    let new = match changes {
+        Some(changes) => changes.apply(base, limits.max_depth)?,
+        None => base.to_item(),
     };
-    table.schema.item_keys(&new.view(), limits)?;
+    schema.item_keys(&new.view(), limits)?;
     new.view().check_size(limits).map_err(|_| OpError::UpdateTooLarge)?;
-    tx.put_item(table, keys, &new);
-    Ok(Updated { old: old.copy, new })
+    Ok(new)
 }
 
-/// Checks a condition on an item (or none).
+impl Plan<'_> {
+    fn carry_out(self, tx: &mut Tx<'_>) -> Written {
+        let mut written = self.written;
+        match self.change {
+            Change::Put(item) => {
+                tx.put_item(self.at.table, self.at.keys, &item);
+                if let Cow::Owned(item) = item {
+                    written.new = Some(item);
+                }
+            }
+            Change::Delete => drop(tx.delete_item(self.at.table, self.at.keys)),
+            Change::Nothing => {}
+        }
+        written
+    }
+}
+
+/// Carries out a write.
 ///
 /// # Errors
-/// [`OpError::ConditionFailed`], with the item if `return_old` says so.
-pub fn check(
-    tx: &Tx<'_>,
-    table: &Table,
-    keys: &ItemKeys,
-    condition: &BoundCondition,
-    return_old: bool,
-) -> Result<(), OpError> {
-    examine(tx, table, keys, Some(condition), return_old).map(drop)
+/// [`OpError::ConditionFailed`]; of updates also [`OpError::Expr`] where the changes do not fit the item,
+/// [`OpError::UpdateTooLarge`], and [`OpError::Item`] for attributes that are keys of an index.
+pub fn write(tx: &mut Tx<'_>, write: &Write<'_>) -> Result<Written, OpError> {
+    // A plain put needs no look at what is there.
+    if let Write::Put(At { condition: None, return_old: false, table, keys, .. }, item) = write {
+        tx.put_item(table, keys, item);
+        return Ok(Written::default());
+    }
+    Ok(write.plan(tx, false)?.carry_out(tx))
 }
 
-/// The item as it was.
-struct Old {
-    there: bool,
-    copy: Option<Item>,
+/// Carries out a write and measures it, which takes an extra look at the item.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_measured(tx: &mut Tx<'_>, write: &Write<'_>) -> Result<Written, OpError> {
+    Ok(write.plan(tx, true)?.carry_out(tx))
 }
 
-fn examine(
-    tx: &Tx<'_>,
-    table: &Table,
-    keys: &ItemKeys,
-    condition: Option<&BoundCondition>,
-    copy: bool,
-) -> Result<Old, OpError> {
-    let current = tx.item(table, keys);
-    let old = Old { there: current.is_some(), copy: current.filter(|_| copy).as_ref().map(ItemRef::to_item) };
-    match condition {
-        Some(condition) if !condition.holds(current) => Err(OpError::ConditionFailed(old.copy)),
-        _ => Ok(old),
+/// Carries out all writes, or none. Each is about another item, and sees the items as they were before.
+///
+/// # Errors
+/// Why each of the writes was refused, in their order, `None` for those that were not.
+pub fn transact(tx: &mut Tx<'_>, writes: &[Write<'_>]) -> Result<Vec<Written>, Vec<Option<OpError>>> {
+    let plans: Vec<Result<Plan<'_>, OpError>> = writes.iter().map(|write| write.plan(tx, true)).collect();
+    if plans.iter().any(Result::is_err) {
+        return Err(plans.into_iter().map(Result::err).collect());
+    }
+    Ok(plans.into_iter().flatten().map(|plan| plan.carry_out(tx)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::testing::Harness;
+    use crate::expr::{Binder, ExprKind, ExprLimits, Options, parse_condition};
+    use crate::item::ItemBuilder;
+    use crate::store::Mode;
+    use std::sync::Arc;
+
+    fn condition(text: &str) -> BoundCondition {
+        let parsed = Arc::new(parse_condition(text, &Options::HUMAN).unwrap());
+        Binder::empty(ExprLimits::HUMAN).condition(ExprKind::Condition, &parsed).unwrap()
+    }
+
+    #[test]
+    fn transactions_carry_out_all_or_nothing_and_say_why() {
+        let mut h = Harness::new();
+        h.run("TABLE.CREATE t PK id S");
+        h.run("ITEM.PUT t a SET 1 n:n 1");
+        let engine = Arc::clone(&h.server.engine);
+        let table = engine.tables.get(b"t").unwrap();
+        let limits = ItemLimits::DYNAMODB;
+        let keys = |id: &str| table.schema.text_keys(id.as_bytes(), None, &limits).unwrap();
+        let (a, b, c) = (keys("a"), keys("b"), keys("c"));
+        let mut item = ItemBuilder::new();
+        item.put_owned("id", &"b".into()).unwrap();
+        let item = item.finish();
+        let (is_one, is_two) = (condition("n = 1"), condition("n = 2"));
+        let guarded =
+            |condition| At { condition: Some(condition), return_on_failure: true, ..At::new(&table, &a) };
+        let mut record = Vec::new();
+        let locked = engine.store.lock_all(Mode::Write, engine.clock.now_ms());
+        let mut tx = Tx::new(&engine, locked, 0, &mut record);
+        let refused = transact(
+            &mut tx,
+            &[
+                Write::Put(At::new(&table, &b), &item),
+                Write::Check(guarded(&is_two)),
+                Write::Delete(At::new(&table, &c)),
+            ],
+        );
+        let reasons = refused.unwrap_err();
+        assert!(matches!(&reasons[..], [None, Some(OpError::ConditionFailed(Some(_))), None]));
+        assert_eq!(tx.effects(), 0);
+        let done = transact(
+            &mut tx,
+            &[
+                Write::Put(At::new(&table, &b), &item),
+                Write::Delete(guarded(&is_one)),
+                Write::Delete(At::new(&table, &c)),
+            ],
+        );
+        let done: Vec<(bool, usize)> = done.unwrap().iter().map(|w| (w.existed, w.bytes)).collect();
+        assert_eq!(done, [(false, 3), (true, 6), (false, 0)]);
+        assert_eq!(tx.effects(), 2);
+        assert!(tx.item(&table, &a).is_none() && tx.item(&table, &b).is_some());
     }
 }

@@ -5,7 +5,9 @@ use super::Words;
 use crate::command::{Cx, Fail};
 use crate::config::Settings;
 use crate::engine::{Table, Tables};
+use crate::expr::BoundCondition;
 use crate::item::{ItemKeys, ItemLimits, KeyBytes, ValueRef, put_key};
+use crate::ops::At;
 use crate::text::parse_i64_strict;
 use std::sync::Arc;
 
@@ -84,5 +86,10 @@ impl<'a> Target<'a> {
         };
         let keys = table.schema.text_keys(pk, sk, &limits)?;
         Ok(Self { table, keys, limits, pk, sk })
+    }
+
+    /// The item for an operation.
+    pub(super) fn at<'t>(&'t self, condition: Option<&'t BoundCondition>, return_old: bool) -> At<'t> {
+        At { condition, return_old, ..At::new(&self.table, &self.keys) }
     }
 }

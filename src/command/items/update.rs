@@ -8,9 +8,10 @@ use crate::command::fail::{self, Fail};
 use crate::command::{Cx, Outcome, eq};
 use crate::expr::{Action, Operand, Path, SetValue, Value};
 use crate::item::{
-    AttrType, AttributeValue, EncodedValue, ItemError, Number, TableSchema, parse_typed, split_suffix,
+    AttrType, AttributeValue, EncodedValue, Item, ItemError, ItemRef, Number, TableSchema, parse_typed,
+    split_suffix,
 };
-use crate::ops;
+use crate::ops::{self, Write};
 
 /// ITEM.UPDATE table pk [sk] [SET n a v ...] [INCR n a d ...] [ADD n a set ...] [REMOVE n a ...] [EXPR update]
 /// [IF expr] [EX s|PX ms|EXAT ts] [RETURN OLD|NEW|UPDATED] [FORMAT f]
@@ -53,25 +54,18 @@ pub(super) fn update(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     changes.check_keys(schema)?;
     let condition = clauses.bind(&mut binder, schema)?;
     binder.finish()?;
-    let update = ops::Update {
-        table: &target.table,
-        keys: &target.keys,
-        changes: Some(&changes),
-        condition: condition.as_ref(),
-        return_old: clauses.returns == Some(Returns::Old),
-        limits: &target.limits,
-    };
-    let updated = match ops::update(cx.tx, &update) {
-        Ok(updated) => updated,
+    let at = target.at(condition.as_ref(), clauses.returns == Some(Returns::Old));
+    let written = match ops::write(cx.tx, &Write::Update(at, Some(&changes), &target.limits)) {
+        Ok(written) => written,
         Err(error) => return refused(cx, error),
     };
     match clauses.returns {
         None => cx.out.ok(),
-        Some(Returns::Old) => return clauses.show(cx, updated.old.as_ref()),
-        Some(Returns::New) => return clauses.show(cx, Some(&updated.new)),
+        Some(Returns::Old) => return clauses.show(cx, written.old.as_ref()),
+        Some(Returns::New) => return clauses.show(cx, written.new.as_ref()),
         Some(Returns::Updated) => {
-            let touched = changes.touched().apply(updated.new.view())?;
-            return clauses.show(cx, Some(&touched));
+            let new = written.new.as_ref().map_or(ItemRef::EMPTY, Item::view);
+            return clauses.show(cx, Some(&changes.touched().apply(new)?));
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use crate::item::{
     AttrType, AttributeValue, Item, ItemBuilder, ItemError, Number, TableSchema, ValueRef, from_base64,
     parse_typed, plain_value,
 };
-use crate::ops::{self, OpError};
+use crate::ops::{self, OpError, Write};
 use serde_json::Value as Json;
 
 /// What a write replies with.
@@ -125,15 +125,9 @@ pub(super) fn put(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     }
     item.view().check_size(&target.limits)?;
     let condition = clauses.bind_alone(&target)?;
-    let put = ops::Put {
-        table: &target.table,
-        keys: &target.keys,
-        item: &item,
-        condition: condition.as_ref(),
-        return_old,
-    };
-    match ops::put(cx.tx, &put) {
-        Ok(old) if return_old => return clauses.show(cx, old.as_ref()),
+    let at = target.at(condition.as_ref(), return_old);
+    match ops::write(cx.tx, &Write::Put(at, &item)) {
+        Ok(written) if return_old => return clauses.show(cx, written.old.as_ref()),
         Ok(_) => cx.out.ok(),
         Err(error) => return refused(cx, error),
     }
@@ -155,11 +149,9 @@ pub(super) fn del(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         return Err(fail::SYNTAX);
     }
     let condition = clauses.bind_alone(&target)?;
-    let delete =
-        ops::Delete { table: &target.table, keys: &target.keys, condition: condition.as_ref(), return_old };
-    match ops::delete(cx.tx, &delete) {
-        Ok((_, old)) if return_old => return clauses.show(cx, old.as_ref()),
-        Ok((there, _)) => cx.out.int(i64::from(there)),
+    match ops::write(cx.tx, &Write::Delete(target.at(condition.as_ref(), return_old))) {
+        Ok(written) if return_old => return clauses.show(cx, written.old.as_ref()),
+        Ok(written) => cx.out.int(i64::from(written.existed)),
         Err(error) => return refused(cx, error),
     }
     Ok(())
@@ -176,8 +168,8 @@ pub(super) fn check(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         }
     }
     let condition = clauses.bind_alone(&target)?.filter(|_| clauses.expires.is_none()).ok_or(fail::SYNTAX)?;
-    match ops::check(cx.tx, &target.table, &target.keys, &condition, false) {
-        Ok(()) => cx.out.int(1),
+    match ops::write(cx.tx, &Write::Check(target.at(Some(&condition), false))) {
+        Ok(_) => cx.out.int(1),
         Err(error) => return refused(cx, error),
     }
     Ok(())
