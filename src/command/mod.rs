@@ -16,6 +16,7 @@ mod client_modes;
 pub mod config;
 mod connection;
 mod cursor;
+mod ddb;
 mod debug;
 mod docs;
 pub mod fail;
@@ -68,6 +69,7 @@ static FAMILIES: &[&[Spec]] = &[
     client_modes::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
+    ddb::COMMANDS,
     debug::COMMANDS,
     hashes::COMMANDS,
     info::COMMANDS,

@@ -73,6 +73,12 @@ impl Command {
         if fits { Ok(()) } else { Err(Fail::arity(&self.full_name)) }
     }
 
+    /// Whether the command has no keys whatever its arguments.
+    #[inline]
+    pub fn is_keyless(&self) -> bool {
+        self.spec.keys.is_empty() && self.spec.item_keys.is_none()
+    }
+
     /// Calls `visit` with each key: the argument that it is, and the bytes under which it is stored, whose shard is the
     /// one to lock. False if the arguments are no valid use of the command.
     pub fn each_key(&self, tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(usize, &[u8])) -> bool {

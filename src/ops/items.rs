@@ -167,14 +167,31 @@ pub fn write_measured(tx: &mut Tx<'_>, write: &Write<'_>) -> Result<Written, OpE
     Ok(write.plan(tx, true)?.carry_out(tx))
 }
 
-/// Carries out all writes, or none. Each is about another item, and sees the items as they were before.
+/// Why a transaction was refused as a whole.
+#[derive(Debug)]
+pub enum TransactError {
+    /// Why each of the writes was refused, in their order, `None` for those that were not.
+    Refused(Vec<Option<OpError>>),
+    /// The items before and after are larger than the limit together.
+    TooLarge,
+}
+
+/// Carries out all writes, or none. Each is about another item, and sees the items as they were before. Their sizes may add
+/// up to `max_bytes`.
 ///
 /// # Errors
-/// Why each of the writes was refused, in their order, `None` for those that were not.
-pub fn transact(tx: &mut Tx<'_>, writes: &[Write<'_>]) -> Result<Vec<Written>, Vec<Option<OpError>>> {
+/// When a write is refused, or they are too large together.
+pub fn transact(
+    tx: &mut Tx<'_>,
+    writes: &[Write<'_>],
+    max_bytes: usize,
+) -> Result<Vec<Written>, TransactError> {
     let plans: Vec<Result<Plan<'_>, OpError>> = writes.iter().map(|write| write.plan(tx, true)).collect();
     if plans.iter().any(Result::is_err) {
-        return Err(plans.into_iter().map(Result::err).collect());
+        return Err(TransactError::Refused(plans.into_iter().map(Result::err).collect()));
+    }
+    if plans.iter().flatten().map(|plan| plan.written.bytes).sum::<usize>() > max_bytes {
+        return Err(TransactError::TooLarge);
     }
     Ok(plans.into_iter().flatten().map(|plan| plan.carry_out(tx)).collect())
 }
@@ -219,9 +236,13 @@ mod tests {
                 Write::Check(guarded(&is_two)),
                 Write::Delete(At::new(&table, &c)),
             ],
+            usize::MAX,
         );
-        let reasons = refused.unwrap_err();
+        let Err(TransactError::Refused(reasons)) = refused else { panic!("it was not refused") };
         assert!(matches!(&reasons[..], [None, Some(OpError::ConditionFailed(Some(_))), None]));
+        assert_eq!(tx.effects(), 0);
+        let large = transact(&mut tx, &[Write::Put(At::new(&table, &b), &item)], 2);
+        assert!(matches!(large, Err(TransactError::TooLarge)));
         assert_eq!(tx.effects(), 0);
         let done = transact(
             &mut tx,
@@ -230,6 +251,7 @@ mod tests {
                 Write::Delete(guarded(&is_one)),
                 Write::Delete(At::new(&table, &c)),
             ],
+            usize::MAX,
         );
         let done: Vec<(bool, usize)> = done.unwrap().iter().map(|w| (w.existed, w.bytes)).collect();
         assert_eq!(done, [(false, 3), (true, 6), (false, 0)]);

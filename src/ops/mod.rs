@@ -10,7 +10,7 @@ mod scan;
 mod tables;
 
 pub use error::OpError;
-pub use items::{At, Write, Written, transact, write, write_measured};
+pub use items::{At, TransactError, Write, Written, transact, write, write_measured};
 pub use query::{Page, Query, query};
 pub use scan::{Scan, Segment, scan};
 pub use tables::{alter_table, create_table, drop_table};

@@ -21,6 +21,12 @@ impl Segment {
     /// The whole table.
     pub const WHOLE: Self = Self { number: 0, total: 1 };
 
+    /// Whether a place in the order of partitions lies in it.
+    pub fn contains(self, order: u64) -> bool {
+        let (from, to) = self.bounds();
+        (from..=to).contains(&order)
+    }
+
     /// The stretch of the order of partitions that it covers.
     fn bounds(self) -> (u64, u64) {
         let edge = |number: u32| (u128::from(number) << 64) / u128::from(self.total.max(1));

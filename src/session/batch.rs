@@ -337,7 +337,7 @@ impl Worker {
                 locks::lock_only(&server.engine, command, args, (hash, self.tables), client.db, mode, now)
             }
             None if command.has(flag::ALL_SHARDS) => store.lock_all(mode, now),
-            None if command.spec.keys.is_empty() => store.lock_none(now),
+            None if command.is_keyless() => store.lock_none(now),
             None => locks::lock_keys(&server.engine, &[(command, args)], &[], client.db, mode, now),
         };
         if server.engine.loading.load(Relaxed) && !command.has(flag::LOADING) {

@@ -21,10 +21,11 @@ const ROOMS: &[(&str, u8)] = &[
     ("store", 3),
     ("engine", 4),
     ("ops", 5),
-    ("command", 6),
-    ("script", 6),
-    ("session", 7),
-    ("server", 8),
+    ("aws", 6),
+    ("command", 7),
+    ("script", 7),
+    ("session", 8),
+    ("server", 9),
 ];
 
 /// Lines of a file, its tests aside.

@@ -1,0 +1,232 @@
+//! BatchGetItem and BatchWriteItem.
+
+use super::body::{Body, Violations};
+use super::capacity::{Capacity, read_units, write_units};
+use super::error::AwsError;
+use super::items::{Prepared, attributes_to_get};
+use super::json::Object;
+use super::request::{Expressions, LIMITS, item, keys, table};
+use super::{Call, shape};
+use crate::engine::{Table, Tables};
+use crate::expr::BoundProjection;
+use crate::item::{ItemKeys, write_typed_json};
+use crate::ops;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Most keys of a BatchGetItem.
+const MAX_GETS: usize = 100;
+/// Most requests of a BatchWriteItem.
+const MAX_WRITES: usize = 25;
+/// Bytes of items after which the remaining keys are left unprocessed.
+const MAX_BYTES: usize = 16 << 20;
+
+fn constrain(body: Body<'_>, member: &str) -> Result<(), AwsError> {
+    let mut violations = Violations::default();
+    violations.capacity(body);
+    violations.metrics(body);
+    let requests = body.map("RequestItems");
+    violations.required(requests.is_some(), "requestItems");
+    if let Some(requests) = requests {
+        if requests.0.is_empty() {
+            violations.add("'{}'", "requestItems", "Member must have length greater than or equal to 1");
+        }
+        for (name, request) in requests.0 {
+            let list = if member.is_empty() {
+                request.as_array()
+            } else {
+                request.get(member).and_then(Value::as_array)
+            };
+            if list.is_none_or(Vec::is_empty) {
+                let path =
+                    format!("requestItems.{name}.member{}", if member.is_empty() { "" } else { ".keys" });
+                let value = if list.is_some() { "'[]'" } else { "null" };
+                let constraint = if list.is_some() {
+                    "Member must have length greater than or equal to 1"
+                } else {
+                    "Member must not be null"
+                };
+                violations.add(value, &path, constraint);
+            }
+        }
+    }
+    violations.finish()
+}
+
+fn duplicates() -> AwsError {
+    AwsError::validation("Provided list of item keys contains duplicates")
+}
+
+/// The keys that a batch reads of one table.
+struct Gets {
+    table: Arc<Table>,
+    keys: Vec<(ItemKeys, Value)>,
+    projection: Option<BoundProjection>,
+    consistent: bool,
+    /// The request without its keys, for what is left unprocessed.
+    rest: Map<String, Value>,
+}
+
+/// Reads BatchGetItem.
+pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, AwsError> {
+    shape::batch_get(map)?;
+    let body = Body(map);
+    constrain(body, "Keys")?;
+    let mut all = Vec::new();
+    let mut total = 0;
+    for (name, request) in body.map("RequestItems").into_iter().flat_map(|requests| requests.0) {
+        let Value::Object(request) = request else { continue };
+        let gets = gets(name, Body(request), tables)?;
+        total += gets.keys.len();
+        all.push(gets);
+    }
+    if total > MAX_GETS {
+        return Err(AwsError::validation("Too many items requested for the BatchGetItem call"));
+    }
+    let locks = all.iter().flat_map(|gets| gets.keys.iter().map(|(keys, _)| keys.pk.clone())).collect();
+    let mut capacity = Capacity::asked(body);
+    Ok(Call::new(locks, move |tx| {
+        let mut out = Vec::new();
+        let mut object = Object::begin(&mut out);
+        let (mut bytes, mut left) = (0, Vec::new());
+        let mut failed = None;
+        object.object("Responses", |responses| {
+            for gets in &all {
+                let items = responses.key(&gets.table.name);
+                items.push(b'[');
+                let mut first = true;
+                for (keys, json) in &gets.keys {
+                    if bytes >= MAX_BYTES {
+                        left.push((gets, json));
+                        continue;
+                    }
+                    let found = tx.item(&gets.table, keys);
+                    let size = found.map_or(0, |item| item.size());
+                    capacity.add(&gets.table.name, read_units(size, gets.consistent));
+                    let Some(item) = found else { continue };
+                    bytes += size;
+                    if !std::mem::take(&mut first) {
+                        items.push(b',');
+                    }
+                    match gets.projection.as_ref().map(|projection| projection.apply(item)) {
+                        None => write_typed_json(&item, items),
+                        Some(Ok(part)) => write_typed_json(&part.view(), items),
+                        Some(Err(error)) => failed = Some(error),
+                    }
+                }
+                items.push(b']');
+            }
+        });
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        object.object("UnprocessedKeys", |unprocessed| {
+            for gets in &all {
+                let keys: Vec<&Value> =
+                    left.iter().filter(|(of, _)| std::ptr::eq(*of, gets)).map(|(_, json)| *json).collect();
+                if !keys.is_empty() {
+                    unprocessed.object(&gets.table.name, |table| {
+                        table.array("Keys", keys, |key, out| {
+                            out.extend_from_slice(key.to_string().as_bytes())
+                        });
+                        for (name, value) in &gets.rest {
+                            table.key(name).extend_from_slice(value.to_string().as_bytes());
+                        }
+                    });
+                }
+            }
+        });
+        capacity.write_all(&mut object);
+        object.end();
+        Ok(out)
+    }))
+}
+
+fn gets(name: &str, request: Body<'_>, tables: &Tables) -> Result<Gets, AwsError> {
+    crate::item::check_resource_name("TableName", name)?;
+    let mut given = Vec::new();
+    for json in request.list("Keys").unwrap_or_default() {
+        given.push((item(json)?, json.clone()));
+    }
+    let mut expressions = Expressions::new(request, &["ProjectionExpression"], &[])?;
+    let projection = match expressions.projection()? {
+        None => request.list("AttributesToGet").map(attributes_to_get),
+        projection => projection,
+    };
+    expressions.finish()?;
+    let table = table(tables, name)?;
+    let mut all = Vec::with_capacity(given.len());
+    let mut seen = BTreeSet::new();
+    for (key, json) in given {
+        let keys = keys(&table, &key)?;
+        if !seen.insert(keys.clone()) {
+            return Err(duplicates());
+        }
+        all.push((keys, json));
+    }
+    let mut rest = request.0.clone();
+    rest.remove("Keys");
+    Ok(Gets { table, keys: all, projection, consistent: request.bool("ConsistentRead"), rest })
+}
+
+/// Reads BatchWriteItem.
+pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, AwsError> {
+    shape::batch_write(map)?;
+    let body = Body(map);
+    constrain(body, "")?;
+    let requests = body.map("RequestItems").into_iter().flat_map(|requests| requests.0);
+    let mut given = Vec::new();
+    for (name, list) in requests {
+        crate::item::check_resource_name("TableName", name)?;
+        for request in list.as_array().into_iter().flatten() {
+            given.push((name, write_request(request)?));
+        }
+    }
+    if given.len() > MAX_WRITES {
+        return Err(AwsError::validation("Too many items requested for the BatchWriteItem call"));
+    }
+    let mut all = Vec::with_capacity(given.len());
+    let mut seen = BTreeSet::new();
+    for (name, (put, given)) in given {
+        let table = table(tables, name)?;
+        let keys = if put {
+            given.view().check_size(LIMITS)?;
+            table.schema.item_keys(&given.view(), LIMITS)?
+        } else {
+            keys(&table, &given)?
+        };
+        if !seen.insert((table.id, keys.clone())) {
+            return Err(duplicates());
+        }
+        all.push(Prepared::plain(table, keys, put.then_some(given)));
+    }
+    let locks = all.iter().map(|prepared| prepared.keys.pk.clone()).collect();
+    let mut capacity = Capacity::asked(body);
+    Ok(Call::new(locks, move |tx| {
+        for prepared in &all {
+            let written = ops::write_measured(tx, &prepared.write(false))?;
+            capacity.add(&prepared.table.name, write_units(written.bytes));
+        }
+        let mut out = Vec::new();
+        let mut object = Object::begin(&mut out);
+        object.object("UnprocessedItems", |_| {});
+        capacity.write_all(&mut object);
+        object.end();
+        Ok(out)
+    }))
+}
+
+/// Whether a request is a put, and its item or key.
+fn write_request(request: &Value) -> Result<(bool, crate::item::Item), AwsError> {
+    let inner = |kind: &str, member: &str| {
+        request.get(kind).filter(|json| !json.is_null()).map(|json| json.get(member).unwrap_or(&Value::Null))
+    };
+    match (inner("PutRequest", "Item"), inner("DeleteRequest", "Key")) {
+        (Some(json), None) => Ok((true, item(json)?)),
+        (None, Some(json)) => Ok((false, item(json)?)),
+        _ => Err(AwsError::validation(
+            "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes",
+        )),
+    }
+}

@@ -1,0 +1,158 @@
+//! AWS's errors.
+
+use super::json::Object;
+use crate::expr::ExprError;
+use crate::item::{Item, ItemError};
+use crate::ops::OpError;
+
+/// What kind of error, by AWS's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A parameter is not valid.
+    Validation,
+    /// The body is not JSON of the expected form.
+    Serialization,
+    /// There is no such operation.
+    UnknownOperation,
+    /// A condition does not hold.
+    ConditionalCheckFailed,
+    /// There is no such table.
+    ResourceNotFound,
+    /// There is such a table already.
+    ResourceInUse,
+    /// A transaction was refused.
+    TransactionCanceled,
+    /// A token came again with another request.
+    IdempotentParameterMismatch,
+}
+
+impl Kind {
+    fn type_name(self) -> &'static str {
+        match self {
+            Self::Validation => "com.amazonaws.dynamodb.v20120810#ValidationException",
+            Self::Serialization => "com.amazon.coral.service#SerializationException",
+            Self::UnknownOperation => "com.amazon.coral.service#UnknownOperationException",
+            Self::ConditionalCheckFailed => {
+                "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"
+            }
+            Self::ResourceNotFound => "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException",
+            Self::ResourceInUse => "com.amazonaws.dynamodb.v20120810#ResourceInUseException",
+            Self::TransactionCanceled => "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+            Self::IdempotentParameterMismatch => {
+                "com.amazonaws.dynamodb.v20120810#IdempotentParameterMismatchException"
+            }
+        }
+    }
+
+    /// Some of AWS's errors have a capital letter here.
+    fn message_member(self) -> &'static str {
+        match self {
+            Self::Serialization | Self::TransactionCanceled | Self::IdempotentParameterMismatch => "Message",
+            _ => "message",
+        }
+    }
+}
+
+/// Why a request was refused.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct AwsError {
+    /// The kind.
+    pub kind: Kind,
+    /// AWS's text.
+    pub message: String,
+    /// The item that failed a condition, if it was asked for.
+    pub item: Option<Item>,
+    /// Of a cancelled transaction: why each of its actions was refused.
+    pub reasons: Vec<Option<OpError>>,
+}
+
+impl AwsError {
+    pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), item: None, reasons: Vec::new() }
+    }
+
+    pub(super) fn validation(message: impl Into<String>) -> Self {
+        Self::new(Kind::Validation, message)
+    }
+
+    pub(super) fn not_found() -> Self {
+        Self::new(Kind::ResourceNotFound, "Requested resource not found")
+    }
+
+    pub(super) fn cancelled(reasons: Vec<Option<OpError>>) -> Self {
+        let codes: Vec<&str> = reasons.iter().map(|reason| code(reason.as_ref())).collect();
+        let message = format!(
+            "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
+            codes.join(", ")
+        );
+        Self { reasons, ..Self::new(Kind::TransactionCanceled, message) }
+    }
+
+    /// The error as AWS answers it.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut object = Object::begin(&mut out);
+        object.text("__type", self.kind.type_name());
+        if let Some(item) = &self.item {
+            object.item("Item", item.view());
+        }
+        if self.kind == Kind::TransactionCanceled {
+            object.array("CancellationReasons", &self.reasons, |reason, out| {
+                let mut object = Object::begin(out);
+                if let Some(OpError::ConditionFailed(Some(item))) = reason {
+                    object.item("Item", item.view());
+                }
+                object.text("Code", code(reason.as_ref()));
+                if let Some(reason) = reason {
+                    object.text("Message", &reason.to_string());
+                }
+                object.end();
+            });
+        }
+        object.text(self.kind.message_member(), &self.message);
+        object.end();
+        out
+    }
+}
+
+fn code(reason: Option<&OpError>) -> &'static str {
+    match reason {
+        None => "None",
+        Some(OpError::ConditionFailed(_)) => "ConditionalCheckFailed",
+        Some(_) => "ValidationError",
+    }
+}
+
+impl From<ItemError> for AwsError {
+    fn from(error: ItemError) -> Self {
+        let kind = if error.is_serialization() { Kind::Serialization } else { Kind::Validation };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<ExprError> for AwsError {
+    fn from(error: ExprError) -> Self {
+        match error {
+            ExprError::Item(error) => error.into(),
+            error => Self::validation(error.to_string()),
+        }
+    }
+}
+
+impl From<OpError> for AwsError {
+    fn from(error: OpError) -> Self {
+        match error {
+            OpError::Item(error) => error.into(),
+            OpError::Expr(error) => error.into(),
+            OpError::NoTable(_) => Self::not_found(),
+            OpError::TableExists(name) => {
+                Self::new(Kind::ResourceInUse, format!("Table already exists: {name}"))
+            }
+            OpError::ConditionFailed(item) => {
+                Self { item, ..Self::new(Kind::ConditionalCheckFailed, "The conditional request failed") }
+            }
+            error @ OpError::UpdateTooLarge => Self::validation(error.to_string()),
+        }
+    }
+}

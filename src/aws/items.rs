@@ -1,0 +1,233 @@
+//! PutItem, UpdateItem, DeleteItem, GetItem.
+
+use super::body::{Body, Violations};
+use super::capacity::{Capacity, read_units, write_units};
+use super::error::AwsError;
+use super::json::Object;
+use super::request::{Expressions, LIMITS, item, keys, table};
+use super::{Call, Operation, shape};
+use crate::engine::{Table, Tables};
+use crate::expr::{BoundCondition, BoundProjection, BoundUpdate, ExprKind};
+use crate::item::{Item, ItemKeys, ItemRef};
+use crate::ops::{self, At, Write, Written};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// What a write does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    Put,
+    Update,
+    Delete,
+    Check,
+}
+
+/// A write that was read, alone or in a transaction.
+pub(super) struct Prepared {
+    pub(super) table: Arc<Table>,
+    pub(super) keys: ItemKeys,
+    action: Action,
+    item: Option<Item>,
+    changes: Option<BoundUpdate>,
+    condition: Option<BoundCondition>,
+    return_on_failure: bool,
+}
+
+impl Prepared {
+    /// Reads a write.
+    pub(super) fn read(action: Action, body: Body<'_>, tables: &Tables) -> Result<Self, AwsError> {
+        let users: &[&str] = match action {
+            Action::Update => &["UpdateExpression", "ConditionExpression"],
+            _ => &["ConditionExpression"],
+        };
+        // The item or key is looked at before the expressions, as AWS does.
+        let json = body.get(if action == Action::Put { "Item" } else { "Key" });
+        let given = item(json.unwrap_or(&Value::Null))?;
+        if action == Action::Put {
+            given.view().check_size(LIMITS)?;
+        }
+        let mut expressions = Expressions::new(body, users, users)?;
+        let changes = if action == Action::Update { expressions.update()? } else { None };
+        let condition = expressions.condition(ExprKind::Condition)?;
+        expressions.finish()?;
+        let table = table(tables, body.table_name()?)?;
+        if let Some(condition) = &condition {
+            condition.check_key_paths(&table.schema)?;
+        }
+        if let Some(changes) = &changes {
+            changes.check_keys(&table.schema)?;
+        }
+        let return_on_failure = body.text("ReturnValuesOnConditionCheckFailure") == Some("ALL_OLD");
+        let (keys, item) = match action {
+            Action::Put => (table.schema.item_keys(&given.view(), LIMITS)?, Some(given)),
+            _ => (keys(&table, &given)?, None),
+        };
+        Ok(Self { table, keys, action, item, changes, condition, return_on_failure })
+    }
+
+    /// A put or delete without anything else, as batches have them.
+    pub(super) fn plain(table: Arc<Table>, keys: ItemKeys, item: Option<Item>) -> Self {
+        let action = if item.is_some() { Action::Put } else { Action::Delete };
+        Self { table, keys, action, item, changes: None, condition: None, return_on_failure: false }
+    }
+
+    pub(super) fn write(&self, return_old: bool) -> Write<'_> {
+        let at = At {
+            table: &self.table,
+            keys: &self.keys,
+            condition: self.condition.as_ref(),
+            return_old,
+            return_on_failure: self.return_on_failure,
+        };
+        match (self.action, &self.item) {
+            (Action::Put, Some(item)) => Write::Put(at, item),
+            (Action::Update, _) => Write::Update(at, self.changes.as_ref(), LIMITS),
+            (Action::Delete, _) => Write::Delete(at),
+            _ => Write::Check(at),
+        }
+    }
+}
+
+/// Constraints on a write's parameters.
+pub(super) fn constrain(action: Action, body: Body<'_>, alone: bool) -> Result<(), AwsError> {
+    let mut violations = Violations::default();
+    if alone {
+        violations.capacity(body);
+        violations.metrics(body);
+        let all = ["ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"];
+        violations.one_of(body, "ReturnValues", &all);
+    }
+    violations.one_of(body, "ReturnValuesOnConditionCheckFailure", &["ALL_OLD", "NONE"]);
+    let needed = if action == Action::Put { "item" } else { "key" };
+    let there = body.get(if action == Action::Put { "Item" } else { "Key" }).is_some();
+    violations.required(there, needed);
+    violations.finish()?;
+    body.table_name()?;
+    body.refuse_legacy(&["Expected", "AttributeUpdates", "ConditionalOperator"])
+}
+
+/// Reads PutItem, UpdateItem or DeleteItem.
+pub(super) fn write(
+    operation: Operation,
+    map: &Map<String, Value>,
+    tables: &Tables,
+) -> Result<Call, AwsError> {
+    shape::write(map)?;
+    let body = Body(map);
+    let action = match operation {
+        Operation::PutItem => Action::Put,
+        Operation::UpdateItem => Action::Update,
+        _ => Action::Delete,
+    };
+    constrain(action, body, true)?;
+    let returns = body.text("ReturnValues").unwrap_or("NONE").to_owned();
+    if action != Action::Update && !matches!(returns.as_str(), "NONE" | "ALL_OLD") {
+        return Err(AwsError::validation("ReturnValues can only be ALL_OLD or NONE"));
+    }
+    let prepared = Prepared::read(action, body, tables)?;
+    let mut capacity = Capacity::asked(body);
+    Ok(Call::new(vec![prepared.keys.pk.clone()], move |tx| {
+        let return_old = matches!(returns.as_str(), "ALL_OLD" | "UPDATED_OLD");
+        let written = ops::write_measured(tx, &prepared.write(return_old))?;
+        capacity.add(&prepared.table.name, write_units(written.bytes));
+        let mut out = Vec::new();
+        let mut object = Object::begin(&mut out);
+        if let Some(attributes) = attributes(&returns, &prepared, &written)? {
+            object.item("Attributes", attributes.view());
+        }
+        capacity.write(&mut object);
+        object.end();
+        Ok(out)
+    }))
+}
+
+/// What `ReturnValues` asks for.
+fn attributes(returns: &str, prepared: &Prepared, written: &Written) -> Result<Option<Item>, AwsError> {
+    let touched = |item: Option<&Item>| -> Result<Option<Item>, AwsError> {
+        let (Some(item), Some(changes)) = (item, &prepared.changes) else { return Ok(None) };
+        let touched = changes.touched().apply(item.view())?;
+        Ok((!touched.view().is_empty()).then_some(touched))
+    };
+    match returns {
+        "ALL_OLD" => Ok(written.old.clone()),
+        "UPDATED_OLD" => touched(written.old.as_ref()),
+        "ALL_NEW" => Ok(written.new.clone()),
+        "UPDATED_NEW" => touched(written.new.as_ref()),
+        _ => Ok(None),
+    }
+}
+
+/// A read of one item, alone or in a transaction.
+pub(super) struct Get {
+    pub(super) table: Arc<Table>,
+    pub(super) keys: ItemKeys,
+    projection: Option<BoundProjection>,
+}
+
+impl Get {
+    pub(super) fn read(body: Body<'_>, tables: &Tables) -> Result<Self, AwsError> {
+        let key = item(body.get("Key").unwrap_or(&Value::Null))?;
+        let mut expressions = Expressions::new(body, &["ProjectionExpression"], &[])?;
+        let projection = match expressions.projection()? {
+            None => body.list("AttributesToGet").map(attributes_to_get),
+            projection => projection,
+        };
+        expressions.finish()?;
+        let table = table(tables, body.table_name()?)?;
+        let keys = keys(&table, &key)?;
+        Ok(Self { table, keys, projection })
+    }
+
+    /// Writes the item, if there is one, as the member `Item`; returns its size.
+    pub(super) fn write(
+        &self,
+        item: Option<ItemRef<'_>>,
+        object: &mut Object<'_>,
+    ) -> Result<usize, AwsError> {
+        let Some(item) = item else { return Ok(0) };
+        match &self.projection {
+            None => object.item("Item", item),
+            Some(projection) => object.item("Item", projection.apply(item)?.view()),
+        }
+        Ok(item.size())
+    }
+}
+
+/// `AttributesToGet`, from before expressions.
+pub(super) fn attributes_to_get(names: &[Value]) -> BoundProjection {
+    BoundProjection::attributes(names.iter().filter_map(Value::as_str))
+}
+
+/// Constraints on a read's parameters.
+pub(super) fn constrain_get(body: Body<'_>) -> Result<(), AwsError> {
+    let mut violations = Violations::default();
+    violations.capacity(body);
+    violations.required(body.get("Key").is_some(), "key");
+    violations.finish()?;
+    body.table_name()?;
+    if body.get("AttributesToGet").is_some() && body.get("ProjectionExpression").is_some() {
+        return Err(AwsError::validation(
+            "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {AttributesToGet} Expression parameters: {ProjectionExpression}",
+        ));
+    }
+    Ok(())
+}
+
+/// Reads GetItem.
+pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, AwsError> {
+    shape::read(map)?;
+    let body = Body(map);
+    constrain_get(body)?;
+    let get = Get::read(body, tables)?;
+    let consistent = body.bool("ConsistentRead");
+    let mut capacity = Capacity::asked(body);
+    Ok(Call::new(vec![get.keys.pk.clone()], move |tx| {
+        let mut out = Vec::new();
+        let mut object = Object::begin(&mut out);
+        let size = get.write(tx.item(&get.table, &get.keys), &mut object)?;
+        capacity.add(&get.table.name, read_units(size, consistent));
+        capacity.write(&mut object);
+        object.end();
+        Ok(out)
+    }))
+}

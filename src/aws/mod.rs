@@ -1,0 +1,139 @@
+//! AWS's DynamoDB API as JSON: a request's body in, a reply's body out, word for word.
+//!
+//! [`read`] turns a body into a [`Call`]: parsed, checked in AWS's order, bound to its tables, with the keys whose shards
+//! it needs. The front end locks them and runs the call. What a call was read from (the tables' schemas) must still hold
+//! under the locks, see [`crate::engine::Tables::generation`].
+
+mod batch;
+mod body;
+mod capacity;
+mod error;
+mod items;
+mod json;
+mod query;
+mod request;
+mod shape;
+mod tables;
+mod transact;
+
+pub use error::{AwsError, Kind};
+
+use crate::engine::{Tables, Tx};
+use crate::item::KeyBytes;
+
+/// The operations that exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Operation {
+    BatchGetItem,
+    BatchWriteItem,
+    CreateTable,
+    DeleteItem,
+    DeleteTable,
+    DescribeEndpoints,
+    DescribeLimits,
+    DescribeTable,
+    DescribeTimeToLive,
+    GetItem,
+    ListTables,
+    ListTagsOfResource,
+    PutItem,
+    Query,
+    Scan,
+    TagResource,
+    TransactGetItems,
+    TransactWriteItems,
+    UntagResource,
+    UpdateItem,
+    UpdateTable,
+    UpdateTimeToLive,
+}
+
+impl Operation {
+    /// All operations, by their names.
+    pub const ALL: [(&'static str, Self); 22] = [
+        ("BatchGetItem", Self::BatchGetItem),
+        ("BatchWriteItem", Self::BatchWriteItem),
+        ("CreateTable", Self::CreateTable),
+        ("DeleteItem", Self::DeleteItem),
+        ("DeleteTable", Self::DeleteTable),
+        ("DescribeEndpoints", Self::DescribeEndpoints),
+        ("DescribeLimits", Self::DescribeLimits),
+        ("DescribeTable", Self::DescribeTable),
+        ("DescribeTimeToLive", Self::DescribeTimeToLive),
+        ("GetItem", Self::GetItem),
+        ("ListTables", Self::ListTables),
+        ("ListTagsOfResource", Self::ListTagsOfResource),
+        ("PutItem", Self::PutItem),
+        ("Query", Self::Query),
+        ("Scan", Self::Scan),
+        ("TagResource", Self::TagResource),
+        ("TransactGetItems", Self::TransactGetItems),
+        ("TransactWriteItems", Self::TransactWriteItems),
+        ("UntagResource", Self::UntagResource),
+        ("UpdateItem", Self::UpdateItem),
+        ("UpdateTable", Self::UpdateTable),
+        ("UpdateTimeToLive", Self::UpdateTimeToLive),
+    ];
+
+    /// The operation of a name, in any case.
+    pub fn of(name: &[u8]) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .find(|(n, _)| n.as_bytes().eq_ignore_ascii_case(name))
+            .map(|(_, operation)| *operation)
+    }
+}
+
+/// What carries a call out.
+type Run = Box<dyn FnOnce(&mut Tx<'_>) -> Result<Vec<u8>, AwsError>>;
+
+/// A request that was read.
+pub struct Call {
+    keys: Vec<KeyBytes>,
+    run: Run,
+}
+
+impl Call {
+    fn new(
+        keys: Vec<KeyBytes>,
+        run: impl FnOnce(&mut Tx<'_>) -> Result<Vec<u8>, AwsError> + 'static,
+    ) -> Self {
+        Self { keys, run: Box::new(run) }
+    }
+
+    /// The keys whose shards must be locked, exclusively if the operation writes. Operations that change tables need every
+    /// shard; scans need none, or all for a picture of one moment.
+    pub fn keys(&self) -> &[KeyBytes] {
+        &self.keys
+    }
+
+    /// Carries the call out and returns the reply's body.
+    ///
+    /// # Errors
+    /// AWS's.
+    pub fn run(self, tx: &mut Tx<'_>) -> Result<Vec<u8>, AwsError> {
+        (self.run)(tx)
+    }
+}
+
+/// Reads a request.
+///
+/// # Errors
+/// AWS's.
+pub fn read(operation: Operation, body: &[u8], tables: &Tables) -> Result<Call, AwsError> {
+    let body = shape::parse(body)?;
+    match operation {
+        Operation::PutItem | Operation::UpdateItem | Operation::DeleteItem => {
+            items::write(operation, &body, tables)
+        }
+        Operation::GetItem => items::get(&body, tables),
+        Operation::Query => query::query(&body, tables),
+        Operation::Scan => query::scan(&body, tables),
+        Operation::BatchGetItem => batch::get(&body, tables),
+        Operation::BatchWriteItem => batch::write(&body, tables),
+        Operation::TransactGetItems => transact::get(&body, tables),
+        Operation::TransactWriteItems => transact::write(&body, tables),
+        _ => tables::read(operation, &body, tables),
+    }
+}

@@ -1,0 +1,285 @@
+//! Query and Scan.
+
+use super::body::{Body, Violations};
+use super::capacity::{Capacity, read_units};
+use super::error::AwsError;
+use super::items::attributes_to_get;
+use super::json::Object;
+use super::request::{Expressions, LIMITS, item, keys, table};
+use super::{Call, shape};
+use crate::engine::{Table, Tables, Tx};
+use crate::expr::{BoundCondition, BoundProjection, ExprKind, KeyRanges, KeyTarget};
+use crate::item::{Item, ItemKeys, ItemRef, write_typed_json};
+use crate::ops::{self, Page, Segment};
+use crate::store::walk_order;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// Bytes of a page.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// What Query and Scan have in common.
+struct Common {
+    table: Arc<Table>,
+    filter: Option<BoundCondition>,
+    projection: Option<BoundProjection>,
+    start: Option<ItemKeys>,
+    limit: usize,
+    count_only: bool,
+    consistent: bool,
+    capacity: Capacity,
+}
+
+fn constrain(body: Body<'_>, scan: bool) -> Result<(), AwsError> {
+    let mut violations = Violations::default();
+    violations.capacity(body);
+    let select = ["SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"];
+    violations.one_of(body, "Select", &select);
+    violations.range(body, "Limit", 1, i64::from(i32::MAX));
+    if scan {
+        violations.range(body, "Segment", 0, 999_999);
+        violations.range(body, "TotalSegments", 1, 1_000_000);
+    }
+    violations.finish()?;
+    body.table_name()?;
+    body.refuse_legacy(&["KeyConditions", "QueryFilter", "ScanFilter", "ConditionalOperator"])?;
+    let parts = ["ProjectionExpression", "AttributesToGet"].into_iter().find(|name| body.get(name).is_some());
+    match (body.text("Select"), parts) {
+        (Some("COUNT"), Some(part)) => Err(AwsError::validation(format!(
+            "Cannot specify the {part} when choosing to get only the Count"
+        ))),
+        (Some("ALL_ATTRIBUTES"), Some(part)) => Err(AwsError::validation(format!(
+            "Cannot specify the {part} when choosing to get ALL_ATTRIBUTES"
+        ))),
+        (Some("SPECIFIC_ATTRIBUTES"), None) => Err(AwsError::validation(
+            "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
+        )),
+        (Some("ALL_PROJECTED_ATTRIBUTES"), _) if body.get("IndexName").is_none() => {
+            Err(AwsError::validation(
+                "One or more parameter values were invalid: Select type ALL_PROJECTED_ATTRIBUTES is supported only when Querying an index",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A start key that was read from JSON, before the table is known.
+fn start_key(body: Body<'_>) -> Result<Option<Item>, AwsError> {
+    let invalid = |error: AwsError| AwsError {
+        message: format!("The provided starting key is invalid: {}", error.message),
+        ..error
+    };
+    body.get("ExclusiveStartKey").map(|json| item(json).map_err(invalid)).transpose()
+}
+
+fn start_keys(table: &Table, start: Option<Item>) -> Result<Option<ItemKeys>, AwsError> {
+    let invalid = |error: AwsError| AwsError {
+        message: format!("The provided starting key is invalid: {}", error.message),
+        ..error
+    };
+    start.map(|key| keys(table, &key).map_err(invalid)).transpose()
+}
+
+/// A table that is read without one of its indexes.
+fn plain_table(body: Body<'_>, tables: &Tables) -> Result<Arc<Table>, AwsError> {
+    let table = table(tables, body.table_name()?)?;
+    match body.text("IndexName") {
+        None => Ok(table),
+        Some(name) => {
+            Err(AwsError::validation(format!("The table does not have the specified index: {name}")))
+        }
+    }
+}
+
+fn limit(body: Body<'_>) -> usize {
+    body.int("Limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+}
+
+/// Reads Query.
+pub(super) fn query(map: &Map<String, Value>, tables: &Tables) -> Result<Call, AwsError> {
+    shape::read(map)?;
+    let body = Body(map);
+    constrain(body, false)?;
+    if body.get("KeyConditionExpression").is_none() {
+        return Err(AwsError::validation(
+            "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
+        ));
+    }
+    let start = start_key(body)?;
+    let users = ["FilterExpression", "KeyConditionExpression"];
+    let mut expressions = Expressions::new(body, &[users[0], users[1], "ProjectionExpression"], &users)?;
+    let filter = expressions.condition(ExprKind::Filter)?;
+    let key_condition = expressions.condition(ExprKind::KeyCondition)?;
+    let projection = match expressions.projection()? {
+        None => body.list("AttributesToGet").map(attributes_to_get),
+        projection => projection,
+    };
+    expressions.finish()?;
+    let table = plain_table(body, tables)?;
+    let target = KeyTarget::table(&table.schema.keys);
+    let ranges = match &key_condition {
+        Some(condition) => condition.key_ranges(&target, LIMITS)?,
+        None => return Err(AwsError::validation("Invalid KeyConditionExpression")),
+    };
+    if let Some(filter) = &filter {
+        filter.check_key_paths(&table.schema)?;
+        filter.check_filter(&target)?;
+    }
+    let start = start_keys(&table, start)?;
+    check_start(&ranges, start.as_ref())?;
+    let descending = body.get("ScanIndexForward").is_some() && !body.bool("ScanIndexForward");
+    let common = Common {
+        filter,
+        projection,
+        start,
+        limit: limit(body),
+        count_only: body.text("Select") == Some("COUNT"),
+        consistent: body.bool("ConsistentRead"),
+        capacity: Capacity::asked(body),
+        table,
+    };
+    Ok(Call::new(vec![ranges.pk.clone()], move |tx| {
+        common.reply(tx, |common, tx, show| {
+            let query = ops::Query {
+                table: &common.table,
+                partition: &ranges.pk,
+                range: &ranges.sk,
+                descending,
+                start: common.start.as_ref().map(|start| start.sk.as_slice()),
+                limit: common.limit,
+                max_bytes: PAGE_BYTES,
+                filter: common.filter.as_ref(),
+            };
+            ops::query(tx, &query, show)
+        })
+    }))
+}
+
+fn check_start(ranges: &KeyRanges, start: Option<&ItemKeys>) -> Result<(), AwsError> {
+    match start {
+        Some(start) if start.pk != ranges.pk => Err(AwsError::validation(
+            "The provided starting key is outside query boundaries based on provided conditions",
+        )),
+        Some(start) if !ranges.sk.contains(&start.sk) => {
+            Err(AwsError::validation("The provided starting key does not match the range key predicate"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Reads Scan.
+pub(super) fn scan(map: &Map<String, Value>, tables: &Tables) -> Result<Call, AwsError> {
+    shape::read(map)?;
+    let body = Body(map);
+    constrain(body, true)?;
+    let segment = segment(body)?;
+    let start = start_key(body)?;
+    let users = ["FilterExpression"];
+    let mut expressions = Expressions::new(body, &[users[0], "ProjectionExpression"], &users)?;
+    let filter = expressions.condition(ExprKind::Filter)?;
+    let projection = match expressions.projection()? {
+        None => body.list("AttributesToGet").map(attributes_to_get),
+        projection => projection,
+    };
+    expressions.finish()?;
+    let table = plain_table(body, tables)?;
+    if let Some(filter) = &filter {
+        filter.check_key_paths(&table.schema)?;
+    }
+    let start = start_keys(&table, start)?;
+    let common = Common {
+        filter,
+        projection,
+        start,
+        limit: limit(body),
+        count_only: body.text("Select") == Some("COUNT"),
+        consistent: body.bool("ConsistentRead"),
+        capacity: Capacity::asked(body),
+        table,
+    };
+    Ok(Call::new(Vec::new(), move |tx| {
+        if let Some(start) = &common.start {
+            let order = walk_order(tx.engine().store.hash(&start.pk));
+            if !segment.contains(order) {
+                return Err(AwsError::validation(format!(
+                    "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. TotalSegments: {} Segment: {}",
+                    segment.total, segment.number
+                )));
+            }
+        }
+        common.reply(tx, |common, tx, show| {
+            let scan = ops::Scan {
+                table: &common.table,
+                segment,
+                start: common.start.as_ref(),
+                limit: common.limit,
+                max_bytes: PAGE_BYTES,
+                filter: common.filter.as_ref(),
+            };
+            ops::scan(tx, &scan, show)
+        })
+    }))
+}
+
+fn segment(body: Body<'_>) -> Result<Segment, AwsError> {
+    match (body.int("Segment"), body.int("TotalSegments")) {
+        (None, None) => Ok(Segment::WHOLE),
+        (Some(_), None) => Err(AwsError::validation(
+            "The TotalSegments parameter is required but was not present in the request when Segment parameter is present",
+        )),
+        (None, Some(_)) => Err(AwsError::validation(
+            "The Segment parameter is required but was not present in the request when parameter TotalSegments is present",
+        )),
+        (Some(number), Some(total)) if number >= total => Err(AwsError::validation(format!(
+            "The Segment parameter is zero-based and must be less than parameter TotalSegments: Segment: {number} is not less than TotalSegments: {total}"
+        ))),
+        (Some(number), Some(total)) => Ok(Segment { number: number as u32, total: total as u32 }),
+    }
+}
+
+impl Common {
+    /// Runs and replies.
+    fn reply(
+        mut self,
+        tx: &Tx<'_>,
+        read: impl FnOnce(&Self, &Tx<'_>, &mut dyn FnMut(ItemRef<'_>)) -> Page,
+    ) -> Result<Vec<u8>, AwsError> {
+        let (mut items, mut failed) = (Vec::new(), None);
+        let page = read(&self, tx, &mut |item| {
+            if self.count_only {
+                return;
+            }
+            if !items.is_empty() {
+                items.push(b',');
+            }
+            match &self.projection {
+                None => write_typed_json(&item, &mut items),
+                Some(projection) => match projection.apply(item) {
+                    Ok(part) => write_typed_json(&part.view(), &mut items),
+                    Err(error) => failed = Some(error),
+                },
+            }
+        });
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        let mut out = Vec::with_capacity(items.len() + 200);
+        let mut object = Object::begin(&mut out);
+        if !self.count_only {
+            let out = object.key("Items");
+            out.push(b'[');
+            out.extend_from_slice(&items);
+            out.push(b']');
+        }
+        object.int("Count", page.count as u64);
+        object.int("ScannedCount", page.scanned as u64);
+        if let Some(last) = &page.last {
+            let key = Item::from_map(&self.table.schema.keys_to_map(last)?)?;
+            object.item("LastEvaluatedKey", key.view());
+        }
+        self.capacity.add(&self.table.name, read_units(page.bytes, self.consistent));
+        self.capacity.write(&mut object);
+        object.end();
+        Ok(out)
+    }
+}

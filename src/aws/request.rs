@@ -1,0 +1,86 @@
+//! What requests have in common: their table, keys, items and expressions.
+
+use super::body::Body;
+use super::error::AwsError;
+use crate::engine::{Table, Tables};
+use crate::expr::{
+    Binder, BoundCondition, BoundProjection, BoundUpdate, ExprCache, ExprError, ExprKind, ExprLimits, Options,
+};
+use crate::item::{Item, ItemKeys, ItemLimits, map_from_typed_json};
+use serde_json::Value;
+use std::sync::{Arc, LazyLock};
+
+/// The limits on items.
+pub(super) const LIMITS: &ItemLimits = &ItemLimits::DYNAMODB;
+
+/// Parsed expressions by their text.
+static CACHE: LazyLock<ExprCache> = LazyLock::new(|| ExprCache::new(Options::STRICT, 4096));
+
+/// The table that a request names.
+pub(super) fn table(tables: &Tables, name: &str) -> Result<Arc<Table>, AwsError> {
+    tables.get(name.as_bytes()).ok_or_else(AwsError::not_found)
+}
+
+/// An item in a request.
+pub(super) fn item(json: &Value) -> Result<Item, AwsError> {
+    Ok(Item::from_map(&map_from_typed_json(json, LIMITS.max_depth)?)?)
+}
+
+/// The keys that a request's key denotes.
+pub(super) fn keys(table: &Table, key: &Item) -> Result<ItemKeys, AwsError> {
+    Ok(table.schema.key_map_keys(&key.view(), LIMITS)?)
+}
+
+/// The expressions of a request with its placeholders.
+pub(super) struct Expressions<'j> {
+    body: Body<'j>,
+    binder: Binder,
+}
+
+impl<'j> Expressions<'j> {
+    /// Reads the placeholders. `with_names` and `with_values` are the expressions of the request that take them.
+    pub(super) fn new(body: Body<'j>, with_names: &[&str], with_values: &[&str]) -> Result<Self, AwsError> {
+        let any = |names: &[&str]| names.iter().any(|name| body.get(name).is_some());
+        let (names, values) = (body.get("ExpressionAttributeNames"), body.get("ExpressionAttributeValues"));
+        if names.is_some() && !any(with_names) {
+            return Err(AwsError::validation(
+                "ExpressionAttributeNames can only be specified when using expressions",
+            ));
+        }
+        if values.is_some() && !any(with_values) {
+            let verb = if with_values.len() == 1 { "is" } else { "are" };
+            return Err(AwsError::validation(format!(
+                "ExpressionAttributeValues can only be specified when using expressions: {} {verb} null",
+                with_values.join(" and ")
+            )));
+        }
+        let binder = Binder::from_json(names, values, LIMITS.max_depth, ExprLimits::DYNAMODB)?;
+        Ok(Self { body, binder })
+    }
+
+    /// A condition, filter or key condition.
+    pub(super) fn condition(&mut self, kind: ExprKind) -> Result<Option<BoundCondition>, AwsError> {
+        let Some(text) = self.body.text(kind.name()) else { return Ok(None) };
+        let parsed = CACHE.condition(text).map_err(|reason| ExprError::Invalid { kind, reason })?;
+        Ok(Some(self.binder.condition(kind, &parsed)?))
+    }
+
+    pub(super) fn update(&mut self) -> Result<Option<BoundUpdate>, AwsError> {
+        let kind = ExprKind::Update;
+        let Some(text) = self.body.text(kind.name()) else { return Ok(None) };
+        let parsed = CACHE.update(text).map_err(|reason| ExprError::Invalid { kind, reason })?;
+        Ok(Some(self.binder.update(&parsed)?))
+    }
+
+    pub(super) fn projection(&mut self) -> Result<Option<BoundProjection>, AwsError> {
+        let kind = ExprKind::Projection;
+        let Some(text) = self.body.text(kind.name()) else { return Ok(None) };
+        let parsed = CACHE.projection(text).map_err(|reason| ExprError::Invalid { kind, reason })?;
+        Ok(Some(self.binder.projection(&parsed)?))
+    }
+
+    /// Checks that every placeholder was used.
+    pub(super) fn finish(self) -> Result<(), AwsError> {
+        Ok(self.binder.finish()?)
+    }
+}

@@ -1,0 +1,228 @@
+//! What AWS's deserialiser accepts: the form of a request's JSON, before any of it is looked at for its meaning.
+
+use super::error::{AwsError, Kind};
+use crate::item::check_typed_item;
+use serde_json::{Map, Value};
+
+/// The form of a member.
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    Text,
+    Bool,
+    /// A whole number; Java's class for it.
+    Int(&'static str),
+    /// Attribute names with typed values.
+    Item,
+    List(&'static Shape),
+    /// A map; Java's class of its values.
+    Map(&'static str, &'static Shape),
+    Struct(&'static [(&'static str, Shape)]),
+}
+
+fn refused(message: impl Into<String>) -> AwsError {
+    AwsError::new(Kind::Serialization, message)
+}
+
+const STRUCTURE: &str = "Start of structure or map found where not expected";
+
+/// Reads a request's body.
+pub(super) fn parse(body: &[u8]) -> Result<Map<String, Value>, AwsError> {
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(map)) => Ok(map),
+        _ => Err(refused("Unexpected token received from parser")),
+    }
+}
+
+/// Checks the members of a request; unknown ones are passed over, as AWS does.
+pub(super) fn check(map: &Map<String, Value>, members: &[(&str, Shape)]) -> Result<(), AwsError> {
+    for (name, shape) in members {
+        match map.get(*name) {
+            None | Some(Value::Null) => {}
+            Some(value) => value_fits(value, shape)?,
+        }
+    }
+    Ok(())
+}
+
+fn value_fits(value: &Value, shape: &Shape) -> Result<(), AwsError> {
+    match shape {
+        Shape::Text => scalar(value, "String", |v| matches!(v, Value::String(_))),
+        Shape::Bool => scalar(value, "Boolean", |v| matches!(v, Value::Bool(_))),
+        Shape::Int(class) => scalar(value, class, |v| matches!(v, Value::Number(_))),
+        Shape::Item => Ok(check_typed_item(value)?),
+        Shape::List(inner) => match value {
+            Value::Array(list) => list.iter().filter(|v| !v.is_null()).try_for_each(|v| value_fits(v, inner)),
+            Value::Object(_) => Err(refused(STRUCTURE)),
+            _ => Err(refused("Unexpected field type")),
+        },
+        Shape::Map(class, inner) => match value {
+            Value::Object(map) => {
+                map.values().filter(|v| !v.is_null()).try_for_each(|v| value_fits(v, inner))
+            }
+            Value::Array(_) => {
+                Err(refused(format!("Unrecognized collection type java.util.Map<java.lang.String, {class}>")))
+            }
+            _ => Err(refused("Unexpected field type")),
+        },
+        Shape::Struct(members) => match value {
+            Value::Object(map) => check(map, members),
+            Value::Array(_) => Err(refused("Unrecognized collection type")),
+            _ => Err(refused("Unexpected value type in payload")),
+        },
+    }
+}
+
+fn scalar(value: &Value, class: &str, fits: impl Fn(&Value) -> bool) -> Result<(), AwsError> {
+    if fits(value) {
+        return Ok(());
+    }
+    let token = match value {
+        Value::Array(_) => {
+            return Err(refused(format!("Unrecognized collection type class java.lang.{class}")));
+        }
+        Value::Object(_) => return Err(refused(STRUCTURE)),
+        Value::Bool(true) => "TRUE_VALUE",
+        Value::Bool(false) => "FALSE_VALUE",
+        Value::String(_) if class == "Boolean" => {
+            return Err(refused("Unexpected token received from parser"));
+        }
+        Value::String(_) => "STRING_VALUE",
+        Value::Number(number) if number.to_string().contains(['.', 'e', 'E']) => "DECIMAL_VALUE",
+        Value::Number(_) => "NUMBER_VALUE",
+        Value::Null => return Ok(()),
+    };
+    Err(refused(format!("{token} cannot be converted to {class}")))
+}
+
+const TEXT: Shape = Shape::Text;
+const NAMES: Shape = Shape::Map("java.lang.String", &TEXT);
+const KEYS: Shape = Shape::List(&Shape::Item);
+
+const EXPRESSIONS: [(&str, Shape); 2] =
+    [("ExpressionAttributeNames", NAMES), ("ExpressionAttributeValues", Shape::Item)];
+
+const WRITE: &[(&str, Shape)] = &[
+    ("TableName", TEXT),
+    ("Item", Shape::Item),
+    ("Key", Shape::Item),
+    ("UpdateExpression", TEXT),
+    ("ConditionExpression", TEXT),
+    EXPRESSIONS[0],
+    EXPRESSIONS[1],
+    ("ReturnValues", TEXT),
+    ("ReturnConsumedCapacity", TEXT),
+    ("ReturnItemCollectionMetrics", TEXT),
+    ("ReturnValuesOnConditionCheckFailure", TEXT),
+];
+
+const READ: &[(&str, Shape)] = &[
+    ("TableName", TEXT),
+    ("Key", Shape::Item),
+    ("IndexName", TEXT),
+    ("Select", TEXT),
+    ("AttributesToGet", Shape::List(&TEXT)),
+    ("Limit", Shape::Int("Integer")),
+    ("ConsistentRead", Shape::Bool),
+    ("ScanIndexForward", Shape::Bool),
+    ("ExclusiveStartKey", Shape::Item),
+    ("ReturnConsumedCapacity", TEXT),
+    ("ProjectionExpression", TEXT),
+    ("FilterExpression", TEXT),
+    ("KeyConditionExpression", TEXT),
+    ("Segment", Shape::Int("Integer")),
+    ("TotalSegments", Shape::Int("Integer")),
+    EXPRESSIONS[0],
+    EXPRESSIONS[1],
+];
+
+const BATCH: &[(&str, Shape)] = &[("ReturnConsumedCapacity", TEXT), ("ReturnItemCollectionMetrics", TEXT)];
+const KEYS_AND_ATTRIBUTES: Shape = Shape::Struct(&[
+    ("Keys", KEYS),
+    ("AttributesToGet", Shape::List(&TEXT)),
+    ("ConsistentRead", Shape::Bool),
+    ("ProjectionExpression", TEXT),
+    ("ExpressionAttributeNames", NAMES),
+]);
+const WRITE_REQUESTS: Shape = Shape::List(&Shape::Struct(&[
+    ("PutRequest", Shape::Struct(&[("Item", Shape::Item)])),
+    ("DeleteRequest", Shape::Struct(&[("Key", Shape::Item)])),
+]));
+const ACTION: Shape = Shape::Struct(WRITE);
+const GET: Shape = Shape::Struct(READ);
+
+const TRANSACT: &[(&str, Shape)] = &[
+    ("ClientRequestToken", TEXT),
+    ("ReturnConsumedCapacity", TEXT),
+    ("ReturnItemCollectionMetrics", TEXT),
+    (
+        "TransactItems",
+        Shape::List(&Shape::Struct(&[
+            ("Put", ACTION),
+            ("Update", ACTION),
+            ("Delete", ACTION),
+            ("ConditionCheck", ACTION),
+            ("Get", GET),
+        ])),
+    ),
+];
+
+const TAGS: Shape = Shape::List(&Shape::Struct(&[("Key", TEXT), ("Value", TEXT)]));
+
+const TABLE: &[(&str, Shape)] = &[
+    ("TableName", TEXT),
+    (
+        "AttributeDefinitions",
+        Shape::List(&Shape::Struct(&[("AttributeName", TEXT), ("AttributeType", TEXT)])),
+    ),
+    ("KeySchema", Shape::List(&Shape::Struct(&[("AttributeName", TEXT), ("KeyType", TEXT)]))),
+    ("BillingMode", TEXT),
+    ("TableClass", TEXT),
+    (
+        "ProvisionedThroughput",
+        Shape::Struct(&[
+            ("ReadCapacityUnits", Shape::Int("Long")),
+            ("WriteCapacityUnits", Shape::Int("Long")),
+        ]),
+    ),
+    ("DeletionProtectionEnabled", Shape::Bool),
+    ("Tags", TAGS),
+    ("Limit", Shape::Int("Integer")),
+    ("ExclusiveStartTableName", TEXT),
+    ("ResourceArn", TEXT),
+    ("TagKeys", Shape::List(&TEXT)),
+    ("TimeToLiveSpecification", Shape::Struct(&[("AttributeName", TEXT), ("Enabled", Shape::Bool)])),
+];
+
+/// Requests on one item that write.
+pub(super) fn write(map: &Map<String, Value>) -> Result<(), AwsError> {
+    check(map, WRITE)
+}
+
+/// Requests that read an item, a partition or a table.
+pub(super) fn read(map: &Map<String, Value>) -> Result<(), AwsError> {
+    check(map, READ)
+}
+
+/// BatchGetItem.
+pub(super) fn batch_get(map: &Map<String, Value>) -> Result<(), AwsError> {
+    check(map, BATCH)?;
+    let class = "com.amazonaws.dynamodb.v20120810.KeysAndAttributes";
+    check(map, &[("RequestItems", Shape::Map(class, &KEYS_AND_ATTRIBUTES))])
+}
+
+/// BatchWriteItem.
+pub(super) fn batch_write(map: &Map<String, Value>) -> Result<(), AwsError> {
+    check(map, BATCH)?;
+    let class = "java.util.List<com.amazonaws.dynamodb.v20120810.WriteRequest>";
+    check(map, &[("RequestItems", Shape::Map(class, &WRITE_REQUESTS))])
+}
+
+/// TransactGetItems and TransactWriteItems.
+pub(super) fn transact(map: &Map<String, Value>) -> Result<(), AwsError> {
+    check(map, TRANSACT)
+}
+
+/// Requests about tables.
+pub(super) fn table(map: &Map<String, Value>) -> Result<(), AwsError> {
+    check(map, TABLE)
+}

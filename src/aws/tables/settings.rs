@@ -1,0 +1,258 @@
+//! What of a table can be changed: billing, throughput, class, protection, time to live, tags. Billing and throughput are kept
+//! and reported; they have no effect.
+
+use super::super::Call;
+use super::super::body::{Body, Violations};
+use super::super::error::{AwsError, Kind};
+use super::super::json::Object;
+use super::{ARN, describe_table, find, said};
+use crate::engine::{Table, Tables};
+use crate::item::TableSchema;
+use crate::ops;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// `PROVISIONED`, if the table's billing mode is that.
+pub(super) const BILLING: &str = "billing";
+/// Read capacity units.
+pub(super) const READ_UNITS: &str = "read-units";
+/// Write capacity units.
+pub(super) const WRITE_UNITS: &str = "write-units";
+/// The table's class, if it was ever given.
+pub(super) const CLASS: &str = "class";
+/// There if the table is protected against deletion.
+pub(super) const PROTECTED: &str = "protected";
+/// What tags' names are behind.
+const TAG: &str = "tag:";
+/// Most tags of a table.
+const MAX_TAGS: usize = 50;
+
+/// Constraints on the members that CreateTable and UpdateTable share.
+pub(super) fn constrain(body: Body<'_>, violations: &mut Violations) {
+    violations.one_of(body, "BillingMode", &["PROVISIONED", "PAY_PER_REQUEST"]);
+    violations.one_of(body, "TableClass", &["STANDARD", "STANDARD_INFREQUENT_ACCESS"]);
+    if let Some(units) = body.map("ProvisionedThroughput") {
+        for name in ["WriteCapacityUnits", "ReadCapacityUnits"] {
+            let path = format!("provisionedThroughput.{}", super::super::body::path(name));
+            match units.int(name) {
+                None => violations.required(false, &path),
+                Some(n) if n < 1 => {
+                    let constraint = "Member must have value greater than or equal to 1";
+                    violations.add(&format!("'{n}'"), &path, constraint);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+/// Takes over billing, throughput, class and protection. A new table without a billing mode is provisioned.
+pub(super) fn throughput(body: Body<'_>, schema: &mut TableSchema, new: bool) -> Result<(), AwsError> {
+    let units = body.map("ProvisionedThroughput");
+    let was = schema.settings.get(BILLING).map_or("PAY_PER_REQUEST", String::as_str);
+    let mode = body.text("BillingMode").unwrap_or(if new { "PROVISIONED" } else { was }).to_owned();
+    let invalid =
+        |what: &str| Err(AwsError::validation(format!("One or more parameter values were invalid: {what}")));
+    match (mode.as_str(), units) {
+        ("PAY_PER_REQUEST", Some(_)) => {
+            return invalid(
+                "Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when BillingMode is PAY_PER_REQUEST",
+            );
+        }
+        ("PAY_PER_REQUEST", None) => {
+            for name in [BILLING, READ_UNITS, WRITE_UNITS] {
+                schema.settings.remove(name);
+            }
+        }
+        (_, None) if new || was == "PAY_PER_REQUEST" => {
+            return invalid(
+                "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED",
+            );
+        }
+        (_, units) => {
+            schema.settings.insert(BILLING.to_owned(), "PROVISIONED".to_owned());
+            for (setting, name) in [(READ_UNITS, "ReadCapacityUnits"), (WRITE_UNITS, "WriteCapacityUnits")] {
+                if let Some(n) = units.and_then(|units| units.int(name)) {
+                    schema.settings.insert(setting.to_owned(), n.to_string());
+                }
+            }
+        }
+    }
+    if let Some(class) = body.text("TableClass") {
+        schema.settings.insert(CLASS.to_owned(), class.to_owned());
+    }
+    if body.bool("DeletionProtectionEnabled") {
+        schema.settings.insert(PROTECTED.to_owned(), String::new());
+    } else if body.get("DeletionProtectionEnabled").is_some() {
+        schema.settings.remove(PROTECTED);
+    }
+    Ok(())
+}
+
+/// A call that gives a table another schema.
+fn alter(
+    table: Arc<Table>,
+    schema: TableSchema,
+    reply: impl FnOnce(&Table, &mut Object<'_>) + 'static,
+) -> Call {
+    Call::new(Vec::new(), move |tx| {
+        ops::alter_table(tx, &table, &schema)?;
+        let mut out = Vec::new();
+        let mut object = Object::begin(&mut out);
+        if let Some(table) = tx.engine().tables.by_id(table.id) {
+            reply(&table, &mut object);
+        }
+        object.end();
+        Ok(out)
+    })
+}
+
+/// UpdateTable.
+pub(super) fn update(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+    let mut violations = Violations::default();
+    constrain(body, &mut violations);
+    violations.finish()?;
+    let name = body.table_name()?;
+    for index in ["GlobalSecondaryIndexUpdates", "StreamSpecification"] {
+        if body.get(index).is_some() {
+            return Err(AwsError::validation(format!("{index} is not supported yet")));
+        }
+    }
+    let members = ["BillingMode", "ProvisionedThroughput", "TableClass", "DeletionProtectionEnabled"];
+    if !members.iter().any(|member| body.get(member).is_some()) {
+        return Err(AwsError::validation(
+            "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required",
+        ));
+    }
+    let table = find(tables, name)?;
+    let mut schema = table.schema.clone();
+    throughput(body, &mut schema, false)?;
+    Ok(alter(table, schema, |table, reply| {
+        reply.object("TableDescription", |object| describe_table(table, "ACTIVE", object));
+    }))
+}
+
+/// UpdateTimeToLive.
+pub(super) fn update_ttl(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+    let mut violations = Violations::default();
+    let given = body.map("TimeToLiveSpecification");
+    violations.required(given.is_some(), "timeToLiveSpecification");
+    let name = given.and_then(|ttl| ttl.text("AttributeName"));
+    if let Some(ttl) = given {
+        violations.required(name.is_some(), "timeToLiveSpecification.attributeName");
+        violations.required(ttl.get("Enabled").is_some(), "timeToLiveSpecification.enabled");
+        if name == Some("") {
+            let constraint = "Member must have length greater than or equal to 1";
+            violations.add("''", "timeToLiveSpecification.attributeName", constraint);
+        }
+    }
+    violations.finish()?;
+    let enabled = given.is_some_and(|ttl| ttl.bool("Enabled"));
+    let name = name.unwrap_or_default().to_owned();
+    let table = find(tables, body.table_name()?)?;
+    match &table.schema.ttl {
+        Some(current) if *current != name => {
+            return Err(AwsError::validation(format!(
+                "TimeToLive is active on a different AttributeName: current AttributeName is {current}"
+            )));
+        }
+        Some(_) if enabled => return Err(AwsError::validation("TimeToLive is already enabled")),
+        None if !enabled => return Err(AwsError::validation("TimeToLive is already disabled")),
+        _ => {}
+    }
+    let mut schema = table.schema.clone();
+    schema.ttl = enabled.then(|| name.clone());
+    Ok(alter(table, schema, move |_, reply| {
+        reply.object("TimeToLiveSpecification", |object| {
+            object.bool("Enabled", enabled);
+            object.text("AttributeName", &name);
+        });
+    }))
+}
+
+/// DescribeTimeToLive.
+pub(super) fn describe_ttl(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+    let table = find(tables, body.table_name()?)?;
+    Ok(said(|reply| {
+        reply.object("TimeToLiveDescription", |object| match &table.schema.ttl {
+            Some(name) => {
+                object.text("TimeToLiveStatus", "ENABLED");
+                object.text("AttributeName", name);
+            }
+            None => object.text("TimeToLiveStatus", "DISABLED"),
+        });
+    }))
+}
+
+/// The table that a request names by its ARN.
+fn resource(body: Body<'_>, tables: &Tables) -> Result<Arc<Table>, AwsError> {
+    let mut violations = Violations::default();
+    violations.required(body.get("ResourceArn").is_some(), "resourceArn");
+    violations.finish()?;
+    let arn = body.text("ResourceArn").unwrap_or_default();
+    let Some((_, name)) = arn.split_once(":table/") else {
+        return Err(AwsError::validation(format!(
+            "Invalid TableArn: Invalid ResourceArn provided as input {arn}"
+        )));
+    };
+    tables.get(name.as_bytes()).ok_or_else(|| {
+        AwsError::new(
+            Kind::ResourceNotFound,
+            format!("Requested resource not found: ResourcArn: {ARN}{name} not found"),
+        )
+    })
+}
+
+/// Takes over tags.
+pub(super) fn tags(tags: &[Value], schema: &mut TableSchema) {
+    for tag in tags {
+        let text = |name: &str| tag.get(name).and_then(Value::as_str).unwrap_or_default();
+        schema.settings.insert(format!("{TAG}{}", text("Key")), text("Value").to_owned());
+    }
+}
+
+/// TagResource.
+pub(super) fn tag(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+    let table = resource(body, tables)?;
+    let given = body.list("Tags").unwrap_or_default();
+    if given.is_empty() {
+        return Err(AwsError::validation("Atleast one Tag needs to be provided as Input."));
+    }
+    let mut schema = table.schema.clone();
+    self::tags(given, &mut schema);
+    if schema.settings.keys().filter(|name| name.starts_with(TAG)).count() > MAX_TAGS {
+        return Err(AwsError::validation(
+            "One or more parameter values were invalid: Too many tags: at most 50",
+        ));
+    }
+    Ok(alter(table, schema, |_, _| {}))
+}
+
+/// UntagResource.
+pub(super) fn untag(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+    let table = resource(body, tables)?;
+    let names = body.list("TagKeys").unwrap_or_default();
+    if names.is_empty() {
+        return Err(AwsError::validation("Atleast one Tag Key needs to be provided as Input."));
+    }
+    let mut schema = table.schema.clone();
+    for name in names.iter().filter_map(Value::as_str) {
+        schema.settings.remove(&format!("{TAG}{name}"));
+    }
+    Ok(alter(table, schema, |_, _| {}))
+}
+
+/// ListTagsOfResource.
+pub(super) fn list_tags(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+    let table = resource(body, tables)?;
+    let tags =
+        table.schema.settings.iter().filter_map(|(name, value)| Some((name.strip_prefix(TAG)?, value)));
+    Ok(said(|reply| {
+        reply.array("Tags", tags, |(name, value), out| {
+            let mut object = Object::begin(out);
+            object.text("Key", name);
+            object.text("Value", value);
+            object.end();
+        });
+    }))
+}

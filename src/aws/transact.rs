@@ -1,0 +1,187 @@
+//! TransactGetItems and TransactWriteItems.
+
+use super::body::{Body, Violations};
+use super::capacity::{Capacity, Units, read_units, write_units};
+use super::error::{AwsError, Kind};
+use super::items::{Action, Get, Prepared, constrain as constrain_write, constrain_get};
+use super::json::Object;
+use super::{Call, shape};
+use crate::effect::{Effect, SYSTEM};
+use crate::engine::{Tables, Tx};
+use crate::item::KeyBytes;
+use crate::ops::{self, TransactError};
+use crate::store::ValueRef;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use xxhash_rust::xxh3::xxh3_128;
+
+/// Most actions of a transaction.
+const MAX_ACTIONS: usize = 100;
+/// Most bytes of the items of a transaction.
+const MAX_BYTES: usize = 4 << 20;
+/// How long a token is remembered.
+const REMEMBERED_MS: u64 = 10 * 60 * 1000;
+
+fn constrain<'j>(body: Body<'j>) -> Result<&'j [Value], AwsError> {
+    let mut violations = Violations::default();
+    violations.capacity(body);
+    violations.metrics(body);
+    let items = body.list("TransactItems");
+    violations.required(items.is_some(), "transactItems");
+    if let Some(items) = items {
+        let shown = || format!("'[{}]'", vec!["..."; items.len().min(3)].join(", "));
+        if items.is_empty() {
+            violations.add("'[]'", "transactItems", "Member must have length greater than or equal to 1");
+        } else if items.len() > MAX_ACTIONS {
+            violations.add(&shown(), "transactItems", "Member must have length less than or equal to 100");
+        }
+    }
+    if let Some(token) = body.text("ClientRequestToken") {
+        let path = "clientRequestToken";
+        if token.is_empty() {
+            violations.add("''", path, "Member must have length greater than or equal to 1");
+        } else if token.len() > 36 {
+            violations.add(&format!("'{token}'"), path, "Member must have length less than or equal to 36");
+        }
+    }
+    violations.finish()?;
+    Ok(items.unwrap_or_default())
+}
+
+/// Reads TransactGetItems.
+pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, AwsError> {
+    shape::transact(map)?;
+    let body = Body(map);
+    let mut all = Vec::new();
+    for action in constrain(body)? {
+        let Some(Value::Object(get)) = action.get("Get") else {
+            return Err(AwsError::validation(
+                "1 validation error detected: Value null at 'transactItems.1.member.get' failed to satisfy constraint: Member must not be null",
+            ));
+        };
+        constrain_get(Body(get))?;
+        all.push(Get::read(Body(get), tables)?);
+    }
+    let locks = all.iter().map(|get| get.keys.pk.clone()).collect();
+    let mut capacity = Capacity::asked(body).in_transaction(Units::Read);
+    Ok(Call::new(locks, move |tx| {
+        let mut out = Vec::new();
+        let mut object = Object::begin(&mut out);
+        let mut failed = None;
+        object.array("Responses", &all, |get, out| {
+            let mut response = Object::begin(out);
+            match get.write(tx.item(&get.table, &get.keys), &mut response) {
+                Ok(size) => capacity.add(&get.table.name, read_units(size, true)),
+                Err(error) => failed = Some(error),
+            }
+            response.end();
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        capacity.write_all(&mut object);
+        object.end();
+        Ok(out)
+    }))
+}
+
+/// Reads TransactWriteItems.
+pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, AwsError> {
+    shape::transact(map)?;
+    let body = Body(map);
+    let mut all = Vec::new();
+    for action in constrain(body)? {
+        let kinds = [
+            ("ConditionCheck", Action::Check),
+            ("Put", Action::Put),
+            ("Update", Action::Update),
+            ("Delete", Action::Delete),
+        ];
+        let mut given = kinds.iter().filter_map(|(name, kind)| Some((*kind, action.get(name)?.as_object()?)));
+        let (Some((kind, inner)), None) = (given.next(), given.next()) else {
+            return Err(AwsError::validation(
+                "TransactItems can only contain one of Check, Put, Update or Delete",
+            ));
+        };
+        let inner = Body(inner);
+        constrain_write(kind, inner, false)?;
+        needs(kind, inner)?;
+        all.push(Prepared::read(kind, inner, tables)?);
+    }
+    let mut seen = BTreeSet::new();
+    if !all.iter().all(|prepared| seen.insert((prepared.table.id, prepared.keys.clone()))) {
+        return Err(AwsError::validation(
+            "Transaction request cannot include multiple operations on one item",
+        ));
+    }
+    let token = body.text("ClientRequestToken").map(|token| Token::new(token, map));
+    let mut locks: Vec<KeyBytes> = all.iter().map(|prepared| prepared.keys.pk.clone()).collect();
+    locks.extend(token.as_ref().map(|token| token.key.clone()));
+    let mut capacity = Capacity::asked(body).in_transaction(Units::Write);
+    Ok(Call::new(locks, move |tx| {
+        if !token.as_ref().map_or(Ok(false), |token| token.is_known(tx))? {
+            let writes: Vec<_> = all.iter().map(|prepared| prepared.write(false)).collect();
+            let written = ops::transact(tx, &writes, MAX_BYTES).map_err(|error| match error {
+                TransactError::Refused(reasons) => AwsError::cancelled(reasons),
+                TransactError::TooLarge => AwsError::validation(
+                    "Transaction request cannot exceed the maximum transaction size of 4 MB",
+                ),
+            })?;
+            for (prepared, written) in all.iter().zip(&written) {
+                capacity.add(&prepared.table.name, write_units(written.bytes));
+            }
+            if let Some(token) = &token {
+                token.remember(tx);
+            }
+        }
+        let mut out = Vec::new();
+        let mut object = Object::begin(&mut out);
+        capacity.write_all(&mut object);
+        object.end();
+        Ok(out)
+    }))
+}
+
+/// A check needs its condition, an update its expression.
+fn needs(action: Action, body: Body<'_>) -> Result<(), AwsError> {
+    let (name, path) = match action {
+        Action::Check => ("ConditionExpression", "conditionExpression"),
+        Action::Update => ("UpdateExpression", "updateExpression"),
+        _ => return Ok(()),
+    };
+    let mut violations = Violations::default();
+    violations.required(body.get(name).is_some(), path);
+    violations.finish()
+}
+
+/// A token with what tells whether it comes with the same request again.
+struct Token {
+    key: KeyBytes,
+    digest: [u8; 16],
+}
+
+impl Token {
+    fn new(token: &str, request: &Map<String, Value>) -> Self {
+        let mut key = KeyBytes::from_slice(b"aws:");
+        key.extend_from_slice(token.as_bytes());
+        let actions = request.get("TransactItems").map(Value::to_string).unwrap_or_default();
+        Self { key, digest: xxh3_128(actions.as_bytes()).to_le_bytes() }
+    }
+
+    /// Whether the same request was carried out before.
+    fn is_known(&self, tx: &Tx<'_>) -> Result<bool, AwsError> {
+        match tx.entry_in(SYSTEM as usize, &self.key).map(|entry| entry.value()) {
+            Some(ValueRef::Str(digest)) if digest == self.digest => Ok(true),
+            Some(_) => Err(AwsError::new(
+                Kind::IdempotentParameterMismatch,
+                "The request uses the same client token as a previous, but non-identical request",
+            )),
+            None => Ok(false),
+        }
+    }
+
+    fn remember(&self, tx: &mut Tx<'_>) {
+        let expire = Some(tx.now() + REMEMBERED_MS);
+        tx.apply(Effect::SetString { db: SYSTEM, key: &self.key, value: &self.digest, expire });
+    }
+}

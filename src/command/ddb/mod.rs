@@ -1,0 +1,82 @@
+//! DDB: AWS's DynamoDB API over this connection, `DDB Operation json`. The reply is AWS's reply as one string; a refusal is
+//! the error `DDB {json}` with AWS's error.
+
+#[cfg(test)]
+mod tests;
+
+use super::spec::*;
+use super::{Cx, Fail, Outcome};
+use crate::aws::{self, AwsError, Operation};
+use crate::engine::Tables;
+
+const READ: u32 = flag::READONLY;
+const WRITE: u32 = flag::WRITE | flag::DENYOOM;
+const TABLE: u32 = flag::WRITE | flag::ALL_SHARDS;
+
+const fn operation(name: &'static str, flags: u32, summary: &'static str) -> Spec {
+    spec(name, 3, flags, run).item_keys(keys).keys(&[]).doc(
+        "item",
+        "0.1.0",
+        "As of the commands that do the same.",
+        summary,
+        "json",
+    )
+}
+
+static OPERATIONS: &[Spec] = &[
+    operation("batchgetitem", READ, "Returns up to 100 items of several tables."),
+    operation("batchwriteitem", WRITE, "Puts and deletes up to 25 items of several tables."),
+    operation("createtable", TABLE | flag::DENYOOM, "Creates a table."),
+    operation("deleteitem", flag::WRITE, "Deletes an item."),
+    operation("deletetable", TABLE, "Drops a table with all its items."),
+    operation("describeendpoints", READ, "Returns AWS's endpoints."),
+    operation("describelimits", READ, "Returns AWS's limits on throughput."),
+    operation("describetable", READ, "Returns a table's definition and size."),
+    operation("describetimetolive", READ, "Returns a table's TTL attribute."),
+    operation("getitem", READ, "Returns an item."),
+    operation("listtables", READ, "Returns the tables' names."),
+    operation("listtagsofresource", READ, "Returns a table's tags."),
+    operation("putitem", WRITE, "Puts an item in place of the one with its keys."),
+    operation("query", READ, "Returns items of one partition key."),
+    operation("scan", READ | flag::WHOLE | flag::LONG, "Returns the items of a table, page by page."),
+    operation("tagresource", TABLE, "Adds tags to a table."),
+    operation("transactgetitems", READ, "Returns up to 100 items as of one moment."),
+    operation("transactwriteitems", WRITE, "Changes up to 100 items, all or none."),
+    operation("untagresource", TABLE, "Removes tags of a table."),
+    operation("updateitem", WRITE, "Changes attributes of an item."),
+    operation("updatetable", TABLE, "Changes a table's settings."),
+    operation("updatetimetolive", TABLE, "Sets or removes a table's TTL attribute."),
+];
+
+/// The family.
+pub(super) static COMMANDS: &[Spec] = &[spec("ddb", -2, flag::READONLY, run).subs(OPERATIONS).doc(
+    "item",
+    "0.1.0",
+    "Depends on the operation.",
+    "AWS's DynamoDB API, an operation and its JSON at a time.",
+    "",
+)];
+
+/// Finds the stored partition keys in a request, for the locks.
+fn keys(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(usize, &[u8])) {
+    let [_, name, body] = args else { return };
+    let Some(operation) = Operation::of(name) else { return };
+    if let Ok(call) = aws::read(operation, body, tables) {
+        call.keys().iter().for_each(|key| visit(0, key));
+    }
+}
+
+fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let [_, name, body] = args else { return Err(Fail::arity("ddb")) };
+    let Some(operation) = Operation::of(name) else { return Err(Fail::unknown_sub("ddb", name)) };
+    let reply = aws::read(operation, body, &cx.tx.engine().tables).and_then(|call| call.run(cx.tx));
+    match reply {
+        Ok(reply) => cx.out.bulk(&reply),
+        Err(error) => return Err(failed(&error)),
+    }
+    Ok(())
+}
+
+fn failed(error: &AwsError) -> Fail {
+    Fail::text(format!("DDB {}", String::from_utf8_lossy(&error.to_json())))
+}
