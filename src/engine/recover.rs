@@ -5,7 +5,7 @@
 
 use super::checkpoint::PROLOGUE_VERSION;
 use super::{Durability, Engine, EngineError};
-use crate::effect::{Decoder, Effect, EffectError};
+use crate::effect::{Decoder, Effect, EffectError, SYSTEM};
 use crate::log::checkpoint::{Checkpoint, Checkpoints, ReadError};
 use crate::log::{Cut, Log, LogOptions, LogReader, Lsn, Piece, ReadAhead};
 use crate::store::{Mode, Store};
@@ -220,7 +220,7 @@ impl Engine {
             Effect::SwapDb { a, b } => Some(a.max(b)),
             _ => effect.db(),
         };
-        match db.filter(|db| *db as usize >= databases) {
+        match db.filter(|db| *db as usize >= databases && *db != SYSTEM) {
             // What empties a database that there is not, empties nothing.
             Some(db) if !matches!(effect, Effect::Delete { .. }) => Err(Unfit::Database { db, databases }),
             _ => Ok(()),

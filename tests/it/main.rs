@@ -18,6 +18,7 @@ mod damage;
 mod digests;
 mod documentation;
 mod faults;
+mod fixture;
 mod floats;
 mod harness;
 mod limits;
