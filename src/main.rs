@@ -1,6 +1,6 @@
 //! The `itemory` server binary.
 
-use itemory::command::Server;
+use itemory::command::{Registry, Server};
 use itemory::config::{Config, Invocation, Loaded};
 use itemory::engine::Engine;
 use itemory::env::{Clock, OsDisk};
@@ -58,8 +58,15 @@ fn serve(loaded: Loaded) -> ExitCode {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    let registry = match Registry::renamed(&settings.renamed_commands) {
+        Ok(registry) => registry,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let engine = Engine::on_disk(settings, Clock::System, OsDisk::shared());
-    let server = Arc::new(Server::new(Arc::new(engine), Arc::new(loaded.config)));
+    let server = Arc::new(Server::with_registry(Arc::new(engine), Arc::new(loaded.config), registry));
     match server::run(&server) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

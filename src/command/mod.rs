@@ -34,6 +34,8 @@ mod rates;
 pub mod redact;
 mod registry;
 mod server;
+#[cfg(test)]
+mod server_tests;
 pub mod shutdown;
 pub mod slowlog;
 pub mod spec;

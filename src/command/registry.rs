@@ -2,6 +2,7 @@
 
 use super::fail::Fail;
 use super::spec::{Begin, Find, KeySpec, Spec, flag};
+use crate::config::RenamedCommand;
 use crate::engine::Tables;
 use ahash::AHashMap;
 use smallvec::SmallVec;
@@ -23,13 +24,13 @@ pub struct Command {
 
 /// All commands.
 pub struct Registry {
-    by_name: AHashMap<&'static [u8], Command>,
+    by_name: AHashMap<Box<[u8]>, Command>,
     /// Full names by id.
     names: Vec<String>,
 }
 
 /// The longest name of a command or subcommand that is looked up; longer names are unknown.
-const MAX_NAME: usize = 32;
+const MAX_NAME: usize = 64;
 
 fn lower(name: &[u8], into: &mut [u8; MAX_NAME]) -> Option<usize> {
     let target = into.get_mut(..name.len())?;
@@ -155,7 +156,7 @@ impl Registry {
         let mut names = Vec::new();
         for spec in super::FAMILIES.iter().flat_map(|family| family.iter()) {
             let command = Command::new(spec, None, &mut names);
-            let before = by_name.insert(spec.name.as_bytes(), command);
+            let before = by_name.insert(Box::from(spec.name.as_bytes()), command);
             debug_assert!(before.is_none(), "two commands are called {}", spec.name);
         }
         Self { by_name, names }
@@ -165,6 +166,34 @@ impl Registry {
     pub fn get() -> &'static Self {
         static REGISTRY: OnceLock<Registry> = OnceLock::new();
         REGISTRY.get_or_init(Self::build)
+    }
+
+    /// A registry in which commands have other names, or none, as `rename-command` asks for. It lives as long as the
+    /// process.
+    pub fn renamed(renames: &[RenamedCommand]) -> Result<&'static Self, String> {
+        if renames.is_empty() {
+            return Ok(Self::get());
+        }
+        let mut registry = Self::build();
+        for RenamedCommand { from, to } in renames {
+            let fault = |what: &str| {
+                let [from, to] = [from, to].map(|name| crate::text::repr(name));
+                format!("rename-command {from} {to}: {what}")
+            };
+            let command = registry
+                .by_name
+                .remove(from.to_ascii_lowercase().as_slice())
+                .ok_or_else(|| fault("there is no such command"))?;
+            if to.len() > MAX_NAME {
+                return Err(fault(&format!("the new name has more than {MAX_NAME} bytes")));
+            }
+            let taken =
+                !to.is_empty() && registry.by_name.insert(to.to_ascii_lowercase().into(), command).is_some();
+            if taken {
+                return Err(fault("there is a command of the new name"));
+            }
+        }
+        Ok(Box::leak(Box::new(registry)))
     }
 
     /// The number of commands and subcommands; ids are below it.

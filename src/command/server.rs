@@ -89,8 +89,12 @@ pub struct Server {
 impl Server {
     /// A server over an engine; the configuration says how many workers it has.
     pub fn new(engine: Arc<Engine>, config: Arc<Config>) -> Self {
+        Self::with_registry(engine, config, Registry::get())
+    }
+
+    /// As [`Server::new`], with commands that may have other names.
+    pub fn with_registry(engine: Arc<Engine>, config: Arc<Config>, registry: &'static Registry) -> Self {
         let settings = config.snapshot();
-        let registry = Registry::get();
         let started = engine.clock.now_ms();
         let mut random = Random::from_os().unwrap_or_else(|_| Random::seeded(started));
         let (high, low) = (random.next_u64(), random.next_u64());

@@ -40,7 +40,9 @@ mod harness {
             let id = self.server.next_client_id();
             let handle =
                 ClientHandle::new(id, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), false, START);
-            self.clients.push(Client::new(Arc::new(handle), true));
+            let handle = Arc::new(handle);
+            self.server.clients.lock().insert(id, Arc::clone(&handle));
+            self.clients.push(Client::new(handle, true));
             self.clients.len() - 1
         }
 
