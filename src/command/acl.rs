@@ -318,7 +318,9 @@ fn dryrun(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 fn no_file(_cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     Err(Fail::new(
-        "ERR there is no file of users: the default user is configured with the option requirepass",
+        "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER \
+         command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users in \
+         the Redis configuration.",
     ))
 }
 

@@ -40,8 +40,8 @@ fn living(server: &Server) -> Vec<Arc<ClientHandle>> {
 fn flags_of(client: &ClientHandle) -> String {
     let marks = [
         (client.monitor.load(Relaxed), 'O'),
-        (client.blocked.load(Relaxed) != 0, 'b'),
         (client.multi.load(Relaxed) >= 0, 'x'),
+        (client.blocked.load(Relaxed) != 0, 'b'),
         (client.killed() == Kill::AfterReply, 'c'),
         (client.unix, 'U'),
         (client.no_evict.load(Relaxed), 'e'),

@@ -42,9 +42,11 @@ static SUBS: &[Spec] = &[
     sub!("dict-resizing", 3, FLAGS, accept, "Is accepted without effect.", "<0 | 1>"),
     sub!("error", 3, FLAGS, error, "Answers with the given error.", "string"),
     sub!("help", 2, FLAGS, super::help::help, "Prints this help.", ""),
-    sub!("listpack", 3, FLAGS, accept, "Is accepted without effect.", "key"),
+    sub!("listpack", 3, FLAGS, listpack, "Is accepted without effect if there is such a key.", "key")
+        .keys(KEY),
     sub!("htstats", -3, FLAGS, htstats, "Returns figures about a database's part of the store.", "db"),
-    sub!("htstats-key", -3, FLAGS, accept, "Is accepted without effect.", "key"),
+    sub!("htstats-key", -3, FLAGS, htstats_key, "Returns the number of a large hash's fields.", "key [full]")
+        .keys(KEY),
     sub!("leak", 3, FLAGS, accept, "Is accepted without effect.", "string"),
     sub!(
         "loadaof",
@@ -86,6 +88,8 @@ static SUBS: &[Spec] = &[
     ),
     sub!("replicate", -3, FLAGS, accept, "Is accepted without effect.", "string"),
     sub!("replybuffer", -3, FLAGS, accept, "Is accepted without effect.", "option value"),
+    sub!("sdslen", 3, FLAGS, sdslen, "Returns the lengths of a key and of the string it holds.", "key")
+        .keys(KEY),
     sub!(
         "set-active-expire",
         3,
@@ -361,6 +365,43 @@ fn object(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         encoding_of(entry),
         entry.clock(),
         cx.server.engine.store.idle_seconds(entry, now),
+    );
+    cx.out.simple(text);
+    Ok(())
+}
+
+fn listpack(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    match cx.tx.entry(args[2]).map(encoding_of) {
+        None => return Err(fail::NO_KEY),
+        Some("listpack") => cx.out.simple("Listpack structure printed on stdout"),
+        Some(_) => return Err(Fail::new("ERR Not a listpack encoded object.")),
+    }
+    Ok(())
+}
+
+fn htstats_key(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    cx.tx.set_no_touch(true);
+    let Some(entry) = cx.tx.entry(args[2]) else { return Err(fail::NO_KEY) };
+    let fields =
+        entry.value().hash().filter(|_| encoding_of(entry) == "hashtable").map(|hash| hash.stored_len());
+    let fields = fields.ok_or(Fail::new(
+        "ERR The value stored at the specified key is not represented using an hash table",
+    ))?;
+    let text = format!("Hash table 0 stats (main hash table):\n number of elements: {fields}\n");
+    cx.out.verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+/// Strings have no room to spare here.
+fn sdslen(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    cx.tx.set_no_touch(true);
+    let Some(entry) = cx.tx.entry(args[2]) else { return Err(fail::NO_KEY) };
+    let (ValueRef::Str(text), "embstr" | "raw") = (entry.value(), encoding_of(entry)) else {
+        return Err(Fail::new("ERR Not an sds encoded string."));
+    };
+    let (key, value) = (args[2].len(), text.len());
+    let text = format!(
+        "key_sds_len:{key}, key_sds_avail:0, key_zmalloc: {key}, val_sds_len:{value}, val_sds_avail:0, val_zmalloc: {value}"
     );
     cx.out.simple(text);
     Ok(())

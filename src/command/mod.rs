@@ -53,7 +53,7 @@ pub use cursor::{ScanOptions, parse_cursor};
 pub use fail::Fail;
 pub use items::token_key;
 pub use rates::Rates;
-pub use registry::{Command, Registry, is_write};
+pub use registry::{Command, Registry, counts_lookups, is_write};
 pub use server::{Reconfigured, Server};
 pub use spec::{Spec, flag};
 pub use stats::WorkerStats;

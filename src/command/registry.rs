@@ -267,6 +267,11 @@ fn unknown_command(args: &[&[u8]]) -> Fail {
     Fail::text(format!("ERR unknown command '{}', with args beginning with: {shown}", clip(args[0], 128)))
 }
 
+/// Whether a command's lookups count as keyspace hits and misses.
+pub fn counts_lookups(command: &Command) -> bool {
+    !is_write(command) || command.has(flag::COUNTED)
+}
+
 /// Whether a command may change data.
 pub fn is_write(command: &Command) -> bool {
     command.has(flag::WRITE)

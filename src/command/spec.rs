@@ -74,6 +74,8 @@ pub mod flag {
     pub const PROBE: u32 = 1 << 28;
     /// May have something to tell replicas although it writes no keys; it waits while writes are paused.
     pub const MAY_REPLICATE: u32 = 1 << 27;
+    /// Its lookups count as keyspace hits and misses although it writes, for it tells what it found.
+    pub const COUNTED: u32 = 1 << 30;
 }
 
 /// Where a key specification begins.

@@ -5,7 +5,7 @@ use super::gate::{self, Verdict};
 use super::{exec, locks, observe};
 use crate::command::client::{Kill, Queued, ReplyMode};
 use crate::command::transactions::end_transaction;
-use crate::command::{Client, Command, Cx, Fail, Server, WorkerStats, flag, is_write};
+use crate::command::{Client, Command, Cx, Fail, Server, WorkerStats, counts_lookups, flag, is_write};
 use crate::config::Settings;
 use crate::engine::Tx;
 use crate::resp::{Batch, Reply};
@@ -353,7 +353,7 @@ impl Worker {
         }
         let outcome =
             (command.spec.run)(&mut Cx { tx: &mut tx, out, client, server, settings: &self.settings }, args);
-        if !is_write(command) {
+        if counts_lookups(command) {
             self.stats.hits.add(tx.hits());
             self.stats.misses.add(tx.misses());
         }

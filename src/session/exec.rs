@@ -5,7 +5,7 @@ use super::batch::Worker;
 use super::{gate, locks};
 use crate::command::client::{Multi, Queued, Watched};
 use crate::command::transactions::forget_watched;
-use crate::command::{Client, Command, Cx, Fail, flag, is_write};
+use crate::command::{Client, Command, Cx, Fail, counts_lookups, flag, is_write};
 use crate::engine::{Engine, Tx};
 use crate::resp::Reply;
 use crate::store::{Locked, Mode};
@@ -94,10 +94,16 @@ fn run(
         let args: SmallVec<[&[u8]; 8]> = queued.args.iter().map(|a| &**a).collect();
         let mark = out.len();
         tx.db = client.db;
+        tx.set_no_touch(client.handle.no_touch.load(Relaxed));
+        let (hits, misses) = (tx.hits(), tx.misses());
         let outcome = (queued.command.spec.run)(
             &mut Cx { tx, out, client, server: &server, settings: &settings },
             &args,
         );
+        if counts_lookups(queued.command) {
+            worker.stats.hits.add(tx.hits() - hits);
+            worker.stats.misses.add(tx.misses() - misses);
+        }
         worker.conclude(client, queued.command, &args, outcome, mark, &mut clock, out);
         if all_or_nothing && let Some(reason) = atomic::cancels(tx, &out.buffer()[mark..]) {
             cancelled = Some(Fail::text(format!("TXCANCELLED {index}:{reason}")));

@@ -40,7 +40,7 @@ impl ScanStep {
 }
 
 impl Store {
-    /// One call of SCAN: visits about `count` entries of a space and returns the next cursor, 0 at the end. Each shard is
+    /// One call of SCAN: visits about `count` entries of a space, expired ones included, and returns the next cursor, 0 at the end. Each shard is
     /// locked by itself, unless `locked` holds them all. Also bounded in slots looked at, so that a small database beside a
     /// large one costs many short calls rather than a long one.
     pub fn scan(
@@ -127,9 +127,7 @@ impl Locked<'_> {
                 && entry.space() == space
             {
                 *seen += 1;
-                if !entry.expired(self.now) {
-                    visit(entry);
-                }
+                visit(entry);
             }
             step.slot += 1;
             *slots = slots.saturating_sub(1);

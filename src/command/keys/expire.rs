@@ -118,7 +118,7 @@ pub(super) fn pttl(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 pub(super) fn expiretime(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    tell(cx, args[1], |at, _| at.saturating_add(500) / 1000)
+    tell(cx, args[1], |at, _| ((at as u64 + 500) / 1000) as i64)
 }
 
 pub(super) fn pexpiretime(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {

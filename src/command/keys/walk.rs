@@ -41,11 +41,19 @@ pub(super) fn scan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     };
     let store = &cx.tx.engine().store;
     let mut found: Vec<Vec<u8>> = Vec::new();
+    let mut expired: Vec<Vec<u8>> = Vec::new();
+    let now = cx.tx.now();
     let next = store.scan(cx.tx.locked(), store.space(cx.tx.db), cursor, options.count, &mut |entry| {
-        if wanted(entry) {
+        if entry.expired(now) {
+            expired.push(entry.key().to_vec());
+        } else if wanted(entry) {
             found.push(entry.key().to_vec());
         }
     });
+    // Inside EXEC the shards are locked: the cycle removes them then.
+    if !expired.is_empty() && !cx.tx.locked().holds_all() {
+        cx.server.engine.remove_expired(cx.tx.db, expired.iter().map(Vec::as_slice), &mut Vec::new());
+    }
     cx.out.array(2);
     cx.out.bulk_fmt(next);
     cx.out.array(found.len());

@@ -68,21 +68,21 @@ pub(super) static COMMANDS: &[Spec] = &[
         "Sets the string of a key and its time to live in milliseconds.",
         "key milliseconds value",
     ),
-    spec("getset", 3, FAST_WRITE, set::getset).keys(ACCESS_UPDATE_KEY).doc(
+    spec("getset", 3, FAST_WRITE | flag::COUNTED, set::getset).keys(ACCESS_UPDATE_KEY).doc(
         "string",
         "1.0.0",
         "O(1)",
         "Sets the string of a key and returns the one before.",
         "key value",
     ),
-    spec("getex", -2, flag::WRITE | flag::FAST, set::getex).keys(ACCESS_UPDATE_KEY).doc(
+    spec("getex", -2, flag::WRITE | flag::FAST | flag::COUNTED, set::getex).keys(ACCESS_UPDATE_KEY).doc(
         "string",
         "6.2.0",
         "O(1)",
         "Returns the string of a key and changes or removes its deadline.",
         "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]",
     ),
-    spec("getdel", 2, flag::WRITE | flag::FAST, set::getdel).keys(ACCESS_DELETE_KEY).doc(
+    spec("getdel", 2, flag::WRITE | flag::FAST | flag::COUNTED, set::getdel).keys(ACCESS_DELETE_KEY).doc(
         "string",
         "6.2.0",
         "O(1)",
