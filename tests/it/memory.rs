@@ -187,3 +187,30 @@ fn expired_keys_leave_memory_without_a_stall() {
         assert!(used(server) < before + (8 << 20), "{} before, {} after", before, used(server));
     });
 }
+
+#[test]
+fn lookups_that_tell_what_they_found_are_counted_as_hits_and_misses() {
+    on_both(&[], |server| {
+        let mut client = Client::connect(server.address()).unwrap();
+        for command in [
+            "SET k v",
+            "GET k",
+            "GET missing",
+            "GETEX k",
+            "GETEX missing",
+            "GETSET k w",
+            "GETSET n w",
+            "GETDEL n",
+            "GETDEL missing",
+            "MULTI",
+            "GET k",
+            "SET k x",
+            "HGET missing f",
+            "EXEC",
+        ] {
+            client.run(command);
+        }
+        assert_eq!(server.info("keyspace_hits"), "5");
+        assert_eq!(server.info("keyspace_misses"), "5");
+    });
+}

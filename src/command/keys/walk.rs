@@ -35,18 +35,21 @@ pub(super) fn keys(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 pub(super) fn scan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let cursor = parse_cursor(args[1])?;
     let options = ScanOptions::parse_keys(&args[2..])?;
-    let wanted = |entry: &Entry| {
-        options.pattern.is_none_or(|pattern| glob_match(pattern, entry.key()))
-            && options.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(type_of(&entry.value()).as_bytes()))
+    let named = |entry: &Entry| options.pattern.is_none_or(|pattern| glob_match(pattern, entry.key()));
+    let kind_fits = |entry: &Entry| {
+        options.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(type_of(&entry.value()).as_bytes()))
     };
     let store = &cx.tx.engine().store;
     let mut found: Vec<Vec<u8>> = Vec::new();
     let mut expired: Vec<Vec<u8>> = Vec::new();
     let now = cx.tx.now();
     let next = store.scan(cx.tx.locked(), store.space(cx.tx.db), cursor, options.count, &mut |entry| {
+        if !named(entry) {
+            return;
+        }
         if entry.expired(now) {
             expired.push(entry.key().to_vec());
-        } else if wanted(entry) {
+        } else if kind_fits(entry) {
             found.push(entry.key().to_vec());
         }
     });
