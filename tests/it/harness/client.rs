@@ -100,6 +100,17 @@ impl Client {
     }
 }
 
+impl Value {
+    /// The one reply in these bytes.
+    pub(crate) fn parse(bytes: &[u8]) -> Value {
+        let mut at = 0;
+        match parse(bytes, &mut at) {
+            Ok(value) if at == bytes.len() => value,
+            _ => Value::Garbage(bytes.to_vec()),
+        }
+    }
+}
+
 fn line<'a>(buffer: &'a [u8], at: &mut usize) -> Result<&'a [u8], Short> {
     let rest = &buffer[*at..];
     let end = rest.windows(2).position(|w| w == b"\r\n").ok_or(Short::More)?;

@@ -1,9 +1,12 @@
 //! Random commands from several clients against a model that is simple enough to be seen to be right, with new starts
 //! in between and the clock moving.
 
+mod in_process;
 mod state;
 
 use crate::harness::{Client, Random, Server, Value, itemory_is_durable};
+use in_process::InProcess;
+use itemory::config::AppendFsync;
 use state::Model;
 
 /// What is compared with the model: a server that can be started anew, and whose clock may be moved.
@@ -11,6 +14,8 @@ trait Subject {
     fn call(&mut self, client: usize, command: &[String]) -> Value;
     /// Everything in memory is dropped and read again from disk. Every client is new after it.
     fn reopen(&mut self, how: Reopen);
+    /// Writes a checkpoint.
+    fn checkpoint(&mut self);
     /// Milliseconds since the Unix epoch.
     fn now(&self) -> u64;
     /// Moves the clock, where it can be moved, and says whether it could.
@@ -49,6 +54,11 @@ impl Subject for Process {
         for client in &mut self.clients {
             *client = self.server.client();
         }
+    }
+
+    fn checkpoint(&mut self) {
+        // One that runs already is as good.
+        self.server.client().run("BGSAVE");
     }
 
     fn now(&self) -> u64 {
@@ -124,6 +134,10 @@ fn compare(mut subject: impl Subject, steps: usize) {
             model.reopen();
             history.push(format!("-- {how:?}"));
         }
+        if random.one_in(700) {
+            subject.checkpoint();
+            history.push("-- checkpoint".into());
+        }
         if movable && random.one_in(10) {
             subject.advance(random.below(150) as u64);
         }
@@ -149,6 +163,20 @@ const FLAGS: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "everysec"];
 fn the_binary_is_as_the_model() {
     if itemory_is_durable() {
         compare(Process::new(Server::start(&FLAGS), CLIENTS), 6000);
+    }
+}
+
+#[test]
+fn the_code_over_a_simulated_disk_is_as_the_model_at_always() {
+    for _ in 0..4 {
+        compare(InProcess::new(AppendFsync::Always, CLIENTS), 6000);
+    }
+}
+
+#[test]
+fn the_code_over_a_simulated_disk_is_as_the_model_at_everysec() {
+    for _ in 0..4 {
+        compare(InProcess::new(AppendFsync::Everysec, CLIENTS), 6000);
     }
 }
 

@@ -1,0 +1,123 @@
+//! The server's own code in this process, over a simulated disk and a clock that is moved by hand.
+
+use super::{Reopen, Subject};
+use crate::harness::{Client as Wire, Value};
+use itemory::command::{Client, ClientHandle, Server};
+use itemory::config::{AppendFsync, Config, Settings};
+use itemory::engine::Engine;
+use itemory::env::{Clock, CrashMode, SimDisk};
+use itemory::resp::{Batch, Decoder, Limits, Proto, Reply};
+use itemory::session::{Stop, Worker};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// When the clock starts, in milliseconds since the Unix epoch.
+const START: u64 = 1_700_000_000_000;
+
+pub(super) struct InProcess {
+    settings: Arc<Settings>,
+    disk: SimDisk,
+    clock: u64,
+    clients: usize,
+    /// None only while it is opened anew.
+    running: Option<Running>,
+}
+
+struct Running {
+    server: Arc<Server>,
+    worker: Worker,
+    clients: Vec<Client>,
+}
+
+impl InProcess {
+    pub(super) fn new(fsync: AppendFsync, clients: usize) -> InProcess {
+        let settings = Settings {
+            dir: PathBuf::from("/data"),
+            appendonly: true,
+            appendfsync: fsync,
+            shards: 8,
+            log_segment_size: 64 << 10,
+            disk_reserve: 0,
+            save: Vec::new(),
+            ..Settings::default()
+        };
+        let mut subject = InProcess {
+            settings: Arc::new(settings),
+            disk: SimDisk::new(START),
+            clock: START,
+            clients,
+            running: None,
+        };
+        subject.open();
+        subject
+    }
+
+    fn open(&mut self) {
+        let clock = Clock::manual(self.clock);
+        let engine = Arc::new(Engine::on_disk(Arc::clone(&self.settings), clock, self.disk.shared()));
+        engine.recover().unwrap();
+        let config = Config::new((*self.settings).clone(), None);
+        let server = Arc::new(Server::new(engine, Arc::new(config)));
+        let clients = (0..self.clients)
+            .map(|n| {
+                let address = format!("127.0.0.1:{n}");
+                let handle =
+                    ClientHandle::new(server.next_client_id(), address.clone(), address, false, self.clock);
+                Client::new(Arc::new(handle), true)
+            })
+            .collect();
+        self.running = Some(Running { worker: Worker::new(Arc::clone(&server), 0), server, clients });
+    }
+}
+
+impl Running {
+    fn call(&mut self, client: usize, command: &[String]) -> Value {
+        let mut request = Wire::encode(command);
+        let mut batch = Batch::new();
+        Decoder::new().decode(&mut request, &Limits::default(), &mut batch, 1).unwrap();
+        let client = &mut self.clients[client];
+        let mut out = Reply::new(Proto::V2);
+        let progress = self.worker.run(client, &request, &batch, 0, &mut out);
+        if progress.stop == Some(Stop::Long) {
+            // What would run on a thread of its own runs here.
+            client.in_exec = true;
+            self.worker.run(client, &request, &batch, progress.done, &mut out);
+            client.in_exec = false;
+        }
+        self.server.engine.settle().unwrap();
+        Value::parse(out.buffer())
+    }
+}
+
+impl Subject for InProcess {
+    fn call(&mut self, client: usize, command: &[String]) -> Value {
+        self.running.as_mut().unwrap().call(client, command)
+    }
+
+    fn reopen(&mut self, how: Reopen) {
+        let running = self.running.take().unwrap();
+        if how == Reopen::Orderly {
+            running.server.engine.close().unwrap();
+        }
+        drop(running);
+        let power = self.settings.appendfsync == AppendFsync::Always && self.clock % 3 != 0;
+        let torn = if self.clock % 2 == 0 { CrashMode::PowerLost } else { CrashMode::PowerTorn };
+        self.disk.restart(if power { torn } else { CrashMode::Process });
+        self.open();
+    }
+
+    fn checkpoint(&mut self) {
+        self.running.as_mut().unwrap().server.engine.save().unwrap();
+    }
+
+    fn now(&self) -> u64 {
+        self.clock
+    }
+
+    fn advance(&mut self, millis: u64) -> bool {
+        self.clock += millis;
+        let clock = &self.running.as_ref().unwrap().server.engine.clock;
+        clock.as_manual().unwrap().set_ms(self.clock);
+        true
+    }
+}
