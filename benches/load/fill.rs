@@ -65,8 +65,8 @@ fn connect(port: u16) -> Result<TcpStream, String> {
     let stream = TcpStream::connect(("127.0.0.1", port)).map_err(|error| format!("connect: {error}"))?;
     stream
         .set_nodelay(true)
-        .and_then(|()| stream.set_read_timeout(Some(Duration::from_secs(60))))
-        .and_then(|()| stream.set_write_timeout(Some(Duration::from_secs(60))))
+        .and_then(|()| stream.set_read_timeout(Some(Duration::from_mins(1))))
+        .and_then(|()| stream.set_write_timeout(Some(Duration::from_mins(1))))
         .map_err(|error| format!("socket options: {error}"))?;
     Ok(stream)
 }

@@ -100,7 +100,7 @@ impl Control {
     /// Connects to the server at `port` on the loopback interface; replies must come within a minute.
     pub(crate) fn connect(port: u16) -> Result<Control, String> {
         let stream = TcpStream::connect(("127.0.0.1", port)).map_err(|error| format!("connect: {error}"))?;
-        stream.set_read_timeout(Some(Duration::from_secs(60))).map_err(|error| error.to_string())?;
+        stream.set_read_timeout(Some(Duration::from_mins(1))).map_err(|error| error.to_string())?;
         Ok(Control { stream: BufReader::new(stream) })
     }
 

@@ -113,7 +113,7 @@ impl Engine {
 
     /// Reads old segments and checkpoints again once a day, slowly, so that damage is known before it is needed.
     fn scrub_thread(self: &Arc<Self>) {
-        while self.rest_for(Duration::from_secs(24 * 3600)) {
+        while self.rest_for(Duration::from_hours(24)) {
             let (Some(log), Some(checkpoints)) = (self.journal.log(), self.checkpoints()) else { continue };
             survive(|| {
                 let report = scrub(log, &checkpoints, SCRUB_RATE, |time| self.rest_for(time));
@@ -224,7 +224,7 @@ impl Engine {
     fn save_point_reached(&self, settings: &Settings, now: u64) -> bool {
         let dirty = self.dirty.load(Relaxed);
         let age = now.saturating_sub(self.save.last_save.load(Relaxed)) / 1000;
-        settings.save.iter().any(|point| dirty >= point.changes as u64 && age > point.seconds as u64)
+        settings.save.iter().any(|point| dirty >= point.changes && age > point.seconds)
     }
 
     /// Whether the log has grown by `auto-aof-rewrite-percentage` of what the last checkpoint holds, and above the minimum.

@@ -153,7 +153,7 @@ impl Engine {
                     "checkpoint written"
                 );
             }
-            *self.save.report.lock() = report.clone();
+            self.save.report.lock().clone_from(report);
         } else if due {
             self.save.due.store(true, Release);
         }

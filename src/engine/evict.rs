@@ -85,7 +85,7 @@ impl Engine {
             };
             self.evict_key(policy, db, &key, now, record);
             tries += 1;
-            if tries % 16 == 0 && self.clock.monotonic_micros() - began > patience {
+            if tries.is_multiple_of(16) && self.clock.monotonic_micros() - began > patience {
                 // The cycle goes on with it, and so does the next command; this one may go on, as in Redis.
                 self.nudge();
                 return true;

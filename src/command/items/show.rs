@@ -87,7 +87,7 @@ pub(super) fn native(out: &mut Reply, value: &ValueRef<'_>) {
         ValueRef::Null => out.null(),
         ValueRef::M(map) => {
             out.map(map.len());
-            for (name, value) in map.iter() {
+            for (name, value) in *map {
                 out.bulk(name);
                 native(out, &value);
             }

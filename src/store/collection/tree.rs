@@ -291,6 +291,6 @@ impl Collection {
         let take =
             if samples == 0 { total } else { (samples * total).div_ceil(self.items.max(1)).min(total) };
         let sum: usize = self.chunks.values().take(take).map(|c| c.packed.capacity()).sum();
-        total * NODE + if take == 0 { 0 } else { sum * total / take }
+        total * NODE + (sum * total).checked_div(take).unwrap_or(0)
     }
 }
