@@ -100,8 +100,8 @@ impl Subject for InProcess {
             running.server.engine.close().unwrap();
         }
         drop(running);
-        let power = self.settings.appendfsync == AppendFsync::Always && self.clock % 3 != 0;
-        let torn = if self.clock % 2 == 0 { CrashMode::PowerLost } else { CrashMode::PowerTorn };
+        let power = self.settings.appendfsync == AppendFsync::Always && !self.clock.is_multiple_of(3);
+        let torn = if self.clock.is_multiple_of(2) { CrashMode::PowerLost } else { CrashMode::PowerTorn };
         self.disk.restart(if power { torn } else { CrashMode::Process });
         self.open();
     }
