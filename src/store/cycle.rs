@@ -121,6 +121,7 @@ impl Locked<'_> {
             *raw = table::Raw::new();
             self.store.reorganised(shard, 0);
         }
+        self.garbage.append(&mut freed);
         complete
     }
 

@@ -1,7 +1,7 @@
 //! Locks over shards: one, several in ascending order, or all; and lookups under them.
 
 use super::table::{self, Raw};
-use super::{Entry, Store};
+use super::{Entry, Kind, Store};
 use dashmap::{RwLockReadGuard, RwLockWriteGuard};
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -54,6 +54,8 @@ enum Held<'a> {
 pub struct Locked<'a> {
     pub(super) store: &'a Store,
     held: Held<'a>,
+    /// What was removed and may be large. It is freed after the locks are given back, so that nobody waits for it.
+    pub(super) garbage: Vec<Entry>,
     /// The time in ms since the epoch that decides what has expired.
     pub now: u64,
     /// Whether reads leave the access clock alone (CLIENT NO-TOUCH, OBJECT, the cycles).
@@ -85,7 +87,7 @@ impl Store {
     }
 
     fn locked<'a>(&'a self, held: Held<'a>, now: u64) -> Locked<'a> {
-        Locked { store: self, held, now, no_touch: false }
+        Locked { store: self, held, garbage: Vec::new(), now, no_touch: false }
     }
 
     /// Locks nothing: for commands without keys.
@@ -127,6 +129,14 @@ impl<'a> Locked<'a> {
     /// The store.
     pub fn store(&self) -> &'a Store {
         self.store
+    }
+
+    /// Frees an entry that was removed, at once if it is small.
+    #[inline]
+    pub(super) fn discard(&mut self, entry: Entry) {
+        if entry.kind() == Kind::Boxed {
+            self.garbage.push(entry);
+        }
     }
 
     /// Whether every shard is locked.

@@ -32,3 +32,4 @@ mod script;
 mod serialisation;
 mod streams;
 mod structure;
+mod survival;

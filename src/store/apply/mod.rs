@@ -140,6 +140,11 @@ impl Locked<'_> {
         let lfu = self.store.lfu.load(Relaxed);
         if let Some(entry) = self.find(place) {
             let before = i32::from(entry.expire().is_some());
+            if entry.kind() == Kind::Boxed {
+                let parts = Parts { space: place.space, key: place.key, expire, kind, payload };
+                let entry = Entry::new(&parts, if lfu { entry.clock() } else { clock });
+                return self.put_entry(place, entry);
+            }
             entry.replace(kind, expire, payload);
             if !lfu {
                 entry.set_clock(clock);
@@ -164,7 +169,8 @@ impl Locked<'_> {
             return;
         };
         let before = i32::from(old.expire().is_some());
-        *old = entry;
+        let old = std::mem::replace(old, entry);
+        self.discard(old);
         self.note_deadline(place, deadline);
         self.changed(place, expires - before);
     }
@@ -183,6 +189,7 @@ impl Locked<'_> {
             }
             None => self.store.strike(place.shard, place.space, Store::place(place.hash, place.space)),
         }
+        self.discard(entry);
     }
 
     fn expire(&mut self, place: Place<'_>, at: Option<u64>) {

@@ -278,3 +278,19 @@ fn under_a_lowered_threshold_the_next_write_changes_the_form() {
         assert_eq!((value.live_len(1), value.get(b"b", 1).unwrap().value), (3, b"9".as_slice()));
     }
 }
+
+#[test]
+fn what_may_be_large_is_freed_after_the_shard_was_given_back() {
+    let gone: [&dyn Fn() -> Effect<'static>; 2] = [&|| Effect::Delete { db: 0, key: b"k" }, &|| {
+        Effect::SetString { db: 0, key: b"k", value: b"v", expire: None }
+    }];
+    for effect in gone {
+        let store = Store::new(2, 1);
+        store.thresholds.hash_entries.store(1, Relaxed);
+        set(&store, &[b"a", b"1", b"b", b"2"], FieldExpire::Clear);
+        let hash = store.hash(b"k");
+        let mut locked = store.lock_one(hash, Mode::Write, 1);
+        locked.apply(&effect(), hash);
+        assert_eq!(locked.garbage.len(), 1);
+    }
+}

@@ -1,0 +1,89 @@
+//! What goes wrong in one place stays there; memory is counted as the allocator counts it.
+
+use crate::harness::{Client, Server, Value};
+
+const DEBUG: [&str; 2] = ["--enable-debug-command", "yes"];
+
+#[test]
+fn a_command_that_panics_costs_its_connection_only() {
+    let mut server = Server::start(&DEBUG);
+    let mut other = server.client();
+    for round in 0..5 {
+        let mut client = server.client();
+        assert!(client.run("WATCH changed").is_ok());
+        assert_eq!(client.run("DEBUG PANIC changed"), Value::Eof);
+        assert_eq!(other.run("GET changed").text(), "panic");
+        assert!(other.run(&format!("SET changed {round}")).is_ok());
+        // Inside EXEC, too.
+        let mut client = server.client();
+        client.run("MULTI");
+        client.run(&format!("SET before {round}"));
+        client.run("DEBUG PANIC within");
+        assert_eq!(client.run("EXEC"), Value::Eof);
+    }
+    assert_eq!(other.run("MGET before within changed").items().len(), 3);
+    server.kill9();
+    server.up();
+    let found = server.client().run("MGET before within changed");
+    assert_eq!(found.items().iter().map(Value::text).collect::<Vec<_>>(), ["4", "panic", "4"]);
+}
+
+#[test]
+fn flushed_memory_is_there_for_the_next_command() {
+    let server = Server::start(&["--maxmemory", "12mb", "--maxmemory-policy", "noeviction"]);
+    let mut client = server.client();
+    let value = "x".repeat(4000);
+    for round in 0..5 {
+        let mut refused = false;
+        for n in 0..6000 {
+            refused = client.call(&["SET", &format!("{round}:{n}"), &value]).is_error();
+            if refused {
+                break;
+            }
+        }
+        assert!(refused, "memory was never short");
+        assert!(client.run("FLUSHALL").is_ok());
+        assert!(client.run("SET k v").is_ok(), "round {round}");
+    }
+}
+
+#[test]
+fn used_memory_is_what_the_allocator_reports() {
+    let server = Server::start(&DEBUG);
+    let mut client = server.client();
+    let fields: Vec<String> = (0..400).map(|n| format!("field:{n} {}", "v".repeat(n % 100))).collect();
+    let steps: [(&str, Vec<String>); 5] = [
+        ("strings", vec!["DEBUG POPULATE 100000 small".into(), "DEBUG POPULATE 2000 middle 5000".into()]),
+        ("large strings", (0..20).map(|n| format!("SETRANGE large:{n} {} x", n * 100_000)).collect()),
+        ("packed hashes", (0..2000).map(|n| format!("HSET p:{n} name ann age {n} city rome")).collect()),
+        ("large hashes", (0..50).map(|n| format!("HSET b:{n} {}", fields.join(" "))).collect()),
+        ("after removal", vec!["DEL large:19 large:18 b:1 b:2".into(), "FLUSHDB".into()]),
+    ];
+    for (what, commands) in steps {
+        for command in commands {
+            assert!(!client.run(&command).is_error(), "{command:.60}");
+        }
+        // Two figures of one moment; a buffer that is in use between them is no matter at this size.
+        let info = client.run("INFO memory").text();
+        let figure = |name: &str| -> f64 {
+            let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
+            line.trim().parse().unwrap()
+        };
+        let (used, allocated) = (figure("used_memory"), figure("allocator_allocated"));
+        // A server that is almost empty may differ by what its threads keep at hand.
+        let allowed = (allocated * 0.1).max(1e6);
+        assert!((used - allocated).abs() < allowed, "{what}: {used} used, {allocated} allocated");
+    }
+}
+
+#[test]
+fn figures_are_told_inside_a_transaction_that_writes() {
+    let server = Server::start(&[]);
+    let mut client: Client = server.client();
+    for command in ["INFO", "INFO everything", "MEMORY STATS", "MEMORY DOCTOR"] {
+        client.run("MULTI");
+        client.run("SET k 1");
+        client.run(command);
+        assert_eq!(client.run("EXEC").items().len(), 2, "{command}");
+    }
+}
