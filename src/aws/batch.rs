@@ -84,7 +84,10 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
     if total > MAX_GETS {
         return Err(AwsError::validation("Too many items requested for the BatchGetItem call"));
     }
-    let locks = all.iter().flat_map(|gets| gets.keys.iter().map(|(keys, _)| keys.pk.clone())).collect();
+    let locks = all
+        .iter()
+        .flat_map(|gets| gets.keys.iter().map(|(keys, _)| (gets.table.id, keys.pk.clone())))
+        .collect();
     let mut capacity = Capacity::asked(body);
     Ok(Call::new(locks, move |tx| {
         let mut out = Vec::new();
@@ -201,7 +204,7 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
         }
         all.push(Prepared::plain(table, keys, put.then_some(given)));
     }
-    let locks = all.iter().map(|prepared| prepared.keys.pk.clone()).collect();
+    let locks = all.iter().map(Prepared::lock).collect();
     let mut capacity = Capacity::asked(body);
     Ok(Call::new(locks, move |tx| {
         for prepared in &all {

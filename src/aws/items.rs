@@ -8,7 +8,7 @@ use super::request::{Expressions, LIMITS, item, keys, table};
 use super::{Call, Operation, shape};
 use crate::engine::{Table, Tables};
 use crate::expr::{BoundCondition, BoundProjection, BoundUpdate, ExprKind};
-use crate::item::{Item, ItemKeys, ItemRef};
+use crate::item::{Item, ItemKeys, ItemRef, KeyBytes};
 use crate::ops::{self, At, Write, Written};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -71,6 +71,11 @@ impl Prepared {
         Self { table, keys, action, item, changes: None, condition: None, return_on_failure: false }
     }
 
+    /// The key to lock.
+    pub(super) fn lock(&self) -> (u32, KeyBytes) {
+        (self.table.id, self.keys.pk.clone())
+    }
+
     pub(super) fn write(&self, return_old: bool) -> Write<'_> {
         let at = At {
             table: &self.table,
@@ -126,7 +131,7 @@ pub(super) fn write(
     }
     let prepared = Prepared::read(action, body, tables)?;
     let mut capacity = Capacity::asked(body);
-    Ok(Call::new(vec![prepared.keys.pk.clone()], move |tx| {
+    Ok(Call::new(vec![prepared.lock()], move |tx| {
         let return_old = matches!(returns.as_str(), "ALL_OLD" | "UPDATED_OLD");
         let written = ops::write_measured(tx, &prepared.write(return_old))?;
         capacity.add(&prepared.table.name, write_units(written.bytes));
@@ -221,7 +226,7 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
     let get = Get::read(body, tables)?;
     let consistent = body.bool("ConsistentRead");
     let mut capacity = Capacity::asked(body);
-    Ok(Call::new(vec![get.keys.pk.clone()], move |tx| {
+    Ok(Call::new(vec![(get.table.id, get.keys.pk.clone())], move |tx| {
         let mut out = Vec::new();
         let mut object = Object::begin(&mut out);
         let size = get.write(tx.item(&get.table, &get.keys), &mut object)?;

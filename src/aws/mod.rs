@@ -90,21 +90,21 @@ type Run = Box<dyn FnOnce(&mut Tx<'_>) -> Result<Vec<u8>, AwsError>>;
 
 /// A request that was read.
 pub struct Call {
-    keys: Vec<KeyBytes>,
+    keys: Vec<(u32, KeyBytes)>,
     run: Run,
 }
 
 impl Call {
     fn new(
-        keys: Vec<KeyBytes>,
+        keys: Vec<(u32, KeyBytes)>,
         run: impl FnOnce(&mut Tx<'_>) -> Result<Vec<u8>, AwsError> + 'static,
     ) -> Self {
         Self { keys, run: Box::new(run) }
     }
 
-    /// The keys whose shards must be locked, exclusively if the operation writes. Operations that change tables need every
+    /// The keys, each with its table's id, whose shards must be locked, exclusively if the operation writes. Operations that change tables need every
     /// shard; scans need none, or all for a picture of one moment.
-    pub fn keys(&self) -> &[KeyBytes] {
+    pub fn keys(&self) -> &[(u32, KeyBytes)] {
         &self.keys
     }
 

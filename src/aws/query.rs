@@ -138,7 +138,7 @@ pub(super) fn query(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
         capacity: Capacity::asked(body),
         table,
     };
-    Ok(Call::new(vec![ranges.pk.clone()], move |tx| {
+    Ok(Call::new(vec![(common.table.id, ranges.pk.clone())], move |tx| {
         common.reply(tx, |common, tx, show| {
             let query = ops::Query {
                 table: &common.table,

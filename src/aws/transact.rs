@@ -62,7 +62,7 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
         constrain_get(Body(get))?;
         all.push(Get::read(Body(get), tables)?);
     }
-    let locks = all.iter().map(|get| get.keys.pk.clone()).collect();
+    let locks = all.iter().map(|get| (get.table.id, get.keys.pk.clone())).collect();
     let mut capacity = Capacity::asked(body).in_transaction(Units::Read);
     Ok(Call::new(locks, move |tx| {
         let mut out = Vec::new();
@@ -115,8 +115,8 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
         ));
     }
     let token = body.text("ClientRequestToken").map(|token| Token::new(token, map));
-    let mut locks: Vec<KeyBytes> = all.iter().map(|prepared| prepared.keys.pk.clone()).collect();
-    locks.extend(token.as_ref().map(|token| token.key.clone()));
+    let mut locks: Vec<_> = all.iter().map(Prepared::lock).collect();
+    locks.extend(token.as_ref().map(|token| (SYSTEM, token.key.clone())));
     let mut capacity = Capacity::asked(body).in_transaction(Units::Write);
     Ok(Call::new(locks, move |tx| {
         if !token.as_ref().map_or(Ok(false), |token| token.is_known(tx))? {

@@ -381,7 +381,7 @@ fn keys_in(cx: &Cx<'_, '_>, args: &[&[u8]]) -> Result<Vec<FoundKey>, Fail> {
     let mut found = Vec::new();
     if let (Some(find), Some(key)) = (command.spec.item_keys, command.spec.keys.first()) {
         // Where keys are a table's, its schema may decide which arguments they are.
-        find(&cx.tx.engine().tables, args, &mut |at, _| found.push((at, key.flags)));
+        find(&cx.tx.engine().tables, args, &mut |item| found.push((item.arg, key.flags)));
         if !found.is_empty() {
             return Ok(found);
         }

@@ -55,7 +55,7 @@ pub use items::token_key;
 pub use rates::Rates;
 pub use registry::{Command, Registry, counts_lookups, is_write};
 pub use server::{Reconfigured, Server};
-pub use spec::{Spec, flag};
+pub use spec::{ItemKey, Spec, flag};
 pub use stats::WorkerStats;
 
 use crate::config::Settings;

@@ -80,16 +80,14 @@ impl Command {
         self.spec.keys.is_empty() && self.spec.item_keys.is_none()
     }
 
-    /// Calls `visit` with each key: the argument that it is, and the bytes under which it is stored, whose shard is the
-    /// one to lock. False if the arguments are no valid use of the command.
-    pub fn each_key(&self, tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(usize, &[u8])) -> bool {
+    /// Calls `visit` with each key as it is stored, which is what chooses the shard to lock, and with its table if it is a
+    /// table's.
+    pub fn each_key(&self, tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(Option<u32>, &[u8])) {
         if let Some(find) = self.spec.item_keys {
-            find(tables, args, visit);
-            return true;
+            find(tables, args, &mut |found| visit(Some(found.table), found.key));
+        } else if let Some(positions) = self.key_positions(args) {
+            positions.iter().for_each(|at| visit(None, args[*at]));
         }
-        let Some(positions) = self.key_positions(args) else { return false };
-        positions.iter().for_each(|at| visit(*at, args[*at]));
-        true
     }
 
     /// The positions of the keys in `args`, or `None` if the arguments are no valid use of the command.

@@ -7,10 +7,20 @@ use crate::engine::Tables;
 /// A handler. `args[0]` is the command's name; the arity was checked.
 pub type Handler = fn(&mut Cx<'_, '_>, &[&[u8]]) -> Outcome;
 
-/// Finds the keys of a command on items, which the tables' schemas decide: calls the visitor with the argument that each
-/// is and with the bytes under which it is stored, which choose its shard. Arguments that are no valid use of the command have
-/// no keys; the handler refuses them.
-pub type KeyFinder = fn(&Tables, &[&[u8]], &mut dyn FnMut(usize, &[u8]));
+/// A key of a command on items.
+#[derive(Clone, Copy)]
+pub struct ItemKey<'k> {
+    /// The argument that it is, 0 if it stands within one.
+    pub arg: usize,
+    /// The table's id.
+    pub table: u32,
+    /// The bytes under which it is stored, which choose its shard.
+    pub key: &'k [u8],
+}
+
+/// Finds the keys of a command on items, which the tables' schemas decide, and calls the visitor with each. Arguments that are
+/// no valid use of the command have no keys; the handler refuses them.
+pub type KeyFinder = fn(&Tables, &[&[u8]], &mut dyn FnMut(ItemKey<'_>));
 
 /// Flags of commands, as a set of bits.
 pub mod flag {

@@ -19,7 +19,7 @@ mod undo;
 pub use checkpoint::{CheckpointReport, SaveState};
 pub use journal::{Durability, JournalStats};
 pub use recover::RecoveryReport;
-pub use tables::{Table, TableCounts, Tables};
+pub use tables::{LocalTable, Table, TableCounts, Tables};
 pub use tx::Tx;
 
 use crate::config::Settings;

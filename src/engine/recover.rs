@@ -275,11 +275,11 @@ impl Engine {
                     self.store.prefetch_shard(*hash);
                 }
             }
-            for hash in &hashes[..group.len()] {
-                self.store.prefetch_group(*hash, 0);
+            for ((_, effect), hash) in group.iter().zip(&hashes) {
+                self.store.prefetch_group(*hash, self.space_of(effect));
             }
-            for hash in &hashes[..group.len()] {
-                self.store.prefetch_entry(*hash, 0);
+            for ((_, effect), hash) in group.iter().zip(&hashes) {
+                self.store.prefetch_entry(*hash, self.space_of(effect));
             }
             for ((lsn, effect), hash) in group.iter().zip(&hashes) {
                 if *effect == Effect::Gap {
@@ -294,6 +294,14 @@ impl Engine {
             }
         }
         Ok(true)
+    }
+
+    /// Where an effect on a key or an item looks for it.
+    fn space_of(&self, effect: &Effect<'_>) -> u32 {
+        match *effect {
+            Effect::ItemPut { table, .. } | Effect::ItemDelete { table, .. } => table,
+            _ => effect.db().map_or(0, |db| self.store.space(db as usize)),
+        }
     }
 
     fn replay_structural(&self, lsn: Lsn, effect: &Effect<'_>, images: &Images) -> Result<(), EngineError> {

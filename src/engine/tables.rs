@@ -6,6 +6,9 @@ use crate::store::Entry;
 use crate::store::collection::ItemsRef;
 use ahash::AHashMap;
 use parking_lot::{Mutex, RwLock};
+use std::cell::RefCell;
+use std::ops::Deref;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
@@ -73,16 +76,81 @@ struct Inner {
     by_id: AHashMap<u32, Arc<Table>>,
 }
 
+/// A table as one thread holds it: copies cost nothing that threads would share.
+#[derive(Clone)]
+pub struct LocalTable(Rc<Arc<Table>>);
+
+impl Deref for LocalTable {
+    type Target = Table;
+
+    #[inline]
+    fn deref(&self) -> &Table {
+        &self.0
+    }
+}
+
+/// Tables that a thread looked up last.
+struct Recent {
+    /// Whose tables they are, and at which generation.
+    of: (u64, u64),
+    tables: Vec<LocalTable>,
+    next: usize,
+}
+
+/// How many tables a thread remembers.
+const RECENT: usize = 8;
+
+thread_local! {
+    static LAST: RefCell<Recent> = const { RefCell::new(Recent { of: (0, 0), tables: Vec::new(), next: 0 }) };
+}
+
+/// Numbers for sets of tables, so that a thread that serves several engines does not mix them up.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
 /// All tables. They change only while every shard is locked, so what a transaction looked up stays true under its locks.
-#[derive(Default)]
 pub struct Tables {
+    id: u64,
     inner: RwLock<Inner>,
     generation: AtomicU64,
     /// Tables whose items' deadlines are to be worked out afresh.
     retime: Mutex<Vec<u32>>,
 }
 
+impl Default for Tables {
+    fn default() -> Self {
+        Self {
+            id: NEXT_ID.fetch_add(1, Relaxed),
+            inner: RwLock::default(),
+            generation: AtomicU64::new(0),
+            retime: Mutex::default(),
+        }
+    }
+}
+
 impl Tables {
+    /// The table of a name, from this thread's memory if it was looked up lately.
+    #[inline]
+    pub fn local(&self, name: &[u8]) -> Option<LocalTable> {
+        LAST.with_borrow_mut(|last| {
+            let of = (self.id, self.generation());
+            if last.of != of {
+                last.tables.clear();
+                last.of = of;
+            }
+            if let Some(known) = last.tables.iter().find(|table| table.name.as_bytes() == name) {
+                return Some(known.clone());
+            }
+            let found = LocalTable(Rc::new(self.get(name)?));
+            if last.tables.len() < RECENT {
+                last.tables.push(found.clone());
+            } else {
+                last.next = (last.next + 1) % RECENT;
+                last.tables[last.next] = found.clone();
+            }
+            Some(found)
+        })
+    }
+
     /// The table of a name.
     pub fn get(&self, name: &[u8]) -> Option<Arc<Table>> {
         self.inner.read().by_name.get(std::str::from_utf8(name).ok()?).cloned()

@@ -56,7 +56,7 @@ pub struct Worker {
     pub(super) record: Vec<u8>,
     /// The command of the last lookup and its name as it was sent: pipelines repeat themselves.
     last: Option<(&'static Command, SmallVec<[u8; 24]>)>,
-    hashes: Vec<Option<u64>>,
+    hashes: Vec<Option<locks::Hashed>>,
     /// The tables' generation that the hashes of partition keys were worked out at.
     tables: u64,
     /// The configuration as of the current batch.
@@ -129,7 +129,15 @@ impl Worker {
                 let count = batch.commands[index].count as usize;
                 let these = &args[at..at + count];
                 at += count;
-                let stop = self.step(client, commands[i], self.hashes[i], these, now, &mut clock, out);
+                let stop = self.step(
+                    client,
+                    commands[i],
+                    self.hashes[i].map(|only| only.hash),
+                    these,
+                    now,
+                    &mut clock,
+                    out,
+                );
                 let spent = clock >= turn_end || out.len() - begun > TURN_BYTES;
                 if let Some(stop) = stop.or(spent.then_some(Stop::Yield)) {
                     let done = if stop == Stop::Close || stop == Stop::Yield { index + 1 } else { index };
@@ -185,20 +193,20 @@ impl Worker {
             at += count;
             let found = self.find(these);
             commands.push(found);
-            let hash = found.ok().and_then(|command| locks::only_hash(&server.engine, command, these));
-            if let (Some(hash), false) = (hash, single) {
-                store.prefetch_shard(hash);
+            let only = found.ok().and_then(|command| locks::only_key(&server.engine, command, these, db));
+            if let (Some(only), false) = (only, single) {
+                store.prefetch_shard(only.hash);
             }
-            self.hashes.push(hash);
+            self.hashes.push(only);
         }
         if single {
             return;
         }
-        for hash in self.hashes.iter().flatten() {
-            store.prefetch_group(*hash, db);
+        for only in self.hashes.iter().flatten() {
+            store.prefetch_group(only.hash, only.space);
         }
-        for hash in self.hashes.iter().flatten() {
-            store.prefetch_entry(*hash, db);
+        for only in self.hashes.iter().flatten() {
+            store.prefetch_entry(only.hash, only.space);
         }
     }
 

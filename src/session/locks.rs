@@ -5,21 +5,32 @@ use crate::engine::Engine;
 use crate::store::{Locked, Mode};
 use smallvec::SmallVec;
 
-/// The hash of a command's only key, for commands that have exactly one.
+/// A key's hash, and the space of the database or table that it is in.
+#[derive(Clone, Copy)]
+pub(super) struct Hashed {
+    pub(super) hash: u64,
+    pub(super) space: u32,
+}
+
+/// The only key of a command, for commands that have exactly one.
 #[inline]
-pub(super) fn only_hash(engine: &Engine, command: &Command, args: &[&[u8]]) -> Option<u64> {
+pub(super) fn only_key(engine: &Engine, command: &Command, args: &[&[u8]], db: usize) -> Option<Hashed> {
     if command.only_key == 0 {
         return None;
     }
+    let store = &engine.store;
     let Some(find) = command.spec.item_keys else {
-        return args.get(command.only_key).map(|key| engine.store.hash(key));
+        let key = args.get(command.only_key)?;
+        return Some(Hashed { hash: store.hash(key), space: store.space(db) });
     };
-    let mut hash = None;
-    find(&engine.tables, args, &mut |_, key| hash = Some(engine.store.hash(key)));
-    hash
+    let mut only = None;
+    find(&engine.tables, args, &mut |found| {
+        only = Some(Hashed { hash: store.hash(found.key), space: found.table });
+    });
+    only
 }
 
-/// Locks the shard of a command's only key, whose hash was worked out at a generation of the tables.
+/// Locks the shard of a command's only key, which was worked out at a generation of the tables.
 #[inline]
 pub(super) fn lock_only<'a>(
     engine: &'a Engine,
@@ -38,9 +49,9 @@ pub(super) fn lock_only<'a>(
     locked
 }
 
-/// Locks the shards of all keys of some commands, and of other hashes. How a partition key is stored is its table's to
-/// say, so the locks are taken again if tables changed meanwhile; they do not while a shard is locked. The keys' entries
-/// in `db` are prefetched.
+/// Locks the shards of all keys of some commands, and of other hashes in `db`. How a partition key is stored is its table's
+/// to say, so the locks are taken again if tables changed meanwhile; they do not while a shard is locked. The keys'
+/// entries are prefetched.
 pub(super) fn lock_keys<'a>(
     engine: &'a Engine,
     commands: &[(&Command, &[&[u8]])],
@@ -49,17 +60,33 @@ pub(super) fn lock_keys<'a>(
     mode: Mode,
     now: u64,
 ) -> Locked<'a> {
+    let store = &engine.store;
     let on_items = commands.iter().any(|(command, _)| command.spec.item_keys.is_some());
     loop {
         let generation = engine.tables.generation();
         let mut hashes: SmallVec<[u64; 16]> = SmallVec::from_slice(others);
+        // What is behind the hashes in tables; the other hashes are the database's.
+        let mut in_tables: SmallVec<[Hashed; 4]> = SmallVec::new();
         for (command, args) in commands {
-            command.each_key(&engine.tables, args, &mut |_, key| hashes.push(engine.store.hash(key)));
+            command.each_key(&engine.tables, args, &mut |table, key| {
+                let hash = store.hash(key);
+                match table {
+                    None => hashes.push(hash),
+                    Some(space) => in_tables.push(Hashed { hash, space }),
+                }
+            });
         }
-        hashes.iter().for_each(|hash| engine.store.prefetch_shard(*hash));
-        let locked = engine.store.lock_many(&hashes, mode, now);
+        let plain = hashes.len();
+        hashes.extend(in_tables.iter().map(|found| found.hash));
+        hashes.iter().for_each(|hash| store.prefetch_shard(*hash));
+        let locked = store.lock_many(&hashes, mode, now);
         if !on_items || engine.tables.generation() == generation {
-            locked.prefetch(&hashes, engine.store.space(db));
+            locked.prefetch(&hashes[..plain], store.space(db));
+            let mut at = plain;
+            for same in in_tables.chunk_by(|a, b| a.space == b.space) {
+                locked.prefetch(&hashes[at..at + same.len()], same[0].space);
+                at += same.len();
+            }
             return locked;
         }
     }

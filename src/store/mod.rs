@@ -299,17 +299,17 @@ impl Store {
 
     /// Stage two: asks for the table's control bytes and slot. A shard that is locked by a writer is skipped.
     #[inline]
-    pub fn prefetch_group(&self, hash: u64, db: usize) {
+    pub fn prefetch_group(&self, hash: u64, space: u32) {
         if let Some(guard) = self.raw(self.shard_of(hash)).try_read() {
-            table::prefetch_group(&guard, Self::place(hash, self.space(db)));
+            table::prefetch_group(&guard, Self::place(hash, space));
         }
     }
 
     /// Stage three: asks for the entry's block.
     #[inline]
-    pub fn prefetch_entry(&self, hash: u64, db: usize) {
+    pub fn prefetch_entry(&self, hash: u64, space: u32) {
         if let Some(guard) = self.raw(self.shard_of(hash)).try_read() {
-            table::prefetch_entry(&guard, Self::place(hash, self.space(db)));
+            table::prefetch_entry(&guard, Self::place(hash, space));
         }
     }
 

@@ -58,11 +58,11 @@ pub(super) static COMMANDS: &[Spec] = &[spec("ddb", -2, flag::READONLY, run).sub
 )];
 
 /// Finds the stored partition keys in a request, for the locks.
-fn keys(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(usize, &[u8])) {
+fn keys(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(ItemKey<'_>)) {
     let [_, name, body] = args else { return };
     let Some(operation) = Operation::of(name) else { return };
     if let Ok(call) = aws::read(operation, body, tables) {
-        call.keys().iter().for_each(|key| visit(0, key));
+        call.keys().iter().for_each(|(table, key)| visit(ItemKey { arg: 0, table: *table, key }));
     }
 }
 

@@ -1,7 +1,8 @@
 //! ITEM.ATOMIC [TOKEN s]: what it asks for is done by EXEC.
 
 use crate::command::fail::{self, Fail};
-use crate::command::{Cx, Outcome, eq};
+use crate::command::{Cx, ItemKey, Outcome, eq};
+use crate::effect::SYSTEM;
 use crate::engine::Tables;
 
 /// The key, in the server's own database, under which a token is remembered; none if the command gives no token.
@@ -13,9 +14,9 @@ pub fn token_key(args: &[&[u8]]) -> Option<Vec<u8>> {
 }
 
 /// Finds the token's key, for the locks.
-pub(super) fn token(_tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(usize, &[u8])) {
+pub(super) fn token(_tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(ItemKey<'_>)) {
     if let Some(key) = token_key(args) {
-        visit(2, &key);
+        visit(ItemKey { arg: 2, table: SYSTEM, key: &key });
     }
 }
 

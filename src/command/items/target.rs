@@ -2,30 +2,29 @@
 //! the table's schema.
 
 use super::Words;
-use crate::command::{Cx, Fail};
+use crate::command::{Cx, Fail, ItemKey};
 use crate::config::Settings;
-use crate::engine::{Table, Tables};
+use crate::engine::{LocalTable, Table, Tables};
 use crate::expr::BoundCondition;
 use crate::item::{ItemKeys, ItemLimits, KeyBytes, ValueRef, put_key};
 use crate::ops::At;
 use crate::text::parse_i64_strict;
-use std::sync::Arc;
 
 /// Finds the partition key as it is stored, for the locks.
-pub(super) fn partition_key(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(usize, &[u8])) {
+pub(super) fn partition_key(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(ItemKey<'_>)) {
     let [_, table, text, ..] = args else { return };
-    let Some(table) = tables.get(table) else { return };
-    stored(&table, text, &mut |key| visit(2, key));
+    let Some(table) = tables.local(table) else { return };
+    stored(&table, text, &mut |key| visit(ItemKey { arg: 2, table: table.id, key }));
 }
 
 /// Finds the partition keys that a number announces: `NAME table numkeys pk [sk] ...`.
-pub(super) fn partition_keys(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(usize, &[u8])) {
+pub(super) fn partition_keys(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(ItemKey<'_>)) {
     let [_, table, count, ..] = args else { return };
-    let (Some(table), Some(count)) = (tables.get(table), parse_i64_strict(count)) else { return };
+    let (Some(table), Some(count)) = (tables.local(table), parse_i64_strict(count)) else { return };
     let step = table.schema.keys.attrs().count();
     let count = usize::try_from(count).unwrap_or(0);
     for (at, text) in args.iter().enumerate().skip(3).step_by(step).take(count) {
-        stored(&table, text, &mut |key| visit(at, key));
+        stored(&table, text, &mut |key| visit(ItemKey { arg: at, table: table.id, key }));
     }
 }
 
@@ -43,9 +42,9 @@ fn stored(table: &Table, text: &[u8], visit: &mut dyn FnMut(&[u8])) {
 }
 
 /// The table of a name.
-pub(super) fn table(cx: &Cx<'_, '_>, name: &[u8]) -> Result<Arc<Table>, Fail> {
+pub(super) fn table(cx: &Cx<'_, '_>, name: &[u8]) -> Result<LocalTable, Fail> {
     let missing = || Fail::text(format!("NOTABLE table '{}' does not exist", String::from_utf8_lossy(name)));
-    cx.tx.engine().tables.get(name).ok_or_else(missing)
+    cx.tx.engine().tables.local(name).ok_or_else(missing)
 }
 
 /// The limits on items that the configuration sets.
@@ -61,7 +60,7 @@ pub(super) fn limits(settings: &Settings) -> ItemLimits {
 
 /// The item that a command names.
 pub(super) struct Target<'a> {
-    pub(super) table: Arc<Table>,
+    pub(super) table: LocalTable,
     pub(super) keys: ItemKeys,
     pub(super) limits: ItemLimits,
     /// The keys as they were given.

@@ -102,13 +102,13 @@ pub(super) fn put(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let target = Target::read(cx, &mut words)?;
     let mut builder = ItemBuilder::new();
     put_keys(&mut builder, &target)?;
-    if words.take("SET") {
-        put_pairs(&mut builder, &target, words.counted(2)?)?;
+    let keys_again = if words.take("SET") {
+        put_pairs(&mut builder, &target, words.counted(2)?)?
     } else if words.take("JSON") {
-        put_document(&mut builder, &target, words.need()?)?;
+        put_document(&mut builder, &target, words.need()?)?
     } else {
         return Err(fail::SYNTAX);
-    }
+    };
     let mut clauses = Clauses::default();
     while let Some(word) = words.next() {
         if !clauses.read(word, &mut words, "item.put", cx.tx.now())? {
@@ -120,7 +120,9 @@ pub(super) fn put(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         builder.put(ttl_attribute(&target)?, &ValueRef::N(Number::from(seconds)))?;
     }
     let item = builder.finish();
-    if target.table.schema.item_keys(&item.view(), &target.limits)? != target.keys {
+    let schema = &target.table.schema;
+    let check = keys_again || clauses.expires.is_some() || !schema.indexes.is_empty();
+    if check && schema.item_keys(&item.view(), &target.limits)? != target.keys {
         return Err(Fail::new("VALIDATION the item's key attributes differ from the keys that were given"));
     }
     item.view().check_size(&target.limits)?;
@@ -197,28 +199,34 @@ fn put_keys(builder: &mut ItemBuilder, target: &Target<'_>) -> Result<(), ItemEr
     Ok(())
 }
 
-fn put_pairs(builder: &mut ItemBuilder, target: &Target<'_>, pairs: &[&[u8]]) -> Result<(), Fail> {
+/// The attributes of name and value pairs; returns whether a key attribute is among them.
+fn put_pairs(builder: &mut ItemBuilder, target: &Target<'_>, pairs: &[&[u8]]) -> Result<bool, Fail> {
+    let mut keys = false;
     for pair in pairs.chunks_exact(2) {
         let [name, value] = pair else { continue };
         let name = std::str::from_utf8(name)
             .map_err(|_| Fail::new("VALIDATION an attribute's name must be UTF-8"))?;
         let declared = |name: &str| target.table.schema.declared_type(name);
-        builder.put_text(name, value, declared, target.limits.max_depth)?;
+        let name = builder.put_text(name, value, declared, target.limits.max_depth)?;
+        keys |= target.table.schema.keys.is_key(name.as_bytes());
     }
-    Ok(())
+    Ok(keys)
 }
 
-/// The attributes of a plain JSON document; declared attributes take their declared type.
-fn put_document(builder: &mut ItemBuilder, target: &Target<'_>, text: &[u8]) -> Result<(), Fail> {
+/// The attributes of a plain JSON document; declared attributes take their declared type. Returns whether a key attribute is
+/// among them.
+fn put_document(builder: &mut ItemBuilder, target: &Target<'_>, text: &[u8]) -> Result<bool, Fail> {
     let json: Json = serde_json::from_slice(text).map_err(|error| ItemError::Json(error.to_string()))?;
     let Json::Object(map) = &json else {
         return Err(ItemError::Json("an item must be an object".to_owned()).into());
     };
+    let mut keys = false;
     for (name, json) in map {
         let value = declared_value(&target.table.schema, name, json, target.limits.max_depth)?;
         builder.put_owned(name, &value)?;
+        keys |= target.table.schema.keys.is_key(name.as_bytes());
     }
-    Ok(())
+    Ok(keys)
 }
 
 /// The value of an attribute given in JSON. JSON has fewer types than items: where an attribute is declared, a string may
