@@ -99,7 +99,14 @@ static SUBS: &[Spec] = &[
         "<0 | 1>"
     ),
     sub!("set-disable-deny-scripts", 3, FLAGS, accept, "Is accepted without effect.", "<0 | 1>"),
-    sub!("set-skip-checksum-validation", 3, FLAGS, accept, "Is accepted without effect.", "<0 | 1>"),
+    sub!(
+        "set-skip-checksum-validation",
+        3,
+        FLAGS,
+        set_skip_checksums,
+        "Whether RESTORE takes payloads whatever their checksum.",
+        "<0 | 1>"
+    ),
     sub!("sleep", 3, LONG, sleep, "Waits.", "seconds"),
     sub!("stringmatch-len", 4, FLAGS, accept, "Is accepted without effect.", "pattern string"),
     sub!("stringmatch-test", 2, FLAGS, stringmatch_test, "Is accepted without effect.", ""),
@@ -188,10 +195,19 @@ fn sleep(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
+/// As C's atoi: what is no number is 0.
+fn is_on(arg: &[u8]) -> bool {
+    arg.first().is_some_and(u8::is_ascii_digit) && arg != b"0"
+}
+
 fn set_active_expire(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    // As C's atoi: what is no number is 0.
-    let on = args[2].first().is_some_and(u8::is_ascii_digit) && args[2] != b"0";
-    cx.server.engine.active_expire.store(on, Relaxed);
+    cx.server.engine.active_expire.store(is_on(args[2]), Relaxed);
+    cx.out.ok();
+    Ok(())
+}
+
+fn set_skip_checksums(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    cx.server.engine.skip_checksums.store(is_on(args[2]), Relaxed);
     cx.out.ok();
     Ok(())
 }

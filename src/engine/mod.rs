@@ -103,6 +103,8 @@ pub struct Engine {
     pub loading_total: AtomicU64,
     /// Whether the cycle removes expired keys (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expire: AtomicBool,
+    /// Whether RESTORE takes payloads whatever their checksum (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
+    pub skip_checksums: AtomicBool,
     /// Checkpoints: the last one's outcome and the running one.
     pub save: SaveState,
     /// The configuration that the background work goes by.
@@ -155,6 +157,7 @@ impl Engine {
             loading_done: AtomicU64::new(0),
             loading_total: AtomicU64::new(0),
             active_expire: AtomicBool::new(true),
+            skip_checksums: AtomicBool::new(false),
             save: SaveState::new(clock.now_ms()),
             dir: settings.dir.clone(),
             journal: Journal::default(),

@@ -6,6 +6,7 @@ use crate::effect::{Effect, PackedKind};
 use crate::store::{Entry, ValueRef};
 use crate::value::hash::{HashRef, pack_field};
 use crate::value::rdb::{self, Decoded, Form};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// A value in Redis's serialisation, with its footer.
 pub fn serialised(entry: &Entry, now: u64) -> Result<Vec<u8>, Fail> {
@@ -74,7 +75,9 @@ pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     }
     let ttl =
         u64::try_from(parse_int(args[2])?).map_err(|_| Fail::new("ERR Invalid TTL value, must be >= 0"))?;
-    let decoded = rdb::decode_dump(args[3]).map_err(|error| Fail::text(error.to_string()))?;
+    let unsigned = cx.server.engine.skip_checksums.load(Relaxed);
+    let decode = if unsigned { rdb::decode_unsigned_dump } else { rdb::decode_dump };
+    let decoded = decode(args[3]).map_err(|error| Fail::text(error.to_string()))?;
     let expire = match (ttl, options.absolute) {
         (0, _) => None,
         (at, true) => Some(at),
