@@ -28,7 +28,10 @@ macro_rules! sub {
 
 static SUBS: &[Spec] = &[
     sub!("aof-flush-sleep", 3, FLAGS, accept, "Is accepted without effect.", "microsec"),
+    sub!("assert", 2, FLAGS, crash, "Ends the process at once, as a failure would.", ""),
     sub!("change-repl-id", 2, FLAGS, accept, "Is accepted without effect.", ""),
+    sub!("client-eviction", 2, FLAGS, accept, "Is accepted without effect.", ""),
+    sub!("config-rewrite-force-all", 2, LONG, rewrite_config, "Does what CONFIG REWRITE does.", ""),
     sub!(
         "digest",
         2,
@@ -67,6 +70,8 @@ static SUBS: &[Spec] = &[
         "[key]"
     )
     .keys(KEYS),
+    sub!("oom", 2, FLAGS, crash, "Ends the process at once, as a failure would.", ""),
+    sub!("panic", 2, FLAGS, crash, "Ends the process at once, as a failure would.", ""),
     sub!("pause-cron", 3, FLAGS, accept, "Is accepted without effect.", "<0 | 1>"),
     sub!(
         "populate",
@@ -77,6 +82,7 @@ static SUBS: &[Spec] = &[
         "count [prefix] [size]"
     ),
     sub!("protocol", 3, FLAGS, protocol, "Answers with a value of the given type.", "type"),
+    sub!("quicklist", -3, FLAGS, accept, "Is accepted without effect.", "key [detail]"),
     sub!("quicklist-packed-threshold", 3, FLAGS, packed_threshold, "Is accepted without effect.", "size"),
     sub!(
         "reload",
@@ -90,6 +96,8 @@ static SUBS: &[Spec] = &[
     sub!("replybuffer", -3, FLAGS, accept, "Is accepted without effect.", "option value"),
     sub!("sdslen", 3, FLAGS, sdslen, "Returns the lengths of a key and of the string it holds.", "key")
         .keys(KEY),
+    sub!("sdslen", 3, FLAGS, accept, "Is accepted without effect.", "key"),
+    sub!("segfault", 2, FLAGS, crash, "Ends the process at once, as a failure would.", ""),
     sub!(
         "set-active-expire",
         3,
@@ -109,6 +117,7 @@ static SUBS: &[Spec] = &[
     ),
     sub!("sleep", 3, LONG, sleep, "Waits.", "seconds"),
     sub!("stringmatch-len", 4, FLAGS, accept, "Is accepted without effect.", "pattern string"),
+    sub!("structsize", 2, FLAGS, accept, "Is accepted without effect.", ""),
     sub!("stringmatch-test", 2, FLAGS, stringmatch_test, "Is accepted without effect.", ""),
 ];
 
@@ -124,6 +133,19 @@ fn unknown(_cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 fn accept(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     cx.out.ok();
+    Ok(())
+}
+
+fn crash(_cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    tracing::error!("DEBUG {} ends the process", String::from_utf8_lossy(args[1]));
+    std::process::abort();
+}
+
+fn rewrite_config(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    match cx.server.config.rewrite() {
+        Ok(()) => cx.out.ok(),
+        Err(error) => return Err(Fail::text(format!("ERR CONFIG-REWRITE-FORCE-ALL failed: {error}"))),
+    }
     Ok(())
 }
 

@@ -343,8 +343,8 @@ mod tests {
         assert!(error.contains("ddress already in use"), "{error}");
         drop(taken);
         // An address of the documentation's range, which no machine has.
-        assert!(Listeners::open(&settings(&["127.0.0.1", "192.0.2.1"], port)).is_err());
-        let listeners = Listeners::open(&settings(&["127.0.0.1", "-192.0.2.1"], port)).unwrap();
+        assert!(Listeners::open(&settings(&["127.0.0.1", "198.51.100.77"], port)).is_err());
+        let listeners = Listeners::open(&settings(&["127.0.0.1", "-198.51.100.77"], port)).unwrap();
         assert_eq!(listeners.names(), [format!("127.0.0.1:{port}")]);
         // Another port: the old socket is closed, and a refused change leaves it.
         let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

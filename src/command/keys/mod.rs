@@ -292,7 +292,7 @@ static OBJECT: &[Spec] = &[
     )
     .tips(&["nondeterministic_output"]),
     key(
-        spec("help", 2, flag::LOADING | flag::STALE, object::help),
+        spec("help", 2, flag::LOADING | flag::STALE, crate::command::help::help),
         "6.2.0",
         "O(1)",
         "Describes the subcommands.",
