@@ -1,6 +1,6 @@
 //! A torn tail of every length and a flipped byte anywhere, in a data folder that the real binary wrote.
 
-use crate::harness::{Random, Server, itemory_is_durable};
+use crate::harness::{Random, Server};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -118,9 +118,6 @@ fn start(data: &Path) -> Result<usize, String> {
 
 #[test]
 fn a_torn_tail_of_every_length_is_cut() {
-    if !itemory_is_durable() {
-        return;
-    }
     let folder = Folder::new(false);
     let (segment, end) = folder.last_segment();
     let mut before = WRITTEN;
@@ -157,9 +154,6 @@ fn a_torn_tail_of_every_length_is_cut() {
 /// cut. No wrong value is ever served.
 #[test]
 fn a_flipped_byte_anywhere_is_found() {
-    if !itemory_is_durable() {
-        return;
-    }
     let mut random = Random::from_environment("flipped bytes");
     let folder = Folder::new(false);
     let (segment, end) = folder.last_segment();
@@ -192,9 +186,6 @@ fn a_flipped_byte_anywhere_is_found() {
 /// The same for every file of a folder with a checkpoint.
 #[test]
 fn a_flipped_byte_in_any_file_never_gives_wrong_data() {
-    if !itemory_is_durable() {
-        return;
-    }
     let mut random = Random::from_environment("flipped bytes in any file");
     let folder = Folder::new(true);
     assert_eq!(start(&folder.copy().1), Ok(WRITTEN));
@@ -217,9 +208,6 @@ fn a_flipped_byte_in_any_file_never_gives_wrong_data() {
 /// `check --repair` cuts at the damage, says what it dropped, keeps a copy, and the server starts again.
 #[test]
 fn repair_cuts_at_the_damage_and_keeps_a_copy() {
-    if !itemory_is_durable() {
-        return;
-    }
     let folder = Folder::new(false);
     let (segment, end) = folder.last_segment();
     let (_keep, data) = folder.copy();
@@ -245,9 +233,6 @@ fn repair_cuts_at_the_damage_and_keeps_a_copy() {
 /// A folder is open once only.
 #[test]
 fn one_process_for_one_folder() {
-    if !itemory_is_durable() {
-        return;
-    }
     let first = Server::start(&FLAGS);
     let refused = Server::try_start_in(first.data(), &FLAGS).err().expect("a second process on the folder");
     assert!(refused.contains("in use"), "{refused}");

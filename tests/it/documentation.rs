@@ -13,7 +13,7 @@
 //! file are one conversation with one server; a block fenced with `redis fresh` begins with a new server. Blocks fenced with
 //! `redis resp3` are printed as RESP3. The binary's `--help` and shell commands are not run here.
 
-use crate::harness::{Client, Server, Value, itemory_serves};
+use crate::harness::{Client, Server, Value};
 use crate::script::arguments;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -153,9 +153,6 @@ fn differences(text: &str, start: impl Fn() -> Server) -> Vec<String> {
 
 #[test]
 fn every_example_is_true() {
-    if !itemory_serves() {
-        return;
-    }
     let mut wrong = Vec::new();
     let mut count = 0;
     for page in pages() {

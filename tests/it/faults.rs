@@ -1,6 +1,6 @@
 //! Failing system calls and full disks under the real binary.
 
-use crate::harness::{Client, Fault, Server, SmallDisk, Value, itemory_is_durable};
+use crate::harness::{Client, Fault, Server, SmallDisk, Value};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -82,9 +82,6 @@ fn refuses_for_good(mut server: Server, fault: Fault) {
 
 #[test]
 fn a_failed_sync_is_final_at_always() {
-    if !itemory_is_durable() {
-        return;
-    }
     let server = server("always");
     let mut client = server.client();
     assert!(client.run("SET before 1").is_ok());
@@ -100,9 +97,6 @@ fn a_failed_sync_is_final_at_always() {
 
 #[test]
 fn a_failed_sync_is_final_at_everysec() {
-    if !itemory_is_durable() {
-        return;
-    }
     let server = server("everysec");
     let mut client = server.client();
     assert!(client.run("SET before 1").is_ok());
@@ -115,9 +109,6 @@ fn a_failed_sync_is_final_at_everysec() {
 
 #[test]
 fn a_failed_write_is_final() {
-    if !itemory_is_durable() {
-        return;
-    }
     for level in ["always", "everysec", "no"] {
         let server = server(level);
         let mut client = server.client();
@@ -133,9 +124,6 @@ fn a_failed_write_is_final() {
 /// At `always` neither the writer nor anybody else sees a write before its sync is done.
 #[test]
 fn nobody_is_shown_an_undurable_write() {
-    if !itemory_is_durable() {
-        return;
-    }
     let server = server("always");
     let (mut writer, mut reader) = (server.client(), server.client());
     assert!(writer.run("SET k old").is_ok());
@@ -158,9 +146,6 @@ fn nobody_is_shown_an_undurable_write() {
 /// The process dies at its n-th sync; whatever was acknowledged before is there.
 #[test]
 fn killed_at_any_sync() {
-    if !itemory_is_durable() {
-        return;
-    }
     let mut server = server("always");
     let mut last = 0;
     for nth in 1..=12 {
@@ -183,9 +168,6 @@ fn killed_at_any_sync() {
 /// disk; with room again it writes again.
 #[test]
 fn a_full_disk_and_its_end() {
-    if !itemory_is_durable() {
-        return;
-    }
     for level in ["always", "everysec"] {
         let Some(disk) = SmallDisk::new(256) else { return };
         let data = disk.path().join("data");

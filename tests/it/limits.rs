@@ -1,6 +1,6 @@
 //! Slow, idle and hostile clients: bounded, and nobody else is disturbed.
 
-use crate::harness::{Client, Server, Value, itemory_serves, on_both};
+use crate::harness::{Client, Server, Value, on_both};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -79,9 +79,6 @@ fn idle_clients_are_closed_when_a_timeout_is_set() {
 /// The referee reserves what a client announces; ours reserves what a client sent.
 #[test]
 fn half_commands_of_many_clients_cost_little() {
-    if !itemory_serves() {
-        return;
-    }
     let server = Server::start(&[]);
     let mut clients: Vec<Client> = (0..500).map(|_| server.client()).collect();
     for client in &mut clients {
@@ -163,9 +160,6 @@ fn a_unix_socket() {
 /// What `used_memory` says is near what the allocator says.
 #[test]
 fn used_memory_is_what_the_allocator_says() {
-    if !itemory_serves() {
-        return;
-    }
     let server = Server::start(&["--enable-debug-command", "yes", "--appendonly", "no"]);
     let mut client = server.client();
     assert!(client.run("DEBUG POPULATE 300000 key 100").is_ok());

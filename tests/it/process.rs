@@ -1,12 +1,12 @@
 //! The process: how it starts, is configured, and ends.
 
-use crate::harness::{Server, itemory_is_durable, itemory_serves, on_both, on_both_with_kills};
+use crate::harness::{Server, on_both};
 use std::fs;
 use std::process::Command;
 
 #[test]
 fn sigterm_saves_and_ends_well() {
-    on_both_with_kills(&["--appendonly", "yes", "--appendfsync", "no"], |server| {
+    on_both(&["--appendonly", "yes", "--appendfsync", "no"], |server| {
         assert!(server.client().run("SET k v").is_ok());
         let status = server.stop();
         assert!(status.success(), "{status}\n{}", server.log());
@@ -17,7 +17,7 @@ fn sigterm_saves_and_ends_well() {
 
 #[test]
 fn shutdown_ends_well() {
-    on_both_with_kills(&["--appendonly", "yes"], |server| {
+    on_both(&["--appendonly", "yes"], |server| {
         for command in ["SHUTDOWN", "SHUTDOWN NOSAVE", "SHUTDOWN SAVE", "SHUTDOWN NOW", "SHUTDOWN FORCE"] {
             let mut client = server.client();
             assert!(client.run(&format!("SET k {}", command.len())).is_ok());
@@ -32,34 +32,28 @@ fn shutdown_ends_well() {
 
 #[test]
 fn data_survives_save_points_and_rewrites() {
-    on_both_with_kills(
-        &["--appendonly", "yes", "--appendfsync", "always", "--enable-debug-command", "yes"],
-        |server| {
-            let mut client = server.client();
-            assert!(client.run("DEBUG POPULATE 5000 key 20").is_ok());
-            let digest = client.run("DEBUG DIGEST");
-            for command in ["BGREWRITEAOF", "BGSAVE", "SAVE", "DEBUG RELOAD", "DEBUG LOADAOF"] {
-                let reply = client.run(command);
-                assert!(!reply.is_error(), "{command}: {reply}");
-                while server.info("aof_rewrite_in_progress") != "0"
-                    || server.info("rdb_bgsave_in_progress") != "0"
-                {
-                    std::thread::sleep(std::time::Duration::from_millis(5));
-                }
-                assert_eq!(client.run("DEBUG DIGEST"), digest, "after {command}");
+    on_both(&["--appendonly", "yes", "--appendfsync", "always", "--enable-debug-command", "yes"], |server| {
+        let mut client = server.client();
+        assert!(client.run("DEBUG POPULATE 5000 key 20").is_ok());
+        let digest = client.run("DEBUG DIGEST");
+        for command in ["BGREWRITEAOF", "BGSAVE", "SAVE", "DEBUG RELOAD", "DEBUG LOADAOF"] {
+            let reply = client.run(command);
+            assert!(!reply.is_error(), "{command}: {reply}");
+            while server.info("aof_rewrite_in_progress") != "0"
+                || server.info("rdb_bgsave_in_progress") != "0"
+            {
+                std::thread::sleep(std::time::Duration::from_millis(5));
             }
-            server.crash();
-            assert_eq!(server.client().run("DEBUG DIGEST"), digest);
-        },
-    );
+            assert_eq!(client.run("DEBUG DIGEST"), digest, "after {command}");
+        }
+        server.crash();
+        assert_eq!(server.client().run("DEBUG DIGEST"), digest);
+    });
 }
 
 #[test]
 fn a_rewritten_configuration_is_read_back() {
     for ours in [false, true] {
-        if ours && !itemory_serves() {
-            return;
-        }
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("server.conf");
         fs::write(&file, "# A comment stays.\nmaxmemory 10mb\nsave \"\"\n").unwrap();
@@ -82,9 +76,6 @@ fn a_rewritten_configuration_is_read_back() {
 
 #[test]
 fn flag_over_variable_over_file() {
-    if !itemory_serves() {
-        return;
-    }
     let variables = [("ITEMORY_MAXMEMORY", "2mb"), ("ITEMORY_TIMEOUT", "77")];
     let server = Server::try_start_with(&["--maxmemory", "3mb"], &variables).unwrap();
     let mut client = server.client();
@@ -94,9 +85,6 @@ fn flag_over_variable_over_file() {
 
 #[test]
 fn a_wrong_option_is_named_before_the_start() {
-    if !itemory_serves() {
-        return;
-    }
     for (flag, value) in [
         ("--maxmemory", "lots"),
         ("--appendfsync", "sometimes"),
@@ -114,9 +102,6 @@ fn a_wrong_option_is_named_before_the_start() {
 
 #[test]
 fn the_start_says_where_and_how() {
-    if !itemory_is_durable() {
-        return;
-    }
     let mut server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     assert!(server.client().run("SET k v").is_ok());
     server.crash();
@@ -128,9 +113,6 @@ fn the_start_says_where_and_how() {
 
 #[test]
 fn help_and_version() {
-    if !itemory_serves() {
-        return;
-    }
     let run = |flag| {
         let out = Command::new(env!("CARGO_BIN_EXE_itemory")).arg(flag).output().unwrap();
         assert!(out.status.success(), "{flag}: {}", out.status);
@@ -144,9 +126,7 @@ fn help_and_version() {
 #[test]
 fn info_names_both_versions() {
     on_both(&[], |server| assert!(!server.info("redis_version").is_empty()));
-    if itemory_serves() {
-        let server = Server::start(&[]);
-        assert_eq!(server.info("redis_version"), "7.4.0");
-        assert_eq!(server.info("itemory_version"), env!("CARGO_PKG_VERSION"));
-    }
+    let server = Server::start(&[]);
+    assert_eq!(server.info("redis_version"), "7.4.0");
+    assert_eq!(server.info("itemory_version"), env!("CARGO_PKG_VERSION"));
 }

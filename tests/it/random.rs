@@ -1,7 +1,7 @@
 //! Random commands sent to ours and to the referee from several connections, with a kill and a new start of both in
 //! between: every reply is the same, and so is all data at the end.
 
-use crate::harness::{Client, Random, Server, Value, itemory_is_durable};
+use crate::harness::{Client, Random, Server, Value};
 use std::fmt::Write as _;
 
 const CLIENTS: usize = 3;
@@ -222,16 +222,12 @@ const FLAGS: [&str; 4] = ["--appendonly", "yes", "--enable-debug-command", "yes"
 
 #[test]
 fn the_same_replies_in_resp2() {
-    if itemory_is_durable() {
-        random_commands(Server::start(&FLAGS), Server::referee(&REFEREE_FLAGS), 2);
-    }
+    random_commands(Server::start(&FLAGS), Server::referee(&REFEREE_FLAGS), 2);
 }
 
 #[test]
 fn the_same_replies_in_resp3() {
-    if itemory_is_durable() {
-        random_commands(Server::start(&FLAGS), Server::referee(&REFEREE_FLAGS), 3);
-    }
+    random_commands(Server::start(&FLAGS), Server::referee(&REFEREE_FLAGS), 3);
 }
 
 #[test]

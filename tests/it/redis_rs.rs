@@ -1,6 +1,6 @@
 //! The redis crate: blocking, asynchronous, pipelines, RESP2 and RESP3.
 
-use crate::harness::{Server, on_both, on_both_with_kills};
+use crate::harness::{Server, on_both};
 use redis::{AsyncCommands, Client, Commands, ErrorKind, RedisResult, ServerErrorKind, Value};
 use std::collections::HashMap;
 
@@ -102,7 +102,7 @@ fn asynchronous() {
 
 #[test]
 fn kill_9() {
-    on_both_with_kills(&["--appendonly", "yes", "--appendfsync", "always"], |server| {
+    on_both(&["--appendonly", "yes", "--appendfsync", "always"], |server| {
         let mut c = clients(server)[0].get_connection().unwrap();
         c.set_ex::<_, _, ()>("k", "v", 1000).unwrap();
         server.crash();

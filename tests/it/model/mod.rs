@@ -4,7 +4,7 @@
 mod in_process;
 mod state;
 
-use crate::harness::{Client, Random, Server, Value, itemory_is_durable};
+use crate::harness::{Client, Random, Server, Value};
 use in_process::InProcess;
 use itemory::config::AppendFsync;
 use state::Model;
@@ -165,9 +165,7 @@ const FLAGS: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "everysec"];
 
 #[test]
 fn the_binary_is_as_the_model() {
-    if itemory_is_durable() {
-        compare(Process::new(Server::start(&FLAGS), CLIENTS), 6000);
-    }
+    compare(Process::new(Server::start(&FLAGS), CLIENTS), 6000);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::compare::Mode;
 use super::expect::matches;
 use super::parse::{self, Action, Argument, Case, Piece, Script, Step};
-use crate::harness::{Client, ITEMORY_SERVES, Server, Value};
+use crate::harness::{Client, Server, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::net::ToSocketAddrs;
@@ -121,8 +121,7 @@ fn sides<'a>(
             _ if pair == Pair::RefereeTwice => Server::referee(&flags),
             Ok(_) if !case.flags.is_empty() => return None,
             Ok(address) => Server::external(address.to_socket_addrs().unwrap().next().unwrap()),
-            Err(_) if ITEMORY_SERVES => Server::start(&flags),
-            Err(_) => return None,
+            Err(_) => Server::start(&flags),
         };
         let referee = script.referee.then(|| Side::new(Server::referee(&flags)));
         pool.insert(case.flags.clone(), Sides { target: Side::new(target), referee });
