@@ -131,7 +131,7 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
                 if !keys.is_empty() {
                     unprocessed.object(&gets.table.name, |table| {
                         table.array("Keys", keys, |key, out| {
-                            out.extend_from_slice(key.to_string().as_bytes())
+                            out.extend_from_slice(key.to_string().as_bytes());
                         });
                         for (name, value) in &gets.rest {
                             table.key(name).extend_from_slice(value.to_string().as_bytes());

@@ -71,7 +71,6 @@ static SUBS: &[Spec] = &[
     )
     .keys(KEYS),
     sub!("oom", 2, FLAGS, crash, "Ends the process at once, as a failure would.", ""),
-    sub!("panic", 2, FLAGS, crash, "Ends the process at once, as a failure would.", ""),
     sub!("pause-cron", 3, FLAGS, accept, "Is accepted without effect.", "<0 | 1>"),
     sub!(
         "populate",
@@ -96,7 +95,6 @@ static SUBS: &[Spec] = &[
     sub!("replybuffer", -3, FLAGS, accept, "Is accepted without effect.", "option value"),
     sub!("sdslen", 3, FLAGS, sdslen, "Returns the lengths of a key and of the string it holds.", "key")
         .keys(KEY),
-    sub!("sdslen", 3, FLAGS, accept, "Is accepted without effect.", "key"),
     sub!("segfault", 2, FLAGS, crash, "Ends the process at once, as a failure would.", ""),
     sub!(
         "set-active-expire",

@@ -76,7 +76,8 @@ struct Inner {
     by_id: AHashMap<u32, Arc<Table>>,
 }
 
-/// A table as one thread holds it: copies cost nothing that threads would share.
+/// A table as one thread holds it: copies cost nothing that threads would share, which is what the second pointer is for.
+#[allow(clippy::redundant_allocation)]
 #[derive(Clone)]
 pub struct LocalTable(Rc<Arc<Table>>);
 

@@ -110,7 +110,7 @@ fn step(engine: &Engine, i: u32) {
         6 => commit(engine, &[Effect::SwapDb { a: 0, b: 2 }]),
         7 => commit(engine, &[Effect::ItemDelete { table: TABLE, partition: &key, sort: b"" }]),
         8 if i.is_multiple_of(3) => {
-            commit(engine, &[Effect::FlushDb { db: 1, space: engine.store.fresh_space(1) }])
+            commit(engine, &[Effect::FlushDb { db: 1, space: engine.store.fresh_space(1) }]);
         }
         9 if i.is_multiple_of(2) => drop(engine.save()),
         _ => commit(engine, &[Effect::SetString { db, key: &key, value: &value, expire: None }]),

@@ -112,12 +112,11 @@ fn updated(
 ) -> Result<Item, OpError> {
     let schema = &at.table.schema;
     let blank;
-    let base = match current {
-        Some(item) => item,
-        None => {
-            blank = Item::from_map(&schema.keys_to_map(at.keys)?)?;
-            blank.view()
-        }
+    let base = if let Some(item) = current {
+        item
+    } else {
+        blank = Item::from_map(&schema.keys_to_map(at.keys)?)?;
+        blank.view()
     };
     let new = match changes {
         Some(changes) => changes.apply(base, limits.max_depth)?,

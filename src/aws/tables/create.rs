@@ -52,7 +52,7 @@ fn constrain(body: Body<'_>) -> Result<(), AwsError> {
             violations.add("'[]'", "keySchema", "Member must have length greater than or equal to 1");
         }
         Some(3..) => {
-            violations.add("'[...]'", "keySchema", "Member must have length less than or equal to 2")
+            violations.add("'[...]'", "keySchema", "Member must have length less than or equal to 2");
         }
         _ => {}
     }
