@@ -5,6 +5,7 @@ use super::stream::{split_tcp, split_unix};
 use crate::command::client::Kill;
 use crate::command::transactions::end_transaction;
 use crate::command::{Client, ClientHandle, Server, WorkerStats};
+use crate::config::AppendFsync;
 use crate::resp::Limits;
 use crate::session::Worker;
 use std::cell::{Cell, RefCell};
@@ -86,7 +87,9 @@ impl Local {
             self.flush.notified().await;
             let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
             let engine = &self.server.engine;
+            let began = engine.clock.monotonic_micros();
             let outcome = engine.settle();
+            self.note_settling(engine.clock.monotonic_micros() - began);
             if let Err(error) = &outcome {
                 engine.note_failure(error);
             }
@@ -107,6 +110,19 @@ impl Local {
                     shared.client.waker.wake();
                 }
             }
+        }
+    }
+
+    /// Tells the latency monitor how long the log took.
+    fn note_settling(&self, micros: u64) {
+        let worker = self.worker.borrow();
+        let threshold = worker.settings.latency_monitor_threshold;
+        if threshold > 0 && micros / 1000 >= threshold {
+            let event = match worker.settings.appendfsync {
+                AppendFsync::Always => "aof-fsync-always",
+                AppendFsync::Everysec | AppendFsync::No => "aof-write",
+            };
+            self.server.latency.record(event, self.server.engine.clock.now_ms() / 1000, micros / 1000);
         }
     }
 

@@ -3,6 +3,7 @@
 use super::Report;
 use crate::command::connection::REDIS_VERSION;
 use crate::env::process;
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 
 pub(super) fn server(report: &mut Report<'_>) {
@@ -29,7 +30,11 @@ pub(super) fn server(report: &mut Report<'_>) {
     report.line("config_file", file.unwrap_or_default());
     report.line("io_threads_active", u8::from(report.server.workers.len() > 1));
     for (number, address) in report.server.listening.lock().clone().iter().enumerate() {
-        report.line(&format!("listener{number}"), address);
+        let shown = match address.parse::<SocketAddr>() {
+            Ok(address) => format!("name=tcp,bind={},port={}", address.ip(), address.port()),
+            Err(_) => format!("name=unix,bind={address}"),
+        };
+        report.line(&format!("listener{number}"), shown);
     }
 }
 
