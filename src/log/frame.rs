@@ -225,7 +225,8 @@ pub(super) fn stands_alone(bytes: &[u8], key: u32, range: &std::ops::Range<Lsn>)
         return None;
     }
     let header = FrameHeader::decode(bytes)?;
-    if header.version != RECORD_VERSION || header.flags != 0 {
+    // Every record counts itself among those that are not durable.
+    if header.version != RECORD_VERSION || header.flags != 0 || header.unsynced == 0 {
         return None;
     }
     let payload = bytes.get(FRAME_HEADER..FRAME_HEADER + header.len as usize)?;

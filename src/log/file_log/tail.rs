@@ -17,6 +17,9 @@ use crate::log::segment::{SEGMENT_HEADER, segment_name};
 use crate::log::{LogError, LogId, LogOptions, Lsn, Piece};
 use std::path::Path;
 
+/// Disks write this many bytes, from a multiple of it on, wholly or not at all.
+const SECTOR: usize = 512;
+
 /// Where the valid records end.
 #[derive(Debug)]
 pub(in crate::log) struct Found {
@@ -173,7 +176,11 @@ pub(super) fn followers(
         let end = tail.max(*first) + 2 + (bytes.len() / FRAME_HEADER) as u64;
         search(&bytes, begin, place.id.key(), &(tail + 1..end), |offset, lsn_durable| {
             all.count += 1;
-            all.durable = all.durable.max(lsn_durable);
+            // Of a header that lies across sectors a power cut may have kept one part only. Where the payload is empty or
+            // zeros its checksum does not tell, so such a header is no witness.
+            if offset / SECTOR == (offset + FRAME_HEADER - 1) / SECTOR {
+                all.durable = all.durable.max(lsn_durable);
+            }
             if all.first.is_none() {
                 all.first = Some((path.display().to_string(), offset as u64));
             }
