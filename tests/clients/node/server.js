@@ -10,10 +10,16 @@ import { setTimeout as pause } from 'node:timers/promises';
 const BINARY = process.env.ITEMORY_BIN ?? 'redis-server';
 const PATIENCE_MS = 30_000;
 
+/**
+ * A free port that the system hands to nobody else for a minute: a connection that this side closed first lingers there,
+ * which keeps it from being chosen but not from being listened on.
+ */
 async function freePort() {
-  const listener = createServer().listen(0, '127.0.0.1');
+  const listener = createServer((socket) => socket.end()).listen(0, '127.0.0.1');
   await once(listener, 'listening');
   const { port } = listener.address();
+  const client = connect(port, '127.0.0.1').resume();
+  await once(client, 'close');
   listener.close();
   await once(listener, 'close');
   return port;

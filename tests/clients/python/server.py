@@ -13,9 +13,13 @@ PATIENCE_S = 30
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A free port that the system hands to nobody else for a minute: a connection that this side closed first lingers
+    there, which keeps it from being chosen but not from being listened on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_connection(listener.getsockname()) as client:
+            listener.accept()[0].close()
+            assert client.recv(1) == b""
+        return listener.getsockname()[1]
 
 
 class Server:

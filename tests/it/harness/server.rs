@@ -2,7 +2,8 @@
 
 use super::{Client, Value};
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
+use std::io::Read as _;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -35,9 +36,15 @@ pub(crate) struct Server {
     variables: Vec<(String, String)>,
 }
 
-/// A port that was free a moment ago.
+/// A free port that the system hands to nobody else for a minute: a connection that this side closed first lingers there,
+/// which keeps it from being chosen but not from being listened on.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut client = TcpStream::connect(address).unwrap();
+    drop(listener.accept().unwrap());
+    assert_eq!(client.read(&mut [0]).unwrap(), 0, "the other side has closed");
+    address.port()
 }
 
 impl Server {
