@@ -51,6 +51,24 @@ pub enum ItemError {
     /// JSON that does not parse, or plain JSON that has no item form.
     #[error("invalid JSON: {0}")]
     Json(String),
+    /// A template of key names that cannot be.
+    #[error("KEYSPACE '{text}': {reason}")]
+    BadTemplate {
+        /// The template.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A key whose name fits a template, but for how its values are written.
+    #[error("key '{key}' is not one of its table's: attribute {name}: {reason}")]
+    BadViewKey {
+        /// The key.
+        key: String,
+        /// The key attribute.
+        name: String,
+        /// What was expected of its text.
+        reason: &'static str,
+    },
     /// A value text that does not fit its declared type.
     #[error("attribute {name}: {reason}")]
     BadText {

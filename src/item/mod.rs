@@ -20,6 +20,7 @@ mod schema;
 mod schema_codec;
 mod size;
 mod stored;
+mod template;
 mod typed;
 mod value;
 mod view;
@@ -40,6 +41,7 @@ pub use schema::{
     IndexSchema, ItemKeys, KeyAttr, KeySchema, Projection, StreamView, TableSchema, check_resource_name,
 };
 pub use stored::{Item, ItemBuilder, ItemRef};
+pub use template::{KeyTexts, Template};
 pub use typed::{parse_typed, split_suffix};
 pub use value::{AttrType, AttributeValue, check_name};
 pub use view::{Entries, ListRef, MapRef, ValueRef, Values};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::keys::{KeyBytes, KeyType, put_key, put_key_part};
-use super::{AttrType, AttributeValue, ItemError, ItemLimits, ItemRef, Number, ValueRef};
+use super::{AttrType, AttributeValue, ItemError, ItemLimits, ItemRef, Number, Template, ValueRef};
 
 /// A key attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +123,8 @@ pub struct TableSchema {
     pub indexes: Vec<IndexSchema>,
     /// Settings that are kept and reported.
     pub settings: BTreeMap<String, String>,
+    /// The template of the keys that are views of items.
+    pub keyspace: Option<String>,
 }
 
 /// The keys of an item as ordered bytes.
@@ -144,7 +146,16 @@ impl TableSchema {
             attrs: BTreeMap::new(),
             indexes: Vec::new(),
             settings: BTreeMap::new(),
+            keyspace: None,
         }
+    }
+
+    /// The template of the keys that are views of items.
+    ///
+    /// # Errors
+    /// [`ItemError::BadTemplate`].
+    pub fn template(&self) -> Result<Option<Template>, ItemError> {
+        self.keyspace.as_deref().map(|text| Template::parse(text, &self.keys)).transpose()
     }
 
     /// The type of an attribute that is a key, of the table or an index, or declared.
@@ -157,11 +168,12 @@ impl TableSchema {
     }
 
     /// Checks the definition: names, at most four attributes on each side of an index key, no key attribute twice
-    /// or with two types, no index twice.
+    /// or with two types, no index twice, a template that fits the keys.
     ///
     /// # Errors
-    /// [`ItemError::BadSchema`], [`ItemError::NameLength`] or [`ItemError::NamePattern`].
+    /// [`ItemError::BadSchema`], [`ItemError::BadTemplate`], [`ItemError::NameLength`] or [`ItemError::NamePattern`].
     pub fn validate(&self) -> Result<(), ItemError> {
+        self.template()?;
         if self.keys.sk.as_ref().is_some_and(|sk| sk.name == self.keys.pk.name) {
             return Err(ItemError::BadSchema("partition key and sort key are the same attribute"));
         }

@@ -9,6 +9,7 @@
 //!   4 attr     type(1 byte) name                   a declared attribute
 //!   5 index    name local(0|1) n key*n m key*m projection
 //!   6 setting  name value
+//!   7 keyspace text                                the template of the keys that are views of items
 //! key        := type(1 byte) name
 //! projection := 1 | 2 | 3 n name*n                 ALL, KEYS_ONLY, INCLUDE
 //! name, value:= len(varint) UTF-8 bytes
@@ -27,6 +28,7 @@ const STREAM: u8 = 3;
 const ATTR: u8 = 4;
 const INDEX: u8 = 5;
 const SETTING: u8 = 6;
+const KEYSPACE: u8 = 7;
 
 impl TableSchema {
     /// The stored form.
@@ -62,6 +64,9 @@ impl TableSchema {
                 put_block(out, value.as_bytes());
             });
         }
+        if let Some(template) = &self.keyspace {
+            section(KEYSPACE, &|out| put_block(out, template.as_bytes()));
+        }
         out
     }
 
@@ -91,6 +96,7 @@ impl TableSchema {
                 SETTING => read_name(&mut body)
                     .zip(read_name(&mut body))
                     .map(|(name, value)| drop(schema.settings.insert(name, value))),
+                KEYSPACE => read_name(&mut body).and_then(|text| fill(&mut schema.keyspace, text)),
                 _ => return Err(corrupt("unknown section")),
             };
             if filled.is_none() || !body.is_empty() {
@@ -234,6 +240,7 @@ mod tests {
             TableSchema::new(KeyAttr::new("id", KeyType::B), Some(KeyAttr::new("at", KeyType::N)));
         schema.ttl = Some("expires".into());
         schema.stream = Some(StreamView::NewAndOldImages);
+        schema.keyspace = Some("feed:{id}:{at}".into());
         schema.attrs.insert("on".into(), AttrType::Bool);
         schema.settings.insert("billing-mode".into(), "PAY_PER_REQUEST".into());
         for (name, projection) in [
