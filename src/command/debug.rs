@@ -4,9 +4,10 @@ use super::keys::{encoding_of, serialised};
 use super::spec::*;
 use super::{Cx, Fail, Outcome, eq, fail, parse_int};
 use crate::effect::Effect;
-use crate::store::{Entry, Locked, Mode, ValueRef};
+use crate::store::{Entry, Locked, Mode, Object, ValueRef};
 use crate::text::parse_i64_strict;
 use crate::value::digest::{DatasetDigest, Digest, DigestKind, ValueDigest};
+use crate::value::stream::StreamId;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -336,6 +337,17 @@ fn digest_of(entry: &Entry, key: Option<&[u8]>, now: u64) -> Option<Digest> {
         ValueRef::Str(bytes) => {
             let mut digest = ValueDigest::new(key, DigestKind::String);
             digest.element(bytes);
+            digest
+        }
+        ValueRef::Boxed(Object::Stream(stream)) => {
+            let mut digest = ValueDigest::new(key, DigestKind::Stream);
+            for entry in stream.range(StreamId::MIN, StreamId::MAX) {
+                digest.entry(entry.id);
+                for (field, value) in entry.fields {
+                    digest.element(&field.bytes());
+                    digest.element(&value.bytes());
+                }
+            }
             digest
         }
         value => {

@@ -11,12 +11,21 @@
 //!  12 ItemPut     table partition sort item                13 ItemDelete  table partition sort
 //!  14 FlushDb     db space               15 SwapDb  a b    16 TablePut  table created:u64le name schema
 //!  17 TableDrop   table                  18 Gap
+//! of streams, behind db and key:
+//!  19 Add         id count list          20 Node         id body
+//!  21 Marks       id id added:u64le      22 Delete       ids
+//!  23 Trim        id                     24 Rewind       id id added:u64le
+//!  25 Group       group id read:u64le    26 GroupDelete  group
+//!  27 Consumer    group consumer seen:u64le active:u64le   28 ConsumerDelete  group consumer
+//!  29 Pending     group consumer at:u64le deliveries ids   30 Acknowledge     group ids
 //! key, value, bytes, payload, item ...: varint length, bytes
 //! list: varint byte length, then `count` times (varint length, bytes)
+//! id: 16 bytes, big-endian   ids: varint byte length, ids
+//! a u64le of all ones in `read` and `active` stands for nothing
 //! ```
 //! An opcode never changes its meaning; new ones are added. Decoding never panics and allocates nothing.
 
-use super::{Effect, FieldExpire, List, MAX_STRING, PackedKind};
+use super::{Effect, FieldExpire, List, MAX_STRING, PackedKind, stream};
 use crate::value::packed::{check_parts, get_varint, put_part, put_varint_to, varint_len};
 
 /// The first byte of every record.
@@ -36,13 +45,13 @@ pub enum EffectError {
     Malformed,
 }
 
-fn put_head(out: &mut Vec<u8>, opcode: u8, space: u32, key: &[u8]) {
+pub(super) fn put_head(out: &mut Vec<u8>, opcode: u8, space: u32, key: &[u8]) {
     out.push(opcode);
     put_varint_to(out, space as usize);
     put_part(out, key);
 }
 
-fn put_list(out: &mut Vec<u8>, list: &List<'_>) {
+pub(super) fn put_list(out: &mut Vec<u8>, list: &List<'_>) {
     put_varint_to(out, list.len());
     match list {
         List::Packed { bytes, .. } => put_part(out, bytes),
@@ -145,6 +154,7 @@ impl Effect<'_> {
                 put_part(out, schema);
             }
             Self::Gap => out.push(18),
+            Self::Stream { db, key, ref change } => stream::encode(db, key, change, out),
             _ => {}
         }
     }
@@ -172,17 +182,17 @@ impl<'a> Decoder<'a> {
         Ok(b)
     }
 
-    fn number(&mut self) -> Result<usize, EffectError> {
+    pub(super) fn number(&mut self) -> Result<usize, EffectError> {
         let (n, at) = get_varint(self.bytes, self.at).ok_or(EffectError::Malformed)?;
         self.at = at;
         Ok(n)
     }
 
-    fn small(&mut self) -> Result<u32, EffectError> {
+    pub(super) fn small(&mut self) -> Result<u32, EffectError> {
         u32::try_from(self.number()?).map_err(|_| EffectError::Malformed)
     }
 
-    fn part(&mut self) -> Result<&'a [u8], EffectError> {
+    pub(super) fn part(&mut self) -> Result<&'a [u8], EffectError> {
         let len = self.number()?;
         let end = self.at.checked_add(len).ok_or(EffectError::Malformed)?;
         let part = self.bytes.get(self.at..end).ok_or(EffectError::Malformed)?;
@@ -190,13 +200,13 @@ impl<'a> Decoder<'a> {
         Ok(part)
     }
 
-    fn time(&mut self) -> Result<u64, EffectError> {
+    pub(super) fn time(&mut self) -> Result<u64, EffectError> {
         let bytes = self.bytes.get(self.at..self.at + 8).ok_or(EffectError::Malformed)?;
         self.at += 8;
         Ok(u64::from_le_bytes(bytes.try_into().map_err(|_| EffectError::Malformed)?))
     }
 
-    fn list(&mut self) -> Result<List<'a>, EffectError> {
+    pub(super) fn list(&mut self) -> Result<List<'a>, EffectError> {
         let count = self.number()?;
         let bytes = self.part()?;
         let list = List::Packed { bytes, count };
@@ -280,6 +290,7 @@ impl<'a> Decoder<'a> {
             }
             17 => Effect::TableDrop { table: self.small()? },
             18 => Effect::Gap,
+            opcode @ 19..=30 => self.stream(opcode)?,
             other => return Err(EffectError::Opcode(other)),
         })
     }
@@ -304,6 +315,8 @@ impl<'a> Iterator for Decoder<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effect::{Ids, StreamChange};
+    use crate::value::stream::{GroupPosition, StreamId};
     use proptest::prelude::*;
 
     fn samples<'a>(
@@ -344,12 +357,43 @@ mod tests {
         ]
     }
 
+    fn stream_samples<'a>(
+        key: &'a [u8],
+        name: &'a [u8],
+        slices: &'a [&'a [u8]],
+        ids: &'a [StreamId],
+        at: u64,
+    ) -> Vec<Effect<'a>> {
+        let (id, other, ids) = (ids[0], ids[1], Ids::Slice(ids));
+        let (group, consumer) = (name, key);
+        let position = |entries_read| GroupPosition { last_id: id, entries_read };
+        let changes = [
+            StreamChange::Add { id, pairs: List::Slices(slices) },
+            StreamChange::Node { master: id, body: name },
+            StreamChange::Marks { last_id: id, max_deleted_id: other, entries_added: at },
+            StreamChange::Delete { ids },
+            StreamChange::Trim { through: id },
+            StreamChange::Rewind { from: id, last_id: other, entries_added: at },
+            StreamChange::Group { group, position: position(Some(at >> 1)) },
+            StreamChange::Group { group, position: position(None) },
+            StreamChange::GroupDelete { group },
+            StreamChange::Consumer { group, consumer, seen_at_ms: at, active_at_ms: Some(at >> 1) },
+            StreamChange::Consumer { group, consumer, seen_at_ms: at, active_at_ms: None },
+            StreamChange::ConsumerDelete { group, consumer },
+            StreamChange::Pending { group, consumer, delivered_at_ms: at, deliveries: at >> 1, ids },
+            StreamChange::Acknowledge { group, ids },
+        ];
+        changes.map(|change| Effect::Stream { db: 3, key, change }).to_vec()
+    }
+
     proptest! {
         #[test]
         fn effects_survive_their_bytes(key in prop::collection::vec(any::<u8>(), 0..200),
                                        value in prop::collection::vec(any::<u8>(), 0..300), n: u32, at: u64) {
             let slices: [&[u8]; 4] = [&key, &value, b"", b"x"];
-            let effects = samples(&key, &value, &slices, n, at);
+            let mut effects = samples(&key, &value, &slices, n, at);
+            let ids = [StreamId::new(at, 7), StreamId::new(u64::from(n), at), StreamId::MAX];
+            effects.extend(stream_samples(&key, &value, &slices, &ids, at));
             let mut record = vec![VERSION];
             effects.iter().for_each(|e| e.encode(&mut record));
             let decoded: Result<Vec<_>, _> = Decoder::new(&record).unwrap().collect();

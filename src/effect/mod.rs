@@ -5,8 +5,10 @@
 //! function, live and in recovery alike. An effect depends on nothing but the state of its own key.
 
 mod codec;
+mod stream;
 
 pub use codec::{Decoder, EffectError, VERSION};
+pub use stream::{Ids, StreamChange};
 
 /// The longest string in bytes: what one record of the log can carry.
 pub const MAX_STRING: usize = (1 << 32) - (1 << 20);
@@ -66,6 +68,7 @@ impl PartialEq for List<'_> {
 }
 
 /// Walks a [`List`].
+#[derive(Clone)]
 pub struct ListIter<'a> {
     list: List<'a>,
     at: usize,
@@ -209,6 +212,15 @@ pub enum Effect<'a> {
         /// The encoded sort key, empty in tables without one.
         sort: &'a [u8],
     },
+    /// Something happens to a stream.
+    Stream {
+        /// The database.
+        db: u32,
+        /// The key.
+        key: &'a [u8],
+        /// What happens.
+        change: StreamChange<'a>,
+    },
     /// The database is empty and goes on in a new space.
     FlushDb {
         /// The database.
@@ -254,7 +266,8 @@ impl<'a> Effect<'a> {
             | Self::PutPacked { db, .. }
             | Self::HashSet { db, .. }
             | Self::HashDelete { db, .. }
-            | Self::HashExpire { db, .. } => Some(db),
+            | Self::HashExpire { db, .. }
+            | Self::Stream { db, .. } => Some(db),
             Self::ItemPut { .. }
             | Self::ItemDelete { .. }
             | Self::FlushDb { .. }
@@ -276,7 +289,8 @@ impl<'a> Effect<'a> {
             | Self::PutPacked { key, .. }
             | Self::HashSet { key, .. }
             | Self::HashDelete { key, .. }
-            | Self::HashExpire { key, .. } => Some(key),
+            | Self::HashExpire { key, .. }
+            | Self::Stream { key, .. } => Some(key),
             Self::ItemPut { partition, .. } | Self::ItemDelete { partition, .. } => Some(partition),
             Self::FlushDb { .. }
             | Self::SwapDb { .. }

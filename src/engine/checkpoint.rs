@@ -6,6 +6,7 @@
 //! chunk     shard, LSN, and a record of the effects that build the shard's entries
 //! ```
 
+use super::streams::stream_effects;
 use super::{Engine, EngineError};
 use crate::effect::{self, Effect, FieldExpire, List, PackedKind, SYSTEM};
 use crate::log::checkpoint::{CheckpointWriter, Checkpoints};
@@ -230,6 +231,7 @@ pub(super) fn key_effects(db: u32, key: &[u8], entry: &Entry, out: &mut Vec<u8>)
             Effect::PutPacked { db, key, expire, kind, payload }.encode(out);
         }
         ValueRef::Items(_) | ValueRef::Boxed(Object::Items(_)) => {}
+        ValueRef::Boxed(Object::Stream(stream)) => stream_effects(db, key, stream, expire, out),
         ValueRef::Boxed(Object::Hash(big)) => {
             let mut pairs: Vec<&[u8]> = Vec::with_capacity(PAIRS * 2);
             let mut deadlines: Vec<(u64, &[u8])> = Vec::new();

@@ -10,6 +10,7 @@ mod evict;
 mod items;
 mod journal;
 mod recover;
+mod streams;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -184,6 +184,7 @@ impl<'a> Tx<'a> {
         match effect {
             Effect::Splice { db, key, .. }
             | Effect::HashExpire { db, key, .. }
+            | Effect::Stream { db, key, .. }
             | Effect::Expire { db, key, .. } => self.bury_expired(db, key, hash),
             Effect::HashSet { db, key, pairs, expire } => {
                 self.bury_expired(db, key, hash);

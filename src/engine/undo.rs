@@ -5,6 +5,7 @@
 
 use super::Tx;
 use super::checkpoint::key_effects;
+use super::streams::undo_of;
 use crate::effect::{self, Decoder, Effect, FieldExpire, List};
 use crate::item::{ItemKeys, KeyBytes};
 use crate::store::ValueRef;
@@ -100,6 +101,11 @@ impl Tx<'_> {
                 // A hash that loses its last field loses its own deadline too.
                 if let Some(hash) = value.hash().filter(|hash| fields.len() < hash.stored_len()) {
                     return fields.iter().for_each(|f| self.field(db, key, hash, f, out));
+                }
+            }
+            (Effect::Stream { ref change, .. }, value) => {
+                if value.stream().is_none_or(|stream| undo_of(db, key, stream, change, out)) {
+                    return;
                 }
             }
             _ => {}

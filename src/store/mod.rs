@@ -85,6 +85,10 @@ pub struct Thresholds {
     pub hash_value: AtomicUsize,
     /// Most bytes of a packed item collection.
     pub items_bytes: AtomicUsize,
+    /// Most bytes of a node of a stream.
+    pub stream_node_bytes: AtomicUsize,
+    /// Most entries of a node of a stream.
+    pub stream_node_entries: AtomicUsize,
 }
 
 impl Thresholds {
@@ -93,6 +97,8 @@ impl Thresholds {
         let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         self.hash_entries.store(size(settings.hash_max_listpack_entries), Relaxed);
         self.hash_value.store(size(settings.hash_max_listpack_value), Relaxed);
+        self.stream_node_bytes.store(size(settings.stream_node_max_bytes), Relaxed);
+        self.stream_node_entries.store(size(settings.stream_node_max_entries), Relaxed);
     }
 }
 
@@ -152,6 +158,8 @@ impl Store {
                 hash_entries: AtomicUsize::new(512),
                 hash_value: AtomicUsize::new(64),
                 items_bytes: AtomicUsize::new(2048),
+                stream_node_bytes: AtomicUsize::new(4096),
+                stream_node_entries: AtomicUsize::new(100),
             },
             lfu: AtomicBool::new(false),
             lfu_log_factor: AtomicU32::new(10),

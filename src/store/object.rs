@@ -2,6 +2,7 @@
 
 use super::collection::{Collection, ItemsRef};
 use crate::value::hash::{BigHash, HashRef};
+use crate::value::stream::Stream;
 
 /// A value of its own allocation.
 pub enum Object {
@@ -9,6 +10,8 @@ pub enum Object {
     Hash(BigHash),
     /// An item collection above the compact thresholds.
     Items(Collection),
+    /// A stream.
+    Stream(Stream),
 }
 
 impl Object {
@@ -16,7 +19,7 @@ impl Object {
     pub fn deadline(&self) -> Option<u64> {
         match self {
             Self::Hash(hash) => hash.deadline(),
-            Self::Items(_) => None,
+            Self::Items(_) | Self::Stream(_) => None,
         }
     }
 
@@ -26,6 +29,7 @@ impl Object {
             + match self {
                 Self::Hash(hash) => hash.memory(samples),
                 Self::Items(items) => items.memory(samples),
+                Self::Stream(stream) => stream.memory(),
             }
     }
 }
@@ -59,6 +63,15 @@ impl<'a> ValueRef<'a> {
         match self {
             Self::Items(packed) => Some(ItemsRef::Packed(packed)),
             Self::Boxed(Object::Items(items)) => Some(ItemsRef::Big(items)),
+            _ => None,
+        }
+    }
+
+    /// The value as a stream, if it is one.
+    #[inline]
+    pub fn stream(self) -> Option<&'a Stream> {
+        match self {
+            Self::Boxed(Object::Stream(stream)) => Some(stream),
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 use crate::command::fail::{self, Fail};
 use crate::command::{Cx, Outcome, eq, parse_int};
 use crate::effect::{Effect, PackedKind};
-use crate::store::{Entry, ValueRef};
+use crate::store::{Entry, Object, ValueRef};
 use crate::value::hash::{HashRef, pack_field};
 use crate::value::rdb::{self, Decoded, Form};
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,6 +13,9 @@ pub fn serialised(entry: &Entry, now: u64) -> Result<Vec<u8>, Fail> {
     let value = entry.value();
     if let ValueRef::Str(bytes) = value {
         return Ok(rdb::dump_string(bytes));
+    }
+    if let ValueRef::Boxed(Object::Stream(stream)) = value {
+        return Ok(rdb::dump_stream(stream));
     }
     let hash = value.hash().ok_or(fail::WRONG_TYPE)?;
     let form = if matches!(hash, HashRef::Big(_)) { Form::Full } else { Form::Compact };
@@ -107,7 +110,8 @@ pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
                 cx.tx.apply(Effect::PutPacked { db, key, expire, kind, payload: &payload });
             }
         }
-        Decoded::List(_) | Decoded::Set(_) | Decoded::ZSet(_) | Decoded::Stream(_) => {
+        Decoded::Stream(stream) => cx.tx.put_stream(key, &stream, expire),
+        Decoded::List(_) | Decoded::Set(_) | Decoded::ZSet(_) => {
             return Err(Fail::new("ERR the payload holds a type of value that this server does not keep"));
         }
     }

@@ -11,6 +11,7 @@ pub fn type_of(value: &ValueRef<'_>) -> &'static str {
         ValueRef::Str(_) => "string",
         ValueRef::Hash(..) | ValueRef::Boxed(Object::Hash(_)) => "hash",
         ValueRef::Items(_) | ValueRef::Boxed(Object::Items(_)) => "items",
+        ValueRef::Boxed(Object::Stream(_)) => "stream",
     }
 }
 
@@ -19,6 +20,7 @@ pub fn encoding_of(entry: &Entry) -> &'static str {
     match entry.value() {
         ValueRef::Str(bytes) => string_encoding(bytes, entry.is_raw()),
         ValueRef::Items(_) => "packed",
+        ValueRef::Boxed(Object::Stream(_)) => "stream",
         value => value.hash().map_or("btree", |hash| hash.encoding()),
     }
 }

@@ -2,6 +2,7 @@
 
 mod hash;
 mod items;
+mod stream;
 mod string;
 mod structural;
 #[cfg(test)]
@@ -28,7 +29,8 @@ pub(super) struct Place<'k> {
 impl Locked<'_> {
     /// Applies an effect to the key's shard, which is locked exclusively. `hash` is the key's hash. Structural effects
     /// need all shards, see [`Locked::apply_structural`]. Returns how many elements of a container are new (`HashSet`: fields
-    /// that were not there for readers) or gone (`HashDelete`: fields that were), 0 for other effects.
+    /// that were not there for readers) or gone (`HashDelete`: fields that were; of streams: entries that were
+    /// deleted or trimmed, pending ones that were acknowledged or went with their consumer), 0 for other effects.
     pub fn apply(&mut self, effect: &Effect<'_>, hash: u64) -> usize {
         match *effect {
             Effect::SetString { db, key, value, expire } => {
@@ -73,6 +75,10 @@ impl Locked<'_> {
             Effect::ItemDelete { table, partition, sort } => {
                 let place = self.table_place(table, partition, hash);
                 self.item_delete(place, sort);
+            }
+            Effect::Stream { db, key, ref change } => {
+                let place = self.place(db, key, hash);
+                return self.stream(place, change);
             }
             Effect::FlushDb { .. }
             | Effect::SwapDb { .. }

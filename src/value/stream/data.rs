@@ -193,6 +193,46 @@ impl Stream {
         Ok(())
     }
 
+    /// Adds a whole node behind all others, as [`StreamNode::body`] gave it; false, having changed nothing, if it is none or
+    /// does not come behind. It counts as added as many entries as are live in it. O(its size).
+    pub fn push_node(&mut self, master: StreamId, body: &[u8]) -> bool {
+        if self.nodes.back().is_some_and(|node| master <= node.last()) {
+            return false;
+        }
+        let Some(node) = StreamNode::from_body(master, body.to_vec()).filter(|node| node.live() > 0) else {
+            return false;
+        };
+        self.length += node.live();
+        self.entries_added = self.entries_added.saturating_add(node.live());
+        self.last_id = self.last_id.max(node.last());
+        self.node_bytes += node.memory();
+        let first = self.nodes.is_empty();
+        self.nodes.push_back(Box::new(node));
+        if first {
+            self.update_first_id();
+        }
+        true
+    }
+
+    /// Takes back that entries from `from` on were added. O(entries that go + size of a node).
+    pub fn rewind(&mut self, from: StreamId, last_id: StreamId, entries_added: u64) {
+        while let Some(node) = self.nodes.back_mut() {
+            if node.last() < from {
+                break;
+            }
+            self.node_bytes -= node.memory();
+            self.length -= node.cut(from);
+            if node.live() == 0 {
+                self.nodes.pop_back();
+            } else {
+                self.node_bytes += node.memory();
+                break;
+            }
+        }
+        (self.last_id, self.entries_added) = (last_id, entries_added);
+        self.update_first_id();
+    }
+
     /// The place of the node that would hold an identifier.
     pub(super) fn node_of(&self, id: StreamId) -> Option<usize> {
         self.nodes.partition_point(|node| node.master() <= id).checked_sub(1)
@@ -251,6 +291,11 @@ impl Stream {
             return Err(ValueError::StreamIdBelowCurrentDeleted);
         }
         Ok(())
+    }
+
+    /// Sets the marks, whatever they are.
+    pub fn put_marks(&mut self, last_id: StreamId, max_deleted_id: StreamId, entries_added: u64) {
+        (self.last_id, self.max_deleted_id, self.entries_added) = (last_id, max_deleted_id, entries_added);
     }
 
     /// Sets the marks after [`Stream::check_marks`] has found nothing against them. A `0-0` is no mark of a deletion and

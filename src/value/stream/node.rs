@@ -250,8 +250,8 @@ impl StreamNode {
         pack.finish()
     }
 
-    /// The node's own bytes.
-    pub(super) fn body(&self) -> &[u8] {
+    /// The node's own bytes: what [`Stream::push_node`](super::Stream::push_node) takes.
+    pub fn body(&self) -> &[u8] {
         &self.body
     }
 
@@ -339,6 +339,29 @@ impl StreamNode {
             places.push(entry.at);
         }
         self.mark(&places)
+    }
+
+    /// Takes the entries from `id` on out, deleted ones included; how many live ones they were. The node must go when none at
+    /// all is left.
+    pub(super) fn cut(&mut self, id: StreamId) -> u64 {
+        let (mut live, mut deleted, mut elements, mut at) = (0, 0, 0, self.body.len());
+        let mut last = self.last;
+        let mut back = self.entries();
+        while let Some(entry) = back.next_back() {
+            if entry.id < id {
+                last = entry.id;
+                break;
+            }
+            at = entry.at;
+            elements += entry.elements;
+            *if entry.deleted { &mut deleted } else { &mut live } += 1;
+        }
+        self.body.truncate(at);
+        self.live -= live;
+        self.deleted -= deleted;
+        self.elements -= elements as u32;
+        self.last = last;
+        u64::from(live)
     }
 
     /// Marks a live entry as deleted, if it is there.

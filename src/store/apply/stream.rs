@@ -1,0 +1,109 @@
+//! Effects on streams.
+
+use super::Place;
+use crate::effect::StreamChange;
+use crate::store::entry::Entry;
+use crate::store::object::Object;
+use crate::store::{Kind, Locked};
+use crate::value::stream::{Group, NodeLimits, Pending, Stream};
+use std::sync::atomic::Ordering::Relaxed;
+
+impl Locked<'_> {
+    /// Changes a stream; how many entries, or pending ones, are gone by it.
+    pub(super) fn stream(&mut self, place: Place<'_>, change: &StreamChange<'_>) -> usize {
+        let thresholds = &self.store.thresholds;
+        let limits = NodeLimits {
+            max_bytes: thresholds.stream_node_bytes.load(Relaxed),
+            max_entries: thresholds.stream_node_entries.load(Relaxed),
+        };
+        let makes = matches!(
+            change,
+            StreamChange::Add { .. } | StreamChange::Node { .. } | StreamChange::Marks { .. }
+        );
+        if makes && self.find(place).is_none() {
+            let object = Box::new(Object::Stream(Stream::new()));
+            let clock = self.store.fresh_clock(self.now);
+            self.insert(place, Entry::boxed(place.space, place.key, None, object, clock));
+        }
+        let Some(entry) = self.find(place).filter(|entry| entry.kind() == Kind::Boxed) else { return 0 };
+        let Some(Object::Stream(stream)) = entry.object_mut() else { return 0 };
+        let gone = change_entries(stream, change, limits);
+        // Who watches a stream watches its entries: how far groups have read is no change, as in Redis.
+        if let Some(gone) = gone {
+            self.changed(place, 0);
+            return gone;
+        }
+        change_groups(stream, change)
+    }
+
+    /// Takes note that a consumer of a group was seen now; nobody is told.
+    pub fn note_consumer_seen(&mut self, space: u32, key: &[u8], hash: u64, group: &[u8], consumer: &[u8]) {
+        let place = self.table_place(space, key, hash);
+        let now = self.now;
+        let Some(Object::Stream(stream)) = self.find(place).and_then(Entry::object_mut) else { return };
+        let Some(group) = stream.groups_mut().get_mut(group) else { return };
+        if let Some(consumer) = group.find_consumer(consumer).and_then(|key| group.consumer_mut(key)) {
+            consumer.seen_at_ms = now;
+        }
+    }
+}
+
+/// Changes the entries or marks, and returns how many entries are gone; nothing if the change is not about those.
+fn change_entries(stream: &mut Stream, change: &StreamChange<'_>, limits: NodeLimits) -> Option<usize> {
+    match *change {
+        StreamChange::Add { id, pairs } => {
+            let added = stream.append(id, pairs.iter(), limits);
+            debug_assert!(added.is_ok(), "whoever adds an entry has checked that it can be added");
+        }
+        StreamChange::Node { master, body } => {
+            stream.push_node(master, body);
+        }
+        StreamChange::Marks { last_id, max_deleted_id, entries_added } => {
+            stream.put_marks(last_id, max_deleted_id, entries_added);
+        }
+        StreamChange::Delete { ids } => return Some(ids.iter().filter(|id| stream.delete(*id)).count()),
+        StreamChange::Trim { through } => return Some(stream.trim_through(through) as usize),
+        StreamChange::Rewind { from, last_id, entries_added } => {
+            stream.rewind(from, last_id, entries_added);
+        }
+        _ => return None,
+    }
+    Some(0)
+}
+
+fn change_groups(stream: &mut Stream, change: &StreamChange<'_>) -> usize {
+    let groups = stream.groups_mut();
+    match *change {
+        StreamChange::Group { group, position } => match groups.get_mut(group) {
+            Some(group) => group.position = position,
+            None => {
+                groups.insert(group, Group::new(position));
+            }
+        },
+        StreamChange::GroupDelete { group } => return usize::from(groups.remove(group)),
+        StreamChange::Consumer { group, consumer, seen_at_ms, active_at_ms } => {
+            let Some(group) = groups.get_mut(group) else { return 0 };
+            let (key, _) = group.add_consumer(consumer, seen_at_ms);
+            if let Some(consumer) = group.consumer_mut(key) {
+                consumer.seen_at_ms = seen_at_ms;
+                consumer.active_at_ms = active_at_ms;
+            }
+        }
+        StreamChange::ConsumerDelete { group, consumer } => {
+            return groups.get_mut(group).and_then(|group| group.remove_consumer(consumer)).unwrap_or(0);
+        }
+        StreamChange::Pending { group, consumer, delivered_at_ms, deliveries, ids } => {
+            let Some(group) = groups.get_mut(group) else { return 0 };
+            let Some(consumer) = group.find_consumer(consumer) else { return 0 };
+            for id in ids.iter() {
+                group.assign(id, Pending { delivered_at_ms, deliveries, consumer });
+            }
+        }
+        StreamChange::Acknowledge { group, ids } => {
+            let Some(group) = groups.get_mut(group) else { return 0 };
+            return ids.iter().filter(|id| group.acknowledge(*id)).count();
+        }
+        _ => {}
+    }
+    0
+}
