@@ -149,6 +149,11 @@ impl From<OpError> for AwsError {
             OpError::TableExists(name) => {
                 Self::new(Kind::ResourceInUse, format!("Table already exists: {name}"))
             }
+            OpError::NoIndex { .. } => Self::not_found(),
+            OpError::IndexExists(_) => Self::validation("Attempting to create an index which already exists"),
+            OpError::IndexCreating(name) => {
+                Self::validation(format!("Cannot read from backfilling global secondary index: {name}"))
+            }
             OpError::ConditionFailed(item) => {
                 Self { item, ..Self::new(Kind::ConditionalCheckFailed, "The conditional request failed") }
             }

@@ -7,7 +7,7 @@ use super::items::attributes_to_get;
 use super::json::Object;
 use super::request::{Expressions, LIMITS, item, keys, table};
 use super::{Call, shape};
-use crate::engine::{Table, Tables, Tx};
+use crate::engine::{Source, Table, Tables, Tx};
 use crate::expr::{BoundCondition, BoundProjection, ExprKind, KeyRanges, KeyTarget};
 use crate::item::{Item, ItemKeys, ItemRef, write_typed_json};
 use crate::ops::{self, Page, Segment};
@@ -141,7 +141,7 @@ pub(super) fn query(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     Ok(Call::new(vec![(common.table.id, ranges.pk.clone())], move |tx| {
         common.reply(tx, |common, tx, show| {
             let query = ops::Query {
-                table: &common.table,
+                from: Source::table(&common.table),
                 partition: &ranges.pk,
                 range: &ranges.sk,
                 descending,
@@ -149,6 +149,7 @@ pub(super) fn query(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
                 limit: common.limit,
                 max_bytes: PAGE_BYTES,
                 filter: common.filter.as_ref(),
+                whole: false,
             };
             ops::query(tx, &query, show)
         })
@@ -209,12 +210,13 @@ pub(super) fn scan(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aw
         }
         common.reply(tx, |common, tx, show| {
             let scan = ops::Scan {
-                table: &common.table,
+                from: Source::table(&common.table),
                 segment,
                 start: common.start.as_ref(),
                 limit: common.limit,
                 max_bytes: PAGE_BYTES,
                 filter: common.filter.as_ref(),
+                whole: false,
             };
             ops::scan(tx, &scan, show)
         })

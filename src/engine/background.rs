@@ -22,6 +22,12 @@ fn survive(round: impl FnOnce()) {
 
 /// Entries removed while a shard is held once.
 const HOLD: usize = 64;
+/// Expired items removed at once while shards of their index entries are held too.
+const HOLD_AFAR: usize = 8;
+/// Microseconds that indexes are completed for before others have their turn.
+const INDEX_MICROS: u64 = 4_000;
+/// Milliseconds between two turns of that.
+const INDEX_PAUSE_MILLIS: u64 = 1;
 /// Bytes a second that the scrub reads.
 const SCRUB_RATE: u64 = 16 << 20;
 /// Microseconds that a tick spends on looking for what is due, times `active-expire-effort`. A store of a million keys with
@@ -40,6 +46,7 @@ impl Engine {
         };
         Ok(vec![
             spawn("cycle", Self::cycle_thread)?,
+            spawn("indexes", Self::index_thread)?,
             spawn("sync", Self::sync_thread)?,
             spawn("scrub", Self::scrub_thread)?,
         ])
@@ -59,6 +66,24 @@ impl Engine {
         while self.rest(1000 / u64::from(self.settings().hz.max(1))) {
             survive(|| self.tick(&mut next_shard));
         }
+    }
+
+    /// Completes indexes that were added to tables with items.
+    fn index_thread(self: &Arc<Self>) {
+        let mut record = Vec::new();
+        while self.rest(100) {
+            let mut more = true;
+            while more && self.rest(INDEX_PAUSE_MILLIS) {
+                more = false;
+                survive(|| more = self.index_round(&mut record));
+            }
+        }
+    }
+
+    fn index_round(&self, record: &mut Vec<u8>) -> bool {
+        let _upkeep = self.upkeep.lock();
+        let settled = self.loading.load(Acquire) || self.tables.unfinished().is_empty();
+        !settled && self.make_room(&self.settings(), record) && self.build_indexes(INDEX_MICROS, record)
     }
 
     fn tick(self: &Arc<Self>, next_shard: &mut usize) {
@@ -166,8 +191,13 @@ impl Engine {
             let sweep = locked.due(shard, HOLD);
             let mut tx = Tx::new(self, locked, 0, record);
             let mut more = sweep.more;
+            let mut afar = Vec::new();
             for (space, partition) in &sweep.partitions {
-                more |= self.expire_items(&mut tx, *space, partition, HOLD);
+                match self.tables.by_id(*space) {
+                    Some(table) if table.has_global_index() => afar.push((table, partition)),
+                    Some(table) => more |= self.expire_items(&mut tx, &table, partition, HOLD),
+                    None => {}
+                }
             }
             for due in &sweep.due {
                 match &due.fields {
@@ -188,6 +218,9 @@ impl Engine {
             }
             tx.locked_mut().shrink(shard);
             tx.commit();
+            for (table, partition) in afar {
+                more |= self.expire_afar(&table, partition, HOLD_AFAR, record);
+            }
             if !more {
                 return;
             }

@@ -214,7 +214,7 @@ impl Engine {
                 key_effects(db as u32, entry.key(), entry, out);
             } else if space == SYSTEM {
                 key_effects(SYSTEM, entry.key(), entry, out);
-            } else if self.tables.by_id(space).is_some() {
+            } else if self.tables.owns(space) {
                 item_effects(space, entry, out);
             }
         }

@@ -1,6 +1,7 @@
-//! Items within a transaction. All changes of items go through here, so that what a table counts is exact.
+//! Items within a transaction. All changes of items go through here, so that what a table counts is exact and its indexes hold
+//! what they should.
 
-use super::{Engine, Table, Tx};
+use super::{Engine, Reach, Table, Tx};
 use crate::effect::Effect;
 use crate::item::{Item, ItemKeys, ItemRef, KeyBytes};
 use crate::store::Mode;
@@ -11,7 +12,13 @@ impl Tx<'_> {
     /// The items of one partition key, expired ones included; notes the access.
     #[inline]
     pub fn items(&self, table: &Table, partition: &[u8]) -> Option<ItemsRef<'_>> {
-        self.partition(table.id, partition)?.value().items()
+        self.collection(table.id, partition)
+    }
+
+    /// What a table's or an index's space holds under one partition key, expired ones included; notes the access.
+    #[inline]
+    pub fn collection(&self, space: u32, partition: &[u8]) -> Option<ItemsRef<'_>> {
+        self.partition(space, partition)?.value().items()
     }
 
     /// The item with these keys, if it is there and has not expired.
@@ -23,47 +30,127 @@ impl Tx<'_> {
 
     /// Puts an item in place of the one with its keys.
     pub fn put_item(&mut self, table: &Table, keys: &ItemKeys, item: &Item) {
-        self.put_bytes(table, keys, item.as_bytes());
+        self.change_item(table, keys, Some(item.as_bytes()));
     }
 
-    pub(super) fn put_bytes(&mut self, table: &Table, keys: &ItemKeys, item: &[u8]) {
+    /// Removes the item with these keys, expired or not; returns whether there was one.
+    pub fn delete_item(&mut self, table: &Table, keys: &ItemKeys) -> bool {
+        self.change_item(table, keys, None)
+    }
+
+    /// The one place where an item changes, with its entries in indexes; returns whether it was there. Nothing happens if the
+    /// transaction lacks shards for it, see [`Reach`].
+    fn change_item(&mut self, table: &Table, keys: &ItemKeys, item: Option<&[u8]>) -> bool {
+        if self.lacks_shards() {
+            return true;
+        }
+        if table.indexes.is_empty() {
+            return self.change_own(table, keys, item);
+        }
+        let Some(changes) = self.reach_indexes(table, keys, item) else { return true };
+        let existed = self.change_own(table, keys, item);
+        self.change_indexes(table, &changes);
+        existed
+    }
+
+    /// Changes an item and what its table counts.
+    #[inline]
+    fn change_own(&mut self, table: &Table, keys: &ItemKeys, item: Option<&[u8]>) -> bool {
         let before = self.stored_size(table, keys);
-        self.apply(Effect::ItemPut { table: table.id, partition: &keys.pk, sort: &keys.sk, item });
+        let (partition, sort) = (keys.pk.as_slice(), keys.sk.as_slice());
+        let Some(item) = item else {
+            let Some(before) = before else { return false };
+            self.apply(Effect::ItemDelete { table: table.id, partition, sort });
+            table.counts.add(-1, -before);
+            return true;
+        };
+        self.apply(Effect::ItemPut { table: table.id, partition, sort, item });
         let item = ItemRef::from_bytes_unchecked(item);
         table.counts.add(i64::from(before.is_none()), item.size() as i64 - before.unwrap_or(0));
         if let Some(at) = table.deadline(&item, self.now()) {
             let hash = self.hash(&keys.pk);
             self.locked_mut().note_item_deadline(table.id, &keys.pk, hash, &keys.sk, at);
         }
-    }
-
-    /// Removes the item with these keys, expired or not; returns whether there was one.
-    pub fn delete_item(&mut self, table: &Table, keys: &ItemKeys) -> bool {
-        let Some(before) = self.stored_size(table, keys) else { return false };
-        self.apply(Effect::ItemDelete { table: table.id, partition: &keys.pk, sort: &keys.sk });
-        table.counts.add(-1, -before);
-        true
+        before.is_some()
     }
 
     fn stored_size(&self, table: &Table, keys: &ItemKeys) -> Option<i64> {
         let item = self.items(table, &keys.pk)?.get(&keys.sk)?;
         Some(ItemRef::from_bytes_unchecked(item).size() as i64)
     }
+
+    /// The bytes under some keys of a space, without noting an access.
+    pub(super) fn stored(&self, space: u32, keys: &ItemKeys) -> Option<&[u8]> {
+        let entry = self.locked.peek(space, &keys.pk, self.engine.store.hash(&keys.pk))?;
+        entry.value().items()?.get(&keys.sk)
+    }
+
+    /// Brings back what was under some keys of a table's or an index's space; for undoing, to memory only.
+    pub(super) fn restore_item(&mut self, space: u32, partition: &[u8], sort: &[u8], bytes: Option<&[u8]>) {
+        let keys = ItemKeys { pk: KeyBytes::from_slice(partition), sk: KeyBytes::from_slice(sort) };
+        let tables = &self.engine.tables;
+        let measured =
+            |bytes: Option<&[u8]>| bytes.map_or((0, 0), |bytes| (1, tables.size_in(space, bytes) as i64));
+        let (before, after) = (measured(self.stored(space, &keys)), measured(bytes));
+        let effect = match bytes {
+            Some(item) => Effect::ItemPut { table: space, partition, sort, item },
+            None => Effect::ItemDelete { table: space, partition, sort },
+        };
+        let hash = self.engine.store.hash(partition);
+        self.locked.apply(&effect, hash);
+        tables.add_to(space, after.0 - before.0, after.1 - before.1);
+        let (Some(table), Some(bytes)) = (tables.by_id(space), bytes) else { return };
+        if let Some(at) = table.deadline(&ItemRef::from_bytes_unchecked(bytes), self.now()) {
+            self.locked.note_item_deadline(space, partition, hash, sort, at);
+        }
+    }
 }
 
 impl Engine {
     /// Removes items of a partition that have expired, at most `limit`; returns whether there may be more.
-    pub(super) fn expire_items(&self, tx: &mut Tx<'_>, space: u32, partition: &[u8], limit: usize) -> bool {
-        let Some(table) = self.tables.by_id(space) else { return false };
+    pub(super) fn expire_items(
+        &self,
+        tx: &mut Tx<'_>,
+        table: &Table,
+        partition: &[u8],
+        limit: usize,
+    ) -> bool {
         let (now, hash) = (tx.now(), tx.hash(partition));
         let deadline_of = |item: &[u8]| table.deadline(&ItemRef::from_bytes_unchecked(item), now);
-        let due = tx.locked_mut().expired_items(space, partition, hash, limit, &deadline_of);
+        let due = tx.locked_mut().expired_items(table.id, partition, hash, limit, &deadline_of);
         for sort in &due {
             let keys = ItemKeys { pk: KeyBytes::from_slice(partition), sk: KeyBytes::from_slice(sort) };
-            tx.delete_item(&table, &keys);
+            tx.delete_item(table, &keys);
+        }
+        if tx.lacks_shards() {
+            // What was not removed is still due.
+            due.iter()
+                .for_each(|sort| tx.locked_mut().note_item_deadline(table.id, partition, hash, sort, now));
+            return true;
         }
         self.store.expired_items.fetch_add(due.len() as u64, Relaxed);
         due.len() == limit
+    }
+
+    /// The same in a transaction of its own, for tables whose items have entries in other shards.
+    pub(super) fn expire_afar(
+        &self,
+        table: &Table,
+        partition: &[u8],
+        limit: usize,
+        record: &mut Vec<u8>,
+    ) -> bool {
+        let mut reach = Reach::default();
+        loop {
+            let locked = self.lock_reach(&[self.store.hash(partition)], &reach);
+            let mut tx = Tx::new(self, locked, 0, record);
+            tx.expect_more_shards();
+            let more = self.expire_items(&mut tx, table, partition, limit);
+            if !reach.exceeded(&mut tx) {
+                tx.commit();
+                return more;
+            }
+        }
     }
 
     /// Works out afresh when the items of a table expire, shard by shard.

@@ -4,9 +4,11 @@
 //! is memory's order, key by key. A reply that shows a write waits until [`Engine::settled`] says that the write is as durable
 //! as `appendfsync` asks.
 
+mod backfill;
 mod background;
 mod checkpoint;
 mod evict;
+mod indexes;
 mod items;
 mod journal;
 mod recover;
@@ -17,11 +19,14 @@ mod tests;
 mod tx;
 mod undo;
 
+pub use backfill::Build;
 pub use checkpoint::{CheckpointReport, SaveState};
+pub use indexes::IndexWrite;
 pub use journal::{Durability, JournalStats};
 pub use recover::RecoveryReport;
-pub use tables::{LocalTable, Table, TableCounts, Tables};
+pub use tables::{Index, LocalTable, Source, Table, TableCounts, Tables};
 pub use tx::Tx;
+pub use undo::Reach;
 
 use crate::config::Settings;
 use crate::env::{Clock, Disk, Random, memory};

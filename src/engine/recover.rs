@@ -177,7 +177,7 @@ impl Engine {
         self.store.note_space(u32::from_le_bytes([*a, *b, *c, *d]).saturating_sub(1));
         let of = |error| LoadError::Fatal(EngineError::Effect { place: place(), error });
         for effect in Decoder::new(tables).map_err(of)? {
-            self.tables.apply(&effect.map_err(of)?).map_err(of)?;
+            self.change_tables(&effect.map_err(of)?).map_err(of)?;
         }
         let lsns = parking_lot::Mutex::new(vec![info.start_lsn; 1 << (*bits).min(16)]);
         self.loading_total.store(info.bytes, Relaxed);
@@ -306,7 +306,7 @@ impl Engine {
 
     fn replay_structural(&self, lsn: Lsn, effect: &Effect<'_>, images: &Images) -> Result<(), EngineError> {
         let of = |error| EngineError::Effect { place: format!("log record {lsn}"), error };
-        self.tables.apply(effect).map_err(of)?;
+        self.change_tables(effect).map_err(of)?;
         let mut all = self.store.lock_all(Mode::Write, self.clock.now_ms());
         if lsn <= images.last {
             // Some shards' images already show this; it is carried out entry by entry where they do not.
@@ -319,21 +319,13 @@ impl Engine {
 
     /// Counts items and their sizes afresh, and works out when they expire.
     fn count_items(&self) {
-        for table in self.tables.list() {
-            table.counts.items.store(0, Relaxed);
-            table.counts.bytes.store(0, Relaxed);
-        }
+        self.tables.clear_counts();
         if self.tables.list().is_empty() {
             return;
         }
         for shard in 0..self.store.shard_count() {
             let locked = self.store.lock_shard(shard, Mode::Read, 0);
-            for entry in locked.entries(shard) {
-                if let Some(table) = self.tables.by_id(entry.space()) {
-                    let (items, bytes) = super::tables::measure(entry);
-                    table.counts.add(items, bytes);
-                }
-            }
+            locked.entries(shard).for_each(|entry| self.tables.count(entry));
         }
         self.tables.take_retimed();
         for table in self.tables.list().iter().filter(|table| table.schema.ttl.is_some()) {

@@ -1,7 +1,8 @@
 //! The tables that exist: names, ids, schemas.
 
+use super::backfill::Build;
 use crate::effect::{Effect, EffectError};
-use crate::item::{ItemRef, Number, TableSchema};
+use crate::item::{IndexSchema, IndexStatus, ItemRef, Number, TableSchema, entry_item};
 use crate::store::Entry;
 use crate::store::collection::ItemsRef;
 use ahash::AHashMap;
@@ -10,7 +11,7 @@ use std::cell::RefCell;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
 
 /// One table.
 pub struct Table {
@@ -24,6 +25,29 @@ pub struct Table {
     pub schema: TableSchema,
     /// What it holds.
     pub counts: Arc<TableCounts>,
+    /// Its secondary indexes.
+    pub indexes: Vec<Index>,
+}
+
+/// A secondary index of a table.
+pub struct Index {
+    /// Its definition.
+    pub schema: IndexSchema,
+    /// What it holds.
+    pub counts: Arc<TableCounts>,
+    /// How far the items from before it was added are entered.
+    pub build: Arc<Build>,
+}
+
+impl Index {
+    /// An index as a changed schema has it; it keeps what it counted before, and how far it is unless its entries are to be written
+    /// again.
+    fn new(schema: &IndexSchema, old: Option<&Table>, same_entries: bool) -> Self {
+        let old = old.and_then(|old| old.indexes.iter().find(|index| index.schema.space == schema.space));
+        let counts = old.map(|old| Arc::clone(&old.counts)).unwrap_or_default();
+        let build = old.filter(|_| same_entries).map(|old| Arc::clone(&old.build)).unwrap_or_default();
+        Self { schema: schema.clone(), counts, build }
+    }
 }
 
 /// A number below the present by more than this many seconds is no expiry time but some other number, as in DynamoDB.
@@ -33,14 +57,66 @@ impl Table {
     /// When an item expires, in ms since the epoch, if its TTL attribute holds a time.
     #[inline]
     pub fn deadline(&self, item: &ItemRef<'_>, now: u64) -> Option<u64> {
-        let at = seconds_to_millis(item.get(self.schema.ttl.as_ref()?)?.as_number()?)?;
-        (at > now.saturating_sub(OLDEST_EXPIRY * 1000)).then_some(at)
+        self.expiry(item).filter(|at| is_time(*at, now))
+    }
+
+    /// The time that an item's TTL attribute says, in ms since the epoch, whether or not it is one at which items expire.
+    pub(super) fn expiry(&self, item: &ItemRef<'_>) -> Option<u64> {
+        seconds_to_millis(item.get(self.schema.ttl.as_ref()?)?.as_number()?)
+    }
+
+    /// Whether changes of its items reach beyond the shards of their keys.
+    pub fn has_global_index(&self) -> bool {
+        self.indexes.iter().any(|index| !index.schema.local)
+    }
+
+    /// The index of a name.
+    pub fn index(&self, name: &[u8]) -> Option<&Index> {
+        self.indexes.iter().find(|index| index.schema.name.as_bytes() == name)
     }
 
     /// Whether an item's time has come.
     #[inline]
     pub fn expired(&self, item: &ItemRef<'_>, now: u64) -> bool {
         self.schema.ttl.is_some() && self.deadline(item, now).is_some_and(|at| at <= now)
+    }
+}
+
+/// Whether a number is a time at which items expire.
+fn is_time(at: u64, now: u64) -> bool {
+    at > now.saturating_sub(OLDEST_EXPIRY * 1000)
+}
+
+/// What is read: a table, or one of its indexes.
+#[derive(Clone, Copy)]
+pub struct Source<'t> {
+    /// The table.
+    pub table: &'t Table,
+    /// The index.
+    pub index: Option<&'t Index>,
+}
+
+impl<'t> Source<'t> {
+    /// A table itself.
+    pub fn table(table: &'t Table) -> Self {
+        Self { table, index: None }
+    }
+
+    /// The space that its entries are kept in.
+    pub fn space(&self) -> u32 {
+        self.index.map_or(self.table.id, |index| index.schema.space)
+    }
+
+    /// The item in an entry's bytes, if it has not expired.
+    #[inline]
+    pub fn live<'b>(&self, bytes: &'b [u8], now: u64) -> Option<ItemRef<'b>> {
+        if self.index.is_none() {
+            let item = ItemRef::from_bytes_unchecked(bytes);
+            return (!self.table.expired(&item, now)).then_some(item);
+        }
+        let (expiry, item) = entry_item(bytes);
+        let expired = self.table.schema.ttl.is_some() && expiry != 0 && expiry <= now && is_time(expiry, now);
+        (!expired).then_some(item)
     }
 }
 
@@ -74,6 +150,26 @@ impl TableCounts {
 struct Inner {
     by_name: AHashMap<String, Arc<Table>>,
     by_id: AHashMap<u32, Arc<Table>>,
+    /// What each index's space holds.
+    indexes: AHashMap<u32, Arc<TableCounts>>,
+}
+
+impl Inner {
+    fn add(&mut self, table: Arc<Table>) {
+        for index in &table.indexes {
+            self.indexes.insert(index.schema.space, Arc::clone(&index.counts));
+        }
+        self.by_name.insert(table.name.clone(), Arc::clone(&table));
+        self.by_id.insert(table.id, table);
+    }
+
+    /// Forgets the indexes of a table but for those that `keeps` says; returns their spaces.
+    fn forget_indexes(&mut self, table: &Table, keeps: impl Fn(u32) -> bool) -> Vec<u32> {
+        let spaces = table.indexes.iter().map(|index| index.schema.space);
+        let gone: Vec<u32> = spaces.filter(|space| !keeps(*space)).collect();
+        gone.iter().for_each(|space| drop(self.indexes.remove(space)));
+        gone
+    }
 }
 
 /// A table as one thread holds it: copies cost nothing that threads would share, which is what the second pointer is for.
@@ -115,6 +211,8 @@ pub struct Tables {
     generation: AtomicU64,
     /// Tables whose items' deadlines are to be worked out afresh.
     retime: Mutex<Vec<u32>>,
+    /// How many global indexes there are.
+    globals: AtomicUsize,
 }
 
 impl Default for Tables {
@@ -124,6 +222,7 @@ impl Default for Tables {
             inner: RwLock::default(),
             generation: AtomicU64::new(0),
             retime: Mutex::default(),
+            globals: AtomicUsize::new(0),
         }
     }
 }
@@ -175,37 +274,67 @@ impl Tables {
         all
     }
 
-    /// Applies the creation, change or removal of a table; other effects do nothing here.
-    pub(super) fn apply(&self, effect: &Effect<'_>) -> Result<(), EffectError> {
-        match *effect {
+    /// Whether any table has a global index, so that changes of items may reach beyond the shards of their keys.
+    #[inline]
+    pub fn any_global_index(&self) -> bool {
+        self.globals.load(Relaxed) != 0
+    }
+
+    /// Whether a space is a table's or an index's.
+    pub(super) fn owns(&self, space: u32) -> bool {
+        let inner = self.inner.read();
+        inner.by_id.contains_key(&space) || inner.indexes.contains_key(&space)
+    }
+
+    /// Tables with indexes that are not complete.
+    pub(super) fn unfinished(&self) -> Vec<Arc<Table>> {
+        let unfinished = |table: &&Arc<Table>| {
+            table.indexes.iter().any(|index| index.schema.status != IndexStatus::Active)
+        };
+        self.inner.read().by_id.values().filter(unfinished).cloned().collect()
+    }
+
+    /// Applies the creation, change or removal of a table; other effects do nothing here. Returns the spaces of indexes that are
+    /// gone with it.
+    pub(super) fn apply(&self, effect: &Effect<'_>) -> Result<Vec<u32>, EffectError> {
+        let mut inner = self.inner.write();
+        let gone = match *effect {
             Effect::TablePut { table, created, name, schema } => {
                 let schema = TableSchema::from_bytes(schema).map_err(|_| EffectError::Malformed)?;
                 let name = String::from_utf8(name.to_vec()).map_err(|_| EffectError::Malformed)?;
-                let mut inner = self.inner.write();
-                let old = inner.by_id.get(&table);
-                let counts = old.map(|old| Arc::clone(&old.counts)).unwrap_or_default();
-                if old.is_some_and(|old| old.schema.ttl != schema.ttl) {
+                let old = inner.by_id.get(&table).cloned();
+                let counts = old.as_ref().map(|old| Arc::clone(&old.counts)).unwrap_or_default();
+                let same_ttl = old.as_ref().is_none_or(|old| old.schema.ttl == schema.ttl);
+                if !same_ttl {
                     self.retime.lock().push(table);
                 }
-                let table = Arc::new(Table { id: table, name, created, schema, counts });
-                inner.by_name.insert(table.name.clone(), Arc::clone(&table));
-                inner.by_id.insert(table.id, table);
+                let index = |index| Index::new(index, old.as_deref(), same_ttl);
+                let indexes = schema.indexes.iter().map(index).collect();
+                let kept = |space| schema.indexes.iter().any(|index| index.space == space);
+                let gone = old.map(|old| inner.forget_indexes(&old, kept)).unwrap_or_default();
+                inner.add(Arc::new(Table { id: table, name, created, schema, counts, indexes }));
+                gone
             }
-            Effect::TableDrop { table } => {
-                let mut inner = self.inner.write();
-                if let Some(table) = inner.by_id.remove(&table) {
+            Effect::TableDrop { table } => match inner.by_id.remove(&table) {
+                Some(table) => {
                     inner.by_name.remove(&table.name);
+                    inner.forget_indexes(&table, |_| false)
                 }
-            }
-            _ => return Ok(()),
-        }
+                None => Vec::new(),
+            },
+            _ => return Ok(Vec::new()),
+        };
+        let indexes = inner.by_id.values().flat_map(|table| &table.schema.indexes);
+        self.globals.store(indexes.filter(|index| !index.local).count(), Relaxed);
+        drop(inner);
         self.generation.fetch_add(1, AcqRel);
-        Ok(())
+        Ok(gone)
     }
 
     /// Forgets all tables, before they are read again.
     pub(super) fn clear(&self) {
         *self.inner.write() = Inner::default();
+        self.globals.store(0, Relaxed);
         self.generation.fetch_add(1, AcqRel);
     }
 
@@ -226,10 +355,43 @@ impl Tables {
     }
 }
 
-/// The number of items in a partition and their size in bytes, by DynamoDB's rules.
-pub(super) fn measure(entry: &Entry) -> (i64, i64) {
-    let items = entry.value().items().into_iter().flat_map(ItemsRef::iter);
-    items.fold((0, 0), |(n, bytes), (_, item)| {
-        (n + 1, bytes + ItemRef::from_bytes_unchecked(item).size() as i64)
-    })
+impl Tables {
+    /// The size of an item in a table's space, or of what an entry in an index's space holds of one.
+    pub(super) fn size_in(&self, space: u32, bytes: &[u8]) -> usize {
+        let of_table = self.inner.read().by_id.contains_key(&space);
+        let item = if of_table { ItemRef::from_bytes_unchecked(bytes) } else { entry_item(bytes).1 };
+        item.size()
+    }
+
+    /// Adds differences to what a table or an index counts.
+    pub(super) fn add_to(&self, space: u32, items: i64, bytes: i64) {
+        let inner = self.inner.read();
+        let counts = inner.by_id.get(&space).map(|table| &table.counts).or_else(|| inner.indexes.get(&space));
+        if let Some(counts) = counts {
+            counts.add(items, bytes);
+        }
+    }
+
+    /// Counts a partition of a table or an index, if the entry is one.
+    pub(super) fn count(&self, entry: &Entry) {
+        let inner = self.inner.read();
+        let items = entry.value().items().into_iter().flat_map(ItemsRef::iter);
+        let (counts, size): (_, fn(&[u8]) -> usize) = if let Some(table) = inner.by_id.get(&entry.space()) {
+            (&table.counts, |item| ItemRef::from_bytes_unchecked(item).size())
+        } else if let Some(counts) = inner.indexes.get(&entry.space()) {
+            (counts, |entry| entry_item(entry).1.size())
+        } else {
+            return;
+        };
+        items.for_each(|(_, item)| counts.add(1, size(item) as i64));
+    }
+
+    /// Sets what tables and indexes count to nothing, before it is counted afresh.
+    pub(super) fn clear_counts(&self) {
+        let inner = self.inner.read();
+        for counts in inner.by_id.values().map(|table| &table.counts).chain(inner.indexes.values()) {
+            counts.items.store(0, Relaxed);
+            counts.bytes.store(0, Relaxed);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! A transaction: locked shards, and the effects that happen under them as one log record.
 
 use super::Engine;
+use super::indexes::IndexWrite;
 use super::undo::Undo;
 use crate::effect::{self, Effect, FieldExpire};
 use crate::store::{Entry, Locked};
@@ -18,6 +19,8 @@ pub struct Tx<'a> {
     whole: usize,
     pub(super) effects: u64,
     pub(super) undo: Option<Box<Undo>>,
+    /// What the changes of items did to indexes.
+    pub(super) index_writes: Vec<IndexWrite>,
     hint: (usize, usize, u64),
     hits: Cell<u64>,
     misses: Cell<u64>,
@@ -38,6 +41,7 @@ impl<'a> Tx<'a> {
             whole: 0,
             effects: 0,
             undo: None,
+            index_writes: Vec::new(),
             hint: (0, 0, 0),
             hits: Cell::new(0),
             misses: Cell::new(0),
@@ -174,12 +178,12 @@ impl<'a> Tx<'a> {
             self.note(&effect);
             self.locked.apply_structural(&effect);
             // A schema that was just encoded decodes.
-            let _ = self.engine.tables.apply(&effect);
+            let _ = self.engine.change_tables(&effect);
             return 0;
         };
         let hash = self.hash(key);
-        if self.undo.is_some() {
-            self.remember(&effect, hash);
+        if self.undo.is_some() && !self.remember(&effect, hash) {
+            return 0;
         }
         match effect {
             Effect::Splice { db, key, .. }

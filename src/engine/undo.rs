@@ -1,14 +1,14 @@
-//! Undoing: a transaction that was asked to be all or nothing keeps, for every effect, what would restore what was there.
+//! Undoing: a transaction that was asked to be all or nothing, or may turn out to need more shards than it holds, keeps, for
+//! every effect, what would restore what was there.
 //!
 //! For items and for fields of hashes that is as small as the change; for other changes it is the whole value, once a key. To
 //! undo, what was kept is applied from the last to the first, to memory only: the log never hears of either.
 
-use super::Tx;
 use super::checkpoint::key_effects;
 use super::streams::undo_of;
+use super::{Engine, Tx};
 use crate::effect::{self, Decoder, Effect, FieldExpire, List};
-use crate::item::{ItemKeys, KeyBytes};
-use crate::store::ValueRef;
+use crate::store::{Locked, Mode, ValueRef};
 use crate::value::hash::HashRef;
 use ahash::AHashSet;
 
@@ -19,18 +19,106 @@ pub(super) struct Undo {
     steps: Vec<Vec<u8>>,
     /// Keys whose whole value is among the steps already.
     whole: AHashSet<(u32, Box<[u8]>)>,
+    /// Whether it was asked to be all or nothing.
+    all_or_nothing: bool,
     refused: bool,
+    /// Hashes whose shards it needs and could not have. From then on nothing more happens in it.
+    lacking: Vec<u64>,
+}
+
+/// Shards that a transaction turned out to need beyond those of its keys, because a change of an item changes entries of indexes
+/// elsewhere. Who begins a transaction locks them too, runs it, and asks [`Reach::exceeded`]: if it lacked some even so,
+/// it was undone, and is run again with these as well. Nobody waits for a shard while holding one, so that no two
+/// transactions can wait for each other; each round asks for more, and the last for everything, so that there is an end.
+#[derive(Default)]
+pub struct Reach {
+    hashes: Vec<u64>,
+    rounds: u32,
+}
+
+/// After so many rounds every shard is locked.
+const ROUNDS: u32 = 4;
+
+impl Reach {
+    /// Hashes whose shards are needed beside those of the keys.
+    pub fn hashes(&self) -> &[u64] {
+        &self.hashes
+    }
+
+    /// Whether this is the first round, with nothing needed so far.
+    #[inline]
+    pub fn is_first(&self) -> bool {
+        self.rounds == 0
+    }
+
+    /// Whether every shard is to be locked.
+    #[inline]
+    pub fn is_everything(&self) -> bool {
+        self.rounds >= ROUNDS
+    }
+
+    /// Whether a transaction lacked shards. It was undone then and is to be run again from its beginning.
+    #[inline]
+    pub fn exceeded(&mut self, tx: &mut Tx<'_>) -> bool {
+        tx.undo.is_some() && self.take(tx)
+    }
+
+    #[cold]
+    fn take(&mut self, tx: &mut Tx<'_>) -> bool {
+        let Some(undo) = tx.undo.as_mut().filter(|undo| !undo.lacking.is_empty()) else { return false };
+        self.hashes.append(&mut undo.lacking);
+        self.hashes.sort_unstable();
+        self.hashes.dedup();
+        self.rounds += 1;
+        tx.roll_back();
+        true
+    }
+}
+
+impl Engine {
+    /// Locks the shards of some hashes exclusively, and those that a transaction over them has turned out to need.
+    pub(super) fn lock_reach(&self, hashes: &[u64], reach: &Reach) -> Locked<'_> {
+        let now = self.clock.now_ms();
+        if reach.is_everything() {
+            return self.store.lock_all(Mode::Write, now);
+        }
+        self.store.lock_many(&[hashes, reach.hashes()].concat(), Mode::Write, now)
+    }
 }
 
 impl Tx<'_> {
-    /// From now on every effect can be undone by [`Tx::roll_back`]. Structural effects cannot, and must not follow.
+    /// From now on the transaction is all or nothing: every effect can be undone by [`Tx::roll_back`]. Structural effects cannot,
+    /// and must not follow.
     pub fn begin_undo(&mut self) {
-        self.undo = Some(Box::default());
+        self.expect_more_shards();
+        if let Some(undo) = &mut self.undo {
+            undo.all_or_nothing = true;
+        }
+    }
+
+    /// From now on every effect can be undone, so that the transaction can be run again if it lacks shards, see [`Reach`]. One that
+    /// changes a single item, and nothing before that, needs no undoing.
+    pub fn expect_more_shards(&mut self) {
+        debug_assert!(self.effects == 0, "what has happened cannot be undone any more");
+        self.undo.get_or_insert_default();
+    }
+
+    /// Takes note of shards that are needed and held by others. Nothing more happens in this transaction.
+    #[cold]
+    pub(super) fn lacks(&mut self, hashes: Vec<u64>) {
+        debug_assert!(self.effects == 0 || self.undo.is_some(), "effects that cannot be undone");
+        self.undo.get_or_insert_default().lacking.extend(hashes);
+    }
+
+    /// Whether the transaction lacks shards, so that nothing more happens in it: it is run again.
+    #[inline]
+    pub fn lacks_shards(&self) -> bool {
+        self.undo.as_ref().is_some_and(|undo| !undo.lacking.is_empty())
     }
 
     /// Whether the transaction is all or nothing.
     pub fn undoable(&self) -> bool {
-        self.undo.is_some()
+        self.undo.as_ref().is_some_and(|undo| undo.all_or_nothing)
     }
 
     /// Notes that a condition did not hold, on which all else in the transaction depends.
@@ -45,16 +133,20 @@ impl Tx<'_> {
         self.undo.as_ref().is_some_and(|undo| undo.refused)
     }
 
-    /// Keeps what would undo an effect that is about to happen.
+    /// Keeps what would undo an effect that is about to happen; false if it must not happen, because shards are lacking.
     #[cold]
-    pub(super) fn remember(&mut self, effect: &Effect<'_>, hash: u64) {
-        let Some(mut undo) = self.undo.take() else { return };
+    pub(super) fn remember(&mut self, effect: &Effect<'_>, hash: u64) -> bool {
+        if self.lacks_shards() {
+            return false;
+        }
+        let Some(mut undo) = self.undo.take() else { return true };
         let mut step = vec![effect::VERSION];
         self.restoring(effect, hash, &mut undo.whole, &mut step);
         if step.len() > 1 {
             undo.steps.push(step);
         }
         self.undo = Some(undo);
+        true
     }
 
     /// Appends the effects that restore what an effect changes.
@@ -135,20 +227,18 @@ impl Tx<'_> {
         }
         self.record.clear();
         self.effects = 0;
+        self.index_writes.clear();
     }
 
     fn restore(&mut self, effect: &Effect<'_>) {
         let Some(key) = effect.shard_key() else { return };
-        let (Effect::ItemPut { table, sort, .. } | Effect::ItemDelete { table, sort, .. }) = *effect else {
-            let hash = self.hash(key);
-            self.locked.apply(effect, hash);
-            return;
-        };
-        let Some(table) = self.engine.tables.by_id(table) else { return };
-        let keys = ItemKeys { pk: KeyBytes::from_slice(key), sk: KeyBytes::from_slice(sort) };
+        let hash = self.hash(key);
         match *effect {
-            Effect::ItemPut { item, .. } => self.put_bytes(&table, &keys, item),
-            _ => drop(self.delete_item(&table, &keys)),
+            Effect::ItemPut { table, partition, sort, item } => {
+                self.restore_item(table, partition, sort, Some(item));
+            }
+            Effect::ItemDelete { table, partition, sort } => self.restore_item(table, partition, sort, None),
+            _ => drop(self.locked.apply(effect, hash)),
         }
     }
 }

@@ -317,6 +317,17 @@ impl BoundCondition {
         })
     }
 
+    /// Whether it looks at no other attributes than those that `allowed` says.
+    pub fn reads_only(&self, allowed: &dyn Fn(&str) -> bool) -> bool {
+        let mut only = true;
+        // The visitor refuses nothing.
+        let _ = self.each_path(&mut |path| {
+            only &= allowed(self.scope.name(&path.root));
+            Ok(())
+        });
+        only
+    }
+
     fn each_path(&self, visit: &mut dyn FnMut(&Path) -> Result<(), ExprError>) -> Result<(), ExprError> {
         condition_paths(&self.parsed.root, visit)
     }

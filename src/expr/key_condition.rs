@@ -15,19 +15,28 @@ pub struct KeyTarget<'s> {
     pub pk: &'s [KeyAttr],
     /// Sort key attributes.
     pub sk: &'s [KeyAttr],
-    /// How they are encoded.
-    pub form: KeyForm,
+    /// How the partition key is encoded.
+    pub pk_form: KeyForm,
+    /// How the sort key is encoded.
+    pub sk_form: KeyForm,
 }
 
 impl<'s> KeyTarget<'s> {
     /// A table's.
     pub fn table(keys: &'s KeySchema) -> Self {
-        Self { pk: std::slice::from_ref(&keys.pk), sk: keys.sk.as_slice(), form: KeyForm::Table }
+        Self {
+            pk: std::slice::from_ref(&keys.pk),
+            sk: keys.sk.as_slice(),
+            pk_form: KeyForm::Table,
+            sk_form: KeyForm::Table,
+        }
     }
 
     /// An index's.
     pub fn index(index: &'s IndexSchema) -> Self {
-        Self { pk: &index.pk, sk: &index.sk, form: KeyForm::Index }
+        // A local index's partitions go by the table's keys.
+        let pk_form = if index.local { KeyForm::Table } else { KeyForm::Index };
+        Self { pk: &index.pk, sk: &index.sk, pk_form, sk_form: KeyForm::Index }
     }
 
     /// The names of all its attributes.
@@ -82,7 +91,7 @@ impl BoundCondition {
             };
             let value = key_value(attr, operand, &self.scope)?;
             pk_size += value.size();
-            match target.form {
+            match target.pk_form {
                 KeyForm::Table => put_key(&mut pk, &value),
                 KeyForm::Index => put_key_part(&mut pk, &value),
             };
@@ -97,7 +106,7 @@ impl BoundCondition {
             let Some(one) = of(attr) else { break };
             known += 1;
             match sort_condition(attr, one, &self.scope)? {
-                SortCondition::Eq(value) if target.form == KeyForm::Index => equal.push(value),
+                SortCondition::Eq(value) if target.sk_form == KeyForm::Index => equal.push(value),
                 condition => {
                     last = Some(condition);
                     break;
@@ -112,7 +121,7 @@ impl BoundCondition {
                 None => ExprError::KeyNotSupported,
             });
         }
-        let sk = SortRange::new(target.form, &equal, last).ok_or(ExprError::KeyType)?;
+        let sk = SortRange::new(target.sk_form, &equal, last).ok_or(ExprError::KeyType)?;
         Ok(KeyRanges { pk, sk })
     }
 }

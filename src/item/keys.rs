@@ -175,6 +175,31 @@ pub fn read_key_part(key_type: KeyType, bytes: &mut &[u8]) -> Result<AttributeVa
     Ok(value)
 }
 
+/// What is behind a key attribute that [`put_key_part`] wrote.
+pub(super) fn skip_key_part(key_type: KeyType, bytes: &[u8]) -> Option<&[u8]> {
+    match key_type {
+        KeyType::S | KeyType::B => {
+            let mut at = 0;
+            loop {
+                at += bytes.get(at..)?.iter().position(|byte| *byte == 0)? + 2;
+                if bytes.get(at - 1)? == &0 {
+                    return bytes.get(at..);
+                }
+            }
+        }
+        KeyType::N => {
+            let head = *bytes.first()?;
+            if head == ZERO {
+                return bytes.get(1..);
+            }
+            let flip = if head < ZERO { 0xFF } else { 0 };
+            let start = if matches!(head ^ flip, BELOW_ONE | LARGE) { 2 } else { 1 };
+            let end = bytes.get(start..)?.iter().position(|byte| *byte == flip)?;
+            bytes.get(start + end + 1..)
+        }
+    }
+}
+
 fn read_escaped(reader: &mut Reader<'_>) -> Result<Vec<u8>, ItemError> {
     let mut out = Vec::new();
     loop {

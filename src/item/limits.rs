@@ -15,6 +15,14 @@ pub struct ItemLimits {
 }
 
 impl ItemLimits {
+    /// No limits.
+    pub const UNLIMITED: Self = Self {
+        max_item_bytes: usize::MAX,
+        max_depth: usize::MAX,
+        max_partition_key_bytes: usize::MAX,
+        max_sort_key_bytes: usize::MAX,
+    };
+
     /// The limits AWS documents.
     pub const DYNAMODB: Self = Self {
         max_item_bytes: 400 * 1024,

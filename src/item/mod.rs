@@ -11,6 +11,7 @@ mod arithmetic;
 mod bytes;
 mod codec;
 mod error;
+mod index;
 mod json;
 mod key_range;
 mod keys;
@@ -27,6 +28,7 @@ mod view;
 
 pub use codec::{EncodedValue, HARD_MAX_DEPTH, decode_item};
 pub use error::ItemError;
+pub use index::{IndexSchema, IndexStatus, Projection, entry_item};
 pub use json::{
     check_typed_item, check_typed_value, from_base64, item_from_plain_json, map_from_typed_json, plain_value,
     to_base64, typed_value, write_plain_json, write_plain_value, write_typed_json, write_typed_value,
@@ -37,9 +39,7 @@ pub use keys::{
 };
 pub use limits::ItemLimits;
 pub use number::{Number, NumberError};
-pub use schema::{
-    IndexSchema, ItemKeys, KeyAttr, KeySchema, Projection, StreamView, TableSchema, check_resource_name,
-};
+pub use schema::{ItemKeys, KeyAttr, KeySchema, StreamView, TableSchema, check_resource_name};
 pub use stored::{Item, ItemBuilder, ItemRef};
 pub use template::{KeyTexts, Template};
 pub use typed::{parse_typed, split_suffix};

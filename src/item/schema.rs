@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::keys::{KeyBytes, KeyType, put_key, put_key_part};
+use super::index::IndexSchema;
+use super::keys::{KeyBytes, KeyType, put_key};
 use super::{AttrType, AttributeValue, ItemError, ItemLimits, ItemRef, Number, Template, ValueRef};
 
 /// A key attribute.
@@ -80,32 +81,6 @@ impl StreamView {
             Self::NewAndOldImages => "NEW_AND_OLD_IMAGES",
         }
     }
-}
-
-/// Which attributes an index holds beside the keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Projection {
-    /// All.
-    All,
-    /// None.
-    KeysOnly,
-    /// Those named.
-    Include(Vec<String>),
-}
-
-/// A secondary index: one to four partition key attributes and up to four sort key attributes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IndexSchema {
-    /// Name.
-    pub name: String,
-    /// Local indexes share the table's partition key.
-    pub local: bool,
-    /// Partition key attributes.
-    pub pk: Vec<KeyAttr>,
-    /// Sort key attributes.
-    pub sk: Vec<KeyAttr>,
-    /// What it holds.
-    pub projection: Projection,
 }
 
 /// The definition of a table.
@@ -196,7 +171,11 @@ impl TableSchema {
             return Err(ItemError::BadSchema("a key attribute has two types"));
         }
         for index in &self.indexes {
-            check_resource_name("IndexName", &index.name)?;
+            if index.name.is_empty() || index.name.len() > 255 || !index.name.bytes().all(of_resource_name) {
+                return Err(ItemError::BadSchema(
+                    "an index's name is 1 to 255 of the characters a-z A-Z 0-9 _ . -",
+                ));
+            }
             if names.contains(&index.name.as_str()) {
                 return Err(ItemError::BadSchema("two indexes have one name"));
             }
@@ -205,12 +184,15 @@ impl TableSchema {
             if index.local && (index.pk.len() != 1 || index.pk.first() != Some(&self.keys.pk)) {
                 return Err(ItemError::BadSchema("a local index has the table's partition key"));
             }
+            if index.local && (index.sk.is_empty() || self.keys.sk.is_none()) {
+                return Err(ItemError::BadSchema("a local index needs a sort key, and so does its table"));
+            }
         }
         Ok(())
     }
 
     /// The item's keys, after checking that the key attributes are there, of the right types, not empty and not too
-    /// long, and that index key attributes which are there have the right types and are not empty.
+    /// long, and that index key attributes which are there have the right types and are neither empty nor too long.
     ///
     /// # Errors
     /// The ones `PutItem` answers.
@@ -221,7 +203,7 @@ impl TableSchema {
             None => None,
         };
         for index in &self.indexes {
-            index.check_item(item)?;
+            index.check_item(item, limits)?;
         }
         encode_keys(&pk, sk.as_ref(), limits)
     }
@@ -279,62 +261,6 @@ impl TableSchema {
     }
 }
 
-impl IndexSchema {
-    fn validate(&self) -> Result<(), ItemError> {
-        if self.pk.is_empty() || self.pk.len() > 4 || self.sk.len() > 4 {
-            return Err(ItemError::BadSchema(
-                "an index has one to four partition and up to four sort attributes",
-            ));
-        }
-        let all: Vec<&str> = self.pk.iter().chain(&self.sk).map(|attr| attr.name.as_str()).collect();
-        if all.iter().enumerate().any(|(at, name)| all.iter().skip(at + 1).any(|other| other == name)) {
-            return Err(ItemError::BadSchema("an index has a key attribute twice"));
-        }
-        Ok(())
-    }
-
-    /// Checks that those of the index's key attributes which the item has are of the right type and not empty.
-    ///
-    /// # Errors
-    /// The ones `PutItem` answers.
-    pub fn check_item(&self, item: &ItemRef<'_>) -> Result<(), ItemError> {
-        for attr in self.pk.iter().chain(&self.sk) {
-            let Some(value) = item.get(&attr.name) else { continue };
-            if value.attr_type() != attr.key_type.attr_type() {
-                return Err(ItemError::IndexKeyTypeMismatch {
-                    name: attr.name.clone(),
-                    expected: attr.key_type,
-                    actual: value.attr_type(),
-                    index: self.name.clone(),
-                });
-            }
-            if value.as_bytes().is_some_and(<[u8]>::is_empty) {
-                return Err(ItemError::EmptyIndexKey {
-                    name: attr.name.clone(),
-                    key_type: attr.key_type,
-                    index: self.name.clone(),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// The item's key in this index, each attribute in self-delimiting form; `None` when the item lacks one of them
-    /// or has one of another type, and so is not in the index.
-    pub fn item_keys(&self, item: &ItemRef<'_>) -> Option<ItemKeys> {
-        let encode = |attrs: &[KeyAttr]| {
-            let mut out = KeyBytes::new();
-            for attr in attrs {
-                let value = item.get(&attr.name)?;
-                (value.attr_type() == attr.key_type.attr_type() && put_key_part(&mut out, &value))
-                    .then_some(())?;
-            }
-            Some(out)
-        };
-        Some(ItemKeys { pk: encode(&self.pk)?, sk: encode(&self.sk)? })
-    }
-}
-
 fn checked_key<'a>(attr: &KeyAttr, item: &ItemRef<'a>) -> Result<ValueRef<'a>, ItemError> {
     let value = item.get(&attr.name).ok_or_else(|| ItemError::MissingKey(attr.name.clone()))?;
     if value.attr_type() != attr.key_type.attr_type() {
@@ -373,13 +299,16 @@ fn encode_keys(
     Ok(keys)
 }
 
+fn of_resource_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
+}
+
 /// Checks the name of a table or index: 3 to 255 of `a-z A-Z 0-9 _ . -`.
 ///
 /// # Errors
 /// [`ItemError::NameLength`] or [`ItemError::NamePattern`], with `field` naming what it is, as `TableName`.
 pub fn check_resource_name(field: &'static str, name: &str) -> Result<(), ItemError> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    if !name.bytes().all(allowed) {
+    if !name.bytes().all(of_resource_name) {
         return Err(ItemError::NamePattern { field, name: name.to_owned() });
     }
     if !(3..=255).contains(&name.len()) {
@@ -391,7 +320,7 @@ pub fn check_resource_name(field: &'static str, name: &str) -> Result<(), ItemEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::item::{Item, ItemBuilder};
+    use crate::item::{IndexStatus, Item, ItemBuilder, Projection};
 
     fn schema() -> TableSchema {
         let mut schema =
@@ -402,6 +331,8 @@ mod tests {
             pk: vec![KeyAttr::new("mail", KeyType::S)],
             sk: vec![KeyAttr::new("at", KeyType::N)],
             projection: Projection::All,
+            space: 0,
+            status: IndexStatus::Active,
         });
         schema
     }
@@ -461,9 +392,12 @@ mod tests {
         let schema = schema();
         let index = &schema.indexes[0];
         let without = item(&[("id", "a".into()), ("at", 5.into())]);
-        assert_eq!(index.item_keys(&without.view()), None);
+        let keys = schema.item_keys(&without.view(), &ItemLimits::DYNAMODB).unwrap();
+        assert_eq!(index.entry_keys(&schema.keys, &keys, &without.view()), None);
         let with = item(&[("id", "a".into()), ("at", 5.into()), ("mail", "m".into())]);
-        assert_eq!(index.item_keys(&with.view()).unwrap().pk.as_slice(), b"m\0\0");
+        let entry = index.entry_keys(&schema.keys, &keys, &with.view()).unwrap();
+        assert_eq!(entry.pk.as_slice(), b"m\0\0");
+        assert_eq!(index.item_keys(&schema.keys, &entry), Some(keys));
     }
 
     #[test]

@@ -7,18 +7,20 @@
 //!   2 ttl      name
 //!   3 stream   1 KEYS_ONLY | 2 NEW_IMAGE | 3 OLD_IMAGE | 4 NEW_AND_OLD_IMAGES
 //!   4 attr     type(1 byte) name                   a declared attribute
-//!   5 index    name local(0|1) n key*n m key*m projection
+//!   5 index    name local(0|1) n key*n m key*m projection [space(varint) status(1 byte)]
 //!   6 setting  name value
 //!   7 keyspace text                                the template of the keys that are views of items
 //! key        := type(1 byte) name
 //! projection := 1 | 2 | 3 n name*n                 ALL, KEYS_ONLY, INCLUDE
 //! name, value:= len(varint) UTF-8 bytes
+//! status     := 1 ACTIVE, 2 CREATING, 3 REFRESHING
 //! type       := 1 S, 2 N, 3 B, 4 BOOL, 5 NULL, 6 M, 7 L, 8 SS, 9 NS, 10 BS
 //! ```
 //! A tag that is not known refuses the whole: a schema half understood would file items wrongly.
 
 use super::bytes::{Reader, put_block, put_sized, put_varint};
-use super::schema::{IndexSchema, KeyAttr, KeySchema, Projection, StreamView, TableSchema};
+use super::index::{IndexSchema, IndexStatus, Projection};
+use super::schema::{KeyAttr, KeySchema, StreamView, TableSchema};
 use super::{AttrType, ItemError, KeyType};
 
 const VERSION: u8 = 0x01;
@@ -141,6 +143,12 @@ fn put_index(out: &mut Vec<u8>, index: &IndexSchema) {
             }
         }
     }
+    put_varint(out, u64::from(index.space));
+    out.push(match index.status {
+        IndexStatus::Active => 1,
+        IndexStatus::Creating => 2,
+        IndexStatus::Refreshing => 3,
+    });
 }
 
 fn read_name(reader: &mut Reader<'_>) -> Option<String> {
@@ -178,7 +186,20 @@ fn read_index(reader: &mut Reader<'_>) -> Option<IndexSchema> {
         3 => Projection::Include(read_many(reader, read_name)?),
         _ => return None,
     };
-    Some(IndexSchema { name, local, pk, sk, projection })
+    // The first schemas with indexes said nothing of where they are kept, for none could be made.
+    let (space, status) = if reader.is_empty() { (0, IndexStatus::Active) } else { read_place(reader)? };
+    Some(IndexSchema { name, local, pk, sk, projection, space, status })
+}
+
+fn read_place(reader: &mut Reader<'_>) -> Option<(u32, IndexStatus)> {
+    let space = u32::try_from(reader.varint()?).ok()?;
+    let status = match reader.byte()? {
+        1 => IndexStatus::Active,
+        2 => IndexStatus::Creating,
+        3 => IndexStatus::Refreshing,
+        _ => return None,
+    };
+    Some((space, status))
 }
 
 /// As many as a count says; memory grows only with what is really there.
@@ -254,6 +275,8 @@ mod tests {
                 pk: vec![KeyAttr::new("id", KeyType::B)],
                 sk: vec![KeyAttr::new("x", KeyType::S), KeyAttr::new("y", KeyType::N)],
                 projection,
+                space: 300,
+                status: if name == "one" { IndexStatus::Creating } else { IndexStatus::Active },
             });
         }
         schema
@@ -264,6 +287,19 @@ mod tests {
         for schema in [full(), TableSchema::new(KeyAttr::new("k", KeyType::S), None)] {
             assert_eq!(TableSchema::from_bytes(&schema.to_bytes()), Ok(schema));
         }
+    }
+
+    #[test]
+    fn indexes_without_a_place_are_read_as_they_were_written() {
+        let section = [5, 12, 2, b'i', b'x', 0, 1, 1, 1, b'm', 0, 2, 7, 1];
+        let mut bytes = vec![1, 1, 3, 1, 1, b'k'];
+        bytes.extend_from_slice(&section);
+        let with = TableSchema::from_bytes(&bytes).unwrap();
+        assert_eq!((with.indexes[0].space, with.indexes[0].status), (7, IndexStatus::Active));
+        bytes.truncate(bytes.len() - 2);
+        bytes[7] = 10;
+        let without = TableSchema::from_bytes(&bytes).unwrap();
+        assert_eq!((without.indexes[0].space, without.indexes[0].status), (0, IndexStatus::Active));
     }
 
     #[test]

@@ -12,6 +12,20 @@ pub enum OpError {
     /// There is a table of this name already.
     #[error("table '{0}' already exists")]
     TableExists(String),
+    /// The table has no index of this name.
+    #[error("table '{table}' has no index '{index}'")]
+    NoIndex {
+        /// The table.
+        table: String,
+        /// The index.
+        index: String,
+    },
+    /// The table has an index of this name already.
+    #[error("the table has an index '{0}' already")]
+    IndexExists(String),
+    /// The index does not hold all items yet.
+    #[error("index '{0}' is being created, see TABLE.DESCRIBE for its progress")]
+    IndexCreating(String),
     /// An item, a key or a schema is not valid.
     #[error(transparent)]
     Item(#[from] ItemError),

@@ -13,4 +13,4 @@ pub use error::OpError;
 pub use items::{At, TransactError, Write, Written, transact, write, write_measured};
 pub use query::{Page, Query, query};
 pub use scan::{Scan, Segment, scan};
-pub use tables::{alter_table, create_table, drop_table};
+pub use tables::{add_index, alter_table, create_table, drop_index, drop_table, readable_index};

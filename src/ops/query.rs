@@ -1,14 +1,15 @@
 //! Reading a range of one partition's items. The caller holds the shard of the partition key.
 
-use crate::engine::{Table, Tx};
+use crate::engine::{Source, Tx};
 use crate::expr::BoundCondition;
 use crate::item::{ItemKeys, ItemRef, KeyBytes, SortRange};
+use crate::store::Locked;
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
 /// Reads a range of one partition's items in the order of their sort keys.
 pub struct Query<'r> {
-    /// The table.
-    pub table: &'r Table,
+    /// The table or index.
+    pub from: Source<'r>,
     /// The encoded partition key.
     pub partition: &'r [u8],
     /// Which sort keys.
@@ -23,6 +24,8 @@ pub struct Query<'r> {
     pub max_bytes: usize,
     /// What an item must satisfy to be shown.
     pub filter: Option<&'r BoundCondition>,
+    /// Whether the entries of a local index stand for the whole items that they are about.
+    pub whole: bool,
 }
 
 /// What a query or scan read.
@@ -34,6 +37,8 @@ pub struct Page {
     pub scanned: usize,
     /// Their size in bytes by DynamoDB's rules; 0 if no page size asked for it to be counted.
     pub bytes: usize,
+    /// Blocks of 4 KB that reading whole items through a local index took beyond that, each item by itself.
+    pub fetched: usize,
     /// The keys of the last item looked at, if a limit ended the page.
     pub last: Option<ItemKeys>,
     /// Whether there are items behind the page. A page that a limit ended just where the items end has `last` all the same, as
@@ -49,10 +54,11 @@ pub(super) struct Reader<'r> {
 }
 
 impl Page {
-    /// Takes in the next item; returns whether it ends the page.
+    /// Takes in the next item, and the whole of which it is a part if that is asked for; returns whether it ends the page.
     pub(super) fn look_at(
         &mut self,
         item: ItemRef<'_>,
+        whole: Option<ItemRef<'_>>,
         reader: &Reader<'_>,
         show: &mut dyn FnMut(ItemRef<'_>),
     ) -> bool {
@@ -60,6 +66,10 @@ impl Page {
         if reader.max_bytes < usize::MAX {
             self.bytes += item.size();
         }
+        if let Some(whole) = whole {
+            self.fetched += whole.size().div_ceil(4096);
+        }
+        let item = whole.unwrap_or(item);
         if reader.filter.is_none_or(|filter| filter.holds(Some(item))) {
             self.count += 1;
             show(item);
@@ -78,24 +88,36 @@ impl<'r> Query<'r> {
 /// looked at.
 pub fn query(tx: &Tx<'_>, query: &Query<'_>, show: &mut dyn FnMut(ItemRef<'_>)) -> Page {
     let mut page = Page::default();
-    let Some(items) = tx.items(query.table, query.partition) else { return page };
+    let Some(items) = tx.collection(query.from.space(), query.partition) else { return page };
     let (low, high) = bounds(query);
     let now = tx.now();
     for (sort, bytes) in items.range(low, high, query.descending) {
-        let item = ItemRef::from_bytes_unchecked(bytes);
-        if query.table.expired(&item, now) {
-            continue;
-        }
+        let Some(item) = query.from.live(bytes, now) else { continue };
         if page.last.is_some() {
             page.more = true;
             break;
         }
-        if page.look_at(item, &query.reader(), show) {
+        let whole =
+            query.whole.then(|| whole_item(tx.locked(), &query.from, query.partition, sort)).flatten();
+        if page.look_at(item, whole, &query.reader(), show) {
             let pk = KeyBytes::from_slice(query.partition);
             page.last = Some(ItemKeys { pk, sk: KeyBytes::from_slice(sort) });
         }
     }
     page
+}
+
+/// The item that an entry of a local index is about. Its partition is in the same shard.
+pub(super) fn whole_item<'l>(
+    locked: &'l Locked<'_>,
+    from: &Source<'_>,
+    partition: &[u8],
+    entry: &[u8],
+) -> Option<ItemRef<'l>> {
+    let index = from.index.filter(|index| index.schema.local)?;
+    let sort = index.schema.table_sort_key(entry)?;
+    let found = locked.peek(from.table.id, partition, locked.store().hash(partition))?;
+    Some(ItemRef::from_bytes_unchecked(found.value().items()?.get(sort)?))
 }
 
 /// The range behind the start key.

@@ -1,7 +1,7 @@
 //! Reading a whole table, or a segment of it, page by page.
 
-use super::query::{Page, Reader};
-use crate::engine::{Table, Tx};
+use super::query::{Page, Reader, whole_item};
+use crate::engine::{Source, Tx};
 use crate::expr::BoundCondition;
 use crate::item::{ItemKeys, ItemRef, KeyBytes};
 use crate::store::walk_order;
@@ -36,8 +36,8 @@ impl Segment {
 
 /// Reads a table's items, partition by partition in an order of the store's own.
 pub struct Scan<'r> {
-    /// The table.
-    pub table: &'r Table,
+    /// The table or index.
+    pub from: Source<'r>,
     /// Which part of it.
     pub segment: Segment,
     /// The keys behind which to go on, if this is not the first page.
@@ -48,6 +48,8 @@ pub struct Scan<'r> {
     pub max_bytes: usize,
     /// What an item must satisfy to be shown.
     pub filter: Option<&'r BoundCondition>,
+    /// Whether the entries of a local index stand for the whole items that they are about.
+    pub whole: bool,
 }
 
 /// Runs a scan: `show` is called with each item in turn. Pages that follow each other show every item that is there
@@ -65,22 +67,20 @@ pub fn scan(tx: &Tx<'_>, scan: &Scan<'_>, show: &mut dyn FnMut(ItemRef<'_>)) -> 
         }
     }
     let now = tx.now();
-    store.walk(tx.locked(), scan.table.id, (from, to), &mut |entry| {
+    store.walk(tx.locked(), scan.from.space(), (from, to), &mut |locked, entry| {
         let Some(items) = entry.value().items() else { return Continue(()) };
         let low = match scan.start {
             Some(start) if start.pk.as_slice() == entry.key() => Excluded(start.sk.as_slice()),
             _ => Unbounded,
         };
         for (sort, bytes) in items.range(low, Unbounded, false) {
-            let item = ItemRef::from_bytes_unchecked(bytes);
-            if scan.table.expired(&item, now) {
-                continue;
-            }
+            let Some(item) = scan.from.live(bytes, now) else { continue };
             if page.last.is_some() {
                 page.more = true;
                 return Break(());
             }
-            if page.look_at(item, &reader, show) {
+            let whole = scan.whole.then(|| whole_item(locked, &scan.from, entry.key(), sort)).flatten();
+            if page.look_at(item, whole, &reader, show) {
                 let pk = KeyBytes::from_slice(entry.key());
                 page.last = Some(ItemKeys { pk, sk: KeyBytes::from_slice(sort) });
             }

@@ -2,11 +2,12 @@
 
 use super::OpError;
 use crate::effect::Effect;
-use crate::engine::{Table, Tx};
-use crate::item::TableSchema;
+use crate::engine::{Index, Table, Tx};
+use crate::item::{IndexSchema, IndexStatus, TableSchema};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
-/// Creates a table.
+/// Creates a table, with the indexes that its schema has.
 ///
 /// # Errors
 /// When there is one of this name, or the schema contradicts itself.
@@ -15,22 +16,82 @@ pub fn create_table(tx: &mut Tx<'_>, name: &str, schema: &TableSchema) -> Result
         return Err(OpError::TableExists(name.to_owned()));
     }
     schema.validate()?;
-    let table = tx.engine().store.fresh_space(1);
+    let mut schema = schema.clone();
+    let table = tx.engine().store.fresh_space(1 + schema.indexes.len() as u32);
+    for (space, index) in (table + 1..).zip(&mut schema.indexes) {
+        (index.space, index.status) = (space, IndexStatus::Active);
+    }
     let schema = schema.to_bytes();
     tx.apply(Effect::TablePut { table, created: tx.now(), name: name.as_bytes(), schema: &schema });
     Ok(())
 }
 
-/// Gives a table another schema with the same keys.
+/// Gives a table another schema with the same keys and indexes.
 ///
 /// # Errors
 /// When the schema contradicts itself.
 pub fn alter_table(tx: &mut Tx<'_>, table: &Table, schema: &TableSchema) -> Result<(), OpError> {
     schema.validate()?;
+    let mut schema = schema.clone();
+    if schema.ttl != table.schema.ttl && table.counts.items.load(Relaxed) > 0 {
+        // Entries say when their items expire.
+        let active = schema.indexes.iter_mut().filter(|index| index.status == IndexStatus::Active);
+        active.for_each(|index| index.status = IndexStatus::Refreshing);
+    }
     let schema = schema.to_bytes();
     let (created, name) = (table.created, table.name.as_bytes());
     tx.apply(Effect::TablePut { table: table.id, created, name, schema: &schema });
     Ok(())
+}
+
+/// Adds an index to a table. The items that are there are entered in the background; the index can be read when that is done, which
+/// its status says.
+///
+/// # Errors
+/// When there is one of this name, or it contradicts the table's schema.
+pub fn add_index(tx: &mut Tx<'_>, table: &Table, mut index: IndexSchema) -> Result<(), OpError> {
+    if table.index(index.name.as_bytes()).is_some() {
+        return Err(OpError::IndexExists(index.name));
+    }
+    let empty = table.counts.items.load(Relaxed) == 0;
+    index.status = if empty { IndexStatus::Active } else { IndexStatus::Creating };
+    let mut schema = table.schema.clone();
+    schema.indexes.push(index);
+    schema.validate()?;
+    if let Some(index) = schema.indexes.last_mut() {
+        index.space = tx.engine().store.fresh_space(1);
+    }
+    alter_table(tx, table, &schema)?;
+    tx.engine().nudge();
+    Ok(())
+}
+
+/// Drops an index. Its memory is given back bit by bit afterwards.
+///
+/// # Errors
+/// When the table has none of this name.
+pub fn drop_index(tx: &mut Tx<'_>, table: &Table, name: &str) -> Result<(), OpError> {
+    let mut schema = table.schema.clone();
+    schema.indexes.retain(|index| index.name != name);
+    if schema.indexes.len() == table.schema.indexes.len() {
+        return Err(OpError::NoIndex { table: table.name.clone(), index: name.to_owned() });
+    }
+    alter_table(tx, table, &schema)
+}
+
+/// The index of a name, to read it.
+///
+/// # Errors
+/// When the table has none of this name, or it is still being created.
+pub fn readable_index<'t>(table: &'t Table, name: &[u8]) -> Result<&'t Index, OpError> {
+    let Some(index) = table.index(name) else {
+        let index = String::from_utf8_lossy(name).into_owned();
+        return Err(OpError::NoIndex { table: table.name.clone(), index });
+    };
+    match index.schema.status.is_readable() {
+        true => Ok(index),
+        false => Err(OpError::IndexCreating(index.schema.name.clone())),
+    }
 }
 
 /// Drops a table with all its items, and returns it as it was. The items' memory is given back bit by bit afterwards.

@@ -7,9 +7,9 @@ use crate::command::client::{Kill, Queued, ReplyMode};
 use crate::command::transactions::end_transaction;
 use crate::command::{Client, Command, Cx, Fail, Server, WorkerStats, counts_lookups, flag, is_write};
 use crate::config::Settings;
-use crate::engine::Tx;
+use crate::engine::{Engine, Reach, Tx};
 use crate::resp::{Batch, Reply};
-use crate::store::Mode;
+use crate::store::{Locked, Mode};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -338,43 +338,47 @@ impl Worker {
         out: &mut Reply,
     ) -> Result<(), Fail> {
         let server = &*self.server;
-        let store = &server.engine.store;
-        let mode = if is_write(command) { Mode::Write } else { Mode::Read };
-        let locked = match hash {
-            Some(hash) => {
-                locks::lock_only(&server.engine, command, args, (hash, self.tables), client.db, mode, now)
+        let mark = out.len();
+        let mut reach = Reach::default();
+        loop {
+            let at = Hashing { only: hash, tables: self.tables, db: client.db };
+            let locked = lock(&server.engine, command, args, at, &reach, now);
+            if server.engine.loading.load(Relaxed) && !command.has(flag::LOADING) {
+                // The data was taken away to be read again after the gates were passed.
+                return Err(gate::LOADING);
             }
-            None if command.has(flag::ALL_SHARDS) => store.lock_all(mode, now),
-            None if command.is_keyless() => store.lock_none(now),
-            None => locks::lock_keys(&server.engine, &[(command, args)], &[], client.db, mode, now),
-        };
-        if server.engine.loading.load(Relaxed) && !command.has(flag::LOADING) {
-            // The data was taken away to be read again after the gates were passed.
-            return Err(gate::LOADING);
+            let undoable = locks::may_lack_shards(&server.engine, command) && !locked.holds_all();
+            let mut tx = Tx::new(&server.engine, locked, client.db, &mut self.record);
+            if undoable {
+                tx.expect_more_shards();
+            }
+            if let (Some(hash), None) = (hash, command.spec.item_keys) {
+                tx.hint(args[command.only_key], hash);
+            }
+            if client.handle.no_touch.load(Relaxed) {
+                tx.set_no_touch(true);
+            }
+            let mut cx = Cx { tx: &mut tx, out, client, server, settings: &self.settings };
+            let outcome = (command.spec.run)(&mut cx, args);
+            if reach.exceeded(&mut tx) {
+                out.truncate(mark);
+                continue;
+            }
+            if counts_lookups(command) {
+                self.stats.hits.add(tx.hits());
+                self.stats.misses.add(tx.misses());
+            }
+            self.wrote |= tx.effects() > 0;
+            let came_upon_expired = tx.came_upon_expired();
+            let db = tx.db;
+            tx.commit();
+            if came_upon_expired {
+                let positions = command.key_positions(args).unwrap_or_default();
+                let keys = positions.iter().filter_map(|p| args.get(*p).copied());
+                server.engine.remove_expired(db, keys, &mut self.record);
+            }
+            return outcome;
         }
-        let mut tx = Tx::new(&server.engine, locked, client.db, &mut self.record);
-        if let (Some(hash), None) = (hash, command.spec.item_keys) {
-            tx.hint(args[command.only_key], hash);
-        }
-        if client.handle.no_touch.load(Relaxed) {
-            tx.set_no_touch(true);
-        }
-        let outcome =
-            (command.spec.run)(&mut Cx { tx: &mut tx, out, client, server, settings: &self.settings }, args);
-        if counts_lookups(command) {
-            self.stats.hits.add(tx.hits());
-            self.stats.misses.add(tx.misses());
-        }
-        self.wrote |= tx.effects() > 0;
-        let came_upon_expired = tx.came_upon_expired();
-        let db = tx.db;
-        tx.commit();
-        if came_upon_expired {
-            let positions = command.key_positions(args).unwrap_or_default();
-            let keys = positions.iter().filter_map(|p| args.get(*p).copied());
-            server.engine.remove_expired(db, keys, &mut self.record);
-        }
-        outcome
     }
 
     fn refuse(&self, client: &mut Client, command: Option<&Command>, fail: &Fail, out: &mut Reply) {
@@ -405,6 +409,38 @@ impl Worker {
             };
         }
         client.closing.then_some(Stop::Close)
+    }
+}
+
+/// What is known of a command's keys before it is locked.
+struct Hashing {
+    /// The hash of its only key.
+    only: Option<u64>,
+    /// The tables' generation that it was worked out at.
+    tables: u64,
+    /// The database of its keys.
+    db: usize,
+}
+
+/// Locks what a command needs.
+#[inline]
+fn lock<'a>(
+    engine: &'a Engine,
+    command: &Command,
+    args: &[&[u8]],
+    at: Hashing,
+    reach: &Reach,
+    now: u64,
+) -> Locked<'a> {
+    let mode = if is_write(command) { Mode::Write } else { Mode::Read };
+    match at.only {
+        Some(hash) if reach.is_first() => {
+            locks::lock_only(engine, command, args, (hash, at.tables), at.db, mode, now)
+        }
+        None if command.has(flag::ALL_SHARDS) => engine.store.lock_all(mode, now),
+        None if command.is_keyless() => engine.store.lock_none(now),
+        _ if reach.is_everything() => engine.store.lock_all(mode, now),
+        _ => locks::lock_keys(engine, &[(command, args)], reach.hashes(), at.db, mode, now),
     }
 }
 

@@ -5,13 +5,13 @@ use super::batch::Worker;
 use super::{gate, locks};
 use crate::command::client::{Multi, Queued, Watched};
 use crate::command::transactions::forget_watched;
-use crate::command::{Client, Command, Cx, Fail, counts_lookups, flag, is_write};
-use crate::engine::{Engine, Tx};
+use crate::command::{Client, Command, Cx, Fail, Server, counts_lookups, flag, is_write};
+use crate::engine::{Engine, Reach, Tx};
 use crate::resp::Reply;
 use crate::store::{Locked, Mode};
 use smallvec::SmallVec;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// Runs a command that needs the session itself.
 pub(super) fn session_command(
@@ -42,100 +42,160 @@ fn exec(
     let all_or_nothing = atomic::asked_for(&multi.queue)?;
     let server = Arc::clone(&worker.server);
     let mut record = std::mem::take(&mut worker.record);
-    let locked = lock(&server.engine, client, &multi.queue, now);
-    if server.engine.loading.load(Relaxed) && multi.queue.iter().any(|q| !q.command.has(flag::LOADING)) {
-        // The data was taken away to be read again after the gates were passed.
-        worker.record = record;
-        return Err(gate::LOADING);
-    }
-    if client.watcher.load(Acquire) || client.watched.iter().any(|w| expired_since(w, now)) {
-        out.null_array();
-        return Ok(());
-    }
-    let mut tx = Tx::new(&server.engine, locked, client.db, &mut record);
-    let token = if all_or_nothing { Token::of(&multi.queue, client.db) } else { None };
-    let outcome = match token.as_ref().map(|token| token.replay(&tx, out)) {
-        Some(Err(fail)) => Err(fail),
-        Some(Ok(true)) => Ok(()),
-        _ => {
-            let begun = out.len();
-            let ran = run(worker, client, &multi.queue, &mut tx, all_or_nothing, out);
-            if let (Ok(()), Some(token)) = (&ran, &token) {
-                token.remember(&mut tx, out.proto(), &out.buffer()[begun..]);
-            }
-            ran
+    let mut run = Run { queue: &multi.queue, all_or_nothing, concluded: 0, reach: Reach::default() };
+    let outcome = loop {
+        if let Some(outcome) = run.once(worker, client, &server, &mut record, now, out) {
+            break outcome;
         }
     };
-    worker.wrote |= tx.effects() > 0;
-    tx.commit();
     worker.record = record;
     outcome
 }
 
-/// Runs the commands in turn. One that is refused cancels them all where they are all or nothing.
-fn run(
-    worker: &mut Worker,
-    client: &mut Client,
-    queue: &[Queued],
-    tx: &mut Tx<'_>,
+/// The run of a transaction's commands.
+struct Run<'q> {
+    queue: &'q [Queued],
     all_or_nothing: bool,
-    out: &mut Reply,
-) -> Result<(), Fail> {
-    let (server, settings) = (Arc::clone(&worker.server), Arc::clone(&worker.settings));
-    let (begun, db) = (out.len(), client.db);
-    let mut cancelled = None;
-    if all_or_nothing {
-        tx.begin_undo();
-    }
-    client.in_exec = true;
-    out.array(queue.len());
-    let mut clock = server.engine.clock.monotonic_nanos();
-    for (index, queued) in queue.iter().enumerate() {
-        let args: SmallVec<[&[u8]; 8]> = queued.args.iter().map(|a| &**a).collect();
-        let mark = out.len();
-        tx.db = client.db;
-        tx.set_no_touch(client.handle.no_touch.load(Relaxed));
-        let (hits, misses) = (tx.hits(), tx.misses());
-        let outcome = (queued.command.spec.run)(
-            &mut Cx { tx, out, client, server: &server, settings: &settings },
-            &args,
-        );
-        if counts_lookups(queued.command) {
-            worker.stats.hits.add(tx.hits() - hits);
-            worker.stats.misses.add(tx.misses() - misses);
+    /// How many of the commands were counted and observed. A run that is repeated does not do it again.
+    concluded: usize,
+    reach: Reach,
+}
+
+impl Run<'_> {
+    /// Locks, runs and commits; `None` if that took more shards than were locked, so that all is to be done again.
+    fn once(
+        &mut self,
+        worker: &mut Worker,
+        client: &mut Client,
+        server: &Server,
+        record: &mut Vec<u8>,
+        now: u64,
+        out: &mut Reply,
+    ) -> Option<Result<(), Fail>> {
+        let locked = lock(&server.engine, client, self.queue, &self.reach, now);
+        if server.engine.loading.load(Relaxed) && self.queue.iter().any(|q| !q.command.has(flag::LOADING)) {
+            // The data was taken away to be read again after the gates were passed.
+            return Some(Err(gate::LOADING));
         }
-        worker.conclude(client, queued.command, &args, outcome, mark, &mut clock, out);
-        if all_or_nothing && let Some(reason) = atomic::cancels(tx, &out.buffer()[mark..]) {
-            cancelled = Some(Fail::text(format!("TXCANCELLED {index}:{reason}")));
-            break;
+        if client.watcher.load(Acquire) || client.watched.iter().any(|w| expired_since(w, now)) {
+            out.null_array();
+            return Some(Ok(()));
         }
-    }
-    client.in_exec = false;
-    match cancelled {
-        None => Ok(()),
-        Some(fail) => {
-            tx.roll_back();
+        let (begun, db) = (out.len(), client.db);
+        let whole = locked.holds_all();
+        let mut tx = Tx::new(&server.engine, locked, db, record);
+        if !whole && self.queue.iter().any(|q| locks::changes_items(&server.engine, q.command)) {
+            tx.expect_more_shards();
+        }
+        let token = if self.all_or_nothing { Token::of(self.queue, db) } else { None };
+        let outcome = match token.as_ref().map(|token| token.replay(&tx, out)) {
+            Some(Err(fail)) => Err(fail),
+            Some(Ok(true)) => Ok(()),
+            _ => {
+                let ran = self.commands(worker, client, server, &mut tx, out);
+                if let (Ok(()), Some(token)) = (&ran, &token) {
+                    token.remember(&mut tx, out.proto(), &out.buffer()[begun..]);
+                }
+                ran
+            }
+        };
+        if self.reach.exceeded(&mut tx) {
             out.truncate(begun);
-            client.db = db;
-            client.handle.db.store(db as u32, Relaxed);
-            Err(fail)
+            set_database(client, db);
+            // No one else could change the watched keys until here, where their shards are given back.
+            client.watcher.store(false, Release);
+            return None;
+        }
+        worker.wrote |= tx.effects() > 0;
+        tx.commit();
+        Some(outcome)
+    }
+
+    /// Runs the commands in turn. One that is refused cancels them all where they are all or nothing.
+    fn commands(
+        &mut self,
+        worker: &mut Worker,
+        client: &mut Client,
+        server: &Server,
+        tx: &mut Tx<'_>,
+        out: &mut Reply,
+    ) -> Result<(), Fail> {
+        let settings = Arc::clone(&worker.settings);
+        let (begun, db) = (out.len(), client.db);
+        let mut cancelled = None;
+        if self.all_or_nothing {
+            tx.begin_undo();
+        }
+        client.in_exec = true;
+        out.array(self.queue.len());
+        let mut clock = server.engine.clock.monotonic_nanos();
+        for (index, queued) in self.queue.iter().enumerate() {
+            let args: SmallVec<[&[u8]; 8]> = queued.args.iter().map(|a| &**a).collect();
+            let mark = out.len();
+            tx.db = client.db;
+            tx.set_no_touch(client.handle.no_touch.load(Relaxed));
+            let (hits, misses) = (tx.hits(), tx.misses());
+            let outcome =
+                (queued.command.spec.run)(&mut Cx { tx, out, client, server, settings: &settings }, &args);
+            if tx.lacks_shards() {
+                break;
+            }
+            if index < self.concluded {
+                if let Err(fail) = outcome {
+                    out.truncate(mark);
+                    out.error(fail.0.as_bytes());
+                }
+            } else {
+                if counts_lookups(queued.command) {
+                    worker.stats.hits.add(tx.hits() - hits);
+                    worker.stats.misses.add(tx.misses() - misses);
+                }
+                worker.conclude(client, queued.command, &args, outcome, mark, &mut clock, out);
+                self.concluded = index + 1;
+            }
+            if self.all_or_nothing
+                && let Some(reason) = atomic::cancels(tx, &out.buffer()[mark..])
+            {
+                cancelled = Some(Fail::text(format!("TXCANCELLED {index}:{reason}")));
+                break;
+            }
+        }
+        client.in_exec = false;
+        match cancelled {
+            None => Ok(()),
+            Some(fail) => {
+                tx.roll_back();
+                out.truncate(begun);
+                set_database(client, db);
+                Err(fail)
+            }
         }
     }
 }
 
+fn set_database(client: &mut Client, db: usize) {
+    client.db = db;
+    client.handle.db.store(db as u32, Relaxed);
+}
+
 /// Locks the shards of all keys of all commands; every shard if one of them goes beyond its keys.
-fn lock<'a>(engine: &'a Engine, client: &Client, queue: &[Queued], now: u64) -> Locked<'a> {
+/// So it is if one of them reaches beyond the store, and therefore must not be run twice.
+fn lock<'a>(engine: &'a Engine, client: &Client, queue: &[Queued], reach: &Reach, now: u64) -> Locked<'a> {
     let writes = queue.iter().any(|q| is_write(q.command));
     let mode = if writes { Mode::Write } else { Mode::Read };
-    if queue.iter().any(|q| q.command.has(flag::WHOLE | flag::ALL_SHARDS)) {
+    let whole = |q: &Queued| q.command.has(flag::WHOLE | flag::ALL_SHARDS);
+    let once = |q: &Queued| q.command.has(flag::PUBSUB | flag::ADMIN);
+    let again = queue.iter().any(|q| locks::changes_items(engine, q.command));
+    if reach.is_everything() || queue.iter().any(|q| whole(q) || (again && once(q))) {
         return engine.store.lock_all(mode, now);
     }
-    let watched: SmallVec<[u64; 4]> = client.watched.iter().map(|w| engine.store.hash(&w.key)).collect();
+    let mut others: SmallVec<[u64; 4]> = client.watched.iter().map(|w| engine.store.hash(&w.key)).collect();
+    others.extend_from_slice(reach.hashes());
     let args: Vec<SmallVec<[&[u8]; 8]>> =
         queue.iter().map(|q| q.args.iter().map(|a| &**a).collect()).collect();
     let commands: SmallVec<[(&Command, &[&[u8]]); 8]> =
         queue.iter().zip(&args).map(|(q, args)| (q.command, args.as_slice())).collect();
-    locks::lock_keys(engine, &commands, &watched, client.db, mode, now)
+    locks::lock_keys(engine, &commands, &others, client.db, mode, now)
 }
 
 /// Whether a watched key has expired since it was watched; removal by expiry counts as a change only then.

@@ -1,6 +1,6 @@
 //! Which shards a command locks: those of its keys, as the keys are stored.
 
-use crate::command::Command;
+use crate::command::{Command, is_write};
 use crate::engine::Engine;
 use crate::store::{Locked, Mode};
 use smallvec::SmallVec;
@@ -90,4 +90,17 @@ pub(super) fn lock_keys<'a>(
             return locked;
         }
     }
+}
+
+/// Whether a command changes items that may have entries of global indexes in other shards than those of its keys.
+#[inline]
+pub(super) fn changes_items(engine: &Engine, command: &Command) -> bool {
+    engine.tables.any_global_index() && command.spec.item_keys.is_some() && is_write(command)
+}
+
+/// Whether a command may find out that it needs more shards after it has changed something already: then what it does must be
+/// undoable, so that it can be run again with these. One that changes a single item finds out before.
+#[inline]
+pub(super) fn may_lack_shards(engine: &Engine, command: &Command) -> bool {
+    command.only_key == 0 && changes_items(engine, command)
 }

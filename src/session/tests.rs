@@ -75,3 +75,71 @@ fn nothing_is_evicted_from_data_that_is_being_read() {
     h.configure("maxmemory", "0");
     assert_eq!(h.run("GET k"), "\"1\"");
 }
+
+/// Runs `work` while another thread holds, for a while, the shard of an index partition.
+fn while_held<R>(h: &mut Harness, partition: &[u8], work: impl FnOnce(&mut Harness) -> R) -> R {
+    let engine = std::sync::Arc::clone(&h.server.engine);
+    let (held, is_held) = std::sync::mpsc::channel();
+    let partition = partition.to_vec();
+    let holder = std::thread::spawn(move || {
+        let hash = engine.store.hash(&partition);
+        let locked = engine.store.lock_one(hash, crate::store::Mode::Read, 0);
+        held.send(()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        drop(locked);
+    });
+    is_held.recv().unwrap();
+    let result = work(h);
+    holder.join().unwrap();
+    result
+}
+
+#[test]
+fn a_write_that_needs_a_shard_which_is_held_is_run_again() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id S INDEX ix PK a S");
+    let reply = while_held(&mut h, b"x\0\0", |h| h.run("ITEM.PUT t 1 SET 1 a x RETURN OLD"));
+    assert_eq!(reply, "nil");
+    assert_eq!(h.run("ITEM.QUERY t x INDEX ix COUNT"), ":1");
+}
+
+#[test]
+fn a_transaction_that_is_run_again_happens_once() {
+    let mut h = Harness::new();
+    let other = h.connect();
+    h.run("TABLE.CREATE t PK id S INDEX ix PK a S");
+    h.run("SET n 5");
+    h.run("WATCH n");
+    let before = h.server.engine.dirty.load(Relaxed);
+    let reply = while_held(&mut h, b"x\0\0", |h| {
+        for line in
+            ["MULTI", "INCR n", "SELECT 1", "APPEND k abc", "ITEM.PUT t 1 SET 1 a x", "INCR n", "GET k"]
+        {
+            h.run(line);
+        }
+        h.run("EXEC")
+    });
+    assert_eq!(reply, "[:6 +OK :3 +OK :1 \"abc\"]");
+    assert_eq!(h.run("GET k"), "\"abc\"");
+    assert_eq!(h.run_as(other, "GET n"), "\"6\"");
+    assert_eq!(h.run("ITEM.QUERY t x INDEX ix COUNT"), ":1");
+    assert_eq!(h.server.engine.dirty.load(Relaxed) - before, 5, "the effects of one run");
+    let stats = h.run("INFO commandstats");
+    assert!(stats.contains("cmdstat_incr:calls=2,"), "{stats}");
+}
+
+#[test]
+fn what_others_do_between_two_runs_is_seen() {
+    let mut h = Harness::new();
+    let other = h.connect();
+    h.run("TABLE.CREATE t PK id S INDEX ix PK a S");
+    h.run("WATCH n");
+    h.run_as(other, "SET n 1");
+    let reply = while_held(&mut h, b"x\0\0", |h| {
+        h.run("MULTI");
+        h.run("ITEM.PUT t 1 SET 1 a x");
+        h.run("EXEC")
+    });
+    assert_eq!(reply, "nil");
+    assert_eq!(h.run("ITEM.QUERY t x INDEX ix COUNT"), ":0");
+}

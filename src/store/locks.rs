@@ -131,6 +131,30 @@ impl<'a> Locked<'a> {
         self.store
     }
 
+    /// Makes sure that the shard of a hash is held exclusively, if that is possible without waiting. Who holds shards must not wait
+    /// for another, unless it comes behind them in the order.
+    pub fn try_extend(&mut self, hash: u64) -> bool {
+        let shard = self.store.shard_of(hash);
+        let at = match &self.held {
+            Held::None => 0,
+            Held::One(held, guard) if *held == shard => return matches!(guard, Guard::Write(_)),
+            Held::One(held, _) => usize::from(*held < shard),
+            Held::Many(guards) => match guards.binary_search_by_key(&shard, |(held, _)| *held) {
+                Ok(at) => return matches!(guards[at].1, Guard::Write(_)),
+                Err(at) => at,
+            },
+        };
+        let Some(guard) = self.store.raw(shard).try_write() else { return false };
+        let mut guards = match std::mem::replace(&mut self.held, Held::None) {
+            Held::None => SmallVec::new(),
+            Held::One(held, guard) => SmallVec::from_iter([(held, guard)]),
+            Held::Many(guards) => guards,
+        };
+        guards.insert(at, (shard, Guard::Write(guard)));
+        self.held = Held::Many(guards);
+        true
+    }
+
     /// Frees an entry that was removed, at once if it is small.
     #[inline]
     pub(super) fn discard(&mut self, entry: Entry) {

@@ -23,7 +23,7 @@ pub use cycle::{Due, EvictionOrder, EvictionPolicy, Sweep, Victim};
 pub use entry::{Entry, Kind};
 pub use locks::{Locked, Mode};
 pub use object::{Object, ValueRef};
-pub use partitions::{DeadlineOf, walk_order};
+pub use partitions::{DeadlineOf, Visit, walk_order};
 pub use scan::ScanStep;
 pub use watch::Watcher;
 

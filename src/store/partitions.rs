@@ -27,6 +27,9 @@ pub fn walk_order(hash: u64) -> u64 {
     hash.rotate_left(7)
 }
 
+/// What a walk calls with each partition, and with the locks that hold it.
+pub type Visit<'f> = &'f mut dyn FnMut(&Locked<'_>, &Entry) -> ControlFlow<()>;
+
 /// When an item expires, in ms since the epoch.
 pub type DeadlineOf<'f> = &'f dyn Fn(&[u8]) -> Option<u64>;
 
@@ -50,6 +53,13 @@ impl Store {
     }
 
     /// Forgets the partitions of a table that is gone. The caller holds all shards exclusively.
+    /// Gives up the partitions of a table or index that is gone; their memory is freed bit by bit. The caller holds all shards
+    /// exclusively, or recovers.
+    pub fn give_up_partitions(&self, space: u32) {
+        self.strike_all(space);
+        self.give_up_space(space);
+    }
+
     pub(super) fn strike_all(&self, space: u32) {
         for side in &self.sides {
             side.rosters.write().remove(&space);
@@ -58,13 +68,7 @@ impl Store {
 
     /// Visits the partitions of a table whose places in the order lie between two, both included, until told to stop. Each shard
     /// is locked by itself, unless `locked` holds them all.
-    pub fn walk(
-        &self,
-        locked: &Locked<'_>,
-        space: u32,
-        (from, to): (u64, u64),
-        visit: &mut dyn FnMut(&Entry) -> ControlFlow<()>,
-    ) {
+    pub fn walk(&self, locked: &Locked<'_>, space: u32, (from, to): (u64, u64), visit: Visit<'_>) {
         let shift = u64::BITS - self.shard_count().trailing_zeros();
         for shard in (from >> shift) as usize..=(to >> shift) as usize {
             let flow = if locked.holds_all() {
@@ -85,7 +89,7 @@ impl Locked<'_> {
         shard: usize,
         space: u32,
         (from, to): (u64, u64),
-        visit: &mut dyn FnMut(&Entry) -> ControlFlow<()>,
+        visit: Visit<'_>,
     ) -> ControlFlow<()> {
         let rosters = self.store.sides[shard].rosters.read();
         let (Some(roster), Some(raw)) = (rosters.get(&space), self.raw(shard)) else {
@@ -95,7 +99,7 @@ impl Locked<'_> {
             let hash = order.rotate_right(7);
             let matches = |entry: &Entry| entry.space() == space && self.store.hash(entry.key()) == hash;
             if let Some(entry) = table::find_by(raw, Store::place(hash, space), matches) {
-                visit(entry)?;
+                visit(self, entry)?;
             }
         }
         ControlFlow::Continue(())

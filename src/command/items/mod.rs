@@ -5,6 +5,7 @@
 mod aggregate;
 mod atomic;
 mod expressions;
+mod index;
 mod query;
 mod read;
 mod scan;
@@ -82,11 +83,13 @@ pub(super) static COMMANDS: &[Spec] = &[
         ITEM_READ,
         "O(log N + M) where N is the number of items with the partition key and M that of the items looked at.",
         "Returns the items of one partition key in the order of their sort keys, or how many there are.",
-        "table pk [SK <= value | < value | > value | <= value | >= value | BETWEEN low high | PREFIX prefix>] \
+        "table pk [INDEX name [pk ...]] \
+         [SK <= value | < value | > value | <= value | >= value | BETWEEN low high | PREFIX prefix> [SK ...]] \
          [WHERE expression] [NAMES json] [VALUES json] [DESC] [LIMIT count] [CURSOR cursor] \
          [FIELDS count name [name ...]] [COUNT | SUM name | MIN name | MAX name | AVG name] \
          [FORMAT <NATIVE | JSON | DDB>]",
-    ),
+    )
+    .item_keys(query::partition_key),
     item(
         spec("item.update", -3, WRITE, update::update),
         ITEM_ACCESS_UPDATE,
@@ -117,8 +120,8 @@ pub(super) static COMMANDS: &[Spec] = &[
         "item",
         "0.1.0",
         "O(N) where N is the number of items looked at.",
-        "Returns the items of a table, or of a segment of it, page by page.",
-        "table [SEGMENT number total] [WHERE expression] [NAMES json] [VALUES json] [LIMIT count] [CURSOR cursor] \
+        "Returns the items of a table or an index, or of a segment of it, page by page.",
+        "table [INDEX name] [SEGMENT number total] [WHERE expression] [NAMES json] [VALUES json] [LIMIT count] [CURSOR cursor] \
          [FIELDS count name [name ...]] [FORMAT <NATIVE | JSON | DDB>]",
     ),
 ];

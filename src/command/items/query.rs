@@ -3,17 +3,15 @@
 use super::Words;
 use super::aggregate::Aggregate;
 use super::expressions::{Placeholders, condition, fields, set_once};
+use super::index::{IndexClause, SortClause, key_value, reads_whole, sort_range};
 use super::show::{Format, View};
-use super::target::{limits, table};
+use super::target::{self, limits, table};
 use crate::command::fail::{self, Fail};
-use crate::command::{Cx, Outcome, eq};
+use crate::command::{Cx, ItemKey, Outcome, eq};
 use crate::config::Settings;
-use crate::engine::Tx;
+use crate::engine::{Source, Table, Tables, Tx};
 use crate::expr::ExprKind;
-use crate::item::{
-    ItemError, ItemKeys, ItemLimits, ItemRef, KeyAttr, KeyBytes, KeyForm, KeySchema, KeyType, SortCondition,
-    SortRange, ValueRef, put_key, read_key,
-};
+use crate::item::{ItemError, ItemKeys, ItemLimits, ItemRef, KeyAttr, KeyBytes, put_key, read_key};
 use crate::ops;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,7 +19,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 /// The clauses of a query, as they were written.
 #[derive(Default)]
 struct Clauses<'a, 'b> {
-    range: Option<SortRange>,
+    /// The conditions on sort key attributes, in their order.
+    sort: Vec<SortClause<'a>>,
+    index: Option<IndexClause<'a, 'b>>,
     filter: Option<&'a str>,
     descending: bool,
     limit: Option<usize>,
@@ -33,11 +33,12 @@ struct Clauses<'a, 'b> {
 }
 
 impl<'a, 'b> Clauses<'a, 'b> {
-    fn read(words: &mut Words<'a, 'b>, keys: &KeySchema) -> Result<Self, Fail> {
+    fn read(words: &mut Words<'a, 'b>, table: &Table) -> Result<Self, Fail> {
         let mut this = Self::default();
         while let Some(word) = words.next() {
             match word {
-                _ if eq(word, "SK") => set_once(&mut this.range, sort_range(words, keys)?)?,
+                _ if eq(word, "SK") => this.sort.push(SortClause::read(words)?),
+                _ if eq(word, "INDEX") => set_once(&mut this.index, IndexClause::read(words, table)?)?,
                 _ if eq(word, "WHERE") => set_once(&mut this.filter, words.text()?)?,
                 _ if eq(word, "DESC") => this.descending = true,
                 _ if eq(word, "LIMIT") => set_once(&mut this.limit, words.positive()?)?,
@@ -55,29 +56,52 @@ impl<'a, 'b> Clauses<'a, 'b> {
     }
 }
 
-/// ITEM.QUERY table pk [SK ...] [WHERE expr] [DESC] [LIMIT n] [CURSOR c] [FIELDS n a ...] [COUNT | SUM|MIN|MAX|AVG a]
-/// [FORMAT f]
+/// Finds the partition key as it is stored, for the locks.
+pub(super) fn partition_key(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(ItemKey<'_>)) {
+    let [_, table, first, clauses @ ..] = args else { return };
+    if !clauses.iter().any(|word| eq(word, "INDEX")) {
+        return target::partition_key(tables, args, visit);
+    }
+    let Some(table) = tables.local(table) else { return };
+    let Ok(clauses) = Clauses::read(&mut Words::new(clauses), &table) else { return };
+    let Some(index) = &clauses.index else { return target::partition_key(tables, args, visit) };
+    let Some(found) = table.index(index.name) else { return };
+    if let Ok(key) = index.partition(found, first, &ItemLimits::UNLIMITED) {
+        visit(ItemKey { arg: 2, table: found.schema.space, key: &key });
+    }
+}
+
+/// ITEM.QUERY table pk [SK ...] [INDEX name [pk ...]] [WHERE expr] [DESC] [LIMIT n] [CURSOR c] [FIELDS n a ...]
+/// [COUNT | SUM|MIN|MAX|AVG a] [FORMAT f]
 pub(super) fn query(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let mut words = Words::new(&args[1..]);
     let table = table(cx, words.need()?)?;
     let (schema, limits) = (&table.schema, limits(cx.settings));
-    let partition = partition(&schema.keys.pk, words.need()?, &limits)?;
-    let clauses = Clauses::read(&mut words, &schema.keys)?;
+    let first = words.need()?;
+    let clauses = Clauses::read(&mut words, &table)?;
+    let index = clauses.index.as_ref().map(|index| ops::readable_index(&table, index.name)).transpose()?;
+    let partition = match (&clauses.index, index) {
+        (Some(clause), Some(index)) => clause.partition(index, first, &limits)?,
+        _ => partition(&schema.keys.pk, first, &limits)?,
+    };
+    let from = Source { table: &table, index };
+    let range = sort_range(&clauses.sort, &from)?;
     let mut binder = clauses.placeholders.binder(limits.max_depth)?;
     let filter =
         clauses.filter.map(|text| condition(&mut binder, ExprKind::Filter, text, schema)).transpose()?;
     let fields = clauses.fields.map(|names| fields(&mut binder, names)).transpose()?;
     binder.finish()?;
-    let start = clauses.cursor.map(|text| read_cursor(text, &schema.keys)).transpose()?;
+    let start = clauses.cursor.map(|text| read_cursor(text, &from, &partition)).transpose()?;
     let query = ops::Query {
-        table: &table,
+        from,
         partition: &partition,
-        range: clauses.range.as_ref().unwrap_or(&SortRange::ALL),
+        range: &range,
         descending: clauses.descending,
         start: start.as_deref(),
         limit: clauses.limit.unwrap_or(usize::MAX),
         max_bytes: if clauses.aggregate.is_some() { usize::MAX } else { page_bytes(cx.settings) },
         filter: filter.as_ref(),
+        whole: reads_whole(&from, fields.as_ref(), filter.as_ref())?,
     };
     if let Some(aggregate) = &clauses.aggregate {
         return aggregate.reply(cx, &query);
@@ -132,40 +156,21 @@ fn partition(attr: &KeyAttr, text: &[u8], limits: &ItemLimits) -> Result<KeyByte
     Ok(key)
 }
 
-fn key_value<'t>(attr: &KeyAttr, text: &'t [u8]) -> Result<ValueRef<'t>, ItemError> {
-    let value = attr.value_of_text(text)?;
-    if value.as_bytes().is_some_and(<[u8]>::is_empty) {
-        return Err(ItemError::EmptyKey { name: attr.name.clone(), key_type: attr.key_type });
-    }
-    Ok(value)
-}
-
-/// Reads the condition behind `SK`.
-fn sort_range(words: &mut Words<'_, '_>, keys: &KeySchema) -> Result<SortRange, Fail> {
-    let Some(attr) = &keys.sk else { return Err(Fail::new("VALIDATION the table has no sort key")) };
-    let operator = words.need()?;
-    let mut value = || -> Result<_, Fail> { Ok(key_value(attr, words.need()?)?) };
-    let condition = match operator {
-        b"=" => SortCondition::Eq(value()?),
-        b"<" => SortCondition::Lt(value()?),
-        b"<=" => SortCondition::Le(value()?),
-        b">" => SortCondition::Gt(value()?),
-        b">=" => SortCondition::Ge(value()?),
-        _ if eq(operator, "BETWEEN") => SortCondition::Between(value()?, value()?),
-        _ if eq(operator, "PREFIX") && attr.key_type == KeyType::N => {
-            return Err(Fail::new("VALIDATION PREFIX needs a sort key of type S or B"));
-        }
-        _ if eq(operator, "PREFIX") => SortCondition::BeginsWith(value()?),
-        _ => return Err(fail::SYNTAX),
-    };
-    SortRange::new(KeyForm::Table, &[], Some(condition)).ok_or(fail::SYNTAX)
-}
-
 /// The sort key in a cursor that a query gave out.
-fn read_cursor(text: &[u8], keys: &KeySchema) -> Result<KeyBytes, Fail> {
-    let invalid = Fail::new("VALIDATION invalid cursor");
-    let Some(attr) = &keys.sk else { return Err(invalid) };
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid.clone())?;
-    read_key(attr.key_type, &bytes).map_err(|_| invalid)?;
-    Ok(KeyBytes::from_vec(bytes))
+fn read_cursor(text: &[u8], from: &Source<'_>, partition: &[u8]) -> Result<KeyBytes, Fail> {
+    let read = || {
+        let keys = &from.table.schema.keys;
+        let entry = ItemKeys {
+            pk: KeyBytes::from_slice(partition),
+            sk: KeyBytes::from_vec(URL_SAFE_NO_PAD.decode(text).ok()?),
+        };
+        let own = from.index.map(|index| index.schema.item_keys(keys, &entry));
+        let own = own.unwrap_or_else(|| Some(entry.clone()))?;
+        match &keys.sk {
+            Some(attr) => drop(read_key(attr.key_type, &own.sk).ok()?),
+            None => (from.index.is_some() && own.sk.is_empty()).then_some(())?,
+        }
+        Some(entry.sk)
+    };
+    read().ok_or(Fail::new("VALIDATION invalid cursor"))
 }

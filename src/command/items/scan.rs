@@ -2,13 +2,15 @@
 
 use super::Words;
 use super::expressions::{Placeholders, condition, fields, set_once};
+use super::index::reads_whole;
 use super::query::{page_bytes, show_page};
 use super::show::{Format, View};
 use super::target::{limits, table};
 use crate::command::fail::{self, Fail};
 use crate::command::{Cx, Outcome, eq, parse_int};
+use crate::engine::Source;
 use crate::expr::ExprKind;
-use crate::item::{ItemKeys, KeyBytes, TableSchema};
+use crate::item::{ItemKeys, KeyBytes};
 use crate::ops::{self, Segment};
 use crate::value::packed::{get_varint, put_part};
 use base64::Engine as _;
@@ -17,15 +19,19 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 /// The most segments, as in DynamoDB.
 const MAX_SEGMENTS: i64 = 1_000_000;
 
-/// ITEM.SCAN table [SEGMENT k n] [WHERE expr] [LIMIT n] [CURSOR c] [FIELDS n a ...] [FORMAT f]
+/// ITEM.SCAN table [INDEX name] [SEGMENT k n] [WHERE expr] [LIMIT n] [CURSOR c] [FIELDS n a ...] [FORMAT f]
 pub(super) fn scan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let mut words = Words::new(&args[1..]);
     let table = table(cx, words.need()?)?;
     let max_depth = limits(cx.settings).max_depth;
     let (mut part, mut filter, mut limit, mut cursor, mut names) = (None, None, None, None, None);
+    let mut index = None;
     let (mut view, mut placeholders) = (View::default(), Placeholders::default());
     while let Some(word) = words.next() {
         match word {
+            _ if eq(word, "INDEX") => {
+                set_once(&mut index, ops::readable_index(&table, words.need()?)?)?;
+            }
             _ if eq(word, "SEGMENT") => set_once(&mut part, segment(&mut words)?)?,
             _ if eq(word, "WHERE") => set_once(&mut filter, words.text()?)?,
             _ if eq(word, "LIMIT") => set_once(&mut limit, words.positive()?)?,
@@ -41,14 +47,16 @@ pub(super) fn scan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         filter.map(|text| condition(&mut binder, ExprKind::Filter, text, &table.schema)).transpose()?;
     view.fields = names.map(|names| fields(&mut binder, names)).transpose()?;
     binder.finish()?;
-    let start = cursor.map(|text| read_cursor(text, &table.schema)).transpose()?;
+    let from = Source { table: &table, index };
+    let start = cursor.map(|text| read_cursor(text, &from)).transpose()?;
     let scan = ops::Scan {
-        table: &table,
+        from,
         segment: part.unwrap_or(Segment::WHOLE),
         start: start.as_ref(),
         limit: limit.unwrap_or(usize::MAX),
         max_bytes: page_bytes(cx.settings),
         filter: filter.as_ref(),
+        whole: reads_whole(&from, view.fields.as_ref(), filter.as_ref())?,
     };
     show_page(cx, &view, &write_cursor, |tx, show| ops::scan(tx, &scan, show))
 }
@@ -69,15 +77,18 @@ fn write_cursor(keys: &ItemKeys) -> String {
 }
 
 /// The keys in a cursor that a scan gave out.
-fn read_cursor(text: &[u8], schema: &TableSchema) -> Result<ItemKeys, Fail> {
+fn read_cursor(text: &[u8], from: &Source<'_>) -> Result<ItemKeys, Fail> {
     let read = || {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (len, at) = get_varint(&bytes, 0)?;
         let end = at.checked_add(len)?;
         let (pk, sk) = (bytes.get(at..end)?, bytes.get(end..)?);
         let keys = ItemKeys { pk: KeyBytes::from_slice(pk), sk: KeyBytes::from_slice(sk) };
-        (schema.keys.sk.is_some() || sk.is_empty()).then_some(())?;
-        schema.keys_to_map(&keys).ok()?;
+        let schema = &from.table.schema;
+        let own = from.index.map(|index| index.schema.item_keys(&schema.keys, &keys));
+        let own = own.unwrap_or_else(|| Some(keys.clone()))?;
+        (schema.keys.sk.is_some() || own.sk.is_empty()).then_some(())?;
+        schema.keys_to_map(&own).ok()?;
         Some(keys)
     };
     read().ok_or(Fail::new("VALIDATION invalid cursor"))

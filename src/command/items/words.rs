@@ -37,13 +37,17 @@ impl<'a, 'b> Words<'a, 'b> {
         usize::try_from(number).ok().filter(|n| *n > 0).ok_or(fail::NOT_POSITIVE)
     }
 
+    /// Some arguments.
+    pub(crate) fn take_many(&mut self, count: usize) -> Result<&'b [&'a [u8]], Fail> {
+        let (taken, rest) = self.args.split_at_checked(count).ok_or(fail::SYNTAX)?;
+        self.args = rest;
+        Ok(taken)
+    }
+
     /// A count, then as many groups of `size` arguments.
     pub(crate) fn counted(&mut self, size: usize) -> Result<&'b [&'a [u8]], Fail> {
         let count = usize::try_from(parse_int(self.need()?)?).map_err(|_| fail::NOT_POSITIVE)?;
-        let total = count.checked_mul(size).filter(|n| *n <= self.args.len()).ok_or(fail::SYNTAX)?;
-        let (taken, rest) = self.args.split_at(total);
-        self.args = rest;
-        Ok(taken)
+        self.take_many(count.checked_mul(size).ok_or(fail::SYNTAX)?)
     }
 
     /// Takes the next argument if it is this word, in any case.

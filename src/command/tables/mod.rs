@@ -9,6 +9,9 @@ use crate::item::{AttrType, KeyAttr, KeyType, TableSchema};
 use crate::ops;
 use std::sync::Arc;
 
+mod index;
+#[cfg(test)]
+mod index_tests;
 #[cfg(test)]
 mod tests;
 
@@ -24,7 +27,9 @@ pub(super) static COMMANDS: &[Spec] = &[
         spec("table.create", -5, CHANGE | flag::DENYOOM, create),
         "O(1)",
         "Creates a table.",
-        "table PK name type [SK name type] [TTL name] [ATTR name type [ATTR name type ...]]",
+        "table PK name type [SK name type] [TTL name] [ATTR name type [ATTR name type ...]] \
+         [INDEX name [PK name type [PK name type ...]] [SK name type [SK name type ...]] \
+         [PROJECT <ALL | KEYS | count name [name ...]>] [LOCAL]]",
     ),
     table(
         spec("table.alter", -3, CHANGE, alter),
@@ -50,9 +55,31 @@ pub(super) static COMMANDS: &[Spec] = &[
         "Drops a table with all its items.",
         "table",
     ),
+    table(
+        spec("table.index", -2, CHANGE, index::unknown).subs(INDEX),
+        "Depends on the subcommand.",
+        "A container for the commands on secondary indexes.",
+        "",
+    ),
 ];
 
-/// TABLE.CREATE t PK id S [SK at N] [TTL attr] [ATTR name type ...]
+const INDEX: &[Spec] = &[
+    table(
+        spec("add", -5, CHANGE | flag::DENYOOM, index::add),
+        "O(1), the items that are there are entered in the background.",
+        "Adds a secondary index to a table.",
+        "table name [PK name type [PK name type ...]] [SK name type [SK name type ...]] \
+         [PROJECT <ALL | KEYS | count name [name ...]>] [LOCAL]",
+    ),
+    table(
+        spec("drop", 4, CHANGE, index::drop),
+        "O(1), the memory is given back in the background.",
+        "Drops a secondary index.",
+        "table name",
+    ),
+];
+
+/// TABLE.CREATE t PK id S [SK at N] [TTL attr] [ATTR name type ...] [INDEX name ...]
 fn create(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let mut words = Words::new(&args[1..]);
     let name = table_name(words.need()?)?;
@@ -79,11 +106,15 @@ fn schema(words: &mut Words<'_, '_>) -> Result<TableSchema, Fail> {
             _ if eq(word, "SK") && sk.is_none() => sk = Some(key_attr(words)?),
             _ if eq(word, "TTL") && schema.ttl.is_none() => schema.ttl = Some(attribute(words)?),
             _ if eq(word, "ATTR") => declarations(&mut schema, words)?,
+            _ if eq(word, "INDEX") => schema.indexes.push(index::definition(words)?),
             _ => return Err(fail::SYNTAX),
         }
     }
     schema.keys.pk = pk.ok_or(Fail::new("VALIDATION a table needs a partition key: PK name type"))?;
     schema.keys.sk = sk;
+    for index in std::mem::take(&mut schema.indexes) {
+        schema.indexes.push(index::complete(index, &schema.keys)?);
+    }
     Ok(schema)
 }
 
@@ -127,7 +158,7 @@ fn declarations(schema: &mut TableSchema, words: &mut Words<'_, '_>) -> Result<(
 }
 
 fn is_clause(word: &[u8]) -> bool {
-    ["PK", "SK", "TTL", "NOTTL", "ATTR", "NOATTR"].iter().any(|clause| eq(word, clause))
+    ["PK", "SK", "TTL", "NOTTL", "ATTR", "NOATTR", "INDEX"].iter().any(|clause| eq(word, clause))
 }
 
 fn declare(schema: &mut TableSchema, words: &mut Words<'_, '_>) -> Result<(), Fail> {
@@ -171,7 +202,7 @@ fn find(cx: &Cx<'_, '_>, name: &[u8]) -> Result<Arc<Table>, Fail> {
 fn show(cx: &mut Cx<'_, '_>, table: &Table) {
     use std::sync::atomic::Ordering::Relaxed;
     let (out, schema) = (&mut *cx.out, &table.schema);
-    out.map(8);
+    out.map(9);
     out.bulk(b"name");
     out.bulk(table.name.as_bytes());
     for (role, attr) in [(&b"pk"[..], Some(&schema.keys.pk)), (b"sk", schema.keys.sk.as_ref())] {
@@ -196,6 +227,7 @@ fn show(cx: &mut Cx<'_, '_>, table: &Table) {
         out.bulk(name.as_bytes());
         out.bulk(declared.tag().as_bytes());
     }
+    index::show_all(out, table);
     out.bulk(b"created");
     out.int(table.created as i64);
     out.bulk(b"items");

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::item::{
-    IndexSchema, ItemLimits, KeyAttr, KeySchema, KeyType, Projection, TableSchema, ValueRef, put_key,
+    IndexSchema, IndexStatus, ItemKeys, ItemLimits, KeyAttr, KeyBytes, KeySchema, KeyType, Projection,
+    TableSchema, ValueRef, put_key,
 };
 
 fn refused_condition(text: &str, names: &str, values: &str) -> String {
@@ -422,6 +423,8 @@ fn index_keys_of_several_attributes_take_equality_then_one_range() {
         pk: vec![KeyAttr::new("a", KeyType::S), KeyAttr::new("b", KeyType::N)],
         sk: vec![KeyAttr::new("c", KeyType::S), KeyAttr::new("d", KeyType::N)],
         projection: Projection::All,
+        space: 0,
+        status: IndexStatus::Active,
     };
     let values = "{':s':{'S':'x'},':n':{'N':'1'}}";
     let ranges = |text: &str| {
@@ -430,7 +433,8 @@ fn index_keys_of_several_attributes_take_equality_then_one_range() {
         bound.key_ranges(&KeyTarget::index(&index), &ItemLimits::DYNAMODB).map_err(|error| error.to_string())
     };
     let entry = item("{'a':{'S':'x'},'b':{'N':'1'},'c':{'S':'x'},'d':{'N':'5'}}");
-    let keys = index.item_keys(&entry.view()).unwrap();
+    let own = ItemKeys { pk: KeyBytes::from_slice(b"i"), sk: KeyBytes::new() };
+    let keys = index.entry_keys(&keys(), &own, &entry.view()).unwrap();
     for (text, within) in [
         ("a = :s AND b = :n", true),
         ("b = :n AND a = :s AND c = :s", true),
@@ -463,6 +467,8 @@ fn key_attributes_are_guarded() {
         pk: vec![KeyAttr::new("mail", KeyType::S)],
         sk: Vec::new(),
         projection: Projection::All,
+        space: 0,
+        status: IndexStatus::Active,
     });
     let n = "{':v':{'N':'1'}}";
     let refused = |text: &str| update(text, "", n).unwrap().check_keys(&schema).unwrap_err().to_string();

@@ -1,0 +1,138 @@
+//! What the clauses of a query or scan say of indexes: `INDEX name [pk ...]` and `SK`.
+
+use super::Words;
+use crate::command::eq;
+use crate::command::fail::{self, Fail};
+use crate::engine::{Index, Source, Table};
+use crate::expr::{BoundCondition, BoundProjection};
+use crate::item::{
+    ItemError, ItemLimits, KeyAttr, KeyBytes, KeyForm, KeyType, SortCondition, SortRange, ValueRef, put_key,
+    put_key_part,
+};
+
+/// The index that a query reads. Its partition key's first attribute stands where the table's would; further ones, as many as the
+/// index has, stand behind its name.
+pub(super) struct IndexClause<'a, 'b> {
+    pub(super) name: &'a [u8],
+    rest: &'b [&'a [u8]],
+}
+
+impl<'a, 'b> IndexClause<'a, 'b> {
+    pub(super) fn read(words: &mut Words<'a, 'b>, table: &Table) -> Result<Self, Fail> {
+        let name = words.need()?;
+        let more = table.index(name).map_or(0, |index| index.schema.pk.len() - 1);
+        Ok(Self { name, rest: words.take_many(more)? })
+    }
+
+    /// The partition key as it is stored.
+    pub(super) fn partition(
+        &self,
+        index: &Index,
+        first: &[u8],
+        limits: &ItemLimits,
+    ) -> Result<KeyBytes, ItemError> {
+        let mut key = KeyBytes::new();
+        let mut size = 0;
+        for (attr, text) in index.schema.pk.iter().zip(std::iter::once(&first).chain(self.rest)) {
+            let value = key_value(attr, text)?;
+            size += value.size();
+            let put = if index.schema.local { put_key } else { put_key_part };
+            put(&mut key, &value);
+        }
+        if size > limits.max_partition_key_bytes {
+            return Err(ItemError::PartitionKeyTooLong(limits.max_partition_key_bytes));
+        }
+        Ok(key)
+    }
+}
+
+/// The value that a text given for a key attribute denotes.
+pub(super) fn key_value<'t>(attr: &KeyAttr, text: &'t [u8]) -> Result<ValueRef<'t>, ItemError> {
+    let value = attr.value_of_text(text)?;
+    if value.as_bytes().is_some_and(<[u8]>::is_empty) {
+        return Err(ItemError::EmptyKey { name: attr.name.clone(), key_type: attr.key_type });
+    }
+    Ok(value)
+}
+
+/// A condition on a sort key attribute, as it was written.
+pub(super) struct SortClause<'a> {
+    operator: &'a [u8],
+    low: &'a [u8],
+    high: &'a [u8],
+}
+
+impl<'a> SortClause<'a> {
+    /// Reads the condition behind `SK`.
+    pub(super) fn read(words: &mut Words<'a, '_>) -> Result<Self, Fail> {
+        let (operator, low) = (words.need()?, words.need()?);
+        let high = if eq(operator, "BETWEEN") { words.need()? } else { low };
+        Ok(Self { operator, low, high })
+    }
+
+    fn condition(&self, attr: &KeyAttr) -> Result<SortCondition<'a>, Fail> {
+        let low = || key_value(attr, self.low);
+        Ok(match self.operator {
+            b"=" => SortCondition::Eq(low()?),
+            b"<" => SortCondition::Lt(low()?),
+            b"<=" => SortCondition::Le(low()?),
+            b">" => SortCondition::Gt(low()?),
+            b">=" => SortCondition::Ge(low()?),
+            operator if eq(operator, "BETWEEN") => {
+                SortCondition::Between(low()?, key_value(attr, self.high)?)
+            }
+            operator if eq(operator, "PREFIX") && attr.key_type == KeyType::N => {
+                return Err(Fail::new("VALIDATION PREFIX needs a sort key of type S or B"));
+            }
+            operator if eq(operator, "PREFIX") => SortCondition::BeginsWith(low()?),
+            _ => return Err(fail::SYNTAX),
+        })
+    }
+}
+
+/// The range that conditions on the sort key attributes denote, one behind the other from the first on. All but the last must
+/// be equality.
+pub(super) fn sort_range(clauses: &[SortClause<'_>], from: &Source<'_>) -> Result<SortRange, Fail> {
+    let (attrs, form, what) = match from.index {
+        Some(index) => (index.schema.sk.as_slice(), KeyForm::Index, "index"),
+        None => (from.table.schema.keys.sk.as_slice(), KeyForm::Table, "table"),
+    };
+    if clauses.len() > attrs.len() {
+        return Err(match attrs.len() {
+            0 => Fail::text(format!("VALIDATION the {what} has no sort key")),
+            1 => fail::SYNTAX,
+            n => Fail::text(format!("VALIDATION the index has {n} sort key attributes")),
+        });
+    }
+    let (mut equal, mut last) = (Vec::new(), None);
+    for (clause, attr) in clauses.iter().zip(attrs) {
+        if last.is_some() {
+            return Err(Fail::new("VALIDATION of several conditions SK only the last may be other than ="));
+        }
+        match clause.condition(attr)? {
+            SortCondition::Eq(value) if form == KeyForm::Index => equal.push(value),
+            condition => last = Some(condition),
+        }
+    }
+    SortRange::new(form, &equal, last).ok_or(fail::SYNTAX)
+}
+
+/// Whether items must be read as a whole, because an attribute is asked for that a local index does not hold. A global one gives
+/// what it holds.
+pub(super) fn reads_whole(
+    from: &Source<'_>,
+    fields: Option<&BoundProjection>,
+    filter: Option<&BoundCondition>,
+) -> Result<bool, Fail> {
+    let Some(index) = from.index else { return Ok(false) };
+    let held = |name: &str| index.schema.projects(&from.table.schema.keys, name.as_bytes());
+    let missing = fields.and_then(|fields| fields.roots().find(|name| !held(name)));
+    match missing {
+        Some(name) if !index.schema.local => Err(Fail::text(format!(
+            "VALIDATION the index '{}' does not hold the attribute '{name}'",
+            index.schema.name
+        ))),
+        missing => Ok(index.schema.local
+            && (missing.is_some() || filter.is_some_and(|filter| !filter.reads_only(&held)))),
+    }
+}

@@ -1,0 +1,173 @@
+//! Entering the items of a table into an index that was added later, piece by piece while commands run.
+//!
+//! From the moment an index exists, writers keep its entries. A walk over the table's partitions, shard by shard in their order,
+//! enters what was there before; it holds a shard for a few items at a time. An item that it comes upon has its entry already
+//! or lacks it, so that nothing depends on where the walk is. After a restart it begins again.
+
+use super::tables::{Index, Table};
+use super::{Engine, Reach, Tx};
+use crate::effect::Effect;
+use crate::item::{IndexStatus, ItemKeys, ItemRef, KeyBytes};
+use crate::store::{Mode, walk_order};
+use parking_lot::Mutex;
+use std::ops::Bound::{Excluded, Unbounded};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Items that are looked at while a shard is held once.
+const PIECE_ITEMS: usize = 32;
+/// Bytes of items after which a piece ends.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// How far the items from before an index was added are entered.
+#[derive(Default)]
+pub struct Build {
+    /// Items looked at so far.
+    pub seen: AtomicU64,
+    /// The keys of the last one.
+    last: Mutex<Option<ItemKeys>>,
+}
+
+impl Build {
+    fn restart(&self) {
+        self.seen.store(0, Relaxed);
+        *self.last.lock() = None;
+    }
+}
+
+/// A few items of a table.
+struct Piece {
+    items: Vec<(ItemKeys, Box<[u8]>)>,
+}
+
+impl Engine {
+    /// Completes indexes for about `micros` microseconds; returns whether there is more to do. In the background, and callable by
+    /// tests that own time.
+    pub fn build_indexes(&self, micros: u64, record: &mut Vec<u8>) -> bool {
+        let end = self.clock.monotonic_micros() + micros;
+        loop {
+            let unfinished = self.tables.unfinished();
+            let Some(table) = unfinished.first() else { return false };
+            if self.refusal(0).is_some() {
+                // What cannot be logged cannot be entered.
+                return false;
+            }
+            let unfinished = |index: &&Index| index.schema.status != IndexStatus::Active;
+            let Some(index) = table.indexes.iter().find(unfinished) else { return false };
+            if !self.build_piece(table, index, record) {
+                self.finish_index(table, index, record);
+            }
+            if self.clock.monotonic_micros() >= end {
+                return true;
+            }
+        }
+    }
+
+    /// Enters the next items of a table; false behind the last.
+    fn build_piece(&self, table: &Table, index: &Index, record: &mut Vec<u8>) -> bool {
+        let last = index.build.last.lock().clone();
+        let Some(piece) = self.next_piece(table, last.as_ref()) else { return false };
+        let mut begun = 0;
+        while begun < piece.items.len() {
+            begun += self.enter_items(table, index, &piece.items[begun..], record);
+        }
+        index.build.seen.fetch_add(piece.items.len() as u64, Relaxed);
+        *index.build.last.lock() = piece.items.into_iter().next_back().map(|(keys, _)| keys);
+        true
+    }
+
+    /// The next items behind some keys, in the order of a walk.
+    fn next_piece(&self, table: &Table, last: Option<&ItemKeys>) -> Option<Piece> {
+        let from = last.map_or(0, |last| walk_order(self.store.hash(&last.pk)));
+        let (mut items, mut bytes) = (Vec::new(), 0);
+        let none = self.store.lock_none(self.clock.now_ms());
+        self.store.walk(&none, table.id, (from, u64::MAX), &mut |_, entry| {
+            let Some(all) = entry.value().items() else { return ControlFlow::Continue(()) };
+            let low = match last {
+                Some(last) if last.pk.as_slice() == entry.key() => Excluded(last.sk.as_slice()),
+                _ => Unbounded,
+            };
+            for (sort, item) in all.range(low, Unbounded, false) {
+                let keys = ItemKeys { pk: KeyBytes::from_slice(entry.key()), sk: KeyBytes::from_slice(sort) };
+                items.push((keys, Box::from(item)));
+                bytes += item.len();
+                if items.len() >= PIECE_ITEMS || bytes >= PIECE_BYTES {
+                    return ControlFlow::Break(());
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        (!items.is_empty()).then_some(Piece { items })
+    }
+
+    /// Enters the first of some items, as many as one shard's lock covers; returns how many.
+    fn enter_items(
+        &self,
+        table: &Table,
+        index: &Index,
+        items: &[(ItemKeys, Box<[u8]>)],
+        record: &mut Vec<u8>,
+    ) -> usize {
+        let Some((first, _)) = items.first() else { return 0 };
+        let hash = self.store.hash(&first.pk);
+        let shard = self.store.shard_of(hash);
+        let mut reach = Reach::default();
+        loop {
+            let locked = self.lock_reach(&[hash], &reach);
+            let mut tx = Tx::new(self, locked, 0, record);
+            if !self.still_has(table, index) {
+                tx.commit();
+                return items.len();
+            }
+            let mut entered = 0;
+            for (keys, _) in items {
+                if self.store.shard_of(self.store.hash(&keys.pk)) != shard {
+                    break;
+                }
+                // The item as it is now, which may be another than when the piece was cut.
+                let now = tx.stored(table.id, keys).map(Box::<[u8]>::from);
+                let done =
+                    now.is_none_or(|item| tx.enter(table, index, keys, ItemRef::from_bytes_unchecked(&item)));
+                if !done {
+                    break;
+                }
+                entered += 1;
+            }
+            if entered == 0 && reach.exceeded(&mut tx) {
+                continue;
+            }
+            // Each entry is right by itself: those before one that lacks its shard stay.
+            tx.commit();
+            return entered;
+        }
+    }
+
+    /// Whether an index is still what it was when the walk began.
+    fn still_has(&self, table: &Table, index: &Index) -> bool {
+        let now = self.tables.by_id(table.id);
+        now.is_some_and(|now| {
+            now.schema.ttl == table.schema.ttl
+                && now.indexes.iter().any(|other| Arc::ptr_eq(&other.build, &index.build))
+        })
+    }
+
+    /// The index is complete from now on.
+    fn finish_index(&self, table: &Table, index: &Index, record: &mut Vec<u8>) {
+        let locked = self.store.lock_all(Mode::Write, self.clock.now_ms());
+        let mut tx = Tx::new(self, locked, 0, record);
+        index.build.restart();
+        if let Some(now) = self.tables.by_id(table.id).filter(|_| self.still_has(table, index)) {
+            let mut schema = now.schema.clone();
+            for other in &mut schema.indexes {
+                if other.space == index.schema.space {
+                    other.status = IndexStatus::Active;
+                }
+            }
+            let (name, schema) = (now.name.as_bytes(), schema.to_bytes());
+            tx.apply(Effect::TablePut { table: now.id, created: now.created, name, schema: &schema });
+            tracing::info!(table = now.name, index = index.schema.name, "index is complete");
+        }
+        tx.commit();
+    }
+}

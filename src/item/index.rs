@@ -1,0 +1,263 @@
+//! Secondary indexes: their definition, the keys and bytes of their entries.
+//!
+//! An entry's keys order the index: `pk` is the index's partition key, its attributes self-delimiting (of a local index the
+//! table's partition key as the table has it), and `sk` is
+//!
+//! ```text
+//! index sort key attributes, each self-delimiting
+//! table partition key, self-delimiting         of global indexes
+//! table sort key                               as the table has it
+//! ```
+//! so that entries are unique and an entry leads back to its item. An entry's bytes are
+//!
+//! ```text
+//! expiry (varint)   when the item expires in ms since 1970, 0 for never
+//! item              the keys and projected attributes, as an item
+//! ```
+
+use super::bytes::{Reader, put_block, put_varint};
+use super::codec::ITEM_VERSION;
+use super::keys::{KeyBytes, put_key_part, put_key_part_prefix, read_key_part, skip_key_part};
+use super::schema::{ItemKeys, KeyAttr, KeySchema, TableSchema};
+use super::{ItemError, ItemLimits, ItemRef, KeyType, ValueRef};
+
+/// Which attributes an index holds beside the keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Projection {
+    /// All.
+    All,
+    /// None.
+    KeysOnly,
+    /// Those named.
+    Include(Vec<String>),
+}
+
+impl Projection {
+    /// AWS's name: `ALL`, `KEYS_ONLY` or `INCLUDE`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::All => "ALL",
+            Self::KeysOnly => "KEYS_ONLY",
+            Self::Include(_) => "INCLUDE",
+        }
+    }
+}
+
+/// How far an index is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexStatus {
+    /// Every item that belongs in it is there.
+    Active,
+    /// Items from before it was added are still being entered.
+    Creating,
+    /// Complete, but entries are being written again because the table's TTL attribute has changed.
+    Refreshing,
+}
+
+impl IndexStatus {
+    /// Whether the index may be read.
+    pub fn is_readable(self) -> bool {
+        self != Self::Creating
+    }
+}
+
+/// A secondary index: one to four partition key attributes and up to four sort key attributes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexSchema {
+    /// Name.
+    pub name: String,
+    /// Local indexes share the table's partition key.
+    pub local: bool,
+    /// Partition key attributes.
+    pub pk: Vec<KeyAttr>,
+    /// Sort key attributes.
+    pub sk: Vec<KeyAttr>,
+    /// What it holds.
+    pub projection: Projection,
+    /// The number of the space that its entries are kept in.
+    pub space: u32,
+    /// How far it is.
+    pub status: IndexStatus,
+}
+
+impl IndexSchema {
+    /// Its key attributes, partition key first.
+    pub fn attrs(&self) -> impl Iterator<Item = &KeyAttr> {
+        self.pk.iter().chain(&self.sk)
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ItemError> {
+        if self.pk.is_empty() || self.pk.len() > 4 || self.sk.len() > 4 {
+            return Err(ItemError::BadSchema(
+                "an index has one to four partition and up to four sort attributes",
+            ));
+        }
+        let all: Vec<&str> = self.attrs().map(|attr| attr.name.as_str()).collect();
+        if all.iter().enumerate().any(|(at, name)| all.iter().skip(at + 1).any(|other| other == name)) {
+            return Err(ItemError::BadSchema("an index has a key attribute twice"));
+        }
+        Ok(())
+    }
+
+    /// Checks that those of the index's key attributes which the item has are of the right type, not empty and not too long.
+    ///
+    /// # Errors
+    /// The ones `PutItem` answers.
+    pub fn check_item(&self, item: &ItemRef<'_>, limits: &ItemLimits) -> Result<(), ItemError> {
+        let mut sizes = [0, 0];
+        for (at, attr) in self.attrs().enumerate() {
+            let Some(value) = item.get(&attr.name) else { continue };
+            if value.attr_type() != attr.key_type.attr_type() {
+                return Err(ItemError::IndexKeyTypeMismatch {
+                    name: attr.name.clone(),
+                    expected: attr.key_type,
+                    actual: value.attr_type(),
+                    index: self.name.clone(),
+                });
+            }
+            if value.as_bytes().is_some_and(<[u8]>::is_empty) {
+                return Err(ItemError::EmptyIndexKey {
+                    name: attr.name.clone(),
+                    key_type: attr.key_type,
+                    index: self.name.clone(),
+                });
+            }
+            sizes[usize::from(at >= self.pk.len())] += value.size();
+        }
+        let [partition, sort] = sizes;
+        if partition > limits.max_partition_key_bytes {
+            return Err(ItemError::PartitionKeyTooLong(limits.max_partition_key_bytes));
+        }
+        if sort > limits.max_sort_key_bytes {
+            return Err(ItemError::SortKeyTooLong(limits.max_sort_key_bytes));
+        }
+        Ok(())
+    }
+
+    /// The keys of the item's entry; `None` when the item lacks one of the key attributes or has one that cannot be a key, and so
+    /// is not in the index. `keys` are the item's own.
+    pub fn entry_keys(&self, table: &KeySchema, keys: &ItemKeys, item: &ItemRef<'_>) -> Option<ItemKeys> {
+        let put = |out: &mut KeyBytes, attr: &KeyAttr| {
+            let value = item.get(&attr.name)?;
+            let fits = value.attr_type() == attr.key_type.attr_type()
+                && !value.as_bytes().is_some_and(<[u8]>::is_empty);
+            (fits && put_key_part(out, &value)).then_some(())
+        };
+        let (mut pk, mut sk) = (KeyBytes::new(), KeyBytes::new());
+        if self.local {
+            pk.extend_from_slice(&keys.pk);
+        } else {
+            self.pk.iter().try_for_each(|attr| put(&mut pk, attr))?;
+        }
+        self.sk.iter().try_for_each(|attr| put(&mut sk, attr))?;
+        self.put_table_keys(table, keys, &mut sk);
+        Some(ItemKeys { pk, sk })
+    }
+
+    /// Appends what makes an entry unique.
+    fn put_table_keys(&self, table: &KeySchema, keys: &ItemKeys, out: &mut KeyBytes) {
+        if !self.local {
+            match table.pk.key_type {
+                // A number is self-delimiting as it is.
+                KeyType::N => out.extend_from_slice(&keys.pk),
+                KeyType::S | KeyType::B => {
+                    put_key_part_prefix(out, &keys.pk);
+                    out.extend_from_slice(&[0, 0]);
+                }
+            }
+        }
+        out.extend_from_slice(&keys.sk);
+    }
+
+    /// The keys of the item that an entry is about; `None` for keys that no entry of this index has.
+    pub fn item_keys(&self, table: &KeySchema, entry: &ItemKeys) -> Option<ItemKeys> {
+        let mut rest = entry.sk.as_slice();
+        for attr in &self.sk {
+            read_key_part(attr.key_type, &mut rest).ok()?;
+        }
+        let pk = if self.local {
+            entry.pk.clone()
+        } else {
+            let mut whole = entry.pk.as_slice();
+            for attr in &self.pk {
+                read_key_part(attr.key_type, &mut whole).ok()?;
+            }
+            whole.is_empty().then_some(())?;
+            let value = read_key_part(table.pk.key_type, &mut rest).ok()?;
+            let mut pk = KeyBytes::new();
+            super::keys::put_key(&mut pk, &super::EncodedValue::new(&value).ok()?.view());
+            pk
+        };
+        Some(ItemKeys { pk, sk: KeyBytes::from_slice(rest) })
+    }
+
+    /// The sort key, in its table, of the item that an entry of a local index is about.
+    pub fn table_sort_key<'k>(&self, entry: &'k [u8]) -> Option<&'k [u8]> {
+        self.sk.iter().try_fold(entry, |rest, attr| skip_key_part(attr.key_type, rest))
+    }
+
+    /// Whether it holds an attribute.
+    pub fn projects(&self, table: &KeySchema, name: &[u8]) -> bool {
+        match &self.projection {
+            Projection::All => true,
+            _ if table.is_key(name) || self.attrs().any(|attr| attr.name.as_bytes() == name) => true,
+            Projection::KeysOnly => false,
+            Projection::Include(names) => names.iter().any(|other| other.as_bytes() == name),
+        }
+    }
+
+    /// The bytes of an item's entry.
+    pub fn put_entry(&self, table: &KeySchema, item: ItemRef<'_>, expiry: u64, out: &mut Vec<u8>) {
+        if self.projection == Projection::All {
+            return put_whole(item, expiry, out);
+        }
+        let attributes = item.attributes();
+        let held = |name: &[u8]| self.projects(table, name);
+        put_varint(out, expiry);
+        out.push(ITEM_VERSION);
+        put_varint(out, attributes.raw_entries().filter(|(name, _)| held(name)).count() as u64);
+        for (name, value) in attributes.raw_entries().filter(|(name, _)| held(name)) {
+            put_block(out, name);
+            out.extend_from_slice(value);
+        }
+    }
+
+    /// The keys of an entry, as a map of exactly the key attributes of index and table denotes them, the form in which
+    /// `LastEvaluatedKey` is given out.
+    ///
+    /// # Errors
+    /// [`ItemError::KeyMismatch`] unless names and types are those.
+    pub fn key_map_keys(
+        &self,
+        schema: &TableSchema,
+        map: &ItemRef<'_>,
+        limits: &ItemLimits,
+    ) -> Result<ItemKeys, ItemError> {
+        let own = self.attrs().filter(|attr| !schema.keys.is_key(attr.name.as_bytes())).count();
+        if map.len() != own + schema.keys.attrs().count() {
+            return Err(ItemError::KeyMismatch);
+        }
+        let fits = |attr: &KeyAttr| {
+            let value: Option<ValueRef<'_>> = map.get(&attr.name);
+            value.is_some_and(|value| value.attr_type() == attr.key_type.attr_type())
+        };
+        if !self.attrs().chain(schema.keys.attrs()).all(fits) {
+            return Err(ItemError::KeyMismatch);
+        }
+        let keys = schema.item_keys(map, limits)?;
+        self.entry_keys(&schema.keys, &keys, map).ok_or(ItemError::KeyMismatch)
+    }
+}
+
+/// The bytes of an entry that holds a whole item.
+fn put_whole(item: ItemRef<'_>, expiry: u64, out: &mut Vec<u8>) {
+    put_varint(out, expiry);
+    out.extend_from_slice(item.as_bytes());
+}
+
+/// When an entry's item expires in ms since 1970, 0 for never, and what the entry holds of it.
+pub fn entry_item(entry: &[u8]) -> (u64, ItemRef<'_>) {
+    let mut reader = Reader::new(entry);
+    let expiry = reader.varint().unwrap_or(0);
+    (expiry, ItemRef::from_bytes_unchecked(reader.rest()))
+}
