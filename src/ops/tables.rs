@@ -88,10 +88,10 @@ pub fn readable_index<'t>(table: &'t Table, name: &[u8]) -> Result<&'t Index, Op
         let index = String::from_utf8_lossy(name).into_owned();
         return Err(OpError::NoIndex { table: table.name.clone(), index });
     };
-    match index.schema.status.is_readable() {
-        true => Ok(index),
-        false => Err(OpError::IndexCreating(index.schema.name.clone())),
+    if !index.schema.status.is_readable() {
+        return Err(OpError::IndexCreating(index.schema.name.clone()));
     }
+    Ok(index)
 }
 
 /// Drops a table with all its items, and returns it as it was. The items' memory is given back bit by bit afterwards.
