@@ -5,11 +5,11 @@ use super::capacity::{Capacity, read_units, write_units};
 use super::error::AwsError;
 use super::items::{Prepared, attributes_to_get};
 use super::json::Object;
-use super::request::{Expressions, LIMITS, item, keys, table};
+use super::request::{Expressions, LIMITS, item, keys, table_of};
 use super::{Call, shape};
 use crate::engine::{Table, Tables};
 use crate::expr::BoundProjection;
-use crate::item::{ItemKeys, write_typed_json};
+use crate::item::{ItemError, ItemKeys, write_typed_json};
 use crate::ops;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -22,36 +22,75 @@ const MAX_WRITES: usize = 25;
 /// Bytes of items after which the remaining keys are left unprocessed.
 const MAX_BYTES: usize = 16 << 20;
 
-fn constrain(body: Body<'_>, member: &str) -> Result<(), AwsError> {
+/// The name of a table is a key of the requests' map; AWS shows the map as Java prints it.
+fn constrain(body: Body<'_>, writes: bool) -> Result<(), AwsError> {
     let mut violations = Violations::default();
     violations.capacity(body);
-    violations.metrics(body);
+    if writes {
+        violations.metrics(body);
+    }
     let requests = body.map("RequestItems");
     violations.required(requests.is_some(), "requestItems");
     if let Some(requests) = requests {
         if requests.0.is_empty() {
             violations.add("'{}'", "requestItems", "Member must have length greater than or equal to 1");
         }
-        for (name, request) in requests.0 {
-            let list = if member.is_empty() {
-                request.as_array()
-            } else {
-                request.get(member).and_then(Value::as_array)
-            };
-            if list.is_none_or(Vec::is_empty) {
-                let path =
-                    format!("requestItems.{name}.member{}", if member.is_empty() { "" } else { ".keys" });
-                let value = if list.is_some() { "'[]'" } else { "null" };
-                let constraint = if list.is_some() {
-                    "Member must have length greater than or equal to 1"
-                } else {
-                    "Member must not be null"
-                };
-                violations.add(value, &path, constraint);
+        if requests.0.keys().any(|name| name.is_empty() || name.len() > 1024) {
+            let constraint = "Map keys must satisfy constraint: [Member must have length less than or equal to 1024, Member must have length greater than or equal to 1]";
+            violations.add(&shown(requests, writes), "requestItems", constraint);
+        }
+        if writes {
+            constrain_writes(requests, &mut violations);
+        } else {
+            for (name, request) in requests.0 {
+                let path = |member: &str| format!("requestItems.{name}.member.{member}");
+                let keys = request.get("Keys").and_then(Value::as_array);
+                violations.required(keys.is_some(), &path("keys"));
+                let count = keys.map_or(1, Vec::len);
+                if count == 0 {
+                    let constraint = "Member must have length greater than or equal to 1";
+                    violations.add("'[]'", &path("keys"), constraint);
+                } else if count > MAX_GETS {
+                    let constraint = "Member must have length less than or equal to 100";
+                    violations.add("'[...]'", &path("keys"), constraint);
+                }
+                if let Some(request) = request.as_object() {
+                    violations.attributes_to_get(Body(request), &path("attributesToGet"));
+                }
             }
         }
     }
     violations.finish()
+}
+
+fn constrain_writes(requests: Body<'_>, violations: &mut Violations) {
+    let lengths = requests.0.values().map(|list| list.as_array().map_or(0, Vec::len));
+    if lengths.into_iter().any(|length| length == 0 || length > MAX_WRITES) {
+        let constraint = "Map value must satisfy constraint: [Member must have length less than or equal to 25, Member must have length greater than or equal to 1]";
+        violations.add(&shown(requests, true), "requestItems", constraint);
+    }
+    for (name, list) in requests.0 {
+        for (at, request) in list.as_array().into_iter().flatten().enumerate() {
+            for (kind, member) in [("PutRequest", "Item"), ("DeleteRequest", "Key")] {
+                let Some(inner) = request.get(kind).and_then(Value::as_object) else { continue };
+                let (kind, small) = (super::body::path(kind), super::body::path(member));
+                let path = format!("requestItems.{name}.member.{}.member.{kind}.{small}", at + 1);
+                violations.required(Body(inner).get(member).is_some(), &path);
+            }
+        }
+    }
+}
+
+fn shown(requests: Body<'_>, writes: bool) -> String {
+    let one = |(name, request): (&String, &Value)| match request.as_array() {
+        Some(list) if writes => {
+            let shape = "com.amazonaws.dynamodb.v20120810.WriteRequest";
+            format!("{name}=[{}]", vec![shape; list.len()].join(", "))
+        }
+        _ if writes => format!("{name}=null"),
+        _ => format!("{name}=com.amazonaws.dynamodb.v20120810.KeysAndAttributes"),
+    };
+    format!("'{{{}}}'", requests.0.iter().map(one).collect::<Vec<_>>().join(", "))
 }
 
 fn duplicates() -> AwsError {
@@ -72,7 +111,7 @@ struct Gets {
 pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, AwsError> {
     shape::batch_get(map)?;
     let body = Body(map);
-    constrain(body, "Keys")?;
+    constrain(body, false)?;
     let mut all = Vec::new();
     let mut total = 0;
     for (name, request) in body.map("RequestItems").into_iter().flat_map(|requests| requests.0) {
@@ -147,7 +186,7 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
 }
 
 fn gets(name: &str, request: Body<'_>, tables: &Tables) -> Result<Gets, AwsError> {
-    crate::item::check_resource_name("TableName", name)?;
+    request.one_style(&["ProjectionExpression"], &["AttributesToGet"])?;
     let mut given = Vec::new();
     for json in request.list("Keys").unwrap_or_default() {
         given.push((item(json)?, json.clone()));
@@ -158,7 +197,7 @@ fn gets(name: &str, request: Body<'_>, tables: &Tables) -> Result<Gets, AwsError
         projection => projection,
     };
     expressions.finish()?;
-    let table = table(tables, name)?;
+    let table = table_of(tables, name)?;
     let mut all = Vec::with_capacity(given.len());
     let mut seen = BTreeSet::new();
     for (key, json) in given {
@@ -177,11 +216,10 @@ fn gets(name: &str, request: Body<'_>, tables: &Tables) -> Result<Gets, AwsError
 pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, AwsError> {
     shape::batch_write(map)?;
     let body = Body(map);
-    constrain(body, "")?;
+    constrain(body, true)?;
     let requests = body.map("RequestItems").into_iter().flat_map(|requests| requests.0);
     let mut given = Vec::new();
     for (name, list) in requests {
-        crate::item::check_resource_name("TableName", name)?;
         for request in list.as_array().into_iter().flatten() {
             given.push((name, write_request(request)?));
         }
@@ -192,10 +230,14 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     let mut all = Vec::with_capacity(given.len());
     let mut seen = BTreeSet::new();
     for (name, (put, given)) in given {
-        let table = table(tables, name)?;
+        let table = table_of(tables, name)?;
         let keys = if put {
             given.view().check_size(LIMITS)?;
-            table.schema.item_keys(&given.view(), LIMITS)?
+            table.schema.item_keys(&given.view(), LIMITS).map_err(|error| match error {
+                // Single puts say what is wrong with the keys, batches do not.
+                ItemError::MissingKey(_) | ItemError::KeyTypeMismatch { .. } => ItemError::KeyMismatch,
+                error => error,
+            })?
         } else {
             keys(&table, &given)?
         };

@@ -5,11 +5,21 @@ use serde_json::{Map, Value};
 
 /// Violations that are reported together, at most ten.
 #[derive(Default)]
-pub(super) struct Violations(Vec<String>);
+pub(super) struct Violations {
+    found: Vec<String>,
+    within: String,
+}
 
 impl Violations {
+    /// Where the members are that are looked at from now on: a path that ends in a point, or nothing.
+    pub(super) fn within(&mut self, path: String) {
+        self.within = path;
+    }
+
     pub(super) fn add(&mut self, value: &str, path: &str, constraint: &str) {
-        self.0.push(format!("Value {value} at '{path}' failed to satisfy constraint: {constraint}"));
+        let within = &self.within;
+        self.found
+            .push(format!("Value {value} at '{within}{path}' failed to satisfy constraint: {constraint}"));
     }
 
     pub(super) fn required(&mut self, there: bool, path: &str) {
@@ -34,6 +44,49 @@ impl Violations {
         self.one_of(body, "ReturnItemCollectionMetrics", &["SIZE", "NONE"]);
     }
 
+    /// The name of a table whose items are read or written: itself, or an ARN.
+    pub(super) fn table(&mut self, body: Body<'_>) {
+        let path = "tableName";
+        let name = body.text("TableName");
+        self.required(name.is_some(), path);
+        let Some(name) = name else { return };
+        let bare = bare_name(name);
+        if bare == name && !name.bytes().all(is_name_byte) {
+            let constraint = format!("Member must satisfy regular expression pattern: {NAME_PATTERN}");
+            self.add(&format!("'{name}'"), path, &constraint);
+        }
+        self.length(name, path, 1, 1024);
+    }
+
+    /// A name of an index or table, if given, by the rule for names.
+    pub(super) fn name(&mut self, body: Body<'_>, member: &str) {
+        let Some(name) = body.text(member) else { return };
+        let path = path(member);
+        if name.is_empty() || !name.bytes().all(is_name_byte) {
+            let constraint = format!("Member must satisfy regular expression pattern: {NAME_PATTERN}");
+            self.add(&format!("'{name}'"), &path, &constraint);
+        }
+        self.length(name, &path, 3, 255);
+    }
+
+    /// A text's length in bytes.
+    pub(super) fn length(&mut self, text: &str, path: &str, least: usize, most: usize) {
+        if text.len() < least {
+            let constraint = format!("Member must have length greater than or equal to {least}");
+            self.add(&format!("'{text}'"), path, &constraint);
+        } else if text.len() > most {
+            let constraint = format!("Member must have length less than or equal to {most}");
+            self.add(&format!("'{text}'"), path, &constraint);
+        }
+    }
+
+    /// `AttributesToGet`, if given, is not empty.
+    pub(super) fn attributes_to_get(&mut self, body: Body<'_>, path: &str) {
+        if body.list("AttributesToGet").is_some_and(<[Value]>::is_empty) {
+            self.add("'[]'", path, "Member must have length greater than or equal to 1");
+        }
+    }
+
     /// A number, if given, that must lie within bounds.
     pub(super) fn range(&mut self, body: Body<'_>, name: &str, low: i64, high: i64) {
         let Some(number) = body.int(name) else { return };
@@ -47,12 +100,27 @@ impl Violations {
     }
 
     pub(super) fn finish(mut self) -> Result<(), AwsError> {
-        self.0.truncate(10);
-        match self.0.len() {
+        self.found.truncate(10);
+        let all = self.found.join("; ");
+        match self.found.len() {
             0 => Ok(()),
-            1 => Err(AwsError::validation(format!("1 validation error detected: {}", self.0.join("; ")))),
-            n => Err(AwsError::validation(format!("{n} validation errors detected: {}", self.0.join("; ")))),
+            1 => Err(AwsError::validation(format!("1 validation error detected: {all}"))),
+            n => Err(AwsError::validation(format!("{n} validation errors detected: {all}"))),
         }
+    }
+}
+
+const NAME_PATTERN: &str = "[a-zA-Z0-9_.-]+";
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
+}
+
+/// The table's name in what a request names it by, which may be its ARN.
+pub(super) fn bare_name(name: &str) -> &str {
+    match name.strip_prefix("arn:").and_then(|arn| arn.split_once(":table/")) {
+        Some((_, bare)) => bare,
+        None => name,
     }
 }
 
@@ -76,7 +144,11 @@ impl<'j> Body<'j> {
     }
 
     pub(super) fn bool(self, name: &str) -> bool {
-        self.get(name).and_then(Value::as_bool).unwrap_or(false)
+        match self.get(name) {
+            Some(Value::Bool(value)) => *value,
+            Some(Value::String(text)) => super::shape::bool_of(text).unwrap_or(false),
+            _ => false,
+        }
     }
 
     pub(super) fn int(self, name: &str) -> Option<i64> {
@@ -92,12 +164,35 @@ impl<'j> Body<'j> {
         self.get(name)?.as_object().map(Body)
     }
 
-    /// The name of a table, which a request needs.
+    /// The name of the table that a request is about, which an operation on tables needs.
     pub(super) fn table_name(self) -> Result<&'j str, AwsError> {
         let missing = "The parameter 'TableName' is required but was not present in the request";
-        let name = self.text("TableName").ok_or_else(|| AwsError::validation(missing))?;
+        let name = bare_name(self.text("TableName").ok_or_else(|| AwsError::validation(missing))?);
         crate::item::check_resource_name("TableName", name)?;
         Ok(name)
+    }
+
+    /// Refuses parameters from before expressions beside expressions, and checks those that stand alone.
+    pub(super) fn one_style(self, expressions: &[&str], before: &[&str]) -> Result<(), AwsError> {
+        let given = |names: &[&str]| -> Vec<String> {
+            names.iter().filter(|name| self.get(name).is_some()).map(ToString::to_string).collect()
+        };
+        let (new, old) = (given(expressions), given(before));
+        if !new.is_empty() && !old.is_empty() {
+            return Err(AwsError::validation(format!(
+                "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {{{}}} Expression parameters: {{{}}}",
+                old.join(", "),
+                new.join(", ")
+            )));
+        }
+        let names = self.list("AttributesToGet").unwrap_or_default();
+        match names.iter().enumerate().find(|(at, name)| names.iter().take(*at).any(|other| other == *name)) {
+            None => Ok(()),
+            Some((_, name)) => Err(AwsError::validation(format!(
+                "One or more parameter values were invalid: Duplicate value in attribute name: {}",
+                name.as_str().unwrap_or_default()
+            ))),
+        }
     }
 
     /// Refuses parameters from before expressions.

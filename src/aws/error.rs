@@ -72,6 +72,11 @@ impl AwsError {
         Self { kind, message: message.into(), item: None, reasons: Vec::new() }
     }
 
+    /// There is no such operation.
+    pub fn unknown_operation() -> Self {
+        Self::new(Kind::UnknownOperation, "unknown operation")
+    }
+
     pub(super) fn validation(message: impl Into<String>) -> Self {
         Self::new(Kind::Validation, message)
     }
@@ -110,7 +115,9 @@ impl AwsError {
                 object.end();
             });
         }
-        object.text(self.kind.message_member(), &self.message);
+        if self.kind != Kind::UnknownOperation {
+            object.text(self.kind.message_member(), &self.message);
+        }
         object.end();
         out
     }

@@ -50,7 +50,7 @@ impl Prepared {
         let changes = if action == Action::Update { expressions.update()? } else { None };
         let condition = expressions.condition(ExprKind::Condition)?;
         expressions.finish()?;
-        let table = table(tables, body.table_name()?)?;
+        let table = table(tables, body)?;
         if let Some(condition) = &condition {
             condition.check_key_paths(&table.schema)?;
         }
@@ -93,22 +93,43 @@ impl Prepared {
     }
 }
 
-/// Constraints on a write's parameters.
-pub(super) fn constrain(action: Action, body: Body<'_>, alone: bool) -> Result<(), AwsError> {
+/// Constraints on the parameters of a write that stands alone.
+fn constrain(action: Action, body: Body<'_>) -> Result<(), AwsError> {
     let mut violations = Violations::default();
+    constrain_write(action, body, true, &mut violations);
+    violations.finish()?;
+    refuse_legacy(body)
+}
+
+/// Refuses parameters from before expressions.
+pub(super) fn refuse_legacy(body: Body<'_>) -> Result<(), AwsError> {
+    body.refuse_legacy(&["Expected", "AttributeUpdates", "ConditionalOperator"])
+}
+
+/// Constraints on a write's parameters, which are fewer in a transaction than `alone`.
+pub(super) fn constrain_write(action: Action, body: Body<'_>, alone: bool, violations: &mut Violations) {
     if alone {
         violations.capacity(body);
-        violations.metrics(body);
+    }
+    violations.table(body);
+    if action == Action::Put {
+        violations.required(body.get("Item").is_some(), "item");
+    }
+    if alone {
+        // AWS reports violations in the order of a hash map.
         let all = ["ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"];
-        violations.one_of(body, "ReturnValues", &all);
+        if action == Action::Update {
+            violations.metrics(body);
+            violations.one_of(body, "ReturnValues", &all);
+        } else {
+            violations.one_of(body, "ReturnValues", &all);
+            violations.metrics(body);
+        }
+    }
+    if action != Action::Put {
+        violations.required(body.get("Key").is_some(), "key");
     }
     violations.one_of(body, "ReturnValuesOnConditionCheckFailure", &["ALL_OLD", "NONE"]);
-    let needed = if action == Action::Put { "item" } else { "key" };
-    let there = body.get(if action == Action::Put { "Item" } else { "Key" }).is_some();
-    violations.required(there, needed);
-    violations.finish()?;
-    body.table_name()?;
-    body.refuse_legacy(&["Expected", "AttributeUpdates", "ConditionalOperator"])
 }
 
 /// Reads PutItem, UpdateItem or DeleteItem.
@@ -124,7 +145,7 @@ pub(super) fn write(
         Operation::UpdateItem => Action::Update,
         _ => Action::Delete,
     };
-    constrain(action, body, true)?;
+    constrain(action, body)?;
     let returns = body.text("ReturnValues").unwrap_or("NONE").to_owned();
     if action != Action::Update && !matches!(returns.as_str(), "NONE" | "ALL_OLD") {
         return Err(AwsError::validation("ReturnValues can only be ALL_OLD or NONE"));
@@ -178,7 +199,7 @@ impl Get {
             projection => projection,
         };
         expressions.finish()?;
-        let table = table(tables, body.table_name()?)?;
+        let table = table(tables, body)?;
         let keys = keys(&table, &key)?;
         Ok(Self { table, keys, projection })
     }
@@ -204,25 +225,23 @@ pub(super) fn attributes_to_get(names: &[Value]) -> BoundProjection {
 }
 
 /// Constraints on a read's parameters.
-pub(super) fn constrain_get(body: Body<'_>) -> Result<(), AwsError> {
-    let mut violations = Violations::default();
-    violations.capacity(body);
-    violations.required(body.get("Key").is_some(), "key");
-    violations.finish()?;
-    body.table_name()?;
-    if body.get("AttributesToGet").is_some() && body.get("ProjectionExpression").is_some() {
-        return Err(AwsError::validation(
-            "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {AttributesToGet} Expression parameters: {ProjectionExpression}",
-        ));
+pub(super) fn constrain_get(body: Body<'_>, alone: bool, violations: &mut Violations) {
+    if alone {
+        violations.capacity(body);
     }
-    Ok(())
+    violations.attributes_to_get(body, "attributesToGet");
+    violations.table(body);
+    violations.required(body.get("Key").is_some(), "key");
 }
 
 /// Reads GetItem.
 pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, AwsError> {
     shape::read(map)?;
     let body = Body(map);
-    constrain_get(body)?;
+    let mut violations = Violations::default();
+    constrain_get(body, true, &mut violations);
+    violations.finish()?;
+    body.one_style(&["ProjectionExpression"], &["AttributesToGet"])?;
     let get = Get::read(body, tables)?;
     let consistent = body.bool("ConsistentRead");
     let mut capacity = Capacity::asked(body);

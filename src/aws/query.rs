@@ -32,17 +32,26 @@ struct Common {
 
 fn constrain(body: Body<'_>, scan: bool) -> Result<(), AwsError> {
     let mut violations = Violations::default();
-    violations.capacity(body);
     let select = ["SPECIFIC_ATTRIBUTES", "COUNT", "ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES"];
     violations.one_of(body, "Select", &select);
-    violations.range(body, "Limit", 1, i64::from(i32::MAX));
+    violations.name(body, "IndexName");
     if scan {
-        violations.range(body, "Segment", 0, 999_999);
         violations.range(body, "TotalSegments", 1, 1_000_000);
     }
+    violations.capacity(body);
+    violations.table(body);
+    if scan {
+        violations.range(body, "Segment", 0, 999_999);
+        violations.range(body, "Limit", 1, i64::from(i32::MAX));
+        violations.attributes_to_get(body, "attributesToGet");
+    } else {
+        violations.attributes_to_get(body, "attributesToGet");
+        violations.range(body, "Limit", 1, i64::from(i32::MAX));
+    }
     violations.finish()?;
-    body.table_name()?;
     body.refuse_legacy(&["KeyConditions", "QueryFilter", "ScanFilter", "ConditionalOperator"])?;
+    let expressions = ["ProjectionExpression", "FilterExpression", "KeyConditionExpression"];
+    body.one_style(if scan { &expressions[..2] } else { &expressions }, &["AttributesToGet"])?;
     let parts = ["ProjectionExpression", "AttributesToGet"].into_iter().find(|name| body.get(name).is_some());
     match (body.text("Select"), parts) {
         (Some("COUNT"), Some(part)) => Err(AwsError::validation(format!(
@@ -65,9 +74,17 @@ fn constrain(body: Body<'_>, scan: bool) -> Result<(), AwsError> {
 
 /// A start key that was read from JSON, before the table is known.
 fn start_key(body: Body<'_>) -> Result<Option<Item>, AwsError> {
-    let invalid = |error: AwsError| AwsError {
-        message: format!("The provided starting key is invalid: {}", error.message),
-        ..error
+    // Of numbers and sets AWS says no more than that they are wrong.
+    let bare = |message: &str| {
+        let parts =
+            ["numeric value", "significant digits", "number with magnitude", "duplicates", "number set"];
+        parts.iter().any(|part| message.contains(part))
+    };
+    let invalid = |error: AwsError| {
+        if bare(&error.message) {
+            return error;
+        }
+        AwsError { message: format!("The provided starting key is invalid: {}", error.message), ..error }
     };
     body.get("ExclusiveStartKey").map(|json| item(json).map_err(invalid)).transpose()
 }
@@ -82,7 +99,7 @@ fn start_keys(table: &Table, start: Option<Item>) -> Result<Option<ItemKeys>, Aw
 
 /// A table that is read without one of its indexes.
 fn plain_table(body: Body<'_>, tables: &Tables) -> Result<Arc<Table>, AwsError> {
-    let table = table(tables, body.table_name()?)?;
+    let table = table(tables, body)?;
     match body.text("IndexName") {
         None => Ok(table),
         Some(name) => {
@@ -100,14 +117,16 @@ pub(super) fn query(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     shape::read(map)?;
     let body = Body(map);
     constrain(body, false)?;
+    let users = ["FilterExpression", "KeyConditionExpression"];
+    let with_names = [users[0], users[1], "ProjectionExpression"];
+    Expressions::check_users(body, &with_names, &users)?;
+    let start = start_key(body)?;
     if body.get("KeyConditionExpression").is_none() {
         return Err(AwsError::validation(
             "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
         ));
     }
-    let start = start_key(body)?;
-    let users = ["FilterExpression", "KeyConditionExpression"];
-    let mut expressions = Expressions::new(body, &[users[0], users[1], "ProjectionExpression"], &users)?;
+    let mut expressions = Expressions::new(body, &with_names, &users)?;
     let filter = expressions.condition(ExprKind::Filter)?;
     let key_condition = expressions.condition(ExprKind::KeyCondition)?;
     let projection = match expressions.projection()? {

@@ -1,6 +1,6 @@
 //! What requests have in common: their table, keys, items and expressions.
 
-use super::body::Body;
+use super::body::{Body, bare_name};
 use super::error::AwsError;
 use crate::engine::{Table, Tables};
 use crate::expr::{
@@ -17,8 +17,13 @@ pub(super) const LIMITS: &ItemLimits = &ItemLimits::DYNAMODB;
 static CACHE: LazyLock<ExprCache> = LazyLock::new(|| ExprCache::new(Options::STRICT, 4096));
 
 /// The table that a request names.
-pub(super) fn table(tables: &Tables, name: &str) -> Result<Arc<Table>, AwsError> {
-    tables.get(name.as_bytes()).ok_or_else(AwsError::not_found)
+pub(super) fn table(tables: &Tables, body: Body<'_>) -> Result<Arc<Table>, AwsError> {
+    table_of(tables, body.text("TableName").unwrap_or_default())
+}
+
+/// The table of a name or an ARN.
+pub(super) fn table_of(tables: &Tables, name: &str) -> Result<Arc<Table>, AwsError> {
+    tables.get(bare_name(name).as_bytes()).ok_or_else(AwsError::not_found)
 }
 
 /// An item in a request.
@@ -40,6 +45,18 @@ pub(super) struct Expressions<'j> {
 impl<'j> Expressions<'j> {
     /// Reads the placeholders. `with_names` and `with_values` are the expressions of the request that take them.
     pub(super) fn new(body: Body<'j>, with_names: &[&str], with_values: &[&str]) -> Result<Self, AwsError> {
+        Self::check_users(body, with_names, with_values)?;
+        let (names, values) = (body.get("ExpressionAttributeNames"), body.get("ExpressionAttributeValues"));
+        let binder = Binder::from_json(names, values, LIMITS.max_depth, ExprLimits::DYNAMODB)?;
+        Ok(Self { body, binder })
+    }
+
+    /// Checks that there are expressions where there are placeholders.
+    pub(super) fn check_users(
+        body: Body<'_>,
+        with_names: &[&str],
+        with_values: &[&str],
+    ) -> Result<(), AwsError> {
         let any = |names: &[&str]| names.iter().any(|name| body.get(name).is_some());
         let (names, values) = (body.get("ExpressionAttributeNames"), body.get("ExpressionAttributeValues"));
         if names.is_some() && !any(with_names) {
@@ -54,8 +71,7 @@ impl<'j> Expressions<'j> {
                 with_values.join(" and ")
             )));
         }
-        let binder = Binder::from_json(names, values, LIMITS.max_depth, ExprLimits::DYNAMODB)?;
-        Ok(Self { body, binder })
+        Ok(())
     }
 
     /// A condition, filter or key condition.

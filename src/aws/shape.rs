@@ -16,7 +16,17 @@ pub(super) enum Shape {
     List(&'static Shape),
     /// A map; Java's class of its values.
     Map(&'static str, &'static Shape),
-    Struct(&'static [(&'static str, Shape)]),
+    /// Named members; its name in the service's model.
+    Struct(&'static str, &'static [(&'static str, Shape)]),
+}
+
+/// Where a value stands, which decides what is said of one of the wrong form.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// As a member of a structure.
+    Member,
+    /// As a value of a list or map.
+    Element,
 }
 
 fn refused(message: impl Into<String>) -> AwsError {
@@ -38,37 +48,53 @@ pub(super) fn check(map: &Map<String, Value>, members: &[(&str, Shape)]) -> Resu
     for (name, shape) in members {
         match map.get(*name) {
             None | Some(Value::Null) => {}
-            Some(value) => value_fits(value, shape)?,
+            Some(value) => value_fits(value, shape, At::Member)?,
         }
     }
     Ok(())
 }
 
-fn value_fits(value: &Value, shape: &Shape) -> Result<(), AwsError> {
+fn value_fits(value: &Value, shape: &Shape, at: At) -> Result<(), AwsError> {
+    let element = |value: &Value, inner: &Shape| value_fits(value, inner, At::Element);
     match shape {
         Shape::Text => scalar(value, "String", |v| matches!(v, Value::String(_))),
-        Shape::Bool => scalar(value, "Boolean", |v| matches!(v, Value::Bool(_))),
+        Shape::Bool => scalar(value, "Boolean", |v| match v {
+            Value::Bool(_) => true,
+            Value::String(text) => bool_of(text).is_some(),
+            _ => false,
+        }),
         Shape::Int(class) => scalar(value, class, |v| matches!(v, Value::Number(_))),
         Shape::Item => Ok(check_typed_item(value)?),
         Shape::List(inner) => match value {
-            Value::Array(list) => list.iter().filter(|v| !v.is_null()).try_for_each(|v| value_fits(v, inner)),
+            Value::Array(list) => list.iter().filter(|v| !v.is_null()).try_for_each(|v| element(v, inner)),
             Value::Object(_) => Err(refused(STRUCTURE)),
             _ => Err(refused("Unexpected field type")),
         },
         Shape::Map(class, inner) => match value {
-            Value::Object(map) => {
-                map.values().filter(|v| !v.is_null()).try_for_each(|v| value_fits(v, inner))
-            }
+            Value::Object(map) => map.values().filter(|v| !v.is_null()).try_for_each(|v| element(v, inner)),
             Value::Array(_) => {
                 Err(refused(format!("Unrecognized collection type java.util.Map<java.lang.String, {class}>")))
             }
             _ => Err(refused("Unexpected field type")),
         },
-        Shape::Struct(members) => match value {
+        Shape::Struct(name, members) => match value {
             Value::Object(map) => check(map, members),
-            Value::Array(_) => Err(refused("Unrecognized collection type")),
+            Value::Array(_) => Err(refused(format!(
+                "Unrecognized collection type class com.amazonaws.dynamodb.v20120810.{name}"
+            ))),
+            _ if at == At::Member => Err(refused("Unexpected field type")),
             _ => Err(refused("Unexpected value type in payload")),
         },
+    }
+}
+
+/// What AWS takes as a boolean beside JSON's own.
+pub(super) fn bool_of(text: &str) -> Option<bool> {
+    let any = |words: [&str; 3]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    match () {
+        () if any(["true", "1", "yes"]) => Some(true),
+        () if any(["false", "0", "no"]) => Some(false),
+        () => None,
     }
 }
 
@@ -136,19 +162,23 @@ const READ: &[(&str, Shape)] = &[
 ];
 
 const BATCH: &[(&str, Shape)] = &[("ReturnConsumedCapacity", TEXT), ("ReturnItemCollectionMetrics", TEXT)];
-const KEYS_AND_ATTRIBUTES: Shape = Shape::Struct(&[
-    ("Keys", KEYS),
-    ("AttributesToGet", Shape::List(&TEXT)),
-    ("ConsistentRead", Shape::Bool),
-    ("ProjectionExpression", TEXT),
-    ("ExpressionAttributeNames", NAMES),
-]);
-const WRITE_REQUESTS: Shape = Shape::List(&Shape::Struct(&[
-    ("PutRequest", Shape::Struct(&[("Item", Shape::Item)])),
-    ("DeleteRequest", Shape::Struct(&[("Key", Shape::Item)])),
-]));
-const ACTION: Shape = Shape::Struct(WRITE);
-const GET: Shape = Shape::Struct(READ);
+const KEYS_AND_ATTRIBUTES: Shape = Shape::Struct(
+    "KeysAndAttributes",
+    &[
+        ("Keys", KEYS),
+        ("AttributesToGet", Shape::List(&TEXT)),
+        ("ConsistentRead", Shape::Bool),
+        ("ProjectionExpression", TEXT),
+        ("ExpressionAttributeNames", NAMES),
+    ],
+);
+const WRITE_REQUESTS: Shape = Shape::List(&Shape::Struct(
+    "WriteRequest",
+    &[
+        ("PutRequest", Shape::Struct("PutRequest", &[("Item", Shape::Item)])),
+        ("DeleteRequest", Shape::Struct("DeleteRequest", &[("Key", Shape::Item)])),
+    ],
+));
 
 const TRANSACT: &[(&str, Shape)] = &[
     ("ClientRequestToken", TEXT),
@@ -156,33 +186,42 @@ const TRANSACT: &[(&str, Shape)] = &[
     ("ReturnItemCollectionMetrics", TEXT),
     (
         "TransactItems",
-        Shape::List(&Shape::Struct(&[
-            ("Put", ACTION),
-            ("Update", ACTION),
-            ("Delete", ACTION),
-            ("ConditionCheck", ACTION),
-            ("Get", GET),
-        ])),
+        Shape::List(&Shape::Struct(
+            "TransactWriteItem",
+            &[
+                ("Put", Shape::Struct("Put", WRITE)),
+                ("Update", Shape::Struct("Update", WRITE)),
+                ("Delete", Shape::Struct("Delete", WRITE)),
+                ("ConditionCheck", Shape::Struct("ConditionCheck", WRITE)),
+                ("Get", Shape::Struct("Get", READ)),
+            ],
+        )),
     ),
 ];
 
-const TAGS: Shape = Shape::List(&Shape::Struct(&[("Key", TEXT), ("Value", TEXT)]));
+const TAGS: Shape = Shape::List(&Shape::Struct("Tag", &[("Key", TEXT), ("Value", TEXT)]));
 
 const TABLE: &[(&str, Shape)] = &[
     ("TableName", TEXT),
     (
         "AttributeDefinitions",
-        Shape::List(&Shape::Struct(&[("AttributeName", TEXT), ("AttributeType", TEXT)])),
+        Shape::List(&Shape::Struct(
+            "AttributeDefinition",
+            &[("AttributeName", TEXT), ("AttributeType", TEXT)],
+        )),
     ),
-    ("KeySchema", Shape::List(&Shape::Struct(&[("AttributeName", TEXT), ("KeyType", TEXT)]))),
+    (
+        "KeySchema",
+        Shape::List(&Shape::Struct("KeySchemaElement", &[("AttributeName", TEXT), ("KeyType", TEXT)])),
+    ),
     ("BillingMode", TEXT),
     ("TableClass", TEXT),
     (
         "ProvisionedThroughput",
-        Shape::Struct(&[
-            ("ReadCapacityUnits", Shape::Int("Long")),
-            ("WriteCapacityUnits", Shape::Int("Long")),
-        ]),
+        Shape::Struct(
+            "ProvisionedThroughput",
+            &[("ReadCapacityUnits", Shape::Int("Long")), ("WriteCapacityUnits", Shape::Int("Long"))],
+        ),
     ),
     ("DeletionProtectionEnabled", Shape::Bool),
     ("Tags", TAGS),
@@ -190,7 +229,10 @@ const TABLE: &[(&str, Shape)] = &[
     ("ExclusiveStartTableName", TEXT),
     ("ResourceArn", TEXT),
     ("TagKeys", Shape::List(&TEXT)),
-    ("TimeToLiveSpecification", Shape::Struct(&[("AttributeName", TEXT), ("Enabled", Shape::Bool)])),
+    (
+        "TimeToLiveSpecification",
+        Shape::Struct("TimeToLiveSpecification", &[("AttributeName", TEXT), ("Enabled", Shape::Bool)]),
+    ),
 ];
 
 /// Requests on one item that write.

@@ -3,7 +3,7 @@
 use super::body::{Body, Violations};
 use super::capacity::{Capacity, Units, read_units, write_units};
 use super::error::{AwsError, Kind};
-use super::items::{Action, Get, Prepared, constrain as constrain_write, constrain_get};
+use super::items::{Action, Get, Prepared, constrain_get, constrain_write, refuse_legacy};
 use super::json::Object;
 use super::{Call, shape};
 use crate::effect::{Effect, SYSTEM};
@@ -22,7 +22,18 @@ const MAX_BYTES: usize = 4 << 20;
 /// How long a token is remembered.
 const REMEMBERED_MS: u64 = 10 * 60 * 1000;
 
-fn constrain<'j>(body: Body<'j>) -> Result<&'j [Value], AwsError> {
+/// What a transaction may consist of.
+const KINDS: [(&str, Action); 4] = [
+    ("ConditionCheck", Action::Check),
+    ("Put", Action::Put),
+    ("Update", Action::Update),
+    ("Delete", Action::Delete),
+];
+
+fn constrain<'j>(
+    body: Body<'j>,
+    one: impl Fn(&'j Value, &mut Violations, &str),
+) -> Result<&'j [Value], AwsError> {
     let mut violations = Violations::default();
     violations.capacity(body);
     violations.metrics(body);
@@ -44,6 +55,9 @@ fn constrain<'j>(body: Body<'j>) -> Result<&'j [Value], AwsError> {
             violations.add(&format!("'{token}'"), path, "Member must have length less than or equal to 36");
         }
     }
+    for (at, action) in items.unwrap_or_default().iter().enumerate() {
+        one(action, &mut violations, &format!("transactItems.{}.member.", at + 1));
+    }
     violations.finish()?;
     Ok(items.unwrap_or_default())
 }
@@ -53,13 +67,17 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
     shape::transact(map)?;
     let body = Body(map);
     let mut all = Vec::new();
-    for action in constrain(body)? {
-        let Some(Value::Object(get)) = action.get("Get") else {
-            return Err(AwsError::validation(
-                "1 validation error detected: Value null at 'transactItems.1.member.get' failed to satisfy constraint: Member must not be null",
-            ));
-        };
-        constrain_get(Body(get))?;
+    let actions = constrain(body, |action, violations, path| {
+        violations.within(path.to_owned());
+        let get = action.get("Get").and_then(Value::as_object);
+        violations.required(get.is_some(), "get");
+        if let Some(get) = get {
+            violations.within(format!("{path}get."));
+            constrain_get(Body(get), false, violations);
+        }
+    })?;
+    for action in actions {
+        let Some(Value::Object(get)) = action.get("Get") else { continue };
         all.push(Get::read(Body(get), tables)?);
     }
     let locks = all.iter().map(|get| (get.table.id, get.keys.pk.clone())).collect();
@@ -90,22 +108,32 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     shape::transact(map)?;
     let body = Body(map);
     let mut all = Vec::new();
-    for action in constrain(body)? {
-        let kinds = [
-            ("ConditionCheck", Action::Check),
-            ("Put", Action::Put),
-            ("Update", Action::Update),
-            ("Delete", Action::Delete),
-        ];
-        let mut given = kinds.iter().filter_map(|(name, kind)| Some((*kind, action.get(name)?.as_object()?)));
+    let actions = constrain(body, |action, violations, path| {
+        for (name, kind) in KINDS {
+            let Some(inner) = action.get(name).and_then(Value::as_object) else { continue };
+            violations.within(format!("{path}{}.", super::body::path(name)));
+            constrain_write(kind, Body(inner), false, violations);
+            match kind {
+                Action::Check => {
+                    violations
+                        .required(Body(inner).get("ConditionExpression").is_some(), "conditionExpression");
+                }
+                Action::Update => {
+                    violations.required(Body(inner).get("UpdateExpression").is_some(), "updateExpression");
+                }
+                Action::Put | Action::Delete => {}
+            }
+        }
+    })?;
+    for action in actions {
+        let mut given = KINDS.iter().filter_map(|(name, kind)| Some((*kind, action.get(name)?.as_object()?)));
         let (Some((kind, inner)), None) = (given.next(), given.next()) else {
             return Err(AwsError::validation(
                 "TransactItems can only contain one of Check, Put, Update or Delete",
             ));
         };
         let inner = Body(inner);
-        constrain_write(kind, inner, false)?;
-        needs(kind, inner)?;
+        refuse_legacy(inner)?;
         all.push(Prepared::read(kind, inner, tables)?);
     }
     let mut seen = BTreeSet::new();
@@ -140,18 +168,6 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
         object.end();
         Ok(out)
     }))
-}
-
-/// A check needs its condition, an update its expression.
-fn needs(action: Action, body: Body<'_>) -> Result<(), AwsError> {
-    let (name, path) = match action {
-        Action::Check => ("ConditionExpression", "conditionExpression"),
-        Action::Update => ("UpdateExpression", "updateExpression"),
-        _ => return Ok(()),
-    };
-    let mut violations = Violations::default();
-    violations.required(body.get(name).is_some(), path);
-    violations.finish()
 }
 
 /// A token with what tells whether it comes with the same request again.

@@ -9,7 +9,7 @@
 //! call       := name ( operand {, operand} )
 //! path       := (name | #name) { . (name | #name) | [ index ] }
 //! update     := { SET set {, set} | REMOVE path {, path} | (ADD | DELETE) path value {, path value} }
-//! set        := path = operand [ (+ | -) operand ]
+//! set        := path = sum               sum := operand [ (+ | -) operand ] | ( sum )
 //! projection := path {, path}
 //! ```
 //! Literals are human mode's alone. Where a parenthesis may open a condition or an operand, the condition is tried
@@ -198,16 +198,22 @@ impl<'t> Parser<'t> {
             return Ok((self.comparison()?, false));
         }
         let (start, operators) = (self.at, self.operators);
-        match self.deeper(Self::condition_in_parentheses) {
-            Err(Stop::At(first)) => {
-                (self.at, self.operators) = (start, operators);
-                match self.comparison() {
-                    Err(Stop::At(second)) => Err(Stop::At(first.max(second))),
-                    other => Ok((other?, false)),
-                }
-            }
-            other => other,
+        let first = match self.deeper(Self::condition_in_parentheses) {
+            Err(Stop::At(first)) => first,
+            // It was an operand: a function's value.
+            Ok((Condition::Call(_), _)) if self.at_comparator() => self.at,
+            other => return other,
+        };
+        (self.at, self.operators) = (start, operators);
+        match self.comparison() {
+            Err(Stop::At(second)) => Err(Stop::At(first.max(second))),
+            other => Ok((other?, false)),
         }
+    }
+
+    fn at_comparator(&self) -> bool {
+        use Tok::{Between, Eq, Ge, Gt, In, Le, Lt, Ne};
+        matches!(self.peek(), Eq | Ne | Lt | Le | Gt | Ge | Between | In)
     }
 
     fn condition_in_parentheses(&mut self) -> Parse<(Condition, bool)> {
@@ -394,16 +400,48 @@ impl<'t> Parser<'t> {
     fn set(&mut self) -> Parse<Action> {
         let path = self.path()?;
         self.expect(Tok::Eq)?;
+        let (value, _) = self.set_value()?;
+        Ok(Action::Set(path, value))
+    }
+
+    /// What SET gives, and whether it stands in parentheses as a whole.
+    fn set_value(&mut self) -> Parse<(SetValue, bool)> {
+        if self.peek() != Tok::LParen {
+            return Ok((self.sum()?, false));
+        }
+        let (start, operators) = (self.at, self.operators);
+        let first = match self.deeper(Self::set_value_in_parentheses) {
+            // The parentheses were the first operand's.
+            Ok(_) if matches!(self.peek(), Tok::Plus | Tok::Minus) => self.at,
+            Err(Stop::At(first)) => first,
+            other => return other,
+        };
+        (self.at, self.operators) = (start, operators);
+        match self.sum() {
+            Err(Stop::At(second)) => Err(Stop::At(first.max(second))),
+            other => Ok((other?, false)),
+        }
+    }
+
+    fn set_value_in_parentheses(&mut self) -> Parse<(SetValue, bool)> {
+        self.expect(Tok::LParen)?;
+        let (inner, again) = self.set_value()?;
+        self.expect(Tok::RParen)?;
+        self.no_redundance(again)?;
+        Ok((inner, true))
+    }
+
+    fn sum(&mut self) -> Parse<SetValue> {
         let (first, _) = self.operand()?;
         let join = match self.peek() {
             Tok::Plus => SetValue::Plus,
             Tok::Minus => SetValue::Minus,
-            _ => return Ok(Action::Set(path, SetValue::Operand(first))),
+            _ => return Ok(SetValue::Operand(first)),
         };
         self.next();
         self.operator()?;
         let (second, _) = self.operand()?;
-        Ok(Action::Set(path, join(first, second)))
+        Ok(join(first, second))
     }
 
     fn value(&mut self) -> Parse<Value> {

@@ -64,6 +64,7 @@ fn constrain(body: Body<'_>) -> Result<(), AwsError> {
 fn member(violations: &mut Violations, of: &Value, name: &str, path: &str, set: &[&str]) {
     match of.get(name).and_then(Value::as_str) {
         None => violations.required(false, path),
+        Some(text) if set.is_empty() => violations.length(text, path, 1, 255),
         Some(text) if !set.is_empty() && !set.contains(&text) => {
             let constraint = format!("Member must satisfy enum value set: [{}]", set.join(", "));
             violations.add(&format!("'{text}'"), path, &constraint);
@@ -106,6 +107,9 @@ fn keys(body: Body<'_>) -> Result<TableSchema, AwsError> {
     }
     let names =
         |list: &[(String, String)]| list.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+    if keys.len() > defined.len() {
+        return refused("Invalid KeySchema: Some index key attribute have no definition");
+    }
     let mut attrs = Vec::new();
     for (name, _) in &keys {
         let Some((_, tag)) = defined.iter().find(|(other, _)| other == name) else {

@@ -84,6 +84,7 @@ fn delete(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
 fn list(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
     let mut violations = Violations::default();
     violations.range(body, "Limit", 1, 100);
+    violations.name(body, "ExclusiveStartTableName");
     violations.finish()?;
     let limit = body.int("Limit").map_or(100, |limit| limit as usize);
     let after = body.text("ExclusiveStartTableName").unwrap_or_default();

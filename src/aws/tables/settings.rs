@@ -22,6 +22,8 @@ pub(super) const WRITE_UNITS: &str = "write-units";
 pub(super) const CLASS: &str = "class";
 /// There if the table is protected against deletion.
 pub(super) const PROTECTED: &str = "protected";
+/// Most capacity units that can be asked for.
+const MAX_UNITS: i64 = 1_000_000_000_000;
 /// What tags' names are behind.
 const TAG: &str = "tag:";
 /// Most tags of a table.
@@ -70,6 +72,11 @@ pub(super) fn throughput(body: Body<'_>, schema: &mut TableSchema, new: bool) ->
             );
         }
         (_, units) => {
+            for name in ["ReadCapacityUnits", "WriteCapacityUnits"] {
+                if let Some(n) = units.and_then(|units| units.int(name)).filter(|n| *n > MAX_UNITS) {
+                    return Err(AwsError::validation(format!("Given value {n} for {name} is out of bounds")));
+                }
+            }
             schema.settings.insert(BILLING.to_owned(), "PROVISIONED".to_owned());
             for (setting, name) in [(READ_UNITS, "ReadCapacityUnits"), (WRITE_UNITS, "WriteCapacityUnits")] {
                 if let Some(n) = units.and_then(|units| units.int(name)) {
@@ -184,17 +191,33 @@ pub(super) fn describe_ttl(body: Body<'_>, tables: &Tables) -> Result<Call, AwsE
     }))
 }
 
+/// The name of the table in the ARN of a request.
+fn resource_name(body: Body<'_>) -> Result<&str, AwsError> {
+    let Some(arn) = body.text("ResourceArn") else {
+        return Err(AwsError::validation("Invalid TableArn"));
+    };
+    match arn.split_once(":table/") {
+        Some((_, name)) if arn.starts_with("arn:") => Ok(name),
+        _ => Err(AwsError::validation(format!(
+            "Invalid TableArn: Invalid ResourceArn provided as input {arn}"
+        ))),
+    }
+}
+
+/// The list that a request about tags needs.
+fn needed<'j>(body: Body<'j>, name: &str, empty: &str) -> Result<&'j [Value], AwsError> {
+    let mut violations = Violations::default();
+    violations.required(body.list(name).is_some(), &super::super::body::path(name));
+    violations.finish()?;
+    match body.list(name).unwrap_or_default() {
+        [] => Err(AwsError::validation(empty)),
+        given => Ok(given),
+    }
+}
+
 /// The table that a request names by its ARN.
 fn resource(body: Body<'_>, tables: &Tables) -> Result<Arc<Table>, AwsError> {
-    let mut violations = Violations::default();
-    violations.required(body.get("ResourceArn").is_some(), "resourceArn");
-    violations.finish()?;
-    let arn = body.text("ResourceArn").unwrap_or_default();
-    let Some((_, name)) = arn.split_once(":table/") else {
-        return Err(AwsError::validation(format!(
-            "Invalid TableArn: Invalid ResourceArn provided as input {arn}"
-        )));
-    };
+    let name = resource_name(body)?;
     tables.get(name.as_bytes()).ok_or_else(|| {
         AwsError::new(
             Kind::ResourceNotFound,
@@ -213,11 +236,9 @@ pub(super) fn tags(tags: &[Value], schema: &mut TableSchema) {
 
 /// TagResource.
 pub(super) fn tag(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+    resource_name(body)?;
+    let given = needed(body, "Tags", "Atleast one Tag needs to be provided as Input.")?;
     let table = resource(body, tables)?;
-    let given = body.list("Tags").unwrap_or_default();
-    if given.is_empty() {
-        return Err(AwsError::validation("Atleast one Tag needs to be provided as Input."));
-    }
     let mut schema = table.schema.clone();
     self::tags(given, &mut schema);
     if schema.settings.keys().filter(|name| name.starts_with(TAG)).count() > MAX_TAGS {
@@ -230,11 +251,12 @@ pub(super) fn tag(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
 
 /// UntagResource.
 pub(super) fn untag(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
-    let table = resource(body, tables)?;
-    let names = body.list("TagKeys").unwrap_or_default();
-    if names.is_empty() {
-        return Err(AwsError::validation("Atleast one Tag Key needs to be provided as Input."));
-    }
+    resource_name(body)?;
+    let names = needed(body, "TagKeys", "Atleast one Tag Key needs to be provided as Input.")?;
+    let table = resource(body, tables).map_err(|error| match error.kind {
+        Kind::ResourceNotFound => AwsError::not_found(),
+        _ => error,
+    })?;
     let mut schema = table.schema.clone();
     for name in names.iter().filter_map(Value::as_str) {
         schema.settings.remove(&format!("{TAG}{name}"));

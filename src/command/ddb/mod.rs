@@ -67,8 +67,10 @@ fn keys(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(ItemKey<'_>)) {
 }
 
 fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let [_, name, body] = args else { return Err(Fail::arity("ddb")) };
-    let Some(operation) = Operation::of(name) else { return Err(Fail::unknown_sub("ddb", name)) };
+    // The container is asked for operations that do not exist, whatever their arguments.
+    let [_, name, rest @ ..] = args else { return Err(Fail::arity("ddb")) };
+    let Some(operation) = Operation::of(name) else { return Err(failed(&AwsError::unknown_operation())) };
+    let [body] = rest else { return Err(Fail::arity("ddb")) };
     let reply = aws::read(operation, body, &cx.tx.engine().tables).and_then(|call| call.run(cx.tx));
     match reply {
         Ok(reply) => cx.out.bulk(&reply),

@@ -121,18 +121,30 @@ fn requests_are_refused_in_awss_words() {
             "GetItem",
             json!({}),
             invalid(
-                "1 validation error detected: Value null at 'key' failed to satisfy constraint: Member must not be null",
+                "2 validation errors detected: Value null at 'tableName' failed to satisfy constraint: Member must not be null; Value null at 'key' failed to satisfy constraint: Member must not be null",
+            ),
+        ),
+        (
+            "DescribeTable",
+            json!({}),
+            invalid("The parameter 'TableName' is required but was not present in the request"),
+        ),
+        (
+            "DescribeTable",
+            json!({"TableName": "ab"}),
+            invalid("TableName must be at least 3 characters long and at most 255 characters long"),
+        ),
+        (
+            "GetItem",
+            json!({"Key": key, "TableName": "a b"}),
+            invalid(
+                "1 validation error detected: Value 'a b' at 'tableName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+",
             ),
         ),
         (
             "GetItem",
-            json!({"Key": key}),
-            invalid("The parameter 'TableName' is required but was not present in the request"),
-        ),
-        (
-            "GetItem",
             json!({"Key": key, "TableName": "ab"}),
-            invalid("TableName must be at least 3 characters long and at most 255 characters long"),
+            refused("ResourceNotFoundException", "Requested resource not found"),
         ),
         (
             "GetItem",
@@ -267,13 +279,12 @@ fn requests_are_refused_in_awss_words() {
             json!({"Key": []}),
             "Unrecognized collection type java.util.Map<java.lang.String, com.amazonaws.dynamodb.v20120810.AttributeValue>",
         ),
-        (json!({"ConsistentRead": "yes"}), "Unexpected token received from parser"),
+        (json!({"ConsistentRead": "maybe"}), "Unexpected token received from parser"),
         (json!({"Key": {"id": {"S": 5}}}), "NUMBER_VALUE cannot be converted to String"),
     ] {
         let error = json!({"__type": "SerializationException", "Message": message});
         assert_eq!(call(&mut h, "GetItem", &body), error, "{body}");
     }
-    assert_eq!(h.run("DDB Nonsense {}"), "-ERR unknown subcommand 'Nonsense'. Try DDB HELP.");
 }
 
 #[test]
@@ -356,10 +367,14 @@ fn batches_read_and_write_several_tables() {
         call(&mut h, "BatchGetItem", &get),
         json!({"Responses": {"abc": [{"id": {"S": "a"}}], "xyz": [{"v": {"S": "x"}}]}, "UnprocessedKeys": {}})
     );
-    let many: Vec<Value> =
-        (0..26).map(|n| json!({"PutRequest": {"Item": {"id": {"S": n.to_string()}}}})).collect();
+    let many = |table: &str| -> Vec<Value> {
+        let one =
+            |n: i32| json!({"PutRequest": {"Item": {"id": {"S": format!("{table}{n}")}, "k": {"S": "1"}}}});
+        (0..13).map(one).collect()
+    };
+    let both = json!({"RequestItems": {"abc": many("abc"), "xyz": many("xyz")}});
     assert_eq!(
-        call(&mut h, "BatchWriteItem", &json!({"RequestItems": {"abc": many}})),
+        call(&mut h, "BatchWriteItem", &both),
         invalid("Too many items requested for the BatchWriteItem call")
     );
 }
@@ -490,4 +505,115 @@ fn awss_operations_join_transactions() {
     h.run(r#"DDB PutItem '{"TableName":"abc","Item":{"id":{"S":"a"}}}'"#);
     h.run(r#"DDB Scan '{"TableName":"abc","Select":"COUNT"}'"#);
     assert_eq!(h.run("EXEC"), r#"["{}" "{\"Count\":1,\"ScannedCount\":1}"]"#);
+}
+
+#[test]
+fn unknown_operations_are_refused_as_aws_does() {
+    let mut h = Harness::new();
+    let unknown = json!({"__type": "UnknownOperationException"});
+    for operation in ["Nothing", "HELP", ""] {
+        assert_eq!(call(&mut h, operation, &json!({})), unknown);
+    }
+    assert_eq!(h.call_as(0, &[b"DDB", b"Nothing"]).as_error().unwrap()[..5], *b"DDB {");
+    let few = h.call_as(0, &[b"DDB", b"GetItem"]);
+    assert!(few.as_error().unwrap().starts_with(b"ERR wrong number of arguments"));
+}
+
+#[test]
+fn constraints_name_where_they_were_violated() {
+    let mut h = Harness::new();
+    table(&mut h, "abc", None);
+    let key = json!({"id": {"S": "a"}});
+    let null =
+        |path: &str| format!("Value null at '{path}' failed to satisfy constraint: Member must not be null");
+    let one = |text: String| invalid(&format!("1 validation error detected: {text}"));
+    let writes = |list: serde_json::Value| json!({"RequestItems": {"abc": list}});
+    let many: Vec<_> =
+        (0..26).map(|n| json!({"DeleteRequest": {"Key": {"id": {"S": n.to_string()}}}})).collect();
+    let map_value = "failed to satisfy constraint: Map value must satisfy constraint: [Member must have length less than or equal to 25, Member must have length greater than or equal to 1]";
+    let shown = vec!["com.amazonaws.dynamodb.v20120810.WriteRequest"; 26].join(", ");
+    for (operation, body, error) in [
+        ("BatchWriteItem", writes(json!([])), one(format!("Value '{{abc=[]}}' at 'requestItems' {map_value}"))),
+        (
+            "BatchWriteItem",
+            writes(many.into()),
+            one(format!("Value '{{abc=[{shown}]}}' at 'requestItems' {map_value}")),
+        ),
+        (
+            "BatchWriteItem",
+            writes(json!([{"PutRequest": {}}])),
+            one(null("requestItems.abc.member.1.member.putRequest.item")),
+        ),
+        (
+            "BatchWriteItem",
+            writes(json!([{"PutRequest": {"Item": {"x": {"S": "y"}}}}])),
+            invalid("The provided key element does not match the schema"),
+        ),
+        (
+            "BatchGetItem",
+            json!({"RequestItems": {"abc": {"Keys": [key], "AttributesToGet": []}}}),
+            one("Value '[]' at 'requestItems.abc.member.attributesToGet' failed to satisfy constraint: Member must have length greater than or equal to 1".to_owned()),
+        ),
+        (
+            "TransactWriteItems",
+            json!({"TransactItems": [{"Delete": {"TableName": "abc", "Key": key}}, {"Update": {"TableName": "abc", "Key": key}}]}),
+            one(null("transactItems.2.member.update.updateExpression")),
+        ),
+        (
+            "TransactGetItems",
+            json!({"TransactItems": [{"Get": {"Key": key}}]}),
+            one(null("transactItems.1.member.get.tableName")),
+        ),
+        (
+            "Query",
+            json!({"TableName": "abc", "IndexName": "x", "KeyConditionExpression": "id = :i", "ExpressionAttributeValues": {":i": {"S": "a"}}}),
+            one("Value 'x' at 'indexName' failed to satisfy constraint: Member must have length greater than or equal to 3".to_owned()),
+        ),
+        (
+            "ListTables",
+            json!({"ExclusiveStartTableName": "a"}),
+            one("Value 'a' at 'exclusiveStartTableName' failed to satisfy constraint: Member must have length greater than or equal to 3".to_owned()),
+        ),
+        ("ListTagsOfResource", json!({}), invalid("Invalid TableArn")),
+        (
+            "CreateTable",
+            json!({"TableName": "new", "KeySchema": [{"AttributeName": "", "KeyType": "HASH"}], "AttributeDefinitions": [], "BillingMode": "PAY_PER_REQUEST"}),
+            one("Value '' at 'keySchema.1.member.attributeName' failed to satisfy constraint: Member must have length greater than or equal to 1".to_owned()),
+        ),
+    ] {
+        assert_eq!(call(&mut h, operation, &body), error, "{operation} {body}");
+    }
+}
+
+#[test]
+fn old_and_new_parameters_do_not_mix() {
+    let mut h = Harness::new();
+    table(&mut h, "abc", None);
+    let mixed = |old: &str, new: &str| {
+        invalid(&format!(
+            "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {{{old}}} Expression parameters: {{{new}}}"
+        ))
+    };
+    let query = json!({"TableName": "abc", "KeyConditionExpression": "id = :i", "AttributesToGet": ["a"], "ExpressionAttributeValues": {":i": {"S": "a"}}});
+    assert_eq!(call(&mut h, "Query", &query), mixed("AttributesToGet", "KeyConditionExpression"));
+    let scan = json!({"TableName": "abc", "ProjectionExpression": "a", "AttributesToGet": ["a"]});
+    assert_eq!(call(&mut h, "Scan", &scan), mixed("AttributesToGet", "ProjectionExpression"));
+    let get = json!({"TableName": "abc", "Key": {"id": {"S": "a"}}, "AttributesToGet": ["a", "b", "a"]});
+    let twice = invalid("One or more parameter values were invalid: Duplicate value in attribute name: a");
+    assert_eq!(call(&mut h, "GetItem", &get), twice);
+}
+
+#[test]
+fn tables_are_named_by_their_arns_too() {
+    let mut h = Harness::new();
+    table(&mut h, "abc", None);
+    put(&mut h, "arn:aws:dynamodb:us-east-1:000000000000:table/abc", json!({"id": {"S": "a"}}));
+    let get = json!({"TableName": "abc", "Key": {"id": {"S": "a"}}, "ConsistentRead": "true", "ReturnConsumedCapacity": "TOTAL"});
+    assert_eq!(
+        call(&mut h, "GetItem", &get),
+        json!({"Item": {"id": {"S": "a"}}, "ConsumedCapacity": {"TableName": "abc", "CapacityUnits": 1.0}})
+    );
+    let described =
+        call(&mut h, "DescribeTable", &json!({"TableName": "arn:aws:dynamodb:us-east-1:0:table/abc"}));
+    assert_eq!(described["Table"]["ItemCount"], 1);
 }

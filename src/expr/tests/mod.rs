@@ -155,3 +155,39 @@ fn trees_can_be_made_without_text() {
     assert!(bound.holds(Some(item("{'n':{'N':'5'}}").view())));
     assert!(!bound.holds(Some(item("{'n':{'N':'4'}}").view())));
 }
+
+#[test]
+fn parentheses_stand_around_operands_and_sums() {
+    let found = item("{'s':{'S':'hello'},'n':{'N':'10'}}");
+    for (text, expected) in [
+        ("(size(s)) = n - 5", None),
+        ("(size(s)) < n", Some(true)),
+        ("(size(s)) IN (:a)", Some(true)),
+        ("(size(s)) BETWEEN (:a) AND n", Some(true)),
+        ("(attribute_exists(s))", Some(true)),
+        ("(attribute_exists(s)) AND (n = :a)", Some(false)),
+        ("((size(s))) = n", None),
+    ] {
+        let values = if text.contains(":a") { "{':a':{'N':'5'}}" } else { "" };
+        let holds = condition(text, "", values).map(|bound| bound.holds(Some(found.view())));
+        assert_eq!(holds.ok(), expected, "{text}");
+    }
+    for (text, expected) in [
+        ("SET x = (n + :a)", Some("15")),
+        ("SET x = (n) + (:a)", Some("15")),
+        ("SET x = (n)", Some("10")),
+        ("SET x = (n - (:a))", Some("5")),
+        ("SET x = ((n + :a))", None),
+        ("SET x = (n + :a) - :a", None),
+        ("SET x = (n + :a", None),
+    ] {
+        let values = if text.contains(":a") { "{':a':{'N':'5'}}" } else { "" };
+        let new = update(text, "", values).map(|bound| bound.apply(found.view(), 31).unwrap());
+        let x = new.map(|item| item.view().get(b"x").unwrap().to_owned_value());
+        assert_eq!(x.ok(), expected.map(|n| AttributeValue::N(n.parse().unwrap())), "{text}");
+    }
+    assert_eq!(
+        parse_update("SET x = (n + :a) - :a", &Options::STRICT).unwrap_err().to_string(),
+        "Syntax error; token: \"-\", near: \") - :a\""
+    );
+}
