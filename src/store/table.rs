@@ -42,6 +42,8 @@ pub(super) fn insert(table: &mut Raw, hash: u64, entry: Entry, hasher: impl Fn(&
     match table.try_insert_no_grow(hash, (entry, SharedValue::new(()))) {
         Ok(_) => false,
         Err(pair) => {
+            // Growing asks every entry for its hash, which is in its block: the misses overlap when all are asked for first.
+            entries(table).for_each(|entry| prefetch(entry.address()));
             table.insert(hash, pair, |(e, _)| hasher(e));
             true
         }
