@@ -275,12 +275,8 @@ impl Engine {
                     self.store.prefetch_shard(*hash);
                 }
             }
-            for ((_, effect), hash) in group.iter().zip(&hashes) {
-                self.store.prefetch_group(*hash, self.space_of(effect));
-            }
-            for ((_, effect), hash) in group.iter().zip(&hashes) {
-                self.store.prefetch_entry(*hash, self.space_of(effect));
-            }
+            let lookups = group.iter().zip(&hashes);
+            self.store.prefetch(lookups.map(|((_, effect), hash)| (*hash, self.space_of(effect))));
             for ((lsn, effect), hash) in group.iter().zip(&hashes) {
                 if *effect == Effect::Gap {
                     return Ok(false);

@@ -202,12 +202,7 @@ impl Worker {
         if single {
             return;
         }
-        for only in self.hashes.iter().flatten() {
-            store.prefetch_group(only.hash, only.space);
-        }
-        for only in self.hashes.iter().flatten() {
-            store.prefetch_entry(only.hash, only.space);
-        }
+        store.prefetch(self.hashes.iter().flatten().map(|only| (only.hash, only.space)));
     }
 
     fn find(&mut self, args: &[&[u8]]) -> Result<&'static Command, ()> {
@@ -317,7 +312,7 @@ impl Worker {
             self.stats.error(&out.buffer()[mark + 1..]);
         }
         let end = self.server.engine.clock.monotonic_nanos();
-        let nanos = end - *clock;
+        let nanos = end.saturating_sub(*clock);
         *clock = end;
         self.stats.ran(command.id, nanos, failed, self.settings.latency_tracking);
         if nanos >= self.slow_nanos {

@@ -29,13 +29,16 @@ pub use watch::Watcher;
 
 use crate::config::Settings;
 use crate::effect::SYSTEM;
-use dashmap::DashMap;
+use dashmap::{DashMap, RwLockReadGuard};
 use partitions::Rosters;
 use siphasher::sip::SipHasher13;
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use table::Raw;
+
+/// How many lookups lie between asking for a slot and asking for the entry that it points to.
+const AHEAD: usize = 8;
 
 /// The part of a hash that chooses the place within a shard; the bits above choose the shard and the tag.
 const PLACE_BITS: u64 = (1 << 46) - 1;
@@ -305,19 +308,27 @@ impl Store {
         table::prefetch(lock.cast());
     }
 
-    /// Stage two: asks for the table's control bytes and slot. A shard that is locked by a writer is skipped.
+    /// Stages two and three, of all lookups that are known to come, as `(hash, space)`: asks for the tables' control bytes
+    /// and slots, and some lookups later, when those have arrived, for the entries' blocks. A shard that is locked by a
+    /// writer is skipped; the others are held as long as a few lookups take.
     #[inline]
-    pub fn prefetch_group(&self, hash: u64, space: u32) {
-        if let Some(guard) = self.raw(self.shard_of(hash)).try_read() {
-            table::prefetch_group(&guard, Self::place(hash, space));
+    pub fn prefetch(&self, lookups: impl Iterator<Item = (u64, u32)>) {
+        let mut ahead: [Option<(RwLockReadGuard<'_, Raw>, u64)>; AHEAD] = [const { None }; AHEAD];
+        let mut at = 0;
+        for (hash, space) in lookups {
+            let place = Self::place(hash, space);
+            let next = self.raw(self.shard_of(hash)).try_read();
+            if let Some(guard) = &next {
+                table::prefetch_group(guard, place);
+            }
+            if let Some((guard, place)) = std::mem::replace(&mut ahead[at], next.map(|guard| (guard, place)))
+            {
+                table::prefetch_entry(&guard, place);
+            }
+            at = (at + 1) % AHEAD;
         }
-    }
-
-    /// Stage three: asks for the entry's block.
-    #[inline]
-    pub fn prefetch_entry(&self, hash: u64, space: u32) {
-        if let Some(guard) = self.raw(self.shard_of(hash)).try_read() {
-            table::prefetch_entry(&guard, Self::place(hash, space));
+        for (guard, place) in ahead.into_iter().flatten() {
+            table::prefetch_entry(&guard, place);
         }
     }
 
