@@ -1,7 +1,8 @@
 //! BatchGetItem and BatchWriteItem.
 
 use super::body::{Body, Violations};
-use super::capacity::{Capacity, read_units, write_units};
+use super::capacity::{Capacity, read_units};
+use super::collections::Collections;
 use super::error::AwsError;
 use super::items::{Prepared, attributes_to_get};
 use super::json::Object;
@@ -247,15 +248,17 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
         all.push(Prepared::plain(table, keys, put.then_some(given)));
     }
     let locks = all.iter().map(Prepared::lock).collect();
-    let mut capacity = Capacity::asked(body);
+    let (mut capacity, mut collections) = (Capacity::asked(body), Collections::asked(body));
     Ok(Call::new(locks, move |tx| {
         for prepared in &all {
             let written = ops::write_measured(tx, &prepared.write(false))?;
-            capacity.add(&prepared.table.name, write_units(written.bytes));
+            capacity.add_written(&prepared.table, &written);
         }
+        all.iter().for_each(|prepared| collections.note(tx, &prepared.table, &prepared.keys));
         let mut out = Vec::new();
         let mut object = Object::begin(&mut out);
         object.object("UnprocessedItems", |_| {});
+        collections.write_all(&mut object);
         capacity.write_all(&mut object);
         object.end();
         Ok(out)

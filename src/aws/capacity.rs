@@ -2,13 +2,23 @@
 
 use super::body::Body;
 use super::json::Object;
+use crate::engine::{Index, Table};
+use crate::ops::Written;
 use std::collections::BTreeMap;
 
 /// What is to be said of the capacity that a request consumed, and how much it was, table by table.
 pub(super) struct Capacity {
     detail: Detail,
     transaction: Option<Units>,
-    tables: BTreeMap<String, f64>,
+    tables: BTreeMap<String, Consumed>,
+}
+
+/// What a table and its indexes consumed.
+#[derive(Default)]
+struct Consumed {
+    table: f64,
+    globals: BTreeMap<String, f64>,
+    locals: BTreeMap<String, f64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,6 +35,15 @@ pub(super) enum Units {
     Write,
 }
 
+impl Units {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Read => "ReadCapacityUnits",
+            Self::Write => "WriteCapacityUnits",
+        }
+    }
+}
+
 /// Units that a write of so many bytes costs: one for each begun KB, at least one.
 pub(super) fn write_units(bytes: usize) -> f64 {
     bytes.div_ceil(1024).max(1) as f64
@@ -32,7 +51,12 @@ pub(super) fn write_units(bytes: usize) -> f64 {
 
 /// Units that a read of so many bytes costs: one for each begun 4 KB, at least one, half if it need not be consistent.
 pub(super) fn read_units(bytes: usize, consistent: bool) -> f64 {
-    bytes.div_ceil(4096).max(1) as f64 * if consistent { 1.0 } else { 0.5 }
+    read_blocks(bytes.div_ceil(4096).max(1), consistent)
+}
+
+/// Units that reading so many blocks of 4 KB costs.
+pub(super) fn read_blocks(blocks: usize, consistent: bool) -> f64 {
+    blocks as f64 * if consistent { 1.0 } else { 0.5 }
 }
 
 impl Capacity {
@@ -52,51 +76,79 @@ impl Capacity {
         self
     }
 
-    pub(super) fn add(&mut self, table: &str, units: f64) {
+    /// What units cost, and where they are added up; none if nobody asks.
+    fn account(&mut self, table: &str, units: f64) -> Option<(&mut Consumed, f64)> {
         if self.detail == Detail::None {
-            return;
+            return None;
         }
         let units = if self.transaction.is_some() { units * 2.0 } else { units };
-        match self.tables.get_mut(table) {
-            Some(sum) => *sum += units,
-            None => drop(self.tables.insert(table.to_owned(), units)),
+        Some((self.tables.entry(table.to_owned()).or_default(), units))
+    }
+
+    pub(super) fn add(&mut self, table: &str, units: f64) {
+        if let Some((consumed, units)) = self.account(table, units) {
+            consumed.table += units;
         }
     }
 
-    fn one(&self, table: &str, units: f64, out: &mut Vec<u8>) {
-        let kind = self.transaction.map(|units| match units {
-            Units::Read => "ReadCapacityUnits",
-            Units::Write => "WriteCapacityUnits",
-        });
+    pub(super) fn add_index(&mut self, table: &str, index: &Index, units: f64) {
+        if let Some((consumed, units)) = self.account(table, units) {
+            let indexes = if index.schema.local { &mut consumed.locals } else { &mut consumed.globals };
+            *indexes.entry(index.schema.name.clone()).or_default() += units;
+        }
+    }
+
+    /// Adds a write on a table, with what it wrote to its indexes.
+    pub(super) fn add_written(&mut self, table: &Table, written: &Written) {
+        self.add(&table.name, write_units(written.bytes));
+        for write in &written.indexes {
+            let index = table.indexes.iter().find(|index| index.schema.space == write.space);
+            if let Some(index) = index {
+                self.add_index(&table.name, index, write_units(write.bytes));
+            }
+        }
+    }
+
+    fn units(&self, object: &mut Object<'_>, units: f64) {
+        object.double("CapacityUnits", units);
+        if let Some(kind) = self.transaction {
+            object.double(kind.name(), units);
+        }
+    }
+
+    fn one(&self, table: &str, consumed: &Consumed, out: &mut Vec<u8>) {
+        let indexes =
+            [("LocalSecondaryIndexes", &consumed.locals), ("GlobalSecondaryIndexes", &consumed.globals)];
+        let of_indexes: f64 = indexes.iter().flat_map(|(_, units)| units.values()).sum();
         let mut object = Object::begin(out);
         object.text("TableName", table);
-        object.double("CapacityUnits", units);
-        if let Some(kind) = kind {
-            object.double(kind, units);
-        }
+        self.units(&mut object, consumed.table + of_indexes);
         if self.detail == Detail::Indexes {
-            object.object("Table", |table| {
-                table.double("CapacityUnits", units);
-                if let Some(kind) = kind {
-                    table.double(kind, units);
-                }
-            });
+            object.object("Table", |table| self.units(table, consumed.table));
+            for (name, indexes) in indexes.into_iter().filter(|(_, indexes)| !indexes.is_empty()) {
+                object.object(name, |object| {
+                    for (index, units) in indexes {
+                        object.object(index, |object| self.units(object, *units));
+                    }
+                });
+            }
         }
         object.end();
     }
 
     /// The member of a reply about one table.
     pub(super) fn write(&self, object: &mut Object<'_>) {
-        if let Some((table, units)) = self.tables.iter().next() {
-            self.one(table, *units, object.key("ConsumedCapacity"));
+        if let Some((table, consumed)) = self.tables.iter().next() {
+            self.one(table, consumed, object.key("ConsumedCapacity"));
         }
     }
 
     /// The member of a reply about several tables.
     pub(super) fn write_all(&self, object: &mut Object<'_>) {
         if self.detail != Detail::None {
-            object
-                .array("ConsumedCapacity", &self.tables, |(table, units), out| self.one(table, *units, out));
+            object.array("ConsumedCapacity", &self.tables, |(table, consumed), out| {
+                self.one(table, consumed, out);
+            });
         }
     }
 }

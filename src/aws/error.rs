@@ -22,6 +22,8 @@ pub enum Kind {
     ResourceInUse,
     /// A transaction was refused.
     TransactionCanceled,
+    /// Too much at once.
+    LimitExceeded,
     /// A token came again with another request.
     IdempotentParameterMismatch,
 }
@@ -36,6 +38,7 @@ impl Kind {
                 "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"
             }
             Self::ResourceNotFound => "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException",
+            Self::LimitExceeded => "com.amazonaws.dynamodb.v20120810#LimitExceededException",
             Self::ResourceInUse => "com.amazonaws.dynamodb.v20120810#ResourceInUseException",
             Self::TransactionCanceled => "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
             Self::IdempotentParameterMismatch => {
@@ -164,7 +167,10 @@ impl From<OpError> for AwsError {
             OpError::ConditionFailed(item) => {
                 Self { item, ..Self::new(Kind::ConditionalCheckFailed, "The conditional request failed") }
             }
-            error @ OpError::UpdateTooLarge => Self::validation(error.to_string()),
+            error
+            @ (OpError::UpdateTooLarge | OpError::UpdatesIndexKeyType | OpError::EmptiesIndexKey(_)) => {
+                Self::validation(error.to_string())
+            }
         }
     }
 }

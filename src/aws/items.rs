@@ -1,7 +1,8 @@
 //! PutItem, UpdateItem, DeleteItem, GetItem.
 
 use super::body::{Body, Violations};
-use super::capacity::{Capacity, read_units, write_units};
+use super::capacity::{Capacity, read_units};
+use super::collections::Collections;
 use super::error::AwsError;
 use super::json::Object;
 use super::request::{Expressions, LIMITS, item, keys, table};
@@ -151,17 +152,19 @@ pub(super) fn write(
         return Err(AwsError::validation("ReturnValues can only be ALL_OLD or NONE"));
     }
     let prepared = Prepared::read(action, body, tables)?;
-    let mut capacity = Capacity::asked(body);
+    let (mut capacity, mut collections) = (Capacity::asked(body), Collections::asked(body));
     Ok(Call::new(vec![prepared.lock()], move |tx| {
         let return_old = matches!(returns.as_str(), "ALL_OLD" | "UPDATED_OLD");
         let written = ops::write_measured(tx, &prepared.write(return_old))?;
-        capacity.add(&prepared.table.name, write_units(written.bytes));
+        capacity.add_written(&prepared.table, &written);
+        collections.note(tx, &prepared.table, &prepared.keys);
         let mut out = Vec::new();
         let mut object = Object::begin(&mut out);
         if let Some(attributes) = attributes(&returns, &prepared, &written)? {
             object.item("Attributes", attributes.view());
         }
         capacity.write(&mut object);
+        collections.write(&mut object);
         object.end();
         Ok(out)
     }))

@@ -7,7 +7,9 @@
 mod batch;
 mod body;
 mod capacity;
+mod collections;
 mod error;
+mod indexes;
 mod items;
 mod json;
 mod query;

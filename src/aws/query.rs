@@ -1,31 +1,33 @@
 //! Query and Scan.
 
 use super::body::{Body, Violations};
-use super::capacity::{Capacity, read_units};
+use super::capacity::{Capacity, read_blocks, read_units};
 use super::error::AwsError;
+use super::indexes::Target;
 use super::items::attributes_to_get;
 use super::json::Object;
-use super::request::{Expressions, LIMITS, item, keys, table};
+use super::request::{Expressions, LIMITS, item};
 use super::{Call, shape};
-use crate::engine::{Source, Table, Tables, Tx};
-use crate::expr::{BoundCondition, BoundProjection, ExprKind, KeyRanges, KeyTarget};
+use crate::engine::{Tables, Tx};
+use crate::expr::{BoundCondition, BoundProjection, ExprKind, KeyRanges};
 use crate::item::{Item, ItemKeys, ItemRef, write_typed_json};
 use crate::ops::{self, Page, Segment};
 use crate::store::walk_order;
 use serde_json::{Map, Value};
-use std::sync::Arc;
 
 /// Bytes of a page.
 const PAGE_BYTES: usize = 1 << 20;
 
 /// What Query and Scan have in common.
 struct Common {
-    table: Arc<Table>,
+    target: Target,
     filter: Option<BoundCondition>,
     projection: Option<BoundProjection>,
     start: Option<ItemKeys>,
     limit: usize,
     count_only: bool,
+    /// Whether whole items are read through a local index.
+    whole: bool,
     consistent: bool,
     capacity: Capacity,
 }
@@ -89,25 +91,6 @@ fn start_key(body: Body<'_>) -> Result<Option<Item>, AwsError> {
     body.get("ExclusiveStartKey").map(|json| item(json).map_err(invalid)).transpose()
 }
 
-fn start_keys(table: &Table, start: Option<Item>) -> Result<Option<ItemKeys>, AwsError> {
-    let invalid = |error: AwsError| AwsError {
-        message: format!("The provided starting key is invalid: {}", error.message),
-        ..error
-    };
-    start.map(|key| keys(table, &key).map_err(invalid)).transpose()
-}
-
-/// A table that is read without one of its indexes.
-fn plain_table(body: Body<'_>, tables: &Tables) -> Result<Arc<Table>, AwsError> {
-    let table = table(tables, body)?;
-    match body.text("IndexName") {
-        None => Ok(table),
-        Some(name) => {
-            Err(AwsError::validation(format!("The table does not have the specified index: {name}")))
-        }
-    }
-}
-
 fn limit(body: Body<'_>) -> usize {
     body.int("Limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
@@ -134,20 +117,22 @@ pub(super) fn query(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
         projection => projection,
     };
     expressions.finish()?;
-    let table = plain_table(body, tables)?;
-    let target = KeyTarget::table(&table.schema.keys);
+    let target = Target::read(body, tables)?;
+    let table = &target.table;
+    let keys = target.keys();
     let ranges = match &key_condition {
-        Some(condition) => condition.key_ranges(&target, LIMITS)?,
+        Some(condition) => condition.key_ranges(&keys, LIMITS)?,
         None => return Err(AwsError::validation("Invalid KeyConditionExpression")),
     };
     if let Some(filter) = &filter {
         filter.check_key_paths(&table.schema)?;
-        filter.check_filter(&target)?;
+        filter.check_filter(&keys)?;
     }
-    let start = start_keys(&table, start)?;
+    let start = start.map(|key| target.start_keys(&key)).transpose()?;
     check_start(&ranges, start.as_ref())?;
     let descending = body.get("ScanIndexForward").is_some() && !body.bool("ScanIndexForward");
     let common = Common {
+        whole: target.reads_whole(body.text("Select"), projection.as_ref(), filter.as_ref())?,
         filter,
         projection,
         start,
@@ -155,12 +140,12 @@ pub(super) fn query(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
         count_only: body.text("Select") == Some("COUNT"),
         consistent: body.bool("ConsistentRead"),
         capacity: Capacity::asked(body),
-        table,
+        target,
     };
-    Ok(Call::new(vec![(common.table.id, ranges.pk.clone())], move |tx| {
+    Ok(Call::new(vec![(common.target.source().space(), ranges.pk.clone())], move |tx| {
         common.reply(tx, |common, tx, show| {
             let query = ops::Query {
-                from: Source::table(&common.table),
+                from: common.target.source(),
                 partition: &ranges.pk,
                 range: &ranges.sk,
                 descending,
@@ -168,7 +153,7 @@ pub(super) fn query(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
                 limit: common.limit,
                 max_bytes: PAGE_BYTES,
                 filter: common.filter.as_ref(),
-                whole: false,
+                whole: common.whole,
             };
             ops::query(tx, &query, show)
         })
@@ -202,12 +187,13 @@ pub(super) fn scan(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aw
         projection => projection,
     };
     expressions.finish()?;
-    let table = plain_table(body, tables)?;
+    let target = Target::read(body, tables)?;
     if let Some(filter) = &filter {
-        filter.check_key_paths(&table.schema)?;
+        filter.check_key_paths(&target.table.schema)?;
     }
-    let start = start_keys(&table, start)?;
+    let start = start.map(|key| target.start_keys(&key)).transpose()?;
     let common = Common {
+        whole: target.reads_whole(body.text("Select"), projection.as_ref(), filter.as_ref())?,
         filter,
         projection,
         start,
@@ -215,7 +201,7 @@ pub(super) fn scan(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aw
         count_only: body.text("Select") == Some("COUNT"),
         consistent: body.bool("ConsistentRead"),
         capacity: Capacity::asked(body),
-        table,
+        target,
     };
     Ok(Call::new(Vec::new(), move |tx| {
         if let Some(start) = &common.start {
@@ -229,13 +215,13 @@ pub(super) fn scan(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aw
         }
         common.reply(tx, |common, tx, show| {
             let scan = ops::Scan {
-                from: Source::table(&common.table),
+                from: common.target.source(),
                 segment,
                 start: common.start.as_ref(),
                 limit: common.limit,
                 max_bytes: PAGE_BYTES,
                 filter: common.filter.as_ref(),
-                whole: false,
+                whole: common.whole,
             };
             ops::scan(tx, &scan, show)
         })
@@ -295,10 +281,16 @@ impl Common {
         object.int("Count", page.count as u64);
         object.int("ScannedCount", page.scanned as u64);
         if let Some(last) = &page.last {
-            let key = Item::from_map(&self.table.schema.keys_to_map(last)?)?;
-            object.item("LastEvaluatedKey", key.view());
+            object.item("LastEvaluatedKey", self.target.last_key(last)?.view());
         }
-        self.capacity.add(&self.table.name, read_units(page.bytes, self.consistent));
+        let (table, units) = (&self.target.table.name, read_units(page.bytes, self.consistent));
+        match self.target.source().index {
+            None => self.capacity.add(table, units),
+            Some(index) => {
+                self.capacity.add(table, read_blocks(page.fetched, self.consistent));
+                self.capacity.add_index(table, index, units);
+            }
+        }
         self.capacity.write(&mut object);
         object.end();
         Ok(out)

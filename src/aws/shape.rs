@@ -201,6 +201,29 @@ const TRANSACT: &[(&str, Shape)] = &[
 
 const TAGS: Shape = Shape::List(&Shape::Struct("Tag", &[("Key", TEXT), ("Value", TEXT)]));
 
+const KEY_SCHEMA: Shape =
+    Shape::List(&Shape::Struct("KeySchemaElement", &[("AttributeName", TEXT), ("KeyType", TEXT)]));
+const PROJECTION: Shape =
+    Shape::Struct("Projection", &[("ProjectionType", TEXT), ("NonKeyAttributes", Shape::List(&TEXT))]);
+const THROUGHPUT: Shape = Shape::Struct(
+    "ProvisionedThroughput",
+    &[("ReadCapacityUnits", Shape::Int("Long")), ("WriteCapacityUnits", Shape::Int("Long"))],
+);
+const INDEX: &[(&str, Shape)] = &[
+    ("IndexName", TEXT),
+    ("KeySchema", KEY_SCHEMA),
+    ("Projection", PROJECTION),
+    ("ProvisionedThroughput", THROUGHPUT),
+];
+const INDEX_UPDATES: Shape = Shape::List(&Shape::Struct(
+    "GlobalSecondaryIndexUpdate",
+    &[
+        ("Create", Shape::Struct("CreateGlobalSecondaryIndexAction", INDEX)),
+        ("Update", Shape::Struct("UpdateGlobalSecondaryIndexAction", INDEX)),
+        ("Delete", Shape::Struct("DeleteGlobalSecondaryIndexAction", INDEX)),
+    ],
+));
+
 const TABLE: &[(&str, Shape)] = &[
     ("TableName", TEXT),
     (
@@ -210,19 +233,13 @@ const TABLE: &[(&str, Shape)] = &[
             &[("AttributeName", TEXT), ("AttributeType", TEXT)],
         )),
     ),
-    (
-        "KeySchema",
-        Shape::List(&Shape::Struct("KeySchemaElement", &[("AttributeName", TEXT), ("KeyType", TEXT)])),
-    ),
+    ("KeySchema", KEY_SCHEMA),
+    ("LocalSecondaryIndexes", Shape::List(&Shape::Struct("LocalSecondaryIndex", INDEX))),
+    ("GlobalSecondaryIndexes", Shape::List(&Shape::Struct("GlobalSecondaryIndex", INDEX))),
+    ("GlobalSecondaryIndexUpdates", INDEX_UPDATES),
     ("BillingMode", TEXT),
     ("TableClass", TEXT),
-    (
-        "ProvisionedThroughput",
-        Shape::Struct(
-            "ProvisionedThroughput",
-            &[("ReadCapacityUnits", Shape::Int("Long")), ("WriteCapacityUnits", Shape::Int("Long"))],
-        ),
-    ),
+    ("ProvisionedThroughput", THROUGHPUT),
     ("DeletionProtectionEnabled", Shape::Bool),
     ("Tags", TAGS),
     ("Limit", Shape::Int("Integer")),

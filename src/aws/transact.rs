@@ -1,7 +1,8 @@
 //! TransactGetItems and TransactWriteItems.
 
 use super::body::{Body, Violations};
-use super::capacity::{Capacity, Units, read_units, write_units};
+use super::capacity::{Capacity, Units, read_units};
+use super::collections::Collections;
 use super::error::{AwsError, Kind};
 use super::items::{Action, Get, Prepared, constrain_get, constrain_write, refuse_legacy};
 use super::json::Object;
@@ -146,6 +147,7 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     let mut locks: Vec<_> = all.iter().map(Prepared::lock).collect();
     locks.extend(token.as_ref().map(|token| (SYSTEM, token.key.clone())));
     let mut capacity = Capacity::asked(body).in_transaction(Units::Write);
+    let mut collections = Collections::asked(body);
     Ok(Call::new(locks, move |tx| {
         if !token.as_ref().map_or(Ok(false), |token| token.is_known(tx))? {
             let writes: Vec<_> = all.iter().map(|prepared| prepared.write(false)).collect();
@@ -156,7 +158,8 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
                 ),
             })?;
             for (prepared, written) in all.iter().zip(&written) {
-                capacity.add(&prepared.table.name, write_units(written.bytes));
+                capacity.add_written(&prepared.table, written);
+                collections.note(tx, &prepared.table, &prepared.keys);
             }
             if let Some(token) = &token {
                 token.remember(tx);
@@ -164,6 +167,7 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
         }
         let mut out = Vec::new();
         let mut object = Object::begin(&mut out);
+        collections.write_all(&mut object);
         capacity.write_all(&mut object);
         object.end();
         Ok(out)

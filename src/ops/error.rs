@@ -1,7 +1,7 @@
 //! Why an operation was refused.
 
 use crate::expr::ExprError;
-use crate::item::{Item, ItemError};
+use crate::item::{Item, ItemError, KeyType};
 
 /// Why an operation was refused. Nothing was changed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -35,6 +35,15 @@ pub enum OpError {
     /// An update would make an item larger than the limit.
     #[error("Item size to update has exceeded the maximum allowed size")]
     UpdateTooLarge,
+    /// An update would give a key attribute of an index another type.
+    #[error("The update expression attempted to update the secondary index key to unsupported type")]
+    UpdatesIndexKeyType,
+    /// An update would empty a key attribute of an index.
+    #[error(
+        "One or more parameter values are not valid. The update expression attempted to update a secondary index key to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty {} value.",
+        if *.0 == KeyType::B { "binary" } else { "string" }
+    )]
+    EmptiesIndexKey(KeyType),
     /// The condition does not hold; the item as it is, if it was asked for and there is one.
     #[error("The conditional request failed")]
     ConditionFailed(Option<Item>),

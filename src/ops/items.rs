@@ -1,9 +1,9 @@
 //! Operations on one item. The caller holds the shard of its partition key, for changes exclusively.
 
 use super::OpError;
-use crate::engine::{Table, Tx};
+use crate::engine::{IndexWrite, Table, Tx};
 use crate::expr::{BoundCondition, BoundUpdate};
-use crate::item::{Item, ItemKeys, ItemLimits, ItemRef};
+use crate::item::{Item, ItemError, ItemKeys, ItemLimits, ItemRef};
 use std::borrow::Cow;
 
 /// Which item, on what condition, and what is to be told of it.
@@ -54,6 +54,8 @@ pub struct Written {
     /// The larger of the item's sizes before and after, in bytes by DynamoDB's rules, where it was measured; it decides
     /// what a write costs.
     pub bytes: usize,
+    /// What it did to indexes, where it was measured.
+    pub indexes: Vec<IndexWrite>,
 }
 
 /// A write whose condition holds and whose outcome is known, before anything is changed.
@@ -88,6 +90,7 @@ impl<'r> Write<'r> {
             old: current.filter(|_| at.return_old).as_ref().map(ItemRef::to_item),
             new: None,
             bytes: current.filter(|_| measure).map_or(0, |item| item.size()),
+            indexes: Vec::new(),
         };
         let change = match *self {
             Self::Put(_, item) => Change::Put(Cow::Borrowed(item)),
@@ -122,12 +125,22 @@ fn updated(
         Some(changes) => changes.apply(base, limits.max_depth)?,
         None => base.to_item(),
     };
-    schema.item_keys(&new.view(), limits)?;
+    schema.item_keys(&new.view(), limits).map_err(|error| match error {
+        ItemError::IndexKeyTypeMismatch { .. } => OpError::UpdatesIndexKeyType,
+        ItemError::EmptyIndexKey { key_type, .. } => OpError::EmptiesIndexKey(key_type),
+        error => error.into(),
+    })?;
     new.view().check_size(limits).map_err(|_| OpError::UpdateTooLarge)?;
     Ok(new)
 }
 
 impl Plan<'_> {
+    fn carry_out_measured(self, tx: &mut Tx<'_>) -> Written {
+        drop(tx.take_index_writes());
+        let written = self.carry_out(tx);
+        Written { indexes: tx.take_index_writes(), ..written }
+    }
+
     fn carry_out(self, tx: &mut Tx<'_>) -> Written {
         let mut written = self.written;
         match self.change {
@@ -163,7 +176,7 @@ pub fn write(tx: &mut Tx<'_>, write: &Write<'_>) -> Result<Written, OpError> {
 /// # Errors
 /// As [`write`].
 pub fn write_measured(tx: &mut Tx<'_>, write: &Write<'_>) -> Result<Written, OpError> {
-    Ok(write.plan(tx, true)?.carry_out(tx))
+    Ok(write.plan(tx, true)?.carry_out_measured(tx))
 }
 
 /// Why a transaction was refused as a whole.
@@ -192,7 +205,7 @@ pub fn transact(
     if plans.iter().flatten().map(|plan| plan.written.bytes).sum::<usize>() > max_bytes {
         return Err(TransactError::TooLarge);
     }
-    Ok(plans.into_iter().flatten().map(|plan| plan.carry_out(tx)).collect())
+    Ok(plans.into_iter().flatten().map(|plan| plan.carry_out_measured(tx)).collect())
 }
 
 #[cfg(test)]

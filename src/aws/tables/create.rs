@@ -4,7 +4,7 @@ use super::super::Call;
 use super::super::body::{Body, Violations};
 use super::super::error::AwsError;
 use super::super::json::Object;
-use super::{describe_table, settings};
+use super::{Telling, describe_table, indexes, settings};
 use crate::item::{AttrType, KeyAttr, KeyType, TableSchema};
 use crate::ops;
 use serde_json::Value;
@@ -12,20 +12,20 @@ use serde_json::Value;
 pub(super) fn create(body: Body<'_>) -> Result<Call, AwsError> {
     constrain(body)?;
     let name = body.table_name()?.to_owned();
-    for index in ["GlobalSecondaryIndexes", "LocalSecondaryIndexes", "StreamSpecification"] {
-        if body.get(index).is_some() {
-            return Err(AwsError::validation(format!("{index} is not supported yet")));
-        }
+    if body.get("StreamSpecification").is_some() {
+        return Err(AwsError::validation("StreamSpecification is not supported yet"));
     }
-    let mut schema = keys(body)?;
+    let mut schema = table(body)?;
     settings::throughput(body, &mut schema, true)?;
+    indexes::create(body, &Defined::read(body), &mut schema)?;
     settings::tags(body.list("Tags").unwrap_or_default(), &mut schema);
     Ok(Call::new(Vec::new(), move |tx| {
         ops::create_table(tx, &name, &schema)?;
         let mut out = Vec::new();
         let mut reply = Object::begin(&mut out);
         if let Some(table) = tx.engine().tables.get(name.as_bytes()) {
-            reply.object("TableDescription", |object| describe_table(&table, "CREATING", object));
+            let telling = Telling { status: "CREATING", index: Some(("", "CREATING")) };
+            reply.object("TableDescription", |object| describe_table(&table, telling, object));
         }
         reply.end();
         Ok(out)
@@ -57,11 +57,12 @@ fn constrain(body: Body<'_>) -> Result<(), AwsError> {
         _ => {}
     }
     settings::constrain(body, &mut violations);
+    indexes::constrain(body, &mut violations);
     violations.finish()
 }
 
 /// A member of a list that must be there, perhaps one of a set.
-fn member(violations: &mut Violations, of: &Value, name: &str, path: &str, set: &[&str]) {
+pub(super) fn member(violations: &mut Violations, of: &Value, name: &str, path: &str, set: &[&str]) {
     match of.get(name).and_then(Value::as_str) {
         None => violations.required(false, path),
         Some(text) if set.is_empty() => violations.length(text, path, 1, 255),
@@ -73,61 +74,132 @@ fn member(violations: &mut Violations, of: &Value, name: &str, path: &str, set: 
     }
 }
 
-/// The keys, after the checks that need no table.
-fn keys(body: Body<'_>) -> Result<TableSchema, AwsError> {
-    let text = |of: &Value, name: &str| of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let defined: Vec<(String, String)> = body
-        .list("AttributeDefinitions")
-        .unwrap_or_default()
-        .iter()
-        .map(|of| (text(of, "AttributeName"), text(of, "AttributeType")))
-        .collect();
-    let keys: Vec<(String, String)> = body
-        .list("KeySchema")
-        .unwrap_or_default()
-        .iter()
-        .map(|of| (text(of, "AttributeName"), text(of, "KeyType")))
-        .collect();
+/// The attributes that a request defines, with their types.
+pub(super) struct Defined(Vec<(String, String)>);
+
+fn text(of: &Value, name: &str) -> String {
+    of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+impl Defined {
+    fn read(body: Body<'_>) -> Self {
+        let list = body.list("AttributeDefinitions").unwrap_or_default();
+        Self(list.iter().map(|of| (text(of, "AttributeName"), text(of, "AttributeType"))).collect())
+    }
+
+    /// Those of a request and those that are keys of a table or its indexes already.
+    pub(super) fn with(body: Body<'_>, schema: &TableSchema) -> Self {
+        let mut this = Self::read(body);
+        let indexes = schema.indexes.iter().flat_map(|index| index.attrs());
+        for attr in schema.keys.attrs().chain(indexes) {
+            if !this.names().any(|name| name == attr.name) {
+                this.0.push((attr.name.clone(), attr.key_type.tag().to_owned()));
+            }
+        }
+        this
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Key attributes by their names.
+    pub(super) fn attrs(&self, names: &[String]) -> Vec<KeyAttr> {
+        let of = |name: &String| {
+            let tag = self.0.iter().find(|(other, _)| other == name).map_or("S", |(_, tag)| tag);
+            let key_type = AttrType::from_tag(tag).and_then(KeyType::from_attr_type).unwrap_or(KeyType::S);
+            KeyAttr::new(name, key_type)
+        };
+        names.iter().map(of).collect()
+    }
+}
+
+/// The elements of a key schema: names, and how many of them are of the partition key.
+pub(super) struct Keys {
+    names: Vec<String>,
+    roles: Vec<String>,
+}
+
+impl Keys {
+    pub(super) fn read(body: Body<'_>) -> Self {
+        let list = body.list("KeySchema").unwrap_or_default();
+        Self {
+            names: list.iter().map(|of| text(of, "AttributeName")).collect(),
+            roles: list.iter().map(|of| text(of, "KeyType")).collect(),
+        }
+    }
+
+    /// Checks which elements are of the partition key and which of the sort key. An index may have up to four of each.
+    pub(super) fn check_roles(&self, index: bool) -> Result<(), AwsError> {
+        let refused = |message: &str| Err(AwsError::validation(message));
+        let most = if index { 4 } else { 1 };
+        if self.roles.first().is_some_and(|role| role != "HASH") {
+            return refused("Invalid KeySchema: The first KeySchemaElement is not a HASH key type");
+        }
+        let (hash, range) = (self.partition().len(), self.sort().len());
+        if !index && hash > 1 {
+            return refused("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type");
+        }
+        if self.roles.iter().skip(hash).any(|role| role != "RANGE") {
+            return refused("Invalid KeySchema: All HASH key elements must come before RANGE key elements");
+        }
+        if hash > most || range > most {
+            return refused(
+                "Invalid KeySchema: At most 4 HASH and 4 RANGE key elements can be specified for an index",
+            );
+        }
+        let twice = |(at, name): (usize, &String)| self.names.iter().take(at).any(|other| other == name);
+        if self.names.iter().enumerate().any(twice) {
+            return refused(
+                "Both the Hash Key and the Range Key element in the KeySchema have the same name",
+            );
+        }
+        Ok(())
+    }
+
+    /// Checks that every element is defined.
+    pub(super) fn check_definitions(&self, defined: &Defined) -> Result<(), AwsError> {
+        if self.names.iter().all(|name| defined.names().any(|other| other == name)) {
+            return Ok(());
+        }
+        Err(AwsError::validation(format!(
+            "One or more parameter values were invalid: Some index key attributes are not defined in AttributeDefinitions. Keys: [{}], AttributeDefinitions: [{}]",
+            self.names.join(", "),
+            defined.names().collect::<Vec<_>>().join(", ")
+        )))
+    }
+
+    pub(super) fn partition(&self) -> &[String] {
+        let hash = self.roles.iter().take_while(|role| *role == "HASH").count();
+        self.names.get(..hash).unwrap_or_default()
+    }
+
+    pub(super) fn sort(&self) -> &[String] {
+        self.names.get(self.partition().len()..).unwrap_or_default()
+    }
+}
+
+/// The table's keys, after the checks that need no table.
+fn table(body: Body<'_>) -> Result<TableSchema, AwsError> {
+    let (defined, keys) = (Defined::read(body), Keys::read(body));
     let refused = |message: &str| Err(AwsError::validation(message));
-    if defined
-        .iter()
-        .enumerate()
-        .any(|(at, (name, _))| defined.iter().take(at).any(|(other, _)| other == name))
-    {
+    let twice = |(at, name): (usize, &str)| defined.names().take(at).any(|other| other == name);
+    if defined.names().enumerate().any(twice) {
         return refused("Cannot have two attributes with the same name");
     }
-    if keys.first().is_some_and(|(_, role)| role != "HASH") {
-        return refused("Invalid KeySchema: The first KeySchemaElement is not a HASH key type");
-    }
-    if keys.get(1).is_some_and(|(_, role)| role != "RANGE") {
-        return refused("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type");
-    }
-    if keys.len() == 2 && keys.first().map(|key| &key.0) == keys.get(1).map(|key| &key.0) {
-        return refused("Both the Hash Key and the Range Key element in the KeySchema have the same name");
-    }
-    let names =
-        |list: &[(String, String)]| list.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
-    if keys.len() > defined.len() {
+    keys.check_roles(false)?;
+    if keys.names.len() > defined.0.len() {
         return refused("Invalid KeySchema: Some index key attribute have no definition");
     }
-    let mut attrs = Vec::new();
-    for (name, _) in &keys {
-        let Some((_, tag)) = defined.iter().find(|(other, _)| other == name) else {
-            return Err(AwsError::validation(format!(
-                "One or more parameter values were invalid: Some index key attributes are not defined in AttributeDefinitions. Keys: [{}], AttributeDefinitions: [{}]",
-                names(&keys),
-                names(&defined)
-            )));
-        };
-        let key_type = AttrType::from_tag(tag).and_then(KeyType::from_attr_type).unwrap_or(KeyType::S);
-        attrs.push(KeyAttr::new(name, key_type));
-    }
-    if defined.len() != keys.len() {
+    keys.check_definitions(&defined)?;
+    let indexed = ["LocalSecondaryIndexes", "GlobalSecondaryIndexes"];
+    let indexed = indexed.iter().any(|member| body.get(member).is_some());
+    if !indexed && defined.0.len() != keys.names.len() {
         return refused(
             "One or more parameter values were invalid: Number of attributes in KeySchema does not exactly match number of attributes defined in AttributeDefinitions",
         );
     }
-    let mut attrs = attrs.into_iter();
+    let mut attrs = defined.attrs(&keys.names).into_iter();
     match attrs.next() {
         Some(pk) => Ok(TableSchema::new(pk, attrs.next())),
         None => refused("Invalid KeySchema: Some index key attribute have no definition"),

@@ -1,6 +1,7 @@
 //! Tables: their definition, settings, time to live and tags; and what there is to say of limits and endpoints.
 
 mod create;
+mod indexes;
 mod settings;
 
 use super::body::{Body, Violations};
@@ -59,7 +60,7 @@ fn said(fill: impl FnOnce(&mut Object<'_>)) -> Call {
 
 fn describe(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
     let table = find(tables, body.table_name()?)?;
-    Ok(said(|reply| reply.object("Table", |object| describe_table(&table, "ACTIVE", object))))
+    Ok(said(|reply| reply.object("Table", |object| describe_table(&table, ACTIVE, object))))
 }
 
 fn delete(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
@@ -75,7 +76,8 @@ fn delete(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
         let table = ops::drop_table(tx, name.as_bytes()).map_err(|_| missing(&name))?;
         let mut out = Vec::new();
         let mut reply = Object::begin(&mut out);
-        reply.object("TableDescription", |object| describe_table(&table, "DELETING", object));
+        let telling = Telling { status: "DELETING", index: Some(("", "DELETING")) };
+        reply.object("TableDescription", |object| describe_table(&table, telling, object));
         reply.end();
         Ok(out)
     }))
@@ -99,17 +101,21 @@ fn list(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
     }))
 }
 
+/// What a description tells of a table's status, and perhaps of that of an index that is changing (all of them if it has no name).
+#[derive(Clone, Copy)]
+struct Telling<'t> {
+    status: &'t str,
+    index: Option<(&'t str, &'t str)>,
+}
+
+const ACTIVE: Telling<'static> = Telling { status: "ACTIVE", index: None };
+
 /// A table's description.
-fn describe_table(table: &Table, status: &str, object: &mut Object<'_>) {
+fn describe_table(table: &Table, telling: Telling<'_>, object: &mut Object<'_>) {
     let schema = &table.schema;
     let setting = |name: &str| schema.settings.get(name).map(String::as_str);
     let units = |name: &str| setting(name).and_then(|n| n.parse().ok()).unwrap_or(0);
-    object.array("AttributeDefinitions", schema.keys.attrs(), |attr, out| {
-        let mut object = Object::begin(out);
-        object.text("AttributeName", &attr.name);
-        object.text("AttributeType", attr.key_type.tag());
-        object.end();
-    });
+    indexes::describe_attributes(schema, object);
     object.text("TableName", &table.name);
     object.array("KeySchema", schema.keys.attrs().zip(["HASH", "RANGE"]), |(attr, role), out| {
         let mut object = Object::begin(out);
@@ -117,7 +123,7 @@ fn describe_table(table: &Table, status: &str, object: &mut Object<'_>) {
         object.text("KeyType", role);
         object.end();
     });
-    object.text("TableStatus", status);
+    object.text("TableStatus", telling.status);
     object.double("CreationDateTime", table.created as f64 / 1000.0);
     object.object("ProvisionedThroughput", |object| {
         object.int("NumberOfDecreasesToday", 0);
@@ -126,6 +132,7 @@ fn describe_table(table: &Table, status: &str, object: &mut Object<'_>) {
     });
     object.int("TableSizeBytes", table.counts.bytes.load(Relaxed));
     object.int("ItemCount", table.counts.items.load(Relaxed));
+    indexes::describe(table, telling.index, object);
     object.text("TableArn", &format!("{ARN}{}", table.name));
     object.text("TableId", &format!("00000000-0000-4000-8000-{:012x}", table.id));
     if setting(settings::BILLING) != Some("PROVISIONED") {

@@ -5,8 +5,9 @@ use super::super::Call;
 use super::super::body::{Body, Violations};
 use super::super::error::{AwsError, Kind};
 use super::super::json::Object;
-use super::{ARN, describe_table, find, said};
-use crate::engine::{Table, Tables};
+use super::indexes::{self, Update};
+use super::{ACTIVE, ARN, Telling, describe_table, find, said};
+use crate::engine::{Table, Tables, Tx};
 use crate::item::TableSchema;
 use crate::ops;
 use serde_json::Value;
@@ -33,17 +34,21 @@ const MAX_TAGS: usize = 50;
 pub(super) fn constrain(body: Body<'_>, violations: &mut Violations) {
     violations.one_of(body, "BillingMode", &["PROVISIONED", "PAY_PER_REQUEST"]);
     violations.one_of(body, "TableClass", &["STANDARD", "STANDARD_INFREQUENT_ACCESS"]);
-    if let Some(units) = body.map("ProvisionedThroughput") {
-        for name in ["WriteCapacityUnits", "ReadCapacityUnits"] {
-            let path = format!("provisionedThroughput.{}", super::super::body::path(name));
-            match units.int(name) {
-                None => violations.required(false, &path),
-                Some(n) if n < 1 => {
-                    let constraint = "Member must have value greater than or equal to 1";
-                    violations.add(&format!("'{n}'"), &path, constraint);
-                }
-                Some(_) => {}
+    constrain_units(body, violations);
+}
+
+/// Constraints on the throughput of a table or an index.
+pub(super) fn constrain_units(body: Body<'_>, violations: &mut Violations) {
+    let Some(units) = body.map("ProvisionedThroughput") else { return };
+    for name in ["WriteCapacityUnits", "ReadCapacityUnits"] {
+        let path = format!("provisionedThroughput.{}", super::super::body::path(name));
+        match units.int(name) {
+            None => violations.required(false, &path),
+            Some(n) if n < 1 => {
+                let constraint = "Member must have value greater than or equal to 1";
+                violations.add(&format!("'{n}'"), &path, constraint);
             }
+            Some(_) => {}
         }
     }
 }
@@ -118,15 +123,15 @@ fn alter(
 pub(super) fn update(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
     let mut violations = Violations::default();
     constrain(body, &mut violations);
+    indexes::constrain_updates(body, &mut violations);
     violations.finish()?;
     let name = body.table_name()?;
-    for index in ["GlobalSecondaryIndexUpdates", "StreamSpecification"] {
-        if body.get(index).is_some() {
-            return Err(AwsError::validation(format!("{index} is not supported yet")));
-        }
+    if body.get("StreamSpecification").is_some() {
+        return Err(AwsError::validation("StreamSpecification is not supported yet"));
     }
     let members = ["BillingMode", "ProvisionedThroughput", "TableClass", "DeletionProtectionEnabled"];
-    if !members.iter().any(|member| body.get(member).is_some()) {
+    let updates = body.list("GlobalSecondaryIndexUpdates").is_some_and(|updates| !updates.is_empty());
+    if !updates && !members.iter().any(|member| body.get(member).is_some()) {
         return Err(AwsError::validation(
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required",
         ));
@@ -134,8 +139,29 @@ pub(super) fn update(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> 
     let table = find(tables, name)?;
     let mut schema = table.schema.clone();
     throughput(body, &mut schema, false)?;
-    Ok(alter(table, schema, |table, reply| {
-        reply.object("TableDescription", |object| describe_table(table, "ACTIVE", object));
+    let update = indexes::update(body, &table, &mut schema)?;
+    Ok(Call::new(Vec::new(), move |tx| {
+        let id = table.id;
+        ops::alter_table(tx, &table, &schema)?;
+        let now = |tx: &Tx<'_>| tx.engine().tables.by_id(id).ok_or_else(AwsError::not_found);
+        let (mut shown, mut telling) = (now(tx)?, ACTIVE);
+        match &update {
+            Update::Nothing => {}
+            Update::Create(index) => {
+                telling = Telling { status: "UPDATING", index: Some((&index.name, "CREATING")) };
+                ops::add_index(tx, &shown, index.clone())?;
+                shown = now(tx)?;
+            }
+            Update::Delete(name) => {
+                telling = Telling { status: "UPDATING", index: Some((name, "DELETING")) };
+                ops::drop_index(tx, &shown, name)?;
+            }
+        }
+        let mut out = Vec::new();
+        let mut object = Object::begin(&mut out);
+        object.object("TableDescription", |object| describe_table(&shown, telling, object));
+        object.end();
+        Ok(out)
     }))
 }
 

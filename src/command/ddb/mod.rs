@@ -2,6 +2,8 @@
 //! the error `DDB {json}` with AWS's error.
 
 #[cfg(test)]
+mod index_tests;
+#[cfg(test)]
 mod tests;
 
 use super::spec::*;

@@ -2,7 +2,7 @@ use crate::command::testing::Harness;
 use serde_json::{Value, json};
 
 /// A reply or an error as JSON, the error's type without what is before `#`.
-fn call(h: &mut Harness, operation: &str, body: &Value) -> Value {
+pub(super) fn call(h: &mut Harness, operation: &str, body: &Value) -> Value {
     let text = body.to_string();
     let reply = h.call_as(0, &[b"DDB", operation.as_bytes(), text.as_bytes()]);
     if let Some(error) = reply.as_error() {
@@ -16,11 +16,11 @@ fn call(h: &mut Harness, operation: &str, body: &Value) -> Value {
     serde_json::from_slice(reply.as_bytes().unwrap()).unwrap()
 }
 
-fn refused(kind: &str, message: &str) -> Value {
+pub(super) fn refused(kind: &str, message: &str) -> Value {
     json!({"__type": kind, "message": message})
 }
 
-fn invalid(message: &str) -> Value {
+pub(super) fn invalid(message: &str) -> Value {
     refused("ValidationException", message)
 }
 
@@ -36,7 +36,7 @@ fn table(h: &mut Harness, name: &str, sort: Option<&str>) {
     assert_eq!(reply["TableDescription"]["TableStatus"], "CREATING", "{reply}");
 }
 
-fn put(h: &mut Harness, table: &str, item: Value) {
+pub(super) fn put(h: &mut Harness, table: &str, item: Value) {
     assert_eq!(call(h, "PutItem", &json!({"TableName": table, "Item": item})), json!({}));
 }
 

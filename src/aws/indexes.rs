@@ -1,0 +1,112 @@
+//! What a Query or Scan reads: a table, or one of its indexes.
+
+use super::body::Body;
+use super::error::AwsError;
+use super::request::{LIMITS, keys, table};
+use crate::engine::{Source, Table, Tables};
+use crate::expr::{BoundCondition, BoundProjection, KeyTarget};
+use crate::item::{Item, ItemError, ItemKeys, Projection, read_key_part};
+use crate::ops;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A table, or one of its indexes.
+pub(super) struct Target {
+    pub(super) table: Arc<Table>,
+    /// The index's place in the table.
+    index: Option<usize>,
+}
+
+impl Target {
+    /// What a request names, after the checks of what it wants of an index.
+    pub(super) fn read(body: Body<'_>, tables: &Tables) -> Result<Self, AwsError> {
+        let table = table(tables, body)?;
+        let Some(name) = body.text("IndexName") else { return Ok(Self { table, index: None }) };
+        let Some(at) = table.indexes.iter().position(|index| index.schema.name == name) else {
+            return Err(AwsError::validation(format!("The table does not have the specified index: {name}")));
+        };
+        let schema = &table.indexes[at].schema;
+        if !schema.local && body.bool("ConsistentRead") {
+            return Err(AwsError::validation(
+                "Consistent reads are not supported on global secondary indexes",
+            ));
+        }
+        let all = body.text("Select") == Some("ALL_ATTRIBUTES");
+        if all && !schema.local && schema.projection != Projection::All {
+            return Err(AwsError::validation(format!(
+                "One or more parameter values were invalid: Select type ALL_ATTRIBUTES is not supported for global secondary index {name} because its projection type is not ALL"
+            )));
+        }
+        ops::readable_index(&table, name.as_bytes())?;
+        Ok(Self { table, index: Some(at) })
+    }
+
+    pub(super) fn source(&self) -> Source<'_> {
+        Source { table: &self.table, index: self.index.and_then(|at| self.table.indexes.get(at)) }
+    }
+
+    /// The keys that a query is about.
+    pub(super) fn keys(&self) -> KeyTarget<'_> {
+        match self.source().index {
+            None => KeyTarget::table(&self.table.schema.keys),
+            Some(index) => KeyTarget::index(&index.schema),
+        }
+    }
+
+    /// The keys of a start key.
+    pub(super) fn start_keys(&self, key: &Item) -> Result<ItemKeys, AwsError> {
+        let invalid = |error: AwsError| AwsError {
+            message: format!("The provided starting key is invalid: {}", error.message),
+            ..error
+        };
+        let Some(index) = self.source().index else { return keys(&self.table, key).map_err(invalid) };
+        index.schema.key_map_keys(&self.table.schema, &key.view(), LIMITS).map_err(|error| match error {
+            ItemError::KeyMismatch => AwsError::validation("The provided starting key is invalid"),
+            error => invalid(error.into()),
+        })
+    }
+
+    /// The key attributes of table and index that encoded keys stand for.
+    pub(super) fn last_key(&self, last: &ItemKeys) -> Result<Item, AwsError> {
+        let schema = &self.table.schema;
+        let Some(index) = self.source().index.map(|index| &index.schema) else {
+            return Ok(Item::from_map(&schema.keys_to_map(last)?)?);
+        };
+        let own = index.item_keys(&schema.keys, last).ok_or(ItemError::KeyMismatch)?;
+        let mut map: BTreeMap<_, _> = schema.keys_to_map(&own)?;
+        let global = if index.local { &[][..] } else { index.pk.as_slice() };
+        for (attrs, bytes) in [(global, &last.pk), (index.sk.as_slice(), &last.sk)] {
+            let mut rest = bytes.as_slice();
+            for attr in attrs {
+                map.insert(attr.name.clone(), read_key_part(attr.key_type, &mut rest)?);
+            }
+        }
+        Ok(Item::from_map(&map)?)
+    }
+
+    /// Whether items must be read as a whole, because an attribute is asked for that a local index does not hold. Of a global one
+    /// no projection may ask for more than it holds.
+    pub(super) fn reads_whole(
+        &self,
+        select: Option<&str>,
+        projection: Option<&BoundProjection>,
+        filter: Option<&BoundCondition>,
+    ) -> Result<bool, AwsError> {
+        let Some(index) = self.source().index.map(|index| &index.schema) else { return Ok(false) };
+        let held = |name: &str| index.projects(&self.table.schema.keys, name.as_bytes());
+        let missing: Vec<&str> =
+            projection.into_iter().flat_map(BoundProjection::roots).filter(|name| !held(name)).collect();
+        if index.local {
+            let all = select == Some("ALL_ATTRIBUTES") && index.projection != Projection::All;
+            return Ok(all || !missing.is_empty() || filter.is_some_and(|filter| !filter.reads_only(&held)));
+        }
+        if missing.is_empty() {
+            return Ok(false);
+        }
+        Err(AwsError::validation(format!(
+            "One or more parameter values were invalid: Global secondary index {} does not project [{}]",
+            index.name,
+            missing.join(", ")
+        )))
+    }
+}

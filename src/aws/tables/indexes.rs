@@ -1,0 +1,390 @@
+//! Secondary indexes in CreateTable and UpdateTable, and what DescribeTable says of them.
+
+use super::super::body::{Body, Violations};
+use super::super::error::{AwsError, Kind};
+use super::super::json::Object;
+use super::create::{Defined, Keys, member};
+use super::{ARN, settings};
+use crate::engine::{Index, Table};
+use crate::item::{IndexSchema, IndexStatus, Projection, TableSchema};
+use serde_json::Value;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The most global indexes of a table, by AWS's quota.
+const MAX_GLOBALS: usize = 20;
+/// The most local indexes of a table.
+const MAX_LOCALS: usize = 5;
+/// The most attributes that a table's indexes hold beside keys, all together.
+const MAX_PROJECTED: usize = 100;
+/// The most attributes that one index holds beside keys.
+const MAX_PROJECTED_EACH: usize = 20;
+
+/// An index as a request gives it.
+struct Given<'j> {
+    body: Body<'j>,
+    name: &'j str,
+    local: bool,
+}
+
+fn given<'j>(body: Body<'j>, member: &str, local: bool) -> Vec<Given<'j>> {
+    let list = body.list(member).unwrap_or_default().iter().filter_map(Value::as_object).map(Body);
+    list.map(|body| Given { body, name: body.text("IndexName").unwrap_or_default(), local }).collect()
+}
+
+fn invalid(what: impl std::fmt::Display) -> AwsError {
+    AwsError::validation(format!("One or more parameter values were invalid: {what}"))
+}
+
+/// Constraints on the indexes of CreateTable.
+pub(super) fn constrain(body: Body<'_>, violations: &mut Violations) {
+    for (name, local) in [("LocalSecondaryIndexes", true), ("GlobalSecondaryIndexes", false)] {
+        for (at, index) in given(body, name, local).iter().enumerate() {
+            violations.within(format!("{}.{}.member.", super::super::body::path(name), at + 1));
+            constrain_one(index.body, violations);
+        }
+    }
+    violations.within(String::new());
+}
+
+fn constrain_one(index: Body<'_>, violations: &mut Violations) {
+    constrain_name(index, violations);
+    violations.required(index.get("KeySchema").is_some(), "keySchema");
+    violations.required(index.get("Projection").is_some(), "projection");
+    let keys = index.list("KeySchema").unwrap_or_default();
+    for (at, key) in keys.iter().enumerate() {
+        let path = |name: &str| format!("keySchema.{}.member.{name}", at + 1);
+        member(violations, key, "AttributeName", &path("attributeName"), &[]);
+        member(violations, key, "KeyType", &path("keyType"), &["HASH", "RANGE"]);
+    }
+    if index.get("KeySchema").is_some() && keys.is_empty() {
+        violations.add("'[]'", "keySchema", "Member must have length greater than or equal to 1");
+    }
+    if let Some(projection) = index.map("Projection") {
+        let kinds = ["ALL", "INCLUDE", "KEYS_ONLY"];
+        if let Some(kind) = projection.text("ProjectionType").filter(|kind| !kinds.contains(kind)) {
+            let constraint = format!("Member must satisfy enum value set: [{}]", kinds.join(", "));
+            violations.add(&format!("'{kind}'"), "projection.projectionType", &constraint);
+        }
+        if let Some(names) = projection.list("NonKeyAttributes") {
+            let path = "projection.nonKeyAttributes";
+            let shown: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+            let shown = format!("'[{}]'", shown.join(", "));
+            if names.is_empty() {
+                violations.add(&shown, path, "Member must have length greater than or equal to 1");
+            } else if names.len() > MAX_PROJECTED_EACH {
+                violations.add(&shown, path, "Member must have length less than or equal to 20");
+            }
+        }
+    }
+    settings::constrain_units(index, violations);
+}
+
+fn constrain_name(index: Body<'_>, violations: &mut Violations) {
+    violations.required(index.get("IndexName").is_some(), "indexName");
+    violations.name(index, "IndexName");
+}
+
+/// Adds the indexes of CreateTable to its schema, after AWS's checks of them.
+pub(super) fn create(body: Body<'_>, defined: &Defined, schema: &mut TableSchema) -> Result<(), AwsError> {
+    let locals = given(body, "LocalSecondaryIndexes", true);
+    let globals = given(body, "GlobalSecondaryIndexes", false);
+    if body.get("LocalSecondaryIndexes").is_some() {
+        if schema.keys.sk.is_none() {
+            return Err(invalid(
+                "Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex",
+            ));
+        }
+        if locals.is_empty() {
+            return Err(invalid("List of LocalSecondaryIndexes is empty"));
+        }
+    }
+    for index in &locals {
+        add(index, defined, schema)?;
+    }
+    if locals.len() > MAX_LOCALS {
+        return Err(invalid("Number of LocalSecondaryIndexes exceeds per-table limit of 5"));
+    }
+    if body.get("GlobalSecondaryIndexes").is_some() && globals.is_empty() {
+        return Err(invalid("List of GlobalSecondaryIndexes is empty"));
+    }
+    for index in &globals {
+        add(index, defined, schema)?;
+    }
+    check_globals(schema)?;
+    let used: Vec<&str> = used(schema);
+    if defined.names().any(|name| !used.contains(&name)) {
+        return Err(invalid(format!(
+            "Some AttributeDefinitions are not used. AttributeDefinitions: [{}], keys used: [{}]",
+            defined.names().collect::<Vec<_>>().join(", "),
+            used.join(", ")
+        )));
+    }
+    globals.iter().try_for_each(|index| throughput(index, schema))
+}
+
+fn check_globals(schema: &TableSchema) -> Result<(), AwsError> {
+    if schema.indexes.iter().filter(|index| !index.local).count() > MAX_GLOBALS {
+        return Err(invalid("GlobalSecondaryIndex count exceeds the per-table limit of 20"));
+    }
+    let projected: usize = schema
+        .indexes
+        .iter()
+        .map(|index| match &index.projection {
+            Projection::Include(names) => names.len(),
+            _ => 0,
+        })
+        .sum();
+    if projected > MAX_PROJECTED {
+        return Err(invalid(format!(
+            "Number of projected attributes across all indexes exceeds per-table limit of {MAX_PROJECTED}"
+        )));
+    }
+    Ok(())
+}
+
+/// The names of all attributes that are keys of a table or its indexes, each once.
+fn used(schema: &TableSchema) -> Vec<&str> {
+    let mut used = Vec::new();
+    let indexes = schema.indexes.iter().flat_map(IndexSchema::attrs);
+    for attr in schema.keys.attrs().chain(indexes) {
+        if !used.contains(&attr.name.as_str()) {
+            used.push(attr.name.as_str());
+        }
+    }
+    used
+}
+
+/// Adds one index to a schema, after AWS's checks of it.
+fn add(index: &Given<'_>, defined: &Defined, schema: &mut TableSchema) -> Result<(), AwsError> {
+    let name = index.name;
+    let keys = Keys::read(index.body);
+    keys.check_definitions(defined)?;
+    keys.check_roles(true)?;
+    if index.local {
+        if keys.sort().is_empty() {
+            return Err(invalid(format!("Index KeySchema does not have a range key for index: {name}")));
+        }
+        let table = &schema.keys.pk.name;
+        if keys.partition()[0] != *table {
+            return Err(invalid(format!(
+                "Index KeySchema does not have the same leading hash key as table KeySchema for index: {name}. index hash key: {}, table hash key: {table}",
+                keys.partition()[0]
+            )));
+        }
+    }
+    let projection = projection(index.body)?;
+    if schema.indexes.iter().any(|other| other.name == name) {
+        return Err(invalid(format!("Duplicate index name: {name}")));
+    }
+    schema.indexes.push(IndexSchema {
+        name: name.to_owned(),
+        local: index.local,
+        pk: defined.attrs(keys.partition()),
+        sk: defined.attrs(keys.sort()),
+        projection,
+        space: 0,
+        status: IndexStatus::Active,
+    });
+    Ok(())
+}
+
+fn projection(index: Body<'_>) -> Result<Projection, AwsError> {
+    let given = index.map("Projection");
+    let kind = given.and_then(|projection| projection.text("ProjectionType"));
+    let names = given.and_then(|projection| projection.list("NonKeyAttributes"));
+    match (kind, names) {
+        (None, _) => Err(invalid("Unknown ProjectionType: null")),
+        (Some("INCLUDE"), Some(names)) => {
+            Ok(Projection::Include(names.iter().filter_map(Value::as_str).map(str::to_owned).collect()))
+        }
+        (Some("INCLUDE"), None) => {
+            Err(invalid("ProjectionType is INCLUDE, but NonKeyAttributes is not specified"))
+        }
+        (Some(kind), Some(_)) => {
+            Err(invalid(format!("ProjectionType is {kind}, but NonKeyAttributes is specified")))
+        }
+        (Some("KEYS_ONLY"), None) => Ok(Projection::KeysOnly),
+        (Some(_), None) => Ok(Projection::All),
+    }
+}
+
+/// Takes over a global index's throughput, which must fit the table's billing mode.
+fn throughput(index: &Given<'_>, schema: &mut TableSchema) -> Result<(), AwsError> {
+    let provisioned = schema.settings.contains_key(settings::BILLING);
+    match (index.body.map("ProvisionedThroughput"), provisioned) {
+        (Some(_), false) => Err(invalid(format!(
+            "ProvisionedThroughput should not be specified for index: {} when BillingMode is PAY_PER_REQUEST",
+            index.name
+        ))),
+        (None, true) => {
+            Err(invalid(format!("ProvisionedThroughput must be specified for index: {}", index.name)))
+        }
+        (units, _) => {
+            for (setting, name) in UNITS {
+                if let Some(n) = units.and_then(|units| units.int(name)) {
+                    schema.settings.insert(format!("{setting}:{}", index.name), n.to_string());
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+const UNITS: [(&str, &str); 2] =
+    [(settings::READ_UNITS, "ReadCapacityUnits"), (settings::WRITE_UNITS, "WriteCapacityUnits")];
+
+/// What UpdateTable does to indexes.
+pub(super) enum Update {
+    Create(IndexSchema),
+    Delete(String),
+    /// Only settings have changed.
+    Nothing,
+}
+
+/// Constraints on the updates of UpdateTable.
+pub(super) fn constrain_updates(body: Body<'_>, violations: &mut Violations) {
+    let updates = body.list("GlobalSecondaryIndexUpdates").unwrap_or_default();
+    for (at, update) in updates.iter().filter_map(Value::as_object).map(Body).enumerate() {
+        let path = |kind: &str| format!("globalSecondaryIndexUpdates.{}.member.{kind}.", at + 1);
+        if let Some(create) = update.map("Create") {
+            violations.within(path("create"));
+            constrain_one(create, violations);
+        }
+        if let Some(change) = update.map("Update") {
+            violations.within(path("update"));
+            constrain_name(change, violations);
+            violations.required(change.get("ProvisionedThroughput").is_some(), "provisionedThroughput");
+            settings::constrain_units(change, violations);
+        }
+        if let Some(delete) = update.map("Delete") {
+            violations.within(path("delete"));
+            constrain_name(delete, violations);
+        }
+    }
+    violations.within(String::new());
+}
+
+/// Reads the updates of UpdateTable; what is kept of them goes into the schema's settings.
+pub(super) fn update(body: Body<'_>, table: &Table, schema: &mut TableSchema) -> Result<Update, AwsError> {
+    let updates = body.list("GlobalSecondaryIndexUpdates").unwrap_or_default();
+    let mut seen: Vec<&str> = Vec::new();
+    let mut outcome = Update::Nothing;
+    for update in updates.iter().filter_map(Value::as_object).map(Body) {
+        let kinds = ["Create", "Update", "Delete"];
+        let mut given = kinds.iter().filter_map(|kind| Some((*kind, update.map(kind)?)));
+        let (Some((kind, body_of)), None) = (given.next(), given.next()) else {
+            return Err(invalid(
+                "One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, GlobalSecondaryIndexUpdate.Delete must not be null",
+            ));
+        };
+        let index =
+            Given { body: body_of, name: body_of.text("IndexName").unwrap_or_default(), local: false };
+        if seen.contains(&index.name) {
+            return Err(invalid(format!(
+                "Only one global secondary index update per index is allowed simultaneously. Index: {}",
+                index.name
+            )));
+        }
+        seen.push(index.name);
+        let exists = table.schema.indexes.iter().any(|other| !other.local && other.name == index.name);
+        if kind != "Update" && !matches!(outcome, Update::Nothing) {
+            return Err(only_one());
+        }
+        match kind {
+            "Create" => {
+                if table.index(index.name.as_bytes()).is_some() {
+                    return Err(AwsError::validation("Attempting to create an index which already exists"));
+                }
+                if table.schema.indexes.iter().any(|index| index.status == IndexStatus::Creating) {
+                    return Err(only_one());
+                }
+                let mut with = table.schema.clone();
+                add(&index, &Defined::with(body, &table.schema), &mut with)?;
+                check_globals(&with)?;
+                throughput(&index, schema)?;
+                outcome = with.indexes.pop().map_or(Update::Nothing, Update::Create);
+            }
+            _ if !exists => return Err(AwsError::not_found()),
+            "Delete" => {
+                UNITS.iter().for_each(|(setting, _)| {
+                    schema.settings.remove(&format!("{setting}:{}", index.name));
+                });
+                outcome = Update::Delete(index.name.to_owned());
+            }
+            _ => throughput(&index, schema)?,
+        }
+    }
+    Ok(outcome)
+}
+
+fn only_one() -> AwsError {
+    AwsError::new(
+        Kind::LimitExceeded,
+        "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
+    )
+}
+
+/// The definitions of all key attributes.
+pub(super) fn describe_attributes(schema: &TableSchema, object: &mut Object<'_>) {
+    object.array("AttributeDefinitions", used(schema), |name, out| {
+        let mut object = Object::begin(out);
+        object.text("AttributeName", name);
+        object.text("AttributeType", schema.declared_type(name).map_or("S", |declared| declared.tag()));
+        object.end();
+    });
+}
+
+/// The indexes of a table. `changing` is one that this request creates or deletes, with the status to be told.
+pub(super) fn describe(table: &Table, changing: Option<(&str, &str)>, object: &mut Object<'_>) {
+    for (member, local) in [("LocalSecondaryIndexes", true), ("GlobalSecondaryIndexes", false)] {
+        let indexes: Vec<&Index> = table.indexes.iter().filter(|index| index.schema.local == local).collect();
+        if !indexes.is_empty() {
+            object.array(member, indexes, |index, out| describe_one(table, index, changing, out));
+        }
+    }
+}
+
+fn describe_one(table: &Table, index: &Index, changing: Option<(&str, &str)>, out: &mut Vec<u8>) {
+    let schema = &index.schema;
+    let mut object = Object::begin(out);
+    object.text("IndexName", &schema.name);
+    let roles = schema.pk.iter().map(|attr| (attr, "HASH"));
+    object.array(
+        "KeySchema",
+        roles.chain(schema.sk.iter().map(|attr| (attr, "RANGE"))),
+        |(attr, role), out| {
+            let mut object = Object::begin(out);
+            object.text("AttributeName", &attr.name);
+            object.text("KeyType", role);
+            object.end();
+        },
+    );
+    object.object("Projection", |object| {
+        object.text("ProjectionType", schema.projection.name());
+        if let Projection::Include(names) = &schema.projection {
+            object.array("NonKeyAttributes", names, |name, out| super::super::json::write_text(out, name));
+        }
+    });
+    if !schema.local {
+        let creating = schema.status == IndexStatus::Creating;
+        let status = if creating { "CREATING" } else { "ACTIVE" };
+        let said = changing.filter(|(name, _)| name.is_empty() || *name == schema.name);
+        object.text("IndexStatus", said.map_or(status, |(_, status)| status));
+        if creating {
+            object.bool("Backfilling", true);
+        }
+        let units = |name: &str| {
+            let setting = table.schema.settings.get(&format!("{name}:{}", schema.name));
+            setting.and_then(|n| n.parse().ok()).unwrap_or(0)
+        };
+        object.object("ProvisionedThroughput", |object| {
+            object.int("NumberOfDecreasesToday", 0);
+            object.int("ReadCapacityUnits", units(settings::READ_UNITS));
+            object.int("WriteCapacityUnits", units(settings::WRITE_UNITS));
+        });
+    }
+    object.int("IndexSizeBytes", index.counts.bytes.load(Relaxed));
+    object.int("ItemCount", index.counts.items.load(Relaxed));
+    object.text("IndexArn", &format!("{ARN}{}/index/{}", table.name, schema.name));
+    object.end();
+}
