@@ -40,7 +40,7 @@ fn a_global_index_follows_its_items() {
     assert_eq!(ids(&mut h, "ITEM.SCAN users INDEX mail"), ["b"]);
     assert_eq!(
         h.run("ITEM.UPDATE users d EXPR 'SET age = \"old\"'"),
-        "-VALIDATION One or more parameter values were invalid: Type mismatch for Index Key age Expected: N Actual: S IndexName: mail"
+        "-VALIDATION The update expression attempted to update the secondary index key to unsupported type"
     );
 }
 
