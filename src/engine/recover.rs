@@ -65,6 +65,7 @@ impl Engine {
             segment_bytes: settings.log_segment_size,
             keep_free_bytes: settings.disk_reserve,
             secure_bytes: settings.log_preallocate_size,
+            max_record_bytes: settings.log_max_record_size,
             ..LogOptions::default()
         };
         let (log, opened) = Log::open(Arc::clone(disk), self.clock.clone(), &self.dir, options)?;
@@ -110,10 +111,14 @@ impl Engine {
             self.loading.store(false, Release);
             return Err(error.into());
         }
+        // Keys that were not there and will not be have not changed.
+        self.store.lock_all(Mode::Read, self.clock.now_ms()).touch_all();
         self.store.clear();
         self.tables.clear();
+        self.store.set_rereading(true);
         let mut report = RecoveryReport { tail: log.tail(), ..RecoveryReport::default() };
         self.read_again(log, log.tail(), &mut report)?;
+        self.store.set_rereading(false);
         report.keys = self.store.len() as u64;
         report.millis = (self.clock.monotonic_micros() - began) / 1000;
         self.loading.store(false, Release);
@@ -125,6 +130,7 @@ impl Engine {
         let Some(log) = self.journal.log() else { return Ok(()) };
         let _upkeep = self.upkeep.lock();
         self.journal.fail();
+        self.store.raise_all();
         self.store.clear();
         self.tables.clear();
         self.read_again(log, log.synced(), &mut RecoveryReport::default())?;

@@ -31,6 +31,7 @@ fn a_watched_key_is_watched_beyond_flushes_and_swaps() {
 fn a_watched_key_is_touched_by_a_reload() {
     let mut h = Harness::new();
     h.run("WATCH k");
+    h.server.engine.store.raise_all();
     h.server.engine.store.clear();
     h.run("MULTI");
     h.run("PING");

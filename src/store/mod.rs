@@ -112,6 +112,8 @@ pub struct Store {
     hasher: OnceLock<SipHasher13>,
     dbs: Box<[AtomicU32]>,
     next_space: AtomicU32,
+    /// Whether the data is being read again from disk.
+    rereading: AtomicBool,
     /// Spaces whose entries wait to be freed.
     dead: parking_lot::Mutex<Vec<u32>>,
     /// The thresholds of the compact forms.
@@ -156,6 +158,7 @@ impl Store {
             hasher: OnceLock::new(),
             dbs: (0..databases as u32).map(AtomicU32::new).collect(),
             next_space: AtomicU32::new(databases as u32),
+            rereading: AtomicBool::new(false),
             dead: parking_lot::Mutex::default(),
             thresholds: Thresholds {
                 hash_entries: AtomicUsize::new(512),
@@ -266,7 +269,6 @@ impl Store {
         for shard in 0..self.shard_count() {
             self.raw(shard).write().clear();
             self.sides[shard].generation.fetch_add(1, Relaxed);
-            self.raise_all(shard);
             for count in &self.sides[shard].counts {
                 count.keys.store(0, Relaxed);
                 count.expires.store(0, Relaxed);

@@ -6,7 +6,7 @@ use ahash::AHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool,
-    Ordering::{Relaxed, Release},
+    Ordering::{Acquire, Relaxed, Release},
 };
 
 /// A flag that is raised when a watched key changes.
@@ -52,17 +52,28 @@ impl Store {
     /// The same for a key of a database.
     #[cold]
     fn raise(&self, shard: usize, db: usize, key: &[u8]) {
+        if self.rereading.load(Acquire) {
+            return;
+        }
         let table = self.sides[shard].watch.lock();
         for watcher in table.keys.get(&(db, Box::from(key))).into_iter().flatten() {
             watcher.store(true, Release);
         }
     }
 
-    /// Raises the flags of all watchers of keys in a shard.
-    pub(super) fn raise_all(&self, shard: usize) {
-        for watcher in self.sides[shard].watch.lock().keys.values().flatten() {
-            watcher.store(true, Release);
+    /// Raises the flags of all watchers.
+    pub fn raise_all(&self) {
+        for side in &self.sides {
+            for watcher in side.watch.lock().keys.values().flatten() {
+                watcher.store(true, Release);
+            }
         }
+    }
+
+    /// Says whether the data is being read again from disk, by which no key counts as changed: whoever reads it has raised
+    /// the watchers that it concerns.
+    pub fn set_rereading(&self, on: bool) {
+        self.rereading.store(on, Release);
     }
 
     /// Names of the watched keys of a database in a shard.

@@ -96,6 +96,11 @@ impl Locked<'_> {
         }
     }
 
+    /// Raises the watchers of all keys that exist. All shards are locked.
+    pub fn touch_all(&self) {
+        (0..self.store.databases()).for_each(|db| self.touch_database(db, None));
+    }
+
     /// Raises the watchers of the database's keys that exist, in it or in the one that takes its place.
     fn touch_database(&self, db: usize, other: Option<usize>) {
         let space = self.store.space(db);
