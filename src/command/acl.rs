@@ -198,8 +198,7 @@ fn cat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             names.sort_unstable();
             names.dedup();
             if names.is_empty() && !known {
-                let name = String::from_utf8_lossy(args[2]);
-                return Err(Fail::text(format!("ERR Unknown category '{name}'")));
+                return Err(Fail::about("ERR Unknown category '", args[2], "'"));
             }
             names
         }
@@ -304,12 +303,10 @@ fn setuser(_cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
 
 fn dryrun(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if args[2] != b"default" {
-        let name = String::from_utf8_lossy(args[2]);
-        return Err(Fail::text(format!("ERR User '{name}' not found")));
+        return Err(Fail::about("ERR User '", args[2], "' not found"));
     }
     let Ok(command) = cx.server.registry.lookup(&args[3..]) else {
-        let name = String::from_utf8_lossy(args[3]);
-        return Err(Fail::text(format!("ERR Command '{name}' not found")));
+        return Err(Fail::about("ERR Command '", args[3], "' not found"));
     };
     command.check_arity(args.len() - 3)?;
     cx.out.ok();

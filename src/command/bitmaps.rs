@@ -5,6 +5,7 @@ use super::spec::*;
 use super::strings::{max_len, str_of};
 use super::{Cx, Outcome, eq, parse_int};
 use crate::effect::Effect;
+use crate::engine::EFFECT_BYTES;
 use crate::value::bits::{
     BitOp, BitUnit, FieldOverflow, FieldType, bitcount, bitop, bitpos, parse_bit_offset, read_field,
     write_field,
@@ -157,6 +158,7 @@ fn op(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     drop(sources);
     let db = cx.db();
     if !result.is_empty() {
+        cx.tx.ask(result.len() + 2 * (target.len() + EFFECT_BYTES))?;
         cx.tx.apply(Effect::SetString { db, key: target, value: &result, expire: None });
         // Redis does not look for a better encoding of the result; an edit of no bytes says so.
         cx.tx.apply(Effect::Splice { db, key: target, at: 0, bytes: b"" });

@@ -24,10 +24,7 @@ impl Class {
             b"master" => Self::Master,
             b"replica" | b"slave" => Self::Replica,
             b"pubsub" => Self::Pubsub,
-            _ => {
-                let word = String::from_utf8_lossy(word);
-                return Err(Fail::text(format!("ERR Unknown client type '{word}'")));
-            }
+            _ => return Err(Fail::about("ERR Unknown client type '", word, "'")),
         })
     }
 }
@@ -164,8 +161,7 @@ impl<'a> Filter<'a> {
                 b"user" => {
                     // There is one user only, whose clients all clients are.
                     if value != b"default" {
-                        let name = String::from_utf8_lossy(value);
-                        return Err(Fail::text(format!("ERR No such user '{name}'")));
+                        return Err(Fail::about("ERR No such user '", value, "'"));
                     }
                 }
                 b"skipme" if eq(value, "yes") => filter.keep_self = true,

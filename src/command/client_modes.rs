@@ -197,8 +197,7 @@ fn get_name(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
 fn set_info(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let is_name = eq(args[2], "LIB-NAME");
     if !is_name && !eq(args[2], "LIB-VER") {
-        let option = String::from_utf8_lossy(args[2]);
-        return Err(Fail::text(format!("ERR Unrecognized option '{option}'")));
+        return Err(Fail::about("ERR Unrecognized option '", args[2], "'"));
     }
     if !is_printable(args[3]) {
         let option = if is_name { "lib-name" } else { "lib-ver" };

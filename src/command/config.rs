@@ -69,8 +69,10 @@ fn get(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 fn failed(error: &ConfigError) -> Fail {
     match error {
         ConfigError::Loading => Fail::new("LOADING Redis is loading the dataset in memory"),
-        // As texts in C, names of options end at a zero byte.
-        other => Fail::text(format!("ERR {other}").replace('\0', "")),
+        ConfigError::Unknown(name) => {
+            Fail::about("ERR Unknown option or number of arguments for CONFIG SET - '", name, "'")
+        }
+        other => Fail::text(format!("ERR {other}")),
     }
 }
 

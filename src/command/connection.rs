@@ -91,10 +91,7 @@ fn hello_options<'a>(args: &[&'a [u8]]) -> Result<HelloOptions<'a>, Fail> {
                 options.name = Some(name);
                 more
             }
-            _ => {
-                let word = String::from_utf8_lossy(word);
-                return Err(Fail::text(format!("ERR Syntax error in HELLO option '{word}'")));
-            }
+            _ => return Err(Fail::about("ERR Syntax error in HELLO option '", word, "'")),
         };
     }
     Ok(options)

@@ -2,27 +2,35 @@
 
 use crate::expr::ExprError;
 use crate::item::ItemError;
+use crate::log::LogError;
 use crate::ops::OpError;
 use std::borrow::Cow;
 
-/// A command's error: the text after the protocol's minus sign.
+/// A command's error: the bytes after the protocol's minus sign. What clients sent is shown as it came, so it need not be
+/// text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fail(pub Cow<'static, str>);
+pub struct Fail(pub Cow<'static, [u8]>);
 
 impl Fail {
     /// An error of fixed text.
     pub const fn new(text: &'static str) -> Self {
-        Self(Cow::Borrowed(text))
+        Self(Cow::Borrowed(text.as_bytes()))
     }
 
     /// An error of composed text.
     pub fn text(text: impl Into<String>) -> Self {
-        Self(Cow::Owned(text.into()))
+        Self(Cow::Owned(text.into().into_bytes()))
     }
 
-    /// The code word.
-    pub fn code(&self) -> &str {
-        self.0.split(' ').next().unwrap_or_default()
+    /// An error of composed bytes.
+    pub fn bytes(bytes: Vec<u8>) -> Self {
+        Self(Cow::Owned(bytes))
+    }
+
+    /// An error that shows an argument between two texts.
+    #[cold]
+    pub fn about(before: &str, arg: &[u8], after: &str) -> Self {
+        Self::bytes([before.as_bytes(), as_text(arg, usize::MAX), after.as_bytes()].concat())
     }
 
     /// The wrong number of arguments for a command or, with `|`, a subcommand.
@@ -32,17 +40,25 @@ impl Fail {
 
     /// A container's subcommand that does not exist.
     pub fn unknown_sub(container: &str, sub: &[u8]) -> Self {
-        let sub: String = String::from_utf8_lossy(sub).chars().take(128).collect();
-        Self::text(format!("ERR unknown subcommand '{sub}'. Try {} HELP.", container.to_ascii_uppercase()))
+        let after = format!("'. Try {} HELP.", container.to_ascii_uppercase());
+        Self::about("ERR unknown subcommand '", as_text(sub, SHOWN), &after)
     }
 
     /// A subcommand whose arguments do not fit; `args` are the whole command's.
     pub fn sub_syntax(args: &[&[u8]]) -> Self {
         let container = String::from_utf8_lossy(args[0]).to_ascii_uppercase();
-        let sub: String = String::from_utf8_lossy(args[1]).chars().take(128).collect();
-        Self::text(format!(
-            "ERR unknown subcommand or wrong number of arguments for '{sub}'. Try {container} HELP."
-        ))
+        let after = format!("'. Try {container} HELP.");
+        let sub = as_text(args[1], SHOWN);
+        Self::about("ERR unknown subcommand or wrong number of arguments for '", sub, &after)
+    }
+
+    /// A change that the log does not take.
+    #[cold]
+    pub fn refused(error: &LogError) -> Self {
+        match error {
+            LogError::TooLarge { .. } => Self::text(format!("ERR the change is too large: {error}")),
+            _ => Self::text(format!("MISCONF Errors writing to the AOF file: {}", error.cause())),
+        }
     }
 
     /// An expire time that overflows or is refused.
@@ -51,10 +67,24 @@ impl Fail {
     }
 }
 
+/// The most bytes of a name that errors show.
+pub(super) const SHOWN: usize = 128;
+
+/// What errors show of an argument: as texts in C, it ends at a zero byte.
+pub(super) fn as_text(arg: &[u8], most: usize) -> &[u8] {
+    &arg[..memchr::memchr(0, arg).unwrap_or(arg.len()).min(most)]
+}
+
 impl From<ItemError> for Fail {
     #[cold]
     fn from(error: ItemError) -> Self {
         Self::text(format!("VALIDATION {error}"))
+    }
+}
+
+impl From<LogError> for Fail {
+    fn from(error: LogError) -> Self {
+        Self::refused(&error)
     }
 }
 

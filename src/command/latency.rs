@@ -168,8 +168,7 @@ fn age(seconds: u64) -> String {
 
 fn graph(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let Some(series) = cx.server.latency.get(args[2]) else {
-        let event = String::from_utf8_lossy(args[2]);
-        return Err(Fail::text(format!("ERR No samples available for event '{event}'")));
+        return Err(Fail::about("ERR No samples available for event '", args[2], "'"));
     };
     let high = series.samples.iter().map(|(_, ms)| *ms).max().unwrap_or(0);
     let low = series.samples.iter().map(|(_, ms)| *ms).min().unwrap_or(0);

@@ -1,6 +1,6 @@
 //! The command table at work: lookup by name, and the keys among a command's arguments.
 
-use super::fail::Fail;
+use super::fail::{Fail, SHOWN, as_text};
 use super::spec::{Begin, Find, KeySpec, Spec, flag};
 use crate::config::RenamedCommand;
 use crate::engine::Tables;
@@ -251,20 +251,16 @@ impl Registry {
 }
 
 fn unknown_command(args: &[&[u8]]) -> Fail {
-    // As texts in C, arguments end at a zero byte.
-    let clip = |arg: &[u8], most: usize| {
-        let end = memchr::memchr(0, arg).unwrap_or(arg.len()).min(most);
-        String::from_utf8_lossy(&arg[..end]).into_owned()
-    };
-    let mut shown = String::new();
+    let mut shown = Vec::new();
     for arg in &args[1..] {
-        if shown.len() >= 128 {
+        if shown.len() >= SHOWN {
             break;
         }
-        let clipped = clip(arg, 128 - shown.len());
-        shown.extend(["'", &clipped, "' "]);
+        let arg = as_text(arg, SHOWN - shown.len());
+        shown.extend_from_slice(&[b"'", arg, b"' "].concat());
     }
-    Fail::text(format!("ERR unknown command '{}', with args beginning with: {shown}", clip(args[0], 128)))
+    let name = as_text(args[0], SHOWN);
+    Fail::bytes([b"ERR unknown command '", name, b"', with args beginning with: ", &shown].concat())
 }
 
 /// Whether a command's lookups count as keyspace hits and misses.

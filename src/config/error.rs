@@ -63,8 +63,8 @@ pub enum ConfigError {
     Usage(String),
 
     /// CONFIG SET of a name that no option has.
-    #[error("Unknown option or number of arguments for CONFIG SET - '{0}'")]
-    Unknown(String),
+    #[error("Unknown option or number of arguments for CONFIG SET - '{}'", String::from_utf8_lossy(.0))]
+    Unknown(Vec<u8>),
     /// CONFIG SET of an option that was refused; nothing was changed.
     #[error("CONFIG SET failed (possibly related to argument '{option}') - {reason}")]
     Refused {

@@ -165,7 +165,7 @@ fn resolve(
     for (name, _) in pairs {
         let given = || String::from_utf8_lossy(name).into_owned();
         let refused = |reason: &str| ConfigError::Refused { option: given(), reason: reason.to_owned() };
-        let (spec, spelling) = find_spelling(name).ok_or_else(|| ConfigError::Unknown(given()))?;
+        let (spec, spelling) = find_spelling(name).ok_or_else(|| ConfigError::Unknown(name.to_vec()))?;
         if spec.change == Change::Fixed {
             return Err(refused("can't set immutable config"));
         }

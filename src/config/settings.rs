@@ -102,6 +102,8 @@ options! {
         "auto-aof-rewrite-min-size" => auto_aof_rewrite_min_size: u64 [memory(0, I64)] = 64 * MB, Live;
         /// The size at which the log begins a new segment file.
         "log-segment-size" => log_segment_size: u64 [memory(16 * KB as i128, GB as i128)] = 64 * MB, Fixed;
+        /// The largest change that one command or transaction may make, as bytes of its log record.
+        "log-max-record-size" => log_max_record_size: u64 [memory(64 * KB as i128, 4 * GB as i128)] = 4 * GB, Fixed;
         /// How much of the disk the log secures ahead of what it writes.
         "log-preallocate-size" => log_preallocate_size: u64 [memory(0, GB as i128)] = 4 * MB, Fixed;
         /// Writes are refused while the disk of the data folder has less free space than this.

@@ -186,6 +186,15 @@ impl Engine {
         self.journal.log().and_then(|log| log.reserve(bytes).err())
     }
 
+    /// Why one record cannot hold so many bytes, if it cannot.
+    #[inline]
+    pub(super) fn too_large(&self, bytes: usize) -> Option<LogError> {
+        if self.journal.durability() == Durability::Unlogged {
+            return None;
+        }
+        self.journal.log().and_then(|log| log.check_size(bytes as u64).err())
+    }
+
     /// What INFO says of the log.
     pub fn journal_stats(&self) -> Option<JournalStats> {
         self.journal.log().map(|log| log.stats())

@@ -25,7 +25,7 @@ pub use indexes::IndexWrite;
 pub use journal::{Durability, JournalStats};
 pub use recover::RecoveryReport;
 pub use tables::{Index, LocalTable, Source, Table, TableCounts, Tables};
-pub use tx::Tx;
+pub use tx::{EFFECT_BYTES, Tx};
 pub use undo::Reach;
 
 use crate::config::Settings;
@@ -189,6 +189,9 @@ impl Engine {
     /// Takes over changed settings: thresholds, eviction clock, durability. Turning the log on begins with a checkpoint, because
     /// what was not logged must be somewhere.
     pub fn reconfigure(self: &Arc<Self>, settings: &Arc<Settings>) -> Result<(), EngineError> {
+        if let (Some(log), true) = (self.journal.log(), settings.appendonly && !self.settings().appendonly) {
+            log.reserve(0)?;
+        }
         let before = std::mem::replace(&mut *self.settings.lock(), Arc::clone(settings));
         self.apply_settings(settings);
         if before.maxmemory_policy != settings.maxmemory_policy {

@@ -4,10 +4,14 @@ use super::Engine;
 use super::indexes::IndexWrite;
 use super::undo::Undo;
 use crate::effect::{self, Effect, FieldExpire};
+use crate::log::LogError;
 use crate::store::{Entry, Locked};
 use crate::value::hash::{HashRef, packed_find, passed};
 use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
+
+/// More than an effect takes beside the keys and values in it.
+pub const EFFECT_BYTES: usize = 64;
 
 /// One command's, or one EXEC's, view of the store. It must end with [`Tx::commit`], which appends what happened to the
 /// log while the shards are still locked.
@@ -149,19 +153,43 @@ impl<'a> Tx<'a> {
         live
     }
 
+    /// Asks whether a change may add so many bytes to the record; for changes that are larger than their command's
+    /// arguments, before anything of them is applied.
+    ///
+    /// # Errors
+    /// Those of [`Engine::refusal`].
+    pub fn ask(&self, bytes: usize) -> Result<(), LogError> {
+        self.engine.refusal(self.record.len() + bytes).map_or(Ok(()), Err)
+    }
+
+    /// Whether the record has room for so many bytes more, whatever the disk says: for the commands of a transaction that was
+    /// let in.
+    ///
+    /// # Errors
+    /// [`LogError::TooLarge`].
+    #[inline]
+    pub fn ask_record(&self, bytes: usize) -> Result<(), LogError> {
+        self.engine.too_large(self.record.len() + bytes).map_or(Ok(()), Err)
+    }
+
     /// Copies a live key's value and deadline to another key, or the same one in another database, in place of what is there.
     /// Both shards are locked exclusively. O(size of the value).
-    pub fn copy_key(&mut self, from: (usize, &[u8]), to: (usize, &[u8])) {
+    ///
+    /// # Errors
+    /// Those of [`Tx::ask`]; nothing was changed then.
+    pub fn copy_key(&mut self, from: (usize, &[u8]), to: (usize, &[u8])) -> Result<(), LogError> {
         let mut record = vec![effect::VERSION];
         let space = self.engine.store.space(from.0);
-        let Some(entry) = self.locked.peek(space, from.1, self.hash(from.1)) else { return };
+        let Some(entry) = self.locked.peek(space, from.1, self.hash(from.1)) else { return Ok(()) };
         super::checkpoint::key_effects(to.0 as u32, to.1, entry, &mut record);
+        self.ask(record.len() + from.1.len() + to.1.len() + EFFECT_BYTES)?;
         if self.exists_in(to.0, to.1) {
             self.apply(Effect::Delete { db: to.0 as u32, key: to.1 });
         }
         for effect in effect::Decoder::new(&record).into_iter().flatten().flatten() {
             self.apply(effect);
         }
+        Ok(())
     }
 
     /// Applies an effect and adds it to the record. An expired key under an effect that builds on what is there is

@@ -29,7 +29,7 @@ pub enum LogError {
         wanted: u64,
     },
     /// One record would be larger than the format allows.
-    #[error("a record of {bytes} bytes is above the limit of {limit}")]
+    #[error("a record of {bytes} bytes is above log-max-record-size ({limit} bytes)")]
     TooLarge {
         /// The record's size.
         bytes: u64,

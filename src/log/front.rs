@@ -27,6 +27,9 @@ const KEEP_CAPACITY: usize = 4 << 20;
 /// A background sync that takes longer than this, in microseconds, counts as delayed.
 const DELAYED_MICROS: u64 = 1_000_000;
 
+/// Stands for the epoch before one is established.
+const NO_EPOCH: u64 = 0;
+
 /// Nothing stands against a write.
 const ACCEPTING: u8 = 0;
 /// The disk was too full when it was last measured.
@@ -39,9 +42,11 @@ const FAILED: u8 = 2;
 pub struct Log {
     store: Arc<dyn LogStore>,
     clock: Clock,
-    epoch: u64,
+    /// The epoch that this writer established; [`NO_EPOCH`] as long as the disk is too full for that.
+    epoch: AtomicU64,
     key: u32,
     keep_free_bytes: AtomicU64,
+    max_record_bytes: u64,
     pending: Padded<Mutex<Pending>>,
     appended: Padded<Appended>,
     synced: Padded<AtomicU64>,
@@ -135,19 +140,25 @@ impl Log {
         options: LogOptions,
     ) -> Result<(Self, OpenReport), LogError> {
         let (store, report) = FileLog::open(disk, clock.clone(), dir, options)?;
-        let log = Self::over(Arc::new(store), clock, options.keep_free_bytes)?;
+        let log = Self::over(Arc::new(store), clock, options)?;
         Ok((log, report))
     }
 
-    /// A log over any store; begins a new epoch, which fences all other writers.
-    pub fn over(store: Arc<dyn LogStore>, clock: Clock, keep_free_bytes: u64) -> Result<Self, LogError> {
-        let tail = store.establish_epoch()?;
+    /// A log over any store; begins a new epoch, which fences all other writers. Where the disk is too full for that the log
+    /// can be read, refuses writes, and [`Log::maintain`] tries again.
+    pub fn over(store: Arc<dyn LogStore>, clock: Clock, options: LogOptions) -> Result<Self, LogError> {
+        let (epoch, tail) = match store.establish_epoch() {
+            Ok(tail) => (tail.epoch, tail),
+            Err(LogError::Io { full: true, .. }) => (NO_EPOCH, store.tail()),
+            Err(error) => return Err(error),
+        };
         let log = Self {
             key: store.log_id().key(),
             store,
             clock,
-            epoch: tail.epoch,
-            keep_free_bytes: AtomicU64::new(keep_free_bytes),
+            epoch: AtomicU64::new(epoch),
+            keep_free_bytes: AtomicU64::new(options.keep_free_bytes),
+            max_record_bytes: options.max_record_bytes.min(MAX_PAYLOAD),
             pending: Padded(Mutex::new(Pending { bytes: Vec::new(), tail: tail.lsn, chain: tail.chain })),
             appended: Padded(Appended { tail: AtomicU64::new(tail.lsn), bytes: AtomicU64::new(0) }),
             synced: Padded(AtomicU64::new(tail.lsn)),
@@ -184,7 +195,7 @@ impl Log {
     #[inline]
     pub fn reserve(&self, bytes: usize) -> Result<(), LogError> {
         let bytes = bytes as u64;
-        if self.refusing.load(Ordering::Relaxed) == ACCEPTING && bytes < LARGE {
+        if self.refusing.load(Ordering::Relaxed) == ACCEPTING && bytes < LARGE.min(self.max_record_bytes) {
             return Ok(());
         }
         self.reserve_slowly(bytes)
@@ -192,14 +203,18 @@ impl Log {
 
     #[cold]
     fn reserve_slowly(&self, bytes: u64) -> Result<(), LogError> {
-        if bytes > MAX_PAYLOAD {
-            return Err(LogError::TooLarge { bytes, limit: MAX_PAYLOAD });
-        }
         self.check_failure()?;
+        self.check_size(bytes)?;
         if bytes >= LARGE && self.room.fetch_sub(bytes as i64, Ordering::Relaxed) > bytes as i64 {
             return Ok(());
         }
         self.measure_room(bytes)
+    }
+
+    /// Whether a record may hold so many bytes of payload: [`LogError::TooLarge`] if not.
+    pub fn check_size(&self, bytes: u64) -> Result<(), LogError> {
+        let limit = self.max_record_bytes;
+        if bytes > limit { Err(LogError::TooLarge { bytes, limit }) } else { Ok(()) }
     }
 
     /// Asks the store how much room there is and accepts or refuses writes accordingly.
@@ -210,7 +225,7 @@ impl Log {
         let left = room.free as i64 - keep as i64 - pending as i64 - wanted as i64;
         // Others fill the disk too: what is believed is spent soon, and then measured again.
         self.room.store(left.min(BELIEVED), Ordering::Relaxed);
-        let full = left < 0 || room.refused;
+        let full = left < 0 || room.refused || self.epoch() == NO_EPOCH;
         let state = if full { FULL } else { ACCEPTING };
         // A failure stays: only the two other states replace each other.
         let _ = self
@@ -312,7 +327,7 @@ impl Log {
         }
         let batch =
             Batch { first: writer.tail + 1, last, chain, durable: self.synced(), bytes: &writer.bytes };
-        let done = self.store.append(self.epoch, writer.tail, &batch);
+        let done = self.store.append(self.epoch(), writer.tail, &batch);
         let bytes = writer.bytes.len() as u64;
         if writer.bytes.capacity() > KEEP_CAPACITY {
             writer.bytes = Vec::new();
@@ -371,7 +386,7 @@ impl Log {
         let written = self.written();
         let begin = self.clock.monotonic_micros();
         self.syncs.running.store(true, Ordering::Relaxed);
-        let done = self.store.sync(self.epoch);
+        let done = self.store.sync(self.epoch());
         self.syncs.running.store(false, Ordering::Relaxed);
         self.syncs.note(self.clock.monotonic_micros() - begin);
         match done {
@@ -387,11 +402,33 @@ impl Log {
     /// secures room ahead and measures the disk, so that writes are refused in time and accepted again.
     pub fn maintain(&self) -> Result<(), LogError> {
         self.check_failure()?;
-        match self.store.maintain(self.epoch) {
+        if self.epoch() == NO_EPOCH && !self.try_epoch()? {
+            return Ok(());
+        }
+        match self.store.maintain(self.epoch()) {
             Err(error @ LogError::Failed { .. }) => return Err(self.fail(error)),
             other => other?,
         }
         self.note_room()
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Begins the epoch that could not be begun on a full disk; false if it still cannot.
+    fn try_epoch(&self) -> Result<bool, LogError> {
+        let tail = match self.store.establish_epoch() {
+            Ok(tail) => tail,
+            Err(LogError::Io { full: true, .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        // Nobody was allowed to append meanwhile, here or elsewhere.
+        if tail.lsn != self.tail() {
+            return Err(self.fail(LogError::TailMoved { expected: self.tail(), actual: tail.lsn }));
+        }
+        self.epoch.store(tail.epoch, Ordering::Release);
+        Ok(true)
     }
 
     /// Measures the room; a full disk is no error here, [`Log::reserve`] tells it to those who want to write.
@@ -430,7 +467,12 @@ impl Log {
     pub fn close(&self) -> Result<(), LogError> {
         self.check_failure()?;
         self.sync(self.tail())?;
-        self.store.close(self.epoch)?;
+        match self.store.close(self.epoch()) {
+            // All is durable; the next start only looks for the end as after a crash.
+            Ok(()) | Err(LogError::Io { full: true, .. }) => {}
+            Err(_) if self.epoch() == NO_EPOCH => {}
+            Err(error) => return Err(error),
+        }
         // Whatever is appended from now on is told that it came too late.
         let _ = self.failure.set(LogError::Closed);
         self.refusing.store(FAILED, Ordering::Release);

@@ -47,6 +47,8 @@ pub struct LogOptions {
     pub keep_free_bytes: u64,
     /// Bytes of room that are secured ahead of the records; 0 secures none.
     pub secure_bytes: u64,
+    /// The largest payload of one record; at most what the format can hold.
+    pub max_record_bytes: u64,
     /// Bytes that are read at once.
     pub piece_bytes: usize,
 }
@@ -57,6 +59,7 @@ impl Default for LogOptions {
             segment_bytes: 64 << 20,
             keep_free_bytes: 16 << 20,
             secure_bytes: 4 << 20,
+            max_record_bytes: frame::MAX_PAYLOAD,
             piece_bytes: 512 << 10,
         }
     }

@@ -65,6 +65,9 @@ pub trait LogStore: Debug + Send + Sync {
     /// then on.
     fn establish_epoch(&self) -> Result<Tail, LogError>;
 
+    /// Where the log ends. Only who has established an epoch may rely on it staying so.
+    fn tail(&self) -> Tail;
+
     /// Keeps a batch whose first record must follow `expected_tail`, and returns the new tail. It is not yet durable.
     /// After an error the batch may have been kept in part.
     fn append(&self, epoch: u64, expected_tail: Lsn, batch: &Batch<'_>) -> Result<Lsn, LogError>;

@@ -3,7 +3,7 @@
 use crate::command::client::Queued;
 use crate::command::{Fail, flag, is_write, token_key};
 use crate::effect::{Effect, SYSTEM};
-use crate::engine::Tx;
+use crate::engine::{EFFECT_BYTES, Tx};
 use crate::resp::{Proto, Reply, ReplyDecoder};
 use crate::store::ValueRef;
 use xxhash_rust::xxh3::Xxh3Default;
@@ -78,13 +78,15 @@ impl Token {
         Ok(true)
     }
 
-    /// Remembers the reply of a transaction that was carried out.
-    pub(super) fn remember(&self, tx: &mut Tx<'_>, proto: Proto, reply: &[u8]) {
+    /// Remembers the reply of a transaction that was carried out. One whose reply cannot be kept must not be.
+    pub(super) fn remember(&self, tx: &mut Tx<'_>, proto: Proto, reply: &[u8]) -> Result<(), Fail> {
+        tx.ask(reply.len() + self.key.len() + DIGEST + EFFECT_BYTES)?;
         let mut value = Vec::with_capacity(DIGEST + 1 + reply.len());
         value.extend_from_slice(&self.digest);
         value.push(proto as u8);
         value.extend_from_slice(reply);
         let expire = Some(tx.now() + REMEMBERED_MS);
         tx.apply(Effect::SetString { db: SYSTEM, key: &self.key, value: &value, expire });
+        Ok(())
     }
 }

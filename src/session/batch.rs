@@ -305,7 +305,7 @@ impl Worker {
     ) {
         if let Err(fail) = outcome {
             out.truncate(mark);
-            out.error(fail.0.as_bytes());
+            out.error(&fail.0);
         }
         let failed = out.is_error_at(mark);
         if failed {
@@ -380,8 +380,9 @@ impl Worker {
         let mut fail = Cow::Borrowed(fail);
         if command.is_some_and(|c| c.has(flag::SESSION)) {
             end_transaction(&self.server.engine.store, client);
-            let reason = fail.0.strip_prefix("ERR ").unwrap_or(&fail.0);
-            fail = Cow::Owned(Fail::text(format!("EXECABORT Transaction discarded because of: {reason}")));
+            let reason = fail.0.strip_prefix(b"ERR ").unwrap_or(&fail.0);
+            fail =
+                Cow::Owned(Fail::bytes([b"EXECABORT Transaction discarded because of: ", reason].concat()));
         }
         if let Some(multi) = &mut client.multi {
             multi.broken = true;
@@ -389,8 +390,8 @@ impl Worker {
         if let Some(stats) = command.and_then(|c| self.stats.commands.get(c.id)) {
             stats.rejected.add(1);
         }
-        self.stats.error(fail.0.as_bytes());
-        out.error(fail.0.as_bytes());
+        self.stats.error(&fail.0);
+        out.error(&fail.0);
     }
 
     /// What follows every command: CLIENT REPLY's silence, and the wish to close.

@@ -6,12 +6,16 @@ use super::{gate, locks};
 use crate::command::client::{Multi, Queued, Watched};
 use crate::command::transactions::forget_watched;
 use crate::command::{Client, Command, Cx, Fail, Server, counts_lookups, flag, is_write};
+use crate::config::Settings;
 use crate::engine::{Engine, Reach, Tx};
 use crate::resp::Reply;
 use crate::store::{Locked, Mode};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+/// How often an item may stand in a record: itself, and in each of as many indexes as DynamoDB's tables have.
+const INDEXED: u64 = 26;
 
 /// Runs a command that needs the session itself.
 pub(super) fn session_command(
@@ -93,10 +97,15 @@ impl Run<'_> {
             Some(Ok(true)) => Ok(()),
             _ => {
                 let ran = self.commands(worker, client, server, &mut tx, out);
-                if let (Ok(()), Some(token)) = (&ran, &token) {
-                    token.remember(&mut tx, out.proto(), &out.buffer()[begun..]);
-                }
-                ran
+                ran.and_then(|()| match &token {
+                    Some(token) => token.remember(&mut tx, out.proto(), &out.buffer()[begun..]),
+                    None => Ok(()),
+                })
+                .inspect_err(|_| {
+                    tx.roll_back();
+                    out.truncate(begun);
+                    set_database(client, db);
+                })
             }
         };
         if self.reach.exceeded(&mut tx) {
@@ -135,15 +144,17 @@ impl Run<'_> {
             tx.db = client.db;
             tx.set_no_touch(client.handle.no_touch.load(Relaxed));
             let (hits, misses) = (tx.hits(), tx.misses());
-            let outcome =
-                (queued.command.spec.run)(&mut Cx { tx, out, client, server, settings: &settings }, &args);
+            let outcome = fits(tx, &settings, queued.command, &args).and_then(|()| {
+                let mut cx = Cx { tx, out, client, server, settings: &settings };
+                (queued.command.spec.run)(&mut cx, &args)
+            });
             if tx.lacks_shards() {
                 break;
             }
             if index < self.concluded {
                 if let Err(fail) = outcome {
                     out.truncate(mark);
-                    out.error(fail.0.as_bytes());
+                    out.error(&fail.0);
                 }
             } else {
                 if counts_lookups(queued.command) {
@@ -171,6 +182,17 @@ impl Run<'_> {
             }
         }
     }
+}
+
+/// Whether the record of the transaction has room for what a command may add to it. Copies before it may have filled it.
+fn fits(tx: &Tx<'_>, settings: &Settings, command: &Command, args: &[&[u8]]) -> Result<(), Fail> {
+    if !is_write(command) {
+        return Ok(());
+    }
+    // An update logs the whole item, and what each index shows of it.
+    let whole = (settings.item_max_size * INDEXED).min(settings.log_max_record_size / 4);
+    let item = if command.spec.item_keys.is_some() { whole as usize } else { 0 };
+    Ok(tx.ask_record(gate::record_bytes(args) + item)?)
 }
 
 fn set_database(client: &mut Client, db: usize) {

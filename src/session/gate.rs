@@ -1,7 +1,8 @@
 //! All gates in one place, in the order in which they stop a command.
 
 use super::Worker;
-use crate::command::{Client, Command, Fail, flag};
+use crate::command::{Client, Command, Fail, flag, is_write};
+use crate::engine::EFFECT_BYTES;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What becomes of a command that no gate refuses.
@@ -61,8 +62,8 @@ pub(super) fn check(
         return Err(Fail::new("OOM command not allowed when used memory > 'maxmemory'."));
     }
     if touches(flag::WRITE | flag::PROBE) {
-        if let Some(reason) = server.engine.refusal(bytes_of(client, args)) {
-            return Err(Fail::text(format!("MISCONF Errors writing to the AOF file: {}", reason.cause())));
+        if let Some(reason) = server.engine.refusal(bytes_of(client, command, args)) {
+            return Err(Fail::refused(&reason));
         }
         if !server.engine.save.last_ok.load(Relaxed)
             && settings.stop_writes_on_bgsave_error
@@ -80,7 +81,15 @@ pub(super) fn check(
     }
 }
 
+/// More than the record of a command takes whose effects hold its arguments: each of them may be a key or value of its own,
+/// and a key be named twice.
+pub(super) fn record_bytes<A: AsRef<[u8]>>(args: &[A]) -> usize {
+    args.iter().map(|arg| 2 * arg.as_ref().len() + EFFECT_BYTES).sum()
+}
+
 /// About how many bytes a command may add to the log: its arguments, or those of the transaction it ends.
-fn bytes_of(client: &Client, args: &[&[u8]]) -> usize {
-    args.iter().map(|arg| arg.len()).sum::<usize>() + client.multi.as_ref().map_or(0, |multi| multi.bytes)
+fn bytes_of(client: &Client, command: &Command, args: &[&[u8]]) -> usize {
+    let queue = client.multi.as_ref().filter(|_| command.has(flag::SESSION)).map_or(&[][..], |m| &m.queue);
+    let queued = queue.iter().filter(|queued| is_write(queued.command));
+    record_bytes(args) + queued.map(|queued| record_bytes(&queued.args)).sum::<usize>()
 }

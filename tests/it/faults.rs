@@ -209,6 +209,57 @@ fn a_full_disk_and_its_end() {
     }
 }
 
+/// A start on a disk without one free byte serves reads and refuses writes until there is room.
+#[test]
+fn a_start_on_a_full_disk() {
+    for (level, ahead) in [("always", "0"), ("everysec", "0"), ("everysec", "1mb")] {
+        let Some(disk) = SmallDisk::new(64) else { return };
+        let data = disk.path().join("data");
+        let flags = [
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            level,
+            "--log-preallocate-size",
+            ahead,
+            "--disk-reserve",
+            "1mb",
+        ];
+        let mut server = Server::start_in(&data, &flags);
+        let mut client = server.client();
+        assert!(client.run("SET first 1").is_ok());
+        assert!(client.run("SET due 1 PX 1").is_ok());
+        server.kill9();
+        disk.fill_but(1 << 20);
+        // What is left goes to files that grow a little at a time.
+        for size in [4096, 1] {
+            let mut at = 0;
+            while std::fs::write(disk.path().join(format!("rest{size}-{at}")), vec![1; size]).is_ok() {
+                at += 1;
+            }
+        }
+        server.up();
+        let mut client = server.client();
+        for _ in 0..3 {
+            assert_eq!(client.run("GET first"), bulk("1"), "{level}");
+            assert!(client.run("GET due").is_null());
+            assert!(misconf(&client.run("SET later 1")), "{level}");
+            std::thread::sleep(Duration::from_millis(150));
+        }
+        assert!(text(&client.run("INFO persistence")).contains("aof_last_write_status:err"));
+        server.restart();
+        let mut client = server.client();
+        assert!(misconf(&client.run("SET later 1")), "{level}");
+        assert_eq!(client.run("GET first"), bulk("1"), "{level}");
+        disk.make_room();
+        until(&mut client, "SET again 1", Value::is_ok);
+        assert!(client.run("GET later").is_null());
+        server.crash();
+        let mut client = server.client();
+        assert_eq!((client.run("GET first"), client.run("GET again")), (bulk("1"), bulk("1")), "{level}");
+    }
+}
+
 /// The machinery itself, shown on the referee.
 #[test]
 fn faults_and_small_disks_work_here() {

@@ -173,3 +173,83 @@ fn used_memory_is_what_the_allocator_says() {
     let allocated: f64 = server.info("allocator_allocated").parse().unwrap();
     assert!((used / allocated - 1.0).abs() <= 0.1, "used_memory {used}, the allocator {allocated}");
 }
+
+/// What would make a record larger than the log takes is refused before anything of it happens, and the log lives on.
+#[test]
+fn changes_that_are_larger_than_a_record_are_refused_whole() {
+    let mut server =
+        Server::start(&["--log-max-record-size", "64kb", "--item-max-size", "4kb", "--save", ""]);
+    let mut client = server.client();
+    let value = "v".repeat(20_000);
+    let too_large = |reply: &Value| matches!(reply, Value::Error(e) if e.starts_with(b"ERR the change is too large: a record of ") && e.ends_with(b" bytes is above log-max-record-size (65536 bytes)"));
+    assert!(client.call(&["SET", "big", &value]).is_ok());
+    for _ in 0..4 {
+        assert!(!client.call(&["APPEND", "big", &value]).is_error());
+    }
+    let payload = client.call(&["DUMP", "big"]);
+    let Value::Bulk(payload) = payload else { panic!("{payload}") };
+    assert!(payload.len() < 10_000, "the payload is small because it is compressed");
+    let pairs: Vec<String> = (0..900).map(|n| format!("f{n} {}", "x".repeat(20))).collect();
+    for part in pairs.chunks(300) {
+        assert!(!client.run(&format!("HSET hash {}", part.join(" "))).is_error());
+    }
+    for round in 0..3 {
+        for part in pairs.chunks(300) {
+            let part: Vec<String> = part.iter().map(|pair| format!("{round}{pair}")).collect();
+            client.run(&format!("HSET hash {}", part.join(" ")));
+        }
+    }
+    for command in [
+        "COPY big to",
+        "RENAME big to",
+        "RENAMENX big to",
+        "MOVE big 1",
+        "BITOP OR to big",
+        "COPY hash to",
+        "RENAME hash to",
+    ] {
+        let reply = client.run(command);
+        assert!(too_large(&reply), "{command}: {reply}");
+    }
+    let reply = client.call(&[&b"RESTORE"[..], b"to", b"0", &payload]);
+    assert!(too_large(&reply), "{reply}");
+    let reply = client.call(&["SET", "to", &"x".repeat(70_000)]);
+    assert!(too_large(&reply), "{reply}");
+    // Parts that fit, of a transaction that does not, are refused together when the arguments tell it beforehand ...
+    client.run("MULTI");
+    for n in 0..4 {
+        client.call(&["SET", &format!("part{n}"), &value]);
+    }
+    let reply = client.run("EXEC");
+    assert!(
+        matches!(&reply, Value::Error(e) if e.starts_with(b"EXECABORT Transaction discarded because of: the change")),
+        "{reply}"
+    );
+    assert_eq!(client.run("EXISTS part0 part1 part2 part3 to"), Value::Int(0));
+    // ... and one by one when only the copies are too large.
+    client.call(&["SET", "small", &"s".repeat(25_000)]);
+    for command in ["MULTI", "COPY small a", "COPY small b", "COPY small c", "SET d 1"] {
+        client.run(command);
+    }
+    let Value::Array(replies) = client.run("EXEC") else { panic!() };
+    assert_eq!(
+        (replies[0].clone(), replies[1].clone(), replies[3].is_ok()),
+        (Value::Int(1), Value::Int(1), true)
+    );
+    assert!(too_large(&replies[2]), "{}", replies[2]);
+    // All or nothing stays so.
+    for command in ["MULTI", "ITEM.ATOMIC", "COPY small e", "COPY small f", "COPY small g"] {
+        client.run(command);
+    }
+    let reply = client.run("EXEC");
+    assert!(
+        matches!(&reply, Value::Error(e) if e.starts_with(b"TXCANCELLED ") && String::from_utf8_lossy(e).contains(":ERR the change")),
+        "{reply}"
+    );
+    assert!(client.run("SET after 1").is_ok(), "the log goes on");
+    server.crash();
+    let mut client = server.client();
+    assert_eq!(client.run("EXISTS big hash small a b d after"), Value::Int(7));
+    assert_eq!(client.run("EXISTS to part0 c e f g"), Value::Int(0));
+    assert_eq!(client.run("STRLEN big"), Value::Int(100_000));
+}

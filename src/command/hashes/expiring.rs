@@ -182,8 +182,7 @@ impl<'a, 'b> SetEx<'a, 'b> {
                 let [time, tail @ ..] = tail else { return Err(Fail::new("ERR missing expire time")) };
                 (options.ttl, rest) = (Ttl::At(unit.deadline(time, now, "hsetex")?), tail);
             } else {
-                let shown = String::from_utf8_lossy(&word[..word.len().min(128)]);
-                return Err(Fail::text(format!("ERR unknown argument: {shown}")));
+                return Err(Fail::about("ERR unknown argument: ", &word[..word.len().min(128)], ""));
             }
         }
         if options.pairs.is_empty() { Err(Fail::new("ERR missing FIELDS argument")) } else { Ok(options) }

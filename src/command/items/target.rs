@@ -43,7 +43,7 @@ fn stored(table: &Table, text: &[u8], visit: &mut dyn FnMut(&[u8])) {
 
 /// The table of a name.
 pub(super) fn table(cx: &Cx<'_, '_>, name: &[u8]) -> Result<LocalTable, Fail> {
-    let missing = || Fail::text(format!("NOTABLE table '{}' does not exist", String::from_utf8_lossy(name)));
+    let missing = || Fail::about("NOTABLE table '", name, "' does not exist");
     cx.tx.engine().tables.local(name).ok_or_else(missing)
 }
 

@@ -30,7 +30,7 @@ fn rename_to(cx: &mut Cx<'_, '_>, args: &[&[u8]], replace: bool) -> Result<bool,
         return Ok(false);
     }
     let db = cx.tx.db;
-    cx.tx.copy_key((db, from), (db, to));
+    cx.tx.copy_key((db, from), (db, to))?;
     cx.tx.apply(Effect::Delete { db: db as u32, key: from });
     Ok(true)
 }
@@ -64,7 +64,7 @@ pub(super) fn copy(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         cx.out.int(0);
         return Ok(());
     }
-    cx.tx.copy_key((source, from), (target, to));
+    cx.tx.copy_key((source, from), (target, to))?;
     cx.out.int(1);
     Ok(())
 }
@@ -79,7 +79,7 @@ pub(super) fn move_key(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         cx.out.int(0);
         return Ok(());
     }
-    cx.tx.copy_key((source, key), (target, key));
+    cx.tx.copy_key((source, key), (target, key))?;
     cx.tx.apply(Effect::Delete { db: source as u32, key });
     cx.out.int(1);
     Ok(())

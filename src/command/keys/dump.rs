@@ -3,6 +3,7 @@
 use crate::command::fail::{self, Fail};
 use crate::command::{Cx, Outcome, eq, parse_int};
 use crate::effect::{Effect, PackedKind};
+use crate::engine::EFFECT_BYTES;
 use crate::store::{Entry, Object, ValueRef};
 use crate::value::hash::{HashRef, pack_field};
 use crate::value::rdb::{self, Decoded, Form};
@@ -95,7 +96,10 @@ pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         return Ok(());
     }
     match decoded {
-        Decoded::String(value) => cx.tx.apply(Effect::SetString { db, key, value: &value, expire }),
+        Decoded::String(value) => {
+            cx.tx.ask(value.len() + key.len() + EFFECT_BYTES)?;
+            cx.tx.apply(Effect::SetString { db, key, value: &value, expire });
+        }
         Decoded::Hash(fields) => {
             let live: Vec<_> = fields.iter().filter(|f| f.2.is_none_or(|at| at > now)).collect();
             let ttl = live.iter().any(|f| f.2.is_some());
@@ -103,6 +107,7 @@ pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             for f in &live {
                 pack_field(&mut payload, ttl, &f.0, &f.1, f.2.unwrap_or(0));
             }
+            cx.tx.ask(payload.len() + key.len() + EFFECT_BYTES)?;
             let kind = if ttl { PackedKind::HashTtl } else { PackedKind::Hash };
             if live.is_empty() {
                 cx.tx.apply(Effect::Delete { db, key });
@@ -110,7 +115,7 @@ pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
                 cx.tx.apply(Effect::PutPacked { db, key, expire, kind, payload: &payload });
             }
         }
-        Decoded::Stream(stream) => cx.tx.put_stream(key, &stream, expire),
+        Decoded::Stream(stream) => cx.tx.put_stream(key, &stream, expire)?,
         Decoded::List(_) | Decoded::Set(_) | Decoded::ZSet(_) => {
             return Err(Fail::new("ERR the payload holds a type of value that this server does not keep"));
         }

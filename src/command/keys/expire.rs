@@ -21,9 +21,7 @@ impl Conditions {
                 w if eq(w, "xx") => c.xx = true,
                 w if eq(w, "gt") => c.gt = true,
                 w if eq(w, "lt") => c.lt = true,
-                w => {
-                    return Err(Fail::text(format!("ERR Unsupported option {}", String::from_utf8_lossy(w))));
-                }
+                w => return Err(Fail::about("ERR Unsupported option ", w, "")),
             }
         }
         if c.nx && (c.xx || c.gt || c.lt) {

@@ -196,7 +196,7 @@ fn describe(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 fn find(cx: &Cx<'_, '_>, name: &[u8]) -> Result<Arc<Table>, Fail> {
     let table = cx.tx.engine().tables.get(name);
-    Ok(table.ok_or_else(|| ops::OpError::NoTable(String::from_utf8_lossy(name).into_owned()))?)
+    table.ok_or_else(|| Fail::about("NOTABLE table '", name, "' does not exist"))
 }
 
 fn show(cx: &mut Cx<'_, '_>, table: &Table) {

@@ -1,7 +1,8 @@
 //! Streams as effects: a whole one for checkpoints and copies, and what undoes a change of one.
 
-use super::Tx;
+use super::{EFFECT_BYTES, Tx};
 use crate::effect::{self, Decoder, Effect, Ids, StreamChange};
+use crate::log::LogError;
 use crate::value::stream::{Group, Stream, StreamId};
 use std::collections::BTreeMap;
 
@@ -60,16 +61,21 @@ fn consumer_pending(
 
 impl Tx<'_> {
     /// Puts a stream in place of what is at a key. O(size of the stream).
-    pub fn put_stream(&mut self, key: &[u8], stream: &Stream, expire: Option<u64>) {
+    ///
+    /// # Errors
+    /// Those of [`Tx::ask`]; nothing was changed then.
+    pub fn put_stream(&mut self, key: &[u8], stream: &Stream, expire: Option<u64>) -> Result<(), LogError> {
         let db = self.db as u32;
         let mut record = vec![effect::VERSION];
         stream_effects(db, key, stream, expire, &mut record);
+        self.ask(record.len() + key.len() + EFFECT_BYTES)?;
         if self.exists(key) {
             self.apply(Effect::Delete { db, key });
         }
         for effect in Decoder::new(&record).into_iter().flatten().flatten() {
             self.apply(effect);
         }
+        Ok(())
     }
 
     /// Changes a stream in the current database; how many entries are gone by it, see [`crate::store::Locked::apply`].

@@ -131,7 +131,7 @@ proptest! {
         let mut tx = Tx::new(&engine, engine.store.lock_all(Mode::Write, 1000), 0, &mut record);
         before.iter().for_each(|op| carry_out(&mut tx, op));
         let old = see(&tx, KEY);
-        tx.copy_key((0, KEY), (0, b"copy"));
+        tx.copy_key((0, KEY), (0, b"copy")).unwrap();
         prop_assert_eq!(&see(&tx, b"copy"), &old);
         tx.commit();
         let mut tx = Tx::new(&engine, engine.store.lock_all(Mode::Write, 1000), 0, &mut record);

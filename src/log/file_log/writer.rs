@@ -276,12 +276,15 @@ impl LogStore for FileLog {
         let next = Manifest { epoch: manifest.epoch + 1, incarnation, closed: None, ..manifest.clone() };
         next.store(&*self.shared.disk, &self.shared.dir)?;
         *manifest = next;
-        let epoch = manifest.epoch;
+        self.epoch.store(manifest.epoch, Ordering::Release);
         drop(manifest);
-        self.epoch.store(epoch, Ordering::Release);
         self.sync_files()?;
+        Ok(self.tail())
+    }
+
+    fn tail(&self) -> Tail {
         let active = self.active.lock();
-        Ok(Tail { epoch, lsn: active.tail, chain: active.chain })
+        Tail { epoch: self.epoch.load(Ordering::Acquire), lsn: active.tail, chain: active.chain }
     }
 
     fn append(&self, epoch: u64, expected_tail: Lsn, batch: &Batch<'_>) -> Result<Lsn, LogError> {

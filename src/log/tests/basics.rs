@@ -145,7 +145,12 @@ fn a_new_epoch_fences_the_writer_before() {
     let (log, _) = open(&disk).unwrap();
     log.append(0, b"one");
     log.sync(1).unwrap();
-    let second = Log::over(Arc::clone(log.store()), Clock::manual(0), 0).unwrap();
+    let second = Log::over(
+        Arc::clone(log.store()),
+        Clock::manual(0),
+        LogOptions { keep_free_bytes: 0, ..LogOptions::default() },
+    )
+    .unwrap();
     log.append(0, b"lost");
     assert!(log.write_out(2).unwrap_err().to_string().contains("fenced"));
     assert!(log.reserve(1).is_err());

@@ -20,7 +20,13 @@ pub(super) const DIR: &str = "/data";
 
 /// Segments of a few hundred bytes, so that every test rotates.
 pub(super) fn tiny() -> LogOptions {
-    LogOptions { segment_bytes: 600, keep_free_bytes: 0, secure_bytes: 256, piece_bytes: 128 }
+    LogOptions {
+        segment_bytes: 600,
+        keep_free_bytes: 0,
+        secure_bytes: 256,
+        piece_bytes: 128,
+        ..LogOptions::default()
+    }
 }
 
 pub(super) fn open(disk: &SimDisk) -> Result<(Arc<Log>, OpenReport), LogError> {
