@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
-    Ordering::{AcqRel, Acquire, Relaxed},
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
 /// Names that a client gave itself.
@@ -86,8 +86,10 @@ pub struct ClientHandle {
     pub blocked: AtomicU8,
     /// Its names.
     pub names: Mutex<ClientNames>,
-    /// Replies that others send it (MONITOR lines, later messages), to be written after its own.
-    pub pushed: Mutex<Vec<u8>>,
+    /// Replies that others send it (MONITOR lines, later messages), to be written after its own; how many bytes, so
+    /// that there being none is seen without the lock.
+    pushed: Mutex<Vec<u8>>,
+    pushed_bytes: AtomicUsize,
     kill: AtomicU8,
     /// Wakes the connection's task.
     pub waker: AtomicWaker,
@@ -122,6 +124,7 @@ impl ClientHandle {
             blocked: AtomicU8::new(0),
             names: Mutex::new(ClientNames { user: b"default".to_vec(), ..ClientNames::default() }),
             pushed: Mutex::default(),
+            pushed_bytes: AtomicUsize::new(0),
             kill: AtomicU8::new(0),
             waker: AtomicWaker::new(),
         }
@@ -159,8 +162,24 @@ impl ClientHandle {
 
     /// Adds bytes to be sent, and wakes the connection.
     pub fn push(&self, bytes: &[u8]) {
-        self.pushed.lock().extend_from_slice(bytes);
+        let mut pushed = self.pushed.lock();
+        pushed.extend_from_slice(bytes);
+        // Release: the connection's task, once woken, sees it.
+        self.pushed_bytes.store(pushed.len(), Release);
+        drop(pushed);
         self.waker.wake();
+    }
+
+    /// How many bytes others have sent it that are not taken over yet.
+    pub fn pushed_bytes(&self) -> usize {
+        self.pushed_bytes.load(Acquire)
+    }
+
+    /// Takes over what others have sent it.
+    pub fn take_pushed(&self) -> Vec<u8> {
+        let mut pushed = self.pushed.lock();
+        self.pushed_bytes.store(0, Release);
+        std::mem::take(&mut *pushed)
     }
 }
 

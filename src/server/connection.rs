@@ -150,7 +150,7 @@ impl Connection {
         let Self { read, shared, input, decoder, local, .. } = self;
         poll_fn(|cx| {
             shared.client.waker.register(cx.waker());
-            if shared.client.killed() != Kill::No || !shared.client.pushed.lock().is_empty() {
+            if shared.client.killed() != Kill::No || shared.client.pushed_bytes() > 0 {
                 return Poll::Ready(Event::Woken);
             }
             let polled = if input.is_empty() {
@@ -180,8 +180,8 @@ impl Connection {
 
     /// Takes over what others push. It may show writes, and waits for them as replies do.
     fn take_pushed(&mut self) {
-        let pushed = std::mem::take(&mut *self.shared.client.pushed.lock());
-        if !pushed.is_empty() {
+        if self.shared.client.pushed_bytes() > 0 {
+            let pushed = self.shared.client.take_pushed();
             let mut outbox = self.shared.outbox.borrow_mut();
             let mut buf = outbox.take();
             buf.extend_from_slice(&pushed);

@@ -58,7 +58,7 @@ fn look_after_clients(server: &Server, settings: &Settings, now: u64) {
             client.kill(Kill::Now);
             continue;
         }
-        let waiting = (client.output_bytes.load(Relaxed) + client.pushed.lock().len()) as u64;
+        let waiting = (client.output_bytes.load(Relaxed) + client.pushed_bytes()) as u64;
         let above_hard = limit.hard_bytes > 0 && waiting > limit.hard_bytes;
         let above_soft = limit.soft_bytes > 0 && waiting > limit.soft_bytes;
         let since = client.slow_since.load(Relaxed);

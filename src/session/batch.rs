@@ -110,7 +110,7 @@ impl Worker {
         self.wrote = false;
         let now = self.server.engine.clock.now_ms();
         client.handle.last_active.store(now, Relaxed);
-        let mut args: Vec<&[u8]> = Vec::with_capacity(16);
+        let mut args: SmallVec<[&[u8]; 2 * GROUP]> = SmallVec::new();
         let mut commands: SmallVec<[Result<&'static Command, ()>; GROUP]> = SmallVec::new();
         let total = batch.commands.len();
         let mut done = from;
@@ -182,9 +182,7 @@ impl Worker {
         commands: &mut SmallVec<[Result<&'static Command, ()>; GROUP]>,
     ) {
         self.hashes.clear();
-        let server = Arc::clone(&self.server);
-        let store = &server.engine.store;
-        self.tables = server.engine.tables.generation();
+        self.tables = self.server.engine.tables.generation();
         let single = group.len() == 1;
         let mut at = 0;
         for index in group {
@@ -193,15 +191,17 @@ impl Worker {
             at += count;
             let found = self.find(these);
             commands.push(found);
-            let only = found.ok().and_then(|command| locks::only_key(&server.engine, command, these, db));
+            let only =
+                found.ok().and_then(|command| locks::only_key(&self.server.engine, command, these, db));
             if let (Some(only), false) = (only, single) {
-                store.prefetch_shard(only.hash);
+                self.server.engine.store.prefetch_shard(only.hash);
             }
             self.hashes.push(only);
         }
         if single {
             return;
         }
+        let store = &self.server.engine.store;
         store.prefetch(self.hashes.iter().flatten().map(|only| (only.hash, only.space)));
     }
 

@@ -303,11 +303,12 @@ impl Store {
         &self.map.shards()[shard]
     }
 
-    /// Stage one of a lookup that is known to come: asks for the shard's lock and table header.
+    /// Stage one of a lookup that is known to come: asks for the shard's lock and table header. Locking writes, for readers
+    /// too.
     #[inline]
     pub fn prefetch_shard(&self, hash: u64) {
         let lock: *const dashmap::RwLock<Raw> = self.raw(self.shard_of(hash));
-        table::prefetch(lock.cast());
+        table::prefetch_to_write(lock.cast());
     }
 
     /// Stages two and three, of all lookups that are known to come, as `(hash, space)`: asks for the tables' control bytes

@@ -86,6 +86,19 @@ pub(super) fn prefetch(address: *const u8) {
     let _ = address;
 }
 
+/// Asks for a cache line that will be written, so that it comes without being shared with other processors first. A hint as
+/// [`prefetch`] is; a processor that does not know it does nothing.
+#[inline]
+pub(super) fn prefetch_to_write(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: prefetching is allowed for any address, mapped or not, and changes nothing that a program can see.
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    prefetch(address);
+}
+
 /// Asks for the lines that a lookup of `hash` reads first: the control bytes of its group and its home slot.
 #[inline]
 pub(super) fn prefetch_group(table: &Raw, hash: u64) {
