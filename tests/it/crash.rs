@@ -225,7 +225,10 @@ fn accounts_sum(client: &mut Client) -> i64 {
 /// Load, kill -9 and verification, round after round on the same data.
 fn kill_under_load(mut server: Server, rounds: usize) {
     let mut random = Random::from_environment("kill under load");
-    let items = server.client().run("TABLE.CREATE crash PK id S").is_ok();
+    let items = server
+        .client()
+        .run("TABLE.CREATE crash PK id S INDEX n PK n N INDEX ids PK id S PROJECT KEYS")
+        .is_ok();
     let mut writers: Vec<Writer> = (0..WRITERS)
         .map(|id| Writer {
             id,
@@ -256,6 +259,9 @@ fn kill_under_load(mut server: Server, rounds: usize) {
             writer.verify(&mut client);
         }
         assert_eq!(accounts_sum(&mut client), 0, "a transfer was halved in round {round}");
+        if items {
+            crate::indexes::check(&mut |command| client.call(command), "crash", true);
+        }
     }
     let done: usize = writers.iter().map(|w| w.acknowledged).sum();
     eprintln!("{done} acknowledged writes in {rounds} rounds");

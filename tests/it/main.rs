@@ -21,6 +21,7 @@ mod faults;
 mod fixture;
 mod floats;
 mod harness;
+mod indexes;
 mod limits;
 mod memory;
 mod model;

@@ -760,3 +760,16 @@ fn a_table_that_changes_is_seen_by_its_generation() {
     h.run("TABLE.CREATE t PK id S");
     assert!(h.server.engine.tables.generation() > before);
 }
+
+#[test]
+fn an_item_expires_also_when_its_collection_has_grown_since() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id S SK k N TTL until");
+    h.run("ITEM.PUT t a 1 SET 1 x y EX 10");
+    for n in 2..10 {
+        h.run(&format!("ITEM.PUT t a {n} SET 1 x {}", "y".repeat(1000)));
+    }
+    h.advance(10_000);
+    sweep(&h);
+    assert!(h.run("TABLE.DESCRIBE t").contains(r#""items" :8"#));
+}

@@ -61,7 +61,7 @@ fn put_item(entry: &mut Entry, sort: &[u8], item: &[u8], limit: usize) {
     let alone = end - start == packed.len();
     let need = collection::packed_len(sort, item);
     if !alone && packed.len() - (end - start) + need > limit {
-        let mut items = Collection::from_packed(packed);
+        let mut items = Collection::from_packed(packed, entry.expire());
         items.put(sort, item);
         let big = Box::new(Object::Items(items));
         *entry = Entry::boxed(entry.space(), entry.key(), entry.expire(), big, entry.clock());

@@ -122,7 +122,7 @@ proptest! {
         let mut packed = Vec::new();
         model.iter().for_each(|(k, v)| pack_item(k, v, &mut packed));
         check_same(ItemsRef::Packed(&packed), &model, &probes);
-        let again = Collection::from_packed(&packed);
+        let again = Collection::from_packed(&packed, None);
         check_same(ItemsRef::Big(&again), &model, &[]);
         for key in model.keys() {
             items.remove(key);

@@ -139,11 +139,14 @@ impl Chunk {
 }
 
 impl Collection {
-    /// Takes over a packed collection.
-    pub fn from_packed(packed: &[u8]) -> Self {
+    /// Takes over a packed collection, none of whose items expires before a time in ms since the epoch.
+    pub fn from_packed(packed: &[u8], deadline: Option<u64>) -> Self {
         let mut out = Self::default();
         for entry in packed_items(packed) {
             out.put(entry.sort, entry.item);
+        }
+        for chunk in out.chunks.values_mut() {
+            chunk.deadline = deadline.map_or(NEVER, second_of);
         }
         out
     }

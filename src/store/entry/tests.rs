@@ -218,7 +218,7 @@ proptest! {
 
 #[test]
 fn boxed_values_move_with_their_entry_and_go_with_it() {
-    let object = || Box::new(Object::Items(Collection::from_packed(b"")));
+    let object = || Box::new(Object::Items(Collection::from_packed(b"", None)));
     let mut entry = Entry::boxed(1, b"k", None, object(), 3);
     assert!(entry.object_mut().is_some());
     entry.set_expire(Some(1000));

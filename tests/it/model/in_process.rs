@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// When the clock starts, in milliseconds since the Unix epoch.
 const START: u64 = 1_700_000_000_000;
 
-pub(super) struct InProcess {
+pub(crate) struct InProcess {
     settings: Arc<Settings>,
     disk: SimDisk,
     clock: u64,
@@ -30,7 +30,7 @@ struct Running {
 }
 
 impl InProcess {
-    pub(super) fn new(fsync: AppendFsync, clients: usize) -> InProcess {
+    pub(crate) fn new(fsync: AppendFsync, clients: usize) -> InProcess {
         let settings = Settings {
             dir: PathBuf::from("/data"),
             appendonly: true,
@@ -50,6 +50,11 @@ impl InProcess {
         };
         subject.open();
         subject
+    }
+
+    /// The engine, until it is opened anew.
+    pub(crate) fn engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.running.as_ref().unwrap().server.engine)
     }
 
     fn open(&mut self) {

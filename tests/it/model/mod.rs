@@ -1,7 +1,7 @@
 //! Random commands from several clients against a model that is simple enough to be seen to be right, with new starts
 //! in between and the clock moving.
 
-mod in_process;
+pub(crate) mod in_process;
 mod state;
 
 use crate::harness::{Client, Random, Server, Value};
@@ -10,7 +10,7 @@ use itemory::config::AppendFsync;
 use state::Model;
 
 /// What is compared with the model: a server that can be started anew, and whose clock may be moved.
-trait Subject {
+pub(crate) trait Subject {
     fn call(&mut self, client: usize, command: &[String]) -> Value;
     /// Everything in memory is dropped and read again from disk. Every client is new after it.
     fn reopen(&mut self, how: Reopen);
@@ -23,7 +23,7 @@ trait Subject {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reopen {
+pub(crate) enum Reopen {
     Kill,
     Orderly,
 }
