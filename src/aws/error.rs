@@ -167,10 +167,11 @@ impl From<OpError> for AwsError {
             OpError::ConditionFailed(item) => {
                 Self { item, ..Self::new(Kind::ConditionalCheckFailed, "The conditional request failed") }
             }
-            error
-            @ (OpError::UpdateTooLarge | OpError::UpdatesIndexKeyType | OpError::EmptiesIndexKey(_)) => {
-                Self::validation(error.to_string())
-            }
+            error @ (OpError::UpdateTooLarge
+            | OpError::UpdatesIndexKeyType
+            | OpError::EmptiesIndexKey(_)
+            | OpError::TemplatesOverlap { .. }
+            | OpError::CannotLift { .. }) => Self::validation(error.to_string()),
         }
     }
 }

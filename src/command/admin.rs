@@ -3,6 +3,7 @@
 use super::spec::*;
 use super::{Cx, Fail, Outcome, eq, fail, parse_int};
 use crate::effect::Effect;
+use crate::engine::VIEW_DB;
 use crate::text::parse_i64_strict;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -88,7 +89,9 @@ pub(super) static COMMANDS: &[Spec] =
     ];
 
 fn dbsize(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
-    cx.out.int(cx.server.engine.store.db_size(cx.tx.db).0 as i64);
+    let engine = &cx.server.engine;
+    let views = if cx.tx.db == VIEW_DB { engine.view_count() } else { 0 };
+    cx.out.int((engine.store.db_size(cx.tx.db).0 + views) as i64);
     Ok(())
 }
 
@@ -134,6 +137,11 @@ fn swap_db(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let databases = cx.server.engine.store.databases();
     let in_range = |db: i32| u32::try_from(db).ok().filter(|db| (*db as usize) < databases);
     let (Some(a), Some(b)) = (in_range(a), in_range(b)) else { return Err(fail::DB_RANGE) };
+    if a != b && (a.min(b) as usize) == VIEW_DB && cx.tx.engine().tables.have_views() {
+        return Err(Fail::new(
+            "ERR database 0 cannot be swapped while a table has KEYSPACE: its keys are views of items",
+        ));
+    }
     if a != b {
         cx.tx.apply(Effect::SwapDb { a, b });
     }

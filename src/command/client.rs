@@ -1,6 +1,7 @@
 //! One client's state: what its connection's task owns, and the handle by which others see and reach it.
 
 use super::registry::Command;
+use crate::item::ItemKeys;
 use crate::store::Watcher;
 use atomic_waker::AtomicWaker;
 use parking_lot::Mutex;
@@ -202,12 +203,24 @@ pub struct Multi {
     pub bytes: usize,
 }
 
+/// The item behind a watched key.
+pub struct WatchedItem {
+    /// The table's id.
+    pub table: u32,
+    /// Its keys.
+    pub keys: ItemKeys,
+}
+
 /// A watched key.
 pub struct Watched {
     /// The database's number.
     pub db: usize,
     /// The key.
     pub key: Box<[u8]>,
+    /// The hash that chooses the shard.
+    pub hash: u64,
+    /// The item that it stands for, where it is a view.
+    pub item: Option<WatchedItem>,
     /// When it was to expire as it was watched, in ms since the epoch. Its removal raises no flag, for nobody sees a change
     /// then; what counts is that the time has passed.
     pub deadline: Option<u64>,

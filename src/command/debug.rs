@@ -2,6 +2,7 @@
 
 use super::keys::{encoding_of, serialised};
 use super::spec::*;
+use super::views::refuse_claimed;
 use super::{Cx, Fail, Outcome, eq, fail, parse_int};
 use crate::effect::Effect;
 use crate::store::{Entry, Locked, Mode, Object, ValueRef};
@@ -308,6 +309,7 @@ fn populate(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         let mut key = prefix.to_vec();
         key.push(b':');
         key.extend_from_slice(number.to_string().as_bytes());
+        refuse_claimed(cx, cx.tx.db, &key)?;
         let mut value = format!("value:{number}").into_bytes();
         if size > 0 {
             value.resize(size, 0);

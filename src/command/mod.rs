@@ -46,6 +46,7 @@ mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod transactions;
+mod views;
 
 pub use args::{eq, parse_float, parse_int, parse_small_int};
 pub use client::{Client, ClientHandle};
@@ -55,8 +56,9 @@ pub use items::token_key;
 pub use rates::Rates;
 pub use registry::{Command, Registry, counts_lookups, is_write};
 pub use server::{Reconfigured, Server};
-pub use spec::{ItemKey, Spec, flag};
+pub use spec::{ItemKey, OnView, Spec, flag};
 pub use stats::WorkerStats;
+pub use views::run;
 
 use crate::config::Settings;
 use crate::engine::Tx;

@@ -81,12 +81,17 @@ impl Command {
     }
 
     /// Calls `visit` with each key as it is stored, which is what chooses the shard to lock, and with its table if it is a
-    /// table's.
+    /// table's. A key that may be a view, which depends on the database, is visited as both.
     pub fn each_key(&self, tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(Option<u32>, &[u8])) {
         if let Some(find) = self.spec.item_keys {
             find(tables, args, &mut |found| visit(Some(found.table), found.key));
         } else if let Some(positions) = self.key_positions(args) {
-            positions.iter().for_each(|at| visit(None, args[*at]));
+            for at in positions {
+                visit(None, args[at]);
+                if let Some((table, key)) = tables.view_place(args[at]) {
+                    visit(Some(table), &key);
+                }
+            }
         }
     }
 

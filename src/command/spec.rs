@@ -22,6 +22,15 @@ pub struct ItemKey<'k> {
 /// no valid use of the command have no keys; the handler refuses them.
 pub type KeyFinder = fn(&Tables, &[&[u8]], &mut dyn FnMut(ItemKey<'_>));
 
+/// What a command does where one of its keys is a view of an item.
+#[derive(Clone, Copy)]
+pub enum OnView {
+    /// It reads the item as a hash if it only reads, and else refuses the key as one of the wrong type.
+    Plain,
+    /// A handler of its own, for all its keys.
+    Handler(Handler),
+}
+
 /// Flags of commands, as a set of bits.
 pub mod flag {
     /// Changes keys: takes exclusive locks.
@@ -145,6 +154,8 @@ pub struct Spec {
     pub keys: &'static [KeySpec],
     /// Finds the keys where they are partition keys of tables.
     pub item_keys: Option<KeyFinder>,
+    /// What it does where a key is a view of an item.
+    pub on_view: OnView,
     /// The handler; for a container, what answers when no subcommand fits.
     pub run: Handler,
     /// The group, as in COMMAND DOCS; also an ACL category.
@@ -173,6 +184,7 @@ pub const fn spec(name: &'static str, arity: i32, flags: u32, run: Handler) -> S
         flags,
         keys: &[],
         item_keys: None,
+        on_view: OnView::Plain,
         run,
         group: "generic",
         since: "1.0.0",
@@ -189,6 +201,12 @@ impl Spec {
     /// Sets the keys.
     pub const fn keys(mut self, keys: &'static [KeySpec]) -> Self {
         self.keys = keys;
+        self
+    }
+
+    /// Sets the handler for calls of which a key is a view of an item.
+    pub const fn on_view(mut self, run: Handler) -> Self {
+        self.on_view = OnView::Handler(run);
         self
     }
 

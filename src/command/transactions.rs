@@ -1,7 +1,8 @@
 //! Transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH. EXEC itself is run by the session, which owns the locks.
 
-use super::client::{Multi, Watched};
+use super::client::{Multi, Watched, WatchedItem};
 use super::spec::*;
+use super::views::Subject;
 use super::{Cx, Fail, Outcome};
 use crate::store::Store;
 use std::sync::atomic::Ordering::{Relaxed, Release};
@@ -32,7 +33,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         "Discards a transaction.",
         "",
     ),
-    spec("watch", -2, ALWAYS, watch).keys(META_KEYS).doc(
+    spec("watch", -2, ALWAYS, watch).keys(META_KEYS).on_view(watch).doc(
         "transactions",
         "2.2.0",
         "O(1) for every key.",
@@ -76,21 +77,36 @@ fn watch(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if cx.client.multi.is_some() {
         return Err(Fail::new("ERR WATCH inside MULTI is not allowed"));
     }
-    let store = &cx.tx.engine().store;
+    let store = &cx.server.engine.store;
     let (db, space) = (cx.tx.db, store.space(cx.tx.db));
     for key in &args[1..] {
         if cx.client.watched.iter().any(|w| w.db == db && *w.key == **key) {
+            continue;
+        }
+        if let Some(subject) = Subject::find(cx, key)? {
+            watch_view(cx, key, &subject);
             continue;
         }
         let hash = cx.tx.hash(key);
         let entry = cx.tx.locked().peek(space, key, hash).filter(|e| !e.expired(cx.tx.now()));
         let deadline = entry.and_then(crate::store::Entry::expire);
         store.watch(db, key, hash, &cx.client.watcher);
-        cx.client.watched.push(Watched { db, key: Box::from(*key), deadline });
+        cx.client.watched.push(Watched { db, key: Box::from(*key), hash, item: None, deadline });
     }
     cx.client.handle.watching.store(cx.client.watched.len() as u32, Relaxed);
     cx.out.ok();
     Ok(())
+}
+
+/// Watches the item that a key stands for.
+fn watch_view(cx: &mut Cx<'_, '_>, key: &[u8], subject: &Subject) {
+    let (table, keys) = (&subject.table, subject.keys.clone());
+    let hash = cx.tx.hash(&keys.pk);
+    let deadline = cx.tx.item(table, &keys).and_then(|item| table.deadline(&item, cx.tx.now()));
+    let table = table.id;
+    cx.tx.engine().store.watch_item(table, (&keys.pk, &keys.sk), hash, &cx.client.watcher);
+    let item = Some(WatchedItem { table, keys });
+    cx.client.watched.push(Watched { db: cx.tx.db, key: Box::from(key), hash, item, deadline });
 }
 
 fn unwatch(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
@@ -110,7 +126,12 @@ pub fn end_transaction(store: &Store, client: &mut super::Client) {
 /// Forgets all watched keys.
 pub fn forget_watched(store: &Store, client: &mut super::Client) {
     for w in client.watched.drain(..) {
-        store.unwatch(w.db, &w.key, store.hash(&w.key), &client.watcher);
+        match &w.item {
+            Some(WatchedItem { table, keys }) => {
+                store.unwatch_item(*table, (&keys.pk, &keys.sk), w.hash, &client.watcher);
+            }
+            None => store.unwatch(w.db, &w.key, w.hash, &client.watcher),
+        }
     }
     client.watcher.store(false, Release);
     client.handle.watching.store(0, Relaxed);

@@ -18,6 +18,7 @@ mod tables;
 mod tests;
 mod tx;
 mod undo;
+mod views;
 
 pub use backfill::Build;
 pub use checkpoint::{CheckpointReport, SaveState};
@@ -27,6 +28,7 @@ pub use recover::RecoveryReport;
 pub use tables::{Index, LocalTable, Source, Table, TableCounts, Tables};
 pub use tx::{EFFECT_BYTES, Tx};
 pub use undo::Reach;
+pub use views::{VIEW_DB, View};
 
 use crate::config::Settings;
 use crate::env::{Clock, Disk, Random, memory};

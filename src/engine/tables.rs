@@ -2,7 +2,7 @@
 
 use super::backfill::Build;
 use crate::effect::{Effect, EffectError};
-use crate::item::{IndexSchema, IndexStatus, ItemRef, Number, TableSchema, entry_item};
+use crate::item::{IndexSchema, IndexStatus, ItemRef, Number, TableSchema, Template, entry_item};
 use crate::store::Entry;
 use crate::store::collection::ItemsRef;
 use ahash::AHashMap;
@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 
 /// One table.
 pub struct Table {
@@ -23,6 +23,8 @@ pub struct Table {
     pub created: u64,
     /// The schema.
     pub schema: TableSchema,
+    /// The schema's template of key names, parsed.
+    pub template: Option<Template>,
     /// What it holds.
     pub counts: Arc<TableCounts>,
     /// Its secondary indexes.
@@ -124,8 +126,23 @@ fn seconds_to_millis(seconds: Number) -> Option<u64> {
     match seconds.as_i64() {
         Some(seconds) => u64::try_from(seconds).ok().map(|seconds| seconds.saturating_mul(1000)),
         None if seconds.is_negative() => None,
-        // Fractions of milliseconds do not matter, and a conversion that saturates is late enough.
-        None => seconds.to_string().parse::<f64>().ok().map(|seconds| (seconds * 1000.0).ceil() as u64),
+        None => {
+            let (_, coefficient, exponent) = seconds.parts();
+            let scale = 10_u128.checked_pow((exponent + 3).unsigned_abs());
+            let millis = match scale {
+                Some(scale) if exponent <= -3 => coefficient.div_ceil(scale),
+                Some(scale) => coefficient.saturating_mul(scale),
+                // More digits than a number has: nothing in front of the point, or far too much.
+                None => {
+                    if exponent < 0 {
+                        1
+                    } else {
+                        u128::MAX
+                    }
+                }
+            };
+            Some(u64::try_from(millis).unwrap_or(u64::MAX))
+        }
     }
 }
 
@@ -175,7 +192,7 @@ impl Inner {
 /// A table as one thread holds it: copies cost nothing that threads would share, which is what the second pointer is for.
 #[allow(clippy::redundant_allocation)]
 #[derive(Clone)]
-pub struct LocalTable(Rc<Arc<Table>>);
+pub struct LocalTable(pub(super) Rc<Arc<Table>>);
 
 impl Deref for LocalTable {
     type Target = Table;
@@ -206,9 +223,11 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// All tables. They change only while every shard is locked, so what a transaction looked up stays true under its locks.
 pub struct Tables {
-    id: u64,
+    pub(super) id: u64,
     inner: RwLock<Inner>,
     generation: AtomicU64,
+    /// Whether any table has a template of key names. It changes before the generation does.
+    pub(super) views: AtomicBool,
     /// Tables whose items' deadlines are to be worked out afresh.
     retime: Mutex<Vec<u32>>,
     /// How many global indexes there are.
@@ -221,6 +240,7 @@ impl Default for Tables {
             id: NEXT_ID.fetch_add(1, Relaxed),
             inner: RwLock::default(),
             generation: AtomicU64::new(0),
+            views: AtomicBool::new(false),
             retime: Mutex::default(),
             globals: AtomicUsize::new(0),
         }
@@ -312,7 +332,8 @@ impl Tables {
                 let indexes = schema.indexes.iter().map(index).collect();
                 let kept = |space| schema.indexes.iter().any(|index| index.space == space);
                 let gone = old.map(|old| inner.forget_indexes(&old, kept)).unwrap_or_default();
-                inner.add(Arc::new(Table { id: table, name, created, schema, counts, indexes }));
+                let template = schema.template().map_err(|_| EffectError::Malformed)?;
+                inner.add(Arc::new(Table { id: table, name, created, schema, template, counts, indexes }));
                 gone
             }
             Effect::TableDrop { table } => match inner.by_id.remove(&table) {
@@ -326,6 +347,8 @@ impl Tables {
         };
         let indexes = inner.by_id.values().flat_map(|table| &table.schema.indexes);
         self.globals.store(indexes.filter(|index| !index.local).count(), Relaxed);
+        let views = inner.by_id.values().any(|table| table.template.is_some());
+        self.views.store(views, Relaxed);
         drop(inner);
         self.generation.fetch_add(1, AcqRel);
         Ok(gone)
@@ -335,6 +358,7 @@ impl Tables {
     pub(super) fn clear(&self) {
         *self.inner.write() = Inner::default();
         self.globals.store(0, Relaxed);
+        self.views.store(false, Relaxed);
         self.generation.fetch_add(1, AcqRel);
     }
 

@@ -3,6 +3,7 @@
 use super::Engine;
 use super::indexes::IndexWrite;
 use super::undo::Undo;
+use super::views::StandIn;
 use crate::effect::{self, Effect, FieldExpire};
 use crate::log::LogError;
 use crate::store::{Entry, Locked};
@@ -26,6 +27,8 @@ pub struct Tx<'a> {
     /// What the changes of items did to indexes.
     pub(super) index_writes: Vec<IndexWrite>,
     hint: (usize, usize, u64),
+    /// What is read under the names of views.
+    pub(super) stand_ins: Vec<super::views::StandIn>,
     hits: Cell<u64>,
     misses: Cell<u64>,
     /// Whether a lookup came upon an expired key.
@@ -47,6 +50,7 @@ impl<'a> Tx<'a> {
             undo: None,
             index_writes: Vec::new(),
             hint: (0, 0, 0),
+            stand_ins: Vec::new(),
             hits: Cell::new(0),
             misses: Cell::new(0),
             stale: Cell::new(false),
@@ -58,6 +62,11 @@ impl<'a> Tx<'a> {
     #[inline]
     pub fn hint(&mut self, key: &[u8], hash: u64) {
         self.hint = (key.as_ptr() as usize, key.len(), hash);
+    }
+
+    /// Forgets the hint.
+    pub fn forget_hint(&mut self) {
+        self.hint = (0, 0, 0);
     }
 
     /// The engine.
@@ -104,6 +113,14 @@ impl<'a> Tx<'a> {
     /// The live entry of a key in a database; notes the access.
     #[inline]
     pub fn entry_in(&self, db: usize, key: &[u8]) -> Option<&Entry> {
+        if !self.stand_ins.is_empty()
+            && let Some(found) = StandIn::find(&self.stand_ins, key).filter(|_| db == self.db)
+        {
+            let found = found.entry.as_ref();
+            let counter = if found.is_some() { &self.hits } else { &self.misses };
+            counter.set(counter.get() + 1);
+            return found;
+        }
         let (space, hash) = (self.engine.store.space(db), self.hash(key));
         let found = self.locked.get(space, key, hash);
         if found.is_none() && self.locked.peek(space, key, hash).is_some() {
@@ -144,6 +161,9 @@ impl<'a> Tx<'a> {
 
     /// Whether a key exists in a database, without noting an access.
     pub fn exists_in(&self, db: usize, key: &[u8]) -> bool {
+        if let Some(found) = StandIn::find(&self.stand_ins, key).filter(|_| db == self.db) {
+            return found.entry.is_some();
+        }
         let space = self.engine.store.space(db);
         let found = self.locked.peek(space, key, self.hash(key));
         let live = found.is_some_and(|e| !e.expired(self.now()));

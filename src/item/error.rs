@@ -69,6 +69,26 @@ pub enum ItemError {
         /// What was expected of its text.
         reason: &'static str,
     },
+    /// A field's text that does not fit the attribute's type.
+    #[error("attribute {name} has the type {attr_type}, which the text does not fit")]
+    NotOfType {
+        /// The attribute.
+        name: String,
+        /// Its type.
+        attr_type: AttrType,
+    },
+    /// A field that is a key attribute, given another value or removed.
+    #[error("attribute {0} is a key, which cannot be changed")]
+    KeyReadOnly(String),
+    /// A hash with a deadline for a table that has no TTL attribute.
+    #[error("it expires, but the table has no TTL attribute")]
+    NoTtl,
+    /// A key that cannot become an item.
+    #[error("{0}")]
+    NotLiftable(&'static str),
+    /// A field's name that no attribute can have.
+    #[error("an attribute's name must be UTF-8")]
+    NameNotUtf8,
     /// A value text that does not fit its declared type.
     #[error("attribute {name}: {reason}")]
     BadText {

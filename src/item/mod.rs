@@ -11,6 +11,7 @@ mod arithmetic;
 mod bytes;
 mod codec;
 mod error;
+mod field;
 mod index;
 mod json;
 mod key_range;

@@ -64,6 +64,22 @@ pub fn parse_typed<'n>(
     })
 }
 
+/// The value of a type that a text denotes, for the attribute `name`; containers may nest `max_depth` levels.
+///
+/// # Errors
+/// When the text does not fit the type.
+pub(super) fn parse_as(
+    name: &str,
+    text: &[u8],
+    attr_type: AttrType,
+    max_depth: usize,
+) -> Result<AttributeValue, ItemError> {
+    Ok(match value_of(name, text, attr_type, max_depth)? {
+        Typed::Scalar(value) => value.to_owned_value(),
+        Typed::Owned(value) => value,
+    })
+}
+
 /// A value read from a text: a scalar that still stands in it, or one that was made of it.
 pub(super) enum Typed<'t> {
     Scalar(ValueRef<'t>),

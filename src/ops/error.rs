@@ -26,6 +26,24 @@ pub enum OpError {
     /// The index does not hold all items yet.
     #[error("index '{0}' is being created, see TABLE.DESCRIBE for its progress")]
     IndexCreating(String),
+    /// A template shares a name with another table's.
+    #[error("KEYSPACE '{new}' and '{old}' of table '{table}' have keys in common")]
+    TemplatesOverlap {
+        /// The template.
+        new: String,
+        /// The other one.
+        old: String,
+        /// Its table.
+        table: String,
+    },
+    /// A key that fits a template cannot become an item.
+    #[error("key '{key}' fits KEYSPACE but cannot become an item: {reason}")]
+    CannotLift {
+        /// The key.
+        key: String,
+        /// Why.
+        reason: ItemError,
+    },
     /// An item, a key or a schema is not valid.
     #[error(transparent)]
     Item(#[from] ItemError),

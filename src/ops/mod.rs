@@ -5,12 +5,14 @@
 
 mod error;
 mod items;
+mod keyspace;
 mod query;
 mod scan;
 mod tables;
 
 pub use error::OpError;
 pub use items::{At, TransactError, Write, Written, transact, write, write_measured};
+pub use keyspace::{Lifting, item_of_hash, lift, prepare_views};
 pub use query::{Page, Query, query};
 pub use scan::{Scan, Segment, scan};
 pub use tables::{add_index, alter_table, create_table, drop_index, drop_table, readable_index};

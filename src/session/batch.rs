@@ -347,14 +347,17 @@ impl Worker {
             if undoable {
                 tx.expect_more_shards();
             }
-            if let (Some(hash), None) = (hash, command.spec.item_keys) {
+            // Of a view the hash is not that of the key; those who look it up as one forget the hint.
+            if let (Some(hash), None) = (hash, command.spec.item_keys)
+                && server.engine.tables.generation() == self.tables
+            {
                 tx.hint(args[command.only_key], hash);
             }
             if client.handle.no_touch.load(Relaxed) {
                 tx.set_no_touch(true);
             }
             let mut cx = Cx { tx: &mut tx, out, client, server, settings: &self.settings };
-            let outcome = (command.spec.run)(&mut cx, args);
+            let outcome = crate::command::run(command, &mut cx, args);
             if reach.exceeded(&mut tx) {
                 out.truncate(mark);
                 continue;

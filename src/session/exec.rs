@@ -146,7 +146,7 @@ impl Run<'_> {
             let (hits, misses) = (tx.hits(), tx.misses());
             let outcome = fits(tx, &settings, queued.command, &args).and_then(|()| {
                 let mut cx = Cx { tx, out, client, server, settings: &settings };
-                (queued.command.spec.run)(&mut cx, &args)
+                crate::command::run(queued.command, &mut cx, &args)
             });
             if tx.lacks_shards() {
                 break;
@@ -211,7 +211,7 @@ fn lock<'a>(engine: &'a Engine, client: &Client, queue: &[Queued], reach: &Reach
     if reach.is_everything() || queue.iter().any(|q| whole(q) || (again && once(q))) {
         return engine.store.lock_all(mode, now);
     }
-    let mut others: SmallVec<[u64; 4]> = client.watched.iter().map(|w| engine.store.hash(&w.key)).collect();
+    let mut others: SmallVec<[u64; 4]> = client.watched.iter().map(|w| w.hash).collect();
     others.extend_from_slice(reach.hashes());
     let args: Vec<SmallVec<[&[u8]; 8]>> =
         queue.iter().map(|q| q.args.iter().map(|a| &**a).collect()).collect();

@@ -1,7 +1,7 @@
 //! Which shards a command locks: those of its keys, as the keys are stored.
 
 use crate::command::{Command, is_write};
-use crate::engine::Engine;
+use crate::engine::{Engine, VIEW_DB};
 use crate::store::{Locked, Mode};
 use smallvec::SmallVec;
 
@@ -21,6 +21,12 @@ pub(super) fn only_key(engine: &Engine, command: &Command, args: &[&[u8]], db: u
     let store = &engine.store;
     let Some(find) = command.spec.item_keys else {
         let key = args.get(command.only_key)?;
+        if engine.tables.have_views()
+            && db == VIEW_DB
+            && let Some((space, key)) = engine.tables.view_place(key)
+        {
+            return Some(Hashed { hash: store.hash(&key), space });
+        }
         return Some(Hashed { hash: store.hash(key), space: store.space(db) });
     };
     let mut only = None;
@@ -30,7 +36,8 @@ pub(super) fn only_key(engine: &Engine, command: &Command, args: &[&[u8]], db: u
     only
 }
 
-/// Locks the shard of a command's only key, which was worked out at a generation of the tables.
+/// Locks the shard of a command's only key, which was worked out at a generation of the tables: what the key is depends on
+/// their schemas, and they do not change while a shard is locked.
 #[inline]
 pub(super) fn lock_only<'a>(
     engine: &'a Engine,
@@ -42,7 +49,7 @@ pub(super) fn lock_only<'a>(
     now: u64,
 ) -> Locked<'a> {
     let locked = engine.store.lock_one(hash, mode, now);
-    if command.spec.item_keys.is_some() && engine.tables.generation() != tables {
+    if engine.tables.generation() != tables {
         drop(locked);
         return lock_keys(engine, &[(command, args)], &[], db, mode, now);
     }
@@ -61,7 +68,6 @@ pub(super) fn lock_keys<'a>(
     now: u64,
 ) -> Locked<'a> {
     let store = &engine.store;
-    let on_items = commands.iter().any(|(command, _)| command.spec.item_keys.is_some());
     loop {
         let generation = engine.tables.generation();
         let mut hashes: SmallVec<[u64; 16]> = SmallVec::from_slice(others);
@@ -80,7 +86,7 @@ pub(super) fn lock_keys<'a>(
         hashes.extend(in_tables.iter().map(|found| found.hash));
         hashes.iter().for_each(|hash| store.prefetch_shard(*hash));
         let locked = store.lock_many(&hashes, mode, now);
-        if !on_items || engine.tables.generation() == generation {
+        if engine.tables.generation() == generation {
             locked.prefetch(&hashes[..plain], store.space(db));
             let mut at = plain;
             for same in in_tables.chunk_by(|a, b| a.space == b.space) {
@@ -95,7 +101,9 @@ pub(super) fn lock_keys<'a>(
 /// Whether a command changes items that may have entries of global indexes in other shards than those of its keys.
 #[inline]
 pub(super) fn changes_items(engine: &Engine, command: &Command) -> bool {
-    engine.tables.any_global_index() && command.spec.item_keys.is_some() && is_write(command)
+    engine.tables.any_global_index()
+        && is_write(command)
+        && (command.spec.item_keys.is_some() || engine.tables.have_views() && !command.is_keyless())
 }
 
 /// Whether a command may find out that it needs more shards after it has changed something already: then what it does must be

@@ -24,7 +24,7 @@ pub use entry::{Entry, Kind};
 pub use locks::{Locked, Mode};
 pub use object::{Object, ValueRef};
 pub use partitions::{DeadlineOf, Visit, walk_order};
-pub use scan::ScanStep;
+pub use scan::{POSITION_BITS, ScanStep, cursor_of, position_of};
 pub use watch::Watcher;
 
 use crate::config::Settings;

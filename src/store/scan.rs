@@ -5,7 +5,8 @@
 //! are exact: `generation << 39 | slot << 12 | shard`. While a shard's table is not reorganised its entries stay in
 //! their slots, so going on at the slot misses nothing. If the generation differs, slots have lost their meaning: the
 //! shard is walked from its first slot to its last in that one call, which repeats some keys but misses none, and
-//! makes progress however often the table is reorganised.
+//! makes progress however often the table is reorganised. Behind the keys may follow a walk over partitions of tables, whose
+//! position stands where generation and shard would, beside a slot that there is not.
 
 use super::locks::noise;
 use super::table;
@@ -15,6 +16,23 @@ use std::sync::atomic::Ordering::Relaxed;
 const SHARD_BITS: u32 = 12;
 const SLOT_BITS: u32 = 27;
 const GENERATION_MASK: u64 = (1 << 14) - 1;
+
+/// How much of the order of partitions a cursor holds.
+pub const POSITION_BITS: u32 = 26;
+/// The slot that no shard has; a cursor with it stands in a walk over partitions.
+const NO_SLOT: u64 = (1 << SLOT_BITS) - 1;
+
+/// The cursor of a position in a walk over partitions, which no walk over keys has.
+pub fn cursor_of(position: u64) -> u64 {
+    let low = (1 << SHARD_BITS) - 1;
+    position >> SHARD_BITS << (SHARD_BITS + SLOT_BITS) | NO_SLOT << SHARD_BITS | position & low
+}
+
+/// The position in a walk over partitions that a cursor stands for, if it is one.
+pub fn position_of(cursor: u64) -> Option<u64> {
+    let step = ScanStep::from_cursor(cursor);
+    (step.slot as u64 == NO_SLOT).then_some(step.generation << SHARD_BITS | step.shard as u64)
+}
 
 /// Where a walk stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,6 +18,13 @@ pub(super) struct WatchTable {
     keys: AHashMap<(usize, Box<[u8]>), Vec<Watcher>>,
 }
 
+/// The name under which an item is watched: a database's number that none has, which stands for the table, and the
+/// item's keys in one.
+fn item_name(table: u32, partition: &[u8], sort: &[u8]) -> (usize, Box<[u8]>) {
+    let length = (partition.len() as u64).to_le_bytes();
+    (usize::MAX - table as usize, [&length, partition, sort].concat().into())
+}
+
 impl Store {
     /// Registers a watcher for a key of a database. The caller holds the key's shard (shared is enough), so that no change is missed.
     pub fn watch(&self, db: usize, key: &[u8], hash: u64, watcher: &Watcher) {
@@ -25,6 +32,32 @@ impl Store {
         let mut table = side.watch.lock();
         table.keys.entry((db, key.into())).or_default().push(Arc::clone(watcher));
         side.watched.store(table.keys.len() as u32, Relaxed);
+    }
+
+    /// As [`Store::watch`] for an item of a table; `hash` is its partition key's.
+    pub fn watch_item(&self, table: u32, (partition, sort): (&[u8], &[u8]), hash: u64, watcher: &Watcher) {
+        let (db, key) = item_name(table, partition, sort);
+        self.watch(db, &key, hash, watcher);
+    }
+
+    /// Removes a watcher from an item.
+    pub fn unwatch_item(&self, table: u32, (partition, sort): (&[u8], &[u8]), hash: u64, watcher: &Watcher) {
+        let (db, key) = item_name(table, partition, sort);
+        self.unwatch(db, &key, hash, watcher);
+    }
+
+    /// Raises the flags of all watchers. The caller holds every shard exclusively.
+    pub fn raise_all_watchers(&self) {
+        (0..self.shard_count()).for_each(|shard| self.raise_all(shard));
+    }
+
+    /// Raises the flags of an item's watchers. The caller holds the shard exclusively.
+    #[inline]
+    pub(super) fn touched_item(&self, shard: usize, table: u32, partition: &[u8], sort: &[u8]) {
+        if self.sides[shard].watched.load(Relaxed) != 0 {
+            let (db, key) = item_name(table, partition, sort);
+            self.raise(shard, db, &key);
+        }
     }
 
     /// Removes a watcher from a key.

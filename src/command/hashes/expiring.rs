@@ -49,7 +49,7 @@ fn show<'a>(
 
 /// What becomes of the deadlines.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ttl {
+pub(super) enum Ttl {
     /// Nothing was said: HGETEX leaves it, HSETEX clears it.
     Unsaid,
     /// PERSIST or KEEPTTL.
@@ -80,7 +80,7 @@ pub(super) fn hgetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 /// HGETEX's arguments, in any order.
-fn read_hgetex<'a, 'b>(args: &'a [&'b [u8]], now: u64) -> Result<(Ttl, &'a [&'b [u8]]), Fail> {
+pub(super) fn read_hgetex<'a, 'b>(args: &'a [&'b [u8]], now: u64) -> Result<(Ttl, &'a [&'b [u8]]), Fail> {
     const ONE: Fail = Fail::new("ERR Only one of EX, PX, EXAT, PXAT or PERSIST arguments can be specified");
     let mut ttl = Ttl::Unsaid;
     let mut names: Option<&[&[u8]]> = None;
@@ -110,14 +110,14 @@ fn once(before: Ttl, new: Ttl, twice: Fail) -> Result<Ttl, Fail> {
 }
 
 /// HSETEX's arguments.
-struct SetEx<'a, 'b> {
-    ttl: Ttl,
+pub(super) struct SetEx<'a, 'b> {
+    pub(super) ttl: Ttl,
     /// Whether all fields must exist (FXX) or none may (FNX).
-    fields_exist: Option<bool>,
+    pub(super) fields_exist: Option<bool>,
     /// Whether the key must exist (XX) or may not (NX).
-    key_exists: Option<bool>,
+    pub(super) key_exists: Option<bool>,
     /// Names and values in turn.
-    pairs: &'a [&'b [u8]],
+    pub(super) pairs: &'a [&'b [u8]],
 }
 
 pub(super) fn hsetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -154,7 +154,7 @@ pub(super) fn hsetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 impl<'a, 'b> SetEx<'a, 'b> {
     /// Reads the arguments behind the key, in any order.
-    fn read(args: &'a [&'b [u8]], now: u64) -> Result<Self, Fail> {
+    pub(super) fn read(args: &'a [&'b [u8]], now: u64) -> Result<Self, Fail> {
         const ONE: Fail =
             Fail::new("ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified");
         const ONE_FIELDS: Fail = Fail::new("ERR Only one of FXX or FNX arguments can be specified");

@@ -1,5 +1,6 @@
 //! Hashes: reading (`read`), writing (`write`), counters (`number`), walks (`scan`) and random fields (`random`), deadlines of
-//! fields (`expire`), and reading or writing together with deadlines (`expiring`).
+//! fields (`expire`), and reading or writing together with deadlines (`expiring`); and what writing
+//! commands do on views of items (`view`).
 
 mod expire;
 mod expiring;
@@ -10,6 +11,7 @@ mod read;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod view;
 mod write;
 
 use super::fail::{self, Fail};
@@ -55,21 +57,21 @@ const fn hash(
 /// The family.
 pub(super) static COMMANDS: &[Spec] = &[
     hash(
-        spec("hset", -4, WRITE, write::hset).keys(UPDATE_KEY),
+        spec("hset", -4, WRITE, write::hset).keys(UPDATE_KEY).on_view(view::hset),
         "2.0.0",
         "O(1) for each field.",
         "Sets fields of a hash, which is made if it does not exist, and returns how many are new.",
         "key field value [field value ...]",
     ),
     hash(
-        spec("hmset", -4, WRITE, write::hmset).keys(UPDATE_KEY),
+        spec("hmset", -4, WRITE, write::hmset).keys(UPDATE_KEY).on_view(view::hmset),
         "2.0.0",
         "O(1) for each field.",
         "Sets fields of a hash.",
         "key field value [field value ...]",
     ),
     hash(
-        spec("hsetnx", 4, WRITE, write::hsetnx).keys(INSERT_KEY),
+        spec("hsetnx", 4, WRITE, write::hsetnx).keys(INSERT_KEY).on_view(view::hsetnx),
         "2.0.0",
         "O(1)",
         "Sets a field of a hash if the field does not exist.",
@@ -132,21 +134,23 @@ pub(super) static COMMANDS: &[Spec] = &[
         "key field",
     ),
     hash(
-        spec("hdel", -3, SHRINK, write::hdel).keys(DELETE_KEY),
+        spec("hdel", -3, SHRINK, write::hdel).keys(DELETE_KEY).on_view(view::hdel),
         "2.0.0",
         EACH_FIELD,
         "Removes fields, and the hash with its last one; returns how many there were.",
         "key field [field ...]",
     ),
     hash(
-        spec("hincrby", 4, WRITE, number::hincrby).keys(ACCESS_UPDATE_KEY),
+        spec("hincrby", 4, WRITE, number::hincrby).keys(ACCESS_UPDATE_KEY).on_view(view::hincrby),
         "2.0.0",
         "O(1)",
         "Adds an integer to a field, which counts as 0 if it does not exist.",
         "key field increment",
     ),
     hash(
-        spec("hincrbyfloat", 4, WRITE, number::hincrbyfloat).keys(ACCESS_UPDATE_KEY),
+        spec("hincrbyfloat", 4, WRITE, number::hincrbyfloat)
+            .keys(ACCESS_UPDATE_KEY)
+            .on_view(view::hincrbyfloat),
         "2.6.0",
         "O(1)",
         "Adds a number to a field, which counts as 0 if it does not exist.",
@@ -167,28 +171,28 @@ pub(super) static COMMANDS: &[Spec] = &[
         "key cursor [MATCH pattern] [COUNT count] [NOVALUES]",
     ),
     hash(
-        spec("hexpire", -6, WRITE, expire::hexpire).keys(UPDATE_KEY),
+        spec("hexpire", -6, WRITE, expire::hexpire).keys(UPDATE_KEY).on_view(view::no_deadlines),
         "7.4.0",
         EACH_FIELD,
         "Sets how many seconds fields have to live.",
         SECONDS,
     ),
     hash(
-        spec("hpexpire", -6, WRITE, expire::hpexpire).keys(UPDATE_KEY),
+        spec("hpexpire", -6, WRITE, expire::hpexpire).keys(UPDATE_KEY).on_view(view::no_deadlines),
         "7.4.0",
         EACH_FIELD,
         "Sets how many milliseconds fields have to live.",
         MILLIS,
     ),
     hash(
-        spec("hexpireat", -6, WRITE, expire::hexpireat).keys(UPDATE_KEY),
+        spec("hexpireat", -6, WRITE, expire::hexpireat).keys(UPDATE_KEY).on_view(view::no_deadlines),
         "7.4.0",
         EACH_FIELD,
         "Sets the second at which fields expire.",
         UNIX_SECONDS,
     ),
     hash(
-        spec("hpexpireat", -6, WRITE, expire::hpexpireat).keys(UPDATE_KEY),
+        spec("hpexpireat", -6, WRITE, expire::hpexpireat).keys(UPDATE_KEY).on_view(view::no_deadlines),
         "7.4.0",
         EACH_FIELD,
         "Sets the millisecond at which fields expire.",
@@ -223,21 +227,21 @@ pub(super) static COMMANDS: &[Spec] = &[
         FIELDS,
     ),
     hash(
-        spec("hpersist", -5, SHRINK, expire::hpersist).keys(UPDATE_KEY),
+        spec("hpersist", -5, SHRINK, expire::hpersist).keys(UPDATE_KEY).on_view(view::hpersist),
         "7.4.0",
         EACH_FIELD,
         "Takes the deadline from fields.",
         FIELDS,
     ),
     hash(
-        spec("hgetdel", -5, SHRINK, expiring::hgetdel).keys(ACCESS_DELETE_KEY),
+        spec("hgetdel", -5, SHRINK, expiring::hgetdel).keys(ACCESS_DELETE_KEY).on_view(view::hgetdel),
         "8.0.0",
         EACH_FIELD,
         "Returns the values of fields and removes them.",
         FIELDS,
     ),
     hash(
-        spec("hgetex", -5, SHRINK, expiring::hgetex).keys(ACCESS_UPDATE_KEY),
+        spec("hgetex", -5, SHRINK, expiring::hgetex).keys(ACCESS_UPDATE_KEY).on_view(view::hgetex),
         "8.0.0",
         EACH_FIELD,
         "Returns the values of fields and sets or takes their deadline.",
@@ -245,7 +249,7 @@ pub(super) static COMMANDS: &[Spec] = &[
          FIELDS numfields field [field ...]",
     ),
     hash(
-        spec("hsetex", -6, WRITE, expiring::hsetex).keys(UPDATE_KEY),
+        spec("hsetex", -6, WRITE, expiring::hsetex).keys(UPDATE_KEY).on_view(view::hsetex),
         "8.0.0",
         EACH_FIELD,
         "Sets fields together with their deadline, perhaps on a condition.",

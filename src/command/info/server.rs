@@ -2,6 +2,7 @@
 
 use super::Report;
 use crate::command::connection::REDIS_VERSION;
+use crate::engine::VIEW_DB;
 use crate::env::process;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
@@ -93,7 +94,10 @@ pub(super) fn cluster(report: &mut Report<'_>) {
 pub(super) fn keyspace(report: &mut Report<'_>) {
     let store = &report.server.engine.store;
     for db in 0..store.databases() {
-        let (keys, expires) = store.db_size(db);
+        let (mut keys, expires) = store.db_size(db);
+        if db == VIEW_DB {
+            keys += report.server.engine.view_count();
+        }
         if keys > 0 {
             report.line(
                 &format!("db{db}"),

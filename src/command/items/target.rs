@@ -48,7 +48,7 @@ pub(super) fn table(cx: &Cx<'_, '_>, name: &[u8]) -> Result<LocalTable, Fail> {
 }
 
 /// The limits on items that the configuration sets.
-pub(super) fn limits(settings: &Settings) -> ItemLimits {
+pub(in crate::command) fn limits(settings: &Settings) -> ItemLimits {
     let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     ItemLimits {
         max_item_bytes: size(settings.item_max_size),

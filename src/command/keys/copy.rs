@@ -1,10 +1,11 @@
 //! Values that go to another key or database.
 
 use crate::command::fail::{self, Fail};
+use crate::command::views::refuse_claimed;
 use crate::command::{Cx, Outcome, eq, parse_small_int};
 use crate::effect::Effect;
 
-const SAME: Fail = Fail::new("ERR source and destination objects are the same");
+pub(super) const SAME: Fail = Fail::new("ERR source and destination objects are the same");
 
 pub(super) fn rename(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     rename_to(cx, args, true)?;
@@ -41,8 +42,8 @@ fn database(cx: &Cx<'_, '_>, arg: &[u8]) -> Result<usize, Fail> {
     usize::try_from(number).ok().filter(|db| *db < cx.tx.engine().store.databases()).ok_or(fail::DB_RANGE)
 }
 
-pub(super) fn copy(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let (from, to) = (args[1], args[2]);
+/// COPY's options: the target's database, and whether it may be replaced.
+pub(super) fn copy_options(cx: &Cx<'_, '_>, args: &[&[u8]]) -> Result<(usize, bool), Fail> {
     let (mut target, mut replace) = (cx.tx.db, false);
     let mut rest = &args[3..];
     while let Some(word) = rest.first() {
@@ -56,10 +57,17 @@ pub(super) fn copy(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             return Err(fail::SYNTAX);
         }
     }
+    Ok((target, replace))
+}
+
+pub(super) fn copy(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let (from, to) = (args[1], args[2]);
+    let (target, replace) = copy_options(cx, args)?;
     if target == cx.tx.db && from == to {
         return Err(SAME);
     }
     let source = cx.tx.db;
+    refuse_claimed(cx, target, to)?;
     if cx.tx.entry(from).is_none() || !replace && cx.tx.exists_in(target, to) {
         cx.out.int(0);
         return Ok(());
@@ -75,6 +83,7 @@ pub(super) fn move_key(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if source == target {
         return Err(SAME);
     }
+    refuse_claimed(cx, target, key)?;
     if !cx.tx.exists(key) || cx.tx.exists_in(target, key) {
         cx.out.int(0);
         return Ok(());

@@ -5,7 +5,7 @@ use crate::effect::Effect;
 use crate::store::Entry;
 
 #[derive(Clone, Copy, Default)]
-struct Conditions {
+pub(super) struct Conditions {
     nx: bool,
     xx: bool,
     gt: bool,
@@ -34,7 +34,7 @@ impl Conditions {
     }
 
     /// No deadline counts as an infinitely late one.
-    fn allow(self, current: Option<u64>, at: i64) -> bool {
+    pub(super) fn allow(self, current: Option<u64>, at: i64) -> bool {
         match current {
             None => !self.xx && !self.gt,
             Some(now) => !(self.nx || self.gt && at <= now as i64 || self.lt && at >= now as i64),
@@ -43,30 +43,48 @@ impl Conditions {
 }
 
 pub(super) fn expire(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    set(cx, args, 1000, false, "expire")
+    set(cx, args, Time::EXPIRE)
 }
 
 pub(super) fn pexpire(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    set(cx, args, 1, false, "pexpire")
+    set(cx, args, Time::PEXPIRE)
 }
 
 pub(super) fn expireat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    set(cx, args, 1000, true, "expireat")
+    set(cx, args, Time::EXPIREAT)
 }
 
 pub(super) fn pexpireat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    set(cx, args, 1, true, "pexpireat")
+    set(cx, args, Time::PEXPIREAT)
 }
 
-fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]], unit: i64, absolute: bool, name: &str) -> Outcome {
+/// How a command gives a time: milliseconds in its unit, whether since the epoch, and the command's name.
+#[derive(Clone, Copy)]
+pub(super) struct Time {
+    unit: i64,
+    absolute: bool,
+    name: &'static str,
+}
+
+impl Time {
+    pub(super) const EXPIRE: Self = Self { unit: 1000, absolute: false, name: "expire" };
+    pub(super) const PEXPIRE: Self = Self { unit: 1, absolute: false, name: "pexpire" };
+    pub(super) const EXPIREAT: Self = Self { unit: 1000, absolute: true, name: "expireat" };
+    pub(super) const PEXPIREAT: Self = Self { unit: 1, absolute: true, name: "pexpireat" };
+
+    /// Reads the conditions and the deadline, in ms since the epoch.
+    pub(super) fn read(self, args: &[&[u8]], now: i64) -> Result<(Conditions, i64), Fail> {
+        let conditions = Conditions::parse(&args[3..])?;
+        let base = if self.absolute { 0 } else { now };
+        let at = parse_int(args[2])?.checked_mul(self.unit).and_then(|ms| ms.checked_add(base));
+        Ok((conditions, at.ok_or_else(|| Fail::invalid_expire(self.name))?))
+    }
+}
+
+fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]], time: Time) -> Outcome {
     let key = args[1];
-    let conditions = Conditions::parse(&args[3..])?;
     let now = cx.tx.now() as i64;
-    let base = if absolute { 0 } else { now };
-    let at = parse_int(args[2])?
-        .checked_mul(unit)
-        .and_then(|ms| ms.checked_add(base))
-        .ok_or_else(|| Fail::invalid_expire(name))?;
+    let (conditions, at) = time.read(args, now)?;
     let Some(current) = cx.tx.entry(key).map(Entry::expire) else {
         cx.out.int(0);
         return Ok(());

@@ -1,11 +1,12 @@
 //! Keys of any type: existence and removal (`basic`), walks (`walk`), deadlines (`expire`), copies and moves (`copy`), what
-//! is inside (`object`), Redis's own serialisation (`dump`).
+//! is inside (`object`), Redis's own serialisation (`dump`), and what these do to views of items (`view`).
 
 mod basic;
 mod copy;
 mod dump;
 mod expire;
 mod object;
+mod view;
 mod walk;
 
 pub use dump::serialised;
@@ -71,7 +72,7 @@ const fn key(
 /// The family.
 pub(super) static COMMANDS: &[Spec] = &[
     key(
-        spec("del", -2, WRITE, basic::del).keys(REMOVE_KEYS),
+        spec("del", -2, WRITE, basic::del).keys(REMOVE_KEYS).on_view(view::del),
         "1.0.0",
         "O(N) where N is the number of keys; for a large value also O(M) for its elements.",
         "Deletes keys.",
@@ -79,7 +80,7 @@ pub(super) static COMMANDS: &[Spec] = &[
     )
     .tips(&["request_policy:multi_shard", "response_policy:agg_sum"]),
     key(
-        spec("unlink", -2, FAST_WRITE, basic::del).keys(REMOVE_KEYS),
+        spec("unlink", -2, FAST_WRITE, basic::del).keys(REMOVE_KEYS).on_view(view::del),
         "4.0.0",
         "O(1) for each key; the memory is given back as by DEL.",
         "Deletes keys.",
@@ -110,35 +111,35 @@ pub(super) static COMMANDS: &[Spec] = &[
         "key",
     ),
     key(
-        spec("expire", -3, FAST_WRITE, expire::expire).keys(UPDATE_KEY),
+        spec("expire", -3, FAST_WRITE, expire::expire).keys(UPDATE_KEY).on_view(view::expire),
         "1.0.0",
         "O(1)",
         "Sets a key's deadline in seconds from now.",
         CONDITION,
     ),
     key(
-        spec("pexpire", -3, FAST_WRITE, expire::pexpire).keys(UPDATE_KEY),
+        spec("pexpire", -3, FAST_WRITE, expire::pexpire).keys(UPDATE_KEY).on_view(view::pexpire),
         "2.6.0",
         "O(1)",
         "Sets a key's deadline in milliseconds from now.",
         "key milliseconds [NX | XX | GT | LT]",
     ),
     key(
-        spec("expireat", -3, FAST_WRITE, expire::expireat).keys(UPDATE_KEY),
+        spec("expireat", -3, FAST_WRITE, expire::expireat).keys(UPDATE_KEY).on_view(view::expireat),
         "1.2.0",
         "O(1)",
         "Sets a key's deadline to a Unix time in seconds.",
         "key unix-time-seconds [NX | XX | GT | LT]",
     ),
     key(
-        spec("pexpireat", -3, FAST_WRITE, expire::pexpireat).keys(UPDATE_KEY),
+        spec("pexpireat", -3, FAST_WRITE, expire::pexpireat).keys(UPDATE_KEY).on_view(view::pexpireat),
         "2.6.0",
         "O(1)",
         "Sets a key's deadline to a Unix time in milliseconds.",
         "key unix-time-milliseconds [NX | XX | GT | LT]",
     ),
     key(
-        spec("persist", 2, FAST_WRITE, expire::persist).keys(UPDATE_KEY),
+        spec("persist", 2, FAST_WRITE, expire::persist).keys(UPDATE_KEY).on_view(view::persist),
         "2.2.0",
         "O(1)",
         "Removes a key's deadline.",
@@ -175,28 +176,28 @@ pub(super) static COMMANDS: &[Spec] = &[
         "key",
     ),
     key(
-        spec("rename", 3, WRITE, copy::rename).keys(TWO_KEYS),
+        spec("rename", 3, WRITE, copy::rename).keys(TWO_KEYS).on_view(view::rename),
         "1.0.0",
         "O(N) where N is the size of the value, and of the one it replaces.",
         "Renames a key, replacing the new name's value.",
         "key newkey",
     ),
     key(
-        spec("renamenx", 3, FAST_WRITE, copy::renamenx).keys(RENAMENX_KEYS),
+        spec("renamenx", 3, FAST_WRITE, copy::renamenx).keys(RENAMENX_KEYS).on_view(view::renamenx),
         "1.0.0",
         "O(N) where N is the size of the value.",
         "Renames a key unless the new name is taken.",
         "key newkey",
     ),
     key(
-        spec("copy", -3, flag::WRITE | flag::DENYOOM, copy::copy).keys(COPY_KEYS),
+        spec("copy", -3, flag::WRITE | flag::DENYOOM, copy::copy).keys(COPY_KEYS).on_view(view::copy),
         "6.2.0",
         "O(N) where N is the size of the value.",
         "Copies a key's value and deadline to another key.",
         "source destination [DB destination-db] [REPLACE]",
     ),
     key(
-        spec("move", 3, FAST_WRITE, copy::move_key).keys(ACCESS_DELETE_KEY),
+        spec("move", 3, FAST_WRITE, copy::move_key).keys(ACCESS_DELETE_KEY).on_view(view::move_key),
         "1.0.0",
         "O(N) where N is the size of the value.",
         "Moves a key to another database.",
@@ -236,7 +237,9 @@ pub(super) static COMMANDS: &[Spec] = &[
     )
     .tips(&["nondeterministic_output"]),
     key(
-        spec("restore", -4, flag::WRITE | flag::DENYOOM, dump::restore).keys(OVERWRITE_KEY),
+        spec("restore", -4, flag::WRITE | flag::DENYOOM, dump::restore)
+            .keys(OVERWRITE_KEY)
+            .on_view(view::restore),
         "2.6.0",
         "O(N) where N is the size of the value.",
         "Makes a key from what DUMP gave.",

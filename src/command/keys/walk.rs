@@ -3,10 +3,16 @@
 use super::object::type_of;
 use crate::command::cursor::{ScanOptions, parse_cursor};
 use crate::command::{Cx, Outcome};
-use crate::store::Entry;
+use crate::engine::VIEW_DB;
+use crate::env::Random;
+use crate::store::{Entry, cursor_of, position_of};
 use crate::text::glob_match;
+use std::sync::atomic::Ordering::Relaxed;
 
 pub(super) fn randomkey(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    if cx.tx.db == VIEW_DB && random_view(cx) {
+        return Ok(());
+    }
     let store = &cx.tx.engine().store;
     let out = &mut *cx.out;
     let found = store.random(cx.tx.locked(), store.space(cx.tx.db), &mut |entry| out.bulk(entry.key()));
@@ -14,6 +20,33 @@ pub(super) fn randomkey(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
         cx.out.null();
     }
     Ok(())
+}
+
+/// Names a random view as often as views are among the keys; false if a key is to be named.
+fn random_view(cx: &mut Cx<'_, '_>) -> bool {
+    let engine = cx.tx.engine();
+    let mut random = Random::seeded(cx.server.random());
+    let (keys, views) = (engine.store.db_size(VIEW_DB).0, engine.view_count());
+    let mut draw = random.below((keys + views).max(1));
+    if draw >= views {
+        return false;
+    }
+    for table in engine.tables.with_templates() {
+        let items = table.counts.items.load(Relaxed);
+        if draw >= items {
+            draw -= items;
+            continue;
+        }
+        let (mut names, now) = (Vec::new(), cx.tx.now());
+        engine.store.random(cx.tx.locked(), table.id, &mut |partition| {
+            table.each_view_name(partition, now, &mut |name| names.push(name));
+        });
+        if !names.is_empty() {
+            cx.out.bulk(&names[random.below(names.len() as u64) as usize]);
+            return true;
+        }
+    }
+    false
 }
 
 pub(super) fn keys(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -28,6 +61,14 @@ pub(super) fn keys(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             count += 1;
         }
     });
+    if cx.tx.db == VIEW_DB && cx.tx.engine().tables.have_views() {
+        cx.tx.engine().walk_views(cx.tx.locked(), 0, usize::MAX, &mut |name| {
+            if all || glob_match(pattern, name) {
+                out.bulk(name);
+                count += 1;
+            }
+        });
+    }
     cx.out.end_array(begun, count);
     Ok(())
 }
@@ -43,7 +84,13 @@ pub(super) fn scan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let mut found: Vec<Vec<u8>> = Vec::new();
     let mut expired: Vec<Vec<u8>> = Vec::new();
     let now = cx.tx.now();
-    let next = store.scan(cx.tx.locked(), store.space(cx.tx.db), cursor, options.count, &mut |entry| {
+    let views = cx.tx.db == VIEW_DB && cx.tx.engine().tables.have_views();
+    if let Some(position) = position_of(cursor) {
+        let mut found = Vec::new();
+        let next = if views { scan_views(cx, position, &options, &mut found) } else { 0 };
+        return show(cx, next, &found);
+    }
+    let mut next = store.scan(cx.tx.locked(), store.space(cx.tx.db), cursor, options.count, &mut |entry| {
         if !named(entry) {
             return;
         }
@@ -57,9 +104,29 @@ pub(super) fn scan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if !expired.is_empty() && !cx.tx.locked().holds_all() {
         cx.server.engine.remove_expired(cx.tx.db, expired.iter().map(Vec::as_slice), &mut Vec::new());
     }
+    if next == 0 && views {
+        // Views follow the keys, at once if few keys were seen.
+        next =
+            if found.len() < options.count { scan_views(cx, 0, &options, &mut found) } else { cursor_of(0) };
+    }
+    show(cx, next, &found)
+}
+
+fn show(cx: &mut Cx<'_, '_>, next: u64, found: &[Vec<u8>]) -> Outcome {
     cx.out.array(2);
     cx.out.bulk_fmt(next);
     cx.out.array(found.len());
     found.iter().for_each(|key| cx.out.bulk(key));
     Ok(())
+}
+
+/// Adds names of views from a position on, and returns the next cursor.
+fn scan_views(cx: &Cx<'_, '_>, position: u64, options: &ScanOptions<'_>, found: &mut Vec<Vec<u8>>) -> u64 {
+    let kind_fits = options.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(b"hash"));
+    let next = cx.tx.engine().walk_views(cx.tx.locked(), position, options.count, &mut |name| {
+        if kind_fits && options.pattern.is_none_or(|pattern| glob_match(pattern, name)) {
+            found.push(name.to_vec());
+        }
+    });
+    next.map_or(0, cursor_of)
 }

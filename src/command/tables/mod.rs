@@ -1,7 +1,7 @@
 //! Tables of items: creating, changing, describing, listing and dropping them.
 
 use super::fail::{self, Fail};
-use super::items::Words;
+use super::items::{Words, limits};
 use super::spec::*;
 use super::{Cx, Outcome, eq};
 use crate::engine::Table;
@@ -24,10 +24,11 @@ const fn table(spec: Spec, complexity: &'static str, summary: &'static str, synt
 /// The family.
 pub(super) static COMMANDS: &[Spec] = &[
     table(
-        spec("table.create", -5, CHANGE | flag::DENYOOM, create),
+        spec("table.create", -4, CHANGE | flag::DENYOOM, create),
         "O(1)",
         "Creates a table.",
-        "table PK name type [SK name type] [TTL name] [ATTR name type [ATTR name type ...]] \
+        "table PK name [type] [SK name [type]] [TTL name] [KEYSPACE template] \
+         [ATTR name type [ATTR name type ...]] \
          [INDEX name [PK name type [PK name type ...]] [SK name type [SK name type ...]] \
          [PROJECT <ALL | KEYS | count name [name ...]>] [LOCAL]]",
     ),
@@ -35,7 +36,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         spec("table.alter", -3, CHANGE, alter),
         "O(1)",
         "Changes a table's TTL attribute and the declared types of attributes. What is stored stays as it is.",
-        "table [TTL name | NOTTL] [ATTR name type [name type ...]] [NOATTR count name [name ...]]",
+        "table [TTL name | NOTTL] [KEYSPACE template | NOKEYSPACE] [ATTR name type [name type ...]] [NOATTR count name [name ...]]",
     ),
     table(
         spec("table.describe", 2, flag::READONLY | flag::FAST, describe),
@@ -79,12 +80,16 @@ const INDEX: &[Spec] = &[
     ),
 ];
 
-/// TABLE.CREATE t PK id S [SK at N] [TTL attr] [ATTR name type ...] [INDEX name ...]
+/// TABLE.CREATE t PK id S [SK at N] [TTL attr] [KEYSPACE template] [ATTR name type ...] [INDEX name ...]
 fn create(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let mut words = Words::new(&args[1..]);
     let name = table_name(words.need()?)?;
     let schema = schema(&mut words)?;
+    let limits = limits(cx.settings);
+    let lifting = ops::prepare_views(cx.tx, None, &schema, &limits)?;
     ops::create_table(cx.tx, name, &schema)?;
+    let table = find(cx, name.as_bytes())?;
+    ops::lift(cx.tx, &table, &lifting, &limits);
     cx.out.ok();
     Ok(())
 }
@@ -105,6 +110,9 @@ fn schema(words: &mut Words<'_, '_>) -> Result<TableSchema, Fail> {
             _ if eq(word, "PK") && pk.is_none() => pk = Some(key_attr(words)?),
             _ if eq(word, "SK") && sk.is_none() => sk = Some(key_attr(words)?),
             _ if eq(word, "TTL") && schema.ttl.is_none() => schema.ttl = Some(attribute(words)?),
+            _ if eq(word, "KEYSPACE") && schema.keyspace.is_none() => {
+                schema.keyspace = Some(words.text()?.to_owned());
+            }
             _ if eq(word, "ATTR") => declarations(&mut schema, words)?,
             _ if eq(word, "INDEX") => schema.indexes.push(index::definition(words)?),
             _ => return Err(fail::SYNTAX),
@@ -118,16 +126,20 @@ fn schema(words: &mut Words<'_, '_>) -> Result<TableSchema, Fail> {
     Ok(schema)
 }
 
-/// TABLE.ALTER t [TTL attr | NOTTL] [ATTR name type ...] [NOATTR n name ...]
+/// TABLE.ALTER t [TTL attr | NOTTL] [KEYSPACE template | NOKEYSPACE] [ATTR name type ...] [NOATTR n name ...]
 fn alter(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let table = find(cx, args[1])?;
     let mut schema = table.schema.clone();
     let mut words = Words::new(&args[2..]);
-    let mut ttl = None;
+    let (mut ttl, mut keyspace) = (None, None);
     while let Some(word) = words.next() {
         match word {
             _ if eq(word, "TTL") && ttl.is_none() => ttl = Some(Some(attribute(&mut words)?)),
             _ if eq(word, "NOTTL") && ttl.is_none() => ttl = Some(None),
+            _ if eq(word, "KEYSPACE") && keyspace.is_none() => {
+                keyspace = Some(Some(words.text()?.to_owned()));
+            }
+            _ if eq(word, "NOKEYSPACE") && keyspace.is_none() => keyspace = Some(None),
             _ if eq(word, "ATTR") => declarations(&mut schema, &mut words)?,
             _ if eq(word, "NOATTR") => {
                 for name in words.counted(1)? {
@@ -141,7 +153,14 @@ fn alter(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if let Some(ttl) = ttl {
         schema.ttl = ttl;
     }
+    if let Some(keyspace) = keyspace {
+        schema.keyspace = keyspace;
+    }
+    let limits = limits(cx.settings);
+    let lifting = ops::prepare_views(cx.tx, Some(&table), &schema, &limits)?;
     ops::alter_table(cx.tx, &table, &schema)?;
+    let table = find(cx, args[1])?;
+    ops::lift(cx.tx, &table, &lifting, &limits);
     cx.out.ok();
     Ok(())
 }
@@ -158,7 +177,9 @@ fn declarations(schema: &mut TableSchema, words: &mut Words<'_, '_>) -> Result<(
 }
 
 fn is_clause(word: &[u8]) -> bool {
-    ["PK", "SK", "TTL", "NOTTL", "ATTR", "NOATTR", "INDEX"].iter().any(|clause| eq(word, clause))
+    ["PK", "SK", "TTL", "NOTTL", "KEYSPACE", "NOKEYSPACE", "ATTR", "NOATTR", "INDEX"]
+        .iter()
+        .any(|clause| eq(word, clause))
 }
 
 fn declare(schema: &mut TableSchema, words: &mut Words<'_, '_>) -> Result<(), Fail> {
@@ -175,8 +196,12 @@ fn attr_type(word: &[u8]) -> Option<AttrType> {
     AttrType::ALL.into_iter().find(|t| eq(word, t.tag()))
 }
 
+/// A key attribute: its name, and its type if it is not S.
 fn key_attr(words: &mut Words<'_, '_>) -> Result<KeyAttr, Fail> {
     let name = attribute(words)?;
+    if words.peek().is_none_or(is_clause) {
+        return Ok(KeyAttr::new(name, KeyType::S));
+    }
     let key_type = attr_type(words.need()?).and_then(KeyType::from_attr_type);
     Ok(KeyAttr::new(name, key_type.ok_or(Fail::new("VALIDATION a key's type is one of S N B"))?))
 }
@@ -202,7 +227,7 @@ fn find(cx: &Cx<'_, '_>, name: &[u8]) -> Result<Arc<Table>, Fail> {
 fn show(cx: &mut Cx<'_, '_>, table: &Table) {
     use std::sync::atomic::Ordering::Relaxed;
     let (out, schema) = (&mut *cx.out, &table.schema);
-    out.map(9);
+    out.map(10);
     out.bulk(b"name");
     out.bulk(table.name.as_bytes());
     for (role, attr) in [(&b"pk"[..], Some(&schema.keys.pk)), (b"sk", schema.keys.sk.as_ref())] {
@@ -219,6 +244,11 @@ fn show(cx: &mut Cx<'_, '_>, table: &Table) {
     out.bulk(b"ttl");
     match &schema.ttl {
         Some(name) => out.bulk(name.as_bytes()),
+        None => out.null(),
+    }
+    out.bulk(b"keyspace");
+    match &schema.keyspace {
+        Some(template) => out.bulk(template.as_bytes()),
         None => out.null(),
     }
     out.bulk(b"attributes");

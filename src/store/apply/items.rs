@@ -26,7 +26,7 @@ impl Locked<'_> {
             };
             self.insert(place, Entry::new(&parts, clock));
         }
-        self.changed(place, 0);
+        self.store.touched_item(place.shard, place.space, place.key, sort);
     }
 
     pub(super) fn item_delete(&mut self, place: Place<'_>, sort: &[u8]) {
@@ -45,9 +45,8 @@ impl Locked<'_> {
         };
         if empty {
             self.delete(place);
-        } else {
-            self.changed(place, 0);
         }
+        self.store.touched_item(place.shard, place.space, place.key, sort);
     }
 }
 

@@ -1,0 +1,270 @@
+//! Hash commands that write, on keys that are views of items: each is an update of the item. (Those that read find a hash.)
+
+use super::expiring::{SetEx, Ttl, read_hgetex};
+use super::fields::only_fields;
+use super::{expire, expiring};
+use crate::command::views::{Subject, as_read, fit};
+use crate::command::{Cx, Fail, Outcome, fail, parse_int};
+use crate::expr::{Action, Binder, ExprLimits, Operand, ParsedUpdate, Path, SetValue, Value};
+use crate::item::{AttrType, AttributeValue, EncodedValue, Item, ItemError, ItemRef, Number};
+use crate::ops::Write;
+use crate::text::parse_i64_strict;
+use crate::value::longdouble::{hash_incr_by_float, parse_hash_increment};
+use smallvec::SmallVec;
+use std::sync::Arc;
+
+const NO_DEADLINE: &str = "its fields have no deadlines of their own";
+
+/// The name of an attribute.
+fn attribute(name: &[u8]) -> Result<&str, Fail> {
+    let name = std::str::from_utf8(name).map_err(|_| ItemError::NameNotUtf8)?;
+    crate::item::check_name(name.as_bytes())?;
+    Ok(name)
+}
+
+/// Updates the item by actions; without any it is only made, if it does not exist.
+fn update(cx: &mut Cx<'_, '_>, subject: &Subject, actions: Vec<Action>) -> Result<Option<Item>, Fail> {
+    let bound = if actions.is_empty() {
+        None
+    } else {
+        Some(Binder::empty(ExprLimits::HUMAN).update(&Arc::new(ParsedUpdate::literal(actions)))?)
+    };
+    Ok(subject.write(cx, |at| Write::Update(at, bound.as_ref(), &subject.limits))?.new)
+}
+
+fn setting(name: &str, value: &AttributeValue) -> Result<Action, Fail> {
+    Ok(Action::Set(Path::attribute(name), SetValue::Operand(Operand::literal(value)?)))
+}
+
+/// Sets fields, the last of those that are given twice; returns how many are new.
+fn set_fields(cx: &mut Cx<'_, '_>, subject: &Subject, pairs: &[&[u8]]) -> Result<usize, Fail> {
+    let schema = &subject.table.schema;
+    let item = subject.item(cx);
+    let mut names: SmallVec<[&[u8]; 16]> = SmallVec::new();
+    let (mut actions, mut created) = (Vec::with_capacity(pairs.len() / 2), 0);
+    for pair in pairs.chunks_exact(2).rev() {
+        let [name, text] = pair else { continue };
+        let known = attribute(name)?;
+        let current = item.and_then(|item| item.get(known));
+        let is_key = schema.check_key_field(&subject.keys, name, Some(text)).map_err(fit)?;
+        let value = if is_key {
+            None
+        } else {
+            let current = current.map(|value| value.attr_type());
+            Some(schema.field_value(known, text, current, subject.limits.max_depth).map_err(fit)?)
+        };
+        if names.contains(name) {
+            continue;
+        }
+        names.push(name);
+        created += usize::from(current.is_none());
+        if let Some(value) = value {
+            actions.push(setting(known, &value)?);
+        }
+    }
+    if item.is_none() || !actions.is_empty() {
+        update(cx, subject, actions)?;
+    }
+    Ok(created)
+}
+
+pub(super) fn hset(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let created = set_pairs(cx, args, "hset")?;
+    cx.out.len_int(created);
+    Ok(())
+}
+
+pub(super) fn hmset(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    set_pairs(cx, args, "hmset")?;
+    cx.out.ok();
+    Ok(())
+}
+
+fn set_pairs(cx: &mut Cx<'_, '_>, args: &[&[u8]], command: &str) -> Result<usize, Fail> {
+    if !args.len().is_multiple_of(2) {
+        return Err(Fail::arity(command));
+    }
+    let subject = Subject::of(cx, args[1])?;
+    set_fields(cx, &subject, &args[2..])
+}
+
+pub(super) fn hsetnx(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let subject = Subject::of(cx, args[1])?;
+    let there = subject.item(cx).is_some_and(|item| item.get(args[2]).is_some());
+    if !there {
+        set_fields(cx, &subject, &args[2..])?;
+    }
+    cx.out.int(i64::from(!there));
+    Ok(())
+}
+
+/// Removes those of the fields that the item has; returns how many.
+fn remove_fields(cx: &mut Cx<'_, '_>, subject: &Subject, names: &[&[u8]]) -> Result<usize, Fail> {
+    for name in names {
+        subject.table.schema.check_key_field(&subject.keys, name, None).map_err(fit)?;
+    }
+    let Some(item) = subject.item(cx) else { return Ok(0) };
+    let mut gone: SmallVec<[&[u8]; 16]> = SmallVec::new();
+    for name in names {
+        if item.get(name).is_some() && !gone.contains(name) {
+            gone.push(name);
+        }
+    }
+    let mut actions = Vec::with_capacity(gone.len());
+    for name in &gone {
+        actions.push(Action::Remove(Path::attribute(attribute(name)?)));
+    }
+    if !actions.is_empty() {
+        update(cx, subject, actions)?;
+    }
+    Ok(gone.len())
+}
+
+pub(super) fn hdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let subject = Subject::of(cx, args[1])?;
+    let removed = remove_fields(cx, &subject, &args[2..])?;
+    cx.out.len_int(removed);
+    Ok(())
+}
+
+/// A field that is counted up: where it is text it stays text, else the change is an addition.
+enum Counted {
+    Text(Vec<u8>, AttrType),
+    Number(Option<Number>),
+}
+
+fn counted(cx: &Cx<'_, '_>, subject: &Subject, name: &[u8], wrong: Fail) -> Result<Counted, Fail> {
+    let schema = &subject.table.schema;
+    schema.check_key_field(&subject.keys, name, None).map_err(fit)?;
+    let declared = schema.declared_type(attribute(name)?).filter(|t| *t != AttrType::N);
+    let value = subject.item(cx).and_then(|item| item.get(name));
+    match (value.map(|value| value.to_owned_value()), declared) {
+        (None, None) => Ok(Counted::Number(None)),
+        (None, Some(declared)) => Ok(Counted::Text(b"0".to_vec(), declared)),
+        (Some(AttributeValue::N(number)), _) => Ok(Counted::Number(Some(number))),
+        (Some(AttributeValue::S(text)), _) => Ok(Counted::Text(text.into_bytes(), AttrType::S)),
+        (Some(AttributeValue::B(bytes)), _) => Ok(Counted::Text(bytes, AttrType::B)),
+        _ => Err(wrong),
+    }
+}
+
+fn set_text(cx: &mut Cx<'_, '_>, subject: &Subject, name: &[u8], text: &[u8], kept: AttrType) -> Outcome {
+    let (name, depth) = (attribute(name)?, subject.limits.max_depth);
+    let value = subject.table.schema.field_value(name, text, Some(kept), depth).map_err(fit)?;
+    update(cx, subject, vec![setting(name, &value)?])?;
+    Ok(())
+}
+
+fn add(cx: &mut Cx<'_, '_>, subject: &Subject, name: &[u8], by: Number) -> Outcome {
+    let by = EncodedValue::new(&AttributeValue::N(by))?;
+    update(cx, subject, vec![Action::Add(Path::attribute(attribute(name)?), Value::Literal(by))])?;
+    Ok(())
+}
+
+pub(super) fn hincrby(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    const WRONG: Fail = Fail::new("ERR hash value is not an integer");
+    let by = parse_int(args[3])?;
+    let subject = Subject::of(cx, args[1])?;
+    let field = counted(cx, &subject, args[2], WRONG)?;
+    let old = match &field {
+        Counted::Number(None) => 0,
+        Counted::Number(Some(number)) => number.as_i64().ok_or(WRONG)?,
+        Counted::Text(text, _) => parse_i64_strict(text).ok_or(WRONG)?,
+    };
+    let new = old.checked_add(by).ok_or(fail::OVERFLOW)?;
+    match field {
+        Counted::Number(_) => add(cx, &subject, args[2], by.into())?,
+        Counted::Text(_, kept) => set_text(cx, &subject, args[2], new.to_string().as_bytes(), kept)?,
+    }
+    cx.out.int(new);
+    Ok(())
+}
+
+pub(super) fn hincrbyfloat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let failed = |error: crate::value::ValueError| Fail::text(error.to_string());
+    let by = parse_hash_increment(args[3]).map_err(failed)?;
+    let subject = Subject::of(cx, args[1])?;
+    let sum = match counted(cx, &subject, args[2], Fail::new("ERR hash value is not a float"))? {
+        Counted::Number(old) => {
+            let by = Number::from_text(args[3]).map_err(ItemError::from)?;
+            let sum = old.unwrap_or(Number::ZERO).checked_add(by).map_err(ItemError::from)?;
+            add(cx, &subject, args[2], by)?;
+            sum.to_string()
+        }
+        Counted::Text(text, kept) => {
+            let sum = hash_incr_by_float(Some(&text), by).map_err(failed)?;
+            set_text(cx, &subject, args[2], sum.as_bytes(), kept)?;
+            sum
+        }
+    };
+    cx.out.bulk(sum.as_bytes());
+    Ok(())
+}
+
+pub(super) fn hgetdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let subject = Subject::of(cx, args[1])?;
+    let names = only_fields(&args[2..])?;
+    for name in names {
+        subject.table.schema.check_key_field(&subject.keys, name, None).map_err(fit)?;
+    }
+    show_once(cx, &subject, names);
+    remove_fields(cx, &subject, names)?;
+    Ok(())
+}
+
+/// Writes the values of fields that are about to be removed: a name that is given again has none.
+fn show_once(cx: &mut Cx<'_, '_>, subject: &Subject, names: &[&[u8]]) {
+    let mut text = Vec::new();
+    cx.out.array(names.len());
+    for (at, name) in names.iter().enumerate() {
+        let item = cx.tx.item(&subject.table, &subject.keys).unwrap_or(ItemRef::EMPTY);
+        match item.get(name).filter(|_| !names[..at].contains(name)) {
+            None => cx.out.null(),
+            Some(value) => {
+                text.clear();
+                value.write_field(&mut text);
+                cx.out.bulk(&text);
+            }
+        }
+    }
+}
+
+pub(super) fn hgetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let (ttl, _) = read_hgetex(&args[2..], cx.tx.now())?;
+    if matches!(ttl, Ttl::At(_)) {
+        return Err(Subject::of(cx, args[1])?.refuses(args[1], NO_DEADLINE));
+    }
+    // No field has a deadline that could be taken.
+    as_read(cx, args, expiring::hgetex)
+}
+
+pub(super) fn hsetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let options = SetEx::read(&args[2..], cx.tx.now())?;
+    let subject = Subject::of(cx, args[1])?;
+    if matches!(options.ttl, Ttl::At(_)) {
+        return Err(subject.refuses(args[1], NO_DEADLINE));
+    }
+    let item = subject.item(cx);
+    let exists = |name: &&[u8]| item.is_some_and(|item| item.get(name).is_some());
+    let mut names = options.pairs.iter().step_by(2);
+    let fields_fit = match options.fields_exist {
+        None => true,
+        Some(true) => names.all(exists),
+        Some(false) => !names.any(exists),
+    };
+    let fits = fields_fit && options.key_exists.is_none_or(|wanted| wanted == item.is_some());
+    if fits {
+        set_fields(cx, &subject, options.pairs)?;
+    }
+    cx.out.int(i64::from(fits));
+    Ok(())
+}
+
+/// HEXPIRE and its like.
+pub(super) fn no_deadlines(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    Err(Subject::of(cx, args[1])?.refuses(args[1], NO_DEADLINE))
+}
+
+pub(super) fn hpersist(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    as_read(cx, args, expire::hpersist)
+}

@@ -1,0 +1,243 @@
+//! Commands on keys of any type that write, where a key is a view of an item. (Those that read find a hash.)
+
+use super::copy::{SAME, copy_options};
+use super::expire::Time;
+use crate::command::fail::{self, Fail};
+use crate::command::views::{Subject, fit};
+use crate::command::{Cx, Outcome};
+use crate::effect::{Effect, FieldExpire, List};
+use crate::expr::{Action, Binder, ExprLimits, Operand, ParsedUpdate, Path, SetValue};
+use crate::item::{AttributeValue, Item, ItemBuilder, ItemRef, Number};
+use crate::ops::{self, Write};
+use crate::store::Entry;
+use std::sync::Arc;
+
+pub(super) fn del(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let mut removed = 0;
+    for key in &args[1..] {
+        let there = if let Some(subject) = Subject::find(cx, key)? {
+            subject.delete(cx)?
+        } else {
+            let there = cx.tx.exists(key);
+            if there {
+                cx.tx.apply(Effect::Delete { db: cx.db(), key });
+            }
+            there
+        };
+        removed += i64::from(there);
+    }
+    cx.out.int(removed);
+    Ok(())
+}
+
+pub(super) fn expire(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    set(cx, args, Time::EXPIRE)
+}
+
+pub(super) fn pexpire(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    set(cx, args, Time::PEXPIRE)
+}
+
+pub(super) fn expireat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    set(cx, args, Time::EXPIREAT)
+}
+
+pub(super) fn pexpireat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    set(cx, args, Time::PEXPIREAT)
+}
+
+/// Sets the TTL attribute.
+fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]], time: Time) -> Outcome {
+    let now = cx.tx.now() as i64;
+    let (conditions, at) = time.read(args, now)?;
+    let subject = Subject::of(cx, args[1])?;
+    let Some(ttl) = subject.table.schema.ttl.clone() else {
+        return Err(subject.refuses(args[1], "the table has no TTL attribute"));
+    };
+    let allowed = subject.item(cx).is_some() && conditions.allow(subject.deadline(cx), at);
+    if allowed && at <= now {
+        subject.delete(cx)?;
+    } else if allowed {
+        let value = AttributeValue::N(Number::from_millis(at as u64));
+        let value = SetValue::Operand(Operand::literal(&value)?);
+        update(cx, &subject, Action::Set(Path::attribute(ttl), value))?;
+    }
+    cx.out.int(i64::from(allowed));
+    Ok(())
+}
+
+fn update(cx: &mut Cx<'_, '_>, subject: &Subject, action: Action) -> Outcome {
+    let changes = Binder::empty(ExprLimits::HUMAN).update(&Arc::new(ParsedUpdate::literal(vec![action])))?;
+    subject.write(cx, |at| Write::Update(at, Some(&changes), &subject.limits))?;
+    Ok(())
+}
+
+pub(super) fn persist(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let subject = Subject::of(cx, args[1])?;
+    let there = subject.deadline(cx).is_some();
+    if let (true, Some(ttl)) = (there, subject.table.schema.ttl.as_deref()) {
+        update(cx, &subject, Action::Remove(Path::attribute(ttl)))?;
+    }
+    cx.out.int(i64::from(there));
+    Ok(())
+}
+
+pub(super) fn rename(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    rename_to(cx, args, true)?;
+    cx.out.ok();
+    Ok(())
+}
+
+pub(super) fn renamenx(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let done = rename_to(cx, args, false)?;
+    cx.out.int(i64::from(done));
+    Ok(())
+}
+
+fn rename_to(cx: &mut Cx<'_, '_>, args: &[&[u8]], replace: bool) -> Result<bool, Fail> {
+    let (from, to) = (Place::of(cx, args[1])?, Place::of(cx, args[2])?);
+    if !from.exists(cx) {
+        return Err(fail::NO_KEY);
+    }
+    if args[1] == args[2] {
+        return Ok(replace);
+    }
+    if !replace && to.exists(cx) {
+        return Ok(false);
+    }
+    transfer(cx, &from, &to)?;
+    match &from.subject {
+        Some(subject) => drop(subject.delete(cx)?),
+        None => cx.tx.apply(Effect::Delete { db: cx.db(), key: from.key }),
+    }
+    Ok(true)
+}
+
+pub(super) fn copy(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let (db, replace) = copy_options(cx, args)?;
+    let (from, to) = (Place::of(cx, args[1])?, Place::of(cx, args[2])?);
+    if db != cx.tx.db {
+        // Under the name of a view there may be a key in another database.
+        return if from.subject.is_some() { Err(elsewhere(&from)) } else { super::copy::copy(cx, args) };
+    }
+    if args[1] == args[2] {
+        return Err(SAME);
+    }
+    let done = from.exists(cx) && (replace || !to.exists(cx));
+    if done {
+        transfer(cx, &from, &to)?;
+    }
+    cx.out.int(i64::from(done));
+    Ok(())
+}
+
+pub(super) fn move_key(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let place = Place::of(cx, args[1])?;
+    Err(elsewhere(&place))
+}
+
+/// The serialised value may be of any type, and a hash is written by HSET just as well.
+pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    Err(Subject::of(cx, args[1])?.refuses(args[1], "RESTORE makes keys only"))
+}
+
+fn elsewhere(place: &Place<'_>) -> Fail {
+    match &place.subject {
+        Some(subject) => subject.refuses(place.key, "items are in no other database"),
+        None => fail::WRONG_TYPE,
+    }
+}
+
+/// A key, and the item that it stands for if it does.
+struct Place<'k> {
+    key: &'k [u8],
+    subject: Option<Subject>,
+}
+
+impl<'k> Place<'k> {
+    fn of(cx: &Cx<'_, '_>, key: &'k [u8]) -> Result<Self, Fail> {
+        Ok(Self { key, subject: Subject::find(cx, key)? })
+    }
+
+    fn exists(&self, cx: &Cx<'_, '_>) -> bool {
+        match &self.subject {
+            Some(subject) => subject.item(cx).is_some(),
+            None => cx.tx.exists(self.key),
+        }
+    }
+}
+
+/// Puts what is at one place at another, at least one of which is an item's.
+fn transfer(cx: &mut Cx<'_, '_>, from: &Place<'_>, to: &Place<'_>) -> Outcome {
+    match (&from.subject, &to.subject) {
+        (Some(source), Some(target)) if source.table.id == target.table.id => {
+            let item = same_item(cx, source, target)?;
+            put(cx, target, &item)
+        }
+        (Some(source), None) => {
+            cx.tx.stand_in(from.key, &source.table, &source.keys);
+            let fields = fields_of(cx, from.key);
+            cx.tx.forget_stand_ins();
+            make_hash(cx, to.key, &fields);
+            Ok(())
+        }
+        (source, Some(target)) => {
+            if let Some(source) = source {
+                cx.tx.stand_in(from.key, &source.table, &source.keys);
+            }
+            let (schema, limits, now) = (&target.table.schema, &target.limits, cx.tx.now());
+            let item = match cx.tx.entry(from.key) {
+                Some(entry) if entry.value().hash().is_some() => {
+                    ops::item_of_hash(schema, &target.keys, entry, limits, now).map_err(fit)
+                }
+                Some(_) => Err(target.wrong_type(to.key)),
+                None => Err(fail::NO_KEY),
+            };
+            cx.tx.forget_stand_ins();
+            put(cx, target, &item?)
+        }
+        (None, None) => Ok(()),
+    }
+}
+
+/// An item of the same table with other keys.
+fn same_item(cx: &Cx<'_, '_>, source: &Subject, target: &Subject) -> Result<Item, Fail> {
+    let schema = &target.table.schema;
+    let mut builder = ItemBuilder::new();
+    let item = source.item(cx).unwrap_or(ItemRef::EMPTY);
+    builder.copy(item, |name| !schema.keys.is_key(name))?;
+    for (name, value) in schema.keys_to_map(&target.keys)? {
+        builder.put_owned(name, &value)?;
+    }
+    let item = builder.finish();
+    schema.item_keys(&item.view(), &target.limits)?;
+    item.view().check_size(&target.limits)?;
+    Ok(item)
+}
+
+fn put(cx: &mut Cx<'_, '_>, target: &Subject, item: &Item) -> Outcome {
+    target.write(cx, |at| Write::Put(at, item))?;
+    Ok(())
+}
+
+/// Names and values in turn, and the deadline.
+type Fields = (Vec<Vec<u8>>, Option<u64>);
+
+fn fields_of(cx: &Cx<'_, '_>, key: &[u8]) -> Fields {
+    let Some(entry) = cx.tx.entry(key) else { return (Vec::new(), None) };
+    let hash = entry.value().hash().into_iter().flat_map(|hash| hash.live(cx.tx.now()));
+    (hash.flat_map(|field| [field.name.to_vec(), field.value.to_vec()]).collect(), Entry::expire(entry))
+}
+
+/// Makes a hash in place of what is there.
+fn make_hash(cx: &mut Cx<'_, '_>, key: &[u8], (fields, deadline): &Fields) {
+    let db = cx.db();
+    if cx.tx.exists(key) {
+        cx.tx.apply(Effect::Delete { db, key });
+    }
+    let pairs: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
+    cx.tx.apply(Effect::HashSet { db, key, pairs: List::Slices(&pairs), expire: FieldExpire::Clear });
+    if deadline.is_some() {
+        cx.tx.apply(Effect::Expire { db, key, at: *deadline });
+    }
+}

@@ -1,0 +1,147 @@
+//! Keys that are views of items: where a command's call goes if one of its keys is such a key.
+//!
+//! A command that only reads finds a stand-in, a hash made of the item, and need not know. One that writes has a handler for
+//! views in its spec, which changes the item through `ops`; without one the key has the wrong type.
+
+#[cfg(test)]
+mod tests;
+
+use super::items::limits;
+use super::spec::Handler;
+use super::{Command, Cx, Fail, OnView, Outcome, flag, is_write};
+use crate::engine::{LocalTable, VIEW_DB};
+use crate::item::{ItemError, ItemKeys, ItemLimits, ItemRef};
+use crate::ops::{self, At, OpError, Write, Written};
+
+/// Runs a command, over items where its keys are views of items.
+#[inline]
+pub fn run(command: &Command, cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    if cx.tx.engine().tables.have_views() && cx.tx.db == VIEW_DB && !command.spec.keys.is_empty() {
+        return routed(command, cx, args);
+    }
+    (command.spec.run)(cx, args)
+}
+
+#[cold]
+#[inline(never)]
+fn routed(command: &Command, cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let positions = match command.spec.item_keys {
+        Some(_) => None,
+        None => command.key_positions(args),
+    };
+    let Some(positions) = positions else { return (command.spec.run)(cx, args) };
+    let mut subjects = Vec::new();
+    for at in positions {
+        subjects.extend(Subject::find(cx, args[at])?.map(|subject| (args[at], subject)));
+    }
+    let Some((key, first)) = subjects.first() else { return (command.spec.run)(cx, args) };
+    // The lock was of the item's shard, and so was the hash.
+    cx.tx.forget_hint();
+    match command.spec.on_view {
+        OnView::Handler(run) => run(cx, args),
+        OnView::Plain if is_write(command) || command.has(flag::BLOCKING) => Err(first.wrong_type(key)),
+        OnView::Plain => {
+            subjects.iter().for_each(|(key, subject)| cx.tx.stand_in(key, &subject.table, &subject.keys));
+            let outcome = (command.spec.run)(cx, args);
+            cx.tx.forget_stand_ins();
+            outcome
+        }
+    }
+}
+
+/// Runs the plain handler of a command that writes over the hash of a view, in a case in which it only reads. The key is
+/// argument 1.
+pub(super) fn as_read(cx: &mut Cx<'_, '_>, args: &[&[u8]], run: Handler) -> Outcome {
+    let subject = Subject::of(cx, args[1])?;
+    cx.tx.stand_in(args[1], &subject.table, &subject.keys);
+    let outcome = run(cx, args);
+    cx.tx.forget_stand_ins();
+    outcome
+}
+
+/// The item that a key stands for.
+pub(super) struct Subject {
+    pub(super) table: LocalTable,
+    pub(super) keys: ItemKeys,
+    pub(super) limits: ItemLimits,
+}
+
+impl Subject {
+    /// The item that a key of the current database stands for, if it does.
+    pub(super) fn find(cx: &Cx<'_, '_>, key: &[u8]) -> Result<Option<Self>, Fail> {
+        if cx.tx.db != VIEW_DB {
+            return Ok(None);
+        }
+        let Some(view) = cx.tx.engine().tables.view_of(key)? else { return Ok(None) };
+        let limits = limits(cx.settings);
+        let keys = view.keys(&limits)?;
+        Ok(Some(Self { table: view.table, keys, limits }))
+    }
+
+    /// The item that a key stands for, which it is known to do.
+    pub(super) fn of(cx: &Cx<'_, '_>, key: &[u8]) -> Result<Self, Fail> {
+        Self::find(cx, key)?.ok_or(super::fail::WRONG_TYPE)
+    }
+
+    /// The item as it is.
+    pub(super) fn item<'t>(&self, cx: &'t Cx<'_, '_>) -> Option<ItemRef<'t>> {
+        cx.tx.item(&self.table, &self.keys)
+    }
+
+    /// When the item expires, in ms since the epoch.
+    pub(super) fn deadline(&self, cx: &Cx<'_, '_>) -> Option<u64> {
+        self.table.deadline(&self.item(cx)?, cx.tx.now())
+    }
+
+    /// Deletes the item; returns whether there was one.
+    pub(super) fn delete(&self, cx: &mut Cx<'_, '_>) -> Result<bool, Fail> {
+        Ok(self.write(cx, Write::Delete)?.existed)
+    }
+
+    /// Carries out an operation on the item.
+    pub(super) fn write<'s>(
+        &'s self,
+        cx: &mut Cx<'_, '_>,
+        write: impl FnOnce(At<'s>) -> Write<'s>,
+    ) -> Result<Written, Fail> {
+        ops::write(cx.tx, &write(At::new(&self.table, &self.keys))).map_err(|error| match error {
+            OpError::Item(error) => fit(error),
+            error => error.into(),
+        })
+    }
+
+    /// A command that does not fit what the key is.
+    pub(super) fn wrong_type(&self, key: &[u8]) -> Fail {
+        let (key, table) = (String::from_utf8_lossy(key), &self.table.name);
+        Fail::text(format!("{}: '{key}' is an item of table '{table}'", super::fail::WRONG_TYPE.0))
+    }
+
+    /// The error for what an item has no place for.
+    pub(super) fn refuses(&self, key: &[u8], what: &str) -> Fail {
+        let (key, table) = (String::from_utf8_lossy(key), &self.table.name);
+        Fail::text(format!("ERR '{key}' is an item of table '{table}': {what}"))
+    }
+}
+
+/// The error for a text that does not fit its attribute.
+pub(super) fn fit(error: ItemError) -> Fail {
+    match error {
+        ItemError::NotOfType { .. } => Fail::text(format!("WRONGTYPE {error}")),
+        ItemError::KeyReadOnly(_) => Fail::text(format!("ERR {error}")),
+        error => error.into(),
+    }
+}
+
+/// Refuses a key of a database that stands for an item, for commands that put a value under the key itself.
+pub(super) fn refuse_claimed(cx: &Cx<'_, '_>, db: usize, key: &[u8]) -> Outcome {
+    if db != VIEW_DB {
+        return Ok(());
+    }
+    match cx.tx.engine().tables.view_of(key)? {
+        None => Ok(()),
+        Some(view) => {
+            let (key, table) = (String::from_utf8_lossy(key), &view.table.name);
+            Err(Fail::text(format!("ERR '{key}' is an item of table '{table}', which no other database has")))
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Views: keys of database 0 that stand for items, by the templates of the tables' schemas.
+//!
+//! Whether a key is a view is the templates' to say alone, and no such key is ever stored: what is read under its name is a
+//! *stand-in*, a hash made of the item. While no table has a template, all this costs one relaxed load.
+
+use super::Engine;
+use super::tables::{LocalTable, Table, Tables};
+use super::tx::Tx;
+use crate::item::{
+    ItemError, ItemKeys, ItemLimits, ItemRef, KeyBytes, KeyTexts, Template, ValueRef, put_key,
+};
+use crate::store::collection::ItemsRef;
+use crate::store::entry::Parts;
+use crate::store::{Entry, Kind, Locked, Object, Thresholds};
+use crate::store::{POSITION_BITS, walk_order};
+use crate::value::hash::{BigHash, pack_field, packed_fits};
+use std::cell::RefCell;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The database whose keys may be views.
+pub const VIEW_DB: usize = 0;
+
+/// A key that stands for an item.
+pub struct View<'k> {
+    /// The table.
+    pub table: LocalTable,
+    /// The item's keys as texts.
+    pub texts: KeyTexts<'k>,
+}
+
+impl View<'_> {
+    /// The item's keys as they are stored.
+    ///
+    /// # Errors
+    /// For keys beyond the limits.
+    pub fn keys(&self, limits: &ItemLimits) -> Result<ItemKeys, ItemError> {
+        self.table.schema.text_keys(&self.texts.pk, self.texts.sk.as_deref(), limits)
+    }
+}
+
+/// The tables with templates, as a thread remembers them.
+struct Known {
+    /// Whose tables they are, and at which generation.
+    of: (u64, u64),
+    tables: Vec<LocalTable>,
+}
+
+thread_local! {
+    static KNOWN: RefCell<Known> = const { RefCell::new(Known { of: (0, 0), tables: Vec::new() }) };
+}
+
+impl Tables {
+    /// Whether any table has a template.
+    #[inline]
+    pub fn have_views(&self) -> bool {
+        self.views.load(Relaxed)
+    }
+
+    /// The item that a key of [`VIEW_DB`] stands for, if it does.
+    ///
+    /// # Errors
+    /// [`ItemError::BadViewKey`] for a key that belongs to a table, but is written otherwise.
+    pub fn view_of<'k>(&self, key: &'k [u8]) -> Result<Option<View<'k>>, ItemError> {
+        if !self.have_views() {
+            return Ok(None);
+        }
+        KNOWN.with_borrow_mut(|known| {
+            let of = (self.id, self.generation());
+            if known.of != of {
+                known.tables = self.with_templates().into_iter().map(|t| LocalTable(Rc::new(t))).collect();
+                known.of = of;
+            }
+            for table in &known.tables {
+                let Some(template) = &table.template else { continue };
+                if let Some(texts) = template.read(key, &table.schema.keys)? {
+                    return Ok(Some(View { table: table.clone(), texts }));
+                }
+            }
+            Ok(None)
+        })
+    }
+
+    /// Where the item is that a key stands for: its table, and its partition key as it is stored. For the locks; a key that is
+    /// refused has none.
+    pub fn view_place(&self, key: &[u8]) -> Option<(u32, KeyBytes)> {
+        let view = self.view_of(key).ok()??;
+        let mut stored = KeyBytes::new();
+        let value = view.table.schema.keys.pk.value_of_text(&view.texts.pk).ok()?;
+        put_key(&mut stored, &value);
+        Some((view.table.id, stored))
+    }
+
+    /// The tables with templates.
+    pub fn with_templates(&self) -> Vec<Arc<Table>> {
+        if !self.have_views() {
+            return Vec::new();
+        }
+        let mut all = self.list();
+        all.retain(|table| table.template.is_some());
+        all
+    }
+
+    /// A table other than `except` that has names in common with a template.
+    pub fn overlapping(&self, template: &Template, except: Option<u32>) -> Option<Arc<Table>> {
+        let shares =
+            |table: &Arc<Table>| table.template.as_ref().is_some_and(|other| other.overlaps(template));
+        self.with_templates().into_iter().filter(|table| Some(table.id) != except).find(shares)
+    }
+}
+
+impl Table {
+    /// The names of the keys that stand for a partition's live items.
+    pub fn each_view_name(&self, partition: &Entry, now: u64, visit: &mut dyn FnMut(Vec<u8>)) {
+        for (sort, item) in partition.value().items().into_iter().flat_map(ItemsRef::iter) {
+            if self.expired(&ItemRef::from_bytes_unchecked(item), now) {
+                continue;
+            }
+            if let Some(name) = self.view_name(partition.key(), sort) {
+                visit(name);
+            }
+        }
+    }
+
+    /// The name of the key that stands for an item, if one does.
+    pub fn view_name(&self, partition: &[u8], sort: &[u8]) -> Option<Vec<u8>> {
+        let template = self.template.as_ref()?;
+        let text = |attr: &crate::item::KeyAttr, stored: &[u8]| match attr.key_type {
+            crate::item::KeyType::N => {
+                let mut text = Vec::with_capacity(24);
+                crate::item::read_key(attr.key_type, stored).ok().map(|value| {
+                    if let crate::item::AttributeValue::N(number) = value {
+                        number.write_text(&mut text);
+                    }
+                    text
+                })
+            }
+            _ => Some(stored.to_vec()),
+        };
+        let keys = &self.schema.keys;
+        let sk = match &keys.sk {
+            Some(attr) => Some(text(attr, sort)?),
+            None => None,
+        };
+        template.name(&text(&keys.pk, partition)?, sk.as_deref())
+    }
+}
+
+/// Where a walk over the names of views stands: the part of the order of partitions that a cursor holds.
+const UNIT_SHIFT: u32 = u64::BITS - POSITION_BITS;
+
+impl Engine {
+    /// One step of a walk over the keys that are views: visits about `count` of their names from a position on, and returns the
+    /// position to go on from, if there is more. All tables are walked together in the order of their partitions, so that every
+    /// item that is there throughout is visited exactly once; the items of one partition key come in one step. Each shard is
+    /// locked by itself, unless `locked` holds them all.
+    pub fn walk_views(
+        &self,
+        locked: &Locked<'_>,
+        from: u64,
+        count: usize,
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> Option<u64> {
+        let mut names: Vec<(u64, Vec<u8>)> = Vec::new();
+        let mut cut = None;
+        for table in self.tables.with_templates() {
+            let (mut seen, mut last) = (0, None);
+            self.store.walk(locked, table.id, (from << UNIT_SHIFT, u64::MAX), &mut |_, partition| {
+                let unit = walk_order(self.store.hash(partition.key())) >> UNIT_SHIFT;
+                if cut.is_some_and(|cut| unit >= cut) {
+                    return ControlFlow::Break(());
+                }
+                if seen >= count && last != Some(unit) {
+                    cut = Some(unit);
+                    return ControlFlow::Break(());
+                }
+                last = Some(unit);
+                table.each_view_name(partition, locked.now, &mut |name| {
+                    seen += 1;
+                    names.push((unit, name));
+                });
+                ControlFlow::Continue(())
+            });
+        }
+        let shown = names.iter().filter(|(unit, _)| cut.is_none_or(|cut| *unit < cut));
+        shown.for_each(|(_, name)| visit(name));
+        cut
+    }
+
+    /// How many keys of database 0 are views: items of tables with templates, expired ones that are still there included.
+    pub fn view_count(&self) -> u64 {
+        self.tables.with_templates().iter().map(|table| table.counts.items.load(Relaxed)).sum()
+    }
+}
+
+/// What is read under the name of a view while a command runs.
+pub(super) struct StandIn {
+    key: Box<[u8]>,
+    /// The hash, if there is an item.
+    pub(super) entry: Option<Entry>,
+}
+
+impl StandIn {
+    /// That of a key.
+    pub(super) fn find<'s>(all: &'s [Self], key: &[u8]) -> Option<&'s Self> {
+        all.iter().find(|stand_in| *stand_in.key == *key)
+    }
+}
+
+impl Tx<'_> {
+    /// From now on lookups of this key in the current database find a hash made of the item, or nothing if there is none. The
+    /// item's shard is locked.
+    pub fn stand_in(&mut self, key: &[u8], table: &Table, keys: &ItemKeys) {
+        let entry = self.partition(table.id, &keys.pk).and_then(|partition| {
+            let clock = partition.clock();
+            let item = ItemRef::from_bytes_unchecked(partition.value().items()?.get(&keys.sk)?);
+            let expire = table.deadline(&item, self.now());
+            (expire.is_none_or(|at| at > self.now()))
+                .then(|| hash_of(&self.locked, key, &item, expire, clock))
+        });
+        self.stand_ins.push(StandIn { key: key.into(), entry });
+    }
+
+    /// Ends what [`Tx::stand_in`] began.
+    pub fn forget_stand_ins(&mut self) {
+        self.stand_ins.clear();
+    }
+}
+
+/// A hash with an item's attributes as fields.
+fn hash_of(locked: &Locked<'_>, key: &[u8], item: &ItemRef<'_>, expire: Option<u64>, clock: u32) -> Entry {
+    let mut payload = Vec::with_capacity(item.as_bytes().len() + 32);
+    let mut text = Vec::new();
+    for (name, value) in *item {
+        if let ValueRef::S(bytes) | ValueRef::B(bytes) = value {
+            pack_field(&mut payload, false, name, bytes, 0);
+        } else {
+            text.clear();
+            value.write_field(&mut text);
+            pack_field(&mut payload, false, name, &text, 0);
+        }
+    }
+    let Thresholds { hash_entries, hash_value, .. } = &locked.store().thresholds;
+    let space = locked.store().space(VIEW_DB);
+    if packed_fits(&payload, false, hash_entries.load(Relaxed), hash_value.load(Relaxed)) {
+        return Entry::new(&Parts { space, key, expire, kind: Kind::Hash, payload: &payload }, clock);
+    }
+    let big = Box::new(Object::Hash(BigHash::from_packed(&payload, false)));
+    Entry::boxed(space, key, expire, big, clock)
+}
