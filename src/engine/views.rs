@@ -11,9 +11,9 @@ use crate::item::{
 };
 use crate::store::collection::ItemsRef;
 use crate::store::entry::Parts;
-use crate::store::{Entry, Kind, Locked, Object, Thresholds};
+use crate::store::{Entry, Kind, Locked};
 use crate::store::{POSITION_BITS, walk_order};
-use crate::value::hash::{BigHash, pack_field, packed_fits};
+use crate::value::hash::pack_field;
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::rc::Rc;
@@ -229,7 +229,8 @@ impl Tx<'_> {
     }
 }
 
-/// A hash with an item's attributes as fields.
+/// A hash with an item's attributes as fields. However large, it has the packed form, which HSCAN returns whole: there is no
+/// order that its cursors could keep from call to call.
 fn hash_of(locked: &Locked<'_>, key: &[u8], item: &ItemRef<'_>, expire: Option<u64>, clock: u32) -> Entry {
     let mut payload = Vec::with_capacity(item.as_bytes().len() + 32);
     let mut text = Vec::new();
@@ -242,11 +243,6 @@ fn hash_of(locked: &Locked<'_>, key: &[u8], item: &ItemRef<'_>, expire: Option<u
             pack_field(&mut payload, false, name, &text, 0);
         }
     }
-    let Thresholds { hash_entries, hash_value, .. } = &locked.store().thresholds;
     let space = locked.store().space(VIEW_DB);
-    if packed_fits(&payload, false, hash_entries.load(Relaxed), hash_value.load(Relaxed)) {
-        return Entry::new(&Parts { space, key, expire, kind: Kind::Hash, payload: &payload }, clock);
-    }
-    let big = Box::new(Object::Hash(BigHash::from_packed(&payload, false)));
-    Entry::boxed(space, key, expire, big, clock)
+    Entry::new(&Parts { space, key, expire, kind: Kind::Hash, payload: &payload }, clock)
 }
