@@ -12,7 +12,18 @@ use crate::store::Entry;
 pub struct Lifting {
     names: Vec<Box<[u8]>>,
     changed: bool,
+    bytes: usize,
 }
+
+impl Lifting {
+    /// More than the bytes that lifting adds to the log's record.
+    pub fn record_bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// More than what an effect takes beside names and values.
+const EFFECT_BYTES: usize = 64;
 
 /// Checks the template of a schema that a table is to have (`table` is the one that has it already, if there is one), and finds
 /// the keys that fit it. Changes nothing. O(keys of the database).
@@ -29,7 +40,7 @@ pub fn prepare_views(
     schema.validate()?;
     let changed = schema.keyspace.as_ref() != table.and_then(|table| table.schema.keyspace.as_ref());
     let Some(template) = schema.template()?.filter(|_| changed) else {
-        return Ok(Lifting { names: Vec::new(), changed });
+        return Ok(Lifting { changed, ..Lifting::default() });
     };
     if let Some(other) = tx.engine().tables.overlapping(&template, table.map(|table| table.id)) {
         let keyspace = |schema: &TableSchema| schema.keyspace.clone().unwrap_or_default();
@@ -37,13 +48,18 @@ pub fn prepare_views(
         return Err(OpError::TemplatesOverlap { new, old, table });
     }
     let store = &tx.engine().store;
-    let (mut names, mut failed) = (Vec::new(), None);
+    let (mut names, mut failed, mut bytes) = (Vec::new(), None, 0);
     store.for_each(tx.locked(), store.space(VIEW_DB), &mut |entry| {
         if failed.is_some() || !template.claims(entry.key()) {
             return;
         }
         match check(tx, table, schema, &template, entry, limits) {
-            Ok(()) => names.push(Box::from(entry.key())),
+            Ok(item) => {
+                names.push(Box::from(entry.key()));
+                let copies = 1 + schema.indexes.len();
+                bytes +=
+                    2 * (entry.key().len() + EFFECT_BYTES) + copies * (item.as_bytes().len() + EFFECT_BYTES);
+            }
             Err(error) => {
                 let key = String::from_utf8_lossy(entry.key()).into_owned();
                 failed = Some(OpError::CannotLift { key, reason: error });
@@ -51,11 +67,12 @@ pub fn prepare_views(
         }
     });
     match failed {
-        None => Ok(Lifting { names, changed }),
+        None => Ok(Lifting { names, changed, bytes }),
         Some(error) => Err(error),
     }
 }
 
+/// The item that a key becomes, if it can.
 fn check(
     tx: &Tx<'_>,
     table: Option<&Table>,
@@ -63,11 +80,11 @@ fn check(
     template: &Template,
     entry: &Entry,
     limits: &ItemLimits,
-) -> Result<(), ItemError> {
-    let (keys, _) = item_of(schema, template, entry, limits, tx.now())?;
+) -> Result<Item, ItemError> {
+    let (keys, item) = item_of(schema, template, entry, limits, tx.now())?;
     let items = table.and_then(|table| tx.items(table, &keys.pk));
     match items.and_then(|items| items.get(&keys.sk)) {
-        None => Ok(()),
+        None => Ok(item),
         Some(_) => Err(ItemError::NotLiftable("the table has an item with its keys")),
     }
 }
@@ -111,7 +128,7 @@ pub fn lift(tx: &mut Tx<'_>, table: &Table, lifting: &Lifting, limits: &ItemLimi
     let store = &tx.engine().store;
     if lifting.changed {
         // What a watched key is has changed.
-        store.raise_all_watchers();
+        store.raise_all();
     }
     let Some(template) = &table.template else { return };
     let space = store.space(VIEW_DB);

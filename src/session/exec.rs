@@ -191,7 +191,8 @@ fn fits(tx: &Tx<'_>, settings: &Settings, command: &Command, args: &[&[u8]]) -> 
     }
     // An update logs the whole item, and what each index shows of it.
     let whole = (settings.item_max_size * INDEXED).min(settings.log_max_record_size / 4);
-    let item = if command.spec.item_keys.is_some() { whole as usize } else { 0 };
+    let items = command.spec.item_keys.is_some() || tx.engine().tables.have_views();
+    let item = if items { whole as usize } else { 0 };
     Ok(tx.ask_record(gate::record_bytes(args) + item)?)
 }
 

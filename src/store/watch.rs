@@ -46,11 +46,6 @@ impl Store {
         self.unwatch(db, &key, hash, watcher);
     }
 
-    /// Raises the flags of all watchers. The caller holds every shard exclusively.
-    pub fn raise_all_watchers(&self) {
-        (0..self.shard_count()).for_each(|shard| self.raise_all(shard));
-    }
-
     /// Raises the flags of an item's watchers. The caller holds the shard exclusively.
     #[inline]
     pub(super) fn touched_item(&self, shard: usize, table: u32, partition: &[u8], sort: &[u8]) {

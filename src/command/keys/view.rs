@@ -172,12 +172,14 @@ fn transfer(cx: &mut Cx<'_, '_>, from: &Place<'_>, to: &Place<'_>) -> Outcome {
     match (&from.subject, &to.subject) {
         (Some(source), Some(target)) if source.table.id == target.table.id => {
             let item = same_item(cx, source, target)?;
+            cx.tx.ask(record_bytes(item.as_bytes().len(), target, to.key))?;
             put(cx, target, &item)
         }
         (Some(source), None) => {
             cx.tx.stand_in(from.key, &source.table, &source.keys);
             let fields = fields_of(cx, from.key);
             cx.tx.forget_stand_ins();
+            cx.tx.ask(record_bytes(fields.0.iter().map(Vec::len).sum(), source, from.key))?;
             make_hash(cx, to.key, &fields);
             Ok(())
         }
@@ -194,10 +196,17 @@ fn transfer(cx: &mut Cx<'_, '_>, from: &Place<'_>, to: &Place<'_>) -> Outcome {
                 None => Err(fail::NO_KEY),
             };
             cx.tx.forget_stand_ins();
-            put(cx, target, &item?)
+            let item = item?;
+            cx.tx.ask(record_bytes(item.as_bytes().len(), target, to.key))?;
+            put(cx, target, &item)
         }
         (None, None) => Ok(()),
     }
+}
+
+/// More than what the record of a transfer takes: what is put, with its entries in indexes, and what is removed.
+fn record_bytes(value: usize, subject: &Subject, key: &[u8]) -> usize {
+    (value + key.len() + 256) * (2 + subject.table.schema.indexes.len())
 }
 
 /// An item of the same table with other keys.

@@ -87,6 +87,7 @@ fn create(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let schema = schema(&mut words)?;
     let limits = limits(cx.settings);
     let lifting = ops::prepare_views(cx.tx, None, &schema, &limits)?;
+    cx.tx.ask(lifting.record_bytes())?;
     ops::create_table(cx.tx, name, &schema)?;
     let table = find(cx, name.as_bytes())?;
     ops::lift(cx.tx, &table, &lifting, &limits);
@@ -158,6 +159,7 @@ fn alter(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     }
     let limits = limits(cx.settings);
     let lifting = ops::prepare_views(cx.tx, Some(&table), &schema, &limits)?;
+    cx.tx.ask(lifting.record_bytes())?;
     ops::alter_table(cx.tx, &table, &schema)?;
     let table = find(cx, args[1])?;
     ops::lift(cx.tx, &table, &lifting, &limits);

@@ -112,14 +112,13 @@ impl Subject {
 
     /// A command that does not fit what the key is.
     pub(super) fn wrong_type(&self, key: &[u8]) -> Fail {
-        let (key, table) = (String::from_utf8_lossy(key), &self.table.name);
-        Fail::text(format!("{}: '{key}' is an item of table '{table}'", super::fail::WRONG_TYPE.0))
+        let before = "WRONGTYPE Operation against a key holding the wrong kind of value: '";
+        Fail::about(before, key, &format!("' is an item of table '{}'", self.table.name))
     }
 
     /// The error for what an item has no place for.
     pub(super) fn refuses(&self, key: &[u8], what: &str) -> Fail {
-        let (key, table) = (String::from_utf8_lossy(key), &self.table.name);
-        Fail::text(format!("ERR '{key}' is an item of table '{table}': {what}"))
+        Fail::about("ERR '", key, &format!("' is an item of table '{}': {what}", self.table.name))
     }
 }
 
@@ -140,8 +139,8 @@ pub(super) fn refuse_claimed(cx: &Cx<'_, '_>, db: usize, key: &[u8]) -> Outcome 
     match cx.tx.engine().tables.view_of(key)? {
         None => Ok(()),
         Some(view) => {
-            let (key, table) = (String::from_utf8_lossy(key), &view.table.name);
-            Err(Fail::text(format!("ERR '{key}' is an item of table '{table}', which no other database has")))
+            let after = format!("' is an item of table '{}', which no other database has", view.table.name);
+            Err(Fail::about("ERR '", key, &after))
         }
     }
 }

@@ -40,7 +40,7 @@ impl Locked<'_> {
             Effect::TableDrop { table } => {
                 store.strike_all(table);
                 store.give_up_space(table);
-                store.raise_all_watchers();
+                store.raise_all();
             }
             _ => debug_assert!(false, "only structural effects come here"),
         }
