@@ -35,6 +35,11 @@ impl<'a> Aggregate<'a> {
         Ok(Some(Self { kind, attribute: words.text()? }))
     }
 
+    /// The attribute that it looks at, if it looks at one.
+    pub(super) fn attribute(&self) -> Option<&'a str> {
+        (self.kind != Kind::Count).then_some(self.attribute)
+    }
+
     /// Runs the query and replies.
     pub(super) fn reply(&self, cx: &mut Cx<'_, '_>, query: &Query<'_>) -> Outcome {
         let (mut seen, mut total, mut failed) = (0, Number::ZERO, None);

@@ -117,17 +117,21 @@ pub(super) fn sort_range(clauses: &[SortClause<'_>], from: &Source<'_>) -> Resul
     SortRange::new(form, &equal, last).ok_or(fail::SYNTAX)
 }
 
+/// The attributes that a projection asks for.
+pub(super) fn roots(fields: Option<&BoundProjection>) -> impl Iterator<Item = &str> {
+    fields.into_iter().flat_map(BoundProjection::roots)
+}
+
 /// Whether items must be read as a whole, because an attribute is asked for that a local index does not hold. A global one gives
 /// what it holds.
-pub(super) fn reads_whole(
+pub(super) fn reads_whole<'n>(
     from: &Source<'_>,
-    fields: Option<&BoundProjection>,
+    mut asked: impl Iterator<Item = &'n str>,
     filter: Option<&BoundCondition>,
 ) -> Result<bool, Fail> {
     let Some(index) = from.index else { return Ok(false) };
     let held = |name: &str| index.schema.projects(&from.table.schema.keys, name.as_bytes());
-    let missing = fields.and_then(|fields| fields.roots().find(|name| !held(name)));
-    match missing {
+    match asked.find(|name| !held(name)) {
         Some(name) if !index.schema.local => Err(Fail::text(format!(
             "VALIDATION the index '{}' does not hold the attribute '{name}'",
             index.schema.name

@@ -3,7 +3,7 @@
 use super::Words;
 use super::aggregate::Aggregate;
 use super::expressions::{Placeholders, condition, fields, set_once};
-use super::index::{IndexClause, SortClause, key_value, reads_whole, sort_range};
+use super::index::{IndexClause, SortClause, key_value, reads_whole, roots, sort_range};
 use super::show::{Format, View};
 use super::target::{self, limits, table};
 use crate::command::fail::{self, Fail};
@@ -101,7 +101,11 @@ pub(super) fn query(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         limit: clauses.limit.unwrap_or(usize::MAX),
         max_bytes: if clauses.aggregate.is_some() { usize::MAX } else { page_bytes(cx.settings) },
         filter: filter.as_ref(),
-        whole: reads_whole(&from, fields.as_ref(), filter.as_ref())?,
+        whole: reads_whole(
+            &from,
+            roots(fields.as_ref()).chain(clauses.aggregate.as_ref().and_then(Aggregate::attribute)),
+            filter.as_ref(),
+        )?,
     };
     if let Some(aggregate) = &clauses.aggregate {
         return aggregate.reply(cx, &query);

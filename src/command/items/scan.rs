@@ -2,7 +2,7 @@
 
 use super::Words;
 use super::expressions::{Placeholders, condition, fields, set_once};
-use super::index::reads_whole;
+use super::index::{reads_whole, roots};
 use super::query::{page_bytes, show_page};
 use super::show::{Format, View};
 use super::target::{limits, table};
@@ -56,7 +56,7 @@ pub(super) fn scan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         limit: limit.unwrap_or(usize::MAX),
         max_bytes: page_bytes(cx.settings),
         filter: filter.as_ref(),
-        whole: reads_whole(&from, view.fields.as_ref(), filter.as_ref())?,
+        whole: reads_whole(&from, roots(view.fields.as_ref()), filter.as_ref())?,
     };
     show_page(cx, &view, &write_cursor, |tx, show| ops::scan(tx, &scan, show))
 }

@@ -81,6 +81,17 @@ fn a_local_index_gives_whole_items_where_they_are_asked_for() {
     assert!(h.run("ITEM.QUERY songs x INDEX years FIELDS 1 text DESC").contains("world"));
     assert_eq!(h.run("ITEM.QUERY songs x INDEX years WHERE 'text = \"hello\"' COUNT"), ":1");
     assert!(h.run("ITEM.SCAN songs INDEX years FIELDS 1 text").contains("world"));
+    h.run("ITEM.PUT songs x c SET 2 year:n 3 length:n 7");
+    assert_eq!(h.run("ITEM.QUERY songs x INDEX years SUM length"), "\"7\"");
+    h.run("TABLE.INDEX ADD songs all PK year N PROJECT KEYS");
+    build(&h);
+    for clause in ["SUM length", "FIELDS 2 year length"] {
+        assert_eq!(
+            h.run(&format!("ITEM.QUERY songs 3 INDEX all {clause}")),
+            "-VALIDATION the index 'all' does not hold the attribute 'length'"
+        );
+    }
+    assert_eq!(h.run("ITEM.QUERY songs 3 INDEX all WHERE 'length = 7' COUNT"), ":0");
 }
 
 #[test]

@@ -133,8 +133,8 @@ pub(crate) fn check(call: Call<'_>, table: &str, counts: bool) -> usize {
         }
         for (partition, expected) in partitions.iter().take(20) {
             let (first, rest) = partition.split_first().unwrap();
-            let rest: String = rest.iter().map(|value| format!(" {value}")).collect();
-            let line = format!("ITEM.QUERY {table} {first} INDEX {}{rest} FORMAT DDB", index.name);
+            let clause = [std::slice::from_ref(&index.name), rest].concat().join(" ");
+            let line = format!("ITEM.QUERY {table} {first} INDEX {clause} FORMAT DDB");
             let found: Vec<Json> = member(&run(call, &line), "items")
                 .items()
                 .iter()
