@@ -34,3 +34,4 @@ mod serialisation;
 mod streams;
 mod structure;
 mod survival;
+mod views;
