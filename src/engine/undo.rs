@@ -106,7 +106,11 @@ impl Tx<'_> {
     /// Takes note of shards that are needed and held by others. Nothing more happens in this transaction.
     #[cold]
     pub(super) fn lacks(&mut self, hashes: Vec<u64>) {
-        debug_assert!(self.effects == 0 || self.undo.is_some(), "effects that cannot be undone");
+        // Going on would leave memory and log apart; a panic logs what has happened so far.
+        assert!(
+            self.effects == 0 || self.undo.is_some(),
+            "a change of items after effects that cannot be undone"
+        );
         self.undo.get_or_insert_default().lacking.extend(hashes);
     }
 

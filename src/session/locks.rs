@@ -1,6 +1,6 @@
 //! Which shards a command locks: those of its keys, as the keys are stored.
 
-use crate::command::{Command, is_write};
+use crate::command::{Command, OnView, is_write};
 use crate::engine::{Engine, VIEW_DB};
 use crate::store::{Locked, Mode};
 use smallvec::SmallVec;
@@ -98,12 +98,14 @@ pub(super) fn lock_keys<'a>(
     }
 }
 
-/// Whether a command changes items that may have entries of global indexes in other shards than those of its keys.
+/// Whether a command may change items that have entries of global indexes in other shards than those of its keys: by their
+/// own names, or by those of views.
 #[inline]
 pub(super) fn changes_items(engine: &Engine, command: &Command) -> bool {
     engine.tables.any_global_index()
         && is_write(command)
-        && (command.spec.item_keys.is_some() || engine.tables.have_views() && !command.is_keyless())
+        && (command.spec.item_keys.is_some()
+            || (engine.tables.have_views() && matches!(command.spec.on_view, OnView::Handler(_))))
 }
 
 /// Whether a command may find out that it needs more shards after it has changed something already: then what it does must be

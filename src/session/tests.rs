@@ -144,3 +144,25 @@ fn what_others_do_between_two_runs_is_seen() {
     assert_eq!(reply, "nil");
     assert_eq!(h.run("ITEM.QUERY t x INDEX ix COUNT"), ":0");
 }
+
+#[test]
+fn views_reach_indexes_as_items_do() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id S KEYSPACE user:{id} INDEX ix PK a S");
+    let reply = while_held(&mut h, b"x\0\0", |h| h.run("HSET user:1 a x"));
+    assert_eq!(reply, ":1");
+    h.run("HSET user:2 a x b y");
+    h.run("SET other 1");
+    assert_eq!(h.run("ITEM.QUERY t x INDEX ix COUNT"), ":2");
+    let reply = while_held(&mut h, b"x\0\0", |h| h.run("DEL other user:1 user:2"));
+    assert_eq!(reply, ":3");
+    assert_eq!(h.run("ITEM.QUERY t x INDEX ix COUNT"), ":0");
+    let reply = while_held(&mut h, b"x\0\0", |h| {
+        ["MULTI", "SET other 2", "HSET user:3 a x", "HSET user:3 a y", "HSET user:4 a x"]
+            .map(|line| h.run(line));
+        h.run("EXEC")
+    });
+    assert_eq!(reply, "[+OK :1 :0 :1]");
+    assert_eq!(h.run("ITEM.QUERY t x INDEX ix COUNT"), ":1");
+    assert_eq!(h.run("ITEM.QUERY t y INDEX ix COUNT"), ":1");
+}
