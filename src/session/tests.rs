@@ -158,8 +158,9 @@ fn views_reach_indexes_as_items_do() {
     assert_eq!(reply, ":3");
     assert_eq!(h.run("ITEM.QUERY t x INDEX ix COUNT"), ":0");
     let reply = while_held(&mut h, b"x\0\0", |h| {
-        ["MULTI", "SET other 2", "HSET user:3 a x", "HSET user:3 a y", "HSET user:4 a x"]
-            .map(|line| h.run(line));
+        for line in ["MULTI", "SET other 2", "HSET user:3 a x", "HSET user:3 a y", "HSET user:4 a x"] {
+            h.run(line);
+        }
         h.run("EXEC")
     });
     assert_eq!(reply, "[+OK :1 :0 :1]");

@@ -29,7 +29,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         "Creates a table.",
         "table PK name [type] [SK name [type]] [TTL name] [KEYSPACE template] \
          [ATTR name type [ATTR name type ...]] \
-         [INDEX name [PK name type [PK name type ...]] [SK name type [SK name type ...]] \
+         [INDEX name [PK name [type] [PK name [type] ...]] [SK name [type] [SK name [type] ...]] \
          [PROJECT <ALL | KEYS | count name [name ...]>] [LOCAL]]",
     ),
     table(
@@ -69,7 +69,7 @@ const INDEX: &[Spec] = &[
         spec("add", -5, CHANGE | flag::DENYOOM, index::add),
         "O(1), the items that are there are entered in the background.",
         "Adds a secondary index to a table.",
-        "table name [PK name type [PK name type ...]] [SK name type [SK name type ...]] \
+        "table name [PK name [type] [PK name [type] ...]] [SK name [type] [SK name [type] ...]] \
          [PROJECT <ALL | KEYS | count name [name ...]>] [LOCAL]",
     ),
     table(
@@ -201,7 +201,8 @@ fn attr_type(word: &[u8]) -> Option<AttrType> {
 /// A key attribute: its name, and its type if it is not S.
 fn key_attr(words: &mut Words<'_, '_>) -> Result<KeyAttr, Fail> {
     let name = attribute(words)?;
-    if words.peek().is_none_or(is_clause) {
+    let of_index = |word| eq(word, "PROJECT") || eq(word, "LOCAL");
+    if words.peek().is_none_or(|word| is_clause(word) || of_index(word)) {
         return Ok(KeyAttr::new(name, KeyType::S));
     }
     let key_type = attr_type(words.need()?).and_then(KeyType::from_attr_type);
