@@ -261,3 +261,139 @@ pub fn entry_item(entry: &[u8]) -> (u64, ItemRef<'_>) {
     let expiry = reader.varint().unwrap_or(0);
     (expiry, ItemRef::from_bytes_unchecked(reader.rest()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::item::{AttributeValue, Item, ItemBuilder};
+    use proptest::prelude::*;
+
+    fn attr(name: &str, key_type: KeyType) -> KeyAttr {
+        KeyAttr::new(name, key_type)
+    }
+
+    fn schema(pk: KeyType, sk: Option<KeyType>) -> TableSchema {
+        TableSchema::new(attr("id", pk), sk.map(|key_type| attr("at", key_type)))
+    }
+
+    fn index(local: bool) -> IndexSchema {
+        IndexSchema {
+            name: "ix".into(),
+            local,
+            pk: if local {
+                vec![attr("id", KeyType::S)]
+            } else {
+                vec![attr("a", KeyType::S), attr("b", KeyType::N)]
+            },
+            sk: vec![attr("c", KeyType::B), attr("d", KeyType::N)],
+            projection: Projection::Include(vec!["e".into()]),
+            space: 9,
+            status: IndexStatus::Active,
+        }
+    }
+
+    fn item(entries: &[(&str, AttributeValue)]) -> Item {
+        let mut builder = ItemBuilder::new();
+        for (name, value) in entries {
+            builder.put_owned(name, value).unwrap();
+        }
+        builder.finish()
+    }
+
+    fn value(key_type: KeyType, text: &str, number: i64) -> AttributeValue {
+        match key_type {
+            KeyType::S => text.into(),
+            KeyType::B => AttributeValue::B(text.as_bytes().to_vec()),
+            KeyType::N => number.into(),
+        }
+    }
+
+    fn any_type() -> impl Strategy<Value = KeyType> {
+        prop_oneof![Just(KeyType::S), Just(KeyType::N), Just(KeyType::B)]
+    }
+
+    proptest! {
+        #[test]
+        fn an_entry_leads_back_to_its_item(
+            local: bool, pk in any_type(), sk in prop::option::of(any_type()),
+            text in "[\\x00a\u{e9}]{1,4}", other in "[\\x00b]{1,3}", number: i64, expiry: u64,
+        ) {
+            let sk = if local { Some(sk.unwrap_or(KeyType::S)) } else { sk };
+            let (schema, mut index) = (schema(pk, sk), index(local));
+            if local {
+                index.pk = vec![schema.keys.pk.clone()];
+            }
+            let mut entries = vec![
+                ("id", value(pk, &text, number)), ("a", other.as_str().into()), ("b", number.into()),
+                ("c", AttributeValue::B(text.clone().into_bytes())), ("d", 7.into()), ("e", true.into()), ("f", 1.into()),
+            ];
+            entries.extend(sk.map(|sk| ("at", value(sk, &other, -7))));
+            let whole = item(&entries);
+            let keys = schema.item_keys(&whole.view(), &ItemLimits::DYNAMODB).unwrap();
+            let entry = index.entry_keys(&schema.keys, &keys, &whole.view()).unwrap();
+            prop_assert_eq!(index.item_keys(&schema.keys, &entry), Some(keys.clone()));
+            if local {
+                prop_assert_eq!(&entry.pk, &keys.pk);
+                prop_assert_eq!(index.table_sort_key(&entry.sk), Some(keys.sk.as_slice()));
+            }
+            let mut bytes = Vec::new();
+            index.put_entry(&schema.keys, whole.view(), expiry, &mut bytes);
+            let (at, held) = entry_item(&bytes);
+            let names: Vec<String> = held.to_map().into_keys().collect();
+            let mut expected: Vec<&str> = entries.iter().map(|(name, _)| *name).filter(|name| {
+                *name != "f" && !(local && ["a", "b"].contains(name))
+            }).collect();
+            expected.sort_unstable();
+            prop_assert_eq!((at, names), (expiry, expected.into_iter().map(str::to_owned).collect()));
+            crate::item::decode_item(held.as_bytes(), 32).unwrap();
+        }
+
+        #[test]
+        fn foreign_keys_never_panic(pk: Vec<u8>, sk: Vec<u8>, local: bool) {
+            let (schema, index) = (schema(KeyType::N, Some(KeyType::B)), index(local));
+            let entry = ItemKeys { pk: KeyBytes::from_vec(pk), sk: KeyBytes::from_vec(sk) };
+            let _ = (index.item_keys(&schema.keys, &entry), index.table_sort_key(&entry.sk));
+        }
+    }
+
+    #[test]
+    fn keys_that_cannot_be_are_refused_or_left_out() {
+        let (schema, index) = (schema(KeyType::S, None), index(false));
+        let good = [
+            ("id", "i".into()),
+            ("a", "a".into()),
+            ("b", 1.into()),
+            ("c", AttributeValue::B(vec![0])),
+            ("d", 1.into()),
+        ];
+        let limits = ItemLimits { max_partition_key_bytes: 5, max_sort_key_bytes: 5, ..ItemLimits::DYNAMODB };
+        for (at, bad, refused) in [
+            (1, AttributeValue::from(""), "cannot contain an empty string value"),
+            (3, AttributeValue::B(Vec::new()), "cannot contain an empty binary value"),
+            (2, "1".into(), "Type mismatch for Index Key b Expected: N Actual: S IndexName: ix"),
+        ] {
+            let mut entries = good.clone();
+            entries[at].1 = bad;
+            let item = item(&entries);
+            let error = index.check_item(&item.view(), &limits).unwrap_err().to_string();
+            assert!(error.contains(refused), "{error}");
+            let keys = ItemKeys { pk: KeyBytes::from_slice(b"i"), sk: KeyBytes::new() };
+            assert_eq!(index.entry_keys(&schema.keys, &keys, &item.view()), None);
+        }
+        let mut long = good.clone();
+        long[1].1 = "aaaa".into();
+        assert_eq!(
+            index.check_item(&item(&long).view(), &limits),
+            Err(ItemError::PartitionKeyTooLong(5)),
+            "the attributes count together"
+        );
+        let map = item(&good);
+        assert!(index.key_map_keys(&schema, &map.view(), &ItemLimits::DYNAMODB).is_ok());
+        let mut more = good.to_vec();
+        more.push(("x", 1.into()));
+        assert_eq!(
+            index.key_map_keys(&schema, &item(&more).view(), &ItemLimits::DYNAMODB),
+            Err(ItemError::KeyMismatch)
+        );
+    }
+}

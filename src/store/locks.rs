@@ -276,3 +276,39 @@ impl Store {
         count + u32::from(draw < chance)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A hash of each shard, by shard.
+    fn hashes(store: &Store) -> Vec<u64> {
+        let mut found = vec![None; store.shard_count()];
+        for n in 0..1000_u32 {
+            let hash = store.hash(&n.to_le_bytes());
+            found[store.shard_of(hash)] = Some(hash);
+        }
+        found.into_iter().map(Option::unwrap).collect()
+    }
+
+    #[test]
+    fn more_shards_are_taken_only_where_nobody_holds_them() {
+        let store = Store::new(8, 1);
+        let hashes = hashes(&store);
+        let other = store.lock_one(hashes[5], Mode::Read, 0);
+        for begun in [&[][..], &[hashes[3]], &[hashes[2], hashes[6]]] {
+            let mut locked = store.lock_many(begun, Mode::Write, 0);
+            assert!(!locked.try_extend(hashes[5]), "a reader has it");
+            for shard in [3, 0, 7, 6, 2, 2, 1, 4] {
+                assert!(locked.try_extend(hashes[shard]), "{shard}");
+                assert!(locked.raw_mut(shard).is_some());
+            }
+            assert!(!locked.holds_all());
+        }
+        drop(other);
+        let mut locked = store.lock_one(hashes[0], Mode::Read, 0);
+        assert!(!locked.try_extend(hashes[0]), "it is held shared");
+        assert!(locked.try_extend(hashes[1]));
+        assert!(locked.raw(0).is_some() && locked.raw_mut(1).is_some());
+    }
+}
