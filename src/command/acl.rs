@@ -1,8 +1,9 @@
 //! ACL: there is one user, `default`, who may do everything once the password, if there is one, was given.
 
+use super::acl_log::log;
 use super::introspect::categories;
 use super::spec::*;
-use super::{Cx, Fail, Outcome, eq, help::help, parse_int};
+use super::{Cx, Fail, Outcome, help::help, parse_int};
 use crate::config::Settings;
 use crate::env::Random;
 use sha2::{Digest, Sha256};
@@ -319,17 +320,4 @@ fn no_file(_cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
          command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users in \
          the Redis configuration.",
     ))
-}
-
-fn log(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    match &args[2..] {
-        [] => cx.out.array(0),
-        [word] if eq(word, "RESET") => cx.out.ok(),
-        [count] => {
-            parse_int(count)?;
-            cx.out.array(0);
-        }
-        _ => return Err(Fail::sub_syntax(args)),
-    }
-    Ok(())
 }

@@ -29,6 +29,11 @@ impl Class {
     }
 }
 
+/// Bytes of the buffer that a worker reads into.
+const READ_BYTES: usize = 16 * 1024;
+/// The least bytes that a buffer for replies is shown with, as in Redis.
+const LEAST_REPLY_BYTES: usize = 1024;
+
 /// All clients that were not asked to end, by id.
 fn living(server: &Server) -> Vec<Arc<ClientHandle>> {
     server.clients.lock().values().filter(|client| client.killed() != Kill::Now).cloned().collect()
@@ -48,18 +53,31 @@ fn flags_of(client: &ClientHandle) -> String {
     if flags.is_empty() { "N".to_owned() } else { flags }
 }
 
-/// One line of CLIENT LIST, without its end.
-pub(super) fn line(server: &Server, client: &ClientHandle, now: u64) -> String {
+/// Bytes of a command's arguments, and of the command as it is sent.
+fn sizes(args: &[&[u8]]) -> (usize, usize) {
+    let digits = |number: usize| number.checked_ilog10().unwrap_or(0) as usize + 1;
+    let argv = args.iter().map(|arg| arg.len()).sum();
+    let frames: usize = args.iter().map(|arg| digits(arg.len()) + b"$\r\n\r\n".len()).sum();
+    (argv, argv + frames + digits(args.len()) + b"*\r\n".len())
+}
+
+/// One line of CLIENT LIST, without its end. `args` are those of the command that the client runs now, if it is the one that
+/// asks.
+pub(super) fn line(server: &Server, client: &ClientHandle, now: u64, args: Option<&[&[u8]]>) -> String {
     let names = client.names.lock().clone();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let command = server.registry.name_of(client.last_command.load(Relaxed) as usize).unwrap_or("NULL");
-    let query = client.query_bytes.load(Relaxed);
+    // Connections share their worker's buffer for reading; only what is incomplete stays in one of their own.
+    let (argv, request) = args.map_or((0, 0), sizes);
+    let query = client.query_bytes.load(Relaxed).max(request);
+    let spare = if args.is_some() { READ_BYTES.saturating_sub(query) } else { 0 };
     let output = client.output_bytes.load(Relaxed);
+    let reply = output.max(LEAST_REPLY_BYTES);
     let mut line = String::with_capacity(384);
     let _ = write!(
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi={} \
-         watch={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem={} rbs={} rbp={} obl=0 oll=0 omem={output} \
+         watch={} qbuf={query} qbuf-free={spare} argv-mem={argv} multi-mem={} rbs={reply} rbp={output} obl=0 oll=0 omem={output} \
          tot-mem={} events={} cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={}",
         client.id,
         client.addr,
@@ -73,9 +91,7 @@ pub(super) fn line(server: &Server, client: &ClientHandle, now: u64) -> String {
         client.multi.load(Relaxed),
         client.watching.load(Relaxed),
         client.multi_bytes.load(Relaxed),
-        output,
-        output,
-        client.memory(),
+        client.memory() + argv,
         if output > 0 { "rw" } else { "r" },
         text(&names.user),
         client.resp.load(Relaxed),
@@ -85,11 +101,16 @@ pub(super) fn line(server: &Server, client: &ClientHandle, now: u64) -> String {
     line
 }
 
-fn reply_lines<'c>(cx: &mut Cx<'_, '_>, clients: impl Iterator<Item = &'c Arc<ClientHandle>>) {
+fn reply_lines<'c>(
+    cx: &mut Cx<'_, '_>,
+    args: &[&[u8]],
+    clients: impl Iterator<Item = &'c Arc<ClientHandle>>,
+) {
     let now = cx.tx.now();
     let mut text = String::new();
     for client in clients {
-        text += &line(cx.server, client, now);
+        let own = client.id == cx.client.handle.id;
+        text += &line(cx.server, client, now, own.then_some(args));
         text.push('\n');
     }
     cx.out.verbatim("txt", text.as_bytes());
@@ -98,26 +119,26 @@ fn reply_lines<'c>(cx: &mut Cx<'_, '_>, clients: impl Iterator<Item = &'c Arc<Cl
 pub(super) fn list(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let clients = living(cx.server);
     match &args[2..] {
-        [] => reply_lines(cx, clients.iter()),
+        [] => reply_lines(cx, args, clients.iter()),
         [option, class] if eq(option, "TYPE") => {
             let class = Class::parse(class)?;
-            reply_lines(cx, clients.iter().filter(|_| class == Class::Normal));
+            reply_lines(cx, args, clients.iter().filter(|_| class == Class::Normal));
         }
         [option, ids @ ..] if eq(option, "ID") && !ids.is_empty() => {
             let invalid = Fail::new("ERR Invalid client ID");
             let ids: Option<Vec<i64>> = ids.iter().map(|id| parse_i64_strict(id)).collect();
             let ids = ids.ok_or(invalid)?;
             let chosen = ids.iter().filter_map(|id| clients.iter().find(|c| c.id as i64 == *id));
-            reply_lines(cx, chosen);
+            reply_lines(cx, args, chosen);
         }
         _ => return Err(fail::SYNTAX),
     }
     Ok(())
 }
 
-pub(super) fn info(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+pub(super) fn info(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let own = Arc::clone(&cx.client.handle);
-    reply_lines(cx, std::iter::once(&own));
+    reply_lines(cx, args, std::iter::once(&own));
     Ok(())
 }
 

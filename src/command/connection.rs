@@ -2,7 +2,7 @@
 
 use super::spec::*;
 use super::transactions::end_transaction;
-use super::{Client, Cx, Fail, Outcome, eq, fail, parse_small_int};
+use super::{Client, Cx, Fail, Outcome, acl_log, eq, fail, parse_small_int};
 use crate::command::client::ReplyMode;
 use crate::resp::Proto;
 use std::sync::atomic::Ordering::Relaxed;
@@ -100,7 +100,7 @@ fn hello_options<'a>(args: &[&'a [u8]]) -> Result<HelloOptions<'a>, Fail> {
 fn hello(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let options = hello_options(args)?;
     if let Some((user, password)) = options.auth {
-        authenticate(cx, user, password)?;
+        authenticate(cx, args[0], user, password)?;
     }
     if !cx.client.authenticated && !cx.settings.requirepass.is_empty() {
         return Err(Fail::new(
@@ -154,10 +154,11 @@ fn same_secret(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().zip(other).fold(0, |acc, (a, b)| acc | (a ^ b)) == 0
 }
 
-fn authenticate(cx: &mut Cx<'_, '_>, user: &[u8], password: &[u8]) -> Result<(), Fail> {
+fn authenticate(cx: &mut Cx<'_, '_>, command: &[u8], user: &[u8], password: &[u8]) -> Result<(), Fail> {
     let expected = cx.settings.requirepass.as_bytes();
     if user != b"default" || !(expected.is_empty() || same_secret(expected, password)) {
         cx.server.counts.auth_failures.fetch_add(1, Relaxed);
+        acl_log::note_auth(cx, command, user);
         return Err(Fail::new("WRONGPASS invalid username-password pair or user is disabled."));
     }
     cx.client.authenticated = true;
@@ -179,7 +180,7 @@ fn auth(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         [_, user, password] => (*user, *password),
         _ => return Err(fail::SYNTAX),
     };
-    authenticate(cx, user, password)?;
+    authenticate(cx, args[0], user, password)?;
     cx.out.ok();
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! COMMAND DOCS: what commands are for and which arguments they take.
 
+use super::history;
 use super::introspect::{shown_subs, sorted};
 use super::spec::{Begin, Spec};
 use super::syntax::{Arg, Kind, parse};
@@ -33,7 +34,12 @@ fn reply_docs(out: &mut Reply, command: &Command) {
     let args = parse(spec.syntax);
     let subs = shown_subs(command);
     out.bulk(command.full_name.as_bytes());
-    out.map(4 + usize::from(!args.is_empty()) + usize::from(!subs.is_empty()));
+    let (deprecated, changes) =
+        (history::deprecated(&command.full_name), history::changes(&command.full_name));
+    let system = spec.name == "debug" && spec.group == "server";
+    let parts = [!args.is_empty(), !subs.is_empty(), !changes.is_empty(), system];
+    let there = parts.into_iter().filter(|there| *there).count();
+    out.map(4 + there + if deprecated.is_some() { 3 } else { 0 });
     for (name, text) in [
         ("summary", spec.summary.trim_end_matches('.')),
         ("since", spec.since),
@@ -42,6 +48,27 @@ fn reply_docs(out: &mut Reply, command: &Command) {
     ] {
         out.bulk(name.as_bytes());
         out.bulk(text.as_bytes());
+    }
+    if deprecated.is_some() || system {
+        out.bulk(b"doc_flags");
+        out.set(1);
+        out.simple(if system { "syscmd" } else { "deprecated" });
+    }
+    if let Some(deprecated) = deprecated {
+        for (name, text) in [("deprecated_since", deprecated.since), ("replaced_by", deprecated.replaced_by)]
+        {
+            out.bulk(name.as_bytes());
+            out.bulk(text.as_bytes());
+        }
+    }
+    if !changes.is_empty() {
+        out.bulk(b"history");
+        out.set(changes.len());
+        for (version, change) in changes {
+            out.array(2);
+            out.bulk(version.as_bytes());
+            out.bulk(change.as_bytes());
+        }
     }
     if !args.is_empty() {
         out.bulk(b"arguments");

@@ -119,7 +119,7 @@ fn category_of_group(spec: &Spec) -> Option<&'static str> {
     match spec.group {
         "generic" if spec.categories.iter().any(|name| elsewhere.contains(name)) => None,
         "generic" => Some("keyspace"),
-        "server" => None,
+        "server" | "cluster" => None,
         "transactions" => Some("transaction"),
         "sorted-set" => Some("sortedset"),
         group => Some(group),

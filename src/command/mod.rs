@@ -7,12 +7,14 @@
 #![allow(clippy::unnecessary_wraps)]
 
 mod acl;
+mod acl_log;
 mod admin;
 mod args;
 mod bitmaps;
 pub mod client;
 mod client_list;
 mod client_modes;
+mod cluster;
 pub mod config;
 mod connection;
 mod cursor;
@@ -22,6 +24,7 @@ mod docs;
 pub mod fail;
 mod hashes;
 mod help;
+mod history;
 mod info;
 mod introspect;
 mod items;
@@ -71,6 +74,7 @@ static FAMILIES: &[&[Spec]] = &[
     admin::COMMANDS,
     bitmaps::COMMANDS,
     client_modes::COMMANDS,
+    cluster::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
     ddb::COMMANDS,

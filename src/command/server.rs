@@ -1,5 +1,6 @@
 //! The server's state that commands see.
 
+use super::acl_log::AclLog;
 use super::client::ClientHandle;
 use super::latency::LatencyMonitor;
 use super::pause::Pause;
@@ -62,6 +63,8 @@ pub struct Server {
     pub monitors: AtomicUsize,
     /// Slow commands.
     pub slow_log: Mutex<SlowLog>,
+    /// What was refused to users.
+    pub acl_log: Mutex<AclLog>,
     /// Slow events.
     pub latency: LatencyMonitor,
     /// CLIENT PAUSE.
@@ -113,6 +116,7 @@ impl Server {
             run_id,
             monitors: AtomicUsize::new(0),
             slow_log: Mutex::default(),
+            acl_log: Mutex::default(),
             latency: LatencyMonitor::default(),
             pause: Pause::default(),
             save_scheduled: AtomicBool::new(false),

@@ -224,8 +224,6 @@ options! {
     section "Users, modules and scripts", Some("There are no users beside the default one, no modules and no scripts yet.") => {
         /// The file of users.
         "aclfile" => aclfile: String = String::new(), Fixed;
-        /// The length of the log of refused commands.
-        "acllog-max-len" => acllog_max_len: u64 [int(0, I64)] = 128, Live;
         /// The channels of a new user.
         "acl-pubsub-default" => acl_pubsub_default: Word [&["allchannels", "resetchannels"]] = Word("resetchannels"), Live;
         /// Who may load modules.

@@ -166,6 +166,8 @@ options! {
     section "Security", None => {
         /// The password that clients must give with AUTH or HELLO; empty asks for none.
         "requirepass" => requirepass: Secret = Secret::default(), Live + Secret;
+        /// The most entries of ACL LOG; the oldest go first.
+        "acllog-max-len" => acllog_max_len: u64 [int(0, I64)] = 128, Live;
         /// Who may use DEBUG.
         "enable-debug-command" => enable_debug_command: ProtectedAction = ProtectedAction::No, Fixed;
         /// Who may change the options that are protected (`dir`, `dbfilename`).

@@ -1,0 +1,153 @@
+//! ACL LOG: what was refused to users. There are no rules to break yet, so that failed attempts to authenticate are all
+//! there is.
+
+use super::{Cx, Fail, Outcome, client_list, eq, parse_int};
+use std::collections::VecDeque;
+
+/// The same refusal within so many ms of the last is counted in its entry.
+const SAME_WITHIN_MS: u64 = 60_000;
+/// So many of the newest entries may take in another one.
+const SAME_AMONG: usize = 10;
+/// Entries shown unless a number is given.
+const SHOWN: i64 = 10;
+
+/// One kind of refusal.
+#[derive(Clone)]
+struct Entry {
+    id: u64,
+    count: u64,
+    context: &'static str,
+    /// The command as it was sent.
+    object: Vec<u8>,
+    user: Vec<u8>,
+    /// The client as in CLIENT LIST.
+    client: String,
+    created: u64,
+    updated: u64,
+}
+
+/// The log, the newest entry first.
+#[derive(Default)]
+pub struct AclLog {
+    entries: VecDeque<Entry>,
+    next_id: u64,
+}
+
+impl AclLog {
+    fn add(&mut self, new: Entry, capacity: usize) {
+        let same = self.entries.iter().take(SAME_AMONG).position(|old| {
+            new.created.saturating_sub(old.updated) <= SAME_WITHIN_MS
+                && (old.context, &old.object, &old.user) == (new.context, &new.object, &new.user)
+        });
+        if let Some(mut old) = same.and_then(|at| self.entries.remove(at)) {
+            (old.count, old.client, old.updated) = (old.count + 1, new.client, new.updated);
+            self.entries.push_front(old);
+        } else {
+            self.entries.push_front(Entry { id: self.next_id, ..new });
+            self.next_id += 1;
+        }
+        self.entries.truncate(capacity);
+    }
+}
+
+/// Takes note that the current command failed to authenticate as a user.
+#[cold]
+pub(super) fn note_auth(cx: &Cx<'_, '_>, command: &[u8], user: &[u8]) {
+    let now = cx.tx.now();
+    let entry = Entry {
+        id: 0,
+        count: 1,
+        context: if cx.client.in_exec { "multi" } else { "toplevel" },
+        object: command.to_vec(),
+        user: user.to_vec(),
+        client: client_list::line(cx.server, &cx.client.handle, now, None),
+        created: now,
+        updated: now,
+    };
+    let capacity = usize::try_from(cx.settings.acllog_max_len).unwrap_or(usize::MAX);
+    cx.server.acl_log.lock().add(entry, capacity);
+}
+
+pub(super) fn log(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let count = match &args[2..] {
+        [] => SHOWN,
+        [word] if eq(word, "RESET") => {
+            cx.server.acl_log.lock().entries.clear();
+            cx.out.ok();
+            return Ok(());
+        }
+        [count] => parse_int(count)?,
+        _ => return Err(Fail::sub_syntax(args)),
+    };
+    let entries: Vec<Entry> = {
+        let log = cx.server.acl_log.lock();
+        log.entries.iter().take(usize::try_from(count).unwrap_or(0)).cloned().collect()
+    };
+    let now = cx.tx.now();
+    cx.out.array(entries.len());
+    for entry in entries {
+        cx.out.map(10);
+        cx.out.bulk(b"count");
+        cx.out.int(entry.count as i64);
+        for (name, text) in [
+            ("reason", &b"auth"[..]),
+            ("context", entry.context.as_bytes()),
+            ("object", &entry.object),
+            ("username", &entry.user),
+        ] {
+            cx.out.bulk(name.as_bytes());
+            cx.out.bulk(text);
+        }
+        cx.out.bulk(b"age-seconds");
+        cx.out.double(now.saturating_sub(entry.updated) as f64 / 1000.0);
+        cx.out.bulk(b"client-info");
+        cx.out.bulk(entry.client.as_bytes());
+        for (name, number) in [
+            ("entry-id", entry.id),
+            ("timestamp-created", entry.created),
+            ("timestamp-last-updated", entry.updated),
+        ] {
+            cx.out.bulk(name.as_bytes());
+            cx.out.int(number as i64);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::Harness;
+
+    #[test]
+    fn failed_attempts_are_grouped_and_bounded() {
+        let mut t = Harness::new();
+        t.configure("requirepass", "secret");
+        let wrong = "-WRONGPASS invalid username-password pair or user is disabled.";
+        assert_eq!(t.run("auth secret"), "+OK");
+        assert_eq!(t.run("acl log"), "[]");
+        for _ in 0..3 {
+            assert_eq!(t.run("auth wrong"), wrong);
+            t.advance(59_000);
+        }
+        assert_eq!(t.run("AUTH someone wrong"), wrong);
+        assert_eq!(t.run("hello 2 auth someone wrong"), wrong);
+        t.run("multi");
+        t.run("auth wrong");
+        t.run("exec");
+        let count = |t: &mut Harness, line: &str| t.run(line).matches("timestamp-created").count();
+        assert_eq!(count(&mut t, "acl log"), 4);
+        assert_eq!(count(&mut t, "acl log 2"), 2);
+        assert_eq!(count(&mut t, "acl log -1"), 0);
+        let shown = t.run("acl log");
+        assert!(shown.starts_with(r#"[["count" :1 "reason" "auth" "context" "multi" "object" "auth" "username" "default" "age-seconds" "0" "client-info" "id="#), "{shown}");
+        assert!(shown.contains(r#"["count" :3 "reason" "auth" "context" "toplevel" "object" "auth" "username" "default" "age-seconds" "59""#), "{shown}");
+        t.advance(60_001);
+        t.run("auth wrong");
+        assert_eq!(count(&mut t, "acl log 100"), 5, "what is long past is another matter");
+        t.configure("acllog-max-len", "2");
+        t.run("auth other wrong");
+        assert_eq!(count(&mut t, "acl log"), 2);
+        assert_eq!(t.run("acl log reset"), "+OK");
+        assert_eq!(t.run("acl log"), "[]");
+    }
+}

@@ -1,0 +1,149 @@
+//! What COMMAND DOCS says of commands' past: which are deprecated, since when and in favour of what, and which version of
+//! Redis changed what.
+
+/// A deprecated command.
+pub(super) struct Deprecated {
+    /// The version that deprecated it.
+    pub(super) since: &'static str,
+    /// What to use instead.
+    pub(super) replaced_by: &'static str,
+}
+
+/// A version, and what changed with it.
+pub(super) type Change = (&'static str, &'static str);
+
+/// Deprecated commands by full name, with the version and the replacement.
+static DEPRECATED: &[(&str, &str, &str)] = &[
+    ("cluster|slaves", "5.0.0", "`CLUSTER REPLICAS`"),
+    ("cluster|slots", "7.0.0", "`CLUSTER SHARDS`"),
+    ("getset", "6.2.0", "`SET` with the `!GET` argument"),
+    ("hmset", "4.0.0", "`HSET` with multiple field-value pairs"),
+    ("psetex", "2.6.12", "`SET` with the `PX` argument"),
+    ("quit", "7.2.0", "just closing the connection"),
+    ("setex", "2.6.12", "`SET` with the `EX` argument"),
+    ("setnx", "2.6.12", "`SET` with the `NX` argument"),
+    ("slaveof", "5.0.0", "`REPLICAOF`"),
+    ("substr", "2.0.0", "`GETRANGE`"),
+];
+
+const CONDITIONS: &[Change] = &[("7.0.0", "NX, XX, GT and LT.")];
+const FLUSHES: &[Change] = &[("4.0.0", "ASYNC."), ("6.2.0", "SYNC.")];
+const UNITS: &[Change] = &[("7.0.0", "BYTE and BIT.")];
+const NO_KEY: &[Change] = &[("2.8.0", "-2 stands for a key that does not exist.")];
+const OPEN_ENDS: &[Change] = &[("6.2.0", "Ranges that exclude their ends.")];
+
+/// Changes of commands by full name.
+static CHANGES: &[(&str, &[Change])] = &[
+    ("acl|getuser", &[("6.2.0", "Patterns of channels."), ("7.0.0", "Selectors; patterns as rules.")]),
+    ("acl|setuser", &[("6.2.0", "Patterns of channels."), ("7.0.0", "Selectors, permissions by key.")]),
+    ("auth", &[("6.0.0", "A user's name before the password.")]),
+    ("bgsave", &[("3.2.2", "SCHEDULE.")]),
+    ("bitcount", UNITS),
+    ("bitpos", UNITS),
+    (
+        "client|kill",
+        &[
+            ("2.8.12", "Filters, among them ID and TYPE."),
+            ("3.2.0", "Type master."),
+            ("5.0.0", "Type replica; slave still means the same."),
+            ("6.2.0", "LADDR."),
+        ],
+    ),
+    (
+        "client|list",
+        &[
+            ("2.8.12", "The id of each client."),
+            ("5.0.0", "TYPE."),
+            ("6.0.0", "The user of each client."),
+            ("6.2.0", "ID, and the fields argv-mem, tot-mem, laddr and redir."),
+            ("7.0.0", "The fields resp, multi-mem, rbs and rbp."),
+            ("7.0.3", "The field ssub."),
+        ],
+    ),
+    ("client|pause", &[("6.2.0", "WRITE and ALL.")]),
+    ("cluster|meet", &[("4.0.0", "The port of the cluster's bus.")]),
+    ("cluster|slots", &[("4.0.0", "Ids of nodes."), ("7.0.0", "More on how to reach a node.")]),
+    ("command|info", &[("7.0.0", "Without names it tells of all commands.")]),
+    ("config|get", &[("7.0.0", "More than one pattern.")]),
+    ("config|set", &[("7.0.0", "More than one option.")]),
+    ("exists", &[("3.0.3", "More than one key.")]),
+    ("expire", CONDITIONS),
+    ("expireat", CONDITIONS),
+    ("flushall", FLUSHES),
+    ("flushdb", FLUSHES),
+    ("hdel", &[("2.4.0", "More than one field.")]),
+    ("hello", &[("6.2.0", "Without a version it tells of the connection as it is.")]),
+    ("hset", &[("4.0.0", "More than one field.")]),
+    ("info", &[("7.0.0", "More than one section.")]),
+    (
+        "monitor",
+        &[
+            ("6.0.0", "AUTH is not shown any more."),
+            ("6.2.0", "RESET ends it."),
+            ("7.0.0", "Commands of operators are shown again."),
+        ],
+    ),
+    ("pexpire", CONDITIONS),
+    ("pexpireat", CONDITIONS),
+    ("pttl", NO_KEY),
+    ("renamenx", &[("3.2.0", "Equal names are no error.")]),
+    ("restore", &[("3.0.0", "REPLACE."), ("5.0.0", "ABSTTL."), ("5.0.0", "IDLETIME and FREQ.")]),
+    ("scan", &[("6.0.0", "TYPE.")]),
+    (
+        "set",
+        &[
+            ("2.6.12", "EX, PX, NX and XX."),
+            ("6.0.0", "KEEPTTL."),
+            ("6.2.0", "GET, EXAT and PXAT."),
+            ("7.0.0", "NX together with GET."),
+        ],
+    ),
+    ("shutdown", &[("7.0.0", "NOW, FORCE and ABORT.")]),
+    ("slowlog|get", &[("4.0.0", "The address and name of each client.")]),
+    ("ttl", NO_KEY),
+    ("xadd", &[("6.2.0", "NOMKSTREAM, MINID and LIMIT."), ("7.0.0", "Identifiers of the form `<ms>-*`.")]),
+    ("xautoclaim", &[("7.0.0", "The reply names claimed entries that were deleted.")]),
+    ("xgroup|create", &[("7.0.0", "ENTRIESREAD.")]),
+    ("xgroup|setid", &[("7.0.0", "ENTRIESREAD.")]),
+    ("xinfo|consumers", &[("7.2.0", "The field inactive.")]),
+    ("xinfo|groups", &[("7.0.0", "The fields entries-read and lag.")]),
+    (
+        "xinfo|stream",
+        &[
+            ("6.0.0", "FULL."),
+            ("7.0.0", "Figures of what was added and read, and of the first and the last deleted entry."),
+            ("7.2.0", "When consumers were seen and active."),
+        ],
+    ),
+    ("xpending", &[("6.2.0", "IDLE, and ranges that exclude their ends.")]),
+    ("xrange", OPEN_ENDS),
+    ("xrevrange", OPEN_ENDS),
+    ("xsetid", &[("7.0.0", "ENTRIESADDED and MAXDELETEDID.")]),
+    ("xtrim", &[("6.2.0", "MINID and LIMIT.")]),
+];
+
+/// What there is to know of a deprecated command.
+pub(super) fn deprecated(full_name: &str) -> Option<Deprecated> {
+    let found = DEPRECATED.iter().find(|(name, ..)| *name == full_name)?;
+    Some(Deprecated { since: found.1, replaced_by: found.2 })
+}
+
+/// How a command changed, by version.
+pub(super) fn changes(full_name: &str) -> &'static [Change] {
+    CHANGES.iter().find(|(name, _)| *name == full_name).map_or(&[], |(_, changes)| changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CHANGES, DEPRECATED};
+    use crate::command::Registry;
+
+    #[test]
+    fn only_commands_that_there_are_have_a_past() {
+        let registry = Registry::get();
+        let names = DEPRECATED.iter().map(|(name, ..)| *name).chain(CHANGES.iter().map(|(name, _)| *name));
+        for name in names {
+            assert!(registry.by_full_name(name.as_bytes()).is_some(), "{name}");
+        }
+    }
+}
