@@ -66,7 +66,7 @@ pub struct Server {
     /// What was refused to users.
     pub acl_log: Mutex<AclLog>,
     /// Slow events.
-    pub latency: LatencyMonitor,
+    pub latency: Arc<LatencyMonitor>,
     /// CLIENT PAUSE.
     pub pause: Pause,
     /// Whether another checkpoint is to follow the one that is being written.
@@ -102,6 +102,11 @@ impl Server {
         let mut random = Random::from_os().unwrap_or_else(|_| Random::seeded(started));
         let (high, low) = (random.next_u64(), random.next_u64());
         let run_id = format!("{high:016x}{low:016x}{:08x}", random.next_u64() as u32);
+        let latency = Arc::new(LatencyMonitor::default());
+        let (monitor, clock) = (Arc::clone(&latency), engine.clock.clone());
+        let record = move |kind, millis| monitor.record(kind, clock.now_ms() / 1000, millis);
+        // An engine belongs to one server.
+        let _ = engine.slow_work.set(Box::new(record));
         let server = Self {
             random: Mutex::new(random),
             engine,
@@ -117,7 +122,7 @@ impl Server {
             monitors: AtomicUsize::new(0),
             slow_log: Mutex::default(),
             acl_log: Mutex::default(),
-            latency: LatencyMonitor::default(),
+            latency,
             pause: Pause::default(),
             save_scheduled: AtomicBool::new(false),
             loaded_keys: AtomicU64::new(0),
@@ -158,6 +163,7 @@ impl Server {
             &store.expired_keys,
             &store.expired_fields,
             &store.evicted_keys,
+            store.lazyfreed(),
         ] {
             counter.store(0, Relaxed);
         }

@@ -48,6 +48,7 @@ impl Engine {
             spawn("cycle", Self::cycle_thread)?,
             spawn("indexes", Self::index_thread)?,
             spawn("sync", Self::sync_thread)?,
+            spawn("reaper", Self::reaper_thread)?,
             spawn("scrub", Self::scrub_thread)?,
         ])
     }
@@ -80,6 +81,11 @@ impl Engine {
         }
     }
 
+    /// Frees large values that were removed.
+    fn reaper_thread(self: &Arc<Self>) {
+        self.store.reap_until(&|| *self.stopping.lock());
+    }
+
     fn index_round(&self, record: &mut Vec<u8>) -> bool {
         let _upkeep = self.upkeep.lock();
         let settled = self.loading.load(Acquire) || self.tables.unfinished().is_empty();
@@ -108,8 +114,17 @@ impl Engine {
     }
 
     fn expire_some(&self, next_shard: &mut usize, record: &mut Vec<u8>) {
-        let budget = TICK_MICROS * u64::from(self.settings().active_expire_effort.max(1));
-        let end = self.clock.monotonic_micros() + budget;
+        let settings = self.settings();
+        let began = self.clock.monotonic_micros();
+        self.expire_until(
+            began + TICK_MICROS * u64::from(settings.active_expire_effort.max(1)),
+            next_shard,
+            record,
+        );
+        self.note_work(&settings, "expire-cycle", began);
+    }
+
+    fn expire_until(&self, end: u64, next_shard: &mut usize, record: &mut Vec<u8>) {
         for i in 0..self.store.shard_count() {
             self.expire_shard(*next_shard, record);
             *next_shard = (*next_shard + 1) % self.store.shard_count();

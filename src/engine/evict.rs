@@ -63,8 +63,9 @@ impl Engine {
         }
         if self.store.has_dead() {
             // What was flushed or dropped goes before anything that is still in use.
-            self.store.bury_some(self.clock.now_ms(), HOLD);
+            self.store.bury_until(self.clock.now_ms(), HOLD, &|| memory::used_bytes() <= settings.maxmemory);
         }
+        self.store.reap_now();
         if memory::used_bytes() <= settings.maxmemory {
             return true;
         }
@@ -74,6 +75,18 @@ impl Engine {
             tenacity => PATIENCE * (u64::from(tenacity) + 10) / 20,
         };
         let began = self.clock.monotonic_micros();
+        let room = self.evict_until(settings, policy, began.saturating_add(patience), record);
+        self.note_work(settings, "eviction-cycle", began);
+        room
+    }
+
+    fn evict_until(
+        &self,
+        settings: &Settings,
+        policy: EvictionPolicy,
+        end: u64,
+        record: &mut Vec<u8>,
+    ) -> bool {
         let now = self.clock.now_ms();
         let mut tries = 0u32;
         while memory::used_bytes() > settings.maxmemory {
@@ -83,9 +96,13 @@ impl Engine {
             let Some((db, key)) = self.next_victim(policy, settings.maxmemory_samples as usize, now) else {
                 return false;
             };
+            let one = self.clock.monotonic_micros();
             self.evict_key(policy, db, &key, now, record);
+            // Otherwise more would be evicted than is needed.
+            self.store.reap_now();
+            self.note_work(settings, "eviction-del", one);
             tries += 1;
-            if tries.is_multiple_of(16) && self.clock.monotonic_micros() - began > patience {
+            if tries.is_multiple_of(16) && self.clock.monotonic_micros() > end {
                 // The cycle goes on with it, and so does the next command; this one may go on, as in Redis.
                 self.nudge();
                 return true;

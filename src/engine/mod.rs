@@ -37,8 +37,8 @@ use crate::store::Store;
 use journal::Journal;
 use parking_lot::{Condvar, Mutex};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use std::sync::{Arc, OnceLock};
 
 /// How often a changed `maxmemory` tries to make room at once; each time takes about half a millisecond.
 const EVICTION_ROUNDS: usize = 40;
@@ -93,6 +93,9 @@ pub enum EngineError {
     },
 }
 
+/// Is told the kind of work, in the words of Redis's latency monitor, and the ms that it took.
+pub type SlowWork = Box<dyn Fn(&'static str, u64) + Send + Sync>;
+
 /// The engine. Shared by all workers.
 pub struct Engine {
     /// The sharded store.
@@ -115,6 +118,8 @@ pub struct Engine {
     pub skip_checksums: AtomicBool,
     /// Checkpoints: the last one's outcome and the running one.
     pub save: SaveState,
+    /// Who is told of background work that took as many ms as `latency-monitor-threshold` says.
+    pub slow_work: OnceLock<SlowWork>,
     /// The configuration that the background work goes by.
     settings: Mutex<Arc<Settings>>,
     disk: Option<Arc<dyn Disk>>,
@@ -167,6 +172,7 @@ impl Engine {
             active_expire: AtomicBool::new(true),
             skip_checksums: AtomicBool::new(false),
             save: SaveState::new(clock.now_ms()),
+            slow_work: OnceLock::new(),
             dir: settings.dir.clone(),
             journal: Journal::default(),
             failing: AtomicBool::new(false),
@@ -234,6 +240,18 @@ impl Engine {
         }
     }
 
+    /// Tells who wants to know of slow work that something took since `began`, in microseconds of the monotonic clock.
+    fn note_work(&self, settings: &Settings, kind: &'static str, began: u64) {
+        let threshold = settings.latency_monitor_threshold;
+        if threshold == 0 {
+            return;
+        }
+        let millis = (self.clock.monotonic_micros() - began) / 1000;
+        if let (true, Some(tell)) = (millis >= threshold, self.slow_work.get()) {
+            tell(kind, millis);
+        }
+    }
+
     fn apply_settings(&self, settings: &Settings) {
         self.store.thresholds.adopt(settings);
         self.store.lfu.store(settings.maxmemory_policy.counts_frequency(), Relaxed);
@@ -245,6 +263,7 @@ impl Engine {
     pub fn stop(&self) {
         *self.stopping.lock() = true;
         self.wake.notify_all();
+        self.store.wake_reaper();
     }
 
     /// Makes the background work look for something to do at once.

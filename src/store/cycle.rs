@@ -121,6 +121,7 @@ impl Locked<'_> {
             *raw = table::Raw::new();
             self.store.reorganised(shard, 0);
         }
+        self.store.note_buried(freed.len() as u64, false);
         self.garbage.append(&mut freed);
         complete
     }
@@ -186,6 +187,34 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The average of the ms that keys of a database have left, from up to `samples` of those with a deadline; 0 if there are
+    /// none.
+    pub fn sample_ttl(&self, db: usize, samples: u64, now: u64) -> u64 {
+        let (space, shards) = (self.space(db), self.shard_count());
+        let (start, mut sum, mut count) = (noise() as usize % shards, 0u64, 0);
+        for shard in (0..shards).map(|i| (start + i) % shards) {
+            if self.sides[shard].counts.get(db).is_none_or(|count| count.expires.load(Relaxed) == 0) {
+                continue;
+            }
+            let locked = self.lock_shard(shard, Mode::Read, now);
+            let Some(raw) = locked.raw(shard) else { continue };
+            let buckets = raw.buckets();
+            let from = noise() as usize % buckets.max(1);
+            let entries = (0..buckets).filter_map(|i| table::slot(raw, (from + i) % buckets));
+            let mut ours = entries.filter(|entry| entry.has_deadline() && entry.space() == space);
+            if let Some(at) = ours.find_map(Entry::expire) {
+                sum = sum.saturating_add(at.saturating_sub(now));
+                count += 1;
+            }
+            if count == samples {
+                break;
+            }
+        }
+        sum.checked_div(count).unwrap_or(0)
+    }
+}
+
 impl Locked<'_> {
     fn sample(&self, shard: usize, policy: EvictionPolicy, seen: &mut usize, found: &mut dyn FnMut(Victim)) {
         let Some(raw) = self.raw(shard) else { return };
@@ -223,16 +252,28 @@ impl Store {
         !self.dead.lock().is_empty()
     }
 
-    /// Frees entries of given-up spaces, holding a shard for at most `limit` of them at a time; false when none are left.
+    /// Frees the entries of given-up spaces, holding a shard for at most `limit` of them at a time; false when there are none.
     pub fn bury_some(&self, now: u64, limit: usize) -> bool {
+        self.bury_until(now, limit, &|| false)
+    }
+
+    /// As [`Store::bury_some`], but ends when `enough` says so, which is asked after each shard.
+    pub fn bury_until(&self, now: u64, limit: usize, enough: &dyn Fn() -> bool) -> bool {
         let dead = self.dead.lock().clone();
         if dead.is_empty() {
             return false;
         }
         for shard in 0..self.shard_count() {
             while !self.lock_shard(shard, Mode::Write, now).bury(shard, &|s| dead.contains(&s), limit) {}
+            if enough() {
+                return true;
+            }
         }
-        self.dead.lock().retain(|s| !dead.contains(s));
+        let mut left = self.dead.lock();
+        left.retain(|s| !dead.contains(s));
+        if left.is_empty() {
+            self.note_buried(0, true);
+        }
         true
     }
 

@@ -159,7 +159,7 @@ impl<'a> Locked<'a> {
     #[inline]
     pub(super) fn discard(&mut self, entry: Entry) {
         if entry.kind() == Kind::Boxed {
-            self.garbage.push(entry);
+            self.garbage.extend(self.store.reap(entry));
         }
     }
 

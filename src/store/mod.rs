@@ -15,6 +15,7 @@ pub mod entry;
 mod locks;
 pub mod object;
 mod partitions;
+mod reaper;
 mod scan;
 mod table;
 mod watch;
@@ -112,6 +113,7 @@ pub struct Store {
     hasher: OnceLock<SipHasher13>,
     dbs: Box<[AtomicU32]>,
     next_space: AtomicU32,
+    reaper: reaper::Reaper,
     /// Whether the data is being read again from disk.
     rereading: AtomicBool,
     /// Spaces whose entries wait to be freed.
@@ -158,6 +160,7 @@ impl Store {
             hasher: OnceLock::new(),
             dbs: (0..databases as u32).map(AtomicU32::new).collect(),
             next_space: AtomicU32::new(databases as u32),
+            reaper: reaper::Reaper::default(),
             rereading: AtomicBool::new(false),
             dead: parking_lot::Mutex::default(),
             thresholds: Thresholds {

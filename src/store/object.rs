@@ -23,6 +23,15 @@ impl Object {
         }
     }
 
+    /// How many elements there are.
+    pub fn elements(&self) -> usize {
+        match self {
+            Self::Hash(hash) => hash.len(),
+            Self::Items(items) => items.len(),
+            Self::Stream(stream) => stream.len() as usize,
+        }
+    }
+
     /// Approximate bytes allocated, in O(1) by sampling up to `samples` elements (0 for all).
     pub fn memory(&self, samples: usize) -> usize {
         size_of::<Self>()

@@ -25,6 +25,7 @@ mod indexes;
 mod limits;
 mod memory;
 mod model;
+mod observation;
 mod process;
 mod random;
 mod redis_rs;

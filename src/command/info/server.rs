@@ -91,6 +91,9 @@ pub(super) fn cluster(report: &mut Report<'_>) {
     report.line("cluster_enabled", 0);
 }
 
+/// Keys from which the average time to live is guessed.
+const TTL_SAMPLES: u64 = 128;
+
 pub(super) fn keyspace(report: &mut Report<'_>) {
     let store = &report.server.engine.store;
     for db in 0..store.databases() {
@@ -99,9 +102,10 @@ pub(super) fn keyspace(report: &mut Report<'_>) {
             keys += report.server.engine.view_count();
         }
         if keys > 0 {
+            let ttl = if expires > 0 { store.sample_ttl(db, TTL_SAMPLES, report.now) } else { 0 };
             report.line(
                 &format!("db{db}"),
-                format_args!("keys={keys},expires={expires},avg_ttl=0,subexpiry=0"),
+                format_args!("keys={keys},expires={expires},avg_ttl={ttl},subexpiry=0"),
             );
         }
     }

@@ -14,6 +14,7 @@ impl Locked<'_> {
             Effect::FlushDb { db, space } => {
                 store.note_space(space);
                 self.touch_database(db as usize, None);
+                store.note_flushed(store.db_size(db as usize).0);
                 if let Some(slot) = store.dbs.get(db as usize) {
                     store.give_up_space(slot.swap(space, Relaxed));
                 }

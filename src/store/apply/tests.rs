@@ -294,3 +294,36 @@ fn what_may_be_large_is_freed_after_the_shard_was_given_back() {
         assert_eq!(locked.garbage.len(), 1);
     }
 }
+
+#[test]
+fn large_values_are_freed_by_a_thread_of_their_own() {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    let store = std::sync::Arc::new(Store::new(2, 1));
+    let names: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+    let pairs =
+        |count: usize| -> Vec<&[u8]> { names[..count].iter().flat_map(|n| [n.as_bytes(), b"v"]).collect() };
+    store.thresholds.hash_entries.store(1, Relaxed);
+    let remove = |count: usize| {
+        set(&store, &pairs(count), FieldExpire::Clear);
+        let hash = store.hash(b"k");
+        let mut locked = store.lock_one(hash, Mode::Write, 1);
+        locked.apply(&Effect::Delete { db: 0, key: b"k" }, hash);
+        locked.garbage.len()
+    };
+    assert_eq!(remove(100), 1, "there is no thread yet");
+    let stop = std::sync::Arc::new(AtomicBool::new(false));
+    let thread = {
+        let (store, stop) = (std::sync::Arc::clone(&store), std::sync::Arc::clone(&stop));
+        std::thread::spawn(move || store.reap_until(&|| stop.load(Relaxed)))
+    };
+    while remove(100) != 0 {
+        std::thread::yield_now();
+    }
+    store.reap_now();
+    assert_eq!((store.lazyfreed().load(Relaxed), store.lazyfree_pending()), (1, 0));
+    assert_eq!(remove(64), 1, "what is small is not worth it");
+    stop.store(true, Relaxed);
+    store.wake_reaper();
+    thread.join().unwrap();
+    assert_eq!(remove(100), 1);
+}
