@@ -11,6 +11,7 @@ mod acl_log;
 mod admin;
 mod args;
 mod bitmaps;
+mod changes;
 pub mod client;
 mod client_list;
 mod client_modes;

@@ -161,6 +161,8 @@ options! {
         "item-max-sort-key-size" => item_max_sort_key_size: u64 [memory(1, 64 * KB as i128)] = 1024, Live;
         /// How many bytes of items one reply of a query or scan holds before it ends with a cursor. The AWS interface has DynamoDB's limit of 1 mb.
         "item-max-page-size" => item_max_page_size: u64 [memory(KB as i128, GB as i128)] = 64 * MB, Live;
+        /// How many milliseconds the change streams of tables keep their records.
+        "table-stream-retention-ms" => table_stream_retention_ms: u64 [int(1000, I64)] = 86_400_000, Live;
     }
 
     section "Security", None => {

@@ -101,6 +101,7 @@ impl Engine {
         let now = self.clock.now_ms();
         self.store.bury_some(now, HOLD * 4);
         self.follow_tables();
+        self.trim_streams(&mut record);
         if self.active_expire.load(Relaxed) {
             self.expire_some(next_shard, &mut record);
         }
@@ -209,7 +210,7 @@ impl Engine {
             let mut afar = Vec::new();
             for (space, partition) in &sweep.partitions {
                 match self.tables.by_id(*space) {
-                    Some(table) if table.has_global_index() => afar.push((table, partition)),
+                    Some(table) if table.reaches_afar() => afar.push((table, partition)),
                     Some(table) => more |= self.expire_items(&mut tx, &table, partition, HOLD),
                     None => {}
                 }

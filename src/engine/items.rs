@@ -1,5 +1,5 @@
-//! Items within a transaction. All changes of items go through here, so that what a table counts is exact and its indexes hold
-//! what they should.
+//! Items within a transaction. All changes of items go through here, so that what a table counts is exact and its indexes and its change
+//! stream hold what they should.
 
 use super::{Engine, Reach, Table, Tx};
 use crate::effect::Effect;
@@ -38,18 +38,20 @@ impl Tx<'_> {
         self.change_item(table, keys, None)
     }
 
-    /// The one place where an item changes, with its entries in indexes; returns whether it was there. Nothing happens if the
+    /// The one place where an item changes, with its entries in indexes and its record in the stream; returns whether it was there. Nothing happens if the
     /// transaction lacks shards for it, see [`Reach`].
     fn change_item(&mut self, table: &Table, keys: &ItemKeys, item: Option<&[u8]>) -> bool {
         if self.lacks_shards() {
             return true;
         }
-        if table.indexes.is_empty() {
+        if table.indexes.is_empty() && table.schema.streams.is_empty() {
             return self.change_own(table, keys, item);
         }
         let Some(changes) = self.reach_indexes(table, keys, item) else { return true };
+        let Some(records) = self.reach_stream(table, keys, item) else { return true };
         let existed = self.change_own(table, keys, item);
         self.change_indexes(table, &changes);
+        self.append_records(table, &records);
         existed
     }
 
@@ -132,7 +134,7 @@ impl Engine {
         due.len() == limit
     }
 
-    /// The same in a transaction of its own, for tables whose items have entries in other shards.
+    /// The same in a transaction of its own, for tables whose changes reach into other shards.
     pub(super) fn expire_afar(
         &self,
         table: &Table,

@@ -6,6 +6,7 @@
 
 mod backfill;
 mod background;
+mod changes;
 mod checkpoint;
 mod evict;
 mod indexes;
@@ -21,6 +22,7 @@ mod undo;
 mod views;
 
 pub use backfill::Build;
+pub use changes::STREAM_SUFFIX;
 pub use checkpoint::{CheckpointReport, SaveState};
 pub use indexes::IndexWrite;
 pub use journal::{Durability, JournalStats};
@@ -128,6 +130,10 @@ pub struct Engine {
     /// Whether the log's failure has been taken note of.
     failing: AtomicBool,
     failed_at_always: AtomicBool,
+    /// How long change streams keep their records, in ms.
+    stream_retention: AtomicU64,
+    /// When they are looked through next, in ms since the epoch.
+    next_trim: AtomicU64,
     /// Candidates for eviction.
     pool: Mutex<evict::Pool>,
     stopping: Mutex<bool>,
@@ -177,6 +183,8 @@ impl Engine {
             journal: Journal::default(),
             failing: AtomicBool::new(false),
             failed_at_always: AtomicBool::new(false),
+            stream_retention: AtomicU64::new(0),
+            next_trim: AtomicU64::new(0),
             pool: Mutex::default(),
             settings: Mutex::new(Arc::clone(&settings)),
             disk,
@@ -257,6 +265,7 @@ impl Engine {
         self.store.lfu.store(settings.maxmemory_policy.counts_frequency(), Relaxed);
         self.store.lfu_log_factor.store(settings.lfu_log_factor, Relaxed);
         self.store.lfu_decay.store(settings.lfu_decay_time, Relaxed);
+        self.stream_retention.store(settings.table_stream_retention_ms, Relaxed);
     }
 
     /// Stops the background work; the caller joins its threads.

@@ -1,6 +1,7 @@
 //! The tables that exist: names, ids, schemas.
 
 use super::backfill::Build;
+use super::changes::STREAM_SUFFIX;
 use crate::effect::{Effect, EffectError};
 use crate::item::{IndexSchema, IndexStatus, ItemRef, Number, TableSchema, Template, entry_item};
 use crate::store::Entry;
@@ -29,6 +30,8 @@ pub struct Table {
     pub counts: Arc<TableCounts>,
     /// Its secondary indexes.
     pub indexes: Vec<Index>,
+    /// The name of its change stream, whether or not it has one.
+    pub stream_key: Box<[u8]>,
 }
 
 /// A secondary index of a table.
@@ -68,8 +71,8 @@ impl Table {
     }
 
     /// Whether changes of its items reach beyond the shards of their keys.
-    pub fn has_global_index(&self) -> bool {
-        self.indexes.iter().any(|index| !index.schema.local)
+    pub fn reaches_afar(&self) -> bool {
+        self.schema.stream().is_some() || self.indexes.iter().any(|index| !index.schema.local)
     }
 
     /// The index of a name.
@@ -230,8 +233,10 @@ pub struct Tables {
     pub(super) views: AtomicBool,
     /// Tables whose items' deadlines are to be worked out afresh.
     retime: Mutex<Vec<u32>>,
-    /// How many global indexes there are.
-    globals: AtomicUsize,
+    /// How many global indexes there are, and tables whose changes are recorded.
+    afar: AtomicUsize,
+    /// How many tables have a change stream, enabled or not.
+    streams: AtomicUsize,
 }
 
 impl Default for Tables {
@@ -242,7 +247,8 @@ impl Default for Tables {
             generation: AtomicU64::new(0),
             views: AtomicBool::new(false),
             retime: Mutex::default(),
-            globals: AtomicUsize::new(0),
+            afar: AtomicUsize::new(0),
+            streams: AtomicUsize::new(0),
         }
     }
 }
@@ -294,10 +300,24 @@ impl Tables {
         all
     }
 
-    /// Whether any table has a global index, so that changes of items may reach beyond the shards of their keys.
+    /// Whether any table has a global index or a change stream, so that changes of items may reach beyond the shards of their
+    /// keys.
     #[inline]
-    pub fn any_global_index(&self) -> bool {
-        self.globals.load(Relaxed) != 0
+    pub fn any_reaches_afar(&self) -> bool {
+        self.afar.load(Relaxed) != 0
+    }
+
+    /// Whether any table has a change stream, enabled or not.
+    #[inline]
+    pub fn any_stream(&self) -> bool {
+        self.streams.load(Relaxed) != 0
+    }
+
+    /// The name of the change stream that changes of a table's items are recorded in, if they are.
+    pub fn stream_key(&self, table: u32) -> Option<Box<[u8]>> {
+        let inner = self.inner.read();
+        let table = inner.by_id.get(&table).filter(|table| table.schema.stream().is_some())?;
+        Some(table.stream_key.clone())
     }
 
     /// Whether a space is a table's or an index's.
@@ -333,7 +353,17 @@ impl Tables {
                 let kept = |space| schema.indexes.iter().any(|index| index.space == space);
                 let gone = old.map(|old| inner.forget_indexes(&old, kept)).unwrap_or_default();
                 let template = schema.template().map_err(|_| EffectError::Malformed)?;
-                inner.add(Arc::new(Table { id: table, name, created, schema, template, counts, indexes }));
+                let stream_key = [name.as_bytes(), STREAM_SUFFIX.as_bytes()].concat().into();
+                inner.add(Arc::new(Table {
+                    id: table,
+                    name,
+                    created,
+                    schema,
+                    template,
+                    counts,
+                    indexes,
+                    stream_key,
+                }));
                 gone
             }
             Effect::TableDrop { table } => match inner.by_id.remove(&table) {
@@ -345,8 +375,11 @@ impl Tables {
             },
             _ => return Ok(Vec::new()),
         };
-        let indexes = inner.by_id.values().flat_map(|table| &table.schema.indexes);
-        self.globals.store(indexes.filter(|index| !index.local).count(), Relaxed);
+        let schemas = || inner.by_id.values().map(|table| &table.schema);
+        let globals = schemas().flat_map(|schema| &schema.indexes).filter(|index| !index.local).count();
+        let recorded = schemas().filter(|schema| schema.stream().is_some()).count();
+        self.afar.store(globals + recorded, Relaxed);
+        self.streams.store(schemas().filter(|schema| !schema.streams.is_empty()).count(), Relaxed);
         let views = inner.by_id.values().any(|table| table.template.is_some());
         self.views.store(views, Relaxed);
         drop(inner);
@@ -357,7 +390,8 @@ impl Tables {
     /// Forgets all tables, before they are read again.
     pub(super) fn clear(&self) {
         *self.inner.write() = Inner::default();
-        self.globals.store(0, Relaxed);
+        self.afar.store(0, Relaxed);
+        self.streams.store(0, Relaxed);
         self.views.store(false, Relaxed);
         self.generation.fetch_add(1, AcqRel);
     }

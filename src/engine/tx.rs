@@ -121,6 +121,7 @@ impl<'a> Tx<'a> {
             counter.set(counter.get() + 1);
             return found;
         }
+        let db = self.engine.tables.home(db, key);
         let (space, hash) = (self.engine.store.space(db), self.hash(key));
         let found = self.locked.get(space, key, hash);
         if found.is_none() && self.locked.peek(space, key, hash).is_some() {
@@ -164,7 +165,7 @@ impl<'a> Tx<'a> {
         if let Some(found) = StandIn::find(&self.stand_ins, key).filter(|_| db == self.db) {
             return found.entry.is_some();
         }
-        let space = self.engine.store.space(db);
+        let space = self.engine.store.space(self.engine.tables.home(db, key));
         let found = self.locked.peek(space, key, self.hash(key));
         let live = found.is_some_and(|e| !e.expired(self.now()));
         if found.is_some() && !live {

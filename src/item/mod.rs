@@ -22,6 +22,7 @@ mod schema;
 mod schema_codec;
 mod size;
 mod stored;
+mod stream;
 mod template;
 mod typed;
 mod value;
@@ -40,8 +41,9 @@ pub use keys::{
 };
 pub use limits::ItemLimits;
 pub use number::{Number, NumberError};
-pub use schema::{ItemKeys, KeyAttr, KeySchema, StreamView, TableSchema, check_resource_name};
+pub use schema::{ItemKeys, KeyAttr, KeySchema, TableSchema, check_resource_name};
 pub use stored::{Item, ItemBuilder, ItemRef};
+pub use stream::{StreamEnd, StreamPlace, StreamSpan, StreamView};
 pub use template::{KeyTexts, Template};
 pub use typed::{parse_typed, split_suffix};
 pub use value::{AttrType, AttributeValue, check_name};

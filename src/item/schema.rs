@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::index::IndexSchema;
 use super::keys::{KeyBytes, KeyType, put_key};
+use super::stream::StreamSpan;
 use super::{AttrType, AttributeValue, ItemError, ItemLimits, ItemRef, Number, Template, ValueRef};
 
 /// A key attribute.
@@ -58,31 +59,6 @@ impl KeySchema {
     }
 }
 
-/// What a table's change stream records of an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StreamView {
-    /// Keys only.
-    KeysOnly,
-    /// The item after the change.
-    NewImage,
-    /// The item before the change.
-    OldImage,
-    /// Both.
-    NewAndOldImages,
-}
-
-impl StreamView {
-    /// AWS's name: `KEYS_ONLY`, `NEW_IMAGE`, `OLD_IMAGE` or `NEW_AND_OLD_IMAGES`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::KeysOnly => "KEYS_ONLY",
-            Self::NewImage => "NEW_IMAGE",
-            Self::OldImage => "OLD_IMAGE",
-            Self::NewAndOldImages => "NEW_AND_OLD_IMAGES",
-        }
-    }
-}
-
 /// The definition of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableSchema {
@@ -90,8 +66,8 @@ pub struct TableSchema {
     pub keys: KeySchema,
     /// Attribute whose number is the time, in seconds since 1970, at which an item expires.
     pub ttl: Option<String>,
-    /// Change stream.
-    pub stream: Option<StreamView>,
+    /// The times in which changes are recorded, ascending; those that are over stay until their records are gone.
+    pub streams: Vec<StreamSpan>,
     /// Declared types of attributes that are not keys, ascending by name.
     pub attrs: BTreeMap<String, AttrType>,
     /// Secondary indexes.
@@ -117,7 +93,7 @@ impl TableSchema {
         Self {
             keys: KeySchema { pk, sk },
             ttl: None,
-            stream: None,
+            streams: Vec::new(),
             attrs: BTreeMap::new(),
             indexes: Vec::new(),
             settings: BTreeMap::new(),
@@ -131,6 +107,12 @@ impl TableSchema {
     /// [`ItemError::BadTemplate`].
     pub fn template(&self) -> Result<Option<Template>, ItemError> {
         self.keyspace.as_deref().map(|text| Template::parse(text, &self.keys)).transpose()
+    }
+
+    /// The change stream, if changes are recorded.
+    #[inline]
+    pub fn stream(&self) -> Option<&StreamSpan> {
+        self.streams.last().filter(|span| span.end.is_none())
     }
 
     /// The type of an attribute that is a key, of the table or an index, or declared.

@@ -2,15 +2,17 @@
 //!
 //! ```text
 //! schema  := version(1 byte, 0x01) section*
-//! section := tag(1 byte) len(varint) body          each tag below at most once, but 4, 5 and 6
+//! section := tag(1 byte) len(varint) body          each tag below at most once, but 3 to 6
 //!   1 keys     key [key]                           partition key, sort key
 //!   2 ttl      name
-//!   3 stream   1 KEYS_ONLY | 2 NEW_IMAGE | 3 OLD_IMAGE | 4 NEW_AND_OLD_IMAGES
+//!   3 stream   view since(varint) place [at(varint) place]   a time in which changes are recorded, and its end
 //!   4 attr     type(1 byte) name                   a declared attribute
 //!   5 index    name local(0|1) n key*n m key*m projection [space(varint) status(1 byte)]
 //!   6 setting  name value
 //!   7 keyspace text                                the template of the keys that are views of items
 //! key        := type(1 byte) name
+//! view       := 1 KEYS_ONLY | 2 NEW_IMAGE | 3 OLD_IMAGE | 4 NEW_AND_OLD_IMAGES
+//! place      := ms(varint) number(varint)
 //! projection := 1 | 2 | 3 n name*n                 ALL, KEYS_ONLY, INCLUDE
 //! name, value:= len(varint) UTF-8 bytes
 //! status     := 1 ACTIVE, 2 CREATING, 3 REFRESHING
@@ -20,7 +22,8 @@
 
 use super::bytes::{Reader, put_block, put_sized, put_varint};
 use super::index::{IndexSchema, IndexStatus, Projection};
-use super::schema::{KeyAttr, KeySchema, StreamView, TableSchema};
+use super::schema::{KeyAttr, KeySchema, TableSchema};
+use super::stream::{StreamEnd, StreamPlace, StreamSpan, StreamView};
 use super::{AttrType, ItemError, KeyType};
 
 const VERSION: u8 = 0x01;
@@ -48,8 +51,8 @@ impl TableSchema {
         if let Some(name) = &self.ttl {
             section(TTL, &|out| put_block(out, name.as_bytes()));
         }
-        if let Some(view) = self.stream {
-            section(STREAM, &|out| out.push(view_code(view)));
+        for span in &self.streams {
+            section(STREAM, &|out| put_span(out, span));
         }
         for (name, attr_type) in &self.attrs {
             section(ATTR, &|out| {
@@ -89,7 +92,7 @@ impl TableSchema {
             let filled = match tag {
                 KEYS => read_keys(&mut body).and_then(|read| fill(&mut keys, read)),
                 TTL => read_name(&mut body).and_then(|name| fill(&mut schema.ttl, name)),
-                STREAM => body.byte().and_then(view_of).and_then(|view| fill(&mut schema.stream, view)),
+                STREAM => read_span(&mut body).map(|span| schema.streams.push(span)),
                 ATTR => read_attr(&mut body).and_then(|(name, t)| match schema.attrs.insert(name, t) {
                     None => Some(()),
                     Some(_) => None,
@@ -149,6 +152,36 @@ fn put_index(out: &mut Vec<u8>, index: &IndexSchema) {
         IndexStatus::Creating => 2,
         IndexStatus::Refreshing => 3,
     });
+}
+
+fn put_place(out: &mut Vec<u8>, (ms, number): StreamPlace) {
+    put_varint(out, ms);
+    put_varint(out, number);
+}
+
+fn put_span(out: &mut Vec<u8>, span: &StreamSpan) {
+    out.push(view_code(span.view));
+    put_varint(out, span.since_ms);
+    put_place(out, span.after);
+    if let Some(end) = span.end {
+        put_varint(out, end.at_ms);
+        put_place(out, end.through);
+    }
+}
+
+fn read_place_of_stream(reader: &mut Reader<'_>) -> Option<StreamPlace> {
+    Some((reader.varint()?, reader.varint()?))
+}
+
+fn read_span(reader: &mut Reader<'_>) -> Option<StreamSpan> {
+    let view = view_of(reader.byte()?)?;
+    let (since_ms, after) = (reader.varint()?, read_place_of_stream(reader)?);
+    let end = if reader.is_empty() {
+        None
+    } else {
+        Some(StreamEnd { at_ms: reader.varint()?, through: read_place_of_stream(reader)? })
+    };
+    Some(StreamSpan { view, since_ms, after, end })
 }
 
 fn read_name(reader: &mut Reader<'_>) -> Option<String> {
@@ -260,7 +293,14 @@ mod tests {
         let mut schema =
             TableSchema::new(KeyAttr::new("id", KeyType::B), Some(KeyAttr::new("at", KeyType::N)));
         schema.ttl = Some("expires".into());
-        schema.stream = Some(StreamView::NewAndOldImages);
+        let end = StreamEnd { at_ms: 9, through: (8, 300) };
+        schema.streams.push(StreamSpan {
+            view: StreamView::KeysOnly,
+            since_ms: 7,
+            after: (5, 6),
+            end: Some(end),
+        });
+        schema.streams.push(StreamSpan::new(StreamView::NewAndOldImages));
         schema.keyspace = Some("feed:{id}:{at}".into());
         schema.attrs.insert("on".into(), AttrType::Bool);
         schema.settings.insert("billing-mode".into(), "PAY_PER_REQUEST".into());

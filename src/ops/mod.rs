@@ -3,6 +3,7 @@
 //! A front end reads a request, works out table, keys and expressions, and locks the shards of the partition keys; an
 //! operation then runs to its end under those locks. Nothing here knows how requests and replies are written.
 
+mod changes;
 mod error;
 mod items;
 mod keyspace;
@@ -10,6 +11,7 @@ mod query;
 mod scan;
 mod tables;
 
+pub use changes::{ChangeRecord, SpanExtent, change_records, disable_stream, enable_stream, span_extent};
 pub use error::OpError;
 pub use items::{At, TransactError, Write, Written, transact, write, write_measured};
 pub use keyspace::{Lifting, item_of_hash, lift, prepare_views};

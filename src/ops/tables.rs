@@ -21,8 +21,12 @@ pub fn create_table(tx: &mut Tx<'_>, name: &str, schema: &TableSchema) -> Result
     for (space, index) in (table + 1..).zip(&mut schema.indexes) {
         (index.space, index.status) = (space, IndexStatus::Active);
     }
+    if let Some(span) = schema.streams.last_mut() {
+        span.since_ms = tx.now();
+    }
     let schema = schema.to_bytes();
     tx.apply(Effect::TablePut { table, created: tx.now(), name: name.as_bytes(), schema: &schema });
+    settle_stream(tx, table);
     Ok(())
 }
 
@@ -41,7 +45,14 @@ pub fn alter_table(tx: &mut Tx<'_>, table: &Table, schema: &TableSchema) -> Resu
     let schema = schema.to_bytes();
     let (created, name) = (table.created, table.name.as_bytes());
     tx.apply(Effect::TablePut { table: table.id, created, name, schema: &schema });
+    settle_stream(tx, table.id);
     Ok(())
+}
+
+fn settle_stream(tx: &mut Tx<'_>, table: u32) {
+    if let Some(table) = tx.engine().tables.by_id(table) {
+        tx.settle_stream(&table);
+    }
 }
 
 /// Adds an index to a table. The items that are there are entered in the background; the index can be read when that is done, which
@@ -101,6 +112,7 @@ pub fn readable_index<'t>(table: &'t Table, name: &[u8]) -> Result<&'t Index, Op
 pub fn drop_table(tx: &mut Tx<'_>, name: &[u8]) -> Result<Arc<Table>, OpError> {
     let table = tx.engine().tables.get(name);
     let table = table.ok_or_else(|| OpError::NoTable(String::from_utf8_lossy(name).into_owned()))?;
+    tx.drop_stream(&table);
     tx.apply(Effect::TableDrop { table: table.id });
     Ok(table)
 }

@@ -1,6 +1,7 @@
 //! Which shards a command locks: those of its keys, as the keys are stored.
 
 use crate::command::{Command, OnView, is_write};
+use crate::effect::SYSTEM;
 use crate::engine::{Engine, VIEW_DB};
 use crate::store::{Locked, Mode};
 use smallvec::SmallVec;
@@ -48,6 +49,10 @@ pub(super) fn lock_only<'a>(
     mode: Mode,
     now: u64,
 ) -> Locked<'a> {
+    // Changes of items are recorded in a shard that can as well be locked at once.
+    if engine.tables.any_stream() && command.spec.item_keys.is_some() && mode == Mode::Write {
+        return lock_keys(engine, &[(command, args)], &[], db, mode, now);
+    }
     let locked = engine.store.lock_one(hash, mode, now);
     if engine.tables.generation() != tables {
         drop(locked);
@@ -83,6 +88,9 @@ pub(super) fn lock_keys<'a>(
             });
         }
         let plain = hashes.len();
+        if mode == Mode::Write && engine.tables.any_stream() {
+            add_streams(engine, &mut in_tables);
+        }
         hashes.extend(in_tables.iter().map(|found| found.hash));
         hashes.iter().for_each(|hash| store.prefetch_shard(*hash));
         let locked = store.lock_many(&hashes, mode, now);
@@ -98,11 +106,21 @@ pub(super) fn lock_keys<'a>(
     }
 }
 
-/// Whether a command may change items that have entries of global indexes in other shards than those of its keys: by their
-/// own names, or by those of views.
+/// Adds the change streams of the tables that keys are in.
+#[cold]
+fn add_streams(engine: &Engine, keys: &mut SmallVec<[Hashed; 4]>) {
+    let mut tables: SmallVec<[u32; 4]> = keys.iter().map(|key| key.space).collect();
+    tables.sort_unstable();
+    tables.dedup();
+    let streams = tables.iter().filter_map(|table| engine.tables.stream_key(*table));
+    keys.extend(streams.map(|key| Hashed { hash: engine.store.hash(&key), space: SYSTEM }));
+}
+
+/// Whether a command may change items whose change may reach into other shards than those of its keys, to entries of global
+/// indexes or a change stream: by their own names, or by those of views.
 #[inline]
 pub(super) fn changes_items(engine: &Engine, command: &Command) -> bool {
-    engine.tables.any_global_index()
+    engine.tables.any_reaches_afar()
         && is_write(command)
         && (command.spec.item_keys.is_some()
             || (engine.tables.have_views() && matches!(command.spec.on_view, OnView::Handler(_))))

@@ -5,7 +5,7 @@ use super::items::{Words, limits};
 use super::spec::*;
 use super::{Cx, Outcome, eq};
 use crate::engine::Table;
-use crate::item::{AttrType, KeyAttr, KeyType, TableSchema};
+use crate::item::{AttrType, KeyAttr, KeyType, StreamSpan, StreamView, TableSchema};
 use crate::ops;
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         "O(1)",
         "Creates a table.",
         "table PK name [type] [SK name [type]] [TTL name] [KEYSPACE template] \
+         [STREAM <KEYS | NEW | OLD | BOTH>] \
          [ATTR name type [ATTR name type ...]] \
          [INDEX name [PK name [type] [PK name [type] ...]] [SK name [type] [SK name [type] ...]] \
          [PROJECT <ALL | KEYS | count name [name ...]>] [LOCAL]]",
@@ -35,8 +36,9 @@ pub(super) static COMMANDS: &[Spec] = &[
     table(
         spec("table.alter", -3, CHANGE, alter),
         "O(1)",
-        "Changes a table's TTL attribute and the declared types of attributes. What is stored stays as it is.",
-        "table [TTL name | NOTTL] [KEYSPACE template | NOKEYSPACE] [ATTR name type [name type ...]] [NOATTR count name [name ...]]",
+        "Changes a table's TTL attribute, its change stream and the declared types of attributes. What is stored stays as it is.",
+        "table [TTL name | NOTTL] [KEYSPACE template | NOKEYSPACE] \
+         [STREAM <KEYS | NEW | OLD | BOTH> | NOSTREAM] [ATTR name type [name type ...]] [NOATTR count name [name ...]]",
     ),
     table(
         spec("table.describe", 2, flag::READONLY | flag::FAST, describe),
@@ -80,7 +82,7 @@ const INDEX: &[Spec] = &[
     ),
 ];
 
-/// TABLE.CREATE t PK id S [SK at N] [TTL attr] [KEYSPACE template] [ATTR name type ...] [INDEX name ...]
+/// TABLE.CREATE t PK id S [SK at N] [TTL attr] [KEYSPACE template] [STREAM KEYS|NEW|OLD|BOTH] [ATTR name type ...] [INDEX name ...]
 fn create(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let mut words = Words::new(&args[1..]);
     let name = table_name(words.need()?)?;
@@ -114,6 +116,9 @@ fn schema(words: &mut Words<'_, '_>) -> Result<TableSchema, Fail> {
             _ if eq(word, "KEYSPACE") && schema.keyspace.is_none() => {
                 schema.keyspace = Some(words.text()?.to_owned());
             }
+            _ if eq(word, "STREAM") && schema.streams.is_empty() => {
+                schema.streams.push(StreamSpan::new(stream_view(words)?));
+            }
             _ if eq(word, "ATTR") => declarations(&mut schema, words)?,
             _ if eq(word, "INDEX") => schema.indexes.push(index::definition(words)?),
             _ => return Err(fail::SYNTAX),
@@ -127,12 +132,12 @@ fn schema(words: &mut Words<'_, '_>) -> Result<TableSchema, Fail> {
     Ok(schema)
 }
 
-/// TABLE.ALTER t [TTL attr | NOTTL] [KEYSPACE template | NOKEYSPACE] [ATTR name type ...] [NOATTR n name ...]
+/// TABLE.ALTER t [TTL attr | NOTTL] [KEYSPACE template | NOKEYSPACE] [STREAM KEYS|NEW|OLD|BOTH | NOSTREAM] [ATTR name type ...] [NOATTR n name ...]
 fn alter(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let table = find(cx, args[1])?;
     let mut schema = table.schema.clone();
     let mut words = Words::new(&args[2..]);
-    let (mut ttl, mut keyspace) = (None, None);
+    let (mut ttl, mut keyspace, mut stream) = (None, None, None);
     while let Some(word) = words.next() {
         match word {
             _ if eq(word, "TTL") && ttl.is_none() => ttl = Some(Some(attribute(&mut words)?)),
@@ -141,6 +146,8 @@ fn alter(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
                 keyspace = Some(Some(words.text()?.to_owned()));
             }
             _ if eq(word, "NOKEYSPACE") && keyspace.is_none() => keyspace = Some(None),
+            _ if eq(word, "STREAM") && stream.is_none() => stream = Some(Some(stream_view(&mut words)?)),
+            _ if eq(word, "NOSTREAM") && stream.is_none() => stream = Some(None),
             _ if eq(word, "ATTR") => declarations(&mut schema, &mut words)?,
             _ if eq(word, "NOATTR") => {
                 for name in words.counted(1)? {
@@ -153,6 +160,12 @@ fn alter(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     }
     if let Some(ttl) = ttl {
         schema.ttl = ttl;
+    }
+    match (stream, table.schema.stream()) {
+        (Some(Some(view)), Some(span)) if span.view == view => {}
+        (Some(Some(view)), _) => ops::enable_stream(cx.tx, &table, &mut schema, view),
+        (Some(None), _) => ops::disable_stream(cx.tx, &table, &mut schema),
+        (None, _) => {}
     }
     if let Some(keyspace) = keyspace {
         schema.keyspace = keyspace;
@@ -179,9 +192,15 @@ fn declarations(schema: &mut TableSchema, words: &mut Words<'_, '_>) -> Result<(
 }
 
 fn is_clause(word: &[u8]) -> bool {
-    ["PK", "SK", "TTL", "NOTTL", "KEYSPACE", "NOKEYSPACE", "ATTR", "NOATTR", "INDEX"]
+    ["PK", "SK", "TTL", "NOTTL", "KEYSPACE", "NOKEYSPACE", "STREAM", "NOSTREAM", "ATTR", "NOATTR", "INDEX"]
         .iter()
         .any(|clause| eq(word, clause))
+}
+
+fn stream_view(words: &mut Words<'_, '_>) -> Result<StreamView, Fail> {
+    let word = words.need()?;
+    let view = StreamView::ALL.into_iter().find(|view| eq(word, view.short_name()));
+    view.ok_or(Fail::new("VALIDATION a stream's view is one of KEYS NEW OLD BOTH"))
 }
 
 fn declare(schema: &mut TableSchema, words: &mut Words<'_, '_>) -> Result<(), Fail> {
@@ -230,7 +249,7 @@ fn find(cx: &Cx<'_, '_>, name: &[u8]) -> Result<Arc<Table>, Fail> {
 fn show(cx: &mut Cx<'_, '_>, table: &Table) {
     use std::sync::atomic::Ordering::Relaxed;
     let (out, schema) = (&mut *cx.out, &table.schema);
-    out.map(10);
+    out.map(11);
     out.bulk(b"name");
     out.bulk(table.name.as_bytes());
     for (role, attr) in [(&b"pk"[..], Some(&schema.keys.pk)), (b"sk", schema.keys.sk.as_ref())] {
@@ -252,6 +271,11 @@ fn show(cx: &mut Cx<'_, '_>, table: &Table) {
     out.bulk(b"keyspace");
     match &schema.keyspace {
         Some(template) => out.bulk(template.as_bytes()),
+        None => out.null(),
+    }
+    out.bulk(b"stream");
+    match schema.stream() {
+        Some(span) => out.bulk(span.view.short_name().as_bytes()),
         None => out.null(),
     }
     out.bulk(b"attributes");

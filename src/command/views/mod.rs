@@ -13,9 +13,10 @@ use crate::engine::{LocalTable, VIEW_DB};
 use crate::item::{ItemError, ItemKeys, ItemLimits, ItemRef};
 use crate::ops::{self, At, OpError, Write, Written};
 
-/// Runs a command, over items where its keys are views of items.
+/// Runs a command, over items where its keys are views of items. Nothing is written to a change stream.
 #[inline]
 pub fn run(command: &Command, cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    super::changes::guard(command, cx, args)?;
     if cx.tx.engine().tables.have_views() && cx.tx.db == VIEW_DB && !command.spec.keys.is_empty() {
         return routed(command, cx, args);
     }

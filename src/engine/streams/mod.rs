@@ -81,12 +81,14 @@ impl Tx<'_> {
     /// Changes a stream in the current database; how many entries are gone by it, see [`crate::store::Locked::apply`].
     #[inline]
     pub fn change_stream(&mut self, key: &[u8], change: StreamChange<'_>) -> usize {
-        self.apply_counted(Effect::Stream { db: self.db as u32, key, change })
+        let db = self.engine.tables.home(self.db, key) as u32;
+        self.apply_counted(Effect::Stream { db, key, change })
     }
 
     /// Takes note that a consumer was seen now. Like the access clock this is no effect: who only asks has changed nothing.
     pub fn note_seen(&mut self, key: &[u8], group: &[u8], consumer: &[u8]) {
-        let (space, hash) = (self.engine.store.space(self.db), self.hash(key));
+        let db = self.engine.tables.home(self.db, key);
+        let (space, hash) = (self.engine.store.space(db), self.hash(key));
         self.locked.note_consumer_seen(space, key, hash, group, consumer);
     }
 }

@@ -1,0 +1,154 @@
+//! Change streams in one process.
+
+use crate::command::testing::Harness;
+use crate::effect::SYSTEM;
+use crate::engine::Engine;
+use crate::store::Mode;
+
+/// The records of a table's stream, a line each: the identifier and the fields with their values.
+fn records(engine: &Engine, table: &str) -> Vec<String> {
+    let key = format!("{table}@stream");
+    let hash = engine.store.hash(key.as_bytes());
+    let locked = engine.store.lock_one(hash, Mode::Read, engine.clock.now_ms());
+    let entry = locked.peek(SYSTEM, key.as_bytes(), hash).expect("there is a stream");
+    let stream = entry.value().stream().expect("it is a stream");
+    let all = stream.range(crate::value::stream::StreamId::MIN, crate::value::stream::StreamId::MAX);
+    all.map(|entry| {
+        let fields = entry.fields.map(|(name, value)| {
+            let text =
+                |entry: crate::value::listpack::Entry<'_>| String::from_utf8(entry.into_vec()).unwrap();
+            format!("{}={}", text(name), text(value))
+        });
+        format!("{} {}", entry.id, fields.collect::<Vec<_>>().join(" "))
+    })
+    .collect()
+}
+
+#[test]
+fn changes_of_items_are_recorded_as_the_view_says() {
+    let mut h = Harness::new();
+    let engine = std::sync::Arc::clone(&h.server.engine);
+    for (table, view) in [("k", "KEYS"), ("n", "NEW"), ("o", "OLD"), ("b", "BOTH")] {
+        assert_eq!(h.run(&format!("TABLE.CREATE {table} PK id S SK at N STREAM {view}")), "+OK");
+        h.run(&format!("ITEM.PUT {table} a 1 SET 1 n:n 1"));
+        h.run(&format!("ITEM.PUT {table} a 1 SET 1 n:n 1"));
+        h.advance(1);
+        h.run(&format!("ITEM.UPDATE {table} a 1 INCR 1 n 1"));
+        h.run(&format!("ITEM.DEL {table} a 1"));
+        h.run(&format!("ITEM.DEL {table} a 1"));
+    }
+    let keys = r#"keys={"id":{"S":"a"},"at":{"N":"1"}}"#;
+    let old = r#"{"at":{"N":"1"},"id":{"S":"a"},"n":{"N":"1"}}"#;
+    let new = r#"{"at":{"N":"1"},"id":{"S":"a"},"n":{"N":"2"}}"#;
+    assert_eq!(
+        records(&engine, "k"),
+        [
+            format!("1700000000000-0 event=INSERT {keys} size=7"),
+            format!("1700000000001-0 event=MODIFY {keys} size=7"),
+            format!("1700000000001-1 event=REMOVE {keys} size=7"),
+        ]
+    );
+    assert_eq!(
+        records(&engine, "b"),
+        [
+            format!("1700000000003-0 event=INSERT {keys} new={old} size=17"),
+            format!("1700000000004-0 event=MODIFY {keys} new={new} old={old} size=27"),
+            format!("1700000000004-1 event=REMOVE {keys} old={new} size=17"),
+        ]
+    );
+    assert!(records(&engine, "n").iter().all(|record| !record.contains(" old=")));
+    assert!(records(&engine, "o").iter().all(|record| !record.contains(" new=")));
+}
+
+#[test]
+fn what_is_taken_back_was_never_recorded() {
+    let mut h = Harness::new();
+    let engine = std::sync::Arc::clone(&h.server.engine);
+    h.run("TABLE.CREATE t PK id S STREAM KEYS");
+    h.run("MULTI");
+    h.run("ITEM.ATOMIC");
+    h.run("ITEM.PUT t a SET 1 n:n 1");
+    h.run("ITEM.PUT t b SET 1 n:n 1 IF 'n = 1'");
+    assert!(h.run("EXEC").contains("TXCANCELLED"));
+    assert!(records(&engine, "t").is_empty());
+    h.run("ITEM.PUT t a SET 1 n:n 1");
+    assert_eq!(records(&engine, "t").len(), 1);
+}
+
+#[test]
+fn items_whose_time_has_come_are_recorded_as_removed_by_it() {
+    let mut h = Harness::new();
+    let engine = std::sync::Arc::clone(&h.server.engine);
+    h.run("TABLE.CREATE t PK id S TTL ends STREAM KEYS");
+    h.run("ITEM.PUT t a SET 1 n:n 1 EX 1");
+    h.run("ITEM.PUT t b SET 1 n:n 1 EX 1");
+    h.advance(2000);
+    // One is replaced before the background comes by, the other one is not.
+    h.run("ITEM.PUT t b SET 1 n:n 2");
+    let mut record = Vec::new();
+    (0..engine.store.shard_count()).for_each(|shard| engine.expire_shard(shard, &mut record));
+    let found = records(&engine, "t");
+    let events: Vec<&str> = found.iter().map(|record| record.split_once(' ').unwrap().1).collect();
+    let line = |event: &str, key: &str, by: &str| {
+        format!(r#"event={event} keys={{"id":{{"S":"{key}"}}}} size=3{by}"#)
+    };
+    assert_eq!(
+        events,
+        [
+            line("INSERT", "a", ""),
+            line("INSERT", "b", ""),
+            line("REMOVE", "b", " by=ttl"),
+            line("INSERT", "b", ""),
+            line("REMOVE", "a", " by=ttl"),
+        ]
+    );
+}
+
+#[test]
+fn records_are_kept_for_their_time() {
+    let mut h = Harness::new();
+    let engine = std::sync::Arc::clone(&h.server.engine);
+    let mut record = Vec::new();
+    h.run("TABLE.CREATE t PK id S STREAM KEYS");
+    h.run("ITEM.PUT t a SET 1 n 1");
+    h.advance(12 * 3_600_000);
+    h.run("ITEM.PUT t b SET 1 n 1");
+    h.run("TABLE.ALTER t NOSTREAM");
+    h.run("ITEM.PUT t c SET 1 n 1");
+    engine.trim_streams(&mut record);
+    assert_eq!(records(&engine, "t").len(), 2);
+    h.advance(13 * 3_600_000);
+    engine.trim_streams(&mut record);
+    assert_eq!(records(&engine, "t").len(), 1);
+    h.advance(12 * 3_600_000);
+    engine.trim_streams(&mut record);
+    assert_eq!(h.run("EXISTS t@stream"), ":0");
+    h.run("TABLE.ALTER t STREAM KEYS");
+    h.run("ITEM.PUT t d SET 1 n 1");
+    assert_eq!(records(&engine, "t").len(), 1);
+}
+
+#[test]
+fn the_name_is_a_streams_in_every_database_and_not_to_be_written() {
+    let mut h = Harness::new();
+    h.run("SET t@stream mine");
+    h.run("TABLE.CREATE t PK id S STREAM KEYS");
+    assert_eq!(h.run("TYPE t@stream"), "+stream");
+    assert_eq!(h.run("KEYS *"), "[\"t@stream\"]");
+    h.run("SELECT 3");
+    h.run("FLUSHALL");
+    assert_eq!(h.run("TYPE t@stream"), "+stream");
+    assert_eq!(h.run("EXISTS t@stream other@stream"), ":1");
+    let refused = "-ERR the change stream of table 't' is written by changes of its items only";
+    for line in
+        ["SET t@stream x", "DEL a t@stream", "EXPIRE t@stream 10", "COPY t@stream x", "RENAME x t@stream"]
+    {
+        assert_eq!(h.run(line), refused, "{line}");
+    }
+    h.run("MULTI");
+    h.run("SET t@stream x");
+    assert!(h.run("EXEC").contains("written by changes"));
+    h.run("TABLE.DROP t");
+    assert_eq!(h.run("EXISTS t@stream"), ":0");
+    assert_eq!(h.run("SET t@stream x"), "+OK");
+}

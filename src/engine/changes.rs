@@ -1,0 +1,273 @@
+//! Change streams of tables: what a change of an item adds to them, and how long it stays.
+//!
+//! The stream of table `t` is one Redis stream under the name `t@stream` in the database that is the server's own, so that it
+//! is found under that name in every database, no FLUSHDB harms it, and the log, checkpoints and memory know it as any other.
+//! A record is appended in the transaction of the item's change, under the lock of the stream's shard, which is taken
+//! before anything happens: as [`super::indexes`] does it for the shards of entries. So the order of records is the order of
+//! changes, of all items of the table.
+//!
+//! A record has the fields `event` (INSERT, MODIFY or REMOVE), `keys`, as the view says `new` and `old`, `size` (its size in bytes by
+//! DynamoDB's rules), and `by` = `ttl` if the item's time had come. Keys and items are JSON with DynamoDB's type tags.
+
+use super::tables::{Table, Tables};
+use super::{Engine, Tx};
+use crate::effect::{Effect, List, SYSTEM, StreamChange};
+use crate::item::{
+    ItemKeys, ItemRef, StreamPlace, StreamSpan, StreamView, write_typed_json, write_typed_value,
+};
+use crate::store::{Locked, Mode};
+use crate::value::stream::{NewId, Stream, StreamId, Trim, TrimBy, TrimPlan};
+use smallvec::SmallVec;
+use std::ops::Range;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
+
+/// What follows a table's name in the name of its change stream.
+pub const STREAM_SUFFIX: &str = "@stream";
+/// Milliseconds between two rounds of removing old records.
+const TRIM_MILLIS: u64 = 1000;
+/// Records removed while a shard is held once.
+const TRIM_HOLD: u64 = 10_000;
+
+impl Tables {
+    /// Whether a key, in whatever database, is the name of a table's change stream.
+    #[inline]
+    pub fn is_change_stream(&self, key: &[u8]) -> bool {
+        self.any_stream() && key.ends_with(STREAM_SUFFIX.as_bytes()) && self.names_stream(key)
+    }
+
+    #[cold]
+    fn names_stream(&self, key: &[u8]) -> bool {
+        let name = key.strip_suffix(STREAM_SUFFIX.as_bytes());
+        name.and_then(|name| self.local(name)).is_some_and(|table| !table.schema.streams.is_empty())
+    }
+
+    /// The database that a key of a database is kept in: its own, but for change streams.
+    #[inline]
+    pub fn home(&self, db: usize, key: &[u8]) -> usize {
+        if self.is_change_stream(key) { SYSTEM as usize } else { db }
+    }
+}
+
+/// The records that a change of an item adds to its table's stream.
+#[derive(Default)]
+pub(super) struct Records(SmallVec<[Record; 1]>);
+
+struct Record {
+    fields: SmallVec<[(&'static str, Range<usize>); 6]>,
+    bytes: Vec<u8>,
+}
+
+impl Record {
+    fn of(
+        table: &Table,
+        view: StreamView,
+        old: Option<ItemRef<'_>>,
+        new: Option<ItemRef<'_>>,
+        ttl: bool,
+    ) -> Self {
+        let mut record = Self { fields: SmallVec::new(), bytes: Vec::with_capacity(256) };
+        record.put("event", |out| {
+            out.extend_from_slice(match (&old, &new) {
+                (None, _) => b"INSERT",
+                (Some(_), Some(_)) => b"MODIFY",
+                (Some(_), None) => b"REMOVE",
+            });
+        });
+        let mut size = 0;
+        if let Some(item) = new.as_ref().or(old.as_ref()) {
+            record.put("keys", |out| size += put_keys(table, item, out));
+        }
+        for (name, image) in
+            [("new", new.filter(|_| view.has_new())), ("old", old.filter(|_| view.has_old()))]
+        {
+            if let Some(item) = image {
+                size += item.size();
+                record.put(name, |out| write_typed_json(&item, out));
+            }
+        }
+        record.put("size", |out| out.extend_from_slice(itoa::Buffer::new().format(size).as_bytes()));
+        if ttl {
+            record.put("by", |out| out.extend_from_slice(b"ttl"));
+        }
+        record
+    }
+
+    fn put(&mut self, name: &'static str, fill: impl FnOnce(&mut Vec<u8>)) {
+        let from = self.bytes.len();
+        fill(&mut self.bytes);
+        self.fields.push((name, from..self.bytes.len()));
+    }
+
+    fn pairs(&self) -> SmallVec<[&[u8]; 12]> {
+        let value = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
+        self.fields.iter().flat_map(|(name, range)| [name.as_bytes(), value(range)]).collect()
+    }
+}
+
+/// Appends an item's key attributes as JSON; returns their size.
+fn put_keys(table: &Table, item: &ItemRef<'_>, out: &mut Vec<u8>) -> usize {
+    let mut size = 0;
+    out.push(b'{');
+    for attr in table.schema.keys.attrs() {
+        let Some(value) = item.get(&attr.name) else { continue };
+        if size > 0 {
+            out.push(b',');
+        }
+        size += attr.name.len() + value.size();
+        // Writing a string into memory cannot fail.
+        let _ = serde_json::to_writer(&mut *out, &attr.name);
+        out.push(b':');
+        write_typed_value(&value, out);
+    }
+    out.push(b'}');
+    size
+}
+
+impl Tx<'_> {
+    /// Works out what a change of an item adds to its table's stream, and locks the stream; `None` if that cannot be had now. A
+    /// change that changes nothing adds nothing. What replaces an item whose time had come is new, and the old one's end is
+    /// recorded first.
+    pub(super) fn reach_stream(
+        &mut self,
+        table: &Table,
+        keys: &ItemKeys,
+        new: Option<&[u8]>,
+    ) -> Option<Records> {
+        let Some(span) = table.schema.stream() else { return Some(Records::default()) };
+        let hash = self.engine.store.hash(&table.stream_key);
+        if !self.locked.try_extend(hash) {
+            self.lacks(vec![hash]);
+            return None;
+        }
+        let old = self.stored(table.id, keys).filter(|old| new != Some(old));
+        let old_was_same = old.is_none() && new.is_some() && self.stored(table.id, keys).is_some();
+        let mut records = Records::default();
+        if old_was_same {
+            return Some(records);
+        }
+        let item = |bytes| ItemRef::from_bytes_unchecked(bytes);
+        let (mut old, new) = (old.map(item), new.map(item));
+        if let Some(gone) = old.filter(|old| table.expired(old, self.now())) {
+            records.0.push(Record::of(table, span.view, Some(gone), None, true));
+            old = None;
+        }
+        if old.is_some() || new.is_some() {
+            records.0.push(Record::of(table, span.view, old, new, false));
+        }
+        Some(records)
+    }
+
+    /// Appends records that were worked out for a change that has happened.
+    pub(super) fn append_records(&mut self, table: &Table, records: &Records) {
+        for record in &records.0 {
+            let id = match self.change_stream_of(table) {
+                // Identifiers do not come to an end before time does.
+                Some(stream) => stream.resolve_id(NewId::Auto, self.now()).unwrap_or(StreamId::MAX),
+                None => StreamId::new(self.now(), 0),
+            };
+            let pairs = List::Slices(&record.pairs());
+            let key = &table.stream_key;
+            self.apply(Effect::Stream { db: SYSTEM, key, change: StreamChange::Add { id, pairs } });
+        }
+        // To undo a removal would take a copy of all that is there; the background does it then.
+        if !records.0.is_empty() && self.undo.is_none() {
+            self.trim_records(table, true);
+        }
+    }
+
+    /// The change stream of a table, whose shard is locked.
+    pub fn change_stream_of(&self, table: &Table) -> Option<&Stream> {
+        let hash = self.engine.store.hash(&table.stream_key);
+        self.locked.peek(SYSTEM, &table.stream_key, hash)?.value().stream()
+    }
+
+    /// Makes the change stream of a table if it is to have one and it is not there; for whoever holds every shard. Places go on
+    /// behind those of earlier times.
+    pub fn settle_stream(&mut self, table: &Table) {
+        if table.schema.streams.is_empty() {
+            return self.drop_stream(table);
+        }
+        if self.change_stream_of(table).is_none() {
+            let last = self.last_place(table);
+            let change = StreamChange::Marks {
+                last_id: StreamId::new(last.0, last.1),
+                max_deleted_id: StreamId::MIN,
+                entries_added: 0,
+            };
+            self.apply(Effect::Stream { db: SYSTEM, key: &table.stream_key, change });
+        }
+    }
+
+    /// Removes the change stream of a table, if there is one; for whoever holds every shard.
+    pub fn drop_stream(&mut self, table: &Table) {
+        if self.change_stream_of(table).is_some() {
+            self.apply(Effect::Delete { db: SYSTEM, key: &table.stream_key });
+        }
+    }
+
+    /// The last place that was given in a table's stream.
+    pub fn last_place(&self, table: &Table) -> StreamPlace {
+        let ends = table.schema.streams.iter().map(|span| span.end.map_or(span.after, |end| end.through));
+        let last = self.change_stream_of(table).map(|stream| (stream.last_id().ms, stream.last_id().seq));
+        last.into_iter().chain(ends).max().unwrap_or_default()
+    }
+
+    /// Removes records that are too old, by whole nodes if `roughly`; returns whether there may be more. The stream remembers
+    /// the last of them as deleted, so that readers can be told that they missed something.
+    fn trim_records(&mut self, table: &Table, roughly: bool) -> bool {
+        let min_ms = self.now().saturating_sub(self.engine.stream_retention.load(Relaxed));
+        let trim =
+            Trim { by: TrimBy::MinId(StreamId::new(min_ms, 0)), approximate: roughly, limit: TRIM_HOLD };
+        let Some(stream) = self.change_stream_of(table) else { return false };
+        if stream.is_empty() || stream.first_id().ms >= min_ms {
+            return false;
+        }
+        let Some(TrimPlan { through, removed }) = stream.plan_trim(trim) else { return false };
+        let (last_id, entries_added) = (stream.last_id(), stream.entries_added());
+        let key = &table.stream_key;
+        for change in [
+            StreamChange::Trim { through },
+            StreamChange::Marks { last_id, max_deleted_id: through, entries_added },
+        ] {
+            self.apply(Effect::Stream { db: SYSTEM, key, change });
+        }
+        removed >= TRIM_HOLD / 2
+    }
+}
+
+impl Engine {
+    /// Removes old records of all change streams if the last time is a while ago; and streams that were disabled when their last
+    /// record is gone. Done in the background, and callable by tests that own time.
+    pub fn trim_streams(&self, record: &mut Vec<u8>) {
+        let now = self.clock.now_ms();
+        if !self.tables.any_stream() || now < self.next_trim.load(Relaxed) {
+            return;
+        }
+        self.next_trim.store(now + TRIM_MILLIS, Relaxed);
+        for table in self.tables.list().iter().filter(|table| !table.schema.streams.is_empty()) {
+            let mut more = true;
+            while more && self.refusal(0).is_none() && !self.loading.load(Acquire) {
+                let locked = self.lock_stream(table);
+                // The table may have been changed or dropped since it was listed.
+                let Some(table) = self.tables.by_id(table.id) else { break };
+                let mut tx = Tx::new(self, locked, 0, record);
+                more = tx.trim_records(&table, false);
+                let over = table.schema.stream().is_none();
+                if over && !more && tx.change_stream_of(&table).is_some_and(Stream::is_empty) {
+                    tx.apply(Effect::Delete { db: SYSTEM, key: &table.stream_key });
+                }
+                tx.commit();
+            }
+        }
+    }
+
+    /// Whether a time in which changes were recorded is so long over that nothing is left of it.
+    pub fn is_stream_over(&self, span: &StreamSpan, now: u64) -> bool {
+        let retention = self.stream_retention.load(Relaxed);
+        span.end.is_some_and(|end| end.at_ms.saturating_add(retention) < now)
+    }
+
+    fn lock_stream(&self, table: &Table) -> Locked<'_> {
+        self.store.lock_one(self.store.hash(&table.stream_key), Mode::Write, self.clock.now_ms())
+    }
+}
