@@ -12,7 +12,7 @@ use crate::engine::STREAM_SUFFIX;
 /// # Errors
 /// For such a command.
 #[inline]
-pub fn guard(command: &Command, cx: &Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+pub(super) fn guard(command: &Command, cx: &Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if cx.tx.engine().tables.any_stream() && is_write(command) && !only_reads_streams(command) {
         return refuse_streams(command, cx, args);
     }
