@@ -149,7 +149,11 @@ fn outcome<'a>(action: &'a Action, scope: &'a Scope, item: ItemRef<'a>) -> Resul
             let added = scope.value(value);
             match path::find(path, scope, item) {
                 None => ready(Some(Write::Put(New::Ref(added)))),
-                Some(current) => ready(Some(Write::Put(New::Owned(add(&current, &added)?)))),
+                Some(current) => match add(&current, &added) {
+                    Ok(sum) => ready(Some(Write::Put(New::Owned(sum)))),
+                    Err(ExprError::Number(error)) => Ok(Outcome::Number(error)),
+                    Err(error) => Err(error),
+                },
             }
         }
         Action::Delete(path, value) => match path::find(path, scope, item) {

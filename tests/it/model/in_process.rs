@@ -119,6 +119,15 @@ impl Subject for InProcess {
         self.clock
     }
 
+    fn remove_expired(&mut self) {
+        let engine = &self.running.as_ref().unwrap().server.engine;
+        engine.follow_tables();
+        let mut record = Vec::new();
+        for shard in 0..engine.store.shard_count() {
+            engine.expire_shard(shard, &mut record);
+        }
+    }
+
     fn advance(&mut self, millis: u64) -> bool {
         self.clock += millis;
         let clock = &self.running.as_ref().unwrap().server.engine.clock;

@@ -2,6 +2,7 @@
 //! in between and the clock moving.
 
 pub(crate) mod in_process;
+mod items;
 mod state;
 
 use crate::harness::{Client, Random, Server, Value};
@@ -20,6 +21,8 @@ pub(crate) trait Subject {
     fn now(&self) -> u64;
     /// Moves the clock, where it can be moved, and says whether it could.
     fn advance(&mut self, millis: u64) -> bool;
+    /// Removes what has expired, where time stands still meanwhile.
+    fn remove_expired(&mut self);
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +72,8 @@ impl Subject for Process {
     fn advance(&mut self, _millis: u64) -> bool {
         false
     }
+
+    fn remove_expired(&mut self) {}
 }
 
 const CLIENTS: usize = 4;
