@@ -245,6 +245,7 @@ const TABLE: &[(&str, Shape)] = &[
     ("Limit", Shape::Int("Integer")),
     ("ExclusiveStartTableName", TEXT),
     ("ResourceArn", TEXT),
+    ("NextToken", TEXT),
     ("TagKeys", Shape::List(&TEXT)),
     (
         "TimeToLiveSpecification",

@@ -97,8 +97,9 @@ impl<'r> Write<'r> {
             Self::Update(_, changes, limits) => {
                 Change::Put(Cow::Owned(updated(&at, current, changes, limits)?))
             }
-            Self::Delete(_) if current.is_some() => Change::Delete,
-            Self::Delete(_) | Self::Check(_) => Change::Nothing,
+            // What has expired is not there, but goes for good: it must not come back when its table's TTL attribute is removed.
+            Self::Delete(_) => Change::Delete,
+            Self::Check(_) => Change::Nothing,
         };
         if let (Change::Put(item), true) = (&change, measure) {
             written.bytes = written.bytes.max(item.view().size());

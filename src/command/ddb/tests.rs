@@ -617,3 +617,18 @@ fn tables_are_named_by_their_arns_too() {
         call(&mut h, "DescribeTable", &json!({"TableName": "arn:aws:dynamodb:us-east-1:0:table/abc"}));
     assert_eq!(described["Table"]["ItemCount"], 1);
 }
+
+#[test]
+fn an_expired_item_that_was_deleted_does_not_come_back() {
+    let mut h = Harness::new();
+    table(&mut h, "abc", None);
+    let ttl = |on: bool| json!({"TableName": "abc", "TimeToLiveSpecification": {"AttributeName": "t", "Enabled": on}});
+    call(&mut h, "UpdateTimeToLive", &ttl(true));
+    let at = h.server.engine.clock.now_ms() / 1000 + 1;
+    put(&mut h, "abc", json!({"id": {"S": "a"}, "t": {"N": at.to_string()}}));
+    h.advance(2000);
+    let key = json!({"TableName": "abc", "Key": {"id": {"S": "a"}}, "ReturnValues": "ALL_OLD"});
+    assert_eq!(call(&mut h, "DeleteItem", &key), json!({}));
+    call(&mut h, "UpdateTimeToLive", &ttl(false));
+    assert_eq!(call(&mut h, "Scan", &json!({"TableName": "abc"}))["Count"], 0);
+}

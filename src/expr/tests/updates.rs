@@ -85,6 +85,9 @@ fn what_does_not_fit_the_item_is_refused() {
         // A wrong type comes before anything missing, and later sections before earlier ones.
         ("SET a = absent, b = s + :v", "{':v':{'N':'1'}}", TYPE),
         ("SET a = absent REMOVE absent.b", "", PATH),
+        // What is missing comes before a sum that is no valid number.
+        ("SET a = absent ADD n :v", "{':v':{'N':'1E-60'}}", MISSING),
+        ("SET absent.a = :v ADD n :v", "{':v':{'N':'1E-60'}}", PATH),
     ] {
         assert_eq!(applied(before, text, values), Err(message.to_owned()), "{text}");
     }
