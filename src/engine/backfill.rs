@@ -120,26 +120,27 @@ impl Engine {
                 tx.commit();
                 return items.len();
             }
-            let mut entered = 0;
+            let (mut entered, mut lacking) = (0, None);
             for (keys, _) in items {
                 if self.store.shard_of(self.store.hash(&keys.pk)) != shard {
                     break;
                 }
                 // The item as it is now, which may be another than when the piece was cut.
                 let now = tx.stored(table.id, keys).map(Box::<[u8]>::from);
-                let done =
-                    now.is_none_or(|item| tx.enter(table, index, keys, ItemRef::from_bytes_unchecked(&item)));
-                if !done {
+                if let Some(item) = now
+                    && let Err(hash) = tx.enter(table, index, keys, ItemRef::from_bytes_unchecked(&item))
+                {
+                    lacking = Some(hash);
                     break;
                 }
                 entered += 1;
             }
-            if entered == 0 && reach.exceeded(&mut tx) {
-                continue;
-            }
             // Each entry is right by itself: those before one that lacks its shard stay.
             tx.commit();
-            return entered;
+            match lacking {
+                Some(hash) if entered == 0 => reach.ask(hash),
+                _ => return entered,
+            }
         }
     }
 

@@ -143,20 +143,26 @@ impl Tx<'_> {
         self.index_writes.push(IndexWrite { space, bytes: before.max(after).unwrap_or(0) });
     }
 
-    /// Enters an item into an index, unless it is there as it should be; false if the entry's shard cannot be had now.
-    pub(super) fn enter(&mut self, table: &Table, index: &Index, keys: &ItemKeys, item: ItemRef<'_>) -> bool {
-        let Some(entry) = index.schema.entry_keys(&table.schema.keys, keys, &item) else { return true };
+    /// Enters an item into an index, unless it is there as it should be. Changes nothing if the entry's shard cannot be had now,
+    /// whose hash it returns then.
+    pub(super) fn enter(
+        &mut self,
+        table: &Table,
+        index: &Index,
+        keys: &ItemKeys,
+        item: ItemRef<'_>,
+    ) -> Result<(), u64> {
+        let Some(entry) = index.schema.entry_keys(&table.schema.keys, keys, &item) else { return Ok(()) };
         let hash = self.engine.store.hash(&entry.pk);
         if !self.locked.try_extend(hash) {
-            self.lacks(vec![hash]);
-            return false;
+            return Err(hash);
         }
         let mut bytes = Vec::new();
         put_entry(table, index, item, &mut bytes);
         if self.stored(index.schema.space, &entry) != Some(bytes.as_slice()) {
             self.change_entry(index, &entry, Some(&bytes));
         }
-        true
+        Ok(())
     }
 
     /// What changes of items did to indexes since this was asked last.

@@ -63,6 +63,12 @@ impl Reach {
         tx.undo.is_some() && self.take(tx)
     }
 
+    /// Takes note of a shard that a transaction needs which has changed nothing.
+    pub(super) fn ask(&mut self, hash: u64) {
+        self.hashes.push(hash);
+        self.rounds += 1;
+    }
+
     #[cold]
     fn take(&mut self, tx: &mut Tx<'_>) -> bool {
         let Some(undo) = tx.undo.as_mut().filter(|undo| !undo.lacking.is_empty()) else { return false };

@@ -130,6 +130,7 @@ fn under_load(shards: &str, rounds: usize) {
         wait_until_active(&mut client);
         let indexes = check(&mut |command| client.call(command), "t", true);
         assert!(indexes >= 2, "{indexes} indexes");
+        assert!(!server.log().contains("given up"), "{}", server.log());
     }
     let done = done.load(Relaxed);
     eprintln!("{done} batches of writes in {rounds} rounds over {shards} shards");
