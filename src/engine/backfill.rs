@@ -15,8 +15,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Items that are looked at while a shard is held once.
+/// Items that are read while a shard is held once.
 const PIECE_ITEMS: usize = 32;
+/// Items that are entered while shards are held once: their own, and that of each entry.
+const HOLD: usize = 8;
 /// Bytes of items after which a piece ends.
 const PIECE_BYTES: usize = 64 << 10;
 
@@ -121,7 +123,7 @@ impl Engine {
                 return items.len();
             }
             let (mut entered, mut lacking) = (0, None);
-            for (keys, _) in items {
+            for (keys, _) in items.iter().take(HOLD) {
                 if self.store.shard_of(self.store.hash(&keys.pk)) != shard {
                     break;
                 }
