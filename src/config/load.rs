@@ -207,8 +207,10 @@ impl Variables {
                 found.file = Some(value).filter(|file| !file.is_empty());
                 continue;
             }
-            // Container platforms describe a service called "itemory" in variables that look like ours.
-            let injected = name == "ITEMORY_PORT" && value.contains("://")
+            // Container platforms describe a service called "itemory" in variables that look like ours; ITEMORY_URL is
+            // where clients find the server.
+            let injected = name == "ITEMORY_URL"
+                || name == "ITEMORY_PORT" && value.contains("://")
                 || name.starts_with("ITEMORY_SERVICE_")
                 || name.starts_with("ITEMORY_PORT_");
             if injected {
@@ -287,6 +289,7 @@ mod tests {
             ("ITEMORY_PORT", "tcp://10.0.0.1:6379"),
             ("ITEMORY_PORT_6379_TCP_ADDR", "10.0.0.1"),
             ("ITEMORY_SERVICE_HOST", "10.0.0.1"),
+            ("ITEMORY_URL", "redis://127.0.0.1:6379"),
         ];
         let loaded = load(&[], &env).unwrap();
         let settings = loaded.config.snapshot();

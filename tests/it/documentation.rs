@@ -106,15 +106,42 @@ fn agrees(shown: &[String], printed: &[&str]) -> bool {
     }
 }
 
+/// README.md and ARCHITECTURE.md, and every page under docs/.
 fn pages() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut out = vec![root.join("README.md")];
-    for folder in ["docs", "docs/commands"] {
-        let docs = fs::read_dir(root.join(folder)).unwrap().map(|e| e.unwrap().path());
-        out.extend(docs.filter(|p| p.extension().is_some_and(|e| e == "md")));
+    fn pages_in(folder: &Path, out: &mut Vec<PathBuf>) {
+        for path in fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+            if path.is_dir() && !path.ends_with("node_modules") {
+                pages_in(&path, out);
+            } else if path.extension().is_some_and(|e| e == "md") {
+                out.push(path);
+            }
+        }
     }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut out = vec![root.join("README.md"), root.join("ARCHITECTURE.md")];
+    pages_in(&root.join("docs"), &mut out);
     out.sort();
-    out.into_iter().filter(|p| p.exists()).collect()
+    out
+}
+
+/// The targets of a page's links within the repository, without their anchors.
+fn links(text: &str) -> Vec<&str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#', ' ']).next());
+    targets.filter(|target| !target.is_empty() && !target.contains("://")).collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    assert_eq!(links("[a](b.md#c) [d](#e) [f](https://g/h) [i](../j)"), ["b.md", "../j"]);
+    let mut count = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for target in links(&text) {
+            count += 1;
+            assert!(page.parent().unwrap().join(target).exists(), "{}: {target}", page.display());
+        }
+    }
+    assert!(count > 20, "{count}");
 }
 
 /// Runs a page's examples and gives what is not as shown.

@@ -17,6 +17,7 @@ mod crash;
 mod damage;
 mod digests;
 mod documentation;
+mod examples;
 mod faults;
 mod fixture;
 mod floats;
