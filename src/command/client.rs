@@ -1,5 +1,6 @@
 //! One client's state: what its connection's task owns, and the handle by which others see and reach it.
 
+use super::blocking::{Parked, Wait};
 use super::registry::Command;
 use crate::item::ItemKeys;
 use crate::store::Watcher;
@@ -83,8 +84,10 @@ pub struct ClientHandle {
     pub no_touch: AtomicBool,
     /// Whether it is a MONITOR.
     pub monitor: AtomicBool,
-    /// Whether it waits in a blocking command; 2 asks it to stop waiting, 3 to stop with an error.
+    /// Whether it waits, see [`super::blocking::state`].
     pub blocked: AtomicU8,
+    /// When its waiting ends by itself, in ms since the epoch; 0 if it does not.
+    pub waits_until: AtomicU64,
     /// Its names.
     pub names: Mutex<ClientNames>,
     /// Replies that others send it (MONITOR lines, later messages), to be written after its own; how many bytes, so
@@ -123,6 +126,7 @@ impl ClientHandle {
             no_touch: AtomicBool::new(false),
             monitor: AtomicBool::new(false),
             blocked: AtomicU8::new(0),
+            waits_until: AtomicU64::new(0),
             names: Mutex::new(ClientNames { user: b"default".to_vec(), ..ClientNames::default() }),
             pushed: Mutex::default(),
             pushed_bytes: AtomicUsize::new(0),
@@ -260,6 +264,10 @@ pub struct Client {
     pub closing: bool,
     /// Whether the command runs inside EXEC.
     pub in_exec: bool,
+    /// What the command that just ran waits for.
+    pub wait: Option<Wait>,
+    /// Where the client is to be parked until it is served.
+    pub parked: Option<Arc<Parked>>,
 }
 
 impl Client {
@@ -275,6 +283,8 @@ impl Client {
             reply_mode: ReplyMode::On,
             closing: false,
             in_exec: false,
+            wait: None,
+            parked: None,
         }
     }
 

@@ -1,10 +1,10 @@
 //! CLIENT: the table of its subcommands, and those that name a connection or change how it behaves.
 
+use super::blocking::{parse_timeout_ms, state};
 use super::client::ReplyMode;
 use super::connection::{check_name, is_printable};
 use super::spec::*;
 use super::{Cx, Fail, Outcome, client_list, eq, fail, help::help};
-use crate::text::parse_i64_strict;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 const OWN: u32 = flag::NOSCRIPT | flag::LOADING | flag::STALE;
@@ -232,12 +232,8 @@ fn pause(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         [_] => return Err(Fail::new("ERR CLIENT PAUSE mode must be WRITE or ALL")),
         _ => return Err(Fail::sub_syntax(args)),
     };
-    let timeout =
-        parse_i64_strict(args[2]).ok_or(Fail::new("ERR timeout is not an integer or out of range"))?;
-    let Ok(timeout) = u64::try_from(timeout) else { return Err(Fail::new("ERR timeout is negative")) };
     let now = cx.tx.now();
-    let until = now.checked_add(timeout).filter(|end| i64::try_from(*end).is_ok());
-    let until = until.ok_or(Fail::new("ERR timeout is out of range"))?;
+    let until = parse_timeout_ms(args[2], now)?.unwrap_or(now);
     cx.server.pause.begin(until, all, now);
     cx.out.ok();
     Ok(())
@@ -269,16 +265,16 @@ fn reply(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 fn unblock(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let how = match &args[3..] {
-        [] => 2,
-        [word] if eq(word, "TIMEOUT") => 2,
-        [word] if eq(word, "ERROR") => 3,
+        [] => state::TIMED_OUT,
+        [word] if eq(word, "TIMEOUT") => state::TIMED_OUT,
+        [word] if eq(word, "ERROR") => state::FAILED,
         [_] => return Err(Fail::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
         _ => return Err(Fail::sub_syntax(args)),
     };
     let id = super::parse_int(args[2])?;
     let client = u64::try_from(id).ok().and_then(|id| cx.server.clients.lock().get(&id).cloned());
     let woken = client.is_some_and(|client| {
-        let unblocked = client.blocked.compare_exchange(1, how, AcqRel, Relaxed).is_ok();
+        let unblocked = client.blocked.compare_exchange(state::WAITING, how, AcqRel, Relaxed).is_ok();
         if unblocked {
             client.waker.wake();
         }

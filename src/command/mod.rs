@@ -11,6 +11,7 @@ mod acl_log;
 mod admin;
 mod args;
 mod bitmaps;
+pub mod blocking;
 mod changes;
 pub mod client;
 mod client_list;
@@ -44,6 +45,7 @@ pub mod shutdown;
 pub mod slowlog;
 pub mod spec;
 mod stats;
+mod streams;
 pub mod strings;
 pub mod syntax;
 mod tables;
@@ -90,6 +92,7 @@ static FAMILIES: &[&[Spec]] = &[
     persistence::COMMANDS,
     shutdown::COMMANDS,
     slowlog::COMMANDS,
+    streams::COMMANDS,
     strings::COMMANDS,
     tables::COMMANDS,
     transactions::COMMANDS,
@@ -117,6 +120,17 @@ impl Cx<'_, '_> {
     #[inline]
     pub fn db(&self) -> u32 {
         self.tx.db as u32
+    }
+
+    /// Whether the command may wait for keys. Inside a transaction it takes what there is.
+    pub fn may_wait(&self) -> bool {
+        !self.client.in_exec
+    }
+
+    /// Has the command wait: it is run again when one of the keys changes. There must be no reply.
+    pub fn wait(&mut self, wait: blocking::Wait) {
+        debug_assert!(self.may_wait());
+        self.client.wait = Some(wait);
     }
 
     /// The string at a key.

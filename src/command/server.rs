@@ -69,6 +69,8 @@ pub struct Server {
     pub latency: Arc<LatencyMonitor>,
     /// CLIENT PAUSE.
     pub pause: Pause,
+    /// Held by the thread that serves clients which wait for keys. Taken before any shard.
+    pub serving: Mutex<()>,
     /// Whether another checkpoint is to follow the one that is being written.
     pub save_scheduled: AtomicBool,
     /// Keys in memory after the data folder was read.
@@ -124,6 +126,7 @@ impl Server {
             acl_log: Mutex::default(),
             latency,
             pause: Pause::default(),
+            serving: Mutex::default(),
             save_scheduled: AtomicBool::new(false),
             loaded_keys: AtomicU64::new(0),
             shutdown: Shutdown::default(),

@@ -110,6 +110,7 @@ impl Engine {
             tracing::trace!("memory is above maxmemory");
         }
         drop(upkeep);
+        self.store.hand_over_ready();
         self.maintain_log();
         self.check_save_points();
     }

@@ -205,10 +205,10 @@ impl Tx<'_> {
                     return fields.iter().for_each(|f| self.field(db, key, hash, f, out));
                 }
             }
-            (Effect::Stream { ref change, .. }, value) => {
-                if value.stream().is_none_or(|stream| undo_of(db, key, stream, change, out)) {
-                    return;
-                }
+            (Effect::Stream { ref change, .. }, value)
+                if value.stream().is_none_or(|stream| undo_of(db, key, stream, change, out)) =>
+            {
+                return;
             }
             _ => {}
         }

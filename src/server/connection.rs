@@ -4,6 +4,7 @@ use super::outbox::Outbox;
 use super::stream::{ReadHalf, WriteHalf};
 use super::worker::{Local, Seat};
 use crate::command::Client;
+use crate::command::blocking::state;
 use crate::command::client::Kill;
 use crate::resp::{Batch, Decoder, Limits, Proto, ProtocolError, Reply};
 use crate::session::{Stop, Worker};
@@ -18,11 +19,9 @@ use std::time::Duration;
 /// Commands run before other connections of the same worker get their turn.
 const TURN: usize = 512;
 /// Bytes read at once into the connection's own buffer, when a command came in pieces.
-const CHUNK: usize = 16 * 1024;
+pub(super) const CHUNK: usize = 16 * 1024;
 /// The most of it, for a large argument; more would be zeroed for nothing when less has arrived.
 const MOST: usize = 256 * 1024;
-/// The state of a client that waits for the end of CLIENT PAUSE; CLIENT UNBLOCK does not concern it.
-const PAUSED: u8 = 4;
 
 /// What the task and the flusher share of a connection.
 pub(super) struct Shared {
@@ -70,18 +69,18 @@ enum Event {
 
 /// One connection.
 pub(super) struct Connection {
-    read: ReadHalf,
-    shared: Rc<Shared>,
-    client: Option<Client>,
+    pub(super) read: ReadHalf,
+    pub(super) shared: Rc<Shared>,
+    pub(super) client: Option<Client>,
     decoder: Decoder,
     /// Input that is not decoded yet; empty between whole commands.
-    input: Vec<u8>,
-    local: Rc<Local>,
+    pub(super) input: Vec<u8>,
+    pub(super) local: Rc<Local>,
     batch: Batch,
     /// Whether the batch is not done, so that the input still begins with its bytes.
     open: bool,
     /// How many commands of the batch are done.
-    at: usize,
+    pub(super) at: usize,
     /// What ends the connection once the batch is done.
     fault: Option<ProtocolError>,
     /// Whether the input may hold more complete commands than the batch.
@@ -179,7 +178,7 @@ impl Connection {
     }
 
     /// Takes over what others push. It may show writes, and waits for them as replies do.
-    fn take_pushed(&mut self) {
+    pub(super) fn take_pushed(&mut self) {
         if self.shared.client.pushed_bytes() > 0 {
             let pushed = self.shared.client.take_pushed();
             let mut outbox = self.shared.outbox.borrow_mut();
@@ -220,6 +219,12 @@ impl Connection {
                         return false;
                     }
                 }
+                More::Blocked => {
+                    self.shared.flush(&local);
+                    if !self.wait_for_keys().await {
+                        return false;
+                    }
+                }
                 More::Paused(_) if self.shared.client.killed() != Kill::No => return false,
                 More::Paused(until) => {
                     self.shared.flush(&local);
@@ -245,7 +250,7 @@ impl Connection {
     }
 
     /// Takes note of how much input waits; false if it is too much.
-    fn note_input(&self) -> bool {
+    pub(super) fn note_input(&self) -> bool {
         self.shared.client.query_bytes.store(self.input.len(), Relaxed);
         let limit = self.local.worker.borrow().settings.client_query_buffer_limit;
         if (self.input.len() as u64) <= limit {
@@ -283,6 +288,7 @@ impl Connection {
             Some(Stop::Close) => More::Close,
             Some(Stop::Long) => More::Long,
             Some(Stop::Paused(until)) => More::Paused(until),
+            Some(Stop::Blocked) => More::Blocked,
             Some(Stop::Yield) if !done => More::Yes,
             Some(Stop::Yield) | None if self.again => More::Yes,
             Some(Stop::Yield) | None => More::No,
@@ -296,7 +302,7 @@ impl Connection {
     }
 
     /// Hands replies over to be sent once what they show is durable.
-    fn answer(&self, mut outbox: RefMut<'_, Outbox>, mut reply: Reply, wrote: bool) {
+    pub(super) fn answer(&self, mut outbox: RefMut<'_, Outbox>, mut reply: Reply, wrote: bool) {
         let engine = &self.local.server.engine;
         let waits = outbox.put_back(reply.take(), engine.tail(), engine.settled(), wrote);
         drop(outbox);
@@ -339,7 +345,7 @@ impl Connection {
     async fn wait_for_pause(&self, until: u64) {
         let server = &self.local.server;
         let handle = &self.shared.client;
-        handle.blocked.store(PAUSED, Relaxed);
+        handle.blocked.store(state::PAUSED, Relaxed);
         let now = server.engine.clock.now_ms();
         let killed = poll_fn(|cx| {
             handle.waker.register(cx.waker());
@@ -350,7 +356,7 @@ impl Connection {
             () = tokio::time::sleep(Duration::from_millis(until.saturating_sub(now))) => {}
             () = killed => {}
         }
-        handle.blocked.store(0, Relaxed);
+        handle.blocked.store(state::NO, Relaxed);
     }
 
     /// Sends the last replies of a connection that is to be closed.
@@ -394,10 +400,12 @@ enum More {
     Long,
     /// The next command waits for the end of CLIENT PAUSE.
     Paused(u64),
+    /// The next command waits for keys.
+    Blocked,
     /// The connection is to be closed.
     Close,
 }
 
-fn proto_of(client: &Client) -> Proto {
+pub(super) fn proto_of(client: &Client) -> Proto {
     if client.handle.resp.load(Relaxed) == 3 { Proto::V3 } else { Proto::V2 }
 }

@@ -1,5 +1,6 @@
 //! Sockets, worker threads, signals and the orderly end.
 
+mod blocked;
 mod connection;
 mod cron;
 mod listen;

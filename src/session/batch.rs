@@ -3,6 +3,7 @@
 
 use super::gate::{self, Verdict};
 use super::{exec, locks, observe};
+use crate::command::blocking::{Parked, state};
 use crate::command::client::{Kill, Queued, ReplyMode};
 use crate::command::transactions::end_transaction;
 use crate::command::{Client, Command, Cx, Fail, Server, WorkerStats, counts_lookups, flag, is_write};
@@ -34,6 +35,8 @@ pub enum Stop {
     Yield,
     /// The next command waits for the end of CLIENT PAUSE, at the latest at this time in ms since the epoch.
     Paused(u64),
+    /// The next command waits for keys: the client is to be parked in its `parked`, which has the command.
+    Blocked,
 }
 
 /// How far a run of commands came.
@@ -138,6 +141,9 @@ impl Worker {
                     &mut clock,
                     out,
                 );
+                if self.server.engine.store.has_ready() {
+                    self.serve_ready();
+                }
                 let spent = clock >= turn_end || out.len() - begun > TURN_BYTES;
                 if let Some(stop) = stop.or(spent.then_some(Stop::Yield)) {
                     let done = if stop == Stop::Close || stop == Stop::Yield { index + 1 } else { index };
@@ -162,6 +168,9 @@ impl Worker {
             }
             Err(()) => None,
         };
+        if self.server.engine.store.has_ready() {
+            self.serve_ready();
+        }
         Progress { done: 1, stop, wrote: self.wrote }
     }
 
@@ -261,6 +270,9 @@ impl Worker {
             return Some(Stop::Long);
         }
         self.execute(client, command, args, hash, now, clock, out);
+        if client.parked.is_some() {
+            return Some(Stop::Blocked);
+        }
         Self::after(client, out, mark)
     }
 
@@ -283,6 +295,14 @@ impl Worker {
         } else {
             self.transact(client, command, args, hash, now, out)
         };
+        if client.parked.is_some() {
+            // It is counted when its waiting ends. Whoever looks on sees it now.
+            *clock = self.server.engine.clock.monotonic_nanos();
+            if self.server.monitors.load(Relaxed) != 0 {
+                observe::feed_monitors(&self.server, client, command, args);
+            }
+            return;
+        }
         if command.has(flag::ADMIN) {
             // Whether CONFIG SET itself was slow is measured by what it has set, as in Redis.
             self.refresh();
@@ -294,6 +314,25 @@ impl Worker {
     #[allow(clippy::too_many_arguments)]
     #[inline]
     pub(super) fn conclude(
+        &mut self,
+        client: &Client,
+        command: &'static Command,
+        args: &[&[u8]],
+        outcome: Result<(), Fail>,
+        mark: usize,
+        clock: &mut u64,
+        out: &mut Reply,
+    ) {
+        self.count(client, command, args, outcome, mark, clock, out);
+        if self.server.monitors.load(Relaxed) != 0 {
+            observe::feed_monitors(&self.server, client, command, args);
+        }
+    }
+
+    /// The same for a command that MONITOR's clients have seen already.
+    #[allow(clippy::too_many_arguments)]
+    #[inline]
+    pub(super) fn count(
         &mut self,
         client: &Client,
         command: &'static Command,
@@ -318,12 +357,9 @@ impl Worker {
         if nanos >= self.slow_nanos {
             observe::slow(&self.server, &self.settings, client, command, args, nanos);
         }
-        if self.server.monitors.load(Relaxed) != 0 {
-            observe::feed_monitors(&self.server, client, command, args);
-        }
     }
 
-    fn transact(
+    pub(super) fn transact(
         &mut self,
         client: &mut Client,
         command: &'static Command,
@@ -360,11 +396,19 @@ impl Worker {
             let outcome = crate::command::run(command, &mut cx, args);
             if reach.exceeded(&mut tx) {
                 out.truncate(mark);
+                client.wait = None;
                 continue;
             }
             if counts_lookups(command) {
                 self.stats.hits.add(tx.hits());
                 self.stats.misses.add(tx.misses());
+            }
+            if client.wait.is_some() && client.handle.blocked.load(Relaxed) != state::SERVED {
+                // From here on, where the keys are still locked, no change is missed.
+                client.parked = client
+                    .wait
+                    .take()
+                    .map(|wait| Parked::register(&server.engine.store, client, command, wait));
             }
             self.wrote |= tx.effects() > 0;
             let came_upon_expired = tx.came_upon_expired();
@@ -398,7 +442,7 @@ impl Worker {
     }
 
     /// What follows every command: CLIENT REPLY's silence, and the wish to close.
-    fn after(client: &mut Client, out: &mut Reply, mark: usize) -> Option<Stop> {
+    pub(super) fn after(client: &mut Client, out: &mut Reply, mark: usize) -> Option<Stop> {
         if client.reply_mode != ReplyMode::On {
             out.truncate(mark);
             client.reply_mode = match client.reply_mode {

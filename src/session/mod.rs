@@ -6,7 +6,9 @@ mod exec;
 mod gate;
 mod locks;
 mod observe;
+mod serve;
 #[cfg(test)]
 mod tests;
 
 pub use batch::{Progress, Stop, Worker};
+pub use serve::WaitEnd;

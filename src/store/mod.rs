@@ -18,6 +18,7 @@ mod partitions;
 mod reaper;
 mod scan;
 mod table;
+mod waiting;
 mod watch;
 
 pub use cycle::{Due, EvictionOrder, EvictionPolicy, Sweep, Victim};
@@ -26,6 +27,7 @@ pub use locks::{Locked, Mode};
 pub use object::{Object, ValueRef};
 pub use partitions::{DeadlineOf, Visit, walk_order};
 pub use scan::{POSITION_BITS, ScanStep, cursor_of, position_of};
+pub use waiting::Waiting;
 pub use watch::Watcher;
 
 use crate::config::Settings;
@@ -71,7 +73,7 @@ struct Side {
     generation: AtomicU32,
     /// The slots of the shard's table, for those who do not lock the shard.
     buckets: AtomicUsize,
-    /// The number of watched keys in the shard, so that writers pay one load when nobody watches.
+    /// The number of keys in the shard that are watched or waited for, so that writers pay one load when nobody watches.
     watched: AtomicU32,
     watch: parking_lot::Mutex<watch::WatchTable>,
     /// Whether an entry with a deadline may be in the shard. Raised by writers, lowered by a sweep that saw none.
@@ -116,6 +118,8 @@ pub struct Store {
     reaper: reaper::Reaper,
     /// Whether the data is being read again from disk.
     rereading: AtomicBool,
+    /// Keys that have changed for those who wait for them.
+    ready: waiting::Ready,
     /// Spaces whose entries wait to be freed.
     dead: parking_lot::Mutex<Vec<u32>>,
     /// The thresholds of the compact forms.
@@ -162,6 +166,7 @@ impl Store {
             next_space: AtomicU32::new(databases as u32),
             reaper: reaper::Reaper::default(),
             rereading: AtomicBool::new(false),
+            ready: waiting::Ready::default(),
             dead: parking_lot::Mutex::default(),
             thresholds: Thresholds {
                 hash_entries: AtomicUsize::new(512),

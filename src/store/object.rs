@@ -44,6 +44,7 @@ impl Object {
 }
 
 /// A value as it stands in an entry.
+#[derive(Clone, Copy)]
 pub enum ValueRef<'a> {
     /// A Redis string.
     Str(&'a [u8]),

@@ -2,7 +2,9 @@
 //! meanwhile: FLUSHDB and SWAPDB give it another one.
 
 use super::Store;
+use super::waiting::{Name, Waiting};
 use ahash::AHashMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool,
@@ -15,7 +17,16 @@ pub type Watcher = Arc<AtomicBool>;
 #[derive(Default)]
 pub(super) struct WatchTable {
     /// By database, not by space: a watch outlives FLUSHDB and SWAPDB, which give the database another space.
-    keys: AHashMap<(usize, Box<[u8]>), Vec<Watcher>>,
+    keys: AHashMap<Name, Vec<Watcher>>,
+    /// Those who wait for a key, the first one first.
+    pub(super) waiting: AHashMap<Name, VecDeque<Arc<dyn Waiting>>>,
+}
+
+impl WatchTable {
+    /// How many keys somebody watches or waits for.
+    pub(super) fn len(&self) -> u32 {
+        (self.keys.len() + self.waiting.len()) as u32
+    }
 }
 
 /// The name under which an item is watched: a database's number that none has, which stands for the table, and the
@@ -31,7 +42,7 @@ impl Store {
         let side = &self.sides[self.shard_of(hash)];
         let mut table = side.watch.lock();
         table.keys.entry((db, key.into())).or_default().push(Arc::clone(watcher));
-        side.watched.store(table.keys.len() as u32, Relaxed);
+        side.watched.store(table.len(), Relaxed);
     }
 
     /// As [`Store::watch`] for an item of a table; `hash` is its partition key's.
@@ -66,10 +77,10 @@ impl Store {
                 table.keys.remove(&name);
             }
         }
-        side.watched.store(table.keys.len() as u32, Relaxed);
+        side.watched.store(table.len(), Relaxed);
     }
 
-    /// Raises the flags of a key's watchers. The caller holds the shard exclusively.
+    /// Raises the flags of a key's watchers, and notes the change for those who wait for it. The caller holds the shard exclusively.
     #[inline]
     pub(super) fn touched(&self, shard: usize, db: usize, key: &[u8]) {
         if self.sides[shard].watched.load(Relaxed) != 0 {
@@ -84,18 +95,23 @@ impl Store {
             return;
         }
         let table = self.sides[shard].watch.lock();
-        for watcher in table.keys.get(&(db, Box::from(key))).into_iter().flatten() {
+        let name = (db, Box::from(key));
+        for watcher in table.keys.get(&name).into_iter().flatten() {
             watcher.store(true, Release);
         }
+        let waited_for = table.waiting.contains_key(&name);
+        drop(table);
+        self.signal_if(waited_for, name);
     }
 
-    /// Raises the flags of all watchers.
+    /// Raises the flags of all watchers, and has all keys be looked at that somebody waits for.
     pub fn raise_all(&self) {
         for side in &self.sides {
             for watcher in side.watch.lock().keys.values().flatten() {
                 watcher.store(true, Release);
             }
         }
+        (0..self.shard_count()).for_each(|shard| self.signal_database(shard, None));
     }
 
     /// Says whether the data is being read again from disk, by which no key counts as changed: whoever reads it has raised

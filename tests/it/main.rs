@@ -12,6 +12,7 @@
 
 mod behaviour;
 mod bits;
+mod blocking;
 mod cli;
 mod crash;
 mod damage;

@@ -40,10 +40,13 @@ pub(super) fn server(report: &mut Report<'_>) {
 }
 
 pub(super) fn clients(report: &mut Report<'_>) {
-    let (mut connected, mut blocked, mut watching, mut keys, mut input, mut output) = (0, 0, 0, 0, 0, 0);
+    let (mut connected, mut blocked, mut timed) = (0, 0, 0);
+    let (mut watching, mut keys, mut input, mut output) = (0, 0, 0, 0);
     for client in report.server.clients.lock().values() {
         connected += 1;
-        blocked += usize::from(client.blocked.load(Relaxed) != 0);
+        let waits = client.blocked.load(Relaxed) != 0;
+        blocked += usize::from(waits);
+        timed += usize::from(waits && client.waits_until.load(Relaxed) != 0);
         let watched = client.watching.load(Relaxed);
         watching += usize::from(watched > 0);
         keys += watched as usize;
@@ -58,9 +61,11 @@ pub(super) fn clients(report: &mut Report<'_>) {
     report.line("blocked_clients", blocked);
     report.constant("tracking_clients:0 pubsub_clients:0");
     report.line("watching_clients", watching);
-    report.constant("clients_in_timeout_table:0");
+    report.line("clients_in_timeout_table", timed);
     report.line("total_watched_keys", keys);
-    report.constant("total_blocking_keys:0 total_blocking_keys_on_nokey:0");
+    let (waited_for, on_absence) = report.server.engine.store.waited_for();
+    report.line("total_blocking_keys", waited_for);
+    report.line("total_blocking_keys_on_nokey", on_absence);
     if let Some((all, left)) = report.server.pause.state(report.now) {
         report.line("paused_reason", "client_pause");
         report.line("paused_actions", if all { "all" } else { "write" });

@@ -188,8 +188,10 @@ impl Locked<'_> {
         match place.db {
             Some(db) => {
                 self.store.count(place.shard, db, -1, -expires);
-                // What had expired was gone for readers already.
-                if !entry.expired(self.now) {
+                if entry.expired(self.now) {
+                    // It was gone for readers already; only those who wait for something in it have not been told.
+                    self.store.signal(place.shard, db, place.key);
+                } else {
                     self.store.touched(place.shard, db, place.key);
                 }
             }

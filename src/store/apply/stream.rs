@@ -20,7 +20,8 @@ impl Locked<'_> {
             change,
             StreamChange::Add { .. } | StreamChange::Node { .. } | StreamChange::Marks { .. }
         );
-        if makes && self.find(place).is_none() {
+        let new = makes && self.find(place).is_none();
+        if new {
             let object = Box::new(Object::Stream(Stream::new()));
             let clock = self.store.fresh_clock(self.now);
             self.insert(place, Entry::boxed(place.space, place.key, None, object, clock));
@@ -28,12 +29,19 @@ impl Locked<'_> {
         let Some(entry) = self.find(place).filter(|entry| entry.kind() == Kind::Boxed) else { return 0 };
         let Some(Object::Stream(stream)) = entry.object_mut() else { return 0 };
         let gone = change_entries(stream, change, limits);
-        // Who watches a stream watches its entries: how far groups have read is no change, as in Redis.
+        // Who watches a stream watches its entries: marks and how far groups have read are no change, as in Redis.
         if let Some(gone) = gone {
-            self.changed(place, 0);
+            if new || !matches!(change, StreamChange::Marks { .. }) {
+                self.changed(place, 0);
+            }
             return gone;
         }
-        change_groups(stream, change)
+        let gone = change_groups(stream, change);
+        // Who waits for something from a group that is gone waits in vain.
+        if let (StreamChange::GroupDelete { .. }, Some(db)) = (change, place.db) {
+            self.store.signal(place.shard, db, place.key);
+        }
+        gone
     }
 
     /// Takes note that a consumer of a group was seen now; nobody is told.

@@ -103,7 +103,8 @@ impl Locked<'_> {
         (0..self.store.databases()).for_each(|db| self.touch_database(db, None));
     }
 
-    /// Raises the watchers of the database's keys that exist, in it or in the one that takes its place.
+    /// Raises the watchers of the database's keys that exist, in it or in the one that takes its place, and has all be looked at
+    /// that somebody waits for.
     fn touch_database(&self, db: usize, other: Option<usize>) {
         let space = self.store.space(db);
         for shard in 0..self.store.shard_count() {
@@ -114,6 +115,7 @@ impl Locked<'_> {
                     self.store.touched(shard, db, &key);
                 }
             }
+            self.store.signal_database(shard, Some(db));
         }
     }
 }

@@ -149,6 +149,11 @@ impl Stream {
         if id > self.last_id { Ok(id) } else { Err(ValueError::StreamIdTooSmall) }
     }
 
+    /// Whether fields and values of so many bytes in all are taken as one entry: up to 1 GiB.
+    pub fn entry_fits(bytes: usize) -> bool {
+        bytes <= MAX_ENTRY_BYTES
+    }
+
     /// Adds an entry, given as its fields and values in turn. O(size of the entry and of one node's names).
     ///
     /// # Errors
@@ -164,7 +169,7 @@ impl Stream {
             return Err(ValueError::StreamIdTooSmall);
         }
         let size: usize = parts.clone().map(<[u8]>::len).sum();
-        if size > MAX_ENTRY_BYTES {
+        if !Self::entry_fits(size) {
             return Err(ValueError::StreamEntryTooLarge);
         }
         match self.nodes.back_mut() {

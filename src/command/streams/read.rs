@@ -1,0 +1,177 @@
+//! XREAD, and the arguments that it shares with XREADGROUP.
+
+use super::{parse_id, reply, stream_at};
+use crate::command::blocking::{Awaited, Wait, parse_timeout_ms};
+use crate::command::{Cx, Fail, Outcome, eq, fail, parse_int};
+use crate::resp::Reply;
+use crate::value::stream::{Stream, StreamId};
+
+/// The arguments before the keys, and where the keys begin.
+#[derive(Default)]
+pub(super) struct Options<'a> {
+    /// BLOCK.
+    waits: bool,
+    /// Until when it waits, in ms since the epoch; for ever if there is nothing.
+    until: Option<u64>,
+    /// COUNT, 0 for all.
+    pub(super) count: usize,
+    /// GROUP: the group and the consumer.
+    pub(super) group: Option<(&'a [u8], &'a [u8])>,
+    /// NOACK.
+    pub(super) no_ack: bool,
+    /// Where the keys begin.
+    pub(super) first: usize,
+    /// How many keys there are; as many identifiers follow.
+    pub(super) keys: usize,
+}
+
+impl<'a> Options<'a> {
+    pub(super) fn parse(args: &[&'a [u8]], in_group: bool, now: u64) -> Result<Self, Fail> {
+        let mut options = Self::default();
+        let mut at = 1;
+        while let Some(word) = args.get(at) {
+            let more = args.len() - 1 - at;
+            if more > 0 && eq(word, "BLOCK") {
+                at += 1;
+                (options.waits, options.until) = (true, parse_timeout_ms(args[at], now)?);
+            } else if more > 0 && eq(word, "COUNT") {
+                at += 1;
+                options.count = usize::try_from(parse_int(args[at])?).unwrap_or(0);
+            } else if more > 0 && eq(word, "STREAMS") {
+                options.first = at + 1;
+                options.keys = more / 2;
+                if !more.is_multiple_of(2) {
+                    return Err(unbalanced(in_group));
+                }
+                break;
+            } else if more > 1 && eq(word, "GROUP") {
+                if !in_group {
+                    return Err(Fail::new(
+                        "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.",
+                    ));
+                }
+                options.group = Some((args[at + 1], args[at + 2]));
+                at += 2;
+            } else if eq(word, "NOACK") {
+                if !in_group {
+                    return Err(Fail::new(
+                        "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.",
+                    ));
+                }
+                options.no_ack = true;
+            } else {
+                return Err(fail::SYNTAX);
+            }
+            at += 1;
+        }
+        if options.first == 0 { Err(fail::SYNTAX) } else { Ok(options) }
+    }
+
+    /// A key, and where its identifier stands.
+    pub(super) fn key(&self, args: &[&'a [u8]], number: usize) -> (&'a [u8], usize) {
+        (args[self.first + number], self.first + self.keys + number)
+    }
+
+    /// Waits until one of the keys changes, or answers as if the time were up where that is not possible.
+    pub(super) fn wait(&self, cx: &mut Cx<'_, '_>, args: &[&[u8]], again: Vec<Box<[u8]>>, on_absence: bool) {
+        if !self.waits || !cx.may_wait() {
+            cx.out.null_array();
+            return;
+        }
+        cx.wait(Wait {
+            keys: args[self.first..self.first + self.keys].iter().map(|key| Box::from(*key)).collect(),
+            awaited: Awaited::Stream,
+            on_absence,
+            until: self.until,
+            args: again,
+            reply_on_timeout: Reply::null_array,
+        });
+    }
+}
+
+#[cold]
+fn unbalanced(in_group: bool) -> Fail {
+    let (name, mark) = if in_group { ("xreadgroup", '>') } else { ("xread", '$') };
+    Fail::text(format!(
+        "ERR Unbalanced '{name}' list of streams: for each stream key an ID or '{mark}' must be specified."
+    ))
+}
+
+/// The replies of several streams: a map, in RESP2 an array of pairs.
+pub(super) struct Streams {
+    begun: Option<crate::resp::Deferred>,
+    len: usize,
+}
+
+impl Streams {
+    pub(super) fn new() -> Self {
+        Self { begun: None, len: 0 }
+    }
+
+    /// Begins with the next stream.
+    pub(super) fn next(&mut self, out: &mut Reply, key: &[u8]) {
+        if self.begun.is_none() {
+            self.begun = Some(out.begin_deferred());
+        }
+        self.len += 1;
+        if !out.is_resp3() {
+            out.array(2);
+        }
+        out.bulk(key);
+    }
+
+    /// Ends the reply; false if there was no stream.
+    pub(super) fn end(self, out: &mut Reply) -> bool {
+        let Some(begun) = self.begun else { return false };
+        if out.is_resp3() {
+            out.end_map(begun, self.len);
+        } else {
+            out.end_array(begun, self.len);
+        }
+        true
+    }
+}
+
+/// The identifier behind which a stream is to be read.
+fn behind(stream: Option<&Stream>, text: &[u8]) -> Result<StreamId, Fail> {
+    let last_id = stream.map_or(StreamId::MIN, Stream::last_id);
+    match text {
+        b"$" => Ok(last_id),
+        b"+" => {
+            let last = stream.and_then(|stream| stream.range_rev(StreamId::MIN, StreamId::MAX).next());
+            Ok(last.and_then(|entry| entry.id.prev()).unwrap_or(last_id))
+        }
+        b">" => Err(Fail::new(
+            "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
+        )),
+        text => parse_id(text),
+    }
+}
+
+pub(super) fn xread(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let options = Options::parse(args, false, cx.tx.now())?;
+    let mut ids = Vec::with_capacity(options.keys);
+    for number in 0..options.keys {
+        let (key, id) = options.key(args, number);
+        ids.push(behind(stream_at(cx.tx, key)?, args[id])?);
+    }
+    let mut streams = Streams::new();
+    for (number, id) in ids.iter().enumerate() {
+        let key = options.key(args, number).0;
+        let (Some(stream), Some(start)) = (stream_at(cx.tx, key)?, id.next()) else { continue };
+        let mut found = stream.range(start, StreamId::MAX).peekable();
+        if found.peek().is_some() {
+            streams.next(cx.out, key);
+            reply::entries(cx.out, found, options.count);
+        }
+    }
+    if !streams.end(cx.out) {
+        // What "now" means was worked out: run again, the command sees what came since.
+        let mut again: Vec<Box<[u8]>> = args.iter().map(|arg| Box::from(*arg)).collect();
+        for (number, id) in ids.iter().enumerate() {
+            again[options.key(args, number).1] = id.to_string().into_bytes().into();
+        }
+        options.wait(cx, args, again, false);
+    }
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! XREADGROUP.
+
+use super::read::{Options, Streams};
+use super::{group_at, no_group, parse_id, reply};
+use crate::command::{Cx, Fail, Outcome};
+use crate::effect::{Ids, StreamChange};
+use crate::value::stream::{Group, GroupPosition, Stream, StreamId};
+use std::collections::BTreeMap;
+
+/// What is to be read of a stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum From {
+    /// `>`: what was not delivered to anybody.
+    New,
+    /// What is pending for the consumer, behind an identifier.
+    History(StreamId),
+}
+
+pub(super) fn xreadgroup(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let options = Options::parse(args, true, cx.tx.now())?;
+    let Some((group, consumer)) = options.group else {
+        return Err(Fail::new("ERR Missing GROUP option for XREADGROUP"));
+    };
+    let mut from = Vec::with_capacity(options.keys);
+    for number in 0..options.keys {
+        let (key, id) = options.key(args, number);
+        if group_at(cx.tx, key, group)?.is_none() {
+            return Err(no_group(key, group, " in XREADGROUP with GROUP option"));
+        }
+        from.push(match args[id] {
+            b">" => From::New,
+            b"$" => return Err(meaningless('$')),
+            b"+" => return Err(meaningless('+')),
+            text => From::History(parse_id(text)?),
+        });
+    }
+    let mut streams = Streams::new();
+    for (number, from) in from.into_iter().enumerate() {
+        let key = options.key(args, number).0;
+        let name = Name { key, group, consumer };
+        match from {
+            From::New => read_new(cx, name, &options, &mut streams)?,
+            From::History(id) => read_history(cx, name, id, options.count, &mut streams)?,
+        }
+    }
+    if !streams.end(cx.out) {
+        options.wait(cx, args, args.iter().map(|arg| Box::from(*arg)).collect(), true);
+    }
+    Ok(())
+}
+
+#[cold]
+fn meaningless(id: char) -> Fail {
+    Fail::text(format!(
+        "ERR The {id} ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by \
+         specifying a proper ID, or use the > ID to get new messages. The {id} ID would just return an empty result set."
+    ))
+}
+
+/// A consumer of a group of a stream.
+#[derive(Clone, Copy)]
+pub(super) struct Name<'a> {
+    pub(super) key: &'a [u8],
+    pub(super) group: &'a [u8],
+    pub(super) consumer: &'a [u8],
+}
+
+/// Takes note that a consumer was seen, and made if there was none, and whether it got something.
+pub(super) fn note_consumer(cx: &mut Cx<'_, '_>, name: Name<'_>, active: bool) -> Result<(), Fail> {
+    let Name { key, group, consumer } = name;
+    let known =
+        group_at(cx.tx, key, group)?.is_some_and(|(_, group)| group.find_consumer(consumer).is_some());
+    if known && !active {
+        cx.tx.note_seen(key, group, consumer);
+        return Ok(());
+    }
+    let now = cx.tx.now();
+    let active_at_ms = active.then_some(now);
+    cx.tx.change_stream(key, StreamChange::Consumer { group, consumer, seen_at_ms: now, active_at_ms });
+    Ok(())
+}
+
+fn read_new(cx: &mut Cx<'_, '_>, name: Name<'_>, options: &Options<'_>, streams: &mut Streams) -> Outcome {
+    let Name { key, group, consumer } = name;
+    let mut ids = Vec::new();
+    let mut position = GroupPosition::default();
+    if let Some((stream, known)) = group_at(cx.tx, key, group)? {
+        position = known.position;
+        let count = if options.count == 0 { usize::MAX } else { options.count };
+        let start = position.last_id.next();
+        let mut found =
+            start.into_iter().flat_map(|start| stream.range(start, StreamId::MAX)).take(count).peekable();
+        if found.peek().is_some() {
+            streams.next(cx.out, key);
+            let begun = cx.out.begin_deferred();
+            for entry in found {
+                position = stream.advance(position, entry.id);
+                ids.push(entry.id);
+                reply::entry(cx.out, &entry);
+            }
+            cx.out.end_array(begun, ids.len());
+        }
+    }
+    note_consumer(cx, name, !ids.is_empty() && !options.no_ack)?;
+    if ids.is_empty() {
+        return Ok(());
+    }
+    cx.tx.change_stream(key, StreamChange::Group { group, position });
+    if !options.no_ack {
+        let (delivered_at_ms, ids) = (cx.tx.now(), Ids::Slice(&ids));
+        cx.tx.change_stream(
+            key,
+            StreamChange::Pending { group, consumer, delivered_at_ms, deliveries: 1, ids },
+        );
+    }
+    Ok(())
+}
+
+/// The consumer's own pending entries. That they were read again counts as another delivery.
+fn read_history(
+    cx: &mut Cx<'_, '_>,
+    name: Name<'_>,
+    behind: StreamId,
+    count: usize,
+    streams: &mut Streams,
+) -> Outcome {
+    let Name { key, group, consumer } = name;
+    note_consumer(cx, name, false)?;
+    let Some((stream, known)) = group_at(cx.tx, key, group)? else { return Ok(()) };
+    let pending = pending_of(known, consumer, behind, count);
+    streams.next(cx.out, key);
+    cx.out.array(pending.len());
+    let mut again: BTreeMap<u64, Vec<StreamId>> = BTreeMap::new();
+    for id in pending {
+        if show_pending(cx.out, stream, id) {
+            let deliveries = known.pending_entry(id).map_or(0, |pending| pending.deliveries);
+            again.entry(deliveries.saturating_add(1)).or_default().push(id);
+        }
+    }
+    let delivered_at_ms = cx.tx.now();
+    for (deliveries, ids) in again {
+        let ids = Ids::Slice(&ids);
+        cx.tx.change_stream(key, StreamChange::Pending { group, consumer, delivered_at_ms, deliveries, ids });
+    }
+    Ok(())
+}
+
+fn pending_of(group: &Group, consumer: &[u8], behind: StreamId, count: usize) -> Vec<StreamId> {
+    let consumer = group.find_consumer(consumer).and_then(|key| group.consumer(key));
+    let (Some(consumer), Some(start)) = (consumer, behind.next()) else { return Vec::new() };
+    consumer.pending(start..=StreamId::MAX).take(if count == 0 { usize::MAX } else { count }).collect()
+}
+
+/// An entry, or its identifier alone if it is gone; whether it was there.
+fn show_pending(out: &mut crate::resp::Reply, stream: &Stream, id: StreamId) -> bool {
+    let found = stream.get(id);
+    if let Some(entry) = &found {
+        reply::entry(out, entry);
+    } else {
+        out.array(2);
+        reply::id(out, id);
+        out.null_array();
+    }
+    found.is_some()
+}

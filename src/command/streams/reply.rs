@@ -1,0 +1,48 @@
+//! Entries as replies.
+
+use crate::resp::Reply;
+use crate::value::listpack;
+use crate::value::stream::{StreamEntry, StreamId};
+
+fn element(out: &mut Reply, element: listpack::Entry<'_>) {
+    match element {
+        listpack::Entry::Int(number) => out.bulk_int(number),
+        listpack::Entry::Str(bytes) => out.bulk(bytes),
+    }
+}
+
+/// An identifier.
+pub(super) fn id(out: &mut Reply, id: StreamId) {
+    out.bulk_fmt(id);
+}
+
+/// An entry: its identifier, and its fields and values in turn.
+pub(super) fn entry(out: &mut Reply, entry: &StreamEntry<'_>) {
+    out.array(2);
+    id(out, entry.id);
+    let fields = entry.fields.clone();
+    out.array(fields.len() * 2);
+    for (field, value) in fields {
+        element(out, field);
+        element(out, value);
+    }
+}
+
+/// As many entries as a count allows, 0 for all of them.
+pub(super) fn entries<'s>(out: &mut Reply, entries: impl Iterator<Item = StreamEntry<'s>>, count: usize) {
+    let begun = out.begin_deferred();
+    let mut len = 0;
+    for found in entries.take(if count == 0 { usize::MAX } else { count }) {
+        entry(out, &found);
+        len += 1;
+    }
+    out.end_array(begun, len);
+}
+
+/// A number, or nothing where it is not known.
+pub(super) fn maybe_number(out: &mut Reply, number: Option<u64>) {
+    match number {
+        Some(number) => out.int(number as i64),
+        None => out.null(),
+    }
+}

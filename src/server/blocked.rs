@@ -1,0 +1,146 @@
+//! A connection whose command waits for keys: its client lies where others can serve it. Meanwhile it takes note of input that
+//! comes ahead, and of the end of the connection.
+
+use super::connection::{CHUNK, Connection, proto_of};
+use crate::command::Client;
+use crate::command::blocking::{Parked, Served};
+use crate::command::client::Kill;
+use crate::resp::{Proto, Reply};
+use crate::session::WaitEnd;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// What woke a connection that waits.
+enum Event {
+    /// The client was served.
+    Served(Box<Served>),
+    /// CLIENT UNBLOCK.
+    Unblocked(WaitEnd),
+    /// Something to do that does not end the waiting: bytes to send or to take over, keys to serve.
+    Woken,
+    /// The client or the network is gone, or the client is to be closed.
+    Gone,
+}
+
+impl Connection {
+    /// Waits until the command that waits for keys is served or gives up; false if the connection is to be closed.
+    pub(super) async fn wait_for_keys(&mut self) -> bool {
+        let Some(mut client) = self.client.take() else { return false };
+        let Some(parked) = client.parked.take() else {
+            self.client = Some(client);
+            return false;
+        };
+        let local = std::rc::Rc::clone(&self.local);
+        let engine = &local.server.engine;
+        parked.park(&engine.store, client);
+        let deadline = parked.wait.until.map(|until| {
+            let left = Duration::from_millis(until.saturating_sub(engine.clock.now_ms()));
+            tokio::time::Instant::now() + left
+        });
+        loop {
+            if engine.store.has_ready() {
+                local.worker.borrow_mut().serve_ready();
+            }
+            let event = match deadline {
+                None => self.wait_for_event(&parked).await,
+                Some(deadline) => {
+                    match tokio::time::timeout_at(deadline, self.wait_for_event(&parked)).await {
+                        Ok(event) => event,
+                        Err(_) => Event::Unblocked(WaitEnd::TimedOut),
+                    }
+                }
+            };
+            match event {
+                Event::Served(served) => return self.served(*served),
+                Event::Unblocked(end) => {
+                    // Whoever serves it right now is faster.
+                    if let Some(client) = parked.withdraw(&engine.store) {
+                        return self.gave_up(client, &parked, end);
+                    }
+                }
+                Event::Woken => {
+                    self.take_pushed();
+                    self.shared.flush(&local);
+                }
+                Event::Gone => {
+                    self.client =
+                        parked.withdraw(&engine.store).or_else(|| parked.take_served().map(|s| s.client));
+                    return false;
+                }
+            }
+        }
+    }
+
+    async fn wait_for_event(&mut self, parked: &Arc<Parked>) -> Event {
+        poll_fn(|cx| {
+            self.shared.client.waker.register(cx.waker());
+            if let Some(served) = parked.take_served() {
+                return Poll::Ready(Event::Served(served));
+            }
+            if self.shared.client.killed() != Kill::No {
+                return Poll::Ready(Event::Gone);
+            }
+            if let Some(with_error) = parked.unblocked() {
+                let end = if with_error { WaitEnd::Unblocked } else { WaitEnd::TimedOut };
+                return Poll::Ready(Event::Unblocked(end));
+            }
+            let engine = &self.local.server.engine;
+            // While data is read from disk nobody is served.
+            let to_serve = engine.store.has_ready() && !engine.loading.load(Relaxed);
+            if to_serve || self.shared.client.pushed_bytes() > 0 {
+                return Poll::Ready(Event::Woken);
+            }
+            if self.shared.outbox.borrow().wants_write() && self.shared.write.poll_writable(cx).is_ready() {
+                return Poll::Ready(Event::Woken);
+            }
+            self.read_ahead(cx)
+        })
+        .await
+    }
+
+    /// Takes over what the client sends while it waits.
+    fn read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        loop {
+            let old = self.input.len();
+            self.input.resize(old + CHUNK, 0);
+            let polled = self.read.poll_read(cx, &mut self.input[old..]);
+            let got = if let Poll::Ready(Ok(n)) = polled { n } else { 0 };
+            self.input.truncate(old + got);
+            match polled {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::Gone),
+                Poll::Ready(Ok(_)) if !self.note_input() => return Poll::Ready(Event::Gone),
+                Poll::Ready(Ok(n)) => {
+                    self.local.stats.bytes_in.add(n as u64);
+                    self.shared.client.bytes_in.fetch_add(n as u64, Relaxed);
+                }
+            }
+        }
+    }
+
+    fn served(&mut self, served: Served) -> bool {
+        let Served { client, reply: bytes, wrote } = served;
+        let closing = client.closing;
+        self.client = Some(client);
+        self.at += 1;
+        let mut outbox = self.shared.outbox.borrow_mut();
+        let mut reply = Reply::with_buffer(outbox.take(), Proto::V2);
+        reply.raw(&bytes);
+        self.answer(outbox, reply, wrote);
+        !closing
+    }
+
+    fn gave_up(&mut self, mut client: Client, parked: &Parked, end: WaitEnd) -> bool {
+        let mut outbox = self.shared.outbox.borrow_mut();
+        let mut reply = Reply::with_buffer(outbox.take(), proto_of(&client));
+        self.local.worker.borrow_mut().end_wait(&mut client, parked, end, &mut reply);
+        let closing = client.closing;
+        self.client = Some(client);
+        self.at += 1;
+        self.answer(outbox, reply, false);
+        !closing
+    }
+}
