@@ -171,7 +171,7 @@ impl From<OpError> for AwsError {
             | OpError::UpdatesIndexKeyType
             | OpError::EmptiesIndexKey(_)
             | OpError::TemplatesOverlap { .. }
-            | OpError::CannotLift { .. }) => Self::validation(error.to_string()),
+            | OpError::CannotLift(_)) => Self::validation(error.to_string()),
         }
     }
 }

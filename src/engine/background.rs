@@ -28,6 +28,8 @@ const HOLD_AFAR: usize = 8;
 const INDEX_MICROS: u64 = 4_000;
 /// Milliseconds between two turns of that.
 const INDEX_PAUSE_MILLIS: u64 = 1;
+/// Milliseconds between two looks for tables whose taking over of hashes was interrupted.
+const LIFT_MILLIS: u64 = 2_000;
 /// Bytes a second that the scrub reads.
 const SCRUB_RATE: u64 = 16 << 20;
 /// Microseconds that a tick spends on looking for what is due, times `active-expire-effort`. A store of a million keys with
@@ -63,9 +65,9 @@ impl Engine {
     }
 
     fn cycle_thread(self: &Arc<Self>) {
-        let mut next_shard = 0;
+        let (mut next_shard, mut next_lift) = (0, 0);
         while self.rest(1000 / u64::from(self.settings().hz.max(1))) {
-            survive(|| self.tick(&mut next_shard));
+            survive(|| self.tick(&mut next_shard, &mut next_lift));
         }
     }
 
@@ -92,7 +94,7 @@ impl Engine {
         !settled && self.make_room(&self.settings(), record) && self.build_indexes(INDEX_MICROS, record)
     }
 
-    fn tick(self: &Arc<Self>, next_shard: &mut usize) {
+    fn tick(self: &Arc<Self>, next_shard: &mut usize, next_lift: &mut u64) {
         let upkeep = self.upkeep.lock();
         if self.loading.load(Acquire) {
             return;
@@ -111,6 +113,10 @@ impl Engine {
         }
         drop(upkeep);
         self.store.hand_over_ready();
+        if *next_lift <= now {
+            *next_lift = now + LIFT_MILLIS;
+            self.lift_interrupted();
+        }
         self.maintain_log();
         self.check_save_points();
     }

@@ -12,6 +12,7 @@ mod evict;
 mod indexes;
 mod items;
 mod journal;
+mod lift;
 mod recover;
 mod streams;
 mod tables;
@@ -26,6 +27,7 @@ pub use changes::STREAM_SUFFIX;
 pub use checkpoint::{CheckpointReport, SaveState};
 pub use indexes::IndexWrite;
 pub use journal::{Durability, JournalStats};
+pub use lift::{LiftError, item_of_hash};
 pub use recover::RecoveryReport;
 pub use tables::{Index, LocalTable, Source, Table, TableCounts, Tables};
 pub use tx::{EFFECT_BYTES, Tx};
@@ -141,6 +143,8 @@ pub struct Engine {
     /// Held by whoever works on the store beside the commands: the cycle, or a reload, which must be alone. Taken before any
     /// shard.
     upkeep: Mutex<()>,
+    /// Held while hashes are made items; taken before the upkeep.
+    lifting: Mutex<()>,
 }
 
 impl Engine {
@@ -192,6 +196,7 @@ impl Engine {
             stopping: Mutex::new(false),
             wake: Condvar::new(),
             upkeep: Mutex::new(()),
+            lifting: Mutex::new(()),
         };
         engine.apply_settings(&settings);
         engine

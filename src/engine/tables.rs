@@ -231,6 +231,8 @@ pub struct Tables {
     generation: AtomicU64,
     /// Whether any table has a template of key names. It changes before the generation does.
     pub(super) views: AtomicBool,
+    /// Whether any table is lifting. It changes before the generation does.
+    lifting: AtomicBool,
     /// Tables whose items' deadlines are to be worked out afresh.
     retime: Mutex<Vec<u32>>,
     /// How many global indexes there are, and tables whose changes are recorded.
@@ -246,6 +248,7 @@ impl Default for Tables {
             inner: RwLock::default(),
             generation: AtomicU64::new(0),
             views: AtomicBool::new(false),
+            lifting: AtomicBool::new(false),
             retime: Mutex::default(),
             afar: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
@@ -277,8 +280,19 @@ impl Tables {
         })
     }
 
-    /// The table of a name.
+    /// The table of a name, if it is ready.
     pub fn get(&self, name: &[u8]) -> Option<Arc<Table>> {
+        self.get_any(name).filter(|table| !table.schema.lifting)
+    }
+
+    /// Whether a table is taking hashes over.
+    #[inline]
+    pub fn any_lifting(&self) -> bool {
+        self.lifting.load(Relaxed)
+    }
+
+    /// The table of a name, also while it is taking hashes over.
+    pub fn get_any(&self, name: &[u8]) -> Option<Arc<Table>> {
         self.inner.read().by_name.get(std::str::from_utf8(name).ok()?).cloned()
     }
 
@@ -382,6 +396,7 @@ impl Tables {
         self.streams.store(schemas().filter(|schema| !schema.streams.is_empty()).count(), Relaxed);
         let views = inner.by_id.values().any(|table| table.template.is_some());
         self.views.store(views, Relaxed);
+        self.lifting.store(inner.by_id.values().any(|table| table.schema.lifting), Relaxed);
         drop(inner);
         self.generation.fetch_add(1, AcqRel);
         Ok(gone)
@@ -393,6 +408,7 @@ impl Tables {
         self.afar.store(0, Relaxed);
         self.streams.store(0, Relaxed);
         self.views.store(false, Relaxed);
+        self.lifting.store(false, Relaxed);
         self.generation.fetch_add(1, AcqRel);
     }
 

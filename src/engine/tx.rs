@@ -27,6 +27,8 @@ pub struct Tx<'a> {
     /// What the changes of items did to indexes.
     pub(super) index_writes: Vec<IndexWrite>,
     hint: (usize, usize, u64),
+    /// Whether the reply acknowledges what other transactions wrote for the command.
+    acknowledges: bool,
     /// What is read under the names of views.
     pub(super) stand_ins: Vec<super::views::StandIn>,
     hits: Cell<u64>,
@@ -50,6 +52,7 @@ impl<'a> Tx<'a> {
             undo: None,
             index_writes: Vec::new(),
             hint: (0, 0, 0),
+            acknowledges: false,
             stand_ins: Vec::new(),
             hits: Cell::new(0),
             misses: Cell::new(0),
@@ -62,6 +65,16 @@ impl<'a> Tx<'a> {
     #[inline]
     pub fn hint(&mut self, key: &[u8], hash: u64) {
         self.hint = (key.as_ptr() as usize, key.len(), hash);
+    }
+
+    /// Notes that the command wrote in transactions of its own, which its reply acknowledges.
+    pub fn acknowledge(&mut self) {
+        self.acknowledges = true;
+    }
+
+    /// Whether the command wrote in transactions of its own.
+    pub fn acknowledges(&self) -> bool {
+        self.acknowledges
     }
 
     /// Forgets the hint.

@@ -76,6 +76,8 @@ pub struct TableSchema {
     pub settings: BTreeMap<String, String>,
     /// The template of the keys that are views of items.
     pub keyspace: Option<String>,
+    /// Whether hashes that fit the template may still be on their way into the table, which is not ready until then.
+    pub lifting: bool,
 }
 
 /// The keys of an item as ordered bytes.
@@ -98,6 +100,7 @@ impl TableSchema {
             indexes: Vec::new(),
             settings: BTreeMap::new(),
             keyspace: None,
+            lifting: false,
         }
     }
 

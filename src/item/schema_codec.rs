@@ -10,6 +10,7 @@
 //!   5 index    name local(0|1) n key*n m key*m projection [space(varint) status(1 byte)]
 //!   6 setting  name value
 //!   7 keyspace text                                the template of the keys that are views of items
+//!   8 lifting                                      hashes that fit the template may still be there
 //! key        := type(1 byte) name
 //! view       := 1 KEYS_ONLY | 2 NEW_IMAGE | 3 OLD_IMAGE | 4 NEW_AND_OLD_IMAGES
 //! place      := ms(varint) number(varint)
@@ -34,6 +35,7 @@ const ATTR: u8 = 4;
 const INDEX: u8 = 5;
 const SETTING: u8 = 6;
 const KEYSPACE: u8 = 7;
+const LIFTING: u8 = 8;
 
 impl TableSchema {
     /// The stored form.
@@ -72,6 +74,9 @@ impl TableSchema {
         if let Some(template) = &self.keyspace {
             section(KEYSPACE, &|out| put_block(out, template.as_bytes()));
         }
+        if self.lifting {
+            section(LIFTING, &|_| {});
+        }
         out
     }
 
@@ -102,6 +107,7 @@ impl TableSchema {
                     .zip(read_name(&mut body))
                     .map(|(name, value)| drop(schema.settings.insert(name, value))),
                 KEYSPACE => read_name(&mut body).and_then(|text| fill(&mut schema.keyspace, text)),
+                LIFTING => (!std::mem::replace(&mut schema.lifting, true)).then_some(()),
                 _ => return Err(corrupt("unknown section")),
             };
             if filled.is_none() || !body.is_empty() {
@@ -302,6 +308,7 @@ mod tests {
         });
         schema.streams.push(StreamSpan::new(StreamView::NewAndOldImages));
         schema.keyspace = Some("feed:{id}:{at}".into());
+        schema.lifting = true;
         schema.attrs.insert("on".into(), AttrType::Bool);
         schema.settings.insert("billing-mode".into(), "PAY_PER_REQUEST".into());
         for (name, projection) in [

@@ -1,5 +1,6 @@
 //! Why an operation was refused.
 
+use crate::engine::LiftError;
 use crate::expr::ExprError;
 use crate::item::{Item, ItemError, KeyType};
 
@@ -37,13 +38,8 @@ pub enum OpError {
         table: String,
     },
     /// A key that fits a template cannot become an item.
-    #[error("key '{key}' fits KEYSPACE but cannot become an item: {reason}")]
-    CannotLift {
-        /// The key.
-        key: String,
-        /// Why.
-        reason: ItemError,
-    },
+    #[error(transparent)]
+    CannotLift(#[from] LiftError),
     /// An item, a key or a schema is not valid.
     #[error(transparent)]
     Item(#[from] ItemError),

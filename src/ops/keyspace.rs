@@ -1,17 +1,14 @@
-//! Making keys views of a table's items: which templates may be, and the hashes that become items. The caller holds every shard
-//! exclusively.
+//! Making keys views of a table's items: which templates may be, and the hashes that become items at once. (One by one, while
+//! commands run, is the engine's to do.) The caller holds every shard exclusively.
 
 use super::OpError;
-use crate::effect::Effect;
-use crate::engine::{Table, Tx, VIEW_DB};
-use crate::item::{Item, ItemError, ItemKeys, ItemLimits, TableSchema, Template};
-use crate::store::Entry;
+use crate::engine::{Engine, LiftError, Table, Tx, VIEW_DB};
+use crate::item::{ItemLimits, TableSchema};
 
 /// Hashes that are to become items, all of which can.
 #[derive(Default)]
 pub struct Lifting {
     names: Vec<Box<[u8]>>,
-    changed: bool,
     bytes: usize,
 }
 
@@ -25,12 +22,12 @@ impl Lifting {
 /// More than what an effect takes beside names and values.
 const EFFECT_BYTES: usize = 64;
 
-/// Checks the template of a schema that a table is to have (`table` is the one that has it already, if there is one), and finds
-/// the keys that fit it. Changes nothing. O(keys of the database).
+/// Finds the keys that fit the template of a schema that a table is to have; `table` is the one that has it already, if there is
+/// one. Changes nothing. O(keys of the database).
 ///
 /// # Errors
-/// When the schema contradicts itself, another table's template shares a name with it, or a key that fits it cannot become an
-/// item: it is no hash, its fields have deadlines, it does not fit the schema, or there is an item with its keys.
+/// When the schema contradicts itself, or a key that fits the template cannot become an item: it is no hash, its fields have
+/// deadlines, it does not fit the schema, or there is an item with its keys.
 pub fn prepare_views(
     tx: &Tx<'_>,
     table: Option<&Table>,
@@ -38,104 +35,60 @@ pub fn prepare_views(
     limits: &ItemLimits,
 ) -> Result<Lifting, OpError> {
     schema.validate()?;
-    let changed = schema.keyspace.as_ref() != table.and_then(|table| table.schema.keyspace.as_ref());
-    let Some(template) = schema.template()?.filter(|_| changed) else {
-        return Ok(Lifting { changed, ..Lifting::default() });
+    let mut lifting = Lifting::default();
+    let Some(template) = schema.template()?.filter(|_| changes_views(table, schema)) else {
+        return Ok(lifting);
     };
-    if let Some(other) = tx.engine().tables.overlapping(&template, table.map(|table| table.id)) {
-        let keyspace = |schema: &TableSchema| schema.keyspace.clone().unwrap_or_default();
-        let (new, old, table) = (keyspace(schema), keyspace(&other.schema), other.name.clone());
-        return Err(OpError::TemplatesOverlap { new, old, table });
-    }
     let store = &tx.engine().store;
-    let (mut names, mut failed, mut bytes) = (Vec::new(), None, 0);
     store.for_each(tx.locked(), store.space(VIEW_DB), &mut |entry| {
-        if failed.is_some() || !template.claims(entry.key()) {
-            return;
-        }
-        match check(tx, table, schema, &template, entry, limits) {
-            Ok(item) => {
-                names.push(Box::from(entry.key()));
-                let copies = 1 + schema.indexes.len();
-                bytes +=
-                    2 * (entry.key().len() + EFFECT_BYTES) + copies * (item.as_bytes().len() + EFFECT_BYTES);
-            }
-            Err(error) => {
-                let key = String::from_utf8_lossy(entry.key()).into_owned();
-                failed = Some(OpError::CannotLift { key, reason: error });
-            }
+        if template.claims(entry.key()) {
+            lifting.names.push(Box::from(entry.key()));
         }
     });
-    match failed {
-        None => Ok(Lifting { names, changed, bytes }),
-        Some(error) => Err(error),
+    for name in &lifting.names {
+        let failed = |reason| LiftError::key(name, reason);
+        let keys = Engine::keys_of(schema, &template, name, limits).map_err(failed)?;
+        let item = tx.liftable(table, schema, (name, &keys), limits).map_err(failed)?;
+        let size = item.map_or(0, |item| item.as_bytes().len());
+        lifting.bytes += 2 * (name.len() + EFFECT_BYTES) + (1 + schema.indexes.len()) * (size + EFFECT_BYTES);
     }
-}
-
-/// The item that a key becomes, if it can.
-fn check(
-    tx: &Tx<'_>,
-    table: Option<&Table>,
-    schema: &TableSchema,
-    template: &Template,
-    entry: &Entry,
-    limits: &ItemLimits,
-) -> Result<Item, ItemError> {
-    let (keys, item) = item_of(schema, template, entry, limits, tx.now())?;
-    let items = table.and_then(|table| tx.items(table, &keys.pk));
-    match items.and_then(|items| items.get(&keys.sk)) {
-        None => Ok(item),
-        Some(_) => Err(ItemError::NotLiftable("the table has an item with its keys")),
-    }
-}
-
-/// The item that a hash becomes.
-fn item_of(
-    schema: &TableSchema,
-    template: &Template,
-    entry: &Entry,
-    limits: &ItemLimits,
-    now: u64,
-) -> Result<(ItemKeys, Item), ItemError> {
-    let texts = template.read(entry.key(), &schema.keys)?;
-    let texts = texts.ok_or(ItemError::NotLiftable("it does not fit the template"))?;
-    let keys = schema.text_keys(&texts.pk, texts.sk.as_deref(), limits)?;
-    let item = item_of_hash(schema, &keys, entry, limits, now)?;
-    Ok((keys, item))
-}
-
-/// The item with these keys that the hash in an entry becomes.
-///
-/// # Errors
-/// When it is no hash, its fields have deadlines, or it does not fit the schema.
-pub fn item_of_hash(
-    schema: &TableSchema,
-    keys: &ItemKeys,
-    entry: &Entry,
-    limits: &ItemLimits,
-    now: u64,
-) -> Result<Item, ItemError> {
-    let hash = entry.value().hash().ok_or(ItemError::NotLiftable("it is no hash"))?;
-    if hash.live(now).any(|field| field.expire != 0) {
-        return Err(ItemError::NotLiftable("its fields have deadlines, which attributes have not"));
-    }
-    let fields = hash.live(now).map(|field| (field.name, field.value));
-    schema.item_of_fields(keys, fields, entry.expire(), limits)
+    Ok(lifting)
 }
 
 /// Makes items of the hashes that [`prepare_views`] found, once the table has its schema. O(size of the hashes).
 pub fn lift(tx: &mut Tx<'_>, table: &Table, lifting: &Lifting, limits: &ItemLimits) {
-    let store = &tx.engine().store;
-    if lifting.changed {
-        // What a watched key is has changed.
-        store.raise_all();
-    }
     let Some(template) = &table.template else { return };
-    let space = store.space(VIEW_DB);
     for name in &lifting.names {
-        let Some(entry) = tx.locked().peek(space, name, store.hash(name)) else { continue };
-        let Ok((keys, item)) = item_of(&table.schema, template, entry, limits, tx.now()) else { continue };
-        tx.apply(Effect::Delete { db: VIEW_DB as u32, key: name });
-        tx.put_item(table, &keys, &item);
+        if let Ok(keys) = Engine::keys_of(&table.schema, template, name, limits) {
+            // That it can was checked under the same locks.
+            let _ = tx.lift(table, (name, &keys), limits);
+        }
     }
+}
+
+/// Whether a schema gives a table other views.
+fn changes_views(table: Option<&Table>, schema: &TableSchema) -> bool {
+    schema.keyspace.as_ref() != table.and_then(|table| table.schema.keyspace.as_ref())
+}
+
+/// The error for a schema whose template shares a name with another table's.
+pub fn templates_overlap(schema: &TableSchema, other: &Table) -> OpError {
+    let keyspace = |schema: &TableSchema| schema.keyspace.clone().unwrap_or_default();
+    let (new, old, table) = (keyspace(schema), keyspace(&other.schema), other.name.clone());
+    OpError::TemplatesOverlap { new, old, table }
+}
+
+/// Checks that no other table's template shares a name with that of a schema, and raises the watchers if views change: what a
+/// watched key is changes with them.
+pub(super) fn claim_names(tx: &Tx<'_>, table: Option<&Table>, schema: &TableSchema) -> Result<(), OpError> {
+    if !changes_views(table, schema) {
+        return Ok(());
+    }
+    if let Some(template) = schema.template()?
+        && let Some(other) = tx.engine().tables.overlapping(&template, table.map(|table| table.id))
+    {
+        return Err(templates_overlap(schema, &other));
+    }
+    tx.engine().store.raise_all();
+    Ok(())
 }

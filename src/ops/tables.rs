@@ -1,6 +1,7 @@
 //! Creating, changing and dropping tables. The caller holds every shard exclusively.
 
 use super::OpError;
+use super::keyspace::claim_names;
 use crate::effect::Effect;
 use crate::engine::{Index, Table, Tx};
 use crate::item::{IndexSchema, IndexStatus, TableSchema};
@@ -10,12 +11,13 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Creates a table, with the indexes that its schema has.
 ///
 /// # Errors
-/// When there is one of this name, or the schema contradicts itself.
+/// When there is one of this name, the schema contradicts itself, or its template shares a name with another table's.
 pub fn create_table(tx: &mut Tx<'_>, name: &str, schema: &TableSchema) -> Result<(), OpError> {
-    if tx.engine().tables.get(name.as_bytes()).is_some() {
+    if tx.engine().tables.get_any(name.as_bytes()).is_some() {
         return Err(OpError::TableExists(name.to_owned()));
     }
     schema.validate()?;
+    claim_names(tx, None, schema)?;
     let mut schema = schema.clone();
     let table = tx.engine().store.fresh_space(1 + schema.indexes.len() as u32);
     for (space, index) in (table + 1..).zip(&mut schema.indexes) {
@@ -33,9 +35,10 @@ pub fn create_table(tx: &mut Tx<'_>, name: &str, schema: &TableSchema) -> Result
 /// Gives a table another schema with the same keys and indexes.
 ///
 /// # Errors
-/// When the schema contradicts itself.
+/// When the schema contradicts itself, or its template shares a name with another table's.
 pub fn alter_table(tx: &mut Tx<'_>, table: &Table, schema: &TableSchema) -> Result<(), OpError> {
     schema.validate()?;
+    claim_names(tx, Some(table), schema)?;
     let mut schema = schema.clone();
     if schema.ttl != table.schema.ttl && table.counts.items.load(Relaxed) > 0 {
         // Entries say when their items expire.
@@ -110,7 +113,7 @@ pub fn readable_index<'t>(table: &'t Table, name: &[u8]) -> Result<&'t Index, Op
 /// # Errors
 /// When there is no table of this name.
 pub fn drop_table(tx: &mut Tx<'_>, name: &[u8]) -> Result<Arc<Table>, OpError> {
-    let table = tx.engine().tables.get(name);
+    let table = tx.engine().tables.get_any(name);
     let table = table.ok_or_else(|| OpError::NoTable(String::from_utf8_lossy(name).into_owned()))?;
     tx.drop_stream(&table);
     tx.apply(Effect::TableDrop { table: table.id });

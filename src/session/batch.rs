@@ -410,7 +410,7 @@ impl Worker {
                     .take()
                     .map(|wait| Parked::register(&server.engine.store, client, command, wait));
             }
-            self.wrote |= tx.effects() > 0;
+            self.wrote |= tx.effects() > 0 || tx.acknowledges();
             let came_upon_expired = tx.came_upon_expired();
             let db = tx.db;
             tx.commit();
@@ -482,7 +482,7 @@ fn lock<'a>(
         }
         None if command.has(flag::ALL_SHARDS) => engine.store.lock_all(mode, now),
         None if command.is_keyless() => engine.store.lock_none(now),
-        _ if reach.is_everything() => engine.store.lock_all(mode, now),
+        _ if reach.is_everything() => locks::lock_whole(engine, mode, now),
         _ => locks::lock_keys(engine, &[(command, args)], reach.hashes(), at.db, mode, now),
     }
 }

@@ -210,7 +210,7 @@ fn lock<'a>(engine: &'a Engine, client: &Client, queue: &[Queued], reach: &Reach
     let once = |q: &Queued| q.command.has(flag::PUBSUB | flag::ADMIN);
     let again = queue.iter().any(|q| locks::changes_items(engine, q.command));
     if reach.is_everything() || queue.iter().any(|q| whole(q) || (again && once(q))) {
-        return engine.store.lock_all(mode, now);
+        return locks::lock_whole(engine, mode, now);
     }
     let mut others: SmallVec<[u64; 4]> = client.watched.iter().map(|w| w.hash).collect();
     others.extend_from_slice(reach.hashes());

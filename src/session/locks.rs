@@ -26,6 +26,10 @@ pub(super) fn only_key(engine: &Engine, command: &Command, args: &[&[u8]], db: u
             && db == VIEW_DB
             && let Some((space, key)) = engine.tables.view_place(key)
         {
+            if engine.tables.any_lifting() {
+                // What is under the name itself may have to be lifted.
+                return None;
+            }
             return Some(Hashed { hash: store.hash(&key), space });
         }
         return Some(Hashed { hash: store.hash(key), space: store.space(db) });
@@ -87,6 +91,8 @@ pub(super) fn lock_keys<'a>(
                 }
             });
         }
+        // Who finds a hash that is to become an item lifts it, also to read.
+        let mode = if engine.tables.any_lifting() { Mode::Write } else { mode };
         let plain = hashes.len();
         if mode == Mode::Write && engine.tables.any_stream() {
             add_streams(engine, &mut in_tables);
@@ -116,12 +122,27 @@ fn add_streams(engine: &Engine, keys: &mut SmallVec<[Hashed; 4]>) {
     keys.extend(streams.map(|key| Hashed { hash: engine.store.hash(&key), space: SYSTEM }));
 }
 
+/// Locks every shard; exclusively, too, while hashes are being lifted.
+pub(super) fn lock_whole(engine: &Engine, mode: Mode, now: u64) -> Locked<'_> {
+    loop {
+        let needed = if engine.tables.any_lifting() { Mode::Write } else { mode };
+        let locked = engine.store.lock_all(needed, now);
+        if needed == Mode::Write || !engine.tables.any_lifting() {
+            return locked;
+        }
+    }
+}
+
 /// Whether a command may change items whose change may reach into other shards than those of its keys, to entries of global
 /// indexes or a change stream: by their own names, or by those of views.
 #[inline]
 pub(super) fn changes_items(engine: &Engine, command: &Command) -> bool {
     engine.tables.any_reaches_afar()
-        && is_write(command)
+        && (engine.tables.any_lifting() && !command.spec.keys.is_empty() || changes_some(engine, command))
+}
+
+fn changes_some(engine: &Engine, command: &Command) -> bool {
+    is_write(command)
         && (command.spec.item_keys.is_some()
             || (engine.tables.have_views() && matches!(command.spec.on_view, OnView::Handler(_))))
 }
@@ -130,5 +151,5 @@ pub(super) fn changes_items(engine: &Engine, command: &Command) -> bool {
 /// undoable, so that it can be run again with these. One that changes a single item finds out before.
 #[inline]
 pub(super) fn may_lack_shards(engine: &Engine, command: &Command) -> bool {
-    command.only_key == 0 && changes_items(engine, command)
+    (command.only_key == 0 || engine.tables.any_lifting()) && changes_items(engine, command)
 }

@@ -228,3 +228,38 @@ fn templates_come_and_go_under_traffic() {
     });
     assert!(server.client().run("SET alive 1").is_ok());
 }
+
+#[test]
+fn a_kill_while_hashes_become_items_loses_none() {
+    const HASHES: u32 = 4000;
+    for delay in [0, 30, 150, 400] {
+        let mut server = Server::start(&["--appendfsync", "always"]);
+        let mut client = server.client();
+        for n in 0..HASHES {
+            client.send(&["HSET", &format!("u:{n}"), "n", &n.to_string()]).unwrap();
+        }
+        for _ in 0..HASHES {
+            assert_eq!(client.read().int(), Some(1));
+        }
+        client
+            .send(&["TABLE.CREATE", "t", "PK", "id", "KEYSPACE", "u:{id}", "INDEX", "ix", "PK", "n", "S"])
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(delay));
+        server.kill9();
+        server.up();
+        let mut client = server.client();
+        for n in 0..HASHES {
+            let fields = client.run(&format!("HMGET u:{n} n")).items();
+            assert_eq!(fields[0].text(), n.to_string(), "after {delay} ms");
+        }
+        // It goes on by itself where it was begun.
+        let begun = !client.run("TABLE.DESCRIBE t").is_error();
+        while begun && client.run("ITEM.GET t 1").is_error() {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        if begun {
+            assert_eq!(client.run("ITEM.QUERY t 77 INDEX ix COUNT").int(), Some(1));
+        }
+        assert_eq!(client.run("DBSIZE").int(), Some(i64::from(HASHES)));
+    }
+}

@@ -43,8 +43,7 @@ fn stored(table: &Table, text: &[u8], visit: &mut dyn FnMut(&[u8])) {
 
 /// The table of a name.
 pub(super) fn table(cx: &Cx<'_, '_>, name: &[u8]) -> Result<LocalTable, Fail> {
-    let missing = || Fail::about("NOTABLE table '", name, "' does not exist");
-    cx.tx.engine().tables.local(name).ok_or_else(missing)
+    cx.tx.engine().tables.local(name).ok_or_else(|| crate::command::tables::missing(cx, name))
 }
 
 /// The limits on items that the configuration sets.

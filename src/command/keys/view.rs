@@ -6,9 +6,10 @@ use crate::command::fail::{self, Fail};
 use crate::command::views::{Subject, fit};
 use crate::command::{Cx, Outcome};
 use crate::effect::{Effect, FieldExpire, List};
+use crate::engine::item_of_hash;
 use crate::expr::{Action, Binder, ExprLimits, Operand, ParsedUpdate, Path, SetValue};
 use crate::item::{AttributeValue, Item, ItemBuilder, ItemRef, Number};
-use crate::ops::{self, Write};
+use crate::ops::Write;
 use crate::store::Entry;
 use std::sync::Arc;
 
@@ -190,7 +191,7 @@ fn transfer(cx: &mut Cx<'_, '_>, from: &Place<'_>, to: &Place<'_>) -> Outcome {
             let (schema, limits, now) = (&target.table.schema, &target.limits, cx.tx.now());
             let item = match cx.tx.entry(from.key) {
                 Some(entry) if entry.value().hash().is_some() => {
-                    ops::item_of_hash(schema, &target.keys, entry, limits, now).map_err(fit)
+                    item_of_hash(schema, &target.keys, entry, limits, now).map_err(fit)
                 }
                 Some(_) => Err(target.wrong_type(to.key)),
                 None => Err(fail::NO_KEY),

@@ -1,10 +1,10 @@
 //! Tables of items: creating, changing, describing, listing and dropping them.
 
 use super::fail::{self, Fail};
-use super::items::{Words, limits};
+use super::items::Words;
 use super::spec::*;
 use super::{Cx, Outcome, eq};
-use crate::engine::Table;
+use crate::engine::{Table, Tx};
 use crate::item::{AttrType, KeyAttr, KeyType, StreamSpan, StreamView, TableSchema};
 use crate::ops;
 use std::sync::Arc;
@@ -12,9 +12,12 @@ use std::sync::Arc;
 mod index;
 #[cfg(test)]
 mod index_tests;
+mod keyspace;
 #[cfg(test)]
 mod tests;
 
+/// Locks what it needs itself, unless it is part of a transaction.
+const APART: u32 = flag::WRITE | flag::WHOLE | flag::LONG;
 const CHANGE: u32 = flag::WRITE | flag::ALL_SHARDS;
 
 const fn table(spec: Spec, complexity: &'static str, summary: &'static str, syntax: &'static str) -> Spec {
@@ -24,7 +27,7 @@ const fn table(spec: Spec, complexity: &'static str, summary: &'static str, synt
 /// The family.
 pub(super) static COMMANDS: &[Spec] = &[
     table(
-        spec("table.create", -4, CHANGE | flag::DENYOOM, create),
+        spec("table.create", -4, APART | flag::DENYOOM, create),
         "O(1)",
         "Creates a table.",
         "table PK name [type] [SK name [type]] [TTL name] [KEYSPACE template] \
@@ -34,7 +37,7 @@ pub(super) static COMMANDS: &[Spec] = &[
          [PROJECT <ALL | KEYS | count name [name ...]>] [LOCAL]]",
     ),
     table(
-        spec("table.alter", -3, CHANGE, alter),
+        spec("table.alter", -3, APART, alter),
         "O(1)",
         "Changes a table's TTL attribute, its change stream and the declared types of attributes. What is stored stays as it is.",
         "table [TTL name | NOTTL] [KEYSPACE template | NOKEYSPACE] \
@@ -87,12 +90,7 @@ fn create(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let mut words = Words::new(&args[1..]);
     let name = table_name(words.need()?)?;
     let schema = schema(&mut words)?;
-    let limits = limits(cx.settings);
-    let lifting = ops::prepare_views(cx.tx, None, &schema, &limits)?;
-    cx.tx.ask(lifting.record_bytes())?;
-    ops::create_table(cx.tx, name, &schema)?;
-    let table = find(cx, name.as_bytes())?;
-    ops::lift(cx.tx, &table, &lifting, &limits);
+    keyspace::create(cx, name, &schema)?;
     cx.out.ok();
     Ok(())
 }
@@ -134,10 +132,16 @@ fn schema(words: &mut Words<'_, '_>) -> Result<TableSchema, Fail> {
 
 /// TABLE.ALTER t [TTL attr | NOTTL] [KEYSPACE template | NOKEYSPACE] [STREAM KEYS|NEW|OLD|BOTH | NOSTREAM] [ATTR name type ...] [NOATTR n name ...]
 fn alter(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let table = find(cx, args[1])?;
-    let mut schema = table.schema.clone();
-    let mut words = Words::new(&args[2..]);
-    let (mut ttl, mut keyspace, mut stream) = (None, None, None);
+    keyspace::alter(cx, args[1], |schema| altered(schema, &args[2..]))?;
+    cx.out.ok();
+    Ok(())
+}
+
+/// A schema as TABLE.ALTER's words change it, but for the change stream; and what becomes of that.
+fn altered(schema: &TableSchema, words: &[&[u8]]) -> Result<(TableSchema, StreamChange), Fail> {
+    let mut schema = schema.clone();
+    let mut words = Words::new(words);
+    let (mut ttl, mut keyspace, mut stream) = (None, None, StreamChange::Unsaid);
     while let Some(word) = words.next() {
         match word {
             _ if eq(word, "TTL") && ttl.is_none() => ttl = Some(Some(attribute(&mut words)?)),
@@ -146,8 +150,10 @@ fn alter(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
                 keyspace = Some(Some(words.text()?.to_owned()));
             }
             _ if eq(word, "NOKEYSPACE") && keyspace.is_none() => keyspace = Some(None),
-            _ if eq(word, "STREAM") && stream.is_none() => stream = Some(Some(stream_view(&mut words)?)),
-            _ if eq(word, "NOSTREAM") && stream.is_none() => stream = Some(None),
+            _ if eq(word, "STREAM") && stream == StreamChange::Unsaid => {
+                stream = StreamChange::On(stream_view(&mut words)?);
+            }
+            _ if eq(word, "NOSTREAM") && stream == StreamChange::Unsaid => stream = StreamChange::Off,
             _ if eq(word, "ATTR") => declarations(&mut schema, &mut words)?,
             _ if eq(word, "NOATTR") => {
                 for name in words.counted(1)? {
@@ -161,23 +167,30 @@ fn alter(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if let Some(ttl) = ttl {
         schema.ttl = ttl;
     }
-    match (stream, table.schema.stream()) {
-        (Some(Some(view)), Some(span)) if span.view == view => {}
-        (Some(Some(view)), _) => ops::enable_stream(cx.tx, &table, &mut schema, view),
-        (Some(None), _) => ops::disable_stream(cx.tx, &table, &mut schema),
-        (None, _) => {}
-    }
     if let Some(keyspace) = keyspace {
         schema.keyspace = keyspace;
     }
-    let limits = limits(cx.settings);
-    let lifting = ops::prepare_views(cx.tx, Some(&table), &schema, &limits)?;
-    cx.tx.ask(lifting.record_bytes())?;
-    ops::alter_table(cx.tx, &table, &schema)?;
-    let table = find(cx, args[1])?;
-    ops::lift(cx.tx, &table, &lifting, &limits);
-    cx.out.ok();
-    Ok(())
+    Ok((schema, stream))
+}
+
+/// What TABLE.ALTER does to a table's change stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StreamChange {
+    Unsaid,
+    On(StreamView),
+    Off,
+}
+
+impl StreamChange {
+    /// Makes the change in the schema that a table is about to have. Every shard is held.
+    fn carry_out(self, tx: &Tx<'_>, table: &Table, schema: &mut TableSchema) {
+        match (self, table.schema.stream()) {
+            (Self::On(view), Some(span)) if span.view == view => {}
+            (Self::On(view), _) => ops::enable_stream(tx, table, schema, view),
+            (Self::Off, _) => ops::disable_stream(tx, table, schema),
+            (Self::Unsaid, _) => {}
+        }
+    }
 }
 
 /// The declarations behind ATTR: one, and more as long as a name and a type follow.
@@ -236,20 +249,28 @@ fn attribute(words: &mut Words<'_, '_>) -> Result<String, Fail> {
 
 /// TABLE.DESCRIBE t
 fn describe(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let table = find(cx, args[1])?;
+    let table = cx.tx.engine().tables.get_any(args[1]).ok_or_else(|| missing(cx, args[1]))?;
     show(cx, &table);
     Ok(())
 }
 
 fn find(cx: &Cx<'_, '_>, name: &[u8]) -> Result<Arc<Table>, Fail> {
-    let table = cx.tx.engine().tables.get(name);
-    table.ok_or_else(|| Fail::about("NOTABLE table '", name, "' does not exist"))
+    cx.tx.engine().tables.get(name).ok_or_else(|| missing(cx, name))
+}
+
+/// There is no table of this name that commands could use.
+pub(super) fn missing(cx: &Cx<'_, '_>, name: &[u8]) -> Fail {
+    let why = match cx.tx.engine().tables.get_any(name) {
+        Some(_) => "' is not ready: hashes are becoming its items",
+        None => "' does not exist",
+    };
+    Fail::about("NOTABLE table '", name, why)
 }
 
 fn show(cx: &mut Cx<'_, '_>, table: &Table) {
     use std::sync::atomic::Ordering::Relaxed;
     let (out, schema) = (&mut *cx.out, &table.schema);
-    out.map(11);
+    out.map(12);
     out.bulk(b"name");
     out.bulk(table.name.as_bytes());
     for (role, attr) in [(&b"pk"[..], Some(&schema.keys.pk)), (b"sk", schema.keys.sk.as_ref())] {
@@ -278,6 +299,8 @@ fn show(cx: &mut Cx<'_, '_>, table: &Table) {
         Some(span) => out.bulk(span.view.short_name().as_bytes()),
         None => out.null(),
     }
+    out.bulk(b"status");
+    out.bulk(if schema.lifting { b"lifting" } else { b"active" });
     out.bulk(b"attributes");
     out.map(schema.attrs.len());
     for (name, declared) in &schema.attrs {

@@ -8,7 +8,7 @@ fn tables_are_created_described_listed_and_dropped() {
     assert_eq!(h.run("TABLE.CREATE users PK id S"), "-VALIDATION table 'users' already exists");
     assert_eq!(
         h.run("TABLE.DESCRIBE users"),
-        r#"["name" "users" "pk" ["id" "S"] "sk" ["at" "N"] "ttl" "until" "keyspace" nil "stream" nil "attributes" ["qty" "N" "tags" "SS" "ttl" "N"] "indexes" [] "created" :1700000000000 "items" :0 "bytes" :0]"#
+        r#"["name" "users" "pk" ["id" "S"] "sk" ["at" "N"] "ttl" "until" "keyspace" nil "stream" nil "status" "active" "attributes" ["qty" "N" "tags" "SS" "ttl" "N"] "indexes" [] "created" :1700000000000 "items" :0 "bytes" :0]"#
     );
     for name in ["b", "a", "c"] {
         assert_eq!(h.run(&format!("TABLE.CREATE {name} PK id B")), "+OK");

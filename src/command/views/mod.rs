@@ -31,6 +31,13 @@ fn routed(command: &Command, cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         None => command.key_positions(args),
     };
     let Some(positions) = positions else { return (command.spec.run)(cx, args) };
+    if cx.tx.engine().tables.any_lifting() {
+        lift_first(cx, &positions, args);
+        if cx.tx.lacks_shards() {
+            // All is done again with more of them.
+            return Ok(());
+        }
+    }
     let mut subjects = Vec::new();
     for at in positions {
         subjects.extend(Subject::find(cx, args[at])?.map(|subject| (args[at], subject)));
@@ -46,6 +53,21 @@ fn routed(command: &Command, cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             let outcome = (command.spec.run)(cx, args);
             cx.tx.forget_stand_ins();
             outcome
+        }
+    }
+}
+
+/// Makes items of the hashes that the keys name and that are still to become some. One that cannot stays what it is.
+#[cold]
+fn lift_first(cx: &mut Cx<'_, '_>, positions: &[usize], args: &[&[u8]]) {
+    let limits = limits(cx.settings);
+    cx.tx.forget_hint();
+    for at in positions {
+        let Ok(Some(view)) = cx.tx.engine().tables.view_of(args[*at]) else { continue };
+        if view.table.schema.lifting
+            && let Ok(keys) = view.keys(&limits)
+        {
+            let _ = cx.tx.lift(&view.table, (args[*at], &keys), &limits);
         }
     }
 }
@@ -73,7 +95,11 @@ impl Subject {
         if cx.tx.db != VIEW_DB {
             return Ok(None);
         }
-        let Some(view) = cx.tx.engine().tables.view_of(key)? else { return Ok(None) };
+        let tables = &cx.tx.engine().tables;
+        if tables.any_lifting() && stays_plain(cx, key) {
+            return Ok(None);
+        }
+        let Some(view) = tables.view_of(key)? else { return Ok(None) };
         let limits = limits(cx.settings);
         let keys = view.keys(&limits)?;
         Ok(Some(Self { table: view.table, keys, limits }))
@@ -121,6 +147,15 @@ impl Subject {
     pub(super) fn refuses(&self, key: &[u8], what: &str) -> Fail {
         Fail::about("ERR '", key, &format!("' is an item of table '{}': {what}", self.table.name))
     }
+}
+
+/// Whether a key fits the template of a table that is lifting, but is still a key itself, for it cannot become an item.
+#[cold]
+fn stays_plain(cx: &Cx<'_, '_>, key: &[u8]) -> bool {
+    let mut lifting = cx.tx.engine().tables.with_templates();
+    lifting.retain(|table| table.schema.lifting);
+    let claimed = lifting.iter().any(|table| table.template.as_ref().is_some_and(|t| t.claims(key)));
+    claimed && cx.tx.is_stored(key)
 }
 
 /// The error for a text that does not fit its attribute.

@@ -1,0 +1,123 @@
+//! Giving tables their schemas, and hashes that fit a template their place in them: at once where every shard is locked, as in a
+//! transaction, else one by one while other clients are served.
+
+use super::{StreamChange, find};
+use crate::command::items::limits;
+use crate::command::{Cx, Fail, Outcome};
+use crate::engine::{LiftError, Table, Tx};
+use crate::item::TableSchema;
+use crate::ops::{self, OpError};
+use crate::store::Mode;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Creates a table.
+pub(super) fn create(cx: &mut Cx<'_, '_>, name: &str, schema: &TableSchema) -> Outcome {
+    if cx.tx.locked().holds_all() {
+        return at_once(cx, None, schema, |tx| ops::create_table(tx, name, schema), name);
+    }
+    schema.validate()?;
+    if cx.server.engine.tables.get_any(name.as_bytes()).is_some() {
+        return Err(OpError::TableExists(name.to_owned()).into());
+    }
+    let lifting = schema.keyspace.is_some();
+    check(cx, None, schema, lifting)?;
+    let schema = TableSchema { lifting, ..schema.clone() };
+    alone(cx, |tx| Ok(ops::create_table(tx, name, &schema)?))?;
+    lift(cx, name, lifting)
+}
+
+/// Changes a table's schema to what `change` makes of it.
+pub(super) fn alter(
+    cx: &mut Cx<'_, '_>,
+    name: &[u8],
+    change: impl Fn(&TableSchema) -> Result<(TableSchema, StreamChange), Fail>,
+) -> Outcome {
+    let table = find(cx, name)?;
+    let shown = table.name.clone();
+    if cx.tx.locked().holds_all() {
+        let (mut schema, stream) = change(&table.schema)?;
+        stream.carry_out(cx.tx, &table, &mut schema);
+        return at_once(cx, Some(&table), &schema, |tx| ops::alter_table(tx, &table, &schema), &shown);
+    }
+    loop {
+        let table = find(cx, name)?;
+        let (schema, stream) = change(&table.schema)?;
+        schema.validate()?;
+        let lifting = schema.keyspace.is_some() && schema.keyspace != table.schema.keyspace;
+        check(cx, Some(&table), &schema, lifting)?;
+        let mut schema = TableSchema { lifting, ..schema };
+        let done = alone(cx, |tx| match tx.engine().tables.get(name) {
+            Some(now) if Arc::ptr_eq(&now, &table) => {
+                stream.carry_out(tx, &now, &mut schema);
+                ops::alter_table(tx, &now, &schema)?;
+                Ok(true)
+            }
+            // Another change came before: this one is made of what that left.
+            _ => Ok(false),
+        })?;
+        if done {
+            return lift(cx, &shown, lifting);
+        }
+    }
+}
+
+fn at_once(
+    cx: &mut Cx<'_, '_>,
+    table: Option<&Table>,
+    schema: &TableSchema,
+    put: impl FnOnce(&mut Tx<'_>) -> Result<(), OpError>,
+    name: &str,
+) -> Outcome {
+    let limits = limits(cx.settings);
+    let lifting = ops::prepare_views(cx.tx, table, schema, &limits)?;
+    cx.tx.ask(lifting.record_bytes())?;
+    put(cx.tx)?;
+    let table = find(cx, name.as_bytes())?;
+    ops::lift(cx.tx, &table, &lifting, &limits);
+    Ok(())
+}
+
+/// Does something about tables in a transaction of its own that holds every shard.
+fn alone<T>(cx: &mut Cx<'_, '_>, run: impl FnOnce(&mut Tx<'_>) -> Result<T, Fail>) -> Result<T, Fail> {
+    let engine = cx.tx.engine();
+    let mut record = Vec::new();
+    let locked = engine.store.lock_all(Mode::Write, cx.tx.now());
+    if engine.loading.load(Relaxed) {
+        return Err(Fail::new("LOADING Redis is loading the dataset in memory"));
+    }
+    let mut tx = Tx::new(engine, locked, cx.tx.db, &mut record);
+    let outcome = run(&mut tx);
+    tx.commit();
+    cx.tx.acknowledge();
+    outcome
+}
+
+/// Checks that hashes that fit a template can become items, before anything is changed.
+fn check(cx: &Cx<'_, '_>, table: Option<&Table>, schema: &TableSchema, lifting: bool) -> Outcome {
+    if !lifting {
+        return Ok(());
+    }
+    if let Some(template) = schema.template()?
+        && let Some(other) = cx.tx.engine().tables.overlapping(&template, table.map(|table| table.id))
+    {
+        return Err(ops::templates_overlap(schema, &other).into());
+    }
+    let checked = cx.tx.engine().check_liftable(table, schema, &limits(cx.settings));
+    Ok(checked.map_err(OpError::from)?)
+}
+
+fn lift(cx: &Cx<'_, '_>, name: &str, lifting: bool) -> Outcome {
+    let engine = cx.tx.engine();
+    let Some(table) = engine.tables.get_any(name.as_bytes()).filter(|_| lifting) else { return Ok(()) };
+    match engine.lift_table(table.id, &limits(cx.settings)) {
+        Ok(()) => Ok(()),
+        Err(error @ LiftError::Key { .. }) => Err(Fail::text(format!(
+            "ERR table '{name}' has its KEYSPACE, and is ready once this is no more: {error}"
+        ))),
+        Err(LiftError::Later) => Err(Fail::text(format!(
+            "ERR table '{name}' has its KEYSPACE, and is ready when the hashes have become items, which goes on once the \
+             log can be written"
+        ))),
+    }
+}

@@ -1,0 +1,238 @@
+//! Lifting: the hashes that fit the template of a table become its items, one by one while commands run.
+//!
+//! From the moment a table has its template it is *lifting*. A command on a key that fits the template lifts the hash first, if
+//! it is still there, so that every key is at any time either a hash or an item, and seen as what it is; item commands do not
+//! know the table yet. A walk over the shards lifts the rest, and then the table is ready. No new key can come to fit the
+//! template meanwhile. After a restart the walk begins again.
+
+use super::{Engine, Reach, Table, Tx, VIEW_DB};
+use crate::effect::Effect;
+use crate::item::{Item, ItemError, ItemKeys, ItemLimits, TableSchema, Template};
+use crate::store::{Entry, Mode};
+use std::sync::atomic::Ordering::Acquire;
+
+/// Why lifting came to no end.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LiftError {
+    /// A key fits the template but cannot become an item.
+    #[error("key '{key}' fits KEYSPACE but cannot become an item: {reason}")]
+    Key {
+        /// The key.
+        key: String,
+        /// Why.
+        reason: ItemError,
+    },
+    /// The log takes no more, or the data is being read again. It goes on in the background.
+    #[error("it goes on once the log can be written")]
+    Later,
+}
+
+impl LiftError {
+    /// A key that cannot become an item.
+    pub fn key(name: &[u8], reason: ItemError) -> Self {
+        Self::Key { key: String::from_utf8_lossy(name).into_owned(), reason }
+    }
+}
+
+/// The item with these keys that the hash in an entry becomes.
+///
+/// # Errors
+/// When it is no hash, its fields have deadlines, or it does not fit the schema.
+pub fn item_of_hash(
+    schema: &TableSchema,
+    keys: &ItemKeys,
+    entry: &Entry,
+    limits: &ItemLimits,
+    now: u64,
+) -> Result<Item, ItemError> {
+    let hash = entry.value().hash().ok_or(ItemError::NotLiftable("it is no hash"))?;
+    if hash.live(now).any(|field| field.expire != 0) {
+        return Err(ItemError::NotLiftable("its fields have deadlines, which attributes have not"));
+    }
+    let fields = hash.live(now).map(|field| (field.name, field.value));
+    schema.item_of_fields(keys, fields, entry.expire(), limits)
+}
+
+impl Tx<'_> {
+    /// Whether there is a key of this name in [`VIEW_DB`], whatever it stands for. Its shard is locked.
+    pub fn is_stored(&self, name: &[u8]) -> bool {
+        let store = &self.engine().store;
+        self.locked().peek(store.space(VIEW_DB), name, store.hash(name)).is_some()
+    }
+
+    /// The item that the hash of this name becomes; none if there is no such key. The shards of both are locked.
+    ///
+    /// # Errors
+    /// When it cannot become one.
+    pub fn liftable(
+        &self,
+        table: Option<&Table>,
+        schema: &TableSchema,
+        (name, keys): (&[u8], &ItemKeys),
+        limits: &ItemLimits,
+    ) -> Result<Option<Item>, ItemError> {
+        let store = &self.engine().store;
+        let entry = self.locked().peek(store.space(VIEW_DB), name, store.hash(name));
+        let Some(entry) = entry.filter(|entry| !entry.expired(self.now())) else { return Ok(None) };
+        let item = item_of_hash(schema, keys, entry, limits, self.now())?;
+        match table.and_then(|table| self.item(table, keys)) {
+            None => Ok(Some(item)),
+            Some(_) => Err(ItemError::NotLiftable("the table has an item with its keys")),
+        }
+    }
+
+    /// Makes an item of the hash of this name, if it is there. The shards of both are locked exclusively; if others are lacking,
+    /// nothing happens.
+    ///
+    /// # Errors
+    /// When it cannot become one. It stays what it is then.
+    pub fn lift(
+        &mut self,
+        table: &Table,
+        (name, keys): (&[u8], &ItemKeys),
+        limits: &ItemLimits,
+    ) -> Result<(), ItemError> {
+        if !self.is_stored(name) {
+            return Ok(());
+        }
+        if let Some(item) = self.liftable(Some(table), &table.schema, (name, keys), limits)? {
+            self.put_item(table, keys, &item);
+        }
+        if !self.lacks_shards() {
+            self.apply(Effect::Delete { db: VIEW_DB as u32, key: name });
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// The keys of the item that a name stands for.
+    ///
+    /// # Errors
+    /// When it stands for none, or keys beyond the limits.
+    pub fn keys_of(
+        schema: &TableSchema,
+        template: &Template,
+        name: &[u8],
+        limits: &ItemLimits,
+    ) -> Result<ItemKeys, ItemError> {
+        let texts = template.read(name, &schema.keys)?;
+        let texts = texts.ok_or(ItemError::NotLiftable("it does not fit the template"))?;
+        schema.text_keys(&texts.pk, texts.sk.as_deref(), limits)
+    }
+
+    /// The keys in a shard that fit a template.
+    fn fitting(&self, shard: usize, template: &Template) -> Vec<Box<[u8]>> {
+        let locked = self.store.lock_shard(shard, Mode::Read, self.clock.now_ms());
+        let space = self.store.space(VIEW_DB);
+        let fits = |entry: &&Entry| entry.space() == space && template.claims(entry.key());
+        locked.entries(shard).filter(fits).map(|entry| Box::from(entry.key())).collect()
+    }
+
+    /// Checks that the hashes that fit a schema's template can become items of the table, which is none if it is yet to be
+    /// created. Each key is looked at by itself; no lock is held by the caller.
+    ///
+    /// # Errors
+    /// The first key that cannot.
+    pub fn check_liftable(
+        &self,
+        table: Option<&Table>,
+        schema: &TableSchema,
+        limits: &ItemLimits,
+    ) -> Result<(), LiftError> {
+        let Ok(Some(template)) = schema.template() else { return Ok(()) };
+        let mut record = Vec::new();
+        for shard in 0..self.store.shard_count() {
+            for name in self.fitting(shard, &template) {
+                let failed = |reason| LiftError::key(&name, reason);
+                let keys = Self::keys_of(schema, &template, &name, limits).map_err(failed)?;
+                let hashes = [self.store.hash(&name), self.store.hash(&keys.pk)];
+                let locked = self.store.lock_many(&hashes, Mode::Read, self.clock.now_ms());
+                let tx = Tx::new(self, locked, VIEW_DB, &mut record);
+                tx.liftable(table, schema, (&name, &keys), limits).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lifts the hashes of a table that is lifting, and makes it ready. No lock is held by the caller.
+    ///
+    /// # Errors
+    /// The first key that cannot become an item: the others have, and the table is ready once it is gone.
+    pub fn lift_table(&self, id: u32, limits: &ItemLimits) -> Result<(), LiftError> {
+        let _alone = self.lifting.lock();
+        let mut failed = None;
+        let mut record = Vec::new();
+        for shard in 0..self.store.shard_count() {
+            let _upkeep = self.upkeep.lock();
+            if self.loading.load(Acquire) || self.refusal(0).is_some() {
+                return Err(LiftError::Later);
+            }
+            // It may have been dropped meanwhile.
+            let lifting = self.tables.by_id(id).filter(|table| table.schema.lifting);
+            let Some(table) = lifting else { return Ok(()) };
+            let Some(template) = &table.template else { return Ok(()) };
+            for name in self.fitting(shard, template) {
+                if let Err(reason) = self.lift_one(&table, template, &name, limits, &mut record) {
+                    failed.get_or_insert_with(|| LiftError::key(&name, reason));
+                }
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        self.make_ready(id, &mut record);
+        Ok(())
+    }
+
+    fn lift_one(
+        &self,
+        table: &Table,
+        template: &Template,
+        name: &[u8],
+        limits: &ItemLimits,
+        record: &mut Vec<u8>,
+    ) -> Result<(), ItemError> {
+        let keys = Self::keys_of(&table.schema, template, name, limits)?;
+        let hashes = [self.store.hash(name), self.store.hash(&keys.pk)];
+        let mut reach = Reach::default();
+        loop {
+            let locked = self.lock_reach(&hashes, &reach);
+            let mut tx = Tx::new(self, locked, VIEW_DB, record);
+            tx.expect_more_shards();
+            let same = |now: &Table| now.schema == table.schema;
+            let lifted = match self.tables.by_id(table.id) {
+                Some(now) if same(&now) => tx.lift(&now, (name, &keys), limits),
+                _ => Ok(()),
+            };
+            if !reach.exceeded(&mut tx) {
+                tx.commit();
+                return lifted;
+            }
+        }
+    }
+
+    fn make_ready(&self, id: u32, record: &mut Vec<u8>) {
+        let locked = self.store.lock_all(Mode::Write, self.clock.now_ms());
+        let mut tx = Tx::new(self, locked, VIEW_DB, record);
+        if let Some(table) = self.tables.by_id(id).filter(|table| table.schema.lifting) {
+            let schema = TableSchema { lifting: false, ..table.schema.clone() };
+            let (name, created, schema) = (table.name.as_bytes(), table.created, schema.to_bytes());
+            tx.apply(Effect::TablePut { table: id, created, name, schema: &schema });
+        }
+        tx.commit();
+    }
+
+    /// Goes on with tables whose lifting was interrupted. In the background; no lock is held by the caller.
+    pub(super) fn lift_interrupted(&self) {
+        if !self.tables.any_lifting() || self.lifting.is_locked() {
+            return;
+        }
+        for table in self.tables.list().iter().filter(|table| table.schema.lifting) {
+            match self.lift_table(table.id, &ItemLimits::UNLIMITED) {
+                Ok(()) => tracing::info!(table = table.name, "hashes have become items"),
+                Err(error) => tracing::warn!(table = table.name, "hashes cannot become items yet: {error}"),
+            }
+        }
+    }
+}
