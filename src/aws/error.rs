@@ -26,6 +26,10 @@ pub enum Kind {
     LimitExceeded,
     /// A token came again with another request.
     IdempotentParameterMismatch,
+    /// A shard iterator was used too late.
+    ExpiredIterator,
+    /// Records of a stream that are gone were asked for.
+    TrimmedDataAccess,
 }
 
 impl Kind {
@@ -44,6 +48,8 @@ impl Kind {
             Self::IdempotentParameterMismatch => {
                 "com.amazonaws.dynamodb.v20120810#IdempotentParameterMismatchException"
             }
+            Self::ExpiredIterator => "com.amazonaws.dynamodb.v20120810#ExpiredIteratorException",
+            Self::TrimmedDataAccess => "com.amazonaws.dynamodb.v20120810#TrimmedDataAccessException",
         }
     }
 

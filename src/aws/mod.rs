@@ -15,6 +15,7 @@ mod json;
 mod query;
 mod request;
 mod shape;
+mod streams;
 mod tables;
 mod transact;
 
@@ -34,9 +35,13 @@ pub enum Operation {
     DeleteTable,
     DescribeEndpoints,
     DescribeLimits,
+    DescribeStream,
     DescribeTable,
     DescribeTimeToLive,
     GetItem,
+    GetRecords,
+    GetShardIterator,
+    ListStreams,
     ListTables,
     ListTagsOfResource,
     PutItem,
@@ -53,7 +58,7 @@ pub enum Operation {
 
 impl Operation {
     /// All operations, by their names.
-    pub const ALL: [(&'static str, Self); 22] = [
+    pub const ALL: [(&'static str, Self); 26] = [
         ("BatchGetItem", Self::BatchGetItem),
         ("BatchWriteItem", Self::BatchWriteItem),
         ("CreateTable", Self::CreateTable),
@@ -61,9 +66,13 @@ impl Operation {
         ("DeleteTable", Self::DeleteTable),
         ("DescribeEndpoints", Self::DescribeEndpoints),
         ("DescribeLimits", Self::DescribeLimits),
+        ("DescribeStream", Self::DescribeStream),
         ("DescribeTable", Self::DescribeTable),
         ("DescribeTimeToLive", Self::DescribeTimeToLive),
         ("GetItem", Self::GetItem),
+        ("GetRecords", Self::GetRecords),
+        ("GetShardIterator", Self::GetShardIterator),
+        ("ListStreams", Self::ListStreams),
         ("ListTables", Self::ListTables),
         ("ListTagsOfResource", Self::ListTagsOfResource),
         ("PutItem", Self::PutItem),
@@ -136,6 +145,10 @@ pub fn read(operation: Operation, body: &[u8], tables: &Tables) -> Result<Call, 
         Operation::BatchWriteItem => batch::write(&body, tables),
         Operation::TransactGetItems => transact::get(&body, tables),
         Operation::TransactWriteItems => transact::write(&body, tables),
+        Operation::ListStreams
+        | Operation::DescribeStream
+        | Operation::GetShardIterator
+        | Operation::GetRecords => streams::read(operation, &body, tables),
         _ => tables::read(operation, &body, tables),
     }
 }

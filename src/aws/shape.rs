@@ -241,6 +241,10 @@ const TABLE: &[(&str, Shape)] = &[
     ("TableClass", TEXT),
     ("ProvisionedThroughput", THROUGHPUT),
     ("DeletionProtectionEnabled", Shape::Bool),
+    (
+        "StreamSpecification",
+        Shape::Struct("StreamSpecification", &[("StreamEnabled", Shape::Bool), ("StreamViewType", TEXT)]),
+    ),
     ("Tags", TAGS),
     ("Limit", Shape::Int("Integer")),
     ("ExclusiveStartTableName", TEXT),
@@ -251,6 +255,19 @@ const TABLE: &[(&str, Shape)] = &[
         "TimeToLiveSpecification",
         Shape::Struct("TimeToLiveSpecification", &[("AttributeName", TEXT), ("Enabled", Shape::Bool)]),
     ),
+];
+
+const STREAM: &[(&str, Shape)] = &[
+    ("TableName", TEXT),
+    ("StreamArn", TEXT),
+    ("Limit", Shape::Int("Integer")),
+    ("ExclusiveStartStreamArn", TEXT),
+    ("ExclusiveStartShardId", TEXT),
+    ("ShardFilter", Shape::Struct("ShardFilter", &[("Type", TEXT), ("ShardId", TEXT)])),
+    ("ShardId", TEXT),
+    ("ShardIteratorType", TEXT),
+    ("SequenceNumber", TEXT),
+    ("ShardIterator", TEXT),
 ];
 
 /// Requests on one item that write.
@@ -280,6 +297,11 @@ pub(super) fn batch_write(map: &Map<String, Value>) -> Result<(), AwsError> {
 /// TransactGetItems and TransactWriteItems.
 pub(super) fn transact(map: &Map<String, Value>) -> Result<(), AwsError> {
     check(map, TRANSACT)
+}
+
+/// Requests about change streams.
+pub(super) fn stream(map: &Map<String, Value>) -> Result<(), AwsError> {
+    check(map, STREAM)
 }
 
 /// Requests about tables.

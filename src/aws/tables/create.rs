@@ -4,20 +4,18 @@ use super::super::Call;
 use super::super::body::{Body, Violations};
 use super::super::error::AwsError;
 use super::super::json::Object;
-use super::{Telling, describe_table, indexes, settings};
-use crate::item::{AttrType, KeyAttr, KeyType, TableSchema};
+use super::{Telling, describe_table, indexes, settings, stream};
+use crate::item::{AttrType, KeyAttr, KeyType, StreamSpan, TableSchema};
 use crate::ops;
 use serde_json::Value;
 
 pub(super) fn create(body: Body<'_>) -> Result<Call, AwsError> {
     constrain(body)?;
     let name = body.table_name()?.to_owned();
-    if body.get("StreamSpecification").is_some() {
-        return Err(AwsError::validation("StreamSpecification is not supported yet"));
-    }
     let mut schema = table(body)?;
     settings::throughput(body, &mut schema, true)?;
     indexes::create(body, &Defined::read(body), &mut schema)?;
+    schema.streams.extend(stream::wanted(body)?.flatten().map(StreamSpan::new));
     settings::tags(body.list("Tags").unwrap_or_default(), &mut schema);
     Ok(Call::new(Vec::new(), move |tx| {
         ops::create_table(tx, &name, &schema)?;
@@ -58,6 +56,7 @@ fn constrain(body: Body<'_>) -> Result<(), AwsError> {
     }
     settings::constrain(body, &mut violations);
     indexes::constrain(body, &mut violations);
+    stream::constrain(body, &mut violations);
     violations.finish()
 }
 

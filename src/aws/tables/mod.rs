@@ -3,6 +3,7 @@
 mod create;
 mod indexes;
 mod settings;
+mod stream;
 
 use super::body::{Body, Violations};
 use super::error::{AwsError, Kind};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What table names are behind in ARNs.
-const ARN: &str = "arn:aws:dynamodb:us-east-1:000000000000:table/";
+pub(super) const ARN: &str = "arn:aws:dynamodb:us-east-1:000000000000:table/";
 
 fn missing(name: &str) -> AwsError {
     AwsError::new(Kind::ResourceNotFound, format!("Requested resource not found: Table: {name} not found"))
@@ -144,6 +145,7 @@ fn describe_table(table: &Table, telling: Telling<'_>, object: &mut Object<'_>) 
     if let Some(class) = setting(settings::CLASS) {
         object.object("TableClassSummary", |object| object.text("TableClass", class));
     }
+    stream::describe(table, object);
     object.bool("DeletionProtectionEnabled", setting(settings::PROTECTED).is_some());
 }
 

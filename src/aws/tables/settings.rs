@@ -6,6 +6,7 @@ use super::super::body::{Body, Violations};
 use super::super::error::{AwsError, Kind};
 use super::super::json::Object;
 use super::indexes::{self, Update};
+use super::stream;
 use super::{ACTIVE, ARN, Telling, describe_table, find, said};
 use crate::engine::{Table, Tables, Tx};
 use crate::item::TableSchema;
@@ -124,12 +125,16 @@ pub(super) fn update(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> 
     let mut violations = Violations::default();
     constrain(body, &mut violations);
     indexes::constrain_updates(body, &mut violations);
+    stream::constrain(body, &mut violations);
     violations.finish()?;
     let name = body.table_name()?;
-    if body.get("StreamSpecification").is_some() {
-        return Err(AwsError::validation("StreamSpecification is not supported yet"));
-    }
-    let members = ["BillingMode", "ProvisionedThroughput", "TableClass", "DeletionProtectionEnabled"];
+    let members = [
+        "BillingMode",
+        "ProvisionedThroughput",
+        "TableClass",
+        "DeletionProtectionEnabled",
+        "StreamSpecification",
+    ];
     let updates = body.list("GlobalSecondaryIndexUpdates").is_some_and(|updates| !updates.is_empty());
     if !updates && !members.iter().any(|member| body.get(member).is_some()) {
         return Err(AwsError::validation(
@@ -140,8 +145,10 @@ pub(super) fn update(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> 
     let mut schema = table.schema.clone();
     throughput(body, &mut schema, false)?;
     let update = indexes::update(body, &table, &mut schema)?;
+    let change = stream::change(body, &table)?;
     Ok(Call::new(Vec::new(), move |tx| {
         let id = table.id;
+        stream::apply(tx, &table, &mut schema, change);
         ops::alter_table(tx, &table, &schema)?;
         let now = |tx: &Tx<'_>| tx.engine().tables.by_id(id).ok_or_else(AwsError::not_found);
         let (mut shown, mut telling) = (now(tx)?, ACTIVE);

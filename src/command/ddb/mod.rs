@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod index_tests;
 #[cfg(test)]
+mod stream_tests;
+#[cfg(test)]
 mod tests;
 
 use super::spec::*;
@@ -33,9 +35,13 @@ static OPERATIONS: &[Spec] = &[
     operation("deletetable", TABLE, "Drops a table with all its items."),
     operation("describeendpoints", READ, "Returns AWS's endpoints."),
     operation("describelimits", READ, "Returns AWS's limits on throughput."),
+    operation("describestream", READ, "Returns what a change stream is and which shard it has."),
     operation("describetable", READ, "Returns a table's definition and size."),
     operation("describetimetolive", READ, "Returns a table's TTL attribute."),
     operation("getitem", READ, "Returns an item."),
+    operation("getrecords", READ, "Returns records of a change stream from an iterator on."),
+    operation("getsharditerator", READ, "Returns an iterator over a change stream."),
+    operation("liststreams", READ, "Returns the change streams of all tables or one."),
     operation("listtables", READ, "Returns the tables' names."),
     operation("listtagsofresource", READ, "Returns a table's tags."),
     operation("putitem", WRITE, "Puts an item in place of the one with its keys."),
