@@ -196,9 +196,8 @@ fn what_was_trimmed_is_told() {
     put(&mut h, "a", 1);
     h.advance(86_390_000);
     let latest = iterator(&mut h, &arn, "LATEST", None);
-    let number = text(
-        &records(&mut h, &iterator(&mut h, &arn, "TRIM_HORIZON", None), 1)["Records"][0]["dynamodb"]["SequenceNumber"],
-    );
+    let all = iterator(&mut h, &arn, "TRIM_HORIZON", None);
+    let number = text(&records(&mut h, &all, 1)["Records"][0]["dynamodb"]["SequenceNumber"]);
     let at = iterator(&mut h, &arn, "AT_SEQUENCE_NUMBER", Some(&number));
     h.advance(20_000);
     put(&mut h, "b", 1);
