@@ -18,11 +18,12 @@ fn item(random: &mut Random) -> String {
     )
 }
 
-/// Commands that change items, one line each.
-fn change(random: &mut Random) -> Vec<String> {
+/// Commands that change items, one line each; `brief` items expire soon.
+fn change(random: &mut Random, brief: bool) -> Vec<String> {
     let mut one = || {
         let key = format!("t p{}", random.below(400));
         match random.below(6) {
+            0 if brief => format!("ITEM.PUT {key} {} PX 50", item(random)),
             0..=2 => format!("ITEM.PUT {key} {}", item(random)),
             3 => format!("ITEM.UPDATE {key} SET 1 a a{}", random.below(3)),
             4 => format!("ITEM.UPDATE {key} REMOVE 1 {}", random.pick(&["a", "b"])),
@@ -44,9 +45,9 @@ fn change(random: &mut Random) -> Vec<String> {
 }
 
 /// Sends changes until told to stop, or the server goes away.
-fn write(mut client: Client, mut random: Random, stop: &AtomicBool, done: &AtomicUsize) {
+fn write(mut client: Client, mut random: Random, brief: bool, stop: &AtomicBool, done: &AtomicUsize) {
     while !stop.load(Relaxed) {
-        let lines: Vec<String> = (0..4).flat_map(|_| change(&mut random)).collect();
+        let lines: Vec<String> = (0..4).flat_map(|_| change(&mut random, brief)).collect();
         let bytes: Vec<u8> =
             lines.iter().flat_map(|line| Client::encode(&line.split(' ').collect::<Vec<_>>())).collect();
         if client.send_raw(&bytes).is_err() {
@@ -103,15 +104,16 @@ fn under_load(shards: &str, rounds: usize) {
     let mut random = Random::from_environment("indexes under load");
     let flags = ["--appendonly", "yes", "--appendfsync", "everysec", "--shards", shards];
     let mut server = Server::start(&flags);
-    let table = "TABLE.CREATE t PK id S INDEX ab PK a S SK b N INDEX c PK c S SK e N PROJECT KEYS";
+    let table = "TABLE.CREATE t PK id S TTL until INDEX ab PK a S SK b N INDEX c PK c S SK e N PROJECT KEYS";
     assert!(server.client().run(table).is_ok());
     let done = AtomicUsize::new(0);
     for round in 0..rounds {
         let stop = AtomicBool::new(false);
+        let brief = round + 2 >= rounds;
         std::thread::scope(|scope| {
             for _ in 0..WRITERS {
                 let (client, random) = (server.client(), random.fork());
-                scope.spawn(|| write(client, random, &stop, &done));
+                scope.spawn(|| write(client, random, brief, &stop, &done));
             }
             let (client, fork) = (server.client(), random.fork());
             scope.spawn(|| read(client, fork, &stop));
@@ -128,6 +130,10 @@ fn under_load(shards: &str, rounds: usize) {
         }
         let mut client = server.client();
         wait_until_active(&mut client);
+        if brief {
+            // The attribute counts whole seconds, and what has expired is removed soon after.
+            std::thread::sleep(Duration::from_millis(2500));
+        }
         let indexes = check(&mut |command| client.call(command), "t", true);
         assert!(indexes >= 2, "{indexes} indexes");
         assert!(!server.log().contains("given up"), "{}", server.log());
