@@ -81,21 +81,9 @@ fn text(of: &Value, name: &str) -> String {
 }
 
 impl Defined {
-    fn read(body: Body<'_>) -> Self {
+    pub(super) fn read(body: Body<'_>) -> Self {
         let list = body.list("AttributeDefinitions").unwrap_or_default();
         Self(list.iter().map(|of| (text(of, "AttributeName"), text(of, "AttributeType"))).collect())
-    }
-
-    /// Those of a request and those that are keys of a table or its indexes already.
-    pub(super) fn with(body: Body<'_>, schema: &TableSchema) -> Self {
-        let mut this = Self::read(body);
-        let indexes = schema.indexes.iter().flat_map(|index| index.attrs());
-        for attr in schema.keys.attrs().chain(indexes) {
-            if !this.names().any(|name| name == attr.name) {
-                this.0.push((attr.name.clone(), attr.key_type.tag().to_owned()));
-            }
-        }
-        this
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
@@ -158,6 +146,11 @@ impl Keys {
 
     /// Checks that every element is defined.
     pub(super) fn check_definitions(&self, defined: &Defined) -> Result<(), AwsError> {
+        if self.names.len() > defined.0.len() {
+            return Err(AwsError::validation(
+                "Invalid KeySchema: Some index key attribute have no definition",
+            ));
+        }
         if self.names.iter().all(|name| defined.names().any(|other| other == name)) {
             return Ok(());
         }
@@ -187,9 +180,6 @@ fn table(body: Body<'_>) -> Result<TableSchema, AwsError> {
         return refused("Cannot have two attributes with the same name");
     }
     keys.check_roles(false)?;
-    if keys.names.len() > defined.0.len() {
-        return refused("Invalid KeySchema: Some index key attribute have no definition");
-    }
     keys.check_definitions(&defined)?;
     let indexed = ["LocalSecondaryIndexes", "GlobalSecondaryIndexes"];
     let indexed = indexed.iter().any(|member| body.get(member).is_some());

@@ -299,7 +299,7 @@ pub(super) fn update(body: Body<'_>, table: &Table, schema: &mut TableSchema) ->
                     return Err(only_one());
                 }
                 let mut with = table.schema.clone();
-                add(&index, &Defined::with(body, &table.schema), &mut with)?;
+                add(&index, &Defined::read(body), &mut with)?;
                 check_globals(&with)?;
                 throughput(&index, schema)?;
                 outcome = with.indexes.pop().map_or(Update::Nothing, Update::Create);

@@ -298,6 +298,15 @@ fn indexes_are_added_to_and_dropped_from_live_tables() {
         json!({"TableName": "threads", "AttributeDefinitions": [attribute("text", "S"), attribute("hits", "N")],
             "GlobalSecondaryIndexUpdates": updates})
     };
+    let undefined = index(
+        "texts",
+        &[("text", "HASH"), ("hits", "RANGE"), ("by", "RANGE")],
+        json!({"ProjectionType": "ALL"}),
+    );
+    assert_eq!(
+        call(&mut h, "UpdateTable", &update(json!([{"Create": undefined}]))),
+        invalid("Invalid KeySchema: Some index key attribute have no definition")
+    );
     let create = index("texts", &[("text", "HASH"), ("hits", "RANGE")], json!({"ProjectionType": "ALL"}));
     let reply = call(&mut h, "UpdateTable", &update(json!([{"Create": create.clone()}])));
     let table = &reply["TableDescription"];
