@@ -5,12 +5,12 @@ use super::capacity::{Capacity, read_units};
 use super::collections::Collections;
 use super::error::AwsError;
 use super::json::Object;
-use super::request::{Expressions, LIMITS, item, keys, table};
+use super::request::{Expressions, LIMITS, item, table};
 use super::{Call, Operation, shape};
 use crate::engine::{Table, Tables};
 use crate::expr::{BoundCondition, BoundProjection, BoundUpdate, ExprKind};
-use crate::item::{Item, ItemKeys, ItemRef, KeyBytes};
-use crate::ops::{self, At, Write, Written};
+use crate::item::{Item, ItemError, ItemKeys, ItemRef, KeyBytes};
+use crate::ops::{self, At, OpError, Write, Written};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -37,6 +37,16 @@ pub(super) struct Prepared {
 impl Prepared {
     /// Reads a write.
     pub(super) fn read(action: Action, body: Body<'_>, tables: &Tables) -> Result<Self, AwsError> {
+        Ok(Self::read_apart(action, body, tables)??)
+    }
+
+    /// Reads a write. What does not fit the schema of its table is told apart from what is wrong by itself: in a
+    /// transaction it is a reason to cancel.
+    pub(super) fn read_apart(
+        action: Action,
+        body: Body<'_>,
+        tables: &Tables,
+    ) -> Result<Result<Self, OpError>, AwsError> {
         let users: &[&str] = match action {
             Action::Update => &["UpdateExpression", "ConditionExpression"],
             _ => &["ConditionExpression"],
@@ -52,18 +62,25 @@ impl Prepared {
         let condition = expressions.condition(ExprKind::Condition)?;
         expressions.finish()?;
         let table = table(tables, body)?;
-        if let Some(condition) = &condition {
-            condition.check_key_paths(&table.schema)?;
-        }
-        if let Some(changes) = &changes {
-            changes.check_keys(&table.schema)?;
-        }
         let return_on_failure = body.text("ReturnValuesOnConditionCheckFailure") == Some("ALL_OLD");
-        let (keys, item) = match action {
-            Action::Put => (table.schema.item_keys(&given.view(), LIMITS)?, Some(given)),
-            _ => (keys(&table, &given)?, None),
+        let fitting = || -> Result<ItemKeys, OpError> {
+            if let Some(condition) = &condition {
+                condition.check_key_paths(&table.schema)?;
+            }
+            if let Some(changes) = &changes {
+                changes.check_keys(&table.schema)?;
+            }
+            Ok(match action {
+                Action::Put => table.schema.item_keys(&given.view(), LIMITS)?,
+                _ => table.schema.key_map_keys(&given.view(), LIMITS)?,
+            })
         };
-        Ok(Self { table, keys, action, item, changes, condition, return_on_failure })
+        let keys = match fitting() {
+            Ok(keys) => keys,
+            Err(error) => return refused_apart(error),
+        };
+        let item = (action == Action::Put).then_some(given);
+        Ok(Ok(Self { table, keys, action, item, changes, condition, return_on_failure }))
     }
 
     /// A put or delete without anything else, as batches have them.
@@ -91,6 +108,14 @@ impl Prepared {
             (Action::Delete, _) => Write::Delete(at),
             _ => Write::Check(at),
         }
+    }
+}
+
+/// An empty key is wrong by itself; everything else that does not fit a table's schema is told apart.
+fn refused_apart<T>(error: OpError) -> Result<Result<T, OpError>, AwsError> {
+    match error {
+        OpError::Item(ItemError::EmptyKey { .. } | ItemError::EmptyIndexKey { .. }) => Err(error.into()),
+        error => Ok(Err(error)),
     }
 }
 
@@ -195,6 +220,11 @@ pub(super) struct Get {
 
 impl Get {
     pub(super) fn read(body: Body<'_>, tables: &Tables) -> Result<Self, AwsError> {
+        Ok(Self::read_apart(body, tables)??)
+    }
+
+    /// As [`Prepared::read_apart`].
+    pub(super) fn read_apart(body: Body<'_>, tables: &Tables) -> Result<Result<Self, OpError>, AwsError> {
         let key = item(body.get("Key").unwrap_or(&Value::Null))?;
         let mut expressions = Expressions::new(body, &["ProjectionExpression"], &[])?;
         let projection = match expressions.projection()? {
@@ -203,8 +233,10 @@ impl Get {
         };
         expressions.finish()?;
         let table = table(tables, body)?;
-        let keys = keys(&table, &key)?;
-        Ok(Self { table, keys, projection })
+        match table.schema.key_map_keys(&key.view(), LIMITS) {
+            Ok(keys) => Ok(Ok(Self { table, keys, projection })),
+            Err(error) => refused_apart(error.into()),
+        }
     }
 
     /// Writes the item, if there is one, as the member `Item`; returns its size.

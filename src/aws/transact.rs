@@ -10,7 +10,7 @@ use super::{Call, shape};
 use crate::effect::{Effect, SYSTEM};
 use crate::engine::{Tables, Tx};
 use crate::item::KeyBytes;
-use crate::ops::{self, TransactError};
+use crate::ops::{self, OpError, TransactError};
 use crate::store::ValueRef;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -79,8 +79,9 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
     })?;
     for action in actions {
         let Some(Value::Object(get)) = action.get("Get") else { continue };
-        all.push(Get::read(Body(get), tables)?);
+        all.push(Get::read_apart(Body(get), tables)?);
     }
+    let all = fitting(all)?;
     let locks = all.iter().map(|get| (get.table.id, get.keys.pk.clone())).collect();
     let mut capacity = Capacity::asked(body).in_transaction(Units::Read);
     Ok(Call::new(locks, move |tx| {
@@ -135,8 +136,9 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
         };
         let inner = Body(inner);
         refuse_legacy(inner)?;
-        all.push(Prepared::read(kind, inner, tables)?);
+        all.push(Prepared::read_apart(kind, inner, tables)?);
     }
+    let all = fitting(all)?;
     let mut seen = BTreeSet::new();
     if !all.iter().all(|prepared| seen.insert((prepared.table.id, prepared.keys.clone()))) {
         return Err(AwsError::validation(
@@ -172,6 +174,14 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
         object.end();
         Ok(out)
     }))
+}
+
+/// What does not fit the schema of its table cancels the transaction.
+fn fitting<T>(all: Vec<Result<T, OpError>>) -> Result<Vec<T>, AwsError> {
+    if all.iter().any(Result::is_err) {
+        return Err(AwsError::cancelled(all.into_iter().map(Result::err).collect()));
+    }
+    Ok(all.into_iter().flatten().collect())
 }
 
 /// A token with what tells whether it comes with the same request again.

@@ -632,3 +632,46 @@ fn an_expired_item_that_was_deleted_does_not_come_back() {
     call(&mut h, "UpdateTimeToLive", &ttl(false));
     assert_eq!(call(&mut h, "Scan", &json!({"TableName": "abc"}))["Count"], 0);
 }
+
+#[test]
+fn what_does_not_fit_a_table_cancels_its_transaction() {
+    let mut h = Harness::new();
+    table(&mut h, "abc", None);
+    let check = json!({"ConditionCheck": {"TableName": "abc", "Key": {"id": {"S": "a"}}, "ConditionExpression": "attribute_exists(id)"}});
+    let mut cancelled = |action: Value| -> Value {
+        let reply = call(&mut h, "TransactWriteItems", &json!({"TransactItems": [check, action]}));
+        assert!(
+            reply["__type"] != "TransactionCanceledException"
+                || reply["CancellationReasons"][0]["Code"] == "None"
+        );
+        match reply.get("CancellationReasons") {
+            Some(reasons) => json!([reasons[1]["Code"], reasons[1]["Message"]]),
+            None => reply["message"].clone(),
+        }
+    };
+    let key = json!({"id": {"S": "b"}});
+    let update = |expression: &str| json!({"Update": {"TableName": "abc", "Key": key, "UpdateExpression": expression, "ExpressionAttributeValues": {":v": {"S": "x"}}}});
+    for (action, message) in [
+        (
+            json!({"Put": {"TableName": "abc", "Item": {"id": {"N": "1"}}}}),
+            "One or more parameter values were invalid: Type mismatch for key id expected: S actual: N",
+        ),
+        (
+            json!({"Put": {"TableName": "abc", "Item": {"x": {"N": "1"}}}}),
+            "One or more parameter values were invalid: Missing the key id in the item",
+        ),
+        (
+            json!({"Delete": {"TableName": "abc", "Key": {"id": {"N": "1"}}}}),
+            "The provided key element does not match the schema",
+        ),
+        (
+            update("SET id = :v"),
+            "One or more parameter values were invalid: Cannot update attribute id. This attribute is part of the key",
+        ),
+    ] {
+        assert_eq!(cancelled(action), json!(["ValidationError", message]));
+    }
+    let empty = "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: id";
+    assert_eq!(cancelled(json!({"Delete": {"TableName": "abc", "Key": {"id": {"S": ""}}}})), empty);
+    assert_eq!(cancelled(json!({"Put": {"TableName": "abc", "Item": {"id": {"S": ""}}}})), empty);
+}

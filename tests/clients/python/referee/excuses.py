@@ -1,0 +1,211 @@
+"""The differences that AWS's documentation explains, one by one; docs/compatibility.md says why under the same names."""
+
+import re
+
+INVALID = "ValidationException: "
+REFUSED = r"(ConditionalCheckFailedException: .*|ok)"
+
+
+def summary(reply):
+    return f"{reply.error}: {reply.message}" if reply.error else "ok"
+
+
+class Excuse:
+    """Covers a referee's answer to some operations, where both answers fit its patterns and `when` holds."""
+
+    def __init__(self, name, who, ours, theirs, operations=None, when=None):
+        self.name = name
+        self.who = who
+        self.ours = re.compile(ours, re.DOTALL)
+        self.theirs = re.compile(theirs, re.DOTALL)
+        self.operations = operations
+        self.when = when
+
+    def covers(self, operation, body, ours, theirs):
+        return ((self.operations is None or operation in self.operations)
+                and self.ours.fullmatch(summary(ours)) is not None
+                and self.theirs.fullmatch(summary(theirs)) is not None
+                and (self.when is None or self.when(operation, body, ours.body, theirs.body)))
+
+
+def text_of(body):
+    names = ("ConditionExpression", "FilterExpression", "UpdateExpression", "KeyConditionExpression")
+    return " ".join(str(body[name]) for name in names if name in body)
+
+
+def uses(pattern):
+    """The request's expressions contain this."""
+    return lambda _operation, body, _ours, _theirs: re.search(pattern, text_of(body)) is not None
+
+
+def _nothing_touched(_operation, body, ours, theirs):
+    return (body.get("ReturnValues") in ("UPDATED_OLD", "UPDATED_NEW") and "Attributes" not in ours
+            and theirs.get("Attributes") == {})
+
+
+EXPRESSION = r"ValidationException: Invalid \w+: "
+TABLE_NAME = r"'tableName' failed to satisfy constraint"
+LISTS = {"BatchWriteItem", "BatchGetItem"}
+TAGS = {"ListTagsOfResource", "TagResource", "UntagResource"}
+
+DYNALITE = [
+    # Wording.
+    ("syntax-words", EXPRESSION + "Syntax error; token: .*", EXPRESSION + "Syntax error; Expected .*"),
+    ("type-set-words", EXPRESSION + "Incorrect operand type .*, typeSet: .*", EXPRESSION + "Incorrect operand type .*"),
+    ("type-name-words", EXPRESSION + "Invalid attribute type name found; .*", EXPRESSION + "Invalid attribute type name found; .*"),
+    ("any-type-words", EXPRESSION + "Incorrect operand type .*: attribute_type, .*", EXPRESSION + "Incorrect operand type .*: attribute_type, .*"),
+    ("binary-words", EXPRESSION + "The BETWEEN operator requires .*HeapByteBuffer.*", EXPRESSION + "The BETWEEN operator requires .*"),
+    ("function-words", EXPRESSION + "The function is not allowed in an? (condition|update) expression; .*", EXPRESSION + "Invalid function name; .*"),
+    ("empty-key-words", INVALID + "(The provided starting key is invalid: )?One or more parameter values are not valid. .* empty (string|binary) value.*",
+     INVALID + "(The provided starting key is invalid: )?One or more parameter values were invalid: .* empty (string|binary) value.*"),
+    ("map-words", r"ValidationException: .* '\{.*=.*\}' at 'requestItems' failed .*", r"ValidationException: .* '\{.*\}' at 'requestItems' failed .*", LISTS),
+    ("list-words", r"ValidationException: .* '\[\.\.\.\]' at .*", r"ValidationException: .* '\[.*\]' at .*"),
+    ("java-words", "SerializationException: Unexpected field type", "SerializationException: class sun.reflect.*", LISTS),
+    ("nested-key-words", INVALID + "Invalid KeyConditionExpression: KeyConditionExpressions cannot have.*", INVALID + "KeyConditionExpressions cannot have.*", {"Query"}),
+    ("exists-words", "ResourceInUseException: Table already exists: .*", "ResourceInUseException: ", {"CreateTable"}),
+    # Names of tables.
+    ("arn-names", "(ResourceNotFoundException: Requested resource not found|ValidationException: .*" + TABLE_NAME + ".*)", INVALID + r"\d validation errors? detected: Value .* at " + TABLE_NAME + ".*"),
+    ("arn-names", "ResourceNotFoundException: Requested resource not found", INVALID + r".* at 'requestItems' failed to satisfy constraint: Map keys .*", LISTS),
+    # What is refused here and in AWS.
+    ("string-sizes", INVALID + "Item size has exceeded the maximum allowed size", "ok", {"PutItem"}, lambda _o, body, *_: not str(body).isascii()),
+    ("distinct-or-many", INVALID + "Invalid KeyConditionExpression: The first operand must be distinct .*", INVALID + "Invalid condition in KeyConditionExpression: Multiple .*", {"Query"}),
+    ("conditions-words", INVALID + "Query key condition not supported", INVALID + "Conditions can be of length 1 or 2 only", {"Query"}),
+    ("empty-names", INVALID + ".*may not contain an empty attribute name.*", "ok"),
+    ("empty-names", INVALID + "ExpressionAttributeNames contains invalid value: Empty attribute name .*", INVALID + "Value provided in ExpressionAttributeNames unused .*"),
+    ("long-names", INVALID + "(.*Attribute name is too large.*|.*contains a key that is too long.*)", f"(ok|{INVALID}.*unused in expressions.*|{INVALID}.*is not defined.*|{REFUSED})"),
+    ("deep-values", INVALID + "(.*Nesting Levels have exceeded.*|.*nested levels beyond supported limit.*)", "ok"),
+    ("expression-limits", EXPRESSION + "(The IN operator is provided with too many|The expression contains too many|Expression size has exceeded|The document path has too many|List index is not within).*",
+     f"({REFUSED}|{INVALID}.*is not defined.*|{INVALID}The document path provided in the update expression is invalid for update|{INVALID}The provided expression refers to.*)"),
+    ("same-operand", EXPRESSION + "The first operand must be distinct .*", f"({REFUSED}|{INVALID}The provided expression refers to.*)"),
+    ("operand-types", EXPRESSION + "Incorrect operand type for operator or function; operator or function: (<|<=|>|>=|BETWEEN), .*", REFUSED),
+    ("needs-path", EXPRESSION + "Operator or function requires a document path; .*attribute_type", REFUSED),
+    ("nested-keys", INVALID + "Key attributes must be scalars; .*", f"({REFUSED}|{INVALID}Filter Expression can only contain .*)"),
+    ("first-letters", EXPRESSION + 'Syntax error; token: "_", .*', f"({REFUSED}|ok|{INVALID}.*)"),
+    ("bare-placeholders", EXPRESSION + 'Syntax error; token: "[:#]", .*', EXPRESSION + "An expression attribute .* not defined; .*"),
+    ("leading-zeros", EXPRESSION + 'Syntax error; token: "1", near: "01]"', REFUSED),
+    ("section-words", EXPRESSION + 'Syntax error; token: "(set|remove)", .*', f"({REFUSED}|{EXPRESSION}Attribute name is a reserved keyword.*)"),
+    ("select", INVALID + "(Must specify the AttributesToGet or ProjectionExpression|.*Select type ALL_PROJECTED_ATTRIBUTES|Cannot specify the .* when choosing).*", "ok", {"Query", "Scan"}),
+    ("empty-query-key", INVALID + "One or more parameter values are not valid. .*", "ok", {"Query"}),
+    ("segment-bounds", INVALID + "The TotalSegments parameter is required .*", "ok", {"Scan"}),
+    ("segment-bounds", INVALID + ".*'(totalSegments|segment)' failed to satisfy constraint: Member must have value less than .*", f"(ok|{INVALID}The Segment parameter is zero-based .*)", {"Scan"}),
+    ("delete-returns", INVALID + "ReturnValues can only be ALL_OLD or NONE", "ok", {"DeleteItem"}),
+    ("failure-returns", INVALID + ".*returnValuesOnConditionCheckFailure.*", "ok"),
+    ("batch-sum", INVALID + "Too many items requested for the BatchWriteItem call", "ok", {"BatchWriteItem"}),
+    ("two-requests", INVALID + "Supplied AttributeValue has more than one datatypes set, .*", "ok", {"BatchWriteItem"}),
+    ("key-names", INVALID + ".*attributeName' failed to satisfy constraint: Member must have length .*", "(ok|ResourceInUseException: )", {"CreateTable"}),
+    ("key-twice", INVALID + "(Both the Hash Key and the Range Key element|Cannot have two attributes with the same name).*", INVALID + "(Invalid KeySchema: Some index key attribute have no definition|.*Number of attributes in KeySchema does not exactly match.*)", {"CreateTable"}),
+    ("newer-members", "(ValidationException: .*'tableClass'.*|SerializationException: .*)", "(ok|ResourceInUseException: )", {"CreateTable"}),
+    ("foreign-resources", INVALID + "Invalid TableArn: Invalid ResourceArn provided as input.*", "AccessDeniedException: .*", TAGS),
+    ("sum-digits", INVALID + "(Attempting to store more than 38 significant digits in a Number|Number (over|under)flow.*)", "ok", {"UpdateItem"}),
+    # What is accepted here and in AWS.
+    ("signed-numbers", "ok", INVALID + r".*The parameter cannot be converted to a numeric value: \+.*"),
+    ("double-not", REFUSED, EXPRESSION + 'Syntax error; Expected "\\(" but "N" found.', None, uses("NOT NOT")),
+    ("sum-parentheses", f"(ok|{INVALID}The provided expression.*)", EXPRESSION + "Syntax error; Expected .*", {"UpdateItem"}, uses(r"\) [+-]")),
+    # What it cannot do.
+    ("fell-over", r"(ok|ConditionalCheckFailedException: .*|ValidationException: .*)", "InternalFailure: .*"),
+    ("structures-in-lists", REFUSED, REFUSED, {"UpdateItem", "DeleteItem", "PutItem", "Scan", "Query"}, uses(r"contains ?\(|IN \(")),
+    ("missing-sizes", REFUSED, REFUSED, {"Scan", "Query", "UpdateItem", "DeleteItem", "PutItem"}, uses(r"size")),
+    ("removed-indexes", "ok", "ok", {"UpdateItem"}, uses(r"REMOVE .*\[")),
+    ("empty-read-capacity", "ok", "ok", {"Query", "Scan"}, lambda _o, _b, ours, theirs: ours["ScannedCount"] == theirs["ScannedCount"] == 0 and "ConsumedCapacity" in ours),
+    ("nothing-touched", "ok", "ok", {"UpdateItem"}, _nothing_touched),
+    ("scan-table-capacity", "ok", "ok", {"Scan"}, lambda _o, body, *_: body.get("ReturnConsumedCapacity") == "INDEXES"),
+    ("failure-item", "ConditionalCheckFailedException: .*", "ConditionalCheckFailedException: .*", None, lambda _o, body, *_: body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"),
+    ("scan-order", "ok", "ok", {"Scan"}, lambda _o, body, *_: "ExclusiveStartKey" in body or "Limit" in body or "Segment" in body),
+    ("no-ttl", "ok", "ok", {"DescribeTimeToLive"}),
+    ("first-of-two", INVALID + "(The document path provided|An operand in the update).*", INVALID + "(The provided expression refers|The document path provided|An operand in the update).*", {"UpdateItem"}),
+    # Here all the same.
+    ("query-start", INVALID + "The provided starting key is invalid: .*", INVALID + "(The provided starting key is invalid|The provided key element does not match the schema|One or more parameter values were invalid: .*)", {"Query"}),
+]
+
+READS = {"GetItem", "Query", "Scan", "BatchGetItem"}
+WRITES = {"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"}
+
+
+def _has_null(_operation, body, *_):
+    """A condition compares with a null."""
+    values = [body, *(one for action in body.get("TransactItems", []) for one in action.values())]
+    return any({"NULL": True} in one.get("ExpressionAttributeValues", {}).values() for one in values)
+
+
+def _number_set(_operation, body, *_):
+    """It keeps the numbers of a set as texts, so that 1E3 and 1000 are two."""
+    values = [body, *(one for action in body.get("TransactItems", []) for one in action.values())]
+    return any("NS" in value for one in values for value in one.get("ExpressionAttributeValues", {}).values())
+
+
+def _indexed_name(_operation, body, *_):
+    """A projection looks for a place of a list behind a placeholder."""
+    parts = [body, *body.get("RequestItems", {}).values()]
+    return any(re.search(r"#\w+\[", part.get("ProjectionExpression", "")) for part in parts)
+
+
+def _no_last_key(_operation, body, ours, theirs):
+    """It leaves out the last key where a limit ended the page just where the items end."""
+    return "Limit" in body and "LastEvaluatedKey" in ours and "LastEvaluatedKey" not in theirs
+
+
+def _projected_gets(_operation, body, *_):
+    return any("ProjectionExpression" in one["Get"] for one in body["TransactItems"])
+
+
+def _not_both_ok(_operation, _body, ours, theirs):
+    return "__type" in ours or "__type" in theirs
+
+
+def _malformed(_operation, body, *_):
+    """A request that breaks a rule for requests, as those that are written out do."""
+    actions = body.get("TransactItems")
+    if not actions or len(actions) > 100 or not 1 <= len(body.get("ClientRequestToken", "x")) <= 36:
+        return True
+    parts = [one for action in actions for one in action.values()]
+    return any(
+        "TableName" not in one or not (one.get("Item") or one.get("Key")) or one.get("ProjectionExpression") == ""
+        or (one.get("Item") or one["Key"]).get("id") in ({"S": ""}, {"N": "1"})
+        for one in parts
+    ) or any(len(action) != 1 or "Get" in action or "ConditionExpression" not in action.get("ConditionCheck", {"ConditionExpression": ""})
+             or "UpdateExpression" not in action.get("Update", {"UpdateExpression": ""}) for action in actions)
+
+
+def _updated_parts(_operation, body, *_):
+    return body.get("ReturnValues", "").startswith("UPDATED")
+
+
+def _several_actions(_operation, body, *_):
+    """It carries out the actions of an update one after the other, each seeing what the one before did."""
+    updates = [body, *(action.get("Update", {}) for action in body.get("TransactItems", []))]
+    return any(re.search(r",| (SET|REMOVE|ADD|DELETE) ", one.get("UpdateExpression", "")) for one in updates)
+
+
+CANCELLED = "TransactionCanceledException: .*"
+UPDATES = "(The document path provided|The provided expression refers|An operand in the update|Attempting to store|Number (over|under)flow).*"
+
+MOTO = [
+    ("moto-falls-over", f"(ok|ConditionalCheckFailedException: .*|{INVALID}{UPDATES})", "InternalFailure: .*", READS | WRITES),
+    ("moto-sizes", "ok", INVALID + "Bad Filter Expression: Invalid (attribute name|filter expression).*", {"Query", "Scan"}, uses("size")),
+    ("moto-sizes", "ok", "ok", {"Query", "Scan"}, uses("size")),
+    ("moto-index-names", "ok", INVALID + "Value provided in ExpressionAttributeNames unused in expressions: .*", READS, _indexed_name),
+    ("moto-unused-words", INVALID + "Value provided in ExpressionAttribute.* unused .*", INVALID + ".*Value provided in ExpressionAttribute.* unused .*"),
+    ("moto-last-key", "ok", "ok", {"Query"}, _no_last_key),
+    ("moto-null", f"({REFUSED}|{INVALID}{UPDATES})", f"({REFUSED}|{INVALID}{UPDATES})", None, _has_null),
+    ("moto-number-texts", REFUSED, REFUSED, None, _number_set),
+    ("moto-projected-gets", "ok", "ok", {"TransactGetItems"}, _projected_gets),
+    ("moto-updated-parts", "ok", "ok", {"UpdateItem"}, _updated_parts),
+    ("moto-one-by-one", f"(ok|{INVALID}{UPDATES})", f"(ok|{INVALID}{UPDATES})", {"UpdateItem", "TransactWriteItems"}, _several_actions),
+    ("moto-operand-words", INVALID + UPDATES, INVALID + "Invalid UpdateExpression: Incorrect operand type .*", {"UpdateItem"}),
+    ("moto-transact-updates", f"(ok|{CANCELLED})", f"(ok|{CANCELLED}|{INVALID}({UPDATES}|Invalid UpdateExpression: Incorrect operand type .*|.*Cannot update attribute .*))", {"TransactWriteItems"}, _not_both_ok),
+    ("sum-digits", INVALID + "(Attempting to store more than 38 significant digits in a Number|Number (over|under)flow.*)", "ok", {"UpdateItem"}),
+    ("moto-tokens", "IdempotentParameterMismatchException: .*", "ok", {"TransactWriteItems"}),
+    ("moto-unchecked", f"({INVALID}.*|{CANCELLED})", f"(ok|InternalFailure: .*|{CANCELLED})", {"TransactWriteItems", "TransactGetItems"}, _malformed),
+    ("moto-transact-words", f"({INVALID}.*|{CANCELLED})", INVALID + "(1 validation error detected.*|One or more parameter values were invalid.*|Validation Exception)", {"TransactWriteItems", "TransactGetItems"}, _malformed),
+    ("moto-path-kinds", INVALID + "The document path provided .*", "ok", {"UpdateItem"}),
+]
+
+EXCUSES = [Excuse(name, who, *rest) for who, rows in (("dynalite", DYNALITE), ("moto", MOTO)) for name, *rest in rows]
+
+
+def excuse(who, operation, body, ours, theirs):
+    """The name of what explains a difference, if something does."""
+    for one in EXCUSES:
+        if one.who == who and one.covers(operation, body, ours, theirs):
+            return one.name
+    return None
