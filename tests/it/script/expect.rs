@@ -14,6 +14,8 @@ pub(crate) enum Expected {
     Simple(String),
     Error(String),
     Int(i64),
+    /// Any integer up to this one that is not negative.
+    AtMost(i64),
     Bulk(Vec<u8>),
     /// A string that begins so.
     Prefix(Vec<u8>),
@@ -88,6 +90,9 @@ fn one(rest: &mut &str) -> Result<Expected, String> {
     *rest = &rest[end..];
     Ok(match word.split_at_checked(1) {
         Some(("*", "")) => Expected::Anything,
+        Some((":", n)) if n.starts_with("..") => {
+            Expected::AtMost(n[2..].parse().map_err(|_| format!("no integer: {n}"))?)
+        }
         Some((":", n)) => Expected::Int(n.parse().map_err(|_| format!("no integer: {n}"))?),
         Some(("=", n)) => Expected::Number(n.to_owned()),
         Some((",", n)) => Expected::Double(n.to_owned()),
@@ -136,6 +141,7 @@ pub(crate) fn matches(expected: &Expected, value: &Value) -> bool {
         (Expected::Nil, v) => v.is_null(),
         (Expected::Simple(p), Value::Simple(t)) | (Expected::Error(p), Value::Error(t)) => glob(p, t),
         (Expected::Int(a), Value::Int(b)) => a == b,
+        (Expected::AtMost(a), Value::Int(b)) => (0..=*a).contains(b),
         (Expected::Bool(a), Value::Bool(b)) => a == b,
         (Expected::Bool(a), Value::Int(b)) => i64::from(*a) == *b,
         (Expected::Double(a), Value::Double(b)) => a == b,

@@ -19,6 +19,7 @@
 //! .. CONFIG SET maxmemory 0       do not compare
 //! !diff:word CMD                  the replies differ, and docs/compatibility.md says why under that word
 //! = +OK                           the reply to the command before, on both servers (with !diff: on ours)
+//!                                 (:..9 stands for any integer from 0 to 9)
 //! >> BLPOP q 0                    send only
 //! <                               read one reply (also what was pushed)
 //! raw "PING\r\n"                  send these bytes
