@@ -49,7 +49,8 @@ impl Worker {
         let engine = &self.server.engine;
         let hash = engine.store.hash(key);
         let locked = engine.store.lock_one(hash, Mode::Read, engine.clock.now_ms());
-        let entry = locked.peek(engine.store.space(parked.db), key, hash);
+        let db = engine.tables.home(parked.db, key);
+        let entry = locked.peek(engine.store.space(db), key, hash);
         parked.wait.on_absence
             || entry.is_some_and(|entry| !entry.expired(locked.now) && parked.wait.awaited.fits(entry))
     }

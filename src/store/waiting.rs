@@ -5,6 +5,7 @@
 //! changed for somebody. Who runs commands serves the waiters once its own command is done, see [`Store::take_ready`].
 
 use super::Store;
+use crate::effect::SYSTEM;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
@@ -84,9 +85,20 @@ impl Store {
     /// Notes that a key has changed for those who wait for it, though not for those who watch it.
     pub(super) fn signal(&self, shard: usize, db: usize, key: &[u8]) {
         if self.sides[shard].watched.load(Relaxed) != 0 {
+            if db == SYSTEM as usize {
+                return self.signal_everywhere(shard, key);
+            }
             let name = (db, Box::from(key));
             let there = self.sides[shard].watch.lock().waiting.contains_key(&name);
             self.signal_if(there, name);
+        }
+    }
+
+    /// The same for a key of the server's own database, which clients know by its name in whatever database they are.
+    pub(super) fn signal_everywhere(&self, shard: usize, key: &[u8]) {
+        let table = self.sides[shard].watch.lock();
+        for name in table.waiting.keys().filter(|(_, name)| **name == *key) {
+            self.signal_if(true, name.clone());
         }
     }
 

@@ -3,6 +3,7 @@
 
 use super::Store;
 use super::waiting::{Name, Waiting};
+use crate::effect::SYSTEM;
 use ahash::AHashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -94,6 +95,9 @@ impl Store {
         if self.rereading.load(Acquire) {
             return;
         }
+        if db == SYSTEM as usize {
+            return self.raise_everywhere(shard, key);
+        }
         let table = self.sides[shard].watch.lock();
         let name = (db, Box::from(key));
         for watcher in table.keys.get(&name).into_iter().flatten() {
@@ -102,6 +106,17 @@ impl Store {
         let waited_for = table.waiting.contains_key(&name);
         drop(table);
         self.signal_if(waited_for, name);
+    }
+
+    /// The same for a key of the server's own database: clients know it by its name, in whatever database they are. O(keys that
+    /// are watched or waited for in the shard).
+    fn raise_everywhere(&self, shard: usize, key: &[u8]) {
+        let table = self.sides[shard].watch.lock();
+        for (_, watchers) in table.keys.iter().filter(|((_, name), _)| **name == *key) {
+            watchers.iter().for_each(|watcher| watcher.store(true, Release));
+        }
+        drop(table);
+        self.signal_everywhere(shard, key);
     }
 
     /// Raises the flags of all watchers, and has all keys be looked at that somebody waits for.

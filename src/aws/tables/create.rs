@@ -4,7 +4,8 @@ use super::super::Call;
 use super::super::body::{Body, Violations};
 use super::super::error::AwsError;
 use super::super::json::Object;
-use super::{Telling, describe_table, indexes, settings, stream};
+use super::stream::{self, Wanted};
+use super::{Telling, describe_table, indexes, settings};
 use crate::item::{AttrType, KeyAttr, KeyType, StreamSpan, TableSchema};
 use crate::ops;
 use serde_json::Value;
@@ -15,7 +16,9 @@ pub(super) fn create(body: Body<'_>) -> Result<Call, AwsError> {
     let mut schema = table(body)?;
     settings::throughput(body, &mut schema, true)?;
     indexes::create(body, &Defined::read(body), &mut schema)?;
-    schema.streams.extend(stream::wanted(body)?.flatten().map(StreamSpan::new));
+    if let Wanted::On(view) = stream::wanted(body)? {
+        schema.streams.push(StreamSpan::new(view));
+    }
     settings::tags(body.list("Tags").unwrap_or_default(), &mut schema);
     Ok(Call::new(Vec::new(), move |tx| {
         ops::create_table(tx, &name, &schema)?;

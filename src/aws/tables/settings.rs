@@ -148,7 +148,7 @@ pub(super) fn update(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> 
     let change = stream::change(body, &table)?;
     Ok(Call::new(Vec::new(), move |tx| {
         let id = table.id;
-        stream::apply(tx, &table, &mut schema, change);
+        stream::apply(tx, &table, &mut schema, &change);
         ops::alter_table(tx, &table, &schema)?;
         let now = |tx: &Tx<'_>| tx.engine().tables.by_id(id).ok_or_else(AwsError::not_found);
         let (mut shown, mut telling) = (now(tx)?, ACTIVE);

@@ -10,6 +10,16 @@ use crate::ops;
 
 const VIEWS: [&str; 4] = ["NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY"];
 
+/// What a request asks for.
+pub(super) enum Wanted {
+    /// Nothing about streams.
+    Unsaid,
+    /// That changes be recorded.
+    On(StreamView),
+    /// That they be not.
+    Off,
+}
+
 /// Constraints on the member.
 pub(super) fn constrain(body: Body<'_>, violations: &mut Violations) {
     let Some(given) = body.map("StreamSpecification") else { return };
@@ -20,9 +30,9 @@ pub(super) fn constrain(body: Body<'_>, violations: &mut Violations) {
     }
 }
 
-/// What a request asks for, if it says anything of streams: a view, or that there be none.
-pub(super) fn wanted(body: Body<'_>) -> Result<Option<Option<StreamView>>, AwsError> {
-    let Some(given) = body.map("StreamSpecification") else { return Ok(None) };
+/// What a request asks for.
+pub(super) fn wanted(body: Body<'_>) -> Result<Wanted, AwsError> {
+    let Some(given) = body.map("StreamSpecification") else { return Ok(Wanted::Unsaid) };
     let view = given.text("StreamViewType");
     let view = StreamView::ALL.into_iter().find(|one| Some(one.name()) == view);
     let invalid =
@@ -30,32 +40,28 @@ pub(super) fn wanted(body: Body<'_>) -> Result<Option<Option<StreamView>>, AwsEr
     match (given.bool("StreamEnabled"), view) {
         (true, None) => invalid("StreamViewType is required when StreamEnabled is true"),
         (false, Some(_)) => invalid("StreamViewType must not be specified when StreamEnabled is false"),
-        (_, view) => Ok(Some(view)),
+        (true, Some(view)) => Ok(Wanted::On(view)),
+        (false, None) => Ok(Wanted::Off),
     }
 }
 
 /// What an update asks for, after checking that it is a change.
-pub(super) fn change(body: Body<'_>, table: &Table) -> Result<Option<Option<StreamView>>, AwsError> {
+pub(super) fn change(body: Body<'_>, table: &Table) -> Result<Wanted, AwsError> {
     let wanted = wanted(body)?;
     let refused = |what: &str| Err(AwsError::validation(format!("{what}: TableName: {}", table.name)));
-    match (wanted, table.schema.stream()) {
-        (Some(Some(_)), Some(_)) => refused("Table already has an enabled stream"),
-        (Some(None), None) => refused("Table has no stream to disable"),
+    match (&wanted, table.schema.stream()) {
+        (Wanted::On(_), Some(_)) => refused("Table already has an enabled stream"),
+        (Wanted::Off, None) => refused("Table has no stream to disable"),
         _ => Ok(wanted),
     }
 }
 
 /// Makes the change in a table's new schema.
-pub(super) fn apply(
-    tx: &Tx<'_>,
-    table: &Table,
-    schema: &mut TableSchema,
-    change: Option<Option<StreamView>>,
-) {
+pub(super) fn apply(tx: &Tx<'_>, table: &Table, schema: &mut TableSchema, change: &Wanted) {
     match change {
-        Some(Some(view)) => ops::enable_stream(tx, table, schema, view),
-        Some(None) => ops::disable_stream(tx, table, schema),
-        None => {}
+        Wanted::On(view) => ops::enable_stream(tx, table, schema, *view),
+        Wanted::Off => ops::disable_stream(tx, table, schema),
+        Wanted::Unsaid => {}
     }
 }
 

@@ -152,3 +152,45 @@ fn the_name_is_a_streams_in_every_database_and_not_to_be_written() {
     assert_eq!(h.run("EXISTS t@stream"), ":0");
     assert_eq!(h.run("SET t@stream x"), "+OK");
 }
+
+#[test]
+fn streams_are_read_as_any_other_and_by_groups() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id S STREAM KEYS");
+    assert_eq!(h.run("XLEN t@stream"), ":0");
+    assert_eq!(h.run("XGROUP CREATE t@stream g $"), "+OK");
+    h.run("MULTI");
+    h.run("ITEM.PUT t a SET 1 n 1");
+    h.run("SELECT 5");
+    h.run("ITEM.PUT t b SET 1 n 1");
+    h.run("EXEC");
+    assert_eq!(h.run("XLEN t@stream"), ":2");
+    assert!(h.run("XREAD COUNT 1 STREAMS t@stream 0").contains("\"1700000000000-0\""));
+    assert!(h.run("XRANGE t@stream - + COUNT 1").contains("INSERT"));
+    assert!(h.run("XREADGROUP GROUP g c COUNT 1 STREAMS t@stream >").contains("1700000000000-0"));
+    assert_eq!(h.run("XACK t@stream g 1700000000000-0"), ":1");
+    assert!(h.run("XREADGROUP GROUP g c STREAMS t@stream >").contains("1700000000000-1"));
+    assert!(h.run("XAUTOCLAIM t@stream g d 0 0").contains("1700000000000-1"));
+    assert!(h.run("XPENDING t@stream g").contains(r#"["d" "1"]"#));
+    assert!(h.run("XINFO GROUPS t@stream").contains("\"lag\" :0"));
+    assert_eq!(h.run("XGROUP SETID t@stream g 0"), "+OK");
+    for line in ["XADD t@stream * a 1", "XDEL t@stream 1-1", "XTRIM t@stream MAXLEN 0", "XSETID t@stream 9-9"]
+    {
+        assert!(h.run(line).contains("written by changes"), "{line}");
+    }
+    assert_eq!(h.run("XLEN t@stream"), ":2");
+    assert_eq!(h.run("OBJECT ENCODING t@stream"), "\"stream\"");
+}
+
+#[test]
+fn watching_a_stream_tells_of_changes() {
+    let mut h = Harness::new();
+    let other = h.connect();
+    h.run("TABLE.CREATE t PK id S STREAM KEYS");
+    h.run("SELECT 2");
+    h.run("WATCH t@stream");
+    h.run_as(other, "ITEM.PUT t a SET 1 n 1");
+    h.run("MULTI");
+    h.run("PING");
+    assert_eq!(h.run("EXEC"), "nil");
+}
