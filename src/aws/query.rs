@@ -59,9 +59,9 @@ fn constrain(body: Body<'_>, scan: bool) -> Result<(), AwsError> {
         (Some("COUNT"), Some(part)) => Err(AwsError::validation(format!(
             "Cannot specify the {part} when choosing to get only the Count"
         ))),
-        (Some("ALL_ATTRIBUTES"), Some(part)) => Err(AwsError::validation(format!(
-            "Cannot specify the {part} when choosing to get ALL_ATTRIBUTES"
-        ))),
+        (Some(all @ ("ALL_ATTRIBUTES" | "ALL_PROJECTED_ATTRIBUTES")), Some(part)) => {
+            Err(AwsError::validation(format!("Cannot specify the {part} when choosing to get {all}")))
+        }
         (Some("SPECIFIC_ATTRIBUTES"), None) => Err(AwsError::validation(
             "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
         )),

@@ -119,15 +119,15 @@ impl Keys {
         }
     }
 
-    /// Checks which elements are of the partition key and which of the sort key. An index may have up to four of each.
-    pub(super) fn check_roles(&self, index: bool) -> Result<(), AwsError> {
+    /// Checks which elements are of the partition key and which of the sort key. A global index may have up to four of each.
+    pub(super) fn check_roles(&self, global: bool) -> Result<(), AwsError> {
         let refused = |message: &str| Err(AwsError::validation(message));
-        let most = if index { 4 } else { 1 };
+        let most = if global { 4 } else { 1 };
         if self.roles.first().is_some_and(|role| role != "HASH") {
             return refused("Invalid KeySchema: The first KeySchemaElement is not a HASH key type");
         }
         let (hash, range) = (self.partition().len(), self.sort().len());
-        if !index && hash > 1 {
+        if !global && hash > 1 {
             return refused("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type");
         }
         if self.roles.iter().skip(hash).any(|role| role != "RANGE") {

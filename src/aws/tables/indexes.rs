@@ -159,7 +159,7 @@ fn add(index: &Given<'_>, defined: &Defined, schema: &mut TableSchema) -> Result
     let name = index.name;
     let keys = Keys::read(index.body);
     keys.check_definitions(defined)?;
-    keys.check_roles(true)?;
+    keys.check_roles(!index.local)?;
     if index.local {
         if keys.sort().is_empty() {
             return Err(invalid(format!("Index KeySchema does not have a range key for index: {name}")));

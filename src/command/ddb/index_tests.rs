@@ -129,6 +129,10 @@ fn what_an_index_cannot_do_is_refused() {
             json!({"ProjectionExpression": "subject, body, extra"}),
             "One or more parameter values were invalid: Global secondary index author does not project [body, extra]",
         ),
+        (
+            json!({"Select": "ALL_PROJECTED_ATTRIBUTES", "ProjectionExpression": "subject"}),
+            "Cannot specify the ProjectionExpression when choosing to get ALL_PROJECTED_ATTRIBUTES",
+        ),
         (json!({"ExclusiveStartKey": {"by": {"S": "x"}}}), "The provided starting key is invalid"),
         (
             json!({"ExclusiveStartKey": {"by": {"S": "y"}, "forum": {"S": "f"}, "subject": {"S": "a"}, "hits": {"N": "3"}}}),
@@ -267,6 +271,11 @@ fn bad_indexes_are_refused_as_by_aws() {
             "LocalSecondaryIndexes",
             json!([index("local", &[("by", "HASH"), ("hits", "RANGE")], all.clone())]),
             "One or more parameter values were invalid: Index KeySchema does not have the same leading hash key as table KeySchema for index: local. index hash key: by, table hash key: forum",
+        ),
+        (
+            "LocalSecondaryIndexes",
+            json!([index("local", &[("forum", "HASH"), ("by", "HASH"), ("hits", "RANGE")], all.clone())]),
+            "Invalid KeySchema: The second KeySchemaElement is not a RANGE key type",
         ),
         (
             "LocalSecondaryIndexes",
