@@ -48,14 +48,14 @@ pub(super) static COMMANDS: &[Spec] = &[
         "Finds the first set or clear bit of a key's string, or of a part of it.",
         "key bit [start [end [BYTE | BIT]]]",
     ),
-    spec("bitop", -4, WRITE, op).keys(COMBINED_KEYS).doc(
+    spec("bitop", -4, WRITE | flag::COUNTED, op).keys(COMBINED_KEYS).doc(
         "bitmap",
         "2.6.0",
         "O(N)",
         "Combines strings bit by bit and stores the result.",
         "<AND | OR | XOR | NOT | DIFF | DIFF1 | ANDOR | ONE> destkey key [key ...]",
     ),
-    spec("bitfield", -2, WRITE, bitfield).keys(FIELD_KEY).doc(
+    spec("bitfield", -2, WRITE | flag::COUNTED, bitfield).keys(FIELD_KEY).doc(
         "bitmap",
         "3.2.0",
         "O(1) for each subcommand specified",
@@ -238,7 +238,10 @@ fn bitfield_ro(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 fn run_steps(cx: &mut Cx<'_, '_>, key: &[u8], steps: &[Step]) -> Outcome {
-    let len = cx.string(key)?.map_or(0, <[u8]>::len);
+    // What only reads is a lookup, as in Redis.
+    let reads = steps.iter().all(|step| matches!(step.action, Action::Get));
+    let found = if reads { cx.tx.entry(key) } else { cx.tx.look(key) };
+    let len = found.map_or(Ok(0), |entry| str_of(entry).map(<[u8]>::len))?;
     // The string is made long enough for all that is written before anything is, even if then nothing is.
     let writes = steps.iter().filter(|step| !matches!(step.action, Action::Get));
     let needed = writes.map(|step| step.kind.needed_len(step.offset) as usize).max().unwrap_or(0);
@@ -257,7 +260,7 @@ fn run_steps(cx: &mut Cx<'_, '_>, key: &[u8], steps: &[Step]) -> Outcome {
 
 fn run_step(cx: &mut Cx<'_, '_>, key: &[u8], step: Step) -> Result<Option<i64>, Fail> {
     let Step { action, kind, offset, overflow } = step;
-    let bytes = cx.tx.entry(key).map_or(Ok(&[][..]), str_of)?;
+    let bytes = cx.tx.look(key).map_or(Ok(&[][..]), str_of)?;
     let old = read_field(bytes, kind, offset);
     let (new, shown) = match action {
         Action::Get => return Ok(Some(old)),

@@ -404,9 +404,8 @@ fn digest_value(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 fn object(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    cx.tx.set_no_touch(true);
     let now = cx.tx.now();
-    let Some(entry) = cx.tx.entry(args[2]) else { return Err(fail::NO_KEY) };
+    let Some(entry) = cx.tx.look(args[2]) else { return Err(fail::NO_KEY) };
     // Type and footer are not counted.
     let length = serialised(entry, now)?.len().saturating_sub(11);
     let text = format!(
@@ -421,7 +420,7 @@ fn object(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 fn listpack(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    match cx.tx.entry(args[2]).map(encoding_of) {
+    match cx.tx.look(args[2]).map(encoding_of) {
         None => return Err(fail::NO_KEY),
         Some("listpack") => cx.out.simple("Listpack structure printed on stdout"),
         Some(_) => return Err(Fail::new("ERR Not a listpack encoded object.")),
@@ -430,8 +429,7 @@ fn listpack(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 fn htstats_key(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    cx.tx.set_no_touch(true);
-    let Some(entry) = cx.tx.entry(args[2]) else { return Err(fail::NO_KEY) };
+    let Some(entry) = cx.tx.look(args[2]) else { return Err(fail::NO_KEY) };
     let fields =
         entry.value().hash().filter(|_| encoding_of(entry) == "hashtable").map(|hash| hash.stored_len());
     let fields = fields.ok_or(Fail::new(
@@ -444,8 +442,7 @@ fn htstats_key(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 /// Strings have no room to spare here.
 fn sdslen(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    cx.tx.set_no_touch(true);
-    let Some(entry) = cx.tx.entry(args[2]) else { return Err(fail::NO_KEY) };
+    let Some(entry) = cx.tx.look(args[2]) else { return Err(fail::NO_KEY) };
     let (ValueRef::Str(text), "embstr" | "raw") = (entry.value(), encoding_of(entry)) else {
         return Err(Fail::new("ERR Not an sds encoded string."));
     };

@@ -76,8 +76,7 @@ fn usage(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         }
         samples = usize::try_from(parse_int(count)?).map_err(|_| fail::SYNTAX)?;
     }
-    cx.tx.set_no_touch(true);
-    match cx.tx.entry(args[2]) {
+    match cx.tx.look(args[2]) {
         Some(entry) => cx.out.len_int(bytes_of(entry, samples)),
         None => cx.out.null(),
     }

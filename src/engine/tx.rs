@@ -145,6 +145,17 @@ impl<'a> Tx<'a> {
         found
     }
 
+    /// The live entry of a key in the current database, without noting an access or counting a lookup.
+    pub fn look(&self, key: &[u8]) -> Option<&Entry> {
+        if let Some(found) = StandIn::find(&self.stand_ins, key) {
+            return found.entry.as_ref();
+        }
+        let found = self.locked.peek(self.engine.store.space(self.db), key, self.hash(key))?;
+        let live = !found.expired(self.now());
+        self.stale.set(self.stale.get() || !live);
+        live.then_some(found)
+    }
+
     /// Whether a lookup came upon an expired key, which [`Engine::remove_expired`] can remove now.
     #[inline]
     pub fn came_upon_expired(&self) -> bool {

@@ -91,3 +91,48 @@ fn the_average_time_to_live_is_guessed() {
     assert!((900_000..=1_001_000).contains(&average("db0")), "{}", average("db0"));
     assert!((4_900_000..=5_000_000).contains(&average("db3")), "{}", average("db3"));
 }
+
+/// Commands that count as lookups of keys are those that count in Redis.
+#[test]
+fn hits_and_misses_are_counted_as_in_redis() {
+    const SETUP: &str = "SET s abc | SET n 5 | HSET h f v g w | SET e x PX 100000 | SETBIT b 7 1 | SET d 1 | SET d2 1 | SET d3 1";
+    const COMMANDS: &str = "GET s | GET no | MGET s no n | EXISTS s no s | TOUCH s no | TTL s | TTL no | PTTL e | \
+     EXPIRETIME e | PEXPIRETIME no | TYPE s | TYPE no | STRLEN s | STRLEN no | GETRANGE s 0 1 | \
+     GETRANGE no 0 1 | SUBSTR s 0 1 | GETBIT b 7 | GETBIT no 7 | BITCOUNT b | BITCOUNT no | \
+     BITPOS b 1 | BITPOS no 1 | BITFIELD b GET u8 0 | BITFIELD_RO b GET u8 0 | \
+     BITFIELD_RO no GET u8 0 | BITFIELD b SET u8 0 1 | BITFIELD no GET u8 0 | BITOP AND t s no | \
+     BITOP NOT t s | HGET h f | HGET h no | HGET no f | HMGET h f no | HMGET no f | HGETALL h | \
+     HGETALL no | HKEYS h | HVALS no | HLEN h | HLEN no | HEXISTS h f | HEXISTS no f | HSTRLEN h f | \
+     HSTRLEN no f | HRANDFIELD h | HRANDFIELD no | HRANDFIELD h 2 | HSCAN h 0 | HSCAN no 0 | \
+     DUMP s | DUMP no | OBJECT ENCODING s | OBJECT ENCODING no | OBJECT IDLETIME s | \
+     OBJECT REFCOUNT no | MEMORY USAGE s | MEMORY USAGE no | LCS s n | LCS s no | SET s abc | \
+     SET s abc GET | SET no2 abc GET | SET s abc NX | SET no3 x XX | SETNX s 1 | SETNX no4 1 | \
+     GETSET s abc | GETSET no5 x | GETDEL d | GETDEL no | GETEX s | GETEX s EX 100 | \
+     GETEX no EX 10 | GETEX s PERSIST | APPEND s a | APPEND no6 a | INCR n | INCR no7 | \
+     INCRBYFLOAT n 1 | SETRANGE s 0 b | SETRANGE no8 0 b | DEL d2 | DEL no | UNLINK d3 no | \
+     EXPIRE s 100 | EXPIRE no 100 | PERSIST s | PERSIST no | RENAME s s2 | RENAME s2 s | \
+     RENAME no x | RENAMENX s n | COPY s s3 | COPY no x | COPY s n | MOVE n 1 | MOVE no 1 | \
+     HSET h f v | HSET no9 f v | HDEL h nofield | HDEL no f | HINCRBY h c 1 | HSETNX h f 1 | \
+     HINCRBYFLOAT h c 1 | SETBIT b 3 1 | SETBIT no10 3 1 | SETEX s 100 a | PSETEX s 10000 a | \
+     MSET s a n 5 | MSETNX s a n 5 | MSETNX no11 a | DEBUG OBJECT s | SELECT 0 | GETSET h x | \
+     GET h | HGET s f | INCR h | APPEND h x | EXPIRE h 1000 NX | OBJECT FREQ s | DBSIZE | \
+     PEXPIREAT e 99999999999999 | EXPIREAT no 1";
+    let flags = ["--appendonly", "no", "--enable-debug-command", "yes"];
+    let counts = |server: &Server| -> Vec<(String, u64, u64)> {
+        let mut client = server.client();
+        SETUP.split(" | ").for_each(|command| drop(client.run(command)));
+        let figures =
+            || ["keyspace_hits", "keyspace_misses"].map(|name| server.info(name).parse::<u64>().unwrap());
+        let mut before = figures();
+        let count = |command: &str| {
+            client.run(command);
+            let after = figures();
+            let [hits, misses] = [after[0] - before[0], after[1] - before[1]];
+            before = after;
+            (command.to_owned(), hits, misses)
+        };
+        COMMANDS.split(" | ").map(count).collect()
+    };
+    let expected = counts(&Server::referee(&flags));
+    assert_eq!(counts(&Server::start(&flags)), expected);
+}

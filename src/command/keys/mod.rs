@@ -190,7 +190,9 @@ pub(super) static COMMANDS: &[Spec] = &[
         "key newkey",
     ),
     key(
-        spec("copy", -3, flag::WRITE | flag::DENYOOM, copy::copy).keys(COPY_KEYS).on_view(view::copy),
+        spec("copy", -3, flag::WRITE | flag::DENYOOM | flag::COUNTED, copy::copy)
+            .keys(COPY_KEYS)
+            .on_view(view::copy),
         "6.2.0",
         "O(N) where N is the size of the value.",
         "Copies a key's value and deadline to another key.",

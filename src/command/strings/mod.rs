@@ -39,7 +39,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         "Returns the string of a key.",
         "key",
     ),
-    spec("set", -3, WRITE, set::set).keys(SET_KEY).doc(
+    spec("set", -3, WRITE | flag::COUNTED, set::set).keys(SET_KEY).doc(
         "string",
         "1.0.0",
         "O(1)",

@@ -24,8 +24,12 @@ pub(super) fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let (key, value) = (args[1], args[2]);
     let mut expire = options.ttl.deadline(cx.tx.now(), "set")?;
     // Nothing but the new value matters where nothing asks for the old one, so it is not looked up.
-    let asks = options.get || options.ttl == Ttl::Keep || options.condition != Condition::Always;
-    let found = if asks { cx.tx.entry(key) } else { None };
+    let asks = options.ttl == Ttl::Keep || options.condition != Condition::Always;
+    let found = match (options.get, asks) {
+        (true, _) => cx.tx.entry(key),
+        (false, true) => cx.tx.look(key),
+        (false, false) => None,
+    };
     if options.get {
         match found {
             None => cx.out.null(),
