@@ -8,10 +8,11 @@
 
 use super::streams::stream_effects;
 use super::{Engine, EngineError};
-use crate::effect::{self, Effect, FieldExpire, List, PackedKind, SYSTEM};
+use crate::effect::{self, Effect, FieldExpire, List, PackedKind};
 use crate::log::checkpoint::{CheckpointWriter, Checkpoints};
 use crate::store::collection::ItemsRef;
-use crate::store::{Entry, Locked, Mode, Object, ValueRef};
+use crate::store::{Entry, Mode, Object, ValueRef};
+use crate::value::hash::FieldRef;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
@@ -194,31 +195,6 @@ impl Engine {
         drop(all);
         (lsn, prologue)
     }
-
-    /// Writes the effects that build a shard's entries into `chunk`; returns the LSN it reflects, and how long the shard was
-    /// held in microseconds. The LSN is read under the lock: whoever changes the shard later appends later.
-    fn image(&self, shard: usize, chunk: &mut Vec<u8>) -> (u64, u64) {
-        chunk.clear();
-        chunk.push(effect::VERSION);
-        let locked = self.store.lock_shard(shard, Mode::Read, self.clock.now_ms());
-        let began = self.clock.monotonic_micros();
-        let lsn = self.tail();
-        self.entries_to_effects(&locked, shard, chunk);
-        (lsn, self.clock.monotonic_micros() - began)
-    }
-
-    fn entries_to_effects(&self, locked: &Locked<'_>, shard: usize, out: &mut Vec<u8>) {
-        for entry in locked.entries(shard) {
-            let space = entry.space();
-            if let Some(db) = (0..self.store.databases()).find(|db| self.store.space(*db) == space) {
-                key_effects(db as u32, entry.key(), entry, out);
-            } else if space == SYSTEM {
-                key_effects(SYSTEM, entry.key(), entry, out);
-            } else if self.tables.owns(space) {
-                item_effects(space, entry, out);
-            }
-        }
-    }
 }
 
 /// The effects that build an entry's value under a key from nothing.
@@ -233,28 +209,38 @@ pub(super) fn key_effects(db: u32, key: &[u8], entry: &Entry, out: &mut Vec<u8>)
         ValueRef::Items(_) | ValueRef::Boxed(Object::Items(_)) => {}
         ValueRef::Boxed(Object::Stream(stream)) => stream_effects(db, key, stream, expire, out),
         ValueRef::Boxed(Object::Hash(big)) => {
-            let mut pairs: Vec<&[u8]> = Vec::with_capacity(PAIRS * 2);
-            let mut deadlines: Vec<(u64, &[u8])> = Vec::new();
-            for f in big.iter() {
-                pairs.extend([f.name, f.value]);
-                if f.expire != 0 {
-                    deadlines.push((f.expire, f.name));
-                }
-                if pairs.len() == PAIRS * 2 {
-                    hash_set(db, key, &pairs, out);
-                    pairs.clear();
-                }
-            }
-            if !pairs.is_empty() {
-                hash_set(db, key, &pairs, out);
-            }
-            for (at, field) in deadlines {
-                Effect::HashExpire { db, key, fields: List::Slices(&[field]), at }.encode(out);
-            }
+            hash_pairs(db, key, big.iter(), out);
             if expire.is_some() {
                 Effect::Expire { db, key, at: expire }.encode(out);
             }
         }
+    }
+}
+
+/// The effects that set fields of a hash.
+pub(super) fn hash_pairs<'f>(
+    db: u32,
+    key: &[u8],
+    fields: impl Iterator<Item = FieldRef<'f>>,
+    out: &mut Vec<u8>,
+) {
+    let mut pairs: Vec<&[u8]> = Vec::with_capacity(PAIRS * 2);
+    let mut deadlines: Vec<(u64, &[u8])> = Vec::new();
+    for f in fields {
+        pairs.extend([f.name, f.value]);
+        if f.expire != 0 {
+            deadlines.push((f.expire, f.name));
+        }
+        if pairs.len() == PAIRS * 2 {
+            hash_set(db, key, &pairs, out);
+            pairs.clear();
+        }
+    }
+    if !pairs.is_empty() {
+        hash_set(db, key, &pairs, out);
+    }
+    for (at, field) in deadlines {
+        Effect::HashExpire { db, key, fields: List::Slices(&[field]), at }.encode(out);
     }
 }
 

@@ -9,6 +9,7 @@ mod background;
 mod changes;
 mod checkpoint;
 mod evict;
+mod image;
 mod indexes;
 mod items;
 mod journal;

@@ -398,3 +398,82 @@ fn tables_that_change_while_they_are_followed_do_not_hang() {
     });
     finished.recv_timeout(std::time::Duration::from_mins(1)).expect("a deadlock");
 }
+
+/// What a reader sees of one hash: its fields in order, and its deadline.
+fn fields_of(engine: &Engine, key: &[u8]) -> Option<(Vec<(Vec<u8>, Vec<u8>, u64)>, Option<u64>)> {
+    let hash = engine.store.hash(key);
+    let locked = engine.store.lock_one(hash, Mode::Read, START);
+    let entry = locked.peek(0, key, hash)?;
+    let fields = entry.value().hash()?.live(START).map(|f| (f.name.to_vec(), f.value.to_vec(), f.expire));
+    let mut fields: Vec<_> = fields.collect();
+    fields.sort();
+    Some((fields, entry.expire()))
+}
+
+#[test]
+fn a_large_value_that_changes_while_its_pieces_are_read_is_whole_again_after_replay() {
+    for seed in 0..4 {
+        let disk = SimDisk::new(100 + seed);
+        let engine = open(&disk, AppendFsync::No).unwrap();
+        engine.store.thresholds.hash_entries.store(8, Relaxed);
+        create_table(&engine);
+        let writer = {
+            let engine = Arc::clone(&engine);
+            std::thread::spawn(move || {
+                let mut random = crate::env::Random::seeded(seed);
+                for i in 0..6000 {
+                    change_large(&engine, &mut random, i);
+                }
+            })
+        };
+        while !writer.is_finished() {
+            engine.save().unwrap();
+        }
+        writer.join().unwrap();
+        engine.sync().unwrap();
+        let (before, items) = (fields_of(&engine, b"big"), image(&engine).len());
+        let partitions = partition_of(&engine, b"p");
+        drop(engine);
+        disk.restart(CrashMode::PowerLost);
+        let engine = open(&disk, AppendFsync::No).unwrap();
+        assert_eq!(fields_of(&engine, b"big"), before, "seed {seed}");
+        assert_eq!(partition_of(&engine, b"p"), partitions, "seed {seed}");
+        assert_eq!(image(&engine).len(), items);
+    }
+}
+
+fn partition_of(engine: &Engine, key: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let hash = engine.store.hash(key);
+    let locked = engine.store.lock_one(hash, Mode::Read, START);
+    let items = locked.peek(TABLE, key, hash).and_then(|entry| entry.value().items());
+    items.map(|items| items.iter().map(|(s, i)| (s.to_vec(), i.to_vec())).collect()).unwrap_or_default()
+}
+
+fn change_large(engine: &Engine, random: &mut crate::env::Random, i: u32) {
+    let (db, key) = (0, &b"big"[..]);
+    let field = (random.next_u64() % 200).to_string();
+    let value = i.to_string();
+    let pairs = [field.as_bytes(), value.as_bytes()];
+    let fields = [field.as_bytes()];
+    let at = START + 1_000_000 + random.next_u64() % 1000;
+    let sort = [b'0' + (random.next_u64() % 64) as u8; 60];
+    match random.next_u64() % 100 {
+        0..50 => {
+            let expire = [FieldExpire::Clear, FieldExpire::Keep, FieldExpire::At(at)];
+            let expire = expire[random.next_u64() as usize % 3];
+            commit(engine, &[Effect::HashSet { db, key, pairs: List::Slices(&pairs), expire }]);
+        }
+        50..70 => commit(engine, &[Effect::HashDelete { db, key, fields: List::Slices(&fields) }]),
+        70..80 => commit(engine, &[Effect::HashExpire { db, key, fields: List::Slices(&fields), at }]),
+        80..84 => commit(engine, &[Effect::Expire { db, key, at: (i % 2 == 0).then_some(at) }]),
+        84..85 if i % 5 == 0 => commit(engine, &[Effect::Delete { db, key }]),
+        85..86 if i % 7 == 0 => commit(
+            engine,
+            &[Effect::SetString { db, key, value: b"v", expire: None }, Effect::Delete { db, key }],
+        ),
+        86..95 => {
+            commit(engine, &[Effect::ItemPut { table: TABLE, partition: b"p", sort: &sort, item: &[1, 0] }])
+        }
+        _ => commit(engine, &[Effect::ItemDelete { table: TABLE, partition: b"p", sort: &sort }]),
+    }
+}
