@@ -200,7 +200,8 @@ impl Engine {
             let locked = self.lock_reach(&hashes, &reach);
             let mut tx = Tx::new(self, locked, VIEW_DB, record);
             tx.expect_more_shards();
-            let same = |now: &Table| now.schema == table.schema;
+            // Other settings may change meanwhile, and an index become complete.
+            let same = |now: &Table| now.schema.lifting && now.schema.keyspace == table.schema.keyspace;
             let lifted = match self.tables.by_id(table.id) {
                 Some(now) if same(&now) => tx.lift(&now, (name, &keys), limits),
                 _ => Ok(()),
