@@ -13,6 +13,7 @@
 mod behaviour;
 mod bits;
 mod blocking;
+mod changes;
 mod cli;
 mod crash;
 mod damage;

@@ -5,6 +5,7 @@
 //! After a while everything is compared as a whole: each of [`CHECKS`] looks at one table. What is kept beside a table and
 //! follows from it (an index, a change stream) is checked by one more function there.
 
+mod changes;
 mod make;
 mod state;
 
@@ -18,7 +19,7 @@ use state::{Action, Item, Key, Model, Scalar, Table, Write, item_json, item_size
 use std::collections::BTreeMap;
 
 /// What is compared of a table as a whole, when nothing in it is expired but still there.
-const CHECKS: [fn(&mut Driver<'_>, &str); 2] = [whole_table, counts];
+const CHECKS: [fn(&mut Driver<'_>, &str); 3] = [whole_table, counts, changes::replayed];
 
 /// The subject with its model and what was done to both.
 struct Driver<'s> {
@@ -136,7 +137,10 @@ fn create_table(driver: &mut Driver<'_>, name: &str) {
         attributes.push(json!({"AttributeName": "k", "AttributeType": sk.to_string()}));
         keys.push(json!({"AttributeName": "k", "KeyType": "RANGE"}));
     }
-    let body = json!({"TableName": name, "AttributeDefinitions": attributes, "KeySchema": keys, "BillingMode": "PAY_PER_REQUEST"});
+    let mut body = json!({"TableName": name, "AttributeDefinitions": attributes, "KeySchema": keys, "BillingMode": "PAY_PER_REQUEST"});
+    if !driver.random.one_in(3) {
+        body["StreamSpecification"] = json!({"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"});
+    }
     let reply = driver.ddb("CreateTable", &body);
     if driver.model.tables.contains_key(name) {
         assert_eq!(reply, json!({"error": "ResourceInUseException"}));
