@@ -11,9 +11,9 @@ use crate::item::{
 };
 use crate::store::collection::ItemsRef;
 use crate::store::entry::Parts;
-use crate::store::{Entry, Kind, Locked};
+use crate::store::{Entry, Kind, Locked, Object, Thresholds};
 use crate::store::{POSITION_BITS, walk_order};
-use crate::value::hash::pack_field;
+use crate::value::hash::{BigHash, pack_field, packed_fits};
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::rc::Rc;
@@ -223,14 +223,18 @@ impl Tx<'_> {
         self.stand_ins.push(StandIn { key: key.into(), entry });
     }
 
+    /// Whether there are stand-ins.
+    pub fn has_stand_ins(&self) -> bool {
+        !self.stand_ins.is_empty()
+    }
+
     /// Ends what [`Tx::stand_in`] began.
     pub fn forget_stand_ins(&mut self) {
         self.stand_ins.clear();
     }
 }
 
-/// A hash with an item's attributes as fields. However large, it has the packed form, which HSCAN returns whole: there is no
-/// order that its cursors could keep from call to call.
+/// A hash with an item's attributes as fields.
 fn hash_of(locked: &Locked<'_>, key: &[u8], item: &ItemRef<'_>, expire: Option<u64>, clock: u32) -> Entry {
     let mut payload = Vec::with_capacity(item.as_bytes().len() + 32);
     let mut text = Vec::new();
@@ -243,6 +247,11 @@ fn hash_of(locked: &Locked<'_>, key: &[u8], item: &ItemRef<'_>, expire: Option<u
             pack_field(&mut payload, false, name, &text, 0);
         }
     }
+    let Thresholds { hash_entries, hash_value, .. } = &locked.store().thresholds;
     let space = locked.store().space(VIEW_DB);
-    Entry::new(&Parts { space, key, expire, kind: Kind::Hash, payload: &payload }, clock)
+    if packed_fits(&payload, false, hash_entries.load(Relaxed), hash_value.load(Relaxed)) {
+        return Entry::new(&Parts { space, key, expire, kind: Kind::Hash, payload: &payload }, clock);
+    }
+    let big = Box::new(Object::Hash(BigHash::from_packed(&payload, false)));
+    Entry::boxed(space, key, expire, big, clock)
 }

@@ -5,7 +5,7 @@ use crate::command::{Cx, Outcome, ScanOptions, parse_cursor};
 use crate::text::glob_match;
 use crate::value::hash::{FieldRef, HashRef};
 
-/// A packed hash is returned whole. A larger one is walked by position, downwards: the cursor is the number of positions that
+/// A packed hash is returned whole, and so is a view's. A larger one is walked by position, downwards: the cursor is the number of positions that
 /// are left.
 pub(super) fn hscan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let cursor = parse_cursor(args[2])?;
@@ -21,6 +21,8 @@ pub(super) fn hscan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     out.array(2);
     let places = match hash {
         HashRef::Packed(..) => 0..0,
+        // Made of an item at each call: there is no order that a cursor could keep.
+        HashRef::Big(big) if cx.tx.has_stand_ins() => 0..big.len(),
         HashRef::Big(big) => {
             let from = if cursor == 0 { usize::MAX } else { usize::try_from(cursor).unwrap_or(usize::MAX) };
             big.step(from, options.count)

@@ -10,6 +10,7 @@ use crate::item::{AttrType, AttributeValue, EncodedValue, Item, ItemError, ItemR
 use crate::ops::Write;
 use crate::text::parse_i64_strict;
 use crate::value::longdouble::{hash_incr_by_float, parse_hash_increment};
+use ahash::{AHashMap, AHashSet};
 use smallvec::SmallVec;
 use std::sync::Arc;
 
@@ -36,27 +37,74 @@ fn setting(name: &str, value: &AttributeValue) -> Result<Action, Fail> {
     Ok(Action::Set(Path::attribute(name), SetValue::Operand(Operand::literal(value)?)))
 }
 
+/// Above so many names a table is made of them, so that the cost stays in proportion.
+const FEW: usize = 32;
+
+/// The types of an item's attributes, for commands that name some of them.
+enum Fields<'i> {
+    Few(Option<ItemRef<'i>>),
+    Many(AHashMap<&'i [u8], AttrType>),
+}
+
+impl<'i> Fields<'i> {
+    fn of(item: Option<ItemRef<'i>>, named: usize) -> Self {
+        match item {
+            Some(item) if named > FEW => {
+                Self::Many(item.iter().map(|(name, value)| (name, value.attr_type())).collect())
+            }
+            item => Self::Few(item),
+        }
+    }
+
+    fn type_of(&self, name: &[u8]) -> Option<AttrType> {
+        match self {
+            Self::Few(item) => item.and_then(|item| item.get(name)).map(|value| value.attr_type()),
+            Self::Many(types) => types.get(name).copied(),
+        }
+    }
+}
+
+/// Names that were seen.
+#[derive(Default)]
+struct Names<'n> {
+    first: SmallVec<[&'n [u8]; FEW]>,
+    more: AHashSet<&'n [u8]>,
+}
+
+impl<'n> Names<'n> {
+    /// Adds a name; false if it is there already.
+    fn insert(&mut self, name: &'n [u8]) -> bool {
+        if self.first.contains(&name) {
+            return false;
+        }
+        if self.first.len() < FEW {
+            self.first.push(name);
+            return true;
+        }
+        self.more.insert(name)
+    }
+}
+
 /// Sets fields, the last of those that are given twice; returns how many are new.
 fn set_fields(cx: &mut Cx<'_, '_>, subject: &Subject, pairs: &[&[u8]]) -> Result<usize, Fail> {
     let schema = &subject.table.schema;
     let item = subject.item(cx);
-    let mut names: SmallVec<[&[u8]; 16]> = SmallVec::new();
+    let fields = Fields::of(item, pairs.len() / 2);
+    let mut names = Names::default();
     let (mut actions, mut created) = (Vec::with_capacity(pairs.len() / 2), 0);
     for pair in pairs.chunks_exact(2).rev() {
         let [name, text] = pair else { continue };
         let known = attribute(name)?;
-        let current = item.and_then(|item| item.get(known));
+        let current = fields.type_of(name);
         let is_key = schema.check_key_field(&subject.keys, name, Some(text)).map_err(fit)?;
         let value = if is_key {
             None
         } else {
-            let current = current.map(|value| value.attr_type());
             Some(schema.field_value(known, text, current, subject.limits.max_depth).map_err(fit)?)
         };
-        if names.contains(name) {
+        if !names.insert(name) {
             continue;
         }
-        names.push(name);
         created += usize::from(current.is_none());
         if let Some(value) = value {
             actions.push(setting(known, &value)?);
@@ -104,20 +152,18 @@ fn remove_fields(cx: &mut Cx<'_, '_>, subject: &Subject, names: &[&[u8]]) -> Res
         subject.table.schema.check_key_field(&subject.keys, name, None).map_err(fit)?;
     }
     let Some(item) = subject.item(cx) else { return Ok(0) };
-    let mut gone: SmallVec<[&[u8]; 16]> = SmallVec::new();
+    let fields = Fields::of(Some(item), names.len());
+    let (mut gone, mut actions) = (Names::default(), Vec::with_capacity(names.len()));
     for name in names {
-        if item.get(name).is_some() && !gone.contains(name) {
-            gone.push(name);
+        if fields.type_of(name).is_some() && gone.insert(name) {
+            actions.push(Action::Remove(Path::attribute(attribute(name)?)));
         }
     }
-    let mut actions = Vec::with_capacity(gone.len());
-    for name in &gone {
-        actions.push(Action::Remove(Path::attribute(attribute(name)?)));
-    }
-    if !actions.is_empty() {
+    let removed = actions.len();
+    if removed > 0 {
         update(cx, subject, actions)?;
     }
-    Ok(gone.len())
+    Ok(removed)
 }
 
 pub(super) fn hdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {

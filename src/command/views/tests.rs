@@ -457,6 +457,31 @@ fn what_cannot_become_an_item_refuses_the_table() {
 }
 
 #[test]
+fn large_items_are_read_and_written_as_hashes() {
+    let mut h = users();
+    let fields =
+        |from: usize, to: usize| (from..to).map(|n| format!("f{n} {n}")).collect::<Vec<_>>().join(" ");
+    let names = |from: usize, to: usize| (from..to).map(|n| format!("f{n}")).collect::<Vec<_>>().join(" ");
+    assert_eq!(h.run(&format!("HSET user:1 {} f3 again", fields(0, 700))), ":700");
+    assert_eq!(h.run(&format!("HSET user:1 {} f7 last f650 twice", fields(600, 800))), ":100");
+    check(
+        &mut h,
+        &[
+            ("HLEN user:1", ":801"),
+            ("HMGET user:1 f3 f7 f650 f799 none", r#"["again" "last" "twice" "799" nil]"#),
+            ("OBJECT ENCODING user:1", r#""hashtable""#),
+        ],
+    );
+    let crate::resp::Value::Array(reply) = h.call_as(0, &[b"HSCAN", b"user:1", b"0", b"COUNT", b"10"]) else {
+        panic!("no array")
+    };
+    let [crate::resp::Value::Bulk(cursor), crate::resp::Value::Array(found)] = &reply[..] else { panic!() };
+    assert_eq!((cursor.as_slice(), found.len()), (&b"0"[..], 1602));
+    assert_eq!(h.run(&format!("HDEL user:1 {} f1 none", names(0, 790))), ":790");
+    assert_eq!(h.run("HLEN user:1"), ":11");
+}
+
+#[test]
 fn templates_are_refused_with_a_reason() {
     let mut h = users();
     check(
