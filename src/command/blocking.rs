@@ -9,11 +9,13 @@
 use super::client::Client;
 use super::registry::Command;
 use super::{ClientHandle, Fail};
+use crate::engine::Engine;
 use crate::resp::Reply;
 use crate::store::{Entry, Store, Waiting};
 use crate::text::parse_i64_strict;
 use parking_lot::{Mutex, MutexGuard};
 use std::any::Any;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicU8,
@@ -87,8 +89,8 @@ pub struct Parked {
     pub command: &'static Command,
     /// What it waits for.
     pub wait: Wait,
-    /// The database of the keys.
-    pub db: usize,
+    /// The keys with the databases that they are kept in.
+    keys: Vec<(usize, Box<[u8]>)>,
     slot: Mutex<Slot>,
     /// Whether a key changed before the client was in its slot.
     missed: AtomicBool,
@@ -116,27 +118,39 @@ pub struct Served {
 
 impl Parked {
     /// Registers a client for what it waits for. The caller holds the keys' shards.
-    pub fn register(store: &Store, client: &Client, command: &'static Command, mut wait: Wait) -> Arc<Self> {
-        let mut seen = std::collections::HashSet::new();
-        wait.keys.retain(|key| seen.insert(key.clone()));
+    pub fn register(
+        engine: &Engine,
+        client: &Client,
+        command: &'static Command,
+        mut wait: Wait,
+    ) -> Arc<Self> {
+        let store = &engine.store;
+        let mut keys = Vec::with_capacity(wait.keys.len());
+        let mut seen = HashSet::new();
+        for key in std::mem::take(&mut wait.keys) {
+            let name = (engine.tables.home(client.db, &key), key);
+            if seen.insert(name.clone()) {
+                keys.push(name);
+            }
+        }
         let parked = Arc::new(Self {
             handle: Arc::clone(&client.handle),
             command,
             wait,
-            db: client.db,
+            keys,
             slot: Mutex::new(Slot::Elsewhere),
             missed: AtomicBool::new(false),
         });
-        for key in &parked.wait.keys {
-            store.wait(parked.db, key, store.hash(key), Arc::clone(&parked) as Arc<dyn Waiting>);
+        for (db, key) in &parked.keys {
+            store.wait(*db, key, store.hash(key), Arc::clone(&parked) as Arc<dyn Waiting>);
         }
         parked
     }
 
     /// Forgets that the client waits.
     pub fn unregister(&self, store: &Store) {
-        for key in &self.wait.keys {
-            store.stop_waiting(self.db, key, store.hash(key), self.handle.id);
+        for (db, key) in &self.keys {
+            store.stop_waiting(*db, key, store.hash(key), self.handle.id);
         }
     }
 
@@ -149,7 +163,7 @@ impl Parked {
         let missed = self.missed.swap(false, AcqRel);
         drop(slot);
         if missed {
-            self.wait.keys.iter().for_each(|key| store.signal_again(self.db, key));
+            self.keys.iter().for_each(|(db, key)| store.signal_again(*db, key));
         }
         missed
     }

@@ -200,7 +200,7 @@ fn reply_key_spec(out: &mut Reply, key: &KeySpec, notes: Option<&str>) {
             out.bulk(b"index");
             out.len_int(at);
         }
-        Begin::Keyword(word, from) => {
+        Begin::Keyword(word, from) | Begin::Option(word, from, _) => {
             out.bulk(b"keyword");
             out.bulk(b"spec");
             out.map(2);

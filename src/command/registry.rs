@@ -111,6 +111,19 @@ impl Command {
     }
 }
 
+/// Where an option stands among others, whose arguments are passed over.
+fn option_at(args: &[&[u8]], word: &str, others: &[(&str, usize)]) -> Option<usize> {
+    let mut at = 1;
+    while let Some(arg) = args.get(at) {
+        if arg.eq_ignore_ascii_case(word.as_bytes()) {
+            return Some(at);
+        }
+        let (_, values) = others.iter().find(|(name, _)| arg.eq_ignore_ascii_case(name.as_bytes()))?;
+        at += 1 + values;
+    }
+    None
+}
+
 /// The positions of one key specification's keys.
 pub(super) fn keys_of(spec: &KeySpec, args: &[&[u8]], found: &mut SmallVec<[usize; 8]>) -> Option<()> {
     let begin = match spec.begin {
@@ -128,6 +141,10 @@ pub(super) fn keys_of(spec: &KeySpec, args: &[&[u8]], found: &mut SmallVec<[usiz
                 None => return Some(()),
             }
         }
+        Begin::Option(word, _, others) => match option_at(args, word, others) {
+            Some(at) => at + 1,
+            None => return Some(()),
+        },
     };
     match spec.find {
         Find::Range { last, step, limit } => {

@@ -104,6 +104,9 @@ pub enum Begin {
     Index(usize),
     /// Behind this word, searched from an argument on (backwards from the end if negative).
     Keyword(&'static str, i32),
+    /// Behind this option, wherever it stands, for clients searched from an argument on. The options that may stand before it are
+    /// named with the numbers of their arguments, for those may be the same word.
+    Option(&'static str, i32, &'static [(&'static str, usize)]),
 }
 
 /// Which arguments from the beginning on are keys.

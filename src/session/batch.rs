@@ -405,10 +405,8 @@ impl Worker {
             }
             if client.wait.is_some() && client.handle.blocked.load(Relaxed) != state::SERVED {
                 // From here on, where the keys are still locked, no change is missed.
-                client.parked = client
-                    .wait
-                    .take()
-                    .map(|wait| Parked::register(&server.engine.store, client, command, wait));
+                client.parked =
+                    client.wait.take().map(|wait| Parked::register(&server.engine, client, command, wait));
             }
             self.wrote |= tx.effects() > 0 || tx.acknowledges();
             let came_upon_expired = tx.came_upon_expired();

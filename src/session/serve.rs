@@ -37,7 +37,7 @@ impl Worker {
             let Some((db, key)) = store.take_ready() else { return };
             for who in store.waiting(db, &key, store.hash(&key)) {
                 if let Ok(parked) = who.as_any().downcast::<Parked>() {
-                    self.serve(&parked, &key);
+                    self.serve(&parked, db, &key);
                 }
             }
             store.served();
@@ -45,19 +45,19 @@ impl Worker {
     }
 
     /// Whether a key is such that a client that waits for it should look at it.
-    fn concerns(&self, parked: &Parked, key: &[u8]) -> bool {
+    fn concerns(&self, parked: &Parked, db: usize, key: &[u8]) -> bool {
         let engine = &self.server.engine;
         let hash = engine.store.hash(key);
         let locked = engine.store.lock_one(hash, Mode::Read, engine.clock.now_ms());
-        let db = engine.tables.home(parked.db, key);
-        let entry = locked.peek(engine.store.space(db), key, hash);
+        let home = engine.tables.home(db, key);
+        let entry = locked.peek(engine.store.space(home), key, hash);
         parked.wait.on_absence
             || entry.is_some_and(|entry| !entry.expired(locked.now) && parked.wait.awaited.fits(entry))
     }
 
     /// Runs a waiting client's command again, in its place.
-    fn serve(&mut self, parked: &Parked, key: &[u8]) {
-        if !self.concerns(parked, key) {
+    fn serve(&mut self, parked: &Parked, db: usize, key: &[u8]) {
+        if !self.concerns(parked, db, key) {
             return;
         }
         let Some(mut slot) = parked.claim() else { return };

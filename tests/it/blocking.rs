@@ -194,6 +194,32 @@ fn groups_that_go_away() {
 }
 
 #[test]
+fn changes_of_items_are_waited_for() {
+    let server = Server::start(&[]);
+    let (mut reader, mut grouped, mut writer) = (server.client(), server.client(), server.client());
+    writer.run("TABLE.CREATE t PK id S STREAM NEW TTL until");
+    writer.run("SELECT 3");
+    writer.run("XGROUP CREATE t@stream g $");
+    block(&server, &mut reader, "XREAD BLOCK 0 STREAMS t@stream $", 1);
+    block(&server, &mut grouped, "XREADGROUP GROUP g c BLOCK 0 STREAMS t@stream >", 2);
+    writer.run("ITEM.PUT t k SET 1 a b");
+    assert_eq!(server.info("blocked_clients"), "0");
+    let (one, other) = (reader.read().to_string(), grouped.read().to_string());
+    assert!(one.contains("INSERT") && one == other, "{one}\n{other}");
+    // What nobody's command changes is seen as well.
+    writer.run("ITEM.PUT t k SET 1 a c EX 1");
+    block(&server, &mut reader, "XREAD BLOCK 20000 STREAMS t@stream $", 1);
+    let gone = reader.read().to_string();
+    assert!(gone.contains("REMOVE") && gone.contains("ttl"), "{gone}");
+    block(&server, &mut grouped, "XREADGROUP GROUP g c COUNT 9 BLOCK 0 STREAMS t@stream >", 0);
+    grouped.read();
+    block(&server, &mut grouped, "XREADGROUP GROUP g c BLOCK 0 STREAMS t@stream >", 1);
+    writer.run("TABLE.DROP t");
+    assert!(error(&grouped.read()).starts_with("NOGROUP"));
+    assert_eq!(server.info("total_blocking_keys"), "0");
+}
+
+#[test]
 fn figures_of_those_who_wait() {
     let server = Server::start(&[]);
     let (mut a, mut b, mut c) = (server.client(), server.client(), server.client());

@@ -32,6 +32,7 @@ const FLOATS: [&str; 8] = ["0.5", "-1.25", "3", "1e2", "a", "0", "-7", "100.125"
 const TIMES: [&str; 5] = ["33177117420", "33177117421", "1", "0", "33277117420"];
 
 /// Templates: `k` a key, `v` a value, `i` an integer or not, `n` an integer, `f` a field, `r` a float, `t` a time, `b` a bit offset, `0` 0 or 1,
+/// `s` a stream, `J` an identifier that is new, `j` one that may be there,
 /// anything else itself.
 const COMMANDS: &[&str] = &[
     "SET k v",
@@ -94,11 +95,50 @@ const COMMANDS: &[&str] = &[
     "HINCRBY h f i",
     "HINCRBYFLOAT h f r",
     "HRANDFIELD h 100",
+    "XADD s J f v",
+    "XADD s J f v f v",
+    "XADD s J-* f v",
+    "XADD s NOMKSTREAM J f v",
+    "XADD s MAXLEN 6 J f v",
+    "XADD s MINID j J f v",
+    "XADD s j f v",
+    "XLEN s",
+    "XRANGE s - +",
+    "XRANGE s j + COUNT 3",
+    "XREVRANGE s + j",
+    "XDEL s j",
+    "XDEL s j j j",
+    "XTRIM s MAXLEN 9",
+    "XTRIM s MINID j",
+    "XREAD COUNT 2 STREAMS s s j j",
+    "XGROUP CREATE s group j",
+    "XGROUP CREATE s group $ MKSTREAM",
+    "XGROUP CREATE s other 0",
+    "XGROUP SETID s group j",
+    "XGROUP DESTROY s group",
+    "XGROUP CREATECONSUMER s group f",
+    "XGROUP DELCONSUMER s group f",
+    "XREADGROUP GROUP group f COUNT 2 STREAMS s >",
+    "XREADGROUP GROUP group f COUNT 2 STREAMS s >",
+    "XREADGROUP GROUP other f COUNT 1 STREAMS s >",
+    "XREADGROUP GROUP group f NOACK COUNT 1 STREAMS s >",
+    "XREADGROUP GROUP group f COUNT 3 STREAMS s 0",
+    "XACK s group j j j",
+    "XACK s other j j j",
+    "XCLAIM s group f 0 j j JUSTID",
+    "XCLAIM s group f 0 j FORCE RETRYCOUNT 3",
+    "XAUTOCLAIM s group f 0 j COUNT 2 JUSTID",
+    "XPENDING s group",
+    "XPENDING s other",
+    "XINFO STREAM s",
+    "XADD k J f v",
+    "GET s",
     "HSET k f v",
     "GET h",
     "DEL k",
     "DEL h",
     "DEL k k h",
+    "DEL s",
     "UNLINK k h",
     "EXISTS k h k",
     "TOUCH k h",
@@ -106,11 +146,15 @@ const COMMANDS: &[&str] = &[
     "TYPE h",
     "RENAME k k",
     "RENAME h h",
+    "RENAME s s",
     "RENAMENX k k",
     "COPY k k",
     "COPY h h REPLACE",
+    "COPY s s REPLACE",
+    "EXPIREAT s t",
     "COPY k k DB 1",
     "MOVE k 1",
+    "MOVE s 1",
     "EXPIREAT k t",
     "EXPIREAT h t NX",
     "EXPIREAT k t XX",
@@ -130,6 +174,7 @@ const COMMANDS: &[&str] = &[
     "DISCARD",
     "WATCH k",
     "WATCH h k",
+    "WATCH s k",
     "UNWATCH",
     "NOSUCH k",
     "GET",
@@ -139,7 +184,7 @@ const COMMANDS: &[&str] = &[
 /// Now and then.
 const RARE: [&str; 3] = ["FLUSHDB", "SWAPDB 0 1", "FLUSHALL"];
 
-fn command(random: &mut Random) -> Vec<Vec<u8>> {
+fn command(random: &mut Random, step: usize) -> Vec<Vec<u8>> {
     let template = if random.one_in(150) { random.pick(&RARE) } else { random.pick(COMMANDS) };
     let mut words = template.split(' ');
     let mut out = vec![words.next().unwrap().as_bytes().to_vec()];
@@ -147,6 +192,10 @@ fn command(random: &mut Random) -> Vec<Vec<u8>> {
         let argument = match word {
             "k" => format!("key{}", random.below(8)),
             "h" => format!("hash{}", random.below(4)),
+            "s" => format!("stream{}", random.below(3)),
+            "J" => format!("{step}-{}", random.below(2)),
+            "J-*" => format!("{step}-*"),
+            "j" => format!("{}-{}", step.saturating_sub(random.below(400)), random.below(2)),
             "v" => random.pick(&VALUES).to_owned(),
             "i" => random.pick(&INTEGERS).to_owned(),
             "n" => (random.below(200) as i64 - 100).to_string(),
@@ -172,7 +221,17 @@ fn contents(client: &mut Client) -> String {
         for key in keys {
             let key = key.text();
             let kind = client.run(&format!("TYPE {key}")).text();
-            let value = client.run(&format!("{} {key}", if kind == "hash" { "HGETALL" } else { "GET" }));
+            let value = match kind.as_str() {
+                "hash" => client.run(&format!("HGETALL {key}")),
+                "stream" => {
+                    for command in ["XINFO STREAM", "XPENDING"] {
+                        let group = if command == "XPENDING" { " group" } else { "" };
+                        writeln!(out, "{}", client.run(&format!("{command} {key}{group}"))).unwrap();
+                    }
+                    client.run(&format!("XRANGE {key} - +"))
+                }
+                _ => client.run(&format!("GET {key}")),
+            };
             let time = client.run(&format!("PEXPIRETIME {key}"));
             writeln!(out, "{database} {key} {kind} {} {time}", value.sorted()).unwrap();
         }
@@ -202,7 +261,7 @@ fn random_commands(mut ours: Server, mut theirs: Server, proto: u8) {
             continue;
         }
         let who = random.below(CLIENTS);
-        let command = command(&mut random);
+        let command = command(&mut random, step);
         let (our, their) = (our_clients[who].call(&command), their_clients[who].call(&command));
         let shown = Value::Array(command.iter().cloned().map(Value::Bulk).collect());
         history.push(format!("[{who}] {shown} -> {their}"));

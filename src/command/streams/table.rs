@@ -18,7 +18,8 @@ const SUB_DELETE_KEY: &[KeySpec] = &[keys_at(2, 0, 1, &["RW", "delete"])];
 
 const fn streams_from(from: i32) -> KeySpec {
     let find = Find::Range { last: -1, step: 1, limit: 2 };
-    KeySpec { begin: Begin::Keyword("STREAMS", from), find, flags: &["RO", "access"] }
+    let begin = Begin::Option("STREAMS", from, &[("COUNT", 1), ("BLOCK", 1), ("GROUP", 2), ("NOACK", 0)]);
+    KeySpec { begin, find, flags: &["RO", "access"] }
 }
 
 const READ_STREAMS: &[KeySpec] = &[streams_from(1)];
