@@ -18,6 +18,20 @@ fn item(random: &mut Random) -> String {
     )
 }
 
+/// A transaction of AWS's API over two items.
+fn transact(random: &mut Random) -> String {
+    let first = random.below(399);
+    let put = |n: usize, random: &mut Random| {
+        format!(
+            r#"{{"Put":{{"TableName":"t","Item":{{"id":{{"S":"p{n}"}},"a":{{"S":"a{}"}},"b":{{"N":"{}"}}}}}}}}"#,
+            random.below(3),
+            random.below(50)
+        )
+    };
+    let puts = [put(first, random), put(first + 1, random)].join(",");
+    format!(r#"DDB TransactWriteItems {{"TransactItems":[{puts}]}}"#)
+}
+
 /// Commands that change items, one line each; `brief` items expire soon.
 fn change(random: &mut Random, brief: bool) -> Vec<String> {
     let mut one = || {
@@ -31,6 +45,9 @@ fn change(random: &mut Random, brief: bool) -> Vec<String> {
         }
     };
     let mut lines = vec![one()];
+    if random.one_in(6) {
+        lines = vec![transact(random)];
+    }
     if random.one_in(4) {
         lines = vec!["MULTI".into()];
         lines.extend(random.one_in(2).then(|| "ITEM.ATOMIC".into()));
