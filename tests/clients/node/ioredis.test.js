@@ -71,6 +71,22 @@ describe('ioredis', () => {
     assert.match(replies[1][0].message, /not an integer/);
   });
 
+  test('streams', async () => {
+    const reader = client.duplicate();
+    assert.equal(await client.xadd('s', '1-1', 'a', '1'), '1-1');
+    const waiting = reader.xread('BLOCK', 5000, 'STREAMS', 's', '$');
+    while (!/blocked_clients:1/.test(await client.info('clients')));
+    await client.xadd('s', '2-1', 'a', '2');
+    assert.deepEqual(await waiting, [['s', [['2-1', ['a', '2']]]]]);
+    assert.equal(await reader.xread('BLOCK', 10, 'STREAMS', 's', '$'), null);
+    await client.xgroup('CREATE', 's', 'g', '0');
+    const read = await reader.xreadgroup('GROUP', 'g', 'c', 'COUNT', 1, 'STREAMS', 's', '>');
+    assert.deepEqual(read, [['s', [['1-1', ['a', '1']]]]]);
+    assert.deepEqual(await client.xpending('s', 'g'), [1, '1-1', '1-1', [['c', '1']]]);
+    assert.equal(await client.xack('s', 'g', '1-1'), 1);
+    reader.disconnect();
+  });
+
   test('kill -9', async () => {
     await client.set('k', 'v', 'EX', 1000);
     await server.crash();
