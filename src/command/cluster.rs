@@ -154,15 +154,7 @@ static SUBS: &[Spec] = &[
     sub("slots", 2, SHOWS, "3.0.0", NODES, "Lists hash slots with their nodes.", "").tips(UNSTEADY),
 ];
 
-const fn of_cluster(
-    spec: Spec,
-    since: &'static str,
-    complexity: &'static str,
-    summary: &'static str,
-    syntax: &'static str,
-) -> Spec {
-    spec.doc("cluster", since, complexity, summary, syntax)
-}
+in_group!(of_cluster, "cluster");
 
 const fn sub(
     name: &'static str,

@@ -200,6 +200,22 @@ pub const fn spec(name: &'static str, arity: i32, flags: u32, run: Handler) -> S
     }
 }
 
+/// Declares a function that gives a spec its documentation as one of a group: version, complexity, summary and syntax.
+macro_rules! in_group {
+    ($name:ident, $group:literal) => {
+        const fn $name(
+            spec: Spec,
+            since: &'static str,
+            complexity: &'static str,
+            summary: &'static str,
+            syntax: &'static str,
+        ) -> Spec {
+            spec.doc($group, since, complexity, summary, syntax)
+        }
+    };
+}
+pub(super) use in_group;
+
 impl Spec {
     /// Sets the keys.
     pub const fn keys(mut self, keys: &'static [KeySpec]) -> Self {

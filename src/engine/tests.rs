@@ -465,14 +465,14 @@ fn change_large(engine: &Engine, random: &mut crate::env::Random, i: u32) {
         }
         50..70 => commit(engine, &[Effect::HashDelete { db, key, fields: List::Slices(&fields) }]),
         70..80 => commit(engine, &[Effect::HashExpire { db, key, fields: List::Slices(&fields), at }]),
-        80..84 => commit(engine, &[Effect::Expire { db, key, at: (i % 2 == 0).then_some(at) }]),
-        84..85 if i % 5 == 0 => commit(engine, &[Effect::Delete { db, key }]),
-        85..86 if i % 7 == 0 => commit(
+        80..84 => commit(engine, &[Effect::Expire { db, key, at: i.is_multiple_of(2).then_some(at) }]),
+        84..85 if i.is_multiple_of(5) => commit(engine, &[Effect::Delete { db, key }]),
+        85..86 if i.is_multiple_of(7) => commit(
             engine,
             &[Effect::SetString { db, key, value: b"v", expire: None }, Effect::Delete { db, key }],
         ),
         86..95 => {
-            commit(engine, &[Effect::ItemPut { table: TABLE, partition: b"p", sort: &sort, item: &[1, 0] }])
+            commit(engine, &[Effect::ItemPut { table: TABLE, partition: b"p", sort: &sort, item: &[1, 0] }]);
         }
         _ => commit(engine, &[Effect::ItemDelete { table: TABLE, partition: b"p", sort: &sort }]),
     }

@@ -44,15 +44,7 @@ const UNIX_SECONDS: &str = "key unix-time-seconds [NX | XX | GT | LT] FIELDS num
 const UNIX_MILLIS: &str = "key unix-time-milliseconds [NX | XX | GT | LT] FIELDS numfields field [field ...]";
 const FIELDS: &str = "key FIELDS numfields field [field ...]";
 
-const fn hash(
-    command: Spec,
-    since: &'static str,
-    complexity: &'static str,
-    summary: &'static str,
-    syntax: &'static str,
-) -> Spec {
-    command.doc("hash", since, complexity, summary, syntax)
-}
+in_group!(hash, "hash");
 
 /// The family.
 pub(super) static COMMANDS: &[Spec] = &[

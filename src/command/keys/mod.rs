@@ -20,54 +20,17 @@ const WRITE: u32 = flag::WRITE;
 const FAST_WRITE: u32 = flag::WRITE | flag::FAST;
 
 const CONDITION: &str = "key seconds [NX | XX | GT | LT]";
-const TWO_KEYS: &[KeySpec] = &[
-    KeySpec {
-        begin: Begin::Index(1),
-        find: Find::Range { last: 0, step: 1, limit: 0 },
-        flags: &["RW", "access", "delete"],
-    },
-    KeySpec {
-        begin: Begin::Index(2),
-        find: Find::Range { last: 0, step: 1, limit: 0 },
-        flags: &["OW", "update"],
-    },
-];
-const RENAMENX_KEYS: &[KeySpec] = &[
-    KeySpec {
-        begin: Begin::Index(1),
-        find: Find::Range { last: 0, step: 1, limit: 0 },
-        flags: &["RW", "access", "delete"],
-    },
-    KeySpec {
-        begin: Begin::Index(2),
-        find: Find::Range { last: 0, step: 1, limit: 0 },
-        flags: &["OW", "insert"],
-    },
-];
-const COPY_KEYS: &[KeySpec] = &[
-    KeySpec {
-        begin: Begin::Index(1),
-        find: Find::Range { last: 0, step: 1, limit: 0 },
-        flags: &["RO", "access"],
-    },
-    KeySpec {
-        begin: Begin::Index(2),
-        find: Find::Range { last: 0, step: 1, limit: 0 },
-        flags: &["OW", "update"],
-    },
-];
-const OBJECT_KEY: &[KeySpec] =
-    &[KeySpec { begin: Begin::Index(2), find: Find::Range { last: 0, step: 1, limit: 0 }, flags: &["RO"] }];
+const RENAME_KEYS: &[KeySpec] = &from_to(&["RW", "access", "delete"], &["OW", "update"]);
+const RENAMENX_KEYS: &[KeySpec] = &from_to(&["RW", "access", "delete"], &["OW", "insert"]);
+const COPY_KEYS: &[KeySpec] = &from_to(&["RO", "access"], &["OW", "update"]);
+const OBJECT_KEY: &[KeySpec] = &[keys_at(2, 0, 1, &["RO"])];
 
-const fn key(
-    command: Spec,
-    since: &'static str,
-    complexity: &'static str,
-    summary: &'static str,
-    syntax: &'static str,
-) -> Spec {
-    command.doc("generic", since, complexity, summary, syntax)
+/// A key that a value is taken from, and one that it goes to.
+const fn from_to(from: &'static [&'static str], to: &'static [&'static str]) -> [KeySpec; 2] {
+    [keys_at(1, 0, 1, from), keys_at(2, 0, 1, to)]
 }
+
+in_group!(key, "generic");
 
 /// The family.
 pub(super) static COMMANDS: &[Spec] = &[
@@ -82,7 +45,7 @@ pub(super) static COMMANDS: &[Spec] = &[
     key(
         spec("unlink", -2, FAST_WRITE, basic::del).keys(REMOVE_KEYS).on_view(view::del),
         "4.0.0",
-        "O(1) for each key; the memory is given back as by DEL.",
+        "O(1) for each key; the memory of large values is given back in the background.",
         "Deletes keys.",
         "key [key ...]",
     )
@@ -176,7 +139,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         "key",
     ),
     key(
-        spec("rename", 3, WRITE, copy::rename).keys(TWO_KEYS).on_view(view::rename),
+        spec("rename", 3, WRITE, copy::rename).keys(RENAME_KEYS).on_view(view::rename),
         "1.0.0",
         "O(N) where N is the size of the value, and of the one it replaces.",
         "Renames a key, replacing the new name's value.",

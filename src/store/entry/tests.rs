@@ -1,6 +1,7 @@
 //! Entries against a plain model. Run them under Miri after every change here:
 //! `MIRIFLAGS=-Zmiri-permissive-provenance cargo +nightly miri test --lib store::entry`.
 
+use super::layout::varint_len;
 use super::*;
 use crate::store::collection::Collection;
 use crate::value::hash::{BigHash, pack_field};

@@ -1,15 +1,23 @@
+mod atomic;
+mod expiry;
+mod model;
+
 use crate::command::testing::Harness;
 use crate::effect::{Decoder, Effect};
-use crate::engine::{Engine, Tables};
-use crate::env::Clock;
-use crate::store::Mode;
-use proptest::prelude::*;
-use std::collections::BTreeMap;
+use crate::engine::Tables;
 use std::sync::atomic::Ordering::Relaxed;
 
 fn counts(h: &Harness, table: &str) -> (u64, u64) {
     let table = h.server.engine.tables.get(table.as_bytes()).unwrap();
     (table.counts.items.load(Relaxed), table.counts.bytes.load(Relaxed))
+}
+
+fn sweep(h: &Harness) {
+    let engine = &h.server.engine;
+    let mut record = Vec::new();
+    for shard in 0..engine.store.shard_count() {
+        engine.expire_shard(shard, &mut record);
+    }
 }
 
 #[test]
@@ -200,36 +208,6 @@ fn queries_page_through_ranges_in_both_directions() {
     }
     let reply = h.run("ITEM.QUERY t 7 FIELDS 1 id");
     assert!(reply.contains("\"count\" :5 \"scanned\" :5 \"cursor\" \"azA0\""), "{reply}");
-}
-
-#[test]
-fn items_expire_for_readers_at_their_second() {
-    let mut h = Harness::new();
-    h.run("TABLE.CREATE t PK id S SK k S TTL until");
-    assert_eq!(h.run("ITEM.PUT t a x SET 0 EX 10"), "+OK");
-    assert_eq!(h.run("ITEM.GET t a x"), r#"["id" "a" "k" "x" "until" "1700000010"]"#);
-    assert_eq!(h.run("ITEM.PUT t a y SET 0 PX 1"), "+OK");
-    assert_eq!(h.run("ITEM.PUT t a z SET 1 until:s never"), "+OK");
-    assert_eq!(h.run("ITEM.PUT t a old SET 1 until:n 5"), "+OK");
-    assert_eq!(h.run("ITEM.PUT t a at SET 0 EXAT 1700000020"), "+OK");
-    assert_eq!(h.run("ITEM.PUT t a at SET 0 EX 0"), "-ERR invalid expire time in 'item.put' command");
-    assert_eq!(
-        h.run("ITEM.PUT t a at SET 0 EX 9223372036854775807"),
-        "-ERR invalid expire time in 'item.put' command"
-    );
-    h.advance(1000);
-    assert_eq!(h.run("ITEM.GET t a y"), "nil");
-    assert_eq!(h.run("ITEM.QUERY t a COUNT"), ":4");
-    h.advance(8999);
-    assert_eq!(h.run("ITEM.QUERY t a COUNT"), ":4");
-    h.advance(1);
-    assert_eq!(
-        h.run("ITEM.QUERY t a FIELDS 1 k"),
-        r#"["items" [["k" "at"] ["k" "old"] ["k" "z"]] "count" :3 "scanned" :3 "cursor" nil]"#
-    );
-    assert_eq!(h.run("ITEM.DEL t a x"), ":0");
-    assert_eq!(h.run("ITEM.PUT t a x SET 0 IF 'attribute_not_exists(k)' RETURN OLD"), "nil");
-    assert_eq!(h.run("ITEM.GET t a x"), r#"["id" "a" "k" "x"]"#);
 }
 
 #[test]
@@ -435,227 +413,6 @@ fn scans_see_every_item_once() {
     }
 }
 
-fn sweep(h: &Harness) {
-    let engine = &h.server.engine;
-    let mut record = Vec::new();
-    for shard in 0..engine.store.shard_count() {
-        engine.expire_shard(shard, &mut record);
-    }
-}
-
-#[test]
-fn expired_items_are_removed_in_the_background() {
-    let mut h = Harness::new();
-    h.run("TABLE.CREATE t PK id S SK k N TTL until");
-    for k in 0..300 {
-        h.run(&format!("ITEM.PUT t many {k} SET 1 text {} EX {}", "x".repeat(100), 10 + k % 3));
-        h.run(&format!("ITEM.PUT t few {} SET 0 EX {}", k % 10, 10 + k % 2));
-    }
-    h.run("ITEM.PUT t one 1 SET 0 EX 10");
-    h.run("ITEM.PUT t one 1 SET 0");
-    h.run("ITEM.PUT t lone 1 SET 0 EX 10");
-    h.run("ITEM.PUT t lone 1 SET 0 EX 100");
-    sweep(&h);
-    assert_eq!(counts(&h, "t").0, 312);
-    h.advance(10_000);
-    sweep(&h);
-    assert_eq!(counts(&h, "t").0, 312 - 100 - 5);
-    assert_eq!(h.run("ITEM.QUERY t many COUNT"), ":200");
-    h.advance(1000);
-    sweep(&h);
-    assert_eq!(counts(&h, "t").0, 100 + 2);
-    h.advance(1000);
-    sweep(&h);
-    assert_eq!(h.run("ITEM.SCAN t FIELDS 1 id FORMAT JSON").matches("lone").count(), 1);
-    assert_eq!(counts(&h, "t").0, 2);
-    assert_eq!(h.server.engine.store.expired_items.load(Relaxed), 310);
-    h.advance(100_000);
-    sweep(&h);
-    assert_eq!(h.run("ITEM.GET t one 1 FIELDS 1 id"), r#"["id" "one"]"#);
-    assert_eq!((counts(&h, "t").0, h.server.engine.store.len()), (1, 1));
-}
-
-#[test]
-fn a_changed_ttl_attribute_holds_for_what_is_there() {
-    let mut h = Harness::new();
-    h.run("TABLE.CREATE t PK id S SK k N TTL until");
-    for k in 0..60 {
-        h.run(&format!(
-            "ITEM.PUT t big {k} SET 3 text {} until:n 1700000010 later:n 1700000020",
-            "x".repeat(100)
-        ));
-    }
-    h.run("ITEM.PUT t small 1 SET 2 until:n 1700000010 later:n 1700000020");
-    assert_eq!(h.run("TABLE.ALTER t TTL later ATTR text S"), "+OK");
-    h.server.engine.follow_tables();
-    h.advance(10_000);
-    sweep(&h);
-    assert_eq!((counts(&h, "t").0, h.run("ITEM.QUERY t big COUNT")), (61, ":60".to_owned()));
-    assert_eq!(h.run("TABLE.ALTER t NOTTL NOATTR 1 text"), "+OK");
-    h.advance(10_000);
-    sweep(&h);
-    assert_eq!(h.run("ITEM.QUERY t big COUNT"), ":60");
-    assert_eq!(h.run("TABLE.ALTER t TTL later"), "+OK");
-    assert_eq!(h.run("ITEM.QUERY t big COUNT"), ":0");
-    sweep(&h);
-    h.server.engine.follow_tables();
-    sweep(&h);
-    assert_eq!(counts(&h, "t"), (0, 0));
-    for (line, error) in [
-        ("TABLE.ALTER t", "-ERR wrong number of arguments for 'table.alter' command"),
-        ("TABLE.ALTER t NOATTR 1 x", "-VALIDATION the attribute is not declared"),
-        ("TABLE.ALTER t ATTR id N", "-VALIDATION invalid schema: a key attribute has two types"),
-        ("TABLE.ALTER t PK id N", "-ERR syntax error"),
-        ("TABLE.ALTER u NOTTL", "-NOTABLE table 'u' does not exist"),
-    ] {
-        assert_eq!(h.run(line), error, "{line}");
-    }
-}
-
-#[test]
-fn items_and_keys_change_together() {
-    let mut h = Harness::new();
-    h.run("TABLE.CREATE t PK id N");
-    h.run("MULTI");
-    for line in ["ITEM.PUT t 1.0 SET 1 v:n 1", "INCR counter", "ITEM.GET t 1", "ITEM.GET t x", "TABLE.LIST"] {
-        assert_eq!(h.run(line), "+QUEUED");
-    }
-    assert_eq!(
-        h.run("EXEC"),
-        r#"[+OK :1 ["id" "1" "v" "1"] -VALIDATION The parameter cannot be converted to a numeric value: x ["tables" ["t"] "cursor" nil]]"#
-    );
-    // The table's type of key changes between queueing and EXEC, and within it.
-    h.run("MULTI");
-    for line in
-        ["TABLE.DROP t", "TABLE.CREATE t PK id S", "ITEM.PUT t 1.0 SET 0", "ITEM.GET t 1.0", "ITEM.GET t 1"]
-    {
-        assert_eq!(h.run(line), "+QUEUED");
-    }
-    assert_eq!(h.run("EXEC"), r#"[+OK +OK +OK ["id" "1.0"] nil]"#);
-}
-
-fn exec(h: &mut Harness, lines: &[&str]) -> String {
-    assert_eq!(h.run("MULTI"), "+OK");
-    for line in lines {
-        assert_eq!(h.run(line), "+QUEUED", "{line}");
-    }
-    h.run("EXEC")
-}
-
-#[test]
-fn atomic_transactions_are_all_or_nothing() {
-    let mut h = Harness::new();
-    h.run("TABLE.CREATE t PK id S SK k N TTL until");
-    h.run("ITEM.PUT t a 1 SET 1 stock:n 1 EX 50");
-    h.run("SET s old");
-    h.run("SET bits abc");
-    h.run("HSET h f1 v1 f2 v2");
-    h.run("HPEXPIRE h 50000 FIELDS 1 f2");
-    h.run("EXPIRE h 100");
-    let dump = |h: &mut Harness| {
-        [
-            "ITEM.SCAN t",
-            "GET s",
-            "GET bits",
-            "TTL s",
-            "HGETALL h",
-            "HPTTL h FIELDS 2 f1 f2",
-            "TTL h",
-            "EXISTS new h2",
-            "TABLE.DESCRIBE t",
-            "DBSIZE",
-        ]
-        .map(|line| h.run(line))
-    };
-    let before = dump(&mut h);
-    let changes = [
-        "ITEM.ATOMIC",
-        "ITEM.UPDATE t a 1 INCR 1 stock -1",
-        "ITEM.PUT t a 2 SET 1 v x",
-        "ITEM.PUT t a 2 SET 1 v y",
-        "ITEM.DEL t a 1",
-        "SET s new EX 100",
-        "APPEND s er",
-        "SETRANGE bits 1 X",
-        "SETRANGE bits 5 X",
-        "SET new 1",
-        "DEL new",
-        "HSET h f1 changed f3 v3",
-        "HDEL h f2 f3",
-        "HPERSIST h FIELDS 1 f2",
-        "PERSIST h",
-        "RENAME h h2",
-        "SELECT 3",
-        "ITEM.PUT t b 1 SET 0 IF 'attribute_exists(id)'",
-        "SET never 1",
-    ];
-    assert_eq!(exec(&mut h, &changes), "-TXCANCELLED 17:ConditionalCheckFailed");
-    assert_eq!(dump(&mut h), before);
-    // An error cancels as well; without ITEM.ATOMIC neither does.
-    assert_eq!(
-        exec(&mut h, &["ITEM.ATOMIC", "INCR counter", "INCR s", "INCR counter"]),
-        "-TXCANCELLED 2:ERR value is not an integer or out of range"
-    );
-    assert_eq!(h.run("EXISTS counter"), ":0");
-    assert_eq!(
-        exec(&mut h, &["INCR counter", "ITEM.CHECK t a 9 IF 'attribute_exists(id)'", "INCR counter"]),
-        "[:1 nil :2]"
-    );
-    let good = ["ITEM.ATOMIC", "ITEM.UPDATE t a 1 INCR 1 stock -1 IF 'stock > 0'", "INCR counter"];
-    assert_eq!(exec(&mut h, &good), "[+OK +OK :3]");
-    assert_eq!(exec(&mut h, &good), "-TXCANCELLED 1:ConditionalCheckFailed");
-    assert_eq!(h.run("GET counter"), r#""3""#);
-}
-
-#[test]
-fn atomic_has_its_place() {
-    let mut h = Harness::new();
-    assert_eq!(h.run("ITEM.ATOMIC"), "-ERR ITEM.ATOMIC must be the first command of a transaction");
-    h.run("MULTI");
-    h.run("SET a 1");
-    assert_eq!(h.run("ITEM.ATOMIC"), "-ERR ITEM.ATOMIC must be the first command of a transaction");
-    assert_eq!(h.run("EXEC"), "-EXECABORT Transaction discarded because of previous errors.");
-    assert_eq!(exec(&mut h, &["ITEM.ATOMIC NOW", "SET a 1"]), "-TXCANCELLED 0:ERR syntax error");
-    assert_eq!(
-        exec(&mut h, &["ITEM.ATOMIC", "FLUSHALL"]),
-        "-EXECABORT Transaction discarded because 'flushall' cannot be undone."
-    );
-    assert_eq!(h.run("DBSIZE"), ":0");
-    let long = "x".repeat(37);
-    assert_eq!(
-        exec(&mut h, &[&format!("ITEM.ATOMIC TOKEN {long}")]),
-        "-TXCANCELLED 0:VALIDATION a token has 1 to 36 bytes"
-    );
-}
-
-#[test]
-fn a_token_carries_a_transaction_out_once() {
-    let mut h = Harness::new();
-    let lines = ["ITEM.ATOMIC TOKEN abc", "INCR n", "GET none"];
-    assert_eq!(exec(&mut h, &lines), "[+OK :1 nil]");
-    assert_eq!(exec(&mut h, &lines), "[+OK :1 nil]");
-    assert_eq!(h.run("GET n"), r#""1""#);
-    assert_eq!(
-        exec(&mut h, &["ITEM.ATOMIC TOKEN abc", "INCR n"]),
-        "-TXCANCELLED 0:IdempotentParameterMismatch"
-    );
-    assert_eq!(exec(&mut h, &["ITEM.ATOMIC TOKEN abd", "INCR n"]), "[+OK :2]");
-    // A cancelled transaction may be tried again; flushing does not forget; ten minutes do.
-    let lines = ["ITEM.ATOMIC TOKEN x", "INCR n", "LCS n n nonsense"];
-    assert!(exec(&mut h, &lines).starts_with("-TXCANCELLED 2:"));
-    assert!(exec(&mut h, &lines).starts_with("-TXCANCELLED 2:"));
-    h.run("FLUSHALL");
-    h.advance(10 * 60 * 1000 - 1);
-    assert_eq!(exec(&mut h, &["ITEM.ATOMIC TOKEN abd", "INCR n"]), "[+OK :2]");
-    assert_eq!((h.run("DBSIZE"), h.run("EXISTS n")), (":0".to_owned(), ":0".to_owned()));
-    h.advance(1);
-    assert_eq!(exec(&mut h, &["ITEM.ATOMIC TOKEN abd", "INCR n"]), "[+OK :1]");
-    h.advance(10 * 60 * 1000);
-    sweep(&h);
-    h.server.engine.store.bury_some(0, 1000);
-    assert_eq!(h.server.engine.store.len(), 1);
-}
-
 #[test]
 fn one_pipeline_may_create_a_table_and_use_it() {
     let mut h = Harness::new();
@@ -682,75 +439,6 @@ fn the_log_holds_the_encoded_keys_and_the_whole_item() {
     assert!(h.record("ITEM.DEL t 1.5 zz").is_empty());
 }
 
-#[derive(Clone, Debug)]
-enum Op {
-    Put(u8, u8, usize),
-    Delete(u8, u8),
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let len = prop_oneof![6 => 0..40usize, 2 => 100..900usize];
-    prop_oneof![
-        3 => (0..3u8, 0..40u8, len).prop_map(|(p, s, n)| Op::Put(p, s, n)),
-        1 => (0..3u8, 0..40u8).prop_map(|(p, s)| Op::Delete(p, s)),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
-    /// Live, and replayed from the log's effects into another engine: the same items, and exact counts.
-    #[test]
-    fn tables_keep_to_a_model(ops in prop::collection::vec(op(), 1..120)) {
-        let mut h = Harness::new();
-        h.run("TABLE.CREATE t PK id S SK k S");
-        let replica = Engine::in_memory(4, 1, Clock::manual(0));
-        let mut model: BTreeMap<(u8, u8), usize> = BTreeMap::new();
-        for op in &ops {
-            let line = match *op {
-                Op::Put(p, s, n) => {
-                    model.insert((p, s), n);
-                    format!("ITEM.PUT t p{p} k{s:03} SET 1 v {}_", "x".repeat(n))
-                }
-                Op::Delete(p, s) => {
-                    model.remove(&(p, s));
-                    format!("ITEM.DEL t p{p} k{s:03}")
-                }
-            };
-            let record = h.record(&line);
-            for effect in Decoder::new(&record).into_iter().flatten() {
-                let effect = effect.unwrap();
-                let hash = replica.store.hash(effect.shard_key().unwrap());
-                replica.store.lock_one(hash, Mode::Write, 0).apply(&effect, hash);
-            }
-        }
-        let bytes: usize = model.values().map(|n| (2 + 2) + (1 + 4) + (1 + n + 1)).sum();
-        prop_assert_eq!(counts(&h, "t"), (model.len() as u64, bytes as u64));
-        let id = h.server.engine.tables.get(b"t").unwrap().id;
-        for p in 0..3u8 {
-            let name = format!("p{p}");
-            let expected: Vec<(Vec<u8>, usize)> = model
-                .range((p, 0)..=(p, u8::MAX))
-                .map(|((_, s), n)| (format!("k{s:03}").into_bytes(), *n + 1))
-                .collect();
-            for store in [&h.server.engine.store, &replica.store] {
-                let hash = store.hash(name.as_bytes());
-                let locked = store.lock_one(hash, Mode::Read, 0);
-                let items = locked.peek(id, name.as_bytes(), hash).and_then(|e| e.value().items());
-                let found: Vec<(Vec<u8>, usize)> = items
-                    .into_iter()
-                    .flat_map(|items| items.iter())
-                    .map(|(sort, item)| {
-                        let item = crate::item::decode_item(item, 32).unwrap();
-                        (sort.to_vec(), item.get("v").unwrap().as_bytes().unwrap().len())
-                    })
-                    .collect();
-                prop_assert_eq!(&found, &expected);
-            }
-            prop_assert_eq!(h.run(&format!("ITEM.QUERY t p{p} COUNT")), format!(":{}", expected.len()));
-        }
-    }
-}
-
 #[test]
 fn a_table_that_changes_is_seen_by_its_generation() {
     let tables = Tables::default();
@@ -759,17 +447,4 @@ fn a_table_that_changes_is_seen_by_its_generation() {
     let before = h.server.engine.tables.generation();
     h.run("TABLE.CREATE t PK id S");
     assert!(h.server.engine.tables.generation() > before);
-}
-
-#[test]
-fn an_item_expires_also_when_its_collection_has_grown_since() {
-    let mut h = Harness::new();
-    h.run("TABLE.CREATE t PK id S SK k N TTL until");
-    h.run("ITEM.PUT t a 1 SET 1 x y EX 10");
-    for n in 2..10 {
-        h.run(&format!("ITEM.PUT t a {n} SET 1 x {}", "y".repeat(1000)));
-    }
-    h.advance(10_000);
-    sweep(&h);
-    assert!(h.run("TABLE.DESCRIBE t").contains(r#""items" :8"#));
 }

@@ -1,0 +1,148 @@
+//! Items in transactions: ITEM.ATOMIC and its tokens.
+
+use super::sweep;
+use crate::command::testing::Harness;
+
+#[test]
+fn items_and_keys_change_together() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id N");
+    h.run("MULTI");
+    for line in ["ITEM.PUT t 1.0 SET 1 v:n 1", "INCR counter", "ITEM.GET t 1", "ITEM.GET t x", "TABLE.LIST"] {
+        assert_eq!(h.run(line), "+QUEUED");
+    }
+    assert_eq!(
+        h.run("EXEC"),
+        r#"[+OK :1 ["id" "1" "v" "1"] -VALIDATION The parameter cannot be converted to a numeric value: x ["tables" ["t"] "cursor" nil]]"#
+    );
+    // The table's type of key changes between queueing and EXEC, and within it.
+    h.run("MULTI");
+    for line in
+        ["TABLE.DROP t", "TABLE.CREATE t PK id S", "ITEM.PUT t 1.0 SET 0", "ITEM.GET t 1.0", "ITEM.GET t 1"]
+    {
+        assert_eq!(h.run(line), "+QUEUED");
+    }
+    assert_eq!(h.run("EXEC"), r#"[+OK +OK +OK ["id" "1.0"] nil]"#);
+}
+
+fn exec(h: &mut Harness, lines: &[&str]) -> String {
+    assert_eq!(h.run("MULTI"), "+OK");
+    for line in lines {
+        assert_eq!(h.run(line), "+QUEUED", "{line}");
+    }
+    h.run("EXEC")
+}
+
+#[test]
+fn atomic_transactions_are_all_or_nothing() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id S SK k N TTL until");
+    h.run("ITEM.PUT t a 1 SET 1 stock:n 1 EX 50");
+    h.run("SET s old");
+    h.run("SET bits abc");
+    h.run("HSET h f1 v1 f2 v2");
+    h.run("HPEXPIRE h 50000 FIELDS 1 f2");
+    h.run("EXPIRE h 100");
+    let dump = |h: &mut Harness| {
+        [
+            "ITEM.SCAN t",
+            "GET s",
+            "GET bits",
+            "TTL s",
+            "HGETALL h",
+            "HPTTL h FIELDS 2 f1 f2",
+            "TTL h",
+            "EXISTS new h2",
+            "TABLE.DESCRIBE t",
+            "DBSIZE",
+        ]
+        .map(|line| h.run(line))
+    };
+    let before = dump(&mut h);
+    let changes = [
+        "ITEM.ATOMIC",
+        "ITEM.UPDATE t a 1 INCR 1 stock -1",
+        "ITEM.PUT t a 2 SET 1 v x",
+        "ITEM.PUT t a 2 SET 1 v y",
+        "ITEM.DEL t a 1",
+        "SET s new EX 100",
+        "APPEND s er",
+        "SETRANGE bits 1 X",
+        "SETRANGE bits 5 X",
+        "SET new 1",
+        "DEL new",
+        "HSET h f1 changed f3 v3",
+        "HDEL h f2 f3",
+        "HPERSIST h FIELDS 1 f2",
+        "PERSIST h",
+        "RENAME h h2",
+        "SELECT 3",
+        "ITEM.PUT t b 1 SET 0 IF 'attribute_exists(id)'",
+        "SET never 1",
+    ];
+    assert_eq!(exec(&mut h, &changes), "-TXCANCELLED 17:ConditionalCheckFailed");
+    assert_eq!(dump(&mut h), before);
+    // An error cancels as well; without ITEM.ATOMIC neither does.
+    assert_eq!(
+        exec(&mut h, &["ITEM.ATOMIC", "INCR counter", "INCR s", "INCR counter"]),
+        "-TXCANCELLED 2:ERR value is not an integer or out of range"
+    );
+    assert_eq!(h.run("EXISTS counter"), ":0");
+    assert_eq!(
+        exec(&mut h, &["INCR counter", "ITEM.CHECK t a 9 IF 'attribute_exists(id)'", "INCR counter"]),
+        "[:1 nil :2]"
+    );
+    let good = ["ITEM.ATOMIC", "ITEM.UPDATE t a 1 INCR 1 stock -1 IF 'stock > 0'", "INCR counter"];
+    assert_eq!(exec(&mut h, &good), "[+OK +OK :3]");
+    assert_eq!(exec(&mut h, &good), "-TXCANCELLED 1:ConditionalCheckFailed");
+    assert_eq!(h.run("GET counter"), r#""3""#);
+}
+
+#[test]
+fn atomic_has_its_place() {
+    let mut h = Harness::new();
+    assert_eq!(h.run("ITEM.ATOMIC"), "-ERR ITEM.ATOMIC must be the first command of a transaction");
+    h.run("MULTI");
+    h.run("SET a 1");
+    assert_eq!(h.run("ITEM.ATOMIC"), "-ERR ITEM.ATOMIC must be the first command of a transaction");
+    assert_eq!(h.run("EXEC"), "-EXECABORT Transaction discarded because of previous errors.");
+    assert_eq!(exec(&mut h, &["ITEM.ATOMIC NOW", "SET a 1"]), "-TXCANCELLED 0:ERR syntax error");
+    assert_eq!(
+        exec(&mut h, &["ITEM.ATOMIC", "FLUSHALL"]),
+        "-EXECABORT Transaction discarded because 'flushall' cannot be undone."
+    );
+    assert_eq!(h.run("DBSIZE"), ":0");
+    let long = "x".repeat(37);
+    assert_eq!(
+        exec(&mut h, &[&format!("ITEM.ATOMIC TOKEN {long}")]),
+        "-TXCANCELLED 0:VALIDATION a token has 1 to 36 bytes"
+    );
+}
+
+#[test]
+fn a_token_carries_a_transaction_out_once() {
+    let mut h = Harness::new();
+    let lines = ["ITEM.ATOMIC TOKEN abc", "INCR n", "GET none"];
+    assert_eq!(exec(&mut h, &lines), "[+OK :1 nil]");
+    assert_eq!(exec(&mut h, &lines), "[+OK :1 nil]");
+    assert_eq!(h.run("GET n"), r#""1""#);
+    assert_eq!(
+        exec(&mut h, &["ITEM.ATOMIC TOKEN abc", "INCR n"]),
+        "-TXCANCELLED 0:IdempotentParameterMismatch"
+    );
+    assert_eq!(exec(&mut h, &["ITEM.ATOMIC TOKEN abd", "INCR n"]), "[+OK :2]");
+    // A cancelled transaction may be tried again; flushing does not forget; ten minutes do.
+    let lines = ["ITEM.ATOMIC TOKEN x", "INCR n", "LCS n n nonsense"];
+    assert!(exec(&mut h, &lines).starts_with("-TXCANCELLED 2:"));
+    assert!(exec(&mut h, &lines).starts_with("-TXCANCELLED 2:"));
+    h.run("FLUSHALL");
+    h.advance(10 * 60 * 1000 - 1);
+    assert_eq!(exec(&mut h, &["ITEM.ATOMIC TOKEN abd", "INCR n"]), "[+OK :2]");
+    assert_eq!((h.run("DBSIZE"), h.run("EXISTS n")), (":0".to_owned(), ":0".to_owned()));
+    h.advance(1);
+    assert_eq!(exec(&mut h, &["ITEM.ATOMIC TOKEN abd", "INCR n"]), "[+OK :1]");
+    h.advance(10 * 60 * 1000);
+    sweep(&h);
+    h.server.engine.store.bury_some(0, 1000);
+    assert_eq!(h.server.engine.store.len(), 1);
+}
