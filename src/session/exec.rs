@@ -14,8 +14,9 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// How often an item may stand in a record: itself, and in each of as many indexes as DynamoDB's tables have.
-const INDEXED: u64 = 26;
+/// How often an item may stand in a record: itself, in each of as many indexes as DynamoDB's tables have, and twice, as text, in
+/// its table's change stream.
+const COPIES: u64 = 34;
 
 /// Runs a command that needs the session itself.
 pub(super) fn session_command(
@@ -189,8 +190,8 @@ fn fits(tx: &Tx<'_>, settings: &Settings, command: &Command, args: &[&[u8]]) -> 
     if !is_write(command) {
         return Ok(());
     }
-    // An update logs the whole item, and what each index shows of it.
-    let whole = (settings.item_max_size * INDEXED).min(settings.log_max_record_size / 4);
+    // An update logs the whole item, and what indexes and change streams show of it.
+    let whole = (settings.item_max_size * COPIES).min(settings.log_max_record_size / 4);
     let items = command.spec.item_keys.is_some() || tx.engine().tables.have_views();
     let item = if items { whole as usize } else { 0 };
     Ok(tx.ask_record(gate::record_bytes(args) + item)?)
