@@ -15,6 +15,10 @@ pub(crate) enum Expect {
     Bulk,
     /// An array of this many elements, or a map of half as many pairs.
     Array(usize),
+    /// A page of items: a map that begins with an array `items` of this many.
+    Page(usize),
+    /// The replies to MULTI, this many commands and EXEC, none of which may be an error.
+    Transaction(usize),
 }
 
 /// The bytes that the first reply in `buffer` takes, or `None` if it is not complete yet.
@@ -25,6 +29,7 @@ pub(crate) enum Expect {
 pub(crate) fn scan(buffer: &[u8], expect: Expect) -> Result<Option<usize>, String> {
     match expect {
         Expect::Ok if buffer.starts_with(b"+OK\r\n") => return Ok(Some(5)),
+        Expect::Transaction(commands) => return scan_transaction(buffer, commands),
         Expect::Bulk => {
             if let Some((length, start)) = short_length(buffer) {
                 let end = start + length + 2;
@@ -42,6 +47,29 @@ pub(crate) fn scan(buffer: &[u8], expect: Expect) -> Result<Option<usize>, Strin
         };
     };
     if fits(&buffer[..end], expect) { Ok(Some(end)) } else { Err(describe(buffer, expect)) }
+}
+
+/// The bytes of all replies to a transaction.
+fn scan_transaction(buffer: &[u8], commands: usize) -> Result<Option<usize>, String> {
+    const QUEUED: &[u8] = b"+QUEUED\r\n";
+    let refused = || Err(describe(buffer, Expect::Transaction(commands)));
+    let start = b"+OK\r\n".len() + commands * QUEUED.len();
+    for (at, byte) in buffer.iter().take(start).enumerate() {
+        let right = if at < 5 { b"+OK\r\n"[at] } else { QUEUED[(at - 5) % QUEUED.len()] };
+        if *byte != right {
+            return refused();
+        }
+    }
+    if buffer.len() <= start {
+        return Ok(None);
+    }
+    let done = &buffer[start..];
+    if !fits_kind(done[0], Expect::Array(commands)) {
+        return refused();
+    }
+    let Some(end) = skip(done, 0, 0)? else { return Ok(None) };
+    let errors = done[..end].windows(3).any(|three| three == b"\n-E" || three == b"\n-V");
+    if errors || !fits(&done[..end], Expect::Array(commands)) { refused() } else { Ok(Some(start + end)) }
 }
 
 /// Length and start of the text of a bulk string with one to four digits of length, the everyday case.
@@ -64,7 +92,9 @@ fn fits_kind(kind: u8, expect: Expect) -> bool {
         Expect::Ok => kind == b'+',
         Expect::Integer => kind == b':',
         Expect::Bulk => kind == b'$',
-        Expect::Array(_) => matches!(kind, b'*' | b'%'),
+        Expect::Array(_) | Expect::Page(_) => matches!(kind, b'*' | b'%'),
+        // MULTI's.
+        Expect::Transaction(_) => kind == b'+',
     }
 }
 
@@ -79,6 +109,11 @@ fn fits(reply: &[u8], expect: Expect) -> bool {
                 let each = if reply[0] == b'%' { 2 } else { 1 };
                 count().is_some_and(|count| count * each == elements as i64)
             }
+            Expect::Page(items) => line(reply, 1)
+                .and_then(|(_, at)| reply[at..].strip_prefix(b"$5\r\nitems\r\n*"))
+                .and_then(|rest| line(rest, 0))
+                .is_some_and(|(text, _)| number(text) == Some(items as i64)),
+            Expect::Transaction(_) => false,
         }
 }
 
@@ -131,7 +166,7 @@ mod tests {
 
     #[test]
     fn measures_whole_replies_and_waits_for_the_rest() {
-        let cases: [(&[u8], Expect); 7] = [
+        let cases: [(&[u8], Expect); 9] = [
             (b"+OK\r\n", Expect::Ok),
             (b":-12\r\n", Expect::Integer),
             (b"$3\r\nabc\r\n", Expect::Bulk),
@@ -139,6 +174,8 @@ mod tests {
             (b"*2\r\n$1\r\na\r\n:1\r\n", Expect::Array(2)),
             (b"%1\r\n$1\r\na\r\n*2\r\n$-1\r\n_\r\n", Expect::Array(2)),
             (b"*3\r\n#t\r\n,1.5\r\n+x\r\n", Expect::Array(3)),
+            (b"*2\r\n$5\r\nitems\r\n*2\r\n*0\r\n*0\r\n", Expect::Page(2)),
+            (b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:1\r\n", Expect::Transaction(2)),
         ];
         for (reply, expect) in cases {
             let mut more = reply.to_vec();
@@ -152,7 +189,7 @@ mod tests {
 
     #[test]
     fn refuses_other_replies() {
-        let cases: [(&[u8], Expect); 8] = [
+        let cases: [(&[u8], Expect); 14] = [
             (b"-ERR no\r\n", Expect::Ok),
             (b"-E", Expect::Bulk),
             (b"+QUEUED\r\n", Expect::Ok),
@@ -161,6 +198,12 @@ mod tests {
             (b"+OK\r\n", Expect::Integer),
             (b"*2\r\n:1\r\n:2\r\n", Expect::Array(4)),
             (b"*-1\r\n", Expect::Array(2)),
+            (b"*2\r\n$5\r\nitems\r\n*1\r\n*0\r\n", Expect::Page(2)),
+            (b"-ERR no\r\n", Expect::Page(2)),
+            (b"+OK\r\n-E", Expect::Transaction(2)),
+            (b"+OK\r\n+QUEUED\r\n+QUEUED\r\n-TXC", Expect::Transaction(2)),
+            (b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n-ERR no\r\n", Expect::Transaction(2)),
+            (b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*1\r\n+OK\r\n", Expect::Transaction(2)),
         ];
         for (reply, expect) in cases {
             assert!(scan(reply, expect).is_err(), "{expect:?}");

@@ -1,9 +1,11 @@
 //! The table of data sets and workloads, and the templates that their requests are rendered from.
 //!
-//! A template is a command line whose words are the command's arguments. In a word, these stand for what
-//! changes from request to request:
+//! A template is a command line whose words are the command's arguments; ` ; ` stands between commands that are sent together as one
+//! request. In a word, these stand for what changes from request to request:
 //!
 //! - `{id:W}`: the key's number, W decimal digits with leading zeros;
+//! - `{collection:W}` and `{member:W}`: the key's number divided by [`COLLECTION`], and the remainder: so keys that are numbered through fill
+//!   item collections of that size;
 //! - `{digits:W}`: W random decimal digits;
 //! - `{value}` and `{value:LEN}`: random letters and digits, of the length asked for on the command line or LEN;
 //! - `{value:LOW-HIGH}`: the same with a random length, both ends included; must be the whole word;
@@ -11,6 +13,9 @@
 
 use crate::random::Random;
 use crate::reply::Expect;
+
+/// Items in each collection of the data sets that are queried.
+pub(crate) const COLLECTION: u64 = 100;
 
 /// Keys that are loaded before a workload runs.
 pub(crate) struct Dataset {
@@ -36,6 +41,13 @@ pub(crate) struct Workload {
     pub(crate) requests: &'static [(u64, &'static str, Expect)],
 }
 
+const INDEX_OF_RANKED: &str = "TABLE.INDEX ADD ranked by_score PK game S SK score N";
+const INDEX_OF_LINEAR: &str = "TABLE.INDEX ADD linear by_score PK c S SK score N";
+const SIZED_ALONE: &str = "ITEM.PUT sized item:{id:11} SET 5 field0 {value:30} field1 {value:30} field2 {value:30} \
+                           field3 {value:31} field4 {value:31}";
+const SIZED_COLLECTED: &str = "ITEM.PUT sized item:{collection:11} 1{member:5} SET 5 field0 {value:30} field1 {value:30} \
+                               field2 {value:30} field3 {value:31} field4 {value:26}";
+
 /// All data sets.
 pub(crate) const DATASETS: &[Dataset] = &[
     Dataset { name: "strings", setup: &[], fill: "SET key:{id:12} {value}", expect: Expect::Ok },
@@ -50,10 +62,53 @@ pub(crate) const DATASETS: &[Dataset] = &[
         expect: Expect::Integer,
     },
     Dataset { name: "expiring", setup: &[], fill: "SET exp:{id:12} {value} PX {ttl}", expect: Expect::Ok },
+    // An item has its key and five attributes, like the fields of a hash.
     Dataset {
         name: "items",
         setup: &["TABLE.CREATE bench PK id S"],
-        fill: "ITEM.PUT bench item:{id:11} SET 1 v {value}",
+        fill: "ITEM.PUT bench item:{id:11} SET 5 field0 {value:10} field1 {value:10} field2 {value:10} field3 {value:10} \
+               field4 {value:10}",
+        expect: Expect::Ok,
+    },
+    Dataset {
+        name: "collections",
+        setup: &["TABLE.CREATE ranked PK game S SK player N", INDEX_OF_RANKED],
+        fill: "ITEM.PUT ranked game:{collection:11} {member:4} SET 2 score:n 1{digits:6} v {value}",
+        expect: Expect::Ok,
+    },
+    // 200 bytes by DynamoDB's rules: names, keys and values.
+    Dataset {
+        name: "items-200",
+        setup: &["TABLE.CREATE sized PK id S"],
+        fill: SIZED_ALONE,
+        expect: Expect::Ok,
+    },
+    Dataset {
+        name: "items-200-collected",
+        setup: &["TABLE.CREATE sized PK id S SK n N"],
+        fill: SIZED_COLLECTED,
+        expect: Expect::Ok,
+    },
+    Dataset {
+        name: "items-200-indexed",
+        setup: &[
+            "TABLE.CREATE sized PK id S SK n N",
+            "TABLE.INDEX ADD sized by_field PK id S SK field0 S PROJECT KEYS",
+        ],
+        fill: SIZED_COLLECTED,
+        expect: Expect::Ok,
+    },
+    // The same items in one collection, and each in one of its own.
+    Dataset {
+        name: "one-collection",
+        setup: &["TABLE.CREATE linear PK c S SK n N", INDEX_OF_LINEAR],
+        fill: "ITEM.PUT linear c:0 {id:9} SET 2 score:n {id:9} v {value}",
+        expect: Expect::Ok,
+    },
+    Dataset {
+        name: "many-collections",
+        setup: &["TABLE.CREATE linear PK c S SK n N", INDEX_OF_LINEAR],
+        fill: "ITEM.PUT linear c:{id:9} 0 SET 2 score:n {id:9} v {value}",
         expect: Expect::Ok,
     },
 ];
@@ -93,18 +148,69 @@ pub(crate) const WORKLOADS: &[Workload] = &[
         ],
     ),
     both("hgetall", "hashes", &[(1, "HGETALL hash:{id:11}", Expect::Array(10))]),
-    Workload {
-        name: "item-put",
-        dataset: "items",
-        itemory_only: true,
-        requests: &[(1, "ITEM.PUT bench item:{id:11} SET 1 v {value}", Expect::Ok)],
-    },
-    Workload {
-        name: "item-get",
-        dataset: "items",
-        itemory_only: true,
-        requests: &[(1, "ITEM.GET bench item:{id:11}", Expect::Array(4))],
-    },
+    both(
+        "hset-5",
+        "hashes",
+        &[(
+            1,
+            "HSET hash:{id:11} field0 {value:10} field1 {value:10} field2 {value:10} field3 {value:10} \
+             field4 {value:10}",
+            Expect::Integer,
+        )],
+    ),
+    both(
+        "transact-hset-4",
+        "hashes",
+        &[(
+            1,
+            "MULTI ; HSET hash:{id:11} field0 {value:10} ; HSET hash:{id:11} field0 {value:10} ; \
+             HSET hash:{id:11} field0 {value:10} ; HSET hash:{id:11} field0 {value:10} ; EXEC",
+            Expect::Transaction(4),
+        )],
+    ),
+    ours(
+        "item-put",
+        "items",
+        &[(
+            1,
+            "ITEM.PUT bench item:{id:11} SET 5 field0 {value:10} field1 {value:10} field2 {value:10} \
+             field3 {value:10} field4 {value:10}",
+            Expect::Ok,
+        )],
+    ),
+    ours("item-get", "items", &[(1, "ITEM.GET bench item:{id:11}", Expect::Array(12))]),
+    ours(
+        "item-update",
+        "items",
+        &[(1, "ITEM.UPDATE bench item:{id:11} SET 1 field0 {value:10} IF size(field1)=10", Expect::Ok)],
+    ),
+    ours(
+        "item-transact-4",
+        "items",
+        &[(
+            1,
+            "MULTI ; ITEM.ATOMIC ; ITEM.UPDATE bench item:{id:11} SET 1 field0 {value:10} IF size(field1)=10 ; \
+             ITEM.UPDATE bench item:{id:11} SET 1 field0 {value:10} IF size(field1)=10 ; \
+             ITEM.UPDATE bench item:{id:11} SET 1 field0 {value:10} IF size(field1)=10 ; \
+             ITEM.UPDATE bench item:{id:11} SET 1 field0 {value:10} IF size(field1)=10 ; EXEC",
+            Expect::Transaction(5),
+        )],
+    ),
+    ours(
+        "item-query-10",
+        "collections",
+        &[(1, "ITEM.QUERY ranked game:{collection:11} SK >= 45 LIMIT 10", Expect::Page(10))],
+    ),
+    ours(
+        "item-query-100",
+        "collections",
+        &[(1, "ITEM.QUERY ranked game:{collection:11}", Expect::Page(COLLECTION as usize))],
+    ),
+    ours(
+        "item-index-10",
+        "collections",
+        &[(1, "ITEM.QUERY ranked game:{collection:11} INDEX by_score DESC LIMIT 10", Expect::Page(10))],
+    ),
 ];
 
 const fn both(
@@ -113,6 +219,14 @@ const fn both(
     requests: &'static [(u64, &'static str, Expect)],
 ) -> Workload {
     Workload { name, dataset, itemory_only: false, requests }
+}
+
+const fn ours(
+    name: &'static str,
+    dataset: &'static str,
+    requests: &'static [(u64, &'static str, Expect)],
+) -> Workload {
+    Workload { name, dataset, itemory_only: true, requests }
 }
 
 /// What the command line says about the values in requests.
@@ -128,6 +242,8 @@ pub(crate) struct Sizes {
 enum Part {
     Literal(Vec<u8>),
     Id(usize),
+    Collection(usize),
+    Member(usize),
     Digits(usize),
     Value(usize),
     SizedValue(usize, usize),
@@ -142,10 +258,13 @@ pub(crate) struct Template {
 impl Template {
     /// Compiles `text`; an error names the word that is wrong.
     pub(crate) fn compile(text: &str, sizes: Sizes) -> Result<Template, String> {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let mut parts = vec![Part::Literal(format!("*{}\r\n", words.len()).into_bytes())];
-        for word in words {
-            compile_word(word, sizes, &mut parts)?;
+        let mut parts = Vec::new();
+        for command in text.split(" ; ") {
+            let words: Vec<&str> = command.split_whitespace().collect();
+            parts.push(Part::Literal(format!("*{}\r\n", words.len()).into_bytes()));
+            for word in words {
+                compile_word(word, sizes, &mut parts)?;
+            }
         }
         let mut joined: Vec<Part> = Vec::new();
         for part in parts {
@@ -169,6 +288,8 @@ impl Template {
             match *part {
                 Part::Literal(ref bytes) => out.extend_from_slice(bytes),
                 Part::Id(width) => push_digits(out, id(random), width),
+                Part::Collection(width) => push_digits(out, id(random) / COLLECTION, width),
+                Part::Member(width) => push_digits(out, id(random) % COLLECTION, width),
                 Part::Digits(width) => push_digits(out, random.next(), width),
                 Part::Value(length) => out.extend_from_slice(random.letters(length)),
                 Part::SizedValue(low, high) => {
@@ -200,7 +321,11 @@ fn compile_word(word: &str, sizes: Sizes, parts: &mut Vec<Part>) -> Result<(), S
         rest = after;
         match &piece {
             Part::Literal(bytes) => length += bytes.len(),
-            Part::Id(width) | Part::Digits(width) | Part::Value(width) => length += width,
+            Part::Id(width)
+            | Part::Collection(width)
+            | Part::Member(width)
+            | Part::Digits(width)
+            | Part::Value(width) => length += width,
             Part::SizedValue(..) | Part::Ttl(..) => sized_alone = true,
         }
         pieces.push(piece);
@@ -231,6 +356,8 @@ fn next_piece(text: &str, sizes: Sizes) -> Result<(Part, &str), String> {
         |digits: &str| digits.parse::<usize>().map_err(|_| format!("placeholder `{inner}`: not a number"));
     let part = match (name, argument) {
         ("id", width) => Part::Id(number(width)?),
+        ("collection", width) => Part::Collection(number(width)?),
+        ("member", width) => Part::Member(number(width)?),
         ("digits", width) => Part::Digits(number(width)?),
         ("value", "") => Part::Value(sizes.value),
         ("value", range) => match range.split_once('-') {
@@ -282,6 +409,16 @@ mod tests {
             render("SET a{id:1}b 1 PX {ttl}", 9),
             "*5\r\n$3\r\nSET\r\n$3\r\na9b\r\n$1\r\n1\r\n$2\r\nPX\r\n$1\r\n7\r\n"
         );
+    }
+
+    #[test]
+    fn numbers_fill_collections() {
+        assert_eq!(render("{collection:3} {member:3}", 1234), "*2\r\n$3\r\n012\r\n$3\r\n034\r\n");
+    }
+
+    #[test]
+    fn several_commands_are_one_request() {
+        assert_eq!(render("MULTI ; EXEC", 0), "*1\r\n$5\r\nMULTI\r\n*1\r\n$4\r\nEXEC\r\n");
     }
 
     #[test]

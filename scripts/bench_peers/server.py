@@ -104,10 +104,14 @@ class Server:
             self.socket = None
             return False
 
+    def connect(self):
+        """A new connection."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=120)
+
     def ask(self, *words):
         """Sends one command; returns a line's or a bulk string's text, or an integer. An error reply is raised."""
         if not self.socket:
-            self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=120)
+            self.socket = self.connect()
             self.stream = self.socket.makefile("rb")
         parts = [f"*{len(words)}\r\n".encode()]
         parts += [b"$%d\r\n%s\r\n" % (len(word), word) for word in (str(word).encode() for word in words)]
