@@ -150,7 +150,7 @@ static MODULE: &[Spec] = &[
     .tips(&["nondeterministic_output_order"]),
 ];
 
-/// Redis's categories in its order.
+/// Redis's categories in its order, and those of items and tables.
 const CATEGORIES: &[&str] = &[
     "keyspace",
     "read",
@@ -173,6 +173,8 @@ const CATEGORIES: &[&str] = &[
     "connection",
     "transaction",
     "scripting",
+    "item",
+    "table",
 ];
 
 fn modules(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {

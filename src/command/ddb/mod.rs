@@ -18,8 +18,16 @@ const WRITE: u32 = flag::WRITE | flag::DENYOOM;
 const TABLE: u32 = flag::WRITE | flag::ALL_SHARDS;
 
 const fn operation(name: &'static str, flags: u32, summary: &'static str) -> Spec {
+    of_group("item", name, flags, summary)
+}
+
+const fn about_tables(name: &'static str, flags: u32, summary: &'static str) -> Spec {
+    of_group("table", name, flags, summary)
+}
+
+const fn of_group(group: &'static str, name: &'static str, flags: u32, summary: &'static str) -> Spec {
     spec(name, 3, flags, run).item_keys(keys).keys(&[]).doc(
-        "item",
+        group,
         "0.1.0",
         "As of the commands that do the same.",
         summary,
@@ -30,30 +38,30 @@ const fn operation(name: &'static str, flags: u32, summary: &'static str) -> Spe
 static OPERATIONS: &[Spec] = &[
     operation("batchgetitem", READ, "Returns up to 100 items of several tables."),
     operation("batchwriteitem", WRITE, "Puts and deletes up to 25 items of several tables."),
-    operation("createtable", TABLE | flag::DENYOOM, "Creates a table."),
+    about_tables("createtable", TABLE | flag::DENYOOM, "Creates a table."),
     operation("deleteitem", flag::WRITE, "Deletes an item."),
-    operation("deletetable", TABLE, "Drops a table with all its items."),
-    operation("describeendpoints", READ, "Returns AWS's endpoints."),
-    operation("describelimits", READ, "Returns AWS's limits on throughput."),
+    about_tables("deletetable", TABLE, "Drops a table with all its items."),
+    about_tables("describeendpoints", READ, "Returns AWS's endpoints."),
+    about_tables("describelimits", READ, "Returns AWS's limits on throughput."),
     operation("describestream", READ, "Returns what a change stream is and which shard it has."),
-    operation("describetable", READ, "Returns a table's definition and size."),
-    operation("describetimetolive", READ, "Returns a table's TTL attribute."),
+    about_tables("describetable", READ, "Returns a table's definition and size."),
+    about_tables("describetimetolive", READ, "Returns a table's TTL attribute."),
     operation("getitem", READ, "Returns an item."),
     operation("getrecords", READ, "Returns records of a change stream from an iterator on."),
     operation("getsharditerator", READ, "Returns an iterator over a change stream."),
     operation("liststreams", READ, "Returns the change streams of all tables or one."),
-    operation("listtables", READ, "Returns the tables' names."),
-    operation("listtagsofresource", READ, "Returns a table's tags."),
+    about_tables("listtables", READ, "Returns the tables' names."),
+    about_tables("listtagsofresource", READ, "Returns a table's tags."),
     operation("putitem", WRITE, "Puts an item in place of the one with its keys."),
     operation("query", READ, "Returns items of one partition key."),
     operation("scan", READ | flag::WHOLE | flag::LONG, "Returns the items of a table, page by page."),
-    operation("tagresource", TABLE, "Adds tags to a table."),
+    about_tables("tagresource", TABLE, "Adds tags to a table."),
     operation("transactgetitems", READ, "Returns up to 100 items as of one moment."),
     operation("transactwriteitems", WRITE, "Changes up to 100 items, all or none."),
-    operation("untagresource", TABLE, "Removes tags of a table."),
+    about_tables("untagresource", TABLE, "Removes tags of a table."),
     operation("updateitem", WRITE, "Changes attributes of an item."),
-    operation("updatetable", TABLE, "Changes a table's settings."),
-    operation("updatetimetolive", TABLE, "Sets or removes a table's TTL attribute."),
+    about_tables("updatetable", TABLE, "Changes a table's settings."),
+    about_tables("updatetimetolive", TABLE, "Sets or removes a table's TTL attribute."),
 ];
 
 /// The family.

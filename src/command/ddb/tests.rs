@@ -675,3 +675,43 @@ fn what_does_not_fit_a_table_cancels_its_transaction() {
     assert_eq!(cancelled(json!({"Delete": {"TableName": "abc", "Key": {"id": {"S": ""}}}})), empty);
     assert_eq!(cancelled(json!({"Put": {"TableName": "abc", "Item": {"id": {"S": ""}}}})), empty);
 }
+
+#[test]
+fn commands_of_items_and_tables_have_their_categories() {
+    let mut h = Harness::new();
+    let listed = |h: &mut Harness, line: &str| -> Vec<String> {
+        h.run(line)
+            .split([' ', '[', ']', ',', '"'])
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    let categories = listed(&mut h, "ACL CAT");
+    assert!(categories.contains(&"item".to_owned()) && categories.contains(&"table".to_owned()));
+    let mut of = |category: &str| listed(&mut h, &format!("ACL CAT {category}"));
+    let (items, tables, reads, writes) = (of("item"), of("table"), of("read"), of("write"));
+    let names =
+        h.server.registry.all().filter(|command| command.subs.is_empty()).map(|c| c.full_name.clone());
+    let ours: Vec<String> = names
+        .filter(|name| ["item.", "table.", "ddb|"].iter().any(|start| name.starts_with(start)))
+        .collect();
+    assert!(ours.len() > 30);
+    for name in &ours {
+        let about_tables = name.contains("table") || !items.contains(name);
+        assert!(items.contains(name) != tables.contains(name), "{name}");
+        assert_eq!(tables.contains(name), about_tables, "{name}");
+        assert!(reads.contains(name) != writes.contains(name), "{name}");
+    }
+    for (line, keys) in [
+        ("ITEM.GET t a", "a"),
+        ("ITEM.PUT t a SET 1 x y", "a"),
+        ("ITEM.UPDATE t a SET 1 x y", "a"),
+        ("ITEM.DEL t a", "a"),
+        ("ITEM.CHECK t a IF x=1", "a"),
+        ("ITEM.QUERY t a", "a"),
+        ("ITEM.MGET t 2 a b", "a b"),
+    ] {
+        let shown = listed(&mut h, &format!("COMMAND GETKEYS {line}"));
+        assert_eq!(shown.join(" "), keys, "{line}");
+    }
+}

@@ -9,6 +9,16 @@ use serde_json::{Map, Value as Json, json};
 pub(super) const TABLES: [&str; 4] = ["one", "two", "three", "four"];
 const ATTRIBUTES: [&str; 6] = ["a", "b", "n", "l", "m", "ss"];
 
+/// Attributes that are keys of indexes, and always of their types.
+pub(super) const INDEXED: [&str; 2] = ["g", "h"];
+
+fn indexed(random: &mut Random, name: &str) -> Json {
+    match name {
+        "g" => json!({"S": random.pick(&["x", "xy", "z"])}),
+        _ => json!({"N": (random.below(6) as i64 - 3).to_string()}),
+    }
+}
+
 fn strings(random: &mut Random, from: &[&str]) -> Vec<String> {
     let mut some: Vec<String> =
         from.iter().filter(|_| random.one_in(2)).map(|member| (*member).to_owned()).collect();
@@ -79,6 +89,11 @@ pub(super) fn item(random: &mut Random, key: &Key, now: u64, movable: bool) -> I
     if random.one_in(3) {
         item.insert("ttl".to_owned(), time(random, now, movable));
     }
+    for name in INDEXED {
+        if random.one_in(2) {
+            item.insert(name.to_owned(), indexed(random, name));
+        }
+    }
     item
 }
 
@@ -125,6 +140,15 @@ pub(super) fn write(random: &mut Random, key: &Key, now: u64, movable: bool) -> 
         4..=6 => {
             let changes = ATTRIBUTES.iter().filter(|_| random.one_in(3)).copied().collect::<Vec<_>>();
             let mut changes: Vec<Change> = changes.into_iter().map(|name| change(random, name)).collect();
+            for name in INDEXED.iter().filter(|_| random.one_in(6)).copied().collect::<Vec<_>>() {
+                let owned = name.to_owned();
+                let remove = random.one_in(3);
+                changes.push(if remove {
+                    Change::Remove(owned)
+                } else {
+                    Change::Set(owned, indexed(random, name))
+                });
+            }
             if random.one_in(4) {
                 changes.push(Change::Set("ttl".to_owned(), time(random, now, movable)));
             }

@@ -19,7 +19,7 @@ use state::{Action, Item, Key, Model, Scalar, Table, Write, item_json, item_size
 use std::collections::BTreeMap;
 
 /// What is compared of a table as a whole, when nothing in it is expired but still there.
-const CHECKS: [fn(&mut Driver<'_>, &str); 3] = [whole_table, counts, changes::replayed];
+const CHECKS: [fn(&mut Driver<'_>, &str); 4] = [whole_table, counts, indexes, changes::replayed];
 
 /// The subject with its model and what was done to both.
 struct Driver<'s> {
@@ -137,7 +137,14 @@ fn create_table(driver: &mut Driver<'_>, name: &str) {
         attributes.push(json!({"AttributeName": "k", "AttributeType": sk.to_string()}));
         keys.push(json!({"AttributeName": "k", "KeyType": "RANGE"}));
     }
-    let mut body = json!({"TableName": name, "AttributeDefinitions": attributes, "KeySchema": keys, "BillingMode": "PAY_PER_REQUEST"});
+    let mut body = json!({"TableName": name, "KeySchema": keys, "BillingMode": "PAY_PER_REQUEST"});
+    if driver.random.one_in(2) {
+        attributes.push(json!({"AttributeName": "g", "AttributeType": "S"}));
+        attributes.push(json!({"AttributeName": "h", "AttributeType": "N"}));
+        // The check of indexes names partition keys as text.
+        index_definitions(&mut driver.random, sk.is_some() && pk != 'B', &mut body);
+    }
+    body["AttributeDefinitions"] = attributes.into();
     if !driver.random.one_in(3) {
         body["StreamSpecification"] = json!({"StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES"});
     }
@@ -148,6 +155,25 @@ fn create_table(driver: &mut Driver<'_>, name: &str) {
     }
     assert_eq!(reply["TableDescription"]["TableStatus"], "CREATING", "{reply}");
     driver.model.tables.insert(name.to_owned(), Table { pk, sk, ttl: None, items: BTreeMap::new() });
+}
+
+/// A global index on `g` and `h`, and a local one on `h` where there can be one.
+fn index_definitions(random: &mut Random, with_sort: bool, body: &mut Json) {
+    let key = |name: &str, role: &str| json!({"AttributeName": name, "KeyType": role});
+    let projection = [
+        json!({"ProjectionType": "ALL"}),
+        json!({"ProjectionType": "KEYS_ONLY"}),
+        json!({"ProjectionType": "INCLUDE", "NonKeyAttributes": ["a", "m"]}),
+    ];
+    let mut projection = || projection[random.below(3)].clone();
+    body["GlobalSecondaryIndexes"] = json!([
+        {"IndexName": "by-g", "KeySchema": [key("g", "HASH"), key("h", "RANGE")], "Projection": projection()}
+    ]);
+    if with_sort {
+        body["LocalSecondaryIndexes"] = json!([
+            {"IndexName": "by-h", "KeySchema": [key("id", "HASH"), key("h", "RANGE")], "Projection": projection()}
+        ]);
+    }
 }
 
 fn toggle_ttl(driver: &mut Driver<'_>) {
@@ -456,6 +482,11 @@ fn counts(driver: &mut Driver<'_>, name: &str) {
         "{}",
         driver.past()
     );
+}
+
+/// Each index holds what a fresh rebuild from the table would.
+fn indexes(driver: &mut Driver<'_>, name: &str) {
+    crate::indexes::check(&mut |words| driver.call(words), name, true);
 }
 
 /// Compares everything, after what has expired was removed.
