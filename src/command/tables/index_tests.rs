@@ -64,6 +64,7 @@ fn an_index_added_later_is_filled_in_the_background() {
     assert_eq!(h.run("ITEM.QUERY logs l1 INDEX level SK >= 299 COUNT"), ":2");
     let described = h.run("TABLE.DESCRIBE logs");
     assert!(described.contains("ACTIVE"), "{described}");
+    assert!(h.run("TABLE.INDEX HELP").contains("DROP table name"));
     assert_eq!(h.run("TABLE.INDEX DROP logs level"), "+OK");
     assert_eq!(h.run("TABLE.INDEX DROP logs level"), "-VALIDATION table 'logs' has no index 'level'");
 }

@@ -83,6 +83,7 @@ const INDEX: &[Spec] = &[
         "Drops a secondary index.",
         "table name",
     ),
+    table(spec("help", 2, flag::LOADING | flag::STALE, super::help::help), "O(1)", "Prints this help.", ""),
 ];
 
 /// TABLE.CREATE t PK id S [SK at N] [TTL attr] [KEYSPACE template] [STREAM KEYS|NEW|OLD|BOTH] [ATTR name type ...] [INDEX name ...]
