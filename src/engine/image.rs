@@ -1,19 +1,25 @@
 //! The image of one shard in a checkpoint.
 //!
-//! All entries are read under one hold of the shard, except for large hashes and item collections: those are read in pieces, so
+//! All entries are read under one hold of the shard, except for large hashes, item collections and streams: those are read in pieces, so
 //! that nobody waits for long. Their pieces show them at different moments, all of them at or after the LSN of the image. What
 //! recovery replays from there on makes up for it: effects on fields and items carry final values, so that after the last record
-//! of the meantime each field and item is what its last change made it, and one that was not changed is in a piece. The
+//! of the meantime each field and item is what its last change made it, and one that was not changed is in a piece. Streams are read
+//! node by node: the last one, which alone is added to, is in the last piece together with marks and groups, so that no entry
+//! falls between two pieces; one that is in a piece is not added again, because its identifier is not new. The
 //! deadline of a whole key is read with the last piece, and so decides over what was replayed before in no case.
 
 use super::Engine;
 use super::checkpoint::{hash_pairs, item_effects, key_effects};
+use super::streams::{last_piece, nodes_piece};
 use crate::effect::{self, Effect, SYSTEM};
 use crate::store::{Entry, Locked, Mode, Object, ValueRef};
+use crate::value::stream::StreamId;
 use std::ops::Bound::{Excluded, Unbounded};
 
 /// Fields or items that are read in one hold; a few under test, so that there are always several pieces.
 const PIECE: usize = if cfg!(test) { 16 } else { 4096 };
+/// Nodes of a stream that are read in one hold.
+const NODES: usize = if cfg!(test) { 3 } else { 256 };
 /// After so many tries in which a large value went away meanwhile the shard is read in one hold.
 const TRIES: usize = 3;
 
@@ -29,16 +35,20 @@ struct Large {
     space: u32,
     owner: Owner,
     key: Vec<u8>,
+    start: fn() -> At,
 }
 
 impl Large {
     fn of(entry: &Entry, owner: Owner) -> Option<Self> {
-        match entry.value() {
-            ValueRef::Boxed(object @ (Object::Hash(_) | Object::Items(_))) if object.elements() > PIECE => {
-                Some(Self { space: entry.space(), owner, key: entry.key().to_vec() })
+        let start: fn() -> At = match entry.value() {
+            ValueRef::Boxed(object @ Object::Hash(_)) if object.elements() > PIECE => {
+                || At::Fields(usize::MAX)
             }
-            _ => None,
-        }
+            ValueRef::Boxed(object @ Object::Items(_)) if object.elements() > PIECE => || At::Items(None),
+            ValueRef::Boxed(Object::Stream(stream)) if stream.nodes().len() > NODES => || At::Nodes(None),
+            _ => return None,
+        };
+        Some(Self { space: entry.space(), owner, key: entry.key().to_vec(), start })
     }
 }
 
@@ -48,6 +58,8 @@ enum At {
     Fields(usize),
     /// Behind a sort key.
     Items(Option<Vec<u8>>),
+    /// Behind a node of a stream.
+    Nodes(Option<StreamId>),
     End,
 }
 
@@ -109,10 +121,7 @@ impl Engine {
 
     /// A large value piece by piece; nothing if it is not what it was any more.
     fn in_pieces(&self, shard: usize, large: &Large, chunk: &mut Vec<u8>) -> Option<u64> {
-        let mut at = match large.owner {
-            Owner::Database(_) => At::Fields(usize::MAX),
-            Owner::Table(_) => At::Items(None),
-        };
+        let mut at = (large.start)();
         let mut longest = 0;
         while !matches!(at, At::End) {
             let locked = self.store.lock_shard(shard, Mode::Read, self.clock.now_ms());
@@ -146,6 +155,14 @@ impl Engine {
                     last = Some(sort);
                 }
                 Some(last.map_or(At::End, |sort| At::Items(Some(sort.to_vec()))))
+            }
+            (ValueRef::Boxed(Object::Stream(stream)), At::Nodes(behind), Owner::Database(db)) => {
+                let from = (stream, *behind);
+                if let Some(last) = nodes_piece(db, &large.key, from, NODES, chunk) {
+                    return Some(At::Nodes(Some(last)));
+                }
+                last_piece(db, &large.key, from, entry.expire(), chunk);
+                Some(At::End)
             }
             _ => None,
         }

@@ -2,10 +2,11 @@
 
 use super::{Durability, Engine, Tx};
 use crate::config::{AppendFsync, Settings};
-use crate::effect::{Effect, FieldExpire, List, SYSTEM};
+use crate::effect::{Effect, FieldExpire, Ids, List, SYSTEM, StreamChange};
 use crate::env::{Clock, CrashMode, Fault, SimDisk};
 use crate::item::{KeyAttr, KeyType, TableSchema};
 use crate::store::{Mode, ValueRef};
+use crate::value::stream::{GroupPosition, StreamId};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -416,6 +417,7 @@ fn a_large_value_that_changes_while_its_pieces_are_read_is_whole_again_after_rep
         let disk = SimDisk::new(100 + seed);
         let engine = open(&disk, AppendFsync::No).unwrap();
         engine.store.thresholds.hash_entries.store(8, Relaxed);
+        engine.store.thresholds.stream_node_entries.store(4, Relaxed);
         create_table(&engine);
         let writer = {
             let engine = Arc::clone(&engine);
@@ -423,6 +425,7 @@ fn a_large_value_that_changes_while_its_pieces_are_read_is_whole_again_after_rep
                 let mut random = crate::env::Random::seeded(seed);
                 for i in 0..6000 {
                     change_large(&engine, &mut random, i);
+                    change_stream(&engine, &mut random, i);
                 }
             })
         };
@@ -432,14 +435,59 @@ fn a_large_value_that_changes_while_its_pieces_are_read_is_whole_again_after_rep
         writer.join().unwrap();
         engine.sync().unwrap();
         let (before, items) = (fields_of(&engine, b"big"), image(&engine).len());
-        let partitions = partition_of(&engine, b"p");
+        let (partitions, stream) = (partition_of(&engine, b"p"), stream_of(&engine));
         drop(engine);
         disk.restart(CrashMode::PowerLost);
         let engine = open(&disk, AppendFsync::No).unwrap();
         assert_eq!(fields_of(&engine, b"big"), before, "seed {seed}");
         assert_eq!(partition_of(&engine, b"p"), partitions, "seed {seed}");
         assert_eq!(image(&engine).len(), items);
+        // How entries are packed may differ, what they are may not.
+        assert_eq!(stream_of(&engine), stream, "seed {seed}");
     }
+}
+
+/// The entries, marks and groups of the stream, as text.
+fn stream_of(engine: &Engine) -> String {
+    let hash = engine.store.hash(b"stream");
+    let locked = engine.store.lock_one(hash, Mode::Read, START);
+    let Some(entry) = locked.peek(engine.store.space(0), b"stream", hash) else { return String::new() };
+    let stream = entry.value().stream().unwrap();
+    let entries: Vec<_> =
+        stream.range(StreamId::MIN, StreamId::MAX).map(|e| (e.id, e.fields.len())).collect();
+    let marks = (stream.last_id(), stream.max_deleted_id(), stream.entries_added());
+    let mut groups = String::new();
+    for (name, group) in stream.groups().iter() {
+        let pending = group.pending(StreamId::MIN..=StreamId::MAX);
+        let pending: Vec<_> = pending.map(|(id, p)| (id, p.delivered_at_ms, p.deliveries)).collect();
+        let consumers: Vec<_> =
+            group.consumers().map(|c| (c.name(), c.seen_at_ms, c.pending_len())).collect();
+        groups += &format!("{name:?} {:?} {consumers:?} {pending:?}", group.position);
+    }
+    format!("{entries:?} {marks:?} {groups}")
+}
+
+fn change_stream(engine: &Engine, random: &mut crate::env::Random, i: u32) {
+    let (db, key) = (0, &b"stream"[..]);
+    let id = |back: u64| StreamId::new(u64::from(i + 1).saturating_sub(back), 0);
+    let old = [id(random.next_u64() % 300), id(random.next_u64() % 40)];
+    let (group, consumer, ids) = (&b"g"[..], &b"c"[..], Ids::Slice(&old));
+    let position = GroupPosition { last_id: id(9), entries_read: Some(u64::from(i)) };
+    let at = u64::from(i);
+    let change = match random.next_u64() % 100 {
+        0..70 => StreamChange::Add { id: id(0), pairs: List::Slices(&[b"f", b"v"]) },
+        70..80 => StreamChange::Delete { ids },
+        80..84 => StreamChange::Trim { through: id(200) },
+        84..87 => StreamChange::Group { group, position },
+        87..89 => StreamChange::Consumer { group, consumer, seen_at_ms: at, active_at_ms: None },
+        89..94 => StreamChange::Pending { group, consumer, delivered_at_ms: at, deliveries: at, ids },
+        94..97 => StreamChange::Acknowledge { group, ids },
+        97 if i % 9 == 0 => StreamChange::ConsumerDelete { group, consumer },
+        98 if i % 9 == 0 => StreamChange::GroupDelete { group },
+        99 if i % 9 == 0 => return commit(engine, &[Effect::Delete { db, key }]),
+        _ => return,
+    };
+    commit(engine, &[Effect::Stream { db, key, change }]);
 }
 
 fn partition_of(engine: &Engine, key: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {

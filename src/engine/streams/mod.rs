@@ -11,8 +11,41 @@ const PENDING: usize = 512;
 
 /// The effects that build a stream under a key from nothing.
 pub(super) fn stream_effects(db: u32, key: &[u8], stream: &Stream, expire: Option<u64>, out: &mut Vec<u8>) {
+    last_piece(db, key, (stream, None), expire, out);
+}
+
+/// The first piece of what is behind a node: at most so many nodes, and not the last one, which entries are still added to.
+/// Returns the last node in it; nothing, and writes nothing, if all that is left makes up [`last_piece`].
+pub(super) fn nodes_piece(
+    db: u32,
+    key: &[u8],
+    (stream, behind): (&Stream, Option<StreamId>),
+    most: usize,
+    out: &mut Vec<u8>,
+) -> Option<StreamId> {
+    let rest = stream.nodes_behind(behind);
+    if rest.len() <= most {
+        return None;
+    }
+    let mut last = None;
+    for node in rest.take(most) {
+        let change = StreamChange::Node { master: node.master(), body: node.body() };
+        Effect::Stream { db, key, change }.encode(out);
+        last = Some(node.master());
+    }
+    last
+}
+
+/// All that is behind a node, then the marks, the groups and the deadline.
+pub(super) fn last_piece(
+    db: u32,
+    key: &[u8],
+    (stream, behind): (&Stream, Option<StreamId>),
+    expire: Option<u64>,
+    out: &mut Vec<u8>,
+) {
     let mut put = |change: StreamChange<'_>| Effect::Stream { db, key, change }.encode(out);
-    for node in stream.nodes() {
+    for node in stream.nodes_behind(behind) {
         put(StreamChange::Node { master: node.master(), body: node.body() });
     }
     put(StreamChange::Marks {

@@ -111,6 +111,12 @@ impl Stream {
         self.nodes.iter().map(Box::as_ref)
     }
 
+    /// The nodes behind the one of a master identifier, or all of them. O(log nodes) to the first one.
+    pub fn nodes_behind(&self, master: Option<StreamId>) -> impl ExactSizeIterator<Item = &StreamNode> {
+        let from = master.map_or(0, |master| self.nodes.partition_point(|node| node.master() <= master));
+        self.nodes.range(from..).map(Box::as_ref)
+    }
+
     /// The consumer groups.
     pub fn groups(&self) -> &Groups {
         &self.groups
