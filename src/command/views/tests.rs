@@ -739,3 +739,41 @@ fn tables_change_at_once_in_a_transaction() {
     }
     assert_eq!(h.run("EXEC"), r#"[+OK ["a" "b" "id" "1"] ["a" "b" "id" "1"] +OK :0]"#);
 }
+
+#[test]
+fn changes_through_views_are_in_the_stream() {
+    let mut h = Harness::new();
+    h.run("HSET feed:1 a b");
+    h.run("TABLE.CREATE feed PK id STREAM BOTH TTL until KEYSPACE feed*");
+    check(
+        &mut h,
+        &[
+            ("XLEN feed@stream", ":1"),
+            ("HSET feed:1 a c", ":0"),
+            ("HSET feed:2 a c", ":1"),
+            ("EXPIRE feed:2 10", ":1"),
+            ("DEL feed:1 feed:3", ":1"),
+            ("XLEN feed@stream", ":5"),
+            ("TYPE feed@stream", "+stream"),
+            (
+                "SET feed@stream:x y",
+                "-WRONGTYPE Operation against a key holding the wrong kind of value: 'feed@stream:x' is an item of table 'feed'",
+            ),
+        ],
+    );
+    let records = h.run("XRANGE feed@stream - +");
+    let events: Vec<&str> =
+        ["INSERT", "MODIFY", "REMOVE"].into_iter().filter(|event| records.contains(event)).collect();
+    assert_eq!(events.len(), 3, "{records}");
+    for line in [
+        "MULTI",
+        "ITEM.ATOMIC",
+        "HSET feed:4 a b",
+        "HSET feed:5 a b",
+        "ITEM.CHECK feed feed:4 IF 'a = \"x\"'",
+    ] {
+        h.run(line);
+    }
+    assert_eq!(h.run("EXEC"), "-TXCANCELLED 3:ConditionalCheckFailed");
+    assert_eq!(h.run("XLEN feed@stream"), ":5");
+}
