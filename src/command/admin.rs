@@ -168,6 +168,10 @@ fn role(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
 
 fn replica_of(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if !(eq(args[1], "NO") && eq(args[2], "ONE")) {
+        let port = parse_i64_strict(args[2]).filter(|port| (0..=65535).contains(port));
+        if port.is_none() {
+            return Err(Fail::new("ERR Invalid master port"));
+        }
         return Err(Fail::new("ERR replication is not supported: this server is always a primary"));
     }
     cx.out.ok();

@@ -30,6 +30,7 @@ const CONDITIONS: &[Change] = &[("7.0.0", "NX, XX, GT and LT.")];
 const FLUSHES: &[Change] = &[("4.0.0", "ASYNC."), ("6.2.0", "SYNC.")];
 const UNITS: &[Change] = &[("7.0.0", "BYTE and BIT.")];
 const NO_KEY: &[Change] = &[("2.8.0", "-2 stands for a key that does not exist.")];
+const OPEN_ENDS: &[Change] = &[("6.2.0", "Ranges that exclude their ends.")];
 
 /// Changes of commands by full name.
 static CHANGES: &[(&str, &[Change])] = &[
@@ -100,6 +101,25 @@ static CHANGES: &[(&str, &[Change])] = &[
     ("shutdown", &[("7.0.0", "NOW, FORCE and ABORT.")]),
     ("slowlog|get", &[("4.0.0", "The address and name of each client.")]),
     ("ttl", NO_KEY),
+    ("xadd", &[("6.2.0", "NOMKSTREAM, MINID and LIMIT."), ("7.0.0", "Identifiers of the form `<ms>-*`.")]),
+    ("xautoclaim", &[("7.0.0", "The reply names claimed entries that were deleted.")]),
+    ("xgroup|create", &[("7.0.0", "ENTRIESREAD.")]),
+    ("xgroup|setid", &[("7.0.0", "ENTRIESREAD.")]),
+    ("xinfo|consumers", &[("7.2.0", "The field inactive.")]),
+    ("xinfo|groups", &[("7.0.0", "The fields entries-read and lag.")]),
+    (
+        "xinfo|stream",
+        &[
+            ("6.0.0", "FULL."),
+            ("7.0.0", "Figures of what was added and read, and of the first and the last deleted entry."),
+            ("7.2.0", "When consumers were seen and active."),
+        ],
+    ),
+    ("xpending", &[("6.2.0", "IDLE, and ranges that exclude their ends.")]),
+    ("xrange", OPEN_ENDS),
+    ("xrevrange", OPEN_ENDS),
+    ("xsetid", &[("7.0.0", "ENTRIESADDED and MAXDELETEDID.")]),
+    ("xtrim", &[("6.2.0", "MINID and LIMIT.")]),
 ];
 
 /// What there is to know of a deprecated command.

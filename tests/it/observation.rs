@@ -1,6 +1,8 @@
 //! What operators see: latency events, average times to live, memory freed in the background.
 
 use crate::harness::{Client, Server, Value};
+use std::io::Read as _;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 /// Waits until INFO or LATENCY says something.
@@ -135,4 +137,81 @@ fn hits_and_misses_are_counted_as_in_redis() {
     };
     let expected = counts(&Server::referee(&flags));
     assert_eq!(counts(&Server::start(&flags)), expected);
+}
+
+/// MONITOR shows the commands of a transaction when EXEC runs them, in Redis's order.
+#[test]
+fn a_monitor_sees_transactions_in_the_order_of_redis() {
+    let shown = |server: &Server| -> Vec<String> {
+        let (mut monitor, mut client) = (server.client(), server.client());
+        assert!(monitor.run("MONITOR").is_ok());
+        for command in [
+            "SET k 1",
+            "MULTI",
+            "INCR k",
+            "NOSUCH",
+            "DISCARD",
+            "MULTI",
+            "INCR k",
+            "HSET k f v",
+            "CONFIG GET hz",
+            "EXEC",
+            "WATCH k",
+            "SET k 2",
+            "MULTI",
+            "PING",
+            "EXEC",
+            "GET k",
+            "ECHO end",
+        ] {
+            client.run(command);
+        }
+        let mut lines = Vec::new();
+        loop {
+            // What stands before the words are the time, the database and the address.
+            let line = monitor.read().text();
+            let words = line.split_once("] ").map_or(line.as_str(), |(_, words)| words).to_owned();
+            lines.push(words);
+            if lines.last().is_some_and(|line| line.contains("end")) {
+                return lines;
+            }
+        }
+    };
+    assert_eq!(shown(&Server::start(&[])), shown(&Server::referee(&[])));
+}
+
+/// Without a password a server that listens everywhere serves this machine only; with one it serves all.
+#[test]
+fn protected_mode_refuses_other_addresses() {
+    // No packet is sent: connecting a datagram socket only chooses the address that would be used.
+    let own = UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
+        socket.connect("192.0.2.1:9")?;
+        socket.local_addr()
+    });
+    let Some(own) =
+        own.ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
+    else {
+        eprintln!(
+            "\n*** NOT TESTED: protected mode, because this machine has no address but its loopback ***"
+        );
+        return;
+    };
+    let answer = |server: &Server, request: &[u8]| -> String {
+        let address = SocketAddr::new(own, server.address().port());
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        drop(std::io::Write::write_all(&mut stream, request));
+        let mut bytes = vec![0; 64];
+        let got = stream.read(&mut bytes).unwrap_or(0);
+        String::from_utf8_lossy(&bytes[..got]).into_owned()
+    };
+    let everywhere = ["--bind", "0.0.0.0", "--appendonly", "no"];
+    let server = Server::start(&everywhere);
+    assert!(answer(&server, b"PING\r\n").starts_with("-DENIED "), "{}", answer(&server, b"PING\r\n"));
+    let mut local = server.client();
+    assert!(!local.run("PING").is_error());
+    assert!(local.run("CONFIG SET protected-mode no").is_ok());
+    assert_eq!(answer(&server, b"PING\r\n"), "+PONG\r\n");
+    assert!(local.run("CONFIG SET protected-mode yes requirepass secret").is_ok());
+    assert!(answer(&server, b"PING\r\n").starts_with("-NOAUTH "));
 }
