@@ -194,3 +194,57 @@ fn watching_a_stream_tells_of_changes() {
     h.run("PING");
     assert_eq!(h.run("EXEC"), "nil");
 }
+
+#[test]
+fn views_and_lifted_hashes_are_recorded() {
+    let mut h = Harness::new();
+    let engine = std::sync::Arc::clone(&h.server.engine);
+    h.run("HSET user:1 name Ann");
+    assert_eq!(h.run("TABLE.CREATE users PK id S TTL until KEYSPACE user:{id} STREAM BOTH"), "+OK");
+    h.run("HSET user:1 name Bob");
+    h.run("HSET user:1 name Bob");
+    h.run("EXPIRE user:1 100");
+    h.run("DEL user:1 user:2");
+    let found = records(&engine, "users");
+    let events: Vec<&str> = found.iter().map(|record| record.split(' ').nth(1).unwrap()).collect();
+    assert_eq!(events, ["event=INSERT", "event=MODIFY", "event=MODIFY", "event=REMOVE"], "{found:?}");
+}
+
+#[test]
+fn identifiers_ascend_when_the_clock_goes_back() {
+    let mut h = Harness::new();
+    let engine = std::sync::Arc::clone(&h.server.engine);
+    h.run("TABLE.CREATE t PK id S STREAM KEYS");
+    h.advance(10_000);
+    h.run("ITEM.PUT t a SET 1 n 1");
+    engine.clock.as_manual().unwrap().set_ms(crate::command::testing::START);
+    h.run("ITEM.PUT t b SET 1 n 1");
+    h.run("TABLE.ALTER t NOSTREAM");
+    h.run("TABLE.ALTER t STREAM NEW");
+    h.run("ITEM.PUT t c SET 1 n 1");
+    let found = records(&engine, "t");
+    let ids: Vec<&str> = found.iter().map(|record| record.split(' ').next().unwrap()).collect();
+    assert_eq!(ids, ["1700000010000-0", "1700000010000-1", "1700000010000-2"]);
+    // Both times are told apart all the same.
+    let table = engine.tables.get(b"t").unwrap();
+    let [first, second] = &table.schema.streams[..] else { panic!("{:?}", table.schema.streams) };
+    assert_eq!(first.end.unwrap().through, second.after);
+    assert!(second.since_ms > first.since_ms);
+}
+
+#[test]
+fn old_records_go_as_new_ones_come() {
+    let mut h = Harness::new();
+    let engine = std::sync::Arc::clone(&h.server.engine);
+    h.configure("table-stream-retention-ms", "60000");
+    h.run("TABLE.CREATE t PK id S STREAM KEYS");
+    for n in 0..1000 {
+        h.run(&format!("ITEM.PUT t {n} SET 1 n 1"));
+        h.advance(500);
+    }
+    // A node's worth may be left over until the background comes by.
+    assert!((120..=240).contains(&records(&engine, "t").len()));
+    engine.trim_streams(&mut Vec::new());
+    assert_eq!(records(&engine, "t").len(), 120);
+    assert!(h.run("XINFO STREAM t@stream").contains("\"entries-added\" :1000"));
+}
