@@ -117,6 +117,12 @@ impl<'a> Tx<'a> {
         self.engine.store.hash(key)
     }
 
+    /// The space that a key of a database is kept in.
+    #[inline]
+    fn space_of(&self, db: usize, key: &[u8]) -> u32 {
+        self.engine.store.space(self.engine.tables.home(db, key))
+    }
+
     /// The live entry of a key in the current database; notes the access.
     #[inline]
     pub fn entry(&self, key: &[u8]) -> Option<&Entry> {
@@ -134,8 +140,7 @@ impl<'a> Tx<'a> {
             counter.set(counter.get() + 1);
             return found;
         }
-        let db = self.engine.tables.home(db, key);
-        let (space, hash) = (self.engine.store.space(db), self.hash(key));
+        let (space, hash) = (self.space_of(db, key), self.hash(key));
         let found = self.locked.get(space, key, hash);
         if found.is_none() && self.locked.peek(space, key, hash).is_some() {
             self.stale.set(true);
@@ -150,7 +155,7 @@ impl<'a> Tx<'a> {
         if let Some(found) = StandIn::find(&self.stand_ins, key) {
             return found.entry.as_ref();
         }
-        let found = self.locked.peek(self.engine.store.space(self.db), key, self.hash(key))?;
+        let found = self.locked.peek(self.space_of(self.db, key), key, self.hash(key))?;
         let live = !found.expired(self.now());
         self.stale.set(self.stale.get() || !live);
         live.then_some(found)
@@ -189,7 +194,7 @@ impl<'a> Tx<'a> {
         if let Some(found) = StandIn::find(&self.stand_ins, key).filter(|_| db == self.db) {
             return found.entry.is_some();
         }
-        let space = self.engine.store.space(self.engine.tables.home(db, key));
+        let space = self.space_of(db, key);
         let found = self.locked.peek(space, key, self.hash(key));
         let live = found.is_some_and(|e| !e.expired(self.now()));
         if found.is_some() && !live {

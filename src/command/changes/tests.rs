@@ -180,6 +180,7 @@ fn streams_are_read_as_any_other_and_by_groups() {
     }
     assert_eq!(h.run("XLEN t@stream"), ":2");
     assert_eq!(h.run("OBJECT ENCODING t@stream"), "\"stream\"");
+    assert!(h.run("MEMORY USAGE t@stream").starts_with(':'));
 }
 
 #[test]
