@@ -107,6 +107,7 @@ DYNALITE = [
     ("missing-sizes", REFUSED, REFUSED, {"Scan", "Query", "UpdateItem", "DeleteItem", "PutItem"}, uses(r"size")),
     ("removed-indexes", "ok", "ok", {"UpdateItem"}, uses(r"REMOVE .*\[")),
     ("empty-read-capacity", "ok", "ok", {"Query", "Scan"}, lambda _o, _b, ours, theirs: ours["ScannedCount"] == theirs["ScannedCount"] == 0 and "ConsumedCapacity" in ours),
+    ("shared-values", "ok", "ok", {"UpdateItem"}, uses(r"SET .*(ADD|DELETE) |(ADD|DELETE) .*SET ")),
     ("nothing-touched", "ok", "ok", {"UpdateItem"}, _nothing_touched),
     ("scan-table-capacity", "ok", "ok", {"Scan"}, lambda _o, body, *_: body.get("ReturnConsumedCapacity") == "INDEXES"),
     ("failure-item", "ConditionalCheckFailedException: .*", "ConditionalCheckFailedException: .*", None, lambda _o, body, *_: body.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"),
@@ -127,10 +128,10 @@ def _has_null(_operation, body, *_):
     return any({"NULL": True} in one.get("ExpressionAttributeValues", {}).values() for one in values)
 
 
-def _number_set(_operation, body, *_):
-    """It keeps the numbers of a set as texts, so that 1E3 and 1000 are two."""
+def _has_set(_operation, body, *_):
+    """It keeps the numbers of a set as texts, so that 1E3 and 1000 are two, and compares sets in their order."""
     values = [body, *(one for action in body.get("TransactItems", []) for one in action.values())]
-    return any("NS" in value for one in values for value in one.get("ExpressionAttributeValues", {}).values())
+    return any({"SS", "NS", "BS"} & set(value) for one in values for value in one.get("ExpressionAttributeValues", {}).values())
 
 
 def _indexed_name(_operation, body, *_):
@@ -187,7 +188,8 @@ MOTO = [
     ("moto-unused-words", INVALID + "Value provided in ExpressionAttribute.* unused .*", INVALID + ".*Value provided in ExpressionAttribute.* unused .*"),
     ("moto-last-key", "ok", "ok", {"Query"}, _no_last_key),
     ("moto-null", f"({REFUSED}|{INVALID}{UPDATES})", f"({REFUSED}|{INVALID}{UPDATES})", None, _has_null),
-    ("moto-number-texts", REFUSED, REFUSED, None, _number_set),
+    ("moto-orders", REFUSED, REFUSED, None, uses(r"[<>]=? |BETWEEN")),
+    ("moto-sets", REFUSED, REFUSED, None, _has_set),
     ("moto-projected-gets", "ok", "ok", {"TransactGetItems"}, _projected_gets),
     ("moto-updated-parts", "ok", "ok", {"UpdateItem"}, _updated_parts),
     ("moto-one-by-one", f"(ok|{INVALID}{UPDATES})", f"(ok|{INVALID}{UPDATES})", {"UpdateItem", "TransactWriteItems"}, _several_actions),
