@@ -1,0 +1,79 @@
+//! DynamoDB's API as JSON: any operation with any body is carried out or refused with an error, and afterwards tables count
+//! what they hold.
+#![no_main]
+
+use std::sync::Arc;
+
+use itemory::aws::{self, AwsError, Operation};
+use itemory::engine::{Engine, Source, Table, Tx};
+use itemory::env::Clock;
+use itemory::ops::{self, Scan, Segment};
+use itemory::store::Mode;
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+
+const NOW: u64 = 1_700_000_000_000;
+const SHARDS: usize = 4;
+
+/// Tables that every input finds.
+const TABLES: [&str; 2] = [
+    r#"{"TableName":"abc","AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}],"KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],"BillingMode":"PAY_PER_REQUEST"}"#,
+    r#"{"TableName":"xyz","AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"},{"AttributeName":"k","AttributeType":"N"}],"KeySchema":[{"AttributeName":"id","KeyType":"HASH"},{"AttributeName":"k","KeyType":"RANGE"}],"BillingMode":"PAY_PER_REQUEST"}"#,
+];
+
+// The input's lines: an operation, a blank and its body.
+fuzz_target!(|input: &[u8]| {
+    let engine = Engine::in_memory(SHARDS, 1, Clock::manual(NOW));
+    for body in TABLES {
+        call(&engine, b"CreateTable", body.as_bytes());
+    }
+    for line in input.split(|byte| *byte == b'\n').take(20) {
+        let mut parts = line.splitn(2, |byte| *byte == b' ');
+        let name = parts.next().unwrap_or_default();
+        call(&engine, name, parts.next().unwrap_or_default());
+    }
+    // What has expired is counted until it is removed, and not shown.
+    engine.follow_tables();
+    let mut record = Vec::new();
+    for shard in 0..engine.store.shard_count() {
+        engine.expire_shard(shard, &mut record);
+    }
+    for table in engine.tables.list() {
+        check_counts(&engine, &table);
+    }
+});
+
+fn call(engine: &Engine, name: &[u8], body: &[u8]) {
+    let answer = |error: &AwsError| error.to_json();
+    let Some(operation) = Operation::of(name) else { return };
+    let reply = match aws::read(operation, body, &engine.tables) {
+        Err(error) => answer(&error),
+        Ok(call) => {
+            let mut record = Vec::new();
+            let locked = engine.store.lock_all(Mode::Write, engine.clock.now_ms());
+            let mut tx = Tx::new(engine, locked, 0, &mut record);
+            let reply = call.run(&mut tx).unwrap_or_else(|error| answer(&error));
+            tx.commit();
+            reply
+        }
+    };
+    let json: Value = serde_json::from_slice(&reply).expect("a reply is JSON");
+    assert!(json.is_object());
+}
+
+fn check_counts(engine: &Engine, table: &Arc<Table>) {
+    let mut record = Vec::new();
+    let locked = engine.store.lock_all(Mode::Write, engine.clock.now_ms());
+    let tx = Tx::new(engine, locked, 0, &mut record);
+    let from = Source { table, index: None };
+    let (limit, max_bytes) = (usize::MAX, usize::MAX - 1);
+    let scan =
+        Scan { from, segment: Segment::WHOLE, start: None, limit, max_bytes, filter: None, whole: false };
+    let mut shown = 0;
+    let page = ops::scan(&tx, &scan, &mut |_| shown += 1);
+    let counts = (
+        table.counts.items.load(std::sync::atomic::Ordering::Relaxed),
+        table.counts.bytes.load(std::sync::atomic::Ordering::Relaxed),
+    );
+    assert_eq!(counts, (shown, page.bytes as u64), "{}", table.name);
+}
