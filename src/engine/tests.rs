@@ -7,6 +7,7 @@ use crate::env::{Clock, CrashMode, Fault, SimDisk};
 use crate::item::{KeyAttr, KeyType, TableSchema};
 use crate::store::{Mode, ValueRef};
 use crate::value::stream::{GroupPosition, StreamId};
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -462,7 +463,7 @@ fn stream_of(engine: &Engine) -> String {
         let pending: Vec<_> = pending.map(|(id, p)| (id, p.delivered_at_ms, p.deliveries)).collect();
         let consumers: Vec<_> =
             group.consumers().map(|c| (c.name(), c.seen_at_ms, c.pending_len())).collect();
-        groups += &format!("{name:?} {:?} {consumers:?} {pending:?}", group.position);
+        write!(groups, "{name:?} {:?} {consumers:?} {pending:?}", group.position).unwrap();
     }
     format!("{entries:?} {marks:?} {groups}")
 }
@@ -482,9 +483,9 @@ fn change_stream(engine: &Engine, random: &mut crate::env::Random, i: u32) {
         87..89 => StreamChange::Consumer { group, consumer, seen_at_ms: at, active_at_ms: None },
         89..94 => StreamChange::Pending { group, consumer, delivered_at_ms: at, deliveries: at, ids },
         94..97 => StreamChange::Acknowledge { group, ids },
-        97 if i % 9 == 0 => StreamChange::ConsumerDelete { group, consumer },
-        98 if i % 9 == 0 => StreamChange::GroupDelete { group },
-        99 if i % 9 == 0 => return commit(engine, &[Effect::Delete { db, key }]),
+        97 if i.is_multiple_of(9) => StreamChange::ConsumerDelete { group, consumer },
+        98 if i.is_multiple_of(9) => StreamChange::GroupDelete { group },
+        99 if i.is_multiple_of(9) => return commit(engine, &[Effect::Delete { db, key }]),
         _ => return,
     };
     commit(engine, &[Effect::Stream { db, key, change }]);

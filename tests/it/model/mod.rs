@@ -79,7 +79,7 @@ impl Subject for Process {
 const CLIENTS: usize = 4;
 
 /// One command of the model's language.
-fn command(random: &mut Random, now: u64, movable: bool) -> Vec<String> {
+fn command(random: &mut Random, step: usize, now: u64, movable: bool) -> Vec<String> {
     let key = |random: &mut Random| format!("k{}", random.below(6));
     // Where the clock cannot be moved, only times that are far away or long past are sure.
     let time = |random: &mut Random| {
@@ -92,7 +92,8 @@ fn command(random: &mut Random, now: u64, movable: bool) -> Vec<String> {
     };
     let number = |random: &mut Random| (random.below(20) as i64 - 10).to_string();
     let field = |random: &mut Random| format!("f{}", random.below(4));
-    let words: Vec<String> = match random.below(34) {
+    let id = |random: &mut Random| format!("{}-0", (step + 1).saturating_sub(random.below(200)));
+    let words: Vec<String> = match random.below(44) {
         0..=3 => vec!["SET".into(), key(random), random.below(100).to_string()],
         4 => vec![
             "SET".into(),
@@ -125,6 +126,27 @@ fn command(random: &mut Random, now: u64, movable: bool) -> Vec<String> {
         29 | 30 => vec!["EXEC".into()],
         31 => vec![random.pick(&["DISCARD", "UNWATCH", "DISCARD"]).into()],
         32 => vec!["WATCH".into(), key(random), key(random)],
+        33..=36 => {
+            vec!["XADD".into(), key(random), format!("{}-0", step + 1), "f".into(), step.to_string()]
+        }
+        37 => vec!["XDEL".into(), key(random), id(random)],
+        38 => vec!["XTRIM".into(), key(random), "MAXLEN".into(), random.below(9).to_string()],
+        39 => vec!["XRANGE".into(), key(random), "-".into(), "+".into()],
+        40 => {
+            let words = random.pick(&["CREATE k g 0 MKSTREAM", "CREATE k g 0 MKSTREAM", "DESTROY k g"]);
+            let key = key(random);
+            let words = words.split(' ').map(|word| if word == "k" { key.clone() } else { word.to_owned() });
+            std::iter::once("XGROUP".to_owned()).chain(words).collect()
+        }
+        41 => {
+            let consumer = field(random);
+            let words = format!("XREADGROUP GROUP g {consumer} COUNT 2 STREAMS {} >", key(random));
+            words.split(' ').map(str::to_owned).collect()
+        }
+        42 => match random.below(2) {
+            0 => vec!["XACK".into(), key(random), "g".into(), id(random)],
+            _ => vec!["XPENDING".into(), key(random), "g".into()],
+        },
         _ if random.one_in(20) => vec!["FLUSHDB".into()],
         _ => vec!["MOVE".into(), key(random), "1".into()],
     };
@@ -152,7 +174,7 @@ fn compare(mut subject: impl Subject, steps: usize) {
         }
         let now = subject.now();
         let client = random.below(CLIENTS);
-        let command = command(&mut random, now, movable);
+        let command = command(&mut random, step, now, movable);
         let expected = model.call(client, &command, now);
         let came = subject.call(client, &command);
         history.push(format!("{now} [{client}] {} -> {expected}", command.join(" ")));

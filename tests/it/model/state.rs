@@ -1,4 +1,4 @@
-//! The model: two databases of strings and hashes with times, and clients with transactions.
+//! The model: two databases of strings, hashes and streams with times, and clients with transactions.
 
 use crate::harness::Value;
 use std::collections::BTreeMap;
@@ -7,6 +7,16 @@ use std::collections::BTreeMap;
 enum Data {
     Text(String),
     Hash(BTreeMap<String, String>),
+    Stream(Stream),
+}
+
+/// Identifiers are `n-0`, all fields are `f`.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Stream {
+    entries: BTreeMap<u64, String>,
+    last: u64,
+    /// The only group: how far it has read, and the consumers of what is pending.
+    group: Option<(u64, BTreeMap<u64, String>)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -176,10 +186,13 @@ impl Model {
             ["INCRBY", key, by] => self.incrby(db, key, by),
             ["APPEND", key, value] => self.append(db, key, value),
             ["HSET" | "HDEL" | "HINCRBY" | "HGETALL", ..] => self.hash(db, &words),
+            ["XADD" | "XDEL" | "XTRIM" | "XRANGE" | "XGROUP" | "XREADGROUP" | "XACK" | "XPENDING", ..] => {
+                self.stream(db, &words)
+            }
             ["GET", key] => match self.get(db, key).map(|e| &e.data) {
                 None => Value::NullBulk,
                 Some(Data::Text(text)) => bulk(text),
-                Some(Data::Hash(_)) => wrong_type(),
+                Some(_) => wrong_type(),
             },
             ["DEL", keys @ ..] => Value::Int(keys.iter().filter(|k| self.remove(db, k)).count() as i64),
             ["EXISTS", keys @ ..] => {
@@ -189,6 +202,7 @@ impl Model {
                 None => b"none".to_vec(),
                 Some(Data::Text(_)) => b"string".to_vec(),
                 Some(Data::Hash(_)) => b"hash".to_vec(),
+                Some(Data::Stream(_)) => b"stream".to_vec(),
             }),
             ["PEXPIRETIME", key] => Value::Int(match self.get(db, key) {
                 None => -2,
@@ -241,7 +255,7 @@ impl Model {
         let previous = match old.as_ref().map(|e| &e.data) {
             None => Value::NullBulk,
             Some(Data::Text(text)) => bulk(text),
-            Some(Data::Hash(_)) => wrong_type(),
+            Some(_) => wrong_type(),
         };
         let there = old.is_some();
         let mut expires = None;
@@ -324,5 +338,110 @@ impl Model {
             self.put(db, key, Data::Hash(hash), expires);
         }
         reply
+    }
+
+    fn stream(&mut self, db: usize, words: &[&str]) -> Value {
+        let at = match words[0] {
+            "XGROUP" => 2,
+            "XREADGROUP" => 7,
+            _ => 1,
+        };
+        let key = words[at];
+        let (there, expires, mut stream) = match self.get(db, key) {
+            None => (false, None, Stream::default()),
+            Some(Entry { data: Data::Stream(stream), expires }) => (true, *expires, stream.clone()),
+            Some(_) => return wrong_type(),
+        };
+        let before = stream.clone();
+        let reply = stream.call(key, there, words);
+        // How far a group has read is no change.
+        let changed = (&stream.entries, stream.last) != (&before.entries, before.last);
+        if changed || !there && stream.group.is_some() {
+            self.put(db, key, Data::Stream(stream), expires);
+        } else if let Some(entry) = self.databases[db].get_mut(key) {
+            entry.data = Data::Stream(stream);
+        }
+        reply
+    }
+}
+
+fn number(id: &str) -> u64 {
+    id.trim_end_matches("-0").parse().unwrap()
+}
+
+impl Stream {
+    fn shown(&self, id: u64) -> Value {
+        let fields = Value::Array(vec![bulk("f"), bulk(&self.entries[&id])]);
+        Value::Array(vec![bulk(&format!("{id}-0")), fields])
+    }
+
+    fn call(&mut self, key: &str, there: bool, words: &[&str]) -> Value {
+        match words {
+            ["XADD", _, id, "f", _] if number(id) <= self.last => {
+                error("ERR The ID specified in XADD is equal or smaller than the target stream top item")
+            }
+            ["XADD", _, id, "f", value] => {
+                self.last = number(id);
+                self.entries.insert(self.last, (*value).to_owned());
+                bulk(id)
+            }
+            ["XDEL", _, id] => Value::Int(self.entries.remove(&number(id)).is_some().into()),
+            ["XTRIM", _, "MAXLEN", max] => {
+                let mut removed = 0;
+                while self.entries.len() > max.parse().unwrap() {
+                    self.entries.pop_first();
+                    removed += 1;
+                }
+                Value::Int(removed)
+            }
+            ["XRANGE", _, "-", "+"] => Value::Array(self.entries.keys().map(|id| self.shown(*id)).collect()),
+            ["XGROUP", "CREATE", _, "g", "0", "MKSTREAM"] if self.group.is_some() => {
+                error("BUSYGROUP Consumer Group name already exists")
+            }
+            ["XGROUP", "CREATE", _, "g", "0", "MKSTREAM"] => {
+                self.group = Some((0, BTreeMap::new()));
+                ok()
+            }
+            ["XGROUP", "DESTROY", ..] if !there => error(
+                "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the \
+                 MKSTREAM option to create an empty stream automatically.",
+            ),
+            ["XGROUP", "DESTROY", ..] => Value::Int(self.group.take().is_some().into()),
+            ["XREADGROUP", _, "g", consumer, ..] => self.read(key, consumer),
+            ["XACK", _, "g", id] => {
+                let group = self.group.as_mut();
+                Value::Int(group.is_some_and(|(_, pending)| pending.remove(&number(id)).is_some()).into())
+            }
+            ["XPENDING", _, "g"] => self.pending(key),
+            other => panic!("not in the model: {other:?}"),
+        }
+    }
+
+    fn read(&mut self, key: &str, consumer: &str) -> Value {
+        let Some((read, mut pending)) = self.group.clone() else {
+            return error(&format!(
+                "NOGROUP No such key '{key}' or consumer group 'g' in XREADGROUP with GROUP option"
+            ));
+        };
+        let ids: Vec<u64> = self.entries.range(read + 1..).map(|(id, _)| *id).take(2).collect();
+        let Some(last) = ids.last() else { return Value::NullArray };
+        pending.extend(ids.iter().map(|id| (*id, consumer.to_owned())));
+        self.group = Some((*last, pending));
+        let entries = Value::Array(ids.iter().map(|id| self.shown(*id)).collect());
+        Value::Array(vec![Value::Array(vec![bulk(key), entries])])
+    }
+
+    fn pending(&self, key: &str) -> Value {
+        let Some((_, pending)) = &self.group else {
+            return error(&format!("NOGROUP No such key '{key}' or consumer group 'g'"));
+        };
+        let (Some(first), Some(last)) = (pending.keys().next(), pending.keys().last()) else {
+            return Value::Array(vec![Value::Int(0), Value::NullBulk, Value::NullBulk, Value::NullArray]);
+        };
+        let mut owners: BTreeMap<&str, u64> = BTreeMap::new();
+        pending.values().for_each(|owner| *owners.entry(owner).or_default() += 1);
+        let owners = owners.iter().map(|(name, n)| Value::Array(vec![bulk(name), bulk(&n.to_string())]));
+        let (first, last) = (bulk(&format!("{first}-0")), bulk(&format!("{last}-0")));
+        Value::Array(vec![Value::Int(pending.len() as i64), first, last, Value::Array(owners.collect())])
     }
 }
