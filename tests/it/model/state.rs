@@ -267,8 +267,10 @@ impl Model {
             ["PXAT", at] => expires = Some(at.parse().unwrap()),
             _ => {}
         }
-        self.put(db, key, Data::Text(value.to_owned()), expires);
-        self.expire_if_past(db, key, now);
+        if there || expires.is_none_or(|at| at > now) {
+            self.put(db, key, Data::Text(value.to_owned()), expires);
+            self.expire_if_past(db, key, now);
+        }
         if options == ["GET"] { previous } else { ok() }
     }
 
