@@ -10,8 +10,13 @@ use libfuzzer_sys::fuzz_target;
 
 const DIR: &str = "/data";
 /// Segments of a few hundred bytes, so that there are several.
-const OPTIONS: LogOptions =
-    LogOptions { segment_bytes: 600, keep_free_bytes: 0, secure_bytes: 256, piece_bytes: 128 };
+const OPTIONS: LogOptions = LogOptions {
+    segment_bytes: 600,
+    keep_free_bytes: 0,
+    secure_bytes: 256,
+    piece_bytes: 128,
+    max_record_bytes: 1 << 20,
+};
 
 // The input: how many records are appended and how many of them synced, how the disk ends, the records' lengths, and
 // then damage: file, offset (two bytes) and value, four bytes each.
