@@ -122,6 +122,8 @@ impl Engine {
         self.save.started.store(self.clock.now_ms(), Relaxed);
         let engine = Arc::clone(self);
         let spawned = std::thread::Builder::new().name("checkpoint".into()).spawn(move || {
+            // A worker on the same processor would wait for whole slices of the scheduler's otherwise.
+            crate::env::process::yield_to_others();
             if let Err(error) = engine.run_save(&Running(&engine.save)) {
                 tracing::error!(%error, "the checkpoint failed");
             }

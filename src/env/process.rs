@@ -92,3 +92,13 @@ mod tests {
         assert!(cpu_time().user >= before.user);
     }
 }
+
+/// How much less urgent background work is: it still gets a tenth of a processor that others use up.
+const BACKGROUND_NICENESS: i32 = 10;
+
+/// Lets other threads go before the calling one where they share a processor: for work that nobody waits for. Where the
+/// system refuses, nothing changes.
+pub fn yield_to_others() {
+    // On Linux a thread has a niceness of its own.
+    let _ = rustix::process::nice(BACKGROUND_NICENESS);
+}
