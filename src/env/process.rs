@@ -78,6 +78,16 @@ pub fn is_supervised() -> bool {
     std::env::var_os("NOTIFY_SOCKET").is_some()
 }
 
+/// How much less urgent background work is: it still gets a tenth of a processor that others use up.
+const BACKGROUND_NICENESS: i32 = 10;
+
+/// Lets other threads go before the calling one where they share a processor: for work that nobody waits for. Where the
+/// system refuses, nothing changes.
+pub fn yield_to_others() {
+    // On Linux a thread has a niceness of its own.
+    let _ = rustix::process::nice(BACKGROUND_NICENESS);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,14 +101,4 @@ mod tests {
         let before = cpu_time();
         assert!(cpu_time().user >= before.user);
     }
-}
-
-/// How much less urgent background work is: it still gets a tenth of a processor that others use up.
-const BACKGROUND_NICENESS: i32 = 10;
-
-/// Lets other threads go before the calling one where they share a processor: for work that nobody waits for. Where the
-/// system refuses, nothing changes.
-pub fn yield_to_others() {
-    // On Linux a thread has a niceness of its own.
-    let _ = rustix::process::nice(BACKGROUND_NICENESS);
 }
