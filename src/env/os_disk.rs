@@ -1,9 +1,10 @@
 //! The operating system's file systems.
 
 use super::disk::{Access, Disk, DiskFile, FolderEntry, FolderLock, Preallocate};
-use rustix::fs::{AtFlags, CWD, FallocateFlags, StatxFlags};
+use rustix::fs::{Advice, AtFlags, CWD, FallocateFlags, StatxFlags};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -33,6 +34,18 @@ struct OsLock(#[allow(dead_code, reason = "the lock is held as long as the file 
 
 impl FolderLock for OsLock {}
 
+/// Lets the system forget what it keeps of a file in memory, in steps. It would do so at once when the file is removed, which takes
+/// 15 ms for 64 MiB, and on the way no other thread may get the processor. Readers of the file notice nothing.
+fn release_cache(path: &Path) {
+    const STEP: NonZeroU64 = NonZeroU64::new(2 << 20).unwrap();
+    let Ok(file) = File::open(path) else { return };
+    let len = file.metadata().map_or(0, |metadata| metadata.len());
+    for at in (0..len).step_by(STEP.get() as usize) {
+        // Advice that is not taken costs only the time.
+        let _ = rustix::fs::fadvise(&file, at, Some(STEP), Advice::DontNeed);
+    }
+}
+
 impl Disk for OsDisk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
@@ -49,6 +62,7 @@ impl Disk for OsDisk {
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
+        release_cache(path);
         fs::remove_file(path)
     }
 
