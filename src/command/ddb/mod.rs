@@ -2,10 +2,6 @@
 //! the error `DDB {json}` with AWS's error.
 
 #[cfg(test)]
-mod index_tests;
-#[cfg(test)]
-mod stream_tests;
-#[cfg(test)]
 mod tests;
 
 use super::spec::*;

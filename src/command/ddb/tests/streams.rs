@@ -1,6 +1,6 @@
 //! DynamoDB Streams.
 
-use super::tests::{call, invalid, refused};
+use super::{call, invalid, refused};
 use crate::command::testing::Harness;
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ fn records(h: &mut Harness, iterator: &Value, limit: usize) -> Value {
 }
 
 fn put(h: &mut Harness, id: &str, n: u32) {
-    super::tests::put(h, "abc", json!({"id": {"S": id}, "n": {"N": n.to_string()}}));
+    super::put(h, "abc", json!({"id": {"S": id}, "n": {"N": n.to_string()}}));
 }
 
 #[test]

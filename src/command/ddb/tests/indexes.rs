@@ -1,6 +1,6 @@
 //! Secondary indexes as AWS's API has them.
 
-use super::tests::{call, invalid, put, refused};
+use super::{call, invalid, put, refused};
 use crate::command::testing::Harness;
 use serde_json::{Value, json};
 

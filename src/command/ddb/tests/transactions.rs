@@ -1,0 +1,111 @@
+//! Batches and transactions.
+
+use super::{call, invalid, put, table};
+use crate::command::testing::Harness;
+use serde_json::{Value, json};
+
+#[test]
+fn batches_read_and_write_several_tables() {
+    let mut h = Harness::new();
+    table(&mut h, "abc", None);
+    table(&mut h, "xyz", Some("S"));
+    let write = json!({"RequestItems": {
+        "abc": [{"PutRequest": {"Item": {"id": {"S": "a"}}}}, {"DeleteRequest": {"Key": {"id": {"S": "b"}}}}],
+        "xyz": [{"PutRequest": {"Item": {"id": {"S": "a"}, "k": {"S": "1"}, "v": {"S": "x"}}}}]}, "ReturnConsumedCapacity": "TOTAL"});
+    assert_eq!(
+        call(&mut h, "BatchWriteItem", &write),
+        json!({"UnprocessedItems": {}, "ConsumedCapacity": [{"TableName": "abc", "CapacityUnits": 2.0}, {"TableName": "xyz", "CapacityUnits": 1.0}]})
+    );
+    let get = json!({"RequestItems": {
+        "abc": {"Keys": [{"id": {"S": "a"}}, {"id": {"S": "b"}}]},
+        "xyz": {"Keys": [{"id": {"S": "a"}, "k": {"S": "1"}}], "ProjectionExpression": "v"}}});
+    assert_eq!(
+        call(&mut h, "BatchGetItem", &get),
+        json!({"Responses": {"abc": [{"id": {"S": "a"}}], "xyz": [{"v": {"S": "x"}}]}, "UnprocessedKeys": {}})
+    );
+    let many = |table: &str| -> Vec<Value> {
+        let one =
+            |n: i32| json!({"PutRequest": {"Item": {"id": {"S": format!("{table}{n}")}, "k": {"S": "1"}}}});
+        (0..13).map(one).collect()
+    };
+    let both = json!({"RequestItems": {"abc": many("abc"), "xyz": many("xyz")}});
+    assert_eq!(
+        call(&mut h, "BatchWriteItem", &both),
+        invalid("Too many items requested for the BatchWriteItem call")
+    );
+}
+
+#[test]
+fn transactions_say_why_they_were_cancelled_and_run_once() {
+    let mut h = Harness::new();
+    table(&mut h, "abc", None);
+    put(&mut h, "abc", json!({"id": {"S": "a"}, "n": {"N": "1"}}));
+    let update = |expected: &str, token: &str| {
+        json!({"ClientRequestToken": token, "ReturnConsumedCapacity": "TOTAL", "TransactItems": [
+            {"Update": {"TableName": "abc", "Key": {"id": {"S": "a"}}, "UpdateExpression": "SET n = n + :d",
+                "ConditionExpression": "n = :n", "ExpressionAttributeValues": {":d": {"N": "1"}, ":n": {"N": expected}},
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}},
+            {"Put": {"TableName": "abc", "Item": {"id": {"S": "b"}}}}]})
+    };
+    assert_eq!(
+        call(&mut h, "TransactWriteItems", &update("5", "t")),
+        json!({"__type": "TransactionCanceledException",
+            "CancellationReasons": [{"Item": {"id": {"S": "a"}, "n": {"N": "1"}}, "Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}, {"Code": "None"}],
+            "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons [ConditionalCheckFailed, None]"})
+    );
+    let capacity = json!([{"TableName": "abc", "CapacityUnits": 4.0, "WriteCapacityUnits": 4.0}]);
+    assert_eq!(call(&mut h, "TransactWriteItems", &update("1", "t")), json!({"ConsumedCapacity": capacity}));
+    assert_eq!(call(&mut h, "TransactWriteItems", &update("1", "t")), json!({"ConsumedCapacity": []}));
+    assert_eq!(
+        call(&mut h, "TransactWriteItems", &update("2", "t"))["__type"],
+        "IdempotentParameterMismatchException"
+    );
+    let get = json!({"TransactItems": [{"Get": {"TableName": "abc", "Key": {"id": {"S": "a"}}}}, {"Get": {"TableName": "abc", "Key": {"id": {"S": "c"}}}}]});
+    assert_eq!(
+        call(&mut h, "TransactGetItems", &get),
+        json!({"Responses": [{"Item": {"id": {"S": "a"}, "n": {"N": "2"}}}, {}]})
+    );
+}
+
+#[test]
+fn what_does_not_fit_a_table_cancels_its_transaction() {
+    let mut h = Harness::new();
+    table(&mut h, "abc", None);
+    let check = json!({"ConditionCheck": {"TableName": "abc", "Key": {"id": {"S": "a"}}, "ConditionExpression": "attribute_exists(id)"}});
+    let mut cancelled = |action: Value| -> Value {
+        let reply = call(&mut h, "TransactWriteItems", &json!({"TransactItems": [check, action]}));
+        assert!(
+            reply["__type"] != "TransactionCanceledException"
+                || reply["CancellationReasons"][0]["Code"] == "None"
+        );
+        match reply.get("CancellationReasons") {
+            Some(reasons) => json!([reasons[1]["Code"], reasons[1]["Message"]]),
+            None => reply["message"].clone(),
+        }
+    };
+    let key = json!({"id": {"S": "b"}});
+    let update = |expression: &str| json!({"Update": {"TableName": "abc", "Key": key, "UpdateExpression": expression, "ExpressionAttributeValues": {":v": {"S": "x"}}}});
+    for (action, message) in [
+        (
+            json!({"Put": {"TableName": "abc", "Item": {"id": {"N": "1"}}}}),
+            "One or more parameter values were invalid: Type mismatch for key id expected: S actual: N",
+        ),
+        (
+            json!({"Put": {"TableName": "abc", "Item": {"x": {"N": "1"}}}}),
+            "One or more parameter values were invalid: Missing the key id in the item",
+        ),
+        (
+            json!({"Delete": {"TableName": "abc", "Key": {"id": {"N": "1"}}}}),
+            "The provided key element does not match the schema",
+        ),
+        (
+            update("SET id = :v"),
+            "One or more parameter values were invalid: Cannot update attribute id. This attribute is part of the key",
+        ),
+    ] {
+        assert_eq!(cancelled(action), json!(["ValidationError", message]));
+    }
+    let empty = "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: id";
+    assert_eq!(cancelled(json!({"Delete": {"TableName": "abc", "Key": {"id": {"S": ""}}}})), empty);
+    assert_eq!(cancelled(json!({"Put": {"TableName": "abc", "Item": {"id": {"S": ""}}}})), empty);
+}
