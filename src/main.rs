@@ -5,6 +5,7 @@ use itemory::config::{Config, Invocation, Loaded};
 use itemory::engine::Engine;
 use itemory::env::{Clock, OsDisk};
 use itemory::server::{self, logging};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,20 +14,28 @@ use std::sync::Arc;
 static ALLOCATOR: itemory::env::memory::Allocator = itemory::env::memory::Allocator;
 
 fn main() -> ExitCode {
-    let loaded = match Config::load(std::env::args().skip(1), std::env::vars()) {
+    let loaded = match Config::load(std::env::args_os().skip(1), std::env::vars_os()) {
         Ok(loaded) => loaded,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return fail(error),
     };
     match loaded.invocation {
-        Invocation::Help => print!("{}", itemory::config::help()),
-        Invocation::Version => println!("{}", itemory::config::version()),
+        Invocation::Help => say(itemory::config::help().trim_end()),
+        Invocation::Version => say(itemory::config::version()),
         Invocation::Check { ref dir, repair } => return check(dir, repair),
         Invocation::Serve => return serve(loaded),
     }
     ExitCode::SUCCESS
+}
+
+/// Prints a line. A reader who has seen enough, such as `head`, is no failure.
+fn say(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Says why the program ends; nobody may be there to read it.
+fn fail(why: impl std::fmt::Display) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "{why}");
+    ExitCode::FAILURE
 }
 
 /// Verifies a data folder, or repairs it; the exit code tells whether it was sound.
@@ -39,31 +48,24 @@ fn check(dir: &Path, repair: bool) -> ExitCode {
     };
     match report {
         Ok(report) => {
-            println!("{report}");
+            say(&report);
             if report.is_sound() || repair { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(error),
     }
 }
 
 fn serve(loaded: Loaded) -> ExitCode {
     let settings = loaded.config.snapshot();
     if let Err(error) = logging::start(&settings) {
-        eprintln!("Can't open the log file {}: {error}", settings.logfile);
-        return ExitCode::FAILURE;
+        return fail(format_args!("Can't open the log file {}: {error}", settings.logfile));
     }
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
     let registry = match Registry::renamed(&settings.renamed_commands) {
         Ok(registry) => registry,
-        Err(error) => {
-            eprintln!("{error}");
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return fail(error),
     };
     let engine = Engine::on_disk(settings, Clock::System, OsDisk::shared());
     let server = Arc::new(Server::with_registry(Arc::new(engine), Arc::new(loaded.config), registry));

@@ -1,5 +1,6 @@
 //! The start: command line, environment and file become one configuration.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Place};
@@ -48,16 +49,16 @@ impl Config {
     /// one of them names; flags win over variables, variables over the file. Standard input is read when the file is
     /// `-`, and the files named are read; nothing is written.
     pub fn load(
-        args: impl Iterator<Item = String>,
-        env: impl Iterator<Item = (String, String)>,
+        args: impl Iterator<Item = OsString>,
+        env: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Loaded, ConfigError> {
-        let args: Vec<String> = args.collect();
+        let args = args.map(|arg| text(arg, "an argument")).collect::<Result<Vec<String>, _>>()?;
         if let Some(invocation) = other_invocation(&args)? {
             let config = Self::new(Settings::default(), None);
             return Ok(Loaded { invocation, config, warnings: Vec::new() });
         }
         let line = CommandLine::split(args)?;
-        let mut variables = Variables::collect(env);
+        let mut variables = Variables::collect(env)?;
         let named = line.file.or(variables.file.take().map(PathBuf::from));
 
         let mut reader = Reader::new();
@@ -198,9 +199,15 @@ struct Variables {
 }
 
 impl Variables {
-    fn collect(env: impl Iterator<Item = (String, String)>) -> Self {
+    fn collect(env: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
         let mut found = Self::default();
-        let mut env: Vec<_> = env.filter(|(name, _)| name.starts_with(PREFIX)).collect();
+        // The variables of others are none of our business, whatever bytes they hold.
+        let mut env = env
+            .filter_map(|(name, value)| {
+                Some((name.into_string().ok().filter(|name| name.starts_with(PREFIX))?, value))
+            })
+            .map(|(name, value)| text(value, &format!("the variable {name}")).map(|value| (name, value)))
+            .collect::<Result<Vec<_>, _>>()?;
         env.sort();
         for (name, value) in env {
             if name == FILE_VARIABLE {
@@ -228,8 +235,14 @@ impl Variables {
                 None => found.warnings.push(format!("The variable {name} names no option and is ignored.")),
             }
         }
-        found
+        Ok(found)
     }
+}
+
+/// A word of the environment as text.
+fn text(word: OsString, what: &str) -> Result<String, ConfigError> {
+    word.into_string()
+        .map_err(|word| ConfigError::Usage(format!("{what} is not UTF-8 text: {}", word.to_string_lossy())))
 }
 
 #[cfg(test)]
@@ -239,8 +252,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn load(args: &[&str], env: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
-        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Config::load(args.iter().map(|arg| (*arg).to_owned()), env)
+        let env = env.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        Config::load(args.iter().map(|arg| (*arg).into()), env)
     }
 
     fn settings(args: &[&str], env: &[(&str, &str)]) -> std::sync::Arc<Settings> {
@@ -251,6 +264,19 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         file
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused_where_they_are_ours() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let raw = || OsString::from_vec(b"a\xff".to_vec());
+        let refusal = |loaded: Result<Loaded, ConfigError>| loaded.unwrap_err().to_string();
+        let loaded = Config::load(std::iter::empty(), [(raw(), raw()), ("PATH".into(), raw())].into_iter());
+        assert!(loaded.unwrap().warnings.is_empty());
+        let error = refusal(Config::load([raw()].into_iter(), std::iter::empty()));
+        assert!(error.starts_with("an argument is not UTF-8 text: a\u{fffd}"), "{error}");
+        let error = refusal(Config::load(std::iter::empty(), [("ITEMORY_PORT".into(), raw())].into_iter()));
+        assert!(error.starts_with("the variable ITEMORY_PORT is not UTF-8 text"), "{error}");
     }
 
     #[test]

@@ -73,6 +73,7 @@ impl Engine {
 
     /// Completes indexes that were added to tables with items.
     fn index_thread(self: &Arc<Self>) {
+        crate::env::process::yield_to_others();
         let mut record = Vec::new();
         while self.rest(100) {
             let mut more = true;

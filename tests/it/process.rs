@@ -2,7 +2,7 @@
 
 use crate::harness::{Server, on_both};
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 #[test]
 fn sigterm_saves_and_ends_well() {
@@ -123,6 +123,14 @@ fn help_and_version() {
 }
 
 /// INFO speaks of a Redis that libraries gate on, beside the server's own version.
+#[test]
+fn a_reader_who_leaves_early_is_no_failure() {
+    let mut child =
+        Command::new(env!("CARGO_BIN_EXE_itemory")).arg("--help").stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+}
+
 #[test]
 fn info_names_both_versions() {
     on_both(&[], |server| assert!(!server.info("redis_version").is_empty()));
