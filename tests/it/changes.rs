@@ -62,8 +62,8 @@ fn readers_are_woken_by_changes_of_items() {
         assert_eq!(field(&found[2], "new"), None);
         // So is what the background removes.
         writer.run("ITEM.PUT t b SET 1 n:n 1 EX 1");
-        reader.send(&["XREAD", "BLOCK", "20000", "STREAMS", "t@stream", "$"]).unwrap();
-        let found = entries(&reader.read());
+        let last = writer.run("XREVRANGE t@stream + - COUNT 1").items()[0].items()[0].text();
+        let found = entries(&reader.run(&format!("XREAD BLOCK 20000 STREAMS t@stream {last}")));
         assert_eq!(field(&found[0], "event").as_deref(), Some("REMOVE"));
         assert_eq!(field(&found[0], "by").as_deref(), Some("ttl"));
     }

@@ -100,9 +100,11 @@ fn a_failed_sync_is_final_at_everysec() {
     let server = server("everysec");
     let mut client = server.client();
     assert!(client.run("SET before 1").is_ok());
-    std::thread::sleep(Duration::from_millis(1200));
+    until(&mut client, "INFO persistence", |info| info.text().contains("log_synced_lsn:1\r"));
     let fault = Fault::inject(&server, SYNCS, "error=EIO:when=1+", &[]);
     until(&mut client, "SET lost 1", misconf);
+    // Two more times the second would be synced.
+    std::thread::sleep(Duration::from_millis(2100));
     assert_eq!(fault.hits(), 1, "the sync was tried again");
     refuses_for_good(server, fault);
 }

@@ -63,14 +63,14 @@ fn a_query_buffer_has_a_limit() {
 
 #[test]
 fn idle_clients_are_closed_when_a_timeout_is_set() {
-    on_both(&["--timeout", "1"], |server| {
+    on_both(&["--timeout", "2"], |server| {
         let mut idle = server.client();
         let mut busy = server.client();
-        idle.run("PING");
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_millis(3500) {
-            assert_eq!(busy.run("PING"), Value::Simple(b"PONG".to_vec()));
-            std::thread::sleep(Duration::from_millis(200));
+        let id = idle.run("CLIENT ID").text();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !busy.run(&format!("CLIENT LIST ID {id}")).text().is_empty() {
+            assert!(Instant::now() < deadline, "the idle client is still there");
+            std::thread::sleep(Duration::from_millis(50));
         }
         assert_eq!(idle.read(), Value::Eof);
     });

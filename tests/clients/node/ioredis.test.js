@@ -29,7 +29,7 @@ describe('ioredis', () => {
     assert.equal(await client.set('k', 'v', 'EX', 100), 'OK');
     assert.equal(await client.get('k'), 'v');
     assert.equal(await client.get('missing'), null);
-    assert.equal(await client.ttl('k'), 100);
+    assert.ok(await client.ttl('k') > 90);
     assert.equal(await client.set('k', 'w', 'NX'), null);
     assert.equal(await client.incr('n'), 1);
     assert.deepEqual(await client.mget('k', 'nope', 'n'), ['v', null, '1']);

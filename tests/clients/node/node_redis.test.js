@@ -36,7 +36,7 @@ for (const RESP of [2, 3]) {
       assert.equal(await client.set('k', 'v', { expiration: { type: 'EX', value: 100 } }), 'OK');
       assert.equal(await client.get('k'), 'v');
       assert.equal(await client.get('missing'), null);
-      assert.equal(await client.ttl('k'), 100);
+      assert.ok(await client.ttl('k') > 90);
       assert.equal(await client.set('k', 'w', { condition: 'NX' }), null);
       assert.equal(await client.set('k', 'w', { GET: true, expiration: 'KEEPTTL' }), 'v');
       assert.equal(await client.incrBy('n', 5), 5);

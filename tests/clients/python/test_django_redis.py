@@ -79,19 +79,19 @@ def test_cache(server):
     cache.clear()
     cache.set("k", {"a": [1, 2, 3]}, timeout=100)
     assert cache.get("k") == {"a": [1, 2, 3]}
-    assert cache.ttl("k") == 100
+    assert 90 < cache.ttl("k") <= 100
     assert cache.add("k", 1) is False
     assert cache.add("other", 1) is True
     assert cache.incr("other") == 2
     cache.set_many({f"m{i}": i for i in range(50)}, timeout=60)
     assert cache.get_many([f"m{i}" for i in range(50)]) == {f"m{i}": i for i in range(50)}
     assert sorted(cache.keys("m*"))[:2] == ["m0", "m1"]
-    assert cache.touch("k", 500) and cache.ttl("k") == 500
+    assert cache.touch("k", 500) and 490 < cache.ttl("k") <= 500
     assert cache.persist("k") and cache.ttl("k") is None
-    assert cache.expire("k", timeout=50) and cache.ttl("k") == 50
+    assert cache.expire("k", timeout=50) and 40 < cache.ttl("k") <= 50
     assert cache.delete_pattern("m*") == 50
     server.crash()
     assert cache.get("k") == {"a": [1, 2, 3]}
-    assert 40 < cache.ttl("k") <= 50
+    assert 30 < cache.ttl("k") <= 50
     cache.clear()
     assert cache.get("k") is None

@@ -32,9 +32,9 @@ def test_strings(r):
     assert r.set("k", "w", nx=True) is None
     assert r.set("k", "w", xx=True, get=True) == "v"
     assert r.set("k", "x", ex=100)
-    assert r.ttl("k") == 100
+    assert 90 < r.ttl("k") <= 100
     assert r.set("k", "y", keepttl=True)
-    assert r.ttl("k") == 100
+    assert 90 < r.ttl("k") <= 100
     assert r.getex("k", persist=True) == "y"
     assert r.ttl("k") == -1
     assert r.incr("n") == 1
@@ -106,7 +106,8 @@ def test_field_times(r):
         pytest.skip("the server is older than field times")
     r.hset("h", mapping={"a": 1, "b": 2})
     assert r.hexpire("h", 100, "a") == [1]
-    assert r.httl("h", "a", "b", "nope") == [100, -1, -2]
+    left, *others = r.httl("h", "a", "b", "nope")
+    assert 90 < left <= 100 and others == [-1, -2]
     assert r.hpersist("h", "a") == [1]
     assert r.hsetex("h", mapping={"c": 3}, ex=50) == 1
     assert r.hgetex("h", "c", persist=True) == ["3"]

@@ -21,7 +21,7 @@ def test_commands(server, protocol):
             assert await r.ping()
             assert await r.set("k", "v", ex=100)
             assert await r.get("k") == "v"
-            assert await r.ttl("k") == 100
+            assert 90 < await r.ttl("k") <= 100
             assert await r.hset("h", mapping={"a": 1}) == 1
             assert await r.hgetall("h") == {"a": "1"}
             assert [k async for k in r.scan_iter()] and await r.dbsize() == 2

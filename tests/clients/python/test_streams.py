@@ -40,14 +40,15 @@ def test_entries(r):
 
 def test_waiting(server, r, protocol):
     def add():
-        time.sleep(0.1)
         with redis.Redis(port=server.port, protocol=protocol) as other:
+            while not other.info("clients")["blocked_clients"]:
+                time.sleep(0.01)
             other.xadd("s", {"n": 1}, id="5-1")
 
     assert not r.xread({"s": "$"}, block=20)
     thread = threading.Thread(target=add)
     thread.start()
-    assert entries(r.xread({"s": "$"}, block=5000), "s") == [("5-1", {"n": "1"})]
+    assert entries(r.xread({"s": "$"}, block=30000), "s") == [("5-1", {"n": "1"})]
     thread.join()
 
 
@@ -73,12 +74,13 @@ def test_groups_over_kill_9(server, r):
 
 def test_workers_share_a_stream(server, r, protocol):
     r.xgroup_create("jobs", "g", mkstream=True)
-    done, lock = [], threading.Lock()
+    done, lock, deadline = [], threading.Lock(), time.monotonic() + 60
 
     def work(name):
         with redis.Redis(port=server.port, protocol=protocol, decode_responses=True) as client:
-            while got := entries(client.xreadgroup("g", name, {"jobs": ">"}, count=1, block=500) or [], "jobs"):
-                for id, fields in got:
+            while len(done) < 200 and time.monotonic() < deadline:
+                got = client.xreadgroup("g", name, {"jobs": ">"}, count=1, block=100)
+                for id, fields in entries(got or [], "jobs"):
                     assert client.xack("jobs", "g", id) == 1
                     with lock:
                         done.append(int(fields["n"]))

@@ -1,7 +1,7 @@
 //! Several clients write through the same partitions of global indexes, while indexes come and go, checkpoints are written and the
 //! server is killed.
 
-use super::check;
+use super::{check, member, scan};
 use crate::harness::{Client, Random, Server, Value};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -117,6 +117,20 @@ fn wait_until_active(client: &mut Client) {
     panic!("an index was never complete: {}", client.run("TABLE.DESCRIBE t"));
 }
 
+/// Waits until the items that were written with `PX 50` have expired and are removed.
+fn wait_until_removed(client: &mut Client) {
+    // The attribute counts whole seconds, upwards.
+    std::thread::sleep(Duration::from_millis(1050));
+    for _ in 0..1000 {
+        let counted = member(&client.run("TABLE.DESCRIBE t"), "items").int().unwrap();
+        if counted == scan(&mut |command| client.call(command), "t").len() as i64 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("what has expired is still counted: {}", client.run("TABLE.DESCRIBE t"));
+}
+
 fn under_load(shards: &str, rounds: usize) {
     let mut random = Random::from_environment("indexes under load");
     let flags = ["--appendonly", "yes", "--appendfsync", "everysec", "--shards", shards];
@@ -148,8 +162,7 @@ fn under_load(shards: &str, rounds: usize) {
         let mut client = server.client();
         wait_until_active(&mut client);
         if brief {
-            // The attribute counts whole seconds, and what has expired is removed soon after.
-            std::thread::sleep(Duration::from_millis(2500));
+            wait_until_removed(&mut client);
         }
         let indexes = check(&mut |command| client.call(command), "t", true);
         assert!(indexes >= 2, "{indexes} indexes");

@@ -2,8 +2,9 @@
 //!
 //! `+OK`, `-ERR text`, `:1`, `,1.5`, `#t`, `"bulk"`, `nil` (any null), `[a b]` (a list), `{k v}` (a map, or RESP2's flat
 //! list), `~[a b]` (a set, or RESP2's list, in any order), `*` (anything). A `*` at the end of an error, status or
-//! string stands for any rest. `=1.5` is a number however it is sent. A double may come as a bulk string in RESP2.
+//! string stands for any rest, and `*"text"*` for a string that has the text anywhere. `=1.5` is a number however it is sent. A double may come as a bulk string in RESP2.
 
+use super::compare::slack;
 use super::parse::{plain, tokens};
 use crate::harness::Value;
 
@@ -16,9 +17,13 @@ pub(crate) enum Expected {
     Int(i64),
     /// Any integer up to this one that is not negative.
     AtMost(i64),
+    /// What is left of a time of so many seconds, or a little less.
+    TimeLeft(i64),
     Bulk(Vec<u8>),
     /// A string that begins so.
     Prefix(Vec<u8>),
+    /// A string that has this anywhere.
+    Within(Vec<u8>),
     Double(String),
     /// A number as an integer, a double or a string.
     Number(String),
@@ -40,6 +45,15 @@ impl Expected {
         let mut rest = text;
         let value = one(&mut rest)?;
         if rest.trim().is_empty() { Ok(value) } else { Err(format!("left over: {rest}")) }
+    }
+
+    /// The same for a command that tells what is left of times.
+    pub(crate) fn of_time_left(self) -> Expected {
+        match self {
+            Expected::Int(seconds) => Expected::TimeLeft(seconds),
+            Expected::List(list) => Expected::List(list.into_iter().map(Self::of_time_left).collect()),
+            other => other,
+        }
     }
 }
 
@@ -70,6 +84,11 @@ fn one(rest: &mut &str) -> Result<Expected, String> {
                 _ => Expected::Map(list),
             });
         }
+    }
+    if rest.starts_with("*\"") {
+        *rest = &rest[1..];
+        let Expected::Prefix(text) = one(rest)? else { return Err("no * behind".into()) };
+        return Ok(Expected::Within(text));
     }
     if rest.starts_with('"') {
         let bytes = rest.as_bytes();
@@ -142,6 +161,7 @@ pub(crate) fn matches(expected: &Expected, value: &Value) -> bool {
         (Expected::Simple(p), Value::Simple(t)) | (Expected::Error(p), Value::Error(t)) => glob(p, t),
         (Expected::Int(a), Value::Int(b)) => a == b,
         (Expected::AtMost(a), Value::Int(b)) => (0..=*a).contains(b),
+        (Expected::TimeLeft(a), Value::Int(b)) => (a - slack(*a)..=*a).contains(b),
         (Expected::Bool(a), Value::Bool(b)) => a == b,
         (Expected::Bool(a), Value::Int(b)) => i64::from(*a) == *b,
         (Expected::Double(a), Value::Double(b)) => a == b,
@@ -150,6 +170,7 @@ pub(crate) fn matches(expected: &Expected, value: &Value) -> bool {
         (Expected::Bulk(a), Value::Bulk(b)) => a == b,
         (Expected::Bulk(a), Value::Verbatim(b)) => b.get(4..) == Some(a),
         (Expected::Prefix(a), v) => v.bytes().is_some_and(|b| b.starts_with(a)),
+        (Expected::Within(a), v) => v.bytes().is_some_and(|b| b.windows(a.len()).any(|part| part == a)),
         (Expected::List(e), Value::Array(v) | Value::Push(v)) => all(e, v),
         (Expected::Set(e), Value::Array(v) | Value::Set(v)) => in_any_order(e, v),
         (Expected::Map(e), Value::Array(_) | Value::Map(_)) => pairs_match(e, &value.items()),

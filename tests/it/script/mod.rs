@@ -18,6 +18,7 @@
 //! ?keys CLIENT LIST               compare the names in `name=value` or `name:value` text
 //! .. CONFIG SET maxmemory 0       do not compare
 //! !diff:word CMD                  the replies differ, and docs/compatibility.md says why under that word
+//!                                 (TTL and HTTL may tell a little less than written, as time passes)
 //! = +OK                           the reply to the command before, on both servers (with !diff: on ours)
 //!                                 (:..9 stands for any integer from 0 to 9)
 //! >> BLPOP q 0                    send only
@@ -30,6 +31,7 @@
 //! !each C GET | STRLEN            the next line (or the lines between !begin and !end) once for each
 //! {C} k
 //! !sleep 30                       milliseconds
+//! !until DBSIZE                   call until the reply is the one in the next line; the replies are compared by it alone
 //! !close b                        close a connection
 //! ```
 
@@ -38,5 +40,6 @@ mod expect;
 mod parse;
 mod run;
 
+pub(crate) use compare::{TIME_LEFT, slack};
 pub(crate) use parse::arguments;
 pub(crate) use run::{Pair, run_file};

@@ -1,6 +1,6 @@
 //! Reads script files into cases and steps.
 
-use super::compare::Mode;
+use super::compare::{Mode, TIME_LEFT};
 use super::expect::Expected;
 use std::fs;
 use std::path::Path;
@@ -31,6 +31,8 @@ pub(crate) enum Action {
     Read,
     Close,
     Sleep(u64),
+    /// Call until the reply is the one that is written out.
+    Until(Vec<Argument>),
     /// Pipelined calls with the counter in this range, both ends included.
     Loop(i64, i64, Vec<Argument>),
 }
@@ -83,7 +85,9 @@ pub(crate) fn read(path: &Path) -> Script {
             script.referee = false;
         } else if let Some(expected) = text.strip_prefix("= ") {
             let last = case.steps.last_mut().unwrap_or_else(|| panic!("{}: no command before", at()));
-            last.expected = Some(Expected::parse(expected).unwrap_or_else(|e| panic!("{}: {e}", at())));
+            let expected = Expected::parse(expected).unwrap_or_else(|e| panic!("{}: {e}", at()));
+            let time_left = last.mode == Mode::TimeLeft;
+            last.expected = Some(if time_left { expected.of_time_left() } else { expected });
         } else {
             assert!(!case.name.is_empty(), "{}: outside of a case", at());
             case.steps.push(step(line, &text).unwrap_or_else(|e| panic!("{}: {e}", at())));
@@ -158,6 +162,11 @@ fn step(line: usize, text: &str) -> Result<Step, String> {
                 step.action = Action::Sleep(after.parse().map_err(|_| "milliseconds")?);
                 return Ok(step);
             }
+            "!until" => {
+                step.action = Action::Until(tokens(after)?);
+                step.mode = Mode::Ignored;
+                return Ok(step);
+            }
             "!for" => {
                 let mut words = after.splitn(3, ' ');
                 let mut bound = || words.next().and_then(|w| w.parse().ok()).ok_or("!for FROM TO command");
@@ -183,6 +192,10 @@ fn step(line: usize, text: &str) -> Result<Step, String> {
         rest = after.trim_start();
     }
     let command = tokens(rest)?;
+    let name = command.first().map(plain).unwrap_or_default();
+    if step.mode == Mode::Exact && TIME_LEFT.iter().any(|told| name.eq_ignore_ascii_case(told.as_bytes())) {
+        step.mode = Mode::TimeLeft;
+    }
     step.action = if send_only { Action::Send(command) } else { Action::Call(command) };
     Ok(step)
 }

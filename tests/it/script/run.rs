@@ -1,16 +1,20 @@
 //! Runs cases against a target and the referee, and reports every difference.
 
 use super::compare::Mode;
-use super::expect::matches;
+use super::expect::{Expected, matches};
 use super::parse::{self, Action, Argument, Case, Piece, Script, Step};
 use crate::harness::{Client, Server, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::net::ToSocketAddrs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Flags that both servers get in every case.
 const FLAGS: [&str; 4] = ["--appendonly", "yes", "--enable-debug-command", "yes"];
+
+/// How long `!until` goes on.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Who is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +138,7 @@ fn run_case(case: &Case, proto: u8, sides: &mut Sides, pair: Pair) -> Vec<String
     let mut before = "";
     for step in case.steps.iter().filter(|s| s.only.is_none_or(|only| only == proto)) {
         if let Action::Sleep(millis) = step.action {
-            std::thread::sleep(std::time::Duration::from_millis(millis));
+            std::thread::sleep(Duration::from_millis(millis));
             continue;
         }
         let theirs = match &mut sides.referee {
@@ -183,10 +187,22 @@ fn judge(step: &Step, theirs: &[Value], ours: &[Value], referee: bool, pair: Pai
         }
         return pinned("ours", ours).or_else(|| pinned("referee", theirs));
     }
-    if step.mode == Mode::Exact && theirs == ours {
+    if matches!(step.mode, Mode::Exact | Mode::TimeLeft) && theirs == ours {
         return Some(format!("    marked as a difference, but both say {}", ours[0]));
     }
     pinned("ours", ours)
+}
+
+/// Calls until the expected reply comes, and gives the last one.
+fn until(client: &mut Client, command: &[Vec<u8>], expected: Option<&Expected>) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let reply = client.call(command);
+        if expected.is_none_or(|expected| matches(expected, &reply)) || Instant::now() > deadline {
+            return reply;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Does a step on one server and gives the replies it brought.
@@ -232,6 +248,7 @@ fn perform(
             Vec::new()
         }
         Action::Read => vec![client.read()],
+        Action::Until(command) => vec![until(client, &fill_all(command, 0), step.expected.as_ref())],
         Action::Loop(from, to, command) => {
             let calls = (*from..=*to).flat_map(|i| Client::encode(&fill_all(command, i)));
             drop(client.send_raw(&calls.collect::<Vec<u8>>()));
