@@ -91,8 +91,13 @@ fn start_key(body: Body<'_>) -> Result<Option<Item>, AwsError> {
     body.get("ExclusiveStartKey").map(|json| item(json).map_err(invalid)).transpose()
 }
 
-fn limit(body: Body<'_>) -> usize {
-    body.int("Limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+/// What is shown of an item, in either of the two ways to say it.
+fn projection(
+    body: Body<'_>,
+    expressions: &mut Expressions<'_>,
+) -> Result<Option<BoundProjection>, AwsError> {
+    let old = || body.list("AttributesToGet").map(attributes_to_get);
+    Ok(expressions.projection()?.or_else(old))
 }
 
 /// Reads Query.
@@ -112,10 +117,7 @@ pub(super) fn query(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     let mut expressions = Expressions::new(body, &with_names, &users)?;
     let filter = expressions.condition(ExprKind::Filter)?;
     let key_condition = expressions.condition(ExprKind::KeyCondition)?;
-    let projection = match expressions.projection()? {
-        None => body.list("AttributesToGet").map(attributes_to_get),
-        projection => projection,
-    };
+    let projection = projection(body, &mut expressions)?;
     expressions.finish()?;
     let target = Target::read(body, tables)?;
     let table = &target.table;
@@ -131,17 +133,7 @@ pub(super) fn query(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     let start = start.map(|key| target.start_keys(&key)).transpose()?;
     check_start(&ranges, start.as_ref())?;
     let descending = body.get("ScanIndexForward").is_some() && !body.bool("ScanIndexForward");
-    let common = Common {
-        whole: target.reads_whole(body.text("Select"), projection.as_ref(), filter.as_ref())?,
-        filter,
-        projection,
-        start,
-        limit: limit(body),
-        count_only: body.text("Select") == Some("COUNT"),
-        consistent: body.bool("ConsistentRead"),
-        capacity: Capacity::asked(body),
-        target,
-    };
+    let common = Common::read(body, target, start, filter, projection)?;
     Ok(Call::new(vec![(common.target.source().space(), ranges.pk.clone())], move |tx| {
         common.reply(tx, |common, tx, show| {
             let query = ops::Query {
@@ -182,27 +174,14 @@ pub(super) fn scan(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aw
     let users = ["FilterExpression"];
     let mut expressions = Expressions::new(body, &[users[0], "ProjectionExpression"], &users)?;
     let filter = expressions.condition(ExprKind::Filter)?;
-    let projection = match expressions.projection()? {
-        None => body.list("AttributesToGet").map(attributes_to_get),
-        projection => projection,
-    };
+    let projection = projection(body, &mut expressions)?;
     expressions.finish()?;
     let target = Target::read(body, tables)?;
     if let Some(filter) = &filter {
         filter.check_key_paths(&target.table.schema)?;
     }
     let start = start.map(|key| target.start_keys(&key)).transpose()?;
-    let common = Common {
-        whole: target.reads_whole(body.text("Select"), projection.as_ref(), filter.as_ref())?,
-        filter,
-        projection,
-        start,
-        limit: limit(body),
-        count_only: body.text("Select") == Some("COUNT"),
-        consistent: body.bool("ConsistentRead"),
-        capacity: Capacity::asked(body),
-        target,
-    };
+    let common = Common::read(body, target, start, filter, projection)?;
     Ok(Call::new(Vec::new(), move |tx| {
         if let Some(start) = &common.start {
             let order = walk_order(tx.engine().store.hash(&start.pk));
@@ -245,6 +224,27 @@ fn segment(body: Body<'_>) -> Result<Segment, AwsError> {
 }
 
 impl Common {
+    fn read(
+        body: Body<'_>,
+        target: Target,
+        start: Option<ItemKeys>,
+        filter: Option<BoundCondition>,
+        projection: Option<BoundProjection>,
+    ) -> Result<Self, AwsError> {
+        let select = body.text("Select");
+        Ok(Self {
+            whole: target.reads_whole(select, projection.as_ref(), filter.as_ref())?,
+            filter,
+            projection,
+            start,
+            limit: body.int("Limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX),
+            count_only: select == Some("COUNT"),
+            consistent: body.bool("ConsistentRead"),
+            capacity: Capacity::asked(body),
+            target,
+        })
+    }
+
     /// Runs and replies.
     fn reply(
         mut self,

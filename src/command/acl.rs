@@ -11,14 +11,8 @@ use sha2::{Digest, Sha256};
 const OWN: u32 = flag::NOSCRIPT | flag::LOADING | flag::STALE;
 const ADMIN: u32 = OWN | flag::ADMIN;
 
-macro_rules! sub {
-    ($name:literal, $arity:literal, $flags:expr, $run:expr, $since:literal, $complexity:literal, $summary:literal, $syntax:literal) => {
-        spec($name, $arity, $flags, $run).doc("server", $since, $complexity, $summary, $syntax)
-    };
-}
-
 static SUBS: &[Spec] = &[
-    sub!(
+    server!(
         "cat",
         -2,
         OWN,
@@ -28,7 +22,7 @@ static SUBS: &[Spec] = &[
         "Returns the categories, or the commands of one.",
         "[category]"
     ),
-    sub!(
+    server!(
         "deluser",
         -3,
         ADMIN,
@@ -39,7 +33,7 @@ static SUBS: &[Spec] = &[
         "username [username ...]"
     )
     .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
-    sub!(
+    server!(
         "dryrun",
         -4,
         ADMIN,
@@ -49,8 +43,8 @@ static SUBS: &[Spec] = &[
         "Tells whether a user may run a command.",
         "username command [arg [arg ...]]"
     ),
-    sub!("genpass", -2, OWN, genpass, "6.0.0", "O(1)", "Returns random hexadecimal digits.", "[bits]"),
-    sub!(
+    server!("genpass", -2, OWN, genpass, "6.0.0", "O(1)", "Returns random hexadecimal digits.", "[bits]"),
+    server!(
         "getuser",
         3,
         ADMIN,
@@ -60,8 +54,8 @@ static SUBS: &[Spec] = &[
         "Returns what a user may do.",
         "username"
     ),
-    sub!("help", 2, flag::LOADING | flag::STALE, help, "6.0.0", "O(1)", "Prints this help.", ""),
-    sub!(
+    server!("help", 2, flag::LOADING | flag::STALE, help, "6.0.0", "O(1)", "Prints this help.", ""),
+    server!(
         "list",
         2,
         ADMIN,
@@ -71,7 +65,7 @@ static SUBS: &[Spec] = &[
         "Returns a line for each user.",
         ""
     ),
-    sub!(
+    server!(
         "load",
         2,
         ADMIN,
@@ -81,7 +75,7 @@ static SUBS: &[Spec] = &[
         "Reads the file of users.",
         ""
     ),
-    sub!(
+    server!(
         "log",
         -2,
         ADMIN,
@@ -91,7 +85,7 @@ static SUBS: &[Spec] = &[
         "Returns what was refused to users.",
         "[count | RESET]"
     ),
-    sub!(
+    server!(
         "save",
         2,
         ADMIN,
@@ -101,7 +95,7 @@ static SUBS: &[Spec] = &[
         "Writes the file of users.",
         ""
     ),
-    sub!(
+    server!(
         "setuser",
         -3,
         ADMIN,
@@ -112,7 +106,7 @@ static SUBS: &[Spec] = &[
         "username [rule [rule ...]]"
     )
     .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
-    sub!(
+    server!(
         "users",
         2,
         ADMIN,
@@ -122,7 +116,7 @@ static SUBS: &[Spec] = &[
         "Returns the names of users.",
         ""
     ),
-    sub!("whoami", 2, OWN, whoami, "6.0.0", "O(1)", "Returns the name of this connection's user.", ""),
+    server!("whoami", 2, OWN, whoami, "6.0.0", "O(1)", "Returns the name of this connection's user.", ""),
 ];
 
 /// The family.
@@ -136,8 +130,8 @@ pub(super) static COMMANDS: &[Spec] = &[
 ];
 
 static MODULE: &[Spec] = &[
-    sub!("help", 2, flag::LOADING | flag::STALE, help, "5.0.0", "O(1)", "Prints this help.", ""),
-    sub!(
+    server!("help", 2, flag::LOADING | flag::STALE, help, "5.0.0", "O(1)", "Prints this help.", ""),
+    server!(
         "list",
         2,
         flag::ADMIN | flag::NOSCRIPT,

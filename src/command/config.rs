@@ -7,14 +7,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 const ADMIN: u32 = flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE;
 
-macro_rules! sub {
-    ($name:literal, $arity:literal, $flags:expr, $run:expr, $since:literal, $complexity:literal, $summary:literal, $syntax:literal) => {
-        spec($name, $arity, $flags, $run).doc("server", $since, $complexity, $summary, $syntax)
-    };
-}
-
 static SUBS: &[Spec] = &[
-    sub!(
+    server!(
         "get",
         -3,
         ADMIN,
@@ -24,10 +18,19 @@ static SUBS: &[Spec] = &[
         "Returns the options whose names fit the patterns, and their values.",
         "parameter [parameter ...]"
     ),
-    sub!("help", 2, flag::LOADING | flag::STALE, help, "5.0.0", "O(1)", "Prints this help.", ""),
-    sub!("resetstat", 2, ADMIN, reset_stat, "2.0.0", "O(1)", "Sets the counters of INFO back to zero.", "")
-        .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
-    sub!(
+    server!("help", 2, flag::LOADING | flag::STALE, help, "5.0.0", "O(1)", "Prints this help.", ""),
+    server!(
+        "resetstat",
+        2,
+        ADMIN,
+        reset_stat,
+        "2.0.0",
+        "O(1)",
+        "Sets the counters of INFO back to zero.",
+        ""
+    )
+    .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
+    server!(
         "rewrite",
         2,
         ADMIN | flag::LONG,
@@ -38,7 +41,7 @@ static SUBS: &[Spec] = &[
         ""
     )
     .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
-    sub!(
+    server!(
         "set",
         -4,
         ADMIN,

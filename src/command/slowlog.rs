@@ -72,14 +72,8 @@ fn clip_arg(arg: &[u8]) -> Vec<u8> {
 
 const ADMIN: u32 = flag::ADMIN | flag::LOADING | flag::STALE;
 
-macro_rules! sub {
-    ($name:literal, $arity:literal, $flags:expr, $run:expr, $since:literal, $complexity:literal, $summary:literal, $syntax:literal) => {
-        spec($name, $arity, $flags, $run).doc("server", $since, $complexity, $summary, $syntax)
-    };
-}
-
 static SUBS: &[Spec] = &[
-    sub!(
+    server!(
         "get",
         -2,
         ADMIN,
@@ -90,13 +84,13 @@ static SUBS: &[Spec] = &[
         "[count]"
     )
     .tips(&["request_policy:all_nodes", "nondeterministic_output"]),
-    sub!("help", 2, flag::LOADING | flag::STALE, help, "6.2.0", "O(1)", "Prints this help.", ""),
-    sub!("len", 2, ADMIN, len, "2.2.12", "O(1)", "Returns the number of entries.", "").tips(&[
+    server!("help", 2, flag::LOADING | flag::STALE, help, "6.2.0", "O(1)", "Prints this help.", ""),
+    server!("len", 2, ADMIN, len, "2.2.12", "O(1)", "Returns the number of entries.", "").tips(&[
         "request_policy:all_nodes",
         "response_policy:agg_sum",
         "nondeterministic_output",
     ]),
-    sub!(
+    server!(
         "reset",
         2,
         ADMIN,

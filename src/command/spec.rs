@@ -277,6 +277,14 @@ impl Spec {
     }
 }
 
+/// A subcommand among those about the server, with what COMMAND DOCS says of it.
+macro_rules! server {
+    ($name:literal, $arity:literal, $flags:expr, $run:expr, $since:literal, $complexity:literal, $summary:literal, $syntax:literal) => {
+        spec($name, $arity, $flags, $run).doc("server", $since, $complexity, $summary, $syntax)
+    };
+}
+pub(super) use server;
+
 /// Keys from argument `first` to `last` (relative to it; negative from the end), every `step`-th.
 pub const fn keys_at(first: usize, last: i32, step: usize, flags: &'static [&'static str]) -> KeySpec {
     KeySpec { begin: Begin::Index(first), find: Find::Range { last, step, limit: 0 }, flags }

@@ -298,38 +298,26 @@ impl Worker {
         if client.parked.is_some() {
             // It is counted when its waiting ends. Whoever looks on sees it now.
             *clock = self.server.engine.clock.monotonic_nanos();
-            if self.server.monitors.load(Relaxed) != 0 {
-                observe::feed_monitors(&self.server, client, command, args);
-            }
+            self.show(client, command, args);
             return;
         }
         if command.has(flag::ADMIN) {
             // Whether CONFIG SET itself was slow is measured by what it has set, as in Redis.
             self.refresh();
         }
-        self.conclude(client, command, args, outcome, mark, clock, out);
+        self.count(client, command, args, outcome, mark, clock, out);
+        self.show(client, command, args);
     }
 
-    /// What follows the run of a command, also inside EXEC: its error is written, and it is counted and observed.
-    #[allow(clippy::too_many_arguments)]
+    /// Shows a command to MONITOR's clients.
     #[inline]
-    pub(super) fn conclude(
-        &mut self,
-        client: &Client,
-        command: &'static Command,
-        args: &[&[u8]],
-        outcome: Result<(), Fail>,
-        mark: usize,
-        clock: &mut u64,
-        out: &mut Reply,
-    ) {
-        self.count(client, command, args, outcome, mark, clock, out);
+    pub(super) fn show(&self, client: &Client, command: &'static Command, args: &[&[u8]]) {
         if self.server.monitors.load(Relaxed) != 0 {
             observe::feed_monitors(&self.server, client, command, args);
         }
     }
 
-    /// The same for a command that MONITOR's clients have seen already.
+    /// What follows the run of a command, also inside EXEC: its error is written, and it is counted and measured.
     #[allow(clippy::too_many_arguments)]
     #[inline]
     pub(super) fn count(

@@ -162,7 +162,8 @@ impl Run<'_> {
                     worker.stats.hits.add(tx.hits() - hits);
                     worker.stats.misses.add(tx.misses() - misses);
                 }
-                worker.conclude(client, queued.command, &args, outcome, mark, &mut clock, out);
+                worker.count(client, queued.command, &args, outcome, mark, &mut clock, out);
+                worker.show(client, queued.command, &args);
                 self.concluded = index + 1;
             }
             if self.all_or_nothing

@@ -1,6 +1,6 @@
 //! Deadlines of fields: setting, reading and taking them.
 
-use super::fields::{FIELDS_MISMATCH, NO_FIELDS, Unit, each_once, field_count, only_fields};
+use super::fields::{FIELDS_MISMATCH, NO_FIELDS, Unit, counted_fields, each_once, only_fields};
 use super::hash_at;
 use crate::command::{Cx, Fail, Outcome, eq};
 use crate::effect::{Effect, List};
@@ -83,12 +83,9 @@ fn condition_and_fields<'a, 'b>(args: &'a [&'b [u8]]) -> Result<(Condition, &'a 
     while let [word, tail @ ..] = rest {
         rest = tail;
         if names.is_none() && eq(word, "fields") {
-            let [number, tail @ ..] = tail else { return Err(NO_FIELDS) };
             let wrong = Fail::new("ERR Parameter `numFields` should be greater than 0");
-            let count = field_count(number, &wrong)?;
-            let (these, tail) = tail.split_at_checked(count).ok_or(FIELDS_MISMATCH)?;
-            names = Some(these);
-            rest = tail;
+            let (these, tail) = counted_fields(tail, &wrong)?;
+            (names, rest) = (Some(these), tail);
         } else if let (None, Some(found)) = (condition, Condition::of_word(word)) {
             condition = Some(found);
         } else {

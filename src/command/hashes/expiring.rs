@@ -1,7 +1,8 @@
 //! Reading or writing fields together with their deadlines: HGETDEL, HGETEX, HSETEX.
 
 use super::fields::{
-    FIELDS_MISMATCH, NO_FIELDS, NUMBER_NOT_POSITIVE, Unit, each_once, field_count, only_fields,
+    FIELDS_MISMATCH, NO_FIELDS, NUMBER_NOT_POSITIVE, Unit, counted_fields, each_once, field_count,
+    only_fields,
 };
 use super::hash_at;
 use crate::command::{Cx, Fail, Outcome, eq};
@@ -88,9 +89,7 @@ pub(super) fn read_hgetex<'a, 'b>(args: &'a [&'b [u8]], now: u64) -> Result<(Ttl
     while let [word, tail @ ..] = rest {
         rest = tail;
         if names.is_none() && eq(word, "fields") {
-            let [number, tail @ ..] = tail else { return Err(NO_FIELDS) };
-            let count = field_count(number, &NUMBER_NOT_POSITIVE)?;
-            let (these, tail) = tail.split_at_checked(count).ok_or(FIELDS_MISMATCH)?;
+            let (these, tail) = counted_fields(tail, &NUMBER_NOT_POSITIVE)?;
             (names, rest) = (Some(these), tail);
         } else if eq(word, "persist") {
             ttl = once(ttl, Ttl::Word, ONE)?;

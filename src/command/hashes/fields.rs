@@ -22,6 +22,15 @@ pub(super) fn only_fields<'a, 'b>(args: &'a [&'b [u8]]) -> Result<&'a [&'b [u8]]
     if count == names.len() { Ok(names) } else { Err(FIELDS_MISMATCH) }
 }
 
+/// Reads `numfields field ...` and gives the fields and what follows them; the error given if the number is not above zero.
+pub(super) fn counted_fields<'a, 'b>(
+    args: &'a [&'b [u8]],
+    wrong: &Fail,
+) -> Result<(&'a [&'b [u8]], &'a [&'b [u8]]), Fail> {
+    let [number, rest @ ..] = args else { return Err(NO_FIELDS) };
+    rest.split_at_checked(field_count(number, wrong)?).ok_or(FIELDS_MISMATCH)
+}
+
 /// Reads `numfields`, which must be above zero; else the error given.
 pub(super) fn field_count(arg: &[u8], wrong: &Fail) -> Result<usize, Fail> {
     let count = parse_i64_strict(arg).filter(|n| *n > 0).and_then(|n| usize::try_from(n).ok());

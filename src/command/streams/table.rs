@@ -35,6 +35,14 @@ const fn stream(
     command.doc("stream", since, complexity, summary, syntax)
 }
 
+const HELP: Spec = stream(
+    spec("help", 2, flag::LOADING | flag::STALE, help),
+    "5.0.0",
+    "O(1)",
+    "Describes the subcommands.",
+    "",
+);
+
 static GROUP: &[Spec] = &[
     stream(
         spec("create", -5, MAKE, group::create).keys(SUB_INSERT_KEY),
@@ -64,13 +72,7 @@ static GROUP: &[Spec] = &[
         "Removes a consumer group.",
         "key group",
     ),
-    stream(
-        spec("help", 2, flag::LOADING | flag::STALE, help),
-        "5.0.0",
-        "O(1)",
-        "Describes the subcommands.",
-        "",
-    ),
+    HELP,
     stream(
         spec("setid", -5, WRITE, group::setid).keys(SUB_UPDATE_KEY),
         "5.0.0",
@@ -96,13 +98,7 @@ static INFO: &[Spec] = &[
         "Returns what is known of a stream's consumer groups.",
         "key",
     ),
-    stream(
-        spec("help", 2, flag::LOADING | flag::STALE, help),
-        "5.0.0",
-        "O(1)",
-        "Describes the subcommands.",
-        "",
-    ),
+    HELP,
     stream(
         spec("stream", -3, READ, info::stream).keys(SUB_READ_KEY),
         "5.0.0",

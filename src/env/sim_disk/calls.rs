@@ -53,12 +53,7 @@ impl Disk for SimDisk {
         state.check_fault(Fault::Remove)?;
         let node = state.find(path)?;
         state.file(node)?;
-        let parent = state.parent(path)?;
-        let name = name_of(path)?;
-        let folder = state.folder(parent)?;
-        folder.current.remove(&name);
-        folder.unsynced.push(NameChange::Unlink(name));
-        Ok(())
+        state.unlink(path)
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
@@ -67,12 +62,7 @@ impl Disk for SimDisk {
         if !state.folder(node)?.current.is_empty() {
             return Err(io::ErrorKind::DirectoryNotEmpty.into());
         }
-        let parent = state.parent(path)?;
-        let name = name_of(path)?;
-        let folder = state.folder(parent)?;
-        folder.current.remove(&name);
-        folder.unsynced.push(NameChange::Unlink(name));
-        Ok(())
+        state.unlink(path)
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {

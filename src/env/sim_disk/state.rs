@@ -265,6 +265,15 @@ impl State {
         self.find(parent_of(path))
     }
 
+    /// Takes a name out of its folder; it comes back after a crash unless the folder is synced first.
+    pub(super) fn unlink(&mut self, path: &Path) -> io::Result<()> {
+        let (parent, name) = (self.parent(path)?, name_of(path)?);
+        let folder = self.folder(parent)?;
+        folder.current.remove(&name);
+        folder.unsynced.push(NameChange::Unlink(name));
+        Ok(())
+    }
+
     pub(super) fn add(&mut self, parent: u64, name: &str, node: Node) -> io::Result<u64> {
         let number = self.next_node;
         let folder = self.folder(parent)?;

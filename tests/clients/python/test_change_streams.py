@@ -10,13 +10,6 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
 
-@pytest.fixture
-def r(server, protocol):
-    client = redis.Redis(port=server.port, protocol=protocol, decode_responses=True)
-    yield client
-    client.close()
-
-
 class Raw:
     """What is left to read of a response."""
 

@@ -4,16 +4,6 @@ import time
 
 import pytest
 import redis
-from redis.backoff import ConstantBackoff
-from redis.retry import Retry
-
-
-@pytest.fixture
-def r(server, protocol):
-    client = redis.Redis(port=server.port, protocol=protocol, decode_responses=True,
-                         retry=Retry(ConstantBackoff(0.02), 20))
-    yield client
-    client.close()
 
 
 def test_handshake(server, protocol):

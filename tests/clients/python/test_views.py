@@ -4,13 +4,6 @@ import pytest
 import redis
 
 
-@pytest.fixture
-def r(server, protocol):
-    client = redis.Redis(port=server.port, protocol=protocol, decode_responses=True)
-    yield client
-    client.close()
-
-
 class Sessions:
     """Sessions in hashes, as web frameworks keep them."""
 
