@@ -9,7 +9,7 @@
 use super::client::Client;
 use super::registry::Command;
 use super::{ClientHandle, Fail};
-use crate::engine::Engine;
+use crate::engine::{Durability, Engine};
 use crate::resp::Reply;
 use crate::store::{Entry, Store, Waiting};
 use crate::text::parse_i64_strict;
@@ -114,6 +114,8 @@ pub struct Served {
     pub reply: Vec<u8>,
     /// Whether the command changed something.
     pub wrote: bool,
+    /// What durability was before it ran.
+    pub began: Durability,
 }
 
 impl Parked {

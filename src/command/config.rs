@@ -92,6 +92,10 @@ fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         .config
         .set_with(&pairs, caller, |changed| apply_settings(server, changed))
         .map_err(|error| failed(&error))?;
+    if !cx.client.in_exec {
+        // A transaction holds shards, which eviction would wait for; whoever comes next evicts then.
+        server.engine.evict_at_once();
+    }
     cx.out.ok();
     Ok(())
 }

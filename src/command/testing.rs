@@ -35,6 +35,15 @@ mod harness {
             harness
         }
 
+        /// Another worker of the same server with a client of its own, for another thread.
+        pub(crate) fn beside(&self) -> Self {
+            let server = Arc::clone(&self.server);
+            let mut harness =
+                Self { worker: Worker::new(Arc::clone(&server), 1), server, clients: Vec::new() };
+            harness.connect();
+            harness
+        }
+
         /// Adds a client; its number is for [`Harness::run_as`].
         pub(crate) fn connect(&mut self) -> usize {
             let id = self.server.next_client_id();
@@ -58,6 +67,7 @@ mod harness {
             let caller = Caller { local: true, loading: false };
             self.server.config.set(&[(name.as_bytes(), value.as_bytes())], caller).unwrap();
             self.server.engine.reconfigure(&self.server.config.snapshot()).unwrap();
+            self.server.engine.evict_at_once();
         }
 
         /// The first client's reply to a line of words, quoted as in redis-cli, in the notation of [`show`].

@@ -53,11 +53,13 @@ impl Journal {
     }
 
     pub(super) fn set_durability(&self, durability: Durability) {
-        if let Some(log) = self.log.get()
-            && self.durability() != Durability::Failed
-        {
+        let Some(log) = self.log.get() else { return };
+        // A failure that comes at this moment stays.
+        let failed = Durability::Failed as u8;
+        let set =
+            self.durability.fetch_update(AcqRel, Acquire, |now| (now != failed).then_some(durability as u8));
+        if set.is_ok() {
             log.expect_frequent_syncs(durability == Durability::Synced);
-            self.durability.store(durability as u8, Release);
         }
     }
 
@@ -118,6 +120,16 @@ impl Engine {
             Durability::Written => log.written(),
             Durability::Synced => log.synced(),
         }
+    }
+
+    /// As [`Engine::settled`] for what was done by a command that began when [`Engine::durability`] was `began`. If the log has failed
+    /// since then, it may show, or acknowledge, what will never be durable.
+    #[inline]
+    pub fn settled_since(&self, began: Durability) -> Lsn {
+        if began != Durability::Failed && self.durability() == Durability::Failed {
+            return self.settled_at_failure();
+        }
+        self.settled()
     }
 
     /// Makes all that was appended so far as durable as `appendfsync` asks, together with everybody else's.

@@ -222,7 +222,6 @@ impl Engine {
         if let (Some(log), true) = (self.journal.log(), before.disk_reserve != settings.disk_reserve) {
             log.set_keep_free_bytes(settings.disk_reserve)?;
         }
-        self.evict_at_once(settings);
         if settings.appendonly && !before.appendonly {
             self.journal.open_gap(self.clock.now_ms());
             self.journal.set_durability(Durability::of(settings));
@@ -243,12 +242,13 @@ impl Engine {
     }
 
     /// Evicts for some milliseconds, so that a lowered `maxmemory` is kept to when CONFIG SET answers, unless there is much to
-    /// evict; the cycle does the rest.
-    fn evict_at_once(&self, settings: &Settings) {
+    /// evict; the cycle does the rest. The caller holds no lock, the configuration's neither.
+    pub fn evict_at_once(&self) {
+        let settings = self.settings();
         let mut record = Vec::new();
         for _ in 0..EVICTION_ROUNDS {
             let full = settings.maxmemory != 0 && memory::used_bytes() > settings.maxmemory;
-            if !full || !self.make_room(settings, &mut record) {
+            if !full || !self.make_room(&settings, &mut record) {
                 return;
             }
         }

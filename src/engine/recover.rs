@@ -129,10 +129,15 @@ impl Engine {
     pub(super) fn fall_back(&self) -> Result<(), EngineError> {
         let Some(log) = self.journal.log() else { return Ok(()) };
         let _upkeep = self.upkeep.lock();
-        self.journal.fail();
+        // A reload that was under way has ended its own loading.
+        let all = self.store.lock_all(Mode::Write, self.clock.now_ms());
+        self.loading.store(true, Release);
+        drop(all);
         self.store.raise_all();
         self.store.clear();
         self.tables.clear();
+        // From here on whoever begins a command is shown what is durable only.
+        self.journal.fail();
         self.read_again(log, log.synced(), &mut RecoveryReport::default())?;
         self.loading.store(false, Release);
         Ok(())

@@ -186,18 +186,41 @@ fn a_crash_at_every_sync_loses_nothing_acknowledged_and_halves_nothing() {
 }
 
 #[test]
+fn a_write_that_was_not_handed_over_before_the_failure_is_not_acknowledged() {
+    let disk = SimDisk::new(30);
+    let engine = open(&disk, AppendFsync::Everysec).unwrap();
+    let (began, written) = (engine.durability(), engine.tail());
+    disk.fail(Fault::Write, 1, libc::EIO);
+    commit(&engine, &[Effect::SetString { db: 0, key: b"k", value: b"1", expire: None }]);
+    // The background comes first and takes note of the failure.
+    let error = engine.settle().unwrap_err();
+    engine.note_failure(&error);
+    assert_eq!(engine.durability(), Durability::Failed);
+    assert_eq!(engine.settled_since(began), written);
+    assert!(engine.tail() > written);
+}
+
+#[test]
 fn after_a_failed_sync_reads_go_on_and_writes_are_refused_for_good() {
     let disk = SimDisk::new(3);
     let engine = open(&disk, AppendFsync::Always).unwrap();
     commit(&engine, &[Effect::SetString { db: 0, key: b"k", value: b"1", expire: None }]);
     engine.settle().unwrap();
     disk.fail(Fault::Sync, 1, libc::EIO);
+    let (began, durable) = (engine.durability(), engine.tail());
     commit(&engine, &[Effect::SetString { db: 0, key: b"k", value: b"2", expire: None }]);
     let error = engine.settle().unwrap_err();
     engine.note_failure(&error);
+    engine.reconfigure(&settings(AppendFsync::Always)).unwrap();
     while engine.loading.load(Relaxed) {
         std::thread::yield_now();
     }
+    assert_eq!(engine.settled_since(began), durable, "who ran before the failure may have seen what is lost");
+    assert_eq!(
+        engine.settled_since(engine.durability()),
+        u64::MAX,
+        "who begins now is shown what is durable"
+    );
     for _ in 0..3 {
         assert!(engine.refusal(0).is_some(), "the sync would succeed now, and must not be tried");
         assert!(engine.settle().is_err());

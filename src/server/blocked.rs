@@ -122,14 +122,14 @@ impl Connection {
     }
 
     fn served(&mut self, served: Served) -> bool {
-        let Served { client, reply: bytes, wrote } = served;
+        let Served { client, reply: bytes, wrote, began } = served;
         let closing = client.closing;
         self.client = Some(client);
         self.at += 1;
         let mut outbox = self.shared.outbox.borrow_mut();
         let mut reply = Reply::with_buffer(outbox.take(), Proto::V2);
         reply.raw(&bytes);
-        self.answer(outbox, reply, wrote);
+        self.answer(outbox, reply, wrote, began);
         !closing
     }
 
@@ -140,7 +140,7 @@ impl Connection {
         let closing = client.closing;
         self.client = Some(client);
         self.at += 1;
-        self.answer(outbox, reply, false);
+        self.answer(outbox, reply, false, self.local.server.engine.durability());
         !closing
     }
 }

@@ -6,6 +6,7 @@ use super::worker::{Local, Seat};
 use crate::command::Client;
 use crate::command::blocking::state;
 use crate::command::client::Kill;
+use crate::engine::Durability;
 use crate::resp::{Batch, Decoder, Limits, Proto, ProtocolError, Reply};
 use crate::session::{Stop, Worker};
 use std::cell::{Cell, RefCell, RefMut};
@@ -278,6 +279,7 @@ impl Connection {
             self.again = self.batch.commands.len() == TURN
                 || (!limits.authenticated && !self.batch.commands.is_empty());
         }
+        let began = self.local.server.engine.durability();
         let mut outbox = self.shared.outbox.borrow_mut();
         let mut reply = Reply::with_buffer(outbox.take(), proto_of(client));
         let progress = self.local.worker.borrow_mut().run(client, buf, &self.batch, self.at, &mut reply);
@@ -297,14 +299,20 @@ impl Connection {
             reply.error(format!("ERR {error}"));
             more = More::Close;
         }
-        self.answer(outbox, reply, progress.wrote);
+        self.answer(outbox, reply, progress.wrote, began);
         (if done { self.batch.consumed } else { 0 }, more)
     }
 
-    /// Hands replies over to be sent once what they show is durable.
-    pub(super) fn answer(&self, mut outbox: RefMut<'_, Outbox>, mut reply: Reply, wrote: bool) {
+    /// Hands replies over to be sent once what they show is durable. `began` is what durability was before their commands ran.
+    pub(super) fn answer(
+        &self,
+        mut outbox: RefMut<'_, Outbox>,
+        mut reply: Reply,
+        wrote: bool,
+        began: Durability,
+    ) {
         let engine = &self.local.server.engine;
-        let waits = outbox.put_back(reply.take(), engine.tail(), engine.settled(), wrote);
+        let waits = outbox.put_back(reply.take(), engine.tail(), engine.settled_since(began), wrote);
         drop(outbox);
         if waits {
             self.local.flush_later(&self.shared);
@@ -322,6 +330,7 @@ impl Connection {
         let args: Vec<Vec<u8>> =
             self.batch.args_of(command).iter().map(|span| span.of(&self.input).to_vec()).collect();
         let server = std::sync::Arc::clone(&self.local.server);
+        let began = server.engine.durability();
         let task = tokio::task::spawn_blocking(move || {
             let mut worker = Worker::for_long_command(server);
             let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
@@ -337,7 +346,7 @@ impl Connection {
         let mut outbox = self.shared.outbox.borrow_mut();
         let mut reply = Reply::with_buffer(outbox.take(), Proto::V2);
         reply.raw(&replies);
-        self.answer(outbox, reply, progress.wrote);
+        self.answer(outbox, reply, progress.wrote, began);
         progress.stop != Some(Stop::Close)
     }
 

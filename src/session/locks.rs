@@ -1,6 +1,6 @@
 //! Which shards a command locks: those of its keys, as the keys are stored.
 
-use crate::command::{Command, OnView, is_write};
+use crate::command::{Command, OnView, flag, is_write};
 use crate::effect::SYSTEM;
 use crate::engine::{Engine, VIEW_DB};
 use crate::store::{Locked, Mode};
@@ -98,6 +98,10 @@ pub(super) fn lock_keys<'a>(
             add_streams(engine, &mut in_tables);
         }
         hashes.extend(in_tables.iter().map(|found| found.hash));
+        if hashes.is_empty() && commands.iter().any(|(command, _)| stays_in_tables(command)) {
+            // Any shard will do: as long as it is held no table appears that was missing now.
+            hashes.push(0);
+        }
         hashes.iter().for_each(|hash| store.prefetch_shard(*hash));
         let locked = store.lock_many(&hashes, mode, now);
         if engine.tables.generation() == generation {
@@ -110,6 +114,11 @@ pub(super) fn lock_keys<'a>(
             return locked;
         }
     }
+}
+
+/// Whether a command finds items by its keys, and locks no shard by itself.
+fn stays_in_tables(command: &Command) -> bool {
+    command.spec.item_keys.is_some() && !command.has(flag::WHOLE)
 }
 
 /// Adds the change streams of the tables that keys are in.

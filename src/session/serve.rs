@@ -62,6 +62,7 @@ impl Worker {
         }
         let Some(mut slot) = parked.claim() else { return };
         let Slot::Waiting(mut client) = std::mem::replace(&mut *slot, Slot::Elsewhere) else { return };
+        let began = self.server.engine.durability();
         let wrote_before = std::mem::take(&mut self.wrote);
         let mut out = Reply::new(proto_of(&client));
         let waits_on = !self.run_again(&mut client, parked, &mut out);
@@ -72,7 +73,7 @@ impl Worker {
             return;
         }
         parked.unregister(&self.server.engine.store);
-        *slot = Slot::Done(Box::new(Served { client: *client, reply: out.take(), wrote }));
+        *slot = Slot::Done(Box::new(Served { client: *client, reply: out.take(), wrote, began }));
         parked.handle.blocked.store(state::NO, Release);
         drop(slot);
         parked.handle.waker.wake();

@@ -167,3 +167,40 @@ fn views_reach_indexes_as_items_do() {
     assert_eq!(h.run("ITEM.QUERY t x INDEX ix COUNT"), ":1");
     assert_eq!(h.run("ITEM.QUERY t y INDEX ix COUNT"), ":1");
 }
+
+#[test]
+fn memory_can_be_lowered_inside_a_transaction_that_holds_shards() {
+    let mut h = Harness::new();
+    h.run("CONFIG SET maxmemory-policy allkeys-random");
+    for line in ["MULTI", "SET k 1", "CONFIG SET maxmemory 1", "EXISTS k"] {
+        h.run(line);
+    }
+    assert_eq!(h.run("EXEC"), "[+OK +OK :1]");
+}
+
+#[test]
+fn a_table_that_appears_meanwhile_is_missing_or_locked() {
+    let mut h = Harness::new();
+    let mut other = h.beside();
+    let end = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let ended = std::sync::Arc::clone(&end);
+    let writer = std::thread::spawn(move || {
+        let mut written = 0;
+        while !ended.load(Relaxed) {
+            for line in ["ITEM.PUT t a SET 1 n 1", "DDB GetItem '{\"TableName\":\"t\"}'", "ITEM.DEL t a"] {
+                written += u32::from(other.run(line) == "+OK");
+            }
+            for line in ["MULTI", "ITEM.PUT t b SET 1 n 1", "ITEM.GET t b", "EXEC"] {
+                other.run(line);
+            }
+        }
+        written
+    });
+    for _ in 0..2000 {
+        h.run("TABLE.CREATE t PK id S");
+        std::thread::yield_now();
+        h.run("TABLE.DROP t");
+    }
+    end.store(true, Relaxed);
+    assert!(writer.join().unwrap() > 0, "the two never met");
+}
