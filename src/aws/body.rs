@@ -51,9 +51,8 @@ impl Violations {
         self.required(name.is_some(), path);
         let Some(name) = name else { return };
         let bare = bare_name(name);
-        if bare == name && !name.bytes().all(is_name_byte) {
-            let constraint = format!("Member must satisfy regular expression pattern: {NAME_PATTERN}");
-            self.add(&format!("'{name}'"), path, &constraint);
+        if bare == name && !name.is_empty() {
+            self.pattern(name, path);
         }
         self.length(name, path, 1, 1024);
     }
@@ -62,11 +61,28 @@ impl Violations {
     pub(super) fn name(&mut self, body: Body<'_>, member: &str) {
         let Some(name) = body.text(member) else { return };
         let path = path(member);
+        self.pattern(name, &path);
+        self.length(name, &path, 3, 255);
+    }
+
+    /// The characters of a name.
+    fn pattern(&mut self, name: &str, path: &str) {
         if name.is_empty() || !name.bytes().all(is_name_byte) {
             let constraint = format!("Member must satisfy regular expression pattern: {NAME_PATTERN}");
-            self.add(&format!("'{name}'"), &path, &constraint);
+            self.add(&format!("'{name}'"), path, &constraint);
         }
-        self.length(name, &path, 3, 255);
+    }
+
+    /// A text's length in characters.
+    pub(super) fn characters(&mut self, text: &str, path: &str, least: usize, most: usize) {
+        let length = text.chars().count();
+        if length < least {
+            let constraint = format!("Member must have length greater than or equal to {least}");
+            self.add(&format!("'{text}'"), path, &constraint);
+        } else if length > most {
+            let constraint = format!("Member must have length less than or equal to {most}");
+            self.add(&format!("'{text}'"), path, &constraint);
+        }
     }
 
     /// A text's length in bytes.
@@ -164,11 +180,23 @@ impl<'j> Body<'j> {
         self.get(name)?.as_object().map(Body)
     }
 
-    /// The name of the table that a request is about, which an operation on tables needs.
-    pub(super) fn table_name(self) -> Result<&'j str, AwsError> {
+    /// The name of the table that a request is about, which an operation on tables needs. That it is there and how long it is
+    /// is looked at before anything else.
+    pub(super) fn table_name(self, violations: &mut Violations) -> Result<&'j str, AwsError> {
         let missing = "The parameter 'TableName' is required but was not present in the request";
         let name = bare_name(self.text("TableName").ok_or_else(|| AwsError::validation(missing))?);
-        crate::item::check_resource_name("TableName", name)?;
+        if !(3..=255).contains(&name.len()) {
+            return Err(crate::item::ItemError::NameLength { field: "TableName" }.into());
+        }
+        violations.pattern(name, "tableName");
+        Ok(name)
+    }
+
+    /// The same for a request that says nothing else.
+    pub(super) fn only_table_name(self) -> Result<&'j str, AwsError> {
+        let mut violations = Violations::default();
+        let name = self.table_name(&mut violations)?;
+        violations.finish()?;
         Ok(name)
     }
 

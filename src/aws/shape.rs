@@ -209,11 +209,18 @@ const THROUGHPUT: Shape = Shape::Struct(
     "ProvisionedThroughput",
     &[("ReadCapacityUnits", Shape::Int("Long")), ("WriteCapacityUnits", Shape::Int("Long"))],
 );
+const LONG: Shape = Shape::Int("Long");
+const MOST: Shape =
+    Shape::Struct("OnDemandThroughput", &[("MaxReadRequestUnits", LONG), ("MaxWriteRequestUnits", LONG)]);
+const WARM: Shape =
+    Shape::Struct("WarmThroughput", &[("ReadUnitsPerSecond", LONG), ("WriteUnitsPerSecond", LONG)]);
 const INDEX: &[(&str, Shape)] = &[
     ("IndexName", TEXT),
     ("KeySchema", KEY_SCHEMA),
     ("Projection", PROJECTION),
     ("ProvisionedThroughput", THROUGHPUT),
+    ("OnDemandThroughput", MOST),
+    ("WarmThroughput", WARM),
 ];
 const INDEX_UPDATES: Shape = Shape::List(&Shape::Struct(
     "GlobalSecondaryIndexUpdate",
@@ -240,6 +247,15 @@ const TABLE: &[(&str, Shape)] = &[
     ("BillingMode", TEXT),
     ("TableClass", TEXT),
     ("ProvisionedThroughput", THROUGHPUT),
+    ("OnDemandThroughput", MOST),
+    ("WarmThroughput", WARM),
+    (
+        "SSESpecification",
+        Shape::Struct(
+            "SSESpecification",
+            &[("Enabled", Shape::Bool), ("SSEType", TEXT), ("KMSMasterKeyId", TEXT)],
+        ),
+    ),
     ("DeletionProtectionEnabled", Shape::Bool),
     (
         "StreamSpecification",

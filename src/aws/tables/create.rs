@@ -5,27 +5,31 @@ use super::super::body::{Body, Violations};
 use super::super::error::AwsError;
 use super::super::json::Object;
 use super::stream::{self, Wanted};
-use super::{Telling, describe_table, indexes, settings};
+use super::{Telling, describe_table, indexes, settings, tags, throughput};
 use crate::item::{AttrType, KeyAttr, KeyType, StreamSpan, TableSchema};
 use crate::ops;
 use serde_json::Value;
 
 pub(super) fn create(body: Body<'_>) -> Result<Call, AwsError> {
-    constrain(body)?;
-    let name = body.table_name()?.to_owned();
+    let mut violations = Violations::default();
+    let name = body.table_name(&mut violations)?.to_owned();
+    constrain(body, violations)?;
     let mut schema = table(body)?;
-    settings::throughput(body, &mut schema, true)?;
+    throughput::check_new(body)?;
+    throughput::create(body, &mut schema);
+    settings::put(body, &mut schema);
     indexes::create(body, &Defined::read(body), &mut schema)?;
     if let Wanted::On(view) = stream::wanted(body)? {
         schema.streams.push(StreamSpan::new(view));
     }
-    settings::tags(body.list("Tags").unwrap_or_default(), &mut schema);
+    tags::put(body.list("Tags").unwrap_or_default(), &mut schema)?;
     Ok(Call::new(Vec::new(), move |tx| {
         ops::create_table(tx, &name, &schema)?;
         let mut out = Vec::new();
         let mut reply = Object::begin(&mut out);
         if let Some(table) = tx.engine().tables.get(name.as_bytes()) {
-            let telling = Telling { status: "CREATING", index: Some(("", "CREATING")) };
+            let creating = |_: &str| Some("CREATING");
+            let telling = Telling { index: &creating, ..Telling::of(&table, "CREATING", tx.now()) };
             reply.object("TableDescription", |object| describe_table(&table, telling, object));
         }
         reply.end();
@@ -33,34 +37,41 @@ pub(super) fn create(body: Body<'_>) -> Result<Call, AwsError> {
     }))
 }
 
-fn constrain(body: Body<'_>) -> Result<(), AwsError> {
-    let mut violations = Violations::default();
+fn constrain(body: Body<'_>, mut violations: Violations) -> Result<(), AwsError> {
     violations.required(body.get("AttributeDefinitions").is_some(), "attributeDefinitions");
-    violations.required(body.get("KeySchema").is_some(), "keySchema");
     for (at, attribute) in body.list("AttributeDefinitions").unwrap_or_default().iter().enumerate() {
         let path = |name: &str| format!("attributeDefinitions.{}.member.{name}", at + 1);
         member(&mut violations, attribute, "AttributeName", &path("attributeName"), &[]);
         member(&mut violations, attribute, "AttributeType", &path("attributeType"), &["B", "N", "S"]);
     }
-    let keys = body.list("KeySchema");
-    for (at, key) in keys.unwrap_or_default().iter().enumerate() {
-        let path = |name: &str| format!("keySchema.{}.member.{name}", at + 1);
-        member(&mut violations, key, "AttributeName", &path("attributeName"), &[]);
-        member(&mut violations, key, "KeyType", &path("keyType"), &["HASH", "RANGE"]);
-    }
-    match keys.map(<[Value]>::len) {
-        Some(0) => {
-            violations.add("'[]'", "keySchema", "Member must have length greater than or equal to 1");
-        }
-        Some(3..) => {
-            violations.add("'[...]'", "keySchema", "Member must have length less than or equal to 2");
-        }
-        _ => {}
-    }
+    constrain_keys(body, 2, &mut violations);
     settings::constrain(body, &mut violations);
     indexes::constrain(body, &mut violations);
     stream::constrain(body, &mut violations);
+    tags::constrain(body, &mut violations);
     violations.finish()
+}
+
+/// Constraints on a key schema, of a table or an index.
+pub(super) fn constrain_keys(body: Body<'_>, most: usize, violations: &mut Violations) {
+    violations.required(body.get("KeySchema").is_some(), "keySchema");
+    let Some(keys) = body.list("KeySchema") else { return };
+    if keys.is_empty() {
+        violations.add("'[]'", "keySchema", "Member must have length greater than or equal to 1");
+    } else if keys.len() > most {
+        let shown = |key: &Value| {
+            let part = |name| text(key, name);
+            format!("KeySchemaElement(attributeName={}, keyType={})", part("AttributeName"), part("KeyType"))
+        };
+        let shown = keys.iter().map(shown).collect::<Vec<_>>().join(", ");
+        let constraint = format!("Member must have length less than or equal to {most}");
+        violations.add(&format!("'[{shown}]'"), "keySchema", &constraint);
+    }
+    for (at, key) in keys.iter().enumerate() {
+        let path = |name: &str| format!("keySchema.{}.member.{name}", at + 1);
+        member(violations, key, "AttributeName", &path("attributeName"), &[]);
+        member(violations, key, "KeyType", &path("keyType"), &["HASH", "RANGE"]);
+    }
 }
 
 /// A member of a list that must be there, perhaps one of a set.
@@ -147,13 +158,18 @@ impl Keys {
         Ok(())
     }
 
-    /// Checks that every element is defined.
-    pub(super) fn check_definitions(&self, defined: &Defined) -> Result<(), AwsError> {
+    /// Checks that there are as many definitions as elements.
+    fn check_count(&self, defined: &Defined) -> Result<(), AwsError> {
         if self.names.len() > defined.0.len() {
             return Err(AwsError::validation(
                 "Invalid KeySchema: Some index key attribute have no definition",
             ));
         }
+        Ok(())
+    }
+
+    /// Checks that every element is defined.
+    pub(super) fn check_definitions(&self, defined: &Defined) -> Result<(), AwsError> {
         if self.names.iter().all(|name| defined.names().any(|other| other == name)) {
             return Ok(());
         }
@@ -182,6 +198,7 @@ fn table(body: Body<'_>) -> Result<TableSchema, AwsError> {
     if defined.names().enumerate().any(twice) {
         return refused("Cannot have two attributes with the same name");
     }
+    keys.check_count(&defined)?;
     keys.check_roles(false)?;
     keys.check_definitions(&defined)?;
     let indexed = ["LocalSecondaryIndexes", "GlobalSecondaryIndexes"];

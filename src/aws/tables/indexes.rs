@@ -3,8 +3,8 @@
 use super::super::body::{Body, Violations};
 use super::super::error::{AwsError, Kind};
 use super::super::json::Object;
-use super::create::{Defined, Keys, member};
-use super::{ARN, settings};
+use super::create::{Defined, Keys, constrain_keys};
+use super::{ARN, Telling, throughput};
 use crate::engine::{Index, Table};
 use crate::item::{IndexSchema, IndexStatus, Projection, TableSchema};
 use serde_json::Value;
@@ -14,6 +14,8 @@ use std::sync::atomic::Ordering::Relaxed;
 const MAX_GLOBALS: usize = 20;
 /// The most local indexes of a table.
 const MAX_LOCALS: usize = 5;
+/// The most key attributes of an index.
+const MAX_KEYS: usize = 8;
 /// The most attributes that a table's indexes hold beside keys, all together.
 const MAX_PROJECTED: usize = 100;
 /// The most attributes that one index holds beside keys.
@@ -48,17 +50,8 @@ pub(super) fn constrain(body: Body<'_>, violations: &mut Violations) {
 
 fn constrain_one(index: Body<'_>, violations: &mut Violations) {
     constrain_name(index, violations);
-    violations.required(index.get("KeySchema").is_some(), "keySchema");
+    constrain_keys(index, MAX_KEYS, violations);
     violations.required(index.get("Projection").is_some(), "projection");
-    let keys = index.list("KeySchema").unwrap_or_default();
-    for (at, key) in keys.iter().enumerate() {
-        let path = |name: &str| format!("keySchema.{}.member.{name}", at + 1);
-        member(violations, key, "AttributeName", &path("attributeName"), &[]);
-        member(violations, key, "KeyType", &path("keyType"), &["HASH", "RANGE"]);
-    }
-    if index.get("KeySchema").is_some() && keys.is_empty() {
-        violations.add("'[]'", "keySchema", "Member must have length greater than or equal to 1");
-    }
     if let Some(projection) = index.map("Projection") {
         let kinds = ["ALL", "INCLUDE", "KEYS_ONLY"];
         if let Some(kind) = projection.text("ProjectionType").filter(|kind| !kinds.contains(kind)) {
@@ -76,7 +69,7 @@ fn constrain_one(index: Body<'_>, violations: &mut Violations) {
             }
         }
     }
-    settings::constrain_units(index, violations);
+    throughput::constrain(index, violations);
 }
 
 fn constrain_name(index: Body<'_>, violations: &mut Violations) {
@@ -89,13 +82,13 @@ pub(super) fn create(body: Body<'_>, defined: &Defined, schema: &mut TableSchema
     let locals = given(body, "LocalSecondaryIndexes", true);
     let globals = given(body, "GlobalSecondaryIndexes", false);
     if body.get("LocalSecondaryIndexes").is_some() {
+        if locals.is_empty() {
+            return Err(invalid("List of LocalSecondaryIndexes is empty"));
+        }
         if schema.keys.sk.is_none() {
             return Err(invalid(
                 "Table KeySchema does not have a range key, which is required when specifying a LocalSecondaryIndex",
             ));
-        }
-        if locals.is_empty() {
-            return Err(invalid("List of LocalSecondaryIndexes is empty"));
         }
     }
     for index in &locals {
@@ -119,7 +112,7 @@ pub(super) fn create(body: Body<'_>, defined: &Defined, schema: &mut TableSchema
             used.join(", ")
         )));
     }
-    globals.iter().try_for_each(|index| throughput(index, schema))
+    globals.iter().try_for_each(|index| throughput::of_index(index.body, index.name, schema))
 }
 
 fn check_globals(schema: &TableSchema) -> Result<(), AwsError> {
@@ -208,37 +201,15 @@ fn projection(index: Body<'_>) -> Result<Projection, AwsError> {
     }
 }
 
-/// Takes over a global index's throughput, which must fit the table's billing mode.
-fn throughput(index: &Given<'_>, schema: &mut TableSchema) -> Result<(), AwsError> {
-    let provisioned = schema.settings.contains_key(settings::BILLING);
-    match (index.body.map("ProvisionedThroughput"), provisioned) {
-        (Some(_), false) => Err(invalid(format!(
-            "ProvisionedThroughput should not be specified for index: {} when BillingMode is PAY_PER_REQUEST",
-            index.name
-        ))),
-        (None, true) => {
-            Err(invalid(format!("ProvisionedThroughput must be specified for index: {}", index.name)))
-        }
-        (units, _) => {
-            for (setting, name) in UNITS {
-                if let Some(n) = units.and_then(|units| units.int(name)) {
-                    schema.settings.insert(format!("{setting}:{}", index.name), n.to_string());
-                }
-            }
-            Ok(())
-        }
-    }
-}
-
-const UNITS: [(&str, &str); 2] =
-    [(settings::READ_UNITS, "ReadCapacityUnits"), (settings::WRITE_UNITS, "WriteCapacityUnits")];
-
 /// What UpdateTable does to indexes.
-pub(super) enum Update {
-    Create(IndexSchema),
-    Delete(String),
-    /// Only settings have changed.
-    Nothing,
+#[derive(Default)]
+pub(super) struct Updates {
+    /// The index that is added.
+    pub(super) create: Option<IndexSchema>,
+    /// The one that is dropped.
+    pub(super) delete: Option<String>,
+    /// Those whose throughput changes.
+    pub(super) changed: Vec<String>,
 }
 
 /// Constraints on the updates of UpdateTable.
@@ -253,8 +224,11 @@ pub(super) fn constrain_updates(body: Body<'_>, violations: &mut Violations) {
         if let Some(change) = update.map("Update") {
             violations.within(path("update"));
             constrain_name(change, violations);
-            violations.required(change.get("ProvisionedThroughput").is_some(), "provisionedThroughput");
-            settings::constrain_units(change, violations);
+            let wishes = ["OnDemandThroughput", "WarmThroughput"];
+            let wishes = wishes.iter().any(|member| change.get(member).is_some());
+            let there = wishes || change.get("ProvisionedThroughput").is_some();
+            violations.required(there, "provisionedThroughput");
+            throughput::constrain(change, violations);
         }
         if let Some(delete) = update.map("Delete") {
             violations.within(path("delete"));
@@ -264,21 +238,26 @@ pub(super) fn constrain_updates(body: Body<'_>, violations: &mut Violations) {
     violations.within(String::new());
 }
 
-/// Reads the updates of UpdateTable; what is kept of them goes into the schema's settings.
-pub(super) fn update(body: Body<'_>, table: &Table, schema: &mut TableSchema) -> Result<Update, AwsError> {
+/// The updates of a request: what kind each is, its index, and what it says.
+fn given_updates(body: Body<'_>) -> impl Iterator<Item = Option<(&'static str, Given<'_>)>> {
     let updates = body.list("GlobalSecondaryIndexUpdates").unwrap_or_default();
+    updates.iter().filter_map(Value::as_object).map(|update| {
+        let kinds = ["Create", "Update", "Delete"].into_iter();
+        let mut given = kinds.filter_map(|kind| Some((kind, Body(update).map(kind)?)));
+        let (Some((kind, body)), None) = (given.next(), given.next()) else { return None };
+        Some((kind, Given { body, name: body.text("IndexName").unwrap_or_default(), local: false }))
+    })
+}
+
+/// The checks of the updates that need no table.
+pub(super) fn check_updates(body: Body<'_>) -> Result<(), AwsError> {
     let mut seen: Vec<&str> = Vec::new();
-    let mut outcome = Update::Nothing;
-    for update in updates.iter().filter_map(Value::as_object).map(Body) {
-        let kinds = ["Create", "Update", "Delete"];
-        let mut given = kinds.iter().filter_map(|kind| Some((*kind, update.map(kind)?)));
-        let (Some((kind, body_of)), None) = (given.next(), given.next()) else {
+    for update in given_updates(body) {
+        let Some((kind, index)) = update else {
             return Err(invalid(
                 "One of GlobalSecondaryIndexUpdate.Update, GlobalSecondaryIndexUpdate.Create, GlobalSecondaryIndexUpdate.Delete must not be null",
             ));
         };
-        let index =
-            Given { body: body_of, name: body_of.text("IndexName").unwrap_or_default(), local: false };
         if seen.contains(&index.name) {
             return Err(invalid(format!(
                 "Only one global secondary index update per index is allowed simultaneously. Index: {}",
@@ -286,8 +265,21 @@ pub(super) fn update(body: Body<'_>, table: &Table, schema: &mut TableSchema) ->
             )));
         }
         seen.push(index.name);
+        if kind == "Update" && throughput::out_of_bounds(index.body).is_some() {
+            return Err(AwsError::validation(
+                "This operation cannot be performed with given input values. Please contact DynamoDB service team for more info: Action Blocked: IndexUpdate",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Reads the updates of UpdateTable; what is kept of them goes into the schema's settings.
+pub(super) fn update(body: Body<'_>, table: &Table, schema: &mut TableSchema) -> Result<Updates, AwsError> {
+    let mut updates = Updates::default();
+    for (kind, index) in given_updates(body).flatten() {
         let exists = table.schema.indexes.iter().any(|other| !other.local && other.name == index.name);
-        if kind != "Update" && !matches!(outcome, Update::Nothing) {
+        if kind != "Update" && (updates.create.is_some() || updates.delete.is_some()) {
             return Err(only_one());
         }
         match kind {
@@ -301,20 +293,19 @@ pub(super) fn update(body: Body<'_>, table: &Table, schema: &mut TableSchema) ->
                 let mut with = table.schema.clone();
                 add(&index, &Defined::read(body), &mut with)?;
                 check_globals(&with)?;
-                throughput(&index, schema)?;
-                outcome = with.indexes.pop().map_or(Update::Nothing, Update::Create);
+                throughput::of_index(index.body, index.name, schema)?;
+                updates.create = with.indexes.pop();
             }
             _ if !exists => return Err(AwsError::not_found()),
-            "Delete" => {
-                UNITS.iter().for_each(|(setting, _)| {
-                    schema.settings.remove(&format!("{setting}:{}", index.name));
-                });
-                outcome = Update::Delete(index.name.to_owned());
+            "Delete" => updates.delete = Some(index.name.to_owned()),
+            _ => {
+                throughput::update_index(index.body, index.name, table, schema)?;
+                updates.changed.push(index.name.to_owned());
             }
-            _ => throughput(&index, schema)?,
         }
     }
-    Ok(outcome)
+    throughput::check_indexes(schema)?;
+    Ok(updates)
 }
 
 fn only_one() -> AwsError {
@@ -326,7 +317,10 @@ fn only_one() -> AwsError {
 
 /// The definitions of all key attributes.
 pub(super) fn describe_attributes(schema: &TableSchema, object: &mut Object<'_>) {
-    object.array("AttributeDefinitions", used(schema), |name, out| {
+    let mut used = used(schema);
+    // AWS lists them by their names.
+    used.sort_unstable();
+    object.array("AttributeDefinitions", used, |name, out| {
         let mut object = Object::begin(out);
         object.text("AttributeName", name);
         object.text("AttributeType", schema.declared_type(name).map_or("S", |declared| declared.tag()));
@@ -334,17 +328,17 @@ pub(super) fn describe_attributes(schema: &TableSchema, object: &mut Object<'_>)
     });
 }
 
-/// The indexes of a table. `changing` is one that this request creates or deletes, with the status to be told.
-pub(super) fn describe(table: &Table, changing: Option<(&str, &str)>, object: &mut Object<'_>) {
+/// The indexes of a table.
+pub(super) fn describe(table: &Table, telling: Telling<'_>, object: &mut Object<'_>) {
     for (member, local) in [("LocalSecondaryIndexes", true), ("GlobalSecondaryIndexes", false)] {
         let indexes: Vec<&Index> = table.indexes.iter().filter(|index| index.schema.local == local).collect();
         if !indexes.is_empty() {
-            object.array(member, indexes, |index, out| describe_one(table, index, changing, out));
+            object.array(member, indexes, |index, out| describe_one(table, index, telling, out));
         }
     }
 }
 
-fn describe_one(table: &Table, index: &Index, changing: Option<(&str, &str)>, out: &mut Vec<u8>) {
+fn describe_one(table: &Table, index: &Index, telling: Telling<'_>, out: &mut Vec<u8>) {
     let schema = &index.schema;
     let mut object = Object::begin(out);
     object.text("IndexName", &schema.name);
@@ -366,22 +360,19 @@ fn describe_one(table: &Table, index: &Index, changing: Option<(&str, &str)>, ou
         }
     });
     if !schema.local {
-        let creating = schema.status == IndexStatus::Creating;
+        let name = Some(schema.name.as_str());
+        let (creating, created) = (schema.status == IndexStatus::Creating, telling.created == name);
         let status = if creating { "CREATING" } else { "ACTIVE" };
-        let said = changing.filter(|(name, _)| name.is_empty() || *name == schema.name);
-        object.text("IndexStatus", said.map_or(status, |(_, status)| status));
-        if creating {
-            object.bool("Backfilling", true);
+        let status = (telling.index)(&schema.name).unwrap_or(status);
+        object.text("IndexStatus", status);
+        if creating || created {
+            // Entering items begins after the reply.
+            object.bool("Backfilling", !created);
         }
-        let units = |name: &str| {
-            let setting = table.schema.settings.get(&format!("{name}:{}", schema.name));
-            setting.and_then(|n| n.parse().ok()).unwrap_or(0)
-        };
-        object.object("ProvisionedThroughput", |object| {
-            object.int("NumberOfDecreasesToday", 0);
-            object.int("ReadCapacityUnits", units(settings::READ_UNITS));
-            object.int("WriteCapacityUnits", units(settings::WRITE_UNITS));
-        });
+        let units_of = if created { &table.schema } else { telling.units_of };
+        throughput::describe(&table.schema, units_of, name, telling.now, &mut object);
+        let status = if telling.status == "ACTIVE" { status } else { "UPDATING" };
+        throughput::describe_wishes(&table.schema, name, status, &mut object);
     }
     object.int("IndexSizeBytes", index.counts.bytes.load(Relaxed));
     object.int("ItemCount", index.counts.items.load(Relaxed));

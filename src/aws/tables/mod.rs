@@ -4,12 +4,17 @@ mod create;
 mod indexes;
 mod settings;
 mod stream;
+mod tags;
+mod throughput;
+mod ttl;
+mod update;
 
 use super::body::{Body, Violations};
 use super::error::{AwsError, Kind};
 use super::json::Object;
 use super::{Call, Operation, shape};
 use crate::engine::{Table, Tables};
+use crate::item::TableSchema;
 use crate::ops;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -36,14 +41,14 @@ pub(super) fn read(
     let body = Body(map);
     match operation {
         Operation::CreateTable => create::create(body),
-        Operation::UpdateTable => settings::update(body, tables),
+        Operation::UpdateTable => update::update(body, tables),
         Operation::DeleteTable => delete(body, tables),
         Operation::ListTables => list(body, tables),
-        Operation::UpdateTimeToLive => settings::update_ttl(body, tables),
-        Operation::DescribeTimeToLive => settings::describe_ttl(body, tables),
-        Operation::TagResource => settings::tag(body, tables),
-        Operation::UntagResource => settings::untag(body, tables),
-        Operation::ListTagsOfResource => settings::list_tags(body, tables),
+        Operation::UpdateTimeToLive => ttl::update(body, tables),
+        Operation::DescribeTimeToLive => ttl::describe(body, tables),
+        Operation::TagResource => tags::tag(body, tables),
+        Operation::UntagResource => tags::untag(body, tables),
+        Operation::ListTagsOfResource => tags::list(body, tables),
         Operation::DescribeLimits => Ok(said(limits)),
         Operation::DescribeEndpoints => Ok(said(endpoints)),
         _ => describe(body, tables),
@@ -59,15 +64,40 @@ fn said(fill: impl FnOnce(&mut Object<'_>)) -> Call {
     Call::new(Vec::new(), move |_| Ok(out))
 }
 
+/// A call that gives a table another schema.
+fn alter(
+    table: Arc<Table>,
+    schema: TableSchema,
+    reply: impl FnOnce(&Table, &mut Object<'_>) + 'static,
+) -> Call {
+    Call::new(Vec::new(), move |tx| {
+        ops::alter_table(tx, &table, &schema)?;
+        let mut out = Vec::new();
+        let mut object = Object::begin(&mut out);
+        if let Some(table) = tx.engine().tables.by_id(table.id) {
+            reply(&table, &mut object);
+        }
+        object.end();
+        Ok(out)
+    })
+}
+
 fn describe(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
-    let table = find(tables, body.table_name()?)?;
-    Ok(said(|reply| reply.object("Table", |object| describe_table(&table, ACTIVE, object))))
+    let table = find(tables, body.only_table_name()?)?;
+    Ok(Call::new(Vec::new(), move |tx| {
+        let mut out = Vec::new();
+        let mut reply = Object::begin(&mut out);
+        let telling = Telling::of(&table, "ACTIVE", tx.now());
+        reply.object("Table", |object| describe_table(&table, telling, object));
+        reply.end();
+        Ok(out)
+    }))
 }
 
 fn delete(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
-    let name = body.table_name()?;
+    let name = body.only_table_name()?;
     let table = find(tables, name)?;
-    if table.schema.settings.contains_key(settings::PROTECTED) {
+    if settings::is_protected(&table.schema) {
         return Err(AwsError::validation(
             "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first.",
         ));
@@ -77,7 +107,7 @@ fn delete(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
         let table = ops::drop_table(tx, name.as_bytes()).map_err(|_| missing(&name))?;
         let mut out = Vec::new();
         let mut reply = Object::begin(&mut out);
-        let telling = Telling { status: "DELETING", index: Some(("", "DELETING")) };
+        let telling = Telling::of(&table, "DELETING", tx.now());
         reply.object("TableDescription", |object| describe_table(&table, telling, object));
         reply.end();
         Ok(out)
@@ -102,51 +132,64 @@ fn list(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
     }))
 }
 
-/// What a description tells of a table's status, and perhaps of that of an index that is changing (all of them if it has no name).
+/// What a description tells that is not in the table.
 #[derive(Clone, Copy)]
 struct Telling<'t> {
+    /// The table's status.
     status: &'t str,
-    index: Option<(&'t str, &'t str)>,
+    /// The status of an index, by its name, if it is not the table's own.
+    index: &'t dyn Fn(&str) -> Option<&'static str>,
+    /// The table before a change that is under way.
+    before: &'t TableSchema,
+    /// Whose provisioned units are told.
+    units_of: &'t TableSchema,
+    /// The index that is being created.
+    created: Option<&'t str>,
+    /// The time, in ms.
+    now: u64,
 }
 
-const ACTIVE: Telling<'static> = Telling { status: "ACTIVE", index: None };
+impl<'t> Telling<'t> {
+    /// Of a table that does not change.
+    fn of(table: &'t Table, status: &'t str, now: u64) -> Self {
+        let schema = &table.schema;
+        Self { status, index: &|_| None, before: schema, units_of: schema, created: None, now }
+    }
+}
 
-/// A table's description.
+/// A table's description. That of one that is being deleted has no keys and indexes any more.
 fn describe_table(table: &Table, telling: Telling<'_>, object: &mut Object<'_>) {
-    let schema = &table.schema;
-    let setting = |name: &str| schema.settings.get(name).map(String::as_str);
-    let units = |name: &str| setting(name).and_then(|n| n.parse().ok()).unwrap_or(0);
-    indexes::describe_attributes(schema, object);
+    let (schema, status) = (&table.schema, telling.status);
+    let deleting = status == "DELETING";
+    if !deleting {
+        indexes::describe_attributes(schema, object);
+    }
     object.text("TableName", &table.name);
-    object.array("KeySchema", schema.keys.attrs().zip(["HASH", "RANGE"]), |(attr, role), out| {
-        let mut object = Object::begin(out);
-        object.text("AttributeName", &attr.name);
-        object.text("KeyType", role);
-        object.end();
-    });
-    object.text("TableStatus", telling.status);
-    object.double("CreationDateTime", table.created as f64 / 1000.0);
-    object.object("ProvisionedThroughput", |object| {
-        object.int("NumberOfDecreasesToday", 0);
-        object.int("ReadCapacityUnits", units(settings::READ_UNITS));
-        object.int("WriteCapacityUnits", units(settings::WRITE_UNITS));
-    });
-    object.int("TableSizeBytes", table.counts.bytes.load(Relaxed));
-    object.int("ItemCount", table.counts.items.load(Relaxed));
-    indexes::describe(table, telling.index, object);
-    object.text("TableArn", &format!("{ARN}{}", table.name));
-    object.text("TableId", &format!("00000000-0000-4000-8000-{:012x}", table.id));
-    if setting(settings::BILLING) != Some("PROVISIONED") {
-        object.object("BillingModeSummary", |object| {
-            object.text("BillingMode", "PAY_PER_REQUEST");
-            object.double("LastUpdateToPayPerRequestDateTime", table.created as f64 / 1000.0);
+    if !deleting {
+        object.array("KeySchema", schema.keys.attrs().zip(["HASH", "RANGE"]), |(attr, role), out| {
+            let mut object = Object::begin(out);
+            object.text("AttributeName", &attr.name);
+            object.text("KeyType", role);
+            object.end();
         });
     }
-    if let Some(class) = setting(settings::CLASS) {
-        object.object("TableClassSummary", |object| object.text("TableClass", class));
+    object.text("TableStatus", status);
+    if !deleting {
+        object.double("CreationDateTime", table.created as f64 / 1000.0);
     }
+    throughput::describe(schema, telling.units_of, None, telling.now, object);
+    object.int("TableSizeBytes", table.counts.bytes.load(Relaxed));
+    object.int("ItemCount", table.counts.items.load(Relaxed));
+    if !deleting {
+        indexes::describe(table, telling, object);
+    }
+    object.text("TableArn", &format!("{ARN}{}", table.name));
+    object.text("TableId", &format!("00000000-0000-4000-8000-{:012x}", table.id));
+    throughput::describe_billing(table, telling.before, status, object);
+    settings::describe(schema, object);
     stream::describe(table, object);
-    object.bool("DeletionProtectionEnabled", setting(settings::PROTECTED).is_some());
+    object.bool("DeletionProtectionEnabled", settings::is_protected(schema));
+    throughput::describe_wishes(schema, None, status, object);
 }
 
 fn limits(reply: &mut Object<'_>) {

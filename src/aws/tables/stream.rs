@@ -39,7 +39,9 @@ pub(super) fn wanted(body: Body<'_>) -> Result<Wanted, AwsError> {
         |what: &str| Err(AwsError::validation(format!("One or more parameter values were invalid: {what}")));
     match (given.bool("StreamEnabled"), view) {
         (true, None) => invalid("StreamViewType is required when StreamEnabled is true"),
-        (false, Some(_)) => invalid("StreamViewType must not be specified when StreamEnabled is false"),
+        (false, Some(_)) => {
+            invalid("Table is being created with a stream disabled, UpdateViewType should not be specified")
+        }
         (true, Some(view)) => Ok(Wanted::On(view)),
         (false, None) => Ok(Wanted::Off),
     }

@@ -53,7 +53,9 @@ def test_the_referees_agree_in_the_corners(panel):
         everyone = [panel.ours, *panel.others]
         if operation == "CreateTable":
             for one in everyone:
-                one.call("DeleteTable", {"TableName": "made"})
+                # One that replies before the table is there has to be asked again.
+                while one.call("DeleteTable", {"TableName": "made"}).error == "ResourceInUseException":
+                    pass
         elif operation in ("PutItem", "UpdateItem", "DeleteItem"):
             for restoring in corners.restore():
                 for one in everyone:
@@ -70,8 +72,7 @@ def test_every_excuse_is_explained():
 # What a request's deserialiser passes over so far.
 PASSED_OVER = {
     "ConditionalOperator", "Expected", "AttributeUpdates", "KeyConditions", "QueryFilter", "ScanFilter",
-    "LocalSecondaryIndexes", "GlobalSecondaryIndexes", "GlobalSecondaryIndexUpdates", "StreamSpecification",
-    "SSESpecification", "ResourcePolicy", "WarmThroughput", "OnDemandThroughput", "ReplicaUpdates",
+    "ResourcePolicy", "ReplicaUpdates",
     "MultiRegionConsistency", "GlobalTableWitnessUpdates", "GlobalTableSettingsReplicationMode", "GlobalTableSourceArn",
     "VectorIndexes", "VectorIndexUpdates", "DisassociationProtectionEnabled",
 }

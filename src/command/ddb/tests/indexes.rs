@@ -67,6 +67,7 @@ fn tables_tell_of_their_indexes() {
         json!([{"IndexName": "author", "KeySchema": [key("by", "HASH"), key("hits", "RANGE")],
             "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["tags"]}, "IndexStatus": "ACTIVE",
             "ProvisionedThroughput": {"NumberOfDecreasesToday": 0, "ReadCapacityUnits": 0, "WriteCapacityUnits": 0},
+            "WarmThroughput": {"ReadUnitsPerSecond": 12000, "WriteUnitsPerSecond": 4000, "Status": "ACTIVE"},
             "IndexSizeBytes": 84, "ItemCount": 3, "IndexArn": format!("{arn}/author")}])
     );
     assert_eq!(
@@ -314,13 +315,16 @@ fn indexes_are_added_to_and_dropped_from_live_tables() {
     );
     assert_eq!(
         call(&mut h, "UpdateTable", &update(json!([{"Create": undefined}]))),
-        invalid("Invalid KeySchema: Some index key attribute have no definition")
+        invalid(
+            "One or more parameter values were invalid: Some index key attributes are not defined in AttributeDefinitions. Keys: [text, hits, by], AttributeDefinitions: [text, hits]"
+        )
     );
     let create = index("texts", &[("text", "HASH"), ("hits", "RANGE")], json!({"ProjectionType": "ALL"}));
     let reply = call(&mut h, "UpdateTable", &update(json!([{"Create": create.clone()}])));
     let table = &reply["TableDescription"];
     assert_eq!(table["TableStatus"], "UPDATING", "{reply}");
     assert_eq!(table["GlobalSecondaryIndexes"][1]["IndexStatus"], "CREATING");
+    assert_eq!(table["GlobalSecondaryIndexes"][1]["Backfilling"], false);
     let mut texts = query(&json!({"IndexName": "texts", "ExpressionAttributeValues": {":v": {"S": "long"}}}));
     texts["ExpressionAttributeNames"]["#k"] = "text".into();
     assert_eq!(
