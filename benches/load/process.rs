@@ -48,7 +48,8 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    /// Sends `command` to the server at `port`, then asks ten times a second whether it still saves.
+    /// Sends `command` to the server at `port`, then asks ten times a second whether it still goes on: a save, or the
+    /// filling of an index that the command adds to the table `bench`.
     pub(crate) fn start(port: u16, command: &str) -> Result<Background, String> {
         let state = Arc::new(AtomicU8::new(RUNNING));
         let (shared, command) = (Arc::clone(&state), command.to_owned());
@@ -80,16 +81,30 @@ fn run_command(port: u16, command: &str) -> Result<(), String> {
     if reply.starts_with('-') {
         return Err(reply);
     }
+    let (question, busy) = if command.starts_with("TABLE.INDEX ") {
+        ("DDB DescribeTable '{\"TableName\":\"bench\"}'", INDEXING)
+    } else {
+        ("INFO persistence", SAVING)
+    };
     loop {
         std::thread::sleep(Duration::from_millis(100));
-        let info = control.ask("INFO persistence")?;
-        let busy = ["rdb_bgsave_in_progress:1", "aof_rewrite_in_progress:1", "aof_rewrite_scheduled:1"];
-        if !busy.iter().any(|line| info.contains(line)) {
-            let well = info.contains("rdb_last_bgsave_status:ok");
-            return if well { Ok(()) } else { Err("the server's last save failed".into()) };
+        let state = control.ask(question)?;
+        if state.starts_with('-') {
+            return Err(state);
+        }
+        if state.contains("rdb_last_bgsave_status:err") {
+            return Err("the server's last save failed".into());
+        }
+        if !busy.iter().any(|sign| state.contains(sign)) {
+            return Ok(());
         }
     }
 }
+
+/// What INFO says while a server saves.
+const SAVING: &[&str] = &["rdb_bgsave_in_progress:1", "aof_rewrite_in_progress:1", "aof_rewrite_scheduled:1"];
+/// What the description of a table says while one of its indexes is filled.
+const INDEXING: &[&str] = &["\"IndexStatus\":\"CREATING\""];
 
 /// A blocking connection for single commands.
 pub(crate) struct Control {

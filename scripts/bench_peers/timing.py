@@ -1,4 +1,4 @@
-"""Latency at a fixed rate: plain, during a checkpoint, while keys expire; and two workers against one."""
+"""Latency at a fixed rate: plain, during a checkpoint, while an index is filled, while keys expire; and two workers against one."""
 
 import time
 from contextlib import ExitStack
@@ -106,6 +106,35 @@ def checkpoint(args, client, programs, report):
                              *(millis(middle, field) for field in LATENCIES), judged])
     report.table(f"SET at half of saturation during BGSAVE of {keys:,} keys (log: {log}, {args.rounds} rounds)",
                  ["server", "BGSAVE", "ops/s", "seconds", "p50 ms", "p99 ms", "p99.9 ms", "worst max ms", "verdict"], rows)
+
+
+def indexing(args, client, programs, report):
+    """The subcommand `indexing`: ITEM.GET at half of saturation while an index is added to the table, and without that."""
+    keys = args.keys or (100_000 if args.quick else 1_000_000)
+    subject = programs[0]
+    without, during = [], []
+    with Server(subject, args.log, args.server_cores, args.workers) as server:
+        client.fill(server, "items", keys, value_size=args.value_size)
+        half = saturation(args, client, server, "item-get", keys) / 2
+        common = {"connections": args.connections, "keys": keys, "rate": half, "value_size": args.value_size}
+        for number in range(args.rounds):
+            without.append(client.run(server, "item-get", seconds=max(args.seconds, 2.0), seed=2 * number + 1, **common))
+            # Each of the items has the attribute, so each gets an entry.
+            during.append(client.run(server, "item-get", seconds=120, seed=2 * number + 2, **common,
+                                     during=f"TABLE.INDEX ADD bench by{number} PK field{number % 5} S PROJECT KEYS"))
+            server.ask("TABLE.INDEX", "DROP", "bench", f"by{number}")
+            report.keep("indexing", server.name, without[-1], during=False, log=args.log)
+            report.keep("indexing", server.name, during[-1], during=True, log=args.log)
+    rows = []
+    for label, runs in [("without", without), ("during", during)]:
+        middle = {field: median([run[field] for run in runs]) for field in [*LATENCIES, "seconds"]}
+        middle["max_us"] = max(run["max_us"] for run in runs)
+        longest_without = max(run["max_us"] for run in without)
+        stall = report.stall_verdict(middle["max_us"], longest_without) if label == "during" else ""
+        rows.append([label, rate(half), f"{middle['seconds']:.1f}", *(millis(middle, field) for field in LATENCIES), stall])
+    report.table(f"{subject.name}: ITEM.GET at half of saturation while an index of {keys:,} items is filled "
+                 f"(log: {args.log}, {args.rounds} rounds; bar: no stall above {STALL_MS} ms)",
+                 ["filling", "ops/s", "seconds", "p50 ms", "p99 ms", "p99.9 ms", "worst max ms", "verdict"], rows)
 
 
 def expiry(args, client, programs, report):
