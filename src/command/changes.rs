@@ -27,7 +27,8 @@ fn only_reads_streams(command: &Command) -> bool {
 
 #[cold]
 fn refuse_streams(command: &Command, cx: &Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    if command.spec.item_keys.is_some() {
+    let named = args.iter().any(|arg| arg.ends_with(STREAM_SUFFIX.as_bytes()));
+    if !named || command.spec.item_keys.is_some() {
         return Ok(());
     }
     let tables = &cx.tx.engine().tables;

@@ -185,7 +185,11 @@ impl Tx<'_> {
     /// behind those of earlier times.
     pub fn settle_stream(&mut self, table: &Table) {
         if table.schema.streams.is_empty() {
-            return self.drop_stream(table);
+            // What is left of a dropped table of this name has the stream.
+            if self.engine.tables.dropped(&table.name).is_none() {
+                self.drop_stream(table);
+            }
+            return;
         }
         if self.change_stream_of(table).is_none() {
             let last = self.last_place(table);
@@ -202,6 +206,29 @@ impl Tx<'_> {
     pub fn drop_stream(&mut self, table: &Table) {
         if self.change_stream_of(table).is_some() {
             self.apply(Effect::Delete { db: SYSTEM, key: &table.stream_key });
+        }
+    }
+
+    /// Takes the groups from the change stream of a table that is being dropped: nobody finds it under its name any more, and who
+    /// waits is told. For whoever holds every shard.
+    pub fn retire_stream(&mut self, table: &Table) {
+        let stream = self.change_stream_of(table);
+        let groups: Vec<Vec<u8>> = stream
+            .into_iter()
+            .flat_map(|stream| stream.groups().iter())
+            .map(|(name, _)| name.to_vec())
+            .collect();
+        for group in &groups {
+            let (key, change) = (&table.stream_key, StreamChange::GroupDelete { group });
+            self.apply(Effect::Stream { db: SYSTEM, key, change });
+        }
+    }
+
+    /// Removes what is left of a dropped table of a name, with its change stream; for whoever holds every shard.
+    pub fn forget_dropped(&mut self, name: &str) {
+        if let Some(table) = self.engine.tables.dropped(name) {
+            self.drop_stream(&table);
+            self.apply(Effect::TableDrop { table: table.id });
         }
     }
 
@@ -244,7 +271,8 @@ impl Engine {
             return;
         }
         self.next_trim.store(now + TRIM_MILLIS, Relaxed);
-        for table in self.tables.list().iter().filter(|table| !table.schema.streams.is_empty()) {
+        let tables = self.tables.list_with_dropped();
+        for table in tables.iter().filter(|table| !table.schema.streams.is_empty()) {
             let mut more = true;
             while more && self.refusal(0).is_none() && !self.loading.load(Acquire) {
                 let locked = self.lock_stream(table);
@@ -258,7 +286,22 @@ impl Engine {
                 }
                 tx.commit();
             }
+            let over = |span| self.is_stream_over(span, now);
+            if table.schema.is_dropped() && table.schema.streams.iter().all(over) && !more {
+                self.forget_dropped(table, record);
+            }
         }
+    }
+
+    /// Nothing can be read of a dropped table any more.
+    fn forget_dropped(&self, table: &Table, record: &mut Vec<u8>) {
+        let locked = self.store.lock_all(Mode::Write, self.clock.now_ms());
+        let mut tx = Tx::new(self, locked, 0, record);
+        // Another table of the name may have been dropped since.
+        if self.tables.by_id(table.id).is_some() {
+            tx.forget_dropped(&table.name);
+        }
+        tx.commit();
     }
 
     /// Whether a time in which changes were recorded is so long over that nothing is left of it.

@@ -170,6 +170,9 @@ impl TableCounts {
 struct Inner {
     by_name: AHashMap<String, Arc<Table>>,
     by_id: AHashMap<u32, Arc<Table>>,
+    /// What is left of tables that were dropped, as long as their change streams can be read: by their names, which other
+    /// tables may have by now, and among the tables by their ids.
+    dropped: AHashMap<String, Arc<Table>>,
     /// What each index's space holds.
     indexes: AHashMap<u32, Arc<TableCounts>>,
 }
@@ -179,7 +182,8 @@ impl Inner {
         for index in &table.indexes {
             self.indexes.insert(index.schema.space, Arc::clone(&index.counts));
         }
-        self.by_name.insert(table.name.clone(), Arc::clone(&table));
+        let names = if table.schema.is_dropped() { &mut self.dropped } else { &mut self.by_name };
+        names.insert(table.name.clone(), Arc::clone(&table));
         self.by_id.insert(table.id, table);
     }
 
@@ -239,6 +243,14 @@ pub struct Tables {
     afar: AtomicUsize,
     /// How many tables have a change stream, enabled or not.
     streams: AtomicUsize,
+    /// The bits of the tables whose changes are recorded. It changes before the generation does.
+    recorded: AtomicU64,
+}
+
+/// One of 64 bits that tables share.
+#[inline]
+fn table_bit(table: u32) -> u64 {
+    1 << (table % 64)
 }
 
 impl Default for Tables {
@@ -252,6 +264,7 @@ impl Default for Tables {
             retime: Mutex::default(),
             afar: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
+            recorded: AtomicU64::new(0),
         }
     }
 }
@@ -312,6 +325,24 @@ impl Tables {
         let mut all: Vec<_> = self.inner.read().by_name.values().cloned().collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
         all
+    }
+
+    /// What is left of a table that was dropped, by its name.
+    pub fn dropped(&self, name: &str) -> Option<Arc<Table>> {
+        self.inner.read().dropped.get(name).cloned()
+    }
+
+    /// All tables and what is left of dropped ones, in the order of their names.
+    pub fn list_with_dropped(&self) -> Vec<Arc<Table>> {
+        let mut all: Vec<_> = self.inner.read().by_id.values().cloned().collect();
+        all.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+        all
+    }
+
+    /// Whether changes of a table's items may be recorded: never false of one whose changes are.
+    #[inline]
+    pub fn may_record(&self, table: u32) -> bool {
+        self.recorded.load(Relaxed) & table_bit(table) != 0
     }
 
     /// Whether any table has a global index or a change stream, so that changes of items may reach beyond the shards of their
@@ -382,7 +413,9 @@ impl Tables {
             }
             Effect::TableDrop { table } => match inner.by_id.remove(&table) {
                 Some(table) => {
-                    inner.by_name.remove(&table.name);
+                    let dropped = table.schema.is_dropped();
+                    let names = if dropped { &mut inner.dropped } else { &mut inner.by_name };
+                    names.remove(&table.name);
                     inner.forget_indexes(&table, |_| false)
                 }
                 None => Vec::new(),
@@ -393,6 +426,9 @@ impl Tables {
         let globals = schemas().flat_map(|schema| &schema.indexes).filter(|index| !index.local).count();
         let recorded = schemas().filter(|schema| schema.stream().is_some()).count();
         self.afar.store(globals + recorded, Relaxed);
+        let records = |table: &&Arc<Table>| table.schema.stream().is_some();
+        let bits = inner.by_id.values().filter(records).fold(0, |bits, table| bits | table_bit(table.id));
+        self.recorded.store(bits, Relaxed);
         self.streams.store(schemas().filter(|schema| !schema.streams.is_empty()).count(), Relaxed);
         let views = inner.by_id.values().any(|table| table.template.is_some());
         self.views.store(views, Relaxed);
@@ -407,6 +443,7 @@ impl Tables {
         *self.inner.write() = Inner::default();
         self.afar.store(0, Relaxed);
         self.streams.store(0, Relaxed);
+        self.recorded.store(0, Relaxed);
         self.views.store(false, Relaxed);
         self.lifting.store(false, Relaxed);
         self.generation.fetch_add(1, AcqRel);
@@ -421,7 +458,7 @@ impl Tables {
 
     /// The effects that make these tables, for a checkpoint.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        for table in self.list() {
+        for table in self.list_with_dropped() {
             let schema = table.schema.to_bytes();
             let (name, created) = (table.name.as_bytes(), table.created);
             Effect::TablePut { table: table.id, created, name, schema: &schema }.encode(out);

@@ -59,6 +59,9 @@ impl KeySchema {
     }
 }
 
+/// The setting of what is left of a table that was dropped.
+const DROPPED: &str = "dropped";
+
 /// The definition of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableSchema {
@@ -116,6 +119,19 @@ impl TableSchema {
     #[inline]
     pub fn stream(&self) -> Option<&StreamSpan> {
         self.streams.last().filter(|span| span.end.is_none())
+    }
+
+    /// What is left of a table that was dropped: its keys, and the times in which its changes were recorded.
+    pub fn dropped(&self) -> Self {
+        let mut left = Self::new(self.keys.pk.clone(), self.keys.sk.clone());
+        left.streams.clone_from(&self.streams);
+        left.settings.insert(DROPPED.to_owned(), String::new());
+        left
+    }
+
+    /// Whether this is what is left of a table that was dropped.
+    pub fn is_dropped(&self) -> bool {
+        self.settings.contains_key(DROPPED)
     }
 
     /// The type of an attribute that is a key, of the table or an index, or declared.

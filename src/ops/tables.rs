@@ -1,6 +1,7 @@
 //! Creating, changing and dropping tables. The caller holds every shard exclusively.
 
 use super::OpError;
+use super::changes::disable_stream;
 use super::keyspace::claim_names;
 use crate::effect::Effect;
 use crate::engine::{Index, Table, Tx};
@@ -24,7 +25,11 @@ pub fn create_table(tx: &mut Tx<'_>, name: &str, schema: &TableSchema) -> Result
         (index.space, index.status) = (space, IndexStatus::Active);
     }
     if let Some(span) = schema.streams.last_mut() {
-        span.since_ms = tx.now();
+        // A stream of a dropped table of this name is another one.
+        let gone = tx.engine().tables.dropped(name);
+        let last = gone.and_then(|gone| gone.schema.streams.last().map(|span| span.since_ms));
+        span.since_ms = last.map_or(tx.now(), |last| tx.now().max(last + 1));
+        tx.forget_dropped(name);
     }
     let schema = schema.to_bytes();
     tx.apply(Effect::TablePut { table, created: tx.now(), name: name.as_bytes(), schema: &schema });
@@ -44,6 +49,9 @@ pub fn alter_table(tx: &mut Tx<'_>, table: &Table, schema: &TableSchema) -> Resu
         // Entries say when their items expire.
         let active = schema.indexes.iter_mut().filter(|index| index.status == IndexStatus::Active);
         active.for_each(|index| index.status = IndexStatus::Refreshing);
+    }
+    if table.schema.streams.is_empty() && !schema.streams.is_empty() {
+        tx.forget_dropped(&table.name);
     }
     let schema = schema.to_bytes();
     let (created, name) = (table.created, table.name.as_bytes());
@@ -108,14 +116,26 @@ pub fn readable_index<'t>(table: &'t Table, name: &[u8]) -> Result<&'t Index, Op
     Ok(index)
 }
 
-/// Drops a table with all its items, and returns it as it was. The items' memory is given back bit by bit afterwards.
+/// Drops a table with all its items, and returns it as it was. The items' memory is given back bit by bit afterwards. What was
+/// recorded of their changes can be read until it is too old, or a table of this name is given a change stream.
 ///
 /// # Errors
 /// When there is no table of this name.
 pub fn drop_table(tx: &mut Tx<'_>, name: &[u8]) -> Result<Arc<Table>, OpError> {
     let table = tx.engine().tables.get_any(name);
     let table = table.ok_or_else(|| OpError::NoTable(String::from_utf8_lossy(name).into_owned()))?;
-    tx.drop_stream(&table);
+    let mut left = table.schema.dropped();
+    disable_stream(tx, &table, &mut left);
+    match (table.schema.streams.is_empty(), left.streams.is_empty()) {
+        // What is under the name of its stream is another's.
+        (true, _) => {}
+        (false, true) => tx.drop_stream(&table),
+        (false, false) => tx.retire_stream(&table),
+    }
     tx.apply(Effect::TableDrop { table: table.id });
+    if !left.streams.is_empty() {
+        let (id, schema) = (tx.engine().store.fresh_space(1), left.to_bytes());
+        tx.apply(Effect::TablePut { table: id, created: table.created, name, schema: &schema });
+    }
     Ok(table)
 }

@@ -13,7 +13,7 @@ pub(super) struct Hashed {
     pub(super) space: u32,
 }
 
-/// The only key of a command, for commands that have exactly one.
+/// The only key of a command, for commands that have exactly one and lock nothing else.
 #[inline]
 pub(super) fn only_key(engine: &Engine, command: &Command, args: &[&[u8]], db: usize) -> Option<Hashed> {
     if command.only_key == 0 {
@@ -38,7 +38,8 @@ pub(super) fn only_key(engine: &Engine, command: &Command, args: &[&[u8]], db: u
     find(&engine.tables, args, &mut |found| {
         only = Some(Hashed { hash: store.hash(found.key), space: found.table });
     });
-    only
+    // Changes of items are recorded in a shard that can as well be locked at once.
+    only.filter(|found| !(engine.tables.may_record(found.space) && is_write(command)))
 }
 
 /// Locks the shard of a command's only key, which was worked out at a generation of the tables: what the key is depends on
@@ -53,10 +54,6 @@ pub(super) fn lock_only<'a>(
     mode: Mode,
     now: u64,
 ) -> Locked<'a> {
-    // Changes of items are recorded in a shard that can as well be locked at once.
-    if engine.tables.any_stream() && command.spec.item_keys.is_some() && mode == Mode::Write {
-        return lock_keys(engine, &[(command, args)], &[], db, mode, now);
-    }
     let locked = engine.store.lock_one(hash, mode, now);
     if engine.tables.generation() != tables {
         drop(locked);
@@ -124,7 +121,8 @@ fn stays_in_tables(command: &Command) -> bool {
 /// Adds the change streams of the tables that keys are in.
 #[cold]
 fn add_streams(engine: &Engine, keys: &mut SmallVec<[Hashed; 4]>) {
-    let mut tables: SmallVec<[u32; 4]> = keys.iter().map(|key| key.space).collect();
+    let recording = |table: &u32| engine.tables.may_record(*table);
+    let mut tables: SmallVec<[u32; 4]> = keys.iter().map(|key| key.space).filter(recording).collect();
     tables.sort_unstable();
     tables.dedup();
     let streams = tables.iter().filter_map(|table| engine.tables.stream_key(*table));

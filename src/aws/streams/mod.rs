@@ -47,11 +47,13 @@ struct Stream {
 impl Stream {
     /// The stream of an ARN; that it is not over is seen under its lock.
     fn find(tables: &Tables, arn: &str) -> Result<Self, AwsError> {
-        let (table, label) = names::split_arn(arn).ok_or_else(|| not_found(arn))?;
-        let table = tables.get(table.as_bytes()).ok_or_else(|| not_found(arn))?;
-        let mut spans = table.schema.streams.iter();
-        let span = spans.find(|span| names::label(span) == label).ok_or_else(|| not_found(arn))?;
-        Ok(Self { span: *span, arn: arn.to_owned(), table })
+        let (name, label) = names::split_arn(arn).ok_or_else(|| not_found(arn))?;
+        let mut tables = tables.get(name.as_bytes()).into_iter().chain(tables.dropped(name));
+        let span_of = |table: Arc<Table>| {
+            let span = *table.schema.streams.iter().find(|span| names::label(span) == label)?;
+            Some(Self { span, arn: arn.to_owned(), table })
+        };
+        tables.find_map(span_of).ok_or_else(|| not_found(arn))
     }
 
     /// A call that reads it.
@@ -99,7 +101,7 @@ fn list(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
     let after = body.text("ExclusiveStartStreamArn").unwrap_or_default().to_owned();
     let only = body.text("TableName").map(|name| bare_name(name).to_owned());
     let tables: Vec<Arc<Table>> = tables
-        .list()
+        .list_with_dropped()
         .into_iter()
         .filter(|table| only.as_ref().is_none_or(|name| table.name == *name))
         .collect();

@@ -108,6 +108,23 @@ def test_errors_as_boto3_raises_them(aws):
     assert newer > arn and len(streams.list_streams()["Streams"]) == 2
 
 
+@pytest.mark.parametrize("checkpoint", [False, True])
+def test_the_stream_of_a_dropped_table_survives_a_kill(aws, r, server, checkpoint):
+    ddb, streams = aws("dynamodb"), aws("dynamodbstreams")
+    create(ddb)
+    ddb.put_item(TableName="orders", Item={"id": {"S": "a"}, "n": {"N": "1"}})
+    arn = ddb.delete_table(TableName="orders")["TableDescription"]["LatestStreamArn"]
+    if checkpoint:
+        r.save()
+    server.kill9()
+    server.up()
+    assert ddb.list_tables()["TableNames"] == [] and r.exists("orders@stream") == 0
+    assert [one["StreamArn"] for one in streams.list_streams()["Streams"]] == [arn]
+    assert streams.describe_stream(StreamArn=arn)["StreamDescription"]["StreamStatus"] == "DISABLED"
+    records = streams.get_records(ShardIterator=iterator(streams, arn))["Records"]
+    assert [record["eventName"] for record in records] == ["INSERT"]
+
+
 def test_a_group_of_consumers_shares_the_changes(r, server):
     r.execute_command("TABLE.CREATE", "carts", "PK", "user", "S", "ATTR", "qty", "N", "STREAM", "BOTH")
     r.xgroup_create("carts@stream", "mail", id="0")

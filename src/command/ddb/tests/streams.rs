@@ -256,3 +256,58 @@ fn requests_are_checked() {
     let filter = json!({"Type": "CHILD_SHARDS", "ShardId": shard});
     assert_eq!(shards(&mut h, json!({"StreamArn": arn, "ShardFilter": filter})), json!([]));
 }
+
+#[test]
+fn the_stream_of_a_dropped_table_can_be_read_for_a_day() {
+    let mut h = Harness::new();
+    create(&mut h, "NEW_IMAGE");
+    let first = arn(&mut h);
+    put(&mut h, "a", 1);
+    h.run("XGROUP CREATE abc@stream g $");
+    let open = iterator(&mut h, &first, "TRIM_HORIZON", None);
+    let described = call(&mut h, "DeleteTable", &json!({"TableName": "abc"}));
+    assert_eq!(described["TableDescription"]["LatestStreamArn"], first.as_str());
+    // The name is free for keys.
+    assert_eq!(h.run("XLEN abc@stream"), ":0");
+    h.run("SET abc@stream x");
+    assert_eq!(h.run("DEL abc@stream"), ":1");
+    let listed = |h: &mut Harness| -> Vec<String> {
+        let reply = call(h, "ListStreams", &json!({"TableName": "abc"}));
+        reply["Streams"].as_array().unwrap().iter().map(|stream| text(&stream["StreamArn"])).collect()
+    };
+    let description = |h: &mut Harness, arn: &str| {
+        call(h, "DescribeStream", &json!({"StreamArn": arn}))["StreamDescription"].take()
+    };
+    // Another table of the name, without a stream, leaves it alone.
+    call(
+        &mut h,
+        "CreateTable",
+        &json!({"TableName": "abc", "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "other", "AttributeType": "N"}],
+            "KeySchema": [{"AttributeName": "other", "KeyType": "HASH"}]}),
+    );
+    super::put(&mut h, "abc", json!({"other": {"N": "1"}}));
+    call(&mut h, "UpdateTable", &json!({"TableName": "abc", "TableClass": "STANDARD"}));
+    h.server.engine.trim_streams(&mut Vec::new());
+    assert_eq!(listed(&mut h), [first.as_str()]);
+    let stream = description(&mut h, &first);
+    assert_eq!((&stream["StreamStatus"], &stream["TableName"]), (&json!("DISABLED"), &json!("abc")));
+    assert_eq!(stream["KeySchema"], json!([{"AttributeName": "id", "KeyType": "HASH"}]));
+    assert!(stream["Shards"][0]["SequenceNumberRange"]["EndingSequenceNumber"].is_string(), "{stream}");
+    let reply = records(&mut h, &open, 10);
+    assert_eq!(reply["Records"][0]["dynamodb"]["NewImage"], json!({"id": {"S": "a"}, "n": {"N": "1"}}));
+    assert!(reply.get("NextShardIterator").is_none());
+    // One with a stream begins afresh, under another label.
+    call(&mut h, "DeleteTable", &json!({"TableName": "abc"}));
+    create(&mut h, "NEW_IMAGE");
+    let second = arn(&mut h);
+    assert!(second > first && listed(&mut h) == [second.as_str()]);
+    assert_eq!(h.run("XLEN abc@stream"), ":0");
+    put(&mut h, "b", 1);
+    call(&mut h, "DeleteTable", &json!({"TableName": "abc"}));
+    assert_eq!(description(&mut h, &second)["StreamStatus"], "DISABLED");
+    h.advance(86_400_001);
+    assert!(listed(&mut h).is_empty());
+    h.server.engine.trim_streams(&mut Vec::new());
+    assert!(h.server.engine.tables.dropped("abc").is_none() && !h.server.engine.tables.any_stream());
+}
