@@ -180,6 +180,9 @@ impl Engine {
             writer.chunk(shard as u32, lsn, &chunk)?;
         }
         let bytes = writer.bytes();
+        // Large values were read in pieces, the later of which may show records behind the LSN of their chunk. If the power
+        // failed and the log did not have these, transactions would be there by half.
+        writer.reflects(self.tail());
         writer.finish(log)?;
         let millis = (self.clock.monotonic_micros() - began) / 1000;
         Ok(Some(CheckpointReport { start_lsn, bytes, millis, longest_hold }))

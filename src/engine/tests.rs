@@ -549,3 +549,62 @@ fn change_large(engine: &Engine, random: &mut crate::env::Random, i: u32) {
         _ => commit(engine, &[Effect::ItemDelete { table: TABLE, partition: b"p", sort: &sort }]),
     }
 }
+
+/// A key of a shard.
+fn key_in(engine: &Engine, shard: usize) -> Vec<u8> {
+    let keys = (0..).map(|n: u32| format!("key:{n}").into_bytes());
+    keys.into_iter().find(|key| engine.store.shard_of(engine.store.hash(key)) == shard).unwrap()
+}
+
+#[test]
+fn a_checkpoint_that_is_read_in_pieces_shows_no_half_of_what_came_meanwhile() {
+    let disk = SimDisk::new(31);
+    let engine = open(&disk, AppendFsync::No).unwrap();
+    let (first, last) = (key_in(&engine, 0), key_in(&engine, engine.store.shard_count() - 1));
+    let fields: Vec<String> = (0..4000).map(|n| format!("field:{n}")).collect();
+    let pairs: Vec<&[u8]> = fields.iter().flat_map(|field| [field.as_bytes(), b"0"]).collect();
+    commit(
+        &engine,
+        &[Effect::HashSet { db: 0, key: &last, pairs: List::Slices(&pairs), expire: FieldExpire::Clear }],
+    );
+    let write = |n: u64| {
+        let text = n.to_string();
+        let pairs: Vec<&[u8]> =
+            fields.iter().step_by(500).flat_map(|f| [f.as_bytes(), text.as_bytes()]).collect();
+        commit(
+            &engine,
+            &[
+                Effect::SetString { db: 0, key: &first, value: text.as_bytes(), expire: None },
+                Effect::HashSet {
+                    db: 0,
+                    key: &last,
+                    pairs: List::Slices(&pairs),
+                    expire: FieldExpire::Clear,
+                },
+            ],
+        );
+    };
+    write(1);
+    let end = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in (2..).take_while(|_| !end.load(Relaxed)) {
+                write(n);
+                // Now and then all is durable just now, so that the checkpoint's own sync has little to do.
+                (n % 3 == 0).then(|| engine.sync().unwrap());
+            }
+        });
+        engine.save().unwrap();
+        end.store(true, Relaxed);
+    });
+    drop(engine);
+    disk.restart(CrashMode::PowerLost);
+    let engine = open(&disk, AppendFsync::No).unwrap();
+    let locked = engine.store.lock_all(Mode::Read, START);
+    let entry = |key: &[u8]| locked.get(0, key, engine.store.hash(key)).unwrap().value();
+    let ValueRef::Str(of_first) = entry(&first) else { panic!("a string") };
+    let hash = entry(&last).hash().unwrap();
+    let of_last: Vec<&[u8]> =
+        fields.iter().step_by(500).map(|f| hash.get(f.as_bytes(), START).unwrap().value).collect();
+    assert!(of_last.iter().all(|value| *value == of_first), "{of_first:?}: {of_last:?}");
+}

@@ -78,6 +78,11 @@ impl<'a> CheckpointWriter<'a> {
         self.block(false, shard, lsn, payload)
     }
 
+    /// Says that chunks may show records up to an LSN, beyond their own.
+    pub fn reflects(&mut self, lsn: Lsn) {
+        self.info.last_lsn = self.info.last_lsn.max(lsn);
+    }
+
     fn block(&mut self, end: bool, shard: u32, lsn: Lsn, payload: &[u8]) -> Result<(), LogError> {
         let checksum = payload_checksum(self.key, &[payload]);
         let block = Block { end, shard, lsn, len: payload.len() as u64, checksum };
@@ -125,7 +130,7 @@ impl<'a> CheckpointWriter<'a> {
     /// Ends the checkpoint, makes it durable, reads it back and gives it its name. Then all checkpoints but the two
     /// newest sound ones are removed, and the log before the older of the two.
     ///
-    /// The log is synced up to the greatest LSN of a chunk first. An error leaves no checkpoint behind, unless it
+    /// The log is synced first up to the greatest LSN that a chunk has or may show. An error leaves no checkpoint behind, unless it
     /// comes from removing old files.
     pub fn finish(mut self, log: &Log) -> Result<CheckpointInfo, LogError> {
         self.info.bytes = self.bytes() + (BLOCK + END_PAYLOAD) as u64;

@@ -56,6 +56,19 @@ fn chunks_come_back_whatever_the_number_of_threads() {
 }
 
 #[test]
+fn the_log_is_durable_up_to_what_chunks_may_show() {
+    let (_, log, folder) = setup();
+    let start = append(&log, 10);
+    log.sync(start).unwrap();
+    let mut writer = CheckpointWriter::new(&folder, start, 5, b"").unwrap();
+    writer.chunk(0, start, b"read in pieces").unwrap();
+    let tail = append(&log, 5);
+    writer.reflects(tail);
+    assert_eq!(writer.finish(&log).unwrap().last_lsn, tail);
+    assert_eq!(log.synced(), tail);
+}
+
+#[test]
 fn an_empty_checkpoint_and_large_chunks_are_fine() {
     let (_, log, folder) = setup();
     CheckpointWriter::new(&folder, 0, 0, b"").unwrap().finish(&log).unwrap();
