@@ -27,8 +27,13 @@ mod harness {
 
     impl Harness {
         pub(crate) fn new() -> Self {
+            Self::with(Settings::default())
+        }
+
+        /// The same with settings that cannot change while a server runs.
+        pub(crate) fn with(settings: Settings) -> Self {
             let engine = Arc::new(Engine::in_memory(16, 16, Clock::manual(START)));
-            let server = Arc::new(Server::new(engine, Arc::new(Config::new(Settings::default(), None))));
+            let server = Arc::new(Server::new(engine, Arc::new(Config::new(settings, None))));
             let mut harness =
                 Self { worker: Worker::new(Arc::clone(&server), 0), server, clients: Vec::new() };
             harness.connect();

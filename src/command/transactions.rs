@@ -80,9 +80,6 @@ fn watch(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let store = &cx.server.engine.store;
     let (db, space) = (cx.tx.db, store.space(cx.tx.db));
     for key in &args[1..] {
-        if cx.client.watched.iter().any(|w| w.db == db && *w.key == **key) {
-            continue;
-        }
         if let Some(subject) = Subject::find(cx, key)? {
             watch_view(cx, key, &subject);
             continue;
@@ -90,8 +87,9 @@ fn watch(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         let hash = cx.tx.hash(key);
         let entry = cx.tx.locked().peek(space, key, hash).filter(|e| !e.expired(cx.tx.now()));
         let deadline = entry.and_then(crate::store::Entry::expire);
-        store.watch(db, key, hash, &cx.client.watcher);
-        cx.client.watched.push(Watched { db, key: Box::from(*key), hash, item: None, deadline });
+        if store.watch(db, key, hash, &cx.client.watcher) {
+            cx.client.watched.push(Watched { db, key: Box::from(*key), hash, item: None, deadline });
+        }
     }
     cx.client.handle.watching.store(cx.client.watched.len() as u32, Relaxed);
     cx.out.ok();
@@ -104,9 +102,10 @@ fn watch_view(cx: &mut Cx<'_, '_>, key: &[u8], subject: &Subject) {
     let hash = cx.tx.hash(&keys.pk);
     let deadline = cx.tx.item(table, &keys).and_then(|item| table.deadline(&item, cx.tx.now()));
     let table = table.id;
-    cx.tx.engine().store.watch_item(table, (&keys.pk, &keys.sk), hash, &cx.client.watcher);
-    let item = Some(WatchedItem { table, keys });
-    cx.client.watched.push(Watched { db: cx.tx.db, key: Box::from(key), hash, item, deadline });
+    if cx.tx.engine().store.watch_item(table, (&keys.pk, &keys.sk), hash, &cx.client.watcher) {
+        let item = Some(WatchedItem { table, keys });
+        cx.client.watched.push(Watched { db: cx.tx.db, key: Box::from(key), hash, item, deadline });
+    }
 }
 
 fn unwatch(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {

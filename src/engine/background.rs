@@ -30,6 +30,8 @@ const INDEX_MICROS: u64 = 4_000;
 const INDEX_PAUSE_MILLIS: u64 = 1;
 /// Milliseconds between two looks for tables whose taking over of hashes was interrupted.
 const LIFT_MILLIS: u64 = 2_000;
+/// Milliseconds that a checkpoint which failed is not tried again for.
+const RETRY_MILLIS: u64 = 5_000;
 /// Bytes a second that the scrub reads.
 const SCRUB_RATE: u64 = 16 << 20;
 /// Microseconds that a tick spends on looking for what is due, times `active-expire-effort`. A store of a million keys with
@@ -114,7 +116,7 @@ impl Engine {
         }
         drop(upkeep);
         self.store.hand_over_ready();
-        if *next_lift <= now {
+        if !(now + 1..=now + LIFT_MILLIS).contains(next_lift) {
             *next_lift = now + LIFT_MILLIS;
             self.lift_interrupted();
         }
@@ -267,9 +269,9 @@ impl Engine {
         }
         let settings = self.settings();
         let now = self.clock.now_ms();
-        let retry_at =
-            self.save.last_try.load(Relaxed) + if self.save.last_ok.load(Relaxed) { 0 } else { 5_000 };
-        if now >= retry_at && self.save_wanted(&settings, now) {
+        let since = now.checked_sub(self.save.last_try.load(Relaxed));
+        let rests = !self.save.last_ok.load(Relaxed) && since.is_some_and(|since| since < RETRY_MILLIS);
+        if !rests && self.save_wanted(&settings, now) {
             let _ = self.start_save();
         }
     }

@@ -3,9 +3,11 @@
 use super::batch::Worker;
 use super::gate;
 use crate::command::blocking::{Parked, Served, Slot, state};
+use crate::command::client::Kill;
 use crate::command::{Client, Fail};
 use crate::resp::{Proto, Reply};
 use crate::store::Mode;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
@@ -37,7 +39,7 @@ impl Worker {
             let Some((db, key)) = store.take_ready() else { return };
             for who in store.waiting(db, &key, store.hash(&key)) {
                 if let Ok(parked) = who.as_any().downcast::<Parked>() {
-                    self.serve(&parked, db, &key);
+                    self.serve_surely(&parked, db, &key);
                 }
             }
             store.served();
@@ -53,6 +55,17 @@ impl Worker {
         let entry = locked.peek(engine.store.space(home), key, hash);
         parked.wait.on_absence
             || entry.is_some_and(|entry| !entry.expired(locked.now) && parked.wait.awaited.fits(entry))
+    }
+
+    /// Serves a waiting client. A panic of its command costs its connection: neither this one, which only came by, nor the others
+    /// who wait.
+    fn serve_surely(&mut self, parked: &Parked, db: usize, key: &[u8]) {
+        let wrote = self.wrote;
+        if std::panic::catch_unwind(AssertUnwindSafe(|| self.serve(parked, db, key))).is_err() {
+            self.wrote = wrote;
+            parked.unregister(&self.server.engine.store);
+            parked.handle.kill(Kill::Now);
+        }
     }
 
     /// Runs a waiting client's command again, in its place.

@@ -1,6 +1,10 @@
 //! What a transaction must not miss, and where it must not wait for itself.
 
-use crate::command::testing::Harness;
+use crate::command::blocking::{Awaited, Parked, Wait};
+use crate::command::client::Kill;
+use crate::command::testing::{Harness, START};
+use crate::command::{Client, ClientHandle};
+use crate::config::{ProtectedAction, Settings};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Watches `k` as one client, lets another run `lines`, and tells what becomes of the first one's transaction.
@@ -203,4 +207,45 @@ fn a_table_that_appears_meanwhile_is_missing_or_locked() {
     }
     end.store(true, Relaxed);
     assert!(writer.join().unwrap() > 0, "the two never met");
+}
+
+#[test]
+fn many_keys_can_be_watched_and_each_once() {
+    let mut h = Harness::new();
+    let other = h.connect();
+    let keys: Vec<String> = (0..20_000).map(|n| format!("k{n}")).collect();
+    let line = format!("WATCH {} {}", keys.join(" "), keys.join(" "));
+    let began = std::time::Instant::now();
+    assert_eq!(h.run(&line), "+OK");
+    assert!(began.elapsed().as_secs() < 5, "it takes as long as there are keys, not their square");
+    assert!(h.run("CLIENT LIST").contains("watch=20000"));
+    h.run_as(other, "SET k19999 1");
+    h.run("MULTI");
+    assert_eq!(h.run("EXEC"), "nil");
+}
+
+#[test]
+fn a_panic_of_a_command_that_waits_costs_its_connection_only() {
+    let settings = Settings { enable_debug_command: ProtectedAction::Yes, ..Settings::default() };
+    let mut h = Harness::with(settings);
+    let engine = std::sync::Arc::clone(&h.server.engine);
+    let words: [&[u8]; 3] = [b"DEBUG", b"PANIC", b"other"];
+    let command = h.server.registry.lookup(&words).unwrap();
+    let handle = ClientHandle::new(99, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), true, START);
+    let client = Client::new(std::sync::Arc::new(handle), true);
+    let wait = Wait {
+        keys: vec![b"s"[..].into()],
+        awaited: Awaited::Stream,
+        on_absence: false,
+        until: None,
+        args: words.iter().map(|word| Box::from(*word)).collect(),
+        reply_on_timeout: crate::resp::Reply::null_array,
+    };
+    let parked = Parked::register(&engine, &client, command, wait);
+    parked.park(&engine.store, client);
+    assert_eq!(h.run("XADD s 1-1 a b"), "\"1-1\"");
+    assert_eq!(parked.handle.killed(), Kill::Now);
+    assert!(!engine.store.has_ready(), "nobody has to serve it again");
+    assert_eq!(h.run("XADD s 2-1 a b"), "\"2-1\"");
+    assert_eq!(h.run("GET other"), "\"panic\"", "what it had changed stays");
 }

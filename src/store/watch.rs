@@ -38,18 +38,30 @@ fn item_name(table: u32, partition: &[u8], sort: &[u8]) -> (usize, Box<[u8]>) {
 }
 
 impl Store {
-    /// Registers a watcher for a key of a database. The caller holds the key's shard (shared is enough), so that no change is missed.
-    pub fn watch(&self, db: usize, key: &[u8], hash: u64, watcher: &Watcher) {
+    /// Registers a watcher for a key of a database; returns whether it did not watch the key yet. The caller holds the key's shard
+    /// (shared is enough), so that no change is missed. O(watchers of the key).
+    pub fn watch(&self, db: usize, key: &[u8], hash: u64, watcher: &Watcher) -> bool {
         let side = &self.sides[self.shard_of(hash)];
         let mut table = side.watch.lock();
-        table.keys.entry((db, key.into())).or_default().push(Arc::clone(watcher));
+        let watchers = table.keys.entry((db, key.into())).or_default();
+        if watchers.iter().any(|other| Arc::ptr_eq(other, watcher)) {
+            return false;
+        }
+        watchers.push(Arc::clone(watcher));
         side.watched.store(table.len(), Relaxed);
+        true
     }
 
     /// As [`Store::watch`] for an item of a table; `hash` is its partition key's.
-    pub fn watch_item(&self, table: u32, (partition, sort): (&[u8], &[u8]), hash: u64, watcher: &Watcher) {
+    pub fn watch_item(
+        &self,
+        table: u32,
+        (partition, sort): (&[u8], &[u8]),
+        hash: u64,
+        watcher: &Watcher,
+    ) -> bool {
         let (db, key) = item_name(table, partition, sort);
-        self.watch(db, &key, hash, watcher);
+        self.watch(db, &key, hash, watcher)
     }
 
     /// Removes a watcher from an item.
