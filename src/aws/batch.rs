@@ -6,6 +6,7 @@ use super::collections::Collections;
 use super::error::AwsError;
 use super::items::{Prepared, attributes_to_get};
 use super::json::Object;
+use super::legacy::Style;
 use super::request::{Expressions, LIMITS, item, keys, table_of};
 use super::{Call, shape};
 use crate::engine::{Table, Tables};
@@ -23,6 +24,33 @@ const MAX_WRITES: usize = 25;
 /// Bytes of items after which the remaining keys are left unprocessed.
 const MAX_BYTES: usize = 16 << 20;
 
+/// Checks how much a request asks for, which AWS does before it looks at other constraints.
+fn limit(body: Body<'_>, writes: bool) -> Result<(), AwsError> {
+    let Some(requests) = body.map("RequestItems") else { return Ok(()) };
+    let violated = |path: &str, constraint: &str| {
+        Err(AwsError::validation(format!(
+            "1 validation error detected: Value at '{path}' failed to satisfy constraint: {constraint}"
+        )))
+    };
+    if writes {
+        if requests.0.is_empty() {
+            return Err(AwsError::validation("The requestItems parameter is required for BatchWriteItem"));
+        }
+        return Ok(());
+    }
+    if requests.0.is_empty() {
+        return violated("RequestItems", "Member must have length greater than or equal to 1");
+    }
+    let keys = |request: &Value| request.get("Keys").and_then(Value::as_array).map_or(0, Vec::len);
+    match requests.0.iter().find(|(_, request)| keys(request) > MAX_GETS) {
+        Some((name, _)) => violated(
+            &format!("RequestItems.{name}.member.Keys"),
+            "Member must have length less than or equal to 100",
+        ),
+        None => Ok(()),
+    }
+}
+
 /// The name of a table is a key of the requests' map; AWS shows the map as Java prints it.
 fn constrain(body: Body<'_>, writes: bool) -> Result<(), AwsError> {
     let mut violations = Violations::default();
@@ -33,9 +61,6 @@ fn constrain(body: Body<'_>, writes: bool) -> Result<(), AwsError> {
     let requests = body.map("RequestItems");
     violations.required(requests.is_some(), "requestItems");
     if let Some(requests) = requests {
-        if requests.0.is_empty() {
-            violations.add("'{}'", "requestItems", "Member must have length greater than or equal to 1");
-        }
         if requests.0.keys().any(|name| name.is_empty() || name.len() > 1024) {
             let constraint = "Map keys must satisfy constraint: [Member must have length less than or equal to 1024, Member must have length greater than or equal to 1]";
             violations.add(&shown(requests, writes), "requestItems", constraint);
@@ -51,9 +76,6 @@ fn constrain(body: Body<'_>, writes: bool) -> Result<(), AwsError> {
                 if count == 0 {
                     let constraint = "Member must have length greater than or equal to 1";
                     violations.add("'[]'", &path("keys"), constraint);
-                } else if count > MAX_GETS {
-                    let constraint = "Member must have length less than or equal to 100";
-                    violations.add("'[...]'", &path("keys"), constraint);
                 }
                 if let Some(request) = request.as_object() {
                     violations.attributes_to_get(Body(request), &path("attributesToGet"));
@@ -112,12 +134,15 @@ struct Gets {
 pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, AwsError> {
     shape::batch_get(map)?;
     let body = Body(map);
+    limit(body, false)?;
     constrain(body, false)?;
+    let requests = || body.map("RequestItems").into_iter().flat_map(|requests| requests.0);
+    let parts = requests().filter_map(|(name, request)| Some((name, Body(request.as_object()?))));
+    Style::GET.check_all(parts.clone().map(|(_, part)| part))?;
     let mut all = Vec::new();
     let mut total = 0;
-    for (name, request) in body.map("RequestItems").into_iter().flat_map(|requests| requests.0) {
-        let Value::Object(request) = request else { continue };
-        let gets = gets(name, Body(request), tables)?;
+    for (name, request) in parts {
+        let gets = gets(name, request, tables)?;
         total += gets.keys.len();
         all.push(gets);
     }
@@ -187,7 +212,7 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
 }
 
 fn gets(name: &str, request: Body<'_>, tables: &Tables) -> Result<Gets, AwsError> {
-    request.one_style(&["ProjectionExpression"], &["AttributesToGet"])?;
+    Style::GET.check(request)?;
     let mut given = Vec::new();
     for json in request.list("Keys").unwrap_or_default() {
         given.push((item(json)?, json.clone()));
@@ -198,15 +223,15 @@ fn gets(name: &str, request: Body<'_>, tables: &Tables) -> Result<Gets, AwsError
         projection => projection,
     };
     expressions.finish()?;
+    // Two keys are equal whatever table they are of.
+    let mut seen = BTreeSet::new();
+    if !given.iter().all(|(key, _)| seen.insert(key.view().as_bytes())) {
+        return Err(duplicates());
+    }
     let table = table_of(tables, name)?;
     let mut all = Vec::with_capacity(given.len());
-    let mut seen = BTreeSet::new();
-    for (key, json) in given {
-        let keys = keys(&table, &key)?;
-        if !seen.insert(keys.clone()) {
-            return Err(duplicates());
-        }
-        all.push((keys, json));
+    for (key, json) in &given {
+        all.push((keys(&table, key)?, json.clone()));
     }
     let mut rest = request.0.clone();
     rest.remove("Keys");
@@ -217,6 +242,7 @@ fn gets(name: &str, request: Body<'_>, tables: &Tables) -> Result<Gets, AwsError
 pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, AwsError> {
     shape::batch_write(map)?;
     let body = Body(map);
+    limit(body, true)?;
     constrain(body, true)?;
     let requests = body.map("RequestItems").into_iter().flat_map(|requests| requests.0);
     let mut given = Vec::new();

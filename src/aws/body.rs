@@ -30,9 +30,16 @@ impl Violations {
 
     /// A text, if given, that must be one of a set, listed as AWS lists it.
     pub(super) fn one_of(&mut self, body: Body<'_>, name: &str, set: &[&str]) {
-        if let Some(text) = body.text(name).filter(|text| !set.contains(text)) {
+        if let Some(text) = body.text(name) {
+            self.one_of_at(text, &path(name), set);
+        }
+    }
+
+    /// As [`Violations::one_of`], for a text at a path.
+    pub(super) fn one_of_at(&mut self, text: &str, path: &str, set: &[&str]) {
+        if !set.contains(&text) {
             let constraint = format!("Member must satisfy enum value set: [{}]", set.join(", "));
-            self.add(&format!("'{text}'"), &path(name), &constraint);
+            self.add(&format!("'{text}'"), path, &constraint);
         }
     }
 
@@ -198,38 +205,5 @@ impl<'j> Body<'j> {
         let name = self.table_name(&mut violations)?;
         violations.finish()?;
         Ok(name)
-    }
-
-    /// Refuses parameters from before expressions beside expressions, and checks those that stand alone.
-    pub(super) fn one_style(self, expressions: &[&str], before: &[&str]) -> Result<(), AwsError> {
-        let given = |names: &[&str]| -> Vec<String> {
-            names.iter().filter(|name| self.get(name).is_some()).map(ToString::to_string).collect()
-        };
-        let (new, old) = (given(expressions), given(before));
-        if !new.is_empty() && !old.is_empty() {
-            return Err(AwsError::validation(format!(
-                "Can not use both expression and non-expression parameters in the same request: Non-expression parameters: {{{}}} Expression parameters: {{{}}}",
-                old.join(", "),
-                new.join(", ")
-            )));
-        }
-        let names = self.list("AttributesToGet").unwrap_or_default();
-        match names.iter().enumerate().find(|(at, name)| names.iter().take(*at).any(|other| other == *name)) {
-            None => Ok(()),
-            Some((_, name)) => Err(AwsError::validation(format!(
-                "One or more parameter values were invalid: Duplicate value in attribute name: {}",
-                name.as_str().unwrap_or_default()
-            ))),
-        }
-    }
-
-    /// Refuses parameters from before expressions.
-    pub(super) fn refuse_legacy(self, names: &[&str]) -> Result<(), AwsError> {
-        match names.iter().find(|name| self.get(name).is_some()) {
-            None => Ok(()),
-            Some(name) => Err(AwsError::validation(format!(
-                "The legacy parameter {name} is not supported, use expressions instead"
-            ))),
-        }
     }
 }

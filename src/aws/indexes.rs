@@ -2,7 +2,7 @@
 
 use super::body::Body;
 use super::error::AwsError;
-use super::request::{LIMITS, keys, table};
+use super::request::{LIMITS, table};
 use crate::engine::{Source, Table, Tables};
 use crate::expr::{BoundCondition, BoundProjection, KeyTarget};
 use crate::item::{Item, ItemError, ItemKeys, Projection, read_key_part};
@@ -53,17 +53,33 @@ impl Target {
         }
     }
 
-    /// The keys of a start key.
-    pub(super) fn start_keys(&self, key: &Item) -> Result<ItemKeys, AwsError> {
+    /// The keys of a start key. What does not fit the table's keys is told in other words of a query than of a scan.
+    pub(super) fn start_keys(&self, key: &Item, of_query: bool) -> Result<ItemKeys, AwsError> {
         let invalid = |error: AwsError| AwsError {
             message: format!("The provided starting key is invalid: {}", error.message),
             ..error
         };
-        let Some(index) = self.source().index else { return keys(&self.table, key).map_err(invalid) };
+        let Some(index) = self.source().index else {
+            let keys = self.table.schema.key_map_keys(&key.view(), LIMITS);
+            return keys.map_err(|error| match error {
+                ItemError::KeyMismatch if of_query && !self.names_the_keys(key) => {
+                    AwsError::validation("The provided starting key is invalid")
+                }
+                error if of_query => error.into(),
+                error => invalid(error.into()),
+            });
+        };
         index.schema.key_map_keys(&self.table.schema, &key.view(), LIMITS).map_err(|error| match error {
             ItemError::KeyMismatch => AwsError::validation("The provided starting key is invalid"),
             error => invalid(error.into()),
         })
+    }
+
+    /// Whether a key has the table's key attributes, of whatever types.
+    fn names_the_keys(&self, key: &Item) -> bool {
+        let keys = &self.table.schema.keys;
+        key.view().len() == keys.attrs().count()
+            && keys.attrs().all(|attr| key.view().get(&attr.name).is_some())
     }
 
     /// The key attributes of table and index that encoded keys stand for.

@@ -5,10 +5,11 @@ use super::capacity::{Capacity, read_units};
 use super::collections::Collections;
 use super::error::AwsError;
 use super::json::Object;
+use super::legacy::{self, Style};
 use super::request::{Expressions, LIMITS, item, table};
 use super::{Call, Operation, shape};
 use crate::engine::{Table, Tables};
-use crate::expr::{BoundCondition, BoundProjection, BoundUpdate, ExprKind};
+use crate::expr::{BoundCondition, BoundProjection, BoundUpdate, ExprError, ExprKind};
 use crate::item::{Item, ItemError, ItemKeys, ItemRef, KeyBytes};
 use crate::ops::{self, At, OpError, Write, Written};
 use serde_json::{Map, Value};
@@ -32,35 +33,32 @@ pub(super) struct Prepared {
     changes: Option<BoundUpdate>,
     condition: Option<BoundCondition>,
     return_on_failure: bool,
+    /// Whether the changes are given as parameters from before expressions, which are refused in other words.
+    from_before: bool,
 }
 
 impl Prepared {
     /// Reads a write.
     pub(super) fn read(action: Action, body: Body<'_>, tables: &Tables) -> Result<Self, AwsError> {
-        Ok(Self::read_apart(action, body, tables)??)
+        Ok(Self::read_apart(action, body, tables, true)??)
     }
 
-    /// Reads a write. What does not fit the schema of its table is told apart from what is wrong by itself: in a
+    /// Reads a write, one that stands alone or one of a transaction. What does not fit the schema of its table is told apart from what is wrong by itself: in a
     /// transaction it is a reason to cancel.
     pub(super) fn read_apart(
         action: Action,
         body: Body<'_>,
         tables: &Tables,
+        alone: bool,
     ) -> Result<Result<Self, OpError>, AwsError> {
-        let users: &[&str] = match action {
-            Action::Update => &["UpdateExpression", "ConditionExpression"],
-            _ => &["ConditionExpression"],
-        };
         // The item or key is looked at before the expressions, as AWS does.
         let json = body.get(if action == Action::Put { "Item" } else { "Key" });
         let given = item(json.unwrap_or(&Value::Null))?;
         if action == Action::Put {
             given.view().check_size(LIMITS)?;
         }
-        let mut expressions = Expressions::new(body, users, users)?;
-        let changes = if action == Action::Update { expressions.update()? } else { None };
-        let condition = expressions.condition(ExprKind::Condition)?;
-        expressions.finish()?;
+        let from_before = alone && body.get("AttributeUpdates").is_some();
+        let (changes, condition) = what_and_when(action, body, alone)?;
         let table = table(tables, body)?;
         let return_on_failure = body.text("ReturnValuesOnConditionCheckFailure") == Some("ALL_OLD");
         let fitting = || -> Result<ItemKeys, OpError> {
@@ -80,13 +78,22 @@ impl Prepared {
             Err(error) => return refused_apart(error),
         };
         let item = (action == Action::Put).then_some(given);
-        Ok(Ok(Self { table, keys, action, item, changes, condition, return_on_failure }))
+        Ok(Ok(Self { table, keys, action, item, changes, condition, return_on_failure, from_before }))
     }
 
     /// A put or delete without anything else, as batches have them.
     pub(super) fn plain(table: Arc<Table>, keys: ItemKeys, item: Option<Item>) -> Self {
         let action = if item.is_some() { Action::Put } else { Action::Delete };
-        Self { table, keys, action, item, changes: None, condition: None, return_on_failure: false }
+        Self {
+            table,
+            keys,
+            action,
+            item,
+            changes: None,
+            condition: None,
+            return_on_failure: false,
+            from_before: false,
+        }
     }
 
     /// The key to lock.
@@ -109,12 +116,51 @@ impl Prepared {
             _ => Write::Check(at),
         }
     }
+
+    /// Why the write was refused, in AWS's words.
+    fn refusal(&self, error: OpError) -> AwsError {
+        match error {
+            OpError::Expr(ExprError::UpdateOperandType) if self.from_before => {
+                AwsError::validation("Type mismatch for attribute to update")
+            }
+            error => error.into(),
+        }
+    }
 }
 
-/// An empty key is wrong by itself; everything else that does not fit a table's schema is told apart.
+/// The changes that a write makes, and its condition.
+fn what_and_when(
+    action: Action,
+    body: Body<'_>,
+    alone: bool,
+) -> Result<(Option<BoundUpdate>, Option<BoundCondition>), AwsError> {
+    let users: &[&str] = match action {
+        Action::Update => &["UpdateExpression", "ConditionExpression"],
+        _ => &["ConditionExpression"],
+    };
+    let mut expressions =
+        if alone { Expressions::new(body, users, users)? } else { Expressions::if_used(body, users)? };
+    let changes = if action == Action::Update { expressions.update()? } else { None };
+    let condition = expressions.condition(ExprKind::Condition)?;
+    expressions.finish()?;
+    // Expressions and what was before them do not come together.
+    if !alone || changes.is_some() || condition.is_some() {
+        return Ok((changes, condition));
+    }
+    let condition = legacy::expected(body)?;
+    let changes = if action == Action::Update { legacy::attribute_updates(body)? } else { None };
+    Ok((changes, condition))
+}
+
+/// An empty or too long key is wrong by itself; everything else that does not fit a table's schema is told apart.
 fn refused_apart<T>(error: OpError) -> Result<Result<T, OpError>, AwsError> {
     match error {
-        OpError::Item(ItemError::EmptyKey { .. } | ItemError::EmptyIndexKey { .. }) => Err(error.into()),
+        OpError::Item(
+            ItemError::EmptyKey { .. }
+            | ItemError::EmptyIndexKey { .. }
+            | ItemError::PartitionKeyTooLong(_)
+            | ItemError::SortKeyTooLong(_),
+        ) => Err(error.into()),
         error => Ok(Err(error)),
     }
 }
@@ -124,12 +170,7 @@ fn constrain(action: Action, body: Body<'_>) -> Result<(), AwsError> {
     let mut violations = Violations::default();
     constrain_write(action, body, true, &mut violations);
     violations.finish()?;
-    refuse_legacy(body)
-}
-
-/// Refuses parameters from before expressions.
-pub(super) fn refuse_legacy(body: Body<'_>) -> Result<(), AwsError> {
-    body.refuse_legacy(&["Expected", "AttributeUpdates", "ConditionalOperator"])
+    if action == Action::Update { Style::UPDATE } else { Style::PUT_DELETE }.check(body)
 }
 
 /// Constraints on a write's parameters, which are fewer in a transaction than `alone`.
@@ -140,6 +181,9 @@ pub(super) fn constrain_write(action: Action, body: Body<'_>, alone: bool, viola
     violations.table(body);
     if action == Action::Put {
         violations.required(body.get("Item").is_some(), "item");
+        if alone {
+            constrain_expected(body, violations);
+        }
     }
     if alone {
         // AWS reports violations in the order of a hash map.
@@ -154,8 +198,17 @@ pub(super) fn constrain_write(action: Action, body: Body<'_>, alone: bool, viola
     }
     if action != Action::Put {
         violations.required(body.get("Key").is_some(), "key");
+        if alone {
+            constrain_expected(body, violations);
+            legacy::constrain_updates(body, violations);
+        }
     }
     violations.one_of(body, "ReturnValuesOnConditionCheckFailure", &["ALL_OLD", "NONE"]);
+}
+
+fn constrain_expected(body: Body<'_>, violations: &mut Violations) {
+    legacy::constrain_operator(body, violations);
+    legacy::constrain_conditions(body, "Expected", violations);
 }
 
 /// Reads PutItem, UpdateItem or DeleteItem.
@@ -180,7 +233,8 @@ pub(super) fn write(
     let (mut capacity, mut collections) = (Capacity::asked(body), Collections::asked(body));
     Ok(Call::new(vec![prepared.lock()], move |tx| {
         let return_old = matches!(returns.as_str(), "ALL_OLD" | "UPDATED_OLD");
-        let written = ops::write_measured(tx, &prepared.write(return_old))?;
+        let written =
+            ops::write_measured(tx, &prepared.write(return_old)).map_err(|error| prepared.refusal(error))?;
         capacity.add_written(&prepared.table, &written);
         collections.note(tx, &prepared.table, &prepared.keys);
         let mut out = Vec::new();
@@ -220,15 +274,21 @@ pub(super) struct Get {
 
 impl Get {
     pub(super) fn read(body: Body<'_>, tables: &Tables) -> Result<Self, AwsError> {
-        Ok(Self::read_apart(body, tables)??)
+        Ok(Self::read_apart(body, tables, true)??)
     }
 
     /// As [`Prepared::read_apart`].
-    pub(super) fn read_apart(body: Body<'_>, tables: &Tables) -> Result<Result<Self, OpError>, AwsError> {
+    pub(super) fn read_apart(
+        body: Body<'_>,
+        tables: &Tables,
+        alone: bool,
+    ) -> Result<Result<Self, OpError>, AwsError> {
         let key = item(body.get("Key").unwrap_or(&Value::Null))?;
-        let mut expressions = Expressions::new(body, &["ProjectionExpression"], &[])?;
+        let users = &["ProjectionExpression"];
+        let mut expressions =
+            if alone { Expressions::new(body, users, &[])? } else { Expressions::if_used(body, users)? };
         let projection = match expressions.projection()? {
-            None => body.list("AttributesToGet").map(attributes_to_get),
+            None if alone => body.list("AttributesToGet").map(attributes_to_get),
             projection => projection,
         };
         expressions.finish()?;
@@ -263,8 +323,8 @@ pub(super) fn attributes_to_get(names: &[Value]) -> BoundProjection {
 pub(super) fn constrain_get(body: Body<'_>, alone: bool, violations: &mut Violations) {
     if alone {
         violations.capacity(body);
+        violations.attributes_to_get(body, "attributesToGet");
     }
-    violations.attributes_to_get(body, "attributesToGet");
     violations.table(body);
     violations.required(body.get("Key").is_some(), "key");
 }
@@ -276,7 +336,7 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
     let mut violations = Violations::default();
     constrain_get(body, true, &mut violations);
     violations.finish()?;
-    body.one_style(&["ProjectionExpression"], &["AttributesToGet"])?;
+    Style::GET.check(body)?;
     let get = Get::read(body, tables)?;
     let consistent = body.bool("ConsistentRead");
     let mut capacity = Capacity::asked(body);

@@ -12,6 +12,7 @@ mod error;
 mod indexes;
 mod items;
 mod json;
+mod legacy;
 mod query;
 mod request;
 mod shape;

@@ -6,10 +6,11 @@ use super::error::AwsError;
 use super::indexes::Target;
 use super::items::attributes_to_get;
 use super::json::Object;
+use super::legacy::{self, Style};
 use super::request::{Expressions, LIMITS, item};
 use super::{Call, shape};
 use crate::engine::{Tables, Tx};
-use crate::expr::{BoundCondition, BoundProjection, ExprKind, KeyRanges};
+use crate::expr::{BoundCondition, BoundProjection, ExprError, ExprKind, KeyRanges};
 use crate::item::{Item, ItemKeys, ItemRef, write_typed_json};
 use crate::ops::{self, Page, Segment};
 use crate::store::walk_order;
@@ -41,19 +42,23 @@ fn constrain(body: Body<'_>, scan: bool) -> Result<(), AwsError> {
         violations.range(body, "TotalSegments", 1, 1_000_000);
     }
     violations.capacity(body);
+    if !scan {
+        legacy::constrain_conditions(body, "QueryFilter", &mut violations);
+    }
     violations.table(body);
+    legacy::constrain_operator(body, &mut violations);
     if scan {
+        legacy::constrain_conditions(body, "ScanFilter", &mut violations);
         violations.range(body, "Segment", 0, 999_999);
         violations.range(body, "Limit", 1, i64::from(i32::MAX));
         violations.attributes_to_get(body, "attributesToGet");
     } else {
         violations.attributes_to_get(body, "attributesToGet");
         violations.range(body, "Limit", 1, i64::from(i32::MAX));
+        legacy::constrain_conditions(body, "KeyConditions", &mut violations);
     }
     violations.finish()?;
-    body.refuse_legacy(&["KeyConditions", "QueryFilter", "ScanFilter", "ConditionalOperator"])?;
-    let expressions = ["ProjectionExpression", "FilterExpression", "KeyConditionExpression"];
-    body.one_style(if scan { &expressions[..2] } else { &expressions }, &["AttributesToGet"])?;
+    if scan { Style::SCAN } else { Style::QUERY }.check(body)?;
     let parts = ["ProjectionExpression", "AttributesToGet"].into_iter().find(|name| body.get(name).is_some());
     match (body.text("Select"), parts) {
         (Some("COUNT"), Some(part)) => Err(AwsError::validation(format!(
@@ -109,28 +114,42 @@ pub(super) fn query(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     let with_names = [users[0], users[1], "ProjectionExpression"];
     Expressions::check_users(body, &with_names, &users)?;
     let start = start_key(body)?;
-    if body.get("KeyConditionExpression").is_none() {
+    if body.get("KeyConditionExpression").is_none() && body.get("KeyConditions").is_none() {
         return Err(AwsError::validation(
             "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
         ));
     }
     let mut expressions = Expressions::new(body, &with_names, &users)?;
-    let filter = expressions.condition(ExprKind::Filter)?;
-    let key_condition = expressions.condition(ExprKind::KeyCondition)?;
+    let filter = match expressions.condition(ExprKind::Filter)? {
+        None => legacy::filter(body, "QueryFilter")?,
+        filter => filter,
+    };
+    let key_condition = match expressions.condition(ExprKind::KeyCondition)? {
+        None => legacy::key_conditions(body)?,
+        condition => condition,
+    };
     let projection = projection(body, &mut expressions)?;
     expressions.finish()?;
     let target = Target::read(body, tables)?;
     let table = &target.table;
     let keys = target.keys();
+    legacy::check_key_count(body, &keys)?;
     let ranges = match &key_condition {
         Some(condition) => condition.key_ranges(&keys, LIMITS)?,
         None => return Err(AwsError::validation("Invalid KeyConditionExpression")),
     };
     if let Some(filter) = &filter {
         filter.check_key_paths(&table.schema)?;
-        filter.check_filter(&keys)?;
+        filter.check_filter(&keys).map_err(|error| match error {
+            ExprError::FilterOnKey(name) if body.get("QueryFilter").is_some() => {
+                AwsError::validation(format!(
+                    "QueryFilter can only contain non-primary key attributes: Primary key attribute: {name}"
+                ))
+            }
+            error => error.into(),
+        })?;
     }
-    let start = start.map(|key| target.start_keys(&key)).transpose()?;
+    let start = start.map(|key| target.start_keys(&key, true)).transpose()?;
     check_start(&ranges, start.as_ref())?;
     let descending = body.get("ScanIndexForward").is_some() && !body.bool("ScanIndexForward");
     let common = Common::read(body, target, start, filter, projection)?;
@@ -173,14 +192,17 @@ pub(super) fn scan(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aw
     let start = start_key(body)?;
     let users = ["FilterExpression"];
     let mut expressions = Expressions::new(body, &[users[0], "ProjectionExpression"], &users)?;
-    let filter = expressions.condition(ExprKind::Filter)?;
+    let filter = match expressions.condition(ExprKind::Filter)? {
+        None => legacy::filter(body, "ScanFilter")?,
+        filter => filter,
+    };
     let projection = projection(body, &mut expressions)?;
     expressions.finish()?;
     let target = Target::read(body, tables)?;
     if let Some(filter) = &filter {
         filter.check_key_paths(&target.table.schema)?;
     }
-    let start = start.map(|key| target.start_keys(&key)).transpose()?;
+    let start = start.map(|key| target.start_keys(&key, false)).transpose()?;
     let common = Common::read(body, target, start, filter, projection)?;
     Ok(Call::new(Vec::new(), move |tx| {
         if let Some(start) = &common.start {

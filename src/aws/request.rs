@@ -51,6 +51,14 @@ impl<'j> Expressions<'j> {
         Ok(Self { body, binder })
     }
 
+    /// As [`Expressions::new`] for a part of a transaction, where placeholders are passed over if no expression takes them.
+    pub(super) fn if_used(body: Body<'j>, users: &[&str]) -> Result<Self, AwsError> {
+        if users.iter().any(|name| body.get(name).is_some()) {
+            return Self::new(body, users, users);
+        }
+        Ok(Self { body, binder: Binder::empty(ExprLimits::DYNAMODB) })
+    }
+
     /// Checks that there are expressions where there are placeholders.
     pub(super) fn check_users(
         body: Body<'_>,

@@ -1,7 +1,7 @@
 //! What AWS's deserialiser accepts: the form of a request's JSON, before any of it is looked at for its meaning.
 
 use super::error::{AwsError, Kind};
-use crate::item::check_typed_item;
+use crate::item::{check_typed_item, check_typed_value};
 use serde_json::{Map, Value};
 
 /// The form of a member.
@@ -13,6 +13,8 @@ pub(super) enum Shape {
     Int(&'static str),
     /// Attribute names with typed values.
     Item,
+    /// A typed value.
+    Value,
     List(&'static Shape),
     /// A map; Java's class of its values.
     Map(&'static str, &'static Shape),
@@ -65,6 +67,11 @@ fn value_fits(value: &Value, shape: &Shape, at: At) -> Result<(), AwsError> {
         }),
         Shape::Int(class) => scalar(value, class, |v| matches!(v, Value::Number(_))),
         Shape::Item => Ok(check_typed_item(value)?),
+        Shape::Value => match value {
+            Value::Object(_) | Value::Array(_) => Ok(check_typed_value(value)?),
+            _ if at == At::Member => Err(refused("Unexpected field type")),
+            _ => Err(refused("Unexpected value type in payload")),
+        },
         Shape::List(inner) => match value {
             Value::Array(list) => list.iter().filter(|v| !v.is_null()).try_for_each(|v| element(v, inner)),
             Value::Object(_) => Err(refused(STRUCTURE)),
@@ -127,7 +134,30 @@ const KEYS: Shape = Shape::List(&Shape::Item);
 const EXPRESSIONS: [(&str, Shape); 2] =
     [("ExpressionAttributeNames", NAMES), ("ExpressionAttributeValues", Shape::Item)];
 
-const WRITE: &[(&str, Shape)] = &[
+const VALUES: Shape = Shape::List(&Shape::Value);
+
+/// A map of structures, the latter by their name in the service's model.
+macro_rules! map_of {
+    ($name:literal, $members:expr) => {
+        Shape::Map(concat!("com.amazonaws.dynamodb.v20120810.", $name), &Shape::Struct($name, $members))
+    };
+}
+
+const CONDITIONS: Shape =
+    map_of!("Condition", &[("AttributeValueList", VALUES), ("ComparisonOperator", TEXT)]);
+const EXPECTED: Shape = map_of!(
+    "ExpectedAttributeValue",
+    &[
+        ("Value", Shape::Value),
+        ("Exists", Shape::Bool),
+        ("ComparisonOperator", TEXT),
+        ("AttributeValueList", VALUES)
+    ]
+);
+const UPDATES: Shape = map_of!("AttributeValueUpdate", &[("Value", Shape::Value), ("Action", TEXT)]);
+
+/// A write in a transaction.
+const ACTION: &[(&str, Shape)] = &[
     ("TableName", TEXT),
     ("Item", Shape::Item),
     ("Key", Shape::Item),
@@ -135,10 +165,17 @@ const WRITE: &[(&str, Shape)] = &[
     ("ConditionExpression", TEXT),
     EXPRESSIONS[0],
     EXPRESSIONS[1],
+    ("ReturnValuesOnConditionCheckFailure", TEXT),
+];
+
+/// What a write that stands alone has beside.
+const WRITE: &[(&str, Shape)] = &[
     ("ReturnValues", TEXT),
     ("ReturnConsumedCapacity", TEXT),
     ("ReturnItemCollectionMetrics", TEXT),
-    ("ReturnValuesOnConditionCheckFailure", TEXT),
+    ("ConditionalOperator", TEXT),
+    ("Expected", EXPECTED),
+    ("AttributeUpdates", UPDATES),
 ];
 
 const READ: &[(&str, Shape)] = &[
@@ -157,6 +194,10 @@ const READ: &[(&str, Shape)] = &[
     ("KeyConditionExpression", TEXT),
     ("Segment", Shape::Int("Integer")),
     ("TotalSegments", Shape::Int("Integer")),
+    ("ConditionalOperator", TEXT),
+    ("KeyConditions", CONDITIONS),
+    ("QueryFilter", CONDITIONS),
+    ("ScanFilter", CONDITIONS),
     EXPRESSIONS[0],
     EXPRESSIONS[1],
 ];
@@ -189,10 +230,10 @@ const TRANSACT: &[(&str, Shape)] = &[
         Shape::List(&Shape::Struct(
             "TransactWriteItem",
             &[
-                ("Put", Shape::Struct("Put", WRITE)),
-                ("Update", Shape::Struct("Update", WRITE)),
-                ("Delete", Shape::Struct("Delete", WRITE)),
-                ("ConditionCheck", Shape::Struct("ConditionCheck", WRITE)),
+                ("Put", Shape::Struct("Put", ACTION)),
+                ("Update", Shape::Struct("Update", ACTION)),
+                ("Delete", Shape::Struct("Delete", ACTION)),
+                ("ConditionCheck", Shape::Struct("ConditionCheck", ACTION)),
                 ("Get", Shape::Struct("Get", READ)),
             ],
         )),
@@ -288,6 +329,7 @@ const STREAM: &[(&str, Shape)] = &[
 
 /// Requests on one item that write.
 pub(super) fn write(map: &Map<String, Value>) -> Result<(), AwsError> {
+    check(map, ACTION)?;
     check(map, WRITE)
 }
 

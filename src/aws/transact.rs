@@ -4,7 +4,7 @@ use super::body::{Body, Violations};
 use super::capacity::{Capacity, Units, read_units};
 use super::collections::Collections;
 use super::error::{AwsError, Kind};
-use super::items::{Action, Get, Prepared, constrain_get, constrain_write, refuse_legacy};
+use super::items::{Action, Get, Prepared, constrain_get, constrain_write};
 use super::json::Object;
 use super::{Call, shape};
 use crate::effect::{Effect, SYSTEM};
@@ -79,7 +79,7 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
     })?;
     for action in actions {
         let Some(Value::Object(get)) = action.get("Get") else { continue };
-        all.push(Get::read_apart(Body(get), tables)?);
+        all.push(Get::read_apart(Body(get), tables, false)?);
     }
     let all = fitting(all)?;
     let locks = all.iter().map(|get| (get.table.id, get.keys.pk.clone())).collect();
@@ -134,9 +134,7 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
                 "TransactItems can only contain one of Check, Put, Update or Delete",
             ));
         };
-        let inner = Body(inner);
-        refuse_legacy(inner)?;
-        all.push(Prepared::read_apart(kind, inner, tables)?);
+        all.push(Prepared::read_apart(kind, Body(inner), tables, false)?);
     }
     let all = fitting(all)?;
     let mut seen = BTreeSet::new();

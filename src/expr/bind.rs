@@ -26,7 +26,7 @@ struct Table {
 }
 
 /// Where the placeholders of one expression are defined.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
     table: Arc<Table>,
     names: SmallVec<[u16; 8]>,
@@ -295,6 +295,11 @@ pub struct BoundCondition {
 }
 
 impl BoundCondition {
+    /// A condition without placeholders, made from another form than an expression, whose checks it has passed.
+    pub fn literal(condition: Condition) -> Self {
+        Self { parsed: Arc::new(Parsed::literal(condition)), scope: Scope::default() }
+    }
+
     /// Checks that no path looks into a key attribute of the table or its indexes.
     ///
     /// # Errors
@@ -382,6 +387,18 @@ pub struct BoundUpdate {
 }
 
 impl BoundUpdate {
+    /// An update without placeholders, made from another form than an expression, whose checks it has passed.
+    pub fn literal(actions: Vec<super::ast::Action>) -> Self {
+        Self { parsed: Arc::new(Parsed::literal(actions)), scope: Scope::default() }
+    }
+
+    /// Whether it does nothing but take attributes or members of sets away. What is not there is not made by it.
+    pub fn only_takes_away(&self) -> bool {
+        use super::ast::Action::{Delete, Remove};
+        !self.parsed.root.is_empty()
+            && self.parsed.root.iter().all(|action| matches!(action, Remove(_) | Delete(..)))
+    }
+
     /// Checks that the update changes no key attribute, and that no path looks into one of the table or its indexes.
     ///
     /// # Errors

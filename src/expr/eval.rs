@@ -85,7 +85,7 @@ fn compare(comparator: Comparator, left: Option<ValueRef<'_>>, right: Option<Val
 }
 
 /// The order of two values of one type that has an order.
-pub(super) fn order(left: &ValueRef<'_>, right: &ValueRef<'_>) -> Option<Ordering> {
+pub fn order(left: &ValueRef<'_>, right: &ValueRef<'_>) -> Option<Ordering> {
     match (left, right) {
         (ValueRef::S(a), ValueRef::S(b)) | (ValueRef::B(a), ValueRef::B(b)) => Some(a.cmp(b)),
         (ValueRef::N(a), ValueRef::N(b)) => Some(a.cmp(b)),

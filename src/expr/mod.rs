@@ -33,6 +33,7 @@ pub use ast::{
 pub use bind::{Binder, BoundCondition, BoundUpdate};
 pub use cache::ExprCache;
 pub use error::{ExprError, ExprKind, Reason};
+pub use eval::order;
 pub use key_condition::{KeyRanges, KeyTarget};
 pub use options::{ExprLimits, Mode, Options};
 pub use parse::{parse_condition, parse_projection, parse_update};

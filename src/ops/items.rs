@@ -33,7 +33,7 @@ pub enum Write<'r> {
     /// Puts an item in place of the one with its keys. That it is valid, of allowed size and has these keys is the caller's
     /// to see to.
     Put(At<'r>, &'r Item),
-    /// Changes attributes of an item, which is made if it does not exist. That the changes leave the keys alone is checked
+    /// Changes attributes of an item, which is made if it does not exist and the changes do not only take away. That the changes leave the keys alone is checked
     /// already; the updated item must keep the limits.
     Update(At<'r>, Option<&'r BoundUpdate>, &'r ItemLimits),
     /// Removes an item.
@@ -95,7 +95,13 @@ impl<'r> Write<'r> {
         let change = match *self {
             Self::Put(_, item) => Change::Put(Cow::Borrowed(item)),
             Self::Update(_, changes, limits) => {
-                Change::Put(Cow::Owned(updated(&at, current, changes, limits)?))
+                let new = updated(&at, current, changes, limits)?;
+                // An item is not made for the sake of what it would lack.
+                if current.is_none() && changes.is_some_and(BoundUpdate::only_takes_away) {
+                    Change::Nothing
+                } else {
+                    Change::Put(Cow::Owned(new))
+                }
             }
             // What has expired is not there, but goes for good: it must not come back when its table's TTL attribute is removed.
             Self::Delete(_) => Change::Delete,

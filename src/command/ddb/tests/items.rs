@@ -110,6 +110,18 @@ fn queries_and_scans_page_by_their_last_keys() {
         call(&mut h, "Query", &next),
         invalid("The provided starting key is outside query boundaries based on provided conditions")
     );
+    let mismatch = "The provided key element does not match the schema";
+    for (start, of_query) in [
+        (json!({"id": {"S": "p1"}}), "The provided starting key is invalid"),
+        (json!({"id": {"S": "p1"}, "x": {"N": "1"}}), "The provided starting key is invalid"),
+        (json!({"id": {"S": "p1"}, "k": {"S": "1"}}), mismatch),
+    ] {
+        next["ExclusiveStartKey"] = start.clone();
+        assert_eq!(call(&mut h, "Query", &next), invalid(of_query), "{start}");
+        let scan = json!({"TableName": "abc", "ExclusiveStartKey": start});
+        let of_scan = invalid(&format!("The provided starting key is invalid: {mismatch}"));
+        assert_eq!(call(&mut h, "Scan", &scan), of_scan);
+    }
 
     let mut seen = Vec::new();
     for segment in 0..3 {

@@ -1,5 +1,6 @@
 mod indexes;
 mod items;
+mod legacy;
 mod refusals;
 mod streams;
 mod surface;

@@ -98,11 +98,6 @@ fn requests_are_refused_in_awss_words() {
             ),
         ),
         (
-            "PutItem",
-            json!({"Item": key, "TableName": "abc", "Expected": {}}),
-            invalid("The legacy parameter Expected is not supported, use expressions instead"),
-        ),
-        (
             "UpdateItem",
             json!({"Key": key, "TableName": "abc", "UpdateExpression": "SET k = :v", "ExpressionAttributeValues": {":v": {"N": "1"}}}),
             invalid(
@@ -144,8 +139,25 @@ fn requests_are_refused_in_awss_words() {
             "BatchGetItem",
             json!({"RequestItems": {}}),
             invalid(
-                "1 validation error detected: Value '{}' at 'requestItems' failed to satisfy constraint: Member must have length greater than or equal to 1",
+                "1 validation error detected: Value at 'RequestItems' failed to satisfy constraint: Member must have length greater than or equal to 1",
             ),
+        ),
+        (
+            "BatchWriteItem",
+            json!({"RequestItems": {}}),
+            invalid("The requestItems parameter is required for BatchWriteItem"),
+        ),
+        (
+            "BatchGetItem",
+            json!({"RequestItems": {"abc": {"Keys": vec![&key; 101]}}}),
+            invalid(
+                "1 validation error detected: Value at 'RequestItems.abc.member.Keys' failed to satisfy constraint: Member must have length less than or equal to 100",
+            ),
+        ),
+        (
+            "BatchGetItem",
+            json!({"RequestItems": {"none": {"Keys": [key, key]}}}),
+            invalid("Provided list of item keys contains duplicates"),
         ),
         (
             "BatchGetItem",

@@ -108,4 +108,9 @@ fn what_does_not_fit_a_table_cancels_its_transaction() {
     let empty = "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: id";
     assert_eq!(cancelled(json!({"Delete": {"TableName": "abc", "Key": {"id": {"S": ""}}}})), empty);
     assert_eq!(cancelled(json!({"Put": {"TableName": "abc", "Item": {"id": {"S": ""}}}})), empty);
+    let long = json!({"id": {"S": "k".repeat(2049)}});
+    assert_eq!(
+        cancelled(json!({"Delete": {"TableName": "abc", "Key": long}})),
+        "One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes"
+    );
 }

