@@ -56,6 +56,10 @@ def _expects(_operation, body, *_):
     return "Expected" in body
 
 
+def _expects_documents(_operation, body, *_):
+    return re.search(r'\[{"[LM]": ', json.dumps(body.get("Expected"))) is not None
+
+
 def _compares_numbers(_operation, body, *_):
     """A condition from before expressions has a number that is not written as the item's, or a set in another order."""
     return re.search(r'"(5\.0|2\.0)"|\["c", "a", "b"\]', json.dumps([body.get("Expected"), body.get("ScanFilter")])) is not None
@@ -143,9 +147,10 @@ DYNALITE = [
     ("expected-values", INVALID + "One or more parameter values were invalid: ComparisonOperator .* is not valid for .*", REFUSED, None, _expects),
     ("expected-values", INVALID + "(Supplied AttributeValue|The parameter cannot be converted|One or more parameter values were invalid: (An|Null)).*", REFUSED, None, _expects),
     ("equal-documents", "ok", INVALID + "One or more parameter values were invalid: ComparisonOperator (EQ|NE) is not valid for .*", {"Scan", "Query"}),
+    ("equal-documents", REFUSED, REFUSED, None, _expects_documents),
     ("equal-numbers", REFUSED, REFUSED, None, _compares_numbers),
     ("empty-strings", REFUSED, REFUSED, None, lambda _o, body, *_: '{"S": ""}' in json.dumps([body.get("Expected"), body.get("ScanFilter")])),
-    ("any-of-two", "ok", "ConditionalCheckFailedException: .*", None, lambda _o, body, *_: body.get("ConditionalOperator") == "OR"),
+    ("any-of-two", "ok", "(ok|ConditionalCheckFailedException: .*)", None, lambda _o, body, *_: body.get("ConditionalOperator") == "OR"),
     ("missing-contains", REFUSED, REFUSED, None, _lacks),
     ("action-names", INVALID + ".*'attributeUpdates.*", f"(ok|{INVALID}.*)", {"UpdateItem"}),
     ("indexable-first", INVALID + "Attempted conditional constraint is not an indexable operation", INVALID + "Query key condition not supported", {"Query"}),
