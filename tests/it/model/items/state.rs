@@ -242,7 +242,9 @@ impl Table {
                         None => new.remove(change.attribute()),
                     };
                 }
-                Some(new)
+                // What only takes away makes no item.
+                let takes = |change: &Change| matches!(change, Change::Remove(_) | Change::Without(..));
+                (old.is_some() || changes.is_empty() || !changes.iter().all(takes)).then_some(new)
             }
         };
         Ok((old.cloned(), new))
@@ -250,7 +252,7 @@ impl Table {
 
     fn store(&mut self, action: &Action, new: Option<Item>) {
         match (&action.write, new) {
-            (Write::Check, _) => {}
+            (Write::Check, _) | (Write::Update(_), None) => {}
             (_, Some(item)) => drop(self.items.insert(action.key.clone(), item)),
             (_, None) => drop(self.items.remove(&action.key)),
         }
