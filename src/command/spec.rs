@@ -63,8 +63,6 @@ pub mod flag {
     pub const NO_MULTI: u32 = 1 << 13;
     /// Allowed while a script runs long.
     pub const ALLOW_BUSY: u32 = 1 << 14;
-    /// Reads or writes keys that its arguments do not name.
-    pub const ARBITRARY_KEYS: u32 = 1 << 15;
     /// The first key may be absent or keys move: COMMAND reports `movablekeys`.
     pub const MOVABLE_KEYS: u32 = 1 << 16;
     /// Not shown to clients (container of subcommands only).

@@ -190,12 +190,6 @@ impl KeyspaceEvents {
         self.0 & other.0 != 0
     }
 
-    /// Whether nothing is ever published, either because no class is on or because no kind of channel is.
-    pub const fn is_silent(self) -> bool {
-        let channels = Self::KEYSPACE.0 | Self::KEYEVENT.0;
-        self.0 & channels == 0 || self.0 & !channels == 0
-    }
-
     /// The classes of `A` in the order in which Redis writes them.
     const CLASSES: [(u8, Self); 10] = [
         (b'g', Self::GENERIC),

@@ -282,11 +282,6 @@ impl<'a> MapRef<'a> {
         None
     }
 
-    /// True when there is an entry `name`.
-    pub fn contains_name(&self, name: &[u8]) -> bool {
-        self.get(name).is_some()
-    }
-
     /// Names and values, ascending by the names' bytes.
     pub fn iter(self) -> Entries<'a> {
         Entries { left: self.count, reader: Reader::new(self.entries) }

@@ -181,7 +181,7 @@ pub fn write(tx: &mut Tx<'_>, write: &Write<'_>) -> Result<Written, OpError> {
 /// Carries out a write and measures it, which takes an extra look at the item.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_measured(tx: &mut Tx<'_>, write: &Write<'_>) -> Result<Written, OpError> {
     Ok(write.plan(tx, true)?.carry_out_measured(tx))
 }

@@ -17,7 +17,7 @@ pub enum Proto {
 
 /// The place of an aggregate's header whose length is not known yet.
 ///
-/// Close it with one of [`Reply::end_array`], [`Reply::end_map`] or [`Reply::end_set`], innermost first.
+/// Close it with [`Reply::end_array`] or [`Reply::end_map`], innermost first.
 #[derive(Debug)]
 #[must_use = "an aggregate that is begun must be ended"]
 pub struct Deferred {
@@ -140,12 +140,6 @@ impl Reply {
         self.line(b'-', text.get(start..end).unwrap_or_default());
     }
 
-    /// An error from anything that displays as its text.
-    #[cold]
-    pub fn error_fmt(&mut self, text: impl Display) {
-        self.error(text.to_string());
-    }
-
     fn line(&mut self, mark: u8, text: &[u8]) {
         self.out.reserve(text.len() + 3);
         self.out.push(mark);
@@ -201,19 +195,6 @@ impl Reply {
         self.out.reserve(bytes.len() + HEADER_MAX);
         self.number(b'$', bytes.len() as i64);
         self.out.extend_from_slice(bytes);
-        self.out.extend_from_slice(b"\r\n");
-    }
-
-    /// A string of `len` bytes that `write` appends to the buffer.
-    ///
-    /// For values that are not one slice in memory. `write` must append exactly `len` bytes.
-    #[inline]
-    pub fn bulk_with(&mut self, len: usize, write: impl FnOnce(&mut Vec<u8>)) {
-        self.out.reserve(len + HEADER_MAX);
-        self.number(b'$', len as i64);
-        let start = self.out.len();
-        write(&mut self.out);
-        debug_assert_eq!(self.out.len() - start, len, "a bulk's length differs from what was announced");
         self.out.extend_from_slice(b"\r\n");
     }
 
@@ -368,16 +349,6 @@ impl Reply {
         }
     }
 
-    /// Ends a deferred aggregate as a set of `len` values, in RESP2 an array.
-    pub fn end_set(&mut self, begun: Deferred, len: usize) {
-        self.end(begun, if self.is_resp3() { b'~' } else { b'*' }, len);
-    }
-
-    /// Drops a deferred aggregate and all that was written since it began.
-    pub fn cancel(&mut self, Deferred { at }: Deferred) {
-        self.out.truncate(at);
-    }
-
     fn end(&mut self, Deferred { at }: Deferred, mark: u8, len: usize) {
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(len).as_bytes();
@@ -425,12 +396,6 @@ impl Reply {
     #[inline]
     pub fn buffer(&self) -> &[u8] {
         &self.out
-    }
-
-    /// The buffer itself, for the connection that sends it.
-    #[inline]
-    pub fn buffer_mut(&mut self) -> &mut Vec<u8> {
-        &mut self.out
     }
 
     /// Takes what has been written, leaving an empty sink.

@@ -144,6 +144,27 @@ fn links_lead_somewhere() {
     assert!(count > 20, "{count}");
 }
 
+/// Pages name files in code style, from the repository's root or from `src`.
+#[test]
+fn files_that_are_named_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = |word: &str| {
+        let ending = [".rs", ".py", ".txt", ".conf", ".service"].iter().any(|end| word.ends_with(end));
+        let plain = word.bytes().all(|b| b.is_ascii_alphanumeric() || b"_/.-".contains(&b));
+        ending && plain && word.contains('/')
+    };
+    let mut count = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for named in text.split('`').skip(1).step_by(2).filter(|word| file(word)) {
+            count += 1;
+            let there = [root.join(named), root.join("src").join(named)].iter().any(|path| path.exists());
+            assert!(there, "{}: {named}", page.display());
+        }
+    }
+    assert!(count > 20, "{count}");
+}
+
 /// Whether the lines are those shown, but for numbers at their ends that tell a little less time.
 fn a_little_later(shown: &[String], lines: &[&str]) -> bool {
     let parts = |line: &str| {

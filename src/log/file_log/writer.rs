@@ -25,7 +25,7 @@ const MADE_NOW: &str = "segment-now.tmp";
 /// Zeros are written in steps of this size while a writer may be waiting.
 const ZERO_STEP: u64 = 256 * 1024;
 
-/// A log in the files of one folder; see [`super`].
+/// A log in the files of one folder, of which `docs/log-format.md` draws the bytes.
 #[derive(Debug)]
 pub struct FileLog {
     pub(super) shared: Arc<Shared>,

@@ -130,12 +130,4 @@ impl<'a> HashRef<'a> {
             Self::Big(_) => "hashtable",
         }
     }
-
-    /// Whether a field has or had a deadline, so that expired fields may be there.
-    pub fn has_deadlines(&self) -> bool {
-        match *self {
-            Self::Packed(_, ttl) => ttl,
-            Self::Big(big) => big.with_deadline() > 0,
-        }
-    }
 }
