@@ -23,7 +23,6 @@ const ROOMS: &[(&str, u8)] = &[
     ("ops", 5),
     ("aws", 6),
     ("command", 7),
-    ("script", 7),
     ("session", 8),
     ("server", 9),
 ];
