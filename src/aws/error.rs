@@ -124,7 +124,7 @@ impl AwsError {
                 object.end();
             });
         }
-        if self.kind != Kind::UnknownOperation {
+        if !self.message.is_empty() && self.kind != Kind::UnknownOperation {
             object.text(self.kind.message_member(), &self.message);
         }
         object.end();

@@ -41,7 +41,9 @@ const STRUCTURE: &str = "Start of structure or map found where not expected";
 pub(super) fn parse(body: &[u8]) -> Result<Map<String, Value>, AwsError> {
     match serde_json::from_slice(body) {
         Ok(Value::Object(map)) => Ok(map),
-        _ => Err(refused("Unexpected token received from parser")),
+        Ok(_) => Err(refused("Unexpected token received from parser")),
+        // AWS says no more of what is no JSON.
+        Err(_) => Err(refused("")),
     }
 }
 

@@ -59,7 +59,7 @@ pub struct Worker {
     pub(super) record: Vec<u8>,
     /// The command of the last lookup and its name as it was sent: pipelines repeat themselves.
     last: Option<(&'static Command, SmallVec<[u8; 24]>)>,
-    hashes: Vec<Option<locks::Hashed>>,
+    hashes: Vec<Option<locks::Only>>,
     /// The tables' generation that the hashes of partition keys were worked out at.
     tables: u64,
     /// The configuration as of the current batch.
@@ -135,7 +135,7 @@ impl Worker {
                 let stop = self.step(
                     client,
                     commands[i],
-                    self.hashes[i].map(|only| only.hash),
+                    self.hashes[i].filter(|only| !only.recorded).map(|only| only.at.hash),
                     these,
                     now,
                     &mut clock,
@@ -203,7 +203,7 @@ impl Worker {
             let only =
                 found.ok().and_then(|command| locks::only_key(&self.server.engine, command, these, db));
             if let (Some(only), false) = (only, single) {
-                self.server.engine.store.prefetch_shard(only.hash);
+                self.server.engine.store.prefetch_shard(only.at.hash);
             }
             self.hashes.push(only);
         }
@@ -211,7 +211,7 @@ impl Worker {
             return;
         }
         let store = &self.server.engine.store;
-        store.prefetch(self.hashes.iter().flatten().map(|only| (only.hash, only.space)));
+        store.prefetch(self.hashes.iter().flatten().map(|only| (only.at.hash, only.at.space)));
     }
 
     fn find(&mut self, args: &[&[u8]]) -> Result<&'static Command, ()> {

@@ -13,33 +13,40 @@ pub(super) struct Hashed {
     pub(super) space: u32,
 }
 
-/// The only key of a command, for commands that have exactly one and lock nothing else.
+/// The only key of a command.
+#[derive(Clone, Copy)]
+pub(super) struct Only {
+    pub(super) at: Hashed,
+    /// Whether the command changes an item whose change may be recorded: in a shard that can as well be locked at once.
+    pub(super) recorded: bool,
+}
+
+/// The only key of a command, for commands that have exactly one.
 #[inline]
-pub(super) fn only_key(engine: &Engine, command: &Command, args: &[&[u8]], db: usize) -> Option<Hashed> {
+pub(super) fn only_key(engine: &Engine, command: &Command, args: &[&[u8]], db: usize) -> Option<Only> {
     if command.only_key == 0 {
         return None;
     }
     let store = &engine.store;
+    let in_table = |key: &[u8], space| Only {
+        at: Hashed { hash: store.hash(key), space },
+        recorded: engine.tables.may_record(space) && is_write(command),
+    };
     let Some(find) = command.spec.item_keys else {
         let key = args.get(command.only_key)?;
         if engine.tables.have_views()
             && db == VIEW_DB
             && let Some((space, key)) = engine.tables.view_place(key)
         {
-            if engine.tables.any_lifting() {
-                // What is under the name itself may have to be lifted.
-                return None;
-            }
-            return Some(Hashed { hash: store.hash(&key), space });
+            // What is under the name itself may have to be lifted.
+            return (!engine.tables.any_lifting()).then(|| in_table(&key, space));
         }
-        return Some(Hashed { hash: store.hash(key), space: store.space(db) });
+        let at = Hashed { hash: store.hash(key), space: store.space(db) };
+        return Some(Only { at, recorded: false });
     };
     let mut only = None;
-    find(&engine.tables, args, &mut |found| {
-        only = Some(Hashed { hash: store.hash(found.key), space: found.table });
-    });
-    // Changes of items are recorded in a shard that can as well be locked at once.
-    only.filter(|found| !(engine.tables.may_record(found.space) && is_write(command)))
+    find(&engine.tables, args, &mut |found| only = Some(in_table(found.key, found.table)));
+    only
 }
 
 /// Locks the shard of a command's only key, which was worked out at a generation of the tables: what the key is depends on

@@ -159,7 +159,7 @@ impl Keys {
     }
 
     /// Checks that there are as many definitions as elements.
-    fn check_count(&self, defined: &Defined) -> Result<(), AwsError> {
+    pub(super) fn check_count(&self, defined: &Defined) -> Result<(), AwsError> {
         if self.names.len() > defined.0.len() {
             return Err(AwsError::validation(
                 "Invalid KeySchema: Some index key attribute have no definition",

@@ -290,8 +290,12 @@ pub(super) fn update(body: Body<'_>, table: &Table, schema: &mut TableSchema) ->
                 if table.schema.indexes.iter().any(|index| index.status == IndexStatus::Creating) {
                     return Err(only_one());
                 }
-                let mut with = table.schema.clone();
-                add(&index, &Defined::read(body), &mut with)?;
+                if body.get("AttributeDefinitions").is_none() {
+                    return Err(AwsError::validation("No Attribute Schema Defined"));
+                }
+                let (mut with, defined) = (table.schema.clone(), Defined::read(body));
+                Keys::read(index.body).check_count(&defined)?;
+                add(&index, &defined, &mut with)?;
                 check_globals(&with)?;
                 throughput::of_index(index.body, index.name, schema)?;
                 updates.create = with.indexes.pop();
@@ -304,7 +308,7 @@ pub(super) fn update(body: Body<'_>, table: &Table, schema: &mut TableSchema) ->
             }
         }
     }
-    throughput::check_indexes(schema)?;
+    throughput::check_indexes(table, schema, updates.delete.as_deref())?;
     Ok(updates)
 }
 

@@ -57,10 +57,15 @@ pub(super) fn constrain(body: Body<'_>, violations: &mut Violations) {
     }
 }
 
-/// Takes over tags.
+/// Takes over tags, after checking that there are not too many and none is AWS's own.
 pub(super) fn put(tags: &[Value], schema: &mut TableSchema) -> Result<(), AwsError> {
     for tag in tags {
         let text = |name: &str| tag.get(name).and_then(Value::as_str).unwrap_or_default();
+        if text("Key").starts_with("aws:") {
+            return Err(AwsError::validation(
+                "One or more parameter values were invalid: Tag keys that begin with aws: are reserved",
+            ));
+        }
         schema.settings.insert(format!("{TAG}{}", text("Key")), text("Value").to_owned());
     }
     if schema.settings.keys().filter(|name| name.starts_with(TAG)).count() > MAX_TAGS {

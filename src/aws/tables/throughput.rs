@@ -224,15 +224,20 @@ pub(super) fn update_index(
     if is_provisioned(&table.schema) { check_change(&table.schema, schema, Some(name)) } else { Ok(()) }
 }
 
-/// Checks that a table that is provisioned from now on says the units of its indexes, too.
-pub(super) fn check_indexes(schema: &TableSchema) -> Result<(), AwsError> {
-    let globals = schema.indexes.iter().filter(|index| !index.local);
-    let mut lacking = globals.filter(|index| number(schema, UNITS[0].0, Some(&index.name)).is_none());
-    match lacking.next() {
-        Some(index) if is_provisioned(schema) => {
-            Err(invalid(format!("ProvisionedThroughput must be specified for index: {}", index.name)))
-        }
-        _ => Ok(()),
+/// Checks that a table that is provisioned from now on says the units of its indexes, too, but for one that is dropped.
+pub(super) fn check_indexes(
+    table: &Table,
+    schema: &TableSchema,
+    dropped: Option<&str>,
+) -> Result<(), AwsError> {
+    if is_provisioned(&table.schema) || !is_provisioned(schema) {
+        return Ok(());
+    }
+    let kept = schema.indexes.iter().filter(|index| !index.local && Some(index.name.as_str()) != dropped);
+    match kept.map(|index| index.name.as_str()).find(|name| number(schema, UNITS[0].0, Some(name)).is_none())
+    {
+        None => Ok(()),
+        Some(name) => Err(invalid(format!("ProvisionedThroughput must be specified for index: {name}"))),
     }
 }
 

@@ -314,11 +314,12 @@ fn indexes_are_added_to_and_dropped_from_live_tables() {
         json!({"ProjectionType": "ALL"}),
     );
     assert_eq!(
-        call(&mut h, "UpdateTable", &update(json!([{"Create": undefined}]))),
-        invalid(
-            "One or more parameter values were invalid: Some index key attributes are not defined in AttributeDefinitions. Keys: [text, hits, by], AttributeDefinitions: [text, hits]"
-        )
+        call(&mut h, "UpdateTable", &update(json!([{"Create": undefined.clone()}]))),
+        invalid("Invalid KeySchema: Some index key attribute have no definition")
     );
+    let mut without = update(json!([{"Create": undefined}]));
+    without["AttributeDefinitions"].take();
+    assert_eq!(call(&mut h, "UpdateTable", &without), invalid("No Attribute Schema Defined"));
     let create = index("texts", &[("text", "HASH"), ("hits", "RANGE")], json!({"ProjectionType": "ALL"}));
     let reply = call(&mut h, "UpdateTable", &update(json!([{"Create": create.clone()}])));
     let table = &reply["TableDescription"];

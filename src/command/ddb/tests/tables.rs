@@ -200,6 +200,9 @@ fn billing_modes_are_changed_as_at_aws() {
     let back = json!({"BillingMode": "PROVISIONED", "ProvisionedThroughput": units(1, 1),
         "GlobalSecondaryIndexUpdates": [{"Update": {"IndexName": "gsi", "ProvisionedThroughput": units(2, 2)}}]});
     update(&mut h, &back);
+    // An index from elsewhere has no units, which is no reason to refuse other changes.
+    h.run("TABLE.INDEX ADD abc own PK x S");
+    assert!(update(&mut h, &json!({"DeletionProtectionEnabled": false}))["TableDescription"].is_object());
     let table = described(&mut h);
     assert_eq!(table["BillingModeSummary"]["BillingMode"], "PROVISIONED");
     assert_eq!(table["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"]["ReadCapacityUnits"], 2);
