@@ -68,6 +68,8 @@ pub struct ClientHandle {
     pub multi_bytes: AtomicUsize,
     /// Bytes of the query buffer in use.
     pub query_bytes: AtomicUsize,
+    /// Bytes that its query buffer has room for beside those in use.
+    pub query_room: AtomicUsize,
     /// Bytes of replies waiting to be sent.
     pub output_bytes: AtomicUsize,
     /// Since when too many bytes wait to be sent, in ms since the epoch; 0 if they do not.
@@ -76,7 +78,7 @@ pub struct ClientHandle {
     pub bytes_in: AtomicU64,
     /// Bytes sent.
     pub bytes_out: AtomicU64,
-    /// Commands received.
+    /// Commands done.
     pub commands: AtomicU64,
     /// CLIENT NO-EVICT.
     pub no_evict: AtomicBool,
@@ -117,6 +119,7 @@ impl ClientHandle {
             watching: AtomicU32::new(0),
             multi_bytes: AtomicUsize::new(0),
             query_bytes: AtomicUsize::new(0),
+            query_room: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
             slow_since: AtomicU64::new(0),
             bytes_in: AtomicU64::new(0),
@@ -161,6 +164,7 @@ impl ClientHandle {
         /// The connection's task, its client and its handle.
         const BASE: usize = 2048;
         BASE + self.query_bytes.load(Relaxed)
+            + self.query_room.load(Relaxed)
             + self.output_bytes.load(Relaxed)
             + self.multi_bytes.load(Relaxed)
     }

@@ -70,7 +70,8 @@ pub(super) fn line(server: &Server, client: &ClientHandle, now: u64, args: Optio
     // Connections share their worker's buffer for reading; only what is incomplete stays in one of their own.
     let (argv, request) = args.map_or((0, 0), sizes);
     let query = client.query_bytes.load(Relaxed).max(request);
-    let spare = if args.is_some() { READ_BYTES.saturating_sub(query) } else { 0 };
+    let room = client.query_room.load(Relaxed);
+    let spare = if args.is_some() { READ_BYTES.saturating_sub(query) } else { room };
     let output = client.output_bytes.load(Relaxed);
     let reply = output.max(LEAST_REPLY_BYTES);
     let mut line = String::with_capacity(384);
@@ -78,7 +79,8 @@ pub(super) fn line(server: &Server, client: &ClientHandle, now: u64, args: Optio
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi={} \
          watch={} qbuf={query} qbuf-free={spare} argv-mem={argv} multi-mem={} rbs={reply} rbp={output} obl=0 oll=0 omem={output} \
-         tot-mem={} events={} cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={}",
+         tot-mem={} events={} cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={} \
+         tot-net-in={} tot-net-out={} tot-cmds={}",
         client.id,
         client.addr,
         client.laddr,
@@ -97,6 +99,9 @@ pub(super) fn line(server: &Server, client: &ClientHandle, now: u64, args: Optio
         client.resp.load(Relaxed),
         text(&names.lib_name),
         text(&names.lib_ver),
+        client.bytes_in.load(Relaxed),
+        client.bytes_out.load(Relaxed),
+        client.commands.load(Relaxed),
     );
     line
 }

@@ -235,12 +235,14 @@ fn pause(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let now = cx.tx.now();
     let until = parse_timeout_ms(args[2], now)?.unwrap_or(now);
     cx.server.pause.begin(until, all, now);
+    cx.server.engine.kept_until.store(cx.server.pause.until(true, now).unwrap_or(0), Relaxed);
     cx.out.ok();
     Ok(())
 }
 
 fn unpause(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     cx.server.pause.end();
+    cx.server.engine.kept_until.store(0, Relaxed);
     cx.out.ok();
     Ok(())
 }

@@ -38,6 +38,7 @@ pub mod persistence;
 mod rates;
 pub mod redact;
 mod registry;
+mod scripts;
 mod server;
 #[cfg(test)]
 mod server_tests;
@@ -90,6 +91,7 @@ static FAMILIES: &[&[Spec]] = &[
     latency::COMMANDS,
     memory::COMMANDS,
     persistence::COMMANDS,
+    scripts::COMMANDS,
     shutdown::COMMANDS,
     slowlog::COMMANDS,
     streams::COMMANDS,

@@ -28,7 +28,7 @@ pub fn shown<'a>(command: &Command, args: &[&'a [u8]]) -> Vec<Cow<'a, [u8]>> {
                 }
             }
         }
-        "acl|setuser" => (3..args.len()).for_each(&mut hide),
+        "acl|setuser" => (2..args.len()).for_each(&mut hide),
         _ => {}
     }
     shown
@@ -70,6 +70,7 @@ mod tests {
                 "config set timeout 1 requirepass hunter2",
                 r#""config" "set" "timeout" "1" "requirepass" "(redacted)""#,
             ),
+            ("ACL SETUSER me >hunter2 +get", r#""ACL" "SETUSER" "(redacted)" "(redacted)" "(redacted)""#),
         ] {
             assert_eq!(line(words), format!("+1234.000567 [3 127.0.0.1:9] {expected}\r\n"));
         }

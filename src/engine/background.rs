@@ -107,7 +107,7 @@ impl Engine {
         self.store.bury_some(now, HOLD * 4);
         self.follow_tables();
         self.trim_streams(&mut record);
-        if self.active_expire.load(Relaxed) {
+        if self.active_expire.load(Relaxed) && !self.keeps_all(now) {
             self.expire_some(next_shard, &mut record);
         }
         if !self.make_room(&self.settings(), &mut record) {
@@ -188,9 +188,14 @@ impl Engine {
         !*stopping
     }
 
+    /// Whether nothing is to be removed at a time, whether it has expired or memory is short.
+    pub(super) fn keeps_all(&self, now: u64) -> bool {
+        self.kept_until.load(Relaxed) > now
+    }
+
     /// Removes keys if they have expired, as Redis does when a command comes upon them. No lock may be held by the caller.
     pub fn remove_expired<'k>(&self, db: usize, keys: impl Iterator<Item = &'k [u8]>, record: &mut Vec<u8>) {
-        if self.refusal(0).is_some() || self.loading.load(Acquire) {
+        if self.refusal(0).is_some() || self.loading.load(Acquire) || self.keeps_all(self.clock.now_ms()) {
             return;
         }
         for key in keys {

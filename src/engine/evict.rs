@@ -61,6 +61,9 @@ impl Engine {
             // What is being read from disk is not taken away again; the command is refused for another reason.
             return true;
         }
+        if self.keeps_all(self.clock.now_ms()) {
+            return true;
+        }
         if self.store.has_dead() {
             // What was flushed or dropped goes before anything that is still in use.
             self.store.bury_until(self.clock.now_ms(), HOLD, &|| memory::used_bytes() <= settings.maxmemory);

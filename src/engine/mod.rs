@@ -119,6 +119,8 @@ pub struct Engine {
     pub loading_total: AtomicU64,
     /// Whether the cycle removes expired keys (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expire: AtomicBool,
+    /// Until when nothing is removed because it has expired or for want of memory, in ms since the epoch (CLIENT PAUSE).
+    pub kept_until: AtomicU64,
     /// Whether RESTORE takes payloads whatever their checksum (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
     pub skip_checksums: AtomicBool,
     /// Checkpoints: the last one's outcome and the running one.
@@ -181,6 +183,7 @@ impl Engine {
             loading_done: AtomicU64::new(0),
             loading_total: AtomicU64::new(0),
             active_expire: AtomicBool::new(true),
+            kept_until: AtomicU64::new(0),
             skip_checksums: AtomicBool::new(false),
             save: SaveState::new(clock.now_ms()),
             slow_work: OnceLock::new(),

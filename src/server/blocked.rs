@@ -114,6 +114,8 @@ impl Connection {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::Gone),
                 Poll::Ready(Ok(_)) if !self.note_input() => return Poll::Ready(Event::Gone),
                 Poll::Ready(Ok(n)) => {
+                    // It is looked at once the waiting is over: nothing else may come to bring the connection to it.
+                    self.again = true;
                     self.local.stats.bytes_in.add(n as u64);
                     self.shared.client.bytes_in.fetch_add(n as u64, Relaxed);
                 }

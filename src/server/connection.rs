@@ -21,6 +21,8 @@ use std::time::Duration;
 const TURN: usize = 512;
 /// Bytes read at once into the connection's own buffer, when a command came in pieces.
 pub(super) const CHUNK: usize = 16 * 1024;
+/// Bytes of replies that may wait for a client whatever the limits are, as in Redis.
+const OWN_BUFFER: usize = 16 * 1024;
 /// The most of it, for a large argument; more would be zeroed for nothing when less has arrived.
 const MOST: usize = 256 * 1024;
 
@@ -34,19 +36,32 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Whether more replies wait than the limit allows: then the client is closed, and gets none of them.
+    fn is_above_limit(&self, local: &Local) -> bool {
+        let waiting = counted_output(self.outbox.borrow().pending());
+        if waiting == 0 {
+            return false;
+        }
+        let limit = local.output_limit();
+        if limit == 0 || waiting as u64 <= limit {
+            return false;
+        }
+        local.server.counts.output_limit_disconnections.fetch_add(1, Relaxed);
+        tracing::warn!("client {} is closed: it does not read its replies", self.client.id);
+        self.client.kill(Kill::Now);
+        true
+    }
+
     /// Sends what may be sent. A failed socket ends the connection.
     pub(super) fn flush(&self, local: &Local) {
+        if self.client.killed() == Kill::Now || self.is_above_limit(local) {
+            return;
+        }
         let (flushed, pending) = {
             let mut outbox = self.outbox.borrow_mut();
             (outbox.flush(&self.write), outbox.pending())
         };
         self.client.output_bytes.store(pending, Relaxed);
-        let limit = if pending == 0 { 0 } else { local.output_limit() };
-        if limit != 0 && pending as u64 > limit && self.client.killed() != Kill::Now {
-            local.server.counts.output_limit_disconnections.fetch_add(1, Relaxed);
-            tracing::warn!("client {} is closed: it does not read its replies", self.client.id);
-            self.client.kill(Kill::Now);
-        }
         match flushed {
             Ok(0) => {}
             Ok(n) => {
@@ -57,6 +72,11 @@ impl Shared {
             Err(_) => self.client.kill(Kill::Now),
         }
     }
+}
+
+/// The bytes of replies that count against `client-output-buffer-limit`: in Redis what fits the client's own buffer does not.
+pub(super) fn counted_output(waiting: usize) -> usize {
+    waiting.saturating_sub(OWN_BUFFER)
 }
 
 enum Event {
@@ -85,7 +105,7 @@ pub(super) struct Connection {
     /// What ends the connection once the batch is done.
     fault: Option<ProtocolError>,
     /// Whether the input may hold more complete commands than the batch.
-    again: bool,
+    pub(super) again: bool,
     /// The client's place among `maxclients`.
     _seat: Seat,
 }
@@ -162,6 +182,7 @@ impl Connection {
                 let polled = read.poll_read(cx, &mut input[old..]);
                 let got = if let Poll::Ready(Ok(n)) = polled { n } else { 0 };
                 input.truncate(old + got);
+                shared.client.query_room.store(input.capacity() - input.len(), Relaxed);
                 polled.map(|r| (r, false))
             };
             if let Poll::Ready((result, scratch)) = polled {
@@ -253,6 +274,7 @@ impl Connection {
     /// Takes note of how much input waits; false if it is too much.
     pub(super) fn note_input(&self) -> bool {
         self.shared.client.query_bytes.store(self.input.len(), Relaxed);
+        self.shared.client.query_room.store(self.input.capacity() - self.input.len(), Relaxed);
         let limit = self.local.worker.borrow().settings.client_query_buffer_limit;
         if (self.input.len() as u64) <= limit {
             return true;

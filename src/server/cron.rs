@@ -1,5 +1,6 @@
 //! What the server looks after a few times a second: speeds for INFO, and clients that are idle, slow or too large.
 
+use super::connection::counted_output;
 use crate::command::client::Kill;
 use crate::command::{ClientHandle, Server, persistence};
 use crate::config::{MemoryOrPercent, Settings};
@@ -58,7 +59,7 @@ fn look_after_clients(server: &Server, settings: &Settings, now: u64) {
             client.kill(Kill::Now);
             continue;
         }
-        let waiting = (client.output_bytes.load(Relaxed) + client.pushed_bytes()) as u64;
+        let waiting = counted_output(client.output_bytes.load(Relaxed) + client.pushed_bytes()) as u64;
         let above_hard = limit.hard_bytes > 0 && waiting > limit.hard_bytes;
         let above_soft = limit.soft_bytes > 0 && waiting > limit.soft_bytes;
         let since = client.slow_since.load(Relaxed);

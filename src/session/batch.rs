@@ -342,6 +342,9 @@ impl Worker {
         let nanos = end.saturating_sub(*clock);
         *clock = end;
         self.stats.ran(command.id, nanos, failed, self.settings.latency_tracking);
+        // Whoever runs a client's command is the only one who counts for it.
+        let commands = &client.handle.commands;
+        commands.store(commands.load(Relaxed) + 1, Relaxed);
         if nanos >= self.slow_nanos {
             observe::slow(&self.server, &self.settings, client, command, args, nanos);
         }

@@ -27,9 +27,10 @@ pub(super) fn session_command(
     out: &mut Reply,
 ) -> Result<(), Fail> {
     let Some(multi) = client.multi.take() else { return Err(Fail::new("ERR EXEC without MULTI")) };
+    let outcome = exec(worker, client, &multi, now, out);
+    // Until here CLIENT LIST, inside the transaction too, shows it.
     client.handle.multi.store(-1, Relaxed);
     client.handle.multi_bytes.store(0, Relaxed);
-    let outcome = exec(worker, client, &multi, now, out);
     forget_watched(&worker.server.engine.store, client);
     outcome
 }

@@ -44,6 +44,11 @@ pub(super) fn check(
     if client.multi.is_some() && command.has(flag::NO_MULTI) {
         return Err(Fail::new("ERR Command not allowed inside a transaction"));
     }
+    if client.handle.monitor.load(Relaxed) && command.has(flag::READONLY | flag::WRITE | flag::MAY_REPLICATE)
+    {
+        // A client of MONITOR counts among the replicas in Redis.
+        return Err(Fail::new("ERR Replica can't interact with the keyspace"));
+    }
     // EXEC is what its commands are.
     let touches = |bits: u32| {
         let queue = client.multi.as_ref().map_or(&[][..], |multi| &multi.queue);

@@ -58,6 +58,32 @@ fn a_reader_is_served_before_what_follows() {
     });
 }
 
+/// However the waiting ends, what came meanwhile is looked at without anything else coming.
+#[test]
+fn what_comes_meanwhile_is_run_afterwards() {
+    on_both(&[], |server| {
+        let (mut reader, mut other) = (server.client(), server.client());
+        let id = reader.run("CLIENT ID").text();
+        for how in ["served", "unblocked", "failed", "late"] {
+            let timeout = if how == "late" { "300" } else { "0" };
+            block(server, &mut reader, &format!("XREAD BLOCK {timeout} STREAMS s $"), 1);
+            std::thread::sleep(Duration::from_millis(30));
+            for command in ["SET k v", "GET k"] {
+                reader.send(&command.split(' ').collect::<Vec<_>>()).unwrap();
+                std::thread::sleep(Duration::from_millis(30));
+            }
+            match how {
+                "served" => drop(other.run("XADD s 1-1 f v")),
+                "unblocked" => drop(other.run(&format!("CLIENT UNBLOCK {id}"))),
+                "failed" => drop(other.run(&format!("CLIENT UNBLOCK {id} ERROR"))),
+                _ => {}
+            }
+            reader.read();
+            assert_eq!((reader.read(), reader.read()), (Value::Simple(b"OK".to_vec()), bulk("v")), "{how}");
+        }
+    });
+}
+
 #[test]
 fn the_first_who_waits_is_served_first() {
     on_both(&[], |server| {

@@ -33,6 +33,69 @@ fn a_client_that_does_not_read_is_closed_at_its_limit() {
     });
 }
 
+/// However fast the client reads: what is too much at once is not sent. What fits Redis's own buffer for a client is not counted.
+#[test]
+fn replies_that_are_too_much_at_once_are_not_sent() {
+    on_both(&[], |server| {
+        let mut other = server.client();
+        assert!(other.call(&["SET", "big", &"x".repeat(100_000)]).is_ok());
+        assert!(other.call(&["SET", "small", &"x".repeat(15_000)]).is_ok());
+        assert!(other.call(&["CONFIG", "SET", "client-output-buffer-limit", "normal 100 0 0"]).is_ok());
+        let mut client = server.client();
+        assert_eq!(client.call(&["GET", "small"]).bytes().unwrap().len(), 15_000);
+        client.send(&["GET", "big"]).unwrap();
+        assert_eq!(client.read(), Value::Eof);
+        assert!(other.call(&["CONFIG", "SET", "client-output-buffer-limit", "normal 200kb 0 0"]).is_ok());
+        let mut client = server.client();
+        assert_eq!(client.call(&["GET", "big"]).bytes().unwrap().len(), 100_000);
+        assert_eq!(client.call(&["GET", "big"]).bytes().unwrap().len(), 100_000);
+    });
+}
+
+/// CLIENT LIST shows what an argument on its way takes, and the transaction that asks.
+#[test]
+fn client_list_shows_what_is_under_way() {
+    on_both(&[], |server| {
+        let field = |line: &str, name: &str| -> String {
+            let found = line.split(' ').find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
+            found.unwrap_or_default().trim().to_owned()
+        };
+        let mut client = server.client();
+        assert!(client.run("CLIENT SETNAME half").is_ok());
+        let mut bytes = b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1000000\r\n".to_vec();
+        bytes.resize(500_000, b'x');
+        client.send_raw(&bytes).unwrap();
+        let mut other = server.client();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let list = other.run("CLIENT LIST").text();
+            let line = list.lines().find(|line| field(line, "name") == "half").unwrap();
+            let number = |name| field(line, name).parse::<usize>().unwrap();
+            let taken = number("qbuf") + number("qbuf-free");
+            if taken >= 499_000 {
+                assert!(number("tot-mem") > taken);
+                break;
+            }
+            assert!(Instant::now() < deadline, "{line}");
+        }
+        assert!(other.run("MULTI").is_ok());
+        other.run("CLIENT INFO");
+        let Value::Array(replies) = other.run("EXEC") else { panic!("no array") };
+        let line = replies[0].text();
+        assert_eq!(
+            (field(&line, "flags"), field(&line, "multi")),
+            ("x".to_owned(), "1".to_owned()),
+            "{line}"
+        );
+        let line = other.run("CLIENT INFO").text();
+        assert_eq!(
+            (field(&line, "flags"), field(&line, "multi")),
+            ("N".to_owned(), "-1".to_owned()),
+            "{line}"
+        );
+    });
+}
+
 #[test]
 fn a_client_that_reads_slowly_but_reads_gets_everything() {
     on_both(&[], |server| {

@@ -42,9 +42,12 @@ impl Options {
     }
 }
 
-fn position_id(stream: Option<&Stream>, arg: &[u8]) -> Result<StreamId, Fail> {
+/// Where a group is to stand. `-` and `+` are SETID's only, as in Redis.
+fn position_id(stream: Option<&Stream>, arg: &[u8], ends: bool) -> Result<StreamId, Fail> {
     match arg {
         b"$" => Ok(stream.map_or(StreamId::MIN, Stream::last_id)),
+        b"-" if ends => Ok(StreamId::MIN),
+        b"+" if ends => Ok(StreamId::MAX),
         arg => parse_id(arg),
     }
 }
@@ -56,7 +59,7 @@ pub(super) fn create(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if stream.is_none() && !options.make {
         return Err(NO_KEY);
     }
-    let last_id = position_id(stream, args[4])?;
+    let last_id = position_id(stream, args[4], false)?;
     match stream {
         Some(stream) if stream.groups().get(group).is_some() => {
             return Err(Fail::new("BUSYGROUP Consumer Group name already exists"));
@@ -77,8 +80,8 @@ pub(super) fn setid(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let options = Options::parse(args, false)?;
     let (key, group) = (args[2], args[3]);
     let stream = existing(cx, key, Some(group))?;
-    let position =
-        GroupPosition { last_id: position_id(Some(stream), args[4])?, entries_read: options.entries_read };
+    let last_id = position_id(Some(stream), args[4], true)?;
+    let position = GroupPosition { last_id, entries_read: options.entries_read };
     cx.tx.change_stream(key, StreamChange::Group { group, position });
     cx.out.ok();
     Ok(())

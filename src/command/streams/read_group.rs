@@ -31,7 +31,11 @@ pub(super) fn xreadgroup(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             b">" => From::New,
             b"$" => return Err(meaningless('$')),
             b"+" => return Err(meaningless('+')),
-            text => From::History(parse_id(text)?),
+            text => match parse_id(text)? {
+                // Redis takes the last of all identifiers as another word for `>`.
+                StreamId::MAX => From::New,
+                id => From::History(id),
+            },
         });
     }
     let mut streams = Streams::new();
