@@ -13,7 +13,7 @@ const ALL_SHARDS_SUCCEED: &[&str] = &["request_policy:all_shards", "response_pol
 /// The family.
 pub(super) static COMMANDS: &[Spec] =
     &[
-        spec("dbsize", 1, flag::READONLY | flag::FAST, dbsize)
+        spec("dbsize", 1, flag::READONLY | flag::FAST | flag::ALL_SHARDS, dbsize)
             .doc("server", "1.0.0", "O(1)", "Returns the number of keys in the database.", "")
             .categories(&["keyspace"])
             .tips(&["request_policy:all_shards", "response_policy:agg_sum"]),

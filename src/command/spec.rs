@@ -69,7 +69,7 @@ pub mod flag {
     pub const NO_ASYNC_LOADING: u32 = 1 << 17;
     /// Walks or changes whole databases. Inside EXEC it makes the transaction lock every shard.
     pub const WHOLE: u32 = 1 << 18;
-    /// Needs every shard locked exclusively, also outside EXEC.
+    /// Needs every shard locked, also outside EXEC: exclusively if it writes, and else to show one moment.
     pub const ALL_SHARDS: u32 = 1 << 19;
     /// May take long: outside EXEC it runs on a thread of its own, so that other clients are served meanwhile.
     pub const LONG: u32 = 1 << 20;

@@ -60,6 +60,11 @@ mod harness {
             self.clients.len() - 1
         }
 
+        /// What others have sent a client.
+        pub(crate) fn pushed_to(&self, client: usize) -> String {
+            String::from_utf8(self.clients[client].handle.take_pushed()).unwrap()
+        }
+
         /// Moves the time forward.
         pub(crate) fn advance(&self, ms: u64) {
             if let Some(clock) = self.server.engine.clock.as_manual() {

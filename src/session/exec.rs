@@ -2,7 +2,7 @@
 
 use super::atomic::{self, Token};
 use super::batch::Worker;
-use super::{gate, locks};
+use super::{gate, locks, observe};
 use crate::command::client::{Multi, Queued, Watched};
 use crate::command::transactions::forget_watched;
 use crate::command::{Client, Command, Cx, Fail, Server, counts_lookups, flag, is_write};
@@ -48,13 +48,22 @@ fn exec(
     let all_or_nothing = atomic::asked_for(&multi.queue)?;
     let server = Arc::clone(&worker.server);
     let mut record = std::mem::take(&mut worker.record);
-    let mut run = Run { queue: &multi.queue, all_or_nothing, concluded: 0, reach: Reach::default() };
+    let mut run = Run {
+        queue: &multi.queue,
+        all_or_nothing,
+        concluded: 0,
+        reach: Reach::default(),
+        monitored: String::new(),
+    };
     let outcome = loop {
         if let Some(outcome) = run.once(worker, client, &server, &mut record, now, out) {
             break outcome;
         }
     };
     worker.record = record;
+    if !run.monitored.is_empty() {
+        observe::show_monitors(&server, &run.monitored);
+    }
     outcome
 }
 
@@ -65,6 +74,8 @@ struct Run<'q> {
     /// How many of the commands were counted and observed. A run that is repeated does not do it again.
     concluded: usize,
     reach: Reach,
+    /// What the clients of MONITOR are to see of it once it is in the log.
+    monitored: String,
 }
 
 impl Run<'_> {
@@ -164,7 +175,9 @@ impl Run<'_> {
                     worker.stats.misses.add(tx.misses() - misses);
                 }
                 worker.count(client, queued.command, &args, outcome, mark, &mut clock, out);
-                worker.show(client, queued.command, &args);
+                if server.monitors.load(Relaxed) != 0 {
+                    self.monitored.extend(observe::monitor_line(server, client, queued.command, &args));
+                }
                 self.concluded = index + 1;
             }
             if self.all_or_nothing

@@ -44,16 +44,34 @@ pub(super) fn slow(
     server.slow_log.lock().add(slowlog::SlowEntry { id: 0, time: second, micros, args, addr, name });
 }
 
-/// Shows a command to the clients of MONITOR. What administrators do is not shown.
+/// Shows a command to the clients of MONITOR. What it wrote is in the log already, so that they see it once that is durable.
 #[cold]
 pub(super) fn feed_monitors(server: &Server, client: &Client, command: &Command, args: &[&[u8]]) {
+    if let Some(line) = monitor_line(server, client, command, args) {
+        show_monitors(server, &line);
+    }
+}
+
+/// How the clients of MONITOR see a command. What administrators do is not shown.
+#[cold]
+pub(super) fn monitor_line(
+    server: &Server,
+    client: &Client,
+    command: &Command,
+    args: &[&[u8]],
+) -> Option<String> {
     if command.has(flag::ADMIN | flag::SKIP_MONITOR) {
-        return;
+        return None;
     }
     let shown = redact::shown(command, args);
     let micros = server.engine.clock.now_micros();
     let handle = &client.handle;
-    let line = redact::monitor_line(micros, client.db, &handle.addr, handle.unix, &shown);
+    Some(redact::monitor_line(micros, client.db, &handle.addr, handle.unix, &shown))
+}
+
+/// Shows lines to the clients of MONITOR.
+#[cold]
+pub(super) fn show_monitors(server: &Server, line: &str) {
     let monitors: Vec<_> =
         server.clients.lock().values().filter(|other| other.monitor.load(Relaxed)).cloned().collect();
     for monitor in monitors {

@@ -249,3 +249,55 @@ fn a_panic_of_a_command_that_waits_costs_its_connection_only() {
     assert_eq!(h.run("XADD s 2-1 a b"), "\"2-1\"");
     assert_eq!(h.run("GET other"), "\"panic\"", "what it had changed stays");
 }
+
+/// Runs `lines` again and again on a thread of its own while `check` is asked about each reply to `question`.
+fn meanwhile(h: &mut Harness, lines: &'static [&str], question: &str, check: impl Fn(&str) -> bool) {
+    let mut other = h.beside();
+    let end = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let ended = std::sync::Arc::clone(&end);
+    let writer = std::thread::spawn(move || {
+        while !ended.load(Relaxed) {
+            lines.iter().for_each(|line| drop(other.run(line)));
+        }
+    });
+    for _ in 0..3000 {
+        let reply = h.run(question);
+        assert!(check(&reply), "{question} shows half of a transaction: {reply}");
+    }
+    end.store(true, Relaxed);
+    writer.join().unwrap();
+}
+
+#[test]
+fn counts_show_no_half_of_a_transaction() {
+    let mut h = Harness::new();
+    let all_or_nothing: fn(&str) -> bool = |reply| [":0", ":3"].contains(&reply);
+    meanwhile(&mut h, &["MSET a 1 b 1 c 1", "DEL c b a"], "DBSIZE", all_or_nothing);
+    h.run("TABLE.CREATE t PK id S");
+    let lines = [
+        "MULTI",
+        "ITEM.PUT t a SET 1 n 1",
+        "ITEM.PUT t b SET 1 n 1",
+        "EXEC",
+        "MULTI",
+        "ITEM.DEL t a",
+        "ITEM.DEL t b",
+        "EXEC",
+    ];
+    let lines: &'static [&str] = Vec::leak(lines.to_vec());
+    meanwhile(&mut h, lines, "TABLE.DESCRIBE t", |reply| !reply.contains("\"items\" :1"));
+}
+
+#[test]
+fn monitors_see_a_transaction_once_it_is_in_the_log() {
+    let mut h = Harness::new();
+    let monitor = h.connect();
+    h.run_as(monitor, "MONITOR");
+    for line in ["MULTI", "SET k 1", "SET n 2"] {
+        h.run(line);
+    }
+    h.run("EXEC");
+    let shown = h.pushed_to(monitor);
+    let at = |words: &str| shown.find(words).unwrap_or_else(|| panic!("{words} in {shown}"));
+    assert!(at("\"SET\" \"k\"") < at("\"SET\" \"n\"") && at("\"SET\" \"n\"") < at("\"EXEC\""));
+}

@@ -40,7 +40,7 @@ static OPERATIONS: &[Spec] = &[
     about_tables("describeendpoints", READ, "Returns AWS's endpoints."),
     about_tables("describelimits", READ, "Returns AWS's limits on throughput."),
     operation("describestream", READ, "Returns what a change stream is and which shard it has."),
-    about_tables("describetable", READ, "Returns a table's definition and size."),
+    about_tables("describetable", READ | flag::ALL_SHARDS, "Returns a table's definition and size."),
     about_tables("describetimetolive", READ, "Returns a table's TTL attribute."),
     operation("getitem", READ, "Returns an item."),
     operation("getrecords", READ, "Returns records of a change stream from an iterator on."),

@@ -44,13 +44,13 @@ pub(super) static COMMANDS: &[Spec] = &[
          [STREAM <KEYS | NEW | OLD | BOTH> | NOSTREAM] [ATTR name type [name type ...]] [NOATTR count name [name ...]]",
     ),
     table(
-        spec("table.describe", 2, flag::READONLY | flag::FAST, describe),
+        spec("table.describe", 2, flag::READONLY | flag::FAST | flag::ALL_SHARDS, describe),
         "O(1)",
         "Returns a table's definition, and how many items it holds and how large they are.",
         "table",
     ),
     table(
-        spec("table.list", -1, flag::READONLY, list),
+        spec("table.list", -1, flag::READONLY | flag::ALL_SHARDS, list),
         "O(N log N) where N is the number of tables.",
         "Returns the names of the tables in their order.",
         "[CURSOR cursor] [COUNT count]",
