@@ -159,9 +159,11 @@ fn op(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let db = cx.db();
     if !result.is_empty() {
         cx.tx.ask(result.len() + 2 * (target.len() + EFFECT_BYTES))?;
+        let before = cx.tx.changes();
         cx.tx.apply(Effect::SetString { db, key: target, value: &result, expire: None });
         // Redis does not look for a better encoding of the result; an edit of no bytes says so.
         cx.tx.apply(Effect::Splice { db, key: target, at: 0, bytes: b"" });
+        cx.tx.count_changes(before, 1);
     } else if cx.tx.exists(target) {
         cx.tx.apply(Effect::Delete { db, key: target });
     }
@@ -245,15 +247,21 @@ fn run_steps(cx: &mut Cx<'_, '_>, key: &[u8], steps: &[Step]) -> Outcome {
     // The string is made long enough for all that is written before anything is, even if then nothing is.
     let writes = steps.iter().filter(|step| !matches!(step.action, Action::Get));
     let needed = writes.map(|step| step.kind.needed_len(step.offset) as usize).max().unwrap_or(0);
+    let before = cx.tx.changes();
     if needed > len {
         cx.tx.apply(Effect::Splice { db: cx.db(), key, at: needed, bytes: b"" });
     }
+    let lengthened = cx.tx.changes();
     cx.out.array(steps.len());
     for step in steps {
         match run_step(cx, key, *step)? {
             Some(value) => cx.out.int(value),
             None => cx.out.null(),
         }
+    }
+    // The string became longer for the sake of the steps.
+    if cx.tx.changes() > lengthened {
+        cx.tx.count_changes(before, cx.tx.changes() - lengthened);
     }
     Ok(())
 }
@@ -271,6 +279,9 @@ fn run_step(cx: &mut Cx<'_, '_>, key: &[u8], step: Step) -> Result<Option<i64>, 
         }
     };
     let Some(new) = new else { return Ok(None) };
+    if new == old {
+        return Ok(shown);
+    }
     let first = (offset / 8) as usize;
     let last = (kind.needed_len(offset) as usize).min(bytes.len());
     let mut window: SmallVec<[u8; 16]> = SmallVec::from_slice(bytes.get(first..last).unwrap_or_default());

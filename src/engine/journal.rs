@@ -92,8 +92,8 @@ impl Journal {
 impl Engine {
     /// Appends a record under the locks of the shards that it changed.
     #[inline]
-    pub(super) fn append(&self, now: u64, record: &[u8], effects: u64) {
-        self.dirty.fetch_add(effects, Relaxed);
+    pub(super) fn append(&self, now: u64, record: &[u8], changes: u64) {
+        self.dirty.fetch_add(changes, Relaxed);
         if matches!(self.journal.durability(), Durability::Written | Durability::Synced)
             && let Some(log) = self.journal.log()
         {

@@ -23,6 +23,8 @@ pub struct Tx<'a> {
     /// The length of the record behind its last whole effect.
     whole: usize,
     pub(super) effects: u64,
+    /// What the effects count for among the changes since the last save, by Redis's rules.
+    pub(super) changes: u64,
     pub(super) undo: Option<Box<Undo>>,
     /// What the changes of items did to indexes.
     pub(super) index_writes: Vec<IndexWrite>,
@@ -49,6 +51,7 @@ impl<'a> Tx<'a> {
             record,
             whole: 0,
             effects: 0,
+            changes: 0,
             undo: None,
             index_writes: Vec::new(),
             hint: (0, 0, 0),
@@ -254,6 +257,10 @@ impl<'a> Tx<'a> {
     pub fn apply_counted(&mut self, effect: Effect<'_>) -> usize {
         let Some(key) = effect.shard_key() else {
             self.note(&effect);
+            self.changes += match effect {
+                Effect::FlushDb { db, .. } => self.engine.store.db_size(db as usize).0,
+                _ => 1,
+            };
             self.locked.apply_structural(&effect);
             // A schema that was just encoded decodes.
             let _ = self.engine.change_tables(&effect);
@@ -277,7 +284,23 @@ impl<'a> Tx<'a> {
             _ => {}
         }
         self.note(&effect);
-        self.locked.apply(&effect, hash)
+        let counted = self.locked.apply(&effect, hash);
+        self.changes += match effect {
+            Effect::HashSet { pairs, .. } => pairs.len() as u64 / 2,
+            Effect::HashDelete { .. } => counted as u64,
+            _ => 1,
+        };
+        counted
+    }
+
+    /// The changes so far, for [`Tx::count_changes`].
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Has what happened since there were `before` changes count as so many, for commands with several effects.
+    pub fn count_changes(&mut self, before: u64, changes: u64) {
+        self.changes = before + changes;
     }
 
     #[inline]
@@ -351,8 +374,8 @@ impl<'a> Tx<'a> {
     #[inline]
     fn append(&mut self) {
         if self.effects != 0 {
-            self.engine.append(self.locked.now, self.record, self.effects);
-            self.effects = 0;
+            self.engine.append(self.locked.now, self.record, self.changes);
+            (self.effects, self.changes) = (0, 0);
         }
     }
 }

@@ -236,7 +236,7 @@ impl Tx<'_> {
             }
         }
         self.record.clear();
-        self.effects = 0;
+        (self.effects, self.changes) = (0, 0);
         self.index_writes.clear();
     }
 

@@ -119,24 +119,45 @@ fn hits_and_misses_are_counted_as_in_redis() {
      MSET s a n 5 | MSETNX s a n 5 | MSETNX no11 a | DEBUG OBJECT s | SELECT 0 | GETSET h x | \
      GET h | HGET s f | INCR h | APPEND h x | EXPIRE h 1000 NX | OBJECT FREQ s | DBSIZE | \
      PEXPIREAT e 99999999999999 | EXPIREAT no 1";
+    counted_as_in_redis(["keyspace_hits", "keyspace_misses"], SETUP, COMMANDS);
+}
+
+/// By how much each command moves figures of INFO is the same in Redis.
+fn counted_as_in_redis<const N: usize>(names: [&str; N], setup: &str, commands: &str) {
     let flags = ["--appendonly", "no", "--enable-debug-command", "yes"];
-    let counts = |server: &Server| -> Vec<(String, u64, u64)> {
+    let counts = |server: &Server| -> Vec<(String, [u64; N])> {
         let mut client = server.client();
-        SETUP.split(" | ").for_each(|command| drop(client.run(command)));
-        let figures =
-            || ["keyspace_hits", "keyspace_misses"].map(|name| server.info(name).parse::<u64>().unwrap());
+        setup.split(" | ").for_each(|command| drop(client.run(command)));
+        let figures = || names.map(|name| server.info(name).parse::<u64>().unwrap());
         let mut before = figures();
         let count = |command: &str| {
             client.run(command);
             let after = figures();
-            let [hits, misses] = [after[0] - before[0], after[1] - before[1]];
+            let moved = std::array::from_fn(|i| after[i] - before[i]);
             before = after;
-            (command.to_owned(), hits, misses)
+            (command.to_owned(), moved)
         };
-        COMMANDS.split(" | ").map(count).collect()
+        commands.split(" | ").map(count).collect()
     };
     let expected = counts(&Server::referee(&flags));
     assert_eq!(counts(&Server::start(&flags)), expected);
+}
+
+/// What counts as a change for save points counts as one, or as several, in Redis.
+#[test]
+fn changes_are_counted_as_in_redis() {
+    const COMMANDS: &str = "SET s abc | SET s abc | SET s x NX | SET s x GET | GETSET s y | APPEND s z | SETRANGE s 0 a | \
+     SETRANGE s 0  | MSET a 1 b 2 c 3 | MSETNX d 1 e 2 | MSETNX d 1 f 2 | INCR a | INCRBY a 0 | INCRBYFLOAT a 1.5 | \
+     SETBIT bits 0 0 | SETBIT bits 0 0 | SETBIT bits 0 1 | SETBIT bits 0 1 | BITFIELD bf SET i5 0 11 | \
+     BITFIELD bf SET i5 0 11 | BITFIELD bf SET i5 0 0 | BITFIELD bf INCRBY i5 0 0 | BITFIELD bf INCRBY i5 0 11 | \
+     BITFIELD new SET u8 100 0 | BITFIELD new INCRBY u8 0 0 SET u8 8 3 INCRBY u8 0 1 | BITFIELD new GET u8 0 | \
+     BITOP AND t s a | BITOP OR t none | BITOP OR t none | \
+     HSET h f v | HSET h f v g w | HSET h f v g w i x | HMSET h a 1 b 2 | HSETNX h a 1 | HSETNX h z 1 | \
+     HDEL h a b none | HDEL h none | HINCRBY h n 0 | HINCRBYFLOAT h n 1 | RENAME h h | RENAME h h2 | COPY h2 h3 | \
+     COPY h2 h3 | COPY h2 h3 REPLACE | RENAMENX h2 h3 | RENAME h2 h3 | MOVE h3 1 | EXPIRE s 100 | EXPIRE s 100 NX | \
+     PERSIST s | PERSIST s | GETEX s EX 100 | GETEX s PERSIST | GETEX s PERSIST | GETEX s | EXPIRE s -1 | GETDEL b | \
+     GETDEL none | SETEX s 100 v | DEL s none c | UNLINK d e | GET a | SWAPDB 0 1 | SWAPDB 0 1 | TOUCH a | FLUSHDB | FLUSHDB | SET q 1 | FLUSHALL | FLUSHALL";
+    counted_as_in_redis(["rdb_changes_since_last_save"], "FLUSHALL", COMMANDS);
 }
 
 /// MONITOR shows the commands of a transaction when EXEC runs them, in Redis's order.

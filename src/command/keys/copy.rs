@@ -30,9 +30,10 @@ fn rename_to(cx: &mut Cx<'_, '_>, args: &[&[u8]], replace: bool) -> Result<bool,
     if !replace && cx.tx.exists(to) {
         return Ok(false);
     }
-    let db = cx.tx.db;
+    let (db, before) = (cx.tx.db, cx.tx.changes());
     cx.tx.copy_key((db, from), (db, to))?;
     cx.tx.apply(Effect::Delete { db: db as u32, key: from });
+    cx.tx.count_changes(before, 1);
     Ok(true)
 }
 
@@ -72,7 +73,9 @@ pub(super) fn copy(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         cx.out.int(0);
         return Ok(());
     }
+    let before = cx.tx.changes();
     cx.tx.copy_key((source, from), (target, to))?;
+    cx.tx.count_changes(before, 1);
     cx.out.int(1);
     Ok(())
 }
@@ -88,8 +91,10 @@ pub(super) fn move_key(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         cx.out.int(0);
         return Ok(());
     }
+    let before = cx.tx.changes();
     cx.tx.copy_key((source, key), (target, key))?;
     cx.tx.apply(Effect::Delete { db: source as u32, key });
+    cx.tx.count_changes(before, 1);
     cx.out.int(1);
     Ok(())
 }
