@@ -41,9 +41,7 @@ struct Large {
 impl Large {
     fn of(entry: &Entry, owner: Owner) -> Option<Self> {
         let start: fn() -> At = match entry.value() {
-            ValueRef::Boxed(object @ Object::Hash(_)) if object.elements() > PIECE => {
-                || At::Fields(usize::MAX)
-            }
+            ValueRef::Boxed(object @ Object::Hash(_)) if object.elements() > PIECE => || At::Fields(0),
             ValueRef::Boxed(object @ Object::Items(_)) if object.elements() > PIECE => || At::Items(None),
             ValueRef::Boxed(Object::Stream(stream)) if stream.nodes().len() > NODES => || At::Nodes(None),
             _ => return None,
@@ -55,7 +53,7 @@ impl Large {
 /// Where the next piece begins.
 enum At {
     /// Positions of a hash, downwards.
-    Fields(usize),
+    Fields(u64),
     /// Behind a sort key.
     Items(Option<Vec<u8>>),
     /// Behind a node of a stream.
@@ -136,11 +134,10 @@ impl Engine {
         let entry = locked.peek(large.space, &large.key, self.store.hash(&large.key))?;
         match (entry.value(), at, large.owner) {
             (ValueRef::Boxed(Object::Hash(big)), At::Fields(from), Owner::Database(db)) => {
-                let places = big.step(*from, PIECE);
-                let rest = places.start;
-                hash_pairs(db, &large.key, places.rev().filter_map(|place| big.at(place)), chunk);
-                if rest > 0 {
-                    return Some(At::Fields(rest));
+                let step = big.step(*from, PIECE);
+                hash_pairs(db, &large.key, big.fields_in(step), chunk);
+                if step.next() != 0 {
+                    return Some(At::Fields(step.next()));
                 }
                 if entry.expire().is_some() {
                     Effect::Expire { db, key: &large.key, at: entry.expire() }.encode(chunk);

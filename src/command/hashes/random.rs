@@ -3,7 +3,7 @@
 use super::hash_at;
 use crate::command::{Cx, Fail, Outcome, eq, fail, parse_int};
 use crate::env::Random;
-use crate::value::hash::{BigHash, FieldRef, HashRef};
+use crate::value::hash::{BigHash, FieldRef, HashRef, Numbered};
 use ahash::AHashSet;
 use smallvec::SmallVec;
 
@@ -11,28 +11,36 @@ use smallvec::SmallVec;
 #[allow(clippy::large_enum_variant)]
 enum Live<'a> {
     /// All fields of a large hash of which none has expired.
-    Big(&'a BigHash),
+    Big(&'a BigHash, Numbered<'a>),
     List(SmallVec<[FieldRef<'a>; 32]>),
+}
+
+/// The large hash, if none of its fields has expired.
+fn all_live(hash: HashRef<'_>, now: u64) -> Option<&BigHash> {
+    match hash {
+        HashRef::Big(big) if big.deadline().is_none_or(|at| at > now) => Some(big),
+        _ => None,
+    }
 }
 
 impl<'a> Live<'a> {
     fn of(hash: HashRef<'a>, now: u64) -> Self {
-        match hash {
-            HashRef::Big(big) if big.deadline().is_none_or(|at| at > now) => Self::Big(big),
-            _ => Self::List(hash.live(now).collect()),
+        match all_live(hash, now) {
+            Some(big) => Self::Big(big, big.numbered()),
+            None => Self::List(hash.live(now).collect()),
         }
     }
 
     fn len(&self) -> usize {
         match self {
-            Self::Big(big) => big.len(),
+            Self::Big(big, _) => big.len(),
             Self::List(list) => list.len(),
         }
     }
 
     fn at(&self, index: usize) -> Option<FieldRef<'a>> {
         match self {
-            Self::Big(big) => big.at(index),
+            Self::Big(_, numbered) => numbered.at(index),
             Self::List(list) => list.get(index).copied(),
         }
     }
@@ -51,7 +59,12 @@ pub(super) fn hrandfield(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         return Ok(());
     };
     let mut random = Random::seeded(cx.server.random());
-    match Live::of(hash, cx.tx.now()).any(&mut random) {
+    let now = cx.tx.now();
+    let field = match all_live(hash, now) {
+        Some(big) => big.any(|bound| random.below(bound)),
+        None => Live::of(hash, now).any(&mut random),
+    };
+    match field {
         Some(field) => cx.out.bulk(field.name),
         None => cx.out.null(),
     }

@@ -5,8 +5,7 @@ use crate::command::{Cx, Outcome, ScanOptions, parse_cursor};
 use crate::text::glob_match;
 use crate::value::hash::{FieldRef, HashRef};
 
-/// A packed hash is returned whole, and so is a view's. A larger one is walked by position, downwards: the cursor is the number of positions that
-/// are left.
+/// A packed hash is returned whole, and so is a view's. A larger one is walked by position.
 pub(super) fn hscan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let cursor = parse_cursor(args[2])?;
     let now = cx.tx.now();
@@ -19,16 +18,13 @@ pub(super) fn hscan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     };
     let options = ScanOptions::parse_hash(&args[3..])?;
     out.array(2);
-    let places = match hash {
-        HashRef::Packed(..) => 0..0,
+    let step = match hash {
+        HashRef::Packed(..) => None,
         // Made of an item at each call: there is no order that a cursor could keep.
-        HashRef::Big(big) if cx.tx.has_stand_ins() => 0..big.len(),
-        HashRef::Big(big) => {
-            let from = if cursor == 0 { usize::MAX } else { usize::try_from(cursor).unwrap_or(usize::MAX) };
-            big.step(from, options.count)
-        }
+        HashRef::Big(_) if cx.tx.has_stand_ins() => None,
+        HashRef::Big(big) => Some((big, big.step(cursor, options.count))),
     };
-    out.bulk_int(places.start as i64);
+    out.bulk(itoa::Buffer::new().format(step.map_or(0, |(_, step)| step.next())).as_bytes());
     let begun = out.begin_deferred();
     let mut count = 0;
     let mut show = |field: FieldRef<'_>| {
@@ -42,9 +38,9 @@ pub(super) fn hscan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             count += 1;
         }
     };
-    match hash {
-        HashRef::Packed(..) => hash.each_live(now, show),
-        HashRef::Big(big) => big.live_in(places, now).for_each(&mut show),
+    match step {
+        None => hash.each_live(now, show),
+        Some((big, step)) => big.live_in(step, now).for_each(&mut show),
     }
     out.end_array(begun, count);
     Ok(())

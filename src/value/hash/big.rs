@@ -1,112 +1,87 @@
-//! The indexed form: an index over blocks of one allocation a field, so that lookup, a random field and a stable order for
-//! scans cost O(1), and an order by deadline beside it for the fields that have one.
+//! The indexed form: fields in parts, which are split one after the other as the hash grows, so that no write moves more than
+//! one part's fields.
+//!
+//! # Splitting
+//! There are as many parts as keep the average below [`FULL`] fields. A field's part follows from its name's hash: with `n`
+//! parts, the hash modulo the next power of two, or half of that where such a part is not there yet (linear hashing). The
+//! next part always takes its fields from the same one of those before. Parts are never merged; one that empties gives
+//! its room back.
+//!
+//! # Walks
+//! A walk takes the parts in the order of their numbers with the bits reversed, in which a new part follows the one that it takes its
+//! fields from, and each part downwards. It misses nothing that stays in the hash: a removal moves the last field of its
+//! part into the hole, which takes it from a place that was visited to anywhere, or from one that was not to another that was not;
+//! a split moves fields to the part that comes next, and leaves the others in their order, none of them higher than it was. Some may be
+//! visited twice. What a split moved behind the walk stays behind it, so that a walk ends although the hash grows.
 
+use super::part::{Name, Part};
 use super::{FieldRef, packed_fields, passed};
-use crate::value::packed::{get_varint, put_varint_to, varint_len};
-use indexmap::set::MutableValues;
-use indexmap::{Equivalent, IndexSet};
+use ahash::RandomState;
+use smallvec::{SmallVec, smallvec};
 use std::collections::BTreeSet;
-use std::hash::{Hash, Hasher};
-use std::ops::Range;
 
-/// One field: `varint (name length << 1 | has deadline), [deadline u64 le], name, value`.
-struct Field(Box<[u8]>);
-
-/// Where a field's parts stand in its block.
-struct Shape {
-    name_len: usize,
-    deadline: bool,
-    /// Offset behind the varint.
-    at: usize,
-}
-
-impl Field {
-    fn new(name: &[u8], value: &[u8], expire: u64) -> Self {
-        let deadline = expire != 0;
-        let head = name.len() << 1 | usize::from(deadline);
-        let size = varint_len(head) + usize::from(deadline) * 8 + name.len() + value.len();
-        let mut block = Vec::with_capacity(size);
-        put_varint_to(&mut block, head);
-        if deadline {
-            block.extend_from_slice(&expire.to_le_bytes());
-        }
-        block.extend_from_slice(name);
-        block.extend_from_slice(value);
-        Self(block.into_boxed_slice())
-    }
-
-    #[inline]
-    fn shape(&self) -> Shape {
-        let (head, at) = get_varint(&self.0, 0).unwrap_or_default();
-        Shape { name_len: head >> 1, deadline: head & 1 != 0, at }
-    }
-
-    #[inline]
-    fn name(&self) -> &[u8] {
-        let s = self.shape();
-        let start = s.at + usize::from(s.deadline) * 8;
-        self.0.get(start..start + s.name_len).unwrap_or_default()
-    }
-
-    #[inline]
-    fn parts(&self) -> FieldRef<'_> {
-        let s = self.shape();
-        let start = s.at + usize::from(s.deadline) * 8;
-        let deadline = self.0.get(s.at..start).and_then(|bytes| bytes.try_into().ok());
-        let (name, value) =
-            self.0.get(start..).and_then(|rest| rest.split_at_checked(s.name_len)).unwrap_or_default();
-        FieldRef { name, value, expire: deadline.map_or(0, u64::from_le_bytes) }
-    }
-
-    fn expire(&self) -> u64 {
-        self.parts().expire
-    }
-
-    /// Replaces value and deadline, in place where the block keeps its size and shape.
-    fn overwrite(&mut self, value: &[u8], expire: u64) {
-        let s = self.shape();
-        let start = s.at + usize::from(s.deadline) * 8 + s.name_len;
-        if s.deadline != (expire != 0) || self.0.len() - start != value.len() {
-            *self = Self::new(self.name(), value, expire);
-            return;
-        }
-        if s.deadline {
-            self.0[s.at..s.at + 8].copy_from_slice(&expire.to_le_bytes());
-        }
-        self.0[start..].copy_from_slice(value);
-    }
-}
-
-impl Hash for Field {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name().hash(state);
-    }
-}
-
-impl PartialEq for Field {
-    fn eq(&self, other: &Self) -> bool {
-        self.name() == other.name()
-    }
-}
-
-impl Eq for Field {}
-
-/// A name to look up.
-#[derive(Hash)]
-struct Name<'a>(&'a [u8]);
-
-impl Equivalent<Field> for Name<'_> {
-    fn equivalent(&self, field: &Field) -> bool {
-        self.0 == field.name()
-    }
-}
+/// How many fields a part has on average before there is one more; the fullest have twice as many, which fit an index of
+/// 4096 buckets. Few where tests should see many parts.
+const FULL: usize = if cfg!(test) { 16 } else { 1700 };
 
 /// A hash above the compact thresholds. About 50 bytes a field beside its name and value, 24 more with a deadline.
-#[derive(Default)]
 pub struct BigHash {
-    fields: IndexSet<Field, ahash::RandomState>,
-    /// Deadline and position of every field that has a deadline.
-    deadlines: BTreeSet<(u64, usize)>,
+    parts: SmallVec<[Part; 1]>,
+    state: RandomState,
+    len: usize,
+    with_deadline: usize,
+    /// The most fields that a part ever had.
+    fullest: usize,
+    /// The earliest deadline of every part that has one.
+    firsts: BTreeSet<(u64, usize)>,
+}
+
+impl Default for BigHash {
+    fn default() -> Self {
+        let state = RandomState::new();
+        let parts = smallvec![Part::new(state.clone())];
+        Self { parts, state, len: 0, with_deadline: 0, fullest: 0, firsts: BTreeSet::new() }
+    }
+}
+
+/// Where a walk stands: in which part, and how many positions are left there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    part: usize,
+    left: usize,
+}
+
+impl Place {
+    const LEFT_BITS: u32 = 20;
+    /// All of a part is left, however many that will be.
+    const ALL: usize = (1 << Self::LEFT_BITS) - 1;
+
+    fn of_cursor(cursor: u64) -> Self {
+        if cursor == 0 {
+            return Self { part: 0, left: Self::ALL };
+        }
+        let part = usize::try_from(cursor >> Self::LEFT_BITS).unwrap_or(usize::MAX);
+        Self { part, left: cursor as usize & Self::ALL }
+    }
+
+    fn cursor(self) -> u64 {
+        (self.part as u64) << Self::LEFT_BITS | self.left as u64
+    }
+}
+
+/// One step of a walk.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    from: Place,
+    /// Where the next step begins.
+    to: Option<Place>,
+}
+
+impl Step {
+    /// The cursor of the next step; 0 ends the walk.
+    pub fn next(self) -> u64 {
+        self.to.map_or(0, Place::cursor)
+    }
 }
 
 impl BigHash {
@@ -121,135 +96,231 @@ impl BigHash {
 
     /// The number of fields, expired ones included.
     pub fn len(&self) -> usize {
-        self.fields.len()
+        self.len
     }
 
     /// Whether no field is left.
     pub fn is_empty(&self) -> bool {
-        self.fields.is_empty()
+        self.len == 0
     }
 
     /// The number of fields that have a deadline.
     pub fn with_deadline(&self) -> usize {
-        self.deadlines.len()
+        self.with_deadline
     }
 
     /// The earliest deadline. O(log n).
     pub fn deadline(&self) -> Option<u64> {
-        self.deadlines.first().map(|(at, _)| *at)
+        self.firsts.first().map(|(at, _)| *at)
     }
 
-    /// Whether a field has not expired. O(log n).
+    /// Whether a field has not expired. O(log n), or O(parts) where all have a deadline and many have passed.
     pub fn any_live(&self, now: u64) -> bool {
-        self.deadlines.len() < self.fields.len() || self.deadlines.last().is_some_and(|(at, _)| *at > now)
+        self.with_deadline < self.len || self.parts.iter().any(|part| part.last().is_some_and(|at| at > now))
     }
 
     /// The number of fields that have not expired. O(log n + expired fields).
     pub fn live_len(&self, now: u64) -> usize {
-        self.fields.len() - self.expired_places(now).count()
+        self.len - self.due_parts(now).map(|part| part.expired_places(now).count()).sum::<usize>()
     }
 
-    fn expired_places(&self, now: u64) -> impl Iterator<Item = usize> {
-        self.deadlines.range(..=(now, usize::MAX)).map(|(_, index)| *index)
+    fn due_parts(&self, now: u64) -> impl Iterator<Item = &Part> {
+        self.firsts.range(..=(now, usize::MAX)).filter_map(|(_, part)| self.parts.get(*part))
     }
 
-    /// The expired fields, earliest first. O(log n + what is taken).
+    /// The expired fields, earliest first within a part. O(log n + what is taken).
     pub fn expired(&self, now: u64) -> impl Iterator<Item = FieldRef<'_>> {
-        self.expired_places(now).filter_map(|index| self.at(index))
+        self.due_parts(now).flat_map(move |part| part.expired_places(now).filter_map(|index| part.at(index)))
+    }
+
+    /// The part of a name among `parts` parts. The index within a part takes other bits of the hash.
+    #[inline]
+    fn home(state: &RandomState, name: &[u8], parts: usize) -> usize {
+        if parts == 1 {
+            return 0;
+        }
+        let hash = (state.hash_one(Name(name)) >> 24) as usize;
+        let mask = parts.next_power_of_two() - 1;
+        let home = hash & mask;
+        if home < parts { home } else { home & mask >> 1 }
+    }
+
+    #[inline]
+    fn part_of(&self, name: &[u8]) -> usize {
+        Self::home(&self.state, name, self.parts.len())
+    }
+
+    /// Changes a part, and what is known of all of them.
+    #[inline]
+    fn change<T>(&mut self, part: usize, change: impl FnOnce(&mut Part) -> T) -> T {
+        let it = &mut self.parts[part];
+        let (len, with_deadline, first) = (it.len(), it.with_deadline(), it.first());
+        let result = change(it);
+        self.len = self.len - len + it.len();
+        self.with_deadline = self.with_deadline - with_deadline + it.with_deadline();
+        self.fullest = self.fullest.max(it.len());
+        let after = it.first();
+        if first != after {
+            self.move_first(part, first, after);
+        }
+        result
+    }
+
+    fn move_first(&mut self, part: usize, before: Option<u64>, after: Option<u64>) {
+        before.map(|at| self.firsts.remove(&(at, part)));
+        after.map(|at| self.firsts.insert((at, part)));
     }
 
     /// A field, also if it has expired. O(1).
     #[inline]
     pub fn get(&self, name: &[u8]) -> Option<FieldRef<'_>> {
-        self.fields.get(&Name(name)).map(Field::parts)
+        self.parts[self.part_of(name)].get(name)
     }
 
-    /// The field at a position, in an order that only removals disturb (the last field takes the removed one's place).
-    #[inline]
-    pub fn at(&self, index: usize) -> Option<FieldRef<'_>> {
-        self.fields.get_index(index).map(Field::parts)
+    /// The fields by number, in the hash's order.
+    pub fn numbered(&self) -> Numbered<'_> {
+        let ends = self.parts.iter().scan(0, |end, part| {
+            *end += part.len();
+            Some(*end)
+        });
+        Numbered { hash: self, ends: ends.collect() }
+    }
+
+    /// A field drawn at random, expired ones included; `below` draws a number below another one. Expected O(1), but O(parts)
+    /// where most fields were removed.
+    pub fn any(&self, mut below: impl FnMut(u64) -> u64) -> Option<FieldRef<'_>> {
+        if self.len == 0 {
+            return None;
+        }
+        // Every position that a part may have is as likely as any other.
+        let slots = if self.parts.len() == 1 { self.len } else { self.fullest };
+        for _ in 0..64 {
+            let part = &self.parts[below(self.parts.len() as u64) as usize];
+            if let Some(field) = part.at(below(slots as u64) as usize) {
+                return Some(field);
+            }
+        }
+        self.numbered().at(below(self.len as u64) as usize)
     }
 
     /// Walks all fields, expired ones included.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = FieldRef<'_>> + DoubleEndedIterator {
-        self.fields.iter().map(Field::parts)
+    pub fn iter(&self) -> impl Iterator<Item = FieldRef<'_>> {
+        self.parts.iter().flat_map(Part::iter)
     }
 
     /// Sets a field and its deadline (0 for none). Returns the deadline that the field had, or nothing if it is new. O(1)
-    /// amortised (a doubling of the index costs some 10 ns a field at once), O(log n) with deadlines.
+    /// amortised (at most one part is split or grows, some 0.5 ms), O(log n) with deadlines.
     pub fn set(&mut self, name: &[u8], value: &[u8], expire: u64) -> Option<u64> {
-        if let Some((index, field)) = self.fields.get_full_mut2(&Name(name)) {
-            let before = field.expire();
-            field.overwrite(value, expire);
-            self.move_deadline(index, before, expire);
-            return Some(before);
+        let before = self.change(self.part_of(name), |part| part.set(name, value, expire));
+        if before.is_none() && self.len > self.parts.len() * FULL {
+            self.split();
         }
-        let (index, _) = self.fields.insert_full(Field::new(name, value, expire));
-        self.move_deadline(index, 0, expire);
-        None
+        before
+    }
+
+    /// Adds a part, which takes its fields from the one that has had them.
+    fn split(&mut self) {
+        let new = self.parts.len();
+        let from = new - (1 << new.ilog2());
+        let state = self.state.clone();
+        let leaves = |name: &[u8]| Self::home(&state, name, new + 1) == new;
+        let first = self.parts[from].first();
+        let other = self.parts[from].split(leaves);
+        self.move_first(from, first, self.parts[from].first());
+        self.move_first(new, None, other.first());
+        self.parts.push(other);
     }
 
     /// Sets only the deadline of a field (0 for none); returns whether the field exists. O(log n).
     pub fn set_expire(&mut self, name: &[u8], expire: u64) -> bool {
-        let Some((index, field)) = self.fields.get_full_mut2(&Name(name)) else { return false };
-        let old = field.parts();
-        let before = old.expire;
-        *field = Field::new(old.name, old.value, expire);
-        self.move_deadline(index, before, expire);
-        true
+        self.change(self.part_of(name), |part| part.set_expire(name, expire))
     }
 
     /// Removes a field. Returns the deadline that it had, or nothing if it was not there. O(1), O(log n) with deadlines.
     pub fn remove(&mut self, name: &[u8]) -> Option<u64> {
-        let (index, field) = self.fields.swap_remove_full(&Name(name))?;
-        let before = field.expire();
-        self.move_deadline(index, before, 0);
-        let last = self.fields.len();
-        if let Some(moved) = self.fields.get_index(index).map(Field::expire).filter(|at| *at != 0) {
-            self.deadlines.remove(&(moved, last));
-            self.deadlines.insert((moved, index));
-        }
-        if self.fields.capacity() > 64 && last * 8 < self.fields.capacity() {
-            self.fields.shrink_to(last * 2);
-        }
-        Some(before)
+        self.change(self.part_of(name), |part| part.remove(name))
     }
 
-    fn move_deadline(&mut self, index: usize, before: u64, after: u64) {
-        if before == after {
-            return;
-        }
-        if before != 0 {
-            self.deadlines.remove(&(before, index));
-        }
-        if after != 0 {
-            self.deadlines.insert((after, index));
-        }
+    /// The part behind this one in a walk.
+    fn next_part(&self, part: usize) -> Option<usize> {
+        let parts = self.parts.len();
+        // So many of the hash's bits tell the part; one more where it was split in this round already.
+        let round = parts.ilog2();
+        let split = part >> round != 0 || part | 1 << round < parts;
+        let unused = usize::MAX.checked_shl(round + u32::from(split)).unwrap_or(0);
+        let next = (part | unused).reverse_bits().wrapping_add(1).reverse_bits();
+        (next != 0).then_some(next)
     }
 
-    /// The positions of one step of a walk that survives changes between its steps: about `count` (at least one) below `from`,
-    /// where positions beyond the end count as the end. The next step starts at the range's start; 0 ends the walk.
-    ///
-    /// Going downwards misses nothing that stays in the hash: a removal moves the last field into the hole, which
-    /// takes it from a place that was visited to anywhere, or from one that was not to another that was not.
-    pub fn step(&self, from: usize, count: usize) -> Range<usize> {
-        let top = from.min(self.fields.len());
-        top.saturating_sub(count.max(1))..top
+    /// One step of a walk that survives changes between its steps: about `count` positions (at least one), from the cursor on
+    /// that the step before gave, or from 0. Any number is fine as a cursor.
+    pub fn step(&self, cursor: u64, count: usize) -> Step {
+        let from = Place::of_cursor(cursor);
+        let mut place = from;
+        let mut budget = count.max(1);
+        while let Some(part) = self.parts.get(place.part) {
+            if budget == 0 {
+                return Step { from, to: Some(place) };
+            }
+            let top = place.left.min(part.len());
+            let take = top.min(budget);
+            // An empty part costs something, too.
+            budget -= take.max(1);
+            if top > take {
+                place.left = top - take;
+                continue;
+            }
+            let Some(part) = self.next_part(place.part) else { break };
+            place = Place { part, left: Place::ALL };
+        }
+        Step { from, to: None }
     }
 
-    /// The live fields at these positions, the last one first.
-    pub fn live_in(&self, places: Range<usize>, now: u64) -> impl Iterator<Item = FieldRef<'_>> {
-        places.rev().filter_map(|index| self.at(index)).filter(move |f| !passed(f.expire, now))
+    /// The fields of a step, expired ones included.
+    pub fn fields_in(&self, step: Step) -> impl Iterator<Item = FieldRef<'_>> {
+        let Step { from, to } = step;
+        let last = to.map(|to| to.part);
+        let first = (from.part < self.parts.len()).then_some(from.part);
+        let numbers =
+            std::iter::successors(
+                first,
+                move |part| {
+                    if last == Some(*part) { None } else { self.next_part(*part) }
+                },
+            );
+        numbers.flat_map(move |number| {
+            let part = &self.parts[number];
+            let top = if number == from.part { from.left.min(part.len()) } else { part.len() };
+            let low = to.filter(|to| to.part == number).map_or(0, |to| to.left);
+            (low..top).rev().filter_map(|index| part.at(index))
+        })
+    }
+
+    /// The live fields of a step.
+    pub fn live_in(&self, step: Step, now: u64) -> impl Iterator<Item = FieldRef<'_>> {
+        self.fields_in(step).filter(move |f| !passed(f.expire, now))
     }
 
     /// Approximate bytes allocated, from a sample of fields (0 for all).
     pub fn memory(&self, samples: usize) -> usize {
-        let n = self.fields.len();
-        let take = if samples == 0 { n } else { samples.min(n) };
-        let sum: usize = self.fields.iter().take(take).map(|f| f.0.len().next_multiple_of(16)).sum();
-        // A bucket holds hash and block; the index beside it is at most 7/8 full.
-        let buckets = self.fields.capacity() * (size_of::<Field>() + size_of::<usize>());
-        let index = self.fields.capacity() * 9 * 8 / 7;
-        buckets + index + self.deadlines.len() * 24 + (sum * n).checked_div(take).unwrap_or(0)
+        let samples = if samples == 0 { self.len } else { samples.div_ceil(self.parts.len()) };
+        let parts: usize = self.parts.iter().map(|part| part.memory(samples)).sum();
+        parts + self.firsts.len() * 24 + self.parts.len() * size_of::<Part>()
+    }
+}
+
+/// The fields of a hash by number.
+pub struct Numbered<'a> {
+    hash: &'a BigHash,
+    /// How many fields there are up to the end of each part.
+    ends: SmallVec<[usize; 1]>,
+}
+
+impl<'a> Numbered<'a> {
+    /// A field. O(log parts).
+    pub fn at(&self, number: usize) -> Option<FieldRef<'a>> {
+        let part = self.ends.partition_point(|end| *end <= number);
+        let before = part.checked_sub(1).map_or(0, |before| self.ends[before]);
+        self.hash.parts.get(part)?.at(number - before)
     }
 }

@@ -5,11 +5,12 @@
 
 mod big;
 mod packed;
+mod part;
 #[cfg(test)]
 mod tests;
 mod view;
 
-pub use big::BigHash;
+pub use big::{BigHash, Numbered, Step};
 pub use packed::{
     PackedField, PackedFields, pack_field, packed_deadline, packed_fields, packed_find, packed_fits,
     same_name,

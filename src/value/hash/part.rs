@@ -1,0 +1,232 @@
+//! A part of the indexed form: an index over blocks of one allocation a field, so that lookup, a random field and a stable order for
+//! scans cost O(1), and an order by deadline beside it for the fields that have one.
+
+use super::FieldRef;
+use crate::value::packed::{get_varint, put_varint_to, varint_len};
+use indexmap::set::MutableValues;
+use indexmap::{Equivalent, IndexSet};
+use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
+
+/// One field: `varint (name length << 1 | has deadline), [deadline u64 le], name, value`.
+struct Field(Box<[u8]>);
+
+/// Where a field's parts stand in its block.
+struct Shape {
+    name_len: usize,
+    deadline: bool,
+    /// Offset behind the varint.
+    at: usize,
+}
+
+impl Field {
+    fn new(name: &[u8], value: &[u8], expire: u64) -> Self {
+        let deadline = expire != 0;
+        let head = name.len() << 1 | usize::from(deadline);
+        let size = varint_len(head) + usize::from(deadline) * 8 + name.len() + value.len();
+        let mut block = Vec::with_capacity(size);
+        put_varint_to(&mut block, head);
+        if deadline {
+            block.extend_from_slice(&expire.to_le_bytes());
+        }
+        block.extend_from_slice(name);
+        block.extend_from_slice(value);
+        Self(block.into_boxed_slice())
+    }
+
+    #[inline]
+    fn shape(&self) -> Shape {
+        let (head, at) = get_varint(&self.0, 0).unwrap_or_default();
+        Shape { name_len: head >> 1, deadline: head & 1 != 0, at }
+    }
+
+    #[inline]
+    fn name(&self) -> &[u8] {
+        let s = self.shape();
+        let start = s.at + usize::from(s.deadline) * 8;
+        self.0.get(start..start + s.name_len).unwrap_or_default()
+    }
+
+    #[inline]
+    fn parts(&self) -> FieldRef<'_> {
+        let s = self.shape();
+        let start = s.at + usize::from(s.deadline) * 8;
+        let deadline = self.0.get(s.at..start).and_then(|bytes| bytes.try_into().ok());
+        let (name, value) =
+            self.0.get(start..).and_then(|rest| rest.split_at_checked(s.name_len)).unwrap_or_default();
+        FieldRef { name, value, expire: deadline.map_or(0, u64::from_le_bytes) }
+    }
+
+    fn expire(&self) -> u64 {
+        self.parts().expire
+    }
+
+    /// Replaces value and deadline, in place where the block keeps its size and shape.
+    fn overwrite(&mut self, value: &[u8], expire: u64) {
+        let s = self.shape();
+        let start = s.at + usize::from(s.deadline) * 8 + s.name_len;
+        if s.deadline != (expire != 0) || self.0.len() - start != value.len() {
+            *self = Self::new(self.name(), value, expire);
+            return;
+        }
+        if s.deadline {
+            self.0[s.at..s.at + 8].copy_from_slice(&expire.to_le_bytes());
+        }
+        self.0[start..].copy_from_slice(value);
+    }
+}
+
+impl Hash for Field {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+impl PartialEq for Field {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Field {}
+
+/// A name to look up.
+#[derive(Hash)]
+pub(super) struct Name<'a>(pub(super) &'a [u8]);
+
+impl Equivalent<Field> for Name<'_> {
+    fn equivalent(&self, field: &Field) -> bool {
+        self.0 == field.name()
+    }
+}
+
+/// Fields whose names' hashes have something in common; all fields of a hash that is not very large.
+pub(super) struct Part {
+    fields: IndexSet<Field, ahash::RandomState>,
+    /// Deadline and position of every field that has a deadline.
+    deadlines: BTreeSet<(u64, usize)>,
+}
+
+impl Part {
+    pub(super) fn new(state: ahash::RandomState) -> Self {
+        Self { fields: IndexSet::with_hasher(state), deadlines: BTreeSet::new() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    pub(super) fn with_deadline(&self) -> usize {
+        self.deadlines.len()
+    }
+
+    /// The earliest deadline.
+    pub(super) fn first(&self) -> Option<u64> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// The latest deadline.
+    pub(super) fn last(&self) -> Option<u64> {
+        self.deadlines.last().map(|(at, _)| *at)
+    }
+
+    pub(super) fn expired_places(&self, now: u64) -> impl Iterator<Item = usize> {
+        self.deadlines.range(..=(now, usize::MAX)).map(|(_, index)| *index)
+    }
+
+    #[inline]
+    pub(super) fn get(&self, name: &[u8]) -> Option<FieldRef<'_>> {
+        self.fields.get(&Name(name)).map(Field::parts)
+    }
+
+    #[inline]
+    pub(super) fn at(&self, index: usize) -> Option<FieldRef<'_>> {
+        self.fields.get_index(index).map(Field::parts)
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = FieldRef<'_>> {
+        self.fields.iter().map(Field::parts)
+    }
+
+    pub(super) fn set(&mut self, name: &[u8], value: &[u8], expire: u64) -> Option<u64> {
+        if let Some((index, field)) = self.fields.get_full_mut2(&Name(name)) {
+            let before = field.expire();
+            field.overwrite(value, expire);
+            self.move_deadline(index, before, expire);
+            return Some(before);
+        }
+        let (index, _) = self.fields.insert_full(Field::new(name, value, expire));
+        self.move_deadline(index, 0, expire);
+        None
+    }
+
+    pub(super) fn set_expire(&mut self, name: &[u8], expire: u64) -> bool {
+        let Some((index, field)) = self.fields.get_full_mut2(&Name(name)) else { return false };
+        let old = field.parts();
+        let before = old.expire;
+        *field = Field::new(old.name, old.value, expire);
+        self.move_deadline(index, before, expire);
+        true
+    }
+
+    /// The last field takes the removed one's place.
+    pub(super) fn remove(&mut self, name: &[u8]) -> Option<u64> {
+        let (index, field) = self.fields.swap_remove_full(&Name(name))?;
+        let before = field.expire();
+        self.move_deadline(index, before, 0);
+        let last = self.fields.len();
+        if let Some(moved) = self.fields.get_index(index).map(Field::expire).filter(|at| *at != 0) {
+            self.deadlines.remove(&(moved, last));
+            self.deadlines.insert((moved, index));
+        }
+        if last == 0 || self.fields.capacity() > 64 && last * 8 < self.fields.capacity() {
+            self.fields.shrink_to(last * 2);
+        }
+        Some(before)
+    }
+
+    fn move_deadline(&mut self, index: usize, before: u64, after: u64) {
+        if before == after {
+            return;
+        }
+        if before != 0 {
+            self.deadlines.remove(&(before, index));
+        }
+        if after != 0 {
+            self.deadlines.insert((after, index));
+        }
+    }
+
+    /// Gives the fields that leave to a new part. Those that stay, and those that leave, keep their order.
+    pub(super) fn split(&mut self, leaves: impl Fn(&[u8]) -> bool) -> Self {
+        let state = self.fields.hasher().clone();
+        let half = self.fields.len() * 17 / 32;
+        let with_room = || IndexSet::with_capacity_and_hasher(half, state.clone());
+        let fields = std::mem::replace(&mut self.fields, with_room());
+        let mut other = Self { fields: with_room(), deadlines: BTreeSet::new() };
+        for field in fields {
+            let target = if leaves(field.name()) { &mut other.fields } else { &mut self.fields };
+            target.insert(field);
+        }
+        if !self.deadlines.is_empty() {
+            (self.deadlines, other.deadlines) = (self.order_by_deadline(), other.order_by_deadline());
+        }
+        other
+    }
+
+    fn order_by_deadline(&self) -> BTreeSet<(u64, usize)> {
+        let with = self.fields.iter().map(Field::expire).enumerate().filter(|(_, at)| *at != 0);
+        with.map(|(index, at)| (at, index)).collect()
+    }
+
+    /// Approximate bytes allocated, from a sample of fields.
+    pub(super) fn memory(&self, samples: usize) -> usize {
+        let n = self.fields.len();
+        let take = samples.min(n);
+        let sum: usize = self.fields.iter().take(take).map(|f| f.0.len().next_multiple_of(16)).sum();
+        // A bucket holds hash and block; the index beside it is at most 7/8 full.
+        let buckets = self.fields.capacity() * (size_of::<Field>() + size_of::<usize>());
+        let index = self.fields.capacity() * 9 * 8 / 7;
+        buckets + index + self.deadlines.len() * 24 + (sum * n).checked_div(take).unwrap_or(0)
+    }
+}
