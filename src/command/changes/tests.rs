@@ -249,3 +249,27 @@ fn old_records_go_as_new_ones_come() {
     assert_eq!(records(&engine, "t").len(), 120);
     assert!(h.run("XINFO STREAM t@stream").contains("\"entries-added\" :1000"));
 }
+
+#[test]
+fn only_tables_with_a_stream_need_its_shard() {
+    let mut h = Harness::new();
+    let engine = std::sync::Arc::clone(&h.server.engine);
+    h.run("TABLE.CREATE plain PK id S");
+    h.run("TABLE.CREATE told PK id S STREAM KEYS");
+    let id = |name: &str| engine.tables.get(name.as_bytes()).expect("there is one").id;
+    let (plain, told) = (id("plain"), id("told"));
+    assert!(!engine.tables.may_record(plain) && engine.tables.may_record(told));
+    h.run("TABLE.ALTER told NOSTREAM");
+    assert!(!engine.tables.may_record(told));
+    h.run("TABLE.ALTER plain STREAM NEW");
+    h.run("ITEM.PUT plain a SET 1 n 1");
+    assert!(engine.tables.may_record(plain) && records(&engine, "plain").len() == 1);
+    h.run("TABLE.DROP plain");
+    assert!(!engine.tables.may_record(plain));
+    // What is left of a dropped table records nothing, also of one that takes its name.
+    h.run("TABLE.CREATE plain PK id S");
+    h.run("ITEM.PUT plain b SET 1 n 1");
+    assert_eq!((records(&engine, "plain").len(), h.run("EXISTS plain@stream")), (1, ":0".to_owned()));
+    h.run("TABLE.ALTER plain STREAM NEW");
+    assert_eq!((records(&engine, "plain").len(), h.run("XLEN plain@stream")), (0, ":0".to_owned()));
+}
