@@ -8,15 +8,16 @@
 //! and loaded with Acquire, so that who sees an LSN there also sees everything that led to it. The bytes themselves
 //! travel through the locks. `refusing` and the counters are hints and relaxed: a stale one costs one slow check.
 
+use super::figures::{LogStats, SyncFigures};
 use super::frame::{FrameHeader, MAX_PAYLOAD, payload_checksum};
-use super::store::{Batch, LogReader, LogStore, StoreStats};
+use super::store::{Batch, LogReader, LogStore};
 use super::{FileLog, LogError, LogId, LogOptions, Lsn, OpenReport};
 use crate::env::{Clock, Disk};
 use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 /// Records of at least this size reserve their room exactly instead of leaving it to the reserve that is kept free.
 const LARGE: u64 = 256 << 10;
@@ -86,49 +87,6 @@ struct Pending {
 struct Writer {
     bytes: Vec<u8>,
     tail: Lsn,
-}
-
-#[derive(Debug, Default)]
-struct SyncFigures {
-    count: AtomicU64,
-    total_micros: AtomicU64,
-    max_micros: AtomicU64,
-    last_micros: AtomicU64,
-    delayed: AtomicU64,
-    running: AtomicBool,
-}
-
-/// Figures for INFO and metrics.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LogStats {
-    /// The last LSN appended.
-    pub tail: Lsn,
-    /// The last LSN handed to the system.
-    pub written: Lsn,
-    /// The last LSN known to be durable.
-    pub synced: Lsn,
-    /// Bytes appended since the start, frames included.
-    pub appended_bytes: u64,
-    /// Bytes appended and not yet handed to the system.
-    pub pending_bytes: u64,
-    /// Segments, sizes and the first LSN.
-    pub store: StoreStats,
-    /// The sticky failure, if there was one.
-    pub failure: Option<LogError>,
-    /// Writes are refused because the disk is too full.
-    pub disk_full: bool,
-    /// Syncs done.
-    pub syncs: u64,
-    /// Microseconds spent in syncs, in all.
-    pub sync_micros_total: u64,
-    /// The longest sync in microseconds.
-    pub sync_micros_max: u64,
-    /// The last sync in microseconds.
-    pub sync_micros_last: u64,
-    /// Background syncs that took above a second or found another one still running.
-    pub syncs_delayed: u64,
-    /// A sync is running.
-    pub sync_running: bool,
 }
 
 impl Log {
@@ -498,8 +456,7 @@ impl Log {
 
     /// Figures for INFO and metrics.
     pub fn stats(&self) -> LogStats {
-        let syncs = &self.syncs;
-        LogStats {
+        let mut stats = LogStats {
             tail: self.tail(),
             written: self.written(),
             synced: self.synced(),
@@ -508,21 +465,9 @@ impl Log {
             store: self.store.stats(),
             failure: self.failure().cloned(),
             disk_full: self.refusing.load(Ordering::Relaxed) == FULL,
-            syncs: syncs.count.load(Ordering::Relaxed),
-            sync_micros_total: syncs.total_micros.load(Ordering::Relaxed),
-            sync_micros_max: syncs.max_micros.load(Ordering::Relaxed),
-            sync_micros_last: syncs.last_micros.load(Ordering::Relaxed),
-            syncs_delayed: syncs.delayed.load(Ordering::Relaxed),
-            sync_running: syncs.running.load(Ordering::Relaxed),
-        }
-    }
-}
-
-impl SyncFigures {
-    fn note(&self, micros: u64) {
-        self.count.fetch_add(1, Ordering::Relaxed);
-        self.total_micros.fetch_add(micros, Ordering::Relaxed);
-        self.max_micros.fetch_max(micros, Ordering::Relaxed);
-        self.last_micros.store(micros, Ordering::Relaxed);
+            ..LogStats::default()
+        };
+        self.syncs.fill(&mut stats);
+        stats
     }
 }

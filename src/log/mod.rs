@@ -15,6 +15,7 @@
 pub mod check;
 pub mod checkpoint;
 mod error;
+mod figures;
 mod file_log;
 mod frame;
 mod front;
@@ -27,9 +28,10 @@ mod store;
 mod tests;
 
 pub use error::LogError;
+pub use figures::LogStats;
 pub use file_log::{Cut, FileLog, OpenReport};
 pub use frame::LogId;
-pub use front::{Log, LogStats};
+pub use front::Log;
 pub use read_ahead::ReadAhead;
 pub use scrub::{ScrubReport, scrub};
 pub use segment::{FORMAT_VERSION, HeaderFault, SegmentSummary, parse_segment};
