@@ -21,7 +21,7 @@ use std::sync::Arc;
 const MAX_GETS: usize = 100;
 /// Most requests of a BatchWriteItem.
 const MAX_WRITES: usize = 25;
-/// Bytes of items after which the remaining keys are left unprocessed.
+/// Most bytes of items in a reply; the remaining keys are left unprocessed.
 const MAX_BYTES: usize = 16 << 20;
 
 /// Checks how much a request asks for, which AWS does before it looks at other constraints.
@@ -165,12 +165,13 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
                 items.push(b'[');
                 let mut first = true;
                 for (keys, json) in &gets.keys {
-                    if bytes >= MAX_BYTES {
+                    let found = tx.item(&gets.table, keys);
+                    let size = found.map_or(0, |item| item.size());
+                    // The first item that does not fit ends the reply.
+                    if !left.is_empty() || bytes + size > MAX_BYTES {
                         left.push((gets, json));
                         continue;
                     }
-                    let found = tx.item(&gets.table, keys);
-                    let size = found.map_or(0, |item| item.size());
                     capacity.add(&gets.table.name, read_units(size, gets.consistent));
                     let Some(item) = found else { continue };
                     bytes += size;

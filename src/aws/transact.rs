@@ -9,7 +9,7 @@ use super::json::Object;
 use super::{Call, shape};
 use crate::effect::{Effect, SYSTEM};
 use crate::engine::{Tables, Tx};
-use crate::item::KeyBytes;
+use crate::item::{ItemKeys, KeyBytes};
 use crate::ops::{self, OpError, TransactError};
 use crate::store::ValueRef;
 use serde_json::{Map, Value};
@@ -82,6 +82,7 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
         all.push(Get::read_apart(Body(get), tables, false)?);
     }
     let all = fitting(all)?;
+    check_distinct(all.iter().map(|get| (get.table.id, &get.keys)))?;
     let locks = all.iter().map(|get| (get.table.id, get.keys.pk.clone())).collect();
     let mut capacity = Capacity::asked(body).in_transaction(Units::Read);
     Ok(Call::new(locks, move |tx| {
@@ -137,19 +138,21 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
         all.push(Prepared::read_apart(kind, Body(inner), tables, false)?);
     }
     let all = fitting(all)?;
-    let mut seen = BTreeSet::new();
-    if !all.iter().all(|prepared| seen.insert((prepared.table.id, prepared.keys.clone()))) {
-        return Err(AwsError::validation(
-            "Transaction request cannot include multiple operations on one item",
-        ));
-    }
+    check_distinct(all.iter().map(|prepared| (prepared.table.id, &prepared.keys)))?;
     let token = body.text("ClientRequestToken").map(|token| Token::new(token, map));
     let mut locks: Vec<_> = all.iter().map(Prepared::lock).collect();
     locks.extend(token.as_ref().map(|token| (SYSTEM, token.key.clone())));
     let mut capacity = Capacity::asked(body).in_transaction(Units::Write);
     let mut collections = Collections::asked(body);
     Ok(Call::new(locks, move |tx| {
-        if !token.as_ref().map_or(Ok(false), |token| token.is_known(tx))? {
+        if token.as_ref().map_or(Ok(false), |token| token.is_known(tx))? {
+            // What was carried out before costs a look at its items.
+            capacity = capacity.in_transaction(Units::Read);
+            for prepared in &all {
+                let size = tx.item(&prepared.table, &prepared.keys).map_or(0, |item| item.size());
+                capacity.add(&prepared.table.name, read_units(size, true));
+            }
+        } else {
             let writes: Vec<_> = all.iter().map(|prepared| prepared.write(false)).collect();
             let written = ops::transact(tx, &writes, MAX_BYTES).map_err(|error| match error {
                 TransactError::Refused(reasons) => AwsError::cancelled(reasons),
@@ -172,6 +175,15 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
         object.end();
         Ok(out)
     }))
+}
+
+/// Checks that no two parts of a transaction are about one item.
+fn check_distinct<'k>(mut items: impl Iterator<Item = (u32, &'k ItemKeys)>) -> Result<(), AwsError> {
+    let mut seen = BTreeSet::new();
+    if items.all(|item| seen.insert(item)) {
+        return Ok(());
+    }
+    Err(AwsError::validation("Transaction request cannot include multiple operations on one item"))
 }
 
 /// What does not fit the schema of its table cancels the transaction.

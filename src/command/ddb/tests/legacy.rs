@@ -395,6 +395,10 @@ fn a_transaction_passes_over_what_it_does_not_know() {
     assert_eq!(reply["Responses"][0]["Item"], item());
     let unused = json!({"Get": {"TableName": "abc", "Key": key(), "ProjectionExpression": "n", "ExpressionAttributeNames": {"#a": "b"}}});
     assert_eq!(
+        call(&mut h, "TransactGetItems", &json!({"TransactItems": [get, get]})),
+        invalid("Transaction request cannot include multiple operations on one item")
+    );
+    assert_eq!(
         call(&mut h, "TransactGetItems", &json!({"TransactItems": [unused]})),
         invalid("Value provided in ExpressionAttributeNames unused in expressions: keys: {#a}")
     );

@@ -55,7 +55,9 @@ fn transactions_say_why_they_were_cancelled_and_run_once() {
     );
     let capacity = json!([{"TableName": "abc", "CapacityUnits": 4.0, "WriteCapacityUnits": 4.0}]);
     assert_eq!(call(&mut h, "TransactWriteItems", &update("1", "t")), json!({"ConsumedCapacity": capacity}));
-    assert_eq!(call(&mut h, "TransactWriteItems", &update("1", "t")), json!({"ConsumedCapacity": []}));
+    // Again it costs a look at the items.
+    let capacity = json!([{"TableName": "abc", "CapacityUnits": 4.0, "ReadCapacityUnits": 4.0}]);
+    assert_eq!(call(&mut h, "TransactWriteItems", &update("1", "t")), json!({"ConsumedCapacity": capacity}));
     assert_eq!(
         call(&mut h, "TransactWriteItems", &update("2", "t"))["__type"],
         "IdempotentParameterMismatchException"
@@ -113,4 +115,25 @@ fn what_does_not_fit_a_table_cancels_its_transaction() {
         cancelled(json!({"Delete": {"TableName": "abc", "Key": long}})),
         "One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes"
     );
+}
+
+#[test]
+fn a_batch_of_gets_ends_before_sixteen_megabytes() {
+    let mut h = Harness::new();
+    table(&mut h, "abc", None);
+    let id = |n: usize| json!({"id": {"S": format!("{n:03}")}});
+    for n in 0..60 {
+        let mut item = id(n);
+        item["x"] = json!({"S": "y".repeat(300 * 1024)});
+        put(&mut h, "abc", item);
+    }
+    let keys: Vec<Value> = (0..60).map(id).collect();
+    let reply = call(
+        &mut h,
+        "BatchGetItem",
+        &json!({"RequestItems": {"abc": {"Keys": keys, "ConsistentRead": true}}}),
+    );
+    assert_eq!(reply["Responses"]["abc"].as_array().unwrap().len(), 54);
+    let left = &reply["UnprocessedKeys"]["abc"];
+    assert_eq!((&left["Keys"], &left["ConsistentRead"]), (&json!(keys[54..]), &json!(true)));
 }

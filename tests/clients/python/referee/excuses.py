@@ -222,6 +222,7 @@ CANCELLED = "TransactionCanceledException: .*"
 UPDATES = "(The document path provided|The provided expression refers|An operand in the update|Attempting to store|Number (over|under)flow).*"
 
 MOTO = [
+    ("moto-twice", INVALID + "Transaction request cannot include multiple operations on one item", "ok", {"TransactGetItems"}),
     ("takes-away", "(ok|ConditionalCheckFailedException: .*)", "(ok|ConditionalCheckFailedException: .*)", {"UpdateItem", "TransactWriteItems"}, _takes_away),
     ("moto-falls-over", f"(ok|ConditionalCheckFailedException: .*|{INVALID}{UPDATES})", "InternalFailure: .*", READS | WRITES),
     ("moto-sizes", "ok", INVALID + "Bad Filter Expression: Invalid (attribute name|filter expression).*", {"Query", "Scan"}, uses("size")),
