@@ -5,9 +5,9 @@ use super::error::AwsError;
 use super::request::{LIMITS, table};
 use crate::engine::{Source, Table, Tables};
 use crate::expr::{BoundCondition, BoundProjection, KeyTarget};
-use crate::item::{Item, ItemError, ItemKeys, Projection, read_key_part};
+use crate::item::{Item, ItemError, ItemKeys, KeyAttr, Projection, read_key_part};
 use crate::ops;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A table, or one of its indexes.
@@ -15,6 +15,12 @@ pub(super) struct Target {
     pub(super) table: Arc<Table>,
     /// The index's place in the table.
     index: Option<usize>,
+}
+
+/// Whether a key has these attributes, of whatever types, and no others.
+fn names<'a>(key: &Item, attrs: impl Iterator<Item = &'a KeyAttr>) -> bool {
+    let wanted: BTreeSet<&str> = attrs.map(|attr| attr.name.as_str()).collect();
+    key.view().len() == wanted.len() && wanted.iter().all(|name| key.view().get(name).is_some())
 }
 
 impl Target {
@@ -59,27 +65,25 @@ impl Target {
             message: format!("The provided starting key is invalid: {}", error.message),
             ..error
         };
+        let bare = || AwsError::validation("The provided starting key is invalid");
+        let schema = &self.table.schema;
         let Some(index) = self.source().index else {
-            let keys = self.table.schema.key_map_keys(&key.view(), LIMITS);
+            let keys = schema.key_map_keys(&key.view(), LIMITS);
             return keys.map_err(|error| match error {
-                ItemError::KeyMismatch if of_query && !self.names_the_keys(key) => {
-                    AwsError::validation("The provided starting key is invalid")
-                }
+                ItemError::KeyMismatch if of_query && !names(key, schema.keys.attrs()) => bare(),
                 error if of_query => error.into(),
                 error => invalid(error.into()),
             });
         };
-        index.schema.key_map_keys(&self.table.schema, &key.view(), LIMITS).map_err(|error| match error {
-            ItemError::KeyMismatch => AwsError::validation("The provided starting key is invalid"),
+        let fits = |attr: &KeyAttr| {
+            let value = key.view().get(&attr.name);
+            value.is_some_and(|value| value.attr_type() == attr.key_type.attr_type())
+        };
+        index.schema.key_map_keys(schema, &key.view(), LIMITS).map_err(|error| match error {
+            ItemError::KeyMismatch if !names(key, schema.keys.attrs().chain(index.schema.attrs())) => bare(),
+            ItemError::KeyMismatch if !index.schema.attrs().all(fits) => error.into(),
             error => invalid(error.into()),
         })
-    }
-
-    /// Whether a key has the table's key attributes, of whatever types.
-    fn names_the_keys(&self, key: &Item) -> bool {
-        let keys = &self.table.schema.keys;
-        key.view().len() == keys.attrs().count()
-            && keys.attrs().all(|attr| key.view().get(&attr.name).is_some())
     }
 
     /// The key attributes of table and index that encoded keys stand for.

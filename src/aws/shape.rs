@@ -1,7 +1,7 @@
 //! What AWS's deserialiser accepts: the form of a request's JSON, before any of it is looked at for its meaning.
 
 use super::error::{AwsError, Kind};
-use crate::item::{check_typed_item, check_typed_value};
+use crate::item::{ItemError, check_typed_item, check_typed_value};
 use serde_json::{Map, Value};
 
 /// The form of a member.
@@ -42,9 +42,31 @@ pub(super) fn parse(body: &[u8]) -> Result<Map<String, Value>, AwsError> {
     match serde_json::from_slice(body) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(refused("Unexpected token received from parser")),
+        // What nests deeper than the parser follows is no item either.
+        Err(_) if depth(body) > DEEPEST => Err(ItemError::TooDeep.into()),
         // AWS says no more of what is no JSON.
         Err(_) => Err(refused("")),
     }
+}
+
+/// Nesting that the parser follows.
+const DEEPEST: usize = 127;
+
+/// How deep brackets nest in a JSON text.
+fn depth(body: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => depth += 1,
+            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 /// Checks the members of a request; unknown ones are passed over, as AWS does.
@@ -196,9 +218,9 @@ const READ: &[(&str, Shape)] = &[
     ("KeyConditionExpression", TEXT),
     ("Segment", Shape::Int("Integer")),
     ("TotalSegments", Shape::Int("Integer")),
-    ("ConditionalOperator", TEXT),
     ("KeyConditions", CONDITIONS),
     ("QueryFilter", CONDITIONS),
+    ("ConditionalOperator", TEXT),
     ("ScanFilter", CONDITIONS),
     EXPRESSIONS[0],
     EXPRESSIONS[1],

@@ -140,6 +140,14 @@ fn what_an_index_cannot_do_is_refused() {
             "The provided starting key is outside query boundaries based on provided conditions",
         ),
         (
+            json!({"ExclusiveStartKey": {"by": {"N": "1"}, "forum": {"S": "f"}, "subject": {"S": "a"}, "hits": {"N": "3"}}}),
+            "The provided key element does not match the schema",
+        ),
+        (
+            json!({"ExclusiveStartKey": {"by": {"S": "x"}, "forum": {"N": "1"}, "subject": {"S": "a"}, "hits": {"N": "3"}}}),
+            "The provided starting key is invalid: The provided key element does not match the schema",
+        ),
+        (
             json!({"FilterExpression": "hits > :n", "ExpressionAttributeValues": {":v": {"S": "x"}, ":n": {"N": "1"}}}),
             "Filter Expression can only contain non-primary key attributes: Primary key attribute: hits",
         ),
@@ -163,6 +171,17 @@ fn what_an_index_cannot_do_is_refused() {
             "UpdateExpression": "SET #b = :v", "ExpressionAttributeNames": {"#b": "by"}, "ExpressionAttributeValues": {":v": {"N": "1"}}})
         ),
         invalid("The update expression attempted to update the secondary index key to unsupported type")
+    );
+    assert_eq!(
+        call(
+            &mut h,
+            "UpdateItem",
+            &json!({"TableName": "threads", "Key": {"forum": {"S": "f"}, "subject": {"S": "z"}},
+            "AttributeUpdates": {"by": {"Value": {"N": "1"}}}})
+        ),
+        invalid(
+            "One or more parameter values were invalid: Type mismatch for Index Key by Expected: S Actual: N IndexName: author"
+        )
     );
 }
 

@@ -275,3 +275,19 @@ fn old_and_new_parameters_do_not_mix() {
     let twice = invalid("One or more parameter values were invalid: Duplicate value in attribute name: a");
     assert_eq!(call(&mut h, "GetItem", &get), twice);
 }
+
+#[test]
+fn values_that_nest_without_end_are_too_deep() {
+    let mut h = Harness::new();
+    table(&mut h, "abc", None);
+    let too_deep = invalid(
+        "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit",
+    );
+    for levels in [32, 60, 64, 500, 10_000] {
+        let value = format!("{}{{\"S\":\"[\\\"\"}}{}", "{\"M\":{\"a\":".repeat(levels), "}}".repeat(levels));
+        let body = format!("{{\"TableName\":\"abc\",\"Item\":{{\"id\":{{\"S\":\"a\"}},\"x\":{value}}}}}");
+        let reply = h.call_as(0, &[b"DDB", b"PutItem", body.as_bytes()]);
+        let error = String::from_utf8(reply.as_error().unwrap().to_vec()).unwrap();
+        assert!(error.contains(too_deep["message"].as_str().unwrap()), "{levels}: {error}");
+    }
+}
