@@ -65,8 +65,11 @@ fn what_comes_meanwhile_is_run_afterwards() {
         let (mut reader, mut other) = (server.client(), server.client());
         let id = reader.run("CLIENT ID").text();
         for how in ["served", "unblocked", "failed", "late"] {
-            let timeout = if how == "late" { "300" } else { "0" };
-            block(server, &mut reader, &format!("XREAD BLOCK {timeout} STREAMS s $"), 1);
+            if how == "late" {
+                reader.send(&["XREAD", "BLOCK", "300", "STREAMS", "s", "$"]).unwrap();
+            } else {
+                block(server, &mut reader, "XREAD BLOCK 0 STREAMS s $", 1);
+            }
             std::thread::sleep(Duration::from_millis(30));
             for command in ["SET k v", "GET k"] {
                 reader.send(&command.split(' ').collect::<Vec<_>>()).unwrap();
