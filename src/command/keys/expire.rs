@@ -42,22 +42,6 @@ impl Conditions {
     }
 }
 
-pub(super) fn expire(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    set(cx, args, Time::EXPIRE)
-}
-
-pub(super) fn pexpire(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    set(cx, args, Time::PEXPIRE)
-}
-
-pub(super) fn expireat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    set(cx, args, Time::EXPIREAT)
-}
-
-pub(super) fn pexpireat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    set(cx, args, Time::PEXPIREAT)
-}
-
 /// How a command gives a time: milliseconds in its unit, whether since the epoch, and the command's name.
 #[derive(Clone, Copy)]
 pub(super) struct Time {
@@ -81,7 +65,8 @@ impl Time {
     }
 }
 
-fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]], time: Time) -> Outcome {
+/// Sets a deadline.
+pub(super) fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]], time: Time) -> Outcome {
     let key = args[1];
     let now = cx.tx.now() as i64;
     let (conditions, at) = time.read(args, now)?;

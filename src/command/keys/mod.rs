@@ -13,6 +13,7 @@ pub use dump::serialised;
 pub use object::{encoding_of, type_of};
 
 use super::spec::*;
+use expire::Time;
 
 const READ: u32 = flag::READONLY;
 const FAST_READ: u32 = flag::READONLY | flag::FAST;
@@ -74,28 +75,36 @@ pub(super) static COMMANDS: &[Spec] = &[
         "key",
     ),
     key(
-        spec("expire", -3, FAST_WRITE, expire::expire).keys(UPDATE_KEY).on_view(view::expire),
+        spec("expire", -3, FAST_WRITE, |cx, args| expire::set(cx, args, Time::EXPIRE))
+            .keys(UPDATE_KEY)
+            .on_view(|cx, args| view::set_deadline(cx, args, Time::EXPIRE)),
         "1.0.0",
         "O(1)",
         "Sets a key's deadline in seconds from now.",
         CONDITION,
     ),
     key(
-        spec("pexpire", -3, FAST_WRITE, expire::pexpire).keys(UPDATE_KEY).on_view(view::pexpire),
+        spec("pexpire", -3, FAST_WRITE, |cx, args| expire::set(cx, args, Time::PEXPIRE))
+            .keys(UPDATE_KEY)
+            .on_view(|cx, args| view::set_deadline(cx, args, Time::PEXPIRE)),
         "2.6.0",
         "O(1)",
         "Sets a key's deadline in milliseconds from now.",
         "key milliseconds [NX | XX | GT | LT]",
     ),
     key(
-        spec("expireat", -3, FAST_WRITE, expire::expireat).keys(UPDATE_KEY).on_view(view::expireat),
+        spec("expireat", -3, FAST_WRITE, |cx, args| expire::set(cx, args, Time::EXPIREAT))
+            .keys(UPDATE_KEY)
+            .on_view(|cx, args| view::set_deadline(cx, args, Time::EXPIREAT)),
         "1.2.0",
         "O(1)",
         "Sets a key's deadline to a Unix time in seconds.",
         "key unix-time-seconds [NX | XX | GT | LT]",
     ),
     key(
-        spec("pexpireat", -3, FAST_WRITE, expire::pexpireat).keys(UPDATE_KEY).on_view(view::pexpireat),
+        spec("pexpireat", -3, FAST_WRITE, |cx, args| expire::set(cx, args, Time::PEXPIREAT))
+            .keys(UPDATE_KEY)
+            .on_view(|cx, args| view::set_deadline(cx, args, Time::PEXPIREAT)),
         "2.6.0",
         "O(1)",
         "Sets a key's deadline to a Unix time in milliseconds.",

@@ -31,24 +31,8 @@ pub(super) fn del(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-pub(super) fn expire(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    set(cx, args, Time::EXPIRE)
-}
-
-pub(super) fn pexpire(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    set(cx, args, Time::PEXPIRE)
-}
-
-pub(super) fn expireat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    set(cx, args, Time::EXPIREAT)
-}
-
-pub(super) fn pexpireat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    set(cx, args, Time::PEXPIREAT)
-}
-
 /// Sets the TTL attribute.
-fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]], time: Time) -> Outcome {
+pub(super) fn set_deadline(cx: &mut Cx<'_, '_>, args: &[&[u8]], time: Time) -> Outcome {
     let now = cx.tx.now() as i64;
     let (conditions, at) = time.read(args, now)?;
     let subject = Subject::of(cx, args[1])?;
