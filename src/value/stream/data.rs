@@ -304,8 +304,12 @@ impl Stream {
         Ok(())
     }
 
-    /// Sets the marks, whatever they are.
+    /// Sets the marks. They come too late if there are entries behind them, and change nothing then: so it is in recovery, where a
+    /// stream that was read in pieces shows what came after a record that is replayed. Setting them would let entries in again.
     pub fn put_marks(&mut self, last_id: StreamId, max_deleted_id: StreamId, entries_added: u64) {
+        if self.nodes.back().is_some_and(|node| node.last() > last_id) {
+            return;
+        }
         (self.last_id, self.max_deleted_id, self.entries_added) = (last_id, max_deleted_id, entries_added);
     }
 
