@@ -64,8 +64,10 @@ pub struct Wait {
     pub on_absence: bool,
     /// When it gives up, in ms since the epoch; never if there is none.
     pub until: Option<u64>,
-    /// The command as it is to be run again: with what it refers to "now" worked out.
+    /// The command as it was sent.
     pub args: Vec<Box<[u8]>>,
+    /// What takes the place of some of its arguments when it is run again: what referred to "now", worked out.
+    pub worked_out: Vec<(usize, Box<[u8]>)>,
     /// Its reply when it gives up.
     pub reply_on_timeout: fn(&mut Reply),
 }

@@ -125,18 +125,19 @@ pub(super) fn list(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let clients = living(cx.server);
     match &args[2..] {
         [] => reply_lines(cx, args, clients.iter()),
-        [option, class] if eq(option, "TYPE") => {
-            let class = Class::parse(class)?;
-            reply_lines(cx, args, clients.iter().filter(|_| class == Class::Normal));
-        }
-        [option, ids @ ..] if eq(option, "ID") && !ids.is_empty() => {
+        // In the order in which they are named; with other options, see below, in the order of all.
+        [option, ids @ ..] if eq(option, "ID") && !ids.is_empty() && !ids.iter().any(|id| is_option(id)) => {
             let invalid = Fail::new("ERR Invalid client ID");
             let ids: Option<Vec<i64>> = ids.iter().map(|id| parse_i64_strict(id)).collect();
             let ids = ids.ok_or(invalid)?;
             let chosen = ids.iter().filter_map(|id| clients.iter().find(|c| c.id as i64 == *id));
             reply_lines(cx, args, chosen);
         }
-        _ => return Err(fail::SYNTAX),
+        options => {
+            let filter = Filter::parse(options, false)?;
+            let (own, now) = (cx.client.handle.id, cx.tx.now());
+            reply_lines(cx, args, clients.iter().filter(|client| filter.fits(client, own, now)));
+        }
     }
     Ok(())
 }
@@ -152,10 +153,15 @@ pub(super) fn id(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// What a client must be to be killed; what is absent does not matter.
+fn is_option(word: &[u8]) -> bool {
+    ["ID", "TYPE", "USER", "ADDR", "LADDR", "SKIPME", "MAXAGE"].iter().any(|option| eq(word, option))
+}
+
+/// What a client must be to be killed or shown; what is absent does not matter.
 #[derive(Default)]
 struct Filter<'a> {
-    id: Option<i64>,
+    /// Any of these, if there are some.
+    ids: Vec<i64>,
     addr: Option<&'a [u8]>,
     laddr: Option<&'a [u8]>,
     class: Option<Class>,
@@ -164,14 +170,22 @@ struct Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
-    fn parse(args: &[&'a [u8]]) -> Result<Self, Fail> {
-        let mut filter = Self { keep_self: true, ..Self::default() };
-        for pair in args.chunks(2) {
-            let [option, value] = *pair else { return Err(fail::SYNTAX) };
+    fn parse(args: &[&'a [u8]], keep_self: bool) -> Result<Self, Fail> {
+        let mut filter = Self { keep_self, ..Self::default() };
+        let mut rest = args;
+        while let [option, value, more @ ..] = rest {
+            let value: &'a [u8] = value;
+            rest = more;
             match option.to_ascii_lowercase().as_slice() {
                 b"id" => {
                     let id = parse_i64_strict(value).filter(|id| *id > 0);
-                    filter.id = Some(id.ok_or(Fail::new("ERR client-id should be greater than 0"))?);
+                    filter.ids.push(id.ok_or(Fail::new("ERR client-id should be greater than 0"))?);
+                    while let [number, more @ ..] = rest
+                        && let Some(id) = parse_i64_strict(number).filter(|id| *id > 0)
+                    {
+                        filter.ids.push(id);
+                        rest = more;
+                    }
                 }
                 b"maxage" => {
                     let age = parse_i64_strict(value)
@@ -195,12 +209,12 @@ impl<'a> Filter<'a> {
                 _ => return Err(fail::SYNTAX),
             }
         }
-        Ok(filter)
+        if rest.is_empty() { Ok(filter) } else { Err(fail::SYNTAX) }
     }
 
     fn fits(&self, client: &ClientHandle, own: u64, now: u64) -> bool {
         let age = (now.saturating_sub(client.created) / 1000) as i64;
-        self.id.is_none_or(|id| id == client.id as i64)
+        (self.ids.is_empty() || self.ids.contains(&(client.id as i64)))
             && self.addr.is_none_or(|addr| addr == client.addr.as_bytes())
             && self.laddr.is_none_or(|addr| addr == client.laddr.as_bytes())
             && self.class.is_none_or(|class| class == Class::Normal)
@@ -214,7 +228,7 @@ pub(super) fn kill(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let filter = if old_form {
         Filter { addr: Some(args[2]), ..Filter::default() }
     } else {
-        Filter::parse(&args[2..])?
+        Filter::parse(&args[2..], true)?
     };
     let own = cx.client.handle.id;
     let now = cx.tx.now();

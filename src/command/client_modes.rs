@@ -50,7 +50,7 @@ static SUBS: &[Spec] = &[
         "2.4.0",
         "O(N) where N is the number of client connections",
         "Closes connections: the one of an address, or all that fit every option.",
-        "<ip:port | <[ID client-id] | [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] | [USER username] | \
+        "<ip:port | <[ID client-id [client-id ...]] | [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] | [USER username] | \
          [ADDR ip:port] | [LADDR ip:port] | [SKIPME <YES | NO>] | [MAXAGE maxage]> [...]>"
     ),
     sub!(
@@ -61,7 +61,8 @@ static SUBS: &[Spec] = &[
         "2.4.0",
         "O(N) where N is the number of client connections",
         "Returns a line for each connection.",
-        "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]"
+        "[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]] [USER username] [ADDR ip:port] \
+         [LADDR ip:port] [SKIPME <YES | NO>] [MAXAGE maxage]"
     )
     .tips(&["nondeterministic_output"]),
     sub!(

@@ -101,6 +101,19 @@ impl Connection {
         .await
     }
 
+    /// Resolves when the client goes or is to be closed while its command waits; takes over what it sends until then.
+    pub(super) async fn end_while_waiting(&mut self) {
+        poll_fn(|cx| {
+            self.shared.client.waker.register(cx.waker());
+            if self.shared.client.killed() == Kill::No {
+                self.read_ahead(cx).map(drop)
+            } else {
+                Poll::Ready(())
+            }
+        })
+        .await;
+    }
+
     /// Takes over what the client sends while it waits.
     fn read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         loop {

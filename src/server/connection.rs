@@ -250,7 +250,9 @@ impl Connection {
                 More::Paused(_) if self.shared.client.killed() != Kill::No => return false,
                 More::Paused(until) => {
                     self.shared.flush(&local);
-                    self.wait_for_pause(until).await;
+                    if !self.wait_for_pause(until).await {
+                        return false;
+                    }
                 }
             }
             if self.shared.client.killed() == Kill::Now {
@@ -372,22 +374,19 @@ impl Connection {
         progress.stop != Some(Stop::Close)
     }
 
-    /// Waits until CLIENT PAUSE ends or changes, or somebody ends the client.
-    async fn wait_for_pause(&self, until: u64) {
-        let server = &self.local.server;
-        let handle = &self.shared.client;
+    /// Waits until CLIENT PAUSE ends or changes; false if the connection is to be closed.
+    async fn wait_for_pause(&mut self, until: u64) -> bool {
+        let local = Rc::clone(&self.local);
+        let handle = std::sync::Arc::clone(&self.shared.client);
         handle.blocked.store(state::PAUSED, Relaxed);
-        let now = server.engine.clock.now_ms();
-        let killed = poll_fn(|cx| {
-            handle.waker.register(cx.waker());
-            if handle.killed() == Kill::No { Poll::Pending } else { Poll::Ready(()) }
-        });
-        tokio::select! {
-            () = server.pause.over_or_changed(now) => {}
-            () = tokio::time::sleep(Duration::from_millis(until.saturating_sub(now))) => {}
-            () = killed => {}
-        }
+        let now = local.server.engine.clock.now_ms();
+        let goes_on = tokio::select! {
+            () = local.server.pause.over_or_changed(now) => true,
+            () = tokio::time::sleep(Duration::from_millis(until.saturating_sub(now))) => true,
+            () = self.end_while_waiting() => false,
+        };
         handle.blocked.store(state::NO, Relaxed);
+        goes_on
     }
 
     /// Sends the last replies of a connection that is to be closed.

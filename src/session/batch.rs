@@ -239,6 +239,8 @@ impl Worker {
         out: &mut Reply,
     ) -> Option<Stop> {
         let mark = out.len();
+        // CLIENT LIST shows the last command that came, whatever becomes of it.
+        client.handle.last_command.store(found.map_or(u32::MAX, |command| command.id as u32), Relaxed);
         let Ok(command) = found else {
             if is_foreign(args[0]) {
                 tracing::warn!("client {} speaks another protocol and is closed", client.handle.id);
@@ -289,7 +291,6 @@ impl Worker {
         out: &mut Reply,
     ) {
         let mark = out.len();
-        client.handle.last_command.store(command.id as u32, Relaxed);
         let outcome = if command.has(flag::SESSION) {
             exec::session_command(self, client, command, now, out)
         } else {

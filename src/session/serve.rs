@@ -97,8 +97,12 @@ impl Worker {
         let now = self.server.engine.clock.now_ms();
         let mut clock = self.server.engine.clock.monotonic_nanos();
         let args: Vec<&[u8]> = parked.wait.args.iter().map(|arg| &**arg).collect();
-        let outcome = gate::check(self, client, parked.command, &args, now)
-            .and_then(|_| self.transact(client, parked.command, &args, None, now, out));
+        let mut again = args.clone();
+        for (at, arg) in &parked.wait.worked_out {
+            again[*at] = arg;
+        }
+        let outcome = gate::check(self, client, parked.command, &again, now)
+            .and_then(|_| self.transact(client, parked.command, &again, None, now, out));
         if outcome.is_ok() && client.wait.take().is_some() {
             return false;
         }

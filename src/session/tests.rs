@@ -239,6 +239,7 @@ fn a_panic_of_a_command_that_waits_costs_its_connection_only() {
         on_absence: false,
         until: None,
         args: words.iter().map(|word| Box::from(*word)).collect(),
+        worked_out: Vec::new(),
         reply_on_timeout: crate::resp::Reply::null_array,
     };
     let parked = Parked::register(&engine, &client, command, wait);

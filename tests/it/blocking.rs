@@ -58,6 +58,21 @@ fn a_reader_is_served_before_what_follows() {
     });
 }
 
+#[test]
+fn the_slow_log_shows_what_was_sent() {
+    on_both(&["--slowlog-log-slower-than", "0"], |server| {
+        let (mut reader, mut writer) = (server.client(), server.client());
+        block(server, &mut reader, "XREAD BLOCK 0 STREAMS s $", 1);
+        assert_eq!(writer.run("XADD s 1-1 f v"), bulk("1-1"));
+        assert_eq!(reader.read(), entry("s", "1-1", "f", "v"));
+        let Value::Array(slow) = writer.run("SLOWLOG GET -1") else { panic!("no array") };
+        let sent = ["XREAD", "BLOCK", "0", "STREAMS", "s", "$"].map(bulk).to_vec();
+        let shows =
+            |entry: &Value| matches!(entry, Value::Array(parts) if parts[3] == Value::Array(sent.clone()));
+        assert_eq!(slow.iter().filter(|entry| shows(entry)).count(), 1);
+    });
+}
+
 /// However the waiting ends, what came meanwhile is looked at without anything else coming.
 #[test]
 fn what_comes_meanwhile_is_run_afterwards() {

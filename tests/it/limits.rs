@@ -96,6 +96,58 @@ fn client_list_shows_what_is_under_way() {
     });
 }
 
+/// CLIENT LIST takes the options of CLIENT KILL, as Valkey's does.
+#[test]
+fn client_list_chooses() {
+    let server = Server::start(&[]);
+    let (mut one, mut other) = (server.client(), server.client());
+    assert!(other.run("CLIENT SETNAME other").is_ok());
+    let (own, id) = (one.run("CLIENT ID").text(), other.run("CLIENT ID").text());
+    for (options, expected) in [
+        (format!("ID {own} {id} SKIPME yes"), vec![&id]),
+        (format!("ID {id} {own}"), vec![&id, &own]),
+        (format!("SKIPME no ID {id} {own}"), vec![&own, &id]),
+        (format!("USER default TYPE normal SKIPME yes ID {id} {own}"), vec![&id]),
+        ("MAXAGE 1000".to_owned(), vec![]),
+        ("TYPE pubsub".to_owned(), vec![]),
+    ] {
+        let list = one.run(&format!("CLIENT LIST {options}")).text();
+        let ids = list.lines().filter_map(|line| line.strip_prefix("id=")?.split(' ').next());
+        assert_eq!(ids.collect::<Vec<_>>(), expected, "{options}");
+    }
+    assert_eq!(one.run(&format!("CLIENT KILL ID 999999 {id} TYPE normal")), Value::Int(1));
+    assert_eq!(other.read(), Value::Eof);
+}
+
+/// Whoever goes while its command waits for the end of a pause is gone; CLIENT LIST shows the command that waits.
+#[test]
+fn a_paused_client_may_go() {
+    on_both(&[], |server| {
+        let (mut admin, mut client) = (server.client(), server.client());
+        assert!(client.run("CLIENT SETNAME paused").is_ok());
+        assert!(admin.run("CLIENT PAUSE 60000 WRITE").is_ok());
+        client.send(&["SET", "k", "v"]).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let mut until = |wanted: &dyn Fn(Option<&str>) -> bool| loop {
+            let list = admin.run("CLIENT LIST").text();
+            let line = list.lines().find(|line| line.contains(" name=paused "));
+            if wanted(line) {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{list}");
+        };
+        until(&|line| line.is_some_and(|line| line.contains(" flags=b ") && line.contains(" cmd=set ")));
+        drop(client);
+        until(&|line| line.is_none());
+        assert_eq!(
+            admin.run("INFO clients").text().lines().find(|l| l.starts_with("blocked_clients")),
+            Some("blocked_clients:0")
+        );
+        assert!(admin.run("CLIENT UNPAUSE").is_ok());
+        assert_eq!(admin.run("EXISTS k"), Value::Int(0));
+    });
+}
+
 #[test]
 fn a_client_that_reads_slowly_but_reads_gets_everything() {
     on_both(&[], |server| {

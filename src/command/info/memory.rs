@@ -97,7 +97,10 @@ pub(super) fn memory(report: &mut Report<'_>) {
     report.constant("mem_not_counted_for_evict:0 mem_replication_backlog:0 mem_total_replication_buffers:0");
     report.constant("mem_clients_slaves:0");
     report.line("mem_clients_normal", clients);
-    report.constant("mem_cluster_links:0 mem_aof_buffer:0 mem_allocator:jemalloc active_defrag_running:0");
+    report.constant(
+        "mem_cluster_links:0 mem_aof_buffer:0 mem_allocator:jemalloc \
+         mem_overhead_db_hashtable_rehashing:0 active_defrag_running:0",
+    );
     let store = &report.server.engine.store;
     report.line("lazyfree_pending_objects", store.lazyfree_pending());
     report.line("lazyfreed_objects", store.lazyfreed().load(Relaxed));

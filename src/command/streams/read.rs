@@ -73,7 +73,14 @@ impl<'a> Options<'a> {
     }
 
     /// Waits until one of the keys changes, or answers as if the time were up where that is not possible.
-    pub(super) fn wait(&self, cx: &mut Cx<'_, '_>, args: &[&[u8]], again: Vec<Box<[u8]>>, on_absence: bool) {
+    /// What arguments that refer to "now" mean is in `worked_out`.
+    pub(super) fn wait(
+        &self,
+        cx: &mut Cx<'_, '_>,
+        args: &[&[u8]],
+        worked_out: Vec<(usize, Box<[u8]>)>,
+        on_absence: bool,
+    ) {
         if !self.waits || !cx.may_wait() {
             cx.out.null_array();
             return;
@@ -83,7 +90,8 @@ impl<'a> Options<'a> {
             awaited: Awaited::Stream,
             on_absence,
             until: self.until,
-            args: again,
+            args: args.iter().map(|arg| Box::from(*arg)).collect(),
+            worked_out,
             reply_on_timeout: Reply::null_array,
         });
     }
@@ -167,11 +175,10 @@ pub(super) fn xread(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     }
     if !streams.end(cx.out) {
         // What "now" means was worked out: run again, the command sees what came since.
-        let mut again: Vec<Box<[u8]>> = args.iter().map(|arg| Box::from(*arg)).collect();
-        for (number, id) in ids.iter().enumerate() {
-            again[options.key(args, number).1] = id.to_string().into_bytes().into();
-        }
-        options.wait(cx, args, again, false);
+        let known = ids.iter().enumerate();
+        let worked_out =
+            known.map(|(number, id)| (options.key(args, number).1, id.to_string().into_bytes().into()));
+        options.wait(cx, args, worked_out.collect(), false);
     }
     Ok(())
 }

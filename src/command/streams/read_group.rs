@@ -48,7 +48,7 @@ pub(super) fn xreadgroup(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         }
     }
     if !streams.end(cx.out) {
-        options.wait(cx, args, args.iter().map(|arg| Box::from(*arg)).collect(), true);
+        options.wait(cx, args, Vec::new(), true);
     }
     Ok(())
 }
