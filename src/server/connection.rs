@@ -9,6 +9,7 @@ use crate::command::client::Kill;
 use crate::engine::Durability;
 use crate::resp::{Batch, Decoder, Limits, Proto, ProtocolError, Reply};
 use crate::session::{Stop, Worker};
+use bytes::{Buf as _, BytesMut};
 use std::cell::{Cell, RefCell, RefMut};
 use std::future::poll_fn;
 use std::io;
@@ -95,7 +96,7 @@ pub(super) struct Connection {
     pub(super) client: Option<Client>,
     decoder: Decoder,
     /// Input that is not decoded yet; empty between whole commands.
-    pub(super) input: Vec<u8>,
+    pub(super) input: BytesMut,
     pub(super) local: Rc<Local>,
     batch: Batch,
     /// Whether the batch is not done, so that the input still begins with its bytes.
@@ -129,7 +130,7 @@ impl Connection {
             shared: Rc::new(shared),
             client: Some(client),
             decoder: Decoder::default(),
-            input: Vec::new(),
+            input: BytesMut::new(),
             local,
             batch: Batch::default(),
             open: false,
@@ -265,11 +266,10 @@ impl Connection {
     fn turn_of_input(&mut self) -> More {
         let mut input = std::mem::take(&mut self.input);
         let (used, more) = self.turn(&mut input);
-        input.drain(..used);
-        if input.is_empty() && input.capacity() > 4 * CHUNK {
-            input = Vec::new();
-        }
-        self.input = input;
+        // What follows stays where it is: to move it once a turn would cost the square of what a client sent ahead.
+        input.advance(used);
+        // An idle connection keeps no buffer.
+        self.input = if input.is_empty() { BytesMut::new() } else { input };
         more
     }
 

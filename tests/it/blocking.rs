@@ -38,6 +38,23 @@ fn error(value: &Value) -> String {
 }
 
 #[test]
+fn what_was_sent_ahead_is_answered_in_order() {
+    const AHEAD: usize = 50_000;
+    on_both(&[], |server| {
+        let (mut reader, mut writer) = (server.client(), server.client());
+        block(server, &mut reader, "XREAD BLOCK 0 STREAMS s $", 1);
+        for number in 0..AHEAD {
+            reader.send(&["ECHO", &number.to_string()]).unwrap();
+        }
+        assert_eq!(writer.run("XADD s 1-1 f v"), bulk("1-1"));
+        assert_eq!(reader.read(), entry("s", "1-1", "f", "v"));
+        for number in 0..AHEAD {
+            assert_eq!(reader.read(), bulk(&number.to_string()));
+        }
+    });
+}
+
+#[test]
 fn a_reader_is_served_before_what_follows() {
     on_both(&[], |server| {
         let (mut reader, mut writer) = (server.client(), server.client());
