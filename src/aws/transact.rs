@@ -13,7 +13,7 @@ use crate::item::{ItemKeys, KeyBytes};
 use crate::ops::{self, OpError, TransactError};
 use crate::store::ValueRef;
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Most actions of a transaction.
@@ -194,6 +194,38 @@ fn fitting<T>(all: Vec<Result<T, OpError>>) -> Result<Vec<T>, AwsError> {
     Ok(all.into_iter().flatten().collect())
 }
 
+/// Appends JSON in a form that depends on the order neither of members nor of a set: clients with hash maps send the
+/// same request in any order.
+fn write_canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let sorted: BTreeMap<&String, &Value> = map.iter().collect();
+            out.push('{');
+            for (name, member) in sorted {
+                // With its length a name cannot be taken for another one.
+                out.push_str(&format!("{}:{name}=", name.len()));
+                match member {
+                    Value::Array(set) if matches!(name.as_str(), "SS" | "NS" | "BS") => {
+                        let members: BTreeSet<String> = set.iter().map(Value::to_string).collect();
+                        members.iter().for_each(|member| out.push_str(member));
+                    }
+                    member => write_canonical(member, out),
+                }
+            }
+            out.push('}');
+        }
+        Value::Array(list) => {
+            out.push('[');
+            list.iter().for_each(|value| {
+                write_canonical(value, out);
+                out.push(',');
+            });
+            out.push(']');
+        }
+        scalar => out.push_str(&scalar.to_string()),
+    }
+}
+
 /// A token with what tells whether it comes with the same request again.
 struct Token {
     key: KeyBytes,
@@ -204,7 +236,10 @@ impl Token {
     fn new(token: &str, request: &Map<String, Value>) -> Self {
         let mut key = KeyBytes::from_slice(b"aws:");
         key.extend_from_slice(token.as_bytes());
-        let actions = request.get("TransactItems").map(Value::to_string).unwrap_or_default();
+        let mut actions = String::new();
+        if let Some(items) = request.get("TransactItems") {
+            write_canonical(items, &mut actions);
+        }
         Self { key, digest: xxh3_128(actions.as_bytes()).to_le_bytes() }
     }
 

@@ -137,3 +137,31 @@ fn a_batch_of_gets_ends_before_sixteen_megabytes() {
     let left = &reply["UnprocessedKeys"]["abc"];
     assert_eq!((&left["Keys"], &left["ConsistentRead"]), (&json!(keys[54..]), &json!(true)));
 }
+
+#[test]
+fn a_request_is_the_same_in_any_order_of_its_members() {
+    let mut h = Harness::new();
+    table(&mut h, "abc", None);
+    let mut send = |item: &str| {
+        let body = format!(
+            r#"{{"ClientRequestToken":"t","TransactItems":[{{"Update":{{{item},"TableName":"abc","Key":{{"id":{{"S":"a"}}}}}}}}]}}"#
+        );
+        let reply = h.call_as(0, &[b"DDB", b"TransactWriteItems", body.as_bytes()]);
+        reply.as_error().is_none()
+    };
+    let text = r#""UpdateExpression":"ADD n :n, s :s""#;
+    assert!(send(&format!(
+        r#"{text},"ExpressionAttributeValues":{{":n":{{"N":"1"}},":s":{{"SS":["a","b"]}}}}"#
+    )));
+    assert!(send(&format!(
+        r#""ExpressionAttributeValues":{{":s":{{"SS":["b","a"]}},":n":{{"N":"1"}}}},{text}"#
+    )));
+    assert!(!send(&format!(
+        r#"{text},"ExpressionAttributeValues":{{":n":{{"N":"2"}},":s":{{"SS":["a","b"]}}}}"#
+    )));
+    assert!(!send(&format!(
+        r#"{text},"ExpressionAttributeValues":{{":n":{{"N":"1"}},":s":{{"SS":["a","c"]}}}}"#
+    )));
+    let got = call(&mut h, "GetItem", &json!({"TableName": "abc", "Key": {"id": {"S": "a"}}}));
+    assert_eq!(got["Item"]["n"], json!({"N": "1"}));
+}
