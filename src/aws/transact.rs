@@ -203,7 +203,9 @@ fn write_canonical(value: &Value, out: &mut String) {
             out.push('{');
             for (name, member) in sorted {
                 // With its length a name cannot be taken for another one.
-                out.push_str(&format!("{}:{name}=", name.len()));
+                out.push_str(&name.len().to_string());
+                out.push(':');
+                out.push_str(name);
                 match member {
                     Value::Array(set) if matches!(name.as_str(), "SS" | "NS" | "BS") => {
                         let members: BTreeSet<String> = set.iter().map(Value::to_string).collect();
