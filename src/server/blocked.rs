@@ -37,7 +37,8 @@ impl Connection {
         let engine = &local.server.engine;
         parked.park(&engine.store, client);
         let deadline = parked.wait.until.map(|until| {
-            let left = Duration::from_millis(until.saturating_sub(engine.clock.now_ms()));
+            // The clock counts whole milliseconds. The wait may have begun late in one, and is over when the last one has passed.
+            let left = Duration::from_millis(until.saturating_add(1).saturating_sub(engine.clock.now_ms()));
             tokio::time::Instant::now() + left
         });
         loop {
