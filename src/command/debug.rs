@@ -5,6 +5,7 @@ use super::spec::*;
 use super::views::refuse_claimed;
 use super::{Cx, Fail, Outcome, eq, fail, parse_int};
 use crate::effect::Effect;
+use crate::engine::EngineError;
 use crate::store::{Entry, Locked, Mode, Object, ValueRef};
 use crate::text::parse_i64_strict;
 use crate::value::digest::{DatasetDigest, Digest, DigestKind, ValueDigest};
@@ -202,8 +203,14 @@ fn load_aof(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     read_again(cx, false)
 }
 
+/// A checkpoint that is being written is waited for: Redis reads again beside one.
 fn read_again(cx: &mut Cx<'_, '_>, save: bool) -> Outcome {
-    let report = cx.server.engine.reload(save).map_err(|error| Fail::text(format!("ERR {error}")))?;
+    let report = loop {
+        match cx.server.engine.reload(save) {
+            Err(EngineError::Busy) => std::thread::sleep(Duration::from_millis(5)),
+            outcome => break outcome.map_err(|error| Fail::text(format!("ERR {error}")))?,
+        }
+    };
     tracing::warn!("the data was read again from disk: {} keys in {} ms", report.keys, report.millis);
     cx.out.ok();
     Ok(())

@@ -135,13 +135,22 @@ impl Listeners {
         Ok(opened)
     }
 
-    /// Listens where changed settings say; what stays the same is not interrupted. On an error nothing has changed.
-    pub(super) fn change(&self, settings: &Settings) -> Result<(), Refusal> {
-        let option = "port";
-        let wanted = wanted(settings).map_err(|error| ("bind", error.to_string()))?;
+    /// Listens where changed settings say; what stays the same is not interrupted. On an error nothing has changed,
+    /// and the client is told in Redis's words; `binds` says whether it is `bind` that was changed.
+    pub(super) fn change(&self, settings: &Settings, binds: bool) -> Result<(), Refusal> {
+        let refuse = |reason: &str| {
+            tracing::warn!("CONFIG SET cannot listen elsewhere: {reason}");
+            let (option, words) = if binds {
+                ("bind", "Failed to bind to specified addresses.")
+            } else {
+                ("port", "Unable to listen on this port. Check server logs.")
+            };
+            (option, words.to_owned())
+        };
+        let wanted = wanted(settings).map_err(|error| refuse(&error.to_string()))?;
         let mut tcp = self.tcp.lock();
         let have: Vec<SocketAddr> = tcp.iter().map(|open| open.address).collect();
-        let opened = Self::open_missing(settings, &have).map_err(|reason| (option, reason))?;
+        let opened = Self::open_missing(settings, &have).map_err(|reason| refuse(&reason))?;
         tcp.retain(|open| {
             let stays = wanted.iter().any(|wanted| wanted.address == open.address);
             if !stays {
@@ -349,10 +358,10 @@ mod tests {
         // Another port: the old socket is closed, and a refused change leaves it.
         let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = other.local_addr().unwrap().port();
-        assert_eq!(listeners.change(&settings(&["127.0.0.1"], taken)).unwrap_err().0, "port");
+        assert_eq!(listeners.change(&settings(&["127.0.0.1"], taken), false).unwrap_err().0, "port");
         assert_eq!(listeners.names(), [format!("127.0.0.1:{port}")]);
         drop(other);
-        listeners.change(&settings(&["127.0.0.1"], taken)).unwrap();
+        listeners.change(&settings(&["127.0.0.1"], taken), false).unwrap();
         assert_eq!(listeners.names(), [format!("127.0.0.1:{taken}")]);
     }
 

@@ -119,7 +119,7 @@ fn react_to_changes(server: &Arc<Server>, listeners: &Arc<Listeners>) {
         if changed.names.iter().any(|name| ["port", "bind"].contains(name))
             && let Some(listeners) = listeners.upgrade()
         {
-            listeners.change(&changed.new)?;
+            listeners.change(&changed.new, changed.names.contains(&"bind"))?;
         }
         if changed.names.contains(&"maxclients")
             && let Some(server) = weak.upgrade()

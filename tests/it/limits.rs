@@ -96,6 +96,20 @@ fn client_list_shows_what_is_under_way() {
     });
 }
 
+#[test]
+fn a_port_that_is_taken_is_refused() {
+    on_both(&[], |server| {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let mut client = server.client();
+        let refused = client.run(&format!("CONFIG SET maxmemory 100mb port {port}"));
+        let words = "ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server logs.";
+        assert_eq!(refused, Value::Error(words.as_bytes().to_vec()));
+        assert!(client.run("CONFIG GET maxmemory").to_string().contains("\"0\""));
+        assert_eq!(server.client().run("PING"), Value::Simple(b"PONG".to_vec()));
+    });
+}
+
 /// CLIENT LIST takes the options of CLIENT KILL, as Valkey's does.
 #[test]
 fn client_list_chooses() {
