@@ -94,8 +94,8 @@ for (let n = 0; n < 1000; n++) {
 times.sort((a, b) => a - b);
 console.log(`a minute out of ${count} readings takes ${Math.round(times[500])} us (median), ${Math.round(times[990])} us (p99)`);
 
-// Readings are forgotten by themselves: this one after a second.
-await run('ITEM.PUT', 'feed', device(7), now + 1, 'SET', 1, 'watts', 1, 'EX', 1);
+// Readings are forgotten by themselves: this one after three seconds.
+await run('ITEM.PUT', 'feed', device(7), now + 1, 'SET', 1, 'watts', 1, 'EX', 3);
 assert.equal(await query(7, 'SK', '>', now, 'COUNT'), 1);
 const deadline = Date.now() + 10_000;
 while (await query(7, 'SK', '>', now, 'COUNT')) {
@@ -103,6 +103,6 @@ while (await query(7, 'SK', '>', now, 'COUNT')) {
   await pause(50);
 }
 assert.equal(await query(7, 'COUNT'), each);
-console.log('a reading that lived for a second is gone');
+console.log('a reading that lived for three seconds is gone');
 
 await db.close();

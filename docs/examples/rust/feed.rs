@@ -29,8 +29,8 @@ pub(crate) fn run(url: &str, readings: usize, devices: usize) -> Result<(), Box<
     read(db, now, each)?;
     measure(db, now - each, each, devices)?;
 
-    // Readings are forgotten by themselves: this one after a second.
-    cmd("ITEM.PUT").arg(("feed", device(7), now + 1, "SET", 1, "watts", 1, "EX", 1)).exec(db)?;
+    // Readings are forgotten by themselves: this one after three seconds.
+    cmd("ITEM.PUT").arg(("feed", device(7), now + 1, "SET", 1, "watts", 1, "EX", 3)).exec(db)?;
     let mut tries = 0;
     assert_eq!(query::<i64>(db, 7, ("SK", ">", now, "COUNT"))?, 1);
     while query::<i64>(db, 7, ("SK", ">", now, "COUNT"))? > 0 {
@@ -39,7 +39,7 @@ pub(crate) fn run(url: &str, readings: usize, devices: usize) -> Result<(), Box<
         tries += 1;
     }
     assert_eq!(query::<i64>(db, 7, "COUNT")?, each);
-    println!("a reading that lived for a second is gone");
+    println!("a reading that lived for three seconds is gone");
     Ok(())
 }
 
