@@ -7,6 +7,7 @@
 use super::tables::{Index, Table};
 use super::{Engine, Reach, Tx};
 use crate::effect::Effect;
+use crate::env::process;
 use crate::item::{IndexStatus, ItemKeys, ItemRef, KeyBytes};
 use crate::store::{Mode, walk_order};
 use parking_lot::Mutex;
@@ -73,6 +74,7 @@ impl Engine {
         let mut begun = 0;
         while begun < piece.items.len() {
             begun += self.enter_items(table, index, &piece.items[begun..], record);
+            process::give_way();
         }
         index.build.seen.fetch_add(piece.items.len() as u64, Relaxed);
         *index.build.last.lock() = piece.items.into_iter().next_back().map(|(keys, _)| keys);

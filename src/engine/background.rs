@@ -4,6 +4,7 @@
 use super::{Durability, Engine, EngineError, Tx};
 use crate::config::{AppendFsync, Settings};
 use crate::effect::{Effect, List};
+use crate::env::process;
 use crate::log::scrub;
 use crate::store::Mode;
 use std::panic::AssertUnwindSafe;
@@ -75,7 +76,7 @@ impl Engine {
 
     /// Completes indexes that were added to tables with items.
     fn index_thread(self: &Arc<Self>) {
-        crate::env::process::yield_to_others();
+        process::yield_to_others();
         let mut record = Vec::new();
         while self.rest(100) {
             let mut more = true;
@@ -139,8 +140,11 @@ impl Engine {
         for i in 0..self.store.shard_count() {
             self.expire_shard(*next_shard, record);
             *next_shard = (*next_shard + 1) % self.store.shard_count();
-            if i % 16 == 15 && self.clock.monotonic_micros() > end {
-                return;
+            if i % 16 == 15 {
+                process::give_way();
+                if self.clock.monotonic_micros() > end {
+                    return;
+                }
             }
         }
     }
@@ -249,6 +253,7 @@ impl Engine {
             }
             tx.locked_mut().shrink(shard);
             tx.commit();
+            process::give_way();
             for (table, partition) in afar {
                 more |= self.expire_afar(&table, partition, HOLD_AFAR, record);
             }

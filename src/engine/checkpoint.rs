@@ -9,6 +9,7 @@
 use super::streams::stream_effects;
 use super::{Engine, EngineError};
 use crate::effect::{self, Effect, FieldExpire, List, PackedKind};
+use crate::env::process;
 use crate::log::checkpoint::{CheckpointWriter, Checkpoints};
 use crate::store::collection::ItemsRef;
 use crate::store::{Entry, Mode, Object, ValueRef};
@@ -123,7 +124,7 @@ impl Engine {
         let engine = Arc::clone(self);
         let spawned = std::thread::Builder::new().name("checkpoint".into()).spawn(move || {
             // A worker on the same processor would wait for whole slices of the scheduler's otherwise.
-            crate::env::process::yield_to_others();
+            process::yield_to_others();
             if let Err(error) = engine.run_save(&Running(&engine.save)) {
                 tracing::error!(%error, "the checkpoint failed");
             }
@@ -177,6 +178,7 @@ impl Engine {
             let (lsn, held) = self.image(shard, &mut chunk);
             longest_hold = longest_hold.max(held);
             // An empty shard has a chunk too, because its LSN matters.
+            process::give_way();
             writer.chunk(shard as u32, lsn, &chunk)?;
         }
         let bytes = writer.bytes();

@@ -12,6 +12,7 @@ use super::Engine;
 use super::checkpoint::{hash_pairs, item_effects, key_effects};
 use super::streams::{last_piece, nodes_piece};
 use crate::effect::{self, Effect, SYSTEM};
+use crate::env::process;
 use crate::store::{Entry, Locked, Mode, Object, ValueRef};
 use crate::value::stream::StreamId;
 use std::ops::Bound::{Excluded, Unbounded};
@@ -126,6 +127,8 @@ impl Engine {
             let began = self.clock.monotonic_micros();
             at = self.piece(&locked, large, &at, chunk)?;
             longest = longest.max(self.clock.monotonic_micros() - began);
+            drop(locked);
+            process::give_way();
         }
         Some(longest)
     }

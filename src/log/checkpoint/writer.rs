@@ -9,10 +9,12 @@ use crate::log::{Log, LogError, Lsn};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Bytes that are gathered before they are written.
-const BUFFER: usize = 1 << 20;
-/// Bytes after which the file is synced on the way, so that no sync at the end competes with the log's for long.
-const SYNC_STEP: u64 = 16 << 20;
+/// Bytes that are gathered before they are written. As with [`SYNC_STEP`], less is better than more: while the system copies or writes
+/// them nothing else may have the processor.
+const BUFFER: usize = 256 << 10;
+/// Bytes after which the file is synced on the way, so that no sync at the end competes with the log's for long. A sync of a MiB takes
+/// the processor for about a millisecond.
+const SYNC_STEP: u64 = 1 << 20;
 
 /// A checkpoint that is being written. Dropped before [`CheckpointWriter::finish`] it removes its file.
 #[derive(Debug)]
