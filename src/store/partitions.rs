@@ -14,12 +14,16 @@
 use super::entry::Entry;
 use super::{Locked, Mode, Object, Store, table};
 use ahash::AHashMap;
+use smallvec::SmallVec;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The ordered hashes of each table's partitions in a shard.
 pub(super) type Rosters = AHashMap<u32, BTreeSet<u64>>;
+
+/// Partitions whose cache misses a walk lets overlap. Those behind the last one that is wanted were asked for in vain.
+const WALK_AHEAD: usize = 16;
 
 /// Where the partition of a hash stands in a walk.
 #[inline]
@@ -52,7 +56,6 @@ impl Store {
         self.sides[shard].rosters.read().contains_key(&space)
     }
 
-    /// Forgets the partitions of a table that is gone. The caller holds all shards exclusively.
     /// Gives up the partitions of a table or index that is gone; their memory is freed bit by bit. The caller holds all shards
     /// exclusively, or recovers.
     pub fn give_up_partitions(&self, space: u32) {
@@ -95,14 +98,21 @@ impl Locked<'_> {
         let (Some(roster), Some(raw)) = (rosters.get(&space), self.raw(shard)) else {
             return ControlFlow::Continue(());
         };
-        for order in roster.range(from..=to) {
-            let hash = order.rotate_right(7);
-            let matches = |entry: &Entry| entry.space() == space && self.store.hash(entry.key()) == hash;
-            if let Some(entry) = table::find_by(raw, Store::place(hash, space), matches) {
-                visit(self, entry)?;
+        let mut orders = roster.range(from..=to);
+        loop {
+            let mut hashes = SmallVec::<[u64; WALK_AHEAD]>::new();
+            hashes.extend(orders.by_ref().take(WALK_AHEAD).map(|order| order.rotate_right(7)));
+            if hashes.is_empty() {
+                return ControlFlow::Continue(());
+            }
+            self.prefetch(&hashes, space);
+            for hash in hashes {
+                let matches = |entry: &Entry| entry.space() == space && self.store.hash(entry.key()) == hash;
+                if let Some(entry) = table::find_by(raw, Store::place(hash, space), matches) {
+                    visit(self, entry)?;
+                }
             }
         }
-        ControlFlow::Continue(())
     }
 
     /// Takes note of when an item that was just put expires.
