@@ -26,7 +26,7 @@ const HOLD: usize = 64;
 /// Expired items removed at once while shards of their index entries are held too.
 const HOLD_AFAR: usize = 8;
 /// Microseconds that indexes are completed for before others have their turn.
-const INDEX_MICROS: u64 = 4_000;
+const INDEX_MICROS: u64 = 1_000;
 /// Milliseconds between two turns of that.
 const INDEX_PAUSE_MILLIS: u64 = 1;
 /// Milliseconds between two looks for tables whose taking over of hashes was interrupted.
