@@ -253,13 +253,13 @@ impl Engine {
             }
             tx.locked_mut().shrink(shard);
             tx.commit();
-            process::give_way();
             for (table, partition) in afar {
                 more |= self.expire_afar(&table, partition, HOLD_AFAR, record);
             }
             if !more {
                 return;
             }
+            process::give_way();
         }
     }
 

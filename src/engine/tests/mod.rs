@@ -2,15 +2,15 @@
 
 use super::{Durability, Engine, Tx};
 use crate::config::{AppendFsync, Settings};
-use crate::effect::{Effect, FieldExpire, Ids, List, SYSTEM, StreamChange};
+use crate::effect::{Effect, FieldExpire, List, SYSTEM};
 use crate::env::{Clock, CrashMode, Fault, SimDisk};
 use crate::item::{KeyAttr, KeyType, TableSchema};
 use crate::store::{Mode, ValueRef};
-use crate::value::stream::{GroupPosition, StreamId};
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+
+mod pieces;
 
 const START: u64 = 1_700_000_000_000;
 const TABLE: u32 = 16;
@@ -422,189 +422,4 @@ fn tables_that_change_while_they_are_followed_do_not_hang() {
         done.send(()).unwrap();
     });
     finished.recv_timeout(std::time::Duration::from_mins(1)).expect("a deadlock");
-}
-
-/// What a reader sees of one hash: its fields in order, and its deadline.
-fn fields_of(engine: &Engine, key: &[u8]) -> Option<(Vec<(Vec<u8>, Vec<u8>, u64)>, Option<u64>)> {
-    let hash = engine.store.hash(key);
-    let locked = engine.store.lock_one(hash, Mode::Read, START);
-    let entry = locked.peek(0, key, hash)?;
-    let fields = entry.value().hash()?.live(START).map(|f| (f.name.to_vec(), f.value.to_vec(), f.expire));
-    let mut fields: Vec<_> = fields.collect();
-    fields.sort();
-    Some((fields, entry.expire()))
-}
-
-#[test]
-fn a_large_value_that_changes_while_its_pieces_are_read_is_whole_again_after_replay() {
-    for seed in 0..4 {
-        let disk = SimDisk::new(100 + seed);
-        let engine = open(&disk, AppendFsync::No).unwrap();
-        engine.store.thresholds.hash_entries.store(8, Relaxed);
-        engine.store.thresholds.stream_node_entries.store(4, Relaxed);
-        create_table(&engine);
-        let writer = {
-            let engine = Arc::clone(&engine);
-            std::thread::spawn(move || {
-                let mut random = crate::env::Random::seeded(seed);
-                for i in 0..6000 {
-                    change_large(&engine, &mut random, i);
-                    change_stream(&engine, &mut random, i);
-                }
-            })
-        };
-        while !writer.is_finished() {
-            engine.save().unwrap();
-        }
-        writer.join().unwrap();
-        engine.sync().unwrap();
-        let (before, items) = (fields_of(&engine, b"big"), image(&engine).len());
-        let (partitions, stream) = (partition_of(&engine, b"p"), stream_of(&engine));
-        drop(engine);
-        disk.restart(CrashMode::PowerLost);
-        let engine = open(&disk, AppendFsync::No).unwrap();
-        assert_eq!(fields_of(&engine, b"big"), before, "seed {seed}");
-        assert_eq!(partition_of(&engine, b"p"), partitions, "seed {seed}");
-        assert_eq!(image(&engine).len(), items);
-        // How entries are packed may differ, what they are may not.
-        assert_eq!(stream_of(&engine), stream, "seed {seed}");
-    }
-}
-
-/// The entries, marks and groups of the stream, as text.
-fn stream_of(engine: &Engine) -> String {
-    let hash = engine.store.hash(b"stream");
-    let locked = engine.store.lock_one(hash, Mode::Read, START);
-    let Some(entry) = locked.peek(engine.store.space(0), b"stream", hash) else { return String::new() };
-    let stream = entry.value().stream().unwrap();
-    let entries: Vec<_> =
-        stream.range(StreamId::MIN, StreamId::MAX).map(|e| (e.id, e.fields.len())).collect();
-    let marks = (stream.last_id(), stream.max_deleted_id(), stream.entries_added());
-    let mut groups = String::new();
-    for (name, group) in stream.groups().iter() {
-        let pending = group.pending(StreamId::MIN..=StreamId::MAX);
-        let pending: Vec<_> = pending.map(|(id, p)| (id, p.delivered_at_ms, p.deliveries)).collect();
-        let consumers: Vec<_> =
-            group.consumers().map(|c| (c.name(), c.seen_at_ms, c.pending_len())).collect();
-        write!(groups, "{name:?} {:?} {consumers:?} {pending:?}", group.position).unwrap();
-    }
-    format!("{entries:?} {marks:?} {groups}")
-}
-
-fn change_stream(engine: &Engine, random: &mut crate::env::Random, i: u32) {
-    let (db, key) = (0, &b"stream"[..]);
-    let id = |back: u64| StreamId::new(u64::from(i + 1).saturating_sub(back), 0);
-    let old = [id(random.next_u64() % 300), id(random.next_u64() % 40)];
-    let (group, consumer, ids) = (&b"g"[..], &b"c"[..], Ids::Slice(&old));
-    let position = GroupPosition { last_id: id(9), entries_read: Some(u64::from(i)) };
-    let at = u64::from(i);
-    let change = match random.next_u64() % 100 {
-        0..70 => StreamChange::Add { id: id(0), pairs: List::Slices(&[b"f", b"v"]) },
-        70..80 => StreamChange::Delete { ids },
-        80..84 => StreamChange::Trim { through: id(200) },
-        84..87 => StreamChange::Group { group, position },
-        87..89 => StreamChange::Consumer { group, consumer, seen_at_ms: at, active_at_ms: None },
-        89..94 => StreamChange::Pending { group, consumer, delivered_at_ms: at, deliveries: at, ids },
-        94..97 => StreamChange::Acknowledge { group, ids },
-        97 if i.is_multiple_of(9) => StreamChange::ConsumerDelete { group, consumer },
-        98 if i.is_multiple_of(9) => StreamChange::GroupDelete { group },
-        99 if i.is_multiple_of(9) => return commit(engine, &[Effect::Delete { db, key }]),
-        _ => return,
-    };
-    commit(engine, &[Effect::Stream { db, key, change }]);
-}
-
-fn partition_of(engine: &Engine, key: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let hash = engine.store.hash(key);
-    let locked = engine.store.lock_one(hash, Mode::Read, START);
-    let items = locked.peek(TABLE, key, hash).and_then(|entry| entry.value().items());
-    items.map(|items| items.iter().map(|(s, i)| (s.to_vec(), i.to_vec())).collect()).unwrap_or_default()
-}
-
-fn change_large(engine: &Engine, random: &mut crate::env::Random, i: u32) {
-    let (db, key) = (0, &b"big"[..]);
-    let field = (random.next_u64() % 200).to_string();
-    let value = i.to_string();
-    let pairs = [field.as_bytes(), value.as_bytes()];
-    let fields = [field.as_bytes()];
-    let at = START + 1_000_000 + random.next_u64() % 1000;
-    let sort = [b'0' + (random.next_u64() % 64) as u8; 60];
-    match random.next_u64() % 100 {
-        0..50 => {
-            let expire = [FieldExpire::Clear, FieldExpire::Keep, FieldExpire::At(at)];
-            let expire = expire[random.next_u64() as usize % 3];
-            commit(engine, &[Effect::HashSet { db, key, pairs: List::Slices(&pairs), expire }]);
-        }
-        50..70 => commit(engine, &[Effect::HashDelete { db, key, fields: List::Slices(&fields) }]),
-        70..80 => commit(engine, &[Effect::HashExpire { db, key, fields: List::Slices(&fields), at }]),
-        80..84 => commit(engine, &[Effect::Expire { db, key, at: i.is_multiple_of(2).then_some(at) }]),
-        84..85 if i.is_multiple_of(5) => commit(engine, &[Effect::Delete { db, key }]),
-        85..86 if i.is_multiple_of(7) => commit(
-            engine,
-            &[Effect::SetString { db, key, value: b"v", expire: None }, Effect::Delete { db, key }],
-        ),
-        86..95 => {
-            commit(engine, &[Effect::ItemPut { table: TABLE, partition: b"p", sort: &sort, item: &[1, 0] }]);
-        }
-        _ => commit(engine, &[Effect::ItemDelete { table: TABLE, partition: b"p", sort: &sort }]),
-    }
-}
-
-/// A key of a shard.
-fn key_in(engine: &Engine, shard: usize) -> Vec<u8> {
-    let keys = (0..).map(|n: u32| format!("key:{n}").into_bytes());
-    keys.into_iter().find(|key| engine.store.shard_of(engine.store.hash(key)) == shard).unwrap()
-}
-
-#[test]
-fn a_checkpoint_that_is_read_in_pieces_shows_no_half_of_what_came_meanwhile() {
-    let disk = SimDisk::new(31);
-    let engine = open(&disk, AppendFsync::No).unwrap();
-    let (first, last) = (key_in(&engine, 0), key_in(&engine, engine.store.shard_count() - 1));
-    let fields: Vec<String> = (0..4000).map(|n| format!("field:{n}")).collect();
-    let pairs: Vec<&[u8]> = fields.iter().flat_map(|field| [field.as_bytes(), b"0"]).collect();
-    commit(
-        &engine,
-        &[Effect::HashSet { db: 0, key: &last, pairs: List::Slices(&pairs), expire: FieldExpire::Clear }],
-    );
-    let write = |n: u64| {
-        let text = n.to_string();
-        let pairs: Vec<&[u8]> =
-            fields.iter().step_by(500).flat_map(|f| [f.as_bytes(), text.as_bytes()]).collect();
-        commit(
-            &engine,
-            &[
-                Effect::SetString { db: 0, key: &first, value: text.as_bytes(), expire: None },
-                Effect::HashSet {
-                    db: 0,
-                    key: &last,
-                    pairs: List::Slices(&pairs),
-                    expire: FieldExpire::Clear,
-                },
-            ],
-        );
-    };
-    write(1);
-    let end = std::sync::atomic::AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            for n in (2..).take_while(|_| !end.load(Relaxed)) {
-                write(n);
-                // Now and then all is durable just now, so that the checkpoint's own sync has little to do.
-                (n % 3 == 0).then(|| engine.sync().unwrap());
-            }
-        });
-        engine.save().unwrap();
-        end.store(true, Relaxed);
-    });
-    drop(engine);
-    disk.restart(CrashMode::PowerLost);
-    let engine = open(&disk, AppendFsync::No).unwrap();
-    let locked = engine.store.lock_all(Mode::Read, START);
-    let entry = |key: &[u8]| locked.get(0, key, engine.store.hash(key)).unwrap().value();
-    let ValueRef::Str(of_first) = entry(&first) else { panic!("a string") };
-    let hash = entry(&last).hash().unwrap();
-    let of_last: Vec<&[u8]> =
-        fields.iter().step_by(500).map(|f| hash.get(f.as_bytes(), START).unwrap().value).collect();
-    assert!(of_last.iter().all(|value| *value == of_first), "{of_first:?}: {of_last:?}");
 }
