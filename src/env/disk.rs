@@ -35,6 +35,12 @@ pub struct FolderEntry {
     pub len: u64,
 }
 
+/// An open folder. It stays the same folder when its name changes.
+pub trait OpenFolder: Debug + Send + Sync {
+    /// Makes the names in the folder durable.
+    fn fsync(&self) -> io::Result<()>;
+}
+
 /// Held as long as the folder is locked.
 pub trait FolderLock: Debug + Send + Sync {}
 
@@ -64,8 +70,13 @@ pub trait Disk: Debug + Send + Sync {
     /// The entries of a folder, sorted by name.
     fn list(&self, dir: &Path) -> io::Result<Vec<FolderEntry>>;
 
+    /// Opens a folder, to make its names durable without needing a descriptor each time.
+    fn open_dir(&self, dir: &Path) -> io::Result<Box<dyn OpenFolder>>;
+
     /// Makes the names in `dir` durable.
-    fn fsync_dir(&self, dir: &Path) -> io::Result<()>;
+    fn fsync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.open_dir(dir)?.fsync()
+    }
 
     /// Bytes that this process may still write on the file system that holds `dir`.
     fn free_space(&self, dir: &Path) -> io::Result<u64>;
@@ -97,6 +108,12 @@ pub trait Disk: Debug + Send + Sync {
     /// Puts `bytes` at `path` so that after a crash there is the old file or the new one, never a mixture: a
     /// temporary file beside it is written, synced and renamed, and the folder synced.
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.put(path, bytes)?;
+        self.fsync_dir(parent_of(path))
+    }
+
+    /// The first part of [`Disk::replace`]: the file is durable and has its name, the name is not durable yet.
+    fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut name = path.file_name().unwrap_or_default().to_os_string();
         name.push(".tmp");
         let temp = path.with_file_name(name);
@@ -111,9 +128,20 @@ pub trait Disk: Debug + Send + Sync {
             let _ = self.remove_file(&temp);
             return Err(error);
         }
-        self.rename(&temp, path)?;
-        self.fsync_dir(parent_of(path))
+        self.rename(&temp, path)
     }
+}
+
+/// Too many open files in this process.
+const EMFILE: i32 = 24;
+/// Too many open files in the system.
+const ENFILE: i32 = 23;
+
+/// True when a call failed for want of room, descriptors or memory: nothing is broken, and it may succeed later.
+pub fn wants_resource(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, OutOfMemory, QuotaExceeded, StorageFull, WouldBlock};
+    matches!(error.kind(), StorageFull | QuotaExceeded | OutOfMemory | Interrupted | WouldBlock)
+        || matches!(error.raw_os_error(), Some(EMFILE | ENFILE))
 }
 
 /// The folder that holds `path`; `.` for a bare name.
@@ -139,6 +167,9 @@ pub trait DiskFile: Debug + Send + Sync {
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
     }
+
+    /// True as long as the file has a name. Nobody finds again what is written to a file without one.
+    fn is_linked(&self) -> io::Result<bool>;
 
     /// Makes the file's bytes and its length durable.
     fn fdatasync(&self) -> io::Result<()>;

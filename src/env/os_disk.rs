@@ -1,11 +1,11 @@
 //! The operating system's file systems.
 
-use super::disk::{Access, Disk, DiskFile, FolderEntry, FolderLock, Preallocate};
+use super::disk::{Access, Disk, DiskFile, FolderEntry, FolderLock, OpenFolder, Preallocate};
 use rustix::fs::{Advice, AtFlags, CWD, FallocateFlags, StatxFlags};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::num::NonZeroU64;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,6 +33,15 @@ struct OsFile(File);
 struct OsLock(#[allow(dead_code, reason = "the lock is held as long as the file is open")] File);
 
 impl FolderLock for OsLock {}
+
+#[derive(Debug)]
+struct OsFolder(File);
+
+impl OpenFolder for OsFolder {
+    fn fsync(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+}
 
 /// Lets the system forget what it keeps of a file in memory, in steps. It would do so at once when the file is removed, which takes
 /// 15 ms for 64 MiB, and on the way no other thread may get the processor. Readers of the file notice nothing.
@@ -93,8 +102,8 @@ impl Disk for OsDisk {
         Ok(entries)
     }
 
-    fn fsync_dir(&self, dir: &Path) -> io::Result<()> {
-        File::open(dir)?.sync_all()
+    fn open_dir(&self, dir: &Path) -> io::Result<Box<dyn OpenFolder>> {
+        Ok(Box::new(OsFolder(File::open(dir)?)))
     }
 
     fn free_space(&self, dir: &Path) -> io::Result<u64> {
@@ -146,6 +155,10 @@ impl DiskFile for OsFile {
 
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
+    }
+
+    fn is_linked(&self) -> io::Result<bool> {
+        Ok(self.0.metadata()?.nlink() > 0)
     }
 
     fn fdatasync(&self) -> io::Result<()> {

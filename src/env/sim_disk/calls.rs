@@ -2,7 +2,7 @@
 
 use super::state::*;
 use super::{Fault, SimDisk};
-use crate::env::disk::{Access, Disk, DiskFile, FolderEntry, FolderLock, Preallocate};
+use crate::env::disk::{Access, Disk, DiskFile, FolderEntry, FolderLock, OpenFolder, Preallocate};
 use parking_lot::MutexGuard;
 use std::io;
 use std::path::{Component, Path};
@@ -10,10 +10,13 @@ use std::sync::Arc;
 
 impl Disk for SimDisk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.run_hooks(Fault::Create);
         let mut state = self.change()?;
         state.check_fault(Fault::Create)?;
         let parent = state.parent(path)?;
-        let node = state.add(parent, &name_of(path)?, Node::File(FileNode::default()))?;
+        state.count_open()?;
+        let node = state.add(parent, &name_of(path)?, Node::File(FileNode::default()));
+        let node = node.inspect_err(|_| state.open_files -= 1)?;
         let life = state.life;
         Ok(Arc::new(SimFile { disk: self.clone(), node, life, access: Access::ReadWrite }))
     }
@@ -23,13 +26,16 @@ impl Disk for SimDisk {
         if state.down {
             return Err(down());
         }
+        state.check_fault(Fault::Open)?;
         let node = state.find(path)?;
         state.file(node)?;
+        state.count_open()?;
         let life = state.life;
         Ok(Arc::new(SimFile { disk: self.clone(), node, life, access }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.run_hooks(Fault::Rename);
         let mut state = self.change()?;
         state.check_fault(Fault::Rename)?;
         let (old, new) = (state.parent(from)?, state.parent(to)?);
@@ -49,6 +55,7 @@ impl Disk for SimDisk {
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.run_hooks(Fault::Remove);
         let mut state = self.change()?;
         state.check_fault(Fault::Remove)?;
         let node = state.find(path)?;
@@ -90,6 +97,7 @@ impl Disk for SimDisk {
         if state.down {
             return Err(down());
         }
+        state.check_fault(Fault::List)?;
         let node = state.find(dir)?;
         let names: Vec<(String, u64)> =
             state.folder(node)?.current.iter().map(|(name, node)| (name.clone(), *node)).collect();
@@ -100,21 +108,27 @@ impl Disk for SimDisk {
         Ok(names.into_iter().map(entry).collect())
     }
 
-    fn fsync_dir(&self, dir: &Path) -> io::Result<()> {
+    fn open_dir(&self, dir: &Path) -> io::Result<Box<dyn OpenFolder>> {
         let mut state = self.0.lock();
-        state.count_sync()?;
-        state.check_fault(Fault::SyncDir)?;
-        let node = state.find(dir)?;
-        let folder = state.folder(node)?;
-        for change in std::mem::take(&mut folder.unsynced) {
-            change.apply(&mut folder.durable);
+        if state.down {
+            return Err(down());
         }
-        Ok(())
+        state.check_fault(Fault::OpenDir)?;
+        let node = state.find(dir)?;
+        state.folder(node)?;
+        let life = state.life;
+        Ok(Box::new(SimFolder { disk: self.clone(), node, life }))
     }
 
-    fn free_space(&self, _dir: &Path) -> io::Result<u64> {
-        let state = self.0.lock();
-        if state.down { Err(down()) } else { Ok(state.room()) }
+    fn free_space(&self, dir: &Path) -> io::Result<u64> {
+        self.run_hooks(Fault::Measure);
+        let mut state = self.0.lock();
+        if state.down {
+            return Err(down());
+        }
+        state.check_fault(Fault::Measure)?;
+        state.find(dir)?;
+        Ok(state.room())
     }
 
     fn lock(&self, dir: &Path) -> io::Result<Box<dyn FolderLock>> {
@@ -155,11 +169,45 @@ impl Drop for SimLock {
 }
 
 #[derive(Debug)]
+struct SimFolder {
+    disk: SimDisk,
+    node: u64,
+    life: u64,
+}
+
+impl OpenFolder for SimFolder {
+    fn fsync(&self) -> io::Result<()> {
+        self.disk.run_hooks(Fault::SyncDir);
+        let mut state = self.disk.0.lock();
+        if state.life != self.life {
+            return Err(down());
+        }
+        state.count_sync()?;
+        state.check_fault(Fault::SyncDir)?;
+        let folder = state.folder(self.node)?;
+        for change in std::mem::take(&mut folder.unsynced) {
+            change.apply(&mut folder.durable);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
 struct SimFile {
     disk: SimDisk,
     node: u64,
     life: u64,
     access: Access,
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        let mut state = self.disk.0.lock();
+        // A restart has closed the files of the process that it ended.
+        if state.life == self.life {
+            state.open_files -= 1;
+        }
+    }
 }
 
 impl SimFile {
@@ -188,6 +236,7 @@ impl DiskFile for SimFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.disk.run_hooks(Fault::Write);
         let mut state = self.writable()?;
         if let Err(error) = state.count_change() {
             state.write_cut_short(self.node, bytes, offset);
@@ -204,7 +253,12 @@ impl DiskFile for SimFile {
         Ok(self.state()?.file(self.node)?.current.len() as u64)
     }
 
+    fn is_linked(&self) -> io::Result<bool> {
+        Ok(self.state()?.is_linked(self.node))
+    }
+
     fn fdatasync(&self) -> io::Result<()> {
+        self.disk.run_hooks(Fault::Sync);
         let mut state = self.state()?;
         state.count_sync()?;
         if let Some(error) = state.fault(Fault::Sync) {
@@ -232,6 +286,7 @@ impl DiskFile for SimFile {
     }
 
     fn preallocate(&self, offset: u64, len: u64, _how: Preallocate) -> io::Result<()> {
+        self.disk.run_hooks(Fault::Preallocate);
         let mut state = self.writable()?;
         state.count_change()?;
         state.check_fault(Fault::Preallocate)?;

@@ -9,7 +9,7 @@ mod state;
 
 use super::disk::Disk;
 use parking_lot::{Mutex, MutexGuard};
-use state::{ENOSPC, State};
+use state::{EMFILE, ENOSPC, Hook, SetFault, State};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -45,6 +45,14 @@ pub enum Fault {
     Remove,
     /// `DiskFile::read_at`.
     Read,
+    /// `Disk::open`.
+    Open,
+    /// `Disk::open_dir`.
+    OpenDir,
+    /// `Disk::list`.
+    List,
+    /// `Disk::free_space`.
+    Measure,
 }
 
 /// The simulated disk. Clones share one disk.
@@ -56,6 +64,11 @@ impl SimDisk {
     pub const EIO: i32 = 5;
     /// `ENOSPC`, for [`SimDisk::fail`]: no room is left.
     pub const ENOSPC: i32 = ENOSPC;
+
+    /// `EMFILE`, for [`SimDisk::fail`]: the process has too many open files.
+    pub const EMFILE: i32 = EMFILE;
+    /// `EACCES`, for [`SimDisk::fail`]: the call is not permitted.
+    pub const EACCES: i32 = 13;
 
     /// An empty disk of unbounded size; `seed` decides what a torn restart keeps.
     pub fn new(seed: u64) -> Self {
@@ -105,7 +118,35 @@ impl SimDisk {
 
     /// Makes the `nth` call of a kind from now on (1 is the next one) fail once with the given `errno`.
     pub fn fail(&self, fault: Fault, nth: u64, errno: i32) {
-        self.0.lock().faults.push((fault, nth, errno));
+        self.0.lock().faults.push(SetFault { fault, left: nth, errno, lasting: false });
+    }
+
+    /// Makes every call of a kind fail from now on, until [`SimDisk::heal`].
+    pub fn fail_on(&self, fault: Fault, errno: i32) {
+        self.0.lock().faults.push(SetFault { fault, left: 1, errno, lasting: true });
+    }
+
+    /// Forgets all faults that were set and the bound on open files.
+    pub fn heal(&self) {
+        let mut state = self.0.lock();
+        state.faults.clear();
+        state.open_files_allowed = None;
+    }
+
+    /// Bounds how many files may be open at once; more are refused with `EMFILE`. `None` lifts the bound.
+    pub fn set_open_files(&self, files: Option<usize>) {
+        self.0.lock().open_files_allowed = files;
+    }
+
+    /// How many files are open.
+    pub fn open_files(&self) -> usize {
+        self.0.lock().open_files
+    }
+
+    /// Runs `hook` on the calling thread just before the `nth` call of a kind from now on (1 is the next one), so that a
+    /// test decides what happens in the middle of another step.
+    pub fn before(&self, fault: Fault, nth: u64, hook: impl FnOnce() + Send + 'static) {
+        self.0.lock().hooks.push(Hook { fault, left: nth, run: Box::new(hook) });
     }
 
     /// Ends all processes (open files are refused from now on, locks are free), loses what `mode` says, and lets
@@ -131,6 +172,14 @@ impl SimDisk {
     #[must_use]
     pub fn fork(&self, seed: u64) -> Self {
         Self(Arc::new(Mutex::new(self.0.lock().fork(seed))))
+    }
+
+    /// Runs the hooks whose turn has come. The state is not locked meanwhile.
+    fn run_hooks(&self, kind: Fault) {
+        let due = self.0.lock().due_hooks(kind);
+        for hook in due {
+            (hook.run)();
+        }
     }
 
     fn change(&self) -> io::Result<MutexGuard<'_, State>> {

@@ -10,6 +10,7 @@ use std::path::{Component, Path};
 /// Unsynced bytes survive or are lost in units of this many bytes.
 pub(super) const SECTOR: usize = 512;
 pub(super) const ENOSPC: i32 = 28;
+pub(super) const EMFILE: i32 = 24;
 pub(super) const ROOT: u64 = 0;
 
 #[derive(Debug)]
@@ -26,8 +27,35 @@ pub(super) struct State {
     pub(super) changes: u64,
     pub(super) crash_at_sync: Option<u64>,
     pub(super) crash_at_change: Option<u64>,
-    pub(super) faults: Vec<(Fault, u64, i32)>,
+    pub(super) faults: Vec<SetFault>,
+    pub(super) hooks: Vec<Hook>,
+    pub(super) open_files: usize,
+    pub(super) open_files_allowed: Option<usize>,
     pub(super) random: Random,
+}
+
+/// A call that was made to fail.
+#[derive(Debug)]
+pub(super) struct SetFault {
+    pub(super) fault: Fault,
+    /// The how-manieth call from now on.
+    pub(super) left: u64,
+    pub(super) errno: i32,
+    /// All later calls fail too.
+    pub(super) lasting: bool,
+}
+
+/// What a test wants done before a call.
+pub(super) struct Hook {
+    pub(super) fault: Fault,
+    pub(super) left: u64,
+    pub(super) run: Box<dyn FnOnce() + Send>,
+}
+
+impl std::fmt::Debug for Hook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hook").field("fault", &self.fault).field("left", &self.left).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -78,6 +106,9 @@ impl State {
             crash_at_sync: None,
             crash_at_change: None,
             faults: Vec::new(),
+            hooks: Vec::new(),
+            open_files: 0,
+            open_files_allowed: None,
             random: Random::seeded(seed),
         }
     }
@@ -87,6 +118,8 @@ impl State {
             nodes: HashMap::new(),
             locked: BTreeSet::new(),
             faults: Vec::new(),
+            hooks: Vec::new(),
+            open_files: 0,
             random: Random::seeded(seed),
             ..*self
         };
@@ -219,21 +252,46 @@ impl State {
     /// The error that was set for this call, if its turn has come.
     pub(super) fn fault(&mut self, kind: Fault) -> Option<io::Error> {
         let mut hit = None;
-        self.faults.retain_mut(|(fault, left, errno)| {
-            if *fault != kind {
+        self.faults.retain_mut(|set| {
+            if set.fault != kind {
                 return true;
             }
-            *left -= 1;
-            if *left == 0 {
-                hit = Some(*errno);
+            set.left = set.left.saturating_sub(1);
+            if set.left == 0 {
+                hit = Some(set.errno);
             }
-            *left > 0
+            set.left > 0 || set.lasting
         });
         hit.map(io::Error::from_raw_os_error)
     }
 
     pub(super) fn check_fault(&mut self, kind: Fault) -> io::Result<()> {
         self.fault(kind).map_or(Ok(()), Err)
+    }
+
+    /// The hooks that are to run before this call.
+    pub(super) fn due_hooks(&mut self, kind: Fault) -> Vec<Hook> {
+        for hook in self.hooks.iter_mut().filter(|hook| hook.fault == kind) {
+            hook.left = hook.left.saturating_sub(1);
+        }
+        self.hooks.extract_if(.., |hook| hook.left == 0).collect()
+    }
+
+    /// Counts a file that is opened.
+    pub(super) fn count_open(&mut self) -> io::Result<()> {
+        if self.open_files_allowed.is_some_and(|allowed| self.open_files >= allowed) {
+            return Err(io::Error::from_raw_os_error(EMFILE));
+        }
+        self.open_files += 1;
+        Ok(())
+    }
+
+    /// True when any folder has a name for the node.
+    pub(super) fn is_linked(&self, number: u64) -> bool {
+        self.nodes.values().any(|node| match node {
+            Node::Folder(folder) => folder.current.values().any(|named| *named == number),
+            Node::File(_) => false,
+        })
     }
 
     pub(super) fn folder(&mut self, node: u64) -> io::Result<&mut FolderNode> {
@@ -339,6 +397,8 @@ impl State {
         self.crash_at_sync = None;
         self.crash_at_change = None;
         self.faults.clear();
+        self.hooks.clear();
+        self.open_files = 0;
         if mode == CrashMode::Process {
             return;
         }
