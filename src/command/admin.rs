@@ -185,12 +185,12 @@ fn wait(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Checks a time to wait, in milliseconds.
-pub(super) fn check_timeout(arg: &[u8]) -> Result<(), Fail> {
+/// A time to wait, in milliseconds; 0 stands for ever.
+pub(super) fn check_timeout(arg: &[u8]) -> Result<u64, Fail> {
     match parse_i64_strict(arg) {
         None => Err(Fail::new("ERR timeout is not an integer or out of range")),
         Some(..0) => Err(Fail::new("ERR timeout is negative")),
-        Some(_) => Ok(()),
+        Some(millis) => Ok(millis.unsigned_abs()),
     }
 }
 

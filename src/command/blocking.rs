@@ -9,7 +9,7 @@
 use super::client::Client;
 use super::registry::Command;
 use super::{ClientHandle, Fail};
-use crate::engine::{Durability, Engine};
+use crate::engine::{State, Engine};
 use crate::resp::Reply;
 use crate::store::{Entry, Store, Waiting};
 use crate::text::parse_i64_strict;
@@ -117,7 +117,7 @@ pub struct Served {
     /// Whether the command changed something.
     pub wrote: bool,
     /// What durability was before it ran.
-    pub began: Durability,
+    pub began: State,
 }
 
 impl Parked {

@@ -3,7 +3,8 @@
 use super::spec::*;
 use super::{Cx, Fail, Outcome, Server, fail, help::help};
 use crate::config::{Caller, Changed, ConfigError, Refusal, Settings};
-use std::sync::atomic::Ordering::Relaxed;
+use crate::engine::Engine;
+use crate::store::Locked;
 
 const ADMIN: u32 = flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE;
 
@@ -51,6 +52,7 @@ static SUBS: &[Spec] = &[
         "Changes options while the server runs: all of them or none.",
         "parameter value [parameter value ...]"
     )
+    .alone(|args| args.iter().skip(2).step_by(2).any(|option| Engine::concerns_durability(option)))
     .tips(&["request_policy:all_nodes", "response_policy:all_succeeded"]),
 ];
 
@@ -71,7 +73,7 @@ fn get(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 fn failed(error: &ConfigError) -> Fail {
     match error {
-        ConfigError::Loading => Fail::new("LOADING Redis is loading the dataset in memory"),
+        ConfigError::Loading => fail::LOADING,
         ConfigError::Unknown(name) => {
             Fail::about("ERR Unknown option or number of arguments for CONFIG SET - '", name, "'")
         }
@@ -85,14 +87,14 @@ fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         return Err(fail::SYNTAX);
     }
     let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|[name, value]| (*name, *value)).collect();
-    let caller =
-        Caller { local: cx.client.handle.is_local(), loading: cx.server.engine.loading.load(Relaxed) };
+    let caller = Caller { local: cx.client.handle.is_local(), loading: cx.server.engine.is_loading() };
     let server = cx.server;
+    let held = cx.tx.locked();
     server
         .config
-        .set_with(&pairs, caller, |changed| apply_settings(server, changed))
+        .set_with(&pairs, caller, |changed| apply_settings(server, changed, held))
         .map_err(|error| failed(&error))?;
-    if !cx.client.in_exec {
+    if !cx.client.in_exec && !held.holds_all() {
         // A transaction holds shards, which eviction would wait for; whoever comes next evicts then.
         server.engine.evict_at_once();
     }
@@ -117,7 +119,7 @@ const NO_DEFRAGMENTATION: &str = "Active defragmentation cannot be enabled: it r
      modified Jemalloc like the one shipped by default with the Redis source distribution";
 
 /// Brings a changed configuration to what it concerns. What can fail comes first, so that a refusal leaves all as it was.
-pub fn apply_settings(server: &Server, changed: &Changed) -> Result<(), Refusal> {
+pub fn apply_settings(server: &Server, changed: &Changed, held: &Locked<'_>) -> Result<(), Refusal> {
     if changed.names.contains(&"activedefrag") && changed.new.accepted.activedefrag {
         // In a file it does no harm; who turns it on at run time waits for it to do something.
         return Err(("activedefrag", NO_DEFRAGMENTATION.to_owned()));
@@ -125,7 +127,7 @@ pub fn apply_settings(server: &Server, changed: &Changed) -> Result<(), Refusal>
     if let Some(hook) = server.reconfigured.get() {
         hook(changed)?;
     }
-    server.engine.reconfigure(&changed.new).map_err(|error| ("appendonly", error.to_string()))?;
+    server.engine.reconfigure(&changed.new, held).map_err(|error| ("appendonly", error.to_string()))?;
     configure(server, &changed.new);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use crate::expr::ExprError;
 use crate::item::ItemError;
+use crate::engine::NotNow;
 use crate::log::LogError;
 use crate::ops::OpError;
 use std::borrow::Cow;
@@ -52,6 +53,16 @@ impl Fail {
         Self::about("ERR unknown subcommand or wrong number of arguments for '", sub, &after)
     }
 
+    /// A command that cannot go on because the state of durability has changed.
+    #[cold]
+    pub fn not_now(reason: &NotNow) -> Self {
+        match reason {
+            NotNow::Loading => LOADING,
+            NotNow::Refused(error) => Self::refused(error),
+            NotNow::Ending => Self::new("ERR the server is shutting down"),
+        }
+    }
+
     /// A change that the log does not take.
     #[cold]
     pub fn refused(error: &LogError) -> Self {
@@ -73,6 +84,12 @@ pub(super) const SHOWN: usize = 128;
 /// What errors show of an argument: as texts in C, it ends at a zero byte.
 pub(super) fn as_text(arg: &[u8], most: usize) -> &[u8] {
     &arg[..memchr::memchr(0, arg).unwrap_or(arg.len()).min(most)]
+}
+
+impl From<NotNow> for Fail {
+    fn from(reason: NotNow) -> Self {
+        Self::not_now(&reason)
+    }
 }
 
 impl From<ItemError> for Fail {
@@ -105,6 +122,8 @@ impl From<OpError> for Fail {
     }
 }
 
+/// The data is being read from disk.
+pub const LOADING: Fail = Fail::new("LOADING Redis is loading the dataset in memory");
 /// ITEM.ATOMIC anywhere else.
 pub const NOT_FIRST: Fail = Fail::new("ERR ITEM.ATOMIC must be the first command of a transaction");
 /// An option that is unknown or contradicts another.

@@ -2,8 +2,13 @@
 
 use super::spec::*;
 use super::{Cx, Fail, Outcome, Server, eq, fail};
-use crate::engine::EngineError;
+use super::client::Kill;
+use crate::engine::{EngineError, LogState};
+use std::time::Duration;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
+
+/// How often WAITAOF looks whether the log is complete.
+const WAIT_PAUSE: Duration = Duration::from_millis(5);
 
 const ADMIN: u32 = flag::ADMIN | flag::NOSCRIPT | flag::NO_ASYNC_LOADING;
 
@@ -111,16 +116,32 @@ fn waitaof(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if replicas < 0 {
         return Err(fail::NOT_POSITIVE);
     }
-    super::admin::check_timeout(args[3])?;
-    let logged = cx.settings.appendonly;
+    let engine = &cx.server.engine;
+    let timeout = super::admin::check_timeout(args[3])?;
+    let logged = engine.state().log() != LogState::Off;
     if local == 1 && !logged {
         return Err(Fail::new("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."));
     }
     if logged {
-        cx.server.engine.sync().map_err(|error| Fail::text(format!("MISCONF {error}")))?;
+        engine.sync().map_err(|error| Fail::text(format!("MISCONF {error}")))?;
+    }
+    if local == 1 && !cx.client.in_exec {
+        wait_for_complete_log(cx, timeout);
     }
     cx.out.array(2);
-    cx.out.int(i64::from(logged));
+    cx.out.int(i64::from(cx.server.engine.state().is_complete()));
     cx.out.int(0);
     Ok(())
+}
+
+/// What is synced is worth nothing before the checkpoint is finished that a log needs which was switched on.
+fn wait_for_complete_log(cx: &Cx<'_, '_>, timeout: u64) {
+    let engine = &cx.server.engine;
+    let begun = engine.clock.monotonic_micros();
+    while engine.state().log() == LogState::Incomplete
+        && cx.client.handle.killed() == Kill::No
+        && (timeout == 0 || (engine.clock.monotonic_micros() - begun) / 1000 < timeout)
+    {
+        std::thread::sleep(WAIT_PAUSE);
+    }
 }

@@ -1,13 +1,11 @@
 //! SHUTDOWN, and the wish to end that signals share with it.
 
 use super::spec::*;
-use super::{Cx, Fail, Outcome, Server, fail};
-use crate::engine::EngineError;
+use super::{Cx, Fail, Outcome, fail};
 use std::sync::atomic::{
     AtomicBool,
-    Ordering::{Acquire, Relaxed, Release},
+    Ordering::{Acquire, Release},
 };
-use std::time::Duration;
 use tokio::sync::Notify;
 
 /// The wish to end. The server room waits for it, then stops accepting, lets commands finish, and closes the log.
@@ -90,39 +88,12 @@ fn wish(args: &[&[u8]]) -> Result<Wish, Fail> {
     }
 }
 
-/// Saves what would be lost at an end that nobody specified further. With the log there is nothing to save: it already holds
-/// everything. Without it, save points say whether the data is worth a checkpoint, as in Redis.
-pub fn save_at_end(server: &Server) -> Result<(), String> {
-    let settings = server.config.snapshot();
-    if settings.appendonly || settings.save.is_empty() || server.engine.loading.load(Relaxed) {
-        return Ok(());
-    }
-    save(server)
-}
-
-/// Writes a checkpoint, after waiting for one that is being written.
-fn save(server: &Server) -> Result<(), String> {
-    loop {
-        match server.engine.save() {
-            // What is on disk is all there is, and what is in memory is only a part of it.
-            Err(EngineError::Loading) => return Ok(()),
-            Err(EngineError::Busy) => std::thread::sleep(Duration::from_millis(10)),
-            outcome => return outcome.map_err(|error| error.to_string()),
-        }
-    }
-}
-
 fn shutdown(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let Wish::End { save: saves, force } = wish(args)? else {
         return Err(Fail::new("ERR No shutdown in progress."));
     };
-    let saved = match saves {
-        Some(true) => save(cx.server),
-        Some(false) => Ok(()),
-        None => save_at_end(cx.server),
-    };
-    if let (Err(reason), false) = (saved, force) {
-        tracing::warn!("SHUTDOWN is refused, because the data could not be saved: {reason}");
+    if let Err(reason) = cx.server.engine.end(saves, force) {
+        tracing::warn!("SHUTDOWN is refused: {reason}");
         return Err(Fail::new("ERR Errors trying to SHUTDOWN. Check logs."));
     }
     tracing::info!("client {} asked for the shutdown", cx.client.handle.id);

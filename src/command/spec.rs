@@ -157,6 +157,8 @@ pub struct Spec {
     pub item_keys: Option<KeyFinder>,
     /// What it does where a key is a view of an item.
     pub on_view: OnView,
+    /// Whether a use of it, by its arguments, needs every shard exclusively whatever its keys are.
+    pub alone: Option<fn(&[&[u8]]) -> bool>,
     /// The handler; for a container, what answers when no subcommand fits.
     pub run: Handler,
     /// The group, as in COMMAND DOCS; also an ACL category.
@@ -186,6 +188,7 @@ pub const fn spec(name: &'static str, arity: i32, flags: u32, run: Handler) -> S
         keys: &[],
         item_keys: None,
         on_view: OnView::Plain,
+        alone: None,
         run,
         group: "generic",
         since: "1.0.0",
@@ -224,6 +227,12 @@ impl Spec {
     /// Sets the handler for calls of which a key is a view of an item.
     pub const fn on_view(mut self, run: Handler) -> Self {
         self.on_view = OnView::Handler(run);
+        self
+    }
+
+    /// Says of which uses every shard is held exclusively.
+    pub const fn alone(mut self, is_alone: fn(&[&[u8]]) -> bool) -> Self {
+        self.alone = Some(is_alone);
         self
     }
 

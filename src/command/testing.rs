@@ -76,7 +76,10 @@ mod harness {
         pub(crate) fn configure(&self, name: &str, value: &str) {
             let caller = Caller { local: true, loading: false };
             self.server.config.set(&[(name.as_bytes(), value.as_bytes())], caller).unwrap();
-            self.server.engine.reconfigure(&self.server.config.snapshot()).unwrap();
+            let engine = &self.server.engine;
+            let held = engine.store.lock_all(Mode::Write, engine.clock.now_ms());
+            engine.reconfigure(&self.server.config.snapshot(), &held).unwrap();
+            drop(held);
             self.server.engine.evict_at_once();
         }
 

@@ -52,7 +52,7 @@ impl Engine {
         loop {
             let unfinished = self.tables.unfinished();
             let Some(table) = unfinished.first() else { return false };
-            if self.refusal(0).is_some() {
+            if self.refusal(0).is_some() || !self.state().permits_work() {
                 // What cannot be logged cannot be entered.
                 return false;
             }
@@ -73,7 +73,11 @@ impl Engine {
         let Some(piece) = self.next_piece(table, last.as_ref()) else { return false };
         let mut begun = 0;
         while begun < piece.items.len() {
-            begun += self.enter_items(table, index, &piece.items[begun..], record);
+            let Some(entered) = self.enter_items(table, index, &piece.items[begun..], record) else {
+                // The walk stays where it was.
+                return true;
+            };
+            begun += entered;
             process::give_way();
         }
         index.build.seen.fetch_add(piece.items.len() as u64, Relaxed);
@@ -105,24 +109,27 @@ impl Engine {
         (!items.is_empty()).then_some(Piece { items })
     }
 
-    /// Enters the first of some items, as many as one shard's lock covers; returns how many.
+    /// Enters the first of some items, as many as one shard's lock covers; returns how many, or nothing if nothing may be changed.
     fn enter_items(
         &self,
         table: &Table,
         index: &Index,
         items: &[(ItemKeys, Box<[u8]>)],
         record: &mut Vec<u8>,
-    ) -> usize {
-        let Some((first, _)) = items.first() else { return 0 };
+    ) -> Option<usize> {
+        let Some((first, _)) = items.first() else { return Some(0) };
         let hash = self.store.hash(&first.pk);
         let shard = self.store.shard_of(hash);
         let mut reach = Reach::default();
         loop {
             let locked = self.lock_reach(&[hash], &reach);
             let mut tx = Tx::new(self, locked, 0, record);
+            if tx.admitted().is_err() {
+                return None;
+            }
             if !self.still_has(table, index) {
                 tx.commit();
-                return items.len();
+                return Some(items.len());
             }
             let (mut entered, mut lacking) = (0, None);
             for (keys, _) in items.iter().take(HOLD) {
@@ -143,7 +150,7 @@ impl Engine {
             tx.commit();
             match lacking {
                 Some(hash) if entered == 0 => reach.ask(hash),
-                _ => return entered,
+                _ => return Some(entered),
             }
         }
     }
@@ -162,7 +169,8 @@ impl Engine {
         let locked = self.store.lock_all(Mode::Write, self.clock.now_ms());
         let mut tx = Tx::new(self, locked, 0, record);
         index.build.restart();
-        if let Some(now) = self.tables.by_id(table.id).filter(|_| self.still_has(table, index)) {
+        let still = tx.admitted().is_ok() && self.still_has(table, index);
+        if let Some(now) = self.tables.by_id(table.id).filter(|_| still) {
             let mut schema = now.schema.clone();
             for other in &mut schema.indexes {
                 if other.space == index.schema.space {

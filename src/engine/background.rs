@@ -1,8 +1,9 @@
 //! What runs beside the workers: removing what has expired, freeing flushed databases, the second's sync, the log's upkeep, save
 //! points.
 
-use super::{Durability, Engine, EngineError, Tx};
-use crate::config::{AppendFsync, Settings};
+use super::durability::{Level, Phase};
+use super::{Engine, EngineError, Tx};
+use crate::config::Settings;
 use crate::effect::{Effect, List};
 use crate::env::process;
 use crate::log::scrub;
@@ -94,15 +95,30 @@ impl Engine {
 
     fn index_round(&self, record: &mut Vec<u8>) -> bool {
         let _upkeep = self.upkeep.lock();
-        let settled = self.loading.load(Acquire) || self.tables.unfinished().is_empty();
+        let Some(_permit) = self.works.permit() else { return false };
+        let settled = !self.state().permits_work() || self.tables.unfinished().is_empty();
         !settled && self.make_room(&self.settings(), record) && self.build_indexes(INDEX_MICROS, record)
     }
 
     fn tick(self: &Arc<Self>, next_shard: &mut usize, next_lift: &mut u64) {
-        let upkeep = self.upkeep.lock();
-        if self.loading.load(Acquire) {
-            return;
+        if self.state().phase() == Phase::FallingBack {
+            self.fall_back();
         }
+        self.look_after_store(next_shard);
+        self.store.hand_over_ready();
+        let now = self.clock.now_ms();
+        if !(now + 1..=now + LIFT_MILLIS).contains(next_lift) {
+            *next_lift = now + LIFT_MILLIS;
+            self.lift_interrupted();
+        }
+        self.maintain_log();
+        self.check_save_points();
+    }
+
+    /// What is due in the store, as long as nobody decides over it.
+    fn look_after_store(&self, next_shard: &mut usize) {
+        let _upkeep = self.upkeep.lock();
+        let Some(_permit) = self.works.permit().filter(|_| self.state().permits_work()) else { return };
         let mut record = Vec::new();
         let now = self.clock.now_ms();
         self.store.bury_some(now, HOLD * 4);
@@ -115,14 +131,6 @@ impl Engine {
             // Nothing qualifies; commands that need memory are refused.
             tracing::trace!("memory is above maxmemory");
         }
-        drop(upkeep);
-        self.store.hand_over_ready();
-        if !(now + 1..=now + LIFT_MILLIS).contains(next_lift) {
-            *next_lift = now + LIFT_MILLIS;
-            self.lift_interrupted();
-        }
-        self.maintain_log();
-        self.check_save_points();
     }
 
     fn expire_some(&self, next_shard: &mut usize, record: &mut Vec<u8>) {
@@ -142,7 +150,7 @@ impl Engine {
             *next_shard = (*next_shard + 1) % self.store.shard_count();
             if i % 16 == 15 {
                 process::give_way();
-                if self.clock.monotonic_micros() > end {
+                if self.clock.monotonic_micros() > end || self.works.revoked() {
                     return;
                 }
             }
@@ -157,8 +165,8 @@ impl Engine {
 
     fn sync_second(self: &Arc<Self>) {
         let Some(log) = self.journal.log() else { return };
-        let every_second = self.settings().appendfsync == AppendFsync::Everysec;
-        if self.durability() == Durability::Written && every_second {
+        let state = self.state();
+        if state.appends() && state.level() == Level::Everysec {
             let _ = log.write_out(log.tail());
             if let Err(error) = log.sync_written() {
                 self.note_failure(&error);
@@ -171,7 +179,9 @@ impl Engine {
         while self.rest_for(Duration::from_hours(24)) {
             let (Some(log), Some(checkpoints)) = (self.journal.log(), self.checkpoints()) else { continue };
             survive(|| {
-                let report = scrub(log, &checkpoints, SCRUB_RATE, |time| self.rest_for(time));
+                let Some(_permit) = self.works.permit() else { return };
+                let goes_on = |time| !self.works.revoked() && self.rest_for(time);
+                let report = scrub(log, &checkpoints, SCRUB_RATE, goes_on);
                 for error in &report.damage {
                     tracing::error!("the scrub found damage: {error}");
                 }
@@ -181,7 +191,7 @@ impl Engine {
     }
 
     /// Sleeps, whatever nudges come; false when the engine stops.
-    fn rest_for(&self, time: Duration) -> bool {
+    pub(super) fn rest_for(&self, time: Duration) -> bool {
         let end = std::time::Instant::now() + time;
         let mut stopping = self.stopping.lock();
         while !*stopping {
@@ -199,7 +209,7 @@ impl Engine {
 
     /// Removes keys if they have expired, as Redis does when a command comes upon them. No lock may be held by the caller.
     pub fn remove_expired<'k>(&self, db: usize, keys: impl Iterator<Item = &'k [u8]>, record: &mut Vec<u8>) {
-        if self.refusal(0).is_some() || self.loading.load(Acquire) || self.keeps_all(self.clock.now_ms()) {
+        if self.refusal(0).is_some() || self.keeps_all(self.clock.now_ms()) {
             return;
         }
         for key in keys {
@@ -207,6 +217,10 @@ impl Engine {
             let locked = self.store.lock_one(hash, Mode::Write, self.clock.now_ms());
             let gone = locked.peek(self.store.space(db), key, hash).is_some_and(|e| e.expired(locked.now));
             let mut tx = Tx::new(self, locked, db, record);
+            // While data is being read a key may show a deadline that a later record changes.
+            if tx.admitted().is_err() {
+                return;
+            }
             if gone {
                 tx.apply(Effect::Delete { db: db as u32, key });
                 self.store.expired_keys.fetch_add(1, Relaxed);
@@ -223,6 +237,9 @@ impl Engine {
                 return;
             }
             let locked = self.store.lock_shard(shard, Mode::Write, self.clock.now_ms());
+            if self.admits(true).is_err() {
+                return;
+            }
             let sweep = locked.due(shard, HOLD);
             let mut tx = Tx::new(self, locked, 0, record);
             let mut more = sweep.more;
@@ -263,18 +280,19 @@ impl Engine {
         }
     }
 
-    fn maintain_log(self: &Arc<Self>) {
+    pub(super) fn maintain_log(self: &Arc<Self>) {
         let Some(log) = self.journal.log() else { return };
-        if matches!(self.durability(), Durability::Unlogged | Durability::Failed) {
+        if self.state().has_failed() {
             return;
         }
+        // A log that is off is looked after too, so that it can be switched on when a full disk has room again.
         if let Err(error) = log.write_out(log.tail()).and_then(|()| log.maintain()) {
             self.note_failure(&error);
         }
     }
 
     fn check_save_points(self: &Arc<Self>) {
-        if self.save.running.load(Acquire) || self.journal.log().is_none() {
+        if self.save.running.load(Acquire) || !self.state().permits_checkpoint() || self.journal.log().is_none() {
             return;
         }
         let settings = self.settings();
@@ -287,7 +305,9 @@ impl Engine {
     }
 
     fn save_wanted(&self, settings: &Settings, now: u64) -> bool {
-        self.save.due.load(Relaxed) || self.save_point_reached(settings, now) || self.log_has_grown(settings)
+        // One that failed is tried again whatever asked for it, because writes may be refused until one succeeds.
+        let failed = !self.save.last_ok.load(Relaxed) && !settings.save.is_empty();
+        failed || self.save.due.load(Relaxed) || self.save_point_reached(settings, now) || self.log_has_grown(settings)
     }
 
     fn save_point_reached(&self, settings: &Settings, now: u64) -> bool {

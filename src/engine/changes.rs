@@ -19,7 +19,7 @@ use crate::store::{Locked, Mode};
 use crate::value::stream::{NewId, Stream, StreamId, Trim, TrimBy, TrimPlan};
 use smallvec::SmallVec;
 use std::ops::Range;
-use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// What follows a table's name in the name of its change stream.
 pub const STREAM_SUFFIX: &str = "@stream";
@@ -276,8 +276,11 @@ impl Engine {
         let tables = self.tables.list_with_dropped();
         for table in tables.iter().filter(|table| !table.schema.streams.is_empty()) {
             let mut more = true;
-            while more && self.refusal(0).is_none() && !self.loading.load(Acquire) {
+            while more && self.refusal(0).is_none() {
                 let locked = self.lock_stream(table);
+                if self.admits(true).is_err() {
+                    return;
+                }
                 // The table may have been changed or dropped since it was listed.
                 let Some(table) = self.tables.by_id(table.id) else { break };
                 let mut tx = Tx::new(self, locked, 0, record);
@@ -300,7 +303,7 @@ impl Engine {
         let locked = self.store.lock_all(Mode::Write, self.clock.now_ms());
         let mut tx = Tx::new(self, locked, 0, record);
         // Another table of the name may have been dropped since.
-        if self.tables.by_id(table.id).is_some() {
+        if tx.admitted().is_ok() && self.tables.by_id(table.id).is_some() {
             tx.forget_dropped(&table.name);
         }
         tx.commit();

@@ -6,10 +6,12 @@
 //! chunk     shard, LSN, and a record of the effects that build the shard's entries
 //! ```
 
+use super::journal::NotNow;
 use super::streams::stream_effects;
 use super::{Engine, EngineError};
 use crate::effect::{self, Effect, FieldExpire, List, PackedKind};
 use crate::env::process;
+use crate::log::Log;
 use crate::log::checkpoint::{CheckpointWriter, Checkpoints};
 use crate::store::collection::ItemsRef;
 use crate::store::{Entry, Mode, Object, ValueRef};
@@ -78,14 +80,28 @@ impl SaveState {
 }
 
 /// The right to write a checkpoint. A thread that panics with it has written none.
-pub(super) struct Running<'a>(&'a SaveState);
+pub(super) struct Running<'a> {
+    engine: &'a Engine,
+    /// Whether it came with a permit to work, which whoever takes the data away revokes.
+    permitted: bool,
+}
+
+impl Running<'_> {
+    /// Whether the checkpoint is to be given up.
+    fn is_revoked(&self) -> bool {
+        self.permitted && self.engine.works.revoked()
+    }
+}
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.last_ok.store(false, Relaxed);
+            self.engine.save.last_ok.store(false, Relaxed);
         }
-        self.0.running.store(false, Release);
+        self.engine.save.running.store(false, Release);
+        if self.permitted {
+            self.engine.works.leave();
+        }
     }
 }
 
@@ -97,52 +113,65 @@ impl Engine {
 
     /// Writes a checkpoint on the calling thread. `Busy` if one is being written, `Loading` if there is nothing sound to write.
     pub fn save(&self) -> Result<(), EngineError> {
-        let running = self.claim_save()?;
-        if self.loading.load(Acquire) {
-            return Err(EngineError::Loading);
-        }
-        self.run_save(&running)
+        self.run_save(&self.claim_save()?)
     }
 
     /// Keeps others from writing a checkpoint until the result is dropped.
     pub(super) fn claim_save(&self) -> Result<Running<'_>, EngineError> {
+        let state = self.state();
+        if !state.permits_checkpoint() || !self.works.enter() {
+            return Err(match self.admits(true) {
+                Err(NotNow::Refused(error)) => error.into(),
+                Err(NotNow::Ending) => EngineError::Ending,
+                Err(NotNow::Loading) | Ok(()) => EngineError::Loading,
+            });
+        }
+        if self.save.running.swap(true, AcqRel) {
+            self.works.leave();
+            return Err(EngineError::Busy);
+        }
+        Ok(Running { engine: self, permitted: true })
+    }
+
+    /// As [`Engine::claim_save`] for those who decide over the data, in any state: nobody revokes it. `Busy` if a checkpoint is
+    /// being written.
+    pub(super) fn claim_save_alone(&self) -> Result<Running<'_>, EngineError> {
         if self.save.running.swap(true, AcqRel) {
             return Err(EngineError::Busy);
         }
-        Ok(Running(&self.save))
+        Ok(Running { engine: self, permitted: false })
     }
 
     /// Starts writing a checkpoint on a thread of its own.
     pub fn start_save(self: &Arc<Self>) -> Result<(), EngineError> {
         // From here to the thread's own claim nobody else may begin: the claim is handed over.
         std::mem::forget(self.claim_save()?);
-        if self.loading.load(Acquire) {
-            self.save.running.store(false, Release);
-            return Err(EngineError::Loading);
-        }
         self.save.started.store(self.clock.now_ms(), Relaxed);
         let engine = Arc::clone(self);
         let spawned = std::thread::Builder::new().name("checkpoint".into()).spawn(move || {
+            let running = Running { engine: &engine, permitted: true };
             // A worker on the same processor would wait for whole slices of the scheduler's otherwise.
             process::yield_to_others();
-            if let Err(error) = engine.run_save(&Running(&engine.save)) {
-                tracing::error!(%error, "the checkpoint failed");
+            match engine.run_save(&running) {
+                Ok(()) => {}
+                Err(EngineError::Revoked) => tracing::warn!("the checkpoint was given up"),
+                Err(error) => tracing::error!(%error, "the checkpoint failed"),
             }
         });
         if let Err(error) = spawned {
-            self.save.running.store(false, Release);
+            drop(Running { engine: self, permitted: true });
             return Err(EngineError::System { what: "starting a thread for the checkpoint", error });
         }
         Ok(())
     }
 
-    pub(super) fn run_save(&self, _running: &Running<'_>) -> Result<(), EngineError> {
+    pub(super) fn run_save(&self, running: &Running<'_>) -> Result<(), EngineError> {
         let due = self.save.due.swap(false, AcqRel);
         let start = self.clock.now_ms();
         self.save.started.store(start, Relaxed);
         self.save.last_try.store(start, Relaxed);
         let dirty = self.dirty.load(Relaxed);
-        let outcome = self.write_checkpoint();
+        let outcome = self.write_checkpoint(running);
         let now = self.clock.now_ms();
         self.save.last_millis.store(now.saturating_sub(start), Relaxed);
         self.save.last_ok.store(outcome.is_ok(), Relaxed);
@@ -165,16 +194,19 @@ impl Engine {
         outcome.map(drop)
     }
 
-    fn write_checkpoint(&self) -> Result<Option<CheckpointReport>, EngineError> {
+    fn write_checkpoint(&self, running: &Running<'_>) -> Result<Option<CheckpointReport>, EngineError> {
         let Some(folder) = self.checkpoints() else { return Ok(None) };
         let Some(log) = self.journal.log() else { return Ok(None) };
         let began = self.clock.monotonic_micros();
         self.save.log_bytes.store(log.stats().appended_bytes, Relaxed);
-        let (start_lsn, prologue) = self.prologue();
+        let (start_lsn, prologue) = self.prologue(log)?;
         let mut writer = CheckpointWriter::new(&folder, start_lsn, self.clock.now_ms(), &prologue)?;
         let mut chunk = Vec::new();
         let mut longest_hold = 0;
         for shard in 0..self.store.shard_count() {
+            if running.is_revoked() {
+                return Err(EngineError::Revoked);
+            }
             let (lsn, held) = self.image(shard, &mut chunk);
             longest_hold = longest_hold.max(held);
             // An empty shard has a chunk too, because its LSN matters.
@@ -185,22 +217,35 @@ impl Engine {
         // Large values were read in pieces, the later of which may show records behind the LSN of their chunk. If the power
         // failed and the log did not have these, transactions would be there by half.
         writer.reflects(self.tail());
-        writer.finish(log)?;
+        let named = writer.finish(log);
+        if let Some(failure) = log.failure() {
+            // Whoever notes the failure decides over memory; what became of the file does not matter any more.
+            return Err(failure.clone().into());
+        }
+        named?;
+        {
+            let _held = self.store.lock_shard(0, Mode::Read, self.clock.now_ms());
+            self.machine.checkpoint_named(start_lsn);
+        }
         let millis = (self.clock.monotonic_micros() - began) / 1000;
         Ok(Some(CheckpointReport { start_lsn, bytes, millis, longest_hold }))
     }
 
     /// The LSN that the checkpoint begins with, and its prologue. All shards are held for an instant, so that no change of
     /// the tables is under way.
-    fn prologue(&self) -> (u64, Vec<u8>) {
+    ///
+    /// A checkpoint of what is not logged shows changes that the log will never have. It begins with the record of a gap, so that
+    /// an older checkpoint with the log behind it is never taken for the same.
+    fn prologue(&self, log: &Log) -> Result<(u64, Vec<u8>), EngineError> {
+        log.reserve(0)?;
         let all = self.store.lock_all(Mode::Read, self.clock.now_ms());
+        let start = if self.state().appends() { log.tail() } else { self.append_gap(log) };
         let mut prologue = vec![PROLOGUE_VERSION, self.store.shard_count().trailing_zeros() as u8];
         prologue.extend_from_slice(&self.store.next_space().to_le_bytes());
         prologue.push(effect::VERSION);
         self.tables.encode(&mut prologue);
-        let lsn = self.tail();
         drop(all);
-        (lsn, prologue)
+        Ok((start, prologue))
     }
 }
 

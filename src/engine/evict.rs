@@ -57,7 +57,7 @@ impl Engine {
 
     #[cold]
     fn evict(&self, settings: &Settings, record: &mut Vec<u8>) -> bool {
-        if self.loading.load(Relaxed) {
+        if !self.state().permits_work() {
             // What is being read from disk is not taken away again; the command is refused for another reason.
             return true;
         }
@@ -131,7 +131,7 @@ impl Engine {
         let hash = self.store.hash(key);
         let locked = self.store.lock_one(hash, Mode::Write, now);
         let found = locked.peek(self.store.space(db), key, hash);
-        let qualifies = !self.loading.load(Relaxed)
+        let qualifies = self.admits(true).is_ok()
             && found.is_some_and(|entry| !policy.volatile || entry.expire().is_some());
         let mut tx = Tx::new(self, locked, db, record);
         if qualifies {

@@ -1,37 +1,13 @@
-//! The engine's side of the log: appending, and how durable an append has to be before a reply shows it.
+//! The engine's side of the log: appending, how durable an append has to be before a reply shows it, and what changes that.
 
+use super::durability::{Event, Gate, Level, LogState, State};
 use super::{Engine, EngineError};
 use crate::config::{AppendFsync, Settings};
 use crate::effect::{self, Effect};
 use crate::log::{Log, LogError, LogStats, Lsn};
-use crate::store::Mode;
-use std::sync::atomic::{AtomicU8, Ordering::*};
+use crate::store::{Locked, Mode};
+use std::sync::atomic::Ordering::*;
 use std::sync::{Arc, OnceLock};
-
-/// When a write counts as settled.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Durability {
-    /// At once: nothing is logged.
-    Unlogged = 0,
-    /// When it was handed to the operating system.
-    Written = 1,
-    /// When it is on disk.
-    Synced = 2,
-    /// The log has failed: nothing is written any more, and what is read is what was durable.
-    Failed = 3,
-}
-
-impl Durability {
-    /// What the settings ask for.
-    pub fn of(settings: &Settings) -> Self {
-        match (settings.appendonly, settings.appendfsync) {
-            (false, _) => Self::Unlogged,
-            (true, AppendFsync::Always) => Self::Synced,
-            (true, _) => Self::Written,
-        }
-    }
-}
 
 /// What INFO says of the log.
 pub type JournalStats = LogStats;
@@ -40,7 +16,6 @@ pub type JournalStats = LogStats;
 #[derive(Default)]
 pub(super) struct Journal {
     log: OnceLock<Arc<Log>>,
-    durability: AtomicU8,
 }
 
 impl Journal {
@@ -51,54 +26,96 @@ impl Journal {
     pub(super) fn set_log(&self, log: Arc<Log>) {
         let _ = self.log.set(log);
     }
+}
 
-    pub(super) fn set_durability(&self, durability: Durability) {
-        let Some(log) = self.log.get() else { return };
-        // A failure that comes at this moment stays.
-        let failed = Durability::Failed as u8;
-        let set =
-            self.durability.fetch_update(AcqRel, Acquire, |now| (now != failed).then_some(durability as u8));
-        if set.is_ok() {
-            log.expect_frequent_syncs(durability == Durability::Synced);
-        }
-    }
+/// Why a command cannot go on under the locks that it has waited for: the state of durability changed after its gates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotNow {
+    /// The data is being read from disk.
+    Loading,
+    /// The log cannot be written.
+    Refused(LogError),
+    /// The server ends.
+    Ending,
+}
 
-    #[inline]
-    pub(super) fn durability(&self) -> Durability {
-        match self.durability.load(Relaxed) {
-            0 => Durability::Unlogged,
-            1 => Durability::Written,
-            2 => Durability::Synced,
-            _ => Durability::Failed,
-        }
-    }
-
-    /// The log is not written any more.
-    pub(super) fn fail(&self) {
-        self.durability.store(Durability::Failed as u8, Release);
-    }
-
-    /// Marks the place before which changes may be missing from the log. Recovery does not go beyond it unless a checkpoint
-    /// begins behind it.
-    pub(super) fn open_gap(&self, now: u64) {
-        if let Some(log) = self.log.get() {
-            let mut record = vec![effect::VERSION];
-            Effect::Gap.encode(&mut record);
-            log.append(now, &record);
-        }
+pub(super) fn level_of(settings: &Settings) -> Level {
+    match settings.appendfsync {
+        AppendFsync::Always => Level::Always,
+        AppendFsync::Everysec => Level::Everysec,
+        AppendFsync::No => Level::No,
     }
 }
 
 impl Engine {
-    /// Appends a record under the locks of the shards that it changed.
+    /// The state of durability. Who holds a shard knows that it stays.
     #[inline]
-    pub(super) fn append(&self, now: u64, record: &[u8], changes: u64) {
+    pub fn state(&self) -> State {
+        self.machine.state()
+    }
+
+    /// Whether clients are answered LOADING.
+    #[inline]
+    pub fn is_loading(&self) -> bool {
+        self.state().is_loading()
+    }
+
+    /// Whether a command may go on under its locks, one that writes or one that only reads.
+    ///
+    /// # Errors
+    /// Why not.
+    #[inline]
+    pub fn admits(&self, writes: bool) -> Result<(), NotNow> {
+        let state = self.state();
+        if state.accepts_writes() { Ok(()) } else { self.admits_slowly(state, writes) }
+    }
+
+    #[cold]
+    fn admits_slowly(&self, state: State, writes: bool) -> Result<(), NotNow> {
+        if state.is_loading() {
+            return Err(NotNow::Loading);
+        }
+        if !writes {
+            return Ok(());
+        }
+        Err(if state.has_failed() { NotNow::Refused(self.failure()) } else { NotNow::Ending })
+    }
+
+    /// What the log failed with.
+    pub(super) fn failure(&self) -> LogError {
+        self.journal.log().and_then(|log| log.failure().cloned()).unwrap_or(LogError::Closed)
+    }
+
+    /// Has an event happen under every shard's exclusive lock, which the caller may hold already.
+    pub(super) fn step(&self, event: Event, held: Option<&Locked<'_>>) -> Result<State, State> {
+        let _all = match held {
+            Some(held) if held.holds_all() => None,
+            _ => Some(self.store.lock_all(Mode::Write, self.clock.now_ms())),
+        };
+        let outcome = self.machine.step(event);
+        if let Ok(state) = outcome {
+            tracing::debug!(?event, ?state, "the state of durability");
+        }
+        outcome
+    }
+
+    /// Appends a record under the locks of the shards that it changed, in the state that its transaction was accepted in.
+    #[inline]
+    pub(super) fn append(&self, accepted: State, now: u64, record: &[u8], changes: u64) {
         self.dirty.fetch_add(changes, Relaxed);
-        if matches!(self.journal.durability(), Durability::Written | Durability::Synced)
+        if accepted.appends()
             && let Some(log) = self.journal.log()
         {
             log.append(now, record);
         }
+    }
+
+    /// Marks the place before which changes may be missing from the log, and returns its LSN. Recovery does not go beyond it unless
+    /// a checkpoint begins there or behind it. The caller holds every shard.
+    pub(super) fn append_gap(&self, log: &Log) -> Lsn {
+        let mut record = vec![effect::VERSION];
+        Effect::Gap.encode(&mut record);
+        log.append(self.clock.now_ms(), &record)
     }
 
     /// The LSN of the last appended record.
@@ -110,50 +127,40 @@ impl Engine {
         }
     }
 
-    /// The LSN up to which records are as durable as `appendfsync` asks. After the log has failed nothing more becomes
-    /// durable, and reads are answered all the same.
+    /// The LSN up to which records are as durable as `appendfsync` asks, or were when the log failed.
     #[inline]
     pub fn settled(&self) -> Lsn {
         let Some(log) = self.journal.log() else { return Lsn::MAX };
-        match self.journal.durability() {
-            Durability::Unlogged | Durability::Failed => Lsn::MAX,
-            Durability::Written => log.written(),
-            Durability::Synced => log.synced(),
+        match self.state().gate() {
+            Gate::Open => Lsn::MAX,
+            Gate::Written => log.written(),
+            Gate::Synced => log.synced(),
         }
     }
 
-    /// As [`Engine::settled`] for what was done by a command that began when [`Engine::durability`] was `began`. If the log has failed
-    /// since then, it may show, or acknowledge, what will never be durable.
+    /// As [`Engine::settled`] for what was done by a command that began in the state `began`. If the log has failed since then, it may
+    /// show, or acknowledge, what will never be durable.
     #[inline]
-    pub fn settled_since(&self, began: Durability) -> Lsn {
-        if began != Durability::Failed && self.durability() == Durability::Failed {
-            return self.settled_at_failure();
-        }
-        self.settled()
+    pub fn settled_since(&self, began: State) -> Lsn {
+        if !began.has_failed() || !self.state().has_failed() { self.settled() } else { Lsn::MAX }
     }
 
     /// Makes all that was appended so far as durable as `appendfsync` asks, together with everybody else's.
     pub fn settle(&self) -> Result<(), LogError> {
         let Some(log) = self.journal.log() else { return Ok(()) };
-        match self.journal.durability() {
-            Durability::Unlogged => Ok(()),
+        let state = self.state();
+        match state.gate() {
+            Gate::Open => Ok(()),
             // Whoever waits has waited since before the failure.
-            Durability::Failed => Err(log.failure().cloned().unwrap_or(LogError::Closed)),
-            Durability::Written => log.write_out(log.tail()),
-            Durability::Synced => log.sync(log.tail()),
+            _ if state.has_failed() => Err(self.failure()),
+            Gate::Written => log.write_out(log.tail()),
+            Gate::Synced => log.sync(log.tail()),
         }
     }
 
-    /// The LSN that was settled when the log failed.
-    pub fn settled_at_failure(&self) -> Lsn {
-        self.journal
-            .log()
-            .map_or(0, |log| if self.shows_only_durable() { log.synced() } else { log.written() })
-    }
-
-    /// Whether the log failed at `always`, where nobody may be shown what is not durable.
+    /// Whether nobody may be shown what is not durable.
     pub fn shows_only_durable(&self) -> bool {
-        self.failed_at_always.load(Acquire) || self.durability() == Durability::Synced
+        self.state().shows_only_durable()
     }
 
     /// Makes everything durable, whatever `appendfsync` says.
@@ -164,35 +171,30 @@ impl Engine {
         }
     }
 
-    /// Takes note of the log's failure, which is final. At `always` memory shows changes that will never be durable and that
-    /// nobody was shown; it goes back to what is durable, on a thread of its own, while clients are answered LOADING.
+    /// Takes note of the log's failure, which is final. At `always` memory shows changes that will never be durable and that nobody
+    /// was shown; it goes back to what is durable, on a thread of its own. The caller holds no shard. An error that is not final
+    /// changes nothing.
     pub fn note_failure(self: &Arc<Self>, error: &LogError) {
-        if self.failing.swap(true, AcqRel) {
+        self.note_failure_holding(error, None);
+    }
+
+    /// As [`Engine::note_failure`]; `held` is what the caller has locked, every shard or none.
+    pub(super) fn note_failure_holding(self: &Arc<Self>, error: &LogError, held: Option<&Locked<'_>>) {
+        if !error.is_final() || self.failing.swap(true, AcqRel) {
             return;
         }
         tracing::error!(%error, "the log has failed; writes are refused until a restart");
-        if self.durability() != Durability::Synced {
-            self.journal.fail();
-            return;
+        let Ok(state) = self.step(Event::LogFailed, held) else { return };
+        if state.log() == LogState::Stranded {
+            tracing::error!("what was written while the log was off is nowhere but in memory");
         }
-        self.failed_at_always.store(true, Release);
-        let all = self.store.lock_all(Mode::Write, self.clock.now_ms());
-        self.loading.store(true, Release);
-        drop(all);
-        let engine = Arc::clone(self);
-        let back = move || match engine.fall_back() {
-            Ok(()) => tracing::warn!("memory is back at what is durable"),
-            Err(error) => tracing::error!(%error, "what is durable cannot be read again; restart the server"),
-        };
-        if let Err(error) = std::thread::Builder::new().name("fall-back".into()).spawn(back) {
-            tracing::error!(%error, "memory cannot go back to what is durable; restart the server");
-        }
+        self.take_back_if_needed(state);
     }
 
     /// Why writes are refused at present: the log has failed for good, or the disk is full. One relaxed load when all is well.
     #[inline]
     pub fn refusal(&self, bytes: usize) -> Option<LogError> {
-        if self.journal.durability() == Durability::Unlogged {
+        if self.state().log() == LogState::Off {
             return None;
         }
         self.journal.log().and_then(|log| log.reserve(bytes).err())
@@ -201,7 +203,7 @@ impl Engine {
     /// Why one record cannot hold so many bytes, if it cannot.
     #[inline]
     pub(super) fn too_large(&self, bytes: usize) -> Option<LogError> {
-        if self.journal.durability() == Durability::Unlogged {
+        if self.state().log() == LogState::Off {
             return None;
         }
         self.journal.log().and_then(|log| log.check_size(bytes as u64).err())
@@ -212,17 +214,20 @@ impl Engine {
         self.journal.log().map(|log| log.stats())
     }
 
-    /// What happens to a write before it is acknowledged.
-    pub fn durability(&self) -> Durability {
-        self.journal.durability()
-    }
-
-    /// Ends the log in order: everything is on disk and the next start knows it.
+    /// Ends the log in order: everything is on disk and the next start knows it. An error says that something is missing there
+    /// which was to be kept.
     pub fn close(&self) -> Result<(), EngineError> {
-        self.sync()?;
-        if let Some(log) = self.journal.log() {
-            log.close()?;
+        let Some(log) = self.journal.log() else { return Ok(()) };
+        let outcome = log.sync(log.tail()).and_then(|()| log.close());
+        let state = self.step(Event::Closed, None).unwrap_or_else(|state| state);
+        match outcome {
+            Ok(()) if state.ends_well() => Ok(()),
+            Ok(()) => Err(EngineError::Gap),
+            Err(error) if state.log() == LogState::Off => {
+                tracing::warn!(%error, "the log, which is off, cannot be closed");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 }

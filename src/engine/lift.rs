@@ -9,7 +9,6 @@ use super::{Engine, Reach, Table, Tx, VIEW_DB};
 use crate::effect::Effect;
 use crate::item::{Item, ItemError, ItemKeys, ItemLimits, TableSchema, Template};
 use crate::store::{Entry, Mode};
-use std::sync::atomic::Ordering::Acquire;
 
 /// Why lifting came to no end.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -165,7 +164,8 @@ impl Engine {
         let mut record = Vec::new();
         for shard in 0..self.store.shard_count() {
             let _upkeep = self.upkeep.lock();
-            if self.loading.load(Acquire) || self.refusal(0).is_some() {
+            let Some(_permit) = self.works.permit() else { return Err(LiftError::Later) };
+            if !self.state().permits_work() || self.refusal(0).is_some() {
                 return Err(LiftError::Later);
             }
             // It may have been dropped meanwhile.
@@ -203,7 +203,7 @@ impl Engine {
             // Other settings may change meanwhile, and an index become complete.
             let same = |now: &Table| now.schema.lifting && now.schema.keyspace == table.schema.keyspace;
             let lifted = match self.tables.by_id(table.id) {
-                Some(now) if same(&now) => tx.lift(&now, (name, &keys), limits),
+                Some(now) if same(&now) && tx.admitted().is_ok() => tx.lift(&now, (name, &keys), limits),
                 _ => Ok(()),
             };
             if !reach.exceeded(&mut tx) {
@@ -216,7 +216,8 @@ impl Engine {
     fn make_ready(&self, id: u32, record: &mut Vec<u8>) {
         let locked = self.store.lock_all(Mode::Write, self.clock.now_ms());
         let mut tx = Tx::new(self, locked, VIEW_DB, record);
-        if let Some(table) = self.tables.by_id(id).filter(|table| table.schema.lifting) {
+        let lifting = |table: &std::sync::Arc<Table>| table.schema.lifting && tx.admitted().is_ok();
+        if let Some(table) = self.tables.by_id(id).filter(lifting) {
             let schema = TableSchema { lifting: false, ..table.schema.clone() };
             let (name, created, schema) = (table.name.as_bytes(), table.created, schema.to_bytes());
             tx.apply(Effect::TablePut { table: id, created, name, schema: &schema });

@@ -8,26 +8,32 @@ mod backfill;
 mod background;
 mod changes;
 mod checkpoint;
+mod durability;
+mod ending;
 mod evict;
 mod image;
 mod indexes;
 mod items;
 mod journal;
 mod lift;
+mod reconfigure;
 mod recover;
 mod streams;
+mod sync;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod tx;
 mod undo;
 mod views;
+mod works;
 
 pub use backfill::Build;
 pub use changes::STREAM_SUFFIX;
 pub use checkpoint::{CheckpointReport, SaveState};
 pub use indexes::IndexWrite;
-pub use journal::{Durability, JournalStats};
+pub use durability::{Event, Gate, Level, LogState, Phase, State};
+pub use journal::{JournalStats, NotNow};
 pub use lift::{LiftError, item_of_hash};
 pub use recover::RecoveryReport;
 pub use tables::{Index, LocalTable, Source, Table, TableCounts, Tables};
@@ -36,17 +42,16 @@ pub use undo::Reach;
 pub use views::{VIEW_DB, View};
 
 use crate::config::Settings;
-use crate::env::{Clock, Disk, Random, memory};
+use crate::env::{Clock, Disk, Random};
 use crate::log::LogError;
 use crate::store::Store;
+use durability::Machine;
 use journal::Journal;
 use parking_lot::{Condvar, Mutex};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
-
-/// How often a changed `maxmemory` tries to make room at once; each time takes about half a millisecond.
-const EVICTION_ROUNDS: usize = 40;
+use works::Works;
 
 /// What can go wrong with an engine as a whole. Commands see [`Engine::refusal`] instead.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +93,15 @@ pub enum EngineError {
     /// Another checkpoint is being written.
     #[error("a checkpoint is in progress already")]
     Busy,
+    /// The server ends.
+    #[error("the server is shutting down")]
+    Ending,
+    /// A checkpoint was given up because the data is taken away or the server ends.
+    #[error("the checkpoint was given up for a reload, an end, or a log that failed")]
+    Revoked,
+    /// What was written while the log was off is in no checkpoint yet.
+    #[error("the log was switched on, and the checkpoint that makes it complete is not finished")]
+    Gap,
     /// The system refused something.
     #[error("{what}: {error}")]
     System {
@@ -111,8 +125,6 @@ pub struct Engine {
     pub tables: Tables,
     /// Effects since the last checkpoint.
     pub dirty: AtomicU64,
-    /// Whether the data is still being read from disk.
-    pub loading: AtomicBool,
     /// Progress of loading, for INFO: bytes or records done.
     pub loading_done: AtomicU64,
     /// Progress of loading: what there is in all, as far as known.
@@ -132,9 +144,12 @@ pub struct Engine {
     disk: Option<Arc<dyn Disk>>,
     dir: PathBuf,
     journal: Journal,
+    machine: Machine,
+    works: Works,
     /// Whether the log's failure has been taken note of.
     failing: AtomicBool,
-    failed_at_always: AtomicBool,
+    /// Held by the end.
+    ending: Mutex<()>,
     /// How long change streams keep their records, in ms.
     stream_retention: AtomicU64,
     /// When they are looked through next, in ms since the epoch.
@@ -143,8 +158,7 @@ pub struct Engine {
     pool: Mutex<evict::Pool>,
     stopping: Mutex<bool>,
     wake: Condvar,
-    /// Held by whoever works on the store beside the commands: the cycle, or a reload, which must be alone. Taken before any
-    /// shard.
+    /// Held by whoever works on the store beside the commands, with a permit of `works`. Taken before any shard.
     upkeep: Mutex<()>,
     /// Held while hashes are made items; taken before the upkeep.
     lifting: Mutex<()>,
@@ -160,7 +174,7 @@ impl Engine {
             ..Settings::default()
         };
         let engine = Self::new(Arc::new(settings), clock, None);
-        engine.loading.store(false, Release);
+        engine.enter_service(false);
         let mut secret = [0; 16];
         if Random::fill_secret(&mut secret).is_ok() {
             engine.store.set_hash_key(&secret);
@@ -179,7 +193,6 @@ impl Engine {
             store: Store::new(settings.shards as usize, settings.databases as usize),
             tables: Tables::default(),
             dirty: AtomicU64::new(0),
-            loading: AtomicBool::new(true),
             loading_done: AtomicU64::new(0),
             loading_total: AtomicU64::new(0),
             active_expire: AtomicBool::new(true),
@@ -189,8 +202,10 @@ impl Engine {
             slow_work: OnceLock::new(),
             dir: settings.dir.clone(),
             journal: Journal::default(),
+            machine: Machine::new(journal::level_of(&settings)),
+            works: Works::default(),
             failing: AtomicBool::new(false),
-            failed_at_always: AtomicBool::new(false),
+            ending: Mutex::new(()),
             stream_retention: AtomicU64::new(0),
             next_trim: AtomicU64::new(0),
             pool: Mutex::default(),
@@ -206,57 +221,6 @@ impl Engine {
         engine
     }
 
-    /// The settings that the background work goes by.
-    pub fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&self.settings.lock())
-    }
-
-    /// Takes over changed settings: thresholds, eviction clock, durability. Turning the log on begins with a checkpoint, because
-    /// what was not logged must be somewhere.
-    pub fn reconfigure(self: &Arc<Self>, settings: &Arc<Settings>) -> Result<(), EngineError> {
-        if let (Some(log), true) = (self.journal.log(), settings.appendonly && !self.settings().appendonly) {
-            log.reserve(0)?;
-        }
-        let before = std::mem::replace(&mut *self.settings.lock(), Arc::clone(settings));
-        self.apply_settings(settings);
-        if before.maxmemory_policy != settings.maxmemory_policy {
-            self.pool.lock().clear();
-        }
-        if let (Some(log), true) = (self.journal.log(), before.disk_reserve != settings.disk_reserve) {
-            log.set_keep_free_bytes(settings.disk_reserve)?;
-        }
-        if settings.appendonly && !before.appendonly {
-            self.journal.open_gap(self.clock.now_ms());
-            self.journal.set_durability(Durability::of(settings));
-            // Until a checkpoint that begins from here on is finished, a start would stop at the gap. So one is due, now or
-            // after the one that runs, and again as long as it fails.
-            self.save.due.store(true, Release);
-            match self.start_save() {
-                Ok(()) | Err(EngineError::Busy | EngineError::Loading) => {}
-                Err(error) => return Err(error),
-            }
-        } else {
-            if !settings.appendonly {
-                self.save.due.store(false, Release);
-            }
-            self.journal.set_durability(Durability::of(settings));
-        }
-        Ok(())
-    }
-
-    /// Evicts for some milliseconds, so that a lowered `maxmemory` is kept to when CONFIG SET answers, unless there is much to
-    /// evict; the cycle does the rest. The caller holds no lock, the configuration's neither.
-    pub fn evict_at_once(&self) {
-        let settings = self.settings();
-        let mut record = Vec::new();
-        for _ in 0..EVICTION_ROUNDS {
-            let full = settings.maxmemory != 0 && memory::used_bytes() > settings.maxmemory;
-            if !full || !self.make_room(&settings, &mut record) {
-                return;
-            }
-        }
-    }
-
     /// Tells who wants to know of slow work that something took since `began`, in microseconds of the monotonic clock.
     fn note_work(&self, settings: &Settings, kind: &'static str, began: u64) {
         let threshold = settings.latency_monitor_threshold;
@@ -267,14 +231,6 @@ impl Engine {
         if let (true, Some(tell)) = (millis >= threshold, self.slow_work.get()) {
             tell(kind, millis);
         }
-    }
-
-    fn apply_settings(&self, settings: &Settings) {
-        self.store.thresholds.adopt(settings);
-        self.store.lfu.store(settings.maxmemory_policy.counts_frequency(), Relaxed);
-        self.store.lfu_log_factor.store(settings.lfu_log_factor, Relaxed);
-        self.store.lfu_decay.store(settings.lfu_decay_time, Relaxed);
-        self.stream_retention.store(settings.table_stream_retention_ms, Relaxed);
     }
 
     /// Stops the background work; the caller joins its threads.

@@ -4,13 +4,15 @@
 //! than the shard's image; records behind it are applied as they are.
 
 use super::checkpoint::PROLOGUE_VERSION;
-use super::{Durability, Engine, EngineError};
+use super::durability::{Event, LogState, Phase, State};
+use super::{Engine, EngineError};
 use crate::effect::{Decoder, Effect, EffectError, SYSTEM};
 use crate::log::checkpoint::{Checkpoint, Checkpoints, ReadError};
 use crate::log::{Cut, Log, LogOptions, LogReader, Lsn, Piece, ReadAhead};
 use crate::store::{Mode, Store};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
+use std::time::Duration;
 
 /// What recovery found.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +39,9 @@ pub struct RecoveryReport {
 
 /// Pieces of the log that are read and verified ahead of their replay.
 const PIECES_AHEAD: usize = 4;
+
+/// How long a reading that failed is not tried again.
+const REREAD_PAUSE: Duration = Duration::from_secs(1);
 
 /// The LSNs of a checkpoint's shards.
 struct Images {
@@ -83,64 +88,114 @@ impl Engine {
         report.millis = (self.clock.monotonic_micros() - began) / 1000;
         self.dirty.store(0, Relaxed);
         self.save.last_save.store(self.clock.now_ms(), Relaxed);
-        if report.gap {
-            // What is appended from now on must be found by the next recovery, which must not stop at the same place.
-            self.run_save(&self.claim_save()?)?;
-        }
-        self.journal.set_durability(Durability::of(&settings));
-        self.loading.store(false, Release);
+        let closed = !report.gap || self.close_found_gap(&log)?;
+        let all = self.store.lock_all(Mode::Write, self.clock.now_ms());
+        self.enter_service(!closed);
+        drop(all);
         Ok(report)
     }
 
-    /// Forgets everything in memory and reads it again from disk, after a checkpoint if `save` is set. Clients are answered
-    /// LOADING meanwhile; a command that passed its gates just before finds out under its locks. No checkpoint is written and no
-    /// background work done meanwhile, for they would take what is not read yet for gone. `Busy` if a checkpoint is being
-    /// written. If reading fails clients are answered LOADING for good, because what is in memory is not the data.
-    pub fn reload(&self, save: bool) -> Result<RecoveryReport, EngineError> {
+    /// Writes a checkpoint behind a gap that was found in the log, so that the next recovery does not stop at the same place. False
+    /// if the disk is too full for it; one is due then.
+    fn close_found_gap(&self, log: &Log) -> Result<bool, EngineError> {
+        match self.claim_save_alone().and_then(|running| self.run_save(&running)) {
+            Ok(()) => Ok(true),
+            Err(EngineError::Log(error)) if error.is_full() => {
+                tracing::warn!(%error, "the checkpoint that makes the log complete again must wait");
+                self.machine.open_gap(log.tail());
+                self.save.due.store(true, Release);
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Forgets everything in memory and reads it again from disk, after a checkpoint if `save` is set or the log lacks something that
+    /// a checkpoint was to bring. Clients are answered LOADING from before the checkpoint on, so that nothing is acknowledged that
+    /// is not read again; a command that passed its gates just before finds out under its locks. `Busy` if a checkpoint is being
+    /// written. Nothing is taken away before everything is on disk. Reading that fails is tried again until the server ends.
+    ///
+    /// # Errors
+    /// Nothing was taken away then.
+    pub fn reload(self: &Arc<Self>, save: bool) -> Result<RecoveryReport, EngineError> {
         let began = self.clock.monotonic_micros();
         let Some(log) = self.journal.log() else { return Ok(RecoveryReport::default()) };
-        let _upkeep = self.upkeep.lock();
-        let running = self.claim_save()?;
-        if save {
-            self.run_save(&running)?;
-        }
-        let all = self.store.lock_all(Mode::Write, self.clock.now_ms());
-        self.loading.store(true, Release);
-        drop(all);
-        if let Err(error) = log.sync(log.tail()) {
-            self.loading.store(false, Release);
-            return Err(error.into());
+        let running = self.claim_save_alone()?;
+        let state = self.step(Event::ReloadBegun, None).map_err(|state| self.why_not(state))?;
+        let _alone = self.works.exclude();
+        let save = save || state.log() == LogState::Incomplete;
+        let saved = if save { self.run_save(&running) } else { Ok(()) };
+        if let Err(error) = saved.and_then(|()| Ok(log.sync(log.tail())?)) {
+            if let EngineError::Log(error) = &error {
+                self.note_failure(error);
+            }
+            if let Ok(state) = self.step(Event::ReloadGivenUp, None) {
+                self.take_back_if_needed(state);
+            }
+            return Err(error);
         }
         // Keys that were not there and will not be have not changed.
         self.store.lock_all(Mode::Read, self.clock.now_ms()).touch_all();
-        self.store.clear();
-        self.tables.clear();
-        self.store.set_rereading(true);
-        let mut report = RecoveryReport { tail: log.tail(), ..RecoveryReport::default() };
-        self.read_again(log, log.tail(), &mut report)?;
-        self.store.set_rereading(false);
-        report.keys = self.store.len() as u64;
+        let mut report = self.read_until_it_works(log, log.tail()).ok_or(EngineError::Ending)?;
         report.millis = (self.clock.monotonic_micros() - began) / 1000;
-        self.loading.store(false, Release);
+        let _ = self.step(Event::ReloadDone, None);
         Ok(report)
     }
 
-    /// Brings memory back to what the failed log has made durable. The engine is loading already.
-    pub(super) fn fall_back(&self) -> Result<(), EngineError> {
-        let Some(log) = self.journal.log() else { return Ok(()) };
-        let _upkeep = self.upkeep.lock();
-        // A reload that was under way has ended its own loading.
-        let all = self.store.lock_all(Mode::Write, self.clock.now_ms());
-        self.loading.store(true, Release);
-        drop(all);
+    /// Empties memory and reads it up to an LSN; what fails is tried again after a second. Nothing if the server ends before that works.
+    fn read_until_it_works(&self, log: &Log, upto: Lsn) -> Option<RecoveryReport> {
+        loop {
+            self.store.clear();
+            self.tables.clear();
+            self.store.set_rereading(true);
+            let mut report = RecoveryReport { tail: log.tail(), ..RecoveryReport::default() };
+            let outcome = self.read_again(log, upto, &mut report);
+            self.store.set_rereading(false);
+            report.keys = self.store.len() as u64;
+            match outcome {
+                Ok(()) => return Some(report),
+                Err(error) => {
+                    tracing::error!(%error, "the data cannot be read from disk; it is tried again in a second");
+                }
+            }
+            if !self.rest_for(REREAD_PAUSE) {
+                return None;
+            }
+        }
+    }
+
+    /// Has memory fall back if that is the state, on a thread of its own.
+    pub(super) fn take_back_if_needed(self: &Arc<Self>, state: State) {
+        if state.phase() != Phase::FallingBack {
+            return;
+        }
+        let engine = Arc::clone(self);
+        let spawned = std::thread::Builder::new().name("fall-back".into()).spawn(move || engine.fall_back());
+        if let Err(error) = spawned {
+            // The background looks for it too.
+            tracing::error!(%error, "a thread to go back to what is durable cannot be started");
+        }
+    }
+
+    /// Brings memory back to what the failed log has made durable. Whoever works on the store gives up first, a checkpoint above all.
+    /// Does nothing in any other state.
+    pub(super) fn fall_back(&self) {
+        let _alone = self.works.exclude();
+        let (Some(log), Phase::FallingBack) = (self.journal.log(), self.state().phase()) else { return };
         self.store.raise_all();
-        self.store.clear();
-        self.tables.clear();
-        // From here on whoever begins a command is shown what is durable only.
-        self.journal.fail();
-        self.read_again(log, log.synced(), &mut RecoveryReport::default())?;
-        self.loading.store(false, Release);
-        Ok(())
+        let back = self.read_until_it_works(log, log.synced());
+        if back.is_some() && self.step(Event::FellBack, None).is_ok() {
+            tracing::warn!("memory is back at what is durable");
+        }
+    }
+
+    /// Why an event cannot happen in a state.
+    pub(super) fn why_not(&self, state: State) -> EngineError {
+        match state.phase() {
+            _ if state.has_failed() => self.failure().into(),
+            Phase::Ending | Phase::Ended => EngineError::Ending,
+            _ => EngineError::Loading,
+        }
     }
 
     fn read_again(&self, log: &Log, upto: Lsn, report: &mut RecoveryReport) -> Result<(), EngineError> {

@@ -1,6 +1,7 @@
 //! A transaction: locked shards, and the effects that happen under them as one log record.
 
-use super::Engine;
+use super::durability::State;
+use super::{Engine, NotNow};
 use super::indexes::IndexWrite;
 use super::undo::Undo;
 use super::views::StandIn;
@@ -20,6 +21,8 @@ pub struct Tx<'a> {
     pub(super) engine: &'a Engine,
     pub(super) locked: Locked<'a>,
     pub(super) record: &'a mut Vec<u8>,
+    /// The state that it was accepted in, which holds as long as a shard is held.
+    accepted: State,
     /// The length of the record behind its last whole effect.
     whole: usize,
     pub(super) effects: u64,
@@ -49,6 +52,7 @@ impl<'a> Tx<'a> {
             engine,
             locked,
             record,
+            accepted: engine.state(),
             whole: 0,
             effects: 0,
             changes: 0,
@@ -62,6 +66,15 @@ impl<'a> Tx<'a> {
             stale: Cell::new(false),
             db,
         }
+    }
+
+    /// Whether changes may be made, which who works in the background asks once it holds its shards.
+    ///
+    /// # Errors
+    /// Why not.
+    #[inline]
+    pub fn admitted(&self) -> Result<(), NotNow> {
+        self.engine.admits(true)
     }
 
     /// Notes a key's hash, computed before, so that it is not computed again.
@@ -306,6 +319,8 @@ impl<'a> Tx<'a> {
     #[inline]
     fn note(&mut self, effect: &Effect<'_>) {
         if self.effects == 0 {
+            // What is not logged now would be lost, and what is being read from disk not be what it was.
+            assert!(self.accepted.accepts_writes(), "a change in the state {:?}", self.accepted);
             self.record.push(effect::VERSION);
         }
         effect.encode(self.record);
@@ -374,7 +389,7 @@ impl<'a> Tx<'a> {
     #[inline]
     fn append(&mut self) {
         if self.effects != 0 {
-            self.engine.append(self.locked.now, self.record, self.changes);
+            self.engine.append(self.accepted, self.locked.now, self.record, self.changes);
             (self.effects, self.changes) = (0, 0);
         }
     }

@@ -131,6 +131,16 @@ impl LogError {
         }
     }
 
+    /// Whether the log takes no more until a restart.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Failed { .. } | Self::Closed | Self::Fenced { .. })
+    }
+
+    /// Whether the cause is that the disk has no room left.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::DiskFull { .. } | Self::Io { full: true, .. })
+    }
+
     /// The system's words for the error ("No space left on device"), or the whole text where there are none.
     pub fn cause(&self) -> String {
         match self {

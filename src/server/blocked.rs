@@ -90,7 +90,7 @@ impl Connection {
             }
             let engine = &self.local.server.engine;
             // While data is read from disk nobody is served.
-            let to_serve = engine.store.has_ready() && !engine.loading.load(Relaxed);
+            let to_serve = engine.store.has_ready() && engine.state().accepts_writes();
             if to_serve || self.shared.client.pushed_bytes() > 0 {
                 return Poll::Ready(Event::Woken);
             }
@@ -156,7 +156,7 @@ impl Connection {
         let closing = client.closing;
         self.client = Some(client);
         self.at += 1;
-        self.answer(outbox, reply, false, self.local.server.engine.durability());
+        self.answer(outbox, reply, false, self.local.server.engine.state());
         !closing
     }
 }

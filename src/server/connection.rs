@@ -6,7 +6,7 @@ use super::worker::{Local, Seat};
 use crate::command::Client;
 use crate::command::blocking::state;
 use crate::command::client::Kill;
-use crate::engine::Durability;
+use crate::engine::State;
 use crate::resp::{Batch, Decoder, Limits, Proto, ProtocolError, Reply};
 use crate::session::{Stop, Worker};
 use bytes::{Buf as _, BytesMut};
@@ -26,6 +26,8 @@ pub(super) const CHUNK: usize = 16 * 1024;
 const OWN_BUFFER: usize = 16 * 1024;
 /// The most of it, for a large argument; more would be zeroed for nothing when less has arrived.
 const MOST: usize = 256 * 1024;
+/// How long a command that no pause holds up any more waits before it asks again, in ms.
+const LOOK_AGAIN_MILLIS: u64 = 20;
 
 /// What the task and the flusher share of a connection.
 pub(super) struct Shared {
@@ -303,7 +305,7 @@ impl Connection {
             self.again = self.batch.commands.len() == TURN
                 || (!limits.authenticated && !self.batch.commands.is_empty());
         }
-        let began = self.local.server.engine.durability();
+        let began = self.local.server.engine.state();
         let mut outbox = self.shared.outbox.borrow_mut();
         let mut reply = Reply::with_buffer(outbox.take(), proto_of(client));
         let progress = self.local.worker.borrow_mut().run(client, buf, &self.batch, self.at, &mut reply);
@@ -333,7 +335,7 @@ impl Connection {
         mut outbox: RefMut<'_, Outbox>,
         mut reply: Reply,
         wrote: bool,
-        began: Durability,
+        began: State,
     ) {
         let engine = &self.local.server.engine;
         let waits = outbox.put_back(reply.take(), engine.tail(), engine.settled_since(began), wrote);
@@ -354,7 +356,7 @@ impl Connection {
         let args: Vec<Vec<u8>> =
             self.batch.args_of(command).iter().map(|span| span.of(&self.input).to_vec()).collect();
         let server = std::sync::Arc::clone(&self.local.server);
-        let began = server.engine.durability();
+        let began = server.engine.state();
         let task = tokio::task::spawn_blocking(move || {
             let mut worker = Worker::for_long_command(server);
             let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
@@ -380,8 +382,14 @@ impl Connection {
         let handle = std::sync::Arc::clone(&self.shared.client);
         handle.blocked.store(state::PAUSED, Relaxed);
         let now = local.server.engine.clock.now_ms();
+        let pause = &local.server.pause;
+        // Where no pause is in force any more an end is waited for, or nothing.
+        let (paused, until) = match pause.state(now) {
+            Some(_) => (true, until),
+            None => (false, until.min(now + LOOK_AGAIN_MILLIS)),
+        };
         let goes_on = tokio::select! {
-            () = local.server.pause.over_or_changed(now) => true,
+            () = pause.over_or_changed(now), if paused => true,
             () = tokio::time::sleep(Duration::from_millis(until.saturating_sub(now))) => true,
             () = self.end_while_waiting() => false,
         };

@@ -1,6 +1,6 @@
 //! SIGTERM and SIGINT: the orderly end; a second SIGINT ends at once.
 
-use crate::command::{Server, shutdown};
+use crate::command::Server;
 use std::io;
 use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -40,10 +40,10 @@ impl Signals {
             }
             tracing::info!("received {name}, shutting down");
             let saving = Arc::clone(&server);
-            tokio::task::spawn_blocking(move || match shutdown::save_at_end(&saving) {
+            tokio::task::spawn_blocking(move || match saving.engine.end(None, false) {
                 Ok(()) => saving.shutdown.request(),
                 Err(reason) => {
-                    tracing::error!("the server goes on, because the data cannot be saved: {reason}");
+                    tracing::error!("the server goes on, because data would be lost: {reason}");
                 }
             });
         }

@@ -100,7 +100,7 @@ impl Local {
                         // `appendfsync` has just become stricter than what the log was settled by.
                         self.flush_later(&shared);
                     }
-                } else if !outbox.release_failed(engine.settled_at_failure(), engine.shows_only_durable()) {
+                } else if !outbox.release_failed(engine.settled(), engine.shows_only_durable()) {
                     shared.client.kill(Kill::Now);
                     continue;
                 }

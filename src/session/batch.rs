@@ -366,10 +366,7 @@ impl Worker {
         loop {
             let at = Hashing { only: hash, tables: self.tables, db: client.db };
             let locked = lock(&server.engine, command, args, at, &reach, now);
-            if server.engine.loading.load(Relaxed) && !command.has(flag::LOADING) {
-                // The data was taken away to be read again after the gates were passed.
-                return Err(gate::LOADING);
-            }
+            gate::check_locked(&server.engine, command)?;
             let undoable = locks::may_lack_shards(&server.engine, command) && !locked.holds_all();
             let mut tx = Tx::new(&server.engine, locked, client.db, &mut self.record);
             if undoable {
@@ -469,6 +466,9 @@ fn lock<'a>(
     match at.only {
         Some(hash) if reach.is_first() => {
             locks::lock_only(engine, command, args, (hash, at.tables), at.db, mode, now)
+        }
+        None if command.spec.alone.is_some_and(|is_alone| is_alone(args)) => {
+            engine.store.lock_all(Mode::Write, now)
         }
         None if command.has(flag::ALL_SHARDS) => engine.store.lock_all(mode, now),
         None if command.is_keyless() => engine.store.lock_none(now),

@@ -90,9 +90,9 @@ impl Run<'_> {
         out: &mut Reply,
     ) -> Option<Result<(), Fail>> {
         let locked = lock(&server.engine, client, self.queue, &self.reach, now);
-        if server.engine.loading.load(Relaxed) && self.queue.iter().any(|q| !q.command.has(flag::LOADING)) {
-            // The data was taken away to be read again after the gates were passed.
-            return Some(Err(gate::LOADING));
+        let admitted = |q: &Queued| gate::check_locked(&server.engine, q.command);
+        if let Err(fail) = self.queue.iter().try_for_each(admitted) {
+            return Some(Err(fail));
         }
         if client.watcher.load(Acquire) || client.watched.iter().any(|w| expired_since(w, now)) {
             out.null_array();
@@ -220,6 +220,13 @@ fn set_database(client: &mut Client, db: usize) {
 /// Locks the shards of all keys of all commands; every shard if one of them goes beyond its keys.
 /// So it is if one of them reaches beyond the store, and therefore must not be run twice.
 fn lock<'a>(engine: &'a Engine, client: &Client, queue: &[Queued], reach: &Reach, now: u64) -> Locked<'a> {
+    let alone = |q: &Queued| {
+        let args: SmallVec<[&[u8]; 8]> = q.args.iter().map(|a| &**a).collect();
+        q.command.spec.alone.is_some_and(|is_alone| is_alone(&args))
+    };
+    if queue.iter().any(alone) {
+        return locks::lock_whole(engine, Mode::Write, now);
+    }
     let writes = queue.iter().any(|q| is_write(q.command));
     let mode = if writes { Mode::Write } else { Mode::Read };
     let whole = |q: &Queued| q.command.has(flag::WHOLE | flag::ALL_SHARDS);

@@ -2,7 +2,8 @@
 
 use super::Worker;
 use crate::command::{Client, Command, Fail, flag, is_write};
-use crate::engine::EFFECT_BYTES;
+use crate::command::fail::LOADING;
+use crate::engine::{EFFECT_BYTES, Engine, NotNow, Phase};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What becomes of a command that no gate refuses.
@@ -18,11 +19,23 @@ const NO_DEBUG: Fail = Fail::new(
     "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a \
      local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
 );
-pub(super) const LOADING: Fail = Fail::new("LOADING Redis is loading the dataset in memory");
+/// How long a command waits for an end that may yet be refused before it looks again, in ms.
+const ENDING_MILLIS: u64 = 20;
 const NO_CHECKPOINT: Fail = Fail::new(
     "MISCONF The last checkpoint failed, so that writes are refused as long as stop-writes-on-bgsave-error is on. The \
      server's log tells why it failed.",
 );
+
+/// Whether a command may go on under its locks, where the state of durability stays as it is: it may have changed since the gates
+/// were passed.
+#[inline]
+pub(super) fn check_locked(engine: &Engine, command: &Command) -> Result<(), Fail> {
+    match engine.admits(is_write(command)) {
+        Ok(()) => Ok(()),
+        Err(NotNow::Loading) if command.has(flag::LOADING) => Ok(()),
+        Err(reason) => Err(Fail::not_now(&reason)),
+    }
+}
 
 /// Whether the command may run now (or be queued). The order is Redis's: what is protected, authentication, what the
 /// transaction allows, then what the server's condition allows.
@@ -77,8 +90,12 @@ pub(super) fn check(
             return Err(NO_CHECKPOINT);
         }
     }
-    if server.engine.loading.load(Relaxed) && (!command.has(flag::LOADING) || lacks(flag::LOADING)) {
+    let state = server.engine.state();
+    if state.is_loading() && (!command.has(flag::LOADING) || lacks(flag::LOADING)) {
         return Err(LOADING);
+    }
+    if state.phase() == Phase::Ending && touches(flag::WRITE) {
+        return Ok(Verdict::Wait(now + ENDING_MILLIS));
     }
     match server.pause.until(touches(flag::WRITE | flag::MAY_REPLICATE), now) {
         Some(until) => Ok(Verdict::Wait(until)),

@@ -35,7 +35,7 @@ impl Worker {
         let server = Arc::clone(&self.server);
         let store = &server.engine.store;
         let _serving = server.serving.lock();
-        while !server.engine.loading.load(Relaxed) {
+        while server.engine.state().accepts_writes() {
             let Some((db, key)) = store.take_ready() else { return };
             for who in store.waiting(db, &key, store.hash(&key)) {
                 if let Ok(parked) = who.as_any().downcast::<Parked>() {
@@ -75,7 +75,7 @@ impl Worker {
         }
         let Some(mut slot) = parked.claim() else { return };
         let Slot::Waiting(mut client) = std::mem::replace(&mut *slot, Slot::Elsewhere) else { return };
-        let began = self.server.engine.durability();
+        let began = self.server.engine.state();
         let wrote_before = std::mem::take(&mut self.wrote);
         let mut out = Reply::new(proto_of(&client));
         let waits_on = !self.run_again(&mut client, parked, &mut out);

@@ -5,6 +5,7 @@ use crate::command::client::Kill;
 use crate::command::testing::{Harness, START};
 use crate::command::{Client, ClientHandle};
 use crate::config::{ProtectedAction, Settings};
+use crate::engine::Phase;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 /// Watches `k` as one client, lets another run `lines`, and tells what becomes of the first one's transaction.
@@ -58,13 +59,13 @@ fn a_transaction_does_not_run_on_data_that_is_being_read() {
     let mut h = Harness::new();
     h.run("MULTI");
     h.run("SET k 1");
-    h.server.engine.loading.store(true, Relaxed);
+    h.server.engine.set_phase(Phase::Reloading);
     let refused = h.run("EXEC");
     assert!(refused.starts_with("-EXECABORT Transaction discarded because of: LOADING"), "{refused}");
     h.run("MULTI");
     h.run("ECHO x");
     assert_eq!(h.run("EXEC"), "[\"x\"]");
-    h.server.engine.loading.store(false, Relaxed);
+    h.server.engine.set_phase(Phase::Serving);
     assert_eq!(h.run("GET k"), "nil");
 }
 
@@ -74,9 +75,9 @@ fn nothing_is_evicted_from_data_that_is_being_read() {
     h.run("SET k 1");
     h.configure("maxmemory-policy", "allkeys-random");
     h.configure("maxmemory", "1");
-    h.server.engine.loading.store(true, Relaxed);
+    h.server.engine.set_phase(Phase::Reloading);
     assert!(h.run("SET other 1").starts_with("-LOADING"));
-    h.server.engine.loading.store(false, Relaxed);
+    h.server.engine.set_phase(Phase::Serving);
     h.configure("maxmemory", "0");
     assert_eq!(h.run("GET k"), "\"1\"");
 }

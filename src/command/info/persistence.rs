@@ -10,7 +10,8 @@ fn status(ok: bool) -> &'static str {
 pub(super) fn persistence(report: &mut Report<'_>) {
     let engine = &report.server.engine;
     let save = &engine.save;
-    let running = save.running.load(Acquire);
+    // One that is due begins soon, or when the running one ends: who waits for the end waits for that too.
+    let running = save.running.load(Acquire) || save.due.load(Acquire);
     let ok = status(save.last_ok.load(Relaxed));
     let last = match save.last_millis.load(Relaxed) {
         u64::MAX => -1,
@@ -19,7 +20,7 @@ pub(super) fn persistence(report: &mut Report<'_>) {
     let so_far = (report.now.saturating_sub(save.started.load(Relaxed)) / 1000) as i64;
     let current = if running { so_far } else { -1 };
     let count = save.count.load(Relaxed);
-    report.line("loading", u8::from(engine.loading.load(Acquire)));
+    report.line("loading", u8::from(engine.is_loading()));
     report.constant("async_loading:0");
     loading(report);
     report.constant(
@@ -52,7 +53,7 @@ pub(super) fn persistence(report: &mut Report<'_>) {
 /// How far the loading has come.
 fn loading(report: &mut Report<'_>) {
     let engine = &report.server.engine;
-    if !engine.loading.load(Acquire) {
+    if !engine.is_loading() {
         return;
     }
     let (done, total) = (engine.loading_done.load(Relaxed), engine.loading_total.load(Relaxed));
@@ -80,6 +81,8 @@ fn log(report: &mut Report<'_>) {
     report.constant("aof_pending_rewrite:0");
     report.line("aof_buffer_length", stats.pending_bytes);
     report.constant("aof_pending_bio_fsync:0 aof_delayed_fsync:0");
+    report.line("log_state", engine.state().name());
+    report.line("log_complete", u8::from(engine.state().is_complete()));
     report.line("log_tail_lsn", stats.tail);
     report.line("log_written_lsn", stats.written);
     report.line("log_synced_lsn", stats.synced);

@@ -9,7 +9,6 @@ use crate::item::TableSchema;
 use crate::ops::{self, OpError};
 use crate::store::Mode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// Creates a table.
 pub(super) fn create(cx: &mut Cx<'_, '_>, name: &str, schema: &TableSchema) -> Outcome {
@@ -83,10 +82,8 @@ fn alone<T>(cx: &mut Cx<'_, '_>, run: impl FnOnce(&mut Tx<'_>) -> Result<T, Fail
     let engine = cx.tx.engine();
     let mut record = Vec::new();
     let locked = engine.store.lock_all(Mode::Write, cx.tx.now());
-    if engine.loading.load(Relaxed) {
-        return Err(Fail::new("LOADING Redis is loading the dataset in memory"));
-    }
     let mut tx = Tx::new(engine, locked, cx.tx.db, &mut record);
+    tx.admitted()?;
     let outcome = run(&mut tx);
     tx.commit();
     cx.tx.acknowledge();

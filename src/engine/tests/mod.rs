@@ -1,6 +1,6 @@
 //! The engine over a simulated disk: crashes at every sync, failing syncs, checkpoints in the middle of writes.
 
-use super::{Durability, Engine, Tx};
+use super::{Engine, LogState, Phase, Tx};
 use crate::config::{AppendFsync, Settings};
 use crate::effect::{Effect, FieldExpire, List, SYSTEM};
 use crate::env::{Clock, CrashMode, Fault, SimDisk};
@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+mod durability;
 mod pieces;
 
 const START: u64 = 1_700_000_000_000;
@@ -32,6 +33,15 @@ fn open(disk: &SimDisk, fsync: AppendFsync) -> Result<Arc<Engine>, super::Engine
     let engine = Arc::new(Engine::on_disk(settings(fsync), Clock::manual(START), disk.shared()));
     engine.recover()?;
     Ok(engine)
+}
+
+/// Changes the settings as CONFIG SET does.
+fn configure(engine: &Arc<Engine>, settings: &Arc<Settings>) -> Result<(), super::EngineError> {
+    engine.reconfigure(settings, &engine.store.lock_all(Mode::Write, START))
+}
+
+fn unlogged() -> Arc<Settings> {
+    Arc::new(Settings { appendonly: false, ..(*settings(AppendFsync::Always)).clone() })
 }
 
 /// Everything that a reader could see, in an order of its own.
@@ -189,13 +199,13 @@ fn a_crash_at_every_sync_loses_nothing_acknowledged_and_halves_nothing() {
 fn a_write_that_was_not_handed_over_before_the_failure_is_not_acknowledged() {
     let disk = SimDisk::new(30);
     let engine = open(&disk, AppendFsync::Everysec).unwrap();
-    let (began, written) = (engine.durability(), engine.tail());
+    let (began, written) = (engine.state(), engine.tail());
     disk.fail(Fault::Write, 1, libc::EIO);
     commit(&engine, &[Effect::SetString { db: 0, key: b"k", value: b"1", expire: None }]);
     // The background comes first and takes note of the failure.
     let error = engine.settle().unwrap_err();
     engine.note_failure(&error);
-    assert_eq!(engine.durability(), Durability::Failed);
+    assert_eq!(engine.state().log(), LogState::Failed);
     assert_eq!(engine.settled_since(began), written);
     assert!(engine.tail() > written);
 }
@@ -207,17 +217,17 @@ fn after_a_failed_sync_reads_go_on_and_writes_are_refused_for_good() {
     commit(&engine, &[Effect::SetString { db: 0, key: b"k", value: b"1", expire: None }]);
     engine.settle().unwrap();
     disk.fail(Fault::Sync, 1, libc::EIO);
-    let (began, durable) = (engine.durability(), engine.tail());
+    let (began, durable) = (engine.state(), engine.tail());
     commit(&engine, &[Effect::SetString { db: 0, key: b"k", value: b"2", expire: None }]);
     let error = engine.settle().unwrap_err();
     engine.note_failure(&error);
-    engine.reconfigure(&settings(AppendFsync::Always)).unwrap();
-    while engine.loading.load(Relaxed) {
+    configure(&engine, &settings(AppendFsync::Always)).unwrap();
+    while engine.is_loading() {
         std::thread::yield_now();
     }
     assert_eq!(engine.settled_since(began), durable, "who ran before the failure may have seen what is lost");
     assert_eq!(
-        engine.settled_since(engine.durability()),
+        engine.settled_since(engine.state()),
         u64::MAX,
         "who begins now is shown what is durable"
     );
@@ -241,11 +251,10 @@ fn what_happened_while_the_log_was_off_is_in_the_checkpoint_that_turning_it_on_w
     let disk = SimDisk::new(4);
     let engine = open(&disk, AppendFsync::Always).unwrap();
     commit(&engine, &[Effect::SetString { db: 0, key: b"logged", value: b"1", expire: None }]);
-    let off = Arc::new(Settings { appendonly: false, ..(*settings(AppendFsync::Always)).clone() });
-    engine.reconfigure(&off).unwrap();
-    assert_eq!(engine.durability(), Durability::Unlogged);
+    configure(&engine, &unlogged()).unwrap();
+    assert_eq!(engine.state().log(), LogState::Off);
     commit(&engine, &[Effect::SetString { db: 0, key: b"unlogged", value: b"2", expire: None }]);
-    engine.reconfigure(&settings(AppendFsync::Always)).unwrap();
+    configure(&engine, &settings(AppendFsync::Always)).unwrap();
     while engine.save.running.load(Relaxed) {
         std::thread::yield_now();
     }
@@ -304,11 +313,10 @@ fn turning_the_log_on_is_followed_by_a_checkpoint_even_if_another_one_was_runnin
     let disk = SimDisk::new(7);
     let engine = open(&disk, AppendFsync::Always).unwrap();
     set(&engine, b"first");
-    let off = Arc::new(Settings { appendonly: false, ..(*settings(AppendFsync::Always)).clone() });
-    engine.reconfigure(&off).unwrap();
+    configure(&engine, &unlogged()).unwrap();
     set(&engine, b"unlogged");
     let running = engine.claim_save().unwrap();
-    engine.reconfigure(&settings(AppendFsync::Always)).unwrap();
+    configure(&engine, &settings(AppendFsync::Always)).unwrap();
     drop(running);
     set(&engine, b"after");
     engine.settle().unwrap();
@@ -335,16 +343,16 @@ fn a_reload_and_a_checkpoint_keep_out_of_each_others_way() {
     let running = engine.claim_save().unwrap();
     assert!(matches!(engine.reload(false), Err(super::EngineError::Busy)));
     drop(running);
-    engine.loading.store(true, Relaxed);
+    engine.set_phase(Phase::Reloading);
     assert!(matches!(engine.save(), Err(super::EngineError::Loading)));
     assert!(matches!(engine.start_save(), Err(super::EngineError::Loading)));
-    engine.loading.store(false, Relaxed);
+    engine.set_phase(Phase::Serving);
     engine.save().unwrap();
     // What cannot be made durable before it is read again is not taken away.
     set(&engine, b"other");
     disk.fail(Fault::Sync, 1, libc::EIO);
     assert!(engine.reload(false).is_err());
-    assert!(!engine.loading.load(Relaxed));
+    assert!(!engine.is_loading());
     assert_eq!(image(&engine).len(), 2);
 }
 

@@ -1,0 +1,58 @@
+//! The orderly end: writes stop, then what must be on disk is brought there, and only then the server ends.
+
+use super::durability::{Event, LogState, Phase, State};
+use super::{Engine, EngineError};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often an end looks whether a reload is over.
+const LOOK: Duration = Duration::from_millis(5);
+
+impl Engine {
+    /// Stops writes for good and brings to disk what the end would lose. `save` asks for a checkpoint or forbids it; otherwise one is
+    /// written where nothing is logged and there are save points, or where the log lacks what a checkpoint was to bring. With `force`
+    /// the end comes even so. [`Engine::close`] has the last word on whether everything is on disk.
+    ///
+    /// Commands that write wait meanwhile, and go on if the end is refused. Blocks for as long as a checkpoint takes.
+    ///
+    /// # Errors
+    /// Why the end is refused: something would be lost that a user expects to be kept. All is as before then.
+    pub fn end(self: &Arc<Self>, save: Option<bool>, force: bool) -> Result<(), EngineError> {
+        let _one = self.ending.lock();
+        let state = loop {
+            match self.step(Event::EndBegun, None) {
+                Ok(state) => break state,
+                Err(state) if state.phase() == Phase::Reloading => std::thread::sleep(LOOK),
+                // There is nothing sound in memory, or an end has begun already.
+                Err(_) => return Ok(()),
+            }
+        };
+        match self.bring_to_disk(state, save) {
+            Ok(()) => Ok(()),
+            Err(error) if force => {
+                tracing::warn!(%error, "the end was forced");
+                Ok(())
+            }
+            Err(error) => {
+                if let Ok(state) = self.step(Event::EndGivenUp, None) {
+                    self.take_back_if_needed(state);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn bring_to_disk(&self, state: State, save: Option<bool>) -> Result<(), EngineError> {
+        // A checkpoint that runs gives up: it would show writes that one from here on shows too.
+        let _alone = self.works.exclude();
+        let wanted = match (state.log(), save) {
+            (LogState::Stranded, _) => return Err(self.failure().into()),
+            (LogState::Incomplete, Some(false)) => return Err(EngineError::Gap),
+            (_, Some(save)) => save,
+            (LogState::Incomplete, None) => true,
+            (LogState::Off, None) => self.disk.is_some() && !self.settings().save.is_empty(),
+            (LogState::Complete | LogState::Failed, None) => false,
+        };
+        if wanted { self.run_save(&self.claim_save_alone()?) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,256 @@
+//! Writers that know what was acknowledged to them, for all tests in which a server dies or changes under load.
+
+use crate::harness::{Client, Random, Value};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+/// Accounts between which every writer moves amounts; their sum is always nothing.
+const ACCOUNTS: usize = 8;
+
+/// What one writer knows of one thing that it alone writes. A value is a number in text; None is "not there".
+#[derive(Clone, Debug, Default)]
+struct Slot {
+    acknowledged: Option<String>,
+    /// Sent after that, in order, and not answered.
+    pending: Vec<Option<String>>,
+}
+
+/// How a slot is written and read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Str,
+    /// A string that is sometimes deleted.
+    Deleted,
+    /// A string with a time to live.
+    Expiring,
+    Counter,
+    /// A hash with two fields that are always the same.
+    Hash,
+    /// Two strings and a hash field that only a transaction writes.
+    Triple,
+    /// An item with an attribute of type N.
+    Item,
+    /// An item and a string that only a transaction writes.
+    ItemAndKey,
+}
+
+const KINDS: [Kind; 8] = [
+    Kind::Str,
+    Kind::Deleted,
+    Kind::Expiring,
+    Kind::Counter,
+    Kind::Hash,
+    Kind::Triple,
+    Kind::Item,
+    Kind::ItemAndKey,
+];
+
+type Name = (Kind, usize);
+
+pub(crate) struct Writer {
+    id: usize,
+    random: Random,
+    items: bool,
+    /// Whether the server may refuse: then a command that it refuses must have done nothing.
+    may_be_refused: bool,
+    next: u64,
+    slots: BTreeMap<Name, Slot>,
+}
+
+fn words(line: &str) -> Vec<u8> {
+    Client::encode(&line.split(' ').collect::<Vec<_>>())
+}
+
+/// Whether an error says that nothing of a command has happened, because the server cannot keep it now.
+fn is_refusal(reply: &Value) -> bool {
+    let text = reply.text();
+    ["MISCONF", "LOADING", "EXECABORT", "ERR the server is shutting down"].iter().any(|word| text.starts_with(word))
+}
+
+impl Writer {
+    /// A few writers; `items` says whether the server has tables.
+    pub(crate) fn several(count: usize, random: &mut Random, items: bool, may_be_refused: bool) -> Vec<Writer> {
+        (0..count)
+            .map(|id| Writer { id, random: random.fork(), items, may_be_refused, next: 0, slots: BTreeMap::new() })
+            .collect()
+    }
+
+    fn key(&self, (kind, n): Name) -> String {
+        format!("w{}:{kind:?}:{n}", self.id)
+    }
+
+    /// The commands that write `value` into a slot.
+    fn write(&self, name: Name, value: Option<&str>) -> Vec<String> {
+        let key = self.key(name);
+        let Some(v) = value else { return vec![format!("DEL {key}")] };
+        match name.0 {
+            Kind::Str | Kind::Deleted => vec![format!("SET {key} {v}")],
+            Kind::Expiring => vec![format!("SET {key} {v} EX 10000")],
+            Kind::Counter => vec![format!("INCR {key}")],
+            Kind::Hash => vec![format!("HSET {key} a {v} b {v}")],
+            Kind::Triple => vec![
+                "MULTI".into(),
+                format!("SET {key}x {v}"),
+                format!("SET {key}y {v}"),
+                format!("HSET {key}z f {v}"),
+                "EXEC".into(),
+            ],
+            Kind::Item => vec![format!("ITEM.PUT crash {key} SET 1 n:n {v}")],
+            Kind::ItemAndKey => vec![
+                "MULTI".into(),
+                format!("ITEM.PUT crash {key} SET 1 n:n {v}"),
+                format!("SET {key} {v}"),
+                "EXEC".into(),
+            ],
+        }
+    }
+
+    /// What a slot holds now; panics when its parts are not the same.
+    fn read(&self, name: Name, client: &mut Client) -> Option<String> {
+        let key = self.key(name);
+        let mut get = |command: String| {
+            let reply = client.run(&command);
+            assert!(!reply.is_error(), "{command}: {reply}");
+            if reply.is_null() { None } else { Some(reply) }
+        };
+        let item = |reply: Value| {
+            let items = reply.items();
+            let at = items.iter().position(|v| v.text() == "n").expect("attribute n");
+            items[at + 1].text()
+        };
+        let parts: Vec<Option<String>> = match name.0 {
+            Kind::Str | Kind::Deleted | Kind::Counter => vec![get(format!("GET {key}")).map(|v| v.text())],
+            Kind::Expiring => {
+                let value = get(format!("GET {key}")).map(|v| v.text());
+                let ttl = get(format!("TTL {key}")).and_then(|v| v.int()).unwrap();
+                assert!(value.is_none() || (9000..=10000).contains(&ttl), "{key} has the TTL {ttl}");
+                vec![value]
+            }
+            Kind::Hash => get(format!("HMGET {key} a b"))
+                .map(|v| v.items())
+                .unwrap_or_default()
+                .into_iter()
+                .map(|v| (!v.is_null()).then(|| v.text()))
+                .collect(),
+            Kind::Triple => vec![
+                get(format!("GET {key}x")).map(|v| v.text()),
+                get(format!("GET {key}y")).map(|v| v.text()),
+                get(format!("HGET {key}z f")).map(|v| v.text()),
+            ],
+            Kind::Item => vec![get(format!("ITEM.GET crash {key}")).map(item)],
+            Kind::ItemAndKey => vec![
+                get(format!("ITEM.GET crash {key}")).map(item),
+                get(format!("GET {key}")).map(|v| v.text()),
+            ],
+        };
+        assert!(parts.windows(2).all(|p| p[0] == p[1]), "half a transaction in {key}: {parts:?}");
+        parts[0].clone()
+    }
+
+    fn choose(&mut self) -> (Name, Option<String>) {
+        loop {
+            let name = (KINDS[self.random.below(KINDS.len())], self.random.below(6));
+            if !self.items && matches!(name.0, Kind::Item | Kind::ItemAndKey) {
+                continue;
+            }
+            self.next += 1;
+            let value = match name.0 {
+                Kind::Deleted if self.random.one_in(2) => None,
+                Kind::Counter => {
+                    let slot = self.slots.entry(name).or_default();
+                    let last = slot.pending.last().cloned().unwrap_or_else(|| slot.acknowledged.clone());
+                    Some((last.map_or(0, |v| v.parse::<u64>().unwrap()) + 1).to_string())
+                }
+                _ => Some(self.next.to_string()),
+            };
+            return (name, value);
+        }
+    }
+
+    /// A move of an amount between two accounts, all or nothing.
+    fn transfer(&mut self) -> Vec<String> {
+        let (from, to) = (self.random.below(ACCOUNTS), self.random.below(ACCOUNTS));
+        let amount = self.random.below(100);
+        vec![
+            "MULTI".into(),
+            format!("INCRBY account:{from} -{amount}"),
+            format!("INCRBY account:{to} {amount}"),
+            "EXEC".into(),
+        ]
+    }
+
+    /// Writes until the server goes away or `over` says so; counts what was acknowledged.
+    pub(crate) fn run(&mut self, mut client: Client, acknowledged: &AtomicUsize, over: &AtomicBool) {
+        while !over.load(Relaxed) {
+            let mut bytes = Vec::new();
+            let mut sent: Vec<(usize, Option<Name>)> = Vec::new();
+            for _ in 0..=self.random.below(8) {
+                let (commands, name) = if self.random.one_in(5) {
+                    (self.transfer(), None)
+                } else {
+                    let (name, value) = self.choose();
+                    let commands = self.write(name, value.as_deref());
+                    self.slots.entry(name).or_default().pending.push(value);
+                    (commands, Some(name))
+                };
+                for command in &commands {
+                    bytes.extend(words(command));
+                }
+                sent.push((commands.len(), name));
+            }
+            if client.send_raw(&bytes).is_err() {
+                return;
+            }
+            for (replies, name) in sent {
+                let mut refused = false;
+                for _ in 0..replies {
+                    match client.read() {
+                        Value::Eof | Value::Timeout => return,
+                        reply if reply.is_error() => {
+                            assert!(self.may_be_refused && is_refusal(&reply), "{reply}");
+                            refused = true;
+                        }
+                        _ => {}
+                    }
+                }
+                if let Some(slot) = name.and_then(|n| self.slots.get_mut(&n)) {
+                    let value = slot.pending.remove(0);
+                    if !refused {
+                        slot.acknowledged = value;
+                    } else if matches!(name, Some((Kind::Counter, _))) {
+                        // Those behind it counted on it.
+                        slot.pending.iter_mut().flatten().for_each(|value| {
+                            *value = (value.parse::<u64>().unwrap() - 1).to_string();
+                        });
+                    }
+                }
+                acknowledged.fetch_add(usize::from(!refused), Relaxed);
+            }
+        }
+    }
+
+    /// Goes on from what the server has, whatever that is.
+    pub(crate) fn adopt(&mut self, client: &mut Client) {
+        for (name, _) in std::mem::take(&mut self.slots) {
+            let slot = Slot { acknowledged: self.read(name, client), pending: Vec::new() };
+            self.slots.insert(name, slot);
+        }
+    }
+
+    /// Compares the server with what was acknowledged, and goes on from what it has.
+    pub(crate) fn verify(&mut self, client: &mut Client) {
+        for (name, mut slot) in std::mem::take(&mut self.slots) {
+            let found = self.read(name, client);
+            let allowed = found == slot.acknowledged || slot.pending.contains(&found);
+            assert!(allowed, "{}: found {found:?}, but {slot:?}", self.key(name));
+            slot.acknowledged = found;
+            slot.pending.clear();
+            self.slots.insert(name, slot);
+        }
+    }
+}
+
+pub(crate) fn accounts_sum(client: &mut Client) -> i64 {
+    (0..ACCOUNTS).map(|n| client.run(&format!("GET account:{n}")).int().unwrap_or(0)).sum()
+}
+
