@@ -296,6 +296,12 @@ impl Machine {
         State(self.state.load(Ordering::Acquire))
     }
 
+    /// Pretends a phase, without anything that leads to it.
+    #[cfg(test)]
+    pub(super) fn pretend(&self, phase: Phase) {
+        self.state.store(self.state().with_phase(phase).0, Ordering::Release);
+    }
+
     /// Has an event happen; the caller holds every shard exclusively. The new state, or an error with the present one where the
     /// event cannot happen.
     pub(super) fn step(&self, event: Event) -> Result<State, State> {
@@ -323,13 +329,5 @@ impl Machine {
         if start >= self.gap.load(Ordering::Acquire) {
             let _ = self.step(Event::GapClosed);
         }
-    }
-}
-
-#[cfg(test)]
-impl super::Engine {
-    /// Pretends a phase, without anything that leads to it.
-    pub(crate) fn set_phase(&self, phase: Phase) {
-        self.machine.state.store(self.state().with_phase(phase).0, Ordering::Release);
     }
 }

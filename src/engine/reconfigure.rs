@@ -55,7 +55,7 @@ impl Engine {
         held: &Locked<'_>,
     ) -> Result<(), EngineError> {
         let (Some(log), level) = (self.journal.log(), level_of(settings)) else { return Ok(()) };
-        let (off, relaxed) = (before.appendonly && !settings.appendonly, level < level_of(before));
+        let off = before.appendonly && !settings.appendonly;
         if before.appendonly == settings.appendonly && level == level_of(before) {
             return Ok(());
         }
@@ -63,8 +63,9 @@ impl Engine {
         if before.appendonly != settings.appendonly && self.state().has_failed() {
             return Err(self.failure().into());
         }
-        if self.state().appends() && (off || relaxed) {
-            // What was acknowledged under the stricter rule is to be as durable as that promised, or promises soon.
+        if self.state().appends() {
+            // What was acknowledged under the old rule is settled before the new one is in force: where the rule is relaxed, nobody
+            // syncs it any more; where it becomes stricter, memory would fall back behind it if a sync failed.
             log.sync(log.tail()).inspect_err(|error| self.note_failure_holding(error, Some(held)))?;
         }
         if settings.appendonly && !before.appendonly {

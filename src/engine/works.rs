@@ -53,12 +53,12 @@ impl Works {
     pub(super) fn exclude(&self) -> Excluded<'_> {
         let mut inner = self.inner.lock();
         while inner.excluding {
-            self.changed.wait(&mut inner);
+            inner = self.changed.wait(inner);
         }
         inner.excluding = true;
         self.revoked.store(true, Ordering::Release);
         while inner.out > 0 {
-            self.changed.wait(&mut inner);
+            inner = self.changed.wait(inner);
         }
         Excluded(self)
     }

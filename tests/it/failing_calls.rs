@@ -16,7 +16,7 @@ const DRAWN: usize = 24;
 /// Calls that are made to fail together, and the errors that they are given.
 const CALLS: [(&str, &[&str]); 10] = [
     ("openat,open", &["EMFILE", "ENOSPC", "EACCES", "EIO"]),
-    ("pwrite64,write", &["EIO", "ENOSPC"]),
+    ("pwrite64", &["EIO", "ENOSPC"]),
     ("fallocate", &["ENOSPC", "EIO"]),
     ("fdatasync", &["EIO", "ENOSPC"]),
     ("fsync", &["EIO", "ENOSPC"]),

@@ -366,6 +366,22 @@ fn what_was_acknowledged_is_synced_where_the_rule_is_relaxed() {
     }
 }
 
+/// Otherwise memory would fall back behind it when a sync fails at the stricter level.
+#[test]
+fn what_was_acknowledged_is_synced_where_the_rule_becomes_stricter() {
+    let disk = SimDisk::new(55);
+    let engine = open(&disk, AppendFsync::No).unwrap();
+    set(&engine, b"k");
+    engine.settle().unwrap();
+    configure(&engine, &settings(AppendFsync::Always)).unwrap();
+    disk.fail(Fault::Sync, 1, SimDisk::EIO);
+    set(&engine, b"lost");
+    let error = engine.settle().unwrap_err();
+    engine.note_failure(&error);
+    until(|| engine.state().phase() == Phase::Serving);
+    assert_eq!(image(&engine).len(), 1);
+}
+
 #[test]
 fn a_switch_whose_sync_fails_is_refused_and_the_failure_noted() {
     let disk = SimDisk::new(51);

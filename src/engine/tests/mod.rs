@@ -35,6 +35,13 @@ fn open(disk: &SimDisk, fsync: AppendFsync) -> Result<Arc<Engine>, super::Engine
     Ok(engine)
 }
 
+impl Engine {
+    /// Pretends a phase, without anything that leads to it.
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        self.machine.pretend(phase);
+    }
+}
+
 /// Changes the settings as CONFIG SET does.
 fn configure(engine: &Arc<Engine>, settings: &Arc<Settings>) -> Result<(), super::EngineError> {
     engine.reconfigure(settings, &engine.store.lock_all(Mode::Write, START))
