@@ -142,7 +142,7 @@ impl Run<'_> {
         tx: &mut Tx<'_>,
         out: &mut Reply,
     ) -> Result<(), Fail> {
-        let settings = Arc::clone(&worker.settings);
+        let mut settings = Arc::clone(&worker.settings);
         let (begun, db) = (out.len(), client.db);
         let mut cancelled = None;
         if self.all_or_nothing {
@@ -161,6 +161,10 @@ impl Run<'_> {
                 let mut cx = Cx { tx, out, client, server, settings: &settings };
                 crate::command::run(queued.command, &mut cx, &args)
             });
+            if queued.command.has(flag::ADMIN) {
+                worker.refresh();
+                settings = Arc::clone(&worker.settings);
+            }
             if tx.lacks_shards() {
                 break;
             }

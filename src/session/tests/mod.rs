@@ -1,5 +1,7 @@
 //! What a transaction must not miss, and where it must not wait for itself.
 
+mod ahead;
+
 use crate::command::blocking::{Awaited, Parked, Wait};
 use crate::command::client::Kill;
 use crate::command::testing::{Harness, START};
