@@ -229,9 +229,11 @@ pub struct Watched {
     pub hash: u64,
     /// The item that it stands for, where it is a view.
     pub item: Option<WatchedItem>,
-    /// When it was to expire as it was watched, in ms since the epoch. Its removal raises no flag, for nobody sees a change
-    /// then; what counts is that the time has passed.
-    pub deadline: Option<u64>,
+    /// Whether there was something for readers as it was watched. The removal of what has expired raises no flag, for nobody sees
+    /// a change then; what counts is that it was there and no longer is.
+    pub live: bool,
+    /// When the first of its fields was to expire, in ms since the epoch.
+    pub field_deadline: Option<u64>,
 }
 
 /// CLIENT REPLY.

@@ -90,15 +90,16 @@ impl Journal {
 }
 
 impl Engine {
-    /// Appends a record under the locks of the shards that it changed.
+    /// Appends a record under the locks of the shards that it changed; returns its position, if it is logged.
     #[inline]
-    pub(super) fn append(&self, now: u64, record: &[u8], changes: u64) {
+    pub(super) fn append(&self, now: u64, record: &[u8], changes: u64) -> Option<Lsn> {
         self.dirty.fetch_add(changes, Relaxed);
         if matches!(self.journal.durability(), Durability::Written | Durability::Synced)
             && let Some(log) = self.journal.log()
         {
-            log.append(now, record);
+            return Some(log.append(now, record));
         }
+        None
     }
 
     /// The LSN of the last appended record.

@@ -7,8 +7,10 @@ use crate::command::Client;
 use crate::command::blocking::state;
 use crate::command::client::Kill;
 use crate::engine::Durability;
+use crate::log::Lsn;
 use crate::resp::{Batch, Decoder, Limits, Proto, ProtocolError, Reply};
 use crate::session::{Stop, Worker};
+use crate::store::shown;
 use bytes::{Buf as _, BytesMut};
 use std::cell::{Cell, RefCell, RefMut};
 use std::future::poll_fn;
@@ -323,20 +325,23 @@ impl Connection {
             reply.error(format!("ERR {error}"));
             more = More::Close;
         }
-        self.answer(outbox, reply, progress.wrote, began);
+        self.answer(outbox, reply, progress.wrote, progress.shows, began);
         (if done { self.batch.consumed } else { 0 }, more)
     }
 
-    /// Hands replies over to be sent once what they show is durable. `began` is what durability was before their commands ran.
+    /// Hands replies over to be sent once what they show is durable: the log up to `shows`. `began` is what durability was before
+    /// their commands ran.
     pub(super) fn answer(
         &self,
         mut outbox: RefMut<'_, Outbox>,
         mut reply: Reply,
         wrote: bool,
+        shows: Lsn,
         began: Durability,
     ) {
         let engine = &self.local.server.engine;
-        let waits = outbox.put_back(reply.take(), engine.tail(), engine.settled_since(began), wrote);
+        let shows = if shows == shown::EVERYTHING { engine.tail() } else { shows };
+        let waits = outbox.put_back(reply.take(), shows, engine.settled_since(began), wrote);
         drop(outbox);
         if waits {
             self.local.flush_later(&self.shared);
@@ -370,7 +375,7 @@ impl Connection {
         let mut outbox = self.shared.outbox.borrow_mut();
         let mut reply = Reply::with_buffer(outbox.take(), Proto::V2);
         reply.raw(&replies);
-        self.answer(outbox, reply, progress.wrote, began);
+        self.answer(outbox, reply, progress.wrote, progress.shows, began);
         progress.stop != Some(Stop::Close)
     }
 

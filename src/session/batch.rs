@@ -10,8 +10,9 @@ use crate::command::transactions::end_transaction;
 use crate::command::{Client, Command, Cx, Fail, Server, WorkerStats, counts_lookups, flag, is_write};
 use crate::config::Settings;
 use crate::engine::{Engine, Reach, Tx};
+use crate::log::Lsn;
 use crate::resp::{Batch, Reply};
-use crate::store::{Locked, Mode};
+use crate::store::{Locked, Mode, shown};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -49,6 +50,8 @@ pub struct Progress {
     pub stop: Option<Stop>,
     /// Whether a command changed something.
     pub wrote: bool,
+    /// The log's position up to which the replies show it; [`shown::EVERYTHING`] for all that it has.
+    pub shows: Lsn,
 }
 
 /// What one worker thread executes commands with.
@@ -112,6 +115,19 @@ impl Worker {
     ) -> Progress {
         self.refresh();
         self.wrote = false;
+        shown::take();
+        let progress = self.run_commands(client, buf, batch, from, out);
+        Progress { wrote: self.wrote, shows: shown::take(), ..progress }
+    }
+
+    fn run_commands(
+        &mut self,
+        client: &mut Client,
+        buf: &[u8],
+        batch: &Batch,
+        from: usize,
+        out: &mut Reply,
+    ) -> Progress {
         let now = self.server.engine.clock.now_ms();
         client.handle.last_active.store(now, Relaxed);
         let mut args: SmallVec<[&[u8]; 2 * GROUP]> = SmallVec::new();
@@ -120,6 +136,7 @@ impl Worker {
         let mut done = from;
         let mut clock = self.server.engine.clock.monotonic_nanos();
         let (turn_end, begun) = (clock + TURN_NANOS, out.len());
+        let (turn_begun, turn_now) = (clock, now);
         while done < total {
             let group = done..(done + GROUP).min(total);
             args.clear();
@@ -133,6 +150,8 @@ impl Worker {
                 let count = batch.commands[index].count as usize;
                 let these = &args[at..at + count];
                 at += count;
+                // The clock was read when the command before it ended.
+                let now = turn_now + clock.saturating_sub(turn_begun) / 1_000_000;
                 let stop = self.step(
                     client,
                     commands[i],
@@ -148,12 +167,12 @@ impl Worker {
                 let spent = clock >= turn_end || out.len() - begun > TURN_BYTES;
                 if let Some(stop) = stop.or(spent.then_some(Stop::Yield)) {
                     let done = if stop == Stop::Close || stop == Stop::Yield { index + 1 } else { index };
-                    return Progress { done, stop: Some(stop), wrote: self.wrote };
+                    return Progress { done, stop: Some(stop), wrote: false, shows: 0 };
                 }
             }
             done = (done + GROUP).min(total);
         }
-        Progress { done, stop: None, wrote: self.wrote }
+        Progress { done, stop: None, wrote: false, shows: 0 }
     }
 
     /// Runs one command that stopped a run with [`Stop::Long`], on whatever thread: the worker is one made for it.
@@ -162,6 +181,7 @@ impl Worker {
         let mut clock = self.server.engine.clock.monotonic_nanos();
         let mark = out.len();
         self.wrote = false;
+        shown::take();
         let stop = match self.find(args) {
             Ok(command) => {
                 self.execute(client, command, args, None, now, &mut clock, out);
@@ -172,7 +192,7 @@ impl Worker {
         if self.server.engine.store.has_ready() {
             self.serve_ready();
         }
-        Progress { done: 1, stop, wrote: self.wrote }
+        Progress { done: 1, stop, wrote: self.wrote, shows: shown::take() }
     }
 
     /// A worker for one long command, whose counters are added to another's afterwards.
@@ -375,6 +395,9 @@ impl Worker {
                 // The data was taken away to be read again after the gates were passed.
                 return Err(gate::LOADING);
             }
+            if locked.holds_none() && command.may_show_data() {
+                shown::note_everything();
+            }
             let undoable = locks::may_lack_shards(&server.engine, command) && !locked.holds_all();
             let mut tx = Tx::new(&server.engine, locked, client.db, &mut self.record);
             if undoable {
@@ -409,7 +432,7 @@ impl Worker {
             if came_upon_expired {
                 let positions = command.key_positions(args).unwrap_or_default();
                 let keys = positions.iter().filter_map(|p| args.get(*p).copied());
-                server.engine.remove_expired(db, keys, &mut self.record);
+                shown::apart(|| server.engine.remove_expired(db, keys, &mut self.record));
             }
             return outcome;
         }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+mod held;
 mod pieces;
 
 const START: u64 = 1_700_000_000_000;
