@@ -9,7 +9,8 @@
 use super::client::Client;
 use super::registry::Command;
 use super::{ClientHandle, Fail};
-use crate::engine::{State, Engine};
+use crate::engine::{Engine, State};
+use crate::log::Lsn;
 use crate::resp::Reply;
 use crate::store::{Entry, Store, Waiting};
 use crate::text::parse_i64_strict;
@@ -116,6 +117,8 @@ pub struct Served {
     pub reply: Vec<u8>,
     /// Whether the command changed something.
     pub wrote: bool,
+    /// The log's position up to which the reply shows it.
+    pub shows: Lsn,
     /// What durability was before it ran.
     pub began: State,
 }

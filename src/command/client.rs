@@ -3,6 +3,7 @@
 use super::blocking::{Parked, Wait};
 use super::registry::Command;
 use crate::item::ItemKeys;
+use crate::log::Lsn;
 use crate::store::Watcher;
 use atomic_waker::AtomicWaker;
 use parking_lot::Mutex;
@@ -94,7 +95,7 @@ pub struct ClientHandle {
     pub names: Mutex<ClientNames>,
     /// Replies that others send it (MONITOR lines, later messages), to be written after its own; how many bytes, so
     /// that there being none is seen without the lock.
-    pushed: Mutex<Vec<u8>>,
+    pushed: Mutex<(Vec<u8>, Lsn)>,
     pushed_bytes: AtomicUsize,
     kill: AtomicU8,
     /// Wakes the connection's task.
@@ -169,12 +170,13 @@ impl ClientHandle {
             + self.multi_bytes.load(Relaxed)
     }
 
-    /// Adds bytes to be sent, and wakes the connection.
-    pub fn push(&self, bytes: &[u8]) {
+    /// Adds bytes to be sent once what they show is durable, the log up to `shows`, and wakes the connection.
+    pub fn push(&self, bytes: &[u8], shows: Lsn) {
         let mut pushed = self.pushed.lock();
-        pushed.extend_from_slice(bytes);
+        pushed.0.extend_from_slice(bytes);
+        pushed.1 = pushed.1.max(shows);
         // Release: the connection's task, once woken, sees it.
-        self.pushed_bytes.store(pushed.len(), Release);
+        self.pushed_bytes.store(pushed.0.len(), Release);
         drop(pushed);
         self.waker.wake();
     }
@@ -184,8 +186,8 @@ impl ClientHandle {
         self.pushed_bytes.load(Acquire)
     }
 
-    /// Takes over what others have sent it.
-    pub fn take_pushed(&self) -> Vec<u8> {
+    /// Takes over what others have sent it, and the log's position up to which that shows it.
+    pub fn take_pushed(&self) -> (Vec<u8>, Lsn) {
         let mut pushed = self.pushed.lock();
         self.pushed_bytes.store(0, Release);
         std::mem::take(&mut *pushed)
@@ -229,9 +231,11 @@ pub struct Watched {
     pub hash: u64,
     /// The item that it stands for, where it is a view.
     pub item: Option<WatchedItem>,
-    /// When it was to expire as it was watched, in ms since the epoch. Its removal raises no flag, for nobody sees a change
-    /// then; what counts is that the time has passed.
-    pub deadline: Option<u64>,
+    /// Whether there was something for readers as it was watched. The removal of what has expired raises no flag, for nobody sees
+    /// a change then; what counts is that it was there and no longer is.
+    pub live: bool,
+    /// When the first of its fields was to expire, in ms since the epoch.
+    pub field_deadline: Option<u64>,
 }
 
 /// CLIENT REPLY.

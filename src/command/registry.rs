@@ -80,6 +80,12 @@ impl Command {
         self.spec.keys.is_empty() && self.spec.item_keys.is_none()
     }
 
+    /// Whether its reply may show stored data, or what became of it. What concerns connections and transactions as such does not.
+    #[inline]
+    pub fn may_show_data(&self) -> bool {
+        !matches!(self.spec.group, "connection" | "transactions")
+    }
+
     /// Calls `visit` with each key as it is stored, which is what chooses the shard to lock, and with its table if it is a
     /// table's. A key that may be a view, which depends on the database, is visited as both.
     pub fn each_key(&self, tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(Option<u32>, &[u8])) {

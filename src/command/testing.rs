@@ -62,7 +62,7 @@ mod harness {
 
         /// What others have sent a client.
         pub(crate) fn pushed_to(&self, client: usize) -> String {
-            String::from_utf8(self.clients[client].handle.take_pushed()).unwrap()
+            String::from_utf8(self.clients[client].handle.take_pushed().0).unwrap()
         }
 
         /// Moves the time forward.
@@ -128,15 +128,7 @@ mod harness {
         }
 
         fn call_many(&mut self, client: usize, calls: &[&[&[u8]]]) -> Vec<Value> {
-            let mut request = Vec::new();
-            for args in calls {
-                request.extend_from_slice(format!("*{}\r\n", args.len()).as_bytes());
-                for arg in *args {
-                    request.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
-                    request.extend_from_slice(arg);
-                    request.extend_from_slice(b"\r\n");
-                }
-            }
+            let mut request: Vec<u8> = calls.iter().flat_map(|args| encoded(args)).collect();
             let mut batch = Batch::new();
             Decoder::new().decode(&mut request, &Limits::default(), &mut batch, calls.len()).unwrap();
             let client = &mut self.clients[client];
@@ -152,6 +144,23 @@ mod harness {
             assert_eq!(values.len(), calls.len(), "one command has one reply");
             values
         }
+    }
+
+    /// A command as it is sent.
+    fn encoded(args: &[&[u8]]) -> Vec<u8> {
+        let mut request = format!("*{}\r\n", args.len()).into_bytes();
+        for arg in args {
+            request.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());
+            request.extend_from_slice(arg);
+            request.extend_from_slice(b"\r\n");
+        }
+        request
+    }
+
+    /// A line of words, quoted as in redis-cli, as it is sent.
+    pub(crate) fn args_of(line: &str) -> Vec<u8> {
+        let words = split_words(line.as_bytes()).unwrap();
+        encoded(&words.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
 
     /// A reply on one line: `+OK`, `-ERR text`, `:1`, `"bulk"`, `nil`, `[a b]`.

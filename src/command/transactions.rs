@@ -4,7 +4,7 @@ use super::client::{Multi, Watched, WatchedItem};
 use super::spec::*;
 use super::views::Subject;
 use super::{Cx, Fail, Outcome};
-use crate::store::Store;
+use crate::store::{Entry, Store};
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
 const ALWAYS: u32 =
@@ -78,17 +78,25 @@ fn watch(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         return Err(Fail::new("ERR WATCH inside MULTI is not allowed"));
     }
     let store = &cx.server.engine.store;
-    let (db, space) = (cx.tx.db, store.space(cx.tx.db));
+    let db = cx.tx.db;
     for key in &args[1..] {
         if let Some(subject) = Subject::find(cx, key)? {
             watch_view(cx, key, &subject);
             continue;
         }
         let hash = cx.tx.hash(key);
-        let entry = cx.tx.locked().peek(space, key, hash).filter(|e| !e.expired(cx.tx.now()));
-        let deadline = entry.and_then(crate::store::Entry::expire);
+        let entry = live_entry(cx, db, key, hash);
+        let (live, field_deadline) =
+            (entry.is_some(), entry.and_then(|e| next_field_deadline(e, cx.tx.now())));
         if store.watch(db, key, hash, &cx.client.watcher) {
-            cx.client.watched.push(Watched { db, key: Box::from(*key), hash, item: None, deadline });
+            cx.client.watched.push(Watched {
+                db,
+                key: Box::from(*key),
+                hash,
+                item: None,
+                live,
+                field_deadline,
+            });
         }
     }
     cx.client.handle.watching.store(cx.client.watched.len() as u32, Relaxed);
@@ -100,11 +108,47 @@ fn watch(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 fn watch_view(cx: &mut Cx<'_, '_>, key: &[u8], subject: &Subject) {
     let (table, keys) = (&subject.table, subject.keys.clone());
     let hash = cx.tx.hash(&keys.pk);
-    let deadline = cx.tx.item(table, &keys).and_then(|item| table.deadline(&item, cx.tx.now()));
+    let live = cx.tx.item(table, &keys).is_some();
     let table = table.id;
     if cx.tx.engine().store.watch_item(table, (&keys.pk, &keys.sk), hash, &cx.client.watcher) {
         let item = Some(WatchedItem { table, keys });
-        cx.client.watched.push(Watched { db: cx.tx.db, key: Box::from(key), hash, item, deadline });
+        let (db, key) = (cx.tx.db, Box::from(key));
+        cx.client.watched.push(Watched { db, key, hash, item, live, field_deadline: None });
+    }
+}
+
+/// What is under a key of a database for readers.
+fn live_entry<'t>(cx: &'t Cx<'_, '_>, db: usize, key: &[u8], hash: u64) -> Option<&'t Entry> {
+    let engine = cx.tx.engine();
+    let space = engine.store.space(engine.tables.home(db, key));
+    cx.tx.locked().peek(space, key, hash).filter(|entry| !entry.expired(cx.tx.now()))
+}
+
+/// When the first live field of a hash expires. O(1) if no field has a deadline, else O(fields).
+fn next_field_deadline(entry: &Entry, now: u64) -> Option<u64> {
+    let hash = entry.value().hash().filter(|_| entry.has_deadline())?;
+    hash.live(now).map(|field| field.expire).filter(|at| *at != 0).min()
+}
+
+/// Whether what is watched is what it was, as far as time and tables are concerned; other changes raise the client's flag. The
+/// shards of the keys, and of the items that they stand for, are locked.
+pub fn watches_hold(cx: &Cx<'_, '_>) -> bool {
+    cx.client.watched.iter().all(|watched| holds(cx, watched))
+}
+
+fn holds(cx: &Cx<'_, '_>, watched: &Watched) -> bool {
+    let Ok(subject) = Subject::find_in(cx, watched.db, &watched.key) else { return false };
+    match (&watched.item, &subject) {
+        (None, None) => {
+            let due = watched.field_deadline.is_some_and(|at| at <= cx.tx.now());
+            !due && live_entry(cx, watched.db, &watched.key, watched.hash).is_some() == watched.live
+        }
+        (Some(item), Some(subject)) => {
+            let same = item.table == subject.table.id && item.keys == subject.keys;
+            same && subject.item(cx).is_some() == watched.live
+        }
+        // A table has taken the key over, or given it back.
+        _ => false,
     }
 }
 

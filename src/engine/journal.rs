@@ -99,15 +99,17 @@ impl Engine {
         outcome
     }
 
-    /// Appends a record under the locks of the shards that it changed, in the state that its transaction was accepted in.
+    /// Appends a record under the locks of the shards that it changed, in the state that its transaction was accepted in; returns its
+    /// position, if it is logged.
     #[inline]
-    pub(super) fn append(&self, accepted: State, now: u64, record: &[u8], changes: u64) {
+    pub(super) fn append(&self, accepted: State, now: u64, record: &[u8], changes: u64) -> Option<Lsn> {
         self.dirty.fetch_add(changes, Relaxed);
         if accepted.appends()
             && let Some(log) = self.journal.log()
         {
-            log.append(now, record);
+            return Some(log.append(now, record));
         }
+        None
     }
 
     /// Marks the place before which changes may be missing from the log, and returns its LSN. Recovery does not go beyond it unless
@@ -138,11 +140,11 @@ impl Engine {
         }
     }
 
-    /// As [`Engine::settled`] for what was done by a command that began in the state `began`. If the log has failed since then, it may
-    /// show, or acknowledge, what will never be durable.
+    /// The LSN that stands for everything which a reply may show whose command began in the state `began`. Once the log has failed, and
+    /// memory has fallen back where it must, that is no more than what was settled.
     #[inline]
-    pub fn settled_since(&self, began: State) -> Lsn {
-        if !began.has_failed() || !self.state().has_failed() { self.settled() } else { Lsn::MAX }
+    pub fn everything_since(&self, began: State) -> Lsn {
+        if began.has_failed() { self.settled() } else { self.tail() }
     }
 
     /// Makes all that was appended so far as durable as `appendfsync` asks, together with everybody else's.

@@ -46,8 +46,9 @@ pub struct Tx<'a> {
 
 impl<'a> Tx<'a> {
     /// Starts a transaction over locked shards. `record` is a scratch buffer.
-    pub fn new(engine: &'a Engine, locked: Locked<'a>, db: usize, record: &'a mut Vec<u8>) -> Self {
+    pub fn new(engine: &'a Engine, mut locked: Locked<'a>, db: usize, record: &'a mut Vec<u8>) -> Self {
         record.clear();
+        locked.now = engine.store.moment(locked.now, || engine.clock.now_ms());
         Self {
             engine,
             locked,
@@ -91,11 +92,6 @@ impl<'a> Tx<'a> {
     /// Whether the command wrote in transactions of its own.
     pub fn acknowledges(&self) -> bool {
         self.acknowledges
-    }
-
-    /// Forgets the hint.
-    pub fn forget_hint(&mut self) {
-        self.hint = (0, 0, 0);
     }
 
     /// The engine.
@@ -269,6 +265,7 @@ impl<'a> Tx<'a> {
     #[inline]
     pub fn apply_counted(&mut self, effect: Effect<'_>) -> usize {
         let Some(key) = effect.shard_key() else {
+            assert!(self.locked.owns_all(), "a change of databases or tables without all shards");
             self.note(&effect);
             self.changes += match effect {
                 Effect::FlushDb { db, .. } => self.engine.store.db_size(db as usize).0,
@@ -280,6 +277,8 @@ impl<'a> Tx<'a> {
             return 0;
         };
         let hash = self.hash(key);
+        // Noted in the record but not applied it would part memory from the log; a panic leaves both as they are.
+        assert!(self.locked.owns(hash), "a change of a key whose shard is not held exclusively");
         if self.undo.is_some() && !self.remember(&effect, hash) {
             return 0;
         }
@@ -389,7 +388,10 @@ impl<'a> Tx<'a> {
     #[inline]
     fn append(&mut self) {
         if self.effects != 0 {
-            self.engine.append(self.accepted, self.locked.now, self.record, self.changes);
+            let position = self.engine.append(self.accepted, self.locked.now, self.record, self.changes);
+            if let Some(position) = position {
+                self.locked.recorded_at(position);
+            }
             (self.effects, self.changes) = (0, 0);
         }
     }

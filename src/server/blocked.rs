@@ -7,6 +7,7 @@ use crate::command::blocking::{Parked, Served};
 use crate::command::client::Kill;
 use crate::resp::{Proto, Reply};
 use crate::session::WaitEnd;
+use crate::store::shown;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -138,14 +139,14 @@ impl Connection {
     }
 
     fn served(&mut self, served: Served) -> bool {
-        let Served { client, reply: bytes, wrote, began } = served;
+        let Served { client, reply: bytes, wrote, shows, began } = served;
         let closing = client.closing;
         self.client = Some(client);
         self.at += 1;
         let mut outbox = self.shared.outbox.borrow_mut();
         let mut reply = Reply::with_buffer(outbox.take(), Proto::V2);
         reply.raw(&bytes);
-        self.answer(outbox, reply, wrote, began);
+        self.answer(outbox, reply, wrote, shows, began);
         !closing
     }
 
@@ -156,7 +157,8 @@ impl Connection {
         let closing = client.closing;
         self.client = Some(client);
         self.at += 1;
-        self.answer(outbox, reply, false, self.local.server.engine.state());
+        // Nothing came: that is as true as all that the log has.
+        self.answer(outbox, reply, false, shown::EVERYTHING, self.local.server.engine.state());
         !closing
     }
 }

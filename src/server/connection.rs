@@ -7,8 +7,10 @@ use crate::command::Client;
 use crate::command::blocking::state;
 use crate::command::client::Kill;
 use crate::engine::State;
+use crate::log::Lsn;
 use crate::resp::{Batch, Decoder, Limits, Proto, ProtocolError, Reply};
 use crate::session::{Stop, Worker};
+use crate::store::shown;
 use bytes::{Buf as _, BytesMut};
 use std::cell::{Cell, RefCell, RefMut};
 use std::future::poll_fn;
@@ -205,12 +207,12 @@ impl Connection {
     /// Takes over what others push. It may show writes, and waits for them as replies do.
     pub(super) fn take_pushed(&mut self) {
         if self.shared.client.pushed_bytes() > 0 {
-            let pushed = self.shared.client.take_pushed();
+            let (pushed, shows) = self.shared.client.take_pushed();
             let mut outbox = self.shared.outbox.borrow_mut();
             let mut buf = outbox.take();
             buf.extend_from_slice(&pushed);
             let engine = &self.local.server.engine;
-            let waits = outbox.put_back(buf, engine.tail(), engine.settled(), false);
+            let waits = outbox.put_back(buf, shows, engine.settled(), false);
             drop(outbox);
             if waits {
                 self.local.flush_later(&self.shared);
@@ -325,20 +327,23 @@ impl Connection {
             reply.error(format!("ERR {error}"));
             more = More::Close;
         }
-        self.answer(outbox, reply, progress.wrote, began);
+        self.answer(outbox, reply, progress.wrote, progress.shows, began);
         (if done { self.batch.consumed } else { 0 }, more)
     }
 
-    /// Hands replies over to be sent once what they show is durable. `began` is what durability was before their commands ran.
+    /// Hands replies over to be sent once what they show is durable: the log up to `shows`. `began` is what durability was before
+    /// their commands ran.
     pub(super) fn answer(
         &self,
         mut outbox: RefMut<'_, Outbox>,
         mut reply: Reply,
         wrote: bool,
+        shows: Lsn,
         began: State,
     ) {
         let engine = &self.local.server.engine;
-        let waits = outbox.put_back(reply.take(), engine.tail(), engine.settled_since(began), wrote);
+        let shows = if shows == shown::EVERYTHING { engine.everything_since(began) } else { shows };
+        let waits = outbox.put_back(reply.take(), shows, engine.settled(), wrote);
         drop(outbox);
         if waits {
             self.local.flush_later(&self.shared);
@@ -372,7 +377,7 @@ impl Connection {
         let mut outbox = self.shared.outbox.borrow_mut();
         let mut reply = Reply::with_buffer(outbox.take(), Proto::V2);
         reply.raw(&replies);
-        self.answer(outbox, reply, progress.wrote, began);
+        self.answer(outbox, reply, progress.wrote, progress.shows, began);
         progress.stop != Some(Stop::Close)
     }
 

@@ -45,7 +45,8 @@ impl Outbox {
             return false;
         }
         match self.gates.back_mut() {
-            Some(last) if last.lsn == lsn => {
+            // They are sent in order: what may be sent earlier waits with what is before it.
+            Some(last) if last.lsn >= lsn => {
                 last.at = end;
                 last.wrote |= wrote;
             }

@@ -2,15 +2,17 @@
 //! order into one output buffer.
 
 use super::gate::{self, Verdict};
-use super::{exec, locks, observe};
+use super::locks::{self, Ahead, Assumed, Only};
+use super::{exec, observe};
 use crate::command::blocking::{Parked, state};
 use crate::command::client::{Kill, Queued, ReplyMode};
 use crate::command::transactions::end_transaction;
 use crate::command::{Client, Command, Cx, Fail, Server, WorkerStats, counts_lookups, flag, is_write};
 use crate::config::Settings;
 use crate::engine::{Engine, Reach, Tx};
+use crate::log::Lsn;
 use crate::resp::{Batch, Reply};
-use crate::store::{Locked, Mode};
+use crate::store::{Locked, Mode, shown};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -48,6 +50,8 @@ pub struct Progress {
     pub stop: Option<Stop>,
     /// Whether a command changed something.
     pub wrote: bool,
+    /// The log's position up to which the replies show it; [`shown::EVERYTHING`] for all that it has.
+    pub shows: Lsn,
 }
 
 /// What one worker thread executes commands with.
@@ -59,9 +63,9 @@ pub struct Worker {
     pub(super) record: Vec<u8>,
     /// The command of the last lookup and its name as it was sent: pipelines repeat themselves.
     last: Option<(&'static Command, SmallVec<[u8; 24]>)>,
-    hashes: Vec<Option<locks::Only>>,
-    /// The tables' generation that the hashes of partition keys were worked out at.
-    tables: u64,
+    hashes: Vec<Option<Only>>,
+    /// What the hashes were looked up for.
+    assumed: Assumed,
     /// The configuration as of the current batch.
     pub settings: Arc<Settings>,
     generation: u64,
@@ -83,7 +87,7 @@ impl Worker {
             record: Vec::with_capacity(4096),
             last: None,
             hashes: Vec::new(),
-            tables: 0,
+            assumed: Assumed { db: 0, tables: 0 },
             settings,
             generation,
             wrote: false,
@@ -111,6 +115,19 @@ impl Worker {
     ) -> Progress {
         self.refresh();
         self.wrote = false;
+        shown::take();
+        let progress = self.run_commands(client, buf, batch, from, out);
+        Progress { wrote: self.wrote, shows: shown::take(), ..progress }
+    }
+
+    fn run_commands(
+        &mut self,
+        client: &mut Client,
+        buf: &[u8],
+        batch: &Batch,
+        from: usize,
+        out: &mut Reply,
+    ) -> Progress {
         let now = self.server.engine.clock.now_ms();
         client.handle.last_active.store(now, Relaxed);
         let mut args: SmallVec<[&[u8]; 2 * GROUP]> = SmallVec::new();
@@ -119,6 +136,7 @@ impl Worker {
         let mut done = from;
         let mut clock = self.server.engine.clock.monotonic_nanos();
         let (turn_end, begun) = (clock + TURN_NANOS, out.len());
+        let (turn_begun, turn_now) = (clock, now);
         while done < total {
             let group = done..(done + GROUP).min(total);
             args.clear();
@@ -132,10 +150,12 @@ impl Worker {
                 let count = batch.commands[index].count as usize;
                 let these = &args[at..at + count];
                 at += count;
+                // The clock was read when the command before it ended.
+                let now = turn_now + clock.saturating_sub(turn_begun) / 1_000_000;
                 let stop = self.step(
                     client,
                     commands[i],
-                    self.hashes[i].filter(|only| !only.recorded).map(|only| only.at.hash),
+                    self.hashes[i].and_then(|only| Ahead::of(only, self.assumed)),
                     these,
                     now,
                     &mut clock,
@@ -147,12 +167,12 @@ impl Worker {
                 let spent = clock >= turn_end || out.len() - begun > TURN_BYTES;
                 if let Some(stop) = stop.or(spent.then_some(Stop::Yield)) {
                     let done = if stop == Stop::Close || stop == Stop::Yield { index + 1 } else { index };
-                    return Progress { done, stop: Some(stop), wrote: self.wrote };
+                    return Progress { done, stop: Some(stop), wrote: false, shows: 0 };
                 }
             }
             done = (done + GROUP).min(total);
         }
-        Progress { done, stop: None, wrote: self.wrote }
+        Progress { done, stop: None, wrote: false, shows: 0 }
     }
 
     /// Runs one command that stopped a run with [`Stop::Long`], on whatever thread: the worker is one made for it.
@@ -161,6 +181,7 @@ impl Worker {
         let mut clock = self.server.engine.clock.monotonic_nanos();
         let mark = out.len();
         self.wrote = false;
+        shown::take();
         let stop = match self.find(args) {
             Ok(command) => {
                 self.execute(client, command, args, None, now, &mut clock, out);
@@ -171,7 +192,7 @@ impl Worker {
         if self.server.engine.store.has_ready() {
             self.serve_ready();
         }
-        Progress { done: 1, stop, wrote: self.wrote }
+        Progress { done: 1, stop, wrote: self.wrote, shows: shown::take() }
     }
 
     /// A worker for one long command, whose counters are added to another's afterwards.
@@ -191,7 +212,7 @@ impl Worker {
         commands: &mut SmallVec<[Result<&'static Command, ()>; GROUP]>,
     ) {
         self.hashes.clear();
-        self.tables = self.server.engine.tables.generation();
+        self.assumed = Assumed { db, tables: self.server.engine.tables.generation() };
         let single = group.len() == 1;
         let mut at = 0;
         for index in group {
@@ -232,7 +253,7 @@ impl Worker {
         &mut self,
         client: &mut Client,
         found: Result<&'static Command, ()>,
-        hash: Option<u64>,
+        ahead: Option<Ahead>,
         args: &[&[u8]],
         now: u64,
         clock: &mut u64,
@@ -271,7 +292,7 @@ impl Worker {
         if command.has(flag::LONG) && !client.in_exec {
             return Some(Stop::Long);
         }
-        self.execute(client, command, args, hash, now, clock, out);
+        self.execute(client, command, args, ahead, now, clock, out);
         if client.parked.is_some() {
             return Some(Stop::Blocked);
         }
@@ -285,7 +306,7 @@ impl Worker {
         client: &mut Client,
         command: &'static Command,
         args: &[&[u8]],
-        hash: Option<u64>,
+        ahead: Option<Ahead>,
         now: u64,
         clock: &mut u64,
         out: &mut Reply,
@@ -294,7 +315,7 @@ impl Worker {
         let outcome = if command.has(flag::SESSION) {
             exec::session_command(self, client, command, now, out)
         } else {
-            self.transact(client, command, args, hash, now, out)
+            self.transact(client, command, args, ahead, now, out)
         };
         if client.parked.is_some() {
             // It is counted when its waiting ends. Whoever looks on sees it now.
@@ -302,8 +323,8 @@ impl Worker {
             self.show(client, command, args);
             return;
         }
-        if command.has(flag::ADMIN) {
-            // Whether CONFIG SET itself was slow is measured by what it has set, as in Redis.
+        if command.has(flag::ADMIN | flag::SESSION) {
+            // Whether CONFIG SET itself, alone or in a transaction, was slow is measured by what it has set, as in Redis.
             self.refresh();
         }
         self.count(client, command, args, outcome, mark, clock, out);
@@ -356,7 +377,7 @@ impl Worker {
         client: &mut Client,
         command: &'static Command,
         args: &[&[u8]],
-        hash: Option<u64>,
+        ahead: Option<Ahead>,
         now: u64,
         out: &mut Reply,
     ) -> Result<(), Fail> {
@@ -364,18 +385,22 @@ impl Worker {
         let mark = out.len();
         let mut reach = Reach::default();
         loop {
-            let at = Hashing { only: hash, tables: self.tables, db: client.db };
-            let locked = lock(&server.engine, command, args, at, &reach, now);
+            let ahead = ahead.filter(|ahead| reach.is_first() && ahead.is_of(client.db));
+            let (locked, name_hash) =
+                match ahead.and_then(|ahead| lock_ahead(&server.engine, command, ahead, now)) {
+                    Some(found) => found,
+                    None => (lock(&server.engine, command, args, client.db, &reach, now), None),
+                };
             gate::check_locked(&server.engine, command)?;
+            if locked.holds_none() && command.may_show_data() {
+                shown::note_everything();
+            }
             let undoable = locks::may_lack_shards(&server.engine, command) && !locked.holds_all();
             let mut tx = Tx::new(&server.engine, locked, client.db, &mut self.record);
             if undoable {
                 tx.expect_more_shards();
             }
-            // Of a view the hash is not that of the key; those who look it up as one forget the hint.
-            if let (Some(hash), None) = (hash, command.spec.item_keys)
-                && server.engine.tables.generation() == self.tables
-            {
+            if let Some(hash) = name_hash {
                 tx.hint(args[command.only_key], hash);
             }
             if client.handle.no_touch.load(Relaxed) {
@@ -404,7 +429,7 @@ impl Worker {
             if came_upon_expired {
                 let positions = command.key_positions(args).unwrap_or_default();
                 let keys = positions.iter().filter_map(|p| args.get(*p).copied());
-                server.engine.remove_expired(db, keys, &mut self.record);
+                shown::apart(|| server.engine.remove_expired(db, keys, &mut self.record));
             }
             return outcome;
         }
@@ -442,39 +467,45 @@ impl Worker {
     }
 }
 
-/// What is known of a command's keys before it is locked.
-struct Hashing {
-    /// The hash of its only key.
-    only: Option<u64>,
-    /// The tables' generation that it was worked out at.
-    tables: u64,
-    /// The database of its keys.
-    db: usize,
+#[inline]
+fn mode_of(command: &Command) -> Mode {
+    if is_write(command) { Mode::Write } else { Mode::Read }
+}
+
+/// Locks what was worked out ahead, if that still holds, and gives the hash of the key's own name with it.
+#[inline]
+fn lock_ahead<'a>(
+    engine: &'a Engine,
+    command: &Command,
+    ahead: Ahead,
+    now: u64,
+) -> Option<(Locked<'a>, Option<u64>)> {
+    locks::lock_ahead(engine, ahead, mode_of(command), now).map(|locked| (locked, ahead.name_hash()))
 }
 
 /// Locks what a command needs.
-#[inline]
 fn lock<'a>(
     engine: &'a Engine,
     command: &Command,
     args: &[&[u8]],
-    at: Hashing,
+    db: usize,
     reach: &Reach,
     now: u64,
 ) -> Locked<'a> {
-    let mode = if is_write(command) { Mode::Write } else { Mode::Read };
-    match at.only {
-        Some(hash) if reach.is_first() => {
-            locks::lock_only(engine, command, args, (hash, at.tables), at.db, mode, now)
-        }
-        None if command.spec.alone.is_some_and(|is_alone| is_alone(args)) => {
-            engine.store.lock_all(Mode::Write, now)
-        }
-        None if command.has(flag::ALL_SHARDS) => engine.store.lock_all(mode, now),
-        None if command.is_keyless() => engine.store.lock_none(now),
-        _ if reach.is_everything() => locks::lock_whole(engine, mode, now),
-        _ => locks::lock_keys(engine, &[(command, args)], reach.hashes(), at.db, mode, now),
+    let mode = mode_of(command);
+    if command.spec.alone.is_some_and(|is_alone| is_alone(args)) {
+        return engine.store.lock_all(Mode::Write, now);
     }
+    if command.has(flag::ALL_SHARDS) {
+        return engine.store.lock_all(mode, now);
+    }
+    if command.is_keyless() {
+        return engine.store.lock_none(now);
+    }
+    if reach.is_everything() {
+        return locks::lock_whole(engine, mode, now);
+    }
+    locks::lock_keys(engine, &[(command, args)], reach.hashes(), db, mode, now)
 }
 
 /// Whether a command's name is a line of HTTP: a web page that makes a browser talk to this port must not get a word in.

@@ -4,12 +4,12 @@ use super::atomic::{self, Token};
 use super::batch::Worker;
 use super::{gate, locks, observe};
 use crate::command::client::{Multi, Queued, Watched};
-use crate::command::transactions::forget_watched;
+use crate::command::transactions::{forget_watched, watches_hold};
 use crate::command::{Client, Command, Cx, Fail, Server, counts_lookups, flag, is_write};
 use crate::config::Settings;
-use crate::engine::{Engine, Reach, Tx};
+use crate::engine::{Engine, Reach, Tx, VIEW_DB};
 use crate::resp::Reply;
-use crate::store::{Locked, Mode};
+use crate::store::{Locked, Mode, shown};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -89,18 +89,23 @@ impl Run<'_> {
         now: u64,
         out: &mut Reply,
     ) -> Option<Result<(), Fail>> {
-        let locked = lock(&server.engine, client, self.queue, &self.reach, now);
+        let mut locked = lock(&server.engine, client, self.queue, &self.reach, now);
         let admitted = |q: &Queued| gate::check_locked(&server.engine, q.command);
         if let Err(fail) = self.queue.iter().try_for_each(admitted) {
             return Some(Err(fail));
         }
-        if client.watcher.load(Acquire) || client.watched.iter().any(|w| expired_since(w, now)) {
-            out.null_array();
-            return Some(Ok(()));
-        }
+        // What is watched may have expired while the shards were waited for.
+        locked.now = server.engine.clock.now_ms();
         let (begun, db) = (out.len(), client.db);
         let whole = locked.holds_all();
         let mut tx = Tx::new(&server.engine, locked, db, record);
+        let settings = &*worker.settings;
+        if client.watcher.load(Acquire)
+            || !watches_hold(&Cx { tx: &mut tx, out: &mut *out, client: &mut *client, server, settings })
+        {
+            out.null_array();
+            return Some(Ok(()));
+        }
         if !whole && self.queue.iter().any(|q| locks::changes_items(&server.engine, q.command)) {
             tx.expect_more_shards();
         }
@@ -142,7 +147,7 @@ impl Run<'_> {
         tx: &mut Tx<'_>,
         out: &mut Reply,
     ) -> Result<(), Fail> {
-        let settings = Arc::clone(&worker.settings);
+        let mut settings = Arc::clone(&worker.settings);
         let (begun, db) = (out.len(), client.db);
         let mut cancelled = None;
         if self.all_or_nothing {
@@ -154,6 +159,10 @@ impl Run<'_> {
         for (index, queued) in self.queue.iter().enumerate() {
             let args: SmallVec<[&[u8]; 8]> = queued.args.iter().map(|a| &**a).collect();
             let mark = out.len();
+            let beyond_keys = queued.command.is_keyless() || queued.command.has(flag::WHOLE);
+            if beyond_keys && !tx.locked().holds_all() && queued.command.may_show_data() {
+                shown::note_everything();
+            }
             tx.db = client.db;
             tx.set_no_touch(client.handle.no_touch.load(Relaxed));
             let (hits, misses) = (tx.hits(), tx.misses());
@@ -161,6 +170,10 @@ impl Run<'_> {
                 let mut cx = Cx { tx, out, client, server, settings: &settings };
                 crate::command::run(queued.command, &mut cx, &args)
             });
+            if queued.command.has(flag::ADMIN) {
+                worker.refresh();
+                settings = Arc::clone(&worker.settings);
+            }
             if tx.lacks_shards() {
                 break;
             }
@@ -220,6 +233,23 @@ fn set_database(client: &mut Client, db: usize) {
 /// Locks the shards of all keys of all commands; every shard if one of them goes beyond its keys.
 /// So it is if one of them reaches beyond the store, and therefore must not be run twice.
 fn lock<'a>(engine: &'a Engine, client: &Client, queue: &[Queued], reach: &Reach, now: u64) -> Locked<'a> {
+    loop {
+        let generation = engine.tables.generation();
+        let locked = lock_now(engine, client, queue, reach, now);
+        // What has to be locked depends on the tables. They do not change while a shard is locked.
+        if engine.tables.generation() == generation {
+            return locked;
+        }
+    }
+}
+
+fn lock_now<'a>(
+    engine: &'a Engine,
+    client: &Client,
+    queue: &[Queued],
+    reach: &Reach,
+    now: u64,
+) -> Locked<'a> {
     let alone = |q: &Queued| {
         let args: SmallVec<[&[u8]; 8]> = q.args.iter().map(|a| &**a).collect();
         q.command.spec.alone.is_some_and(|is_alone| is_alone(&args))
@@ -235,7 +265,8 @@ fn lock<'a>(engine: &'a Engine, client: &Client, queue: &[Queued], reach: &Reach
     if reach.is_everything() || queue.iter().any(|q| whole(q) || (again && once(q))) {
         return locks::lock_whole(engine, mode, now);
     }
-    let mut others: SmallVec<[u64; 4]> = client.watched.iter().map(|w| w.hash).collect();
+    let mut others: SmallVec<[u64; 4]> = SmallVec::new();
+    client.watched.iter().for_each(|watched| watched_hashes(engine, watched, &mut others));
     others.extend_from_slice(reach.hashes());
     let args: Vec<SmallVec<[&[u8]; 8]>> =
         queue.iter().map(|q| q.args.iter().map(|a| &**a).collect()).collect();
@@ -244,7 +275,14 @@ fn lock<'a>(engine: &'a Engine, client: &Client, queue: &[Queued], reach: &Reach
     locks::lock_keys(engine, &commands, &others, client.db, mode, now)
 }
 
-/// Whether a watched key has expired since it was watched; removal by expiry counts as a change only then.
-fn expired_since(watched: &Watched, now: u64) -> bool {
-    watched.deadline.is_some_and(|at| at <= now)
+/// The hashes whose shards tell whether a watched key is what it was: that of the key, and that of the item that it has stood for or
+/// stands for now.
+fn watched_hashes(engine: &Engine, watched: &Watched, hashes: &mut SmallVec<[u64; 4]>) {
+    hashes.push(watched.hash);
+    if watched.db == VIEW_DB && (watched.item.is_some() || engine.tables.have_views()) {
+        hashes.push(engine.store.hash(&watched.key));
+        hashes.extend(
+            engine.tables.view_place(&watched.key).map(|(_, partition)| engine.store.hash(&partition)),
+        );
+    }
 }

@@ -4,6 +4,7 @@ use super::Worker;
 use crate::command::{Client, Command, Fail, flag, is_write};
 use crate::command::fail::LOADING;
 use crate::engine::{EFFECT_BYTES, Engine, NotNow, Phase};
+use crate::store::shown;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What becomes of a command that no gate refuses.
@@ -73,7 +74,7 @@ pub(super) fn check(
         command.has(flag::SESSION) && queue.iter().any(|queued| !queued.command.has(bits))
     };
     if settings.maxmemory != 0
-        && !server.engine.make_room(settings, &mut worker.record)
+        && !shown::apart(|| server.engine.make_room(settings, &mut worker.record)).0
         && (touches(flag::DENYOOM) || client.multi.is_some() && !command.has(flag::IN_MULTI))
     {
         // A queue takes memory too, whatever is queued.

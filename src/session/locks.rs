@@ -17,8 +17,47 @@ pub(super) struct Hashed {
 #[derive(Clone, Copy)]
 pub(super) struct Only {
     pub(super) at: Hashed,
+    /// Whether the hash is that of the key's own name, not that of the partition key of an item which it stands for.
+    pub(super) own_name: bool,
     /// Whether the command changes an item whose change may be recorded: in a shard that can as well be locked at once.
     pub(super) recorded: bool,
+}
+
+/// What the keys of commands were looked up for. Earlier commands of the batch, and other clients, may have changed it by the
+/// time at which the command runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Assumed {
+    pub(super) db: usize,
+    /// The tables' generation.
+    pub(super) tables: u64,
+}
+
+/// The hash of a command's only key as it was worked out ahead.
+#[derive(Clone, Copy)]
+pub(super) struct Ahead {
+    hash: u64,
+    own_name: bool,
+    assumed: Assumed,
+}
+
+impl Ahead {
+    /// What was looked up for a command, if its shard is the only one that it locks.
+    #[inline]
+    pub(super) fn of(only: Only, assumed: Assumed) -> Option<Self> {
+        (!only.recorded).then_some(Self { hash: only.at.hash, own_name: only.own_name, assumed })
+    }
+
+    /// Whether it was looked up for this database.
+    #[inline]
+    pub(super) fn is_of(self, db: usize) -> bool {
+        self.assumed.db == db
+    }
+
+    /// The hash of the key's own name, if it is known.
+    #[inline]
+    pub(super) fn name_hash(self) -> Option<u64> {
+        self.own_name.then_some(self.hash)
+    }
 }
 
 /// The only key of a command, for commands that have exactly one.
@@ -30,6 +69,7 @@ pub(super) fn only_key(engine: &Engine, command: &Command, args: &[&[u8]], db: u
     let store = &engine.store;
     let in_table = |key: &[u8], space| Only {
         at: Hashed { hash: store.hash(key), space },
+        own_name: false,
         recorded: engine.tables.may_record(space) && is_write(command),
     };
     let Some(find) = command.spec.item_keys else {
@@ -42,31 +82,19 @@ pub(super) fn only_key(engine: &Engine, command: &Command, args: &[&[u8]], db: u
             return (!engine.tables.any_lifting()).then(|| in_table(&key, space));
         }
         let at = Hashed { hash: store.hash(key), space: store.space(db) };
-        return Some(Only { at, recorded: false });
+        return Some(Only { at, own_name: true, recorded: false });
     };
     let mut only = None;
     find(&engine.tables, args, &mut |found| only = Some(in_table(found.key, found.table)));
     only
 }
 
-/// Locks the shard of a command's only key, which was worked out at a generation of the tables: what the key is depends on
-/// their schemas, and they do not change while a shard is locked.
+/// Locks the shard of a command's only key as it was worked out ahead; `None` if the tables have changed since then. What the
+/// key is depends on their schemas, and they do not change while a shard is locked.
 #[inline]
-pub(super) fn lock_only<'a>(
-    engine: &'a Engine,
-    command: &Command,
-    args: &[&[u8]],
-    (hash, tables): (u64, u64),
-    db: usize,
-    mode: Mode,
-    now: u64,
-) -> Locked<'a> {
-    let locked = engine.store.lock_one(hash, mode, now);
-    if engine.tables.generation() != tables {
-        drop(locked);
-        return lock_keys(engine, &[(command, args)], &[], db, mode, now);
-    }
-    locked
+pub(super) fn lock_ahead(engine: &Engine, ahead: Ahead, mode: Mode, now: u64) -> Option<Locked<'_>> {
+    let locked = engine.store.lock_one(ahead.hash, mode, now);
+    (engine.tables.generation() == ahead.assumed.tables).then_some(locked)
 }
 
 /// Locks the shards of all keys of some commands, and of other hashes in `db`. How a partition key is stored is its table's

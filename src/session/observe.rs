@@ -74,7 +74,8 @@ pub(super) fn monitor_line(
 pub(super) fn show_monitors(server: &Server, line: &str) {
     let monitors: Vec<_> =
         server.clients.lock().values().filter(|other| other.monitor.load(Relaxed)).cloned().collect();
+    let shows = server.engine.everything_since(server.engine.state());
     for monitor in monitors {
-        monitor.push(line.as_bytes());
+        monitor.push(line.as_bytes(), shows);
     }
 }

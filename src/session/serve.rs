@@ -6,7 +6,7 @@ use crate::command::blocking::{Parked, Served, Slot, state};
 use crate::command::client::Kill;
 use crate::command::{Client, Fail};
 use crate::resp::{Proto, Reply};
-use crate::store::Mode;
+use crate::store::{Mode, shown};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
@@ -50,7 +50,8 @@ impl Worker {
     fn concerns(&self, parked: &Parked, db: usize, key: &[u8]) -> bool {
         let engine = &self.server.engine;
         let hash = engine.store.hash(key);
-        let locked = engine.store.lock_one(hash, Mode::Read, engine.clock.now_ms());
+        let mut locked = engine.store.lock_one(hash, Mode::Read, engine.clock.now_ms());
+        locked.now = engine.store.moment(locked.now, || engine.clock.now_ms());
         let home = engine.tables.home(db, key);
         let entry = locked.peek(engine.store.space(home), key, hash);
         parked.wait.on_absence
@@ -78,15 +79,15 @@ impl Worker {
         let began = self.server.engine.state();
         let wrote_before = std::mem::take(&mut self.wrote);
         let mut out = Reply::new(proto_of(&client));
-        let waits_on = !self.run_again(&mut client, parked, &mut out);
+        let (served, shows) = shown::apart(|| self.run_again(&mut client, parked, &mut out));
         let wrote = std::mem::replace(&mut self.wrote, wrote_before);
-        if waits_on {
+        if !served {
             *slot = Slot::Waiting(client);
             parked.handle.blocked.store(state::WAITING, Release);
             return;
         }
         parked.unregister(&self.server.engine.store);
-        *slot = Slot::Done(Box::new(Served { client: *client, reply: out.take(), wrote, began }));
+        *slot = Slot::Done(Box::new(Served { client: *client, reply: out.take(), wrote, shows, began }));
         parked.handle.blocked.store(state::NO, Release);
         drop(slot);
         parked.handle.waker.wake();

@@ -1,7 +1,7 @@
 //! Locks over shards: one, several in ascending order, or all; and lookups under them.
 
 use super::table::{self, Raw};
-use super::{Entry, Kind, Store};
+use super::{Entry, Kind, Store, shown};
 use dashmap::{RwLockReadGuard, RwLockWriteGuard};
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -22,6 +22,11 @@ enum Guard<'a> {
 }
 
 impl Guard<'_> {
+    #[inline]
+    fn is_exclusive(&self) -> bool {
+        matches!(self, Self::Write(_))
+    }
+
     #[inline]
     fn raw(&self) -> &Raw {
         match self {
@@ -80,10 +85,13 @@ pub(super) fn noise() -> u64 {
 
 impl Store {
     fn guard(&self, shard: usize, mode: Mode) -> Guard<'_> {
-        match mode {
+        let guard = match mode {
             Mode::Read => Guard::Read(self.raw(shard).read()),
             Mode::Write => Guard::Write(self.raw(shard).write()),
-        }
+        };
+        // Relaxed: it is written under the lock that is held now.
+        shown::note(self.sides[shard].position.load(Relaxed));
+        guard
     }
 
     fn locked<'a>(&'a self, held: Held<'a>, now: u64) -> Locked<'a> {
@@ -145,6 +153,7 @@ impl<'a> Locked<'a> {
             },
         };
         let Some(guard) = self.store.raw(shard).try_write() else { return false };
+        shown::note(self.store.sides[shard].position.load(Relaxed));
         let mut guards = match std::mem::replace(&mut self.held, Held::None) {
             Held::None => SmallVec::new(),
             Held::One(held, guard) => SmallVec::from_iter([(held, guard)]),
@@ -161,6 +170,48 @@ impl<'a> Locked<'a> {
         if entry.kind() == Kind::Boxed {
             self.garbage.extend(self.store.reap(entry));
         }
+    }
+
+    /// Whether no shard is locked.
+    #[inline]
+    pub fn holds_none(&self) -> bool {
+        matches!(self.held, Held::None)
+    }
+
+    /// Whether the shard of a hash is held exclusively, so that it may be changed.
+    #[inline]
+    pub fn owns(&self, hash: u64) -> bool {
+        let shard = self.store.shard_of(hash);
+        match &self.held {
+            Held::None => false,
+            Held::One(held, guard) => *held == shard && guard.is_exclusive(),
+            Held::Many(guards) => guards
+                .binary_search_by_key(&shard, |(held, _)| *held)
+                .is_ok_and(|at| guards[at].1.is_exclusive()),
+        }
+    }
+
+    /// Whether every shard is held exclusively, so that databases and tables may be changed.
+    pub fn owns_all(&self) -> bool {
+        self.holds_all()
+            && matches!(&self.held, Held::Many(guards) if guards.iter().all(|(_, guard)| guard.is_exclusive()))
+    }
+
+    /// Notes that the record of what was changed in these shards stands at a position of the log: who reads them from now on is
+    /// shown it.
+    #[inline]
+    pub fn recorded_at(&self, position: u64) {
+        let raise = |shard: usize, guard: &Guard<'_>| {
+            if guard.is_exclusive() {
+                self.store.sides[shard].position.store(position, Relaxed);
+            }
+        };
+        match &self.held {
+            Held::None => {}
+            Held::One(shard, guard) => raise(*shard, guard),
+            Held::Many(guards) => guards.iter().for_each(|(shard, guard)| raise(*shard, guard)),
+        }
+        shown::note(position);
     }
 
     /// Whether every shard is locked.

@@ -17,6 +17,7 @@ pub mod object;
 mod partitions;
 mod reaper;
 mod scan;
+pub mod shown;
 mod table;
 mod waiting;
 mod watch;
@@ -69,6 +70,8 @@ struct DbCount {
 
 /// What belongs to a shard beside its table.
 struct Side {
+    /// The log's position of the last record that changed the shard; written under its exclusive lock only.
+    position: AtomicU64,
     /// Changes whenever slot numbers lose their meaning.
     generation: AtomicU32,
     /// The slots of the shard's table, for those who do not lock the shard.
@@ -82,6 +85,14 @@ struct Side {
     /// The partitions of each table; changed under the shard's exclusive lock only.
     rosters: parking_lot::RwLock<Rosters>,
 }
+
+/// A time, on a cache line of its own because every transaction reads it.
+#[derive(Default)]
+#[repr(align(64))]
+struct Latest(AtomicU64);
+
+/// How far the system's clock may go back while time stands still instead, in ms. Beyond that somebody has set it.
+const SET_BACK_MILLIS: u64 = 1000;
 
 /// Thresholds of the compact forms; readable without locks, changed by CONFIG SET.
 pub struct Thresholds {
@@ -118,6 +129,8 @@ pub struct Store {
     reaper: reaper::Reaper,
     /// Whether the data is being read again from disk.
     rereading: AtomicBool,
+    /// The latest time at which a transaction looked at the data, in ms since the epoch.
+    latest: Latest,
     /// Keys that have changed for those who wait for them.
     ready: waiting::Ready,
     /// Spaces whose entries wait to be freed.
@@ -150,6 +163,7 @@ impl Store {
     pub fn new(shards: usize, databases: usize) -> Self {
         let shards = shards.next_power_of_two().max(2);
         let side = || Side {
+            position: AtomicU64::new(0),
             generation: AtomicU32::new(1),
             buckets: AtomicUsize::new(0),
             watched: AtomicU32::new(0),
@@ -166,6 +180,7 @@ impl Store {
             next_space: AtomicU32::new(databases as u32),
             reaper: reaper::Reaper::default(),
             rereading: AtomicBool::new(false),
+            latest: Latest::default(),
             ready: waiting::Ready::default(),
             dead: parking_lot::Mutex::default(),
             thresholds: Thresholds {
@@ -263,8 +278,36 @@ impl Store {
         self.dead.lock().push(space);
     }
 
-    /// Keys in a database, expired but not yet removed ones included, and how many of them have a deadline. O(shards).
+    /// The time at which a transaction looks at the shards that it has locked: `now`, or a later one that others have looked at
+    /// the data at. So what was gone for one is gone for all who see what that one did then. `read` gives the clock's time: one
+    /// that was set back is followed.
+    #[inline]
+    pub fn moment(&self, now: u64, read: impl FnOnce() -> u64) -> u64 {
+        // Relaxed is enough: who saw something at a later time gave back the shard that was locked here since.
+        let latest = self.latest.0.load(Relaxed);
+        if now == latest { now } else { self.other_moment(now, latest, read) }
+    }
+
+    #[cold]
+    fn other_moment(&self, now: u64, latest: u64, read: impl FnOnce() -> u64) -> u64 {
+        if now > latest {
+            return self.latest.0.fetch_max(now, Relaxed).max(now);
+        }
+        if latest - now <= SET_BACK_MILLIS {
+            return latest;
+        }
+        let now = read();
+        if latest.saturating_sub(now) <= SET_BACK_MILLIS {
+            return self.latest.0.fetch_max(now, Relaxed).max(now);
+        }
+        self.latest.0.store(now, Relaxed);
+        now
+    }
+
+    /// Keys in a database, expired but not yet removed ones included, and how many of them have a deadline. O(shards). A reply
+    /// that shows it shows every shard.
     pub fn db_size(&self, db: usize) -> (u64, u64) {
+        shown::note_everything();
         self.sides.iter().filter_map(|s| s.counts.get(db)).fold((0, 0), |(keys, expires), c| {
             (keys + c.keys.load(Relaxed) as u64, expires + c.expires.load(Relaxed) as u64)
         })
@@ -277,6 +320,8 @@ impl Store {
         for shard in 0..self.shard_count() {
             self.raw(shard).write().clear();
             self.sides[shard].generation.fetch_add(1, Relaxed);
+            // What is read from disk is durable.
+            self.sides[shard].position.store(0, Relaxed);
             for count in &self.sides[shard].counts {
                 count.keys.store(0, Relaxed);
                 count.expires.store(0, Relaxed);
@@ -315,8 +360,10 @@ impl Store {
     /// too.
     #[inline]
     pub fn prefetch_shard(&self, hash: u64) {
-        let lock: *const dashmap::RwLock<Raw> = self.raw(self.shard_of(hash));
+        let shard = self.shard_of(hash);
+        let lock: *const dashmap::RwLock<Raw> = self.raw(shard);
         table::prefetch_to_write(lock.cast());
+        table::prefetch((&raw const self.sides[shard].position).cast());
     }
 
     /// Stages two and three, of all lookups that are known to come, as `(hash, space)`: asks for the tables' control bytes

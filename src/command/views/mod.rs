@@ -43,8 +43,6 @@ fn routed(command: &Command, cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         subjects.extend(Subject::find(cx, args[at])?.map(|subject| (args[at], subject)));
     }
     let Some((key, first)) = subjects.first() else { return (command.spec.run)(cx, args) };
-    // The lock was of the item's shard, and so was the hash.
-    cx.tx.forget_hint();
     match command.spec.on_view {
         OnView::Handler(run) => run(cx, args),
         OnView::Plain if is_write(command) || command.has(flag::BLOCKING) => Err(first.wrong_type(key)),
@@ -61,7 +59,6 @@ fn routed(command: &Command, cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 #[cold]
 fn lift_first(cx: &mut Cx<'_, '_>, positions: &[usize], args: &[&[u8]]) {
     let limits = limits(cx.settings);
-    cx.tx.forget_hint();
     for at in positions {
         let Ok(Some(view)) = cx.tx.engine().tables.view_of(args[*at]) else { continue };
         if view.table.schema.lifting
@@ -92,7 +89,12 @@ pub(super) struct Subject {
 impl Subject {
     /// The item that a key of the current database stands for, if it does.
     pub(super) fn find(cx: &Cx<'_, '_>, key: &[u8]) -> Result<Option<Self>, Fail> {
-        if cx.tx.db != VIEW_DB {
+        Self::find_in(cx, cx.tx.db, key)
+    }
+
+    /// The item that a key of a database stands for, if it does.
+    pub(super) fn find_in(cx: &Cx<'_, '_>, db: usize, key: &[u8]) -> Result<Option<Self>, Fail> {
+        if db != VIEW_DB {
             return Ok(None);
         }
         let tables = &cx.tx.engine().tables;

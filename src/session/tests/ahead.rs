@@ -1,0 +1,72 @@
+//! What a batch works out ahead of its commands is no longer believed once an earlier command has changed what it holds for.
+
+use crate::command::testing::Harness;
+
+/// What `lines` answer when they are sent one by one, after `before`.
+fn one_by_one(before: &[&str], lines: &[&str]) -> (Vec<String>, String) {
+    let mut h = Harness::new();
+    before.iter().for_each(|line| drop(h.run(line)));
+    let replies = lines.iter().map(|line| h.run(line)).collect();
+    (replies, h.run("DEBUG DIGEST"))
+}
+
+/// What they answer when they are sent together.
+fn together(before: &[&str], lines: &[&str]) -> (Vec<String>, String) {
+    let mut h = Harness::new();
+    before.iter().for_each(|line| drop(h.run(line)));
+    let replies = h.pipeline(lines);
+    (replies, h.run("DEBUG DIGEST"))
+}
+
+const TABLE: &str = "TABLE.CREATE t PK id S KEYSPACE user:{id}";
+
+/// Lines that change, in the midst of a batch, what their successors were looked up for, with what is done before.
+const BATCHES: &[(&[&str], &[&str])] = &[
+    (&[TABLE, "SELECT 1"], &["SELECT 0", "HSET user:1 name x", "HGETALL user:1", "ITEM.GET t 1"]),
+    (&[TABLE, "SELECT 1"], &["RESET", "HSET user:1 name x", "HGETALL user:1", "ITEM.GET t 1"]),
+    (&[TABLE, "SELECT 1"], &["SELECT 0", "GET user:1", "HEXISTS user:1 name", "TTL user:1", "SET user:1 v"]),
+    (&[TABLE], &["SELECT 1", "SET user:1 v", "GET user:1", "SELECT 0", "HSET user:1 a b", "GET user:1"]),
+    (&[TABLE], &["MULTI", "SELECT 1", "EXEC", "SET user:1 v", "GET user:1", "SELECT 0", "TYPE user:1"]),
+    (
+        &[TABLE, "SELECT 1"],
+        &["MULTI", "SELECT 0", "HSET user:1 a b", "EXEC", "HSET user:2 a b", "HLEN user:1"],
+    ),
+    (&[TABLE, "SELECT 1", "SET user:1 v"], &["SWAPDB 0 1", "GET user:1", "SELECT 0", "HSET user:1 a b"]),
+    (
+        &["SET user:1 v"],
+        &[TABLE, "HSET user:2 a b", "HLEN user:2", "TABLE.DROP t", "SET user:2 x", "GET user:2"],
+    ),
+    (&[TABLE], &["TABLE.ALTER t NOKEYSPACE", "SET user:1 v", "GET user:1", "HSET user:2 a b"]),
+    (
+        &["TABLE.CREATE t PK id N"],
+        &[
+            "ITEM.PUT t 1 SET 1 a x",
+            "TABLE.DROP t",
+            "TABLE.CREATE t PK id S",
+            "ITEM.PUT t 1 SET 1 a y",
+            "ITEM.GET t 1",
+        ],
+    ),
+    (&[], &["TABLE.CREATE t PK id S STREAM NEW", "ITEM.PUT t 1 SET 1 a x", "XLEN t@stream", "DEL t@stream"]),
+];
+
+#[test]
+fn a_batch_answers_as_its_commands_sent_one_by_one() {
+    for (before, lines) in BATCHES {
+        assert_eq!(together(before, lines), one_by_one(before, lines), "{before:?} {lines:?}");
+    }
+}
+
+#[test]
+fn settings_that_a_transaction_sets_hold_for_what_follows() {
+    let set = [
+        "MULTI",
+        "CONFIG SET proto-max-bulk-len 1mb",
+        "SETRANGE k 2000000 x",
+        "EXEC",
+        "SETRANGE k 2000000 x",
+    ];
+    let (replies, _) = together(&[], &set);
+    assert!(replies[3].starts_with("[+OK -ERR"), "{replies:?}");
+    assert!(replies[4].starts_with("-ERR"), "{replies:?}");
+}
