@@ -10,6 +10,8 @@ mod outbox;
 mod run;
 mod signal;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use run::{ServerError, run};

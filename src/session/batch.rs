@@ -9,10 +9,10 @@ use crate::command::client::{Kill, Queued, ReplyMode};
 use crate::command::transactions::end_transaction;
 use crate::command::{Client, Command, Cx, Fail, Server, WorkerStats, counts_lookups, flag, is_write};
 use crate::config::Settings;
-use crate::engine::{Engine, Reach, Tx};
+use crate::engine::{Reach, Tx};
 use crate::log::Lsn;
 use crate::resp::{Batch, Reply};
-use crate::store::{Locked, Mode, shown};
+use crate::store::{Mode, shown};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -94,7 +94,7 @@ impl Worker {
         }
     }
 
-    /// Takes over a changed configuration; called once per batch.
+    /// Takes over a changed configuration; called before each group of commands.
     pub fn refresh(&mut self) {
         let generation = self.server.config.generation();
         if generation != self.generation {
@@ -113,7 +113,6 @@ impl Worker {
         from: usize,
         out: &mut Reply,
     ) -> Progress {
-        self.refresh();
         self.wrote = false;
         shown::take();
         let progress = self.run_commands(client, buf, batch, from, out);
@@ -138,6 +137,7 @@ impl Worker {
         let (turn_end, begun) = (clock + TURN_NANOS, out.len());
         let (turn_begun, turn_now) = (clock, now);
         while done < total {
+            self.refresh();
             let group = done..(done + GROUP).min(total);
             args.clear();
             commands.clear();
@@ -184,7 +184,11 @@ impl Worker {
         shown::take();
         let stop = match self.find(args) {
             Ok(command) => {
-                self.execute(client, command, args, None, now, &mut clock, out);
+                // What the gates saw before it got its thread may have changed. A pause that has begun since then is too late.
+                match gate::check(self, client, command, args, now) {
+                    Ok(_) => self.execute(client, command, args, None, now, &mut clock, out),
+                    Err(fail) => self.refuse(client, Some(command), &fail, out),
+                }
                 Self::after(client, out, mark)
             }
             Err(()) => None,
@@ -386,11 +390,13 @@ impl Worker {
         let mut reach = Reach::default();
         loop {
             let ahead = ahead.filter(|ahead| reach.is_first() && ahead.is_of(client.db));
-            let (locked, name_hash) =
-                match ahead.and_then(|ahead| lock_ahead(&server.engine, command, ahead, now)) {
-                    Some(found) => found,
-                    None => (lock(&server.engine, command, args, client.db, &reach, now), None),
-                };
+            let mode = if is_write(command) { Mode::Write } else { Mode::Read };
+            let by_hint =
+                |hint: Ahead| Some((locks::lock_ahead(&server.engine, hint, mode, now)?, hint.name_hash()));
+            let (locked, name_hash) = match ahead.and_then(by_hint) {
+                Some(found) => found,
+                None => (locks::lock_command(&server.engine, command, args, client.db, &reach, now), None),
+            };
             gate::check_locked(&server.engine, command)?;
             if locked.holds_none() && command.may_show_data() {
                 shown::note_everything();
@@ -465,47 +471,6 @@ impl Worker {
         }
         client.closing.then_some(Stop::Close)
     }
-}
-
-#[inline]
-fn mode_of(command: &Command) -> Mode {
-    if is_write(command) { Mode::Write } else { Mode::Read }
-}
-
-/// Locks what was worked out ahead, if that still holds, and gives the hash of the key's own name with it.
-#[inline]
-fn lock_ahead<'a>(
-    engine: &'a Engine,
-    command: &Command,
-    ahead: Ahead,
-    now: u64,
-) -> Option<(Locked<'a>, Option<u64>)> {
-    locks::lock_ahead(engine, ahead, mode_of(command), now).map(|locked| (locked, ahead.name_hash()))
-}
-
-/// Locks what a command needs.
-fn lock<'a>(
-    engine: &'a Engine,
-    command: &Command,
-    args: &[&[u8]],
-    db: usize,
-    reach: &Reach,
-    now: u64,
-) -> Locked<'a> {
-    let mode = mode_of(command);
-    if command.spec.alone.is_some_and(|is_alone| is_alone(args)) {
-        return engine.store.lock_all(Mode::Write, now);
-    }
-    if command.has(flag::ALL_SHARDS) {
-        return engine.store.lock_all(mode, now);
-    }
-    if command.is_keyless() {
-        return engine.store.lock_none(now);
-    }
-    if reach.is_everything() {
-        return locks::lock_whole(engine, mode, now);
-    }
-    locks::lock_keys(engine, &[(command, args)], reach.hashes(), db, mode, now)
 }
 
 /// Whether a command's name is a line of HTTP: a web page that makes a browser talk to this port must not get a word in.

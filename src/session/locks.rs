@@ -2,7 +2,7 @@
 
 use crate::command::{Command, OnView, flag, is_write};
 use crate::effect::SYSTEM;
-use crate::engine::{Engine, VIEW_DB};
+use crate::engine::{Engine, Reach, VIEW_DB};
 use crate::store::{Locked, Mode};
 use smallvec::SmallVec;
 
@@ -95,6 +95,31 @@ pub(super) fn only_key(engine: &Engine, command: &Command, args: &[&[u8]], db: u
 pub(super) fn lock_ahead(engine: &Engine, ahead: Ahead, mode: Mode, now: u64) -> Option<Locked<'_>> {
     let locked = engine.store.lock_one(ahead.hash, mode, now);
     (engine.tables.generation() == ahead.assumed.tables).then_some(locked)
+}
+
+/// Locks what a command needs, and what it has turned out to need beyond that.
+pub(super) fn lock_command<'a>(
+    engine: &'a Engine,
+    command: &Command,
+    args: &[&[u8]],
+    db: usize,
+    reach: &Reach,
+    now: u64,
+) -> Locked<'a> {
+    let mode = if is_write(command) { Mode::Write } else { Mode::Read };
+    if command.spec.alone.is_some_and(|is_alone| is_alone(args)) {
+        return engine.store.lock_all(Mode::Write, now);
+    }
+    if command.has(flag::ALL_SHARDS) {
+        return engine.store.lock_all(mode, now);
+    }
+    if command.is_keyless() {
+        return engine.store.lock_none(now);
+    }
+    if reach.is_everything() {
+        return lock_whole(engine, mode, now);
+    }
+    lock_keys(engine, &[(command, args)], reach.hashes(), db, mode, now)
 }
 
 /// Locks the shards of all keys of some commands, and of other hashes in `db`. How a partition key is stored is its table's

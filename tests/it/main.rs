@@ -30,6 +30,7 @@ mod limits;
 mod memory;
 mod model;
 mod observation;
+mod pipelined;
 mod process;
 mod random;
 mod redis_rs;

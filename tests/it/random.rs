@@ -32,7 +32,7 @@ const FLOATS: [&str; 8] = ["0.5", "-1.25", "3", "1e2", "a", "0", "-7", "100.125"
 const TIMES: [&str; 5] = ["33177117420", "33177117421", "1", "0", "33277117420"];
 
 /// Templates: `k` a key, `v` a value, `i` an integer or not, `n` an integer, `f` a field, `r` a float, `t` a time, `b` a bit offset, `0` 0 or 1,
-/// `s` a stream, `J` an identifier that is new, `j` one that may be there,
+/// `s` a stream, `d` a digit, `u` a key that may be a view, `J` an identifier that is new, `j` one that may be there,
 /// anything else itself.
 const COMMANDS: &[&str] = &[
     "SET k v",
@@ -184,8 +184,14 @@ const COMMANDS: &[&str] = &[
 /// Now and then.
 const RARE: [&str; 3] = ["FLUSHDB", "SWAPDB 0 1", "FLUSHALL"];
 
-fn command(random: &mut Random, step: usize) -> Vec<Vec<u8>> {
+/// A command of every family but those of items; `step` ascends.
+pub(crate) fn command(random: &mut Random, step: usize) -> Vec<Vec<u8>> {
     let template = if random.one_in(150) { random.pick(&RARE) } else { random.pick(COMMANDS) };
+    filled(template, random, step)
+}
+
+/// A template with random arguments in their places.
+pub(crate) fn filled(template: &str, random: &mut Random, step: usize) -> Vec<Vec<u8>> {
     let mut words = template.split(' ');
     let mut out = vec![words.next().unwrap().as_bytes().to_vec()];
     for word in words {
@@ -193,6 +199,8 @@ fn command(random: &mut Random, step: usize) -> Vec<Vec<u8>> {
             "k" => format!("key{}", random.below(8)),
             "h" => format!("hash{}", random.below(4)),
             "s" => format!("stream{}", random.below(3)),
+            "d" => random.below(4).to_string(),
+            "u" => format!("user:{}", random.below(4)),
             "J" => format!("{step}-{}", random.below(2)),
             "J-*" => format!("{step}-*"),
             "j" => format!("{}-{}", step.saturating_sub(random.below(400)), random.below(2)),
@@ -212,7 +220,7 @@ fn command(random: &mut Random, step: usize) -> Vec<Vec<u8>> {
 }
 
 /// Every key of both databases with its type, value and time, as text.
-fn contents(client: &mut Client) -> String {
+pub(crate) fn contents(client: &mut Client) -> String {
     let mut out = String::new();
     for database in 0..2 {
         client.run(&format!("SELECT {database}"));

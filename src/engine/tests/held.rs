@@ -94,7 +94,7 @@ fn readers_are_shown_the_log_as_far_as_it_changed_what_they_lock() {
     let written = engine.tail();
     assert_eq!(shown::take(), written, "who writes has seen it");
     assert_eq!((read(&held), read(&other)), (written, before));
-    let (_, seen) = shown::apart(|| drop(store.lock_all(Mode::Read, START)));
+    let ((), seen) = shown::apart(|| drop(store.lock_all(Mode::Read, START)));
     assert_eq!((seen, shown::take()), (written, 0));
     let mut locked = store.lock_none(START);
     assert!(locked.try_extend(store.hash(&held)));

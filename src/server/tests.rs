@@ -1,0 +1,236 @@
+//! Replies over sockets while the disk takes its time: what shows nothing of a write that is not durable does not wait for it.
+
+use super::worker::{Accepted, Seat, Workers};
+use crate::command::{Server, WorkerStats};
+use crate::config::{AppendFsync, Config, Settings};
+use crate::engine::Engine;
+use crate::env::{Access, Clock, Disk, DiskFile, FolderEntry, FolderLock, Preallocate, SimDisk};
+use parking_lot::{Condvar, Mutex};
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Lets syncs of files through, or holds them.
+#[derive(Debug, Default)]
+struct Gate {
+    /// Whether it is shut, and how many syncs wait.
+    state: Mutex<(bool, usize)>,
+    changed: Condvar,
+}
+
+impl Gate {
+    fn set(&self, shut: bool) {
+        self.state.lock().0 = shut;
+        self.changed.notify_all();
+    }
+
+    fn pass(&self) {
+        let mut state = self.state.lock();
+        state.1 += 1;
+        self.changed.notify_all();
+        self.changed.wait_while(&mut state, |state| state.0);
+        state.1 -= 1;
+    }
+
+    fn wait_for_a_sync(&self) {
+        self.changed.wait_while(&mut self.state.lock(), |state| state.1 == 0);
+    }
+}
+
+/// A simulated disk whose syncs go through a gate.
+#[derive(Debug)]
+struct Gated(Arc<dyn Disk>, Arc<Gate>);
+
+#[derive(Debug)]
+struct GatedFile(Arc<dyn DiskFile>, Arc<Gate>);
+
+impl Gated {
+    fn file(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        Arc::new(GatedFile(file, Arc::clone(&self.1)))
+    }
+}
+
+impl Disk for Gated {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.0.create(path).map(|file| self.file(file))
+    }
+
+    fn open(&self, path: &Path, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        self.0.open(path, access).map(|file| self.file(file))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.0.remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.0.remove_dir(path)
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.0.create_dir_all(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<FolderEntry>> {
+        self.0.list(dir)
+    }
+
+    fn fsync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.0.fsync_dir(dir)
+    }
+
+    fn free_space(&self, dir: &Path) -> io::Result<u64> {
+        self.0.free_space(dir)
+    }
+
+    fn lock(&self, dir: &Path) -> io::Result<Box<dyn FolderLock>> {
+        self.0.lock(dir)
+    }
+
+    fn incarnation(&self, dir: &Path) -> io::Result<u128> {
+        self.0.incarnation(dir)
+    }
+}
+
+impl DiskFile for GatedFile {
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(bytes, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_at(bytes, offset)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+
+    fn fdatasync(&self) -> io::Result<()> {
+        self.1.pass();
+        self.0.fdatasync()
+    }
+
+    fn fsync(&self) -> io::Result<()> {
+        self.0.fsync()
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn preallocate(&self, offset: u64, len: u64, how: Preallocate) -> io::Result<()> {
+        self.0.preallocate(offset, len, how)
+    }
+}
+
+/// A server with two workers at `appendfsync always`, and the gate of its disk.
+fn serve() -> (Arc<Server>, Workers, Arc<Gate>) {
+    let settings = Settings {
+        dir: "/data".into(),
+        appendonly: true,
+        appendfsync: AppendFsync::Always,
+        disk_reserve: 0,
+        save: Vec::new(),
+        ..Settings::default()
+    };
+    let gate = Arc::new(Gate::default());
+    let disk = Arc::new(Gated(SimDisk::new(1).shared(), Arc::clone(&gate)));
+    let engine = Arc::new(Engine::on_disk(Arc::new(settings.clone()), Clock::default(), disk));
+    engine.recover().unwrap();
+    let mut server = Server::new(engine, Arc::new(Config::new(settings, None)));
+    server.workers = (0..2).map(|_| Arc::new(WorkerStats::new(server.registry.count()))).collect();
+    let server = Arc::new(server);
+    let workers = Workers::start(&server).unwrap();
+    (server, workers, gate)
+}
+
+struct Connection(TcpStream);
+
+impl Connection {
+    /// A connection to the worker whose turn it is.
+    fn open(server: &Arc<Server>, workers: &Workers) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        accepted.set_nonblocking(true).unwrap();
+        let seat = Seat::take(server, 100).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(workers.hand_over(Accepted::Tcp(accepted), seat));
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        Self(stream)
+    }
+
+    fn send(&mut self, line: &str) {
+        self.0.write_all(format!("{line}\r\n").as_bytes()).unwrap();
+    }
+
+    fn expect(&mut self, reply: &str) {
+        let mut got = vec![0; reply.len()];
+        self.0.read_exact(&mut got).unwrap();
+        assert_eq!(String::from_utf8_lossy(&got), reply);
+    }
+
+    fn run(&mut self, line: &str, reply: &str) {
+        self.send(line);
+        self.expect(reply);
+    }
+
+    /// Whether nothing has come. It may still be on its way, so that a fault is not found each time; nothing is found that is none.
+    fn is_silent(&mut self) -> bool {
+        self.0.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let silent = self.0.peek(&mut [0]).is_err();
+        self.0.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        silent
+    }
+}
+
+#[test]
+fn a_reply_waits_for_the_sync_of_the_writes_that_it_shows_and_for_no_other() {
+    let (server, workers, gate) = serve();
+    let connect = || Connection::open(&server, &workers);
+    let (mut writer, mut reader) = (connect(), connect());
+    writer.run("MSET untouched 1 written 1", "+OK\r\n");
+    reader.run("MGET untouched written", "*2\r\n$1\r\n1\r\n$1\r\n1\r\n");
+    gate.set(true);
+    writer.send("SET written 2");
+    gate.wait_for_a_sync();
+    reader.run("GET untouched", "$1\r\n1\r\n");
+    reader.run("PING", "+PONG\r\n");
+    for line in ["MULTI", "GET untouched"] {
+        reader.send(line);
+    }
+    reader.run("EXEC", "+OK\r\n+QUEUED\r\n*1\r\n$1\r\n1\r\n");
+    reader.send("GET untouched\r\nGET written\r\nGET untouched");
+    assert!(writer.is_silent() && reader.is_silent());
+    gate.set(false);
+    writer.expect("+OK\r\n");
+    reader.expect("$1\r\n1\r\n$1\r\n2\r\n$1\r\n1\r\n");
+    drop((writer, reader));
+    workers.join();
+}
+
+#[test]
+fn counts_and_walks_wait_for_every_write() {
+    for line in ["DBSIZE", "SCAN 0", "KEYS *", "INFO keyspace", "MGET untouched written", "RANDOMKEY"] {
+        let (server, workers, gate) = serve();
+        let connect = || Connection::open(&server, &workers);
+        let (mut writer, mut reader) = (connect(), connect());
+        reader.run("PING", "+PONG\r\n");
+        gate.set(true);
+        writer.send("SET written 2");
+        gate.wait_for_a_sync();
+        reader.send(line);
+        assert!(reader.is_silent(), "{line}");
+        gate.set(false);
+        writer.expect("+OK\r\n");
+        assert!(reader.0.read(&mut [0; 1000]).unwrap() > 0, "{line}");
+        drop((writer, reader));
+        workers.join();
+    }
+}

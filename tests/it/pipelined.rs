@@ -1,0 +1,277 @@
+//! Commands that are sent together answer, and leave behind, what they do when they are sent one by one: random commands of every
+//! family go to one server singly and to another in batches of one write each, with checkpoints, kills and new starts of both.
+
+use crate::harness::{Client, Random, Server, Value};
+use crate::random::{command, contents, filled};
+use std::fmt::Write as _;
+
+/// Clients of each server; they take turns, so that what they do has one order.
+const CLIENTS: usize = 3;
+/// Batches between two kills.
+const BATCHES: usize = 120;
+/// Commands of a batch, at most: more than are looked up together.
+const LONGEST: usize = 80;
+/// Fields and items of large values: more than a checkpoint writes in one piece.
+const LARGE: usize = 4500;
+
+/// Templates as in `random.rs`: what changes the meaning of keys, and what they mean then.
+const COMMANDS: &[&str] = &[
+    "SELECT 0",
+    "SELECT 0",
+    "SELECT 1",
+    "RESET",
+    "SWAPDB 0 1",
+    "FLUSHDB",
+    "DBSIZE",
+    "MULTI",
+    "EXEC",
+    "EXEC",
+    "DISCARD",
+    "WATCH u",
+    "WATCH u k h",
+    "HSET u f v",
+    "HSET u f v a v",
+    "HSET u f v f v",
+    "HSETNX u f v",
+    "HGETALL u",
+    "HGET u f",
+    "HLEN u",
+    "HDEL u f a",
+    "HINCRBY u f i",
+    "GET u",
+    "SET u v",
+    "SET u v NX",
+    "GETDEL u",
+    "DEL u",
+    "DEL u k h",
+    "EXISTS u u k",
+    "TYPE u",
+    "MGET u k u",
+    "PEXPIREAT u 33177117420000",
+    "PEXPIREAT u 1000",
+    "PEXPIRETIME k",
+    "RENAME u k",
+    "RENAME k u",
+    "COPY h u REPLACE",
+    "XADD u J f v",
+    "HPEXPIREAT h 1000 FIELDS 1 f",
+    "HPEXPIREAT h 33177117420000 FIELDS 2 f f",
+    "HPEXPIRETIME h FIELDS 2 f f",
+    "PEXPIREAT h 33177117420000",
+    "HDEL h field0 field1 field2 field3 field4 field5",
+    "ITEM.PUT users d SET 2 f v a f",
+    "ITEM.PUT users d SET 1 a f IF attribute_not_exists(a)",
+    "ITEM.GET users d",
+    "ITEM.UPDATE users d SET 1 a f",
+    "ITEM.UPDATE users d INCR 1 n 5 RETURN NEW",
+    "ITEM.DEL users d RETURN OLD",
+    "ITEM.CHECK users d IF attribute_exists(a)",
+    "ITEM.QUERY users f INDEX by_a",
+    "ITEM.SCAN users",
+    "ITEM.ATOMIC",
+    "ITEM.PUT orders f d SET 1 a v",
+    "ITEM.PUT orders f d SET 1 a f",
+    "ITEM.UPDATE orders f d INCR 1 n 2",
+    "ITEM.GET orders f d",
+    "ITEM.DEL orders f d",
+    "ITEM.QUERY orders f",
+    "ITEM.MGET orders 2 f d f d",
+    "XLEN users@stream",
+    "DEL users@stream",
+    "TABLE.LIST",
+];
+
+/// Now and then.
+const RARE: &[&str] = &[
+    "TABLE.CREATE users PK id S KEYSPACE user:{id} INDEX by_a PK a S STREAM NEW",
+    "TABLE.CREATE users PK id S KEYSPACE user:{id} INDEX by_a PK a S STREAM NEW",
+    "TABLE.CREATE users PK id S INDEX by_a PK a S",
+    "TABLE.ALTER users KEYSPACE user:{id}",
+    "TABLE.ALTER users NOKEYSPACE",
+    "TABLE.ALTER users STREAM BOTH",
+    "TABLE.ALTER users NOSTREAM",
+    "TABLE.DROP users",
+    "TABLE.CREATE orders PK id S SK no N",
+    "TABLE.CREATE orders PK id S SK no N INDEX by_a PK a S",
+    "TABLE.DROP orders",
+    "CONFIG SET hash-max-listpack-entries 4",
+    "CONFIG SET hash-max-listpack-entries 512",
+];
+
+/// A command that both servers answer alike: not with random fields of a large hash.
+fn any(random: &mut Random, step: usize) -> Vec<Vec<u8>> {
+    loop {
+        let command = match random.below(24) {
+            0..=11 => command(random, step),
+            12..=22 => filled(random.pick(COMMANDS), random, step),
+            _ => filled(random.pick(RARE), random, step),
+        };
+        if command[0] != b"HRANDFIELD" {
+            return command;
+        }
+    }
+}
+
+/// Commands that make a value large, empty it, or empty and refill it.
+fn large(random: &mut Random) -> Vec<Vec<Vec<u8>>> {
+    let words = |line: String| line.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>();
+    let key = format!("hash{}", random.below(4));
+    let fields: Vec<String> = (0..LARGE).map(|n| format!("large{n}")).collect();
+    let fill = || words(format!("HSET {key} {} v", fields.join(" v ")));
+    let empty = || words(format!("HDEL {key} {}", fields[1..].join(" ")));
+    let expire = words(format!("PEXPIREAT {key} 33177117420000"));
+    let item = |n: &usize| words(format!("ITEM.PUT orders large {n} SET 1 a {n}"));
+    let refill = |from: usize| {
+        vec![
+            words("MULTI".into()),
+            empty(),
+            words(format!("HSET {key} p {from}")),
+            words(format!("HDEL {key} large0")),
+            words("EXEC".into()),
+        ]
+    };
+    match random.below(4) {
+        0 => vec![words(format!("DEL {key}")), fill(), expire],
+        1 => refill(random.below(100)),
+        2 => [refill(1), vec![fill(), empty(), fill()]].concat(),
+        _ => {
+            let from = random.below(LARGE);
+            (0..LARGE).collect::<Vec<_>>()[from..(from + LONGEST).min(LARGE)].iter().map(item).collect()
+        }
+    }
+}
+
+/// Sends commands in one write and reads their replies.
+fn together(client: &mut Client, commands: &[Vec<Vec<u8>>]) -> Vec<Value> {
+    let bytes: Vec<u8> = commands.iter().flat_map(|command| Client::encode(command)).collect();
+    client.send_raw(&bytes).unwrap();
+    commands.iter().map(|_| client.read()).collect()
+}
+
+/// All keys, tables and items.
+fn everything(server: &Server) -> String {
+    let client = &mut server.client();
+    let mut out = contents(client);
+    for line in ["TABLE.LIST", "ITEM.SCAN users", "ITEM.SCAN orders", "ITEM.QUERY orders large COUNT"] {
+        writeln!(out, "{line} {}", client.run(line).sorted()).unwrap();
+    }
+    for database in 0..2 {
+        client.run(&format!("SELECT {database}"));
+        writeln!(out, "DBSIZE {}", client.run("DBSIZE")).unwrap();
+    }
+    writeln!(out, "DIGEST {}", client.run("DEBUG DIGEST")).unwrap();
+    out
+}
+
+/// A reply in a fixed order. Of several keys that refuse something any may be named first.
+fn plain(value: &Value) -> Value {
+    match value.sorted() {
+        Value::Error(text) if text.starts_with(b"VALIDATION key ") => {
+            Value::Error(b"VALIDATION key".to_vec())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(plain).collect()).sorted(),
+        other => other,
+    }
+}
+
+struct Pair {
+    single: Server,
+    batched: Server,
+    clients: Vec<(Client, Client)>,
+    history: Vec<String>,
+}
+
+impl Pair {
+    fn new(flags: &[&str]) -> Self {
+        let (single, batched) = (Server::start(flags), Server::start(flags));
+        let mut pair = Self { single, batched, clients: Vec::new(), history: Vec::new() };
+        pair.connect();
+        pair
+    }
+
+    fn connect(&mut self) {
+        self.clients = (0..CLIENTS).map(|_| (self.single.client(), self.batched.client())).collect();
+    }
+
+    fn last(&self) -> String {
+        self.history[self.history.len().saturating_sub(150)..].join("\n")
+    }
+
+    /// Runs commands on both servers.
+    fn run(&mut self, who: usize, commands: &[Vec<Vec<u8>>]) {
+        let (single, batched) = &mut self.clients[who];
+        let expected: Vec<Value> = commands.iter().map(|command| single.call(command)).collect();
+        let came = together(batched, commands);
+        for ((command, expected), came) in commands.iter().zip(expected).zip(came) {
+            let shown: Vec<_> = command.iter().take(12).map(|word| String::from_utf8_lossy(word)).collect();
+            self.history.push(format!("[{who}] {} -> {:.300}", shown.join(" "), expected.to_string()));
+            assert!(plain(&came) == plain(&expected), "in a batch: {came:.2000}\n{}", self.last());
+        }
+        self.history.push("--".into());
+    }
+
+    fn compare(&self) {
+        let (single, batched) = (everything(&self.single), everything(&self.batched));
+        assert!(single == batched, "one by one:\n{single}\nin batches:\n{batched}\n{}", self.last());
+    }
+
+    fn crash(&mut self) {
+        self.compare();
+        let before = everything(&self.batched);
+        self.single.crash();
+        self.batched.crash();
+        self.history.push("-- killed and started again".into());
+        self.compare();
+        let after = everything(&self.batched);
+        assert!(before == after, "before:\n{before}\nafter:\n{after}\n{}", self.last());
+        self.connect();
+    }
+}
+
+fn pipelined_equals_single(threads: &str, fsync: &str) {
+    let mut random = Random::from_environment("pipelined");
+    let flags = [
+        ["--appendonly", "yes"],
+        ["--appendfsync", fsync],
+        ["--io-threads", threads],
+        ["--enable-debug-command", "yes"],
+    ];
+    let mut pair = Pair::new(flags.as_flattened());
+    let setup: Vec<_> = [RARE[0], RARE[9]].map(|line| filled(line, &mut random, 0)).into();
+    pair.run(0, &setup);
+    let mut step = 0;
+    for round in 0..3 {
+        for _ in 0..BATCHES {
+            let commands = if random.one_in(12) {
+                large(&mut random)
+            } else {
+                let longest = if random.one_in(3) { LONGEST } else { 8 };
+                let length = 1 + random.below(longest);
+                (0..length).map(|n| any(&mut random, step + n)).collect()
+            };
+            step += commands.len();
+            pair.run(random.below(CLIENTS), &commands);
+            if random.one_in(if round == 0 { 1000 } else { 20 }) {
+                // One that runs already is as good.
+                pair.single.client().run("BGSAVE");
+                pair.batched.client().run("BGSAVE");
+            }
+        }
+        pair.crash();
+    }
+}
+
+#[test]
+fn batches_are_as_single_commands_with_one_worker_thread() {
+    pipelined_equals_single("1", "everysec");
+}
+
+#[test]
+fn batches_are_as_single_commands_with_two_worker_threads() {
+    pipelined_equals_single("2", "everysec");
+}
+
+#[test]
+fn batches_are_as_single_commands_at_always() {
+    pipelined_equals_single("2", "always");
+}
