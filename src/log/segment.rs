@@ -13,7 +13,7 @@
 //!     12      4  checksum: crc32 over bytes 0..12 and 16..96
 //!     16     16  log id
 //!     32      8  first LSN: of the first record in this segment
-//!     40      8  last LSN before this segment; first LSN - 1, unless a repair left a gap
+//!     40      8  last LSN before this segment; first LSN - 1, unless a checkpoint stands for the records between
 //!     48      8  first LSN of the segment before this one; 0 when there was none
 //!     56      8  last LSN that was known to be durable when this segment was begun
 //!     64      8  epoch of the writer that began it

@@ -32,6 +32,7 @@ mod observation;
 mod process;
 mod random;
 mod redis_rs;
+mod repair;
 mod scanning;
 mod script;
 mod serialisation;

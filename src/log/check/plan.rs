@@ -135,7 +135,7 @@ impl<'a> Plan<'a> {
 }
 
 /// The last LSN up to which a start can read the log after `start`, from the log's beginning for `None`; `None` if it cannot
-/// at all. It needs the headers of the segments that it reads from their beginning on.
+/// at all. It needs the headers of the segments that it reads from their beginning on, and does not look at a trim's leftovers.
 pub(super) fn readable(survey: &Survey, start: Option<Lsn>) -> Option<Lsn> {
     let runs = Plan::runs(survey);
     let reach = reach(survey, &runs, start)?;
@@ -144,7 +144,7 @@ pub(super) fn readable(survey: &Survey, start: Option<Lsn>) -> Option<Lsn> {
     let mut tail = None;
     for (index, kept) in runs.iter().enumerate().take(end + 1).skip(begin) {
         let passes_over = index == begin && kept.seen.first < from;
-        if !kept.run.headed && !passes_over {
+        if kept.seen.leftover || !kept.run.headed && !passes_over {
             break;
         }
         tail = Some(kept.run.last);

@@ -7,8 +7,9 @@ use crate::log::checkpoint::{self, CheckpointInfo};
 use crate::log::file_log::{
     Begun, Place, SegmentScan, begin_from, diagnose, leftovers, scan_to_end, segments_in,
 };
+use crate::log::frame::find_alone;
 use crate::log::manifest::{MANIFEST, Manifest};
-use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, segment_name};
+use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, segment_first, segment_name};
 use crate::log::{LogError, LogId, LogOptions, Lsn};
 use std::path::Path;
 
@@ -43,7 +44,9 @@ pub(super) struct Seen {
     /// Something that is no record stands behind the last run.
     pub(super) rubbish: bool,
     /// A trim had given it up, so that it may be damaged or missing.
-    leftover: bool,
+    pub(super) leftover: bool,
+    /// It is another log's or of an unknown version.
+    foreign: bool,
 }
 
 /// Records that follow each other without a gap.
@@ -95,7 +98,13 @@ impl Survey {
         report.log_id = id;
         let mut survey =
             Self { report, id, manifest, segments: Vec::new(), checkpoints: Vec::new(), foreign: None };
-        let Some(id) = id else { return Ok(survey) };
+        let Some(id) = id else {
+            if let Some(entry) = entries.iter().find(|entry| is_ours(&entry.name)) {
+                let what = "neither it nor any other file tells which log this is";
+                survey.problem(dir.join(&entry.name).display().to_string(), 0, what);
+            }
+            return Ok(survey);
+        };
         let place = Place { disk, dir, id, options: LogOptions::default() };
         let trimmed = survey.manifest.as_ref().map_or(0, |manifest| manifest.trimmed);
         let (old, needed) = firsts.split_at(leftovers(&firsts, trimmed).min(firsts.len()));
@@ -133,7 +142,8 @@ impl Survey {
     /// Verifies one segment by itself and that it continues the one before it.
     fn segment(&mut self, place: Place<'_>, first: Lsn, leftover: bool) -> Result<(), LogError> {
         let known = self.report.problems.len();
-        let mut seen = Seen { first, header: None, runs: Vec::new(), rubbish: false, leftover };
+        let mut seen =
+            Seen { first, header: None, runs: Vec::new(), rubbish: false, leftover, foreign: false };
         let file = place.file(first);
         match place.open(first) {
             Ok(mut scan) => {
@@ -146,12 +156,17 @@ impl Survey {
                 seen.rubbish = true;
                 // Its records tell by themselves where they belong.
                 if let Some(mut scan) = place.open_headless(first)? {
+                    let before = self.segments.last().and_then(|seen| seen.runs.last());
+                    let known = before.filter(|run| run.last + 1 == scan.cursor.next).map(|run| run.chain);
+                    let known = known.or((scan.cursor.next == 1).then_some(scan.cursor.key));
+                    scan.cursor.chain = known.unwrap_or(scan.cursor.chain);
                     self.runs(&mut seen, &mut scan, &file)?;
                 }
             }
             Err(error @ (LogError::UnknownVersion { .. } | LogError::Foreign { .. })) => {
                 self.problem(file, 0, error.to_string());
                 self.foreign.get_or_insert(error);
+                seen.foreign = true;
             }
             Err(other) => return Err(other),
         }
@@ -172,7 +187,9 @@ impl Survey {
             let lower = seen.header.filter(|_| headed).map_or(first, |header| header.last_before + 1);
             let stopped = scan_to_end(scan, 0)?;
             let (last, end, chain) = (scan.cursor.next - 1, scan.offset, scan.cursor.chain);
-            seen.runs.push(Run { first, last, lower, offset, end, before, chain, headed });
+            if headed || last >= first {
+                seen.runs.push(Run { first, last, lower, offset, end, before, chain, headed });
+            }
             let Some(what) = stopped else {
                 seen.rubbish = false;
                 return Ok(());
@@ -293,6 +310,7 @@ impl Survey {
                 let newest = self.checkpoints.iter().rfind(|image| image.sound || image.foreign);
                 let readable = plan::readable(self, newest.map(|image| image.info.start_lsn));
                 let known = newest.is_none_or(|image| image.sound);
+                let known = known && !self.segments.iter().any(|seen| seen.foreign);
                 self.report.start = readable.filter(|readable| known && *readable >= tail).map(|_| tail);
                 let Some(damage) = diagnosis.found.damage else { return };
                 let index = segments.get(damage.segment).copied().unwrap_or(1);
@@ -336,6 +354,11 @@ impl Survey {
     }
 }
 
+/// Whether a file of this name is a segment or a checkpoint.
+fn is_ours(name: &str) -> bool {
+    segment_first(name).is_some() || checkpoint::is_temporary(&format!("{name}.tmp"))
+}
+
 /// The log id that the first readable header of a segment tells, or else that of a checkpoint.
 fn id_of_files(disk: &dyn Disk, dir: &Path, firsts: &[Lsn]) -> Result<Option<LogId>, LogError> {
     let header = |first: &Lsn| {
@@ -346,5 +369,17 @@ fn id_of_files(disk: &dyn Disk, dir: &Path, firsts: &[Lsn]) -> Result<Option<Log
         return Ok(Some(header.id));
     }
     let checkpoints = checkpoint::list(disk, dir)?;
-    Ok(checkpoints.iter().rev().find_map(|info| checkpoint::id_of(disk, &dir.join(&info.name))))
+    let of_checkpoint =
+        checkpoints.iter().rev().find_map(|info| checkpoint::id_of(disk, &dir.join(&info.name)));
+    let damaged = |first: &Lsn| {
+        let bytes = disk.read(&dir.join(segment_name(*first))).ok()?;
+        id_of_damaged(&bytes, *first)
+    };
+    Ok(of_checkpoint.or_else(|| firsts.iter().find_map(damaged)))
+}
+
+/// The log id in a damaged header, if the segment's first record bears it out: its checksum begins from the id's.
+fn id_of_damaged(bytes: &[u8], first: Lsn) -> Option<LogId> {
+    let id = LogId(*bytes.get(16..)?.first_chunk()?);
+    find_alone(bytes, SEGMENT_HEADER, id.key(), &(first..first + 1)).map(|_| id)
 }

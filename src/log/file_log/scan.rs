@@ -78,11 +78,20 @@ impl SegmentScan {
         }
     }
 
-    /// Moves to the next record up to LSN `upto` that is valid by itself, at least `skip` bytes ahead. False: there is none, and
-    /// nothing has moved.
+    /// Moves on behind damage, at least `skip` bytes ahead: behind a record of which only the payload is damaged, or else to the
+    /// next record up to LSN `upto` that is valid by itself. False: there is none, and nothing has moved.
     pub(in crate::log) fn resume(&mut self, skip: usize, upto: Lsn) -> Result<bool, LogError> {
         let bytes = self.rest()?;
         let key = self.cursor.key;
+        if let Some(header) = FrameHeader::decode(&bytes).filter(|_| skip > 0) {
+            let whole = header.follows(&bytes, key, self.cursor.chain) && header.lsn == self.cursor.next;
+            if whole && header.frame_len() <= bytes.len() as u64 && header.lsn < upto {
+                self.offset += header.frame_len();
+                self.cursor.next += 1;
+                self.cursor.chain = header.chain;
+                return Ok(true);
+            }
+        }
         // LSNs beyond what the bytes can hold are chance.
         let end = (self.cursor.next + 2 + (bytes.len() / FRAME_HEADER) as u64).min(upto.saturating_add(1));
         let Some((at, frame)) = find_alone(&bytes, skip, key, &(self.cursor.next..end)) else {
