@@ -13,9 +13,16 @@ use std::sync::Arc;
 #[global_allocator]
 static ALLOCATOR: itemory::env::memory::Allocator = itemory::env::memory::Allocator;
 
+/// The exit code of a check or repair that could not do its work, whatever state the folder is in.
+const COULD_NOT_LOOK: u8 = 2;
+
 fn main() -> ExitCode {
     let loaded = match Config::load(std::env::args_os().skip(1), std::env::vars_os()) {
         Ok(loaded) => loaded,
+        Err(error) if std::env::args_os().nth(1).is_some_and(|word| word == "check") => {
+            let _ = fail(error);
+            return ExitCode::from(COULD_NOT_LOOK);
+        }
         Err(error) => return fail(error),
     };
     match loaded.invocation {
@@ -38,7 +45,8 @@ fn fail(why: impl std::fmt::Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Verifies a data folder, or repairs it; the exit code tells whether it was sound.
+/// Verifies a data folder, or repairs it. The exit code tells whether it was sound or was repaired (0), is damaged (1), or could
+/// not be looked at (2).
 fn check(dir: &Path, repair: bool) -> ExitCode {
     let disk = OsDisk::shared();
     let report = if repair {
@@ -51,7 +59,12 @@ fn check(dir: &Path, repair: bool) -> ExitCode {
             say(&report);
             if report.is_sound() || repair { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
-        Err(error) => fail(error),
+        Err(error) => {
+            use itemory::log::LogError::{Corrupt, Foreign, MissingSegment};
+            let damage = matches!(error, Corrupt { .. } | Foreign { .. } | MissingSegment { .. });
+            let code = fail(error);
+            if damage { code } else { ExitCode::from(COULD_NOT_LOOK) }
+        }
     }
 }
 

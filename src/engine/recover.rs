@@ -8,7 +8,7 @@ use super::durability::{Event, LogState, Phase, State};
 use super::{Engine, EngineError};
 use crate::effect::{Decoder, Effect, EffectError, SYSTEM};
 use crate::log::checkpoint::{Checkpoint, Checkpoints, ReadError};
-use crate::log::{Cut, Log, LogOptions, LogReader, Lsn, Piece, ReadAhead};
+use crate::log::{Begun, Cut, Log, LogOptions, LogReader, Lsn, Piece, ReadAhead};
 use crate::store::{Mode, Store};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
@@ -25,6 +25,8 @@ pub struct RecoveryReport {
     pub records: u64,
     /// What was cut off the log's end.
     pub cut: Option<Cut>,
+    /// The checkpoint with which a new log begins, because there was none.
+    pub begun_from: Option<Begun>,
     /// The last LSN.
     pub tail: Lsn,
     /// Whether the former process closed the log in order.
@@ -73,17 +75,20 @@ impl Engine {
             max_record_bytes: settings.log_max_record_size,
             ..LogOptions::default()
         };
-        let (log, opened) = Log::open(Arc::clone(disk), self.clock.clone(), &self.dir, options)?;
+        let (log, opened) = Log::look(Arc::clone(disk), self.clock.clone(), &self.dir, options)?;
         let log = Arc::new(log);
         self.store.set_hash_key(&log.log_id().0);
         self.journal.set_log(Arc::clone(&log));
         let mut report = RecoveryReport {
             cut: opened.cut,
+            begun_from: opened.begun_from,
             tail: opened.tail,
             closed_in_order: opened.closed_in_order,
             ..RecoveryReport::default()
         };
         self.read_again(&log, log.tail(), &mut report)?;
+        // A start that is refused has changed nothing; from here on it is not.
+        log.take_over()?;
         report.keys = self.store.len() as u64;
         report.millis = (self.clock.monotonic_micros() - began) / 1000;
         self.dirty.store(0, Relaxed);

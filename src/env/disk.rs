@@ -85,6 +85,12 @@ pub trait Disk: Debug + Send + Sync {
     /// one) until the result is dropped. Fails with `WouldBlock` when it is held.
     fn lock(&self, dir: &Path) -> io::Result<Box<dyn FolderLock>>;
 
+    /// Takes the lock to read only: nothing is created, and others may read as well. Fails with `WouldBlock` when a
+    /// process uses the folder, with `NotFound` when none ever did.
+    fn lock_to_read(&self, dir: &Path) -> io::Result<Box<dyn FolderLock>> {
+        self.lock(dir)
+    }
+
     /// An identity of the running system and of the mount that holds `dir`. As long as it stays the same, every
     /// byte that was written is still readable, synced or not; after a power cut it is another one.
     fn incarnation(&self, dir: &Path) -> io::Result<u128>;

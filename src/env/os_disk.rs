@@ -121,6 +121,15 @@ impl Disk for OsDisk {
         }
     }
 
+    fn lock_to_read(&self, dir: &Path) -> io::Result<Box<dyn FolderLock>> {
+        let file = File::open(dir.join("LOCK"))?;
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Box::new(OsLock(file))),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     fn incarnation(&self, dir: &Path) -> io::Result<u128> {
         let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
         let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();

@@ -126,6 +126,11 @@ impl FrameHeader {
         if self.unsynced == u32::MAX { 0 } else { self.lsn.saturating_sub(u64::from(self.unsynced)) }
     }
 
+    /// Whether this header, read from the beginning of `bytes`, is whole and follows a record with chain `previous`.
+    pub(super) fn follows(&self, bytes: &[u8], key: u32, previous: u32) -> bool {
+        bytes.first_chunk().is_some_and(|raw| chain_over(&mut { *raw }, key, previous) == self.chain)
+    }
+
     /// The frame's length in bytes.
     pub(super) fn frame_len(&self) -> u64 {
         FRAME_HEADER as u64 + u64::from(self.len)
@@ -142,6 +147,23 @@ fn chain_over(bytes: &mut [u8; FRAME_HEADER], key: u32, previous: u32) -> u32 {
     let chain = hasher.finalize();
     bytes[28..32].copy_from_slice(&chain.to_le_bytes());
     chain
+}
+
+/// The chain that the record before the one at the beginning of `bytes` must have had, worked back from this record's
+/// own chain: crc32 loses nothing of the four bytes that it takes last.
+pub(super) fn chain_before(bytes: &[u8], key: u32) -> Option<u32> {
+    /// The polynomial of crc32, its lowest power in the highest bit.
+    const POLYNOMIAL: u32 = 0xedb8_8320;
+    let bytes: &[u8; FRAME_HEADER] = bytes.first_chunk()?;
+    let mut hasher = Hasher::new_with_initial(key);
+    hasher.update(&bytes[..28]);
+    let before = !hasher.finalize();
+    let mut register = !u32_at(bytes, 28);
+    for _ in 0..32 {
+        let carried = register >> 31;
+        register = (register ^ (POLYNOMIAL * carried)) << 1 | carried;
+    }
+    Some(before ^ register)
 }
 
 /// Where a parse stands: what the next record must be.
@@ -231,4 +253,38 @@ pub(super) fn stands_alone(bytes: &[u8], key: u32, range: &std::ops::Range<Lsn>)
     }
     let payload = bytes.get(FRAME_HEADER..FRAME_HEADER + header.len as usize)?;
     (payload_checksum(key, &[payload]) == header.payload_checksum).then_some(header)
+}
+
+/// The first record at or behind `begin` that is valid by itself, and its offset.
+pub(super) fn find_alone(
+    bytes: &[u8],
+    begin: usize,
+    key: u32,
+    range: &std::ops::Range<Lsn>,
+) -> Option<(usize, FrameHeader)> {
+    let mut at = begin;
+    while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= FRAME_HEADER) {
+        if let Some(frame) = stands_alone(rest, key, range) {
+            return Some((at, frame));
+        }
+        at += 1;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chain_before_a_record_follows_from_its_own() {
+        let mut random = crate::env::Random::seeded(6);
+        for _ in 0..1000 {
+            let [key, before, sum] = [(); 3].map(|()| random.next_u64() as u32);
+            let header = FrameHeader::new(7, sum, random.next_u64(), random.next_u64(), random.next_u64());
+            let (bytes, _) = header.encode(key, before);
+            assert_eq!(chain_before(&bytes, key), Some(before));
+        }
+        assert_eq!(chain_before(&[0; 31], 1), None);
+    }
 }

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 /// Records of at least this size reserve their room exactly instead of leaving it to the reserve that is kept free.
 const LARGE: u64 = 256 << 10;
@@ -45,6 +45,8 @@ pub struct Log {
     clock: Clock,
     /// The epoch that this writer established; [`NO_EPOCH`] as long as the disk is too full for that.
     epoch: AtomicU64,
+    /// The log was not taken over yet, and may not be.
+    looking: AtomicBool,
     key: u32,
     keep_free_bytes: AtomicU64,
     max_record_bytes: u64,
@@ -97,20 +99,44 @@ impl Log {
         dir: &Path,
         options: LogOptions,
     ) -> Result<(Self, OpenReport), LogError> {
-        let (store, report) = FileLog::open(disk, clock.clone(), dir, options)?;
-        let log = Self::over(Arc::new(store), clock, options)?;
+        let (log, report) = Self::look(disk, clock, dir, options)?;
+        log.take_over()?;
         Ok((log, report))
+    }
+
+    /// Opens the log in the folder `dir` to be read, and changes nothing there but for creating it. [`Log::take_over`] begins
+    /// the epoch, once nothing can refuse the start any more.
+    pub fn look(
+        disk: Arc<dyn Disk>,
+        clock: Clock,
+        dir: &Path,
+        options: LogOptions,
+    ) -> Result<(Self, OpenReport), LogError> {
+        let (store, report) = FileLog::open(disk, clock.clone(), dir, options)?;
+        Ok((Self::read_only(Arc::new(store), clock, options), report))
     }
 
     /// A log over any store; begins a new epoch, which fences all other writers. Where the disk is too full for that the log
     /// can be read, refuses writes, and [`Log::maintain`] tries again.
     pub fn over(store: Arc<dyn LogStore>, clock: Clock, options: LogOptions) -> Result<Self, LogError> {
-        let (epoch, tail) = match store.establish_epoch() {
-            Ok(tail) => (tail.epoch, tail),
-            Err(LogError::Io { full: true, .. }) => (NO_EPOCH, store.tail()),
-            Err(error) => return Err(error),
-        };
-        let log = Self {
+        let log = Self::read_only(store, clock, options);
+        log.take_over()?;
+        Ok(log)
+    }
+
+    /// Begins a new epoch of a log that was only looked at. See [`Log::over`].
+    pub fn take_over(&self) -> Result<(), LogError> {
+        self.check_failure()?;
+        if self.epoch() == NO_EPOCH {
+            self.try_epoch()?;
+        }
+        self.looking.store(false, Ordering::Release);
+        self.note_room()
+    }
+
+    fn read_only(store: Arc<dyn LogStore>, clock: Clock, options: LogOptions) -> Self {
+        let (epoch, tail) = (NO_EPOCH, store.tail());
+        Self {
             key: store.log_id().key(),
             store,
             clock,
@@ -122,15 +148,14 @@ impl Log {
             synced: Padded(AtomicU64::new(tail.lsn)),
             written: AtomicU64::new(tail.lsn),
             written_bytes: AtomicU64::new(0),
-            refusing: AtomicU8::new(ACCEPTING),
+            looking: AtomicBool::new(true),
+            refusing: AtomicU8::new(FULL),
             room: AtomicI64::new(0),
             writer: Mutex::new(Writer { bytes: Vec::new(), tail: tail.lsn }),
             syncing: Mutex::new(()),
             failure: OnceLock::new(),
             syncs: SyncFigures::default(),
-        };
-        log.note_room()?;
-        Ok(log)
+        }
     }
 
     /// The log's identity.
@@ -360,7 +385,7 @@ impl Log {
     /// secures room ahead and measures the disk, so that writes are refused in time and accepted again.
     pub fn maintain(&self) -> Result<(), LogError> {
         self.check_failure()?;
-        if self.epoch() == NO_EPOCH && !self.try_epoch()? {
+        if self.epoch() == NO_EPOCH && (self.looking.load(Ordering::Acquire) || !self.try_epoch()?) {
             return Ok(());
         }
         match self.store.maintain(self.epoch()) {

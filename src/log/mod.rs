@@ -29,7 +29,7 @@ mod tests;
 
 pub use error::LogError;
 pub use figures::LogStats;
-pub use file_log::{Cut, FileLog, OpenReport};
+pub use file_log::{Begun, Cut, FileLog, OpenReport};
 pub use frame::LogId;
 pub use front::Log;
 pub use read_ahead::ReadAhead;

@@ -13,7 +13,7 @@
 //!     12      4  checksum: crc32 over bytes 0..12 and 16..96
 //!     16     16  log id
 //!     32      8  first LSN: of the first record in this segment
-//!     40      8  last LSN before this segment; first LSN - 1, unless a repair left a gap
+//!     40      8  last LSN before this segment; first LSN - 1, unless a checkpoint stands for the records between
 //!     48      8  first LSN of the segment before this one; 0 when there was none
 //!     56      8  last LSN that was known to be durable when this segment was begun
 //!     64      8  epoch of the writer that began it
@@ -83,6 +83,13 @@ fn checksum(bytes: &[u8; SEGMENT_HEADER]) -> u32 {
 }
 
 impl SegmentHeader {
+    /// The header of a segment with which a log begins at LSN `first`.
+    pub(super) fn beginning(id: LogId, first: Lsn, ms: u64) -> Self {
+        let last_before = first - 1;
+        let (previous_first, durable, epoch, chain) = (0, last_before, 0, id.key());
+        Self { id, first, last_before, previous_first, durable, epoch, ms, chain }
+    }
+
     pub(super) fn encode(&self) -> [u8; SEGMENT_HEADER] {
         let mut bytes = [0; SEGMENT_HEADER];
         bytes[..8].copy_from_slice(&MAGIC);
@@ -109,7 +116,11 @@ impl SegmentHeader {
         // Another version may be laid out otherwise, so that its checksum means nothing here. Version 0 was never
         // written: it is a header of which only the magic reached the disk.
         if version != FORMAT_VERSION && version != 0 {
-            return Err(HeaderFault::Version(version));
+            let mut known = *bytes;
+            known[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+            // With the version that this build writes all would be well: then the version itself is damaged.
+            let damaged = sum == checksum(&known);
+            return Err(if damaged { HeaderFault::Checksum } else { HeaderFault::Version(version) });
         }
         if sum != checksum(bytes) {
             return Err(HeaderFault::Checksum);

@@ -168,7 +168,10 @@ fn say_ready(server: &Server, report: &RecoveryReport) {
         (false, true) => "nothing is kept on disk".to_owned(),
     };
     if let Some(cut) = &report.cut {
-        tracing::warn!("a torn tail was cut off the log: {cut:?}");
+        tracing::warn!("a torn tail was cut off the log: {cut}");
+    }
+    if let Some(begun) = &report.begun_from {
+        tracing::warn!("{begun}");
     }
     if report.gap {
         tracing::warn!(

@@ -15,7 +15,7 @@ struct Folder {
     master: TempDir,
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(|e| e.unwrap().path()) {
         let target = to.join(entry.file_name().unwrap());
@@ -27,7 +27,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut out = Vec::new();
     for entry in fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
         if entry.is_dir() { out.extend(files(&entry)) } else { out.push(entry) }
@@ -37,7 +37,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Where a file's content ends, when what follows is zeros.
-fn content_end(bytes: &[u8]) -> usize {
+pub(crate) fn content_end(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1)
 }
 
@@ -45,7 +45,7 @@ fn contains(bytes: &[u8], what: &[u8]) -> bool {
     bytes.windows(what.len()).any(|w| w == what)
 }
 
-fn check(folder: &Path, repair: bool) -> Output {
+pub(crate) fn check(folder: &Path, repair: bool) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_itemory"));
     command.arg("check");
     if repair {
@@ -93,10 +93,24 @@ impl Folder {
     }
 }
 
+/// All files of a folder with their content, but for the lock, which holds none.
+pub(crate) fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let named = files(folder).into_iter().filter(|file| !file.ends_with("LOCK"));
+    named.map(|file| (file.clone(), fs::read(file).unwrap())).collect()
+}
+
+/// Starts on the folder; what a server that refuses to start prints. A refused start has changed nothing.
+pub(crate) fn try_start(data: &Path, flags: &[&str]) -> Result<Server, String> {
+    let before = contents(data);
+    Server::try_start_in(data, flags).inspect_err(|log| {
+        assert!(contents(data) == before, "a start that was refused has changed files:\n{log}");
+    })
+}
+
 /// Starts on the folder and gives how many writes are there, which must be a beginning of the history; or what was
 /// printed by a server that refused to start.
 fn start(data: &Path) -> Result<usize, String> {
-    let mut server = Server::try_start_in(data, &FLAGS)?;
+    let mut server = try_start(data, &FLAGS)?;
     let mut client = server.client();
     let there: Vec<bool> = (0..WRITTEN)
         .map(|n| {

@@ -34,6 +34,7 @@ mod pipelined;
 mod process;
 mod random;
 mod redis_rs;
+mod repair;
 mod scanning;
 mod script;
 mod serialisation;

@@ -1,16 +1,17 @@
 //! Verifies a folder that no server uses, and repairs it.
 //!
 //! [`check`] reads every segment and every checkpoint to its end and changes nothing. [`repair`] makes the log open
-//! again: it cuts the log at the first damage that matters, or gives up old segments that a sound checkpoint makes
-//! unnecessary. A copy of every file that it changes or removes is kept in `damaged-<milliseconds>`.
+//! again, with the newest state that ever was and that the undamaged bytes still hold (`plan.rs`). Every file that it changes
+//! or removes is kept in `damaged-<milliseconds>`.
 
+mod plan;
 mod repair;
 mod survey;
 
 use super::{LogError, LogId, Lsn};
 use crate::env::Disk;
-use std::fmt;
 use std::path::Path;
+use std::{fmt, io};
 use survey::Survey;
 
 /// What a check found, and what a repair did.
@@ -26,8 +27,54 @@ pub struct CheckReport {
     pub problems: Vec<Problem>,
     /// What a start would put in order by itself, such as a torn end.
     pub notes: Vec<String>,
+    /// The last LSN of the log that a start would go on with; `None`: it would be refused, or begin a log.
+    pub start: Option<Lsn>,
+    /// What a repair would keep; `None`: there is nothing to repair, or it would be refused.
+    pub outlook: Option<Outlook>,
     /// What the repair did.
     pub repair: Option<RepairReport>,
+}
+
+/// The state that a repair leaves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outlook {
+    /// The last LSN that is kept.
+    pub tail: Lsn,
+    /// The checkpoint that a start would begin from.
+    pub checkpoint: Option<String>,
+    /// What would be dropped.
+    pub lost: Lost,
+}
+
+/// Valid records that are dropped because one before them is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// How many.
+    pub records: u64,
+    /// The least LSN among them.
+    pub first: Lsn,
+    /// The greatest one.
+    pub last: Lsn,
+}
+
+impl Lost {
+    /// Counts the records from LSN `first` to `last`.
+    fn add(&mut self, first: Lsn, last: Lsn) {
+        self.first = if self.records == 0 { first } else { self.first.min(first) };
+        self.last = self.last.max(last);
+        self.records += last + 1 - first;
+    }
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self { records: 0, .. } => write!(f, "0 valid records"),
+            Self { records, first, last } => {
+                write!(f, "{records} valid records between LSN {first} and {last}")
+            }
+        }
+    }
 }
 
 /// One segment.
@@ -80,12 +127,31 @@ pub struct RepairReport {
     pub copies: Vec<String>,
     /// What was done and dropped, in words.
     pub actions: Vec<String>,
+    /// The last LSN of the log.
+    pub tail: Lsn,
+    /// Valid records that were dropped.
+    pub lost: Lost,
 }
 
 impl CheckReport {
     /// True when nothing is wrong (a torn end that a start cuts off is not).
     pub fn is_sound(&self) -> bool {
         self.problems.is_empty()
+    }
+
+    /// What a start and a repair would do about damage.
+    fn say_outlook(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.start {
+            Some(tail) => writeln!(f, "a start goes on all the same, with everything up to LSN {tail}")?,
+            None => writeln!(f, "a start would be refused")?,
+        }
+        match &self.outlook {
+            Some(Outlook { tail, checkpoint, lost }) => {
+                let base = checkpoint.as_ref().map(|name| format!(", from {name} on")).unwrap_or_default();
+                writeln!(f, "a repair would keep everything up to LSN {tail}{base}, and drop {lost}")
+            }
+            None => writeln!(f, "a repair would be refused"),
+        }
     }
 }
 
@@ -118,7 +184,7 @@ impl fmt::Display for CheckReport {
         for Problem { file, offset, what } in &self.problems {
             writeln!(f, "PROBLEM: {file} at offset {offset}: {what}")?;
         }
-        if let Some(RepairReport { folder, copies, actions }) = &self.repair {
+        if let Some(RepairReport { folder, copies, actions, .. }) = &self.repair {
             for action in actions {
                 writeln!(f, "repair: {action}")?;
             }
@@ -127,18 +193,31 @@ impl fmt::Display for CheckReport {
             }
         } else if self.is_sound() {
             writeln!(f, "no damage was found")?;
+        } else {
+            self.say_outlook(f)?;
         }
         Ok(())
     }
 }
 
-/// Verifies everything in `dir`, which is locked meanwhile, and changes nothing.
+/// Verifies everything in `dir` and only reads. No server may use the folder; where that cannot be found out, because the
+/// lock may not be read, a note says so.
 ///
 /// # Errors
 /// Only when the folder cannot be read or is in use; damage is reported, not returned.
 pub fn check(disk: &dyn Disk, dir: &Path) -> Result<CheckReport, LogError> {
-    let _lock = lock(disk, dir)?;
-    Ok(Survey::take(disk, dir)?.report)
+    disk.list(dir).map_err(|error| LogError::io("list", dir, &error))?;
+    let (_lock, unlocked) = match disk.lock_to_read(dir) {
+        Ok(lock) => (Some(lock), None),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(in_use(dir)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (None, None),
+        Err(error) => (None, Some(LogError::io("lock", dir, &error))),
+    };
+    let mut report = Survey::take(disk, dir)?.report;
+    if let Some(why) = unlocked {
+        report.notes.push(format!("it could not be seen whether a server uses the folder ({why})"));
+    }
+    Ok(report)
 }
 
 /// Repairs what [`check`] finds. The report says what was found before and what was dropped. `now_ms` names the folder
@@ -146,19 +225,19 @@ pub fn check(disk: &dyn Disk, dir: &Path) -> Result<CheckReport, LogError> {
 ///
 /// # Errors
 /// As [`check`]; also when files of another log or of an unknown format version are in the way, and when nothing is
-/// left that a log could be built on.
+/// left that a log could be built on. Then nothing has been changed; nor when the copies find no room.
 pub fn repair(disk: &dyn Disk, dir: &Path, now_ms: u64) -> Result<CheckReport, LogError> {
-    let _lock = lock(disk, dir)?;
+    disk.list(dir).map_err(|error| LogError::io("list", dir, &error))?;
+    let _lock = disk.lock(dir).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => in_use(dir),
+        _ => LogError::io("lock", dir, &error),
+    })?;
     let survey = Survey::take(disk, dir)?;
     let mut report = survey.report.clone();
     report.repair = Some(repair::run(disk, dir, now_ms, &survey)?);
     Ok(report)
 }
 
-fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn crate::env::FolderLock>, LogError> {
-    disk.list(dir).map_err(|error| LogError::io("list", dir, &error))?;
-    disk.lock(dir).map_err(|error| match error.kind() {
-        std::io::ErrorKind::WouldBlock => LogError::Locked { dir: dir.display().to_string() },
-        _ => LogError::io("lock", dir, &error),
-    })
+fn in_use(dir: &Path) -> LogError {
+    LogError::Locked { dir: dir.display().to_string() }
 }

@@ -1,33 +1,24 @@
 //! Makes a damaged log open again.
+//!
+//! First all that needs room is written beside what is there: copies, segments and the manifest under temporary names. If that
+//! fails, on a full disk say, it is taken away again and nothing has changed. Then files are renamed, moved into the
+//! folder with the copies, and cut.
 
-use super::survey::{Seen, Survey};
+use super::plan::{Kept, Plan};
+use super::survey::Survey;
 use super::{LogError, RepairReport};
-use crate::env::{Access, Disk};
-use crate::log::checkpoint::CheckpointInfo;
-use crate::log::file_log::{Place, write_empty};
+use crate::env::{Access, Disk, DiskFile};
+use crate::log::file_log::Place;
 use crate::log::manifest::{MANIFEST, Manifest};
 use crate::log::segment::{SegmentHeader, segment_name};
-use crate::log::{LogId, LogOptions, Lsn};
-use std::path::Path;
+use crate::log::{LogOptions, Lsn};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Bytes copied at once.
 const COPY_STEP: usize = 1 << 20;
-
-/// What is kept and what goes.
-#[derive(Debug)]
-struct Plan<'a> {
-    /// Segments at the beginning that a sound checkpoint makes unnecessary.
-    old: &'a [Seen],
-    kept: &'a [Seen],
-    /// The last kept segment ends behind its last valid record; what follows there is cut off.
-    cut: bool,
-    /// Segments behind the cut.
-    later: &'a [Seen],
-    checkpoints: Vec<&'a CheckpointInfo>,
-    dropped_checkpoints: Vec<&'a CheckpointInfo>,
-    /// The last LSN that a kept checkpoint reflects though the log ends before it.
-    gap_to: Option<Lsn>,
-}
+/// The new manifest's name until it takes the other one's place.
+const NEW_MANIFEST: &str = "MANIFEST.repaired.tmp";
 
 /// Repairs what the survey found.
 pub(super) fn run(
@@ -44,197 +35,281 @@ pub(super) fn run(
     if let Some(foreign) = &survey.foreign {
         return Err(foreign.clone());
     }
-    let Some(id) = survey.id else { return Err(nothing_left(dir)) };
-    let plan = plan(survey).ok_or_else(|| nothing_left(dir))?;
+    let (Some(id), Some(plan)) = (survey.id, Plan::of(survey)) else {
+        return Err(nothing_left(dir, survey));
+    };
     let place = Place { disk, dir, id, options: LogOptions::default() };
-    keep_copies(place, now_ms, &plan, &mut report)?;
-    apply(place, now_ms, survey, &plan, &mut report)?;
+    let folder = dir.join(format!("damaged-{now_ms}"));
+    let mut work = Work { place, folder, now_ms, survey, plan: &plan, made: Vec::new() };
+    if let Err(error) = work.prepare() {
+        work.undo();
+        return Err(error);
+    }
+    report.folder = work.folder.display().to_string();
+    report.tail = plan.tail;
+    report.lost = plan.lost(survey);
+    work.apply(&mut report)?;
     Ok(report)
 }
 
-fn nothing_left(dir: &Path) -> LogError {
-    LogError::MissingSegment {
-        dir: dir.display().to_string(),
-        after: 0,
-        what: "the log does not begin at LSN 1 and no sound checkpoint reaches its beginning: nothing can be built on \
-               it; restore the folder from a backup"
+fn nothing_left(dir: &Path, survey: &Survey) -> LogError {
+    let newest = survey.checkpoints.iter().rfind(|image| image.sound).map(|image| &image.info);
+    let what = match newest {
+        Some(info) => format!(
+            "the newest sound checkpoint, {}, was read between LSN {} and {}, and the log of that time is lost, so that no \
+             state can be built that ever was; restore the folder from a backup, or move the checkpoint alone into an empty \
+             folder and start there",
+            info.name, info.start_lsn, info.last_lsn
+        ),
+        None => "the log does not begin at LSN 1 and no sound checkpoint reaches its beginning: nothing can be built on it; \
+                 restore the folder from a backup"
             .to_owned(),
-    }
+    };
+    LogError::MissingSegment { dir: dir.display().to_string(), after: 0, what }
 }
 
-/// Decides what to keep. The newest sound checkpoint says from which LSN on the log is needed; the log is kept from
-/// there up to the first damage.
-fn plan(survey: &Survey) -> Option<Plan<'_>> {
-    let newest = survey.checkpoints.iter().rfind(|(_, sound)| *sound).map(|(info, _)| info);
-    let needed = newest.map_or(0, |info| info.start_lsn) + 1;
-    let all = survey.segments.as_slice();
-    // The segment that holds the first needed record, if the log reaches back so far.
-    let begin = all.iter().rposition(|seen| seen.first <= needed);
-    if begin.is_none() && newest.is_none() {
-        return None;
-    }
-    // Segments before it stay as long as they are whole and continued.
-    let (old, rest) = all.split_at_checked(begin.unwrap_or(all.len()))?;
-    let whole = rest.first().is_some_and(|seen| !seen.detached)
-        && old.iter().all(|seen| !seen.broken && !seen.detached);
-    let (old, rest) = if whole { (&[][..], all) } else { (old, rest) };
-    let detached = |index: usize, seen: &Seen| index > 0 && seen.detached;
-    let bad = rest.iter().enumerate().find(|(index, seen)| seen.broken || detached(*index, seen));
-    let (keep, cut) = match bad {
-        None => (rest.len(), false),
-        Some((index, seen)) if seen.header.is_some() && !detached(index, seen) => (index + 1, true),
-        Some((index, _)) => (index, false),
-    };
-    let (kept, later) = rest.split_at_checked(keep)?;
-    if kept.is_empty() && newest.is_none() && later.first().is_some_and(|seen| seen.first > 1) {
-        return None;
-    }
-    let tail = kept.last().map_or(0, |seen| seen.last);
-    let gap_to = newest.map(|info| info.last_lsn).filter(|last| *last > tail);
-    let begin = kept.first().map_or(Lsn::MAX, |seen| seen.first);
-    let stays = |info: &CheckpointInfo, sound: bool| {
-        let newest = newest.is_some_and(|newest| newest.number == info.number);
-        // Behind a gap an older checkpoint could not be brought up to date.
-        newest || (sound && gap_to.is_none() && info.start_lsn + 1 >= begin)
-    };
-    let (checkpoints, dropped): (Vec<_>, Vec<_>) =
-        survey.checkpoints.iter().partition(|(info, sound)| stays(info, *sound));
-    Some(Plan {
-        old,
-        kept,
-        cut,
-        later,
-        checkpoints: checkpoints.into_iter().map(|(info, _)| info).collect(),
-        dropped_checkpoints: dropped.into_iter().map(|(info, _)| info).collect(),
-        gap_to,
-    })
-}
-
-/// Copies every file that will be changed or removed.
-fn keep_copies(
-    place: Place<'_>,
+struct Work<'a> {
+    place: Place<'a>,
+    /// Where copies and dropped files are kept.
+    folder: PathBuf,
     now_ms: u64,
-    plan: &Plan<'_>,
-    report: &mut RepairReport,
-) -> Result<(), LogError> {
-    let changed = plan.kept.last().filter(|_| plan.cut);
-    let segments = plan.old.iter().chain(changed).chain(plan.later).map(|seen| segment_name(seen.first));
-    let checkpoints = plan.dropped_checkpoints.iter().map(|info| info.name.clone());
-    let mut names: Vec<String> = segments.chain(checkpoints).collect();
-    if place.disk.exists(&place.dir.join(MANIFEST)) {
-        names.push(MANIFEST.to_owned());
-    }
-    let folder = place.dir.join(format!("damaged-{now_ms}"));
-    let failed = |what: &str, error: &std::io::Error| LogError::io(what, &folder, error);
-    place.disk.create_dir_all(&folder).map_err(|error| failed("create", &error))?;
-    for name in &names {
-        copy(place.disk, &place.dir.join(name), &folder.join(name))?;
-    }
-    place.disk.fsync_dir(&folder).map_err(|error| failed("fsync", &error))?;
-    place.disk.fsync_dir(place.dir).map_err(|error| failed("fsync", &error))?;
-    report.folder = folder.display().to_string();
-    report.copies = names;
-    Ok(())
+    survey: &'a Survey,
+    plan: &'a Plan<'a>,
+    /// Files that were made and do not count yet.
+    made: Vec<PathBuf>,
 }
 
-fn copy(disk: &dyn Disk, from: &Path, to: &Path) -> Result<(), LogError> {
-    let source = disk.open(from, Access::Read).map_err(|error| LogError::io("open", from, &error))?;
-    let target = disk.create(to).map_err(|error| LogError::io("create", to, &error))?;
-    let mut buffer = vec![0; COPY_STEP];
-    let mut offset = 0;
-    loop {
-        let got = source.read_at(&mut buffer, offset).map_err(|error| LogError::io("read", from, &error))?;
-        if got == 0 {
-            break;
+fn temporary(first: Lsn) -> String {
+    format!("{}.tmp", segment_name(first))
+}
+
+impl Work<'_> {
+    /// Writes all that is new. No file that counts is touched.
+    fn prepare(&mut self) -> Result<(), LogError> {
+        let Place { disk, dir, .. } = self.place;
+        disk.create_dir_all(&self.folder).map_err(|error| LogError::io("create", &self.folder, &error))?;
+        for name in self.changed() {
+            self.copy(&name)?;
         }
-        let part = buffer.get(..got).unwrap_or_default();
-        target.write_at(part, offset).map_err(|error| LogError::io("write", to, &error))?;
-        offset += got as u64;
+        let mut before: Option<Kept<'_>> = None;
+        for kept in self.plan.kept.iter().copied() {
+            if kept.is_written_anew() {
+                self.write_segment(kept, before)?;
+            }
+            before = Some(kept);
+        }
+        if self.plan.kept.is_empty() {
+            let header = SegmentHeader::beginning(self.place.id, self.plan.tail + 1, self.now_ms);
+            let file = self.create(&dir.join(temporary(header.first)))?;
+            self.write(&*file, &header.encode(), 0)?;
+        }
+        let file = self.create(&dir.join(NEW_MANIFEST))?;
+        self.write(&*file, self.manifest().encode().as_bytes(), 0)?;
+        for path in [&self.folder, dir] {
+            disk.fsync_dir(path).map_err(|error| LogError::io("fsync", path, &error))?;
+        }
+        Ok(())
     }
-    target.fsync().map_err(|error| LogError::io("fsync", to, &error))
+
+    /// Takes away what [`Work::prepare`] made. Errors do not matter: the first one is reported.
+    fn undo(&self) {
+        let disk = self.place.disk;
+        for path in &self.made {
+            let _ = disk.remove_file(path);
+        }
+        let _ = disk.remove_dir(&self.folder);
+        let _ = disk.fsync_dir(self.place.dir);
+    }
+
+    /// Files that keep their name and get another content.
+    fn changed(&self) -> Vec<String> {
+        let cut = |kept: &&Kept<'_>| {
+            if kept.is_written_anew() { kept.run.first == kept.seen.first } else { kept.is_cut() }
+        };
+        let mut names: Vec<String> =
+            self.plan.kept.iter().filter(cut).map(|kept| segment_name(kept.seen.first)).collect();
+        if self.place.disk.exists(&self.place.dir.join(MANIFEST)) {
+            names.push(MANIFEST.to_owned());
+        }
+        names
+    }
+
+    /// Creates a file, in the place of one that an interrupted repair left.
+    fn create(&mut self, path: &Path) -> Result<Arc<dyn DiskFile>, LogError> {
+        // If it cannot be removed, neither can another one be created.
+        let _ = self.place.disk.remove_file(path);
+        let file = self.place.disk.create(path).map_err(|error| LogError::io("create", path, &error))?;
+        self.made.push(path.to_path_buf());
+        Ok(file)
+    }
+
+    fn write(&self, file: &dyn DiskFile, bytes: &[u8], offset: u64) -> Result<(), LogError> {
+        let failed = |what: &str, error: &std::io::Error| {
+            LogError::io(what, self.made.last().map_or(self.place.dir, PathBuf::as_path), error)
+        };
+        file.write_at(bytes, offset).map_err(|error| failed("write", &error))?;
+        file.fsync().map_err(|error| failed("fsync", &error))
+    }
+
+    fn copy(&mut self, name: &str) -> Result<(), LogError> {
+        let from = self.place.dir.join(name);
+        let target = self.create(&self.folder.join(name))?;
+        self.copy_range(&from, 0..u64::MAX, &*target, 0)
+    }
+
+    /// Copies bytes of one file to an offset of another, which is synced.
+    fn copy_range(
+        &self,
+        from: &Path,
+        range: std::ops::Range<u64>,
+        target: &dyn DiskFile,
+        mut to: u64,
+    ) -> Result<(), LogError> {
+        let failed = |what: &str, error: &std::io::Error| LogError::io(what, from, error);
+        let source = self.place.disk.open(from, Access::Read).map_err(|error| failed("open", &error))?;
+        let mut buffer = vec![0; COPY_STEP];
+        let mut at = range.start;
+        while at < range.end {
+            let len = (range.end - at).min(COPY_STEP as u64) as usize;
+            let part = buffer.get_mut(..len).unwrap_or_default();
+            let got = source.read_at(part, at).map_err(|error| failed("read", &error))?;
+            if got == 0 {
+                break;
+            }
+            let part = buffer.get(..got).unwrap_or_default();
+            target.write_at(part, to).map_err(|error| failed("copy", &error))?;
+            at += got as u64;
+            to += got as u64;
+        }
+        target.fsync().map_err(|error| failed("fsync a copy of", &error))
+    }
+
+    /// Writes a run's records into a segment of their own.
+    fn write_segment(&mut self, kept: Kept<'_>, before: Option<Kept<'_>>) -> Result<(), LogError> {
+        let Kept { seen, run } = kept;
+        let header = SegmentHeader {
+            id: self.place.id,
+            first: run.first,
+            last_before: run.lower - 1,
+            previous_first: before.map_or(0, |before| name_of(&before)),
+            durable: run.lower - 1,
+            epoch: self.epoch(),
+            ms: self.now_ms,
+            chain: run.before,
+        };
+        let file = self.create(&self.place.dir.join(temporary(run.first)))?;
+        let bytes = header.encode();
+        self.write(&*file, &bytes, 0)?;
+        let source = self.place.dir.join(segment_name(seen.first));
+        self.copy_range(&source, run.offset..run.end, &*file, bytes.len() as u64)
+    }
+
+    fn epoch(&self) -> u64 {
+        let headers = self.survey.segments.iter().filter_map(|seen| seen.header);
+        let named = self.survey.manifest.as_ref().map(|manifest| manifest.epoch);
+        headers.map(|header| header.epoch).chain(named).max().unwrap_or(0).max(1)
+    }
+
+    fn manifest(&self) -> Manifest {
+        let (id, epoch) = (self.place.id, self.epoch());
+        let trimmed = self.plan.kept.first().map_or(self.plan.tail, |kept| kept.run.lower - 1);
+        match &self.survey.manifest {
+            Some(old) => Manifest { epoch, trimmed, closed: None, ..old.clone() },
+            None => Manifest { id, epoch, incarnation: 0, trimmed, closed: None },
+        }
+    }
+
+    /// Carries the plan out, in an order that leaves a log that can be repaired again if it is interrupted.
+    fn apply(&self, report: &mut RepairReport) -> Result<(), LogError> {
+        let plan = self.plan;
+        report.copies = self.changed();
+        for seen in plan.later.iter().rev() {
+            let name = segment_name(seen.first);
+            self.set_aside(&name, report)?;
+            report.actions.push(format!("{name} was dropped with {}", plan.lost_in(seen)));
+        }
+        for kept in plan.kept.iter().filter(|kept| !kept.is_written_anew() && kept.is_cut()) {
+            self.cut(kept, report)?;
+        }
+        for (info, why) in &plan.dropped {
+            self.set_aside(&info.name, report)?;
+            report.actions.push(format!("{} was dropped: {why}", info.name));
+        }
+        for kept in plan.kept.iter().filter(|kept| kept.is_written_anew()) {
+            self.put_in_place(kept, report)?;
+        }
+        if plan.kept.is_empty() {
+            self.rename(&temporary(plan.tail + 1), &segment_name(plan.tail + 1))?;
+            report.actions.push(format!("the log goes on with LSN {}", plan.tail + 1));
+        }
+        self.rename(NEW_MANIFEST, MANIFEST)?;
+        for seen in &plan.old {
+            let name = segment_name(seen.first);
+            // With nothing kept the new segment may have taken the name of an old one that held no record.
+            if plan.kept.is_empty() && seen.first == plan.tail + 1 {
+                continue;
+            }
+            self.set_aside(&name, report)?;
+            report.actions.push(format!("{name} was dropped; a checkpoint holds what it held"));
+        }
+        let base = plan.base.map_or_else(|| "no checkpoint".to_owned(), |info| info.name.clone());
+        report.actions.push(format!("the log now ends with LSN {}, a start begins with {base}", plan.tail));
+        report.actions.push(format!("{} were dropped in all", report.lost));
+        Ok(())
+    }
+
+    fn cut(&self, kept: &Kept<'_>, report: &mut RepairReport) -> Result<(), LogError> {
+        let Kept { seen, run } = kept;
+        let (name, end) = (segment_name(seen.first), run.end);
+        let path = self.place.dir.join(&name);
+        let failed = |what: &str, error: &std::io::Error| LogError::io(what, &path, error);
+        let file = self.place.disk.open(&path, Access::ReadWrite).map_err(|error| failed("open", &error))?;
+        file.set_len(end).map_err(|error| failed("cut", &error))?;
+        file.fsync().map_err(|error| failed("fsync", &error))?;
+        let lost = self.plan.lost_in(seen);
+        report.actions.push(format!("{name} was cut at offset {end}, after LSN {}, with {lost}", run.last));
+        Ok(())
+    }
+
+    /// Gives a segment that was written anew its name, and moves the damaged one away.
+    fn put_in_place(&self, kept: &Kept<'_>, report: &mut RepairReport) -> Result<(), LogError> {
+        let Kept { seen, run } = kept;
+        let (old, new) = (segment_name(seen.first), segment_name(run.first));
+        self.rename(&temporary(run.first), &new)?;
+        if old != new {
+            self.set_aside(&old, report)?;
+        }
+        let lost = self.plan.lost_in(seen);
+        report.actions.push(format!(
+            "{old} was written anew as {new} with LSN {} to {}, without what was damaged and {lost}",
+            run.first, run.last
+        ));
+        Ok(())
+    }
+
+    /// Moves a file into the folder with the copies.
+    fn set_aside(&self, name: &str, report: &mut RepairReport) -> Result<(), LogError> {
+        let (from, to) = (self.place.dir.join(name), self.folder.join(name));
+        self.place.disk.rename(&from, &to).map_err(|error| LogError::io("move", &from, &error))?;
+        self.sync(&self.folder)?;
+        self.sync(self.place.dir)?;
+        report.copies.push(name.to_owned());
+        Ok(())
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), LogError> {
+        let to = self.place.dir.join(to);
+        let done = self.place.disk.rename(&self.place.dir.join(from), &to);
+        done.map_err(|error| LogError::io("rename to", &to, &error))?;
+        self.sync(self.place.dir)
+    }
+
+    fn sync(&self, dir: &Path) -> Result<(), LogError> {
+        self.place.disk.fsync_dir(dir).map_err(|error| LogError::io("fsync", dir, &error))
+    }
 }
 
-/// Carries the plan out, in an order that leaves a log that can be repaired again if it is interrupted.
-fn apply(
-    place: Place<'_>,
-    now_ms: u64,
-    survey: &Survey,
-    plan: &Plan<'_>,
-    report: &mut RepairReport,
-) -> Result<(), LogError> {
-    let Place { disk, dir, id, .. } = place;
-    let tail = plan.kept.last().map_or(0, |seen| seen.last);
-    for seen in plan.later.iter().rev() {
-        remove(place, &segment_name(seen.first))?;
-        let records = (seen.last + 1).saturating_sub(seen.first);
-        let name = segment_name(seen.first);
-        report
-            .actions
-            .push(format!("{name} was dropped with {records} valid records from LSN {}", seen.first));
-    }
-    if let Some(seen) = plan.kept.last().filter(|_| plan.cut) {
-        let path = dir.join(segment_name(seen.first));
-        let file =
-            disk.open(&path, Access::ReadWrite).map_err(|error| LogError::io("open", &path, &error))?;
-        file.set_len(seen.end).map_err(|error| LogError::io("cut", &path, &error))?;
-        file.fsync().map_err(|error| LogError::io("fsync", &path, &error))?;
-        let (name, end) = (segment_name(seen.first), seen.end);
-        report.actions.push(format!("{name} was cut at offset {end}, after LSN {}", seen.last));
-    }
-    for info in &plan.dropped_checkpoints {
-        remove(place, &info.name)?;
-        report.actions.push(format!("{} was dropped", info.name));
-    }
-    let next = plan.gap_to.unwrap_or(tail) + 1;
-    let begin = plan.kept.first().map_or(next, |seen| seen.first);
-    let manifest = new_manifest(survey, id, begin - 1);
-    if plan.kept.is_empty() || plan.gap_to.is_some() {
-        write_gap(place, now_ms, &manifest, plan.kept.last(), next)?;
-        report.actions.push(format!("the log goes on with LSN {next}"));
-    }
-    manifest.store(disk, dir)?;
-    for seen in plan.old {
-        remove(place, &segment_name(seen.first))?;
-        let name = segment_name(seen.first);
-        report.actions.push(format!("{name} was dropped; the newest sound checkpoint holds what it held"));
-    }
-    let records = plan.checkpoints.last().map_or(0, |info| info.start_lsn);
-    report.actions.push(format!("the log now ends with LSN {}, checkpoint at LSN {records}", next - 1));
-    Ok(())
-}
-
-fn remove(place: Place<'_>, name: &str) -> Result<(), LogError> {
-    let path = place.dir.join(name);
-    place.disk.remove_file(&path).map_err(|error| LogError::io("remove", &path, &error))?;
-    place.disk.fsync_dir(place.dir).map_err(|error| LogError::io("fsync", place.dir, &error))
-}
-
-fn new_manifest(survey: &Survey, id: LogId, trimmed: Lsn) -> Manifest {
-    let epoch = survey.segments.iter().filter_map(|seen| seen.header).map(|header| header.epoch).max();
-    let epoch = epoch.unwrap_or(0).max(1);
-    match &survey.manifest {
-        Some(old) => Manifest { epoch: old.epoch.max(epoch), trimmed, closed: None, ..old.clone() },
-        None => Manifest { id, epoch, incarnation: 0, trimmed, closed: None },
-    }
-}
-
-/// A segment without records that continues the last kept one, at an LSN that no kept checkpoint has passed.
-fn write_gap(
-    place: Place<'_>,
-    ms: u64,
-    manifest: &Manifest,
-    before: Option<&Seen>,
-    first: Lsn,
-) -> Result<(), LogError> {
-    let header = SegmentHeader {
-        id: place.id,
-        first,
-        last_before: before.map_or(first - 1, |seen| seen.last),
-        previous_first: before.map_or(0, |seen| seen.first),
-        durable: first - 1,
-        epoch: manifest.epoch,
-        ms,
-        chain: before.map_or(place.id.key(), |seen| seen.chain),
-    };
-    write_empty(place, &header)
+/// The first LSN in the name that a kept segment will have.
+fn name_of(kept: &Kept<'_>) -> Lsn {
+    if kept.is_written_anew() { kept.run.first } else { kept.seen.first }
 }

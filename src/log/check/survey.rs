@@ -1,11 +1,15 @@
 //! Reads everything and notes what is wrong.
 
-use super::{CheckReport, CheckpointCheck, Problem, SegmentCheck};
+use super::plan::{self, Kept, Plan};
+use super::{CheckReport, CheckpointCheck, Outlook, Problem, SegmentCheck};
 use crate::env::Disk;
 use crate::log::checkpoint::{self, CheckpointInfo};
-use crate::log::file_log::{Place, diagnose, leftovers, scan_to_end, segments_in};
+use crate::log::file_log::{
+    Begun, Place, SegmentScan, begin_from, diagnose, leftovers, scan_to_end, segments_in,
+};
+use crate::log::frame::find_alone;
 use crate::log::manifest::{MANIFEST, Manifest};
-use crate::log::segment::{SegmentHeader, segment_name};
+use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, segment_first, segment_name};
 use crate::log::{LogError, LogId, LogOptions, Lsn};
 use std::path::Path;
 
@@ -16,10 +20,18 @@ pub(super) struct Survey {
     pub(super) id: Option<LogId>,
     pub(super) manifest: Option<Manifest>,
     pub(super) segments: Vec<Seen>,
-    /// All checkpoints, and whether they are sound.
-    pub(super) checkpoints: Vec<(CheckpointInfo, bool)>,
+    pub(super) checkpoints: Vec<Image>,
     /// A file of another log or an unknown version.
     pub(super) foreign: Option<LogError>,
+}
+
+/// One checkpoint.
+#[derive(Debug)]
+pub(super) struct Image {
+    pub(super) info: CheckpointInfo,
+    pub(super) sound: bool,
+    /// It is another log's or of an unknown version.
+    foreign: bool,
 }
 
 /// One segment.
@@ -27,14 +39,43 @@ pub(super) struct Survey {
 pub(super) struct Seen {
     pub(super) first: Lsn,
     pub(super) header: Option<SegmentHeader>,
-    /// The last valid record, its end and its chain.
+    /// The records that can be read, with damage between one run and the next.
+    pub(super) runs: Vec<Run>,
+    /// Something that is no record stands behind the last run.
+    pub(super) rubbish: bool,
+    /// A trim had given it up, so that it may be damaged or missing.
+    pub(super) leftover: bool,
+    /// It is another log's or of an unknown version.
+    foreign: bool,
+}
+
+/// Records that follow each other without a gap.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    pub(super) first: Lsn,
+    /// The last LSN; `first - 1` when there is no record.
     pub(super) last: Lsn,
+    /// The first LSN that the run answers for: below `first` where a repair or a checkpoint bridged a gap.
+    pub(super) lower: Lsn,
+    /// Where its records lie in the file.
+    pub(super) offset: u64,
     pub(super) end: u64,
+    /// The chain before the first record and after the last one.
+    pub(super) before: u32,
     pub(super) chain: u32,
-    /// Something that is no record stands behind the last one, or the header cannot be read.
-    pub(super) broken: bool,
-    /// It does not continue the segment before it.
-    pub(super) detached: bool,
+    /// It begins behind a sound header.
+    pub(super) headed: bool,
+}
+
+impl Seen {
+    /// The last LSN that can be read in it; below `first` when there is none.
+    pub(super) fn last(&self) -> Lsn {
+        self.runs.iter().map(|run| run.last).max().unwrap_or(self.first - 1)
+    }
+
+    fn end(&self) -> u64 {
+        self.runs.iter().map(|run| run.end).max().unwrap_or(0)
+    }
 }
 
 impl Survey {
@@ -50,33 +91,47 @@ impl Survey {
             Err(other) => return Err(other),
         };
         let firsts = segments_in(&entries);
-        let id = manifest.as_ref().map(|manifest| manifest.id).or_else(|| id_of_segments(disk, dir, &firsts));
+        let id = match &manifest {
+            Some(manifest) => Some(manifest.id),
+            None => id_of_files(disk, dir, &firsts)?,
+        };
+        report.log_id = id;
         let mut survey =
             Self { report, id, manifest, segments: Vec::new(), checkpoints: Vec::new(), foreign: None };
-        survey.report.log_id = id;
-        let Some(id) = id else { return Ok(survey) };
-        if survey.manifest.is_none() && survey.report.problems.is_empty() {
-            survey.problem(dir.join(MANIFEST).display().to_string(), 0, "it is missing");
-        }
-        if survey.manifest.as_ref().is_some_and(|manifest| manifest.epoch == 0) {
-            survey
-                .report
-                .notes
-                .push("the log's creation was interrupted; a start creates it anew".to_owned());
+        let Some(id) = id else {
+            if let Some(entry) = entries.iter().find(|entry| is_ours(&entry.name)) {
+                let what = "neither it nor any other file tells which log this is";
+                survey.problem(dir.join(&entry.name).display().to_string(), 0, what);
+            }
             return Ok(survey);
-        }
+        };
         let place = Place { disk, dir, id, options: LogOptions::default() };
         let trimmed = survey.manifest.as_ref().map_or(0, |manifest| manifest.trimmed);
         let (old, needed) = firsts.split_at(leftovers(&firsts, trimmed).min(firsts.len()));
+        for first in &firsts {
+            survey.segment(place, *first, old.contains(first))?;
+        }
+        survey.images(place)?;
+        if survey.is_new() {
+            survey.new_log(place)?;
+            return Ok(survey);
+        }
         for first in old {
             survey.report.notes.push(format!("{} is a leftover of a trim", segment_name(*first)));
         }
-        for first in needed {
-            survey.segment(place, *first)?;
+        let manifest = dir.join(MANIFEST).display().to_string();
+        match &survey.manifest {
+            None if survey.report.problems.iter().all(|problem| problem.file != manifest) => {
+                survey.problem(manifest, 0, "it is missing");
+            }
+            Some(found) if found.epoch == 0 => {
+                survey.problem(manifest, 0, "it is that of a new log, and there are records");
+            }
+            _ => {}
         }
-        survey.checkpoints(place)?;
         survey.end(place, needed);
         survey.beginning(place);
+        survey.outlook();
         Ok(survey)
     }
 
@@ -85,66 +140,92 @@ impl Survey {
     }
 
     /// Verifies one segment by itself and that it continues the one before it.
-    fn segment(&mut self, place: Place<'_>, first: Lsn) -> Result<(), LogError> {
-        let mut seen = Seen {
-            first,
-            header: None,
-            last: first.saturating_sub(1),
-            end: 0,
-            chain: 0,
-            broken: true,
-            detached: false,
-        };
+    fn segment(&mut self, place: Place<'_>, first: Lsn, leftover: bool) -> Result<(), LogError> {
+        let known = self.report.problems.len();
+        let mut seen =
+            Seen { first, header: None, runs: Vec::new(), rubbish: false, leftover, foreign: false };
         let file = place.file(first);
         match place.open(first) {
             Ok(mut scan) => {
-                let stopped = scan_to_end(&mut scan)?;
-                seen = Seen {
-                    header: Some(scan.header),
-                    last: scan.cursor.next - 1,
-                    end: scan.offset,
-                    chain: scan.cursor.chain,
-                    broken: stopped.is_some(),
-                    ..seen
-                };
-                seen.detached = !self.continues(place, &scan.header);
-                if let Some(what) = stopped {
-                    self.problem(file, scan.offset, what);
+                seen.header = Some(scan.header);
+                self.runs(&mut seen, &mut scan, &file)?;
+                self.continues(place, &seen);
+            }
+            Err(LogError::Corrupt { offset, what, .. }) => {
+                self.problem(file.clone(), offset, what);
+                seen.rubbish = true;
+                // Its records tell by themselves where they belong.
+                if let Some(mut scan) = place.open_headless(first)? {
+                    let before = self.segments.last().and_then(|seen| seen.runs.last());
+                    let known = before.filter(|run| run.last + 1 == scan.cursor.next).map(|run| run.chain);
+                    let known = known.or((scan.cursor.next == 1).then_some(scan.cursor.key));
+                    scan.cursor.chain = known.unwrap_or(scan.cursor.chain);
+                    self.runs(&mut seen, &mut scan, &file)?;
                 }
             }
-            Err(LogError::Corrupt { offset, what, .. }) => self.problem(file, offset, what),
             Err(error @ (LogError::UnknownVersion { .. } | LogError::Foreign { .. })) => {
                 self.problem(file, 0, error.to_string());
                 self.foreign.get_or_insert(error);
+                seen.foreign = true;
             }
             Err(other) => return Err(other),
         }
-        let (name, bytes) = (segment_name(first), seen.end);
-        self.report.segments.push(SegmentCheck { name, first, last: seen.last, bytes });
+        if leftover && self.foreign.is_none() {
+            self.report.problems.truncate(known);
+        }
+        let (name, bytes, last) = (segment_name(first), seen.end(), seen.last());
+        self.report.segments.push(SegmentCheck { name, first, last, bytes });
         self.segments.push(seen);
         Ok(())
     }
 
-    /// True when a segment with this header continues the one before it, or that one's end is not known.
-    fn continues(&mut self, place: Place<'_>, header: &SegmentHeader) -> bool {
-        let Some(before) = self.segments.last() else { return true };
-        if before.broken || (header.last_before == before.last && header.chain == before.chain) {
-            return true;
+    /// Reads a segment to its end, over all damage.
+    fn runs(&mut self, seen: &mut Seen, scan: &mut SegmentScan, file: &str) -> Result<(), LogError> {
+        loop {
+            let (first, offset, before) = (scan.cursor.next, scan.offset, scan.cursor.chain);
+            let headed = seen.header.is_some() && offset == SEGMENT_HEADER as u64;
+            let lower = seen.header.filter(|_| headed).map_or(first, |header| header.last_before + 1);
+            let stopped = scan_to_end(scan, 0)?;
+            let (last, end, chain) = (scan.cursor.next - 1, scan.offset, scan.cursor.chain);
+            if headed || last >= first {
+                seen.runs.push(Run { first, last, lower, offset, end, before, chain, headed });
+            }
+            let Some(what) = stopped else {
+                seen.rubbish = false;
+                return Ok(());
+            };
+            self.problem(file.to_owned(), end, what);
+            seen.rubbish = true;
+            if !scan.resume(1, Lsn::MAX)? {
+                return Ok(());
+            }
         }
-        let (file, offset, next) = (place.file(before.first), before.end, before.last + 1);
-        let last = header.last_before;
-        let what =
-            format!("the record with LSN {next} is missing: the next segment continues after LSN {last}");
-        self.problem(file, offset, what);
-        false
     }
 
-    fn checkpoints(&mut self, place: Place<'_>) -> Result<(), LogError> {
+    /// Notes when a segment does not continue the one before it, though that one is whole.
+    fn continues(&mut self, place: Place<'_>, seen: &Seen) {
+        let Some((before, run)) = self.segments.last().and_then(|seen| Some((seen, seen.runs.last()?)))
+        else {
+            return;
+        };
+        let Some(next) = seen.runs.first() else { return };
+        let first = Kept { seen: before, run };
+        if before.leftover || before.rubbish || plan::follows(&first, &Kept { seen, run: next }) {
+            return;
+        }
+        let (file, offset, expected) = (place.file(before.first), run.end, run.last + 1);
+        let last = next.lower - 1;
+        let what =
+            format!("the record with LSN {expected} is missing: the next segment continues after LSN {last}");
+        self.problem(file, offset, what);
+    }
+
+    fn images(&mut self, place: Place<'_>) -> Result<(), LogError> {
         for named in checkpoint::list(place.disk, place.dir)? {
             let path = place.dir.join(&named.name);
             let opened = checkpoint::Checkpoint::open(place.disk, &path, place.id, named.clone());
             let verified = opened.and_then(|opened| opened.verify(2).map(|()| opened.info().clone()));
-            let sound = verified.is_ok();
+            let (sound, mut foreign) = (verified.is_ok(), false);
             let info = match verified {
                 Ok(info) => info,
                 Err(LogError::Corrupt { file, offset, what }) => {
@@ -154,53 +235,102 @@ impl Survey {
                 Err(error @ (LogError::UnknownVersion { .. } | LogError::Foreign { .. })) => {
                     self.problem(path.display().to_string(), 0, error.to_string());
                     self.foreign.get_or_insert(error);
+                    foreign = true;
                     named
                 }
                 Err(other) => return Err(other),
             };
             let CheckpointInfo { name, start_lsn, last_lsn, chunks, bytes, .. } = info.clone();
             self.report.checkpoints.push(CheckpointCheck { name, start_lsn, last_lsn, chunks, bytes, sound });
-            self.checkpoints.push((info, sound));
+            self.checkpoints.push(Image { info, sound, foreign });
+        }
+        Ok(())
+    }
+
+    /// True when no log was begun here yet: there is no manifest, or that of an interrupted creation, and no record.
+    fn is_new(&self) -> bool {
+        match &self.manifest {
+            Some(manifest) => {
+                manifest.epoch == 0 && self.segments.iter().all(|seen| seen.last() < seen.first)
+            }
+            None => {
+                self.segments.is_empty() && self.report.problems.iter().all(|p| !p.file.ends_with(MANIFEST))
+            }
+        }
+    }
+
+    /// Says with what a start would begin.
+    fn new_log(&mut self, place: Place<'_>) -> Result<(), LogError> {
+        if self.manifest.is_some() {
+            self.report.problems.retain(|problem| !problem.file.ends_with(".log"));
+            self.report.notes.push("the log's creation was interrupted; a start creates it anew".to_owned());
+        }
+        let infos: Vec<_> = self.checkpoints.iter().map(|image| image.info.clone()).collect();
+        if infos.is_empty() {
+            return Ok(());
+        }
+        match begin_from(place.disk, place.dir, place.id, &infos) {
+            Ok(CheckpointInfo { name, start_lsn: start, last_lsn: last, .. }) => {
+                self.report.notes.push(Begun { name, start, last }.to_string());
+            }
+            Err(error) => {
+                if self.report.problems.is_empty() {
+                    self.problem(place.dir.display().to_string(), 0, error.to_string());
+                }
+            }
         }
         Ok(())
     }
 
     /// A log that does not begin at LSN 1 needs a checkpoint that reaches its beginning.
     fn beginning(&mut self, place: Place<'_>) {
-        let Some(first) = self.segments.first().map(|seen| seen.first).filter(|first| *first > 1) else {
+        let Some(seen) = self.segments.iter().find(|seen| !seen.leftover) else { return };
+        let first = seen.first;
+        let begin = seen.runs.first().map_or(seen.first, |run| run.lower);
+        let trimmed = self.manifest.as_ref().map_or(0, |manifest| manifest.trimmed);
+        if begin > trimmed + 1 && self.manifest.is_some() {
+            let what = format!("the records from LSN {} to {} are missing", trimmed + 1, begin - 1);
+            self.problem(place.file(first), 0, what);
             return;
-        };
-        if !self.checkpoints.iter().any(|(info, sound)| *sound && info.start_lsn + 1 >= first) {
-            let what = format!("the log begins at LSN {first}, and no sound checkpoint reaches so far");
+        }
+        let reaches = |image: &Image| image.sound && image.info.start_lsn + 1 >= begin;
+        if begin > 1 && !self.checkpoints.iter().any(reaches) {
+            let what = format!("the log begins at LSN {begin}, and no sound checkpoint reaches so far");
             self.problem(place.file(first), 0, what);
         }
     }
 
     /// Asks what a start would say. A torn end that it would cut off is a note, not a problem.
     fn end(&mut self, place: Place<'_>, segments: &[Lsn]) {
-        let Some(manifest) = self.manifest.clone() else { return };
+        let Some(manifest) = self.manifest.clone().filter(|manifest| manifest.epoch > 0) else { return };
         match diagnose(place, &manifest, segments) {
             Ok(diagnosis) => {
+                let tail = diagnosis.found.tail;
+                // A start asks one after the other, and is refused where it does not know what it found.
+                let newest = self.checkpoints.iter().rfind(|image| image.sound || image.foreign);
+                let readable = plan::readable(self, newest.map(|image| image.info.start_lsn));
+                let known = newest.is_none_or(|image| image.sound);
+                let known = known && !self.segments.iter().any(|seen| seen.foreign);
+                self.report.start = readable.filter(|readable| known && *readable >= tail).map(|_| tail);
                 let Some(damage) = diagnosis.found.damage else { return };
-                let (tail, what) = (diagnosis.found.tail, &damage.what);
                 let index = segments.get(damage.segment).copied().unwrap_or(1);
                 let file = place.file(index);
                 self.report.problems.retain(|problem| {
-                    // Problems of later segments follow from the torn end.
+                    // Problems behind the torn end follow from it.
                     let later =
                         segments.iter().skip(damage.segment + 1).any(|s| problem.file == place.file(*s));
-                    !later && problem.file != file
+                    !later && (problem.file != file || problem.offset < damage.offset)
                 });
                 self.report.notes.push(format!(
-                    "the log has a torn end in {file} at offset {}: {what}; a start cuts it off after LSN {tail}",
-                    damage.offset
+                    "the log has a torn end in {file} at offset {}: {}; a start cuts it off, keeps everything up to LSN \
+                     {tail} and drops {} valid records behind it",
+                    damage.offset, damage.what, diagnosis.records
                 ));
             }
             Err(LogError::Corrupt { file, offset, what }) => {
-                let known = |problem: &Problem| problem.file == file && problem.offset == offset;
-                if !self.report.problems.iter().any(known) {
-                    self.problem(file, offset, what);
-                }
+                // A start's reasons say more than the place alone.
+                self.report.problems.retain(|problem| problem.file != file || problem.offset != offset);
+                self.problem(file, offset, what);
             }
             Err(error) => {
                 if self.report.problems.is_empty() {
@@ -209,13 +339,47 @@ impl Survey {
             }
         }
     }
+
+    /// Says what a repair would keep.
+    fn outlook(&mut self) {
+        if self.report.is_sound() || self.foreign.is_some() {
+            return;
+        }
+        let outlook = Plan::of(self).map(|plan| Outlook {
+            tail: plan.tail,
+            checkpoint: plan.base.map(|info| info.name.clone()),
+            lost: plan.lost(self),
+        });
+        self.report.outlook = outlook;
+    }
 }
 
-/// The log id that the first readable header tells.
-fn id_of_segments(disk: &dyn Disk, dir: &Path, firsts: &[Lsn]) -> Option<LogId> {
+/// Whether a file of this name is a segment or a checkpoint.
+fn is_ours(name: &str) -> bool {
+    segment_first(name).is_some() || checkpoint::is_temporary(&format!("{name}.tmp"))
+}
+
+/// The log id that the first readable header of a segment tells, or else that of a checkpoint.
+fn id_of_files(disk: &dyn Disk, dir: &Path, firsts: &[Lsn]) -> Result<Option<LogId>, LogError> {
     let header = |first: &Lsn| {
         let bytes = disk.read(&dir.join(segment_name(*first))).ok()?;
         SegmentHeader::decode(&bytes).ok()
     };
-    firsts.iter().find_map(header).map(|header| header.id)
+    if let Some(header) = firsts.iter().find_map(header) {
+        return Ok(Some(header.id));
+    }
+    let checkpoints = checkpoint::list(disk, dir)?;
+    let of_checkpoint =
+        checkpoints.iter().rev().find_map(|info| checkpoint::id_of(disk, &dir.join(&info.name)));
+    let damaged = |first: &Lsn| {
+        let bytes = disk.read(&dir.join(segment_name(*first))).ok()?;
+        id_of_damaged(&bytes, *first)
+    };
+    Ok(of_checkpoint.or_else(|| firsts.iter().find_map(damaged)))
+}
+
+/// The log id in a damaged header, if the segment's first record bears it out: its checksum begins from the id's.
+fn id_of_damaged(bytes: &[u8], first: Lsn) -> Option<LogId> {
+    let id = LogId(*bytes.get(16..)?.first_chunk()?);
+    find_alone(bytes, SEGMENT_HEADER, id.key(), &(first..first + 1)).map(|_| id)
 }

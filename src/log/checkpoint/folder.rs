@@ -155,6 +155,30 @@ pub(in crate::log) fn last_lsn(disk: &dyn Disk, dir: &Path, id: LogId) -> Result
     Ok(list(disk, dir)?.iter().filter_map(|info| peek(disk, &dir.join(&info.name), id)).max())
 }
 
+/// The newest checkpoint of this log that is sound to its last byte.
+pub(in crate::log) fn newest_sound(
+    disk: &dyn Disk,
+    dir: &Path,
+    id: LogId,
+) -> Result<Option<CheckpointInfo>, LogError> {
+    for named in list(disk, dir)?.into_iter().rev() {
+        let opened = Checkpoint::open(disk, &dir.join(&named.name), id, named);
+        match opened.and_then(|found| found.verify(2).map(|()| found.info().clone())) {
+            Ok(info) => return Ok(Some(info)),
+            Err(LogError::Corrupt { .. }) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(None)
+}
+
+/// The log that a checkpoint belongs to, if its header can be read.
+pub(in crate::log) fn id_of(disk: &dyn Disk, path: &Path) -> Option<LogId> {
+    let mut header = [0; HEADER];
+    let got = disk.open(path, Access::Read).ok()?.read_at(&mut header, 0).ok()?;
+    Header::decode(header.get(..got)?).ok().map(|(header, _)| header.id)
+}
+
 /// The last LSN from a checkpoint's end, if header and end are sound and of this log.
 fn peek(disk: &dyn Disk, path: &Path, id: LogId) -> Option<Lsn> {
     let file = disk.open(path, Access::Read).ok()?;

@@ -125,8 +125,13 @@ impl Header {
             return Err(HeaderFault::Magic);
         }
         let [version, sum, prologue_checksum] = [8, 12, 56].map(|at| u64_at(bytes, at) as u32);
-        if version != FORMAT_VERSION {
-            return Err(HeaderFault::Version(version));
+        // Version 0 was never written.
+        if version != FORMAT_VERSION && version != 0 {
+            let mut known = *bytes;
+            known[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+            // With the version that this build writes all would be well: then the version itself is damaged.
+            let damaged = sum == checksum(&known);
+            return Err(if damaged { HeaderFault::Checksum } else { HeaderFault::Version(version) });
         }
         if sum != checksum(bytes) {
             return Err(HeaderFault::Checksum);

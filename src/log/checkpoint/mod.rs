@@ -20,5 +20,5 @@ pub use format::CheckpointInfo;
 pub use reader::{Checkpoint, Chunk, ReadError};
 pub use writer::CheckpointWriter;
 
-pub(super) use folder::{last_lsn, list};
+pub(super) use folder::{id_of, last_lsn, list, newest_sound};
 pub(super) use format::is_temporary;

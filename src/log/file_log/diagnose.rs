@@ -10,6 +10,10 @@ use crate::log::{LogError, Lsn};
 pub(in crate::log) const ADVICE: &str =
     "`itemory check DIR` shows all damage, `itemory check --repair DIR` cuts it out and keeps a copy";
 
+/// What was written so long ago is on the disk, whether it was synced or not: Linux writes back after 30 seconds what nobody
+/// syncs (`vm.dirty_expire_centisecs`), and this leaves it four times as long.
+const WRITTEN_BACK_MS: u64 = 120_000;
+
 /// A log that may be opened.
 #[derive(Debug)]
 pub(in crate::log) struct Diagnosis {
@@ -28,16 +32,39 @@ pub(in crate::log) fn leftovers(segments: &[Lsn], trimmed: Lsn) -> usize {
     segments.partition_point(|first| *first <= trimmed.saturating_add(1)).saturating_sub(1)
 }
 
-/// Finds the end of the log. `segments` are without leftovers.
+/// Finds the end of the log. `segments` are without leftovers. Where damage speaks against the whole log, the log from the
+/// newest sound checkpoint on is asked alone: what is before it is not needed.
 pub(in crate::log) fn diagnose(
     place: Place<'_>,
     manifest: &Manifest,
     segments: &[Lsn],
 ) -> Result<Diagnosis, LogError> {
+    let whole = diagnose_from(place, manifest, segments, 0);
+    let Err(LogError::Corrupt { .. } | LogError::MissingSegment { .. }) = whole else { return whole };
+    let Some(base) = checkpoint::newest_sound(place.disk, place.dir, place.id)? else { return whole };
+    let needed = base.start_lsn.saturating_add(1);
+    let Some(before) = segments.iter().rposition(|first| *first <= needed) else { return whole };
+    let later = segments.get(before..).unwrap_or_default();
+    let mut diagnosis = diagnose_from(place, manifest, later, base.start_lsn)?;
+    diagnosis.begin += before;
+    diagnosis.found.segment += before;
+    if let Some(damage) = &mut diagnosis.found.damage {
+        damage.segment += before;
+    }
+    Ok(diagnosis)
+}
+
+/// Finds the end of the log, of which the records up to LSN `covered` are not needed.
+fn diagnose_from(
+    place: Place<'_>,
+    manifest: &Manifest,
+    segments: &[Lsn],
+    covered: Lsn,
+) -> Result<Diagnosis, LogError> {
     let Place { disk, dir, .. } = place;
     let incarnation = disk.incarnation(dir).map_err(|error| LogError::io("identify", dir, &error))?;
     let restarted = incarnation != manifest.incarnation;
-    let headers = check_order(place, manifest.trimmed, segments)?;
+    let headers = check_order(place, manifest.trimmed.max(covered), segments)?;
     let witnessed = [
         Some(manifest.trimmed),
         manifest.closed,
@@ -51,7 +78,7 @@ pub(in crate::log) fn diagnose(
     while begin > 0 && headers.get(begin).is_none_or(Option::is_none) {
         begin -= 1;
     }
-    let found = tail::find(place, segments, begin, durable)?;
+    let found = tail::find(place, segments, begin, durable, covered)?;
     let mut records = 0;
     if let Some(damage) = &found.damage {
         records = judge(place, segments, &found, damage, durable, !restarted)?;
@@ -104,7 +131,8 @@ fn check_gaps(
 ) -> Result<(), LogError> {
     for (before, header) in segments.iter().zip(headers.iter().skip(1)) {
         let Some(header) = header else { continue };
-        if header.previous_first != *before && header.last_before <= durable {
+        // A repair may have cut off the beginning of the segment before, which bears a later name then.
+        if header.previous_first > *before && header.last_before <= durable {
             return Err(LogError::MissingSegment {
                 dir: place.dir.display().to_string(),
                 after: *before,
@@ -134,19 +162,27 @@ fn judge(
     let followers = tail::followers(place, segments, found.tail, damage)?;
     let durable = durable.max(followers.durable);
     let why = if durable > found.tail {
-        format!("the records up to LSN {durable} had been durable")
+        Some(format!("the records up to LSN {durable} had been durable"))
+    } else if followers.count == 0 {
+        None
+    } else if same_system {
+        Some("no power cut has happened that could have torn it".to_owned())
+    } else if followers.span_ms > WRITTEN_BACK_MS {
+        Some(format!("{} s of writes follow, more than the system keeps in memory", followers.span_ms / 1000))
+    } else if !tail::may_be_torn(place, segments, found, damage)? {
+        Some("no write was torn there: bytes have changed that were on the disk".to_owned())
     } else {
-        match followers.first {
-            Some((file, offset)) if same_system => {
-                format!(
-                    "{} valid records follow, the first one in {file} at offset {offset}",
-                    followers.count
-                )
-            }
-            _ => return Ok(followers.count),
-        }
+        None
     };
-    let what = format!("{} where LSN {} is expected, and {why}; {ADVICE}", damage.what, found.tail + 1);
+    let Some(why) = why else { return Ok(followers.count) };
+    let follow = match (followers.first, followers.count) {
+        (Some((file, offset)), count) => {
+            format!("; {count} valid records follow, the first one in {file} at offset {offset}")
+        }
+        (None, _) => String::new(),
+    };
+    let next = found.tail + 1;
+    let what = format!("{} where LSN {next} is expected, and {why}{follow}; {ADVICE}", damage.what);
     Err(LogError::Corrupt {
         file: place.file(segments.get(damage.segment).copied().unwrap_or(1)),
         offset: damage.offset,

@@ -1,13 +1,16 @@
 //! The log in files of one folder.
 //!
-//! `writer.rs` appends and syncs, `open.rs` finds the end of a log that was left behind, `tail.rs` decides what a
-//! damaged end means, `reader.rs` reads.
+//! `writer.rs` appends and syncs. `open.rs` finds the end of a log that was left behind and changes nothing, `diagnose.rs`,
+//! `tail.rs` and `shape.rs` decide what a damaged end means, `take_over.rs` then makes the folder ready to be written.
+//! `reader.rs` reads.
 
 mod diagnose;
 mod open;
 mod reader;
 mod scan;
+mod shape;
 mod tail;
+mod take_over;
 mod writer;
 
 use super::frame::LogId;
@@ -18,11 +21,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-pub use open::{Cut, OpenReport};
+pub use open::{Begun, Cut, OpenReport};
 pub use writer::FileLog;
 
 pub(super) use diagnose::{diagnose, leftovers};
-pub(super) use open::{segments_in, write_empty};
+pub(super) use open::{begin_from, segments_in};
+pub(super) use scan::SegmentScan;
 pub(super) use tail::{Place, scan_to_end};
 
 /// What writer and readers share.
@@ -35,14 +39,17 @@ struct Shared {
     id: LogId,
     /// The first LSNs of all segments, in order; the last one is being written.
     segments: Mutex<Vec<Lsn>>,
+    /// The first LSN of a segment behind a gap for which a checkpoint stands, and the last LSN before the gap.
+    bridged: Option<(Lsn, Lsn)>,
     /// The last LSN that was handed to the system.
     tail: AtomicU64,
 }
 
 impl Shared {
-    /// The first LSN that can be read.
+    /// The first LSN from which the log can be read.
     fn first(&self) -> Lsn {
-        self.segments.lock().first().copied().unwrap_or(1)
+        let first = self.segments.lock().first().copied().unwrap_or(1);
+        self.bridged.filter(|(behind, _)| *behind == first).map_or(first, |(_, before)| before + 1)
     }
 
     /// The first LSN of the segment that holds `lsn`.

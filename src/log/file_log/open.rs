@@ -1,13 +1,15 @@
-//! Opens the folder: creates a log, or finds the end of the one that is there.
+//! Opens the folder: finds the end of the log that is there, or where a new one begins. It changes nothing: what is to be
+//! changed is carried out later (`take_over.rs`), when it is certain that the start will not be refused.
 
 use super::diagnose::{ADVICE, Diagnosis, diagnose, leftovers};
 use super::tail::{Damage, Found, Place};
+use super::take_over::{NotYet, TakeOver};
 use super::writer::{Active, Unsynced};
 use super::{FileLog, Shared};
-use crate::env::{Access, Clock, Disk, FolderEntry, Random};
+use crate::env::{Clock, Disk, FolderEntry, Random};
 use crate::log::checkpoint;
 use crate::log::manifest::{MANIFEST, Manifest};
-use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, segment_first, segment_name};
+use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, parse_segment, segment_first, segment_name};
 use crate::log::{LogError, LogId, LogOptions, Lsn};
 use parking_lot::Mutex;
 use std::io;
@@ -32,8 +34,35 @@ pub struct OpenReport {
     pub tail: Lsn,
     /// What was cut off at the end, if anything.
     pub cut: Option<Cut>,
-    /// Files that were removed because they were left over from something interrupted.
+    /// Files that are removed because they were left over from something interrupted.
     pub removed: Vec<String>,
+    /// The checkpoint from which a new log goes on, because the folder holds checkpoints alone.
+    pub begun_from: Option<Begun>,
+}
+
+/// The checkpoint with which a log begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// The file's name.
+    pub name: String,
+    /// Every record up to this LSN is in it.
+    pub start: Lsn,
+    /// Parts of it show records up to this LSN.
+    pub last: Lsn,
+}
+
+impl std::fmt::Display for Begun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, start, last } = self;
+        write!(f, "the folder holds checkpoints without a log: a new log goes on from {name}")?;
+        if last > start {
+            write!(
+                f,
+                "; its parts were read between LSN {start} and {last}, so of a transaction of that time a part may be missing"
+            )?;
+        }
+        Ok(())
+    }
 }
 
 /// A torn end that was cut off.
@@ -53,11 +82,23 @@ pub struct Cut {
     pub what: String,
 }
 
+impl std::fmt::Display for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { file, offset, lsn, bytes, records, what } = self;
+        let last = lsn - 1;
+        write!(
+            f,
+            "{file} at offset {offset}: the log ends after LSN {last}; {bytes} bytes with {records} valid records were \
+             dropped ({what})"
+        )
+    }
+}
+
 impl FileLog {
-    /// Opens or creates the log in `dir`, which is locked until the result is dropped. No epoch is established yet.
+    /// Opens the log in `dir`, which is locked until the result is dropped. No epoch is established yet, and nothing in an
+    /// existing folder is changed before: what the report says was cut or removed is cut and removed then.
     ///
-    /// A torn end is cut off and reported. Damage that cannot be a torn end is refused, naming file and offset, and
-    /// nothing is changed.
+    /// Damage that cannot be a torn end is refused, naming file and offset.
     pub fn open(
         disk: Arc<dyn Disk>,
         clock: Clock,
@@ -71,23 +112,23 @@ impl FileLog {
         })?;
         let mut report = OpenReport::default();
         let entries = disk.list(dir).map_err(|error| LogError::io("list", dir, &error))?;
-        remove_temporary(&*disk, dir, &entries, &mut report)?;
-        let manifest = match Manifest::load(&*disk, dir)? {
-            Some(manifest) => manifest,
-            None => new_manifest(&*disk, dir, &entries)?,
+        let manifest = Manifest::load(&*disk, dir)?;
+        let mut plan = TakeOver::default();
+        plan.remove.extend(temporary(&entries));
+        let (manifest, segments, found) = match manifest {
+            Some(manifest) if manifest.epoch > 0 => {
+                let place = Place { disk: &*disk, dir, id: manifest.id, options };
+                let (segments, found) =
+                    recover(place, &manifest, segments_in(&entries), &mut plan, &mut report)?;
+                (manifest, segments, found)
+            }
+            unused => begin(&*disk, &clock, dir, &entries, unused, &mut plan, &mut report)?,
         };
-        let segments = segments_in(&entries);
-        let place = Place { disk: &*disk, dir, id: manifest.id, options };
-        let (segments, found) = if manifest.epoch == 0 {
-            report.created = true;
-            create_first(place, &clock, &segments)?
-        } else {
-            recover(place, &manifest, segments, &mut report)?
-        };
+        report.removed.clone_from(&plan.remove);
         report.segments = segments.len();
-        report.first = segments.first().copied().unwrap_or(1);
         report.tail = found.tail;
-        let log = assemble(disk, clock, dir, options, manifest, segments, &found, lock)?;
+        let log = assemble(disk, clock, dir, options, manifest, segments, &found, lock, plan)?;
+        report.first = log.shared.first();
         Ok((log, report))
     }
 }
@@ -102,19 +143,18 @@ fn assemble(
     segments: Vec<Lsn>,
     found: &Found,
     lock: Box<dyn crate::env::FolderLock>,
+    plan: TakeOver,
 ) -> Result<FileLog, LogError> {
-    let first = segments.last().copied().unwrap_or(1);
-    let path = dir.join(segment_name(first));
-    let file = disk.open(&path, Access::ReadWrite).map_err(|error| LogError::io("open", &path, &error))?;
-    let allocated = file.len().map_err(|error| LogError::io("measure", &path, &error))?;
+    let file: Arc<dyn crate::env::DiskFile> = Arc::new(NotYet);
     let active = Active {
         file: Arc::clone(&file),
-        first,
+        first: segments.last().copied().unwrap_or(1),
         position: found.offset,
-        allocated: allocated.max(found.offset),
+        allocated: found.offset,
         tail: found.tail,
         chain: found.chain,
     };
+    let bridged = bridged(&*disk, dir, &segments, &plan)?;
     let shared = Shared {
         disk,
         dir: dir.to_path_buf(),
@@ -122,6 +162,7 @@ fn assemble(
         options,
         id: manifest.id,
         segments: Mutex::new(segments),
+        bridged,
         tail: AtomicU64::new(found.tail),
     };
     Ok(FileLog {
@@ -135,7 +176,31 @@ fn assemble(
         prepared: Mutex::new(None),
         frequent_syncs: AtomicBool::new(false),
         room_refused: AtomicBool::new(false),
+        pending: Mutex::new(Some(plan)),
     })
+}
+
+/// The first LSN of the first segment, and the last one before it that the log knows: a checkpoint stands for the records
+/// between the two.
+fn bridged(
+    disk: &dyn Disk,
+    dir: &Path,
+    segments: &[Lsn],
+    plan: &TakeOver,
+) -> Result<Option<(Lsn, Lsn)>, LogError> {
+    let header = match (&plan.begin, segments.first()) {
+        (Some((_, header)), _) => Some(*header),
+        (None, Some(first)) => {
+            let path = dir.join(segment_name(*first));
+            let file = disk.open(&path, crate::env::Access::Read);
+            let file = file.map_err(|error| LogError::io("open", &path, &error))?;
+            let mut bytes = [0; SEGMENT_HEADER];
+            let got = file.read_at(&mut bytes, 0).map_err(|error| LogError::io("read", &path, &error))?;
+            SegmentHeader::decode(bytes.get(..got).unwrap_or_default()).ok()
+        }
+        (None, None) => None,
+    };
+    Ok(header.filter(|header| header.last_before + 1 < header.first).map(|h| (h.first, h.last_before)))
 }
 
 /// Creates the folder and makes its name durable, and those of the folders above it that did not exist.
@@ -157,138 +222,144 @@ pub(in crate::log) fn segments_in(entries: &[FolderEntry]) -> Vec<Lsn> {
     entries.iter().filter(|entry| !entry.is_dir).filter_map(|entry| segment_first(&entry.name)).collect()
 }
 
-/// The manifest of a new log. Records without a manifest are refused, for nobody knows whose they are.
-fn new_manifest(disk: &dyn Disk, dir: &Path, entries: &[FolderEntry]) -> Result<Manifest, LogError> {
-    if let Some(first) = segments_in(entries).first() {
-        let what = format!("it is missing, and there is {}; {ADVICE}", segment_name(*first));
-        return Err(LogError::Corrupt { file: dir.join(MANIFEST).display().to_string(), offset: 0, what });
-    }
-    let mut id = [0; 16];
-    Random::fill_secret(&mut id).map_err(|error| LogError::io("draw a log id for", dir, &error))?;
-    let manifest = Manifest { id: LogId(id), epoch: 0, incarnation: 0, trimmed: 0, closed: None };
-    manifest.store(disk, dir)?;
-    Ok(manifest)
-}
-
-fn remove(disk: &dyn Disk, dir: &Path, name: &str) -> Result<(), LogError> {
-    let path = dir.join(name);
-    disk.remove_file(&path).map_err(|error| LogError::io("remove", &path, &error))
-}
-
-/// Removes what an interrupted writer left under a temporary name.
-fn remove_temporary(
-    disk: &dyn Disk,
-    dir: &Path,
-    entries: &[FolderEntry],
-    report: &mut OpenReport,
-) -> Result<(), LogError> {
+/// What an interrupted writer left under a temporary name.
+fn temporary(entries: &[FolderEntry]) -> impl Iterator<Item = String> + '_ {
     let ours = |name: &str| {
         name.starts_with("segment-") || name.starts_with("MANIFEST") || checkpoint::is_temporary(name)
     };
-    for entry in entries.iter().filter(|entry| entry.name.strip_suffix(".tmp").is_some() && ours(&entry.name))
-    {
-        remove(disk, dir, &entry.name)?;
-        report.removed.push(entry.name.clone());
-    }
-    Ok(())
+    let names = entries.iter().filter(|entry| !entry.is_dir).map(|entry| &entry.name);
+    names.filter(move |name| name.ends_with(".tmp") && ours(name)).cloned()
 }
 
-/// Creates the first segment. Until epoch 1 is established no record can have been written, so that files of an
-/// interrupted creation are replaced.
-fn create_first(place: Place<'_>, clock: &Clock, segments: &[Lsn]) -> Result<(Vec<Lsn>, Found), LogError> {
-    for first in segments {
-        remove(place.disk, place.dir, &segment_name(*first))?;
+/// Where a new log begins. Records without a manifest are refused, for nobody knows whose they are; and so are records with
+/// the manifest of a log that was never finished, which has none. Checkpoints alone are a backup: the log goes on behind
+/// what they show.
+fn begin(
+    disk: &dyn Disk,
+    clock: &Clock,
+    dir: &Path,
+    entries: &[FolderEntry],
+    unused: Option<Manifest>,
+    plan: &mut TakeOver,
+    report: &mut OpenReport,
+) -> Result<(Manifest, Vec<Lsn>, Found), LogError> {
+    report.created = true;
+    for first in segments_in(entries) {
+        let path = dir.join(segment_name(first));
+        let bytes = disk.read(&path).map_err(|error| LogError::io("read", &path, &error))?;
+        let manifest = dir.join(MANIFEST).display().to_string();
+        let what = match &unused {
+            None => format!("it is missing, and there is {}; {ADVICE}", segment_name(first)),
+            Some(_) if parse_segment(&bytes).is_ok_and(|summary| summary.last >= first) => {
+                format!("it is that of a new log, and there are records in {}; {ADVICE}", segment_name(first))
+            }
+            Some(_) => {
+                plan.remove.push(segment_name(first));
+                continue;
+            }
+        };
+        return Err(LogError::Corrupt { file: manifest, offset: 0, what });
     }
-    let header = beginning(place, clock.now_ms(), 1);
-    write_empty(place, &header)?;
+    let checkpoints = checkpoint::list(disk, dir)?;
+    let known = unused.as_ref().map(|manifest| manifest.id);
+    let id = match known {
+        Some(id) => Some(id),
+        None => checkpoints.iter().rev().find_map(|info| checkpoint::id_of(disk, &dir.join(&info.name))),
+    };
+    let id = match id {
+        Some(id) => id,
+        None if checkpoints.is_empty() => new_id(dir)?,
+        None => return Err(no_sound_checkpoint(dir)),
+    };
+    let mut header = SegmentHeader::beginning(id, 1, clock.now_ms());
+    if !checkpoints.is_empty() {
+        let base = begin_from(disk, dir, id, &checkpoints)?;
+        // No LSN that any of them shows is given twice.
+        let last = checkpoint::last_lsn(disk, dir, id)?.unwrap_or(0).max(base.last_lsn);
+        header = SegmentHeader::beginning(id, last + 1, clock.now_ms());
+        header.last_before = base.start_lsn;
+        report.begun_from = Some(Begun { name: base.name, start: base.start_lsn, last: base.last_lsn });
+    }
+    let tail = header.first - 1;
+    let manifest = Manifest { id, epoch: 0, incarnation: 0, trimmed: tail, closed: None };
     let (offset, chain) = (SEGMENT_HEADER as u64, header.chain);
-    Ok((vec![1], Found { segment: 0, offset, tail: 0, chain, settled: offset, damage: None }))
+    plan.begin = Some((manifest.clone(), header));
+    let found = Found { segment: 0, offset, tail, chain, settled: offset, damage: None };
+    Ok((manifest, vec![header.first], found))
 }
 
-/// The header of a segment with which a log begins at LSN `first`.
-fn beginning(place: Place<'_>, ms: u64, first: Lsn) -> SegmentHeader {
-    let (last_before, chain) = (first - 1, place.id.key());
-    SegmentHeader {
-        id: place.id,
-        first,
-        last_before,
-        previous_first: 0,
-        durable: last_before,
-        epoch: 0,
-        ms,
-        chain,
+fn new_id(dir: &Path) -> Result<LogId, LogError> {
+    let mut id = [0; 16];
+    Random::fill_secret(&mut id).map_err(|error| LogError::io("draw a log id for", dir, &error))?;
+    Ok(LogId(id))
+}
+
+/// The newest sound one of checkpoints that lie in a folder alone; all must be of one log.
+pub(in crate::log) fn begin_from(
+    disk: &dyn Disk,
+    dir: &Path,
+    id: LogId,
+    checkpoints: &[checkpoint::CheckpointInfo],
+) -> Result<checkpoint::CheckpointInfo, LogError> {
+    for info in checkpoints {
+        let path = dir.join(&info.name);
+        if let Some(other) = checkpoint::id_of(disk, &path).filter(|other| *other != id) {
+            let (found, expected) = (other.to_string(), id.to_string());
+            return Err(LogError::Foreign { file: path.display().to_string(), found, expected });
+        }
+    }
+    checkpoint::newest_sound(disk, dir, id)?.ok_or_else(|| no_sound_checkpoint(dir))
+}
+
+fn no_sound_checkpoint(dir: &Path) -> LogError {
+    LogError::MissingSegment {
+        dir: dir.display().to_string(),
+        after: 0,
+        what: "there is no segment, and no checkpoint is sound; restore the folder from a backup".to_owned(),
     }
 }
 
-/// Writes a segment without records, durably.
-pub(in crate::log) fn write_empty(place: Place<'_>, header: &SegmentHeader) -> Result<(), LogError> {
-    let path = place.dir.join(segment_name(header.first));
-    let file = place.disk.create(&path).map_err(|error| LogError::io("create", &path, &error))?;
-    file.write_at(&header.encode(), 0).map_err(|error| LogError::io("write", &path, &error))?;
-    file.fsync().map_err(|error| LogError::io("fsync", &path, &error))?;
-    place.disk.fsync_dir(place.dir).map_err(|error| LogError::io("fsync", place.dir, &error))
-}
-
-/// Finds the end of the log, cuts a torn end off, and makes everything before it durable.
+/// Finds the end of the log, and what must be done before it is written on: a torn end is cut off, and everything before it
+/// made durable.
 fn recover(
     place: Place<'_>,
     manifest: &Manifest,
     mut segments: Vec<Lsn>,
+    plan: &mut TakeOver,
     report: &mut OpenReport,
 ) -> Result<(Vec<Lsn>, Found), LogError> {
-    let Place { disk, dir, .. } = place;
-    report.closed_in_order = manifest.closed.is_some();
-    for first in segments.drain(..leftovers(&segments, manifest.trimmed)) {
-        remove(disk, dir, &segment_name(first))?;
-        report.removed.push(segment_name(first));
+    let old = leftovers(&segments, manifest.trimmed);
+    for first in segments.drain(..old) {
+        // What a trim left may be damaged, but another log's it cannot be.
+        match place.open(first) {
+            Err(error @ (LogError::Foreign { .. } | LogError::UnknownVersion { .. })) => return Err(error),
+            _ => plan.remove.push(segment_name(first)),
+        }
     }
     let Diagnosis { restarted, begin, mut found, records } = diagnose(place, manifest, &segments)?;
     report.restarted = restarted;
+    // Another end than the one that was noted is that of another process: the manifest is an older one.
+    report.closed_in_order = manifest.closed == Some(found.tail) && found.damage.is_none();
     if let Some(damage) = found.damage.take() {
-        report.cut = Some(cut_off(place, &mut segments, &mut found, &damage, records)?);
+        report.cut = Some(cut_off(place, &mut segments, &mut found, &damage, records, plan)?);
     }
     for (index, first) in segments.iter().enumerate().skip(begin) {
         let from = if index == begin { found.settled } else { 0 };
         let to = if index == found.segment { found.offset } else { u64::MAX };
-        make_durable(place, *first, from, if report.closed_in_order { from } else { to })?;
+        plan.durable.push((*first, from, if report.closed_in_order { from } else { to }));
     }
-    disk.fsync_dir(dir).map_err(|error| LogError::io("fsync", dir, &error))?;
     Ok((segments, found))
 }
 
-/// Makes a segment durable whose bytes `from..to` may not be. They are written again before they are synced: if a sync of
-/// the former process failed, the system may have kept the bytes in memory and taken them for written, and would skip
-/// them now.
-fn make_durable(place: Place<'_>, first: Lsn, from: u64, to: u64) -> Result<(), LogError> {
-    const STEP: u64 = 1 << 20;
-    let path = place.dir.join(segment_name(first));
-    let failed = |what: &str, error: &std::io::Error| LogError::io(what, &path, error);
-    let file = place.disk.open(&path, Access::ReadWrite).map_err(|error| failed("open", &error))?;
-    let mut buffer = Vec::new();
-    let mut at = from;
-    while at < to {
-        buffer.resize((to - at).min(STEP) as usize, 0);
-        let got = file.read_at(&mut buffer, at).map_err(|error| failed("read", &error))?;
-        if got == 0 {
-            break;
-        }
-        buffer.truncate(got);
-        file.write_at(&buffer, at).map_err(|error| failed("write", &error))?;
-        at += got as u64;
-    }
-    file.fsync().map_err(|error| failed("fsync", &error))
-}
-
-/// Cuts the log off behind the last valid record: later segments go first, the last one of them first, so that an
-/// interrupted cut leaves a log with a torn end again.
+/// Plans to cut the log off behind the last valid record.
 fn cut_off(
     place: Place<'_>,
     segments: &mut Vec<Lsn>,
     found: &mut Found,
     damage: &Damage,
     records: u64,
+    plan: &mut TakeOver,
 ) -> Result<Cut, LogError> {
-    let Place { disk, dir, .. } = place;
     let mut bytes = 0;
     // A first segment whose header is damaged has no place to cut at: it is written anew.
     let rewrite = damage.segment == found.segment && damage.offset < SEGMENT_HEADER as u64;
@@ -297,21 +368,16 @@ fn cut_off(
     while segments.len() > keep {
         let Some(first) = segments.pop() else { break };
         bytes += used_bytes(place, first, 0)?;
-        remove(disk, dir, &segment_name(first))?;
-        disk.fsync_dir(dir).map_err(|error| LogError::io("fsync", dir, &error))?;
+        plan.cut.push(first);
     }
     if rewrite {
-        let header = beginning(place, 0, lsn);
-        write_empty(place, &header)?;
+        let header = SegmentHeader::beginning(place.id, lsn, 0);
+        plan.rewrite = Some(header);
         segments.push(lsn);
         (found.offset, found.chain) = (SEGMENT_HEADER as u64, header.chain);
     } else if let Some(first) = segments.last() {
         bytes += used_bytes(place, *first, found.offset)?;
-        let path = dir.join(segment_name(*first));
-        let file =
-            disk.open(&path, Access::ReadWrite).map_err(|error| LogError::io("open", &path, &error))?;
-        file.set_len(found.offset).map_err(|error| LogError::io("cut", &path, &error))?;
-        file.fsync().map_err(|error| LogError::io("fsync", &path, &error))?;
+        plan.cut_at = Some((*first, found.offset));
     }
     let file = segments.last().map(|first| place.file(*first)).unwrap_or_default();
     Ok(Cut { file, offset: found.offset, lsn, bytes, records, what: damage.what.clone() })

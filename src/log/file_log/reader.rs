@@ -28,8 +28,15 @@ impl FileReader {
     fn scan(&mut self) -> Result<&mut SegmentScan, LogError> {
         let scan = match self.scan.take() {
             Some(scan) => scan,
-            None => self.open(self.shared.segment_of(self.next))?,
+            None => {
+                let (shared, first) = (&self.shared, self.shared.segment_of(self.next));
+                let bytes = shared.options.piece_bytes;
+                // What is before the next LSN is not needed, and may be damaged.
+                SegmentScan::open_from(&*shared.disk, &shared.dir, first, bytes, shared.id, self.next)?
+            }
         };
+        // Before the first segment there may be a gap for which a checkpoint stands.
+        self.next = self.next.max(scan.header.first);
         Ok(self.scan.insert(scan))
     }
 
@@ -71,8 +78,9 @@ impl LogReader for FileReader {
         // Pairs with the store after the write: bytes of records up to `limit` are in the file.
         let limit = self.shared.tail.load(Ordering::Acquire);
         while self.next <= limit {
+            self.scan()?;
             let from = self.next;
-            let scan = self.scan()?;
+            let Some(scan) = self.scan.as_mut().filter(|_| from <= limit) else { break };
             match scan.fill(piece, from, limit)? {
                 Filled::Piece => {
                     self.next = piece.last + 1;
@@ -81,7 +89,8 @@ impl LogReader for FileReader {
                 Filled::End => self.advance()?,
                 Filled::Bad(what) => {
                     let (file, offset) = (scan.path.display().to_string(), scan.offset);
-                    return Err(LogError::Corrupt { file, offset, what });
+                    // Behind a segment's last record anything may stand: if the next segment goes on, none is missing.
+                    self.advance().map_err(|_| LogError::Corrupt { file, offset, what })?;
                 }
             }
         }

@@ -1,9 +1,9 @@
 //! Reads the frames of one segment in large pieces.
 
 use crate::env::{Access, Disk, DiskFile};
-use crate::log::frame::{Cursor, FRAME_HEADER, FrameHeader, Step};
+use crate::log::frame::{Cursor, FRAME_HEADER, FrameHeader, Step, chain_before, find_alone};
 use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, segment_name};
-use crate::log::{LogError, Lsn, Piece};
+use crate::log::{LogError, LogId, Lsn, Piece};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -53,8 +53,58 @@ impl SegmentScan {
         Ok(Self { file, path, header, offset, cursor, piece_bytes })
     }
 
+    /// Opens a segment of the log `id`. Where its header is damaged it is opened all the same if a record up to LSN `from` can
+    /// be found in it: then the records before `from` are not needed.
+    pub(super) fn open_from(
+        disk: &dyn Disk,
+        dir: &Path,
+        first: Lsn,
+        piece_bytes: usize,
+        id: LogId,
+        from: Lsn,
+    ) -> Result<Self, LogError> {
+        match Self::open(disk, dir, first, piece_bytes) {
+            Ok(scan) => scan.check_log(id).map(|()| scan),
+            Err(damaged @ LogError::Corrupt { .. }) if first < from => {
+                let path = dir.join(segment_name(first));
+                let file =
+                    disk.open(&path, Access::Read).map_err(|error| LogError::io("open", &path, &error))?;
+                let header = SegmentHeader::beginning(id, first, 0);
+                let (offset, cursor) = (SEGMENT_HEADER as u64, header.cursor());
+                let mut scan = Self { file, path, header, offset, cursor, piece_bytes };
+                if scan.resume(0, from)? { Ok(scan) } else { Err(damaged) }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Moves on behind damage, at least `skip` bytes ahead: behind a record of which only the payload is damaged, or else to the
+    /// next record up to LSN `upto` that is valid by itself. False: there is none, and nothing has moved.
+    pub(in crate::log) fn resume(&mut self, skip: usize, upto: Lsn) -> Result<bool, LogError> {
+        let bytes = self.rest()?;
+        let key = self.cursor.key;
+        if let Some(header) = FrameHeader::decode(&bytes).filter(|_| skip > 0) {
+            let whole = header.follows(&bytes, key, self.cursor.chain) && header.lsn == self.cursor.next;
+            if whole && header.frame_len() <= bytes.len() as u64 && header.lsn < upto {
+                self.offset += header.frame_len();
+                self.cursor.next += 1;
+                self.cursor.chain = header.chain;
+                return Ok(true);
+            }
+        }
+        // LSNs beyond what the bytes can hold are chance.
+        let end = (self.cursor.next + 2 + (bytes.len() / FRAME_HEADER) as u64).min(upto.saturating_add(1));
+        let Some((at, frame)) = find_alone(&bytes, skip, key, &(self.cursor.next..end)) else {
+            return Ok(false);
+        };
+        self.offset += at as u64;
+        self.cursor.next = frame.lsn;
+        self.cursor.chain = bytes.get(at..).and_then(|rest| chain_before(rest, key)).unwrap_or(0);
+        Ok(true)
+    }
+
     /// Fails when the segment is another log's.
-    pub(super) fn check_log(&self, id: crate::log::LogId) -> Result<(), LogError> {
+    pub(super) fn check_log(&self, id: LogId) -> Result<(), LogError> {
         if self.header.id == id {
             return Ok(());
         }
@@ -62,7 +112,7 @@ impl SegmentScan {
         Err(LogError::Foreign { file, found: self.header.id.to_string(), expected: id.to_string() })
     }
 
-    /// Fills `piece` with the next records from LSN `from` up to `limit`. Records before `from` are verified too.
+    /// Fills `piece` with the next records from LSN `from` up to `limit`. Damage before `from` is passed over.
     pub(super) fn fill(&mut self, piece: &mut Piece, from: Lsn, limit: Lsn) -> Result<Filled, LogError> {
         let mut wanted = self.piece_bytes.max(FRAME_HEADER);
         loop {
@@ -85,6 +135,9 @@ impl SegmentScan {
                 _ if used > 0 => wanted = self.piece_bytes.max(FRAME_HEADER),
                 Step::NeedMore(bytes) if (bytes as usize) > wanted && got == wanted => {
                     wanted = bytes as usize;
+                }
+                _ if self.cursor.next < from && self.cursor.next <= limit && self.resume(1, from)? => {
+                    wanted = self.piece_bytes.max(FRAME_HEADER);
                 }
                 Step::NeedMore(_) => return Ok(Filled::Bad("the record is incomplete".to_owned())),
                 Step::Bad(bad) => return Ok(Filled::Bad(bad.to_string())),

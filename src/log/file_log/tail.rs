@@ -8,17 +8,24 @@
 //! - A killed process loses nothing that it wrote, so as long as the system and the mount are those that the writer
 //!   ran under, a valid record behind the damage proves that the bytes were once whole: never cut.
 //! - After a power cut the unsynced sectors reached the disk in any order, so that valid records may follow a torn
-//!   one. If no witness speaks against it, the log is cut at the first bad record.
+//!   one. If no witness speaks against it, the log is cut at the first bad record. Two more witnesses are the shape of the
+//!   damage (`shape.rs`): what never reached the disk reads as zeros; and time: the system writes back what is older than
+//!   half a minute, whether it was synced or not.
+//!
+//! A checkpoint makes records before its start unnecessary; damage among these is passed over.
 
 use super::scan::{Filled, SegmentScan};
+use super::shape;
 use crate::env::Disk;
-use crate::log::frame::{FRAME_HEADER, stands_alone};
+use crate::log::frame::{FRAME_HEADER, find_alone};
 use crate::log::segment::{SEGMENT_HEADER, segment_name};
 use crate::log::{LogError, LogId, LogOptions, Lsn, Piece};
 use std::path::Path;
 
 /// Disks write this many bytes, from a multiple of it on, wholly or not at all.
 const SECTOR: usize = 512;
+/// The longest step between two records that counts as time passed: a clock that was set ahead is not more.
+const STEP_MS: u64 = 1000;
 
 /// Where the valid records end.
 #[derive(Debug)]
@@ -53,6 +60,8 @@ pub(super) struct Followers {
     pub(super) first: Option<(String, u64)>,
     /// The last LSN that one of them witnesses to have been durable.
     pub(super) durable: Lsn,
+    /// Milliseconds from the first one to the last one.
+    pub(super) span_ms: u64,
 }
 
 /// The folder as the functions here need it.
@@ -71,23 +80,40 @@ impl Place<'_> {
         Ok(scan)
     }
 
+    /// As [`Place::open`], but a damaged header does no harm if the records before `from` are all that is lost with it.
+    fn open_from(&self, first: Lsn, from: Lsn) -> Result<SegmentScan, LogError> {
+        SegmentScan::open_from(self.disk, self.dir, first, self.options.piece_bytes, self.id, from)
+    }
+
+    /// A segment whose header is damaged, from its first record on that can be read.
+    pub(in crate::log) fn open_headless(&self, first: Lsn) -> Result<Option<SegmentScan>, LogError> {
+        match self.open_from(first, Lsn::MAX) {
+            Ok(scan) => Ok(Some(scan)),
+            Err(LogError::Corrupt { .. }) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
     pub(in crate::log) fn file(&self, first: Lsn) -> String {
         self.dir.join(segment_name(first)).display().to_string()
     }
 }
 
 /// Verifies the segments from index `begin` on. `segments` are their first LSNs, in order and not empty.
-/// The records up to LSN `durable` are known to be durable.
+/// The records up to LSN `durable` are known to be durable, and those up to `covered` are not needed.
 pub(super) fn find(
     place: Place<'_>,
     segments: &[Lsn],
     begin: usize,
     durable: Lsn,
+    covered: Lsn,
 ) -> Result<Found, LogError> {
+    let needed = covered.saturating_add(1);
     let mut found: Option<Found> = None;
     let mut settled = 0;
     for (index, first) in segments.iter().enumerate().skip(begin) {
-        let mut scan = match place.open(*first) {
+        let opened = if index == begin { place.open_from(*first, needed) } else { place.open(*first) };
+        let mut scan = match opened {
             Ok(scan) => scan,
             Err(error) => return unreadable(found, index, *first, error),
         };
@@ -99,11 +125,16 @@ pub(super) fn find(
             break;
         }
         if index == begin && *first <= durable {
-            settled = offset_behind(&mut scan, durable)?;
+            settled = offset_behind(&mut scan, durable, needed)?;
         }
-        let stopped = scan_to_end(&mut scan)?;
-        let damage = stopped.map(|what| Damage { segment: index, offset: scan.offset, what, refuse: None });
+        let stopped = scan_to_end(&mut scan, needed)?;
         let (tail, chain) = (scan.cursor.next - 1, scan.cursor.chain);
+        // Behind a segment's last record anything may stand: if the next segment goes on, none is missing.
+        let goes_on = |first: &Lsn| {
+            place.open(*first).is_ok_and(|n| n.header.last_before == tail && n.header.chain == chain)
+        };
+        let stopped = stopped.filter(|_| !segments.get(index + 1).is_some_and(goes_on));
+        let damage = stopped.map(|what| Damage { segment: index, offset: scan.offset, what, refuse: None });
         let ended = damage.is_some();
         found = Some(Found { segment: index, offset: scan.offset, tail, chain, settled, damage });
         if ended {
@@ -138,18 +169,19 @@ fn unreadable(found: Option<Found>, index: usize, first: Lsn, error: LogError) -
     Ok(found)
 }
 
-/// The offset behind the last record up to LSN `limit`.
-fn offset_behind(scan: &mut SegmentScan, limit: Lsn) -> Result<u64, LogError> {
+/// The offset behind the last record up to LSN `limit`. The records before `needed` may be damaged.
+fn offset_behind(scan: &mut SegmentScan, limit: Lsn, needed: Lsn) -> Result<u64, LogError> {
     let mut piece = Piece::new();
-    while matches!(scan.fill(&mut piece, 0, limit)?, Filled::Piece) {}
+    while matches!(scan.fill(&mut piece, needed, limit)?, Filled::Piece) {}
     Ok(scan.offset)
 }
 
-/// Reads a segment to its end; returns what stands behind the last record if it is neither nothing nor zeros.
-pub(in crate::log) fn scan_to_end(scan: &mut SegmentScan) -> Result<Option<String>, LogError> {
+/// Reads a segment to its end; returns what stands behind the last record if it is neither nothing nor zeros. The records
+/// before `needed` may be damaged.
+pub(in crate::log) fn scan_to_end(scan: &mut SegmentScan, needed: Lsn) -> Result<Option<String>, LogError> {
     let mut piece = Piece::new();
     loop {
-        match scan.fill(&mut piece, 0, Lsn::MAX)? {
+        match scan.fill(&mut piece, needed, Lsn::MAX)? {
             Filled::Piece => {}
             Filled::Bad(what) => return Ok(Some(what)),
             Filled::End => {
@@ -168,43 +200,44 @@ pub(super) fn followers(
     damage: &Damage,
 ) -> Result<Followers, LogError> {
     let mut all = Followers::default();
+    let mut last_ms = None;
     for (index, first) in segments.iter().enumerate().skip(damage.segment) {
         let path = place.dir.join(segment_name(*first));
         let bytes = place.disk.read(&path).map_err(|error| LogError::io("read", &path, &error))?;
-        let begin = if index == damage.segment { damage.offset as usize + 1 } else { SEGMENT_HEADER };
-        // The damaged record itself is not asked again; LSNs beyond what the bytes can hold are chance.
+        // The damaged record itself is not asked again.
+        let mut at = if index == damage.segment { damage.offset as usize + 1 } else { SEGMENT_HEADER };
+        // LSNs beyond what the bytes can hold are chance.
         let end = tail.max(*first) + 2 + (bytes.len() / FRAME_HEADER) as u64;
-        search(&bytes, begin, place.id.key(), &(tail + 1..end), |offset, lsn_durable| {
+        while let Some((offset, frame)) = find_alone(&bytes, at, place.id.key(), &(tail + 1..end)) {
+            at = offset + FRAME_HEADER + frame.len as usize;
             all.count += 1;
+            all.span_ms += frame.ms.saturating_sub(last_ms.unwrap_or(frame.ms)).min(STEP_MS);
+            last_ms = Some(frame.ms);
             // Of a header that lies across sectors a power cut may have kept one part only. Where the payload is empty or
             // zeros its checksum does not tell, so such a header is no witness.
             if offset / SECTOR == (offset + FRAME_HEADER - 1) / SECTOR {
-                all.durable = all.durable.max(lsn_durable);
+                all.durable = all.durable.max(frame.durable_before());
             }
             if all.first.is_none() {
                 all.first = Some((path.display().to_string(), offset as u64));
             }
-        });
+        }
     }
     Ok(all)
 }
 
-/// Calls `hit` with offset and witnessed LSN of every record that is valid by itself.
-fn search(
-    bytes: &[u8],
-    begin: usize,
-    key: u32,
-    range: &std::ops::Range<Lsn>,
-    mut hit: impl FnMut(usize, Lsn),
-) {
-    let mut at = begin;
-    while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= FRAME_HEADER) {
-        match stands_alone(rest, key, range) {
-            Some(frame) => {
-                hit(at, frame.durable_before());
-                at += FRAME_HEADER + frame.len as usize;
-            }
-            None => at += 1,
-        }
+/// Whether the damage may be what a power cut leaves of a write that was not synced.
+pub(super) fn may_be_torn(
+    place: Place<'_>,
+    segments: &[Lsn],
+    found: &Found,
+    damage: &Damage,
+) -> Result<bool, LogError> {
+    let Some(first) = segments.get(damage.segment) else { return Ok(true) };
+    let path = place.dir.join(segment_name(*first));
+    let bytes = place.disk.read(&path).map_err(|error| LogError::io("read", &path, &error))?;
+    if damage.segment != found.segment || damage.offset < SEGMENT_HEADER as u64 {
+        return Ok(shape::header_may_be_torn(&bytes));
     }
+    Ok(shape::record_may_be_torn(&bytes, damage.offset as usize, place.id.key(), found.chain))
 }

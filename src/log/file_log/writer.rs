@@ -6,6 +6,7 @@
 use super::Shared;
 use super::reader::FileReader;
 use super::scan::own_frame;
+use super::take_over::TakeOver;
 use crate::env::{DiskFile, FolderLock, Preallocate};
 use crate::log::frame::{FRAME_HEADER, FrameHeader};
 use crate::log::manifest::Manifest;
@@ -41,6 +42,8 @@ pub struct FileLog {
     pub(super) frequent_syncs: AtomicBool,
     /// Securing room failed when it was last tried.
     pub(super) room_refused: AtomicBool,
+    /// What must be done before the log may be written; `None` when it was done.
+    pub(super) pending: Mutex<Option<TakeOver>>,
 }
 
 /// The segment that is being written.
@@ -270,6 +273,7 @@ impl LogStore for FileLog {
     }
 
     fn establish_epoch(&self) -> Result<Tail, LogError> {
+        self.take_over()?;
         let incarnation = self.shared.disk.incarnation(&self.shared.dir);
         let incarnation = incarnation.map_err(|error| LogError::io("identify", &self.shared.dir, &error))?;
         let mut manifest = self.manifest.lock();

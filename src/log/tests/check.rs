@@ -44,11 +44,13 @@ fn files(disk: &SimDisk) -> Vec<(String, Vec<u8>)> {
 fn start(disk: &SimDisk) -> Result<(Lsn, Lsn), LogError> {
     let (log, _) = open(disk)?;
     let folder = Checkpoints::new(disk.shared(), Path::new(DIR), log.log_id());
-    let latest = folder.latest()?;
     let mut from = 1;
-    if let Some(checkpoint) = latest.checkpoint {
-        checkpoint.verify(1)?;
-        from = checkpoint.info().start_lsn + 1;
+    while let Some(checkpoint) = folder.latest()?.checkpoint {
+        if checkpoint.verify(1).is_ok() {
+            from = checkpoint.info().start_lsn + 1;
+            break;
+        }
+        folder.mark_damaged(checkpoint.info());
     }
     for (lsn, ms, bytes) in read_all(&log, from)? {
         if bytes != b"after" {
@@ -128,7 +130,9 @@ fn any_flipped_byte_is_found_and_repaired_with_a_copy() {
             assert!(again.is_sound(), "{name} {at}\n{report}\n{again}");
             let (from, tail) =
                 start(&disk).unwrap_or_else(|error| panic!("{name} {at}: {error}\n{report}\n{again}"));
-            assert!(from == 18 || name == newest, "only damage in the newest checkpoint costs it");
+            // The newest checkpoint shows records up to LSN 20: without them it is of no use.
+            assert_eq!(from == 18, name != newest && tail >= 20, "{name} {at}");
+            assert_eq!(done.tail, tail);
             *outcomes.entry((name.clone(), from, tail)).or_insert(0) += 1;
         }
     }
@@ -136,10 +140,7 @@ fn any_flipped_byte_is_found_and_repaired_with_a_copy() {
     let segments: Vec<_> = outcomes.keys().filter(|(name, ..)| name.starts_with("segment-")).collect();
     assert_eq!((segments[0].1, segments[0].2), (18, 35), "{outcomes:?}");
     assert!(segments.iter().any(|(_, _, tail)| (20..34).contains(tail)), "{outcomes:?}");
-    assert!(
-        segments.iter().all(|(_, _, tail)| *tail >= 20),
-        "no LSN that a checkpoint reflects is given twice"
-    );
+    assert!(segments.iter().any(|(_, from, tail)| (*from, *tail) == (9, 19)), "{outcomes:?}");
 }
 
 #[test]
@@ -188,4 +189,218 @@ fn a_torn_end_is_a_note() {
     let report = check(&disk, Path::new(DIR)).unwrap();
     assert!(report.is_sound() && report.notes[0].contains("torn end"), "{report}");
     assert_eq!(start(&disk).unwrap(), (18, 34));
+}
+
+/// A folder with the checkpoints and records that `steps` say: a number appends so many records, 0 writes a checkpoint while
+/// nothing else happens.
+fn grown(options: LogOptions, steps: &[u64]) -> SimDisk {
+    let disk = SimDisk::new(5);
+    let (log, _) = Log::open(disk.shared(), Clock::manual(1_000), Path::new(DIR), options).unwrap();
+    let folder = Checkpoints::new(disk.shared(), Path::new(DIR), log.log_id());
+    for step in steps {
+        for _ in 0..*step {
+            let lsn = log.tail() + 1;
+            log.append(lsn, &payload(lsn));
+            log.sync(lsn).unwrap();
+        }
+        if *step == 0 {
+            let mut writer = CheckpointWriter::new(&folder, log.tail(), 0, b"prologue").unwrap();
+            writer.chunk(0, log.tail(), b"all").unwrap();
+            writer.finish(&log).unwrap();
+        }
+    }
+    drop(log);
+    disk.restart(CrashMode::Process);
+    disk
+}
+
+/// The segment that holds the record with this LSN, and the offset of its frame.
+fn place_of(disk: &SimDisk, lsn: Lsn) -> (std::path::PathBuf, usize) {
+    let names = files(disk).into_iter().map(|(name, _)| name);
+    let first =
+        names.filter_map(|name| crate::log::segment::segment_first(&name)).rfind(|first| *first <= lsn);
+    let first = first.unwrap();
+    let before: usize = (first..lsn).map(|lsn| 32 + payload(lsn).len()).sum();
+    (Path::new(DIR).join(crate::log::segment::segment_name(first)), 96 + before)
+}
+
+fn flip(disk: &SimDisk, path: &Path, at: usize) {
+    let byte = disk.read(path).unwrap()[at];
+    disk.corrupt(path, at, &[byte ^ 1]).unwrap();
+}
+
+#[test]
+fn damage_that_checkpoints_cover_costs_no_record() {
+    for options in [tiny(), LogOptions { secure_bytes: 0, ..LogOptions::default() }] {
+        let whole = grown(options, &[30, 0, 0, 60]);
+        let (path, record) = place_of(&whole, 30);
+        for at in [0, 9, 20, 90, record, record + 28, record + 31, record + 33] {
+            let disk = whole.fork(1);
+            flip(&disk, &path, at);
+            let report = check(&disk, Path::new(DIR)).unwrap();
+            assert!(!report.is_sound() && report.start == Some(90), "{at}: {report}");
+            // A start goes on as it is.
+            assert_eq!(start(&disk.fork(1)).unwrap(), (30, 90));
+            let report = repair(&disk, Path::new(DIR), 7).unwrap();
+            let done = report.repair.as_ref().unwrap();
+            assert_eq!((done.tail, done.lost.records), (90, 0), "{report}");
+            assert!(report.to_string().contains("0 valid records were dropped"), "{report}");
+            assert!(check(&disk, Path::new(DIR)).unwrap().is_sound());
+            assert_eq!(start(&disk).unwrap(), (30, 90));
+        }
+    }
+}
+
+#[test]
+fn a_damaged_header_costs_no_record_whose_bytes_are_whole() {
+    let disk = grown(tiny(), &[40]);
+    let (path, _) = place_of(&disk, 20);
+    flip(&disk, &path, 33);
+    assert!(start(&disk.fork(1)).is_err());
+    let report = repair(&disk, Path::new(DIR), 7).unwrap();
+    assert_eq!(report.repair.as_ref().unwrap().tail, 40, "{report}");
+    assert_eq!(start(&disk).unwrap(), (0, 40));
+}
+
+#[test]
+fn what_a_repair_drops_is_counted_and_named() {
+    let disk = grown(tiny(), &[10, 0, 50]);
+    let (path, at) = place_of(&disk, 21);
+    flip(&disk, &path, at + 33);
+    let report = check(&disk, Path::new(DIR)).unwrap();
+    let text = report.to_string();
+    assert!(text.contains("a start would be refused"), "{text}");
+    assert!(
+        text.contains("keep everything up to LSN 20")
+            && text.contains("39 valid records between LSN 22 and 60")
+    );
+    let report = repair(&disk, Path::new(DIR), 7).unwrap();
+    let done = report.repair.unwrap();
+    assert_eq!((done.tail, done.lost.records, done.lost.first, done.lost.last), (20, 39, 22, 60));
+    assert_eq!(start(&disk).unwrap(), (10, 20));
+}
+
+#[test]
+fn a_checkpoint_without_the_log_that_it_needs_is_not_kept() {
+    // The newest checkpoint has parts of LSN 18 to 20, the older one of 9 to 11.
+    let disk = folder();
+    let (path, at) = place_of(&disk, 19);
+    flip(&disk, &path, at + 33);
+    let report = repair(&disk, Path::new(DIR), 7).unwrap();
+    assert!(
+        report.to_string().contains("it shows records up to LSN 20, and the log ends before"),
+        "{report}"
+    );
+    assert_eq!(start(&disk).unwrap(), (9, 18));
+    // Without an older one nothing that ever was can be built.
+    let disk = folder();
+    flip(&disk, &path, at + 33);
+    for (name, _) in files(&disk).iter().filter(|(name, _)| name.starts_with("checkpoint-0000000001")) {
+        disk.remove_file(&Path::new(DIR).join(name)).unwrap();
+    }
+    let before = files(&disk);
+    let error = repair(&disk, Path::new(DIR), 7).unwrap_err();
+    assert!(error.to_string().contains("read between LSN 18 and 20"), "{error}");
+    assert_eq!(files(&disk), before);
+}
+
+/// A folder that holds the checkpoints of another one alone.
+fn checkpoints_of(disk: &SimDisk) -> SimDisk {
+    let copy = SimDisk::new(6);
+    copy.create_dir_all(Path::new(DIR)).unwrap();
+    for (name, bytes) in files(disk).into_iter().filter(|(name, _)| name.ends_with(".ckpt")) {
+        let file = copy.create(&Path::new(DIR).join(name)).unwrap();
+        file.write_at(&bytes, 0).unwrap();
+        file.fsync().unwrap();
+    }
+    copy.fsync_dir(Path::new("/")).unwrap();
+    copy.fsync_dir(Path::new(DIR)).unwrap();
+    copy
+}
+
+#[test]
+fn a_folder_of_checkpoints_alone_is_a_backup() {
+    let origin = folder();
+    let id = check(&origin, Path::new(DIR)).unwrap().log_id;
+    let disk = checkpoints_of(&origin);
+    let before = files(&disk);
+    let report = check(&disk, Path::new(DIR)).unwrap();
+    assert!(report.is_sound() && report.notes[0].contains("checkpoints without a log"), "{report}");
+    assert!(report.notes[0].contains("between LSN 18 and 20"), "{report}");
+    // Looking changes nothing.
+    let (log, opened) = Log::look(disk.shared(), Clock::manual(0), Path::new(DIR), tiny()).unwrap();
+    assert_eq!((Some(log.log_id()), opened.tail, opened.first), (id, 20, 19));
+    drop(log);
+    assert_eq!(files(&disk), before);
+    assert_eq!(start(&disk).unwrap(), (18, 20));
+    disk.restart(CrashMode::Process);
+    assert!(check(&disk, Path::new(DIR)).unwrap().is_sound());
+    assert_eq!(start(&disk).unwrap(), (18, 21));
+    // The next start needs the checkpoint that the log began with.
+    let newest = before.last().unwrap().0.clone();
+    flip(&disk, &Path::new(DIR).join(newest), 100);
+    assert!(start(&disk).is_err());
+}
+
+#[test]
+fn an_interrupted_beginning_from_checkpoints_is_begun_again() {
+    let whole = checkpoints_of(&folder());
+    let points = whole.changes();
+    for n in 1..=12 {
+        let disk = whole.fork(n);
+        disk.crash_at_change(points + n);
+        let _ = open(&disk);
+        for mode in [CrashMode::Process, CrashMode::PowerLost] {
+            let twin = disk.fork(n);
+            twin.restart(mode);
+            assert_eq!(start(&twin).unwrap(), (18, 20), "{n} {mode:?}");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_newest_checkpoint_of_a_backup_is_passed_over() {
+    let disk = checkpoints_of(&folder());
+    let newest = files(&disk).pop().unwrap().0;
+    // One in a chunk: what the end says still holds, so no LSN up to it is given again.
+    flip(&disk, &Path::new(DIR).join(newest), 110);
+    let report = check(&disk, Path::new(DIR)).unwrap();
+    assert!(!report.is_sound(), "{report}");
+    assert_eq!(start(&disk).unwrap(), (9, 20));
+    assert_eq!(start(&disk).unwrap(), (9, 21));
+}
+
+#[test]
+fn checkpoints_of_two_logs_are_no_backup() {
+    let disk = checkpoints_of(&folder());
+    let other = files(&checkpoints_of(&grown(tiny(), &[5, 0])));
+    let path = Path::new(DIR).join("checkpoint-0000000009-00000000000000000005.ckpt");
+    disk.create(&path).unwrap().write_at(&other[0].1, 0).unwrap();
+    let before = files(&disk);
+    assert!(matches!(open(&disk), Err(LogError::Foreign { .. })));
+    assert_eq!(files(&disk), before);
+    assert!(!check(&disk, Path::new(DIR)).unwrap().is_sound());
+}
+
+#[test]
+fn a_repair_that_finds_no_room_leaves_nothing_behind() {
+    let whole = folder();
+    let (path, at) = place_of(&whole, 30);
+    flip(&whole, &path, at + 33);
+    let before = files(&whole);
+    let mut refused = 0;
+    for room in (0..4000).step_by(50) {
+        let disk = whole.fork(room);
+        disk.set_capacity(Some(disk.used() + room));
+        match repair(&disk, Path::new(DIR), 7) {
+            Ok(_) => assert!(check(&disk, Path::new(DIR)).unwrap().is_sound()),
+            Err(error) => {
+                assert!(matches!(error, LogError::Io { full: true, .. }), "{error}");
+                assert_eq!(files(&disk), before);
+                assert!(!disk.exists(&Path::new(DIR).join("damaged-7")));
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 5);
 }

@@ -175,11 +175,19 @@ fn damage_in_a_batch_depends_on_whether_the_power_failed() {
     }
     log.sync(5).unwrap();
     let path = Path::new(DIR).join(segment_name(1));
-    disk.corrupt(&path, SEGMENT_HEADER + 2 * 42 + 35, b"!").unwrap();
     disk.restart(CrashMode::Process);
-    let error = open(&disk).unwrap_err();
-    assert!(error.to_string().contains("2 valid records follow"), "{error}");
-    assert!(matches!(error, LogError::Corrupt { offset: 180, .. }));
+    let flipped = disk.fork(1);
+    flipped.corrupt(&path, SEGMENT_HEADER + 2 * 42 + 35, b"!").unwrap();
+    disk.corrupt(&path, SEGMENT_HEADER + 2 * 42, &[0; 40]).unwrap();
+    for disk in [&disk, &flipped] {
+        let error = open(disk).unwrap_err();
+        assert!(error.to_string().contains("2 valid records follow"), "{error}");
+        assert!(matches!(error, LogError::Corrupt { offset: 180, .. }));
+    }
+    // What a power cut tears was never written; one byte that is another one was.
+    flipped.restart(CrashMode::PowerLost);
+    let error = open(&flipped).unwrap_err();
+    assert!(error.to_string().contains("bytes have changed"), "{error}");
     disk.restart(CrashMode::PowerLost);
     let (log, report) = open(&disk).unwrap();
     let cut = report.cut.unwrap();
@@ -278,4 +286,124 @@ fn a_file_named_for_record_0_is_no_segment() {
     let disk = killed(3);
     disk.create(&Path::new(DIR).join("segment-00000000000000000000.log")).unwrap();
     assert_eq!(open(&disk).unwrap().1.tail, 3);
+}
+
+/// A log of so many records that were never synced, copied to another file system; `step_ms` lie between two of them.
+fn moved(records: u64, step_ms: u64) -> SimDisk {
+    let disk = SimDisk::new(3);
+    let (log, _) = open(&disk).unwrap();
+    for lsn in 1..=records {
+        log.append(lsn * step_ms, &payload(lsn));
+    }
+    log.write_out(records).unwrap();
+    let copy = SimDisk::new(4);
+    copy.create_dir_all(Path::new(DIR)).unwrap();
+    for entry in disk.list(Path::new(DIR)).unwrap() {
+        let path = Path::new(DIR).join(&entry.name);
+        let file = copy.create(&path).unwrap();
+        file.write_at(&disk.read(&path).unwrap(), 0).unwrap();
+        file.fsync().unwrap();
+    }
+    copy.fsync_dir(Path::new("/")).unwrap();
+    copy.fsync_dir(Path::new(DIR)).unwrap();
+    copy.restart(CrashMode::PowerLost);
+    copy
+}
+
+/// The segment and the offset of the frame with this LSN.
+fn frame(disk: &SimDisk, lsn: Lsn) -> (std::path::PathBuf, usize) {
+    let (path, _) = segments(disk)
+        .into_iter()
+        .rfind(|(path, _)| *path <= Path::new(DIR).join(segment_name(lsn)))
+        .unwrap();
+    let first = parse_segment(&disk.read(&path).unwrap()).unwrap().first;
+    (path, SEGMENT_HEADER + (first..lsn).map(|lsn| 32 + payload(lsn).len()).sum::<usize>())
+}
+
+#[test]
+fn a_flipped_bit_in_the_middle_is_no_torn_tail_though_nothing_was_synced() {
+    let whole = moved(200, 1);
+    assert_eq!(open(&whole.fork(1)).unwrap().0.tail(), 200);
+    for at in [0, 4, 8, 17, 25, 29, 33, 40] {
+        let disk = whole.fork(1);
+        let (path, begin) = frame(&disk, 50);
+        let byte = disk.read(&path).unwrap()[begin + at];
+        disk.corrupt(&path, begin + at, &[byte ^ 4]).unwrap();
+        let error = open(&disk).unwrap_err().to_string();
+        assert!(
+            error.contains("LSN 50 is expected") && error.contains("150 valid records follow"),
+            "{error}"
+        );
+        let report = crate::log::check::check(&disk, Path::new(DIR)).unwrap().to_string();
+        assert!(
+            report.contains("up to LSN 49") && report.contains("150 valid records between LSN 51 and 200")
+        );
+    }
+}
+
+#[test]
+fn a_torn_tail_is_not_longer_than_what_the_system_keeps_in_memory() {
+    for (step_ms, refused) in [(1, false), (500, false), (2_000, true), (1 << 40, false)] {
+        // However far a clock is set ahead between two records, it is one step.
+        let records = if step_ms == 1 << 40 { 100 } else { 200 };
+        let disk = moved(records, step_ms);
+        let (path, begin) = frame(&disk, 50);
+        disk.corrupt(&path, begin, &[0; 64]).unwrap();
+        match open(&disk) {
+            Ok((log, report)) => {
+                assert!(!refused);
+                assert_eq!(log.tail(), 49);
+                let said = report.cut.unwrap().to_string();
+                assert!(said.contains("ends after LSN 49") && said.contains("valid records were"), "{said}");
+            }
+            Err(error) => assert!(refused && error.to_string().contains("s of writes follow"), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn an_older_backups_segments_beside_a_newer_manifest_change_nothing() {
+    let disk = SimDisk::new(9);
+    let (log, _) = open(&disk).unwrap();
+    let fill = |upto: Lsn| {
+        while log.tail() < upto {
+            let lsn = log.tail() + 1;
+            log.append(lsn, &payload(lsn));
+            log.sync(lsn).unwrap();
+        }
+    };
+    fill(40);
+    let old: Vec<_> =
+        segments(&disk).into_iter().map(|(path, _)| (disk.read(&path).unwrap(), path)).collect();
+    fill(200);
+    log.trim_to(150).unwrap();
+    drop(log);
+    disk.restart(CrashMode::Process);
+    for (path, _) in segments(&disk) {
+        disk.remove_file(&path).unwrap();
+    }
+    for (bytes, path) in &old {
+        disk.create(path).unwrap().write_at(bytes, 0).unwrap();
+    }
+    let before = segments(&disk);
+    assert!(open(&disk).is_err());
+    assert_eq!(segments(&disk), before);
+}
+
+#[test]
+fn the_manifest_of_a_new_log_beside_records_removes_none() {
+    let whole = killed(20);
+    let path = Path::new(DIR).join("MANIFEST");
+    let manifest = String::from_utf8_lossy(&whole.read(&path).unwrap()).into_owned();
+    let body = manifest[..manifest.rfind("crc ").unwrap()].replace("epoch 1", "epoch 0");
+    let text = format!("{body}crc {:08x}\n", crc32fast::hash(body.as_bytes()));
+    whole.remove_file(&path).unwrap();
+    whole.create(&path).unwrap().write_at(text.as_bytes(), 0).unwrap();
+    let before = segments(&whole);
+    let error = open(&whole).unwrap_err().to_string();
+    assert!(error.contains("that of a new log"), "{error}");
+    assert_eq!(segments(&whole), before);
+    assert!(!crate::log::check::check(&whole, Path::new(DIR)).unwrap().is_sound());
+    crate::log::check::repair(&whole, Path::new(DIR), 7).unwrap();
+    assert_eq!(open(&whole).unwrap().0.tail(), 20);
 }

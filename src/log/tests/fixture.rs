@@ -71,7 +71,8 @@ fn a_newer_version_is_refused_by_name() {
     ] {
         let dir = copy();
         let path = dir.path().join(file);
-        let version: &[u8] = if file == "MANIFEST" { b"2" } else { &[2, 0, 0, 0] };
+        // What follows is no checksum that this version knows.
+        let version: &[u8] = if file == "MANIFEST" { b"2\nid ?" } else { &[2, 0, 0, 0, 9, 9, 9, 9] };
         let opened = OsDisk.open(&path, crate::env::Access::ReadWrite).unwrap();
         opened.write_at(version, at).unwrap();
         let log = Log::open(OsDisk::shared(), Clock::System, dir.path(), LogOptions::default());

@@ -10,6 +10,7 @@ mod damage;
 mod faults;
 mod fixture;
 mod model;
+mod repair;
 
 use super::*;
 use crate::env::{Clock, SimDisk};
