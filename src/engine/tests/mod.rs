@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+mod exact;
 mod pieces;
 
 const START: u64 = 1_700_000_000_000;
@@ -52,7 +53,7 @@ fn image(engine: &Engine) -> Vec<Vec<u8>> {
                     value => drop(value.hash().map(|hash| hash.pack_live(0, &mut chunk))),
                 }
             } else if engine.tables.by_id(entry.space()).is_some() {
-                super::checkpoint::item_effects(entry.space(), entry, &mut chunk);
+                crate::store::item_effects(entry.space(), entry, &mut chunk);
             }
             if !chunk.is_empty() {
                 all.push(chunk.clone());
