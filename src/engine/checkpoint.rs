@@ -2,28 +2,26 @@
 //! that it reflects. No fork, no second copy of the data.
 //!
 //! ```text
-//! prologue  version u8 (1), log2 of the number of shards u8, next space u32le, then a record with the tables' effects
+//! prologue  version u8 (2), log2 of the number of shards u8, next space u32le, then a record with the tables' effects
 //! chunk     shard, LSN, and a record of the effects that build the shard's entries
 //! ```
 
 use super::journal::NotNow;
-use super::streams::stream_effects;
 use super::{Engine, EngineError};
-use crate::effect::{self, Effect, FieldExpire, List, PackedKind};
+use crate::effect;
 use crate::env::process;
 use crate::log::Log;
 use crate::log::checkpoint::{CheckpointWriter, Checkpoints};
-use crate::store::collection::ItemsRef;
-use crate::store::{Entry, Mode, Object, ValueRef};
-use crate::value::hash::FieldRef;
+use crate::store::Mode;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
 /// The version of the prologue.
-pub(super) const PROLOGUE_VERSION: u8 = 1;
-/// Fields of a large hash in one effect.
-const PAIRS: usize = 512;
+pub(super) const PROLOGUE_VERSION: u8 = 2;
+/// Checkpoints of this version show large values at different times, all between the LSN of the chunk and the last one of the
+/// checkpoint; effects that are replayed over them do no harm.
+pub(super) const PROLOGUE_VERSION_OF_PIECES: u8 = 1;
 
 /// What a checkpoint did.
 #[derive(Clone, Debug)]
@@ -207,16 +205,13 @@ impl Engine {
             if running.is_revoked() {
                 return Err(EngineError::Revoked);
             }
-            let (lsn, held) = self.image(shard, &mut chunk);
+            let (lsn, held) = self.image(shard, &mut chunk)?;
             longest_hold = longest_hold.max(held);
             // An empty shard has a chunk too, because its LSN matters.
             process::give_way();
             writer.chunk(shard as u32, lsn, &chunk)?;
         }
         let bytes = writer.bytes();
-        // Large values were read in pieces, the later of which may show records behind the LSN of their chunk. If the power
-        // failed and the log did not have these, transactions would be there by half.
-        writer.reflects(self.tail());
         let named = writer.finish(log);
         if let Some(failure) = log.failure() {
             // Whoever notes the failure decides over memory; what became of the file does not matter any more.
@@ -246,64 +241,5 @@ impl Engine {
         self.tables.encode(&mut prologue);
         drop(all);
         Ok((start, prologue))
-    }
-}
-
-/// The effects that build an entry's value under a key from nothing.
-pub(super) fn key_effects(db: u32, key: &[u8], entry: &Entry, out: &mut Vec<u8>) {
-    let expire = entry.expire();
-    match entry.value() {
-        ValueRef::Str(value) => Effect::SetString { db, key, value, expire }.encode(out),
-        ValueRef::Hash(payload, ttl) => {
-            let kind = if ttl { PackedKind::HashTtl } else { PackedKind::Hash };
-            Effect::PutPacked { db, key, expire, kind, payload }.encode(out);
-        }
-        ValueRef::Items(_) | ValueRef::Boxed(Object::Items(_)) => {}
-        ValueRef::Boxed(Object::Stream(stream)) => stream_effects(db, key, stream, expire, out),
-        ValueRef::Boxed(Object::Hash(big)) => {
-            hash_pairs(db, key, big.iter(), out);
-            if expire.is_some() {
-                Effect::Expire { db, key, at: expire }.encode(out);
-            }
-        }
-    }
-}
-
-/// The effects that set fields of a hash.
-pub(super) fn hash_pairs<'f>(
-    db: u32,
-    key: &[u8],
-    fields: impl Iterator<Item = FieldRef<'f>>,
-    out: &mut Vec<u8>,
-) {
-    let mut pairs: Vec<&[u8]> = Vec::with_capacity(PAIRS * 2);
-    let mut deadlines: Vec<(u64, &[u8])> = Vec::new();
-    for f in fields {
-        pairs.extend([f.name, f.value]);
-        if f.expire != 0 {
-            deadlines.push((f.expire, f.name));
-        }
-        if pairs.len() == PAIRS * 2 {
-            hash_set(db, key, &pairs, out);
-            pairs.clear();
-        }
-    }
-    if !pairs.is_empty() {
-        hash_set(db, key, &pairs, out);
-    }
-    for (at, field) in deadlines {
-        Effect::HashExpire { db, key, fields: List::Slices(&[field]), at }.encode(out);
-    }
-}
-
-fn hash_set(db: u32, key: &[u8], pairs: &[&[u8]], out: &mut Vec<u8>) {
-    Effect::HashSet { db, key, pairs: List::Slices(pairs), expire: FieldExpire::Clear }.encode(out);
-}
-
-/// The effects that build a partition's items from nothing.
-pub(super) fn item_effects(table: u32, entry: &Entry, out: &mut Vec<u8>) {
-    let partition = entry.key();
-    for (sort, item) in entry.value().items().into_iter().flat_map(ItemsRef::iter) {
-        Effect::ItemPut { table, partition, sort, item }.encode(out);
     }
 }

@@ -3,7 +3,7 @@
 //! A checkpoint's shards were read at different LSNs. A record up to the last of these is applied to a shard only if it is newer
 //! than the shard's image; records behind it are applied as they are.
 
-use super::checkpoint::PROLOGUE_VERSION;
+use super::checkpoint::{PROLOGUE_VERSION, PROLOGUE_VERSION_OF_PIECES};
 use super::durability::{Event, LogState, Phase, State};
 use super::{Engine, EngineError};
 use crate::effect::{Decoder, Effect, EffectError, SYSTEM};
@@ -242,7 +242,7 @@ impl Engine {
         let [version, bits, a, b, c, d, tables @ ..] = prologue else {
             return Err(bad("the prologue is too short"));
         };
-        if *version != PROLOGUE_VERSION {
+        if ![PROLOGUE_VERSION, PROLOGUE_VERSION_OF_PIECES].contains(version) {
             return Err(bad("the checkpoint was written by a newer version"));
         }
         self.store.note_space(u32::from_le_bytes([*a, *b, *c, *d]).saturating_sub(1));

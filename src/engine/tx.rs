@@ -243,7 +243,7 @@ impl<'a> Tx<'a> {
         let mut record = vec![effect::VERSION];
         let space = self.engine.store.space(from.0);
         let Some(entry) = self.locked.peek(space, from.1, self.hash(from.1)) else { return Ok(()) };
-        super::checkpoint::key_effects(to.0 as u32, to.1, entry, &mut record);
+        crate::store::key_effects(to.0 as u32, to.1, entry, &mut record);
         self.ask(record.len() + from.1.len() + to.1.len() + EFFECT_BYTES)?;
         if self.exists_in(to.0, to.1) {
             self.apply(Effect::Delete { db: to.0 as u32, key: to.1 });

@@ -4,11 +4,10 @@
 //! For items and for fields of hashes that is as small as the change; for other changes it is the whole value, once a key. To
 //! undo, what was kept is applied from the last to the first, to memory only: the log never hears of either.
 
-use super::checkpoint::key_effects;
 use super::streams::undo_of;
 use super::{Engine, Tx};
 use crate::effect::{self, Decoder, Effect, FieldExpire, List};
-use crate::store::{Locked, Mode, ValueRef};
+use crate::store::{Locked, Mode, ValueRef, key_effects};
 use crate::value::hash::HashRef;
 use ahash::AHashSet;
 

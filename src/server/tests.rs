@@ -4,7 +4,7 @@ use super::worker::{Accepted, Seat, Workers};
 use crate::command::{Server, WorkerStats};
 use crate::config::{AppendFsync, Config, Settings};
 use crate::engine::Engine;
-use crate::env::{Access, Clock, Disk, DiskFile, FolderEntry, FolderLock, Preallocate, SimDisk};
+use crate::env::{Access, Clock, Disk, DiskFile, FolderEntry, FolderLock, OpenFolder, Preallocate, SimDisk};
 use parking_lot::{Condvar, Mutex};
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -81,8 +81,8 @@ impl Disk for Gated {
         self.0.list(dir)
     }
 
-    fn fsync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.0.fsync_dir(dir)
+    fn open_dir(&self, dir: &Path) -> io::Result<Box<dyn OpenFolder>> {
+        self.0.open_dir(dir)
     }
 
     fn free_space(&self, dir: &Path) -> io::Result<u64> {
@@ -126,6 +126,10 @@ impl DiskFile for GatedFile {
 
     fn preallocate(&self, offset: u64, len: u64, how: Preallocate) -> io::Result<()> {
         self.0.preallocate(offset, len, how)
+    }
+
+    fn is_linked(&self) -> io::Result<bool> {
+        self.0.is_linked()
     }
 }
 

@@ -122,7 +122,8 @@ impl Locked<'_> {
             self.store.reorganised(shard, 0);
         }
         self.store.note_buried(freed.len() as u64, false);
-        self.garbage.append(&mut freed);
+        let store = self.store;
+        self.garbage.extend(freed.into_iter().filter_map(|entry| store.hand_over(shard, entry)));
         complete
     }
 

@@ -294,6 +294,15 @@ impl Entry {
         }
     }
 
+    /// The address of a value of its own allocation, which stays the same as long as the value lives.
+    #[inline]
+    pub(super) fn object_address(&self) -> Option<usize> {
+        match self.value() {
+            ValueRef::Boxed(object) => Some(std::ptr::from_ref(object).addr()),
+            _ => None,
+        }
+    }
+
     fn object_ptr(payload: &[u8]) -> *mut Object {
         let mut address = [0; 8];
         address.copy_from_slice(payload);

@@ -164,11 +164,12 @@ impl<'a> Locked<'a> {
         true
     }
 
-    /// Frees an entry that was removed, at once if it is small.
+    /// Frees an entry that was removed from a shard, at once if it is small. The reader of an image gets it, if it is registered.
     #[inline]
-    pub(super) fn discard(&mut self, entry: Entry) {
+    pub(super) fn discard(&mut self, shard: usize, entry: Entry) {
         if entry.kind() == Kind::Boxed {
-            self.garbage.extend(self.store.reap(entry));
+            let free = self.store.hand_over(shard, entry).and_then(|entry| self.store.reap(entry));
+            self.garbage.extend(free);
         }
     }
 

@@ -12,6 +12,7 @@ mod apply;
 pub mod collection;
 mod cycle;
 pub mod entry;
+mod image;
 mod locks;
 pub mod object;
 mod partitions;
@@ -24,6 +25,7 @@ mod watch;
 
 pub use cycle::{Due, EvictionOrder, EvictionPolicy, Sweep, Victim};
 pub use entry::{Entry, Kind};
+pub use image::{Owner, Piece, ShardImage, item_effects, key_effects, stream_effects};
 pub use locks::{Locked, Mode};
 pub use object::{Object, ValueRef};
 pub use partitions::{DeadlineOf, Visit, walk_order};
@@ -84,6 +86,9 @@ struct Side {
     counts: Box<[DbCount]>,
     /// The partitions of each table; changed under the shard's exclusive lock only.
     rosters: parking_lot::RwLock<Rosters>,
+    /// How many of the shard's values are registered with an image that is being read.
+    imaged: AtomicU32,
+    images: parking_lot::Mutex<image::Registry>,
 }
 
 /// A time, on a cache line of its own because every transaction reads it.
@@ -171,6 +176,8 @@ impl Store {
             deadlines: AtomicBool::new(false),
             counts: (0..databases).map(|_| DbCount::default()).collect(),
             rosters: parking_lot::RwLock::default(),
+            imaged: AtomicU32::new(0),
+            images: parking_lot::Mutex::default(),
         };
         Self {
             map: DashMap::with_shard_amount(shards),
@@ -318,7 +325,10 @@ impl Store {
         self.dbs.iter().enumerate().for_each(|(db, space)| space.store(db as u32, Relaxed));
         self.dead.lock().clear();
         for shard in 0..self.shard_count() {
-            self.raw(shard).write().clear();
+            let mut raw = self.raw(shard).write();
+            self.lose_images(shard);
+            raw.clear();
+            drop(raw);
             self.sides[shard].generation.fetch_add(1, Relaxed);
             // What is read from disk is durable.
             self.sides[shard].position.store(0, Relaxed);

@@ -3,63 +3,12 @@
 use super::{EFFECT_BYTES, Tx};
 use crate::effect::{self, Decoder, Effect, Ids, StreamChange};
 use crate::log::LogError;
+use crate::store::stream_effects;
 use crate::value::stream::{Group, Stream, StreamId};
 use std::collections::BTreeMap;
 
 /// Pending entries in one effect.
 const PENDING: usize = 512;
-
-/// The effects that build a stream under a key from nothing.
-pub(super) fn stream_effects(db: u32, key: &[u8], stream: &Stream, expire: Option<u64>, out: &mut Vec<u8>) {
-    last_piece(db, key, (stream, None), expire, out);
-}
-
-/// The first piece of what is behind a node: at most so many nodes, and not the last one, which entries are still added to.
-/// Returns the last node in it; nothing, and writes nothing, if all that is left makes up [`last_piece`].
-pub(super) fn nodes_piece(
-    db: u32,
-    key: &[u8],
-    (stream, behind): (&Stream, Option<StreamId>),
-    most: usize,
-    out: &mut Vec<u8>,
-) -> Option<StreamId> {
-    let rest = stream.nodes_behind(behind);
-    if rest.len() <= most {
-        return None;
-    }
-    let mut last = None;
-    for node in rest.take(most) {
-        let change = StreamChange::Node { master: node.master(), body: node.body() };
-        Effect::Stream { db, key, change }.encode(out);
-        last = Some(node.master());
-    }
-    last
-}
-
-/// All that is behind a node, then the marks, the groups and the deadline.
-pub(super) fn last_piece(
-    db: u32,
-    key: &[u8],
-    (stream, behind): (&Stream, Option<StreamId>),
-    expire: Option<u64>,
-    out: &mut Vec<u8>,
-) {
-    let mut put = |change: StreamChange<'_>| Effect::Stream { db, key, change }.encode(out);
-    for node in stream.nodes_behind(behind) {
-        put(StreamChange::Node { master: node.master(), body: node.body() });
-    }
-    put(StreamChange::Marks {
-        last_id: stream.last_id(),
-        max_deleted_id: stream.max_deleted_id(),
-        entries_added: stream.entries_added(),
-    });
-    for (name, group) in stream.groups().iter() {
-        group_changes(name, group, &mut put);
-    }
-    if expire.is_some() {
-        Effect::Expire { db, key, at: expire }.encode(out);
-    }
-}
 
 fn group_changes(name: &[u8], group: &Group, put: &mut dyn FnMut(StreamChange<'_>)) {
     put(StreamChange::Group { group: name, position: group.position });

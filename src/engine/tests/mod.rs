@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 mod durability;
+mod exact;
 mod held;
 mod pieces;
 
@@ -70,7 +71,7 @@ fn image(engine: &Engine) -> Vec<Vec<u8>> {
                     value => drop(value.hash().map(|hash| hash.pack_live(0, &mut chunk))),
                 }
             } else if engine.tables.by_id(entry.space()).is_some() {
-                super::checkpoint::item_effects(entry.space(), entry, &mut chunk);
+                crate::store::item_effects(entry.space(), entry, &mut chunk);
             }
             if !chunk.is_empty() {
                 all.push(chunk.clone());

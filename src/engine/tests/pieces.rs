@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::effect::{FieldExpire, Ids, List, StreamChange};
+use crate::engine::image::between;
 use crate::value::stream::{GroupPosition, StreamId};
 use std::fmt::Write as _;
 
@@ -188,4 +189,47 @@ fn a_checkpoint_that_is_read_in_pieces_shows_no_half_of_what_came_meanwhile() {
     let of_last: Vec<&[u8]> =
         fields.iter().step_by(500).map(|f| hash.get(f.as_bytes(), START).unwrap().value).collect();
     assert!(of_last.iter().all(|value| *value == of_first), "{of_first:?}: {of_last:?}");
+}
+
+/// Sets so many fields of a hash.
+fn fill(engine: &Engine, key: &[u8], fields: u32) {
+    let names: Vec<String> = (0..fields).map(|n| format!("field:{n}")).collect();
+    let pairs: Vec<&[u8]> = names.iter().flat_map(|name| [name.as_bytes(), b"v"]).collect();
+    let (db, pairs, expire) = (0, List::Slices(&pairs), FieldExpire::Clear);
+    commit(engine, &[Effect::HashSet { db, key, pairs, expire }]);
+}
+
+#[test]
+fn a_hash_that_is_emptied_and_refilled_between_two_pieces_keeps_its_deadline() {
+    let disk = SimDisk::new(32);
+    let engine = open(&disk, AppendFsync::No).unwrap();
+    engine.store.thresholds.hash_entries.store(8, Relaxed);
+    let (db, key, at) = (0, &b"big"[..], Some(START + 1_000_000));
+    fill(&engine, key, 200);
+    commit(&engine, &[Effect::Expire { db, key, at }]);
+    let mut done = false;
+    between::pieces(move |engine| {
+        if std::mem::replace(&mut done, true) {
+            return;
+        }
+        let names: Vec<String> = (1..200).map(|n| format!("field:{n}")).collect();
+        let all_but_one: Vec<&[u8]> = names.iter().map(String::as_bytes).collect();
+        let pairs = List::Slices(&[b"p", b"1"]);
+        commit(
+            engine,
+            &[
+                Effect::HashDelete { db, key, fields: List::Slices(&all_but_one) },
+                Effect::HashSet { db, key, pairs, expire: FieldExpire::Clear },
+                Effect::HashDelete { db, key, fields: List::Slices(&[b"field:0"]) },
+            ],
+        );
+    });
+    engine.save().unwrap();
+    engine.sync().unwrap();
+    let before = fields_of(&engine, key);
+    assert_eq!(before.as_ref().map(|(fields, expire)| (fields.len(), *expire)), Some((1, at)));
+    drop(engine);
+    disk.restart(CrashMode::PowerLost);
+    let engine = open(&disk, AppendFsync::No).unwrap();
+    assert_eq!(fields_of(&engine, key), before);
 }

@@ -157,4 +157,8 @@ impl DiskFile for NotYet {
     fn preallocate(&self, _: u64, _: u64, _: Preallocate) -> io::Result<()> {
         not_yet()
     }
+
+    fn is_linked(&self) -> io::Result<bool> {
+        not_yet()
+    }
 }

@@ -6,6 +6,7 @@ use crate::effect::{FieldExpire, List};
 use crate::store::Locked;
 use crate::store::ValueRef;
 use crate::store::entry::{Entry, Kind, Parts};
+use crate::store::image::Change;
 use crate::store::object::Object;
 use crate::value::hash::{
     BigHash, HashRef, pack_field, packed_fields, packed_find, packed_fits, passed, same_name,
@@ -42,6 +43,7 @@ impl Locked<'_> {
 
     /// Sets fields; returns how many of them were not there or had expired.
     pub(super) fn hash_set(&mut self, place: Place<'_>, pairs: List<'_>, expire: FieldExpire) -> usize {
+        self.keep_for_image(place, Change::Fields(&mut pairs.iter().step_by(2)));
         let limits = self.hash_limits();
         let now = self.now;
         let (created, deadline) = if let Some(entry) = self.find(place) {
@@ -59,6 +61,7 @@ impl Locked<'_> {
 
     /// Removes fields, and the hash with its last one; returns how many live fields were removed.
     pub(super) fn hash_delete(&mut self, place: Place<'_>, fields: List<'_>) -> usize {
+        self.keep_for_image(place, Change::Fields(&mut fields.iter()));
         let now = self.now;
         let Some(entry) = self.find(place) else { return 0 };
         let mut removed = 0;
@@ -89,6 +92,7 @@ impl Locked<'_> {
 
     /// Sets the deadline of fields (0 for none).
     pub(super) fn hash_expire(&mut self, place: Place<'_>, fields: List<'_>, at: u64) {
+        self.keep_for_image(place, Change::Fields(&mut fields.iter()));
         let Some(entry) = self.find(place) else { return };
         if let Some(Object::Hash(big)) = entry.object_mut() {
             for name in fields.iter() {

@@ -5,11 +5,13 @@ use crate::store::Locked;
 use crate::store::ValueRef;
 use crate::store::collection::{self, Collection};
 use crate::store::entry::{Entry, Kind, Parts};
+use crate::store::image::Change;
 use crate::store::object::Object;
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Locked<'_> {
     pub(super) fn item_put(&mut self, place: Place<'_>, sort: &[u8], item: &[u8]) {
+        self.keep_for_image(place, Change::Item(sort));
         let clock = self.store.fresh_clock(self.now);
         let limit = self.store.thresholds.items_bytes.load(Relaxed);
         if let Some(entry) = self.find(place) {
@@ -30,6 +32,7 @@ impl Locked<'_> {
     }
 
     pub(super) fn item_delete(&mut self, place: Place<'_>, sort: &[u8]) {
+        self.keep_for_image(place, Change::Item(sort));
         let Some(entry) = self.find(place) else { return };
         let empty = if let Some(Object::Items(items)) = entry.object_mut() {
             items.remove(sort);

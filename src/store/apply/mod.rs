@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Where an effect goes.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'k> {
-    shard: usize,
+    pub(super) shard: usize,
     /// The full hash, with the space mixed in.
     hash: u64,
     space: u32,
@@ -110,6 +110,12 @@ impl Locked<'_> {
         table::find_mut(self.raw_mut(place.shard)?, place.hash, place.space, place.key)
     }
 
+    /// The entry.
+    #[inline]
+    pub(super) fn look(&self, place: Place<'_>) -> Option<&Entry> {
+        table::find(self.raw(place.shard)?, place.hash, place.space, place.key)
+    }
+
     fn insert(&mut self, place: Place<'_>, entry: Entry) {
         let store = self.store;
         self.note_deadline(place, entry.has_deadline());
@@ -176,7 +182,7 @@ impl Locked<'_> {
         };
         let before = i32::from(old.expire().is_some());
         let old = std::mem::replace(old, entry);
-        self.discard(old);
+        self.discard(place.shard, old);
         self.note_deadline(place, deadline);
         self.changed(place, expires - before);
     }
@@ -197,7 +203,7 @@ impl Locked<'_> {
             }
             None => self.store.strike(place.shard, place.space, Store::place(place.hash, place.space)),
         }
-        self.discard(entry);
+        self.discard(place.shard, entry);
     }
 
     fn expire(&mut self, place: Place<'_>, at: Option<u64>) {

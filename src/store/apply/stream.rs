@@ -3,6 +3,7 @@
 use super::Place;
 use crate::effect::StreamChange;
 use crate::store::entry::Entry;
+use crate::store::image::Change;
 use crate::store::object::Object;
 use crate::store::{Kind, Locked};
 use crate::value::stream::{Group, NodeLimits, Pending, Stream};
@@ -11,6 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 impl Locked<'_> {
     /// Changes a stream; how many entries, or pending ones, are gone by it.
     pub(super) fn stream(&mut self, place: Place<'_>, change: &StreamChange<'_>) -> usize {
+        self.keep_for_image(place, Change::Stream(change));
         let thresholds = &self.store.thresholds;
         let limits = NodeLimits {
             max_bytes: thresholds.stream_node_bytes.load(Relaxed),
@@ -60,8 +62,8 @@ impl Locked<'_> {
 fn change_entries(stream: &mut Stream, change: &StreamChange<'_>, limits: NodeLimits) -> Option<usize> {
     match *change {
         StreamChange::Add { id, pairs } => {
-            // Whoever adds an entry has checked that it can be added. In recovery one may be there already, when the stream was
-            // read in pieces.
+            // Whoever adds an entry has checked that it can be added. One may be there already in the recovery from a checkpoint of
+            // format version 1, whose pieces of a stream show it at different times.
             let _ = stream.append(id, pairs.iter(), limits);
         }
         StreamChange::Node { master, body } => {

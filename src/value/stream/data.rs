@@ -107,7 +107,7 @@ impl Stream {
     }
 
     /// The nodes that the entries are packed in.
-    pub fn nodes(&self) -> impl ExactSizeIterator<Item = &StreamNode> {
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = &StreamNode> + DoubleEndedIterator {
         self.nodes.iter().map(Box::as_ref)
     }
 
@@ -249,6 +249,11 @@ impl Stream {
         self.nodes.partition_point(|node| node.master() <= id).checked_sub(1)
     }
 
+    /// The node that holds an identifier, if any does. O(log nodes).
+    pub fn node_holding(&self, id: StreamId) -> Option<&StreamNode> {
+        self.node_of(id).and_then(|at| self.nodes.get(at)).map(Box::as_ref)
+    }
+
     /// Deletes an entry; whether it was there. O(log nodes + size of a node).
     pub fn delete(&mut self, id: StreamId) -> bool {
         let Some(at) = self.node_of(id) else { return false };
@@ -304,8 +309,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Sets the marks. They come too late if there are entries behind them, and change nothing then: so it is in recovery, where a
-    /// stream that was read in pieces shows what came after a record that is replayed. Setting them would let entries in again.
+    /// Sets the marks. They come too late if there are entries behind them, and change nothing then: so it is in the recovery from a
+    /// checkpoint of format version 1, which may show what came after a record that is replayed.
     pub fn put_marks(&mut self, last_id: StreamId, max_deleted_id: StreamId, entries_added: u64) {
         if self.nodes.back().is_some_and(|node| node.last() > last_id) {
             return;

@@ -2,7 +2,7 @@
 
 use super::StreamId;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
+use std::ops::{Bound, RangeInclusive};
 
 /// How far a group has read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -180,6 +180,14 @@ impl Group {
     ) -> impl DoubleEndedIterator<Item = (StreamId, Pending)> + '_ {
         let range = (range.start() <= range.end()).then_some(range);
         range.into_iter().flat_map(|range| self.pending.range(range)).map(|(id, pending)| (*id, *pending))
+    }
+
+    /// The pending entries between two bounds, ascending. The lower one must not be above the upper one.
+    pub fn pending_in(
+        &self,
+        bounds: (Bound<StreamId>, Bound<StreamId>),
+    ) -> impl Iterator<Item = (StreamId, Pending)> + '_ {
+        self.pending.range(bounds).map(|(id, pending)| (*id, *pending))
     }
 
     /// Notes an entry as delivered to a consumer, whoever had it before. Whether the consumer exists. O(log pending).

@@ -1,0 +1,353 @@
+//! The image of a shard shows it exactly as it was at the image's LSN, whatever happens to its values while they are read.
+
+use super::*;
+use crate::effect::{Decoder, Ids, StreamChange};
+use crate::engine::image::between;
+use crate::env::Random;
+use crate::store::{Entry, Object};
+use crate::value::stream::{GroupPosition, Stream, StreamId};
+use std::fmt::Write as _;
+
+/// A table that may be dropped; the one that comes after it has another number.
+const OTHER_TABLE: u32 = 17;
+
+fn text(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}
+
+/// All that can be told of a stream.
+fn show_stream(stream: &Stream) -> String {
+    let mut out = String::new();
+    for entry in stream.range(StreamId::MIN, StreamId::MAX) {
+        let fields = entry.fields.map(|(name, value)| text(&name.bytes()) + "=" + &text(&value.bytes()));
+        write!(out, "{:?} {:?} ", entry.id, fields.collect::<Vec<_>>()).unwrap();
+    }
+    write!(out, "{:?} {:?} {}", stream.last_id(), stream.max_deleted_id(), stream.entries_added()).unwrap();
+    for (name, group) in stream.groups().iter() {
+        write!(out, " group {} {:?}", text(name), group.position).unwrap();
+        for consumer in group.consumers() {
+            let (name, seen, active) = (text(consumer.name()), consumer.seen_at_ms, consumer.active_at_ms);
+            write!(out, " {name} {seen} {active:?} {}", consumer.pending_len()).unwrap();
+        }
+        for (id, pending) in group.pending(StreamId::MIN..=StreamId::MAX) {
+            let owner = text(group.consumer(pending.consumer).unwrap().name());
+            write!(out, " {id:?} {owner} {} {}", pending.delivered_at_ms, pending.deliveries).unwrap();
+        }
+    }
+    out
+}
+
+/// All that can be told of a value, whatever form it has.
+pub(super) fn show_value(entry: &Entry) -> String {
+    match entry.value() {
+        ValueRef::Str(value) => text(value),
+        ValueRef::Boxed(Object::Stream(stream)) => show_stream(stream),
+        value => match (value.hash(), value.items()) {
+            (Some(hash), _) => {
+                let mut fields: Vec<_> =
+                    hash.live(0).map(|f| (text(f.name), text(f.value), f.expire)).collect();
+                fields.sort();
+                format!("{fields:?}")
+            }
+            (_, Some(items)) => {
+                let items: Vec<_> = items.iter().map(|(sort, item)| (text(sort), text(item))).collect();
+                format!("{items:?}")
+            }
+            _ => String::new(),
+        },
+    }
+}
+
+fn show_shard(engine: &Engine, shard: usize, out: &mut Vec<String>) {
+    let locked = engine.store.lock_shard(shard, Mode::Read, START);
+    for entry in locked.entries(shard) {
+        let db = (0..16).find(|db| engine.store.space(*db) == entry.space());
+        let (key, value) = (text(entry.key()), show_value(entry));
+        if let Some(db) = db {
+            out.push(format!("database {db} {key} {:?} {value}", entry.expire()));
+        } else if engine.tables.owns(entry.space()) {
+            out.push(format!("table {} {key} {value}", entry.space()));
+        }
+    }
+    out.sort();
+}
+
+/// All that is in a store, in an order of its own.
+pub(super) fn show(engine: &Engine) -> Vec<String> {
+    let mut all = Vec::new();
+    (0..engine.store.shard_count()).for_each(|shard| show_shard(engine, shard, &mut all));
+    all
+}
+
+#[track_caller]
+pub(super) fn assert_shown(found: &[String], expected: &[String], what: &str) {
+    let short = |line: &String| line.chars().take(3000).collect::<String>();
+    let only =
+        |a: &[String], b: &[String]| a.iter().filter(|l| !b.contains(l)).map(short).collect::<Vec<_>>();
+    let (surplus, missing) = (only(found, expected), only(expected, found));
+    assert!(surplus.is_empty() && missing.is_empty(), "{what}\nsurplus {surplus:#?}\nmissing {missing:#?}");
+}
+
+fn put_table(engine: &Engine, table: u32) {
+    let schema =
+        TableSchema::new(KeyAttr::new("id", KeyType::S), Some(KeyAttr::new("at", KeyType::S))).to_bytes();
+    let name = if table == TABLE { &b"things"[..] } else { b"others" };
+    commit(engine, &[Effect::TablePut { table, created: START, name, schema: &schema }]);
+}
+
+/// Draws changes of a few keys and partitions, many of which are large.
+pub(super) struct Changes {
+    random: Random,
+    /// Ascends, for identifiers and values.
+    count: u64,
+    other_table: u32,
+    pub(super) structural: bool,
+}
+
+impl Changes {
+    pub(super) fn seeded(seed: u64) -> Self {
+        Self { random: Random::seeded(seed), count: 0, other_table: OTHER_TABLE, structural: true }
+    }
+
+    pub(super) fn below(&mut self, n: u64) -> u64 {
+        self.random.next_u64() % n
+    }
+
+    fn name(&mut self, prefix: &str, n: u64) -> Vec<u8> {
+        format!("{prefix}{}", self.below(n)).into_bytes()
+    }
+
+    fn place(&mut self, prefix: &str) -> (u32, Vec<u8>) {
+        (self.below(2) as u32, self.name(prefix, 3))
+    }
+
+    fn at(&mut self) -> u64 {
+        START + 1_000_000 + self.below(1000)
+    }
+
+    /// Calls `apply` with the effects of one change, which does with them what it wants.
+    pub(super) fn draw(&mut self, engine: &Engine, apply: &mut dyn FnMut(Effect<'_>)) {
+        self.count += 1;
+        match self.below(24) {
+            0..=7 => self.hash(engine, apply),
+            8..=12 => self.items(apply),
+            13..=20 => self.stream(apply),
+            _ => self.whole(engine, apply),
+        }
+    }
+
+    fn hash(&mut self, engine: &Engine, apply: &mut dyn FnMut(Effect<'_>)) {
+        let (db, key) = self.place("hash");
+        let count = if self.below(6) == 0 { 60 } else { 1 + self.below(5) };
+        let names: Vec<_> = (0..count).map(|_| self.name("field", 90)).collect();
+        let value = self.count.to_string().into_bytes();
+        let fields: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+        let pairs: Vec<&[u8]> = names.iter().flat_map(|name| [name.as_slice(), &value]).collect();
+        let expire = match self.below(3) {
+            0 => FieldExpire::Clear,
+            1 => FieldExpire::Keep,
+            _ => FieldExpire::At(self.at()),
+        };
+        let (pairs, fields) = (List::Slices(&pairs), List::Slices(&fields));
+        match self.below(10) {
+            0..=4 => apply(Effect::HashSet { db, key: &key, pairs, expire }),
+            5..=6 => apply(Effect::HashDelete { db, key: &key, fields }),
+            7 => apply(Effect::HashExpire { db, key: &key, fields, at: self.at() }),
+            8 => {
+                // All that is there but one goes, others come, then that one goes.
+                let hash = engine.store.hash(&key);
+                let space = engine.store.space(db as usize);
+                let names: Vec<Vec<u8>> = {
+                    let locked = engine.store.lock_one(hash, Mode::Read, START);
+                    let found = locked.peek(space, &key, hash).and_then(|entry| entry.value().hash());
+                    found.into_iter().flat_map(|hash| hash.live(0)).map(|f| f.name.to_vec()).collect()
+                };
+                let all: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+                let Some((last, others)) = all.split_last() else { return };
+                apply(Effect::HashDelete { db, key: &key, fields: List::Slices(others) });
+                apply(Effect::HashSet { db, key: &key, pairs, expire: FieldExpire::Clear });
+                apply(Effect::HashDelete { db, key: &key, fields: List::Slices(&[*last]) });
+            }
+            _ => {
+                let at = Some(self.at()).filter(|at| at % 3 != 0);
+                apply(Effect::Expire { db, key: &key, at });
+            }
+        }
+    }
+
+    fn items(&mut self, apply: &mut dyn FnMut(Effect<'_>)) {
+        let (table, partition) = ([TABLE, self.other_table][self.below(2) as usize], self.name("part", 2));
+        let count = if self.below(6) == 0 { 40 } else { 1 };
+        for _ in 0..count {
+            let sort = vec![b'0' + self.below(70) as u8; 60];
+            // Items without attributes, and with one.
+            let item = [1, self.below(1) as u8];
+            if self.below(3) > 0 {
+                apply(Effect::ItemPut { table, partition: &partition, sort: &sort, item: &item });
+            } else {
+                apply(Effect::ItemDelete { table, partition: &partition, sort: &sort });
+            }
+        }
+    }
+
+    fn stream(&mut self, apply: &mut dyn FnMut(Effect<'_>)) {
+        let (db, key) = self.place("stream");
+        let id = |n: u64| StreamId::new(n, 0);
+        let back = |changes: &mut Self, most: u64| {
+            let past = changes.below(most);
+            id(changes.count.saturating_sub(past) + 1)
+        };
+        let ids: Vec<_> = (0..=self.below(30)).map(|_| back(self, 300)).collect();
+        let (group, consumer, other) = (self.name("g", 2), self.name("c", 3), back(self, 400));
+        let (group, consumer, ids) = (group.as_slice(), consumer.as_slice(), Ids::Slice(&ids));
+        let (at, deliveries, value) = (self.below(3), self.below(3), self.count.to_string());
+        let position = GroupPosition { last_id: other, entries_read: Some(at) };
+        let change = match self.below(60) {
+            0..=25 => {
+                for n in 0..=self.below(40) {
+                    let pairs = List::Slices(&[b"f", value.as_bytes()]);
+                    let change = StreamChange::Add { id: StreamId::new(self.count + 1, n), pairs };
+                    apply(Effect::Stream { db, key: &key, change });
+                }
+                return;
+            }
+            26..=33 => StreamChange::Delete { ids },
+            34..=35 => StreamChange::Trim { through: other },
+            36..=38 => StreamChange::Group { group, position },
+            39 => StreamChange::GroupDelete { group },
+            40..=43 => {
+                StreamChange::Consumer { group, consumer, seen_at_ms: at, active_at_ms: Some(deliveries) }
+            }
+            44 => StreamChange::ConsumerDelete { group, consumer },
+            45..=53 => StreamChange::Pending { group, consumer, delivered_at_ms: at, deliveries, ids },
+            _ => StreamChange::Acknowledge { group, ids },
+        };
+        apply(Effect::Stream { db, key: &key, change });
+    }
+
+    /// Changes of whole keys, databases and tables.
+    fn whole(&mut self, engine: &Engine, apply: &mut dyn FnMut(Effect<'_>)) {
+        let prefix = ["hash", "stream"][self.below(2) as usize];
+        let (db, key) = self.place(prefix);
+        match self.below(if self.structural { 9 } else { 5 }) {
+            0..=1 => apply(Effect::Delete { db, key: &key }),
+            2 => {
+                let value = self.count.to_string().into_bytes();
+                apply(Effect::SetString { db, key: &key, value: &value, expire: None });
+            }
+            3 => apply(Effect::Expire { db, key: &key, at: None }),
+            4 => {
+                // A value that takes the place of another one of the same name.
+                let value = self.count.to_string().into_bytes();
+                apply(Effect::Delete { db, key: &key });
+                let pairs = List::Slices(&[b"field1", &value]);
+                apply(Effect::HashSet { db, key: &key, pairs, expire: FieldExpire::Clear });
+            }
+            5 => apply(Effect::SwapDb { a: 0, b: 1 }),
+            6 => apply(Effect::FlushDb { db, space: engine.store.fresh_space(1) }),
+            7 => apply(Effect::TableDrop { table: self.other_table }),
+            _ => drop(engine.store.bury_some(START, 1000)),
+        }
+    }
+
+    fn commit_some(&mut self, engine: &Engine) {
+        for _ in 0..self.below(8) {
+            self.draw(engine, &mut |effect| commit(engine, &[effect]));
+            if engine.tables.by_id(self.other_table).is_none() {
+                self.other_table = engine.store.fresh_space(1);
+                put_table(engine, self.other_table);
+            }
+        }
+        if self.below(12) == 0 {
+            self.rename(engine);
+        }
+    }
+
+    fn rename(&mut self, engine: &Engine) {
+        let ((db, from), (other, to)) = (self.place("hash"), self.place("hash"));
+        let mut record = Vec::new();
+        let mut tx = Tx::new(engine, engine.store.lock_all(Mode::Write, START), 0, &mut record);
+        if (db, &from) != (other, &to) && tx.exists_in(db as usize, &from) {
+            tx.copy_key((db as usize, &from), (other as usize, &to)).unwrap();
+            tx.apply(Effect::Delete { db, key: &from });
+        }
+        tx.commit();
+    }
+
+    pub(super) fn fill(&mut self, engine: &Engine, rounds: u32) {
+        self.structural = false;
+        for _ in 0..rounds {
+            self.draw(engine, &mut |effect| commit(engine, &[effect]));
+        }
+        self.structural = true;
+    }
+}
+
+fn engine_with_large_values(disk: &SimDisk, changes: &mut Changes) -> Arc<Engine> {
+    let engine = open(disk, AppendFsync::No).unwrap();
+    engine.store.thresholds.hash_entries.store(8, Relaxed);
+    engine.store.thresholds.stream_node_entries.store(4, Relaxed);
+    put_table(&engine, TABLE);
+    put_table(&engine, OTHER_TABLE);
+    changes.fill(&engine, 600);
+    engine
+}
+
+fn load(chunk: &[u8], tables: &[u32]) -> Engine {
+    let engine = Engine::in_memory(8, 16, Clock::manual(START));
+    tables.iter().for_each(|table| put_table(&engine, *table));
+    for effect in Decoder::new(chunk).unwrap() {
+        let effect = effect.unwrap();
+        let hash = engine.store.hash(effect.shard_key().unwrap());
+        engine.store.lock_one(hash, Mode::Write, START).apply(&effect, hash);
+    }
+    engine
+}
+
+#[test]
+fn an_image_shows_a_shard_as_it_was_whatever_happens_to_it_while_it_is_read() {
+    for seed in 0..60 {
+        let disk = SimDisk::new(seed);
+        let mut changes = Changes::seeded(seed);
+        let engine = engine_with_large_values(&disk, &mut changes);
+        between::pieces(move |engine| changes.commit_some(engine));
+        for shard in 0..engine.store.shard_count() {
+            let mut expected = Vec::new();
+            show_shard(&engine, shard, &mut expected);
+            let tables: Vec<u32> = engine.tables.list().iter().map(|table| table.id).collect();
+            let mut chunk = Vec::new();
+            engine.image(shard, &mut chunk).unwrap();
+            assert_shown(&show(&load(&chunk, &tables)), &expected, &format!("seed {seed}, shard {shard}"));
+        }
+        between::nothing();
+    }
+}
+
+#[test]
+fn a_checkpoint_and_the_log_behind_it_give_back_all_that_happened_while_it_was_written() {
+    for seed in 0..40 {
+        let disk = SimDisk::new(seed);
+        let mut changes = Changes::seeded(1000 + seed);
+        let engine = engine_with_large_values(&disk, &mut changes);
+        between::pieces(move |engine| changes.commit_some(engine));
+        engine.save().unwrap();
+        between::nothing();
+        engine.sync().unwrap();
+        let expected = show(&engine);
+        drop(engine);
+        disk.restart(CrashMode::PowerLost);
+        let engine = open(&disk, AppendFsync::No).unwrap();
+        assert_shown(&show(&engine), &expected, &format!("seed {seed}"));
+    }
+}
+
+#[test]
+fn an_image_of_a_store_that_is_emptied_under_it_is_given_up() {
+    let disk = SimDisk::new(3);
+    let mut changes = Changes::seeded(3);
+    let engine = engine_with_large_values(&disk, &mut changes);
+    between::pieces(|engine| engine.store.clear());
+    let outcome = engine.save();
+    between::nothing();
+    assert!(matches!(outcome, Err(crate::engine::EngineError::Loading)), "{outcome:?}");
+}

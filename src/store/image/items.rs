@@ -1,0 +1,59 @@
+//! Reading a large item collection in pieces.
+
+use super::PIECE;
+use crate::effect::Effect;
+use crate::store::collection::{Collection, ItemsRef};
+use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Unbounded};
+
+/// How far a collection is read, in the order of sort keys.
+#[derive(Default)]
+pub(super) struct Items {
+    /// All items up to this sort key were read.
+    behind: Option<Box<[u8]>>,
+    /// Items behind it that have changed since the hold, as they were; nothing for those that were not there.
+    before: BTreeMap<Box<[u8]>, Option<Box<[u8]>>>,
+}
+
+impl Items {
+    /// Keeps an item that is about to change as it is.
+    pub(super) fn keep(&mut self, items: &Collection, sort: &[u8]) {
+        let read = self.behind.as_deref().is_some_and(|behind| sort <= behind);
+        if !read && !self.before.contains_key(sort) {
+            self.before.insert(sort.into(), items.get(sort).map(Box::from));
+        }
+    }
+
+    /// Reads the next piece; whether it was the last one.
+    pub(super) fn read(
+        &mut self,
+        items: &Collection,
+        table: u32,
+        partition: &[u8],
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let behind = self.behind.take();
+        let low = behind.as_deref().map_or(Unbounded, Excluded);
+        let mut now = ItemsRef::Big(items).range(low, Unbounded, false).peekable();
+        let mut put = |sort: &[u8], item: &[u8]| Effect::ItemPut { table, partition, sort, item }.encode(out);
+        for _ in 0..PIECE {
+            let changed = self.before.first_key_value().map(|(sort, _)| &**sort);
+            let present = now.peek().map(|(sort, _)| *sort);
+            let changed_first = match (changed, present) {
+                (None, None) => return true,
+                (Some(changed), Some(present)) => changed <= present,
+                (changed, _) => changed.is_some(),
+            };
+            if changed_first {
+                now.next_if(|(sort, _)| Some(*sort) == changed);
+                let Some((sort, item)) = self.before.pop_first() else { return true };
+                item.iter().for_each(|item| put(&sort, item));
+                self.behind = Some(sort);
+            } else if let Some((sort, item)) = now.next() {
+                put(sort, item);
+                self.behind = Some(sort.into());
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,294 @@
+//! Images of values: the effects that build them again.
+//!
+//! # The image of a shard
+//! It shows the shard exactly as it was under one hold of it. Small values are read under that hold. Large hashes, item collections and
+//! streams are only registered with the shard then, and read in pieces afterwards, each under a hold of its own. From
+//! the registration on
+//! - whoever is about to change a part of a registered value keeps it for the reader as it is ([`Locked::keep_for_image`]), unless
+//!   that part was read or kept before; the reader takes what was kept in place of what it finds, and passes over what is new;
+//! - a registered value that leaves the store as a whole, because its key is deleted or overwritten or its space is freed, is handed
+//!   to the reader instead of being freed ([`Store::hand_over`]), and read to its end outside the store.
+//!
+//! So an image needs nothing of the effects that happen while it is read. Values are registered by the address of their object, which
+//! stays the same as long as the value lives, whatever happens to the entry that holds it.
+
+mod build;
+mod hash;
+mod items;
+mod stream;
+
+pub use build::{item_effects, key_effects, stream_effects};
+
+use super::apply::Place;
+use super::{Entry, Locked, Object, Store, ValueRef};
+use crate::effect::StreamChange;
+use ahash::AHashMap;
+use hash::Fields;
+use items::Items;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use stream::Nodes;
+
+/// Fields, items or pending entries that are read in one hold; a few under test, so that there are always several pieces.
+const PIECE: usize = if cfg!(test) { 16 } else { 4096 };
+/// Nodes of a stream that are read in one hold.
+const NODES: usize = if cfg!(test) { 3 } else { 256 };
+
+/// Whose an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// A key of a database.
+    Database(u32),
+    /// A partition of a table or of an index.
+    Table(u32),
+}
+
+impl Owner {
+    fn number(self) -> u32 {
+        match self {
+            Self::Database(number) | Self::Table(number) => number,
+        }
+    }
+}
+
+/// What a registered value was at the hold.
+struct Name {
+    space: u32,
+    owner: Owner,
+    key: Box<[u8]>,
+    expire: Option<u64>,
+}
+
+/// A registered value.
+struct Large {
+    name: Arc<Name>,
+    reading: Reading,
+    /// The value itself, once it is not in the store any more.
+    left: Option<Entry>,
+}
+
+enum Reading {
+    Fields(Fields),
+    Items(Items),
+    Nodes(Box<Nodes>),
+}
+
+/// What is about to change in a value.
+pub(super) enum Change<'c, 'a> {
+    Fields(&'c mut dyn Iterator<Item = &'a [u8]>),
+    Item(&'a [u8]),
+    Stream(&'c StreamChange<'a>),
+}
+
+impl Reading {
+    /// Nothing if the value is small.
+    fn of(object: &Object, owner: Owner, key: &[u8]) -> Option<Self> {
+        match object {
+            Object::Hash(big) if big.len() > PIECE => Some(Self::Fields(Fields::default())),
+            Object::Items(items) if items.len() > PIECE => Some(Self::Items(Items::default())),
+            Object::Stream(stream) => {
+                let pending: usize = stream.groups().iter().map(|(_, group)| group.pending_len()).sum();
+                let large = stream.nodes().len() > NODES || pending > PIECE;
+                large.then(|| Self::Nodes(Box::new(Nodes::of(stream, owner.number(), key))))
+            }
+            _ => None,
+        }
+    }
+
+    /// Reads the next piece; whether it was the last one.
+    fn read(&mut self, object: &Object, name: &Name, out: &mut Vec<u8>) -> bool {
+        let number = name.owner.number();
+        match (self, object) {
+            (Self::Fields(reading), Object::Hash(big)) => reading.read(big, number, &name.key, out),
+            (Self::Items(reading), Object::Items(items)) => reading.read(items, number, &name.key, out),
+            (Self::Nodes(reading), Object::Stream(stream)) => reading.read(stream, number, &name.key, out),
+            _ => true,
+        }
+    }
+
+    fn take_before(&mut self) -> Vec<u8> {
+        if let Self::Fields(reading) = self { reading.take_before() } else { Vec::new() }
+    }
+}
+
+/// The large values of a shard whose image is being read, by the address of their object.
+#[derive(Default)]
+pub(super) struct Registry(AHashMap<usize, Large>);
+
+/// How a piece ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Piece {
+    /// It is read.
+    Read,
+    /// The store was emptied under the reader, so that there is no image.
+    Lost,
+}
+
+/// The image of a shard that is being read. Its values are registered until it is dropped, or they are read.
+pub struct ShardImage<'s> {
+    store: &'s Store,
+    shard: usize,
+    /// What is left to be read, by address.
+    waiting: Vec<usize>,
+    /// The value that the last piece is of, and what was kept of its fields.
+    current: Option<(Arc<Name>, Vec<u8>)>,
+    /// A value that left the store.
+    left: Option<(Reading, Entry)>,
+    /// Whether the last piece of the current value was read.
+    ended: bool,
+}
+
+impl Locked<'_> {
+    /// Begins the image of a locked shard: appends the effects that build its small values, and registers the others. `owner_of` tells
+    /// whose a space is, if its entries are part of the image.
+    pub fn begin_image<'s>(
+        &self,
+        store: &'s Store,
+        shard: usize,
+        owner_of: &dyn Fn(u32) -> Option<Owner>,
+        out: &mut Vec<u8>,
+    ) -> ShardImage<'s> {
+        let mut image =
+            ShardImage { store, shard, waiting: Vec::new(), current: None, left: None, ended: false };
+        let mut registry = store.sides[shard].images.lock();
+        for entry in self.entries(shard) {
+            let (space, key) = (entry.space(), entry.key());
+            let Some(owner) = owner_of(space) else { continue };
+            let reading = match entry.value() {
+                ValueRef::Boxed(object) => Reading::of(object, owner, key),
+                _ => None,
+            };
+            if let (Some(reading), Some(address)) = (reading, entry.object_address()) {
+                let name = Arc::new(Name { space, owner, key: key.into(), expire: entry.expire() });
+                registry.0.insert(address, Large { name, reading, left: None });
+                image.waiting.push(address);
+            } else {
+                match owner {
+                    Owner::Database(db) => key_effects(db, key, entry, out),
+                    Owner::Table(table) => item_effects(table, entry, out),
+                }
+            }
+        }
+        store.note_registered(shard, &registry);
+        drop(registry);
+        image
+    }
+
+    /// Keeps what is about to change for the reader of an image, if the value is registered. One relaxed load if none is.
+    #[inline]
+    pub(super) fn keep_for_image(&self, place: Place<'_>, change: Change<'_, '_>) {
+        if self.store.sides[place.shard].imaged.load(Relaxed) != 0 {
+            self.keep_registered(place, change);
+        }
+    }
+
+    #[cold]
+    fn keep_registered(&self, place: Place<'_>, change: Change<'_, '_>) {
+        let Some(entry) = self.look(place) else { return };
+        let (ValueRef::Boxed(object), Some(address)) = (entry.value(), entry.object_address()) else {
+            return;
+        };
+        let mut registry = self.store.sides[place.shard].images.lock();
+        let Some(large) = registry.0.get_mut(&address) else { return };
+        match (&mut large.reading, object, change) {
+            (Reading::Fields(reading), Object::Hash(hash), Change::Fields(names)) => {
+                reading.keep(hash, names);
+            }
+            (Reading::Items(reading), Object::Items(items), Change::Item(sort)) => reading.keep(items, sort),
+            (Reading::Nodes(reading), Object::Stream(stream), Change::Stream(change)) => {
+                reading.keep(stream, change);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Store {
+    fn note_registered(&self, shard: usize, registry: &Registry) {
+        self.sides[shard].imaged.store(registry.0.len() as u32, Relaxed);
+    }
+
+    /// Hands a value that left the store to the reader of the shard's image; gives it back if it is not registered. The caller holds
+    /// the shard exclusively.
+    #[inline]
+    pub(super) fn hand_over(&self, shard: usize, entry: Entry) -> Option<Entry> {
+        if self.sides[shard].imaged.load(Relaxed) == 0 {
+            return Some(entry);
+        }
+        let mut registry = self.sides[shard].images.lock();
+        let Some(large) = entry.object_address().and_then(|address| registry.0.get_mut(&address)) else {
+            return Some(entry);
+        };
+        large.left = Some(entry);
+        None
+    }
+
+    /// Forgets what is registered with a shard that is emptied without anything being handed over.
+    pub(super) fn lose_images(&self, shard: usize) {
+        let mut registry = self.sides[shard].images.lock();
+        let lost = std::mem::take(&mut *registry);
+        self.note_registered(shard, &registry);
+        drop(registry);
+        drop(lost);
+    }
+}
+
+impl ShardImage<'_> {
+    /// Whether something is left to be read.
+    pub fn has_more(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Reads the next piece under a hold of the shard. [`ShardImage::complete`] must follow when the hold has ended.
+    pub fn piece(&mut self, locked: &Locked<'_>, out: &mut Vec<u8>) -> Piece {
+        let Some(address) = self.waiting.last().copied() else { return Piece::Read };
+        let mut registry = self.store.sides[self.shard].images.lock();
+        let Some(large) = registry.0.get_mut(&address) else { return Piece::Lost };
+        let name = Arc::clone(&large.name);
+        if large.left.is_some() {
+            let large = registry.0.remove(&address);
+            self.left = large.and_then(|large| Some((large.reading, large.left?)));
+            self.ended = true;
+        } else {
+            let found = locked.peek(name.space, &name.key, self.store.hash(&name.key));
+            let Some(entry) = found.filter(|entry| entry.object_address() == Some(address)) else {
+                return Piece::Lost;
+            };
+            let ValueRef::Boxed(object) = entry.value() else { return Piece::Lost };
+            self.ended = large.reading.read(object, &name, out);
+            let before = large.reading.take_before();
+            self.current = Some((Arc::clone(&name), before));
+            if self.ended {
+                registry.0.remove(&address);
+            }
+        }
+        if self.ended {
+            self.waiting.pop();
+            self.store.note_registered(self.shard, &registry);
+        }
+        self.current.get_or_insert_with(|| (name, Vec::new()));
+        Piece::Read
+    }
+
+    /// Adds what needs no hold: what was kept, what left the store, and the deadline behind the last piece.
+    pub fn complete(&mut self, out: &mut Vec<u8>) {
+        let Some((name, mut before)) = self.current.take() else { return };
+        if let Some((mut reading, entry)) = self.left.take() {
+            before = reading.take_before();
+            if let ValueRef::Boxed(object) = entry.value() {
+                while !reading.read(object, &name, out) {}
+            }
+        }
+        let number = name.owner.number();
+        hash::put_before(&before, number, &name.key, out);
+        if let (true, Owner::Database(db)) = (std::mem::take(&mut self.ended), name.owner) {
+            build::put_deadline(db, &name.key, name.expire, out);
+        }
+    }
+}
+
+impl Drop for ShardImage<'_> {
+    fn drop(&mut self) {
+        self.store.lose_images(self.shard);
+    }
+}
