@@ -19,6 +19,7 @@ mod partitions;
 mod reaper;
 mod scan;
 mod table;
+mod undo;
 mod waiting;
 mod watch;
 
@@ -29,6 +30,7 @@ pub use locks::{Locked, Mode};
 pub use object::{Object, ValueRef};
 pub use partitions::{DeadlineOf, Visit, walk_order};
 pub use scan::{POSITION_BITS, ScanStep, cursor_of, position_of};
+pub use undo::DeadlineIn;
 pub use waiting::Waiting;
 pub use watch::Watcher;
 

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 mod exact;
 mod pieces;
+mod undone;
 
 const START: u64 = 1_700_000_000_000;
 const TABLE: u32 = 16;
