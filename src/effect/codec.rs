@@ -14,7 +14,7 @@
 //! of streams, behind db and key:
 //!  19 Add         id count list          20 Node         id body
 //!  21 Marks       id id added:u64le      22 Delete       ids
-//!  23 Trim        id                     24 Rewind       id id added:u64le
+//!  23 Trim        id                     24 is not used
 //!  25 Group       group id read:u64le    26 GroupDelete  group
 //!  27 Consumer    group consumer seen:u64le active:u64le   28 ConsumerDelete  group consumer
 //!  29 Pending     group consumer at:u64le deliveries ids   30 Acknowledge     group ids
@@ -373,7 +373,6 @@ mod tests {
             StreamChange::Marks { last_id: id, max_deleted_id: other, entries_added: at },
             StreamChange::Delete { ids },
             StreamChange::Trim { through: id },
-            StreamChange::Rewind { from: id, last_id: other, entries_added: at },
             StreamChange::Group { group, position: position(Some(at >> 1)) },
             StreamChange::Group { group, position: position(None) },
             StreamChange::GroupDelete { group },

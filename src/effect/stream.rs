@@ -86,15 +86,6 @@ pub enum StreamChange<'a> {
         /// The last one to go.
         through: StreamId,
     },
-    /// Entries from an identifier on were never added: the undoing of `Add`.
-    Rewind {
-        /// The first one to go.
-        from: StreamId,
-        /// The largest identifier ever given, before.
-        last_id: StreamId,
-        /// The number of entries ever added, before.
-        entries_added: u64,
-    },
     /// A group exists and has read up to here.
     Group {
         /// Its name.
@@ -187,12 +178,6 @@ pub(super) fn encode(db: u32, key: &[u8], change: &StreamChange<'_>, out: &mut V
             put_head(out, 23, db, key);
             put_id(out, through);
         }
-        StreamChange::Rewind { from, last_id, entries_added } => {
-            put_head(out, 24, db, key);
-            put_id(out, from);
-            put_id(out, last_id);
-            out.extend_from_slice(&entries_added.to_le_bytes());
-        }
         _ => encode_group(db, key, change, out),
     }
 }
@@ -269,7 +254,6 @@ impl<'a> Decoder<'a> {
             },
             22 => StreamChange::Delete { ids: self.ids()? },
             23 => StreamChange::Trim { through: self.id()? },
-            24 => StreamChange::Rewind { from: self.id()?, last_id: self.id()?, entries_added: self.time()? },
             _ => self.stream_group(opcode)?,
         };
         Ok(Effect::Stream { db, key, change })

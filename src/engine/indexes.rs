@@ -140,6 +140,7 @@ impl Tx<'_> {
         }
         let [was, is] = [before, after].map(|size| (i64::from(size.is_some()), size.unwrap_or(0) as i64));
         index.counts.add(is.0 - was.0, is.1 - was.1);
+        self.note_counts(space, is.0 - was.0, is.1 - was.1);
         self.index_writes.push(IndexWrite { space, bytes: before.max(after).unwrap_or(0) });
     }
 

@@ -64,11 +64,14 @@ impl Tx<'_> {
             let Some(before) = before else { return false };
             self.apply(Effect::ItemDelete { table: table.id, partition, sort });
             table.counts.add(-1, -before);
+            self.note_counts(table.id, -1, -before);
             return true;
         };
         self.apply(Effect::ItemPut { table: table.id, partition, sort, item });
         let item = ItemRef::from_bytes_unchecked(item);
-        table.counts.add(i64::from(before.is_none()), item.size() as i64 - before.unwrap_or(0));
+        let (items, bytes) = (i64::from(before.is_none()), item.size() as i64 - before.unwrap_or(0));
+        table.counts.add(items, bytes);
+        self.note_counts(table.id, items, bytes);
         if let Some(at) = table.deadline(&item, self.now()) {
             let hash = self.hash(&keys.pk);
             self.locked_mut().note_item_deadline(table.id, &keys.pk, hash, &keys.sk, at);
@@ -85,26 +88,6 @@ impl Tx<'_> {
     pub(super) fn stored(&self, space: u32, keys: &ItemKeys) -> Option<&[u8]> {
         let entry = self.locked.peek(space, &keys.pk, self.engine.store.hash(&keys.pk))?;
         entry.value().items()?.get(&keys.sk)
-    }
-
-    /// Brings back what was under some keys of a table's or an index's space; for undoing, to memory only.
-    pub(super) fn restore_item(&mut self, space: u32, partition: &[u8], sort: &[u8], bytes: Option<&[u8]>) {
-        let keys = ItemKeys { pk: KeyBytes::from_slice(partition), sk: KeyBytes::from_slice(sort) };
-        let tables = &self.engine.tables;
-        let measured =
-            |bytes: Option<&[u8]>| bytes.map_or((0, 0), |bytes| (1, tables.size_in(space, bytes) as i64));
-        let (before, after) = (measured(self.stored(space, &keys)), measured(bytes));
-        let effect = match bytes {
-            Some(item) => Effect::ItemPut { table: space, partition, sort, item },
-            None => Effect::ItemDelete { table: space, partition, sort },
-        };
-        let hash = self.engine.store.hash(partition);
-        self.locked.apply(&effect, hash);
-        tables.add_to(space, after.0 - before.0, after.1 - before.1);
-        let (Some(table), Some(bytes)) = (tables.by_id(space), bytes) else { return };
-        if let Some(at) = table.deadline(&ItemRef::from_bytes_unchecked(bytes), self.now()) {
-            self.locked.note_item_deadline(space, partition, hash, sort, at);
-        }
     }
 }
 

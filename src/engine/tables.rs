@@ -467,13 +467,6 @@ impl Tables {
 }
 
 impl Tables {
-    /// The size of an item in a table's space, or of what an entry in an index's space holds of one.
-    pub(super) fn size_in(&self, space: u32, bytes: &[u8]) -> usize {
-        let of_table = self.inner.read().by_id.contains_key(&space);
-        let item = if of_table { ItemRef::from_bytes_unchecked(bytes) } else { entry_item(bytes).1 };
-        item.size()
-    }
-
     /// Adds differences to what a table or an index counts.
     pub(super) fn add_to(&self, space: u32, items: i64, bytes: i64) {
         let inner = self.inner.read();

@@ -15,6 +15,13 @@ use std::sync::atomic::Ordering::Relaxed;
 /// More than an effect takes beside the keys and values in it.
 pub const EFFECT_BYTES: usize = 64;
 
+/// How many expired keys and fields a transaction removed.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Expired {
+    keys: u64,
+    fields: u64,
+}
+
 /// One command's, or one EXEC's, view of the store. It must end with [`Tx::commit`], which appends what happened to the
 /// log while the shards are still locked.
 pub struct Tx<'a> {
@@ -36,6 +43,8 @@ pub struct Tx<'a> {
     acknowledges: bool,
     /// What is read under the names of views.
     pub(super) stand_ins: Vec<super::views::StandIn>,
+    /// Expired keys and fields that were removed.
+    pub(super) expired: Expired,
     hits: Cell<u64>,
     misses: Cell<u64>,
     /// Whether a lookup came upon an expired key.
@@ -62,6 +71,7 @@ impl<'a> Tx<'a> {
             hint: (0, 0, 0),
             acknowledges: false,
             stand_ins: Vec::new(),
+            expired: Expired::default(),
             hits: Cell::new(0),
             misses: Cell::new(0),
             stale: Cell::new(false),
@@ -277,11 +287,11 @@ impl<'a> Tx<'a> {
             return 0;
         };
         let hash = self.hash(key);
-        // Noted in the record but not applied it would part memory from the log; a panic leaves both as they are.
-        assert!(self.locked.owns(hash), "a change of a key whose shard is not held exclusively");
-        if self.undo.is_some() && !self.remember(&effect, hash) {
+        if self.lacks_shards() {
             return 0;
         }
+        // Noted in the record but not applied it would part memory from the log; a panic leaves both as they are.
+        assert!(self.locked.owns(hash), "a change of a key whose shard is not held exclusively");
         match effect {
             Effect::Splice { db, key, .. }
             | Effect::HashExpire { db, key, .. }
@@ -333,10 +343,10 @@ impl<'a> Tx<'a> {
             return;
         };
         if entry.deadline_passed(self.now()) {
-            self.engine.store.expired_keys.fetch_add(1, Relaxed);
+            self.expired.keys += 1;
         } else {
             let fields = entry.value().hash().map_or(0, |hash| hash.stored_len());
-            self.engine.store.expired_fields.fetch_add(fields as u64, Relaxed);
+            self.expired.fields += fields as u64;
         }
         let gone = Effect::Delete { db, key };
         self.note(&gone);
@@ -369,7 +379,7 @@ impl<'a> Tx<'a> {
             let gone = Effect::HashDelete { db, key, fields: effect::List::Slices(&expired) };
             self.note(&gone);
             self.locked.apply(&gone, hash);
-            self.engine.store.expired_fields.fetch_add(expired.len() as u64, Relaxed);
+            self.expired.fields += expired.len() as u64;
         }
     }
 
@@ -393,6 +403,19 @@ impl<'a> Tx<'a> {
                 self.locked.recorded_at(position);
             }
             (self.effects, self.changes) = (0, 0);
+            self.count_expired();
+        }
+        self.locked.keep_changes();
+    }
+
+    #[inline]
+    fn count_expired(&mut self) {
+        let Expired { keys, fields } = std::mem::take(&mut self.expired);
+        let store = &self.engine.store;
+        for (counter, count) in [(&store.expired_keys, keys), (&store.expired_fields, fields)] {
+            if count != 0 {
+                counter.fetch_add(count, Relaxed);
+            }
         }
     }
 }

@@ -1,23 +1,17 @@
-//! Undoing: a transaction that was asked to be all or nothing, or may turn out to need more shards than it holds, keeps, for
-//! every effect, what would restore what was there.
-//!
-//! For items and for fields of hashes that is as small as the change; for other changes it is the whole value, once a key. To
-//! undo, what was kept is applied from the last to the first, to memory only: the log never hears of either.
+//! Undoing: a transaction that was asked to be all or nothing, or may turn out to need more shards than it holds, has the store record
+//! its changes. To undo, they are taken back in memory, exactly; the log never hears of them. What is counted about them is counted
+//! back.
 
-use super::streams::undo_of;
+use super::tx::Expired;
 use super::{Engine, Tx};
-use crate::effect::{self, Decoder, Effect, FieldExpire, List};
-use crate::store::{Locked, Mode, ValueRef, key_effects};
-use crate::value::hash::HashRef;
-use ahash::AHashSet;
+use crate::item::ItemRef;
+use crate::store::{Locked, Mode};
 
-/// What a transaction keeps to undo its effects.
+/// What a transaction keeps to undo its effects, beside what the store has recorded.
 #[derive(Default)]
 pub(super) struct Undo {
-    /// One record of restoring effects for each effect that happened.
-    steps: Vec<Vec<u8>>,
-    /// Keys whose whole value is among the steps already.
-    whole: AHashSet<(u32, Box<[u8]>)>,
+    /// Spaces, and how many items and bytes more they count.
+    counts: Vec<(u32, i64, i64)>,
     /// Whether it was asked to be all or nothing.
     all_or_nothing: bool,
     refused: bool,
@@ -106,6 +100,7 @@ impl Tx<'_> {
     pub fn expect_more_shards(&mut self) {
         debug_assert!(self.effects == 0, "what has happened cannot be undone any more");
         self.undo.get_or_insert_default();
+        self.locked.record_changes();
     }
 
     /// Takes note of shards that are needed and held by others. Nothing more happens in this transaction.
@@ -142,112 +137,26 @@ impl Tx<'_> {
         self.undo.as_ref().is_some_and(|undo| undo.refused)
     }
 
-    /// Keeps what would undo an effect that is about to happen; false if it must not happen, because shards are lacking.
-    #[cold]
-    pub(super) fn remember(&mut self, effect: &Effect<'_>, hash: u64) -> bool {
-        if self.lacks_shards() {
-            return false;
+    /// Takes note of what a table or an index counts more, or less, by a change.
+    pub(super) fn note_counts(&mut self, space: u32, items: i64, bytes: i64) {
+        if let Some(undo) = &mut self.undo {
+            undo.counts.push((space, items, bytes));
         }
-        let Some(mut undo) = self.undo.take() else { return true };
-        let mut step = vec![effect::VERSION];
-        self.restoring(effect, hash, &mut undo.whole, &mut step);
-        if step.len() > 1 {
-            undo.steps.push(step);
-        }
-        self.undo = Some(undo);
-        true
-    }
-
-    /// Appends the effects that restore what an effect changes.
-    fn restoring(
-        &self,
-        effect: &Effect<'_>,
-        hash: u64,
-        whole: &mut AHashSet<(u32, Box<[u8]>)>,
-        out: &mut Vec<u8>,
-    ) {
-        if let Effect::ItemPut { table, partition, sort, .. }
-        | Effect::ItemDelete { table, partition, sort } = *effect
-        {
-            let items = self.locked.peek(table, partition, hash).and_then(|entry| entry.value().items());
-            match items.and_then(|items| items.get(sort)) {
-                Some(item) => Effect::ItemPut { table, partition, sort, item }.encode(out),
-                None => Effect::ItemDelete { table, partition, sort }.encode(out),
-            }
-            return;
-        }
-        let (Some(db), Some(key)) = (effect.db(), effect.shard_key()) else { return };
-        if whole.contains(&(db, Box::from(key))) {
-            return;
-        }
-        let space = self.engine.store.space(db as usize);
-        let before = self.locked.peek(space, key, hash).filter(|entry| !entry.expired(self.now()));
-        let Some(entry) = before else {
-            Effect::Delete { db, key }.encode(out);
-            return;
-        };
-        match (*effect, entry.value()) {
-            (Effect::Expire { .. }, _) => return Effect::Expire { db, key, at: entry.expire() }.encode(out),
-            (Effect::Splice { at, bytes, .. }, ValueRef::Str(old)) => {
-                if let Some(bytes) = old.get(at..at + bytes.len()) {
-                    return Effect::Splice { db, key, at, bytes }.encode(out);
-                }
-            }
-            (Effect::HashSet { pairs, .. }, value) => {
-                if let Some(hash) = value.hash() {
-                    return pairs.iter().step_by(2).for_each(|f| self.field(db, key, hash, f, out));
-                }
-            }
-            (Effect::HashDelete { fields, .. } | Effect::HashExpire { fields, .. }, value) => {
-                // A hash that loses its last field loses its own deadline too.
-                if let Some(hash) = value.hash().filter(|hash| fields.len() < hash.stored_len()) {
-                    return fields.iter().for_each(|f| self.field(db, key, hash, f, out));
-                }
-            }
-            (Effect::Stream { ref change, .. }, value)
-                if value.stream().is_none_or(|stream| undo_of(db, key, stream, change, out)) =>
-            {
-                return;
-            }
-            _ => {}
-        }
-        whole.insert((db, Box::from(key)));
-        Effect::Delete { db, key }.encode(out);
-        key_effects(db, key, entry, out);
-    }
-
-    fn field(&self, db: u32, key: &[u8], hash: HashRef<'_>, name: &[u8], out: &mut Vec<u8>) {
-        let names = [name];
-        let fields = List::Slices(&names);
-        let Some(field) = hash.get(name, self.now()) else {
-            return Effect::HashDelete { db, key, fields }.encode(out);
-        };
-        let expire = if field.expire == 0 { FieldExpire::Clear } else { FieldExpire::At(field.expire) };
-        Effect::HashSet { db, key, pairs: List::Slices(&[name, field.value]), expire }.encode(out);
     }
 
     /// Undoes all effects since [`Tx::begin_undo`], which was called before the first.
     pub fn roll_back(&mut self) {
         let Some(undo) = self.undo.take() else { return };
-        for step in undo.steps.iter().rev() {
-            for effect in Decoder::new(step).into_iter().flatten().flatten() {
-                self.restore(&effect);
-            }
+        let (tables, now) = (&self.engine.tables, self.now());
+        self.locked.take_back(&|space, item| {
+            tables.by_id(space)?.deadline(&ItemRef::from_bytes_unchecked(item), now)
+        });
+        for (space, items, bytes) in undo.counts {
+            tables.add_to(space, -items, -bytes);
         }
         self.record.clear();
         (self.effects, self.changes) = (0, 0);
+        self.expired = Expired::default();
         self.index_writes.clear();
-    }
-
-    fn restore(&mut self, effect: &Effect<'_>) {
-        let Some(key) = effect.shard_key() else { return };
-        let hash = self.hash(key);
-        match *effect {
-            Effect::ItemPut { table, partition, sort, item } => {
-                self.restore_item(table, partition, sort, Some(item));
-            }
-            Effect::ItemDelete { table, partition, sort } => self.restore_item(table, partition, sort, None),
-            _ => drop(self.locked.apply(effect, hash)),
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! Locks over shards: one, several in ascending order, or all; and lookups under them.
 
 use super::table::{self, Raw};
+use super::undo::Undo;
 use super::{Entry, Kind, Store, shown};
 use dashmap::{RwLockReadGuard, RwLockWriteGuard};
 use smallvec::SmallVec;
@@ -61,6 +62,8 @@ pub struct Locked<'a> {
     held: Held<'a>,
     /// What was removed and may be large. It is freed after the locks are given back, so that nobody waits for it.
     pub(super) garbage: Vec<Entry>,
+    /// What takes the changes back, while they are recorded.
+    pub(super) undo: Option<Box<Undo>>,
     /// The time in ms since the epoch that decides what has expired.
     pub now: u64,
     /// Whether reads leave the access clock alone (CLIENT NO-TOUCH, OBJECT, the cycles).
@@ -95,7 +98,7 @@ impl Store {
     }
 
     fn locked<'a>(&'a self, held: Held<'a>, now: u64) -> Locked<'a> {
-        Locked { store: self, held, garbage: Vec::new(), now, no_touch: false }
+        Locked { store: self, held, garbage: Vec::new(), undo: None, now, no_touch: false }
     }
 
     /// Locks nothing: for commands without keys.
@@ -273,6 +276,9 @@ impl<'a> Locked<'a> {
             return None;
         }
         if !self.no_touch {
+            if let Some(undo) = &self.undo {
+                undo.note_clock(entry, hash);
+            }
             self.store.note_access(entry, self.now);
         }
         Some(entry)

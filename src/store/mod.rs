@@ -20,6 +20,7 @@ mod reaper;
 mod scan;
 pub mod shown;
 mod table;
+mod undo;
 mod waiting;
 mod watch;
 
@@ -30,6 +31,7 @@ pub use locks::{Locked, Mode};
 pub use object::{Object, ValueRef};
 pub use partitions::{DeadlineOf, Visit, walk_order};
 pub use scan::{POSITION_BITS, ScanStep, cursor_of, position_of};
+pub use undo::DeadlineIn;
 pub use waiting::Waiting;
 pub use watch::Watcher;
 

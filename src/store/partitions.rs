@@ -11,6 +11,7 @@
 //! The store does not know which attribute says it; the engine does. A collection's deadline (the one of its entry) is never
 //! later than that of its earliest item, and may be earlier; so is that of each chunk of a large one.
 
+use super::apply::Place;
 use super::entry::Entry;
 use super::{Locked, Mode, Object, Store, table};
 use ahash::AHashMap;
@@ -118,6 +119,10 @@ impl Locked<'_> {
     /// Takes note of when an item that was just put expires.
     pub fn note_item_deadline(&mut self, space: u32, key: &[u8], hash: u64, sort: &[u8], at: u64) {
         let place = self.table_place(space, key, hash);
+        self.note_deadline_of_item(place, sort, at);
+    }
+
+    pub(super) fn note_deadline_of_item(&mut self, place: Place<'_>, sort: &[u8], at: u64) {
         let Some(entry) = self.find(place) else { return };
         let alone = entry.value().items().is_some_and(|items| items.is_single());
         if let Some(Object::Items(items)) = entry.object_mut() {
@@ -144,6 +149,9 @@ impl Locked<'_> {
         let now = self.now;
         let place = self.table_place(space, key, hash);
         let mut due = Vec::new();
+        let Some(entry) = self.find(place) else { return due };
+        let before = entry.expire();
+        self.record_deadline(place, before);
         let Some(entry) = self.find(place) else { return due };
         let next = if let Some(Object::Items(items)) = entry.object_mut() {
             items.take_expired(now, limit, deadline_of, &mut due)

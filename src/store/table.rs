@@ -36,6 +36,31 @@ pub(super) fn remove(table: &mut Raw, hash: u64, space: u32, key: &[u8]) -> Opti
     table.remove_entry(hash, |(e, _)| e.is(space, key)).map(|(e, _)| e)
 }
 
+/// Removes an entry; says in which slot it was.
+pub(super) fn remove_from_slot(table: &mut Raw, hash: u64, space: u32, key: &[u8]) -> Option<(Entry, usize)> {
+    let bucket = table.find(hash, |(e, _)| e.is(space, key))?;
+    // SAFETY: the bucket was just found in this table, so it is full.
+    unsafe {
+        let index = table.bucket_index(&bucket);
+        Some((table.remove(bucket).0.0, index))
+    }
+}
+
+/// As [`insert`] for an entry that was removed; also says which slot it has now.
+pub(super) fn put_back(
+    table: &mut Raw,
+    hash: u64,
+    entry: Entry,
+    hasher: impl Fn(&Entry) -> u64,
+) -> (bool, usize) {
+    let (grown, bucket) = match table.try_insert_no_grow(hash, (entry, SharedValue::new(()))) {
+        Ok(bucket) => (false, bucket),
+        Err(pair) => (true, table.insert(hash, pair, |(e, _)| hasher(e))),
+    };
+    // SAFETY: the bucket was just filled in this table.
+    (grown, unsafe { table.bucket_index(&bucket) })
+}
+
 /// Inserts an entry whose key is not there. Returns whether the table was reorganised, which ends the validity of slot
 /// numbers.
 pub(super) fn insert(table: &mut Raw, hash: u64, entry: Entry, hasher: impl Fn(&Entry) -> u64) -> bool {

@@ -95,6 +95,54 @@ fn put_table(engine: &Engine, table: u32) {
     commit(engine, &[Effect::TablePut { table, created: START, name, schema: &schema }]);
 }
 
+/// What drawn changes are applied to.
+pub(super) trait Target {
+    fn engine(&self) -> &Engine;
+
+    fn apply(&mut self, effect: Effect<'_>);
+
+    /// The names of a hash's fields, in an order of their own.
+    fn fields(&self, db: u32, key: &[u8]) -> Vec<Vec<u8>>;
+}
+
+/// Each change is a transaction of its own.
+struct Committing<'e>(&'e Engine);
+
+impl Target for Committing<'_> {
+    fn engine(&self) -> &Engine {
+        self.0
+    }
+
+    fn apply(&mut self, effect: Effect<'_>) {
+        commit(self.0, &[effect]);
+    }
+
+    fn fields(&self, db: u32, key: &[u8]) -> Vec<Vec<u8>> {
+        let mut record = Vec::new();
+        let locked = self.0.store.lock_all(Mode::Read, START);
+        Tx::new(self.0, locked, 0, &mut record).fields(db, key)
+    }
+}
+
+impl Target for Tx<'_> {
+    fn engine(&self) -> &Engine {
+        self.engine
+    }
+
+    fn apply(&mut self, effect: Effect<'_>) {
+        Tx::apply(self, effect);
+    }
+
+    fn fields(&self, db: u32, key: &[u8]) -> Vec<Vec<u8>> {
+        let found = self.locked.peek(self.engine.store.space(db as usize), key, self.engine.store.hash(key));
+        let hash = found.and_then(|entry| entry.value().hash());
+        let mut names: Vec<_> =
+            hash.into_iter().flat_map(|hash| hash.live(0)).map(|f| f.name.to_vec()).collect();
+        names.sort();
+        names
+    }
+}
+
 /// Draws changes of a few keys and partitions, many of which are large.
 pub(super) struct Changes {
     random: Random,
@@ -125,18 +173,31 @@ impl Changes {
         START + 1_000_000 + self.below(1000)
     }
 
-    /// Calls `apply` with the effects of one change, which does with them what it wants.
-    pub(super) fn draw(&mut self, engine: &Engine, apply: &mut dyn FnMut(Effect<'_>)) {
+    /// Applies the effects of one change.
+    pub(super) fn draw(&mut self, target: &mut dyn Target) {
         self.count += 1;
-        match self.below(24) {
-            0..=7 => self.hash(engine, apply),
-            8..=12 => self.items(apply),
-            13..=20 => self.stream(apply),
-            _ => self.whole(engine, apply),
+        match self.below(28) {
+            0..=7 => self.hash(target),
+            8..=12 => self.items(target),
+            13..=20 => self.stream(target),
+            21..=24 => self.string(target),
+            _ => self.whole(target),
         }
     }
 
-    fn hash(&mut self, engine: &Engine, apply: &mut dyn FnMut(Effect<'_>)) {
+    fn string(&mut self, target: &mut dyn Target) {
+        let (db, key, value) = (0, self.name("key", 60), vec![b'x'; self.below(200) as usize]);
+        match self.below(5) {
+            0..=1 => target.apply(Effect::SetString { db, key: &key, value: &value, expire: None }),
+            2..=3 => {
+                let at = self.below(150) as usize;
+                target.apply(Effect::Splice { db, key: &key, at, bytes: &value });
+            }
+            _ => target.apply(Effect::Delete { db, key: &key }),
+        }
+    }
+
+    fn hash(&mut self, target: &mut dyn Target) {
         let (db, key) = self.place("hash");
         let count = if self.below(6) == 0 { 60 } else { 1 + self.below(5) };
         let names: Vec<_> = (0..count).map(|_| self.name("field", 90)).collect();
@@ -150,32 +211,26 @@ impl Changes {
         };
         let (pairs, fields) = (List::Slices(&pairs), List::Slices(&fields));
         match self.below(10) {
-            0..=4 => apply(Effect::HashSet { db, key: &key, pairs, expire }),
-            5..=6 => apply(Effect::HashDelete { db, key: &key, fields }),
-            7 => apply(Effect::HashExpire { db, key: &key, fields, at: self.at() }),
+            0..=4 => target.apply(Effect::HashSet { db, key: &key, pairs, expire }),
+            5..=6 => target.apply(Effect::HashDelete { db, key: &key, fields }),
+            7 => target.apply(Effect::HashExpire { db, key: &key, fields, at: self.at() }),
             8 => {
                 // All that is there but one goes, others come, then that one goes.
-                let hash = engine.store.hash(&key);
-                let space = engine.store.space(db as usize);
-                let names: Vec<Vec<u8>> = {
-                    let locked = engine.store.lock_one(hash, Mode::Read, START);
-                    let found = locked.peek(space, &key, hash).and_then(|entry| entry.value().hash());
-                    found.into_iter().flat_map(|hash| hash.live(0)).map(|f| f.name.to_vec()).collect()
-                };
+                let names = target.fields(db, &key);
                 let all: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
                 let Some((last, others)) = all.split_last() else { return };
-                apply(Effect::HashDelete { db, key: &key, fields: List::Slices(others) });
-                apply(Effect::HashSet { db, key: &key, pairs, expire: FieldExpire::Clear });
-                apply(Effect::HashDelete { db, key: &key, fields: List::Slices(&[*last]) });
+                target.apply(Effect::HashDelete { db, key: &key, fields: List::Slices(others) });
+                target.apply(Effect::HashSet { db, key: &key, pairs, expire: FieldExpire::Clear });
+                target.apply(Effect::HashDelete { db, key: &key, fields: List::Slices(&[*last]) });
             }
             _ => {
                 let at = Some(self.at()).filter(|at| at % 3 != 0);
-                apply(Effect::Expire { db, key: &key, at });
+                target.apply(Effect::Expire { db, key: &key, at });
             }
         }
     }
 
-    fn items(&mut self, apply: &mut dyn FnMut(Effect<'_>)) {
+    fn items(&mut self, target: &mut dyn Target) {
         let (table, partition) = ([TABLE, self.other_table][self.below(2) as usize], self.name("part", 2));
         let count = if self.below(6) == 0 { 40 } else { 1 };
         for _ in 0..count {
@@ -183,14 +238,14 @@ impl Changes {
             // Items without attributes, and with one.
             let item = [1, self.below(1) as u8];
             if self.below(3) > 0 {
-                apply(Effect::ItemPut { table, partition: &partition, sort: &sort, item: &item });
+                target.apply(Effect::ItemPut { table, partition: &partition, sort: &sort, item: &item });
             } else {
-                apply(Effect::ItemDelete { table, partition: &partition, sort: &sort });
+                target.apply(Effect::ItemDelete { table, partition: &partition, sort: &sort });
             }
         }
     }
 
-    fn stream(&mut self, apply: &mut dyn FnMut(Effect<'_>)) {
+    fn stream(&mut self, target: &mut dyn Target) {
         let (db, key) = self.place("stream");
         let id = |n: u64| StreamId::new(n, 0);
         let back = |changes: &mut Self, most: u64| {
@@ -207,7 +262,7 @@ impl Changes {
                 for n in 0..=self.below(40) {
                     let pairs = List::Slices(&[b"f", value.as_bytes()]);
                     let change = StreamChange::Add { id: StreamId::new(self.count + 1, n), pairs };
-                    apply(Effect::Stream { db, key: &key, change });
+                    target.apply(Effect::Stream { db, key: &key, change });
                 }
                 return;
             }
@@ -222,51 +277,62 @@ impl Changes {
             45..=53 => StreamChange::Pending { group, consumer, delivered_at_ms: at, deliveries, ids },
             _ => StreamChange::Acknowledge { group, ids },
         };
-        apply(Effect::Stream { db, key: &key, change });
+        target.apply(Effect::Stream { db, key: &key, change });
     }
 
     /// Changes of whole keys, databases and tables.
-    fn whole(&mut self, engine: &Engine, apply: &mut dyn FnMut(Effect<'_>)) {
+    fn whole(&mut self, target: &mut dyn Target) {
         let prefix = ["hash", "stream"][self.below(2) as usize];
         let (db, key) = self.place(prefix);
         match self.below(if self.structural { 9 } else { 5 }) {
-            0..=1 => apply(Effect::Delete { db, key: &key }),
+            0..=1 => target.apply(Effect::Delete { db, key: &key }),
             2 => {
                 let value = self.count.to_string().into_bytes();
-                apply(Effect::SetString { db, key: &key, value: &value, expire: None });
+                target.apply(Effect::SetString { db, key: &key, value: &value, expire: None });
             }
-            3 => apply(Effect::Expire { db, key: &key, at: None }),
+            3 => target.apply(Effect::Expire { db, key: &key, at: None }),
             4 => {
                 // A value that takes the place of another one of the same name.
                 let value = self.count.to_string().into_bytes();
-                apply(Effect::Delete { db, key: &key });
+                target.apply(Effect::Delete { db, key: &key });
                 let pairs = List::Slices(&[b"field1", &value]);
-                apply(Effect::HashSet { db, key: &key, pairs, expire: FieldExpire::Clear });
+                target.apply(Effect::HashSet { db, key: &key, pairs, expire: FieldExpire::Clear });
             }
-            5 => apply(Effect::SwapDb { a: 0, b: 1 }),
-            6 => apply(Effect::FlushDb { db, space: engine.store.fresh_space(1) }),
-            7 => apply(Effect::TableDrop { table: self.other_table }),
-            _ => drop(engine.store.bury_some(START, 1000)),
+            5 => target.apply(Effect::SwapDb { a: 0, b: 1 }),
+            6 => {
+                let space = target.engine().store.fresh_space(1);
+                target.apply(Effect::FlushDb { db, space });
+            }
+            7 => target.apply(Effect::TableDrop { table: self.other_table }),
+            _ => drop(target.engine().store.bury_some(START, 1000)),
         }
     }
 
     fn commit_some(&mut self, engine: &Engine) {
         for _ in 0..self.below(8) {
-            self.draw(engine, &mut |effect| commit(engine, &[effect]));
+            self.draw(&mut Committing(engine));
             if engine.tables.by_id(self.other_table).is_none() {
                 self.other_table = engine.store.fresh_space(1);
                 put_table(engine, self.other_table);
             }
         }
         if self.below(12) == 0 {
-            self.rename(engine);
+            self.rename_or_undo(engine);
         }
     }
 
-    fn rename(&mut self, engine: &Engine) {
+    fn rename_or_undo(&mut self, engine: &Engine) {
         let ((db, from), (other, to)) = (self.place("hash"), self.place("hash"));
         let mut record = Vec::new();
         let mut tx = Tx::new(engine, engine.store.lock_all(Mode::Write, START), 0, &mut record);
+        if self.below(2) == 0 {
+            // What is undone leaves no trace in the image either.
+            self.structural = false;
+            tx.begin_undo();
+            (0..self.below(20)).for_each(|_| self.draw(&mut tx));
+            tx.roll_back();
+            self.structural = true;
+        }
         if (db, &from) != (other, &to) && tx.exists_in(db as usize, &from) {
             tx.copy_key((db as usize, &from), (other as usize, &to)).unwrap();
             tx.apply(Effect::Delete { db, key: &from });
@@ -277,13 +343,13 @@ impl Changes {
     pub(super) fn fill(&mut self, engine: &Engine, rounds: u32) {
         self.structural = false;
         for _ in 0..rounds {
-            self.draw(engine, &mut |effect| commit(engine, &[effect]));
+            self.draw(&mut Committing(engine));
         }
         self.structural = true;
     }
 }
 
-fn engine_with_large_values(disk: &SimDisk, changes: &mut Changes) -> Arc<Engine> {
+pub(super) fn engine_with_large_values(disk: &SimDisk, changes: &mut Changes) -> Arc<Engine> {
     let engine = open(disk, AppendFsync::No).unwrap();
     engine.store.thresholds.hash_entries.store(8, Relaxed);
     engine.store.thresholds.stream_node_entries.store(4, Relaxed);
@@ -306,7 +372,7 @@ fn load(chunk: &[u8], tables: &[u32]) -> Engine {
 
 #[test]
 fn an_image_shows_a_shard_as_it_was_whatever_happens_to_it_while_it_is_read() {
-    for seed in 0..60 {
+    for seed in 0..30 {
         let disk = SimDisk::new(seed);
         let mut changes = Changes::seeded(seed);
         let engine = engine_with_large_values(&disk, &mut changes);
@@ -325,7 +391,7 @@ fn an_image_shows_a_shard_as_it_was_whatever_happens_to_it_while_it_is_read() {
 
 #[test]
 fn a_checkpoint_and_the_log_behind_it_give_back_all_that_happened_while_it_was_written() {
-    for seed in 0..40 {
+    for seed in 0..25 {
         let disk = SimDisk::new(seed);
         let mut changes = Changes::seeded(1000 + seed);
         let engine = engine_with_large_values(&disk, &mut changes);

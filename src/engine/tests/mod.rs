@@ -14,6 +14,7 @@ mod durability;
 mod exact;
 mod held;
 mod pieces;
+mod undone;
 
 const START: u64 = 1_700_000_000_000;
 const TABLE: u32 = 16;

@@ -9,7 +9,7 @@ use crate::store::entry::{Entry, Kind, Parts};
 use crate::store::image::Change;
 use crate::store::object::Object;
 use crate::value::hash::{
-    BigHash, HashRef, pack_field, packed_fields, packed_find, packed_fits, passed, same_name,
+    BigHash, HashRef, Inverse, pack_field, packed_fields, packed_find, packed_fits, passed, same_name,
 };
 use crate::value::packed::varint_len;
 use std::sync::atomic::Ordering::Relaxed;
@@ -46,14 +46,16 @@ impl Locked<'_> {
         self.keep_for_image(place, Change::Fields(&mut pairs.iter().step_by(2)));
         let limits = self.hash_limits();
         let now = self.now;
+        let mut kept = self.records_within(place).then(Vec::new);
         let (created, deadline) = if let Some(entry) = self.find(place) {
-            (set_fields(entry, pairs, expire, limits, now), entry.has_deadline())
+            (set_fields(entry, pairs, expire, limits, now, kept.as_mut()), entry.has_deadline())
         } else {
             let clock = self.store.fresh_clock(now);
             let (entry, created) = new_hash(place, pairs, expire, limits, clock);
             self.insert(place, entry);
             (created, false)
         };
+        self.record_fields(place, kept.unwrap_or_default());
         self.note_deadline(place, deadline);
         self.changed(place, 0);
         created
@@ -63,11 +65,15 @@ impl Locked<'_> {
     pub(super) fn hash_delete(&mut self, place: Place<'_>, fields: List<'_>) -> usize {
         self.keep_for_image(place, Change::Fields(&mut fields.iter()));
         let now = self.now;
+        let mut kept = self.records_within(place).then(Vec::new);
         let Some(entry) = self.find(place) else { return 0 };
         let mut removed = 0;
         let empty;
         if let Some(Object::Hash(big)) = entry.object_mut() {
-            let gone = fields.iter().filter_map(|name| big.remove(name));
+            let gone = fields.iter().filter_map(|name| match &mut kept {
+                Some(kept) => big.remove_kept(name, kept),
+                None => big.remove(name),
+            });
             removed = gone.filter(|expire| !passed(*expire, now)).count();
             empty = big.is_empty();
         } else {
@@ -81,10 +87,13 @@ impl Locked<'_> {
             }
             empty = matches!(entry.value(), ValueRef::Hash([], _));
         }
+        if !empty {
+            refresh(entry);
+        }
+        self.record_fields(place, kept.unwrap_or_default());
         if empty {
             self.delete(place);
         } else {
-            refresh(entry);
             self.changed(place, 0);
         }
         removed
@@ -93,10 +102,14 @@ impl Locked<'_> {
     /// Sets the deadline of fields (0 for none).
     pub(super) fn hash_expire(&mut self, place: Place<'_>, fields: List<'_>, at: u64) {
         self.keep_for_image(place, Change::Fields(&mut fields.iter()));
+        let mut kept = self.records_within(place).then(Vec::new);
         let Some(entry) = self.find(place) else { return };
         if let Some(Object::Hash(big)) = entry.object_mut() {
             for name in fields.iter() {
-                big.set_expire(name, at);
+                match &mut kept {
+                    Some(kept) => big.set_expire_kept(name, at, kept),
+                    None => big.set_expire(name, at),
+                };
             }
         } else {
             if at != 0 {
@@ -111,6 +124,7 @@ impl Locked<'_> {
         }
         refresh(entry);
         let deadline = entry.has_deadline();
+        self.record_fields(place, kept.unwrap_or_default());
         self.note_deadline(place, deadline);
         self.changed(place, 0);
     }
@@ -176,10 +190,17 @@ fn new_hash(
     (Entry::new(&parts, clock), count)
 }
 
-fn set_fields(entry: &mut Entry, pairs: List<'_>, expire: FieldExpire, limits: Limits, now: u64) -> usize {
+fn set_fields(
+    entry: &mut Entry,
+    pairs: List<'_>,
+    expire: FieldExpire,
+    limits: Limits,
+    now: u64,
+    kept: Option<&mut Vec<Inverse>>,
+) -> usize {
     let mut created = 0;
     if entry.kind() == Kind::Boxed {
-        created += set_big(entry, pairs_of(&pairs), expire, now);
+        created += set_big(entry, pairs_of(&pairs), expire, now, kept);
     } else {
         if matches!(expire, FieldExpire::At(at) if at != 0) {
             make_ttl_form(entry);
@@ -187,7 +208,7 @@ fn set_fields(entry: &mut Entry, pairs: List<'_>, expire: FieldExpire, limits: L
         for (i, (name, value)) in pairs_of(&pairs).enumerate() {
             let Some(new) = set_packed(entry, name, value, expire, limits, now) else {
                 make_big(entry);
-                created += set_big(entry, pairs_of(&pairs).skip(i), expire, now);
+                created += set_big(entry, pairs_of(&pairs).skip(i), expire, now, None);
                 break;
             };
             created += usize::from(new);
@@ -202,6 +223,7 @@ fn set_big<'a>(
     pairs: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     expire: FieldExpire,
     now: u64,
+    mut kept: Option<&mut Vec<Inverse>>,
 ) -> usize {
     let Some(Object::Hash(big)) = entry.object_mut() else { return 0 };
     let mut created = 0;
@@ -210,7 +232,10 @@ fn set_big<'a>(
             FieldExpire::Keep => big.get(name).map_or(0, |f| f.expire),
             _ => after(0, expire),
         };
-        let before = big.set(name, value, at);
+        let before = match &mut kept {
+            Some(kept) => big.set_kept(name, value, at, kept),
+            None => big.set(name, value, at),
+        };
         created += usize::from(before.is_none_or(|at| passed(at, now)));
     }
     created

@@ -12,6 +12,9 @@ use std::sync::atomic::Ordering::Relaxed;
 impl Locked<'_> {
     pub(super) fn item_put(&mut self, place: Place<'_>, sort: &[u8], item: &[u8]) {
         self.keep_for_image(place, Change::Item(sort));
+        if self.records_within(place) {
+            self.record_item(place, sort);
+        }
         let clock = self.store.fresh_clock(self.now);
         let limit = self.store.thresholds.items_bytes.load(Relaxed);
         if let Some(entry) = self.find(place) {
@@ -28,11 +31,14 @@ impl Locked<'_> {
             };
             self.insert(place, Entry::new(&parts, clock));
         }
-        self.store.touched_item(place.shard, place.space, place.key, sort);
+        self.tell_of_item(place, sort);
     }
 
     pub(super) fn item_delete(&mut self, place: Place<'_>, sort: &[u8]) {
         self.keep_for_image(place, Change::Item(sort));
+        if self.records_within(place) {
+            self.record_item(place, sort);
+        }
         let Some(entry) = self.find(place) else { return };
         let empty = if let Some(Object::Items(items)) = entry.object_mut() {
             items.remove(sort);
@@ -49,7 +55,7 @@ impl Locked<'_> {
         if empty {
             self.delete(place);
         }
-        self.store.touched_item(place.shard, place.space, place.key, sort);
+        self.tell_of_item(place, sort);
     }
 }
 

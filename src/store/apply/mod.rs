@@ -19,11 +19,11 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(super) struct Place<'k> {
     pub(super) shard: usize,
     /// The full hash, with the space mixed in.
-    hash: u64,
-    space: u32,
+    pub(super) hash: u64,
+    pub(super) space: u32,
     /// The database whose keys are counted; none for tables.
-    db: Option<usize>,
-    key: &'k [u8],
+    pub(super) db: Option<usize>,
+    pub(super) key: &'k [u8],
 }
 
 impl Locked<'_> {
@@ -118,6 +118,7 @@ impl Locked<'_> {
 
     fn insert(&mut self, place: Place<'_>, entry: Entry) {
         let store = self.store;
+        self.recorded_insert(place);
         self.note_deadline(place, entry.has_deadline());
         let expires = i32::from(entry.expire().is_some());
         let Some(raw) = self.raw_mut(place.shard) else { return };
@@ -125,10 +126,7 @@ impl Locked<'_> {
             let buckets = self.raw(place.shard).map_or(0, Raw::buckets);
             store.reorganised(place.shard, buckets);
         }
-        match place.db {
-            Some(db) => store.count(place.shard, db, 1, expires),
-            None => store.enlist(place.shard, place.space, Store::place(place.hash, place.space)),
-        }
+        self.count_inserted(place, expires);
     }
 
     /// Raises the shard's flag for the expiry cycle. Called after every change that may have given an entry a deadline.
@@ -139,20 +137,20 @@ impl Locked<'_> {
         }
     }
 
-    fn changed(&self, place: Place<'_>, expires: i32) {
+    #[inline]
+    fn changed(&mut self, place: Place<'_>, expires: i32) {
         let Some(db) = place.db else { return };
-        if expires != 0 {
-            self.store.count(place.shard, db, 0, expires);
-        }
-        self.store.touched(place.shard, db, place.key);
+        self.count_expires(place, expires);
+        self.tell(place, db);
     }
 
     fn put(&mut self, place: Place<'_>, kind: Kind, expire: Option<u64>, payload: &[u8]) {
         let clock = self.store.fresh_clock(self.now);
         let lfu = self.store.lfu.load(Relaxed);
+        let recorded = self.undo.is_some();
         if let Some(entry) = self.find(place) {
             let before = i32::from(entry.expire().is_some());
-            if entry.kind() == Kind::Boxed {
+            if entry.kind() == Kind::Boxed || recorded {
                 let parts = Parts { space: place.space, key: place.key, expire, kind, payload };
                 let entry = Entry::new(&parts, if lfu { entry.clock() } else { clock });
                 return self.put_entry(place, entry);
@@ -182,35 +180,37 @@ impl Locked<'_> {
         };
         let before = i32::from(old.expire().is_some());
         let old = std::mem::replace(old, entry);
-        self.discard(place.shard, old);
+        self.replaced(place, old);
         self.note_deadline(place, deadline);
         self.changed(place, expires - before);
     }
 
     fn delete(&mut self, place: Place<'_>) {
         let Some(raw) = self.raw_mut(place.shard) else { return };
-        let Some(entry) = table::remove(raw, place.hash, place.space, place.key) else { return };
+        let removed = table::remove_from_slot(raw, place.hash, place.space, place.key);
+        let Some((entry, slot)) = removed else { return };
         let expires = i32::from(entry.expire().is_some());
         match place.db {
             Some(db) => {
                 self.store.count(place.shard, db, -1, -expires);
                 if entry.expired(self.now) {
                     // It was gone for readers already; only those who wait for something in it have not been told.
-                    self.store.signal(place.shard, db, place.key);
+                    self.tell_waiting(place, db);
                 } else {
-                    self.store.touched(place.shard, db, place.key);
+                    self.tell(place, db);
                 }
             }
             None => self.store.strike(place.shard, place.space, Store::place(place.hash, place.space)),
         }
-        self.discard(place.shard, entry);
+        self.removed(place, entry, slot);
     }
 
     fn expire(&mut self, place: Place<'_>, at: Option<u64>) {
         let Some(entry) = self.find(place) else { return };
-        let before = i32::from(entry.expire().is_some());
+        let before = entry.expire();
         entry.set_expire(at);
+        self.record_deadline(place, before);
         self.note_deadline(place, at.is_some());
-        self.changed(place, i32::from(at.is_some()) - before);
+        self.changed(place, i32::from(at.is_some()) - i32::from(before.is_some()));
     }
 }

@@ -6,7 +6,7 @@ use crate::store::entry::Entry;
 use crate::store::image::Change;
 use crate::store::object::Object;
 use crate::store::{Kind, Locked};
-use crate::value::stream::{Group, NodeLimits, Pending, Stream};
+use crate::value::stream::{Group, Inverse, NodeLimits, Pending, Stream};
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Locked<'_> {
@@ -28,20 +28,30 @@ impl Locked<'_> {
             let clock = self.store.fresh_clock(self.now);
             self.insert(place, Entry::boxed(place.space, place.key, None, object, clock));
         }
+        let recorded = self.records_within(place);
         let Some(entry) = self.find(place).filter(|entry| entry.kind() == Kind::Boxed) else { return 0 };
         let Some(Object::Stream(stream)) = entry.object_mut() else { return 0 };
-        let gone = change_entries(stream, change, limits);
-        // Who watches a stream watches its entries: marks and how far groups have read are no change, as in Redis.
-        if let Some(gone) = gone {
-            if new || !matches!(change, StreamChange::Marks { .. }) {
-                self.changed(place, 0);
-            }
-            return gone;
+        let (gone, inverse) = if recorded {
+            change_kept(stream, change, limits)
+        } else {
+            (change_stream(stream, change, limits), None)
+        };
+        if let Some(inverse) = inverse {
+            self.record_stream(place, inverse);
         }
-        let gone = change_groups(stream, change);
-        // Who waits for something from a group that is gone waits in vain.
-        if let (StreamChange::GroupDelete { .. }, Some(db)) = (change, place.db) {
-            self.store.signal(place.shard, db, place.key);
+        match change {
+            // Who watches a stream watches its entries: marks and how far groups have read are no change, as in Redis.
+            StreamChange::Marks { .. } if !new => {}
+            StreamChange::Add { .. }
+            | StreamChange::Node { .. }
+            | StreamChange::Marks { .. }
+            | StreamChange::Delete { .. }
+            | StreamChange::Trim { .. } => self.changed(place, 0),
+            // Who waits for something from a group that is gone waits in vain.
+            StreamChange::GroupDelete { .. } => {
+                place.db.into_iter().for_each(|db| self.tell_waiting(place, db));
+            }
+            _ => {}
         }
         gone
     }
@@ -50,16 +60,19 @@ impl Locked<'_> {
     pub fn note_consumer_seen(&mut self, space: u32, key: &[u8], hash: u64, group: &[u8], consumer: &[u8]) {
         let place = self.table_place(space, key, hash);
         let now = self.now;
+        let recorded = self.records_within(place);
         let Some(Object::Stream(stream)) = self.find(place).and_then(Entry::object_mut) else { return };
+        let inverse = recorded.then(|| stream.undo_of_times(group, consumer)).flatten();
         let Some(group) = stream.groups_mut().get_mut(group) else { return };
         if let Some(consumer) = group.find_consumer(consumer).and_then(|key| group.consumer_mut(key)) {
             consumer.seen_at_ms = now;
+            inverse.into_iter().for_each(|inverse| self.record_stream(place, inverse));
         }
     }
 }
 
-/// Changes the entries or marks, and returns how many entries are gone; nothing if the change is not about those.
-fn change_entries(stream: &mut Stream, change: &StreamChange<'_>, limits: NodeLimits) -> Option<usize> {
+/// How many entries, or pending ones, are gone by a change.
+fn change_stream(stream: &mut Stream, change: &StreamChange<'_>, limits: NodeLimits) -> usize {
     match *change {
         StreamChange::Add { id, pairs } => {
             // Whoever adds an entry has checked that it can be added. One may be there already in the recovery from a checkpoint of
@@ -72,14 +85,54 @@ fn change_entries(stream: &mut Stream, change: &StreamChange<'_>, limits: NodeLi
         StreamChange::Marks { last_id, max_deleted_id, entries_added } => {
             stream.put_marks(last_id, max_deleted_id, entries_added);
         }
-        StreamChange::Delete { ids } => return Some(ids.iter().filter(|id| stream.delete(*id)).count()),
-        StreamChange::Trim { through } => return Some(stream.trim_through(through) as usize),
-        StreamChange::Rewind { from, last_id, entries_added } => {
-            stream.rewind(from, last_id, entries_added);
-        }
-        _ => return None,
+        StreamChange::Delete { ids } => return ids.iter().filter(|id| stream.delete(*id)).count(),
+        StreamChange::Trim { through } => return stream.trim_through(through) as usize,
+        _ => return change_groups(stream, change),
     }
-    Some(0)
+    0
+}
+
+/// The same, and what takes the change back, if there was one.
+fn change_kept(
+    stream: &mut Stream,
+    change: &StreamChange<'_>,
+    limits: NodeLimits,
+) -> (usize, Option<Inverse>) {
+    let inverse = match *change {
+        StreamChange::Add { id, pairs } => {
+            let inverse = stream.undo_of_adding(id);
+            return (0, stream.append(id, pairs.iter(), limits).is_ok().then_some(inverse));
+        }
+        StreamChange::Node { master, body } => {
+            let inverse = stream.undo_of_adding(master);
+            return (0, stream.push_node(master, body).then_some(inverse));
+        }
+        StreamChange::Delete { ids } => {
+            let (gone, inverse) = stream.delete_kept(ids.iter());
+            return (gone, Some(inverse));
+        }
+        StreamChange::Trim { through } => {
+            let (gone, inverse) = stream.trim_kept(through);
+            return (gone as usize, Some(inverse));
+        }
+        StreamChange::GroupDelete { group } => {
+            let inverse = stream.remove_group_kept(group);
+            return (usize::from(inverse.is_some()), inverse);
+        }
+        StreamChange::ConsumerDelete { group, consumer } => {
+            let Some((gone, inverse)) = stream.remove_consumer_kept(group, consumer) else {
+                return (0, None);
+            };
+            return (gone, Some(inverse));
+        }
+        StreamChange::Marks { .. } => Some(stream.undo_of_marks()),
+        StreamChange::Group { group, .. } => Some(stream.undo_of_position(group)),
+        StreamChange::Consumer { group, consumer, .. } => stream.undo_of_times(group, consumer),
+        StreamChange::Pending { group, ids, .. } | StreamChange::Acknowledge { group, ids } => {
+            stream.undo_of_pending(group, ids.iter())
+        }
+    };
+    (change_stream(stream, change, limits), inverse)
 }
 
 fn change_groups(stream: &mut Stream, change: &StreamChange<'_>) -> usize {

@@ -11,6 +11,7 @@ impl Locked<'_> {
     pub(super) fn splice(&mut self, place: Place<'_>, at: usize, bytes: &[u8]) {
         let clock = self.store.fresh_clock(self.now);
         let Some(end) = at.checked_add(bytes.len()).filter(|end| *end <= MAX_STRING) else { return };
+        self.record_bytes(place, at, end);
         if let Some(entry) = self.find(place) {
             let ValueRef::Str(old) = entry.value() else { return };
             let len = old.len();

@@ -192,6 +192,31 @@ impl Entry {
         }
     }
 
+    /// A copy of an entry whose value has no allocation of its own. O(size).
+    #[must_use]
+    pub fn twin(&self) -> Self {
+        debug_assert!(self.kind() != Kind::Boxed);
+        let h = self.head();
+        let bits = self.bits();
+        // SAFETY: the payload's range comes from the head, and no address is in it.
+        let payload = unsafe { self.slice(h.key_at + h.key_len, h.payload_len) };
+        let parts = Parts { space: h.space, key: self.key(), expire: h.expire, kind: self.kind(), payload };
+        let mut new = Self::build(&parts, bits >> CLOCK_SHIFT, bits & FLAG_RAW != 0);
+        // SAFETY: the address is the new block's, which is not zero; the tag says the same of the copy.
+        new.0 = unsafe { NonZeroU64::new_unchecked(new.0.get() & ADDRESS | self.0.get() & !ADDRESS) };
+        new
+    }
+
+    /// Sets whether the string counts as edited in place.
+    pub fn set_raw(&mut self, raw: bool) {
+        let word = self.word();
+        if raw {
+            word.fetch_or(FLAG_RAW, Ordering::Relaxed);
+        } else {
+            word.fetch_and(!FLAG_RAW, Ordering::Relaxed);
+        }
+    }
+
     /// Marks the string as edited in place.
     pub fn mark_raw(&mut self) {
         self.word().fetch_or(FLAG_RAW, Ordering::Relaxed);

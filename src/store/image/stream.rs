@@ -82,9 +82,6 @@ impl Nodes {
                 let nodes = stream.nodes_behind(self.behind);
                 self.keep_nodes(nodes.take_while(|node| node.master() <= through));
             }
-            StreamChange::Rewind { from, .. } => {
-                self.keep_nodes(stream.nodes().rev().take_while(|node| node.last() >= from));
-            }
             StreamChange::GroupDelete { group } => {
                 if let (Some(reading), Some(group)) = self.pending_of(stream, group) {
                     reading.keep(group, group.pending(StreamId::MIN..=StreamId::MAX).map(|(id, _)| id));

@@ -146,13 +146,13 @@ impl BigHash {
     }
 
     #[inline]
-    fn part_of(&self, name: &[u8]) -> usize {
+    pub(super) fn part_of(&self, name: &[u8]) -> usize {
         Self::home(&self.state, name, self.parts.len())
     }
 
     /// Changes a part, and what is known of all of them.
     #[inline]
-    fn change<T>(&mut self, part: usize, change: impl FnOnce(&mut Part) -> T) -> T {
+    pub(super) fn change<T>(&mut self, part: usize, change: impl FnOnce(&mut Part) -> T) -> T {
         let it = &mut self.parts[part];
         let (len, with_deadline, first) = (it.len(), it.with_deadline(), it.first());
         let result = change(it);
@@ -212,23 +212,40 @@ impl BigHash {
     /// amortised (at most one part is split or grows, some 0.5 ms), O(log n) with deadlines.
     pub fn set(&mut self, name: &[u8], value: &[u8], expire: u64) -> Option<u64> {
         let before = self.change(self.part_of(name), |part| part.set(name, value, expire));
-        if before.is_none() && self.len > self.parts.len() * FULL {
-            self.split();
+        if before.is_none() {
+            self.split_if_full();
         }
         before
     }
 
+    /// Adds a part if the others are full; which fields of the one before moved to it.
+    pub(super) fn split_if_full(&mut self) -> Option<Vec<bool>> {
+        (self.len > self.parts.len() * FULL).then(|| self.split())
+    }
+
     /// Adds a part, which takes its fields from the one that has had them.
-    fn split(&mut self) {
+    fn split(&mut self) -> Vec<bool> {
         let new = self.parts.len();
         let from = new - (1 << new.ilog2());
         let state = self.state.clone();
         let leaves = |name: &[u8]| Self::home(&state, name, new + 1) == new;
         let first = self.parts[from].first();
-        let other = self.parts[from].split(leaves);
+        let (other, moved) = self.parts[from].split(leaves);
         self.move_first(from, first, self.parts[from].first());
         self.move_first(new, None, other.first());
         self.parts.push(other);
+        moved
+    }
+
+    /// Gives the last part's fields back to the one that had them; the others stand as they stood when it was added.
+    pub(super) fn unsplit(&mut self, moved: &[bool]) {
+        let Some(other) = self.parts.pop() else { return };
+        let new = self.parts.len();
+        let from = new - (1 << new.ilog2());
+        self.move_first(new, other.first(), None);
+        let first = self.parts[from].first();
+        self.parts[from].unsplit(other, moved);
+        self.move_first(from, first, self.parts[from].first());
     }
 
     /// Sets only the deadline of a field (0 for none); returns whether the field exists. O(log n).

@@ -4,6 +4,7 @@
 //! shows live fields only, so that an expired field is gone for every reader at its millisecond.
 
 mod big;
+mod inverse;
 mod packed;
 mod part;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 mod view;
 
 pub use big::{BigHash, Numbered, Step};
+pub use inverse::Inverse;
 pub use packed::{
     PackedField, PackedFields, pack_field, packed_deadline, packed_fields, packed_find, packed_fits,
     same_name,

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 
 /// One field: `varint (name length << 1 | has deadline), [deadline u64 le], name, value`.
-struct Field(Box<[u8]>);
+pub(super) struct Field(Box<[u8]>);
 
 /// Where a field's parts stand in its block.
 struct Shape {
@@ -20,7 +20,7 @@ struct Shape {
 }
 
 impl Field {
-    fn new(name: &[u8], value: &[u8], expire: u64) -> Self {
+    pub(super) fn new(name: &[u8], value: &[u8], expire: u64) -> Self {
         let deadline = expire != 0;
         let head = name.len() << 1 | usize::from(deadline);
         let size = varint_len(head) + usize::from(deadline) * 8 + name.len() + value.len();
@@ -57,7 +57,7 @@ impl Field {
         FieldRef { name, value, expire: deadline.map_or(0, u64::from_le_bytes) }
     }
 
-    fn expire(&self) -> u64 {
+    pub(super) fn expire(&self) -> u64 {
         self.parts().expire
     }
 
@@ -169,11 +169,44 @@ impl Part {
         true
     }
 
-    /// The last field takes the removed one's place.
+    /// Puts a field in place of the one of its name, which it returns; drops it if there is none.
+    pub(super) fn exchange(&mut self, field: Field) -> Option<Field> {
+        let (index, place) = self.fields.get_full_mut2(&Name(field.name()))?;
+        let after = field.expire();
+        let old = std::mem::replace(place, field);
+        self.move_deadline(index, old.expire(), after);
+        Some(old)
+    }
+
+    /// Removes the last field.
+    pub(super) fn drop_last(&mut self) {
+        if let Some(field) = self.fields.pop() {
+            self.move_deadline(self.fields.len(), field.expire(), 0);
+        }
+    }
+
+    /// Puts a field that was removed back in its place, from where the last one moved.
+    pub(super) fn put_back(&mut self, index: usize, field: Field) {
+        let expire = field.expire();
+        let (last, _) = self.fields.insert_full(field);
+        if index < last {
+            let moved = self.fields.get_index(index).map_or(0, Field::expire);
+            self.move_deadline(index, moved, 0);
+            self.fields.swap_indices(index, last);
+            self.move_deadline(last, 0, moved);
+        }
+        self.move_deadline(index.min(last), 0, expire);
+    }
+
+    /// Removes a field and returns the deadline that it had.
     pub(super) fn remove(&mut self, name: &[u8]) -> Option<u64> {
+        self.take(name).map(|(_, field)| field.expire())
+    }
+
+    /// Takes a field out, whose place the last field takes.
+    pub(super) fn take(&mut self, name: &[u8]) -> Option<(usize, Field)> {
         let (index, field) = self.fields.swap_remove_full(&Name(name))?;
-        let before = field.expire();
-        self.move_deadline(index, before, 0);
+        self.move_deadline(index, field.expire(), 0);
         let last = self.fields.len();
         if let Some(moved) = self.fields.get_index(index).map(Field::expire).filter(|at| *at != 0) {
             self.deadlines.remove(&(moved, last));
@@ -182,7 +215,7 @@ impl Part {
         if last == 0 || self.fields.capacity() > 64 && last * 8 < self.fields.capacity() {
             self.fields.shrink_to(last * 2);
         }
-        Some(before)
+        Some((index, field))
     }
 
     fn move_deadline(&mut self, index: usize, before: u64, after: u64) {
@@ -197,8 +230,8 @@ impl Part {
         }
     }
 
-    /// Gives the fields that leave to a new part. Those that stay, and those that leave, keep their order.
-    pub(super) fn split(&mut self, leaves: impl Fn(&[u8]) -> bool) -> Self {
+    /// Gives the fields that leave to a new part, and says which they were. Those that stay, and those that leave, keep their order.
+    pub(super) fn split(&mut self, leaves: impl Fn(&[u8]) -> bool) -> (Self, Vec<bool>) {
         // All names are read in a loop that does nothing else, in which the cache misses overlap.
         let leaving: Vec<bool> = self.fields.iter().map(|field| leaves(field.name())).collect();
         let room = |fields: usize| fields + fields / 16;
@@ -206,9 +239,9 @@ impl Part {
         let hasher = self.fields.hasher().clone();
         let fields = IndexSet::with_capacity_and_hasher(room(count), hasher);
         let mut other = Self { fields, deadlines: BTreeSet::new() };
-        let mut leaving = leaving.into_iter();
+        let mut next = leaving.iter();
         self.fields.retain2(|field| {
-            let leaves = leaving.next().unwrap_or_default();
+            let leaves = next.next().copied().unwrap_or_default();
             if leaves {
                 other.fields.insert(Field(std::mem::take(&mut field.0)));
             }
@@ -218,7 +251,19 @@ impl Part {
         if !self.deadlines.is_empty() {
             (self.deadlines, other.deadlines) = (self.order_by_deadline(), other.order_by_deadline());
         }
-        other
+        (other, leaving)
+    }
+
+    /// Takes the fields of a part back that left for it, each to the place where it stood.
+    pub(super) fn unsplit(&mut self, mut other: Self, moved: &[bool]) {
+        let hasher = self.fields.hasher().clone();
+        let all = IndexSet::with_capacity_and_hasher(self.len() + other.len(), hasher);
+        let mut stayed = std::mem::replace(&mut self.fields, all).into_iter();
+        let mut left = std::mem::take(&mut other.fields).into_iter();
+        for moved in moved {
+            self.fields.extend(if *moved { left.next() } else { stayed.next() });
+        }
+        self.deadlines = self.order_by_deadline();
     }
 
     fn order_by_deadline(&self) -> BTreeSet<(u64, usize)> {

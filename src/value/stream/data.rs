@@ -226,7 +226,7 @@ impl Stream {
     }
 
     /// Takes back that entries from `from` on were added. O(entries that go + size of a node).
-    pub fn rewind(&mut self, from: StreamId, last_id: StreamId, entries_added: u64) {
+    pub(super) fn rewind(&mut self, from: StreamId, last_id: StreamId, entries_added: u64) {
         while let Some(node) = self.nodes.back_mut() {
             if node.last() < from {
                 break;

@@ -57,6 +57,19 @@ impl Consumer {
     }
 }
 
+/// A consumer that was taken out of its group, with what was pending for it.
+pub(super) struct RemovedConsumer {
+    place: u32,
+    consumer: Consumer,
+    pending: Vec<(StreamId, Pending)>,
+}
+
+impl RemovedConsumer {
+    pub(super) fn pending_len(&self) -> usize {
+        self.pending.len()
+    }
+}
+
 /// A consumer group.
 #[derive(Debug, Clone, Default)]
 pub struct Group {
@@ -150,17 +163,35 @@ impl Group {
 
     /// Removes a consumer and all that is pending for it; how much that was, if there is such a consumer.
     pub fn remove_consumer(&mut self, name: &[u8]) -> Option<usize> {
+        self.take_consumer(name).map(|removed| removed.pending_len())
+    }
+
+    /// Takes a consumer out, with all that is pending for it.
+    pub(super) fn take_consumer(&mut self, name: &[u8]) -> Option<RemovedConsumer> {
         let rank = self.search(name).ok()?;
         let place = self.by_name.remove(rank);
         let consumer = self.consumers.get_mut(place as usize)?.take()?;
         self.name_bytes -= name.len();
-        for id in &consumer.pending {
-            self.pending.remove(id);
-        }
+        let pending =
+            consumer.pending.iter().filter_map(|id| Some((*id, self.pending.remove(id)?))).collect();
         while let Some(None) = self.consumers.last() {
             self.consumers.pop();
         }
-        Some(consumer.pending.len())
+        Some(RemovedConsumer { place, consumer, pending })
+    }
+
+    /// Puts a consumer back that was taken out, under the key that it had. Nobody has the key or the name now.
+    pub(super) fn put_consumer_back(&mut self, removed: RemovedConsumer) {
+        let RemovedConsumer { place, consumer, pending } = removed;
+        let Err(rank) = self.search(&consumer.name) else { return };
+        self.name_bytes += consumer.name.len();
+        self.by_name.insert(rank, place);
+        let at = place as usize;
+        self.consumers.resize_with(self.consumers.len().max(at + 1), || None);
+        if let Some(slot) = self.consumers.get_mut(at) {
+            *slot = Some(consumer);
+        }
+        self.pending.extend(pending);
     }
 
     /// How many entries are pending.
@@ -275,7 +306,19 @@ impl Groups {
 
     /// Removes a group; whether it was there.
     pub fn remove(&mut self, name: &[u8]) -> bool {
-        self.search(name).map(|at| self.groups.remove(at)).is_ok()
+        self.take(name).is_some()
+    }
+
+    /// Takes a group out, if it is there.
+    pub(super) fn take(&mut self, name: &[u8]) -> Option<Box<Group>> {
+        self.search(name).ok().map(|at| self.groups.remove(at).1)
+    }
+
+    /// Puts a group back that was taken out. Nobody has its name now.
+    pub(super) fn put_back(&mut self, name: &[u8], group: Box<Group>) {
+        if let Err(at) = self.search(name) {
+            self.groups.insert(at, (name.into(), group));
+        }
     }
 
     /// The bytes they take on the heap. O(number of groups).

@@ -372,6 +372,27 @@ impl StreamNode {
         self.mark(&[place]) == 1
     }
 
+    /// Whether an entry is there.
+    pub(super) fn is_live(&self, id: StreamId) -> bool {
+        self.entries().take_while(|entry| entry.id <= id).any(|entry| entry.id == id && !entry.deleted)
+    }
+
+    /// The live entries up to one and including it.
+    pub(super) fn live_through(&self, through: StreamId) -> Vec<StreamId> {
+        let entries = self.entries().take_while(|entry| entry.id <= through);
+        entries.filter(|entry| !entry.deleted).map(|entry| entry.id).collect()
+    }
+
+    /// Takes the mark of an entry that was deleted away.
+    pub(super) fn undelete(&mut self, id: StreamId) {
+        let found = self.entries().find(|entry| entry.id == id && entry.deleted).map(|entry| entry.at);
+        if let Some(flags) = found.and_then(|at| self.body.get_mut(at)) {
+            *flags &= !DELETED;
+            self.live += 1;
+            self.deleted -= 1;
+        }
+    }
+
     fn mark(&mut self, places: &[usize]) -> u64 {
         for place in places {
             if let Some(flags) = self.body.get_mut(*place) {

@@ -146,3 +146,101 @@ fn a_token_carries_a_transaction_out_once() {
     h.server.engine.store.bury_some(0, 1000);
     assert_eq!(h.server.engine.store.len(), 1);
 }
+
+/// A transaction of these commands that its last command cancels.
+fn cancelled(h: &mut Harness, lines: &[&str]) {
+    let mut all = vec!["ITEM.ATOMIC"];
+    all.extend(lines);
+    all.push("ITEM.CHECK t none IF 'attribute_exists(id)'");
+    let reply = exec(h, &all);
+    assert!(reply.starts_with("-TXCANCELLED"), "{reply}");
+}
+
+#[test]
+fn a_cancelled_transaction_leaves_the_deadline_of_a_hash_whose_fields_have_expired() {
+    for fields in [2, 600] {
+        for lines in [
+            &["HDEL h f0", "HSET h f1 v"][..],
+            &["HINCRBY h f1 1"],
+            &["SET h v"],
+            &["XADD h * f v"],
+            &["HSETEX h EX 5 FIELDS 1 f1 v"],
+            &["DEL h", "HSET h f1 v"],
+        ] {
+            let mut h = Harness::new();
+            h.run("TABLE.CREATE t PK id S");
+            let names: Vec<String> = (0..fields).map(|n| format!("f{n}")).collect();
+            let pairs: Vec<String> = names.iter().map(|name| format!("{name} v")).collect();
+            h.run(&format!("HSET h {}", pairs.join(" ")));
+            h.run(&format!("HPEXPIRE h 100 FIELDS {fields} {}", names.join(" ")));
+            h.run("PEXPIREAT h 1700001000000");
+            h.advance(200);
+            let engine = std::sync::Arc::clone(&h.server.engine);
+            let hash = engine.store.hash(b"h");
+            let deadline = || {
+                let locked = engine.store.lock_one(hash, crate::store::Mode::Read, 0);
+                locked.peek(engine.store.space(0), b"h", hash).and_then(crate::store::Entry::expire)
+            };
+            assert_eq!(deadline(), Some(1_700_001_000_000));
+            cancelled(&mut h, lines);
+            assert_eq!(deadline(), Some(1_700_001_000_000), "{fields} fields, {lines:?}");
+        }
+    }
+}
+
+/// The cursor and the fields of a reply to HSCAN with NOVALUES.
+fn scanned(reply: &str) -> (String, Vec<String>) {
+    let (cursor, fields) = reply.trim_matches(['[', ']']).split_once(' ').unwrap();
+    let unquoted = |word: &str| word.trim_matches(['[', ']', '"']).to_owned();
+    (unquoted(cursor), fields.split(' ').map(unquoted).collect())
+}
+
+#[test]
+fn hscan_misses_nothing_when_a_transaction_between_two_calls_is_cancelled() {
+    for lines in [
+        &["DEL h"][..],
+        &["RENAME h other"],
+        &["SET h v"],
+        &["RENAME small h"],
+        &["HDEL h f1 f2 f3 f5 f8 f13 f21 f34 f55 f89", "HSET h f1 v f2 v new1 v new2 v"],
+        &["HSETEX h PX 10000 FIELDS 1 f7 v", "DEL h", "HSET h f1 v"],
+    ] {
+        let mut h = Harness::new();
+        h.run("TABLE.CREATE t PK id S");
+        h.run("HSET small f v");
+        let pairs: Vec<String> = (0..3000).map(|n| format!("f{n} v")).collect();
+        h.run(&format!("HSET h {}", pairs.join(" ")));
+        let (mut cursor, mut seen) = ("0".to_owned(), std::collections::BTreeSet::new());
+        loop {
+            let (next, fields) = scanned(&h.run(&format!("HSCAN h {cursor} COUNT 1000 NOVALUES")));
+            seen.extend(fields);
+            if next == "0" {
+                break;
+            }
+            cursor = next;
+            cancelled(&mut h, lines);
+        }
+        assert_eq!(seen.len(), 3000, "{lines:?}");
+    }
+}
+
+#[test]
+fn a_cancelled_transaction_tells_no_watcher_and_counts_nothing() {
+    let mut h = Harness::new();
+    let other = h.connect();
+    h.run("TABLE.CREATE t PK id S");
+    h.run("SET s v");
+    h.run("SET gone v PX 10");
+    h.advance(100);
+    h.run("OBJECT IDLETIME s");
+    h.run_as(other, "WATCH s h new");
+    h.run_as(other, "MULTI");
+    h.run_as(other, "PING");
+    let idle = |h: &mut Harness| h.run("OBJECT IDLETIME s");
+    h.advance(10_000);
+    let before = (idle(&mut h), h.run("DBSIZE"));
+    cancelled(&mut h, &["APPEND s w", "DEL s", "HSET h f v", "SET new 1", "APPEND gone x", "GET s"]);
+    assert_eq!((idle(&mut h), h.run("DBSIZE")), before);
+    assert_eq!(h.server.engine.store.expired_keys.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(h.run_as(other, "EXEC"), "[+PONG]");
+}

@@ -1,0 +1,416 @@
+//! Taking a transaction's changes back.
+//!
+//! While changes are recorded, each keeps what it removes or replaces: whole entries as they are, so that to take back a deletion costs
+//! nothing however large the value; fields, entries of streams and items of large values one by one; small values as a
+//! copy of their block, once. They are taken back from the last to the first, to exactly what was there, with
+//! deadlines, order and access clocks. Watchers and those who wait are told when the changes are kept, and never of what was
+//! taken back.
+//!
+//! The shards stay locked from the first change until all are kept or taken back, so nobody sees what is taken back.
+
+use super::apply::Place;
+use super::entry::Kind;
+use super::table;
+use super::{Entry, Locked, Object, Store};
+use crate::value::{hash, stream};
+use ahash::AHashSet;
+use std::cell::RefCell;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The place of an entry, owned.
+struct Home {
+    shard: usize,
+    hash: u64,
+    space: u32,
+    db: Option<usize>,
+    key: Box<[u8]>,
+}
+
+impl Home {
+    fn of(place: Place<'_>) -> Self {
+        let Place { shard, hash, space, db, key } = place;
+        Self { shard, hash, space, db, key: key.into() }
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { shard: self.shard, hash: self.hash, space: self.space, db: self.db, key: &self.key }
+    }
+}
+
+/// Where an entry stood in its shard's table.
+#[derive(Clone, Copy)]
+struct Slot {
+    index: usize,
+    generation: u32,
+}
+
+/// What takes one change back.
+enum Step {
+    /// There was no entry.
+    Inserted,
+    Removed(Entry, Slot),
+    Replaced(Entry),
+    Deadline(Option<u64>),
+    /// Bytes of a string, its length, and whether it was edited.
+    Bytes {
+        at: usize,
+        bytes: Box<[u8]>,
+        len: usize,
+        raw: bool,
+    },
+    Fields(Vec<hash::Inverse>),
+    Item {
+        sort: Box<[u8]>,
+        item: Option<Box<[u8]>>,
+    },
+    Stream(stream::Inverse),
+}
+
+/// Who is to be told of a change.
+enum Told {
+    Watchers { shard: usize, db: usize, key: Box<[u8]> },
+    WatchersOfItem { shard: usize, table: u32, partition: Box<[u8]>, sort: Box<[u8]> },
+    Waiting { shard: usize, db: usize, key: Box<[u8]> },
+}
+
+/// What was changed since the recording began.
+#[derive(Default)]
+pub(super) struct Undo {
+    steps: Vec<(Home, Step)>,
+    /// Keys whose value is put back as a whole by a step that is recorded already: changes within it need none.
+    covered: AHashSet<(u32, Box<[u8]>)>,
+    told: Vec<Told>,
+    used: RefCell<Vec<Used>>,
+}
+
+/// An entry that was used, with the access clock that it had before.
+struct Used {
+    /// How many steps were recorded before.
+    steps: usize,
+    space: u32,
+    key: Box<[u8]>,
+    hash: u64,
+    clock: u32,
+}
+
+impl Undo {
+    fn cover(&mut self, place: Place<'_>) {
+        self.covered.insert((place.space, place.key.into()));
+    }
+
+    /// Takes note of the access clock of an entry whose key has a hash, before the entry is used.
+    #[cold]
+    pub(super) fn note_clock(&self, entry: &Entry, hash: u64) {
+        let (steps, space, clock) = (self.steps.len(), entry.space(), entry.clock());
+        self.used.borrow_mut().push(Used { steps, space, key: entry.key().into(), hash, clock });
+    }
+}
+
+/// When an item of a space expires, in ms since the epoch.
+pub type DeadlineIn<'f> = &'f dyn Fn(u32, &[u8]) -> Option<u64>;
+
+impl Locked<'_> {
+    /// Records all changes from now on, until [`Locked::keep_changes`] or [`Locked::take_back`]. Structural effects must not follow.
+    pub fn record_changes(&mut self) {
+        self.undo.get_or_insert_default();
+    }
+
+    /// Ends the recording. What was removed is freed, and who watches or waits is told.
+    #[inline]
+    pub fn keep_changes(&mut self) {
+        if let Some(undo) = self.undo.take() {
+            self.keep_recorded(*undo);
+        }
+    }
+
+    #[cold]
+    fn keep_recorded(&mut self, undo: Undo) {
+        for (home, step) in undo.steps {
+            if let Step::Removed(entry, _) | Step::Replaced(entry) = step {
+                self.discard(home.shard, entry);
+            }
+        }
+        for told in undo.told {
+            match told {
+                Told::Watchers { shard, db, key } => self.store.touched(shard, db, &key),
+                Told::WatchersOfItem { shard, table, partition, sort } => {
+                    self.store.touched_item(shard, table, &partition, &sort);
+                }
+                Told::Waiting { shard, db, key } => self.store.signal(shard, db, &key),
+            }
+        }
+    }
+
+    /// Takes all recorded changes back. `deadline_of` tells when items expire that are put back.
+    #[cold]
+    pub fn take_back(&mut self, deadline_of: DeadlineIn<'_>) {
+        let Some(undo) = self.undo.take() else { return };
+        let mut used = undo.used.into_inner();
+        for (at, (home, step)) in undo.steps.into_iter().enumerate().rev() {
+            self.set_clocks_back(&mut used, at + 1);
+            let place = home.place();
+            match step {
+                Step::Inserted => self.take_out(place),
+                Step::Removed(entry, slot) => self.put_in(place, entry, slot),
+                Step::Replaced(entry) => self.put_over(place, entry),
+                Step::Deadline(at) => self.set_deadline(place, at),
+                Step::Item { sort, item } => self.put_item_back(place, &sort, item.as_deref(), deadline_of),
+                other => self.take_back_within(place, other),
+            }
+        }
+        self.set_clocks_back(&mut used, 0);
+    }
+
+    /// Sets the access clocks back that were noted behind so many steps.
+    fn set_clocks_back(&self, used: &mut Vec<Used>, steps: usize) {
+        while let Some(Used { space, key, hash, clock, .. }) = used.pop_if(|last| last.steps >= steps) {
+            self.peek(space, &key, hash).into_iter().for_each(|entry| entry.set_clock(clock));
+        }
+    }
+
+    fn take_back_within(&mut self, place: Place<'_>, step: Step) {
+        let Some(entry) = self.find(place) else { return };
+        match (step, entry.object_mut()) {
+            (Step::Fields(inverses), Some(Object::Hash(big))) => {
+                inverses.into_iter().rev().for_each(|inverse| big.revert(inverse));
+                entry.refresh_deadline();
+            }
+            (Step::Stream(inverse), Some(Object::Stream(stream))) => stream.revert(inverse),
+            (Step::Bytes { at, bytes, len, raw }, None) => {
+                let now = entry.payload_mut().len();
+                if now > len {
+                    entry.splice(len, now - len, 0);
+                }
+                if let Some(target) = entry.payload_mut().get_mut(at..at + bytes.len()) {
+                    target.copy_from_slice(&bytes);
+                }
+                entry.set_raw(raw);
+            }
+            _ => {}
+        }
+    }
+
+    fn put_item_back(
+        &mut self,
+        place: Place<'_>,
+        sort: &[u8],
+        item: Option<&[u8]>,
+        deadline_of: DeadlineIn<'_>,
+    ) {
+        let Some(Object::Items(items)) = self.find(place).and_then(Entry::object_mut) else { return };
+        let Some(item) = item else {
+            items.remove(sort);
+            return;
+        };
+        items.put(sort, item);
+        if let Some(at) = deadline_of(place.space, item) {
+            self.note_deadline_of_item(place, sort, at);
+        }
+    }
+
+    fn take_out(&mut self, place: Place<'_>) {
+        let Some(raw) = self.raw_mut(place.shard) else { return };
+        let Some(entry) = table::remove(raw, place.hash, place.space, place.key) else { return };
+        self.uncount(place, &entry);
+        self.discard(place.shard, entry);
+    }
+
+    fn put_in(&mut self, place: Place<'_>, entry: Entry, slot: Slot) {
+        let store = self.store;
+        self.note_deadline(place, entry.has_deadline());
+        let expires = i32::from(entry.expire().is_some());
+        let Some(raw) = self.raw_mut(place.shard) else { return };
+        let (grown, index) = table::put_back(raw, place.hash, entry, |e| store.place_of(e));
+        let buckets = raw.buckets();
+        let moved =
+            store.sides[place.shard].generation.load(Relaxed) == slot.generation && index != slot.index;
+        if grown || moved {
+            store.reorganised(place.shard, buckets);
+        }
+        self.count_inserted(place, expires);
+    }
+
+    fn put_over(&mut self, place: Place<'_>, entry: Entry) {
+        let after = i32::from(entry.expire().is_some());
+        self.note_deadline(place, entry.has_deadline());
+        let Some(now) = self.find(place) else { return };
+        let old = std::mem::replace(now, entry);
+        let before = i32::from(old.expire().is_some());
+        self.count_expires(place, after - before);
+        self.discard(place.shard, old);
+    }
+
+    fn set_deadline(&mut self, place: Place<'_>, at: Option<u64>) {
+        let Some(entry) = self.find(place) else { return };
+        let before = i32::from(entry.expire().is_some());
+        entry.set_expire(at);
+        self.count_expires(place, i32::from(at.is_some()) - before);
+    }
+}
+
+/// What changes say of themselves while they are recorded.
+impl Locked<'_> {
+    #[inline]
+    pub(super) fn recorded_insert(&mut self, place: Place<'_>) {
+        if let Some(undo) = &mut self.undo {
+            undo.steps.push((Home::of(place), Step::Inserted));
+            undo.cover(place);
+        }
+    }
+
+    /// Takes care of an entry that was removed: it is kept while changes are recorded, else freed.
+    pub(super) fn removed(&mut self, place: Place<'_>, entry: Entry, index: usize) {
+        match &mut self.undo {
+            None => self.discard(place.shard, entry),
+            Some(undo) => {
+                let generation = self.store.sides[place.shard].generation.load(Relaxed);
+                undo.steps.push((Home::of(place), Step::Removed(entry, Slot { index, generation })));
+            }
+        }
+    }
+
+    /// The same for one that was replaced.
+    pub(super) fn replaced(&mut self, place: Place<'_>, entry: Entry) {
+        match &mut self.undo {
+            None => self.discard(place.shard, entry),
+            Some(undo) => {
+                undo.steps.push((Home::of(place), Step::Replaced(entry)));
+                undo.cover(place);
+            }
+        }
+    }
+
+    /// Notes the deadline that an entry has, before it is set.
+    pub(super) fn record_deadline(&mut self, place: Place<'_>, before: Option<u64>) {
+        self.record_within(place, Step::Deadline(before));
+    }
+
+    fn record_within(&mut self, place: Place<'_>, step: Step) {
+        if let Some(undo) = &mut self.undo
+            && !undo.covered.contains(&(place.space, Box::from(place.key)))
+        {
+            undo.steps.push((Home::of(place), step));
+        }
+    }
+
+    /// Prepares a change within a value; whether it has to record what takes it back. Of a small value the whole block is kept
+    /// instead.
+    #[inline]
+    pub(super) fn records_within(&mut self, place: Place<'_>) -> bool {
+        self.undo.is_some() && self.cover_small(place)
+    }
+
+    #[cold]
+    fn cover_small(&mut self, place: Place<'_>) -> bool {
+        let covered = |undo: &Undo| undo.covered.contains(&(place.space, Box::from(place.key)));
+        if self.undo.as_deref().is_none_or(covered) {
+            return false;
+        }
+        let Some(entry) = self.find(place) else { return false };
+        if entry.kind() == Kind::Boxed {
+            return true;
+        }
+        let copy = entry.twin();
+        let old = std::mem::replace(entry, copy);
+        self.replaced(place, old);
+        false
+    }
+
+    /// Records what takes changes of fields back.
+    pub(super) fn record_fields(&mut self, place: Place<'_>, inverses: Vec<hash::Inverse>) {
+        if !inverses.is_empty() {
+            self.record_within(place, Step::Fields(inverses));
+        }
+    }
+
+    /// Records what takes changes of a stream back.
+    pub(super) fn record_stream(&mut self, place: Place<'_>, inverse: stream::Inverse) {
+        self.record_within(place, Step::Stream(inverse));
+    }
+
+    /// Records an item that is about to change.
+    pub(super) fn record_item(&mut self, place: Place<'_>, sort: &[u8]) {
+        let Some(Object::Items(items)) = self.find(place).and_then(Entry::object_mut) else { return };
+        let item = items.get(sort).map(Box::from);
+        self.record_within(place, Step::Item { sort: sort.into(), item });
+    }
+
+    /// Records the bytes of a string of which some are about to be overwritten.
+    pub(super) fn record_bytes(&mut self, place: Place<'_>, at: usize, end: usize) {
+        if self.undo.is_none() {
+            return;
+        }
+        let Some(entry) = self.find(place).filter(|entry| entry.kind() == Kind::Str) else { return };
+        let raw = entry.is_raw();
+        let bytes = entry.payload_mut();
+        let (at, len) = (at.min(bytes.len()), bytes.len());
+        let bytes = bytes.get(at..end.min(len)).unwrap_or_default().into();
+        self.record_within(place, Step::Bytes { at, bytes, len, raw });
+    }
+
+    /// Tells those who watch or wait for a key that it has changed, at once or when the changes are kept.
+    #[inline]
+    pub(super) fn tell(&mut self, place: Place<'_>, db: usize) {
+        match &mut self.undo {
+            None => self.store.touched(place.shard, db, place.key),
+            Some(undo) if self.store.is_watched(place.shard) => {
+                undo.told.push(Told::Watchers { shard: place.shard, db, key: place.key.into() });
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// The same, for those only who wait.
+    pub(super) fn tell_waiting(&mut self, place: Place<'_>, db: usize) {
+        match &mut self.undo {
+            None => self.store.signal(place.shard, db, place.key),
+            Some(undo) if self.store.is_watched(place.shard) => {
+                undo.told.push(Told::Waiting { shard: place.shard, db, key: place.key.into() });
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// The same, for those who watch an item.
+    #[inline]
+    pub(super) fn tell_of_item(&mut self, place: Place<'_>, sort: &[u8]) {
+        let (shard, table) = (place.shard, place.space);
+        match &mut self.undo {
+            None => self.store.touched_item(shard, table, place.key, sort),
+            Some(undo) if self.store.is_watched(shard) => {
+                let (partition, sort) = (place.key.into(), sort.into());
+                undo.told.push(Told::WatchersOfItem { shard, table, partition, sort });
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+impl Store {
+    #[inline]
+    fn is_watched(&self, shard: usize) -> bool {
+        self.sides[shard].watched.load(Relaxed) != 0
+    }
+}
+
+impl Locked<'_> {
+    pub(super) fn count_expires(&self, place: Place<'_>, expires: i32) {
+        if let (Some(db), true) = (place.db, expires != 0) {
+            self.store.count(place.shard, db, 0, expires);
+        }
+    }
+
+    pub(super) fn count_inserted(&self, place: Place<'_>, expires: i32) {
+        match place.db {
+            Some(db) => self.store.count(place.shard, db, 1, expires),
+            None => self.store.enlist(place.shard, place.space, Store::place(place.hash, place.space)),
+        }
+    }
+
+    fn uncount(&self, place: Place<'_>, entry: &Entry) {
+        match place.db {
+            Some(db) => self.store.count(place.shard, db, -1, -i32::from(entry.expire().is_some())),
+            None => self.store.strike(place.shard, place.space, Store::place(place.hash, place.space)),
+        }
+    }
+}

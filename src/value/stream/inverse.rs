@@ -1,0 +1,218 @@
+//! Changes of a stream that can be taken back. What was removed is kept rather than built again: whole nodes as they are, entries in
+//! a node by the flag that marks them, groups and consumers with all that is pending.
+
+use super::group::{Group, GroupPosition, Pending, RemovedConsumer};
+use super::node::StreamNode;
+use super::{Stream, StreamId};
+
+/// What takes one change of a stream back. Changes are taken back from the last to the first.
+pub struct Inverse(Step);
+
+/// What is counted and noted about the entries.
+#[derive(Clone, Copy)]
+pub(super) struct Counters {
+    pub(super) length: u64,
+    pub(super) last_id: StreamId,
+    pub(super) first_id: StreamId,
+    pub(super) max_deleted_id: StreamId,
+    pub(super) entries_added: u64,
+}
+
+/// What went from the entries.
+pub(super) enum Gone {
+    /// An entry was marked as deleted.
+    Entry(StreamId),
+    /// A node was taken out at a place.
+    Node(usize, Box<StreamNode>),
+}
+
+enum Step {
+    /// Entries from an identifier on were added.
+    Added(StreamId, Counters),
+    /// Entries went.
+    Gone(Vec<Gone>, Counters),
+    /// Only the marks changed.
+    Marks(Counters),
+    /// A group was made, or has read up to a position.
+    Position(Box<[u8]>, Option<GroupPosition>),
+    Group(Box<[u8]>, Box<Group>),
+    /// A consumer was made, or was seen and active at these times.
+    Times(Box<[u8]>, Box<[u8]>, Option<(u64, Option<u64>)>),
+    Consumer(Box<[u8]>, RemovedConsumer),
+    Pending(Box<[u8]>, Vec<(StreamId, Option<Pending>)>),
+}
+
+impl Stream {
+    fn counters(&self) -> Counters {
+        Counters {
+            length: self.length,
+            last_id: self.last_id,
+            first_id: self.first_id,
+            max_deleted_id: self.max_deleted_id,
+            entries_added: self.entries_added,
+        }
+    }
+
+    fn set_counters(&mut self, counters: Counters) {
+        let Counters { length, last_id, first_id, max_deleted_id, entries_added } = counters;
+        (self.length, self.entries_added) = (length, entries_added);
+        (self.last_id, self.first_id, self.max_deleted_id) = (last_id, first_id, max_deleted_id);
+    }
+
+    /// What takes back that entries or a node from an identifier on are added. Asked for before they are.
+    pub fn undo_of_adding(&self, from: StreamId) -> Inverse {
+        Inverse(Step::Added(from, self.counters()))
+    }
+
+    /// What takes back that the marks are set. Asked for before they are.
+    pub fn undo_of_marks(&self) -> Inverse {
+        Inverse(Step::Marks(self.counters()))
+    }
+
+    /// What takes back that a group is made or its position set. Asked for before it is.
+    pub fn undo_of_position(&self, group: &[u8]) -> Inverse {
+        Inverse(Step::Position(group.into(), self.groups().get(group).map(|group| group.position)))
+    }
+
+    /// What takes back that a consumer is made or its times set; nothing if there is no such group.
+    pub fn undo_of_times(&self, group: &[u8], consumer: &[u8]) -> Option<Inverse> {
+        let known = self.groups().get(group)?;
+        let known = known.find_consumer(consumer).and_then(|key| known.consumer(key));
+        let times = known.map(|consumer| (consumer.seen_at_ms, consumer.active_at_ms));
+        Some(Inverse(Step::Times(group.into(), consumer.into(), times)))
+    }
+
+    /// What takes back that entries become or cease to be pending; nothing if there is no such group.
+    pub fn undo_of_pending(&self, group: &[u8], ids: impl Iterator<Item = StreamId>) -> Option<Inverse> {
+        let known = self.groups().get(group)?;
+        let before = ids.map(|id| (id, known.pending_entry(id))).collect();
+        Some(Inverse(Step::Pending(group.into(), before)))
+    }
+
+    /// As [`Stream::delete`] for several entries; how many there were, and what takes it back.
+    pub fn delete_kept(&mut self, ids: impl Iterator<Item = StreamId>) -> (usize, Inverse) {
+        let counters = self.counters();
+        let mut gone = Vec::new();
+        for id in ids {
+            let Some(at) = self.node_of(id) else { continue };
+            let Some(node) = self.nodes.get(at).filter(|node| node.is_live(id)) else { continue };
+            if node.live() == 1 {
+                gone.extend(self.take_node(at).map(|node| Gone::Node(at, node)));
+                self.length -= 1;
+                self.max_deleted_id = self.max_deleted_id.max(id);
+                if id == self.first_id {
+                    self.update_first_id();
+                }
+            } else if self.delete(id) {
+                gone.push(Gone::Entry(id));
+            }
+        }
+        (gone.len(), Inverse(Step::Gone(gone, counters)))
+    }
+
+    /// As [`Stream::trim_through`], and what takes it back.
+    pub fn trim_kept(&mut self, through: StreamId) -> (u64, Inverse) {
+        let counters = self.counters();
+        let mut gone = Vec::new();
+        while let Some(node) = self.nodes.front_mut() {
+            let going = node.live_through(through);
+            if (going.len() as u64) < node.live() {
+                node.delete_while(|id| id <= through);
+                gone.extend(going.into_iter().map(Gone::Entry));
+                break;
+            }
+            gone.extend(self.take_node(0).map(|node| Gone::Node(0, node)));
+        }
+        let entries = |gone: &Gone| if let Gone::Node(_, node) = gone { node.live() } else { 1 };
+        let removed = gone.iter().map(entries).sum();
+        if removed > 0 {
+            self.length -= removed;
+            self.update_first_id();
+        }
+        (removed, Inverse(Step::Gone(gone, counters)))
+    }
+
+    /// Removes a group; what takes it back, if it was there.
+    pub fn remove_group_kept(&mut self, group: &[u8]) -> Option<Inverse> {
+        let removed = self.groups_mut().take(group)?;
+        Some(Inverse(Step::Group(group.into(), removed)))
+    }
+
+    /// Removes a consumer and what is pending for it; how much that was, and what takes it back, if it was there.
+    pub fn remove_consumer_kept(&mut self, group: &[u8], consumer: &[u8]) -> Option<(usize, Inverse)> {
+        let removed = self.groups_mut().get_mut(group)?.take_consumer(consumer)?;
+        Some((removed.pending_len(), Inverse(Step::Consumer(group.into(), removed))))
+    }
+
+    /// Takes a change back, all later ones having been taken back.
+    pub fn revert(&mut self, inverse: Inverse) {
+        match inverse.0 {
+            Step::Added(from, counters) => {
+                self.rewind(from, counters.last_id, counters.entries_added);
+                self.set_counters(counters);
+            }
+            Step::Gone(gone, counters) => {
+                gone.into_iter().rev().for_each(|gone| self.bring_back(gone));
+                self.set_counters(counters);
+            }
+            Step::Marks(counters) => self.set_counters(counters),
+            Step::Group(name, group) => self.groups_mut().put_back(&name, group),
+            other => self.revert_in_group(other),
+        }
+    }
+
+    fn bring_back(&mut self, gone: Gone) {
+        match gone {
+            Gone::Entry(id) => {
+                if let Some(node) = self.node_of(id).and_then(|at| self.nodes.get_mut(at)) {
+                    node.undelete(id);
+                }
+            }
+            Gone::Node(at, node) => {
+                self.node_bytes += node.memory();
+                self.nodes.insert(at, node);
+            }
+        }
+    }
+
+    fn take_node(&mut self, at: usize) -> Option<Box<StreamNode>> {
+        let node = self.nodes.remove(at)?;
+        self.node_bytes -= node.memory();
+        Some(node)
+    }
+
+    fn revert_in_group(&mut self, step: Step) {
+        let groups = self.groups_mut();
+        match step {
+            Step::Position(name, None) => drop(groups.take(&name)),
+            Step::Position(name, Some(position)) => {
+                if let Some(group) = groups.get_mut(&name) {
+                    group.position = position;
+                }
+            }
+            Step::Times(name, consumer, times) => {
+                let Some(group) = groups.get_mut(&name) else { return };
+                let known = group.find_consumer(&consumer);
+                match (known.and_then(|key| group.consumer_mut(key)), times) {
+                    (Some(consumer), Some(times)) => (consumer.seen_at_ms, consumer.active_at_ms) = times,
+                    _ => drop(group.remove_consumer(&consumer)),
+                }
+            }
+            Step::Consumer(name, removed) => {
+                if let Some(group) = groups.get_mut(&name) {
+                    group.put_consumer_back(removed);
+                }
+            }
+            Step::Pending(name, before) => {
+                let Some(group) = groups.get_mut(&name) else { return };
+                for (id, pending) in before.into_iter().rev() {
+                    match pending {
+                        Some(pending) => drop(group.assign(id, pending)),
+                        None => drop(group.acknowledge(id)),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
