@@ -11,6 +11,7 @@ mod checkpoint;
 mod durability;
 mod ending;
 mod evict;
+mod fall_back;
 mod image;
 mod indexes;
 mod items;
@@ -146,6 +147,8 @@ pub struct Engine {
     journal: Journal,
     machine: Machine,
     works: Works,
+    /// The shards whose keys it takes, where it stands beside another engine; otherwise all.
+    only: Option<Box<[bool]>>,
     /// Whether the log's failure has been taken note of.
     failing: AtomicBool,
     /// Held by the end.
@@ -204,6 +207,7 @@ impl Engine {
             journal: Journal::default(),
             machine: Machine::new(journal::level_of(&settings)),
             works: Works::default(),
+            only: None,
             failing: AtomicBool::new(false),
             ending: Mutex::new(()),
             stream_retention: AtomicU64::new(0),
