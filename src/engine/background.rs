@@ -157,9 +157,13 @@ impl Engine {
         }
     }
 
+    /// Once a second, counted from the beginning of a sync: the next follows one that took longer at once.
     fn sync_thread(self: &Arc<Self>) {
-        while self.rest(1000) {
+        let mut took = 0;
+        while self.rest(1000_u64.saturating_sub(took).max(1)) {
+            let began = self.clock.monotonic_micros();
             survive(|| self.sync_second());
+            took = (self.clock.monotonic_micros() - began) / 1000;
         }
     }
 
@@ -286,12 +290,13 @@ impl Engine {
             return;
         }
         // A log that is off is looked after too, so that it can be switched on when a full disk has room again.
-        if let Err(error) = log.write_out(log.tail()).and_then(|()| log.maintain()) {
-            self.note_failure(&error);
+        // A write that has to wait for room is tried again by the upkeep, which comes in any case.
+        for outcome in [log.write_out(log.tail()), log.maintain()] {
+            outcome.unwrap_or_else(|error| self.note_failure(&error));
         }
     }
 
-    fn check_save_points(self: &Arc<Self>) {
+    pub(super) fn check_save_points(self: &Arc<Self>) {
         if self.save.running.load(Acquire) || !self.state().permits_checkpoint() || self.journal.log().is_none() {
             return;
         }

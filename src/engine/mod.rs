@@ -151,6 +151,11 @@ pub struct Engine {
     only: Option<Box<[bool]>>,
     /// Whether the log's failure has been taken note of.
     failing: AtomicBool,
+    /// For how many microseconds a record may be written and not synced at `everysec`; 0 for any time.
+    max_unsynced_micros: AtomicU64,
+    /// How often writers have waited for that, and for how many microseconds in all.
+    held: AtomicU64,
+    held_micros: AtomicU64,
     /// Held by the end.
     ending: Mutex<()>,
     /// How long change streams keep their records, in ms.
@@ -209,6 +214,9 @@ impl Engine {
             works: Works::default(),
             only: None,
             failing: AtomicBool::new(false),
+            max_unsynced_micros: AtomicU64::new(0),
+            held: AtomicU64::new(0),
+            held_micros: AtomicU64::new(0),
             ending: Mutex::new(()),
             stream_retention: AtomicU64::new(0),
             next_trim: AtomicU64::new(0),

@@ -424,6 +424,42 @@ fn what_was_acknowledged_is_synced_where_the_rule_becomes_stricter() {
 }
 
 #[test]
+fn writers_wait_for_a_disk_that_falls_behind_at_everysec() {
+    let disk = SimDisk::new(57);
+    let engine = open(&disk, AppendFsync::Everysec).unwrap();
+    let clock = engine.clock.as_manual().unwrap();
+    set(&engine, b"first");
+    engine.settle().unwrap();
+    let synced = || engine.journal.log().unwrap().synced();
+    clock.advance_ms(1_000);
+    set(&engine, b"second");
+    engine.settle().unwrap();
+    assert!(synced() < engine.tail() && engine.held().0 == 0, "a second behind is what was asked for");
+    clock.advance_ms(1_500);
+    set(&engine, b"third");
+    engine.settle().unwrap();
+    assert_eq!((synced(), engine.held().0), (engine.tail(), 1));
+}
+
+#[test]
+fn a_checkpoint_that_failed_is_tried_again_within_seconds() {
+    let disk = SimDisk::new(58);
+    let engine = open(&disk, AppendFsync::Everysec).unwrap();
+    let rare = crate::config::SavePoint { seconds: 100_000, changes: 100_000 };
+    configure(&engine, &Arc::new(Settings { save: vec![rare], ..(*settings(AppendFsync::Everysec)).clone() }))
+        .unwrap();
+    set(&engine, b"k");
+    disk.fail(Fault::Create, 1, SimDisk::ENOSPC);
+    assert!(engine.save().is_err());
+    engine.check_save_points();
+    assert!(!engine.save.running.load(Relaxed) && !engine.save.last_ok.load(Relaxed), "not at once");
+    engine.clock.as_manual().unwrap().advance_ms(6_000);
+    engine.check_save_points();
+    until(|| !engine.save.running.load(Relaxed));
+    assert!(engine.save.last_ok.load(Relaxed));
+}
+
+#[test]
 fn a_switch_whose_sync_fails_is_refused_and_the_failure_noted() {
     let disk = SimDisk::new(51);
     let engine = open(&disk, AppendFsync::Everysec).unwrap();
