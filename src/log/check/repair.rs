@@ -86,6 +86,8 @@ fn plan(survey: &Survey) -> Option<Plan<'_>> {
         Some((index, _)) => (index, false),
     };
     let (kept, later) = rest.split_at_checked(keep)?;
+    // Marks of a segment that is not there, or goes, must go too.
+    let cut = cut || kept.last().is_some_and(|seen| seen.next.is_some());
     if kept.is_empty() && newest.is_none() && later.first().is_some_and(|seen| seen.first > 1) {
         return None;
     }
@@ -235,6 +237,7 @@ fn write_gap(
         epoch: manifest.epoch,
         ms,
         chain: before.map_or(place.id.key(), |seen| seen.chain),
+        previous_end: 0,
     };
     write_empty(place, &header)
 }

@@ -5,6 +5,7 @@ use crate::env::Disk;
 use crate::log::checkpoint::{self, CheckpointInfo};
 use crate::log::file_log::{Place, diagnose, leftovers, scan_to_end, segments_in};
 use crate::log::manifest::{MANIFEST, Manifest};
+use crate::log::mark::Next;
 use crate::log::segment::{SegmentHeader, segment_name};
 use crate::log::{LogError, LogId, LogOptions, Lsn};
 use std::path::Path;
@@ -31,6 +32,8 @@ pub(super) struct Seen {
     pub(super) last: Lsn,
     pub(super) end: u64,
     pub(super) chain: u32,
+    /// What the marks at its end say of a next segment.
+    pub(super) next: Option<Next>,
     /// Something that is no record stands behind the last one, or the header cannot be read.
     pub(super) broken: bool,
     /// It does not continue the segment before it.
@@ -71,8 +74,8 @@ impl Survey {
         for first in old {
             survey.report.notes.push(format!("{} is a leftover of a trim", segment_name(*first)));
         }
-        for first in needed {
-            survey.segment(place, *first)?;
+        for (index, first) in needed.iter().enumerate() {
+            survey.segment(place, *first, needed.get(index + 1).copied())?;
         }
         survey.checkpoints(place)?;
         survey.end(place, needed);
@@ -85,25 +88,28 @@ impl Survey {
     }
 
     /// Verifies one segment by itself and that it continues the one before it.
-    fn segment(&mut self, place: Place<'_>, first: Lsn) -> Result<(), LogError> {
+    fn segment(&mut self, place: Place<'_>, first: Lsn, next: Option<Lsn>) -> Result<(), LogError> {
         let mut seen = Seen {
             first,
             header: None,
             last: first.saturating_sub(1),
             end: 0,
             chain: 0,
+            next: None,
             broken: true,
             detached: false,
         };
         let file = place.file(first);
         match place.open(first) {
             Ok(mut scan) => {
-                let stopped = scan_to_end(&mut scan)?;
+                let ended = scan_to_end(place, &mut scan, next)?;
+                let stopped = ended.what;
                 seen = Seen {
                     header: Some(scan.header),
                     last: scan.cursor.next - 1,
                     end: scan.offset,
                     chain: scan.cursor.chain,
+                    next: ended.next,
                     broken: stopped.is_some(),
                     ..seen
                 };

@@ -1,12 +1,14 @@
 //! The log in files of one folder.
 //!
-//! `writer.rs` appends and syncs, `open.rs` finds the end of a log that was left behind, `tail.rs` decides what a
+//! `writer.rs` appends, `room.rs` secures room ahead, `syncer.rs` owns every sync, `open.rs` finds the end of a log that was left behind, `tail.rs` decides what a
 //! damaged end means, `reader.rs` reads.
 
 mod diagnose;
 mod open;
 mod reader;
+mod room;
 mod scan;
+mod syncer;
 mod tail;
 mod writer;
 

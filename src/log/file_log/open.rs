@@ -1,12 +1,14 @@
 //! Opens the folder: creates a log, or finds the end of the one that is there.
 
 use super::diagnose::{ADVICE, Diagnosis, diagnose, leftovers};
+use super::syncer::Syncer;
 use super::tail::{Damage, Found, Place};
-use super::writer::{Active, Unsynced};
+use super::writer::Active;
 use super::{FileLog, Shared};
 use crate::env::{Access, Clock, Disk, FolderEntry, Random};
 use crate::log::checkpoint;
 use crate::log::manifest::{MANIFEST, Manifest};
+use crate::log::mark::{Marks, Next};
 use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, segment_first, segment_name};
 use crate::log::{LogError, LogId, LogOptions, Lsn};
 use parking_lot::Mutex;
@@ -114,7 +116,9 @@ fn assemble(
         allocated: allocated.max(found.offset),
         tail: found.tail,
         chain: found.chain,
+        next: None,
     };
+    let folder = disk.open_dir(dir).map_err(|error| LogError::io("open", dir, &error))?;
     let shared = Shared {
         disk,
         dir: dir.to_path_buf(),
@@ -130,11 +134,13 @@ fn assemble(
         epoch: AtomicU64::new(manifest.epoch),
         manifest: Mutex::new(manifest),
         active: Mutex::new(active),
-        unsynced: Mutex::new(Unsynced { sealed: Vec::new(), current: file, folder: false }),
-        syncing: Mutex::new(()),
+        syncer: Syncer::new(dir.to_path_buf(), folder, options.sync_threads, file),
+        preparing: Mutex::new(()),
         prepared: Mutex::new(None),
+        names: AtomicU64::new(1),
         frequent_syncs: AtomicBool::new(false),
-        room_refused: AtomicBool::new(false),
+        short: AtomicBool::new(false),
+        shortage: Mutex::new(None),
     })
 }
 
@@ -202,7 +208,7 @@ fn create_first(place: Place<'_>, clock: &Clock, segments: &[Lsn]) -> Result<(Ve
     let header = beginning(place, clock.now_ms(), 1);
     write_empty(place, &header)?;
     let (offset, chain) = (SEGMENT_HEADER as u64, header.chain);
-    Ok((vec![1], Found { segment: 0, offset, tail: 0, chain, settled: offset, damage: None }))
+    Ok((vec![1], Found { segment: 0, offset, tail: 0, chain, settled: offset, damage: None, next: None }))
 }
 
 /// The header of a segment with which a log begins at LSN `first`.
@@ -217,6 +223,7 @@ fn beginning(place: Place<'_>, ms: u64, first: Lsn) -> SegmentHeader {
         epoch: 0,
         ms,
         chain,
+        previous_end: 0,
     }
 }
 
@@ -253,7 +260,29 @@ fn recover(
         make_durable(place, *first, from, if report.closed_in_order { from } else { to })?;
     }
     disk.fsync_dir(dir).map_err(|error| LogError::io("fsync", dir, &error))?;
+    if !report.closed_in_order {
+        mark_last(place, &segments)?;
+    }
     Ok((segments, found))
+}
+
+/// Marks in the segment before the last one that the last one is durable. The former writer may have been killed before it did, or
+/// before the marks were durable.
+fn mark_last(place: Place<'_>, segments: &[Lsn]) -> Result<(), LogError> {
+    let [.., before, last] = segments else { return Ok(()) };
+    let header = place.open(*last)?.header;
+    let path = place.dir.join(segment_name(*before));
+    let failed = |what: &str, error: &io::Error| LogError::io(what, &path, error);
+    if header.previous_end == 0 || header.previous_first != *before || header.last_before + 1 != *last {
+        return Ok(());
+    }
+    let file = place.disk.open(&path, Access::ReadWrite).map_err(|error| failed("open", &error))?;
+    let marks = Marks { key: header.id.key(), next: *last, chain: header.chain }.encode(Next::Durable);
+    if file.len().map_err(|error| failed("measure", &error))? < header.previous_end {
+        return Ok(());
+    }
+    file.write_at(&marks, header.previous_end).map_err(|error| failed("write", &error))?;
+    file.fsync().map_err(|error| failed("fsync", &error))
 }
 
 /// Makes a segment durable whose bytes `from..to` may not be. They are written again before they are synced: if a sync of

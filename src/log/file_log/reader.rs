@@ -81,7 +81,11 @@ impl LogReader for FileReader {
                 Filled::End => self.advance()?,
                 Filled::Bad(what) => {
                     let (file, offset) = (scan.path.display().to_string(), scan.offset);
-                    return Err(LogError::Corrupt { file, offset, what });
+                    // If the next segment continues here, no record is missing: only marks were torn.
+                    self.advance().map_err(|error| match error {
+                        LogError::Corrupt { .. } => LogError::Corrupt { file, offset, what },
+                        other => other,
+                    })?;
                 }
             }
         }

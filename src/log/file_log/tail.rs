@@ -13,6 +13,7 @@
 use super::scan::{Filled, SegmentScan};
 use crate::env::Disk;
 use crate::log::frame::{FRAME_HEADER, stands_alone};
+use crate::log::mark::Next;
 use crate::log::segment::{SEGMENT_HEADER, segment_name};
 use crate::log::{LogError, LogId, LogOptions, Lsn, Piece};
 use std::path::Path;
@@ -32,6 +33,16 @@ pub(in crate::log) struct Found {
     /// The offset in the first verified segment up to which the bytes are known to be durable.
     pub(in crate::log) settled: u64,
     pub(in crate::log) damage: Option<Damage>,
+    /// What the marks behind the last valid record say of a next segment. It is not there, or cannot be read.
+    pub(in crate::log) next: Option<Next>,
+}
+
+/// How a segment ends.
+#[derive(Debug)]
+pub(in crate::log) struct Ended {
+    /// What stands behind the last record if it is neither nothing, nor marks, nor zeros.
+    pub(in crate::log) what: Option<String>,
+    pub(in crate::log) next: Option<Next>,
 }
 
 /// Something behind the valid records that should not be there.
@@ -91,7 +102,7 @@ pub(super) fn find(
             Ok(scan) => scan,
             Err(error) => return unreadable(found, index, *first, error),
         };
-        if let Some(found) = found.as_mut().filter(|found| !continues(found, &scan)) {
+        if let Some(found) = found.as_mut().filter(|found| !continues(found.tail, found.chain, &scan)) {
             let (next, last) = (found.tail + 1, scan.header.last_before);
             let what =
                 format!("the record with LSN {next} is missing: the next segment continues after LSN {last}");
@@ -101,11 +112,13 @@ pub(super) fn find(
         if index == begin && *first <= durable {
             settled = offset_behind(&mut scan, durable)?;
         }
-        let stopped = scan_to_end(&mut scan)?;
-        let damage = stopped.map(|what| Damage { segment: index, offset: scan.offset, what, refuse: None });
+        let ended = scan_to_end(place, &mut scan, segments.get(index + 1).copied())?;
+        let next = ended.next;
+        let damage =
+            ended.what.map(|what| Damage { segment: index, offset: scan.offset, what, refuse: None });
         let (tail, chain) = (scan.cursor.next - 1, scan.cursor.chain);
         let ended = damage.is_some();
-        found = Some(Found { segment: index, offset: scan.offset, tail, chain, settled, damage });
+        found = Some(Found { segment: index, offset: scan.offset, tail, chain, settled, damage, next });
         if ended {
             break;
         }
@@ -118,8 +131,8 @@ pub(super) fn find(
 }
 
 /// True when the opened segment begins where the one before it ended.
-fn continues(before: &Found, scan: &SegmentScan) -> bool {
-    scan.header.last_before == before.tail && scan.header.chain == before.chain
+fn continues(tail: Lsn, chain: u32, scan: &SegmentScan) -> bool {
+    scan.header.last_before == tail && scan.header.chain == chain
 }
 
 /// A segment whose header cannot be read.
@@ -132,7 +145,8 @@ fn unreadable(found: Option<Found>, index: usize, first: Lsn, error: LogError) -
         other => return Err(other),
     };
     // Without anything before it the first segment's own name says where the log must go on.
-    let nothing = Found { segment: index, offset: 0, tail: first - 1, chain: 0, settled: 0, damage: None };
+    let nothing =
+        Found { segment: index, offset: 0, tail: first - 1, chain: 0, settled: 0, damage: None, next: None };
     let mut found = found.unwrap_or(nothing);
     found.damage = Some(Damage { segment: index, offset, what, refuse });
     Ok(found)
@@ -145,19 +159,30 @@ fn offset_behind(scan: &mut SegmentScan, limit: Lsn) -> Result<u64, LogError> {
     Ok(scan.offset)
 }
 
-/// Reads a segment to its end; returns what stands behind the last record if it is neither nothing nor zeros.
-pub(in crate::log) fn scan_to_end(scan: &mut SegmentScan) -> Result<Option<String>, LogError> {
+/// Reads a segment to its end. `next` is the first LSN of the segment behind it, if there is one: if that one continues this one,
+/// no record is missing, and marks that a power cut has torn are no damage.
+pub(in crate::log) fn scan_to_end(
+    place: Place<'_>,
+    scan: &mut SegmentScan,
+    next: Option<Lsn>,
+) -> Result<Ended, LogError> {
     let mut piece = Piece::new();
-    loop {
+    let bad = loop {
         match scan.fill(&mut piece, 0, Lsn::MAX)? {
             Filled::Piece => {}
-            Filled::Bad(what) => return Ok(Some(what)),
-            Filled::End => {
-                let zeros = scan.rest()?.iter().all(|byte| *byte == 0);
-                return Ok((!zeros).then(|| "the bytes behind the last record are not zeros".to_owned()));
-            }
+            Filled::Bad(what) => break Some(what),
+            Filled::End => break None,
         }
-    }
+    };
+    let behind = scan.behind()?;
+    let what = bad.or_else(|| {
+        (!behind.clean).then(|| "the bytes behind the last record are neither zeros nor marks".to_owned())
+    });
+    let (tail, chain) = (scan.cursor.next - 1, scan.cursor.chain);
+    let continued =
+        || next.is_some_and(|next| place.open(next).is_ok_and(|scan| continues(tail, chain, &scan)));
+    let torn = what.is_some() && behind.torn_marks && continued();
+    Ok(Ended { what: what.filter(|_| !torn), next: behind.next })
 }
 
 /// Looks for valid records behind the damage, in its segment and in all later ones.
