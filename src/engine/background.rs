@@ -286,7 +286,9 @@ impl Engine {
             return;
         }
         // A log that is off is looked after too, so that it can be switched on when a full disk has room again.
-        if let Err(error) = log.write_out(log.tail()).and_then(|()| log.maintain()) {
+        // The upkeep gives back what a write may want for, so it goes on when records have to wait.
+        let written = log.write_out(log.tail());
+        if let Err(error) = log.maintain().and(written) {
             self.note_failure(&error);
         }
     }
