@@ -16,6 +16,7 @@ const OPTIONS: LogOptions = LogOptions {
     secure_bytes: 256,
     piece_bytes: 128,
     max_record_bytes: 1 << 20,
+    sync_threads: 1,
 };
 
 // The input: how many records are appended and how many of them synced, how the disk ends, the records' lengths, and

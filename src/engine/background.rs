@@ -290,7 +290,7 @@ impl Engine {
             return;
         }
         // A log that is off is looked after too, so that it can be switched on when a full disk has room again.
-        // A write that has to wait for room is tried again by the upkeep, which comes in any case.
+        // The upkeep gives back what a write may want for, so it goes on when records have to wait.
         for outcome in [log.write_out(log.tail()), log.maintain()] {
             outcome.unwrap_or_else(|error| self.note_failure(&error));
         }

@@ -18,9 +18,7 @@ mod sim_disk;
 mod tests;
 
 pub use clock::{Clock, ManualClock};
-pub use disk::{
-    Access, Disk, DiskFile, FolderEntry, FolderLock, OpenFolder, Preallocate, wants_resource,
-};
+pub use disk::{Access, Disk, DiskFile, FolderEntry, FolderLock, OpenFolder, Preallocate, wants_resource};
 pub use log_file::LogFile;
 pub use os_disk::OsDisk;
 pub use random::Random;

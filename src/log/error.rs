@@ -1,13 +1,14 @@
 //! What can go wrong in the log.
 
 use super::Lsn;
+use crate::env::wants_resource;
 use std::io;
 use std::path::Path;
 
 /// The log's errors. They are cheap to clone, because the first failed write or sync is told to everybody after it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
-    /// A write or a sync failed. Nothing is written any more until a restart, and the call is not tried again: a
+    /// A sync failed, or a write that will not succeed later. Nothing is written any more until a restart, and the call is not tried again: a
     /// second sync may succeed though the bytes are gone.
     #[error("the log refuses writes until a restart, because {what} failed: {cause}")]
     Failed {
@@ -27,6 +28,17 @@ pub enum LogError {
         keep: u64,
         /// Bytes that were asked for.
         wanted: u64,
+    },
+    /// Something else that writes need is missing for now: descriptors, a folder that can be measured, a permission. Nothing was
+    /// lost; writes are accepted again when it is there.
+    #[error("writes are refused for now, because {what} failed: {cause}")]
+    Unavailable {
+        /// The call and the file.
+        what: String,
+        /// The system's words for the error.
+        cause: String,
+        /// True when the cause is that the disk has no room left.
+        full: bool,
     },
     /// One record would be larger than the format allows.
     #[error("a record of {bytes} bytes is above log-max-record-size ({limit} bytes)")]
@@ -127,24 +139,48 @@ impl LogError {
         Self::Io {
             what: format!("{what} {}", path.display()),
             cause: cause_of(error),
-            full: error.kind() == io::ErrorKind::StorageFull,
+            full: matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded),
         }
     }
 
-    /// Whether the log takes no more until a restart.
-    pub fn is_final(&self) -> bool {
-        matches!(self, Self::Failed { .. } | Self::Closed | Self::Fenced { .. })
+    /// A refused call that loses nothing if it is tried again, where its cause may pass.
+    pub(super) fn refused(what: &str, path: &Path, error: &io::Error) -> Self {
+        let refused = Self::io(what, path, error);
+        if wants_resource(error) { refused.into_passing() } else { refused }
     }
 
-    /// Whether the cause is that the disk has no room left.
+    /// True for an error after which this log never accepts a write again.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Failed { .. } | Self::Fenced { .. } | Self::TailMoved { .. } | Self::Closed)
+    }
+
+    /// True for a refusal of writes that ends by itself when its cause is gone.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::DiskFull { .. })
+    }
+
+    /// True when the cause is that the disk has no room left.
     pub fn is_full(&self) -> bool {
-        matches!(self, Self::DiskFull { .. } | Self::Io { full: true, .. })
+        matches!(
+            self,
+            Self::DiskFull { .. } | Self::Io { full: true, .. } | Self::Unavailable { full: true, .. }
+        )
+    }
+
+    /// The error for a call that will be tried again.
+    pub(super) fn into_passing(self) -> Self {
+        match self {
+            Self::Io { what, cause, full } => Self::Unavailable { what, cause, full },
+            other => other,
+        }
     }
 
     /// The system's words for the error ("No space left on device"), or the whole text where there are none.
     pub fn cause(&self) -> String {
         match self {
-            Self::Failed { cause, .. } | Self::Io { cause, .. } => cause.clone(),
+            Self::Failed { cause, .. } | Self::Io { cause, .. } | Self::Unavailable { cause, .. } => {
+                cause.clone()
+            }
             Self::DiskFull { .. } => "No space left on device".to_owned(),
             other => other.to_string(),
         }
@@ -153,7 +189,9 @@ impl LogError {
     /// The error that a failed write or sync of records leaves behind for good.
     pub(super) fn into_final(self) -> Self {
         match self {
-            Self::Io { what, cause, .. } => Self::Failed { what, cause },
+            Self::Io { what, cause, .. } | Self::Unavailable { what, cause, .. } => {
+                Self::Failed { what, cause }
+            }
             failed @ Self::Failed { .. } => failed,
             other => Self::Failed { what: "an append".to_owned(), cause: other.to_string() },
         }

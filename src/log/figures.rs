@@ -21,7 +21,9 @@ pub struct LogStats {
     pub store: StoreStats,
     /// The sticky failure, if there was one.
     pub failure: Option<LogError>,
-    /// Writes are refused because the disk is too full.
+    /// For how long the oldest record that was written out and is not durable has been waiting, in microseconds.
+    pub unsynced_micros: u64,
+    /// Writes are refused because the disk is too full, or something else is short for now.
     pub disk_full: bool,
     /// Syncs done.
     pub syncs: u64,

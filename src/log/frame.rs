@@ -21,6 +21,7 @@
 //! header is verified before its length is believed.
 
 use super::Lsn;
+use super::mark::Marks;
 use crc32fast::Hasher;
 
 /// Bytes before the payload.
@@ -183,7 +184,7 @@ pub(super) enum Step {
     Record(FrameHeader),
     /// The header is valid, and the frame is longer than the bytes at hand: so many bytes are needed.
     NeedMore(u64),
-    /// Fewer bytes than a header, or a header of zeros: the end, if nothing but zeros follows.
+    /// Fewer bytes than a header, a header of zeros, or a mark: the end, if nothing but marks and zeros follow.
     End,
     /// Something else.
     Bad(Bad),
@@ -221,7 +222,8 @@ impl Cursor {
         };
         let mut copy: [u8; FRAME_HEADER] = *raw;
         if chain_over(&mut copy, self.key, self.chain) != header.chain || header.lsn != self.next {
-            return if raw.iter().all(|byte| *byte == 0) { Step::End } else { Step::Bad(Bad::Header) };
+            let end = raw.iter().all(|byte| *byte == 0) || Marks::is_mark(raw);
+            return if end { Step::End } else { Step::Bad(Bad::Header) };
         }
         if header.version != RECORD_VERSION || header.flags != 0 {
             return Step::Bad(Bad::Version(header.version));

@@ -1,6 +1,8 @@
 //! Group commit: many threads append, few writes and syncs follow.
 //!
-//! Locks, in the order in which they may be taken: `syncing`, `writer`, `pending`. An appender takes only `pending`,
+//! This file is the log's state and the append; `commit.rs` writes out and syncs, `reserve.rs` accepts and refuses.
+//!
+//! Locks, in the order in which they may be taken: `syncing`, `writer`, `held`, `pending`, `waiting`. An appender takes only `pending`,
 //! and holds it for one memory copy; it may hold shard locks meanwhile. Nobody takes a shard lock while holding one
 //! of these. The store's own locks come after them.
 //!
@@ -8,9 +10,10 @@
 //! and loaded with Acquire, so that who sees an LSN there also sees everything that led to it. The bytes themselves
 //! travel through the locks. `refusing` and the counters are hints and relaxed: a stale one costs one slow check.
 
+use super::commit::{Waiting, Writer};
 use super::figures::{LogStats, SyncFigures};
 use super::frame::{FrameHeader, MAX_PAYLOAD, payload_checksum};
-use super::store::{Batch, LogReader, LogStore};
+use super::store::{LogReader, LogStore};
 use super::{FileLog, LogError, LogId, LogOptions, Lsn, OpenReport};
 use crate::env::{Clock, Disk};
 use parking_lot::Mutex;
@@ -19,55 +22,49 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 
-/// Records of at least this size reserve their room exactly instead of leaving it to the reserve that is kept free.
-const LARGE: u64 = 256 << 10;
-/// Bytes that are written before the room is measured again.
-const BELIEVED: i64 = 2 << 20;
-/// A pending buffer that grew beyond this is given back after it was written.
-const KEEP_CAPACITY: usize = 4 << 20;
-/// A background sync that takes longer than this, in microseconds, counts as delayed.
-const DELAYED_MICROS: u64 = 1_000_000;
-
 /// Stands for the epoch before one is established.
-const NO_EPOCH: u64 = 0;
+pub(super) const NO_EPOCH: u64 = 0;
 
 /// Nothing stands against a write.
-const ACCEPTING: u8 = 0;
-/// The disk was too full when it was last measured.
-const FULL: u8 = 1;
+pub(super) const ACCEPTING: u8 = 0;
+/// The disk was too full when it was last measured, or could not be measured, or records wait to be written.
+pub(super) const FULL: u8 = 1;
 /// A write or sync failed, or the log was closed.
-const FAILED: u8 = 2;
+pub(super) const FAILED: u8 = 2;
 
 /// The log as the engine uses it; shared by all threads.
 #[derive(Debug)]
 pub struct Log {
-    store: Arc<dyn LogStore>,
-    clock: Clock,
+    pub(super) store: Arc<dyn LogStore>,
+    pub(super) clock: Clock,
     /// The epoch that this writer established; [`NO_EPOCH`] as long as the disk is too full for that.
-    epoch: AtomicU64,
+    pub(super) epoch: AtomicU64,
     /// The log was not taken over yet, and may not be.
-    looking: AtomicBool,
+    pub(super) looking: AtomicBool,
     key: u32,
-    keep_free_bytes: AtomicU64,
-    max_record_bytes: u64,
-    pending: Padded<Mutex<Pending>>,
+    pub(super) keep_free_bytes: AtomicU64,
+    pub(super) max_record_bytes: u64,
+    pub(super) pending: Padded<Mutex<Pending>>,
     appended: Padded<Appended>,
-    synced: Padded<AtomicU64>,
-    written: AtomicU64,
-    written_bytes: AtomicU64,
-    refusing: AtomicU8,
+    pub(super) synced: Padded<AtomicU64>,
+    pub(super) written: AtomicU64,
+    pub(super) written_bytes: AtomicU64,
+    pub(super) refusing: AtomicU8,
     /// Free bytes beyond the reserve, as far as known: measured, less what was written since.
-    room: AtomicI64,
-    writer: Mutex<Writer>,
-    syncing: Mutex<()>,
-    failure: OnceLock<LogError>,
-    syncs: SyncFigures,
+    pub(super) room: AtomicI64,
+    pub(super) writer: Mutex<Writer>,
+    pub(super) syncing: Mutex<()>,
+    /// Why records or the beginning of the epoch could not be written, until they are. Records that are held go first then.
+    pub(super) held: Mutex<Option<LogError>>,
+    pub(super) waiting: Waiting,
+    pub(super) failure: OnceLock<LogError>,
+    pub(super) syncs: SyncFigures,
 }
 
 /// Keeps its content on a cache line of its own, so that threads that use different fields do not disturb each other.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-struct Padded<T>(T);
+pub(super) struct Padded<T>(pub(super) T);
 
 /// Changed by every append, under the lock of `pending`.
 #[derive(Debug, Default)]
@@ -78,17 +75,10 @@ struct Appended {
 
 /// Frames that were appended and not yet handed to the store.
 #[derive(Debug)]
-struct Pending {
-    bytes: Vec<u8>,
-    tail: Lsn,
-    chain: u32,
-}
-
-/// The other buffer, and where the store's log ends.
-#[derive(Debug)]
-struct Writer {
-    bytes: Vec<u8>,
-    tail: Lsn,
+pub(super) struct Pending {
+    pub(super) bytes: Vec<u8>,
+    pub(super) tail: Lsn,
+    pub(super) chain: u32,
 }
 
 impl Log {
@@ -117,25 +107,17 @@ impl Log {
     }
 
     /// A log over any store; begins a new epoch, which fences all other writers. Where the disk is too full for that the log
-    /// can be read, refuses writes, and [`Log::maintain`] tries again.
+    /// can be read, refuses writes, and [`Log::maintain`] tries again. A folder that cannot be measured counts as full.
     pub fn over(store: Arc<dyn LogStore>, clock: Clock, options: LogOptions) -> Result<Self, LogError> {
         let log = Self::read_only(store, clock, options);
         log.take_over()?;
         Ok(log)
     }
 
-    /// Begins a new epoch of a log that was only looked at. See [`Log::over`].
-    pub fn take_over(&self) -> Result<(), LogError> {
-        self.check_failure()?;
-        if self.epoch() == NO_EPOCH {
-            self.try_epoch()?;
-        }
-        self.looking.store(false, Ordering::Release);
-        self.note_room()
-    }
-
     fn read_only(store: Arc<dyn LogStore>, clock: Clock, options: LogOptions) -> Self {
         let (epoch, tail) = (NO_EPOCH, store.tail());
+        let cause = "the log is only looked at".to_owned();
+        let held = Some(LogError::Unavailable { what: "beginning an epoch".to_owned(), cause, full: false });
         Self {
             key: store.log_id().key(),
             store,
@@ -151,8 +133,10 @@ impl Log {
             looking: AtomicBool::new(true),
             refusing: AtomicU8::new(FULL),
             room: AtomicI64::new(0),
-            writer: Mutex::new(Writer { bytes: Vec::new(), tail: tail.lsn }),
+            writer: Mutex::new(Writer::at(tail)),
             syncing: Mutex::new(()),
+            held: Mutex::new(held),
+            waiting: Waiting::default(),
             failure: OnceLock::new(),
             syncs: SyncFigures::default(),
         }
@@ -166,58 +150,6 @@ impl Log {
     /// The place that keeps the records.
     pub fn store(&self) -> &Arc<dyn LogStore> {
         &self.store
-    }
-
-    /// Asks whether `bytes` of payload may be appended; call it before any lock is taken. One relaxed load when all is
-    /// well. Room for records under 256 KB comes out of the reserve that is kept free; for larger ones it is counted
-    /// off exactly.
-    ///
-    /// # Errors
-    /// [`LogError::Failed`] for good after a failed write or sync; [`LogError::DiskFull`] as long as the disk is too
-    /// full; [`LogError::TooLarge`] above the format's limit.
-    #[inline]
-    pub fn reserve(&self, bytes: usize) -> Result<(), LogError> {
-        let bytes = bytes as u64;
-        if self.refusing.load(Ordering::Relaxed) == ACCEPTING && bytes < LARGE.min(self.max_record_bytes) {
-            return Ok(());
-        }
-        self.reserve_slowly(bytes)
-    }
-
-    #[cold]
-    fn reserve_slowly(&self, bytes: u64) -> Result<(), LogError> {
-        self.check_failure()?;
-        self.check_size(bytes)?;
-        if bytes >= LARGE && self.room.fetch_sub(bytes as i64, Ordering::Relaxed) > bytes as i64 {
-            return Ok(());
-        }
-        self.measure_room(bytes)
-    }
-
-    /// Whether a record may hold so many bytes of payload: [`LogError::TooLarge`] if not.
-    pub fn check_size(&self, bytes: u64) -> Result<(), LogError> {
-        let limit = self.max_record_bytes;
-        if bytes > limit { Err(LogError::TooLarge { bytes, limit }) } else { Ok(()) }
-    }
-
-    /// Asks the store how much room there is and accepts or refuses writes accordingly.
-    fn measure_room(&self, wanted: u64) -> Result<(), LogError> {
-        let room = self.store.room()?;
-        let pending = self.pending_bytes();
-        let keep = self.keep_free_bytes.load(Ordering::Relaxed);
-        let left = room.free as i64 - keep as i64 - pending as i64 - wanted as i64;
-        // Others fill the disk too: what is believed is spent soon, and then measured again.
-        self.room.store(left.min(BELIEVED), Ordering::Relaxed);
-        let full = left < 0 || room.refused || self.epoch() == NO_EPOCH;
-        let state = if full { FULL } else { ACCEPTING };
-        // A failure stays: only the two other states replace each other.
-        let _ = self
-            .refusing
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| (now != FAILED).then_some(state));
-        if full {
-            return Err(LogError::DiskFull { free: room.free, keep, wanted });
-        }
-        self.check_failure()
     }
 
     /// Appends one record and returns its position. It is only a copy in memory: nothing is durable, or even safe from
@@ -289,150 +221,14 @@ impl Log {
         self.appended.0.bytes.load(Ordering::Relaxed).saturating_sub(written)
     }
 
-    /// Hands everything up to `upto`, and what else is pending, to the operating system, on the calling thread. Returns
-    /// at once when another thread has done so.
-    pub fn write_out(&self, upto: Lsn) -> Result<(), LogError> {
-        if self.written() >= upto {
-            return Ok(());
-        }
-        let mut writer = self.writer.lock();
-        if self.written() >= upto {
-            return Ok(());
-        }
-        self.check_failure()?;
-        let (last, chain) = {
-            let mut pending = self.pending.0.lock();
-            std::mem::swap(&mut pending.bytes, &mut writer.bytes);
-            (pending.tail, pending.chain)
-        };
-        if last == writer.tail {
-            return Ok(());
-        }
-        let batch =
-            Batch { first: writer.tail + 1, last, chain, durable: self.synced(), bytes: &writer.bytes };
-        let done = self.store.append(self.epoch(), writer.tail, &batch);
-        let bytes = writer.bytes.len() as u64;
-        if writer.bytes.capacity() > KEEP_CAPACITY {
-            writer.bytes = Vec::new();
-        } else {
-            writer.bytes.clear();
-        }
-        if let Err(error) = done {
-            return Err(self.fail(error));
-        }
-        writer.tail = last;
-        self.written_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.written.store(last, Ordering::Release);
-        let left = self.room.fetch_sub(bytes as i64, Ordering::Relaxed) - bytes as i64;
-        if left < 0 && self.refusing.load(Ordering::Relaxed) == ACCEPTING {
-            // The records are safe; this is about the next ones, and `reserve` tells their writers.
-            let _ = self.note_room();
-        }
-        Ok(())
-    }
-
-    /// Makes everything up to `upto` durable, on the calling thread: writes out what is pending and syncs once for all
-    /// who wait meanwhile. Returns at once when it is covered.
-    pub fn sync(&self, upto: Lsn) -> Result<(), LogError> {
-        if self.synced() >= upto {
-            return Ok(());
-        }
-        let _syncing = self.syncing.lock();
-        if self.synced() >= upto {
-            return Ok(());
-        }
-        self.write_out(upto)?;
-        self.sync_now()
-    }
-
-    /// Makes durable what was written out so far, without holding up anybody who writes out: for the background thread
-    /// of `appendfsync everysec`.
-    pub fn sync_written(&self) -> Result<(), LogError> {
-        if self.syncs.running.load(Ordering::Relaxed) {
-            self.syncs.delayed.fetch_add(1, Ordering::Relaxed);
-        }
-        let _syncing = self.syncing.lock();
-        if self.synced() >= self.written() {
-            return Ok(());
-        }
-        self.sync_now()?;
-        if self.syncs.last_micros.load(Ordering::Relaxed) > DELAYED_MICROS {
-            self.syncs.delayed.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    /// One sync of the store; `syncing` is held.
-    fn sync_now(&self) -> Result<(), LogError> {
-        self.check_failure()?;
-        // What is written before the sync begins is covered by it.
-        let written = self.written();
-        let begin = self.clock.monotonic_micros();
-        self.syncs.running.store(true, Ordering::Relaxed);
-        let done = self.store.sync(self.epoch());
-        self.syncs.running.store(false, Ordering::Relaxed);
-        self.syncs.note(self.clock.monotonic_micros() - begin);
-        match done {
-            Ok(()) => {
-                self.synced.0.store(written, Ordering::Release);
-                Ok(())
-            }
-            Err(error) => Err(self.fail(error)),
-        }
-    }
-
-    /// Does what need not be done while somebody waits; call it about ten times a second from a background thread:
-    /// secures room ahead and measures the disk, so that writes are refused in time and accepted again.
-    pub fn maintain(&self) -> Result<(), LogError> {
-        self.check_failure()?;
-        if self.epoch() == NO_EPOCH && (self.looking.load(Ordering::Acquire) || !self.try_epoch()?) {
-            return Ok(());
-        }
-        match self.store.maintain(self.epoch()) {
-            Err(error @ LogError::Failed { .. }) => return Err(self.fail(error)),
-            other => other?,
-        }
-        self.note_room()
-    }
-
-    fn epoch(&self) -> u64 {
+    pub(super) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
-    }
-
-    /// Begins the epoch that could not be begun on a full disk; false if it still cannot.
-    fn try_epoch(&self) -> Result<bool, LogError> {
-        let tail = match self.store.establish_epoch() {
-            Ok(tail) => tail,
-            Err(LogError::Io { full: true, .. }) => return Ok(false),
-            Err(error) => return Err(error),
-        };
-        // Nobody was allowed to append meanwhile, here or elsewhere.
-        if tail.lsn != self.tail() {
-            return Err(self.fail(LogError::TailMoved { expected: self.tail(), actual: tail.lsn }));
-        }
-        self.epoch.store(tail.epoch, Ordering::Release);
-        Ok(true)
-    }
-
-    /// Measures the room; a full disk is no error here, [`Log::reserve`] tells it to those who want to write.
-    fn note_room(&self) -> Result<(), LogError> {
-        match self.measure_room(0) {
-            Err(LogError::DiskFull { .. }) => Ok(()),
-            other => other,
-        }
     }
 
     /// Says whether a sync follows every write from now on (`appendfsync always`): room is then secured in the way that
     /// makes syncs cheapest.
     pub fn expect_frequent_syncs(&self, frequent: bool) {
         self.store.expect_frequent_syncs(frequent);
-    }
-
-    /// Changes how many bytes must stay free on the disk ([`LogOptions::keep_free_bytes`]); writes are refused or accepted
-    /// accordingly at once.
-    pub fn set_keep_free_bytes(&self, bytes: u64) -> Result<(), LogError> {
-        self.keep_free_bytes.store(bytes, Ordering::Relaxed);
-        self.note_room()
     }
 
     /// Reads records from LSN `from` on, up to what has been written out.
@@ -443,17 +239,21 @@ impl Log {
     /// Allows records up to LSN `upto`, as far as they are durable, to be removed; whole segments go. Returns the bytes
     /// freed.
     pub fn trim_to(&self, upto: Lsn) -> Result<u64, LogError> {
-        self.store.trim_to(upto.min(self.synced()))
+        let done = self.store.trim_to(upto.min(self.synced()));
+        done.map_err(|error| if error.is_final() { self.fail(error) } else { error })
     }
 
-    /// Syncs everything and notes an orderly end; fails if the log had failed. Writes are refused from then on.
+    /// Syncs everything and notes an orderly end; fails if the log had failed. Writes are refused from then on. After an error that is
+    /// not final ([`LogError::is_final`]) the log is still open, and it may be tried again.
     pub fn close(&self) -> Result<(), LogError> {
         self.check_failure()?;
         self.sync(self.tail())?;
         match self.store.close(self.epoch()) {
             // All is durable; the next start only looks for the end as after a crash.
-            Ok(()) | Err(LogError::Io { full: true, .. }) => {}
+            Ok(()) => {}
+            Err(error) if error.is_full() => {}
             Err(_) if self.epoch() == NO_EPOCH => {}
+            Err(error) if error.is_final() => return Err(self.fail(error)),
             Err(error) => return Err(error),
         }
         // Whatever is appended from now on is told that it came too late.
@@ -467,13 +267,13 @@ impl Log {
         self.failure.get()
     }
 
-    fn check_failure(&self) -> Result<(), LogError> {
+    pub(super) fn check_failure(&self) -> Result<(), LogError> {
         self.failure.get().map_or(Ok(()), |failure| Err(failure.clone()))
     }
 
     /// Notes the first failure, which is final, and returns it.
     #[cold]
-    fn fail(&self, error: LogError) -> LogError {
+    pub(super) fn fail(&self, error: LogError) -> LogError {
         let failure = self.failure.get_or_init(|| error.into_final()).clone();
         self.refusing.store(FAILED, Ordering::Release);
         failure
@@ -489,6 +289,7 @@ impl Log {
             pending_bytes: self.pending_bytes(),
             store: self.store.stats(),
             failure: self.failure().cloned(),
+            unsynced_micros: self.unsynced_micros(),
             disk_full: self.refusing.load(Ordering::Relaxed) == FULL,
             ..LogStats::default()
         };

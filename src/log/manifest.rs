@@ -3,7 +3,7 @@
 //! It is replaced as a whole (temporary file, fsync, rename, fsync of the folder) and holds lines of text:
 //!
 //! ```text
-//! itemory-log 1                              format version
+//! itemory-log 2                              format version; a log of version 1 has no marks (see `mark.rs`)
 //! id 00112233445566778899aabbccddeeff        log id
 //! epoch 7                                    epoch of the last writer; 0 before the first segment was durable
 //! incarnation 0123…                          the system and mount that it wrote under
@@ -13,7 +13,6 @@
 //! ```
 
 use super::frame::LogId;
-use super::segment::FORMAT_VERSION;
 use super::{LogError, Lsn};
 use crate::env::Disk;
 use std::fmt::Write;
@@ -22,6 +21,8 @@ use std::path::Path;
 
 /// The file's name.
 pub(super) const MANIFEST: &str = "MANIFEST";
+/// The version that is written. A build that knows only version 1 refuses it, because it would take marks for damage.
+const VERSION: u32 = 2;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Manifest {
@@ -36,7 +37,7 @@ impl Manifest {
     pub(super) fn encode(&self) -> String {
         let Self { id, epoch, incarnation, trimmed, closed } = self;
         let closed = closed.map_or_else(|| "open".to_owned(), |lsn| format!("closed {lsn}"));
-        let mut text = format!("itemory-log {FORMAT_VERSION}\nid {id}\nepoch {epoch}\n");
+        let mut text = format!("itemory-log {VERSION}\nid {id}\nepoch {epoch}\n");
         // Writing to a String cannot fail.
         let _ = write!(text, "incarnation {incarnation:032x}\ntrimmed {trimmed}\n{closed}\n");
         let sum = crc32fast::hash(text.as_bytes());
@@ -52,19 +53,15 @@ impl Manifest {
         let version = first.strip_prefix("itemory-log ").and_then(|v| v.parse().ok());
         match version {
             None => return Err(corrupt("it does not begin with `itemory-log` and a version")),
-            Some(FORMAT_VERSION) => {}
-            // With the version that this build writes all would be well: then the version itself is damaged.
+            Some(1 | VERSION) => {}
+            // With a version that this build reads all would be well: then the version itself is damaged.
             Some(version)
-                if is_whole(&text.replacen(&format!(" {version}"), &format!(" {FORMAT_VERSION}"), 1)) =>
+                if [1, VERSION].iter().any(|known| is_whole(&with_version(text, version, *known))) =>
             {
                 return Err(corrupt("the version does not match the checksum"));
             }
             Some(version) => {
-                return Err(LogError::UnknownVersion {
-                    file: file.to_owned(),
-                    version,
-                    known: FORMAT_VERSION,
-                });
+                return Err(LogError::UnknownVersion { file: file.to_owned(), version, known: VERSION });
             }
         }
         if !is_whole(text) {
@@ -83,11 +80,22 @@ impl Manifest {
         }
     }
 
+    /// Puts the manifest in place; its name is durable when the folder is.
+    pub(super) fn put(&self, disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
+        let path = dir.join(MANIFEST);
+        disk.put(&path, self.encode().as_bytes()).map_err(|error| LogError::io("replace", &path, &error))
+    }
+
     /// Puts the manifest in place durably.
     pub(super) fn store(&self, disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
         let path = dir.join(MANIFEST);
         disk.replace(&path, self.encode().as_bytes()).map_err(|error| LogError::io("replace", &path, &error))
     }
+}
+
+/// The text with another version in its first line.
+fn with_version(text: &str, version: u32, other: u32) -> String {
+    text.replacen(&format!(" {version}"), &format!(" {other}"), 1)
 }
 
 /// Whether the text ends with the checksum of what is before it.

@@ -6,21 +6,26 @@
 //!   without any lock held.
 //! - [`Log::write_out`] hands what was appended to the system, [`Log::sync`] makes it durable; many callers share one
 //!   write and one sync.
-//! - The first failed write or sync is final.
+//! - The first failed sync is final, and so is a write that failed because something broke. A write that wants for room or
+//!   descriptors is done again, and writes are refused meanwhile ([`LogError::is_final`]).
 //! - What [`Log::sync`] covered is found again by [`Log::open`], in order and unchanged, or the open is refused.
 //!
 //! `store.rs` is the seam for other places than files, `file_log/` the one implementation, `frame.rs`, `segment.rs` and
-//! `manifest.rs` own the format (drawn there and in docs/log-format.md), `front.rs` is the group commit.
+//! `mark.rs` and `manifest.rs` own the format (drawn there and in docs/log-format.md), `front.rs`, `commit.rs` and `reserve.rs` are
+//! the group commit.
 
 pub mod check;
 pub mod checkpoint;
+mod commit;
 mod error;
 mod figures;
 mod file_log;
 mod frame;
 mod front;
 mod manifest;
+mod mark;
 mod read_ahead;
+mod reserve;
 mod scrub;
 mod segment;
 mod store;
@@ -53,6 +58,8 @@ pub struct LogOptions {
     pub max_record_bytes: u64,
     /// Bytes that are read at once.
     pub piece_bytes: usize,
+    /// How many segments are synced at the same time.
+    pub sync_threads: usize,
 }
 
 impl Default for LogOptions {
@@ -63,6 +70,7 @@ impl Default for LogOptions {
             secure_bytes: 4 << 20,
             max_record_bytes: frame::MAX_PAYLOAD,
             piece_bytes: 512 << 10,
+            sync_threads: 4,
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A log is a run of segments in one folder, named `segment-<first LSN, 20 digits>.log`. A segment is a header and
 //! then frames (see `frame.rs`), one after the other without padding. Behind the last frame there is nothing or there
-//! are zeros: room that was secured in advance. A record that is larger than a segment gets one of its own.
+//! are zeros: room that was secured in advance. In a segment that was left behind two marks stand there (see `mark.rs`). A
+//! record that is larger than a segment gets one of its own.
 //!
 //! All numbers are little-endian.
 //!
@@ -19,11 +20,13 @@
 //!     64      8  epoch of the writer that began it
 //!     72      8  milliseconds since the Unix epoch at its beginning
 //!     80      4  chain of the last record before this segment (the log's key before the first one)
-//!     84     12  zeros
+//!     84      8  offset behind the last record of the segment before this one; 0 when it is not known
+//!     92      4  zeros
 //!     96      …  frames
 //! ```
 
 use super::frame::{Cursor, FRAME_HEADER, LogId, Step, u64_at};
+use super::mark::Behind;
 use super::{LogError, Lsn};
 use crc32fast::Hasher;
 
@@ -46,6 +49,7 @@ pub(super) struct SegmentHeader {
     pub(super) epoch: u64,
     pub(super) ms: u64,
     pub(super) chain: u32,
+    pub(super) previous_end: u64,
 }
 
 /// Why bytes are not a segment's header.
@@ -86,8 +90,9 @@ impl SegmentHeader {
     /// The header of a segment with which a log begins at LSN `first`.
     pub(super) fn beginning(id: LogId, first: Lsn, ms: u64) -> Self {
         let last_before = first - 1;
-        let (previous_first, durable, epoch, chain) = (0, last_before, 0, id.key());
-        Self { id, first, last_before, previous_first, durable, epoch, ms, chain }
+        let (previous_first, previous_end) = (0, 0);
+        let (durable, epoch, chain) = (last_before, 0, id.key());
+        Self { id, first, last_before, previous_first, durable, epoch, ms, chain, previous_end }
     }
 
     pub(super) fn encode(&self) -> [u8; SEGMENT_HEADER] {
@@ -102,6 +107,7 @@ impl SegmentHeader {
         bytes[64..72].copy_from_slice(&self.epoch.to_le_bytes());
         bytes[72..80].copy_from_slice(&self.ms.to_le_bytes());
         bytes[80..84].copy_from_slice(&self.chain.to_le_bytes());
+        bytes[84..92].copy_from_slice(&self.previous_end.to_le_bytes());
         let sum = checksum(&bytes);
         bytes[12..16].copy_from_slice(&sum.to_le_bytes());
         bytes
@@ -140,6 +146,7 @@ impl SegmentHeader {
             epoch: u64_at(bytes, 64),
             ms: u64_at(bytes, 72),
             chain,
+            previous_end: u64_at(bytes, 84),
         })
     }
 
@@ -183,7 +190,7 @@ pub struct SegmentSummary {
     pub last: Lsn,
     /// The offset behind the last valid record.
     pub end: u64,
-    /// What stands there if it is neither the end of the file nor zeros up to the end.
+    /// What stands there if it is neither the end of the file, nor zeros up to the end, nor marks.
     pub rest: Option<String>,
 }
 
@@ -197,7 +204,7 @@ pub fn parse_segment(bytes: &[u8]) -> Result<SegmentSummary, HeaderFault> {
         match cursor.step(left) {
             Step::Record(frame) => at += FRAME_HEADER + frame.len as usize,
             Step::NeedMore(_) => break Some("the last record is incomplete".to_owned()),
-            Step::End if left.iter().all(|byte| *byte == 0) => break None,
+            Step::End if Behind::read(left, &cursor).clean => break None,
             Step::End => break Some("the bytes behind the last record are not zeros".to_owned()),
             Step::Bad(bad) => break Some(bad.to_string()),
         }
@@ -220,6 +227,7 @@ mod tests {
             epoch: 1,
             ms: 0,
             chain: 0,
+            previous_end: 0,
         };
         assert_eq!(parse_segment(&header.encode()).map(|summary| summary.last), Ok(0));
         for (first, last_before) in [(0, 0), (5, 5), (5, 6), (u64::MAX, 0)] {

@@ -35,12 +35,12 @@ pub struct Batch<'a> {
 }
 
 /// Room for more records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
     /// Bytes that are free beyond what the log has secured for itself.
     pub free: u64,
-    /// True when the store could not secure more room when it last tried.
-    pub refused: bool,
+    /// Why the store could not secure the room of what is in flight when it last tried, if it could not.
+    pub refused: Option<LogError>,
 }
 
 /// Figures about the store.
@@ -69,10 +69,14 @@ pub trait LogStore: Debug + Send + Sync {
     fn tail(&self) -> Tail;
 
     /// Keeps a batch whose first record must follow `expected_tail`, and returns the new tail. It is not yet durable.
-    /// After an error the batch may have been kept in part.
+    ///
+    /// # Errors
+    /// After an error the batch may have been kept in part; [`LogStore::tail`] says how far. [`LogError::Unavailable`] and
+    /// [`LogError::DiskFull`] say that the rest may be given again. Every other error is final.
     fn append(&self, epoch: u64, expected_tail: Lsn, batch: &Batch<'_>) -> Result<Lsn, LogError>;
 
-    /// Makes everything durable that was appended before the call. It may run beside appends.
+    /// Makes everything durable that was appended before the call. It may run beside appends. Errors are as those of
+    /// [`LogStore::append`]; the error of one sync is that of every later one.
     fn sync(&self, epoch: u64) -> Result<(), LogError>;
 
     /// Records from LSN `from` on. The reader sees the tail move.
@@ -84,6 +88,11 @@ pub trait LogStore: Debug + Send + Sync {
 
     /// How much room there is.
     fn room(&self) -> Result<Room, LogError>;
+
+    /// True when room for what is in flight could not be secured when it was last tried. Cheap.
+    fn is_short(&self) -> bool {
+        false
+    }
 
     /// Says whether a sync follows every append from now on, which decides how room is best secured.
     fn expect_frequent_syncs(&self, frequent: bool);
@@ -155,7 +164,7 @@ impl Piece {
 /// Iterates over the records of a [`Piece`].
 #[derive(Clone, Debug)]
 pub struct Records<'a> {
-    left: &'a [u8],
+    pub(super) left: &'a [u8],
 }
 
 impl<'a> Iterator for Records<'a> {

@@ -513,7 +513,8 @@ fn no_write_falls_between_a_failing_log_and_the_note_of_it() {
         disk.fail(Fault::Sync, 1, SimDisk::EIO);
         let noting = {
             let engine = Arc::clone(&engine);
-            let error = engine.journal.log().unwrap().sync(u64::MAX).unwrap_err();
+            let log = engine.journal.log().unwrap();
+            let error = log.sync(log.append(START, b"another's")).unwrap_err();
             std::thread::spawn(move || engine.note_failure(&error))
         };
         let tail = engine.tail();

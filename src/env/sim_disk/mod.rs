@@ -152,7 +152,13 @@ impl SimDisk {
     /// Ends all processes (open files are refused from now on, locks are free), loses what `mode` says, and lets
     /// the disk work again. Crash points and faults that were set and have not come are forgotten.
     pub fn restart(&self, mode: CrashMode) {
-        self.0.lock().restart(mode);
+        let hooks = {
+            let mut state = self.0.lock();
+            state.restart(mode);
+            std::mem::take(&mut state.hooks)
+        };
+        // A hook may own files, which ask for the state when they are dropped.
+        drop(hooks);
     }
 
     /// Overwrites bytes of a file behind everybody's back, durably: bit rot.

@@ -397,7 +397,6 @@ impl State {
         self.crash_at_sync = None;
         self.crash_at_change = None;
         self.faults.clear();
-        self.hooks.clear();
         self.open_files = 0;
         if mode == CrashMode::Process {
             return;

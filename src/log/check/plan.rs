@@ -48,7 +48,7 @@ impl Kept<'_> {
     }
 
     /// Something that is no record of the log follows in the segment.
-    pub(super) fn is_cut(&self) -> bool {
+    fn has_rest(&self) -> bool {
         self.seen.runs.last().is_some_and(|last| last.end != self.run.end) || self.seen.rubbish
     }
 }
@@ -68,6 +68,18 @@ impl<'a> Plan<'a> {
         }
         let (base, reach) = best?;
         Some(Self::around(survey, &runs, base, reach))
+    }
+
+    /// Something follows the run in its segment that does not hold any more: no record of the log, or marks of a segment that is not
+    /// there or goes.
+    pub(super) fn is_cut(&self, kept: &Kept<'_>) -> bool {
+        kept.has_rest() || (kept.seen.marked && self.after(kept).is_none())
+    }
+
+    /// The run that follows a kept one, and the segment that holds it.
+    pub(super) fn after(&self, kept: &Kept<'_>) -> Option<&Kept<'a>> {
+        let index = self.kept.iter().position(|other| other.seen.first == kept.seen.first)?;
+        self.kept.get(index + 1)
     }
 
     fn runs(survey: &'a Survey) -> Vec<Kept<'a>> {

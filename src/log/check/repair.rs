@@ -5,12 +5,13 @@
 //! folder with the copies, and cut.
 
 use super::plan::{Kept, Plan};
-use super::survey::Survey;
+use super::survey::{Run, Survey};
 use super::{LogError, RepairReport};
 use crate::env::{Access, Disk, DiskFile};
 use crate::log::file_log::Place;
 use crate::log::manifest::{MANIFEST, Manifest};
-use crate::log::segment::{SegmentHeader, segment_name};
+use crate::log::mark::{MARKS, Marks, Next};
+use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, segment_name};
 use crate::log::{LogOptions, Lsn};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -124,7 +125,7 @@ impl Work<'_> {
     /// Files that keep their name and get another content.
     fn changed(&self) -> Vec<String> {
         let cut = |kept: &&Kept<'_>| {
-            if kept.is_written_anew() { kept.run.first == kept.seen.first } else { kept.is_cut() }
+            if kept.is_written_anew() { kept.run.first == kept.seen.first } else { self.plan.is_cut(kept) }
         };
         let mut names: Vec<String> =
             self.plan.kept.iter().filter(cut).map(|kept| segment_name(kept.seen.first)).collect();
@@ -196,12 +197,23 @@ impl Work<'_> {
             epoch: self.epoch(),
             ms: self.now_ms,
             chain: run.before,
+            previous_end: before.map_or(0, |before| end_of(&before)),
         };
         let file = self.create(&self.place.dir.join(temporary(run.first)))?;
         let bytes = header.encode();
         self.write(&*file, &bytes, 0)?;
         let source = self.place.dir.join(segment_name(seen.first));
-        self.copy_range(&source, run.offset..run.end, &*file, bytes.len() as u64)
+        self.copy_range(&source, run.offset..run.end, &*file, bytes.len() as u64)?;
+        match self.marks(&kept) {
+            Some(marks) => self.write(&*file, &marks, end_of(&kept)),
+            None => Ok(()),
+        }
+    }
+
+    /// The marks behind a kept run: they name what is kept behind it.
+    fn marks(&self, kept: &Kept<'_>) -> Option<[u8; MARKS]> {
+        let (key, next, chain) = (self.place.id.key(), kept.run.last + 1, kept.run.chain);
+        self.plan.after(kept).map(|_| Marks { key, next, chain }.encode(Next::Durable))
     }
 
     fn epoch(&self) -> u64 {
@@ -228,7 +240,7 @@ impl Work<'_> {
             self.set_aside(&name, report)?;
             report.actions.push(format!("{name} was dropped with {}", plan.lost_in(seen)));
         }
-        for kept in plan.kept.iter().filter(|kept| !kept.is_written_anew() && kept.is_cut()) {
+        for kept in plan.kept.iter().filter(|kept| !kept.is_written_anew() && plan.is_cut(kept)) {
             self.cut(kept, report)?;
         }
         for (info, why) in &plan.dropped {
@@ -265,6 +277,9 @@ impl Work<'_> {
         let failed = |what: &str, error: &std::io::Error| LogError::io(what, &path, error);
         let file = self.place.disk.open(&path, Access::ReadWrite).map_err(|error| failed("open", &error))?;
         file.set_len(end).map_err(|error| failed("cut", &error))?;
+        if let Some(marks) = self.marks(kept) {
+            file.write_at(&marks, end).map_err(|error| failed("write", &error))?;
+        }
         file.fsync().map_err(|error| failed("fsync", &error))?;
         let lost = self.plan.lost_in(seen);
         report.actions.push(format!("{name} was cut at offset {end}, after LSN {}, with {lost}", run.last));
@@ -307,6 +322,12 @@ impl Work<'_> {
     fn sync(&self, dir: &Path) -> Result<(), LogError> {
         self.place.disk.fsync_dir(dir).map_err(|error| LogError::io("fsync", dir, &error))
     }
+}
+
+/// The offset behind a kept run in the segment that will hold it.
+fn end_of(kept: &Kept<'_>) -> u64 {
+    let Run { offset, end, .. } = *kept.run;
+    if kept.is_written_anew() { SEGMENT_HEADER as u64 + end - offset } else { end }
 }
 
 /// The first LSN in the name that a kept segment will have.

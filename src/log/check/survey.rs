@@ -41,8 +41,10 @@ pub(super) struct Seen {
     pub(super) header: Option<SegmentHeader>,
     /// The records that can be read, with damage between one run and the next.
     pub(super) runs: Vec<Run>,
-    /// Something that is no record stands behind the last run.
+    /// Something that is neither a record nor marks stands behind the last run.
     pub(super) rubbish: bool,
+    /// Marks behind the last run name a next segment.
+    pub(super) marked: bool,
     /// A trim had given it up, so that it may be damaged or missing.
     pub(super) leftover: bool,
     /// It is another log's or of an unknown version.
@@ -108,8 +110,8 @@ impl Survey {
         let place = Place { disk, dir, id, options: LogOptions::default() };
         let trimmed = survey.manifest.as_ref().map_or(0, |manifest| manifest.trimmed);
         let (old, needed) = firsts.split_at(leftovers(&firsts, trimmed).min(firsts.len()));
-        for first in &firsts {
-            survey.segment(place, *first, old.contains(first))?;
+        for (index, first) in firsts.iter().enumerate() {
+            survey.segment(place, *first, firsts.get(index + 1).copied(), old.contains(first))?;
         }
         survey.images(place)?;
         if survey.is_new() {
@@ -139,16 +141,29 @@ impl Survey {
         self.report.problems.push(Problem { file, offset, what: what.into() });
     }
 
-    /// Verifies one segment by itself and that it continues the one before it.
-    fn segment(&mut self, place: Place<'_>, first: Lsn, leftover: bool) -> Result<(), LogError> {
+    /// Verifies one segment by itself and that it continues the one before it. `next` is the one behind it.
+    fn segment(
+        &mut self,
+        place: Place<'_>,
+        first: Lsn,
+        next: Option<Lsn>,
+        leftover: bool,
+    ) -> Result<(), LogError> {
         let known = self.report.problems.len();
-        let mut seen =
-            Seen { first, header: None, runs: Vec::new(), rubbish: false, leftover, foreign: false };
+        let mut seen = Seen {
+            first,
+            header: None,
+            runs: Vec::new(),
+            rubbish: false,
+            marked: false,
+            leftover,
+            foreign: false,
+        };
         let file = place.file(first);
         match place.open(first) {
             Ok(mut scan) => {
                 seen.header = Some(scan.header);
-                self.runs(&mut seen, &mut scan, &file)?;
+                self.runs(place, &mut seen, &mut scan, next)?;
                 self.continues(place, &seen);
             }
             Err(LogError::Corrupt { offset, what, .. }) => {
@@ -160,7 +175,7 @@ impl Survey {
                     let known = before.filter(|run| run.last + 1 == scan.cursor.next).map(|run| run.chain);
                     let known = known.or((scan.cursor.next == 1).then_some(scan.cursor.key));
                     scan.cursor.chain = known.unwrap_or(scan.cursor.chain);
-                    self.runs(&mut seen, &mut scan, &file)?;
+                    self.runs(place, &mut seen, &mut scan, next)?;
                 }
             }
             Err(error @ (LogError::UnknownVersion { .. } | LogError::Foreign { .. })) => {
@@ -180,21 +195,30 @@ impl Survey {
     }
 
     /// Reads a segment to its end, over all damage.
-    fn runs(&mut self, seen: &mut Seen, scan: &mut SegmentScan, file: &str) -> Result<(), LogError> {
+    fn runs(
+        &mut self,
+        place: Place<'_>,
+        seen: &mut Seen,
+        scan: &mut SegmentScan,
+        next: Option<Lsn>,
+    ) -> Result<(), LogError> {
         loop {
             let (first, offset, before) = (scan.cursor.next, scan.offset, scan.cursor.chain);
             let headed = seen.header.is_some() && offset == SEGMENT_HEADER as u64;
             let lower = seen.header.filter(|_| headed).map_or(first, |header| header.last_before + 1);
-            let stopped = scan_to_end(scan, 0)?;
+            let ended = scan_to_end(scan, 0)?;
             let (last, end, chain) = (scan.cursor.next - 1, scan.offset, scan.cursor.chain);
             if headed || last >= first {
                 seen.runs.push(Run { first, last, lower, offset, end, before, chain, headed });
             }
-            let Some(what) = stopped else {
+            seen.marked = ended.next.is_some();
+            // Marks that a power cut tore are no damage where the next segment goes on.
+            let harmless = ended.torn_marks && next.is_some_and(|next| place.continues(next, last, chain));
+            let Some(what) = ended.what.filter(|_| !harmless) else {
                 seen.rubbish = false;
                 return Ok(());
             };
-            self.problem(file.to_owned(), end, what);
+            self.problem(place.file(seen.first), end, what);
             seen.rubbish = true;
             if !scan.resume(1, Lsn::MAX)? {
                 return Ok(());
@@ -330,13 +354,22 @@ impl Survey {
                 // A start's reasons say more than the place alone.
                 self.report.problems.retain(|problem| problem.file != file || problem.offset != offset);
                 self.problem(file, offset, what);
+                self.missing_last(place);
             }
             Err(error) => {
+                self.missing_last(place);
                 if self.report.problems.is_empty() {
                     self.problem(place.dir.display().to_string(), 0, error.to_string());
                 }
             }
         }
+    }
+
+    /// Notes when marks name a segment that would be the last one and is not there.
+    fn missing_last(&mut self, place: Place<'_>) {
+        let Some(last) = self.segments.last().filter(|seen| seen.marked) else { return };
+        let (file, next) = (place.file(last.first), segment_name(last.last() + 1));
+        self.problem(file, last.end(), format!("it says that {next} was begun, and that one is missing"));
     }
 
     /// Says what a repair would keep.

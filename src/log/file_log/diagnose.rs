@@ -3,6 +3,7 @@
 use super::tail::{self, Damage, Found, Place};
 use crate::log::checkpoint;
 use crate::log::manifest::Manifest;
+use crate::log::mark::Next;
 use crate::log::segment::{SegmentHeader, segment_name};
 use crate::log::{LogError, Lsn};
 
@@ -78,11 +79,13 @@ fn diagnose_from(
     while begin > 0 && headers.get(begin).is_none_or(Option::is_none) {
         begin -= 1;
     }
-    let found = tail::find(place, segments, begin, durable, covered)?;
+    let mut found = tail::find(place, segments, begin, durable, covered)?;
     let mut records = 0;
     if let Some(damage) = &found.damage {
         records = judge(place, segments, &found, damage, durable, !restarted)?;
-    } else if found.tail < durable {
+    }
+    check_next(place, segments, &mut found, !restarted)?;
+    if found.tail < durable {
         let (file, offset) = (place.file(segments.get(found.segment).copied().unwrap_or(1)), found.offset);
         let what =
             format!("the log ends at LSN {}, but LSN {durable} had been durable; {ADVICE}", found.tail);
@@ -145,6 +148,41 @@ fn check_gaps(
         }
     }
     Ok(())
+}
+
+/// Refuses a log of which the last segment is missing or cannot be read though it was there. If the power failed before the segment was
+/// durable, the marks that name it are cut off with the torn end.
+fn check_next(
+    place: Place<'_>,
+    segments: &[Lsn],
+    found: &mut Found,
+    same_system: bool,
+) -> Result<(), LogError> {
+    let Some(next) = found.next else { return Ok(()) };
+    let there = segments.get(found.segment + 1).is_some_and(|first| *first == found.tail + 1);
+    if found.damage.is_none() && there {
+        return Ok(());
+    }
+    let (last, name) =
+        (place.file(segments.get(found.segment).copied().unwrap_or(1)), segment_name(found.tail + 1));
+    if next < Next::Durable && !same_system {
+        let what = format!("{name} was begun and was not on disk yet");
+        let torn = Damage { segment: found.segment, offset: found.offset, what, refuse: None };
+        found.damage.get_or_insert(torn);
+        return Ok(());
+    }
+    Err(match &found.damage {
+        Some(damage) if there => LogError::Corrupt {
+            file: place.file(found.tail + 1),
+            offset: if damage.segment > found.segment { damage.offset } else { 0 },
+            what: format!("{}, and {last} says that the segment was whole; {ADVICE}", damage.what),
+        },
+        _ => LogError::MissingSegment {
+            dir: place.dir.display().to_string(),
+            after: found.tail,
+            what: format!("{last} says that {name} was begun; {ADVICE}"),
+        },
+    })
 }
 
 /// Decides whether damage may be cut off; returns how many valid records would go with it.

@@ -2,13 +2,15 @@
 //! changed is carried out later (`take_over.rs`), when it is certain that the start will not be refused.
 
 use super::diagnose::{ADVICE, Diagnosis, diagnose, leftovers};
+use super::syncer::Syncer;
 use super::tail::{Damage, Found, Place};
 use super::take_over::{NotYet, TakeOver};
-use super::writer::{Active, Unsynced};
+use super::writer::Active;
 use super::{FileLog, Shared};
-use crate::env::{Clock, Disk, FolderEntry, Random};
+use crate::env::{Access, Clock, Disk, FolderEntry, Random};
 use crate::log::checkpoint;
 use crate::log::manifest::{MANIFEST, Manifest};
+use crate::log::mark::{Behind, Marks};
 use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, parse_segment, segment_first, segment_name};
 use crate::log::{LogError, LogId, LogOptions, Lsn};
 use parking_lot::Mutex;
@@ -153,8 +155,10 @@ fn assemble(
         allocated: found.offset,
         tail: found.tail,
         chain: found.chain,
+        next: None,
     };
     let bridged = bridged(&*disk, dir, &segments, &plan)?;
+    let folder = disk.open_dir(dir).map_err(|error| LogError::io("open", dir, &error))?;
     let shared = Shared {
         disk,
         dir: dir.to_path_buf(),
@@ -171,11 +175,13 @@ fn assemble(
         epoch: AtomicU64::new(manifest.epoch),
         manifest: Mutex::new(manifest),
         active: Mutex::new(active),
-        unsynced: Mutex::new(Unsynced { sealed: Vec::new(), current: file, folder: false }),
-        syncing: Mutex::new(()),
+        syncer: Syncer::new(dir.to_path_buf(), folder, options.sync_threads, file),
+        preparing: Mutex::new(()),
         prepared: Mutex::new(None),
+        names: AtomicU64::new(1),
         frequent_syncs: AtomicBool::new(false),
-        room_refused: AtomicBool::new(false),
+        short: AtomicBool::new(false),
+        shortage: Mutex::new(None),
         pending: Mutex::new(Some(plan)),
     })
 }
@@ -192,7 +198,7 @@ fn bridged(
         (Some((_, header)), _) => Some(*header),
         (None, Some(first)) => {
             let path = dir.join(segment_name(*first));
-            let file = disk.open(&path, crate::env::Access::Read);
+            let file = disk.open(&path, Access::Read);
             let file = file.map_err(|error| LogError::io("open", &path, &error))?;
             let mut bytes = [0; SEGMENT_HEADER];
             let got = file.read_at(&mut bytes, 0).map_err(|error| LogError::io("read", &path, &error))?;
@@ -284,7 +290,7 @@ fn begin(
     let manifest = Manifest { id, epoch: 0, incarnation: 0, trimmed: tail, closed: None };
     let (offset, chain) = (SEGMENT_HEADER as u64, header.chain);
     plan.begin = Some((manifest.clone(), header));
-    let found = Found { segment: 0, offset, tail, chain, settled: offset, damage: None };
+    let found = Found { segment: 0, offset, tail, chain, settled: offset, damage: None, next: None };
     Ok((manifest, vec![header.first], found))
 }
 
@@ -348,7 +354,34 @@ fn recover(
         let to = if index == found.segment { found.offset } else { u64::MAX };
         plan.durable.push((*first, from, if report.closed_in_order { from } else { to }));
     }
+    if !report.closed_in_order {
+        plan.marks = last_marks(place, &segments)?;
+    }
     Ok((segments, found))
+}
+
+/// The marks that say of the last segment that it is durable, and their place. The former writer may have been killed before it
+/// wrote them, or before they were durable.
+fn last_marks(place: Place<'_>, segments: &[Lsn]) -> Result<Option<(Lsn, u64, Marks)>, LogError> {
+    let [.., before, last] = segments else { return Ok(None) };
+    // A header that cannot be read is one that a checkpoint makes unnecessary.
+    let Ok(header) = place.open(*last).map(|scan| scan.header) else { return Ok(None) };
+    let end = header.previous_end;
+    if end == 0 || header.previous_first != *before || header.last_before + 1 != *last {
+        return Ok(None);
+    }
+    let path = place.dir.join(segment_name(*before));
+    let failed = |what: &str, error: &io::Error| LogError::io(what, &path, error);
+    let file = place.disk.open(&path, Access::Read).map_err(|error| failed("open", &error))?;
+    let len = file.len().map_err(|error| failed("measure", &error))?;
+    let Some(len) = len.checked_sub(end) else { return Ok(None) };
+    let mut bytes = vec![0; len as usize];
+    let got = file.read_at(&mut bytes, end).map_err(|error| failed("read", &error))?;
+    bytes.truncate(got);
+    let marks = Marks { key: header.id.key(), next: *last, chain: header.chain };
+    let behind = Behind::of(&bytes, &marks);
+    // What is neither marks nor their torn rest is damage, which is left as it is.
+    Ok((behind.torn_marks || behind.clean).then_some((*before, end, marks)))
 }
 
 /// Plans to cut the log off behind the last valid record.

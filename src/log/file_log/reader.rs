@@ -89,7 +89,10 @@ impl LogReader for FileReader {
                 Filled::Bad(what) => {
                     let (file, offset) = (scan.path.display().to_string(), scan.offset);
                     // Behind a segment's last record anything may stand: if the next segment goes on, none is missing.
-                    self.advance().map_err(|_| LogError::Corrupt { file, offset, what })?;
+                    self.advance().map_err(|error| match error {
+                        LogError::Corrupt { .. } => LogError::Corrupt { file, offset, what },
+                        other => other,
+                    })?;
                 }
             }
         }

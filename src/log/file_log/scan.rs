@@ -2,6 +2,7 @@
 
 use crate::env::{Access, Disk, DiskFile};
 use crate::log::frame::{Cursor, FRAME_HEADER, FrameHeader, Step, chain_before, find_alone};
+use crate::log::mark::Behind;
 use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, segment_name};
 use crate::log::{LogError, LogId, Lsn, Piece};
 use std::path::{Path, PathBuf};
@@ -171,8 +172,13 @@ impl SegmentScan {
         (at, stop)
     }
 
+    /// What stands behind the last record, where the scan has ended.
+    pub(super) fn behind(&self) -> Result<Behind, LogError> {
+        Ok(Behind::read(&self.rest()?, &self.cursor))
+    }
+
     /// All bytes from the current offset on.
-    pub(super) fn rest(&self) -> Result<Vec<u8>, LogError> {
+    fn rest(&self) -> Result<Vec<u8>, LogError> {
         let failed = |error| LogError::io("read", &self.path, &error);
         let len = self.file.len().map_err(failed)?;
         let mut bytes = vec![0; len.saturating_sub(self.offset) as usize];

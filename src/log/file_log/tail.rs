@@ -18,6 +18,7 @@ use super::scan::{Filled, SegmentScan};
 use super::shape;
 use crate::env::Disk;
 use crate::log::frame::{FRAME_HEADER, find_alone};
+use crate::log::mark::Next;
 use crate::log::segment::{SEGMENT_HEADER, segment_name};
 use crate::log::{LogError, LogId, LogOptions, Lsn, Piece};
 use std::path::Path;
@@ -39,6 +40,19 @@ pub(in crate::log) struct Found {
     /// The offset in the first verified segment up to which the bytes are known to be durable.
     pub(in crate::log) settled: u64,
     pub(in crate::log) damage: Option<Damage>,
+    /// What the marks behind the last valid record say of a next segment. It is not there, or cannot be read.
+    pub(in crate::log) next: Option<Next>,
+}
+
+/// How a segment ends.
+#[derive(Debug)]
+pub(in crate::log) struct Ended {
+    /// What stands behind the last record if it is neither nothing, nor marks, nor zeros.
+    pub(in crate::log) what: Option<String>,
+    /// What the marks there say of a next segment.
+    pub(in crate::log) next: Option<Next>,
+    /// It lies where marks are written: a power cut may have torn them.
+    pub(in crate::log) torn_marks: bool,
 }
 
 /// Something behind the valid records that should not be there.
@@ -94,6 +108,11 @@ impl Place<'_> {
         }
     }
 
+    /// Whether a segment can be read and goes on after a record.
+    pub(in crate::log) fn continues(&self, first: Lsn, tail: Lsn, chain: u32) -> bool {
+        self.open(first).is_ok_and(|scan| continues(tail, chain, &scan))
+    }
+
     pub(in crate::log) fn file(&self, first: Lsn) -> String {
         self.dir.join(segment_name(first)).display().to_string()
     }
@@ -117,7 +136,7 @@ pub(super) fn find(
             Ok(scan) => scan,
             Err(error) => return unreadable(found, index, *first, error),
         };
-        if let Some(found) = found.as_mut().filter(|found| !continues(found, &scan)) {
+        if let Some(found) = found.as_mut().filter(|found| !continues(found.tail, found.chain, &scan)) {
             let (next, last) = (found.tail + 1, scan.header.last_before);
             let what =
                 format!("the record with LSN {next} is missing: the next segment continues after LSN {last}");
@@ -127,16 +146,16 @@ pub(super) fn find(
         if index == begin && *first <= durable {
             settled = offset_behind(&mut scan, durable, needed)?;
         }
-        let stopped = scan_to_end(&mut scan, needed)?;
+        let Ended { what: stopped, next, torn_marks } = scan_to_end(&mut scan, needed)?;
         let (tail, chain) = (scan.cursor.next - 1, scan.cursor.chain);
-        // Behind a segment's last record anything may stand: if the next segment goes on, none is missing.
-        let goes_on = |first: &Lsn| {
-            place.open(*first).is_ok_and(|n| n.header.last_before == tail && n.header.chain == chain)
-        };
+        // Behind a segment's last record anything may stand: if the next segment goes on, none is missing. With torn marks it
+        // need not be readable to have been begun; then its own damage is judged.
+        let goes_on =
+            |first: &Lsn| place.continues(*first, tail, chain) || (torn_marks && *first == tail + 1);
         let stopped = stopped.filter(|_| !segments.get(index + 1).is_some_and(goes_on));
         let damage = stopped.map(|what| Damage { segment: index, offset: scan.offset, what, refuse: None });
         let ended = damage.is_some();
-        found = Some(Found { segment: index, offset: scan.offset, tail, chain, settled, damage });
+        found = Some(Found { segment: index, offset: scan.offset, tail, chain, settled, damage, next });
         if ended {
             break;
         }
@@ -149,8 +168,8 @@ pub(super) fn find(
 }
 
 /// True when the opened segment begins where the one before it ended.
-fn continues(before: &Found, scan: &SegmentScan) -> bool {
-    scan.header.last_before == before.tail && scan.header.chain == before.chain
+fn continues(tail: Lsn, chain: u32, scan: &SegmentScan) -> bool {
+    scan.header.last_before == tail && scan.header.chain == chain
 }
 
 /// A segment whose header cannot be read.
@@ -163,7 +182,8 @@ fn unreadable(found: Option<Found>, index: usize, first: Lsn, error: LogError) -
         other => return Err(other),
     };
     // Without anything before it the first segment's own name says where the log must go on.
-    let nothing = Found { segment: index, offset: 0, tail: first - 1, chain: 0, settled: 0, damage: None };
+    let nothing =
+        Found { segment: index, offset: 0, tail: first - 1, chain: 0, settled: 0, damage: None, next: None };
     let mut found = found.unwrap_or(nothing);
     found.damage = Some(Damage { segment: index, offset, what, refuse });
     Ok(found)
@@ -176,20 +196,21 @@ fn offset_behind(scan: &mut SegmentScan, limit: Lsn, needed: Lsn) -> Result<u64,
     Ok(scan.offset)
 }
 
-/// Reads a segment to its end; returns what stands behind the last record if it is neither nothing nor zeros. The records
-/// before `needed` may be damaged.
-pub(in crate::log) fn scan_to_end(scan: &mut SegmentScan, needed: Lsn) -> Result<Option<String>, LogError> {
+/// Reads a segment to its end. The records before `needed` may be damaged.
+pub(in crate::log) fn scan_to_end(scan: &mut SegmentScan, needed: Lsn) -> Result<Ended, LogError> {
     let mut piece = Piece::new();
-    loop {
+    let bad = loop {
         match scan.fill(&mut piece, needed, Lsn::MAX)? {
             Filled::Piece => {}
-            Filled::Bad(what) => return Ok(Some(what)),
-            Filled::End => {
-                let zeros = scan.rest()?.iter().all(|byte| *byte == 0);
-                return Ok((!zeros).then(|| "the bytes behind the last record are not zeros".to_owned()));
-            }
+            Filled::Bad(what) => break Some(what),
+            Filled::End => break None,
         }
-    }
+    };
+    let behind = scan.behind()?;
+    let what = bad.or_else(|| {
+        (!behind.clean).then(|| "the bytes behind the last record are neither zeros nor marks".to_owned())
+    });
+    Ok(Ended { what, next: behind.next, torn_marks: behind.torn_marks })
 }
 
 /// Looks for valid records behind the damage, in its segment and in all later ones.
@@ -233,6 +254,10 @@ pub(super) fn may_be_torn(
     found: &Found,
     damage: &Damage,
 ) -> Result<bool, LogError> {
+    // Behind whole marks no record was to stand: the next segment, or its name, never reached the disk.
+    if damage.segment == found.segment && found.next.is_some() {
+        return Ok(true);
+    }
     let Some(first) = segments.get(damage.segment) else { return Ok(true) };
     let path = place.dir.join(segment_name(*first));
     let bytes = place.disk.read(&path).map_err(|error| LogError::io("read", &path, &error))?;

@@ -3,6 +3,7 @@
 use super::FileLog;
 use crate::env::{Access, Disk, DiskFile, Preallocate};
 use crate::log::manifest::Manifest;
+use crate::log::mark::{Marks, Next};
 use crate::log::segment::{SegmentHeader, segment_name};
 use crate::log::{LogError, Lsn};
 use std::io;
@@ -24,6 +25,8 @@ pub(super) struct TakeOver {
     pub(super) rewrite: Option<SegmentHeader>,
     /// Segments whose bytes in this range may not be durable.
     pub(super) durable: Vec<(Lsn, u64, u64)>,
+    /// The marks of the last segment but one, and their offset. They hold once all before is durable.
+    pub(super) marks: Option<(Lsn, u64, Marks)>,
 }
 
 impl TakeOver {
@@ -53,7 +56,11 @@ impl TakeOver {
         for (first, from, to) in &self.durable {
             make_durable(disk, dir, *first, *from, *to)?;
         }
-        fsync_dir(disk, dir)
+        fsync_dir(disk, dir)?;
+        match &self.marks {
+            Some((first, offset, marks)) => mark(disk, dir, *first, *offset, marks),
+            None => Ok(()),
+        }
     }
 }
 
@@ -71,7 +78,7 @@ impl FileLog {
         let len = file.len().map_err(|error| LogError::io("measure", &path, &error))?;
         active.allocated = len.max(active.position);
         active.file = Arc::clone(&file);
-        self.unsynced.lock().current = file;
+        self.syncer.begin_with(file);
         *pending = None;
         Ok(())
     }
@@ -121,6 +128,15 @@ fn make_durable(disk: &dyn Disk, dir: &Path, first: Lsn, from: u64, to: u64) -> 
     file.fsync().map_err(|error| failed("fsync", &error))
 }
 
+/// Marks that the segment behind this one is durable.
+fn mark(disk: &dyn Disk, dir: &Path, first: Lsn, offset: u64, marks: &Marks) -> Result<(), LogError> {
+    let path = dir.join(segment_name(first));
+    let failed = |what: &str, error: &io::Error| LogError::io(what, &path, error);
+    let file = disk.open(&path, Access::ReadWrite).map_err(|error| failed("open", &error))?;
+    file.write_at(&marks.encode(Next::Durable), offset).map_err(|error| failed("write", &error))?;
+    file.fsync().map_err(|error| failed("fsync", &error))
+}
+
 /// Stands for the file of the segment that is written, as long as the log was not taken over.
 #[derive(Debug)]
 pub(super) struct NotYet;
@@ -142,6 +158,10 @@ impl DiskFile for NotYet {
         not_yet()
     }
 
+    fn is_linked(&self) -> io::Result<bool> {
+        not_yet()
+    }
+
     fn fdatasync(&self) -> io::Result<()> {
         not_yet()
     }
@@ -155,10 +175,6 @@ impl DiskFile for NotYet {
     }
 
     fn preallocate(&self, _: u64, _: u64, _: Preallocate) -> io::Result<()> {
-        not_yet()
-    }
-
-    fn is_linked(&self) -> io::Result<bool> {
         not_yet()
     }
 }

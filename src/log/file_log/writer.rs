@@ -1,15 +1,18 @@
-//! Appends to segments, begins new ones, and makes them durable.
+//! Appends to segments and begins new ones.
 //!
-//! Locks, in the order in which they may be taken: `syncing`, `active`, then one of the short ones (`unsynced`,
-//! `prepared`, `Shared::segments`). `manifest` is never held together with `active`.
+//! Locks, in the order in which they may be taken: `active`, `preparing`, then one of the short ones (`prepared`,
+//! `Shared::segments`). The syncer's locks come after all but these short ones. `manifest` is never held together with `active`.
 
 use super::Shared;
 use super::reader::FileReader;
+use super::room::NextFile;
 use super::scan::own_frame;
+use super::syncer::Syncer;
 use super::take_over::TakeOver;
-use crate::env::{DiskFile, FolderLock, Preallocate};
+use crate::env::{DiskFile, FolderLock};
 use crate::log::frame::{FRAME_HEADER, FrameHeader};
 use crate::log::manifest::Manifest;
+use crate::log::mark::{MARKS, Marks, Next};
 use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, segment_first, segment_name};
 use crate::log::store::{Batch, LogReader, LogStore, Room, StoreStats, Tail};
 use crate::log::{LogError, LogId, Lsn};
@@ -19,12 +22,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// The name of a segment that is made ready before it is needed.
-const PREPARED: &str = "segment-next.tmp";
-/// The name of a segment that is made when it is needed; another one, so that the two never touch each other's file.
-const MADE_NOW: &str = "segment-now.tmp";
-/// Zeros are written in steps of this size while a writer may be waiting.
-const ZERO_STEP: u64 = 256 * 1024;
+/// Sealed segments that may stay open for want of a sync; above it the upkeep syncs them.
+const SEALED_OPEN: usize = 16;
+/// The device failed.
+const EIO: i32 = 5;
+/// The file system was made read-only, as it is after an error.
+const EROFS: i32 = 30;
+/// Above it whoever writes syncs them, because the upkeep does not keep up.
+const SEALED_OPEN_MOST: usize = 64;
 
 /// A log in the files of one folder, of which `docs/log-format.md` draws the bytes.
 #[derive(Debug)]
@@ -35,13 +40,17 @@ pub struct FileLog {
     pub(super) manifest: Mutex<Manifest>,
     pub(super) epoch: AtomicU64,
     pub(super) active: Mutex<Active>,
-    pub(super) unsynced: Mutex<Unsynced>,
-    /// Held while files are synced, so that a sync never returns before one that took files from `unsynced`.
-    pub(super) syncing: Mutex<()>,
-    pub(super) prepared: Mutex<Option<Prepared>>,
+    pub(super) syncer: Syncer,
+    /// Held while the next segment's file is prepared.
+    pub(super) preparing: Mutex<()>,
+    pub(super) prepared: Mutex<Option<NextFile>>,
+    /// Numbers the names of new files.
+    pub(super) names: AtomicU64,
     pub(super) frequent_syncs: AtomicBool,
-    /// Securing room failed when it was last tried.
-    pub(super) room_refused: AtomicBool,
+    /// Room for what is in flight could not be secured when it was last tried.
+    pub(super) short: AtomicBool,
+    /// Why it could not be.
+    pub(super) shortage: Mutex<Option<LogError>>,
     /// What must be done before the log may be written; `None` when it was done.
     pub(super) pending: Mutex<Option<TakeOver>>,
 }
@@ -57,23 +66,8 @@ pub(super) struct Active {
     pub(super) allocated: u64,
     pub(super) tail: Lsn,
     pub(super) chain: u32,
-}
-
-/// What a sync has to cover.
-#[derive(Debug)]
-pub(super) struct Unsynced {
-    /// Segments that were left behind since the last sync.
-    pub(super) sealed: Vec<Arc<dyn DiskFile>>,
-    pub(super) current: Arc<dyn DiskFile>,
-    /// True when a segment got its name since the last sync.
-    pub(super) folder: bool,
-}
-
-/// A file with secured room that becomes the next segment.
-#[derive(Debug)]
-pub(super) struct Prepared {
-    file: Arc<dyn DiskFile>,
-    allocated: u64,
+    /// The next segment, if an attempt to begin it was interrupted by an error that passes.
+    pub(super) next: Option<NextFile>,
 }
 
 impl FileLog {
@@ -85,38 +79,15 @@ impl FileLog {
         }
     }
 
-    fn how(&self) -> Preallocate {
-        if self.frequent_syncs.load(Ordering::Relaxed) { Preallocate::Zeros } else { Preallocate::Reserve }
-    }
-
-    /// Secures room up to `end`. A refusal is noted, not returned: the write itself will tell.
-    fn secure(&self, active: &mut Active, end: u64) {
-        if end <= active.allocated {
-            return;
-        }
-        let done = active.file.preallocate(active.allocated, end - active.allocated, self.how());
-        self.room_refused.store(done.is_err(), Ordering::Relaxed);
-        if done.is_ok() {
-            active.allocated = end;
-        }
-    }
-
     /// Writes frames of whole records behind the last one.
     fn write(&self, active: &mut Active, bytes: &[u8], last: Lsn, chain: u32) -> Result<(), LogError> {
         let end = active.position + bytes.len() as u64;
-        let options = &self.shared.options;
-        let zeros = self.how() == Preallocate::Zeros;
-        let step = if zeros { ZERO_STEP.min(options.secure_bytes) } else { options.secure_bytes };
-        // Half a step stays secured behind every write, so that a disk that fills up suddenly is noticed before a
-        // write needs the room.
-        if step > 0 && end + step / 2 > active.allocated {
-            self.secure(active, end.max((end + step).min(options.segment_bytes)));
-        }
+        self.secure_in_flight(active, end);
         let path = || self.shared.dir.join(segment_name(active.first));
         active
             .file
             .write_at(bytes, active.position)
-            .map_err(|error| LogError::io("write", &path(), &error))?;
+            .map_err(|error| LogError::refused("write", &path(), &error))?;
         active.position = end;
         active.allocated = active.allocated.max(end);
         active.tail = last;
@@ -126,14 +97,39 @@ impl FileLog {
         Ok(())
     }
 
-    /// Leaves the active segment behind and begins the next one with the record after the tail.
+    /// Leaves the active segment behind and begins the next one with the record after the tail. After an error that passes it
+    /// goes on where it stopped.
     fn rotate(&self, active: &mut Active, durable: Lsn, epoch: u64) -> Result<(), LogError> {
-        let shared = &self.shared;
-        let ready = self.prepared.lock().take();
-        let (next, name) = match ready {
-            Some(next) => (next, PREPARED),
-            None => (Prepared { file: self.create_temp(MADE_NOW)?, allocated: 0 }, MADE_NOW),
+        let mut next = match active.next.take() {
+            Some(next) => next,
+            None => self.next_file().map_err(|error| self.not_begun(active, "create a file in", &error))?,
         };
+        let marks = Marks { key: self.shared.id.key(), next: active.tail + 1, chain: active.chain };
+        let begun = self.begin(active, &mut next, durable, epoch).and_then(|()| {
+            // Both marks get their place now, so that the second one needs no room.
+            let done = active.file.write_at(&marks.encode(Next::Begun), active.position);
+            done.map_err(|error| LogError::refused("write of a mark in", &self.shared.dir, &error))
+        });
+        if let Err(error) = begun {
+            // A file whose name is gone is of no use.
+            active.next = Some(next).filter(|next| next.file.is_linked().unwrap_or(true));
+            return Err(error);
+        }
+        self.syncer.seal(active.position, marks, Arc::clone(&next.file));
+        self.shared.segments.lock().push(marks.next);
+        active.first = marks.next;
+        active.file = next.file;
+        active.position = SEGMENT_HEADER as u64;
+        active.allocated = next.allocated.max(active.position);
+        Ok(())
+    }
+
+    /// Gives the file of the next segment its header and its name.
+    fn begin(&self, active: &Active, next: &mut NextFile, durable: Lsn, epoch: u64) -> Result<(), LogError> {
+        if next.named {
+            return Ok(());
+        }
+        let shared = &self.shared;
         let header = SegmentHeader {
             id: shared.id,
             first: active.tail + 1,
@@ -143,68 +139,31 @@ impl FileLog {
             epoch,
             ms: shared.clock.now_ms(),
             chain: active.chain,
+            previous_end: active.position,
         };
-        let temp = shared.dir.join(name);
-        next.file.write_at(&header.encode(), 0).map_err(|error| LogError::io("write", &temp, &error))?;
+        let done = next.file.write_at(&header.encode(), 0);
+        done.map_err(|error| LogError::refused("write", &next.path, &error))?;
         let path = shared.dir.join(segment_name(header.first));
-        shared.disk.rename(&temp, &path).map_err(|error| LogError::io("rename to", &path, &error))?;
-        {
-            let mut unsynced = self.unsynced.lock();
-            let sealed = std::mem::replace(&mut unsynced.current, Arc::clone(&next.file));
-            unsynced.sealed.push(sealed);
-            unsynced.folder = true;
-        }
-        shared.segments.lock().push(header.first);
-        active.first = header.first;
-        active.file = next.file;
-        active.position = SEGMENT_HEADER as u64;
-        active.allocated = next.allocated.max(active.position);
+        let done = shared.disk.rename(&next.path, &path);
+        done.map_err(|error| self.not_begun(active, "rename to", &error))?;
+        next.named = true;
         Ok(())
     }
 
-    fn create_temp(&self, name: &str) -> Result<Arc<dyn DiskFile>, LogError> {
-        let temp = self.shared.dir.join(name);
-        match self.shared.disk.remove_file(&temp) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(LogError::io("remove", &temp, &error));
-            }
-            _ => {}
-        }
-        self.shared.disk.create(&temp).map_err(|error| LogError::io("create", &temp, &error))
+    /// The error for a next segment that could not be created. It is not final as long as the active segment is sound: no record
+    /// was lost by it. A folder may come back, a permission too.
+    fn not_begun(&self, active: &Active, what: &str, error: &io::Error) -> LogError {
+        let broken = matches!(error.raw_os_error(), Some(EIO | EROFS));
+        let lost = !active.file.is_linked().unwrap_or(true);
+        let error = LogError::io(what, &self.shared.dir, error);
+        if broken || lost { error.into_final() } else { error.into_passing() }
     }
 
-    /// Makes the next segment ready while nobody waits. Failing to do so is no failure of the log: a writer that needs
-    /// the segment tries itself.
-    fn prepare_next(&self) {
-        let bytes = self.shared.options.secure_bytes.min(self.shared.options.segment_bytes);
-        if bytes == 0 || self.prepared.lock().is_some() {
-            return;
-        }
-        let file = self.create_temp(PREPARED).ok().filter(|file| {
-            let done = file.preallocate(0, bytes, self.how()).and_then(|()| file.fsync());
-            self.room_refused.store(done.is_err(), Ordering::Relaxed);
-            done.is_ok()
-        });
-        *self.prepared.lock() = file.map(|file| Prepared { file, allocated: bytes });
-    }
-
-    fn sync_files(&self) -> Result<(), LogError> {
-        let syncing = self.syncing.lock();
-        let (sealed, current, folder) = {
-            let mut unsynced = self.unsynced.lock();
-            let sealed = std::mem::take(&mut unsynced.sealed);
-            (sealed, Arc::clone(&unsynced.current), std::mem::take(&mut unsynced.folder))
-        };
-        let dir = &self.shared.dir;
-        let failed = |error: io::Error| LogError::io("fdatasync of a segment in", dir, &error);
-        for file in &sealed {
-            file.fdatasync().map_err(failed)?;
-        }
-        current.fdatasync().map_err(failed)?;
-        if folder {
-            self.shared.disk.fsync_dir(dir).map_err(|error| LogError::io("fsync", dir, &error))?;
-        }
-        drop(syncing);
+    /// Puts a manifest in place durably. The folder is the syncer's.
+    fn store_manifest(&self, next: Manifest, manifest: &mut Manifest) -> Result<(), LogError> {
+        next.put(&*self.shared.disk, &self.shared.dir)?;
+        self.syncer.sync_folder()?;
+        *manifest = next;
         Ok(())
     }
 
@@ -224,8 +183,7 @@ impl FileLog {
         {
             let mut manifest = self.manifest.lock();
             let next = Manifest { trimmed: manifest.trimmed.max(upto), ..manifest.clone() };
-            next.store(&*shared.disk, &shared.dir)?;
-            *manifest = next;
+            self.store_manifest(next, &mut manifest)?;
         }
         shared.segments.lock().retain(|first| !old.contains(first));
         let mut freed = 0;
@@ -239,7 +197,7 @@ impl FileLog {
                 _ => {}
             }
         }
-        shared.disk.fsync_dir(&shared.dir).map_err(|error| LogError::io("fsync", &shared.dir, &error))?;
+        self.syncer.sync_folder()?;
         Ok(freed)
     }
 }
@@ -278,11 +236,10 @@ impl LogStore for FileLog {
         let incarnation = incarnation.map_err(|error| LogError::io("identify", &self.shared.dir, &error))?;
         let mut manifest = self.manifest.lock();
         let next = Manifest { epoch: manifest.epoch + 1, incarnation, closed: None, ..manifest.clone() };
-        next.store(&*self.shared.disk, &self.shared.dir)?;
-        *manifest = next;
+        self.store_manifest(next, &mut manifest)?;
         self.epoch.store(manifest.epoch, Ordering::Release);
         drop(manifest);
-        self.sync_files()?;
+        self.syncer.sync()?;
         Ok(self.tail())
     }
 
@@ -292,6 +249,10 @@ impl LogStore for FileLog {
     }
 
     fn append(&self, epoch: u64, expected_tail: Lsn, batch: &Batch<'_>) -> Result<Lsn, LogError> {
+        self.syncer.check()?;
+        if self.syncer.sealed() > SEALED_OPEN_MOST {
+            self.syncer.sync()?;
+        }
         let mut active = self.active.lock();
         self.check_epoch(epoch)?;
         if active.tail != expected_tail || batch.first != expected_tail + 1 {
@@ -299,7 +260,8 @@ impl LogStore for FileLog {
         }
         let mut bytes = batch.bytes;
         while !bytes.is_empty() {
-            let room = self.shared.options.segment_bytes.saturating_sub(active.position);
+            let limit = self.shared.options.segment_bytes.saturating_sub(MARKS as u64);
+            let room = limit.saturating_sub(active.position);
             if bytes.len() as u64 <= room {
                 self.write(&mut active, bytes, batch.last, batch.chain)?;
                 break;
@@ -323,7 +285,7 @@ impl LogStore for FileLog {
 
     fn sync(&self, epoch: u64) -> Result<(), LogError> {
         self.check_epoch(epoch)?;
-        self.sync_files()
+        self.syncer.sync()
     }
 
     fn read_from(&self, from: Lsn) -> Result<Box<dyn LogReader>, LogError> {
@@ -335,15 +297,18 @@ impl LogStore for FileLog {
     }
 
     fn room(&self) -> Result<Room, LogError> {
-        if self.room_refused.load(Ordering::Relaxed) {
+        if self.is_short() {
             let mut active = self.active.lock();
-            let end = active.allocated + ZERO_STEP.min(self.shared.options.secure_bytes);
-            self.secure(&mut active, end);
+            let end = active.position;
+            self.secure_in_flight(&mut active, end);
         }
         let dir = &self.shared.dir;
         let free = self.shared.disk.free_space(dir).map_err(|error| LogError::io("statvfs", dir, &error))?;
-        let refused = self.room_refused.load(Ordering::Relaxed);
-        Ok(Room { free, refused })
+        Ok(Room { free, refused: self.shortage.lock().clone() })
+    }
+
+    fn is_short(&self) -> bool {
+        self.short.load(Ordering::Relaxed)
     }
 
     fn expect_frequent_syncs(&self, frequent: bool) {
@@ -352,37 +317,20 @@ impl LogStore for FileLog {
 
     fn maintain(&self, epoch: u64) -> Result<(), LogError> {
         self.check_epoch(epoch)?;
-        let options = &self.shared.options;
-        let mut grown = None;
-        loop {
-            // The lock is given back after each step, so that a writer waits for one step at most.
-            let mut active = self.active.lock();
-            let ahead = (active.position + options.secure_bytes).min(options.segment_bytes);
-            if active.allocated >= ahead || self.room_refused.load(Ordering::Relaxed) {
-                let full = active.allocated >= options.segment_bytes;
-                drop(active);
-                if full {
-                    self.prepare_next();
-                }
-                break;
-            }
-            let step = (active.allocated + ZERO_STEP).min(ahead);
-            let end = if self.how() == Preallocate::Zeros { step } else { ahead };
-            self.secure(&mut active, end);
-            grown = Some(Arc::clone(&active.file));
-        }
-        if let (Some(file), Preallocate::Zeros) = (grown, self.how()) {
-            // The new length is made durable here, so that the next sync of a record need not do it.
-            let failed =
-                |error| LogError::io("fdatasync of a segment in", &self.shared.dir, &error).into_final();
-            file.fdatasync().map_err(failed)?;
+        self.syncer.check()?;
+        self.syncer.check_linked()?;
+        self.secure_ahead()?;
+        let sealed = self.syncer.sealed();
+        // Where descriptors are short, those of sealed segments are given back early.
+        if sealed > SEALED_OPEN || (sealed > 0 && self.is_short()) {
+            self.syncer.sync_unless_busy()?;
         }
         Ok(())
     }
 
     fn close(&self, epoch: u64) -> Result<(), LogError> {
         self.check_epoch(epoch)?;
-        self.sync_files()?;
+        self.syncer.sync()?;
         let tail = {
             let active = self.active.lock();
             self.epoch.store(u64::MAX, Ordering::Release);
@@ -390,9 +338,7 @@ impl LogStore for FileLog {
         };
         let mut manifest = self.manifest.lock();
         let next = Manifest { closed: Some(tail), ..manifest.clone() };
-        next.store(&*self.shared.disk, &self.shared.dir)?;
-        *manifest = next;
-        Ok(())
+        self.store_manifest(next, &mut manifest)
     }
 
     fn stats(&self) -> StoreStats {

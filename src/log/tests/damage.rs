@@ -18,7 +18,7 @@ fn killed(records: u64) -> SimDisk {
 
 fn segments(disk: &SimDisk) -> Vec<(std::path::PathBuf, u64)> {
     let entries = disk.list(Path::new(DIR)).unwrap();
-    let logs = entries.into_iter().filter(|entry| entry.name.starts_with("segment-"));
+    let logs = entries.into_iter().filter(|entry| entry.name.ends_with(".log"));
     logs.map(|entry| (Path::new(DIR).join(entry.name), entry.len)).collect()
 }
 
@@ -46,6 +46,11 @@ fn a_torn_end_of_every_length_is_cut_and_reported() {
                 file.fsync().unwrap();
                 disk.restart(mode);
                 let torn = disk.read(&last).unwrap();
+                if parse_segment(&torn).is_err() {
+                    // The marks of the segment before say that this one had been whole.
+                    assert!(matches!(open(&disk).unwrap_err(), LogError::Corrupt { offset: 0, .. }));
+                    continue;
+                }
                 let (log, report) = open(&disk).unwrap();
                 if let Ok(summary) = parse_segment(&torn) {
                     assert_eq!(log.tail(), summary.last);
@@ -206,7 +211,7 @@ fn a_missing_segment_is_refused() {
     let whole = killed(20);
     let files = segments(&whole);
     assert!(files.len() >= 4);
-    for (index, (path, _)) in files.iter().enumerate().take(files.len() - 1) {
+    for (index, (path, _)) in files.iter().enumerate() {
         let disk = whole.fork(1);
         disk.remove_file(path).unwrap();
         let error = open(&disk).unwrap_err();

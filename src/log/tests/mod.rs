@@ -9,7 +9,10 @@ mod crash;
 mod damage;
 mod faults;
 mod fixture;
+mod marks;
 mod model;
+mod owner;
+mod passing;
 mod repair;
 
 use super::*;
@@ -26,6 +29,7 @@ pub(super) fn tiny() -> LogOptions {
         keep_free_bytes: 0,
         secure_bytes: 256,
         piece_bytes: 128,
+        sync_threads: 1,
         ..LogOptions::default()
     }
 }

@@ -177,7 +177,7 @@ fn damage(history: &History, other: &History, disk: &SimDisk, random: &mut Rando
     let used = bytes.iter().rposition(|byte| *byte != 0).map_or(1, |at| at + 1);
     let at = random.below(used as u64) as usize;
     let older = &history.moments[random.below(history.moments.len() as u64) as usize];
-    match random.below(9) {
+    match random.below(11) {
         0..3 if bytes.is_empty() => ("nothing".to_owned(), false),
         0..3 => {
             put(disk, name, &[&bytes[..at], &[bytes[at] ^ 1 << random.below(8)], &bytes[at + 1..]].concat());
@@ -208,6 +208,19 @@ fn damage(history: &History, other: &History, disk: &SimDisk, random: &mut Rando
                 put(disk, name, bytes);
             }
             ("all segments of an older copy".to_owned(), false)
+        }
+        8 => {
+            let Some(last) = now.keys().rfind(|name| segment_first(name).is_some()) else {
+                return ("nothing".to_owned(), false);
+            };
+            disk.remove_file(&path(last)).unwrap();
+            (format!("{last}: removed, the last one"), false)
+        }
+        9 if segment_first(name).is_some() => {
+            // In a segment that was left behind the marks stand last.
+            let at = used.saturating_sub(1 + random.below(64) as usize);
+            put(disk, name, &[&bytes[..at], &[bytes[at] ^ 1 << random.below(8)], &bytes[at + 1..]].concat());
+            (format!("{name}: a bit at {at}, near its end"), false)
         }
         _ => {
             let foreign = random.below(4) == 0;

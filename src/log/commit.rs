@@ -1,0 +1,215 @@
+//! Hands what was appended to the system, and makes it durable.
+
+use super::frame::FRAME_HEADER;
+use super::front::{ACCEPTING, FAILED, FULL, Log};
+use super::store::{Batch, Record, Records, Tail};
+use super::{LogError, Lsn};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A pending buffer that grew beyond this is given back after it was written.
+const KEEP_CAPACITY: usize = 4 << 20;
+/// A background sync that takes longer than this, in microseconds, counts as delayed.
+const DELAYED_MICROS: u64 = 1_000_000;
+
+/// What was taken out of the pending buffer and is being written, and where the store's log ends.
+#[derive(Debug)]
+pub(super) struct Writer {
+    /// Frames from the one behind `tail` up to `last`. Between calls there are some only if they could not be written.
+    bytes: Vec<u8>,
+    tail: Lsn,
+    last: Lsn,
+    chain: u32,
+}
+
+impl Writer {
+    pub(super) fn at(tail: Tail) -> Self {
+        Self { bytes: Vec::new(), tail: tail.lsn, last: tail.lsn, chain: tail.chain }
+    }
+
+    /// Drops the records up to `kept` from the front; returns their bytes.
+    fn drop_kept(&mut self, kept: Lsn) -> u64 {
+        let len = |record: &Record<'_>| FRAME_HEADER + record.payload.len();
+        let records = Records { left: &self.bytes };
+        let done: usize = records.take_while(|record| record.lsn <= kept).map(|record| len(&record)).sum();
+        self.bytes.drain(..done);
+        self.tail = kept;
+        done as u64
+    }
+}
+
+/// Since when records wait that were written and are not durable. Microseconds of the monotonic clock; 0 when none wait.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// Held while one of them and `written` are changed together.
+    changing: Mutex<()>,
+    /// The oldest record that the next sync covers.
+    next_sync: AtomicU64,
+    /// The oldest record that the running sync covers.
+    running_sync: AtomicU64,
+}
+
+impl Log {
+    /// Hands everything up to `upto`, and what else is pending, to the operating system, on the calling thread. Returns
+    /// at once when another thread has done so.
+    ///
+    /// # Errors
+    /// An error that is not final ([`LogError::is_final`]) says that the disk is full or another resource is short: nothing is lost, the
+    /// records wait in memory, [`Log::reserve`] refuses more, and the next call of this kind or of [`Log::maintain`] tries again.
+    pub fn write_out(&self, upto: Lsn) -> Result<(), LogError> {
+        if self.written() >= upto {
+            return Ok(());
+        }
+        let mut writer = self.writer.lock();
+        if self.written() >= upto {
+            return Ok(());
+        }
+        self.check_failure()?;
+        if !writer.bytes.is_empty() {
+            self.write_batch(&mut writer)?;
+        }
+        {
+            let mut pending = self.pending.0.lock();
+            std::mem::swap(&mut pending.bytes, &mut writer.bytes);
+            (writer.last, writer.chain) = (pending.tail, pending.chain);
+        }
+        if writer.last == writer.tail { Ok(()) } else { self.write_batch(&mut writer) }
+    }
+
+    /// Writes what the writer holds. What could not be written stays there if that may pass.
+    fn write_batch(&self, writer: &mut Writer) -> Result<(), LogError> {
+        let Writer { bytes, tail, last, chain } = &*writer;
+        let batch = Batch { first: tail + 1, last: *last, chain: *chain, durable: self.synced(), bytes };
+        match self.store.append(self.epoch(), *tail, &batch) {
+            Ok(_) => {
+                let (bytes, last) = (writer.bytes.len() as u64, writer.last);
+                if writer.bytes.capacity() > KEEP_CAPACITY {
+                    writer.bytes = Vec::new();
+                } else {
+                    writer.bytes.clear();
+                }
+                writer.tail = last;
+                self.note_written(bytes, last);
+                self.note_spent(bytes);
+                Ok(())
+            }
+            Err(error) if error.is_passing() => {
+                let kept = self.store.tail().lsn.clamp(writer.tail, writer.last);
+                let bytes = writer.drop_kept(kept);
+                self.note_written(bytes, kept);
+                Err(self.hold(error))
+            }
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    /// Takes note of records that were written up to `last`.
+    fn note_written(&self, bytes: u64, last: Lsn) {
+        self.written_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let now = self.clock.monotonic_micros().max(1);
+        let _changing = self.waiting.changing.lock();
+        let _ = self.waiting.next_sync.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+        self.written.store(last, Ordering::Release);
+    }
+
+    /// Counts what was written off the room that is believed to be there.
+    fn note_spent(&self, bytes: u64) {
+        let released = self.held.lock().take().is_some();
+        let left = self.room.fetch_sub(bytes as i64, Ordering::Relaxed) - bytes as i64;
+        let doubtful = left < 0 || self.store.is_short();
+        if released || (doubtful && self.refusing.load(Ordering::Relaxed) == ACCEPTING) {
+            // The records are safe; this is about the next ones, and `reserve` tells their writers.
+            let _ = self.note_room();
+        }
+    }
+
+    /// Refuses writes at once, because of an error that may pass. What waits goes on waiting.
+    fn hold(&self, error: LogError) -> LogError {
+        let mut held = self.held.lock();
+        *held = Some(error.clone());
+        self.refuse_or_accept(FULL);
+        error
+    }
+
+    /// A failure stays: only the two other states replace each other.
+    pub(super) fn refuse_or_accept(&self, state: u8) {
+        let replaced = |now| (now != FAILED).then_some(state);
+        let _ = self.refusing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, replaced);
+    }
+
+    /// Makes everything up to `upto` durable, on the calling thread: writes out what is pending and syncs once for all
+    /// who wait meanwhile. Returns at once when it is covered. Errors are those of [`Log::write_out`]; a failed sync is final.
+    pub fn sync(&self, upto: Lsn) -> Result<(), LogError> {
+        if self.synced() >= upto {
+            return Ok(());
+        }
+        let _syncing = self.syncing.lock();
+        if self.synced() >= upto {
+            return Ok(());
+        }
+        let written = self.write_out(upto);
+        if self.synced() < self.written() {
+            // What could be written becomes durable though more waits.
+            self.sync_now()?;
+        }
+        written
+    }
+
+    /// Makes durable what was written out so far, without holding up anybody who writes out: for the background thread
+    /// of `appendfsync everysec`.
+    pub fn sync_written(&self) -> Result<(), LogError> {
+        if self.syncs.running.load(Ordering::Relaxed) {
+            self.syncs.delayed.fetch_add(1, Ordering::Relaxed);
+        }
+        let _syncing = self.syncing.lock();
+        if self.synced() >= self.written() {
+            return Ok(());
+        }
+        self.sync_now()?;
+        if self.syncs.last_micros.load(Ordering::Relaxed) > DELAYED_MICROS {
+            self.syncs.delayed.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// One sync of the store; `syncing` is held.
+    fn sync_now(&self) -> Result<(), LogError> {
+        self.check_failure()?;
+        let Waiting { changing, next_sync, running_sync } = &self.waiting;
+        // What is written before the sync begins is covered by it.
+        let written = {
+            let _changing = changing.lock();
+            running_sync.store(next_sync.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+            self.written()
+        };
+        let begin = self.clock.monotonic_micros();
+        self.syncs.running.store(true, Ordering::Relaxed);
+        let done = self.store.sync(self.epoch());
+        self.syncs.running.store(false, Ordering::Relaxed);
+        self.syncs.note(self.clock.monotonic_micros() - begin);
+        match done {
+            Ok(()) => {
+                running_sync.store(0, Ordering::Relaxed);
+                self.synced.0.store(written, Ordering::Release);
+                Ok(())
+            }
+            Err(error) if error.is_passing() => {
+                let _changing = changing.lock();
+                next_sync.store(running_sync.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+                Err(error)
+            }
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    /// For how long the oldest record that was written out and is not durable has been waiting, in microseconds; 0 when
+    /// there is none. Costs a few loads, and the clock when one waits.
+    pub fn unsynced_micros(&self) -> u64 {
+        if self.synced() >= self.written() {
+            return 0;
+        }
+        let running = self.waiting.running_sync.load(Ordering::Relaxed);
+        let since = if running > 0 { running } else { self.waiting.next_sync.load(Ordering::Relaxed) };
+        if since > 0 { self.clock.monotonic_micros().saturating_sub(since) } else { 0 }
+    }
+}

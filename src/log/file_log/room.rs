@@ -1,0 +1,176 @@
+//! Room for records, secured before it is needed, and the file of the next segment.
+//!
+//! Who has reserved room may append until then: what is in flight has its room in the segment that is being written and, where that
+//! one ends soon, in the prepared one. Where it cannot be secured the log says so at once ([`FileLog::is_short`]).
+
+use super::FileLog;
+use super::writer::Active;
+use crate::env::{DiskFile, Preallocate};
+use crate::log::segment::SEGMENT_HEADER;
+use crate::log::{LogError, LogStore};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Zeros are written in steps of this size while a writer may be waiting.
+const ZERO_STEP: u64 = 256 << 10;
+/// Zeros that are synced at once, while a record's sync may be waiting.
+const ZERO_SYNC: u64 = 1 << 20;
+/// Bytes of records that may be in flight between [`crate::log::Log::reserve`] and the write: what is pending, and of each worker one
+/// record that did not reserve its room exactly. Larger ones and more of them wait for room if the disk fills up at that moment.
+const IN_FLIGHT_BYTES: u64 = 2 << 20;
+/// Names that are tried for a new file. Only files that a former process left can have one of them.
+const NAMES: usize = 1_000;
+
+/// A file that becomes the next segment. Nobody else knows its name.
+#[derive(Debug)]
+pub(super) struct NextFile {
+    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) path: PathBuf,
+    /// Room is secured up to this offset.
+    pub(super) allocated: u64,
+    /// It has got its segment's header and name.
+    pub(super) named: bool,
+}
+
+impl FileLog {
+    fn how(&self) -> Preallocate {
+        if self.frequent_syncs.load(Ordering::Relaxed) { Preallocate::Zeros } else { Preallocate::Reserve }
+    }
+
+    fn in_flight(&self) -> u64 {
+        IN_FLIGHT_BYTES.min(self.shared.options.secure_bytes)
+    }
+
+    /// Secures room up to `end`.
+    fn secure(&self, active: &mut Active, end: u64) -> io::Result<()> {
+        if end > active.allocated {
+            active.file.preallocate(active.allocated, end - active.allocated, self.how())?;
+            active.allocated = end;
+        }
+        Ok(())
+    }
+
+    /// Secures the room of what is in flight behind the offset `end`, and notes whether it could be.
+    pub(super) fn secure_in_flight(&self, active: &mut Active, end: u64) {
+        let options = &self.shared.options;
+        let needed = end + self.in_flight();
+        if options.secure_bytes == 0 {
+            return;
+        }
+        let step = match self.how() {
+            Preallocate::Zeros => ZERO_STEP.min(options.secure_bytes),
+            Preallocate::Reserve => options.secure_bytes,
+        };
+        let mut done = Ok(());
+        if needed.min(options.segment_bytes) > active.allocated {
+            // A step more, so that not every write secures a little. If there is not so much, what is needed is enough.
+            done = self.secure(active, (needed + step).min(options.segment_bytes).max(end));
+            if done.is_err() {
+                done = self.secure(active, needed.min(options.segment_bytes).max(end));
+            }
+        }
+        if done.is_ok() && needed > options.segment_bytes && active.next.is_none() {
+            done = self.prepare(false);
+        }
+        self.note_secured(done);
+    }
+
+    /// Takes note of whether room could be secured.
+    fn note_secured(&self, done: io::Result<()>) {
+        let short =
+            done.map_err(|error| LogError::refused("securing room in", &self.shared.dir, &error)).err();
+        if short.is_some() || self.is_short() {
+            let mut shortage = self.shortage.lock();
+            self.short.store(short.is_some(), Ordering::Relaxed);
+            *shortage = short.map(LogError::into_passing);
+        }
+    }
+
+    /// Secures room further ahead while nobody waits. Failing to do so is no failure of the log.
+    pub(super) fn secure_ahead(&self) -> Result<(), LogError> {
+        let options = &self.shared.options;
+        let mut unsynced = 0;
+        while !self.short.load(Ordering::Relaxed) {
+            // The lock is given back after each step, so that a writer waits for one step at most.
+            let mut active = self.active.lock();
+            let ahead = active.position + options.secure_bytes + self.in_flight();
+            let ahead = ahead.min(options.segment_bytes);
+            let zeros = self.how() == Preallocate::Zeros;
+            let before = active.allocated;
+            if before < ahead {
+                let end = if zeros { ahead.min(before + ZERO_STEP) } else { ahead };
+                let done = self.secure(&mut active, end);
+                self.note_secured(done);
+                unsynced += active.allocated - before;
+            }
+            let (file, grows) = (Arc::clone(&active.file), active.allocated < ahead);
+            let full = active.allocated >= options.segment_bytes;
+            drop(active);
+            if zeros && unsynced > 0 && (!grows || unsynced >= ZERO_SYNC) {
+                // The new length is made durable here, so that the next sync of a record need not do it.
+                self.syncer.sync_room(&*file)?;
+                unsynced = 0;
+            }
+            if !grows {
+                if full {
+                    self.prepare_next();
+                }
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the next segment's file ready while nobody waits.
+    pub(in crate::log) fn prepare_next(&self) {
+        let done = self.prepare(true);
+        self.note_secured(done);
+    }
+
+    /// Makes a file for the next segment with room for what is in flight, if there is none.
+    fn prepare(&self, whole: bool) -> io::Result<()> {
+        let options = &self.shared.options;
+        // Whoever comes second leaves it to the first, who holds no lock that a writer needs.
+        let Some(_preparing) = self.preparing.try_lock() else { return Ok(()) };
+        if options.secure_bytes == 0 || self.prepared.lock().is_some() {
+            return Ok(());
+        }
+        let mut next = self.create_next()?;
+        let bytes = if whole { options.secure_bytes } else { 0 };
+        let bytes = (bytes.max(self.in_flight()) + SEGMENT_HEADER as u64).min(options.segment_bytes);
+        let done = next.file.preallocate(0, bytes, self.how());
+        // A name that is not used, and its sync, are nobody else's. Without the sync the first one of the segment takes longer.
+        let done = done.and_then(|()| if whole { next.file.fsync() } else { Ok(()) });
+        if let Err(error) = done {
+            // A leftover is removed at the next start too.
+            let _ = self.shared.disk.remove_file(&next.path);
+            return Err(error);
+        }
+        next.allocated = bytes;
+        *self.prepared.lock() = Some(next);
+        Ok(())
+    }
+
+    /// The file for the next segment: the prepared one, or a new one.
+    pub(super) fn next_file(&self) -> io::Result<NextFile> {
+        let prepared = self.prepared.lock().take();
+        prepared.map_or_else(|| self.create_next(), Ok)
+    }
+
+    /// Creates a file under a name that nobody had, so that no other step can take or remove it.
+    fn create_next(&self) -> io::Result<NextFile> {
+        let mut taken = io::ErrorKind::AlreadyExists.into();
+        for _ in 0..NAMES {
+            let number = self.names.fetch_add(1, Ordering::Relaxed);
+            let path = self.shared.dir.join(format!("segment-next-{number}.tmp"));
+            match self.shared.disk.create(&path) {
+                Ok(file) => return Ok(NextFile { file, path, allocated: 0, named: false }),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => taken = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(taken)
+    }
+}

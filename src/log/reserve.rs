@@ -1,0 +1,147 @@
+//! Accepts writes and refuses them: how much room there is, and what stands against a write at present.
+
+use super::LogError;
+use super::front::{ACCEPTING, FULL, Log, NO_EPOCH};
+use super::store::{Room, Tail};
+use std::sync::atomic::Ordering;
+
+/// Records of at least this size reserve their room exactly; smaller ones use the room that is secured for what is in flight.
+const LARGE: u64 = 256 << 10;
+/// Bytes that are written before the room is measured again.
+const BELIEVED: i64 = 2 << 20;
+
+impl Log {
+    /// Asks whether `bytes` of payload may be appended; call it before any lock is taken. One relaxed load when all is
+    /// well. Room for records under 256 KB is secured in advance; for larger ones it is counted off exactly.
+    ///
+    /// # Errors
+    /// [`LogError::Failed`] for good after a failed write or sync; [`LogError::DiskFull`] as long as the disk is too
+    /// full; [`LogError::Unavailable`] as long as something else is short or the room cannot be measured;
+    /// [`LogError::TooLarge`] above the format's limit.
+    #[inline]
+    pub fn reserve(&self, bytes: usize) -> Result<(), LogError> {
+        let bytes = bytes as u64;
+        if self.refusing.load(Ordering::Relaxed) == ACCEPTING && bytes < LARGE.min(self.max_record_bytes) {
+            return Ok(());
+        }
+        self.reserve_slowly(bytes)
+    }
+
+    #[cold]
+    fn reserve_slowly(&self, bytes: u64) -> Result<(), LogError> {
+        self.check_failure()?;
+        self.check_size(bytes)?;
+        let accepting = self.refusing.load(Ordering::Relaxed) == ACCEPTING;
+        if accepting && self.room.fetch_sub(bytes as i64, Ordering::Relaxed) > bytes as i64 {
+            return Ok(());
+        }
+        self.measure_room(bytes)
+    }
+
+    /// Whether a record may hold so many bytes of payload: [`LogError::TooLarge`] if not.
+    pub fn check_size(&self, bytes: u64) -> Result<(), LogError> {
+        let limit = self.max_record_bytes;
+        if bytes > limit { Err(LogError::TooLarge { bytes, limit }) } else { Ok(()) }
+    }
+
+    /// Asks the store how much room there is and accepts or refuses writes accordingly.
+    fn measure_room(&self, wanted: u64) -> Result<(), LogError> {
+        let measured = self.store.room();
+        // Held records refuse until they are written; the lock lets nobody accept writes at the moment at which some are held.
+        let held = self.held.lock();
+        let (left, refusal) = match measured {
+            Ok(Room { free, refused }) => {
+                let keep = self.keep_free_bytes.load(Ordering::Relaxed);
+                let left = free as i64 - keep as i64 - self.pending_bytes() as i64 - wanted as i64;
+                let refusal = held.clone().or(refused);
+                let full = left < 0 || refusal.as_ref().is_some_and(LogError::is_full);
+                (left, if full { Some(LogError::DiskFull { free, keep, wanted }) } else { refusal })
+            }
+            // As if it were full: it is measured again.
+            Err(error) => (0, Some(error.into_passing())),
+        };
+        // Others fill the disk too: what is believed is spent soon, and then measured again.
+        self.room.store(left.min(BELIEVED), Ordering::Relaxed);
+        self.refuse_or_accept(if refusal.is_some() { FULL } else { ACCEPTING });
+        drop(held);
+        refusal.map_or_else(|| self.check_failure(), Err)
+    }
+
+    /// Measures the room; a full disk is no error here, [`Log::reserve`] tells it to those who want to write.
+    pub(super) fn note_room(&self) -> Result<(), LogError> {
+        self.measure_room(0).or_else(|error| if error.is_final() { Err(error) } else { Ok(()) })
+    }
+
+    /// Does what need not be done while somebody waits; call it about ten times a second from a background thread:
+    /// secures room ahead, measures the disk, and tries again what was held up, so that writes are refused in time and accepted
+    /// again. Records that waited for room are written out; whoever wants them durable syncs afterwards.
+    ///
+    /// # Errors
+    /// Only what is final.
+    pub fn maintain(&self) -> Result<(), LogError> {
+        self.check_failure()?;
+        if self.epoch() == NO_EPOCH {
+            if self.looking.load(Ordering::Acquire) {
+                return Ok(());
+            }
+            if !self.try_epoch()? {
+                return self.note_room();
+            }
+        }
+        self.store.maintain(self.epoch()).or_else(|error| self.only_final(error))?;
+        if self.held.lock().is_some() {
+            self.write_out(self.tail()).or_else(|error| self.only_final(error))?;
+        }
+        self.note_room()
+    }
+
+    /// Keeps an error that is final, and forgets one that may pass.
+    fn only_final(&self, error: LogError) -> Result<(), LogError> {
+        if error.is_final() { Err(self.fail(error)) } else { Ok(()) }
+    }
+
+    /// Begins a new epoch of a log that was only looked at. See [`Log::over`].
+    pub fn take_over(&self) -> Result<(), LogError> {
+        self.check_failure()?;
+        if self.epoch() == NO_EPOCH {
+            match self.store.establish_epoch() {
+                Ok(tail) => self.begin_epoch(tail)?,
+                Err(error) if error.is_full() => *self.held.lock() = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        self.looking.store(false, Ordering::Release);
+        self.note_room()
+    }
+
+    /// Begins the epoch that could not be begun; false if it still cannot.
+    fn try_epoch(&self) -> Result<bool, LogError> {
+        let tail = match self.store.establish_epoch() {
+            Ok(tail) => tail,
+            Err(error) if error.is_final() => return Err(self.fail(error)),
+            Err(error) => {
+                *self.held.lock() = Some(error.into_passing());
+                return Ok(false);
+            }
+        };
+        self.begin_epoch(tail)?;
+        Ok(true)
+    }
+
+    fn begin_epoch(&self, tail: Tail) -> Result<(), LogError> {
+        // Nobody was allowed to append meanwhile, here or elsewhere.
+        if tail.lsn != self.tail() {
+            return Err(self.fail(LogError::TailMoved { expected: self.tail(), actual: tail.lsn }));
+        }
+        self.epoch.store(tail.epoch, Ordering::Release);
+        *self.held.lock() = None;
+        Ok(())
+    }
+
+    /// Changes how many bytes must stay free on the disk ([`super::LogOptions::keep_free_bytes`]); writes are refused or accepted
+    /// accordingly at once.
+    pub fn set_keep_free_bytes(&self, bytes: u64) -> Result<(), LogError> {
+        self.keep_free_bytes.store(bytes, Ordering::Relaxed);
+        self.note_room()
+    }
+}
