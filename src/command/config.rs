@@ -5,6 +5,7 @@ use super::{Cx, Fail, Outcome, Server, fail, help::help};
 use crate::config::{Caller, Changed, ConfigError, Refusal, Settings};
 use crate::engine::Engine;
 use crate::store::Locked;
+use std::sync::Arc;
 
 const ADMIN: u32 = flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE;
 
@@ -127,7 +128,14 @@ pub fn apply_settings(server: &Server, changed: &Changed, held: &Locked<'_>) -> 
     if let Some(hook) = server.reconfigured.get() {
         hook(changed)?;
     }
-    server.engine.reconfigure(&changed.new, held).map_err(|error| ("appendonly", error.to_string()))?;
+    if let Err(error) = server.engine.reconfigure(&changed.new, held) {
+        if let Some(hook) = server.reconfigured.get() {
+            // Sockets and levels go back to what they were.
+            let (old, new) = (Arc::clone(&changed.new), Arc::clone(&changed.old));
+            let _ = hook(&Changed { old, new, names: changed.names.clone() });
+        }
+        return Err(("appendonly", error.to_string()));
+    }
     configure(server, &changed.new);
     Ok(())
 }

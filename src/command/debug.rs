@@ -312,6 +312,7 @@ fn populate(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         return Err(fail::TOO_LONG);
     }
     let mut record = Vec::new();
+    cx.tx.acknowledge();
     for number in 0..count {
         let mut key = prefix.to_vec();
         key.push(b':');

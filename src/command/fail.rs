@@ -1,8 +1,8 @@
 //! Errors that commands answer with. The text begins with a stable code word, as Redis's does.
 
+use crate::engine::NotNow;
 use crate::expr::ExprError;
 use crate::item::ItemError;
-use crate::engine::NotNow;
 use crate::log::LogError;
 use crate::ops::OpError;
 use std::borrow::Cow;

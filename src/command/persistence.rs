@@ -1,11 +1,11 @@
 //! SAVE, BGSAVE, BGREWRITEAOF and LASTSAVE: all of them are about checkpoints, for the log needs no other rewrite.
 
+use super::client::Kill;
 use super::spec::*;
 use super::{Cx, Fail, Outcome, Server, eq, fail};
-use super::client::Kill;
 use crate::engine::{EngineError, LogState};
-use std::time::Duration;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use std::time::Duration;
 
 /// How often WAITAOF looks whether the log is complete.
 const WAIT_PAUSE: Duration = Duration::from_millis(5);

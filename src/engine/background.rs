@@ -297,7 +297,10 @@ impl Engine {
     }
 
     pub(super) fn check_save_points(self: &Arc<Self>) {
-        if self.save.running.load(Acquire) || !self.state().permits_checkpoint() || self.journal.log().is_none() {
+        if self.save.running.load(Acquire)
+            || !self.state().permits_checkpoint()
+            || self.journal.log().is_none()
+        {
             return;
         }
         let settings = self.settings();
@@ -312,7 +315,10 @@ impl Engine {
     fn save_wanted(&self, settings: &Settings, now: u64) -> bool {
         // One that failed is tried again whatever asked for it, because writes may be refused until one succeeds.
         let failed = !self.save.last_ok.load(Relaxed) && !settings.save.is_empty();
-        failed || self.save.due.load(Relaxed) || self.save_point_reached(settings, now) || self.log_has_grown(settings)
+        failed
+            || self.save.due.load(Relaxed)
+            || self.save_point_reached(settings, now)
+            || self.log_has_grown(settings)
     }
 
     fn save_point_reached(&self, settings: &Settings, now: u64) -> bool {

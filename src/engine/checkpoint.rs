@@ -6,6 +6,7 @@
 //! chunk     shard, LSN, and a record of the effects that build the shard's entries
 //! ```
 
+use super::durability::LogState;
 use super::journal::NotNow;
 use super::{Engine, EngineError};
 use crate::effect;
@@ -95,11 +96,33 @@ impl Drop for Running<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.engine.save.last_ok.store(false, Relaxed);
+            if self.engine.state().log() == LogState::Incomplete {
+                self.engine.save.due.store(true, Release);
+            }
         }
         self.engine.save.running.store(false, Release);
         if self.permitted {
             self.engine.works.leave();
         }
+    }
+}
+
+/// What a checkpoint begins with.
+struct Beginning<'a> {
+    start_lsn: u64,
+    prologue: Vec<u8>,
+    /// How often the log had been switched.
+    switches: u64,
+    imaging: Option<Imaging<'a>>,
+}
+
+/// What is written is logged until this is dropped.
+struct Imaging<'a>(&'a Engine);
+
+impl Drop for Imaging<'_> {
+    fn drop(&mut self) {
+        let _all = self.0.store.lock_all(Mode::Write, self.0.clock.now_ms());
+        self.0.machine.set_imaging(false);
     }
 }
 
@@ -172,7 +195,9 @@ impl Engine {
         let outcome = self.write_checkpoint(running);
         let now = self.clock.now_ms();
         self.save.last_millis.store(now.saturating_sub(start), Relaxed);
-        self.save.last_ok.store(outcome.is_ok(), Relaxed);
+        if !matches!(outcome, Err(EngineError::Revoked)) {
+            self.save.last_ok.store(outcome.is_ok(), Relaxed);
+        }
         if let Ok(report) = &outcome {
             self.save.last_save.store(now, Relaxed);
             self.save.count.fetch_add(1, Relaxed);
@@ -197,7 +222,7 @@ impl Engine {
         let Some(log) = self.journal.log() else { return Ok(None) };
         let began = self.clock.monotonic_micros();
         self.save.log_bytes.store(log.stats().appended_bytes, Relaxed);
-        let (start_lsn, prologue) = self.prologue(log)?;
+        let Beginning { start_lsn, prologue, switches, imaging } = self.begin_images(log)?;
         let mut writer = CheckpointWriter::new(&folder, start_lsn, self.clock.now_ms(), &prologue)?;
         let mut chunk = Vec::new();
         let mut longest_hold = 0;
@@ -210,6 +235,16 @@ impl Engine {
             // An empty shard has a chunk too, because its LSN matters.
             process::give_way();
             writer.chunk(shard as u32, lsn, &chunk)?;
+        }
+        if let Some(imaging) = imaging {
+            drop(imaging);
+            writer.reflects(log.tail());
+        }
+        let held = self.store.lock_shard(0, Mode::Read, self.clock.now_ms());
+        let switched = self.machine.switches() != switches;
+        drop(held);
+        if switched {
+            return Err(EngineError::Revoked);
         }
         let bytes = writer.bytes();
         let named = writer.finish(log);
@@ -231,15 +266,21 @@ impl Engine {
     ///
     /// A checkpoint of what is not logged shows changes that the log will never have. It begins with the record of a gap, so that
     /// an older checkpoint with the log behind it is never taken for the same.
-    fn prologue(&self, log: &Log) -> Result<(u64, Vec<u8>), EngineError> {
+    fn begin_images(&self, log: &Log) -> Result<Beginning<'_>, EngineError> {
         log.reserve(0)?;
         let all = self.store.lock_all(Mode::Read, self.clock.now_ms());
-        let start = if self.state().appends() { log.tail() } else { self.append_gap(log) };
+        let (mut start_lsn, mut imaging) = (log.tail(), None);
+        if !self.state().appends() {
+            start_lsn = self.append_gap(log);
+            self.machine.set_imaging(true);
+            imaging = Some(Imaging(self));
+        }
+        let switches = self.machine.switches();
         let mut prologue = vec![PROLOGUE_VERSION, self.store.shard_count().trailing_zeros() as u8];
         prologue.extend_from_slice(&self.store.next_space().to_le_bytes());
         prologue.push(effect::VERSION);
         self.tables.encode(&mut prologue);
         drop(all);
-        Ok((start, prologue))
+        Ok(Beginning { start_lsn, prologue, switches, imaging })
     }
 }

@@ -12,7 +12,7 @@
 //!
 //! ARCHITECTURE.md has the table of the states, and a test compares it with this file.
 
-use super::sync::{AtomicU8, AtomicU64, Ordering};
+use super::sync::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 /// What the engine is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -213,7 +213,10 @@ impl State {
     /// Whether readers are shown nothing that is not durable. Where memory is the only copy they are shown what there is.
     #[inline]
     pub const fn shows_only_durable(self) -> bool {
-        matches!((self.log(), self.level()), (LogState::Complete | LogState::Incomplete | LogState::Failed, Level::Always))
+        matches!(
+            (self.log(), self.level()),
+            (LogState::Complete | LogState::Incomplete | LogState::Failed, Level::Always)
+        )
     }
 
     /// Whether the process ends with exit code 0 after the log was closed in this state: nothing is missing on disk that was
@@ -253,9 +256,11 @@ impl State {
             (Event::GapClosed, _, LogState::Incomplete) => self.with_log(LogState::Complete),
             (Event::LogFailed, _, LogState::Incomplete) => self.with_log(LogState::Stranded),
             (Event::LogFailed, _, LogState::Complete) => self.with_log(LogState::Failed).taken_back(),
-            (Event::ReloadBegun, Phase::Serving, LogState::Off | LogState::Incomplete | LogState::Complete) => {
-                self.with_phase(Phase::Reloading)
-            }
+            (
+                Event::ReloadBegun,
+                Phase::Serving,
+                LogState::Off | LogState::Incomplete | LogState::Complete,
+            ) => self.with_phase(Phase::Reloading),
             (Event::ReloadDone, Phase::Reloading, _) | (Event::FellBack, Phase::FallingBack, _) => {
                 self.with_phase(Phase::Serving)
             }
@@ -282,12 +287,22 @@ pub(super) struct Machine {
     state: AtomicU8,
     /// The LSN before which changes may be missing from the log.
     gap: AtomicU64,
+    /// How often the log was switched on or off.
+    switches: AtomicU64,
+    /// Whether a checkpoint of what is not logged is taking its images. What is written meanwhile is logged, for only the log makes one
+    /// state of images that were taken one after the other. It changes while every shard is held.
+    imaging: AtomicBool,
 }
 
 impl Machine {
     /// A machine that is recovering.
     pub(super) fn new(level: Level) -> Self {
-        Self { state: AtomicU8::new(State::new(Phase::Recovering, LogState::Off, level).0), gap: AtomicU64::new(0) }
+        Self {
+            state: AtomicU8::new(State::new(Phase::Recovering, LogState::Off, level).0),
+            gap: AtomicU64::new(0),
+            switches: AtomicU64::new(0),
+            imaging: AtomicBool::new(false),
+        }
     }
 
     /// The state. Who holds a shard knows that it stays as it is, but for a gap that closes.
@@ -306,6 +321,9 @@ impl Machine {
     /// event cannot happen.
     pub(super) fn step(&self, event: Event) -> Result<State, State> {
         let step = |raw| State(raw).next(event).map(|next| next.0);
+        if matches!(event, Event::SwitchedOn | Event::SwitchedOff) {
+            self.switches.fetch_add(1, Ordering::AcqRel);
+        }
         match self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, step) {
             Ok(before) => State(before).next(event).ok_or(State(before)),
             Err(before) => Err(State(before)),
@@ -316,6 +334,22 @@ impl Machine {
     pub(super) fn switch_on(&self, gap: u64) -> Result<State, State> {
         self.open_gap(gap);
         self.step(Event::SwitchedOn)
+    }
+
+    /// How often the log was switched. A checkpoint during which it was is none: a part of it was logged and a part not.
+    pub(super) fn switches(&self) -> u64 {
+        self.switches.load(Ordering::Acquire)
+    }
+
+    /// Whether what is written is logged although the log is off.
+    #[inline]
+    pub(super) fn is_imaging(&self) -> bool {
+        self.imaging.load(Ordering::Relaxed)
+    }
+
+    /// Begins or ends to log what is written although the log is off.
+    pub(super) fn set_imaging(&self, on: bool) {
+        self.imaging.store(on, Ordering::Release);
     }
 
     /// Notes that only a checkpoint with this start LSN or a later one makes the log complete.

@@ -3,6 +3,7 @@
 use super::durability::{Event, LogState, Phase, State};
 use super::{Engine, EngineError};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Acquire;
 use std::time::Duration;
 
 /// How often an end looks whether a reload is over.
@@ -22,29 +23,29 @@ impl Engine {
         let state = loop {
             match self.step(Event::EndBegun, None) {
                 Ok(state) => break state,
-                Err(state) if state.phase() == Phase::Reloading => std::thread::sleep(LOOK),
+                Err(state) if state.phase() == Phase::Reloading => {
+                    if self.emptied.load(Acquire) {
+                        // Everything is on disk. The reading gives up.
+                        self.stop();
+                        return Ok(());
+                    }
+                    std::thread::sleep(LOOK);
+                }
                 // There is nothing sound in memory, or an end has begun already.
                 Err(_) => return Ok(()),
             }
         };
+        let mut begun = Begun(Some(self));
         match self.bring_to_disk(state, save) {
-            Ok(()) => Ok(()),
-            Err(error) if force => {
-                tracing::warn!(%error, "the end was forced");
-                Ok(())
-            }
-            Err(error) => {
-                if let Ok(state) = self.step(Event::EndGivenUp, None) {
-                    self.take_back_if_needed(state);
-                }
-                Err(error)
-            }
+            Err(error) if !force => return Err(error),
+            Err(error) => tracing::warn!(%error, "the end was forced"),
+            Ok(()) => {}
         }
+        begun.0 = None;
+        Ok(())
     }
 
     fn bring_to_disk(&self, state: State, save: Option<bool>) -> Result<(), EngineError> {
-        // A checkpoint that runs gives up: it would show writes that one from here on shows too.
-        let _alone = self.works.exclude();
         let wanted = match (state.log(), save) {
             (LogState::Stranded, _) => return Err(self.failure().into()),
             (LogState::Incomplete, Some(false)) => return Err(EngineError::Gap),
@@ -53,6 +54,30 @@ impl Engine {
             (LogState::Off, None) => self.disk.is_some() && !self.settings().save.is_empty(),
             (LogState::Complete | LogState::Failed, None) => false,
         };
-        if wanted { self.run_save(&self.claim_save_alone()?) } else { Ok(()) }
+        // A checkpoint that runs gives up: it would show writes that one from here on shows too.
+        let _alone = self.works.exclude();
+        if !wanted {
+            return Ok(());
+        }
+        loop {
+            match self.claim_save_alone() {
+                // A reload that came too late gives its claim back.
+                Err(EngineError::Busy) => std::thread::sleep(LOOK),
+                claimed => return self.run_save(&claimed?),
+            }
+        }
+    }
+}
+
+/// An end that has begun; it is given up when this is dropped with the engine in it, after a panic too.
+struct Begun<'a>(Option<&'a Arc<Engine>>);
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if let Some(engine) = self.0
+            && let Ok(state) = engine.step(Event::EndGivenUp, None)
+        {
+            engine.take_back_if_needed(state);
+        }
     }
 }

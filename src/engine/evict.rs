@@ -61,12 +61,15 @@ impl Engine {
             // What is being read from disk is not taken away again; the command is refused for another reason.
             return true;
         }
+        let Some(_permit) = self.works.permit() else { return true };
         if self.keeps_all(self.clock.now_ms()) {
             return true;
         }
         if self.store.has_dead() {
             // What was flushed or dropped goes before anything that is still in use.
-            self.store.bury_until(self.clock.now_ms(), HOLD, &|| memory::used_bytes() <= settings.maxmemory);
+            self.store.bury_until(self.clock.now_ms(), HOLD, &|| {
+                self.works.revoked() || memory::used_bytes() <= settings.maxmemory
+            });
         }
         self.store.reap_now();
         if memory::used_bytes() <= settings.maxmemory {
@@ -93,7 +96,7 @@ impl Engine {
         let now = self.clock.now_ms();
         let mut tries = 0u32;
         while memory::used_bytes() > settings.maxmemory {
-            if self.refusal(0).is_some() {
+            if self.refusal(0).is_some() || !self.state().permits_work() || self.works.revoked() {
                 return false;
             }
             let Some((db, key)) = self.next_victim(policy, settings.maxmemory_samples as usize, now) else {

@@ -9,8 +9,12 @@ use super::durability::{Event, Phase, State};
 use super::recover::{REREAD_PAUSE, RecoveryReport};
 use super::{Engine, EngineError, NotNow};
 use crate::log::{Log, Lsn};
-use crate::store::Locked;
+use crate::store::{Locked, Mode};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+
+/// Into how many groups the shards are divided that are taken back one after the other.
+const GROUPS: usize = 8;
 
 impl Engine {
     /// Has memory fall back if that is the state, on a thread of its own.
@@ -33,11 +37,18 @@ impl Engine {
         let (Some(log), Phase::FallingBack) = (self.journal.log(), self.state().phase()) else { return };
         self.store.raise_all();
         let durable = log.synced();
+        // Whoever holds shards still commits what it began in another state.
+        let all = self.store.lock_all(Mode::Read, self.clock.now_ms());
         let behind = self.store.shards_behind(durable);
+        drop(all);
         let back = if behind.iter().all(|behind| *behind) {
-            self.read_until_it_works(log, durable).is_some()
+            self.read_until_it_works(log, durable, false).is_some()
         } else {
-            self.take_shards_back(log, durable, &behind)
+            let shards: Vec<usize> = (0..behind.len()).filter(|shard| behind[*shard]).collect();
+            // In groups, because what is read stands beside what there is.
+            shards
+                .chunks((behind.len() / GROUPS).max(1))
+                .all(|group| self.take_shards_back(log, durable, group))
         };
         if back && self.step(Event::FellBack, None).is_ok() {
             tracing::warn!("memory is back at what is durable");
@@ -45,13 +56,14 @@ impl Engine {
     }
 
     /// Takes some shards back; false if the server ends before that works.
-    fn take_shards_back(&self, log: &Arc<Log>, durable: Lsn, behind: &[bool]) -> bool {
+    fn take_shards_back(&self, log: &Arc<Log>, durable: Lsn, shards: &[usize]) -> bool {
         loop {
-            match self.read_shards(log, durable, behind) {
-                Ok(()) => return true,
-                Err(error) => {
+            match std::panic::catch_unwind(AssertUnwindSafe(|| self.read_shards(log, durable, shards))) {
+                Ok(Ok(())) => return true,
+                Ok(Err(error)) => {
                     tracing::error!(%error, "what is durable cannot be read; it is tried again in a second");
                 }
+                Err(_) => tracing::error!("reading what is durable panicked; it is tried again in a second"),
             }
             if !self.rest_for(REREAD_PAUSE) {
                 return false;
@@ -59,11 +71,17 @@ impl Engine {
         }
     }
 
-    fn read_shards(&self, log: &Arc<Log>, durable: Lsn, behind: &[bool]) -> Result<(), EngineError> {
-        let apart = self.apart(log, behind);
-        apart.read_again(log, durable, &mut RecoveryReport::default())?;
+    fn read_shards(&self, log: &Arc<Log>, durable: Lsn, shards: &[usize]) -> Result<(), EngineError> {
+        let mut only = vec![false; self.store.shard_count()];
+        shards.iter().for_each(|shard| only[*shard] = true);
+        let apart = self.apart(log, &only);
+        let mut report = RecoveryReport::default();
+        apart.read_again(log, durable, &mut report)?;
+        if report.gap {
+            return Err(EngineError::Gap);
+        }
         let mut chunk = Vec::new();
-        for shard in (0..behind.len()).filter(|shard| behind[*shard]) {
+        for shard in shards.iter().copied() {
             apart.image(shard, &mut chunk)?;
             self.store.clear_shard(shard);
             self.store.set_rereading(true);
@@ -72,6 +90,7 @@ impl Engine {
             loaded.map_err(|error| error.at("what was read again"))?;
         }
         self.count_items();
+        shards.iter().for_each(|shard| self.store.shard_is_read(*shard));
         Ok(())
     }
 

@@ -104,7 +104,7 @@ impl Engine {
     #[inline]
     pub(super) fn append(&self, accepted: State, now: u64, record: &[u8], changes: u64) -> Option<Lsn> {
         self.dirty.fetch_add(changes, Relaxed);
-        if accepted.appends()
+        if (accepted.appends() || self.machine.is_imaging())
             && let Some(log) = self.journal.log()
         {
             return Some(log.append(now, record));

@@ -32,8 +32,8 @@ mod works;
 pub use backfill::Build;
 pub use changes::STREAM_SUFFIX;
 pub use checkpoint::{CheckpointReport, SaveState};
-pub use indexes::IndexWrite;
 pub use durability::{Event, Gate, Level, LogState, Phase, State};
+pub use indexes::IndexWrite;
 pub use journal::{JournalStats, NotNow};
 pub use lift::{LiftError, item_of_hash};
 pub use recover::RecoveryReport;
@@ -158,6 +158,8 @@ pub struct Engine {
     held_micros: AtomicU64,
     /// Held by the end.
     ending: Mutex<()>,
+    /// Whether a reload has emptied memory, after everything was brought to disk.
+    emptied: AtomicBool,
     /// How long change streams keep their records, in ms.
     stream_retention: AtomicU64,
     /// When they are looked through next, in ms since the epoch.
@@ -218,6 +220,7 @@ impl Engine {
             held: AtomicU64::new(0),
             held_micros: AtomicU64::new(0),
             ending: Mutex::new(()),
+            emptied: AtomicBool::new(false),
             stream_retention: AtomicU64::new(0),
             next_trim: AtomicU64::new(0),
             pool: Mutex::default(),

@@ -60,8 +60,9 @@ impl Engine {
             return Ok(());
         }
         assert!(held.holds_all(), "the state of durability changes under every lock only");
-        if before.appendonly != settings.appendonly && self.state().has_failed() {
-            return Err(self.failure().into());
+        let event = if off { Event::SwitchedOff } else { Event::SwitchedOn };
+        if before.appendonly != settings.appendonly && self.state().next(event).is_none() {
+            return Err(self.why_not(self.state()));
         }
         if self.state().appends() {
             // What was acknowledged under the old rule is settled before the new one is in force: where the rule is relaxed, nobody
@@ -74,11 +75,11 @@ impl Engine {
         let _ = self.machine.step(Event::LevelSet(level));
         log.expect_frequent_syncs(settings.appendonly && level == super::durability::Level::Always);
         if off {
+            self.machine.step(Event::SwitchedOff).map_err(|state| self.why_not(state))?;
             self.save.due.store(false, Release);
-            self.machine.step(Event::SwitchedOff).map_err(|_| EngineError::Loading)?;
         } else if settings.appendonly && !before.appendonly {
             let gap = self.append_gap(log);
-            self.machine.switch_on(gap).map_err(|_| EngineError::Loading)?;
+            self.machine.switch_on(gap).map_err(|state| self.why_not(state))?;
             // Until a checkpoint that begins from here on is finished, a start would stop at the gap. So one is due, now or after the
             // one that runs, and again as long as it fails. It takes its first image when the caller gives the shards back.
             self.save.due.store(true, Release);

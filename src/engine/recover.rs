@@ -8,8 +8,9 @@ use super::durability::{Event, LogState, Phase, State};
 use super::{Engine, EngineError};
 use crate::effect::{Decoder, Effect, EffectError, SYSTEM};
 use crate::log::checkpoint::{Checkpoint, Checkpoints, ReadError};
-use crate::log::{Begun, Cut, Log, LogOptions, LogReader, Lsn, Piece, ReadAhead};
+use crate::log::{Begun, Cut, Log, LogError, LogOptions, LogReader, Lsn, Piece, ReadAhead};
 use crate::store::{Mode, Store};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 use std::time::Duration;
@@ -89,6 +90,7 @@ impl Engine {
         self.read_again(&log, log.tail(), &mut report)?;
         // A start that is refused has changed nothing; from here on it is not.
         log.take_over()?;
+        self.everything_is_read();
         report.keys = self.store.len() as u64;
         report.millis = (self.clock.monotonic_micros() - began) / 1000;
         self.dirty.store(0, Relaxed);
@@ -141,27 +143,43 @@ impl Engine {
         }
         // Keys that were not there and will not be have not changed.
         self.store.lock_all(Mode::Read, self.clock.now_ms()).touch_all();
-        let mut report = self.read_until_it_works(log, log.tail()).ok_or(EngineError::Ending)?;
+        // All that is to be kept is on disk: an end need not wait for the reading.
+        self.emptied.store(true, Release);
+        let may_miss = state.log() == LogState::Off && !save;
+        let report = self.read_until_it_works(log, log.tail(), may_miss);
+        self.emptied.store(false, Release);
+        let mut report = report.ok_or(EngineError::Ending)?;
         report.millis = (self.clock.monotonic_micros() - began) / 1000;
         let _ = self.step(Event::ReloadDone, None);
         Ok(report)
     }
 
-    /// Empties memory and reads it up to an LSN; what fails is tried again after a second. Nothing if the server ends before that works.
-    pub(super) fn read_until_it_works(&self, log: &Log, upto: Lsn) -> Option<RecoveryReport> {
+    fn everything_is_read(&self) {
+        (0..self.store.shard_count()).for_each(|shard| self.store.shard_is_read(shard));
+    }
+
+    /// Empties memory and reads it up to an LSN; what fails is tried again after a second, and so is what ends at a gap unless `gap`
+    /// allows for that. Nothing if the server ends before that works.
+    pub(super) fn read_until_it_works(&self, log: &Log, upto: Lsn, gap: bool) -> Option<RecoveryReport> {
         loop {
             self.store.clear();
             self.tables.clear();
             self.store.set_rereading(true);
             let mut report = RecoveryReport { tail: log.tail(), ..RecoveryReport::default() };
-            let outcome = self.read_again(log, upto, &mut report);
+            let read = AssertUnwindSafe(|| self.read_again(log, upto, &mut report));
+            let outcome = std::panic::catch_unwind(read);
             self.store.set_rereading(false);
             report.keys = self.store.len() as u64;
             match outcome {
-                Ok(()) => return Some(report),
-                Err(error) => {
+                Ok(Ok(())) if gap || !report.gap => {
+                    self.everything_is_read();
+                    return Some(report);
+                }
+                Ok(outcome) => {
+                    let error = outcome.err().unwrap_or(EngineError::Gap);
                     tracing::error!(%error, "the data cannot be read from disk; it is tried again in a second");
                 }
+                Err(_) => tracing::error!("reading the data panicked; it is tried again in a second"),
             }
             if !self.rest_for(REREAD_PAUSE) {
                 return None;
@@ -178,7 +196,12 @@ impl Engine {
         }
     }
 
-    pub(super) fn read_again(&self, log: &Log, upto: Lsn, report: &mut RecoveryReport) -> Result<(), EngineError> {
+    pub(super) fn read_again(
+        &self,
+        log: &Log,
+        upto: Lsn,
+        report: &mut RecoveryReport,
+    ) -> Result<(), EngineError> {
         let (start, images) = self.load_newest(report)?;
         self.replay(log, start, upto, &images, report)?;
         self.count_items();
@@ -236,7 +259,8 @@ impl Engine {
         });
         match outcome {
             Ok(()) => {}
-            Err(ReadError::Log(error)) => return Err(LoadError::Damaged(error)),
+            Err(ReadError::Log(error @ LogError::Corrupt { .. })) => return Err(LoadError::Damaged(error)),
+            Err(ReadError::Log(error)) => return Err(LoadError::Fatal(error.into())),
             Err(ReadError::Sink(error)) => return Err(LoadError::Fatal(error)),
         }
         report.checkpoint = Some((info.name.clone(), info.bytes));

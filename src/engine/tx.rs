@@ -1,10 +1,10 @@
 //! A transaction: locked shards, and the effects that happen under them as one log record.
 
 use super::durability::State;
-use super::{Engine, NotNow};
 use super::indexes::IndexWrite;
 use super::undo::Undo;
 use super::views::StandIn;
+use super::{Engine, NotNow};
 use crate::effect::{self, Effect, FieldExpire};
 use crate::log::LogError;
 use crate::store::{Entry, Locked};

@@ -78,8 +78,11 @@ pub(super) struct Excluded<'a>(&'a Works);
 
 impl Drop for Excluded<'_> {
     fn drop(&mut self) {
-        self.0.inner.lock().excluding = false;
+        let mut inner = self.0.inner.lock();
+        inner.excluding = false;
+        // Under the lock, so that who excludes next does not find it taken back.
         self.0.revoked.store(false, Ordering::Release);
+        drop(inner);
         self.0.changed.notify_all();
     }
 }

@@ -5,6 +5,7 @@ use super::connection::{CHUNK, Connection, proto_of};
 use crate::command::Client;
 use crate::command::blocking::{Parked, Served};
 use crate::command::client::Kill;
+use crate::engine::Phase;
 use crate::resp::{Proto, Reply};
 use crate::session::WaitEnd;
 use crate::store::shown;
@@ -91,7 +92,7 @@ impl Connection {
             }
             let engine = &self.local.server.engine;
             // While data is read from disk nobody is served.
-            let to_serve = engine.store.has_ready() && engine.state().accepts_writes();
+            let to_serve = engine.store.has_ready() && engine.state().phase() == Phase::Serving;
             if to_serve || self.shared.client.pushed_bytes() > 0 {
                 return Poll::Ready(Event::Woken);
             }

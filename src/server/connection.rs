@@ -429,6 +429,8 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        // After a panic the buffer is gone and its gates are not: nothing may be sent from it.
+        self.shared.client.kill(Kill::Now);
         self.local.disconnected(&self.shared.client, self.client.take());
     }
 }

@@ -90,14 +90,14 @@ impl Outbox {
 
     /// Bytes not sent yet.
     pub(super) fn pending(&self) -> usize {
-        self.buf.len() - self.sent
+        self.buf.len().saturating_sub(self.sent)
     }
 
     /// Sends what may be sent until the socket is full; returns the bytes sent.
     pub(super) fn flush(&mut self, to: &WriteHalf) -> io::Result<usize> {
         let before = self.sent;
-        while self.sent < self.open {
-            match to.try_write(&self.buf[self.sent..self.open]) {
+        while let Some(bytes) = self.buf.get(self.sent..self.open).filter(|bytes| !bytes.is_empty()) {
+            match to.try_write(bytes) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => self.sent += n,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,

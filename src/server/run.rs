@@ -209,10 +209,11 @@ fn end(server: &Arc<Server>, workers: Arc<Workers>, threads: Vec<JoinHandle<()>>
     for client in &clients {
         client.kill(Kill::AfterReply);
     }
+    // A reading that does not come to an end would keep a worker's thread.
+    server.engine.stop();
     if let Some(workers) = Arc::into_inner(workers) {
         workers.join();
     }
-    server.engine.stop();
     for thread in threads {
         let _ = thread.join();
     }

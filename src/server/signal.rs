@@ -40,12 +40,19 @@ impl Signals {
             }
             tracing::info!("received {name}, shutting down");
             let saving = Arc::clone(&server);
-            tokio::task::spawn_blocking(move || match saving.engine.end(None, false) {
-                Ok(()) => saving.shutdown.request(),
-                Err(reason) => {
-                    tracing::error!("the server goes on, because data would be lost: {reason}");
-                }
-            });
+            let spawned = std::thread::Builder::new().name("end".into()).spawn(move || end(&saving));
+            if spawned.is_err() {
+                // Nobody else is to be looked after any more.
+                end(&server);
+            }
         }
+    }
+}
+
+/// Brings to disk what must be there, and asks the server to end if that has worked.
+fn end(server: &Arc<Server>) {
+    match server.engine.end(None, false) {
+        Ok(()) => server.shutdown.request(),
+        Err(reason) => tracing::error!("the server goes on, because data would be lost: {reason}"),
     }
 }

@@ -390,6 +390,7 @@ impl Worker {
         let mut reach = Reach::default();
         loop {
             let ahead = ahead.filter(|ahead| reach.is_first() && ahead.is_of(client.db));
+            let (seen, clears) = (shown::so_far(), server.engine.store.clears());
             let mode = if is_write(command) { Mode::Write } else { Mode::Read };
             let by_hint =
                 |hint: Ahead| Some((locks::lock_ahead(&server.engine, hint, mode, now)?, hint.name_hash()));
@@ -397,7 +398,8 @@ impl Worker {
                 Some(found) => found,
                 None => (locks::lock_command(&server.engine, command, args, client.db, &reach, now), None),
             };
-            gate::check_locked(&server.engine, &locked, command)?;
+            // Of shards that a refused command has locked it shows nothing.
+            gate::check_locked(&server.engine, &locked, command).inspect_err(|_| shown::back_to(seen))?;
             if locked.holds_none() && command.may_show_data() {
                 shown::note_everything();
             }
@@ -418,6 +420,12 @@ impl Worker {
                 out.truncate(mark);
                 client.wait = None;
                 continue;
+            }
+            if command.has(flag::WHOLE) && !is_write(command) && server.engine.store.clears() != clears {
+                // The data was taken away while it was walked over.
+                out.truncate(mark);
+                tx.commit();
+                return Err(crate::command::fail::LOADING);
             }
             if counts_lookups(command) {
                 self.stats.hits.add(tx.hits());

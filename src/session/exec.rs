@@ -89,9 +89,11 @@ impl Run<'_> {
         now: u64,
         out: &mut Reply,
     ) -> Option<Result<(), Fail>> {
+        let seen = shown::so_far();
         let mut locked = lock(&server.engine, client, self.queue, &self.reach, now);
         let admitted = |q: &Queued| gate::check_locked(&server.engine, &locked, q.command);
         if let Err(fail) = self.queue.iter().try_for_each(admitted) {
+            shown::back_to(seen);
             return Some(Err(fail));
         }
         // What is watched may have expired while the shards were waited for.

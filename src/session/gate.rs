@@ -1,8 +1,8 @@
 //! All gates in one place, in the order in which they stop a command.
 
 use super::Worker;
-use crate::command::{Client, Command, Fail, flag, is_write};
 use crate::command::fail::LOADING;
+use crate::command::{Client, Command, Fail, flag, is_write};
 use crate::engine::{EFFECT_BYTES, Engine, NotNow, Phase};
 use crate::store::{Locked, shown};
 use std::sync::atomic::Ordering::Relaxed;

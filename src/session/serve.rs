@@ -5,6 +5,7 @@ use super::gate;
 use crate::command::blocking::{Parked, Served, Slot, state};
 use crate::command::client::Kill;
 use crate::command::{Client, Fail};
+use crate::engine::Phase;
 use crate::resp::{Proto, Reply};
 use crate::store::{Mode, shown};
 use std::panic::AssertUnwindSafe;
@@ -35,7 +36,7 @@ impl Worker {
         let server = Arc::clone(&self.server);
         let store = &server.engine.store;
         let _serving = server.serving.lock();
-        while server.engine.state().accepts_writes() {
+        while server.engine.state().phase() == Phase::Serving {
             let Some((db, key)) = store.take_ready() else { return };
             for who in store.waiting(db, &key, store.hash(&key)) {
                 if let Ok(parked) = who.as_any().downcast::<Parked>() {

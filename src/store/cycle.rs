@@ -265,7 +265,14 @@ impl Store {
             return false;
         }
         for shard in 0..self.shard_count() {
-            while !self.lock_shard(shard, Mode::Write, now).bury(shard, &|s| dead.contains(&s), limit) {}
+            loop {
+                let mut locked = self.lock_shard(shard, Mode::Write, now);
+                // Where the data is read again, the space of a number is in use again.
+                let still = self.dead.lock().clone();
+                if locked.bury(shard, &|s| dead.contains(&s) && still.contains(&s), limit) {
+                    break;
+                }
+            }
             if enough() {
                 return true;
             }

@@ -42,7 +42,10 @@ use partitions::Rosters;
 use siphasher::sip::SipHasher13;
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64, AtomicUsize,
+    Ordering::{AcqRel, Acquire, Relaxed},
+};
 use table::Raw;
 
 /// How many lookups lie between asking for a slot and asking for the entry that it points to.
@@ -142,6 +145,8 @@ pub struct Store {
     ready: waiting::Ready,
     /// Spaces whose entries wait to be freed.
     dead: parking_lot::Mutex<Vec<u32>>,
+    /// How often entries were taken away to be read again.
+    clears: AtomicU64,
     /// The thresholds of the compact forms.
     pub thresholds: Thresholds,
     /// Whether the access clock is a frequency counter (LFU) rather than a time (LRU).
@@ -192,6 +197,7 @@ impl Store {
             latest: Latest::default(),
             ready: waiting::Ready::default(),
             dead: parking_lot::Mutex::default(),
+            clears: AtomicU64::new(0),
             thresholds: Thresholds {
                 hash_entries: AtomicUsize::new(512),
                 hash_value: AtomicUsize::new(64),
@@ -329,15 +335,27 @@ impl Store {
         (0..self.shard_count()).for_each(|shard| self.clear_shard(shard));
     }
 
-    /// Removes all entries of a shard at once, for it is read from disk.
+    /// Notes that a shard was read from disk: what it shows is durable.
+    pub fn shard_is_read(&self, shard: usize) {
+        let _held = self.raw(shard).write();
+        self.sides[shard].position.store(0, Relaxed);
+    }
+
+    /// How often entries were taken away to be read again: a walk over the shards during which it changes shows no state.
+    pub fn clears(&self) -> u64 {
+        self.clears.load(Acquire)
+    }
+
+    /// Removes all entries of a shard at once. Readers wait until [`Store::shard_is_read`].
     pub fn clear_shard(&self, shard: usize) {
+        self.clears.fetch_add(1, AcqRel);
         let mut raw = self.raw(shard).write();
         self.lose_images(shard);
         raw.clear();
         let side = &self.sides[shard];
         side.generation.fetch_add(1, Relaxed);
-        // What is read from disk is durable.
-        side.position.store(0, Relaxed);
+        // Nobody is shown it before it was read.
+        side.position.store(u64::MAX, Relaxed);
         for count in &side.counts {
             count.keys.store(0, Relaxed);
             count.expires.store(0, Relaxed);

@@ -31,6 +31,18 @@ pub fn take() -> u64 {
     SHOWN.replace(0)
 }
 
+/// What [`take`] would give.
+#[inline]
+pub fn so_far() -> u64 {
+    SHOWN.get()
+}
+
+/// Forgets what was seen since [`so_far`] gave this: none of it is shown.
+#[inline]
+pub fn back_to(position: u64) {
+    SHOWN.set(position);
+}
+
 /// Does something that no reply of this thread shows; gives what it returns and the position that it has seen.
 pub fn apart<T>(work: impl FnOnce() -> T) -> (T, u64) {
     /// Brings back what was noted before, after a panic too.

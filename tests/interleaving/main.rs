@@ -20,8 +20,7 @@ use std::sync::Arc;
 const SCHEDULES: usize = 400;
 
 fn explore(scene: impl Fn() + Send + Sync + 'static) {
-    let schedules =
-        std::env::var("ITEMORY_SCHEDULES").ok().and_then(|n| n.parse().ok()).unwrap_or(SCHEDULES);
+    let schedules = std::env::var("ITEMORY_SCHEDULES").ok().and_then(|n| n.parse().ok()).unwrap_or(SCHEDULES);
     let mut config = shuttle::Config::default();
     config.stack_size = 128 << 10;
     let scheduler = shuttle::scheduler::RandomScheduler::new_from_seed(7, schedules);

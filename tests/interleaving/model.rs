@@ -224,7 +224,8 @@ impl Server {
     fn recovered(&self, upto: u64) -> Vec<Shard> {
         let (log, checkpoints) = (self.log.lock(), self.checkpoints.lock());
         let newest = checkpoints.last();
-        let mut shards = newest.map_or_else(|| vec![Shard::default(); SHARDS], |newest| newest.shards.clone());
+        let mut shards =
+            newest.map_or_else(|| vec![Shard::default(); SHARDS], |newest| newest.shards.clone());
         let start = newest.map_or(0, |newest| newest.start);
         for (index, record) in log.records.iter().enumerate().take(upto as usize).skip(start as usize) {
             let lsn = index as u64 + 1;
@@ -399,8 +400,16 @@ impl Server {
         let complete = matches!(state.log(), LogState::Complete | LogState::Failed);
         for told in self.acknowledged.lock().iter() {
             let there = found.iter().any(|shard| shard.names.contains(&told.name));
-            assert!(there || !(told.promised || complete), "{} was acknowledged and is lost in {state:?}", told.name);
-            assert!(memory.contains(&told.name), "{} was acknowledged and is not in memory in {state:?}", told.name);
+            assert!(
+                there || !(told.promised || complete),
+                "{} was acknowledged and is lost in {state:?}",
+                told.name
+            );
+            assert!(
+                memory.contains(&told.name),
+                "{} was acknowledged and is not in memory in {state:?}",
+                told.name
+            );
         }
     }
 

@@ -40,14 +40,8 @@ enum Doing {
     Level,
 }
 
-const DOINGS: [Doing; 6] = [
-    Doing::Writing,
-    Doing::Checkpoint,
-    Doing::Reload,
-    Doing::SwitchingOff,
-    Doing::SwitchingOn,
-    Doing::Level,
-];
+const DOINGS: [Doing; 6] =
+    [Doing::Writing, Doing::Checkpoint, Doing::Reload, Doing::SwitchingOff, Doing::SwitchingOn, Doing::Level];
 
 #[derive(Clone, Copy, Debug)]
 struct Case {
@@ -94,7 +88,9 @@ fn act(client: &mut Client, case: Case, random: &mut Random) {
 
 fn info(client: &mut Client, name: &str) -> String {
     let text = client.run("INFO persistence").text();
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::to_owned)).unwrap_or_default()
+    text.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::to_owned))
+        .unwrap_or_default()
 }
 
 /// After the fault is gone: the server says of itself what it does, and goes on unless its log has failed. Its state.
@@ -139,7 +135,12 @@ fn play(case: Case, nth: usize, random: &mut Random) {
         "16kb",
     ];
     let mut server = Server::start(&flags);
-    assert!(server.client().run("TABLE.CREATE crash PK id S INDEX n PK n N INDEX ids PK id S PROJECT KEYS").is_ok());
+    assert!(
+        server
+            .client()
+            .run("TABLE.CREATE crash PK id S INDEX n PK n N INDEX ids PK id S PROJECT KEYS")
+            .is_ok()
+    );
     let mut writers = Writer::several(WRITERS, random, true, true);
     let (acknowledged, over) = (AtomicUsize::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {

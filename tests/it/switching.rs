@@ -89,7 +89,12 @@ fn switching_loses_nothing_acknowledged() {
         "no",
     ];
     let mut server = Server::start(&flags);
-    assert!(server.client().run("TABLE.CREATE crash PK id S INDEX n PK n N INDEX ids PK id S PROJECT KEYS").is_ok());
+    assert!(
+        server
+            .client()
+            .run("TABLE.CREATE crash PK id S INDEX n PK n N INDEX ids PK id S PROJECT KEYS")
+            .is_ok()
+    );
     let mut writers = Writer::several(WRITERS, &mut random, true, true);
     let acknowledged = AtomicUsize::new(0);
     for round in 0..rounds {

@@ -64,14 +64,28 @@ fn words(line: &str) -> Vec<u8> {
 /// Whether an error says that nothing of a command has happened, because the server cannot keep it now.
 fn is_refusal(reply: &Value) -> bool {
     let text = reply.text();
-    ["MISCONF", "LOADING", "EXECABORT", "ERR the server is shutting down"].iter().any(|word| text.starts_with(word))
+    ["MISCONF", "LOADING", "EXECABORT", "ERR the server is shutting down"]
+        .iter()
+        .any(|word| text.starts_with(word))
 }
 
 impl Writer {
     /// A few writers; `items` says whether the server has tables.
-    pub(crate) fn several(count: usize, random: &mut Random, items: bool, may_be_refused: bool) -> Vec<Writer> {
+    pub(crate) fn several(
+        count: usize,
+        random: &mut Random,
+        items: bool,
+        may_be_refused: bool,
+    ) -> Vec<Writer> {
         (0..count)
-            .map(|id| Writer { id, random: random.fork(), items, may_be_refused, next: 0, slots: BTreeMap::new() })
+            .map(|id| Writer {
+                id,
+                random: random.fork(),
+                items,
+                may_be_refused,
+                next: 0,
+                slots: BTreeMap::new(),
+            })
             .collect()
     }
 
@@ -253,4 +267,3 @@ impl Writer {
 pub(crate) fn accounts_sum(client: &mut Client) -> i64 {
     (0..ACCOUNTS).map(|n| client.run(&format!("GET account:{n}")).int().unwrap_or(0)).sum()
 }
-

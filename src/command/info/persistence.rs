@@ -47,6 +47,8 @@ pub(super) fn persistence(report: &mut Report<'_>) {
     let refused = engine.refusal(0).is_some();
     report.line("aof_last_write_status", status(!refused));
     report.constant("aof_last_cow_size:0 module_fork_in_progress:0 module_fork_last_cow_size:0");
+    report.line("log_state", engine.state().name());
+    report.line("log_complete", u8::from(engine.state().is_complete()));
     log(report);
 }
 
@@ -86,8 +88,6 @@ fn log(report: &mut Report<'_>) {
     report.line("log_unsynced_millis", stats.unsynced_micros / 1000);
     report.line("log_held_writers", held);
     report.line("log_held_micros_total", held_micros);
-    report.line("log_state", engine.state().name());
-    report.line("log_complete", u8::from(engine.state().is_complete()));
     report.line("log_tail_lsn", stats.tail);
     report.line("log_written_lsn", stats.written);
     report.line("log_synced_lsn", stats.synced);

@@ -5,19 +5,13 @@ use super::{START, TABLE, assert_same, commit, configure, image, open, set, sett
 use crate::config::{AppendFsync, Settings};
 use crate::effect::Effect;
 use crate::engine::{Engine, EngineError, NotNow};
-use crate::store::Mode;
 use crate::env::{Clock, CrashMode, Fault, SimDisk};
+use crate::store::Mode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-const PHASES: [Phase; 6] = [
-    Phase::Serving,
-    Phase::Recovering,
-    Phase::Reloading,
-    Phase::FallingBack,
-    Phase::Ending,
-    Phase::Ended,
-];
+const PHASES: [Phase; 6] =
+    [Phase::Serving, Phase::Recovering, Phase::Reloading, Phase::FallingBack, Phase::Ending, Phase::Ended];
 const LOGS: [LogState; 5] =
     [LogState::Off, LogState::Incomplete, LogState::Complete, LogState::Failed, LogState::Stranded];
 const LEVELS: [Level; 3] = [Level::No, Level::Everysec, Level::Always];
@@ -76,13 +70,19 @@ fn what_a_state_permits_holds_together() {
         let serving = state.phase() == Phase::Serving;
         assert_eq!(state.accepts_writes(), serving && !state.has_failed(), "{state:?}");
         // No write is acknowledged whose record is thrown away: where there is a log that takes writes, they go there.
-        assert_eq!(state.accepts_writes() && state.appends(), state.accepts_writes() && state.log() != LogState::Off);
+        assert_eq!(
+            state.accepts_writes() && state.appends(),
+            state.accepts_writes() && state.log() != LogState::Off
+        );
         assert_eq!(state.gate() == Gate::Open, state.log() == LogState::Off, "{state:?}");
         assert!(!state.permits_checkpoint() || state.accepts_writes(), "{state:?}");
         assert!(!state.ends_well() || matches!(state.log(), LogState::Off | LogState::Complete), "{state:?}");
         // What cannot be had from disk is never taken back, and what readers may not see always is.
         let falls_back = state.phase() == Phase::FallingBack;
-        assert!(!falls_back || (state.log(), state.level()) == (LogState::Failed, Level::Always), "{state:?}");
+        assert!(
+            !falls_back || (state.log(), state.level()) == (LogState::Failed, Level::Always),
+            "{state:?}"
+        );
     }
 }
 
@@ -202,7 +202,10 @@ fn an_end_waits_until_the_log_is_complete() {
     configure(&engine, &settings(AppendFsync::Everysec)).unwrap();
     assert_eq!(engine.state().log(), LogState::Incomplete);
     drop(holds);
-    assert!(matches!(engine.end(Some(false), false), Err(EngineError::Gap)), "NOSAVE would lose what was not logged");
+    assert!(
+        matches!(engine.end(Some(false), false), Err(EngineError::Gap)),
+        "NOSAVE would lose what was not logged"
+    );
     assert!(engine.state().accepts_writes(), "the end was refused");
     engine.end(None, false).unwrap();
     assert!(engine.state().is_complete());
@@ -286,6 +289,123 @@ fn what_is_durable_stays_readable_while_memory_falls_back() {
     until(|| engine.state().phase() == Phase::Serving);
     assert_same(&image(&engine), &before);
     assert_eq!(admitted(&changed), Ok(()));
+}
+
+/// What is being read again is not there yet: nobody takes it for gone.
+#[test]
+fn nobody_is_served_from_memory_that_was_emptied() {
+    let disk = SimDisk::new(59);
+    let engine = open(&disk, AppendFsync::Always).unwrap();
+    set(&engine, b"k");
+    engine.settle().unwrap();
+    let before = image(&engine);
+    [Fault::Open, Fault::Read, Fault::List].into_iter().for_each(|fault| disk.fail_on(fault, SimDisk::EIO));
+    disk.fail(Fault::Sync, 1, SimDisk::EIO);
+    // Every shard is held, so that all are taken back.
+    set(&engine, b"lost");
+    let error = engine.settle().unwrap_err();
+    engine.note_failure(&error);
+    until(|| engine.store.is_empty());
+    for shard in 0..engine.store.shard_count() {
+        let locked = engine.store.lock_shard(shard, Mode::Read, START);
+        assert_eq!(engine.admits_under(&locked, false), Err(NotNow::Loading));
+    }
+    disk.heal();
+    until(|| engine.state().phase() == Phase::Serving);
+    assert_same(&image(&engine), &before);
+    let locked = engine.store.lock_all(Mode::Read, START);
+    assert_eq!(engine.admits_under(&locked, false), Ok(()));
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_opened_is_not_taken_for_a_damaged_one() {
+    let disk = SimDisk::new(60);
+    let engine = open(&disk, AppendFsync::Always).unwrap();
+    set(&engine, b"old");
+    engine.save().unwrap();
+    set(&engine, b"new");
+    engine.save().unwrap();
+    let before = image(&engine);
+    disk.fail(Fault::Open, 1, SimDisk::EMFILE);
+    let report = engine.reload(false).unwrap();
+    assert!(report.damaged.is_empty(), "{report:?}");
+    assert_same(&image(&engine), &before);
+    drop(engine);
+    disk.restart(CrashMode::PowerLost);
+    disk.fail(Fault::Open, 1, SimDisk::EIO);
+    let settings = settings(AppendFsync::Always);
+    let refused = Engine::on_disk(Arc::clone(&settings), Clock::manual(START), disk.shared());
+    assert!(refused.recover().is_err());
+    drop(refused);
+    disk.restart(CrashMode::Process);
+    assert_same(&image(&open(&disk, AppendFsync::Always).unwrap()), &before);
+}
+
+/// Some of its images would show what was logged, and others what was not.
+#[test]
+fn a_checkpoint_during_which_the_log_is_switched_is_given_up() {
+    for logged in [true, false] {
+        let disk = SimDisk::new(61);
+        let engine = open(&disk, AppendFsync::Always).unwrap();
+        let (from, to) = (settings(AppendFsync::Always), unlogged());
+        let (from, to) = if logged { (from, to) } else { (to, from) };
+        configure(&engine, &from).unwrap();
+        set(&engine, b"k");
+        let inside = Arc::downgrade(&engine);
+        disk.before(Fault::Create, 1, move || configure(&inside.upgrade().unwrap(), &to).unwrap());
+        assert!(matches!(engine.save(), Err(EngineError::Revoked)));
+        assert!(engine.save.last_ok.load(Relaxed), "writes are not refused for it");
+        engine.save().unwrap();
+        assert_eq!(engine.state().is_complete(), !logged);
+    }
+}
+
+/// Images are taken one after the other: only the log makes one state of them, also while nothing else is logged.
+#[test]
+fn a_checkpoint_of_what_is_not_logged_halves_no_transaction() {
+    let disk = SimDisk::new(62);
+    let engine = open(&disk, AppendFsync::Always).unwrap();
+    configure(&engine, &unlogged()).unwrap();
+    let key = |shard: usize| {
+        let key = |i: u32| i.to_le_bytes().to_vec();
+        (0..).map(key).find(|key| engine.store.shard_of(engine.store.hash(key)) == shard).unwrap()
+    };
+    let (early, middle, late) = (key(0), key(3), key(7));
+    let large = vec![b'x'; 600 << 10];
+    commit(&engine, &[Effect::SetString { db: 0, key: &middle, value: &large, expire: None }]);
+    set(&engine, &late);
+    let inside = Arc::downgrade(&engine);
+    let (to, from) = (early, late);
+    // The large value is written out when some shards were read and others not.
+    disk.before(Fault::Write, 1, move || {
+        let engine = inside.upgrade().unwrap();
+        let moved = Effect::SetString { db: 0, key: &to, value: b"v", expire: None };
+        commit(&engine, &[moved, Effect::Delete { db: 0, key: &from }]);
+    });
+    engine.save().unwrap();
+    let before = image(&engine);
+    let engine = killed(&disk, engine, &unlogged());
+    assert_same(&image(&engine), &before);
+    assert_eq!(before.len(), 2);
+}
+
+#[test]
+fn an_end_does_not_wait_for_a_reload_that_cannot_read() {
+    let disk = SimDisk::new(63);
+    let engine = open(&disk, AppendFsync::Always).unwrap();
+    set(&engine, b"k");
+    engine.save().unwrap();
+    disk.fail_on(Fault::Open, SimDisk::EIO);
+    let reloading = {
+        let engine = Arc::clone(&engine);
+        std::thread::spawn(move || engine.reload(false).map(drop))
+    };
+    until(|| engine.store.is_empty());
+    engine.end(None, false).unwrap();
+    assert!(reloading.join().unwrap().is_err());
+    disk.heal();
+    engine.close().unwrap();
+    assert_eq!(image(&killed(&disk, engine, &settings(AppendFsync::Always))).len(), 1);
 }
 
 #[test]
@@ -383,7 +503,8 @@ fn an_older_checkpoint_is_not_taken_for_what_was_written_while_the_log_was_off()
     disk.corrupt(&path, 80, &[0xff; 64]).unwrap();
     drop(engine);
     disk.restart(CrashMode::PowerLost);
-    let engine = Arc::new(Engine::on_disk(settings(AppendFsync::Always), Clock::manual(START), disk.shared()));
+    let engine =
+        Arc::new(Engine::on_disk(settings(AppendFsync::Always), Clock::manual(START), disk.shared()));
     match engine.recover() {
         Ok(report) => {
             assert!(report.gap, "there is a hole between the older checkpoint and the log");
@@ -446,8 +567,11 @@ fn a_checkpoint_that_failed_is_tried_again_within_seconds() {
     let disk = SimDisk::new(58);
     let engine = open(&disk, AppendFsync::Everysec).unwrap();
     let rare = crate::config::SavePoint { seconds: 100_000, changes: 100_000 };
-    configure(&engine, &Arc::new(Settings { save: vec![rare], ..(*settings(AppendFsync::Everysec)).clone() }))
-        .unwrap();
+    configure(
+        &engine,
+        &Arc::new(Settings { save: vec![rare], ..(*settings(AppendFsync::Everysec)).clone() }),
+    )
+    .unwrap();
     set(&engine, b"k");
     disk.fail(Fault::Create, 1, SimDisk::ENOSPC);
     assert!(engine.save().is_err());
@@ -476,7 +600,8 @@ fn a_log_that_could_not_begin_on_a_full_disk_can_be_switched_on_when_there_is_ro
     let disk = SimDisk::new(52);
     disk.set_capacity(Some(64));
     let settings_of = |appendonly| {
-        let settings = Settings { appendonly, disk_reserve: 4096, ..(*settings(AppendFsync::Always)).clone() };
+        let settings =
+            Settings { appendonly, disk_reserve: 4096, ..(*settings(AppendFsync::Always)).clone() };
         Arc::new(settings)
     };
     let first = open(&SimDisk::new(53), AppendFsync::Always).unwrap();
@@ -520,7 +645,11 @@ fn no_write_falls_between_a_failing_log_and_the_note_of_it() {
         let tail = engine.tail();
         tx.apply(Effect::SetString { db: 0, key: b"k", value: b"v", expire: None });
         tx.commit();
-        assert_eq!(engine.tail(), tail + 1, "its record is appended, and its acknowledgement waits for it in vain");
+        assert_eq!(
+            engine.tail(),
+            tail + 1,
+            "its record is appended, and its acknowledgement waits for it in vain"
+        );
         noting.join().unwrap();
         assert!(engine.settle().is_err() && engine.settled() <= tail);
     }
@@ -534,7 +663,10 @@ fn the_items_of_a_new_table_do_not_expire_by_the_rules_of_the_old_one() {
     let schema = TableSchema { ttl: Some("until".into()), ..keys() }.to_bytes();
     commit(&engine, &[Effect::TablePut { table: TABLE, created: START, name: b"t", schema: &schema }]);
     let old = engine.tables.by_id(TABLE).unwrap();
-    commit(&engine, &[Effect::TablePut { table: TABLE, created: START, name: b"t", schema: &keys().to_bytes() }]);
+    commit(
+        &engine,
+        &[Effect::TablePut { table: TABLE, created: START, name: b"t", schema: &keys().to_bytes() }],
+    );
     let keys = old.schema.text_keys(b"a", None, &crate::item::ItemLimits::UNLIMITED).unwrap();
     let mut item = crate::item::ItemBuilder::new();
     item.put_owned("id", &"a".into()).unwrap();

@@ -80,9 +80,7 @@ impl Checkpoints {
                     latest.checkpoint = Some(checkpoint);
                     break;
                 }
-                Err(error @ (LogError::UnknownVersion { .. } | LogError::Foreign { .. })) => {
-                    return Err(error);
-                }
+                Err(error) if !matches!(error, LogError::Corrupt { .. }) => return Err(error),
                 Err(error) => {
                     self.damaged.lock().insert(info.number);
                     latest.damaged.push(DamagedCheckpoint { name: info.name, error });
