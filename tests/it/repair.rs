@@ -221,7 +221,7 @@ fn start_check_and_repair_agree_about_random_damage() {
     }
     server.kill9();
     let mut repaired = 0;
-    for _ in 0..40 {
+    for _ in 0..25 {
         let (_keep, damaged) = temporary();
         copy(&data, &damaged);
         let how = damage(&damaged, &mut random);
@@ -248,5 +248,5 @@ fn start_check_and_repair_agree_about_random_damage() {
         assert!(start.is_err() || start == Ok(kept), "{text}");
         assert!(kept <= WRITTEN);
     }
-    assert!(repaired > 10, "only {repaired} folders were repaired");
+    assert!(repaired > 8, "only {repaired} folders were repaired");
 }

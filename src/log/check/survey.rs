@@ -115,7 +115,7 @@ impl Survey {
         }
         survey.images(place)?;
         if survey.is_new() {
-            survey.new_log(place)?;
+            survey.new_log(place);
             return Ok(survey);
         }
         for first in old {
@@ -284,26 +284,25 @@ impl Survey {
     }
 
     /// Says with what a start would begin.
-    fn new_log(&mut self, place: Place<'_>) -> Result<(), LogError> {
+    fn new_log(&mut self, place: Place<'_>) {
         if self.manifest.is_some() {
-            self.report.problems.retain(|problem| !problem.file.ends_with(".log"));
+            let segments: Vec<String> = self.segments.iter().map(|seen| place.file(seen.first)).collect();
+            self.report.problems.retain(|problem| !segments.contains(&problem.file));
             self.report.notes.push("the log's creation was interrupted; a start creates it anew".to_owned());
         }
         let infos: Vec<_> = self.checkpoints.iter().map(|image| image.info.clone()).collect();
         if infos.is_empty() {
-            return Ok(());
+            return;
         }
         match begin_from(place.disk, place.dir, place.id, &infos) {
             Ok(CheckpointInfo { name, start_lsn: start, last_lsn: last, .. }) => {
                 self.report.notes.push(Begun { name, start, last }.to_string());
             }
-            Err(error) => {
-                if self.report.problems.is_empty() {
-                    self.problem(place.dir.display().to_string(), 0, error.to_string());
-                }
+            Err(error) if self.report.problems.is_empty() => {
+                self.problem(place.dir.display().to_string(), 0, error.to_string());
             }
+            Err(_) => {}
         }
-        Ok(())
     }
 
     /// A log that does not begin at LSN 1 needs a checkpoint that reaches its beginning.

@@ -234,7 +234,7 @@ fn temporary(entries: &[FolderEntry]) -> impl Iterator<Item = String> + '_ {
         name.starts_with("segment-") || name.starts_with("MANIFEST") || checkpoint::is_temporary(name)
     };
     let names = entries.iter().filter(|entry| !entry.is_dir).map(|entry| &entry.name);
-    names.filter(move |name| name.ends_with(".tmp") && ours(name)).cloned()
+    names.filter(move |name| name.strip_suffix(".tmp").is_some() && ours(name)).cloned()
 }
 
 /// Where a new log begins. Records without a manifest are refused, for nobody knows whose they are; and so are records with

@@ -26,14 +26,13 @@ impl FileReader {
 
     /// The scan to read on from; the segment that holds the next LSN is opened when there is none.
     fn scan(&mut self) -> Result<&mut SegmentScan, LogError> {
-        let scan = match self.scan.take() {
-            Some(scan) => scan,
-            None => {
-                let (shared, first) = (&self.shared, self.shared.segment_of(self.next));
-                let bytes = shared.options.piece_bytes;
-                // What is before the next LSN is not needed, and may be damaged.
-                SegmentScan::open_from(&*shared.disk, &shared.dir, first, bytes, shared.id, self.next)?
-            }
+        let scan = if let Some(scan) = self.scan.take() {
+            scan
+        } else {
+            let (shared, first) = (&self.shared, self.shared.segment_of(self.next));
+            let bytes = shared.options.piece_bytes;
+            // What is before the next LSN is not needed, and may be damaged.
+            SegmentScan::open_from(&*shared.disk, &shared.dir, first, bytes, shared.id, self.next)?
         };
         // Before the first segment there may be a gap for which a checkpoint stands.
         self.next = self.next.max(scan.header.first);

@@ -66,7 +66,7 @@ fn save(log: &Log, folder: &Checkpoints, random: &mut Random) {
     let mut writer = CheckpointWriter::new(folder, start, 0, b"prologue").unwrap();
     // One in two is written while nothing else happens.
     let busy = random.below(2) == 0;
-    for shard in 0..1 + random.below(3) as u32 {
+    for shard in 0..=random.below(3) as u32 {
         if busy {
             append(log, random, 3);
         }
@@ -80,10 +80,10 @@ impl History {
         let disk = SimDisk::new(random.next_u64());
         let (moments, records, checkpoints) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
         let mut history = Self { disk, moments, records, checkpoints, synced: 0 };
-        for run in 0..1 + random.below(2) {
+        for run in 0..=random.below(2) {
             let (log, _) = open(&history.disk).unwrap();
             let folder = Checkpoints::new(history.disk.shared(), Path::new(DIR), log.log_id());
-            for _ in 0..1 + random.below(4) {
+            for _ in 0..=random.below(4) {
                 append(&log, random, 12);
                 if random.below(2) == 0 {
                     save(&log, &folder, random);
@@ -158,7 +158,8 @@ impl History {
     /// The greatest LSN of a state that can be built from what is intact.
     fn best(&self, files: &Files) -> Option<Lsn> {
         let (records, checkpoints) = self.intact(files);
-        let reach = |start: Lsn| (start..).find(|lsn| records.binary_search(&(lsn + 1)).is_err()).unwrap();
+        let reach =
+            |start: Lsn| (start..Lsn::MAX).find(|lsn| records.binary_search(&(lsn + 1)).is_err()).unwrap();
         let built = checkpoints.iter().map(|info| (reach(info.start_lsn), info.last_lsn));
         let from_nothing = files.contains_key("segment-00000000000000000001.log").then(|| (reach(0), 0));
         built.chain(from_nothing).filter(|(tail, last)| tail >= last).map(|(tail, _)| tail).max()
@@ -352,7 +353,7 @@ fn start_check_and_repair_agree_about_random_damage() {
         for round in 0..8 {
             let disk = history.disk.fork(round);
             let (mut how, mut foreign) = (Vec::new(), false);
-            for _ in 0..1 + random.below(3) {
+            for _ in 0..=random.below(3) {
                 let (what, other) = damage(&history, &other, &disk, &mut random);
                 how.push(what);
                 foreign |= other;
