@@ -88,6 +88,8 @@ options! {
         "appendonly" => appendonly: bool = true, Live + NotWhileLoading;
         /// When the log is forced to the disk: before a write is acknowledged, once a second, or when the operating system likes. A killed process loses nothing at any of them.
         "appendfsync" => appendfsync: AppendFsync = AppendFsync::Everysec, Live;
+        /// At `appendfsync everysec`, how many milliseconds a write may be acknowledged and not yet on disk before writers wait for the disk; 0 never has them wait.
+        "log-max-unsynced-ms" => log_max_unsynced_ms: u64 [int(0, I64)] = 2000, Live;
         /// Checkpoints when so many seconds have passed and so many changes were made since the last one; `""` turns them off.
         "save" => save: Vec<SavePoint> = vec![
             SavePoint { seconds: 3600, changes: 1 },

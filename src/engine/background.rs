@@ -157,9 +157,13 @@ impl Engine {
         }
     }
 
+    /// Once a second, counted from the beginning of a sync: the next follows one that took longer at once.
     fn sync_thread(self: &Arc<Self>) {
-        while self.rest(1000) {
+        let mut took = 0;
+        while self.rest(1000_u64.saturating_sub(took).max(1)) {
+            let began = self.clock.monotonic_micros();
             survive(|| self.sync_second());
+            took = (self.clock.monotonic_micros() - began) / 1000;
         }
     }
 
@@ -287,13 +291,12 @@ impl Engine {
         }
         // A log that is off is looked after too, so that it can be switched on when a full disk has room again.
         // The upkeep gives back what a write may want for, so it goes on when records have to wait.
-        let written = log.write_out(log.tail());
-        if let Err(error) = log.maintain().and(written) {
-            self.note_failure(&error);
+        for outcome in [log.write_out(log.tail()), log.maintain()] {
+            outcome.unwrap_or_else(|error| self.note_failure(&error));
         }
     }
 
-    fn check_save_points(self: &Arc<Self>) {
+    pub(super) fn check_save_points(self: &Arc<Self>) {
         if self.save.running.load(Acquire) || !self.state().permits_checkpoint() || self.journal.log().is_none() {
             return;
         }

@@ -155,9 +155,31 @@ impl Engine {
             Gate::Open => Ok(()),
             // Whoever waits has waited since before the failure.
             _ if state.has_failed() => Err(self.failure()),
-            Gate::Written => log.write_out(log.tail()),
+            Gate::Written => {
+                log.write_out(log.tail())?;
+                if state.level() == Level::Everysec { self.hold_writers(log) } else { Ok(()) }
+            }
             Gate::Synced => log.sync(log.tail()),
         }
+    }
+
+    /// At `everysec` what is acknowledged is on disk soon, however slow that is: writers wait for the disk where it falls behind.
+    #[inline]
+    fn hold_writers(&self, log: &Log) -> Result<(), LogError> {
+        let bound = self.max_unsynced_micros.load(Relaxed);
+        if bound == 0 || log.unsynced_micros() <= bound {
+            return Ok(());
+        }
+        let began = self.clock.monotonic_micros();
+        let done = log.sync(log.written());
+        self.held_micros.fetch_add(self.clock.monotonic_micros() - began, Relaxed);
+        self.held.fetch_add(1, Relaxed);
+        done
+    }
+
+    /// How often writers at `everysec` have waited for the disk, and for how many microseconds in all.
+    pub fn held(&self) -> (u64, u64) {
+        (self.held.load(Relaxed), self.held_micros.load(Relaxed))
     }
 
     /// Whether nobody may be shown what is not durable.

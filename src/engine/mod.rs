@@ -11,6 +11,7 @@ mod checkpoint;
 mod durability;
 mod ending;
 mod evict;
+mod fall_back;
 mod image;
 mod indexes;
 mod items;
@@ -146,8 +147,15 @@ pub struct Engine {
     journal: Journal,
     machine: Machine,
     works: Works,
+    /// The shards whose keys it takes, where it stands beside another engine; otherwise all.
+    only: Option<Box<[bool]>>,
     /// Whether the log's failure has been taken note of.
     failing: AtomicBool,
+    /// For how many microseconds a record may be written and not synced at `everysec`; 0 for any time.
+    max_unsynced_micros: AtomicU64,
+    /// How often writers have waited for that, and for how many microseconds in all.
+    held: AtomicU64,
+    held_micros: AtomicU64,
     /// Held by the end.
     ending: Mutex<()>,
     /// How long change streams keep their records, in ms.
@@ -204,7 +212,11 @@ impl Engine {
             journal: Journal::default(),
             machine: Machine::new(journal::level_of(&settings)),
             works: Works::default(),
+            only: None,
             failing: AtomicBool::new(false),
+            max_unsynced_micros: AtomicU64::new(0),
+            held: AtomicU64::new(0),
+            held_micros: AtomicU64::new(0),
             ending: Mutex::new(()),
             stream_retention: AtomicU64::new(0),
             next_trim: AtomicU64::new(0),

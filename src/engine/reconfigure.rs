@@ -121,6 +121,7 @@ impl Engine {
         self.store.lfu.store(settings.maxmemory_policy.counts_frequency(), Relaxed);
         self.store.lfu_log_factor.store(settings.lfu_log_factor, Relaxed);
         self.store.lfu_decay.store(settings.lfu_decay_time, Relaxed);
+        self.max_unsynced_micros.store(settings.log_max_unsynced_ms.saturating_mul(1000), Relaxed);
         self.stream_retention.store(settings.table_stream_retention_ms, Relaxed);
     }
 }

@@ -43,7 +43,7 @@ pub struct RecoveryReport {
 const PIECES_AHEAD: usize = 4;
 
 /// How long a reading that failed is not tried again.
-const REREAD_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const REREAD_PAUSE: Duration = Duration::from_secs(1);
 
 /// The LSNs of a checkpoint's shards.
 struct Images {
@@ -148,7 +148,7 @@ impl Engine {
     }
 
     /// Empties memory and reads it up to an LSN; what fails is tried again after a second. Nothing if the server ends before that works.
-    fn read_until_it_works(&self, log: &Log, upto: Lsn) -> Option<RecoveryReport> {
+    pub(super) fn read_until_it_works(&self, log: &Log, upto: Lsn) -> Option<RecoveryReport> {
         loop {
             self.store.clear();
             self.tables.clear();
@@ -169,31 +169,6 @@ impl Engine {
         }
     }
 
-    /// Has memory fall back if that is the state, on a thread of its own.
-    pub(super) fn take_back_if_needed(self: &Arc<Self>, state: State) {
-        if state.phase() != Phase::FallingBack {
-            return;
-        }
-        let engine = Arc::clone(self);
-        let spawned = std::thread::Builder::new().name("fall-back".into()).spawn(move || engine.fall_back());
-        if let Err(error) = spawned {
-            // The background looks for it too.
-            tracing::error!(%error, "a thread to go back to what is durable cannot be started");
-        }
-    }
-
-    /// Brings memory back to what the failed log has made durable. Whoever works on the store gives up first, a checkpoint above all.
-    /// Does nothing in any other state.
-    pub(super) fn fall_back(&self) {
-        let _alone = self.works.exclude();
-        let (Some(log), Phase::FallingBack) = (self.journal.log(), self.state().phase()) else { return };
-        self.store.raise_all();
-        let back = self.read_until_it_works(log, log.synced());
-        if back.is_some() && self.step(Event::FellBack, None).is_ok() {
-            tracing::warn!("memory is back at what is durable");
-        }
-    }
-
     /// Why an event cannot happen in a state.
     pub(super) fn why_not(&self, state: State) -> EngineError {
         match state.phase() {
@@ -203,7 +178,7 @@ impl Engine {
         }
     }
 
-    fn read_again(&self, log: &Log, upto: Lsn, report: &mut RecoveryReport) -> Result<(), EngineError> {
+    pub(super) fn read_again(&self, log: &Log, upto: Lsn, report: &mut RecoveryReport) -> Result<(), EngineError> {
         let (start, images) = self.load_newest(report)?;
         self.replay(log, start, upto, &images, report)?;
         self.count_items();
@@ -269,14 +244,16 @@ impl Engine {
         Ok(Images { lsns, last: info.last_lsn })
     }
 
-    fn load_chunk(&self, record: &[u8]) -> Result<(), Unfit> {
+    pub(super) fn load_chunk(&self, record: &[u8]) -> Result<(), Unfit> {
         let now = self.clock.now_ms();
         for effect in Decoder::new(record)? {
             let effect = effect?;
             self.check_database(&effect)?;
             if let Some(key) = effect.shard_key() {
                 let hash = self.store.hash(key);
-                self.store.lock_one(hash, Mode::Write, now).apply(&effect, hash);
+                if self.takes(hash) {
+                    self.store.lock_one(hash, Mode::Write, now).apply(&effect, hash);
+                }
             }
         }
         Ok(())
@@ -355,7 +332,7 @@ impl Engine {
                 self.check_database(effect).map_err(|error| error.at(&format!("log record {lsn}")))?;
                 if effect.shard_key().is_none() {
                     self.replay_structural(*lsn, effect, images)?;
-                } else if images.older(*hash, *lsn) {
+                } else if images.older(*hash, *lsn) && self.takes(*hash) {
                     self.store.lock_one(*hash, Mode::Write, now).apply(effect, *hash);
                 }
             }
@@ -385,7 +362,7 @@ impl Engine {
     }
 
     /// Counts items and their sizes afresh, and works out when they expire.
-    fn count_items(&self) {
+    pub(super) fn count_items(&self) {
         self.tables.clear_counts();
         if self.tables.list().is_empty() {
             return;
@@ -403,7 +380,7 @@ impl Engine {
 
 /// Why an effect cannot be applied here.
 #[derive(Debug)]
-enum Unfit {
+pub(super) enum Unfit {
     Effect(EffectError),
     Database { db: u32, databases: usize },
 }
@@ -415,7 +392,7 @@ impl From<EffectError> for Unfit {
 }
 
 impl Unfit {
-    fn at(self, place: &str) -> EngineError {
+    pub(super) fn at(self, place: &str) -> EngineError {
         let place = place.to_owned();
         match self {
             Self::Effect(error) => EngineError::Effect { place, error },

@@ -23,6 +23,9 @@ use tokio::sync::{Notify, mpsc};
 /// Bytes of a worker's read buffer, shared by its connections.
 const SCRATCH: usize = 64 * 1024;
 
+/// How long replies wait until a log that has no room is tried again.
+const WAIT_FOR_ROOM: Duration = Duration::from_millis(20);
+
 /// What the tasks of one worker share.
 pub(super) struct Local {
     pub(super) server: Arc<Server>,
@@ -93,11 +96,12 @@ impl Local {
             if let Err(error) = &outcome {
                 engine.note_failure(error);
             }
+            let passes = outcome.as_ref().is_err_and(|error| !error.is_final());
             for shared in waiting {
                 let mut outbox = shared.outbox.borrow_mut();
-                if outcome.is_ok() {
+                if outcome.is_ok() || passes {
                     if outbox.release(engine.settled()) {
-                        // `appendfsync` has just become stricter than what the log was settled by.
+                        // The log waits for room, or `appendfsync` has just become stricter than what it was settled by.
                         self.flush_later(&shared);
                     }
                 } else if !outbox.release_failed(engine.settled(), engine.shows_only_durable()) {
@@ -109,6 +113,9 @@ impl Local {
                 if shared.outbox.borrow().wants_write() || shared.draining.get() {
                     shared.client.waker.wake();
                 }
+            }
+            if passes {
+                tokio::time::sleep(WAIT_FOR_ROOM).await;
             }
         }
     }

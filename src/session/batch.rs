@@ -397,7 +397,7 @@ impl Worker {
                 Some(found) => found,
                 None => (locks::lock_command(&server.engine, command, args, client.db, &reach, now), None),
             };
-            gate::check_locked(&server.engine, command)?;
+            gate::check_locked(&server.engine, &locked, command)?;
             if locked.holds_none() && command.may_show_data() {
                 shown::note_everything();
             }

@@ -90,7 +90,7 @@ impl Run<'_> {
         out: &mut Reply,
     ) -> Option<Result<(), Fail>> {
         let mut locked = lock(&server.engine, client, self.queue, &self.reach, now);
-        let admitted = |q: &Queued| gate::check_locked(&server.engine, q.command);
+        let admitted = |q: &Queued| gate::check_locked(&server.engine, &locked, q.command);
         if let Err(fail) = self.queue.iter().try_for_each(admitted) {
             return Some(Err(fail));
         }

@@ -4,7 +4,7 @@ use super::Worker;
 use crate::command::{Client, Command, Fail, flag, is_write};
 use crate::command::fail::LOADING;
 use crate::engine::{EFFECT_BYTES, Engine, NotNow, Phase};
-use crate::store::shown;
+use crate::store::{Locked, shown};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What becomes of a command that no gate refuses.
@@ -30,8 +30,14 @@ const NO_CHECKPOINT: Fail = Fail::new(
 /// Whether a command may go on under its locks, where the state of durability stays as it is: it may have changed since the gates
 /// were passed.
 #[inline]
-pub(super) fn check_locked(engine: &Engine, command: &Command) -> Result<(), Fail> {
-    match engine.admits(is_write(command)) {
+pub(super) fn check_locked(engine: &Engine, locked: &Locked<'_>, command: &Command) -> Result<(), Fail> {
+    // Some commands look at more than they hold.
+    let outcome = if command.has(flag::WHOLE) {
+        engine.admits(is_write(command))
+    } else {
+        engine.admits_under(locked, is_write(command))
+    };
+    match outcome {
         Ok(()) => Ok(()),
         Err(NotNow::Loading) if command.has(flag::LOADING) => Ok(()),
         Err(reason) => Err(Fail::not_now(&reason)),
@@ -93,7 +99,10 @@ pub(super) fn check(
     }
     let state = server.engine.state();
     if state.is_loading() && (!command.has(flag::LOADING) || lacks(flag::LOADING)) {
-        return Err(LOADING);
+        // Which shards are taken back is known under the locks.
+        if state.phase() != Phase::FallingBack || touches(flag::WRITE) {
+            return Err(LOADING);
+        }
     }
     if state.phase() == Phase::Ending && touches(flag::WRITE) {
         return Ok(Verdict::Wait(now + ENDING_MILLIS));

@@ -218,6 +218,16 @@ impl<'a> Locked<'a> {
         shown::note(position);
     }
 
+    /// The log's position of the last record that changed any of these shards; none if no shard is held.
+    pub fn position(&self) -> Option<u64> {
+        let of = |shard: usize| self.store.sides[shard].position.load(Relaxed);
+        match &self.held {
+            Held::None => None,
+            Held::One(shard, _) => Some(of(*shard)),
+            Held::Many(guards) => guards.iter().map(|(shard, _)| of(*shard)).max(),
+        }
+    }
+
     /// Whether every shard is locked.
     pub fn holds_all(&self) -> bool {
         matches!(&self.held, Held::Many(guards) if guards.len() == self.store.shard_count())

@@ -326,20 +326,28 @@ impl Store {
     pub fn clear(&self) {
         self.dbs.iter().enumerate().for_each(|(db, space)| space.store(db as u32, Relaxed));
         self.dead.lock().clear();
-        for shard in 0..self.shard_count() {
-            let mut raw = self.raw(shard).write();
-            self.lose_images(shard);
-            raw.clear();
-            drop(raw);
-            self.sides[shard].generation.fetch_add(1, Relaxed);
-            // What is read from disk is durable.
-            self.sides[shard].position.store(0, Relaxed);
-            for count in &self.sides[shard].counts {
-                count.keys.store(0, Relaxed);
-                count.expires.store(0, Relaxed);
-            }
-            self.sides[shard].rosters.write().clear();
+        (0..self.shard_count()).for_each(|shard| self.clear_shard(shard));
+    }
+
+    /// Removes all entries of a shard at once, for it is read from disk.
+    pub fn clear_shard(&self, shard: usize) {
+        let mut raw = self.raw(shard).write();
+        self.lose_images(shard);
+        raw.clear();
+        let side = &self.sides[shard];
+        side.generation.fetch_add(1, Relaxed);
+        // What is read from disk is durable.
+        side.position.store(0, Relaxed);
+        for count in &side.counts {
+            count.keys.store(0, Relaxed);
+            count.expires.store(0, Relaxed);
         }
+        side.rosters.write().clear();
+    }
+
+    /// Of each shard, whether its last change is behind a position of the log.
+    pub fn shards_behind(&self, position: u64) -> Vec<bool> {
+        self.sides.iter().map(|side| side.position.load(Relaxed) > position).collect()
     }
 
     /// Entries in all spaces. O(shards), takes each shard's lock for an instant; the caller holds none.

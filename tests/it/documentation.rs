@@ -229,6 +229,34 @@ fn every_example_is_true() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
+/// Every test that docs/durability.md names for a fault is there.
+#[test]
+fn the_tests_of_faults_are_there() {
+    fn sources(folder: &Path, out: &mut String) {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                sources(&entry, out);
+            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+                out.push_str(&fs::read_to_string(&entry).unwrap());
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut all = String::new();
+    ["src", "tests"].iter().for_each(|folder| sources(&root.join(folder), &mut all));
+    let page = fs::read_to_string(root.join("docs/durability.md")).unwrap();
+    let table = page.lines().skip_while(|line| !line.starts_with("| fault |")).skip(2);
+    let mut named = 0;
+    for row in table.take_while(|line| line.starts_with('|')) {
+        let tests = row.trim_matches('|').rsplit('|').next().unwrap();
+        for test in tests.split('`').skip(1).step_by(2) {
+            assert!(all.contains(&format!("fn {test}(")), "there is no test {test}: {row}");
+            named += 1;
+        }
+    }
+    assert!(named > 30, "only {named} tests are named");
+}
+
 /// The runner itself, shown on the referee.
 #[test]
 fn examples_are_read_and_compared() {

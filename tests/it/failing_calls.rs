@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 const WRITERS: usize = 2;
 /// Combinations that are played when not all are asked for.
-const DRAWN: usize = 24;
+const DRAWN: usize = 16;
 
 /// Calls that are made to fail together, and the errors that they are given.
 const CALLS: [(&str, &[&str]); 10] = [

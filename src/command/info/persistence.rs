@@ -80,7 +80,12 @@ fn log(report: &mut Report<'_>) {
     report.line("aof_base_size", base);
     report.constant("aof_pending_rewrite:0");
     report.line("aof_buffer_length", stats.pending_bytes);
-    report.constant("aof_pending_bio_fsync:0 aof_delayed_fsync:0");
+    let (held, held_micros) = engine.held();
+    report.line("aof_pending_bio_fsync", u8::from(stats.sync_running));
+    report.line("aof_delayed_fsync", stats.syncs_delayed + held);
+    report.line("log_unsynced_millis", stats.unsynced_micros / 1000);
+    report.line("log_held_writers", held);
+    report.line("log_held_micros_total", held_micros);
     report.line("log_state", engine.state().name());
     report.line("log_complete", u8::from(engine.state().is_complete()));
     report.line("log_tail_lsn", stats.tail);

@@ -4,7 +4,8 @@ use super::super::{Event, Gate, Level, LogState, Phase, State};
 use super::{START, TABLE, assert_same, commit, configure, image, open, set, settings, unlogged};
 use crate::config::{AppendFsync, Settings};
 use crate::effect::Effect;
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, NotNow};
+use crate::store::Mode;
 use crate::env::{Clock, CrashMode, Fault, SimDisk};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -247,6 +248,46 @@ fn a_log_that_fails_before_it_is_complete_leaves_memory_as_the_only_copy() {
     assert!(engine.end(None, true).is_ok() && engine.close().is_err());
 }
 
+/// A disk that cannot be read any more takes nothing away that memory has and that is durable.
+#[test]
+fn what_is_durable_stays_readable_while_memory_falls_back() {
+    let disk = SimDisk::new(56);
+    let engine = open(&disk, AppendFsync::Always).unwrap();
+    let key = |shard: usize| {
+        let key = |i: u32| i.to_le_bytes().to_vec();
+        (0..).map(key).find(|key| engine.store.shard_of(engine.store.hash(key)) == shard).unwrap()
+    };
+    let one = |key: &[u8], value: &[u8]| {
+        let (mut record, hash) = (Vec::new(), engine.store.hash(key));
+        let locked = engine.store.lock_one(hash, Mode::Write, START);
+        let mut tx = crate::engine::Tx::new(&engine, locked, 0, &mut record);
+        tx.apply(Effect::SetString { db: 0, key, value, expire: None });
+        tx.commit();
+    };
+    let (calm, changed) = (key(0), key(1));
+    one(&calm, b"durable");
+    one(&changed, b"durable");
+    engine.settle().unwrap();
+    let before = image(&engine);
+    [Fault::Open, Fault::Read, Fault::List].into_iter().for_each(|fault| disk.fail_on(fault, SimDisk::EIO));
+    disk.fail(Fault::Sync, 1, SimDisk::EIO);
+    one(&changed, b"lost");
+    let error = engine.settle().unwrap_err();
+    engine.note_failure(&error);
+    let admitted = |key: &[u8]| {
+        let locked = engine.store.lock_one(engine.store.hash(key), Mode::Read, START);
+        engine.admits_under(&locked, false)
+    };
+    assert_eq!(engine.state().phase(), Phase::FallingBack);
+    assert_eq!(admitted(&calm), Ok(()));
+    assert_eq!(admitted(&changed), Err(NotNow::Loading));
+    assert_eq!(engine.store.len(), 2, "nothing is taken away before it can be read again");
+    disk.heal();
+    until(|| engine.state().phase() == Phase::Serving);
+    assert_same(&image(&engine), &before);
+    assert_eq!(admitted(&changed), Ok(()));
+}
+
 #[test]
 fn the_level_that_is_set_while_data_is_read_is_in_force_afterwards() {
     let disk = SimDisk::new(45);
@@ -383,6 +424,42 @@ fn what_was_acknowledged_is_synced_where_the_rule_becomes_stricter() {
 }
 
 #[test]
+fn writers_wait_for_a_disk_that_falls_behind_at_everysec() {
+    let disk = SimDisk::new(57);
+    let engine = open(&disk, AppendFsync::Everysec).unwrap();
+    let clock = engine.clock.as_manual().unwrap();
+    set(&engine, b"first");
+    engine.settle().unwrap();
+    let synced = || engine.journal.log().unwrap().synced();
+    clock.advance_ms(1_000);
+    set(&engine, b"second");
+    engine.settle().unwrap();
+    assert!(synced() < engine.tail() && engine.held().0 == 0, "a second behind is what was asked for");
+    clock.advance_ms(1_500);
+    set(&engine, b"third");
+    engine.settle().unwrap();
+    assert_eq!((synced(), engine.held().0), (engine.tail(), 1));
+}
+
+#[test]
+fn a_checkpoint_that_failed_is_tried_again_within_seconds() {
+    let disk = SimDisk::new(58);
+    let engine = open(&disk, AppendFsync::Everysec).unwrap();
+    let rare = crate::config::SavePoint { seconds: 100_000, changes: 100_000 };
+    configure(&engine, &Arc::new(Settings { save: vec![rare], ..(*settings(AppendFsync::Everysec)).clone() }))
+        .unwrap();
+    set(&engine, b"k");
+    disk.fail(Fault::Create, 1, SimDisk::ENOSPC);
+    assert!(engine.save().is_err());
+    engine.check_save_points();
+    assert!(!engine.save.running.load(Relaxed) && !engine.save.last_ok.load(Relaxed), "not at once");
+    engine.clock.as_manual().unwrap().advance_ms(6_000);
+    engine.check_save_points();
+    until(|| !engine.save.running.load(Relaxed));
+    assert!(engine.save.last_ok.load(Relaxed));
+}
+
+#[test]
 fn a_switch_whose_sync_fails_is_refused_and_the_failure_noted() {
     let disk = SimDisk::new(51);
     let engine = open(&disk, AppendFsync::Everysec).unwrap();
@@ -429,7 +506,7 @@ fn no_write_falls_between_a_failing_log_and_the_note_of_it() {
         set(&engine, b"before");
         engine.settle().unwrap();
         let mut record = Vec::new();
-        let locked = engine.store.lock_all(crate::store::Mode::Write, START);
+        let locked = engine.store.lock_all(Mode::Write, START);
         let mut tx = crate::engine::Tx::new(&engine, locked, 0, &mut record);
         tx.admitted().unwrap();
         // The failure is noticed while the transaction runs; its note waits for the shards.
@@ -466,7 +543,7 @@ fn the_items_of_a_new_table_do_not_expire_by_the_rules_of_the_old_one() {
     let (partition, sort) = (keys.pk.as_slice(), keys.sk.as_slice());
     commit(&engine, &[Effect::ItemPut { table: TABLE, partition, sort, item: item.as_bytes() }]);
     let hash = engine.store.hash(partition);
-    engine.store.lock_one(hash, crate::store::Mode::Write, START).note_item_deadline(TABLE, partition, hash, sort, 1);
+    engine.store.lock_one(hash, Mode::Write, START).note_item_deadline(TABLE, partition, hash, sort, 1);
     engine.expire_afar(&old, partition, 8, &mut Vec::new());
     assert_eq!(engine.store.len(), 1);
 }

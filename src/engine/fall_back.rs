@@ -1,0 +1,108 @@
+//! The way back to what is durable, after the log failed at `always`: memory shows changes that will never be durable.
+//!
+//! Only shards that show such a change are taken back; the others are served meanwhile. What such shards held at the last durable record
+//! is read into an engine of its own, which takes nothing but their keys, and only when that has worked do they get it. If every
+//! shard is concerned, as after a change of a whole database or of the tables, memory is emptied first, for it would be
+//! needed twice otherwise. Reading that fails is tried again after a second.
+
+use super::durability::{Event, Phase, State};
+use super::recover::{REREAD_PAUSE, RecoveryReport};
+use super::{Engine, EngineError, NotNow};
+use crate::log::{Log, Lsn};
+use crate::store::Locked;
+use std::sync::Arc;
+
+impl Engine {
+    /// Has memory fall back if that is the state, on a thread of its own.
+    pub(super) fn take_back_if_needed(self: &Arc<Self>, state: State) {
+        if state.phase() != Phase::FallingBack {
+            return;
+        }
+        let engine = Arc::clone(self);
+        let spawned = std::thread::Builder::new().name("fall-back".into()).spawn(move || engine.fall_back());
+        if let Err(error) = spawned {
+            // The background looks for it too.
+            tracing::error!(%error, "a thread to go back to what is durable cannot be started");
+        }
+    }
+
+    /// Brings memory back to what the failed log has made durable. Whoever works on the store gives up first, a checkpoint above all.
+    /// Does nothing in any other state.
+    pub(super) fn fall_back(&self) {
+        let _alone = self.works.exclude();
+        let (Some(log), Phase::FallingBack) = (self.journal.log(), self.state().phase()) else { return };
+        self.store.raise_all();
+        let durable = log.synced();
+        let behind = self.store.shards_behind(durable);
+        let back = if behind.iter().all(|behind| *behind) {
+            self.read_until_it_works(log, durable).is_some()
+        } else {
+            self.take_shards_back(log, durable, &behind)
+        };
+        if back && self.step(Event::FellBack, None).is_ok() {
+            tracing::warn!("memory is back at what is durable");
+        }
+    }
+
+    /// Takes some shards back; false if the server ends before that works.
+    fn take_shards_back(&self, log: &Arc<Log>, durable: Lsn, behind: &[bool]) -> bool {
+        loop {
+            match self.read_shards(log, durable, behind) {
+                Ok(()) => return true,
+                Err(error) => {
+                    tracing::error!(%error, "what is durable cannot be read; it is tried again in a second");
+                }
+            }
+            if !self.rest_for(REREAD_PAUSE) {
+                return false;
+            }
+        }
+    }
+
+    fn read_shards(&self, log: &Arc<Log>, durable: Lsn, behind: &[bool]) -> Result<(), EngineError> {
+        let apart = self.apart(log, behind);
+        apart.read_again(log, durable, &mut RecoveryReport::default())?;
+        let mut chunk = Vec::new();
+        for shard in (0..behind.len()).filter(|shard| behind[*shard]) {
+            apart.image(shard, &mut chunk)?;
+            self.store.clear_shard(shard);
+            self.store.set_rereading(true);
+            let loaded = self.load_chunk(&chunk);
+            self.store.set_rereading(false);
+            loaded.map_err(|error| error.at("what was read again"))?;
+        }
+        self.count_items();
+        Ok(())
+    }
+
+    /// An engine that takes only the keys of some shards, to read them from disk beside this one.
+    fn apart(&self, log: &Arc<Log>, only: &[bool]) -> Self {
+        let mut apart = Self::new(self.settings(), self.clock.clone(), self.disk.clone());
+        apart.only = Some(only.into());
+        apart.store.set_hash_key(&log.log_id().0);
+        apart.journal.set_log(Arc::clone(log));
+        apart
+    }
+
+    /// Whether this engine takes keys with a hash.
+    #[inline]
+    pub(super) fn takes(&self, hash: u64) -> bool {
+        self.only.as_ref().is_none_or(|only| only[self.store.shard_of(hash)])
+    }
+
+    /// As [`Engine::admits`] for a command that looks at nothing but the shards that it holds. While memory falls back it may read them if
+    /// they show nothing but what is durable.
+    ///
+    /// # Errors
+    /// Why it cannot go on.
+    #[inline]
+    pub fn admits_under(&self, locked: &Locked<'_>, writes: bool) -> Result<(), NotNow> {
+        match self.admits(writes) {
+            Err(NotNow::Loading) if !writes && self.state().phase() == Phase::FallingBack => {
+                let shown = locked.position().filter(|position| *position <= self.settled());
+                shown.map(drop).ok_or(NotNow::Loading)
+            }
+            outcome => outcome,
+        }
+    }
+}
