@@ -1,8 +1,8 @@
 //! The marks behind the last record of a segment that was left behind.
 //!
-//! They say that another segment follows, so that a start notices when it is missing. The first mark is written when the
-//! next segment has its name, before a record goes there: a killed process loses neither. The second mark is written
-//! when the next segment and its name are durable, and is itself durable before a record in the next segment
+//! They say that another segment follows, so that a start notices when it is missing. The first mark is written when
+//! the next segment has its name, before a record goes there: a killed process loses neither. The second mark is
+//! written when the next segment and its name are durable, and is itself durable before a record in the next segment
 //! counts as durable: after a power cut only the second one proves that the next segment must be there.
 //!
 //! ```text

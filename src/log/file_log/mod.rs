@@ -1,7 +1,7 @@
 //! The log in files of one folder.
 //!
-//! `writer.rs` appends, `room.rs` secures room ahead, `syncer.rs` owns every sync, `open.rs` finds the end of a log that was left behind, `tail.rs` decides what a
-//! damaged end means, `reader.rs` reads.
+//! `writer.rs` appends, `room.rs` secures room ahead, `syncer.rs` owns every sync, `open.rs` finds the end of a log
+//! that was left behind, `tail.rs` decides what a damaged end means, `reader.rs` reads.
 
 mod diagnose;
 mod open;

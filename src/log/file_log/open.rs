@@ -266,8 +266,8 @@ fn recover(
     Ok((segments, found))
 }
 
-/// Marks in the segment before the last one that the last one is durable. The former writer may have been killed before it did, or
-/// before the marks were durable.
+/// Marks in the segment before the last one that the last one is durable. The former writer may have been killed before
+/// it did, or before the marks were durable.
 fn mark_last(place: Place<'_>, segments: &[Lsn]) -> Result<(), LogError> {
     let [.., before, last] = segments else { return Ok(()) };
     let header = place.open(*last)?.header;

@@ -159,8 +159,8 @@ fn offset_behind(scan: &mut SegmentScan, limit: Lsn) -> Result<u64, LogError> {
     Ok(scan.offset)
 }
 
-/// Reads a segment to its end. `next` is the first LSN of the segment behind it, if there is one: if that one continues this one,
-/// no record is missing, and marks that a power cut has torn are no damage.
+/// Reads a segment to its end. `next` is the first LSN of the segment behind it, if there is one: if that one continues
+/// this one, no record is missing, and marks that a power cut has torn are no damage.
 pub(in crate::log) fn scan_to_end(
     place: Place<'_>,
     scan: &mut SegmentScan,
