@@ -188,12 +188,16 @@ fn a_full_disk_refuses_what_does_not_fit() {
     let file = disk.create(Path::new("/f")).unwrap();
     disk.set_capacity(Some(10));
     assert_eq!(file.write_at(&[1; 12], 0).unwrap_err().kind(), ErrorKind::StorageFull);
-    assert_eq!((disk.used(), disk.free_space(Path::new("/")).unwrap()), (10, 0));
+    assert_eq!((disk.used(), disk.free_space(Path::new("/")).unwrap()), (0, 10));
     file.write_at(&[2; 10], 0).unwrap();
     assert!(file.set_len(11).is_err());
     assert!(file.preallocate(10, 1, Preallocate::Reserve).is_err());
     file.set_len(4).unwrap();
     file.preallocate(4, 6, Preallocate::Reserve).unwrap();
+    // Of a long write the sectors are there for which there was room.
+    disk.set_capacity(Some(600));
+    assert!(file.write_at(&[3; 700], 0).is_err());
+    assert_eq!(file.len().unwrap(), 512);
     disk.set_capacity(None);
     file.write_at(&[3; 12], 0).unwrap();
 }

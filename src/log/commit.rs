@@ -38,7 +38,8 @@ impl Writer {
     }
 }
 
-/// Since when records wait that were written and are not durable. Microseconds of the monotonic clock; 0 when none wait.
+/// Since when records wait that were written and are not durable. Microseconds of the monotonic clock; 0 when none
+/// wait.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     /// Held while one of them and `written` are changed together.
@@ -54,8 +55,9 @@ impl Log {
     /// at once when another thread has done so.
     ///
     /// # Errors
-    /// An error that is not final ([`LogError::is_final`]) says that the disk is full or another resource is short: nothing is lost, the
-    /// records wait in memory, [`Log::reserve`] refuses more, and the next call of this kind or of [`Log::maintain`] tries again.
+    /// An error that is not final ([`LogError::is_final`]) says that the disk is full or another resource is short:
+    /// nothing is lost, the records wait in memory, [`Log::reserve`] refuses more, and the next call of this kind or of
+    /// [`Log::maintain`] tries again.
     pub fn write_out(&self, upto: Lsn) -> Result<(), LogError> {
         if self.written() >= upto {
             return Ok(());
@@ -138,7 +140,8 @@ impl Log {
     }
 
     /// Makes everything up to `upto` durable, on the calling thread: writes out what is pending and syncs once for all
-    /// who wait meanwhile. Returns at once when it is covered. Errors are those of [`Log::write_out`]; a failed sync is final.
+    /// who wait meanwhile. Returns at once when it is covered. Errors are those of [`Log::write_out`]; a failed sync is
+    /// final.
     pub fn sync(&self, upto: Lsn) -> Result<(), LogError> {
         if self.synced() >= upto {
             return Ok(());

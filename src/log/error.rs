@@ -8,8 +8,8 @@ use std::path::Path;
 /// The log's errors. They are cheap to clone, because the first failed write or sync is told to everybody after it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
-    /// A sync failed, or a write that will not succeed later. Nothing is written any more until a restart, and the call is not tried again: a
-    /// second sync may succeed though the bytes are gone.
+    /// A sync failed, or a write that will not succeed later. Nothing is written any more until a restart, and the call
+    /// is not tried again: a second sync may succeed though the bytes are gone.
     #[error("the log refuses writes until a restart, because {what} failed: {cause}")]
     Failed {
         /// The call that failed.
@@ -29,8 +29,8 @@ pub enum LogError {
         /// Bytes that were asked for.
         wanted: u64,
     },
-    /// Something else that writes need is missing for now: descriptors, a folder that can be measured, a permission. Nothing was
-    /// lost; writes are accepted again when it is there.
+    /// Something else that writes need is missing for now: descriptors, a folder that can be measured, a permission.
+    /// Nothing was lost; writes are accepted again when it is there.
     #[error("writes are refused for now, because {what} failed: {cause}")]
     Unavailable {
         /// The call and the file.

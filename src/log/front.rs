@@ -2,9 +2,9 @@
 //!
 //! This file is the log's state and the append; `commit.rs` writes out and syncs, `reserve.rs` accepts and refuses.
 //!
-//! Locks, in the order in which they may be taken: `syncing`, `writer`, `held`, `pending`, `waiting`. An appender takes only `pending`,
-//! and holds it for one memory copy; it may hold shard locks meanwhile. Nobody takes a shard lock while holding one
-//! of these. The store's own locks come after them.
+//! Locks, in the order in which they may be taken: `syncing`, `writer`, `held`, `pending`, `waiting`. An appender takes
+//! only `pending`, and holds it for one memory copy; it may hold shard locks meanwhile. Nobody takes a shard lock while
+//! holding one of these. The store's own locks come after them.
 //!
 //! Memory ordering: `tail`, `written` and `synced` are stored with Release after the deed (copied, written, synced)
 //! and loaded with Acquire, so that who sees an LSN there also sees everything that led to it. The bytes themselves
@@ -54,7 +54,8 @@ pub struct Log {
     pub(super) room: AtomicI64,
     pub(super) writer: Mutex<Writer>,
     pub(super) syncing: Mutex<()>,
-    /// Why records or the beginning of the epoch could not be written, until they are. Records that are held go first then.
+    /// Why records or the beginning of the epoch could not be written, until they are. Records that are held go first
+    /// then.
     pub(super) held: Mutex<Option<LogError>>,
     pub(super) waiting: Waiting,
     pub(super) failure: OnceLock<LogError>,
@@ -243,8 +244,8 @@ impl Log {
         done.map_err(|error| if error.is_final() { self.fail(error) } else { error })
     }
 
-    /// Syncs everything and notes an orderly end; fails if the log had failed. Writes are refused from then on. After an error that is
-    /// not final ([`LogError::is_final`]) the log is still open, and it may be tried again.
+    /// Syncs everything and notes an orderly end; fails if the log had failed. Writes are refused from then on. After
+    /// an error that is not final ([`LogError::is_final`]) the log is still open, and it may be tried again.
     pub fn close(&self) -> Result<(), LogError> {
         self.check_failure()?;
         self.sync(self.tail())?;

@@ -6,13 +6,14 @@
 //!   without any lock held.
 //! - [`Log::write_out`] hands what was appended to the system, [`Log::sync`] makes it durable; many callers share one
 //!   write and one sync.
-//! - The first failed sync is final, and so is a write that failed because something broke. A write that wants for room or
+//! - The first failed sync is final, and so is a write that failed because something broke. A write that wants for room
+//!   or
 //!   descriptors is done again, and writes are refused meanwhile ([`LogError::is_final`]).
 //! - What [`Log::sync`] covered is found again by [`Log::open`], in order and unchanged, or the open is refused.
 //!
 //! `store.rs` is the seam for other places than files, `file_log/` the one implementation, `frame.rs`, `segment.rs` and
-//! `mark.rs` and `manifest.rs` own the format (drawn there and in docs/log-format.md), `front.rs`, `commit.rs` and `reserve.rs` are
-//! the group commit.
+//! `mark.rs` and `manifest.rs` own the format (drawn there and in docs/log-format.md), `front.rs`, `commit.rs` and
+//! `reserve.rs` are the group commit.
 
 pub mod check;
 pub mod checkpoint;

@@ -5,7 +5,8 @@ use super::front::{ACCEPTING, FULL, Log, NO_EPOCH};
 use super::store::{Room, Tail};
 use std::sync::atomic::Ordering;
 
-/// Records of at least this size reserve their room exactly; smaller ones use the room that is secured for what is in flight.
+/// Records of at least this size reserve their room exactly; smaller ones use the room that is secured for what is in
+/// flight.
 const LARGE: u64 = 256 << 10;
 /// Bytes that are written before the room is measured again.
 const BELIEVED: i64 = 2 << 20;
@@ -47,7 +48,8 @@ impl Log {
     /// Asks the store how much room there is and accepts or refuses writes accordingly.
     fn measure_room(&self, wanted: u64) -> Result<(), LogError> {
         let measured = self.store.room();
-        // Held records refuse until they are written; the lock lets nobody accept writes at the moment at which some are held.
+        // Held records refuse until they are written; the lock lets nobody accept writes at the moment at which some
+        // are held.
         let held = self.held.lock();
         let (left, refusal) = match measured {
             Ok(Room { free, refused }) => {
@@ -73,8 +75,8 @@ impl Log {
     }
 
     /// Does what need not be done while somebody waits; call it about ten times a second from a background thread:
-    /// secures room ahead, measures the disk, and tries again what was held up, so that writes are refused in time and accepted
-    /// again. Records that waited for room are written out; whoever wants them durable syncs afterwards.
+    /// secures room ahead, measures the disk, and tries again what was held up, so that writes are refused in time and
+    /// accepted again. Records that waited for room are written out; whoever wants them durable syncs afterwards.
     ///
     /// # Errors
     /// Only what is final.
@@ -138,8 +140,8 @@ impl Log {
         Ok(())
     }
 
-    /// Changes how many bytes must stay free on the disk ([`super::LogOptions::keep_free_bytes`]); writes are refused or accepted
-    /// accordingly at once.
+    /// Changes how many bytes must stay free on the disk ([`super::LogOptions::keep_free_bytes`]); writes are refused
+    /// or accepted accordingly at once.
     pub fn set_keep_free_bytes(&self, bytes: u64) -> Result<(), LogError> {
         self.keep_free_bytes.store(bytes, Ordering::Relaxed);
         self.note_room()

@@ -2,8 +2,8 @@
 //!
 //! A log is a run of segments in one folder, named `segment-<first LSN, 20 digits>.log`. A segment is a header and
 //! then frames (see `frame.rs`), one after the other without padding. Behind the last frame there is nothing or there
-//! are zeros: room that was secured in advance. In a segment that was left behind two marks stand there (see `mark.rs`). A
-//! record that is larger than a segment gets one of its own.
+//! are zeros: room that was secured in advance. In a segment that was left behind two marks stand there (see
+//! `mark.rs`). A record that is larger than a segment gets one of its own.
 //!
 //! All numbers are little-endian.
 //!

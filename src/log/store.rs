@@ -71,8 +71,8 @@ pub trait LogStore: Debug + Send + Sync {
     /// Keeps a batch whose first record must follow `expected_tail`, and returns the new tail. It is not yet durable.
     ///
     /// # Errors
-    /// After an error the batch may have been kept in part; [`LogStore::tail`] says how far. [`LogError::Unavailable`] and
-    /// [`LogError::DiskFull`] say that the rest may be given again. Every other error is final.
+    /// After an error the batch may have been kept in part; [`LogStore::tail`] says how far. [`LogError::Unavailable`]
+    /// and [`LogError::DiskFull`] say that the rest may be given again. Every other error is final.
     fn append(&self, epoch: u64, expected_tail: Lsn, batch: &Batch<'_>) -> Result<Lsn, LogError>;
 
     /// Makes everything durable that was appended before the call. It may run beside appends. Errors are as those of

@@ -243,7 +243,7 @@ impl DiskFile for SimFile {
             return Err(error);
         }
         if let Some(error) = state.fault(Fault::Write) {
-            state.write_cut_short(self.node, bytes, offset);
+            state.write_in_part(self.node, bytes, offset);
             return Err(error);
         }
         state.write(self.node, bytes, offset)

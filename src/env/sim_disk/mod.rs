@@ -143,8 +143,8 @@ impl SimDisk {
         self.0.lock().open_files
     }
 
-    /// Runs `hook` on the calling thread just before the `nth` call of a kind from now on (1 is the next one), so that a
-    /// test decides what happens in the middle of another step.
+    /// Runs `hook` on the calling thread just before the `nth` call of a kind from now on (1 is the next one), so that
+    /// a test decides what happens in the middle of another step.
     pub fn before(&self, fault: Fault, nth: u64, hook: impl FnOnce() + Send + 'static) {
         self.0.lock().hooks.push(Hook { fault, left: nth, run: Box::new(hook) });
     }

@@ -206,6 +206,12 @@ impl NameChange {
     }
 }
 
+/// How many of `len` bytes at `offset` are written where not all can be: room is found for whole sectors. A process that dies may
+/// leave any number of them, but nothing follows there.
+fn whole_sectors(offset: usize, len: usize) -> usize {
+    ((offset + len) / SECTOR * SECTOR).saturating_sub(offset)
+}
+
 pub(super) fn write_into(content: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
     if content.len() < offset + bytes.len() {
         content.resize(offset + bytes.len(), 0);
@@ -367,6 +373,7 @@ impl State {
         let room = self.room() as usize;
         let file = self.file(node)?;
         let allowed = (file.current.len() + room).saturating_sub(offset).min(bytes.len());
+        let allowed = if allowed < bytes.len() { whole_sectors(offset, allowed) } else { allowed };
         let part = &bytes[..allowed];
         if !part.is_empty() {
             write_into(&mut file.current, offset, part);
@@ -379,6 +386,14 @@ impl State {
     pub(super) fn write_cut_short(&mut self, node: u64, bytes: &[u8], offset: u64) {
         let part = self.random.below(bytes.len() as u64 + 1) as usize;
         // Only that some of it may have happened matters here; the caller reports the error.
+        let _ = self.write(node, &bytes[..part], offset);
+    }
+
+    /// Writes whole sectors from the beginning of the bytes, as a call does that fails on the way.
+    pub(super) fn write_in_part(&mut self, node: u64, bytes: &[u8], offset: u64) {
+        let part = self.random.below(bytes.len() as u64 + 1) as usize;
+        let part = if part < bytes.len() { whole_sectors(offset as usize, part) } else { part };
+        // As above.
         let _ = self.write(node, &bytes[..part], offset);
     }
 

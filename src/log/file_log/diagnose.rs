@@ -150,8 +150,8 @@ fn check_gaps(
     Ok(())
 }
 
-/// Refuses a log of which the last segment is missing or cannot be read though it was there. If the power failed before the segment was
-/// durable, the marks that name it are cut off with the torn end.
+/// Refuses a log of which the last segment is missing or cannot be read though it was there. If the power failed before
+/// the segment was durable, the marks that name it are cut off with the torn end.
 fn check_next(
     place: Place<'_>,
     segments: &[Lsn],

@@ -364,8 +364,12 @@ fn recover(
 /// wrote them, or before they were durable.
 fn last_marks(place: Place<'_>, segments: &[Lsn]) -> Result<Option<(Lsn, u64, Marks)>, LogError> {
     let [.., before, last] = segments else { return Ok(None) };
-    // A header that cannot be read is one that a checkpoint makes unnecessary.
-    let Ok(header) = place.open(*last).map(|scan| scan.header) else { return Ok(None) };
+    let header = match place.open(*last) {
+        Ok(scan) => scan.header,
+        // Only a header that is written anew or that a checkpoint makes unnecessary may be damaged here.
+        Err(LogError::Corrupt { .. }) => return Ok(None),
+        Err(other) => return Err(other),
+    };
     let end = header.previous_end;
     if end == 0 || header.previous_first != *before || header.last_before + 1 != *last {
         return Ok(None);

@@ -1,7 +1,8 @@
 //! Room for records, secured before it is needed, and the file of the next segment.
 //!
-//! Who has reserved room may append until then: what is in flight has its room in the segment that is being written and, where that
-//! one ends soon, in the prepared one. Where it cannot be secured the log says so at once ([`FileLog::is_short`]).
+//! Who has reserved room may append until then: what is in flight has its room in the segment that is being written
+//! and, where that one ends soon, in the prepared one. Where it cannot be secured the log says so at once
+//! ([`FileLog::is_short`]).
 
 use super::FileLog;
 use super::writer::Active;
@@ -17,8 +18,9 @@ use std::sync::atomic::Ordering;
 const ZERO_STEP: u64 = 256 << 10;
 /// Zeros that are synced at once, while a record's sync may be waiting.
 const ZERO_SYNC: u64 = 1 << 20;
-/// Bytes of records that may be in flight between [`crate::log::Log::reserve`] and the write: what is pending, and of each worker one
-/// record that did not reserve its room exactly. Larger ones and more of them wait for room if the disk fills up at that moment.
+/// Bytes of records that may be in flight between [`crate::log::Log::reserve`] and the write: what is pending, and of
+/// each worker one record that did not reserve its room exactly. Larger ones and more of them wait for room if the disk
+/// fills up at that moment.
 const IN_FLIGHT_BYTES: u64 = 2 << 20;
 /// Names that are tried for a new file. Only files that a former process left can have one of them.
 const NAMES: usize = 1_000;
@@ -141,7 +143,8 @@ impl FileLog {
         let bytes = if whole { options.secure_bytes } else { 0 };
         let bytes = (bytes.max(self.in_flight()) + SEGMENT_HEADER as u64).min(options.segment_bytes);
         let done = next.file.preallocate(0, bytes, self.how());
-        // A name that is not used, and its sync, are nobody else's. Without the sync the first one of the segment takes longer.
+        // A name that is not used, and its sync, are nobody else's. Without the sync the first one of the segment takes
+        // longer.
         let done = done.and_then(|()| if whole { next.file.fsync() } else { Ok(()) });
         if let Err(error) = done {
             // A leftover is removed at the next start too.

@@ -1,7 +1,8 @@
 //! The one owner of every sync of a segment and of the folder.
 //!
-//! The system tells a failed write-back once, to whoever syncs next, and counts the bytes as written from then on. So no segment
-//! is synced elsewhere, syncs follow one another, and the first error is kept: nobody is told after it that anything is durable.
+//! The system tells a failed write-back once, to whoever syncs next, and counts the bytes as written from then on. So
+//! no segment is synced elsewhere, syncs follow one another, and the first error is kept: nobody is told after it that
+//! anything is durable.
 //!
 //! Locks, in the order in which they may be taken: `syncing`, `unsynced`.
 
@@ -128,8 +129,9 @@ impl Syncer {
         done
     }
 
-    /// The newest sealed segment comes last: when its records are durable all is. Its second mark goes with them in one sync; those
-    /// of the segments before it, which say that a sealed segment is durable, follow when it is, and become durable some time later.
+    /// The newest sealed segment comes last: when its records are durable all is. Its second mark goes with them in one
+    /// sync; those of the segments before it, which say that a sealed segment is durable, follow when it is, and become
+    /// durable some time later.
     fn make_durable(
         &self,
         sealed: &[Sealed],

@@ -1,7 +1,8 @@
 //! Appends to segments and begins new ones.
 //!
 //! Locks, in the order in which they may be taken: `active`, `preparing`, then one of the short ones (`prepared`,
-//! `Shared::segments`). The syncer's locks come after all but these short ones. `manifest` is never held together with `active`.
+//! `Shared::segments`). The syncer's locks come after all but these short ones. `manifest` is never held together with
+//! `active`.
 
 use super::Shared;
 use super::reader::FileReader;
@@ -97,8 +98,8 @@ impl FileLog {
         Ok(())
     }
 
-    /// Leaves the active segment behind and begins the next one with the record after the tail. After an error that passes it
-    /// goes on where it stopped.
+    /// Leaves the active segment behind and begins the next one with the record after the tail. After an error that
+    /// passes it goes on where it stopped.
     fn rotate(&self, active: &mut Active, durable: Lsn, epoch: u64) -> Result<(), LogError> {
         let mut next = match active.next.take() {
             Some(next) => next,
@@ -150,8 +151,8 @@ impl FileLog {
         Ok(())
     }
 
-    /// The error for a next segment that could not be created. It is not final as long as the active segment is sound: no record
-    /// was lost by it. A folder may come back, a permission too.
+    /// The error for a next segment that could not be created. It is not final as long as the active segment is sound:
+    /// no record was lost by it. A folder may come back, a permission too.
     fn not_begun(&self, active: &Active, what: &str, error: &io::Error) -> LogError {
         let broken = matches!(error.raw_os_error(), Some(EIO | EROFS));
         let lost = !active.file.is_linked().unwrap_or(true);

@@ -1,4 +1,4 @@
-//! A folder of format version 1, written once. It must be read for ever.
+//! Folders of former format versions, written once. They must be read for ever.
 
 use super::*;
 use crate::env::{Disk, OsDisk};
@@ -6,8 +6,8 @@ use crate::log::check::check;
 use crate::log::checkpoint::Checkpoints;
 
 /// A copy of the folder, which a test may change.
-fn copy() -> tempfile::TempDir {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/log-v1");
+fn copy(name: &str) -> tempfile::TempDir {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
     let dir = tempfile::tempdir().unwrap();
     for entry in OsDisk.list(&source).unwrap() {
         let bytes = OsDisk.read(&source.join(&entry.name)).unwrap();
@@ -29,16 +29,41 @@ fn record(lsn: Lsn) -> (Lsn, u64, Vec<u8>) {
 
 #[test]
 fn a_log_of_version_1_is_read_for_ever() {
-    let dir = copy();
+    let dir = copy("log-v1");
     let report = check(&OsDisk, dir.path()).unwrap();
     assert!(report.is_sound() && report.notes.is_empty(), "{report}");
     assert_eq!(report.log_id.unwrap().to_string(), "5a88e00b47881fd2125b6f328a190328");
-    let options = LogOptions::default();
-    let (log, report) = Log::open(OsDisk::shared(), Clock::System, dir.path(), options).unwrap();
+    let report = read_and_go_on(dir.path(), 12);
     assert!(report.closed_in_order && report.restarted);
-    assert_eq!((report.segments, report.first, report.tail, report.cut), (7, 12, 39, None));
-    assert_eq!(read_all(&log, 12).unwrap(), (12..=39).map(record).collect::<Vec<_>>());
-    let folder = Checkpoints::new(OsDisk::shared(), dir.path(), log.log_id());
+    assert_eq!(report.segments, 7);
+    // What goes on is a log of the present version.
+    let manifest = String::from_utf8(OsDisk.read(&dir.path().join("MANIFEST")).unwrap()).unwrap();
+    assert!(manifest.starts_with("itemory-log 2\n"), "{manifest}");
+}
+
+/// Its process was killed, and segments have marks.
+#[test]
+fn a_log_of_version_2_is_read_for_ever() {
+    let dir = copy("log-v2");
+    let report = check(&OsDisk, dir.path()).unwrap();
+    assert!(report.is_sound() && report.notes.is_empty(), "{report}");
+    assert_eq!(report.log_id.unwrap().to_string(), "3af012116c5bda9f677db04e197809ac");
+    let report = read_and_go_on(dir.path(), 11);
+    assert!(!report.closed_in_order);
+    assert_eq!(report.segments, 8);
+    let dir = copy("log-v2");
+    OsDisk.remove_file(&dir.path().join("segment-00000000000000000038.log")).unwrap();
+    let opened = Log::open(OsDisk::shared(), Clock::System, dir.path(), LogOptions::default());
+    assert!(matches!(opened, Err(LogError::MissingSegment { after: 37, .. })));
+}
+
+/// Opens a log that begins at LSN `first`, compares what it holds, and goes on.
+fn read_and_go_on(dir: &Path, first: Lsn) -> OpenReport {
+    let options = LogOptions::default();
+    let (log, report) = Log::open(OsDisk::shared(), Clock::System, dir, options).unwrap();
+    assert_eq!((report.first, report.tail, &report.cut), (first, 39, &None));
+    assert_eq!(read_all(&log, first).unwrap(), (first..=39).map(record).collect::<Vec<_>>());
+    let folder = Checkpoints::new(OsDisk::shared(), dir, log.log_id());
     let lsns: Vec<_> = folder.list().unwrap().iter().map(|info| (info.number, info.start_lsn)).collect();
     assert_eq!(lsns, [(1, 12), (2, 24)]);
     let checkpoint = folder.latest().unwrap().checkpoint.unwrap();
@@ -57,8 +82,9 @@ fn a_log_of_version_1_is_read_for_ever() {
     assert_eq!(log.append(1, b"today"), 40);
     log.sync(40).unwrap();
     drop(log);
-    let (log, _) = Log::open(OsDisk::shared(), Clock::System, dir.path(), options).unwrap();
+    let (log, _) = Log::open(OsDisk::shared(), Clock::System, dir, options).unwrap();
     assert_eq!(read_all(&log, 40).unwrap(), [(40, 1, b"today".to_vec())]);
+    report
 }
 
 #[test]
@@ -69,7 +95,7 @@ fn a_newer_version_is_refused_by_name() {
         ("checkpoint-0000000002-00000000000000000024.ckpt", 8),
         ("MANIFEST", 12),
     ] {
-        let dir = copy();
+        let dir = copy("log-v1");
         let path = dir.path().join(file);
         // What follows is no checksum that this version knows.
         let (version, known): (&[u8], u32) =
