@@ -45,8 +45,8 @@ fn fail(why: impl std::fmt::Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Verifies a data folder, or repairs it. The exit code tells whether it was sound or was repaired (0), is damaged (1), or could
-/// not be looked at (2).
+/// Verifies a data folder, or repairs it. The exit code tells whether it was sound or was repaired (0), is damaged (1),
+/// or could not be looked at (2).
 fn check(dir: &Path, repair: bool) -> ExitCode {
     let disk = OsDisk::shared();
     let report = if repair {

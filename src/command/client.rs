@@ -231,8 +231,8 @@ pub struct Watched {
     pub hash: u64,
     /// The item that it stands for, where it is a view.
     pub item: Option<WatchedItem>,
-    /// Whether there was something for readers as it was watched. The removal of what has expired raises no flag, for nobody sees
-    /// a change then; what counts is that it was there and no longer is.
+    /// Whether there was something for readers as it was watched. The removal of what has expired raises no flag, for
+    /// nobody sees a change then; what counts is that it was there and no longer is.
     pub live: bool,
     /// When the first of its fields was to expire, in ms since the epoch.
     pub field_deadline: Option<u64>,

@@ -80,7 +80,8 @@ impl Command {
         self.spec.keys.is_empty() && self.spec.item_keys.is_none()
     }
 
-    /// Whether its reply may show stored data, or what became of it. What concerns connections and transactions as such does not.
+    /// Whether its reply may show stored data, or what became of it. What concerns connections and transactions as such
+    /// does not.
     #[inline]
     pub fn may_show_data(&self) -> bool {
         !matches!(self.spec.group, "connection" | "transactions")

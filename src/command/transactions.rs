@@ -130,8 +130,8 @@ fn next_field_deadline(entry: &Entry, now: u64) -> Option<u64> {
     hash.live(now).map(|field| field.expire).filter(|at| *at != 0).min()
 }
 
-/// Whether what is watched is what it was, as far as time and tables are concerned; other changes raise the client's flag. The
-/// shards of the keys, and of the items that they stand for, are locked.
+/// Whether what is watched is what it was, as far as time and tables are concerned; other changes raise the client's
+/// flag. The shards of the keys, and of the items that they stand for, are locked.
 pub fn watches_hold(cx: &Cx<'_, '_>) -> bool {
     cx.client.watched.iter().all(|watched| holds(cx, watched))
 }

@@ -109,7 +109,8 @@ impl Engine {
         (!items.is_empty()).then_some(Piece { items })
     }
 
-    /// Enters the first of some items, as many as one shard's lock covers; returns how many, or nothing if nothing may be changed.
+    /// Enters the first of some items, as many as one shard's lock covers; returns how many, or nothing if nothing may
+    /// be changed.
     fn enter_items(
         &self,
         table: &Table,

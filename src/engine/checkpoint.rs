@@ -20,8 +20,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
 /// The version of the prologue.
 pub(super) const PROLOGUE_VERSION: u8 = 2;
-/// Checkpoints of this version show large values at different times, all between the LSN of the chunk and the last one of the
-/// checkpoint; effects that are replayed over them do no harm.
+/// Checkpoints of this version show large values at different times, all between the LSN of the chunk and the last one
+/// of the checkpoint; effects that are replayed over them do no harm.
 pub(super) const PROLOGUE_VERSION_OF_PIECES: u8 = 1;
 
 /// What a checkpoint did.
@@ -154,8 +154,8 @@ impl Engine {
         Ok(Running { engine: self, permitted: true })
     }
 
-    /// As [`Engine::claim_save`] for those who decide over the data, in any state: nobody revokes it. `Busy` if a checkpoint is
-    /// being written.
+    /// As [`Engine::claim_save`] for those who decide over the data, in any state: nobody revokes it. `Busy` if a
+    /// checkpoint is being written.
     pub(super) fn claim_save_alone(&self) -> Result<Running<'_>, EngineError> {
         if self.save.running.swap(true, AcqRel) {
             return Err(EngineError::Busy);
@@ -264,8 +264,8 @@ impl Engine {
     /// The LSN that the checkpoint begins with, and its prologue. All shards are held for an instant, so that no change of
     /// the tables is under way.
     ///
-    /// A checkpoint of what is not logged shows changes that the log will never have. It begins with the record of a gap, so that
-    /// an older checkpoint with the log behind it is never taken for the same.
+    /// A checkpoint of what is not logged shows changes that the log will never have. It begins with the record of a
+    /// gap, so that an older checkpoint with the log behind it is never taken for the same.
     fn begin_images(&self, log: &Log) -> Result<Beginning<'_>, EngineError> {
         log.reserve(0)?;
         let all = self.store.lock_all(Mode::Read, self.clock.now_ms());

@@ -1,13 +1,14 @@
-//! The state of durability: the one answer to whether writes are accepted, whether they are logged, what a reply waits for,
-//! and whether what memory holds is on disk.
+//! The state of durability: the one answer to whether writes are accepted, whether they are logged, what a reply waits
+//! for, and whether what memory holds is on disk.
 //!
 //! Invariants:
 //!
-//! - The state changes only while every shard is held exclusively; for [`Event::GapClosed`], which permits nothing that was not
-//!   permitted before, one shard held shared is enough. So whoever holds any shard knows the state, and what a transaction was
-//!   accepted in still holds when it appends: there is no state in which a write is acknowledged and its record discarded.
-//! - A log is complete when what is in memory can be built from the checkpoints and the log. That is no setting: a log that is
-//!   switched on begins incomplete, and only a checkpoint that begins behind the gap's LSN makes it complete.
+//! - The state changes only while every shard is held exclusively; for [`Event::GapClosed`], which permits nothing that
+//!   was not permitted before, one shard held shared is enough. So whoever holds any shard knows the state, and what a
+//!   transaction was accepted in still holds when it appends: there is no state in which a write is acknowledged and
+//!   its record discarded.
+//! - A log is complete when what is in memory can be built from the checkpoints and the log. That is no setting: a log
+//!   that is switched on begins incomplete, and only a checkpoint that begins behind the gap's LSN makes it complete.
 //! - A log that has failed stays failed until a restart.
 //!
 //! ARCHITECTURE.md has the table of the states, and a test compares it with this file.
@@ -210,7 +211,8 @@ impl State {
         }
     }
 
-    /// Whether readers are shown nothing that is not durable. Where memory is the only copy they are shown what there is.
+    /// Whether readers are shown nothing that is not durable. Where memory is the only copy they are shown what there
+    /// is.
     #[inline]
     pub const fn shows_only_durable(self) -> bool {
         matches!(
@@ -219,8 +221,8 @@ impl State {
         )
     }
 
-    /// Whether the process ends with exit code 0 after the log was closed in this state: nothing is missing on disk that was
-    /// to be there.
+    /// Whether the process ends with exit code 0 after the log was closed in this state: nothing is missing on disk
+    /// that was to be there.
     pub const fn ends_well(self) -> bool {
         matches!(self.log(), LogState::Off | LogState::Complete)
     }
@@ -289,8 +291,8 @@ pub(super) struct Machine {
     gap: AtomicU64,
     /// How often the log was switched on or off.
     switches: AtomicU64,
-    /// Whether a checkpoint of what is not logged is taking its images. What is written meanwhile is logged, for only the log makes one
-    /// state of images that were taken one after the other. It changes while every shard is held.
+    /// Whether a checkpoint of what is not logged is taking its images. What is written meanwhile is logged, for only
+    /// the log makes one state of images that were taken one after the other. It changes while every shard is held.
     imaging: AtomicBool,
 }
 
@@ -317,8 +319,8 @@ impl Machine {
         self.state.store(self.state().with_phase(phase).0, Ordering::Release);
     }
 
-    /// Has an event happen; the caller holds every shard exclusively. The new state, or an error with the present one where the
-    /// event cannot happen.
+    /// Has an event happen; the caller holds every shard exclusively. The new state, or an error with the present one
+    /// where the event cannot happen.
     pub(super) fn step(&self, event: Event) -> Result<State, State> {
         let step = |raw| State(raw).next(event).map(|next| next.0);
         if matches!(event, Event::SwitchedOn | Event::SwitchedOff) {
@@ -330,13 +332,15 @@ impl Machine {
         }
     }
 
-    /// Switches the log on behind a gap; the caller holds every shard exclusively and has appended the record of the gap.
+    /// Switches the log on behind a gap; the caller holds every shard exclusively and has appended the record of the
+    /// gap.
     pub(super) fn switch_on(&self, gap: u64) -> Result<State, State> {
         self.open_gap(gap);
         self.step(Event::SwitchedOn)
     }
 
-    /// How often the log was switched. A checkpoint during which it was is none: a part of it was logged and a part not.
+    /// How often the log was switched. A checkpoint during which it was is none: a part of it was logged and a part
+    /// not.
     pub(super) fn switches(&self) -> u64 {
         self.switches.load(Ordering::Acquire)
     }
@@ -357,8 +361,8 @@ impl Machine {
         self.gap.store(gap, Ordering::Release);
     }
 
-    /// Notes that a checkpoint with this start LSN has its name. It closes the gap if it began behind it. The caller holds a shard,
-    /// so that the log is not switched off and on meanwhile, which opens another gap.
+    /// Notes that a checkpoint with this start LSN has its name. It closes the gap if it began behind it. The caller
+    /// holds a shard, so that the log is not switched off and on meanwhile, which opens another gap.
     pub(super) fn checkpoint_named(&self, start: u64) {
         if start >= self.gap.load(Ordering::Acquire) {
             let _ = self.step(Event::GapClosed);

@@ -10,9 +10,10 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(5);
 
 impl Engine {
-    /// Stops writes for good and brings to disk what the end would lose. `save` asks for a checkpoint or forbids it; otherwise one is
-    /// written where nothing is logged and there are save points, or where the log lacks what a checkpoint was to bring. With `force`
-    /// the end comes even so. [`Engine::close`] has the last word on whether everything is on disk.
+    /// Stops writes for good and brings to disk what the end would lose. `save` asks for a checkpoint or forbids it;
+    /// otherwise one is written where nothing is logged and there are save points, or where the log lacks what a
+    /// checkpoint was to bring. With `force` the end comes even so. [`Engine::close`] has the last word on whether
+    /// everything is on disk.
     ///
     /// Commands that write wait meanwhile, and go on if the end is refused. Blocks for as long as a checkpoint takes.
     ///

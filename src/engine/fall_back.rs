@@ -1,9 +1,9 @@
 //! The way back to what is durable, after the log failed at `always`: memory shows changes that will never be durable.
 //!
-//! Only shards that show such a change are taken back; the others are served meanwhile. What such shards held at the last durable record
-//! is read into an engine of its own, which takes nothing but their keys, and only when that has worked do they get it. If every
-//! shard is concerned, as after a change of a whole database or of the tables, memory is emptied first, for it would be
-//! needed twice otherwise. Reading that fails is tried again after a second.
+//! Only shards that show such a change are taken back; the others are served meanwhile. What such shards held at the
+//! last durable record is read into an engine of its own, which takes nothing but their keys, and only when that has
+//! worked do they get it. If every shard is concerned, as after a change of a whole database or of the tables, memory
+//! is emptied first, for it would be needed twice otherwise. Reading that fails is tried again after a second.
 
 use super::durability::{Event, Phase, State};
 use super::recover::{REREAD_PAUSE, RecoveryReport};
@@ -30,8 +30,8 @@ impl Engine {
         }
     }
 
-    /// Brings memory back to what the failed log has made durable. Whoever works on the store gives up first, a checkpoint above all.
-    /// Does nothing in any other state.
+    /// Brings memory back to what the failed log has made durable. Whoever works on the store gives up first, a
+    /// checkpoint above all. Does nothing in any other state.
     pub(super) fn fall_back(&self) {
         let _alone = self.works.exclude();
         let (Some(log), Phase::FallingBack) = (self.journal.log(), self.state().phase()) else { return };
@@ -109,8 +109,8 @@ impl Engine {
         self.only.as_ref().is_none_or(|only| only[self.store.shard_of(hash)])
     }
 
-    /// As [`Engine::admits`] for a command that looks at nothing but the shards that it holds. While memory falls back it may read them if
-    /// they show nothing but what is durable.
+    /// As [`Engine::admits`] for a command that looks at nothing but the shards that it holds. While memory falls back
+    /// it may read them if they show nothing but what is durable.
     ///
     /// # Errors
     /// Why it cannot go on.

@@ -129,7 +129,8 @@ impl Engine {
         loop {
             let locked = self.lock_reach(&[self.store.hash(partition)], &reach);
             let mut tx = Tx::new(self, locked, 0, record);
-            // The table may have been dropped since it was looked up, its name taken again, or its TTL attribute changed.
+            // The table may have been dropped since it was looked up, its name taken again, or its TTL attribute
+            // changed.
             let Some(table) = self.tables.by_id(table.id).filter(|_| tx.admitted().is_ok()) else {
                 return false;
             };

@@ -1,4 +1,5 @@
-//! The engine's side of the log: appending, how durable an append has to be before a reply shows it, and what changes that.
+//! The engine's side of the log: appending, how durable an append has to be before a reply shows it, and what changes
+//! that.
 
 use super::durability::{Event, Gate, Level, LogState, State};
 use super::{Engine, EngineError};
@@ -99,8 +100,8 @@ impl Engine {
         outcome
     }
 
-    /// Appends a record under the locks of the shards that it changed, in the state that its transaction was accepted in; returns its
-    /// position, if it is logged.
+    /// Appends a record under the locks of the shards that it changed, in the state that its transaction was accepted
+    /// in; returns its position, if it is logged.
     #[inline]
     pub(super) fn append(&self, accepted: State, now: u64, record: &[u8], changes: u64) -> Option<Lsn> {
         self.dirty.fetch_add(changes, Relaxed);
@@ -112,8 +113,8 @@ impl Engine {
         None
     }
 
-    /// Marks the place before which changes may be missing from the log, and returns its LSN. Recovery does not go beyond it unless
-    /// a checkpoint begins there or behind it. The caller holds every shard.
+    /// Marks the place before which changes may be missing from the log, and returns its LSN. Recovery does not go
+    /// beyond it unless a checkpoint begins there or behind it. The caller holds every shard.
     pub(super) fn append_gap(&self, log: &Log) -> Lsn {
         let mut record = vec![effect::VERSION];
         Effect::Gap.encode(&mut record);
@@ -140,8 +141,8 @@ impl Engine {
         }
     }
 
-    /// The LSN that stands for everything which a reply may show whose command began in the state `began`. Once the log has failed, and
-    /// memory has fallen back where it must, that is no more than what was settled.
+    /// The LSN that stands for everything which a reply may show whose command began in the state `began`. Once the log
+    /// has failed, and memory has fallen back where it must, that is no more than what was settled.
     #[inline]
     pub fn everything_since(&self, began: State) -> Lsn {
         if began.has_failed() { self.settled() } else { self.tail() }
@@ -163,7 +164,8 @@ impl Engine {
         }
     }
 
-    /// At `everysec` what is acknowledged is on disk soon, however slow that is: writers wait for the disk where it falls behind.
+    /// At `everysec` what is acknowledged is on disk soon, however slow that is: writers wait for the disk where it
+    /// falls behind.
     #[inline]
     fn hold_writers(&self, log: &Log) -> Result<(), LogError> {
         let bound = self.max_unsynced_micros.load(Relaxed);
@@ -195,9 +197,9 @@ impl Engine {
         }
     }
 
-    /// Takes note of the log's failure, which is final. At `always` memory shows changes that will never be durable and that nobody
-    /// was shown; it goes back to what is durable, on a thread of its own. The caller holds no shard. An error that is not final
-    /// changes nothing.
+    /// Takes note of the log's failure, which is final. At `always` memory shows changes that will never be durable and
+    /// that nobody was shown; it goes back to what is durable, on a thread of its own. The caller holds no shard. An
+    /// error that is not final changes nothing.
     pub fn note_failure(self: &Arc<Self>, error: &LogError) {
         self.note_failure_holding(error, None);
     }
@@ -238,8 +240,8 @@ impl Engine {
         self.journal.log().map(|log| log.stats())
     }
 
-    /// Ends the log in order: everything is on disk and the next start knows it. An error says that something is missing there
-    /// which was to be kept.
+    /// Ends the log in order: everything is on disk and the next start knows it. An error says that something is
+    /// missing there which was to be kept.
     pub fn close(&self) -> Result<(), EngineError> {
         let Some(log) = self.journal.log() else { return Ok(()) };
         let outcome = log.sync(log.tail()).and_then(|()| log.close());

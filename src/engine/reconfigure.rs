@@ -18,9 +18,9 @@ impl Engine {
         Arc::clone(&self.settings.lock())
     }
 
-    /// Takes over changed settings: thresholds, eviction clock, durability. `held` is what the caller has locked: every shard
-    /// exclusively if `appendonly` or `appendfsync` differ (see [`Engine::concerns_durability`]). Turning the log on is followed by a
-    /// checkpoint, because what was not logged must be somewhere.
+    /// Takes over changed settings: thresholds, eviction clock, durability. `held` is what the caller has locked: every
+    /// shard exclusively if `appendonly` or `appendfsync` differ (see [`Engine::concerns_durability`]). Turning the log
+    /// on is followed by a checkpoint, because what was not logged must be somewhere.
     ///
     /// # Errors
     /// When the log cannot be switched, or what it has not be synced; nothing has changed then.
@@ -65,8 +65,9 @@ impl Engine {
             return Err(self.why_not(self.state()));
         }
         if self.state().appends() {
-            // What was acknowledged under the old rule is settled before the new one is in force: where the rule is relaxed, nobody
-            // syncs it any more; where it becomes stricter, memory would fall back behind it if a sync failed.
+            // What was acknowledged under the old rule is settled before the new one is in force: where the rule is
+            // relaxed, nobody syncs it any more; where it becomes stricter, memory would fall back behind it if a sync
+            // failed.
             log.sync(log.tail()).inspect_err(|error| self.note_failure_holding(error, Some(held)))?;
         }
         if settings.appendonly && !before.appendonly {
@@ -80,8 +81,9 @@ impl Engine {
         } else if settings.appendonly && !before.appendonly {
             let gap = self.append_gap(log);
             self.machine.switch_on(gap).map_err(|state| self.why_not(state))?;
-            // Until a checkpoint that begins from here on is finished, a start would stop at the gap. So one is due, now or after the
-            // one that runs, and again as long as it fails. It takes its first image when the caller gives the shards back.
+            // Until a checkpoint that begins from here on is finished, a start would stop at the gap. So one is due,
+            // now or after the one that runs, and again as long as it fails. It takes its first image when the caller
+            // gives the shards back.
             self.save.due.store(true, Release);
             let _ = self.start_save();
         }
@@ -104,8 +106,8 @@ impl Engine {
         }
     }
 
-    /// Evicts for some milliseconds, so that a lowered `maxmemory` is kept to when CONFIG SET answers, unless there is much to
-    /// evict; the cycle does the rest. The caller holds no lock, the configuration's neither.
+    /// Evicts for some milliseconds, so that a lowered `maxmemory` is kept to when CONFIG SET answers, unless there is
+    /// much to evict; the cycle does the rest. The caller holds no lock, the configuration's neither.
     pub fn evict_at_once(&self) {
         let settings = self.settings();
         let mut record = Vec::new();

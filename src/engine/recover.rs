@@ -102,8 +102,8 @@ impl Engine {
         Ok(report)
     }
 
-    /// Writes a checkpoint behind a gap that was found in the log, so that the next recovery does not stop at the same place. False
-    /// if the disk is too full for it; one is due then.
+    /// Writes a checkpoint behind a gap that was found in the log, so that the next recovery does not stop at the same
+    /// place. False if the disk is too full for it; one is due then.
     fn close_found_gap(&self, log: &Log) -> Result<bool, EngineError> {
         match self.claim_save_alone().and_then(|running| self.run_save(&running)) {
             Ok(()) => Ok(true),
@@ -117,10 +117,11 @@ impl Engine {
         }
     }
 
-    /// Forgets everything in memory and reads it again from disk, after a checkpoint if `save` is set or the log lacks something that
-    /// a checkpoint was to bring. Clients are answered LOADING from before the checkpoint on, so that nothing is acknowledged that
-    /// is not read again; a command that passed its gates just before finds out under its locks. `Busy` if a checkpoint is being
-    /// written. Nothing is taken away before everything is on disk. Reading that fails is tried again until the server ends.
+    /// Forgets everything in memory and reads it again from disk, after a checkpoint if `save` is set or the log lacks
+    /// something that a checkpoint was to bring. Clients are answered LOADING from before the checkpoint on, so that
+    /// nothing is acknowledged that is not read again; a command that passed its gates just before finds out under its
+    /// locks. `Busy` if a checkpoint is being written. Nothing is taken away before everything is on disk. Reading that
+    /// fails is tried again until the server ends.
     ///
     /// # Errors
     /// Nothing was taken away then.
@@ -158,8 +159,8 @@ impl Engine {
         (0..self.store.shard_count()).for_each(|shard| self.store.shard_is_read(shard));
     }
 
-    /// Empties memory and reads it up to an LSN; what fails is tried again after a second, and so is what ends at a gap unless `gap`
-    /// allows for that. Nothing if the server ends before that works.
+    /// Empties memory and reads it up to an LSN; what fails is tried again after a second, and so is what ends at a gap
+    /// unless `gap` allows for that. Nothing if the server ends before that works.
     pub(super) fn read_until_it_works(&self, log: &Log, upto: Lsn, gap: bool) -> Option<RecoveryReport> {
         loop {
             self.store.clear();

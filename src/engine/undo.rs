@@ -1,6 +1,6 @@
-//! Undoing: a transaction that was asked to be all or nothing, or may turn out to need more shards than it holds, has the store record
-//! its changes. To undo, they are taken back in memory, exactly; the log never hears of them. What is counted about them is counted
-//! back.
+//! Undoing: a transaction that was asked to be all or nothing, or may turn out to need more shards than it holds, has
+//! the store record its changes. To undo, they are taken back in memory, exactly; the log never hears of them. What is
+//! counted about them is counted back.
 
 use super::tx::Expired;
 use super::{Engine, Tx};

@@ -1,8 +1,9 @@
 //! Permits of those who work on the store beside the commands: upkeep, checkpoints, lifting, populating, scrubbing.
 //!
-//! Whoever takes the data away (falling back, a reload, the end) excludes them first: no permit is given any more, those that are out are
-//! revoked, and it waits until they came back. A holder asks [`Works::revoked`] between two pieces of its work and gives up if so. A
-//! permit says nothing about the state of durability: that is asked again under each lock.
+//! Whoever takes the data away (falling back, a reload, the end) excludes them first: no permit is given any more,
+//! those that are out are revoked, and it waits until they came back. A holder asks [`Works::revoked`] between two
+//! pieces of its work and gives up if so. A permit says nothing about the state of durability: that is asked again
+//! under each lock.
 //!
 //! Nobody excludes others while holding a shard or a permit.
 

@@ -95,8 +95,8 @@ impl Log {
         Ok((log, report))
     }
 
-    /// Opens the log in the folder `dir` to be read, and changes nothing there but for creating it. [`Log::take_over`] begins
-    /// the epoch, once nothing can refuse the start any more.
+    /// Opens the log in the folder `dir` to be read, and changes nothing there but for creating it. [`Log::take_over`]
+    /// begins the epoch, once nothing can refuse the start any more.
     pub fn look(
         disk: Arc<dyn Disk>,
         clock: Clock,

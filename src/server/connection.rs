@@ -331,8 +331,8 @@ impl Connection {
         (if done { self.batch.consumed } else { 0 }, more)
     }
 
-    /// Hands replies over to be sent once what they show is durable: the log up to `shows`. `began` is what durability was before
-    /// their commands ran.
+    /// Hands replies over to be sent once what they show is durable: the log up to `shows`. `began` is what durability
+    /// was before their commands ran.
     pub(super) fn answer(
         &self,
         mut outbox: RefMut<'_, Outbox>,

@@ -1,4 +1,5 @@
-//! Replies over sockets while the disk takes its time: what shows nothing of a write that is not durable does not wait for it.
+//! Replies over sockets while the disk takes its time: what shows nothing of a write that is not durable does not wait
+//! for it.
 
 use super::worker::{Accepted, Seat, Workers};
 use crate::command::{Server, WorkerStats};
@@ -185,7 +186,8 @@ impl Connection {
         self.expect(reply);
     }
 
-    /// Whether nothing has come. It may still be on its way, so that a fault is not found each time; nothing is found that is none.
+    /// Whether nothing has come. It may still be on its way, so that a fault is not found each time; nothing is found
+    /// that is none.
     fn is_silent(&mut self) -> bool {
         self.0.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let silent = self.0.peek(&mut [0]).is_err();

@@ -101,7 +101,8 @@ impl Local {
                 let mut outbox = shared.outbox.borrow_mut();
                 if outcome.is_ok() || passes {
                     if outbox.release(engine.settled()) {
-                        // The log waits for room, or `appendfsync` has just become stricter than what it was settled by.
+                        // The log waits for room, or `appendfsync` has just become stricter than what it was settled
+                        // by.
                         self.flush_later(&shared);
                     }
                 } else if !outbox.release_failed(engine.settled(), engine.shows_only_durable()) {

@@ -184,7 +184,8 @@ impl Worker {
         shown::take();
         let stop = match self.find(args) {
             Ok(command) => {
-                // What the gates saw before it got its thread may have changed. A pause that has begun since then is too late.
+                // What the gates saw before it got its thread may have changed. A pause that has begun since then is
+                // too late.
                 match gate::check(self, client, command, args, now) {
                     Ok(_) => self.execute(client, command, args, None, now, &mut clock, out),
                     Err(fail) => self.refuse(client, Some(command), &fail, out),
@@ -328,7 +329,8 @@ impl Worker {
             return;
         }
         if command.has(flag::ADMIN | flag::SESSION) {
-            // Whether CONFIG SET itself, alone or in a transaction, was slow is measured by what it has set, as in Redis.
+            // Whether CONFIG SET itself, alone or in a transaction, was slow is measured by what it has set, as in
+            // Redis.
             self.refresh();
         }
         self.count(client, command, args, outcome, mark, clock, out);

@@ -277,8 +277,8 @@ fn lock_now<'a>(
     locks::lock_keys(engine, &commands, &others, client.db, mode, now)
 }
 
-/// The hashes whose shards tell whether a watched key is what it was: that of the key, and that of the item that it has stood for or
-/// stands for now.
+/// The hashes whose shards tell whether a watched key is what it was: that of the key, and that of the item that it has
+/// stood for or stands for now.
 fn watched_hashes(engine: &Engine, watched: &Watched, hashes: &mut SmallVec<[u64; 4]>) {
     hashes.push(watched.hash);
     if watched.db == VIEW_DB && (watched.item.is_some() || engine.tables.have_views()) {

@@ -27,8 +27,8 @@ const NO_CHECKPOINT: Fail = Fail::new(
      server's log tells why it failed.",
 );
 
-/// Whether a command may go on under its locks, where the state of durability stays as it is: it may have changed since the gates
-/// were passed.
+/// Whether a command may go on under its locks, where the state of durability stays as it is: it may have changed since
+/// the gates were passed.
 #[inline]
 pub(super) fn check_locked(engine: &Engine, locked: &Locked<'_>, command: &Command) -> Result<(), Fail> {
     // Some commands look at more than they hold.

@@ -23,8 +23,8 @@ pub(super) struct Only {
     pub(super) recorded: bool,
 }
 
-/// What the keys of commands were looked up for. Earlier commands of the batch, and other clients, may have changed it by the
-/// time at which the command runs.
+/// What the keys of commands were looked up for. Earlier commands of the batch, and other clients, may have changed it
+/// by the time at which the command runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Assumed {
     pub(super) db: usize,
@@ -89,8 +89,8 @@ pub(super) fn only_key(engine: &Engine, command: &Command, args: &[&[u8]], db: u
     only
 }
 
-/// Locks the shard of a command's only key as it was worked out ahead; `None` if the tables have changed since then. What the
-/// key is depends on their schemas, and they do not change while a shard is locked.
+/// Locks the shard of a command's only key as it was worked out ahead; `None` if the tables have changed since then.
+/// What the key is depends on their schemas, and they do not change while a shard is locked.
 #[inline]
 pub(super) fn lock_ahead(engine: &Engine, ahead: Ahead, mode: Mode, now: u64) -> Option<Locked<'_>> {
     let locked = engine.store.lock_one(ahead.hash, mode, now);

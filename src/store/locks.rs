@@ -167,7 +167,8 @@ impl<'a> Locked<'a> {
         true
     }
 
-    /// Frees an entry that was removed from a shard, at once if it is small. The reader of an image gets it, if it is registered.
+    /// Frees an entry that was removed from a shard, at once if it is small. The reader of an image gets it, if it is
+    /// registered.
     #[inline]
     pub(super) fn discard(&mut self, shard: usize, entry: Entry) {
         if entry.kind() == Kind::Boxed {
@@ -201,8 +202,8 @@ impl<'a> Locked<'a> {
             && matches!(&self.held, Held::Many(guards) if guards.iter().all(|(_, guard)| guard.is_exclusive()))
     }
 
-    /// Notes that the record of what was changed in these shards stands at a position of the log: who reads them from now on is
-    /// shown it.
+    /// Notes that the record of what was changed in these shards stands at a position of the log: who reads them from
+    /// now on is shown it.
     #[inline]
     pub fn recorded_at(&self, position: u64) {
         let raise = |shard: usize, guard: &Guard<'_>| {

@@ -293,9 +293,9 @@ impl Store {
         self.dead.lock().push(space);
     }
 
-    /// The time at which a transaction looks at the shards that it has locked: `now`, or a later one that others have looked at
-    /// the data at. So what was gone for one is gone for all who see what that one did then. `read` gives the clock's time: one
-    /// that was set back is followed.
+    /// The time at which a transaction looks at the shards that it has locked: `now`, or a later one that others have
+    /// looked at the data at. So what was gone for one is gone for all who see what that one did then. `read` gives the
+    /// clock's time: one that was set back is followed.
     #[inline]
     pub fn moment(&self, now: u64, read: impl FnOnce() -> u64) -> u64 {
         // Relaxed is enough: who saw something at a later time gave back the shard that was locked here since.
@@ -319,8 +319,8 @@ impl Store {
         now
     }
 
-    /// Keys in a database, expired but not yet removed ones included, and how many of them have a deadline. O(shards). A reply
-    /// that shows it shows every shard.
+    /// Keys in a database, expired but not yet removed ones included, and how many of them have a deadline. O(shards).
+    /// A reply that shows it shows every shard.
     pub fn db_size(&self, db: usize) -> (u64, u64) {
         shown::note_everything();
         self.sides.iter().filter_map(|s| s.counts.get(db)).fold((0, 0), |(keys, expires), c| {
@@ -341,7 +341,8 @@ impl Store {
         self.sides[shard].position.store(0, Relaxed);
     }
 
-    /// How often entries were taken away to be read again: a walk over the shards during which it changes shows no state.
+    /// How often entries were taken away to be read again: a walk over the shards during which it changes shows no
+    /// state.
     pub fn clears(&self) -> u64 {
         self.clears.load(Acquire)
     }

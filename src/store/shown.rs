@@ -1,8 +1,8 @@
 //! What a thread was shown: how far the log has to be durable before a reply may be sent that was made of it.
 //!
-//! Each shard has the position of the last record that changed it, raised while it is still held exclusively. Whoever locks a
-//! shard takes note of its position here, whatever for, so that no path to the data can forget it; whoever sends a reply takes
-//! what its thread has noted since the reply was begun.
+//! Each shard has the position of the last record that changed it, raised while it is still held exclusively. Whoever
+//! locks a shard takes note of its position here, whatever for, so that no path to the data can forget it; whoever
+//! sends a reply takes what its thread has noted since the reply was begun.
 
 use std::cell::Cell;
 
@@ -19,7 +19,8 @@ pub(super) fn note(position: u64) {
     SHOWN.with(|shown| shown.set(shown.get().max(position)));
 }
 
-/// Notes that this thread has seen something that no shard's position stands for, such as a count that is read without a lock.
+/// Notes that this thread has seen something that no shard's position stands for, such as a count that is read without
+/// a lock.
 #[inline]
 pub fn note_everything() {
     note(EVERYTHING);

@@ -1,10 +1,10 @@
 //! Taking a transaction's changes back.
 //!
-//! While changes are recorded, each keeps what it removes or replaces: whole entries as they are, so that to take back a deletion costs
-//! nothing however large the value; fields, entries of streams and items of large values one by one; small values as a
-//! copy of their block, once. They are taken back from the last to the first, to exactly what was there, with
-//! deadlines, order and access clocks. Watchers and those who wait are told when the changes are kept, and never of what was
-//! taken back.
+//! While changes are recorded, each keeps what it removes or replaces: whole entries as they are, so that to take back
+//! a deletion costs nothing however large the value; fields, entries of streams and items of large values one by one;
+//! small values as a copy of their block, once. They are taken back from the last to the first, to exactly what was
+//! there, with deadlines, order and access clocks. Watchers and those who wait are told when the changes are kept, and
+//! never of what was taken back.
 //!
 //! The shards stay locked from the first change until all are kept or taken back, so nobody sees what is taken back.
 
@@ -110,7 +110,8 @@ impl Undo {
 pub type DeadlineIn<'f> = &'f dyn Fn(u32, &[u8]) -> Option<u64>;
 
 impl Locked<'_> {
-    /// Records all changes from now on, until [`Locked::keep_changes`] or [`Locked::take_back`]. Structural effects must not follow.
+    /// Records all changes from now on, until [`Locked::keep_changes`] or [`Locked::take_back`]. Structural effects
+    /// must not follow.
     pub fn record_changes(&mut self) {
         self.undo.get_or_insert_default();
     }
@@ -293,8 +294,8 @@ impl Locked<'_> {
         }
     }
 
-    /// Prepares a change within a value; whether it has to record what takes it back. Of a small value the whole block is kept
-    /// instead.
+    /// Prepares a change within a value; whether it has to record what takes it back. Of a small value the whole block
+    /// is kept instead.
     #[inline]
     pub(super) fn records_within(&mut self, place: Place<'_>) -> bool {
         self.undo.is_some() && self.cover_small(place)

@@ -1,7 +1,9 @@
-//! The state of durability under an explorer of interleavings: the very files that decide over it, built with the explorer's locks and
-//! atomics, with appenders, a syncer, a disk that fails, CONFIG SET, a checkpoint, a reload and an end as threads.
+//! The state of durability under an explorer of interleavings: the very files that decide over it, built with the
+//! explorer's locks and atomics, with appenders, a syncer, a disk that fails, CONFIG SET, a checkpoint, a reload and an
+//! end as threads.
 //!
-//! `model.rs` stands for store, log and disk: a shard is a lock and the names that were written to it, a record is such a name.
+//! `model.rs` stands for store, log and disk: a shard is a lock and the names that were written to it, a record is such
+//! a name.
 #![allow(missing_docs, dead_code, clippy::unwrap_used, unreachable_pub)]
 
 #[path = "../../src/engine/durability.rs"]

@@ -1,5 +1,5 @@
-//! A server in small, around the real state of durability. It goes the ways of the engine step by step; where the engine's own files say
-//! under which locks something happens, this does the same.
+//! A server in small, around the real state of durability. It goes the ways of the engine step by step; where the
+//! engine's own files say under which locks something happens, this does the same.
 
 use crate::durability::{Event, Gate, Level, LogState, Machine, Phase, State};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering::SeqCst};

@@ -1,8 +1,9 @@
-//! A sweep over failing system calls of the real binary, while the log is written, rotated, checkpointed, switched, reloaded and ended.
+//! A sweep over failing system calls of the real binary, while the log is written, rotated, checkpointed, switched,
+//! reloaded and ended.
 //!
-//! Whatever fails, once or for good: what was acknowledged is there after kill -9 and a start on a healthy disk, replies and INFO agree
-//! on whether writes are kept, and what can recover does so without a restart when the fault is gone. `ITEMORY_SWEEP=all` plays every
-//! combination; otherwise a few are drawn.
+//! Whatever fails, once or for good: what was acknowledged is there after kill -9 and a start on a healthy disk,
+//! replies and INFO agree on whether writes are kept, and what can recover does so without a restart when the fault is
+//! gone. `ITEMORY_SWEEP=all` plays every combination; otherwise a few are drawn.
 
 use crate::harness::{Client, Fault, Random, Server, Value};
 use crate::writers::{Writer, accounts_sum};

@@ -1,5 +1,6 @@
-//! Commands that are sent together answer, and leave behind, what they do when they are sent one by one: random commands of every
-//! family go to one server singly and to another in batches of one write each, with checkpoints, kills and new starts of both.
+//! Commands that are sent together answer, and leave behind, what they do when they are sent one by one: random
+//! commands of every family go to one server singly and to another in batches of one write each, with checkpoints,
+//! kills and new starts of both.
 
 use crate::harness::{Client, Random, Server, Value};
 use crate::random::{command, contents, filled};

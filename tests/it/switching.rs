@@ -1,4 +1,5 @@
-//! The switching soak: clients write while the log is switched, synced otherwise, checkpointed, reloaded and ended at random.
+//! The switching soak: clients write while the log is switched, synced otherwise, checkpointed, reloaded and ended at
+//! random.
 //!
 //! `ITEMORY_SOAK_ROUNDS` says how many rounds are played.
 

@@ -161,8 +161,8 @@ proptest! {
         prop_assert_eq!(sizes.0, if old.is_some() { 2 } else { 0 });
     }
 
-    /// A checkpoint of format version 1 shows a large stream at different times, so that recovery replays records which it shows
-    /// already.
+    /// A checkpoint of format version 1 shows a large stream at different times, so that recovery replays records which
+    /// it shows already.
     #[test]
     fn what_is_replayed_over_a_later_stream_changes_nothing(
         before in prop::collection::vec(op(), 0..40),

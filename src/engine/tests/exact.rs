@@ -1,4 +1,5 @@
-//! The image of a shard shows it exactly as it was at the image's LSN, whatever happens to its values while they are read.
+//! The image of a shard shows it exactly as it was at the image's LSN, whatever happens to its values while they are
+//! read.
 
 use super::*;
 use crate::effect::{Decoder, Ids, StreamChange};

@@ -12,8 +12,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 mod durability;
 mod exact;
+mod falling;
 mod held;
 mod pieces;
+mod switches;
 mod undone;
 
 const START: u64 = 1_700_000_000_000;

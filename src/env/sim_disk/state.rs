@@ -206,8 +206,8 @@ impl NameChange {
     }
 }
 
-/// How many of `len` bytes at `offset` are written where not all can be: room is found for whole sectors. A process that dies may
-/// leave any number of them, but nothing follows there.
+/// How many of `len` bytes at `offset` are written where not all can be: room is found for whole sectors. A process
+/// that dies may leave any number of them, but nothing follows there.
 fn whole_sectors(offset: usize, len: usize) -> usize {
     ((offset + len) / SECTOR * SECTOR).saturating_sub(offset)
 }

@@ -1,8 +1,8 @@
 //! Verifies a folder that no server uses, and repairs it.
 //!
 //! [`check`] reads every segment and every checkpoint to its end and changes nothing. [`repair`] makes the log open
-//! again, with the newest state that ever was and that the undamaged bytes still hold (`plan.rs`). Every file that it changes
-//! or removes is kept in `damaged-<milliseconds>`.
+//! again, with the newest state that ever was and that the undamaged bytes still hold (`plan.rs`). Every file that it
+//! changes or removes is kept in `damaged-<milliseconds>`.
 
 mod plan;
 mod repair;
@@ -200,8 +200,8 @@ impl fmt::Display for CheckReport {
     }
 }
 
-/// Verifies everything in `dir` and only reads. No server may use the folder; where that cannot be found out, because the
-/// lock may not be read, a note says so.
+/// Verifies everything in `dir` and only reads. No server may use the folder; where that cannot be found out, because
+/// the lock may not be read, a note says so.
 ///
 /// # Errors
 /// Only when the folder cannot be read or is in use; damage is reported, not returned.

@@ -1,7 +1,7 @@
 //! What of a folder belongs together, and what a repair therefore keeps.
 //!
-//! A state is a checkpoint, or nothing, and the records after its start without a gap, at least up to the last one that a part
-//! of the checkpoint shows. The best state is the one that reaches the greatest LSN.
+//! A state is a checkpoint, or nothing, and the records after its start without a gap, at least up to the last one that
+//! a part of the checkpoint shows. The best state is the one that reaches the greatest LSN.
 
 use super::Lost;
 use super::survey::{Run, Seen, Survey};
@@ -70,8 +70,8 @@ impl<'a> Plan<'a> {
         Some(Self::around(survey, &runs, base, reach))
     }
 
-    /// Something follows the run in its segment that does not hold any more: no record of the log, or marks of a segment that is not
-    /// there or goes.
+    /// Something follows the run in its segment that does not hold any more: no record of the log, or marks of a
+    /// segment that is not there or goes.
     pub(super) fn is_cut(&self, kept: &Kept<'_>) -> bool {
         kept.has_rest() || (kept.seen.marked && self.after(kept).is_none())
     }
@@ -146,8 +146,9 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// The last LSN up to which a start can read the log after `start`, from the log's beginning for `None`; `None` if it cannot
-/// at all. It needs the headers of the segments that it reads from their beginning on, and does not look at a trim's leftovers.
+/// The last LSN up to which a start can read the log after `start`, from the log's beginning for `None`; `None` if it
+/// cannot at all. It needs the headers of the segments that it reads from their beginning on, and does not look at a
+/// trim's leftovers.
 pub(super) fn readable(survey: &Survey, start: Option<Lsn>) -> Option<Lsn> {
     let runs = Plan::runs(survey);
     let reach = reach(survey, &runs, start)?;

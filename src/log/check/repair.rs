@@ -1,8 +1,8 @@
 //! Makes a damaged log open again.
 //!
-//! First all that needs room is written beside what is there: copies, segments and the manifest under temporary names. If that
-//! fails, on a full disk say, it is taken away again and nothing has changed. Then files are renamed, moved into the
-//! folder with the copies, and cut.
+//! First all that needs room is written beside what is there: copies, segments and the manifest under temporary names.
+//! If that fails, on a full disk say, it is taken away again and nothing has changed. Then files are renamed, moved
+//! into the folder with the copies, and cut.
 
 use super::plan::{Kept, Plan};
 use super::survey::{Run, Survey};

@@ -11,8 +11,8 @@ use crate::log::{LogError, Lsn};
 pub(in crate::log) const ADVICE: &str =
     "`itemory check DIR` shows all damage, `itemory check --repair DIR` cuts it out and keeps a copy";
 
-/// What was written so long ago is on the disk, whether it was synced or not: Linux writes back after 30 seconds what nobody
-/// syncs (`vm.dirty_expire_centisecs`), and this leaves it four times as long.
+/// What was written so long ago is on the disk, whether it was synced or not: Linux writes back after 30 seconds what
+/// nobody syncs (`vm.dirty_expire_centisecs`), and this leaves it four times as long.
 const WRITTEN_BACK_MS: u64 = 120_000;
 
 /// A log that may be opened.
@@ -33,8 +33,8 @@ pub(in crate::log) fn leftovers(segments: &[Lsn], trimmed: Lsn) -> usize {
     segments.partition_point(|first| *first <= trimmed.saturating_add(1)).saturating_sub(1)
 }
 
-/// Finds the end of the log. `segments` are without leftovers. Where damage speaks against the whole log, the log from the
-/// newest sound checkpoint on is asked alone: what is before it is not needed.
+/// Finds the end of the log. `segments` are without leftovers. Where damage speaks against the whole log, the log from
+/// the newest sound checkpoint on is asked alone: what is before it is not needed.
 pub(in crate::log) fn diagnose(
     place: Place<'_>,
     manifest: &Manifest,

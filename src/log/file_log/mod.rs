@@ -1,8 +1,8 @@
 //! The log in files of one folder.
 //!
-//! `writer.rs` appends, `room.rs` secures room ahead, `syncer.rs` owns every sync. `open.rs` finds the end of a log that was
-//! left behind and changes nothing, `diagnose.rs`, `tail.rs` and `shape.rs` decide what a damaged end means, `take_over.rs` then
-//! makes the folder ready to be written. `reader.rs` reads.
+//! `writer.rs` appends, `room.rs` secures room ahead, `syncer.rs` owns every sync. `open.rs` finds the end of a log
+//! that was left behind and changes nothing, `diagnose.rs`, `tail.rs` and `shape.rs` decide what a damaged end means,
+//! `take_over.rs` then makes the folder ready to be written. `reader.rs` reads.
 
 mod diagnose;
 mod open;

@@ -1,5 +1,5 @@
-//! Opens the folder: finds the end of the log that is there, or where a new one begins. It changes nothing: what is to be
-//! changed is carried out later (`take_over.rs`), when it is certain that the start will not be refused.
+//! Opens the folder: finds the end of the log that is there, or where a new one begins. It changes nothing: what is to
+//! be changed is carried out later (`take_over.rs`), when it is certain that the start will not be refused.
 
 use super::diagnose::{ADVICE, Diagnosis, diagnose, leftovers};
 use super::syncer::Syncer;
@@ -97,8 +97,8 @@ impl std::fmt::Display for Cut {
 }
 
 impl FileLog {
-    /// Opens the log in `dir`, which is locked until the result is dropped. No epoch is established yet, and nothing in an
-    /// existing folder is changed before: what the report says was cut or removed is cut and removed then.
+    /// Opens the log in `dir`, which is locked until the result is dropped. No epoch is established yet, and nothing in
+    /// an existing folder is changed before: what the report says was cut or removed is cut and removed then.
     ///
     /// Damage that cannot be a torn end is refused, naming file and offset.
     pub fn open(
@@ -186,8 +186,8 @@ fn assemble(
     })
 }
 
-/// The first LSN of the first segment, and the last one before it that the log knows: a checkpoint stands for the records
-/// between the two.
+/// The first LSN of the first segment, and the last one before it that the log knows: a checkpoint stands for the
+/// records between the two.
 fn bridged(
     disk: &dyn Disk,
     dir: &Path,
@@ -237,9 +237,9 @@ fn temporary(entries: &[FolderEntry]) -> impl Iterator<Item = String> + '_ {
     names.filter(move |name| name.strip_suffix(".tmp").is_some() && ours(name)).cloned()
 }
 
-/// Where a new log begins. Records without a manifest are refused, for nobody knows whose they are; and so are records with
-/// the manifest of a log that was never finished, which has none. Checkpoints alone are a backup: the log goes on behind
-/// what they show.
+/// Where a new log begins. Records without a manifest are refused, for nobody knows whose they are; and so are records
+/// with the manifest of a log that was never finished, which has none. Checkpoints alone are a backup: the log goes on
+/// behind what they show.
 fn begin(
     disk: &dyn Disk,
     clock: &Clock,
@@ -325,8 +325,8 @@ fn no_sound_checkpoint(dir: &Path) -> LogError {
     }
 }
 
-/// Finds the end of the log, and what must be done before it is written on: a torn end is cut off, and everything before it
-/// made durable.
+/// Finds the end of the log, and what must be done before it is written on: a torn end is cut off, and everything
+/// before it made durable.
 fn recover(
     place: Place<'_>,
     manifest: &Manifest,
@@ -360,8 +360,8 @@ fn recover(
     Ok((segments, found))
 }
 
-/// The marks that say of the last segment that it is durable, and their place. The former writer may have been killed before it
-/// wrote them, or before they were durable.
+/// The marks that say of the last segment that it is durable, and their place. The former writer may have been killed
+/// before it wrote them, or before they were durable.
 fn last_marks(place: Place<'_>, segments: &[Lsn]) -> Result<Option<(Lsn, u64, Marks)>, LogError> {
     let [.., before, last] = segments else { return Ok(None) };
     let header = match place.open(*last) {

@@ -54,8 +54,8 @@ impl SegmentScan {
         Ok(Self { file, path, header, offset, cursor, piece_bytes })
     }
 
-    /// Opens a segment of the log `id`. Where its header is damaged it is opened all the same if a record up to LSN `from` can
-    /// be found in it: then the records before `from` are not needed.
+    /// Opens a segment of the log `id`. Where its header is damaged it is opened all the same if a record up to LSN
+    /// `from` can be found in it: then the records before `from` are not needed.
     pub(super) fn open_from(
         disk: &dyn Disk,
         dir: &Path,
@@ -79,8 +79,8 @@ impl SegmentScan {
         }
     }
 
-    /// Moves on behind damage, at least `skip` bytes ahead: behind a record of which only the payload is damaged, or else to the
-    /// next record up to LSN `upto` that is valid by itself. False: there is none, and nothing has moved.
+    /// Moves on behind damage, at least `skip` bytes ahead: behind a record of which only the payload is damaged, or
+    /// else to the next record up to LSN `upto` that is valid by itself. False: there is none, and nothing has moved.
     pub(in crate::log) fn resume(&mut self, skip: usize, upto: Lsn) -> Result<bool, LogError> {
         let bytes = self.rest()?;
         let key = self.cursor.key;

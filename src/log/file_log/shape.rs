@@ -1,9 +1,9 @@
 //! What damage looks like: a write that never reached the disk, or bytes that changed on it.
 //!
-//! Room ahead of the records holds zeros, and what the disk was never given reads as what was there before. So of a record
-//! or a header that a power cut tore, at least one whole line of the processor's cache is zeros, within which the system
-//! hands bytes to the disk undivided. A record of which every line holds something was written once: if it is not valid,
-//! its bytes have changed since.
+//! Room ahead of the records holds zeros, and what the disk was never given reads as what was there before. So of a
+//! record or a header that a power cut tore, at least one whole line of the processor's cache is zeros, within which
+//! the system hands bytes to the disk undivided. A record of which every line holds something was written once: if it
+//! is not valid, its bytes have changed since.
 
 use crate::log::frame::{FRAME_HEADER, FrameHeader};
 use crate::log::segment::SEGMENT_HEADER;

@@ -10,7 +10,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// What is to be done. Every step may be repeated: one that fails, on a full disk say, is tried again with all before it.
+/// What is to be done. Every step may be repeated: one that fails, on a full disk say, is tried again with all before
+/// it.
 #[derive(Debug, Default)]
 pub(super) struct TakeOver {
     /// Files that something interrupted left behind.
@@ -38,7 +39,8 @@ impl TakeOver {
             manifest.store(disk, dir)?;
             write_empty(disk, dir, header)?;
         }
-        // Later segments go first, the last one of them first, so that an interrupted cut leaves a log with a torn end again.
+        // Later segments go first, the last one of them first, so that an interrupted cut leaves a log with a torn end
+        // again.
         for first in &self.cut {
             remove(disk, &dir.join(segment_name(*first)))?;
             fsync_dir(disk, dir)?;
@@ -105,9 +107,9 @@ fn write_empty(disk: &dyn Disk, dir: &Path, header: &SegmentHeader) -> Result<()
     fsync_dir(disk, dir)
 }
 
-/// Makes a segment durable whose bytes `from..to` may not be. They are written again before they are synced: if a sync of
-/// the former process failed, the system may have kept the bytes in memory and taken them for written, and would skip
-/// them now.
+/// Makes a segment durable whose bytes `from..to` may not be. They are written again before they are synced: if a sync
+/// of the former process failed, the system may have kept the bytes in memory and taken them for written, and would
+/// skip them now.
 fn make_durable(disk: &dyn Disk, dir: &Path, first: Lsn, from: u64, to: u64) -> Result<(), LogError> {
     const STEP: u64 = 1 << 20;
     let path = dir.join(segment_name(first));

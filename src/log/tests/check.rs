@@ -191,8 +191,8 @@ fn a_torn_end_is_a_note() {
     assert_eq!(start(&disk).unwrap(), (18, 34));
 }
 
-/// A folder with the checkpoints and records that `steps` say: a number appends so many records, 0 writes a checkpoint while
-/// nothing else happens.
+/// A folder with the checkpoints and records that `steps` say: a number appends so many records, 0 writes a checkpoint
+/// while nothing else happens.
 fn grown(options: LogOptions, steps: &[u64]) -> SimDisk {
     let disk = SimDisk::new(5);
     let (log, _) = Log::open(disk.shared(), Clock::manual(1_000), Path::new(DIR), options).unwrap();

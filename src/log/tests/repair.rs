@@ -1,5 +1,5 @@
-//! Random damage to folders with random histories: a start, a check and a repair agree, and a repair leaves the newest state
-//! that the undamaged bytes hold.
+//! Random damage to folders with random histories: a start, a check and a repair agree, and a repair leaves the newest
+//! state that the undamaged bytes hold.
 
 use super::*;
 use crate::env::{Access, CrashMode, Disk, Random};
@@ -236,8 +236,8 @@ fn damage(history: &History, other: &History, disk: &SimDisk, random: &mut Rando
     }
 }
 
-/// What a start does: it looks, reads the newest sound checkpoint and the log behind it, and takes over. Returns the last
-/// LSN of the state, which is one that was.
+/// What a start does: it looks, reads the newest sound checkpoint and the log behind it, and takes over. Returns the
+/// last LSN of the state, which is one that was.
 fn start(history: &History, disk: &SimDisk) -> Result<Lsn, LogError> {
     let (log, report) = Log::look(disk.shared(), Clock::manual(1_000), Path::new(DIR), tiny())?;
     let folder = Checkpoints::new(disk.shared(), Path::new(DIR), log.log_id());

@@ -1,4 +1,5 @@
-//! What a batch works out ahead of its commands is no longer believed once an earlier command has changed what it holds for.
+//! What a batch works out ahead of its commands is no longer believed once an earlier command has changed what it holds
+//! for.
 
 use crate::command::testing::Harness;
 

@@ -75,8 +75,8 @@ impl Locked<'_> {
 fn change_stream(stream: &mut Stream, change: &StreamChange<'_>, limits: NodeLimits) -> usize {
     match *change {
         StreamChange::Add { id, pairs } => {
-            // Whoever adds an entry has checked that it can be added. One may be there already in the recovery from a checkpoint of
-            // format version 1, whose pieces of a stream show it at different times.
+            // Whoever adds an entry has checked that it can be added. One may be there already in the recovery from a
+            // checkpoint of format version 1, whose pieces of a stream show it at different times.
             let _ = stream.append(id, pairs.iter(), limits);
         }
         StreamChange::Node { master, body } => {

@@ -5,8 +5,8 @@ use super::build::hash_pairs;
 use crate::value::hash::{BigHash, FieldRef, pack_field, packed_fields};
 use ahash::AHashSet;
 
-/// How far a hash is read. Fields move within the hash as others come and go, so whoever changes one cannot tell whether it was
-/// read already: it is imaged once more then, in the same state.
+/// How far a hash is read. Fields move within the hash as others come and go, so whoever changes one cannot tell
+/// whether it was read already: it is imaged once more then, in the same state.
 #[derive(Default)]
 pub(super) struct Fields {
     /// Where the hash's own walk goes on.

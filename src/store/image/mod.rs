@@ -1,16 +1,18 @@
 //! Images of values: the effects that build them again.
 //!
 //! # The image of a shard
-//! It shows the shard exactly as it was under one hold of it. Small values are read under that hold. Large hashes, item collections and
-//! streams are only registered with the shard then, and read in pieces afterwards, each under a hold of its own. From
-//! the registration on
-//! - whoever is about to change a part of a registered value keeps it for the reader as it is ([`Locked::keep_for_image`]), unless
-//!   that part was read or kept before; the reader takes what was kept in place of what it finds, and passes over what is new;
-//! - a registered value that leaves the store as a whole, because its key is deleted or overwritten or its space is freed, is handed
-//!   to the reader instead of being freed ([`Store::hand_over`]), and read to its end outside the store.
+//! It shows the shard exactly as it was under one hold of it. Small values are read under that hold. Large hashes, item
+//! collections and streams are only registered with the shard then, and read in pieces afterwards, each under a hold of
+//! its own. From the registration on
+//! - whoever is about to change a part of a registered value keeps it for the reader as it is
+//!   ([`Locked::keep_for_image`]), unless that part was read or kept before; the reader takes what was kept in place of
+//!   what it finds, and passes over what is new;
+//! - a registered value that leaves the store as a whole, because its key is deleted or overwritten or its space is
+//!   freed, is handed to the reader instead of being freed ([`Store::hand_over`]), and read to its end outside the
+//!   store.
 //!
-//! So an image needs nothing of the effects that happen while it is read. Values are registered by the address of their object, which
-//! stays the same as long as the value lives, whatever happens to the entry that holds it.
+//! So an image needs nothing of the effects that happen while it is read. Values are registered by the address of their
+//! object, which stays the same as long as the value lives, whatever happens to the entry that holds it.
 
 mod build;
 mod hash;
@@ -29,7 +31,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use stream::Nodes;
 
-/// Fields, items or pending entries that are read in one hold; a few under test, so that there are always several pieces.
+/// Fields, items or pending entries that are read in one hold; a few under test, so that there are always several
+/// pieces.
 const PIECE: usize = if cfg!(test) { 16 } else { 4096 };
 /// Nodes of a stream that are read in one hold.
 const NODES: usize = if cfg!(test) { 3 } else { 256 };
@@ -139,8 +142,8 @@ pub struct ShardImage<'s> {
 }
 
 impl Locked<'_> {
-    /// Begins the image of a locked shard: appends the effects that build its small values, and registers the others. `owner_of` tells
-    /// whose a space is, if its entries are part of the image.
+    /// Begins the image of a locked shard: appends the effects that build its small values, and registers the others.
+    /// `owner_of` tells whose a space is, if its entries are part of the image.
     pub fn begin_image<'s>(
         &self,
         store: &'s Store,
@@ -174,7 +177,8 @@ impl Locked<'_> {
         image
     }
 
-    /// Keeps what is about to change for the reader of an image, if the value is registered. One relaxed load if none is.
+    /// Keeps what is about to change for the reader of an image, if the value is registered. One relaxed load if none
+    /// is.
     #[inline]
     pub(super) fn keep_for_image(&self, place: Place<'_>, change: Change<'_, '_>) {
         if self.store.sides[place.shard].imaged.load(Relaxed) != 0 {
@@ -208,8 +212,8 @@ impl Store {
         self.sides[shard].imaged.store(registry.0.len() as u32, Relaxed);
     }
 
-    /// Hands a value that left the store to the reader of the shard's image; gives it back if it is not registered. The caller holds
-    /// the shard exclusively.
+    /// Hands a value that left the store to the reader of the shard's image; gives it back if it is not registered. The
+    /// caller holds the shard exclusively.
     #[inline]
     pub(super) fn hand_over(&self, shard: usize, entry: Entry) -> Option<Entry> {
         if self.sides[shard].imaged.load(Relaxed) == 0 {

@@ -1,5 +1,5 @@
-//! Changes of a large hash that can be taken back, so exactly that walks go on as if nothing had happened: fields, their order and
-//! their distribution over parts are afterwards what they were.
+//! Changes of a large hash that can be taken back, so exactly that walks go on as if nothing had happened: fields,
+//! their order and their distribution over parts are afterwards what they were.
 
 use super::BigHash;
 use super::part::Field;

@@ -230,7 +230,8 @@ impl Part {
         }
     }
 
-    /// Gives the fields that leave to a new part, and says which they were. Those that stay, and those that leave, keep their order.
+    /// Gives the fields that leave to a new part, and says which they were. Those that stay, and those that leave, keep
+    /// their order.
     pub(super) fn split(&mut self, leaves: impl Fn(&[u8]) -> bool) -> (Self, Vec<bool>) {
         // All names are read in a loop that does nothing else, in which the cache misses overlap.
         let leaving: Vec<bool> = self.fields.iter().map(|field| leaves(field.name())).collect();

@@ -309,8 +309,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Sets the marks. They come too late if there are entries behind them, and change nothing then: so it is in the recovery from a
-    /// checkpoint of format version 1, which may show what came after a record that is replayed.
+    /// Sets the marks. They come too late if there are entries behind them, and change nothing then: so it is in the
+    /// recovery from a checkpoint of format version 1, which may show what came after a record that is replayed.
     pub fn put_marks(&mut self, last_id: StreamId, max_deleted_id: StreamId, entries_added: u64) {
         if self.nodes.back().is_some_and(|node| node.last() > last_id) {
             return;

@@ -1,5 +1,5 @@
-//! Changes of a stream that can be taken back. What was removed is kept rather than built again: whole nodes as they are, entries in
-//! a node by the flag that marks them, groups and consumers with all that is pending.
+//! Changes of a stream that can be taken back. What was removed is kept rather than built again: whole nodes as they
+//! are, entries in a node by the flag that marks them, groups and consumers with all that is pending.
 
 use super::group::{Group, GroupPosition, Pending, RemovedConsumer};
 use super::node::StreamNode;
