@@ -8,9 +8,9 @@
 //! - A killed process loses nothing that it wrote, so as long as the system and the mount are those that the writer
 //!   ran under, a valid record behind the damage proves that the bytes were once whole: never cut.
 //! - After a power cut the unsynced sectors reached the disk in any order, so that valid records may follow a torn
-//! one. If no witness speaks against it, the log is cut at the first bad record. Two more witnesses are the shape of
-//! the damage (`shape.rs`): what never reached the disk reads as zeros; and time: the system writes back what is older
-//! than half a minute, whether it was synced or not.
+//!   one. If no witness speaks against it, the log is cut at the first bad record. Two more witnesses are the shape of
+//!   the damage (`shape.rs`): what never reached the disk reads as zeros; and time: the system writes back what is older
+//!   than half a minute, whether it was synced or not.
 //!
 //! A checkpoint makes records before its start unnecessary; damage among these is passed over.
 
