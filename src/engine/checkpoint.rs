@@ -128,8 +128,8 @@ impl Drop for Imaging<'_> {
 
 impl Engine {
     pub(super) fn checkpoints(&self) -> Option<Checkpoints> {
-        let (disk, log) = (self.disk.as_ref()?, self.journal.log()?);
-        Some(Checkpoints::new(Arc::clone(disk), &self.dir, log.log_id()))
+        let (place, id) = (self.place.as_ref()?, self.journal.log()?.log_id());
+        Some(Checkpoints::over(place.checkpoints(id), id))
     }
 
     /// Writes a checkpoint on the calling thread. `Busy` if one is being written, `Loading` if there is nothing sound to write.
@@ -223,6 +223,10 @@ impl Engine {
         let began = self.clock.monotonic_micros();
         self.save.log_bytes.store(log.stats().appended_bytes, Relaxed);
         let Beginning { start_lsn, prologue, switches, imaging } = self.begin_images(log)?;
+        // Nobody else writes one, in this process or, since the log takes records, in another.
+        if let Err(error) = folder.remove_unfinished() {
+            tracing::warn!(%error, "what a checkpoint that was not finished left behind cannot be removed");
+        }
         let mut writer = CheckpointWriter::new(&folder, start_lsn, self.clock.now_ms(), &prologue)?;
         let mut chunk = Vec::new();
         let mut longest_hold = 0;

@@ -52,7 +52,7 @@ impl Engine {
             (LogState::Incomplete, Some(false)) => return Err(EngineError::Gap),
             (_, Some(save)) => save,
             (LogState::Incomplete, None) => true,
-            (LogState::Off, None) => self.disk.is_some() && !self.settings().save.is_empty(),
+            (LogState::Off, None) => self.place.is_some() && !self.settings().save.is_empty(),
             (LogState::Complete | LogState::Failed, None) => false,
         };
         // A checkpoint that runs gives up: it would show writes that one from here on shows too.

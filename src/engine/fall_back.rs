@@ -96,7 +96,7 @@ impl Engine {
 
     /// An engine that takes only the keys of some shards, to read them from disk beside this one.
     fn apart(&self, log: &Arc<Log>, only: &[bool]) -> Self {
-        let mut apart = Self::new(self.settings(), self.clock.clone(), self.disk.clone());
+        let mut apart = Self::new(self.settings(), self.clock.clone(), self.place.clone());
         apart.only = Some(only.into());
         apart.store.set_hash_key(&log.log_id().0);
         apart.journal.set_log(Arc::clone(log));

@@ -44,12 +44,11 @@ pub use views::{VIEW_DB, View};
 
 use crate::config::Settings;
 use crate::env::{Clock, Disk, Random};
-use crate::log::LogError;
+use crate::log::{FolderPlace, LogError, LogPlace};
 use crate::store::Store;
 use durability::Machine;
 use journal::Journal;
 use parking_lot::{Condvar, Mutex};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use works::Works;
@@ -142,8 +141,8 @@ pub struct Engine {
     pub slow_work: OnceLock<SlowWork>,
     /// The configuration that the background work goes by.
     settings: Mutex<Arc<Settings>>,
-    disk: Option<Arc<dyn Disk>>,
-    dir: PathBuf,
+    /// Where log and checkpoints are kept; without one there is memory alone.
+    place: Option<Arc<dyn LogPlace>>,
     journal: Journal,
     machine: Machine,
     works: Works,
@@ -195,10 +194,16 @@ impl Engine {
     /// An engine over the data folder that the settings name. It is empty and answers LOADING until [`Engine::recover`] is
     /// done.
     pub fn on_disk(settings: Arc<Settings>, clock: Clock, disk: Arc<dyn Disk>) -> Self {
-        Self::new(settings, clock, Some(disk))
+        let place = FolderPlace::new(disk, &settings.dir);
+        Self::over(settings, clock, Arc::new(place))
     }
 
-    fn new(settings: Arc<Settings>, clock: Clock, disk: Option<Arc<dyn Disk>>) -> Self {
+    /// As [`Engine::on_disk`] over any place that keeps a log and its checkpoints.
+    pub fn over(settings: Arc<Settings>, clock: Clock, place: Arc<dyn LogPlace>) -> Self {
+        Self::new(settings, clock, Some(place))
+    }
+
+    fn new(settings: Arc<Settings>, clock: Clock, place: Option<Arc<dyn LogPlace>>) -> Self {
         let engine = Self {
             store: Store::new(settings.shards as usize, settings.databases as usize),
             tables: Tables::default(),
@@ -210,7 +215,6 @@ impl Engine {
             skip_checksums: AtomicBool::new(false),
             save: SaveState::new(clock.now_ms()),
             slow_work: OnceLock::new(),
-            dir: settings.dir.clone(),
             journal: Journal::default(),
             machine: Machine::new(journal::level_of(&settings)),
             works: Works::default(),
@@ -225,7 +229,7 @@ impl Engine {
             next_trim: AtomicU64::new(0),
             pool: Mutex::default(),
             settings: Mutex::new(Arc::clone(&settings)),
-            disk,
+            place,
             clock,
             stopping: Mutex::new(false),
             wake: Condvar::new(),

@@ -64,10 +64,10 @@ impl Images {
 }
 
 impl Engine {
-    /// Reads the data folder. Until it returns the engine is loading.
+    /// Reads log and checkpoints. Until it returns the engine is loading.
     pub fn recover(&self) -> Result<RecoveryReport, EngineError> {
         let began = self.clock.monotonic_micros();
-        let Some(disk) = &self.disk else { return Ok(RecoveryReport::default()) };
+        let Some(place) = &self.place else { return Ok(RecoveryReport::default()) };
         let settings = self.settings();
         let options = LogOptions {
             segment_bytes: settings.log_segment_size,
@@ -76,7 +76,7 @@ impl Engine {
             max_record_bytes: settings.log_max_record_size,
             ..LogOptions::default()
         };
-        let (log, opened) = Log::look(Arc::clone(disk), self.clock.clone(), &self.dir, options)?;
+        let (log, opened) = Log::look_at(&**place, self.clock.clone(), options)?;
         let log = Arc::new(log);
         self.store.set_hash_key(&log.log_id().0);
         self.journal.set_log(Arc::clone(&log));

@@ -14,7 +14,7 @@ use super::commit::{Waiting, Writer};
 use super::figures::{LogStats, SyncFigures};
 use super::frame::{FrameHeader, MAX_PAYLOAD, payload_checksum};
 use super::store::{LogReader, LogStore};
-use super::{FileLog, LogError, LogId, LogOptions, Lsn, OpenReport};
+use super::{FolderPlace, LogError, LogId, LogOptions, LogPlace, Lsn, OpenReport};
 use crate::env::{Clock, Disk};
 use parking_lot::Mutex;
 use std::path::Path;
@@ -83,7 +83,8 @@ pub(super) struct Pending {
 }
 
 impl Log {
-    /// Opens or creates the log in the folder `dir` and begins a new epoch. See [`FileLog::open`] for what is refused.
+    /// Opens or creates the log in the folder `dir` and begins a new epoch. See [`super::FileLog::open`] for what is
+    /// refused.
     pub fn open(
         disk: Arc<dyn Disk>,
         clock: Clock,
@@ -95,16 +96,25 @@ impl Log {
         Ok((log, report))
     }
 
-    /// Opens the log in the folder `dir` to be read, and changes nothing there but for creating it. [`Log::take_over`]
-    /// begins the epoch, once nothing can refuse the start any more.
+    /// As [`Log::look_at`] for the folder `dir`.
     pub fn look(
         disk: Arc<dyn Disk>,
         clock: Clock,
         dir: &Path,
         options: LogOptions,
     ) -> Result<(Self, OpenReport), LogError> {
-        let (store, report) = FileLog::open(disk, clock.clone(), dir, options)?;
-        Ok((Self::read_only(Arc::new(store), clock, options), report))
+        Self::look_at(&FolderPlace::new(disk, dir), clock, options)
+    }
+
+    /// Opens the log of a place to be read, and changes nothing there but for creating it. [`Log::take_over`] begins the
+    /// epoch, once nothing can refuse the start any more.
+    pub fn look_at(
+        place: &dyn LogPlace,
+        clock: Clock,
+        options: LogOptions,
+    ) -> Result<(Self, OpenReport), LogError> {
+        let (store, report) = place.look(&clock, options)?;
+        Ok((Self::read_only(store, clock, options), report))
     }
 
     /// A log over any store; begins a new epoch, which fences all other writers. Where the disk is too full for that the log

@@ -6,14 +6,14 @@
 //!   without any lock held.
 //! - [`Log::write_out`] hands what was appended to the system, [`Log::sync`] makes it durable; many callers share one
 //!   write and one sync.
-//! - The first failed sync is final, and so is a write that failed because something broke. A write that wants for room
-//!   or
+//! - The first failed sync is final, and so is a write that failed because something broke. A write that wants for room or
 //!   descriptors is done again, and writes are refused meanwhile ([`LogError::is_final`]).
 //! - What [`Log::sync`] covered is found again by [`Log::open`], in order and unchanged, or the open is refused.
 //!
-//! `store.rs` is the seam for other places than files, `file_log/` the one implementation, `frame.rs`, `segment.rs` and
-//! `mark.rs` and `manifest.rs` own the format (drawn there and in docs/log-format.md), `front.rs`, `commit.rs` and
-//! `reserve.rs` are the group commit.
+//! `place.rs`, `store.rs` and `checkpoint/store.rs` are the seam for other places than a folder: where log and
+//! checkpoints are, what keeps the records, and what keeps the checkpoints. `file_log/` and `checkpoint/folder.rs` are the
+//! one implementation. `frame.rs`, `segment.rs`, `mark.rs` and `manifest.rs` own the format (drawn there and in
+//! docs/log-format.md), `front.rs`, `commit.rs` and `reserve.rs` are the group commit.
 
 pub mod check;
 pub mod checkpoint;
@@ -25,6 +25,7 @@ mod frame;
 mod front;
 mod manifest;
 mod mark;
+mod place;
 mod read_ahead;
 mod reserve;
 mod scrub;
@@ -35,9 +36,10 @@ mod tests;
 
 pub use error::LogError;
 pub use figures::LogStats;
-pub use file_log::{Begun, Cut, FileLog, OpenReport};
+pub use file_log::{FileLog, FolderPlace};
 pub use frame::LogId;
 pub use front::Log;
+pub use place::{Begun, Cut, LogPlace, OpenReport};
 pub use read_ahead::ReadAhead;
 pub use scrub::{ScrubReport, scrub};
 pub use segment::{FORMAT_VERSION, HeaderFault, SegmentSummary, parse_segment};

@@ -4,13 +4,11 @@ use super::plan::{self, Kept, Plan};
 use super::{CheckReport, CheckpointCheck, Outlook, Problem, SegmentCheck};
 use crate::env::Disk;
 use crate::log::checkpoint::{self, CheckpointInfo};
-use crate::log::file_log::{
-    Begun, Place, SegmentScan, begin_from, diagnose, leftovers, scan_to_end, segments_in,
-};
+use crate::log::file_log::{Place, SegmentScan, begin_from, diagnose, leftovers, scan_to_end, segments_in};
 use crate::log::frame::find_alone;
 use crate::log::manifest::{MANIFEST, Manifest};
 use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, segment_first, segment_name};
-use crate::log::{LogError, LogId, LogOptions, Lsn};
+use crate::log::{Begun, LogError, LogId, LogOptions, Lsn};
 use std::path::Path;
 
 /// What was found, in the form that a repair needs.
@@ -247,7 +245,8 @@ impl Survey {
     fn images(&mut self, place: Place<'_>) -> Result<(), LogError> {
         for named in checkpoint::list(place.disk, place.dir)? {
             let path = place.dir.join(&named.name);
-            let opened = checkpoint::Checkpoint::open(place.disk, &path, place.id, named.clone());
+            let opened = checkpoint::open(place.disk, path.clone())
+                .and_then(|file| checkpoint::Checkpoint::open(file, place.id, named.clone()));
             let verified = opened.and_then(|opened| opened.verify(2).map(|()| opened.info().clone()));
             let (sound, mut foreign) = (verified.is_ok(), false);
             let info = match verified {

@@ -50,7 +50,7 @@ const KIND_END: u32 = 2;
 pub struct CheckpointInfo {
     /// The checkpoint's number; a later one has a greater number.
     pub number: u64,
-    /// The file's name inside the folder.
+    /// Its name: that of the file inside the folder.
     pub name: String,
     /// Every record up to this LSN is reflected; replay begins after it.
     pub start_lsn: Lsn,
@@ -64,6 +64,14 @@ pub struct CheckpointInfo {
     pub bytes: u64,
 }
 
+impl CheckpointInfo {
+    /// What a name and the length tell; `None` when it is not the name of a finished checkpoint.
+    pub(super) fn named(name: String, bytes: u64) -> Option<Self> {
+        let (number, start_lsn) = parse_name(&name)?;
+        Some(Self { number, name, start_lsn, last_lsn: start_lsn, ms: 0, chunks: 0, bytes })
+    }
+}
+
 /// The file's name.
 pub(in crate::log) fn checkpoint_name(number: u64, start_lsn: Lsn) -> String {
     format!("checkpoint-{number:010}-{start_lsn:020}.ckpt")
@@ -75,7 +83,7 @@ pub(in crate::log) fn is_temporary(name: &str) -> bool {
 }
 
 /// Number and start LSN from a file's name.
-pub(super) fn parse_name(name: &str) -> Option<(u64, Lsn)> {
+fn parse_name(name: &str) -> Option<(u64, Lsn)> {
     let (number, start) = name.strip_prefix("checkpoint-")?.strip_suffix(".ckpt")?.split_once('-')?;
     let digits = |text: &str, len| text.len() == len && text.bytes().all(|b| b.is_ascii_digit());
     if digits(number, 10) && digits(start, 20) {

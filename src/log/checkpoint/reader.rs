@@ -1,13 +1,12 @@
 //! Reads one checkpoint, with several threads.
 
 use super::format::{BLOCK, Block, CheckpointInfo, END_PAYLOAD, HEADER, Header, Totals};
-use crate::env::{Access, Disk, DiskFile};
+use super::store::Blob;
 use crate::log::frame::{LogId, payload_checksum};
 use crate::log::segment::FORMAT_VERSION;
 use crate::log::{HeaderFault, LogError, Lsn};
 use parking_lot::Mutex;
 use std::convert::Infallible;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,8 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// verified as they are read.
 #[derive(Debug)]
 pub struct Checkpoint {
-    file: Arc<dyn DiskFile>,
-    path: PathBuf,
+    blob: Arc<dyn Blob>,
     key: u32,
     info: CheckpointInfo,
     prologue: Vec<u8>,
@@ -53,52 +51,40 @@ pub enum ReadError<E> {
 }
 
 impl Checkpoint {
-    /// Opens a file and verifies its structure. `named` holds what is known from its name.
+    /// Verifies the structure of a checkpoint. `named` holds what is known from its name.
     pub(in crate::log) fn open(
-        disk: &dyn Disk,
-        path: &Path,
+        blob: Arc<dyn Blob>,
         id: LogId,
         named: CheckpointInfo,
     ) -> Result<Self, LogError> {
-        let file = disk.open(path, Access::Read).map_err(|error| LogError::io("open", path, &error))?;
-        let mut opened = Self {
-            file,
-            path: path.to_path_buf(),
-            key: id.key(),
-            info: named,
-            prologue: Vec::new(),
-            chunks: Vec::new(),
-        };
+        let mut opened = Self { blob, key: id.key(), info: named, prologue: Vec::new(), chunks: Vec::new() };
         opened.load(id)?;
         Ok(opened)
     }
 
     fn corrupt(&self, offset: u64, what: impl Into<String>) -> LogError {
-        LogError::Corrupt { file: self.path.display().to_string(), offset, what: what.into() }
+        LogError::Corrupt { file: self.blob.place(), offset, what: what.into() }
     }
 
     /// Fills `bytes` from `offset`; a file that ends before is damaged.
     fn read_exactly(&self, bytes: &mut [u8], offset: u64) -> Result<(), LogError> {
-        let got =
-            self.file.read_at(bytes, offset).map_err(|error| LogError::io("read", &self.path, &error))?;
+        let got = self.blob.read_at(bytes, offset)?;
         if got == bytes.len() { Ok(()) } else { Err(self.corrupt(offset, "the file is incomplete")) }
     }
 
     fn load(&mut self, id: LogId) -> Result<(), LogError> {
-        let len = self.file.len().map_err(|error| LogError::io("measure", &self.path, &error))?;
+        let len = self.blob.size()?;
         let mut bytes = [0; HEADER];
         self.read_exactly(&mut bytes, 0)?;
         let (header, sum) = Header::decode(&bytes).map_err(|fault| match fault {
-            HeaderFault::Version(version) => LogError::UnknownVersion {
-                file: self.path.display().to_string(),
-                version,
-                known: FORMAT_VERSION,
-            },
+            HeaderFault::Version(version) => {
+                LogError::UnknownVersion { file: self.blob.place(), version, known: FORMAT_VERSION }
+            }
             other => self.corrupt(0, other.to_string()),
         })?;
         if header.id != id {
             return Err(LogError::Foreign {
-                file: self.path.display().to_string(),
+                file: self.blob.place(),
                 found: header.id.to_string(),
                 expected: id.to_string(),
             });
@@ -220,4 +206,30 @@ impl Checkpoint {
             ReadError::Sink(never) => match never {},
         })
     }
+}
+
+/// The log that a checkpoint belongs to, if its header can be read.
+pub(super) fn log_id(blob: &dyn Blob) -> Option<LogId> {
+    let mut header = [0; HEADER];
+    let got = blob.read_at(&mut header, 0).ok()?;
+    Header::decode(header.get(..got)?).ok().map(|(header, _)| header.id)
+}
+
+/// The last LSN from a checkpoint's end, if header and end are sound and of this log.
+pub(super) fn last_lsn(blob: &dyn Blob, id: LogId) -> Option<Lsn> {
+    let len = blob.size().ok()?;
+    if log_id(blob)? != id {
+        return None;
+    }
+    let mut end = [0; BLOCK + END_PAYLOAD];
+    let at = len.checked_sub(end.len() as u64)?;
+    if blob.read_at(&mut end, at).ok()? != end.len() {
+        return None;
+    }
+    let (block, payload) = (end.first_chunk()?, end.last_chunk()?);
+    let totals = Totals::decode(payload);
+    let (block, _) = Block::decode(block, id.key(), totals.previous)?;
+    let whole =
+        block.end && totals.file_len == len && payload_checksum(id.key(), &[payload]) == block.checksum;
+    whole.then_some(block.lsn)
 }

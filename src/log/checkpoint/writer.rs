@@ -1,36 +1,28 @@
 //! Writes one checkpoint.
 
-use super::folder::{Checkpoints, path_of};
 use super::format::{BLOCK, Block, CheckpointInfo, END_PAYLOAD, Header, Totals};
+use super::kept::Checkpoints;
 use super::reader::Checkpoint;
-use crate::env::DiskFile;
+use super::store::BlobWriter;
 use crate::log::frame::payload_checksum;
 use crate::log::{Log, LogError, Lsn};
-use std::path::PathBuf;
-use std::sync::Arc;
 
-/// Bytes that are gathered before they are written. As with [`SYNC_STEP`], less is better than more: while the system copies or writes
-/// them nothing else may have the processor.
+/// Bytes that are gathered before they are written. Less is better than more: while the system copies or writes them
+/// nothing else may have the processor.
 const BUFFER: usize = 256 << 10;
-/// Bytes after which the file is synced on the way, so that no sync at the end competes with the log's for long. A sync of a MiB takes
-/// the processor for about a millisecond.
-const SYNC_STEP: u64 = 1 << 20;
 
-/// A checkpoint that is being written. Dropped before [`CheckpointWriter::finish`] it removes its file.
+/// A checkpoint that is being written. Dropped before [`CheckpointWriter::finish`] it leaves none behind.
 #[derive(Debug)]
 pub struct CheckpointWriter<'a> {
     folder: &'a Checkpoints,
-    file: Arc<dyn DiskFile>,
-    temp: PathBuf,
+    blob: Box<dyn BlobWriter + 'a>,
     info: CheckpointInfo,
     key: u32,
     chain: u32,
     payload_bytes: u64,
     buffer: Vec<u8>,
-    /// Bytes that were written to the file.
+    /// Bytes that were handed on.
     written: u64,
-    synced: u64,
-    finished: bool,
 }
 
 impl<'a> CheckpointWriter<'a> {
@@ -44,8 +36,7 @@ impl<'a> CheckpointWriter<'a> {
     ) -> Result<Self, LogError> {
         let key = folder.id().key();
         let info = folder.next_info(start_lsn, now_ms)?;
-        let temp = path_of(folder, &format!("{}.tmp", info.name));
-        let file = folder.disk().create(&temp).map_err(|error| LogError::io("create", &temp, &error))?;
+        let blob = folder.create(&info)?;
         let header = Header {
             id: folder.id(),
             start_lsn,
@@ -56,16 +47,13 @@ impl<'a> CheckpointWriter<'a> {
         let (bytes, chain) = header.encode();
         let mut writer = Self {
             folder,
-            file,
-            temp,
+            blob,
             info,
             key,
             chain,
             payload_bytes: 0,
             buffer: Vec::with_capacity(BUFFER + BLOCK),
             written: 0,
-            synced: 0,
-            finished: false,
         };
         writer.put(&bytes)?;
         writer.put(prologue)?;
@@ -111,21 +99,15 @@ impl<'a> CheckpointWriter<'a> {
     }
 
     fn flush(&mut self) -> Result<(), LogError> {
-        let buffer = std::mem::take(&mut self.buffer);
-        let done = self.write(&buffer);
-        self.buffer = buffer;
+        self.blob.write(&self.buffer)?;
+        self.written += self.buffer.len() as u64;
         self.buffer.clear();
-        done
+        Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), LogError> {
-        let done = self.file.write_at(bytes, self.written);
-        done.map_err(|error| LogError::io("write", &self.temp, &error))?;
+        self.blob.write(bytes)?;
         self.written += bytes.len() as u64;
-        if self.written - self.synced >= SYNC_STEP {
-            self.file.fdatasync().map_err(|error| LogError::io("fdatasync", &self.temp, &error))?;
-            self.synced = self.written;
-        }
         Ok(())
     }
 
@@ -144,25 +126,12 @@ impl<'a> CheckpointWriter<'a> {
         };
         self.block(true, 0, self.info.last_lsn, &totals.encode())?;
         self.flush()?;
-        self.file.fsync().map_err(|error| LogError::io("fsync", &self.temp, &error))?;
+        let sealed = self.blob.seal()?;
         log.sync(self.info.last_lsn)?;
-        let again = Checkpoint::open(self.folder.disk(), &self.temp, self.folder.id(), self.info.clone())?;
-        again.verify(1)?;
-        let path = path_of(self.folder, &self.info.name);
-        let disk = self.folder.disk();
-        disk.rename(&self.temp, &path).map_err(|error| LogError::io("rename to", &path, &error))?;
-        self.finished = true;
-        self.folder.sync()?;
-        self.folder.prune(log, &self.info)?;
-        Ok(self.info.clone())
-    }
-}
-
-impl Drop for CheckpointWriter<'_> {
-    fn drop(&mut self) {
-        if !self.finished {
-            // A leftover is removed at the next start too.
-            let _ = self.folder.disk().remove_file(&self.temp);
-        }
+        Checkpoint::open(sealed, self.folder.id(), self.info.clone())?.verify(1)?;
+        let Self { folder, blob, info, .. } = self;
+        blob.finish()?;
+        folder.prune(log, &info)?;
+        Ok(info)
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! `writer.rs` appends, `room.rs` secures room ahead, `syncer.rs` owns every sync. `open.rs` finds the end of a log
 //! that was left behind and changes nothing, `diagnose.rs`, `tail.rs` and `shape.rs` decide what a damaged end means,
-//! `take_over.rs` then makes the folder ready to be written. `reader.rs` reads.
+//! `take_over.rs` then makes the folder ready to be written. `reader.rs` reads. `place.rs` is the folder with log and
+//! checkpoints as the engine knows it.
 
 mod diagnose;
 mod open;
+mod place;
 mod reader;
 mod room;
 mod scan;
@@ -23,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-pub use open::{Begun, Cut, OpenReport};
+pub use place::FolderPlace;
 pub use writer::FileLog;
 
 pub(super) use diagnose::{diagnose, leftovers};

@@ -12,89 +12,12 @@ use crate::log::checkpoint;
 use crate::log::manifest::{MANIFEST, Manifest};
 use crate::log::mark::{Behind, Marks};
 use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, parse_segment, segment_first, segment_name};
-use crate::log::{LogError, LogId, LogOptions, Lsn};
+use crate::log::{Begun, Cut, LogError, LogId, LogOptions, Lsn, OpenReport};
 use parking_lot::Mutex;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-
-/// What opening found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OpenReport {
-    /// The log was created.
-    pub created: bool,
-    /// The former writer closed the log in order.
-    pub closed_in_order: bool,
-    /// The system or the mount is another one than the former writer's: the power may have failed.
-    pub restarted: bool,
-    /// Segments there are.
-    pub segments: usize,
-    /// The first LSN that can be read.
-    pub first: Lsn,
-    /// The last LSN; 0 in an empty log.
-    pub tail: Lsn,
-    /// What was cut off at the end, if anything.
-    pub cut: Option<Cut>,
-    /// Files that are removed because they were left over from something interrupted.
-    pub removed: Vec<String>,
-    /// The checkpoint from which a new log goes on, because the folder holds checkpoints alone.
-    pub begun_from: Option<Begun>,
-}
-
-/// The checkpoint with which a log begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Begun {
-    /// The file's name.
-    pub name: String,
-    /// Every record up to this LSN is in it.
-    pub start: Lsn,
-    /// Parts of it show records up to this LSN.
-    pub last: Lsn,
-}
-
-impl std::fmt::Display for Begun {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { name, start, last } = self;
-        write!(f, "the folder holds checkpoints without a log: a new log goes on from {name}")?;
-        if last > start {
-            write!(
-                f,
-                "; its parts were read between LSN {start} and {last}, so of a transaction of that time a part may be missing"
-            )?;
-        }
-        Ok(())
-    }
-}
-
-/// A torn end that was cut off.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cut {
-    /// The file in which the valid records end.
-    pub file: String,
-    /// The offset at which it was cut.
-    pub offset: u64,
-    /// The LSN that the first record cut off had or would have had.
-    pub lsn: Lsn,
-    /// Bytes cut off, later segments included; secured room is not counted.
-    pub bytes: u64,
-    /// Valid records among them. They were never durable; they cannot be kept because one before them is missing.
-    pub records: u64,
-    /// What was found there.
-    pub what: String,
-}
-
-impl std::fmt::Display for Cut {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { file, offset, lsn, bytes, records, what } = self;
-        let last = lsn - 1;
-        write!(
-            f,
-            "{file} at offset {offset}: the log ends after LSN {last}; {bytes} bytes with {records} valid records were \
-             dropped ({what})"
-        )
-    }
-}
 
 impl FileLog {
     /// Opens the log in `dir`, which is locked until the result is dropped. No epoch is established yet, and nothing in

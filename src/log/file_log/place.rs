@@ -1,0 +1,34 @@
+//! A folder with a log and its checkpoints.
+
+use super::FileLog;
+use crate::env::{Clock, Disk};
+use crate::log::checkpoint::{CheckpointFolder, CheckpointStore};
+use crate::log::{LogError, LogId, LogOptions, LogPlace, LogStore, OpenReport};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A folder that holds a log's segments and its checkpoints side by side.
+#[derive(Debug)]
+pub struct FolderPlace {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+}
+
+impl FolderPlace {
+    /// The folder `dir`, which need not exist yet.
+    pub fn new(disk: Arc<dyn Disk>, dir: &Path) -> Self {
+        Self { disk, dir: dir.to_path_buf() }
+    }
+}
+
+impl LogPlace for FolderPlace {
+    fn look(&self, clock: &Clock, options: LogOptions) -> Result<(Arc<dyn LogStore>, OpenReport), LogError> {
+        let (store, report) = FileLog::open(Arc::clone(&self.disk), clock.clone(), &self.dir, options)?;
+        Ok((Arc::new(store), report))
+    }
+
+    /// A folder holds the checkpoints of one log. Those of another one are found out when they are opened.
+    fn checkpoints(&self, _: LogId) -> Arc<dyn CheckpointStore> {
+        Arc::new(CheckpointFolder::new(Arc::clone(&self.disk), &self.dir))
+    }
+}
