@@ -106,8 +106,8 @@ impl Log {
         Self::look_at(&FolderPlace::new(disk, dir), clock, options)
     }
 
-    /// Opens the log of a place to be read, and changes nothing there but for creating it. [`Log::take_over`] begins the
-    /// epoch, once nothing can refuse the start any more.
+    /// Opens the log of a place to be read, and changes nothing there but for creating it. [`Log::take_over`] begins
+    /// the epoch, once nothing can refuse the start any more.
     pub fn look_at(
         place: &dyn LogPlace,
         clock: Clock,

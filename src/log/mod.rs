@@ -6,13 +6,13 @@
 //!   without any lock held.
 //! - [`Log::write_out`] hands what was appended to the system, [`Log::sync`] makes it durable; many callers share one
 //!   write and one sync.
-//! - The first failed sync is final, and so is a write that failed because something broke. A write that wants for room or
-//!   descriptors is done again, and writes are refused meanwhile ([`LogError::is_final`]).
+//! - The first failed sync is final, and so is a write that failed because something broke. A write that wants for
+//!   room or descriptors is done again, and writes are refused meanwhile ([`LogError::is_final`]).
 //! - What [`Log::sync`] covered is found again by [`Log::open`], in order and unchanged, or the open is refused.
 //!
 //! `place.rs`, `store.rs` and `checkpoint/store.rs` are the seam for other places than a folder: where log and
-//! checkpoints are, what keeps the records, and what keeps the checkpoints. `file_log/` and `checkpoint/folder.rs` are the
-//! one implementation. `frame.rs`, `segment.rs`, `mark.rs` and `manifest.rs` own the format (drawn there and in
+//! checkpoints are, what keeps the records, and what keeps the checkpoints. `file_log/` and `checkpoint/folder.rs` are
+//! the one implementation. `frame.rs`, `segment.rs`, `mark.rs` and `manifest.rs` own the format (drawn there and in
 //! docs/log-format.md), `front.rs`, `commit.rs` and `reserve.rs` are the group commit.
 
 pub mod check;

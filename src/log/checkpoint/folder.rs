@@ -1,7 +1,7 @@
 //! Checkpoints as files of one folder.
 //!
-//! A file is written under its name with `.tmp` behind it and synced on the way. When all of it is durable it is renamed,
-//! and then the folder is synced.
+//! A file is written under its name with `.tmp` behind it and synced on the way. When all of it is durable it is
+//! renamed, and then the folder is synced.
 
 use super::format::{CheckpointInfo, is_temporary};
 use super::reader::{self, Checkpoint};
@@ -11,8 +11,8 @@ use crate::log::{LogError, LogId, Lsn};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Bytes after which the file is synced on the way, so that no sync at the end competes with the log's for long. A sync of a MiB takes
-/// the processor for about a millisecond.
+/// Bytes after which the file is synced on the way, so that no sync at the end competes with the log's for long. A sync
+/// of a MiB takes the processor for about a millisecond.
 const SYNC_STEP: u64 = 1 << 20;
 
 /// The checkpoints in a folder, beside whatever else lies there.
@@ -127,7 +127,7 @@ impl BlobWriter for Unfinished<'_> {
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         if !self.named {
-            // A leftover is removed at the next start too.
+            // A leftover is removed at the next start, and before the next checkpoint.
             let _ = self.folder.disk.remove_file(&self.temp);
         }
     }

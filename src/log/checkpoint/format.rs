@@ -1,4 +1,5 @@
-//! The layout of a checkpoint's file, `checkpoint-<number, 10 digits>-<start LSN, 20 digits>.ckpt`.
+//! The layout of a checkpoint, `checkpoint-<number, 10 digits>-<start LSN, 20 digits>.ckpt`: a file, or whatever a
+//! place keeps it as.
 //!
 //! All numbers are little-endian. The key is the log's: the crc32 of its id.
 //!
@@ -45,10 +46,11 @@ const MAGIC: [u8; 8] = *b"ITEMRCKP";
 const KIND_CHUNK: u32 = 1;
 const KIND_END: u32 = 2;
 
-/// What a checkpoint's file says about itself.
+/// What a checkpoint says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointInfo {
-    /// The checkpoint's number; a later one has a greater number.
+    /// The checkpoint's number; a later one has a greater number. Where a writer has not noticed yet that another one took
+    /// over, both may give the same number: then the start LSN is greater, and only the name is of one.
     pub number: u64,
     /// Its name: that of the file inside the folder.
     pub name: String,
@@ -60,7 +62,7 @@ pub struct CheckpointInfo {
     pub ms: u64,
     /// Number of chunks.
     pub chunks: u64,
-    /// Length of the file.
+    /// Its length.
     pub bytes: u64,
 }
 

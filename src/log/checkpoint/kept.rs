@@ -19,8 +19,8 @@ const KEPT: usize = 2;
 pub struct Checkpoints {
     store: Arc<dyn CheckpointStore>,
     id: LogId,
-    /// The numbers of those that were found damaged.
-    damaged: Mutex<BTreeSet<u64>>,
+    /// The names of those that were found damaged.
+    damaged: Mutex<BTreeSet<String>>,
 }
 
 /// The newest checkpoint that can be used.
@@ -70,7 +70,7 @@ impl Checkpoints {
     pub fn latest(&self) -> Result<Latest, LogError> {
         let mut latest = Latest { checkpoint: None, damaged: Vec::new() };
         for info in self.list()?.into_iter().rev() {
-            if self.damaged.lock().contains(&info.number) {
+            if self.damaged.lock().contains(&info.name) {
                 continue;
             }
             match self.open(&info) {
@@ -80,7 +80,7 @@ impl Checkpoints {
                 }
                 Err(error) if !matches!(error, LogError::Corrupt { .. }) => return Err(error),
                 Err(error) => {
-                    self.damaged.lock().insert(info.number);
+                    self.damaged.lock().insert(info.name.clone());
                     latest.damaged.push(DamagedCheckpoint { name: info.name, error });
                 }
             }
@@ -95,7 +95,7 @@ impl Checkpoints {
 
     /// Excludes a checkpoint from use, and from being counted among those that are kept.
     pub fn mark_damaged(&self, info: &CheckpointInfo) {
-        self.damaged.lock().insert(info.number);
+        self.damaged.lock().insert(info.name.clone());
     }
 
     /// Removes what was left behind by writers that were not finished. Not to be called while a checkpoint is written.
@@ -120,15 +120,15 @@ impl Checkpoints {
     pub(super) fn prune(&self, log: &Log, verified: &CheckpointInfo) -> Result<(), LogError> {
         let all = self.list()?;
         let sound = |info: &&CheckpointInfo| {
-            info.number == verified.number
-                || (!self.damaged.lock().contains(&info.number)
+            info.name == verified.name
+                || (!self.damaged.lock().contains(&info.name)
                     && self.open(info).is_ok_and(|found| found.verify(1).is_ok()))
         };
         let kept: Vec<&CheckpointInfo> = all.iter().rev().filter(sound).take(KEPT).collect();
         if kept.len() < KEPT {
             return Ok(());
         }
-        let old = all.iter().filter(|info| !kept.iter().any(|kept| kept.number == info.number));
+        let old = all.iter().filter(|info| !kept.iter().any(|kept| kept.name == info.name));
         let old: Vec<&str> = old.map(|info| info.name.as_str()).collect();
         self.store.remove(&old)?;
         if let Some(start) = kept.iter().map(|info| info.start_lsn).min() {

@@ -4,16 +4,18 @@
 //! shard at the chunk's LSN, which may be later; records after the start LSN are replayed, and for each shard
 //! only those after its chunk's LSN apply.
 //!
-//! A checkpoint is written, made durable and read back before it gets its name. Two are kept, and the log from the older
-//! one's start LSN on, so that a damaged one costs nothing but time. No checkpoint reflects a record that is not durable
-//! in the log.
+//! A checkpoint is written, made durable and read back before it gets its name. Two are kept, and the log from the
+//! older one's start LSN on, so that a damaged one costs nothing but time. No checkpoint reflects a record that is not
+//! durable in the log.
 //!
-//! `format.rs` owns the layout, `store.rs` is the seam for places that keep checkpoints, `folder.rs` keeps them in files.
-//! `writer.rs` writes, `reader.rs` reads in parallel, `kept.rs` decides which are used and kept.
+//! `format.rs` owns the layout, `store.rs` is the seam for places that keep checkpoints, `folder.rs` keeps them in
+//! files. `writer.rs` writes, `reader.rs` reads in parallel, `kept.rs` decides which are used and kept.
 
 mod folder;
 mod format;
 mod kept;
+#[cfg(test)]
+pub(crate) mod memory;
 mod reader;
 mod store;
 mod writer;

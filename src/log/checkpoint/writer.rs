@@ -14,7 +14,7 @@ const BUFFER: usize = 256 << 10;
 /// A checkpoint that is being written. Dropped before [`CheckpointWriter::finish`] it leaves none behind.
 #[derive(Debug)]
 pub struct CheckpointWriter<'a> {
-    folder: &'a Checkpoints,
+    kept: &'a Checkpoints,
     blob: Box<dyn BlobWriter + 'a>,
     info: CheckpointInfo,
     key: u32,
@@ -26,19 +26,19 @@ pub struct CheckpointWriter<'a> {
 }
 
 impl<'a> CheckpointWriter<'a> {
-    /// Begins a checkpoint that reflects every record up to `start_lsn`. The prologue is a blob for the caller's own use,
+    /// Begins a checkpoint that reflects every record up to `start_lsn`. The prologue is for the caller's own use and is
     /// read before all chunks.
     pub fn new(
-        folder: &'a Checkpoints,
+        kept: &'a Checkpoints,
         start_lsn: Lsn,
         now_ms: u64,
         prologue: &[u8],
     ) -> Result<Self, LogError> {
-        let key = folder.id().key();
-        let info = folder.next_info(start_lsn, now_ms)?;
-        let blob = folder.create(&info)?;
+        let key = kept.id().key();
+        let info = kept.next_info(start_lsn, now_ms)?;
+        let blob = kept.create(&info)?;
         let header = Header {
-            id: folder.id(),
+            id: kept.id(),
             start_lsn,
             ms: now_ms,
             prologue_len: prologue.len() as u64,
@@ -46,7 +46,7 @@ impl<'a> CheckpointWriter<'a> {
         };
         let (bytes, chain) = header.encode();
         let mut writer = Self {
-            folder,
+            kept,
             blob,
             info,
             key,
@@ -82,7 +82,7 @@ impl<'a> CheckpointWriter<'a> {
         self.put(payload)
     }
 
-    /// Bytes of the file so far.
+    /// Bytes of the checkpoint so far.
     pub fn bytes(&self) -> u64 {
         self.written + self.buffer.len() as u64
     }
@@ -114,8 +114,8 @@ impl<'a> CheckpointWriter<'a> {
     /// Ends the checkpoint, makes it durable, reads it back and gives it its name. Then all checkpoints but the two
     /// newest sound ones are removed, and the log before the older of the two.
     ///
-    /// The log is synced first up to the greatest LSN that a chunk has or may show. An error leaves no checkpoint behind, unless it
-    /// comes from removing old files.
+    /// The log is synced first up to the greatest LSN that a chunk has or may show. An error leaves no checkpoint
+    /// behind, unless it comes from making the name durable or from removing old ones.
     pub fn finish(mut self, log: &Log) -> Result<CheckpointInfo, LogError> {
         self.info.bytes = self.bytes() + (BLOCK + END_PAYLOAD) as u64;
         let totals = Totals {
@@ -128,10 +128,10 @@ impl<'a> CheckpointWriter<'a> {
         self.flush()?;
         let sealed = self.blob.seal()?;
         log.sync(self.info.last_lsn)?;
-        Checkpoint::open(sealed, self.folder.id(), self.info.clone())?.verify(1)?;
-        let Self { folder, blob, info, .. } = self;
+        Checkpoint::open(sealed, self.kept.id(), self.info.clone())?.verify(1)?;
+        let Self { kept, blob, info, .. } = self;
         blob.finish()?;
-        folder.prune(log, &info)?;
+        kept.prune(log, &info)?;
         Ok(info)
     }
 }

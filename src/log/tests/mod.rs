@@ -13,6 +13,7 @@ mod marks;
 mod model;
 mod owner;
 mod passing;
+mod places;
 mod repair;
 
 use super::*;

@@ -1,0 +1,123 @@
+//! Checkpoints in memory, for tests: a place that is no folder. It outlives the engines and logs that use it.
+
+use super::store::{Blob, BlobWriter, CheckpointStore, Stored};
+use crate::log::LogError;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The blobs of one log.
+#[derive(Debug, Default)]
+pub(crate) struct MemoryCheckpoints {
+    finished: Mutex<BTreeMap<String, Arc<Vec<u8>>>>,
+    unfinished: Mutex<BTreeMap<String, Arc<Vec<u8>>>>,
+}
+
+impl MemoryCheckpoints {
+    /// Changes the bytes of a finished blob. Those who have it open keep what it was.
+    pub(crate) fn change(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        change(Arc::make_mut(self.finished.lock().get_mut(name).expect(name)));
+    }
+
+    /// The same finished blobs in a store of their own.
+    pub(crate) fn fork(&self) -> Self {
+        Self { finished: Mutex::new(self.finished.lock().clone()), unfinished: Mutex::default() }
+    }
+
+    /// How many blobs were begun, not finished and not dropped.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.unfinished.lock().len()
+    }
+}
+
+fn absent(name: &str) -> LogError {
+    LogError::Io { what: format!("find {name}"), cause: "there is no such blob".to_owned(), full: false }
+}
+
+impl CheckpointStore for MemoryCheckpoints {
+    fn list(&self) -> Result<Vec<Stored>, LogError> {
+        let all = self.finished.lock();
+        let stored = |(name, bytes): (&String, &Arc<Vec<u8>>)| Stored {
+            name: name.clone(),
+            bytes: bytes.len() as u64,
+        };
+        // The order is none that anybody may rely on.
+        Ok(all.iter().rev().map(stored).collect())
+    }
+
+    fn open(&self, name: &str) -> Result<Arc<dyn Blob>, LogError> {
+        let bytes = self.finished.lock().get(name).cloned().ok_or_else(|| absent(name))?;
+        Ok(Arc::new(Bytes { name: name.to_owned(), bytes }))
+    }
+
+    fn create(&self, name: &str) -> Result<Box<dyn BlobWriter + '_>, LogError> {
+        self.unfinished.lock().insert(name.to_owned(), Arc::default());
+        Ok(Box::new(Unfinished { store: self, name: name.to_owned() }))
+    }
+
+    fn remove(&self, names: &[&str]) -> Result<(), LogError> {
+        let mut all = self.finished.lock();
+        names.iter().try_for_each(|name| all.remove(*name).map(drop).ok_or_else(|| absent(name)))
+    }
+
+    fn remove_unfinished(&self) -> Result<(), LogError> {
+        self.unfinished.lock().clear();
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Bytes {
+    name: String,
+    bytes: Arc<Vec<u8>>,
+}
+
+impl Blob for Bytes {
+    fn place(&self) -> String {
+        format!("memory: {}", self.name)
+    }
+
+    fn size(&self) -> Result<u64, LogError> {
+        Ok(self.bytes.len() as u64)
+    }
+
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> Result<usize, LogError> {
+        let from = self.bytes.get(offset as usize..).unwrap_or_default();
+        let len = from.len().min(bytes.len());
+        bytes[..len].copy_from_slice(&from[..len]);
+        Ok(len)
+    }
+}
+
+#[derive(Debug)]
+struct Unfinished<'a> {
+    store: &'a MemoryCheckpoints,
+    name: String,
+}
+
+impl BlobWriter for Unfinished<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), LogError> {
+        let mut all = self.store.unfinished.lock();
+        let blob = all.get_mut(&self.name).ok_or_else(|| absent(&self.name))?;
+        Arc::make_mut(blob).extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn seal(&mut self) -> Result<Arc<dyn Blob>, LogError> {
+        let bytes = self.store.unfinished.lock().get(&self.name).cloned();
+        let bytes = bytes.ok_or_else(|| absent(&self.name))?;
+        Ok(Arc::new(Bytes { name: self.name.clone(), bytes }))
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), LogError> {
+        let bytes = self.store.unfinished.lock().remove(&self.name).ok_or_else(|| absent(&self.name))?;
+        self.store.finished.lock().insert(self.name.clone(), bytes);
+        Ok(())
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.store.unfinished.lock().remove(&self.name);
+    }
+}
