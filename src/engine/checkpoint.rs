@@ -218,16 +218,16 @@ impl Engine {
     }
 
     fn write_checkpoint(&self, running: &Running<'_>) -> Result<Option<CheckpointReport>, EngineError> {
-        let Some(folder) = self.checkpoints() else { return Ok(None) };
+        let Some(checkpoints) = self.checkpoints() else { return Ok(None) };
         let Some(log) = self.journal.log() else { return Ok(None) };
         let began = self.clock.monotonic_micros();
         self.save.log_bytes.store(log.stats().appended_bytes, Relaxed);
         let Beginning { start_lsn, prologue, switches, imaging } = self.begin_images(log)?;
         // Nobody else writes one, in this process or, since the log takes records, in another.
-        if let Err(error) = folder.remove_unfinished() {
+        if let Err(error) = checkpoints.remove_unfinished() {
             tracing::warn!(%error, "what a checkpoint that was not finished left behind cannot be removed");
         }
-        let mut writer = CheckpointWriter::new(&folder, start_lsn, self.clock.now_ms(), &prologue)?;
+        let mut writer = CheckpointWriter::new(&checkpoints, start_lsn, self.clock.now_ms(), &prologue)?;
         let mut chunk = Vec::new();
         let mut longest_hold = 0;
         for shard in 0..self.store.shard_count() {

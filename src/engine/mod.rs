@@ -174,7 +174,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine without a data folder.
+    /// An engine whose data is in memory alone.
     pub fn in_memory(shards: usize, databases: usize, clock: Clock) -> Self {
         let settings = Settings {
             shards: shards as u32,

@@ -7,7 +7,7 @@ use super::checkpoint::{PROLOGUE_VERSION, PROLOGUE_VERSION_OF_PIECES};
 use super::durability::{Event, LogState, Phase, State};
 use super::{Engine, EngineError};
 use crate::effect::{Decoder, Effect, EffectError, SYSTEM};
-use crate::log::checkpoint::{Checkpoint, Checkpoints, ReadError};
+use crate::log::checkpoint::{Checkpoint, ReadError};
 use crate::log::{Begun, Cut, Log, LogError, LogOptions, LogReader, Lsn, Piece, ReadAhead};
 use crate::store::{Mode, Store};
 use std::panic::AssertUnwindSafe;
@@ -210,16 +210,16 @@ impl Engine {
     }
 
     fn load_newest(&self, report: &mut RecoveryReport) -> Result<(Lsn, Images), EngineError> {
-        let Some(folder) = self.checkpoints() else { return Ok((0, Images::none())) };
+        let Some(checkpoints) = self.checkpoints() else { return Ok((0, Images::none())) };
         loop {
-            let latest = folder.latest()?;
+            let latest = checkpoints.latest()?;
             report.damaged.extend(latest.damaged.iter().map(|d| format!("{}: {}", d.name, d.error)));
             let Some(checkpoint) = latest.checkpoint else { return Ok((0, Images::none())) };
-            match self.load(&folder, &checkpoint, report) {
+            match self.load(&checkpoint, report) {
                 Ok(images) => return Ok((checkpoint.info().start_lsn, images)),
                 Err(LoadError::Damaged(error)) => {
                     report.damaged.push(format!("{}: {error}", checkpoint.info().name));
-                    folder.mark_damaged(checkpoint.info());
+                    checkpoints.mark_damaged(checkpoint.info());
                     self.store.clear();
                     self.tables.clear();
                 }
@@ -228,12 +228,7 @@ impl Engine {
         }
     }
 
-    fn load(
-        &self,
-        _folder: &Checkpoints,
-        checkpoint: &Checkpoint,
-        report: &mut RecoveryReport,
-    ) -> Result<Images, LoadError> {
+    fn load(&self, checkpoint: &Checkpoint, report: &mut RecoveryReport) -> Result<Images, LoadError> {
         let info = checkpoint.info();
         let place = || info.name.clone();
         let prologue = checkpoint.prologue();

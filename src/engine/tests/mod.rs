@@ -15,6 +15,7 @@ mod exact;
 mod falling;
 mod held;
 mod pieces;
+mod places;
 mod switches;
 mod undone;
 
@@ -159,10 +160,14 @@ fn assert_same(found: &[Vec<u8>], expected: &[Vec<u8>]) {
 
 const STEPS: u32 = 60;
 
+fn run(disk: &SimDisk) -> (Vec<Vec<Vec<u8>>>, usize) {
+    work(disk, open(disk, AppendFsync::Always))
+}
+
 /// Runs the workload until the disk goes down. Returns the images after each step (the first before any), and how many
 /// steps were acknowledged.
-fn run(disk: &SimDisk) -> (Vec<Vec<Vec<u8>>>, usize) {
-    let Ok(engine) = open(disk, AppendFsync::Always) else { return (vec![Vec::new()], 0) };
+fn work(disk: &SimDisk, engine: Result<Arc<Engine>, super::EngineError>) -> (Vec<Vec<Vec<u8>>>, usize) {
+    let Ok(engine) = engine else { return (vec![Vec::new()], 0) };
     let mut images = vec![image(&engine)];
     create_table(&engine);
     images.push(image(&engine));
