@@ -1,4 +1,4 @@
-//! The seam above the seam: where a log and its checkpoints are kept, and what opening it finds.
+//! Where a log and its checkpoints are kept, and what opening the log finds.
 
 use super::checkpoint::CheckpointStore;
 use super::store::LogStore;
