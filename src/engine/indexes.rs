@@ -141,7 +141,10 @@ impl Tx<'_> {
         let [was, is] = [before, after].map(|size| (i64::from(size.is_some()), size.unwrap_or(0) as i64));
         index.counts.add(is.0 - was.0, is.1 - was.1);
         self.note_counts(space, is.0 - was.0, is.1 - was.1);
-        self.index_writes.push(IndexWrite { space, bytes: before.max(after).unwrap_or(0) });
+        self.aside
+            .get_or_insert_default()
+            .index_writes
+            .push(IndexWrite { space, bytes: before.max(after).unwrap_or(0) });
     }
 
     /// Enters an item into an index, unless it is there as it should be. Changes nothing if the entry's shard cannot be had now,
@@ -168,7 +171,7 @@ impl Tx<'_> {
 
     /// What changes of items did to indexes since this was asked last.
     pub fn take_index_writes(&mut self) -> Vec<IndexWrite> {
-        std::mem::take(&mut self.index_writes)
+        self.aside.as_mut().map(|aside| std::mem::take(&mut aside.index_writes)).unwrap_or_default()
     }
 }
 

@@ -22,6 +22,15 @@ pub(super) struct Expired {
     fields: u64,
 }
 
+/// What a transaction keeps about items and their views.
+#[derive(Default)]
+pub(super) struct Aside {
+    /// What the changes of items did to indexes.
+    pub(super) index_writes: Vec<IndexWrite>,
+    /// What is read under the names of views.
+    pub(super) stand_ins: Vec<StandIn>,
+}
+
 /// One command's, or one EXEC's, view of the store. It must end with [`Tx::commit`], which appends what happened to the
 /// log while the shards are still locked.
 pub struct Tx<'a> {
@@ -36,13 +45,11 @@ pub struct Tx<'a> {
     /// What the effects count for among the changes since the last save, by Redis's rules.
     pub(super) changes: u64,
     pub(super) undo: Option<Box<Undo>>,
-    /// What the changes of items did to indexes.
-    pub(super) index_writes: Vec<IndexWrite>,
     hint: (usize, usize, u64),
     /// Whether the reply acknowledges what other transactions wrote for the command.
     acknowledges: bool,
-    /// What is read under the names of views.
-    pub(super) stand_ins: Vec<super::views::StandIn>,
+    /// What most transactions have no use for.
+    pub(super) aside: Option<Box<Aside>>,
     /// Expired keys and fields that were removed.
     pub(super) expired: Expired,
     hits: Cell<u64>,
@@ -67,10 +74,9 @@ impl<'a> Tx<'a> {
             effects: 0,
             changes: 0,
             undo: None,
-            index_writes: Vec::new(),
             hint: (0, 0, 0),
             acknowledges: false,
-            stand_ins: Vec::new(),
+            aside: None,
             expired: Expired::default(),
             hits: Cell::new(0),
             misses: Cell::new(0),
@@ -154,9 +160,7 @@ impl<'a> Tx<'a> {
     /// The live entry of a key in a database; notes the access.
     #[inline]
     pub fn entry_in(&self, db: usize, key: &[u8]) -> Option<&Entry> {
-        if !self.stand_ins.is_empty()
-            && let Some(found) = StandIn::find(&self.stand_ins, key).filter(|_| db == self.db)
-        {
+        if let Some(found) = self.stand_in_of(key).filter(|_| db == self.db) {
             let found = found.entry.as_ref();
             let counter = if found.is_some() { &self.hits } else { &self.misses };
             counter.set(counter.get() + 1);
@@ -174,7 +178,7 @@ impl<'a> Tx<'a> {
 
     /// The live entry of a key in the current database, without noting an access or counting a lookup.
     pub fn look(&self, key: &[u8]) -> Option<&Entry> {
-        if let Some(found) = StandIn::find(&self.stand_ins, key) {
+        if let Some(found) = self.stand_in_of(key) {
             return found.entry.as_ref();
         }
         let found = self.locked.peek(self.space_of(self.db, key), key, self.hash(key))?;
@@ -213,7 +217,7 @@ impl<'a> Tx<'a> {
 
     /// Whether a key exists in a database, without noting an access.
     pub fn exists_in(&self, db: usize, key: &[u8]) -> bool {
-        if let Some(found) = StandIn::find(&self.stand_ins, key).filter(|_| db == self.db) {
+        if let Some(found) = self.stand_in_of(key).filter(|_| db == self.db) {
             return found.entry.is_some();
         }
         let space = self.space_of(db, key);

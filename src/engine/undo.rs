@@ -157,6 +157,8 @@ impl Tx<'_> {
         self.record.clear();
         (self.effects, self.changes) = (0, 0);
         self.expired = Expired::default();
-        self.index_writes.clear();
+        if let Some(aside) = &mut self.aside {
+            aside.index_writes.clear();
+        }
     }
 }

@@ -203,14 +203,13 @@ pub(super) struct StandIn {
     pub(super) entry: Option<Entry>,
 }
 
-impl StandIn {
-    /// That of a key.
-    pub(super) fn find<'s>(all: &'s [Self], key: &[u8]) -> Option<&'s Self> {
-        all.iter().find(|stand_in| *stand_in.key == *key)
-    }
-}
-
 impl Tx<'_> {
+    /// What stands in for a key of the current database.
+    #[inline]
+    pub(super) fn stand_in_of(&self, key: &[u8]) -> Option<&StandIn> {
+        self.aside.as_ref()?.stand_ins.iter().find(|stand_in| *stand_in.key == *key)
+    }
+
     /// From now on lookups of this key in the current database find a hash made of the item, or nothing if there is none. The
     /// item's shard is locked.
     pub fn stand_in(&mut self, key: &[u8], table: &Table, keys: &ItemKeys) {
@@ -221,17 +220,19 @@ impl Tx<'_> {
             (expire.is_none_or(|at| at > self.now()))
                 .then(|| hash_of(&self.locked, key, &item, expire, clock))
         });
-        self.stand_ins.push(StandIn { key: key.into(), entry });
+        self.aside.get_or_insert_default().stand_ins.push(StandIn { key: key.into(), entry });
     }
 
     /// Whether there are stand-ins.
     pub fn has_stand_ins(&self) -> bool {
-        !self.stand_ins.is_empty()
+        self.aside.as_ref().is_some_and(|aside| !aside.stand_ins.is_empty())
     }
 
     /// Ends what [`Tx::stand_in`] began.
     pub fn forget_stand_ins(&mut self) {
-        self.stand_ins.clear();
+        if let Some(aside) = &mut self.aside {
+            aside.stand_ins.clear();
+        }
     }
 }
 

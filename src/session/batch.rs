@@ -394,11 +394,13 @@ impl Worker {
             let ahead = ahead.filter(|ahead| reach.is_first() && ahead.is_of(client.db));
             let (seen, clears) = (shown::so_far(), server.engine.store.clears());
             let mode = if is_write(command) { Mode::Write } else { Mode::Read };
-            let by_hint =
-                |hint: Ahead| Some((locks::lock_ahead(&server.engine, hint, mode, now)?, hint.name_hash()));
-            let (locked, name_hash) = match ahead.and_then(by_hint) {
-                Some(found) => found,
-                None => (locks::lock_command(&server.engine, command, args, client.db, &reach, now), None),
+            let mut name_hash = ahead.and_then(Ahead::name_hash);
+            let locked = match ahead.and_then(|hint| locks::lock_ahead(&server.engine, hint, mode, now)) {
+                Some(locked) => locked,
+                None => {
+                    name_hash = None;
+                    locks::lock_command(&server.engine, command, args, client.db, &reach, now)
+                }
             };
             // Of shards that a refused command has locked it shows nothing.
             gate::check_locked(&server.engine, &locked, command).inspect_err(|_| shown::back_to(seen))?;

@@ -31,6 +31,11 @@ const NO_CHECKPOINT: Fail = Fail::new(
 /// the gates were passed.
 #[inline]
 pub(super) fn check_locked(engine: &Engine, locked: &Locked<'_>, command: &Command) -> Result<(), Fail> {
+    if engine.state().accepts_writes() { Ok(()) } else { check_slowly(engine, locked, command) }
+}
+
+#[cold]
+fn check_slowly(engine: &Engine, locked: &Locked<'_>, command: &Command) -> Result<(), Fail> {
     // Some commands look at more than they hold.
     let outcome = if command.has(flag::WHOLE) {
         engine.admits(is_write(command))

@@ -123,7 +123,9 @@ impl Locked<'_> {
         }
         self.store.note_buried(freed.len() as u64, false);
         let store = self.store;
-        self.garbage.extend(freed.into_iter().filter_map(|entry| store.hand_over(shard, entry)));
+        for entry in freed.into_iter().filter_map(|entry| store.hand_over(shard, entry)) {
+            self.garbage.get_or_insert_default().0.push(entry);
+        }
         complete
     }
 

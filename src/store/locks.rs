@@ -1,5 +1,6 @@
 //! Locks over shards: one, several in ascending order, or all; and lookups under them.
 
+use super::shown::Classes;
 use super::table::{self, Raw};
 use super::undo::Undo;
 use super::{Entry, Kind, Store, shown};
@@ -50,20 +51,29 @@ const PREFETCH_GROUP: usize = 32;
 /// How many keys of one command are prefetched.
 const MOST_PREFETCHED: usize = 1024;
 
+/// Small, because it is moved into each transaction: nearly all of them hold one shard.
 enum Held<'a> {
     None,
     One(usize, Guard<'a>),
-    Many(SmallVec<[(usize, Guard<'a>); 4]>),
+    Many(Vec<(usize, Guard<'a>)>),
 }
+
+/// Entries that were removed.
+#[derive(Default)]
+pub(super) struct Garbage(pub(super) Vec<Entry>);
 
 /// Locked shards and the time at which they are looked at. All lookups of commands go through this.
 pub struct Locked<'a> {
     pub(super) store: &'a Store,
     held: Held<'a>,
     /// What was removed and may be large. It is freed after the locks are given back, so that nobody waits for it.
-    pub(super) garbage: Vec<Entry>,
+    pub(super) garbage: Option<Box<Garbage>>,
     /// What takes the changes back, while they are recorded.
     pub(super) undo: Option<Box<Undo>>,
+    /// The classes of keys that were changed.
+    pub(super) changed: Classes,
+    /// The classes of keys of which this thread has noted that it was shown them, in all shards held.
+    noted: Classes,
     /// The time in ms since the epoch that decides what has expired.
     pub now: u64,
     /// Whether reads leave the access clock alone (CLIENT NO-TOUCH, OBJECT, the cycles).
@@ -87,52 +97,70 @@ pub(super) fn noise() -> u64 {
 }
 
 impl Store {
+    #[inline]
     fn guard(&self, shard: usize, mode: Mode) -> Guard<'_> {
-        let guard = match mode {
+        match mode {
             Mode::Read => Guard::Read(self.raw(shard).read()),
             Mode::Write => Guard::Write(self.raw(shard).write()),
-        };
-        // Relaxed: it is written under the lock that is held now.
-        shown::note(self.sides[shard].position.load(Relaxed));
-        guard
+        }
     }
 
-    fn locked<'a>(&'a self, held: Held<'a>, now: u64) -> Locked<'a> {
-        Locked { store: self, held, garbage: Vec::new(), undo: None, now, no_touch: false }
+    #[inline]
+    fn locked<'a>(&'a self, held: Held<'a>, noted: Classes, now: u64) -> Locked<'a> {
+        let changed = Classes::NONE;
+        Locked { store: self, held, garbage: None, undo: None, changed, noted, now, no_touch: false }
+    }
+
+    /// Notes that this thread is shown what was changed about the class of a hash, whose shard is locked.
+    #[inline]
+    fn note_shown(&self, hash: u64) {
+        shown::note(self.sides[self.shard_of(hash)].positions.of(hash));
     }
 
     /// Locks nothing: for commands without keys.
     pub fn lock_none(&self, now: u64) -> Locked<'_> {
-        self.locked(Held::None, now)
+        self.locked(Held::None, Classes::NONE, now)
     }
 
     /// Locks the shard of one hash.
     #[inline]
     pub fn lock_one(&self, hash: u64, mode: Mode, now: u64) -> Locked<'_> {
-        self.lock_shard(self.shard_of(hash), mode, now)
+        let shard = self.shard_of(hash);
+        let guard = self.guard(shard, mode);
+        shown::note(self.sides[shard].positions.of(hash));
+        self.locked(Held::One(shard, guard), Classes::of(hash), now)
     }
 
-    /// Locks one shard by its number.
+    /// Locks one shard by its number, to walk over it.
     #[inline]
     pub fn lock_shard(&self, shard: usize, mode: Mode, now: u64) -> Locked<'_> {
-        self.locked(Held::One(shard, self.guard(shard, mode)), now)
+        let guard = self.guard(shard, mode);
+        shown::note(self.sides[shard].positions.greatest());
+        self.locked(Held::One(shard, guard), Classes::ALL, now)
     }
 
     /// Locks the shards of several hashes, each once, in ascending order.
     pub fn lock_many(&self, hashes: &[u64], mode: Mode, now: u64) -> Locked<'_> {
+        if let [only] = hashes {
+            return self.lock_one(*only, mode, now);
+        }
         let mut shards: SmallVec<[usize; 16]> = hashes.iter().map(|h| self.shard_of(*h)).collect();
         shards.sort_unstable();
         shards.dedup();
-        match shards[..] {
-            [] => self.lock_none(now),
-            [one] => self.lock_shard(one, mode, now),
-            _ => self.locked(Held::Many(shards.iter().map(|s| (*s, self.guard(*s, mode))).collect()), now),
-        }
+        let held = match shards[..] {
+            [] => Held::None,
+            [one] => Held::One(one, self.guard(one, mode)),
+            _ => Held::Many(shards.iter().map(|s| (*s, self.guard(*s, mode))).collect()),
+        };
+        hashes.iter().for_each(|hash| self.note_shown(*hash));
+        self.locked(held, Classes::NONE, now)
     }
 
     /// Locks every shard, in ascending order. About 10 ns a shard when nobody else holds one.
     pub fn lock_all(&self, mode: Mode, now: u64) -> Locked<'_> {
-        self.locked(Held::Many((0..self.shard_count()).map(|s| (s, self.guard(s, mode))).collect()), now)
+        let held = (0..self.shard_count()).map(|shard| (shard, self.guard(shard, mode))).collect();
+        self.sides.iter().for_each(|side| shown::note(side.positions.greatest()));
+        self.locked(Held::Many(held), Classes::ALL, now)
     }
 }
 
@@ -156,14 +184,15 @@ impl<'a> Locked<'a> {
             },
         };
         let Some(guard) = self.store.raw(shard).try_write() else { return false };
-        shown::note(self.store.sides[shard].position.load(Relaxed));
+        self.store.note_shown(hash);
         let mut guards = match std::mem::replace(&mut self.held, Held::None) {
-            Held::None => SmallVec::new(),
-            Held::One(held, guard) => SmallVec::from_iter([(held, guard)]),
+            Held::None => Vec::new(),
+            Held::One(held, guard) => vec![(held, guard)],
             Held::Many(guards) => guards,
         };
         guards.insert(at, (shard, Guard::Write(guard)));
         self.held = Held::Many(guards);
+        self.noted = Classes::NONE;
         true
     }
 
@@ -173,7 +202,9 @@ impl<'a> Locked<'a> {
     pub(super) fn discard(&mut self, shard: usize, entry: Entry) {
         if entry.kind() == Kind::Boxed {
             let free = self.store.hand_over(shard, entry).and_then(|entry| self.store.reap(entry));
-            self.garbage.extend(free);
+            if let Some(entry) = free {
+                self.garbage.get_or_insert_default().0.push(entry);
+            }
         }
     }
 
@@ -202,13 +233,13 @@ impl<'a> Locked<'a> {
             && matches!(&self.held, Held::Many(guards) if guards.iter().all(|(_, guard)| guard.is_exclusive()))
     }
 
-    /// Notes that the record of what was changed in these shards stands at a position of the log: who reads them from
-    /// now on is shown it.
+    /// Notes that the record of what was changed in these shards stands at a position of the log: who reads from now on
+    /// what may have been changed is shown it.
     #[inline]
     pub fn recorded_at(&self, position: u64) {
         let raise = |shard: usize, guard: &Guard<'_>| {
             if guard.is_exclusive() {
-                self.store.sides[shard].position.store(position, Relaxed);
+                self.store.sides[shard].positions.set(self.changed, position);
             }
         };
         match &self.held {
@@ -221,7 +252,7 @@ impl<'a> Locked<'a> {
 
     /// The log's position of the last record that changed any of these shards; none if no shard is held.
     pub fn position(&self) -> Option<u64> {
-        let of = |shard: usize| self.store.sides[shard].position.load(Relaxed);
+        let of = |shard: usize| self.store.sides[shard].positions.greatest();
         match &self.held {
             Held::None => None,
             Held::One(shard, _) => Some(of(*shard)),
@@ -298,6 +329,9 @@ impl<'a> Locked<'a> {
     /// The entry of a key even if it has expired; does not note the access.
     #[inline]
     pub fn peek(&self, space: u32, key: &[u8], hash: u64) -> Option<&Entry> {
+        if !self.noted.contains(Classes::of(hash)) {
+            self.store.note_shown(hash);
+        }
         let table = self.raw(self.store.shard_of(hash))?;
         table::find(table, Store::place(hash, space), space, key)
     }

@@ -77,8 +77,8 @@ struct DbCount {
 
 /// What belongs to a shard beside its table.
 struct Side {
-    /// The log's position of the last record that changed the shard; written under its exclusive lock only.
-    position: AtomicU64,
+    /// The log's positions of the last records that changed the shard; written under its exclusive lock only.
+    positions: shown::Positions,
     /// Changes whenever slot numbers lose their meaning.
     generation: AtomicU32,
     /// The slots of the shard's table, for those who do not lock the shard.
@@ -175,7 +175,7 @@ impl Store {
     pub fn new(shards: usize, databases: usize) -> Self {
         let shards = shards.next_power_of_two().max(2);
         let side = || Side {
-            position: AtomicU64::new(0),
+            positions: shown::Positions::default(),
             generation: AtomicU32::new(1),
             buckets: AtomicUsize::new(0),
             watched: AtomicU32::new(0),
@@ -338,7 +338,7 @@ impl Store {
     /// Notes that a shard was read from disk: what it shows is durable.
     pub fn shard_is_read(&self, shard: usize) {
         let _held = self.raw(shard).write();
-        self.sides[shard].position.store(0, Relaxed);
+        self.sides[shard].positions.set(shown::Classes::ALL, 0);
     }
 
     /// How often entries were taken away to be read again: a walk over the shards during which it changes shows no
@@ -356,7 +356,7 @@ impl Store {
         let side = &self.sides[shard];
         side.generation.fetch_add(1, Relaxed);
         // Nobody is shown it before it was read.
-        side.position.store(u64::MAX, Relaxed);
+        side.positions.set(shown::Classes::ALL, u64::MAX);
         for count in &side.counts {
             count.keys.store(0, Relaxed);
             count.expires.store(0, Relaxed);
@@ -366,7 +366,7 @@ impl Store {
 
     /// Of each shard, whether its last change is behind a position of the log.
     pub fn shards_behind(&self, position: u64) -> Vec<bool> {
-        self.sides.iter().map(|side| side.position.load(Relaxed) > position).collect()
+        self.sides.iter().map(|side| side.positions.greatest() > position).collect()
     }
 
     /// Entries in all spaces. O(shards), takes each shard's lock for an instant; the caller holds none.
@@ -402,7 +402,7 @@ impl Store {
         let shard = self.shard_of(hash);
         let lock: *const dashmap::RwLock<Raw> = self.raw(shard);
         table::prefetch_to_write(lock.cast());
-        table::prefetch((&raw const self.sides[shard].position).cast());
+        table::prefetch(self.sides[shard].positions.address_of(hash).cast());
     }
 
     /// Stages two and three, of all lookups that are known to come, as `(hash, space)`: asks for the tables' control bytes

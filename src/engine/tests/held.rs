@@ -125,3 +125,68 @@ fn nobody_looks_at_the_data_at_an_earlier_time_than_others_have() {
     assert_eq!(at(START), START, "a clock that was set back is followed");
     assert_eq!(at(START - 1), START);
 }
+
+#[test]
+fn whoever_reads_a_key_is_shown_its_last_record_whatever_locks_were_taken() {
+    let disk = SimDisk::new(9);
+    let engine = open(&disk, AppendFsync::Always).unwrap();
+    let store = &engine.store;
+    let keys: Vec<Vec<u8>> = (0..100_u32).map(|n| n.to_string().into_bytes()).collect();
+    let hashes: Vec<u64> = keys.iter().map(|key| store.hash(key)).collect();
+    let mut last = vec![0; keys.len()];
+    let mut record = Vec::new();
+    for round in 0..keys.len() {
+        // Two keys, in one transaction, under locks of each kind.
+        let (a, b) = (round, round * 7 % keys.len());
+        let locked = match round % 3 {
+            0 => store.lock_many(&[hashes[a], hashes[b]], Mode::Write, START),
+            1 => store.lock_all(Mode::Write, START),
+            _ => {
+                let mut locked = store.lock_one(hashes[a], Mode::Write, START);
+                assert!(locked.try_extend(hashes[b]));
+                locked
+            }
+        };
+        let mut tx = Tx::new(&engine, locked, 0, &mut record);
+        tx.apply(set(&keys[a], b"1"));
+        tx.apply(set(&keys[b], b"2"));
+        tx.commit();
+        (last[a], last[b]) = (engine.tail(), engine.tail());
+        let space = store.space(0);
+        for (n, hash) in hashes.iter().enumerate() {
+            let by = |look: &dyn Fn()| shown::apart(look).1;
+            let alone = by(&|| drop(store.lock_one(*hash, Mode::Read, START)));
+            let among = by(&|| drop(store.lock_many(&[hashes[0], *hash], Mode::Read, START)));
+            let walked = by(&|| drop(store.lock_shard(store.shard_of(*hash), Mode::Read, START)));
+            // Not the key that the shard was locked for.
+            let neighbour = by(&|| {
+                let mut locked = store.lock_none(START);
+                assert!(locked.try_extend(hashes[0]) && (n == 0 || locked.try_extend(*hash)));
+                locked.peek(space, &keys[n], *hash);
+            });
+            for seen in [alone, among, walked, neighbour] {
+                assert!(seen >= last[n], "key {n} in round {round}: {seen} < {}", last[n]);
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_reads_a_key_need_not_wait_for_the_record_of_its_neighbour() {
+    let disk = SimDisk::new(10);
+    let engine = open(&disk, AppendFsync::Always).unwrap();
+    let store = &engine.store;
+    let first = store.hash(b"first");
+    let in_its_shard = |key: &Vec<u8>| store.shard_of(store.hash(key)) == store.shard_of(first);
+    let neighbours: Vec<Vec<u8>> =
+        (0..2000_u32).map(|n| n.to_string().into_bytes()).filter(in_its_shard).take(64).collect();
+    let mut record = Vec::new();
+    let mut tx = Tx::new(&engine, store.lock_one(first, Mode::Write, START), 0, &mut record);
+    tx.apply(set(b"first", b"1"));
+    tx.commit();
+    let waits = |key: &Vec<u8>| {
+        shown::apart(|| drop(store.lock_one(store.hash(key), Mode::Read, START))).1 >= engine.tail()
+    };
+    let (few, all) = (neighbours.iter().filter(|key| waits(key)).count(), neighbours.len());
+    assert!(all > 30 && few < all / 4, "{few} of {all} wait");
+}

@@ -9,6 +9,7 @@ mod structural;
 mod tests;
 
 use super::entry::{Kind, Parts};
+use super::shown::Classes;
 use super::table::{self, Raw};
 use super::{Entry, Locked, Store};
 use crate::effect::{Effect, PackedKind};
@@ -32,6 +33,7 @@ impl Locked<'_> {
     /// that were not there for readers) or gone (`HashDelete`: fields that were; of streams: entries that were
     /// deleted or trimmed, pending ones that were acknowledged or went with their consumer), 0 for other effects.
     pub fn apply(&mut self, effect: &Effect<'_>, hash: u64) -> usize {
+        self.changed.add(Classes::of(hash));
         match *effect {
             Effect::SetString { db, key, value, expire } => {
                 let place = self.place(db, key, hash);

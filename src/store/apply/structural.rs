@@ -2,6 +2,7 @@
 
 use super::{Place, table};
 use crate::effect::Effect;
+use crate::store::shown::Classes;
 use crate::store::{Locked, Store};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -9,6 +10,7 @@ impl Locked<'_> {
     /// Applies an effect about whole databases. The caller holds all shards exclusively.
     pub fn apply_structural(&mut self, effect: &Effect<'_>) {
         debug_assert!(self.holds_all());
+        self.changed = Classes::ALL;
         let store = self.store;
         match *effect {
             Effect::FlushDb { db, space } => {
