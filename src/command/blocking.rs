@@ -170,9 +170,14 @@ impl Parked {
         let missed = self.missed.swap(false, AcqRel);
         drop(slot);
         if missed {
-            self.keys.iter().for_each(|(db, key)| store.signal_again(*db, key));
+            self.look_again(store);
         }
         missed
+    }
+
+    /// Has the client's keys looked at again, as if they had changed.
+    pub fn look_again(&self, store: &Store) {
+        self.keys.iter().for_each(|(db, key)| store.signal_again(*db, key));
     }
 
     /// The slot, to serve the client that waits in it. None if there is nobody, or CLIENT UNBLOCK was faster.

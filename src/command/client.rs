@@ -1,7 +1,9 @@
 //! One client's state: what its connection's task owns, and the handle by which others see and reach it.
 
 use super::blocking::{Parked, Wait};
+use super::fail::Fail;
 use super::registry::Command;
+use crate::engine::{Engine, NotNow, Phase};
 use crate::item::ItemKeys;
 use crate::log::Lsn;
 use crate::store::Watcher;
@@ -276,6 +278,8 @@ pub struct Client {
     pub wait: Option<Wait>,
     /// Where the client is to be parked until it is served.
     pub parked: Option<Arc<Parked>>,
+    /// Whether the command that just ran has done nothing and is to be run again once it is known whether the server ends.
+    pub postponed: bool,
 }
 
 impl Client {
@@ -293,7 +297,17 @@ impl Client {
             in_exec: false,
             wait: None,
             parked: None,
+            postponed: false,
         }
+    }
+
+    /// What becomes of a command that its gates let through and that is not admitted under its locks. If nothing but an end
+    /// holds it up, which may yet be refused, it is postponed. It must have done nothing, or only what it leaves as it is
+    /// when it is run again.
+    #[cold]
+    pub fn hold_up(&mut self, reason: &NotNow, engine: &Engine) -> Fail {
+        self.postponed = *reason == NotNow::Ending && engine.state().phase() != Phase::Ended;
+        Fail::not_now(reason)
     }
 
     /// Changes the database.

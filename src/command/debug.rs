@@ -332,7 +332,7 @@ fn populate(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         let engine = &cx.server.engine;
         let locked = engine.store.lock_one(engine.store.hash(&key), Mode::Write, cx.tx.now());
         let mut tx = crate::engine::Tx::new(engine, locked, cx.tx.db, &mut record);
-        tx.admitted()?;
+        tx.admitted().map_err(|reason| cx.client.hold_up(&reason, engine))?;
         if !tx.exists(&key) {
             tx.apply(effect);
         }

@@ -86,12 +86,6 @@ pub(super) fn as_text(arg: &[u8], most: usize) -> &[u8] {
     &arg[..memchr::memchr(0, arg).unwrap_or(arg.len()).min(most)]
 }
 
-impl From<NotNow> for Fail {
-    fn from(reason: NotNow) -> Self {
-        Self::not_now(&reason)
-    }
-}
-
 impl From<ItemError> for Fail {
     #[cold]
     fn from(error: ItemError) -> Self {

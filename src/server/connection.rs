@@ -372,7 +372,7 @@ impl Connection {
         // A panic on that thread has lost the client's state.
         let Ok((client, replies, progress, stats)) = task.await else { return false };
         self.client = Some(client);
-        self.at += 1;
+        self.at += progress.done;
         self.local.stats.absorb(&stats);
         let mut outbox = self.shared.outbox.borrow_mut();
         let mut reply = Reply::with_buffer(outbox.take(), Proto::V2);

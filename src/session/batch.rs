@@ -1,7 +1,7 @@
 //! Execution by batch: the complete commands of one read are looked up, their keys hashed and prefetched, then executed in
 //! order into one output buffer.
 
-use super::gate::{self, Verdict};
+use super::gate::{self, ENDING_MILLIS, Verdict};
 use super::locks::{self, Ahead, Assumed, Only};
 use super::{exec, observe};
 use crate::command::blocking::{Parked, state};
@@ -35,7 +35,8 @@ pub enum Stop {
     Long,
     /// Enough was done in this turn: the replies are to be sent and others have their turn.
     Yield,
-    /// The next command waits for the end of CLIENT PAUSE, at the latest at this time in ms since the epoch.
+    /// The next command waits for the end of CLIENT PAUSE, or to learn whether the server ends, at the latest at this time in
+    /// ms since the epoch.
     Paused(u64),
     /// The next command waits for keys: the client is to be parked in its `parked`, which has the command.
     Blocked,
@@ -175,7 +176,8 @@ impl Worker {
         Progress { done, stop: None, wrote: false, shows: 0 }
     }
 
-    /// Runs one command that stopped a run with [`Stop::Long`], on whatever thread: the worker is one made for it.
+    /// Runs one command that stopped a run with [`Stop::Long`], on whatever thread: the worker is one made for it. It is not done
+    /// if it has to wait after all.
     pub fn run_long(&mut self, client: &mut Client, args: &[&[u8]], out: &mut Reply) -> Progress {
         let now = self.server.engine.clock.now_ms();
         let mut clock = self.server.engine.clock.monotonic_nanos();
@@ -189,6 +191,14 @@ impl Worker {
                 match gate::check(self, client, command, args, now) {
                     Ok(_) => self.execute(client, command, args, None, now, &mut clock, out),
                     Err(fail) => self.refuse(client, Some(command), &fail, out),
+                }
+                if std::mem::take(&mut client.postponed) {
+                    return Progress {
+                        done: 0,
+                        stop: Some(Stop::Paused(now + ENDING_MILLIS)),
+                        wrote: false,
+                        shows: 0,
+                    };
                 }
                 Self::after(client, out, mark)
             }
@@ -298,6 +308,9 @@ impl Worker {
             return Some(Stop::Long);
         }
         self.execute(client, command, args, ahead, now, clock, out);
+        if std::mem::take(&mut client.postponed) {
+            return Some(Stop::Paused(now + ENDING_MILLIS));
+        }
         if client.parked.is_some() {
             return Some(Stop::Blocked);
         }
@@ -322,6 +335,10 @@ impl Worker {
         } else {
             self.transact(client, command, args, ahead, now, out)
         };
+        if client.postponed {
+            out.truncate(mark);
+            return;
+        }
         if client.parked.is_some() {
             // It is counted when its waiting ends. Whoever looks on sees it now.
             *clock = self.server.engine.clock.monotonic_nanos();
@@ -403,7 +420,8 @@ impl Worker {
                 }
             };
             // Of shards that a refused command has locked it shows nothing.
-            gate::check_locked(&server.engine, &locked, command).inspect_err(|_| shown::back_to(seen))?;
+            gate::check_locked(&server.engine, &locked, client, command)
+                .inspect_err(|_| shown::back_to(seen))?;
             if locked.holds_none() && command.may_show_data() {
                 shown::note_everything();
             }

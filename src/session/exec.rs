@@ -28,6 +28,11 @@ pub(super) fn session_command(
 ) -> Result<(), Fail> {
     let Some(multi) = client.multi.take() else { return Err(Fail::new("ERR EXEC without MULTI")) };
     let outcome = exec(worker, client, &multi, now, out);
+    if client.postponed {
+        // It is still to come, with what it watches.
+        client.multi = Some(multi);
+        return outcome;
+    }
     // Until here CLIENT LIST, inside the transaction too, shows it.
     client.handle.multi.store(-1, Relaxed);
     client.handle.multi_bytes.store(0, Relaxed);
@@ -91,7 +96,7 @@ impl Run<'_> {
     ) -> Option<Result<(), Fail>> {
         let seen = shown::so_far();
         let mut locked = lock(&server.engine, client, self.queue, &self.reach, now);
-        let admitted = |q: &Queued| gate::check_locked(&server.engine, &locked, q.command);
+        let admitted = |q: &Queued| gate::check_locked(&server.engine, &locked, client, q.command);
         if let Err(fail) = self.queue.iter().try_for_each(admitted) {
             shown::back_to(seen);
             return Some(Err(fail));

@@ -21,21 +21,31 @@ const NO_DEBUG: Fail = Fail::new(
      local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
 );
 /// How long a command waits for an end that may yet be refused before it looks again, in ms.
-const ENDING_MILLIS: u64 = 20;
+pub(super) const ENDING_MILLIS: u64 = 20;
 const NO_CHECKPOINT: Fail = Fail::new(
     "MISCONF The last checkpoint failed, so that writes are refused as long as stop-writes-on-bgsave-error is on. The \
      server's log tells why it failed.",
 );
 
 /// Whether a command may go on under its locks, where the state of durability stays as it is: it may have changed since
-/// the gates were passed.
+/// the gates were passed. An end that has begun postpones it, as it has those wait that come later.
 #[inline]
-pub(super) fn check_locked(engine: &Engine, locked: &Locked<'_>, command: &Command) -> Result<(), Fail> {
-    if engine.state().accepts_writes() { Ok(()) } else { check_slowly(engine, locked, command) }
+pub(super) fn check_locked(
+    engine: &Engine,
+    locked: &Locked<'_>,
+    client: &mut Client,
+    command: &Command,
+) -> Result<(), Fail> {
+    if engine.state().accepts_writes() { Ok(()) } else { check_slowly(engine, locked, client, command) }
 }
 
 #[cold]
-fn check_slowly(engine: &Engine, locked: &Locked<'_>, command: &Command) -> Result<(), Fail> {
+fn check_slowly(
+    engine: &Engine,
+    locked: &Locked<'_>,
+    client: &mut Client,
+    command: &Command,
+) -> Result<(), Fail> {
     // Some commands look at more than they hold.
     let outcome = if command.has(flag::WHOLE) {
         engine.admits(is_write(command))
@@ -45,7 +55,7 @@ fn check_slowly(engine: &Engine, locked: &Locked<'_>, command: &Command) -> Resu
     match outcome {
         Ok(()) => Ok(()),
         Err(NotNow::Loading) if command.has(flag::LOADING) => Ok(()),
-        Err(reason) => Err(Fail::not_now(&reason)),
+        Err(reason) => Err(client.hold_up(&reason, engine)),
     }
 }
 

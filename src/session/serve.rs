@@ -61,7 +61,7 @@ impl Worker {
 
     /// Serves a waiting client. A panic of its command costs its connection: neither this one, which only came by, nor the others
     /// who wait.
-    fn serve_surely(&mut self, parked: &Parked, db: usize, key: &[u8]) {
+    pub(super) fn serve_surely(&mut self, parked: &Parked, db: usize, key: &[u8]) {
         let wrote = self.wrote;
         if std::panic::catch_unwind(AssertUnwindSafe(|| self.serve(parked, db, key))).is_err() {
             self.wrote = wrote;
@@ -105,6 +105,11 @@ impl Worker {
         }
         let outcome = gate::check(self, client, parked.command, &again, now)
             .and_then(|_| self.transact(client, parked.command, &again, None, now, out));
+        if std::mem::take(&mut client.postponed) {
+            // What it waits for is there, and is looked at again if the server does not end.
+            parked.look_again(&self.server.engine.store);
+            return false;
+        }
         if outcome.is_ok() && client.wait.take().is_some() {
             return false;
         }

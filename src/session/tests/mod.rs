@@ -1,6 +1,7 @@
 //! What a transaction must not miss, and where it must not wait for itself.
 
 mod ahead;
+mod ending;
 mod shown;
 mod watches;
 

@@ -1,0 +1,154 @@
+//! Commands that passed their gates just before an end began wait as those that come after it: until it is refused or happens.
+
+use crate::command::blocking::Parked;
+use crate::command::testing::{Harness, START, args_of, show};
+use crate::command::{Client, ClientHandle, WorkerStats};
+use crate::config::{ProtectedAction, Settings};
+use crate::engine::Phase;
+use crate::resp::{Proto, Reply, ReplyDecoder};
+use crate::session::Worker;
+use crate::text::split_words;
+use std::sync::Arc;
+
+/// A client whose commands are run past the gates, as if these had been passed before.
+struct Late {
+    worker: Worker,
+    client: Client,
+}
+
+impl Late {
+    fn of(h: &Harness) -> Self {
+        let handle = ClientHandle::new(99, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), true, START);
+        Self { worker: Worker::new(Arc::clone(&h.server), 1), client: Client::new(Arc::new(handle), true) }
+    }
+
+    /// The reply to a line; `None` if the command is postponed.
+    fn run(&mut self, line: &str) -> Option<String> {
+        let words = split_words(line.as_bytes()).unwrap();
+        let args: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+        let command = self.worker.server.registry.lookup(&args).unwrap();
+        let mut out = Reply::new(Proto::V2);
+        self.worker.execute(&mut self.client, command, &args, None, START, &mut 0, &mut out);
+        if std::mem::take(&mut self.client.postponed) {
+            assert!(out.is_empty(), "{line}");
+            return None;
+        }
+        Some(show(&ReplyDecoder::decode_all(out.buffer()).unwrap()[0]))
+    }
+
+    /// Opens a transaction, which takes the ordinary way.
+    fn queue(&mut self, lines: &[&str]) {
+        for line in lines {
+            let mut request = args_of(line);
+            let mut batch = crate::resp::Batch::new();
+            let limits = crate::resp::Limits::default();
+            crate::resp::Decoder::new().decode(&mut request, &limits, &mut batch, 1).unwrap();
+            self.worker.run(&mut self.client, &request, &batch, 0, &mut Reply::new(Proto::V2));
+        }
+    }
+}
+
+fn debugging() -> Harness {
+    Harness::with(Settings { enable_debug_command: ProtectedAction::Yes, ..Settings::default() })
+}
+
+fn calls(stats: &WorkerStats, h: &Harness, line: &str) -> u64 {
+    let words = split_words(line.as_bytes()).unwrap();
+    let args: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+    stats.commands[h.server.registry.lookup(&args).unwrap().id].calls.get()
+}
+
+#[test]
+fn a_write_that_meets_an_end_under_its_locks_is_run_again_when_the_end_is_refused() {
+    let lines = [
+        ("SET k 1", "+OK"),
+        ("MSET k 1 other 1", "+OK"),
+        ("FLUSHALL", "+OK"),
+        ("DEBUG POPULATE 3", "+OK"),
+        ("TABLE.CREATE t PK id S", "+OK"),
+    ];
+    for (line, reply) in lines {
+        let mut h = debugging();
+        let before = h.run("DEBUG DIGEST");
+        let mut late = Late::of(&h);
+        h.server.engine.set_phase(Phase::Ending);
+        assert_eq!(late.run(line), None, "{line}");
+        assert_eq!(h.run("DEBUG DIGEST"), before, "nothing has happened of {line}");
+        assert_eq!(calls(&late.worker.stats, &h, line), 0, "{line}");
+        h.server.engine.set_phase(Phase::Serving);
+        assert_eq!(late.run(line).as_deref(), Some(reply), "{line}");
+        assert_eq!(calls(&late.worker.stats, &h, line), 1, "{line}");
+    }
+}
+
+#[test]
+fn a_reader_is_served_while_the_server_may_end() {
+    let mut h = Harness::new();
+    h.run("SET k 1");
+    let mut late = Late::of(&h);
+    h.server.engine.set_phase(Phase::Ending);
+    assert_eq!(late.run("GET k").as_deref(), Some("\"1\""));
+}
+
+#[test]
+fn a_write_after_the_end_is_refused() {
+    let h = Harness::new();
+    let mut late = Late::of(&h);
+    h.server.engine.set_phase(Phase::Ended);
+    assert_eq!(late.run("SET k 1").as_deref(), Some("-ERR the server is shutting down"));
+}
+
+#[test]
+fn a_transaction_that_meets_an_end_under_its_locks_keeps_its_queue_and_what_it_watches() {
+    for touched in [false, true] {
+        let mut h = Harness::new();
+        let mut late = Late::of(&h);
+        late.queue(&["WATCH w", "MULTI", "SET k 1", "INCR k"]);
+        h.server.engine.set_phase(Phase::Ending);
+        assert_eq!(late.run("EXEC"), None);
+        assert_eq!(h.run("EXISTS k"), ":0");
+        h.server.engine.set_phase(Phase::Serving);
+        if touched {
+            h.run("SET w 1");
+        }
+        let reply = late.run("EXEC");
+        assert_eq!(reply.as_deref(), Some(if touched { "nil" } else { "[+OK :2]" }));
+        assert!(late.client.multi.is_none() && late.client.watched.is_empty());
+    }
+}
+
+#[test]
+fn a_long_write_that_meets_an_end_on_its_own_thread_is_not_done() {
+    let mut h = debugging();
+    let mut late = Late::of(&h);
+    let args: [&[u8]; 3] = [b"DEBUG", b"POPULATE", b"3"];
+    h.server.engine.set_phase(Phase::Ending);
+    let mut out = Reply::new(Proto::V2);
+    let progress = late.worker.run_long(&mut late.client, &args, &mut out);
+    assert!(progress.done == 0 && progress.stop.is_some() && out.is_empty(), "{progress:?}");
+    h.server.engine.set_phase(Phase::Serving);
+    let progress = late.worker.run_long(&mut late.client, &args, &mut out);
+    assert_eq!((progress.done, progress.stop, out.buffer()), (1, None, &b"+OK\r\n"[..]));
+    assert_eq!(h.run("DBSIZE"), ":3");
+}
+
+#[test]
+fn a_client_that_waits_for_a_key_is_served_what_came_while_the_server_was_about_to_end() {
+    let mut h = Harness::new();
+    h.run("XGROUP CREATE s g $ MKSTREAM");
+    let (mut late, mut writer) = (Late::of(&h), Late::of(&h));
+    late.queue(&["XREADGROUP GROUP g me BLOCK 0 STREAMS s >"]);
+    let parked: Arc<Parked> = late.client.parked.take().unwrap();
+    let store = &h.server.engine.store;
+    parked.park(store, late.client);
+    assert_eq!(writer.run("XADD s 1-1 a b").as_deref(), Some("\"1-1\""));
+    let (db, key) = store.take_ready().unwrap();
+    h.server.engine.set_phase(Phase::Ending);
+    writer.worker.serve_surely(&parked, db, &key);
+    store.served();
+    assert!(parked.take_served().is_none());
+    h.server.engine.set_phase(Phase::Serving);
+    assert_eq!(h.run("PING"), "+PONG");
+    let served = parked.take_served().expect("what came is looked at again");
+    assert_eq!(String::from_utf8_lossy(&served.reply).matches("1-1").count(), 1);
+}
