@@ -112,13 +112,7 @@ pub trait Disk: Debug + Send + Sync {
     }
 
     /// Puts `bytes` at `path` so that after a crash there is the old file or the new one, never a mixture: a
-    /// temporary file beside it is written, synced and renamed, and the folder synced.
-    fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        self.put(path, bytes)?;
-        self.fsync_dir(parent_of(path))
-    }
-
-    /// The first part of [`Disk::replace`]: the file is durable and has its name, the name is not durable yet.
+    /// temporary file beside it is written, synced and renamed. The name is durable once the folder is synced.
     fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut name = path.file_name().unwrap_or_default().to_os_string();
         name.push(".tmp");

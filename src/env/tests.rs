@@ -78,8 +78,8 @@ fn files_are_created_written_read_cut_and_renamed() {
         disk.remove_file(&dir.join("a/z")).unwrap();
         assert_eq!(disk.remove_file(&dir.join("a/z")).unwrap_err().kind(), ErrorKind::NotFound);
         disk.remove_dir(&path).unwrap();
-        disk.replace(&dir.join("a/r"), b"one").unwrap();
-        disk.replace(&dir.join("a/r"), b"second").unwrap();
+        disk.put(&dir.join("a/r"), b"one").unwrap();
+        disk.put(&dir.join("a/r"), b"second").unwrap();
         assert_eq!(disk.read(&dir.join("a/r")).unwrap(), b"second");
         assert_eq!(disk.list(&dir.join("a")).unwrap().len(), 1);
         let read_only = disk.open(&dir.join("a/r"), Access::Read).unwrap();

@@ -85,12 +85,6 @@ impl Manifest {
         let path = dir.join(MANIFEST);
         disk.put(&path, self.encode().as_bytes()).map_err(|error| LogError::io("replace", &path, &error))
     }
-
-    /// Puts the manifest in place durably.
-    pub(super) fn store(&self, disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
-        let path = dir.join(MANIFEST);
-        disk.replace(&path, self.encode().as_bytes()).map_err(|error| LogError::io("replace", &path, &error))
-    }
 }
 
 /// The text with another version in its first line.

@@ -109,6 +109,7 @@ impl Log {
             match self.store.establish_epoch() {
                 Ok(tail) => self.begin_epoch(tail)?,
                 Err(error) if error.is_full() => *self.held.lock() = Some(error),
+                Err(error) if error.is_final() => return Err(self.fail(error)),
                 Err(error) => return Err(error),
             }
         }

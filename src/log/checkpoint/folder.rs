@@ -1,7 +1,7 @@
 //! Checkpoints as files of one folder.
 //!
 //! A file is written under its name with `.tmp` behind it and synced on the way. When all of it is durable it is
-//! renamed, and then the folder is synced.
+//! renamed, and then the folder is synced, by the log if it lies there.
 
 use super::format::{CheckpointInfo, is_temporary};
 use super::reader::{self, Checkpoint};
@@ -20,15 +20,24 @@ const SYNC_STEP: u64 = 1 << 20;
 pub struct CheckpointFolder {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
+    beside_log: bool,
 }
 
 impl CheckpointFolder {
-    /// The checkpoints in `dir`.
+    /// The checkpoints in `dir`, where no log lies.
     pub fn new(disk: Arc<dyn Disk>, dir: &Path) -> Self {
-        Self { disk, dir: dir.to_path_buf() }
+        Self { disk, dir: dir.to_path_buf(), beside_log: false }
+    }
+
+    /// The checkpoints in the folder of a log, which makes their names durable.
+    pub fn beside_log(disk: Arc<dyn Disk>, dir: &Path) -> Self {
+        Self { beside_log: true, ..Self::new(disk, dir) }
     }
 
     fn sync(&self) -> Result<(), LogError> {
+        if self.beside_log {
+            return Ok(());
+        }
         self.disk.fsync_dir(&self.dir).map_err(|error| LogError::io("fsync", &self.dir, &error))
     }
 
@@ -57,6 +66,10 @@ impl CheckpointStore for CheckpointFolder {
     fn remove(&self, names: &[&str]) -> Result<(), LogError> {
         names.iter().try_for_each(|name| self.remove_file(name))?;
         self.sync()
+    }
+
+    fn is_named_by_log(&self) -> bool {
+        self.beside_log
     }
 
     fn remove_unfinished(&self) -> Result<(), LogError> {

@@ -44,7 +44,7 @@ pub struct DamagedCheckpoint {
 impl Checkpoints {
     /// The checkpoints in the folder `dir` of the log with this id. The folder must be locked by the log.
     pub fn new(disk: Arc<dyn Disk>, dir: &Path, id: LogId) -> Self {
-        Self::over(Arc::new(CheckpointFolder::new(disk, dir)), id)
+        Self::over(Arc::new(CheckpointFolder::beside_log(disk, dir)), id)
     }
 
     /// The checkpoints of the log with this id in any store. Only who may write the log may write them.
@@ -114,6 +114,11 @@ impl Checkpoints {
         self.store.create(&info.name)
     }
 
+    /// Makes the names durable that were given or taken away, if the store does not do so itself.
+    pub(super) fn names_durable(&self, log: &Log) -> Result<(), LogError> {
+        if self.store.is_named_by_log() { log.sync_names() } else { Ok(()) }
+    }
+
     /// Removes all but the newest sound checkpoints, and the log before the oldest that stays. As long as there are
     /// fewer sound ones than are to be kept, nothing is removed. `verified` was read back just now; the others are read
     /// to their end before anything is removed on their account.
@@ -131,6 +136,7 @@ impl Checkpoints {
         let old = all.iter().filter(|info| !kept.iter().any(|kept| kept.name == info.name));
         let old: Vec<&str> = old.map(|info| info.name.as_str()).collect();
         self.store.remove(&old)?;
+        self.names_durable(log)?;
         if let Some(start) = kept.iter().map(|info| info.start_lsn).min() {
             log.trim_to(start)?;
         }

@@ -22,6 +22,12 @@ pub trait CheckpointStore: Debug + Send + Sync {
     /// Removes finished ones, durably. After an error some may be gone.
     fn remove(&self, names: &[&str]) -> Result<(), LogError>;
 
+    /// Whether it lies in the log's own folder. Then the log makes its names durable, after [`BlobWriter::finish`] and
+    /// [`CheckpointStore::remove`]: a folder tells a failure once, and it may have been about a segment's name.
+    fn is_named_by_log(&self) -> bool {
+        false
+    }
+
     /// Removes what writers left behind that neither finished nor were dropped. Not to be called while one writes.
     fn remove_unfinished(&self) -> Result<(), LogError>;
 }

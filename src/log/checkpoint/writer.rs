@@ -131,6 +131,7 @@ impl<'a> CheckpointWriter<'a> {
         Checkpoint::open(sealed, self.kept.id(), self.info.clone())?.verify(1)?;
         let Self { kept, blob, info, .. } = self;
         blob.finish()?;
+        kept.names_durable(log)?;
         kept.prune(log, &info)?;
         Ok(info)
     }

@@ -47,7 +47,11 @@ impl FileLog {
                     recover(place, &manifest, segments_in(&entries), &mut plan, &mut report)?;
                 (manifest, segments, found)
             }
-            unused => begin(&*disk, &clock, dir, &entries, unused, &mut plan, &mut report)?,
+            unused => {
+                // A log that was ever taken over lies in a folder whose name was durable before.
+                name_surely(&*disk, dir)?;
+                begin(&*disk, &clock, dir, &entries, unused, &mut plan, &mut report)?
+            }
         };
         report.removed.clone_from(&plan.remove);
         report.segments = segments.len();
@@ -132,19 +136,44 @@ fn bridged(
     Ok(header.filter(|header| header.last_before + 1 < header.first).map(|h| (h.first, h.last_before)))
 }
 
-/// Creates the folder and makes its name durable, and those of the folders above it that did not exist.
+/// Creates the folder and those above it that did not exist. Each has a durable name before the next one is created, so
+/// that a process that is killed leaves at most the last one without.
 fn create_folder(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
     let missing: Vec<&Path> =
         dir.ancestors().take_while(|path| !path.as_os_str().is_empty() && disk.list(path).is_err()).collect();
-    if missing.is_empty() {
-        return Ok(());
+    let Some(first) = missing.last() else { return Ok(()) };
+    if let Some(above) = first.parent() {
+        name_surely(disk, above)?;
     }
-    disk.create_dir_all(dir).map_err(|error| LogError::io("create", dir, &error))?;
-    for path in missing {
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for path in missing.into_iter().rev() {
+        disk.create_dir_all(path).map_err(|error| LogError::io("create", path, &error))?;
+        let parent = holder_of(path);
         disk.fsync_dir(parent).map_err(|error| LogError::io("fsync", parent, &error))?;
     }
     Ok(())
+}
+
+/// Makes the name of a folder durable that is there already: who created it may have been killed before it did so.
+fn name_surely(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    let parent = holder_of(dir);
+    match disk.fsync_dir(parent) {
+        // Where it cannot be asked for, a start that had created the folder would have been refused for it.
+        Err(error)
+            if !matches!(
+                error.kind(),
+                InvalidInput | PermissionDenied | ReadOnlyFilesystem | Unsupported
+            ) =>
+        {
+            Err(LogError::io("fsync", parent, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The folder in which the name of a folder stands.
+fn holder_of(dir: &Path) -> &Path {
+    dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 pub(in crate::log) fn segments_in(entries: &[FolderEntry]) -> Vec<Lsn> {

@@ -29,6 +29,6 @@ impl LogPlace for FolderPlace {
 
     /// A folder holds the checkpoints of one log. Those of another one are found out when they are opened.
     fn checkpoints(&self, _: LogId) -> Arc<dyn CheckpointStore> {
-        Arc::new(CheckpointFolder::new(Arc::clone(&self.disk), &self.dir))
+        Arc::new(CheckpointFolder::beside_log(Arc::clone(&self.disk), &self.dir))
     }
 }

@@ -11,7 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// What is to be done. Every step may be repeated: one that fails, on a full disk say, is tried again with all before
-/// it.
+/// it. A sync that fails is not: what it should have made durable may be gone, and only a start that looks at the
+/// folder anew knows what is there.
 #[derive(Debug, Default)]
 pub(super) struct TakeOver {
     /// Files that something interrupted left behind.
@@ -36,7 +37,8 @@ impl TakeOver {
             remove(disk, &dir.join(name))?;
         }
         if let Some((manifest, header)) = &self.begin {
-            manifest.store(disk, dir)?;
+            manifest.put(disk, dir)?;
+            fsync_dir(disk, dir)?;
             write_empty(disk, dir, header)?;
         }
         // Later segments go first, the last one of them first, so that an interrupted cut leaves a log with a torn end
@@ -53,7 +55,7 @@ impl TakeOver {
             let failed = |what: &str, error: &io::Error| LogError::io(what, &path, error);
             let file = disk.open(&path, Access::ReadWrite).map_err(|error| failed("open", &error))?;
             file.set_len(len).map_err(|error| failed("cut", &error))?;
-            file.fsync().map_err(|error| failed("fsync", &error))?;
+            fsync(&*file, &path)?;
         }
         for (first, from, to) in &self.durable {
             make_durable(disk, dir, *first, *from, *to)?;
@@ -71,8 +73,10 @@ impl FileLog {
     pub(super) fn take_over(&self) -> Result<(), LogError> {
         let mut pending = self.pending.lock();
         let Some(plan) = &*pending else { return Ok(()) };
+        self.syncer.check()?;
         let (disk, dir) = (&*self.shared.disk, self.shared.dir.as_path());
-        plan.carry_out(disk, dir)?;
+        let done = plan.carry_out(disk, dir);
+        done.map_err(|error| if error.is_final() { self.syncer.fail(error) } else { error })?;
         let mut active = self.active.lock();
         let path = dir.join(segment_name(active.first));
         let file =
@@ -86,8 +90,13 @@ impl FileLog {
     }
 }
 
+fn fsync(file: &dyn DiskFile, path: &Path) -> Result<(), LogError> {
+    file.fsync().map_err(|error| LogError::io("fsync", path, &error).into_final())
+}
+
 fn fsync_dir(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
-    disk.fsync_dir(dir).map_err(|error| LogError::io("fsync", dir, &error))
+    let folder = disk.open_dir(dir).map_err(|error| LogError::io("open", dir, &error))?;
+    folder.fsync().map_err(|error| LogError::io("fsync", dir, &error).into_final())
 }
 
 fn remove(disk: &dyn Disk, path: &Path) -> Result<(), LogError> {
@@ -103,7 +112,7 @@ fn write_empty(disk: &dyn Disk, dir: &Path, header: &SegmentHeader) -> Result<()
     remove(disk, &path)?;
     let file = disk.create(&path).map_err(|error| LogError::io("create", &path, &error))?;
     file.write_at(&header.encode(), 0).map_err(|error| LogError::io("write", &path, &error))?;
-    file.fsync().map_err(|error| LogError::io("fsync", &path, &error))?;
+    fsync(&*file, &path)?;
     fsync_dir(disk, dir)
 }
 
@@ -127,7 +136,7 @@ fn make_durable(disk: &dyn Disk, dir: &Path, first: Lsn, from: u64, to: u64) -> 
         file.write_at(&buffer, at).map_err(|error| failed("write", &error))?;
         at += got as u64;
     }
-    file.fsync().map_err(|error| failed("fsync", &error))
+    fsync(&*file, &path)
 }
 
 /// Marks that the segment behind this one is durable.
@@ -136,7 +145,7 @@ fn mark(disk: &dyn Disk, dir: &Path, first: Lsn, offset: u64, marks: &Marks) -> 
     let failed = |what: &str, error: &io::Error| LogError::io(what, &path, error);
     let file = disk.open(&path, Access::ReadWrite).map_err(|error| failed("open", &error))?;
     file.write_at(&marks.encode(Next::Durable), offset).map_err(|error| failed("write", &error))?;
-    file.fsync().map_err(|error| failed("fsync", &error))
+    fsync(&*file, &path)
 }
 
 /// Stands for the file of the segment that is written, as long as the log was not taken over.

@@ -289,6 +289,10 @@ impl LogStore for FileLog {
         self.syncer.sync()
     }
 
+    fn sync_names(&self) -> Result<(), LogError> {
+        self.syncer.sync_folder()
+    }
+
     fn read_from(&self, from: Lsn) -> Result<Box<dyn LogReader>, LogError> {
         Ok(Box::new(FileReader::new(Arc::clone(&self.shared), from)?))
     }

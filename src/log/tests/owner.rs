@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::env::{CrashMode, Disk, Fault};
+use crate::log::checkpoint::{CheckpointWriter, Checkpoints};
 use crate::log::segment::segment_name;
 
 fn opened(disk: &SimDisk) -> (Arc<FileLog>, Arc<Log>) {
@@ -68,6 +69,29 @@ fn a_failed_sync_of_the_folder_by_a_trim_is_everyones() {
     assert!(matches!(log.failure(), Some(LogError::Failed { .. })));
     assert!(log.sync(60).is_err());
     assert_eq!(log.synced(), 40);
+}
+
+#[test]
+fn a_failed_sync_of_the_folder_by_a_checkpoint_is_everyones() {
+    for nth in [1, 2] {
+        let disk = SimDisk::new(2);
+        let (_, log) = opened(&disk);
+        let folder = Checkpoints::new(disk.shared(), Path::new(DIR), log.log_id());
+        for _ in 0..2 {
+            CheckpointWriter::new(&folder, log.tail(), 0, b"").unwrap().finish(&log).unwrap();
+            log.sync(log.append(1, &payload(1))).unwrap();
+        }
+        // The names of segments that were begun since the last sync are not durable.
+        for lsn in 3..=40 {
+            log.write_out(log.append(lsn, &payload(lsn))).unwrap();
+        }
+        let writer = CheckpointWriter::new(&folder, 2, 0, b"").unwrap();
+        disk.fail(Fault::SyncDir, nth, SimDisk::EIO);
+        assert!(writer.finish(&log).is_err());
+        assert!(matches!(log.failure(), Some(LogError::Failed { .. })));
+        assert!(log.sync(40).is_err());
+        assert_eq!(log.synced(), 2);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use super::*;
 use crate::env::{CrashMode, Disk, Fault};
 use crate::log::checkpoint::Checkpoints;
+use crate::log::segment::segment_name;
 
 /// All records are there after a power cut, each as it was appended.
 fn verify(disk: &SimDisk, records: Lsn) {
@@ -247,4 +248,69 @@ fn a_log_that_runs_out_of_descriptors_goes_on_when_there_are_some() {
     assert!(folder.latest().unwrap().checkpoint.is_none());
     drop(log);
     verify(&disk, 60);
+}
+
+/// A disk whose log ends in the middle of a record, after the power failed.
+fn torn() -> SimDisk {
+    let disk = SimDisk::new(5);
+    let (log, _) = open(&disk).unwrap();
+    log.sync(log.append(1, &payload(1))).unwrap();
+    log.write_out(log.append(2, &[7; 200])).unwrap();
+    drop(log);
+    disk.restart(CrashMode::Process);
+    let path = Path::new(DIR).join(segment_name(1));
+    let len = disk.read(&path).unwrap().iter().rposition(|byte| *byte != 0).unwrap();
+    disk.corrupt(&path, len - 20, &[0; 21]).unwrap();
+    disk
+}
+
+#[test]
+fn a_sync_that_fails_while_the_log_is_taken_over_is_final() {
+    let mut final_ones = 0;
+    for errno in [SimDisk::ENOSPC, SimDisk::EIO] {
+        for fault in [Fault::Sync, Fault::SyncDir] {
+            for nth in 1..=6 {
+                let disk = torn();
+                let (log, report) =
+                    Log::look(disk.shared(), Clock::manual(0), Path::new(DIR), tiny()).unwrap();
+                assert!(report.cut.is_some());
+                // The first time there is no room for what is written again.
+                disk.fail(Fault::Write, 1, SimDisk::ENOSPC);
+                disk.fail(fault, nth, errno);
+                let Err(error) = log.take_over().and_then(|()| log.maintain()) else { continue };
+                if error.to_string().contains("MANIFEST") {
+                    // It is written anew as a whole.
+                    continue;
+                }
+                assert!(error.is_final(), "{fault:?} {nth}: {error}");
+                final_ones += 1;
+                let before = disk.sync_points();
+                assert!(log.take_over().is_err() && log.maintain().is_err());
+                assert_eq!(disk.sync_points(), before, "{fault:?} {nth}: a failed sync is not repeated");
+                drop(log);
+                disk.restart(CrashMode::PowerLost);
+                let (log, _) = open(&disk).unwrap();
+                assert_eq!(log.tail(), 1);
+            }
+        }
+    }
+    assert!(final_ones >= 8, "{final_ones}");
+}
+
+#[test]
+fn a_folder_whose_creation_was_interrupted_has_a_durable_name_before_anything_is_acknowledged() {
+    let dir = Path::new("/one/two/three");
+    let opened = |disk: &SimDisk| Log::open(disk.shared(), Clock::manual(0), dir, tiny());
+    for point in 1..=12 {
+        let disk = SimDisk::new(point);
+        disk.crash_at_change(point);
+        assert!(opened(&disk).is_err(), "{point}");
+        disk.restart(CrashMode::Process);
+        let (log, _) = opened(&disk).unwrap();
+        log.sync(log.append(1, b"one")).unwrap();
+        drop(log);
+        disk.restart(CrashMode::PowerLost);
+        let (log, _) = opened(&disk).unwrap();
+        assert_eq!(log.tail(), 1, "{point}");
+    }
 }
