@@ -42,7 +42,7 @@ impl Works {
 
     /// Takes a permit until the result is dropped; none while nobody may work.
     pub(super) fn permit(&self) -> Option<Permit<'_>> {
-        self.enter().then_some(Permit(self))
+        self.enter().then(|| Permit(self))
     }
 
     /// Whether those who work are to give up.

@@ -26,6 +26,11 @@ thread_local! {
 /// jemalloc with a count of the bytes in use. To be set as the global allocator by binaries.
 pub struct Allocator;
 
+/// Tests of this library count too, or nothing would ever be evicted in them.
+#[cfg(test)]
+#[global_allocator]
+static COUNTED: Allocator = Allocator;
+
 /// The size that an allocation of `size` bytes really takes: multiples of 16 up to 128, then four classes a doubling.
 #[inline]
 pub const fn class_bytes(size: usize) -> usize {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 mod durability;
+mod evicting;
 mod exact;
 mod falling;
 mod held;

@@ -173,6 +173,45 @@ fn writes_have_stopped_before_the_image_of_a_reload_or_an_end_is_taken() {
 }
 
 #[test]
+fn a_panic_during_an_end_leaves_a_server_that_can_be_ended() {
+    let disk = SimDisk::new(61);
+    let engine = open(&disk, AppendFsync::Always).unwrap();
+    set(&engine, b"before");
+    // In the middle of the checkpoint that the end writes.
+    disk.before(Fault::Sync, 1, || panic!("in the middle of an end"));
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| engine.end(Some(true), false)));
+    assert!(ended.is_err());
+    assert_eq!(engine.state(), State::new(Phase::Serving, LogState::Complete, Level::Always));
+    assert!(!engine.works.revoked() && !engine.save.running.load(Relaxed));
+    set(&engine, b"after");
+    engine.end(Some(true), false).unwrap();
+    assert_eq!(engine.state().phase(), Phase::Ending);
+    engine.close().unwrap();
+    assert_eq!(image(&killed(&disk, engine, &settings(AppendFsync::Always))).len(), 2);
+}
+
+#[test]
+fn a_panic_during_an_end_while_the_log_fails_has_memory_fall_back() {
+    let disk = SimDisk::new(62);
+    let engine = open(&disk, AppendFsync::Always).unwrap();
+    set(&engine, b"durable");
+    engine.settle().unwrap();
+    set(&engine, b"lost");
+    let (inside, failing) = (Arc::downgrade(&engine), disk.clone());
+    disk.before(Fault::Sync, 1, move || {
+        let engine = inside.upgrade().unwrap();
+        failing.fail(Fault::Sync, 1, SimDisk::EIO);
+        let error = engine.settle().unwrap_err();
+        engine.note_failure(&error);
+        panic!("in the middle of an end");
+    });
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| engine.end(Some(true), false)));
+    assert!(ended.is_err());
+    until(|| engine.state().phase() == Phase::Serving);
+    assert_eq!(image(&engine).len(), 1, "nobody is left with what is not durable");
+}
+
+#[test]
 fn an_older_checkpoint_is_not_taken_for_what_was_written_while_the_log_was_off() {
     let disk = SimDisk::new(49);
     let engine = open(&disk, AppendFsync::Always).unwrap();

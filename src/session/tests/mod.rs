@@ -2,6 +2,7 @@
 
 mod ahead;
 mod ending;
+mod reloads;
 mod shown;
 mod watches;
 
@@ -79,12 +80,14 @@ fn nothing_is_evicted_from_data_that_is_being_read() {
     let mut h = Harness::new();
     h.run("SET k 1");
     h.configure("maxmemory-policy", "allkeys-random");
-    h.configure("maxmemory", "1");
     h.server.engine.set_phase(Phase::Reloading);
+    h.configure("maxmemory", "1");
     assert!(h.run("SET other 1").starts_with("-LOADING"));
-    h.server.engine.set_phase(Phase::Serving);
     h.configure("maxmemory", "0");
+    h.server.engine.set_phase(Phase::Serving);
     assert_eq!(h.run("GET k"), "\"1\"");
+    h.configure("maxmemory", "1");
+    assert_eq!(h.run("GET k"), "nil", "else it is");
 }
 
 /// Runs `work` while another thread holds, for a while, the shard of an index partition.
