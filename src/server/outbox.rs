@@ -117,3 +117,74 @@ impl Outbox {
         Ok(written)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Outbox;
+    use crate::server::stream::{WriteHalf, split_unix};
+    use std::io::Read;
+
+    /// What an outbox sends to a socket that takes everything.
+    fn sent(outbox: &mut Outbox) -> String {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (own, mut peer) = std::os::unix::net::UnixStream::pair().unwrap();
+            own.set_nonblocking(true).unwrap();
+            let (_read, write) = split_unix(tokio::net::UnixStream::from_std(own).unwrap());
+            std::future::poll_fn(|cx| WriteHalf::poll_writable(&write, cx)).await.unwrap();
+            outbox.flush(&write).unwrap();
+            drop((_read, write));
+            let mut text = String::new();
+            peer.read_to_string(&mut text).unwrap();
+            text
+        })
+    }
+
+    fn append(outbox: &mut Outbox, text: &str, lsn: u64, settled: u64, wrote: bool) -> bool {
+        let mut buf = outbox.take();
+        buf.extend_from_slice(text.as_bytes());
+        outbox.put_back(buf, lsn, settled, wrote)
+    }
+
+    #[test]
+    fn replies_are_sent_in_order_and_none_before_its_gate_opens() {
+        let mut outbox = Outbox::default();
+        assert!(!append(&mut outbox, "a", 0, 0, false));
+        assert!(append(&mut outbox, "b", 5, 0, true));
+        assert!(append(&mut outbox, "c", 3, 0, false), "it waits with what is before it");
+        assert!(append(&mut outbox, "d", 9, 0, false));
+        assert_eq!(sent(&mut outbox), "a");
+        assert!(outbox.release(4));
+        assert_eq!(sent(&mut outbox), "");
+        assert!(outbox.release(5));
+        assert_eq!(sent(&mut outbox), "bc");
+        assert!(!outbox.release(9));
+        assert_eq!(sent(&mut outbox), "d");
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn a_failed_log_lets_only_those_through_who_did_not_write() {
+        for (wrote, strict) in [(false, false), (false, true), (true, false), (true, true)] {
+            let mut outbox = Outbox::default();
+            append(&mut outbox, "kept", 5, 0, true);
+            append(&mut outbox, "shown", 8, 0, wrote);
+            let passes = outbox.release_failed(5, strict);
+            assert_eq!(passes, !wrote && !strict);
+            assert_eq!(sent(&mut outbox), if passes { "keptshown" } else { "kept" });
+        }
+    }
+
+    #[test]
+    fn a_buffer_that_a_panic_took_along_sends_nothing() {
+        for settled in [0, 5, u64::MAX] {
+            let mut outbox = Outbox::default();
+            append(&mut outbox, "open", 0, 0, false);
+            append(&mut outbox, "gated", 5, 0, true);
+            drop(outbox.take());
+            outbox.release(settled);
+            assert_eq!(sent(&mut outbox), "");
+            assert_eq!(outbox.pending(), 0);
+        }
+    }
+}

@@ -3,9 +3,11 @@
 
 use super::worker::{Accepted, Seat, Workers};
 use crate::command::{Server, WorkerStats};
-use crate::config::{AppendFsync, Config, Settings};
+use crate::config::{AppendFsync, Config, ProtectedAction, Settings};
 use crate::engine::Engine;
-use crate::env::{Access, Clock, Disk, DiskFile, FolderEntry, FolderLock, OpenFolder, Preallocate, SimDisk};
+use crate::env::{
+    Access, Clock, Disk, DiskFile, Fault, FolderEntry, FolderLock, OpenFolder, Preallocate, SimDisk,
+};
 use parking_lot::{Condvar, Mutex};
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -136,16 +138,21 @@ impl DiskFile for GatedFile {
 
 /// A server with two workers at `appendfsync always`, and the gate of its disk.
 fn serve() -> (Arc<Server>, Workers, Arc<Gate>) {
+    serve_on(&SimDisk::new(1), AppendFsync::Always)
+}
+
+fn serve_on(disk: &SimDisk, appendfsync: AppendFsync) -> (Arc<Server>, Workers, Arc<Gate>) {
     let settings = Settings {
         dir: "/data".into(),
         appendonly: true,
-        appendfsync: AppendFsync::Always,
+        appendfsync,
+        enable_debug_command: ProtectedAction::Yes,
         disk_reserve: 0,
         save: Vec::new(),
         ..Settings::default()
     };
     let gate = Arc::new(Gate::default());
-    let disk = Arc::new(Gated(SimDisk::new(1).shared(), Arc::clone(&gate)));
+    let disk = Arc::new(Gated(disk.shared(), Arc::clone(&gate)));
     let engine = Arc::new(Engine::on_disk(Arc::new(settings.clone()), Clock::default(), disk));
     engine.recover().unwrap();
     let mut server = Server::new(engine, Arc::new(Config::new(settings, None)));
@@ -184,6 +191,14 @@ impl Connection {
     fn run(&mut self, line: &str, reply: &str) {
         self.send(line);
         self.expect(reply);
+    }
+
+    /// All that comes until the server closes the connection.
+    fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        // A connection that is reset has been closed too.
+        let _ = self.0.read_to_end(&mut rest);
+        rest
     }
 
     /// Whether nothing has come. It may still be on its way, so that a fault is not found each time; nothing is found
@@ -239,4 +254,69 @@ fn counts_and_walks_wait_for_every_write() {
         drop((writer, reader));
         workers.join();
     }
+}
+
+#[test]
+fn what_a_command_wrote_in_transactions_of_its_own_is_acknowledged_when_it_is_durable() {
+    let (server, workers, gate) = serve();
+    let mut client = Connection::open(&server, &workers);
+    client.run("PING", "+PONG\r\n");
+    for line in ["DEBUG POPULATE 3", "TABLE.CREATE t PK id S"] {
+        gate.set(true);
+        client.send(line);
+        gate.wait_for_a_sync();
+        assert!(client.is_silent(), "{line}");
+        gate.set(false);
+        client.expect("+OK\r\n");
+    }
+    drop(client);
+    workers.join();
+}
+
+#[test]
+fn what_a_command_wrote_in_transactions_of_its_own_is_not_acknowledged_if_the_log_fails() {
+    for line in ["DEBUG POPULATE 3", "TABLE.CREATE t PK id S"] {
+        let disk = SimDisk::new(1);
+        let (server, workers, _gate) = serve_on(&disk, AppendFsync::Everysec);
+        let mut client = Connection::open(&server, &workers);
+        client.run("PING", "+PONG\r\n");
+        disk.fail(Fault::Write, 1, SimDisk::EIO);
+        client.send(line);
+        assert_eq!(String::from_utf8_lossy(&client.rest()), "", "{line}");
+        drop(client);
+        workers.join();
+    }
+}
+
+/// Replies of turns before the panic are sent in their order as far as they are, and nothing that is not durable is.
+#[test]
+fn a_panic_lets_nothing_through_that_waits_and_brings_nothing_out_of_order() {
+    let (server, workers, gate) = serve();
+    let connect = || Connection::open(&server, &workers);
+    let (mut client, mut other) = (connect(), connect());
+    // On the worker of the first one.
+    let mut neighbour = connect();
+    let value = "v".repeat(20_000);
+    other.run(&format!("SET big {value}"), "+OK\r\n");
+    neighbour.run("PING", "+PONG\r\n");
+    gate.set(true);
+    let mut lines = vec!["SET k 1".to_owned()];
+    lines.extend((0..100).map(|n| if n % 2 == 0 { "GET big".to_owned() } else { format!("ECHO {n}") }));
+    lines.push("DEBUG PANIC".to_owned());
+    client.send(&lines.join("\r\n"));
+    gate.wait_for_a_sync();
+    assert!(client.is_silent());
+    gate.set(false);
+    let mut expected = b"+OK\r\n".to_vec();
+    for n in 0..100 {
+        let text = if n % 2 == 0 { value.clone() } else { n.to_string() };
+        expected.extend_from_slice(format!("${}\r\n{text}\r\n", text.len()).as_bytes());
+    }
+    let rest = client.rest();
+    assert!(expected.starts_with(&rest), "{} bytes came", rest.len());
+    assert!(rest.len() > 5, "what was done in turns before is sent once it is durable");
+    neighbour.run("GET k", "$1\r\n1\r\n");
+    other.run("PING", "+PONG\r\n");
+    drop((client, other, neighbour));
+    workers.join();
 }

@@ -176,46 +176,6 @@ impl Worker {
         Progress { done, stop: None, wrote: false, shows: 0 }
     }
 
-    /// Runs one command that stopped a run with [`Stop::Long`], on whatever thread: the worker is one made for it. It is not done
-    /// if it has to wait after all.
-    pub fn run_long(&mut self, client: &mut Client, args: &[&[u8]], out: &mut Reply) -> Progress {
-        let now = self.server.engine.clock.now_ms();
-        let mut clock = self.server.engine.clock.monotonic_nanos();
-        let mark = out.len();
-        self.wrote = false;
-        shown::take();
-        let stop = match self.find(args) {
-            Ok(command) => {
-                // What the gates saw before it got its thread may have changed. A pause that has begun since then is
-                // too late.
-                match gate::check(self, client, command, args, now) {
-                    Ok(_) => self.execute(client, command, args, None, now, &mut clock, out),
-                    Err(fail) => self.refuse(client, Some(command), &fail, out),
-                }
-                if std::mem::take(&mut client.postponed) {
-                    return Progress {
-                        done: 0,
-                        stop: Some(Stop::Paused(now + ENDING_MILLIS)),
-                        wrote: false,
-                        shows: 0,
-                    };
-                }
-                Self::after(client, out, mark)
-            }
-            Err(()) => None,
-        };
-        if self.server.engine.store.has_ready() {
-            self.serve_ready();
-        }
-        Progress { done: 1, stop, wrote: self.wrote, shows: shown::take() }
-    }
-
-    /// A worker for one long command, whose counters are added to another's afterwards.
-    pub fn for_long_command(server: Arc<Server>) -> Self {
-        let stats = Arc::new(WorkerStats::new(server.registry.count()));
-        Self { stats, ..Self::new(server, 0) }
-    }
-
     /// Finds the commands of a group and prefetches what their keys will need, in three passes so that each pass's
     /// memory accesses overlap.
     fn look_up(
@@ -250,7 +210,7 @@ impl Worker {
         store.prefetch(self.hashes.iter().flatten().map(|only| (only.at.hash, only.at.space)));
     }
 
-    fn find(&mut self, args: &[&[u8]]) -> Result<&'static Command, ()> {
+    pub(super) fn find(&mut self, args: &[&[u8]]) -> Result<&'static Command, ()> {
         if let Some((command, name)) = &self.last
             && name.as_slice() == args[0]
         {
@@ -471,7 +431,13 @@ impl Worker {
         }
     }
 
-    fn refuse(&self, client: &mut Client, command: Option<&Command>, fail: &Fail, out: &mut Reply) {
+    pub(super) fn refuse(
+        &self,
+        client: &mut Client,
+        command: Option<&Command>,
+        fail: &Fail,
+        out: &mut Reply,
+    ) {
         let mut fail = Cow::Borrowed(fail);
         if command.is_some_and(|c| c.has(flag::SESSION)) {
             end_transaction(&self.server.engine.store, client);

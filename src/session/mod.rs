@@ -5,6 +5,7 @@ mod batch;
 mod exec;
 mod gate;
 mod locks;
+mod long;
 mod observe;
 mod serve;
 #[cfg(test)]

@@ -1,0 +1,45 @@
+//! Commands that take long, each on a thread of its own.
+
+use super::batch::{Progress, Stop, Worker};
+use super::gate::{self, ENDING_MILLIS};
+use crate::command::{Client, Server, WorkerStats};
+use crate::resp::Reply;
+use crate::store::shown;
+use std::sync::Arc;
+
+impl Worker {
+    /// A worker for one long command, whose counters are added to another's afterwards.
+    pub fn for_long_command(server: Arc<Server>) -> Self {
+        let stats = Arc::new(WorkerStats::new(server.registry.count()));
+        let mut worker = Self::new(server, 0);
+        worker.stats = stats;
+        worker
+    }
+
+    /// Runs one command that stopped a run with [`Stop::Long`], on whatever thread: the worker is one made for it. It is not done
+    /// if it has to wait after all.
+    pub fn run_long(&mut self, client: &mut Client, args: &[&[u8]], out: &mut Reply) -> Progress {
+        let now = self.server.engine.clock.now_ms();
+        let mut clock = self.server.engine.clock.monotonic_nanos();
+        let mark = out.len();
+        self.wrote = false;
+        shown::take();
+        let (mut done, mut stop) = (1, None);
+        if let Ok(command) = self.find(args) {
+            // What the gates saw before it got its thread may have changed. A pause that has begun since then is too late.
+            match gate::check(self, client, command, args, now) {
+                Ok(_) => self.execute(client, command, args, None, now, &mut clock, out),
+                Err(fail) => self.refuse(client, Some(command), &fail, out),
+            }
+            if std::mem::take(&mut client.postponed) {
+                (done, stop) = (0, Some(Stop::Paused(now + ENDING_MILLIS)));
+            } else {
+                stop = Self::after(client, out, mark);
+            }
+        }
+        if self.server.engine.store.has_ready() {
+            self.serve_ready();
+        }
+        Progress { done, stop, wrote: self.wrote, shows: shown::take() }
+    }
+}
