@@ -27,6 +27,7 @@ mod floats;
 mod harness;
 mod indexes;
 mod limits;
+mod looking;
 mod memory;
 mod model;
 mod observation;

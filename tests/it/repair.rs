@@ -77,6 +77,36 @@ fn move_elsewhere(data: &Path) {
     fs::write(data.join("MANIFEST"), text).unwrap();
 }
 
+const NOTHING_DROPPED: &str = "0 valid records were dropped in all";
+
+/// The first LSN of the last segment, if what was done to the folder is that it was removed.
+fn lost_from(how: &str) -> Option<usize> {
+    let (file, _) = how.split_once(": removed, the last one")?;
+    file.rsplit_once("segment-")?.1.strip_suffix(".log")?.parse().ok()
+}
+
+#[test]
+fn a_missing_last_segment_costs_what_was_in_it_and_nothing_else() {
+    let (_keep, data) = temporary();
+    let flags = [&FLAGS[..], &["--log-segment-size", "16kb"]].concat();
+    let mut server = Server::start_in(&data, &flags);
+    set(&mut server.client(), 0..900);
+    server.kill9();
+    let last = segments(&data).pop().unwrap();
+    fs::remove_file(&last).unwrap();
+    let first = lost_from(&format!("{}: removed, the last one", last.display())).unwrap();
+    let found = check(&data, false);
+    assert_eq!(found.status.code(), Some(1), "{}", said(&found));
+    assert_eq!(number(&said(&found), "a repair would keep everything up to LSN "), Some(first - 1));
+    let before = contents(&data);
+    assert!(started(&data).is_err(), "a start would hand its LSNs out again");
+    assert!(contents(&data) == before);
+    let repaired = check(&data, true);
+    assert_eq!(repaired.status.code(), Some(0), "{}", said(&repaired));
+    assert!(said(&repaired).contains(NOTHING_DROPPED), "{}", said(&repaired));
+    assert_eq!(started(&data), Ok(first - 1));
+}
+
 #[test]
 fn damage_that_checkpoints_cover_loses_nothing() {
     let (_keep, data) = temporary();
@@ -94,7 +124,7 @@ fn damage_that_checkpoints_cover_loses_nothing() {
         assert_eq!(found.status.code(), Some(1), "{}", said(&found));
         let repaired = check(&damaged, true);
         assert_eq!(repaired.status.code(), Some(0), "{}", said(&repaired));
-        assert!(said(&repaired).contains("0 valid records were dropped in all"), "{}", said(&repaired));
+        assert!(said(&repaired).contains(NOTHING_DROPPED), "{}", said(&repaired));
         assert_eq!(check(&damaged, false).status.code(), Some(0));
         assert_eq!(started(&damaged), Ok(6000), "{}", said(&repaired));
     }
@@ -183,7 +213,12 @@ fn damage(data: &Path, random: &mut Random) -> String {
     let mut bytes = fs::read(file).unwrap();
     let end = content_end(&bytes).max(1);
     let at = random.below(end);
-    let what = match random.below(4) {
+    let what = match random.below(5) {
+        4 => {
+            let last = segments(data).pop().unwrap();
+            fs::remove_file(&last).unwrap();
+            return format!("{}: removed, the last one", last.display());
+        }
         0 => {
             bytes.truncate(at);
             "cut"
@@ -246,6 +281,9 @@ fn start_check_and_repair_agree_about_random_damage() {
             repaired += 1;
         }
         assert!(start.is_err() || start == Ok(kept), "{text}");
+        if let Some(first) = lost_from(&how) {
+            assert!(!sound && kept == first - 1 && text.contains(NOTHING_DROPPED), "{text}");
+        }
         assert!(kept <= WRITTEN);
     }
     assert!(repaired > 8, "only {repaired} folders were repaired");

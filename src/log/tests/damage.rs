@@ -301,6 +301,11 @@ fn moved(records: u64, step_ms: u64) -> SimDisk {
         log.append(lsn * step_ms, &payload(lsn));
     }
     log.write_out(records).unwrap();
+    elsewhere(&disk)
+}
+
+/// A copy of the folder on another file system.
+fn elsewhere(disk: &SimDisk) -> SimDisk {
     let copy = SimDisk::new(4);
     copy.create_dir_all(Path::new(DIR)).unwrap();
     for entry in disk.list(Path::new(DIR)).unwrap() {
@@ -364,6 +369,43 @@ fn a_torn_tail_is_not_longer_than_what_the_system_keeps_in_memory() {
             Err(error) => assert!(refused && error.to_string().contains("s of writes follow"), "{error}"),
         }
     }
+}
+
+/// At `appendfsync no` too something may be durable: WAITAOF, a checkpoint, a change of the level.
+#[test]
+fn zeros_in_the_last_segment_are_cut_only_if_no_record_says_that_what_was_there_is_durable() {
+    let mut refused = 0;
+    let all = [0, 30, 40, 42, 44, 46, 48, 50, 55, 90, 150];
+    for synced in all {
+        let disk = SimDisk::new(3);
+        let options = LogOptions { segment_bytes: 1 << 20, ..tiny() };
+        let (log, _) = Log::open(disk.shared(), Clock::manual(0), Path::new(DIR), options).unwrap();
+        for lsn in 1..=200 {
+            log.append(lsn, &payload(lsn));
+            if lsn == synced {
+                log.sync(lsn).unwrap();
+            }
+        }
+        log.write_out(200).unwrap();
+        let disk = elsewhere(&disk);
+        let (path, begin) = frame(&disk, 50);
+        disk.corrupt(&path, begin.next_multiple_of(512) - 512, &[0; 1024]).unwrap();
+        let lost = parse_segment(&disk.read(&path).unwrap()).unwrap().last + 1;
+        match open(&disk) {
+            Ok((log, report)) => {
+                assert!(synced < lost, "{synced}: what was durable is cut");
+                assert_eq!(log.tail(), lost - 1);
+                assert!(report.cut.unwrap().records > 100);
+            }
+            Err(error) => {
+                let said = error.to_string();
+                assert!(synced >= lost && said.contains("valid records follow"), "{synced}: {said}");
+                assert!(said.contains(&format!("up to LSN {synced} had been durable")), "{synced}: {said}");
+                refused += 1;
+            }
+        }
+    }
+    assert!((1..all.len()).contains(&refused), "{refused}");
 }
 
 #[test]
