@@ -63,7 +63,8 @@ enum Step {
         sort: Box<[u8]>,
         item: Option<Box<[u8]>>,
     },
-    Stream(stream::Inverse),
+    /// With the address of the stream's object.
+    Stream(Option<usize>, stream::Inverse),
 }
 
 /// Who is to be told of a change.
@@ -127,8 +128,10 @@ impl Locked<'_> {
     #[cold]
     fn keep_recorded(&mut self, undo: Undo) {
         for (home, step) in undo.steps {
-            if let Step::Removed(entry, _) | Step::Replaced(entry) = step {
-                self.discard(home.shard, entry);
+            match step {
+                Step::Removed(entry, _) | Step::Replaced(entry) => self.discard(home.shard, entry),
+                Step::Stream(address, left) => self.store.hand_over_of_stream(home.shard, address, left),
+                _ => {}
             }
         }
         for told in undo.told {
@@ -170,13 +173,19 @@ impl Locked<'_> {
     }
 
     fn take_back_within(&mut self, place: Place<'_>, step: Step) {
+        let store = self.store;
         let Some(entry) = self.find(place) else { return };
         match (step, entry.object_mut()) {
             (Step::Fields(inverses), Some(Object::Hash(big))) => {
                 inverses.into_iter().rev().for_each(|inverse| big.revert(inverse));
                 entry.refresh_deadline();
             }
-            (Step::Stream(inverse), Some(Object::Stream(stream))) => stream.revert(inverse),
+            (Step::Stream(address, inverse), Some(Object::Stream(stream))) => {
+                if let Some(name) = inverse.removed_group() {
+                    store.group_is_back(place.shard, address, name);
+                }
+                stream.revert(inverse);
+            }
             (Step::Bytes { at, bytes, len, raw }, None) => {
                 let now = entry.payload_mut().len();
                 if now > len {
@@ -325,8 +334,13 @@ impl Locked<'_> {
     }
 
     /// Records what takes changes of a stream back.
-    pub(super) fn record_stream(&mut self, place: Place<'_>, inverse: stream::Inverse) {
-        self.record_within(place, Step::Stream(inverse));
+    pub(super) fn record_stream(
+        &mut self,
+        place: Place<'_>,
+        address: Option<usize>,
+        inverse: stream::Inverse,
+    ) {
+        self.record_within(place, Step::Stream(address, inverse));
     }
 
     /// Records an item that is about to change.

@@ -326,12 +326,15 @@ impl Changes {
         let ((db, from), (other, to)) = (self.place("hash"), self.place("hash"));
         let mut record = Vec::new();
         let mut tx = Tx::new(engine, engine.store.lock_all(Mode::Write, START), 0, &mut record);
-        if self.below(2) == 0 {
-            // What is undone leaves no trace in the image either.
+        let (could_be_undone, is_undone) = (self.below(2) == 0, self.below(2) == 0);
+        if could_be_undone {
             self.structural = false;
             tx.begin_undo();
             (0..self.below(20)).for_each(|_| self.draw(&mut tx));
-            tx.roll_back();
+            if is_undone {
+                // It leaves no trace in the image either.
+                tx.roll_back();
+            }
             self.structural = true;
         }
         if (db, &from) != (other, &to) && tx.exists_in(db as usize, &from) {

@@ -29,15 +29,21 @@ impl Locked<'_> {
             self.insert(place, Entry::boxed(place.space, place.key, None, object, clock));
         }
         let recorded = self.records_within(place);
+        // The reader of an image gets what goes as a whole.
+        let handed_over = self.store.is_imaged(place.shard)
+            && matches!(change, StreamChange::Trim { .. } | StreamChange::GroupDelete { .. });
         let Some(entry) = self.find(place).filter(|entry| entry.kind() == Kind::Boxed) else { return 0 };
+        let address = entry.object_address();
         let Some(Object::Stream(stream)) = entry.object_mut() else { return 0 };
-        let (gone, inverse) = if recorded {
+        let (gone, inverse) = if recorded || handed_over {
             change_kept(stream, change, limits)
         } else {
             (change_stream(stream, change, limits), None)
         };
-        if let Some(inverse) = inverse {
-            self.record_stream(place, inverse);
+        match inverse {
+            Some(inverse) if recorded => self.record_stream(place, address, inverse),
+            Some(inverse) => self.store.hand_over_of_stream(place.shard, address, inverse),
+            None => {}
         }
         match change {
             // Who watches a stream watches its entries: marks and how far groups have read are no change, as in Redis.
@@ -61,12 +67,14 @@ impl Locked<'_> {
         let place = self.table_place(space, key, hash);
         let now = self.now;
         let recorded = self.records_within(place);
-        let Some(Object::Stream(stream)) = self.find(place).and_then(Entry::object_mut) else { return };
+        let Some(entry) = self.find(place) else { return };
+        let address = entry.object_address();
+        let Some(Object::Stream(stream)) = entry.object_mut() else { return };
         let inverse = recorded.then(|| stream.undo_of_times(group, consumer)).flatten();
         let Some(group) = stream.groups_mut().get_mut(group) else { return };
         if let Some(consumer) = group.find_consumer(consumer).and_then(|key| group.consumer_mut(key)) {
             consumer.seen_at_ms = now;
-            inverse.into_iter().for_each(|inverse| self.record_stream(place, inverse));
+            inverse.into_iter().for_each(|inverse| self.record_stream(place, address, inverse));
         }
     }
 }

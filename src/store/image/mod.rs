@@ -7,6 +7,7 @@
 //! - whoever is about to change a part of a registered value keeps it for the reader as it is
 //!   ([`Locked::keep_for_image`]), unless that part was read or kept before; the reader takes what was kept in place of
 //!   what it finds, and passes over what is new;
+//! - what a stream loses as a whole, nodes or a group, is handed to the reader once nobody can take the change back;
 //! - a registered value that leaves the store as a whole, because its key is deleted or overwritten or its space is
 //!   freed, is handed to the reader instead of being freed ([`Store::hand_over`]), and read to its end outside the
 //!   store.
@@ -24,6 +25,7 @@ pub use build::{item_effects, key_effects, stream_effects};
 use super::apply::Place;
 use super::{Entry, Locked, Object, Store, ValueRef};
 use crate::effect::StreamChange;
+use crate::value::stream::Inverse;
 use ahash::AHashMap;
 use hash::Fields;
 use items::Items;
@@ -137,6 +139,8 @@ pub struct ShardImage<'s> {
     current: Option<(Arc<Name>, Vec<u8>)>,
     /// A value that left the store.
     left: Option<(Reading, Entry)>,
+    /// What was read of a value, to be freed without a hold.
+    done: Option<Large>,
     /// Whether the last piece of the current value was read.
     ended: bool,
 }
@@ -151,8 +155,15 @@ impl Locked<'_> {
         owner_of: &dyn Fn(u32) -> Option<Owner>,
         out: &mut Vec<u8>,
     ) -> ShardImage<'s> {
-        let mut image =
-            ShardImage { store, shard, waiting: Vec::new(), current: None, left: None, ended: false };
+        let mut image = ShardImage {
+            store,
+            shard,
+            waiting: Vec::new(),
+            current: None,
+            left: None,
+            done: None,
+            ended: false,
+        };
         let mut registry = store.sides[shard].images.lock();
         for entry in self.entries(shard) {
             let (space, key) = (entry.space(), entry.key());
@@ -181,7 +192,7 @@ impl Locked<'_> {
     /// is.
     #[inline]
     pub(super) fn keep_for_image(&self, place: Place<'_>, change: Change<'_, '_>) {
-        if self.store.sides[place.shard].imaged.load(Relaxed) != 0 {
+        if self.store.is_imaged(place.shard) {
             self.keep_registered(place, change);
         }
     }
@@ -216,7 +227,7 @@ impl Store {
     /// caller holds the shard exclusively.
     #[inline]
     pub(super) fn hand_over(&self, shard: usize, entry: Entry) -> Option<Entry> {
-        if self.sides[shard].imaged.load(Relaxed) == 0 {
+        if !self.is_imaged(shard) {
             return Some(entry);
         }
         let mut registry = self.sides[shard].images.lock();
@@ -225,6 +236,34 @@ impl Store {
         };
         large.left = Some(entry);
         None
+    }
+
+    /// Whether values of a shard are registered. One relaxed load.
+    #[inline]
+    pub(super) fn is_imaged(&self, shard: usize) -> bool {
+        self.sides[shard].imaged.load(Relaxed) != 0
+    }
+
+    /// Hands what a change took out of a stream, by the address of its object, to the reader of an image, if the stream is
+    /// registered; nobody takes the change back any more. The caller holds the shard exclusively.
+    pub(super) fn hand_over_of_stream(&self, shard: usize, address: Option<usize>, left: Inverse) {
+        self.with_stream(shard, address, |reading| reading.take_over(left));
+    }
+
+    /// Tells the reader of an image that a group is in a stream again because its removal was taken back.
+    pub(super) fn group_is_back(&self, shard: usize, address: Option<usize>, name: &[u8]) {
+        self.with_stream(shard, address, |reading| reading.group_is_back(name));
+    }
+
+    fn with_stream(&self, shard: usize, address: Option<usize>, then: impl FnOnce(&mut Nodes)) {
+        if !self.is_imaged(shard) {
+            return;
+        }
+        let mut registry = self.sides[shard].images.lock();
+        let large = address.and_then(|address| registry.0.get_mut(&address));
+        if let Some(Large { reading: Reading::Nodes(reading), .. }) = large {
+            then(reading);
+        }
     }
 
     /// Forgets what is registered with a shard that is emptied without anything being handed over.
@@ -263,7 +302,7 @@ impl ShardImage<'_> {
             let before = large.reading.take_before();
             self.current = Some((Arc::clone(&name), before));
             if self.ended {
-                registry.0.remove(&address);
+                self.done = registry.0.remove(&address);
             }
         }
         if self.ended {
@@ -276,6 +315,7 @@ impl ShardImage<'_> {
 
     /// Adds what needs no hold: what was kept, what left the store, and the deadline behind the last piece.
     pub fn complete(&mut self, out: &mut Vec<u8>) {
+        self.done = None;
         let Some((name, mut before)) = self.current.take() else { return };
         if let Some((mut reading, entry)) = self.left.take() {
             before = reading.take_before();

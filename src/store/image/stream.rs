@@ -3,7 +3,7 @@
 use super::build::{Delivery, group_head, marks, put_pending};
 use super::{NODES, PIECE};
 use crate::effect::{Effect, StreamChange};
-use crate::value::stream::{Group, Stream, StreamId, StreamNode};
+use crate::value::stream::{Group, Inverse, Stream, StreamId, StreamNode};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
 
@@ -14,11 +14,30 @@ pub(super) struct Nodes {
     /// All nodes up to this one were read.
     behind: Option<StreamId>,
     /// Nodes behind it that have changed since the hold, as they were.
-    before: BTreeMap<StreamId, Box<[u8]>>,
+    before: BTreeMap<StreamId, Before>,
     /// The effect that sets the marks, until it is in a piece.
     marks: Vec<u8>,
     /// The groups that are not read to their end.
     groups: VecDeque<PendingOf>,
+    /// Those that were read. They may be large, and are freed without a hold.
+    done: Vec<PendingOf>,
+}
+
+/// A node as it was.
+enum Before {
+    /// A copy, of one that has changed.
+    Copy(Box<[u8]>),
+    /// Itself, once it has left the stream.
+    Node(Box<StreamNode>),
+}
+
+impl Before {
+    fn body(&self) -> &[u8] {
+        match self {
+            Self::Copy(body) => body,
+            Self::Node(node) => node.body(),
+        }
+    }
 }
 
 /// How far the pending entries of a group are read.
@@ -31,6 +50,8 @@ struct PendingOf {
     before: BTreeMap<StreamId, Option<Kept>>,
     /// The group is gone: one of its name that comes later is another one.
     gone: bool,
+    /// The group itself, once it has left the stream for good.
+    left: Option<Box<Group>>,
 }
 
 struct Kept {
@@ -60,7 +81,14 @@ impl Nodes {
         let groups = stream.groups().iter().map(|(name, group)| {
             let mut head = Vec::new();
             group_head(name, group, &mut |change| encode(change, &mut head));
-            PendingOf { group: name.into(), head, behind: None, before: BTreeMap::new(), gone: false }
+            PendingOf {
+                group: name.into(),
+                head,
+                behind: None,
+                before: BTreeMap::new(),
+                gone: false,
+                left: None,
+            }
         });
         Self {
             last: stream.nodes().next_back().map(|node| node.master()),
@@ -68,10 +96,12 @@ impl Nodes {
             before: BTreeMap::new(),
             marks: put_marks,
             groups: groups.collect(),
+            done: Vec::new(),
         }
     }
 
-    /// Keeps what a change of the stream is about to change as it is.
+    /// Keeps what a change of the stream is about to change as it is. What it removes as a whole comes by
+    /// [`Nodes::take_over`], once nobody can take the change back.
     pub(super) fn keep(&mut self, stream: &Stream, change: &StreamChange<'_>) {
         match *change {
             StreamChange::Add { .. } => self.keep_nodes(stream.nodes().next_back()),
@@ -79,12 +109,11 @@ impl Nodes {
                 self.keep_nodes(ids.iter().filter_map(|id| stream.node_holding(id)));
             }
             StreamChange::Trim { through } => {
-                let nodes = stream.nodes_behind(self.behind);
-                self.keep_nodes(nodes.take_while(|node| node.master() <= through));
+                // All nodes before this one go as a whole.
+                self.keep_nodes(stream.node_holding(through));
             }
             StreamChange::GroupDelete { group } => {
-                if let (Some(reading), Some(group)) = self.pending_of(stream, group) {
-                    reading.keep(group, group.pending(StreamId::MIN..=StreamId::MAX).map(|(id, _)| id));
+                if let (Some(reading), _) = self.pending_of(stream, group) {
                     reading.gone = true;
                 }
             }
@@ -108,11 +137,38 @@ impl Nodes {
         }
     }
 
+    /// Takes over what has left the stream as a whole, in place of a copy. O(nodes that left).
+    pub(super) fn take_over(&mut self, left: Inverse) {
+        let (nodes, group) = left.into_removed();
+        for node in nodes.filter(|node| self.is_to_be_read(node)).collect::<Vec<_>>() {
+            // What was kept before is older.
+            self.before.entry(node.master()).or_insert(Before::Node(node));
+        }
+        let Some((name, group)) = group else { return };
+        let of_name = |reading: &&mut PendingOf| *reading.group == *name && reading.gone;
+        // A group of the same name that came and went later is none of the image.
+        if let Some(reading) = self.groups.iter_mut().find(of_name).filter(|reading| reading.left.is_none()) {
+            reading.left = Some(group);
+        }
+    }
+
+    /// The removal of a group was taken back.
+    pub(super) fn group_is_back(&mut self, name: &[u8]) {
+        let removed = |reading: &&mut PendingOf| *reading.group == *name && reading.left.is_none();
+        if let Some(reading) = self.groups.iter_mut().find(removed) {
+            reading.gone = false;
+        }
+    }
+
+    fn is_to_be_read(&self, node: &StreamNode) -> bool {
+        let master = Some(node.master());
+        master > self.behind && master <= self.last
+    }
+
     fn keep_nodes<'s>(&mut self, nodes: impl IntoIterator<Item = &'s StreamNode>) {
         for node in nodes {
-            let master = Some(node.master());
-            if master > self.behind && master <= self.last {
-                self.before.entry(node.master()).or_insert_with(|| node.body().into());
+            if self.is_to_be_read(node) {
+                self.before.entry(node.master()).or_insert_with(|| Before::Copy(node.body().into()));
             }
         }
     }
@@ -137,10 +193,13 @@ impl Nodes {
         }
         if let Some(reading) = self.groups.front_mut() {
             out.append(&mut reading.head);
-            let group = stream.groups().get(&reading.group).filter(|_| !reading.gone);
+            let left = reading.left.take();
+            let there = stream.groups().get(&reading.group).filter(|_| !reading.gone);
             let mut put = |change: StreamChange<'_>| Effect::Stream { db, key, change }.encode(out);
-            if reading.read(group, &mut put) {
-                self.groups.pop_front();
+            let end = reading.read(left.as_deref().or(there), &mut put);
+            reading.left = left;
+            if end {
+                self.done.extend(self.groups.pop_front());
             }
         }
         self.groups.is_empty()
@@ -160,8 +219,8 @@ impl Nodes {
                 (one, other) => one.or(other).unwrap_or_default(),
             };
             let node = now.next_if(|node| node.master() == master);
-            if let Some(body) = self.before.remove(&master) {
-                put(StreamChange::Node { master, body: &body });
+            if let Some(before) = self.before.remove(&master) {
+                put(StreamChange::Node { master, body: before.body() });
             } else if let Some(node) = node {
                 put(StreamChange::Node { master, body: node.body() });
             }
@@ -209,5 +268,111 @@ impl PendingOf {
         let read = read.into_iter().filter_map(|id| Some((id, Delivery::of(group?, id)?)));
         put_pending(&self.group, read.chain(kept.iter().map(|(id, kept)| (*id, kept.delivery()))), put);
         end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::stream::{GroupPosition, NodeLimits, Pending};
+
+    const ENTRIES: u64 = 4000;
+
+    /// A stream of many nodes, with a group in which everything is pending.
+    fn filled() -> Stream {
+        let mut stream = Stream::new();
+        let limits = NodeLimits { max_bytes: 4096, max_entries: 10 };
+        for ms in 1..=ENTRIES {
+            let pair: [&[u8]; 2] = [b"field", b"value"];
+            stream.append(StreamId::new(ms, 0), pair.into_iter(), limits).unwrap();
+        }
+        let mut group = Group::new(GroupPosition { last_id: StreamId::MIN, entries_read: None });
+        let (consumer, _) = group.add_consumer(b"c", 0);
+        for ms in 1..=ENTRIES {
+            group.assign(StreamId::new(ms, 0), Pending { delivered_at_ms: 7, deliveries: 1, consumer });
+        }
+        assert!(stream.groups_mut().insert(b"g", group));
+        stream
+    }
+
+    /// What the image of a stream brings, from where its reader stands.
+    fn read(reading: &mut Nodes, stream: &Stream) -> Vec<u8> {
+        let mut out = Vec::new();
+        while !reading.read(stream, 0, b"s", &mut out) {}
+        out
+    }
+
+    fn whole(stream: &Stream) -> Vec<u8> {
+        read(&mut Nodes::of(stream, 0, b"s"), stream)
+    }
+
+    /// How many nodes were copied, and how many handed over.
+    fn kept(reading: &Nodes) -> (usize, usize) {
+        let copies = reading.before.values().filter(|before| matches!(before, Before::Copy(_))).count();
+        (copies, reading.before.len() - copies)
+    }
+
+    #[test]
+    fn nodes_that_are_trimmed_while_a_stream_is_read_are_handed_over_and_not_copied() {
+        for (through, copies, handed_over) in [(2000, 1, 200), (2005, 1, 200), (ENTRIES, 1, 399)] {
+            let mut stream = filled();
+            let expected = whole(&stream);
+            let mut reading = Nodes::of(&stream, 0, b"s");
+            let bodies: Vec<_> = stream.nodes().map(|node| node.body().as_ptr()).collect();
+            let through = StreamId::new(through, 0);
+            reading.keep(&stream, &StreamChange::Trim { through });
+            assert_eq!(kept(&reading), (copies, 0));
+            let (_, left) = stream.trim_kept(through);
+            reading.take_over(left);
+            let (_, moved) = kept(&reading);
+            assert!(moved.abs_diff(handed_over) <= 1, "{moved}");
+            let same = reading.before.values().zip(bodies).filter(|(now, was)| now.body().as_ptr() == *was);
+            assert_eq!(same.count(), moved, "they are the stream's own");
+            assert!(read(&mut reading, &stream) == expected);
+        }
+    }
+
+    #[test]
+    fn a_group_that_is_destroyed_while_a_stream_is_read_is_handed_over_and_not_copied() {
+        for pieces in [0, 200, 300] {
+            let mut stream = filled();
+            let expected = whole(&stream);
+            let mut reading = Nodes::of(&stream, 0, b"s");
+            let mut out = Vec::new();
+            for _ in 0..pieces {
+                assert!(!reading.read(&stream, 0, b"s", &mut out));
+            }
+            let group: *const Group = stream.groups().get(b"g").unwrap();
+            reading.keep(&stream, &StreamChange::GroupDelete { group: b"g" });
+            reading.take_over(stream.remove_group_kept(b"g").unwrap());
+            let pending = reading.groups.front().unwrap();
+            assert!(pending.before.is_empty());
+            assert!(std::ptr::eq(&raw const **pending.left.as_ref().unwrap(), group));
+            // Another one of its name is none of the image, and neither is its end.
+            let position = GroupPosition { last_id: StreamId::MIN, entries_read: Some(9) };
+            assert!(stream.groups_mut().insert(b"g", Group::new(position)));
+            let again = StreamChange::GroupDelete { group: b"g" };
+            reading.keep(&stream, &again);
+            reading.take_over(stream.remove_group_kept(b"g").unwrap());
+            out.extend(read(&mut reading, &stream));
+            assert!(out == expected, "{pieces}");
+        }
+    }
+
+    #[test]
+    fn a_removal_that_is_taken_back_leaves_the_reader_where_it_was() {
+        let mut stream = filled();
+        let expected = whole(&stream);
+        let mut reading = Nodes::of(&stream, 0, b"s");
+        let through = StreamId::new(3001, 0);
+        reading.keep(&stream, &StreamChange::Trim { through });
+        let (_, trimmed) = stream.trim_kept(through);
+        reading.keep(&stream, &StreamChange::GroupDelete { group: b"g" });
+        let removed = stream.remove_group_kept(b"g").unwrap();
+        reading.group_is_back(removed.removed_group().unwrap());
+        stream.revert(removed);
+        stream.revert(trimmed);
+        assert!(!reading.groups.front().unwrap().gone, "what changes in it from now on is kept");
+        assert!(read(&mut reading, &stream) == expected);
     }
 }

@@ -42,6 +42,24 @@ enum Step {
     Pending(Box<[u8]>, Vec<(StreamId, Option<Pending>)>),
 }
 
+impl Inverse {
+    /// The name of the group that it brings back, if the change removed one.
+    pub fn removed_group(&self) -> Option<&[u8]> {
+        if let Step::Group(name, _) = &self.0 { Some(name) } else { None }
+    }
+
+    /// What the change took out as a whole: nodes, or a group with its name. It cannot be taken back then.
+    pub fn into_removed(self) -> (impl Iterator<Item = Box<StreamNode>>, Option<(Box<[u8]>, Box<Group>)>) {
+        let (gone, group) = match self.0 {
+            Step::Gone(gone, _) => (gone, None),
+            Step::Group(name, group) => (Vec::new(), Some((name, group))),
+            _ => (Vec::new(), None),
+        };
+        let node = |gone| if let Gone::Node(_, node) = gone { Some(node) } else { None };
+        (gone.into_iter().filter_map(node), group)
+    }
+}
+
 impl Stream {
     fn counters(&self) -> Counters {
         Counters {
@@ -110,16 +128,18 @@ impl Stream {
         (gone.len(), Inverse(Step::Gone(gone, counters)))
     }
 
-    /// As [`Stream::trim_through`], and what takes it back.
+    /// As [`Stream::trim_through`], and what takes it back. Nodes that go as a whole are not looked into.
     pub fn trim_kept(&mut self, through: StreamId) -> (u64, Inverse) {
         let counters = self.counters();
         let mut gone = Vec::new();
         while let Some(node) = self.nodes.front_mut() {
-            let going = node.live_through(through);
-            if (going.len() as u64) < node.live() {
-                node.delete_while(|id| id <= through);
-                gone.extend(going.into_iter().map(Gone::Entry));
-                break;
+            if node.last() > through {
+                let going = node.live_through(through);
+                if (going.len() as u64) < node.live() {
+                    node.delete_while(|id| id <= through);
+                    gone.extend(going.into_iter().map(Gone::Entry));
+                    break;
+                }
             }
             gone.extend(self.take_node(0).map(|node| Gone::Node(0, node)));
         }
