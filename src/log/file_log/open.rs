@@ -142,7 +142,7 @@ fn create_folder(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
     let missing: Vec<&Path> =
         dir.ancestors().take_while(|path| !path.as_os_str().is_empty() && disk.list(path).is_err()).collect();
     let Some(first) = missing.last() else { return Ok(()) };
-    if let Some(above) = first.parent() {
+    if let Some(above) = first.parent().filter(|above| !above.as_os_str().is_empty()) {
         name_surely(disk, above)?;
     }
     for path in missing.into_iter().rev() {
@@ -171,9 +171,13 @@ fn name_surely(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
     }
 }
 
-/// The folder in which the name of a folder stands.
+/// The folder in which the name of a folder stands; the root has none.
 fn holder_of(dir: &Path) -> &Path {
-    dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    match dir.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => dir,
+    }
 }
 
 pub(in crate::log) fn segments_in(entries: &[FolderEntry]) -> Vec<Lsn> {
