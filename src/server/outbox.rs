@@ -130,10 +130,10 @@ mod tests {
         runtime.block_on(async {
             let (own, mut peer) = std::os::unix::net::UnixStream::pair().unwrap();
             own.set_nonblocking(true).unwrap();
-            let (_read, write) = split_unix(tokio::net::UnixStream::from_std(own).unwrap());
+            let (read, write) = split_unix(tokio::net::UnixStream::from_std(own).unwrap());
             std::future::poll_fn(|cx| WriteHalf::poll_writable(&write, cx)).await.unwrap();
             outbox.flush(&write).unwrap();
-            drop((_read, write));
+            drop((read, write));
             let mut text = String::new();
             peer.read_to_string(&mut text).unwrap();
             text
