@@ -278,7 +278,8 @@ pub struct Client {
     pub wait: Option<Wait>,
     /// Where the client is to be parked until it is served.
     pub parked: Option<Arc<Parked>>,
-    /// Whether the command that just ran has done nothing and is to be run again once it is known whether the server ends.
+    /// Whether the command that just ran has done nothing, and is to be run again once it is known whether the server
+    /// ends.
     pub postponed: bool,
 }
 
@@ -301,9 +302,9 @@ impl Client {
         }
     }
 
-    /// What becomes of a command that its gates let through and that is not admitted under its locks. If nothing but an end
-    /// holds it up, which may yet be refused, it is postponed. It must have done nothing, or only what it leaves as it is
-    /// when it is run again.
+    /// What becomes of a command that its gates let through and that is not admitted under its locks. If nothing but an
+    /// end holds it up, which may yet be refused, it is postponed. It must have done nothing, or only what it leaves as
+    /// it is when it is run again.
     #[cold]
     pub fn hold_up(&mut self, reason: &NotNow, engine: &Engine) -> Fail {
         self.postponed = *reason == NotNow::Ending && engine.state().phase() != Phase::Ended;

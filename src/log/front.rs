@@ -254,8 +254,8 @@ impl Log {
         done.map_err(|error| if error.is_final() { self.fail(error) } else { error })
     }
 
-    /// Makes the names durable of the checkpoints that lie in the log's folder. A failure is the log's, and final: it may have
-    /// been about the name of a segment.
+    /// Makes the names durable of the checkpoints that lie in the log's folder. A failure is the log's, and final: it
+    /// may have been about the name of a segment.
     pub(super) fn sync_names(&self) -> Result<(), LogError> {
         let done = self.store.sync_names();
         done.map_err(|error| if error.is_final() { self.fail(error) } else { error })

@@ -79,8 +79,8 @@ pub trait LogStore: Debug + Send + Sync {
     /// [`LogStore::append`]; the error of one sync is that of every later one.
     fn sync(&self, epoch: u64) -> Result<(), LogError>;
 
-    /// Makes the names durable of the files that lie beside the records. Errors are as those of [`LogStore::sync`]: the folder
-    /// is one, and tells a failure once.
+    /// Makes the names durable of the files that lie beside the records. Errors are as those of [`LogStore::sync`]: the
+    /// folder is one, and tells a failure once.
     fn sync_names(&self) -> Result<(), LogError>;
 
     /// Records from LSN `from` on. The reader sees the tail move.

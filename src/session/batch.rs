@@ -35,8 +35,8 @@ pub enum Stop {
     Long,
     /// Enough was done in this turn: the replies are to be sent and others have their turn.
     Yield,
-    /// The next command waits for the end of CLIENT PAUSE, or to learn whether the server ends, at the latest at this time in
-    /// ms since the epoch.
+    /// The next command waits for the end of CLIENT PAUSE, or to learn whether the server ends, at the latest at this
+    /// time in ms since the epoch.
     Paused(u64),
     /// The next command waits for keys: the client is to be parked in its `parked`, which has the command.
     Blocked,

@@ -16,8 +16,8 @@ impl Worker {
         worker
     }
 
-    /// Runs one command that stopped a run with [`Stop::Long`], on whatever thread: the worker is one made for it. It is not done
-    /// if it has to wait after all.
+    /// Runs one command that stopped a run with [`Stop::Long`], on whatever thread: the worker is one made for it. It is
+    /// not done if it has to wait after all.
     pub fn run_long(&mut self, client: &mut Client, args: &[&[u8]], out: &mut Reply) -> Progress {
         let now = self.server.engine.clock.now_ms();
         let mut clock = self.server.engine.clock.monotonic_nanos();
@@ -26,7 +26,8 @@ impl Worker {
         shown::take();
         let (mut done, mut stop) = (1, None);
         if let Ok(command) = self.find(args) {
-            // What the gates saw before it got its thread may have changed. A pause that has begun since then is too late.
+            // What the gates saw before it got its thread may have changed. A pause that has begun since then is too
+            // late.
             match gate::check(self, client, command, args, now) {
                 Ok(_) => self.execute(client, command, args, None, now, &mut clock, out),
                 Err(fail) => self.refuse(client, Some(command), &fail, out),

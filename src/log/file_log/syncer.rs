@@ -1,8 +1,8 @@
 //! The one owner of every sync of a segment and of the folder.
 //!
 //! The system tells a failed write-back once, to whoever syncs next, and counts the bytes as written from then on. So
-//! no segment is synced elsewhere once the log was taken over, and neither is the folder, in which the checkpoints lie too;
-//! syncs follow one another, and the first error is kept: nobody is told after it that anything is durable.
+//! no segment is synced elsewhere once the log was taken over, and neither is the folder, in which the checkpoints lie
+//! too; syncs follow one another, and the first error is kept: nobody is told after it that anything is durable.
 //!
 //! Locks, in the order in which they may be taken: `syncing`, `unsynced`.
 

@@ -63,7 +63,7 @@ impl Place {
             Arc::new(twin)
         } else {
             let twin = self.disk.fork(1);
-            twin.replace(&Path::new(DIR).join(name), &bytes).unwrap();
+            twin.put(&Path::new(DIR).join(name), &bytes).unwrap();
             folder(&twin)
         };
         Checkpoints::over(store, self.log.log_id())

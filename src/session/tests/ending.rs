@@ -1,4 +1,5 @@
-//! Commands that passed their gates just before an end began wait as those that come after it: until it is refused or happens.
+//! Commands that passed their gates just before an end began wait as those that come after it: until it is refused or
+//! happens.
 
 use crate::command::blocking::Parked;
 use crate::command::testing::{Harness, START, args_of, show};

@@ -244,8 +244,8 @@ impl Store {
         self.sides[shard].imaged.load(Relaxed) != 0
     }
 
-    /// Hands what a change took out of a stream, by the address of its object, to the reader of an image, if the stream is
-    /// registered; nobody takes the change back any more. The caller holds the shard exclusively.
+    /// Hands what a change took out of a stream, by the address of its object, to the reader of an image, if the stream
+    /// is registered; nobody takes the change back any more. The caller holds the shard exclusively.
     pub(super) fn hand_over_of_stream(&self, shard: usize, address: Option<usize>, left: Inverse) {
         self.with_stream(shard, address, |reading| reading.take_over(left));
     }
