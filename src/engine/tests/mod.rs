@@ -16,6 +16,7 @@ mod falling;
 mod held;
 mod pieces;
 mod places;
+mod sweep;
 mod switches;
 mod undone;
 
