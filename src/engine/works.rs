@@ -42,7 +42,8 @@ impl Works {
 
     /// Takes a permit until the result is dropped; none while nobody may work.
     pub(super) fn permit(&self) -> Option<Permit<'_>> {
-        self.enter().then_some(Permit(self))
+        // Only one that was given may be dropped: that gives it back.
+        if self.enter() { Some(Permit(self)) } else { None }
     }
 
     /// Whether those who work are to give up.

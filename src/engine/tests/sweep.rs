@@ -204,6 +204,7 @@ fn look_after(scene: &Scene) {
     let engine = &scene.engine;
     while scene.goes_on() {
         engine.clock.as_manual().unwrap().advance_ms(20);
+        drop(engine.works.permit());
         engine.maintain_log();
         engine.check_save_points();
         if engine.state().level() == Level::Everysec

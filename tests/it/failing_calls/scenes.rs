@@ -130,6 +130,8 @@ pub(super) fn verify(server: &Server, writers: &mut [Writer], adopt: bool, case:
     }
     assert_eq!(accounts_sum(&mut client), 0, "{case:?}: a transfer was halved");
     crate::indexes::check(&mut |command| client.call(command), "crash", true);
+    let faultless = case.may_abort() || !server.log().contains("a fault of the program");
+    assert!(faultless, "{case:?}: {}", server.log());
 }
 
 /// Writers write, and the scene is played, while calls fail. How many calls did, and whether the scene was played to
