@@ -42,6 +42,7 @@ impl Works {
 
     /// Takes a permit until the result is dropped; none while nobody may work.
     pub(super) fn permit(&self) -> Option<Permit<'_>> {
+        // Only one that was given may be dropped: that gives it back.
         self.enter().then(|| Permit(self))
     }
 

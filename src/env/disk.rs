@@ -48,6 +48,8 @@ pub trait FolderLock: Debug + Send + Sync {}
 ///
 /// Names and files are durable only when asked: a file's bytes after [`DiskFile::fdatasync`], a created, renamed or
 /// removed *name* after [`Disk::fsync_dir`] of the folder that holds it.
+///
+/// A call that a signal interrupts is made again: no caller sees `Interrupted`.
 pub trait Disk: Debug + Send + Sync {
     /// Creates a file for reading and writing; fails with `AlreadyExists` when the name is taken.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;

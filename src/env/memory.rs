@@ -21,6 +21,8 @@ static NEXT: AtomicUsize = AtomicUsize::new(1);
 thread_local! {
     /// The thread's slot plus one; 0 until the first allocation. It has no destructor, so the allocator may use it.
     static MINE: Cell<usize> = const { Cell::new(0) };
+    /// Whether the process ends where memory cannot be had.
+    static ABORTS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// jemalloc with a count of the bytes in use. To be set as the global allocator by binaries.
@@ -60,6 +62,33 @@ fn count(delta: i64) {
     }
 }
 
+/// Does some work in which the process ends at once if this thread can be given no memory. What std does then waits
+/// for a lock that is held while a backtrace is shown, so that a thread which shows one would wait for itself.
+pub fn or_abort<T>(work: impl FnOnce() -> T) -> T {
+    let before = ABORTS.replace(true);
+    let result = work();
+    ABORTS.set(before);
+    result
+}
+
+#[inline]
+fn given(pointer: *mut u8) -> *mut u8 {
+    if pointer.is_null() {
+        not_given();
+    }
+    pointer
+}
+
+#[cold]
+fn not_given() {
+    if ABORTS.get() {
+        // Nobody may be there to read it.
+        let _ =
+            rustix::io::write(std::io::stderr(), b"no memory can be had to report a fault of the program\n");
+        std::process::abort();
+    }
+}
+
 /// Bytes in use by all threads, in O(1). Two threads may be counted a moment apart.
 pub fn used_bytes() -> u64 {
     BALANCE.iter().map(|slot| slot.0.load(Relaxed)).sum::<i64>().max(0) as u64
@@ -71,7 +100,7 @@ unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(class_bytes(layout.size()) as i64);
         // SAFETY: the caller's promises are jemalloc's.
-        unsafe { Jemalloc.alloc(layout) }
+        given(unsafe { Jemalloc.alloc(layout) })
     }
 
     #[inline]
@@ -85,14 +114,14 @@ unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count(class_bytes(layout.size()) as i64);
         // SAFETY: as above.
-        unsafe { Jemalloc.alloc_zeroed(layout) }
+        given(unsafe { Jemalloc.alloc_zeroed(layout) })
     }
 
     #[inline]
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         count(class_bytes(new_size) as i64 - class_bytes(layout.size()) as i64);
         // SAFETY: as above.
-        unsafe { Jemalloc.realloc(ptr, layout, new_size) }
+        given(unsafe { Jemalloc.realloc(ptr, layout, new_size) })
     }
 }
 

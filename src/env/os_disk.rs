@@ -43,6 +43,43 @@ impl OpenFolder for OsFolder {
     }
 }
 
+/// Makes a call again as long as a signal interrupts it. std does so where it opens, reads, writes and syncs files, but
+/// not where it asks for names and changes them; network file systems may interrupt any call.
+fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+fn refused(error: TryLockError) -> io::Error {
+    match error {
+        TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
+        TryLockError::Error(error) => error,
+    }
+}
+
+/// The entries of a folder in no order.
+fn entries_of(dir: &Path) -> io::Result<Vec<FolderEntry>> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        match entry.metadata() {
+            Ok(meta) => {
+                let len = if meta.is_dir() { 0 } else { meta.len() };
+                entries.push(FolderEntry { name, is_dir: meta.is_dir(), len });
+            }
+            // It was removed after its name had been read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(entries)
+}
+
 /// Lets the system forget what it keeps of a file in memory, in steps. It would do so at once when the file is removed, which takes
 /// 15 ms for 64 MiB, and on the way no other thread may get the processor. Readers of the file notice nothing.
 fn release_cache(path: &Path) {
@@ -67,37 +104,24 @@ impl Disk for OsDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to)
+        uninterrupted(|| fs::rename(from, to))
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         release_cache(path);
-        fs::remove_file(path)
+        uninterrupted(|| fs::remove_file(path))
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        fs::remove_dir(path)
+        uninterrupted(|| fs::remove_dir(path))
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+        uninterrupted(|| fs::create_dir_all(path))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<FolderEntry>> {
-        let mut entries = Vec::new();
-        for entry in fs::read_dir(dir)? {
-            let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            match entry.metadata() {
-                Ok(meta) => {
-                    let len = if meta.is_dir() { 0 } else { meta.len() };
-                    entries.push(FolderEntry { name, is_dir: meta.is_dir(), len });
-                }
-                // It was removed after its name had been read.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let mut entries = uninterrupted(|| entries_of(dir))?;
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
     }
@@ -107,27 +131,21 @@ impl Disk for OsDisk {
     }
 
     fn free_space(&self, dir: &Path) -> io::Result<u64> {
-        let stat = rustix::fs::statvfs(dir)?;
+        let stat = rustix::io::retry_on_intr(|| rustix::fs::statvfs(dir))?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
     fn lock(&self, dir: &Path) -> io::Result<Box<dyn FolderLock>> {
         let path = dir.join("LOCK");
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Box::new(OsLock(file))),
-            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        uninterrupted(|| file.try_lock().map_err(refused))?;
+        Ok(Box::new(OsLock(file)))
     }
 
     fn lock_to_read(&self, dir: &Path) -> io::Result<Box<dyn FolderLock>> {
         let file = File::open(dir.join("LOCK"))?;
-        match file.try_lock_shared() {
-            Ok(()) => Ok(Box::new(OsLock(file))),
-            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        uninterrupted(|| file.try_lock_shared().map_err(refused))?;
+        Ok(Box::new(OsLock(file)))
     }
 
     fn incarnation(&self, dir: &Path) -> io::Result<u128> {
@@ -136,7 +154,8 @@ impl Disk for OsDisk {
         let boot = u128::from_str_radix(&digits, 16).map_err(io::Error::other)?;
         let wanted = StatxFlags::MNT_ID | StatxFlags::from_bits_retain(STATX_MNT_ID_UNIQUE);
         // A kernel without statx still has the boot's identity, which is the greater part.
-        let mount = rustix::fs::statx(CWD, dir, AtFlags::empty(), wanted).map_or(0, |stat| {
+        let stat = rustix::io::retry_on_intr(|| rustix::fs::statx(CWD, dir, AtFlags::empty(), wanted));
+        let mount = stat.map_or(0, |stat| {
             let device = u64::from(stat.stx_dev_major) << 32 | u64::from(stat.stx_dev_minor);
             u128::from(device) << 64 | u128::from(stat.stx_mnt_id)
         });
@@ -163,11 +182,11 @@ impl DiskFile for OsFile {
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(uninterrupted(|| self.0.metadata())?.len())
     }
 
     fn is_linked(&self) -> io::Result<bool> {
-        Ok(self.0.metadata()?.nlink() > 0)
+        Ok(uninterrupted(|| self.0.metadata())?.nlink() > 0)
     }
 
     fn fdatasync(&self) -> io::Result<()> {

@@ -6,7 +6,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 /// A reader that is some pieces ahead of its caller. It ends where the log ended when it got there.
 #[derive(Debug)]
 pub struct ReadAhead {
-    filled: Receiver<Result<Piece, LogError>>,
+    /// None stands for the log's end. A thread that ends without it has not read everything.
+    filled: Receiver<Result<Option<Piece>, LogError>>,
+    ended: bool,
     /// Pieces go back, so that their memory is used again.
     emptied: SyncSender<Piece>,
 }
@@ -21,12 +23,12 @@ impl ReadAhead {
             loop {
                 let mut piece = empty.try_recv().unwrap_or_default();
                 let next = match reader.next_piece(&mut piece) {
-                    Ok(true) => Ok(piece),
-                    Ok(false) => break,
+                    Ok(true) => Ok(Some(piece)),
+                    Ok(false) => Ok(None),
                     Err(error) => Err(error),
                 };
-                let ended = next.is_err();
-                if fill.send(next).is_err() || ended {
+                let more = matches!(next, Ok(Some(_)));
+                if fill.send(next).is_err() || !more {
                     break;
                 }
             }
@@ -37,7 +39,7 @@ impl ReadAhead {
             cause: error.to_string(),
             full: false,
         })?;
-        Ok(Self { filled, emptied })
+        Ok(Self { filled, ended: false, emptied })
     }
 }
 
@@ -45,13 +47,41 @@ impl LogReader for ReadAhead {
     fn next_piece(&mut self, piece: &mut Piece) -> Result<bool, LogError> {
         // A piece that finds no place is simply freed.
         let _ = self.emptied.try_send(std::mem::take(piece));
-        match self.filled.recv() {
-            Ok(next) => {
-                *piece = next?;
+        let next = match self.filled.recv() {
+            Ok(next) => next,
+            Err(_) if self.ended => Ok(None),
+            Err(_) => Err(LogError::Io {
+                what: "read the log".to_owned(),
+                cause: "the thread that reads it has ended".to_owned(),
+                full: false,
+            }),
+        };
+        self.ended = !matches!(next, Ok(Some(_)));
+        match next? {
+            Some(next) => {
+                *piece = next;
                 Ok(true)
             }
-            // The thread has ended with the log.
-            Err(_) => Ok(false),
+            None => Ok(false),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Panics;
+
+    impl LogReader for Panics {
+        fn next_piece(&mut self, _piece: &mut Piece) -> Result<bool, LogError> {
+            panic!("a fault of the program")
+        }
+    }
+
+    #[test]
+    fn a_thread_that_panics_is_not_the_end_of_the_log() {
+        let mut reader = ReadAhead::new(Box::new(Panics), 1).unwrap();
+        assert!(reader.next_piece(&mut Piece::new()).is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::outbox::Outbox;
 use super::stream::{ReadHalf, WriteHalf};
+use super::thread;
 use super::worker::{Local, Seat};
 use crate::command::Client;
 use crate::command::blocking::state;
@@ -19,6 +20,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// Commands run before other connections of the same worker get their turn.
 const TURN: usize = 512;
@@ -353,8 +355,7 @@ impl Connection {
     /// Runs the next decoded command on a thread of its own while other connections are served; false if the connection
     /// is to be closed.
     async fn run_long(&mut self) -> bool {
-        let (Some(mut client), Some(command)) =
-            (self.client.take(), self.batch.commands.get(self.at).copied())
+        let (Some(client), Some(command)) = (self.client.take(), self.batch.commands.get(self.at).copied())
         else {
             return false;
         };
@@ -362,15 +363,27 @@ impl Connection {
             self.batch.args_of(command).iter().map(|span| span.of(&self.input).to_vec()).collect();
         let server = std::sync::Arc::clone(&self.local.server);
         let began = server.engine.state();
-        let task = tokio::task::spawn_blocking(move || {
+        let (give, given) = oneshot::channel();
+        let work = move || {
+            let mut client = given.blocking_recv().ok()?;
             let mut worker = Worker::for_long_command(server);
             let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
             let mut reply = Reply::new(proto_of(&client));
             let progress = worker.run_long(&mut client, &args, &mut reply);
-            (client, reply.take(), progress, worker.stats)
-        });
+            Some((client, reply.take(), progress, worker.stats))
+        };
+        let result = match thread::run("command", work) {
+            Ok(result) => result,
+            Err(error) => {
+                self.client = Some(client);
+                self.at += 1;
+                self.refuse(&format!("ERR no thread can be started for the command: {error}"), began);
+                return true;
+            }
+        };
+        let _ = give.send(client);
         // A panic on that thread has lost the client's state.
-        let Ok((client, replies, progress, stats)) = task.await else { return false };
+        let Ok(Some((client, replies, progress, stats))) = result.await else { return false };
         self.client = Some(client);
         self.at += progress.done;
         self.local.stats.absorb(&stats);
@@ -379,6 +392,14 @@ impl Connection {
         reply.raw(&replies);
         self.answer(outbox, reply, progress.wrote, progress.shows, began);
         progress.stop != Some(Stop::Close)
+    }
+
+    /// Answers a command that did nothing with an error.
+    fn refuse(&self, error: &str, began: State) {
+        let mut outbox = self.shared.outbox.borrow_mut();
+        let mut reply = Reply::with_buffer(outbox.take(), Proto::V2);
+        reply.error(error);
+        self.answer(outbox, reply, false, 0, began);
     }
 
     /// Waits until CLIENT PAUSE ends or changes; false if the connection is to be closed.

@@ -1,7 +1,7 @@
 //! The server's own log: `loglevel`, `logfile` and `log-format` through the `tracing` crate.
 
 use crate::config::{LogFormat, LogLevel, Settings};
-use crate::env::LogFile;
+use crate::env::{LogFile, memory};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use tracing::level_filters::LevelFilter;
@@ -67,8 +67,10 @@ pub fn start(settings: &Settings) -> std::io::Result<()> {
     drop(installed);
     // A panic costs one connection or one round of background work, and must be seen where people look.
     std::panic::set_hook(Box::new(|panic| {
-        let trace = std::backtrace::Backtrace::force_capture();
-        tracing::error!("this is a fault of the program, please report it: {panic}\n{trace}");
+        memory::or_abort(|| {
+            let trace = std::backtrace::Backtrace::force_capture();
+            tracing::error!("this is a fault of the program, please report it: {panic}\n{trace}");
+        });
     }));
     Ok(())
 }

@@ -12,6 +12,7 @@ mod signal;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod worker;
 
 pub use run::{ServerError, run};

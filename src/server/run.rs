@@ -5,6 +5,7 @@ use super::listen::Listeners;
 use super::logging;
 use super::notify::Notifier;
 use super::signal::Signals;
+use super::thread;
 use super::worker::Workers;
 use crate::command::{Server, client::Kill};
 use crate::config::{Changed, Refusal, Settings};
@@ -141,7 +142,8 @@ async fn serve(
     recovered: oneshot::Sender<()>,
 ) -> Result<Vec<JoinHandle<()>>, ServerError> {
     let engine = Arc::clone(&server.engine);
-    let recovery = tokio::task::spawn_blocking(move || engine.recover());
+    let recovery = thread::run("recovery", move || engine.recover());
+    let recovery = recovery.map_err(system("starting a thread that reads the data folder"))?;
     let report = tokio::select! {
         report = recovery => match report {
             Ok(report) => report?,

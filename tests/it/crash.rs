@@ -1,7 +1,7 @@
 //! kill -9 under load: every acknowledged write is there afterwards, and no half transaction.
 
 use crate::harness::{Random, Server};
-use crate::writers::{Writer, accounts_sum};
+use crate::writers::{NEVER, Writer, accounts_sum};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ fn kill_under_load(mut server: Server, rounds: usize) {
         .client()
         .run("TABLE.CREATE crash PK id S INDEX n PK n N INDEX ids PK id S PROJECT KEYS")
         .is_ok();
-    let mut writers = Writer::several(WRITERS, &mut random, items, false);
+    let mut writers = Writer::several(WRITERS, &mut random, items, NEVER);
     let (acknowledged, never) = (AtomicUsize::new(0), AtomicBool::new(false));
     for round in 0..rounds {
         let before = acknowledged.load(Relaxed);

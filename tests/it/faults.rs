@@ -262,6 +262,21 @@ fn a_start_on_a_full_disk() {
     }
 }
 
+/// Background work comes by meanwhile. It is sent away, and neither it nor the end that follows suffers from that.
+#[test]
+fn a_reload_that_takes_long_leaves_the_server_whole() {
+    let mut server =
+        Server::start(&["--appendonly", "yes", "--appendfsync", "no", "--enable-debug-command", "yes"]);
+    let mut client = server.client();
+    assert!(client.run("SET k v").is_ok());
+    let fault = Fault::inject(&server, SYNCS, "delay_enter=500000", &[]);
+    assert!(client.run("DEBUG RELOAD").is_ok());
+    drop(fault);
+    assert_eq!(client.run("GET k"), bulk("v"));
+    assert!(!server.log().contains("a fault of the program"), "{}", server.log());
+    assert!(server.stop().success(), "{}", server.log());
+}
+
 /// The machinery itself, shown on the referee.
 #[test]
 fn faults_and_small_disks_work_here() {

@@ -4,7 +4,7 @@
 //! `ITEMORY_SOAK_ROUNDS` says how many rounds are played.
 
 use crate::harness::{Client, Random, Server, Value};
-use crate::writers::{Writer, accounts_sum};
+use crate::writers::{ANY, Writer, accounts_sum};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -96,7 +96,7 @@ fn switching_loses_nothing_acknowledged() {
             .run("TABLE.CREATE crash PK id S INDEX n PK n N INDEX ids PK id S PROJECT KEYS")
             .is_ok()
     );
-    let mut writers = Writer::several(WRITERS, &mut random, true, true);
+    let mut writers = Writer::several(WRITERS, &mut random, true, ANY);
     let acknowledged = AtomicUsize::new(0);
     for round in 0..rounds {
         let end = [End::Terminate, End::Shutdown, End::KillLogged, End::Kill][random.below(4)];

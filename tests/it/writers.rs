@@ -51,8 +51,8 @@ pub(crate) struct Writer {
     id: usize,
     random: Random,
     items: bool,
-    /// Whether the server may refuse: then a command that it refuses must have done nothing.
-    may_be_refused: bool,
+    /// The refusals that may come: a command that is refused must have done nothing.
+    refusals: Refusals,
     next: u64,
     slots: BTreeMap<Name, Slot>,
 }
@@ -61,31 +61,21 @@ fn words(line: &str) -> Vec<u8> {
     Client::encode(&line.split(' ').collect::<Vec<_>>())
 }
 
-/// Whether an error says that nothing of a command has happened, because the server cannot keep it now.
-fn is_refusal(reply: &Value) -> bool {
-    let text = reply.text();
-    ["MISCONF", "LOADING", "EXECABORT", "ERR the server is shutting down"]
-        .iter()
-        .any(|word| text.starts_with(word))
-}
+/// The beginnings of errors which say that nothing of a command has happened.
+pub(crate) type Refusals = &'static [&'static str];
+
+/// The server serves without a break.
+pub(crate) const NEVER: Refusals = &[];
+/// The server reads its data again, or ends.
+pub(crate) const BUSY: Refusals = &["LOADING", "EXECABORT", "ERR the server is shutting down"];
+/// The server cannot keep what is written, besides.
+pub(crate) const ANY: Refusals = &["LOADING", "EXECABORT", "ERR the server is shutting down", "MISCONF"];
 
 impl Writer {
-    /// A few writers; `items` says whether the server has tables.
-    pub(crate) fn several(
-        count: usize,
-        random: &mut Random,
-        items: bool,
-        may_be_refused: bool,
-    ) -> Vec<Writer> {
+    /// A few writers; `items` says whether the server has tables, and `refusals` what they may be answered.
+    pub(crate) fn several(count: usize, random: &mut Random, items: bool, refusals: Refusals) -> Vec<Writer> {
         (0..count)
-            .map(|id| Writer {
-                id,
-                random: random.fork(),
-                items,
-                may_be_refused,
-                next: 0,
-                slots: BTreeMap::new(),
-            })
+            .map(|id| Writer { id, random: random.fork(), items, refusals, next: 0, slots: BTreeMap::new() })
             .collect()
     }
 
@@ -193,8 +183,8 @@ impl Writer {
         ]
     }
 
-    /// Writes until the server goes away or `over` says so; counts what was acknowledged.
-    pub(crate) fn run(&mut self, mut client: Client, acknowledged: &AtomicUsize, over: &AtomicBool) {
+    /// Writes until the server goes away, which is false, or `over` says so; counts what was acknowledged.
+    pub(crate) fn run(&mut self, mut client: Client, acknowledged: &AtomicUsize, over: &AtomicBool) -> bool {
         while !over.load(Relaxed) {
             let mut bytes = Vec::new();
             let mut sent: Vec<(usize, Option<Name>)> = Vec::new();
@@ -213,15 +203,16 @@ impl Writer {
                 sent.push((commands.len(), name));
             }
             if client.send_raw(&bytes).is_err() {
-                return;
+                return false;
             }
             for (replies, name) in sent {
                 let mut refused = false;
                 for _ in 0..replies {
                     match client.read() {
-                        Value::Eof | Value::Timeout => return,
+                        Value::Eof | Value::Timeout => return false,
                         reply if reply.is_error() => {
-                            assert!(self.may_be_refused && is_refusal(&reply), "{reply}");
+                            let text = reply.text();
+                            assert!(self.refusals.iter().any(|word| text.starts_with(word)), "{reply}");
                             refused = true;
                         }
                         _ => {}
@@ -241,6 +232,7 @@ impl Writer {
                 acknowledged.fetch_add(usize::from(!refused), Relaxed);
             }
         }
+        true
     }
 
     /// Goes on from what the server has, whatever that is.

@@ -17,6 +17,7 @@ mod falling;
 mod held;
 mod pieces;
 mod places;
+mod sweep;
 mod switches;
 mod undone;
 

@@ -84,6 +84,19 @@ fn a_checkpoint_during_which_the_log_is_switched_is_given_up() {
     }
 }
 
+/// Background work asks for one while a reload or an end has the data to itself.
+#[test]
+fn who_was_given_no_permit_gives_none_back() {
+    let disk = SimDisk::new(64);
+    let engine = open(&disk, AppendFsync::Always).unwrap();
+    let alone = engine.works.exclude();
+    assert!(engine.works.permit().is_none());
+    drop(alone);
+    // The next one finds nobody to wait for.
+    drop(engine.works.exclude());
+    assert!(engine.works.permit().is_some());
+}
+
 /// Images are taken one after the other: only the log makes one state of them, also while nothing else is logged.
 #[test]
 fn a_checkpoint_of_what_is_not_logged_halves_no_transaction() {

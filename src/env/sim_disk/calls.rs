@@ -275,6 +275,7 @@ impl DiskFile for SimFile {
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = self.writable()?;
         state.count_change()?;
+        state.check_fault(Fault::SetLen)?;
         let room = state.room();
         let file = state.file(self.node)?;
         if len > file.current.len() as u64 + room {

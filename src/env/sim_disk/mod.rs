@@ -53,6 +53,8 @@ pub enum Fault {
     List,
     /// `Disk::free_space`.
     Measure,
+    /// `DiskFile::set_len`.
+    SetLen,
 }
 
 /// The simulated disk. Clones share one disk.

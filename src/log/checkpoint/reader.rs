@@ -173,7 +173,9 @@ impl Checkpoint {
         };
         std::thread::scope(|scope| {
             for _ in 1..threads.clamp(1, self.chunks.len().max(1)) {
-                scope.spawn(work);
+                // Where no thread can be had, this one does its part.
+                let _ =
+                    std::thread::Builder::new().name("checkpoint-read".to_owned()).spawn_scoped(scope, work);
             }
             work();
         });

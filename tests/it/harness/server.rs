@@ -1,6 +1,6 @@
 //! Starting, killing and restarting a server in a folder of its own.
 
-use super::{Client, Value};
+use super::{Client, Fault, Value};
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -147,7 +147,8 @@ impl Server {
         self.child.as_ref().unwrap().id()
     }
 
-    fn log_path(&self) -> PathBuf {
+    /// The file that standard output and standard error go to.
+    pub(crate) fn log_path(&self) -> PathBuf {
         self.folder.as_ref().unwrap().path().join("log")
     }
 
@@ -173,9 +174,8 @@ impl Server {
         command
     }
 
-    fn spawn(&mut self) {
+    fn spawn(&mut self, mut command: Command) {
         let out = File::options().create(true).append(true).open(self.log_path()).unwrap();
-        let mut command = self.command();
         command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out);
         self.child = Some(command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}")));
     }
@@ -183,7 +183,37 @@ impl Server {
     /// Starts the process and reports how it ended when it did not come to serve.
     pub(crate) fn try_up(&mut self) -> Result<(), ExitStatus> {
         self.address.set_port(free_port());
-        self.spawn();
+        self.spawn(self.command());
+        self.comes_up()
+    }
+
+    /// As [`Server::try_up`], with a fault that is there before the process's first call. The fault comes back with the
+    /// outcome, because it lasts until it is dropped.
+    pub(crate) fn try_up_with(
+        &mut self,
+        inject: impl FnOnce(&Server) -> Fault,
+    ) -> (Fault, Result<(), ExitStatus>) {
+        self.address.set_port(free_port());
+        let server = self.command();
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", r#"kill -STOP $$; exec "$0" "$@""#])
+            .arg(server.get_program())
+            .args(server.get_args());
+        self.spawn(shell);
+        let pid = self.pid().to_string();
+        let deadline = Instant::now() + PATIENCE;
+        while !fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") T ") {
+            assert!(Instant::now() < deadline, "the shell does not stop");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let fault = inject(self);
+        assert!(Command::new("kill").args(["-CONT", &pid]).status().unwrap().success());
+        let outcome = self.comes_up();
+        (fault, outcome)
+    }
+
+    fn comes_up(&mut self) -> Result<(), ExitStatus> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
@@ -237,8 +267,18 @@ impl Server {
 
     /// Asks for an orderly stop with SIGTERM and waits for it.
     pub(crate) fn stop(&mut self) -> ExitStatus {
-        Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
+        self.terminate();
         self.wait()
+    }
+
+    /// Whether the process has ended, and how.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut().unwrap().try_wait().unwrap()
+    }
+
+    /// Asks for an orderly stop with SIGTERM and does not wait.
+    pub(crate) fn terminate(&self) {
+        Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
     }
 
     /// Waits for the process to end by itself.

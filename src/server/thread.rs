@@ -1,0 +1,21 @@
+//! Work that takes long, on threads of its own.
+
+use std::io;
+use tokio::sync::oneshot;
+
+/// Runs `work` on a new thread of this name. The receiver gets its result; if it panics, an error.
+///
+/// # Errors
+/// Where no thread can be had. The runtime's own pool would panic then.
+pub(super) fn run<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<oneshot::Receiver<T>> {
+    let (done, result) = oneshot::channel();
+    let work = move || {
+        // Whoever waited for it may be gone.
+        let _ = done.send(work());
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(work)?;
+    Ok(result)
+}
