@@ -14,6 +14,7 @@ mod model;
 mod owner;
 mod passing;
 mod repair;
+mod submitted;
 
 use super::*;
 use crate::env::{Clock, SimDisk};
