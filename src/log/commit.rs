@@ -62,11 +62,11 @@ impl Log {
     ///
     /// Where the store answers later everything is only handed over to be submitted, and the call does not wait.
     pub fn write_out(&self, upto: Lsn) -> Result<(), LogError> {
-        if self.written() >= upto {
-            return Ok(());
-        }
         if let Some(submitted) = &self.submitted {
             return self.hand_over(submitted);
+        }
+        if self.written() >= upto {
+            return Ok(());
         }
         let mut writer = self.writer.lock();
         if self.written() >= upto {
@@ -168,7 +168,7 @@ impl Log {
         }
         if let Some(submitted) = &self.submitted {
             self.hand_over(submitted)?;
-            return submitted.wait(upto);
+            return submitted.wait(upto).or_else(|error| self.check_failure().and(Err(error)));
         }
         let _syncing = self.syncing.lock();
         if self.synced() >= upto {

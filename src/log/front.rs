@@ -2,9 +2,9 @@
 //!
 //! This file is the log's state and the append; `commit.rs` writes out and syncs, `reserve.rs` accepts and refuses.
 //!
-//! Locks, in the order in which they may be taken: `syncing`, `writer`, `held`, that of `submitted`, `pending`, `waiting`. An appender takes
-//! only `pending`, and holds it for one memory copy; it may hold shard locks meanwhile. Nobody takes a shard lock while
-//! holding one of these. The store's own locks come after them.
+//! Locks, in the order in which they may be taken: `syncing`, `writer`, `held`, that of `submitted`, `pending`,
+//! `waiting`. An appender takes only `pending`, and holds it for one memory copy; it may hold shard locks meanwhile.
+//! Nobody takes a shard lock while holding one of these. The store's own locks come after them.
 //!
 //! Memory ordering: `tail`, `written` and `synced` are stored with Release after the deed (copied, written, synced)
 //! and loaded with Acquire, so that who sees an LSN there also sees everything that led to it. The bytes themselves
@@ -61,7 +61,8 @@ pub struct Log {
     pub(super) waiting: Waiting,
     pub(super) failure: Arc<OnceLock<LogError>>,
     pub(super) syncs: SyncFigures,
-    /// What was submitted, if the store takes batches and answers later. Its watermark stands for `written` and `synced`.
+    /// What was submitted, if the store takes batches and answers later. Its watermark stands for `written` and
+    /// `synced`.
     pub(super) submitted: Option<Submitted>,
 }
 
@@ -109,8 +110,8 @@ impl Log {
         Self::look_at(&FolderPlace::new(disk, dir), clock, options)
     }
 
-    /// Opens the log of a place to be read, and changes nothing there but for creating it. [`Log::take_over`] begins the
-    /// epoch, once nothing can refuse the start any more.
+    /// Opens the log of a place to be read, and changes nothing there but for creating it. [`Log::take_over`] begins
+    /// the epoch, once nothing can refuse the start any more.
     pub fn look_at(
         place: &dyn LogPlace,
         clock: Clock,
@@ -120,8 +121,9 @@ impl Log {
         Ok((Self::read_only(store, clock, options), report))
     }
 
-    /// A log over any store; begins a new epoch, which fences all other writers. Where the disk is too full for that the log
-    /// can be read, refuses writes, and [`Log::maintain`] tries again. A folder that cannot be measured counts as full.
+    /// A log over any store; begins a new epoch, which fences all other writers. Where the disk is too full for that
+    /// the log can be read, refuses writes, and [`Log::maintain`] tries again. A folder that cannot be measured counts
+    /// as full.
     pub fn over(store: Arc<dyn LogStore>, clock: Clock, options: LogOptions) -> Result<Self, LogError> {
         let log = Self::read_only(store, clock, options);
         log.take_over()?;
@@ -133,9 +135,9 @@ impl Log {
         let cause = "the log is only looked at".to_owned();
         let held = Some(LogError::Unavailable { what: "beginning an epoch".to_owned(), cause, full: false });
         let failure = Arc::new(OnceLock::new());
-        let submitted = store.submission().map(|submit| {
-            Submitted::new(submit, tail, options.submit, clock.clone(), Arc::clone(&failure))
-        });
+        let submitted = store
+            .submission()
+            .map(|submit| Submitted::new(submit, tail, options.submit, clock.clone(), Arc::clone(&failure)));
         Self {
             key: store.log_id().key(),
             store,
@@ -243,8 +245,8 @@ impl Log {
         }
     }
 
-    /// Whether the store takes batches and tells later that they are durable: then [`Log::write_out`] does not wait, and
-    /// who must not wait asks [`Log::synced`] when it is woken ([`Log::wake_by`]).
+    /// Whether the store takes batches and tells later that they are durable: then [`Log::write_out`] does not wait,
+    /// and who must not wait asks [`Log::synced`] when it is woken ([`Log::wake_by`]).
     #[inline]
     pub fn answers_later(&self) -> bool {
         self.submitted.is_some()
@@ -258,8 +260,8 @@ impl Log {
         }
     }
 
-    /// Bytes appended and not yet handed to the system, or not yet durable where the store answers later. Write out when
-    /// it passes a few MB.
+    /// Bytes appended and not yet handed to the system, or not yet durable where the store answers later. Write out
+    /// when it passes a few MB.
     #[inline]
     pub fn pending_bytes(&self) -> u64 {
         let written = match &self.submitted {

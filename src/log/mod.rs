@@ -6,7 +6,8 @@
 //!   without any lock held.
 //! - [`Log::write_out`] hands what was appended to the system, [`Log::sync`] makes it durable; many callers share one
 //!   write and one sync.
-//! - The first failed sync is final, and so is a write that failed because something broke. A write that wants for room or
+//! - The first failed sync is final, and so is a write that failed because something broke. A write that wants for room
+//!   or
 //!   descriptors is done again, and writes are refused meanwhile ([`LogError::is_final`]).
 //! - What [`Log::sync`] covered is found again by [`Log::open`], in order and unchanged, or the open is refused.
 //!
@@ -14,8 +15,8 @@
 //! and checkpoints are, what keeps the records, at once or answering later, and what keeps the checkpoints. `file_log/`
 //! and `checkpoint/folder.rs` keep them in files, `simulated/` is a log service in memory for tests and benches.
 //! `frame.rs`, `segment.rs`, `mark.rs` and `manifest.rs` own the format (drawn there and in docs/log-format.md).
-//! `front.rs`, `commit.rs` and `reserve.rs` are the group commit, `submitted/` is the part of it for a store that answers
-//! later.
+//! `front.rs`, `commit.rs` and `reserve.rs` are the group commit, `submitted/` is the part of it for a store that
+//! answers later.
 
 pub mod check;
 pub mod checkpoint;

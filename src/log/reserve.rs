@@ -116,8 +116,8 @@ impl Log {
         if error.is_final() { Err(self.fail(error)) } else { Ok(()) }
     }
 
-    /// Begins a new epoch of a log that was only looked at. See [`Log::over`]. Where the store is not on this machine the
-    /// writer before may have gone on since then: [`Log::tail`] is where the log ends now.
+    /// Begins a new epoch of a log that was only looked at. See [`Log::over`]. Where the store is not on this machine
+    /// the writer before may have gone on since then: [`Log::tail`] is where the log ends now.
     pub fn take_over(&self) -> Result<(), LogError> {
         self.check_failure()?;
         if self.epoch() == NO_EPOCH {

@@ -85,8 +85,8 @@ impl Local {
         self.worker.try_borrow().map_or(0, |w| w.settings.client_output_buffer_limit.normal.hard_bytes)
     }
 
-    /// Has the flusher settle the log and then send the connection's replies, once per tick for all connections that became
-    /// ready in it: the flusher's task is queued behind theirs.
+    /// Has the flusher settle the log and then send the connection's replies, once per tick for all connections that
+    /// became ready in it: the flusher's task is queued behind theirs.
     pub(super) fn flush_later(&self, shared: &Rc<Shared>) {
         let mut waiting = self.waiting.borrow_mut();
         if waiting.is_empty() {
@@ -105,7 +105,8 @@ impl Local {
                     Ok(Settling::Pending) => self.parked.borrow_mut().park(shared),
                     Err(error) if error.is_final() => self.send_failed(&shared),
                     Ok(Settling::Done) | Err(_) => {
-                        // The log waits for room, or `appendfsync` has just become stricter than what it was settled by.
+                        // The log waits for room, or `appendfsync` has just become stricter than what it was settled
+                        // by.
                         if self.send_settled(&shared) {
                             self.flush_later(&shared);
                         }

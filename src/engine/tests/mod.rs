@@ -14,6 +14,7 @@ mod durability;
 mod exact;
 mod falling;
 mod held;
+mod later;
 mod pieces;
 mod switches;
 mod undone;

@@ -2,24 +2,26 @@
 //! late and twice, is out of reach, lets another writer take over, or takes the leadership away.
 //!
 //! A [`SimService`] outlives the processes that write to it. Each process has a [`SimWriter`] of its own, which is the
-//! store of its [`super::Log`]. Requests and answers of one writer travel in order, each with a delay of its own; what is
-//! late comes out of order. The service runs in real time on a thread of its own ([`SimService::new`]), or a test
+//! store of its [`super::Log`]. Requests and answers of one writer travel in order, each with a delay of its own; what
+//! is late comes out of order. The service runs in real time on a thread of its own ([`SimService::new`]), or a test
 //! delivers each message itself ([`SimService::stepped`]), with the same rules.
 //!
-//! `service.rs` is what the service keeps and decides, `network.rs` the messages under way, `writer.rs` a process's side.
+//! `service.rs` is what the service keeps and decides, `network.rs` the messages under way, `writer.rs` a process's
+//! side.
 
 mod network;
 mod service;
 mod writer;
 
-use super::checkpoint::CheckpointStore;
+use super::checkpoint::{CheckpointFolder, CheckpointStore};
 use super::frame::LogId;
 use super::store::LogStore;
 use super::{LogError, LogOptions, LogPlace, Lsn, OpenReport};
-use crate::env::Clock;
+use crate::env::{Clock, SimDisk};
 use network::Network;
 use parking_lot::{Condvar, Mutex};
 use service::Kept;
+use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -105,7 +107,7 @@ struct State {
     network: Network,
 }
 
-/// A service with a place for checkpoints beside it: whoever opens it is another process.
+/// A service with checkpoints beside it, on a simulated disk: whoever opens it is another process.
 #[derive(Clone, Debug)]
 pub struct SimPlace {
     service: SimService,
@@ -113,14 +115,23 @@ pub struct SimPlace {
 }
 
 impl SimPlace {
-    /// The place of a service's log and of its checkpoints.
-    pub fn new(service: &SimService, checkpoints: Arc<dyn CheckpointStore>) -> Self {
-        Self { service: service.clone(), checkpoints }
+    /// The place of a service's log, without checkpoints.
+    ///
+    /// # Errors
+    /// If the folder for them cannot be made.
+    pub fn new(service: &SimService) -> std::io::Result<Self> {
+        let (disk, dir) = (SimDisk::new(1).shared(), Path::new("/checkpoints"));
+        disk.create_dir_all(dir)?;
+        Ok(Self { service: service.clone(), checkpoints: Arc::new(CheckpointFolder::new(disk, dir)) })
     }
 }
 
 impl LogPlace for SimPlace {
-    fn look(&self, _clock: &Clock, _options: LogOptions) -> Result<(Arc<dyn LogStore>, OpenReport), LogError> {
+    fn look(
+        &self,
+        _clock: &Clock,
+        _options: LogOptions,
+    ) -> Result<(Arc<dyn LogStore>, OpenReport), LogError> {
         let store = self.service.writer();
         let (tail, first) = (store.tail(), store.stats().first);
         let report = OpenReport {
@@ -149,7 +160,9 @@ impl SimService {
     pub fn new(options: SimOptions) -> std::io::Result<Self> {
         let service = Self::with_clock(options, Clock::System);
         let weak = Arc::downgrade(&service.0);
-        std::thread::Builder::new().name("log-service".to_owned()).spawn(move || deliver_until_gone(&weak))?;
+        std::thread::Builder::new()
+            .name("log-service".to_owned())
+            .spawn(move || deliver_until_gone(&weak))?;
         Ok(service)
     }
 
@@ -220,9 +233,9 @@ impl SimService {
         }
     }
 
-    /// Kills the process that writes when event number `n` is about to happen, counted from the service's beginning: nothing
-    /// of its connection arrives any more, in either direction. It is told that it lost the leadership, so that its threads
-    /// come to an end.
+    /// Kills the process that writes when event number `n` is about to happen, counted from the service's beginning:
+    /// nothing of its connection arrives any more, in either direction. It is told that it lost the leadership, so that
+    /// its threads come to an end.
     pub fn kill_at(&self, n: u64) {
         self.0.state.lock().network.kill_at = Some(n);
     }

@@ -33,7 +33,11 @@ struct Link {
 /// What arrives.
 #[derive(Debug)]
 enum Message {
-    Request { epoch: u64, batch: Submission, fault: Option<SimFault> },
+    Request {
+        epoch: u64,
+        batch: Submission,
+        fault: Option<SimFault>,
+    },
     Answer(News),
     /// The writer gives up waiting for the answer to a batch between these two LSNs.
     Timeout(Lsn, Lsn),

@@ -34,7 +34,15 @@ pub(super) struct Kept {
 impl Kept {
     pub(super) fn new(id: LogId) -> Self {
         let tail = Tail { epoch: 0, lsn: 0, chain: 0 };
-        Self { id, batches: VecDeque::new(), tail, first: 1, bytes: 0, closed: false, deposed: (0, String::new()) }
+        Self {
+            id,
+            batches: VecDeque::new(),
+            tail,
+            first: 1,
+            bytes: 0,
+            closed: false,
+            deposed: (0, String::new()),
+        }
     }
 
     pub(super) fn id(&self) -> LogId {

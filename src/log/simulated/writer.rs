@@ -101,10 +101,11 @@ impl LogStore for SimWriter {
         let mut state = self.wire.shared.state.lock();
         match state.kept.keep(epoch, &submission) {
             News::Durable(last) => Ok(last),
-            _ => Err(state.kept.check(epoch).err().unwrap_or(LogError::TailMoved {
-                expected: expected_tail,
-                actual: state.kept.tail().lsn,
-            })),
+            _ => Err(state
+                .kept
+                .check(epoch)
+                .err()
+                .unwrap_or(LogError::TailMoved { expected: expected_tail, actual: state.kept.tail().lsn })),
         }
     }
 

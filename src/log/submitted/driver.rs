@@ -1,7 +1,7 @@
 //! The thread that submits, and those who wait for what it does.
 //!
-//! One lock (`inner`) covers the window and what the driver is about. The lock of the log's pending buffer is taken while
-//! holding it, and nothing else. The store is called without it, because it may tell its news from within a call.
+//! One lock (`inner`) covers the window and what the driver is about. The lock of the log's pending buffer is taken
+//! while holding it, and nothing else. The store is called without it, because it may tell its news from within a call.
 
 use super::window::{Misfit, Point, Window};
 use super::{SubmitOptions, SubmitStats};
@@ -168,7 +168,7 @@ impl Submitted {
                 return Err(shared.failure.get().cloned().unwrap_or(LogError::Closed));
             }
             if self.is_late() {
-                return Err(shared.unavailable(&inner));
+                return Err(inner.late());
             }
             shared.moved.wait_for(&mut inner, LOOK);
         }
@@ -205,9 +205,16 @@ impl Submitted {
 
     /// Why a record of so many bytes may not be appended for now, while `kept` bytes wait to be durable.
     pub(in crate::log) fn refusal(&self, kept: u64, wanted: u64) -> Option<LogError> {
+        if self.is_late() {
+            return Some(self.shared.inner.lock().late());
+        }
         // A record that is larger than the bound passes when nothing else waits.
-        let full = kept > 0 && kept.saturating_add(wanted) > self.shared.options.kept_bytes;
-        (full || self.is_late()).then(|| self.shared.unavailable(&self.shared.inner.lock()))
+        let bound = self.shared.options.kept_bytes;
+        (kept > 0 && kept.saturating_add(wanted) > bound).then(|| LogError::Unavailable {
+            what: "keeping a record until it is durable".to_owned(),
+            cause: format!("{kept} bytes wait for the log already, of {bound} that may"),
+            full: false,
+        })
     }
 
     /// Says who is woken when the watermark has moved or the log has failed. The first one stays.
@@ -217,7 +224,7 @@ impl Submitted {
 
     /// Ends the driver: the watermark does not move any more. Its thread ends once it is back from the store.
     pub(in crate::log) fn end(&self) {
-        self.shared.inner.lock().mode = Mode::Ended;
+        self.shared.end(&mut self.shared.inner.lock());
         self.shared.wake_all();
     }
 
@@ -281,6 +288,13 @@ impl Inner {
             self.cause = cause;
         }
     }
+
+    /// The error for what has to wait longer than is tolerated.
+    fn late(&self) -> LogError {
+        let cause = if self.cause.is_empty() { "its answers are late" } else { self.cause.as_str() };
+        let what = "waiting for the log to be durable".to_owned();
+        LogError::Unavailable { what, cause: cause.to_owned(), full: false }
+    }
 }
 
 impl Shared {
@@ -318,6 +332,13 @@ impl Shared {
         }
     }
 
+    /// From here on the watermark does not move.
+    fn end(&self, inner: &mut Inner) {
+        inner.mode = Mode::Ended;
+        inner.window.give_up();
+        self.note_oldest(inner);
+    }
+
     /// Notes the first failure, which is final.
     fn fail(&self, error: LogError) {
         {
@@ -326,16 +347,9 @@ impl Shared {
                 return;
             }
             let _ = self.failure.set(error);
-            inner.mode = Mode::Ended;
+            self.end(&mut inner);
         }
         self.wake_all();
-    }
-
-    /// The error for what has to wait longer than is tolerated.
-    fn unavailable(&self, inner: &Inner) -> LogError {
-        let cause = if inner.cause.is_empty() { "its answers are late" } else { inner.cause.as_str() };
-        let what = "waiting for the log to be durable".to_owned();
-        LogError::Unavailable { what, cause: cause.to_owned(), full: false }
     }
 
     /// Submits and resolves until the end.
@@ -369,7 +383,12 @@ impl Shared {
     }
 
     /// Takes the store's answer about the log's end; false if it must be asked again, or never again.
-    fn resolved(&self, inner: &mut MutexGuard<'_, Inner>, asked: Lsn, answer: Result<Tail, LogError>) -> bool {
+    fn resolved(
+        &self,
+        inner: &mut MutexGuard<'_, Inner>,
+        asked: Lsn,
+        answer: Result<Tail, LogError>,
+    ) -> bool {
         if inner.mode != Mode::Resolving {
             return false;
         }

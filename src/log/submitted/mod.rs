@@ -3,7 +3,8 @@
 //! `window.rs` keeps what was handed over until it is durable, and knows what may be submitted next; it has no thread.
 //! `driver.rs` has the one thread that submits, takes the store's news and wakes those who wait.
 //!
-//! - A record is kept here until the store has said that it is durable: up to that LSN, the watermark, the log is written
+//! - A record is kept here until the store has said that it is durable: up to that LSN, the watermark, the log is
+//!   written
 //!   and synced at once. So a killed process loses nothing that was acknowledged at whichever level.
 //! - What became of a batch may be unknown. Then nothing is submitted any more, the store is asked where the log ends,
 //!   what it has is let go and the rest submitted again. No record is there twice, because a batch is kept only behind
@@ -34,13 +35,7 @@ pub struct SubmitOptions {
 
 impl Default for SubmitOptions {
     fn default() -> Self {
-        Self {
-            batches: 32,
-            bytes: 8 << 20,
-            batch_bytes: 1 << 20,
-            kept_bytes: 256 << 20,
-            patience_ms: 10_000,
-        }
+        Self { batches: 32, bytes: 8 << 20, batch_bytes: 1 << 20, kept_bytes: 256 << 20, patience_ms: 10_000 }
     }
 }
 

@@ -182,6 +182,12 @@ impl Window {
         Ok(freed)
     }
 
+    /// Lets everything go that is not known to be durable: it never will be by this writer.
+    pub(super) fn give_up(&mut self) {
+        (self.kept, self.uncut) = (VecDeque::new(), Vec::new());
+        (self.sent, self.sent_bytes) = (0, 0);
+    }
+
     /// The chain of a record that is the last durable one or was submitted behind it.
     fn chain_at(&self, lsn: Lsn) -> Option<u32> {
         if lsn == self.durable.lsn {
@@ -217,8 +223,8 @@ impl Window {
     }
 }
 
-/// The longest run of frames from the beginning of `bytes` all of whose ends pass `belongs`, which is given the bytes up to
-/// a frame's end and its header; at least one frame. Returns its length and its last record.
+/// The longest run of frames from the beginning of `bytes` all of whose ends pass `belongs`, which is given the bytes
+/// up to a frame's end and its header; at least one frame. Returns its length and its last record.
 fn frames(bytes: &[u8], belongs: impl Fn(usize, &FrameHeader) -> bool) -> (usize, Point) {
     let (mut len, mut last) = (0, Point::default());
     while let Some(header) = bytes.get(len..).and_then(FrameHeader::decode) {

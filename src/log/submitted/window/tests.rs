@@ -42,11 +42,10 @@ fn submit(window: &mut Window) -> Vec<Submission> {
 
 /// A window with six batches of two records each, three of them in flight.
 fn busy() -> (Window, Vec<Submission>) {
-    let mut window = Window::new(Tail { epoch: 1, lsn: 0, chain: 0 }, SubmitOptions {
-        batches: 6,
-        bytes: 10_000,
-        ..options()
-    });
+    let mut window = Window::new(
+        Tail { epoch: 1, lsn: 0, chain: 0 },
+        SubmitOptions { batches: 6, bytes: 10_000, ..options() },
+    );
     let mut sent = Vec::new();
     for _ in 0..6 {
         hand_over(&mut window, &[10, 20]);
