@@ -68,6 +68,9 @@ impl Fail {
     pub fn refused(error: &LogError) -> Self {
         match error {
             LogError::TooLarge { .. } => Self::text(format!("ERR the change is too large: {error}")),
+            _ if error.is_superseded() => Self::text(format!(
+                "READONLY You can't write against a read only replica. The log goes on without this server: {error}"
+            )),
             _ => Self::text(format!("MISCONF Errors writing to the AOF file: {}", error.cause())),
         }
     }

@@ -123,7 +123,10 @@ fn waitaof(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         return Err(Fail::new("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."));
     }
     if logged {
-        engine.sync().map_err(|error| Fail::text(format!("MISCONF {error}")))?;
+        engine.sync().map_err(|error| match error {
+            error if error.is_superseded() => Fail::refused(&error),
+            error => Fail::text(format!("MISCONF {error}")),
+        })?;
     }
     if local == 1 && !cx.client.in_exec {
         wait_for_complete_log(cx, timeout);

@@ -7,16 +7,22 @@ use crate::config::{AppendFsync, Settings};
 use crate::effect::{self, Effect};
 use crate::log::{Log, LogError, LogStats, Lsn};
 use crate::store::{Locked, Mode};
+use parking_lot::Mutex;
 use std::sync::atomic::Ordering::*;
 use std::sync::{Arc, OnceLock};
 
 /// What INFO says of the log.
 pub type JournalStats = LogStats;
 
+/// Is called when replies may have become sendable; it returns at once.
+pub type Waker = Box<dyn Fn() + Send + Sync>;
+
 /// The log, once recovery has opened it.
 #[derive(Default)]
 pub(super) struct Journal {
     log: OnceLock<Arc<Log>>,
+    /// Who is woken by a log that answers later.
+    wakers: Arc<Mutex<Vec<Waker>>>,
 }
 
 impl Journal {
@@ -25,8 +31,19 @@ impl Journal {
     }
 
     pub(super) fn set_log(&self, log: Arc<Log>) {
+        let wakers = Arc::clone(&self.wakers);
+        log.wake_by(Box::new(move || wakers.lock().iter().for_each(|wake| wake())));
         let _ = self.log.set(log);
     }
+}
+
+/// How far the log has come when it was asked to settle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settling {
+    /// What was appended before is as durable as `appendfsync` asks.
+    Done,
+    /// It will be, or the log fails; the wakers are called then ([`Engine::wake_when_settled`]).
+    Pending,
 }
 
 /// Why a command cannot go on under the locks that it has waited for: the state of durability changed after its gates.
@@ -148,20 +165,36 @@ impl Engine {
         if began.has_failed() { self.settled() } else { self.tail() }
     }
 
-    /// Makes all that was appended so far as durable as `appendfsync` asks, together with everybody else's.
-    pub fn settle(&self) -> Result<(), LogError> {
-        let Some(log) = self.journal.log() else { return Ok(()) };
+    /// Makes all that was appended so far as durable as `appendfsync` asks, together with everybody else's. A log in
+    /// files is written and synced on the calling thread. One that is not on this machine only gets what it lacks, and
+    /// the call does not wait for it.
+    pub fn settle(&self) -> Result<Settling, LogError> {
+        let Some(log) = self.journal.log() else { return Ok(Settling::Done) };
         let state = self.state();
         match state.gate() {
-            Gate::Open => Ok(()),
+            Gate::Open => {}
             // Whoever waits has waited since before the failure.
-            _ if state.has_failed() => Err(self.failure()),
+            _ if state.has_failed() => return Err(self.failure()),
+            _ if log.answers_later() => {
+                let tail = log.tail();
+                log.write_out(tail)?;
+                return Ok(if log.synced() >= tail { Settling::Done } else { Settling::Pending });
+            }
             Gate::Written => {
                 log.write_out(log.tail())?;
-                if state.level() == Level::Everysec { self.hold_writers(log) } else { Ok(()) }
+                if state.level() == Level::Everysec {
+                    self.hold_writers(log)?;
+                }
             }
-            Gate::Synced => log.sync(log.tail()),
+            Gate::Synced => log.sync(log.tail())?,
         }
+        Ok(Settling::Done)
+    }
+
+    /// Adds somebody who is woken when a log for which [`Engine::settle`] did not wait has become more durable, or has
+    /// failed. It is called from any thread, also where nothing changed for it, and for as long as the engine is there.
+    pub fn wake_when_settled(&self, waker: Waker) {
+        self.journal.wakers.lock().push(waker);
     }
 
     /// At `everysec` what is acknowledged is on disk soon, however slow that is: writers wait for the disk where it

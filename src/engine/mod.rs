@@ -34,7 +34,7 @@ pub use changes::STREAM_SUFFIX;
 pub use checkpoint::{CheckpointReport, SaveState};
 pub use durability::{Event, Gate, Level, LogState, Phase, State};
 pub use indexes::IndexWrite;
-pub use journal::{JournalStats, NotNow};
+pub use journal::{JournalStats, NotNow, Settling, Waker};
 pub use lift::{LiftError, item_of_hash};
 pub use recover::RecoveryReport;
 pub use tables::{Index, LocalTable, Source, Table, TableCounts, Tables};

@@ -52,6 +52,13 @@ struct Images {
     last: Lsn,
 }
 
+/// How far the data was read.
+pub(super) struct Read {
+    /// The LSN up to which it was read: that of the log's last record, or where the checkpoint begins.
+    upto: Lsn,
+    images: Images,
+}
+
 impl Images {
     fn none() -> Self {
         Self { lsns: Vec::new(), last: 0 }
@@ -87,9 +94,11 @@ impl Engine {
             closed_in_order: opened.closed_in_order,
             ..RecoveryReport::default()
         };
-        self.read_again(&log, log.tail(), &mut report)?;
+        let upto = log.tail();
+        let read = self.read_again(&log, upto, &mut report)?;
         // A start that is refused has changed nothing; from here on it is not.
         log.take_over()?;
+        self.catch_up(&log, upto, &read, &mut report)?;
         self.everything_is_read();
         report.keys = self.store.len() as u64;
         report.millis = (self.clock.monotonic_micros() - began) / 1000;
@@ -172,7 +181,7 @@ impl Engine {
             self.store.set_rereading(false);
             report.keys = self.store.len() as u64;
             match outcome {
-                Ok(Ok(())) if gap || !report.gap => {
+                Ok(Ok(_)) if gap || !report.gap => {
                     self.everything_is_read();
                     return Some(report);
                 }
@@ -202,10 +211,27 @@ impl Engine {
         log: &Log,
         upto: Lsn,
         report: &mut RecoveryReport,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Read, EngineError> {
         let (start, images) = self.load_newest(report)?;
         self.replay(log, start, upto, &images, report)?;
         self.count_items();
+        Ok(Read { upto: start.max(upto), images })
+    }
+
+    /// Replays what another writer has appended since the log was opened, up to where it was fenced. In a folder, which
+    /// is locked, there is none.
+    fn catch_up(
+        &self,
+        log: &Log,
+        opened: Lsn,
+        read: &Read,
+        report: &mut RecoveryReport,
+    ) -> Result<(), EngineError> {
+        report.tail = log.tail();
+        if report.tail > opened && !report.gap {
+            self.replay(log, read.upto, report.tail, &read.images, report)?;
+            self.count_items();
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use super::frame::FRAME_HEADER;
 use super::front::{ACCEPTING, FAILED, FULL, Log};
 use super::store::{Batch, Record, Records, Tail};
+use super::submitted::Submitted;
 use super::{LogError, Lsn};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,7 +59,12 @@ impl Log {
     /// An error that is not final ([`LogError::is_final`]) says that the disk is full or another resource is short:
     /// nothing is lost, the records wait in memory, [`Log::reserve`] refuses more, and the next call of this kind or of
     /// [`Log::maintain`] tries again.
+    ///
+    /// Where the store answers later everything is only handed over to be submitted, and the call does not wait.
     pub fn write_out(&self, upto: Lsn) -> Result<(), LogError> {
+        if let Some(submitted) = &self.submitted {
+            return self.hand_over(submitted);
+        }
         if self.written() >= upto {
             return Ok(());
         }
@@ -76,6 +82,17 @@ impl Log {
             (writer.last, writer.chain) = (pending.tail, pending.chain);
         }
         if writer.last == writer.tail { Ok(()) } else { self.write_batch(&mut writer) }
+    }
+
+    /// Hands everything that is pending over to be submitted.
+    fn hand_over(&self, submitted: &Submitted) -> Result<(), LogError> {
+        self.check_failure()?;
+        submitted.hand_over(&self.pending.0);
+        if submitted.is_short(self.pending_bytes()) && self.refusing.load(Ordering::Relaxed) == ACCEPTING {
+            // This is about the next records, and `reserve` tells their writers.
+            let _ = self.note_room();
+        }
+        Ok(())
     }
 
     /// Writes what the writer holds. What could not be written stays there if that may pass.
@@ -142,9 +159,16 @@ impl Log {
     /// Makes everything up to `upto` durable, on the calling thread: writes out what is pending and syncs once for all
     /// who wait meanwhile. Returns at once when it is covered. Errors are those of [`Log::write_out`]; a failed sync is
     /// final.
+    ///
+    /// Where the store answers later this waits for its answer, and fails with [`LogError::Unavailable`] as long as a
+    /// record has been waiting for longer than [`super::SubmitOptions::patience_ms`].
     pub fn sync(&self, upto: Lsn) -> Result<(), LogError> {
         if self.synced() >= upto {
             return Ok(());
+        }
+        if let Some(submitted) = &self.submitted {
+            self.hand_over(submitted)?;
+            return submitted.wait(upto).or_else(|error| self.check_failure().and(Err(error)));
         }
         let _syncing = self.syncing.lock();
         if self.synced() >= upto {
@@ -159,8 +183,11 @@ impl Log {
     }
 
     /// Makes durable what was written out so far, without holding up anybody who writes out: for the background thread
-    /// of `appendfsync everysec`.
+    /// of `appendfsync everysec`. Where the store answers later there is nothing to be done.
     pub fn sync_written(&self) -> Result<(), LogError> {
+        if self.submitted.is_some() {
+            return self.check_failure();
+        }
         if self.syncs.running.load(Ordering::Relaxed) {
             self.syncs.delayed.fetch_add(1, Ordering::Relaxed);
         }
@@ -208,6 +235,9 @@ impl Log {
     /// For how long the oldest record that was written out and is not durable has been waiting, in microseconds; 0 when
     /// there is none. Costs a few loads, and the clock when one waits.
     pub fn unsynced_micros(&self) -> u64 {
+        if let Some(submitted) = &self.submitted {
+            return submitted.waiting_micros();
+        }
         if self.synced() >= self.written() {
             return 0;
         }

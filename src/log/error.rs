@@ -112,6 +112,12 @@ pub enum LogError {
         /// The epoch now in force.
         current: u64,
     },
+    /// This writer may not write any more.
+    #[error("this server may not write to the log any more: {why}")]
+    LeadershipLost {
+        /// Why, in the words of the store.
+        why: String,
+    },
     /// The caller's idea of the log's end is not the log's.
     #[error("the log ends at LSN {actual}, not at {expected}")]
     TailMoved {
@@ -151,7 +157,12 @@ impl LogError {
 
     /// True for an error after which this log never accepts a write again.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Failed { .. } | Self::Fenced { .. } | Self::TailMoved { .. } | Self::Closed)
+        matches!(self, Self::Failed { .. } | Self::Closed) || self.is_superseded()
+    }
+
+    /// True when the log goes on without this writer: another one has taken it over, or this one may not write.
+    pub fn is_superseded(&self) -> bool {
+        matches!(self, Self::Fenced { .. } | Self::LeadershipLost { .. } | Self::TailMoved { .. })
     }
 
     /// True for a refusal of writes that ends by itself when its cause is gone.
@@ -192,7 +203,7 @@ impl LogError {
             Self::Io { what, cause, .. } | Self::Unavailable { what, cause, .. } => {
                 Self::Failed { what, cause }
             }
-            failed @ Self::Failed { .. } => failed,
+            last if last.is_final() => last,
             other => Self::Failed { what: "an append".to_owned(), cause: other.to_string() },
         }
     }

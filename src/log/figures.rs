@@ -1,6 +1,7 @@
 //! What the log counts.
 
 use super::store::StoreStats;
+use super::submitted::SubmitStats;
 use super::{LogError, Lsn};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -37,6 +38,9 @@ pub struct LogStats {
     pub syncs_delayed: u64,
     /// A sync is running.
     pub sync_running: bool,
+    /// What was submitted, if the store takes batches and answers later. A sync is then what makes the watermark move,
+    /// and takes as long as the oldest record of it has waited.
+    pub submitted: Option<SubmitStats>,
 }
 
 /// What is counted of syncs. Relaxed throughout: no figure says anything of another.

@@ -2,9 +2,9 @@
 //!
 //! This file is the log's state and the append; `commit.rs` writes out and syncs, `reserve.rs` accepts and refuses.
 //!
-//! Locks, in the order in which they may be taken: `syncing`, `writer`, `held`, `pending`, `waiting`. An appender takes
-//! only `pending`, and holds it for one memory copy; it may hold shard locks meanwhile. Nobody takes a shard lock while
-//! holding one of these. The store's own locks come after them.
+//! Locks, in the order in which they may be taken: `syncing`, `writer`, `held`, that of `submitted`, `pending`,
+//! `waiting`. An appender takes only `pending`, and holds it for one memory copy; it may hold shard locks meanwhile.
+//! Nobody takes a shard lock while holding one of these. The store's own locks come after them.
 //!
 //! Memory ordering: `tail`, `written` and `synced` are stored with Release after the deed (copied, written, synced)
 //! and loaded with Acquire, so that who sees an LSN there also sees everything that led to it. The bytes themselves
@@ -13,7 +13,8 @@
 use super::commit::{Waiting, Writer};
 use super::figures::{LogStats, SyncFigures};
 use super::frame::{FrameHeader, MAX_PAYLOAD, payload_checksum};
-use super::store::{LogReader, LogStore};
+use super::store::{LogReader, LogStore, Tail};
+use super::submitted::Submitted;
 use super::{FolderPlace, LogError, LogId, LogOptions, LogPlace, Lsn, OpenReport};
 use crate::env::{Clock, Disk};
 use parking_lot::Mutex;
@@ -58,8 +59,11 @@ pub struct Log {
     /// then.
     pub(super) held: Mutex<Option<LogError>>,
     pub(super) waiting: Waiting,
-    pub(super) failure: OnceLock<LogError>,
+    pub(super) failure: Arc<OnceLock<LogError>>,
     pub(super) syncs: SyncFigures,
+    /// What was submitted, if the store takes batches and answers later. Its watermark stands for `written` and
+    /// `synced`.
+    pub(super) submitted: Option<Submitted>,
 }
 
 /// Keeps its content on a cache line of its own, so that threads that use different fields do not disturb each other.
@@ -117,8 +121,9 @@ impl Log {
         Ok((Self::read_only(store, clock, options), report))
     }
 
-    /// A log over any store; begins a new epoch, which fences all other writers. Where the disk is too full for that the log
-    /// can be read, refuses writes, and [`Log::maintain`] tries again. A folder that cannot be measured counts as full.
+    /// A log over any store; begins a new epoch, which fences all other writers. Where the disk is too full for that
+    /// the log can be read, refuses writes, and [`Log::maintain`] tries again. A folder that cannot be measured counts
+    /// as full.
     pub fn over(store: Arc<dyn LogStore>, clock: Clock, options: LogOptions) -> Result<Self, LogError> {
         let log = Self::read_only(store, clock, options);
         log.take_over()?;
@@ -129,6 +134,10 @@ impl Log {
         let (epoch, tail) = (NO_EPOCH, store.tail());
         let cause = "the log is only looked at".to_owned();
         let held = Some(LogError::Unavailable { what: "beginning an epoch".to_owned(), cause, full: false });
+        let failure = Arc::new(OnceLock::new());
+        let submitted = store
+            .submission()
+            .map(|submit| Submitted::new(submit, tail, options.submit, clock.clone(), Arc::clone(&failure)));
         Self {
             key: store.log_id().key(),
             store,
@@ -148,8 +157,9 @@ impl Log {
             syncing: Mutex::new(()),
             held: Mutex::new(held),
             waiting: Waiting::default(),
-            failure: OnceLock::new(),
+            failure,
             syncs: SyncFigures::default(),
+            submitted,
         }
     }
 
@@ -182,7 +192,10 @@ impl Log {
         // All that does not depend on the position is done before the lock.
         let checksum = payload_checksum(self.key, parts);
         // Relaxed: an older value only says less about what is durable.
-        let synced = self.synced.0.load(Ordering::Relaxed);
+        let synced = match &self.submitted {
+            None => self.synced.0.load(Ordering::Relaxed),
+            Some(submitted) => submitted.durable(),
+        };
         let mut pending = self.pending.0.lock();
         let lsn = pending.tail + 1;
         let header = FrameHeader::new(len as u32, checksum, lsn, now_ms, lsn - synced.min(lsn));
@@ -213,23 +226,56 @@ impl Log {
         self.appended.0.tail.load(Ordering::Acquire)
     }
 
-    /// The last LSN handed to the operating system: the death of this process does not lose it.
+    /// The last LSN handed to the operating system: the death of this process does not lose it. Where the store is not
+    /// on this machine it is the last one known to be durable.
     #[inline]
     pub fn written(&self) -> Lsn {
-        self.written.load(Ordering::Acquire)
+        match &self.submitted {
+            None => self.written.load(Ordering::Acquire),
+            Some(submitted) => submitted.durable(),
+        }
     }
 
     /// The last LSN known to be durable: a power cut does not lose it.
     #[inline]
     pub fn synced(&self) -> Lsn {
-        self.synced.0.load(Ordering::Acquire)
+        match &self.submitted {
+            None => self.synced.0.load(Ordering::Acquire),
+            Some(submitted) => submitted.durable(),
+        }
     }
 
-    /// Bytes appended and not yet handed to the system. Write out when it passes a few MB.
+    /// Whether the store takes batches and tells later that they are durable: then [`Log::write_out`] does not wait,
+    /// and who must not wait asks [`Log::synced`] when it is woken ([`Log::wake_by`]).
+    #[inline]
+    pub fn answers_later(&self) -> bool {
+        self.submitted.is_some()
+    }
+
+    /// Says what is called when a log whose store answers later has become durable further than before, or has failed.
+    /// It is called from any thread and returns at once. The first one stays.
+    pub fn wake_by(&self, waker: Box<dyn Fn() + Send + Sync>) {
+        if let Some(submitted) = &self.submitted {
+            submitted.wake_by(waker);
+        }
+    }
+
+    /// Bytes appended and not yet handed to the system, or not yet durable where the store answers later. Write out
+    /// when it passes a few MB.
     #[inline]
     pub fn pending_bytes(&self) -> u64 {
-        let written = self.written_bytes.load(Ordering::Relaxed);
+        let written = match &self.submitted {
+            None => self.written_bytes.load(Ordering::Relaxed),
+            Some(submitted) => submitted.durable_bytes(),
+        };
         self.appended.0.bytes.load(Ordering::Relaxed).saturating_sub(written)
+    }
+
+    /// Goes on behind records that another writer has kept since this log was opened to be read. Nothing was appended.
+    pub(super) fn adopt_tail(&self, tail: Tail) {
+        let mut pending = self.pending.0.lock();
+        (pending.tail, pending.chain) = (tail.lsn, tail.chain);
+        self.appended.0.tail.store(tail.lsn, Ordering::Release);
     }
 
     pub(super) fn epoch(&self) -> u64 {
@@ -275,8 +321,7 @@ impl Log {
             Err(error) => return Err(error),
         }
         // Whatever is appended from now on is told that it came too late.
-        let _ = self.failure.set(LogError::Closed);
-        self.refusing.store(FAILED, Ordering::Release);
+        self.fail(LogError::Closed);
         Ok(())
     }
 
@@ -286,7 +331,10 @@ impl Log {
     }
 
     pub(super) fn check_failure(&self) -> Result<(), LogError> {
-        self.failure.get().map_or(Ok(()), |failure| Err(failure.clone()))
+        let Some(failure) = self.failure.get() else { return Ok(()) };
+        // A store that answers later fails on a thread that does not know of this.
+        self.refusing.store(FAILED, Ordering::Release);
+        Err(failure.clone())
     }
 
     /// Notes the first failure, which is final, and returns it.
@@ -294,6 +342,9 @@ impl Log {
     pub(super) fn fail(&self, error: LogError) -> LogError {
         let failure = self.failure.get_or_init(|| error.into_final()).clone();
         self.refusing.store(FAILED, Ordering::Release);
+        if let Some(submitted) = &self.submitted {
+            submitted.end();
+        }
         failure
     }
 
@@ -309,9 +360,11 @@ impl Log {
             failure: self.failure().cloned(),
             unsynced_micros: self.unsynced_micros(),
             disk_full: self.refusing.load(Ordering::Relaxed) == FULL,
+            submitted: self.submitted.as_ref().map(|submitted| submitted.stats(self.pending_bytes())),
             ..LogStats::default()
         };
-        self.syncs.fill(&mut stats);
+        let syncs = self.submitted.as_ref().map_or(&self.syncs, Submitted::figures);
+        syncs.fill(&mut stats);
         stats
     }
 }

@@ -10,10 +10,12 @@
 //!   room or descriptors is done again, and writes are refused meanwhile ([`LogError::is_final`]).
 //! - What [`Log::sync`] covered is found again by [`Log::open`], in order and unchanged, or the open is refused.
 //!
-//! `place.rs`, `store.rs` and `checkpoint/store.rs` are the seam for other places than a folder: where log and
-//! checkpoints are, what keeps the records, and what keeps the checkpoints. `file_log/` and `checkpoint/folder.rs` are
-//! the one implementation. `frame.rs`, `segment.rs`, `mark.rs` and `manifest.rs` own the format (drawn there and in
-//! docs/log-format.md), `front.rs`, `commit.rs` and `reserve.rs` are the group commit.
+//! `place.rs`, `store.rs`, `submit.rs` and `checkpoint/store.rs` are the seam for other places than a folder: where log
+//! and checkpoints are, what keeps the records, at once or answering later, and what keeps the checkpoints. `file_log/`
+//! and `checkpoint/folder.rs` keep them in files, `simulated/` is a log service in memory for tests and benches.
+//! `frame.rs`, `segment.rs`, `mark.rs` and `manifest.rs` own the format (drawn there and in docs/log-format.md).
+//! `front.rs`, `commit.rs` and `reserve.rs` are the group commit, `submitted/` is the part of it for a store that
+//! answers later.
 
 pub mod check;
 pub mod checkpoint;
@@ -30,7 +32,10 @@ mod read_ahead;
 mod reserve;
 mod scrub;
 mod segment;
+pub mod simulated;
 mod store;
+mod submit;
+mod submitted;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +49,8 @@ pub use read_ahead::ReadAhead;
 pub use scrub::{ScrubReport, scrub};
 pub use segment::{FORMAT_VERSION, HeaderFault, SegmentSummary, parse_segment};
 pub use store::{Batch, LogReader, LogStore, Piece, Record, Records, Room, StoreStats, Tail};
+pub use submit::{News, Submission, Submit, Watcher};
+pub use submitted::{SubmitOptions, SubmitStats};
 
 /// A log sequence number: 1 for a log's first record, one more for each record after it. 0 stands before all.
 pub type Lsn = u64;
@@ -63,6 +70,8 @@ pub struct LogOptions {
     pub piece_bytes: usize,
     /// How many segments are synced at the same time.
     pub sync_threads: usize,
+    /// How batches are submitted to a store that is not on this machine.
+    pub submit: SubmitOptions,
 }
 
 impl Default for LogOptions {
@@ -74,6 +83,7 @@ impl Default for LogOptions {
             max_record_bytes: frame::MAX_PAYLOAD,
             piece_bytes: 512 << 10,
             sync_threads: 4,
+            submit: SubmitOptions::default(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::LogError;
 use super::front::{ACCEPTING, FULL, Log, NO_EPOCH};
 use super::store::{Room, Tail};
+use super::submitted::Submitted;
 use std::sync::atomic::Ordering;
 
 /// Records of at least this size reserve their room exactly; smaller ones use the room that is secured for what is in
@@ -32,7 +33,7 @@ impl Log {
     fn reserve_slowly(&self, bytes: u64) -> Result<(), LogError> {
         self.check_failure()?;
         self.check_size(bytes)?;
-        let accepting = self.refusing.load(Ordering::Relaxed) == ACCEPTING;
+        let accepting = self.refusing.load(Ordering::Relaxed) == ACCEPTING && self.submitted.is_none();
         if accepting && self.room.fetch_sub(bytes as i64, Ordering::Relaxed) > bytes as i64 {
             return Ok(());
         }
@@ -47,6 +48,9 @@ impl Log {
 
     /// Asks the store how much room there is and accepts or refuses writes accordingly.
     fn measure_room(&self, wanted: u64) -> Result<(), LogError> {
+        if let Some(submitted) = &self.submitted {
+            return self.measure_memory(submitted, wanted);
+        }
         let measured = self.store.room();
         // Held records refuse until they are written; the lock lets nobody accept writes at the moment at which some
         // are held.
@@ -67,6 +71,16 @@ impl Log {
         self.refuse_or_accept(if refusal.is_some() { FULL } else { ACCEPTING });
         drop(held);
         refusal.map_or_else(|| self.check_failure(), Err)
+    }
+
+    /// Where the store answers later, room is the memory in which records wait to be durable.
+    fn measure_memory(&self, submitted: &Submitted, wanted: u64) -> Result<(), LogError> {
+        let held = self.held.lock();
+        let refusal = held.clone().or_else(|| submitted.refusal(self.pending_bytes(), wanted));
+        self.refuse_or_accept(if refusal.is_some() { FULL } else { ACCEPTING });
+        drop(held);
+        self.check_failure()?;
+        refusal.map_or(Ok(()), Err)
     }
 
     /// Measures the room; a full disk is no error here, [`Log::reserve`] tells it to those who want to write.
@@ -91,7 +105,7 @@ impl Log {
             }
         }
         self.store.maintain(self.epoch()).or_else(|error| self.only_final(error))?;
-        if self.held.lock().is_some() {
+        if self.submitted.is_some() || self.held.lock().is_some() {
             self.write_out(self.tail()).or_else(|error| self.only_final(error))?;
         }
         self.note_room()
@@ -102,7 +116,8 @@ impl Log {
         if error.is_final() { Err(self.fail(error)) } else { Ok(()) }
     }
 
-    /// Begins a new epoch of a log that was only looked at. See [`Log::over`].
+    /// Begins a new epoch of a log that was only looked at. See [`Log::over`]. Where the store is not on this machine
+    /// the writer before may have gone on since then: [`Log::tail`] is where the log ends now.
     pub fn take_over(&self) -> Result<(), LogError> {
         self.check_failure()?;
         if self.epoch() == NO_EPOCH {
@@ -132,9 +147,16 @@ impl Log {
     }
 
     fn begin_epoch(&self, tail: Tail) -> Result<(), LogError> {
-        // Nobody was allowed to append meanwhile, here or elsewhere.
-        if tail.lsn != self.tail() {
-            return Err(self.fail(LogError::TailMoved { expected: self.tail(), actual: tail.lsn }));
+        let moved = LogError::TailMoved { expected: self.tail(), actual: tail.lsn };
+        match &self.submitted {
+            // The writer before may have gone on until now.
+            Some(submitted) if tail.lsn >= self.tail() => {
+                self.adopt_tail(tail);
+                submitted.begin(tail)?;
+            }
+            // Nobody was allowed to append meanwhile, here or elsewhere.
+            None if tail.lsn == self.tail() => {}
+            _ => return Err(self.fail(moved)),
         }
         self.epoch.store(tail.epoch, Ordering::Release);
         *self.held.lock() = None;

@@ -1,12 +1,15 @@
 //! The seam: what a place that keeps records must offer.
 //!
-//! The first implementation is files in a folder ([`super::FileLog`]); a replicated log service is to be the second.
+//! Files in a folder ([`super::FileLog`]) keep records at once, by [`LogStore::append`] and [`LogStore::sync`]. A place
+//! that is not on this machine takes batches and tells later that they are durable ([`LogStore::submission`]).
 //! Nothing above this trait may assume files. Records reach the store framed (see `frame.rs`), because the frame, its
 //! checksums and its chain are the same wherever the bytes lie.
 
 use super::frame::{FRAME_HEADER, FrameHeader, LogId};
+use super::submit::Submit;
 use super::{LogError, Lsn};
 use std::fmt::Debug;
+use std::sync::Arc;
 
 /// What a new writer continues from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +70,12 @@ pub trait LogStore: Debug + Send + Sync {
 
     /// Where the log ends. Only who has established an epoch may rely on it staying so.
     fn tail(&self) -> Tail;
+
+    /// The way to submit batches, for a store whose answers take long; then neither [`LogStore::append`] nor
+    /// [`LogStore::sync`] is called. `None` for one that keeps them at once.
+    fn submission(&self) -> Option<Arc<dyn Submit>> {
+        None
+    }
 
     /// Keeps a batch whose first record must follow `expected_tail`, and returns the new tail. It is not yet durable.
     ///

@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub(super) client: std::sync::Arc<crate::command::ClientHandle>,
     /// Whether the connection only waits until its last replies are sent.
     pub(super) draining: Cell<bool>,
+    /// Whether it is among the worker's parked connections.
+    pub(super) is_parked: Cell<bool>,
 }
 
 impl Shared {
@@ -130,6 +132,7 @@ impl Connection {
             write,
             client: client.handle.clone(),
             draining: Cell::new(false),
+            is_parked: Cell::new(false),
         };
         Self {
             read,

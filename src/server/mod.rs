@@ -7,6 +7,7 @@ mod listen;
 pub mod logging;
 mod notify;
 mod outbox;
+mod parked;
 mod run;
 mod signal;
 mod stream;

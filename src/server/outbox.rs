@@ -67,6 +67,11 @@ impl Outbox {
         !self.gates.is_empty()
     }
 
+    /// The LSN that the log must reach for the next gate to open.
+    pub(super) fn next_gate(&self) -> Option<u64> {
+        self.gates.front().map(|gate| gate.lsn)
+    }
+
     /// Opens the gates that the log reached before it failed, and those behind them too if they only show others' writes and
     /// that is allowed (not so when `strict`). False if one stays shut: the connection must be closed without what it holds.
     pub(super) fn release_failed(&mut self, settled: u64, strict: bool) -> bool {

@@ -1,6 +1,8 @@
 //! Replies over sockets while the disk takes its time: what shows nothing of a write that is not durable does not wait
 //! for it.
 
+mod later;
+
 use super::worker::{Accepted, Seat, Workers};
 use crate::command::{Server, WorkerStats};
 use crate::config::{AppendFsync, Config, ProtectedAction, Settings};
@@ -155,11 +157,17 @@ fn serve_on(disk: &SimDisk, appendfsync: AppendFsync) -> (Arc<Server>, Workers, 
     let disk = Arc::new(Gated(disk.shared(), Arc::clone(&gate)));
     let engine = Arc::new(Engine::on_disk(Arc::new(settings.clone()), Clock::default(), disk));
     engine.recover().unwrap();
+    let (server, workers) = stand_up(engine, settings, 2);
+    (server, workers, gate)
+}
+
+/// A server over an engine, with so many workers.
+fn stand_up(engine: Arc<Engine>, settings: Settings, workers: usize) -> (Arc<Server>, Workers) {
     let mut server = Server::new(engine, Arc::new(Config::new(settings, None)));
-    server.workers = (0..2).map(|_| Arc::new(WorkerStats::new(server.registry.count()))).collect();
+    server.workers = (0..workers).map(|_| Arc::new(WorkerStats::new(server.registry.count()))).collect();
     let server = Arc::new(server);
     let workers = Workers::start(&server).unwrap();
-    (server, workers, gate)
+    (server, workers)
 }
 
 struct Connection(TcpStream);

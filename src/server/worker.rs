@@ -1,11 +1,14 @@
 //! Worker threads: a current-thread runtime each, connections dealt out in turn, one flusher.
 
 use super::connection::{Connection, Shared};
+use super::parked::Parked;
 use super::stream::{split_tcp, split_unix};
 use crate::command::client::Kill;
 use crate::command::transactions::end_transaction;
 use crate::command::{Client, ClientHandle, Server, WorkerStats};
 use crate::config::AppendFsync;
+use crate::engine::Settling;
+use crate::log::{LogError, Lsn};
 use crate::resp::Limits;
 use crate::session::Worker;
 use std::cell::{Cell, RefCell};
@@ -33,7 +36,10 @@ pub(super) struct Local {
     pub(super) worker: RefCell<Worker>,
     pub(super) scratch: RefCell<Box<[u8]>>,
     waiting: RefCell<Vec<Rc<Shared>>>,
-    flush: Notify,
+    /// Those that wait for a log that answers later.
+    parked: RefCell<Parked>,
+    /// Wakes the flusher. A log that answers later does so from its own thread.
+    flush: Arc<Notify>,
     connections: Cell<usize>,
     gone: Notify,
 }
@@ -41,13 +47,17 @@ pub(super) struct Local {
 impl Local {
     fn new(server: Arc<Server>, index: usize) -> Self {
         let worker = Worker::new(Arc::clone(&server), index);
+        let flush = Arc::new(Notify::new());
+        let waker = Arc::clone(&flush);
+        server.engine.wake_when_settled(Box::new(move || waker.notify_one()));
         Self {
             stats: Arc::clone(&worker.stats),
             server,
             worker: RefCell::new(worker),
             scratch: RefCell::new(vec![0; SCRATCH].into()),
             waiting: RefCell::default(),
-            flush: Notify::new(),
+            parked: RefCell::default(),
+            flush,
             connections: Cell::new(0),
             gone: Notify::new(),
         }
@@ -75,8 +85,8 @@ impl Local {
         self.worker.try_borrow().map_or(0, |w| w.settings.client_output_buffer_limit.normal.hard_bytes)
     }
 
-    /// Has the flusher settle the log and then send the connection's replies, once per tick for all connections that became
-    /// ready in it: the flusher's task is queued behind theirs.
+    /// Has the flusher settle the log and then send the connection's replies, once per tick for all connections that
+    /// became ready in it: the flusher's task is queued behind theirs.
     pub(super) fn flush_later(&self, shared: &Rc<Shared>) {
         let mut waiting = self.waiting.borrow_mut();
         if waiting.is_empty() {
@@ -89,34 +99,75 @@ impl Local {
         loop {
             self.flush.notified().await;
             let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
-            let engine = &self.server.engine;
-            let began = engine.clock.monotonic_micros();
-            let outcome = engine.settle();
-            self.note_settling(engine.clock.monotonic_micros() - began);
-            if let Err(error) = &outcome {
-                engine.note_failure(error);
-            }
-            let passes = outcome.as_ref().is_err_and(|error| !error.is_final());
+            let outcome = self.settle();
             for shared in waiting {
-                let mut outbox = shared.outbox.borrow_mut();
-                if outcome.is_ok() || passes {
-                    if outbox.release(engine.settled()) {
+                match &outcome {
+                    Ok(Settling::Pending) => self.parked.borrow_mut().park(shared),
+                    Err(error) if error.is_final() => self.send_failed(&shared),
+                    Ok(Settling::Done) | Err(_) => {
                         // The log waits for room, or `appendfsync` has just become stricter than what it was settled
                         // by.
-                        self.flush_later(&shared);
+                        if self.send_settled(&shared) {
+                            self.flush_later(&shared);
+                        }
                     }
-                } else if !outbox.release_failed(engine.settled(), engine.shows_only_durable()) {
-                    shared.client.kill(Kill::Now);
-                    continue;
-                }
-                drop(outbox);
-                shared.flush(&self);
-                if shared.outbox.borrow().wants_write() || shared.draining.get() {
-                    shared.client.waker.wake();
                 }
             }
-            if passes {
+            let failed = outcome.as_ref().is_err_and(LogError::is_final);
+            self.send_parked(failed);
+            if outcome.is_err() && !failed {
                 tokio::time::sleep(WAIT_FOR_ROOM).await;
+            }
+        }
+    }
+
+    /// Settles the log and takes note of its failure.
+    fn settle(&self) -> Result<Settling, LogError> {
+        let engine = &self.server.engine;
+        let began = engine.clock.monotonic_micros();
+        let outcome = engine.settle();
+        self.note_settling(engine.clock.monotonic_micros() - began);
+        if let Err(error) = &outcome {
+            engine.note_failure(error);
+        }
+        outcome
+    }
+
+    /// Sends what is settled of a connection's replies; returns whether others wait.
+    fn send_settled(self: &Rc<Self>, shared: &Shared) -> bool {
+        let waits = shared.outbox.borrow_mut().release(self.server.engine.settled());
+        self.send(shared);
+        waits
+    }
+
+    /// Sends what may be sent after the log has failed, or closes the connection.
+    fn send_failed(self: &Rc<Self>, shared: &Shared) {
+        let engine = &self.server.engine;
+        let strict = engine.shows_only_durable();
+        if shared.outbox.borrow_mut().release_failed(engine.settled(), strict) {
+            self.send(shared);
+        } else {
+            shared.client.kill(Kill::Now);
+        }
+    }
+
+    fn send(self: &Rc<Self>, shared: &Shared) {
+        shared.flush(self);
+        if shared.outbox.borrow().wants_write() || shared.draining.get() {
+            shared.client.waker.wake();
+        }
+    }
+
+    /// Sends what the log, which answers later, has meanwhile made durable, or what may be sent after it has failed.
+    fn send_parked(self: &Rc<Self>, failed: bool) {
+        let upto = if failed { Lsn::MAX } else { self.server.engine.settled() };
+        loop {
+            // Not held while bytes are sent.
+            let Some(shared) = self.parked.borrow_mut().next(upto) else { return };
+            if failed {
+                self.send_failed(&shared);
+            } else if self.send_settled(&shared) {
+                self.parked.borrow_mut().park(shared);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The section about the log and its checkpoints, under the names that Redis gives its files.
 
 use super::Report;
+use crate::log::LogError;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 fn status(ok: bool) -> &'static str {
@@ -97,6 +98,14 @@ fn log(report: &mut Report<'_>) {
     report.line("log_sync_micros_total", stats.sync_micros_total);
     report.line("log_sync_micros_max", stats.sync_micros_max);
     report.line("log_disk_full", u8::from(stats.disk_full));
+    if let Some(submitted) = stats.submitted {
+        report.line("log_batches_in_flight", submitted.batches);
+        report.line("log_bytes_in_flight", submitted.bytes);
+        report.line("log_unknown_outcomes", submitted.unknown);
+        report.line("log_resolving", u8::from(submitted.resolving));
+        let superseded = stats.failure.as_ref().is_some_and(LogError::is_superseded);
+        report.line("log_superseded", u8::from(superseded));
+    }
     if let Some(failure) = stats.failure {
         report.line("log_failure", failure.to_string().replace(['\r', '\n'], " "));
     }

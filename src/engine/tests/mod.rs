@@ -15,6 +15,7 @@ mod evicting;
 mod exact;
 mod falling;
 mod held;
+mod later;
 mod pieces;
 mod places;
 mod sweep;

@@ -15,6 +15,7 @@ mod owner;
 mod passing;
 mod places;
 mod repair;
+mod submitted;
 
 use super::*;
 use crate::env::{Clock, SimDisk};

@@ -1,0 +1,424 @@
+//! The thread that submits, and those who wait for what it does.
+//!
+//! One lock (`inner`) covers the window and what the driver is about. The lock of the log's pending buffer is taken
+//! while holding it, and nothing else. The store is called without it, because it may tell its news from within a call.
+
+use super::window::{Misfit, Point, Window};
+use super::{SubmitOptions, SubmitStats};
+use crate::env::Clock;
+use crate::log::figures::SyncFigures;
+use crate::log::front::Pending;
+use crate::log::store::Tail;
+use crate::log::submit::{News, Submit, Watcher};
+use crate::log::{LogError, Lsn};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// How long the driver rests after the store could not say where the log ends, the first time; twice as long each
+/// further time, up to the second figure.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(500));
+/// How often those who wait look whether they have waited too long.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Is called when the watermark has moved or the log has failed; it returns at once.
+pub(in crate::log) type Waker = Box<dyn Fn() + Send + Sync>;
+
+/// The log's side of a store that takes batches. The thread ends when this is dropped.
+#[derive(Debug)]
+pub(in crate::log) struct Submitted {
+    submit: Arc<dyn Submit>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    options: SubmitOptions,
+    clock: Clock,
+    inner: Mutex<Inner>,
+    /// There is something to do for the driver.
+    work: Condvar,
+    /// The watermark has moved, or it never will again.
+    moved: Condvar,
+    /// The watermark. It changes under the lock, before those who wait are woken.
+    durable: AtomicU64,
+    /// Bytes of all records up to it that this process appended.
+    durable_bytes: AtomicU64,
+    /// When the oldest record was handed over that is not durable; 0 if there is none.
+    oldest: AtomicU64,
+    /// The log's failure.
+    failure: Arc<OnceLock<LogError>>,
+    waker: OnceLock<Waker>,
+    figures: SyncFigures,
+}
+
+#[derive(Debug)]
+struct Inner {
+    window: Window,
+    mode: Mode,
+    /// The epoch that the batches are submitted in.
+    epoch: u64,
+    /// How often the fate of batches was unknown.
+    unknown: u64,
+    /// Why, the last time.
+    cause: String,
+}
+
+/// What the driver is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// No epoch was established yet.
+    Idle,
+    /// Batches are submitted.
+    Submitting,
+    /// The fate of batches is unknown.
+    Resolving,
+    /// The log has failed, was closed or dropped.
+    Ended,
+}
+
+impl Submitted {
+    pub(in crate::log) fn new(
+        submit: Arc<dyn Submit>,
+        tail: Tail,
+        options: SubmitOptions,
+        clock: Clock,
+        failure: Arc<OnceLock<LogError>>,
+    ) -> Self {
+        let window = Window::new(tail, options);
+        let inner = Inner { window, mode: Mode::Idle, epoch: 0, unknown: 0, cause: String::new() };
+        let shared = Shared {
+            options,
+            clock,
+            inner: Mutex::new(inner),
+            work: Condvar::new(),
+            moved: Condvar::new(),
+            durable: AtomicU64::new(tail.lsn),
+            durable_bytes: AtomicU64::new(0),
+            oldest: AtomicU64::new(0),
+            failure,
+            waker: OnceLock::new(),
+            figures: SyncFigures::default(),
+        };
+        Self { submit, shared: Arc::new(shared) }
+    }
+
+    /// Begins to submit in the epoch of `tail`, behind it.
+    pub(in crate::log) fn begin(&self, tail: Tail) -> Result<(), LogError> {
+        let shared = Arc::clone(&self.shared);
+        {
+            let mut inner = shared.inner.lock();
+            inner.window = Window::new(tail, shared.options);
+            (inner.epoch, inner.mode) = (tail.epoch, Mode::Submitting);
+            shared.durable.store(tail.lsn, Ordering::Release);
+        }
+        self.submit.watch(Arc::clone(&self.shared) as Arc<dyn Watcher>);
+        let submit = Arc::clone(&self.submit);
+        let work = move || {
+            if std::panic::catch_unwind(AssertUnwindSafe(|| shared.drive(&*submit))).is_err() {
+                let cause = "it panicked".to_owned();
+                shared.fail(LogError::Failed { what: "submitting to the log".to_owned(), cause });
+            }
+        };
+        let spawned = std::thread::Builder::new().name("log-submit".to_owned()).spawn(work);
+        spawned.map(drop).map_err(|error| LogError::Io {
+            what: "start a thread that submits to the log".to_owned(),
+            cause: error.to_string(),
+            full: false,
+        })
+    }
+
+    /// Hands over what is pending; it is submitted as soon as the window has room.
+    pub(in crate::log) fn hand_over(&self, pending: &Mutex<Pending>) {
+        let shared = &self.shared;
+        let now = shared.now();
+        let mut inner = shared.inner.lock();
+        if inner.mode == Mode::Ended {
+            return;
+        }
+        {
+            let mut pending = pending.lock();
+            if pending.tail == inner.window.end() {
+                return;
+            }
+            let end = Point { lsn: pending.tail, chain: pending.chain };
+            inner.window.hand_over(&mut pending.bytes, end, now);
+        }
+        shared.note_oldest(&inner);
+        let wake = inner.mode == Mode::Submitting && inner.window.has_next();
+        drop(inner);
+        if wake {
+            shared.work.notify_one();
+        }
+    }
+
+    /// Waits until the records up to `upto`, which were handed over, are durable.
+    ///
+    /// # Errors
+    /// The log's failure, or [`LogError::Unavailable`] if a record has been waiting for too long.
+    pub(in crate::log) fn wait(&self, upto: Lsn) -> Result<(), LogError> {
+        let shared = &self.shared;
+        let mut inner = shared.inner.lock();
+        loop {
+            if self.durable() >= upto {
+                return Ok(());
+            }
+            if inner.mode == Mode::Ended {
+                return Err(shared.failure.get().cloned().unwrap_or(LogError::Closed));
+            }
+            if self.is_late() {
+                return Err(inner.late());
+            }
+            shared.moved.wait_for(&mut inner, LOOK);
+        }
+    }
+
+    /// The last LSN known to be durable.
+    #[inline]
+    pub(in crate::log) fn durable(&self) -> Lsn {
+        self.shared.durable.load(Ordering::Acquire)
+    }
+
+    /// Bytes of all records up to it that this process appended.
+    #[inline]
+    pub(in crate::log) fn durable_bytes(&self) -> u64 {
+        self.shared.durable_bytes.load(Ordering::Relaxed)
+    }
+
+    /// For how many microseconds the oldest record waits that was handed over and is not durable; 0 if there is none.
+    pub(in crate::log) fn waiting_micros(&self) -> u64 {
+        let since = self.shared.oldest.load(Ordering::Relaxed);
+        if since > 0 { self.shared.now().saturating_sub(since) } else { 0 }
+    }
+
+    /// Whether a record has been waiting for longer than is tolerated.
+    fn is_late(&self) -> bool {
+        self.waiting_micros() > self.shared.options.patience_ms.saturating_mul(1000)
+    }
+
+    /// Whether no further record may be appended for now, while `kept` bytes wait to be durable. Cheap.
+    #[inline]
+    pub(in crate::log) fn is_short(&self, kept: u64) -> bool {
+        kept > self.shared.options.kept_bytes || self.is_late()
+    }
+
+    /// Why a record of so many bytes may not be appended for now, while `kept` bytes wait to be durable.
+    pub(in crate::log) fn refusal(&self, kept: u64, wanted: u64) -> Option<LogError> {
+        if self.is_late() {
+            return Some(self.shared.inner.lock().late());
+        }
+        // A record that is larger than the bound passes when nothing else waits.
+        let bound = self.shared.options.kept_bytes;
+        (kept > 0 && kept.saturating_add(wanted) > bound).then(|| LogError::Unavailable {
+            what: "keeping a record until it is durable".to_owned(),
+            cause: format!("{kept} bytes wait for the log already, of {bound} that may"),
+            full: false,
+        })
+    }
+
+    /// Says who is woken when the watermark has moved or the log has failed. The first one stays.
+    pub(in crate::log) fn wake_by(&self, waker: Waker) {
+        let _ = self.shared.waker.set(waker);
+    }
+
+    /// Ends the driver: the watermark does not move any more. Its thread ends once it is back from the store.
+    pub(in crate::log) fn end(&self) {
+        self.shared.end(&mut self.shared.inner.lock());
+        self.shared.wake_all();
+    }
+
+    pub(in crate::log) fn figures(&self) -> &SyncFigures {
+        &self.shared.figures
+    }
+
+    pub(in crate::log) fn stats(&self, kept_bytes: u64) -> SubmitStats {
+        let inner = self.shared.inner.lock();
+        let (batches, bytes) = inner.window.in_flight();
+        let resolving = inner.mode == Mode::Resolving;
+        SubmitStats { batches, bytes, kept_bytes, unknown: inner.unknown, resolving }
+    }
+}
+
+impl Drop for Submitted {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl Watcher for Shared {
+    fn tell(&self, news: News) {
+        let mut inner = self.inner.lock();
+        if !matches!(inner.mode, Mode::Submitting | Mode::Resolving) {
+            return;
+        }
+        match news {
+            News::Durable(upto) => self.advance(&mut inner, upto),
+            // What is durable by now was not rejected for good.
+            News::Rejected(after) if after < inner.window.durable() => return,
+            News::Rejected(after) => inner.doubt(format!("the log does not end at LSN {after}")),
+            News::Unknown { cause, .. } => inner.doubt(cause),
+            News::Fenced { by } => {
+                let epoch = inner.epoch;
+                drop(inner);
+                return self.fail(LogError::Fenced { epoch, current: by });
+            }
+            News::LeadershipLost { why } => {
+                drop(inner);
+                return self.fail(LogError::LeadershipLost { why });
+            }
+        }
+        drop(inner);
+        self.wake_all();
+    }
+}
+
+impl Inner {
+    /// Takes note that the fate of what is in flight is unknown. What is not in flight has no fate yet.
+    fn doubt(&mut self, cause: String) {
+        if self.mode == Mode::Submitting && self.window.in_flight().0 > 0 {
+            self.mode = Mode::Resolving;
+            self.unknown += 1;
+            self.cause = cause;
+        }
+    }
+
+    /// The error for what has to wait longer than is tolerated.
+    fn late(&self) -> LogError {
+        let cause = if self.cause.is_empty() { "its answers are late" } else { self.cause.as_str() };
+        let what = "waiting for the log to be durable".to_owned();
+        LogError::Unavailable { what, cause: cause.to_owned(), full: false }
+    }
+}
+
+impl Shared {
+    /// Microseconds of the monotonic clock, never 0.
+    fn now(&self) -> u64 {
+        self.clock.monotonic_micros().max(1)
+    }
+
+    fn note_oldest(&self, inner: &Inner) {
+        self.oldest.store(inner.window.oldest(), Ordering::Relaxed);
+    }
+
+    /// Moves the watermark.
+    fn advance(&self, inner: &mut Inner, upto: Lsn) {
+        let oldest = inner.window.oldest();
+        let freed = inner.window.advance(upto);
+        self.note_freed(inner, freed, oldest);
+    }
+
+    fn note_freed(&self, inner: &Inner, freed: usize, oldest: u64) {
+        if freed > 0 {
+            self.figures.note(self.now().saturating_sub(oldest));
+            self.durable_bytes.fetch_add(freed as u64, Ordering::Relaxed);
+        }
+        self.note_oldest(inner);
+        self.durable.store(inner.window.durable(), Ordering::Release);
+    }
+
+    /// Wakes the driver and all who wait for it. The lock is not held.
+    fn wake_all(&self) {
+        self.work.notify_one();
+        self.moved.notify_all();
+        if let Some(wake) = self.waker.get() {
+            wake();
+        }
+    }
+
+    /// From here on the watermark does not move.
+    fn end(&self, inner: &mut Inner) {
+        inner.mode = Mode::Ended;
+        inner.window.give_up();
+        self.note_oldest(inner);
+    }
+
+    /// Notes the first failure, which is final.
+    fn fail(&self, error: LogError) {
+        {
+            let mut inner = self.inner.lock();
+            if inner.mode == Mode::Ended {
+                return;
+            }
+            let _ = self.failure.set(error);
+            self.end(&mut inner);
+        }
+        self.wake_all();
+    }
+
+    /// Submits and resolves until the end.
+    fn drive(&self, submit: &dyn Submit) {
+        let mut pause = PAUSES.0;
+        let mut inner = self.inner.lock();
+        loop {
+            let epoch = inner.epoch;
+            match inner.mode {
+                Mode::Ended => return,
+                Mode::Idle => self.work.wait(&mut inner),
+                Mode::Submitting => match inner.window.next() {
+                    Some(batch) => MutexGuard::unlocked(&mut inner, || submit.submit(epoch, batch)),
+                    None => self.work.wait(&mut inner),
+                },
+                Mode::Resolving => {
+                    let asked = inner.window.durable();
+                    let answer = MutexGuard::unlocked(&mut inner, || submit.resolve(epoch));
+                    if self.resolved(&mut inner, asked, answer) {
+                        pause = PAUSES.0;
+                        continue;
+                    }
+                    if inner.mode == Mode::Resolving {
+                        // News that wake it up do not make it ask sooner.
+                        MutexGuard::unlocked(&mut inner, || std::thread::sleep(pause));
+                        pause = (pause * 2).min(PAUSES.1);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the store's answer about the log's end; false if it must be asked again, or never again.
+    fn resolved(
+        &self,
+        inner: &mut MutexGuard<'_, Inner>,
+        asked: Lsn,
+        answer: Result<Tail, LogError>,
+    ) -> bool {
+        if inner.mode != Mode::Resolving {
+            return false;
+        }
+        let epoch = inner.epoch;
+        let failure = match answer {
+            Ok(tail) => {
+                let oldest = inner.window.oldest();
+                match inner.window.resolved(asked, tail) {
+                    Ok(freed) => {
+                        self.note_freed(inner, freed, oldest);
+                        inner.mode = Mode::Submitting;
+                        inner.cause.clear();
+                        MutexGuard::unlocked(inner, || self.wake_all());
+                        return true;
+                    }
+                    Err(Misfit::Foreign) if tail.epoch > epoch => {
+                        LogError::Fenced { epoch, current: tail.epoch }
+                    }
+                    Err(Misfit::Foreign | Misfit::Missing) => {
+                        LogError::TailMoved { expected: inner.window.durable(), actual: tail.lsn }
+                    }
+                }
+            }
+            Err(error @ (LogError::Fenced { .. } | LogError::LeadershipLost { .. })) => error,
+            Err(error) => {
+                inner.cause = error.cause();
+                return false;
+            }
+        };
+        MutexGuard::unlocked(inner, || self.fail(failure));
+        false
+    }
+}

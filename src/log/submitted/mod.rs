@@ -1,0 +1,55 @@
+//! The log's side of a store that takes batches and tells later what became of them (`submit.rs`).
+//!
+//! `window.rs` keeps what was handed over until it is durable, and knows what may be submitted next; it has no thread.
+//! `driver.rs` has the one thread that submits, takes the store's news and wakes those who wait.
+//!
+//! - A record is kept here until the store has said that it is durable: up to that LSN, the watermark, the log is
+//!   written
+//!   and synced at once. So a killed process loses nothing that was acknowledged at whichever level.
+//! - What became of a batch may be unknown. Then nothing is submitted any more, the store is asked where the log ends,
+//!   what it has is let go and the rest submitted again. No record is there twice, because a batch is kept only behind
+//!   the record that it follows; none is lost, because all are kept here.
+//! - A log that ends with another record than ours has another writer: that is final, and so are fencing and the loss
+//!   of leadership. The watermark never moves again then.
+
+mod driver;
+mod window;
+
+pub(super) use driver::Submitted;
+
+/// How batches are submitted to a store whose answers take long, and how much may wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubmitOptions {
+    /// Batches that may be in flight.
+    pub batches: usize,
+    /// Bytes that may be in flight; one batch may be, however large.
+    pub bytes: usize,
+    /// Bytes after which a batch is cut. A larger record is a batch of its own.
+    pub batch_bytes: usize,
+    /// Bytes that may wait in memory to be durable. Writes are refused beyond.
+    pub kept_bytes: u64,
+    /// Milliseconds that a record may wait to be durable. Writes are refused, and who waits for all that was written is
+    /// told so, as long as one has waited longer.
+    pub patience_ms: u64,
+}
+
+impl Default for SubmitOptions {
+    fn default() -> Self {
+        Self { batches: 32, bytes: 8 << 20, batch_bytes: 1 << 20, kept_bytes: 256 << 20, patience_ms: 10_000 }
+    }
+}
+
+/// Figures about what was submitted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SubmitStats {
+    /// Batches in flight.
+    pub batches: usize,
+    /// Bytes in flight.
+    pub bytes: usize,
+    /// Bytes that wait to be durable, those in flight included.
+    pub kept_bytes: u64,
+    /// How often the fate of batches was unknown or the store rejected one.
+    pub unknown: u64,
+    /// Whether the store is being asked where the log ends.
+    pub resolving: bool,
+}

@@ -1,0 +1,241 @@
+//! What was handed over, until it is durable.
+//!
+//! ```text
+//!   durable          submitted                cut              handed over
+//!      ├── in flight ──┼── waits for the window ─┼── not cut yet ──┤
+//! ```
+//!
+//! A batch is cut when it is about to be submitted, so that what waits for the window goes in few large batches. It
+//! stays as it was cut: what is submitted again has the bounds that it had before.
+
+use super::SubmitOptions;
+use crate::log::Lsn;
+use crate::log::frame::FrameHeader;
+use crate::log::store::Tail;
+use crate::log::submit::Submission;
+use bytes::{Buf as _, Bytes};
+use std::collections::VecDeque;
+
+/// A buffer that takes what is not cut begins with at most this capacity.
+const LARGEST_BUFFER: usize = 1 << 20;
+
+/// A record and the chain up to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::log) struct Point {
+    pub(in crate::log) lsn: Lsn,
+    pub(in crate::log) chain: u32,
+}
+
+/// A batch that is not known to be durable.
+#[derive(Debug)]
+struct Kept {
+    /// The LSN before its first record.
+    before: Lsn,
+    last: Point,
+    bytes: Bytes,
+    /// When its first record was handed over, in microseconds.
+    since: u64,
+}
+
+/// Why the log's end does not fit what was submitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Misfit {
+    /// Records are missing that were durable.
+    Missing,
+    /// The last record is another writer's.
+    Foreign,
+}
+
+/// What is kept, and what of it is in flight.
+#[derive(Debug)]
+pub(super) struct Window {
+    options: SubmitOptions,
+    durable: Point,
+    /// Batches behind the durable records, in order; the first `sent` of them are in flight.
+    kept: VecDeque<Kept>,
+    sent: usize,
+    sent_bytes: usize,
+    /// The greatest LSN that was ever submitted.
+    submitted: Lsn,
+    /// Frames behind the last batch, up to `end`.
+    uncut: Vec<u8>,
+    end: Point,
+    /// When the first of them was handed over.
+    uncut_since: u64,
+}
+
+impl Window {
+    pub(super) fn new(tail: Tail, options: SubmitOptions) -> Self {
+        let durable = Point { lsn: tail.lsn, chain: tail.chain };
+        Self {
+            options,
+            durable,
+            kept: VecDeque::new(),
+            sent: 0,
+            sent_bytes: 0,
+            submitted: tail.lsn,
+            uncut: Vec::new(),
+            end: durable,
+            uncut_since: 0,
+        }
+    }
+
+    /// Takes frames up to `end` out of `bytes`, and leaves an empty buffer there.
+    pub(super) fn hand_over(&mut self, bytes: &mut Vec<u8>, end: Point, now: u64) {
+        if self.uncut.is_empty() {
+            // About as much will come until the next call.
+            self.uncut = Vec::with_capacity(bytes.len().min(LARGEST_BUFFER));
+            std::mem::swap(&mut self.uncut, bytes);
+            self.uncut_since = now;
+        } else {
+            self.uncut.extend_from_slice(bytes);
+            bytes.clear();
+        }
+        self.end = end;
+    }
+
+    /// Whether a batch may be submitted and there is one.
+    pub(super) fn has_next(&self) -> bool {
+        let room = self.sent < self.options.batches && self.sent_bytes < self.options.bytes;
+        (room || self.sent == 0) && (self.sent < self.kept.len() || !self.uncut.is_empty())
+    }
+
+    /// The next batch to submit, which is in flight from now on.
+    pub(super) fn next(&mut self) -> Option<Submission> {
+        if !self.has_next() {
+            return None;
+        }
+        if self.sent == self.kept.len() {
+            self.cut();
+        }
+        let next = self.kept.get(self.sent)?;
+        if self.sent > 0 && self.sent_bytes + next.bytes.len() > self.options.bytes {
+            return None;
+        }
+        self.sent += 1;
+        self.sent_bytes += next.bytes.len();
+        self.submitted = self.submitted.max(next.last.lsn);
+        Some(Submission {
+            expected_tail: next.before,
+            last: next.last.lsn,
+            chain: next.last.chain,
+            bytes: next.bytes.clone(),
+        })
+    }
+
+    /// Makes batches of what is not cut.
+    fn cut(&mut self) {
+        let mut rest = Bytes::from(std::mem::take(&mut self.uncut));
+        let mut before = self.kept.back().map_or(self.durable.lsn, |kept| kept.last.lsn);
+        while !rest.is_empty() {
+            let (len, last) = if rest.len() <= self.options.batch_bytes {
+                (rest.len(), self.end)
+            } else {
+                frames(&rest, |bytes, _| bytes <= self.options.batch_bytes)
+            };
+            let bytes = rest.split_to(len);
+            self.kept.push_back(Kept { before, last, bytes, since: self.uncut_since });
+            before = last.lsn;
+        }
+    }
+
+    /// Takes note that records up to `upto` are durable; returns how many bytes are let go. What was never submitted
+    /// cannot be durable.
+    pub(super) fn advance(&mut self, upto: Lsn) -> usize {
+        let upto = upto.min(self.submitted);
+        let mut freed = 0;
+        while let Some(front) = self.kept.front_mut().filter(|front| front.before < upto) {
+            let whole = front.last.lsn <= upto;
+            let (len, last) = if whole {
+                (front.bytes.len(), front.last)
+            } else {
+                frames(&front.bytes, |_, header| header.lsn <= upto)
+            };
+            front.bytes.advance(len);
+            front.before = last.lsn;
+            freed += len;
+            self.durable = last;
+            if self.sent > 0 {
+                self.sent_bytes -= len;
+                self.sent -= usize::from(whole);
+            }
+            if !whole {
+                break;
+            }
+            self.kept.pop_front();
+        }
+        freed
+    }
+
+    /// Takes note of where the log ends: what it has is durable, and nothing is in flight any more. `asked` is what was
+    /// known to be durable when the question was put. Returns how many bytes are let go.
+    pub(super) fn resolved(&mut self, asked: Lsn, tail: Tail) -> Result<usize, Misfit> {
+        if tail.lsn < asked {
+            return Err(Misfit::Missing);
+        }
+        // News may have come while the answer was on its way.
+        if tail.lsn >= self.durable.lsn && self.chain_at(tail.lsn) != Some(tail.chain) {
+            return Err(Misfit::Foreign);
+        }
+        let freed = self.advance(tail.lsn);
+        (self.sent, self.sent_bytes) = (0, 0);
+        Ok(freed)
+    }
+
+    /// Lets everything go that is not known to be durable: it never will be by this writer.
+    pub(super) fn give_up(&mut self) {
+        (self.kept, self.uncut) = (VecDeque::new(), Vec::new());
+        (self.sent, self.sent_bytes) = (0, 0);
+    }
+
+    /// The chain of a record that is the last durable one or was submitted behind it.
+    fn chain_at(&self, lsn: Lsn) -> Option<u32> {
+        if lsn == self.durable.lsn {
+            return Some(self.durable.chain);
+        }
+        let kept = self.kept.iter().find(|kept| kept.before < lsn && lsn <= kept.last.lsn)?;
+        let (_, last) = frames(&kept.bytes, |_, header| header.lsn <= lsn);
+        (lsn <= self.submitted && last.lsn == lsn).then_some(last.chain)
+    }
+
+    /// The last LSN known to be durable.
+    pub(super) fn durable(&self) -> Lsn {
+        self.durable.lsn
+    }
+
+    /// The last LSN handed over.
+    pub(super) fn end(&self) -> Lsn {
+        self.end.lsn
+    }
+
+    /// Batches and bytes in flight.
+    pub(super) fn in_flight(&self) -> (usize, usize) {
+        (self.sent, self.sent_bytes)
+    }
+
+    /// When the oldest record was handed over that is not known to be durable; 0 if there is none.
+    pub(super) fn oldest(&self) -> u64 {
+        match self.kept.front() {
+            Some(front) => front.since,
+            None if self.uncut.is_empty() => 0,
+            None => self.uncut_since,
+        }
+    }
+}
+
+/// The longest run of frames from the beginning of `bytes` all of whose ends pass `belongs`, which is given the bytes
+/// up to a frame's end and its header; at least one frame. Returns its length and its last record.
+fn frames(bytes: &[u8], belongs: impl Fn(usize, &FrameHeader) -> bool) -> (usize, Point) {
+    let (mut len, mut last) = (0, Point::default());
+    while let Some(header) = bytes.get(len..).and_then(FrameHeader::decode) {
+        let end = len + header.frame_len() as usize;
+        if len > 0 && !belongs(end, &header) {
+            break;
+        }
+        (len, last) = (end, Point { lsn: header.lsn, chain: header.chain });
+    }
+    (len, last)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! A server whose log is not on this machine: replies wait for the service, and nobody else waits for them.
+
+use super::{Connection, stand_up};
+use crate::command::Server;
+use crate::config::{AppendFsync, Settings};
+use crate::engine::{Engine, LogState};
+use crate::env::Clock;
+use crate::log::simulated::{SimFault, SimOptions, SimPlace, SimService};
+use crate::server::worker::Workers;
+use std::io::Read as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A server with one worker, the service of its log, and another process's way to it.
+struct Remote {
+    server: Arc<Server>,
+    workers: Workers,
+    service: SimService,
+    place: Arc<SimPlace>,
+    settings: Settings,
+}
+
+impl Remote {
+    fn new(appendfsync: AppendFsync) -> Self {
+        let settings = Settings { appendonly: true, appendfsync, save: Vec::new(), ..Settings::default() };
+        let service = SimService::stepped(SimOptions::default());
+        let place = Arc::new(SimPlace::new(&service).unwrap());
+        let (server, workers) = stand_up(open(&settings, &place), settings.clone(), 1);
+        Self { server, workers, service, place, settings }
+    }
+
+    fn connect(&self) -> Connection {
+        Connection::open(&self.server, &self.workers)
+    }
+
+    /// Sends a write, and waits until its batch is under way.
+    fn submit(&self, connection: &mut Connection, line: &str) {
+        let before = self.service.submissions();
+        connection.send(line);
+        Self::until("a batch is submitted", || self.service.submissions() > before);
+    }
+
+    fn until(what: &str, condition: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !condition() {
+            assert!(began.elapsed() < Duration::from_mins(1), "{what}");
+            std::thread::sleep(Duration::from_micros(100));
+        }
+    }
+
+    /// Lets messages arrive until a reply has come.
+    fn deliver_until(&self, connection: &mut Connection, reply: &str) {
+        let began = Instant::now();
+        while connection.is_silent() {
+            assert!(began.elapsed() < Duration::from_mins(1), "no {reply}");
+            self.service.deliver();
+        }
+        connection.expect(reply);
+    }
+
+    fn end(self, connections: Vec<Connection>) {
+        drop(connections);
+        self.workers.join();
+    }
+}
+
+fn open(settings: &Settings, place: &Arc<SimPlace>) -> Arc<Engine> {
+    let engine = Engine::over(Arc::new(settings.clone()), Clock::default(), Arc::clone(place) as _);
+    engine.recover().unwrap();
+    Arc::new(engine)
+}
+
+#[test]
+fn a_reply_comes_once_the_service_has_kept_the_write_and_others_do_not_wait_for_it() {
+    for appendfsync in [AppendFsync::Always, AppendFsync::Everysec, AppendFsync::No] {
+        let remote = Remote::new(appendfsync);
+        let (mut writer, mut other, mut reader) = (remote.connect(), remote.connect(), remote.connect());
+        remote.submit(&mut writer, "SET written 1");
+        remote.submit(&mut other, "SET another 1");
+        // Both are in flight on the only worker, which goes on.
+        reader.run("GET untouched", "$-1\r\n");
+        reader.run("PING", "+PONG\r\n");
+        reader.send("GET written");
+        assert!(writer.is_silent() && other.is_silent() && reader.is_silent());
+        assert!(remote.service.deliver(), "the first request arrives");
+        assert!(writer.is_silent(), "its answer is under way");
+        remote.deliver_until(&mut writer, "+OK\r\n");
+        reader.expect("$1\r\n1\r\n");
+        remote.deliver_until(&mut other, "+OK\r\n");
+        remote.end(vec![writer, other, reader]);
+    }
+}
+
+#[test]
+fn a_pipeline_gets_its_replies_in_order_as_the_watermark_moves() {
+    let remote = Remote::new(AppendFsync::Always);
+    let mut writer = remote.connect();
+    remote.submit(&mut writer, "INCR n");
+    remote.submit(&mut writer, "INCR n\r\nGET untouched");
+    remote.submit(&mut writer, "INCR n");
+    for replies in [":1\r\n", ":2\r\n$-1\r\n", ":3\r\n"] {
+        remote.deliver_until(&mut writer, replies);
+        while remote.server.engine.settled() < 3 && !writer.is_silent() {}
+    }
+    assert!(writer.is_silent());
+    remote.end(vec![writer]);
+}
+
+#[test]
+fn an_unknown_outcome_that_comes_right_is_not_noticed_by_clients() {
+    for fault in [SimFault::LostRequest, SimFault::LateRequest, SimFault::LostAnswer, SimFault::LateAnswer] {
+        let remote = Remote::new(AppendFsync::Always);
+        let (mut writer, mut other) = (remote.connect(), remote.connect());
+        remote.service.fail(1, fault);
+        remote.submit(&mut writer, "INCR n");
+        remote.submit(&mut other, "INCR n");
+        remote.deliver_until(&mut writer, ":1\r\n");
+        remote.deliver_until(&mut other, ":2\r\n");
+        let engine = open(&remote.settings, &remote.place);
+        assert_eq!(engine.store.len(), 1, "{fault:?}");
+        remote.end(vec![writer, other]);
+    }
+}
+
+/// A connection that was closed without another byte.
+fn is_closed(mut connection: Connection) -> bool {
+    connection.0.read(&mut [0]).unwrap_or(0) == 0
+}
+
+#[test]
+fn a_server_that_was_fenced_serves_what_is_durable_and_answers_readonly() {
+    let remote = Remote::new(AppendFsync::Always);
+    let (mut writer, mut reader) = (remote.connect(), remote.connect());
+    remote.submit(&mut writer, "SET kept 1");
+    remote.deliver_until(&mut writer, "+OK\r\n");
+    remote.submit(&mut writer, "SET kept 2");
+    let other = open(&remote.settings, &remote.place);
+    while remote.service.deliver() {}
+    assert!(is_closed(writer), "whether it was written is not said");
+    let engine = &remote.server.engine;
+    Remote::until("it is back at what is durable", || {
+        engine.state().log() == LogState::Failed && !engine.is_loading()
+    });
+    reader.run("GET kept", "$1\r\n1\r\n");
+    reader.send("SET kept 3");
+    reader.expect(
+        "-READONLY You can't write against a read only replica. The log goes on without this server: ",
+    );
+    reader.expect("epoch 1 was fenced by epoch 2\r\n");
+    let mut info = vec![0; 8000];
+    reader.send("INFO persistence");
+    let len = reader.0.read(&mut info).unwrap();
+    let info = String::from_utf8_lossy(&info[..len]).into_owned();
+    for line in ["log_state:failed", "log_superseded:1", "log_failure:epoch 1 was fenced by epoch 2"] {
+        assert!(info.contains(line), "{line} in {info}");
+    }
+    assert_eq!(other.store.len(), 1);
+    remote.end(vec![reader]);
+}
+
+#[test]
+fn a_server_that_lost_the_leadership_while_idle_refuses_the_next_write() {
+    let remote = Remote::new(AppendFsync::Always);
+    let mut writer = remote.connect();
+    writer.run("PING", "+PONG\r\n");
+    remote.service.depose("node 3 leads now");
+    let engine = &remote.server.engine;
+    Remote::until("the worker is woken by it", || engine.state().log() == LogState::Failed);
+    Remote::until("memory is looked through", || !engine.is_loading());
+    writer.send("SET k 1");
+    writer.expect("-READONLY You can't write against a read only replica. ");
+    remote.end(vec![writer]);
+}
