@@ -372,12 +372,12 @@ impl Worker {
             let (seen, clears) = (shown::so_far(), server.engine.store.clears());
             let mode = if is_write(command) { Mode::Write } else { Mode::Read };
             let mut name_hash = ahead.and_then(Ahead::name_hash);
-            let locked = match ahead.and_then(|hint| locks::lock_ahead(&server.engine, hint, mode, now)) {
-                Some(locked) => locked,
-                None => {
-                    name_hash = None;
-                    locks::lock_command(&server.engine, command, args, client.db, &reach, now)
-                }
+            let by_hint = ahead.and_then(|hint| locks::lock_ahead(&server.engine, hint, mode, now));
+            let locked = if let Some(locked) = by_hint {
+                locked
+            } else {
+                name_hash = None;
+                locks::lock_command(&server.engine, command, args, client.db, &reach, now)
             };
             // Of shards that a refused command has locked it shows nothing.
             gate::check_locked(&server.engine, &locked, client, command)
