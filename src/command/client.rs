@@ -213,6 +213,10 @@ pub struct Multi {
     pub broken: bool,
     /// Bytes of the queued arguments.
     pub bytes: usize,
+    /// How many of the commands were counted already, if EXEC was begun and is to be done again.
+    pub concluded: usize,
+    /// What the clients of MONITOR are to see of these.
+    pub monitored: String,
 }
 
 /// The item behind a watched key.

@@ -4,15 +4,16 @@ use super::outbox::Outbox;
 use super::stream::{ReadHalf, WriteHalf};
 use super::thread;
 use super::worker::{Local, Seat};
-use crate::command::Client;
 use crate::command::blocking::state;
 use crate::command::client::Kill;
+use crate::command::{Client, Fail};
 use crate::engine::State;
 use crate::log::Lsn;
 use crate::resp::{Batch, Decoder, Limits, Proto, ProtocolError, Reply};
 use crate::session::{Stop, Worker};
 use crate::store::shown;
 use bytes::{Buf as _, BytesMut};
+use smallvec::SmallVec;
 use std::cell::{Cell, RefCell, RefMut};
 use std::future::poll_fn;
 use std::io;
@@ -375,14 +376,12 @@ impl Connection {
             let progress = worker.run_long(&mut client, &args, &mut reply);
             Some((client, reply.take(), progress, worker.stats))
         };
+        let local = Rc::clone(&self.local);
+        // It is never closed.
+        let _turn = local.long.acquire().await;
         let result = match thread::run("command", work) {
             Ok(result) => result,
-            Err(error) => {
-                self.client = Some(client);
-                self.at += 1;
-                self.refuse(&format!("ERR no thread can be started for the command: {error}"), began);
-                return true;
-            }
+            Err(error) => return self.refuse_long(client, &error, began),
         };
         let _ = give.send(client);
         // A panic on that thread has lost the client's state.
@@ -397,12 +396,19 @@ impl Connection {
         progress.stop != Some(Stop::Close)
     }
 
-    /// Answers a command that did nothing with an error.
-    fn refuse(&self, error: &str, began: State) {
+    /// Answers the next decoded command, for which no thread can be had; false if the connection is to be closed.
+    fn refuse_long(&mut self, mut client: Client, error: &io::Error, began: State) -> bool {
         let mut outbox = self.shared.outbox.borrow_mut();
-        let mut reply = Reply::with_buffer(outbox.take(), Proto::V2);
-        reply.error(error);
+        let mut reply = Reply::with_buffer(outbox.take(), proto_of(&client));
+        let fail = Fail::text(format!("ERR no thread can be started for the command: {error}"));
+        let command = self.batch.commands[self.at];
+        let args: SmallVec<[&[u8]; 8]> =
+            self.batch.args_of(command).iter().map(|span| span.of(&self.input)).collect();
+        let stop = self.local.worker.borrow_mut().refuse_long(&mut client, &args, &fail, &mut reply);
+        self.client = Some(client);
+        self.at += 1;
         self.answer(outbox, reply, false, 0, began);
+        stop != Some(Stop::Close)
     }
 
     /// Waits until CLIENT PAUSE ends or changes; false if the connection is to be closed.
@@ -467,7 +473,7 @@ enum More {
     Yes,
     /// The next command wants a thread of its own.
     Long,
-    /// The next command waits for the end of CLIENT PAUSE.
+    /// The next command waits for the end of CLIENT PAUSE, or for an end of the server that may yet be refused.
     Paused(u64),
     /// The next command waits for keys.
     Blocked,

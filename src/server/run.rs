@@ -211,7 +211,8 @@ fn end(server: &Arc<Server>, workers: Arc<Workers>, threads: Vec<JoinHandle<()>>
     for client in &clients {
         client.kill(Kill::AfterReply);
     }
-    // A reading that does not come to an end would keep a worker's thread.
+    // Who waits for something gives up: a command on a thread of its own may go on beside what follows, and is refused
+    // where it comes to write.
     server.engine.stop();
     if let Some(workers) = Arc::into_inner(workers) {
         workers.join();

@@ -21,13 +21,16 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 /// Bytes of a worker's read buffer, shared by its connections.
 const SCRATCH: usize = 64 * 1024;
 
 /// How long replies wait until a log that has no room is tried again.
 const WAIT_FOR_ROOM: Duration = Duration::from_millis(20);
+
+/// How many commands of one worker's clients run on threads of their own at a time; others wait for their turn.
+const LONG_COMMANDS: usize = 256;
 
 /// What the tasks of one worker share.
 pub(super) struct Local {
@@ -40,6 +43,8 @@ pub(super) struct Local {
     parked: RefCell<Parked>,
     /// Wakes the flusher. A log that answers later does so from its own thread.
     flush: Arc<Notify>,
+    /// The turns of commands that take long, each on a thread of its own.
+    pub(super) long: Semaphore,
     connections: Cell<usize>,
     gone: Notify,
 }
@@ -58,6 +63,7 @@ impl Local {
             waiting: RefCell::default(),
             parked: RefCell::default(),
             flush,
+            long: Semaphore::new(LONG_COMMANDS),
             connections: Cell::new(0),
             gone: Notify::new(),
         }

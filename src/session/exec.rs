@@ -26,8 +26,8 @@ pub(super) fn session_command(
     now: u64,
     out: &mut Reply,
 ) -> Result<(), Fail> {
-    let Some(multi) = client.multi.take() else { return Err(Fail::new("ERR EXEC without MULTI")) };
-    let outcome = exec(worker, client, &multi, now, out);
+    let Some(mut multi) = client.multi.take() else { return Err(Fail::new("ERR EXEC without MULTI")) };
+    let outcome = exec(worker, client, &mut multi, now, out);
     if client.postponed {
         // It is still to come, with what it watches.
         client.multi = Some(multi);
@@ -43,7 +43,7 @@ pub(super) fn session_command(
 fn exec(
     worker: &mut Worker,
     client: &mut Client,
-    multi: &Multi,
+    multi: &mut Multi,
     now: u64,
     out: &mut Reply,
 ) -> Result<(), Fail> {
@@ -56,9 +56,9 @@ fn exec(
     let mut run = Run {
         queue: &multi.queue,
         all_or_nothing,
-        concluded: 0,
+        concluded: multi.concluded,
         reach: Reach::default(),
-        monitored: String::new(),
+        monitored: std::mem::take(&mut multi.monitored),
     };
     let outcome = loop {
         if let Some(outcome) = run.once(worker, client, &server, &mut record, now, out) {
@@ -66,8 +66,11 @@ fn exec(
         }
     };
     worker.record = record;
-    if !run.monitored.is_empty() {
-        observe::show_monitors(&server, &run.monitored);
+    let Run { concluded, monitored, .. } = run;
+    if client.postponed {
+        (multi.concluded, multi.monitored) = (concluded, monitored);
+    } else if !monitored.is_empty() {
+        observe::show_monitors(&server, &monitored);
     }
     outcome
 }

@@ -2,12 +2,26 @@
 
 use super::batch::{Progress, Stop, Worker};
 use super::gate::{self, ENDING_MILLIS};
-use crate::command::{Client, Server, WorkerStats};
+use crate::command::{Client, Fail, Server, WorkerStats};
 use crate::resp::Reply;
 use crate::store::shown;
 use std::sync::Arc;
 
 impl Worker {
+    /// Answers a command that stopped a run with [`Stop::Long`] and cannot be run.
+    pub fn refuse_long(
+        &mut self,
+        client: &mut Client,
+        args: &[&[u8]],
+        fail: &Fail,
+        out: &mut Reply,
+    ) -> Option<Stop> {
+        let mark = out.len();
+        let command = self.find(args).ok();
+        self.refuse(client, command, fail, out);
+        Self::after(client, out, mark)
+    }
+
     /// A worker for one long command, whose counters are added to another's afterwards.
     pub fn for_long_command(server: Arc<Server>) -> Self {
         let stats = Arc::new(WorkerStats::new(server.registry.count()));

@@ -28,6 +28,15 @@ fn proto_of(client: &Client) -> Proto {
     if client.handle.resp.load(Relaxed) == 3 { Proto::V3 } else { Proto::V2 }
 }
 
+/// What became of the turn of a client that waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Turn {
+    /// It was served, or waits on and leaves the key to the next one.
+    Taken,
+    /// It is to have its turn later, and so are those behind it.
+    Postponed,
+}
+
 impl Worker {
     /// Serves those who wait for keys that have changed. One thread does at a time, so that the first who waits for a key is the
     /// first who gets something; others that come upon such keys wait for it to be done. No shard is held here.
@@ -39,8 +48,11 @@ impl Worker {
         while server.engine.state().phase() == Phase::Serving {
             let Some((db, key)) = store.take_ready() else { return };
             for who in store.waiting(db, &key, store.hash(&key)) {
-                if let Ok(parked) = who.as_any().downcast::<Parked>() {
-                    self.serve_surely(&parked, db, &key);
+                if let Ok(parked) = who.as_any().downcast::<Parked>()
+                    && self.serve_surely(&parked, db, &key) == Turn::Postponed
+                {
+                    // Those behind it wait as it does: the key is among the ready ones again.
+                    break;
                 }
             }
             store.served();
@@ -61,37 +73,43 @@ impl Worker {
 
     /// Serves a waiting client. A panic of its command costs its connection: neither this one, which only came by, nor the others
     /// who wait.
-    pub(super) fn serve_surely(&mut self, parked: &Parked, db: usize, key: &[u8]) {
+    pub(super) fn serve_surely(&mut self, parked: &Parked, db: usize, key: &[u8]) -> Turn {
         let wrote = self.wrote;
-        if std::panic::catch_unwind(AssertUnwindSafe(|| self.serve(parked, db, key))).is_err() {
+        let served = std::panic::catch_unwind(AssertUnwindSafe(|| self.serve(parked, db, key)));
+        served.unwrap_or_else(|_| {
             self.wrote = wrote;
             parked.unregister(&self.server.engine.store);
             parked.handle.kill(Kill::Now);
-        }
+            Turn::Taken
+        })
     }
 
     /// Runs a waiting client's command again, in its place.
-    fn serve(&mut self, parked: &Parked, db: usize, key: &[u8]) {
+    fn serve(&mut self, parked: &Parked, db: usize, key: &[u8]) -> Turn {
         if !self.concerns(parked, db, key) {
-            return;
+            return Turn::Taken;
         }
-        let Some(mut slot) = parked.claim() else { return };
-        let Slot::Waiting(mut client) = std::mem::replace(&mut *slot, Slot::Elsewhere) else { return };
+        let Some(mut slot) = parked.claim() else { return Turn::Taken };
+        let Slot::Waiting(mut client) = std::mem::replace(&mut *slot, Slot::Elsewhere) else {
+            return Turn::Taken;
+        };
         let began = self.server.engine.state();
         let wrote_before = std::mem::take(&mut self.wrote);
         let mut out = Reply::new(proto_of(&client));
         let (served, shows) = shown::apart(|| self.run_again(&mut client, parked, &mut out));
         let wrote = std::mem::replace(&mut self.wrote, wrote_before);
         if !served {
+            let turn = if std::mem::take(&mut client.postponed) { Turn::Postponed } else { Turn::Taken };
             *slot = Slot::Waiting(client);
             parked.handle.blocked.store(state::WAITING, Release);
-            return;
+            return turn;
         }
         parked.unregister(&self.server.engine.store);
         *slot = Slot::Done(Box::new(Served { client: *client, reply: out.take(), wrote, shows, began }));
         parked.handle.blocked.store(state::NO, Release);
         drop(slot);
         parked.handle.waker.wake();
+        Turn::Taken
     }
 
     /// Runs the command of a client that waits; false if it waits on.
@@ -105,7 +123,7 @@ impl Worker {
         }
         let outcome = gate::check(self, client, parked.command, &again, now)
             .and_then(|_| self.transact(client, parked.command, &again, None, now, out));
-        if std::mem::take(&mut client.postponed) {
+        if client.postponed {
             // What it waits for is there, and is looked at again if the server does not end.
             parked.look_again(&self.server.engine.store);
             return false;

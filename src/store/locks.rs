@@ -147,6 +147,10 @@ impl Store {
         let mut shards: SmallVec<[usize; 16]> = hashes.iter().map(|h| self.shard_of(*h)).collect();
         shards.sort_unstable();
         shards.dedup();
+        if shards.len() == self.shard_count() {
+            // Who holds them all may walk over them.
+            return self.lock_all(mode, now);
+        }
         let held = match shards[..] {
             [] => Held::None,
             [one] => Held::One(one, self.guard(one, mode)),

@@ -8,6 +8,7 @@ use crate::config::{ProtectedAction, Settings};
 use crate::engine::Phase;
 use crate::resp::{Proto, Reply, ReplyDecoder};
 use crate::session::Worker;
+use crate::session::serve::Turn;
 use crate::text::split_words;
 use std::sync::Arc;
 
@@ -134,6 +135,25 @@ fn a_long_write_that_meets_an_end_on_its_own_thread_is_not_done() {
 }
 
 #[test]
+fn a_long_command_that_cannot_be_run_is_answered_as_any_other_that_is_refused() {
+    let h = debugging();
+    let mut late = Late::of(&h);
+    let refuse = |late: &mut Late| {
+        let mut out = Reply::new(Proto::V2);
+        let fail = crate::command::Fail::new("ERR no thread");
+        late.worker.refuse_long(&mut late.client, &[b"KEYS", b"*"], &fail, &mut out);
+        String::from_utf8(out.take()).unwrap()
+    };
+    assert_eq!(refuse(&mut late), "-ERR no thread\r\n");
+    // The reply that is skipped is its own, not the next one's.
+    late.queue(&["CLIENT REPLY SKIP"]);
+    assert_eq!(refuse(&mut late), "");
+    assert_eq!(refuse(&mut late), "-ERR no thread\r\n");
+    let keys = h.server.registry.lookup(&[b"KEYS", b"*"]).unwrap().id;
+    assert_eq!(late.worker.stats.commands[keys].rejected.get(), 3);
+}
+
+#[test]
 fn a_client_that_waits_for_a_key_is_served_what_came_while_the_server_was_about_to_end() {
     let mut h = Harness::new();
     h.run("XGROUP CREATE s g $ MKSTREAM");
@@ -145,7 +165,8 @@ fn a_client_that_waits_for_a_key_is_served_what_came_while_the_server_was_about_
     assert_eq!(writer.run("XADD s 1-1 a b").as_deref(), Some("\"1-1\""));
     let (db, key) = store.take_ready().unwrap();
     h.server.engine.set_phase(Phase::Ending);
-    writer.worker.serve_surely(&parked, db, &key);
+    // Those who wait behind it must not get ahead of it.
+    assert_eq!(writer.worker.serve_surely(&parked, db, &key), Turn::Postponed);
     store.served();
     assert!(parked.take_served().is_none());
     h.server.engine.set_phase(Phase::Serving);

@@ -3,7 +3,7 @@
 
 use super::Case;
 use super::scenes::{agrees, verify};
-use crate::harness::{Random, Server};
+use crate::harness::{Client, Random, Server};
 use crate::writers::Writer;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -46,8 +46,10 @@ fn start(server: &mut Server, case: Case) -> bool {
         let before = server.log().len();
         let (fault, outcome) = server.try_up_with(|server| case.inject(server));
         let Err(status) = outcome else {
-            // The fault goes on for a while.
-            server.client().run("SET probe 1");
+            // The fault goes on for a while, and may end the process.
+            if let Ok(mut client) = Client::connect(server.address()) {
+                client.run("SET probe 1");
+            }
             std::thread::sleep(Duration::from_millis(100));
             drop(fault);
             return true;
