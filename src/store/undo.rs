@@ -181,9 +181,7 @@ impl Locked<'_> {
                 entry.refresh_deadline();
             }
             (Step::Stream(address, inverse), Some(Object::Stream(stream))) => {
-                if let Some(name) = inverse.removed_group() {
-                    store.group_is_back(place.shard, address, name);
-                }
+                store.is_taken_back(place.shard, address, &inverse);
                 stream.revert(inverse);
             }
             (Step::Bytes { at, bytes, len, raw }, None) => {

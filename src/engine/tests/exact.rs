@@ -59,7 +59,7 @@ pub(super) fn show_value(entry: &Entry) -> String {
     }
 }
 
-fn show_shard(engine: &Engine, shard: usize, out: &mut Vec<String>) {
+pub(super) fn show_shard(engine: &Engine, shard: usize, out: &mut Vec<String>) {
     let locked = engine.store.lock_shard(shard, Mode::Read, START);
     for entry in locked.entries(shard) {
         let db = (0..16).find(|db| engine.store.space(*db) == entry.space());
@@ -258,7 +258,7 @@ impl Changes {
         let (group, consumer, ids) = (group.as_slice(), consumer.as_slice(), Ids::Slice(&ids));
         let (at, deliveries, value) = (self.below(3), self.below(3), self.count.to_string());
         let position = GroupPosition { last_id: other, entries_read: Some(at) };
-        let change = match self.below(60) {
+        let change = match self.below(63) {
             0..=25 => {
                 for n in 0..=self.below(40) {
                     let pairs = List::Slices(&[b"f", value.as_bytes()]);
@@ -276,9 +276,24 @@ impl Changes {
             }
             44 => StreamChange::ConsumerDelete { group, consumer },
             45..=53 => StreamChange::Pending { group, consumer, delivered_at_ms: at, deliveries, ids },
-            _ => StreamChange::Acknowledge { group, ids },
+            54..=59 => StreamChange::Acknowledge { group, ids },
+            _ => return self.lowered_stream(target, (db, &key), other),
         };
         target.apply(Effect::Stream { db, key: &key, change });
+    }
+
+    /// All of a stream goes, and what comes next has the place of what was there.
+    fn lowered_stream(&mut self, target: &mut dyn Target, (db, key): (u32, &[u8]), first: StreamId) {
+        let (last_id, max_deleted_id) = (StreamId::new(first.ms - 1, 0), StreamId::MIN);
+        let pairs = List::Slices(&[b"f", b"v"]);
+        for change in [
+            StreamChange::Trim { through: StreamId::MAX },
+            StreamChange::Marks { last_id, max_deleted_id, entries_added: self.count },
+            StreamChange::Add { id: first, pairs },
+            StreamChange::Add { id: StreamId::new(self.count + 1, 0), pairs },
+        ] {
+            target.apply(Effect::Stream { db, key, change });
+        }
     }
 
     /// Changes of whole keys, databases and tables.
@@ -363,7 +378,7 @@ pub(super) fn engine_with_large_values(disk: &SimDisk, changes: &mut Changes) ->
     engine
 }
 
-fn load(chunk: &[u8], tables: &[u32]) -> Engine {
+pub(super) fn load(chunk: &[u8], tables: &[u32]) -> Engine {
     let engine = Engine::in_memory(8, 16, Clock::manual(START));
     tables.iter().for_each(|table| put_table(&engine, *table));
     for effect in Decoder::new(chunk).unwrap() {

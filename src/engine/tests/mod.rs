@@ -16,6 +16,7 @@ mod exact;
 mod falling;
 mod held;
 mod later;
+mod lowered;
 mod pieces;
 mod places;
 mod sweep;

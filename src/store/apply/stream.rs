@@ -29,9 +29,12 @@ impl Locked<'_> {
             self.insert(place, Entry::boxed(place.space, place.key, None, object, clock));
         }
         let recorded = self.records_within(place);
-        // The reader of an image gets what goes as a whole.
+        // The reader of an image gets what goes as a whole, and learns that the marks are set.
         let handed_over = self.store.is_imaged(place.shard)
-            && matches!(change, StreamChange::Trim { .. } | StreamChange::GroupDelete { .. });
+            && matches!(
+                change,
+                StreamChange::Trim { .. } | StreamChange::Marks { .. } | StreamChange::GroupDelete { .. }
+            );
         let Some(entry) = self.find(place).filter(|entry| entry.kind() == Kind::Boxed) else { return 0 };
         let address = entry.object_address();
         let Some(Object::Stream(stream)) = entry.object_mut() else { return 0 };

@@ -245,14 +245,15 @@ impl Store {
     }
 
     /// Hands what a change took out of a stream, by the address of its object, to the reader of an image, if the stream
-    /// is registered; nobody takes the change back any more. The caller holds the shard exclusively.
+    /// is registered; nobody takes the change back any more. Changes of a stream come in their order. The caller holds
+    /// the shard exclusively.
     pub(super) fn hand_over_of_stream(&self, shard: usize, address: Option<usize>, left: Inverse) {
         self.with_stream(shard, address, |reading| reading.take_over(left));
     }
 
-    /// Tells the reader of an image that a group is in a stream again because its removal was taken back.
-    pub(super) fn group_is_back(&self, shard: usize, address: Option<usize>, name: &[u8]) {
-        self.with_stream(shard, address, |reading| reading.group_is_back(name));
+    /// Tells the reader of an image that a change of a stream is taken back, and so are all later ones.
+    pub(super) fn is_taken_back(&self, shard: usize, address: Option<usize>, change: &Inverse) {
+        self.with_stream(shard, address, |reading| reading.is_taken_back(change));
     }
 
     fn with_stream(&self, shard: usize, address: Option<usize>, then: impl FnOnce(&mut Nodes)) {

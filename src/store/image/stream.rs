@@ -9,8 +9,12 @@ use std::ops::Bound::{Excluded, Unbounded};
 
 /// How far a stream is read. Marks, groups and consumers are few and are kept when the reading begins.
 pub(super) struct Nodes {
-    /// The last node at the hold; those behind it are no part of the image.
-    last: Option<StreamId>,
+    /// The nodes in the stream up to this one are those of the hold; those behind it came later. It is the last node at
+    /// the hold, or a lower one that was the last when the marks were set since: the last identifier may have been
+    /// lowered then, so that nodes come in behind that one, among and at the identifiers of those that are gone.
+    present: Option<StreamId>,
+    /// The same without the changes that may still be taken back, for what is taken over when they are kept.
+    settled: Option<StreamId>,
     /// All nodes up to this one were read.
     behind: Option<StreamId>,
     /// Nodes behind it that have changed since the hold, as they were.
@@ -91,7 +95,8 @@ impl Nodes {
             }
         });
         Self {
-            last: stream.nodes().next_back().map(|node| node.master()),
+            present: stream.last_master(),
+            settled: stream.last_master(),
             behind: None,
             before: BTreeMap::new(),
             marks: put_marks,
@@ -129,19 +134,23 @@ impl Nodes {
                     reading.keep(group, ids.iter());
                 }
             }
-            // Nodes come behind the last one, and the rest was kept when the reading began.
-            StreamChange::Node { .. }
-            | StreamChange::Marks { .. }
-            | StreamChange::Group { .. }
-            | StreamChange::Consumer { .. } => {}
+            StreamChange::Marks { .. } => self.present = self.present.min(stream.last_master()),
+            // Nodes come behind the last one of a stream that is being built, and the rest was kept when the reading
+            // began.
+            StreamChange::Node { .. } | StreamChange::Group { .. } | StreamChange::Consumer { .. } => {}
         }
     }
 
-    /// Takes over what has left the stream as a whole, in place of a copy. O(nodes that left).
+    /// Takes over what has left the stream as a whole, in place of a copy. Changes come in their order, so that the
+    /// nodes that left before the marks were set are told from those that came in after. O(nodes that left).
     pub(super) fn take_over(&mut self, left: Inverse) {
+        if let Some(last) = left.marked_behind() {
+            self.settled = self.settled.min(last);
+        }
         let (nodes, group) = left.into_removed();
-        for node in nodes.filter(|node| self.is_to_be_read(node)).collect::<Vec<_>>() {
-            // What was kept before is older.
+        let settled = self.settled;
+        for node in nodes.filter(|node| self.is_to_be_read(node, settled)).collect::<Vec<_>>() {
+            // What was kept before is older: nodes that are not of the hold are never kept.
             self.before.entry(node.master()).or_insert(Before::Node(node));
         }
         let Some((name, group)) = group else { return };
@@ -152,22 +161,26 @@ impl Nodes {
         }
     }
 
-    /// The removal of a group was taken back.
-    pub(super) fn group_is_back(&mut self, name: &[u8]) {
+    /// A change is taken back, as are all later ones.
+    pub(super) fn is_taken_back(&mut self, change: &Inverse) {
+        if change.marked_behind().is_some() {
+            self.present = self.settled;
+        }
+        let Some(name) = change.removed_group() else { return };
         let removed = |reading: &&mut PendingOf| *reading.group == *name && reading.left.is_none();
         if let Some(reading) = self.groups.iter_mut().find(removed) {
             reading.gone = false;
         }
     }
 
-    fn is_to_be_read(&self, node: &StreamNode) -> bool {
+    fn is_to_be_read(&self, node: &StreamNode, last: Option<StreamId>) -> bool {
         let master = Some(node.master());
-        master > self.behind && master <= self.last
+        master > self.behind && master <= last
     }
 
     fn keep_nodes<'s>(&mut self, nodes: impl IntoIterator<Item = &'s StreamNode>) {
         for node in nodes {
-            if self.is_to_be_read(node) {
+            if self.is_to_be_read(node, self.present) {
                 self.before.entry(node.master()).or_insert_with(|| Before::Copy(node.body().into()));
             }
         }
@@ -207,7 +220,7 @@ impl Nodes {
 
     /// Reads some nodes; whether none is left.
     fn read_nodes(&mut self, stream: &Stream, put: &mut dyn FnMut(StreamChange<'_>)) -> bool {
-        let last = self.last;
+        let last = self.present;
         let now = stream.nodes_behind(self.behind).take_while(|node| Some(node.master()) <= last);
         let mut now = now.peekable();
         for _ in 0..NODES {
@@ -369,7 +382,7 @@ mod tests {
         let (_, trimmed) = stream.trim_kept(through);
         reading.keep(&stream, &StreamChange::GroupDelete { group: b"g" });
         let removed = stream.remove_group_kept(b"g").unwrap();
-        reading.group_is_back(removed.removed_group().unwrap());
+        reading.is_taken_back(&removed);
         stream.revert(removed);
         stream.revert(trimmed);
         assert!(!reading.groups.front().unwrap().gone, "what changes in it from now on is kept");

@@ -117,6 +117,11 @@ impl Stream {
         self.nodes.range(from..).map(Box::as_ref)
     }
 
+    /// The master of the last node.
+    pub fn last_master(&self) -> Option<StreamId> {
+        self.nodes.back().map(|node| node.master())
+    }
+
     /// The consumer groups.
     pub fn groups(&self) -> &Groups {
         &self.groups

@@ -31,8 +31,8 @@ enum Step {
     Added(StreamId, Counters),
     /// Entries went.
     Gone(Vec<Gone>, Counters),
-    /// Only the marks changed.
-    Marks(Counters),
+    /// Only the marks changed, when the last node had this master.
+    Marks(Counters, Option<StreamId>),
     /// A group was made, or has read up to a position.
     Position(Box<[u8]>, Option<GroupPosition>),
     Group(Box<[u8]>, Box<Group>),
@@ -46,6 +46,11 @@ impl Inverse {
     /// The name of the group that it brings back, if the change removed one.
     pub fn removed_group(&self) -> Option<&[u8]> {
         if let Step::Group(name, _) = &self.0 { Some(name) } else { None }
+    }
+
+    /// If the change set the marks, the master of the last node then, or that there was none.
+    pub fn marked_behind(&self) -> Option<Option<StreamId>> {
+        if let Step::Marks(_, last) = &self.0 { Some(*last) } else { None }
     }
 
     /// What the change took out as a whole: nodes, or a group with its name. It cannot be taken back then.
@@ -84,7 +89,7 @@ impl Stream {
 
     /// What takes back that the marks are set. Asked for before they are.
     pub fn undo_of_marks(&self) -> Inverse {
-        Inverse(Step::Marks(self.counters()))
+        Inverse(Step::Marks(self.counters(), self.last_master()))
     }
 
     /// What takes back that a group is made or its position set. Asked for before it is.
@@ -175,7 +180,7 @@ impl Stream {
                 gone.into_iter().rev().for_each(|gone| self.bring_back(gone));
                 self.set_counters(counters);
             }
-            Step::Marks(counters) => self.set_counters(counters),
+            Step::Marks(counters, _) => self.set_counters(counters),
             Step::Group(name, group) => self.groups_mut().put_back(&name, group),
             other => self.revert_in_group(other),
         }
