@@ -171,3 +171,35 @@ fn a_server_that_lost_the_leadership_while_idle_refuses_the_next_write() {
     writer.expect("-READONLY You can't write against a read only replica. ");
     remote.end(vec![writer]);
 }
+
+#[test]
+fn the_level_changes_while_records_are_under_way_and_nobody_waits_for_it() {
+    for in_exec in [false, true] {
+        let remote = Remote::new(AppendFsync::Always);
+        let (mut writer, mut admin, mut reader) = (remote.connect(), remote.connect(), remote.connect());
+        remote.submit(&mut writer, "SET k 1");
+        let line = "CONFIG SET appendfsync no";
+        admin.send(&if in_exec { format!("MULTI\r\n{line}\r\nEXEC") } else { line.to_owned() });
+        let engine = &remote.server.engine;
+        Remote::until("the level is set", || engine.settings().appendfsync == AppendFsync::No);
+        reader.run("GET untouched", "$-1\r\n");
+        assert!(writer.is_silent());
+        remote.deliver_until(&mut writer, "+OK\r\n");
+        admin.expect(if in_exec { "+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n" } else { "+OK\r\n" });
+        remote.end(vec![writer, admin, reader]);
+    }
+}
+
+#[test]
+fn a_log_that_does_not_answer_can_be_switched_off_and_nothing_waits_for_it_then() {
+    let remote = Remote::new(AppendFsync::Always);
+    let (mut writer, mut admin) = (remote.connect(), remote.connect());
+    remote.submit(&mut writer, "SET k 1");
+    admin.run("CONFIG SET appendonly no", "+OK\r\n");
+    writer.expect("+OK\r\n");
+    writer.run("SET k 2", "+OK\r\n");
+    // What was under way arrives all the same.
+    while remote.service.deliver() {}
+    assert_eq!(remote.service.tail(), 1);
+    remote.end(vec![writer, admin]);
+}
