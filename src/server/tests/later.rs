@@ -173,6 +173,29 @@ fn a_server_that_lost_the_leadership_while_idle_refuses_the_next_write() {
 }
 
 #[test]
+fn a_transaction_that_asks_what_is_on_disk_does_not_wait_for_the_service() {
+    let remote = Remote::new(AppendFsync::Always);
+    let (mut writer, mut reader) = (remote.connect(), remote.connect());
+    remote.submit(&mut writer, "SET a 1");
+    remote.deliver_until(&mut writer, "+OK\r\n");
+    let exec = |writer: &mut Connection| {
+        writer.run("MULTI", "+OK\r\n");
+        writer.run("SET a 2", "+QUEUED\r\n");
+        writer.run("WAITAOF 1 0 0", "+QUEUED\r\n");
+        remote.submit(writer, "EXEC");
+    };
+    exec(&mut writer);
+    reader.run("GET untouched", "$-1\r\n");
+    remote.deliver_until(&mut writer, "*2\r\n+OK\r\n*2\r\n:1\r\n:0\r\n");
+    // What this connection wrote before is not durable now.
+    remote.submit(&mut writer, "SET a 3\r\nMULTI\r\nSET a 4\r\nWAITAOF 1 0 0\r\nEXEC");
+    reader.run("GET untouched", "$-1\r\n");
+    let replies = "+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n*2\r\n:0\r\n:0\r\n";
+    remote.deliver_until(&mut writer, replies);
+    remote.end(vec![writer, reader]);
+}
+
+#[test]
 fn the_level_changes_while_records_are_under_way_and_nobody_waits_for_it() {
     for in_exec in [false, true] {
         let remote = Remote::new(AppendFsync::Always);
