@@ -7,7 +7,7 @@ use crate::engine::{Engine, LogState};
 use crate::env::Clock;
 use crate::log::simulated::{SimFault, SimOptions, SimPlace, SimService};
 use crate::server::worker::Workers;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -170,6 +170,20 @@ fn a_server_that_lost_the_leadership_while_idle_refuses_the_next_write() {
     writer.send("SET k 1");
     writer.expect("-READONLY You can't write against a read only replica. ");
     remote.end(vec![writer]);
+}
+
+#[test]
+fn a_connection_that_is_killed_is_closed_though_its_replies_wait_for_the_service() {
+    let remote = Remote::new(AppendFsync::Always);
+    let (mut writer, mut other) = (remote.connect(), remote.connect());
+    remote.submit(&mut writer, "SET k 1");
+    other.run("CLIENT KILL TYPE normal SKIPME yes", ":1\r\n");
+    let end = writer.0.read(&mut [0]);
+    let is_reset = end.as_ref().is_err_and(|error| error.kind() == ErrorKind::ConnectionReset);
+    assert!(is_reset || end.as_ref().is_ok_and(|read| *read == 0), "{end:?}");
+    while remote.service.deliver() {}
+    other.run("GET k", "$1\r\n1\r\n");
+    remote.end(vec![other]);
 }
 
 #[test]
