@@ -278,6 +278,8 @@ pub struct Client {
     pub closing: bool,
     /// Whether the command runs inside EXEC.
     pub in_exec: bool,
+    /// The LSN that the log had reached when the client's last write was in it.
+    pub wrote_upto: Lsn,
     /// What the command that just ran waits for.
     pub wait: Option<Wait>,
     /// Where the client is to be parked until it is served.
@@ -300,6 +302,7 @@ impl Client {
             reply_mode: ReplyMode::On,
             closing: false,
             in_exec: false,
+            wrote_upto: 0,
             wait: None,
             parked: None,
             postponed: false,

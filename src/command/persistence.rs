@@ -122,17 +122,18 @@ fn waitaof(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if local == 1 && !logged {
         return Err(Fail::new("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."));
     }
-    if logged {
+    // In a transaction it holds shards, and says what is durable without a sync, as in Redis.
+    if logged && !cx.client.in_exec {
         engine.sync().map_err(|error| match error {
             error if error.is_superseded() => Fail::refused(&error),
             error => Fail::text(format!("MISCONF {error}")),
         })?;
-    }
-    if local == 1 && !cx.client.in_exec {
-        wait_for_complete_log(cx, timeout);
+        if local == 1 {
+            wait_for_complete_log(cx, timeout);
+        }
     }
     cx.out.array(2);
-    cx.out.int(i64::from(cx.server.engine.state().is_complete()));
+    cx.out.int(i64::from(engine.state().is_complete() && engine.durable() >= cx.client.wrote_upto));
     cx.out.int(0);
     Ok(())
 }

@@ -32,9 +32,18 @@ impl Journal {
 
     pub(super) fn set_log(&self, log: Arc<Log>) {
         let wakers = Arc::clone(&self.wakers);
-        log.wake_by(Box::new(move || wakers.lock().iter().for_each(|wake| wake())));
+        log.wake_by(Box::new(move || wake_all(&wakers)));
         let _ = self.log.set(log);
     }
+
+    /// Wakes whoever is woken by a log that answers later.
+    pub(super) fn wake(&self) {
+        wake_all(&self.wakers);
+    }
+}
+
+fn wake_all(wakers: &Mutex<Vec<Waker>>) {
+    wakers.lock().iter().for_each(|wake| wake());
 }
 
 /// How far the log has come when it was asked to settle.
@@ -156,6 +165,11 @@ impl Engine {
             Gate::Written => log.written(),
             Gate::Synced => log.synced(),
         }
+    }
+
+    /// The last LSN known to be durable, whatever `appendfsync` asks for; 0 without a log. Waits for nothing.
+    pub fn durable(&self) -> Lsn {
+        self.journal.log().map_or(0, |log| log.synced())
     }
 
     /// The LSN that stands for everything which a reply may show whose command began in the state `began`. Once the log

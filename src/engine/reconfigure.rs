@@ -67,8 +67,11 @@ impl Engine {
         if self.state().appends() {
             // What was acknowledged under the old rule is settled before the new one is in force: where the rule is
             // relaxed, nobody syncs it any more; where it becomes stricter, memory would fall back behind it if a sync
-            // failed.
-            log.sync(log.tail()).inspect_err(|error| self.note_failure_holding(error, Some(held)))?;
+            // failed. A log that answers later is not waited for under these locks, and need not be: at each level it
+            // has kept what was acknowledged, or shown, and it gets the rest here.
+            let tail = log.tail();
+            let settled = if log.answers_later() { log.write_out(tail) } else { log.sync(tail) };
+            settled.inspect_err(|error| self.note_failure_holding(error, Some(held)))?;
         }
         if settings.appendonly && !before.appendonly {
             log.reserve(0)?;
@@ -78,6 +81,8 @@ impl Engine {
         if off {
             self.machine.step(Event::SwitchedOff).map_err(|state| self.why_not(state))?;
             self.save.due.store(false, Release);
+            // Replies that wait for a log that answers later wait for nothing now.
+            self.journal.wake();
         } else if settings.appendonly && !before.appendonly {
             let gap = self.append_gap(log);
             self.machine.switch_on(gap).map_err(|state| self.why_not(state))?;

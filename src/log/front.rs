@@ -337,14 +337,15 @@ impl Log {
         Err(failure.clone())
     }
 
-    /// Notes the first failure, which is final, and returns it.
+    /// Notes the first failure, which is final, and returns it. Nothing becomes durable after it can be seen.
     #[cold]
     pub(super) fn fail(&self, error: LogError) -> LogError {
-        let failure = self.failure.get_or_init(|| error.into_final()).clone();
+        let error = error.into_final();
+        let failure = match &self.submitted {
+            None => self.failure.get_or_init(|| error).clone(),
+            Some(submitted) => submitted.fail(error),
+        };
         self.refusing.store(FAILED, Ordering::Release);
-        if let Some(submitted) = &self.submitted {
-            submitted.end();
-        }
         failure
     }
 

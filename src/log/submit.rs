@@ -67,7 +67,8 @@ pub trait Submit: Debug + Send + Sync {
     /// or by other news.
     fn submit(&self, epoch: u64, batch: Submission);
 
-    /// Asks where the log ends for the writer of this epoch. It may wait for the store.
+    /// Asks where the log ends for the writer of this epoch. It may wait for the store. An end with a newer epoch means
+    /// that this writer was fenced, as the error does.
     ///
     /// # Errors
     /// [`LogError::Fenced`] and [`LogError::LeadershipLost`] are final; after any other error it is asked again.

@@ -198,8 +198,13 @@ impl Connection {
             };
             if let Poll::Ready((result, scratch)) = polled {
                 return Poll::Ready(match result {
-                    Ok(0) | Err(_) => Event::Gone,
+                    Ok(0) => Event::Gone,
                     Ok(n) => Event::Read(n, scratch),
+                    Err(_) => {
+                        // Nobody is there for the last replies.
+                        shared.client.kill(Kill::Now);
+                        Event::Gone
+                    }
                 });
             }
             if shared.outbox.borrow().wants_write() && shared.write.poll_writable(cx).is_ready() {

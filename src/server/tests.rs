@@ -328,3 +328,19 @@ fn a_panic_lets_nothing_through_that_waits_and_brings_nothing_out_of_order() {
     drop((client, other, neighbour));
     workers.join();
 }
+
+#[test]
+fn a_transaction_that_asks_what_is_on_disk_does_not_wait_for_it() {
+    let (server, workers, gate) = serve_on(&SimDisk::new(1), AppendFsync::Everysec);
+    let mut client = Connection::open(&server, &workers);
+    client.run("SET a 1", "+OK\r\n");
+    let asked = "MULTI\r\nSET a 2\r\nWAITAOF 1 0 0\r\nEXEC";
+    let replies = |local| format!("+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n*2\r\n:{local}\r\n:0\r\n");
+    gate.set(true);
+    client.run(asked, &replies(0));
+    gate.set(false);
+    client.run("WAITAOF 1 0 0", "*2\r\n:1\r\n:0\r\n");
+    client.run(asked, &replies(1));
+    drop(client);
+    workers.join();
+}

@@ -39,7 +39,7 @@ pub(super) struct Local {
     pub(super) worker: RefCell<Worker>,
     pub(super) scratch: RefCell<Box<[u8]>>,
     waiting: RefCell<Vec<Rc<Shared>>>,
-    /// Those that wait for a log that answers later.
+    /// Those that wait for a log that answers later. They may end meanwhile.
     parked: RefCell<Parked>,
     /// Wakes the flusher. A log that answers later does so from its own thread.
     flush: Arc<Notify>,
@@ -108,7 +108,7 @@ impl Local {
             let outcome = self.settle();
             for shared in waiting {
                 match &outcome {
-                    Ok(Settling::Pending) => self.parked.borrow_mut().park(shared),
+                    Ok(Settling::Pending) => self.parked.borrow_mut().park(&shared),
                     Err(error) if error.is_final() => self.send_failed(&shared),
                     Ok(Settling::Done) | Err(_) => {
                         // The log waits for room, or `appendfsync` has just become stricter than what it was settled
@@ -173,7 +173,7 @@ impl Local {
             if failed {
                 self.send_failed(&shared);
             } else if self.send_settled(&shared) {
-                self.parked.borrow_mut().park(shared);
+                self.parked.borrow_mut().park(&shared);
             }
         }
     }

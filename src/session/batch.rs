@@ -418,10 +418,14 @@ impl Worker {
                 client.parked =
                     client.wait.take().map(|wait| Parked::register(&server.engine, client, command, wait));
             }
-            self.wrote |= tx.effects() > 0 || tx.acknowledges();
+            let wrote = tx.effects() > 0 || tx.acknowledges();
+            self.wrote |= wrote;
             let came_upon_expired = tx.came_upon_expired();
             let db = tx.db;
             tx.commit();
+            if wrote {
+                client.wrote_upto = server.engine.tail();
+            }
             if came_upon_expired {
                 let positions = command.key_positions(args).unwrap_or_default();
                 let keys = positions.iter().filter_map(|p| args.get(*p).copied());

@@ -143,8 +143,12 @@ impl Run<'_> {
             client.watcher.store(false, Release);
             return None;
         }
-        worker.wrote |= tx.effects() > 0;
+        let wrote = tx.effects() > 0;
+        worker.wrote |= wrote;
         tx.commit();
+        if wrote {
+            client.wrote_upto = server.engine.tail();
+        }
         Some(outcome)
     }
 

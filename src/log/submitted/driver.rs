@@ -17,8 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// How long the driver rests after the store could not say where the log ends, the first time; twice as long each
-/// further time, up to the second figure.
+/// How long the driver rests before it asks again where the log ends though nothing became durable since it asked last:
+/// the first time, and at most. Each time it is twice as long.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(500));
 /// How often those who wait look whether they have waited too long.
 const LOOK: Duration = Duration::from_millis(20);
@@ -222,8 +222,13 @@ impl Submitted {
         let _ = self.shared.waker.set(waker);
     }
 
+    /// Notes the log's first failure, which is final, and returns it. The driver ends.
+    pub(in crate::log) fn fail(&self, error: LogError) -> LogError {
+        self.shared.fail(error)
+    }
+
     /// Ends the driver: the watermark does not move any more. Its thread ends once it is back from the store.
-    pub(in crate::log) fn end(&self) {
+    fn end(&self) {
         self.shared.end(&mut self.shared.inner.lock());
         self.shared.wake_all();
     }
@@ -267,11 +272,13 @@ impl Watcher for Shared {
             News::Fenced { by } => {
                 let epoch = inner.epoch;
                 drop(inner);
-                return self.fail(LogError::Fenced { epoch, current: by });
+                self.fail(LogError::Fenced { epoch, current: by });
+                return;
             }
             News::LeadershipLost { why } => {
                 drop(inner);
-                return self.fail(LogError::LeadershipLost { why });
+                self.fail(LogError::LeadershipLost { why });
+                return;
             }
         }
         drop(inner);
@@ -339,22 +346,21 @@ impl Shared {
         self.note_oldest(inner);
     }
 
-    /// Notes the first failure, which is final.
-    fn fail(&self, error: LogError) {
-        {
+    /// Notes the first failure, which is final, and returns it. Whoever sees it sees a watermark that stands still.
+    fn fail(&self, error: LogError) -> LogError {
+        let failure = {
             let mut inner = self.inner.lock();
-            if inner.mode == Mode::Ended {
-                return;
-            }
-            let _ = self.failure.set(error);
+            let failure = self.failure.get_or_init(|| error).clone();
             self.end(&mut inner);
-        }
+            failure
+        };
         self.wake_all();
+        failure
     }
 
     /// Submits and resolves until the end.
     fn drive(&self, submit: &dyn Submit) {
-        let mut pause = PAUSES.0;
+        let mut rest = Rest::default();
         let mut inner = self.inner.lock();
         loop {
             let epoch = inner.epoch;
@@ -366,46 +372,43 @@ impl Shared {
                     None => self.work.wait(&mut inner),
                 },
                 Mode::Resolving => {
-                    let asked = inner.window.durable();
-                    let answer = MutexGuard::unlocked(&mut inner, || submit.resolve(epoch));
-                    if self.resolved(&mut inner, asked, answer) {
-                        pause = PAUSES.0;
-                        continue;
-                    }
-                    if inner.mode == Mode::Resolving {
+                    if let Some(pause) = rest.before_asking(inner.window.durable()) {
                         // News that wake it up do not make it ask sooner.
                         MutexGuard::unlocked(&mut inner, || std::thread::sleep(pause));
-                        pause = (pause * 2).min(PAUSES.1);
+                        if inner.mode != Mode::Resolving {
+                            continue;
+                        }
                     }
+                    let asked = inner.window.durable();
+                    let answer = MutexGuard::unlocked(&mut inner, || submit.resolve(epoch));
+                    self.resolved(&mut inner, asked, answer);
                 }
             }
         }
     }
 
-    /// Takes the store's answer about the log's end; false if it must be asked again, or never again.
-    fn resolved(
-        &self,
-        inner: &mut MutexGuard<'_, Inner>,
-        asked: Lsn,
-        answer: Result<Tail, LogError>,
-    ) -> bool {
+    /// Takes the store's answer about the log's end, unless nobody waits for it any more.
+    fn resolved(&self, inner: &mut MutexGuard<'_, Inner>, asked: Lsn, answer: Result<Tail, LogError>) {
         if inner.mode != Mode::Resolving {
-            return false;
+            return;
         }
         let epoch = inner.epoch;
         let failure = match answer {
             Ok(tail) => {
                 let oldest = inner.window.oldest();
-                match inner.window.resolved(asked, tail) {
-                    Ok(freed) => {
-                        self.note_freed(inner, freed, oldest);
+                let fits = inner.window.resolved(asked, tail);
+                if let Ok(freed) = fits {
+                    self.note_freed(inner, freed, oldest);
+                }
+                match fits {
+                    // What is there of ours stays, and nothing will be added.
+                    Ok(_) | Err(Misfit::Foreign) if tail.epoch > epoch => {
+                        LogError::Fenced { epoch, current: tail.epoch }
+                    }
+                    Ok(_) => {
                         inner.mode = Mode::Submitting;
                         inner.cause.clear();
-                        MutexGuard::unlocked(inner, || self.wake_all());
-                        return true;
-                    }
-                    Err(Misfit::Foreign) if tail.epoch > epoch => {
-                        LogError::Fenced { epoch, current: tail.epoch }
+                        return MutexGuard::unlocked(inner, || self.wake_all());
                     }
                     Err(Misfit::Foreign | Misfit::Missing) => {
                         LogError::TailMoved { expected: inner.window.durable(), actual: tail.lsn }
@@ -415,10 +418,34 @@ impl Shared {
             Err(error @ (LogError::Fenced { .. } | LogError::LeadershipLost { .. })) => error,
             Err(error) => {
                 inner.cause = error.cause();
-                return false;
+                return;
             }
         };
         MutexGuard::unlocked(inner, || self.fail(failure));
-        false
     }
 }
+
+/// How long to rest before the store is asked where the log ends, so that one which answers and keeps nothing is not
+/// asked without a pause.
+#[derive(Debug, Default)]
+struct Rest {
+    /// What was durable when it was asked last.
+    asked: Option<Lsn>,
+    pause: Duration,
+}
+
+impl Rest {
+    /// The pause before a question, while records up to `durable` are.
+    fn before_asking(&mut self, durable: Lsn) -> Option<Duration> {
+        if self.asked.is_none_or(|asked| asked < durable) {
+            (self.asked, self.pause) = (Some(durable), PAUSES.0);
+            return None;
+        }
+        let pause = self.pause;
+        self.pause = (pause * 2).min(PAUSES.1);
+        Some(pause)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,10 @@
 //!
 //! A batch is cut when it is about to be submitted, so that what waits for the window goes in few large batches. It
 //! stays as it was cut: what is submitted again has the bounds that it had before.
+//!
+//! What is handed over comes in buffers that are moved rather than copied, because the appenders' lock is held
+//! meanwhile; only what is small is copied, into a buffer that has room. Batches of different buffers share no memory. So beside what is kept, and the unused ends of buffers, at most one buffer lies in memory whose records
+//! are durable in part.
 
 use super::SubmitOptions;
 use crate::log::Lsn;
@@ -16,8 +20,12 @@ use crate::log::submit::Submission;
 use bytes::{Buf as _, Bytes};
 use std::collections::VecDeque;
 
-/// A buffer that takes what is not cut begins with at most this capacity.
+/// The pending buffer is given back with at most this capacity.
 const LARGEST_BUFFER: usize = 1 << 20;
+/// A hand-over of at most so many bytes is copied to those before it if they wait too.
+const SMALL: usize = 16 << 10;
+/// The capacity of a buffer that takes such copies.
+const COLLECTED: usize = 64 << 10;
 
 /// A record and the chain up to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,8 +41,20 @@ struct Kept {
     before: Lsn,
     last: Point,
     bytes: Bytes,
-    /// When its first record was handed over, in microseconds.
-    since: u64,
+}
+
+/// Frames that were handed over and not cut.
+#[derive(Debug)]
+struct Uncut {
+    bytes: Vec<u8>,
+    last: Point,
+}
+
+/// Up to which LSN records were handed over, and when, in microseconds.
+#[derive(Debug)]
+struct HandedOver {
+    last: Lsn,
+    at: u64,
 }
 
 /// Why the log's end does not fit what was submitted.
@@ -57,11 +77,11 @@ pub(super) struct Window {
     sent_bytes: usize,
     /// The greatest LSN that was ever submitted.
     submitted: Lsn,
-    /// Frames behind the last batch, up to `end`.
-    uncut: Vec<u8>,
+    /// Frames behind the last batch, up to `end`, in order. None of the buffers is empty.
+    uncut: VecDeque<Uncut>,
     end: Point,
-    /// When the first of them was handed over.
-    uncut_since: u64,
+    /// The hand-overs that are not durable as a whole, in order; those of one time are one.
+    times: VecDeque<HandedOver>,
 }
 
 impl Window {
@@ -74,24 +94,37 @@ impl Window {
             sent: 0,
             sent_bytes: 0,
             submitted: tail.lsn,
-            uncut: Vec::new(),
+            uncut: VecDeque::new(),
             end: durable,
-            uncut_since: 0,
+            times: VecDeque::new(),
         }
     }
 
-    /// Takes frames up to `end` out of `bytes`, and leaves an empty buffer there.
+    /// Takes frames up to `end` out of `bytes`, and leaves an empty buffer there. Copies little, however much there is.
     pub(super) fn hand_over(&mut self, bytes: &mut Vec<u8>, end: Point, now: u64) {
-        if self.uncut.is_empty() {
-            // About as much will come until the next call.
-            self.uncut = Vec::with_capacity(bytes.len().min(LARGEST_BUFFER));
-            std::mem::swap(&mut self.uncut, bytes);
-            self.uncut_since = now;
-        } else {
-            self.uncut.extend_from_slice(bytes);
-            bytes.clear();
+        let len = bytes.len();
+        let small = len <= SMALL && bytes.capacity() <= LARGEST_BUFFER;
+        match self.uncut.back_mut() {
+            Some(last) if small && last.bytes.capacity() - last.bytes.len() >= len => {
+                last.bytes.append(bytes);
+                last.last = end;
+            }
+            Some(_) if small => {
+                let mut collected = Vec::with_capacity(COLLECTED);
+                collected.append(bytes);
+                self.uncut.push_back(Uncut { bytes: collected, last: end });
+            }
+            _ => {
+                // About as much will come until the next call.
+                let next = Vec::with_capacity(len.min(LARGEST_BUFFER));
+                self.uncut.push_back(Uncut { bytes: std::mem::replace(bytes, next), last: end });
+            }
         }
         self.end = end;
+        match self.times.back_mut() {
+            Some(last) if last.at == now => last.last = end.lsn,
+            _ => self.times.push_back(HandedOver { last: end.lsn, at: now }),
+        }
     }
 
     /// Whether a batch may be submitted and there is one.
@@ -123,20 +156,42 @@ impl Window {
         })
     }
 
-    /// Makes batches of what is not cut.
+    /// Makes batches of the oldest buffer that is not cut, or one batch of several small ones.
     fn cut(&mut self) {
-        let mut rest = Bytes::from(std::mem::take(&mut self.uncut));
-        let mut before = self.kept.back().map_or(self.durable.lsn, |kept| kept.last.lsn);
-        while !rest.is_empty() {
-            let (len, last) = if rest.len() <= self.options.batch_bytes {
-                (rest.len(), self.end)
-            } else {
-                frames(&rest, |bytes, _| bytes <= self.options.batch_bytes)
-            };
-            let bytes = rest.split_to(len);
-            self.kept.push_back(Kept { before, last, bytes, since: self.uncut_since });
-            before = last.lsn;
+        let Some(Uncut { bytes, last: end }) = self.uncut.pop_front() else { return };
+        let most = self.options.batch_bytes;
+        let (mut len, mut joined) = (bytes.len(), 0);
+        // One that is half a batch is not worth a copy.
+        while let Some(next) = self.uncut.get(joined)
+            && bytes.len() <= most / 2
+            && len + next.bytes.len() <= most
+        {
+            len += next.bytes.len();
+            joined += 1;
         }
+        if joined > 0 || (len <= most && bytes.capacity() / 2 > len.max(SMALL)) {
+            let mut batch = Vec::with_capacity(len);
+            batch.extend_from_slice(&bytes);
+            let mut last = end;
+            for next in self.uncut.drain(..joined) {
+                batch.extend_from_slice(&next.bytes);
+                last = next.last;
+            }
+            return self.keep(Bytes::from(batch), last);
+        }
+        let mut rest = Bytes::from(bytes);
+        while !rest.is_empty() {
+            let (len, last) =
+                if rest.len() <= most { (rest.len(), end) } else { frames(&rest, |bytes, _| bytes <= most) };
+            let batch = rest.split_to(len);
+            self.keep(batch, last);
+        }
+    }
+
+    /// Adds a batch.
+    fn keep(&mut self, bytes: Bytes, last: Point) {
+        let before = self.kept.back().map_or(self.durable.lsn, |kept| kept.last.lsn);
+        self.kept.push_back(Kept { before, last, bytes });
     }
 
     /// Takes note that records up to `upto` are durable; returns how many bytes are let go. What was never submitted
@@ -164,6 +219,7 @@ impl Window {
             }
             self.kept.pop_front();
         }
+        while self.times.pop_front_if(|time| time.last <= self.durable.lsn).is_some() {}
         freed
     }
 
@@ -184,7 +240,7 @@ impl Window {
 
     /// Lets everything go that is not known to be durable: it never will be by this writer.
     pub(super) fn give_up(&mut self) {
-        (self.kept, self.uncut) = (VecDeque::new(), Vec::new());
+        (self.kept, self.uncut, self.times) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
         (self.sent, self.sent_bytes) = (0, 0);
     }
 
@@ -215,11 +271,7 @@ impl Window {
 
     /// When the oldest record was handed over that is not known to be durable; 0 if there is none.
     pub(super) fn oldest(&self) -> u64 {
-        match self.kept.front() {
-            Some(front) => front.since,
-            None if self.uncut.is_empty() => 0,
-            None => self.uncut_since,
-        }
+        self.times.front().map_or(0, |time| time.at)
     }
 }
 

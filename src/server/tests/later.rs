@@ -7,7 +7,7 @@ use crate::engine::{Engine, LogState};
 use crate::env::Clock;
 use crate::log::simulated::{SimFault, SimOptions, SimPlace, SimService};
 use crate::server::worker::Workers;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -170,4 +170,73 @@ fn a_server_that_lost_the_leadership_while_idle_refuses_the_next_write() {
     writer.send("SET k 1");
     writer.expect("-READONLY You can't write against a read only replica. ");
     remote.end(vec![writer]);
+}
+
+#[test]
+fn a_connection_that_is_killed_is_closed_though_its_replies_wait_for_the_service() {
+    let remote = Remote::new(AppendFsync::Always);
+    let (mut writer, mut other) = (remote.connect(), remote.connect());
+    remote.submit(&mut writer, "SET k 1");
+    other.run("CLIENT KILL TYPE normal SKIPME yes", ":1\r\n");
+    let end = writer.0.read(&mut [0]);
+    let is_reset = end.as_ref().is_err_and(|error| error.kind() == ErrorKind::ConnectionReset);
+    assert!(is_reset || end.as_ref().is_ok_and(|read| *read == 0), "{end:?}");
+    while remote.service.deliver() {}
+    other.run("GET k", "$1\r\n1\r\n");
+    remote.end(vec![other]);
+}
+
+#[test]
+fn a_transaction_that_asks_what_is_on_disk_does_not_wait_for_the_service() {
+    let remote = Remote::new(AppendFsync::Always);
+    let (mut writer, mut reader) = (remote.connect(), remote.connect());
+    remote.submit(&mut writer, "SET a 1");
+    remote.deliver_until(&mut writer, "+OK\r\n");
+    let exec = |writer: &mut Connection| {
+        writer.run("MULTI", "+OK\r\n");
+        writer.run("SET a 2", "+QUEUED\r\n");
+        writer.run("WAITAOF 1 0 0", "+QUEUED\r\n");
+        remote.submit(writer, "EXEC");
+    };
+    exec(&mut writer);
+    reader.run("GET untouched", "$-1\r\n");
+    remote.deliver_until(&mut writer, "*2\r\n+OK\r\n*2\r\n:1\r\n:0\r\n");
+    // What this connection wrote before is not durable now.
+    remote.submit(&mut writer, "SET a 3\r\nMULTI\r\nSET a 4\r\nWAITAOF 1 0 0\r\nEXEC");
+    reader.run("GET untouched", "$-1\r\n");
+    let replies = "+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n*2\r\n:0\r\n:0\r\n";
+    remote.deliver_until(&mut writer, replies);
+    remote.end(vec![writer, reader]);
+}
+
+#[test]
+fn the_level_changes_while_records_are_under_way_and_nobody_waits_for_it() {
+    for in_exec in [false, true] {
+        let remote = Remote::new(AppendFsync::Always);
+        let (mut writer, mut admin, mut reader) = (remote.connect(), remote.connect(), remote.connect());
+        remote.submit(&mut writer, "SET k 1");
+        let line = "CONFIG SET appendfsync no";
+        admin.send(&if in_exec { format!("MULTI\r\n{line}\r\nEXEC") } else { line.to_owned() });
+        let engine = &remote.server.engine;
+        Remote::until("the level is set", || engine.settings().appendfsync == AppendFsync::No);
+        reader.run("GET untouched", "$-1\r\n");
+        assert!(writer.is_silent());
+        remote.deliver_until(&mut writer, "+OK\r\n");
+        admin.expect(if in_exec { "+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n" } else { "+OK\r\n" });
+        remote.end(vec![writer, admin, reader]);
+    }
+}
+
+#[test]
+fn a_log_that_does_not_answer_can_be_switched_off_and_nothing_waits_for_it_then() {
+    let remote = Remote::new(AppendFsync::Always);
+    let (mut writer, mut admin) = (remote.connect(), remote.connect());
+    remote.submit(&mut writer, "SET k 1");
+    admin.run("CONFIG SET appendonly no", "+OK\r\n");
+    writer.expect("+OK\r\n");
+    writer.run("SET k 2", "+OK\r\n");
+    // What was under way arrives all the same.
+    while remote.service.deliver() {}
+    assert_eq!(remote.service.tail(), 1);
+    remote.end(vec![writer, admin]);
 }

@@ -28,9 +28,13 @@ fn window() -> Window {
 }
 
 fn hand_over(window: &mut Window, lengths: &[usize]) -> Vec<u8> {
+    hand_over_at(1, window, lengths)
+}
+
+fn hand_over_at(now: u64, window: &mut Window, lengths: &[usize]) -> Vec<u8> {
     let (mut bytes, end) = framed(window.end.lsn + 1, window.end.chain, lengths);
     let copy = bytes.clone();
-    window.hand_over(&mut bytes, end, 1);
+    window.hand_over(&mut bytes, end, now);
     assert!(bytes.is_empty());
     copy
 }
@@ -101,6 +105,58 @@ fn what_waits_for_the_window_goes_in_few_batches() {
 }
 
 #[test]
+fn a_record_has_waited_since_its_own_hand_over() {
+    let mut window = window();
+    for (now, lengths) in [(1_000, [10, 10]), (5_000, [10, 10]), (9_000, [10, 10])] {
+        hand_over_at(now, &mut window, &lengths);
+    }
+    assert_eq!(submit(&mut window).len(), 1, "they go in one batch");
+    let since = [1_000, 1_000, 5_000, 5_000, 9_000, 9_000, 0];
+    for (durable, since) in (0..).zip(since) {
+        window.advance(durable);
+        assert_eq!(window.oldest(), since, "behind {durable}");
+    }
+}
+
+#[test]
+fn the_memory_of_a_hand_over_is_given_back_though_later_ones_wait() {
+    let options = SubmitOptions { batches: 1, batch_bytes: 40_000, ..SubmitOptions::default() };
+    let mut window = Window::new(Tail { epoch: 1, lsn: 0, chain: 0 }, options);
+    hand_over(&mut window, &[10]);
+    let mut sent = submit(&mut window);
+    for _ in 0..4 {
+        hand_over(&mut window, &[30_000]);
+    }
+    for lsn in 1..=5 {
+        let batch = sent.pop().unwrap();
+        assert_eq!((batch.last, sent.len()), (lsn, 0));
+        window.advance(lsn);
+        sent.extend(submit(&mut window));
+        assert!(batch.bytes.is_unique(), "batch {lsn} shares its memory with what waits");
+    }
+}
+
+#[test]
+fn what_waits_takes_at_most_three_times_the_memory_of_its_bytes() {
+    let mut random = Random::seeded(5);
+    let mut window = Window::new(Tail { epoch: 1, lsn: 0, chain: 0 }, SubmitOptions::default());
+    let (mut pending, mut all) = (Vec::new(), 0);
+    for round in 0..3_000 {
+        // Mostly small ones, and bursts.
+        let most = if round % 50 == 0 { 200_000 } else { 3_000 };
+        let lengths: Vec<usize> = (0..=random.below(4)).map(|_| random.below(most) as usize).collect();
+        let (bytes, end) = framed(window.end.lsn + 1, window.end.chain, &lengths);
+        bytes.chunks(1_000).for_each(|chunk| pending.extend_from_slice(chunk));
+        all += bytes.len();
+        window.hand_over(&mut pending, end, 1);
+        assert!(pending.is_empty());
+    }
+    let capacity: usize = window.uncut.iter().map(|uncut| uncut.bytes.capacity()).sum();
+    assert!(capacity <= 3 * all + COLLECTED, "{capacity} for {all}");
+    assert_eq!(window.uncut.iter().map(|uncut| uncut.bytes.len()).sum::<usize>(), all);
+}
+
+#[test]
 fn each_part_of_the_log_that_is_durable_leaves_the_rest_to_be_submitted_again() {
     for at in 0..=6 {
         for resolve in [false, true] {
@@ -167,7 +223,11 @@ fn whatever_becomes_of_batches_each_record_is_kept_once_and_in_order() {
                         (0..=random.below(4)).map(|_| random.below(300) as usize).collect();
                     expected.extend(hand_over(&mut window, &lengths));
                 }
-                1 => wire.extend(window.next()),
+                1 => {
+                    let next = window.next();
+                    assert!(next.as_ref().is_none_or(|batch| batch.bytes.len() <= 400));
+                    wire.extend(next);
+                }
                 2 if !wire.is_empty() => {
                     // Out of order now and then: one that was called unknown arrives late.
                     let at = random.below(wire.len() as u64) as usize;
