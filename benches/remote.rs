@@ -101,7 +101,7 @@ fn serve(plan: Plan, socket: &Path) -> (Arc<Server>, std::thread::JoinHandle<()>
         loglevel: LogLevel::Warning,
         ..Settings::default()
     };
-    let place = Arc::new(SimPlace::new(&service).unwrap());
+    let place = Arc::new(SimPlace::new(&service));
     let engine = Engine::over(Arc::new(settings.clone()), Clock::System, place);
     let server = Arc::new(Server::new(Arc::new(engine), Arc::new(Config::new(settings, None))));
     let running = Arc::clone(&server);

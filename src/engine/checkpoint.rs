@@ -128,8 +128,8 @@ impl Drop for Imaging<'_> {
 
 impl Engine {
     pub(super) fn checkpoints(&self) -> Option<Checkpoints> {
-        let (place, id) = (self.place.as_ref()?, self.journal.log()?.log_id());
-        Some(Checkpoints::over(place.checkpoints(id), id))
+        let (place, log) = (self.place.as_ref()?, self.journal.log()?);
+        Some(Checkpoints::over(place.checkpoints(log.log_id(), log.epoch()), log.log_id()))
     }
 
     /// Writes a checkpoint on the calling thread. `Busy` if one is being written, `Loading` if there is nothing sound to write.
@@ -224,10 +224,15 @@ impl Engine {
         self.save.log_bytes.store(log.stats().appended_bytes, Relaxed);
         let Beginning { start_lsn, prologue, switches, imaging } = self.begin_images(log)?;
         // Nobody else writes one, in this process or, since the log takes records, in another.
-        if let Err(error) = checkpoints.remove_unfinished() {
+        log.confirm()?;
+        if let Err(error) = log.heed(checkpoints.remove_unfinished()) {
+            if error.is_final() {
+                return Err(error.into());
+            }
             tracing::warn!(%error, "what a checkpoint that was not finished left behind cannot be removed");
         }
-        let mut writer = CheckpointWriter::new(&checkpoints, start_lsn, self.clock.now_ms(), &prologue)?;
+        let writer = CheckpointWriter::new(&checkpoints, start_lsn, self.clock.now_ms(), &prologue);
+        let mut writer = log.heed(writer)?;
         let mut chunk = Vec::new();
         let mut longest_hold = 0;
         for shard in 0..self.store.shard_count() {

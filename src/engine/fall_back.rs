@@ -4,6 +4,10 @@
 //! last durable record is read into an engine of its own, which takes nothing but their keys, and only when that has
 //! worked do they get it. If every shard is concerned, as after a change of a whole database or of the tables, memory
 //! is emptied first, for it would be needed twice otherwise. Reading that fails is tried again after a second.
+//!
+//! A writer that took the log over may have trimmed it meanwhile and kept only checkpoints that show more. Then there is
+//! nothing to go back to: the shards concerned answer LOADING until the process ends. To show them at a later state
+//! beside the others would mix two, and to bring all of them there would be to follow a log that this process has lost.
 
 use super::durability::{Event, Phase, State};
 use super::recover::{REREAD_PAUSE, RecoveryReport};
@@ -76,7 +80,7 @@ impl Engine {
         shards.iter().for_each(|shard| only[*shard] = true);
         let apart = self.apart(log, &only);
         let mut report = RecoveryReport::default();
-        apart.read_again(log, durable, &mut report)?;
+        apart.read_up_to(log, durable, &mut report)?;
         if report.gap {
             return Err(EngineError::Gap);
         }

@@ -6,6 +6,7 @@
 
 mod backfill;
 mod background;
+mod catch_up;
 mod changes;
 mod checkpoint;
 mod durability;

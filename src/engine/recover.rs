@@ -47,7 +47,7 @@ const PIECES_AHEAD: usize = 4;
 pub(super) const REREAD_PAUSE: Duration = Duration::from_secs(1);
 
 /// The LSNs of a checkpoint's shards.
-struct Images {
+pub(super) struct Images {
     lsns: Vec<Lsn>,
     last: Lsn,
 }
@@ -55,8 +55,8 @@ struct Images {
 /// How far the data was read.
 pub(super) struct Read {
     /// The LSN up to which it was read: that of the log's last record, or where the checkpoint begins.
-    upto: Lsn,
-    images: Images,
+    pub(super) upto: Lsn,
+    pub(super) images: Images,
 }
 
 impl Images {
@@ -94,11 +94,10 @@ impl Engine {
             closed_in_order: opened.closed_in_order,
             ..RecoveryReport::default()
         };
-        let upto = log.tail();
-        let read = self.read_again(&log, upto, &mut report)?;
+        let (read, seen) = self.read_while_others_write(&log, &mut report)?;
         // A start that is refused has changed nothing; from here on it is not.
         log.take_over()?;
-        self.catch_up(&log, upto, &read, &mut report)?;
+        self.catch_up(&log, &read, &seen, &mut report)?;
         self.everything_is_read();
         report.keys = self.store.len() as u64;
         report.millis = (self.clock.monotonic_micros() - began) / 1000;
@@ -172,11 +171,10 @@ impl Engine {
     /// unless `gap` allows for that. Nothing if the server ends before that works.
     pub(super) fn read_until_it_works(&self, log: &Log, upto: Lsn, gap: bool) -> Option<RecoveryReport> {
         loop {
-            self.store.clear();
-            self.tables.clear();
+            self.forget_all();
             self.store.set_rereading(true);
             let mut report = RecoveryReport { tail: log.tail(), ..RecoveryReport::default() };
-            let read = AssertUnwindSafe(|| self.read_again(log, upto, &mut report));
+            let read = AssertUnwindSafe(|| self.read_up_to(log, upto, &mut report));
             let outcome = std::panic::catch_unwind(read);
             self.store.set_rereading(false);
             report.keys = self.store.len() as u64;
@@ -206,39 +204,40 @@ impl Engine {
         }
     }
 
-    pub(super) fn read_again(
+    pub(super) fn forget_all(&self) {
+        self.store.clear();
+        self.tables.clear();
+    }
+
+    /// Reads into an empty memory what there is up to an LSN. A checkpoint that shows more is passed over: another writer
+    /// may have finished one since, and memory would show some shards as they were later.
+    pub(super) fn read_up_to(
         &self,
         log: &Log,
         upto: Lsn,
         report: &mut RecoveryReport,
+    ) -> Result<(), EngineError> {
+        self.read_from_checkpoint(log, upto, upto, report).map(drop)
+    }
+
+    /// Reads the newest checkpoint that shows nothing behind `shown`, and the log behind it up to `upto`.
+    pub(super) fn read_from_checkpoint(
+        &self,
+        log: &Log,
+        upto: Lsn,
+        shown: Lsn,
+        report: &mut RecoveryReport,
     ) -> Result<Read, EngineError> {
-        let (start, images) = self.load_newest(report)?;
+        let (start, images) = self.load_newest(shown, report)?;
         self.replay(log, start, upto, &images, report)?;
         self.count_items();
         Ok(Read { upto: start.max(upto), images })
     }
 
-    /// Replays what another writer has appended since the log was opened, up to where it was fenced. In a folder, which
-    /// is locked, there is none.
-    fn catch_up(
-        &self,
-        log: &Log,
-        opened: Lsn,
-        read: &Read,
-        report: &mut RecoveryReport,
-    ) -> Result<(), EngineError> {
-        report.tail = log.tail();
-        if report.tail > opened && !report.gap {
-            self.replay(log, read.upto, report.tail, &read.images, report)?;
-            self.count_items();
-        }
-        Ok(())
-    }
-
-    fn load_newest(&self, report: &mut RecoveryReport) -> Result<(Lsn, Images), EngineError> {
+    fn load_newest(&self, shown: Lsn, report: &mut RecoveryReport) -> Result<(Lsn, Images), EngineError> {
         let Some(checkpoints) = self.checkpoints() else { return Ok((0, Images::none())) };
         loop {
-            let latest = checkpoints.latest()?;
+            let latest = checkpoints.latest_up_to(shown)?;
             report.damaged.extend(latest.damaged.iter().map(|d| format!("{}: {}", d.name, d.error)));
             let Some(checkpoint) = latest.checkpoint else { return Ok((0, Images::none())) };
             match self.load(&checkpoint, report) {
@@ -246,8 +245,7 @@ impl Engine {
                 Err(LoadError::Damaged(error)) => {
                     report.damaged.push(format!("{}: {error}", checkpoint.info().name));
                     checkpoints.mark_damaged(checkpoint.info());
-                    self.store.clear();
-                    self.tables.clear();
+                    self.forget_all();
                 }
                 Err(LoadError::Fatal(error)) => return Err(error),
             }
@@ -321,7 +319,7 @@ impl Engine {
         }
     }
 
-    fn replay(
+    pub(super) fn replay(
         &self,
         log: &Log,
         start: Lsn,

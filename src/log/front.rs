@@ -278,7 +278,8 @@ impl Log {
         self.appended.0.tail.store(tail.lsn, Ordering::Release);
     }
 
-    pub(super) fn epoch(&self) -> u64 {
+    /// The epoch that this writer established; 0 before that.
+    pub fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Acquire)
     }
 
@@ -296,15 +297,13 @@ impl Log {
     /// Allows records up to LSN `upto`, as far as they are durable, to be removed; whole segments go. Returns the bytes
     /// freed.
     pub fn trim_to(&self, upto: Lsn) -> Result<u64, LogError> {
-        let done = self.store.trim_to(upto.min(self.synced()));
-        done.map_err(|error| if error.is_final() { self.fail(error) } else { error })
+        self.heed(self.store.trim_to(self.epoch(), upto.min(self.synced())))
     }
 
     /// Makes the names durable of the checkpoints that lie in the log's folder. A failure is the log's, and final: it
     /// may have been about the name of a segment.
     pub(super) fn sync_names(&self) -> Result<(), LogError> {
-        let done = self.store.sync_names();
-        done.map_err(|error| if error.is_final() { self.fail(error) } else { error })
+        self.heed(self.store.sync_names())
     }
 
     /// Syncs everything and notes an orderly end; fails if the log had failed. Writes are refused from then on. After
@@ -335,6 +334,24 @@ impl Log {
         // A store that answers later fails on a thread that does not know of this.
         self.refusing.store(FAILED, Ordering::Release);
         Err(failure.clone())
+    }
+
+    /// Makes a final error of the place, or of the checkpoints, the log's own.
+    pub fn heed<T>(&self, done: Result<T, LogError>) -> Result<T, LogError> {
+        done.map_err(|error| if error.is_final() { self.fail(error) } else { error })
+    }
+
+    /// Asks a store that answers later whether this writer may still write. Where others are kept out by a lock nothing
+    /// is asked.
+    ///
+    /// # Errors
+    /// The log's failure, which is final, or that the store does not answer.
+    pub fn confirm(&self) -> Result<(), LogError> {
+        self.check_failure()?;
+        match &self.submitted {
+            Some(submitted) => self.heed(submitted.confirm(self.epoch())),
+            None => Ok(()),
+        }
     }
 
     /// Notes the first failure, which is final, and returns it. Nothing becomes durable after it can be seen.

@@ -99,7 +99,11 @@ pub trait LogStore: Debug + Send + Sync {
 
     /// Allows records up to LSN `upto` to be dropped, and returns how many bytes were freed. Never drops the records
     /// after it.
-    fn trim_to(&self, upto: Lsn) -> Result<u64, LogError>;
+    ///
+    /// # Errors
+    /// A writer of a former epoch, or one that may not write any more, drops nothing: another one reads what is there.
+    /// Its error is final, as from [`LogStore::append`]; after any other some may be gone, and it may be tried again.
+    fn trim_to(&self, epoch: u64, upto: Lsn) -> Result<u64, LogError>;
 
     /// How much room there is.
     fn room(&self) -> Result<Room, LogError>;

@@ -53,7 +53,7 @@ pub trait Watcher: Debug + Send + Sync {
     fn tell(&self, news: News);
 }
 
-/// A store to which batches are submitted. One thread at a time calls it.
+/// A store to which batches are submitted. One thread submits; [`Submit::resolve`] may be called beside it.
 ///
 /// Batches of one writer are kept in the order in which they were submitted, each as a whole or not at all: one whose
 /// [`Submission::expected_tail`] is not the end of the log is rejected. A batch may be kept long after its fate was

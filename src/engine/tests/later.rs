@@ -17,17 +17,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 /// A service, the place of its log and checkpoints, and a thread that lets its messages arrive.
-struct Elsewhere {
-    service: SimService,
-    place: Arc<SimPlace>,
+pub(super) struct Elsewhere {
+    pub(super) service: SimService,
+    pub(super) place: Arc<SimPlace>,
     stop: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Elsewhere {
-    fn new(options: SimOptions) -> Self {
+    pub(super) fn new(options: SimOptions) -> Self {
         let service = SimService::stepped(options);
-        let place = Arc::new(SimPlace::new(&service).unwrap());
+        let place = Arc::new(SimPlace::new(&service));
         let stop = Arc::new(AtomicBool::new(false));
         let (delivered, stopped) = (service.clone(), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
@@ -41,7 +41,7 @@ impl Elsewhere {
     }
 
     /// A new process. A bad service may not answer at first.
-    fn open(&self, fsync: AppendFsync) -> Arc<Engine> {
+    pub(super) fn open(&self, fsync: AppendFsync) -> Arc<Engine> {
         let mut last = None;
         for _ in 0..100 {
             let place = Arc::clone(&self.place) as Arc<dyn LogPlace>;
@@ -209,7 +209,7 @@ fn of_what_many_threads_wrote_a_prefix_is_there_with_all_that_was_acknowledged()
 fn settling_does_not_wait_for_the_service_at_any_level() {
     for fsync in [AppendFsync::Always, AppendFsync::Everysec, AppendFsync::No] {
         let service = SimService::stepped(SimOptions::default());
-        let place = Arc::new(SimPlace::new(&service).unwrap());
+        let place = Arc::new(SimPlace::new(&service));
         let engine = Arc::new(Engine::over(settings(fsync), Clock::manual(START), place));
         engine.recover().unwrap();
         assert_eq!(engine.settle(), Ok(Settling::Done));
@@ -298,11 +298,11 @@ impl LogPlace for Between {
         self.0.look(clock, options)
     }
 
-    fn checkpoints(&self, id: LogId) -> Arc<dyn CheckpointStore> {
+    fn checkpoints(&self, id: LogId, epoch: u64) -> Arc<dyn CheckpointStore> {
         if let Some(Once(what)) = self.1.lock().take() {
             what();
         }
-        self.0.checkpoints(id)
+        self.0.checkpoints(id, epoch)
     }
 }
 

@@ -14,6 +14,7 @@ mod durability;
 mod evicting;
 mod exact;
 mod falling;
+mod fenced;
 mod held;
 mod later;
 mod lowered;

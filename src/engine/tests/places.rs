@@ -26,7 +26,7 @@ impl LogPlace for Apart {
         self.log.look(clock, options)
     }
 
-    fn checkpoints(&self, _: LogId) -> Arc<dyn CheckpointStore> {
+    fn checkpoints(&self, _: LogId, _: u64) -> Arc<dyn CheckpointStore> {
         Arc::clone(&self.checkpoints) as _
     }
 }

@@ -155,7 +155,10 @@ pub(in crate::log) fn open(disk: &dyn Disk, path: PathBuf) -> Result<Arc<dyn Blo
 /// All checkpoints in a folder, the oldest first, as far as their names tell.
 pub(in crate::log) fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<CheckpointInfo>, LogError> {
     let entries = disk.list(dir).map_err(|error| LogError::io("list", dir, &error))?;
-    Ok(entries.into_iter().filter_map(|entry| CheckpointInfo::named(entry.name, entry.len)).collect())
+    let named = entries.into_iter().filter_map(|entry| CheckpointInfo::named(entry.name, entry.len));
+    let mut all: Vec<_> = named.collect();
+    all.sort_by_key(CheckpointInfo::age);
+    Ok(all)
 }
 
 /// The greatest LSN that any finished checkpoint of this log reflects: the log was durable up to it.

@@ -49,8 +49,8 @@ const KIND_END: u32 = 2;
 /// What a checkpoint says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointInfo {
-    /// The checkpoint's number; a later one has a greater number. Where a writer has not noticed yet that another one took
-    /// over, both may give the same number: then the start LSN is greater, and only the name is of one.
+    /// The checkpoint's number, greater than those of all that were there when it was begun. A writer that was superseded
+    /// and does not know of it counts on too, so the start LSN decides first which of two is newer ([`Self::age`]).
     pub number: u64,
     /// Its name: that of the file inside the folder.
     pub name: String,
@@ -67,6 +67,11 @@ pub struct CheckpointInfo {
 }
 
 impl CheckpointInfo {
+    /// What orders checkpoints: the oldest is least.
+    pub(super) fn age(&self) -> (Lsn, u64) {
+        (self.start_lsn, self.number)
+    }
+
     /// What a name and the length tell; `None` when it is not the name of a finished checkpoint.
     pub(super) fn named(name: String, bytes: u64) -> Option<Self> {
         let (number, start_lsn) = parse_name(&name)?;

@@ -61,19 +61,25 @@ impl Checkpoints {
         let stored = self.store.list()?.into_iter();
         let mut all: Vec<_> =
             stored.filter_map(|found| CheckpointInfo::named(found.name, found.bytes)).collect();
-        all.sort_by_key(|info| (info.number, info.start_lsn));
+        all.sort_by_key(CheckpointInfo::age);
         Ok(all)
     }
 
-    /// The newest checkpoint whose structure is sound, and the damaged ones that were passed over. If reading it shows
-    /// damage in a chunk, call [`Checkpoints::mark_damaged`] and ask again.
+    /// As [`Checkpoints::latest_up_to`] without a bound.
     pub fn latest(&self) -> Result<Latest, LogError> {
+        self.latest_up_to(Lsn::MAX)
+    }
+
+    /// The newest checkpoint whose structure is sound and that shows no record behind `upto`, and the damaged ones that
+    /// were passed over. If reading it shows damage in a chunk, call [`Checkpoints::mark_damaged`] and ask again.
+    pub fn latest_up_to(&self, upto: Lsn) -> Result<Latest, LogError> {
         let mut latest = Latest { checkpoint: None, damaged: Vec::new() };
         for info in self.list()?.into_iter().rev() {
             if self.damaged.lock().contains(&info.name) {
                 continue;
             }
             match self.open(&info) {
+                Ok(checkpoint) if checkpoint.info().last_lsn > upto => {}
                 Ok(checkpoint) => {
                     latest.checkpoint = Some(checkpoint);
                     break;
@@ -105,7 +111,7 @@ impl Checkpoints {
 
     /// What a new checkpoint is called.
     pub(super) fn next_info(&self, start_lsn: Lsn, ms: u64) -> Result<CheckpointInfo, LogError> {
-        let number = self.list()?.last().map_or(1, |last| last.number + 1);
+        let number = self.list()?.iter().map(|info| info.number).max().unwrap_or(0) + 1;
         let name = checkpoint_name(number, start_lsn);
         Ok(CheckpointInfo { number, name, start_lsn, last_lsn: start_lsn, ms, chunks: 0, bytes: 0 })
     }
@@ -135,8 +141,11 @@ impl Checkpoints {
         }
         let old = all.iter().filter(|info| !kept.iter().any(|kept| kept.name == info.name));
         let old: Vec<&str> = old.map(|info| info.name.as_str()).collect();
-        self.store.remove(&old)?;
-        self.names_durable(log)?;
+        if !old.is_empty() {
+            log.confirm()?;
+            log.heed(self.store.remove(&old))?;
+            self.names_durable(log)?;
+        }
         if let Some(start) = kept.iter().map(|info| info.start_lsn).min() {
             log.trim_to(start)?;
         }

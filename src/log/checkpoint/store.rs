@@ -8,7 +8,12 @@ use crate::log::LogError;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// A place that keeps the checkpoints of one log. One writer writes at a time.
+/// A place that keeps the checkpoints of one log, as the writer of one epoch sees it.
+///
+/// One writer writes at a time. Where others are not kept out by a lock the place refuses those of former epochs, and
+/// those that may not write any more: nothing is begun, named or removed for them, and the error says so
+/// ([`LogError::is_superseded`]). A place compares the epoch and carries the call out as one step, for a writer may be
+/// superseded at any time and learn of it late.
 pub trait CheckpointStore: Debug + Send + Sync {
     /// The checkpoints that are there under their names, in any order; none that is not finished.
     fn list(&self) -> Result<Vec<Stored>, LogError>;
@@ -16,7 +21,8 @@ pub trait CheckpointStore: Debug + Send + Sync {
     /// Opens one of them to be read.
     fn open(&self, name: &str) -> Result<Arc<dyn Blob>, LogError>;
 
-    /// Begins one that is to be called `name`. Nobody finds it before [`BlobWriter::finish`].
+    /// Begins one that is to be called `name`. Nobody finds it before [`BlobWriter::finish`]. What two writers begin under
+    /// one name are two blobs.
     fn create(&self, name: &str) -> Result<Box<dyn BlobWriter + '_>, LogError>;
 
     /// Removes finished ones, durably. After an error some may be gone.
@@ -66,6 +72,6 @@ pub trait BlobWriter: Debug + Send {
     /// Gives the blob, which was sealed, its name, durably and atomically: from then on it is found, and whole.
     ///
     /// # Errors
-    /// It may have got its name, durably or not, or not have got it.
+    /// It may have got its name, durably or not, or not have got it. For a superseded writer it has not.
     fn finish(self: Box<Self>) -> Result<(), LogError>;
 }

@@ -114,8 +114,12 @@ impl<'a> CheckpointWriter<'a> {
     /// Ends the checkpoint, makes it durable, reads it back and gives it its name. Then all checkpoints but the two
     /// newest sound ones are removed, and the log before the older of the two.
     ///
-    /// The log is synced first up to the greatest LSN that a chunk has or may show. An error leaves no checkpoint
-    /// behind, unless it comes from making the name durable or from removing old ones.
+    /// The log is synced first up to the greatest LSN that a chunk has or may show. Once the name is durable the
+    /// checkpoint is good: what is old and cannot be removed now is removed after the next one.
+    ///
+    /// # Errors
+    /// An error leaves no checkpoint behind, unless it comes from making the name durable or is final for the log
+    /// ([`LogError::is_final`]).
     pub fn finish(mut self, log: &Log) -> Result<CheckpointInfo, LogError> {
         self.info.bytes = self.bytes() + (BLOCK + END_PAYLOAD) as u64;
         let totals = Totals {
@@ -130,9 +134,16 @@ impl<'a> CheckpointWriter<'a> {
         log.sync(self.info.last_lsn)?;
         Checkpoint::open(sealed, self.kept.id(), self.info.clone())?.verify(1)?;
         let Self { kept, blob, info, .. } = self;
-        blob.finish()?;
+        log.confirm()?;
+        log.heed(blob.finish())?;
         kept.names_durable(log)?;
-        kept.prune(log, &info)?;
+        match kept.prune(log, &info) {
+            Err(error) if error.is_final() => return Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "old checkpoints or the log before them cannot be removed now")
+            }
+            Ok(()) => {}
+        }
         Ok(info)
     }
 }

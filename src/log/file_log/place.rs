@@ -27,8 +27,9 @@ impl LogPlace for FolderPlace {
         Ok((Arc::new(store), report))
     }
 
-    /// A folder holds the checkpoints of one log. Those of another one are found out when they are opened.
-    fn checkpoints(&self, _: LogId) -> Arc<dyn CheckpointStore> {
+    /// A folder holds the checkpoints of one log. Those of another one are found out when they are opened. The folder's
+    /// lock keeps other writers out.
+    fn checkpoints(&self, _: LogId, _: u64) -> Arc<dyn CheckpointStore> {
         Arc::new(CheckpointFolder::beside_log(Arc::clone(&self.disk), &self.dir))
     }
 }

@@ -297,7 +297,8 @@ impl LogStore for FileLog {
         Ok(Box::new(FileReader::new(Arc::clone(&self.shared), from)?))
     }
 
-    fn trim_to(&self, upto: Lsn) -> Result<u64, LogError> {
+    fn trim_to(&self, epoch: u64, upto: Lsn) -> Result<u64, LogError> {
+        self.check_epoch(epoch)?;
         self.trim(upto)
     }
 

@@ -7,21 +7,23 @@
 //! delivers each message itself ([`SimService::stepped`]), with the same rules.
 //!
 //! `service.rs` is what the service keeps and decides, `network.rs` the messages under way, `writer.rs` a process's
-//! side.
+//! side, `blobs.rs` the checkpoints.
 
+mod blobs;
 mod network;
 mod service;
 mod writer;
 
-use super::checkpoint::{CheckpointFolder, CheckpointStore};
+use super::checkpoint::CheckpointStore;
 use super::frame::LogId;
 use super::store::LogStore;
 use super::{LogError, LogOptions, LogPlace, Lsn, OpenReport};
-use crate::env::{Clock, SimDisk};
+use crate::env::Clock;
+use blobs::SimBlobs;
 use network::Network;
 use parking_lot::{Condvar, Mutex};
 use service::Kept;
-use std::path::Path;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -89,6 +91,27 @@ pub enum SimFault {
     DoubleAnswer,
 }
 
+/// A call of a process to its store before which a test can have something happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SimCall {
+    /// Beginning to read the log.
+    Read,
+    /// Beginning an epoch.
+    TakeOver,
+}
+
+/// What is to happen before a call.
+struct Hook {
+    call: SimCall,
+    run: Box<dyn FnOnce() + Send>,
+}
+
+impl std::fmt::Debug for Hook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hook").field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
 /// The service. Clones share one.
 #[derive(Clone, Debug)]
 pub struct SimService(Arc<Shared>);
@@ -105,24 +128,21 @@ struct Shared {
 struct State {
     kept: Kept,
     network: Network,
+    /// The checkpoints by their names.
+    blobs: BTreeMap<String, Arc<Vec<u8>>>,
+    hooks: Vec<Hook>,
 }
 
-/// A service with checkpoints beside it, on a simulated disk: whoever opens it is another process.
+/// The place of a service's log and checkpoints: whoever opens it is another process.
 #[derive(Clone, Debug)]
 pub struct SimPlace {
     service: SimService,
-    checkpoints: Arc<dyn CheckpointStore>,
 }
 
 impl SimPlace {
-    /// The place of a service's log, without checkpoints.
-    ///
-    /// # Errors
-    /// If the folder for them cannot be made.
-    pub fn new(service: &SimService) -> std::io::Result<Self> {
-        let (disk, dir) = (SimDisk::new(1).shared(), Path::new("/checkpoints"));
-        disk.create_dir_all(dir)?;
-        Ok(Self { service: service.clone(), checkpoints: Arc::new(CheckpointFolder::new(disk, dir)) })
+    /// The place of what a service keeps.
+    pub fn new(service: &SimService) -> Self {
+        Self { service: service.clone() }
     }
 }
 
@@ -144,8 +164,8 @@ impl LogPlace for SimPlace {
         Ok((store, report))
     }
 
-    fn checkpoints(&self, _id: LogId) -> Arc<dyn CheckpointStore> {
-        Arc::clone(&self.checkpoints)
+    fn checkpoints(&self, _id: LogId, epoch: u64) -> Arc<dyn CheckpointStore> {
+        Arc::new(SimBlobs::new(Arc::clone(&self.service.0), epoch))
     }
 }
 
@@ -175,7 +195,7 @@ impl SimService {
         let mut id = [0; 16];
         crate::env::Random::seeded(options.seed).fill(&mut id);
         let (kept, network) = (Kept::new(LogId(id)), Network::new(&options));
-        let state = Mutex::new(State { kept, network });
+        let state = Mutex::new(State { kept, network, blobs: BTreeMap::new(), hooks: Vec::new() });
         Self(Arc::new(Shared { state, sent: Condvar::new(), clock }))
     }
 
@@ -214,6 +234,12 @@ impl SimService {
     /// Has something happen to the `nth` batch that is submitted from now on; 1 is the next one.
     pub fn fail(&self, nth: u64, fault: SimFault) {
         self.0.state.lock().network.script(nth, fault);
+    }
+
+    /// Runs `hook` on the calling thread just before the next call of a kind, so that a test decides what happens between
+    /// two steps of another process.
+    pub fn before(&self, call: SimCall, hook: impl FnOnce() + Send + 'static) {
+        self.0.state.lock().hooks.push(Hook { call, run: Box::new(hook) });
     }
 
     /// Puts the service out of reach: requests, answers and questions are lost until it is put back.
@@ -270,12 +296,18 @@ fn deliver_until_gone(service: &Weak<Shared>) {
 }
 
 impl Shared {
+    /// Runs what is to happen before a call.
+    fn about_to(&self, call: SimCall) {
+        let hooks: Vec<Hook> = self.state.lock().hooks.extract_if(.., |hook| hook.call == call).collect();
+        hooks.into_iter().for_each(|hook| (hook.run)());
+    }
+
     /// Lets a message arrive that is due. Whom it concerns is told without the lock.
     fn deliver_due(&self, due: u64) {
         let now = self.clock.monotonic_micros().max(due);
         let news = {
             let mut state = self.state.lock();
-            let State { kept, network } = &mut *state;
+            let State { kept, network, .. } = &mut *state;
             network.deliver(now, kept)
         };
         if let Some((watcher, news)) = news {

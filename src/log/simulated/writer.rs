@@ -1,7 +1,7 @@
 //! A process's side of the service.
 
 use super::network::LinkId;
-use super::{Shared, unreachable};
+use super::{Shared, SimCall, unreachable};
 use crate::log::frame::LogId;
 use crate::log::store::{Batch, LogReader, LogStore, Piece, Room, StoreStats, Tail};
 use crate::log::submit::{News, Submission, Submit, Watcher};
@@ -79,6 +79,7 @@ impl LogStore for SimWriter {
     }
 
     fn establish_epoch(&self) -> Result<Tail, LogError> {
+        self.wire.shared.about_to(SimCall::TakeOver);
         self.wire.ask()?;
         let mut state = self.wire.shared.state.lock();
         let tail = state.kept.begin_epoch();
@@ -114,6 +115,7 @@ impl LogStore for SimWriter {
     }
 
     fn read_from(&self, from: Lsn) -> Result<Box<dyn LogReader>, LogError> {
+        self.wire.shared.about_to(SimCall::Read);
         let first = self.wire.shared.state.lock().kept.first();
         if from < first {
             return Err(LogError::Trimmed { asked: from, first });
@@ -121,9 +123,11 @@ impl LogStore for SimWriter {
         Ok(Box::new(SimReader { shared: Arc::clone(&self.wire.shared), next: from }))
     }
 
-    fn trim_to(&self, upto: Lsn) -> Result<u64, LogError> {
+    fn trim_to(&self, epoch: u64, upto: Lsn) -> Result<u64, LogError> {
         self.wire.ask()?;
-        Ok(self.wire.shared.state.lock().kept.trim_to(upto))
+        let mut state = self.wire.shared.state.lock();
+        state.kept.check(epoch)?;
+        Ok(state.kept.trim_to(upto))
     }
 
     fn room(&self) -> Result<Room, LogError> {

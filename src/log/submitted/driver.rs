@@ -129,6 +129,12 @@ impl Submitted {
         })
     }
 
+    /// Asks the store whether the writer of an epoch may still write. Waits for the answer.
+    pub(in crate::log) fn confirm(&self, epoch: u64) -> Result<(), LogError> {
+        let current = self.submit.resolve(epoch)?.epoch;
+        if current == epoch { Ok(()) } else { Err(LogError::Fenced { epoch, current }) }
+    }
+
     /// Hands over what is pending; it is submitted as soon as the window has room.
     pub(in crate::log) fn hand_over(&self, pending: &Mutex<Pending>) {
         let shared = &self.shared;

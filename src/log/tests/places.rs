@@ -252,6 +252,24 @@ fn checkpoints_with_one_number_are_told_apart_by_their_names() {
     }
 }
 
+/// A writer that was superseded and learns of it late may give a checkpoint of an old state the greatest number.
+#[test]
+fn of_two_checkpoints_the_newer_is_the_one_that_begins_later_whatever_its_number() {
+    for place in Place::all() {
+        let (all, log) = (place.checkpoints(), &place.log);
+        let old_start = append(log, 10);
+        write(log, &all, 1).unwrap();
+        let newer = write(log, &all, 1).unwrap();
+        let stale = CheckpointWriter::new(&all, old_start, 5, b"").unwrap().finish(log).unwrap();
+        assert_eq!((newer.number, stale.number, stale.start_lsn), (2, 3, 10));
+        assert_eq!(*all.latest().unwrap().checkpoint.unwrap().info(), newer);
+        assert!(log.stats().store.first <= 21, "the log is kept from the older of the two newest");
+        let next = write(log, &all, 1).unwrap();
+        let kept: Vec<_> = all.list().unwrap().into_iter().map(|info| info.name).collect();
+        assert_eq!(kept, [newer.name, next.name]);
+    }
+}
+
 #[test]
 fn what_is_not_finished_is_never_found() {
     for place in Place::all() {

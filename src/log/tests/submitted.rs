@@ -3,7 +3,7 @@
 use super::{payload, read_all};
 use crate::env::Clock;
 use crate::log::simulated::{SimFault, SimOptions, SimPlace, SimService};
-use crate::log::{Batch, Log, LogError, LogOptions, LogStore, Lsn, SubmitOptions};
+use crate::log::{Batch, Log, LogError, LogOptions, LogPlace, LogStore, Lsn, SubmitOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -291,7 +291,7 @@ fn a_close_waits_for_what_is_in_flight() {
 fn a_writer_goes_on_behind_what_the_one_before_wrote_until_it_was_fenced() {
     let service = SimService::stepped(SimOptions::default());
     let old = opened(&service);
-    let place = SimPlace::new(&service).unwrap();
+    let place = SimPlace::new(&service);
     let (new, report) = Log::look_at(&place, Clock::manual(1), LogOptions::default()).unwrap();
     assert!(matches!(new.reserve(0), Err(LogError::Unavailable { .. })));
     submit_up_to(&service, &old, 5);
@@ -361,5 +361,43 @@ fn a_bad_service_in_real_time_keeps_what_many_threads_have_synced() {
     for thread in 0..4_u64 {
         let own = all.iter().filter(|(_, _, bytes)| bytes[..8] == thread.to_le_bytes());
         assert!(own.map(|(_, n, _)| *n).eq(0..100), "each once and in order");
+    }
+}
+
+#[test]
+fn a_superseded_writer_neither_trims_the_log_nor_changes_the_checkpoints() {
+    for deposed in [false, true] {
+        let service = SimService::stepped(SimOptions::default());
+        let place = SimPlace::new(&service);
+        let old = opened(&service);
+        submit_up_to(&service, &old, 5);
+        deliver_until(&service, "five are durable", || old.synced() == 5);
+        let of_old = place.checkpoints(old.log_id(), old.epoch());
+        let begin = |name: &str| {
+            let mut writer = of_old.create(name).unwrap();
+            writer.seal().unwrap();
+            writer
+        };
+        begin("named").finish().unwrap();
+        let begun = begin("begun");
+        let new = (!deposed).then(|| opened(&service));
+        if deposed {
+            service.depose("node 3 leads now");
+        }
+        let refusals = [
+            begun.finish(),
+            of_old.create("another").map(drop),
+            of_old.remove(&["named"]),
+            of_old.remove_unfinished(),
+            old.store().trim_to(old.epoch(), 5).map(drop),
+        ];
+        for refusal in refusals {
+            assert!(matches!(&refusal, Err(error) if error.is_superseded()), "{refusal:?}");
+        }
+        let names: Vec<_> = of_old.list().unwrap().into_iter().map(|blob| blob.name).collect();
+        assert_eq!((names, old.store().stats().first), (vec!["named".to_owned()], 1));
+        let new = new.unwrap_or_else(|| opened(&service));
+        place.checkpoints(new.log_id(), new.epoch()).remove(&["named"]).unwrap();
+        assert!(new.store().trim_to(new.epoch(), 5).unwrap() > 0);
     }
 }

@@ -24,7 +24,7 @@ impl Remote {
     fn new(appendfsync: AppendFsync) -> Self {
         let settings = Settings { appendonly: true, appendfsync, save: Vec::new(), ..Settings::default() };
         let service = SimService::stepped(SimOptions::default());
-        let place = Arc::new(SimPlace::new(&service).unwrap());
+        let place = Arc::new(SimPlace::new(&service));
         let (server, workers) = stand_up(open(&settings, &place), settings.clone(), 1);
         Self { server, workers, service, place, settings }
     }
