@@ -179,7 +179,7 @@ impl Engine {
             self.store.set_rereading(false);
             report.keys = self.store.len() as u64;
             match outcome {
-                Ok(Ok(_)) if gap || !report.gap => {
+                Ok(Ok(())) if gap || !report.gap => {
                     self.everything_is_read();
                     return Some(report);
                 }

@@ -140,7 +140,7 @@ impl<'a> CheckpointWriter<'a> {
         match kept.prune(log, &info) {
             Err(error) if error.is_final() => return Err(error),
             Err(error) => {
-                tracing::warn!(%error, "old checkpoints or the log before them cannot be removed now")
+                tracing::warn!(%error, "old checkpoints or the log before them cannot be removed now");
             }
             Ok(()) => {}
         }
