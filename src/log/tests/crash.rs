@@ -104,8 +104,9 @@ fn sweep(seed: u64, set: impl Fn(&SimDisk, u64), count: impl Fn(&SimDisk) -> u64
         let disk = SimDisk::new(seed);
         set(&disk, n);
         let mut promised = Promised::default();
-        workload(&disk, &mut promised).unwrap_err();
-        assert!(disk.is_down());
+        // A crash while the last old checkpoint is removed does not concern the new one, and nothing follows it.
+        let outcome = workload(&disk, &mut promised);
+        assert!(disk.is_down() && (outcome.is_err() || promised.checkpoint > 0));
         for mode in MODES {
             for seed in 0..if mode == CrashMode::PowerTorn { 6 } else { 1 } {
                 let twin = disk.fork(n * 1000 + seed);
