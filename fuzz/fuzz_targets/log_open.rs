@@ -10,14 +10,17 @@ use libfuzzer_sys::fuzz_target;
 
 const DIR: &str = "/data";
 /// Segments of a few hundred bytes, so that there are several.
-const OPTIONS: LogOptions = LogOptions {
-    segment_bytes: 600,
-    keep_free_bytes: 0,
-    secure_bytes: 256,
-    piece_bytes: 128,
-    max_record_bytes: 1 << 20,
-    sync_threads: 1,
-};
+fn options() -> LogOptions {
+    LogOptions {
+        segment_bytes: 600,
+        keep_free_bytes: 0,
+        secure_bytes: 256,
+        piece_bytes: 128,
+        max_record_bytes: 1 << 20,
+        sync_threads: 1,
+        ..LogOptions::default()
+    }
+}
 
 // The input: how many records are appended and how many of them synced, how the disk ends, the records' lengths, and
 // then damage: file, offset (two bytes) and value, four bytes each.
@@ -39,7 +42,7 @@ fuzz_target!(|input: &[u8]| {
     for &[file, high, low, value] in damage.as_chunks::<4>().0 {
         damaged |= corrupt(&disk, usize::from(file), usize::from(high) << 8 | usize::from(low), value);
     }
-    let Ok((log, _)) = Log::open(disk.shared(), Clock::manual(2_000), Path::new(DIR), OPTIONS) else {
+    let Ok((log, _)) = Log::open(disk.shared(), Clock::manual(2_000), Path::new(DIR), options()) else {
         assert!(damaged, "an undamaged log was refused");
         return;
     };
@@ -51,7 +54,7 @@ fuzz_target!(|input: &[u8]| {
 
 fn append(disk: &SimDisk, records: &[Vec<u8>], synced: usize) {
     let (log, _) =
-        Log::open(disk.shared(), Clock::manual(1_000), Path::new(DIR), OPTIONS).expect("a new log opens");
+        Log::open(disk.shared(), Clock::manual(1_000), Path::new(DIR), options()).expect("a new log opens");
     for (n, record) in records.iter().enumerate() {
         let lsn = log.append(n as u64, record);
         if n + 1 == synced {
