@@ -2,8 +2,8 @@
 //! `appendfsync always`, how long each of them waits, and whether readers notice.
 //!
 //! `cargo run --release --example remote -- --connections 500 --round-trip-micros 5000 --seconds 5 --faults 0`; every
-//! flag may be left out. Server, service and clients share this process and its processors. `--faults` is how many of a thousand
-//! requests and of a thousand answers are lost; an outcome is called unknown after four round trips.
+//! flag may be left out. Server, service and clients share this process and its processors. `--faults` is how many of a
+//! thousand requests and of a thousand answers are lost; an outcome is called unknown after four round trips.
 
 // A bench measures real time, as no other part may.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used)]

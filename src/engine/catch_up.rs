@@ -1,5 +1,5 @@
-//! A start beside a writer that is still there. It reads while the other writes, trims and names checkpoints, then fences
-//! the other and catches up.
+//! A start beside a writer that is still there. It reads while the other writes, trims and names checkpoints, then
+//! fences the other and catches up.
 
 use super::recover::{Read, RecoveryReport};
 use super::{Engine, EngineError};
@@ -37,9 +37,9 @@ impl Engine {
         }
     }
 
-    /// Replays what another writer has appended since the log was opened, up to where it was fenced. If it also finished
-    /// checkpoints, which may stand behind a gap or for what was trimmed, all is read again where that is needed. In a
-    /// folder, which is locked, nothing has changed.
+    /// Replays what another writer has appended since the log was opened, up to where it was fenced. If it also
+    /// finished checkpoints, which may stand behind a gap or for what was trimmed, all is read again where that is
+    /// needed. In a folder, which is locked, nothing has changed.
     pub(super) fn catch_up(
         &self,
         log: &Log,

@@ -5,8 +5,8 @@
 //! worked do they get it. If every shard is concerned, as after a change of a whole database or of the tables, memory
 //! is emptied first, for it would be needed twice otherwise. Reading that fails is tried again after a second.
 //!
-//! A writer that took the log over may have trimmed it meanwhile and kept only checkpoints that show more. Then there is
-//! nothing to go back to: the shards concerned answer LOADING until the process ends. To show them at a later state
+//! A writer that took the log over may have trimmed it meanwhile and kept only checkpoints that show more. Then there
+//! is nothing to go back to: the shards concerned answer LOADING until the process ends. To show them at a later state
 //! beside the others would mix two, and to bring all of them there would be to follow a log that this process has lost.
 
 use super::durability::{Event, Phase, State};

@@ -209,8 +209,8 @@ impl Engine {
         self.tables.clear();
     }
 
-    /// Reads into an empty memory what there is up to an LSN. A checkpoint that shows more is passed over: another writer
-    /// may have finished one since, and memory would show some shards as they were later.
+    /// Reads into an empty memory what there is up to an LSN. A checkpoint that shows more is passed over: another
+    /// writer may have finished one since, and memory would show some shards as they were later.
     pub(super) fn read_up_to(
         &self,
         log: &Log,

@@ -19,8 +19,8 @@ pub trait LogPlace: Debug + Send + Sync {
     /// Damage that cannot be a torn end is refused, and so is a log that somebody else uses.
     fn look(&self, clock: &Clock, options: LogOptions) -> Result<(Arc<dyn LogStore>, OpenReport), LogError>;
 
-    /// The checkpoints of the log with this identity, for the writer of an epoch; 0 stands for one that established none
-    /// and only reads. It only names them and asks the place for nothing.
+    /// The checkpoints of the log with this identity, for the writer of an epoch; 0 stands for one that established
+    /// none and only reads. It only names them and asks the place for nothing.
     fn checkpoints(&self, id: LogId, epoch: u64) -> Arc<dyn CheckpointStore>;
 }
 

@@ -30,8 +30,8 @@ impl Worker {
         worker
     }
 
-    /// Runs one command that stopped a run with [`Stop::Long`], on whatever thread: the worker is one made for it. It is
-    /// not done if it has to wait after all.
+    /// Runs one command that stopped a run with [`Stop::Long`], on whatever thread: the worker is one made for it. It
+    /// is not done if it has to wait after all.
     pub fn run_long(&mut self, client: &mut Client, args: &[&[u8]], out: &mut Reply) -> Progress {
         let now = self.server.engine.clock.now_ms();
         let mut clock = self.server.engine.clock.monotonic_nanos();

@@ -49,8 +49,8 @@ const KIND_END: u32 = 2;
 /// What a checkpoint says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointInfo {
-    /// The checkpoint's number, greater than those of all that were there when it was begun. A writer that was superseded
-    /// and does not know of it counts on too, so the start LSN decides first which of two is newer.
+    /// The checkpoint's number, greater than those of all that were there when it was begun. A writer that was
+    /// superseded and does not know of it counts on too, so the start LSN decides first which of two is newer.
     pub number: u64,
     /// Its name: that of the file inside the folder.
     pub name: String,

@@ -21,8 +21,8 @@ pub trait CheckpointStore: Debug + Send + Sync {
     /// Opens one of them to be read.
     fn open(&self, name: &str) -> Result<Arc<dyn Blob>, LogError>;
 
-    /// Begins one that is to be called `name`. Nobody finds it before [`BlobWriter::finish`]. What two writers begin under
-    /// one name are two blobs.
+    /// Begins one that is to be called `name`. Nobody finds it before [`BlobWriter::finish`]. What two writers begin
+    /// under one name are two blobs.
     fn create(&self, name: &str) -> Result<Box<dyn BlobWriter + '_>, LogError>;
 
     /// Removes finished ones, durably. After an error some may be gone.

@@ -26,8 +26,8 @@ pub struct CheckpointWriter<'a> {
 }
 
 impl<'a> CheckpointWriter<'a> {
-    /// Begins a checkpoint that reflects every record up to `start_lsn`. The prologue is for the caller's own use and is
-    /// read before all chunks.
+    /// Begins a checkpoint that reflects every record up to `start_lsn`. The prologue is for the caller's own use and
+    /// is read before all chunks.
     pub fn new(
         kept: &'a Checkpoints,
         start_lsn: Lsn,

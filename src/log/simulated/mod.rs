@@ -236,8 +236,8 @@ impl SimService {
         self.0.state.lock().network.script(nth, fault);
     }
 
-    /// Runs `hook` on the calling thread just before the next call of a kind, so that a test decides what happens between
-    /// two steps of another process.
+    /// Runs `hook` on the calling thread just before the next call of a kind, so that a test decides what happens
+    /// between two steps of another process.
     pub fn before(&self, call: SimCall, hook: impl FnOnce() + Send + 'static) {
         self.0.state.lock().hooks.push(Hook { call, run: Box::new(hook) });
     }

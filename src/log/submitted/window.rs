@@ -9,8 +9,9 @@
 //! stays as it was cut: what is submitted again has the bounds that it had before.
 //!
 //! What is handed over comes in buffers that are moved rather than copied, because the appenders' lock is held
-//! meanwhile; only what is small is copied, into a buffer that has room. Batches of different buffers share no memory. So beside what is kept, and the unused ends of buffers, at most one buffer lies in memory whose records
-//! are durable in part.
+//! meanwhile; only what is small is copied, into a buffer that has room. Batches of different buffers share no memory.
+//! So beside what is kept, and the unused ends of buffers, at most one buffer lies in memory whose records are durable
+//! in part.
 
 use super::SubmitOptions;
 use crate::log::Lsn;

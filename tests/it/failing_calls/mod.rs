@@ -150,7 +150,8 @@ impl Case {
     fn inject(self, server: &Server) -> Fault {
         let when = match (self.lasting, self.error) {
             (false, _) => format!("when={}", self.nth),
-            // strace must not go away while a call is interrupted that is made again at once: it would give another error.
+            // strace must not go away while a call is interrupted that is made again at once: it would give another
+            // error.
             (true, "EINTR") => format!("when={}..{}", self.nth, self.nth + INTERRUPTED),
             (true, _) => format!("when={}+", self.nth),
         };

@@ -1,5 +1,5 @@
-//! Calls that fail while a server starts: it says why it does not, and has changed nothing that the next start needs, or
-//! it serves.
+//! Calls that fail while a server starts: it says why it does not, and has changed nothing that the next start needs,
+//! or it serves.
 
 use super::Case;
 use super::scenes::{agrees, verify};
