@@ -2,6 +2,7 @@
 
 use super::store::{Blob, BlobWriter, CheckpointStore, Stored};
 use crate::log::LogError;
+use crate::log::simulated::{MemoryBlob, absent};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,10 +31,6 @@ impl MemoryCheckpoints {
     }
 }
 
-fn absent(name: &str) -> LogError {
-    LogError::Io { what: format!("find {name}"), cause: "there is no such blob".to_owned(), full: false }
-}
-
 impl CheckpointStore for MemoryCheckpoints {
     fn list(&self) -> Result<Vec<Stored>, LogError> {
         let all = self.finished.lock();
@@ -47,7 +44,7 @@ impl CheckpointStore for MemoryCheckpoints {
 
     fn open(&self, name: &str) -> Result<Arc<dyn Blob>, LogError> {
         let bytes = self.finished.lock().get(name).cloned().ok_or_else(|| absent(name))?;
-        Ok(Arc::new(Bytes { name: name.to_owned(), bytes }))
+        Ok(Arc::new(MemoryBlob { name: name.to_owned(), bytes }))
     }
 
     fn create(&self, name: &str) -> Result<Box<dyn BlobWriter + '_>, LogError> {
@@ -63,29 +60,6 @@ impl CheckpointStore for MemoryCheckpoints {
     fn remove_unfinished(&self) -> Result<(), LogError> {
         self.unfinished.lock().clear();
         Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct Bytes {
-    name: String,
-    bytes: Arc<Vec<u8>>,
-}
-
-impl Blob for Bytes {
-    fn place(&self) -> String {
-        format!("memory: {}", self.name)
-    }
-
-    fn size(&self) -> Result<u64, LogError> {
-        Ok(self.bytes.len() as u64)
-    }
-
-    fn read_at(&self, bytes: &mut [u8], offset: u64) -> Result<usize, LogError> {
-        let from = self.bytes.get(offset as usize..).unwrap_or_default();
-        let len = from.len().min(bytes.len());
-        bytes[..len].copy_from_slice(&from[..len]);
-        Ok(len)
     }
 }
 
@@ -106,7 +80,7 @@ impl BlobWriter for Unfinished<'_> {
     fn seal(&mut self) -> Result<Arc<dyn Blob>, LogError> {
         let bytes = self.store.unfinished.lock().get(&self.name).cloned();
         let bytes = bytes.ok_or_else(|| absent(&self.name))?;
-        Ok(Arc::new(Bytes { name: self.name.clone(), bytes }))
+        Ok(Arc::new(MemoryBlob { name: self.name.clone(), bytes }))
     }
 
     fn finish(self: Box<Self>) -> Result<(), LogError> {

@@ -18,7 +18,8 @@ impl SimBlobs {
     }
 }
 
-fn absent(name: &str) -> LogError {
+/// The error for a blob that is not there.
+pub(in crate::log) fn absent(name: &str) -> LogError {
     LogError::Io { what: format!("find {name}"), cause: "there is no such blob".to_owned(), full: false }
 }
 
@@ -31,7 +32,7 @@ impl CheckpointStore for SimBlobs {
 
     fn open(&self, name: &str) -> Result<Arc<dyn Blob>, LogError> {
         let bytes = self.shared.state.lock().blobs.get(name).cloned().ok_or_else(|| absent(name))?;
-        Ok(Arc::new(SimBlob { name: name.to_owned(), bytes }))
+        Ok(Arc::new(MemoryBlob { name: name.to_owned(), bytes }))
     }
 
     fn create(&self, name: &str) -> Result<Box<dyn BlobWriter + '_>, LogError> {
@@ -51,15 +52,16 @@ impl CheckpointStore for SimBlobs {
     }
 }
 
+/// A blob in memory, open to be read.
 #[derive(Debug)]
-struct SimBlob {
-    name: String,
-    bytes: Arc<Vec<u8>>,
+pub(in crate::log) struct MemoryBlob {
+    pub(in crate::log) name: String,
+    pub(in crate::log) bytes: Arc<Vec<u8>>,
 }
 
-impl Blob for SimBlob {
+impl Blob for MemoryBlob {
     fn place(&self) -> String {
-        format!("log service: {}", self.name)
+        format!("memory: {}", self.name)
     }
 
     fn size(&self) -> Result<u64, LogError> {
@@ -88,7 +90,7 @@ impl BlobWriter for Unfinished<'_> {
     }
 
     fn seal(&mut self) -> Result<Arc<dyn Blob>, LogError> {
-        Ok(Arc::new(SimBlob { name: self.name.clone(), bytes: Arc::clone(&self.bytes) }))
+        Ok(Arc::new(MemoryBlob { name: self.name.clone(), bytes: Arc::clone(&self.bytes) }))
     }
 
     fn finish(self: Box<Self>) -> Result<(), LogError> {

@@ -20,6 +20,8 @@ use super::store::LogStore;
 use super::{LogError, LogOptions, LogPlace, Lsn, OpenReport};
 use crate::env::Clock;
 use blobs::SimBlobs;
+#[cfg(test)]
+pub(in crate::log) use blobs::{MemoryBlob, absent};
 use network::Network;
 use parking_lot::{Condvar, Mutex};
 use service::Kept;
