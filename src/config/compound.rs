@@ -1,8 +1,10 @@
 //! Options whose value has parts: save points, buffer limits, events, percentiles, and a few more.
 
-use crate::text::repr;
+use super::value::{Value, Words, memory_text, one_text, parse_loose, parse_memory, utf8};
 
-use super::value::{Value, memory_text, one_text, parse_loose, parse_memory, utf8};
+fn words<const N: usize>(words: [String; N]) -> Words {
+    words.map(String::into_bytes).into()
+}
 
 /// A checkpoint is due when `seconds` have passed since the last one and at least `changes` were made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,11 +46,11 @@ impl Value for Vec<SavePoint> {
         points.join(" ").into_bytes()
     }
 
-    fn lines(&self, (): &()) -> Vec<String> {
+    fn lines(&self, (): &()) -> Vec<Words> {
         if self.is_empty() {
-            return vec!["\"\"".to_owned()];
+            return vec![Words::new()];
         }
-        self.iter().map(|point| format!("{} {}", point.seconds, point.changes)).collect()
+        self.iter().map(|point| words([point.seconds.to_string(), point.changes.to_string()])).collect()
     }
 
     fn describe((): &()) -> String {
@@ -121,13 +123,13 @@ impl Value for OutputLimits {
         format!("{normal} {replica} {pubsub}").into_bytes()
     }
 
-    fn lines(&self, (): &()) -> Vec<String> {
+    fn lines(&self, (): &()) -> Vec<Words> {
         [("normal", &self.normal), ("replica", &self.replica), ("pubsub", &self.pubsub)]
             .into_iter()
             .map(|(class, limit)| {
                 let (hard, soft) =
                     (memory_text(i128::from(limit.hard_bytes)), memory_text(i128::from(limit.soft_bytes)));
-                format!("{class} {hard} {soft} {}", limit.soft_seconds)
+                words([class.to_owned(), hard, soft, limit.soft_seconds.to_string()])
             })
             .collect()
     }
@@ -237,10 +239,6 @@ impl Value for KeyspaceEvents {
         letters
     }
 
-    fn lines(&self, (): &()) -> Vec<String> {
-        vec![repr(&self.show(&()))]
-    }
-
     fn describe((): &()) -> String {
         "letters of Ag$lshzxeKEtmdn".to_owned()
     }
@@ -282,11 +280,6 @@ impl Value for Vec<f64> {
         self.iter().map(short).collect::<Vec<_>>().join(" ").into_bytes()
     }
 
-    fn lines(&self, (): &()) -> Vec<String> {
-        let text = String::from_utf8_lossy(&self.show(&())).into_owned();
-        vec![if text.is_empty() { "\"\"".to_owned() } else { text }]
-    }
-
     fn describe((): &()) -> String {
         "percentiles, 0 to 100".to_owned()
     }
@@ -321,8 +314,8 @@ impl Value for WorkerThreads {
         self.count().to_string().into_bytes()
     }
 
-    fn lines(&self, (): &()) -> Vec<String> {
-        vec![self.0.to_string()]
+    fn lines(&self, (): &()) -> Vec<Words> {
+        vec![words([self.0.to_string()])]
     }
 
     fn describe((): &()) -> String {
@@ -391,8 +384,11 @@ impl Value for Upstream {
         self.0.as_ref().map_or_else(Vec::new, |(host, port)| format!("{host} {port}").into_bytes())
     }
 
-    fn lines(&self, (): &()) -> Vec<String> {
-        vec![self.0.as_ref().map_or_else(|| "no one".to_owned(), |(host, port)| format!("{host} {port}"))]
+    fn lines(&self, (): &()) -> Vec<Words> {
+        vec![match &self.0 {
+            Some((host, port)) => words([host.clone(), port.to_string()]),
+            None => words(["no", "one"].map(str::to_owned)),
+        }]
     }
 
     fn describe((): &()) -> String {

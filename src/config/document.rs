@@ -27,7 +27,7 @@ pub fn help() -> String {
     for (section, options) in sections().filter(|(_, options)| options[0].no_effect.is_none()) {
         _ = write!(text, "\n{section}\n");
         for spec in options {
-            let value = (spec.lines)(&defaults).join(", ");
+            let value = spec.written(&defaults).join(", ");
             let about = format!("{} ({}; default {value})", spec.doc(), (spec.describe)());
             _ = write!(text, "  --{}\n{}", spec.name, wrapped(&about, "      "));
         }
@@ -51,7 +51,7 @@ pub fn options_markdown() -> String {
         for spec in options {
             let names: Vec<String> = spec.spellings().map(|name| format!("`{name}`")).collect();
             let default: Vec<String> =
-                (spec.lines)(&defaults).iter().map(|line| format!("`{line}`")).collect();
+                spec.written(&defaults).iter().map(|line| format!("`{line}`")).collect();
             let changes = match spec.change {
                 Change::Live => "live",
                 Change::Fixed => "at start",
@@ -91,7 +91,7 @@ pub fn sample_file() -> String {
         for spec in options {
             text.push('\n');
             text.push_str(&wrapped(spec.doc(), "# "));
-            for line in (spec.lines)(&defaults) {
+            for line in spec.written(&defaults) {
                 _ = writeln!(text, "# {} {line}", spec.name);
             }
         }

@@ -84,6 +84,9 @@ pub enum ConfigError {
     Rewrite(String),
 }
 
+/// In Redis's words, why `bind` is refused.
+pub const CANNOT_BIND: &str = "Failed to bind to specified addresses.";
+
 /// The operating system's words for an error, without Rust's error number.
 pub(super) fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();

@@ -10,6 +10,7 @@ use super::error::ConfigError;
 use super::rewrite;
 use super::settings::Settings;
 use super::spec::{Change, Spec, Trait, find_spelling, specs};
+use super::value::split_at_spaces;
 use crate::text::glob_match_nocase;
 
 /// The configuration of a running server, shared by all its threads.
@@ -120,7 +121,7 @@ impl Config {
             let words = if spec.multi && value.is_empty() {
                 Vec::new()
             } else if spec.multi {
-                value.split(|byte| *byte == b' ').map(<[u8]>::to_vec).collect()
+                split_at_spaces(value)
             } else {
                 vec![value.to_vec()]
             };

@@ -25,7 +25,7 @@ pub use compound::{
     KeyspaceEvents, OomScores, OutputLimit, OutputLimits, SavePoint, Upstream, WorkerThreads,
 };
 pub use document::{help, options_markdown, sample_file, version};
-pub use error::{ConfigError, Place};
+pub use error::{CANNOT_BIND, ConfigError, Place};
 pub use live::{Caller, Changed, Config, Refusal};
 pub use load::{Invocation, Loaded, parse_config_text};
 pub use settings::{RenamedCommand, Settings};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::error::{ConfigError, Place};
 use super::settings::{RenamedCommand, Settings};
 use super::spec::{Spec, find};
-use crate::text::{glob_match, repr, split_words};
+use crate::text::{glob_match, quoted, split_words};
 
 /// How deep files may include each other.
 const MAX_DEPTH: usize = 16;
@@ -73,10 +73,9 @@ impl Reader {
             }
             let place = Place::Line { file: file.map(Path::to_owned), line: index + 1 };
             let Ok(words) = split_words(line) else {
-                let name = line.split(u8::is_ascii_whitespace).next().unwrap_or_default();
                 return Err(ConfigError::Directive {
                     place,
-                    directive: format!("{} ...", String::from_utf8_lossy(name)),
+                    directive: format!("{} ...", name_in(line)),
                     reason: "Unbalanced quotes in configuration line".to_owned(),
                 });
             };
@@ -180,18 +179,21 @@ fn unreadable(file: &Path, error: &io::Error) -> ConfigError {
     ConfigError::Unreadable { file: file.to_owned(), reason: super::error::reason(error) }
 }
 
+/// The name that a line begins with. Where a line is not understood, a secret may stand right behind it.
+fn name_in(line: &[u8]) -> String {
+    let in_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+    line.iter().take_while(in_name).copied().map(char::from).collect()
+}
+
 /// A directive for an error. The values of secrets, and of names that may be a misspelt secret, are left out.
 fn shown(spec: Option<&Spec>, name: &[u8], values: &[Vec<u8>]) -> String {
-    let name = String::from_utf8_lossy(name);
-    if spec.is_none_or(Spec::is_secret) && !values.is_empty() {
-        return format!("{name} ...");
+    let mut text = name_in(name);
+    if spec.is_none_or(Spec::is_secret) && (!values.is_empty() || text.len() < name.len()) {
+        return format!("{text} ...");
     }
-    let mut text = name.into_owned();
     for value in values {
-        let plain =
-            !value.is_empty() && value.iter().all(|byte| byte.is_ascii_graphic() && !b"\"'\\".contains(byte));
         text.push(' ');
-        text.push_str(&if plain { String::from_utf8_lossy(value).into_owned() } else { repr(value) });
+        text.push_str(&quoted(value));
     }
     text
 }

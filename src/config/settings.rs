@@ -58,7 +58,7 @@ options! {
         "timeout" => timeout: u32 [int(0, I32)] = 0, Live;
         /// The path of a unix socket to listen on beside TCP; empty opens none.
         "unixsocket" => unixsocket: String = String::new(), Fixed;
-        /// The permissions of the unix socket, in octal; 0 leaves them to the umask.
+        /// The permissions of the unix socket, in octal; 0 lets only the server's own user connect.
         "unixsocketperm" => unixsocketperm: u32 [octal(0o777)] = 0, Fixed;
     }
 

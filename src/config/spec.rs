@@ -1,6 +1,8 @@
 //! What is known of an option, and the macro that declares a table of them.
 
 use super::settings::Settings;
+use super::value::Words;
+use crate::text::quoted;
 
 /// When an option may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +48,7 @@ pub struct Spec {
     pub(super) always_written: bool,
     pub(super) parse: Parse,
     pub(super) show: fn(&Settings) -> Vec<u8>,
-    pub(super) lines: fn(&Settings) -> Vec<String>,
+    pub(super) lines: fn(&Settings) -> Vec<Words>,
     pub(super) same: fn(&Settings, &Settings) -> bool,
     pub(super) describe: fn() -> String,
 }
@@ -65,6 +67,16 @@ impl Spec {
     /// Left out of CONFIG GET patterns and of the documentation.
     pub fn is_hidden(&self) -> bool {
         self.has(Trait::Hidden)
+    }
+
+    /// What stands after the option's name in a file, an element per line. Whatever bytes the words consist of, they end
+    /// no line, and a line that is read gives the same words.
+    pub(super) fn written(&self, settings: &Settings) -> Vec<String> {
+        let line = |words: &Words| match words.as_slice() {
+            [] => quoted(b""),
+            words => words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
+        };
+        (self.lines)(settings).iter().map(line).collect()
     }
 
     pub(super) fn has(&self, wanted: Trait) -> bool {

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::text::{self, parse_i64_strict, repr};
+use crate::text::{self, parse_i64_strict};
+
+/// What stands after an option's name in one line of a file.
+pub(super) type Words = Vec<Vec<u8>>;
 
 /// How an option's type is read and written.
 pub(super) trait Value: Clone + PartialEq {
@@ -21,13 +24,20 @@ pub(super) trait Value: Clone + PartialEq {
     /// The value as CONFIG GET reports it.
     fn show(&self, rule: &Self::Rule) -> Vec<u8>;
 
-    /// What stands after the option's name in a file, one element per line.
-    fn lines(&self, rule: &Self::Rule) -> Vec<String> {
-        vec![String::from_utf8_lossy(&self.show(rule)).into_owned()]
+    /// What stands in a file, an element per line: the words that [`parse`](Self::parse) makes the value of.
+    /// [`Spec::written`](super::spec::Spec::written) puts them into quotes.
+    fn lines(&self, rule: &Self::Rule) -> Vec<Words> {
+        let shown = self.show(rule);
+        vec![if Self::MULTI { split_at_spaces(&shown) } else { vec![shown] }]
     }
 
     /// The type in words, for the documentation.
     fn describe(rule: &Self::Rule) -> String;
+}
+
+/// The words of a value as CONFIG SET takes it and CONFIG GET reports it.
+pub(super) fn split_at_spaces(value: &[u8]) -> Words {
+    value.split(|byte| *byte == b' ').map(<[u8]>::to_vec).collect()
 }
 
 /// The one word that most options take.
@@ -193,8 +203,8 @@ macro_rules! numbers {
                 rule.show(i128::from(*self)).into_bytes()
             }
 
-            fn lines(&self, rule: &Number) -> Vec<String> {
-                vec![rule.line(i128::from(*self))]
+            fn lines(&self, rule: &Number) -> Vec<Words> {
+                vec![vec![rule.line(i128::from(*self)).into_bytes()]]
             }
 
             fn describe(rule: &Number) -> String {
@@ -238,11 +248,12 @@ impl Value for MemoryOrPercent {
         }
     }
 
-    fn lines(&self, (): &()) -> Vec<String> {
-        vec![match self {
+    fn lines(&self, (): &()) -> Vec<Words> {
+        let word = match self {
             Self::Bytes(bytes) => memory_text(i128::from(*bytes)),
             Self::Percent(percent) => format!("{percent}%"),
-        }]
+        };
+        vec![vec![word.into_bytes()]]
     }
 
     fn describe((): &()) -> String {
@@ -272,10 +283,6 @@ impl Value for String {
         self.clone().into_bytes()
     }
 
-    fn lines(&self, _: &Text) -> Vec<String> {
-        vec![repr(self.as_bytes())]
-    }
-
     fn describe(_: &Text) -> String {
         "text".to_owned()
     }
@@ -295,12 +302,6 @@ impl Value for PathBuf {
     fn show(&self, (): &()) -> Vec<u8> {
         use std::os::unix::ffi::OsStrExt as _;
         self.as_os_str().as_bytes().to_vec()
-    }
-
-    fn lines(&self, (): &()) -> Vec<String> {
-        let bytes = self.show(&());
-        let bare = bytes.iter().all(|byte| byte.is_ascii_graphic() && !b"\"'\\#".contains(byte));
-        vec![if bare && !bytes.is_empty() { self.display().to_string() } else { repr(&bytes) }]
     }
 
     fn describe((): &()) -> String {
@@ -347,10 +348,6 @@ impl Value for Secret {
         self.0.clone()
     }
 
-    fn lines(&self, (): &()) -> Vec<String> {
-        vec![repr(&self.0)]
-    }
-
     fn describe((): &()) -> String {
         "secret text".to_owned()
     }
@@ -367,19 +364,29 @@ impl Value for Vec<String> {
         if words.len() > MAX_ADDRESSES {
             return Err("Too many bind addresses specified.".to_owned());
         }
-        words.iter().filter(|word| !word.is_empty()).map(|word| Ok(utf8(word)?.to_owned())).collect()
+        if let [word] = words
+            && word.is_empty()
+        {
+            return Ok(Self::new());
+        }
+        words.iter().map(|word| address(word)).collect()
     }
 
     fn show(&self, (): &()) -> Vec<u8> {
         self.join(" ").into_bytes()
     }
 
-    fn lines(&self, (): &()) -> Vec<String> {
-        vec![if self.is_empty() { "\"\"".to_owned() } else { self.join(" ") }]
-    }
-
     fn describe((): &()) -> String {
         "addresses".to_owned()
+    }
+}
+
+/// A name that may be an address's. No resolver is asked for anything else.
+fn address(word: &[u8]) -> Result<String, String> {
+    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"'\\".contains(byte);
+    match std::str::from_utf8(word) {
+        Ok(name) if !name.is_empty() && word.iter().all(is_plain) => Ok(name.to_owned()),
+        _ => Err(super::error::CANNOT_BIND.to_owned()),
     }
 }
 

@@ -11,4 +11,4 @@ mod quote;
 pub use float::{format_f64, parse_f64, write_f64};
 pub use glob::{glob_match, glob_match_nocase};
 pub use number::{parse_i64_strict, parse_memory, parse_u64_strict};
-pub use quote::{UnbalancedQuotes, repr, split_words, split_words_in_place};
+pub use quote::{UnbalancedQuotes, quoted, repr, split_words, split_words_in_place};

@@ -163,6 +163,16 @@ pub fn repr(bytes: &[u8]) -> String {
     out
 }
 
+/// A word as [`split_words`] reads it back exactly: bare where nothing in it needs quotes, otherwise as [`repr`].
+pub fn quoted(word: &[u8]) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"'\\#".contains(byte);
+    if !word.is_empty() && word.iter().all(is_plain) {
+        word.iter().copied().map(char::from).collect()
+    } else {
+        repr(word)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,8 +226,10 @@ mod tests {
     proptest! {
         #[test]
         fn printable_form_is_read_back(bytes: Vec<u8>, other: Vec<u8>) {
-            let line = format!("{} {}", repr(&bytes), repr(&other));
-            prop_assert_eq!(split_words(line.as_bytes()), Ok(vec![bytes, other]));
+            for form in [repr, quoted] {
+                let line = format!("{} {}", form(&bytes), form(&other));
+                prop_assert_eq!(split_words(line.as_bytes()), Ok(vec![bytes.clone(), other.clone()]));
+            }
         }
 
         #[test]
