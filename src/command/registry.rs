@@ -204,8 +204,8 @@ impl Registry {
         let mut registry = Self::build();
         for RenamedCommand { from, to } in renames {
             let fault = |what: &str| {
-                let [from, to] = [from, to].map(|name| crate::text::repr(name));
-                format!("rename-command {from} {to}: {what}")
+                // Who renames a command keeps the new name secret.
+                format!("rename-command {} ...: {what}", crate::text::quoted(from))
             };
             let command = registry
                 .by_name

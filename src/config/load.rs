@@ -1,6 +1,7 @@
 //! The start: command line, environment and file become one configuration.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Place};
@@ -52,14 +53,14 @@ impl Config {
         args: impl Iterator<Item = OsString>,
         env: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Loaded, ConfigError> {
-        let args = args.map(|arg| text(arg, "an argument")).collect::<Result<Vec<String>, _>>()?;
+        let args: Vec<Vec<u8>> = args.map(OsString::into_vec).collect();
         if let Some(invocation) = other_invocation(&args)? {
             let config = Self::new(Settings::default(), None);
             return Ok(Loaded { invocation, config, warnings: Vec::new() });
         }
         let line = CommandLine::split(args)?;
-        let mut variables = Variables::collect(env)?;
-        let named = line.file.or(variables.file.take().map(PathBuf::from));
+        let mut variables = Variables::collect(env);
+        let named = line.file.or(variables.file.take());
 
         let mut reader = Reader::new();
         let mut file = None;
@@ -113,18 +114,18 @@ fn without_effect(settings: &Settings) -> impl Iterator<Item = String> + use<> {
 }
 
 /// Recognises the invocations that do not run the server.
-fn other_invocation(args: &[String]) -> Result<Option<Invocation>, ConfigError> {
-    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+fn other_invocation(args: &[Vec<u8>]) -> Result<Option<Invocation>, ConfigError> {
+    let words: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
     Ok(Some(match words.as_slice() {
-        ["-h" | "--help", ..] => Invocation::Help,
-        ["-v" | "-V" | "--version", ..] => Invocation::Version,
+        [b"-h" | b"--help", ..] => Invocation::Help,
+        [b"-v" | b"-V" | b"--version", ..] => Invocation::Version,
         // A configuration file of that name can still be given as `./check`.
-        ["check", rest @ ..] => match rest {
-            ["--help" | "-h"] => Invocation::Help,
-            ["--repair", dir] | [dir, "--repair"] if !dir.starts_with('-') => {
-                Invocation::Check { dir: PathBuf::from(dir), repair: true }
+        [b"check", rest @ ..] => match rest {
+            [b"--help" | b"-h"] => Invocation::Help,
+            [b"--repair", dir] | [dir, b"--repair"] if !dir.starts_with(b"-") => {
+                Invocation::Check { dir: path(dir.to_vec()), repair: true }
             }
-            [dir] if !dir.starts_with('-') => Invocation::Check { dir: PathBuf::from(dir), repair: false },
+            [dir] if !dir.starts_with(b"-") => Invocation::Check { dir: path(dir.to_vec()), repair: false },
             _ => return Err(ConfigError::Usage("usage: itemory check [--repair] DIR".to_owned())),
         },
         _ => return Ok(None),
@@ -139,10 +140,10 @@ struct CommandLine {
 }
 
 impl CommandLine {
-    fn split(mut args: Vec<String>) -> Result<Self, ConfigError> {
-        let names_file = args.first().is_some_and(|first| first == "-" || !first.starts_with('-'));
-        let file = names_file.then(|| PathBuf::from(args.remove(0)));
-        let stdin_last = args.last().is_some_and(|last| last == "-");
+    fn split(mut args: Vec<Vec<u8>>) -> Result<Self, ConfigError> {
+        let names_file = args.first().is_some_and(|first| first == b"-" || !first.starts_with(b"-"));
+        let file = names_file.then(|| path(args.remove(0)));
+        let stdin_last = args.last().is_some_and(|last| last == b"-");
         if stdin_last {
             args.pop();
         }
@@ -151,13 +152,13 @@ impl CommandLine {
         let mut value_follows = false;
         let mut args = args.into_iter().peekable();
         while let Some(arg) = args.next() {
-            match arg.strip_prefix("--") {
+            match arg.strip_prefix(b"--") {
                 Some(flag) if !value_follows => {
                     let mut words = flag_words(flag);
                     value_follows = words.len() == 1;
                     // Scripts that build a command line leave the value of an empty list out.
-                    let ends = args.peek().is_none_or(|next| next.starts_with("--"));
-                    let empty_save = value_follows && flag.eq_ignore_ascii_case("save") && ends;
+                    let ends = args.peek().is_none_or(|next| next.starts_with(b"--"));
+                    let empty_save = value_follows && flag.eq_ignore_ascii_case(b"save") && ends;
                     if empty_save {
                         words.push(Vec::new());
                         value_follows = false;
@@ -166,10 +167,14 @@ impl CommandLine {
                 }
                 _ => match directives.last_mut() {
                     Some(words) => {
-                        words.push(arg.into_bytes());
+                        words.push(arg);
                         value_follows = false;
                     }
-                    None => return Err(ConfigError::Usage(format!("unexpected argument '{arg}'"))),
+                    // It may be a password whose option was forgotten, and is not shown.
+                    None => {
+                        let why = "there is an argument before the first option, '--NAME'";
+                        return Err(ConfigError::Usage(why.to_owned()));
+                    }
                 },
             }
         }
@@ -178,46 +183,46 @@ impl CommandLine {
 }
 
 /// The words of `--name`, `--name=value` or the one argument `--name value`.
-fn flag_words(flag: &str) -> Vec<Vec<u8>> {
-    if let Some((name, value)) = flag.split_once('=')
-        && find(name.as_bytes()).is_some()
+fn flag_words(flag: &[u8]) -> Vec<Vec<u8>> {
+    if let Some(at) = flag.iter().position(|byte| *byte == b'=')
+        && find(&flag[..at]).is_some()
     {
-        return vec![name.as_bytes().to_vec(), value.as_bytes().to_vec()];
+        return vec![flag[..at].to_vec(), flag[at + 1..].to_vec()];
     }
-    crate::text::split_words(flag.as_bytes())
+    crate::text::split_words(flag)
         .ok()
         .filter(|words| !words.is_empty())
-        .unwrap_or_else(|| vec![flag.as_bytes().to_vec()])
+        .unwrap_or_else(|| vec![flag.to_vec()])
 }
 
 /// The environment, taken apart.
 #[derive(Default)]
 struct Variables {
-    file: Option<String>,
+    file: Option<PathBuf>,
     directives: Vec<(String, Vec<Vec<u8>>)>,
     warnings: Vec<String>,
 }
 
 impl Variables {
-    fn collect(env: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
+    fn collect(env: impl Iterator<Item = (OsString, OsString)>) -> Self {
         let mut found = Self::default();
-        // The variables of others are none of our business, whatever bytes they hold.
-        let mut env = env
+        // The variables of others are none of our business.
+        let mut env: Vec<(String, Vec<u8>)> = env
             .filter_map(|(name, value)| {
-                Some((name.into_string().ok().filter(|name| name.starts_with(PREFIX))?, value))
+                let name = name.into_string().ok().filter(|name| name.starts_with(PREFIX))?;
+                Some((name, value.into_vec()))
             })
-            .map(|(name, value)| text(value, &format!("the variable {name}")).map(|value| (name, value)))
-            .collect::<Result<Vec<_>, _>>()?;
+            .collect();
         env.sort();
         for (name, value) in env {
             if name == FILE_VARIABLE {
-                found.file = Some(value).filter(|file| !file.is_empty());
+                found.file = Some(path(value)).filter(|file| !file.as_os_str().is_empty());
                 continue;
             }
             // Container platforms describe a service called "itemory" in variables that look like ours; ITEMORY_URL is
             // where clients find the server.
             let injected = name == "ITEMORY_URL"
-                || name == "ITEMORY_PORT" && value.contains("://")
+                || name == "ITEMORY_PORT" && value.windows(3).any(|part| part == b"://")
                 || name.starts_with("ITEMORY_SERVICE_")
                 || name.starts_with("ITEMORY_PORT_");
             if injected {
@@ -229,20 +234,18 @@ impl Variables {
                 .find(|known| known.replace('-', "_").eq_ignore_ascii_case(suffix));
             match option {
                 Some(option) => {
-                    let words = vec![option.as_bytes().to_vec(), value.into_bytes()];
+                    let words = vec![option.as_bytes().to_vec(), value];
                     found.directives.push((name, words));
                 }
                 None => found.warnings.push(format!("The variable {name} names no option and is ignored.")),
             }
         }
-        Ok(found)
+        found
     }
 }
 
-/// A word of the environment as text.
-fn text(word: OsString, what: &str) -> Result<String, ConfigError> {
-    word.into_string()
-        .map_err(|word| ConfigError::Usage(format!("{what} is not UTF-8 text: {}", word.to_string_lossy())))
+fn path(word: Vec<u8>) -> PathBuf {
+    PathBuf::from(OsString::from_vec(word))
 }
 
 #[cfg(test)]
@@ -266,17 +269,57 @@ mod tests {
         file
     }
 
+    /// Loads with arguments and variables that need not be text.
+    fn load_raw(args: &[&[u8]], env: &[(&str, &[u8])]) -> Result<Loaded, ConfigError> {
+        let raw = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+        let env = env.iter().map(|(name, value)| ((*name).into(), raw(value)));
+        Config::load(args.iter().map(|arg| raw(arg)), env)
+    }
+
     #[test]
-    fn bytes_that_are_no_text_are_refused_where_they_are_ours() {
-        use std::os::unix::ffi::OsStringExt as _;
-        let raw = || OsString::from_vec(b"a\xff".to_vec());
-        let refusal = |loaded: Result<Loaded, ConfigError>| loaded.unwrap_err().to_string();
-        let loaded = Config::load(std::iter::empty(), [(raw(), raw()), ("PATH".into(), raw())].into_iter());
-        assert!(loaded.unwrap().warnings.is_empty());
-        let error = refusal(Config::load([raw()].into_iter(), std::iter::empty()));
-        assert!(error.starts_with("an argument is not UTF-8 text: a\u{fffd}"), "{error}");
-        let error = refusal(Config::load(std::iter::empty(), [("ITEMORY_PORT".into(), raw())].into_iter()));
-        assert!(error.starts_with("the variable ITEMORY_PORT is not UTF-8 text"), "{error}");
+    fn bytes_that_are_no_text_are_taken_where_any_bytes_are() {
+        let loaded =
+            load_raw(&[b"--dir", b"/a\xff"], &[("ITEMORY_REQUIREPASS", b"a\xff"), ("PATH", b"\xff")]);
+        let loaded = loaded.unwrap();
+        assert!(loaded.warnings.is_empty());
+        let settings = loaded.config.snapshot();
+        assert_eq!(settings.requirepass.as_bytes(), b"a\xff");
+        assert_eq!(settings.dir, path(b"/a\xff".to_vec()));
+        for loaded in [load_raw(&[], &[("ITEMORY_LOGFILE", b"a\xff")]), load_raw(&[b"--logfile=a\xff"], &[])]
+        {
+            let error = loaded.unwrap_err().to_string();
+            assert!(error.ends_with(">>> 'logfile \"a\\xff\"'\nargument must be valid UTF-8"), "{error}");
+        }
+    }
+
+    /// A password in every place in which somebody may put it, misspelt, malformed or misplaced: no message shows it.
+    #[test]
+    fn no_message_shows_a_secret() {
+        let secrets: [&[u8]; 4] = [b"hunter2", b"hunter2\xff", b"--hunter2", b"hunter2 'x"];
+        let names = specs().filter(|spec| spec.is_secret()).map(|spec| spec.name);
+        for (name, secret) in names.flat_map(|name| secrets.map(|secret| (name, secret))) {
+            let joined = |between: &str| [name.as_bytes(), between.as_bytes(), secret].concat();
+            let variable = format!("ITEMORY_{}", name.replace('-', "_").to_uppercase());
+            let mut misspelt = joined("=");
+            misspelt.insert(1, b'x');
+            let mut outcomes = vec![load_raw(&[], &[(&variable, secret), ("ITEMORY_PORT", b"x")])];
+            for between in [" ", "=", "\t", ": ", "'", "\"", "x ", " \"", " x "] {
+                let line = joined(between);
+                let file = tempfile::NamedTempFile::new().unwrap();
+                std::fs::write(file.path(), [line.as_slice(), b"\nport x\n"].concat()).unwrap();
+                outcomes.push(load(&[file.path().to_str().unwrap()], &[]));
+                outcomes.push(load_raw(&[&[&b"--"[..], &line].concat(), b"--port", b"x"], &[]));
+                outcomes.push(load_raw(&[&[&b"--"[..], &misspelt].concat()], &[]));
+                outcomes.push(load_raw(&[&[&b"-"[..], &line].concat()], &[]));
+            }
+            outcomes.push(load_raw(&[b"--port", b"0", b"--x", secret], &[]));
+            outcomes.push(load_raw(&[b"x.conf", secret], &[]));
+            outcomes.push(load_raw(&[b"-x", secret], &[]));
+            for outcome in outcomes {
+                let error = outcome.unwrap_err().to_string();
+                assert!(!error.contains("hunter2"), "{name}: {error}");
+            }
+        }
     }
 
     #[test]
