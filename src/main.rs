@@ -3,7 +3,7 @@
 use itemory::command::{Registry, Server};
 use itemory::config::{Config, Invocation, Loaded};
 use itemory::engine::Engine;
-use itemory::env::{Clock, OsDisk};
+use itemory::env::{Clock, OsDisk, process};
 use itemory::server::{self, logging};
 use std::io::Write as _;
 use std::path::Path;
@@ -17,6 +17,7 @@ static ALLOCATOR: itemory::env::memory::Allocator = itemory::env::memory::Alloca
 const COULD_NOT_LOOK: u8 = 2;
 
 fn main() -> ExitCode {
+    process::keep_files_private();
     let loaded = match Config::load(std::env::args_os().skip(1), std::env::vars_os()) {
         Ok(loaded) => loaded,
         Err(error) if std::env::args_os().nth(1).is_some_and(|word| word == "check") => {

@@ -71,6 +71,15 @@ impl Images {
 }
 
 impl Engine {
+    /// Keeps other processes away from the data. [`Engine::recover`] does so too, but may come after what others see of
+    /// this process.
+    ///
+    /// # Errors
+    /// Another process uses the data.
+    pub fn claim(&self) -> Result<(), EngineError> {
+        self.place.as_ref().map_or(Ok(()), |place| place.claim()).map_err(EngineError::from)
+    }
+
     /// Reads log and checkpoints. Until it returns the engine is loading.
     pub fn recover(&self) -> Result<RecoveryReport, EngineError> {
         let began = self.clock.monotonic_micros();

@@ -68,6 +68,12 @@ pub fn raise_file_limit(wanted: u64) -> u64 {
     if setrlimit(Resource::Nofile, limit).is_ok() { possible } else { current }
 }
 
+/// From now on, what this process creates is for its own user alone: files are 0600 and folders 0700 from their first
+/// moment on. Permissions that are asked for later, such as those of a unix socket, are given as they are asked for.
+pub fn keep_files_private() {
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+}
+
 /// The path of the running program.
 pub fn executable() -> String {
     std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default()

@@ -12,6 +12,15 @@ use std::sync::Arc;
 ///
 /// The first implementation is a folder ([`super::FolderPlace`]).
 pub trait LogPlace: Debug + Send + Sync {
+    /// Keeps other writers out from now on, as far as the place can, and reads nothing. [`look`](Self::look) does it
+    /// for those who did not.
+    ///
+    /// # Errors
+    /// Somebody else uses the place.
+    fn claim(&self) -> Result<(), LogError> {
+        Ok(())
+    }
+
     /// Opens the log to be read and changes nothing there but for creating it. The store keeps other writers out as far
     /// as the place can; [`LogStore::establish_epoch`] carries out what the report says was cut or removed.
     ///

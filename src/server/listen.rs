@@ -2,12 +2,12 @@
 
 use super::worker::{Accepted, Seat, Workers};
 use crate::command::Server;
-use crate::config::{Refusal, Settings};
+use crate::config::{CANNOT_BIND, Refusal, Settings};
+use crate::env::{OwnName, listen_unix};
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -41,16 +41,11 @@ fn wanted(settings: &Settings) -> io::Result<Vec<Wanted>> {
             "::*" => "::",
             name => name,
         };
-        let found = (host, settings.port).to_socket_addrs().map(|mut found| found.next());
-        match found {
-            Ok(Some(address)) => {
-                if all.iter().all(|other| other.address != address) {
-                    all.push(Wanted { address, optional });
-                }
-            }
-            Ok(None) | Err(_) if optional => {}
-            Ok(None) => return Err(io::ErrorKind::AddrNotAvailable.into()),
-            Err(error) => return Err(error),
+        // An address that the machine lacks may be optional, but not a name that is nobody's.
+        let found = (host, settings.port).to_socket_addrs()?.next();
+        let address = found.ok_or(io::ErrorKind::AddrNotAvailable)?;
+        if all.iter().all(|other| other.address != address) {
+            all.push(Wanted { address, optional });
         }
     }
     Ok(all)
@@ -89,7 +84,14 @@ pub(super) struct Listeners {
     tcp: Mutex<Vec<Open>>,
     /// Sockets opened by CONFIG SET, on which nobody accepts yet.
     changed: Notify,
-    unix: Option<(UnixListener, String)>,
+    unix: Option<Unix>,
+}
+
+struct Unix {
+    /// Goes before the socket does.
+    _name: OwnName,
+    listener: UnixListener,
+    path: String,
 }
 
 fn in_words(address: SocketAddr, error: &io::Error) -> String {
@@ -141,7 +143,7 @@ impl Listeners {
         let refuse = |reason: &str| {
             tracing::warn!("CONFIG SET cannot listen elsewhere: {reason}");
             let (option, words) = if binds {
-                ("bind", "Failed to bind to specified addresses.")
+                ("bind", CANNOT_BIND)
             } else {
                 ("port", "Unable to listen on this port. Check server logs.")
             };
@@ -166,7 +168,7 @@ impl Listeners {
     /// The addresses, for people.
     pub(super) fn names(&self) -> Vec<String> {
         let tcp = self.tcp.lock().iter().map(|open| open.address.to_string()).collect::<Vec<_>>();
-        tcp.into_iter().chain(self.unix.as_ref().map(|(_, path)| path.clone())).collect()
+        tcp.into_iter().chain(self.unix.as_ref().map(|unix| unix.path.clone())).collect()
     }
 
     /// Accepts connections for ever.
@@ -212,7 +214,7 @@ impl Listeners {
     }
 
     async fn accept_unix(&self, doorkeeper: &Doorkeeper) {
-        let Some((listener, path)) = &self.unix else { return };
+        let Some(Unix { listener, path, .. }) = &self.unix else { return };
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
@@ -226,29 +228,18 @@ impl Listeners {
     }
 }
 
-impl Drop for Listeners {
-    fn drop(&mut self) {
-        if let Some((_, path)) = &self.unix {
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-fn open_unix(settings: &Settings) -> Result<Option<(UnixListener, String)>, String> {
+fn open_unix(settings: &Settings) -> Result<Option<Unix>, String> {
     let path = &settings.unixsocket;
     if path.is_empty() {
         return Ok(None);
     }
-    // What a process that was killed has left behind.
-    let _ = std::fs::remove_file(path);
-    let opened = UnixListener::bind(path).and_then(|listener| {
-        if settings.unixsocketperm != 0 {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(settings.unixsocketperm))?;
-        }
-        Ok(listener)
-    });
+    let permissions = Some(settings.unixsocketperm).filter(|permissions| *permissions != 0);
+    let opened =
+        listen_unix(path.as_ref(), permissions, settings.tcp_backlog).and_then(|(listener, name)| {
+            Ok(Unix { _name: name, listener: UnixListener::from_std(listener)?, path: path.clone() })
+        });
     match opened {
-        Ok(listener) => Ok(Some((listener, path.clone()))),
+        Ok(unix) => Ok(Some(unix)),
         Err(error) => Err(format!("Could not create the unix socket {path}: {error}")),
     }
 }
@@ -326,6 +317,7 @@ impl Doorkeeper {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     fn settings(bind: &[&str], port: u16) -> Settings {
         Settings { bind: bind.iter().map(ToString::to_string).collect(), port, ..Settings::default() }
@@ -369,7 +361,7 @@ mod tests {
     async fn the_unix_socket_has_its_permissions_and_goes_with_the_server() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
-        std::fs::write(&path, "left behind").unwrap();
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let settings =
             Settings { unixsocket: path.display().to_string(), unixsocketperm: 0o600, ..settings(&[], 0) };
         let listeners = Listeners::open(&settings).unwrap();

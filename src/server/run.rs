@@ -10,7 +10,7 @@ use super::worker::Workers;
 use crate::command::{Server, client::Kill};
 use crate::config::{Changed, Refusal, Settings};
 use crate::engine::{EngineError, RecoveryReport};
-use std::path::PathBuf;
+use crate::env::PidFile;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::JoinHandle;
@@ -40,30 +40,12 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> ServerError {
     move |error| ServerError::System { what, error }
 }
 
-/// The file with the process id; it goes when the server ends.
-struct PidFile(Option<PathBuf>);
-
-impl PidFile {
-    fn write(settings: &Settings) -> Self {
-        if settings.pidfile.is_empty() {
-            return Self(None);
-        }
-        let path = PathBuf::from(&settings.pidfile);
-        // As in Redis, the server runs all the same.
-        if let Err(error) = std::fs::write(&path, format!("{}\n", std::process::id())) {
-            tracing::warn!(%error, "the pidfile {} cannot be written", path.display());
-            return Self(None);
-        }
-        Self(Some(path))
-    }
-}
-
-impl Drop for PidFile {
-    fn drop(&mut self) {
-        if let Some(path) = &self.0 {
-            let _ = std::fs::remove_file(path);
-        }
-    }
+/// The file with the process id. If it cannot be written the server runs all the same, as in Redis.
+fn write_pid_file(settings: &Settings) -> Option<PidFile> {
+    let path = Some(&settings.pidfile).filter(|path| !path.is_empty())?;
+    PidFile::write(path.as_ref())
+        .inspect_err(|error| tracing::warn!(%error, "the pidfile {path} cannot be written"))
+        .ok()
 }
 
 /// A data folder that is read within this time is read before the first connection is accepted, so that nobody is answered
@@ -79,12 +61,14 @@ pub fn run(server: &Arc<Server>) -> Result<(), ServerError> {
         .enable_all()
         .build()
         .map_err(system("starting the runtime"))?;
+    // Before anything of another server's is touched: this one may be refused the data.
+    server.engine.claim()?;
     let (listeners, signals) = {
         let _entered = runtime.enter();
         let listeners = Listeners::open(&settings).map_err(ServerError::Listen)?;
         (Arc::new(listeners), Signals::take_over().map_err(system("watching for signals"))?)
     };
-    let pid_file = PidFile::write(&settings);
+    let pid_file = write_pid_file(&settings);
     react_to_changes(server, &listeners);
     *server.listening.lock() = listeners.names();
     let workers = Arc::new(Workers::start(server).map_err(system("starting a worker"))?);

@@ -7,7 +7,7 @@ use super::tail::{Damage, Found, Place};
 use super::take_over::{NotYet, TakeOver};
 use super::writer::Active;
 use super::{FileLog, Shared};
-use crate::env::{Access, Clock, Disk, FolderEntry, Random};
+use crate::env::{Access, Clock, Disk, FolderEntry, FolderLock, Random};
 use crate::log::checkpoint;
 use crate::log::manifest::{MANIFEST, Manifest};
 use crate::log::mark::{Behind, Marks};
@@ -20,7 +20,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 impl FileLog {
-    /// Opens the log in `dir`, which is locked until the result is dropped. No epoch is established yet, and nothing in
+    /// Locks the folder, created if it is missing, for a log that is opened in it.
+    pub fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn FolderLock>, LogError> {
+        create_folder(disk, dir)?;
+        disk.lock(dir).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => LogError::Locked { dir: dir.display().to_string() },
+            _ => LogError::io("lock", dir, &error),
+        })
+    }
+
+    /// Opens the log in `dir`, which stays locked until the result is dropped. No epoch is established yet, and nothing in
     /// an existing folder is changed before: what the report says was cut or removed is cut and removed then.
     ///
     /// Damage that cannot be a torn end is refused, naming file and offset.
@@ -29,12 +38,8 @@ impl FileLog {
         clock: Clock,
         dir: &Path,
         options: LogOptions,
+        lock: Box<dyn FolderLock>,
     ) -> Result<(Self, OpenReport), LogError> {
-        create_folder(&*disk, dir)?;
-        let lock = disk.lock(dir).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => LogError::Locked { dir: dir.display().to_string() },
-            _ => LogError::io("lock", dir, &error),
-        })?;
         let mut report = OpenReport::default();
         let entries = disk.list(dir).map_err(|error| LogError::io("list", dir, &error))?;
         let manifest = Manifest::load(&*disk, dir)?;
@@ -71,7 +76,7 @@ fn assemble(
     manifest: Manifest,
     segments: Vec<Lsn>,
     found: &Found,
-    lock: Box<dyn crate::env::FolderLock>,
+    lock: Box<dyn FolderLock>,
     plan: TakeOver,
 ) -> Result<FileLog, LogError> {
     let file: Arc<dyn crate::env::DiskFile> = Arc::new(NotYet);

@@ -1,9 +1,10 @@
 //! A folder with a log and its checkpoints.
 
 use super::FileLog;
-use crate::env::{Clock, Disk};
+use crate::env::{Clock, Disk, FolderLock};
 use crate::log::checkpoint::{CheckpointFolder, CheckpointStore};
 use crate::log::{LogError, LogId, LogOptions, LogPlace, LogStore, OpenReport};
+use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,18 +13,27 @@ use std::sync::Arc;
 pub struct FolderPlace {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
+    /// Held from the claim until the log is opened, which holds it then.
+    claimed: Mutex<Option<Box<dyn FolderLock>>>,
 }
 
 impl FolderPlace {
     /// The folder `dir`, which need not exist yet.
     pub fn new(disk: Arc<dyn Disk>, dir: &Path) -> Self {
-        Self { disk, dir: dir.to_path_buf() }
+        Self { disk, dir: dir.to_path_buf(), claimed: Mutex::default() }
     }
 }
 
 impl LogPlace for FolderPlace {
+    fn claim(&self) -> Result<(), LogError> {
+        *self.claimed.lock() = Some(FileLog::lock(&*self.disk, &self.dir)?);
+        Ok(())
+    }
+
     fn look(&self, clock: &Clock, options: LogOptions) -> Result<(Arc<dyn LogStore>, OpenReport), LogError> {
-        let (store, report) = FileLog::open(Arc::clone(&self.disk), clock.clone(), &self.dir, options)?;
+        let claimed = self.claimed.lock().take();
+        let lock = claimed.map_or_else(|| FileLog::lock(&*self.disk, &self.dir), Ok)?;
+        let (store, report) = FileLog::open(Arc::clone(&self.disk), clock.clone(), &self.dir, options, lock)?;
         Ok((Arc::new(store), report))
     }
 

@@ -10,7 +10,9 @@ fn opened(disk: &SimDisk) -> (Arc<FileLog>, Arc<Log>) {
 }
 
 fn opened_with(disk: &SimDisk, options: LogOptions) -> (Arc<FileLog>, Arc<Log>) {
-    let (store, _) = FileLog::open(disk.shared(), Clock::manual(1_000), Path::new(DIR), options).unwrap();
+    let lock = FileLog::lock(disk, Path::new(DIR)).unwrap();
+    let (store, _) =
+        FileLog::open(disk.shared(), Clock::manual(1_000), Path::new(DIR), options, lock).unwrap();
     let store = Arc::new(store);
     let log = Log::over(Arc::clone(&store) as Arc<dyn LogStore>, Clock::manual(1_000), options).unwrap();
     (store, Arc::new(log))

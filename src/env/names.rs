@@ -1,0 +1,180 @@
+//! Names in the file system by which this process is found: its unix socket and the file with its process id. Such a name
+//! is another process's until that is known to be gone, and only one's own is removed.
+
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+/// A name that this process gave. It goes with this value, unless somebody else has taken it away or over. Whoever holds
+/// it holds the file open too, so that no other file can be the same one.
+#[derive(Debug)]
+pub struct OwnName {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl OwnName {
+    fn of(path: &Path) -> io::Result<Self> {
+        let found = fs::symlink_metadata(path)?;
+        Ok(Self { path: path.to_owned(), device: found.dev(), inode: found.ino() })
+    }
+}
+
+impl Drop for OwnName {
+    fn drop(&mut self) {
+        let is_own = fs::symlink_metadata(&self.path)
+            .is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode));
+        if is_own {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// The file that holds the process id as long as this value lives.
+#[derive(Debug)]
+pub struct PidFile {
+    _name: OwnName,
+    /// Locked, so that no other process takes the name for one that was left behind.
+    _file: File,
+}
+
+impl PidFile {
+    /// Writes the file, over one that was left behind.
+    ///
+    /// # Errors
+    /// `ResourceBusy` if it is that of a process that runs, whose file stays as it is.
+    pub fn write(path: &Path) -> io::Result<Self> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        file.try_lock().map_err(|error| match error {
+            fs::TryLockError::WouldBlock => {
+                io::Error::new(io::ErrorKind::ResourceBusy, "it is that of another process that runs")
+            }
+            fs::TryLockError::Error(error) => error,
+        })?;
+        file.set_len(0)?;
+        file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
+        Ok(Self { _name: OwnName::of(path)?, _file: file })
+    }
+}
+
+/// Listens on a unix socket that has this name and these permissions, or those that the umask leaves. Nobody can connect
+/// before it has them: only a socket that listens takes connections.
+///
+/// # Errors
+/// `AddrInUse` if another process listens there; any other file of that name is an error, too, and stays.
+pub fn listen_unix(
+    path: &Path,
+    permissions: Option<u32>,
+    backlog: u32,
+) -> io::Result<(UnixListener, OwnName)> {
+    let address = SockAddr::unix(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    match socket.bind(&address) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            remove_left_behind(path, &address)?;
+            socket.bind(&address)?;
+        }
+        bound => bound?,
+    }
+    let name = OwnName::of(path)?;
+    if let Some(mode) = permissions {
+        fs::set_permissions(path, Permissions::from_mode(mode))?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok((socket.into(), name))
+}
+
+/// Removes the socket of a process that was killed.
+fn remove_left_behind(path: &Path, address: &SockAddr) -> io::Result<()> {
+    if !fs::symlink_metadata(path)?.file_type().is_socket() {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "there is a file of that name that is no socket",
+        ));
+    }
+    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    probe.set_nonblocking(true)?;
+    match probe.connect(address) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        // One that is too busy to accept is alive.
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_socket_takes_the_name_of_one_that_was_left_behind_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        // A listener of the standard library leaves its name.
+        drop(UnixListener::bind(&path).unwrap());
+        let (listener, name) = listen_unix(&path, Some(0o706), 1).unwrap();
+        assert_eq!(mode(&path), 0o706);
+
+        let in_use = listen_unix(&path, Some(0o777), 1).unwrap_err();
+        assert_eq!(in_use.kind(), io::ErrorKind::AddrInUse);
+        // Nobody accepts, so the queue fills up.
+        let waiting: Vec<_> = std::iter::from_fn(|| {
+            let client = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+            client.set_nonblocking(true).unwrap();
+            client.connect(&SockAddr::unix(&path).unwrap()).ok().map(|()| client)
+        })
+        .collect();
+        assert!(!waiting.is_empty());
+        let in_use = listen_unix(&path, Some(0o777), 1).unwrap_err();
+        assert_eq!((in_use.kind(), mode(&path)), (io::ErrorKind::AddrInUse, 0o706));
+        drop((name, listener));
+        assert!(!path.exists());
+
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "precious").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        for path in [&file, &link] {
+            assert_eq!(listen_unix(path, None, 1).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(fs::read(path).unwrap(), b"precious");
+        }
+    }
+
+    #[test]
+    fn a_name_that_somebody_took_over_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (socket, pid) = (folder.path().join("s"), folder.path().join("pid"));
+        let listening = listen_unix(&socket, None, 1).unwrap();
+        let written = PidFile::write(&pid).unwrap();
+        for path in [&socket, &pid] {
+            fs::remove_file(path).unwrap();
+            fs::write(path, "another's").unwrap();
+        }
+        drop((listening, written));
+        for path in [&socket, &pid] {
+            assert_eq!(fs::read(path).unwrap(), b"another's");
+        }
+    }
+
+    #[test]
+    fn the_file_with_the_process_id_is_that_of_a_process_that_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pid");
+        fs::write(&path, "99999999 was left behind\n").unwrap();
+        let written = PidFile::write(&path).unwrap();
+        let text = || fs::read_to_string(&path).unwrap();
+        assert_eq!(text(), format!("{}\n", std::process::id()));
+        assert_eq!(PidFile::write(&path).unwrap_err().kind(), io::ErrorKind::ResourceBusy);
+        assert_eq!(text(), format!("{}\n", std::process::id()));
+        drop(written);
+        assert!(!path.exists());
+    }
+}
