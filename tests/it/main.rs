@@ -15,6 +15,7 @@ mod bits;
 mod blocking;
 mod changes;
 mod cli;
+mod configuration;
 mod crash;
 mod damage;
 mod digests;

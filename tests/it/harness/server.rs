@@ -34,6 +34,8 @@ pub(crate) struct Server {
     file: Option<String>,
     /// Variables of the process's environment.
     variables: Vec<(String, String)>,
+    /// The umask that the process begins with, if not that of the tests.
+    umask: Option<&'static str>,
 }
 
 /// A free port that the system hands to nobody else for a minute: a connection that this side closed first lingers there,
@@ -100,7 +102,17 @@ impl Server {
             data: PathBuf::new(),
             file: None,
             variables: Vec::new(),
+            umask: None,
         }
+    }
+
+    /// Starts `itemory` with a configuration file and this umask.
+    pub(crate) fn start_with_umask(umask: &'static str, path: &str, flags: &[&str]) -> Server {
+        let mut server = Self::prepare(Kind::Itemory, flags, None);
+        server.umask = Some(umask);
+        server.file = Some(path.to_owned());
+        server.up();
+        server
     }
 
     fn launch(kind: Kind, flags: &[&str], data: Option<&Path>) -> Server {
@@ -122,6 +134,7 @@ impl Server {
             data,
             file: None,
             variables: Vec::new(),
+            umask: None,
         }
     }
 
@@ -162,7 +175,10 @@ impl Server {
             Kind::Itemory => env!("CARGO_BIN_EXE_itemory"),
             _ => "redis-server",
         };
-        let mut command = Command::new(binary);
+        let mut command = Command::new(if self.umask.is_some() { "sh" } else { binary });
+        if let Some(umask) = self.umask {
+            command.args(["-c", r#"umask "$0"; exec "$@""#, umask, binary]);
+        }
         command.args(&self.file);
         command.args(["--port", &self.address.port().to_string(), "--dir"]).arg(&self.data);
         command.args(["--bind", "127.0.0.1"]);
