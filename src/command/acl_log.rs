@@ -1,7 +1,7 @@
 //! ACL LOG: what was refused to users. There are no rules to break yet, so that failed attempts to authenticate are all
 //! there is.
 
-use super::{Cx, Fail, Outcome, client_list, eq, parse_int};
+use super::{Cx, Fail, Outcome, client_list, eq, parse_int, slowlog};
 use std::collections::VecDeque;
 
 /// The same refusal within so many ms of the last is counted in its entry.
@@ -17,10 +17,11 @@ struct Entry {
     id: u64,
     count: u64,
     context: &'static str,
-    /// The command as it was sent.
+    /// The command's name as it was sent.
     object: Vec<u8>,
+    /// The user's name, clipped.
     user: Vec<u8>,
-    /// The client as in CLIENT LIST.
+    /// The client as in CLIENT LIST, its names clipped.
     client: String,
     created: u64,
     updated: u64,
@@ -59,8 +60,8 @@ pub(super) fn note_auth(cx: &Cx<'_, '_>, command: &[u8], user: &[u8]) {
         count: 1,
         context: if cx.client.in_exec { "multi" } else { "toplevel" },
         object: command.to_vec(),
-        user: user.to_vec(),
-        client: client_list::line(cx.server, &cx.client.handle, now, None),
+        user: slowlog::clip_arg(user),
+        client: client_list::short_line(cx.server, &cx.client.handle, now),
         created: now,
         updated: now,
     };

@@ -29,6 +29,20 @@ pub struct ClientNames {
     pub user: Vec<u8>,
 }
 
+impl ClientNames {
+    /// The names for a history, which keeps no more than 128 bytes of each. What stands for the rest is no blank, for
+    /// blanks separate the fields of CLIENT LIST.
+    pub(super) fn clipped(&self) -> Self {
+        const MOST_BYTES: usize = 128;
+        let clip = |name: &[u8]| match name.get(..MOST_BYTES) {
+            Some(kept) if kept.len() < name.len() => [kept, b"..."].concat(),
+            _ => name.to_vec(),
+        };
+        let Self { name, lib_name, lib_ver, user } = self;
+        Self { name: clip(name), lib_name: clip(lib_name), lib_ver: clip(lib_ver), user: clip(user) }
+    }
+}
+
 /// Asks a connection to end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]

@@ -1,6 +1,6 @@
 //! CLIENT LIST, INFO, ID and KILL: looking at the connected clients, and ending some of them.
 
-use super::client::{ClientHandle, Kill};
+use super::client::{ClientHandle, ClientNames, Kill};
 use super::{Cx, Fail, Outcome, Server, eq, fail};
 use crate::text::parse_i64_strict;
 use std::fmt::Write as _;
@@ -63,8 +63,24 @@ fn sizes(args: &[&[u8]]) -> (usize, usize) {
 
 /// One line of CLIENT LIST, without its end. `args` are those of the command that the client runs now, if it is the one that
 /// asks.
-pub(super) fn line(server: &Server, client: &ClientHandle, now: u64, args: Option<&[&[u8]]>) -> String {
+fn line(server: &Server, client: &ClientHandle, now: u64, args: Option<&[&[u8]]>) -> String {
     let names = client.names.lock().clone();
+    line_of(server, client, &names, now, args)
+}
+
+/// The line of a client that runs another command, for a history that keeps it.
+pub(super) fn short_line(server: &Server, client: &ClientHandle, now: u64) -> String {
+    let names = client.names.lock().clipped();
+    line_of(server, client, &names, now, None)
+}
+
+fn line_of(
+    server: &Server,
+    client: &ClientHandle,
+    names: &ClientNames,
+    now: u64,
+    args: Option<&[&[u8]]>,
+) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let command = server.registry.name_of(client.last_command.load(Relaxed) as usize).unwrap_or("NULL");
     // Connections share their worker's buffer for reading; only what is incomplete stays in one of their own.

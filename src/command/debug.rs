@@ -169,7 +169,10 @@ fn error(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 fn log(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(args[2]));
+    /// As many as Redis writes of one message.
+    const MOST_BYTES: usize = 1024;
+    let message = args[2].get(..MOST_BYTES).unwrap_or(args[2]);
+    tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(message));
     cx.out.ok();
     Ok(())
 }

@@ -23,7 +23,7 @@ pub struct SlowEntry {
     pub args: Vec<Vec<u8>>,
     /// The client's address.
     pub addr: String,
-    /// The client's name.
+    /// The client's name, clipped.
     pub name: Vec<u8>,
 }
 
@@ -61,7 +61,8 @@ pub fn clip<A: AsRef<[u8]>>(args: &[A]) -> Vec<Vec<u8>> {
     clipped
 }
 
-fn clip_arg(arg: &[u8]) -> Vec<u8> {
+/// Clips one argument, or a name, to 128 bytes.
+pub fn clip_arg(arg: &[u8]) -> Vec<u8> {
     if arg.len() <= MOST_BYTES {
         return arg.to_vec();
     }

@@ -208,17 +208,21 @@ impl WorkerStats {
         }
     }
 
-    /// Counts an error reply; `text` is what follows the minus sign.
+    /// Counts an error reply; `text` is what follows the minus sign. As in Redis, what has no blank near its beginning
+    /// has no code of its own, and what would end a line or a name of INFO is no part of a code.
     #[cold]
     pub fn error(&self, text: &[u8]) {
+        /// Bytes within which the blank stands.
+        const NEAR: usize = 31;
         self.errors.add(1);
-        let end = text.iter().position(|byte| matches!(byte, b' ' | b'\r')).unwrap_or(text.len());
-        let code = String::from_utf8_lossy(&text[..end]);
+        let code =
+            text.iter().take(NEAR).position(|byte| *byte == b' ').map_or(&b"ERR"[..], |end| &text[..end]);
+        let code = String::from_utf8_lossy(code).replace(['#', ':', '\r', '\n'], "_");
         let mut codes = self.error_codes.lock();
-        if let Some(count) = codes.get_mut(&*code) {
+        if let Some(count) = codes.get_mut(&code) {
             *count += 1;
         } else if codes.len() < MOST_CODES {
-            codes.insert(code.into_owned(), 1);
+            codes.insert(code, 1);
         }
     }
 
@@ -313,9 +317,14 @@ mod tests {
         let stats = WorkerStats::new(0);
         stats.error(b"ERR syntax error\r\n");
         stats.error(b"ERR other");
-        stats.error(b"NOAUTH");
+        stats.error(b"NOAUTH Authentication required.");
+        stats.error(&[b'x'; 100]);
+        stats.error(b"a:b#\nc d");
         let mut sum = BTreeMap::new();
         stats.add_errors(&mut sum);
-        assert_eq!(sum.into_iter().collect::<Vec<_>>(), [("ERR".into(), 2), ("NOAUTH".into(), 1)]);
+        assert_eq!(
+            sum.into_iter().collect::<Vec<_>>(),
+            [("ERR".into(), 3), ("NOAUTH".into(), 1), ("a_b__c".into(), 1)]
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::config::{LogFormat, LogLevel, Settings};
 use crate::env::{LogFile, memory};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use tracing::level_filters::LevelFilter;
@@ -41,15 +42,56 @@ pub(super) fn set_level(level: LogLevel) {
     tracing::callsite::rebuild_interest_cache();
 }
 
+/// Keeps every message in a line of its own, whatever bytes of a client's are in it: control characters are written as
+/// escapes, so that nobody can forge a line. `tracing` itself escapes what would steer a terminal.
+struct OneLine<W>(W);
+
+impl<W: Write> Write for OneLine<W> {
+    /// Takes one message as a whole, as the formatter gives it.
+    fn write(&mut self, message: &[u8]) -> io::Result<usize> {
+        let (text, end) = match message.strip_suffix(b"\n") {
+            Some(text) => (text, &b"\n"[..]),
+            None => (message, &b""[..]),
+        };
+        if text.iter().any(|byte| is_escaped(*byte)) {
+            self.0.write_all(&[escaped(text).as_slice(), end].concat())?;
+        } else {
+            self.0.write_all(message)?;
+        }
+        Ok(message.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Escape itself begins the formatter's own colours.
+fn is_escaped(byte: u8) -> bool {
+    byte < b' ' && byte != 0x1b
+}
+
+fn escaped(text: &[u8]) -> Vec<u8> {
+    let mut line = Vec::with_capacity(text.len() + 16);
+    for byte in text {
+        if is_escaped(*byte) {
+            line.extend(byte.escape_ascii());
+        } else {
+            line.push(*byte);
+        }
+    }
+    line
+}
+
 /// Begins to log. A file that cannot be opened is an error; called twice, the first call counts.
-pub fn start(settings: &Settings) -> std::io::Result<()> {
+pub fn start(settings: &Settings) -> io::Result<()> {
     LEVEL.store(filter_of(settings.loglevel).0, Relaxed);
     let is_file = !settings.logfile.is_empty();
     let writer = if is_file {
         let file = LogFile::new(PathBuf::from(&settings.logfile))?;
-        BoxMakeWriter::new(move || file.clone())
+        BoxMakeWriter::new(move || OneLine(file.clone()))
     } else {
-        BoxMakeWriter::new(std::io::stderr)
+        BoxMakeWriter::new(|| OneLine(io::stderr()))
     };
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_target(false);
     let by_level = dynamic_filter_fn(|metadata, _| *metadata.level() <= filter());
@@ -59,7 +101,7 @@ pub fn start(settings: &Settings) -> std::io::Result<()> {
             tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer))
         }
         LogFormat::Pretty => {
-            let colours = !is_file && std::io::IsTerminal::is_terminal(&std::io::stderr());
+            let colours = !is_file && io::IsTerminal::is_terminal(&io::stderr());
             let layer = layer.with_ansi(colours).with_filter(by_level);
             tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer))
         }
@@ -68,9 +110,36 @@ pub fn start(settings: &Settings) -> std::io::Result<()> {
     // A panic costs one connection or one round of background work, and must be seen where people look.
     std::panic::set_hook(Box::new(|panic| {
         memory::or_abort(|| {
-            let trace = std::backtrace::Backtrace::force_capture();
-            tracing::error!("this is a fault of the program, please report it: {panic}\n{trace}");
+            let trace = std::backtrace::Backtrace::force_capture().to_string();
+            tracing::error!("this is a fault of the program, please report it: {panic}");
+            trace.lines().for_each(|line| tracing::error!("{line}"));
         });
     }));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_message_is_one_line(message: Vec<u8>, ends: bool) {
+            let end: &[u8] = if ends { b"\n" } else { b"" };
+            let message = [message.as_slice(), end].concat();
+            let mut written = Vec::new();
+            OneLine(&mut written).write_all(&message).unwrap();
+            let text = written.strip_suffix(b"\n").unwrap_or(&written);
+            prop_assert!(!text.iter().any(|byte| is_escaped(*byte)));
+            prop_assert_eq!(written.ends_with(b"\n"), message.ends_with(b"\n"));
+        }
+    }
+
+    #[test]
+    fn plain_text_stays_as_it_is() {
+        let mut written = Vec::new();
+        OneLine(&mut written).write_all("\x1b[32mé\x1b[0m a\nb\r\t\0\n".as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(written).unwrap(), "\x1b[32mé\x1b[0m a\\nb\\r\\t\\x00\n");
+    }
 }

@@ -39,7 +39,7 @@ pub(super) fn slow(
         return;
     }
     let args = slowlog::clip(&redact::shown(command, args));
-    let name = client.handle.names.lock().name.clone();
+    let name = slowlog::clip_arg(&client.handle.names.lock().name);
     let addr = client.handle.addr.clone();
     server.slow_log.lock().add(slowlog::SlowEntry { id: 0, time: second, micros, args, addr, name });
 }

@@ -236,3 +236,56 @@ fn protected_mode_refuses_other_addresses() {
     assert!(local.run("CONFIG SET protected-mode yes requirepass secret").is_ok());
     assert!(answer(&server, b"PING\r\n").starts_with("-NOAUTH "));
 }
+
+#[test]
+fn a_clients_bytes_forge_no_line_of_the_log() {
+    for format in ["pretty", "json"] {
+        let server = Server::start(&["--enable-debug-command", "yes", "--log-format", format]);
+        let mut client = server.client();
+        let forged = "a\n2026-01-01T00:00:00.000000Z  INFO forged\r\u{1b}[2J\u{9b}2J\u{7f}\0b";
+        assert!(client.call(&["DEBUG", "LOG", forged]).is_ok());
+        let before = server.log().len();
+        assert!(client.call(&["DEBUG", "LOG", &"x".repeat(1 << 20)]).is_ok());
+        let log = server.log();
+        assert!(log.len() - before < 4096, "{} bytes of one message", log.len() - before);
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains("forged")).collect();
+        assert!(lines.len() == 1 && lines[0].contains("DEBUG LOG: a"), "{lines:?}");
+        assert!(!log.contains(|c: char| c < ' ' && c != '\n'), "{log:?}");
+        let is_json = |line: &str| serde_json::from_str::<serde_json::Value>(line).is_ok();
+        assert!(format == "pretty" || log.lines().all(is_json), "{log}");
+    }
+}
+
+#[test]
+fn histories_cut_what_a_client_calls_itself() {
+    let server = Server::start(&["--slowlog-log-slower-than", "0", "--enable-debug-command", "yes"]);
+    let mut client = server.client();
+    let long = "x".repeat(1 << 20);
+    assert!(client.call(&["CLIENT", "SETNAME", &long]).is_ok());
+    for option in ["LIB-NAME", "LIB-VER"] {
+        assert!(client.call(&["CLIENT", "SETINFO", option, &long]).is_ok());
+    }
+    assert!(client.call(&["AUTH", &long, &long]).is_error());
+    assert!(client.call(&[&long, &long]).is_error());
+    assert!(client.call(&["DEBUG", "ERROR", &long]).is_error());
+    for history in ["SLOWLOG GET 100", "ACL LOG 100", "INFO everything", "LATENCY LATEST"] {
+        let shown = client.run(history).to_string();
+        assert!(!shown.contains(&long[..200]), "{history} shows {} bytes", shown.len());
+    }
+    assert!(client.run("CLIENT GETNAME").text() == long, "the name itself stays whole");
+}
+
+#[test]
+fn an_errors_code_ends_no_line_of_info() {
+    let server = Server::start(&["--enable-debug-command", "yes"]);
+    let mut client = server.client();
+    for error in ["A:count=1\r\nforged:1 x", "NOBLANK", "A#B c"] {
+        assert!(client.call(&["DEBUG", "ERROR", error]).is_error());
+    }
+    let text = client.run("INFO errorstats").text();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(
+        lines,
+        ["# Errorstats", "errorstat_A_B:count=1", "errorstat_A_count=1:count=1", "errorstat_ERR:count=1"]
+    );
+}
