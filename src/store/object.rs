@@ -2,6 +2,7 @@
 
 use super::collection::{Collection, ItemsRef};
 use crate::value::hash::{BigHash, HashRef};
+use crate::value::heap;
 use crate::value::stream::Stream;
 
 /// A value of its own allocation.
@@ -34,7 +35,7 @@ impl Object {
 
     /// Approximate bytes allocated, in O(1) by sampling up to `samples` elements (0 for all).
     pub fn memory(&self, samples: usize) -> usize {
-        size_of::<Self>()
+        heap::block(size_of::<Self>())
             + match self {
                 Self::Hash(hash) => hash.memory(samples),
                 Self::Items(items) => items.memory(samples),

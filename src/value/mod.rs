@@ -2,6 +2,7 @@
 //!
 //! - `bits`: bit operations on strings.
 //! - `digest`: digests of values (`DEBUG DIGEST`, `DIGEST`).
+//! - `heap`: what structures take on the heap.
 //! - `rdb`: Redis's own serialisation of a value (`DUMP` and `RESTORE`), both ways.
 //! - `stream`: streams.
 //! - `lcs`: the longest common subsequence of two strings.
@@ -12,6 +13,7 @@ pub mod bits;
 pub mod digest;
 mod error;
 pub mod hash;
+pub mod heap;
 pub mod lcs;
 pub mod listpack;
 pub mod longdouble;

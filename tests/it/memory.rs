@@ -221,3 +221,68 @@ fn lookups_that_tell_what_they_found_are_counted_as_hits_and_misses() {
         assert_eq!(server.info("keyspace_misses"), "5");
     });
 }
+
+/// Many keys of one kind: what MEMORY USAGE says of all of them against what the server's memory has grown by.
+#[test]
+fn memory_usage_is_what_the_allocator_says() {
+    const KEYS: usize = 30;
+    const ELEMENTS: usize = 3000;
+    type Make = fn(&str) -> Vec<String>;
+    fn stream(key: &str) -> Vec<String> {
+        (1..=ELEMENTS).map(|n| format!("XADD {key} {n}-1 field value{n}")).collect()
+    }
+    fn group(key: &str, name: &str, consumers: usize) -> Vec<String> {
+        let read = |n| format!("XREADGROUP GROUP {name} c{} COUNT 30 STREAMS {key} >", n % consumers);
+        let reads = (0..ELEMENTS / 30).map(read);
+        std::iter::once(format!("XGROUP CREATE {key} {name} 0")).chain(reads).collect()
+    }
+    fn hash(key: &str) -> Vec<String> {
+        (0..ELEMENTS).map(|n| format!("HSET {key} field{n} value{n}")).collect()
+    }
+    fn expire(key: &str, step: usize, at: fn(usize) -> usize) -> Vec<String> {
+        let each = |n| format!("HPEXPIREAT {key} {} FIELDS 1 field{n}", 4_000_000_000_000 + at(n));
+        (0..ELEMENTS).step_by(step).map(each).collect()
+    }
+    let server = Server::start(&["--appendonly", "no"]);
+    let mut client = server.client();
+    // A tree that grew in order is counted exactly; in another order its nodes are fuller.
+    let (in_order, in_no_order) = (1.05, 1.15);
+    let kinds: [(&str, f64, Make); 9] = [
+        ("streams", in_order, stream),
+        ("streams with a group", in_order, |key| [stream(key), group(key, "g", 1)].concat()),
+        ("streams with consumers", in_order, |key| {
+            [stream(key), group(key, "g", 7), group(key, "h", 100)].concat()
+        }),
+        ("streams half acknowledged", in_no_order, |key| {
+            let acknowledge = (1..=ELEMENTS).step_by(2).map(|n| format!("XACK {key} g {n}-1")).collect();
+            [stream(key), group(key, "g", 2), acknowledge].concat()
+        }),
+        ("hashes", in_order, hash),
+        ("hashes that expire together", in_order, |key| [hash(key), expire(key, 1, |_| 0)].concat()),
+        ("hashes that expire in order", in_order, |key| [hash(key), expire(key, 1, |n| n)].concat()),
+        ("hashes that expire in no order", in_no_order, |key| {
+            [hash(key), expire(key, 1, |n| n * 7919 % 100_003)].concat()
+        }),
+        ("hashes that expire in part", in_order, |key| [hash(key), expire(key, 3, |n| n)].concat()),
+    ];
+    let mut wrong = Vec::new();
+    for (what, most, make) in kinds {
+        let before = used(&server);
+        let names: Vec<String> = (0..KEYS).map(|n| format!("{}:{n}", what.replace(' ', "-"))).collect();
+        for name in &names {
+            for some in make(name).chunks(500) {
+                let bytes = some.iter().map(|line| Client::encode(&line.split(' ').collect::<Vec<_>>()));
+                client.send_raw(&bytes.collect::<Vec<_>>().concat()).unwrap();
+                some.iter().for_each(|line| assert!(!client.read().is_error(), "{line}"));
+            }
+        }
+        let grown = used(&server) - before;
+        let told =
+            names.iter().map(|name| client.run(&format!("MEMORY USAGE {name} SAMPLES 0")).int().unwrap());
+        let ratio = told.sum::<i64>() as f64 / grown as f64;
+        if !(0.95..most).contains(&ratio) {
+            wrong.push(format!("{what}: {ratio:.3} of {grown}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:?}");
+}

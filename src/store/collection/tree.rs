@@ -6,6 +6,7 @@
 
 use super::packed::{pack_item, pack_item_into, packed_find, packed_items, packed_len};
 use crate::store::DeadlineOf;
+use crate::value::heap;
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
@@ -288,12 +289,10 @@ impl Collection {
 
     /// Approximate bytes allocated, from a sample of chunks that hold about `samples` items (0 for all).
     pub fn memory(&self, samples: usize) -> usize {
-        // The tree's nodes are two thirds full on average.
-        const NODE: usize = (size_of::<Separator>() + size_of::<Chunk>()) * 3 / 2;
         let total = self.chunks.len();
         let take =
             if samples == 0 { total } else { (samples * total).div_ceil(self.items.max(1)).min(total) };
-        let sum: usize = self.chunks.values().take(take).map(|c| c.packed.capacity()).sum();
-        total * NODE + (sum * total).checked_div(take).unwrap_or(0)
+        let sum: usize = self.chunks.values().take(take).map(|c| heap::block(c.packed.capacity())).sum();
+        heap::btree::<Separator, Chunk>(total) + (sum * total).checked_div(take).unwrap_or(0)
     }
 }

@@ -16,6 +16,7 @@
 
 use super::part::{Name, Part};
 use super::{FieldRef, packed_fields, passed};
+use crate::value::heap;
 use ahash::RandomState;
 use smallvec::{SmallVec, smallvec};
 use std::collections::BTreeSet;
@@ -24,7 +25,7 @@ use std::collections::BTreeSet;
 /// 4096 buckets. Few where tests should see many parts.
 const FULL: usize = if cfg!(test) { 16 } else { 1700 };
 
-/// A hash above the compact thresholds. About 50 bytes a field beside its name and value, 24 more with a deadline.
+/// A hash above the compact thresholds. About 50 bytes a field beside its name and value, 43 more with a deadline.
 pub struct BigHash {
     parts: SmallVec<[Part; 1]>,
     state: RandomState,
@@ -322,7 +323,8 @@ impl BigHash {
     pub fn memory(&self, samples: usize) -> usize {
         let samples = if samples == 0 { self.len } else { samples.div_ceil(self.parts.len()) };
         let parts: usize = self.parts.iter().map(|part| part.memory(samples)).sum();
-        parts + self.firsts.len() * 24 + self.parts.len() * size_of::<Part>()
+        let own = if self.parts.spilled() { self.parts.capacity() * size_of::<Part>() } else { 0 };
+        parts + heap::btree::<(u64, usize), ()>(self.firsts.len()) + heap::block(own)
     }
 }
 

@@ -2,6 +2,7 @@
 //! scans cost O(1), and an order by deadline beside it for the fields that have one.
 
 use super::FieldRef;
+use crate::value::heap;
 use crate::value::packed::{get_varint, put_varint_to, varint_len};
 use indexmap::set::MutableValues;
 use indexmap::{Equivalent, IndexSet};
@@ -276,10 +277,16 @@ impl Part {
     pub(super) fn memory(&self, samples: usize) -> usize {
         let n = self.fields.len();
         let take = samples.min(n);
-        let sum: usize = self.fields.iter().take(take).map(|f| f.0.len().next_multiple_of(16)).sum();
-        // A bucket holds hash and block; the index beside it is at most 7/8 full.
-        let buckets = self.fields.capacity() * (size_of::<Field>() + size_of::<usize>());
-        let index = self.fields.capacity() * 9 * 8 / 7;
-        buckets + index + self.deadlines.len() * 24 + (sum * n).checked_div(take).unwrap_or(0)
+        let sum: usize = self.fields.iter().take(take).map(|f| heap::block(f.0.len())).sum();
+        // A bucket holds hash and block. The index beside it is at most 7/8 full; it has a power of two of positions, each
+        // with a byte of its own, and one group of such bytes more.
+        let capacity = self.fields.capacity();
+        let buckets = heap::block(capacity * (size_of::<Field>() + size_of::<usize>()));
+        let index = match capacity {
+            0 => 0,
+            _ => heap::block((capacity * 8).div_ceil(7).next_power_of_two() * (size_of::<usize>() + 1) + 16),
+        };
+        let deadlines = heap::btree::<(u64, usize), ()>(self.deadlines.len());
+        buckets + index + deadlines + (sum * n).checked_div(take).unwrap_or(0)
     }
 }

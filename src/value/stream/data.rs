@@ -3,7 +3,7 @@
 use super::group::Groups;
 use super::node::{NodeLimits, StreamNode};
 use super::{NewId, StreamId};
-use crate::value::ValueError;
+use crate::value::{ValueError, heap};
 use std::collections::VecDeque;
 
 /// More bytes than this are not taken as one entry.
@@ -132,9 +132,10 @@ impl Stream {
         &mut self.groups
     }
 
-    /// The bytes it takes on the heap, apart from itself. O(number of groups).
+    /// The bytes it takes on the heap, apart from itself. O(number of consumers).
     pub fn memory(&self) -> usize {
-        self.node_bytes + self.nodes.capacity() * size_of::<Box<StreamNode>>() + self.groups.memory()
+        let nodes = heap::block(self.nodes.capacity() * size_of::<Box<StreamNode>>());
+        self.node_bytes + nodes + self.groups.memory()
     }
 
     /// The identifier that an entry added now would get. `now_ms` is the clock, in milliseconds since the Unix epoch.

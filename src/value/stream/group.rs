@@ -1,6 +1,7 @@
 //! Consumer groups: how far each has read, what was delivered and not acknowledged, and by whom.
 
 use super::StreamId;
+use crate::value::heap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, RangeInclusive};
 
@@ -79,7 +80,6 @@ pub struct Group {
     consumers: Vec<Option<Consumer>>,
     /// The consumers' places, by their names.
     by_name: Vec<u32>,
-    name_bytes: usize,
 }
 
 /// Two groups are equal if their positions, consumers and pending entries are.
@@ -146,7 +146,6 @@ impl Group {
         };
         let consumer =
             Consumer { name: name.into(), seen_at_ms: now_ms, active_at_ms: None, pending: BTreeSet::new() };
-        self.name_bytes += name.len();
         let free = if self.by_name.len() < self.consumers.len() {
             self.consumers.iter().position(Option::is_none)
         } else {
@@ -171,7 +170,6 @@ impl Group {
         let rank = self.search(name).ok()?;
         let place = self.by_name.remove(rank);
         let consumer = self.consumers.get_mut(place as usize)?.take()?;
-        self.name_bytes -= name.len();
         let pending =
             consumer.pending.iter().filter_map(|id| Some((*id, self.pending.remove(id)?))).collect();
         while let Some(None) = self.consumers.last() {
@@ -184,7 +182,6 @@ impl Group {
     pub(super) fn put_consumer_back(&mut self, removed: RemovedConsumer) {
         let RemovedConsumer { place, consumer, pending } = removed;
         let Err(rank) = self.search(&consumer.name) else { return };
-        self.name_bytes += consumer.name.len();
         self.by_name.insert(rank, place);
         let at = place as usize;
         self.consumers.resize_with(self.consumers.len().max(at + 1), || None);
@@ -247,13 +244,15 @@ impl Group {
         true
     }
 
-    /// The bytes it takes on the heap, apart from itself, trees by their usual fill. O(1).
+    /// The bytes it takes on the heap, apart from itself. O(number of consumers).
     pub fn memory(&self) -> usize {
-        // A tree's node of eleven places is filled to about three quarters.
-        const PENDING: usize = (2 * size_of::<StreamId>() + size_of::<Pending>()) * 4 / 3;
-        let consumers =
-            self.consumers.capacity() * size_of::<Option<Consumer>>() + self.by_name.capacity() * 4;
-        consumers + self.name_bytes + self.pending.len() * PENDING
+        let each = |consumer: &Consumer| {
+            heap::block(consumer.name.len()) + heap::btree::<StreamId, ()>(consumer.pending.len())
+        };
+        heap::btree::<StreamId, Pending>(self.pending.len())
+            + heap::block(self.consumers.capacity() * size_of::<Option<Consumer>>())
+            + heap::block(self.by_name.capacity() * size_of::<u32>())
+            + self.consumers().map(each).sum::<usize>()
     }
 }
 
@@ -321,10 +320,12 @@ impl Groups {
         }
     }
 
-    /// The bytes they take on the heap. O(number of groups).
+    /// The bytes they take on the heap. O(number of consumers).
     pub fn memory(&self) -> usize {
-        let each = |(name, group): &(Box<[u8]>, Box<Group>)| name.len() + size_of::<Group>() + group.memory();
-        self.groups.capacity() * size_of::<(Box<[u8]>, Box<Group>)>()
+        let each = |(name, group): &(Box<[u8]>, Box<Group>)| {
+            heap::block(name.len()) + heap::block(size_of::<Group>()) + group.memory()
+        };
+        heap::block(self.groups.capacity() * size_of::<(Box<[u8]>, Box<Group>)>())
             + self.groups.iter().map(each).sum::<usize>()
     }
 }

@@ -10,6 +10,7 @@
 #![deny(clippy::indexing_slicing)]
 
 use super::StreamId;
+use crate::value::heap;
 use crate::value::listpack::{self, Builder, Entry, number_size, push_bytes, push_number};
 
 const DELETED: u8 = 1;
@@ -272,7 +273,7 @@ impl StreamNode {
 
     /// The bytes it takes on the heap, itself included.
     pub(super) fn memory(&self) -> usize {
-        size_of::<Self>() + self.body.capacity()
+        heap::block(size_of::<Self>()) + heap::block(self.body.capacity())
     }
 
     /// Whether another entry of `size` bytes in all would go into a new node.
