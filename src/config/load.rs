@@ -165,17 +165,13 @@ impl CommandLine {
                     }
                     directives.push(words);
                 }
-                _ => match directives.last_mut() {
-                    Some(words) => {
-                        words.push(arg);
-                        value_follows = false;
-                    }
-                    // It may be a password whose option was forgotten, and is not shown.
-                    None => {
-                        let why = "there is an argument before the first option, '--NAME'";
-                        return Err(ConfigError::Usage(why.to_owned()));
-                    }
-                },
+                _ => {
+                    // What stands alone may be a password whose option was forgotten, and is not shown.
+                    let alone = "there is an argument before the first option, '--NAME'";
+                    let words = directives.last_mut().ok_or_else(|| ConfigError::Usage(alone.to_owned()))?;
+                    words.push(arg);
+                    value_follows = false;
+                }
             }
         }
         Ok(Self { file, stdin_last, directives })
