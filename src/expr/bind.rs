@@ -1,5 +1,6 @@
 //! Joins parsed expressions with one request's `#names` and `:values`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -322,15 +323,15 @@ impl BoundCondition {
         })
     }
 
-    /// Whether it looks at no other attributes than those that `allowed` says.
-    pub fn reads_only(&self, allowed: &dyn Fn(&str) -> bool) -> bool {
-        let mut only = true;
+    /// The names of the attributes it looks at, ascending.
+    pub fn roots(&self) -> BTreeSet<String> {
+        let mut roots = BTreeSet::new();
         // The visitor refuses nothing.
         let _ = self.each_path(&mut |path| {
-            only &= allowed(self.scope.name(&path.root));
+            roots.insert(self.scope.name(&path.root).to_owned());
             Ok(())
         });
-        only
+        roots
     }
 
     fn each_path(&self, visit: &mut dyn FnMut(&Path) -> Result<(), ExprError>) -> Result<(), ExprError> {

@@ -154,8 +154,6 @@ fn what_an_index_cannot_do_is_refused() {
     ] {
         assert_eq!(call(&mut h, "Query", &query(&extra)), invalid(message), "{extra}");
     }
-    let unheld = json!({"FilterExpression": "attribute_exists(body)"});
-    assert_eq!(call(&mut h, "Query", &query(&unheld))["Count"], 0);
     let item = json!({"forum": {"S": "f"}, "subject": {"S": "z"}, "by": {"N": "1"}});
     assert_eq!(
         call(&mut h, "PutItem", &json!({"TableName": "threads", "Item": item})),
@@ -183,6 +181,49 @@ fn what_an_index_cannot_do_is_refused() {
             "One or more parameter values were invalid: Type mismatch for Index Key by Expected: S Actual: N IndexName: author"
         )
     );
+}
+
+#[test]
+fn a_querys_filter_looks_at_no_more_than_a_global_index_holds() {
+    let mut h = Harness::new();
+    filled(&mut h);
+    let unheld = |names: &str| {
+        invalid(&format!(
+            "One or more parameter values were invalid: Secondary index author does not project one or more filter attributes: [{names}]"
+        ))
+    };
+    let condition = |name: &str| {
+        let one = json!({"ComparisonOperator": "EQ", "AttributeValueList": [{"S": "x"}]});
+        json!({name: one})
+    };
+    let names = json!({"#k": "by", "#t": "text"});
+    for (filter, more, missing) in [
+        ("attribute_exists(#t)", json!({}), "text"),
+        ("begins_with(#t, :v) OR tags = :v OR body.a = :v OR #t <> :v", json!({}), "body, text"),
+        ("NOT #t IN (:v)", json!({"Select": "COUNT"}), "text"),
+        ("#t = :v", json!({"ProjectionExpression": "body"}), "text"),
+    ] {
+        let mut body = query(&more);
+        body["FilterExpression"] = filter.into();
+        body["ExpressionAttributeNames"] = names.clone();
+        assert_eq!(call(&mut h, "Query", &body), unheld(missing), "{filter}");
+    }
+    let old = |filter: Value| {
+        json!({"TableName": "threads", "IndexName": "author", "KeyConditions": condition("by"), "QueryFilter": filter})
+    };
+    assert_eq!(call(&mut h, "Query", &old(condition("text"))), unheld("text"));
+    assert_eq!(call(&mut h, "Query", &old(condition("subject")))["Count"], 0);
+    // The keys of the table are held, and what is named; a scan finds the rest missing.
+    assert_eq!(call(&mut h, "Query", &query(&json!({"FilterExpression": "attribute_exists(tags)"})))["Count"], 2);
+    for (filter, count) in [("attribute_exists(#t)", 0), ("attribute_not_exists(#t)", 3)] {
+        let scan = json!({"TableName": "threads", "IndexName": "author", "FilterExpression": filter,
+            "ExpressionAttributeNames": {"#t": "text"}});
+        assert_eq!(call(&mut h, "Scan", &scan)["Count"], count, "{filter}");
+    }
+    // A local index gives what its items hold.
+    let local = json!({"IndexName": "hits", "FilterExpression": "attribute_exists(#t)",
+        "ExpressionAttributeNames": {"#k": "forum", "#t": "text"}, "ExpressionAttributeValues": {":v": {"S": "f"}}});
+    assert_eq!(call(&mut h, "Query", &query(&local))["Count"], 3);
 }
 
 #[test]
