@@ -2,15 +2,18 @@
 
 use super::body::Body;
 use super::json::Object;
-use crate::engine::{Index, Table};
+use super::request::Asked;
+use crate::engine::Index;
 use crate::ops::Written;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What is to be said of the capacity that a request consumed, and how much it was, table by table.
 pub(super) struct Capacity {
     detail: Detail,
     transaction: Option<Units>,
-    tables: BTreeMap<String, Consumed>,
+    /// By the name that the request has for a table.
+    tables: BTreeMap<Arc<str>, Consumed>,
 }
 
 /// What a table and its indexes consumed.
@@ -77,21 +80,21 @@ impl Capacity {
     }
 
     /// What units cost, and where they are added up; none if nobody asks.
-    fn account(&mut self, table: &str, units: f64) -> Option<(&mut Consumed, f64)> {
+    fn account(&mut self, table: &Asked, units: f64) -> Option<(&mut Consumed, f64)> {
         if self.detail == Detail::None {
             return None;
         }
         let units = if self.transaction.is_some() { units * 2.0 } else { units };
-        Some((self.tables.entry(table.to_owned()).or_default(), units))
+        Some((self.tables.entry(Arc::clone(&table.by)).or_default(), units))
     }
 
-    pub(super) fn add(&mut self, table: &str, units: f64) {
+    pub(super) fn add(&mut self, table: &Asked, units: f64) {
         if let Some((consumed, units)) = self.account(table, units) {
             consumed.table += units;
         }
     }
 
-    pub(super) fn add_index(&mut self, table: &str, index: &Index, units: f64) {
+    pub(super) fn add_index(&mut self, table: &Asked, index: &Index, units: f64) {
         if let Some((consumed, units)) = self.account(table, units) {
             let indexes = if index.schema.local { &mut consumed.locals } else { &mut consumed.globals };
             *indexes.entry(index.schema.name.clone()).or_default() += units;
@@ -99,12 +102,12 @@ impl Capacity {
     }
 
     /// Adds a write on a table, with what it wrote to its indexes.
-    pub(super) fn add_written(&mut self, table: &Table, written: &Written) {
-        self.add(&table.name, write_units(written.bytes));
+    pub(super) fn add_written(&mut self, table: &Asked, written: &Written) {
+        self.add(table, write_units(written.bytes));
         for write in &written.indexes {
             let index = table.indexes.iter().find(|index| index.schema.space == write.space);
             if let Some(index) = index {
-                self.add_index(&table.name, index, write_units(write.bytes));
+                self.add_index(table, index, write_units(write.bytes));
             }
         }
     }

@@ -2,17 +2,16 @@
 
 use super::body::Body;
 use super::error::AwsError;
-use super::request::{LIMITS, table};
-use crate::engine::{Source, Table, Tables};
+use super::request::{Asked, LIMITS, table};
+use crate::engine::{Source, Tables};
 use crate::expr::{BoundCondition, BoundProjection, KeyTarget};
 use crate::item::{Item, ItemError, ItemKeys, KeyAttr, Projection, read_key_part};
 use crate::ops;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// A table, or one of its indexes.
 pub(super) struct Target {
-    pub(super) table: Arc<Table>,
+    pub(super) table: Asked,
     /// The index's place in the table.
     index: Option<usize>,
 }

@@ -6,14 +6,13 @@ use super::collections::Collections;
 use super::error::AwsError;
 use super::json::Object;
 use super::legacy::{self, Style};
-use super::request::{Expressions, LIMITS, item, table};
+use super::request::{Asked, Expressions, LIMITS, item, table};
 use super::{Call, Operation, shape};
-use crate::engine::{Table, Tables};
+use crate::engine::Tables;
 use crate::expr::{BoundCondition, BoundProjection, BoundUpdate, ExprError, ExprKind};
 use crate::item::{Item, ItemError, ItemKeys, ItemRef, KeyBytes};
 use crate::ops::{self, At, OpError, Write, Written};
 use serde_json::{Map, Value};
-use std::sync::Arc;
 
 /// What a write does.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,7 +25,7 @@ pub(super) enum Action {
 
 /// A write that was read, alone or in a transaction.
 pub(super) struct Prepared {
-    pub(super) table: Arc<Table>,
+    pub(super) table: Asked,
     pub(super) keys: ItemKeys,
     action: Action,
     item: Option<Item>,
@@ -82,7 +81,7 @@ impl Prepared {
     }
 
     /// A put or delete without anything else, as batches have them.
-    pub(super) fn plain(table: Arc<Table>, keys: ItemKeys, item: Option<Item>) -> Self {
+    pub(super) fn plain(table: Asked, keys: ItemKeys, item: Option<Item>) -> Self {
         let action = if item.is_some() { Action::Put } else { Action::Delete };
         Self {
             table,
@@ -285,7 +284,7 @@ fn attributes(returns: &str, prepared: &Prepared, written: &Written) -> Result<O
 
 /// A read of one item, alone or in a transaction.
 pub(super) struct Get {
-    pub(super) table: Arc<Table>,
+    pub(super) table: Asked,
     pub(super) keys: ItemKeys,
     projection: Option<BoundProjection>,
 }
@@ -362,7 +361,7 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
         let mut out = Vec::new();
         let mut object = Object::begin(&mut out);
         let size = get.write(tx.item(&get.table, &get.keys), &mut object)?;
-        capacity.add(&get.table.name, read_units(size, consistent));
+        capacity.add(&get.table, read_units(size, consistent));
         capacity.write(&mut object);
         object.end();
         Ok(out)

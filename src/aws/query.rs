@@ -306,7 +306,7 @@ impl Common {
         if let Some(last) = &page.last {
             object.item("LastEvaluatedKey", self.target.last_key(last)?.view());
         }
-        let (table, units) = (&self.target.table.name, read_units(page.bytes, self.consistent));
+        let (table, units) = (&self.target.table, read_units(page.bytes, self.consistent));
         match self.target.source().index {
             None => self.capacity.add(table, units),
             Some(index) => {

@@ -92,7 +92,7 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
         object.array("Responses", &all, |get, out| {
             let mut response = Object::begin(out);
             match get.write(tx.item(&get.table, &get.keys), &mut response) {
-                Ok(size) => capacity.add(&get.table.name, read_units(size, true)),
+                Ok(size) => capacity.add(&get.table, read_units(size, true)),
                 Err(error) => failed = Some(error),
             }
             response.end();
@@ -150,7 +150,7 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
             capacity = capacity.in_transaction(Units::Read);
             for prepared in &all {
                 let size = tx.item(&prepared.table, &prepared.keys).map_or(0, |item| item.size());
-                capacity.add(&prepared.table.name, read_units(size, true));
+                capacity.add(&prepared.table, read_units(size, true));
             }
         } else {
             let writes: Vec<_> = all.iter().map(|prepared| prepared.write(false)).collect();

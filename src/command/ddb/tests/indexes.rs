@@ -28,7 +28,7 @@ fn threads() -> Value {
     })
 }
 
-fn filled(h: &mut Harness) {
+pub(super) fn filled(h: &mut Harness) {
     let reply = call(h, "CreateTable", &threads());
     assert_eq!(reply["TableDescription"]["GlobalSecondaryIndexes"][0]["IndexStatus"], "CREATING", "{reply}");
     for (subject, hits, by) in [("a", 3, "x"), ("b", 1, "y"), ("c", 2, "x")] {

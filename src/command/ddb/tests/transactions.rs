@@ -1,6 +1,6 @@
 //! Batches and transactions.
 
-use super::{call, invalid, put, table};
+use super::{call, indexes, invalid, put, table};
 use crate::command::testing::Harness;
 use serde_json::{Value, json};
 
@@ -33,6 +33,79 @@ fn batches_read_and_write_several_tables() {
         call(&mut h, "BatchWriteItem", &both),
         invalid("Too many items requested for the BatchWriteItem call")
     );
+}
+
+#[test]
+fn a_reply_calls_a_table_as_the_request_did() {
+    let arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/threads";
+    let key = json!({"forum": {"S": "f"}, "subject": {"S": "a"}});
+    let item = json!({"forum": {"S": "f"}, "subject": {"S": "a"}, "hits": {"N": "1"}});
+    let get = |table: &str| json!({"TableName": table, "Key": key});
+    let requests = |table: &str| {
+        let query = json!({"TableName": table, "KeyConditionExpression": "forum = :f", "ExpressionAttributeValues": {":f": {"S": "f"}}});
+        let put = json!({"TableName": table, "Item": item});
+        let values = json!({":n": {"N": "1"}});
+        let update = json!({"TableName": table, "Key": key, "UpdateExpression": "ADD hits :n", "ExpressionAttributeValues": values});
+        [
+            ("PutItem", put),
+            ("UpdateItem", update.clone()),
+            ("GetItem", get(table)),
+            ("Query", query),
+            ("Scan", json!({"TableName": table, "IndexName": "hits"})),
+            ("BatchWriteItem", json!({"RequestItems": {table: [{"PutRequest": {"Item": item}}]}})),
+            ("BatchGetItem", json!({"RequestItems": {table: {"Keys": [key]}}})),
+            ("TransactWriteItems", json!({"TransactItems": [{"Update": update}]})),
+            ("TransactGetItems", json!({"TransactItems": [{"Get": get(table)}]})),
+            ("DeleteItem", get(table)),
+        ]
+    };
+    let send = |table: &str| {
+        let mut h = Harness::new();
+        indexes::filled(&mut h);
+        requests(table).map(|(operation, mut body)| {
+            body["ReturnConsumedCapacity"] = "INDEXES".into();
+            if operation.contains("Write") || matches!(operation, "PutItem" | "UpdateItem" | "DeleteItem") {
+                body["ReturnItemCollectionMetrics"] = "SIZE".into();
+            }
+            call(&mut h, operation, &body).to_string()
+        })
+    };
+    for (by_name, by_arn) in send("threads").iter().zip(send(arn)) {
+        assert!(by_name.contains(r#""TableName":"threads""#), "{by_name}");
+        assert_eq!(by_name.replace("threads", arn), by_arn);
+    }
+}
+
+#[test]
+fn a_batch_may_name_a_table_in_two_ways() {
+    let mut h = Harness::new();
+    table(&mut h, "abc", None);
+    let arn = "arn:aws:dynamodb:us-east-1:000000000000:table/abc";
+    let keys = |from: usize| -> Vec<Value> { (from..from + 30).map(|n| json!({"id": {"S": format!("{n:03}")}})).collect() };
+    for key in keys(0).into_iter().chain(keys(30)) {
+        let mut item = key;
+        item["x"] = json!({"S": "y".repeat(300 * 1024)});
+        put(&mut h, "abc", item);
+    }
+    let get = json!({"RequestItems": {"abc": {"Keys": keys(0)}, arn: {"Keys": keys(30)}}, "ReturnConsumedCapacity": "TOTAL"});
+    let text = h.call_as(0, &[b"DDB", b"BatchGetItem", get.to_string().as_bytes()]);
+    let reply: Value = serde_json::from_slice(text.as_bytes().unwrap()).unwrap();
+    let count = |name: &str| reply["Responses"][name].as_array().unwrap().len();
+    let left = |name: &str| reply["UnprocessedKeys"][name]["Keys"].as_array().map_or(0, Vec::len);
+    assert_eq!((count("abc") + count(arn), count("abc") + left("abc"), count(arn) + left(arn)), (54, 30, 30));
+    let consumed: Vec<&Value> = reply["ConsumedCapacity"].as_array().unwrap().iter().map(|one| &one["TableName"]).collect();
+    assert_eq!(consumed, ["abc", arn]);
+    let again = json!({"RequestItems": reply["UnprocessedKeys"]});
+    assert_eq!(call(&mut h, "BatchGetItem", &again)["UnprocessedKeys"], json!({}));
+    let put = |n: &str| json!([{"PutRequest": {"Item": {"id": {"S": n}}}}]);
+    let write = json!({"RequestItems": {"abc": put("a"), arn: put("b")}, "ReturnConsumedCapacity": "TOTAL"});
+    let reply = call(&mut h, "BatchWriteItem", &write);
+    assert_eq!(
+        reply["ConsumedCapacity"],
+        json!([{"TableName": "abc", "CapacityUnits": 1.0}, {"TableName": arn, "CapacityUnits": 1.0}])
+    );
+    let same = json!({"RequestItems": {"abc": put("a"), arn: put("a")}});
+    assert_eq!(call(&mut h, "BatchWriteItem", &same), invalid("Provided list of item keys contains duplicates"));
 }
 
 #[test]
