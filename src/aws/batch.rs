@@ -259,7 +259,7 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     for (name, (put, given)) in given {
         let table = table_of(tables, name)?;
         let keys = if put {
-            given.view().check_size(LIMITS)?;
+            table.schema.check_size(&given.view(), LIMITS)?;
             table.schema.item_keys(&given.view(), LIMITS).map_err(|error| match error {
                 // Single puts say what is wrong with the keys, batches do not.
                 ItemError::MissingKey(_) | ItemError::KeyTypeMismatch { .. } => ItemError::KeyMismatch,

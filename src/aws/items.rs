@@ -67,10 +67,12 @@ impl Prepared {
             if let Some(changes) = &changes {
                 changes.check_keys(&table.schema)?;
             }
-            Ok(match action {
-                Action::Put => table.schema.item_keys(&given.view(), LIMITS)?,
-                _ => table.schema.key_map_keys(&given.view(), LIMITS)?,
-            })
+            if action != Action::Put {
+                return Ok(table.schema.key_map_keys(&given.view(), LIMITS)?);
+            }
+            let keys = table.schema.item_keys(&given.view(), LIMITS)?;
+            table.schema.check_size(&given.view(), LIMITS)?;
+            Ok(keys)
         };
         let keys = match fitting() {
             Ok(keys) => keys,

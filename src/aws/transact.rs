@@ -9,7 +9,7 @@ use super::json::Object;
 use super::{Call, shape};
 use crate::effect::{Effect, SYSTEM};
 use crate::engine::{Tables, Tx};
-use crate::item::{ItemKeys, KeyBytes};
+use crate::item::{ItemKeys, ItemRef, KeyBytes};
 use crate::ops::{self, OpError, TransactError};
 use crate::store::ValueRef;
 use serde_json::{Map, Value};
@@ -88,10 +88,14 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
     Ok(Call::new(locks, move |tx| {
         let mut out = Vec::new();
         let mut object = Object::begin(&mut out);
+        let found: Vec<_> = all.iter().map(|get| tx.item(&get.table, &get.keys)).collect();
+        if found.iter().flatten().map(ItemRef::size).sum::<usize>() > MAX_BYTES {
+            return Err(too_large());
+        }
         let mut failed = None;
-        object.array("Responses", &all, |get, out| {
+        object.array("Responses", all.iter().zip(found), |(get, item), out| {
             let mut response = Object::begin(out);
-            match get.write(tx.item(&get.table, &get.keys), &mut response) {
+            match get.write(item, &mut response) {
                 Ok(size) => capacity.add(&get.table, read_units(size, true)),
                 Err(error) => failed = Some(error),
             }
@@ -156,9 +160,7 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
             let writes: Vec<_> = all.iter().map(|prepared| prepared.write(false)).collect();
             let written = ops::transact(tx, &writes, MAX_BYTES).map_err(|error| match error {
                 TransactError::Refused(reasons) => AwsError::cancelled(reasons),
-                TransactError::TooLarge => AwsError::validation(
-                    "Transaction request cannot exceed the maximum transaction size of 4 MB",
-                ),
+                TransactError::TooLarge => too_large(),
             })?;
             for (prepared, written) in all.iter().zip(&written) {
                 capacity.add_written(&prepared.table, written);
@@ -175,6 +177,10 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
         object.end();
         Ok(out)
     }))
+}
+
+fn too_large() -> AwsError {
+    AwsError::validation("Transaction request cannot exceed the maximum transaction size of 4 MB")
 }
 
 /// Checks that no two parts of a transaction are about one item.

@@ -139,9 +139,7 @@ impl IndexSchema {
     pub fn entry_keys(&self, table: &KeySchema, keys: &ItemKeys, item: &ItemRef<'_>) -> Option<ItemKeys> {
         let put = |out: &mut KeyBytes, attr: &KeyAttr| {
             let value = item.get(&attr.name)?;
-            let fits = value.attr_type() == attr.key_type.attr_type()
-                && !value.as_bytes().is_some_and(<[u8]>::is_empty);
-            (fits && put_key_part(out, &value)).then_some(())
+            (attr.takes(&value) && put_key_part(out, &value)).then_some(())
         };
         let (mut pk, mut sk) = (KeyBytes::new(), KeyBytes::new());
         if self.local {
@@ -152,6 +150,16 @@ impl IndexSchema {
         self.sk.iter().try_for_each(|attr| put(&mut sk, attr))?;
         self.put_table_keys(table, keys, &mut sk);
         Some(ItemKeys { pk, sk })
+    }
+
+    /// The size of the item's entry in bytes by AWS's rules; `None` when it is not in the index.
+    pub(super) fn entry_size(&self, table: &KeySchema, item: &ItemRef<'_>) -> Option<usize> {
+        let fits = |attr: &KeyAttr| item.get(&attr.name).is_some_and(|value| attr.takes(&value));
+        if !self.attrs().all(fits) {
+            return None;
+        }
+        let held = item.iter().filter(|(name, _)| self.projects(table, name));
+        Some(held.map(|(name, value)| name.len() + value.size()).sum())
     }
 
     /// Appends what makes an entry unique.

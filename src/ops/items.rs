@@ -137,7 +137,7 @@ fn updated(
         ItemError::EmptyIndexKey { key_type, .. } => OpError::EmptiesIndexKey(key_type),
         error => error.into(),
     })?;
-    new.view().check_size(limits).map_err(|_| OpError::UpdateTooLarge)?;
+    schema.check_size(&new.view(), limits).map_err(|_| OpError::UpdateTooLarge)?;
     Ok(new)
 }
 

@@ -125,7 +125,7 @@ pub(super) fn put(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if check && schema.item_keys(&item.view(), &target.limits)? != target.keys {
         return Err(Fail::new("VALIDATION the item's key attributes differ from the keys that were given"));
     }
-    item.view().check_size(&target.limits)?;
+    schema.check_size(&item.view(), &target.limits)?;
     let condition = clauses.bind_alone(&target)?;
     let at = target.at(condition.as_ref(), return_old);
     match ops::write(cx.tx, &Write::Put(at, &item)) {

@@ -251,6 +251,59 @@ fn a_local_index_reads_whole_items_where_they_are_asked_for() {
     assert_eq!(part["Items"][2], json!({"subject": {"S": "a"}, "tags": {"SS": ["t"]}}));
 }
 
+/// A table with items of two attributes beside its keys and the key of a local index.
+fn with_local_index(h: &mut Harness, projection: Value) {
+    let table = json!({"TableName": "abc", "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [attribute("p", "S"), attribute("s", "S"), attribute("l", "S")],
+        "KeySchema": [key("p", "HASH"), key("s", "RANGE")],
+        "LocalSecondaryIndexes": [index("loc", &[("p", "HASH"), ("l", "RANGE")], projection)]});
+    assert_eq!(call(h, "CreateTable", &table)["TableDescription"]["TableStatus"], "CREATING");
+}
+
+#[test]
+fn an_items_entries_in_local_indexes_count_with_it() {
+    let most = 400 * 1024;
+    let all = json!({"ProjectionType": "ALL"});
+    let keys = json!({"ProjectionType": "KEYS_ONLY"});
+    let part = json!({"ProjectionType": "INCLUDE", "NonKeyAttributes": ["x"]});
+    // The most that x may hold. Names have one byte, and so have the values of the keys and of y.
+    for (projection, indexed, most) in [
+        (&all, true, most / 2 - 9),
+        (&all, false, most - 7),
+        (&keys, true, most - 9 - 6),
+        (&part, true, (most - 9 - 7) / 2),
+    ] {
+        let mut h = Harness::new();
+        with_local_index(&mut h, projection.clone());
+        let item = |x: usize| {
+            let mut item = json!({"p": {"S": "p"}, "s": {"S": "s"}, "x": {"S": "x".repeat(x)}, "y": {"S": "y"}});
+            if indexed {
+                item["l"] = json!({"S": "l"});
+            }
+            item
+        };
+        put(&mut h, "abc", item(most));
+        let large = item(most + 1);
+        let too_large = invalid("Item size has exceeded the maximum allowed size");
+        assert_eq!(call(&mut h, "PutItem", &json!({"TableName": "abc", "Item": large})), too_large);
+        let batch = json!({"RequestItems": {"abc": [{"PutRequest": {"Item": large}}]}});
+        assert_eq!(call(&mut h, "BatchWriteItem", &batch), too_large);
+        let put = json!({"TransactItems": [{"Put": {"TableName": "abc", "Item": large}}]});
+        assert_eq!(
+            call(&mut h, "TransactWriteItems", &put)["CancellationReasons"],
+            json!([{"Code": "ValidationError", "Message": too_large["message"]}])
+        );
+        let mut update = json!({"TableName": "abc", "Key": {"p": {"S": "p"}, "s": {"S": "s"}},
+            "UpdateExpression": "SET x = :x", "ExpressionAttributeValues": {":x": {"S": "x".repeat(most + 1)}}});
+        let too_large = "Item size to update has exceeded the maximum allowed size";
+        assert_eq!(call(&mut h, "UpdateItem", &update), invalid(too_large));
+        let reply = call(&mut h, "TransactWriteItems", &json!({"TransactItems": [{"Update": update}]}));
+        assert_eq!(reply["CancellationReasons"], json!([{"Code": "ValidationError", "Message": too_large}]));
+        update["ExpressionAttributeValues"] = json!({":x": {"S": "x".repeat(most)}});
+        assert_eq!(call(&mut h, "UpdateItem", &update), json!({}));
+    }
+}
+
 #[test]
 fn writes_tell_what_indexes_cost() {
     let mut h = Harness::new();

@@ -212,6 +212,33 @@ fn a_batch_of_gets_ends_before_sixteen_megabytes() {
 }
 
 #[test]
+fn a_transaction_reads_no_more_than_four_megabytes() {
+    let mut h = Harness::new();
+    table(&mut h, "abc", None);
+    let key = |n: usize| json!({"id": {"S": format!("{n:03}")}});
+    // Name and value of the key have 5 bytes, the name of the other attribute one.
+    let mut fill = |n: usize, bytes: usize| {
+        let mut item = key(n);
+        item["x"] = json!({"S": "y".repeat(bytes - 6)});
+        put(&mut h, "abc", item);
+    };
+    (0..16).for_each(|n| fill(n, (4 << 20) / 16));
+    fill(16, 6);
+    let mut read = |count: usize, more: &Value| {
+        let get = |n: usize| {
+            let mut get = json!({"TableName": "abc", "Key": key(n)});
+            more.as_object().unwrap().iter().for_each(|(name, value)| get[name] = value.clone());
+            json!({"Get": get})
+        };
+        call(&mut h, "TransactGetItems", &json!({"TransactItems": (0..count).map(get).collect::<Vec<_>>()}))
+    };
+    assert_eq!(read(16, &json!({}))["Responses"].as_array().unwrap().len(), 16);
+    let refused = invalid("Transaction request cannot exceed the maximum transaction size of 4 MB");
+    assert_eq!(read(17, &json!({})), refused);
+    assert_eq!(read(17, &json!({"ProjectionExpression": "id"})), refused, "the items count, not what is shown of them");
+}
+
+#[test]
 fn a_request_is_the_same_in_any_order_of_its_members() {
     let mut h = Harness::new();
     table(&mut h, "abc", None);
