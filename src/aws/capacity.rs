@@ -52,9 +52,14 @@ pub(super) fn write_units(bytes: usize) -> f64 {
     bytes.div_ceil(1024).max(1) as f64
 }
 
-/// Units that a read of so many bytes costs: one for each begun 4 KB, at least one, half if it need not be consistent.
+/// Blocks of 4 KB that a read of so many bytes takes, at least one.
+pub(super) fn blocks(bytes: usize) -> usize {
+    bytes.div_ceil(4096).max(1)
+}
+
+/// Units that a read of so many bytes costs: one for each block, half if it need not be consistent.
 pub(super) fn read_units(bytes: usize, consistent: bool) -> f64 {
-    read_blocks(bytes.div_ceil(4096).max(1), consistent)
+    read_blocks(blocks(bytes), consistent)
 }
 
 /// Units that reading so many blocks of 4 KB costs.
@@ -73,29 +78,26 @@ impl Capacity {
         Self { detail, transaction: None, tables: BTreeMap::new() }
     }
 
-    /// In a transaction everything costs double and is told by its kind.
+    /// In a transaction items cost double, entries of indexes do not, and all is told by its kind.
     pub(super) fn in_transaction(mut self, units: Units) -> Self {
         self.transaction = Some(units);
         self
     }
 
-    /// What units cost, and where they are added up; none if nobody asks.
-    fn account(&mut self, table: &Asked, units: f64) -> Option<(&mut Consumed, f64)> {
-        if self.detail == Detail::None {
-            return None;
-        }
-        let units = if self.transaction.is_some() { units * 2.0 } else { units };
-        Some((self.tables.entry(Arc::clone(&table.by)).or_default(), units))
+    /// Where a table's units are added up; nowhere if nobody asks.
+    fn account(&mut self, table: &Asked) -> Option<&mut Consumed> {
+        (self.detail != Detail::None).then(|| self.tables.entry(Arc::clone(&table.by)).or_default())
     }
 
     pub(super) fn add(&mut self, table: &Asked, units: f64) {
-        if let Some((consumed, units)) = self.account(table, units) {
+        let units = if self.transaction.is_some() { units * 2.0 } else { units };
+        if let Some(consumed) = self.account(table) {
             consumed.table += units;
         }
     }
 
     pub(super) fn add_index(&mut self, table: &Asked, index: &Index, units: f64) {
-        if let Some((consumed, units)) = self.account(table, units) {
+        if let Some(consumed) = self.account(table) {
             let indexes = if index.schema.local { &mut consumed.locals } else { &mut consumed.globals };
             *indexes.entry(index.schema.name.clone()).or_default() += units;
         }

@@ -289,6 +289,8 @@ pub(super) struct Get {
     pub(super) table: Asked,
     pub(super) keys: ItemKeys,
     projection: Option<BoundProjection>,
+    /// Whether an item of which the projection shows nothing is there for the reply.
+    shows_empty: bool,
 }
 
 impl Get {
@@ -313,7 +315,7 @@ impl Get {
         expressions.finish()?;
         let table = table(tables, body)?;
         match table.schema.key_map_keys(&key.view(), LIMITS) {
-            Ok(keys) => Ok(Ok(Self { table, keys, projection })),
+            Ok(keys) => Ok(Ok(Self { table, keys, projection, shows_empty: alone })),
             Err(error) => refused_apart(error.into()),
         }
     }
@@ -325,9 +327,10 @@ impl Get {
         object: &mut Object<'_>,
     ) -> Result<usize, AwsError> {
         let Some(item) = item else { return Ok(0) };
-        match &self.projection {
-            None => object.item("Item", item),
-            Some(projection) => object.item("Item", projection.apply(item)?.view()),
+        let shown = self.projection.as_ref().map(|projection| projection.apply(item)).transpose()?;
+        let shown = shown.as_ref().map_or(item, Item::view);
+        if self.shows_empty || !shown.is_empty() {
+            object.item("Item", shown);
         }
         Ok(item.size())
     }

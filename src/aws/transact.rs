@@ -1,7 +1,7 @@
 //! TransactGetItems and TransactWriteItems.
 
 use super::body::{Body, Violations};
-use super::capacity::{Capacity, Units, read_units};
+use super::capacity::{Capacity, Units, blocks, read_blocks, read_units};
 use super::collections::Collections;
 use super::error::{AwsError, Kind};
 use super::items::{Action, Get, Prepared, constrain_get, constrain_write};
@@ -149,12 +149,12 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     let mut capacity = Capacity::asked(body).in_transaction(Units::Write);
     let mut collections = Collections::asked(body);
     Ok(Call::new(locks, move |tx| {
-        if token.as_ref().map_or(Ok(false), |token| token.is_known(tx))? {
-            // What was carried out before costs a look at its items.
+        let known = token.as_ref().map(|token| token.known(tx)).transpose()?.flatten();
+        if let Some(known) = known {
+            // What was carried out before costs a look at its items, as it found them or left them then.
             capacity = capacity.in_transaction(Units::Read);
-            for prepared in &all {
-                let size = tx.item(&prepared.table, &prepared.keys).map_or(0, |item| item.size());
-                capacity.add(&prepared.table, read_units(size, true));
+            for (prepared, blocks) in all.iter().zip(known) {
+                capacity.add(&prepared.table, read_blocks(blocks, true));
             }
         } else {
             let writes: Vec<_> = all.iter().map(|prepared| prepared.write(false)).collect();
@@ -167,7 +167,7 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
                 collections.note(tx, &prepared.table, &prepared.keys);
             }
             if let Some(token) = &token {
-                token.remember(tx);
+                token.remember(tx, written.iter().map(|written| blocks(written.bytes)));
             }
         }
         let mut out = Vec::new();
@@ -234,7 +234,8 @@ fn write_canonical(value: &Value, out: &mut String) {
     }
 }
 
-/// A token with what tells whether it comes with the same request again.
+/// A token with what tells whether it comes with the same request again. Under its key stands the request's digest, and behind it
+/// for each item, in two bytes, how many blocks it had: the larger one of before and after.
 struct Token {
     key: KeyBytes,
     digest: [u8; 16],
@@ -251,20 +252,32 @@ impl Token {
         Self { key, digest: xxh3_128(actions.as_bytes()).to_le_bytes() }
     }
 
-    /// Whether the same request was carried out before.
-    fn is_known(&self, tx: &Tx<'_>) -> Result<bool, AwsError> {
-        match tx.entry_in(SYSTEM as usize, &self.key).map(|entry| entry.value()) {
-            Some(ValueRef::Str(digest)) if digest == self.digest => Ok(true),
-            Some(_) => Err(AwsError::new(
+    /// If the same request was carried out before, how many blocks each of its items had then.
+    fn known(&self, tx: &Tx<'_>) -> Result<Option<Vec<usize>>, AwsError> {
+        let Some(entry) = tx.entry_in(SYSTEM as usize, &self.key) else { return Ok(None) };
+        let blocks = match entry.value() {
+            ValueRef::Str(value) => value.strip_prefix(&self.digest),
+            _ => None,
+        };
+        let Some(blocks) = blocks else {
+            return Err(AwsError::new(
                 Kind::IdempotentParameterMismatch,
                 "The request uses the same client token as a previous, but non-identical request",
-            )),
-            None => Ok(false),
-        }
+            ));
+        };
+        let (pairs, _) = blocks.as_chunks::<2>();
+        let mut blocks: Vec<usize> = pairs.iter().map(|pair| usize::from(u16::from_le_bytes(*pair))).collect();
+        // Tokens of earlier versions have none.
+        blocks.resize(MAX_ACTIONS, 1);
+        Ok(Some(blocks))
     }
 
-    fn remember(&self, tx: &mut Tx<'_>) {
+    fn remember(&self, tx: &mut Tx<'_>, blocks: impl Iterator<Item = usize>) {
+        let mut value = self.digest.to_vec();
+        blocks.for_each(|blocks| {
+            value.extend_from_slice(&u16::try_from(blocks).unwrap_or(u16::MAX).to_le_bytes());
+        });
         let expire = Some(tx.now() + REMEMBERED_MS);
-        tx.apply(Effect::SetString { db: SYSTEM, key: &self.key, value: &self.digest, expire });
+        tx.apply(Effect::SetString { db: SYSTEM, key: &self.key, value: &value, expire });
     }
 }

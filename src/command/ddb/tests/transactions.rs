@@ -239,6 +239,57 @@ fn a_transaction_reads_no_more_than_four_megabytes() {
 }
 
 #[test]
+fn a_transaction_costs_its_items_twice_and_entries_of_indexes_once() {
+    let mut h = Harness::new();
+    indexes::filled(&mut h);
+    let key = |subject: &str| json!({"forum": {"S": "f"}, "subject": {"S": subject}});
+    let item = |bytes: usize| {
+        json!({"forum": {"S": "f"}, "subject": {"S": "new"}, "hits": {"N": "1"}, "by": {"S": "x"}, "text": {"S": "t".repeat(bytes)}})
+    };
+    let put = json!({"TransactItems": [{"Put": {"TableName": "threads", "Item": item(1000)}}], "ReturnConsumedCapacity": "INDEXES"});
+    let units = |units: f64| json!({"CapacityUnits": units, "WriteCapacityUnits": units});
+    assert_eq!(
+        call(&mut h, "TransactWriteItems", &put)["ConsumedCapacity"],
+        json!([{"TableName": "threads", "CapacityUnits": 6.0, "WriteCapacityUnits": 6.0, "Table": units(4.0),
+            "GlobalSecondaryIndexes": {"author": units(1.0)}, "LocalSecondaryIndexes": {"hits": units(1.0)}}])
+    );
+    // What comes again reads its items as the first call had them, whatever became of them since.
+    let again = json!({"ClientRequestToken": "t", "ReturnConsumedCapacity": "TOTAL", "TransactItems": [
+        {"Put": {"TableName": "threads", "Item": item(9000)}},
+        {"Delete": {"TableName": "threads", "Key": key("a")}},
+        {"ConditionCheck": {"TableName": "threads", "Key": key("b"), "ConditionExpression": "attribute_exists(subject)"}}]});
+    call(&mut h, "PutItem", &json!({"TableName": "threads", "Item": {"forum": {"S": "f"}, "subject": {"S": "a"}, "text": {"S": "t".repeat(5000)}}}));
+    let first = call(&mut h, "TransactWriteItems", &again);
+    assert!(first["ConsumedCapacity"][0]["WriteCapacityUnits"].as_f64() > Some(20.0), "{first}");
+    let consumed = json!([{"TableName": "threads", "CapacityUnits": 12.0, "ReadCapacityUnits": 12.0}]);
+    assert_eq!(call(&mut h, "TransactWriteItems", &again)["ConsumedCapacity"], consumed);
+    for subject in ["new", "b"] {
+        call(&mut h, "DeleteItem", &json!({"TableName": "threads", "Key": key(subject)}));
+    }
+    assert_eq!(call(&mut h, "TransactWriteItems", &again)["ConsumedCapacity"], consumed);
+    h.advance(10 * 60 * 1000);
+    assert_eq!(call(&mut h, "TransactWriteItems", &again)["__type"], "TransactionCanceledException");
+}
+
+#[test]
+fn a_projection_that_finds_nothing_shows_no_item_of_a_transaction() {
+    let mut h = Harness::new();
+    table(&mut h, "abc", None);
+    put(&mut h, "abc", json!({"id": {"S": "a"}, "m": {"M": {"x": {"N": "1"}}}, "l": {"L": []}}));
+    let get = |paths: &str| json!({"TableName": "abc", "Key": {"id": {"S": "a"}}, "ProjectionExpression": paths});
+    for paths in ["b", "m.y", "l[0]", "b, m.x.z"] {
+        let gets = json!({"TransactItems": [{"Get": get(paths)}, {"Get": {"TableName": "abc", "Key": {"id": {"S": "b"}}}}]});
+        assert_eq!(call(&mut h, "TransactGetItems", &gets), json!({"Responses": [{}, {}]}), "{paths}");
+        assert_eq!(call(&mut h, "GetItem", &get(paths)), json!({"Item": {}}), "{paths}");
+    }
+    let gets = json!({"TransactItems": [{"Get": get("b, m.x")}]});
+    assert_eq!(
+        call(&mut h, "TransactGetItems", &gets),
+        json!({"Responses": [{"Item": {"m": {"M": {"x": {"N": "1"}}}}}]})
+    );
+}
+
+#[test]
 fn a_request_is_the_same_in_any_order_of_its_members() {
     let mut h = Harness::new();
     table(&mut h, "abc", None);
