@@ -174,8 +174,7 @@ impl From<OpError> for AwsError {
                 Self { item, ..Self::new(Kind::ConditionalCheckFailed, "The conditional request failed") }
             }
             error @ (OpError::UpdateTooLarge
-            | OpError::UpdatesIndexKeyType
-            | OpError::EmptiesIndexKey(_)
+            | OpError::UpdatesIndexKey(_)
             | OpError::TemplatesOverlap { .. }
             | OpError::CannotLift(_)) => Self::validation(error.to_string()),
         }

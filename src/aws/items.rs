@@ -118,30 +118,15 @@ impl Prepared {
         }
     }
 
-    /// The key attribute of an index to which the changes give another type.
-    fn index_key_mismatch(&self) -> Option<ItemError> {
-        let given = |name: &str| {
-            let mut changes = self.changes.as_ref()?.changes();
-            changes.find_map(|(changed, attr_type)| attr_type.filter(|_| changed == name))
-        };
-        self.table.schema.indexes.iter().find_map(|index| {
-            index.attrs().find_map(|attr| {
-                let actual = given(&attr.name).filter(|actual| *actual != attr.key_type.attr_type())?;
-                let (name, index) = (attr.name.clone(), index.name.clone());
-                Some(ItemError::IndexKeyTypeMismatch { name, expected: attr.key_type, actual, index })
-            })
-        })
-    }
-
     /// Why the write was refused, in AWS's words.
     fn refusal(&self, error: OpError) -> AwsError {
         match error {
             OpError::Expr(ExprError::UpdateOperandType) if self.from_before => {
                 AwsError::validation("Type mismatch for attribute to update")
             }
-            OpError::UpdatesIndexKeyType if self.from_before => {
-                self.index_key_mismatch().map_or_else(|| error.into(), AwsError::from)
-            }
+            OpError::UpdatesIndexKey(
+                error @ (ItemError::IndexKeyTypeMismatch { .. } | ItemError::IndexKeyTooLong { .. }),
+            ) if self.from_before => error.into(),
             error => error.into(),
         }
     }
@@ -177,6 +162,7 @@ fn refused_apart<T>(error: OpError) -> Result<Result<T, OpError>, AwsError> {
         OpError::Item(
             ItemError::EmptyKey { .. }
             | ItemError::EmptyIndexKey { .. }
+            | ItemError::IndexKeyTooLong { .. }
             | ItemError::PartitionKeyTooLong(_)
             | ItemError::SortKeyTooLong(_),
         ) => Err(error.into()),

@@ -419,15 +419,6 @@ impl BoundUpdate {
         Ok(())
     }
 
-    /// The attributes the update changes, and the type it gives them where that is known without the item.
-    pub fn changes(&self) -> impl Iterator<Item = (&str, Option<crate::item::AttrType>)> {
-        self.parsed.root.iter().map(|action| {
-            let whole = action.path().steps.is_empty();
-            let attr_type = if whole { types::action_type(action, &self.scope) } else { None };
-            (self.scope.name(&action.path().root), attr_type)
-        })
-    }
-
     /// What an item has at the places the update changes, as `UPDATED_OLD` and `UPDATED_NEW` answer it.
     pub fn touched(&self) -> BoundProjection {
         let paths = self.parsed.root.iter().map(super::ast::Action::path);

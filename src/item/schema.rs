@@ -208,10 +208,22 @@ impl TableSchema {
             Some(attr) => Some(checked_key(attr, item)?),
             None => None,
         };
-        for index in &self.indexes {
-            index.check_item(item, limits)?;
-        }
+        self.check_index_keys(ItemRef::EMPTY, item, limits)?;
         encode_keys(&pk, sk.as_ref(), limits)
+    }
+
+    /// Checks the key attributes of indexes in an item as [`TableSchema::item_keys`] does, but for those that are as they were in the
+    /// item `old`: an item that an index left out when it was added can be changed otherwise.
+    ///
+    /// # Errors
+    /// The ones `PutItem` answers.
+    pub fn check_index_keys(
+        &self,
+        old: ItemRef<'_>,
+        item: &ItemRef<'_>,
+        limits: &ItemLimits,
+    ) -> Result<(), ItemError> {
+        self.indexes.iter().try_for_each(|index| index.check_item(old, item, limits))
     }
 
     /// Checks an item against the limit on its size. Its entries in local indexes count with it.

@@ -51,9 +51,13 @@ fn query(extra: &Value) -> Value {
     body
 }
 
-fn subjects(reply: &Value) -> Vec<&str> {
+fn values<'r>(reply: &'r Value, attribute: &str) -> Vec<&'r str> {
     let items = reply["Items"].as_array().unwrap_or_else(|| panic!("{reply}"));
-    items.iter().map(|item| item["subject"]["S"].as_str().unwrap()).collect()
+    items.iter().map(|item| item[attribute]["S"].as_str().unwrap()).collect()
+}
+
+fn subjects(reply: &Value) -> Vec<&str> {
+    values(reply, "subject")
 }
 
 #[test]
@@ -302,6 +306,74 @@ fn an_items_entries_in_local_indexes_count_with_it() {
         update["ExpressionAttributeValues"] = json!({":x": {"S": "x".repeat(most)}});
         assert_eq!(call(&mut h, "UpdateItem", &update), json!({}));
     }
+}
+
+#[test]
+fn an_index_key_that_is_too_long_is_refused_or_left_out() {
+    let mut h = Harness::new();
+    let global = [index("byg", &[("g", "HASH"), ("r", "RANGE")], json!({"ProjectionType": "KEYS_ONLY"}))];
+    let attributes = json!([attribute("p", "S"), attribute("s", "S"), attribute("l", "B"), attribute("g", "S"), attribute("r", "S")]);
+    let mut table = json!({"TableName": "abc", "BillingMode": "PAY_PER_REQUEST", "AttributeDefinitions": attributes,
+        "KeySchema": [key("p", "HASH"), key("s", "RANGE")], "GlobalSecondaryIndexes": global,
+        "LocalSecondaryIndexes": [index("loc", &[("p", "HASH"), ("l", "RANGE")], json!({"ProjectionType": "ALL"}))]});
+    call(&mut h, "CreateTable", &table);
+    let item = |attr: &str, bytes: usize| {
+        let value = if attr == "l" { json!({"B": "AAAA".repeat(bytes / 3)}) } else { json!({"S": "x".repeat(bytes)}) };
+        json!({"p": {"S": "p"}, "s": {"S": attr}, attr: value})
+    };
+    for (attr, most, index) in [("g", 2048, "byg"), ("r", 1024, "byg"), ("l", 1023, "loc")] {
+        let (fits, large) = (item(attr, most), item(attr, most + 3));
+        let refused = invalid(&format!(
+            "One or more parameter values were invalid: Size limit exceeded for Index Key {attr} Actual Size: {} bytes Max Size: {} bytes IndexName: {index}",
+            most + 3,
+            if attr == "g" { 2048 } else { 1024 }
+        ));
+        put(&mut h, "abc", fits);
+        assert_eq!(call(&mut h, "PutItem", &json!({"TableName": "abc", "Item": large})), refused);
+        let batch = json!({"RequestItems": {"abc": [{"PutRequest": {"Item": large}}]}});
+        assert_eq!(call(&mut h, "BatchWriteItem", &batch), refused);
+        let transact = json!({"TransactItems": [{"Put": {"TableName": "abc", "Item": large}}]});
+        assert_eq!(call(&mut h, "TransactWriteItems", &transact), refused);
+        let key = json!({"p": {"S": "p"}, "s": {"S": attr}});
+        let update = json!({"TableName": "abc", "Key": key, "UpdateExpression": "SET #a = :v",
+            "ExpressionAttributeNames": {"#a": attr}, "ExpressionAttributeValues": {":v": large[attr]}});
+        let message = "The update expression attempted to update the secondary index key beyond allowed size limits";
+        assert_eq!(call(&mut h, "UpdateItem", &update), invalid(message));
+        let reply = call(&mut h, "TransactWriteItems", &json!({"TransactItems": [{"Update": update}]}));
+        assert_eq!(reply["CancellationReasons"], json!([{"Code": "ValidationError", "Message": message}]));
+        let old = json!({"TableName": "abc", "Key": key, "AttributeUpdates": {attr: {"Value": large[attr]}}});
+        assert_eq!(call(&mut h, "UpdateItem", &old), refused);
+    }
+    // What was there before the index is left out of it, but can be changed otherwise.
+    table["TableName"] = "old".into();
+    let members = table.as_object_mut().unwrap();
+    members.remove("GlobalSecondaryIndexes");
+    members["AttributeDefinitions"].as_array_mut().unwrap().truncate(3);
+    call(&mut h, "CreateTable", &table);
+    for (s, g) in [("fits", json!({"S": "g".repeat(2048)})), ("long", json!({"S": "g".repeat(2049)})), ("other", json!({"N": "1"}))] {
+        put(&mut h, "old", json!({"p": {"S": "p"}, "s": {"S": s}, "g": g, "r": {"S": "r"}}));
+    }
+    let add = json!({"TableName": "old", "AttributeDefinitions": [attribute("g", "S"), attribute("r", "S")],
+        "GlobalSecondaryIndexUpdates": [{"Create": global[0]}]});
+    assert_eq!(call(&mut h, "UpdateTable", &add)["TableDescription"]["TableStatus"], "UPDATING");
+    while h.server.engine.build_indexes(1_000_000, &mut Vec::new()) {}
+    let held = |h: &mut Harness| {
+        let scan = call(h, "Scan", &json!({"TableName": "old", "IndexName": "byg"}));
+        let mut held = values(&scan, "s");
+        held.sort_unstable();
+        held.join(" ")
+    };
+    assert_eq!(held(&mut h), "fits");
+    let update = |s: &str, text: &str| {
+        json!({"TableName": "old", "Key": {"p": {"S": "p"}, "s": {"S": s}}, "UpdateExpression": text,
+            "ExpressionAttributeValues": {":v": {"S": "v"}}})
+    };
+    for s in ["long", "other"] {
+        assert_eq!(call(&mut h, "UpdateItem", &update(s, "SET r = :v, x = :v")), json!({}), "{s}");
+    }
+    assert_eq!(held(&mut h), "fits");
+    assert_eq!(call(&mut h, "UpdateItem", &update("long", "SET g = :v")), json!({}));
+    assert_eq!(held(&mut h), "fits long");
 }
 
 #[test]
