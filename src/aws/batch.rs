@@ -275,7 +275,8 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     }
     let locks = all.iter().map(Prepared::lock).collect();
     let (mut capacity, mut collections) = (Capacity::asked(body), Collections::asked(body));
-    Ok(Call::new(locks, move |tx| {
+    let needs_memory = all.iter().any(Prepared::needs_memory);
+    let call = Call::new(locks, move |tx| {
         for prepared in &all {
             let written = ops::write_measured(tx, &prepared.write(false))?;
             capacity.add_written(&prepared.table, &written);
@@ -288,7 +289,8 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
         capacity.write_all(&mut object);
         object.end();
         Ok(out)
-    }))
+    });
+    Ok(call.needing_memory(needs_memory))
 }
 
 /// Whether a request is a put, and its item or key.

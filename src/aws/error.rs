@@ -30,6 +30,8 @@ pub enum Kind {
     ExpiredIterator,
     /// Records of a stream that are gone were asked for.
     TrimmedDataAccess,
+    /// The server can do it later.
+    Throttling,
 }
 
 impl Kind {
@@ -50,6 +52,7 @@ impl Kind {
             }
             Self::ExpiredIterator => "com.amazonaws.dynamodb.v20120810#ExpiredIteratorException",
             Self::TrimmedDataAccess => "com.amazonaws.dynamodb.v20120810#TrimmedDataAccessException",
+            Self::Throttling => "com.amazonaws.dynamodb.v20120810#ThrottlingException",
         }
     }
 
@@ -88,6 +91,11 @@ impl AwsError {
 
     pub(super) fn validation(message: impl Into<String>) -> Self {
         Self::new(Kind::Validation, message)
+    }
+
+    /// There is no memory for it now.
+    pub(super) fn out_of_memory() -> Self {
+        Self::new(Kind::Throttling, "OOM command not allowed when used memory > 'maxmemory'.")
     }
 
     pub(super) fn not_found() -> Self {

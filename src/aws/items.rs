@@ -102,6 +102,15 @@ impl Prepared {
         (self.table.id, self.keys.pk.clone())
     }
 
+    /// Whether it may make something larger.
+    pub(super) fn needs_memory(&self) -> bool {
+        match self.action {
+            Action::Put => true,
+            Action::Update => !self.changes.as_ref().is_some_and(BoundUpdate::only_takes_away),
+            Action::Delete | Action::Check => false,
+        }
+    }
+
     pub(super) fn write(&self, return_old: bool) -> Write<'_> {
         let at = At {
             table: &self.table,
@@ -236,7 +245,8 @@ pub(super) fn write(
     }
     let prepared = Prepared::read(action, body, tables)?;
     let (mut capacity, mut collections) = (Capacity::asked(body), Collections::asked(body));
-    Ok(Call::new(vec![prepared.lock()], move |tx| {
+    let needs_memory = prepared.needs_memory();
+    let call = Call::new(vec![prepared.lock()], move |tx| {
         let return_old = matches!(returns.as_str(), "ALL_OLD" | "UPDATED_OLD");
         let written =
             ops::write_measured(tx, &prepared.write(return_old)).map_err(|error| prepared.refusal(error))?;
@@ -251,7 +261,8 @@ pub(super) fn write(
         collections.write(&mut object);
         object.end();
         Ok(out)
-    }))
+    });
+    Ok(call.needing_memory(needs_memory))
 }
 
 /// What `ReturnValues` asks for.

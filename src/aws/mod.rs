@@ -97,8 +97,26 @@ impl Operation {
     }
 }
 
+/// Whether there is room for more data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// There is.
+    Free,
+    /// There is none: what needs memory is refused.
+    Short,
+}
+
+impl Memory {
+    fn take(self) -> Result<(), AwsError> {
+        match self {
+            Self::Free => Ok(()),
+            Self::Short => Err(AwsError::out_of_memory()),
+        }
+    }
+}
+
 /// What carries a call out.
-type Run = Box<dyn FnOnce(&mut Tx<'_>) -> Result<Vec<u8>, AwsError>>;
+type Run = Box<dyn FnOnce(&mut Tx<'_>, Memory) -> Result<Vec<u8>, AwsError>>;
 
 /// A request that was read.
 pub struct Call {
@@ -107,9 +125,29 @@ pub struct Call {
 }
 
 impl Call {
+    /// A call that needs no memory.
     fn new(
         keys: Vec<(u32, KeyBytes)>,
         run: impl FnOnce(&mut Tx<'_>) -> Result<Vec<u8>, AwsError> + 'static,
+    ) -> Self {
+        Self::weighing(keys, |tx, _| run(tx))
+    }
+
+    /// The same call, which needs memory if `needed`.
+    fn needing_memory(self, needed: bool) -> Self {
+        let Self { keys, run } = self;
+        Self::weighing(keys, move |tx, memory| {
+            if needed {
+                memory.take()?;
+            }
+            run(tx, memory)
+        })
+    }
+
+    /// A call that finds out by itself whether it needs memory.
+    fn weighing(
+        keys: Vec<(u32, KeyBytes)>,
+        run: impl FnOnce(&mut Tx<'_>, Memory) -> Result<Vec<u8>, AwsError> + 'static,
     ) -> Self {
         Self { keys, run: Box::new(run) }
     }
@@ -124,8 +162,8 @@ impl Call {
     ///
     /// # Errors
     /// AWS's.
-    pub fn run(self, tx: &mut Tx<'_>) -> Result<Vec<u8>, AwsError> {
-        (self.run)(tx)
+    pub fn run(self, tx: &mut Tx<'_>, memory: Memory) -> Result<Vec<u8>, AwsError> {
+        (self.run)(tx, memory)
     }
 }
 

@@ -148,7 +148,7 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     locks.extend(token.as_ref().map(|token| (SYSTEM, token.key.clone())));
     let mut capacity = Capacity::asked(body).in_transaction(Units::Write);
     let mut collections = Collections::asked(body);
-    Ok(Call::new(locks, move |tx| {
+    Ok(Call::weighing(locks, move |tx, memory| {
         let known = token.as_ref().map(|token| token.known(tx)).transpose()?.flatten();
         if let Some(known) = known {
             // What was carried out before costs a look at its items, as it found them or left them then.
@@ -157,6 +157,9 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
                 capacity.add(&prepared.table, read_blocks(blocks, true));
             }
         } else {
+            if all.iter().any(Prepared::needs_memory) {
+                memory.take()?;
+            }
             let writes: Vec<_> = all.iter().map(|prepared| prepared.write(false)).collect();
             let written = ops::transact(tx, &writes, MAX_BYTES).map_err(|error| match error {
                 TransactError::Refused(reasons) => AwsError::cancelled(reasons),

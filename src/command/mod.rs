@@ -124,6 +124,14 @@ impl Cx<'_, '_> {
         self.tx.db as u32
     }
 
+    /// Refuses a command that needs memory where there is none, for those that find out by themselves that they do.
+    ///
+    /// # Errors
+    /// [`fail::OUT_OF_MEMORY`].
+    pub fn need_memory(&self) -> Outcome {
+        if self.client.memory_is_short { Err(fail::OUT_OF_MEMORY) } else { Ok(()) }
+    }
+
     /// Whether the command may wait for keys. Inside a transaction it takes what there is.
     pub fn may_wait(&self) -> bool {
         !self.client.in_exec

@@ -63,6 +63,9 @@ pub mod flag {
     pub const NO_MULTI: u32 = 1 << 13;
     /// Allowed while a script runs long.
     pub const ALLOW_BUSY: u32 = 1 << 14;
+    /// Beside `DENYOOM`: whether it needs memory depends on what it is asked for, so that its handler refuses it when memory is
+    /// short.
+    pub const WEIGHS: u32 = 1 << 15;
     /// The first key may be absent or keys move: COMMAND reports `movablekeys`.
     pub const MOVABLE_KEYS: u32 = 1 << 16;
     /// Not shown to clients (container of subcommands only).

@@ -6,11 +6,11 @@ mod tests;
 
 use super::spec::*;
 use super::{Cx, Fail, Outcome};
-use crate::aws::{self, AwsError, Operation};
+use crate::aws::{self, AwsError, Memory, Operation};
 use crate::engine::Tables;
 
 const READ: u32 = flag::READONLY;
-const WRITE: u32 = flag::WRITE | flag::DENYOOM;
+const WRITE: u32 = flag::WRITE | flag::DENYOOM | flag::WEIGHS;
 const TABLE: u32 = flag::WRITE | flag::ALL_SHARDS;
 
 const fn operation(name: &'static str, flags: u32, summary: &'static str) -> Spec {
@@ -34,7 +34,7 @@ const fn of_group(group: &'static str, name: &'static str, flags: u32, summary: 
 static OPERATIONS: &[Spec] = &[
     operation("batchgetitem", READ, "Returns up to 100 items of several tables."),
     operation("batchwriteitem", WRITE, "Puts and deletes up to 25 items of several tables."),
-    about_tables("createtable", TABLE | flag::DENYOOM, "Creates a table."),
+    about_tables("createtable", TABLE | flag::DENYOOM | flag::WEIGHS, "Creates a table."),
     operation("deleteitem", flag::WRITE, "Deletes an item."),
     about_tables("deletetable", TABLE, "Drops a table with all its items."),
     about_tables("describeendpoints", READ, "Returns AWS's endpoints."),
@@ -56,7 +56,7 @@ static OPERATIONS: &[Spec] = &[
     operation("transactwriteitems", WRITE, "Changes up to 100 items, all or none."),
     about_tables("untagresource", TABLE, "Removes tags of a table."),
     operation("updateitem", WRITE, "Changes attributes of an item."),
-    about_tables("updatetable", TABLE, "Changes a table's settings."),
+    about_tables("updatetable", TABLE | flag::DENYOOM | flag::WEIGHS, "Changes a table's settings."),
     about_tables("updatetimetolive", TABLE, "Sets or removes a table's TTL attribute."),
 ];
 
@@ -83,7 +83,8 @@ fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let [_, name, rest @ ..] = args else { return Err(Fail::arity("ddb")) };
     let Some(operation) = Operation::of(name) else { return Err(failed(&AwsError::unknown_operation())) };
     let [body] = rest else { return Err(Fail::arity("ddb")) };
-    let reply = aws::read(operation, body, &cx.tx.engine().tables).and_then(|call| call.run(cx.tx));
+    let memory = if cx.client.memory_is_short { Memory::Short } else { Memory::Free };
+    let reply = aws::read(operation, body, &cx.tx.engine().tables).and_then(|call| call.run(cx.tx, memory));
     match reply {
         Ok(reply) => cx.out.bulk(&reply),
         Err(error) => return Err(failed(&error)),

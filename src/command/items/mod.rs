@@ -92,7 +92,7 @@ pub(super) static COMMANDS: &[Spec] = &[
     )
     .item_keys(query::partition_key),
     item(
-        spec("item.update", -3, WRITE, update::update),
+        spec("item.update", -3, WRITE | flag::WEIGHS, update::update),
         ITEM_ACCESS_UPDATE,
         "O(log N + S) where N is the number of items with the partition key and S the item's size.",
         "Changes attributes of an item, which is made if it does not exist, perhaps on a condition.",

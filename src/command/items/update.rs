@@ -54,6 +54,9 @@ pub(super) fn update(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     changes.check_keys(schema)?;
     let condition = clauses.bind(&mut binder, schema)?;
     binder.finish()?;
+    if !changes.only_takes_away() {
+        cx.need_memory()?;
+    }
     let at = target.at(condition.as_ref(), clauses.returns == Some(Returns::Old));
     let written = match ops::write(cx.tx, &Write::Update(at, Some(&changes), &target.limits)) {
         Ok(written) => written,
