@@ -1,6 +1,6 @@
 //! All gates in one place, in the order in which they stop a command.
 
-use super::Worker;
+use super::{Worker, atomic};
 use crate::command::fail::{LOADING, OUT_OF_MEMORY};
 use crate::command::{Client, Command, Fail, flag, is_write};
 use crate::engine::{EFFECT_BYTES, Engine, NotNow, Phase};
@@ -84,9 +84,9 @@ pub(super) fn check(
         // A client of MONITOR counts among the replicas in Redis.
         return Err(Fail::new("ERR Replica can't interact with the keyspace"));
     }
-    client.memory_is_short = settings.maxmemory != 0
-        && !shown::apart(|| server.engine.make_room(settings, &mut worker.record)).0;
-    if client.memory_is_short && needs_memory(client, command) {
+    client.memory_is_short =
+        settings.maxmemory != 0 && !shown::apart(|| server.engine.make_room(settings, &mut worker.record)).0;
+    if client.memory_is_short && needs_memory(client, command, args) {
         return Err(OUT_OF_MEMORY);
     }
     // EXEC is what its commands are.
@@ -128,10 +128,14 @@ pub(super) fn check(
 
 /// Whether a command is refused when memory is short, whatever it is asked for.
 #[cold]
-fn needs_memory(client: &Client, command: &Command) -> bool {
+fn needs_memory(client: &Client, command: &Command, args: &[&[u8]]) -> bool {
     let Some(multi) = &client.multi else {
         return command.has(flag::DENYOOM) && !command.has(flag::WEIGHS);
     };
+    // What comes with a token may have been carried out before, which EXEC finds out.
+    if atomic::has_token(&multi.queue, command, args) {
+        return false;
+    }
     // A queue takes memory too, whatever is queued. A transaction is refused as a whole.
     !command.has(flag::IN_MULTI)
         || command.has(flag::SESSION) && multi.queue.iter().any(|queued| queued.command.has(flag::DENYOOM))
