@@ -103,9 +103,9 @@ impl Target {
         Ok(Item::from_map(&map)?)
     }
 
-    /// Whether items must be read as a whole, because an attribute is asked for that a local index does not hold. Of a global one
-    /// no projection may ask for more than it holds, and no filter of a query; a scan's filter finds what it does not hold
-    /// missing.
+    /// Whether items must be read as a whole, because an attribute is asked for that a local index does not hold. Of a
+    /// global one no projection may ask for more than it holds, and no filter of a query; a scan's filter finds what it
+    /// does not hold missing.
     pub(super) fn reads_whole(
         &self,
         select: Option<&str>,

@@ -237,8 +237,8 @@ fn write_canonical(value: &Value, out: &mut String) {
     }
 }
 
-/// A token with what tells whether it comes with the same request again. Under its key stands the request's digest, and behind it
-/// for each item, in two bytes, how many blocks it had: the larger one of before and after.
+/// A token with what tells whether it comes with the same request again. Under its key stands the request's digest, and
+/// behind it for each item, in two bytes, how many blocks it had: the larger one of before and after.
 struct Token {
     key: KeyBytes,
     digest: [u8; 16],
@@ -269,7 +269,8 @@ impl Token {
             ));
         };
         let (pairs, _) = blocks.as_chunks::<2>();
-        let mut blocks: Vec<usize> = pairs.iter().map(|pair| usize::from(u16::from_le_bytes(*pair))).collect();
+        let mut blocks: Vec<usize> =
+            pairs.iter().map(|pair| usize::from(u16::from_le_bytes(*pair))).collect();
         // Tokens of earlier versions have none.
         blocks.resize(MAX_ACTIONS, 1);
         Ok(Some(blocks))

@@ -99,8 +99,8 @@ impl IndexSchema {
         Ok(())
     }
 
-    /// The attribute that makes the partition or sort key in an item longer than a limit, the key's size up to it, and the limit.
-    /// A key is passed over that is as it was in the item `old`.
+    /// The attribute that makes the partition or sort key in an item longer than a limit, the key's size up to it, and
+    /// the limit. A key is passed over that is as it was in the item `old`.
     fn too_long(
         &self,
         old: ItemRef<'_>,
@@ -108,8 +108,10 @@ impl IndexSchema {
         limits: &ItemLimits,
     ) -> Option<(&KeyAttr, usize, usize)> {
         let most = ItemLimits::DYNAMODB;
+        let partition = limits.max_partition_key_bytes.min(most.max_partition_key_bytes);
         let keys = [
-            (&self.pk, limits.max_partition_key_bytes.min(most.max_partition_key_bytes)),
+            // A local one's is the table's.
+            (&self.pk, if self.local { usize::MAX } else { partition }),
             (&self.sk, limits.max_sort_key_bytes.min(most.max_sort_key_bytes)),
         ];
         let changed = |attr: &KeyAttr| old.get(&attr.name) != item.get(&attr.name);
@@ -123,8 +125,8 @@ impl IndexSchema {
         })
     }
 
-    /// Checks that those of the index's key attributes which the item has are of the right type, not empty and not too long. What
-    /// is as it was in the item `old` is passed over.
+    /// Checks that those of the index's key attributes which the item has are of the right type, not empty and not too
+    /// long. What is as it was in the item `old` is passed over.
     ///
     /// # Errors
     /// The ones `PutItem` answers.
@@ -163,8 +165,8 @@ impl IndexSchema {
         }
     }
 
-    /// Whether an item is in the index: it has all of its key attributes, and they can be a key. That depends on nothing but the
-    /// item, so that an index holds the same however it came to be.
+    /// Whether an item is in the index: it has all of its key attributes, and they can be a key. That depends on
+    /// nothing but the item, so that an index holds the same however it came to be.
     fn holds(&self, item: &ItemRef<'_>) -> bool {
         let fits = |attr: &KeyAttr| item.get(&attr.name).is_some_and(|value| attr.takes(&value));
         self.attrs().all(fits) && self.too_long(ItemRef::EMPTY, item, &ItemLimits::DYNAMODB).is_none()
@@ -175,8 +177,8 @@ impl IndexSchema {
         if self.holds(item) { self.possible_entry_keys(table, keys, item) } else { None }
     }
 
-    /// The keys of the entry that the item has if it is in the index, or may have from a version that took keys of any length;
-    /// `None` when the item lacks a key attribute or has one that cannot be a key.
+    /// The keys of the entry that the item has if it is in the index, or may have from a version that took keys of any
+    /// length; `None` when the item lacks a key attribute or has one that cannot be a key.
     pub fn possible_entry_keys(
         &self,
         table: &KeySchema,

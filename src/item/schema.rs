@@ -212,8 +212,8 @@ impl TableSchema {
         encode_keys(&pk, sk.as_ref(), limits)
     }
 
-    /// Checks the key attributes of indexes in an item as [`TableSchema::item_keys`] does, but for those that are as they were in the
-    /// item `old`: an item that an index left out when it was added can be changed otherwise.
+    /// Checks the key attributes of indexes in an item as [`TableSchema::item_keys`] does, but for those that are as
+    /// they were in the item `old`: an item that an index left out when it was added can be changed otherwise.
     ///
     /// # Errors
     /// The ones `PutItem` answers.

@@ -65,8 +65,11 @@ fn refused_update(error: &ItemError) -> String {
             key_type.empty_name()
         ),
         ItemError::IndexKeyTooLong { .. } => {
-            "The update expression attempted to update the secondary index key beyond allowed size limits".to_owned()
+            "The update expression attempted to update the secondary index key beyond allowed size limits"
+                .to_owned()
         }
-        _ => "The update expression attempted to update the secondary index key to unsupported type".to_owned(),
+        _ => {
+            "The update expression attempted to update the secondary index key to unsupported type".to_owned()
+        }
     }
 }

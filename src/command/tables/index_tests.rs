@@ -87,7 +87,12 @@ fn a_local_index_gives_whole_items_where_they_are_asked_for() {
     h.run("TABLE.INDEX ADD songs all PK year N PROJECT KEYS");
     build(&h);
     let unheld = "-VALIDATION the index 'all' does not hold the attribute 'length'";
-    for clause in ["SUM length", "FIELDS 2 year length", "WHERE 'length = 7' COUNT", "WHERE 'year = 3 or size(length) > 1'"] {
+    for clause in [
+        "SUM length",
+        "FIELDS 2 year length",
+        "WHERE 'length = 7' COUNT",
+        "WHERE 'year = 3 or size(length) > 1'",
+    ] {
         assert_eq!(h.run(&format!("ITEM.QUERY songs 3 INDEX all {clause}")), unheld, "{clause}");
     }
     for clause in ["FIELDS 1 length", "WHERE 'length = 7'"] {

@@ -111,9 +111,11 @@ fn every_parameter_that_the_documentation_names_works() {
         let partition = json!({"id": of(json!({"S": "a"}))});
         let (operation, rest, value) = match name {
             "AttributesToGet" => ("GetItem", json!({"Key": key()}), json!(["n"])),
-            "AttributeUpdates" => {
-                ("UpdateItem", json!({"Key": key(), "ReturnValues": "ALL_NEW"}), json!({"n": {"Action": "ADD", "Value": {"N": "1"}}}))
-            }
+            "AttributeUpdates" => (
+                "UpdateItem",
+                json!({"Key": key(), "ReturnValues": "ALL_NEW"}),
+                json!({"n": {"Action": "ADD", "Value": {"N": "1"}}}),
+            ),
             "Expected" => ("DeleteItem", json!({"Key": key()}), json!({"n": other})),
             "ConditionalOperator" => ("Scan", json!({"ScanFilter": {"n": one, "s": other}}), json!("OR")),
             "KeyConditions" => ("Query", json!({}), partition),

@@ -81,7 +81,9 @@ fn a_batch_may_name_a_table_in_two_ways() {
     let mut h = Harness::new();
     table(&mut h, "abc", None);
     let arn = "arn:aws:dynamodb:us-east-1:000000000000:table/abc";
-    let keys = |from: usize| -> Vec<Value> { (from..from + 30).map(|n| json!({"id": {"S": format!("{n:03}")}})).collect() };
+    let keys = |from: usize| -> Vec<Value> {
+        (from..from + 30).map(|n| json!({"id": {"S": format!("{n:03}")}})).collect()
+    };
     for key in keys(0).into_iter().chain(keys(30)) {
         let mut item = key;
         item["x"] = json!({"S": "y".repeat(300 * 1024)});
@@ -93,7 +95,8 @@ fn a_batch_may_name_a_table_in_two_ways() {
     let count = |name: &str| reply["Responses"][name].as_array().unwrap().len();
     let left = |name: &str| reply["UnprocessedKeys"][name]["Keys"].as_array().map_or(0, Vec::len);
     assert_eq!((count("abc") + count(arn), count("abc") + left("abc"), count(arn) + left(arn)), (54, 30, 30));
-    let consumed: Vec<&Value> = reply["ConsumedCapacity"].as_array().unwrap().iter().map(|one| &one["TableName"]).collect();
+    let consumed: Vec<&Value> =
+        reply["ConsumedCapacity"].as_array().unwrap().iter().map(|one| &one["TableName"]).collect();
     assert_eq!(consumed, ["abc", arn]);
     let again = json!({"RequestItems": reply["UnprocessedKeys"]});
     assert_eq!(call(&mut h, "BatchGetItem", &again)["UnprocessedKeys"], json!({}));
@@ -105,7 +108,10 @@ fn a_batch_may_name_a_table_in_two_ways() {
         json!([{"TableName": "abc", "CapacityUnits": 1.0}, {"TableName": arn, "CapacityUnits": 1.0}])
     );
     let same = json!({"RequestItems": {"abc": put("a"), arn: put("a")}});
-    assert_eq!(call(&mut h, "BatchWriteItem", &same), invalid("Provided list of item keys contains duplicates"));
+    assert_eq!(
+        call(&mut h, "BatchWriteItem", &same),
+        invalid("Provided list of item keys contains duplicates")
+    );
 }
 
 #[test]
@@ -235,7 +241,11 @@ fn a_transaction_reads_no_more_than_four_megabytes() {
     assert_eq!(read(16, &json!({}))["Responses"].as_array().unwrap().len(), 16);
     let refused = invalid("Transaction request cannot exceed the maximum transaction size of 4 MB");
     assert_eq!(read(17, &json!({})), refused);
-    assert_eq!(read(17, &json!({"ProjectionExpression": "id"})), refused, "the items count, not what is shown of them");
+    assert_eq!(
+        read(17, &json!({"ProjectionExpression": "id"})),
+        refused,
+        "the items count, not what is shown of them"
+    );
 }
 
 #[test]
@@ -243,9 +253,7 @@ fn a_transaction_costs_its_items_twice_and_entries_of_indexes_once() {
     let mut h = Harness::new();
     indexes::filled(&mut h);
     let key = |subject: &str| json!({"forum": {"S": "f"}, "subject": {"S": subject}});
-    let item = |bytes: usize| {
-        json!({"forum": {"S": "f"}, "subject": {"S": "new"}, "hits": {"N": "1"}, "by": {"S": "x"}, "text": {"S": "t".repeat(bytes)}})
-    };
+    let item = |bytes: usize| json!({"forum": {"S": "f"}, "subject": {"S": "new"}, "hits": {"N": "1"}, "by": {"S": "x"}, "text": {"S": "t".repeat(bytes)}});
     let put = json!({"TransactItems": [{"Put": {"TableName": "threads", "Item": item(1000)}}], "ReturnConsumedCapacity": "INDEXES"});
     let units = |units: f64| json!({"CapacityUnits": units, "WriteCapacityUnits": units});
     assert_eq!(
@@ -258,7 +266,11 @@ fn a_transaction_costs_its_items_twice_and_entries_of_indexes_once() {
         {"Put": {"TableName": "threads", "Item": item(9000)}},
         {"Delete": {"TableName": "threads", "Key": key("a")}},
         {"ConditionCheck": {"TableName": "threads", "Key": key("b"), "ConditionExpression": "attribute_exists(subject)"}}]});
-    call(&mut h, "PutItem", &json!({"TableName": "threads", "Item": {"forum": {"S": "f"}, "subject": {"S": "a"}, "text": {"S": "t".repeat(5000)}}}));
+    call(
+        &mut h,
+        "PutItem",
+        &json!({"TableName": "threads", "Item": {"forum": {"S": "f"}, "subject": {"S": "a"}, "text": {"S": "t".repeat(5000)}}}),
+    );
     let first = call(&mut h, "TransactWriteItems", &again);
     assert!(first["ConsumedCapacity"][0]["WriteCapacityUnits"].as_f64() > Some(20.0), "{first}");
     let consumed = json!([{"TableName": "threads", "CapacityUnits": 12.0, "ReadCapacityUnits": 12.0}]);
@@ -276,7 +288,8 @@ fn a_projection_that_finds_nothing_shows_no_item_of_a_transaction() {
     let mut h = Harness::new();
     table(&mut h, "abc", None);
     put(&mut h, "abc", json!({"id": {"S": "a"}, "m": {"M": {"x": {"N": "1"}}}, "l": {"L": []}}));
-    let get = |paths: &str| json!({"TableName": "abc", "Key": {"id": {"S": "a"}}, "ProjectionExpression": paths});
+    let get =
+        |paths: &str| json!({"TableName": "abc", "Key": {"id": {"S": "a"}}, "ProjectionExpression": paths});
     for paths in ["b", "m.y", "l[0]", "b, m.x.z"] {
         let gets = json!({"TransactItems": [{"Get": get(paths)}, {"Get": {"TableName": "abc", "Key": {"id": {"S": "b"}}}}]});
         assert_eq!(call(&mut h, "TransactGetItems", &gets), json!({"Responses": [{}, {}]}), "{paths}");
