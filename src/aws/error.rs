@@ -32,6 +32,8 @@ pub enum Kind {
     TrimmedDataAccess,
     /// The server can do it later.
     Throttling,
+    /// The body is too long.
+    TooLarge,
 }
 
 impl Kind {
@@ -53,6 +55,7 @@ impl Kind {
             Self::ExpiredIterator => "com.amazonaws.dynamodb.v20120810#ExpiredIteratorException",
             Self::TrimmedDataAccess => "com.amazonaws.dynamodb.v20120810#TrimmedDataAccessException",
             Self::Throttling => "com.amazonaws.dynamodb.v20120810#ThrottlingException",
+            Self::TooLarge => "com.amazon.coral.service#RequestEntityTooLargeException",
         }
     }
 

@@ -88,6 +88,25 @@ impl Operation {
         ("UpdateTimeToLive", Self::UpdateTimeToLive),
     ];
 
+    /// Whether it is about tables, of which requests are short.
+    fn is_about_tables(self) -> bool {
+        matches!(
+            self,
+            Self::CreateTable
+                | Self::DeleteTable
+                | Self::DescribeEndpoints
+                | Self::DescribeLimits
+                | Self::DescribeTable
+                | Self::DescribeTimeToLive
+                | Self::ListTables
+                | Self::ListTagsOfResource
+                | Self::TagResource
+                | Self::UntagResource
+                | Self::UpdateTable
+                | Self::UpdateTimeToLive
+        )
+    }
+
     /// The operation of a name, in any case.
     pub fn of(name: &[u8]) -> Option<Self> {
         Self::ALL
@@ -167,11 +186,19 @@ impl Call {
     }
 }
 
-/// Reads a request.
+/// Longest body of a request, in bytes, as at AWS.
+const MAX_BODY: usize = 16 << 20;
+/// The same of a request about tables, which is read while every shard is held.
+const MAX_TABLE_BODY: usize = 256 << 10;
+
+/// Reads a request. Its length is looked at first.
 ///
 /// # Errors
 /// AWS's.
 pub fn read(operation: Operation, body: &[u8], tables: &Tables) -> Result<Call, AwsError> {
+    if body.len() > if operation.is_about_tables() { MAX_TABLE_BODY } else { MAX_BODY } {
+        return Err(AwsError::new(Kind::TooLarge, "The request entity is too large."));
+    }
     let body = shape::parse(body)?;
     match operation {
         Operation::PutItem | Operation::UpdateItem | Operation::DeleteItem => {

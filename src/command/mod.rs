@@ -63,7 +63,7 @@ pub use items::token_key;
 pub use rates::Rates;
 pub use registry::{Command, Registry, counts_lookups, is_write};
 pub use server::{Reconfigured, Server};
-pub use spec::{ItemKey, OnView, Spec, flag};
+pub use spec::{HEAVY_BYTES, ItemKey, OnView, Spec, flag};
 pub use stats::WorkerStats;
 pub use views::run;
 

@@ -51,6 +51,9 @@ pub enum ItemError {
     /// JSON that does not parse, or plain JSON that has no item form.
     #[error("invalid JSON: {0}")]
     Json(String),
+    /// A JSON text with more values than are read.
+    #[error("the JSON has more than a million values")]
+    TooManyValues,
     /// A template of key names that cannot be.
     #[error("KEYSPACE '{text}': {reason}")]
     BadTemplate {

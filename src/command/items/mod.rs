@@ -23,8 +23,8 @@ pub(super) use words::Words;
 
 use super::spec::*;
 
-const READ: u32 = flag::READONLY;
-const WRITE: u32 = flag::WRITE | flag::DENYOOM;
+const READ: u32 = flag::READONLY | flag::HEAVY;
+const WRITE: u32 = flag::WRITE | flag::DENYOOM | flag::HEAVY;
 const ITEM_DELETE: &[KeySpec] = &[keys_at(2, 0, 1, &["RW", "access", "delete"])];
 
 const ITEM_ACCESS_UPDATE: &[KeySpec] = &[keys_at(2, 0, 1, &["RW", "access", "update"])];
@@ -73,7 +73,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         "table pk [sk] [FIELDS count name [name ...]] [NAMES json] [FORMAT <NATIVE | JSON | DDB>]",
     ),
     item(
-        spec("item.del", -3, flag::WRITE | flag::FAST, write::del),
+        spec("item.del", -3, flag::WRITE | flag::FAST | flag::HEAVY, write::del),
         ITEM_DELETE,
         "O(log N) where N is the number of items with the partition key.",
         "Deletes an item, perhaps on a condition.",
