@@ -401,6 +401,7 @@ mod tests {
             expected.sort_unstable();
             prop_assert_eq!((at, names), (expiry, expected.into_iter().map(str::to_owned).collect()));
             crate::item::decode_item(held.as_bytes(), 32).unwrap();
+            prop_assert_eq!(index.entry_size(&schema.keys, &whole.view()), Some(held.size()));
         }
 
         #[test]
