@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use itemory::aws::{self, AwsError, Operation};
+use itemory::aws::{self, AwsError, Memory, Operation};
 use itemory::engine::{Engine, Source, Table, Tx};
 use itemory::env::Clock;
 use itemory::ops::{self, Scan, Segment};
@@ -52,7 +52,7 @@ fn call(engine: &Engine, name: &[u8], body: &[u8]) {
             let mut record = Vec::new();
             let locked = engine.store.lock_all(Mode::Write, engine.clock.now_ms());
             let mut tx = Tx::new(engine, locked, 0, &mut record);
-            let reply = call.run(&mut tx).unwrap_or_else(|error| answer(&error));
+            let reply = call.run(&mut tx, Memory::Free).unwrap_or_else(|error| answer(&error));
             tx.commit();
             reply
         }

@@ -7,15 +7,14 @@ use super::error::AwsError;
 use super::items::{Prepared, attributes_to_get};
 use super::json::Object;
 use super::legacy::Style;
-use super::request::{Expressions, LIMITS, item, keys, table_of};
+use super::request::{Asked, Expressions, LIMITS, item, keys, table_of};
 use super::{Call, shape};
-use crate::engine::{Table, Tables};
+use crate::engine::Tables;
 use crate::expr::BoundProjection;
 use crate::item::{ItemError, ItemKeys, write_typed_json};
 use crate::ops;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// Most keys of a BatchGetItem.
 const MAX_GETS: usize = 100;
@@ -122,7 +121,7 @@ fn duplicates() -> AwsError {
 
 /// The keys that a batch reads of one table.
 struct Gets {
-    table: Arc<Table>,
+    table: Asked,
     keys: Vec<(ItemKeys, Value)>,
     projection: Option<BoundProjection>,
     consistent: bool,
@@ -161,7 +160,7 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
         let mut failed = None;
         object.object("Responses", |responses| {
             for gets in &all {
-                let items = responses.key(&gets.table.name);
+                let items = responses.key(&gets.table.by);
                 items.push(b'[');
                 let mut first = true;
                 for (keys, json) in &gets.keys {
@@ -172,7 +171,7 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
                         left.push((gets, json));
                         continue;
                     }
-                    capacity.add(&gets.table.name, read_units(size, gets.consistent));
+                    capacity.add(&gets.table, read_units(size, gets.consistent));
                     let Some(item) = found else { continue };
                     bytes += size;
                     if !std::mem::take(&mut first) {
@@ -195,7 +194,7 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
                 let keys: Vec<&Value> =
                     left.iter().filter(|(of, _)| std::ptr::eq(*of, gets)).map(|(_, json)| *json).collect();
                 if !keys.is_empty() {
-                    unprocessed.object(&gets.table.name, |table| {
+                    unprocessed.object(&gets.table.by, |table| {
                         table.array("Keys", keys, |key, out| {
                             out.extend_from_slice(key.to_string().as_bytes());
                         });
@@ -260,7 +259,7 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     for (name, (put, given)) in given {
         let table = table_of(tables, name)?;
         let keys = if put {
-            given.view().check_size(LIMITS)?;
+            table.schema.check_size(&given.view(), LIMITS)?;
             table.schema.item_keys(&given.view(), LIMITS).map_err(|error| match error {
                 // Single puts say what is wrong with the keys, batches do not.
                 ItemError::MissingKey(_) | ItemError::KeyTypeMismatch { .. } => ItemError::KeyMismatch,
@@ -276,7 +275,8 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     }
     let locks = all.iter().map(Prepared::lock).collect();
     let (mut capacity, mut collections) = (Capacity::asked(body), Collections::asked(body));
-    Ok(Call::new(locks, move |tx| {
+    let needs_memory = all.iter().any(Prepared::needs_memory);
+    let call = Call::new(locks, move |tx| {
         for prepared in &all {
             let written = ops::write_measured(tx, &prepared.write(false))?;
             capacity.add_written(&prepared.table, &written);
@@ -289,7 +289,8 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
         capacity.write_all(&mut object);
         object.end();
         Ok(out)
-    }))
+    });
+    Ok(call.needing_memory(needs_memory))
 }
 
 /// Whether a request is a put, and its item or key.

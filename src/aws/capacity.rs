@@ -2,15 +2,18 @@
 
 use super::body::Body;
 use super::json::Object;
-use crate::engine::{Index, Table};
+use super::request::Asked;
+use crate::engine::Index;
 use crate::ops::Written;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What is to be said of the capacity that a request consumed, and how much it was, table by table.
 pub(super) struct Capacity {
     detail: Detail,
     transaction: Option<Units>,
-    tables: BTreeMap<String, Consumed>,
+    /// By the name that the request has for a table.
+    tables: BTreeMap<Arc<str>, Consumed>,
 }
 
 /// What a table and its indexes consumed.
@@ -49,9 +52,14 @@ pub(super) fn write_units(bytes: usize) -> f64 {
     bytes.div_ceil(1024).max(1) as f64
 }
 
-/// Units that a read of so many bytes costs: one for each begun 4 KB, at least one, half if it need not be consistent.
+/// Blocks of 4 KB that a read of so many bytes takes, at least one.
+pub(super) fn blocks(bytes: usize) -> usize {
+    bytes.div_ceil(4096).max(1)
+}
+
+/// Units that a read of so many bytes costs: one for each block, half if it need not be consistent.
 pub(super) fn read_units(bytes: usize, consistent: bool) -> f64 {
-    read_blocks(bytes.div_ceil(4096).max(1), consistent)
+    read_blocks(blocks(bytes), consistent)
 }
 
 /// Units that reading so many blocks of 4 KB costs.
@@ -70,41 +78,38 @@ impl Capacity {
         Self { detail, transaction: None, tables: BTreeMap::new() }
     }
 
-    /// In a transaction everything costs double and is told by its kind.
+    /// In a transaction items cost double, entries of indexes do not, and all is told by its kind.
     pub(super) fn in_transaction(mut self, units: Units) -> Self {
         self.transaction = Some(units);
         self
     }
 
-    /// What units cost, and where they are added up; none if nobody asks.
-    fn account(&mut self, table: &str, units: f64) -> Option<(&mut Consumed, f64)> {
-        if self.detail == Detail::None {
-            return None;
-        }
-        let units = if self.transaction.is_some() { units * 2.0 } else { units };
-        Some((self.tables.entry(table.to_owned()).or_default(), units))
+    /// Where a table's units are added up; nowhere if nobody asks.
+    fn account(&mut self, table: &Asked) -> Option<&mut Consumed> {
+        (self.detail != Detail::None).then(|| self.tables.entry(Arc::clone(&table.by)).or_default())
     }
 
-    pub(super) fn add(&mut self, table: &str, units: f64) {
-        if let Some((consumed, units)) = self.account(table, units) {
+    pub(super) fn add(&mut self, table: &Asked, units: f64) {
+        let units = if self.transaction.is_some() { units * 2.0 } else { units };
+        if let Some(consumed) = self.account(table) {
             consumed.table += units;
         }
     }
 
-    pub(super) fn add_index(&mut self, table: &str, index: &Index, units: f64) {
-        if let Some((consumed, units)) = self.account(table, units) {
+    pub(super) fn add_index(&mut self, table: &Asked, index: &Index, units: f64) {
+        if let Some(consumed) = self.account(table) {
             let indexes = if index.schema.local { &mut consumed.locals } else { &mut consumed.globals };
             *indexes.entry(index.schema.name.clone()).or_default() += units;
         }
     }
 
     /// Adds a write on a table, with what it wrote to its indexes.
-    pub(super) fn add_written(&mut self, table: &Table, written: &Written) {
-        self.add(&table.name, write_units(written.bytes));
+    pub(super) fn add_written(&mut self, table: &Asked, written: &Written) {
+        self.add(table, write_units(written.bytes));
         for write in &written.indexes {
             let index = table.indexes.iter().find(|index| index.schema.space == write.space);
             if let Some(index) = index {
-                self.add_index(&table.name, index, write_units(write.bytes));
+                self.add_index(table, index, write_units(write.bytes));
             }
         }
     }

@@ -2,10 +2,12 @@
 
 use super::body::Body;
 use super::json::Object;
-use crate::engine::{Table, Tx};
+use super::request::Asked;
+use crate::engine::Tx;
 use crate::item::{Item, ItemKeys, KeyBytes};
 use crate::store::collection::ItemsRef;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Items that a collection's size is worked out from.
 const SAMPLES: usize = 64;
@@ -14,8 +16,8 @@ const SAMPLES: usize = 64;
 pub(super) struct Collections {
     asked: bool,
     seen: BTreeSet<(u32, KeyBytes)>,
-    /// By table: the partition key as a request names it, and the size in bytes.
-    found: BTreeMap<String, Vec<(Item, usize)>>,
+    /// By the name that the request has for a table: the partition key as it names it, and the size in bytes.
+    found: BTreeMap<Arc<str>, Vec<(Item, usize)>>,
 }
 
 impl Collections {
@@ -26,7 +28,7 @@ impl Collections {
     }
 
     /// Takes note of the collection of an item that was written.
-    pub(super) fn note(&mut self, tx: &Tx<'_>, table: &Table, keys: &ItemKeys) {
+    pub(super) fn note(&mut self, tx: &Tx<'_>, table: &Asked, keys: &ItemKeys) {
         let locals = || table.indexes.iter().filter(|index| index.schema.local);
         if !self.asked || locals().next().is_none() || !self.seen.insert((table.id, keys.pk.clone())) {
             return;
@@ -36,7 +38,7 @@ impl Collections {
         let Ok(mut map) = table.schema.keys_to_map(keys) else { return };
         map.retain(|name, _| *name == table.schema.keys.pk.name);
         let Ok(key) = Item::from_map(&map) else { return };
-        self.found.entry(table.name.clone()).or_default().push((key, bytes));
+        self.found.entry(Arc::clone(&table.by)).or_default().push((key, bytes));
     }
 
     /// The member of a reply about one item.

@@ -30,6 +30,10 @@ pub enum Kind {
     ExpiredIterator,
     /// Records of a stream that are gone were asked for.
     TrimmedDataAccess,
+    /// The server can do it later.
+    Throttling,
+    /// The body is too long.
+    TooLarge,
 }
 
 impl Kind {
@@ -50,6 +54,8 @@ impl Kind {
             }
             Self::ExpiredIterator => "com.amazonaws.dynamodb.v20120810#ExpiredIteratorException",
             Self::TrimmedDataAccess => "com.amazonaws.dynamodb.v20120810#TrimmedDataAccessException",
+            Self::Throttling => "com.amazonaws.dynamodb.v20120810#ThrottlingException",
+            Self::TooLarge => "com.amazon.coral.service#RequestEntityTooLargeException",
         }
     }
 
@@ -88,6 +94,11 @@ impl AwsError {
 
     pub(super) fn validation(message: impl Into<String>) -> Self {
         Self::new(Kind::Validation, message)
+    }
+
+    /// There is no memory for it now.
+    pub(super) fn out_of_memory() -> Self {
+        Self::new(Kind::Throttling, "OOM command not allowed when used memory > 'maxmemory'.")
     }
 
     pub(super) fn not_found() -> Self {
@@ -174,8 +185,7 @@ impl From<OpError> for AwsError {
                 Self { item, ..Self::new(Kind::ConditionalCheckFailed, "The conditional request failed") }
             }
             error @ (OpError::UpdateTooLarge
-            | OpError::UpdatesIndexKeyType
-            | OpError::EmptiesIndexKey(_)
+            | OpError::UpdatesIndexKey(_)
             | OpError::TemplatesOverlap { .. }
             | OpError::CannotLift(_)) => Self::validation(error.to_string()),
         }

@@ -2,17 +2,16 @@
 
 use super::body::Body;
 use super::error::AwsError;
-use super::request::{LIMITS, table};
-use crate::engine::{Source, Table, Tables};
+use super::request::{Asked, LIMITS, table};
+use crate::engine::{Source, Tables};
 use crate::expr::{BoundCondition, BoundProjection, KeyTarget};
 use crate::item::{Item, ItemError, ItemKeys, KeyAttr, Projection, read_key_part};
 use crate::ops;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// A table, or one of its indexes.
 pub(super) struct Target {
-    pub(super) table: Arc<Table>,
+    pub(super) table: Asked,
     /// The index's place in the table.
     index: Option<usize>,
 }
@@ -104,21 +103,32 @@ impl Target {
         Ok(Item::from_map(&map)?)
     }
 
-    /// Whether items must be read as a whole, because an attribute is asked for that a local index does not hold. Of a global one
-    /// no projection may ask for more than it holds.
+    /// Whether items must be read as a whole, because an attribute is asked for that a local index does not hold. Of a
+    /// global one no projection may ask for more than it holds, and no filter of a query; a scan's filter finds what it
+    /// does not hold missing.
     pub(super) fn reads_whole(
         &self,
         select: Option<&str>,
         projection: Option<&BoundProjection>,
         filter: Option<&BoundCondition>,
+        of_query: bool,
     ) -> Result<bool, AwsError> {
         let Some(index) = self.source().index.map(|index| &index.schema) else { return Ok(false) };
         let held = |name: &str| index.projects(&self.table.schema.keys, name.as_bytes());
+        let filtered: Vec<String> =
+            filter.into_iter().flat_map(BoundCondition::roots).filter(|name| !held(name)).collect();
         let missing: Vec<&str> =
             projection.into_iter().flat_map(BoundProjection::roots).filter(|name| !held(name)).collect();
         if index.local {
             let all = select == Some("ALL_ATTRIBUTES") && index.projection != Projection::All;
-            return Ok(all || !missing.is_empty() || filter.is_some_and(|filter| !filter.reads_only(&held)));
+            return Ok(all || !missing.is_empty() || !filtered.is_empty());
+        }
+        if of_query && !filtered.is_empty() {
+            return Err(AwsError::validation(format!(
+                "One or more parameter values were invalid: Secondary index {} does not project one or more filter attributes: [{}]",
+                index.name,
+                filtered.join(", ")
+            )));
         }
         if missing.is_empty() {
             return Ok(false);

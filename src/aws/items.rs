@@ -6,14 +6,13 @@ use super::collections::Collections;
 use super::error::AwsError;
 use super::json::Object;
 use super::legacy::{self, Style};
-use super::request::{Expressions, LIMITS, item, table};
+use super::request::{Asked, Expressions, LIMITS, item, table};
 use super::{Call, Operation, shape};
-use crate::engine::{Table, Tables};
+use crate::engine::Tables;
 use crate::expr::{BoundCondition, BoundProjection, BoundUpdate, ExprError, ExprKind};
 use crate::item::{Item, ItemError, ItemKeys, ItemRef, KeyBytes};
 use crate::ops::{self, At, OpError, Write, Written};
 use serde_json::{Map, Value};
-use std::sync::Arc;
 
 /// What a write does.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,7 +25,7 @@ pub(super) enum Action {
 
 /// A write that was read, alone or in a transaction.
 pub(super) struct Prepared {
-    pub(super) table: Arc<Table>,
+    pub(super) table: Asked,
     pub(super) keys: ItemKeys,
     action: Action,
     item: Option<Item>,
@@ -68,10 +67,12 @@ impl Prepared {
             if let Some(changes) = &changes {
                 changes.check_keys(&table.schema)?;
             }
-            Ok(match action {
-                Action::Put => table.schema.item_keys(&given.view(), LIMITS)?,
-                _ => table.schema.key_map_keys(&given.view(), LIMITS)?,
-            })
+            if action != Action::Put {
+                return Ok(table.schema.key_map_keys(&given.view(), LIMITS)?);
+            }
+            let keys = table.schema.item_keys(&given.view(), LIMITS)?;
+            table.schema.check_size(&given.view(), LIMITS)?;
+            Ok(keys)
         };
         let keys = match fitting() {
             Ok(keys) => keys,
@@ -82,7 +83,7 @@ impl Prepared {
     }
 
     /// A put or delete without anything else, as batches have them.
-    pub(super) fn plain(table: Arc<Table>, keys: ItemKeys, item: Option<Item>) -> Self {
+    pub(super) fn plain(table: Asked, keys: ItemKeys, item: Option<Item>) -> Self {
         let action = if item.is_some() { Action::Put } else { Action::Delete };
         Self {
             table,
@@ -101,6 +102,15 @@ impl Prepared {
         (self.table.id, self.keys.pk.clone())
     }
 
+    /// Whether it may make something larger.
+    pub(super) fn needs_memory(&self) -> bool {
+        match self.action {
+            Action::Put => true,
+            Action::Update => !self.changes.as_ref().is_some_and(BoundUpdate::only_takes_away),
+            Action::Delete | Action::Check => false,
+        }
+    }
+
     pub(super) fn write(&self, return_old: bool) -> Write<'_> {
         let at = At {
             table: &self.table,
@@ -117,30 +127,15 @@ impl Prepared {
         }
     }
 
-    /// The key attribute of an index to which the changes give another type.
-    fn index_key_mismatch(&self) -> Option<ItemError> {
-        let given = |name: &str| {
-            let mut changes = self.changes.as_ref()?.changes();
-            changes.find_map(|(changed, attr_type)| attr_type.filter(|_| changed == name))
-        };
-        self.table.schema.indexes.iter().find_map(|index| {
-            index.attrs().find_map(|attr| {
-                let actual = given(&attr.name).filter(|actual| *actual != attr.key_type.attr_type())?;
-                let (name, index) = (attr.name.clone(), index.name.clone());
-                Some(ItemError::IndexKeyTypeMismatch { name, expected: attr.key_type, actual, index })
-            })
-        })
-    }
-
     /// Why the write was refused, in AWS's words.
     fn refusal(&self, error: OpError) -> AwsError {
         match error {
             OpError::Expr(ExprError::UpdateOperandType) if self.from_before => {
                 AwsError::validation("Type mismatch for attribute to update")
             }
-            OpError::UpdatesIndexKeyType if self.from_before => {
-                self.index_key_mismatch().map_or_else(|| error.into(), AwsError::from)
-            }
+            OpError::UpdatesIndexKey(
+                error @ (ItemError::IndexKeyTypeMismatch { .. } | ItemError::IndexKeyTooLong { .. }),
+            ) if self.from_before => error.into(),
             error => error.into(),
         }
     }
@@ -176,6 +171,7 @@ fn refused_apart<T>(error: OpError) -> Result<Result<T, OpError>, AwsError> {
         OpError::Item(
             ItemError::EmptyKey { .. }
             | ItemError::EmptyIndexKey { .. }
+            | ItemError::IndexKeyTooLong { .. }
             | ItemError::PartitionKeyTooLong(_)
             | ItemError::SortKeyTooLong(_),
         ) => Err(error.into()),
@@ -249,7 +245,8 @@ pub(super) fn write(
     }
     let prepared = Prepared::read(action, body, tables)?;
     let (mut capacity, mut collections) = (Capacity::asked(body), Collections::asked(body));
-    Ok(Call::new(vec![prepared.lock()], move |tx| {
+    let needs_memory = prepared.needs_memory();
+    let call = Call::new(vec![prepared.lock()], move |tx| {
         let return_old = matches!(returns.as_str(), "ALL_OLD" | "UPDATED_OLD");
         let written =
             ops::write_measured(tx, &prepared.write(return_old)).map_err(|error| prepared.refusal(error))?;
@@ -264,7 +261,8 @@ pub(super) fn write(
         collections.write(&mut object);
         object.end();
         Ok(out)
-    }))
+    });
+    Ok(call.needing_memory(needs_memory))
 }
 
 /// What `ReturnValues` asks for.
@@ -285,9 +283,11 @@ fn attributes(returns: &str, prepared: &Prepared, written: &Written) -> Result<O
 
 /// A read of one item, alone or in a transaction.
 pub(super) struct Get {
-    pub(super) table: Arc<Table>,
+    pub(super) table: Asked,
     pub(super) keys: ItemKeys,
     projection: Option<BoundProjection>,
+    /// Whether an item of which the projection shows nothing is there for the reply.
+    shows_empty: bool,
 }
 
 impl Get {
@@ -312,7 +312,7 @@ impl Get {
         expressions.finish()?;
         let table = table(tables, body)?;
         match table.schema.key_map_keys(&key.view(), LIMITS) {
-            Ok(keys) => Ok(Ok(Self { table, keys, projection })),
+            Ok(keys) => Ok(Ok(Self { table, keys, projection, shows_empty: alone })),
             Err(error) => refused_apart(error.into()),
         }
     }
@@ -324,9 +324,10 @@ impl Get {
         object: &mut Object<'_>,
     ) -> Result<usize, AwsError> {
         let Some(item) = item else { return Ok(0) };
-        match &self.projection {
-            None => object.item("Item", item),
-            Some(projection) => object.item("Item", projection.apply(item)?.view()),
+        let shown = self.projection.as_ref().map(|projection| projection.apply(item)).transpose()?;
+        let shown = shown.as_ref().map_or(item, Item::view);
+        if self.shows_empty || !shown.is_empty() {
+            object.item("Item", shown);
         }
         Ok(item.size())
     }
@@ -362,7 +363,7 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
         let mut out = Vec::new();
         let mut object = Object::begin(&mut out);
         let size = get.write(tx.item(&get.table, &get.keys), &mut object)?;
-        capacity.add(&get.table.name, read_units(size, consistent));
+        capacity.add(&get.table, read_units(size, consistent));
         capacity.write(&mut object);
         object.end();
         Ok(out)

@@ -88,6 +88,25 @@ impl Operation {
         ("UpdateTimeToLive", Self::UpdateTimeToLive),
     ];
 
+    /// Whether it is about tables, of which requests are short.
+    fn is_about_tables(self) -> bool {
+        matches!(
+            self,
+            Self::CreateTable
+                | Self::DeleteTable
+                | Self::DescribeEndpoints
+                | Self::DescribeLimits
+                | Self::DescribeTable
+                | Self::DescribeTimeToLive
+                | Self::ListTables
+                | Self::ListTagsOfResource
+                | Self::TagResource
+                | Self::UntagResource
+                | Self::UpdateTable
+                | Self::UpdateTimeToLive
+        )
+    }
+
     /// The operation of a name, in any case.
     pub fn of(name: &[u8]) -> Option<Self> {
         Self::ALL
@@ -97,8 +116,26 @@ impl Operation {
     }
 }
 
+/// Whether there is room for more data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// There is.
+    Free,
+    /// There is none: what needs memory is refused.
+    Short,
+}
+
+impl Memory {
+    fn take(self) -> Result<(), AwsError> {
+        match self {
+            Self::Free => Ok(()),
+            Self::Short => Err(AwsError::out_of_memory()),
+        }
+    }
+}
+
 /// What carries a call out.
-type Run = Box<dyn FnOnce(&mut Tx<'_>) -> Result<Vec<u8>, AwsError>>;
+type Run = Box<dyn FnOnce(&mut Tx<'_>, Memory) -> Result<Vec<u8>, AwsError>>;
 
 /// A request that was read.
 pub struct Call {
@@ -107,9 +144,29 @@ pub struct Call {
 }
 
 impl Call {
+    /// A call that needs no memory.
     fn new(
         keys: Vec<(u32, KeyBytes)>,
         run: impl FnOnce(&mut Tx<'_>) -> Result<Vec<u8>, AwsError> + 'static,
+    ) -> Self {
+        Self::weighing(keys, |tx, _| run(tx))
+    }
+
+    /// The same call, which needs memory if `needed`.
+    fn needing_memory(self, needed: bool) -> Self {
+        let Self { keys, run } = self;
+        Self::weighing(keys, move |tx, memory| {
+            if needed {
+                memory.take()?;
+            }
+            run(tx, memory)
+        })
+    }
+
+    /// A call that finds out by itself whether it needs memory.
+    fn weighing(
+        keys: Vec<(u32, KeyBytes)>,
+        run: impl FnOnce(&mut Tx<'_>, Memory) -> Result<Vec<u8>, AwsError> + 'static,
     ) -> Self {
         Self { keys, run: Box::new(run) }
     }
@@ -124,16 +181,24 @@ impl Call {
     ///
     /// # Errors
     /// AWS's.
-    pub fn run(self, tx: &mut Tx<'_>) -> Result<Vec<u8>, AwsError> {
-        (self.run)(tx)
+    pub fn run(self, tx: &mut Tx<'_>, memory: Memory) -> Result<Vec<u8>, AwsError> {
+        (self.run)(tx, memory)
     }
 }
 
-/// Reads a request.
+/// Longest body of a request, in bytes, as at AWS.
+const MAX_BODY: usize = 16 << 20;
+/// The same of a request about tables, which is read while every shard is held.
+const MAX_TABLE_BODY: usize = 256 << 10;
+
+/// Reads a request. Its length is looked at first.
 ///
 /// # Errors
 /// AWS's.
 pub fn read(operation: Operation, body: &[u8], tables: &Tables) -> Result<Call, AwsError> {
+    if body.len() > if operation.is_about_tables() { MAX_TABLE_BODY } else { MAX_BODY } {
+        return Err(AwsError::new(Kind::TooLarge, "The request entity is too large."));
+    }
     let body = shape::parse(body)?;
     match operation {
         Operation::PutItem | Operation::UpdateItem | Operation::DeleteItem => {

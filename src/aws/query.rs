@@ -152,7 +152,7 @@ pub(super) fn query(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     let start = start.map(|key| target.start_keys(&key, true)).transpose()?;
     check_start(&ranges, start.as_ref())?;
     let descending = body.get("ScanIndexForward").is_some() && !body.bool("ScanIndexForward");
-    let common = Common::read(body, target, start, filter, projection)?;
+    let common = Common::read(body, target, start, filter, projection, true)?;
     Ok(Call::new(vec![(common.target.source().space(), ranges.pk.clone())], move |tx| {
         common.reply(tx, |common, tx, show| {
             let query = ops::Query {
@@ -203,7 +203,7 @@ pub(super) fn scan(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aw
         filter.check_key_paths(&target.table.schema)?;
     }
     let start = start.map(|key| target.start_keys(&key, false)).transpose()?;
-    let common = Common::read(body, target, start, filter, projection)?;
+    let common = Common::read(body, target, start, filter, projection, false)?;
     Ok(Call::new(Vec::new(), move |tx| {
         if let Some(start) = &common.start {
             let order = walk_order(tx.engine().store.hash(&start.pk));
@@ -252,10 +252,11 @@ impl Common {
         start: Option<ItemKeys>,
         filter: Option<BoundCondition>,
         projection: Option<BoundProjection>,
+        of_query: bool,
     ) -> Result<Self, AwsError> {
         let select = body.text("Select");
         Ok(Self {
-            whole: target.reads_whole(select, projection.as_ref(), filter.as_ref())?,
+            whole: target.reads_whole(select, projection.as_ref(), filter.as_ref(), of_query)?,
             filter,
             projection,
             start,
@@ -305,7 +306,7 @@ impl Common {
         if let Some(last) = &page.last {
             object.item("LastEvaluatedKey", self.target.last_key(last)?.view());
         }
-        let (table, units) = (&self.target.table.name, read_units(page.bytes, self.consistent));
+        let (table, units) = (&self.target.table, read_units(page.bytes, self.consistent));
         match self.target.source().index {
             None => self.capacity.add(table, units),
             Some(index) => {

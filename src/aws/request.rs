@@ -8,6 +8,7 @@ use crate::expr::{
 };
 use crate::item::{Item, ItemKeys, ItemLimits, map_from_typed_json};
 use serde_json::Value;
+use std::ops::Deref;
 use std::sync::{Arc, LazyLock};
 
 /// The limits on items.
@@ -16,14 +17,30 @@ pub(super) const LIMITS: &ItemLimits = &ItemLimits::DYNAMODB;
 /// Parsed expressions by their text.
 static CACHE: LazyLock<ExprCache> = LazyLock::new(|| ExprCache::new(Options::STRICT, 4096));
 
+/// A table as a request names it: by its name or an ARN. A reply names it in the same way.
+pub(super) struct Asked {
+    table: Arc<Table>,
+    /// The name or ARN in the request.
+    pub(super) by: Arc<str>,
+}
+
+impl Deref for Asked {
+    type Target = Table;
+
+    fn deref(&self) -> &Table {
+        &self.table
+    }
+}
+
 /// The table that a request names.
-pub(super) fn table(tables: &Tables, body: Body<'_>) -> Result<Arc<Table>, AwsError> {
+pub(super) fn table(tables: &Tables, body: Body<'_>) -> Result<Asked, AwsError> {
     table_of(tables, body.text("TableName").unwrap_or_default())
 }
 
 /// The table of a name or an ARN.
-pub(super) fn table_of(tables: &Tables, name: &str) -> Result<Arc<Table>, AwsError> {
-    tables.get(bare_name(name).as_bytes()).ok_or_else(AwsError::not_found)
+pub(super) fn table_of(tables: &Tables, by: &str) -> Result<Asked, AwsError> {
+    let table = tables.get(bare_name(by).as_bytes()).ok_or_else(AwsError::not_found)?;
+    Ok(Asked { table, by: by.into() })
 }
 
 /// An item in a request.

@@ -1,7 +1,7 @@
 //! What AWS's deserialiser accepts: the form of a request's JSON, before any of it is looked at for its meaning.
 
 use super::error::{AwsError, Kind};
-use crate::item::{ItemError, check_typed_item, check_typed_value};
+use crate::item::{ItemError, check_typed_item, check_typed_value, has_too_many_values};
 use serde_json::{Map, Value};
 
 /// The form of a member.
@@ -39,6 +39,9 @@ const STRUCTURE: &str = "Start of structure or map found where not expected";
 
 /// Reads a request's body.
 pub(super) fn parse(body: &[u8]) -> Result<Map<String, Value>, AwsError> {
+    if has_too_many_values(body) {
+        return Err(AwsError::new(Kind::TooLarge, "The request has too many values."));
+    }
     match serde_json::from_slice(body) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(refused("Unexpected token received from parser")),

@@ -1,7 +1,7 @@
 //! TransactGetItems and TransactWriteItems.
 
 use super::body::{Body, Violations};
-use super::capacity::{Capacity, Units, read_units};
+use super::capacity::{Capacity, Units, blocks, read_blocks, read_units};
 use super::collections::Collections;
 use super::error::{AwsError, Kind};
 use super::items::{Action, Get, Prepared, constrain_get, constrain_write};
@@ -9,7 +9,7 @@ use super::json::Object;
 use super::{Call, shape};
 use crate::effect::{Effect, SYSTEM};
 use crate::engine::{Tables, Tx};
-use crate::item::{ItemKeys, KeyBytes};
+use crate::item::{ItemKeys, ItemRef, KeyBytes};
 use crate::ops::{self, OpError, TransactError};
 use crate::store::ValueRef;
 use serde_json::{Map, Value};
@@ -88,11 +88,15 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
     Ok(Call::new(locks, move |tx| {
         let mut out = Vec::new();
         let mut object = Object::begin(&mut out);
+        let found: Vec<_> = all.iter().map(|get| tx.item(&get.table, &get.keys)).collect();
+        if found.iter().flatten().map(ItemRef::size).sum::<usize>() > MAX_BYTES {
+            return Err(too_large());
+        }
         let mut failed = None;
-        object.array("Responses", &all, |get, out| {
+        object.array("Responses", all.iter().zip(found), |(get, item), out| {
             let mut response = Object::begin(out);
-            match get.write(tx.item(&get.table, &get.keys), &mut response) {
-                Ok(size) => capacity.add(&get.table.name, read_units(size, true)),
+            match get.write(item, &mut response) {
+                Ok(size) => capacity.add(&get.table, read_units(size, true)),
                 Err(error) => failed = Some(error),
             }
             response.end();
@@ -144,28 +148,29 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     locks.extend(token.as_ref().map(|token| (SYSTEM, token.key.clone())));
     let mut capacity = Capacity::asked(body).in_transaction(Units::Write);
     let mut collections = Collections::asked(body);
-    Ok(Call::new(locks, move |tx| {
-        if token.as_ref().map_or(Ok(false), |token| token.is_known(tx))? {
-            // What was carried out before costs a look at its items.
+    Ok(Call::weighing(locks, move |tx, memory| {
+        let known = token.as_ref().map(|token| token.known(tx)).transpose()?.flatten();
+        if let Some(known) = known {
+            // What was carried out before costs a look at its items, as it found them or left them then.
             capacity = capacity.in_transaction(Units::Read);
-            for prepared in &all {
-                let size = tx.item(&prepared.table, &prepared.keys).map_or(0, |item| item.size());
-                capacity.add(&prepared.table.name, read_units(size, true));
+            for (prepared, blocks) in all.iter().zip(known) {
+                capacity.add(&prepared.table, read_blocks(blocks, true));
             }
         } else {
+            if all.iter().any(Prepared::needs_memory) {
+                memory.take()?;
+            }
             let writes: Vec<_> = all.iter().map(|prepared| prepared.write(false)).collect();
             let written = ops::transact(tx, &writes, MAX_BYTES).map_err(|error| match error {
                 TransactError::Refused(reasons) => AwsError::cancelled(reasons),
-                TransactError::TooLarge => AwsError::validation(
-                    "Transaction request cannot exceed the maximum transaction size of 4 MB",
-                ),
+                TransactError::TooLarge => too_large(),
             })?;
             for (prepared, written) in all.iter().zip(&written) {
                 capacity.add_written(&prepared.table, written);
                 collections.note(tx, &prepared.table, &prepared.keys);
             }
             if let Some(token) = &token {
-                token.remember(tx);
+                token.remember(tx, written.iter().map(|written| blocks(written.bytes)));
             }
         }
         let mut out = Vec::new();
@@ -175,6 +180,10 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
         object.end();
         Ok(out)
     }))
+}
+
+fn too_large() -> AwsError {
+    AwsError::validation("Transaction request cannot exceed the maximum transaction size of 4 MB")
 }
 
 /// Checks that no two parts of a transaction are about one item.
@@ -228,7 +237,8 @@ fn write_canonical(value: &Value, out: &mut String) {
     }
 }
 
-/// A token with what tells whether it comes with the same request again.
+/// A token with what tells whether it comes with the same request again. Under its key stands the request's digest, and
+/// behind it for each item, in two bytes, how many blocks it had: the larger one of before and after.
 struct Token {
     key: KeyBytes,
     digest: [u8; 16],
@@ -245,20 +255,33 @@ impl Token {
         Self { key, digest: xxh3_128(actions.as_bytes()).to_le_bytes() }
     }
 
-    /// Whether the same request was carried out before.
-    fn is_known(&self, tx: &Tx<'_>) -> Result<bool, AwsError> {
-        match tx.entry_in(SYSTEM as usize, &self.key).map(|entry| entry.value()) {
-            Some(ValueRef::Str(digest)) if digest == self.digest => Ok(true),
-            Some(_) => Err(AwsError::new(
+    /// If the same request was carried out before, how many blocks each of its items had then.
+    fn known(&self, tx: &Tx<'_>) -> Result<Option<Vec<usize>>, AwsError> {
+        let Some(entry) = tx.entry_in(SYSTEM as usize, &self.key) else { return Ok(None) };
+        let blocks = match entry.value() {
+            ValueRef::Str(value) => value.strip_prefix(&self.digest),
+            _ => None,
+        };
+        let Some(blocks) = blocks else {
+            return Err(AwsError::new(
                 Kind::IdempotentParameterMismatch,
                 "The request uses the same client token as a previous, but non-identical request",
-            )),
-            None => Ok(false),
-        }
+            ));
+        };
+        let (pairs, _) = blocks.as_chunks::<2>();
+        let mut blocks: Vec<usize> =
+            pairs.iter().map(|pair| usize::from(u16::from_le_bytes(*pair))).collect();
+        // Tokens of earlier versions have none.
+        blocks.resize(MAX_ACTIONS, 1);
+        Ok(Some(blocks))
     }
 
-    fn remember(&self, tx: &mut Tx<'_>) {
+    fn remember(&self, tx: &mut Tx<'_>, blocks: impl Iterator<Item = usize>) {
+        let mut value = self.digest.to_vec();
+        blocks.for_each(|blocks| {
+            value.extend_from_slice(&u16::try_from(blocks).unwrap_or(u16::MAX).to_le_bytes());
+        });
         let expire = Some(tx.now() + REMEMBERED_MS);
-        tx.apply(Effect::SetString { db: SYSTEM, key: &self.key, value: &self.digest, expire });
+        tx.apply(Effect::SetString { db: SYSTEM, key: &self.key, value: &value, expire });
     }
 }

@@ -292,6 +292,8 @@ pub struct Client {
     pub closing: bool,
     /// Whether the command runs inside EXEC.
     pub in_exec: bool,
+    /// Whether there was no room for more data below `maxmemory` when the command passed its gates.
+    pub memory_is_short: bool,
     /// The LSN that the log had reached when the client's last write was in it.
     pub wrote_upto: Lsn,
     /// What the command that just ran waits for.
@@ -316,6 +318,7 @@ impl Client {
             reply_mode: ReplyMode::On,
             closing: false,
             in_exec: false,
+            memory_is_short: false,
             wrote_upto: 0,
             wait: None,
             parked: None,

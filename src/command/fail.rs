@@ -121,6 +121,8 @@ impl From<OpError> for Fail {
 
 /// The data is being read from disk.
 pub const LOADING: Fail = Fail::new("LOADING Redis is loading the dataset in memory");
+/// The data takes as much memory as it may.
+pub const OUT_OF_MEMORY: Fail = Fail::new("OOM command not allowed when used memory > 'maxmemory'.");
 /// ITEM.ATOMIC anywhere else.
 pub const NOT_FIRST: Fail = Fail::new("ERR ITEM.ATOMIC must be the first command of a transaction");
 /// An option that is unknown or contradicts another.

@@ -63,7 +63,7 @@ pub use items::token_key;
 pub use rates::Rates;
 pub use registry::{Command, Registry, counts_lookups, is_write};
 pub use server::{Reconfigured, Server};
-pub use spec::{ItemKey, OnView, Spec, flag};
+pub use spec::{HEAVY_BYTES, ItemKey, OnView, Spec, flag};
 pub use stats::WorkerStats;
 pub use views::run;
 
@@ -122,6 +122,14 @@ impl Cx<'_, '_> {
     #[inline]
     pub fn db(&self) -> u32 {
         self.tx.db as u32
+    }
+
+    /// Refuses a command that needs memory where there is none, for those that find out by themselves that they do.
+    ///
+    /// # Errors
+    /// [`fail::OUT_OF_MEMORY`].
+    pub fn need_memory(&self) -> Outcome {
+        if self.client.memory_is_short { Err(fail::OUT_OF_MEMORY) } else { Ok(()) }
     }
 
     /// Whether the command may wait for keys. Inside a transaction it takes what there is.

@@ -63,6 +63,9 @@ pub mod flag {
     pub const NO_MULTI: u32 = 1 << 13;
     /// Allowed while a script runs long.
     pub const ALLOW_BUSY: u32 = 1 << 14;
+    /// Beside `DENYOOM`: whether it needs memory depends on what it is asked for, so that its handler refuses it when
+    /// memory is short.
+    pub const WEIGHS: u32 = 1 << 15;
     /// The first key may be absent or keys move: COMMAND reports `movablekeys`.
     pub const MOVABLE_KEYS: u32 = 1 << 16;
     /// Not shown to clients (container of subcommands only).
@@ -73,6 +76,9 @@ pub mod flag {
     pub const ALL_SHARDS: u32 = 1 << 19;
     /// May take long: outside EXEC it runs on a thread of its own, so that other clients are served meanwhile.
     pub const LONG: u32 = 1 << 20;
+    /// Takes long where one of its arguments is long, see [`HEAVY_BYTES`](super::HEAVY_BYTES). It is then run as `LONG`
+    /// says.
+    pub const HEAVY: u32 = 1 << 31;
     /// Run by the session itself, because it needs more than a handler has (EXEC).
     pub const SESSION: u32 = 1 << 21;
     /// Runs at once also while MULTI is open (EXEC, DISCARD, WATCH ...), rather than being queued.
@@ -94,6 +100,10 @@ pub mod flag {
     /// Its lookups count as keyspace hits and misses although it writes, for it tells what it found.
     pub const COUNTED: u32 = 1 << 30;
 }
+
+/// Longest argument of a `HEAVY` command that is run where others wait, in bytes. To read more JSON than that takes
+/// more than a few milliseconds.
+pub const HEAVY_BYTES: usize = 128 << 10;
 
 /// Where a key specification begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -127,6 +127,16 @@ mod harness {
             self.call_many(client, &[args]).remove(0)
         }
 
+        /// Whether a command of the first client wants a thread of its own; if not, it is run.
+        pub(crate) fn takes_long(&mut self, args: &[&[u8]]) -> bool {
+            let mut request = encoded(args);
+            let mut batch = Batch::new();
+            Decoder::new().decode(&mut request, &Limits::default(), &mut batch, 1).unwrap();
+            let mut out = Reply::new(Proto::V2);
+            let progress = self.worker.run(&mut self.clients[0], &request, &batch, 0, &mut out);
+            progress.stop == Some(Stop::Long)
+        }
+
         fn call_many(&mut self, client: usize, calls: &[&[&[u8]]]) -> Vec<Value> {
             let mut request: Vec<u8> = calls.iter().flat_map(|args| encoded(args)).collect();
             let mut batch = Batch::new();

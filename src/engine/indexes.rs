@@ -47,11 +47,10 @@ impl Changes {
         let mut scratch = Vec::new();
         for (at, index) in table.indexes.iter().enumerate() {
             let (schema, own) = (&index.schema, &table.schema.keys);
-            let entry = |item: &ItemRef<'_>| schema.entry_keys(own, keys, item);
             let change = Change {
                 at,
-                old: old.as_ref().and_then(entry),
-                new: new.as_ref().and_then(entry),
+                old: old.and_then(|old| schema.possible_entry_keys(own, keys, &old)),
+                new: new.and_then(|new| schema.entry_keys(own, keys, &new)),
                 bytes: (changes.bytes.len(), changes.bytes.len()),
             };
             if change.old.is_none() && change.new.is_none() {

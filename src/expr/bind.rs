@@ -1,5 +1,6 @@
 //! Joins parsed expressions with one request's `#names` and `:values`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -322,15 +323,15 @@ impl BoundCondition {
         })
     }
 
-    /// Whether it looks at no other attributes than those that `allowed` says.
-    pub fn reads_only(&self, allowed: &dyn Fn(&str) -> bool) -> bool {
-        let mut only = true;
+    /// The names of the attributes it looks at, ascending.
+    pub fn roots(&self) -> BTreeSet<String> {
+        let mut roots = BTreeSet::new();
         // The visitor refuses nothing.
         let _ = self.each_path(&mut |path| {
-            only &= allowed(self.scope.name(&path.root));
+            roots.insert(self.scope.name(&path.root).to_owned());
             Ok(())
         });
-        only
+        roots
     }
 
     fn each_path(&self, visit: &mut dyn FnMut(&Path) -> Result<(), ExprError>) -> Result<(), ExprError> {
@@ -416,15 +417,6 @@ impl BoundUpdate {
                 .try_for_each(|o| types::operand_paths(o, &mut |p| check_nested(p, &self.scope, schema)))?;
         }
         Ok(())
-    }
-
-    /// The attributes the update changes, and the type it gives them where that is known without the item.
-    pub fn changes(&self) -> impl Iterator<Item = (&str, Option<crate::item::AttrType>)> {
-        self.parsed.root.iter().map(|action| {
-            let whole = action.path().steps.is_empty();
-            let attr_type = if whole { types::action_type(action, &self.scope) } else { None };
-            (self.scope.name(&action.path().root), attr_type)
-        })
     }
 
     /// What an item has at the places the update changes, as `UPDATED_OLD` and `UPDATED_NEW` answer it.

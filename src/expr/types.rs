@@ -310,18 +310,3 @@ pub(super) fn action_operands(action: &Action) -> impl Iterator<Item = &Operand>
     };
     first.into_iter().chain(second)
 }
-
-/// The type that an action gives its attribute, where no item is needed to tell.
-pub(super) fn action_type(action: &Action, scope: &Scope) -> Option<AttrType> {
-    let of = |operand: &Operand| match operand {
-        Operand::Value(value) => Some(scope.value(value).attr_type()),
-        Operand::Call(call) if call.function == Function::ListAppend => Some(AttrType::L),
-        _ => None,
-    };
-    match action {
-        Action::Set(_, SetValue::Operand(operand)) => of(operand),
-        Action::Set(..) => Some(AttrType::N),
-        Action::Add(_, value) => Some(scope.value(value).attr_type()),
-        Action::Remove(_) | Action::Delete(..) => None,
-    }
-}

@@ -51,6 +51,9 @@ pub enum ItemError {
     /// JSON that does not parse, or plain JSON that has no item form.
     #[error("invalid JSON: {0}")]
     Json(String),
+    /// A JSON text with more values than are read.
+    #[error("the JSON has more than a million values")]
+    TooManyValues,
     /// A template of key names that cannot be.
     #[error("KEYSPACE '{text}': {reason}")]
     BadTemplate {
@@ -129,7 +132,7 @@ pub enum ItemError {
     /// An empty string or binary as a key.
     #[error(
         "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty {} value. Key: {name}",
-        empty_kind(*key_type)
+        key_type.empty_name()
     )]
     EmptyKey {
         /// The key attribute.
@@ -140,13 +143,27 @@ pub enum ItemError {
     /// An empty string or binary as an index key.
     #[error(
         "One or more parameter values are not valid. A value specified for a secondary index key is not supported. The AttributeValue for a key attribute cannot contain an empty {} value. IndexName: {index}, IndexKey: {name}",
-        empty_kind(*key_type)
+        key_type.empty_name()
     )]
     EmptyIndexKey {
         /// The key attribute.
         name: String,
         /// S or B.
         key_type: KeyType,
+        /// The index.
+        index: String,
+    },
+    /// Key attributes of an index that are longer than the limit together.
+    #[error(
+        "One or more parameter values were invalid: Size limit exceeded for Index Key {name} Actual Size: {actual} bytes Max Size: {limit} bytes IndexName: {index}"
+    )]
+    IndexKeyTooLong {
+        /// The key attribute that passes the limit.
+        name: String,
+        /// Their size, in bytes.
+        actual: usize,
+        /// The limit, in bytes.
+        limit: usize,
         /// The index.
         index: String,
     },
@@ -230,11 +247,4 @@ fn duplicates(set: AttrType, members: &str) -> String {
 fn lower_first(field: &str) -> String {
     let mut chars = field.chars();
     chars.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(chars).collect()
-}
-
-fn empty_kind(key_type: KeyType) -> &'static str {
-    match key_type {
-        KeyType::B => "binary",
-        _ => "string",
-    }
 }

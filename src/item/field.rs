@@ -88,7 +88,7 @@ impl TableSchema {
     ///
     /// # Errors
     /// When a field has no name of an attribute, does not fit the declared type, or is a key attribute of another value; when
-    /// there is a deadline but no TTL attribute; and as [`TableSchema::item_keys`] and [`super::ItemRef::check_size`].
+    /// there is a deadline but no TTL attribute; and as [`TableSchema::item_keys`] and [`TableSchema::check_size`].
     pub fn item_of_fields<'f>(
         &self,
         keys: &ItemKeys,
@@ -119,7 +119,7 @@ impl TableSchema {
         }
         let item = builder.finish();
         self.item_keys(&item.view(), limits)?;
-        item.view().check_size(limits)?;
+        self.check_size(&item.view(), limits)?;
         Ok(item)
     }
 

@@ -99,14 +99,47 @@ impl IndexSchema {
         Ok(())
     }
 
-    /// Checks that those of the index's key attributes which the item has are of the right type, not empty and not too long.
+    /// The attribute that makes the partition or sort key in an item longer than a limit, the key's size up to it, and
+    /// the limit. A key is passed over that is as it was in the item `old`.
+    fn too_long(
+        &self,
+        old: ItemRef<'_>,
+        item: &ItemRef<'_>,
+        limits: &ItemLimits,
+    ) -> Option<(&KeyAttr, usize, usize)> {
+        let most = ItemLimits::DYNAMODB;
+        let partition = limits.max_partition_key_bytes.min(most.max_partition_key_bytes);
+        let keys = [
+            // A local one's is the table's.
+            (&self.pk, if self.local { usize::MAX } else { partition }),
+            (&self.sk, limits.max_sort_key_bytes.min(most.max_sort_key_bytes)),
+        ];
+        let changed = |attr: &KeyAttr| old.get(&attr.name) != item.get(&attr.name);
+        keys.into_iter().filter(|(attrs, _)| attrs.iter().any(changed)).find_map(|(attrs, limit)| {
+            let mut size = 0;
+            let passes = attrs.iter().find(|attr| {
+                size += item.get(&attr.name).map_or(0, |value| value.size());
+                size > limit
+            })?;
+            Some((passes, size, limit))
+        })
+    }
+
+    /// Checks that those of the index's key attributes which the item has are of the right type, not empty and not too
+    /// long. What is as it was in the item `old` is passed over.
     ///
     /// # Errors
     /// The ones `PutItem` answers.
-    pub fn check_item(&self, item: &ItemRef<'_>, limits: &ItemLimits) -> Result<(), ItemError> {
-        let mut sizes = [0, 0];
-        for (at, attr) in self.attrs().enumerate() {
-            let Some(value) = item.get(&attr.name) else { continue };
+    pub(super) fn check_item(
+        &self,
+        old: ItemRef<'_>,
+        item: &ItemRef<'_>,
+        limits: &ItemLimits,
+    ) -> Result<(), ItemError> {
+        for attr in self.attrs() {
+            let Some(value) = item.get(&attr.name).filter(|value| old.get(&attr.name) != Some(*value)) else {
+                continue;
+            };
             if value.attr_type() != attr.key_type.attr_type() {
                 return Err(ItemError::IndexKeyTypeMismatch {
                     name: attr.name.clone(),
@@ -122,26 +155,39 @@ impl IndexSchema {
                     index: self.name.clone(),
                 });
             }
-            sizes[usize::from(at >= self.pk.len())] += value.size();
         }
-        let [partition, sort] = sizes;
-        if partition > limits.max_partition_key_bytes {
-            return Err(ItemError::PartitionKeyTooLong(limits.max_partition_key_bytes));
+        match self.too_long(old, item, limits) {
+            None => Ok(()),
+            Some((attr, actual, limit)) => {
+                let (name, index) = (attr.name.clone(), self.name.clone());
+                Err(ItemError::IndexKeyTooLong { name, actual, limit, index })
+            }
         }
-        if sort > limits.max_sort_key_bytes {
-            return Err(ItemError::SortKeyTooLong(limits.max_sort_key_bytes));
-        }
-        Ok(())
     }
 
-    /// The keys of the item's entry; `None` when the item lacks one of the key attributes or has one that cannot be a key, and so
-    /// is not in the index. `keys` are the item's own.
+    /// Whether an item is in the index: it has all of its key attributes, and they can be a key. That depends on
+    /// nothing but the item, so that an index holds the same however it came to be.
+    fn holds(&self, item: &ItemRef<'_>) -> bool {
+        let fits = |attr: &KeyAttr| item.get(&attr.name).is_some_and(|value| attr.takes(&value));
+        self.attrs().all(fits) && self.too_long(ItemRef::EMPTY, item, &ItemLimits::DYNAMODB).is_none()
+    }
+
+    /// The keys of the item's entry, if it is in the index. `keys` are the item's own.
     pub fn entry_keys(&self, table: &KeySchema, keys: &ItemKeys, item: &ItemRef<'_>) -> Option<ItemKeys> {
+        if self.holds(item) { self.possible_entry_keys(table, keys, item) } else { None }
+    }
+
+    /// The keys of the entry that the item has if it is in the index, or may have from a version that took keys of any
+    /// length; `None` when the item lacks a key attribute or has one that cannot be a key.
+    pub fn possible_entry_keys(
+        &self,
+        table: &KeySchema,
+        keys: &ItemKeys,
+        item: &ItemRef<'_>,
+    ) -> Option<ItemKeys> {
         let put = |out: &mut KeyBytes, attr: &KeyAttr| {
             let value = item.get(&attr.name)?;
-            let fits = value.attr_type() == attr.key_type.attr_type()
-                && !value.as_bytes().is_some_and(<[u8]>::is_empty);
-            (fits && put_key_part(out, &value)).then_some(())
+            (attr.takes(&value) && put_key_part(out, &value)).then_some(())
         };
         let (mut pk, mut sk) = (KeyBytes::new(), KeyBytes::new());
         if self.local {
@@ -152,6 +198,15 @@ impl IndexSchema {
         self.sk.iter().try_for_each(|attr| put(&mut sk, attr))?;
         self.put_table_keys(table, keys, &mut sk);
         Some(ItemKeys { pk, sk })
+    }
+
+    /// The size of the item's entry in bytes by AWS's rules; `None` when it is not in the index.
+    pub(super) fn entry_size(&self, table: &KeySchema, item: &ItemRef<'_>) -> Option<usize> {
+        if !self.holds(item) {
+            return None;
+        }
+        let held = item.iter().filter(|(name, _)| self.projects(table, name));
+        Some(held.map(|(name, value)| name.len() + value.size()).sum())
     }
 
     /// Appends what makes an entry unique.
@@ -346,6 +401,7 @@ mod tests {
             expected.sort_unstable();
             prop_assert_eq!((at, names), (expiry, expected.into_iter().map(str::to_owned).collect()));
             crate::item::decode_item(held.as_bytes(), 32).unwrap();
+            prop_assert_eq!(index.entry_size(&schema.keys, &whole.view()), Some(held.size()));
         }
 
         #[test]
@@ -353,6 +409,42 @@ mod tests {
             let (schema, index) = (schema(KeyType::N, Some(KeyType::B)), index(local));
             let entry = ItemKeys { pk: KeyBytes::from_vec(pk), sk: KeyBytes::from_vec(sk) };
             let _ = (index.item_keys(&schema.keys, &entry), index.table_sort_key(&entry.sk));
+        }
+    }
+
+    #[test]
+    fn an_index_holds_keys_of_limited_length() {
+        let (schema, index) = (schema(KeyType::S, None), index(false));
+        let keys = ItemKeys { pk: KeyBytes::from_slice(b"i"), sk: KeyBytes::new() };
+        // The numbers have two bytes each.
+        for (a, c, name, refused) in [
+            (2046, 1022, "", None),
+            (2047, 1022, "b", Some((2049, 2048))),
+            (2049, 1, "a", Some((2049, 2048))),
+            (2046, 1023, "d", Some((1025, 1024))),
+            (1, 1025, "c", Some((1025, 1024))),
+        ] {
+            let item = item(&[
+                ("id", "i".into()),
+                ("a", "a".repeat(a).as_str().into()),
+                ("b", 1.into()),
+                ("c", AttributeValue::B(vec![1; c])),
+                ("d", 1.into()),
+            ]);
+            let error = refused.map(|(actual, limit)| ItemError::IndexKeyTooLong {
+                name: name.into(),
+                actual,
+                limit,
+                index: "ix".into(),
+            });
+            // Options may only make the limits of indexes narrower.
+            for limits in [ItemLimits::DYNAMODB, ItemLimits::UNLIMITED] {
+                assert_eq!(index.check_item(ItemRef::EMPTY, &item.view(), &limits).err(), error, "{a} {c}");
+            }
+            let entry = index.entry_keys(&schema.keys, &keys, &item.view());
+            assert_eq!(entry.is_some(), error.is_none());
+            assert_eq!(index.entry_size(&schema.keys, &item.view()).is_some(), error.is_none());
+            assert!(index.possible_entry_keys(&schema.keys, &keys, &item.view()).is_some());
         }
     }
 
@@ -375,7 +467,7 @@ mod tests {
             let mut entries = good.clone();
             entries[at].1 = bad;
             let item = item(&entries);
-            let error = index.check_item(&item.view(), &limits).unwrap_err().to_string();
+            let error = index.check_item(ItemRef::EMPTY, &item.view(), &limits).unwrap_err().to_string();
             assert!(error.contains(refused), "{error}");
             let keys = ItemKeys { pk: KeyBytes::from_slice(b"i"), sk: KeyBytes::new() };
             assert_eq!(index.entry_keys(&schema.keys, &keys, &item.view()), None);
@@ -383,8 +475,8 @@ mod tests {
         let mut long = good.clone();
         long[1].1 = "aaaa".into();
         assert_eq!(
-            index.check_item(&item(&long).view(), &limits),
-            Err(ItemError::PartitionKeyTooLong(5)),
+            index.check_item(ItemRef::EMPTY, &item(&long).view(), &limits),
+            Err(ItemError::IndexKeyTooLong { name: "b".into(), actual: 6, limit: 5, index: "ix".into() }),
             "the attributes count together"
         );
         let map = item(&good);

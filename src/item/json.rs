@@ -38,6 +38,40 @@ fn serialization(message: impl Into<String>) -> ItemError {
     ItemError::Serialization(message.into())
 }
 
+/// Most values in a JSON text. It bounds the memory that the text takes while it is read, which for the shortest values
+/// is many times its length.
+const MAX_VALUES: usize = 1_000_000;
+
+/// Whether a JSON text has more than a million values.
+pub fn has_too_many_values(text: &[u8]) -> bool {
+    // Each has a byte, and one before it.
+    if text.len() / 2 <= MAX_VALUES {
+        return false;
+    }
+    let (mut count, mut quoted, mut escaped) = (0, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b',' | b'[' | b'{' if !quoted => count += 1,
+            _ => {}
+        }
+    }
+    count > MAX_VALUES
+}
+
+/// Reads a JSON text.
+///
+/// # Errors
+/// [`ItemError::Json`], and [`ItemError::TooManyValues`] for more than a million.
+pub fn read_json(text: &[u8]) -> Result<Value, ItemError> {
+    if has_too_many_values(text) {
+        return Err(ItemError::TooManyValues);
+    }
+    serde_json::from_slice(text).map_err(|error| ItemError::Json(error.to_string()))
+}
+
 /// Checks a JSON object of names to typed values as AWS's deserialiser does.
 ///
 /// # Errors
@@ -262,7 +296,7 @@ pub fn plain_value(json: &Value, max_depth: usize) -> Result<AttributeValue, Ite
 /// # Errors
 /// When the text is no JSON object, or as [`plain_value`].
 pub fn item_from_plain_json(text: &[u8], max_depth: usize) -> Result<Item, ItemError> {
-    let json: Value = serde_json::from_slice(text).map_err(|error| ItemError::Json(error.to_string()))?;
+    let json = read_json(text)?;
     let Value::Object(map) = &json else {
         return Err(ItemError::Json("an item must be an object".to_owned()));
     };

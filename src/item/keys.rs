@@ -46,6 +46,11 @@ impl KeyType {
         self.attr_type().tag()
     }
 
+    /// What AWS calls an empty value of it.
+    pub(crate) fn empty_name(self) -> &'static str {
+        if self == Self::B { "binary" } else { "string" }
+    }
+
     /// The key type of an attribute type, if it may be a key.
     pub fn from_attr_type(attr_type: AttrType) -> Option<Self> {
         match attr_type {

@@ -1,5 +1,7 @@
 //! Limits on items and keys, given by whoever asks.
 
+use super::ItemError;
+
 /// Limits that the configuration sets; the defaults are `DynamoDB`'s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ItemLimits {
@@ -30,6 +32,16 @@ impl ItemLimits {
         max_partition_key_bytes: 2048,
         max_sort_key_bytes: 1024,
     };
+}
+
+impl ItemLimits {
+    /// Checks that a text, of which a value is made, is not longer than an item may be.
+    ///
+    /// # Errors
+    /// [`ItemError::ItemTooLarge`].
+    pub fn check_text(&self, text: &[u8]) -> Result<(), ItemError> {
+        if text.len() > self.max_item_bytes { Err(ItemError::ItemTooLarge) } else { Ok(()) }
+    }
 }
 
 impl Default for ItemLimits {

@@ -32,8 +32,9 @@ pub use codec::{EncodedValue, HARD_MAX_DEPTH, decode_item};
 pub use error::ItemError;
 pub use index::{IndexSchema, IndexStatus, Projection, entry_item};
 pub use json::{
-    check_typed_item, check_typed_value, from_base64, item_from_plain_json, map_from_typed_json, plain_value,
-    to_base64, typed_value, write_plain_json, write_plain_value, write_typed_json, write_typed_value,
+    check_typed_item, check_typed_value, from_base64, has_too_many_values, item_from_plain_json,
+    map_from_typed_json, plain_value, read_json, to_base64, typed_value, write_plain_json, write_plain_value,
+    write_typed_json, write_typed_value,
 };
 pub use key_range::{KeyForm, SortCondition, SortRange};
 pub use keys::{

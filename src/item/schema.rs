@@ -36,6 +36,11 @@ impl KeyAttr {
             KeyType::N => Ok(ValueRef::N(Number::from_text(text)?)),
         }
     }
+
+    /// Whether a value can be a key: it has the right type and is not empty.
+    pub(super) fn takes(&self, value: &ValueRef<'_>) -> bool {
+        value.attr_type() == self.key_type.attr_type() && !value.as_bytes().is_some_and(<[u8]>::is_empty)
+    }
 }
 
 /// Partition key and perhaps sort key of a table.
@@ -203,10 +208,37 @@ impl TableSchema {
             Some(attr) => Some(checked_key(attr, item)?),
             None => None,
         };
-        for index in &self.indexes {
-            index.check_item(item, limits)?;
-        }
+        self.check_index_keys(ItemRef::EMPTY, item, limits)?;
         encode_keys(&pk, sk.as_ref(), limits)
+    }
+
+    /// Checks the key attributes of indexes in an item as [`TableSchema::item_keys`] does, but for those that are as
+    /// they were in the item `old`: an item that an index left out when it was added can be changed otherwise.
+    ///
+    /// # Errors
+    /// The ones `PutItem` answers.
+    pub fn check_index_keys(
+        &self,
+        old: ItemRef<'_>,
+        item: &ItemRef<'_>,
+        limits: &ItemLimits,
+    ) -> Result<(), ItemError> {
+        self.indexes.iter().try_for_each(|index| index.check_item(old, item, limits))
+    }
+
+    /// Checks an item against the limit on its size. Its entries in local indexes count with it.
+    ///
+    /// # Errors
+    /// [`ItemError::ItemTooLarge`].
+    pub fn check_size(&self, item: &ItemRef<'_>, limits: &ItemLimits) -> Result<(), ItemError> {
+        let locals = || self.indexes.iter().filter(|index| index.local);
+        // Nothing counts more than three times its stored bytes (a small number in a list does), so that small items
+        // need no count. An entry counts at most what its item does.
+        if item.as_bytes().len() * 4 * (1 + locals().count()) < limits.max_item_bytes {
+            return Ok(());
+        }
+        let entries = locals().filter_map(|index| index.entry_size(&self.keys, item)).sum::<usize>();
+        if item.size() + entries > limits.max_item_bytes { Err(ItemError::ItemTooLarge) } else { Ok(()) }
     }
 
     /// The keys that a map of exactly the key attributes denotes, as `GetItem` takes it.

@@ -3,7 +3,7 @@
 //! Nothing is guessed from the text: without a suffix a value has its declared type, and without a declaration it is
 //! a string.
 
-use super::json::{from_base64, plain_value};
+use super::json::{from_base64, plain_value, read_json};
 use super::{AttrType, AttributeValue, ItemError, Number, ValueRef};
 
 /// What a suffix asks for.
@@ -172,8 +172,9 @@ fn container_of(
 
 /// The members of a set: a JSON array of strings, or of numbers taken verbatim.
 fn members(name: &str, text: &[u8]) -> Result<Vec<String>, ItemError> {
-    let refusal = || bad(name, "a set is a JSON array of strings or numbers");
-    let json: Vec<serde_json::Value> = serde_json::from_slice(text).map_err(|_| refusal())?;
+    let reason = "a set is a JSON array of strings or numbers";
+    let refusal = || bad(name, reason);
+    let serde_json::Value::Array(json) = read_of(name, text, reason)? else { return Err(refusal()) };
     json.into_iter()
         .map(|member| match member {
             serde_json::Value::String(text) => Ok(text),
@@ -184,8 +185,14 @@ fn members(name: &str, text: &[u8]) -> Result<Vec<String>, ItemError> {
 }
 
 fn json_value(name: &str, text: &[u8], max_depth: usize) -> Result<AttributeValue, ItemError> {
-    let json = serde_json::from_slice(text).map_err(|_| bad(name, "the text is not JSON"))?;
-    plain_value(&json, max_depth)
+    plain_value(&read_of(name, text, "the text is not JSON")?, max_depth)
+}
+
+fn read_of(name: &str, text: &[u8], reason: &'static str) -> Result<serde_json::Value, ItemError> {
+    read_json(text).map_err(|error| match error {
+        ItemError::Json(_) => bad(name, reason),
+        error => error,
+    })
 }
 
 fn bad(name: &str, reason: &'static str) -> ItemError {

@@ -2,7 +2,7 @@
 
 use crate::engine::LiftError;
 use crate::expr::ExprError;
-use crate::item::{Item, ItemError, KeyType};
+use crate::item::{Item, ItemError};
 
 /// Why an operation was refused. Nothing was changed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -49,16 +49,27 @@ pub enum OpError {
     /// An update would make an item larger than the limit.
     #[error("Item size to update has exceeded the maximum allowed size")]
     UpdateTooLarge,
-    /// An update would give a key attribute of an index another type.
-    #[error("The update expression attempted to update the secondary index key to unsupported type")]
-    UpdatesIndexKeyType,
-    /// An update would empty a key attribute of an index.
-    #[error(
-        "One or more parameter values are not valid. The update expression attempted to update a secondary index key to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty {} value.",
-        if *.0 == KeyType::B { "binary" } else { "string" }
-    )]
-    EmptiesIndexKey(KeyType),
+    /// An update would give an index a key that it cannot have.
+    #[error("{}", refused_update(.0))]
+    UpdatesIndexKey(ItemError),
     /// The condition does not hold; the item as it is, if it was asked for and there is one.
     #[error("The conditional request failed")]
     ConditionFailed(Option<Item>),
+}
+
+/// AWS's words for what an update may not make of an index's key, which are others than those for a put.
+fn refused_update(error: &ItemError) -> String {
+    match error {
+        ItemError::EmptyIndexKey { key_type, .. } => format!(
+            "One or more parameter values are not valid. The update expression attempted to update a secondary index key to a value that is not supported. The AttributeValue for a key attribute cannot contain an empty {} value.",
+            key_type.empty_name()
+        ),
+        ItemError::IndexKeyTooLong { .. } => {
+            "The update expression attempted to update the secondary index key beyond allowed size limits"
+                .to_owned()
+        }
+        _ => {
+            "The update expression attempted to update the secondary index key to unsupported type".to_owned()
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use super::OpError;
 use crate::engine::{IndexWrite, Table, Tx};
 use crate::expr::{BoundCondition, BoundUpdate};
-use crate::item::{Item, ItemError, ItemKeys, ItemLimits, ItemRef};
+use crate::item::{Item, ItemKeys, ItemLimits, ItemRef};
 use std::borrow::Cow;
 
 /// Which item, on what condition, and what is to be told of it.
@@ -132,12 +132,10 @@ fn updated(
         Some(changes) => changes.apply(base, limits.max_depth)?,
         None => base.to_item(),
     };
-    schema.item_keys(&new.view(), limits).map_err(|error| match error {
-        ItemError::IndexKeyTypeMismatch { .. } => OpError::UpdatesIndexKeyType,
-        ItemError::EmptyIndexKey { key_type, .. } => OpError::EmptiesIndexKey(key_type),
-        error => error.into(),
-    })?;
-    new.view().check_size(limits).map_err(|_| OpError::UpdateTooLarge)?;
+    schema
+        .check_index_keys(current.unwrap_or(ItemRef::EMPTY), &new.view(), limits)
+        .map_err(OpError::UpdatesIndexKey)?;
+    schema.check_size(&new.view(), limits).map_err(|_| OpError::UpdateTooLarge)?;
     Ok(new)
 }
 
@@ -168,7 +166,7 @@ impl Plan<'_> {
 ///
 /// # Errors
 /// [`OpError::ConditionFailed`]; of updates also [`OpError::Expr`] where the changes do not fit the item,
-/// [`OpError::UpdateTooLarge`], and [`OpError::Item`] for attributes that are keys of an index.
+/// [`OpError::UpdateTooLarge`], and [`OpError::UpdatesIndexKey`].
 pub fn write(tx: &mut Tx<'_>, write: &Write<'_>) -> Result<Written, OpError> {
     // A plain put needs no look at what is there.
     if let Write::Put(At { condition: None, return_old: false, table, keys, .. }, item) = write {

@@ -1,7 +1,7 @@
 //! ITEM.ATOMIC: transactions that are all or nothing, and the tokens by which they are carried out once.
 
 use crate::command::client::Queued;
-use crate::command::{Fail, flag, is_write, token_key};
+use crate::command::{Command, Fail, flag, is_write, token_key};
 use crate::effect::{Effect, SYSTEM};
 use crate::engine::{EFFECT_BYTES, Tx};
 use crate::resp::{Proto, Reply, ReplyDecoder};
@@ -25,6 +25,17 @@ pub(super) fn asked_for(queue: &[Queued]) -> Result<bool, Fail> {
             "EXECABORT Transaction discarded because '{}' cannot be undone.",
             q.command.full_name
         ))),
+    }
+}
+
+/// Whether a transaction, which may begin with this command, has a token.
+pub(super) fn has_token(queue: &[Queued], command: &Command, args: &[&[u8]]) -> bool {
+    match queue.first() {
+        Some(first) => {
+            let args: Vec<&[u8]> = first.args.iter().map(|arg| &**arg).collect();
+            first.command.has(flag::ATOMIC) && token_key(&args).is_some()
+        }
+        None => command.has(flag::ATOMIC) && token_key(args).is_some(),
     }
 }
 

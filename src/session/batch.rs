@@ -7,7 +7,9 @@ use super::{exec, observe};
 use crate::command::blocking::{Parked, state};
 use crate::command::client::{Kill, Queued, ReplyMode};
 use crate::command::transactions::end_transaction;
-use crate::command::{Client, Command, Cx, Fail, Server, WorkerStats, counts_lookups, flag, is_write};
+use crate::command::{
+    Client, Command, Cx, Fail, HEAVY_BYTES, Server, WorkerStats, counts_lookups, flag, is_write,
+};
 use crate::config::Settings;
 use crate::engine::{Reach, Tx};
 use crate::log::Lsn;
@@ -264,7 +266,7 @@ impl Worker {
             out.queued();
             return Self::after(client, out, mark);
         }
-        if command.has(flag::LONG) && !client.in_exec {
+        if command.has(flag::LONG | flag::HEAVY) && !client.in_exec && takes_long(command, args) {
             return Some(Stop::Long);
         }
         self.execute(client, command, args, ahead, now, clock, out);
@@ -471,6 +473,11 @@ impl Worker {
         }
         client.closing.then_some(Stop::Close)
     }
+}
+
+/// Whether a command that may take long does so.
+fn takes_long(command: &Command, args: &[&[u8]]) -> bool {
+    command.has(flag::LONG) || args.iter().any(|arg| arg.len() > HEAVY_BYTES)
 }
 
 /// Whether a command's name is a line of HTTP: a web page that makes a browser talk to this port must not get a word in.

@@ -4,6 +4,7 @@ use super::atomic::{self, Token};
 use super::batch::Worker;
 use super::{gate, locks, observe};
 use crate::command::client::{Multi, Queued, Watched};
+use crate::command::fail::OUT_OF_MEMORY;
 use crate::command::transactions::{forget_watched, watches_hold};
 use crate::command::{Client, Command, Cx, Fail, Server, counts_lookups, flag, is_write};
 use crate::config::Settings;
@@ -123,6 +124,10 @@ impl Run<'_> {
         let outcome = match token.as_ref().map(|token| token.replay(&tx, out)) {
             Some(Err(fail)) => Err(fail),
             Some(Ok(true)) => Ok(()),
+            _ if client.memory_is_short && self.queue.iter().any(|q| q.command.has(flag::DENYOOM)) => {
+                let reason = &OUT_OF_MEMORY.0;
+                Err(Fail::bytes([b"EXECABORT Transaction discarded because of: ", &**reason].concat()))
+            }
             _ => {
                 let ran = self.commands(worker, client, server, &mut tx, out);
                 ran.and_then(|()| match &token {

@@ -1,7 +1,7 @@
 //! All gates in one place, in the order in which they stop a command.
 
-use super::Worker;
-use crate::command::fail::LOADING;
+use super::{Worker, atomic};
+use crate::command::fail::{LOADING, OUT_OF_MEMORY};
 use crate::command::{Client, Command, Fail, flag, is_write};
 use crate::engine::{EFFECT_BYTES, Engine, NotNow, Phase};
 use crate::store::{Locked, shown};
@@ -63,7 +63,7 @@ fn check_slowly(
 /// transaction allows, then what the server's condition allows.
 pub(super) fn check(
     worker: &mut Worker,
-    client: &Client,
+    client: &mut Client,
     command: &Command,
     args: &[&[u8]],
     now: u64,
@@ -84,6 +84,11 @@ pub(super) fn check(
         // A client of MONITOR counts among the replicas in Redis.
         return Err(Fail::new("ERR Replica can't interact with the keyspace"));
     }
+    client.memory_is_short =
+        settings.maxmemory != 0 && !shown::apart(|| server.engine.make_room(settings, &mut worker.record)).0;
+    if client.memory_is_short && needs_memory(client, command, args) {
+        return Err(OUT_OF_MEMORY);
+    }
     // EXEC is what its commands are.
     let touches = |bits: u32| {
         let queue = client.multi.as_ref().map_or(&[][..], |multi| &multi.queue);
@@ -94,13 +99,6 @@ pub(super) fn check(
         let queue = client.multi.as_ref().map_or(&[][..], |multi| &multi.queue);
         command.has(flag::SESSION) && queue.iter().any(|queued| !queued.command.has(bits))
     };
-    if settings.maxmemory != 0
-        && !shown::apart(|| server.engine.make_room(settings, &mut worker.record)).0
-        && (touches(flag::DENYOOM) || client.multi.is_some() && !command.has(flag::IN_MULTI))
-    {
-        // A queue takes memory too, whatever is queued.
-        return Err(Fail::new("OOM command not allowed when used memory > 'maxmemory'."));
-    }
     if touches(flag::WRITE | flag::PROBE) {
         if let Some(reason) = server.engine.refusal(bytes_of(client, command, args)) {
             return Err(Fail::refused(&reason));
@@ -126,6 +124,21 @@ pub(super) fn check(
         Some(until) => Ok(Verdict::Wait(until)),
         None => Ok(Verdict::Go),
     }
+}
+
+/// Whether a command is refused when memory is short, whatever it is asked for.
+#[cold]
+fn needs_memory(client: &Client, command: &Command, args: &[&[u8]]) -> bool {
+    let Some(multi) = &client.multi else {
+        return command.has(flag::DENYOOM) && !command.has(flag::WEIGHS);
+    };
+    // What comes with a token may have been carried out before, which EXEC finds out.
+    if atomic::has_token(&multi.queue, command, args) {
+        return false;
+    }
+    // A queue takes memory too, whatever is queued. A transaction is refused as a whole.
+    !command.has(flag::IN_MULTI)
+        || command.has(flag::SESSION) && multi.queue.iter().any(|queued| queued.command.has(flag::DENYOOM))
 }
 
 /// More than the record of a command takes whose effects hold its arguments: each of them may be a key or value of its own,

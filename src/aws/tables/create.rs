@@ -23,7 +23,7 @@ pub(super) fn create(body: Body<'_>) -> Result<Call, AwsError> {
         schema.streams.push(StreamSpan::new(view));
     }
     tags::put(body.list("Tags").unwrap_or_default(), &mut schema)?;
-    Ok(Call::new(Vec::new(), move |tx| {
+    let call = Call::new(Vec::new(), move |tx| {
         ops::create_table(tx, &name, &schema)?;
         let mut out = Vec::new();
         let mut reply = Object::begin(&mut out);
@@ -34,7 +34,8 @@ pub(super) fn create(body: Body<'_>) -> Result<Call, AwsError> {
         }
         reply.end();
         Ok(out)
-    }))
+    });
+    Ok(call.needing_memory(true))
 }
 
 fn constrain(body: Body<'_>, mut violations: Violations) -> Result<(), AwsError> {

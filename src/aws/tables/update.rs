@@ -5,6 +5,7 @@ use super::super::body::{Body, Violations};
 use super::super::error::AwsError;
 use super::super::json::Object;
 use super::indexes::{self, Updates};
+use super::stream::Wanted;
 use super::{Telling, describe_table, find, settings, stream, throughput};
 use crate::engine::{Table, Tables, Tx};
 use crate::item::TableSchema;
@@ -46,13 +47,15 @@ pub(super) fn update(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> 
     let update = indexes::update(body, &table, &mut schema)?;
     let change = stream::change(body, &table)?;
     let slow = updates || SLOW.iter().any(given);
-    Ok(Call::new(Vec::new(), move |tx| {
+    let needs_memory = update.create.is_some() || matches!(change, Wanted::On(_));
+    let call = Call::new(Vec::new(), move |tx| {
         stream::apply(tx, &table, &mut schema, &change);
         throughput::note_changes(&table.schema, &mut schema, tx.now());
         settings::note_changes(&table.schema, &mut schema, tx.now());
         let shown = carry_out(tx, &table, &schema, &update)?;
         Ok(reply(tx, &table, &shown, &update, slow))
-    }))
+    });
+    Ok(call.needing_memory(needs_memory))
 }
 
 /// Gives the table its new schema; returns the table that is to be shown.

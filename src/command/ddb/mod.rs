@@ -5,12 +5,14 @@
 mod tests;
 
 use super::spec::*;
-use super::{Cx, Fail, Outcome};
-use crate::aws::{self, AwsError, Operation};
+use super::{Cx, Fail, HEAVY_BYTES, Outcome};
+use crate::aws::{self, AwsError, Call, Memory, Operation};
 use crate::engine::Tables;
+use parking_lot::Mutex;
+use std::cell::RefCell;
 
-const READ: u32 = flag::READONLY;
-const WRITE: u32 = flag::WRITE | flag::DENYOOM;
+const READ: u32 = flag::READONLY | flag::HEAVY;
+const WRITE: u32 = flag::WRITE | flag::DENYOOM | flag::WEIGHS | flag::HEAVY;
 const TABLE: u32 = flag::WRITE | flag::ALL_SHARDS;
 
 const fn operation(name: &'static str, flags: u32, summary: &'static str) -> Spec {
@@ -34,8 +36,8 @@ const fn of_group(group: &'static str, name: &'static str, flags: u32, summary: 
 static OPERATIONS: &[Spec] = &[
     operation("batchgetitem", READ, "Returns up to 100 items of several tables."),
     operation("batchwriteitem", WRITE, "Puts and deletes up to 25 items of several tables."),
-    about_tables("createtable", TABLE | flag::DENYOOM, "Creates a table."),
-    operation("deleteitem", flag::WRITE, "Deletes an item."),
+    about_tables("createtable", TABLE | flag::DENYOOM | flag::WEIGHS, "Creates a table."),
+    operation("deleteitem", flag::WRITE | flag::HEAVY, "Deletes an item."),
     about_tables("deletetable", TABLE, "Drops a table with all its items."),
     about_tables("describeendpoints", READ, "Returns AWS's endpoints."),
     about_tables("describelimits", READ, "Returns AWS's limits on throughput."),
@@ -56,7 +58,7 @@ static OPERATIONS: &[Spec] = &[
     operation("transactwriteitems", WRITE, "Changes up to 100 items, all or none."),
     about_tables("untagresource", TABLE, "Removes tags of a table."),
     operation("updateitem", WRITE, "Changes attributes of an item."),
-    about_tables("updatetable", TABLE, "Changes a table's settings."),
+    about_tables("updatetable", TABLE | flag::DENYOOM | flag::WEIGHS, "Changes a table's settings."),
     about_tables("updatetimetolive", TABLE, "Sets or removes a table's TTL attribute."),
 ];
 
@@ -69,12 +71,46 @@ pub(super) static COMMANDS: &[Spec] = &[spec("ddb", -2, flag::READONLY, run).sub
     "",
 )];
 
+/// Long requests are read one at a time, because their JSON takes many times its length while it is.
+static LONG_READS: Mutex<()> = Mutex::new(());
+
+thread_local! {
+    /// The request that this thread looked at last for its keys: as a rule that which it runs next.
+    static READ_AHEAD: RefCell<Option<ReadAhead>> = const { RefCell::new(None) };
+}
+
+/// A request that was read before its shards were locked, so that they are not held while it is.
+struct ReadAhead {
+    operation: Operation,
+    body: Box<[u8]>,
+    /// The tables' generation that it was read for.
+    tables: u64,
+    call: Result<Call, AwsError>,
+}
+
 /// Finds the stored partition keys in a request, for the locks.
 fn keys(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(ItemKey<'_>)) {
     let [_, name, body] = args else { return };
     let Some(operation) = Operation::of(name) else { return };
-    if let Ok(call) = aws::read(operation, body, tables) {
+    let generation = tables.generation();
+    let turn = (body.len() > HEAVY_BYTES).then(|| LONG_READS.lock());
+    let call = aws::read(operation, body, tables);
+    drop(turn);
+    if let Ok(call) = &call {
         call.keys().iter().for_each(|(table, key)| visit(ItemKey { arg: 0, table: *table, key }));
+    }
+    let ahead = ReadAhead { operation, body: Box::from(*body), tables: generation, call };
+    READ_AHEAD.set(Some(ahead));
+}
+
+/// Reads a request, unless that was done ahead. The caller holds a shard, so that the tables stay as they are.
+fn read(operation: Operation, body: &[u8], tables: &Tables) -> Result<Call, AwsError> {
+    let same = |ahead: &ReadAhead| {
+        ahead.operation == operation && ahead.tables == tables.generation() && *ahead.body == *body
+    };
+    match READ_AHEAD.take().filter(same) {
+        Some(ahead) => ahead.call,
+        None => aws::read(operation, body, tables),
     }
 }
 
@@ -83,7 +119,8 @@ fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let [_, name, rest @ ..] = args else { return Err(Fail::arity("ddb")) };
     let Some(operation) = Operation::of(name) else { return Err(failed(&AwsError::unknown_operation())) };
     let [body] = rest else { return Err(Fail::arity("ddb")) };
-    let reply = aws::read(operation, body, &cx.tx.engine().tables).and_then(|call| call.run(cx.tx));
+    let memory = if cx.client.memory_is_short { Memory::Short } else { Memory::Free };
+    let reply = read(operation, body, &cx.tx.engine().tables).and_then(|call| call.run(cx.tx, memory));
     match reply {
         Ok(reply) => cx.out.bulk(&reply),
         Err(error) => return Err(failed(&error)),

@@ -6,7 +6,9 @@ use crate::expr::{
     Action, Binder, BoundCondition, BoundProjection, BoundUpdate, ExprCache, ExprError, ExprKind, ExprLimits,
     Options, ParsedUpdate,
 };
-use crate::item::{AttrType, AttributeValue, TableSchema, plain_value, typed_value};
+use crate::item::{
+    AttrType, AttributeValue, ItemError, ItemLimits, TableSchema, plain_value, read_json, typed_value,
+};
 use serde_json::Value as Json;
 use std::sync::{Arc, LazyLock};
 
@@ -32,11 +34,12 @@ impl<'a> Placeholders<'a> {
         Ok(true)
     }
 
-    /// What expressions are bound with.
-    pub(super) fn binder(&self, max_depth: usize) -> Result<Binder, Fail> {
+    /// What expressions are bound with. Neither text may be longer than an item.
+    pub(super) fn binder(&self, limits: &ItemLimits) -> Result<Binder, Fail> {
         if self.names.is_none() && self.values.is_none() {
             return Ok(Binder::empty(ExprLimits::HUMAN));
         }
+        [self.names, self.values].into_iter().flatten().try_for_each(|text| limits.check_text(text))?;
         let mut names = Vec::new();
         for (key, name) in members("NAMES", self.names)? {
             let Json::String(name) = name else {
@@ -46,7 +49,7 @@ impl<'a> Placeholders<'a> {
         }
         let mut values = Vec::new();
         for (key, json) in members("VALUES", self.values)? {
-            let value = value_of(&json, max_depth)
+            let value = value_of(&json, limits.max_depth)
                 .map_err(|error| ExprError::BadValue { key: key.clone(), error })?;
             values.push((key, value));
         }
@@ -64,14 +67,15 @@ pub(super) fn set_once<T>(slot: &mut Option<T>, value: T) -> Result<(), Fail> {
 
 fn members(clause: &str, text: Option<&[u8]>) -> Result<serde_json::Map<String, Json>, Fail> {
     let Some(text) = text else { return Ok(serde_json::Map::new()) };
-    match serde_json::from_slice(text) {
+    match read_json(text) {
         Ok(Json::Object(map)) => Ok(map),
+        Err(error @ ItemError::TooManyValues) => Err(error.into()),
         _ => Err(Fail::text(format!("VALIDATION {clause} must be a JSON object"))),
     }
 }
 
 /// A value with a type tag, as AWS writes it, or else plain JSON.
-fn value_of(json: &Json, max_depth: usize) -> Result<AttributeValue, crate::item::ItemError> {
+fn value_of(json: &Json, max_depth: usize) -> Result<AttributeValue, ItemError> {
     let tagged = match json {
         Json::Object(map) => map.len() == 1 && map.keys().all(|tag| AttrType::from_tag(tag).is_some()),
         _ => false,

@@ -123,20 +123,20 @@ pub(super) fn roots(fields: Option<&BoundProjection>) -> impl Iterator<Item = &s
 }
 
 /// Whether items must be read as a whole, because an attribute is asked for that a local index does not hold. A global one gives
-/// what it holds.
+/// what it holds, and a filter may not look at more.
 pub(super) fn reads_whole<'n>(
     from: &Source<'_>,
     mut asked: impl Iterator<Item = &'n str>,
     filter: Option<&BoundCondition>,
 ) -> Result<bool, Fail> {
-    let Some(index) = from.index else { return Ok(false) };
-    let held = |name: &str| index.schema.projects(&from.table.schema.keys, name.as_bytes());
-    match asked.find(|name| !held(name)) {
-        Some(name) if !index.schema.local => Err(Fail::text(format!(
+    let Some(index) = from.index.map(|index| &index.schema) else { return Ok(false) };
+    let held = |name: &str| index.projects(&from.table.schema.keys, name.as_bytes());
+    let filtered = filter.into_iter().flat_map(BoundCondition::roots).find(|name| !held(name));
+    match asked.find(|name| !held(name)).map(str::to_owned).or(filtered) {
+        Some(name) if !index.local => Err(Fail::text(format!(
             "VALIDATION the index '{}' does not hold the attribute '{name}'",
-            index.schema.name
+            index.name
         ))),
-        missing => Ok(index.schema.local
-            && (missing.is_some() || filter.is_some_and(|filter| !filter.reads_only(&held)))),
+        missing => Ok(missing.is_some()),
     }
 }

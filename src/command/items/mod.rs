@@ -23,8 +23,8 @@ pub(super) use words::Words;
 
 use super::spec::*;
 
-const READ: u32 = flag::READONLY;
-const WRITE: u32 = flag::WRITE | flag::DENYOOM;
+const READ: u32 = flag::READONLY | flag::HEAVY;
+const WRITE: u32 = flag::WRITE | flag::DENYOOM | flag::HEAVY;
 const ITEM_DELETE: &[KeySpec] = &[keys_at(2, 0, 1, &["RW", "access", "delete"])];
 
 const ITEM_ACCESS_UPDATE: &[KeySpec] = &[keys_at(2, 0, 1, &["RW", "access", "update"])];
@@ -73,7 +73,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         "table pk [sk] [FIELDS count name [name ...]] [NAMES json] [FORMAT <NATIVE | JSON | DDB>]",
     ),
     item(
-        spec("item.del", -3, flag::WRITE | flag::FAST, write::del),
+        spec("item.del", -3, flag::WRITE | flag::FAST | flag::HEAVY, write::del),
         ITEM_DELETE,
         "O(log N) where N is the number of items with the partition key.",
         "Deletes an item, perhaps on a condition.",
@@ -92,7 +92,7 @@ pub(super) static COMMANDS: &[Spec] = &[
     )
     .item_keys(query::partition_key),
     item(
-        spec("item.update", -3, WRITE, update::update),
+        spec("item.update", -3, WRITE | flag::WEIGHS, update::update),
         ITEM_ACCESS_UPDATE,
         "O(log N + S) where N is the number of items with the partition key and S the item's size.",
         "Changes attributes of an item, which is made if it does not exist, perhaps on a condition.",

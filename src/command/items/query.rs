@@ -86,7 +86,7 @@ pub(super) fn query(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     };
     let from = Source { table: &table, index };
     let range = sort_range(&clauses.sort, &from)?;
-    let mut binder = clauses.placeholders.binder(limits.max_depth)?;
+    let mut binder = clauses.placeholders.binder(&limits)?;
     let filter =
         clauses.filter.map(|text| condition(&mut binder, ExprKind::Filter, text, schema)).transpose()?;
     let fields = clauses.fields.map(|names| fields(&mut binder, names)).transpose()?;

@@ -6,6 +6,7 @@ use super::show::{Format, View};
 use super::target::{Target, limits, table};
 use crate::command::fail::{self, Fail};
 use crate::command::{Cx, Outcome, eq};
+use crate::item::ItemLimits;
 
 /// ITEM.GET table pk [sk] [FIELDS n a ...] [NAMES json] [FORMAT f]
 pub(super) fn get(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -13,7 +14,7 @@ pub(super) fn get(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let target = Target::read(cx, &mut words)?;
     let mut view = View::default();
     if words.peek().is_some() {
-        view = read_view(&mut words, target.limits.max_depth)?;
+        view = read_view(&mut words, &target.limits)?;
     }
     match cx.tx.item(&target.table, &target.keys) {
         Some(item) => view.item(cx.out, item)?,
@@ -22,7 +23,7 @@ pub(super) fn get(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-fn read_view(words: &mut Words<'_, '_>, max_depth: usize) -> Result<View, Fail> {
+fn read_view(words: &mut Words<'_, '_>, limits: &ItemLimits) -> Result<View, Fail> {
     let mut view = View::default();
     let (mut names, mut placeholders) = (None, Placeholders::default());
     while let Some(word) = words.next() {
@@ -34,7 +35,7 @@ fn read_view(words: &mut Words<'_, '_>, max_depth: usize) -> Result<View, Fail> 
             return Err(fail::SYNTAX);
         }
     }
-    let mut binder = placeholders.binder(max_depth)?;
+    let mut binder = placeholders.binder(limits)?;
     view.fields = names.map(|names| fields(&mut binder, names)).transpose()?;
     binder.finish()?;
     Ok(view)
@@ -47,7 +48,7 @@ pub(super) fn mget(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let limits = limits(cx.settings);
     let size = table.schema.keys.attrs().count();
     let texts = words.counted(size)?;
-    let view = read_view(&mut words, limits.max_depth)?;
+    let view = read_view(&mut words, &limits)?;
     let mut all = Vec::with_capacity(texts.len() / size);
     for text in texts.chunks_exact(size) {
         all.push(table.schema.text_keys(text[0], text.get(1).copied(), &limits)?);

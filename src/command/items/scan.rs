@@ -23,7 +23,7 @@ const MAX_SEGMENTS: i64 = 1_000_000;
 pub(super) fn scan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let mut words = Words::new(&args[1..]);
     let table = table(cx, words.need()?)?;
-    let max_depth = limits(cx.settings).max_depth;
+    let limits = limits(cx.settings);
     let (mut part, mut filter, mut limit, mut cursor, mut names) = (None, None, None, None, None);
     let mut index = None;
     let (mut view, mut placeholders) = (View::default(), Placeholders::default());
@@ -42,7 +42,7 @@ pub(super) fn scan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             _ => return Err(fail::SYNTAX),
         }
     }
-    let mut binder = placeholders.binder(max_depth)?;
+    let mut binder = placeholders.binder(&limits)?;
     let filter =
         filter.map(|text| condition(&mut binder, ExprKind::Filter, text, &table.schema)).transpose()?;
     view.fields = names.map(|names| fields(&mut binder, names)).transpose()?;

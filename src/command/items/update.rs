@@ -8,23 +8,23 @@ use crate::command::fail::{self, Fail};
 use crate::command::{Cx, Outcome, eq};
 use crate::expr::{Action, Operand, Path, SetValue, Value};
 use crate::item::{
-    AttrType, AttributeValue, EncodedValue, Item, ItemError, ItemRef, Number, TableSchema, parse_typed,
-    split_suffix,
+    AttrType, AttributeValue, EncodedValue, Item, ItemError, ItemLimits, ItemRef, Number, TableSchema,
+    parse_typed, split_suffix,
 };
-use crate::ops::{self, Write};
+use crate::ops::{self, OpError, Write};
 
 /// ITEM.UPDATE table pk [sk] [SET n a v ...] [INCR n a d ...] [ADD n a set ...] [REMOVE n a ...] [EXPR update]
 /// [IF expr] [EX s|PX ms|EXAT ts] [RETURN OLD|NEW|UPDATED] [FORMAT f]
 pub(super) fn update(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let mut words = Words::new(&args[1..]);
     let target = Target::read(cx, &mut words)?;
-    let (schema, max_depth) = (&target.table.schema, target.limits.max_depth);
+    let (schema, limits) = (&target.table.schema, &target.limits);
     let mut clauses = Clauses::default();
     let (mut actions, mut expression) = (Vec::new(), None);
     while let Some(word) = words.next() {
         match word {
             _ if eq(word, "SET") => pairs(&mut words, |name, text| {
-                actions.push(set(schema, name, text, max_depth)?);
+                actions.push(set(schema, name, text, limits)?);
                 Ok(())
             })?,
             _ if eq(word, "INCR") => pairs(&mut words, |name, text| {
@@ -32,7 +32,7 @@ pub(super) fn update(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
                 Ok(())
             })?,
             _ if eq(word, "ADD") => pairs(&mut words, |name, text| {
-                actions.push(add(schema, name, text, max_depth)?);
+                actions.push(add(schema, name, text, limits)?);
                 Ok(())
             })?,
             _ if eq(word, "REMOVE") => {
@@ -49,11 +49,14 @@ pub(super) fn update(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         let value = Operand::literal(&AttributeValue::N(Number::from(seconds)))?;
         actions.push(Action::Set(Path::attribute(ttl_attribute(&target)?), SetValue::Operand(value)));
     }
-    let mut binder = clauses.placeholders.binder(max_depth)?;
+    let mut binder = clauses.placeholders.binder(limits)?;
     let changes = update_of(&mut binder, expression, actions)?.ok_or(fail::SYNTAX)?;
     changes.check_keys(schema)?;
     let condition = clauses.bind(&mut binder, schema)?;
     binder.finish()?;
+    if !changes.only_takes_away() {
+        cx.need_memory()?;
+    }
     let at = target.at(condition.as_ref(), clauses.returns == Some(Returns::Old));
     let written = match ops::write(cx.tx, &Write::Update(at, Some(&changes), &target.limits)) {
         Ok(written) => written,
@@ -94,13 +97,14 @@ fn typed<'n>(
     schema: &TableSchema,
     name: &'n str,
     text: &[u8],
-    max_depth: usize,
-) -> Result<(&'n str, AttributeValue), ItemError> {
-    parse_typed(name, text, |name| schema.declared_type(name), max_depth)
+    limits: &ItemLimits,
+) -> Result<(&'n str, AttributeValue), OpError> {
+    limits.check_text(text).map_err(|_| OpError::UpdateTooLarge)?;
+    Ok(parse_typed(name, text, |name| schema.declared_type(name), limits.max_depth)?)
 }
 
-fn set(schema: &TableSchema, name: &str, text: &[u8], max_depth: usize) -> Result<Action, Fail> {
-    let (name, value) = typed(schema, name, text, max_depth)?;
+fn set(schema: &TableSchema, name: &str, text: &[u8], limits: &ItemLimits) -> Result<Action, Fail> {
+    let (name, value) = typed(schema, name, text, limits)?;
     Ok(Action::Set(Path::attribute(name), SetValue::Operand(Operand::literal(&value)?)))
 }
 
@@ -117,8 +121,8 @@ fn increment(schema: &TableSchema, name: &str, text: &[u8]) -> Result<Action, Fa
     adding(base, &number)
 }
 
-fn add(schema: &TableSchema, name: &str, text: &[u8], max_depth: usize) -> Result<Action, Fail> {
-    let (base, value) = typed(schema, name, text, max_depth)?;
+fn add(schema: &TableSchema, name: &str, text: &[u8], limits: &ItemLimits) -> Result<Action, Fail> {
+    let (base, value) = typed(schema, name, text, limits)?;
     match value.attr_type() {
         AttrType::N | AttrType::Ss | AttrType::Ns | AttrType::Bs => adding(base, &value),
         _ => Err(not_addable(base)),

@@ -9,7 +9,7 @@ use crate::command::{Cx, Outcome, eq, parse_int};
 use crate::expr::{Binder, BoundCondition, ExprKind};
 use crate::item::{
     AttrType, AttributeValue, Item, ItemBuilder, ItemError, Number, TableSchema, ValueRef, from_base64,
-    parse_typed, plain_value,
+    parse_typed, plain_value, read_json,
 };
 use crate::ops::{self, OpError, Write};
 use serde_json::Value as Json;
@@ -80,7 +80,7 @@ impl<'a> Clauses<'a> {
     }
 
     fn bind_alone(&self, target: &Target<'_>) -> Result<Option<BoundCondition>, Fail> {
-        let mut binder = self.placeholders.binder(target.limits.max_depth)?;
+        let mut binder = self.placeholders.binder(&target.limits)?;
         let bound = self.bind(&mut binder, &target.table.schema)?;
         binder.finish()?;
         Ok(bound)
@@ -125,7 +125,7 @@ pub(super) fn put(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if check && schema.item_keys(&item.view(), &target.limits)? != target.keys {
         return Err(Fail::new("VALIDATION the item's key attributes differ from the keys that were given"));
     }
-    item.view().check_size(&target.limits)?;
+    schema.check_size(&item.view(), &target.limits)?;
     let condition = clauses.bind_alone(&target)?;
     let at = target.at(condition.as_ref(), return_old);
     match ops::write(cx.tx, &Write::Put(at, &item)) {
@@ -206,6 +206,7 @@ fn put_pairs(builder: &mut ItemBuilder, target: &Target<'_>, pairs: &[&[u8]]) ->
         let [name, value] = pair else { continue };
         let name = std::str::from_utf8(name)
             .map_err(|_| Fail::new("VALIDATION an attribute's name must be UTF-8"))?;
+        target.limits.check_text(value)?;
         let declared = |name: &str| target.table.schema.declared_type(name);
         let name = builder.put_text(name, value, declared, target.limits.max_depth)?;
         keys |= target.table.schema.keys.is_key(name.as_bytes());
@@ -216,7 +217,8 @@ fn put_pairs(builder: &mut ItemBuilder, target: &Target<'_>, pairs: &[&[u8]]) ->
 /// The attributes of a plain JSON document; declared attributes take their declared type. Returns whether a key attribute is
 /// among them.
 fn put_document(builder: &mut ItemBuilder, target: &Target<'_>, text: &[u8]) -> Result<bool, Fail> {
-    let json: Json = serde_json::from_slice(text).map_err(|error| ItemError::Json(error.to_string()))?;
+    target.limits.check_text(text)?;
+    let json = read_json(text)?;
     let Json::Object(map) = &json else {
         return Err(ItemError::Json("an item must be an object".to_owned()).into());
     };

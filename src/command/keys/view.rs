@@ -205,7 +205,7 @@ fn same_item(cx: &Cx<'_, '_>, source: &Subject, target: &Subject) -> Result<Item
     }
     let item = builder.finish();
     schema.item_keys(&item.view(), &target.limits)?;
-    item.view().check_size(&target.limits)?;
+    schema.check_size(&item.view(), &target.limits)?;
     Ok(item)
 }
 

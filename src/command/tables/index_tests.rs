@@ -86,13 +86,22 @@ fn a_local_index_gives_whole_items_where_they_are_asked_for() {
     assert_eq!(h.run("ITEM.QUERY songs x INDEX years SUM length"), "\"7\"");
     h.run("TABLE.INDEX ADD songs all PK year N PROJECT KEYS");
     build(&h);
-    for clause in ["SUM length", "FIELDS 2 year length"] {
-        assert_eq!(
-            h.run(&format!("ITEM.QUERY songs 3 INDEX all {clause}")),
-            "-VALIDATION the index 'all' does not hold the attribute 'length'"
-        );
+    let unheld = "-VALIDATION the index 'all' does not hold the attribute 'length'";
+    for clause in [
+        "SUM length",
+        "FIELDS 2 year length",
+        "WHERE 'length = 7' COUNT",
+        "WHERE 'year = 3 or size(length) > 1'",
+    ] {
+        assert_eq!(h.run(&format!("ITEM.QUERY songs 3 INDEX all {clause}")), unheld, "{clause}");
     }
-    assert_eq!(h.run("ITEM.QUERY songs 3 INDEX all WHERE 'length = 7' COUNT"), ":0");
+    for clause in ["FIELDS 1 length", "WHERE 'length = 7'"] {
+        assert_eq!(h.run(&format!("ITEM.SCAN songs INDEX all {clause}")), unheld, "{clause}");
+    }
+    assert_eq!(h.run("ITEM.QUERY songs 3 INDEX all WHERE 'song = \"c\" and year = 3' COUNT"), ":1");
+    h.run("TABLE.INDEX ADD songs full PK year N");
+    build(&h);
+    assert_eq!(h.run("ITEM.QUERY songs 3 INDEX full WHERE 'attribute_not_exists(other)' COUNT"), ":1");
 }
 
 #[test]

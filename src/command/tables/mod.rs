@@ -37,7 +37,7 @@ pub(super) static COMMANDS: &[Spec] = &[
          [PROJECT <ALL | KEYS | count name [name ...]>] [LOCAL]]",
     ),
     table(
-        spec("table.alter", -3, APART, alter),
+        spec("table.alter", -3, APART | flag::DENYOOM | flag::WEIGHS, alter),
         "O(1)",
         "Changes a table's TTL attribute, its change stream and the declared types of attributes. What is stored stays as it is.",
         "table [TTL name | NOTTL] [KEYSPACE template | NOKEYSPACE] \
@@ -133,7 +133,14 @@ fn schema(words: &mut Words<'_, '_>) -> Result<TableSchema, Fail> {
 
 /// TABLE.ALTER t [TTL attr | NOTTL] [KEYSPACE template | NOKEYSPACE] [STREAM KEYS|NEW|OLD|BOTH | NOSTREAM] [ATTR name type ...] [NOATTR n name ...]
 fn alter(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    keyspace::alter(cx, args[1], |schema| altered(schema, &args[2..]))?;
+    let memory = cx.need_memory();
+    keyspace::alter(cx, args[1], |schema| {
+        let (altered, stream) = altered(schema, &args[2..])?;
+        if stream.adds_to(schema) {
+            memory.clone()?;
+        }
+        Ok((altered, stream))
+    })?;
     cx.out.ok();
     Ok(())
 }
@@ -183,13 +190,17 @@ enum StreamChange {
 }
 
 impl StreamChange {
+    /// Whether a table records its changes from then on that did not do so, or otherwise.
+    fn adds_to(self, schema: &TableSchema) -> bool {
+        matches!(self, Self::On(view) if schema.stream().is_none_or(|span| span.view != view))
+    }
+
     /// Makes the change in the schema that a table is about to have. Every shard is held.
     fn carry_out(self, tx: &Tx<'_>, table: &Table, schema: &mut TableSchema) {
-        match (self, table.schema.stream()) {
-            (Self::On(view), Some(span)) if span.view == view => {}
-            (Self::On(view), _) => ops::enable_stream(tx, table, schema, view),
-            (Self::Off, _) => ops::disable_stream(tx, table, schema),
-            (Self::Unsaid, _) => {}
+        match self {
+            Self::On(view) if self.adds_to(&table.schema) => ops::enable_stream(tx, table, schema, view),
+            Self::Off => ops::disable_stream(tx, table, schema),
+            Self::On(_) | Self::Unsaid => {}
         }
     }
 }

@@ -21,6 +21,8 @@ fn together(before: &[&str], lines: &[&str]) -> (Vec<String>, String) {
 
 const TABLE: &str = "TABLE.CREATE t PK id S KEYSPACE user:{id}";
 
+const PUT: &str = r#"DDB PutItem '{"TableName":"t","Item":{"id":{"S":"a"}},"ReturnValues":"ALL_OLD"}'"#;
+
 /// Lines that change, in the midst of a batch, what their successors were looked up for, with what is done before.
 const BATCHES: &[(&[&str], &[&str])] = &[
     (&[TABLE, "SELECT 1"], &["SELECT 0", "HSET user:1 name x", "HGETALL user:1", "ITEM.GET t 1"]),
@@ -46,6 +48,24 @@ const BATCHES: &[(&[&str], &[&str])] = &[
             "TABLE.CREATE t PK id S",
             "ITEM.PUT t 1 SET 1 a y",
             "ITEM.GET t 1",
+        ],
+    ),
+    (
+        &[],
+        &[
+            "TABLE.CREATE t PK id S",
+            PUT,
+            PUT,
+            "TABLE.DROP t",
+            PUT,
+            "TABLE.CREATE t PK id S SK k S",
+            PUT,
+            "MULTI",
+            PUT,
+            "TABLE.DROP t",
+            "TABLE.CREATE t PK id S",
+            PUT,
+            "EXEC",
         ],
     ),
     (&[], &["TABLE.CREATE t PK id S STREAM NEW", "ITEM.PUT t 1 SET 1 a x", "XLEN t@stream", "DEL t@stream"]),

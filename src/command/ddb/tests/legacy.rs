@@ -99,6 +99,43 @@ fn expected_decides_whether_an_item_is_written() {
 }
 
 #[test]
+fn every_parameter_that_the_documentation_names_works() {
+    let pages = include_str!("../../../../docs/compatibility.md");
+    let (_, named) = pages.split_once("expressions replaced work as at AWS:").unwrap();
+    let (named, _) = named.split_once('.').unwrap();
+    let mut h = harness();
+    for name in named.split('`').skip(1).step_by(2) {
+        let of = |values: Value| json!({"ComparisonOperator": "EQ", "AttributeValueList": [values]});
+        let (one, other) = (of(json!({"N": "5"})), of(json!({"S": "none"})));
+        // With the parameter and without it the reply, or what is then read, is another.
+        let partition = json!({"id": of(json!({"S": "a"}))});
+        let (operation, rest, value) = match name {
+            "AttributesToGet" => ("GetItem", json!({"Key": key()}), json!(["n"])),
+            "AttributeUpdates" => (
+                "UpdateItem",
+                json!({"Key": key(), "ReturnValues": "ALL_NEW"}),
+                json!({"n": {"Action": "ADD", "Value": {"N": "1"}}}),
+            ),
+            "Expected" => ("DeleteItem", json!({"Key": key()}), json!({"n": other})),
+            "ConditionalOperator" => ("Scan", json!({"ScanFilter": {"n": one, "s": other}}), json!("OR")),
+            "KeyConditions" => ("Query", json!({}), partition),
+            "QueryFilter" => ("Query", json!({"KeyConditions": partition}), json!({"s": other})),
+            "ScanFilter" => ("Scan", json!({}), json!({"s": other})),
+            name => panic!("{name} is not known here"),
+        };
+        put(&mut h, "abc", item());
+        let mut body = rest.clone();
+        body["TableName"] = "abc".into();
+        let without = call(&mut h, operation, &body);
+        put(&mut h, "abc", item());
+        body[name] = value;
+        let with = call(&mut h, operation, &body);
+        assert_ne!(with, without, "{name}");
+        assert_ne!(with["__type"], "ValidationException", "{name}: {with}");
+    }
+}
+
+#[test]
 fn conditions_are_refused_in_awss_words() {
     let mut h = harness();
     let list =

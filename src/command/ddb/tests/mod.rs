@@ -1,6 +1,7 @@
 mod indexes;
 mod items;
 mod legacy;
+mod memory;
 mod refusals;
 mod streams;
 mod surface;

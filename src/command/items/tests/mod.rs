@@ -277,6 +277,15 @@ fn updates_change_attributes() {
     assert_eq!(counts(&h, "t"), (1, bytes as u64));
     h.configure("item-max-size", "1kb");
     let long = "x".repeat(1100);
+    for line in [
+        format!("ITEM.PUT t a y JSON '{{\"x\": [{long}'"),
+        format!("ITEM.PUT t a y SET 1 x:json '[{long}'"),
+        format!("ITEM.CHECK t a x IF 'a = :a' VALUES '{{{long}'"),
+        format!("ITEM.QUERY t a WHERE '#a = 1' NAMES '{{{long}'"),
+    ] {
+        let too_large = "-VALIDATION Item size has exceeded the maximum allowed size";
+        assert_eq!(h.run(&line), too_large, "a text that is longer than an item is not read: {line}");
+    }
     assert_eq!(
         h.run(&format!("ITEM.UPDATE t a x SET 1 long {long}")),
         "-VALIDATION Item size to update has exceeded the maximum allowed size"
