@@ -14,6 +14,7 @@ mod cycle;
 pub mod entry;
 mod image;
 mod locks;
+mod names;
 pub mod object;
 mod partitions;
 mod reaper;
@@ -32,7 +33,7 @@ pub use object::{Object, ValueRef};
 pub use partitions::{DeadlineOf, Visit, walk_order};
 pub use scan::{POSITION_BITS, ScanStep, cursor_of, position_of};
 pub use undo::DeadlineIn;
-pub use waiting::Waiting;
+pub use waiting::{Awaited, KeyAt, Waiter, Waiting};
 pub use watch::Watcher;
 
 use crate::config::Settings;
