@@ -2,20 +2,23 @@
 //!
 //! A handler that finds nothing calls [`Cx::wait`](super::Cx::wait) and writes no reply. The session then registers the
 //! client for the keys, still under their locks, and the connection parks it here: its state lies in a slot that whoever
-//! changes a key can reach. That thread runs the command again in the client's place once its own command is done, so
-//! that the order is as if there were one thread: the first who waits is served first, and what follows the change sees
-//! it taken. Then it wakes the connection, which sends the reply.
+//! changes a key can reach. That thread runs the command again, for that key alone and in the client's place, once its own
+//! command is done, so that the order is as if there were one thread: the first who waits is served first, and what
+//! follows the change sees it taken. Then it wakes the connection, which sends the reply, and takes the client out of
+//! the lines of its other keys.
 
-use super::client::Client;
+use super::client::{Client, Kill};
 use super::registry::Command;
 use super::{ClientHandle, Fail};
 use crate::engine::{Engine, State};
 use crate::log::Lsn;
 use crate::resp::Reply;
-use crate::store::{Entry, Store, Waiting};
+use crate::store::{Awaited, KeyAt, Store, Waiter, Waiting};
 use crate::text::parse_i64_strict;
+use crate::value::stream::StreamId;
 use parking_lot::{Mutex, MutexGuard};
 use std::any::Any;
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{
@@ -39,36 +42,29 @@ pub mod state {
     pub const SERVED: u8 = 5;
 }
 
-/// What a client waits for in a key.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Awaited {
-    /// A stream.
-    Stream,
-}
-
-impl Awaited {
-    /// Whether a value may satisfy it.
-    pub fn fits(self, entry: &Entry) -> bool {
-        match self {
-            Self::Stream => entry.value().stream().is_some(),
-        }
-    }
+/// A key that a client waits for.
+pub struct AwaitedKey {
+    /// The key.
+    pub key: Box<[u8]>,
+    /// What it waits for in it.
+    pub awaited: Awaited,
+    /// The identifier behind which entries are awaited; [`StreamId::MIN`] where the key's state decides.
+    pub behind: StreamId,
 }
 
 /// What a command that waits for keys asks for.
 pub struct Wait {
     /// The keys, in the order in which they are looked at.
-    pub keys: Vec<Box<[u8]>>,
-    /// What it waits for in them.
-    pub awaited: Awaited,
-    /// Whether the command is also to be run again when a key is gone or holds another type.
-    pub on_absence: bool,
+    pub keys: Vec<AwaitedKey>,
     /// When it gives up, in ms since the epoch; never if there is none.
     pub until: Option<u64>,
     /// The command as it was sent.
     pub args: Vec<Box<[u8]>>,
-    /// What takes the place of some of its arguments when it is run again: what referred to "now", worked out.
-    pub worked_out: Vec<(usize, Box<[u8]>)>,
+    /// Where the keys begin in it.
+    pub first_key: usize,
+    /// What is run when a key has changed: the command with this key as its only one, and with what referred to "now" worked
+    /// out. So it costs the same however many keys are waited for.
+    pub alone: for<'a> fn(&'a Wait, &'a AwaitedKey) -> Vec<Cow<'a, [u8]>>,
     /// Its reply when it gives up.
     pub reply_on_timeout: fn(&mut Reply),
 }
@@ -92,21 +88,25 @@ pub struct Parked {
     pub command: &'static Command,
     /// What it waits for.
     pub wait: Wait,
-    /// The keys with the databases that they are kept in.
-    keys: Vec<(usize, Box<[u8]>)>,
+    /// Of each key of `wait`, the database in which it is kept and its hash.
+    places: Vec<(usize, u64)>,
+    /// Its place in the order of those who wait.
+    ticket: u64,
     slot: Mutex<Slot>,
-    /// Whether a key changed before the client was in its slot.
-    missed: AtomicBool,
+    /// Whether its waiting is over.
+    over: AtomicBool,
 }
 
 /// Where a waiting client is.
 pub enum Slot {
-    /// Not here: the connection has it.
-    Elsewhere,
+    /// Not here yet; which of its keys have changed meanwhile.
+    Coming(Vec<usize>),
     /// It waits.
     Waiting(Box<Client>),
     /// It was served.
     Done(Box<Served>),
+    /// Not here any more, or its command is being run: whoever does that has it.
+    Gone,
 }
 
 /// A client that was served.
@@ -132,75 +132,94 @@ impl Parked {
         mut wait: Wait,
     ) -> Arc<Self> {
         let store = &engine.store;
-        let mut keys = Vec::with_capacity(wait.keys.len());
+        // Of a key that is named twice the first counts.
         let mut seen = HashSet::new();
-        for key in std::mem::take(&mut wait.keys) {
-            let name = (engine.tables.home(client.db, &key), key);
-            if seen.insert(name.clone()) {
-                keys.push(name);
-            }
-        }
+        let is_first: Vec<bool> = wait.keys.iter().map(|key| seen.insert(&*key.key)).collect();
+        let mut is_first = is_first.into_iter();
+        wait.keys.retain(|_| is_first.next().unwrap_or(true));
+        let place = |key: &AwaitedKey| (engine.tables.home(client.db, &key.key), store.hash(&key.key));
         let parked = Arc::new(Self {
             handle: Arc::clone(&client.handle),
             command,
+            places: wait.keys.iter().map(place).collect(),
             wait,
-            keys,
-            slot: Mutex::new(Slot::Elsewhere),
-            missed: AtomicBool::new(false),
+            ticket: store.next_ticket(),
+            slot: Mutex::new(Slot::Coming(Vec::new())),
+            over: AtomicBool::new(false),
         });
-        for (db, key) in &parked.keys {
-            store.wait(*db, key, store.hash(key), Arc::clone(&parked) as Arc<dyn Waiting>);
+        for (number, (at, key)) in parked.keys().enumerate() {
+            let who = Arc::clone(&parked) as Arc<dyn Waiting>;
+            store.wait(at, &key.awaited, Waiter { ticket: parked.ticket, behind: key.behind, number, who });
         }
         parked
     }
 
-    /// Forgets that the client waits.
-    pub fn unregister(&self, store: &Store) {
-        for (db, key) in &self.keys {
-            store.stop_waiting(*db, key, store.hash(key), self.handle.id);
-        }
+    fn keys(&self) -> impl Iterator<Item = (KeyAt<'_>, &AwaitedKey)> {
+        (0..self.places.len()).filter_map(|number| self.key(number))
+    }
+
+    /// One of the keys, and where it is.
+    pub fn key(&self, number: usize) -> Option<(KeyAt<'_>, &AwaitedKey)> {
+        let (key, (db, hash)) = (self.wait.keys.get(number)?, *self.places.get(number)?);
+        Some((KeyAt { db, key: &key.key, hash }, key))
+    }
+
+    /// Says that its waiting is over: from here on it is passed over in the lines in which it still stands.
+    pub fn end(&self) {
+        self.over.store(true, Release);
+    }
+
+    /// Takes it out of all lines.
+    fn unregister(&self, store: &Store) {
+        self.end();
+        self.keys().for_each(|(at, key)| store.stop_waiting(at, &key.awaited, self.ticket));
     }
 
     /// Puts the client into its slot, where others can serve it. True if a key has changed since it registered.
     pub fn park(&self, store: &Store, client: Client) -> bool {
         let mut slot = self.slot.lock();
-        *slot = Slot::Waiting(Box::new(client));
+        let before = std::mem::replace(&mut *slot, Slot::Waiting(Box::new(client)));
         self.handle.waits_until.store(self.wait.until.unwrap_or(0), Relaxed);
         self.handle.blocked.store(state::WAITING, Release);
-        let missed = self.missed.swap(false, AcqRel);
         drop(slot);
-        if missed {
-            self.look_again(store);
+        let Slot::Coming(missed) = before else { return false };
+        missed.iter().for_each(|number| self.look_again(store, *number));
+        !missed.is_empty()
+    }
+
+    /// Has one of the client's keys looked at again, as if it had changed.
+    pub fn look_again(&self, store: &Store, number: usize) {
+        if let Some((at, _)) = self.key(number) {
+            store.signal_again(at);
         }
-        missed
     }
 
-    /// Has the client's keys looked at again, as if they had changed.
-    pub fn look_again(&self, store: &Store) {
-        self.keys.iter().for_each(|(db, key)| store.signal_again(*db, key));
-    }
-
-    /// The slot, to serve the client that waits in it. None if there is nobody, or CLIENT UNBLOCK was faster.
-    pub fn claim(&self) -> Option<MutexGuard<'_, Slot>> {
-        let slot = self.slot.lock();
-        match *slot {
-            Slot::Elsewhere => {
-                self.missed.store(true, Release);
+    /// The slot, to serve the client that waits in it because of one of its keys. None if there is nobody, or CLIENT UNBLOCK was
+    /// faster.
+    pub fn claim(&self, number: usize) -> Option<MutexGuard<'_, Slot>> {
+        let mut slot = self.slot.lock();
+        match &mut *slot {
+            Slot::Coming(missed) => {
+                missed.push(number);
                 None
             }
             Slot::Waiting(_) => {
                 let blocked: &AtomicU8 = &self.handle.blocked;
                 blocked.compare_exchange(state::WAITING, state::SERVED, AcqRel, Relaxed).ok().map(|_| slot)
             }
-            Slot::Done(_) => None,
+            Slot::Done(_) | Slot::Gone => None,
         }
     }
 
     /// The client back if it was served, by its connection.
-    pub fn take_served(&self) -> Option<Box<Served>> {
+    pub fn take_served(&self, store: &Store) -> Option<Box<Served>> {
         let mut slot = self.slot.lock();
-        match std::mem::replace(&mut *slot, Slot::Elsewhere) {
-            Slot::Done(served) => Some(served),
+        match std::mem::replace(&mut *slot, Slot::Gone) {
+            Slot::Done(served) => {
+                drop(slot);
+                self.unregister(store);
+                Some(served)
+            }
             other => {
                 *slot = other;
                 None
@@ -211,7 +230,7 @@ impl Parked {
     /// The client back if it still waits; it is registered no more.
     pub fn withdraw(&self, store: &Store) -> Option<Client> {
         let mut slot = self.slot.lock();
-        match std::mem::replace(&mut *slot, Slot::Elsewhere) {
+        match std::mem::replace(&mut *slot, Slot::Gone) {
             Slot::Waiting(client) => {
                 drop(slot);
                 self.unregister(store);
@@ -225,6 +244,12 @@ impl Parked {
         }
     }
 
+    /// After a panic of its command, which has cost it its client: ends its waiting and its connection.
+    pub fn give_up(&self, store: &Store) {
+        self.unregister(store);
+        self.handle.kill(Kill::Now);
+    }
+
     /// Whether CLIENT UNBLOCK has asked it to stop waiting, and then whether with an error.
     pub fn unblocked(&self) -> Option<bool> {
         match self.handle.blocked.load(Acquire) {
@@ -236,12 +261,8 @@ impl Parked {
 }
 
 impl Waiting for Parked {
-    fn id(&self) -> u64 {
-        self.handle.id
-    }
-
-    fn on_absence(&self) -> bool {
-        self.wait.on_absence
+    fn is_over(&self) -> bool {
+        self.over.load(Acquire)
     }
 
     fn wake(&self) {

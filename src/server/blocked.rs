@@ -69,8 +69,9 @@ impl Connection {
                     self.shared.flush(&local);
                 }
                 Event::Gone => {
-                    self.client =
-                        parked.withdraw(&engine.store).or_else(|| parked.take_served().map(|s| s.client));
+                    self.client = parked
+                        .withdraw(&engine.store)
+                        .or_else(|| Some(parked.take_served(&engine.store)?.client));
                     return false;
                 }
             }
@@ -80,7 +81,8 @@ impl Connection {
     async fn wait_for_event(&mut self, parked: &Arc<Parked>) -> Event {
         poll_fn(|cx| {
             self.shared.client.waker.register(cx.waker());
-            if let Some(served) = parked.take_served() {
+            let engine = &self.local.server.engine;
+            if let Some(served) = parked.take_served(&engine.store) {
                 return Poll::Ready(Event::Served(served));
             }
             if self.shared.client.killed() != Kill::No {
@@ -90,7 +92,6 @@ impl Connection {
                 let end = if with_error { WaitEnd::Unblocked } else { WaitEnd::TimedOut };
                 return Poll::Ready(Event::Unblocked(end));
             }
-            let engine = &self.local.server.engine;
             // While data is read from disk nobody is served.
             let to_serve = engine.store.has_ready() && engine.state().phase() == Phase::Serving;
             if to_serve || self.shared.client.pushed_bytes() > 0 {

@@ -361,15 +361,25 @@ impl Connection {
         }
     }
 
-    /// Runs the next decoded command on a thread of its own while other connections are served; false if the connection
-    /// is to be closed.
+    /// Waits until the next decoded command may have a thread of its own, and runs it there while other connections are served;
+    /// false if the connection is to be closed.
     async fn run_long(&mut self) -> bool {
-        let (Some(client), Some(command)) = (self.client.take(), self.batch.commands.get(self.at).copied())
-        else {
-            return false;
-        };
+        let Some(command) = self.batch.commands.get(self.at).copied() else { return false };
         let args: Vec<Vec<u8>> =
             self.batch.args_of(command).iter().map(|span| span.of(&self.input).to_vec()).collect();
+        let local = Rc::clone(&self.local);
+        let works = {
+            let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+            local.worker.borrow_mut().works_on_data(&args)
+        };
+        let turns = if works { &*local.working } else { &local.waiting_long };
+        // They are never closed. For a client that has gone meanwhile nothing is run.
+        let _turn = tokio::select! {
+            biased;
+            turn = turns.acquire() => turn,
+            () = self.end_while_waiting() => return false,
+        };
+        let Some(client) = self.client.take() else { return false };
         let server = std::sync::Arc::clone(&self.local.server);
         let began = server.engine.state();
         let (give, given) = oneshot::channel();
@@ -381,9 +391,6 @@ impl Connection {
             let progress = worker.run_long(&mut client, &args, &mut reply);
             Some((client, reply.take(), progress, worker.stats))
         };
-        let local = Rc::clone(&self.local);
-        // It is never closed.
-        let _turn = local.long.acquire().await;
         let result = match thread::run("command", work) {
             Ok(result) => result,
             Err(error) => return self.refuse_long(client, &error, began),

@@ -29,8 +29,11 @@ const SCRATCH: usize = 64 * 1024;
 /// How long replies wait until a log that has no room is tried again.
 const WAIT_FOR_ROOM: Duration = Duration::from_millis(20);
 
-/// How many commands of one worker's clients run on threads of their own at a time; others wait for their turn.
-const LONG_COMMANDS: usize = 256;
+/// How many commands of one worker's clients that do not work on the data, but wait for something, have a thread at a time.
+const WAITING_COMMANDS: usize = 256;
+
+/// The least number of commands that work long on the data at a time: one alone does not keep all others waiting.
+const LEAST_WORKING: usize = 2;
 
 /// What the tasks of one worker share.
 pub(super) struct Local {
@@ -43,14 +46,17 @@ pub(super) struct Local {
     parked: RefCell<Parked>,
     /// Wakes the flusher. A log that answers later does so from its own thread.
     flush: Arc<Notify>,
-    /// The turns of commands that take long, each on a thread of its own.
-    pub(super) long: Semaphore,
+    /// The turns of commands that take long because they work on the data, of all workers' clients. Each has a thread of its own,
+    /// and a reply that may be large.
+    pub(super) working: Arc<Semaphore>,
+    /// The turns of the other commands that take long.
+    pub(super) waiting_long: Semaphore,
     connections: Cell<usize>,
     gone: Notify,
 }
 
 impl Local {
-    fn new(server: Arc<Server>, index: usize) -> Self {
+    fn new(server: Arc<Server>, index: usize, working: Arc<Semaphore>) -> Self {
         let worker = Worker::new(Arc::clone(&server), index);
         let flush = Arc::new(Notify::new());
         let waker = Arc::clone(&flush);
@@ -63,7 +69,8 @@ impl Local {
             waiting: RefCell::default(),
             parked: RefCell::default(),
             flush,
-            long: Semaphore::new(LONG_COMMANDS),
+            working,
+            waiting_long: Semaphore::new(WAITING_COMMANDS),
             connections: Cell::new(0),
             gone: Notify::new(),
         }
@@ -246,12 +253,13 @@ impl Workers {
     /// Starts one thread per set of counters.
     pub(super) fn start(server: &Arc<Server>) -> io::Result<Self> {
         let mut workers = Self { senders: Vec::new(), threads: Vec::new(), next: AtomicUsize::new(0) };
+        let working = Arc::new(Semaphore::new(server.workers.len().max(LEAST_WORKING)));
         for index in 0..server.workers.len() {
             let (sender, receiver) = mpsc::channel::<(Accepted, Seat)>(1024);
-            let server = Arc::clone(server);
+            let (server, working) = (Arc::clone(server), Arc::clone(&working));
             let thread = std::thread::Builder::new()
                 .name(format!("worker-{index}"))
-                .spawn(move || work(server, index, receiver))?;
+                .spawn(move || work(server, index, working, receiver))?;
             workers.senders.push(sender);
             workers.threads.push(thread);
         }
@@ -273,7 +281,12 @@ impl Workers {
     }
 }
 
-fn work(server: Arc<Server>, index: usize, mut receiver: mpsc::Receiver<(Accepted, Seat)>) {
+fn work(
+    server: Arc<Server>,
+    index: usize,
+    working: Arc<Semaphore>,
+    mut receiver: mpsc::Receiver<(Accepted, Seat)>,
+) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -284,7 +297,7 @@ fn work(server: Arc<Server>, index: usize, mut receiver: mpsc::Receiver<(Accepte
     };
     let set = tokio::task::LocalSet::new();
     set.block_on(&runtime, async move {
-        let local = Rc::new(Local::new(server, index));
+        let local = Rc::new(Local::new(server, index, working));
         tokio::task::spawn_local(Rc::clone(&local).flusher());
         while let Some((accepted, seat)) = receiver.recv().await {
             if let Err(error) = open(&local, accepted, seat) {

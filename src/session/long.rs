@@ -2,12 +2,18 @@
 
 use super::batch::{Progress, Stop, Worker};
 use super::gate::{self, ENDING_MILLIS};
-use crate::command::{Client, Fail, Server, WorkerStats};
+use crate::command::{Client, Fail, Server, WorkerStats, flag};
 use crate::resp::Reply;
 use crate::store::shown;
 use std::sync::Arc;
 
 impl Worker {
+    /// Whether a command that stopped a run with [`Stop::Long`] takes long because it works on the data, rather than because it
+    /// waits for something.
+    pub fn works_on_data(&mut self, args: &[&[u8]]) -> bool {
+        self.find(args).is_ok_and(|command| command.has(flag::READONLY | flag::WRITE))
+    }
+
     /// Answers a command that stopped a run with [`Stop::Long`] and cannot be run.
     pub fn refuse_long(
         &mut self,

@@ -3,11 +3,12 @@
 use super::batch::Worker;
 use super::gate;
 use crate::command::blocking::{Parked, Served, Slot, state};
-use crate::command::client::Kill;
 use crate::command::{Client, Fail};
 use crate::engine::Phase;
 use crate::resp::{Proto, Reply};
-use crate::store::{Mode, shown};
+use crate::store::{Awaited, KeyAt, Mode, shown};
+use crate::value::stream::StreamId;
+use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
@@ -31,8 +32,10 @@ fn proto_of(client: &Client) -> Proto {
 /// What became of the turn of a client that waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Turn {
-    /// It was served, or waits on and leaves the key to the next one.
-    Taken,
+    /// It was served, or does not wait any more.
+    Over,
+    /// It found nothing and waits on.
+    Missed,
     /// It is to have its turn later, and so are those behind it.
     Postponed,
 }
@@ -47,11 +50,10 @@ impl Worker {
         let _serving = server.serving.lock();
         while server.engine.state().phase() == Phase::Serving {
             let Some((db, key)) = store.take_ready() else { return };
-            for who in store.waiting(db, &key, store.hash(&key)) {
-                if let Ok(parked) = who.as_any().downcast::<Parked>()
-                    && self.serve_surely(&parked, db, &key) == Turn::Postponed
-                {
-                    // Those behind it wait as it does: the key is among the ready ones again.
+            let at = KeyAt { db, key: &key, hash: store.hash(&key) };
+            for awaited in store.lines(at) {
+                if self.serve_line(at, &awaited) == Turn::Postponed {
+                    // The others wait as it does: the key is among the ready ones again.
                     break;
                 }
             }
@@ -59,79 +61,94 @@ impl Worker {
         }
     }
 
-    /// Whether a key is such that a client that waits for it should look at it.
-    fn concerns(&self, parked: &Parked, db: usize, key: &[u8]) -> bool {
+    /// Serves those in a line as long as there is something for them.
+    fn serve_line(&mut self, at: KeyAt<'_>, awaited: &Awaited) -> Turn {
+        let server = Arc::clone(&self.server);
+        // Who comes later has looked at the key already.
+        let (mut behind, upto) = (0, server.engine.store.last_ticket());
+        while let Some(reached) = self.reached(at, awaited)
+            && let Some(next) = server.engine.store.next_waiter(at, awaited, (behind, upto), reached)
+        {
+            behind = next.ticket;
+            let Ok(parked) = next.who.as_any().downcast::<Parked>() else { continue };
+            match self.serve_surely(&parked, next.number) {
+                Turn::Postponed => return Turn::Postponed,
+                Turn::Missed if awaited.is_for_one() => break,
+                Turn::Missed | Turn::Over => {}
+            }
+        }
+        Turn::Over
+    }
+
+    /// What a key has for a line. No reply of this thread shows it.
+    fn reached(&self, at: KeyAt<'_>, awaited: &Awaited) -> Option<StreamId> {
         let engine = &self.server.engine;
-        let hash = engine.store.hash(key);
-        let mut locked = engine.store.lock_one(hash, Mode::Read, engine.clock.now_ms());
-        locked.now = engine.store.moment(locked.now, || engine.clock.now_ms());
-        let home = engine.tables.home(db, key);
-        let entry = locked.peek(engine.store.space(home), key, hash);
-        parked.wait.on_absence
-            || entry.is_some_and(|entry| !entry.expired(locked.now) && parked.wait.awaited.fits(entry))
+        let look = || {
+            let mut locked = engine.store.lock_one(at.hash, Mode::Read, engine.clock.now_ms());
+            locked.now = engine.store.moment(locked.now, || engine.clock.now_ms());
+            let home = engine.tables.home(at.db, at.key);
+            let entry = locked.peek(engine.store.space(home), at.key, at.hash);
+            awaited.reached(entry.filter(|entry| !entry.expired(locked.now)))
+        };
+        shown::apart(look).0
     }
 
     /// Serves a waiting client. A panic of its command costs its connection: neither this one, which only came by, nor the others
     /// who wait.
-    pub(super) fn serve_surely(&mut self, parked: &Parked, db: usize, key: &[u8]) -> Turn {
+    pub(super) fn serve_surely(&mut self, parked: &Parked, number: usize) -> Turn {
         let wrote = self.wrote;
-        let served = std::panic::catch_unwind(AssertUnwindSafe(|| self.serve(parked, db, key)));
+        let served = std::panic::catch_unwind(AssertUnwindSafe(|| self.serve(parked, number)));
         served.unwrap_or_else(|_| {
             self.wrote = wrote;
-            parked.unregister(&self.server.engine.store);
-            parked.handle.kill(Kill::Now);
-            Turn::Taken
+            parked.give_up(&self.server.engine.store);
+            Turn::Over
         })
     }
 
-    /// Runs a waiting client's command again, in its place.
-    fn serve(&mut self, parked: &Parked, db: usize, key: &[u8]) -> Turn {
-        if !self.concerns(parked, db, key) {
-            return Turn::Taken;
-        }
-        let Some(mut slot) = parked.claim() else { return Turn::Taken };
-        let Slot::Waiting(mut client) = std::mem::replace(&mut *slot, Slot::Elsewhere) else {
-            return Turn::Taken;
+    /// Runs a waiting client's command again, in its place, for one of its keys.
+    fn serve(&mut self, parked: &Parked, number: usize) -> Turn {
+        let Some(mut slot) = parked.claim(number) else { return Turn::Over };
+        let Slot::Waiting(mut client) = std::mem::replace(&mut *slot, Slot::Gone) else {
+            return Turn::Over;
         };
         let began = self.server.engine.state();
         let wrote_before = std::mem::take(&mut self.wrote);
         let mut out = Reply::new(proto_of(&client));
-        let (served, shows) = shown::apart(|| self.run_again(&mut client, parked, &mut out));
+        let (served, shows) = shown::apart(|| self.run_again(&mut client, parked, number, &mut out));
         let wrote = std::mem::replace(&mut self.wrote, wrote_before);
         if !served {
-            let turn = if std::mem::take(&mut client.postponed) { Turn::Postponed } else { Turn::Taken };
+            let turn = if std::mem::take(&mut client.postponed) { Turn::Postponed } else { Turn::Missed };
             *slot = Slot::Waiting(client);
             parked.handle.blocked.store(state::WAITING, Release);
             return turn;
         }
-        parked.unregister(&self.server.engine.store);
+        parked.end();
         *slot = Slot::Done(Box::new(Served { client: *client, reply: out.take(), wrote, shows, began }));
         parked.handle.blocked.store(state::NO, Release);
         drop(slot);
         parked.handle.waker.wake();
-        Turn::Taken
+        Turn::Over
     }
 
-    /// Runs the command of a client that waits; false if it waits on.
-    fn run_again(&mut self, client: &mut Client, parked: &Parked, out: &mut Reply) -> bool {
+    /// Runs the command of a client that waits, for one of its keys; false if it waits on.
+    fn run_again(&mut self, client: &mut Client, parked: &Parked, number: usize, out: &mut Reply) -> bool {
+        let Some((_, key)) = parked.key(number) else { return false };
         let now = self.server.engine.clock.now_ms();
         let mut clock = self.server.engine.clock.monotonic_nanos();
-        let args: Vec<&[u8]> = parked.wait.args.iter().map(|arg| &**arg).collect();
-        let mut again = args.clone();
-        for (at, arg) in &parked.wait.worked_out {
-            again[*at] = arg;
-        }
+        let alone: Vec<Cow<'_, [u8]>> = (parked.wait.alone)(&parked.wait, key);
+        let again: Vec<&[u8]> = alone.iter().map(|arg| &**arg).collect();
         let outcome = gate::check(self, client, parked.command, &again, now)
             .and_then(|_| self.transact(client, parked.command, &again, None, now, out));
         if client.postponed {
             // What it waits for is there, and is looked at again if the server does not end.
-            parked.look_again(&self.server.engine.store);
+            parked.look_again(&self.server.engine.store, number);
             return false;
         }
         if outcome.is_ok() && client.wait.take().is_some() {
             return false;
         }
         client.wait = None;
+        let args: Vec<&[u8]> = parked.wait.args.iter().map(|arg| &**arg).collect();
         self.count(client, parked.command, &args, outcome, 0, &mut clock, out);
         Self::after(client, out, 0);
         true

@@ -1,9 +1,9 @@
-//! Locks over shards: one, several in ascending order, or all; and lookups under them.
+//! Locks over shards: one, several, or all; and lookups under them.
 
 use super::shown::Classes;
 use super::table::{self, Raw};
 use super::undo::Undo;
-use super::{Entry, Kind, Store, shown};
+use super::{Entry, Kind, Store, gate, shown};
 use dashmap::{RwLockReadGuard, RwLockWriteGuard};
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -98,11 +98,38 @@ pub(super) fn noise() -> u64 {
 
 impl Store {
     #[inline]
+    pub(super) fn write(&self, shard: usize) -> RwLockWriteGuard<'_, Raw> {
+        self.sides[shard].gate.write(self.raw(shard))
+    }
+
+    #[inline]
     fn guard(&self, shard: usize, mode: Mode) -> Guard<'_> {
         match mode {
-            Mode::Read => Guard::Read(self.raw(shard).read()),
-            Mode::Write => Guard::Write(self.raw(shard).write()),
+            Mode::Read => Guard::Read(self.sides[shard].gate.read(self.raw(shard))),
+            Mode::Write => Guard::Write(self.write(shard)),
         }
+    }
+
+    /// The same if it takes no longer than others hold a shard for a short command.
+    #[inline]
+    fn guard_soon(&self, shard: usize, mode: Mode) -> Option<Guard<'_>> {
+        let gate = &self.sides[shard].gate;
+        match mode {
+            Mode::Read => gate.read_soon(self.raw(shard)).map(Guard::Read),
+            Mode::Write => gate.write_soon(self.raw(shard)).map(Guard::Write),
+        }
+    }
+
+    /// Locks shards, which are named in ascending order.
+    fn guards(&self, shards: impl ExactSizeIterator<Item = usize> + Clone, mode: Mode) -> Held<'_> {
+        let (soon, wait) = (|shard| self.guard_soon(shard, mode), |shard| self.guard(shard, mode));
+        Held::Many(gate::take_all(shards, soon, wait))
+    }
+
+    /// Whether a writer waits for the shard of a hash.
+    #[cfg(test)]
+    pub(crate) fn has_writer_waiting(&self, hash: u64) -> bool {
+        !self.sides[self.shard_of(hash)].gate.is_open()
     }
 
     #[inline]
@@ -139,7 +166,7 @@ impl Store {
         self.locked(Held::One(shard, guard), Classes::ALL, now)
     }
 
-    /// Locks the shards of several hashes, each once, in ascending order.
+    /// Locks the shards of several hashes, each once.
     pub fn lock_many(&self, hashes: &[u64], mode: Mode, now: u64) -> Locked<'_> {
         if let [only] = hashes {
             return self.lock_one(*only, mode, now);
@@ -154,17 +181,17 @@ impl Store {
         let held = match shards[..] {
             [] => Held::None,
             [one] => Held::One(one, self.guard(one, mode)),
-            _ => Held::Many(shards.iter().map(|s| (*s, self.guard(*s, mode))).collect()),
+            _ => self.guards(shards.iter().copied(), mode),
         };
         hashes.iter().for_each(|hash| self.note_shown(*hash));
         self.locked(held, Classes::NONE, now)
     }
 
-    /// Locks every shard, in ascending order. About 10 ns a shard when nobody else holds one.
+    /// Locks every shard. About 10 ns a shard when nobody else holds one.
     pub fn lock_all(&self, mode: Mode, now: u64) -> Locked<'_> {
-        let held = (0..self.shard_count()).map(|shard| (shard, self.guard(shard, mode))).collect();
+        let held = self.guards(0..self.shard_count(), mode);
         self.sides.iter().for_each(|side| shown::note(side.positions.greatest()));
-        self.locked(Held::Many(held), Classes::ALL, now)
+        self.locked(held, Classes::ALL, now)
     }
 }
 
@@ -417,5 +444,70 @@ mod tests {
         assert!(!locked.try_extend(hashes[0]), "it is held shared");
         assert!(locked.try_extend(hashes[1]));
         assert!(locked.raw(0).is_some() && locked.raw_mut(1).is_some());
+    }
+
+    /// Waits until a writer waits for the shard of a hash.
+    fn until_waited_for(store: &Store, hash: u64) {
+        while !store.has_writer_waiting(hash) {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_reader_that_comes_later_comes_after_the_writer() {
+        let store = Store::new(8, 1);
+        let hashes = hashes(&store);
+        let order = parking_lot::Mutex::new(Vec::new());
+        let reader = store.lock_one(hashes[5], Mode::Read, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let _locked = store.lock_one(hashes[5], Mode::Write, 0);
+                order.lock().push("writer");
+            });
+            until_waited_for(&store, hashes[5]);
+            store.prefetch([(hashes[5], 0)].into_iter());
+            let ways: [fn(&Store, u64) -> Locked<'_>; 3] = [
+                |store, hash| store.lock_one(hash, Mode::Read, 0),
+                |store, hash| store.lock_shard(store.shard_of(hash), Mode::Read, 0),
+                |store, _| store.lock_all(Mode::Read, 0),
+            ];
+            for way in ways {
+                let (store, order, hash) = (&store, &order, hashes[5]);
+                scope.spawn(move || {
+                    let _locked = way(store, hash);
+                    order.lock().push("reader");
+                });
+            }
+            drop(reader);
+        });
+        assert_eq!(*order.lock(), ["writer", "reader", "reader", "reader"]);
+    }
+
+    #[test]
+    fn who_waits_for_a_shard_keeps_nobody_from_the_others() {
+        let store = Store::new(8, 1);
+        let hashes = hashes(&store);
+        for wanted in [&hashes[..], &[hashes[2], hashes[5], hashes[6]]] {
+            let reader = store.lock_one(hashes[5], Mode::Read, 0);
+            let (done, is_done) = std::sync::mpsc::channel();
+            std::thread::scope(|scope| {
+                let (store, hashes) = (&store, &hashes);
+                let all = scope.spawn(move || {
+                    let locked = store.lock_many(wanted, Mode::Write, 0);
+                    wanted.iter().all(|hash| locked.owns(*hash))
+                });
+                until_waited_for(store, hashes[5]);
+                scope.spawn(move || {
+                    for shard in [0, 1, 2, 3, 4, 6, 7] {
+                        drop(store.lock_one(hashes[shard], Mode::Write, 0));
+                    }
+                    done.send(())
+                });
+                let free = is_done.recv_timeout(std::time::Duration::from_secs(20));
+                drop(reader);
+                assert!(all.join().unwrap());
+                assert!(free.is_ok(), "shards are kept that nobody uses");
+            });
+        }
     }
 }

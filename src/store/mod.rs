@@ -5,20 +5,25 @@
 //! of one partition key, share a shard; the space is mixed into the hash's other bits.
 //!
 //! Invariants: no guard of the map leaves this room. Shards are locked through [`Store::lock_one`], [`Store::lock_many`] and
-//! [`Store::lock_all`] only, which lock in ascending order; nobody locks a second set while holding one. Databases are mapped
-//! to spaces under all locks, hence the mapping is stable under any one.
+//! [`Store::lock_all`] only, which wait in ascending order; nobody locks a second set while holding one. A writer waits for
+//! the readers that were there before it, not for those that come after it (`gate`), and who wants several shards holds none
+//! that others could have while it waits for one that is held for long. Databases are mapped to spaces under all locks,
+//! hence the mapping is stable under any one.
 
 mod apply;
 pub mod collection;
 mod cycle;
 pub mod entry;
+mod gate;
 mod image;
 mod locks;
+mod names;
 pub mod object;
 mod partitions;
 mod reaper;
 mod scan;
 pub mod shown;
+mod sync;
 mod table;
 mod undo;
 mod waiting;
@@ -32,7 +37,7 @@ pub use object::{Object, ValueRef};
 pub use partitions::{DeadlineOf, Visit, walk_order};
 pub use scan::{POSITION_BITS, ScanStep, cursor_of, position_of};
 pub use undo::DeadlineIn;
-pub use waiting::Waiting;
+pub use waiting::{Awaited, KeyAt, Waiter, Waiting};
 pub use watch::Watcher;
 
 use crate::config::Settings;
@@ -77,6 +82,8 @@ struct DbCount {
 
 /// What belongs to a shard beside its table.
 struct Side {
+    /// Who locks the shard goes through it.
+    gate: gate::Gate,
     /// The log's positions of the last records that changed the shard; written under its exclusive lock only.
     positions: shown::Positions,
     /// Changes whenever slot numbers lose their meaning.
@@ -175,6 +182,7 @@ impl Store {
     pub fn new(shards: usize, databases: usize) -> Self {
         let shards = shards.next_power_of_two().max(2);
         let side = || Side {
+            gate: gate::Gate::default(),
             positions: shown::Positions::default(),
             generation: AtomicU32::new(1),
             buckets: AtomicUsize::new(0),
@@ -337,7 +345,7 @@ impl Store {
 
     /// Notes that a shard was read from disk: what it shows is durable.
     pub fn shard_is_read(&self, shard: usize) {
-        let _held = self.raw(shard).write();
+        let _held = self.write(shard);
         self.sides[shard].positions.set(shown::Classes::ALL, 0);
     }
 
@@ -350,7 +358,7 @@ impl Store {
     /// Removes all entries of a shard at once. Readers wait until [`Store::shard_is_read`].
     pub fn clear_shard(&self, shard: usize) {
         self.clears.fetch_add(1, AcqRel);
-        let mut raw = self.raw(shard).write();
+        let mut raw = self.write(shard);
         self.lose_images(shard);
         raw.clear();
         let side = &self.sides[shard];
@@ -406,15 +414,16 @@ impl Store {
     }
 
     /// Stages two and three, of all lookups that are known to come, as `(hash, space)`: asks for the tables' control bytes
-    /// and slots, and some lookups later, when those have arrived, for the entries' blocks. A shard that is locked by a
-    /// writer is skipped; the others are held as long as a few lookups take.
+    /// and slots, and some lookups later, when those have arrived, for the entries' blocks. A shard that a writer has
+    /// or waits for is skipped; the others are held as long as a few lookups take.
     #[inline]
     pub fn prefetch(&self, lookups: impl Iterator<Item = (u64, u32)>) {
         let mut ahead: [Option<(RwLockReadGuard<'_, Raw>, u64)>; AHEAD] = [const { None }; AHEAD];
         let mut at = 0;
         for (hash, space) in lookups {
             let place = Self::place(hash, space);
-            let next = self.raw(self.shard_of(hash)).try_read();
+            let shard = self.shard_of(hash);
+            let next = self.sides[shard].gate.try_read(self.raw(shard));
             if let Some(guard) = &next {
                 table::prefetch_group(guard, place);
             }

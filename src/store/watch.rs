@@ -2,10 +2,9 @@
 //! meanwhile: FLUSHDB and SWAPDB give it another one.
 
 use super::Store;
-use super::waiting::{Name, Waiting};
+use super::names::Names;
+use super::waiting::Waiters;
 use crate::effect::SYSTEM;
-use ahash::AHashMap;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool,
@@ -18,9 +17,9 @@ pub type Watcher = Arc<AtomicBool>;
 #[derive(Default)]
 pub(super) struct WatchTable {
     /// By database, not by space: a watch outlives FLUSHDB and SWAPDB, which give the database another space.
-    keys: AHashMap<Name, Vec<Watcher>>,
-    /// Those who wait for a key, the first one first.
-    pub(super) waiting: AHashMap<Name, VecDeque<Arc<dyn Waiting>>>,
+    keys: Names<Vec<Watcher>>,
+    /// Those who wait for a key.
+    pub(super) waiting: Names<Waiters>,
 }
 
 impl WatchTable {
@@ -43,13 +42,15 @@ impl Store {
     pub fn watch(&self, db: usize, key: &[u8], hash: u64, watcher: &Watcher) -> bool {
         let side = &self.sides[self.shard_of(hash)];
         let mut table = side.watch.lock();
-        let watchers = table.keys.entry((db, key.into())).or_default();
-        if watchers.iter().any(|other| Arc::ptr_eq(other, watcher)) {
-            return false;
-        }
-        watchers.push(Arc::clone(watcher));
+        let is_new = table.keys.with(db, key, |watchers| {
+            let is_new = !watchers.iter().any(|other| Arc::ptr_eq(other, watcher));
+            if is_new {
+                watchers.push(Arc::clone(watcher));
+            }
+            is_new
+        });
         side.watched.store(table.len(), Relaxed);
-        true
+        is_new
     }
 
     /// As [`Store::watch`] for an item of a table; `hash` is its partition key's.
@@ -83,11 +84,10 @@ impl Store {
     pub fn unwatch(&self, db: usize, key: &[u8], hash: u64, watcher: &Watcher) {
         let side = &self.sides[self.shard_of(hash)];
         let mut table = side.watch.lock();
-        let name = (db, Box::from(key));
-        if let Some(watchers) = table.keys.get_mut(&name) {
+        if let Some(watchers) = table.keys.get_mut(db, key) {
             watchers.retain(|w| !Arc::ptr_eq(w, watcher));
             if watchers.is_empty() {
-                table.keys.remove(&name);
+                table.keys.remove(db, key);
             }
         }
         side.watched.store(table.len(), Relaxed);
@@ -110,32 +110,31 @@ impl Store {
         if db == SYSTEM as usize {
             return self.raise_everywhere(shard, key);
         }
-        let table = self.sides[shard].watch.lock();
-        let name = (db, Box::from(key));
-        for watcher in table.keys.get(&name).into_iter().flatten() {
+        let mut table = self.sides[shard].watch.lock();
+        for watcher in table.keys.get(db, key).into_iter().flatten() {
             watcher.store(true, Release);
         }
-        let waited_for = table.waiting.contains_key(&name);
-        drop(table);
-        self.signal_if(waited_for, name);
+        if let Some(waiters) = table.waiting.get_mut(db, key) {
+            self.ready.note(db, key, waiters);
+        }
     }
 
-    /// The same for a key of the server's own database: clients know it by its name, in whatever database they are. O(keys that
-    /// are watched or waited for in the shard).
+    /// The same for a key of the server's own database: clients know it by its name, in whatever database they are.
     fn raise_everywhere(&self, shard: usize, key: &[u8]) {
-        let table = self.sides[shard].watch.lock();
-        for (_, watchers) in table.keys.iter().filter(|((_, name), _)| **name == *key) {
+        let mut table = self.sides[shard].watch.lock();
+        for (_, watchers) in table.keys.everywhere(key) {
             watchers.iter().for_each(|watcher| watcher.store(true, Release));
         }
-        drop(table);
-        self.signal_everywhere(shard, key);
+        for (db, waiters) in table.waiting.everywhere(key) {
+            self.ready.note(db, key, waiters);
+        }
     }
 
     /// Raises the flags of all watchers, and has all keys be looked at that somebody waits for.
     pub fn raise_all(&self) {
         for side in &self.sides {
-            for watcher in side.watch.lock().keys.values().flatten() {
-                watcher.store(true, Release);
+            for (_, _, watchers) in side.watch.lock().keys.iter() {
+                watchers.iter().for_each(|watcher| watcher.store(true, Release));
             }
         }
         (0..self.shard_count()).for_each(|shard| self.signal_database(shard, None));
@@ -153,6 +152,6 @@ impl Store {
             return Vec::new();
         }
         let table = self.sides[shard].watch.lock();
-        table.keys.keys().filter(|(d, _)| *d == db).map(|(_, key)| key.clone()).collect()
+        table.keys.iter().filter(|(of, ..)| *of == db).map(|(_, key, _)| key.into()).collect()
     }
 }

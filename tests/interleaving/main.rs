@@ -1,6 +1,6 @@
 //! The state of durability under an explorer of interleavings: the very files that decide over it, built with the
 //! explorer's locks and atomics, with appenders, a syncer, a disk that fails, CONFIG SET, a checkpoint, a reload and an
-//! end as threads.
+//! end as threads. So are the gates before the shards, see `gates.rs`.
 //!
 //! `model.rs` stands for store, log and disk: a shard is a lock and the names that were written to it, a record is such
 //! a name.
@@ -8,6 +8,9 @@
 
 #[path = "../../src/engine/durability.rs"]
 mod durability;
+#[path = "../../src/store/gate.rs"]
+mod gate;
+mod gates;
 mod model;
 mod sync;
 #[path = "../../src/engine/works.rs"]

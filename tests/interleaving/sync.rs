@@ -1,6 +1,6 @@
 //! The explorer's locks and atomics, in the form in which the engine uses its own.
 
-pub(super) use shuttle::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+pub(super) use shuttle::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 #[derive(Default)]
 pub(super) struct Mutex<T>(shuttle::sync::Mutex<T>);
@@ -24,4 +24,88 @@ impl Condvar {
     pub(super) fn notify_all(&self) {
         self.0.notify_all();
     }
+}
+
+/// A lock as the map has it for its shards: readers get in as long as no writer has it.
+#[derive(Default)]
+pub(super) struct RwLock<T> {
+    /// How many readers have it; -1 for a writer.
+    state: shuttle::sync::Mutex<i32>,
+    given_back: shuttle::sync::Condvar,
+    data: T,
+}
+
+pub(super) struct RwLockReadGuard<'a, T>(&'a RwLock<T>);
+
+pub(super) struct RwLockWriteGuard<'a, T>(&'a RwLock<T>);
+
+impl<T> RwLock<T> {
+    pub(super) fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
+        let mut state = self.state.lock().unwrap();
+        (*state >= 0).then(|| {
+            *state += 1;
+            RwLockReadGuard(self)
+        })
+    }
+
+    pub(super) fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
+        let mut state = self.state.lock().unwrap();
+        (*state == 0).then(|| {
+            *state = -1;
+            RwLockWriteGuard(self)
+        })
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, T> {
+        let mut state = self.state.lock().unwrap();
+        while *state < 0 {
+            state = self.given_back.wait(state).unwrap();
+        }
+        *state += 1;
+        RwLockReadGuard(self)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, T> {
+        let mut state = self.state.lock().unwrap();
+        while *state != 0 {
+            state = self.given_back.wait(state).unwrap();
+        }
+        *state = -1;
+        RwLockWriteGuard(self)
+    }
+}
+
+impl<T> std::ops::Deref for RwLockReadGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0.data
+    }
+}
+
+impl<T> std::ops::Deref for RwLockWriteGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0.data
+    }
+}
+
+impl<T> Drop for RwLockReadGuard<'_, T> {
+    fn drop(&mut self) {
+        *self.0.state.lock().unwrap() -= 1;
+        self.0.given_back.notify_all();
+    }
+}
+
+impl<T> Drop for RwLockWriteGuard<'_, T> {
+    fn drop(&mut self) {
+        *self.0.state.lock().unwrap() = 0;
+        self.0.given_back.notify_all();
+    }
+}
+
+/// Lets others run.
+pub(super) fn pause(_round: u32) {
+    shuttle::thread::yield_now();
 }

@@ -389,3 +389,49 @@ fn waiting_costs_nothing() {
     let used = ticks() - before;
     assert!(used < 20, "{used} ticks of 10 ms in a second");
 }
+
+/// As in Redis 7.0: what is in the key that became ready first.
+#[test]
+fn who_waits_for_several_keys_is_served_from_one() {
+    on_both(&[], |server| {
+        let (mut reader, mut writer) = (server.client(), server.client());
+        block(server, &mut reader, "XREAD COUNT 2 BLOCK 0 STREAMS a b c $ 1-1 0", 1);
+        for command in
+            ["MULTI", "XADD b 1-1 f v", "XADD b 1-2 f v", "XADD a 1-1 f v", "XADD c 1-1 f v", "EXEC"]
+        {
+            writer.run(command);
+        }
+        assert_eq!(reader.read(), entry("b", "1-2", "f", "v"));
+        assert_eq!(server.info("blocked_clients"), "0");
+    });
+}
+
+/// Many who wait in a group, and as many entries in one go: each gets the one that is its own.
+#[test]
+fn a_crowd_is_served_in_its_order() {
+    const CROWD: usize = 300;
+    on_both(&[], |server| {
+        let mut writer = server.client();
+        for key in ["s", "t"] {
+            writer.run(&format!("XGROUP CREATE {key} g $ MKSTREAM"));
+        }
+        let mut readers: Vec<Client> = (0..CROWD).map(|_| server.client()).collect();
+        for (n, reader) in readers.iter_mut().enumerate() {
+            let command = format!("XREADGROUP GROUP g c{n} COUNT 1 BLOCK 0 STREAMS t s > >");
+            reader.send(&command.split(' ').collect::<Vec<_>>()).unwrap();
+            // Else they may come in another order.
+            until_blocked(server, n + 1);
+        }
+        let key = |n: usize| if n.is_multiple_of(3) { "t" } else { "s" };
+        for n in 0..CROWD - 1 {
+            writer.send(&["XADD", key(n), &format!("{}-1", n + 1), "n", &n.to_string()]).unwrap();
+        }
+        for n in 0..CROWD - 1 {
+            assert_eq!(writer.read(), bulk(&format!("{}-1", n + 1)));
+        }
+        for (n, reader) in readers.iter_mut().enumerate().take(CROWD - 1) {
+            assert_eq!(reader.read(), entry(key(n), &format!("{}-1", n + 1), "n", &n.to_string()));
+        }
+        assert_eq!(server.info("blocked_clients"), "1");
+    });
+}

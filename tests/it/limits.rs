@@ -385,3 +385,45 @@ fn changes_that_are_larger_than_a_record_are_refused_whole() {
     assert_eq!(client.run("EXISTS to part0 c e f g"), Value::Int(0));
     assert_eq!(client.run("STRLEN big"), Value::Int(100_000));
 }
+
+/// Commands that work long on the data share a few threads, and the others wait for their turn.
+#[test]
+fn long_commands_of_many_clients_have_few_threads() {
+    const KEYS: usize = 2000;
+    const CLIENTS: usize = 40;
+    const WORKERS: usize = 4;
+    let server =
+        Server::start(&["--enable-debug-command", "yes", "--io-threads", &WORKERS.to_string(), "--save", ""]);
+    let mut other = server.client();
+    assert!(other.run(&format!("DEBUG POPULATE {KEYS}")).is_ok());
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.client()).collect();
+    // A transaction that holds every shard for a while: whoever has a thread waits for it there.
+    for command in ["MULTI", "DEL none", "DEBUG SLEEP 1.5", "KEYS none"] {
+        other.run(command);
+    }
+    other.send(&["EXEC"]).unwrap();
+    clients.iter_mut().for_each(|client| client.send(&["KEYS", "*"]).unwrap());
+    // Those who go meanwhile keep nobody waiting.
+    clients.truncate(CLIENTS / 2);
+    let threads = || {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+        names.filter(|name| name.trim_end() == "command").count()
+    };
+    let look = |_| {
+        std::thread::sleep(Duration::from_millis(10));
+        threads()
+    };
+    let seen: Vec<usize> = (0..100).map(look).collect();
+    // A thread whose command is done may take a moment to end: those that stay are counted.
+    let least = seen[50..].iter().min().unwrap();
+    assert!(*least <= WORKERS, "{seen:?}");
+    assert!(matches!(other.read(), Value::Array(replies) if replies.len() == 3));
+    for client in &mut clients {
+        assert_eq!(client.read().items().len(), KEYS);
+    }
+    // Those that wait for something take nobody's turn.
+    let mut waiting: Vec<Client> = (0..2 * WORKERS).map(|_| server.client()).collect();
+    waiting.iter_mut().for_each(|client| client.send(&["DEBUG", "SLEEP", "600"]).unwrap());
+    assert_eq!(other.run("KEYS *").items().len(), KEYS);
+}

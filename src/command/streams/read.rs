@@ -1,10 +1,12 @@
 //! XREAD, and the arguments that it shares with XREADGROUP.
 
 use super::{parse_id, reply, stream_at};
-use crate::command::blocking::{Awaited, Wait, parse_timeout_ms};
+use crate::command::blocking::{AwaitedKey, Wait, parse_timeout_ms};
 use crate::command::{Cx, Fail, Outcome, eq, fail, parse_int};
 use crate::resp::Reply;
+use crate::store::Awaited;
 use crate::value::stream::{Stream, StreamId};
+use std::borrow::Cow;
 
 /// The arguments before the keys, and where the keys begin.
 #[derive(Default)]
@@ -72,29 +74,41 @@ impl<'a> Options<'a> {
         (args[self.first + number], self.first + self.keys + number)
     }
 
-    /// Waits until one of the keys changes, or answers as if the time were up where that is not possible.
-    /// What arguments that refer to "now" mean is in `worked_out`.
+    /// Waits until there is something in one of the keys, or answers as if the time were up where that is not possible. Of each
+    /// key `awaited` says what is waited for, and behind which identifier.
     pub(super) fn wait(
         &self,
         cx: &mut Cx<'_, '_>,
         args: &[&[u8]],
-        worked_out: Vec<(usize, Box<[u8]>)>,
-        on_absence: bool,
+        awaited: impl Fn(usize) -> (Awaited, StreamId),
     ) {
         if !self.waits || !cx.may_wait() {
             cx.out.null_array();
             return;
         }
+        let key = |number| {
+            let (awaited, behind) = awaited(number);
+            AwaitedKey { key: self.key(args, number).0.into(), awaited, behind }
+        };
         cx.wait(Wait {
-            keys: args[self.first..self.first + self.keys].iter().map(|key| Box::from(*key)).collect(),
-            awaited: Awaited::Stream,
-            on_absence,
+            keys: (0..self.keys).map(key).collect(),
             until: self.until,
             args: args.iter().map(|arg| Box::from(*arg)).collect(),
-            worked_out,
+            first_key: self.first,
+            alone,
             reply_on_timeout: Reply::null_array,
         });
     }
+}
+
+/// The command with one of its keys.
+fn alone<'a>(wait: &'a Wait, key: &'a AwaitedKey) -> Vec<Cow<'a, [u8]>> {
+    let id = match &key.awaited {
+        Awaited::Entries => Cow::Owned(key.behind.to_string().into_bytes()),
+        Awaited::NewTo(_) => Cow::Borrowed(&b">"[..]),
+    };
+    let before = wait.args.iter().take(wait.first_key).map(|arg| Cow::Borrowed(&**arg));
+    before.chain([Cow::Borrowed(&*key.key), id]).collect()
 }
 
 #[cold]
@@ -175,10 +189,7 @@ pub(super) fn xread(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     }
     if !streams.end(cx.out) {
         // What "now" means was worked out: run again, the command sees what came since.
-        let known = ids.iter().enumerate();
-        let worked_out =
-            known.map(|(number, id)| (options.key(args, number).1, id.to_string().into_bytes().into()));
-        options.wait(cx, args, worked_out.collect(), false);
+        options.wait(cx, args, |number| (Awaited::Entries, ids[number]));
     }
     Ok(())
 }

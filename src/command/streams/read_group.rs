@@ -4,8 +4,10 @@ use super::read::{Options, Streams};
 use super::{group_at, no_group, parse_id, reply};
 use crate::command::{Cx, Fail, Outcome};
 use crate::effect::{Ids, StreamChange};
+use crate::store::Awaited;
 use crate::value::stream::{Group, GroupPosition, Stream, StreamId};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What is to be read of a stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,7 +50,9 @@ pub(super) fn xreadgroup(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         }
     }
     if !streams.end(cx.out) {
-        options.wait(cx, args, Vec::new(), true);
+        // Whoever names an identifier is answered, so all wait for what is new.
+        let group: Arc<[u8]> = group.into();
+        options.wait(cx, args, |_| (Awaited::NewTo(Arc::clone(&group)), StreamId::MIN));
     }
     Ok(())
 }

@@ -4,14 +4,17 @@ mod ahead;
 mod ending;
 mod reloads;
 mod shown;
+mod waiting;
 mod watches;
 
-use crate::command::blocking::{Awaited, Parked, Wait};
+use crate::command::blocking::{AwaitedKey, Parked, Wait};
 use crate::command::client::Kill;
 use crate::command::testing::{Harness, START};
 use crate::command::{Client, ClientHandle};
 use crate::config::{ProtectedAction, Settings};
 use crate::engine::Phase;
+use crate::store::Awaited;
+use crate::value::stream::StreamId;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 /// Watches `k` as one client, lets another run `lines`, and tells what becomes of the first one's transaction.
@@ -246,12 +249,11 @@ fn a_panic_of_a_command_that_waits_costs_its_connection_only() {
     let handle = ClientHandle::new(99, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), true, START);
     let client = Client::new(std::sync::Arc::new(handle), true);
     let wait = Wait {
-        keys: vec![b"s"[..].into()],
-        awaited: Awaited::Stream,
-        on_absence: false,
+        keys: vec![AwaitedKey { key: b"s"[..].into(), awaited: Awaited::Entries, behind: StreamId::MIN }],
         until: None,
         args: words.iter().map(|word| Box::from(*word)).collect(),
-        worked_out: Vec::new(),
+        first_key: 3,
+        alone: |wait, _| wait.args.iter().map(|arg| std::borrow::Cow::Borrowed(&**arg)).collect(),
         reply_on_timeout: crate::resp::Reply::null_array,
     };
     let parked = Parked::register(&engine, &client, command, wait);

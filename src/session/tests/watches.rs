@@ -96,10 +96,13 @@ fn what_expires_while_exec_waits_for_another_shard_has_changed() {
     let hash = |name: &String| engine.store.hash(name.as_bytes());
     let held = engine.store.lock_one(hash(second), Mode::Read, 0);
     let waiting = std::thread::spawn(move || other.run("EXEC"));
-    // It holds the first shard once it waits for the second.
-    while engine.store.lock_none(0).try_extend(hash(first)) {
+    while !engine.store.has_writer_waiting(hash(second)) {
         std::thread::yield_now();
     }
+    assert!(
+        engine.store.lock_none(0).try_extend(hash(first)),
+        "it holds no shard while it waits for another"
+    );
     h.advance(200);
     engine.expire_shard(engine.store.shard_of(hash(watched)), &mut Vec::new());
     drop(held);

@@ -1,0 +1,74 @@
+//! What belongs to names of keys in databases. A look-up needs no name of its own, and finds one key in all databases at once.
+
+use ahash::AHashMap;
+use smallvec::{SmallVec, smallvec};
+
+/// Values by key, and then by database.
+#[derive(Default)]
+pub(super) struct Names<T> {
+    keys: AHashMap<Box<[u8]>, SmallVec<[(usize, T); 1]>>,
+    len: usize,
+}
+
+impl<T> Names<T> {
+    /// How many names there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The value of a name.
+    pub(super) fn get(&self, db: usize, key: &[u8]) -> Option<&T> {
+        self.keys.get(key)?.iter().find(|(of, _)| *of == db).map(|(_, value)| value)
+    }
+
+    /// The same, to change it.
+    pub(super) fn get_mut(&mut self, db: usize, key: &[u8]) -> Option<&mut T> {
+        self.keys.get_mut(key)?.iter_mut().find(|(of, _)| *of == db).map(|(_, value)| value)
+    }
+
+    /// The values of a key in all databases that have one, and the databases.
+    pub(super) fn everywhere(&mut self, key: &[u8]) -> impl Iterator<Item = (usize, &mut T)> {
+        self.keys.get_mut(key).into_iter().flatten().map(|(db, value)| (*db, value))
+    }
+
+    /// All names and their values.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[u8], &T)> {
+        self.keys.iter().flat_map(|(key, dbs)| dbs.iter().map(|(db, value)| (*db, &**key, value)))
+    }
+
+    /// The same, to change them.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &[u8], &mut T)> {
+        self.keys.iter_mut().flat_map(|(key, dbs)| {
+            let key = &**key;
+            dbs.iter_mut().map(move |(db, value)| (*db, key, value))
+        })
+    }
+
+    /// Forgets a name.
+    pub(super) fn remove(&mut self, db: usize, key: &[u8]) {
+        let Some(dbs) = self.keys.get_mut(key) else { return };
+        let Some(at) = dbs.iter().position(|(of, _)| *of == db) else { return };
+        dbs.swap_remove(at);
+        self.len -= 1;
+        if dbs.is_empty() {
+            self.keys.remove(key);
+        }
+    }
+}
+
+impl<T: Default> Names<T> {
+    /// Changes the value of a name, which is made if there is none.
+    pub(super) fn with<R>(&mut self, db: usize, key: &[u8], change: impl FnOnce(&mut T) -> R) -> R {
+        if let Some(value) = self.get_mut(db, key) {
+            return change(value);
+        }
+        let mut value = T::default();
+        let result = change(&mut value);
+        self.len += 1;
+        match self.keys.get_mut(key) {
+            Some(dbs) => dbs.push((db, value)),
+            None => drop(self.keys.insert(key.into(), smallvec![(db, value)])),
+        }
+        result
+    }
+}

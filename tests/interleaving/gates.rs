@@ -1,0 +1,169 @@
+//! The gates before the shards: for whom a writer waits, and what somebody holds who waits for one shard of several.
+
+use crate::explore;
+use crate::gate::{Gate, take_all};
+use crate::sync::{AtomicBool, AtomicU32, Ordering::SeqCst, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+#[derive(Default)]
+struct Shard {
+    gate: Gate,
+    /// Whether a writer is at it.
+    lock: RwLock<AtomicBool>,
+    writes: AtomicU32,
+}
+
+impl Shard {
+    /// How often it was written to, as a reader sees it who takes some time.
+    fn look(&self, written_to: &AtomicBool) -> u32 {
+        let writes = self.writes.load(SeqCst);
+        for _ in 0..2 {
+            shuttle::thread::yield_now();
+            assert!(!written_to.load(SeqCst), "a reader beside a writer");
+        }
+        assert_eq!(self.writes.load(SeqCst), writes);
+        writes
+    }
+
+    fn change(&self, written_to: &AtomicBool) {
+        assert!(!written_to.swap(true, SeqCst), "two writers");
+        shuttle::thread::yield_now();
+        self.writes.fetch_add(1, SeqCst);
+        written_to.store(false, SeqCst);
+    }
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+fn together(threads: Vec<Work>) {
+    let handles: Vec<_> = threads.into_iter().map(shuttle::thread::spawn).collect();
+    handles.into_iter().for_each(|handle| handle.join().unwrap());
+}
+
+/// Who comes while a writer waits at the lock sees what it has written: no writer waits for those who come later.
+#[test]
+fn a_writer_waits_for_those_before_it_only() {
+    let closed = Arc::new(AtomicUsize::new(0));
+    let times = Arc::clone(&closed);
+    explore(move || {
+        let shard = Arc::new(Shard::default());
+        let mut threads: Vec<Work> = Vec::new();
+        for _ in 0..3 {
+            let (shard, times) = (Arc::clone(&shard), Arc::clone(&times));
+            threads.push(Box::new(move || {
+                for _ in 0..4 {
+                    let before = shard.writes.load(SeqCst);
+                    let waits = !shard.gate.is_open();
+                    assert!(
+                        !waits
+                            || shard.gate.try_read(&shard.lock).is_none()
+                            || shard.writes.load(SeqCst) > before
+                    );
+                    let seen = shard.look(&shard.gate.read(&shard.lock));
+                    assert!(!waits || seen > before, "a reader has overtaken a writer that waited");
+                    times.fetch_add(usize::from(waits), SeqCst);
+                }
+            }));
+        }
+        for _ in 0..2 {
+            let shard = Arc::clone(&shard);
+            threads.push(Box::new(move || {
+                for _ in 0..2 {
+                    shard.change(&shard.gate.write(&shard.lock));
+                }
+            }));
+        }
+        together(threads);
+        assert_eq!(shard.writes.load(SeqCst), 4);
+        assert!(shard.gate.is_open());
+    });
+    assert!(closed.load(SeqCst) > 100, "the gate was closed now and then");
+}
+
+enum Guard<'a> {
+    Read(RwLockReadGuard<'a, AtomicBool>),
+    Write(RwLockWriteGuard<'a, AtomicBool>),
+}
+
+/// What a thread holds of several shards, and which of these it could not have soon.
+#[derive(Default)]
+struct Seen {
+    held: RefCell<BTreeSet<usize>>,
+    busy: RefCell<BTreeSet<usize>>,
+}
+
+impl Seen {
+    fn hold<'a>(&'a self, shard: usize, guard: Guard<'a>) -> Holding<'a> {
+        self.held.borrow_mut().insert(shard);
+        Holding { seen: self, shard, guard }
+    }
+}
+
+/// A shard that is held, as [`Seen`] has it.
+struct Holding<'a> {
+    seen: &'a Seen,
+    shard: usize,
+    guard: Guard<'a>,
+}
+
+impl Drop for Holding<'_> {
+    fn drop(&mut self) {
+        self.seen.held.borrow_mut().remove(&self.shard);
+    }
+}
+
+/// Takes several shards and does something with each.
+fn take(shards: &[Shard], which: &[usize], write: bool, waits: &AtomicUsize) {
+    let seen = Seen::default();
+    let soon = |at: usize| {
+        let Shard { gate, lock, .. } = &shards[at];
+        let guard = if write {
+            gate.write_soon(lock).map(Guard::Write)
+        } else {
+            gate.read_soon(lock).map(Guard::Read)
+        };
+        if guard.is_none() {
+            seen.busy.borrow_mut().insert(at);
+        }
+        guard.map(|guard| seen.hold(at, guard))
+    };
+    let wait = |at: usize| {
+        let Shard { gate, lock, .. } = &shards[at];
+        assert!(seen.held.borrow().iter().all(|held| *held < at), "it waits in descending order");
+        assert!(seen.held.borrow().is_subset(&seen.busy.borrow()), "it holds what others could have");
+        waits.fetch_add(1, SeqCst);
+        let guard = if write { Guard::Write(gate.write(lock)) } else { Guard::Read(gate.read(lock)) };
+        seen.hold(at, guard)
+    };
+    let all = take_all(which.iter().copied(), soon, wait);
+    assert!(all.iter().map(|(shard, _)| *shard).eq(which.iter().copied()));
+    for (shard, holding) in &all {
+        match &holding.guard {
+            Guard::Read(written_to) => drop(shards[*shard].look(written_to)),
+            Guard::Write(written_to) => shards[*shard].change(written_to),
+        }
+    }
+}
+
+/// They come to an end, and who waits for a shard holds only such as are held for long as well.
+#[test]
+fn who_waits_for_one_of_several_shards_holds_none_that_others_could_have() {
+    let waited = Arc::new(AtomicUsize::new(0));
+    let waits = Arc::clone(&waited);
+    explore(move || {
+        let shards: Arc<Vec<Shard>> = Arc::new((0..3).map(|_| Shard::default()).collect());
+        let sets: [(&[usize], bool); 5] =
+            [(&[0, 1, 2], true), (&[0, 2], true), (&[0, 1, 2], false), (&[1], true), (&[2], false)];
+        let threads = sets.into_iter().map(|(which, write)| {
+            let (shards, waits) = (Arc::clone(&shards), Arc::clone(&waits));
+            Box::new(move || (0..2).for_each(|_| take(&shards, which, write, &waits))) as Work
+        });
+        together(threads.collect());
+        let writes: Vec<u32> = shards.iter().map(|shard| shard.writes.load(SeqCst)).collect();
+        assert_eq!(writes, [4, 4, 4]);
+    });
+    assert!(waited.load(SeqCst) > 100, "they had to wait now and then");
+}
