@@ -5,10 +5,8 @@ use super::spec::*;
 use super::strings::{max_len, str_of};
 use super::{Cx, Outcome, eq, parse_int};
 use crate::effect::Effect;
-use crate::engine::EFFECT_BYTES;
 use crate::value::bits::{
-    BitOp, BitUnit, FieldOverflow, FieldType, bitcount, bitop, bitpos, parse_bit_offset, read_field,
-    write_field,
+    BitOp, BitUnit, FieldOverflow, FieldType, bitcount, bitpos, parse_bit_offset, read_field, write_field,
 };
 use smallvec::SmallVec;
 
@@ -150,24 +148,11 @@ fn op(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let op = BitOp::parse(args[1]).ok_or(fail::SYNTAX)?;
     let (target, keys) = (args[2], &args[3..]);
     op.check_sources(keys.len()).map_err(Fail::new)?;
-    let mut sources: SmallVec<[&[u8]; 8]> = SmallVec::new();
     for key in keys {
-        sources.push(cx.string(key)?.unwrap_or_default());
+        cx.string(key)?;
     }
-    let result = bitop(op, &sources);
-    drop(sources);
-    let db = cx.db();
-    if !result.is_empty() {
-        cx.tx.ask(result.len() + 2 * (target.len() + EFFECT_BYTES))?;
-        let before = cx.tx.changes();
-        cx.tx.apply(Effect::SetString { db, key: target, value: &result, expire: None });
-        // Redis does not look for a better encoding of the result; an edit of no bytes says so.
-        cx.tx.apply(Effect::Splice { db, key: target, at: 0, bytes: b"" });
-        cx.tx.count_changes(before, 1);
-    } else if cx.tx.exists(target) {
-        cx.tx.apply(Effect::Delete { db, key: target });
-    }
-    cx.out.len_int(result.len());
+    let len = cx.tx.combine(op, target, keys)?;
+    cx.out.len_int(len);
     Ok(())
 }
 

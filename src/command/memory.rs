@@ -62,7 +62,7 @@ pub(super) static COMMANDS: &[Spec] = &[spec("memory", -2, 0, help)
 fn bytes_of(entry: &Entry, samples: usize) -> usize {
     let owned = match entry.value() {
         ValueRef::Boxed(object) => Object::memory(object, samples),
-        _ => 0,
+        _ => entry.far_bytes(),
     };
     entry.block_size() + owned + size_of::<Entry>() + 1
 }

@@ -11,6 +11,9 @@
 //!  12 ItemPut     table partition sort item                13 ItemDelete  table partition sort
 //!  14 FlushDb     db space               15 SwapDb  a b    16 TablePut  table created:u64le name schema
 //!  17 TableDrop   table                  18 Gap
+//!  31 Move        db key db key          32 Copy                      db key db key
+//!  33 Combine     db key op:u8 count list
+//!  34 Restore     db key payload         35 Restore with deadline     db key expire:u64le payload
 //! of streams, behind db and key:
 //!  19 Add         id count list          20 Node         id body
 //!  21 Marks       id id added:u64le      22 Delete       ids
@@ -26,6 +29,7 @@
 //! An opcode never changes its meaning; new ones are added. Decoding never panics and allocates nothing.
 
 use super::{Effect, FieldExpire, List, MAX_STRING, PackedKind, stream};
+use crate::value::bits::BitOp;
 use crate::value::packed::{check_parts, get_varint, put_part, put_varint_to, varint_len};
 
 /// The first byte of every record.
@@ -43,6 +47,9 @@ pub enum EffectError {
     /// The bytes end inside an effect, or a length or list is inconsistent.
     #[error("malformed effect")]
     Malformed,
+    /// A move stands where its source cannot be had.
+    #[error("an effect that moves what is not there any more")]
+    Sourceless,
 }
 
 pub(super) fn put_head(out: &mut Vec<u8>, opcode: u8, space: u32, key: &[u8]) {
@@ -130,6 +137,29 @@ impl Effect<'_> {
             Self::ItemDelete { table, partition, sort } => {
                 put_head(out, 13, table, partition);
                 put_part(out, sort);
+            }
+            _ => self.encode_made(out),
+        }
+    }
+
+    fn encode_made(&self, out: &mut Vec<u8>) {
+        match *self {
+            Self::Move { db, key, to_db, to } | Self::Copy { db, key, to_db, to } => {
+                put_head(out, if matches!(self, Self::Move { .. }) { 31 } else { 32 }, db, key);
+                put_varint_to(out, to_db as usize);
+                put_part(out, to);
+            }
+            Self::Combine { op, db, to, keys } => {
+                put_head(out, 33, db, to);
+                out.push(op as u8);
+                put_list(out, &keys);
+            }
+            Self::Restore { db, key, payload, expire } => {
+                put_head(out, if expire.is_some() { 35 } else { 34 }, db, key);
+                if let Some(at) = expire {
+                    out.extend_from_slice(&at.to_le_bytes());
+                }
+                put_part(out, payload);
             }
             _ => self.encode_structural(out),
         }
@@ -291,7 +321,25 @@ impl<'a> Decoder<'a> {
             17 => Effect::TableDrop { table: self.small()? },
             18 => Effect::Gap,
             opcode @ 19..=30 => self.stream(opcode)?,
+            opcode @ 31..=35 => self.made(opcode)?,
             other => return Err(EffectError::Opcode(other)),
+        })
+    }
+
+    /// What names what it was made from.
+    fn made(&mut self, opcode: u8) -> Result<Effect<'a>, EffectError> {
+        let (db, key) = (self.small()?, self.part()?);
+        Ok(match opcode {
+            31 => Effect::Move { db, key, to_db: self.small()?, to: self.part()? },
+            32 => Effect::Copy { db, key, to_db: self.small()?, to: self.part()? },
+            33 => {
+                let op = BitOp::of_number(self.byte()?).ok_or(EffectError::Malformed)?;
+                Effect::Combine { op, db, to: key, keys: self.list()? }
+            }
+            _ => {
+                let expire = if opcode == 35 { Some(self.time()?) } else { None };
+                Effect::Restore { db, key, payload: self.part()?, expire }
+            }
         })
     }
 }
@@ -332,6 +380,11 @@ mod tests {
             Effect::SetString { db: n, key, value, expire: Some(at) },
             Effect::Splice { db: n, key, at: n as usize / 2, bytes: value },
             Effect::Delete { db: n, key },
+            Effect::Move { db: n, key, to_db: 3, to: value },
+            Effect::Copy { db: n, key, to_db: 3, to: value },
+            Effect::Combine { op: BitOp::AndOr, db: n, to: key, keys: list },
+            Effect::Restore { db: n, key, payload: value, expire: None },
+            Effect::Restore { db: n, key, payload: value, expire: Some(at) },
             Effect::Expire { db: n, key, at: None },
             Effect::Expire { db: n, key, at: Some(at) },
             Effect::PutPacked { db: n, key, expire: None, kind: PackedKind::Hash, payload: b"\x01a\x01b" },

@@ -2,13 +2,16 @@
 //!
 //! A command works out final values and absolute times; what it changes is a list of effects, each about one key (or one
 //! whole database or table). The log holds effects, checkpoints hold effects, and the store applies them through one
-//! function, live and in recovery alike. An effect depends on nothing but the state of its own key.
+//! function, live and in recovery alike. An effect depends on nothing but the state of its own key, but for those with
+//! [`Effect::sources`], which are in no checkpoint, and in the log only where their sources can be had when it is replayed.
 
 mod codec;
 mod stream;
 
 pub use codec::{Decoder, EffectError, VERSION};
 pub use stream::{Ids, StreamChange};
+
+use crate::value::bits::BitOp;
 
 /// The longest string in bytes: what one record of the log can carry.
 pub const MAX_STRING: usize = (1 << 32) - (1 << 20);
@@ -139,6 +142,50 @@ pub enum Effect<'a> {
         /// The key.
         key: &'a [u8],
     },
+    /// The key holds what was at another one, which holds nothing.
+    Move {
+        /// The other key's database.
+        db: u32,
+        /// The other key.
+        key: &'a [u8],
+        /// The database.
+        to_db: u32,
+        /// The key.
+        to: &'a [u8],
+    },
+    /// The key holds what is at another one, with its deadlines.
+    Copy {
+        /// The other key's database.
+        db: u32,
+        /// The other key.
+        key: &'a [u8],
+        /// The database.
+        to_db: u32,
+        /// The key.
+        to: &'a [u8],
+    },
+    /// The key holds a combination of strings, bit by bit, without a deadline.
+    Combine {
+        /// The operation.
+        op: BitOp,
+        /// The database of all keys.
+        db: u32,
+        /// The key.
+        to: &'a [u8],
+        /// The keys of the strings; what is not there counts as empty.
+        keys: List<'a>,
+    },
+    /// The key holds the string that a payload of Redis's serialisation holds.
+    Restore {
+        /// The database.
+        db: u32,
+        /// The key.
+        key: &'a [u8],
+        /// The payload with its footer.
+        payload: &'a [u8],
+        /// The deadline in ms since the epoch.
+        expire: Option<u64>,
+    },
     /// The key has this deadline, or none.
     Expire {
         /// The database.
@@ -262,6 +309,10 @@ impl<'a> Effect<'a> {
             Self::SetString { db, .. }
             | Self::Splice { db, .. }
             | Self::Delete { db, .. }
+            | Self::Move { to_db: db, .. }
+            | Self::Copy { to_db: db, .. }
+            | Self::Combine { db, .. }
+            | Self::Restore { db, .. }
             | Self::Expire { db, .. }
             | Self::PutPacked { db, .. }
             | Self::HashSet { db, .. }
@@ -278,13 +329,18 @@ impl<'a> Effect<'a> {
         }
     }
 
-    /// The key whose shard the effect belongs to: a key or an encoded partition key; `None` for structural effects.
+    /// The key whose shard the effect belongs to: a key or an encoded partition key; `None` for structural effects. What has
+    /// [`Effect::sources`] needs their shards too.
     #[inline]
     pub fn shard_key(&self) -> Option<&'a [u8]> {
         match *self {
             Self::SetString { key, .. }
             | Self::Splice { key, .. }
             | Self::Delete { key, .. }
+            | Self::Move { to: key, .. }
+            | Self::Copy { to: key, .. }
+            | Self::Combine { to: key, .. }
+            | Self::Restore { key, .. }
             | Self::Expire { key, .. }
             | Self::PutPacked { key, .. }
             | Self::HashSet { key, .. }
@@ -298,5 +354,22 @@ impl<'a> Effect<'a> {
             | Self::TableDrop { .. }
             | Self::Gap => None,
         }
+    }
+
+    /// Whether the effect depends on what is at other keys.
+    #[inline]
+    pub fn has_sources(&self) -> bool {
+        matches!(self, Self::Move { .. } | Self::Copy { .. } | Self::Combine { .. })
+    }
+
+    /// The databases and keys that it depends on beside its own.
+    pub fn sources(&self) -> impl Iterator<Item = (u32, &'a [u8])> + use<'a> {
+        let (db, one, list) = match *self {
+            Self::Move { db, key, .. } | Self::Copy { db, key, .. } => (db, Some(key), None),
+            Self::Combine { db, keys, .. } => (db, None, Some(keys)),
+            _ => (0, None, None),
+        };
+        let listed = list.into_iter().flat_map(|list| list.iter());
+        one.into_iter().chain(listed).map(move |key| (db, key))
     }
 }

@@ -2,8 +2,8 @@
 //! that it reflects. No fork, no second copy of the data.
 //!
 //! ```text
-//! prologue  version u8 (2), log2 of the number of shards u8, next space u32le, then a record with the tables' effects
-//! chunk     shard, LSN, and a record of the effects that build the shard's entries
+//! prologue  version u8 (3), log2 of the number of shards u8, next space u32le, then a record with the tables' effects
+//! chunk     shard, LSN, and a record of effects; those of a shard build its entries, in their order
 //! ```
 
 use super::durability::LogState;
@@ -16,10 +16,12 @@ use crate::log::checkpoint::{CheckpointWriter, Checkpoints};
 use crate::store::Mode;
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 
 /// The version of the prologue.
-pub(super) const PROLOGUE_VERSION: u8 = 2;
+pub(super) const PROLOGUE_VERSION: u8 = 3;
+/// Checkpoints of this version have one chunk a shard.
+pub(super) const PROLOGUE_VERSION_OF_WHOLE_SHARDS: u8 = 2;
 /// Checkpoints of this version show large values at different times, all between the LSN of the chunk and the last one
 /// of the checkpoint; effects that are replayed over them do no harm.
 pub(super) const PROLOGUE_VERSION_OF_PIECES: u8 = 1;
@@ -53,6 +55,8 @@ pub struct SaveState {
     pub last_millis: AtomicU64,
     /// When the last one was tried, in ms since the epoch.
     pub last_try: AtomicU64,
+    /// How many shards the running one has begun to read, in ascending order; set while the last of them is held.
+    pub(super) shards_read: AtomicUsize,
     /// Checkpoints finished since the start.
     pub count: AtomicU64,
     /// Log bytes appended when the last checkpoint began.
@@ -71,6 +75,7 @@ impl SaveState {
             last_ok: AtomicBool::new(true),
             last_millis: AtomicU64::new(u64::MAX),
             last_try: AtomicU64::new(0),
+            shards_read: AtomicUsize::new(0),
             count: AtomicU64::new(0),
             log_bytes: AtomicU64::new(0),
             report: Mutex::new(None),
@@ -100,6 +105,7 @@ impl Drop for Running<'_> {
                 self.engine.save.due.store(true, Release);
             }
         }
+        self.engine.save.shards_read.store(0, Relaxed);
         self.engine.save.running.store(false, Release);
         if self.permitted {
             self.engine.works.leave();
@@ -233,17 +239,17 @@ impl Engine {
         }
         let writer = CheckpointWriter::new(&checkpoints, start_lsn, self.clock.now_ms(), &prologue);
         let mut writer = log.heed(writer)?;
-        let mut chunk = Vec::new();
         let mut longest_hold = 0;
         for shard in 0..self.store.shard_count() {
             if running.is_revoked() {
                 return Err(EngineError::Revoked);
             }
-            let (lsn, held) = self.image(shard, &mut chunk)?;
-            longest_hold = longest_hold.max(held);
             // An empty shard has a chunk too, because its LSN matters.
-            process::give_way();
-            writer.chunk(shard as u32, lsn, &chunk)?;
+            let held = self.image(shard, &mut |lsn, record| {
+                process::give_way();
+                Ok(writer.chunk(shard as u32, lsn, record)?)
+            })?;
+            longest_hold = longest_hold.max(held);
         }
         if let Some(imaging) = imaging {
             drop(imaging);

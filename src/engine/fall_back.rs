@@ -14,8 +14,17 @@ use super::recover::{REREAD_PAUSE, RecoveryReport};
 use super::{Engine, EngineError, NotNow};
 use crate::log::{Log, Lsn};
 use crate::store::{Locked, Mode};
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+
+/// The shards whose keys an engine takes.
+pub(super) struct Only {
+    takes: Box<[bool]>,
+    /// Others from which something was moved into these.
+    lacks: Mutex<BTreeSet<usize>>,
+}
 
 /// Into how many groups the shards are divided that are taken back one after the other.
 const GROUPS: usize = 8;
@@ -78,20 +87,28 @@ impl Engine {
     fn read_shards(&self, log: &Arc<Log>, durable: Lsn, shards: &[usize]) -> Result<(), EngineError> {
         let mut only = vec![false; self.store.shard_count()];
         shards.iter().for_each(|shard| only[*shard] = true);
-        let apart = self.apart(log, &only);
-        let mut report = RecoveryReport::default();
-        apart.read_up_to(log, durable, &mut report)?;
-        if report.gap {
-            return Err(EngineError::Gap);
-        }
-        let mut chunk = Vec::new();
+        let apart = loop {
+            let mut apart = self.apart(log, &only);
+            let mut report = RecoveryReport::default();
+            apart.read_up_to(log, durable, &mut report)?;
+            if report.gap {
+                return Err(EngineError::Gap);
+            }
+            let lacks = apart.only.take().map(|only| only.lacks.into_inner()).unwrap_or_default();
+            if lacks.is_empty() {
+                break apart;
+            }
+            // What was moved here can only be had with the shards that it was moved from.
+            lacks.into_iter().for_each(|shard| only[shard] = true);
+        };
         for shard in shards.iter().copied() {
-            apart.image(shard, &mut chunk)?;
             self.store.clear_shard(shard);
             self.store.set_rereading(true);
-            let loaded = self.load_chunk(&chunk);
+            let loaded = apart.image(shard, &mut |_, record| {
+                self.load_chunk(record).map_err(|error| error.at("what was read again"))
+            });
             self.store.set_rereading(false);
-            loaded.map_err(|error| error.at("what was read again"))?;
+            loaded?;
         }
         self.count_items();
         shards.iter().for_each(|shard| self.store.shard_is_read(*shard));
@@ -101,7 +118,7 @@ impl Engine {
     /// An engine that takes only the keys of some shards, to read them from disk beside this one.
     fn apart(&self, log: &Arc<Log>, only: &[bool]) -> Self {
         let mut apart = Self::new(self.settings(), self.clock.clone(), self.place.clone());
-        apart.only = Some(only.into());
+        apart.only = Some(Only { takes: only.into(), lacks: Mutex::default() });
         apart.store.set_hash_key(&log.log_id().0);
         apart.journal.set_log(Arc::clone(log));
         apart
@@ -110,7 +127,14 @@ impl Engine {
     /// Whether this engine takes keys with a hash.
     #[inline]
     pub(super) fn takes(&self, hash: u64) -> bool {
-        self.only.as_ref().is_none_or(|only| only[self.store.shard_of(hash)])
+        self.only.as_ref().is_none_or(|only| only.takes[self.store.shard_of(hash)])
+    }
+
+    /// Takes note that something was moved here from the shard of a hash, whose keys this engine does not take.
+    pub(super) fn lacks_shard_of(&self, hash: u64) {
+        if let Some(only) = &self.only {
+            only.lacks.lock().insert(self.store.shard_of(hash));
+        }
     }
 
     /// As [`Engine::admits`] for a command that looks at nothing but the shards that it holds. While memory falls back

@@ -4,37 +4,56 @@ use super::{Engine, EngineError};
 use crate::effect::{self, SYSTEM};
 use crate::env::process;
 use crate::store::{Mode, Owner, Piece};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// After so many bytes a record ends; a few under test, so that there are several.
+const RECORD_BYTES: usize = if cfg!(test) { 512 } else { 1 << 20 };
 
 impl Engine {
-    /// Writes the effects that build a shard's entries into `chunk`; returns the LSN that it reflects, and the longest time
-    /// that the shard was held in microseconds. The LSN is read under the lock: whoever changes the shard later appends later.
+    /// Gives the effects that build a shard's entries to `sink`, in records that are made one after the other, with the LSN
+    /// that they all reflect; returns the longest time that the shard was held in microseconds. There is at least one.
+    /// The LSN is read under the lock: whoever changes the shard later appends later. Shards are read in ascending order.
     ///
     /// # Errors
-    /// [`EngineError::Loading`] if the data was taken away meanwhile.
-    pub(super) fn image(&self, shard: usize, chunk: &mut Vec<u8>) -> Result<(u64, u64), EngineError> {
-        chunk.clear();
-        chunk.push(effect::VERSION);
+    /// [`EngineError::Loading`] if the data was taken away meanwhile, and those of `sink`.
+    pub(super) fn image(
+        &self,
+        shard: usize,
+        sink: &mut dyn FnMut(u64, &[u8]) -> Result<(), EngineError>,
+    ) -> Result<u64, EngineError> {
+        let mut record = vec![effect::VERSION];
         let locked = self.store.lock_shard(shard, Mode::Read, self.clock.now_ms());
         let began = self.clock.monotonic_micros();
         let lsn = self.tail();
-        let mut image = locked.begin_image(&self.store, shard, &|space| self.owner_of(space), chunk);
+        self.save.shards_read.store(shard + 1, Relaxed);
+        let mut image = locked.begin_image(&self.store, shard, &|space| self.owner_of(space), &mut record);
         let mut longest = self.clock.monotonic_micros() - began;
         drop(locked);
         while image.has_more() {
             #[cfg(test)]
             between::run(self);
             process::give_way();
-            let locked = self.store.lock_shard(shard, Mode::Read, self.clock.now_ms());
+            let at = image.next_shard();
+            let locked = self.store.lock_shard(at, Mode::Read, self.clock.now_ms());
             let began = self.clock.monotonic_micros();
-            let piece = image.piece(&locked, chunk);
+            let piece = image.piece(&locked, at, &mut record);
             longest = longest.max(self.clock.monotonic_micros() - began);
             drop(locked);
-            match piece {
-                Piece::Read => image.complete(chunk),
-                Piece::Lost => return Err(EngineError::Loading),
+            if piece == Piece::Lost {
+                return Err(EngineError::Loading);
+            }
+            let mut more = piece == Piece::Read;
+            while more {
+                more = image.complete(&mut record);
+                if record.len() >= RECORD_BYTES {
+                    sink(lsn, &record)?;
+                    record.truncate(1);
+                    record.shrink_to(2 * RECORD_BYTES);
+                }
             }
         }
-        Ok((lsn, longest))
+        sink(lsn, &record)?;
+        Ok(longest)
     }
 
     fn owner_of(&self, space: u32) -> Option<Owner> {

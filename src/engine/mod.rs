@@ -20,6 +20,7 @@ mod journal;
 mod lift;
 mod reconfigure;
 mod recover;
+mod sourced;
 mod streams;
 mod sync;
 mod tables;
@@ -148,7 +149,7 @@ pub struct Engine {
     machine: Machine,
     works: Works,
     /// The shards whose keys it takes, where it stands beside another engine; otherwise all.
-    only: Option<Box<[bool]>>,
+    only: Option<fall_back::Only>,
     /// Whether the log's failure has been taken note of.
     failing: AtomicBool,
     /// For how many microseconds a record may be written and not synced at `everysec`; 0 for any time.

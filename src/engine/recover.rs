@@ -3,7 +3,7 @@
 //! A checkpoint's shards were read at different LSNs. A record up to the last of these is applied to a shard only if it is newer
 //! than the shard's image; records behind it are applied as they are.
 
-use super::checkpoint::{PROLOGUE_VERSION, PROLOGUE_VERSION_OF_PIECES};
+use super::checkpoint::{PROLOGUE_VERSION, PROLOGUE_VERSION_OF_PIECES, PROLOGUE_VERSION_OF_WHOLE_SHARDS};
 use super::durability::{Event, LogState, Phase, State};
 use super::{Engine, EngineError};
 use crate::effect::{Decoder, Effect, EffectError, SYSTEM};
@@ -65,7 +65,7 @@ impl Images {
     }
 
     /// Whether a record is newer than the image of the shard that the hash had then.
-    fn older(&self, hash: u64, lsn: Lsn) -> bool {
+    pub(super) fn older(&self, hash: u64, lsn: Lsn) -> bool {
         lsn > self.last || self.lsns[Store::shard_among(hash, self.lsns.len())] < lsn
     }
 }
@@ -269,7 +269,8 @@ impl Engine {
         let [version, bits, a, b, c, d, tables @ ..] = prologue else {
             return Err(bad("the prologue is too short"));
         };
-        if ![PROLOGUE_VERSION, PROLOGUE_VERSION_OF_PIECES].contains(version) {
+        let known = [PROLOGUE_VERSION, PROLOGUE_VERSION_OF_WHOLE_SHARDS, PROLOGUE_VERSION_OF_PIECES];
+        if !known.contains(version) {
             return Err(bad("the checkpoint was written by a newer version"));
         }
         self.store.note_space(u32::from_le_bytes([*a, *b, *c, *d]).saturating_sub(1));
@@ -302,6 +303,10 @@ impl Engine {
         for effect in Decoder::new(record)? {
             let effect = effect?;
             self.check_database(&effect)?;
+            if effect.has_sources() {
+                // The image of a shard is made of nothing but itself.
+                return Err(EffectError::Sourceless.into());
+            }
             if let Some(key) = effect.shard_key() {
                 let hash = self.store.hash(key);
                 if self.takes(hash) {
@@ -319,6 +324,7 @@ impl Engine {
         let databases = self.store.databases();
         let db = match *effect {
             Effect::SwapDb { a, b } => Some(a.max(b)),
+            Effect::Move { db, to_db, .. } | Effect::Copy { db, to_db, .. } => Some(db.max(to_db)),
             _ => effect.db(),
         };
         match db.filter(|db| *db as usize >= databases && *db != SYSTEM) {
@@ -385,6 +391,8 @@ impl Engine {
                 self.check_database(effect).map_err(|error| error.at(&format!("log record {lsn}")))?;
                 if effect.shard_key().is_none() {
                     self.replay_structural(*lsn, effect, images)?;
+                } else if effect.has_sources() {
+                    self.replay_with_source(*lsn, effect, *hash, images)?;
                 } else if images.older(*hash, *lsn) && self.takes(*hash) {
                     self.store.lock_one(*hash, Mode::Write, now).apply(effect, *hash);
                 }

@@ -248,26 +248,6 @@ impl<'a> Tx<'a> {
         self.engine.too_large(self.record.len() + bytes).map_or(Ok(()), Err)
     }
 
-    /// Copies a live key's value and deadline to another key, or the same one in another database, in place of what is there.
-    /// Both shards are locked exclusively. O(size of the value).
-    ///
-    /// # Errors
-    /// Those of [`Tx::ask`]; nothing was changed then.
-    pub fn copy_key(&mut self, from: (usize, &[u8]), to: (usize, &[u8])) -> Result<(), LogError> {
-        let mut record = vec![effect::VERSION];
-        let space = self.engine.store.space(from.0);
-        let Some(entry) = self.locked.peek(space, from.1, self.hash(from.1)) else { return Ok(()) };
-        crate::store::key_effects(to.0 as u32, to.1, entry, &mut record);
-        self.ask(record.len() + from.1.len() + to.1.len() + EFFECT_BYTES)?;
-        if self.exists_in(to.0, to.1) {
-            self.apply(Effect::Delete { db: to.0 as u32, key: to.1 });
-        }
-        for effect in effect::Decoder::new(&record).into_iter().flatten().flatten() {
-            self.apply(effect);
-        }
-        Ok(())
-    }
-
     /// Applies an effect and adds it to the record. An expired key under an effect that builds on what is there is
     /// removed first, so that nothing of it comes back; so are expired fields whose deadline would be kept.
     #[inline]
@@ -307,6 +287,11 @@ impl<'a> Tx<'a> {
                     self.bury_expired_fields(db, key, hash, pairs.iter().step_by(2));
                 }
             }
+            Effect::Move { .. } => {
+                self.apply_move(&effect);
+                return 0;
+            }
+            Effect::Copy { .. } | Effect::Combine { .. } => self.check_sources(&effect),
             _ => {}
         }
         self.note(&effect);
@@ -331,17 +316,30 @@ impl<'a> Tx<'a> {
 
     #[inline]
     fn note(&mut self, effect: &Effect<'_>) {
-        if self.effects == 0 {
-            // What is not logged now would be lost, and what is being read from disk not be what it was.
-            assert!(self.accepted.accepts_writes(), "a change in the state {:?}", self.accepted);
-            self.record.push(effect::VERSION);
-        }
+        self.begin_record();
         effect.encode(self.record);
         self.effects += 1;
         self.whole = self.record.len();
     }
 
-    fn bury_expired(&mut self, db: u32, key: &[u8], hash: u64) {
+    /// As [`Tx::note`] for effects that are encoded already and are carried out by one.
+    pub(super) fn note_encoded(&mut self, effects: &[u8]) {
+        self.begin_record();
+        self.record.extend_from_slice(effects);
+        self.effects += 1;
+        self.whole = self.record.len();
+    }
+
+    #[inline]
+    fn begin_record(&mut self) {
+        if self.effects == 0 {
+            // What is not logged now would be lost, and what is being read from disk not be what it was.
+            assert!(self.accepted.accepts_writes(), "a change in the state {:?}", self.accepted);
+            self.record.push(effect::VERSION);
+        }
+    }
+
+    pub(super) fn bury_expired(&mut self, db: u32, key: &[u8], hash: u64) {
         let space = self.engine.store.space(db as usize);
         let Some(entry) = self.locked.peek(space, key, hash).filter(|e| e.expired(self.now())) else {
             return;

@@ -12,7 +12,8 @@
 //!       u64   deadline in ms, little endian, only with FLAG_EXPIRE
 //!       key bytes, payload bytes
 //! ```
-//! The payload of kind `BOXED` is the address of a `Box<Object>`. The deadline in the slot lets the expiry cycle and the
+//! The payload of kind `BOXED` is the address of a `Box<Object>`, that of kind `FAR` of a `Box<Vec<u8>>`: a string so large that
+//! copying it with its block would hold up the shard. The deadline in the slot lets the expiry cycle and the
 //! volatile eviction policies walk the map without touching the blocks.
 //!
 //! # Safety invariants
@@ -47,6 +48,8 @@ pub enum Kind {
     HashTtl = 2,
     /// A packed item collection, ordered by sort key.
     Items = 3,
+    /// The address of the `Box<Vec<u8>>` that holds the bytes of a large Redis string.
+    Far = 4,
     /// The address of a `Box<Object>`.
     Boxed = 15,
 }
@@ -58,8 +61,15 @@ impl Kind {
             1 => Self::Hash,
             2 => Self::HashTtl,
             3 => Self::Items,
+            4 => Self::Far,
             _ => Self::Boxed,
         }
+    }
+
+    /// Whether the value has an allocation of its own, of which the block holds the address.
+    #[inline]
+    pub fn is_apart(self) -> bool {
+        matches!(self, Self::Far | Self::Boxed)
     }
 }
 
@@ -87,9 +97,9 @@ unsafe impl Send for Entry {}
 unsafe impl Sync for Entry {}
 
 impl Entry {
-    /// Makes an entry in one allocation. The payload of a boxed value comes from [`Entry::boxed`].
+    /// Makes an entry in one allocation. Values of their own allocation come from [`Entry::boxed`] and [`Entry::far`].
     pub fn new(parts: &Parts<'_>, clock: u32) -> Self {
-        debug_assert!(parts.kind != Kind::Boxed);
+        debug_assert!(!parts.kind.is_apart());
         let mut entry = Self::build(parts, clock, false);
         if parts.kind == Kind::HashTtl {
             entry.refresh_deadline();
@@ -105,6 +115,12 @@ impl Entry {
         let mut entry = Self::build(&parts, clock, false);
         entry.retag(deadline);
         entry
+    }
+
+    /// Makes an entry of a string that has its own allocation.
+    pub fn far(space: u32, key: &[u8], expire: Option<u64>, bytes: Vec<u8>, clock: u32) -> Self {
+        let address = (Box::into_raw(Box::new(bytes)) as u64).to_le_bytes();
+        Self::build(&Parts { space, key, expire, kind: Kind::Far, payload: &address }, clock, false)
     }
 
     fn build(parts: &Parts<'_>, clock: u32, raw: bool) -> Self {
@@ -281,7 +297,7 @@ impl Entry {
     #[inline]
     pub fn value(&self) -> ValueRef<'_> {
         let h = self.head();
-        // SAFETY: the payload's range comes from the head; a boxed payload is an address that `boxed` made.
+        // SAFETY: the payload's range comes from the head; one that is an address was made by `boxed` or `far`.
         unsafe {
             let payload = self.slice(h.key_at + h.key_len, h.payload_len);
             match self.kind() {
@@ -289,6 +305,7 @@ impl Entry {
                 Kind::Hash => ValueRef::Hash(payload, false),
                 Kind::HashTtl => ValueRef::Hash(payload, true),
                 Kind::Items => ValueRef::Items(payload),
+                Kind::Far => ValueRef::Str(&*Self::address_in::<Vec<u8>>(payload)),
                 Kind::Boxed => ValueRef::Boxed(&*Self::object_ptr(payload)),
             }
         }
@@ -297,16 +314,22 @@ impl Entry {
     /// The address of a value of its own allocation, which stays the same as long as the value lives.
     #[inline]
     pub(super) fn object_address(&self) -> Option<usize> {
-        match self.value() {
-            ValueRef::Boxed(object) => Some(std::ptr::from_ref(object).addr()),
-            _ => None,
+        if !self.kind().is_apart() {
+            return None;
         }
+        let h = self.head();
+        // SAFETY: the payload's range comes from the head.
+        Some(unsafe { Self::address_in::<u8>(self.slice(h.key_at + h.key_len, h.payload_len)) }.addr())
     }
 
     fn object_ptr(payload: &[u8]) -> *mut Object {
+        Self::address_in(payload)
+    }
+
+    fn address_in<T>(payload: &[u8]) -> *mut T {
         let mut address = [0; 8];
         address.copy_from_slice(payload);
-        u64::from_le_bytes(address) as *mut Object
+        u64::from_le_bytes(address) as *mut T
     }
 
     /// The access clock: seconds (LRU) or minutes and counter (LFU), 24 bits.
@@ -326,7 +349,18 @@ impl Entry {
         }
     }
 
-    /// Bytes allocated for the block, without what a boxed value owns.
+    /// Bytes allocated for a string beside its block.
+    pub fn far_bytes(&self) -> usize {
+        let h = self.head();
+        if self.kind() != Kind::Far {
+            return 0;
+        }
+        // SAFETY: the payload is the address of a vector that this entry owns.
+        let bytes = unsafe { &*Self::address_in::<Vec<u8>>(self.slice(h.key_at + h.key_len, h.payload_len)) };
+        size_of::<Vec<u8>>() + bytes.capacity()
+    }
+
+    /// Bytes allocated for the block, without what a value of its own allocation takes.
     pub fn block_size(&self) -> usize {
         // SAFETY: reading the class byte of a live block.
         class_size(unsafe { *self.ptr().add(4) })
@@ -337,8 +371,13 @@ impl Drop for Entry {
     fn drop(&mut self) {
         // SAFETY: the entry owns the block, and the box if the payload is one.
         unsafe {
-            if let (Kind::Boxed, h) = (self.kind(), self.head()) {
-                drop(Box::from_raw(Self::object_ptr(self.slice(h.key_at + h.key_len, 8))));
+            if self.kind().is_apart() {
+                let h = self.head();
+                let payload = self.slice(h.key_at + h.key_len, 8);
+                match self.kind() {
+                    Kind::Far => drop(Box::from_raw(Self::address_in::<Vec<u8>>(payload))),
+                    _ => drop(Box::from_raw(Self::object_ptr(payload))),
+                }
             }
             let class = *self.ptr().add(4);
             dealloc(self.ptr(), Self::layout(class));

@@ -3,7 +3,7 @@
 use super::shown::Classes;
 use super::table::{self, Raw};
 use super::undo::Undo;
-use super::{Entry, Kind, Store, gate, shown};
+use super::{Entry, Store, gate, shown};
 use dashmap::{RwLockReadGuard, RwLockWriteGuard};
 use smallvec::SmallVec;
 use std::cell::Cell;
@@ -231,7 +231,7 @@ impl<'a> Locked<'a> {
     /// registered.
     #[inline]
     pub(super) fn discard(&mut self, shard: usize, entry: Entry) {
-        if entry.kind() == Kind::Boxed {
+        if entry.kind().is_apart() {
             let free = self.store.hand_over(shard, entry).and_then(|entry| self.store.reap(entry));
             if let Some(entry) = free {
                 self.garbage.get_or_insert_default().0.push(entry);

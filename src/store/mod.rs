@@ -98,9 +98,8 @@ struct Side {
     counts: Box<[DbCount]>,
     /// The partitions of each table; changed under the shard's exclusive lock only.
     rosters: parking_lot::RwLock<Rosters>,
-    /// How many of the shard's values are registered with an image that is being read.
-    imaged: AtomicU32,
-    images: parking_lot::Mutex<image::Registry>,
+    /// Whether values that are or were in the shard are registered with an image that is being read.
+    imaged: AtomicBool,
 }
 
 /// A time, on a cache line of its own because every transaction reads it.
@@ -119,6 +118,8 @@ pub struct Thresholds {
     pub hash_value: AtomicUsize,
     /// Most bytes of a packed item collection.
     pub items_bytes: AtomicUsize,
+    /// Bytes from which on a string has an allocation of its own.
+    pub string_bytes: AtomicUsize,
     /// Most bytes of a node of a stream.
     pub stream_node_bytes: AtomicUsize,
     /// Most entries of a node of a stream.
@@ -152,6 +153,8 @@ pub struct Store {
     ready: waiting::Ready,
     /// Spaces whose entries wait to be freed.
     dead: parking_lot::Mutex<Vec<u32>>,
+    /// What is registered with an image that is being read.
+    images: parking_lot::Mutex<image::Registry>,
     /// How often entries were taken away to be read again.
     clears: AtomicU64,
     /// The thresholds of the compact forms.
@@ -191,8 +194,7 @@ impl Store {
             deadlines: AtomicBool::new(false),
             counts: (0..databases).map(|_| DbCount::default()).collect(),
             rosters: parking_lot::RwLock::default(),
-            imaged: AtomicU32::new(0),
-            images: parking_lot::Mutex::default(),
+            imaged: AtomicBool::new(false),
         };
         Self {
             map: DashMap::with_shard_amount(shards),
@@ -205,11 +207,13 @@ impl Store {
             latest: Latest::default(),
             ready: waiting::Ready::default(),
             dead: parking_lot::Mutex::default(),
+            images: parking_lot::Mutex::default(),
             clears: AtomicU64::new(0),
             thresholds: Thresholds {
                 hash_entries: AtomicUsize::new(512),
                 hash_value: AtomicUsize::new(64),
                 items_bytes: AtomicUsize::new(2048),
+                string_bytes: AtomicUsize::new(256 << 10),
                 stream_node_bytes: AtomicUsize::new(4096),
                 stream_node_entries: AtomicUsize::new(100),
             },

@@ -10,6 +10,8 @@ use std::sync::atomic::{
 
 /// Values of more elements are freed by the thread.
 const LARGE: usize = 64;
+/// Strings of more bytes are freed by the thread.
+const LARGE_BYTES: usize = 1 << 20;
 /// When so many wait, whoever removes one frees it.
 const MOST_WAITING: usize = 100_000;
 
@@ -30,7 +32,11 @@ impl Store {
     /// Hands a removed entry over to be freed; gives it back if that is not worth it, or nobody is there to do it.
     pub(super) fn reap(&self, entry: Entry) -> Option<Entry> {
         let reaper = &self.reaper;
-        let large = matches!(entry.value(), ValueRef::Boxed(object) if object.elements() > LARGE);
+        let large = match entry.value() {
+            ValueRef::Boxed(object) => object.elements() > LARGE,
+            ValueRef::Str(bytes) => bytes.len() > LARGE_BYTES,
+            ValueRef::Hash(..) | ValueRef::Items(_) => false,
+        };
         if !large || !reaper.works.load(Acquire) {
             return Some(entry);
         }

@@ -50,6 +50,8 @@ enum Step {
     Inserted,
     Removed(Entry, Slot),
     Replaced(Entry),
+    /// It was moved here from there.
+    Moved(Home, Slot),
     Deadline(Option<u64>),
     /// Bytes of a string, its length, and whether it was edited.
     Bytes {
@@ -157,6 +159,7 @@ impl Locked<'_> {
                 Step::Inserted => self.take_out(place),
                 Step::Removed(entry, slot) => self.put_in(place, entry, slot),
                 Step::Replaced(entry) => self.put_over(place, entry),
+                Step::Moved(from, slot) => self.move_back(place, from.place(), slot),
                 Step::Deadline(at) => self.set_deadline(place, at),
                 Step::Item { sort, item } => self.put_item_back(place, &sort, item.as_deref(), deadline_of),
                 other => self.take_back_within(place, other),
@@ -185,11 +188,10 @@ impl Locked<'_> {
                 stream.revert(inverse);
             }
             (Step::Bytes { at, bytes, len, raw }, None) => {
-                let now = entry.payload_mut().len();
-                if now > len {
-                    entry.splice(len, now - len, 0);
+                if entry.string_mut().len() > len {
+                    entry.resize_string(len);
                 }
-                if let Some(target) = entry.payload_mut().get_mut(at..at + bytes.len()) {
+                if let Some(target) = entry.string_mut().get_mut(at..at + bytes.len()) {
                     target.copy_from_slice(&bytes);
                 }
                 entry.set_raw(raw);
@@ -221,6 +223,14 @@ impl Locked<'_> {
         let Some(entry) = table::remove(raw, place.hash, place.space, place.key) else { return };
         self.uncount(place, &entry);
         self.discard(place.shard, entry);
+    }
+
+    fn move_back(&mut self, to: Place<'_>, from: Place<'_>, slot: Slot) {
+        let Some(raw) = self.raw_mut(to.shard) else { return };
+        let Some(entry) = table::remove(raw, to.hash, to.space, to.key) else { return };
+        self.uncount(to, &entry);
+        self.store.note_moved(to, from, &entry);
+        self.put_in(from, entry.with_name(from.space, from.key), slot);
     }
 
     fn put_in(&mut self, place: Place<'_>, entry: Entry, slot: Slot) {
@@ -277,6 +287,16 @@ impl Locked<'_> {
         }
     }
 
+    /// Notes that an entry was moved which has just left its slot. Changes within it need steps of their own, whatever was
+    /// recorded of the key that it has now.
+    pub(super) fn recorded_move(&mut self, from: Place<'_>, to: Place<'_>, index: usize) {
+        if let Some(undo) = &mut self.undo {
+            let generation = self.store.sides[from.shard].generation.load(Relaxed);
+            undo.steps.push((Home::of(to), Step::Moved(Home::of(from), Slot { index, generation })));
+            undo.covered.remove(&(to.space, Box::from(to.key)));
+        }
+    }
+
     /// The same for one that was replaced.
     pub(super) fn replaced(&mut self, place: Place<'_>, entry: Entry) {
         match &mut self.undo {
@@ -315,7 +335,7 @@ impl Locked<'_> {
             return false;
         }
         let Some(entry) = self.find(place) else { return false };
-        if entry.kind() == Kind::Boxed {
+        if entry.kind().is_apart() {
             return true;
         }
         let copy = entry.twin();
@@ -353,9 +373,12 @@ impl Locked<'_> {
         if self.undo.is_none() {
             return;
         }
-        let Some(entry) = self.find(place).filter(|entry| entry.kind() == Kind::Str) else { return };
+        let Some(entry) = self.find(place).filter(|entry| matches!(entry.kind(), Kind::Str | Kind::Far))
+        else {
+            return;
+        };
         let raw = entry.is_raw();
-        let bytes = entry.payload_mut();
+        let bytes = entry.string_mut();
         let (at, len) = (at.min(bytes.len()), bytes.len());
         let bytes = bytes.get(at..end.min(len)).unwrap_or_default().into();
         self.record_within(place, Step::Bytes { at, bytes, len, raw });

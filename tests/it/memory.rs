@@ -119,6 +119,33 @@ fn lfu_keeps_what_is_used_often() {
     });
 }
 
+/// What a key was used for is known under its new name too, and a new name is a use. Without a logarithm each use counts.
+#[test]
+fn how_often_a_key_was_used_goes_along_with_it() {
+    let flags = ["--maxmemory-policy", "allkeys-lfu", "--lfu-log-factor", "0", "--lfu-decay-time", "0"];
+    on_both(&flags, |server| {
+        let mut client = server.client();
+        let big = "x".repeat(300_000);
+        client.call(&["SET", "key", &big]);
+        client.run("HSET hash a 1 b 2");
+        client.run("XADD stream 1-1 a b");
+        for (key, read) in [("key", "STRLEN key"), ("hash", "HLEN hash"), ("stream", "XLEN stream")] {
+            (0..50).for_each(|_| drop(client.run(read)));
+            let freq =
+                |client: &mut Client, key: &str| client.run(&format!("OBJECT FREQ {key}")).int().unwrap();
+            assert_eq!(freq(&mut client, key), 55, "{key}");
+            assert!(client.run(&format!("RENAME {key} other")).is_ok());
+            assert_eq!(freq(&mut client, "other"), 56, "{key}");
+            assert_eq!(client.run(&format!("RENAMENX other {key}")), Value::Int(1));
+            assert_eq!(freq(&mut client, key), 57, "{key}");
+            assert_eq!(client.run(&format!("MOVE {key} 1")), Value::Int(1));
+            client.run("SELECT 1");
+            assert_eq!(freq(&mut client, key), 58, "{key}");
+            client.run("SELECT 0");
+        }
+    });
+}
+
 #[test]
 fn ttl_takes_what_ends_soonest() {
     on_both(&flags("volatile-ttl"), |server| {

@@ -3,7 +3,6 @@
 use crate::command::fail::{self, Fail};
 use crate::command::views::refuse_claimed;
 use crate::command::{Cx, Outcome, eq, parse_small_int};
-use crate::effect::Effect;
 
 pub(super) const SAME: Fail = Fail::new("ERR source and destination objects are the same");
 
@@ -30,10 +29,8 @@ fn rename_to(cx: &mut Cx<'_, '_>, args: &[&[u8]], replace: bool) -> Result<bool,
     if !replace && cx.tx.exists(to) {
         return Ok(false);
     }
-    let (db, before) = (cx.tx.db, cx.tx.changes());
-    cx.tx.copy_key((db, from), (db, to))?;
-    cx.tx.apply(Effect::Delete { db: db as u32, key: from });
-    cx.tx.count_changes(before, 1);
+    let db = cx.tx.db;
+    cx.tx.move_key((db, from), (db, to))?;
     Ok(true)
 }
 
@@ -91,10 +88,7 @@ pub(super) fn move_key(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         cx.out.int(0);
         return Ok(());
     }
-    let before = cx.tx.changes();
-    cx.tx.copy_key((source, key), (target, key))?;
-    cx.tx.apply(Effect::Delete { db: source as u32, key });
-    cx.tx.count_changes(before, 1);
+    cx.tx.move_key((source, key), (target, key))?;
     cx.out.int(1);
     Ok(())
 }

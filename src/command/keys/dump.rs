@@ -96,10 +96,7 @@ pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         return Ok(());
     }
     match decoded {
-        Decoded::String(value) => {
-            cx.tx.ask(value.len() + key.len() + EFFECT_BYTES)?;
-            cx.tx.apply(Effect::SetString { db, key, value: &value, expire });
-        }
+        Decoded::String(value) => cx.tx.restore_string(key, (args[3], &value), expire)?,
         Decoded::Hash(fields) => {
             let live: Vec<_> = fields.iter().filter(|f| f.2.is_none_or(|at| at > now)).collect();
             let ttl = live.iter().any(|f| f.2.is_some());

@@ -150,14 +150,14 @@ pub(super) static COMMANDS: &[Spec] = &[
     key(
         spec("rename", 3, WRITE, copy::rename).keys(RENAME_KEYS).on_view(view::rename),
         "1.0.0",
-        "O(N) where N is the size of the value, and of the one it replaces.",
+        "O(1), and O(N) to free the value it replaces where N is its size.",
         "Renames a key, replacing the new name's value.",
         "key newkey",
     ),
     key(
         spec("renamenx", 3, FAST_WRITE, copy::renamenx).keys(RENAMENX_KEYS).on_view(view::renamenx),
         "1.0.0",
-        "O(N) where N is the size of the value.",
+        "O(1)",
         "Renames a key unless the new name is taken.",
         "key newkey",
     ),
@@ -173,7 +173,7 @@ pub(super) static COMMANDS: &[Spec] = &[
     key(
         spec("move", 3, FAST_WRITE, copy::move_key).keys(ACCESS_DELETE_KEY).on_view(view::move_key),
         "1.0.0",
-        "O(N) where N is the size of the value.",
+        "O(1)",
         "Moves a key to another database.",
         "key db",
     ),

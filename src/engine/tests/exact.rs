@@ -6,6 +6,8 @@ use crate::effect::{Decoder, Ids, StreamChange};
 use crate::engine::image::between;
 use crate::env::Random;
 use crate::store::{Entry, Object};
+use crate::value::bits::BitOp;
+use crate::value::rdb::dump_string;
 use crate::value::stream::{GroupPosition, Stream, StreamId};
 use std::fmt::Write as _;
 
@@ -102,6 +104,9 @@ pub(super) trait Target {
 
     fn apply(&mut self, effect: Effect<'_>);
 
+    /// Does something within a transaction.
+    fn with(&mut self, work: &mut dyn FnMut(&mut Tx<'_>));
+
     /// The names of a hash's fields, in an order of their own.
     fn fields(&self, db: u32, key: &[u8]) -> Vec<Vec<u8>>;
 }
@@ -118,6 +123,13 @@ impl Target for Committing<'_> {
         commit(self.0, &[effect]);
     }
 
+    fn with(&mut self, work: &mut dyn FnMut(&mut Tx<'_>)) {
+        let mut record = Vec::new();
+        let mut tx = Tx::new(self.0, self.0.store.lock_all(Mode::Write, START), 0, &mut record);
+        work(&mut tx);
+        tx.commit();
+    }
+
     fn fields(&self, db: u32, key: &[u8]) -> Vec<Vec<u8>> {
         let mut record = Vec::new();
         let locked = self.0.store.lock_all(Mode::Read, START);
@@ -132,6 +144,10 @@ impl Target for Tx<'_> {
 
     fn apply(&mut self, effect: Effect<'_>) {
         Tx::apply(self, effect);
+    }
+
+    fn with(&mut self, work: &mut dyn FnMut(&mut Tx<'_>)) {
+        work(self);
     }
 
     fn fields(&self, db: u32, key: &[u8]) -> Vec<Vec<u8>> {
@@ -177,11 +193,12 @@ impl Changes {
     /// Applies the effects of one change.
     pub(super) fn draw(&mut self, target: &mut dyn Target) {
         self.count += 1;
-        match self.below(28) {
+        match self.below(31) {
             0..=7 => self.hash(target),
             8..=12 => self.items(target),
             13..=20 => self.stream(target),
             21..=24 => self.string(target),
+            25..=27 => self.made(target),
             _ => self.whole(target),
         }
     }
@@ -296,6 +313,27 @@ impl Changes {
         }
     }
 
+    /// What is made from other keys.
+    fn made(&mut self, target: &mut dyn Target) {
+        let ((db, key), (to_db, to)) = match self.below(3) {
+            0 => (self.place("hash"), self.place("hash")),
+            1 => (self.place("stream"), self.place("stream")),
+            _ => ((0, self.name("key", 60)), (0, self.name("key", 60))),
+        };
+        let (from, onto, other) = ((db as usize, &*key), (to_db as usize, &*to), self.name("key", 60));
+        match self.below(6) {
+            _ if from == onto => {}
+            0..=2 => target.apply(Effect::Move { db, key: &key, to_db, to: &to }),
+            3 => target.with(&mut |tx| tx.copy_key(from, onto).unwrap()),
+            4 => target.with(&mut |tx| assert!(tx.combine(BitOp::Xor, &to, &[&key, &other]).is_ok())),
+            _ => {
+                let value = vec![b'r'; self.below(200) as usize];
+                let payload = dump_string(&value);
+                target.with(&mut |tx| tx.restore_string(&other, (&payload, &value), None).unwrap());
+            }
+        }
+    }
+
     /// Changes of whole keys, databases and tables.
     fn whole(&mut self, target: &mut dyn Target) {
         let prefix = ["hash", "stream"][self.below(2) as usize];
@@ -372,6 +410,7 @@ pub(super) fn engine_with_large_values(disk: &SimDisk, changes: &mut Changes) ->
     let engine = open(disk, AppendFsync::No).unwrap();
     engine.store.thresholds.hash_entries.store(8, Relaxed);
     engine.store.thresholds.stream_node_entries.store(4, Relaxed);
+    engine.store.thresholds.string_bytes.store(100, Relaxed);
     put_table(&engine, TABLE);
     put_table(&engine, OTHER_TABLE);
     changes.fill(&engine, 600);
@@ -400,8 +439,7 @@ fn an_image_shows_a_shard_as_it_was_whatever_happens_to_it_while_it_is_read() {
             let mut expected = Vec::new();
             show_shard(&engine, shard, &mut expected);
             let tables: Vec<u32> = engine.tables.list().iter().map(|table| table.id).collect();
-            let mut chunk = Vec::new();
-            engine.image(shard, &mut chunk).unwrap();
+            let chunk = image_of(&engine, shard);
             assert_shown(&show(&load(&chunk, &tables)), &expected, &format!("seed {seed}, shard {shard}"));
         }
         between::nothing();

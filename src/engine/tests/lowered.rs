@@ -129,8 +129,7 @@ fn an_image_shows_no_node_that_came_in_below_its_last_one() {
         let mut expected = Vec::new();
         show_shard(&engine, shard, &mut expected);
         happens(course, behind, end);
-        let mut chunk = Vec::new();
-        engine.image(shard, &mut chunk).unwrap();
+        let chunk = image_of(&engine, shard);
         between::nothing();
         assert_shown(&show(&load(&chunk, &[])), &expected, what);
     });

@@ -18,6 +18,7 @@ mod fenced;
 mod held;
 mod later;
 mod lowered;
+mod moved;
 mod pieces;
 mod places;
 mod sweep;
@@ -51,6 +52,17 @@ impl Engine {
     pub(crate) fn set_phase(&self, phase: Phase) {
         self.machine.pretend(phase);
     }
+}
+
+/// The image of a shard, in one record.
+fn image_of(engine: &Engine, shard: usize) -> Vec<u8> {
+    let mut all = vec![crate::effect::VERSION];
+    let sink = &mut |_, record: &[u8]| {
+        all.extend_from_slice(&record[1..]);
+        Ok(())
+    };
+    engine.image(shard, sink).unwrap();
+    all
 }
 
 /// Changes the settings as CONFIG SET does.

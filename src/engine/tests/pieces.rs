@@ -250,3 +250,38 @@ fn a_hash_that_is_emptied_and_refilled_between_two_pieces_keeps_its_deadline() {
     let engine = open(&disk, AppendFsync::No).unwrap();
     assert_eq!(fields_of(&engine, key), before);
 }
+
+/// A piece has a bound, in elements and in bytes, and one element more; so has what is kept of it before it is written.
+#[test]
+fn what_is_read_of_a_large_value_in_one_piece_is_bounded_in_bytes() {
+    const LONG: usize = 1000;
+    let disk = SimDisk::new(33);
+    let engine = open(&disk, AppendFsync::No).unwrap();
+    engine.store.thresholds.string_bytes.store(LONG, Relaxed);
+    create_table(&engine);
+    let (db, long) = (0, vec![b'l'; LONG]);
+    commit(&engine, &[Effect::SetString { db, key: b"text", value: &long.repeat(100), expire: None }]);
+    for n in 0..10_u64 {
+        let (name, sort) = (n.to_string(), [b'0' + n as u8]);
+        let pairs = List::Slices(&[name.as_bytes(), &long]);
+        let change = StreamChange::Add { id: StreamId::new(n + 1, 0), pairs };
+        commit(
+            &engine,
+            &[
+                Effect::HashSet { db, key: b"hash", pairs, expire: FieldExpire::Clear },
+                Effect::Stream { db, key: b"stream", change },
+                Effect::ItemPut { table: TABLE, partition: b"p", sort: &sort, item: &long },
+            ],
+        );
+    }
+    let (mut bytes, mut longest) = (0, 0);
+    for shard in 0..engine.store.shard_count() {
+        let sink = &mut |_, record: &[u8]| {
+            (bytes, longest) = (bytes + record.len(), longest.max(record.len()));
+            Ok(())
+        };
+        engine.image(shard, sink).unwrap();
+    }
+    assert!(bytes > 130 * LONG, "{bytes} bytes of images");
+    assert!(longest < 9 * LONG, "a record of {longest} bytes");
+}

@@ -2,7 +2,7 @@
 //! to a kill, a power cut or an end, and over the start that follows.
 //!
 //! A writer gives each of its steps a number, and each step changes two keys: one that holds the last number, and one
-//! of a few others. So the state that a start finds tells up to which step it has a writer's steps, and whether it has
+//! of a few others, which every second step moves there from where it was put before. So the state that a start finds tells up to which step it has a writer's steps, and whether it has
 //! them all and whole. `ITEMORY_SWEEP_SEEDS` says how many histories are played, and `ITEMORY_SWEEP_SEED` which one
 //! alone.
 
@@ -143,6 +143,23 @@ fn number_in(locked: &crate::store::Locked<'_>, engine: &Engine, key: &[u8]) -> 
     }
 }
 
+/// Runs a transaction over some keys; the state that it ran in, or nothing if it was refused.
+fn transact(
+    engine: &Engine,
+    keys: &[Vec<u8>],
+    record: &mut Vec<u8>,
+    work: impl FnOnce(&mut Tx<'_>),
+) -> Option<State> {
+    let hashes: Vec<u64> = keys.iter().map(|key| engine.store.hash(key)).collect();
+    let locked = engine.store.lock_many(&hashes, Mode::Write, engine.clock.now_ms());
+    let mut tx = Tx::new(engine, locked, 0, record);
+    tx.admitted().ok()?;
+    let before = engine.state();
+    work(&mut tx);
+    tx.commit();
+    Some(before)
+}
+
 fn write(scene: &Scene, id: usize) -> Steps {
     let (engine, mut steps, mut record) = (&*scene.engine, Steps::default(), Vec::new());
     for number in 1.. {
@@ -150,25 +167,31 @@ fn write(scene: &Scene, id: usize) -> Steps {
             break;
         }
         scene.tried.fetch_add(1, Relaxed);
-        let keys = [key_of(id, None), key_of(id, Some(number % SLOTS))];
-        let value = format!("n{number:0>60}").into_bytes();
+        let keys = [key_of(id, None), key_of(id, Some(number % SLOTS)), key_of(id, Some(SLOTS))];
+        let [last, slot, stage] = &keys;
+        let value = format!("n{number:0>90}").into_bytes();
         if engine.refusal(value.len()).is_some() {
             std::thread::sleep(Duration::from_micros(200));
             continue;
         }
-        let hashes = [engine.store.hash(&keys[0]), engine.store.hash(&keys[1])];
-        let locked = engine.store.lock_many(&hashes, Mode::Write, engine.clock.now_ms());
-        let mut tx = Tx::new(engine, locked, 0, &mut record);
-        if tx.admitted().is_err() {
-            drop(tx);
+        let put = |tx: &mut Tx<'_>, key: &[u8]| {
+            tx.apply(Effect::SetString { db: 0, key, value: &value, expire: None });
+        };
+        if number % 2 == 0 {
+            transact(engine, &keys[2..], &mut record, |tx| put(tx, stage));
+        }
+        let before = transact(engine, &keys, &mut record, |tx| {
+            put(tx, last);
+            if number_in(tx.locked(), engine, stage) == number {
+                tx.apply(Effect::Move { db: 0, key: stage, to_db: 0, to: slot });
+            } else {
+                put(tx, slot);
+            }
+        });
+        let Some(before) = before else {
             std::thread::sleep(Duration::from_micros(200));
             continue;
-        }
-        let before = engine.state();
-        keys.iter().for_each(|key| {
-            tx.apply(Effect::SetString { db: 0, key, value: &value, expire: None });
-        });
-        tx.commit();
+        };
         steps.done.push(number);
         if scene.settled(engine.tail()).is_some() {
             steps.promised.note(promise(before, engine.state()), number);

@@ -150,29 +150,32 @@ impl Checkpoint {
         &self.prologue
     }
 
-    /// Calls `sink` with every chunk, from `threads` threads at once and in no particular order. It stops at the first
-    /// error: the chunks given out before were sound, but the whole is not.
+    /// Calls `sink` with every chunk, from `threads` threads at once: with those of one shard that were written one after the
+    /// other in their order, and with others in no particular order. It stops at the first error: the chunks given out before were sound, but the whole is not.
     pub fn read<E: Send>(
         &self,
         threads: usize,
         sink: impl Fn(Chunk<'_>) -> Result<(), E> + Sync,
     ) -> Result<(), ReadError<E>> {
+        let runs: Vec<&[Place]> = self.chunks.chunk_by(|a, b| a.block.shard == b.block.shard).collect();
         let next = AtomicUsize::new(0);
         let failure = Mutex::new(None);
         let work = || {
             let mut buffer = Vec::new();
             // Relaxed: the counter only deals out indices; the chunks are not changed by anybody.
-            while let Some(place) = self.chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let done = self.read_chunk(*place, &mut buffer).map_err(ReadError::Log);
-                let done = done.and_then(|chunk| sink(chunk).map_err(ReadError::Sink));
+            while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let done = run.iter().try_for_each(|place| {
+                    let chunk = self.read_chunk(*place, &mut buffer)?;
+                    sink(chunk).map_err(ReadError::Sink)
+                });
                 if let Err(error) = done {
-                    next.store(self.chunks.len(), Ordering::Relaxed);
+                    next.store(runs.len(), Ordering::Relaxed);
                     failure.lock().get_or_insert(error);
                 }
             }
         };
         std::thread::scope(|scope| {
-            for _ in 1..threads.clamp(1, self.chunks.len().max(1)) {
+            for _ in 1..threads.clamp(1, runs.len().max(1)) {
                 // Where no thread can be had, this one does its part.
                 let _ =
                     std::thread::Builder::new().name("checkpoint-read".to_owned()).spawn_scoped(scope, work);

@@ -35,6 +35,36 @@ fn two_are_kept_and_the_log_from_the_older_ones_start() {
     assert_eq!(read_all(&log, 31).unwrap().len(), 10);
 }
 
+/// What is in the chunks of one shard builds on what is in those before.
+#[test]
+fn the_chunks_of_a_shard_are_read_in_their_order_whatever_the_threads() {
+    let (_disk, log, folder) = setup();
+    let mut writer = CheckpointWriter::new(&folder, 0, 0, b"").unwrap();
+    for shard in 0..20u32 {
+        for n in 0..=(shard * 7 % 40) as u8 {
+            // The first ones take longer than those behind them.
+            writer.chunk(shard, 0, &vec![n; 100_000 >> n.min(16)]).unwrap();
+        }
+    }
+    writer.finish(&log).unwrap();
+    let checkpoint = folder.latest().unwrap().checkpoint.unwrap();
+    for threads in 1..5 {
+        let seen = parking_lot::Mutex::new(vec![Vec::new(); 20]);
+        let read = checkpoint.read(threads, |chunk| {
+            seen.lock()[chunk.shard as usize].push(chunk.payload[0]);
+            Ok::<(), ()>(())
+        });
+        read.unwrap();
+        for (shard, seen) in seen.into_inner().into_iter().enumerate() {
+            assert_eq!(
+                seen,
+                (0..=(shard * 7 % 40) as u8).collect::<Vec<_>>(),
+                "{threads} threads, shard {shard}"
+            );
+        }
+    }
+}
+
 #[test]
 fn damaged_checkpoints_are_not_counted_among_the_kept() {
     let (disk, log, folder) = setup();

@@ -2,6 +2,7 @@
 
 mod hash;
 mod items;
+mod made;
 mod stream;
 mod string;
 mod structural;
@@ -28,7 +29,8 @@ pub(super) struct Place<'k> {
 }
 
 impl Locked<'_> {
-    /// Applies an effect to the key's shard, which is locked exclusively. `hash` is the key's hash. Structural effects
+    /// Applies an effect to the key's shard, which is locked exclusively, as is that of its source if it has one. `hash` is the
+    /// key's hash. Structural effects
     /// need all shards, see [`Locked::apply_structural`]. Returns how many elements of a container are new (`HashSet`: fields
     /// that were not there for readers) or gone (`HashDelete`: fields that were; of streams: entries that were
     /// deleted or trimmed, pending ones that were acknowledged or went with their consumer), 0 for other effects.
@@ -53,6 +55,24 @@ impl Locked<'_> {
             Effect::Delete { db, key } => {
                 let place = self.place(db, key, hash);
                 self.delete(place);
+            }
+            Effect::Move { db, key, to_db, to } => {
+                let hash_from = self.store.hash(key);
+                self.changed.add(Classes::of(hash_from));
+                let (from, to) = (self.place(db, key, hash_from), self.place(to_db, to, hash));
+                self.move_entry(from, to);
+            }
+            Effect::Copy { db, key, to_db, to } => {
+                let (from, to) = (self.place(db, key, self.store.hash(key)), self.place(to_db, to, hash));
+                self.copy_entry(from, to);
+            }
+            Effect::Combine { op, db, to, keys } => {
+                let place = self.place(db, to, hash);
+                self.combine(place, op, keys);
+            }
+            Effect::Restore { db, key, payload, expire } => {
+                let place = self.place(db, key, hash);
+                self.restore(place, payload, expire);
             }
             Effect::Expire { db, key, at } => {
                 let place = self.place(db, key, hash);
@@ -119,8 +139,12 @@ impl Locked<'_> {
     }
 
     fn insert(&mut self, place: Place<'_>, entry: Entry) {
-        let store = self.store;
         self.recorded_insert(place);
+        self.insert_unrecorded(place, entry);
+    }
+
+    fn insert_unrecorded(&mut self, place: Place<'_>, entry: Entry) {
+        let store = self.store;
         self.note_deadline(place, entry.has_deadline());
         let expires = i32::from(entry.expire().is_some());
         let Some(raw) = self.raw_mut(place.shard) else { return };
@@ -147,12 +171,21 @@ impl Locked<'_> {
     }
 
     fn put(&mut self, place: Place<'_>, kind: Kind, expire: Option<u64>, payload: &[u8]) {
+        let far = kind == Kind::Str && self.is_far(payload.len());
+        if far || self.undo.is_some() {
+            let clock = self.clock_over(place);
+            let entry = if far {
+                Entry::far(place.space, place.key, expire, payload.to_vec(), clock)
+            } else {
+                Entry::new(&Parts { space: place.space, key: place.key, expire, kind, payload }, clock)
+            };
+            return self.put_entry(place, entry);
+        }
         let clock = self.store.fresh_clock(self.now);
         let lfu = self.store.lfu.load(Relaxed);
-        let recorded = self.undo.is_some();
         if let Some(entry) = self.find(place) {
             let before = i32::from(entry.expire().is_some());
-            if entry.kind() == Kind::Boxed || recorded {
+            if entry.kind().is_apart() {
                 let parts = Parts { space: place.space, key: place.key, expire, kind, payload };
                 let entry = Entry::new(&parts, if lfu { entry.clock() } else { clock });
                 return self.put_entry(place, entry);
@@ -169,6 +202,19 @@ impl Locked<'_> {
         let parts = Parts { space: place.space, key: place.key, expire, kind, payload };
         self.insert(place, Entry::new(&parts, clock));
         self.changed(place, 0);
+    }
+
+    /// The access clock of what is put in place of what is there: how often a key is used says something about the next value too.
+    fn clock_over(&self, place: Place<'_>) -> u32 {
+        let lfu = self.store.lfu.load(Relaxed);
+        let before = self.look(place).filter(|_| lfu).map(Entry::clock);
+        before.unwrap_or_else(|| self.store.fresh_clock(self.now))
+    }
+
+    /// Whether a string of so many bytes has an allocation of its own.
+    #[inline]
+    fn is_far(&self, len: usize) -> bool {
+        len >= self.store.thresholds.string_bytes.load(Relaxed)
     }
 
     /// Puts a whole entry in place of the one with its name.
@@ -188,9 +234,15 @@ impl Locked<'_> {
     }
 
     fn delete(&mut self, place: Place<'_>) {
-        let Some(raw) = self.raw_mut(place.shard) else { return };
-        let removed = table::remove_from_slot(raw, place.hash, place.space, place.key);
-        let Some((entry, slot)) = removed else { return };
+        if let Some((entry, slot)) = self.take(place) {
+            self.removed(place, entry, slot);
+        }
+    }
+
+    /// Takes an entry out of the store, and says in which slot it was.
+    fn take(&mut self, place: Place<'_>) -> Option<(Entry, usize)> {
+        let raw = self.raw_mut(place.shard)?;
+        let (entry, slot) = table::remove_from_slot(raw, place.hash, place.space, place.key)?;
         let expires = i32::from(entry.expire().is_some());
         match place.db {
             Some(db) => {
@@ -204,7 +256,7 @@ impl Locked<'_> {
             }
             None => self.store.strike(place.shard, place.space, Store::place(place.hash, place.space)),
         }
-        self.removed(place, entry, slot);
+        Some((entry, slot))
     }
 
     fn expire(&mut self, place: Place<'_>, at: Option<u64>) {

@@ -4,6 +4,7 @@ use super::Place;
 use crate::effect::MAX_STRING;
 use crate::store::ValueRef;
 use crate::store::entry::{Kind, Parts};
+use crate::store::image::Change;
 use crate::store::{Entry, Locked};
 
 impl Locked<'_> {
@@ -11,29 +12,46 @@ impl Locked<'_> {
     pub(super) fn splice(&mut self, place: Place<'_>, at: usize, bytes: &[u8]) {
         let clock = self.store.fresh_clock(self.now);
         let Some(end) = at.checked_add(bytes.len()).filter(|end| *end <= MAX_STRING) else { return };
+        let far = self.is_far(end);
+        if far {
+            self.set_apart(place);
+        }
+        self.keep_for_image(place, Change::Bytes(at..end));
         self.record_bytes(place, at, end);
         if let Some(entry) = self.find(place) {
             let ValueRef::Str(old) = entry.value() else { return };
-            let len = old.len();
-            if end > len {
-                entry.splice(len, 0, end - len);
+            if end > old.len() {
+                entry.resize_string(end);
             }
-            if let Some(target) = entry.payload_mut().get_mut(at..end) {
+            if let Some(target) = entry.string_mut().get_mut(at..end) {
                 target.copy_from_slice(bytes);
             }
             entry.mark_raw();
         } else {
-            let parts =
-                Parts { space: place.space, key: place.key, expire: None, kind: Kind::Str, payload: b"" };
-            let mut entry = Entry::new(&parts, clock);
-            let value = entry.splice(0, 0, end);
-            if let Some(target) = value.get_mut(at..) {
+            let Place { space, key, .. } = place;
+            let mut entry = if far {
+                Entry::far(space, key, None, vec![0; end], clock)
+            } else {
+                let parts = Parts { space, key, expire: None, kind: Kind::Str, payload: b"" };
+                let mut entry = Entry::new(&parts, clock);
+                entry.resize_string(end);
+                entry
+            };
+            if let Some(target) = entry.string_mut().get_mut(at..) {
                 target.copy_from_slice(bytes);
             }
             entry.mark_raw();
             self.insert(place, entry);
         }
         self.changed(place, 0);
+    }
+
+    /// Gives a string that is about to be large an allocation of its own.
+    fn set_apart(&mut self, place: Place<'_>) {
+        let Some(entry) = self.find(place).filter(|entry| entry.kind() == Kind::Str) else { return };
+        let far = entry.far_twin();
+        let old = std::mem::replace(entry, far);
+        self.replaced(place, old);
     }
 }
 
@@ -42,6 +60,7 @@ mod tests {
     use crate::effect::{Effect, MAX_STRING};
     use crate::store::{Entry, Mode, Store, ValueRef};
     use proptest::prelude::*;
+    use std::sync::atomic::Ordering::Relaxed;
 
     #[derive(Clone, Debug)]
     enum Op {
@@ -83,6 +102,8 @@ mod tests {
         #[test]
         fn effects_on_a_string_do_what_they_say(ops in prop::collection::vec(op(), 1..20)) {
             let store = Store::new(2, 16);
+            // The greater of the lengths are apart.
+            store.thresholds.string_bytes.store(120, Relaxed);
             let mut model = Model::default();
             for (step, op) in ops.iter().enumerate() {
                 let bytes = |len: usize| vec![step as u8 + 1; len];

@@ -5,10 +5,14 @@ use super::layout::{
     total_size, varint_len,
 };
 use super::{Entry, Kind, Parts};
+use crate::env::memory::class_bytes;
 use crate::store::object::{Object, ValueRef};
 use std::alloc::{alloc, dealloc, handle_alloc_error, realloc};
 use std::num::NonZeroU64;
 use std::sync::atomic::Ordering;
+
+/// How many bytes are allocated beyond what a string that grows needs.
+const MOST_SLACK: usize = 1 << 20;
 
 impl Entry {
     /// The boxed value, to change it. The caller calls [`Entry::refresh_deadline`] afterwards.
@@ -28,6 +32,54 @@ impl Entry {
         unsafe { std::slice::from_raw_parts_mut(self.ptr().add(h.key_at + h.key_len), h.payload_len) }
     }
 
+    /// The bytes of a string, to change them without changing their number.
+    pub fn string_mut(&mut self) -> &mut [u8] {
+        match self.far_mut() {
+            // SAFETY: as long as the entry is borrowed mutably nobody else has the vector.
+            Some(bytes) => unsafe { (&mut *bytes).as_mut_slice() },
+            None => self.payload_mut(),
+        }
+    }
+
+    /// Makes a string so long; what is new are zeros.
+    pub fn resize_string(&mut self, len: usize) {
+        if let Some(bytes) = self.far_mut() {
+            // SAFETY: as above.
+            let bytes = unsafe { &mut *bytes };
+            if len > bytes.capacity() {
+                let room = class_bytes(len + (len / 2).min(MOST_SLACK));
+                bytes.reserve_exact(room - bytes.len());
+            }
+            bytes.resize(len, 0);
+            return;
+        }
+        let now = self.head().payload_len;
+        if len > now {
+            self.splice(now, 0, len - now);
+        } else {
+            self.splice(len, now - len, 0);
+        }
+    }
+
+    fn far_mut(&mut self) -> Option<*mut Vec<u8>> {
+        let h = self.head();
+        // SAFETY: the payload's range comes from the head; it is the address of a vector that this entry owns alone.
+        (self.kind() == Kind::Far).then(|| unsafe { Self::address_in(self.slice(h.key_at + h.key_len, 8)) })
+    }
+
+    /// A copy of a string in an allocation of its own. O(size).
+    #[must_use]
+    pub fn far_twin(&self) -> Self {
+        let h = self.head();
+        let bytes = match self.value() {
+            ValueRef::Str(bytes) => bytes.to_vec(),
+            _ => Vec::new(),
+        };
+        let mut new = Self::far(h.space, self.key(), h.expire, bytes, self.clock());
+        new.set_raw(self.is_raw());
+        new
+    }
+
     /// Replaces value and deadline, in place where the size fits the block and does not waste more than a quarter of it.
     pub fn replace(&mut self, kind: Kind, expire: Option<u64>, payload: &[u8]) {
         let h = self.head();
@@ -40,7 +92,7 @@ impl Entry {
         let in_place = same_head
             && fits <= capacity
             && fits + capacity / 4 >= capacity
-            && Kind::from_bits(bits) != Kind::Boxed;
+            && !Kind::from_bits(bits).is_apart();
         if in_place {
             self.overwrite(&h, bits, kind, expire, payload);
         } else {
@@ -76,7 +128,7 @@ impl Entry {
     /// the bytes behind `at`, plus a reallocation when the block is too small; growth is geometric for large payloads.
     pub fn splice(&mut self, at: usize, remove: usize, insert: usize) -> &mut [u8] {
         let h = self.head();
-        debug_assert!(at + remove <= h.payload_len && self.kind() != Kind::Boxed);
+        debug_assert!(at + remove <= h.payload_len && !self.kind().is_apart());
         let new_len = h.payload_len - remove + insert;
         self.make_room(&h, new_len);
         let old_len = h.payload_len;
@@ -104,7 +156,7 @@ impl Entry {
         }
         // What is there and grows will grow again; what begins may be all there ever is.
         let grows = need > capacity && need > 256 && h.payload_len > 0;
-        let slack = if grows { (need / 2).min(1 << 20) } else { 0 };
+        let slack = if grows { (need / 2).min(MOST_SLACK) } else { 0 };
         if same_width {
             let new_class = class_of(need + slack);
             // SAFETY: the block was allocated with this class's layout; the new size holds all used bytes.
@@ -164,7 +216,7 @@ impl Entry {
             let payload = unsafe { self.slice(h.key_at + h.key_len, h.payload_len) };
             let parts = Parts { space: h.space, key: self.key(), expire, kind: self.kind(), payload };
             let new = Self::build(&parts, bits >> CLOCK_SHIFT, bits & FLAG_RAW != 0);
-            // SAFETY: a boxed value's address moved to the new block, so the old one is freed without dropping it.
+            // SAFETY: the address of what is apart moved to the new block, so the old one is freed without dropping it.
             unsafe {
                 let class = *self.ptr().add(4);
                 dealloc(self.ptr(), Self::layout(class));
@@ -180,7 +232,7 @@ impl Entry {
     pub fn with_name(self, space: u32, key: &[u8]) -> Self {
         let h = self.head();
         let bits = self.bits();
-        // SAFETY: the payload's range comes from the head; a boxed address moves, so the old block is freed without drop.
+        // SAFETY: the payload's range comes from the head; an address moves, so the old block is freed without drop.
         unsafe {
             let payload = self.slice(h.key_at + h.key_len, h.payload_len);
             let parts = Parts { space, key, expire: h.expire, kind: self.kind(), payload };
@@ -195,13 +247,19 @@ impl Entry {
     /// A copy of an entry whose value has no allocation of its own. O(size).
     #[must_use]
     pub fn twin(&self) -> Self {
-        debug_assert!(self.kind() != Kind::Boxed);
+        self.named_twin(self.space(), self.key(), self.clock())
+    }
+
+    /// The same under another name, with an access clock of its own.
+    #[must_use]
+    pub fn named_twin(&self, space: u32, key: &[u8], clock: u32) -> Self {
+        debug_assert!(!self.kind().is_apart());
         let h = self.head();
         let bits = self.bits();
         // SAFETY: the payload's range comes from the head, and no address is in it.
         let payload = unsafe { self.slice(h.key_at + h.key_len, h.payload_len) };
-        let parts = Parts { space: h.space, key: self.key(), expire: h.expire, kind: self.kind(), payload };
-        let mut new = Self::build(&parts, bits >> CLOCK_SHIFT, bits & FLAG_RAW != 0);
+        let parts = Parts { space, key, expire: h.expire, kind: self.kind(), payload };
+        let mut new = Self::build(&parts, clock, bits & FLAG_RAW != 0);
         // SAFETY: the address is the new block's, which is not zero; the tag says the same of the copy.
         new.0 = unsafe { NonZeroU64::new_unchecked(new.0.get() & ADDRESS | self.0.get() & !ADDRESS) };
         new

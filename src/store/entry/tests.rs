@@ -235,6 +235,30 @@ fn boxed_values_move_with_their_entry_and_go_with_it() {
 }
 
 #[test]
+fn a_string_apart_stays_where_it_is_whatever_happens_to_its_entry() {
+    let mut entry = Entry::far(1, b"k", None, vec![7; 1000], 3);
+    let text = |entry: &Entry| match entry.value() {
+        ValueRef::Str(bytes) => (bytes.as_ptr().addr(), bytes.to_vec()),
+        _ => panic!("a string"),
+    };
+    let (before, address) = (text(&entry), entry.object_address());
+    entry.set_expire(Some(1000));
+    entry.mark_raw();
+    let mut entry = entry.with_name(2, &[b'k'; 300]);
+    assert_eq!((text(&entry), entry.object_address()), (before, address));
+    assert!(address.is_some() && entry.is_raw() && entry.expire() == Some(1000) && entry.clock() == 3);
+    entry.resize_string(5000);
+    entry.string_mut()[4999] = 9;
+    entry.resize_string(999);
+    entry.resize_string(1001);
+    assert_eq!(text(&entry).1, [vec![7; 999], vec![0; 2]].concat());
+    assert!(entry.far_bytes() >= 5000 && entry.far_twin().far_bytes() < 2000);
+    assert_eq!(text(&entry.far_twin()).1, text(&entry).1);
+    entry.replace(Kind::Str, None, b"near");
+    assert_eq!((entry.kind(), entry.far_bytes(), text(&entry).1), (Kind::Str, 0, b"near".to_vec()));
+}
+
+#[test]
 fn lengths_of_any_width_have_their_room() {
     for bits in 0..40 {
         for n in [(1usize << bits) - 1, 1 << bits, (1 << bits) + 1] {

@@ -1,9 +1,12 @@
 //! Reading a large hash in pieces.
 
-use super::PIECE;
 use super::build::hash_pairs;
+use super::{BYTES, PIECE};
 use crate::value::hash::{BigHash, FieldRef, pack_field, packed_fields};
 use ahash::AHashSet;
+
+/// Fields that are looked at before a piece may end.
+const FIELDS: usize = 4;
 
 /// How far a hash is read. Fields move within the hash as others come and go, so whoever changes one cannot tell
 /// whether it was read already: it is imaged once more then, in the same state.
@@ -37,10 +40,21 @@ impl Fields {
 
     /// Reads the next piece; whether it was the last one.
     pub(super) fn read(&mut self, hash: &BigHash, db: u32, key: &[u8], out: &mut Vec<u8>) -> bool {
-        let step = hash.step(self.cursor, PIECE);
-        let unchanged = hash.fields_in(step).filter(|f| !self.changed.contains(f.name));
-        hash_pairs(db, key, unchanged, out);
-        self.cursor = step.next();
+        let (mut unchanged, mut fields, mut bytes) = (Vec::new(), 0, 0);
+        while fields < PIECE && bytes < BYTES {
+            let step = hash.step(self.cursor, FIELDS);
+            for f in hash.fields_in(step) {
+                (fields, bytes) = (fields + 1, bytes + f.name.len() + f.value.len());
+                if !self.changed.contains(f.name) {
+                    unchanged.push(f);
+                }
+            }
+            self.cursor = step.next();
+            if self.cursor == 0 {
+                break;
+            }
+        }
+        hash_pairs(db, key, unchanged.into_iter(), out);
         self.cursor == 0
     }
 }

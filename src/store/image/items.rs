@@ -1,6 +1,6 @@
 //! Reading a large item collection in pieces.
 
-use super::PIECE;
+use super::{BYTES, PIECE};
 use crate::effect::Effect;
 use crate::store::collection::{Collection, ItemsRef};
 use std::collections::BTreeMap;
@@ -35,8 +35,13 @@ impl Items {
         let behind = self.behind.take();
         let low = behind.as_deref().map_or(Unbounded, Excluded);
         let mut now = ItemsRef::Big(items).range(low, Unbounded, false).peekable();
-        let mut put = |sort: &[u8], item: &[u8]| Effect::ItemPut { table, partition, sort, item }.encode(out);
+        let begin = out.len();
         for _ in 0..PIECE {
+            if out.len() - begin >= BYTES {
+                return false;
+            }
+            let mut put =
+                |sort: &[u8], item: &[u8]| Effect::ItemPut { table, partition, sort, item }.encode(out);
             let changed = self.before.first_key_value().map(|(sort, _)| &**sort);
             let present = now.peek().map(|(sort, _)| *sort);
             let changed_first = match (changed, present) {

@@ -1,7 +1,7 @@
 //! Images of values: the effects that build them again.
 //!
 //! # The image of a shard
-//! It shows the shard exactly as it was under one hold of it. Small values are read under that hold. Large hashes, item
+//! It shows the shard exactly as it was under one hold of it. Small values are read under that hold. Large strings, hashes, item
 //! collections and streams are only registered with the shard then, and read in pieces afterwards, each under a hold of
 //! its own. From the registration on
 //! - whoever is about to change a part of a registered value keeps it for the reader as it is
@@ -10,7 +10,8 @@
 //! - what a stream loses as a whole, nodes or a group, is handed to the reader once nobody can take the change back;
 //! - a registered value that leaves the store as a whole, because its key is deleted or overwritten or its space is
 //!   freed, is handed to the reader instead of being freed ([`Store::hand_over`]), and read to its end outside the
-//!   store.
+//!   store;
+//! - one that is moved to another key, which may be in another shard, stays registered, and the reader follows it.
 //!
 //! So an image needs nothing of the effects that happen while it is read. Values are registered by the address of their
 //! object, which stays the same as long as the value lives, whatever happens to the entry that holds it.
@@ -19,23 +20,29 @@ mod build;
 mod hash;
 mod items;
 mod stream;
+mod text;
 
 pub use build::{item_effects, key_effects, stream_effects};
 
 use super::apply::Place;
-use super::{Entry, Locked, Object, Store, ValueRef};
+use super::collection::ItemsRef;
+use super::{Entry, Kind, Locked, Object, Store, ValueRef};
 use crate::effect::StreamChange;
 use crate::value::stream::Inverse;
 use ahash::AHashMap;
 use hash::Fields;
 use items::Items;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use stream::Nodes;
+use text::Bytes;
 
 /// Fields, items or pending entries that are read in one hold; a few under test, so that there are always several
 /// pieces.
 const PIECE: usize = if cfg!(test) { 16 } else { 4096 };
+/// Bytes after which a piece ends: it has no more than these and one field, item or node.
+const BYTES: usize = if cfg!(test) { 2048 } else { 256 << 10 };
 /// Nodes of a stream that are read in one hold.
 const NODES: usize = if cfg!(test) { 3 } else { 256 };
 
@@ -58,21 +65,30 @@ impl Owner {
 
 /// What a registered value was at the hold.
 struct Name {
-    space: u32,
     owner: Owner,
     key: Box<[u8]>,
     expire: Option<u64>,
 }
 
+/// Where a registered value is now.
+struct Whereabouts {
+    shard: usize,
+    space: u32,
+    key: Box<[u8]>,
+}
+
 /// A registered value.
 struct Large {
     name: Arc<Name>,
+    /// Where it is found.
+    now: Whereabouts,
     reading: Reading,
     /// The value itself, once it is not in the store any more.
     left: Option<Entry>,
 }
 
 enum Reading {
+    Bytes(Bytes),
     Fields(Fields),
     Items(Items),
     Nodes(Box<Nodes>),
@@ -80,6 +96,7 @@ enum Reading {
 
 /// What is about to change in a value.
 pub(super) enum Change<'c, 'a> {
+    Bytes(Range<usize>),
     Fields(&'c mut dyn Iterator<Item = &'a [u8]>),
     Item(&'a [u8]),
     Stream(&'c StreamChange<'a>),
@@ -87,26 +104,44 @@ pub(super) enum Change<'c, 'a> {
 
 impl Reading {
     /// Nothing if the value is small.
-    fn of(object: &Object, owner: Owner, key: &[u8]) -> Option<Self> {
-        match object {
-            Object::Hash(big) if big.len() > PIECE => Some(Self::Fields(Fields::default())),
-            Object::Items(items) if items.len() > PIECE => Some(Self::Items(Items::default())),
-            Object::Stream(stream) => {
+    fn of(entry: &Entry, owner: Owner) -> Option<Self> {
+        match entry.value() {
+            ValueRef::Str(bytes) if entry.kind() == Kind::Far => Some(Self::Bytes(Bytes::of(bytes))),
+            ValueRef::Boxed(Object::Hash(big))
+                if is_large(big.iter().map(|f| f.name.len() + f.value.len())) =>
+            {
+                Some(Self::Fields(Fields::default()))
+            }
+            ValueRef::Boxed(Object::Items(items))
+                if is_large(ItemsRef::Big(items).iter().map(|(sort, item)| sort.len() + item.len())) =>
+            {
+                Some(Self::Items(Items::default()))
+            }
+            ValueRef::Boxed(Object::Stream(stream)) => {
                 let pending: usize = stream.groups().iter().map(|(_, group)| group.pending_len()).sum();
-                let large = stream.nodes().len() > NODES || pending > PIECE;
-                large.then(|| Self::Nodes(Box::new(Nodes::of(stream, owner.number(), key))))
+                let large = stream.nodes().len() > NODES
+                    || pending > PIECE
+                    || is_large(stream.nodes().map(|node| node.body().len()));
+                large.then(|| Self::Nodes(Box::new(Nodes::of(stream, owner.number(), entry.key()))))
             }
             _ => None,
         }
     }
 
     /// Reads the next piece; whether it was the last one.
-    fn read(&mut self, object: &Object, name: &Name, out: &mut Vec<u8>) -> bool {
+    fn read(&mut self, value: ValueRef<'_>, name: &Name, out: &mut Vec<u8>) -> bool {
         let number = name.owner.number();
-        match (self, object) {
-            (Self::Fields(reading), Object::Hash(big)) => reading.read(big, number, &name.key, out),
-            (Self::Items(reading), Object::Items(items)) => reading.read(items, number, &name.key, out),
-            (Self::Nodes(reading), Object::Stream(stream)) => reading.read(stream, number, &name.key, out),
+        match (self, value) {
+            (Self::Bytes(reading), ValueRef::Str(bytes)) => reading.read(bytes, number, &name.key, out),
+            (Self::Fields(reading), ValueRef::Boxed(Object::Hash(big))) => {
+                reading.read(big, number, &name.key, out)
+            }
+            (Self::Items(reading), ValueRef::Boxed(Object::Items(items))) => {
+                reading.read(items, number, &name.key, out)
+            }
+            (Self::Nodes(reading), ValueRef::Boxed(Object::Stream(stream))) => {
+                reading.read(stream, number, &name.key, out)
+            }
             _ => true,
         }
     }
@@ -116,7 +151,17 @@ impl Reading {
     }
 }
 
-/// The large values of a shard whose image is being read, by the address of their object.
+/// Whether elements of these sizes are more than a piece.
+fn is_large(sizes: impl Iterator<Item = usize>) -> bool {
+    let mut bytes = 0;
+    sizes.enumerate().any(|(at, size)| {
+        bytes += size;
+        at >= PIECE || bytes > BYTES
+    })
+}
+
+/// The large values of a shard whose image is being read, by the address of their object. `Side::imaged` is set of every
+/// shard in which one of them is or was, until there are none.
 #[derive(Default)]
 pub(super) struct Registry(AHashMap<usize, Large>);
 
@@ -125,6 +170,8 @@ pub(super) struct Registry(AHashMap<usize, Large>);
 pub enum Piece {
     /// It is read.
     Read,
+    /// Its value was moved to another shard, see [`ShardImage::next_shard`].
+    Elsewhere,
     /// The store was emptied under the reader, so that there is no image.
     Lost,
 }
@@ -164,17 +211,15 @@ impl Locked<'_> {
             done: None,
             ended: false,
         };
-        let mut registry = store.sides[shard].images.lock();
+        let mut registry = store.images.lock();
         for entry in self.entries(shard) {
             let (space, key) = (entry.space(), entry.key());
             let Some(owner) = owner_of(space) else { continue };
-            let reading = match entry.value() {
-                ValueRef::Boxed(object) => Reading::of(object, owner, key),
-                _ => None,
-            };
+            let reading = Reading::of(entry, owner);
             if let (Some(reading), Some(address)) = (reading, entry.object_address()) {
-                let name = Arc::new(Name { space, owner, key: key.into(), expire: entry.expire() });
-                registry.0.insert(address, Large { name, reading, left: None });
+                let name = Arc::new(Name { owner, key: key.into(), expire: entry.expire() });
+                let now = Whereabouts { shard, space, key: key.into() };
+                registry.0.insert(address, Large { name, now, reading, left: None });
                 image.waiting.push(address);
             } else {
                 match owner {
@@ -183,7 +228,9 @@ impl Locked<'_> {
                 }
             }
         }
-        store.note_registered(shard, &registry);
+        if !image.waiting.is_empty() {
+            store.sides[shard].imaged.store(true, Relaxed);
+        }
         drop(registry);
         image
     }
@@ -200,11 +247,16 @@ impl Locked<'_> {
     #[cold]
     fn keep_registered(&self, place: Place<'_>, change: Change<'_, '_>) {
         let Some(entry) = self.look(place) else { return };
-        let (ValueRef::Boxed(object), Some(address)) = (entry.value(), entry.object_address()) else {
-            return;
-        };
-        let mut registry = self.store.sides[place.shard].images.lock();
+        let Some(address) = entry.object_address() else { return };
+        let mut registry = self.store.images.lock();
         let Some(large) = registry.0.get_mut(&address) else { return };
+        let object = match (&mut large.reading, entry.value(), &change) {
+            (Reading::Bytes(reading), ValueRef::Str(bytes), Change::Bytes(range)) => {
+                return reading.keep(bytes, range);
+            }
+            (_, ValueRef::Boxed(object), _) => object,
+            _ => return,
+        };
         match (&mut large.reading, object, change) {
             (Reading::Fields(reading), Object::Hash(hash), Change::Fields(names)) => {
                 reading.keep(hash, names);
@@ -219,8 +271,23 @@ impl Locked<'_> {
 }
 
 impl Store {
-    fn note_registered(&self, shard: usize, registry: &Registry) {
-        self.sides[shard].imaged.store(registry.0.len() as u32, Relaxed);
+    /// Takes note that values are not registered any more.
+    fn note_struck(&self, registry: &Registry) {
+        if registry.0.is_empty() {
+            self.sides.iter().for_each(|side| side.imaged.store(false, Relaxed));
+        }
+    }
+
+    /// Takes note that an entry is moved, whose value may be registered. The caller holds both shards exclusively.
+    pub(super) fn note_moved(&self, from: Place<'_>, to: Place<'_>, entry: &Entry) {
+        if !self.is_imaged(from.shard) {
+            return;
+        }
+        let mut registry = self.images.lock();
+        if let Some(large) = entry.object_address().and_then(|address| registry.0.get_mut(&address)) {
+            large.now = Whereabouts { shard: to.shard, space: to.space, key: to.key.into() };
+            self.sides[to.shard].imaged.store(true, Relaxed);
+        }
     }
 
     /// Hands a value that left the store to the reader of the shard's image; gives it back if it is not registered. The
@@ -230,7 +297,7 @@ impl Store {
         if !self.is_imaged(shard) {
             return Some(entry);
         }
-        let mut registry = self.sides[shard].images.lock();
+        let mut registry = self.images.lock();
         let Some(large) = entry.object_address().and_then(|address| registry.0.get_mut(&address)) else {
             return Some(entry);
         };
@@ -238,10 +305,10 @@ impl Store {
         None
     }
 
-    /// Whether values of a shard are registered. One relaxed load.
+    /// Whether values that are or were in a shard are registered. One relaxed load.
     #[inline]
     pub(super) fn is_imaged(&self, shard: usize) -> bool {
-        self.sides[shard].imaged.load(Relaxed) != 0
+        self.sides[shard].imaged.load(Relaxed)
     }
 
     /// Hands what a change took out of a stream, by the address of its object, to the reader of an image, if the stream
@@ -260,18 +327,25 @@ impl Store {
         if !self.is_imaged(shard) {
             return;
         }
-        let mut registry = self.sides[shard].images.lock();
+        let mut registry = self.images.lock();
         let large = address.and_then(|address| registry.0.get_mut(&address));
         if let Some(Large { reading: Reading::Nodes(reading), .. }) = large {
             then(reading);
         }
     }
 
-    /// Forgets what is registered with a shard that is emptied without anything being handed over.
+    /// Whether anything is registered, or a shard taken for one that has something registered.
+    #[cfg(test)]
+    pub(crate) fn images_are_registered(&self) -> bool {
+        !self.images.lock().0.is_empty() || (0..self.shard_count()).any(|shard| self.is_imaged(shard))
+    }
+
+    /// Forgets what is registered of a shard that is emptied without anything being handed over.
     pub(super) fn lose_images(&self, shard: usize) {
-        let mut registry = self.sides[shard].images.lock();
-        let lost = std::mem::take(&mut *registry);
-        self.note_registered(shard, &registry);
+        let mut registry = self.images.lock();
+        let lost: Vec<Large> =
+            registry.0.extract_if(|_, large| large.now.shard == shard).map(|(_, large)| large).collect();
+        self.note_struck(&registry);
         drop(registry);
         drop(lost);
     }
@@ -283,23 +357,34 @@ impl ShardImage<'_> {
         !self.waiting.is_empty()
     }
 
-    /// Reads the next piece under a hold of the shard. [`ShardImage::complete`] must follow when the hold has ended.
-    pub fn piece(&mut self, locked: &Locked<'_>, out: &mut Vec<u8>) -> Piece {
+    /// The shard to hold for the next piece.
+    pub fn next_shard(&self) -> usize {
+        let registry = self.store.images.lock();
+        let next = self.waiting.last().and_then(|address| registry.0.get(address));
+        next.map_or(self.shard, |large| large.now.shard)
+    }
+
+    /// Reads the next piece under a hold of a shard. [`ShardImage::complete`] must follow when the hold has ended and the piece
+    /// is read.
+    pub fn piece(&mut self, locked: &Locked<'_>, shard: usize, out: &mut Vec<u8>) -> Piece {
         let Some(address) = self.waiting.last().copied() else { return Piece::Read };
-        let mut registry = self.store.sides[self.shard].images.lock();
+        let mut registry = self.store.images.lock();
         let Some(large) = registry.0.get_mut(&address) else { return Piece::Lost };
         let name = Arc::clone(&large.name);
+        if large.left.is_none() && large.now.shard != shard {
+            return Piece::Elsewhere;
+        }
         if large.left.is_some() {
             let large = registry.0.remove(&address);
             self.left = large.and_then(|large| Some((large.reading, large.left?)));
             self.ended = true;
         } else {
-            let found = locked.peek(name.space, &name.key, self.store.hash(&name.key));
+            let Whereabouts { space, key, .. } = &large.now;
+            let found = locked.peek(*space, key, self.store.hash(key));
             let Some(entry) = found.filter(|entry| entry.object_address() == Some(address)) else {
                 return Piece::Lost;
             };
-            let ValueRef::Boxed(object) = entry.value() else { return Piece::Lost };
-            self.ended = large.reading.read(object, &name, out);
+            self.ended = large.reading.read(entry.value(), &name, out);
             let before = large.reading.take_before();
             self.current = Some((Arc::clone(&name), before));
             if self.ended {
@@ -308,32 +393,42 @@ impl ShardImage<'_> {
         }
         if self.ended {
             self.waiting.pop();
-            self.store.note_registered(self.shard, &registry);
+            self.store.note_struck(&registry);
         }
         self.current.get_or_insert_with(|| (name, Vec::new()));
         Piece::Read
     }
 
-    /// Adds what needs no hold: what was kept, what left the store, and the deadline behind the last piece.
-    pub fn complete(&mut self, out: &mut Vec<u8>) {
+    /// Adds what needs no hold: what was kept, the next piece of what left the store, and the deadline behind the last piece.
+    /// Whether there is more of what left the store, so that it must be called again.
+    pub fn complete(&mut self, out: &mut Vec<u8>) -> bool {
         self.done = None;
-        let Some((name, mut before)) = self.current.take() else { return };
+        let Some((name, mut before)) = self.current.take() else { return false };
         if let Some((mut reading, entry)) = self.left.take() {
             before = reading.take_before();
-            if let ValueRef::Boxed(object) = entry.value() {
-                while !reading.read(object, &name, out) {}
+            if !reading.read(entry.value(), &name, out) {
+                self.left = Some((reading, entry));
             }
         }
         let number = name.owner.number();
         hash::put_before(&before, number, &name.key, out);
+        if self.left.is_some() {
+            self.current = Some((name, Vec::new()));
+            return true;
+        }
         if let (true, Owner::Database(db)) = (std::mem::take(&mut self.ended), name.owner) {
             build::put_deadline(db, &name.key, name.expire, out);
         }
+        false
     }
 }
 
 impl Drop for ShardImage<'_> {
     fn drop(&mut self) {
-        self.store.lose_images(self.shard);
+        let mut registry = self.store.images.lock();
+        let lost: Vec<_> = self.waiting.iter().filter_map(|address| registry.0.remove(address)).collect();
+        self.store.note_struck(&registry);
+        drop(registry);
+        drop(lost);
     }
 }

@@ -1,7 +1,7 @@
 //! Reading a large stream in pieces: its nodes, and then what is pending in its groups.
 
 use super::build::{Delivery, group_head, marks, put_pending};
-use super::{NODES, PIECE};
+use super::{BYTES, NODES, PIECE};
 use crate::effect::{Effect, StreamChange};
 use crate::value::stream::{Group, Inverse, Stream, StreamId, StreamNode};
 use std::collections::{BTreeMap, VecDeque};
@@ -222,8 +222,11 @@ impl Nodes {
     fn read_nodes(&mut self, stream: &Stream, put: &mut dyn FnMut(StreamChange<'_>)) -> bool {
         let last = self.present;
         let now = stream.nodes_behind(self.behind).take_while(|node| Some(node.master()) <= last);
-        let mut now = now.peekable();
+        let (mut now, mut bytes) = (now.peekable(), 0);
         for _ in 0..NODES {
+            if bytes >= BYTES {
+                return false;
+            }
             let changed = self.before.first_key_value().map(|(master, _)| *master);
             let present = now.peek().map(|node| node.master());
             let master = match (changed, present) {
@@ -233,8 +236,10 @@ impl Nodes {
             };
             let node = now.next_if(|node| node.master() == master);
             if let Some(before) = self.before.remove(&master) {
+                bytes += before.body().len();
                 put(StreamChange::Node { master, body: before.body() });
             } else if let Some(node) = node {
+                bytes += node.body().len();
                 put(StreamChange::Node { master, body: node.body() });
             }
             self.behind = Some(master);

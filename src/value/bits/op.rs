@@ -1,40 +1,47 @@
 //! Combining strings bit by bit: `BITOP`.
 
-/// The operations of `BITOP`. Shorter strings count as filled up with zeros.
+/// The operations of `BITOP`. Shorter strings count as filled up with zeros. The numbers are part of the log's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub enum BitOp {
     /// Set in all.
-    And,
+    And = 0,
     /// Set in any.
-    Or,
+    Or = 1,
     /// Set in an odd number of them.
-    Xor,
+    Xor = 2,
     /// The complement of the only one.
-    Not,
+    Not = 3,
     /// Set in the first and in no other (Redis 8.2).
-    Diff,
+    Diff = 4,
     /// Set in any but not in the first (Redis 8.2).
-    Diff1,
+    Diff1 = 5,
     /// Set in the first and in any other (Redis 8.2).
-    AndOr,
+    AndOr = 6,
     /// Set in exactly one (Redis 8.2).
-    One,
+    One = 7,
 }
+
+const NAMES: [(&str, BitOp); 8] = [
+    ("AND", BitOp::And),
+    ("OR", BitOp::Or),
+    ("XOR", BitOp::Xor),
+    ("NOT", BitOp::Not),
+    ("DIFF", BitOp::Diff),
+    ("DIFF1", BitOp::Diff1),
+    ("ANDOR", BitOp::AndOr),
+    ("ONE", BitOp::One),
+];
 
 impl BitOp {
     /// The operation of a name in any case.
     pub fn parse(name: &[u8]) -> Option<Self> {
-        const NAMES: [(&str, BitOp); 8] = [
-            ("AND", BitOp::And),
-            ("OR", BitOp::Or),
-            ("XOR", BitOp::Xor),
-            ("NOT", BitOp::Not),
-            ("DIFF", BitOp::Diff),
-            ("DIFF1", BitOp::Diff1),
-            ("ANDOR", BitOp::AndOr),
-            ("ONE", BitOp::One),
-        ];
         NAMES.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name)).map(|(_, op)| *op)
+    }
+
+    /// The operation of a number.
+    pub fn of_number(number: u8) -> Option<Self> {
+        NAMES.iter().map(|(_, op)| *op).find(|op| *op as u8 == number)
     }
 
     /// What Redis answers if the operation does not take this many strings.

@@ -1,0 +1,239 @@
+//! Keys that are made from others: moved, copied, or combined.
+//!
+//! # What the log says of them
+//! The log names the sources in place of the value where every replay has them as they were. A replay begins with a checkpoint
+//! whose shards were read one after the other, and applies a record to a shard only if it is newer than the shard's
+//! image. What takes something from one shard to another is
+//! - newer than both images, or there is no checkpoint: the source is what it was just before;
+//! - newer than the source's image alone: the target's image shows it, and what was moved goes;
+//! - newer than neither: both images show it;
+//! - newer than the target's image alone: the source's image may not have the value any more, and the target's does not have it
+//!   yet. So it must not be in the log. It can only be what happened when a checkpoint had read the target's shard and
+//!   not yet the source's, and whoever holds both shards knows that from `SaveState::shards_read`, which is set while the
+//!   shard that is read is held. The record holds the value as a whole then, as effects on one key each.
+//!
+//! Small values are written as a whole too, so that reading a few shards anew rarely needs others.
+
+use super::recover::Images;
+use super::{EFFECT_BYTES, Engine, EngineError, Tx};
+use crate::effect::{self, Decoder, Effect, EffectError, List};
+use crate::log::{LogError, Lsn};
+use crate::store::{Entry, Mode, Object, ValueRef, key_effects};
+use crate::value::bits::{BitOp, bitop};
+use smallvec::SmallVec;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Values up to so many bytes are written as a whole; few under test, so that most are not.
+const SMALL: usize = if cfg!(test) { 64 } else { 1024 };
+
+fn is_small(entry: &Entry) -> bool {
+    matches!(entry.value(), ValueRef::Str(bytes) | ValueRef::Hash(bytes, _) if bytes.len() <= SMALL)
+}
+
+impl Tx<'_> {
+    /// Moves what is at a live key to another one, or to the same one in another database, in place of what is there. Deadlines
+    /// and access figures go along, and it counts as an access. Both shards are locked exclusively. O(1), unless a
+    /// checkpoint is being written that has read the target's shard and not yet the key's: then O(size of the value).
+    ///
+    /// # Errors
+    /// Those of [`Tx::ask`]; nothing was changed then.
+    pub fn move_key(&mut self, from: (usize, &[u8]), to: (usize, &[u8])) -> Result<(), LogError> {
+        let effect = Effect::Move { db: from.0 as u32, key: from.1, to_db: to.0 as u32, to: to.1 };
+        if self.locked.get(self.engine.store.space(from.0), from.1, self.hash(from.1)).is_none() {
+            return Ok(());
+        }
+        let logged = self.logged_move(&effect);
+        self.ask(logged.len() + EFFECT_BYTES)?;
+        self.carry_out_move(&effect, &logged);
+        Ok(())
+    }
+
+    /// Applies a move and adds what the log says of it to the record.
+    pub(super) fn apply_move(&mut self, effect: &Effect<'_>) {
+        let logged = self.logged_move(effect);
+        self.carry_out_move(effect, &logged);
+    }
+
+    fn carry_out_move(&mut self, effect: &Effect<'_>, logged: &[u8]) {
+        let Effect::Move { key, to, .. } = *effect else { return };
+        if self.lacks_shards() || logged.is_empty() {
+            return;
+        }
+        let (hash_from, hash) = (self.hash(key), self.hash(to));
+        let owned = self.locked.owns(hash_from) && self.locked.owns(hash);
+        assert!(owned, "a move between shards that are not held exclusively");
+        self.note_encoded(logged);
+        self.locked.apply(effect, hash);
+        self.changes += 1;
+    }
+
+    /// The effects that stand for a move in the log; none if nothing is there to be moved.
+    fn logged_move(&self, effect: &Effect<'_>) -> Vec<u8> {
+        let (mut out, store) = (Vec::new(), &self.engine.store);
+        let Effect::Move { db, key, to_db, to } = *effect else { return out };
+        let (hash_from, hash) = (self.hash(key), self.hash(to));
+        let Some(entry) = self.locked.peek(store.space(db as usize), key, hash_from) else { return out };
+        if !is_small(entry) && self.replays(effect) {
+            effect.encode(&mut out);
+            return out;
+        }
+        if self.locked.peek(store.space(to_db as usize), to, hash).is_some() {
+            Effect::Delete { db: to_db, key: to }.encode(&mut out);
+        }
+        key_effects(to_db, to, entry, &mut out);
+        Effect::Delete { db, key }.encode(&mut out);
+        out
+    }
+
+    /// Copies a live key's value and deadline to another key, or the same one in another database, in place of what is there.
+    /// Both shards are locked exclusively. O(size of the value).
+    ///
+    /// # Errors
+    /// Those of [`Tx::ask`]; nothing was changed then.
+    pub fn copy_key(&mut self, from: (usize, &[u8]), to: (usize, &[u8])) -> Result<(), LogError> {
+        let mut record = vec![effect::VERSION];
+        let store = &self.engine.store;
+        let Some(entry) = self.locked.peek(store.space(from.0), from.1, self.hash(from.1)) else {
+            return Ok(());
+        };
+        let effect = Effect::Copy { db: from.0 as u32, key: from.1, to_db: to.0 as u32, to: to.1 };
+        let stays_large = match entry.value() {
+            ValueRef::Boxed(Object::Hash(big)) => big.len() > store.thresholds.hash_entries.load(Relaxed),
+            _ => !is_small(entry),
+        };
+        if stays_large && self.replays(&effect) {
+            self.ask(from.1.len() + to.1.len() + EFFECT_BYTES)?;
+            self.apply(effect);
+            return Ok(());
+        }
+        key_effects(to.0 as u32, to.1, entry, &mut record);
+        self.ask(record.len() + from.1.len() + to.1.len() + EFFECT_BYTES)?;
+        if self.exists_in(to.0, to.1) {
+            self.apply(Effect::Delete { db: to.0 as u32, key: to.1 });
+        }
+        for effect in Decoder::new(&record).into_iter().flatten().flatten() {
+            self.apply(effect);
+        }
+        Ok(())
+    }
+
+    /// Puts a combination of what live strings are at some keys in place of what is at a key, which is deleted if the result is
+    /// empty; returns the length of the result. All shards are locked exclusively. O(sum of the lengths).
+    ///
+    /// # Errors
+    /// Those of [`Tx::ask`]; nothing was changed then.
+    pub fn combine(&mut self, op: BitOp, to: &[u8], keys: &[&[u8]]) -> Result<usize, LogError> {
+        let (db, before) = (self.db as u32, self.changes());
+        let effect = Effect::Combine { op, db, to, keys: List::Slices(keys) };
+        let strings = keys.iter().map(|key| match self.look(key).map(Entry::value) {
+            Some(ValueRef::Str(bytes)) => bytes,
+            _ => &[],
+        });
+        let sources: SmallVec<[&[u8]; 8]> = strings.collect();
+        let len = sources.iter().map(|source| source.len()).max().unwrap_or(0);
+        let named = len > SMALL && self.replays(&effect);
+        let result = if named { Vec::new() } else { bitop(op, &sources) };
+        drop(sources);
+        if named {
+            self.ask(keys.iter().chain([&to]).map(|key| key.len() + EFFECT_BYTES).sum())?;
+            // What has expired is not there, nor will it be for a replay.
+            keys.iter().for_each(|key| self.bury_expired(db, key, self.hash(key)));
+            self.apply(effect);
+        } else if len > 0 {
+            self.ask(len + 2 * (to.len() + EFFECT_BYTES))?;
+            self.apply(Effect::SetString { db, key: to, value: &result, expire: None });
+            // Redis does not look for a better encoding of the result; an edit of no bytes says so.
+            self.apply(Effect::Splice { db, key: to, at: 0, bytes: b"" });
+        } else if self.exists(to) {
+            self.apply(Effect::Delete { db, key: to });
+        }
+        self.count_changes(before, u64::from(self.changes() != before));
+        Ok(len)
+    }
+
+    /// Puts a string in place of what is at a key, which came as a payload of Redis's serialisation.
+    ///
+    /// # Errors
+    /// Those of [`Tx::ask`]; nothing was changed then.
+    pub fn restore_string(
+        &mut self,
+        key: &[u8],
+        (payload, value): (&[u8], &[u8]),
+        expire: Option<u64>,
+    ) -> Result<(), LogError> {
+        let db = self.db as u32;
+        let whole = Effect::SetString { db, key, value, expire };
+        if value.len() <= SMALL || value.len() <= payload.len() {
+            self.ask(value.len() + key.len() + EFFECT_BYTES)?;
+            self.apply(whole);
+            return Ok(());
+        }
+        self.ask(payload.len() + key.len() + EFFECT_BYTES)?;
+        let hash = self.hash(key);
+        if self.lacks_shards() {
+            return Ok(());
+        }
+        assert!(self.locked.owns(hash), "a change of a key whose shard is not held exclusively");
+        let mut logged = Vec::with_capacity(payload.len() + key.len() + EFFECT_BYTES);
+        Effect::Restore { db, key, payload, expire }.encode(&mut logged);
+        self.note_encoded(&logged);
+        self.locked.apply(&whole, hash);
+        self.changes += 1;
+        Ok(())
+    }
+
+    /// Whether every replay of an effect that happens now has its sources. Their shards and the target's are held exclusively.
+    pub(super) fn replays(&self, effect: &Effect<'_>) -> bool {
+        let (read, store) = (self.engine.save.shards_read.load(Relaxed), &self.engine.store);
+        let Some(to) = effect.shard_key() else { return true };
+        store.shard_of(self.hash(to)) >= read
+            || effect.sources().all(|(_, key)| store.shard_of(self.hash(key)) < read)
+    }
+
+    /// Makes sure that an effect with sources can be applied and noted.
+    pub(super) fn check_sources(&self, effect: &Effect<'_>) {
+        let owned = effect.sources().all(|(_, key)| self.locked.owns(self.hash(key)));
+        assert!(owned, "a change made from a key whose shard is not held exclusively");
+        assert!(self.replays(effect), "a change made from what a replay would not have");
+    }
+}
+
+impl Engine {
+    /// Replays an effect that takes something from elsewhere, on those of its shards that it is newer than. `hash` is that of
+    /// the key that it is taken to.
+    ///
+    /// # Errors
+    /// If it needs what is not there any more.
+    pub(super) fn replay_with_source(
+        &self,
+        lsn: Lsn,
+        effect: &Effect<'_>,
+        hash: u64,
+        images: &Images,
+    ) -> Result<(), EngineError> {
+        let now = self.clock.now_ms();
+        let mut hashes: SmallVec<[u64; 8]> = effect.sources().map(|(_, key)| self.store.hash(key)).collect();
+        if images.older(hash, lsn) {
+            if !hashes.iter().all(|from| images.older(*from, lsn)) {
+                let place = format!("log record {lsn}");
+                return Err(EngineError::Effect { place, error: EffectError::Sourceless });
+            }
+            if self.takes(hash) {
+                hashes.iter().filter(|from| !self.takes(**from)).for_each(|from| self.lacks_shard_of(*from));
+                if hashes.iter().all(|from| self.takes(*from)) {
+                    hashes.push(hash);
+                    self.store.lock_many(&hashes, Mode::Write, now).apply(effect, hash);
+                }
+                return Ok(());
+            }
+        }
+        // Elsewhere it was moved to.
+        if let Effect::Move { db, key, .. } = *effect {
+            let from = self.store.hash(key);
+            if images.older(from, lsn) && self.takes(from) {
+                self.store.lock_one(from, Mode::Write, now).apply(&Effect::Delete { db, key }, from);
+            }
+        }
+        Ok(())
+    }
+}
