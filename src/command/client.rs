@@ -89,6 +89,8 @@ pub struct ClientHandle {
     pub no_touch: AtomicBool,
     /// Whether it is a MONITOR.
     pub monitor: AtomicBool,
+    /// Whether it wants no replies (CLIENT REPLY OFF), nor what others send it.
+    pub silent: AtomicBool,
     /// Whether it waits, see [`super::blocking::state`].
     pub blocked: AtomicU8,
     /// When its waiting ends by itself, in ms since the epoch; 0 if it does not.
@@ -131,6 +133,7 @@ impl ClientHandle {
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             monitor: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
             blocked: AtomicU8::new(0),
             waits_until: AtomicU64::new(0),
             names: Mutex::new(ClientNames { user: b"default".to_vec(), ..ClientNames::default() }),
@@ -316,6 +319,12 @@ impl Client {
     pub fn hold_up(&mut self, reason: &NotNow, engine: &Engine) -> Fail {
         self.postponed = *reason == NotNow::Ending && engine.state().phase() != Phase::Ended;
         Fail::not_now(reason)
+    }
+
+    /// Chooses which commands are answered.
+    pub fn set_reply_mode(&mut self, mode: ReplyMode) {
+        self.reply_mode = mode;
+        self.handle.silent.store(mode == ReplyMode::Off, Relaxed);
     }
 
     /// Changes the database.

@@ -98,7 +98,7 @@ static SUBS: &[Spec] = &[
     sub!(
         "reply",
         3,
-        OWN,
+        OWN | flag::NO_MULTI,
         reply,
         "3.2.0",
         "O(1)",
@@ -249,16 +249,15 @@ fn unpause(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
 }
 
 fn reply(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let mode = &mut cx.client.reply_mode;
     match args[2] {
         word if eq(word, "ON") => {
-            *mode = ReplyMode::On;
+            cx.client.set_reply_mode(ReplyMode::On);
             cx.out.ok();
         }
-        word if eq(word, "OFF") => *mode = ReplyMode::Off,
+        word if eq(word, "OFF") => cx.client.set_reply_mode(ReplyMode::Off),
         word if eq(word, "SKIP") => {
-            if *mode != ReplyMode::Off {
-                *mode = ReplyMode::Skip;
+            if cx.client.reply_mode != ReplyMode::Off {
+                cx.client.set_reply_mode(ReplyMode::Skip);
             }
         }
         _ => return Err(fail::SYNTAX),

@@ -219,9 +219,12 @@ fn reset(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
 
 /// Takes the client's state back to that of a new connection, the transaction aside.
 fn forget(cx: &mut Cx<'_, '_>) {
-    let Client { handle, authenticated, reply_mode, .. } = &mut *cx.client;
+    // RESET itself is still skipped, if that was asked for.
+    if cx.client.reply_mode == ReplyMode::Off {
+        cx.client.set_reply_mode(ReplyMode::On);
+    }
+    let Client { handle, authenticated, .. } = &mut *cx.client;
     *authenticated = cx.settings.requirepass.is_empty();
-    *reply_mode = ReplyMode::On;
     handle.resp.store(Proto::V2 as u8, Relaxed);
     handle.no_evict.store(false, Relaxed);
     handle.no_touch.store(false, Relaxed);

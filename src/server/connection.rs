@@ -335,7 +335,7 @@ impl Connection {
             Some(Stop::Yield) | None => More::No,
         };
         if let (Some(error), true, false) = (&self.fault, done, more == More::Close) {
-            reply.error(format!("ERR {error}"));
+            self.local.worker.borrow().refuse_input(client, error, &mut reply);
             more = More::Close;
         }
         self.answer(outbox, reply, progress.wrote, progress.shows, began);

@@ -11,7 +11,7 @@ use crate::command::{Client, Command, Cx, Fail, Server, WorkerStats, counts_look
 use crate::config::Settings;
 use crate::engine::{Reach, Tx};
 use crate::log::Lsn;
-use crate::resp::{Batch, Reply};
+use crate::resp::{Batch, ProtocolError, Reply};
 use crate::store::{Mode, shown};
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -457,6 +457,13 @@ impl Worker {
         }
         self.stats.error(&fail.0);
         out.error(&fail.0);
+    }
+
+    /// Answers input that is no command, after which the connection is closed.
+    pub fn refuse_input(&self, client: &mut Client, error: &ProtocolError, out: &mut Reply) {
+        let mark = out.len();
+        self.refuse(client, None, &Fail::text(format!("ERR {error}")), out);
+        Self::after(client, out, mark);
     }
 
     /// What follows every command: CLIENT REPLY's silence, and the wish to close.
