@@ -7,7 +7,7 @@ use super::error::{AwsError, Kind};
 use super::items::{Action, Get, Prepared, constrain_get, constrain_write};
 use super::json::Object;
 use super::{Call, shape};
-use crate::effect::{Effect, SYSTEM};
+use crate::effect::{Effect, TOKENS};
 use crate::engine::{Tables, Tx};
 use crate::item::{ItemKeys, KeyBytes};
 use crate::ops::{self, OpError, TransactError};
@@ -141,7 +141,7 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     check_distinct(all.iter().map(|prepared| (prepared.table.id, &prepared.keys)))?;
     let token = body.text("ClientRequestToken").map(|token| Token::new(token, map));
     let mut locks: Vec<_> = all.iter().map(Prepared::lock).collect();
-    locks.extend(token.as_ref().map(|token| (SYSTEM, token.key.clone())));
+    locks.extend(token.as_ref().map(|token| (TOKENS, token.key.clone())));
     let mut capacity = Capacity::asked(body).in_transaction(Units::Write);
     let mut collections = Collections::asked(body);
     Ok(Call::new(locks, move |tx| {
@@ -247,7 +247,7 @@ impl Token {
 
     /// Whether the same request was carried out before.
     fn is_known(&self, tx: &Tx<'_>) -> Result<bool, AwsError> {
-        match tx.entry_in(SYSTEM as usize, &self.key).map(|entry| entry.value()) {
+        match tx.entry_in(TOKENS as usize, &self.key).map(|entry| entry.value()) {
             Some(ValueRef::Str(digest)) if digest == self.digest => Ok(true),
             Some(_) => Err(AwsError::new(
                 Kind::IdempotentParameterMismatch,
@@ -259,6 +259,6 @@ impl Token {
 
     fn remember(&self, tx: &mut Tx<'_>) {
         let expire = Some(tx.now() + REMEMBERED_MS);
-        tx.apply(Effect::SetString { db: SYSTEM, key: &self.key, value: &self.digest, expire });
+        tx.apply(Effect::SetString { db: TOKENS, key: &self.key, value: &self.digest, expire });
     }
 }

@@ -46,7 +46,7 @@ pub(super) static COMMANDS: &[Spec] =
                 "index1 index2",
             )
             .categories(&["keyspace"]),
-        spec("time", 1, flag::LOADING | flag::STALE | flag::FAST, time)
+        spec("time", 1, flag::LOADING | flag::STALE | flag::FAST | flag::TELLS, time)
             .doc("server", "2.6.0", "O(1)", "Returns the server's time: seconds and microseconds.", "")
             .tips(&["nondeterministic_output"]),
         spec("role", 1, flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::FAST | flag::DANGEROUS, role)

@@ -3,6 +3,7 @@
 use super::blocking::{Parked, Wait};
 use super::fail::Fail;
 use super::registry::Command;
+use super::spec::flag;
 use crate::engine::{Engine, NotNow, Phase};
 use crate::item::ItemKeys;
 use crate::log::Lsn;
@@ -220,6 +221,13 @@ pub struct Multi {
     pub concluded: usize,
     /// What the clients of MONITOR are to see of these.
     pub monitored: String,
+}
+
+impl Multi {
+    /// Whether it is all or nothing.
+    pub fn is_atomic(&self) -> bool {
+        self.queue.first().is_some_and(|first| first.command.has(flag::ATOMIC))
+    }
 }
 
 /// The item behind a watched key.

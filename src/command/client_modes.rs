@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 const OWN: u32 = flag::NOSCRIPT | flag::LOADING | flag::STALE;
 const ADMIN: u32 = OWN | flag::ADMIN;
+const TELLS: u32 = OWN | flag::TELLS;
 
 macro_rules! sub {
     ($name:literal, $arity:literal, $flags:expr, $run:expr, $since:literal, $complexity:literal, $summary:literal, $syntax:literal) => {
@@ -27,7 +28,7 @@ static SUBS: &[Spec] = &[
         "Whether the keys of the next command are tracked, in the modes OPTIN and OPTOUT.",
         "<YES | NO>"
     ),
-    sub!("getname", 2, OWN, get_name, "2.6.9", "O(1)", "Returns the name of this connection.", ""),
+    sub!("getname", 2, TELLS, get_name, "2.6.9", "O(1)", "Returns the name of this connection.", ""),
     sub!(
         "getredir",
         2,
@@ -39,8 +40,8 @@ static SUBS: &[Spec] = &[
         ""
     ),
     sub!("help", 2, flag::LOADING | flag::STALE, help, "5.0.0", "O(1)", "Prints this help.", ""),
-    sub!("id", 2, OWN, client_list::id, "5.0.0", "O(1)", "Returns the number of this connection.", ""),
-    sub!("info", 2, OWN, client_list::info, "6.2.0", "O(1)", "Returns what is known of this connection.", "")
+    sub!("id", 2, TELLS, client_list::id, "5.0.0", "O(1)", "Returns the number of this connection.", ""),
+    sub!("info", 2, TELLS, client_list::info, "6.2.0", "O(1)", "Returns what is known of this connection.", "")
         .tips(&["nondeterministic_output"]),
     sub!(
         "kill",
@@ -56,7 +57,7 @@ static SUBS: &[Spec] = &[
     sub!(
         "list",
         -2,
-        ADMIN,
+        ADMIN | flag::TELLS,
         client_list::list,
         "2.4.0",
         "O(N) where N is the number of client connections",

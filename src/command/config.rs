@@ -13,7 +13,7 @@ static SUBS: &[Spec] = &[
     server!(
         "get",
         -3,
-        ADMIN,
+        ADMIN | flag::TELLS,
         get,
         "2.0.0",
         "O(N) when N is the number of configuration parameters provided",

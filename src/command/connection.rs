@@ -29,17 +29,17 @@ pub(super) static COMMANDS: &[Spec] = &[
         "Authenticates the connection.",
         "[username] password",
     ),
-    spec("ping", -1, flag::FAST | flag::PROBE, ping)
+    spec("ping", -1, flag::FAST | flag::PROBE | flag::TELLS, ping)
         .doc("connection", "1.0.0", "O(1)", "Answers PONG, or the given text.", "[message]")
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"]),
-    spec("echo", 2, flag::LOADING | flag::STALE | flag::FAST, echo).doc(
+    spec("echo", 2, flag::LOADING | flag::STALE | flag::FAST | flag::TELLS, echo).doc(
         "connection",
         "1.0.0",
         "O(1)",
         "Answers the given text.",
         "message",
     ),
-    spec("select", 2, flag::LOADING | flag::STALE | flag::FAST, select).doc(
+    spec("select", 2, flag::LOADING | flag::STALE | flag::FAST | flag::TELLS, select).doc(
         "connection",
         "1.0.0",
         "O(1)",

@@ -8,7 +8,7 @@ use crate::resp::Reply;
 use crate::text::glob_match_nocase;
 use smallvec::SmallVec;
 
-const OPEN: u32 = flag::LOADING | flag::STALE;
+const OPEN: u32 = flag::LOADING | flag::STALE | flag::TELLS;
 const UNORDERED: &[&str] = &["nondeterministic_output_order"];
 
 macro_rules! sub {

@@ -35,7 +35,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         "Begins to write a checkpoint, after which the log before it is removed.",
         "",
     ),
-    spec("lastsave", 1, flag::LOADING | flag::STALE | flag::FAST | flag::DANGEROUS, lastsave)
+    spec("lastsave", 1, flag::LOADING | flag::STALE | flag::FAST | flag::DANGEROUS | flag::TELLS, lastsave)
         .doc("server", "1.0.0", "O(1)", "Returns the time of the last checkpoint, in seconds since the epoch.", "")
         .categories(&["admin", "dangerous"])
         .tips(&["nondeterministic_output"]),

@@ -66,6 +66,15 @@ impl Command {
         self.spec.has(bit)
     }
 
+    /// Whether all that it does can be taken back, as a transaction must that is all or nothing.
+    pub fn is_undoable(&self) -> bool {
+        if is_write(self) {
+            !self.has(flag::WHOLE | flag::ALL_SHARDS)
+        } else {
+            self.has(flag::READONLY | flag::TELLS)
+        }
+    }
+
     /// Checks the number of arguments, the name included.
     #[inline]
     pub fn check_arity(&self, count: usize) -> Result<(), Fail> {

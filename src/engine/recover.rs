@@ -6,7 +6,7 @@
 use super::checkpoint::{PROLOGUE_VERSION, PROLOGUE_VERSION_OF_PIECES};
 use super::durability::{Event, LogState, Phase, State};
 use super::{Engine, EngineError};
-use crate::effect::{Decoder, Effect, EffectError, SYSTEM};
+use crate::effect::{self, Decoder, Effect, EffectError};
 use crate::log::checkpoint::{Checkpoint, ReadError};
 use crate::log::{Begun, Cut, Log, LogError, LogOptions, LogReader, Lsn, Piece, ReadAhead};
 use crate::store::{Mode, Store};
@@ -312,7 +312,7 @@ impl Engine {
             Effect::SwapDb { a, b } => Some(a.max(b)),
             _ => effect.db(),
         };
-        match db.filter(|db| *db as usize >= databases && *db != SYSTEM) {
+        match db.filter(|db| *db as usize >= databases && !effect::is_own(*db)) {
             // What empties a database that there is not, empties nothing.
             Some(db) if !matches!(effect, Effect::Delete { .. }) => Err(Unfit::Database { db, databases }),
             _ => Ok(()),

@@ -1,6 +1,7 @@
 //! All gates in one place, in the order in which they stop a command.
 
 use super::Worker;
+use crate::command::client::Multi;
 use crate::command::fail::LOADING;
 use crate::command::{Client, Command, Fail, flag, is_write};
 use crate::engine::{EFFECT_BYTES, Engine, NotNow, Phase};
@@ -76,8 +77,8 @@ pub(super) fn check(
     if !client.authenticated && !command.has(flag::NO_AUTH) && !settings.requirepass.is_empty() {
         return Err(Fail::new("NOAUTH Authentication required."));
     }
-    if client.multi.is_some() && command.has(flag::NO_MULTI) {
-        return Err(Fail::new("ERR Command not allowed inside a transaction"));
+    if let Some(multi) = &client.multi {
+        check_queued(multi, command)?;
     }
     if client.handle.monitor.load(Relaxed) && command.has(flag::READONLY | flag::WRITE | flag::MAY_REPLICATE)
     {
@@ -126,6 +127,18 @@ pub(super) fn check(
         Some(until) => Ok(Verdict::Wait(until)),
         None => Ok(Verdict::Go),
     }
+}
+
+/// Whether a transaction may have a command. One that is all or nothing has none that cannot be taken back.
+fn check_queued(multi: &Multi, command: &Command) -> Result<(), Fail> {
+    if command.has(flag::NO_MULTI) {
+        return Err(Fail::new("ERR Command not allowed inside a transaction"));
+    }
+    if multi.is_atomic() && !command.has(flag::IN_MULTI) && !command.is_undoable() {
+        let name = &command.full_name;
+        return Err(Fail::text(format!("ERR '{name}' cannot be undone, which ITEM.ATOMIC asks for")));
+    }
+    Ok(())
 }
 
 /// More than the record of a command takes whose effects hold its arguments: each of them may be a key or value of its own,

@@ -36,7 +36,7 @@ pub use waiting::Waiting;
 pub use watch::Watcher;
 
 use crate::config::Settings;
-use crate::effect::SYSTEM;
+use crate::effect::{SYSTEM, TOKENS, is_own};
 use dashmap::{DashMap, RwLockReadGuard};
 use partitions::Rosters;
 use siphasher::sip::SipHasher13;
@@ -73,6 +73,7 @@ impl Eq for Entry {}
 struct DbCount {
     keys: AtomicU32,
     expires: AtomicU32,
+    /// Keys with a deadline of their own.
 }
 
 /// What belongs to a shard beside its table.
@@ -261,16 +262,20 @@ impl Store {
     /// The space of a database. Stable while any shard is locked.
     #[inline]
     pub fn space(&self, db: usize) -> u32 {
-        self.dbs.get(db).map_or(SYSTEM, |s| s.load(Relaxed))
+        match self.dbs.get(db) {
+            Some(space) => space.load(Relaxed),
+            None if db == TOKENS as usize => TOKENS,
+            None => SYSTEM,
+        }
     }
 
     fn db_of(&self, space: u32) -> Option<usize> {
         self.dbs.iter().position(|s| s.load(Relaxed) == space)
     }
 
-    /// As [`Store::db_of`], also of the database that is the server's own.
+    /// As [`Store::db_of`], also of the databases that are the server's own.
     fn owner_of(&self, space: u32) -> Option<usize> {
-        if space == SYSTEM { Some(SYSTEM as usize) } else { self.db_of(space) }
+        if is_own(space) { Some(space as usize) } else { self.db_of(space) }
     }
 
     /// Reserves a number for a new space (a table, or a flushed database's next life).

@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 
 /// The family.
 pub(super) static COMMANDS: &[Spec] =
-    &[spec("info", -1, flag::LOADING | flag::STALE | flag::DANGEROUS, info)
+    &[spec("info", -1, flag::LOADING | flag::STALE | flag::DANGEROUS | flag::TELLS, info)
         .doc(
             "server",
             "1.0.0",
