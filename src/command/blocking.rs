@@ -196,6 +196,13 @@ impl Parked {
         }
     }
 
+    /// Puts a client back that [`Parked::claim`] gave and that waits on, unless CLIENT UNBLOCK has asked it to stop since.
+    pub fn wait_on(&self, mut slot: MutexGuard<'_, Slot>, client: Box<Client>) {
+        *slot = Slot::Waiting(client);
+        // Its connection was woken if this fails.
+        let _ = self.handle.blocked.compare_exchange(state::SERVED, state::WAITING, AcqRel, Relaxed);
+    }
+
     /// The client back if it was served, by its connection.
     pub fn take_served(&self) -> Option<Box<Served>> {
         let mut slot = self.slot.lock();
@@ -232,6 +239,20 @@ impl Parked {
             state::FAILED => Some(true),
             _ => None,
         }
+    }
+}
+
+impl ClientHandle {
+    /// Asks a client to stop waiting, as if its time were up or with an error; false if it waits for no keys. Where its command
+    /// is just being run again it stops waiting in any case: it is served by that, or gives up.
+    pub fn unblock(&self, with_error: bool) -> bool {
+        let how = if with_error { state::FAILED } else { state::TIMED_OUT };
+        let asked = |now: u8| matches!(now, state::WAITING | state::SERVED).then_some(how);
+        let unblocked = self.blocked.fetch_update(AcqRel, Acquire, asked).is_ok();
+        if unblocked {
+            self.waker.wake();
+        }
+        unblocked
     }
 }
 

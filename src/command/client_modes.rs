@@ -1,11 +1,11 @@
 //! CLIENT: the table of its subcommands, and those that name a connection or change how it behaves.
 
-use super::blocking::{parse_timeout_ms, state};
+use super::blocking::parse_timeout_ms;
 use super::client::ReplyMode;
 use super::connection::{check_name, is_printable};
 use super::spec::*;
 use super::{Cx, Fail, Outcome, client_list, eq, fail, help::help};
-use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 const OWN: u32 = flag::NOSCRIPT | flag::LOADING | flag::STALE;
 const ADMIN: u32 = OWN | flag::ADMIN;
@@ -267,23 +267,17 @@ fn reply(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 fn unblock(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let how = match &args[3..] {
-        [] => state::TIMED_OUT,
-        [word] if eq(word, "TIMEOUT") => state::TIMED_OUT,
-        [word] if eq(word, "ERROR") => state::FAILED,
+    let with_error = match &args[3..] {
+        [] => false,
+        [word] if eq(word, "TIMEOUT") => false,
+        [word] if eq(word, "ERROR") => true,
         [_] => return Err(Fail::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
         _ => return Err(Fail::sub_syntax(args)),
     };
     let id = super::parse_int(args[2])?;
     let client = u64::try_from(id).ok().and_then(|id| cx.server.clients.lock().get(&id).cloned());
-    let woken = client.is_some_and(|client| {
-        let unblocked = client.blocked.compare_exchange(state::WAITING, how, AcqRel, Relaxed).is_ok();
-        if unblocked {
-            client.waker.wake();
-        }
-        unblocked
-    });
-    cx.out.int(i64::from(woken));
+    let unblocked = client.is_some_and(|client| client.unblock(with_error));
+    cx.out.int(i64::from(unblocked));
     Ok(())
 }
 

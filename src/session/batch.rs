@@ -413,8 +413,8 @@ impl Worker {
                 self.stats.hits.add(tx.hits());
                 self.stats.misses.add(tx.misses());
             }
-            if client.wait.is_some() && client.handle.blocked.load(Relaxed) != state::SERVED {
-                // From here on, where the keys are still locked, no change is missed.
+            if client.wait.is_some() && client.handle.blocked.load(Relaxed) == state::NO {
+                // It does not wait yet. From here on, where the keys are still locked, no change is missed.
                 client.parked =
                     client.wait.take().map(|wait| Parked::register(&server.engine, client, command, wait));
             }

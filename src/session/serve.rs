@@ -100,8 +100,7 @@ impl Worker {
         let wrote = std::mem::replace(&mut self.wrote, wrote_before);
         if !served {
             let turn = if std::mem::take(&mut client.postponed) { Turn::Postponed } else { Turn::Taken };
-            *slot = Slot::Waiting(client);
-            parked.handle.blocked.store(state::WAITING, Release);
+            parked.wait_on(slot, client);
             return turn;
         }
         parked.unregister(&self.server.engine.store);

@@ -6,7 +6,7 @@ mod reloads;
 mod shown;
 mod watches;
 
-use crate::command::blocking::{Awaited, Parked, Wait};
+use crate::command::blocking::{Awaited, Parked, Slot, Wait};
 use crate::command::client::Kill;
 use crate::command::testing::{Harness, START};
 use crate::command::{Client, ClientHandle};
@@ -261,6 +261,60 @@ fn a_panic_of_a_command_that_waits_costs_its_connection_only() {
     assert!(!engine.store.has_ready(), "nobody has to serve it again");
     assert_eq!(h.run("XADD s 2-1 a b"), "\"2-1\"");
     assert_eq!(h.run("GET other"), "\"panic\"", "what it had changed stays");
+}
+
+/// A client with the number 99 that waits for the stream `s`.
+fn waiting(h: &Harness) -> std::sync::Arc<Parked> {
+    let engine = &h.server.engine;
+    let words = [&b"XREAD"[..], b"BLOCK", b"0", b"STREAMS", b"s", b"0"];
+    let command = h.server.registry.lookup(&words).unwrap();
+    let handle = ClientHandle::new(99, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), true, START);
+    let handle = std::sync::Arc::new(handle);
+    h.server.clients.lock().insert(99, std::sync::Arc::clone(&handle));
+    let client = Client::new(handle, true);
+    let wait = Wait {
+        keys: vec![b"s"[..].into()],
+        awaited: Awaited::Stream,
+        on_absence: false,
+        until: None,
+        args: words.iter().map(|word| Box::from(*word)).collect(),
+        worked_out: Vec::new(),
+        reply_on_timeout: crate::resp::Reply::null_array,
+    };
+    let parked = Parked::register(engine, &client, command, wait);
+    parked.park(&engine.store, client);
+    parked
+}
+
+#[test]
+fn client_unblock_reaches_a_client_whose_command_is_just_being_run_again() {
+    for (line, with_error) in [("CLIENT UNBLOCK 99", false), ("CLIENT UNBLOCK 99 ERROR", true)] {
+        let mut h = Harness::new();
+        let parked = waiting(&h);
+        let mut slot = parked.claim().unwrap();
+        let Slot::Waiting(client) = std::mem::replace(&mut *slot, Slot::Elsewhere) else { panic!("it waits") };
+        assert_eq!(h.run(line), ":1");
+        assert_eq!(h.run(line), ":0", "it has been asked already");
+        // It finds nothing.
+        parked.wait_on(slot, client);
+        assert_eq!(parked.unblocked(), Some(with_error));
+        assert_eq!(h.run("XADD s 1-1 a b"), "\"1-1\"");
+        assert!(parked.take_served().is_none(), "it takes nothing any more");
+        assert!(parked.withdraw(&h.server.engine.store).is_some());
+    }
+}
+
+#[test]
+fn a_client_that_finds_nothing_waits_on_and_can_be_unblocked() {
+    let mut h = Harness::new();
+    let parked = waiting(&h);
+    let mut slot = parked.claim().unwrap();
+    let Slot::Waiting(client) = std::mem::replace(&mut *slot, Slot::Elsewhere) else { panic!("it waits") };
+    parked.wait_on(slot, client);
+    assert_eq!(parked.unblocked(), None);
+    assert_eq!(h.run("XADD s 1-1 a b"), "\"1-1\"");
+    assert!(parked.take_served().is_some());
+    assert_eq!(h.run("CLIENT UNBLOCK 99"), ":0");
 }
 
 /// Runs `lines` again and again on a thread of its own while `check` is asked about each reply to `question`.
