@@ -107,10 +107,11 @@ pub(super) fn keyspace(report: &mut Report<'_>) {
             keys += report.server.engine.view_count();
         }
         if keys > 0 {
+            let subexpires = store.subexpires(db);
             let ttl = if expires > 0 { store.sample_ttl(db, TTL_SAMPLES, report.now) } else { 0 };
             report.line(
                 &format!("db{db}"),
-                format_args!("keys={keys},expires={expires},avg_ttl={ttl},subexpiry=0"),
+                format_args!("keys={keys},expires={expires},avg_ttl={ttl},subexpiry={subexpires}"),
             );
         }
     }

@@ -33,7 +33,7 @@ impl Locked<'_> {
             entry.mark_raw();
             self.insert(place, entry);
         }
-        self.changed(place, 0);
+        self.changed(place);
     }
 }
 
