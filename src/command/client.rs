@@ -5,6 +5,7 @@ use super::fail::Fail;
 use super::registry::Command;
 use super::spec::flag;
 use crate::engine::{Engine, NotNow, Phase};
+use crate::env::{AtomicInstant, Instant};
 use crate::item::ItemKeys;
 use crate::log::Lsn;
 use crate::store::Watcher;
@@ -16,6 +17,7 @@ use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
+use std::time::Duration;
 
 /// Names that a client gave itself.
 #[derive(Default, Clone)]
@@ -54,10 +56,10 @@ pub struct ClientHandle {
     pub unix: bool,
     /// The socket's file descriptor.
     pub fd: AtomicI32,
-    /// When it connected, in ms since the epoch.
-    pub created: u64,
-    /// When it last sent something, in ms since the epoch.
-    pub last_active: AtomicU64,
+    /// When it connected.
+    pub created: Instant,
+    /// When it last sent something.
+    pub last_active: AtomicInstant,
     /// The database.
     pub db: AtomicU32,
     /// The id of the last command, or `u32::MAX`.
@@ -76,8 +78,8 @@ pub struct ClientHandle {
     pub query_room: AtomicUsize,
     /// Bytes of replies waiting to be sent.
     pub output_bytes: AtomicUsize,
-    /// Since when too many bytes wait to be sent, in ms since the epoch; 0 if they do not.
-    pub slow_since: AtomicU64,
+    /// Since when too many bytes wait to be sent; none if they do not.
+    pub slow_since: AtomicInstant,
     /// Bytes received.
     pub bytes_in: AtomicU64,
     /// Bytes sent.
@@ -94,8 +96,8 @@ pub struct ClientHandle {
     pub silent: AtomicBool,
     /// Whether it waits, see [`super::blocking::state`].
     pub blocked: AtomicU8,
-    /// When its waiting ends by itself, in ms since the epoch; 0 if it does not.
-    pub waits_until: AtomicU64,
+    /// When its waiting ends by itself; none if it does not.
+    pub waits_until: AtomicInstant,
     /// Its names.
     pub names: Mutex<ClientNames>,
     /// Replies that others send it (MONITOR lines, later messages), to be written after its own; how many bytes, so
@@ -109,7 +111,7 @@ pub struct ClientHandle {
 
 impl ClientHandle {
     /// A fresh client.
-    pub fn new(id: u64, addr: String, laddr: String, unix: bool, now: u64) -> Self {
+    pub fn new(id: u64, addr: String, laddr: String, unix: bool, now: Instant) -> Self {
         Self {
             id,
             addr,
@@ -117,7 +119,7 @@ impl ClientHandle {
             unix,
             fd: AtomicI32::new(-1),
             created: now,
-            last_active: AtomicU64::new(now),
+            last_active: AtomicInstant::new(now),
             db: AtomicU32::new(0),
             last_command: AtomicU32::new(u32::MAX),
             resp: AtomicU8::new(2),
@@ -127,7 +129,7 @@ impl ClientHandle {
             query_bytes: AtomicUsize::new(0),
             query_room: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
-            slow_since: AtomicU64::new(0),
+            slow_since: AtomicInstant::default(),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             commands: AtomicU64::new(0),
@@ -136,13 +138,19 @@ impl ClientHandle {
             monitor: AtomicBool::new(false),
             silent: AtomicBool::new(false),
             blocked: AtomicU8::new(0),
-            waits_until: AtomicU64::new(0),
+            waits_until: AtomicInstant::default(),
             names: Mutex::new(ClientNames { user: b"default".to_vec(), ..ClientNames::default() }),
             pushed: Mutex::default(),
             pushed_bytes: AtomicUsize::new(0),
             kill: AtomicU8::new(0),
             waker: AtomicWaker::new(),
         }
+    }
+
+    /// How long it has been connected, and how long it has sent nothing.
+    pub fn age_and_idle(&self, now: Instant) -> (Duration, Duration) {
+        let active = self.last_active.load().unwrap_or(self.created);
+        (now.since(self.created), now.since(active))
     }
 
     /// Asks the connection to end, and wakes it.

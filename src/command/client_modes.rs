@@ -234,17 +234,18 @@ fn pause(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         [_] => return Err(Fail::new("ERR CLIENT PAUSE mode must be WRITE or ALL")),
         _ => return Err(Fail::sub_syntax(args)),
     };
-    let now = cx.tx.now();
-    let until = parse_timeout_ms(args[2], now)?.unwrap_or(now);
-    cx.server.pause.begin(until, all, now);
-    cx.server.engine.kept_until.store(cx.server.pause.until(true, now).unwrap_or(0), Relaxed);
+    let timeout = parse_timeout_ms(args[2], cx.tx.now())?.unwrap_or(0);
+    let (pause, engine) = (&cx.server.pause, &cx.server.engine);
+    let now = engine.clock.instant();
+    pause.begin(now.after_ms(timeout), all, now);
+    engine.kept_until.store(pause.until(true, &engine.clock));
     cx.out.ok();
     Ok(())
 }
 
 fn unpause(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     cx.server.pause.end();
-    cx.server.engine.kept_until.store(0, Relaxed);
+    cx.server.engine.kept_until.store(None);
     cx.out.ok();
     Ok(())
 }

@@ -63,8 +63,8 @@ pub mod flag {
     pub const NO_MULTI: u32 = 1 << 13;
     /// Allowed while a script runs long.
     pub const ALLOW_BUSY: u32 = 1 << 14;
-    /// Only tells something, or chooses the database: a transaction that is all or nothing may have it, as it may have what
-    /// reads or writes keys.
+    /// Only tells something, or chooses the database: a transaction that is all or nothing may have it, as it may have
+    /// what reads or writes keys.
     pub const TELLS: u32 = 1 << 15;
     /// The first key may be absent or keys move: COMMAND reports `movablekeys`.
     pub const MOVABLE_KEYS: u32 = 1 << 16;

@@ -102,7 +102,7 @@ impl Engine {
         report.keys = self.store.len() as u64;
         report.millis = (self.clock.monotonic_micros() - began) / 1000;
         self.dirty.store(0, Relaxed);
-        self.save.last_save.store(self.clock.now_ms(), Relaxed);
+        self.save.note_saved(&self.clock);
         let closed = !report.gap || self.close_found_gap(&log)?;
         let all = self.store.lock_all(Mode::Write, self.clock.now_ms());
         self.enter_service(!closed);

@@ -49,9 +49,9 @@ impl Token {
         Some(Self { key, digest: hasher.digest128().to_le_bytes() })
     }
 
-    /// Replies as the transaction did when it was carried out, and says in which other database it left the client, if it did;
-    /// nothing if it was not carried out.
-    pub(super) fn replay(&self, tx: &Tx<'_>, out: &mut Reply) -> Result<Option<Option<usize>>, Fail> {
+    /// Replies as the transaction did when it was carried out, and says in which database it left the client, which is
+    /// in `db`; nothing if it was not carried out.
+    pub(super) fn replay(&self, tx: &Tx<'_>, db: usize, out: &mut Reply) -> Result<Option<usize>, Fail> {
         let Some(ValueRef::Str(kept)) = tx.entry_in(TOKENS as usize, &self.key).map(|entry| entry.value())
         else {
             return Ok(None);
@@ -61,8 +61,8 @@ impl Token {
             return Err(Fail::new("TXCANCELLED 0:IdempotentParameterMismatch"));
         }
         let (left, reply) = match rest.split_first_chunk() {
-            Some((db, reply)) if proto & LEFT != 0 => (Some(u32::from_le_bytes(*db) as usize), reply),
-            _ => (None, rest),
+            Some((other, reply)) if proto & LEFT != 0 => (u32::from_le_bytes(*other) as usize, reply),
+            _ => (db, rest),
         };
         if *proto & !LEFT == out.proto() as u8 {
             out.raw(reply);
@@ -72,8 +72,8 @@ impl Token {
         Ok(Some(left))
     }
 
-    /// Remembers the reply of a transaction that was carried out, and the other database in which it left the client. One
-    /// whose reply cannot be kept must not be.
+    /// Remembers the reply of a transaction that was carried out, and the other database in which it left the client.
+    /// One whose reply cannot be kept must not be.
     pub(super) fn remember(
         &self,
         tx: &mut Tx<'_>,

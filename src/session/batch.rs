@@ -10,6 +10,7 @@ use crate::command::transactions::end_transaction;
 use crate::command::{Client, Command, Cx, Fail, Server, WorkerStats, counts_lookups, flag, is_write};
 use crate::config::Settings;
 use crate::engine::{Reach, Tx};
+use crate::env::Instant;
 use crate::log::Lsn;
 use crate::resp::{Batch, ProtocolError, Reply};
 use crate::store::{Mode, shown};
@@ -35,9 +36,9 @@ pub enum Stop {
     Long,
     /// Enough was done in this turn: the replies are to be sent and others have their turn.
     Yield,
-    /// The next command waits for the end of CLIENT PAUSE, or to learn whether the server ends, at the latest at this
-    /// time in ms since the epoch.
-    Paused(u64),
+    /// The next command waits for the end of CLIENT PAUSE, or to learn whether the server ends, at the latest until
+    /// this instant.
+    Paused(Instant),
     /// The next command waits for keys: the client is to be parked in its `parked`, which has the command.
     Blocked,
 }
@@ -129,12 +130,12 @@ impl Worker {
         out: &mut Reply,
     ) -> Progress {
         let now = self.server.engine.clock.now_ms();
-        client.handle.last_active.store(now, Relaxed);
         let mut args: SmallVec<[&[u8]; 2 * GROUP]> = SmallVec::new();
         let mut commands: SmallVec<[Result<&'static Command, ()>; GROUP]> = SmallVec::new();
         let total = batch.commands.len();
         let mut done = from;
         let mut clock = self.server.engine.clock.monotonic_nanos();
+        client.handle.last_active.store(Some(Instant::from_nanos(clock)));
         let (turn_end, begun) = (clock + TURN_NANOS, out.len());
         let (turn_begun, turn_now) = (clock, now);
         while done < total {
@@ -247,7 +248,7 @@ impl Worker {
             self.refuse(client, None, &fail, out);
             return Self::after(client, out, mark);
         };
-        match command.check_arity(args.len()).and_then(|()| gate::check(self, client, command, args, now)) {
+        match command.check_arity(args.len()).and_then(|()| gate::check(self, client, command, args)) {
             Ok(Verdict::Go) => {}
             Ok(Verdict::Wait(until)) => return Some(Stop::Paused(until)),
             Err(fail) => {
@@ -269,7 +270,7 @@ impl Worker {
         }
         self.execute(client, command, args, ahead, now, clock, out);
         if std::mem::take(&mut client.postponed) {
-            return Some(Stop::Paused(now + ENDING_MILLIS));
+            return Some(Stop::Paused(Instant::from_nanos(*clock).after_ms(ENDING_MILLIS)));
         }
         if client.parked.is_some() {
             return Some(Stop::Blocked);

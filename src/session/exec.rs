@@ -119,10 +119,10 @@ impl Run<'_> {
             tx.expect_more_shards();
         }
         let token = if self.all_or_nothing { Token::of(self.queue, db) } else { None };
-        let outcome = match token.as_ref().map(|token| token.replay(&tx, out)) {
+        let outcome = match token.as_ref().map(|token| token.replay(&tx, db, out)) {
             Some(Err(fail)) => Err(fail),
             Some(Ok(Some(left))) => {
-                client.select(left.unwrap_or(db));
+                client.select(left);
                 Ok(())
             }
             _ => {

@@ -5,6 +5,7 @@ use crate::command::client::Multi;
 use crate::command::fail::LOADING;
 use crate::command::{Client, Command, Fail, flag, is_write};
 use crate::engine::{EFFECT_BYTES, Engine, NotNow, Phase};
+use crate::env::Instant;
 use crate::store::{Locked, shown};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -13,8 +14,8 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(super) enum Verdict {
     /// It runs now, or is queued.
     Go,
-    /// It waits for the end of CLIENT PAUSE, at the latest at this time in ms since the epoch.
-    Wait(u64),
+    /// It waits for the end of CLIENT PAUSE, at the latest until this instant.
+    Wait(Instant),
 }
 
 const NO_DEBUG: Fail = Fail::new(
@@ -67,7 +68,6 @@ pub(super) fn check(
     client: &Client,
     command: &Command,
     args: &[&[u8]],
-    now: u64,
 ) -> Result<Verdict, Fail> {
     let server = &*worker.server;
     let settings = &*worker.settings;
@@ -121,9 +121,9 @@ pub(super) fn check(
         }
     }
     if state.phase() == Phase::Ending && touches(flag::WRITE) {
-        return Ok(Verdict::Wait(now + ENDING_MILLIS));
+        return Ok(Verdict::Wait(server.engine.clock.instant().after_ms(ENDING_MILLIS)));
     }
-    match server.pause.until(touches(flag::WRITE | flag::MAY_REPLICATE), now) {
+    match server.pause.until(touches(flag::WRITE | flag::MAY_REPLICATE), &server.engine.clock) {
         Some(until) => Ok(Verdict::Wait(until)),
         None => Ok(Verdict::Go),
     }

@@ -120,7 +120,7 @@ impl Worker {
         for (at, arg) in &parked.wait.worked_out {
             again[*at] = arg;
         }
-        let outcome = gate::check(self, client, parked.command, &again, now)
+        let outcome = gate::check(self, client, parked.command, &again)
             .and_then(|_| self.transact(client, parked.command, &again, None, now, out));
         if client.postponed {
             // What it waits for is there, and is looked at again if the server does not end.

@@ -25,8 +25,8 @@ mod waiting;
 mod watch;
 
 pub use cycle::{Due, EvictionOrder, EvictionPolicy, Sweep, Victim};
-pub use entry::{Entry, Kind};
 use entry::Deadlines;
+pub use entry::{Entry, Kind};
 pub use image::{Owner, Piece, ShardImage, item_effects, key_effects, stream_effects};
 pub use locks::{Locked, Mode};
 pub use object::{Object, ValueRef};
@@ -349,7 +349,8 @@ impl Store {
         })
     }
 
-    /// Hashes in a database of which a field has a deadline, also one that has passed and is not yet removed. O(shards).
+    /// Hashes in a database of which a field has a deadline, also one that has passed and is not yet removed.
+    /// O(shards).
     pub fn subexpires(&self, db: usize) -> u64 {
         shown::note_everything();
         let counts = self.sides.iter().filter_map(|side| side.counts.get(db));

@@ -4,7 +4,8 @@ use crate::harness::{Client, Random, Server, Value, on_both};
 
 const FLAGS: &[&str] = &["--requirepass", "secret"];
 
-/// What the rounds are made of: what changes whether there are replies, what changes the connection, errors of every kind.
+/// What the rounds are made of: what changes whether there are replies, what changes the connection, errors of every
+/// kind.
 const COMMANDS: &[&str] = &[
     "CLIENT REPLY ON",
     "CLIENT REPLY OFF",

@@ -12,7 +12,7 @@ pub(super) struct Options<'a> {
     /// BLOCK.
     waits: bool,
     /// Until when it waits, in ms since the epoch; for ever if there is nothing.
-    until: Option<u64>,
+    timeout: Option<u64>,
     /// COUNT, 0 for all.
     pub(super) count: usize,
     /// GROUP: the group and the consumer.
@@ -33,7 +33,7 @@ impl<'a> Options<'a> {
             let more = args.len() - 1 - at;
             if more > 0 && eq(word, "BLOCK") {
                 at += 1;
-                (options.waits, options.until) = (true, parse_timeout_ms(args[at], now)?);
+                (options.waits, options.timeout) = (true, parse_timeout_ms(args[at], now)?);
             } else if more > 0 && eq(word, "COUNT") {
                 at += 1;
                 options.count = usize::try_from(parse_int(args[at])?).unwrap_or(0);
@@ -85,11 +85,12 @@ impl<'a> Options<'a> {
             cx.out.null_array();
             return;
         }
+        let now = cx.server.engine.clock.instant();
         cx.wait(Wait {
             keys: args[self.first..self.first + self.keys].iter().map(|key| Box::from(*key)).collect(),
             awaited: Awaited::Stream,
             on_absence,
-            until: self.until,
+            until: self.timeout.map(|ms| now.after_ms(ms)),
             args: args.iter().map(|arg| Box::from(*arg)).collect(),
             worked_out,
             reply_on_timeout: Reply::null_array,

@@ -2,8 +2,8 @@
 
 use super::{Place, table};
 use crate::effect::Effect;
-use crate::store::shown::Classes;
 use crate::store::entry::Deadlines;
+use crate::store::shown::Classes;
 use crate::store::{DbCount, Locked, Store};
 use std::sync::atomic::Ordering::Relaxed;
 

@@ -221,32 +221,31 @@ fn beside_keys(h: &mut Harness) -> Vec<String> {
     .map(|line| h.run(line))
     .to_vec();
     all.push(own);
-    let pause = h.server.pause.state(h.server.engine.clock.now_ms());
+    let pause = h.server.pause.state(h.server.engine.clock.instant());
     all.push(format!("{pause:?} {}", h.server.monitors.load(std::sync::atomic::Ordering::Relaxed)));
     all
 }
 
 /// Uses of commands that neither read nor write keys, those of one word beside.
-const BESIDE_KEYS: &[&str] = &[
-    "acl cat", "acl deluser u", "acl dryrun default get k", "acl genpass", "acl getuser default", "acl list", "acl load",
-    "acl log reset", "acl save", "acl setuser u on", "acl users", "acl whoami", "auth default x", "client caching yes",
-    "client getname", "client getredir", "client id", "client info", "client kill id 99", "client list", "client no-evict on",
-    "client no-touch on", "client pause 1000", "client reply off", "client setinfo lib-name x", "client setname me",
-    "client tracking off", "client trackinginfo", "client unblock 1", "client unpause", "command count", "command docs get",
-    "command getkeys get k", "command getkeysandflags get k", "command info get", "command list", "config get port",
-    "config resetstat", "config rewrite", "config set maxmemory 1gb", "debug sleep 0", "echo text", "hello 3 setname me",
-    "latency doctor", "latency graph x", "latency histogram", "latency history x", "latency latest", "latency reset",
-    "memory doctor", "memory malloc-stats", "memory purge", "memory stats", "module list", "replicaof no one",
-    "script exists x", "script flush", "select 3", "slaveof no one", "slowlog get", "slowlog len", "slowlog reset",
-    "table.index help", "wait 0 0", "waitaof 0 0 0",
-];
+const BESIDE_KEYS: &str = "\
+    acl cat | acl deluser u | acl dryrun default get k | acl genpass | acl getuser default | acl list | \
+    acl load | acl log reset | acl save | acl setuser u on | acl users | acl whoami | auth default x | \
+    client caching yes | client getname | client getredir | client id | client info | client kill id 99 \
+    | client list | client no-evict on | client no-touch on | client pause 1000 | client reply off | \
+    client setinfo lib-name x | client setname me | client tracking off | client trackinginfo | client \
+    unblock 1 | client unpause | command count | command docs get | command getkeys get k | command \
+    getkeysandflags get k | command info get | command list | config get port | config resetstat | \
+    config rewrite | config set maxmemory 1gb | debug sleep 0 | echo text | hello 3 setname me | latency \
+    doctor | latency graph x | latency histogram | latency history x | latency latest | latency reset | \
+    memory doctor | memory malloc-stats | memory purge | memory stats | module list | replicaof no one | \
+    script exists x | script flush | select 3 | slaveof no one | slowlog get | slowlog len | slowlog \
+    reset | table.index help | wait 0 0 | waitaof 0 0 0";
 
 #[test]
 fn a_cancelled_transaction_leaves_nothing_beside_keys_either() {
     let mut h = Harness::new();
     h.run("TABLE.CREATE t PK id S");
-    let words = |line: &str| -> Vec<Vec<u8>> { line.split(' ').map(|word| word.as_bytes().to_vec()).collect() };
-    let mut uses: Vec<String> = BESIDE_KEYS.iter().map(ToString::to_string).collect();
+    let mut uses: Vec<String> = BESIDE_KEYS.split(" | ").map(str::to_owned).collect();
     for command in h.server.registry.all() {
         let name = command.full_name.replace('|', " ");
         let about_keys = command.has(flag::READONLY | flag::WRITE | flag::IN_MULTI);
@@ -259,8 +258,7 @@ fn a_cancelled_transaction_leaves_nothing_beside_keys_either() {
     }
     let mut queued = 0;
     for line in uses {
-        let owned = words(&line);
-        let args: Vec<&[u8]> = owned.iter().map(Vec::as_slice).collect();
+        let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
         let command = h.server.registry.lookup(&args).unwrap_or_else(|_| panic!("{line}"));
         command.check_arity(args.len()).unwrap_or_else(|_| panic!("{line} is no use of its command"));
         let before = beside_keys(&mut h);
