@@ -7,7 +7,7 @@ use super::error::{AwsError, Kind};
 use super::items::{Action, Get, Prepared, constrain_get, constrain_write};
 use super::json::Object;
 use super::{Call, shape};
-use crate::effect::{Effect, SYSTEM};
+use crate::effect::{Effect, TOKENS};
 use crate::engine::{Tables, Tx};
 use crate::item::{ItemKeys, ItemRef, KeyBytes};
 use crate::ops::{self, OpError, TransactError};
@@ -145,7 +145,7 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     check_distinct(all.iter().map(|prepared| (prepared.table.id, &prepared.keys)))?;
     let token = body.text("ClientRequestToken").map(|token| Token::new(token, map));
     let mut locks: Vec<_> = all.iter().map(Prepared::lock).collect();
-    locks.extend(token.as_ref().map(|token| (SYSTEM, token.key.clone())));
+    locks.extend(token.as_ref().map(|token| (TOKENS, token.key.clone())));
     let mut capacity = Capacity::asked(body).in_transaction(Units::Write);
     let mut collections = Collections::asked(body);
     Ok(Call::weighing(locks, move |tx, memory| {
@@ -257,7 +257,7 @@ impl Token {
 
     /// If the same request was carried out before, how many blocks each of its items had then.
     fn known(&self, tx: &Tx<'_>) -> Result<Option<Vec<usize>>, AwsError> {
-        let Some(entry) = tx.entry_in(SYSTEM as usize, &self.key) else { return Ok(None) };
+        let Some(entry) = tx.entry_in(TOKENS as usize, &self.key) else { return Ok(None) };
         let blocks = match entry.value() {
             ValueRef::Str(value) => value.strip_prefix(&self.digest),
             _ => None,
@@ -282,6 +282,6 @@ impl Token {
             value.extend_from_slice(&u16::try_from(blocks).unwrap_or(u16::MAX).to_le_bytes());
         });
         let expire = Some(tx.now() + REMEMBERED_MS);
-        tx.apply(Effect::SetString { db: SYSTEM, key: &self.key, value: &value, expire });
+        tx.apply(Effect::SetString { db: TOKENS, key: &self.key, value: &value, expire });
     }
 }

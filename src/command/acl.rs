@@ -8,8 +8,8 @@ use crate::config::Settings;
 use crate::env::Random;
 use sha2::{Digest, Sha256};
 
-const OWN: u32 = flag::NOSCRIPT | flag::LOADING | flag::STALE;
-const ADMIN: u32 = OWN | flag::ADMIN;
+const OWN: u64 = flag::NOSCRIPT | flag::LOADING | flag::STALE;
+const ADMIN: u64 = OWN | flag::ADMIN;
 
 static SUBS: &[Spec] = &[
     server!(

@@ -2,6 +2,7 @@
 //! there is.
 
 use super::{Cx, Fail, Outcome, client_list, eq, parse_int, slowlog};
+use crate::env::Instant;
 use std::collections::VecDeque;
 
 /// The same refusal within so many ms of the last is counted in its entry.
@@ -23,8 +24,10 @@ struct Entry {
     user: Vec<u8>,
     /// The client as in CLIENT LIST, its names clipped.
     client: String,
+    /// In ms since the epoch.
     created: u64,
     updated: u64,
+    last: Instant,
 }
 
 /// The log, the newest entry first.
@@ -37,11 +40,12 @@ pub struct AclLog {
 impl AclLog {
     fn add(&mut self, new: Entry, capacity: usize) {
         let same = self.entries.iter().take(SAME_AMONG).position(|old| {
-            new.created.saturating_sub(old.updated) <= SAME_WITHIN_MS
+            new.last.ms_since(old.last) <= SAME_WITHIN_MS
                 && (old.context, &old.object, &old.user) == (new.context, &new.object, &new.user)
         });
         if let Some(mut old) = same.and_then(|at| self.entries.remove(at)) {
-            (old.count, old.client, old.updated) = (old.count + 1, new.client, new.updated);
+            (old.count, old.client, old.updated, old.last) =
+                (old.count + 1, new.client, new.updated, new.last);
             self.entries.push_front(old);
         } else {
             self.entries.push_front(Entry { id: self.next_id, ..new });
@@ -61,9 +65,10 @@ pub(super) fn note_auth(cx: &Cx<'_, '_>, command: &[u8], user: &[u8]) {
         context: if cx.client.in_exec { "multi" } else { "toplevel" },
         object: command.to_vec(),
         user: slowlog::clip_arg(user),
-        client: client_list::short_line(cx.server, &cx.client.handle, now),
+        client: client_list::short_line(cx.server, &cx.client.handle),
         created: now,
         updated: now,
+        last: cx.server.engine.clock.instant(),
     };
     let capacity = usize::try_from(cx.settings.acllog_max_len).unwrap_or(usize::MAX);
     cx.server.acl_log.lock().add(entry, capacity);
@@ -84,7 +89,7 @@ pub(super) fn log(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         let log = cx.server.acl_log.lock();
         log.entries.iter().take(usize::try_from(count).unwrap_or(0)).cloned().collect()
     };
-    let now = cx.tx.now();
+    let now = cx.server.engine.clock.instant();
     cx.out.array(entries.len());
     for entry in entries {
         cx.out.map(10);
@@ -100,7 +105,7 @@ pub(super) fn log(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             cx.out.bulk(text);
         }
         cx.out.bulk(b"age-seconds");
-        cx.out.double(now.saturating_sub(entry.updated) as f64 / 1000.0);
+        cx.out.double(now.ms_since(entry.last) as f64 / 1000.0);
         cx.out.bulk(b"client-info");
         cx.out.bulk(entry.client.as_bytes());
         for (name, number) in [

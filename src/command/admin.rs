@@ -7,7 +7,7 @@ use crate::engine::VIEW_DB;
 use crate::text::parse_i64_strict;
 use std::sync::atomic::Ordering::Relaxed;
 
-const DBS: u32 = flag::WRITE | flag::ALL_SHARDS;
+const DBS: u64 = flag::WRITE | flag::ALL_SHARDS;
 const ALL_SHARDS_SUCCEED: &[&str] = &["request_policy:all_shards", "response_policy:all_succeeded"];
 
 /// The family.
@@ -46,7 +46,7 @@ pub(super) static COMMANDS: &[Spec] =
                 "index1 index2",
             )
             .categories(&["keyspace"]),
-        spec("time", 1, flag::LOADING | flag::STALE | flag::FAST, time)
+        spec("time", 1, flag::LOADING | flag::STALE | flag::FAST | flag::TELLS, time)
             .doc("server", "2.6.0", "O(1)", "Returns the server's time: seconds and microseconds.", "")
             .tips(&["nondeterministic_output"]),
         spec("role", 1, flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::FAST | flag::DANGEROUS, role)

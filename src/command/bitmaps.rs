@@ -14,7 +14,7 @@ const FIELD_KEY: &[KeySpec] = &[keys_at(1, 0, 1, &["RW", "access", "update", "va
 const COMBINED_KEYS: &[KeySpec] =
     &[keys_at(2, 0, 1, &["OW", "update"]), keys_at(3, -1, 1, &["RO", "access"])];
 
-const WRITE: u32 = flag::WRITE | flag::DENYOOM;
+const WRITE: u64 = flag::WRITE | flag::DENYOOM;
 
 /// The family.
 pub(super) static COMMANDS: &[Spec] = &[

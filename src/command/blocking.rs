@@ -11,6 +11,7 @@ use super::client::{Client, Kill};
 use super::registry::Command;
 use super::{ClientHandle, Fail};
 use crate::engine::{Engine, State};
+use crate::env::Instant;
 use crate::log::Lsn;
 use crate::resp::Reply;
 use crate::store::{Awaited, KeyAt, Store, Waiter, Waiting};
@@ -56,8 +57,8 @@ pub struct AwaitedKey {
 pub struct Wait {
     /// The keys, in the order in which they are looked at.
     pub keys: Vec<AwaitedKey>,
-    /// When it gives up, in ms since the epoch; never if there is none.
-    pub until: Option<u64>,
+    /// When it gives up; never if there is none.
+    pub until: Option<Instant>,
     /// The command as it was sent.
     pub args: Vec<Box<[u8]>>,
     /// Where the keys begin in it.
@@ -69,7 +70,8 @@ pub struct Wait {
     pub reply_on_timeout: fn(&mut Reply),
 }
 
-/// Reads a timeout in ms, 0 for none, as of `now`; the result is the time at which it ends.
+/// Reads a timeout in ms, 0 for none. One that would end beyond all times is refused, `now` being the system's time in
+/// ms.
 pub fn parse_timeout_ms(arg: &[u8], now: u64) -> Result<Option<u64>, Fail> {
     let timeout = parse_i64_strict(arg).ok_or(Fail::new("ERR timeout is not an integer or out of range"))?;
     let Ok(timeout) = u64::try_from(timeout) else { return Err(Fail::new("ERR timeout is negative")) };
@@ -77,7 +79,7 @@ pub fn parse_timeout_ms(arg: &[u8], now: u64) -> Result<Option<u64>, Fail> {
         return Ok(None);
     }
     let end = now.checked_add(timeout).filter(|end| i64::try_from(*end).is_ok());
-    end.map(Some).ok_or(Fail::new("ERR timeout is out of range"))
+    end.map(|_| Some(timeout)).ok_or(Fail::new("ERR timeout is out of range"))
 }
 
 /// A client that waits.
@@ -179,7 +181,7 @@ impl Parked {
     pub fn park(&self, store: &Store, client: Client) -> bool {
         let mut slot = self.slot.lock();
         let before = std::mem::replace(&mut *slot, Slot::Waiting(Box::new(client)));
-        self.handle.waits_until.store(self.wait.until.unwrap_or(0), Relaxed);
+        self.handle.waits_until.store(self.wait.until);
         self.handle.blocked.store(state::WAITING, Release);
         drop(slot);
         let Slot::Coming(missed) = before else { return false };
@@ -209,6 +211,14 @@ impl Parked {
             }
             Slot::Done(_) | Slot::Gone => None,
         }
+    }
+
+    /// Puts a client back that [`Parked::claim`] gave and that waits on, unless CLIENT UNBLOCK has asked it to stop
+    /// since.
+    pub fn wait_on(&self, mut slot: MutexGuard<'_, Slot>, client: Box<Client>) {
+        *slot = Slot::Waiting(client);
+        // Its connection was woken if this fails.
+        let _ = self.handle.blocked.compare_exchange(state::SERVED, state::WAITING, AcqRel, Relaxed);
     }
 
     /// The client back if it was served, by its connection.
@@ -257,6 +267,20 @@ impl Parked {
             state::FAILED => Some(true),
             _ => None,
         }
+    }
+}
+
+impl ClientHandle {
+    /// Asks a client to stop waiting, as if its time were up or with an error; false if it waits for no keys. Where
+    /// its command is just being run again it stops waiting in any case: it is served by that, or gives up.
+    pub fn unblock(&self, with_error: bool) -> bool {
+        let how = if with_error { state::FAILED } else { state::TIMED_OUT };
+        let asked = |now: u8| matches!(now, state::WAITING | state::SERVED).then_some(how);
+        let unblocked = self.blocked.fetch_update(AcqRel, Acquire, asked).is_ok();
+        if unblocked {
+            self.waker.wake();
+        }
+        unblocked
     }
 }
 

@@ -3,7 +3,9 @@
 use super::blocking::{Parked, Wait};
 use super::fail::Fail;
 use super::registry::Command;
+use super::spec::flag;
 use crate::engine::{Engine, NotNow, Phase};
+use crate::env::{AtomicInstant, Instant};
 use crate::item::ItemKeys;
 use crate::log::Lsn;
 use crate::store::Watcher;
@@ -15,6 +17,7 @@ use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
+use std::time::Duration;
 
 /// Names that a client gave itself.
 #[derive(Default, Clone)]
@@ -67,10 +70,10 @@ pub struct ClientHandle {
     pub unix: bool,
     /// The socket's file descriptor.
     pub fd: AtomicI32,
-    /// When it connected, in ms since the epoch.
-    pub created: u64,
-    /// When it last sent something, in ms since the epoch.
-    pub last_active: AtomicU64,
+    /// When it connected.
+    pub created: Instant,
+    /// When it last sent something.
+    pub last_active: AtomicInstant,
     /// The database.
     pub db: AtomicU32,
     /// The id of the last command, or `u32::MAX`.
@@ -89,8 +92,8 @@ pub struct ClientHandle {
     pub query_room: AtomicUsize,
     /// Bytes of replies waiting to be sent.
     pub output_bytes: AtomicUsize,
-    /// Since when too many bytes wait to be sent, in ms since the epoch; 0 if they do not.
-    pub slow_since: AtomicU64,
+    /// Since when too many bytes wait to be sent; none if they do not.
+    pub slow_since: AtomicInstant,
     /// Bytes received.
     pub bytes_in: AtomicU64,
     /// Bytes sent.
@@ -103,10 +106,12 @@ pub struct ClientHandle {
     pub no_touch: AtomicBool,
     /// Whether it is a MONITOR.
     pub monitor: AtomicBool,
+    /// Whether it wants no replies (CLIENT REPLY OFF), nor what others send it.
+    pub silent: AtomicBool,
     /// Whether it waits, see [`super::blocking::state`].
     pub blocked: AtomicU8,
-    /// When its waiting ends by itself, in ms since the epoch; 0 if it does not.
-    pub waits_until: AtomicU64,
+    /// When its waiting ends by itself; none if it does not.
+    pub waits_until: AtomicInstant,
     /// Its names.
     pub names: Mutex<ClientNames>,
     /// Replies that others send it (MONITOR lines, later messages), to be written after its own; how many bytes, so
@@ -120,7 +125,7 @@ pub struct ClientHandle {
 
 impl ClientHandle {
     /// A fresh client.
-    pub fn new(id: u64, addr: String, laddr: String, unix: bool, now: u64) -> Self {
+    pub fn new(id: u64, addr: String, laddr: String, unix: bool, now: Instant) -> Self {
         Self {
             id,
             addr,
@@ -128,7 +133,7 @@ impl ClientHandle {
             unix,
             fd: AtomicI32::new(-1),
             created: now,
-            last_active: AtomicU64::new(now),
+            last_active: AtomicInstant::new(now),
             db: AtomicU32::new(0),
             last_command: AtomicU32::new(u32::MAX),
             resp: AtomicU8::new(2),
@@ -138,21 +143,28 @@ impl ClientHandle {
             query_bytes: AtomicUsize::new(0),
             query_room: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
-            slow_since: AtomicU64::new(0),
+            slow_since: AtomicInstant::default(),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             commands: AtomicU64::new(0),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
             monitor: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
             blocked: AtomicU8::new(0),
-            waits_until: AtomicU64::new(0),
+            waits_until: AtomicInstant::default(),
             names: Mutex::new(ClientNames { user: b"default".to_vec(), ..ClientNames::default() }),
             pushed: Mutex::default(),
             pushed_bytes: AtomicUsize::new(0),
             kill: AtomicU8::new(0),
             waker: AtomicWaker::new(),
         }
+    }
+
+    /// How long it has been connected, and how long it has sent nothing.
+    pub fn age_and_idle(&self, now: Instant) -> (Duration, Duration) {
+        let active = self.last_active.load().unwrap_or(self.created);
+        (now.since(self.created), now.since(active))
     }
 
     /// Asks the connection to end, and wakes it.
@@ -231,6 +243,13 @@ pub struct Multi {
     pub concluded: usize,
     /// What the clients of MONITOR are to see of these.
     pub monitored: String,
+}
+
+impl Multi {
+    /// Whether it is all or nothing.
+    pub fn is_atomic(&self) -> bool {
+        self.queue.first().is_some_and(|first| first.command.has(flag::ATOMIC))
+    }
 }
 
 /// The item behind a watched key.
@@ -333,6 +352,12 @@ impl Client {
     pub fn hold_up(&mut self, reason: &NotNow, engine: &Engine) -> Fail {
         self.postponed = *reason == NotNow::Ending && engine.state().phase() != Phase::Ended;
         Fail::not_now(reason)
+    }
+
+    /// Chooses which commands are answered.
+    pub fn set_reply_mode(&mut self, mode: ReplyMode) {
+        self.reply_mode = mode;
+        self.handle.silent.store(mode == ReplyMode::Off, Relaxed);
     }
 
     /// Changes the database.

@@ -2,6 +2,7 @@
 
 use super::client::{ClientHandle, ClientNames, Kill};
 use super::{Cx, Fail, Outcome, Server, eq, fail};
+use crate::env::Instant;
 use crate::text::parse_i64_strict;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -63,24 +64,19 @@ fn sizes(args: &[&[u8]]) -> (usize, usize) {
 
 /// One line of CLIENT LIST, without its end. `args` are those of the command that the client runs now, if it is the one that
 /// asks.
-fn line(server: &Server, client: &ClientHandle, now: u64, args: Option<&[&[u8]]>) -> String {
+pub(super) fn line(server: &Server, client: &ClientHandle, args: Option<&[&[u8]]>) -> String {
     let names = client.names.lock().clone();
-    line_of(server, client, &names, now, args)
+    line_of(server, client, &names, args)
 }
 
 /// The line of a client that runs another command, for a history that keeps it.
-pub(super) fn short_line(server: &Server, client: &ClientHandle, now: u64) -> String {
+pub(super) fn short_line(server: &Server, client: &ClientHandle) -> String {
     let names = client.names.lock().clipped();
-    line_of(server, client, &names, now, None)
+    line_of(server, client, &names, None)
 }
 
-fn line_of(
-    server: &Server,
-    client: &ClientHandle,
-    names: &ClientNames,
-    now: u64,
-    args: Option<&[&[u8]]>,
-) -> String {
+fn line_of(server: &Server, client: &ClientHandle, names: &ClientNames, args: Option<&[&[u8]]>) -> String {
+    let (age, idle) = client.age_and_idle(server.engine.clock.instant());
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let command = server.registry.name_of(client.last_command.load(Relaxed) as usize).unwrap_or("NULL");
     // Connections share their worker's buffer for reading; only what is incomplete stays in one of their own.
@@ -102,8 +98,8 @@ fn line_of(
         client.laddr,
         client.fd.load(Relaxed),
         text(&names.name),
-        now.saturating_sub(client.created) / 1000,
-        now.saturating_sub(client.last_active.load(Relaxed)) / 1000,
+        age.as_secs(),
+        idle.as_secs(),
         flags_of(client),
         client.db.load(Relaxed),
         client.multi.load(Relaxed),
@@ -127,11 +123,10 @@ fn reply_lines<'c>(
     args: &[&[u8]],
     clients: impl Iterator<Item = &'c Arc<ClientHandle>>,
 ) {
-    let now = cx.tx.now();
     let mut text = String::new();
     for client in clients {
         let own = client.id == cx.client.handle.id;
-        text += &line(cx.server, client, now, own.then_some(args));
+        text += &line(cx.server, client, own.then_some(args));
         text.push('\n');
     }
     cx.out.verbatim("txt", text.as_bytes());
@@ -151,7 +146,7 @@ pub(super) fn list(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         }
         options => {
             let filter = Filter::parse(options, false)?;
-            let (own, now) = (cx.client.handle.id, cx.tx.now());
+            let (own, now) = (cx.client.handle.id, cx.server.engine.clock.instant());
             reply_lines(cx, args, clients.iter().filter(|client| filter.fits(client, own, now)));
         }
     }
@@ -228,8 +223,8 @@ impl<'a> Filter<'a> {
         if rest.is_empty() { Ok(filter) } else { Err(fail::SYNTAX) }
     }
 
-    fn fits(&self, client: &ClientHandle, own: u64, now: u64) -> bool {
-        let age = (now.saturating_sub(client.created) / 1000) as i64;
+    fn fits(&self, client: &ClientHandle, own: u64, now: Instant) -> bool {
+        let age = client.age_and_idle(now).0.as_secs() as i64;
         (self.ids.is_empty() || self.ids.contains(&(client.id as i64)))
             && self.addr.is_none_or(|addr| addr == client.addr.as_bytes())
             && self.laddr.is_none_or(|addr| addr == client.laddr.as_bytes())
@@ -247,7 +242,7 @@ pub(super) fn kill(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         Filter::parse(&args[2..], true)?
     };
     let own = cx.client.handle.id;
-    let now = cx.tx.now();
+    let now = cx.server.engine.clock.instant();
     let mut killed = 0;
     for client in living(cx.server) {
         if !filter.fits(&client, own, now) {

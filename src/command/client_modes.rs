@@ -1,14 +1,15 @@
 //! CLIENT: the table of its subcommands, and those that name a connection or change how it behaves.
 
-use super::blocking::{parse_timeout_ms, state};
+use super::blocking::parse_timeout_ms;
 use super::client::ReplyMode;
 use super::connection::{check_name, is_printable};
 use super::spec::*;
 use super::{Cx, Fail, Outcome, client_list, eq, fail, help::help};
-use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
-const OWN: u32 = flag::NOSCRIPT | flag::LOADING | flag::STALE;
-const ADMIN: u32 = OWN | flag::ADMIN;
+const OWN: u64 = flag::NOSCRIPT | flag::LOADING | flag::STALE;
+const ADMIN: u64 = OWN | flag::ADMIN;
+const TELLS: u64 = OWN | flag::TELLS;
 
 macro_rules! sub {
     ($name:literal, $arity:literal, $flags:expr, $run:expr, $since:literal, $complexity:literal, $summary:literal, $syntax:literal) => {
@@ -27,7 +28,7 @@ static SUBS: &[Spec] = &[
         "Whether the keys of the next command are tracked, in the modes OPTIN and OPTOUT.",
         "<YES | NO>"
     ),
-    sub!("getname", 2, OWN, get_name, "2.6.9", "O(1)", "Returns the name of this connection.", ""),
+    sub!("getname", 2, TELLS, get_name, "2.6.9", "O(1)", "Returns the name of this connection.", ""),
     sub!(
         "getredir",
         2,
@@ -39,8 +40,8 @@ static SUBS: &[Spec] = &[
         ""
     ),
     sub!("help", 2, flag::LOADING | flag::STALE, help, "5.0.0", "O(1)", "Prints this help.", ""),
-    sub!("id", 2, OWN, client_list::id, "5.0.0", "O(1)", "Returns the number of this connection.", ""),
-    sub!("info", 2, OWN, client_list::info, "6.2.0", "O(1)", "Returns what is known of this connection.", "")
+    sub!("id", 2, TELLS, client_list::id, "5.0.0", "O(1)", "Returns the number of this connection.", ""),
+    sub!("info", 2, TELLS, client_list::info, "6.2.0", "O(1)", "Returns what is known of this connection.", "")
         .tips(&["nondeterministic_output"]),
     sub!(
         "kill",
@@ -56,7 +57,7 @@ static SUBS: &[Spec] = &[
     sub!(
         "list",
         -2,
-        ADMIN,
+        ADMIN | flag::TELLS,
         client_list::list,
         "2.4.0",
         "O(N) where N is the number of client connections",
@@ -98,7 +99,7 @@ static SUBS: &[Spec] = &[
     sub!(
         "reply",
         3,
-        OWN,
+        OWN | flag::NO_MULTI,
         reply,
         "3.2.0",
         "O(1)",
@@ -233,32 +234,32 @@ fn pause(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         [_] => return Err(Fail::new("ERR CLIENT PAUSE mode must be WRITE or ALL")),
         _ => return Err(Fail::sub_syntax(args)),
     };
-    let now = cx.tx.now();
-    let until = parse_timeout_ms(args[2], now)?.unwrap_or(now);
-    cx.server.pause.begin(until, all, now);
-    cx.server.engine.kept_until.store(cx.server.pause.until(true, now).unwrap_or(0), Relaxed);
+    let timeout = parse_timeout_ms(args[2], cx.tx.now())?.unwrap_or(0);
+    let (pause, engine) = (&cx.server.pause, &cx.server.engine);
+    let now = engine.clock.instant();
+    pause.begin(now.after_ms(timeout), all, now);
+    engine.kept_until.store(pause.until(true, &engine.clock));
     cx.out.ok();
     Ok(())
 }
 
 fn unpause(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     cx.server.pause.end();
-    cx.server.engine.kept_until.store(0, Relaxed);
+    cx.server.engine.kept_until.store(None);
     cx.out.ok();
     Ok(())
 }
 
 fn reply(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let mode = &mut cx.client.reply_mode;
     match args[2] {
         word if eq(word, "ON") => {
-            *mode = ReplyMode::On;
+            cx.client.set_reply_mode(ReplyMode::On);
             cx.out.ok();
         }
-        word if eq(word, "OFF") => *mode = ReplyMode::Off,
+        word if eq(word, "OFF") => cx.client.set_reply_mode(ReplyMode::Off),
         word if eq(word, "SKIP") => {
-            if *mode != ReplyMode::Off {
-                *mode = ReplyMode::Skip;
+            if cx.client.reply_mode != ReplyMode::Off {
+                cx.client.set_reply_mode(ReplyMode::Skip);
             }
         }
         _ => return Err(fail::SYNTAX),
@@ -267,23 +268,17 @@ fn reply(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 fn unblock(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let how = match &args[3..] {
-        [] => state::TIMED_OUT,
-        [word] if eq(word, "TIMEOUT") => state::TIMED_OUT,
-        [word] if eq(word, "ERROR") => state::FAILED,
+    let with_error = match &args[3..] {
+        [] => false,
+        [word] if eq(word, "TIMEOUT") => false,
+        [word] if eq(word, "ERROR") => true,
         [_] => return Err(Fail::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
         _ => return Err(Fail::sub_syntax(args)),
     };
     let id = super::parse_int(args[2])?;
     let client = u64::try_from(id).ok().and_then(|id| cx.server.clients.lock().get(&id).cloned());
-    let woken = client.is_some_and(|client| {
-        let unblocked = client.blocked.compare_exchange(state::WAITING, how, AcqRel, Relaxed).is_ok();
-        if unblocked {
-            client.waker.wake();
-        }
-        unblocked
-    });
-    cx.out.int(i64::from(woken));
+    let unblocked = client.is_some_and(|client| client.unblock(with_error));
+    cx.out.int(i64::from(unblocked));
     Ok(())
 }
 

@@ -4,9 +4,9 @@
 use super::spec::*;
 use super::{Cx, Fail, Outcome};
 
-const SHOWS: u32 = flag::STALE;
-const ADMIN: u32 = flag::ADMIN | flag::STALE;
-const CHANGES: u32 = ADMIN | flag::NO_ASYNC_LOADING;
+const SHOWS: u64 = flag::STALE;
+const ADMIN: u64 = flag::ADMIN | flag::STALE;
+const CHANGES: u64 = ADMIN | flag::NO_ASYNC_LOADING;
 const NODES: &str = "O(N) where N is the number of nodes";
 const SLOTS: &str = "O(N) where N is the number of slots named";
 const UNSTEADY: &[&str] = &["nondeterministic_output"];
@@ -159,7 +159,7 @@ in_group!(of_cluster, "cluster");
 const fn sub(
     name: &'static str,
     arity: i32,
-    flags: u32,
+    flags: u64,
     since: &'static str,
     complexity: &'static str,
     summary: &'static str,

@@ -7,13 +7,13 @@ use crate::engine::Engine;
 use crate::store::Locked;
 use std::sync::Arc;
 
-const ADMIN: u32 = flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE;
+const ADMIN: u64 = flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE;
 
 static SUBS: &[Spec] = &[
     server!(
         "get",
         -3,
-        ADMIN,
+        ADMIN | flag::TELLS,
         get,
         "2.0.0",
         "O(N) when N is the number of configuration parameters provided",

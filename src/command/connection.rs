@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// The Redis version that clients are told, because libraries choose by it what they may send.
 pub(super) const REDIS_VERSION: &str = "7.4.0";
 
-const ALWAYS: u32 =
+const ALWAYS: u64 =
     flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::FAST | flag::NO_AUTH | flag::ALLOW_BUSY;
 
 /// The family.
@@ -29,17 +29,17 @@ pub(super) static COMMANDS: &[Spec] = &[
         "Authenticates the connection.",
         "[username] password",
     ),
-    spec("ping", -1, flag::FAST | flag::PROBE, ping)
+    spec("ping", -1, flag::FAST | flag::PROBE | flag::TELLS, ping)
         .doc("connection", "1.0.0", "O(1)", "Answers PONG, or the given text.", "[message]")
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"]),
-    spec("echo", 2, flag::LOADING | flag::STALE | flag::FAST, echo).doc(
+    spec("echo", 2, flag::LOADING | flag::STALE | flag::FAST | flag::TELLS, echo).doc(
         "connection",
         "1.0.0",
         "O(1)",
         "Answers the given text.",
         "message",
     ),
-    spec("select", 2, flag::LOADING | flag::STALE | flag::FAST, select).doc(
+    spec("select", 2, flag::LOADING | flag::STALE | flag::FAST | flag::TELLS, select).doc(
         "connection",
         "1.0.0",
         "O(1)",
@@ -219,9 +219,12 @@ fn reset(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
 
 /// Takes the client's state back to that of a new connection, the transaction aside.
 fn forget(cx: &mut Cx<'_, '_>) {
-    let Client { handle, authenticated, reply_mode, .. } = &mut *cx.client;
+    // RESET itself is still skipped, if that was asked for.
+    if cx.client.reply_mode == ReplyMode::Off {
+        cx.client.set_reply_mode(ReplyMode::On);
+    }
+    let Client { handle, authenticated, .. } = &mut *cx.client;
     *authenticated = cx.settings.requirepass.is_empty();
-    *reply_mode = ReplyMode::On;
     handle.resp.store(Proto::V2 as u8, Relaxed);
     handle.no_evict.store(false, Relaxed);
     handle.no_touch.store(false, Relaxed);

@@ -13,9 +13,9 @@ use crate::value::stream::StreamId;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-const FLAGS: u32 = flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::PROTECTED;
-const LONG: u32 = FLAGS | flag::LONG;
-const RELOAD: u32 = LONG | flag::NO_MULTI;
+const FLAGS: u64 = flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::PROTECTED;
+const LONG: u64 = FLAGS | flag::LONG;
+const RELOAD: u64 = LONG | flag::NO_MULTI;
 
 const fn keys_from_2(last: i32) -> KeySpec {
     KeySpec { begin: Begin::Index(2), find: Find::Range { last, step: 1, limit: 0 }, flags: &["RO"] }

@@ -8,7 +8,7 @@ use crate::resp::Reply;
 use crate::text::glob_match_nocase;
 use smallvec::SmallVec;
 
-const OPEN: u32 = flag::LOADING | flag::STALE;
+const OPEN: u64 = flag::LOADING | flag::STALE | flag::TELLS;
 const UNORDERED: &[&str] = &["nondeterministic_output_order"];
 
 macro_rules! sub {
@@ -86,7 +86,7 @@ pub(super) static COMMANDS: &[Spec] = &[spec("command", -1, OPEN, command)
     .subs(SUBS)];
 
 /// Flags that clients see, by their names there.
-const SHOWN_FLAGS: &[(u32, &str)] = &[
+const SHOWN_FLAGS: &[(u64, &str)] = &[
     (flag::WRITE, "write"),
     (flag::READONLY, "readonly"),
     (flag::DENYOOM, "denyoom"),

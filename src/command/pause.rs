@@ -1,7 +1,8 @@
 //! CLIENT PAUSE: until when commands wait, and who is woken when they may go on.
 
+use crate::env::{AtomicInstant, Clock, Instant};
 use std::sync::atomic::{
-    AtomicBool, AtomicU64,
+    AtomicBool,
     Ordering::{AcqRel, Acquire, Release},
 };
 use tokio::sync::Notify;
@@ -9,8 +10,8 @@ use tokio::sync::Notify;
 /// The server-wide pause. Asking costs one load while there is none.
 #[derive(Default)]
 pub struct Pause {
-    /// The end in ms since the epoch; 0 if there is no pause.
-    until: AtomicU64,
+    /// The end; none if there is no pause.
+    until: AtomicInstant,
     /// Whether reads wait too.
     all: AtomicBool,
     /// Tells waiting connections that the pause has changed.
@@ -19,38 +20,38 @@ pub struct Pause {
 
 impl Pause {
     /// Begins a pause, or extends the one there is: the later end and the stricter kind count.
-    pub fn begin(&self, until: u64, all: bool, now: u64) {
-        if self.until.load(Acquire) <= now {
+    pub fn begin(&self, until: Instant, all: bool, now: Instant) {
+        if self.until.load().is_none_or(|end| end <= now) {
             self.all.store(all, Release);
-            self.until.store(until, Release);
+            self.until.store(Some(until));
         } else {
             self.all.fetch_or(all, AcqRel);
-            self.until.fetch_max(until, AcqRel);
+            self.until.extend(until);
         }
         self.changed.notify_waiters();
     }
 
     /// Ends the pause.
     pub fn end(&self) {
-        self.until.store(0, Release);
+        self.until.store(None);
         self.changed.notify_waiters();
     }
 
-    /// Until when a command waits, in ms since the epoch; `None` if it may run.
+    /// Until when a command waits; `None` if it may run.
     #[inline]
-    pub fn until(&self, writes: bool, now: u64) -> Option<u64> {
-        let until = self.until.load(Acquire);
-        (until != 0 && until > now && (writes || self.all.load(Acquire))).then_some(until)
+    pub fn until(&self, writes: bool, clock: &Clock) -> Option<Instant> {
+        let until = self.until.load()?;
+        (until > clock.instant() && (writes || self.all.load(Acquire))).then_some(until)
     }
 
     /// The kind of pause and its remaining ms, for INFO.
-    pub fn state(&self, now: u64) -> Option<(bool, u64)> {
-        let left = self.until.load(Acquire).saturating_sub(now);
-        (left > 0).then(|| (self.all.load(Acquire), left))
+    pub fn state(&self, now: Instant) -> Option<(bool, u64)> {
+        let until = self.until.load().filter(|until| *until > now)?;
+        Some((self.all.load(Acquire), until.ms_since(now)))
     }
 
     /// Resolves when the pause has changed, or at once if there is none at the time `now`.
-    pub async fn over_or_changed(&self, now: u64) {
+    pub async fn over_or_changed(&self, now: Instant) {
         // From here on no change is missed.
         let changed = self.changed.notified();
         if self.state(now).is_some() {
@@ -62,19 +63,30 @@ impl Pause {
 #[cfg(test)]
 mod tests {
     use super::Pause;
+    use crate::env::Clock;
 
     #[test]
     fn the_later_end_and_the_stricter_kind_count() {
-        let pause = Pause::default();
-        assert_eq!(pause.until(true, 100), None);
-        pause.begin(200, false, 100);
-        assert_eq!((pause.until(true, 150), pause.until(false, 150)), (Some(200), None));
-        pause.begin(180, true, 150);
-        assert_eq!((pause.until(true, 190), pause.until(false, 190)), (Some(200), Some(200)));
-        assert_eq!(pause.until(true, 200), None);
-        pause.begin(300, false, 250);
-        assert_eq!(pause.until(false, 260), None);
+        let (pause, clock) = (Pause::default(), Clock::manual(0));
+        let begun = clock.instant();
+        let at = |ms: u64| begun.after_ms(ms);
+        let pass = |ms: u64| clock.as_manual().unwrap().advance_ms(ms);
+        let until = |writes: bool| pause.until(writes, &clock);
+        pass(100);
+        assert_eq!(until(true), None);
+        pause.begin(at(200), false, at(100));
+        pass(50);
+        assert_eq!((until(true), until(false)), (Some(at(200)), None));
+        pause.begin(at(180), true, at(150));
+        pass(40);
+        assert_eq!((until(true), until(false)), (Some(at(200)), Some(at(200))));
+        assert_eq!(pause.state(at(190)), Some((true, 10)));
+        pass(10);
+        assert_eq!(until(true), None);
+        pause.begin(at(300), false, at(250));
+        pass(60);
+        assert_eq!(until(false), None);
         pause.end();
-        assert_eq!(pause.state(260), None);
+        assert_eq!(pause.state(at(260)), None);
     }
 }

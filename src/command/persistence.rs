@@ -10,7 +10,7 @@ use std::time::Duration;
 /// How often WAITAOF looks whether the log is complete.
 const WAIT_PAUSE: Duration = Duration::from_millis(5);
 
-const ADMIN: u32 = flag::ADMIN | flag::NOSCRIPT | flag::NO_ASYNC_LOADING;
+const ADMIN: u64 = flag::ADMIN | flag::NOSCRIPT | flag::NO_ASYNC_LOADING;
 
 /// The family.
 pub(super) static COMMANDS: &[Spec] = &[
@@ -35,7 +35,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         "Begins to write a checkpoint, after which the log before it is removed.",
         "",
     ),
-    spec("lastsave", 1, flag::LOADING | flag::STALE | flag::FAST | flag::DANGEROUS, lastsave)
+    spec("lastsave", 1, flag::LOADING | flag::STALE | flag::FAST | flag::DANGEROUS | flag::TELLS, lastsave)
         .doc("server", "1.0.0", "O(1)", "Returns the time of the last checkpoint, in seconds since the epoch.", "")
         .categories(&["admin", "dangerous"])
         .tips(&["nondeterministic_output"]),

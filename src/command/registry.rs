@@ -62,8 +62,17 @@ impl Command {
 
     /// Whether a flag is set.
     #[inline]
-    pub fn has(&self, bit: u32) -> bool {
+    pub fn has(&self, bit: u64) -> bool {
         self.spec.has(bit)
+    }
+
+    /// Whether all that it does can be taken back, as a transaction must that is all or nothing.
+    pub fn is_undoable(&self) -> bool {
+        if is_write(self) {
+            !self.has(flag::WHOLE | flag::ALL_SHARDS)
+        } else {
+            self.has(flag::READONLY | flag::TELLS)
+        }
     }
 
     /// Checks the number of arguments, the name included.

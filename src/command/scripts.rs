@@ -4,8 +4,8 @@
 use super::spec::*;
 use super::{Cx, Fail, Outcome, eq, help::help};
 
-const OWN: u32 = flag::NOSCRIPT;
-const HELP: u32 = flag::LOADING | flag::STALE;
+const OWN: u64 = flag::NOSCRIPT;
+const HELP: u64 = flag::LOADING | flag::STALE;
 const FLUSH: &str = "O(N) where N is the number of functions deleted";
 const EVERYWHERE: &[&str] = &["request_policy:all_shards", "response_policy:all_succeeded"];
 const ON_NODES: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];

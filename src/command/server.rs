@@ -11,7 +11,7 @@ use super::slowlog::SlowLog;
 use super::stats::{Histogram, WorkerStats};
 use crate::config::{Changed, Config, Refusal};
 use crate::engine::Engine;
-use crate::env::Random;
+use crate::env::{Instant, Random};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -57,6 +57,8 @@ pub struct Server {
     pub counts: Counts,
     /// When the server started, in ms since the epoch.
     pub started: u64,
+    /// The same instant on this process's clock.
+    pub started_at: Instant,
     /// Forty hexadecimal digits that are another at each start.
     pub run_id: String,
     /// The number of MONITOR clients.
@@ -100,7 +102,7 @@ impl Server {
     /// As [`Server::new`], with commands that may have other names.
     pub fn with_registry(engine: Arc<Engine>, config: Arc<Config>, registry: &'static Registry) -> Self {
         let settings = config.snapshot();
-        let started = engine.clock.now_ms();
+        let (started, started_at) = (engine.clock.now_ms(), engine.clock.instant());
         let mut random = Random::from_os().unwrap_or_else(|_| Random::seeded(started));
         let (high, low) = (random.next_u64(), random.next_u64());
         let run_id = format!("{high:016x}{low:016x}{:08x}", random.next_u64() as u32);
@@ -120,6 +122,7 @@ impl Server {
                 .collect(),
             counts: Counts::default(),
             started,
+            started_at,
             run_id,
             monitors: AtomicUsize::new(0),
             slow_log: Mutex::default(),

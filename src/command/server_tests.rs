@@ -170,13 +170,13 @@ fn clients_are_listed_and_killed_by_what_they_are() {
 #[test]
 fn a_pause_holds_writers_until_it_ends() {
     let mut harness = Harness::new();
-    let now = super::testing::START;
+    let clock = harness.server.engine.clock.clone();
     harness.run("CLIENT PAUSE 100 WRITE");
-    assert_eq!(harness.server.pause.until(true, now), Some(now + 100));
-    assert_eq!(harness.server.pause.until(false, now), None);
+    assert_eq!(harness.server.pause.until(true, &clock), Some(clock.instant().after_ms(100)));
+    assert_eq!(harness.server.pause.until(false, &clock), None);
     assert!(info(&mut harness, "clients").contains("paused_actions:write"));
     harness.run("CLIENT UNPAUSE");
-    assert_eq!(harness.server.pause.until(true, now), None);
+    assert_eq!(harness.server.pause.until(true, &clock), None);
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub fn clip_arg(arg: &[u8]) -> Vec<u8> {
     text
 }
 
-const ADMIN: u32 = flag::ADMIN | flag::LOADING | flag::STALE;
+const ADMIN: u64 = flag::ADMIN | flag::LOADING | flag::STALE;
 
 static SUBS: &[Spec] = &[
     server!(

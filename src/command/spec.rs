@@ -34,71 +34,74 @@ pub enum OnView {
 /// Flags of commands, as a set of bits.
 pub mod flag {
     /// Changes keys: takes exclusive locks.
-    pub const WRITE: u32 = 1;
+    pub const WRITE: u64 = 1;
     /// Reads keys: takes shared locks.
-    pub const READONLY: u32 = 1 << 1;
+    pub const READONLY: u64 = 1 << 1;
     /// Refused when memory is short.
-    pub const DENYOOM: u32 = 1 << 2;
+    pub const DENYOOM: u64 = 1 << 2;
     /// An operator's command.
-    pub const ADMIN: u32 = 1 << 3;
+    pub const ADMIN: u64 = 1 << 3;
     /// Publish and subscribe.
-    pub const PUBSUB: u32 = 1 << 4;
+    pub const PUBSUB: u64 = 1 << 4;
     /// Not allowed in scripts.
-    pub const NOSCRIPT: u32 = 1 << 5;
+    pub const NOSCRIPT: u64 = 1 << 5;
     /// May wait.
-    pub const BLOCKING: u32 = 1 << 6;
+    pub const BLOCKING: u64 = 1 << 6;
     /// Allowed while loading.
-    pub const LOADING: u32 = 1 << 7;
+    pub const LOADING: u64 = 1 << 7;
     /// Allowed on a stale replica.
-    pub const STALE: u32 = 1 << 8;
+    pub const STALE: u64 = 1 << 8;
     /// Not shown by MONITOR.
-    pub const SKIP_MONITOR: u32 = 1 << 9;
+    pub const SKIP_MONITOR: u64 = 1 << 9;
     /// Not entered in the slow log.
-    pub const SKIP_SLOWLOG: u32 = 1 << 10;
+    pub const SKIP_SLOWLOG: u64 = 1 << 10;
     /// O(1) or O(log n).
-    pub const FAST: u32 = 1 << 11;
+    pub const FAST: u64 = 1 << 11;
     /// Allowed before authentication.
-    pub const NO_AUTH: u32 = 1 << 12;
+    pub const NO_AUTH: u64 = 1 << 12;
     /// Not allowed in MULTI.
-    pub const NO_MULTI: u32 = 1 << 13;
+    pub const NO_MULTI: u64 = 1 << 13;
     /// Allowed while a script runs long.
-    pub const ALLOW_BUSY: u32 = 1 << 14;
+    pub const ALLOW_BUSY: u64 = 1 << 14;
     /// Beside `DENYOOM`: whether it needs memory depends on what it is asked for, so that its handler refuses it when
     /// memory is short.
-    pub const WEIGHS: u32 = 1 << 15;
+    pub const WEIGHS: u64 = 1 << 15;
     /// The first key may be absent or keys move: COMMAND reports `movablekeys`.
-    pub const MOVABLE_KEYS: u32 = 1 << 16;
+    pub const MOVABLE_KEYS: u64 = 1 << 16;
     /// Not shown to clients (container of subcommands only).
-    pub const NO_ASYNC_LOADING: u32 = 1 << 17;
+    pub const NO_ASYNC_LOADING: u64 = 1 << 17;
     /// Walks or changes whole databases. Inside EXEC it makes the transaction lock every shard.
-    pub const WHOLE: u32 = 1 << 18;
+    pub const WHOLE: u64 = 1 << 18;
     /// Needs every shard locked, also outside EXEC: exclusively if it writes, and else to show one moment.
-    pub const ALL_SHARDS: u32 = 1 << 19;
+    pub const ALL_SHARDS: u64 = 1 << 19;
     /// May take long: outside EXEC it runs on a thread of its own, so that other clients are served meanwhile.
-    pub const LONG: u32 = 1 << 20;
+    pub const LONG: u64 = 1 << 20;
     /// Takes long where one of its arguments is long, see [`HEAVY_BYTES`](super::HEAVY_BYTES). It is then run as `LONG`
     /// says.
-    pub const HEAVY: u32 = 1 << 31;
+    pub const HEAVY: u64 = 1 << 31;
     /// Run by the session itself, because it needs more than a handler has (EXEC).
-    pub const SESSION: u32 = 1 << 21;
+    pub const SESSION: u64 = 1 << 21;
     /// Runs at once also while MULTI is open (EXEC, DISCARD, WATCH ...), rather than being queued.
-    pub const IN_MULTI: u32 = 1 << 23;
+    pub const IN_MULTI: u64 = 1 << 23;
     /// Dangerous, beside what other flags imply.
-    pub const DANGEROUS: u32 = 1 << 22;
+    pub const DANGEROUS: u64 = 1 << 22;
     /// Only allowed as the first command of a transaction, which it makes all or nothing.
-    pub const ATOMIC: u32 = 1 << 29;
+    pub const ATOMIC: u64 = 1 << 29;
     /// Only allowed where an option says so (DEBUG).
-    pub const PROTECTED: u32 = 1 << 24;
+    pub const PROTECTED: u64 = 1 << 24;
     /// Its subcommands are a matter of its own: COMMAND does not show them, and statistics count them together.
-    pub const HIDDEN_SUBS: u32 = 1 << 25;
+    pub const HIDDEN_SUBS: u64 = 1 << 25;
     /// May be called without any key although it has key specifications.
-    pub const NO_MANDATORY_KEYS: u32 = 1 << 26;
+    pub const NO_MANDATORY_KEYS: u64 = 1 << 26;
     /// Tells whether the server is well: refused when writes are (PING).
-    pub const PROBE: u32 = 1 << 28;
+    pub const PROBE: u64 = 1 << 28;
     /// May have something to tell replicas although it writes no keys; it waits while writes are paused.
-    pub const MAY_REPLICATE: u32 = 1 << 27;
+    pub const MAY_REPLICATE: u64 = 1 << 27;
     /// Its lookups count as keyspace hits and misses although it writes, for it tells what it found.
-    pub const COUNTED: u32 = 1 << 30;
+    pub const COUNTED: u64 = 1 << 30;
+    /// Only tells something, or chooses the database: a transaction that is all or nothing may have it, as it may have
+    /// what reads or writes keys.
+    pub const TELLS: u64 = 1 << 32;
 }
 
 /// Longest argument of a `HEAVY` command that is run where others wait, in bytes. To read more JSON than that takes
@@ -160,7 +163,7 @@ pub struct Spec {
     /// Exact number of arguments with the name, or its negative minimum.
     pub arity: i32,
     /// Bits of [`flag`].
-    pub flags: u32,
+    pub flags: u64,
     /// The keys.
     pub keys: &'static [KeySpec],
     /// Finds the keys where they are partition keys of tables.
@@ -190,7 +193,7 @@ pub struct Spec {
 }
 
 /// Starts a spec; the builder methods fill in the rest.
-pub const fn spec(name: &'static str, arity: i32, flags: u32, run: Handler) -> Spec {
+pub const fn spec(name: &'static str, arity: i32, flags: u64, run: Handler) -> Spec {
     Spec {
         name,
         arity,
@@ -289,7 +292,7 @@ impl Spec {
 
     /// Whether a flag is set.
     #[inline]
-    pub const fn has(&self, flag: u32) -> bool {
+    pub const fn has(&self, flag: u64) -> bool {
         self.flags & flag != 0
     }
 }

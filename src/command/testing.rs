@@ -7,7 +7,7 @@ mod harness {
     use crate::command::{Client, ClientHandle, Cx, Server};
     use crate::config::{Caller, Config, Settings};
     use crate::engine::{Engine, Tx};
-    use crate::env::Clock;
+    use crate::env::{Clock, Instant};
     use crate::resp::{Batch, Decoder, Limits, Proto, Reply, ReplyDecoder, Value};
     use crate::session::{Stop, Worker};
     use crate::store::Mode;
@@ -52,9 +52,9 @@ mod harness {
         /// Adds a client; its number is for [`Harness::run_as`].
         pub(crate) fn connect(&mut self) -> usize {
             let id = self.server.next_client_id();
-            let handle =
-                ClientHandle::new(id, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), false, START);
-            let handle = Arc::new(handle);
+            let (addr, laddr) = ("127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned());
+            let now = self.server.engine.clock.instant();
+            let handle = Arc::new(ClientHandle::new(id, addr, laddr, false, now));
             self.server.clients.lock().insert(id, Arc::clone(&handle));
             self.clients.push(Client::new(handle, true));
             self.clients.len() - 1
@@ -70,6 +70,27 @@ mod harness {
             if let Some(clock) = self.server.engine.clock.as_manual() {
                 clock.advance_ms(ms);
             }
+        }
+
+        /// Whether a command of a new client has to wait for the end of CLIENT PAUSE.
+        pub(crate) fn is_held_up(&mut self, line: &str) -> bool {
+            matches!(self.stop_of(line), (Some(Stop::Paused(_)), _))
+        }
+
+        /// Until when a command of a new client waits for keys, if it does so and gives up at all.
+        pub(crate) fn waits_until(&mut self, line: &str) -> Option<Instant> {
+            let (Some(Stop::Blocked), client) = self.stop_of(line) else { return None };
+            client.parked.as_ref()?.wait.until
+        }
+
+        fn stop_of(&mut self, line: &str) -> (Option<Stop>, &Client) {
+            let number = self.connect();
+            let mut request = args_of(line);
+            let mut batch = Batch::new();
+            Decoder::new().decode(&mut request, &Limits::default(), &mut batch, 1).unwrap();
+            let client = &mut self.clients[number];
+            let progress = self.worker.run(client, &request, &batch, 0, &mut Reply::new(Proto::V2));
+            (progress.stop, client)
         }
 
         /// Sets an option as CONFIG SET does.

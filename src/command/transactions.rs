@@ -7,7 +7,7 @@ use super::{Cx, Fail, Outcome};
 use crate::store::{Entry, Store};
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
-const ALWAYS: u32 =
+const ALWAYS: u64 =
     flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::FAST | flag::ALLOW_BUSY | flag::IN_MULTI;
 
 /// The family.

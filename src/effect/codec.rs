@@ -28,7 +28,7 @@
 //! ```
 //! An opcode never changes its meaning; new ones are added. Decoding never panics and allocates nothing.
 
-use super::{Effect, FieldExpire, List, MAX_STRING, PackedKind, stream};
+use super::{Effect, FieldExpire, List, MAX_STRING, PackedKind, SYSTEM, TOKENS, stream};
 use crate::value::bits::BitOp;
 use crate::value::packed::{check_parts, get_varint, put_part, put_varint_to, varint_len};
 
@@ -281,6 +281,8 @@ impl<'a> Decoder<'a> {
             }
             2 => {
                 let (db, key, at) = (self.small()?, self.part()?, self.time()?);
+                // Before tokens had a database of their own, they were what was in this one with a deadline.
+                let db = if db == SYSTEM { TOKENS } else { db };
                 Effect::SetString { db, key, value: self.part()?, expire: Some(at) }
             }
             3 => {
@@ -436,6 +438,14 @@ mod tests {
             StreamChange::Acknowledge { group, ids },
         ];
         changes.map(|change| Effect::Stream { db: 3, key, change }).to_vec()
+    }
+
+    #[test]
+    fn tokens_from_before_they_had_a_database_of_their_own_are_in_it() {
+        let token = |db| Effect::SetString { db, key: b"atomic:abc", value: b"reply", expire: Some(1) };
+        let mut record = vec![VERSION];
+        token(SYSTEM).encode(&mut record);
+        assert_eq!(Decoder::new(&record).unwrap().next(), Some(Ok(token(TOKENS))));
     }
 
     proptest! {

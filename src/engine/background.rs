@@ -5,7 +5,7 @@ use super::durability::{Level, Phase};
 use super::{Engine, EngineError, Tx};
 use crate::config::Settings;
 use crate::effect::{Effect, List};
-use crate::env::process;
+use crate::env::{Instant, process};
 use crate::log::scrub;
 use crate::store::Mode;
 use std::panic::AssertUnwindSafe;
@@ -69,7 +69,7 @@ impl Engine {
     }
 
     fn cycle_thread(self: &Arc<Self>) {
-        let (mut next_shard, mut next_lift) = (0, 0);
+        let (mut next_shard, mut next_lift) = (0, self.clock.instant());
         while self.rest(1000 / u64::from(self.settings().hz.max(1))) {
             survive(|| self.tick(&mut next_shard, &mut next_lift));
         }
@@ -100,15 +100,15 @@ impl Engine {
         !settled && self.make_room(&self.settings(), record) && self.build_indexes(INDEX_MICROS, record)
     }
 
-    fn tick(self: &Arc<Self>, next_shard: &mut usize, next_lift: &mut u64) {
+    fn tick(self: &Arc<Self>, next_shard: &mut usize, next_lift: &mut Instant) {
         if self.state().phase() == Phase::FallingBack {
             self.fall_back();
         }
         self.look_after_store(next_shard);
         self.store.hand_over_ready();
-        let now = self.clock.now_ms();
-        if !(now + 1..=now + LIFT_MILLIS).contains(next_lift) {
-            *next_lift = now + LIFT_MILLIS;
+        let now = self.clock.instant();
+        if *next_lift <= now {
+            *next_lift = now.after_ms(LIFT_MILLIS);
             self.lift_interrupted();
         }
         self.maintain_log();
@@ -124,7 +124,7 @@ impl Engine {
         self.store.bury_some(now, HOLD * 4);
         self.follow_tables();
         self.trim_streams(&mut record);
-        if self.active_expire.load(Relaxed) && !self.keeps_all(now) {
+        if self.active_expire.load(Relaxed) && !self.keeps_all() {
             self.expire_some(next_shard, &mut record);
         }
         if !self.make_room(&self.settings(), &mut record) {
@@ -206,14 +206,14 @@ impl Engine {
         !*stopping
     }
 
-    /// Whether nothing is to be removed at a time, whether it has expired or memory is short.
-    pub(super) fn keeps_all(&self, now: u64) -> bool {
-        self.kept_until.load(Relaxed) > now
+    /// Whether nothing is to be removed now, whether it has expired or memory is short.
+    pub(super) fn keeps_all(&self) -> bool {
+        self.kept_until.load().is_some_and(|until| until > self.clock.instant())
     }
 
     /// Removes keys if they have expired, as Redis does when a command comes upon them. No lock may be held by the caller.
     pub fn remove_expired<'k>(&self, db: usize, keys: impl Iterator<Item = &'k [u8]>, record: &mut Vec<u8>) {
-        if self.refusal(0).is_some() || self.keeps_all(self.clock.now_ms()) {
+        if self.refusal(0).is_some() || self.keeps_all() {
             return;
         }
         for key in keys {
@@ -304,15 +304,15 @@ impl Engine {
             return;
         }
         let settings = self.settings();
-        let now = self.clock.now_ms();
-        let since = now.checked_sub(self.save.last_try.load(Relaxed));
-        let rests = !self.save.last_ok.load(Relaxed) && since.is_some_and(|since| since < RETRY_MILLIS);
+        let now = self.clock.instant();
+        let tried = |last| now.ms_since(last) < RETRY_MILLIS;
+        let rests = !self.save.last_ok.load(Relaxed) && self.save.last_try.load().is_some_and(tried);
         if !rests && self.save_wanted(&settings, now) {
             let _ = self.start_save();
         }
     }
 
-    fn save_wanted(&self, settings: &Settings, now: u64) -> bool {
+    fn save_wanted(&self, settings: &Settings, now: Instant) -> bool {
         // One that failed is tried again whatever asked for it, because writes may be refused until one succeeds.
         let failed = !self.save.last_ok.load(Relaxed) && !settings.save.is_empty();
         failed
@@ -321,9 +321,9 @@ impl Engine {
             || self.log_has_grown(settings)
     }
 
-    fn save_point_reached(&self, settings: &Settings, now: u64) -> bool {
+    fn save_point_reached(&self, settings: &Settings, now: Instant) -> bool {
         let dirty = self.dirty.load(Relaxed);
-        let age = now.saturating_sub(self.save.last_save.load(Relaxed)) / 1000;
+        let age = self.save.saved_at.load().map_or(0, |at| now.since(at).as_secs());
         settings.save.iter().any(|point| dirty >= point.changes && age > point.seconds)
     }
 

@@ -266,13 +266,11 @@ impl Engine {
     /// Removes old records of all change streams if the last time is a while ago; and streams that were disabled when their last
     /// record is gone. Done in the background, and callable by tests that own time.
     pub fn trim_streams(&self, record: &mut Vec<u8>) {
-        let now = self.clock.now_ms();
-        // A clock that was ahead for a while must not end the trimming.
-        let pause = self.next_trim.load(Relaxed).saturating_sub(now);
-        if !self.tables.any_stream() || (1..=TRIM_MILLIS).contains(&pause) {
+        let (now, instant) = (self.clock.now_ms(), self.clock.instant());
+        if !self.tables.any_stream() || self.next_trim.load().is_some_and(|next| next > instant) {
             return;
         }
-        self.next_trim.store(now + TRIM_MILLIS, Relaxed);
+        self.next_trim.store(Some(instant.after_ms(TRIM_MILLIS)));
         let tables = self.tables.list_with_dropped();
         for table in tables.iter().filter(|table| !table.schema.streams.is_empty()) {
             let mut more = true;

@@ -10,7 +10,7 @@ use super::durability::LogState;
 use super::journal::NotNow;
 use super::{Engine, EngineError};
 use crate::effect;
-use crate::env::process;
+use crate::env::{AtomicInstant, Clock, process};
 use crate::log::Log;
 use crate::log::checkpoint::{CheckpointWriter, Checkpoints};
 use crate::store::Mode;
@@ -45,16 +45,18 @@ pub struct SaveState {
     pub running: AtomicBool,
     /// Whether one must be written, whatever the save points say.
     pub due: AtomicBool,
-    /// When the running one began, in ms since the epoch.
-    pub started: AtomicU64,
+    /// When the running one began.
+    pub started: AtomicInstant,
     /// When the last good one was finished, in ms since the epoch; at first the start of the server.
     pub last_save: AtomicU64,
+    /// The same instant on this process's clock.
+    pub saved_at: AtomicInstant,
     /// Whether the last one succeeded.
     pub last_ok: AtomicBool,
     /// How long the last one took, in ms; `u64::MAX` before the first.
     pub last_millis: AtomicU64,
-    /// When the last one was tried, in ms since the epoch.
-    pub last_try: AtomicU64,
+    /// When the last one was tried; none before the first.
+    pub last_try: AtomicInstant,
     /// How many shards the running one has begun to read, in ascending order; set while the last of them is held.
     pub(super) shards_read: AtomicUsize,
     /// Checkpoints finished since the start.
@@ -66,20 +68,27 @@ pub struct SaveState {
 }
 
 impl SaveState {
-    pub(super) fn new(now: u64) -> Self {
+    pub(super) fn new(clock: &Clock) -> Self {
         Self {
             running: AtomicBool::new(false),
             due: AtomicBool::new(false),
-            started: AtomicU64::new(0),
-            last_save: AtomicU64::new(now),
+            started: AtomicInstant::default(),
+            last_save: AtomicU64::new(clock.now_ms()),
+            saved_at: AtomicInstant::new(clock.instant()),
             last_ok: AtomicBool::new(true),
             last_millis: AtomicU64::new(u64::MAX),
-            last_try: AtomicU64::new(0),
+            last_try: AtomicInstant::default(),
             shards_read: AtomicUsize::new(0),
             count: AtomicU64::new(0),
             log_bytes: AtomicU64::new(0),
             report: Mutex::new(None),
         }
+    }
+
+    /// Takes note that what is in memory is saved as of now.
+    pub(super) fn note_saved(&self, clock: &Clock) {
+        self.last_save.store(clock.now_ms(), Relaxed);
+        self.saved_at.store(Some(clock.instant()));
     }
 }
 
@@ -173,7 +182,7 @@ impl Engine {
     pub fn start_save(self: &Arc<Self>) -> Result<(), EngineError> {
         // From here to the thread's own claim nobody else may begin: the claim is handed over.
         std::mem::forget(self.claim_save()?);
-        self.save.started.store(self.clock.now_ms(), Relaxed);
+        self.save.started.store(Some(self.clock.instant()));
         let engine = Arc::clone(self);
         let spawned = std::thread::Builder::new().name("checkpoint".into()).spawn(move || {
             let running = Running { engine: &engine, permitted: true };
@@ -194,18 +203,17 @@ impl Engine {
 
     pub(super) fn run_save(&self, running: &Running<'_>) -> Result<(), EngineError> {
         let due = self.save.due.swap(false, AcqRel);
-        let start = self.clock.now_ms();
-        self.save.started.store(start, Relaxed);
-        self.save.last_try.store(start, Relaxed);
+        let start = self.clock.instant();
+        self.save.started.store(Some(start));
+        self.save.last_try.store(Some(start));
         let dirty = self.dirty.load(Relaxed);
         let outcome = self.write_checkpoint(running);
-        let now = self.clock.now_ms();
-        self.save.last_millis.store(now.saturating_sub(start), Relaxed);
+        self.save.last_millis.store(self.clock.instant().ms_since(start), Relaxed);
         if !matches!(outcome, Err(EngineError::Revoked)) {
             self.save.last_ok.store(outcome.is_ok(), Relaxed);
         }
         if let Ok(report) = &outcome {
-            self.save.last_save.store(now, Relaxed);
+            self.save.note_saved(&self.clock);
             self.save.count.fetch_add(1, Relaxed);
             self.dirty.fetch_sub(dirty.min(self.dirty.load(Relaxed)), Relaxed);
             if let Some(report) = report {

@@ -62,7 +62,7 @@ impl Engine {
             return true;
         }
         let Some(_permit) = self.works.permit() else { return true };
-        if self.keeps_all(self.clock.now_ms()) {
+        if self.keeps_all() {
             return true;
         }
         if self.store.has_dead() {

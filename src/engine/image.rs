@@ -1,7 +1,7 @@
 //! The image of one shard in a checkpoint: the shard exactly as it was at one LSN, see [`crate::store::ShardImage`].
 
 use super::{Engine, EngineError};
-use crate::effect::{self, SYSTEM};
+use crate::effect;
 use crate::env::process;
 use crate::store::{Mode, Owner, Piece};
 use std::sync::atomic::Ordering::Relaxed;
@@ -60,8 +60,8 @@ impl Engine {
         if let Some(db) = (0..self.store.databases()).find(|db| self.store.space(*db) == space) {
             return Some(Owner::Database(db as u32));
         }
-        if space == SYSTEM {
-            return Some(Owner::Database(SYSTEM));
+        if effect::is_own(space) {
+            return Some(Owner::Database(space));
         }
         self.tables.owns(space).then_some(Owner::Table(space))
     }

@@ -45,7 +45,7 @@ pub use undo::Reach;
 pub use views::{VIEW_DB, View};
 
 use crate::config::Settings;
-use crate::env::{Clock, Disk, Random};
+use crate::env::{AtomicInstant, Clock, Disk, Random};
 use crate::log::{FolderPlace, LogError, LogPlace};
 use crate::store::Store;
 use durability::Machine;
@@ -133,8 +133,8 @@ pub struct Engine {
     pub loading_total: AtomicU64,
     /// Whether the cycle removes expired keys (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expire: AtomicBool,
-    /// Until when nothing is removed because it has expired or for want of memory, in ms since the epoch (CLIENT PAUSE).
-    pub kept_until: AtomicU64,
+    /// Until when nothing is removed because it has expired or for want of memory (CLIENT PAUSE).
+    pub kept_until: AtomicInstant,
     /// Whether RESTORE takes payloads whatever their checksum (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
     pub skip_checksums: AtomicBool,
     /// Checkpoints: the last one's outcome and the running one.
@@ -164,7 +164,7 @@ pub struct Engine {
     /// How long change streams keep their records, in ms.
     stream_retention: AtomicU64,
     /// When they are looked through next, in ms since the epoch.
-    next_trim: AtomicU64,
+    next_trim: AtomicInstant,
     /// Candidates for eviction.
     pool: Mutex<evict::Pool>,
     stopping: Mutex<bool>,
@@ -213,9 +213,9 @@ impl Engine {
             loading_done: AtomicU64::new(0),
             loading_total: AtomicU64::new(0),
             active_expire: AtomicBool::new(true),
-            kept_until: AtomicU64::new(0),
+            kept_until: AtomicInstant::default(),
             skip_checksums: AtomicBool::new(false),
-            save: SaveState::new(clock.now_ms()),
+            save: SaveState::new(&clock),
             slow_work: OnceLock::new(),
             journal: Journal::default(),
             machine: Machine::new(journal::level_of(&settings)),
@@ -228,7 +228,7 @@ impl Engine {
             ending: Mutex::new(()),
             emptied: AtomicBool::new(false),
             stream_retention: AtomicU64::new(0),
-            next_trim: AtomicU64::new(0),
+            next_trim: AtomicInstant::default(),
             pool: Mutex::default(),
             settings: Mutex::new(Arc::clone(&settings)),
             place,

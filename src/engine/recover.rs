@@ -6,7 +6,7 @@
 use super::checkpoint::{PROLOGUE_VERSION, PROLOGUE_VERSION_OF_PIECES, PROLOGUE_VERSION_OF_WHOLE_SHARDS};
 use super::durability::{Event, LogState, Phase, State};
 use super::{Engine, EngineError};
-use crate::effect::{Decoder, Effect, EffectError, SYSTEM};
+use crate::effect::{self, Decoder, Effect, EffectError};
 use crate::log::checkpoint::{Checkpoint, ReadError};
 use crate::log::{Begun, Cut, Log, LogError, LogOptions, LogReader, Lsn, Piece, ReadAhead};
 use crate::store::{Mode, Store};
@@ -111,7 +111,7 @@ impl Engine {
         report.keys = self.store.len() as u64;
         report.millis = (self.clock.monotonic_micros() - began) / 1000;
         self.dirty.store(0, Relaxed);
-        self.save.last_save.store(self.clock.now_ms(), Relaxed);
+        self.save.note_saved(&self.clock);
         let closed = !report.gap || self.close_found_gap(&log)?;
         let all = self.store.lock_all(Mode::Write, self.clock.now_ms());
         self.enter_service(!closed);
@@ -327,7 +327,7 @@ impl Engine {
             Effect::Move { db, to_db, .. } | Effect::Copy { db, to_db, .. } => Some(db.max(to_db)),
             _ => effect.db(),
         };
-        match db.filter(|db| *db as usize >= databases && *db != SYSTEM) {
+        match db.filter(|db| *db as usize >= databases && !effect::is_own(*db)) {
             // What empties a database that there is not, empties nothing.
             Some(db) if !matches!(effect, Effect::Delete { .. }) => Err(Unfit::Database { db, databases }),
             _ => Ok(()),

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The moment from which the system's monotonic time is counted: the first use in this process.
-static ANCHOR: LazyLock<Instant> = LazyLock::new(Instant::now);
+static ANCHOR: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
 
 /// The processor's cycle counter where it runs steadily, else the system's monotonic clock; and its reading at first use.
 static COUNTER: LazyLock<(quanta::Clock, u64)> = LazyLock::new(|| {
@@ -13,6 +13,72 @@ static COUNTER: LazyLock<(quanta::Clock, u64)> = LazyLock::new(|| {
     let begun = clock.raw();
     (clock, begun)
 });
+
+/// A point of time within this process, on the clock of [`Clock::monotonic_nanos`]. Spans run between two of them, for
+/// the system's clock may be set, backwards too. Wall-clock time is a number of milliseconds and cannot be taken for
+/// one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The instant at which [`Clock::monotonic_nanos`] says so.
+    #[inline]
+    pub fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// The instant so many milliseconds later, or the last one there is.
+    #[must_use]
+    pub fn after_ms(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms.saturating_mul(1_000_000)))
+    }
+
+    /// The time since an earlier instant; none if it is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The same in whole milliseconds.
+    pub fn ms_since(self, earlier: Self) -> u64 {
+        self.since(earlier).as_millis() as u64
+    }
+}
+
+/// An instant, or none, that threads share.
+#[derive(Debug, Default)]
+pub struct AtomicInstant(AtomicU64);
+
+impl AtomicInstant {
+    /// A cell that holds an instant.
+    pub fn new(at: Instant) -> Self {
+        let cell = Self::default();
+        cell.store(Some(at));
+        cell
+    }
+
+    /// What is in it.
+    #[inline]
+    pub fn load(&self) -> Option<Instant> {
+        self.0.load(Ordering::Acquire).checked_sub(1).map(Instant)
+    }
+
+    /// Puts an instant or none in it.
+    #[inline]
+    pub fn store(&self, at: Option<Instant>) {
+        self.0.store(at.map_or(0, Self::packed), Ordering::Release);
+    }
+
+    /// Puts an instant in it, unless a later one is there.
+    pub fn extend(&self, at: Instant) {
+        self.0.fetch_max(Self::packed(at), Ordering::AcqRel);
+    }
+
+    /// Zero is for none.
+    #[inline]
+    fn packed(at: Instant) -> u64 {
+        at.0.saturating_add(1)
+    }
+}
 
 /// Where the time comes from. Cheap to clone; clones of a manual clock share one time.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +129,12 @@ impl Clock {
             }
             Self::Manual(clock) => clock.monotonic_micros.load(Ordering::Acquire) * 1000,
         }
+    }
+
+    /// This instant.
+    #[inline]
+    pub fn instant(&self) -> Instant {
+        Instant(self.monotonic_nanos())
     }
 
     /// The hand-moved clock behind this one, if it is one.

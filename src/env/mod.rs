@@ -18,7 +18,7 @@ mod sim_disk;
 #[cfg(test)]
 mod tests;
 
-pub use clock::{Clock, ManualClock};
+pub use clock::{AtomicInstant, Clock, Instant, ManualClock};
 pub use disk::{Access, Disk, DiskFile, FolderEntry, FolderLock, OpenFolder, Preallocate, wants_resource};
 pub use log_file::LogFile;
 pub use names::{OwnName, PidFile, listen_unix};

@@ -13,7 +13,6 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 /// What woke a connection that waits.
 enum Event {
@@ -38,11 +37,8 @@ impl Connection {
         let local = std::rc::Rc::clone(&self.local);
         let engine = &local.server.engine;
         parked.park(&engine.store, client);
-        let deadline = parked.wait.until.map(|until| {
-            // The clock counts whole milliseconds. The wait may have begun late in one, and is over when the last one has passed.
-            let left = Duration::from_millis(until.saturating_add(1).saturating_sub(engine.clock.now_ms()));
-            tokio::time::Instant::now() + left
-        });
+        let now = tokio::time::Instant::now();
+        let deadline = parked.wait.until.map(|until| now + until.since(engine.clock.instant()));
         loop {
             if engine.store.has_ready() {
                 local.worker.borrow_mut().serve_ready();

@@ -8,6 +8,7 @@ use crate::command::blocking::state;
 use crate::command::client::Kill;
 use crate::command::{Client, Fail};
 use crate::engine::State;
+use crate::env::Instant;
 use crate::log::Lsn;
 use crate::resp::{Batch, Decoder, Limits, Proto, ProtocolError, Reply};
 use crate::session::{Stop, Worker};
@@ -335,7 +336,7 @@ impl Connection {
             Some(Stop::Yield) | None => More::No,
         };
         if let (Some(error), true, false) = (&self.fault, done, more == More::Close) {
-            reply.error(format!("ERR {error}"));
+            self.local.worker.borrow().refuse_input(client, error, &mut reply);
             more = More::Close;
         }
         self.answer(outbox, reply, progress.wrote, progress.shows, began);
@@ -424,20 +425,20 @@ impl Connection {
     }
 
     /// Waits until CLIENT PAUSE ends or changes; false if the connection is to be closed.
-    async fn wait_for_pause(&mut self, until: u64) -> bool {
+    async fn wait_for_pause(&mut self, until: Instant) -> bool {
         let local = Rc::clone(&self.local);
         let handle = std::sync::Arc::clone(&self.shared.client);
         handle.blocked.store(state::PAUSED, Relaxed);
-        let now = local.server.engine.clock.now_ms();
+        let now = local.server.engine.clock.instant();
         let pause = &local.server.pause;
         // Where no pause is in force any more an end is waited for, or nothing.
         let (paused, until) = match pause.state(now) {
             Some(_) => (true, until),
-            None => (false, until.min(now + LOOK_AGAIN_MILLIS)),
+            None => (false, until.min(now.after_ms(LOOK_AGAIN_MILLIS))),
         };
         let goes_on = tokio::select! {
             () = pause.over_or_changed(now), if paused => true,
-            () = tokio::time::sleep(Duration::from_millis(until.saturating_sub(now))) => true,
+            () = tokio::time::sleep(until.since(now)) => true,
             () = self.end_while_waiting() => false,
         };
         handle.blocked.store(state::NO, Relaxed);
@@ -486,7 +487,7 @@ enum More {
     /// The next command wants a thread of its own.
     Long,
     /// The next command waits for the end of CLIENT PAUSE, or for an end of the server that may yet be refused.
-    Paused(u64),
+    Paused(Instant),
     /// The next command waits for keys.
     Blocked,
     /// The connection is to be closed.

@@ -22,9 +22,8 @@ pub(super) async fn watch(server: Arc<Server>) {
         sample(&server);
         persistence::start_scheduled(&server);
         let settings = server.config.snapshot();
-        let now = server.engine.clock.now_ms();
         if count % CLIENT_TICKS == 0 {
-            look_after_clients(&server, &settings, now);
+            look_after_clients(&server, &settings);
         }
         let limit = match settings.maxmemory_clients {
             MemoryOrPercent::Bytes(bytes) => bytes,
@@ -49,10 +48,11 @@ fn clients_of(server: &Server) -> Vec<Arc<ClientHandle>> {
     server.clients.lock().values().filter(|client| client.killed() == Kill::No).cloned().collect()
 }
 
-fn look_after_clients(server: &Server, settings: &Settings, now: u64) {
+fn look_after_clients(server: &Server, settings: &Settings) {
+    let now = server.engine.clock.instant();
     let limit = settings.client_output_buffer_limit.normal;
     for client in clients_of(server) {
-        let idle = now.saturating_sub(client.last_active.load(Relaxed)) / 1000;
+        let idle = client.age_and_idle(now).1.as_secs();
         let spared = client.monitor.load(Relaxed) || client.blocked.load(Relaxed) != 0;
         if settings.timeout > 0 && idle > u64::from(settings.timeout) && !spared {
             tracing::debug!("client {} is closed: it was idle for {idle} s", client.id);
@@ -62,13 +62,9 @@ fn look_after_clients(server: &Server, settings: &Settings, now: u64) {
         let waiting = counted_output(client.output_bytes.load(Relaxed) + client.pushed_bytes()) as u64;
         let above_hard = limit.hard_bytes > 0 && waiting > limit.hard_bytes;
         let above_soft = limit.soft_bytes > 0 && waiting > limit.soft_bytes;
-        let since = client.slow_since.load(Relaxed);
-        if above_soft && since == 0 {
-            client.slow_since.store(now, Relaxed);
-        } else if !above_soft && since != 0 {
-            client.slow_since.store(0, Relaxed);
-        }
-        let too_long = above_soft && since != 0 && now.saturating_sub(since) > limit.soft_seconds * 1000;
+        let since = above_soft.then(|| client.slow_since.load().unwrap_or(now));
+        client.slow_since.store(since);
+        let too_long = since.is_some_and(|since| now.since(since) > Duration::from_secs(limit.soft_seconds));
         if above_hard || too_long {
             server.counts.output_limit_disconnections.fetch_add(1, Relaxed);
             tracing::warn!("client {} is closed: it does not read its replies", client.id);
@@ -121,4 +117,40 @@ pub(super) fn raise_file_limit(server: &Server, settings: &Settings) {
         );
     }
     server.counts.most_clients.store(granted.saturating_sub(own).max(1) as usize, Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kill, look_after_clients};
+    use crate::command::testing::{Harness, START};
+    use crate::config::Settings;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    #[test]
+    fn idle_and_slow_clients_have_their_time_whatever_the_clock_is_set_to() {
+        for set_to in [START, START - 86_400_000, START + 86_400_000] {
+            let mut h = Harness::new();
+            let slow = h.connect();
+            let mut settings = Settings { timeout: 10, ..Settings::default() };
+            settings.client_output_buffer_limit.normal.soft_bytes = 1000;
+            settings.client_output_buffer_limit.normal.soft_seconds = 5;
+            let clock = h.server.engine.clock.clone();
+            let killed = |h: &Harness| -> Vec<bool> {
+                look_after_clients(&h.server, &settings);
+                h.server.clients.lock().values().map(|client| client.killed() != Kill::No).collect()
+            };
+            h.run_as(slow, "PING");
+            h.server.clients.lock().values().last().unwrap().output_bytes.store(1 << 20, Relaxed);
+            assert_eq!(killed(&h), [false, false]);
+            clock.as_manual().unwrap().set_ms(set_to);
+            h.advance(5000);
+            assert_eq!(killed(&h), [false, false], "{set_to}");
+            h.advance(1000);
+            assert_eq!(killed(&h), [false, true], "{set_to}");
+            h.advance(4000);
+            assert_eq!(killed(&h), [false, true], "{set_to}");
+            h.advance(1000);
+            assert_eq!(killed(&h), [true, true], "{set_to}");
+        }
+    }
 }

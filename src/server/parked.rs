@@ -78,6 +78,7 @@ impl Parked {
 mod tests {
     use super::*;
     use crate::command::ClientHandle;
+    use crate::env::Clock;
     use crate::server::stream::split_unix;
     use std::cell::{Cell, RefCell};
     use std::sync::Arc;
@@ -87,7 +88,8 @@ mod tests {
         let (own, _) = std::os::unix::net::UnixStream::pair().unwrap();
         own.set_nonblocking(true).unwrap();
         let (_, write) = split_unix(tokio::net::UnixStream::from_std(own).unwrap());
-        let client = Arc::new(ClientHandle::new(1, String::new(), String::new(), true, 0));
+        let now = Clock::System.instant();
+        let client = Arc::new(ClientHandle::new(1, String::new(), String::new(), true, now));
         let (outbox, draining, is_parked) = (RefCell::default(), Cell::new(false), Cell::new(false));
         let shared = Shared { outbox, write, client, draining, is_parked };
         shared.outbox.borrow_mut().put_back(b"reply".to_vec(), lsn, 0, true);

@@ -328,7 +328,7 @@ fn open(local: &Rc<Local>, accepted: Accepted, seat: Seat) -> io::Result<()> {
         }
     };
     let id = server.next_client_id();
-    let handle = Arc::new(ClientHandle::new(id, addr, laddr, unix, server.engine.clock.now_ms()));
+    let handle = Arc::new(ClientHandle::new(id, addr, laddr, unix, server.engine.clock.instant()));
     handle.fd.store(fd, Relaxed);
     server.clients.lock().insert(id, Arc::clone(&handle));
     if server.shutdown.is_requested() {

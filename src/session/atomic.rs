@@ -1,8 +1,8 @@
 //! ITEM.ATOMIC: transactions that are all or nothing, and the tokens by which they are carried out once.
 
 use crate::command::client::Queued;
-use crate::command::{Command, Fail, flag, is_write, token_key};
-use crate::effect::{Effect, SYSTEM};
+use crate::command::{Command, Fail, flag, token_key};
+use crate::effect::{Effect, TOKENS};
 use crate::engine::{EFFECT_BYTES, Tx};
 use crate::resp::{Proto, Reply, ReplyDecoder};
 use crate::store::ValueRef;
@@ -12,21 +12,10 @@ use xxhash_rust::xxh3::Xxh3Default;
 const REMEMBERED_MS: u64 = 10 * 60 * 1000;
 /// Bytes of a digest.
 const DIGEST: usize = 16;
-
-/// Whether a transaction is all or nothing. One that goes beyond keys and items cannot be.
-pub(super) fn asked_for(queue: &[Queued]) -> Result<bool, Fail> {
-    if !queue.first().is_some_and(|first| first.command.has(flag::ATOMIC)) {
-        return Ok(false);
-    }
-    let whole = |q: &&Queued| is_write(q.command) && q.command.has(flag::WHOLE | flag::ALL_SHARDS);
-    match queue.iter().find(whole) {
-        None => Ok(true),
-        Some(q) => Err(Fail::text(format!(
-            "EXECABORT Transaction discarded because '{}' cannot be undone.",
-            q.command.full_name
-        ))),
-    }
-}
+/// Set in the byte of the protocol where the number of a database follows it (u32, little endian).
+const LEFT: u8 = 0x80;
+/// The most bytes before a reply.
+const HEAD: usize = DIGEST + 1 + size_of::<u32>();
 
 /// Whether a transaction, which may begin with this command, has a token.
 pub(super) fn has_token(queue: &[Queued], command: &Command, args: &[&[u8]]) -> bool {
@@ -71,33 +60,51 @@ impl Token {
         Some(Self { key, digest: hasher.digest128().to_le_bytes() })
     }
 
-    /// Replies as the transaction did when it was carried out; false if it was not.
-    pub(super) fn replay(&self, tx: &Tx<'_>, out: &mut Reply) -> Result<bool, Fail> {
-        let Some(ValueRef::Str(kept)) = tx.entry_in(SYSTEM as usize, &self.key).map(|entry| entry.value())
+    /// Replies as the transaction did when it was carried out, and says in which database it left the client, which is
+    /// in `db`; nothing if it was not carried out.
+    pub(super) fn replay(&self, tx: &Tx<'_>, db: usize, out: &mut Reply) -> Result<Option<usize>, Fail> {
+        let Some(ValueRef::Str(kept)) = tx.entry_in(TOKENS as usize, &self.key).map(|entry| entry.value())
         else {
-            return Ok(false);
+            return Ok(None);
         };
-        let Some((digest, [proto, reply @ ..])) = kept.split_at_checked(DIGEST) else { return Ok(false) };
+        let Some((digest, [proto, rest @ ..])) = kept.split_at_checked(DIGEST) else { return Ok(None) };
         if digest != self.digest {
             return Err(Fail::new("TXCANCELLED 0:IdempotentParameterMismatch"));
         }
-        if *proto == out.proto() as u8 {
+        let (left, reply) = match rest.split_first_chunk() {
+            Some((other, reply)) if proto & LEFT != 0 => (u32::from_le_bytes(*other) as usize, reply),
+            _ => (db, rest),
+        };
+        if *proto & !LEFT == out.proto() as u8 {
             out.raw(reply);
         } else {
             ReplyDecoder::decode_all(reply).unwrap_or_default().iter().for_each(|value| out.value(value));
         }
-        Ok(true)
+        Ok(Some(left))
     }
 
-    /// Remembers the reply of a transaction that was carried out. One whose reply cannot be kept must not be.
-    pub(super) fn remember(&self, tx: &mut Tx<'_>, proto: Proto, reply: &[u8]) -> Result<(), Fail> {
-        tx.ask(reply.len() + self.key.len() + DIGEST + EFFECT_BYTES)?;
-        let mut value = Vec::with_capacity(DIGEST + 1 + reply.len());
+    /// Remembers the reply of a transaction that was carried out, and the other database in which it left the client.
+    /// One whose reply cannot be kept must not be.
+    pub(super) fn remember(
+        &self,
+        tx: &mut Tx<'_>,
+        left: Option<usize>,
+        proto: Proto,
+        reply: &[u8],
+    ) -> Result<(), Fail> {
+        tx.ask(reply.len() + self.key.len() + HEAD + EFFECT_BYTES)?;
+        let mut value = Vec::with_capacity(HEAD + reply.len());
         value.extend_from_slice(&self.digest);
-        value.push(proto as u8);
+        match left {
+            None => value.push(proto as u8),
+            Some(db) => {
+                value.push(proto as u8 | LEFT);
+                value.extend_from_slice(&(db as u32).to_le_bytes());
+            }
+        }
         value.extend_from_slice(reply);
         let expire = Some(tx.now() + REMEMBERED_MS);
-        tx.apply(Effect::SetString { db: SYSTEM, key: &self.key, value: &value, expire });
+        tx.apply(Effect::SetString { db: TOKENS, key: &self.key, value: &value, expire });
         Ok(())
     }
 }

@@ -12,8 +12,9 @@ use crate::command::{
 };
 use crate::config::Settings;
 use crate::engine::{Reach, Tx};
+use crate::env::Instant;
 use crate::log::Lsn;
-use crate::resp::{Batch, Reply};
+use crate::resp::{Batch, ProtocolError, Reply};
 use crate::store::{Mode, shown};
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -37,9 +38,9 @@ pub enum Stop {
     Long,
     /// Enough was done in this turn: the replies are to be sent and others have their turn.
     Yield,
-    /// The next command waits for the end of CLIENT PAUSE, or to learn whether the server ends, at the latest at this
-    /// time in ms since the epoch.
-    Paused(u64),
+    /// The next command waits for the end of CLIENT PAUSE, or to learn whether the server ends, at the latest until
+    /// this instant.
+    Paused(Instant),
     /// The next command waits for keys: the client is to be parked in its `parked`, which has the command.
     Blocked,
 }
@@ -131,12 +132,12 @@ impl Worker {
         out: &mut Reply,
     ) -> Progress {
         let now = self.server.engine.clock.now_ms();
-        client.handle.last_active.store(now, Relaxed);
         let mut args: SmallVec<[&[u8]; 2 * GROUP]> = SmallVec::new();
         let mut commands: SmallVec<[Result<&'static Command, ()>; GROUP]> = SmallVec::new();
         let total = batch.commands.len();
         let mut done = from;
         let mut clock = self.server.engine.clock.monotonic_nanos();
+        client.handle.last_active.store(Some(Instant::from_nanos(clock)));
         let (turn_end, begun) = (clock + TURN_NANOS, out.len());
         let (turn_begun, turn_now) = (clock, now);
         while done < total {
@@ -249,7 +250,7 @@ impl Worker {
             self.refuse(client, None, &fail, out);
             return Self::after(client, out, mark);
         };
-        match command.check_arity(args.len()).and_then(|()| gate::check(self, client, command, args, now)) {
+        match command.check_arity(args.len()).and_then(|()| gate::check(self, client, command, args)) {
             Ok(Verdict::Go) => {}
             Ok(Verdict::Wait(until)) => return Some(Stop::Paused(until)),
             Err(fail) => {
@@ -271,7 +272,7 @@ impl Worker {
         }
         self.execute(client, command, args, ahead, now, clock, out);
         if std::mem::take(&mut client.postponed) {
-            return Some(Stop::Paused(now + ENDING_MILLIS));
+            return Some(Stop::Paused(Instant::from_nanos(*clock).after_ms(ENDING_MILLIS)));
         }
         if client.parked.is_some() {
             return Some(Stop::Blocked);
@@ -415,8 +416,8 @@ impl Worker {
                 self.stats.hits.add(tx.hits());
                 self.stats.misses.add(tx.misses());
             }
-            if client.wait.is_some() && client.handle.blocked.load(Relaxed) != state::SERVED {
-                // From here on, where the keys are still locked, no change is missed.
+            if client.wait.is_some() && client.handle.blocked.load(Relaxed) == state::NO {
+                // It does not wait yet. From here on, where the keys are still locked, no change is missed.
                 client.parked =
                     client.wait.take().map(|wait| Parked::register(&server.engine, client, command, wait));
             }
@@ -459,6 +460,13 @@ impl Worker {
         }
         self.stats.error(&fail.0);
         out.error(&fail.0);
+    }
+
+    /// Answers input that is no command, after which the connection is closed.
+    pub fn refuse_input(&self, client: &mut Client, error: &ProtocolError, out: &mut Reply) {
+        let mark = out.len();
+        self.refuse(client, None, &Fail::text(format!("ERR {error}")), out);
+        Self::after(client, out, mark);
     }
 
     /// What follows every command: CLIENT REPLY's silence, and the wish to close.

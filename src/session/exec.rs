@@ -51,12 +51,11 @@ fn exec(
     if multi.broken {
         return Err(Fail::new("EXECABORT Transaction discarded because of previous errors."));
     }
-    let all_or_nothing = atomic::asked_for(&multi.queue)?;
     let server = Arc::clone(&worker.server);
     let mut record = std::mem::take(&mut worker.record);
     let mut run = Run {
         queue: &multi.queue,
-        all_or_nothing,
+        all_or_nothing: multi.is_atomic(),
         concluded: multi.concluded,
         reach: Reach::default(),
         monitored: std::mem::take(&mut multi.monitored),
@@ -121,9 +120,12 @@ impl Run<'_> {
             tx.expect_more_shards();
         }
         let token = if self.all_or_nothing { Token::of(self.queue, db) } else { None };
-        let outcome = match token.as_ref().map(|token| token.replay(&tx, out)) {
+        let outcome = match token.as_ref().map(|token| token.replay(&tx, db, out)) {
             Some(Err(fail)) => Err(fail),
-            Some(Ok(true)) => Ok(()),
+            Some(Ok(Some(left))) => {
+                client.select(left);
+                Ok(())
+            }
             _ if client.memory_is_short && self.queue.iter().any(|q| q.command.has(flag::DENYOOM)) => {
                 let reason = &OUT_OF_MEMORY.0;
                 Err(Fail::bytes([b"EXECABORT Transaction discarded because of: ", &**reason].concat()))
@@ -131,19 +133,22 @@ impl Run<'_> {
             _ => {
                 let ran = self.commands(worker, client, server, &mut tx, out);
                 ran.and_then(|()| match &token {
-                    Some(token) => token.remember(&mut tx, out.proto(), &out.buffer()[begun..]),
+                    Some(token) => {
+                        let left = Some(client.db).filter(|left| *left != db);
+                        token.remember(&mut tx, left, out.proto(), &out.buffer()[begun..])
+                    }
                     None => Ok(()),
                 })
                 .inspect_err(|_| {
                     tx.roll_back();
                     out.truncate(begun);
-                    set_database(client, db);
+                    client.select(db);
                 })
             }
         };
         if self.reach.exceeded(&mut tx) {
             out.truncate(begun);
-            set_database(client, db);
+            client.select(db);
             // No one else could change the watched keys until here, where their shards are given back.
             client.watcher.store(false, Release);
             return None;
@@ -225,7 +230,7 @@ impl Run<'_> {
             Some(fail) => {
                 tx.roll_back();
                 out.truncate(begun);
-                set_database(client, db);
+                client.select(db);
                 Err(fail)
             }
         }
@@ -242,11 +247,6 @@ fn fits(tx: &Tx<'_>, settings: &Settings, command: &Command, args: &[&[u8]]) -> 
     let items = command.spec.item_keys.is_some() || tx.engine().tables.have_views();
     let item = if items { whole as usize } else { 0 };
     Ok(tx.ask_record(gate::record_bytes(args) + item)?)
-}
-
-fn set_database(client: &mut Client, db: usize) {
-    client.db = db;
-    client.handle.db.store(db as u32, Relaxed);
 }
 
 /// Locks the shards of all keys of all commands; every shard if one of them goes beyond its keys.

@@ -1,9 +1,11 @@
 //! All gates in one place, in the order in which they stop a command.
 
 use super::{Worker, atomic};
+use crate::command::client::Multi;
 use crate::command::fail::{LOADING, OUT_OF_MEMORY};
 use crate::command::{Client, Command, Fail, flag, is_write};
 use crate::engine::{EFFECT_BYTES, Engine, NotNow, Phase};
+use crate::env::Instant;
 use crate::store::{Locked, shown};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -12,8 +14,8 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(super) enum Verdict {
     /// It runs now, or is queued.
     Go,
-    /// It waits for the end of CLIENT PAUSE, at the latest at this time in ms since the epoch.
-    Wait(u64),
+    /// It waits for the end of CLIENT PAUSE, at the latest until this instant.
+    Wait(Instant),
 }
 
 const NO_DEBUG: Fail = Fail::new(
@@ -66,7 +68,6 @@ pub(super) fn check(
     client: &mut Client,
     command: &Command,
     args: &[&[u8]],
-    now: u64,
 ) -> Result<Verdict, Fail> {
     let server = &*worker.server;
     let settings = &*worker.settings;
@@ -76,8 +77,8 @@ pub(super) fn check(
     if !client.authenticated && !command.has(flag::NO_AUTH) && !settings.requirepass.is_empty() {
         return Err(Fail::new("NOAUTH Authentication required."));
     }
-    if client.multi.is_some() && command.has(flag::NO_MULTI) {
-        return Err(Fail::new("ERR Command not allowed inside a transaction"));
+    if let Some(multi) = &client.multi {
+        check_queued(multi, command)?;
     }
     if client.handle.monitor.load(Relaxed) && command.has(flag::READONLY | flag::WRITE | flag::MAY_REPLICATE)
     {
@@ -90,12 +91,12 @@ pub(super) fn check(
         return Err(OUT_OF_MEMORY);
     }
     // EXEC is what its commands are.
-    let touches = |bits: u32| {
+    let touches = |bits: u64| {
         let queue = client.multi.as_ref().map_or(&[][..], |multi| &multi.queue);
         command.has(bits)
             || (command.has(flag::SESSION) && queue.iter().any(|queued| queued.command.has(bits)))
     };
-    let lacks = |bits: u32| {
+    let lacks = |bits: u64| {
         let queue = client.multi.as_ref().map_or(&[][..], |multi| &multi.queue);
         command.has(flag::SESSION) && queue.iter().any(|queued| !queued.command.has(bits))
     };
@@ -118,9 +119,9 @@ pub(super) fn check(
         }
     }
     if state.phase() == Phase::Ending && touches(flag::WRITE) {
-        return Ok(Verdict::Wait(now + ENDING_MILLIS));
+        return Ok(Verdict::Wait(server.engine.clock.instant().after_ms(ENDING_MILLIS)));
     }
-    match server.pause.until(touches(flag::WRITE | flag::MAY_REPLICATE), now) {
+    match server.pause.until(touches(flag::WRITE | flag::MAY_REPLICATE), &server.engine.clock) {
         Some(until) => Ok(Verdict::Wait(until)),
         None => Ok(Verdict::Go),
     }
@@ -139,6 +140,18 @@ fn needs_memory(client: &Client, command: &Command, args: &[&[u8]]) -> bool {
     // A queue takes memory too, whatever is queued. A transaction is refused as a whole.
     !command.has(flag::IN_MULTI)
         || command.has(flag::SESSION) && multi.queue.iter().any(|queued| queued.command.has(flag::DENYOOM))
+}
+
+/// Whether a transaction may have a command. One that is all or nothing has none that cannot be taken back.
+fn check_queued(multi: &Multi, command: &Command) -> Result<(), Fail> {
+    if command.has(flag::NO_MULTI) {
+        return Err(Fail::new("ERR Command not allowed inside a transaction"));
+    }
+    if multi.is_atomic() && !command.has(flag::IN_MULTI) && !command.is_undoable() {
+        let name = &command.full_name;
+        return Err(Fail::text(format!("ERR '{name}' cannot be undone, which ITEM.ATOMIC asks for")));
+    }
+    Ok(())
 }
 
 /// More than the record of a command takes whose effects hold its arguments: each of them may be a key or value of its own,

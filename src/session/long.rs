@@ -3,6 +3,7 @@
 use super::batch::{Progress, Stop, Worker};
 use super::gate::{self, ENDING_MILLIS};
 use crate::command::{Client, Fail, Server, WorkerStats, flag};
+use crate::env::Instant;
 use crate::resp::Reply;
 use crate::store::shown;
 use std::sync::Arc;
@@ -48,12 +49,12 @@ impl Worker {
         if let Ok(command) = self.find(args) {
             // What the gates saw before it got its thread may have changed. A pause that has begun since then is too
             // late.
-            match gate::check(self, client, command, args, now) {
+            match gate::check(self, client, command, args) {
                 Ok(_) => self.execute(client, command, args, None, now, &mut clock, out),
                 Err(fail) => self.refuse(client, Some(command), &fail, out),
             }
             if std::mem::take(&mut client.postponed) {
-                (done, stop) = (0, Some(Stop::Paused(now + ENDING_MILLIS)));
+                (done, stop) = (0, Some(Stop::Paused(Instant::from_nanos(clock).after_ms(ENDING_MILLIS))));
             } else {
                 stop = Self::after(client, out, mark);
             }

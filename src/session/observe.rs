@@ -1,6 +1,6 @@
 //! Who watches commands run: the slow log, the latency monitor, and MONITOR's clients.
 
-use crate::command::{Client, Command, Server, flag, redact, slowlog};
+use crate::command::{Client, ClientHandle, Command, Server, flag, redact, slowlog};
 use crate::config::Settings;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -72,8 +72,8 @@ pub(super) fn monitor_line(
 /// Shows lines to the clients of MONITOR.
 #[cold]
 pub(super) fn show_monitors(server: &Server, line: &str) {
-    let monitors: Vec<_> =
-        server.clients.lock().values().filter(|other| other.monitor.load(Relaxed)).cloned().collect();
+    let watches = |other: &ClientHandle| other.monitor.load(Relaxed) && !other.silent.load(Relaxed);
+    let monitors: Vec<_> = server.clients.lock().values().filter(|other| watches(other)).cloned().collect();
     let shows = server.engine.everything_since(server.engine.state());
     for monitor in monitors {
         monitor.push(line.as_bytes(), shows);

@@ -118,8 +118,7 @@ impl Worker {
         let wrote = std::mem::replace(&mut self.wrote, wrote_before);
         if !served {
             let turn = if std::mem::take(&mut client.postponed) { Turn::Postponed } else { Turn::Missed };
-            *slot = Slot::Waiting(client);
-            parked.handle.blocked.store(state::WAITING, Release);
+            parked.wait_on(slot, client);
             return turn;
         }
         parked.end();
@@ -137,7 +136,7 @@ impl Worker {
         let mut clock = self.server.engine.clock.monotonic_nanos();
         let alone: Vec<Cow<'_, [u8]>> = (parked.wait.alone)(&parked.wait, key);
         let again: Vec<&[u8]> = alone.iter().map(|arg| &**arg).collect();
-        let outcome = gate::check(self, client, parked.command, &again, now)
+        let outcome = gate::check(self, client, parked.command, &again)
             .and_then(|_| self.transact(client, parked.command, &again, None, now, out));
         if client.postponed {
             // What it waits for is there, and is looked at again if the server does not end.

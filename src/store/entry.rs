@@ -88,6 +88,15 @@ pub struct Parts<'a> {
     pub payload: &'a [u8],
 }
 
+/// Which deadlines an entry has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Deadlines {
+    /// One of its own.
+    pub(super) own: bool,
+    /// Those of fields.
+    pub(super) fields: bool,
+}
+
 /// An owned entry. See the module's description for its layout.
 pub struct Entry(NonZeroU64);
 
@@ -268,6 +277,20 @@ impl Entry {
     #[inline]
     pub fn has_deadline(&self) -> bool {
         self.0.get() & TTL_BIT != 0
+    }
+
+    /// Which deadlines there are. O(fields) for packed hashes with some, else O(1).
+    #[inline]
+    pub(super) fn deadlines(&self) -> Deadlines {
+        if !self.has_deadline() {
+            return Deadlines::default();
+        }
+        let fields = match self.value() {
+            ValueRef::Hash(packed, true) => crate::value::hash::packed_deadline(packed).is_some(),
+            ValueRef::Boxed(Object::Hash(hash)) => hash.with_deadline() != 0,
+            _ => false,
+        };
+        Deadlines { own: self.head().expire.is_some(), fields }
     }
 
     /// Whether a deadline may have passed, judged by the slot alone: false positives are possible (ticks are coarse and

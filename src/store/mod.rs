@@ -30,6 +30,7 @@ mod waiting;
 mod watch;
 
 pub use cycle::{Due, EvictionOrder, EvictionPolicy, Sweep, Victim};
+use entry::Deadlines;
 pub use entry::{Entry, Kind};
 pub use image::{Owner, Piece, ShardImage, item_effects, key_effects, stream_effects};
 pub use locks::{Locked, Mode};
@@ -41,7 +42,7 @@ pub use waiting::{Awaited, KeyAt, Waiter, Waiting};
 pub use watch::Watcher;
 
 use crate::config::Settings;
-use crate::effect::SYSTEM;
+use crate::effect::{SYSTEM, TOKENS, is_own};
 use dashmap::{DashMap, RwLockReadGuard};
 use partitions::Rosters;
 use siphasher::sip::SipHasher13;
@@ -77,7 +78,23 @@ impl Eq for Entry {}
 #[derive(Default)]
 struct DbCount {
     keys: AtomicU32,
+    /// Keys with a deadline of their own.
     expires: AtomicU32,
+    /// Hashes of which a field has a deadline.
+    subexpires: AtomicU32,
+}
+
+impl DbCount {
+    fn reset(&self) {
+        [&self.keys, &self.expires, &self.subexpires].iter().for_each(|count| count.store(0, Relaxed));
+    }
+
+    fn swap(&self, other: &Self) {
+        let exchange = |a: &AtomicU32, b: &AtomicU32| a.store(b.swap(a.load(Relaxed), Relaxed), Relaxed);
+        exchange(&self.keys, &other.keys);
+        exchange(&self.expires, &other.expires);
+        exchange(&self.subexpires, &other.subexpires);
+    }
 }
 
 /// What belongs to a shard beside its table.
@@ -273,16 +290,20 @@ impl Store {
     /// The space of a database. Stable while any shard is locked.
     #[inline]
     pub fn space(&self, db: usize) -> u32 {
-        self.dbs.get(db).map_or(SYSTEM, |s| s.load(Relaxed))
+        match self.dbs.get(db) {
+            Some(space) => space.load(Relaxed),
+            None if db == TOKENS as usize => TOKENS,
+            None => SYSTEM,
+        }
     }
 
     fn db_of(&self, space: u32) -> Option<usize> {
         self.dbs.iter().position(|s| s.load(Relaxed) == space)
     }
 
-    /// As [`Store::db_of`], also of the database that is the server's own.
+    /// As [`Store::db_of`], also of the databases that are the server's own.
     fn owner_of(&self, space: u32) -> Option<usize> {
-        if space == SYSTEM { Some(SYSTEM as usize) } else { self.db_of(space) }
+        if is_own(space) { Some(space as usize) } else { self.db_of(space) }
     }
 
     /// Reserves a number for a new space (a table, or a flushed database's next life).
@@ -340,6 +361,14 @@ impl Store {
         })
     }
 
+    /// Hashes in a database of which a field has a deadline, also one that has passed and is not yet removed.
+    /// O(shards).
+    pub fn subexpires(&self, db: usize) -> u64 {
+        shown::note_everything();
+        let counts = self.sides.iter().filter_map(|side| side.counts.get(db));
+        counts.map(|count| u64::from(count.subexpires.load(Relaxed))).sum()
+    }
+
     /// Empties the store; for a recovery that begins again, while no command runs. Takes each shard's lock in turn.
     pub fn clear(&self) {
         self.dbs.iter().enumerate().for_each(|(db, space)| space.store(db as u32, Relaxed));
@@ -369,10 +398,7 @@ impl Store {
         side.generation.fetch_add(1, Relaxed);
         // Nobody is shown it before it was read.
         side.positions.set(shown::Classes::ALL, u64::MAX);
-        for count in &side.counts {
-            count.keys.store(0, Relaxed);
-            count.expires.store(0, Relaxed);
-        }
+        side.counts.iter().for_each(DbCount::reset);
         side.rosters.write().clear();
     }
 
@@ -442,15 +468,19 @@ impl Store {
         }
     }
 
-    fn count(&self, shard: usize, db: usize, keys: i32, expires: i32) {
+    /// Counts keys that came (1), went (-1) or changed (0), with the deadlines that there were and are.
+    #[inline]
+    fn count(&self, shard: usize, db: usize, keys: i32, before: Deadlines, after: Deadlines) {
         // The shard's exclusive lock is held, so a plain load and store suffice.
-        if let Some(c) = self.sides[shard].counts.get(db) {
-            if keys != 0 {
-                c.keys.store(c.keys.load(Relaxed).wrapping_add_signed(keys), Relaxed);
+        let add = |count: &AtomicU32, by: i32| {
+            if by != 0 {
+                count.store(count.load(Relaxed).wrapping_add_signed(by), Relaxed);
             }
-            if expires != 0 {
-                c.expires.store(c.expires.load(Relaxed).wrapping_add_signed(expires), Relaxed);
-            }
+        };
+        if let Some(counts) = self.sides[shard].counts.get(db) {
+            add(&counts.keys, keys);
+            add(&counts.expires, i32::from(after.own) - i32::from(before.own));
+            add(&counts.subexpires, i32::from(after.fields) - i32::from(before.fields));
         }
     }
 }

@@ -9,7 +9,7 @@
 //! The shards stay locked from the first change until all are kept or taken back, so nobody sees what is taken back.
 
 use super::apply::Place;
-use super::entry::Kind;
+use super::entry::{Deadlines, Kind};
 use super::table;
 use super::{Entry, Locked, Object, Store};
 use crate::value::{hash, stream};
@@ -178,6 +178,7 @@ impl Locked<'_> {
     fn take_back_within(&mut self, place: Place<'_>, step: Step) {
         let store = self.store;
         let Some(entry) = self.find(place) else { return };
+        let before = entry.deadlines();
         match (step, entry.object_mut()) {
             (Step::Fields(inverses), Some(Object::Hash(big))) => {
                 inverses.into_iter().rev().for_each(|inverse| big.revert(inverse));
@@ -198,6 +199,8 @@ impl Locked<'_> {
             }
             _ => {}
         }
+        let after = entry.deadlines();
+        self.count_deadlines(place, before, after);
     }
 
     fn put_item_back(
@@ -236,7 +239,7 @@ impl Locked<'_> {
     fn put_in(&mut self, place: Place<'_>, entry: Entry, slot: Slot) {
         let store = self.store;
         self.note_deadline(place, entry.has_deadline());
-        let expires = i32::from(entry.expire().is_some());
+        let deadlines = entry.deadlines();
         let Some(raw) = self.raw_mut(place.shard) else { return };
         let (grown, index) = table::put_back(raw, place.hash, entry, |e| store.place_of(e));
         let buckets = raw.buckets();
@@ -245,24 +248,24 @@ impl Locked<'_> {
         if grown || moved {
             store.reorganised(place.shard, buckets);
         }
-        self.count_inserted(place, expires);
+        self.count_inserted(place, deadlines);
     }
 
     fn put_over(&mut self, place: Place<'_>, entry: Entry) {
-        let after = i32::from(entry.expire().is_some());
+        let after = entry.deadlines();
         self.note_deadline(place, entry.has_deadline());
         let Some(now) = self.find(place) else { return };
         let old = std::mem::replace(now, entry);
-        let before = i32::from(old.expire().is_some());
-        self.count_expires(place, after - before);
+        self.count_deadlines(place, old.deadlines(), after);
         self.discard(place.shard, old);
     }
 
     fn set_deadline(&mut self, place: Place<'_>, at: Option<u64>) {
         let Some(entry) = self.find(place) else { return };
-        let before = i32::from(entry.expire().is_some());
+        let before = entry.deadlines();
         entry.set_expire(at);
-        self.count_expires(place, i32::from(at.is_some()) - before);
+        let after = entry.deadlines();
+        self.count_deadlines(place, before, after);
     }
 }
 
@@ -430,22 +433,24 @@ impl Store {
 }
 
 impl Locked<'_> {
-    pub(super) fn count_expires(&self, place: Place<'_>, expires: i32) {
-        if let (Some(db), true) = (place.db, expires != 0) {
-            self.store.count(place.shard, db, 0, expires);
+    /// Counts the deadlines of an entry that has changed.
+    #[inline]
+    pub(super) fn count_deadlines(&self, place: Place<'_>, before: Deadlines, after: Deadlines) {
+        if let (Some(db), true) = (place.db, before != after) {
+            self.store.count(place.shard, db, 0, before, after);
         }
     }
 
-    pub(super) fn count_inserted(&self, place: Place<'_>, expires: i32) {
+    pub(super) fn count_inserted(&self, place: Place<'_>, deadlines: Deadlines) {
         match place.db {
-            Some(db) => self.store.count(place.shard, db, 1, expires),
+            Some(db) => self.store.count(place.shard, db, 1, Deadlines::default(), deadlines),
             None => self.store.enlist(place.shard, place.space, Store::place(place.hash, place.space)),
         }
     }
 
     fn uncount(&self, place: Place<'_>, entry: &Entry) {
         match place.db {
-            Some(db) => self.store.count(place.shard, db, -1, -i32::from(entry.expire().is_some())),
+            Some(db) => self.store.count(place.shard, db, -1, entry.deadlines(), Deadlines::default()),
             None => self.store.strike(place.shard, place.space, Store::place(place.hash, place.space)),
         }
     }

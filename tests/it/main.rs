@@ -37,6 +37,7 @@ mod process;
 mod random;
 mod redis_rs;
 mod repair;
+mod replies;
 mod scanning;
 mod script;
 mod serialisation;

@@ -94,6 +94,50 @@ fn the_average_time_to_live_is_guessed() {
     assert!((4_900_000..=5_000_000).contains(&average("db3")), "{}", average("db3"));
 }
 
+#[test]
+fn the_hashes_of_which_fields_expire_are_counted() {
+    let mut server = Server::start(&["--appendonly", "yes"]);
+    let mut client = server.client();
+    let counted = |server: &Server, db: &str| server.info(db).rsplit_once("subexpiry=").unwrap().1.to_owned();
+    client.run("SET there 1");
+    for (line, expected) in [
+        ("HSET a f v g w", "0"),
+        ("HEXPIRE a 1000 FIELDS 1 f", "1"),
+        ("HEXPIRE a 1000 FIELDS 1 g", "1"),
+        ("EXPIRE a 1000", "1"),
+        ("HPERSIST a FIELDS 1 f", "1"),
+        ("HDEL a g", "0"),
+        ("HEXPIRE a 1000 FIELDS 1 f", "1"),
+        ("COPY a b", "2"),
+        ("RENAME a c", "2"),
+        ("RENAME b c", "1"),
+        ("HSETEX d EX 1000 FIELDS 1 f v", "2"),
+        ("HDEL d f", "1"),
+        ("HSETEX d EX 1000 FIELDS 1 f v", "2"),
+        ("SET d v", "1"),
+        ("HSETEX e EX 1000 FIELDS 1 f v", "2"),
+        ("HSET e f v", "1"),
+        ("HSETEX e EX 1000 FIELDS 1 f v", "2"),
+        ("DEL e", "1"),
+    ] {
+        assert!(!client.run(line).is_error(), "{line}");
+        assert_eq!(counted(&server, "db0"), expected, "{line}");
+    }
+    server.restart();
+    assert_eq!(counted(&server, "db0"), "1");
+    let mut client = server.client();
+    client.run("HSETEX short PX 1 FIELDS 1 f v");
+    until(&mut client, "EXISTS short", "0");
+    until(&mut client, "INFO keyspace", "subexpiry=1");
+    client.run("SELECT 1");
+    client.run("SET there 1");
+    client.run("SWAPDB 0 1");
+    assert_eq!((counted(&server, "db0"), counted(&server, "db1")), ("0".to_owned(), "1".to_owned()));
+    client.run("FLUSHDB");
+    client.run("SET there 1");
+    assert_eq!(counted(&server, "db1"), "0");
+}
+
 /// Commands that count as lookups of keys are those that count in Redis.
 #[test]
 fn hits_and_misses_are_counted_as_in_redis() {

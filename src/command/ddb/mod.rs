@@ -11,19 +11,19 @@ use crate::engine::Tables;
 use parking_lot::Mutex;
 use std::cell::RefCell;
 
-const READ: u32 = flag::READONLY | flag::HEAVY;
-const WRITE: u32 = flag::WRITE | flag::DENYOOM | flag::WEIGHS | flag::HEAVY;
-const TABLE: u32 = flag::WRITE | flag::ALL_SHARDS;
+const READ: u64 = flag::READONLY | flag::HEAVY;
+const WRITE: u64 = flag::WRITE | flag::DENYOOM | flag::WEIGHS | flag::HEAVY;
+const TABLE: u64 = flag::WRITE | flag::ALL_SHARDS;
 
-const fn operation(name: &'static str, flags: u32, summary: &'static str) -> Spec {
+const fn operation(name: &'static str, flags: u64, summary: &'static str) -> Spec {
     of_group("item", name, flags, summary)
 }
 
-const fn about_tables(name: &'static str, flags: u32, summary: &'static str) -> Spec {
+const fn about_tables(name: &'static str, flags: u64, summary: &'static str) -> Spec {
     of_group("table", name, flags, summary)
 }
 
-const fn of_group(group: &'static str, name: &'static str, flags: u32, summary: &'static str) -> Spec {
+const fn of_group(group: &'static str, name: &'static str, flags: u64, summary: &'static str) -> Spec {
     spec(name, 3, flags, run).item_keys(keys).keys(&[]).doc(
         group,
         "0.1.0",

@@ -29,10 +29,10 @@ fn hash_at<'t>(tx: &'t Tx<'_>, key: &[u8]) -> Result<Option<HashRef<'t>>, Fail> 
     }
 }
 
-const READ: u32 = flag::READONLY;
-const FAST_READ: u32 = flag::READONLY | flag::FAST;
-const SHRINK: u32 = flag::WRITE | flag::FAST;
-const WRITE: u32 = flag::WRITE | flag::DENYOOM | flag::FAST;
+const READ: u64 = flag::READONLY;
+const FAST_READ: u64 = flag::READONLY | flag::FAST;
+const SHRINK: u64 = flag::WRITE | flag::FAST;
+const WRITE: u64 = flag::WRITE | flag::DENYOOM | flag::FAST;
 
 const ANY_ORDER: &[&str] = &["nondeterministic_output_order"];
 const ANY_OUTPUT: &[&str] = &["nondeterministic_output"];

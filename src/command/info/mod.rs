@@ -10,11 +10,12 @@ pub(super) use memory::Figures;
 use super::spec::*;
 use super::{Cx, Outcome, Server};
 use crate::config::Settings;
+use crate::env::Instant;
 use std::fmt::Write as _;
 
 /// The family.
 pub(super) static COMMANDS: &[Spec] =
-    &[spec("info", -1, flag::LOADING | flag::STALE | flag::DANGEROUS, info)
+    &[spec("info", -1, flag::LOADING | flag::STALE | flag::DANGEROUS | flag::TELLS, info)
         .doc(
             "server",
             "1.0.0",
@@ -30,6 +31,7 @@ struct Report<'a> {
     settings: &'a Settings,
     /// The time in ms since the epoch.
     now: u64,
+    instant: Instant,
     text: String,
 }
 
@@ -86,7 +88,8 @@ pub(super) fn report(server: &Server, settings: &Settings, now: u64, chosen: &[&
     let named = |name: &str| chosen.iter().any(|word| word.eq_ignore_ascii_case(name.as_bytes()));
     let everything = named("all") || named("everything");
     let default = chosen.is_empty() || named("default");
-    let mut report = Report { server, settings, now, text: String::with_capacity(8192) };
+    let (instant, text) = (server.engine.clock.instant(), String::with_capacity(8192));
+    let mut report = Report { server, settings, now, instant, text };
     for section in SECTIONS {
         if !(everything || named(section.name) || (default && section.by_default)) {
             continue;

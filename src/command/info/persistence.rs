@@ -18,7 +18,7 @@ pub(super) fn persistence(report: &mut Report<'_>) {
         u64::MAX => -1,
         millis => (millis / 1000) as i64,
     };
-    let so_far = (report.now.saturating_sub(save.started.load(Relaxed)) / 1000) as i64;
+    let so_far = save.started.load().map_or(0, |at| report.instant.since(at).as_secs() as i64);
     let current = if running { so_far } else { -1 };
     let count = save.count.load(Relaxed);
     report.line("loading", u8::from(engine.is_loading()));
@@ -61,7 +61,7 @@ fn loading(report: &mut Report<'_>) {
     }
     let (done, total) = (engine.loading_done.load(Relaxed), engine.loading_total.load(Relaxed));
     let percent = if total == 0 { 0.0 } else { done as f64 * 100.0 / total as f64 };
-    let seconds = report.now.saturating_sub(report.server.started) / 1000;
+    let seconds = report.instant.since(report.server.started_at).as_secs();
     let eta = (total.saturating_sub(done) * seconds).checked_div(done).unwrap_or(1);
     report.line("loading_start_time", report.server.started / 1000);
     report.line("loading_total_bytes", total);

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 
 pub(super) fn server(report: &mut Report<'_>) {
-    let uptime = report.now.saturating_sub(report.server.started) / 1000;
+    let uptime = report.instant.since(report.server.started_at).as_secs();
     report.line("redis_version", REDIS_VERSION);
     report.line("itemory_version", env!("CARGO_PKG_VERSION"));
     report.constant("redis_git_sha1:00000000 redis_git_dirty:0 redis_build_id:0 redis_mode:standalone");
@@ -46,7 +46,7 @@ pub(super) fn clients(report: &mut Report<'_>) {
         connected += 1;
         let waits = client.blocked.load(Relaxed) != 0;
         blocked += usize::from(waits);
-        timed += usize::from(waits && client.waits_until.load(Relaxed) != 0);
+        timed += usize::from(waits && client.waits_until.load().is_some());
         let watched = client.watching.load(Relaxed);
         watching += usize::from(watched > 0);
         keys += watched as usize;
@@ -66,7 +66,7 @@ pub(super) fn clients(report: &mut Report<'_>) {
     let (waited_for, on_absence) = report.server.engine.store.waited_for();
     report.line("total_blocking_keys", waited_for);
     report.line("total_blocking_keys_on_nokey", on_absence);
-    if let Some((all, left)) = report.server.pause.state(report.now) {
+    if let Some((all, left)) = report.server.pause.state(report.instant) {
         report.line("paused_reason", "client_pause");
         report.line("paused_actions", if all { "all" } else { "write" });
         report.line("paused_timeout_milliseconds", left);
@@ -107,10 +107,11 @@ pub(super) fn keyspace(report: &mut Report<'_>) {
             keys += report.server.engine.view_count();
         }
         if keys > 0 {
+            let subexpires = store.subexpires(db);
             let ttl = if expires > 0 { store.sample_ttl(db, TTL_SAMPLES, report.now) } else { 0 };
             report.line(
                 &format!("db{db}"),
-                format_args!("keys={keys},expires={expires},avg_ttl={ttl},subexpiry=0"),
+                format_args!("keys={keys},expires={expires},avg_ttl={ttl},subexpiry={subexpires}"),
             );
         }
     }

@@ -2,10 +2,10 @@
 
 use crate::command::fail::{self, Fail};
 use crate::command::{Cx, ItemKey, Outcome, eq};
-use crate::effect::SYSTEM;
+use crate::effect::TOKENS;
 use crate::engine::Tables;
 
-/// The key, in the server's own database, under which a token is remembered; none if the command gives no token.
+/// The key, in the database of tokens, under which a token is remembered; none if the command gives no token.
 pub fn token_key(args: &[&[u8]]) -> Option<Vec<u8>> {
     match args {
         [_, word, token] if eq(word, "TOKEN") => Some([b"atomic:", *token].concat()),
@@ -16,7 +16,7 @@ pub fn token_key(args: &[&[u8]]) -> Option<Vec<u8>> {
 /// Finds the token's key, for the locks.
 pub(super) fn token(_tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(ItemKey<'_>)) {
     if let Some(key) = token_key(args) {
-        visit(ItemKey { arg: 2, table: SYSTEM, key: &key });
+        visit(ItemKey { arg: 2, table: TOKENS, key: &key });
     }
 }
 

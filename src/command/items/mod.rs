@@ -23,8 +23,8 @@ pub(super) use words::Words;
 
 use super::spec::*;
 
-const READ: u32 = flag::READONLY | flag::HEAVY;
-const WRITE: u32 = flag::WRITE | flag::DENYOOM | flag::HEAVY;
+const READ: u64 = flag::READONLY | flag::HEAVY;
+const WRITE: u64 = flag::WRITE | flag::DENYOOM | flag::HEAVY;
 const ITEM_DELETE: &[KeySpec] = &[keys_at(2, 0, 1, &["RW", "access", "delete"])];
 
 const ITEM_ACCESS_UPDATE: &[KeySpec] = &[keys_at(2, 0, 1, &["RW", "access", "update"])];

@@ -15,10 +15,10 @@ pub use object::{encoding_of, type_of};
 use super::spec::*;
 use expire::Time;
 
-const READ: u32 = flag::READONLY;
-const FAST_READ: u32 = flag::READONLY | flag::FAST;
-const WRITE: u32 = flag::WRITE;
-const FAST_WRITE: u32 = flag::WRITE | flag::FAST;
+const READ: u64 = flag::READONLY;
+const FAST_READ: u64 = flag::READONLY | flag::FAST;
+const WRITE: u64 = flag::WRITE;
+const FAST_WRITE: u64 = flag::WRITE | flag::FAST;
 
 const CONDITION: &str = "key seconds [NX | XX | GT | LT]";
 const RENAME_KEYS: &[KeySpec] = &from_to(&["RW", "access", "delete"], &["OW", "update"]);

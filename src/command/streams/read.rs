@@ -14,7 +14,7 @@ pub(super) struct Options<'a> {
     /// BLOCK.
     waits: bool,
     /// Until when it waits, in ms since the epoch; for ever if there is nothing.
-    until: Option<u64>,
+    timeout: Option<u64>,
     /// COUNT, 0 for all.
     pub(super) count: usize,
     /// GROUP: the group and the consumer.
@@ -35,7 +35,7 @@ impl<'a> Options<'a> {
             let more = args.len() - 1 - at;
             if more > 0 && eq(word, "BLOCK") {
                 at += 1;
-                (options.waits, options.until) = (true, parse_timeout_ms(args[at], now)?);
+                (options.waits, options.timeout) = (true, parse_timeout_ms(args[at], now)?);
             } else if more > 0 && eq(word, "COUNT") {
                 at += 1;
                 options.count = usize::try_from(parse_int(args[at])?).unwrap_or(0);
@@ -86,13 +86,14 @@ impl<'a> Options<'a> {
             cx.out.null_array();
             return;
         }
+        let now = cx.server.engine.clock.instant();
         let key = |number| {
             let (awaited, behind) = awaited(number);
             AwaitedKey { key: self.key(args, number).0.into(), awaited, behind }
         };
         cx.wait(Wait {
             keys: (0..self.keys).map(key).collect(),
-            until: self.until,
+            until: self.timeout.map(|ms| now.after_ms(ms)),
             args: args.iter().map(|arg| Box::from(*arg)).collect(),
             first_key: self.first,
             alone,

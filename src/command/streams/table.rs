@@ -4,11 +4,11 @@ use super::{add, claim, edit, group, info, pending, range, read, read_group};
 use crate::command::help::help;
 use crate::command::spec::*;
 
-const READ: u32 = flag::READONLY;
-const WRITE: u32 = flag::WRITE;
-const FAST_WRITE: u32 = flag::WRITE | flag::FAST;
-const ADD: u32 = flag::WRITE | flag::DENYOOM | flag::FAST;
-const MAKE: u32 = flag::WRITE | flag::DENYOOM;
+const READ: u64 = flag::READONLY;
+const WRITE: u64 = flag::WRITE;
+const FAST_WRITE: u64 = flag::WRITE | flag::FAST;
+const ADD: u64 = flag::WRITE | flag::DENYOOM | flag::FAST;
+const MAKE: u64 = flag::WRITE | flag::DENYOOM;
 
 const ANY_OUTPUT: &[&str] = &["nondeterministic_output"];
 const SUB_READ_KEY: &[KeySpec] = &[keys_at(2, 0, 1, &["RO", "access"])];

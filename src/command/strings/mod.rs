@@ -27,8 +27,8 @@ const COUNTED_PAIRS: &[KeySpec] = &[KeySpec {
     flags: &["OW", "update"],
 }];
 
-const WRITE: u32 = flag::WRITE | flag::DENYOOM;
-const FAST_WRITE: u32 = WRITE | flag::FAST;
+const WRITE: u64 = flag::WRITE | flag::DENYOOM;
+const FAST_WRITE: u64 = WRITE | flag::FAST;
 
 /// The family.
 pub(super) static COMMANDS: &[Spec] = &[

@@ -17,8 +17,8 @@ mod keyspace;
 mod tests;
 
 /// Locks what it needs itself, unless it is part of a transaction.
-const APART: u32 = flag::WRITE | flag::WHOLE | flag::LONG;
-const CHANGE: u32 = flag::WRITE | flag::ALL_SHARDS;
+const APART: u64 = flag::WRITE | flag::WHOLE | flag::LONG;
+const CHANGE: u64 = flag::WRITE | flag::ALL_SHARDS;
 
 const fn table(spec: Spec, complexity: &'static str, summary: &'static str, syntax: &'static str) -> Spec {
     spec.doc("table", "0.1.0", complexity, summary, syntax)

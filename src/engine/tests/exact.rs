@@ -79,7 +79,27 @@ pub(super) fn show_shard(engine: &Engine, shard: usize, out: &mut Vec<String>) {
 pub(super) fn show(engine: &Engine) -> Vec<String> {
     let mut all = Vec::new();
     (0..engine.store.shard_count()).for_each(|shard| show_shard(engine, shard, &mut all));
+    assert_counted(engine);
     all
+}
+
+/// What is counted of each database is what there is.
+fn assert_counted(engine: &Engine) {
+    let store = &engine.store;
+    for db in 0..store.databases() {
+        let locked = store.lock_all(Mode::Read, START);
+        let all = (0..store.shard_count()).flat_map(|shard| locked.entries(shard));
+        let (mut keys, mut expires, mut subexpires) = (0, 0, 0);
+        for entry in all.filter(|entry| entry.space() == store.space(db)) {
+            keys += 1;
+            expires += u64::from(entry.expire().is_some());
+            let fields = entry.value().hash().into_iter().flat_map(|hash| hash.live(0));
+            subexpires += u64::from(fields.filter(|field| field.expire != 0).count() > 0);
+        }
+        drop(locked);
+        let counted = (store.db_size(db), store.subexpires(db));
+        assert_eq!(counted, ((keys, expires), subexpires), "database {db}");
+    }
 }
 
 #[track_caller]

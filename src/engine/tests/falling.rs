@@ -224,6 +224,36 @@ fn a_checkpoint_that_failed_is_tried_again_within_seconds() {
     assert!(engine.save.last_ok.load(Relaxed));
 }
 
+#[test]
+fn save_points_and_retries_count_the_time_that_passes_whatever_the_clock_is_set_to() {
+    for set_to in [START, START - 86_400_000, START + 86_400_000] {
+        let disk = SimDisk::new(59);
+        let engine = open(&disk, AppendFsync::Everysec).unwrap();
+        let point = crate::config::SavePoint { seconds: 10, changes: 1 };
+        let saving = Settings { save: vec![point], ..(*settings(AppendFsync::Everysec)).clone() };
+        configure(&engine, &Arc::new(saving)).unwrap();
+        let clock = engine.clock.as_manual().unwrap();
+        let saves = || {
+            engine.check_save_points();
+            until(|| !engine.save.running.load(Relaxed));
+            engine.save.count.load(Relaxed)
+        };
+        set(&engine, b"k");
+        let before = saves();
+        clock.set_ms(set_to);
+        assert_eq!(saves(), before, "{set_to}");
+        clock.advance_ms(11_000);
+        assert_eq!(saves(), before + 1, "{set_to}");
+        set(&engine, b"other");
+        disk.fail(Fault::Create, 1, SimDisk::ENOSPC);
+        assert!(engine.save().is_err());
+        clock.set_ms(set_to);
+        assert_eq!(saves(), before + 1, "{set_to}");
+        clock.advance_ms(6_000);
+        assert_eq!(saves(), before + 2, "{set_to}");
+    }
+}
+
 /// A transaction of another thread is wholly before a failure, and unacknowledged, or wholly after it, and refused.
 #[test]
 fn no_write_falls_between_a_failing_log_and_the_note_of_it() {

@@ -55,6 +55,7 @@ fn counters(engine: &Engine) -> Vec<String> {
     let store = &engine.store;
     let mut all = vec![
         format!("{:?} {:?}", store.db_size(0), store.db_size(1)),
+        format!("{} {}", store.subexpires(0), store.subexpires(1)),
         format!("expired {} {}", store.expired_keys.load(Relaxed), store.expired_fields.load(Relaxed)),
         format!("{}", engine.dirty.load(Relaxed)),
     ];

@@ -20,7 +20,8 @@ struct Late {
 
 impl Late {
     fn of(h: &Harness) -> Self {
-        let handle = ClientHandle::new(99, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), true, START);
+        let now = h.server.engine.clock.instant();
+        let handle = ClientHandle::new(99, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), true, now);
         Self { worker: Worker::new(Arc::clone(&h.server), 1), client: Client::new(Arc::new(handle), true) }
     }
 

@@ -1,15 +1,16 @@
 //! What a transaction must not miss, and where it must not wait for itself.
 
 mod ahead;
+mod clocks;
 mod ending;
 mod reloads;
 mod shown;
 mod waiting;
 mod watches;
 
-use crate::command::blocking::{AwaitedKey, Parked, Wait};
+use crate::command::blocking::{AwaitedKey, Parked, Slot, Wait};
 use crate::command::client::Kill;
-use crate::command::testing::{Harness, START};
+use crate::command::testing::Harness;
 use crate::command::{Client, ClientHandle};
 use crate::config::{ProtectedAction, Settings};
 use crate::engine::Phase;
@@ -239,15 +240,17 @@ fn many_keys_can_be_watched_and_each_once() {
     assert_eq!(h.run("EXEC"), "nil");
 }
 
-#[test]
-fn a_panic_of_a_command_that_waits_costs_its_connection_only() {
-    let settings = Settings { enable_debug_command: ProtectedAction::Yes, ..Settings::default() };
-    let mut h = Harness::with(settings);
-    let engine = std::sync::Arc::clone(&h.server.engine);
-    let words: [&[u8]; 3] = [b"DEBUG", b"PANIC", b"other"];
-    let command = h.server.registry.lookup(&words).unwrap();
-    let handle = ClientHandle::new(99, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), true, START);
-    let client = Client::new(std::sync::Arc::new(handle), true);
+const READ: &[&[u8]] = &[b"XREAD", b"BLOCK", b"0", b"STREAMS", b"s", b"0"];
+
+/// A client with the number 99 that waits for the stream `s` with a command.
+fn waiting(h: &Harness, words: &[&[u8]]) -> std::sync::Arc<Parked> {
+    let engine = &h.server.engine;
+    let command = h.server.registry.lookup(words).unwrap();
+    let now = engine.clock.instant();
+    let handle = ClientHandle::new(99, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), true, now);
+    let handle = std::sync::Arc::new(handle);
+    h.server.clients.lock().insert(99, std::sync::Arc::clone(&handle));
+    let client = Client::new(handle, true);
     let wait = Wait {
         keys: vec![AwaitedKey { key: b"s"[..].into(), awaited: Awaited::Entries, behind: StreamId::MIN }],
         until: None,
@@ -256,13 +259,55 @@ fn a_panic_of_a_command_that_waits_costs_its_connection_only() {
         alone: |wait, _| wait.args.iter().map(|arg| std::borrow::Cow::Borrowed(&**arg)).collect(),
         reply_on_timeout: crate::resp::Reply::null_array,
     };
-    let parked = Parked::register(&engine, &client, command, wait);
+    let parked = Parked::register(engine, &client, command, wait);
     parked.park(&engine.store, client);
+    parked
+}
+
+#[test]
+fn a_panic_of_a_command_that_waits_costs_its_connection_only() {
+    let settings = Settings { enable_debug_command: ProtectedAction::Yes, ..Settings::default() };
+    let mut h = Harness::with(settings);
+    let engine = std::sync::Arc::clone(&h.server.engine);
+    let parked = waiting(&h, &[b"DEBUG", b"PANIC", b"other"]);
     assert_eq!(h.run("XADD s 1-1 a b"), "\"1-1\"");
     assert_eq!(parked.handle.killed(), Kill::Now);
     assert!(!engine.store.has_ready(), "nobody has to serve it again");
     assert_eq!(h.run("XADD s 2-1 a b"), "\"2-1\"");
     assert_eq!(h.run("GET other"), "\"panic\"", "what it had changed stays");
+}
+
+#[test]
+fn client_unblock_reaches_a_client_whose_command_is_just_being_run_again() {
+    for (line, with_error) in [("CLIENT UNBLOCK 99", false), ("CLIENT UNBLOCK 99 ERROR", true)] {
+        let mut h = Harness::new();
+        let parked = waiting(&h, READ);
+        let mut slot = parked.claim(0).unwrap();
+        let Slot::Waiting(client) = std::mem::replace(&mut *slot, Slot::Gone) else {
+            panic!("it waits")
+        };
+        assert_eq!(h.run(line), ":1");
+        assert_eq!(h.run(line), ":0", "it has been asked already");
+        // It finds nothing.
+        parked.wait_on(slot, client);
+        assert_eq!(parked.unblocked(), Some(with_error));
+        assert_eq!(h.run("XADD s 1-1 a b"), "\"1-1\"");
+        assert!(parked.take_served(&h.server.engine.store).is_none(), "it takes nothing any more");
+        assert!(parked.withdraw(&h.server.engine.store).is_some());
+    }
+}
+
+#[test]
+fn a_client_that_finds_nothing_waits_on_and_can_be_unblocked() {
+    let mut h = Harness::new();
+    let parked = waiting(&h, READ);
+    let mut slot = parked.claim(0).unwrap();
+    let Slot::Waiting(client) = std::mem::replace(&mut *slot, Slot::Gone) else { panic!("it waits") };
+    parked.wait_on(slot, client);
+    assert_eq!(parked.unblocked(), None);
+    assert_eq!(h.run("XADD s 1-1 a b"), "\"1-1\"");
+    assert!(parked.take_served(&h.server.engine.store).is_some());
+    assert_eq!(h.run("CLIENT UNBLOCK 99"), ":0");
 }
 
 /// Runs `lines` again and again on a thread of its own while `check` is asked about each reply to `question`.

@@ -44,7 +44,8 @@ impl Logged {
     fn connect(&self) -> Client {
         let id = self.server.next_client_id();
         let address = || "127.0.0.1:1".to_owned();
-        Client::new(Arc::new(ClientHandle::new(id, address(), address(), false, START)), true)
+        let now = self.server.engine.clock.instant();
+        Client::new(Arc::new(ClientHandle::new(id, address(), address(), false, now)), true)
     }
 
     /// Runs lines as one batch; tells whether their replies have to wait for the log.

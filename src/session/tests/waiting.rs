@@ -1,7 +1,7 @@
 //! Clients that wait for keys: who is run again when one changes, and for which of its keys.
 
 use crate::command::blocking::Parked;
-use crate::command::testing::{Harness, START, args_of, show};
+use crate::command::testing::{Harness, args_of, show};
 use crate::command::{Client, ClientHandle};
 use crate::resp::{Batch, Decoder, Limits, Proto, Reply, ReplyDecoder};
 use crate::session::{Stop, Worker};
@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 /// Runs a command that waits as a client of its own.
 fn wait(h: &Harness, id: u64, line: &str) -> Arc<Parked> {
-    let handle = ClientHandle::new(id, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), true, START);
+    let now = h.server.engine.clock.instant();
+    let handle = ClientHandle::new(id, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), true, now);
     let mut client = Client::new(Arc::new(handle), true);
     let mut request = args_of(line);
     let mut batch = Batch::new();
@@ -123,7 +124,8 @@ fn one_key_of_many_is_looked_at() {
 fn a_change_that_comes_before_the_client_is_parked_is_not_missed() {
     let mut h = Harness::new();
     h.run("XGROUP CREATE s g $ MKSTREAM");
-    let handle = ClientHandle::new(99, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), true, START);
+    let now = h.server.engine.clock.instant();
+    let handle = ClientHandle::new(99, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), true, now);
     let mut client = Client::new(Arc::new(handle), true);
     let mut request = args_of("XREADGROUP GROUP g me BLOCK 0 STREAMS t s s > > >");
     h.run("XGROUP CREATE t g $ MKSTREAM");

@@ -47,17 +47,21 @@ impl Locked<'_> {
         let limits = self.hash_limits();
         let now = self.now;
         let mut kept = self.records_within(place).then(Vec::new);
-        let (created, deadline) = if let Some(entry) = self.find(place) {
-            (set_fields(entry, pairs, expire, limits, now, kept.as_mut()), entry.has_deadline())
+        let created = if let Some(entry) = self.find(place) {
+            let before = entry.deadlines();
+            let created = set_fields(entry, pairs, expire, limits, now, kept.as_mut());
+            let (deadline, after) = (entry.has_deadline(), entry.deadlines());
+            self.note_deadline(place, deadline);
+            self.count_deadlines(place, before, after);
+            created
         } else {
             let clock = self.store.fresh_clock(now);
             let (entry, created) = new_hash(place, pairs, expire, limits, clock);
             self.insert(place, entry);
-            (created, false)
+            created
         };
         self.record_fields(place, kept.unwrap_or_default());
-        self.note_deadline(place, deadline);
-        self.changed(place, 0);
+        self.changed(place);
         created
     }
 
@@ -67,6 +71,7 @@ impl Locked<'_> {
         let now = self.now;
         let mut kept = self.records_within(place).then(Vec::new);
         let Some(entry) = self.find(place) else { return 0 };
+        let before = entry.deadlines();
         let mut removed = 0;
         let empty;
         if let Some(Object::Hash(big)) = entry.object_mut() {
@@ -87,14 +92,14 @@ impl Locked<'_> {
             }
             empty = matches!(entry.value(), ValueRef::Hash([], _));
         }
-        if !empty {
-            refresh(entry);
-        }
+        refresh(entry);
+        let after = entry.deadlines();
+        self.count_deadlines(place, before, after);
         self.record_fields(place, kept.unwrap_or_default());
         if empty {
             self.delete(place);
         } else {
-            self.changed(place, 0);
+            self.changed(place);
         }
         removed
     }
@@ -104,6 +109,7 @@ impl Locked<'_> {
         self.keep_for_image(place, Change::Fields(&mut fields.iter()));
         let mut kept = self.records_within(place).then(Vec::new);
         let Some(entry) = self.find(place) else { return };
+        let before = entry.deadlines();
         if let Some(Object::Hash(big)) = entry.object_mut() {
             for name in fields.iter() {
                 match &mut kept {
@@ -123,10 +129,11 @@ impl Locked<'_> {
             }
         }
         refresh(entry);
-        let deadline = entry.has_deadline();
+        let (deadline, after) = (entry.has_deadline(), entry.deadlines());
         self.record_fields(place, kept.unwrap_or_default());
         self.note_deadline(place, deadline);
-        self.changed(place, 0);
+        self.count_deadlines(place, before, after);
+        self.changed(place);
     }
 }
 

@@ -18,7 +18,7 @@ impl Locked<'_> {
         self.store.note_moved(from, to, &entry);
         self.recorded_move(from, to, slot);
         self.insert_unrecorded(to, entry.with_name(to.space, to.key));
-        self.changed(to, 0);
+        self.changed(to);
     }
 
     /// Copies what is at a place to another one, in place of what is there, with its deadlines. Whether it has expired does not

@@ -9,7 +9,7 @@ mod structural;
 #[cfg(test)]
 mod tests;
 
-use super::entry::{Kind, Parts};
+use super::entry::{Deadlines, Kind, Parts};
 use super::shown::Classes;
 use super::table::{self, Raw};
 use super::{Entry, Locked, Store};
@@ -146,13 +146,13 @@ impl Locked<'_> {
     fn insert_unrecorded(&mut self, place: Place<'_>, entry: Entry) {
         let store = self.store;
         self.note_deadline(place, entry.has_deadline());
-        let expires = i32::from(entry.expire().is_some());
+        let deadlines = entry.deadlines();
         let Some(raw) = self.raw_mut(place.shard) else { return };
         if table::insert(raw, place.hash, entry, |e| store.place_of(e)) {
             let buckets = self.raw(place.shard).map_or(0, Raw::buckets);
             store.reorganised(place.shard, buckets);
         }
-        self.count_inserted(place, expires);
+        self.count_inserted(place, deadlines);
     }
 
     /// Raises the shard's flag for the expiry cycle. Called after every change that may have given an entry a deadline.
@@ -163,11 +163,12 @@ impl Locked<'_> {
         }
     }
 
+    /// Tells of a change to what is under a key.
     #[inline]
-    fn changed(&mut self, place: Place<'_>, expires: i32) {
-        let Some(db) = place.db else { return };
-        self.count_expires(place, expires);
-        self.tell(place, db);
+    fn changed(&mut self, place: Place<'_>) {
+        if let Some(db) = place.db {
+            self.tell(place, db);
+        }
     }
 
     fn put(&mut self, place: Place<'_>, kind: Kind, expire: Option<u64>, payload: &[u8]) {
@@ -184,7 +185,7 @@ impl Locked<'_> {
         let clock = self.store.fresh_clock(self.now);
         let lfu = self.store.lfu.load(Relaxed);
         if let Some(entry) = self.find(place) {
-            let before = i32::from(entry.expire().is_some());
+            let before = entry.deadlines();
             if entry.kind().is_apart() {
                 let parts = Parts { space: place.space, key: place.key, expire, kind, payload };
                 let entry = Entry::new(&parts, if lfu { entry.clock() } else { clock });
@@ -194,14 +195,15 @@ impl Locked<'_> {
             if !lfu {
                 entry.set_clock(clock);
             }
-            let deadline = entry.has_deadline();
+            let (deadline, after) = (entry.has_deadline(), entry.deadlines());
             self.note_deadline(place, deadline);
-            self.changed(place, i32::from(expire.is_some()) - before);
+            self.count_deadlines(place, before, after);
+            self.changed(place);
             return;
         }
         let parts = Parts { space: place.space, key: place.key, expire, kind, payload };
         self.insert(place, Entry::new(&parts, clock));
-        self.changed(place, 0);
+        self.changed(place);
     }
 
     /// The access clock of what is put in place of what is there: how often a key is used says something about the next value too.
@@ -219,18 +221,18 @@ impl Locked<'_> {
 
     /// Puts a whole entry in place of the one with its name.
     fn put_entry(&mut self, place: Place<'_>, entry: Entry) {
-        let expires = i32::from(entry.expire().is_some());
-        let deadline = entry.has_deadline();
+        let (deadline, after) = (entry.has_deadline(), entry.deadlines());
         let Some(old) = self.find(place) else {
             self.insert(place, entry);
-            self.changed(place, 0);
+            self.changed(place);
             return;
         };
-        let before = i32::from(old.expire().is_some());
+        let before = old.deadlines();
         let old = std::mem::replace(old, entry);
         self.replaced(place, old);
         self.note_deadline(place, deadline);
-        self.changed(place, expires - before);
+        self.count_deadlines(place, before, after);
+        self.changed(place);
     }
 
     fn delete(&mut self, place: Place<'_>) {
@@ -243,10 +245,9 @@ impl Locked<'_> {
     fn take(&mut self, place: Place<'_>) -> Option<(Entry, usize)> {
         let raw = self.raw_mut(place.shard)?;
         let (entry, slot) = table::remove_from_slot(raw, place.hash, place.space, place.key)?;
-        let expires = i32::from(entry.expire().is_some());
         match place.db {
             Some(db) => {
-                self.store.count(place.shard, db, -1, -expires);
+                self.store.count(place.shard, db, -1, entry.deadlines(), Deadlines::default());
                 if entry.expired(self.now) {
                     // It was gone for readers already; only those who wait for something in it have not been told.
                     self.tell_waiting(place, db);
@@ -261,10 +262,12 @@ impl Locked<'_> {
 
     fn expire(&mut self, place: Place<'_>, at: Option<u64>) {
         let Some(entry) = self.find(place) else { return };
-        let before = entry.expire();
+        let (expire, before) = (entry.expire(), entry.deadlines());
         entry.set_expire(at);
-        self.record_deadline(place, before);
+        let after = entry.deadlines();
+        self.record_deadline(place, expire);
         self.note_deadline(place, at.is_some());
-        self.changed(place, i32::from(at.is_some()) - i32::from(before.is_some()));
+        self.count_deadlines(place, before, after);
+        self.changed(place);
     }
 }

@@ -55,7 +55,7 @@ impl Locked<'_> {
             | StreamChange::Node { .. }
             | StreamChange::Marks { .. }
             | StreamChange::Delete { .. }
-            | StreamChange::Trim { .. } => self.changed(place, 0),
+            | StreamChange::Trim { .. } => self.changed(place),
             // Who waits for something from a group that is gone waits in vain.
             StreamChange::GroupDelete { .. } => {
                 place.db.into_iter().for_each(|db| self.tell_waiting(place, db));

@@ -43,7 +43,7 @@ impl Locked<'_> {
             entry.mark_raw();
             self.insert(place, entry);
         }
-        self.changed(place, 0);
+        self.changed(place);
     }
 
     /// Gives a string that is about to be large an allocation of its own.

@@ -2,8 +2,9 @@
 
 use super::{Place, table};
 use crate::effect::Effect;
+use crate::store::entry::Deadlines;
 use crate::store::shown::Classes;
-use crate::store::{Locked, Store};
+use crate::store::{DbCount, Locked, Store};
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Locked<'_> {
@@ -20,10 +21,7 @@ impl Locked<'_> {
                 if let Some(slot) = store.dbs.get(db as usize) {
                     store.give_up_space(slot.swap(space, Relaxed));
                 }
-                for count in store.sides.iter().filter_map(|s| s.counts.get(db as usize)) {
-                    count.keys.store(0, Relaxed);
-                    count.expires.store(0, Relaxed);
-                }
+                store.sides.iter().filter_map(|s| s.counts.get(db as usize)).for_each(DbCount::reset);
             }
             Effect::SwapDb { a, b } => {
                 let (a, b) = (a as usize, b as usize);
@@ -35,8 +33,7 @@ impl Locked<'_> {
                 y.store(old, Relaxed);
                 for side in &store.sides {
                     let (Some(x), Some(y)) = (side.counts.get(a), side.counts.get(b)) else { continue };
-                    swap(&x.keys, &y.keys);
-                    swap(&x.expires, &y.expires);
+                    x.swap(y);
                 }
             }
             Effect::TablePut { table, .. } => store.note_space(table),
@@ -81,9 +78,8 @@ impl Locked<'_> {
             }
         }
         for (entry, hash, target) in taken {
-            let expires = i32::from(entry.expire().is_some());
             if let Some(db) = store.db_of(entry.space()) {
-                store.count(store.shard_of(hash), db, -1, -expires);
+                store.count(store.shard_of(hash), db, -1, entry.deadlines(), Deadlines::default());
             }
             if let Some(db) = target {
                 let space = store.space(db as usize);
@@ -120,10 +116,4 @@ impl Locked<'_> {
             self.store.signal_database(shard, Some(db));
         }
     }
-}
-
-fn swap(a: &std::sync::atomic::AtomicU32, b: &std::sync::atomic::AtomicU32) {
-    let old = a.load(Relaxed);
-    a.store(b.load(Relaxed), Relaxed);
-    b.store(old, Relaxed);
 }

@@ -150,7 +150,7 @@ impl Run {
         let fields = &self.model.fields;
         let Some(entry) = locked.peek(0, b"k", hash) else {
             assert!(fields.is_empty());
-            assert_eq!(self.store.db_size(0), (0, 0));
+            assert_eq!((self.store.db_size(0), self.store.subexpires(0)), ((0, 0), 0));
             return;
         };
         let deadlines = fields.values().map(|v| v.1).filter(|at| *at != 0);
@@ -158,6 +158,7 @@ impl Run {
         assert_eq!(entry.has_deadline(), earliest.is_some());
         assert_eq!(entry.expire(), self.model.expire);
         assert_eq!(self.store.db_size(0), (1, u64::from(self.model.expire.is_some())));
+        assert_eq!(self.store.subexpires(0), u64::from(fields.values().any(|v| v.1 != 0)));
         let all = entry.value().hash().unwrap();
         let stored: BTreeMap<_, _> =
             all.live(0).map(|f| (f.name.to_vec(), (f.value.to_vec(), f.expire))).collect();

@@ -59,6 +59,7 @@ impl InProcess {
 
     fn open(&mut self) {
         let clock = Clock::manual(self.clock);
+        let now = clock.instant();
         let engine = Arc::new(Engine::on_disk(Arc::clone(&self.settings), clock, self.disk.shared()));
         engine.recover().unwrap();
         let config = Config::new((*self.settings).clone(), None);
@@ -66,8 +67,8 @@ impl InProcess {
         let clients = (0..self.clients)
             .map(|n| {
                 let address = format!("127.0.0.1:{n}");
-                let handle =
-                    ClientHandle::new(server.next_client_id(), address.clone(), address, false, self.clock);
+                let id = server.next_client_id();
+                let handle = ClientHandle::new(id, address.clone(), address, false, now);
                 Client::new(Arc::new(handle), true)
             })
             .collect();
@@ -131,7 +132,7 @@ impl Subject for InProcess {
     fn advance(&mut self, millis: u64) -> bool {
         self.clock += millis;
         let clock = &self.running.as_ref().unwrap().server.engine.clock;
-        clock.as_manual().unwrap().set_ms(self.clock);
+        clock.as_manual().unwrap().advance_ms(millis);
         true
     }
 }

@@ -1,6 +1,7 @@
 //! Items in transactions: ITEM.ATOMIC and its tokens.
 
 use super::sweep;
+use crate::command::flag;
 use crate::command::testing::Harness;
 
 #[test]
@@ -107,10 +108,10 @@ fn atomic_has_its_place() {
     assert_eq!(h.run("ITEM.ATOMIC"), "-ERR ITEM.ATOMIC must be the first command of a transaction");
     assert_eq!(h.run("EXEC"), "-EXECABORT Transaction discarded because of previous errors.");
     assert_eq!(exec(&mut h, &["ITEM.ATOMIC NOW", "SET a 1"]), "-TXCANCELLED 0:ERR syntax error");
-    assert_eq!(
-        exec(&mut h, &["ITEM.ATOMIC", "FLUSHALL"]),
-        "-EXECABORT Transaction discarded because 'flushall' cannot be undone."
-    );
+    h.run("MULTI");
+    h.run("ITEM.ATOMIC");
+    assert_eq!(h.run("FLUSHALL"), "-ERR 'flushall' cannot be undone, which ITEM.ATOMIC asks for");
+    assert_eq!(h.run("EXEC"), "-EXECABORT Transaction discarded because of previous errors.");
     assert_eq!(h.run("DBSIZE"), ":0");
     let long = "x".repeat(37);
     assert_eq!(
@@ -145,6 +146,137 @@ fn a_token_carries_a_transaction_out_once() {
     sweep(&h);
     h.server.engine.store.bury_some(0, 1000);
     assert_eq!(h.server.engine.store.len(), 1);
+}
+
+#[test]
+fn a_transaction_that_is_sent_again_leaves_the_client_where_it_did_the_first_time() {
+    let mut h = Harness::new();
+    let lines = ["ITEM.ATOMIC TOKEN abc", "SET k 1", "SELECT 3", "SET k 2"];
+    for _ in 0..2 {
+        assert_eq!(exec(&mut h, &lines), "[+OK +OK +OK +OK]");
+        assert!(h.run("CLIENT LIST").contains(" db=3 "));
+        assert_eq!(h.run("INCR k"), ":3");
+        h.run("DECR k");
+        h.run("SELECT 0");
+    }
+    // One that comes back, or does not leave, stays.
+    for lines in [
+        &["ITEM.ATOMIC TOKEN back", "SELECT 3", "GET k", "SELECT 0"][..],
+        &["ITEM.ATOMIC TOKEN none", "GET k"],
+    ] {
+        exec(&mut h, lines);
+        exec(&mut h, lines);
+        assert_eq!(h.run("GET k"), "\"1\"");
+    }
+    // The database in which it begins is part of it.
+    h.run("SELECT 1");
+    assert_eq!(exec(&mut h, &lines), "-TXCANCELLED 0:IdempotentParameterMismatch");
+    assert_eq!(h.run("GET k"), "nil");
+}
+
+#[test]
+fn tokens_are_no_keys_that_a_client_can_watch_or_wait_for() {
+    let transaction = |h: &mut Harness| exec(h, &["ITEM.ATOMIC TOKEN abc", "INCR n"]);
+    let put = r#"{"Put":{"TableName":"t","Item":{"id":{"S":"1"}}}}"#;
+    let request =
+        format!(r#"DDB TransactWriteItems '{{"ClientRequestToken":"abc","TransactItems":[{put}]}}'"#);
+    let aws = |h: &mut Harness| h.run(&request);
+    let forgotten = |h: &mut Harness| {
+        transaction(h);
+        h.advance(10 * 60 * 1000);
+        sweep(h);
+        String::new()
+    };
+    let works: [&dyn Fn(&mut Harness) -> String; 3] = [&transaction, &aws, &forgotten];
+    for work in works {
+        for key in ["atomic:abc", "aws:abc"] {
+            let mut h = Harness::new();
+            let other = h.connect();
+            h.run("TABLE.CREATE t PK id S");
+            h.run_as(other, &format!("SET {key} own"));
+            h.run_as(other, &format!("WATCH {key}"));
+            work(&mut h);
+            h.run_as(other, "MULTI");
+            h.run_as(other, &format!("GET {key}"));
+            assert_eq!(h.run_as(other, "EXEC"), "[\"own\"]", "{key}");
+        }
+    }
+}
+
+/// All of a client and a server that a command could change beside keys and items.
+fn beside_keys(h: &mut Harness) -> Vec<String> {
+    let own = h.run("CLIENT LIST");
+    let kept = ["name=", "db=", "flags=", "user=", "resp=", "lib-name=", "lib-ver="];
+    let own = own.split(' ').filter(|word| kept.iter().any(|start| word.starts_with(start)));
+    let own = own.collect::<Vec<_>>().join(" ");
+    let mut all: Vec<String> = [
+        "CONFIG GET *",
+        "SLOWLOG LEN",
+        "ACL LOG",
+        "ACL USERS",
+        "LATENCY LATEST",
+        "COMMAND COUNT",
+        "LASTSAVE",
+    ]
+    .map(|line| h.run(line))
+    .to_vec();
+    all.push(own);
+    let pause = h.server.pause.state(h.server.engine.clock.instant());
+    all.push(format!("{pause:?} {}", h.server.monitors.load(std::sync::atomic::Ordering::Relaxed)));
+    all
+}
+
+/// Uses of commands that neither read nor write keys, those of one word beside.
+const BESIDE_KEYS: &str = "\
+    acl cat | acl deluser u | acl dryrun default get k | acl genpass | acl getuser default | acl list | \
+    acl load | acl log reset | acl save | acl setuser u on | acl users | acl whoami | auth default x | \
+    client caching yes | client getname | client getredir | client id | client info | client kill id 99 \
+    | client list | client no-evict on | client no-touch on | client pause 1000 | client reply off | \
+    client setinfo lib-name x | client setname me | client tracking off | client trackinginfo | client \
+    unblock 1 | client unpause | command count | command docs get | command getkeys get k | command \
+    getkeysandflags get k | command info get | command list | config get port | config resetstat | \
+    config rewrite | config set maxmemory 1gb | debug sleep 0 | echo text | hello 3 setname me | latency \
+    doctor | latency graph x | latency histogram | latency history x | latency latest | latency reset | \
+    memory doctor | memory malloc-stats | memory purge | memory stats | module list | replicaof no one | \
+    script exists x | script flush | select 3 | slaveof no one | slowlog get | slowlog len | slowlog \
+    reset | table.index help | wait 0 0 | waitaof 0 0 0";
+
+#[test]
+fn a_cancelled_transaction_leaves_nothing_beside_keys_either() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id S");
+    let mut uses: Vec<String> = BESIDE_KEYS.split(" | ").map(str::to_owned).collect();
+    for command in h.server.registry.all() {
+        let name = command.full_name.replace('|', " ");
+        let about_keys = command.has(flag::READONLY | flag::WRITE | flag::IN_MULTI);
+        if about_keys || !command.subs.is_empty() || name.ends_with("help") || name.starts_with("cluster") {
+            continue;
+        }
+        if !uses.iter().any(|line| format!("{line} ").starts_with(&format!("{name} "))) {
+            uses.push(name);
+        }
+    }
+    let mut queued = 0;
+    for line in uses {
+        let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        let command = h.server.registry.lookup(&args).unwrap_or_else(|_| panic!("{line}"));
+        command.check_arity(args.len()).unwrap_or_else(|_| panic!("{line} is no use of its command"));
+        let before = beside_keys(&mut h);
+        h.run("MULTI");
+        h.run("ITEM.ATOMIC");
+        let reply = h.run(&line);
+        if reply == "+QUEUED" {
+            queued += 1;
+            h.run("ITEM.CHECK t none IF 'attribute_exists(id)'");
+            let cancelled = h.run("EXEC");
+            assert!(cancelled.starts_with("-TXCANCELLED 2:ConditionalCheckFailed"), "{line}: {cancelled}");
+        } else {
+            assert!(reply.starts_with("-ERR "), "{line}: {reply}");
+            assert!(h.run("EXEC").starts_with("-EXECABORT "), "{line}");
+        }
+        assert_eq!(beside_keys(&mut h), before, "{line}");
+    }
+    assert!(queued >= 15, "{queued}");
 }
 
 /// A transaction of these commands that its last command cancels.
