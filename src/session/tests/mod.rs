@@ -283,9 +283,7 @@ fn client_unblock_reaches_a_client_whose_command_is_just_being_run_again() {
         let mut h = Harness::new();
         let parked = waiting(&h, READ);
         let mut slot = parked.claim(0).unwrap();
-        let Slot::Waiting(client) = std::mem::replace(&mut *slot, Slot::Gone) else {
-            panic!("it waits")
-        };
+        let Slot::Waiting(client) = std::mem::replace(&mut *slot, Slot::Gone) else { panic!("it waits") };
         assert_eq!(h.run(line), ":1");
         assert_eq!(h.run(line), ":0", "it has been asked already");
         // It finds nothing.
