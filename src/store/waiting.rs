@@ -5,6 +5,7 @@
 //! changed for somebody. Who runs commands serves the waiters once its own command is done, see [`Store::take_ready`].
 
 use super::Store;
+use super::watch::give_back;
 use crate::effect::SYSTEM;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -51,6 +52,7 @@ impl Store {
             waiting.retain(|who| who.id() != id);
             if waiting.is_empty() {
                 table.waiting.remove(&name);
+                give_back(&mut table.waiting);
             }
         }
         side.watched.store(table.len(), Relaxed);

@@ -30,6 +30,14 @@ impl WatchTable {
     }
 }
 
+/// Gives back what a table has taken for many more keys than it has. O(1) a key that was removed.
+pub(super) fn give_back<V>(table: &mut AHashMap<Name, V>) {
+    let wanted = table.len() * 2;
+    if table.capacity() > 8 && wanted < table.capacity() / 2 {
+        table.shrink_to(wanted);
+    }
+}
+
 /// The name under which an item is watched: a database's number that none has, which stands for the table, and the
 /// item's keys in one.
 fn item_name(table: u32, partition: &[u8], sort: &[u8]) -> (usize, Box<[u8]>) {
@@ -88,6 +96,7 @@ impl Store {
             watchers.retain(|w| !Arc::ptr_eq(w, watcher));
             if watchers.is_empty() {
                 table.keys.remove(&name);
+                give_back(&mut table.keys);
             }
         }
         side.watched.store(table.len(), Relaxed);
@@ -154,5 +163,24 @@ impl Store {
         }
         let table = self.sides[shard].watch.lock();
         table.keys.keys().filter(|(d, _)| *d == db).map(|(_, key)| key.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_held_many_keys_gives_their_room_back() {
+        let store = Store::new(2, 1);
+        let watcher = Watcher::default();
+        let keys: Vec<Vec<u8>> = (0..10_000u32).map(|n| n.to_le_bytes().to_vec()).collect();
+        let room = || store.sides.iter().map(|side| side.watch.lock().keys.capacity()).sum::<usize>();
+        for key in &keys {
+            assert!(store.watch(0, key, store.hash(key), &watcher));
+        }
+        assert!(room() >= keys.len());
+        keys.iter().for_each(|key| store.unwatch(0, key, store.hash(key), &watcher));
+        assert!(room() < 50, "{}", room());
     }
 }
