@@ -25,6 +25,8 @@ const GROUP: usize = 32;
 const TURN_NANOS: u64 = 2_000_000;
 /// After so many bytes of replies they are sent.
 const TURN_BYTES: usize = 256 * 1024;
+/// A record's buffer that grew beyond this is given back once the record is in the log.
+const KEEP_RECORD: usize = 64 * 1024;
 
 /// Why a run of commands stopped before its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -431,6 +433,7 @@ impl Worker {
                 let keys = positions.iter().filter_map(|p| args.get(*p).copied());
                 shown::apart(|| server.engine.remove_expired(db, keys, &mut self.record));
             }
+            give_back(&mut self.record);
             return outcome;
         }
     }
@@ -470,6 +473,14 @@ impl Worker {
             };
         }
         client.closing.then_some(Stop::Close)
+    }
+}
+
+/// Gives back what a large record took. No shard is held.
+#[inline]
+pub(super) fn give_back(record: &mut Vec<u8>) {
+    if record.capacity() > KEEP_RECORD {
+        *record = Vec::new();
     }
 }
 

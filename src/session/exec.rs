@@ -1,7 +1,7 @@
 //! EXEC: all queued commands under the locks of all their keys, as one record of the log.
 
 use super::atomic::{self, Token};
-use super::batch::Worker;
+use super::batch::{Worker, give_back};
 use super::{gate, locks, observe};
 use crate::command::client::{Multi, Queued, Watched};
 use crate::command::transactions::{forget_watched, watches_hold};
@@ -65,6 +65,7 @@ fn exec(
             break outcome;
         }
     };
+    give_back(&mut record);
     worker.record = record;
     let Run { concluded, monitored, .. } = run;
     if client.postponed {
