@@ -10,8 +10,9 @@ use super::client::Client;
 use super::registry::Command;
 use super::{ClientHandle, Fail};
 use crate::engine::{Engine, State};
+use crate::env::memory::class_bytes;
 use crate::log::Lsn;
-use crate::resp::Reply;
+use crate::resp::{Chain, Reply};
 use crate::store::{Entry, Store, Waiting};
 use crate::text::parse_i64_strict;
 use parking_lot::{Mutex, MutexGuard};
@@ -113,8 +114,8 @@ pub enum Slot {
 pub struct Served {
     /// The client.
     pub client: Client,
-    /// The reply's bytes.
-    pub reply: Vec<u8>,
+    /// The reply.
+    pub reply: Chain,
     /// Whether the command changed something.
     pub wrote: bool,
     /// The log's position up to which the reply shows it.
@@ -152,6 +153,17 @@ impl Parked {
             store.wait(*db, key, store.hash(key), Arc::clone(&parked) as Arc<dyn Waiting>);
         }
         parked
+    }
+
+    /// About how many bytes its waiting takes: its command, its keys, each of them twice because the store knows them
+    /// too, and its state.
+    pub fn memory(&self) -> usize {
+        /// A key's place in the table of those who wait, with the queue of its own that it may need.
+        const PLACE: usize = 192;
+        let keys: usize = self.keys.iter().map(|(_, key)| 2 * class_bytes(key.len()) + PLACE).sum();
+        let args = self.wait.args.iter().chain(self.wait.worked_out.iter().map(|(_, arg)| arg));
+        let args: usize = args.map(|arg| class_bytes(arg.len()) + size_of::<Box<[u8]>>()).sum();
+        size_of::<Self>() + size_of::<Client>() + keys + args
     }
 
     /// Forgets that the client waits.

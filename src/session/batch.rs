@@ -10,6 +10,7 @@ use crate::command::transactions::end_transaction;
 use crate::command::{Client, Command, Cx, Fail, Server, WorkerStats, counts_lookups, flag, is_write};
 use crate::config::Settings;
 use crate::engine::{Reach, Tx};
+use crate::env::memory::class_bytes;
 use crate::log::Lsn;
 use crate::resp::{Batch, Reply};
 use crate::store::{Mode, shown};
@@ -343,7 +344,7 @@ impl Worker {
         }
         let failed = out.is_error_at(mark);
         if failed {
-            self.stats.error(&out.buffer()[mark + 1..]);
+            self.stats.error(&out.scalar_at(mark)[1..]);
         }
         let end = self.server.engine.clock.monotonic_nanos();
         let nanos = end.saturating_sub(*clock);
@@ -462,7 +463,8 @@ impl Worker {
         out.error(&fail.0);
     }
 
-    /// What follows every command: CLIENT REPLY's silence, and the wish to close.
+    /// What follows every command: CLIENT REPLY's silence, and the wish to close. A client whose reply is too large is
+    /// closed before the next one.
     pub(super) fn after(client: &mut Client, out: &mut Reply, mark: usize) -> Option<Stop> {
         if client.reply_mode != ReplyMode::On {
             out.truncate(mark);
@@ -472,7 +474,7 @@ impl Worker {
                 ReplyMode::Off => ReplyMode::Off,
             };
         }
-        client.closing.then_some(Stop::Close)
+        (client.closing || out.overran()).then_some(Stop::Close)
     }
 }
 
@@ -491,7 +493,8 @@ fn is_foreign(name: &[u8]) -> bool {
 
 fn queue(client: &mut Client, command: &'static Command, args: &[&[u8]]) {
     let Some(multi) = &mut client.multi else { return };
-    multi.bytes += args.iter().map(|a| a.len() + size_of::<Box<[u8]>>()).sum::<usize>();
+    let bytes: usize = args.iter().map(|a| class_bytes(a.len()) + size_of::<Box<[u8]>>()).sum();
+    multi.bytes += bytes + size_of::<Queued>();
     client.handle.multi_bytes.store(multi.bytes, Relaxed);
     multi.queue.push(Queued { command, args: args.iter().map(|a| Box::from(*a)).collect() });
     client.handle.multi.store(multi.queue.len() as i32, Relaxed);

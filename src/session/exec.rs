@@ -127,7 +127,7 @@ impl Run<'_> {
             _ => {
                 let ran = self.commands(worker, client, server, &mut tx, out);
                 ran.and_then(|()| match &token {
-                    Some(token) => token.remember(&mut tx, out.proto(), &out.buffer()[begun..]),
+                    Some(token) => token.remember(&mut tx, out.proto(), &out.since(begun)),
                     None => Ok(()),
                 })
                 .inspect_err(|_| {
@@ -209,7 +209,7 @@ impl Run<'_> {
                 self.concluded = index + 1;
             }
             if self.all_or_nothing
-                && let Some(reason) = atomic::cancels(tx, &out.buffer()[mark..])
+                && let Some(reason) = atomic::cancels(tx, out, mark)
             {
                 cancelled = Some(Fail::text(format!("TXCANCELLED {index}:{reason}")));
                 break;
