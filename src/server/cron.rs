@@ -1,8 +1,7 @@
 //! What the server looks after a few times a second: speeds for INFO, and clients that are idle, slow or too large.
 
-use super::connection::counted_output;
 use crate::command::client::Kill;
-use crate::command::{ClientHandle, Server, persistence};
+use crate::command::{ClientHandle, Server, output, persistence};
 use crate::config::{MemoryOrPercent, Settings};
 use crate::env::{memory, process};
 use std::sync::Arc;
@@ -59,7 +58,7 @@ fn look_after_clients(server: &Server, settings: &Settings, now: u64) {
             client.kill(Kill::Now);
             continue;
         }
-        let waiting = counted_output(client.output_bytes.load(Relaxed) + client.pushed_bytes()) as u64;
+        let waiting = output::counted(client.output_bytes.load(Relaxed) + client.pushed_bytes());
         let above_hard = limit.hard_bytes > 0 && waiting > limit.hard_bytes;
         let above_soft = limit.soft_bytes > 0 && waiting > limit.soft_bytes;
         let since = client.slow_since.load(Relaxed);
@@ -70,9 +69,7 @@ fn look_after_clients(server: &Server, settings: &Settings, now: u64) {
         }
         let too_long = above_soft && since != 0 && now.saturating_sub(since) > limit.soft_seconds * 1000;
         if above_hard || too_long {
-            server.counts.output_limit_disconnections.fetch_add(1, Relaxed);
-            tracing::warn!("client {} is closed: it does not read its replies", client.id);
-            client.kill(Kill::Now);
+            output::close(server, &client);
         }
     }
 }
