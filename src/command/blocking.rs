@@ -12,8 +12,9 @@ use super::registry::Command;
 use super::{ClientHandle, Fail};
 use crate::engine::{Engine, State};
 use crate::env::Instant;
+use crate::env::memory::class_bytes;
 use crate::log::Lsn;
-use crate::resp::Reply;
+use crate::resp::{Chain, Reply};
 use crate::store::{Awaited, KeyAt, Store, Waiter, Waiting};
 use crate::text::parse_i64_strict;
 use crate::value::stream::StreamId;
@@ -115,8 +116,8 @@ pub enum Slot {
 pub struct Served {
     /// The client.
     pub client: Client,
-    /// The reply's bytes.
-    pub reply: Vec<u8>,
+    /// The reply.
+    pub reply: Chain,
     /// Whether the command changed something.
     pub wrote: bool,
     /// The log's position up to which the reply shows it.
@@ -154,6 +155,20 @@ impl Parked {
             store.wait(at, &key.awaited, Waiter { ticket: parked.ticket, behind: key.behind, number, who });
         }
         parked
+    }
+
+    /// About how many bytes its waiting takes: its command, its keys, each of them twice because the store knows them
+    /// too, its places in their lines, and its state.
+    pub fn memory(&self) -> usize {
+        let keys: usize =
+            self.wait.keys.iter().map(|key| 2 * class_bytes(key.key.len()) + Waiter::MEMORY).sum();
+        let lists = self.wait.keys.capacity() * size_of::<AwaitedKey>()
+            + self.places.capacity() * size_of::<(usize, u64)>()
+            + self.wait.args.capacity() * size_of::<Box<[u8]>>();
+        // All keys share one group's name.
+        let name = self.wait.keys.first().map_or(0, |key| key.awaited.memory());
+        let args: usize = self.wait.args.iter().map(|arg| class_bytes(arg.len())).sum();
+        size_of::<Self>() + size_of::<Client>() + keys + lists + name + args
     }
 
     fn keys(&self) -> impl Iterator<Item = (KeyAt<'_>, &AwaitedKey)> {

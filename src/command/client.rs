@@ -5,9 +5,11 @@ use super::fail::Fail;
 use super::registry::Command;
 use super::spec::flag;
 use crate::engine::{Engine, NotNow, Phase};
+use crate::env::memory::class_bytes;
 use crate::env::{AtomicInstant, Instant};
 use crate::item::ItemKeys;
 use crate::log::Lsn;
+use crate::resp::Chain;
 use crate::store::Watcher;
 use atomic_waker::AtomicWaker;
 use parking_lot::Mutex;
@@ -86,9 +88,13 @@ pub struct ClientHandle {
     pub watching: AtomicU32,
     /// Bytes of the commands that wait in MULTI.
     pub multi_bytes: AtomicUsize,
+    /// Bytes that the watched keys take.
+    pub watch_bytes: AtomicUsize,
+    /// Bytes that a command which waits for keys takes.
+    pub wait_bytes: AtomicUsize,
     /// Bytes of the query buffer in use.
     pub query_bytes: AtomicUsize,
-    /// Bytes that its query buffer has room for beside those in use.
+    /// Bytes that its query buffer takes beside those in use, with what is known of the commands in it.
     pub query_room: AtomicUsize,
     /// Bytes of replies waiting to be sent.
     pub output_bytes: AtomicUsize,
@@ -116,7 +122,7 @@ pub struct ClientHandle {
     pub names: Mutex<ClientNames>,
     /// Replies that others send it (MONITOR lines, later messages), to be written after its own; how many bytes, so
     /// that there being none is seen without the lock.
-    pushed: Mutex<(Vec<u8>, Lsn)>,
+    pushed: Mutex<(Chain, Lsn)>,
     pushed_bytes: AtomicUsize,
     kill: AtomicU8,
     /// Wakes the connection's task.
@@ -140,6 +146,8 @@ impl ClientHandle {
             multi: AtomicI32::new(-1),
             watching: AtomicU32::new(0),
             multi_bytes: AtomicUsize::new(0),
+            watch_bytes: AtomicUsize::new(0),
+            wait_bytes: AtomicUsize::new(0),
             query_bytes: AtomicUsize::new(0),
             query_room: AtomicUsize::new(0),
             output_bytes: AtomicUsize::new(0),
@@ -192,21 +200,32 @@ impl ClientHandle {
     pub fn memory(&self) -> usize {
         /// The connection's task, its client and its handle.
         const BASE: usize = 2048;
-        BASE + self.query_bytes.load(Relaxed)
+        let names = self.names.lock();
+        let texts = [&names.name, &names.lib_name, &names.lib_ver, &names.user];
+        BASE + texts.iter().map(|text| text.capacity()).sum::<usize>()
+            + self.query_bytes.load(Relaxed)
             + self.query_room.load(Relaxed)
             + self.output_bytes.load(Relaxed)
+            + self.pushed_bytes()
             + self.multi_bytes.load(Relaxed)
+            + self.watch_bytes.load(Relaxed)
+            + self.wait_bytes.load(Relaxed)
     }
 
-    /// Adds bytes to be sent once what they show is durable, the log up to `shows`, and wakes the connection.
-    pub fn push(&self, bytes: &[u8], shows: Lsn) {
+    /// Adds bytes to be sent once what they show is durable, the log up to `shows`, and wakes the connection. False if
+    /// more than `most` bytes would have to be held for it (any number if that is 0): then it is to be closed.
+    pub fn push(&self, bytes: &[u8], shows: Lsn, most: usize) -> bool {
         let mut pushed = self.pushed.lock();
-        pushed.0.extend_from_slice(bytes);
+        let held = self.output_bytes.load(Relaxed);
+        pushed.0.set_most(if most == 0 { 0 } else { most.saturating_sub(held).max(1) });
+        pushed.0.put(bytes);
         pushed.1 = pushed.1.max(shows);
         // Release: the connection's task, once woken, sees it.
-        self.pushed_bytes.store(pushed.0.len(), Release);
+        self.pushed_bytes.store(pushed.0.held(), Release);
+        let taken = !pushed.0.overran();
         drop(pushed);
         self.waker.wake();
+        taken
     }
 
     /// How many bytes others have sent it that are not taken over yet.
@@ -215,7 +234,7 @@ impl ClientHandle {
     }
 
     /// Takes over what others have sent it, and the log's position up to which that shows it.
-    pub fn take_pushed(&self) -> (Vec<u8>, Lsn) {
+    pub fn take_pushed(&self) -> (Chain, Lsn) {
         let mut pushed = self.pushed.lock();
         self.pushed_bytes.store(0, Release);
         std::mem::take(&mut *pushed)
@@ -275,6 +294,16 @@ pub struct Watched {
     pub live: bool,
     /// When the first of its fields was to expire, in ms since the epoch.
     pub field_deadline: Option<u64>,
+}
+
+impl Watched {
+    /// About how many bytes it takes, with its place in the store's table of watched keys.
+    pub fn memory(&self) -> usize {
+        /// A key's place in the table, with the list of who watches it.
+        const PLACE: usize = 160;
+        let item = self.item.as_ref().map_or(0, |item| 2 * (item.keys.pk.len() + item.keys.sk.len()));
+        size_of::<Self>() + PLACE + 2 * class_bytes(self.key.len()) + item
+    }
 }
 
 /// CLIENT REPLY.

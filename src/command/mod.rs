@@ -33,6 +33,7 @@ mod items;
 pub mod keys;
 mod latency;
 mod memory;
+pub mod output;
 mod pause;
 pub mod persistence;
 mod rates;

@@ -62,7 +62,7 @@ mod harness {
 
         /// What others have sent a client.
         pub(crate) fn pushed_to(&self, client: usize) -> String {
-            String::from_utf8(self.clients[client].handle.take_pushed().0).unwrap()
+            String::from_utf8(self.clients[client].handle.take_pushed().0.since(0).into_owned()).unwrap()
         }
 
         /// Moves the time forward.
@@ -171,7 +171,7 @@ mod harness {
                 self.worker.run(client, &request, &batch, progress.done, &mut out);
                 client.in_exec = false;
             }
-            let values = ReplyDecoder::decode_all(out.buffer()).unwrap();
+            let values = ReplyDecoder::decode_all(&out.since(0)).unwrap();
             assert_eq!(values.len(), calls.len(), "one command has one reply");
             values
         }

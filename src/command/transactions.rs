@@ -89,19 +89,19 @@ fn watch(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         let (live, field_deadline) =
             (entry.is_some(), entry.and_then(|e| next_field_deadline(e, cx.tx.now())));
         if store.watch(db, key, hash, &cx.client.watcher) {
-            cx.client.watched.push(Watched {
-                db,
-                key: Box::from(*key),
-                hash,
-                item: None,
-                live,
-                field_deadline,
-            });
+            let key = Box::from(*key);
+            note_watched(cx, Watched { db, key, hash, item: None, live, field_deadline });
         }
     }
-    cx.client.handle.watching.store(cx.client.watched.len() as u32, Relaxed);
     cx.out.ok();
     Ok(())
+}
+
+fn note_watched(cx: &mut Cx<'_, '_>, watched: Watched) {
+    let handle = &cx.client.handle;
+    handle.watch_bytes.fetch_add(watched.memory(), Relaxed);
+    handle.watching.fetch_add(1, Relaxed);
+    cx.client.watched.push(watched);
 }
 
 /// Watches the item that a key stands for.
@@ -113,7 +113,7 @@ fn watch_view(cx: &mut Cx<'_, '_>, key: &[u8], subject: &Subject) {
     if cx.tx.engine().store.watch_item(table, (&keys.pk, &keys.sk), hash, &cx.client.watcher) {
         let item = Some(WatchedItem { table, keys });
         let (db, key) = (cx.tx.db, Box::from(key));
-        cx.client.watched.push(Watched { db, key, hash, item, live, field_deadline: None });
+        note_watched(cx, Watched { db, key, hash, item, live, field_deadline: None });
     }
 }
 
@@ -168,7 +168,7 @@ pub fn end_transaction(store: &Store, client: &mut super::Client) {
 
 /// Forgets all watched keys.
 pub fn forget_watched(store: &Store, client: &mut super::Client) {
-    for w in client.watched.drain(..) {
+    for w in std::mem::take(&mut client.watched) {
         match &w.item {
             Some(WatchedItem { table, keys }) => {
                 store.unwatch_item(*table, (&keys.pk, &keys.sk), w.hash, &client.watcher);
@@ -178,4 +178,5 @@ pub fn forget_watched(store: &Store, client: &mut super::Client) {
     }
     client.watcher.store(false, Release);
     client.handle.watching.store(0, Relaxed);
+    client.handle.watch_bytes.store(0, Relaxed);
 }

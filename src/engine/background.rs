@@ -78,9 +78,8 @@ impl Engine {
     /// Completes indexes that were added to tables with items.
     fn index_thread(self: &Arc<Self>) {
         process::yield_to_others();
-        let mut record = Vec::new();
         while self.rest(100) {
-            let mut more = true;
+            let (mut record, mut more) = (Vec::new(), true);
             while more && self.rest(INDEX_PAUSE_MILLIS) {
                 more = false;
                 survive(|| more = self.index_round(&mut record));

@@ -87,7 +87,8 @@ impl Batch {
         self.args.get(command.range()).unwrap_or_default()
     }
 
-    fn clear(&mut self) {
+    /// Forgets all commands. A batch that grew large gives its room back.
+    pub fn clear(&mut self) {
         self.args.clear();
         self.args.shrink_to(KEEP_ARGS);
         self.commands.clear();
@@ -224,6 +225,11 @@ impl Decoder {
         self.wants
     }
 
+    /// Bytes of memory that it keeps for the unfinished command.
+    pub fn held(&self) -> usize {
+        self.args.capacity() * size_of::<Span>()
+    }
+
     /// Whether a command has begun but is not complete.
     pub fn is_partial(&self) -> bool {
         self.state.remaining > 0 || self.state.scanned > 0
@@ -300,7 +306,7 @@ impl Decoder {
     fn hand_over(&mut self, batch: &mut Batch) {
         if self.args.len() <= COPY_ARGS {
             batch.args.extend_from_slice(&self.args);
-            self.args.clear();
+            self.args = Vec::new();
         } else {
             batch.args = std::mem::take(&mut self.args);
         }

@@ -1,8 +1,11 @@
 //! The reply sink: RESP2 or RESP3 written straight into the output buffer.
 
+use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
 
+use super::Chain;
 use crate::text::write_f64;
+use smallvec::SmallVec;
 
 /// The protocol version that a client chose with HELLO.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,6 +33,8 @@ const PLACEHOLDER: &[u8; 4] = b"*0\r\n";
 const SMALL: usize = 1000;
 /// The header's longest text: a mark, twenty digits and the line's end.
 const HEADER_MAX: usize = 24;
+/// Room for a number of any kind with its frame.
+const FRAMED: usize = 64;
 
 /// Room for a mark, then a small integer's text with its line end, padded to one word; and their length.
 #[derive(Clone, Copy)]
@@ -67,24 +72,32 @@ const fn small_texts() -> [SmallText; SMALL] {
     table
 }
 
-/// Replies to one client, in its protocol version, appended to one buffer.
+/// Replies to one client, in its protocol version, appended to one chain.
 ///
 /// A handler writes exactly one value: one call of a scalar method, or one aggregate header followed by as many values
-/// as it announces. Nothing here fails; every method is linear in what it writes.
+/// as it announces. Nothing here fails; every method is linear in what it writes. Once the chain's limit is exceeded
+/// nothing is written any more: see [`Reply::overran`].
 #[derive(Debug, Default)]
 pub struct Reply {
-    out: Vec<u8>,
+    out: Chain,
     proto: Proto,
 }
 
 impl Reply {
     /// An empty sink.
     pub fn new(proto: Proto) -> Self {
-        Self { out: Vec::new(), proto }
+        Self { out: Chain::default(), proto }
+    }
+
+    /// An empty sink that takes up to so many bytes; any number if it is 0.
+    pub fn limited(proto: Proto, most: usize) -> Self {
+        let mut out = Chain::default();
+        out.set_most(most);
+        Self { out, proto }
     }
 
     /// A sink that appends to `out`.
-    pub fn with_buffer(out: Vec<u8>, proto: Proto) -> Self {
+    pub fn onto(out: Chain, proto: Proto) -> Self {
         Self { out, proto }
     }
 
@@ -108,19 +121,19 @@ impl Reply {
     /// `+OK`.
     #[inline]
     pub fn ok(&mut self) {
-        self.out.extend_from_slice(b"+OK\r\n");
+        self.out.put(b"+OK\r\n");
     }
 
     /// `+QUEUED`, the answer to a command inside MULTI.
     #[inline]
     pub fn queued(&mut self) {
-        self.out.extend_from_slice(b"+QUEUED\r\n");
+        self.out.put(b"+QUEUED\r\n");
     }
 
     /// `+PONG`.
     #[inline]
     pub fn pong(&mut self) {
-        self.out.extend_from_slice(b"+PONG\r\n");
+        self.out.put(b"+PONG\r\n");
     }
 
     /// A simple string. Line ends in it become blanks, since they would end the reply.
@@ -141,18 +154,21 @@ impl Reply {
     }
 
     fn line(&mut self, mark: u8, text: &[u8]) {
-        self.out.reserve(text.len() + 3);
-        self.out.push(mark);
-        let start = self.out.len();
-        self.out.extend_from_slice(text);
+        if !self.out.room(text.len() + 3) {
+            return;
+        }
+        let out = &mut self.out.last;
+        out.push(mark);
+        let start = out.len();
+        out.extend_from_slice(text);
         if memchr::memchr2(b'\r', b'\n', text).is_some() {
-            for byte in self.out.iter_mut().skip(start) {
+            for byte in out.iter_mut().skip(start) {
                 if matches!(byte, b'\r' | b'\n') {
                     *byte = b' ';
                 }
             }
         }
-        self.out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(b"\r\n");
     }
 
     /// An integer.
@@ -170,32 +186,20 @@ impl Reply {
     /// A mark, a number and the line's end.
     #[inline]
     fn number(&mut self, mark: u8, value: i64) {
-        if let Some(small) = usize::try_from(value).ok().and_then(|value| SMALL_TEXT.get(value)) {
-            // One fixed-size store of mark, text and padding; then the padding is cut off again.
-            let mut text = small.text;
-            text[0] = mark;
-            let start = self.out.len();
-            self.out.extend_from_slice(&text);
-            self.out.truncate(start + usize::from(small.len));
-        } else {
-            self.large_number(mark, value);
+        if self.out.room(HEADER_MAX) {
+            write_number(&mut self.out.last, mark, value);
         }
-    }
-
-    fn large_number(&mut self, mark: u8, value: i64) {
-        self.out.reserve(HEADER_MAX);
-        self.out.push(mark);
-        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-        self.out.extend_from_slice(b"\r\n");
     }
 
     /// A binary-safe string.
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
-        self.out.reserve(bytes.len() + HEADER_MAX);
-        self.number(b'$', bytes.len() as i64);
-        self.out.extend_from_slice(bytes);
-        self.out.extend_from_slice(b"\r\n");
+        if self.out.room(bytes.len() + HEADER_MAX) {
+            let out = &mut self.out.last;
+            write_number(out, b'$', bytes.len() as i64);
+            out.extend_from_slice(bytes);
+            out.extend_from_slice(b"\r\n");
+        }
     }
 
     /// An integer as a string, as in most places where Redis keeps numbers in strings.
@@ -213,34 +217,39 @@ impl Reply {
                 Ok(())
             }
         }
-        let start = self.out.len();
         // Writing to a vector fails only where `Display` itself does, and then what it wrote stands.
-        let _ = write!(Sink(&mut self.out), "{value}");
-        self.frame(start, b'$');
+        self.framed(|out| {
+            let _ = write!(Sink(out), "{value}");
+        });
     }
 
-    /// Turns what was written from `start` on into a bulk string.
-    fn frame(&mut self, start: usize, mark: u8) {
-        let len = self.out.len() - start;
-        let before = self.out.len();
-        self.number(mark, len as i64);
-        let header = self.out.len() - before;
-        if let Some(tail) = self.out.get_mut(start..) {
+    /// A bulk string of what `write` appends to a buffer.
+    fn framed(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if !self.out.room(FRAMED) {
+            return;
+        }
+        let out = &mut self.out.last;
+        let start = out.len();
+        write(out);
+        let end = out.len();
+        write_number(out, b'$', (end - start) as i64);
+        let header = out.len() - end;
+        if let Some(tail) = out.get_mut(start..) {
             tail.rotate_right(header);
         }
-        self.out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(b"\r\n");
     }
 
     /// The absent value: `$-1`, in RESP3 `_`.
     #[inline]
     pub fn null(&mut self) {
-        self.out.extend_from_slice(if self.is_resp3() { b"_\r\n" } else { b"$-1\r\n" });
+        self.out.put(if self.is_resp3() { b"_\r\n" } else { b"$-1\r\n" });
     }
 
     /// The absent aggregate: `*-1`, in RESP3 `_`.
     #[inline]
     pub fn null_array(&mut self) {
-        self.out.extend_from_slice(if self.is_resp3() { b"_\r\n" } else { b"*-1\r\n" });
+        self.out.put(if self.is_resp3() { b"_\r\n" } else { b"*-1\r\n" });
     }
 
     /// The header of an array of `len` values.
@@ -273,21 +282,20 @@ impl Reply {
 
     /// A double, in RESP2 a string; its text is [`write_f64`]'s.
     pub fn double(&mut self, value: f64) {
-        if self.is_resp3() {
-            self.out.push(b',');
-            write_f64(&mut self.out, value);
-            self.out.extend_from_slice(b"\r\n");
-        } else {
-            let start = self.out.len();
-            write_f64(&mut self.out, value);
-            self.frame(start, b'$');
+        if !self.is_resp3() {
+            self.framed(|out| write_f64(out, value));
+        } else if self.out.room(FRAMED) {
+            let out = &mut self.out.last;
+            out.push(b',');
+            write_f64(out, value);
+            out.extend_from_slice(b"\r\n");
         }
     }
 
     /// A boolean, in RESP2 the integer 1 or 0.
     #[inline]
     pub fn bool(&mut self, value: bool) {
-        self.out.extend_from_slice(match (self.is_resp3(), value) {
+        self.out.put(match (self.is_resp3(), value) {
             (true, true) => b"#t\r\n",
             (true, false) => b"#f\r\n",
             (false, true) => b":1\r\n",
@@ -297,16 +305,16 @@ impl Reply {
 
     /// A text with a three-letter format (`txt`, `mkd`), in RESP2 a plain string.
     pub fn verbatim(&mut self, format: &str, text: &[u8]) {
-        if self.is_resp3() {
-            self.out.reserve(text.len() + HEADER_MAX + 6);
-            let format: [u8; 3] = format.as_bytes().try_into().unwrap_or(*b"txt");
-            self.number(b'=', text.len() as i64 + 4);
-            self.out.extend_from_slice(&format);
-            self.out.push(b':');
-            self.out.extend_from_slice(text);
-            self.out.extend_from_slice(b"\r\n");
-        } else {
+        if !self.is_resp3() {
             self.bulk(text);
+        } else if self.out.room(text.len() + HEADER_MAX + 6) {
+            let format: [u8; 3] = format.as_bytes().try_into().unwrap_or(*b"txt");
+            let out = &mut self.out.last;
+            write_number(out, b'=', text.len() as i64 + 4);
+            out.extend_from_slice(&format);
+            out.push(b':');
+            out.extend_from_slice(text);
+            out.extend_from_slice(b"\r\n");
         }
     }
 
@@ -322,16 +330,22 @@ impl Reply {
     /// Appends bytes that already are replies in this client's protocol version.
     #[inline]
     pub fn raw(&mut self, bytes: &[u8]) {
-        self.out.extend_from_slice(bytes);
+        self.out.put(bytes);
+    }
+
+    /// Appends replies in this client's protocol version that were written elsewhere.
+    pub fn append(&mut self, replies: Chain) {
+        self.out.append(replies);
     }
 
     /// Begins an aggregate whose length is known only at its end.
     ///
-    /// Free for up to nine elements; beyond, ending it moves what was written since by the digits that are missing.
+    /// Free for up to nine elements; beyond, ending it moves what was written since by the digits that are missing, as
+    /// far as it lies in the same chunk.
     #[inline]
     pub fn begin_deferred(&mut self) -> Deferred {
-        let at = self.out.len();
-        self.out.extend_from_slice(PLACEHOLDER);
+        let at = self.out.end();
+        self.out.put(PLACEHOLDER);
         Deferred { at }
     }
 
@@ -350,31 +364,20 @@ impl Reply {
     }
 
     fn end(&mut self, Deferred { at }: Deferred, mark: u8, len: usize) {
-        let mut digits = itoa::Buffer::new();
-        let digits = digits.format(len).as_bytes();
-        let body = at + PLACEHOLDER.len();
-        let shift = digits.len() - 1;
-        if shift > 0 {
-            let end = self.out.len();
-            self.out.resize(end + shift, 0);
-            self.out.copy_within(body..end, body + shift);
-        }
-        if let Some(header) = self.out.get_mut(at..body + shift)
-            && let [first, text @ .., cr, lf] = header
-        {
-            *first = mark;
-            text.copy_from_slice(digits);
-            (*cr, *lf) = (b'\r', b'\n');
-        }
+        let mut header = SmallVec::<[u8; HEADER_MAX]>::new();
+        header.push(mark);
+        header.extend_from_slice(itoa::Buffer::new().format(len).as_bytes());
+        header.extend_from_slice(b"\r\n");
+        self.out.replace(at, PLACEHOLDER.len(), &header);
     }
 
     /// How many bytes have been written; a mark for [`truncate`](Self::truncate).
     #[inline]
     pub fn len(&self) -> usize {
-        self.out.len()
+        self.out.end()
     }
 
-    /// Whether nothing has been written.
+    /// Whether nothing is there.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.out.is_empty()
@@ -389,22 +392,51 @@ impl Reply {
     /// Whether the value that begins at `mark` is an error.
     #[inline]
     pub fn is_error_at(&self, mark: usize) -> bool {
-        self.out.get(mark) == Some(&b'-')
+        self.out.piece_at(mark).first() == Some(&b'-')
     }
 
-    /// What has been written.
+    /// The scalar that was written last, from its `mark` on: it lies in one piece.
     #[inline]
-    pub fn buffer(&self) -> &[u8] {
-        &self.out
+    pub fn scalar_at(&self, mark: usize) -> &[u8] {
+        self.out.piece_at(mark)
+    }
+
+    /// What has been written from `mark` on.
+    pub fn since(&self, mark: usize) -> Cow<'_, [u8]> {
+        self.out.since(mark)
+    }
+
+    /// Whether more was to be written than the chain may hold. What it held is gone, nothing more is written, and the
+    /// client is to be closed.
+    #[inline]
+    pub fn overran(&self) -> bool {
+        self.out.overran()
     }
 
     /// Takes what has been written, leaving an empty sink.
-    pub fn take(&mut self) -> Vec<u8> {
+    pub fn take(&mut self) -> Chain {
         std::mem::take(&mut self.out)
     }
+}
 
-    /// Drops what has been written and keeps the room for it.
-    pub fn clear(&mut self) {
-        self.out.clear();
+/// A mark, a number and the line's end.
+#[inline]
+fn write_number(out: &mut Vec<u8>, mark: u8, value: i64) {
+    if let Some(small) = usize::try_from(value).ok().and_then(|value| SMALL_TEXT.get(value)) {
+        // One fixed-size store of mark, text and padding; then the padding is cut off again.
+        let mut text = small.text;
+        text[0] = mark;
+        let start = out.len();
+        out.extend_from_slice(&text);
+        out.truncate(start + usize::from(small.len));
+    } else {
+        write_large_number(out, mark, value);
     }
+}
+
+fn write_large_number(out: &mut Vec<u8>, mark: u8, value: i64) {
+    out.reserve(HEADER_MAX);
+    out.push(mark);
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    out.extend_from_slice(b"\r\n");
 }

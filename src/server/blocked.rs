@@ -1,12 +1,12 @@
 //! A connection whose command waits for keys: its client lies where others can serve it. Meanwhile it takes note of input that
 //! comes ahead, and of the end of the connection.
 
-use super::connection::{CHUNK, Connection, proto_of};
+use super::connection::{Connection, proto_of};
 use crate::command::Client;
 use crate::command::blocking::{Parked, Served};
 use crate::command::client::Kill;
 use crate::engine::Phase;
-use crate::resp::{Proto, Reply};
+use crate::resp::Proto;
 use crate::session::WaitEnd;
 use crate::store::shown;
 use std::future::poll_fn;
@@ -36,6 +36,7 @@ impl Connection {
         };
         let local = std::rc::Rc::clone(&self.local);
         let engine = &local.server.engine;
+        self.shared.client.wait_bytes.store(parked.memory(), Relaxed);
         parked.park(&engine.store, client);
         let now = tokio::time::Instant::now();
         let deadline = parked.wait.until.map(|until| now + until.since(engine.clock.instant()));
@@ -117,11 +118,15 @@ impl Connection {
     /// Takes over what the client sends while it waits.
     fn read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         loop {
-            let old = self.input.len();
-            self.input.resize(old + CHUNK, 0);
-            let polled = self.read.poll_read(cx, &mut self.input[old..]);
-            let got = if let Poll::Ready(Ok(n)) = polled { n } else { 0 };
-            self.input.truncate(old + got);
+            // Who waits keeps no room for what may never come.
+            let polled = {
+                let mut scratch = self.local.scratch.borrow_mut();
+                let polled = self.read.poll_read(cx, &mut scratch);
+                if let Poll::Ready(Ok(n)) = polled {
+                    self.input.extend_from_slice(&scratch[..n]);
+                }
+                polled
+            };
             match polled {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::Gone),
@@ -137,22 +142,24 @@ impl Connection {
     }
 
     fn served(&mut self, served: Served) -> bool {
-        let Served { client, reply: bytes, wrote, shows, began } = served;
+        let Served { client, reply: replies, wrote, shows, began } = served;
         let closing = client.closing;
+        self.shared.client.wait_bytes.store(0, Relaxed);
         self.client = Some(client);
         self.at += 1;
         let mut outbox = self.shared.outbox.borrow_mut();
-        let mut reply = Reply::with_buffer(outbox.take(), Proto::V2);
-        reply.raw(&bytes);
+        let mut reply = self.shared.sink(&self.local, &mut outbox, Proto::V2);
+        reply.append(replies);
         self.answer(outbox, reply, wrote, shows, began);
         !closing
     }
 
     fn gave_up(&mut self, mut client: Client, parked: &Parked, end: WaitEnd) -> bool {
         let mut outbox = self.shared.outbox.borrow_mut();
-        let mut reply = Reply::with_buffer(outbox.take(), proto_of(&client));
+        let mut reply = self.shared.sink(&self.local, &mut outbox, proto_of(&client));
         self.local.worker.borrow_mut().end_wait(&mut client, parked, end, &mut reply);
         let closing = client.closing;
+        self.shared.client.wait_bytes.store(0, Relaxed);
         self.client = Some(client);
         self.at += 1;
         // Nothing came: that is as true as all that the log has.

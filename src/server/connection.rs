@@ -1,21 +1,19 @@
 //! One connection's task: read what is there, run all complete commands, write the replies once.
 
-use super::outbox::Outbox;
+use super::replies::Shared;
 use super::stream::{ReadHalf, WriteHalf};
 use super::thread;
 use super::worker::{Local, Seat};
 use crate::command::blocking::state;
 use crate::command::client::Kill;
-use crate::command::{Client, Fail};
+use crate::command::{Client, Fail, output};
 use crate::engine::State;
 use crate::env::Instant;
-use crate::log::Lsn;
-use crate::resp::{Batch, Decoder, Limits, Proto, ProtocolError, Reply};
+use crate::resp::{Batch, Decoder, Limits, Proto, ProtocolError, Reply, Span};
 use crate::session::{Stop, Worker};
-use crate::store::shown;
 use bytes::{Buf as _, BytesMut};
 use smallvec::SmallVec;
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
@@ -27,68 +25,13 @@ use tokio::sync::oneshot;
 /// Commands run before other connections of the same worker get their turn.
 const TURN: usize = 512;
 /// Bytes read at once into the connection's own buffer, when a command came in pieces.
-pub(super) const CHUNK: usize = 16 * 1024;
-/// Bytes of replies that may wait for a client whatever the limits are, as in Redis.
-const OWN_BUFFER: usize = 16 * 1024;
+const CHUNK: usize = 16 * 1024;
 /// The most of it, for a large argument; more would be zeroed for nothing when less has arrived.
 const MOST: usize = 256 * 1024;
+/// The most bytes that a client may send ahead before it has authenticated, as in Redis.
+const UNAUTHENTICATED_INPUT: u64 = 1 << 20;
 /// How long a command that no pause holds up any more waits before it asks again, in ms.
 const LOOK_AGAIN_MILLIS: u64 = 20;
-
-/// What the task and the flusher share of a connection.
-pub(super) struct Shared {
-    pub(super) outbox: RefCell<Outbox>,
-    pub(super) write: WriteHalf,
-    pub(super) client: std::sync::Arc<crate::command::ClientHandle>,
-    /// Whether the connection only waits until its last replies are sent.
-    pub(super) draining: Cell<bool>,
-    /// Whether it is among the worker's parked connections.
-    pub(super) is_parked: Cell<bool>,
-}
-
-impl Shared {
-    /// Whether more replies wait than the limit allows: then the client is closed, and gets none of them.
-    fn is_above_limit(&self, local: &Local) -> bool {
-        let waiting = counted_output(self.outbox.borrow().pending());
-        if waiting == 0 {
-            return false;
-        }
-        let limit = local.output_limit();
-        if limit == 0 || waiting as u64 <= limit {
-            return false;
-        }
-        local.server.counts.output_limit_disconnections.fetch_add(1, Relaxed);
-        tracing::warn!("client {} is closed: it does not read its replies", self.client.id);
-        self.client.kill(Kill::Now);
-        true
-    }
-
-    /// Sends what may be sent. A failed socket ends the connection.
-    pub(super) fn flush(&self, local: &Local) {
-        if self.client.killed() == Kill::Now || self.is_above_limit(local) {
-            return;
-        }
-        let (flushed, pending) = {
-            let mut outbox = self.outbox.borrow_mut();
-            (outbox.flush(&self.write), outbox.pending())
-        };
-        self.client.output_bytes.store(pending, Relaxed);
-        match flushed {
-            Ok(0) => {}
-            Ok(n) => {
-                local.stats.bytes_out.add(n as u64);
-                local.stats.writes.add(1);
-                self.client.bytes_out.fetch_add(n as u64, Relaxed);
-            }
-            Err(_) => self.client.kill(Kill::Now),
-        }
-    }
-}
-
-/// The bytes of replies that count against `client-output-buffer-limit`: in Redis what fits the client's own buffer does not.
-pub(super) fn counted_output(waiting: usize) -> usize {
-    waiting.saturating_sub(OWN_BUFFER)
-}
 
 enum Event {
     /// Bytes were read: how many, and whether into the worker's scratch buffer rather than the connection's own.
@@ -107,10 +50,15 @@ pub(super) struct Connection {
     decoder: Decoder,
     /// Input that is not decoded yet; empty between whole commands.
     pub(super) input: BytesMut,
+    /// Bytes in front of the input that are used up and still take memory.
+    passed: usize,
     pub(super) local: Rc<Local>,
+    /// The decoded commands, as long as they are not done.
     batch: Batch,
     /// Whether the batch is not done, so that the input still begins with its bytes.
     open: bool,
+    /// Whether the client has yet to authenticate, as of the last batch.
+    unauthenticated: bool,
     /// How many commands of the batch are done.
     pub(super) at: usize,
     /// What ends the connection once the batch is done.
@@ -131,6 +79,7 @@ impl Connection {
     ) -> Self {
         let shared = Shared {
             outbox: RefCell::default(),
+            most: Cell::new(0),
             write,
             client: client.handle.clone(),
             draining: Cell::new(false),
@@ -142,9 +91,11 @@ impl Connection {
             client: Some(client),
             decoder: Decoder::default(),
             input: BytesMut::new(),
+            passed: 0,
             local,
             batch: Batch::default(),
             open: false,
+            unauthenticated: false,
             at: 0,
             fault: None,
             again: false,
@@ -194,7 +145,7 @@ impl Connection {
                 let polled = read.poll_read(cx, &mut input[old..]);
                 let got = if let Poll::Ready(Ok(n)) = polled { n } else { 0 };
                 input.truncate(old + got);
-                shared.client.query_room.store(input.capacity() - input.len(), Relaxed);
+                shared.client.query_room.store(input.capacity() - input.len() + decoder.held(), Relaxed);
                 polled.map(|r| (r, false))
             };
             if let Poll::Ready((result, scratch)) = polled {
@@ -216,22 +167,6 @@ impl Connection {
         .await
     }
 
-    /// Takes over what others push. It may show writes, and waits for them as replies do.
-    pub(super) fn take_pushed(&mut self) {
-        if self.shared.client.pushed_bytes() > 0 {
-            let (pushed, shows) = self.shared.client.take_pushed();
-            let mut outbox = self.shared.outbox.borrow_mut();
-            let mut buf = outbox.take();
-            buf.extend_from_slice(&pushed);
-            let engine = &self.local.server.engine;
-            let waits = outbox.put_back(buf, shows, engine.settled(), false);
-            drop(outbox);
-            if waits {
-                self.local.flush_later(&self.shared);
-            }
-        }
-    }
-
     /// Decodes and runs what was read; false if the connection is to be closed.
     async fn process(&mut self, n: usize, scratch: bool) -> bool {
         let local = Rc::clone(&self.local);
@@ -245,6 +180,9 @@ impl Connection {
             self.turn_of_input()
         };
         loop {
+            if matches!(more, More::Long | More::Blocked | More::Paused(_)) {
+                self.note_held();
+            }
             match more {
                 More::No => return self.note_input(),
                 More::Close => return false,
@@ -282,18 +220,32 @@ impl Connection {
     fn turn_of_input(&mut self) -> More {
         let mut input = std::mem::take(&mut self.input);
         let (used, more) = self.turn(&mut input);
-        // What follows stays where it is: to move it once a turn would cost the square of what a client sent ahead.
         input.advance(used);
-        // An idle connection keeps no buffer.
-        self.input = if input.is_empty() { BytesMut::new() } else { input };
+        self.passed += used;
+        // What follows is moved once less is left than was used up, so that all moving costs no more than reading did
+        // and no large buffer is kept for little. An idle connection keeps none.
+        if input.is_empty() {
+            (input, self.passed) = (BytesMut::new(), 0);
+        } else if used > 0 && input.len() <= self.passed {
+            (input, self.passed) = (BytesMut::from(&input[..]), 0);
+        }
+        self.input = input;
         more
+    }
+
+    /// Takes note of what is held of the client's input.
+    pub(super) fn note_held(&self) {
+        let spans = self.batch.args.capacity() * size_of::<Span>() + self.decoder.held();
+        let room = self.input.capacity() - self.input.len() + self.passed + spans;
+        self.shared.client.query_bytes.store(self.input.len(), Relaxed);
+        self.shared.client.query_room.store(room, Relaxed);
     }
 
     /// Takes note of how much input waits; false if it is too much.
     pub(super) fn note_input(&self) -> bool {
-        self.shared.client.query_bytes.store(self.input.len(), Relaxed);
-        self.shared.client.query_room.store(self.input.capacity() - self.input.len(), Relaxed);
+        self.note_held();
         let limit = self.local.worker.borrow().settings.client_query_buffer_limit;
+        let limit = if self.unauthenticated { limit.min(UNAUTHENTICATED_INPUT) } else { limit };
         if (self.input.len() as u64) <= limit {
             return true;
         }
@@ -314,14 +266,16 @@ impl Connection {
             self.local.worker.borrow_mut().refresh();
             let limits =
                 Limits { authenticated: client.authenticated || self.local.is_open(), ..self.local.limits() };
+            self.batch = self.local.batch.take();
+            self.shared.most.set(output::most(&self.local.worker.borrow().settings, limits.authenticated));
             self.fault = self.decoder.decode(buf, &limits, &mut self.batch, TURN).err();
-            (self.at, self.open) = (0, true);
+            (self.at, self.open, self.unauthenticated) = (0, true, !limits.authenticated);
             self.again = self.batch.commands.len() == TURN
                 || (!limits.authenticated && !self.batch.commands.is_empty());
         }
         let began = self.local.server.engine.state();
         let mut outbox = self.shared.outbox.borrow_mut();
-        let mut reply = Reply::with_buffer(outbox.take(), proto_of(client));
+        let mut reply = self.shared.sink(&self.local, &mut outbox, proto_of(client));
         let progress = self.local.worker.borrow_mut().run(client, buf, &self.batch, self.at, &mut reply);
         self.at = progress.done;
         let done = self.at == self.batch.commands.len();
@@ -340,37 +294,24 @@ impl Connection {
             more = More::Close;
         }
         self.answer(outbox, reply, progress.wrote, progress.shows, began);
-        (if done { self.batch.consumed } else { 0 }, more)
-    }
-
-    /// Hands replies over to be sent once what they show is durable: the log up to `shows`. `began` is what durability
-    /// was before their commands ran.
-    pub(super) fn answer(
-        &self,
-        mut outbox: RefMut<'_, Outbox>,
-        mut reply: Reply,
-        wrote: bool,
-        shows: Lsn,
-        began: State,
-    ) {
-        let engine = &self.local.server.engine;
-        let shows = if shows == shown::EVERYTHING { engine.everything_since(began) } else { shows };
-        let waits = outbox.put_back(reply.take(), shows, engine.settled(), wrote);
-        drop(outbox);
-        if waits {
-            self.local.flush_later(&self.shared);
+        if !done {
+            return (0, more);
         }
+        let mut batch = std::mem::take(&mut self.batch);
+        let consumed = batch.consumed;
+        batch.clear();
+        self.local.batch.set(batch);
+        (consumed, more)
     }
 
     /// Waits until the next decoded command may have a thread of its own, and runs it there while other connections are served;
     /// false if the connection is to be closed.
     async fn run_long(&mut self) -> bool {
         let Some(command) = self.batch.commands.get(self.at).copied() else { return false };
-        let args: Vec<Vec<u8>> =
-            self.batch.args_of(command).iter().map(|span| span.of(&self.input).to_vec()).collect();
         let local = Rc::clone(&self.local);
         let works = {
-            let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+            let args: SmallVec<[&[u8]; 8]> =
+                self.batch.args_of(command).iter().map(|span| span.of(&self.input)).collect();
             local.worker.borrow_mut().works_on_data(&args)
         };
         let turns = if works { &*local.working } else { &local.waiting_long };
@@ -381,14 +322,18 @@ impl Connection {
             () = self.end_while_waiting() => return false,
         };
         let Some(client) = self.client.take() else { return false };
+        // Who waits for a turn holds what was sent once only.
+        let args: Vec<Vec<u8>> =
+            self.batch.args_of(command).iter().map(|span| span.of(&self.input).to_vec()).collect();
         let server = std::sync::Arc::clone(&self.local.server);
         let began = server.engine.state();
+        let most = self.shared.most.get();
         let (give, given) = oneshot::channel();
         let work = move || {
             let mut client = given.blocking_recv().ok()?;
             let mut worker = Worker::for_long_command(server);
             let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
-            let mut reply = Reply::new(proto_of(&client));
+            let mut reply = Reply::limited(proto_of(&client), most);
             let progress = worker.run_long(&mut client, &args, &mut reply);
             Some((client, reply.take(), progress, worker.stats))
         };
@@ -403,8 +348,8 @@ impl Connection {
         self.at += progress.done;
         self.local.stats.absorb(&stats);
         let mut outbox = self.shared.outbox.borrow_mut();
-        let mut reply = Reply::with_buffer(outbox.take(), Proto::V2);
-        reply.raw(&replies);
+        let mut reply = self.shared.sink(&self.local, &mut outbox, Proto::V2);
+        reply.append(replies);
         self.answer(outbox, reply, progress.wrote, progress.shows, began);
         progress.stop != Some(Stop::Close)
     }
@@ -412,7 +357,7 @@ impl Connection {
     /// Answers the next decoded command, for which no thread can be had; false if the connection is to be closed.
     fn refuse_long(&mut self, mut client: Client, error: &io::Error, began: State) -> bool {
         let mut outbox = self.shared.outbox.borrow_mut();
-        let mut reply = Reply::with_buffer(outbox.take(), proto_of(&client));
+        let mut reply = self.shared.sink(&self.local, &mut outbox, proto_of(&client));
         let fail = Fail::text(format!("ERR no thread can be started for the command: {error}"));
         let command = self.batch.commands[self.at];
         let args: SmallVec<[&[u8]; 8]> =

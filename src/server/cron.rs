@@ -1,8 +1,7 @@
 //! What the server looks after a few times a second: speeds for INFO, and clients that are idle, slow or too large.
 
-use super::connection::counted_output;
 use crate::command::client::Kill;
-use crate::command::{ClientHandle, Server, persistence};
+use crate::command::{ClientHandle, Server, output, persistence};
 use crate::config::{MemoryOrPercent, Settings};
 use crate::env::{memory, process};
 use std::sync::Arc;
@@ -59,16 +58,14 @@ fn look_after_clients(server: &Server, settings: &Settings) {
             client.kill(Kill::Now);
             continue;
         }
-        let waiting = counted_output(client.output_bytes.load(Relaxed) + client.pushed_bytes()) as u64;
+        let waiting = output::counted(client.output_bytes.load(Relaxed) + client.pushed_bytes());
         let above_hard = limit.hard_bytes > 0 && waiting > limit.hard_bytes;
         let above_soft = limit.soft_bytes > 0 && waiting > limit.soft_bytes;
         let since = above_soft.then(|| client.slow_since.load().unwrap_or(now));
         client.slow_since.store(since);
         let too_long = since.is_some_and(|since| now.since(since) > Duration::from_secs(limit.soft_seconds));
         if above_hard || too_long {
-            server.counts.output_limit_disconnections.fetch_add(1, Relaxed);
-            tracing::warn!("client {} is closed: it does not read its replies", client.id);
-            client.kill(Kill::Now);
+            output::close(server, &client);
         }
     }
 }

@@ -8,8 +8,10 @@ pub mod logging;
 mod notify;
 mod outbox;
 mod parked;
+mod replies;
 mod run;
 mod signal;
+mod spares;
 mod stream;
 #[cfg(test)]
 mod tests;

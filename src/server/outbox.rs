@@ -1,18 +1,23 @@
 //! Replies on their way to the client, and the gates that hold them until the writes they show are durable.
 
 use super::stream::WriteHalf;
+use crate::resp::Chain;
+use smallvec::SmallVec;
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 
-/// A buffer larger than this is given back when it is empty.
-const KEEP: usize = 64 * 1024;
+/// The most chunks that one system call sends.
+const PIECES: usize = 16;
+/// The gates that an outbox keeps room for.
+const KEEP_GATES: usize = 4;
 
 /// The replies of one connection. Bytes are sent in order; a gate at a position holds all bytes from there back to the gate
 /// before it until the log is settled up to the gate's LSN.
 #[derive(Default)]
 pub(super) struct Outbox {
-    buf: Vec<u8>,
-    sent: usize,
+    /// What was not sent yet.
+    chain: Chain,
+    /// The position up to which bytes may be sent.
     open: usize,
     gates: VecDeque<Gate>,
 }
@@ -26,20 +31,19 @@ struct Gate {
 }
 
 impl Outbox {
-    /// Takes the buffer out, to append replies to it. It must come back through [`Outbox::put_back`].
-    pub(super) fn take(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.buf)
+    /// Takes the chain out, to append replies to it. It must come back through [`Outbox::put_back`].
+    pub(super) fn take(&mut self) -> Chain {
+        std::mem::take(&mut self.chain)
     }
 
-    /// Brings the buffer back. What was appended waits for the log to be settled up to `lsn`; returns whether it has to wait
-    /// because `settled` is behind. `wrote` tells whether it acknowledges writes of this connection.
-    pub(super) fn put_back(&mut self, buf: Vec<u8>, lsn: u64, settled: u64, wrote: bool) -> bool {
-        let grown = buf.len() > self.end();
-        self.buf = buf;
-        if !grown {
+    /// Brings the chain back. What was appended waits for the log to be settled up to `lsn`; returns whether it has to
+    /// wait because `settled` is behind. `wrote` tells whether it acknowledges writes of this connection.
+    pub(super) fn put_back(&mut self, chain: Chain, lsn: u64, settled: u64, wrote: bool) -> bool {
+        let end = chain.end();
+        self.chain = chain;
+        if end <= self.gates.back().map_or(self.open, |gate| gate.at) {
             return false;
         }
-        let end = self.buf.len();
         if self.gates.is_empty() && lsn <= settled {
             self.open = end;
             return false;
@@ -53,10 +57,6 @@ impl Outbox {
             _ => self.gates.push_back(Gate { at: end, lsn, wrote }),
         }
         true
-    }
-
-    fn end(&self) -> usize {
-        self.gates.back().map_or(self.open, |gate| gate.at)
     }
 
     /// Opens the gates that the log has reached; returns whether others stay closed.
@@ -85,41 +85,48 @@ impl Outbox {
 
     /// Whether bytes may be sent that are not sent yet.
     pub(super) fn wants_write(&self) -> bool {
-        self.sent < self.open
+        self.chain.head() < self.open.min(self.chain.end())
     }
 
     /// Whether nothing is left, gated bytes included.
     pub(super) fn is_empty(&self) -> bool {
-        self.sent == self.buf.len()
+        self.chain.is_empty()
     }
 
-    /// Bytes not sent yet.
-    pub(super) fn pending(&self) -> usize {
-        self.buf.len().saturating_sub(self.sent)
+    /// Bytes of memory that the replies take.
+    pub(super) fn held(&self) -> usize {
+        self.chain.held()
     }
 
     /// Sends what may be sent until the socket is full; returns the bytes sent.
     pub(super) fn flush(&mut self, to: &WriteHalf) -> io::Result<usize> {
-        let before = self.sent;
-        while let Some(bytes) = self.buf.get(self.sent..self.open).filter(|bytes| !bytes.is_empty()) {
-            match to.try_write(bytes) {
+        let before = self.chain.head();
+        while self.wants_write() {
+            let sent = {
+                let mut pieces = self.chain.pieces(self.open);
+                match (pieces.next(), pieces.next()) {
+                    (Some(piece), None) => to.try_write(piece),
+                    (first, second) => {
+                        let pieces = first.into_iter().chain(second).chain(pieces).take(PIECES);
+                        let pieces: SmallVec<[IoSlice<'_>; PIECES]> = pieces.map(IoSlice::new).collect();
+                        to.try_write_vectored(&pieces)
+                    }
+                }
+            };
+            match sent {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => self.sent += n,
+                Ok(n) => self.chain.advance(n),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
                 Err(e) => return Err(e),
             }
         }
-        let written = self.sent - before;
-        if self.sent == self.buf.len() {
-            self.sent = 0;
-            self.open = 0;
-            if self.buf.capacity() > KEEP {
-                self.buf = Vec::new();
-            } else {
-                self.buf.clear();
-            }
-        }
-        Ok(written)
+        Ok(self.chain.head() - before)
+    }
+
+    /// The buffer of an outbox that is empty, for others to use: who waits for commands keeps none.
+    pub(super) fn take_room(&mut self) -> Vec<u8> {
+        self.gates.shrink_to(KEEP_GATES);
+        self.chain.take_room()
     }
 }
 
@@ -146,9 +153,9 @@ mod tests {
     }
 
     fn append(outbox: &mut Outbox, text: &str, lsn: u64, settled: u64, wrote: bool) -> bool {
-        let mut buf = outbox.take();
-        buf.extend_from_slice(text.as_bytes());
-        outbox.put_back(buf, lsn, settled, wrote)
+        let mut chain = outbox.take();
+        chain.put(text.as_bytes());
+        outbox.put_back(chain, lsn, settled, wrote)
     }
 
     #[test]
@@ -189,7 +196,7 @@ mod tests {
             drop(outbox.take());
             outbox.release(settled);
             assert_eq!(sent(&mut outbox), "");
-            assert_eq!(outbox.pending(), 0);
+            assert!(!outbox.wants_write() && outbox.held() == 0);
         }
     }
 }

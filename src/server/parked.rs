@@ -1,6 +1,6 @@
 //! Connections whose replies wait for a log that answers later, in the order of the positions that they wait for.
 
-use super::connection::Shared;
+use super::replies::Shared;
 use crate::log::Lsn;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -79,6 +79,7 @@ mod tests {
     use super::*;
     use crate::command::ClientHandle;
     use crate::env::Clock;
+    use crate::resp::Chain;
     use crate::server::stream::split_unix;
     use std::cell::{Cell, RefCell};
     use std::sync::Arc;
@@ -90,9 +91,12 @@ mod tests {
         let (_, write) = split_unix(tokio::net::UnixStream::from_std(own).unwrap());
         let now = Clock::System.instant();
         let client = Arc::new(ClientHandle::new(1, String::new(), String::new(), true, now));
-        let (outbox, draining, is_parked) = (RefCell::default(), Cell::new(false), Cell::new(false));
-        let shared = Shared { outbox, write, client, draining, is_parked };
-        shared.outbox.borrow_mut().put_back(b"reply".to_vec(), lsn, 0, true);
+        let (draining, is_parked) = (Cell::new(false), Cell::new(false));
+        let shared =
+            Shared { outbox: RefCell::default(), most: Cell::new(0), write, client, draining, is_parked };
+        let mut chain = Chain::default();
+        chain.put(b"reply");
+        shared.outbox.borrow_mut().put_back(chain, lsn, 0, true);
         Rc::new(shared)
     }
 

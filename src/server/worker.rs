@@ -1,7 +1,9 @@
 //! Worker threads: a current-thread runtime each, connections dealt out in turn, one flusher.
 
-use super::connection::{Connection, Shared};
+use super::connection::Connection;
 use super::parked::Parked;
+use super::replies::Shared;
+use super::spares::Spares;
 use super::stream::{split_tcp, split_unix};
 use crate::command::client::Kill;
 use crate::command::transactions::end_transaction;
@@ -9,7 +11,7 @@ use crate::command::{Client, ClientHandle, Server, WorkerStats};
 use crate::config::AppendFsync;
 use crate::engine::Settling;
 use crate::log::{LogError, Lsn};
-use crate::resp::Limits;
+use crate::resp::{Batch, Limits};
 use crate::session::Worker;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -41,6 +43,9 @@ pub(super) struct Local {
     pub(super) stats: Arc<WorkerStats>,
     pub(super) worker: RefCell<Worker>,
     pub(super) scratch: RefCell<Box<[u8]>>,
+    pub(super) spares: Spares,
+    /// What connections decode into, unless one keeps it because its commands are not done.
+    pub(super) batch: Cell<Batch>,
     waiting: RefCell<Vec<Rc<Shared>>>,
     /// Those that wait for a log that answers later. They may end meanwhile.
     parked: RefCell<Parked>,
@@ -66,6 +71,8 @@ impl Local {
             server,
             worker: RefCell::new(worker),
             scratch: RefCell::new(vec![0; SCRATCH].into()),
+            spares: Spares::default(),
+            batch: Cell::default(),
             waiting: RefCell::default(),
             parked: RefCell::default(),
             flush,
@@ -90,12 +97,6 @@ impl Local {
     /// Whether clients need no password.
     pub(super) fn is_open(&self) -> bool {
         self.worker.borrow().settings.requirepass.is_empty()
-    }
-
-    /// The most bytes of replies that may wait for a client; 0 if any number may.
-    pub(super) fn output_limit(&self) -> u64 {
-        // The worker is in use while a long pipeline is answered.
-        self.worker.try_borrow().map_or(0, |w| w.settings.client_output_buffer_limit.normal.hard_bytes)
     }
 
     /// Has the flusher settle the log and then send the connection's replies, once per tick for all connections that

@@ -28,12 +28,16 @@ pub(super) fn has_token(queue: &[Queued], command: &Command, args: &[&[u8]]) -> 
     }
 }
 
-/// Why the command that just replied cancels the transaction, if it does.
-pub(super) fn cancels(tx: &Tx<'_>, reply: &[u8]) -> Option<String> {
+/// Why the command whose reply begins at `mark` cancels the transaction, if it does.
+pub(super) fn cancels(tx: &Tx<'_>, out: &Reply, mark: usize) -> Option<String> {
     if tx.refused() {
         return Some("ConditionalCheckFailed".to_owned());
     }
-    let text = reply.strip_prefix(b"-")?;
+    if out.overran() {
+        // Nobody would learn what became of it, and its token could not tell.
+        return Some("ERR the replies are larger than client-output-buffer-limit allows".to_owned());
+    }
+    let text = out.scalar_at(mark).strip_prefix(b"-")?;
     Some(String::from_utf8_lossy(text).trim_end().to_owned())
 }
 

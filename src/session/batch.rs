@@ -13,6 +13,7 @@ use crate::command::{
 use crate::config::Settings;
 use crate::engine::{Reach, Tx};
 use crate::env::Instant;
+use crate::env::memory::class_bytes;
 use crate::log::Lsn;
 use crate::resp::{Batch, ProtocolError, Reply};
 use crate::store::{Mode, shown};
@@ -28,6 +29,8 @@ const GROUP: usize = 32;
 const TURN_NANOS: u64 = 2_000_000;
 /// After so many bytes of replies they are sent.
 const TURN_BYTES: usize = 256 * 1024;
+/// A record's buffer that grew beyond this is given back once the record is in the log.
+const KEEP_RECORD: usize = 64 * 1024;
 
 /// Why a run of commands stopped before its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -344,7 +347,7 @@ impl Worker {
         }
         let failed = out.is_error_at(mark);
         if failed {
-            self.stats.error(&out.buffer()[mark + 1..]);
+            self.stats.error(&out.scalar_at(mark)[1..]);
         }
         let end = self.server.engine.clock.monotonic_nanos();
         let nanos = end.saturating_sub(*clock);
@@ -434,6 +437,7 @@ impl Worker {
                 let keys = positions.iter().filter_map(|p| args.get(*p).copied());
                 shown::apart(|| server.engine.remove_expired(db, keys, &mut self.record));
             }
+            give_back(&mut self.record);
             return outcome;
         }
     }
@@ -469,7 +473,8 @@ impl Worker {
         Self::after(client, out, mark);
     }
 
-    /// What follows every command: CLIENT REPLY's silence, and the wish to close.
+    /// What follows every command: CLIENT REPLY's silence, and the wish to close. A client whose reply is too large is
+    /// closed before the next one.
     pub(super) fn after(client: &mut Client, out: &mut Reply, mark: usize) -> Option<Stop> {
         if client.reply_mode != ReplyMode::On {
             out.truncate(mark);
@@ -479,7 +484,15 @@ impl Worker {
                 ReplyMode::Off => ReplyMode::Off,
             };
         }
-        client.closing.then_some(Stop::Close)
+        (client.closing || out.overran()).then_some(Stop::Close)
+    }
+}
+
+/// Gives back what a large record took. No shard is held.
+#[inline]
+pub(super) fn give_back(record: &mut Vec<u8>) {
+    if record.capacity() > KEEP_RECORD {
+        *record = Vec::new();
     }
 }
 
@@ -495,7 +508,8 @@ fn is_foreign(name: &[u8]) -> bool {
 
 fn queue(client: &mut Client, command: &'static Command, args: &[&[u8]]) {
     let Some(multi) = &mut client.multi else { return };
-    multi.bytes += args.iter().map(|a| a.len() + size_of::<Box<[u8]>>()).sum::<usize>();
+    let bytes: usize = args.iter().map(|a| class_bytes(a.len()) + size_of::<Box<[u8]>>()).sum();
+    multi.bytes += bytes + size_of::<Queued>();
     client.handle.multi_bytes.store(multi.bytes, Relaxed);
     multi.queue.push(Queued { command, args: args.iter().map(|a| Box::from(*a)).collect() });
     client.handle.multi.store(multi.queue.len() as i32, Relaxed);

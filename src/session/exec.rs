@@ -1,7 +1,7 @@
 //! EXEC: all queued commands under the locks of all their keys, as one record of the log.
 
 use super::atomic::{self, Token};
-use super::batch::Worker;
+use super::batch::{Worker, give_back};
 use super::{gate, locks, observe};
 use crate::command::client::{Multi, Queued, Watched};
 use crate::command::fail::OUT_OF_MEMORY;
@@ -65,6 +65,7 @@ fn exec(
             break outcome;
         }
     };
+    give_back(&mut record);
     worker.record = record;
     let Run { concluded, monitored, .. } = run;
     if client.postponed {
@@ -135,7 +136,7 @@ impl Run<'_> {
                 ran.and_then(|()| match &token {
                     Some(token) => {
                         let left = Some(client.db).filter(|left| *left != db);
-                        token.remember(&mut tx, left, out.proto(), &out.buffer()[begun..])
+                        token.remember(&mut tx, left, out.proto(), &out.since(begun))
                     }
                     None => Ok(()),
                 })
@@ -218,7 +219,7 @@ impl Run<'_> {
                 self.concluded = index + 1;
             }
             if self.all_or_nothing
-                && let Some(reason) = atomic::cancels(tx, &out.buffer()[mark..])
+                && let Some(reason) = atomic::cancels(tx, out, mark)
             {
                 cancelled = Some(Fail::text(format!("TXCANCELLED {index}:{reason}")));
                 break;

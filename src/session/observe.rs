@@ -1,6 +1,6 @@
 //! Who watches commands run: the slow log, the latency monitor, and MONITOR's clients.
 
-use crate::command::{Client, ClientHandle, Command, Server, flag, redact, slowlog};
+use crate::command::{Client, ClientHandle, Command, Server, flag, output, redact, slowlog};
 use crate::config::Settings;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -75,7 +75,10 @@ pub(super) fn show_monitors(server: &Server, line: &str) {
     let watches = |other: &ClientHandle| other.monitor.load(Relaxed) && !other.silent.load(Relaxed);
     let monitors: Vec<_> = server.clients.lock().values().filter(|other| watches(other)).cloned().collect();
     let shows = server.engine.everything_since(server.engine.state());
+    let most = output::most(&server.config.snapshot(), true);
     for monitor in monitors {
-        monitor.push(line.as_bytes(), shows);
+        if !monitor.push(line.as_bytes(), shows, most) {
+            output::close(server, &monitor);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::batch::Worker;
 use super::gate;
 use crate::command::blocking::{Parked, Served, Slot, state};
-use crate::command::{Client, Fail};
+use crate::command::{Client, Fail, output};
 use crate::engine::Phase;
 use crate::resp::{Proto, Reply};
 use crate::store::{Awaited, KeyAt, Mode, shown};
@@ -113,7 +113,7 @@ impl Worker {
         };
         let began = self.server.engine.state();
         let wrote_before = std::mem::take(&mut self.wrote);
-        let mut out = Reply::new(proto_of(&client));
+        let mut out = Reply::limited(proto_of(&client), output::most(&self.settings, true));
         let (served, shows) = shown::apart(|| self.run_again(&mut client, parked, number, &mut out));
         let wrote = std::mem::replace(&mut self.wrote, wrote_before);
         if !served {

@@ -11,6 +11,9 @@ pub(super) struct Names<T> {
 }
 
 impl<T> Names<T> {
+    /// About how many bytes a key's place takes that has a value in one database: a table is half to wholly full.
+    pub(super) const PLACE: usize = size_of::<(Box<[u8]>, SmallVec<[(usize, T); 1]>)>() * 3 / 2;
+
     /// How many names there are.
     pub(super) fn len(&self) -> usize {
         self.len
@@ -44,7 +47,7 @@ impl<T> Names<T> {
         })
     }
 
-    /// Forgets a name.
+    /// Forgets a name, and gives back what was taken for many more keys than there are. O(1) a name that was removed.
     pub(super) fn remove(&mut self, db: usize, key: &[u8]) {
         let Some(dbs) = self.keys.get_mut(key) else { return };
         let Some(at) = dbs.iter().position(|(of, _)| *of == db) else { return };
@@ -52,6 +55,10 @@ impl<T> Names<T> {
         self.len -= 1;
         if dbs.is_empty() {
             self.keys.remove(key);
+            let wanted = self.keys.len() * 2;
+            if self.keys.capacity() > 8 && wanted < self.keys.capacity() / 2 {
+                self.keys.shrink_to(wanted);
+            }
         }
     }
 }
@@ -70,5 +77,26 @@ impl<T: Default> Names<T> {
             None => drop(self.keys.insert(key.into(), smallvec![(db, value)])),
         }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_taken_for_many_keys_is_given_back() {
+        let mut names: Names<Vec<u8>> = Names::default();
+        let keys: Vec<[u8; 4]> = (0..10_000u32).map(u32::to_le_bytes).collect();
+        for key in &keys {
+            (0..2).for_each(|db| names.with(db, key, |value| value.push(1)));
+        }
+        assert!(names.keys.capacity() >= keys.len());
+        for (n, key) in keys.iter().enumerate() {
+            (0..2).for_each(|db| names.remove(db, key));
+            let left = keys.len() - n - 1;
+            assert_eq!(names.len(), 2 * left);
+            assert!(names.keys.capacity() < 50 + 8 * left, "{} for {left}", names.keys.capacity());
+        }
     }
 }

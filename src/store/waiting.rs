@@ -7,8 +7,10 @@
 //! Those who wait for the same in a key stand in one line, by their tickets. What is there for a line is known without asking those
 //! in it: so to serve a line costs as much as is given away, however long it is.
 
+use super::names::Names;
 use super::{Entry, Store};
 use crate::effect::SYSTEM;
+use crate::env::memory::class_bytes;
 use crate::value::stream::{Group, Stream, StreamId};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -38,6 +40,14 @@ impl Awaited {
     /// Whether it is also to be told when the key is gone or holds something else.
     fn on_absence(&self) -> bool {
         matches!(self, Self::NewTo(_))
+    }
+
+    /// About how many bytes it takes beside its own: a group's name.
+    pub fn memory(&self) -> usize {
+        match self {
+            Self::Entries => 0,
+            Self::NewTo(group) => class_bytes(group.len() + 2 * size_of::<usize>()),
+        }
     }
 
     /// Whether one who finds nothing knows that nobody in the line would find anything.
@@ -87,6 +97,15 @@ pub struct Waiter {
     pub who: Arc<dyn Waiting>,
 }
 
+impl Waiter {
+    /// About how many bytes of the table it takes to be in a line, beside the key's name: those of the key's place, and
+    /// of a line's queue, which it may need for itself.
+    pub const MEMORY: usize = Names::<Waiters>::PLACE + FIRST_ROOM * size_of::<Self>();
+}
+
+/// How many have room in the queue of a line once there is somebody in it.
+const FIRST_ROOM: usize = 4;
+
 /// Those who wait for the same in one key, by ticket.
 struct Line {
     awaited: Awaited,
@@ -109,7 +128,8 @@ impl Waiters {
 
     fn add(&mut self, awaited: &Awaited, waiter: Waiter) {
         let at = self.find(awaited).unwrap_or_else(|at| {
-            self.lines.insert(at, Line { awaited: awaited.clone(), queue: VecDeque::new() });
+            let line = Line { awaited: awaited.clone(), queue: VecDeque::with_capacity(FIRST_ROOM) };
+            self.lines.insert(at, line);
             at
         });
         let queue = &mut self.lines[at].queue;

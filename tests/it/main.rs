@@ -26,6 +26,7 @@ mod faults;
 mod fixture;
 mod floats;
 mod harness;
+mod held;
 mod indexes;
 mod limits;
 mod looking;

@@ -141,7 +141,7 @@ impl Show<'_> {
 
     /// A negative count can ask for any number of fields, so the reply's size is bounded.
     fn field(&mut self, field: FieldRef<'_>) -> Outcome {
-        if self.out.len() - self.mark > self.most {
+        if self.out.overran() || self.out.len() - self.mark > self.most {
             return Err(Fail::new("ERR reply exceeds maximum allowed size (proto-max-bulk-len)"));
         }
         if self.values && self.out.is_resp3() {

@@ -1,5 +1,6 @@
 //! The room's tests.
 
+mod chain;
 mod decode;
 mod reply;
 mod value;

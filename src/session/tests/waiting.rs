@@ -26,7 +26,7 @@ fn wait(h: &Harness, id: u64, line: &str) -> Arc<Parked> {
 /// The reply to one that was served.
 fn served(h: &Harness, parked: &Parked) -> Option<String> {
     let served = parked.take_served(&h.server.engine.store)?;
-    Some(show(&ReplyDecoder::decode_all(&served.reply).unwrap()[0]))
+    Some(show(&ReplyDecoder::decode_all(&served.reply.since(0)).unwrap()[0]))
 }
 
 /// A consumer whose command was run again was seen then: so nobody's is for whom there is nothing.

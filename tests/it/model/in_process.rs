@@ -91,7 +91,7 @@ impl Running {
             client.in_exec = false;
         }
         self.server.engine.settle().unwrap();
-        Value::parse(out.buffer())
+        Value::parse(&out.since(0))
     }
 }
 

@@ -1,0 +1,255 @@
+//! Bytes on their way out, in a chain of chunks: each is given back once it is sent, and no large one is moved.
+
+#![deny(clippy::indexing_slicing)]
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+
+/// The room of a chunk that holds more than one thing. A larger one holds a large thing, and what little was before it.
+const CHUNK: usize = 64 * 1024;
+/// The least room that is asked for.
+const FIRST: usize = 1024;
+/// Up to so many bytes of another chain's chunk are copied; a longer one is taken over.
+const COPY: usize = 4096;
+
+/// A queue of bytes. What is appended at once lies in one chunk.
+///
+/// Positions count the bytes that were ever appended, so that they hold when bytes before them are taken out.
+///
+/// A chain may have a limit. Once more would have to be held it lets go of everything and takes no more: see
+/// [`Chain::overran`].
+#[derive(Debug, Default)]
+pub struct Chain {
+    /// Chunks that nothing is appended to any more; none is empty.
+    full: VecDeque<Vec<u8>>,
+    /// The memory that they take.
+    full_room: usize,
+    /// The position of the first chunk's first byte.
+    start: usize,
+    /// The chunk that is appended to. It has no room once the chain has overrun, so that whoever asks for some is told.
+    pub(super) last: Vec<u8>,
+    /// The position of its first byte.
+    base: usize,
+    /// The position of the first byte that was not taken out.
+    head: usize,
+    /// The most bytes that may be held; any number if it is 0.
+    most: usize,
+    overran: bool,
+}
+
+impl Chain {
+    /// The position behind the last byte.
+    #[inline]
+    pub fn end(&self) -> usize {
+        self.base + self.last.len()
+    }
+
+    /// The position of the first byte that was not taken out.
+    #[inline]
+    pub fn head(&self) -> usize {
+        self.head
+    }
+
+    /// Whether all bytes were taken out.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.head == self.end()
+    }
+
+    /// The bytes of memory that are held: a chunk counts until all of it was taken out. The last one's spare room does
+    /// not count; it is at most that of an ordinary chunk.
+    #[inline]
+    pub fn held(&self) -> usize {
+        self.full_room + self.last.len()
+    }
+
+    /// Bounds the bytes that are held from now on; 0 takes any number.
+    #[inline]
+    pub fn set_most(&mut self, most: usize) {
+        self.most = most;
+    }
+
+    /// Whether more should have been held than allowed. Then nothing is held any more, nor will be.
+    #[inline]
+    pub fn overran(&self) -> bool {
+        self.overran
+    }
+
+    /// Makes room for bytes that are to lie together in `last`; false if they must not be appended.
+    #[inline]
+    pub(super) fn room(&mut self, bytes: usize) -> bool {
+        self.last.capacity() - self.last.len() >= bytes || self.more_room(bytes)
+    }
+
+    #[cold]
+    fn more_room(&mut self, bytes: usize) -> bool {
+        if !self.may_hold(bytes) {
+            return false;
+        }
+        let len = self.last.len();
+        if len + bytes <= CHUNK {
+            let wanted = (self.last.capacity() * 2).clamp(FIRST, CHUNK).max(len + bytes);
+            self.last.reserve_exact(wanted - len);
+        } else if len < CHUNK / 2 {
+            self.last.reserve_exact(bytes);
+        } else {
+            self.close_last();
+            self.last.reserve_exact(bytes.max(CHUNK));
+        }
+        true
+    }
+
+    /// Whether the limit allows so many bytes more. If not, nothing is held from here on.
+    fn may_hold(&mut self, bytes: usize) -> bool {
+        if self.most != 0 && self.held() + bytes > self.most {
+            self.overrun();
+        }
+        !self.overran
+    }
+
+    fn overrun(&mut self) {
+        let end = self.end();
+        *self = Self { start: end, base: end, head: end, most: self.most, overran: true, ..Self::default() };
+    }
+
+    fn close_last(&mut self) {
+        if !self.last.is_empty() {
+            let chunk = std::mem::take(&mut self.last);
+            self.push_full(chunk);
+        }
+    }
+
+    fn push_full(&mut self, chunk: Vec<u8>) {
+        self.base += chunk.len();
+        self.full_room += chunk.capacity();
+        self.full.push_back(chunk);
+    }
+
+    /// Appends bytes, which then lie together.
+    #[inline]
+    pub fn put(&mut self, bytes: &[u8]) {
+        if self.room(bytes.len()) {
+            self.last.extend_from_slice(bytes);
+        }
+    }
+
+    /// Appends what another chain holds, of which nothing was taken out. Large chunks change hands.
+    pub fn append(&mut self, other: Self) {
+        debug_assert_eq!(other.head, other.start, "nothing was taken out");
+        if other.overran {
+            return self.overrun();
+        }
+        for chunk in other.full.into_iter().chain([other.last]) {
+            if chunk.len() <= COPY {
+                self.put(&chunk);
+            } else if self.may_hold(chunk.capacity()) {
+                self.close_last();
+                self.push_full(chunk);
+            }
+        }
+    }
+
+    /// Takes bytes out at the front.
+    pub fn advance(&mut self, bytes: usize) {
+        self.head = self.end().min(self.head + bytes);
+        while let Some(first) = self.full.pop_front_if(|first| self.start + first.len() <= self.head) {
+            self.start += first.len();
+            self.full_room -= first.capacity();
+        }
+        if self.is_empty() {
+            (self.start, self.base) = (self.head, self.head);
+            self.last.clear();
+        }
+    }
+
+    /// What was not taken out before a position, in order; no piece is empty.
+    pub fn pieces(&self, upto: usize) -> impl Iterator<Item = &[u8]> {
+        let mut next = self.start;
+        self.full.iter().chain([&self.last]).map_while(move |chunk| {
+            let at = next;
+            next += chunk.len();
+            let piece = chunk.get(self.head.saturating_sub(at)..chunk.len().min(upto.saturating_sub(at)));
+            piece.filter(|piece| !piece.is_empty())
+        })
+    }
+
+    /// Drops what was appended since [`end`](Self::end) was `mark`.
+    #[inline]
+    pub fn truncate(&mut self, mark: usize) {
+        while mark < self.base {
+            let Some(chunk) = self.full.pop_back() else { break };
+            self.base -= chunk.len();
+            self.full_room -= chunk.capacity();
+            self.last = chunk;
+        }
+        self.last.truncate(mark.saturating_sub(self.base));
+        if self.last.capacity() > CHUNK {
+            self.last.shrink_to(CHUNK);
+        }
+    }
+
+    /// The number of the chunk that holds a position, and the place in it. O(chunks behind it).
+    fn locate(&self, at: usize) -> Option<(usize, usize)> {
+        let mut first = self.base;
+        let mut index = self.full.len();
+        while at < first {
+            index = index.checked_sub(1)?;
+            first -= self.full.get(index)?.len();
+        }
+        Some((index, at - first))
+    }
+
+    /// The bytes from a position to the end of its chunk; none if there are none there.
+    #[inline]
+    pub fn piece_at(&self, at: usize) -> &[u8] {
+        let piece = match at.checked_sub(self.base) {
+            Some(at) => self.last.get(at..),
+            None => self.locate(at).and_then(|(index, at)| self.full.get(index)?.get(at..)),
+        };
+        piece.unwrap_or_default()
+    }
+
+    /// All bytes from a position on.
+    pub fn since(&self, at: usize) -> Cow<'_, [u8]> {
+        let first = self.piece_at(at);
+        if at + first.len() >= self.end() {
+            return Cow::Borrowed(first);
+        }
+        let mut all = first.to_vec();
+        while let next @ [_, ..] = self.piece_at(at + all.len()) {
+            all.extend_from_slice(next);
+        }
+        Cow::Owned(all)
+    }
+
+    /// Puts `new` in the place of the `old` bytes at a position, which lie in one chunk. O(rest of the chunk).
+    pub(super) fn replace(&mut self, at: usize, old: usize, new: &[u8]) {
+        let Some((index, at)) = self.locate(at) else { return };
+        let full = self.full.get_mut(index);
+        let is_full = full.is_some();
+        let chunk = full.unwrap_or(&mut self.last);
+        if at + old > chunk.len() {
+            return;
+        }
+        let room = chunk.capacity();
+        chunk.splice(at..at + old, new.iter().copied());
+        if is_full {
+            self.base = self.base + new.len() - old;
+            self.full_room = self.full_room + chunk.capacity() - room;
+        }
+    }
+
+    /// Gives back the room of an empty chain.
+    pub fn take_room(&mut self) -> Vec<u8> {
+        debug_assert!(self.is_empty(), "what is held needs its room");
+        std::mem::take(&mut self.last)
+    }
+
+    /// Takes an empty buffer to append to, if the chain has none.
+    #[inline]
+    pub fn offer_room(&mut self, room: impl FnOnce() -> Vec<u8>) {
+        if self.last.capacity() == 0 && !self.overran {
+            self.last = room();
+        }
+    }
+}
