@@ -55,8 +55,9 @@ impl<T> Names<T> {
         self.len -= 1;
         if dbs.is_empty() {
             self.keys.remove(key);
-            let wanted = self.keys.len() * 2;
-            if self.keys.capacity() > 8 && wanted < self.keys.capacity() / 2 {
+            // There are many tables, most of them empty: such a one keeps nothing.
+            let (wanted, room) = (self.keys.len() * 2, self.keys.capacity());
+            if wanted == 0 || room > 8 && wanted < room / 2 {
                 self.keys.shrink_to(wanted);
             }
         }
@@ -98,5 +99,6 @@ mod tests {
             assert_eq!(names.len(), 2 * left);
             assert!(names.keys.capacity() < 50 + 8 * left, "{} for {left}", names.keys.capacity());
         }
+        assert_eq!(names.keys.capacity(), 0);
     }
 }
