@@ -118,8 +118,12 @@ fn apply(client: &mut Client, stream: &mut Stream, step: &Step) -> Result<(), Te
                     &gone.to_string(),
                 ]));
             }
-            if last_id < stream.max_deleted_id() {
-                // The referee does not look at this, later versions do.
+            let room = stream.nodes().last().map_or(StreamId::MIN, StreamNode::last);
+            let top =
+                stream.range_rev(StreamId::MIN, StreamId::MAX).next().map_or(StreamId::MIN, |top| top.id);
+            if last_id < stream.max_deleted_id() || (top..room).contains(&last_id) {
+                // The referee does not look at this. Later versions look at the mark, and we at what was deleted and
+                // still takes up room.
                 return Ok(());
             }
             let marks = StreamMarks { last_id, entries_added: added, max_deleted_id: gone };
@@ -142,11 +146,14 @@ fn apply(client: &mut Client, stream: &mut Stream, step: &Step) -> Result<(), Te
             let Some(group) = stream.groups().get(name.as_bytes()) else { return Ok(()) };
             let mut position = group.position;
             let Some(start) = position.last_id.next() else { return Ok(()) };
-            // The referee looks for what was deleted behind the entry that it delivers; later versions look behind the
+            // The referee looks for what is gone behind the entry that it delivers; later versions look behind the
             // group's position, as we do.
             let gone = stream.max_deleted_id();
             let mut ids = stream.range(start, StreamId::MAX).take(*count).map(|entry| entry.id);
-            if gone >= position.last_id && ids.any(|id| gone < id) {
+            let first =
+                stream.range(StreamId::MIN, StreamId::MAX).next().map_or(StreamId::MIN, |entry| entry.id);
+            let trimmed = position.entries_read.is_some() && position.last_id < first;
+            if trimmed || gone >= position.last_id && ids.any(|id| gone < id) {
                 return Ok(());
             }
             for entry in stream.range(start, StreamId::MAX).take(*count) {
