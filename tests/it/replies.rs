@@ -60,7 +60,7 @@ fn array(command: &str) -> Vec<u8> {
 /// step. So is a wait before an end without replies: there it forgets to close the connection.
 fn round(random: &mut Random) -> Vec<u8> {
     let (mut bytes, mut open, ending) = (array("AUTH secret"), false, random.below(6));
-    for _ in 0..1 + random.below(24) {
+    for _ in 0..=random.below(24) {
         let command = random.pick(COMMANDS);
         match command {
             "MULTI" => open = true,
