@@ -47,8 +47,8 @@ pub enum EffectError {
     /// The bytes end inside an effect, or a length or list is inconsistent.
     #[error("malformed effect")]
     Malformed,
-    /// A move stands where its source cannot be had.
-    #[error("an effect that moves what is not there any more")]
+    /// A move, a copy or a combination stands where its source cannot be had.
+    #[error("an effect that is made from what is not there any more")]
     Sourceless,
 }
 

@@ -135,7 +135,8 @@ impl Tx<'_> {
         let result = if named { Vec::new() } else { bitop(op, &sources) };
         drop(sources);
         if named {
-            self.ask(keys.iter().chain([&to]).map(|key| key.len() + EFFECT_BYTES).sum())?;
+            // Each source may be named twice, the second time because it has expired.
+            self.ask(keys.iter().chain([&to]).map(|key| 2 * (key.len() + EFFECT_BYTES)).sum())?;
             // What has expired is not there, nor will it be for a replay.
             keys.iter().for_each(|key| self.bury_expired(db, key, self.hash(key)));
             self.apply(effect);

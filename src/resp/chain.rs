@@ -75,6 +75,12 @@ impl Chain {
         self.overran
     }
 
+    /// Whether more is held than the limit allows, or would be. The limit is looked at when a chunk grows, so what lies in
+    /// the room of the last one may exceed it.
+    pub fn is_above_limit(&self) -> bool {
+        self.overran || self.most != 0 && self.held() > self.most
+    }
+
     /// Makes room for bytes that are to lie together in `last`; false if they must not be appended.
     #[inline]
     pub(super) fn room(&mut self, bytes: usize) -> bool {

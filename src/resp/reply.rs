@@ -413,6 +413,11 @@ impl Reply {
         self.out.overran()
     }
 
+    /// Whether the client would be closed because of what is held, see [`Chain::is_above_limit`].
+    pub fn is_above_limit(&self) -> bool {
+        self.out.is_above_limit()
+    }
+
     /// Takes what has been written, leaving an empty sink.
     pub fn take(&mut self) -> Chain {
         std::mem::take(&mut self.out)

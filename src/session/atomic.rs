@@ -33,7 +33,7 @@ pub(super) fn cancels(tx: &Tx<'_>, out: &Reply, mark: usize) -> Option<String> {
     if tx.refused() {
         return Some("ConditionalCheckFailed".to_owned());
     }
-    if out.overran() {
+    if out.is_above_limit() {
         // Nobody would learn what became of it, and its token could not tell.
         return Some("ERR the replies are larger than client-output-buffer-limit allows".to_owned());
     }

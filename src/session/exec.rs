@@ -4,7 +4,7 @@ use super::atomic::{self, Token};
 use super::batch::{Worker, give_back};
 use super::{gate, locks, observe};
 use crate::command::client::{Multi, Queued, Watched};
-use crate::command::fail::OUT_OF_MEMORY;
+use crate::command::fail::{DB_RANGE, OUT_OF_MEMORY};
 use crate::command::transactions::{forget_watched, watches_hold};
 use crate::command::{Client, Command, Cx, Fail, Server, counts_lookups, flag, is_write};
 use crate::config::Settings;
@@ -123,6 +123,8 @@ impl Run<'_> {
         let token = if self.all_or_nothing { Token::of(self.queue, db) } else { None };
         let outcome = match token.as_ref().map(|token| token.replay(&tx, db, out)) {
             Some(Err(fail)) => Err(fail),
+            // There may be fewer databases than when it was carried out.
+            Some(Ok(Some(left))) if left >= server.engine.store.databases() => Err(DB_RANGE),
             Some(Ok(Some(left))) => {
                 client.select(left);
                 Ok(())

@@ -200,8 +200,9 @@ impl Store {
             if self.sides[shard].counts.get(db).is_none_or(|count| count.expires.load(Relaxed) == 0) {
                 continue;
             }
-            let locked = self.lock_shard(shard, Mode::Read, now);
-            let Some(raw) = locked.raw(shard) else { continue };
+            // A transaction that asks for this may hold shards, so a shard that cannot be had at once is left out.
+            let Some(locked) = self.sides[shard].gate.try_read(self.raw(shard)) else { continue };
+            let raw: &table::Raw = &locked;
             let buckets = raw.buckets();
             let from = noise() as usize % buckets.max(1);
             let entries = (0..buckets).filter_map(|i| table::slot(raw, (from + i) % buckets));

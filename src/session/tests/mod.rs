@@ -308,6 +308,32 @@ fn a_client_that_finds_nothing_waits_on_and_can_be_unblocked() {
     assert_eq!(h.run("CLIENT UNBLOCK 99"), ":0");
 }
 
+/// The transaction has the key's shard for itself, or shares it while a writer waits for it.
+#[test]
+fn what_a_transaction_asks_of_the_whole_server_does_not_wait_for_its_own_shards() {
+    let asked = [
+        "INFO",
+        "INFO keyspace",
+        "DBSIZE",
+        "SCAN 0",
+        "RANDOMKEY",
+        "KEYS *",
+        "MEMORY STATS",
+        "CLIENT LIST",
+        "LASTSAVE",
+    ];
+    let mut h = Harness::new();
+    for line in asked {
+        for first in ["SET k 1 EX 100", "GET k", "HSET h f v", "XLEN s"] {
+            for line in ["MULTI", "SET k 1 EX 100", first, line] {
+                h.run(line);
+            }
+            assert!(h.run("EXEC").starts_with('['), "{line} behind {first}");
+        }
+    }
+    assert_eq!(h.run("GET k"), "\"1\"");
+}
+
 /// Runs `lines` again and again on a thread of its own while `check` is asked about each reply to `question`.
 fn meanwhile(h: &mut Harness, lines: &'static [&str], question: &str, check: impl Fn(&str) -> bool) {
     let mut other = h.beside();
