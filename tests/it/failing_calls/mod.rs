@@ -36,7 +36,7 @@ const CALLS: [(&str, &[&str]); 13] = [
 ];
 
 /// How often a thread's call is interrupted where that lasts.
-const INTERRUPTED: usize = 25;
+const INTERRUPTED: usize = 5;
 
 /// With these the allocator and new threads get their memory.
 const MEMORY: &str = "mmap,mremap,brk";
