@@ -5,10 +5,9 @@
 use std::sync::Arc;
 
 use itemory::aws::{self, AwsError, Memory, Operation};
-use itemory::engine::{Engine, Source, Table, Tx};
+use itemory::engine::{Engine, Over, Source, Table, Tx};
 use itemory::env::Clock;
 use itemory::ops::{self, Scan, Segment};
-use itemory::store::Mode;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -50,11 +49,12 @@ fn call(engine: &Engine, name: &[u8], body: &[u8]) {
         Err(error) => answer(&error),
         Ok(call) => {
             let mut record = Vec::new();
-            let locked = engine.store.lock_all(Mode::Write, engine.clock.now_ms());
-            let mut tx = Tx::new(engine, locked, 0, &mut record);
-            let reply = call.run(&mut tx, Memory::Free).unwrap_or_else(|error| answer(&error));
-            tx.commit();
-            reply
+            let mut call = Some(call);
+            let run = |tx: &mut Tx<'_>| {
+                let call = call.take().expect("a job over every shard runs once");
+                call.run(tx, Memory::Free).unwrap_or_else(|error| answer(&error))
+            };
+            engine.transact_over(Over::Everything, 0, &mut record, run).expect("nothing stops changes")
         }
     };
     let json: Value = serde_json::from_slice(&reply).expect("a reply is JSON");
@@ -63,14 +63,13 @@ fn call(engine: &Engine, name: &[u8], body: &[u8]) {
 
 fn check_counts(engine: &Engine, table: &Arc<Table>) {
     let mut record = Vec::new();
-    let locked = engine.store.lock_all(Mode::Write, engine.clock.now_ms());
-    let tx = Tx::new(engine, locked, 0, &mut record);
     let from = Source { table, index: None };
     let (limit, max_bytes) = (usize::MAX, usize::MAX - 1);
     let scan =
         Scan { from, segment: Segment::WHOLE, start: None, limit, max_bytes, filter: None, whole: false };
     let mut shown = 0;
-    let page = ops::scan(&tx, &scan, &mut |_| shown += 1);
+    let walk = |tx: &mut Tx<'_>| ops::scan(tx, &scan, &mut |_| shown += 1);
+    let page = engine.transact_over(Over::Everything, 0, &mut record, walk).expect("nothing stops reading");
     let counts = (
         table.counts.items.load(std::sync::atomic::Ordering::Relaxed),
         table.counts.bytes.load(std::sync::atomic::Ordering::Relaxed),

@@ -5,7 +5,7 @@ use super::spec::*;
 use super::views::refuse_claimed;
 use super::{Cx, Fail, Outcome, eq, fail, parse_int};
 use crate::effect::Effect;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Over, Tx};
 use crate::store::{Entry, Locked, Mode, Object, ValueRef};
 use crate::text::parse_i64_strict;
 use crate::value::digest::{DatasetDigest, Digest, DigestKind, ValueDigest};
@@ -325,21 +325,20 @@ fn populate(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         if size > 0 {
             value.resize(size, 0);
         }
-        let effect = Effect::SetString { db: cx.db(), key: &key, value: &value, expire: None };
-        if cx.tx.locked().holds_all() {
-            if !cx.tx.exists(&key) {
-                cx.tx.apply(effect);
+        let db = cx.db();
+        let populate = |tx: &mut Tx<'_>| {
+            if !tx.exists(&key) {
+                tx.apply(Effect::SetString { db, key: &key, value: &value, expire: None });
             }
+        };
+        if cx.tx.locked().holds_all() {
+            populate(cx.tx);
             continue;
         }
         let engine = &cx.server.engine;
-        let locked = engine.store.lock_one(engine.store.hash(&key), Mode::Write, cx.tx.now());
-        let mut tx = crate::engine::Tx::new(engine, locked, cx.tx.db, &mut record);
-        tx.admitted().map_err(|reason| cx.client.hold_up(&reason, engine))?;
-        if !tx.exists(&key) {
-            tx.apply(effect);
-        }
-        tx.commit();
+        let hash = [engine.store.hash(&key)];
+        let outcome = engine.transact_over(Over::Hashes(&hash), cx.tx.db, &mut record, populate);
+        outcome.map_err(|reason| cx.client.hold_up(&reason, engine))?;
     }
     cx.out.ok();
     Ok(())

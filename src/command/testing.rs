@@ -6,7 +6,7 @@ pub(crate) use harness::*;
 mod harness {
     use crate::command::{Client, ClientHandle, Cx, Server};
     use crate::config::{Caller, Config, Settings};
-    use crate::engine::{Engine, Tx};
+    use crate::engine::{Engine, Over, Tx};
     use crate::env::{Clock, Instant};
     use crate::resp::{Batch, Decoder, Limits, Proto, Reply, ReplyDecoder, Value};
     use crate::session::{Stop, Worker};
@@ -123,13 +123,13 @@ mod harness {
             let engine = &self.server.engine;
             let settings = self.server.config.snapshot();
             let client = &mut self.clients[0];
-            let mut record = Vec::new();
-            let locked = engine.store.lock_all(Mode::Write, engine.clock.now_ms());
-            let mut tx = Tx::new(engine, locked, client.db, &mut record);
+            let (db, mut record) = (client.db, Vec::new());
             let (server, mut out) = (&*self.server, Reply::new(Proto::V2));
-            let mut cx = Cx { tx: &mut tx, out: &mut out, client, server, settings: &settings };
-            (command.spec.run)(&mut cx, &args).unwrap();
-            drop(tx);
+            let run = |tx: &mut Tx<'_>| {
+                let mut cx = Cx { tx, out: &mut out, client, server, settings: &settings };
+                (command.spec.run)(&mut cx, &args).unwrap();
+            };
+            engine.transact_over(Over::Everything, db, &mut record, run).unwrap();
             record
         }
 

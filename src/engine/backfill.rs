@@ -5,11 +5,11 @@
 //! or lacks it, so that nothing depends on where the walk is. After a restart it begins again.
 
 use super::tables::{Index, Table};
-use super::{Engine, Reach, Tx};
+use super::{Engine, Over};
 use crate::effect::Effect;
 use crate::env::process;
 use crate::item::{IndexStatus, ItemKeys, ItemRef, KeyBytes};
-use crate::store::{Mode, walk_order};
+use crate::store::walk_order;
 use parking_lot::Mutex;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::ops::ControlFlow;
@@ -121,18 +121,11 @@ impl Engine {
         let Some((first, _)) = items.first() else { return Some(0) };
         let hash = self.store.hash(&first.pk);
         let shard = self.store.shard_of(hash);
-        let mut reach = Reach::default();
-        loop {
-            let locked = self.lock_reach(&[hash], &reach);
-            let mut tx = Tx::new(self, locked, 0, record);
-            if tx.admitted().is_err() {
-                return None;
-            }
+        let entered = self.transact_over(Over::Hashes(&[hash]), 0, record, |tx| {
             if !self.still_has(table, index) {
-                tx.commit();
-                return Some(items.len());
+                return items.len();
             }
-            let (mut entered, mut lacking) = (0, None);
+            let mut entered = 0;
             for (keys, _) in items.iter().take(HOLD) {
                 if self.store.shard_of(self.store.hash(&keys.pk)) != shard {
                     break;
@@ -142,18 +135,17 @@ impl Engine {
                 if let Some(item) = now
                     && let Err(hash) = tx.enter(table, index, keys, ItemRef::from_bytes_unchecked(&item))
                 {
-                    lacking = Some(hash);
+                    // Each entry is right by itself, so those before one that lacks its shard stay.
+                    if entered == 0 {
+                        tx.lacks(vec![hash]);
+                    }
                     break;
                 }
                 entered += 1;
             }
-            // Each entry is right by itself: those before one that lacks its shard stay.
-            tx.commit();
-            match lacking {
-                Some(hash) if entered == 0 => reach.ask(hash),
-                _ => return Some(entered),
-            }
-        }
+            entered
+        });
+        entered.ok()
     }
 
     /// Whether an index is still what it was when the walk began.
@@ -167,11 +159,11 @@ impl Engine {
 
     /// The index is complete from now on.
     fn finish_index(&self, table: &Table, index: &Index, record: &mut Vec<u8>) {
-        let locked = self.store.lock_all(Mode::Write, self.clock.now_ms());
-        let mut tx = Tx::new(self, locked, 0, record);
         index.build.restart();
-        let still = tx.admitted().is_ok() && self.still_has(table, index);
-        if let Some(now) = self.tables.by_id(table.id).filter(|_| still) {
+        // If nothing may be changed now, the walk is made again.
+        let _ = self.transact_over(Over::Everything, 0, record, |tx| {
+            let still = self.still_has(table, index);
+            let Some(now) = self.tables.by_id(table.id).filter(|_| still) else { return };
             let mut schema = now.schema.clone();
             for other in &mut schema.indexes {
                 if other.space == index.schema.space {
@@ -181,7 +173,6 @@ impl Engine {
             let (name, schema) = (now.name.as_bytes(), schema.to_bytes());
             tx.apply(Effect::TablePut { table: now.id, created: now.created, name, schema: &schema });
             tracing::info!(table = now.name, index = index.schema.name, "index is complete");
-        }
-        tx.commit();
+        });
     }
 }

@@ -2,12 +2,11 @@
 //! points.
 
 use super::durability::{Level, Phase};
-use super::{Engine, EngineError, Tx};
+use super::{Engine, EngineError, Over, Table, Tx};
 use crate::config::Settings;
 use crate::effect::{Effect, List};
 use crate::env::{Instant, process};
 use crate::log::scrub;
-use crate::store::Mode;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
@@ -217,70 +216,64 @@ impl Engine {
         }
         for key in keys {
             let hash = self.store.hash(key);
-            let locked = self.store.lock_one(hash, Mode::Write, self.clock.now_ms());
-            let gone = locked.peek(self.store.space(db), key, hash).is_some_and(|e| e.expired(locked.now));
-            let mut tx = Tx::new(self, locked, db, record);
+            let removed = self.transact_over(Over::Hashes(&[hash]), db, record, |tx| {
+                let found = tx.locked().peek(self.store.space(db), key, hash);
+                if found.is_some_and(|entry| entry.expired(tx.now())) {
+                    tx.apply(Effect::Delete { db: db as u32, key });
+                    self.store.expired_keys.fetch_add(1, Relaxed);
+                }
+            });
             // While data is being read a key may show a deadline that a later record changes.
-            if tx.admitted().is_err() {
+            if removed.is_err() {
                 return;
             }
-            if gone {
-                tx.apply(Effect::Delete { db: db as u32, key });
-                self.store.expired_keys.fetch_add(1, Relaxed);
-            }
-            tx.commit();
         }
     }
 
     /// Removes what is due in a shard, a few entries a hold so that nobody waits long. Also callable by tests that own time.
     pub fn expire_shard(&self, shard: usize, record: &mut Vec<u8>) {
-        loop {
-            if self.refusal(0).is_some() {
-                // What cannot be logged stays; readers do not see it anyway.
-                return;
-            }
-            let locked = self.store.lock_shard(shard, Mode::Write, self.clock.now_ms());
-            if self.admits(true).is_err() {
-                return;
-            }
-            let sweep = locked.due(shard, HOLD);
-            let mut tx = Tx::new(self, locked, 0, record);
-            let mut more = sweep.more;
-            let mut afar = Vec::new();
-            for (space, partition) in &sweep.partitions {
-                match self.tables.by_id(*space) {
-                    Some(table) if table.reaches_afar() => afar.push((table, partition)),
-                    Some(table) => more |= self.expire_items(&mut tx, &table, partition, HOLD),
-                    None => {}
-                }
-            }
-            for due in &sweep.due {
-                match &due.fields {
-                    None => {
-                        tx.apply(Effect::Delete { db: due.db, key: &due.key });
-                        self.store.expired_keys.fetch_add(1, Relaxed);
-                    }
-                    Some(fields) => {
-                        let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
-                        tx.apply(Effect::HashDelete {
-                            db: due.db,
-                            key: &due.key,
-                            fields: List::Slices(&fields),
-                        });
-                        self.store.expired_fields.fetch_add(fields.len() as u64, Relaxed);
-                    }
-                }
-            }
-            tx.locked_mut().shrink(shard);
-            tx.commit();
+        // What cannot be logged stays; readers do not see it anyway.
+        while self.refusal(0).is_none() {
+            let swept = self.transact_over(Over::Shard(shard), 0, record, |tx| self.sweep(tx, shard));
+            let Ok((mut more, afar)) = swept else { return };
             for (table, partition) in afar {
-                more |= self.expire_afar(&table, partition, HOLD_AFAR, record);
+                more |= self.expire_afar(&table, &partition, HOLD_AFAR, record);
             }
             if !more {
                 return;
             }
             process::give_way();
         }
+    }
+
+    /// Removes some of what is due in a shard that is held. Returns whether there is more, and the partitions whose items
+    /// have entries in other shards.
+    fn sweep(&self, tx: &mut Tx<'_>, shard: usize) -> (bool, Vec<(Arc<Table>, Vec<u8>)>) {
+        let sweep = tx.locked().due(shard, HOLD);
+        let mut more = sweep.more;
+        let mut afar = Vec::new();
+        for (space, partition) in sweep.partitions {
+            match self.tables.by_id(space) {
+                Some(table) if table.reaches_afar() => afar.push((table, partition)),
+                Some(table) => more |= self.expire_items(tx, &table, &partition, HOLD),
+                None => {}
+            }
+        }
+        for due in &sweep.due {
+            match &due.fields {
+                None => {
+                    tx.apply(Effect::Delete { db: due.db, key: &due.key });
+                    self.store.expired_keys.fetch_add(1, Relaxed);
+                }
+                Some(fields) => {
+                    let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
+                    tx.apply(Effect::HashDelete { db: due.db, key: &due.key, fields: List::Slices(&fields) });
+                    self.store.expired_fields.fetch_add(fields.len() as u64, Relaxed);
+                }
+            }
+        }
+        tx.locked_mut().shrink(shard);
+        (more, afar)
     }
 
     pub(super) fn maintain_log(self: &Arc<Self>) {

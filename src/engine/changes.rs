@@ -10,12 +10,11 @@
 //! DynamoDB's rules), and `by` = `ttl` if the item's time had come. Keys and items are JSON with DynamoDB's type tags.
 
 use super::tables::{Table, Tables};
-use super::{Engine, Tx};
+use super::{Engine, Over, Tx};
 use crate::effect::{Effect, List, SYSTEM, StreamChange};
 use crate::item::{
     ItemKeys, ItemRef, StreamPlace, StreamSpan, StreamView, write_typed_json, write_typed_value,
 };
-use crate::store::{Locked, Mode};
 use crate::value::stream::{NewId, Stream, StreamId, Trim, TrimBy, TrimPlan};
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -274,20 +273,23 @@ impl Engine {
         let tables = self.tables.list_with_dropped();
         for table in tables.iter().filter(|table| !table.schema.streams.is_empty()) {
             let mut more = true;
+            let hash = self.store.hash(&table.stream_key);
             while more && self.refusal(0).is_none() {
-                let locked = self.lock_stream(table);
-                if self.admits(true).is_err() {
-                    return;
+                let trimmed = self.transact_over(Over::Hashes(&[hash]), 0, record, |tx| {
+                    // The table may have been changed or dropped since it was listed.
+                    let table = self.tables.by_id(table.id)?;
+                    let more = tx.trim_records(&table, false);
+                    let over = table.schema.stream().is_none();
+                    if over && !more && tx.change_stream_of(&table).is_some_and(Stream::is_empty) {
+                        tx.apply(Effect::Delete { db: SYSTEM, key: &table.stream_key });
+                    }
+                    Some(more)
+                });
+                match trimmed {
+                    Ok(Some(left)) => more = left,
+                    Ok(None) => break,
+                    Err(_) => return,
                 }
-                // The table may have been changed or dropped since it was listed.
-                let Some(table) = self.tables.by_id(table.id) else { break };
-                let mut tx = Tx::new(self, locked, 0, record);
-                more = tx.trim_records(&table, false);
-                let over = table.schema.stream().is_none();
-                if over && !more && tx.change_stream_of(&table).is_some_and(Stream::is_empty) {
-                    tx.apply(Effect::Delete { db: SYSTEM, key: &table.stream_key });
-                }
-                tx.commit();
             }
             let over = |span| self.is_stream_over(span, now);
             if table.schema.is_dropped() && table.schema.streams.iter().all(over) && !more {
@@ -296,24 +298,19 @@ impl Engine {
         }
     }
 
-    /// Nothing can be read of a dropped table any more.
+    /// Nothing can be read of a dropped table any more. If nothing may be changed now, a later round forgets it.
     fn forget_dropped(&self, table: &Table, record: &mut Vec<u8>) {
-        let locked = self.store.lock_all(Mode::Write, self.clock.now_ms());
-        let mut tx = Tx::new(self, locked, 0, record);
-        // Another table of the name may have been dropped since.
-        if tx.admitted().is_ok() && self.tables.by_id(table.id).is_some() {
-            tx.forget_dropped(&table.name);
-        }
-        tx.commit();
+        let _ = self.transact_over(Over::Everything, 0, record, |tx| {
+            // Another table of the name may have been dropped since.
+            if self.tables.by_id(table.id).is_some() {
+                tx.forget_dropped(&table.name);
+            }
+        });
     }
 
     /// Whether a time in which changes were recorded is so long over that nothing is left of it.
     pub fn is_stream_over(&self, span: &StreamSpan, now: u64) -> bool {
         let retention = self.stream_retention.load(Relaxed);
         span.end.is_some_and(|end| end.at_ms.saturating_add(retention) < now)
-    }
-
-    fn lock_stream(&self, table: &Table) -> Locked<'_> {
-        self.store.lock_one(self.store.hash(&table.stream_key), Mode::Write, self.clock.now_ms())
     }
 }

@@ -1,10 +1,10 @@
 //! Eviction: making room before a command that needs memory.
 
-use super::{Engine, Tx};
+use super::{Engine, Over};
 use crate::config::{EvictionPolicy as Policy, Settings};
 use crate::effect::Effect;
 use crate::env::memory;
-use crate::store::{EvictionOrder, EvictionPolicy, Mode, Victim};
+use crate::store::{EvictionOrder, EvictionPolicy, Victim};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Dead entries freed while a shard is held once.
@@ -103,7 +103,7 @@ impl Engine {
                 return false;
             };
             let one = self.clock.monotonic_micros();
-            self.evict_key(policy, db, &key, now, record);
+            self.evict_key(policy, db, &key, record);
             // Otherwise more would be evicted than is needed.
             self.store.reap_now();
             self.note_work(settings, "eviction-del", one);
@@ -130,17 +130,15 @@ impl Engine {
     }
 
     /// Removes a candidate that still qualifies; it may be gone, or have changed, since it was looked at.
-    fn evict_key(&self, policy: EvictionPolicy, db: usize, key: &[u8], now: u64, record: &mut Vec<u8>) {
+    fn evict_key(&self, policy: EvictionPolicy, db: usize, key: &[u8], record: &mut Vec<u8>) {
         let hash = self.store.hash(key);
-        let locked = self.store.lock_one(hash, Mode::Write, now);
-        let found = locked.peek(self.store.space(db), key, hash);
-        let qualifies = self.admits(true).is_ok()
-            && found.is_some_and(|entry| !policy.volatile || entry.expire().is_some());
-        let mut tx = Tx::new(self, locked, db, record);
-        if qualifies {
-            tx.apply(Effect::Delete { db: db as u32, key });
-            self.store.evicted_keys.fetch_add(1, Relaxed);
-        }
-        tx.commit();
+        // If nothing may be changed now, nothing is evicted.
+        let _ = self.transact_over(Over::Hashes(&[hash]), db, record, |tx| {
+            let found = tx.locked().peek(self.store.space(db), key, hash);
+            if found.is_some_and(|entry| !policy.volatile || entry.expire().is_some()) {
+                tx.apply(Effect::Delete { db: db as u32, key });
+                self.store.evicted_keys.fetch_add(1, Relaxed);
+            }
+        });
     }
 }

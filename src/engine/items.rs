@@ -1,7 +1,7 @@
 //! Items within a transaction. All changes of items go through here, so that what a table counts is exact and its indexes and its change
 //! stream hold what they should.
 
-use super::{Engine, Reach, Table, Tx};
+use super::{Engine, Over, Table, Tx};
 use crate::effect::Effect;
 use crate::item::{Item, ItemKeys, ItemRef, KeyBytes};
 use crate::store::Mode;
@@ -125,22 +125,15 @@ impl Engine {
         limit: usize,
         record: &mut Vec<u8>,
     ) -> bool {
-        let mut reach = Reach::default();
-        loop {
-            let locked = self.lock_reach(&[self.store.hash(partition)], &reach);
-            let mut tx = Tx::new(self, locked, 0, record);
+        let hash = self.store.hash(partition);
+        let more = self.transact_over(Over::Hashes(&[hash]), 0, record, |tx| {
             // The table may have been dropped since it was looked up, its name taken again, or its TTL attribute
             // changed.
-            let Some(table) = self.tables.by_id(table.id).filter(|_| tx.admitted().is_ok()) else {
-                return false;
-            };
+            let Some(table) = self.tables.by_id(table.id) else { return false };
             tx.expect_more_shards();
-            let more = self.expire_items(&mut tx, &table, partition, limit);
-            if !reach.exceeded(&mut tx) {
-                tx.commit();
-                return more;
-            }
-        }
+            self.expire_items(tx, &table, partition, limit)
+        });
+        more.unwrap_or(false)
     }
 
     /// Works out afresh when the items of a table expire, shard by shard.

@@ -5,10 +5,11 @@
 //! know the table yet. A walk over the shards lifts the rest, and then the table is ready. No new key can come to fit the
 //! template meanwhile. After a restart the walk begins again.
 
-use super::{Engine, Reach, Table, Tx, VIEW_DB};
+use super::{Engine, Over, Table, Tx, VIEW_DB};
 use crate::effect::Effect;
 use crate::item::{Item, ItemError, ItemKeys, ItemLimits, TableSchema, Template};
 use crate::store::{Entry, Mode};
+use std::sync::Arc;
 
 /// Why lifting came to no end.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -146,9 +147,10 @@ impl Engine {
                 let failed = |reason| LiftError::key(&name, reason);
                 let keys = Self::keys_of(schema, &template, &name, limits).map_err(failed)?;
                 let hashes = [self.store.hash(&name), self.store.hash(&keys.pk)];
-                let locked = self.store.lock_many(&hashes, Mode::Read, self.clock.now_ms());
-                let tx = Tx::new(self, locked, VIEW_DB, &mut record);
-                tx.liftable(table, schema, (&name, &keys), limits).map_err(failed)?;
+                let checked = self.transact_over(Over::Reading(&hashes), VIEW_DB, &mut record, |tx| {
+                    tx.liftable(table, schema, (&name, &keys), limits)
+                });
+                checked.map_err(|_| LiftError::Later)?.map_err(failed)?;
             }
         }
         Ok(())
@@ -195,34 +197,29 @@ impl Engine {
     ) -> Result<(), ItemError> {
         let keys = Self::keys_of(&table.schema, template, name, limits)?;
         let hashes = [self.store.hash(name), self.store.hash(&keys.pk)];
-        let mut reach = Reach::default();
-        loop {
-            let locked = self.lock_reach(&hashes, &reach);
-            let mut tx = Tx::new(self, locked, VIEW_DB, record);
+        // Other settings may change meanwhile, and an index become complete.
+        let same = |now: &Table| now.schema.lifting && now.schema.keyspace == table.schema.keyspace;
+        let lifted = self.transact_over(Over::Hashes(&hashes), VIEW_DB, record, |tx| {
             tx.expect_more_shards();
-            // Other settings may change meanwhile, and an index become complete.
-            let same = |now: &Table| now.schema.lifting && now.schema.keyspace == table.schema.keyspace;
-            let lifted = match self.tables.by_id(table.id) {
-                Some(now) if same(&now) && tx.admitted().is_ok() => tx.lift(&now, (name, &keys), limits),
+            match self.tables.by_id(table.id) {
+                Some(now) if same(&now) => tx.lift(&now, (name, &keys), limits),
                 _ => Ok(()),
-            };
-            if !reach.exceeded(&mut tx) {
-                tx.commit();
-                return lifted;
             }
-        }
+        });
+        // What may not be changed now is lifted when the table is looked at again.
+        lifted.unwrap_or(Ok(()))
     }
 
     fn make_ready(&self, id: u32, record: &mut Vec<u8>) {
-        let locked = self.store.lock_all(Mode::Write, self.clock.now_ms());
-        let mut tx = Tx::new(self, locked, VIEW_DB, record);
-        let lifting = |table: &std::sync::Arc<Table>| table.schema.lifting && tx.admitted().is_ok();
-        if let Some(table) = self.tables.by_id(id).filter(lifting) {
-            let schema = TableSchema { lifting: false, ..table.schema.clone() };
-            let (name, created, schema) = (table.name.as_bytes(), table.created, schema.to_bytes());
-            tx.apply(Effect::TablePut { table: id, created, name, schema: &schema });
-        }
-        tx.commit();
+        // If nothing may be changed now, the table goes on lifting and is made ready later.
+        let _ = self.transact_over(Over::Everything, VIEW_DB, record, |tx| {
+            let lifting = |table: &Arc<Table>| table.schema.lifting;
+            if let Some(table) = self.tables.by_id(id).filter(lifting) {
+                let schema = TableSchema { lifting: false, ..table.schema.clone() };
+                let (name, created, schema) = (table.name.as_bytes(), table.created, schema.to_bytes());
+                tx.apply(Effect::TablePut { table: id, created, name, schema: &schema });
+            }
+        });
     }
 
     /// Goes on with tables whose lifting was interrupted. In the background; no lock is held by the caller.

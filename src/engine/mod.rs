@@ -26,6 +26,7 @@ mod sync;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod transact;
 mod tx;
 mod undo;
 mod views;
@@ -40,6 +41,7 @@ pub use journal::{JournalStats, NotNow, Settling, Waker};
 pub use lift::{LiftError, item_of_hash};
 pub use recover::RecoveryReport;
 pub use tables::{Index, LocalTable, Source, Table, TableCounts, Tables};
+pub use transact::{Over, UnitOfWork};
 pub use tx::{EFFECT_BYTES, Tx};
 pub use undo::Reach;
 pub use views::{VIEW_DB, View};

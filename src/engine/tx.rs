@@ -1,10 +1,10 @@
 //! A transaction: locked shards, and the effects that happen under them as one log record.
 
+use super::Engine;
 use super::durability::State;
 use super::indexes::IndexWrite;
 use super::undo::Undo;
 use super::views::StandIn;
-use super::{Engine, NotNow};
 use crate::effect::{self, Effect, FieldExpire};
 use crate::log::LogError;
 use crate::store::{Entry, Locked};
@@ -31,8 +31,8 @@ pub(super) struct Aside {
     pub(super) stand_ins: Vec<StandIn>,
 }
 
-/// One command's, or one EXEC's, view of the store. It must end with [`Tx::commit`], which appends what happened to the
-/// log while the shards are still locked.
+/// A unit of work's view of the store, which [`Engine::transact`] makes. It ends with [`Tx::commit`], which appends what
+/// happened to the log while the shards are still locked.
 pub struct Tx<'a> {
     pub(super) engine: &'a Engine,
     pub(super) locked: Locked<'a>,
@@ -62,7 +62,12 @@ pub struct Tx<'a> {
 
 impl<'a> Tx<'a> {
     /// Starts a transaction over locked shards. `record` is a scratch buffer.
-    pub fn new(engine: &'a Engine, mut locked: Locked<'a>, db: usize, record: &'a mut Vec<u8>) -> Self {
+    pub(super) fn new(
+        engine: &'a Engine,
+        mut locked: Locked<'a>,
+        db: usize,
+        record: &'a mut Vec<u8>,
+    ) -> Self {
         record.clear();
         locked.now = engine.store.moment(locked.now, || engine.clock.now_ms());
         Self {
@@ -83,15 +88,6 @@ impl<'a> Tx<'a> {
             stale: Cell::new(false),
             db,
         }
-    }
-
-    /// Whether changes may be made, which who works in the background asks once it holds its shards.
-    ///
-    /// # Errors
-    /// Why not.
-    #[inline]
-    pub fn admitted(&self) -> Result<(), NotNow> {
-        self.engine.admits(true)
     }
 
     /// Notes a key's hash, computed before, so that it is not computed again.
@@ -393,7 +389,7 @@ impl<'a> Tx<'a> {
 
     /// Appends the record to the log, then lets go of the shards.
     #[inline]
-    pub fn commit(mut self) {
+    pub(super) fn commit(mut self) {
         self.append();
     }
 

@@ -2,10 +2,9 @@
 //! the store record its changes. To undo, they are taken back in memory, exactly; the log never hears of them. What is
 //! counted about them is counted back.
 
+use super::Tx;
 use super::tx::Expired;
-use super::{Engine, Tx};
 use crate::item::ItemRef;
-use crate::store::{Locked, Mode};
 
 /// What a transaction keeps to undo its effects, beside what the store has recorded.
 #[derive(Default)]
@@ -19,10 +18,10 @@ pub(super) struct Undo {
     lacking: Vec<u64>,
 }
 
-/// Shards that a transaction turned out to need beyond those of its keys, because a change of an item changes entries of indexes
-/// elsewhere. Who begins a transaction locks them too, runs it, and asks [`Reach::exceeded`]: if it lacked some even so,
-/// it was undone, and is run again with these as well. Nobody waits for a shard while holding one, so that no two
-/// transactions can wait for each other; each round asks for more, and the last for everything, so that there is an end.
+/// Shards that a unit of work turned out to need beyond those of its keys, because a change of an item changes entries
+/// of indexes elsewhere. A round that lacked some was undone, and the next one locks these as well. Nobody waits for a
+/// shard while holding one, so no two transactions can wait for each other. Each round asks for more shards and the last
+/// one for all of them, so the rounds end.
 #[derive(Default)]
 pub struct Reach {
     hashes: Vec<u64>,
@@ -52,14 +51,8 @@ impl Reach {
 
     /// Whether a transaction lacked shards. It was undone then and is to be run again from its beginning.
     #[inline]
-    pub fn exceeded(&mut self, tx: &mut Tx<'_>) -> bool {
+    pub(super) fn exceeded(&mut self, tx: &mut Tx<'_>) -> bool {
         tx.undo.is_some() && self.take(tx)
-    }
-
-    /// Takes note of a shard that a transaction needs which has changed nothing.
-    pub(super) fn ask(&mut self, hash: u64) {
-        self.hashes.push(hash);
-        self.rounds += 1;
     }
 
     #[cold]
@@ -71,17 +64,6 @@ impl Reach {
         self.rounds += 1;
         tx.roll_back();
         true
-    }
-}
-
-impl Engine {
-    /// Locks the shards of some hashes exclusively, and those that a transaction over them has turned out to need.
-    pub(super) fn lock_reach(&self, hashes: &[u64], reach: &Reach) -> Locked<'_> {
-        let now = self.clock.now_ms();
-        if reach.is_everything() {
-            return self.store.lock_all(Mode::Write, now);
-        }
-        self.store.lock_many(&[hashes, reach.hashes()].concat(), Mode::Write, now)
     }
 }
 

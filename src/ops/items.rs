@@ -217,9 +217,9 @@ pub fn transact(
 mod tests {
     use super::*;
     use crate::command::testing::Harness;
+    use crate::engine::Over;
     use crate::expr::{Binder, ExprKind, ExprLimits, Options, parse_condition};
     use crate::item::ItemBuilder;
-    use crate::store::Mode;
     use std::sync::Arc;
 
     fn condition(text: &str) -> BoundCondition {
@@ -244,35 +244,36 @@ mod tests {
         let guarded =
             |condition| At { condition: Some(condition), return_on_failure: true, ..At::new(&table, &a) };
         let mut record = Vec::new();
-        let locked = engine.store.lock_all(Mode::Write, engine.clock.now_ms());
-        let mut tx = Tx::new(&engine, locked, 0, &mut record);
-        let refused = transact(
-            &mut tx,
-            &[
-                Write::Put(At::new(&table, &b), &item),
-                Write::Check(guarded(&is_two)),
-                Write::Delete(At::new(&table, &c)),
-            ],
-            usize::MAX,
-        );
-        let Err(TransactError::Refused(reasons)) = refused else { panic!("it was not refused") };
-        assert!(matches!(&reasons[..], [None, Some(OpError::ConditionFailed(Some(_))), None]));
-        assert_eq!(tx.effects(), 0);
-        let large = transact(&mut tx, &[Write::Put(At::new(&table, &b), &item)], 2);
-        assert!(matches!(large, Err(TransactError::TooLarge)));
-        assert_eq!(tx.effects(), 0);
-        let done = transact(
-            &mut tx,
-            &[
-                Write::Put(At::new(&table, &b), &item),
-                Write::Delete(guarded(&is_one)),
-                Write::Delete(At::new(&table, &c)),
-            ],
-            usize::MAX,
-        );
-        let done: Vec<(bool, usize)> = done.unwrap().iter().map(|w| (w.existed, w.bytes)).collect();
-        assert_eq!(done, [(false, 3), (true, 6), (false, 0)]);
-        assert_eq!(tx.effects(), 2);
-        assert!(tx.item(&table, &a).is_none() && tx.item(&table, &b).is_some());
+        let run = |tx: &mut Tx<'_>| {
+            let refused = transact(
+                tx,
+                &[
+                    Write::Put(At::new(&table, &b), &item),
+                    Write::Check(guarded(&is_two)),
+                    Write::Delete(At::new(&table, &c)),
+                ],
+                usize::MAX,
+            );
+            let Err(TransactError::Refused(reasons)) = refused else { panic!("it was not refused") };
+            assert!(matches!(&reasons[..], [None, Some(OpError::ConditionFailed(Some(_))), None]));
+            assert_eq!(tx.effects(), 0);
+            let large = transact(tx, &[Write::Put(At::new(&table, &b), &item)], 2);
+            assert!(matches!(large, Err(TransactError::TooLarge)));
+            assert_eq!(tx.effects(), 0);
+            let done = transact(
+                tx,
+                &[
+                    Write::Put(At::new(&table, &b), &item),
+                    Write::Delete(guarded(&is_one)),
+                    Write::Delete(At::new(&table, &c)),
+                ],
+                usize::MAX,
+            );
+            let done: Vec<(bool, usize)> = done.unwrap().iter().map(|w| (w.existed, w.bytes)).collect();
+            assert_eq!(done, [(false, 3), (true, 6), (false, 0)]);
+            assert_eq!(tx.effects(), 2);
+            assert!(tx.item(&table, &a).is_none() && tx.item(&table, &b).is_some());
+        };
+        engine.transact_over(Over::Everything, 0, &mut record, run).unwrap();
     }
 }

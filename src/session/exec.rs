@@ -1,14 +1,14 @@
 //! EXEC: all queued commands under the locks of all their keys, as one record of the log.
 
 use super::atomic::{self, Token};
-use super::batch::{Worker, give_back};
+use super::worker::{Worker, give_back};
 use super::{gate, locks, observe};
 use crate::command::client::{Multi, Queued, Watched};
 use crate::command::fail::{DB_RANGE, OUT_OF_MEMORY};
 use crate::command::transactions::{forget_watched, watches_hold};
 use crate::command::{Client, Command, Cx, Fail, Server, counts_lookups, flag, is_write};
 use crate::config::Settings;
-use crate::engine::{Engine, Reach, Tx, VIEW_DB};
+use crate::engine::{Engine, NotNow, Reach, Tx, UnitOfWork, VIEW_DB};
 use crate::resp::Reply;
 use crate::store::{Locked, Mode, shown};
 use smallvec::SmallVec;
@@ -57,17 +57,29 @@ fn exec(
         queue: &multi.queue,
         all_or_nothing: multi.is_atomic(),
         concluded: multi.concluded,
-        reach: Reach::default(),
         monitored: std::mem::take(&mut multi.monitored),
+        begun: out.len(),
+        db: client.db,
+        now,
+        worker,
+        client,
+        server: &server,
+        out,
     };
-    let outcome = loop {
-        if let Some(outcome) = run.once(worker, client, &server, &mut record, now, out) {
-            break outcome;
-        }
-    };
+    let ran = server.engine.transact(run.db, &mut record, &mut run);
+    let Run { concluded, monitored, worker, client, .. } = run;
     give_back(&mut record);
     worker.record = record;
-    let Run { concluded, monitored, .. } = run;
+    let outcome = match ran {
+        Ok((outcome, wrote)) => {
+            if wrote {
+                worker.wrote = true;
+                client.wrote_upto = server.engine.tail();
+            }
+            outcome
+        }
+        Err(reason) => Err(client.hold_up(&reason, &server.engine)),
+    };
     if client.postponed {
         (multi.concluded, multi.monitored) = (concluded, monitored);
     } else if !monitored.is_empty() {
@@ -82,100 +94,100 @@ struct Run<'q> {
     all_or_nothing: bool,
     /// How many of the commands were counted and observed. A run that is repeated does not do it again.
     concluded: usize,
-    reach: Reach,
     /// What the clients of MONITOR are to see of it once it is in the log.
     monitored: String,
+    /// The length of the replies before its own, and the database in which the client was.
+    begun: usize,
+    db: usize,
+    now: u64,
+    worker: &'q mut Worker,
+    client: &'q mut Client,
+    server: &'q Server,
+    out: &'q mut Reply,
+}
+
+impl UnitOfWork for Run<'_> {
+    /// The outcome, and whether something was changed.
+    type Done = (Result<(), Fail>, bool);
+
+    fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
+        let mut locked = lock(engine, self.client, self.queue, reach, self.now);
+        // What is watched may have expired while the shards were waited for.
+        locked.now = engine.clock.now_ms();
+        locked
+    }
+
+    fn admit(&self, engine: &Engine, locked: &Locked<'_>) -> Result<(), NotNow> {
+        self.queue.iter().try_for_each(|queued| gate::check_locked(engine, locked, queued.command))
+    }
+
+    fn run(&mut self, tx: &mut Tx<'_>) -> Self::Done {
+        // What an earlier round left.
+        self.out.truncate(self.begun);
+        self.client.select(self.db);
+        let settings = Arc::clone(&self.worker.settings);
+        let Self { client, server, out, .. } = self;
+        if client.watcher.load(Acquire) || !watches_hold(&Cx { tx, out, client, server, settings: &settings })
+        {
+            out.null_array();
+            return (Ok(()), false);
+        }
+        let engine = tx.engine();
+        let changes_items = |queued: &Queued| locks::changes_items(engine, queued.command);
+        if !tx.locked().holds_all() && self.queue.iter().any(changes_items) {
+            tx.expect_more_shards();
+        }
+        let outcome = self.replay_or_run(tx);
+        (outcome, tx.effects() > 0)
+    }
+
+    fn undone(&mut self) {
+        // No one else could change the watched keys until here, where their shards are given back.
+        self.client.watcher.store(false, Release);
+    }
 }
 
 impl Run<'_> {
-    /// Locks, runs and commits; `None` if that took more shards than were locked, so that all is to be done again.
-    fn once(
-        &mut self,
-        worker: &mut Worker,
-        client: &mut Client,
-        server: &Server,
-        record: &mut Vec<u8>,
-        now: u64,
-        out: &mut Reply,
-    ) -> Option<Result<(), Fail>> {
-        let seen = shown::so_far();
-        let mut locked = lock(&server.engine, client, self.queue, &self.reach, now);
-        let admitted = |q: &Queued| gate::check_locked(&server.engine, &locked, client, q.command);
-        if let Err(fail) = self.queue.iter().try_for_each(admitted) {
-            shown::back_to(seen);
-            return Some(Err(fail));
-        }
-        // What is watched may have expired while the shards were waited for.
-        locked.now = server.engine.clock.now_ms();
-        let (begun, db) = (out.len(), client.db);
-        let whole = locked.holds_all();
-        let mut tx = Tx::new(&server.engine, locked, db, record);
-        let settings = &*worker.settings;
-        if client.watcher.load(Acquire)
-            || !watches_hold(&Cx { tx: &mut tx, out: &mut *out, client: &mut *client, server, settings })
-        {
-            out.null_array();
-            return Some(Ok(()));
-        }
-        if !whole && self.queue.iter().any(|q| locks::changes_items(&server.engine, q.command)) {
-            tx.expect_more_shards();
-        }
+    /// Replies as before if the transaction's token was carried out already, and else runs the commands.
+    fn replay_or_run(&mut self, tx: &mut Tx<'_>) -> Result<(), Fail> {
+        let db = self.db;
         let token = if self.all_or_nothing { Token::of(self.queue, db) } else { None };
-        let outcome = match token.as_ref().map(|token| token.replay(&tx, db, out)) {
-            Some(Err(fail)) => Err(fail),
+        if let Some(token) = &token
+            && let Some(left) = token.replay(tx, db, self.out)?
+        {
             // There may be fewer databases than when it was carried out.
-            Some(Ok(Some(left))) if left >= server.engine.store.databases() => Err(DB_RANGE),
-            Some(Ok(Some(left))) => {
-                client.select(left);
-                Ok(())
+            if left >= self.server.engine.store.databases() {
+                self.out.truncate(self.begun);
+                return Err(DB_RANGE);
             }
-            _ if client.memory_is_short && self.queue.iter().any(|q| q.command.has(flag::DENYOOM)) => {
-                let reason = &OUT_OF_MEMORY.0;
-                Err(Fail::bytes([b"EXECABORT Transaction discarded because of: ", &**reason].concat()))
-            }
-            _ => {
-                let ran = self.commands(worker, client, server, &mut tx, out);
-                ran.and_then(|()| match &token {
-                    Some(token) => {
-                        let left = Some(client.db).filter(|left| *left != db);
-                        token.remember(&mut tx, left, out.proto(), &out.since(begun))
-                    }
-                    None => Ok(()),
-                })
-                .inspect_err(|_| {
-                    tx.roll_back();
-                    out.truncate(begun);
-                    client.select(db);
-                })
-            }
-        };
-        if self.reach.exceeded(&mut tx) {
-            out.truncate(begun);
-            client.select(db);
-            // No one else could change the watched keys until here, where their shards are given back.
-            client.watcher.store(false, Release);
-            return None;
+            self.client.select(left);
+            return Ok(());
         }
-        let wrote = tx.effects() > 0;
-        worker.wrote |= wrote;
-        tx.commit();
-        if wrote {
-            client.wrote_upto = server.engine.tail();
+        if self.client.memory_is_short && self.queue.iter().any(|q| q.command.has(flag::DENYOOM)) {
+            let reason = &OUT_OF_MEMORY.0;
+            return Err(Fail::bytes([b"EXECABORT Transaction discarded because of: ", &**reason].concat()));
         }
-        Some(outcome)
+        let remembered = self.commands(tx).and_then(|()| match &token {
+            Some(token) if !tx.lacks_shards() => {
+                let left = Some(self.client.db).filter(|left| *left != db);
+                token.remember(tx, left, self.out.proto(), &self.out.since(self.begun))
+            }
+            _ => Ok(()),
+        });
+        remembered.inspect_err(|_| self.take_back(tx))
+    }
+
+    /// Undoes what the commands did, their replies too.
+    fn take_back(&mut self, tx: &mut Tx<'_>) {
+        tx.roll_back();
+        self.out.truncate(self.begun);
+        self.client.select(self.db);
     }
 
     /// Runs the commands in turn. One that is refused cancels them all where they are all or nothing.
-    fn commands(
-        &mut self,
-        worker: &mut Worker,
-        client: &mut Client,
-        server: &Server,
-        tx: &mut Tx<'_>,
-        out: &mut Reply,
-    ) -> Result<(), Fail> {
+    fn commands(&mut self, tx: &mut Tx<'_>) -> Result<(), Fail> {
+        let Self { worker, client, server, out, .. } = self;
         let mut settings = Arc::clone(&worker.settings);
-        let (begun, db) = (out.len(), client.db);
         let mut cancelled = None;
         if self.all_or_nothing {
             tx.begin_undo();
@@ -228,15 +240,7 @@ impl Run<'_> {
             }
         }
         client.in_exec = false;
-        match cancelled {
-            None => Ok(()),
-            Some(fail) => {
-                tx.roll_back();
-                out.truncate(begun);
-                client.select(db);
-                Err(fail)
-            }
-        }
+        cancelled.map_or(Ok(()), Err)
     }
 }
 

@@ -1,6 +1,7 @@
 //! All gates in one place, in the order in which they stop a command.
 
-use super::{Worker, atomic};
+use super::atomic;
+use super::worker::Worker;
 use crate::command::client::Multi;
 use crate::command::fail::{LOADING, OUT_OF_MEMORY};
 use crate::command::{Client, Command, Fail, flag, is_write};
@@ -32,22 +33,12 @@ const NO_CHECKPOINT: Fail = Fail::new(
 /// Whether a command may go on under its locks, where the state of durability stays as it is: it may have changed since
 /// the gates were passed. An end that has begun postpones it, as it has those wait that come later.
 #[inline]
-pub(super) fn check_locked(
-    engine: &Engine,
-    locked: &Locked<'_>,
-    client: &mut Client,
-    command: &Command,
-) -> Result<(), Fail> {
-    if engine.state().accepts_writes() { Ok(()) } else { check_slowly(engine, locked, client, command) }
+pub(super) fn check_locked(engine: &Engine, locked: &Locked<'_>, command: &Command) -> Result<(), NotNow> {
+    if engine.state().accepts_writes() { Ok(()) } else { check_slowly(engine, locked, command) }
 }
 
 #[cold]
-fn check_slowly(
-    engine: &Engine,
-    locked: &Locked<'_>,
-    client: &mut Client,
-    command: &Command,
-) -> Result<(), Fail> {
+fn check_slowly(engine: &Engine, locked: &Locked<'_>, command: &Command) -> Result<(), NotNow> {
     // Some commands look at more than they hold.
     let outcome = if command.has(flag::WHOLE) {
         engine.admits(is_write(command))
@@ -55,9 +46,8 @@ fn check_slowly(
         engine.admits_under(locked, is_write(command))
     };
     match outcome {
-        Ok(()) => Ok(()),
         Err(NotNow::Loading) if command.has(flag::LOADING) => Ok(()),
-        Err(reason) => Err(client.hold_up(&reason, engine)),
+        outcome => outcome,
     }
 }
 

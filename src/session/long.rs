@@ -1,7 +1,7 @@
 //! Commands that take long, each on a thread of its own.
 
-use super::batch::{Progress, Stop, Worker};
 use super::gate::{self, ENDING_MILLIS};
+use super::worker::{Progress, Stop, Worker};
 use crate::command::{Client, Fail, Server, WorkerStats, flag};
 use crate::env::Instant;
 use crate::resp::Reply;

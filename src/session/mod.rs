@@ -7,9 +7,11 @@ mod gate;
 mod locks;
 mod long;
 mod observe;
+mod run;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod worker;
 
-pub use batch::{Progress, Stop, Worker};
 pub use serve::WaitEnd;
+pub use worker::{Progress, Stop, Worker};

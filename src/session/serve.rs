@@ -1,7 +1,7 @@
 //! Serving clients that wait for keys: after a command that changed such a key, before anything else runs on this thread.
 
-use super::batch::Worker;
 use super::gate;
+use super::worker::Worker;
 use crate::command::blocking::{Parked, Served, Slot, state};
 use crate::command::{Client, Fail, output};
 use crate::engine::Phase;

@@ -4,10 +4,9 @@
 use super::{StreamChange, find};
 use crate::command::items::limits;
 use crate::command::{Cx, Fail, Outcome};
-use crate::engine::{LiftError, Table, Tx};
+use crate::engine::{LiftError, Over, Table, Tx};
 use crate::item::TableSchema;
 use crate::ops::{self, OpError};
-use crate::store::Mode;
 use std::sync::Arc;
 
 /// Creates a table.
@@ -78,14 +77,10 @@ fn at_once(
 }
 
 /// Does something about tables in a transaction of its own that holds every shard.
-fn alone<T>(cx: &mut Cx<'_, '_>, run: impl FnOnce(&mut Tx<'_>) -> Result<T, Fail>) -> Result<T, Fail> {
+fn alone<T>(cx: &mut Cx<'_, '_>, run: impl FnMut(&mut Tx<'_>) -> Result<T, Fail>) -> Result<T, Fail> {
     let engine = cx.tx.engine();
-    let mut record = Vec::new();
-    let locked = engine.store.lock_all(Mode::Write, cx.tx.now());
-    let mut tx = Tx::new(engine, locked, cx.tx.db, &mut record);
-    tx.admitted().map_err(|reason| cx.client.hold_up(&reason, engine))?;
-    let outcome = run(&mut tx);
-    tx.commit();
+    let outcome = engine.transact_over(Over::Everything, cx.tx.db, &mut Vec::new(), run);
+    let outcome = outcome.map_err(|reason| cx.client.hold_up(&reason, engine))?;
     cx.tx.acknowledge();
     outcome
 }

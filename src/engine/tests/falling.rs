@@ -265,7 +265,7 @@ fn no_write_falls_between_a_failing_log_and_the_note_of_it() {
         let mut record = Vec::new();
         let locked = engine.store.lock_all(Mode::Write, START);
         let mut tx = crate::engine::Tx::new(&engine, locked, 0, &mut record);
-        tx.admitted().unwrap();
+        engine.admits(true).unwrap();
         // The failure is noticed while the transaction runs; its note waits for the shards.
         disk.fail(Fault::Sync, 1, SimDisk::EIO);
         let noting = {

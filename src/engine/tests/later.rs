@@ -144,7 +144,7 @@ fn write_next(engine: &Engine, thread: usize, history: &Mutex<Vec<usize>>) -> Op
     let mut record = Vec::new();
     let locked = engine.store.lock_all(Mode::Write, START);
     let mut tx = Tx::new(engine, locked, 0, &mut record);
-    if tx.admitted().is_err() {
+    if engine.admits(true).is_err() {
         return None;
     }
     let mut history = history.lock();

@@ -153,7 +153,7 @@ fn transact(
     let hashes: Vec<u64> = keys.iter().map(|key| engine.store.hash(key)).collect();
     let locked = engine.store.lock_many(&hashes, Mode::Write, engine.clock.now_ms());
     let mut tx = Tx::new(engine, locked, 0, record);
-    tx.admitted().ok()?;
+    engine.admits(true).ok()?;
     let before = engine.state();
     work(&mut tx);
     tx.commit();
@@ -307,7 +307,7 @@ fn recovers(scene: &Scene, before: &str) {
         if engine.refusal(8).is_none() {
             let locked = engine.store.lock_one(engine.store.hash(b"probe"), Mode::Write, START);
             let mut tx = Tx::new(engine, locked, 0, &mut record);
-            if tx.admitted().is_ok() {
+            if engine.admits(true).is_ok() {
                 tx.apply(Effect::SetString { db: 0, key: b"probe", value: b"v", expire: None });
                 tx.commit();
                 if scene.settled(engine.tail()).is_some() {

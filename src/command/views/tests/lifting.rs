@@ -2,6 +2,7 @@
 
 use super::{check, keys::scan};
 use crate::command::testing::Harness;
+use crate::engine::{Over, Tx};
 
 /// A table that is lifting, before anything is lifted.
 fn lifting() -> Harness {
@@ -24,10 +25,8 @@ fn lifting() -> Harness {
         status: crate::item::IndexStatus::Active,
     });
     let mut record = Vec::new();
-    let locked = engine.store.lock_all(crate::store::Mode::Write, engine.clock.now_ms());
-    let mut tx = crate::engine::Tx::new(&engine, locked, 0, &mut record);
-    crate::ops::create_table(&mut tx, "t", &schema).unwrap();
-    tx.commit();
+    let create = |tx: &mut Tx<'_>| crate::ops::create_table(tx, "t", &schema).unwrap();
+    engine.transact_over(Over::Everything, 0, &mut record, create).unwrap();
     h
 }
 
@@ -91,10 +90,10 @@ fn a_key_that_came_in_between_waits() {
     // As if it had been written between the check and the table's creation.
     let engine = std::sync::Arc::clone(&h.server.engine);
     let mut record = Vec::new();
-    let locked = engine.store.lock_all(crate::store::Mode::Write, engine.clock.now_ms());
-    let mut tx = crate::engine::Tx::new(&engine, locked, 0, &mut record);
-    tx.apply(crate::effect::Effect::SetString { db: 0, key: b"u:bad", value: b"x", expire: None });
-    tx.commit();
+    let put = |tx: &mut Tx<'_>| {
+        tx.apply(crate::effect::Effect::SetString { db: 0, key: b"u:bad", value: b"x", expire: None });
+    };
+    engine.transact_over(Over::Everything, 0, &mut record, put).unwrap();
     let refused = "key 'u:bad' fits KEYSPACE but cannot become an item: it is no hash";
     assert_eq!(lift(&h), Err(refused.into()));
     check(

@@ -1,0 +1,130 @@
+//! The one way to run a transaction. A unit of work says which shards it needs, whether it may go on once they are
+//! locked, and what it does; [`Engine::transact`] locks, asks, runs, and commits, or undoes the round and runs it again
+//! with the shards that it turned out to lack.
+//!
+//! One command, one EXEC and one step of a job in the background are units. Nobody else begins a transaction.
+
+use super::undo::Reach;
+use super::{Engine, NotNow, Tx};
+use crate::store::{Locked, Mode, shown};
+
+/// What is done under locks as a whole. A unit may be run more than once: a round that lacked shards is undone, and the
+/// next one locks these too.
+pub trait UnitOfWork {
+    /// What a finished round gives.
+    type Done;
+
+    /// Locks what the unit needs: the shards of its keys and those of `reach`. What is expensive and needs no lock is
+    /// done here, before the lock is taken.
+    fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e>;
+
+    /// Whether the unit may go on under its locks, where the state of durability stays as it is.
+    ///
+    /// # Errors
+    /// Why not. Nothing was changed, and nothing is shown of the shards.
+    fn admit(&self, engine: &Engine, locked: &Locked<'_>) -> Result<(), NotNow>;
+
+    /// Does the work. What an earlier round left outside the transaction is taken back first.
+    fn run(&mut self, tx: &mut Tx<'_>) -> Self::Done;
+
+    /// Called when a round was undone, while its shards are still held.
+    fn undone(&mut self) {}
+}
+
+/// The shards of a job that knows them beforehand.
+#[derive(Clone, Copy)]
+pub enum Over<'h> {
+    /// Those of some hashes, exclusively.
+    Hashes(&'h [u64]),
+    /// Those of some hashes, to read.
+    Reading(&'h [u64]),
+    /// One shard, exclusively.
+    Shard(usize),
+    /// All of them, exclusively.
+    Everything,
+}
+
+/// A job over shards that are known beforehand.
+struct Job<'h, F> {
+    over: Over<'h>,
+    body: F,
+}
+
+impl<T, F: FnMut(&mut Tx<'_>) -> T> UnitOfWork for Job<'_, F> {
+    type Done = T;
+
+    fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
+        let (store, now) = (&engine.store, engine.clock.now_ms());
+        if reach.is_everything() {
+            return store.lock_all(Mode::Write, now);
+        }
+        let (hashes, mode) = match self.over {
+            Over::Everything => return store.lock_all(Mode::Write, now),
+            Over::Shard(shard) if reach.is_first() => return store.lock_shard(shard, Mode::Write, now),
+            // What lies in other shards than its own a job over a shard does in transactions over hashes.
+            Over::Shard(_) => return store.lock_all(Mode::Write, now),
+            Over::Hashes(hashes) => (hashes, Mode::Write),
+            Over::Reading(hashes) => (hashes, Mode::Read),
+        };
+        match hashes {
+            [hash] if reach.is_first() => store.lock_one(*hash, mode, now),
+            hashes => store.lock_many(&[hashes, reach.hashes()].concat(), mode, now),
+        }
+    }
+
+    fn admit(&self, engine: &Engine, _locked: &Locked<'_>) -> Result<(), NotNow> {
+        engine.admits(!matches!(self.over, Over::Reading(_)))
+    }
+
+    fn run(&mut self, tx: &mut Tx<'_>) -> T {
+        (self.body)(tx)
+    }
+}
+
+impl Engine {
+    /// Runs a unit of work in a database, as one transaction and one record of the log. `record` is a scratch buffer.
+    /// The caller holds no shard.
+    ///
+    /// # Errors
+    /// Why the unit may not go on now.
+    #[inline]
+    pub fn transact<U: UnitOfWork>(
+        &self,
+        db: usize,
+        record: &mut Vec<u8>,
+        unit: &mut U,
+    ) -> Result<U::Done, NotNow> {
+        let mut reach = Reach::default();
+        loop {
+            let seen = shown::so_far();
+            let locked = unit.lock(self, &reach);
+            if let Err(reason) = unit.admit(self, &locked) {
+                shown::back_to(seen);
+                return Err(reason);
+            }
+            let mut tx = Tx::new(self, locked, db, record);
+            let done = unit.run(&mut tx);
+            if reach.exceeded(&mut tx) {
+                unit.undone();
+                continue;
+            }
+            tx.commit();
+            return Ok(done);
+        }
+    }
+
+    /// Runs `body` in a transaction over shards that are known beforehand, as long as changes may be made. It is run
+    /// again if it lacked shards.
+    ///
+    /// # Errors
+    /// Why no changes may be made now.
+    pub fn transact_over<T>(
+        &self,
+        over: Over<'_>,
+        db: usize,
+        record: &mut Vec<u8>,
+        body: impl FnMut(&mut Tx<'_>) -> T,
+    ) -> Result<T, NotNow> {
+        self.transact(db, record, &mut Job { over, body })
+    }
+}

@@ -1,0 +1,185 @@
+//! Running one command outside MULTI: as a unit of work over the shards of its keys.
+
+use super::locks::{self, Ahead};
+use super::worker::{Worker, give_back};
+use super::{exec, gate};
+use crate::command::blocking::{Parked, state};
+use crate::command::{Client, Command, Cx, Fail, Server, WorkerStats, counts_lookups, flag, is_write};
+use crate::config::Settings;
+use crate::engine::{Engine, NotNow, Reach, Tx, UnitOfWork};
+use crate::resp::Reply;
+use crate::store::{Locked, Mode, shown};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// One command of a client.
+struct OneCommand<'c> {
+    command: &'static Command,
+    args: &'c [&'c [u8]],
+    /// What was worked out ahead about its only key.
+    ahead: Option<Ahead>,
+    /// The hash of the key's own name, if the shard was locked by it.
+    name_hash: Option<u64>,
+    now: u64,
+    /// How often the data had been taken away before its shards were locked.
+    clears: u64,
+    /// The length of the replies before its own.
+    mark: usize,
+    client: &'c mut Client,
+    server: &'c Server,
+    settings: &'c Settings,
+    stats: &'c WorkerStats,
+    out: &'c mut Reply,
+}
+
+/// What a command that was run leaves to do once its shards are given back.
+struct Ran {
+    outcome: Result<(), Fail>,
+    wrote: bool,
+    came_upon_expired: bool,
+    /// The database that it worked on.
+    db: usize,
+}
+
+impl UnitOfWork for OneCommand<'_> {
+    type Done = Ran;
+
+    #[inline]
+    fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
+        self.clears = engine.store.clears();
+        let db = self.client.db;
+        let mode = if is_write(self.command) { Mode::Write } else { Mode::Read };
+        let ahead = self.ahead.filter(|ahead| reach.is_first() && ahead.is_of(db));
+        self.name_hash = ahead.and_then(Ahead::name_hash);
+        if let Some(locked) = ahead.and_then(|hint| locks::lock_ahead(engine, hint, mode, self.now)) {
+            return locked;
+        }
+        self.name_hash = None;
+        locks::lock_command(engine, self.command, self.args, db, reach, self.now)
+    }
+
+    #[inline]
+    fn admit(&self, engine: &Engine, locked: &Locked<'_>) -> Result<(), NotNow> {
+        gate::check_locked(engine, locked, self.command)
+    }
+
+    #[inline]
+    fn run(&mut self, tx: &mut Tx<'_>) -> Ran {
+        let (command, engine) = (self.command, tx.engine());
+        // What an earlier round left.
+        self.out.truncate(self.mark);
+        self.client.wait = None;
+        if tx.locked().holds_none() && command.may_show_data() {
+            shown::note_everything();
+        }
+        if locks::may_lack_shards(engine, command) && !tx.locked().holds_all() {
+            tx.expect_more_shards();
+        }
+        if let Some(hash) = self.name_hash {
+            tx.hint(self.args[command.only_key], hash);
+        }
+        if self.client.handle.no_touch.load(Relaxed) {
+            tx.set_no_touch(true);
+        }
+        let mut cx =
+            Cx { tx, out: self.out, client: self.client, server: self.server, settings: self.settings };
+        let mut outcome = crate::command::run(command, &mut cx, self.args);
+        if tx.lacks_shards() {
+            return Ran { outcome, wrote: false, came_upon_expired: false, db: tx.db };
+        }
+        if command.has(flag::WHOLE) && !is_write(command) && engine.store.clears() != self.clears {
+            // The data was taken away while it was walked over.
+            outcome = Err(crate::command::fail::LOADING);
+        }
+        if counts_lookups(command) {
+            self.stats.hits.add(tx.hits());
+            self.stats.misses.add(tx.misses());
+        }
+        if self.client.wait.is_some() && self.client.handle.blocked.load(Relaxed) == state::NO {
+            // It does not wait yet. From here on, where the keys are still locked, no change is missed.
+            let wait = self.client.wait.take();
+            self.client.parked = wait.map(|wait| Parked::register(engine, self.client, command, wait));
+        }
+        let wrote = tx.effects() > 0 || tx.acknowledges();
+        Ran { outcome, wrote, came_upon_expired: tx.came_upon_expired(), db: tx.db }
+    }
+}
+
+impl Worker {
+    /// Runs one command outside MULTI: locks what it needs, runs it, commits, counts.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn execute(
+        &mut self,
+        client: &mut Client,
+        command: &'static Command,
+        args: &[&[u8]],
+        ahead: Option<Ahead>,
+        now: u64,
+        clock: &mut u64,
+        out: &mut Reply,
+    ) {
+        let mark = out.len();
+        let outcome = if command.has(flag::SESSION) {
+            exec::session_command(self, client, command, now, out)
+        } else {
+            self.transact(client, command, args, ahead, now, out)
+        };
+        if client.postponed {
+            out.truncate(mark);
+            return;
+        }
+        if client.parked.is_some() {
+            // It is counted when its waiting ends. Whoever looks on sees it now.
+            *clock = self.server.engine.clock.monotonic_nanos();
+            self.show(client, command, args);
+            return;
+        }
+        if command.has(flag::ADMIN | flag::SESSION) {
+            // Whether CONFIG SET itself, alone or in a transaction, was slow is measured by what it has set, as in
+            // Redis.
+            self.refresh();
+        }
+        self.count(client, command, args, outcome, mark, clock, out);
+        self.show(client, command, args);
+    }
+
+    /// Runs a command as a transaction. Its reply is written, or an error returned.
+    pub(super) fn transact(
+        &mut self,
+        client: &mut Client,
+        command: &'static Command,
+        args: &[&[u8]],
+        ahead: Option<Ahead>,
+        now: u64,
+        out: &mut Reply,
+    ) -> Result<(), Fail> {
+        let server = &*self.server;
+        let mut unit = OneCommand {
+            command,
+            args,
+            ahead,
+            name_hash: None,
+            now,
+            clears: 0,
+            mark: out.len(),
+            client,
+            server,
+            settings: &self.settings,
+            stats: &self.stats,
+            out,
+        };
+        let ran = server.engine.transact(unit.client.db, &mut self.record, &mut unit);
+        let Ran { outcome, wrote, came_upon_expired, db } =
+            ran.map_err(|reason| client.hold_up(&reason, &server.engine))?;
+        if wrote {
+            self.wrote = true;
+            client.wrote_upto = server.engine.tail();
+        }
+        if came_upon_expired {
+            let positions = command.key_positions(args).unwrap_or_default();
+            let keys = positions.iter().filter_map(|p| args.get(*p).copied());
+            shown::apart(|| server.engine.remove_expired(db, keys, &mut self.record));
+        }
+        give_back(&mut self.record);
+        outcome
+    }
+}

@@ -1,0 +1,205 @@
+//! A worker: what one thread runs commands with, and what follows each command whatever it was.
+
+use super::locks::{Assumed, Only};
+use super::observe;
+use crate::command::client::ReplyMode;
+use crate::command::transactions::end_transaction;
+use crate::command::{Client, Command, Fail, Server, WorkerStats, flag};
+use crate::config::Settings;
+use crate::env::Instant;
+use crate::log::Lsn;
+use crate::resp::{ProtocolError, Reply};
+use smallvec::SmallVec;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// A record's buffer that grew beyond this is given back once the record is in the log.
+const KEEP_RECORD: usize = 64 * 1024;
+
+/// Why a run of commands stopped before its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// The connection closes after its replies are sent.
+    Close,
+    /// The next command takes long and wants a thread of its own.
+    Long,
+    /// Enough was done in this turn: the replies are to be sent and others have their turn.
+    Yield,
+    /// The next command waits for the end of CLIENT PAUSE, or to learn whether the server ends, at the latest until
+    /// this instant.
+    Paused(Instant),
+    /// The next command waits for keys: the client is to be parked in its `parked`, which has the command.
+    Blocked,
+}
+
+/// How far a run of commands came.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// The number of commands done.
+    pub done: usize,
+    /// Why it stopped, if it did.
+    pub stop: Option<Stop>,
+    /// Whether a command changed something.
+    pub wrote: bool,
+    /// The log's position up to which the replies show it; [`shown::EVERYTHING`] for all that it has.
+    pub shows: Lsn,
+}
+
+/// What one worker thread executes commands with.
+pub struct Worker {
+    /// The server.
+    pub server: Arc<Server>,
+    /// This worker's counters.
+    pub stats: Arc<WorkerStats>,
+    pub(super) record: Vec<u8>,
+    /// The command of the last lookup and its name as it was sent: pipelines repeat themselves.
+    pub(super) last: Option<(&'static Command, SmallVec<[u8; 24]>)>,
+    pub(super) hashes: Vec<Option<Only>>,
+    /// What the hashes were looked up for.
+    pub(super) assumed: Assumed,
+    /// The configuration as of the current batch.
+    pub settings: Arc<Settings>,
+    generation: u64,
+    pub(super) wrote: bool,
+    /// Commands that take so long in nanoseconds concern the slow log or the latency monitor.
+    pub(super) slow_nanos: u64,
+}
+
+impl Worker {
+    /// A worker that counts into the `index`-th set of counters.
+    pub fn new(server: Arc<Server>, index: usize) -> Self {
+        let stats = Arc::clone(&server.workers[index % server.workers.len()]);
+        let generation = server.config.generation();
+        let settings = server.config.snapshot();
+        Self {
+            slow_nanos: observe::slow_nanos(&settings),
+            server,
+            stats,
+            record: Vec::with_capacity(4096),
+            last: None,
+            hashes: Vec::new(),
+            assumed: Assumed { db: 0, tables: 0 },
+            settings,
+            generation,
+            wrote: false,
+        }
+    }
+
+    /// Takes over a changed configuration; called before each group of commands.
+    pub fn refresh(&mut self) {
+        let generation = self.server.config.generation();
+        if generation != self.generation {
+            self.generation = generation;
+            self.settings = self.server.config.snapshot();
+            self.slow_nanos = observe::slow_nanos(&self.settings);
+        }
+    }
+
+    pub(super) fn find(&mut self, args: &[&[u8]]) -> Result<&'static Command, ()> {
+        if let Some((command, name)) = &self.last
+            && name.as_slice() == args[0]
+        {
+            return Ok(command);
+        }
+        let Ok(command) = self.server.registry.lookup(args) else { return Err(()) };
+        if command.spec.subs.is_empty() && command.spec.name.as_bytes().eq_ignore_ascii_case(args[0]) {
+            self.last = Some((command, SmallVec::from_slice(args[0])));
+        }
+        Ok(command)
+    }
+
+    /// Shows a command to MONITOR's clients.
+    #[inline]
+    pub(super) fn show(&self, client: &Client, command: &'static Command, args: &[&[u8]]) {
+        if self.server.monitors.load(Relaxed) != 0 {
+            observe::feed_monitors(&self.server, client, command, args);
+        }
+    }
+
+    /// What follows the run of a command, also inside EXEC: its error is written, and it is counted and measured.
+    #[allow(clippy::too_many_arguments)]
+    #[inline]
+    pub(super) fn count(
+        &mut self,
+        client: &Client,
+        command: &'static Command,
+        args: &[&[u8]],
+        outcome: Result<(), Fail>,
+        mark: usize,
+        clock: &mut u64,
+        out: &mut Reply,
+    ) {
+        if let Err(fail) = outcome {
+            out.truncate(mark);
+            out.error(&fail.0);
+        }
+        let failed = out.is_error_at(mark);
+        if failed {
+            self.stats.error(&out.scalar_at(mark)[1..]);
+        }
+        let end = self.server.engine.clock.monotonic_nanos();
+        let nanos = end.saturating_sub(*clock);
+        *clock = end;
+        self.stats.ran(command.id, nanos, failed, self.settings.latency_tracking);
+        // Whoever runs a client's command is the only one who counts for it.
+        let commands = &client.handle.commands;
+        commands.store(commands.load(Relaxed) + 1, Relaxed);
+        if nanos >= self.slow_nanos {
+            observe::slow(&self.server, &self.settings, client, command, args, nanos);
+        }
+    }
+
+    pub(super) fn refuse(
+        &self,
+        client: &mut Client,
+        command: Option<&Command>,
+        fail: &Fail,
+        out: &mut Reply,
+    ) {
+        let mut fail = Cow::Borrowed(fail);
+        if command.is_some_and(|c| c.has(flag::SESSION)) {
+            end_transaction(&self.server.engine.store, client);
+            let reason = fail.0.strip_prefix(b"ERR ").unwrap_or(&fail.0);
+            fail =
+                Cow::Owned(Fail::bytes([b"EXECABORT Transaction discarded because of: ", reason].concat()));
+        }
+        if let Some(multi) = &mut client.multi {
+            multi.broken = true;
+        }
+        if let Some(stats) = command.and_then(|c| self.stats.commands.get(c.id)) {
+            stats.rejected.add(1);
+        }
+        self.stats.error(&fail.0);
+        out.error(&fail.0);
+    }
+
+    /// Answers input that is no command, after which the connection is closed.
+    pub fn refuse_input(&self, client: &mut Client, error: &ProtocolError, out: &mut Reply) {
+        let mark = out.len();
+        self.refuse(client, None, &Fail::text(format!("ERR {error}")), out);
+        Self::after(client, out, mark);
+    }
+
+    /// What follows every command: CLIENT REPLY's silence, and the wish to close. A client whose reply is too large is
+    /// closed before the next one.
+    pub(super) fn after(client: &mut Client, out: &mut Reply, mark: usize) -> Option<Stop> {
+        if client.reply_mode != ReplyMode::On {
+            out.truncate(mark);
+            client.reply_mode = match client.reply_mode {
+                ReplyMode::Skip => ReplyMode::SkipThis,
+                ReplyMode::SkipThis | ReplyMode::On => ReplyMode::On,
+                ReplyMode::Off => ReplyMode::Off,
+            };
+        }
+        (client.closing || out.overran()).then_some(Stop::Close)
+    }
+}
+
+/// Gives back what a large record took. No shard is held.
+#[inline]
+pub(super) fn give_back(record: &mut Vec<u8>) {
+    if record.capacity() > KEEP_RECORD {
+        *record = Vec::new();
+    }
+}
