@@ -335,7 +335,7 @@ fn populate(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         let engine = &cx.server.engine;
         let locked = engine.store.lock_one(engine.store.hash(&key), Mode::Write, cx.tx.now());
         let mut tx = crate::engine::Tx::new(engine, locked, cx.tx.db, &mut record);
-        tx.admitted().map_err(|reason| cx.client.hold_up(&reason, engine))?;
+        tx.admitted().map_err(|reason| cx.hold_up(&reason))?;
         if !tx.exists(&key) {
             tx.apply(effect);
         }

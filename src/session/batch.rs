@@ -4,17 +4,16 @@
 use super::gate::{self, ENDING_MILLIS, Verdict};
 use super::locks::{self, Ahead, Assumed, Only};
 use super::{exec, observe};
-use crate::command::blocking::{Parked, state};
-use crate::command::client::{Kill, Queued, ReplyMode};
-use crate::command::transactions::end_transaction;
 use crate::command::{
-    Client, Command, Cx, Fail, HEAVY_BYTES, Server, WorkerStats, counts_lookups, flag, is_write,
+    Client, Command, Cx, Fail, HEAVY_BYTES, Parked, Queued, Server, counts_lookups, flag, is_write,
 };
 use crate::config::Settings;
 use crate::engine::{Reach, Tx};
 use crate::env::Instant;
 use crate::env::memory::class_bytes;
 use crate::log::Lsn;
+use crate::node::handle::state;
+use crate::node::{Kill, ReplyMode, WorkerStats, end_transaction};
 use crate::resp::{Batch, ProtocolError, Reply};
 use crate::store::{Mode, shown};
 use smallvec::SmallVec;

@@ -1,9 +1,8 @@
 //! All gates in one place, in the order in which they stop a command.
 
 use super::{Worker, atomic};
-use crate::command::client::Multi;
 use crate::command::fail::{LOADING, OUT_OF_MEMORY};
-use crate::command::{Client, Command, Fail, flag, is_write};
+use crate::command::{Client, Command, Fail, Multi, flag, is_write};
 use crate::engine::{EFFECT_BYTES, Engine, NotNow, Phase};
 use crate::env::Instant;
 use crate::store::{Locked, shown};
@@ -57,7 +56,10 @@ fn check_slowly(
     match outcome {
         Ok(()) => Ok(()),
         Err(NotNow::Loading) if command.has(flag::LOADING) => Ok(()),
-        Err(reason) => Err(client.hold_up(&reason, engine)),
+        Err(reason) => {
+            client.hold_up(&reason, engine);
+            Err(Fail::not_now(&reason))
+        }
     }
 }
 

@@ -83,7 +83,7 @@ fn alone<T>(cx: &mut Cx<'_, '_>, run: impl FnOnce(&mut Tx<'_>) -> Result<T, Fail
     let mut record = Vec::new();
     let locked = engine.store.lock_all(Mode::Write, cx.tx.now());
     let mut tx = Tx::new(engine, locked, cx.tx.db, &mut record);
-    tx.admitted().map_err(|reason| cx.client.hold_up(&reason, engine))?;
+    tx.admitted().map_err(|reason| cx.hold_up(&reason))?;
     let outcome = run(&mut tx);
     tx.commit();
     cx.tx.acknowledge();
