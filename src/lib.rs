@@ -28,6 +28,8 @@ pub mod engine;
 
 pub mod ops;
 
+pub mod node;
+
 pub mod aws;
 
 pub mod command;

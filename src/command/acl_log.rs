@@ -1,65 +1,17 @@
 //! ACL LOG: what was refused to users. There are no rules to break yet, so that failed attempts to authenticate are all
 //! there is.
 
-use super::{Cx, Fail, Outcome, client_list, eq, parse_int, slowlog};
-use crate::env::Instant;
-use std::collections::VecDeque;
+use super::{Cx, Fail, Outcome, client_list, eq, parse_int};
+use crate::node::{AclEntry, slowlog};
 
-/// The same refusal within so many ms of the last is counted in its entry.
-const SAME_WITHIN_MS: u64 = 60_000;
-/// So many of the newest entries may take in another one.
-const SAME_AMONG: usize = 10;
 /// Entries shown unless a number is given.
 const SHOWN: i64 = 10;
-
-/// One kind of refusal.
-#[derive(Clone)]
-struct Entry {
-    id: u64,
-    count: u64,
-    context: &'static str,
-    /// The command's name as it was sent.
-    object: Vec<u8>,
-    /// The user's name, clipped.
-    user: Vec<u8>,
-    /// The client as in CLIENT LIST, its names clipped.
-    client: String,
-    /// In ms since the epoch.
-    created: u64,
-    updated: u64,
-    last: Instant,
-}
-
-/// The log, the newest entry first.
-#[derive(Default)]
-pub struct AclLog {
-    entries: VecDeque<Entry>,
-    next_id: u64,
-}
-
-impl AclLog {
-    fn add(&mut self, new: Entry, capacity: usize) {
-        let same = self.entries.iter().take(SAME_AMONG).position(|old| {
-            new.last.ms_since(old.last) <= SAME_WITHIN_MS
-                && (old.context, &old.object, &old.user) == (new.context, &new.object, &new.user)
-        });
-        if let Some(mut old) = same.and_then(|at| self.entries.remove(at)) {
-            (old.count, old.client, old.updated, old.last) =
-                (old.count + 1, new.client, new.updated, new.last);
-            self.entries.push_front(old);
-        } else {
-            self.entries.push_front(Entry { id: self.next_id, ..new });
-            self.next_id += 1;
-        }
-        self.entries.truncate(capacity);
-    }
-}
 
 /// Takes note that the current command failed to authenticate as a user.
 #[cold]
 pub(super) fn note_auth(cx: &Cx<'_, '_>, command: &[u8], user: &[u8]) {
     let now = cx.tx.now();
-    let entry = Entry {
+    let entry = AclEntry {
         id: 0,
         count: 1,
         context: if cx.client.in_exec { "multi" } else { "toplevel" },
@@ -78,16 +30,16 @@ pub(super) fn log(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let count = match &args[2..] {
         [] => SHOWN,
         [word] if eq(word, "RESET") => {
-            cx.server.acl_log.lock().entries.clear();
+            cx.server.acl_log.lock().clear();
             cx.out.ok();
             return Ok(());
         }
         [count] => parse_int(count)?,
         _ => return Err(Fail::sub_syntax(args)),
     };
-    let entries: Vec<Entry> = {
+    let entries: Vec<AclEntry> = {
         let log = cx.server.acl_log.lock();
-        log.entries.iter().take(usize::try_from(count).unwrap_or(0)).cloned().collect()
+        log.entries().take(usize::try_from(count).unwrap_or(0)).cloned().collect()
     };
     let now = cx.server.engine.clock.instant();
     cx.out.array(entries.len());

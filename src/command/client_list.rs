@@ -1,8 +1,8 @@
 //! CLIENT LIST, INFO, ID and KILL: looking at the connected clients, and ending some of them.
 
-use super::client::{ClientHandle, ClientNames, Kill};
 use super::{Cx, Fail, Outcome, Server, eq, fail};
 use crate::env::Instant;
+use crate::node::{ClientHandle, ClientNames, Kill};
 use crate::text::parse_i64_strict;
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -1,10 +1,9 @@
 //! CLIENT: the table of its subcommands, and those that name a connection or change how it behaves.
 
-use super::blocking::parse_timeout_ms;
-use super::client::ReplyMode;
 use super::connection::{check_name, is_printable};
 use super::spec::*;
-use super::{Cx, Fail, Outcome, client_list, eq, fail, help::help};
+use super::{Cx, Fail, Outcome, client_list, eq, fail, help::help, parse_timeout_ms};
+use crate::node::ReplyMode;
 use std::sync::atomic::Ordering::Relaxed;
 
 const OWN: u64 = flag::NOSCRIPT | flag::LOADING | flag::STALE;

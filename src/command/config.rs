@@ -2,7 +2,7 @@
 
 use super::spec::*;
 use super::{Cx, Fail, Outcome, Server, fail, help::help};
-use crate::config::{Caller, Changed, ConfigError, Refusal, Settings};
+use crate::config::{Caller, Changed, ConfigError, Refusal};
 use crate::engine::Engine;
 use crate::store::Locked;
 use std::sync::Arc;
@@ -136,11 +136,6 @@ pub fn apply_settings(server: &Server, changed: &Changed, held: &Locked<'_>) -> 
         }
         return Err(("appendonly", error.to_string()));
     }
-    configure(server, &changed.new);
+    server.configure(&changed.new);
     Ok(())
-}
-
-/// Sets what the observers read without looking at the configuration; called at start, too.
-pub fn configure(server: &Server, settings: &Settings) {
-    server.slow_log.lock().set_capacity(settings.slowlog_max_len);
 }

@@ -1,9 +1,8 @@
 //! The connection itself: HELLO, AUTH, PING, ECHO, SELECT, RESET, QUIT.
 
 use super::spec::*;
-use super::transactions::end_transaction;
 use super::{Client, Cx, Fail, Outcome, acl_log, eq, fail, parse_small_int};
-use crate::command::client::ReplyMode;
+use crate::node::{ReplyMode, end_transaction};
 use crate::resp::Proto;
 use std::sync::atomic::Ordering::Relaxed;
 

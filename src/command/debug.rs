@@ -338,7 +338,7 @@ fn populate(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         let engine = &cx.server.engine;
         let hash = [engine.store.hash(&key)];
         let outcome = engine.transact_over(Over::Hashes(&hash), cx.tx.db, &mut record, populate);
-        outcome.map_err(|reason| cx.client.hold_up(&reason, engine))?;
+        outcome.map_err(|reason| cx.hold_up(&reason))?;
     }
     cx.out.ok();
     Ok(())

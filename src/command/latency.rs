@@ -1,51 +1,9 @@
-//! The latency monitor: the worst moments of each kind of event, and the LATENCY command.
+//! LATENCY: shows the latency monitor, and how long commands take.
 
 use super::spec::*;
-use super::stats::{Histogram, OCTAVES, octave_micros};
 use super::{Command, Cx, Fail, Outcome, Server, help::help};
-use parking_lot::Mutex;
-use std::collections::{BTreeMap, VecDeque};
+use crate::node::{Histogram, OCTAVES, Series, octave_micros};
 use std::fmt::Write as _;
-
-/// Samples kept of one kind of event.
-const SAMPLES: usize = 160;
-
-#[derive(Default, Clone)]
-struct Series {
-    /// Second of the epoch and worst ms in it, the oldest first.
-    samples: VecDeque<(u64, u64)>,
-    worst: u64,
-}
-
-/// What the monitor keeps, by event.
-#[derive(Default)]
-pub struct LatencyMonitor {
-    series: Mutex<BTreeMap<&'static str, Series>>,
-}
-
-impl LatencyMonitor {
-    /// Notes that an event took `millis` in the given second of the epoch. The caller has compared it with
-    /// `latency-monitor-threshold`.
-    pub fn record(&self, event: &'static str, second: u64, millis: u64) {
-        let mut all = self.series.lock();
-        let series = all.entry(event).or_default();
-        series.worst = series.worst.max(millis);
-        match series.samples.back_mut() {
-            Some((last, worst)) if *last == second => *worst = millis.max(*worst),
-            _ => {
-                if series.samples.len() == SAMPLES {
-                    series.samples.pop_front();
-                }
-                series.samples.push_back((second, millis));
-            }
-        }
-    }
-
-    fn get(&self, event: &[u8]) -> Option<Series> {
-        let name = String::from_utf8_lossy(event);
-        self.series.lock().get(&*name).cloned()
-    }
-}
 
 const ADMIN: u64 = flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE;
 const TIPS: &[&str] = &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"];
@@ -88,9 +46,9 @@ pub(super) static COMMANDS: &[Spec] = &[spec("latency", -2, 0, help)
     .subs(SUBS)];
 
 fn latest(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
-    let all = cx.server.latency.series.lock();
+    let all = cx.server.latency.all();
     cx.out.array(all.len());
-    for (event, series) in &*all {
+    for (event, series) in &all {
         let (second, millis) = series.samples.back().copied().unwrap_or_default();
         cx.out.array(4);
         cx.out.bulk(event.as_bytes());
@@ -113,15 +71,7 @@ fn history(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 fn reset(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let mut all = cx.server.latency.series.lock();
-    let before = all.len();
-    if args.len() == 2 {
-        all.clear();
-    }
-    for event in &args[2..] {
-        all.retain(|name, _| name.as_bytes() != *event);
-    }
-    cx.out.len_int(before - all.len());
+    cx.out.len_int(cx.server.latency.reset(&args[2..]));
     Ok(())
 }
 
@@ -195,12 +145,12 @@ fn report(server: &Server, threshold: u64) -> String {
                 CONFIG SET latency-monitor-threshold 100.\n"
             .to_owned();
     }
-    let all = server.latency.series.lock();
+    let all = server.latency.all();
     if all.is_empty() {
         return format!("No event took {threshold} ms or longer since the last LATENCY RESET.\n");
     }
     let mut text = format!("Events that took {threshold} ms or longer since the last LATENCY RESET:\n\n");
-    for (event, series) in &*all {
+    for (event, series) in &all {
         let count = series.samples.len() as u64;
         let mean = series.samples.iter().map(|(_, ms)| ms).sum::<u64>() / count.max(1);
         let _ = writeln!(text, "- {event}: {count} samples, mean {mean} ms, worst {} ms.", series.worst);
@@ -265,20 +215,6 @@ fn reply_histogram(cx: &mut Cx<'_, '_>, histogram: &Histogram) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_second_keeps_its_worst_sample_and_the_oldest_go_first() {
-        let monitor = LatencyMonitor::default();
-        monitor.record("command", 10, 5);
-        monitor.record("command", 10, 9);
-        monitor.record("command", 10, 7);
-        assert_eq!(monitor.get(b"command").unwrap().samples, [(10, 9)]);
-        for second in 11..11 + SAMPLES as u64 {
-            monitor.record("command", second, 1);
-        }
-        let series = monitor.get(b"command").unwrap();
-        assert_eq!((series.samples.len(), series.samples[0], series.worst), (SAMPLES, (11, 1), 9));
-    }
 
     #[test]
     fn a_graph_is_highest_where_the_latency_is() {

@@ -11,9 +11,7 @@ mod acl_log;
 mod admin;
 mod args;
 mod bitmaps;
-pub mod blocking;
 mod changes;
-pub mod client;
 mod client_list;
 mod client_modes;
 mod cluster;
@@ -33,20 +31,15 @@ mod items;
 pub mod keys;
 mod latency;
 mod memory;
-pub mod output;
-mod pause;
-pub mod persistence;
-mod rates;
+mod persistence;
 pub mod redact;
 mod registry;
 mod scripts;
-mod server;
 #[cfg(test)]
 mod server_tests;
-pub mod shutdown;
-pub mod slowlog;
+mod shutdown;
+mod slowlog;
 pub mod spec;
-mod stats;
 mod streams;
 pub mod strings;
 pub mod syntax;
@@ -56,22 +49,32 @@ pub(crate) mod testing;
 pub mod transactions;
 mod views;
 
-pub use args::{eq, parse_float, parse_int, parse_small_int};
-pub use client::{Client, ClientHandle};
+pub use args::{eq, parse_float, parse_int, parse_small_int, parse_timeout_ms};
 pub use cursor::{ScanOptions, parse_cursor};
 pub use fail::Fail;
 pub use items::token_key;
-pub use rates::Rates;
 pub use registry::{Command, Registry, counts_lookups, is_write};
-pub use server::{Reconfigured, Server};
 pub use spec::{HEAVY_BYTES, ItemKey, OnView, Spec, flag};
-pub use stats::WorkerStats;
 pub use views::run;
 
 use crate::config::Settings;
-use crate::engine::Tx;
+use crate::engine::{NotNow, Tx};
+use crate::node::{self, Wait};
 use crate::resp::Reply;
 use crate::store::ValueRef;
+
+/// A client of a server with this command table.
+pub type Client = node::Client<Command>;
+/// What a client has queued in MULTI.
+pub type Multi = node::Multi<Command>;
+/// One of these commands.
+pub type Queued = node::Queued<Command>;
+/// A client that waits for keys.
+pub type Parked = node::Parked<Command>;
+/// A client that was served while it waited.
+pub type Served = node::Served<Command>;
+/// A server with this command table.
+pub type Server = node::Server<Registry>;
 
 /// All families.
 static FAMILIES: &[&[Spec]] = &[
@@ -138,8 +141,15 @@ impl Cx<'_, '_> {
         !self.client.in_exec
     }
 
+    /// What the client is told if a command is not admitted under its locks; it is not told if the command is postponed.
+    #[cold]
+    pub fn hold_up(&mut self, reason: &NotNow) -> Fail {
+        self.client.hold_up(reason, self.tx.engine());
+        Fail::not_now(reason)
+    }
+
     /// Has the command wait: it is run again when one of the keys changes. There must be no reply.
-    pub fn wait(&mut self, wait: blocking::Wait) {
+    pub fn wait(&mut self, wait: Wait) {
         debug_assert!(self.may_wait());
         self.client.wait = Some(wait);
     }

@@ -1,10 +1,10 @@
 //! SAVE, BGSAVE, BGREWRITEAOF and LASTSAVE: all of them are about checkpoints, for the log needs no other rewrite.
 
-use super::client::Kill;
 use super::spec::*;
-use super::{Cx, Fail, Outcome, Server, eq, fail};
+use super::{Cx, Fail, Outcome, eq, fail};
 use crate::engine::{EngineError, LogState};
-use std::sync::atomic::Ordering::{Acquire, Relaxed};
+use crate::node::Kill;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// How often WAITAOF looks whether the log is complete.
@@ -91,16 +91,6 @@ fn bgrewriteaof(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
         Err(error) => return Err(failed(&error)),
     }
     Ok(())
-}
-
-/// Begins the checkpoint that was asked for while another one was being written.
-pub fn start_scheduled(server: &Server) {
-    if server.save_scheduled.load(Relaxed) && !server.engine.save.running.load(Acquire) {
-        server.save_scheduled.store(false, Relaxed);
-        if let Err(error) = server.engine.start_save() {
-            tracing::error!(%error, "the scheduled checkpoint cannot be written");
-        }
-    }
 }
 
 fn lastsave(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {

@@ -2,11 +2,12 @@
 
 use super::fail::{Fail, SHOWN, as_text};
 use super::spec::{Begin, Find, KeySpec, Spec, flag};
-use crate::config::RenamedCommand;
-use crate::engine::Tables;
+use super::{Multi, Server};
+use crate::config::{Config, RenamedCommand};
+use crate::engine::{Engine, Tables};
 use ahash::AHashMap;
 use smallvec::SmallVec;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// A command of the table with what is worked out once.
 pub struct Command {
@@ -309,4 +310,23 @@ pub fn counts_lookups(command: &Command) -> bool {
 /// Whether a command may change data.
 pub fn is_write(command: &Command) -> bool {
     command.has(flag::WRITE)
+}
+
+impl Server {
+    /// A server over an engine; the configuration says how many workers it has.
+    pub fn new(engine: Arc<Engine>, config: Arc<Config>) -> Self {
+        Self::with_registry(engine, config, Registry::get())
+    }
+
+    /// As [`Server::new`], with commands that may have other names.
+    pub fn with_registry(engine: Arc<Engine>, config: Arc<Config>, registry: &'static Registry) -> Self {
+        Self::over(engine, config, registry, registry.count())
+    }
+}
+
+impl Multi {
+    /// Whether it is all or nothing.
+    pub fn is_atomic(&self) -> bool {
+        self.queue.first().is_some_and(|first| first.command.has(flag::ATOMIC))
+    }
 }

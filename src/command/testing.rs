@@ -4,10 +4,11 @@ pub(crate) use harness::*;
 
 #[cfg(test)]
 mod harness {
-    use crate::command::{Client, ClientHandle, Cx, Server};
+    use crate::command::{Client, Cx, Server};
     use crate::config::{Caller, Config, Settings};
     use crate::engine::{Engine, Over, Tx};
     use crate::env::{Clock, Instant};
+    use crate::node::ClientHandle;
     use crate::resp::{Batch, Decoder, Limits, Proto, Reply, ReplyDecoder, Value};
     use crate::session::{Stop, Worker};
     use crate::store::Mode;

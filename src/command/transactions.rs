@@ -1,11 +1,11 @@
 //! Transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH. EXEC itself is run by the session, which owns the locks.
 
-use super::client::{Multi, Watched, WatchedItem};
 use super::spec::*;
 use super::views::Subject;
 use super::{Cx, Fail, Outcome};
-use crate::store::{Entry, Store};
-use std::sync::atomic::Ordering::{Relaxed, Release};
+use crate::node::{Multi, Watched, WatchedItem, end_transaction, forget_watched};
+use crate::store::Entry;
+use std::sync::atomic::Ordering::Relaxed;
 
 const ALWAYS: u64 =
     flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::FAST | flag::ALLOW_BUSY | flag::IN_MULTI;
@@ -156,27 +156,4 @@ fn unwatch(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     forget_watched(&cx.tx.engine().store, cx.client);
     cx.out.ok();
     Ok(())
-}
-
-/// Ends an open transaction without running it, and forgets the watched keys.
-pub fn end_transaction(store: &Store, client: &mut super::Client) {
-    client.multi = None;
-    client.handle.multi.store(-1, Relaxed);
-    client.handle.multi_bytes.store(0, Relaxed);
-    forget_watched(store, client);
-}
-
-/// Forgets all watched keys.
-pub fn forget_watched(store: &Store, client: &mut super::Client) {
-    for w in std::mem::take(&mut client.watched) {
-        match &w.item {
-            Some(WatchedItem { table, keys }) => {
-                store.unwatch_item(*table, (&keys.pk, &keys.sk), w.hash, &client.watcher);
-            }
-            None => store.unwatch(w.db, &w.key, w.hash, &client.watcher),
-        }
-    }
-    client.watcher.store(false, Release);
-    client.handle.watching.store(0, Relaxed);
-    client.handle.watch_bytes.store(0, Relaxed);
 }

@@ -2,10 +2,9 @@
 //! comes ahead, and of the end of the connection.
 
 use super::connection::{Connection, proto_of};
-use crate::command::Client;
-use crate::command::blocking::{Parked, Served};
-use crate::command::client::Kill;
+use crate::command::{Client, Parked, Served};
 use crate::engine::Phase;
+use crate::node::Kill;
 use crate::resp::Proto;
 use crate::session::WaitEnd;
 use crate::store::shown;

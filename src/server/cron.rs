@@ -1,9 +1,9 @@
 //! What the server looks after a few times a second: speeds for INFO, and clients that are idle, slow or too large.
 
-use crate::command::client::Kill;
-use crate::command::{ClientHandle, Server, output, persistence};
+use crate::command::Server;
 use crate::config::{MemoryOrPercent, Settings};
 use crate::env::{memory, process};
+use crate::node::{ClientHandle, Kill, output};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(super) async fn watch(server: Arc<Server>) {
     for count in 0u64.. {
         ticks.tick().await;
         sample(&server);
-        persistence::start_scheduled(&server);
+        server.start_scheduled_save();
         let settings = server.config.snapshot();
         if count % CLIENT_TICKS == 0 {
             look_after_clients(&server, &settings);

@@ -77,8 +77,8 @@ impl Parked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::ClientHandle;
     use crate::env::Clock;
+    use crate::node::ClientHandle;
     use crate::resp::Chain;
     use crate::server::stream::split_unix;
     use std::cell::{Cell, RefCell};

@@ -4,12 +4,13 @@
 mod later;
 
 use super::worker::{Accepted, Seat, Workers};
-use crate::command::{Server, WorkerStats};
+use crate::command::Server;
 use crate::config::{AppendFsync, Config, ProtectedAction, Settings};
 use crate::engine::Engine;
 use crate::env::{
     Access, Clock, Disk, DiskFile, Fault, FolderEntry, FolderLock, OpenFolder, Preallocate, SimDisk,
 };
+use crate::node::WorkerStats;
 use parking_lot::{Condvar, Mutex};
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};

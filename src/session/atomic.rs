@@ -1,7 +1,6 @@
 //! ITEM.ATOMIC: transactions that are all or nothing, and the tokens by which they are carried out once.
 
-use crate::command::client::Queued;
-use crate::command::{Command, Fail, flag, token_key};
+use crate::command::{Command, Fail, Queued, flag, token_key};
 use crate::effect::{Effect, TOKENS};
 use crate::engine::{EFFECT_BYTES, Tx};
 use crate::resp::{Proto, Reply, ReplyDecoder};

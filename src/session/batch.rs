@@ -4,10 +4,10 @@
 use super::gate::{self, ENDING_MILLIS, Verdict};
 use super::locks::{self, Ahead, Assumed};
 use super::worker::{Progress, Stop, Worker};
-use crate::command::client::{Kill, Queued};
-use crate::command::{Client, Command, HEAVY_BYTES, flag};
+use crate::command::{Client, Command, HEAVY_BYTES, Queued, flag};
 use crate::env::Instant;
 use crate::env::memory::class_bytes;
+use crate::node::Kill;
 use crate::resp::{Batch, Reply};
 use crate::store::shown;
 use smallvec::SmallVec;

@@ -3,12 +3,12 @@
 use super::atomic::{self, Token};
 use super::worker::{Worker, give_back};
 use super::{gate, locks, observe};
-use crate::command::client::{Multi, Queued, Watched};
 use crate::command::fail::{DB_RANGE, OUT_OF_MEMORY};
-use crate::command::transactions::{forget_watched, watches_hold};
-use crate::command::{Client, Command, Cx, Fail, Server, counts_lookups, flag, is_write};
+use crate::command::transactions::watches_hold;
+use crate::command::{Client, Command, Cx, Fail, Multi, Queued, Server, counts_lookups, flag, is_write};
 use crate::config::Settings;
 use crate::engine::{Engine, NotNow, Reach, Tx, UnitOfWork, VIEW_DB};
+use crate::node::{Watched, forget_watched};
 use crate::resp::Reply;
 use crate::store::{Locked, Mode, shown};
 use smallvec::SmallVec;
@@ -78,7 +78,7 @@ fn exec(
             }
             outcome
         }
-        Err(reason) => Err(client.hold_up(&reason, &server.engine)),
+        Err(reason) => Err(gate::held_up(client, &reason, &server.engine)),
     };
     if client.postponed {
         (multi.concluded, multi.monitored) = (concluded, monitored);

@@ -2,9 +2,8 @@
 
 use super::atomic;
 use super::worker::Worker;
-use crate::command::client::Multi;
 use crate::command::fail::{LOADING, OUT_OF_MEMORY};
-use crate::command::{Client, Command, Fail, flag, is_write};
+use crate::command::{Client, Command, Fail, Multi, flag, is_write};
 use crate::engine::{EFFECT_BYTES, Engine, NotNow, Phase};
 use crate::env::Instant;
 use crate::store::{Locked, shown};
@@ -49,6 +48,13 @@ fn check_slowly(engine: &Engine, locked: &Locked<'_>, command: &Command) -> Resu
         Err(NotNow::Loading) if command.has(flag::LOADING) => Ok(()),
         outcome => outcome,
     }
+}
+
+/// What a client is told whose command may not go on under its locks; it is not told if the command is postponed.
+#[cold]
+pub(super) fn held_up(client: &mut Client, reason: &NotNow, engine: &Engine) -> Fail {
+    client.hold_up(reason, engine);
+    Fail::not_now(reason)
 }
 
 /// Whether the command may run now (or be queued). The order is Redis's: what is protected, authentication, what the

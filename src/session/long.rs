@@ -2,8 +2,9 @@
 
 use super::gate::{self, ENDING_MILLIS};
 use super::worker::{Progress, Stop, Worker};
-use crate::command::{Client, Fail, Server, WorkerStats, flag};
+use crate::command::{Client, Fail, Server, flag};
 use crate::env::Instant;
+use crate::node::WorkerStats;
 use crate::resp::Reply;
 use crate::store::shown;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! Who watches commands run: the slow log, the latency monitor, and MONITOR's clients.
 
-use crate::command::{Client, ClientHandle, Command, Server, flag, output, redact, slowlog};
+use crate::command::{Client, Command, Server, flag, redact};
 use crate::config::Settings;
+use crate::node::{ClientHandle, output, slowlog};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// From how many nanoseconds on a command concerns the slow log or the latency monitor.

@@ -3,10 +3,11 @@
 use super::locks::{self, Ahead};
 use super::worker::{Worker, give_back};
 use super::{exec, gate};
-use crate::command::blocking::{Parked, state};
-use crate::command::{Client, Command, Cx, Fail, Server, WorkerStats, counts_lookups, flag, is_write};
+use crate::command::{Client, Command, Cx, Fail, Parked, Server, counts_lookups, flag, is_write};
 use crate::config::Settings;
 use crate::engine::{Engine, NotNow, Reach, Tx, UnitOfWork};
+use crate::node::WorkerStats;
+use crate::node::handle::state;
 use crate::resp::Reply;
 use crate::store::{Locked, Mode, shown};
 use std::sync::atomic::Ordering::Relaxed;
@@ -169,7 +170,7 @@ impl Worker {
         };
         let ran = server.engine.transact(unit.client.db, &mut self.record, &mut unit);
         let Ran { outcome, wrote, came_upon_expired, db } =
-            ran.map_err(|reason| client.hold_up(&reason, &server.engine))?;
+            ran.map_err(|reason| gate::held_up(client, &reason, &server.engine))?;
         if wrote {
             self.wrote = true;
             client.wrote_upto = server.engine.tail();

@@ -2,9 +2,10 @@
 
 use super::gate;
 use super::worker::Worker;
-use crate::command::blocking::{Parked, Served, Slot, state};
-use crate::command::{Client, Fail, output};
+use crate::command::{Client, Fail, Parked};
 use crate::engine::Phase;
+use crate::node::handle::state;
+use crate::node::{Served, Slot, output};
 use crate::resp::{Proto, Reply};
 use crate::store::{Awaited, KeyAt, Mode, shown};
 use crate::value::stream::StreamId;

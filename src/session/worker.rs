@@ -2,12 +2,11 @@
 
 use super::locks::{Assumed, Only};
 use super::observe;
-use crate::command::client::ReplyMode;
-use crate::command::transactions::end_transaction;
-use crate::command::{Client, Command, Fail, Server, WorkerStats, flag};
+use crate::command::{Client, Command, Fail, Server, flag};
 use crate::config::Settings;
 use crate::env::Instant;
 use crate::log::Lsn;
+use crate::node::{ReplyMode, WorkerStats, end_transaction};
 use crate::resp::{ProtocolError, Reply};
 use smallvec::SmallVec;
 use std::borrow::Cow;

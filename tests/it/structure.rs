@@ -21,6 +21,7 @@ const ROOMS: &[(&str, u8)] = &[
     ("store", 3),
     ("engine", 4),
     ("ops", 5),
+    ("node", 5),
     ("aws", 6),
     ("command", 7),
     ("session", 8),

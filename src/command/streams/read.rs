@@ -1,8 +1,8 @@
 //! XREAD, and the arguments that it shares with XREADGROUP.
 
 use super::{parse_id, reply, stream_at};
-use crate::command::blocking::{AwaitedKey, Wait, parse_timeout_ms};
-use crate::command::{Cx, Fail, Outcome, eq, fail, parse_int};
+use crate::command::{Cx, Fail, Outcome, eq, fail, parse_int, parse_timeout_ms};
+use crate::node::{AwaitedKey, Wait};
 use crate::resp::Reply;
 use crate::store::Awaited;
 use crate::value::stream::{Stream, StreamId};

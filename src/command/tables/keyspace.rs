@@ -80,7 +80,7 @@ fn at_once(
 fn alone<T>(cx: &mut Cx<'_, '_>, run: impl FnMut(&mut Tx<'_>) -> Result<T, Fail>) -> Result<T, Fail> {
     let engine = cx.tx.engine();
     let outcome = engine.transact_over(Over::Everything, cx.tx.db, &mut Vec::new(), run);
-    let outcome = outcome.map_err(|reason| cx.client.hold_up(&reason, engine))?;
+    let outcome = outcome.map_err(|reason| cx.hold_up(&reason))?;
     cx.tx.acknowledge();
     outcome
 }

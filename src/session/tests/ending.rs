@@ -1,11 +1,11 @@
 //! Commands that passed their gates just before an end began wait as those that come after it: until it is refused or
 //! happens.
 
-use crate::command::blocking::Parked;
 use crate::command::testing::{Harness, START, args_of, show};
-use crate::command::{Client, ClientHandle, WorkerStats};
+use crate::command::{Client, Parked};
 use crate::config::{ProtectedAction, Settings};
 use crate::engine::Phase;
+use crate::node::{ClientHandle, WorkerStats};
 use crate::resp::{Proto, Reply, ReplyDecoder};
 use crate::session::Worker;
 use crate::session::serve::Turn;

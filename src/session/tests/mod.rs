@@ -8,12 +8,11 @@ mod shown;
 mod waiting;
 mod watches;
 
-use crate::command::blocking::{AwaitedKey, Parked, Slot, Wait};
-use crate::command::client::Kill;
 use crate::command::testing::Harness;
-use crate::command::{Client, ClientHandle};
+use crate::command::{Client, Parked};
 use crate::config::{ProtectedAction, Settings};
 use crate::engine::Phase;
+use crate::node::{AwaitedKey, ClientHandle, Kill, Slot, Wait};
 use crate::store::Awaited;
 use crate::value::stream::StreamId;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};

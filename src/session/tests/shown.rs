@@ -1,10 +1,11 @@
 //! Which replies wait for a write to be durable: those that show it.
 
 use crate::command::testing::{START, args_of};
-use crate::command::{Client, ClientHandle, Server};
+use crate::command::{Client, Server};
 use crate::config::{AppendFsync, Config, ProtectedAction, Settings};
 use crate::engine::Engine;
 use crate::env::{Clock, SimDisk};
+use crate::node::ClientHandle;
 use crate::resp::{Batch, Decoder, Limits, Proto, Reply};
 use crate::session::{Stop, Worker};
 use std::sync::Arc;

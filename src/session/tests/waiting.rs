@@ -1,8 +1,8 @@
 //! Clients that wait for keys: who is run again when one changes, and for which of its keys.
 
-use crate::command::blocking::Parked;
 use crate::command::testing::{Harness, args_of, show};
-use crate::command::{Client, ClientHandle};
+use crate::command::{Client, Parked};
+use crate::node::ClientHandle;
 use crate::resp::{Batch, Decoder, Limits, Proto, Reply, ReplyDecoder};
 use crate::session::{Stop, Worker};
 use std::sync::Arc;

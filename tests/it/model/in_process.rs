@@ -2,10 +2,11 @@
 
 use super::{Reopen, Subject};
 use crate::harness::{Client as Wire, Value};
-use itemory::command::{Client, ClientHandle, Server};
+use itemory::command::{Client, Server};
 use itemory::config::{AppendFsync, Config, Settings};
 use itemory::engine::Engine;
 use itemory::env::{Clock, CrashMode, SimDisk};
+use itemory::node::ClientHandle;
 use itemory::resp::{Batch, Decoder, Limits, Proto, Reply};
 use itemory::session::{Stop, Worker};
 use std::path::PathBuf;

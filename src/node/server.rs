@@ -1,20 +1,22 @@
-//! The server's state that commands see.
+//! The server's state: what its clients share, beside store and log.
 
 use super::acl_log::AclLog;
-use super::client::ClientHandle;
+use super::handle::ClientHandle;
 use super::latency::LatencyMonitor;
 use super::pause::Pause;
 use super::rates::Rates;
-use super::registry::Registry;
 use super::shutdown::Shutdown;
 use super::slowlog::SlowLog;
 use super::stats::{Histogram, WorkerStats};
-use crate::config::{Changed, Config, Refusal};
+use crate::config::{Changed, Config, Refusal, Settings};
 use crate::engine::Engine;
 use crate::env::{Instant, Random};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed},
+};
 use std::sync::{Arc, OnceLock};
 
 /// What happens seldom enough to be counted in one place by all threads.
@@ -41,14 +43,14 @@ pub struct Counts {
 /// What the server room does with a changed configuration: listening elsewhere, logging more. It may refuse.
 pub type Reconfigured = Box<dyn Fn(&Changed) -> Result<(), Refusal> + Send + Sync>;
 
-/// One server.
-pub struct Server {
+/// One server, with a command table of whatever kind.
+pub struct Server<R: 'static> {
     /// Store and log.
     pub engine: Arc<Engine>,
     /// The configuration.
     pub config: Arc<Config>,
     /// The command table.
-    pub registry: &'static Registry,
+    pub registry: &'static R,
     /// All connected clients.
     pub clients: Mutex<BTreeMap<u64, Arc<ClientHandle>>>,
     /// What each worker counts.
@@ -93,14 +95,9 @@ pub struct Server {
     random: Mutex<Random>,
 }
 
-impl Server {
-    /// A server over an engine; the configuration says how many workers it has.
-    pub fn new(engine: Arc<Engine>, config: Arc<Config>) -> Self {
-        Self::with_registry(engine, config, Registry::get())
-    }
-
-    /// As [`Server::new`], with commands that may have other names.
-    pub fn with_registry(engine: Arc<Engine>, config: Arc<Config>, registry: &'static Registry) -> Self {
+impl<R> Server<R> {
+    /// A server over an engine, whose table has `commands` commands; the configuration says how many workers it has.
+    pub fn over(engine: Arc<Engine>, config: Arc<Config>, registry: &'static R, commands: usize) -> Self {
         let settings = config.snapshot();
         let (started, started_at) = (engine.clock.now_ms(), engine.clock.instant());
         let mut random = Random::from_os().unwrap_or_else(|_| Random::seeded(started));
@@ -117,9 +114,7 @@ impl Server {
             config,
             registry,
             clients: Mutex::default(),
-            workers: (0..settings.io_threads.count())
-                .map(|_| Arc::new(WorkerStats::new(registry.count())))
-                .collect(),
+            workers: (0..settings.io_threads.count()).map(|_| Arc::new(WorkerStats::new(commands))).collect(),
             counts: Counts::default(),
             started,
             started_at,
@@ -140,8 +135,13 @@ impl Server {
             reconfigured: OnceLock::new(),
             next_client: AtomicU64::new(1),
         };
-        super::config::configure(&server, &settings);
+        server.configure(&settings);
         server
+    }
+
+    /// Sets what the observers read without looking at the configuration; called at start, too.
+    pub fn configure(&self, settings: &Settings) {
+        self.slow_log.lock().set_capacity(settings.slowlog_max_len);
     }
 
     /// A random number for choosing elements and seeding.
@@ -172,6 +172,16 @@ impl Server {
             store.lazyfreed(),
         ] {
             counter.store(0, Relaxed);
+        }
+    }
+
+    /// Begins the checkpoint that was asked for while another one was being written.
+    pub fn start_scheduled_save(&self) {
+        if self.save_scheduled.load(Relaxed) && !self.engine.save.running.load(Acquire) {
+            self.save_scheduled.store(false, Relaxed);
+            if let Err(error) = self.engine.start_save() {
+                tracing::error!(%error, "the scheduled checkpoint cannot be written");
+            }
         }
     }
 

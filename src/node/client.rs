@@ -1,22 +1,20 @@
-//! Commands that wait for keys: what a handler asks for, and the client while it waits.
+//! One client's state, which its connection's task owns, and where it lies while its command waits for keys.
 //!
-//! A handler that finds nothing calls [`Cx::wait`](super::Cx::wait) and writes no reply. The session then registers the
-//! client for the keys, still under their locks, and the connection parks it here: its state lies in a slot that whoever
-//! changes a key can reach. That thread runs the command again, for that key alone and in the client's place, once its own
+//! A handler that finds nothing asks for a [`Wait`] and writes no reply. The session then registers the client for the
+//! keys, still under their locks, and the connection parks it here: its state lies in a slot that whoever changes a key
+//! can reach. That thread runs the command again, for that key alone and in the client's place, once its own
 //! command is done, so that the order is as if there were one thread: the first who waits is served first, and what
 //! follows the change sees it taken. Then it wakes the connection, which sends the reply, and takes the client out of
 //! the lines of its other keys.
 
-use super::client::{Client, Kill};
-use super::registry::Command;
-use super::{ClientHandle, Fail};
-use crate::engine::{Engine, State};
+use super::handle::{ClientHandle, Kill, state};
+use super::transaction::{Multi, Watched, WatchedItem};
+use crate::engine::{Engine, NotNow, Phase, State};
 use crate::env::Instant;
 use crate::env::memory::class_bytes;
 use crate::log::Lsn;
 use crate::resp::{Chain, Reply};
-use crate::store::{Awaited, KeyAt, Store, Waiter, Waiting};
-use crate::text::parse_i64_strict;
+use crate::store::{Awaited, KeyAt, Store, Waiter, Waiting, Watcher};
 use crate::value::stream::StreamId;
 use parking_lot::{Mutex, MutexGuard};
 use std::any::Any;
@@ -27,22 +25,6 @@ use std::sync::atomic::{
     AtomicBool, AtomicU8,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
-
-/// States of [`ClientHandle::blocked`].
-pub mod state {
-    /// It does not wait.
-    pub const NO: u8 = 0;
-    /// It waits in a blocking command.
-    pub const WAITING: u8 = 1;
-    /// It is to stop waiting as if its time were up.
-    pub const TIMED_OUT: u8 = 2;
-    /// It is to stop waiting with an error.
-    pub const FAILED: u8 = 3;
-    /// It waits for the end of CLIENT PAUSE; CLIENT UNBLOCK does not concern it.
-    pub const PAUSED: u8 = 4;
-    /// It waits, and its command is being run again.
-    pub const SERVED: u8 = 5;
-}
 
 /// A key that a client waits for.
 pub struct AwaitedKey {
@@ -71,51 +53,151 @@ pub struct Wait {
     pub reply_on_timeout: fn(&mut Reply),
 }
 
-/// Reads a timeout in ms, 0 for none. One that would end beyond all times is refused, `now` being the system's time in
-/// ms.
-pub fn parse_timeout_ms(arg: &[u8], now: u64) -> Result<Option<u64>, Fail> {
-    let timeout = parse_i64_strict(arg).ok_or(Fail::new("ERR timeout is not an integer or out of range"))?;
-    let Ok(timeout) = u64::try_from(timeout) else { return Err(Fail::new("ERR timeout is negative")) };
-    if timeout == 0 {
-        return Ok(None);
+/// CLIENT REPLY.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ReplyMode {
+    /// Replies are sent.
+    #[default]
+    On,
+    /// No replies.
+    Off,
+    /// The command that set this and the next one get no reply.
+    Skip,
+    /// This command gets no reply, then replies are sent.
+    SkipThis,
+}
+
+/// What a connection's task owns.
+pub struct Client<C: 'static> {
+    /// What others see.
+    pub handle: Arc<ClientHandle>,
+    /// The database.
+    pub db: usize,
+    /// Whether it has authenticated, or need not.
+    pub authenticated: bool,
+    /// The open transaction.
+    pub multi: Option<Multi<C>>,
+    /// Watched keys.
+    pub watched: Vec<Watched>,
+    /// Raised when a watched key changes.
+    pub watcher: Watcher,
+    /// CLIENT REPLY.
+    pub reply_mode: ReplyMode,
+    /// Close once the replies are sent (QUIT, protocol errors).
+    pub closing: bool,
+    /// Whether the command runs inside EXEC.
+    pub in_exec: bool,
+    /// Whether there was no room for more data below `maxmemory` when the command passed its gates.
+    pub memory_is_short: bool,
+    /// The LSN that the log had reached when the client's last write was in it.
+    pub wrote_upto: Lsn,
+    /// What the command that just ran waits for.
+    pub wait: Option<Wait>,
+    /// Where the client is to be parked until it is served.
+    pub parked: Option<Arc<Parked<C>>>,
+    /// Whether the command that just ran has done nothing, and is to be run again once it is known whether the server
+    /// ends.
+    pub postponed: bool,
+}
+
+impl<C> Client<C> {
+    /// A fresh client.
+    pub fn new(handle: Arc<ClientHandle>, authenticated: bool) -> Self {
+        Self {
+            handle,
+            db: 0,
+            authenticated,
+            multi: None,
+            watched: Vec::new(),
+            watcher: Watcher::default(),
+            reply_mode: ReplyMode::On,
+            closing: false,
+            in_exec: false,
+            memory_is_short: false,
+            wrote_upto: 0,
+            wait: None,
+            parked: None,
+            postponed: false,
+        }
     }
-    let end = now.checked_add(timeout).filter(|end| i64::try_from(*end).is_ok());
-    end.map(|_| Some(timeout)).ok_or(Fail::new("ERR timeout is out of range"))
+
+    /// A command that its gates let through is not admitted under its locks. If nothing but an end holds it up, which
+    /// may yet be refused, it is postponed. It must have done nothing, or only what it leaves as it is when it is run
+    /// again.
+    #[cold]
+    pub fn hold_up(&mut self, reason: &NotNow, engine: &Engine) {
+        self.postponed = *reason == NotNow::Ending && engine.state().phase() != Phase::Ended;
+    }
+
+    /// Chooses which commands are answered.
+    pub fn set_reply_mode(&mut self, mode: ReplyMode) {
+        self.reply_mode = mode;
+        self.handle.silent.store(mode == ReplyMode::Off, Relaxed);
+    }
+
+    /// Changes the database.
+    pub fn select(&mut self, db: usize) {
+        self.db = db;
+        self.handle.db.store(db as u32, Relaxed);
+    }
+}
+
+/// Ends an open transaction without running it, and forgets the watched keys.
+pub fn end_transaction<C>(store: &Store, client: &mut Client<C>) {
+    client.multi = None;
+    client.handle.multi.store(-1, Relaxed);
+    client.handle.multi_bytes.store(0, Relaxed);
+    forget_watched(store, client);
+}
+
+/// Forgets all watched keys.
+pub fn forget_watched<C>(store: &Store, client: &mut Client<C>) {
+    for w in std::mem::take(&mut client.watched) {
+        match &w.item {
+            Some(WatchedItem { table, keys }) => {
+                store.unwatch_item(*table, (&keys.pk, &keys.sk), w.hash, &client.watcher);
+            }
+            None => store.unwatch(w.db, &w.key, w.hash, &client.watcher),
+        }
+    }
+    client.watcher.store(false, Release);
+    client.handle.watching.store(0, Relaxed);
+    client.handle.watch_bytes.store(0, Relaxed);
 }
 
 /// A client that waits.
-pub struct Parked {
+pub struct Parked<C: 'static> {
     /// The client's handle.
     pub handle: Arc<ClientHandle>,
     /// The command that waits.
-    pub command: &'static Command,
+    pub command: &'static C,
     /// What it waits for.
     pub wait: Wait,
     /// Of each key of `wait`, the database in which it is kept and its hash.
     places: Vec<(usize, u64)>,
     /// Its place in the order of those who wait.
     ticket: u64,
-    slot: Mutex<Slot>,
+    slot: Mutex<Slot<C>>,
     /// Whether its waiting is over.
     over: AtomicBool,
 }
 
 /// Where a waiting client is.
-pub enum Slot {
+pub enum Slot<C: 'static> {
     /// Not here yet; which of its keys have changed meanwhile.
     Coming(Vec<usize>),
     /// It waits.
-    Waiting(Box<Client>),
+    Waiting(Box<Client<C>>),
     /// It was served.
-    Done(Box<Served>),
+    Done(Box<Served<C>>),
     /// Not here any more, or its command is being run: whoever does that has it.
     Gone,
 }
 
 /// A client that was served.
-pub struct Served {
+pub struct Served<C: 'static> {
     /// The client.
-    pub client: Client,
+    pub client: Client<C>,
     /// The reply.
     pub reply: Chain,
     /// Whether the command changed something.
@@ -126,14 +208,9 @@ pub struct Served {
     pub began: State,
 }
 
-impl Parked {
+impl<C: Sync> Parked<C> {
     /// Registers a client for what it waits for. The caller holds the keys' shards.
-    pub fn register(
-        engine: &Engine,
-        client: &Client,
-        command: &'static Command,
-        mut wait: Wait,
-    ) -> Arc<Self> {
+    pub fn register(engine: &Engine, client: &Client<C>, command: &'static C, mut wait: Wait) -> Arc<Self> {
         let store = &engine.store;
         // Of a key that is named twice the first counts.
         let mut seen = HashSet::new();
@@ -168,7 +245,7 @@ impl Parked {
         // All keys share one group's name.
         let name = self.wait.keys.first().map_or(0, |key| key.awaited.memory());
         let args: usize = self.wait.args.iter().map(|arg| class_bytes(arg.len())).sum();
-        size_of::<Self>() + size_of::<Client>() + keys + lists + name + args
+        size_of::<Self>() + size_of::<Client<C>>() + keys + lists + name + args
     }
 
     fn keys(&self) -> impl Iterator<Item = (KeyAt<'_>, &AwaitedKey)> {
@@ -193,7 +270,7 @@ impl Parked {
     }
 
     /// Puts the client into its slot, where others can serve it. True if a key has changed since it registered.
-    pub fn park(&self, store: &Store, client: Client) -> bool {
+    pub fn park(&self, store: &Store, client: Client<C>) -> bool {
         let mut slot = self.slot.lock();
         let before = std::mem::replace(&mut *slot, Slot::Waiting(Box::new(client)));
         self.handle.waits_until.store(self.wait.until);
@@ -213,7 +290,7 @@ impl Parked {
 
     /// The slot, to serve the client that waits in it because of one of its keys. None if there is nobody, or CLIENT UNBLOCK was
     /// faster.
-    pub fn claim(&self, number: usize) -> Option<MutexGuard<'_, Slot>> {
+    pub fn claim(&self, number: usize) -> Option<MutexGuard<'_, Slot<C>>> {
         let mut slot = self.slot.lock();
         match &mut *slot {
             Slot::Coming(missed) => {
@@ -230,14 +307,14 @@ impl Parked {
 
     /// Puts a client back that [`Parked::claim`] gave and that waits on, unless CLIENT UNBLOCK has asked it to stop
     /// since.
-    pub fn wait_on(&self, mut slot: MutexGuard<'_, Slot>, client: Box<Client>) {
+    pub fn wait_on(&self, mut slot: MutexGuard<'_, Slot<C>>, client: Box<Client<C>>) {
         *slot = Slot::Waiting(client);
         // Its connection was woken if this fails.
         let _ = self.handle.blocked.compare_exchange(state::SERVED, state::WAITING, AcqRel, Relaxed);
     }
 
     /// The client back if it was served, by its connection.
-    pub fn take_served(&self, store: &Store) -> Option<Box<Served>> {
+    pub fn take_served(&self, store: &Store) -> Option<Box<Served<C>>> {
         let mut slot = self.slot.lock();
         match std::mem::replace(&mut *slot, Slot::Gone) {
             Slot::Done(served) => {
@@ -253,7 +330,7 @@ impl Parked {
     }
 
     /// The client back if it still waits; it is registered no more.
-    pub fn withdraw(&self, store: &Store) -> Option<Client> {
+    pub fn withdraw(&self, store: &Store) -> Option<Client<C>> {
         let mut slot = self.slot.lock();
         match std::mem::replace(&mut *slot, Slot::Gone) {
             Slot::Waiting(client) => {
@@ -285,21 +362,7 @@ impl Parked {
     }
 }
 
-impl ClientHandle {
-    /// Asks a client to stop waiting, as if its time were up or with an error; false if it waits for no keys. Where
-    /// its command is just being run again it stops waiting in any case: it is served by that, or gives up.
-    pub fn unblock(&self, with_error: bool) -> bool {
-        let how = if with_error { state::FAILED } else { state::TIMED_OUT };
-        let asked = |now: u8| matches!(now, state::WAITING | state::SERVED).then_some(how);
-        let unblocked = self.blocked.fetch_update(AcqRel, Acquire, asked).is_ok();
-        if unblocked {
-            self.waker.wake();
-        }
-        unblocked
-    }
-}
-
-impl Waiting for Parked {
+impl<C: Sync> Waiting for Parked<C> {
     fn is_over(&self) -> bool {
         self.over.load(Acquire)
     }

@@ -1,6 +1,6 @@
 //! How many bytes of replies are held for a client before it is closed.
 
-use super::client::{ClientHandle, Kill};
+use super::handle::{ClientHandle, Kill};
 use super::server::Server;
 use crate::config::Settings;
 use std::sync::atomic::Ordering::Relaxed;
@@ -29,7 +29,7 @@ pub fn most(settings: &Settings, authenticated: bool) -> usize {
 
 /// Closes a client that has more replies to read than it may, none of which it gets.
 #[cold]
-pub fn close(server: &Server, client: &ClientHandle) {
+pub fn close<R>(server: &Server<R>, client: &ClientHandle) {
     if client.killed() == Kill::Now {
         return;
     }

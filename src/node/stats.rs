@@ -28,7 +28,7 @@ impl Counter {
 }
 
 /// Doublings of a histogram, from 1024 ns on.
-pub(super) const OCTAVES: usize = 24;
+pub const OCTAVES: usize = 24;
 /// Buckets of equal width in a doubling, which makes a percentile exact to about 6 %.
 const PARTS: usize = 8;
 /// One bucket for what took less than 1024 ns, then those of the doublings.
@@ -54,7 +54,7 @@ fn bucket_start(bucket: usize) -> u64 {
 
 /// The microseconds that LATENCY HISTOGRAM shows for the end of so many doublings: Redis's, which come from its
 /// histogram's buckets.
-pub(super) fn octave_micros(octave: usize) -> u64 {
+pub fn octave_micros(octave: usize) -> u64 {
     let bound = 1024u64 << octave;
     (bound + bound / 128 - 1) / 1000
 }

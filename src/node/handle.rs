@@ -1,20 +1,11 @@
-//! One client's state: what its connection's task owns, and the handle by which others see and reach it.
+//! What other threads see of a client, and how they reach it.
 
-use super::blocking::{Parked, Wait};
-use super::fail::Fail;
-use super::registry::Command;
-use super::spec::flag;
-use crate::engine::{Engine, NotNow, Phase};
-use crate::env::memory::class_bytes;
 use crate::env::{AtomicInstant, Instant};
-use crate::item::ItemKeys;
 use crate::log::Lsn;
 use crate::resp::Chain;
-use crate::store::Watcher;
 use atomic_waker::AtomicWaker;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -37,7 +28,7 @@ pub struct ClientNames {
 impl ClientNames {
     /// The names for a history, which keeps no more than 128 bytes of each. What stands for the rest is no blank, for
     /// blanks separate the fields of CLIENT LIST.
-    pub(super) fn clipped(&self) -> Self {
+    pub fn clipped(&self) -> Self {
         const MOST_BYTES: usize = 128;
         let clip = |name: &[u8]| match name.get(..MOST_BYTES) {
             Some(kept) if kept.len() < name.len() => [kept, b"..."].concat(),
@@ -58,6 +49,22 @@ pub enum Kill {
     AfterReply = 1,
     /// Close at once.
     Now = 2,
+}
+
+/// States of [`ClientHandle::blocked`].
+pub mod state {
+    /// It does not wait.
+    pub const NO: u8 = 0;
+    /// It waits in a blocking command.
+    pub const WAITING: u8 = 1;
+    /// It is to stop waiting as if its time were up.
+    pub const TIMED_OUT: u8 = 2;
+    /// It is to stop waiting with an error.
+    pub const FAILED: u8 = 3;
+    /// It waits for the end of CLIENT PAUSE; CLIENT UNBLOCK does not concern it.
+    pub const PAUSED: u8 = 4;
+    /// It waits, and its command is being run again.
+    pub const SERVED: u8 = 5;
 }
 
 /// What other threads see of a client, and how they reach it.
@@ -114,7 +121,7 @@ pub struct ClientHandle {
     pub monitor: AtomicBool,
     /// Whether it wants no replies (CLIENT REPLY OFF), nor what others send it.
     pub silent: AtomicBool,
-    /// Whether it waits, see [`super::blocking::state`].
+    /// Whether it waits, see [`state`].
     pub blocked: AtomicU8,
     /// When its waiting ends by itself; none if it does not.
     pub waits_until: AtomicInstant,
@@ -239,159 +246,16 @@ impl ClientHandle {
         self.pushed_bytes.store(0, Release);
         std::mem::take(&mut *pushed)
     }
-}
 
-/// A command that waits in MULTI.
-pub struct Queued {
-    /// The command.
-    pub command: &'static Command,
-    /// Its arguments, owned.
-    pub args: Vec<Box<[u8]>>,
-}
-
-/// An open MULTI.
-#[derive(Default)]
-pub struct Multi {
-    /// The commands so far.
-    pub queue: Vec<Queued>,
-    /// Whether a command was refused, so that EXEC must fail.
-    pub broken: bool,
-    /// Bytes of the queued arguments.
-    pub bytes: usize,
-    /// How many of the commands were counted already, if EXEC was begun and is to be done again.
-    pub concluded: usize,
-    /// What the clients of MONITOR are to see of these.
-    pub monitored: String,
-}
-
-impl Multi {
-    /// Whether it is all or nothing.
-    pub fn is_atomic(&self) -> bool {
-        self.queue.first().is_some_and(|first| first.command.has(flag::ATOMIC))
-    }
-}
-
-/// The item behind a watched key.
-pub struct WatchedItem {
-    /// The table's id.
-    pub table: u32,
-    /// Its keys.
-    pub keys: ItemKeys,
-}
-
-/// A watched key.
-pub struct Watched {
-    /// The database's number.
-    pub db: usize,
-    /// The key.
-    pub key: Box<[u8]>,
-    /// The hash that chooses the shard.
-    pub hash: u64,
-    /// The item that it stands for, where it is a view.
-    pub item: Option<WatchedItem>,
-    /// Whether there was something for readers as it was watched. The removal of what has expired raises no flag, for
-    /// nobody sees a change then; what counts is that it was there and no longer is.
-    pub live: bool,
-    /// When the first of its fields was to expire, in ms since the epoch.
-    pub field_deadline: Option<u64>,
-}
-
-impl Watched {
-    /// About how many bytes it takes, with its place in the store's table of watched keys.
-    pub fn memory(&self) -> usize {
-        /// A key's place in the table, with the list of who watches it.
-        const PLACE: usize = 160;
-        let item = self.item.as_ref().map_or(0, |item| 2 * (item.keys.pk.len() + item.keys.sk.len()));
-        size_of::<Self>() + PLACE + 2 * class_bytes(self.key.len()) + item
-    }
-}
-
-/// CLIENT REPLY.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum ReplyMode {
-    /// Replies are sent.
-    #[default]
-    On,
-    /// No replies.
-    Off,
-    /// The command that set this and the next one get no reply.
-    Skip,
-    /// This command gets no reply, then replies are sent.
-    SkipThis,
-}
-
-/// What a connection's task owns.
-pub struct Client {
-    /// What others see.
-    pub handle: Arc<ClientHandle>,
-    /// The database.
-    pub db: usize,
-    /// Whether it has authenticated, or need not.
-    pub authenticated: bool,
-    /// The open transaction.
-    pub multi: Option<Multi>,
-    /// Watched keys.
-    pub watched: Vec<Watched>,
-    /// Raised when a watched key changes.
-    pub watcher: Watcher,
-    /// CLIENT REPLY.
-    pub reply_mode: ReplyMode,
-    /// Close once the replies are sent (QUIT, protocol errors).
-    pub closing: bool,
-    /// Whether the command runs inside EXEC.
-    pub in_exec: bool,
-    /// Whether there was no room for more data below `maxmemory` when the command passed its gates.
-    pub memory_is_short: bool,
-    /// The LSN that the log had reached when the client's last write was in it.
-    pub wrote_upto: Lsn,
-    /// What the command that just ran waits for.
-    pub wait: Option<Wait>,
-    /// Where the client is to be parked until it is served.
-    pub parked: Option<Arc<Parked>>,
-    /// Whether the command that just ran has done nothing, and is to be run again once it is known whether the server
-    /// ends.
-    pub postponed: bool,
-}
-
-impl Client {
-    /// A fresh client.
-    pub fn new(handle: Arc<ClientHandle>, authenticated: bool) -> Self {
-        Self {
-            handle,
-            db: 0,
-            authenticated,
-            multi: None,
-            watched: Vec::new(),
-            watcher: Watcher::default(),
-            reply_mode: ReplyMode::On,
-            closing: false,
-            in_exec: false,
-            memory_is_short: false,
-            wrote_upto: 0,
-            wait: None,
-            parked: None,
-            postponed: false,
+    /// Asks a client to stop waiting, as if its time were up or with an error; false if it waits for no keys. Where
+    /// its command is just being run again it stops waiting in any case: it is served by that, or gives up.
+    pub fn unblock(&self, with_error: bool) -> bool {
+        let how = if with_error { state::FAILED } else { state::TIMED_OUT };
+        let asked = |now: u8| matches!(now, state::WAITING | state::SERVED).then_some(how);
+        let unblocked = self.blocked.fetch_update(AcqRel, Acquire, asked).is_ok();
+        if unblocked {
+            self.waker.wake();
         }
-    }
-
-    /// What becomes of a command that its gates let through and that is not admitted under its locks. If nothing but an
-    /// end holds it up, which may yet be refused, it is postponed. It must have done nothing, or only what it leaves as
-    /// it is when it is run again.
-    #[cold]
-    pub fn hold_up(&mut self, reason: &NotNow, engine: &Engine) -> Fail {
-        self.postponed = *reason == NotNow::Ending && engine.state().phase() != Phase::Ended;
-        Fail::not_now(reason)
-    }
-
-    /// Chooses which commands are answered.
-    pub fn set_reply_mode(&mut self, mode: ReplyMode) {
-        self.reply_mode = mode;
-        self.handle.silent.store(mode == ReplyMode::Off, Relaxed);
-    }
-
-    /// Changes the database.
-    pub fn select(&mut self, db: usize) {
-        self.db = db;
-        self.handle.db.store(db as u32, Relaxed);
+        unblocked
     }
 }

@@ -1,0 +1,31 @@
+//! What a server knows that is no command: its clients and what they wait for, statistics, the slow log, the latency
+//! monitor, what was refused to users, pauses, and the wish to end.
+//!
+//! What a command is, is decided above: clients and server are generic over commands and their table, and only hold
+//! references to them.
+
+mod acl_log;
+mod client;
+pub mod handle;
+mod latency;
+pub mod output;
+mod pause;
+mod rates;
+mod server;
+mod shutdown;
+pub mod slowlog;
+mod stats;
+mod transaction;
+
+pub use acl_log::{AclEntry, AclLog};
+pub use client::{
+    AwaitedKey, Client, Parked, ReplyMode, Served, Slot, Wait, end_transaction, forget_watched,
+};
+pub use handle::{ClientHandle, ClientNames, Kill};
+pub use latency::{LatencyMonitor, Series};
+pub use pause::Pause;
+pub use rates::Rates;
+pub use server::{Counts, Reconfigured, Server};
+pub use shutdown::Shutdown;
+pub use stats::{Histogram, OCTAVES, WorkerStats, octave_micros};
+pub use transaction::{Multi, Queued, Watched, WatchedItem};
