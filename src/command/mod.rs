@@ -32,6 +32,7 @@ pub mod keys;
 mod latency;
 mod memory;
 mod persistence;
+mod prepared;
 pub mod redact;
 mod registry;
 mod scripts;
@@ -53,6 +54,7 @@ pub use args::{eq, parse_float, parse_int, parse_small_int, parse_timeout_ms};
 pub use cursor::{ScanOptions, parse_cursor};
 pub use fail::Fail;
 pub use items::token_key;
+pub use prepared::{Preparation, Prepared, Reading};
 pub use registry::{Command, Registry, counts_lookups, is_write};
 pub use spec::{HEAVY_BYTES, ItemKey, OnView, Spec, flag};
 pub use views::run;
@@ -119,6 +121,8 @@ pub struct Cx<'a, 't> {
     pub server: &'a Server,
     /// The configuration as of this batch of commands.
     pub settings: &'a Settings,
+    /// The request, if it was read before the shards were locked.
+    pub prepared: Option<Prepared>,
 }
 
 impl Cx<'_, '_> {

@@ -1,7 +1,7 @@
 //! What the command table says of a command: the single truth from which COMMAND, COMMAND DOCS, key extraction, ACL
 //! categories, lock sets, statistics' names and the documentation derive.
 
-use super::{Cx, Outcome};
+use super::{Cx, Outcome, Preparation};
 use crate::engine::Tables;
 
 /// A handler. `args[0]` is the command's name; the arity was checked.
@@ -168,6 +168,8 @@ pub struct Spec {
     pub keys: &'static [KeySpec],
     /// Finds the keys where they are partition keys of tables.
     pub item_keys: Option<KeyFinder>,
+    /// How its requests are read before its shards are locked.
+    pub prepare: Option<Preparation>,
     /// What it does where a key is a view of an item.
     pub on_view: OnView,
     /// Whether a use of it, by its arguments, needs every shard exclusively whatever its keys are.
@@ -200,6 +202,7 @@ pub const fn spec(name: &'static str, arity: i32, flags: u64, run: Handler) -> S
         flags,
         keys: &[],
         item_keys: None,
+        prepare: None,
         on_view: OnView::Plain,
         alone: None,
         run,
@@ -252,6 +255,12 @@ impl Spec {
     /// Says that the keys are partition keys of tables.
     pub const fn item_keys(mut self, find: KeyFinder) -> Self {
         self.item_keys = Some(find);
+        self
+    }
+
+    /// Says how requests are read before the shards are locked.
+    pub const fn prepare(mut self, how: Preparation) -> Self {
+        self.prepare = Some(how);
         self
     }
 

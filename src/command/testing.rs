@@ -127,7 +127,7 @@ mod harness {
             let (db, mut record) = (client.db, Vec::new());
             let (server, mut out) = (&*self.server, Reply::new(Proto::V2));
             let run = |tx: &mut Tx<'_>| {
-                let mut cx = Cx { tx, out: &mut out, client, server, settings: &settings };
+                let mut cx = Cx { tx, out: &mut out, client, server, settings: &settings, prepared: None };
                 (command.spec.run)(&mut cx, &args).unwrap();
             };
             engine.transact_over(Over::Everything, db, &mut record, run).unwrap();
@@ -165,12 +165,11 @@ mod harness {
             Decoder::new().decode(&mut request, &Limits::default(), &mut batch, calls.len()).unwrap();
             let client = &mut self.clients[client];
             let mut out = Reply::new(Proto::V2);
-            let progress = self.worker.run(client, &request, &batch, 0, &mut out);
-            if progress.stop == Some(Stop::Long) {
+            let mut progress = self.worker.run(client, &request, &batch, 0, &mut out);
+            while progress.stop == Some(Stop::Long) {
                 // What would run on a thread of its own runs here.
-                client.in_exec = true;
-                self.worker.run(client, &request, &batch, progress.done, &mut out);
-                client.in_exec = false;
+                self.worker.run_long(client, calls[progress.done], &mut out);
+                progress = self.worker.run(client, &request, &batch, progress.done + 1, &mut out);
             }
             let values = ReplyDecoder::decode_all(&out.since(0)).unwrap();
             assert_eq!(values.len(), calls.len(), "one command has one reply");

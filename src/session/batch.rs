@@ -1,6 +1,7 @@
 //! Execution by batch: the complete commands of one read are looked up, their keys hashed and prefetched, then executed in
 //! order into one output buffer.
 
+use super::call::Call;
 use super::gate::{self, ENDING_MILLIS, Verdict};
 use super::locks::{self, Ahead, Assumed};
 use super::worker::{Progress, Stop, Worker};
@@ -167,7 +168,7 @@ impl Worker {
             out.queued();
             return Self::after(client, out, mark);
         }
-        if command.has(flag::LONG | flag::HEAVY) && !client.in_exec && takes_long(command, args) {
+        if command.has(flag::LONG | flag::HEAVY | flag::SESSION) && takes_long(client, command, args) {
             return Some(Stop::Long);
         }
         self.execute(client, command, args, ahead, now, clock, out);
@@ -181,9 +182,13 @@ impl Worker {
     }
 }
 
-/// Whether a command that may take long does so.
-fn takes_long(command: &Command, args: &[&[u8]]) -> bool {
-    command.has(flag::LONG) || args.iter().any(|arg| arg.len() > HEAVY_BYTES)
+/// Whether a command that may take long does so; EXEC does if its commands have much to read.
+fn takes_long(client: &Client, command: &Command, args: &[&[u8]]) -> bool {
+    let Some(multi) = client.multi.as_ref().filter(|_| command.has(flag::SESSION)) else {
+        return command.has(flag::LONG) || args.iter().any(|arg| arg.len() > HEAVY_BYTES);
+    };
+    let body = |queued: &Queued| Call::body_bytes(queued.command, queued.args.iter().map(|arg| arg.len()));
+    multi.queue.iter().map(body).sum::<usize>() > HEAVY_BYTES
 }
 
 /// Whether a command's name is a line of HTTP: a web page that makes a browser talk to this port must not get a word in.

@@ -1,6 +1,7 @@
 //! EXEC: all queued commands under the locks of all their keys, as one record of the log.
 
 use super::atomic::{self, Token};
+use super::call::Call;
 use super::worker::{Worker, give_back};
 use super::{gate, locks, observe};
 use crate::command::fail::{DB_RANGE, OUT_OF_MEMORY};
@@ -53,8 +54,11 @@ fn exec(
     }
     let server = Arc::clone(&worker.server);
     let mut record = std::mem::take(&mut worker.record);
+    let args: Vec<SmallVec<[&[u8]; 8]>> =
+        multi.queue.iter().map(|queued| queued.args.iter().map(|arg| &**arg).collect()).collect();
     let mut run = Run {
         queue: &multi.queue,
+        calls: multi.queue.iter().zip(&args).map(|(queued, args)| Call::new(queued.command, args)).collect(),
         all_or_nothing: multi.is_atomic(),
         concluded: multi.concluded,
         monitored: std::mem::take(&mut multi.monitored),
@@ -91,6 +95,7 @@ fn exec(
 /// The run of a transaction's commands.
 struct Run<'q> {
     queue: &'q [Queued],
+    calls: Vec<Call<'q>>,
     all_or_nothing: bool,
     /// How many of the commands were counted and observed. A run that is repeated does not do it again.
     concluded: usize,
@@ -111,7 +116,7 @@ impl UnitOfWork for Run<'_> {
     type Done = (Result<(), Fail>, bool);
 
     fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
-        let mut locked = lock(engine, self.client, self.queue, reach, self.now);
+        let mut locked = self.lock_all_calls(engine, reach);
         // What is watched may have expired while the shards were waited for.
         locked.now = engine.clock.now_ms();
         locked
@@ -127,7 +132,9 @@ impl UnitOfWork for Run<'_> {
         self.client.select(self.db);
         let settings = Arc::clone(&self.worker.settings);
         let Self { client, server, out, .. } = self;
-        if client.watcher.load(Acquire) || !watches_hold(&Cx { tx, out, client, server, settings: &settings })
+        let settings = &settings;
+        if client.watcher.load(Acquire)
+            || !watches_hold(&Cx { tx, out, client, server, settings, prepared: None })
         {
             out.null_array();
             return (Ok(()), false);
@@ -148,6 +155,41 @@ impl UnitOfWork for Run<'_> {
 }
 
 impl Run<'_> {
+    /// Locks the shards of all keys of all commands; every shard if one of them goes beyond its keys. So it is if one of
+    /// them reaches beyond the store, and therefore must not be run twice.
+    fn lock_all_calls<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
+        loop {
+            let generation = engine.tables.generation();
+            let locked = self.lock_for_tables_as_they_are(engine, reach);
+            // What has to be locked depends on the tables. They do not change while a shard is locked.
+            if engine.tables.generation() == generation {
+                return locked;
+            }
+        }
+    }
+
+    fn lock_for_tables_as_they_are<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
+        let settings = &self.worker.settings;
+        locks::prepare(engine, settings, &mut self.calls, self.now);
+        let calls = &mut self.calls;
+        let alone = |call: &Call<'_>| call.command.spec.alone.is_some_and(|is_alone| is_alone(call.args));
+        if calls.iter().any(alone) {
+            return locks::lock_whole(engine, Mode::Write, self.now);
+        }
+        let writes = calls.iter().any(|call| is_write(call.command));
+        let mode = if writes { Mode::Write } else { Mode::Read };
+        let whole = |call: &Call<'_>| call.command.has(flag::WHOLE | flag::ALL_SHARDS);
+        let once = |call: &Call<'_>| call.command.has(flag::PUBSUB | flag::ADMIN);
+        let again = calls.iter().any(|call| locks::changes_items(engine, call.command));
+        if reach.is_everything() || calls.iter().any(|call| whole(call) || (again && once(call))) {
+            return locks::lock_whole(engine, mode, self.now);
+        }
+        let mut others: SmallVec<[u64; 4]> = SmallVec::new();
+        self.client.watched.iter().for_each(|watched| watched_hashes(engine, watched, &mut others));
+        others.extend_from_slice(reach.hashes());
+        locks::lock_keys(engine, settings, calls, &others, self.db, mode, self.now)
+    }
+
     /// Replies as before if the transaction's token was carried out already, and else runs the commands.
     fn replay_or_run(&mut self, tx: &mut Tx<'_>) -> Result<(), Fail> {
         let db = self.db;
@@ -195,8 +237,8 @@ impl Run<'_> {
         client.in_exec = true;
         out.array(self.queue.len());
         let mut clock = server.engine.clock.monotonic_nanos();
-        for (index, queued) in self.queue.iter().enumerate() {
-            let args: SmallVec<[&[u8]; 8]> = queued.args.iter().map(|a| &**a).collect();
+        for (index, queued) in self.calls.iter_mut().enumerate() {
+            let (args, prepared) = (queued.args, queued.prepared.take());
             let mark = out.len();
             let beyond_keys = queued.command.is_keyless() || queued.command.has(flag::WHOLE);
             if beyond_keys && !tx.locked().holds_all() && queued.command.may_show_data() {
@@ -205,9 +247,9 @@ impl Run<'_> {
             tx.db = client.db;
             tx.set_no_touch(client.handle.no_touch.load(Relaxed));
             let (hits, misses) = (tx.hits(), tx.misses());
-            let outcome = fits(tx, &settings, queued.command, &args).and_then(|()| {
-                let mut cx = Cx { tx, out, client, server, settings: &settings };
-                crate::command::run(queued.command, &mut cx, &args)
+            let outcome = fits(tx, &settings, queued.command, args).and_then(|()| {
+                let mut cx = Cx { tx, out, client, server, settings: &settings, prepared };
+                crate::command::run(queued.command, &mut cx, args)
             });
             if queued.command.has(flag::ADMIN) {
                 worker.refresh();
@@ -226,9 +268,9 @@ impl Run<'_> {
                     worker.stats.hits.add(tx.hits() - hits);
                     worker.stats.misses.add(tx.misses() - misses);
                 }
-                worker.count(client, queued.command, &args, outcome, mark, &mut clock, out);
+                worker.count(client, queued.command, args, outcome, mark, &mut clock, out);
                 if server.monitors.load(Relaxed) != 0 {
-                    self.monitored.extend(observe::monitor_line(server, client, queued.command, &args));
+                    self.monitored.extend(observe::monitor_line(server, client, queued.command, args));
                 }
                 self.concluded = index + 1;
             }
@@ -254,51 +296,6 @@ fn fits(tx: &Tx<'_>, settings: &Settings, command: &Command, args: &[&[u8]]) -> 
     let items = command.spec.item_keys.is_some() || tx.engine().tables.have_views();
     let item = if items { whole as usize } else { 0 };
     Ok(tx.ask_record(gate::record_bytes(args) + item)?)
-}
-
-/// Locks the shards of all keys of all commands; every shard if one of them goes beyond its keys.
-/// So it is if one of them reaches beyond the store, and therefore must not be run twice.
-fn lock<'a>(engine: &'a Engine, client: &Client, queue: &[Queued], reach: &Reach, now: u64) -> Locked<'a> {
-    loop {
-        let generation = engine.tables.generation();
-        let locked = lock_now(engine, client, queue, reach, now);
-        // What has to be locked depends on the tables. They do not change while a shard is locked.
-        if engine.tables.generation() == generation {
-            return locked;
-        }
-    }
-}
-
-fn lock_now<'a>(
-    engine: &'a Engine,
-    client: &Client,
-    queue: &[Queued],
-    reach: &Reach,
-    now: u64,
-) -> Locked<'a> {
-    let alone = |q: &Queued| {
-        let args: SmallVec<[&[u8]; 8]> = q.args.iter().map(|a| &**a).collect();
-        q.command.spec.alone.is_some_and(|is_alone| is_alone(&args))
-    };
-    if queue.iter().any(alone) {
-        return locks::lock_whole(engine, Mode::Write, now);
-    }
-    let writes = queue.iter().any(|q| is_write(q.command));
-    let mode = if writes { Mode::Write } else { Mode::Read };
-    let whole = |q: &Queued| q.command.has(flag::WHOLE | flag::ALL_SHARDS);
-    let once = |q: &Queued| q.command.has(flag::PUBSUB | flag::ADMIN);
-    let again = queue.iter().any(|q| locks::changes_items(engine, q.command));
-    if reach.is_everything() || queue.iter().any(|q| whole(q) || (again && once(q))) {
-        return locks::lock_whole(engine, mode, now);
-    }
-    let mut others: SmallVec<[u64; 4]> = SmallVec::new();
-    client.watched.iter().for_each(|watched| watched_hashes(engine, watched, &mut others));
-    others.extend_from_slice(reach.hashes());
-    let args: Vec<SmallVec<[&[u8]; 8]>> =
-        queue.iter().map(|q| q.args.iter().map(|a| &**a).collect()).collect();
-    let commands: SmallVec<[(&Command, &[&[u8]]); 8]> =
-        queue.iter().zip(&args).map(|(q, args)| (q.command, args.as_slice())).collect();
-    locks::lock_keys(engine, &commands, &others, client.db, mode, now)
 }
 
 /// The hashes whose shards tell whether a watched key is what it was: that of the key, and that of the item that it has

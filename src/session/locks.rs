@@ -1,6 +1,8 @@
 //! Which shards a command locks: those of its keys, as the keys are stored.
 
+use super::call::Call;
 use crate::command::{Command, OnView, flag, is_write};
+use crate::config::Settings;
 use crate::effect::SYSTEM;
 use crate::engine::{Engine, Reach, VIEW_DB};
 use crate::store::{Locked, Mode};
@@ -100,13 +102,15 @@ pub(super) fn lock_ahead(engine: &Engine, ahead: Ahead, mode: Mode, now: u64) ->
 /// Locks what a command needs, and what it has turned out to need beyond that.
 pub(super) fn lock_command<'a>(
     engine: &'a Engine,
-    command: &Command,
-    args: &[&[u8]],
+    settings: &Settings,
+    call: &mut Call<'_>,
     db: usize,
     reach: &Reach,
     now: u64,
 ) -> Locked<'a> {
+    let (command, args) = (call.command, call.args);
     let mode = if is_write(command) { Mode::Write } else { Mode::Read };
+    call.prepare(engine, settings, now);
     if command.spec.alone.is_some_and(|is_alone| is_alone(args)) {
         return engine.store.lock_all(Mode::Write, now);
     }
@@ -119,7 +123,23 @@ pub(super) fn lock_command<'a>(
     if reach.is_everything() {
         return lock_whole(engine, mode, now);
     }
-    lock_keys(engine, &[(command, args)], reach.hashes(), db, mode, now)
+    lock_keys(engine, settings, std::slice::from_mut(call), reach.hashes(), db, mode, now)
+}
+
+/// More than that of bodies is not kept at a time, read as they are: the rest of a transaction is read under its locks.
+const MOST_PREPARED: usize = 4 << 20;
+
+/// Reads the requests of some calls ahead. No shard is held.
+pub(super) fn prepare(engine: &Engine, settings: &Settings, calls: &mut [Call<'_>], now: u64) {
+    let mut bytes = 0;
+    for call in calls.iter_mut().filter(|call| call.command.spec.prepare.is_some()) {
+        let own: usize = call.args.iter().map(|arg| arg.len()).sum();
+        if bytes > 0 && bytes + own > MOST_PREPARED {
+            break;
+        }
+        bytes += own;
+        call.prepare(engine, settings, now);
+    }
 }
 
 /// Locks the shards of all keys of some commands, and of other hashes in `db`. How a partition key is stored is its table's
@@ -127,7 +147,8 @@ pub(super) fn lock_command<'a>(
 /// entries are prefetched.
 pub(super) fn lock_keys<'a>(
     engine: &'a Engine,
-    commands: &[(&Command, &[&[u8]])],
+    settings: &Settings,
+    calls: &mut [Call<'_>],
     others: &[u64],
     db: usize,
     mode: Mode,
@@ -139,8 +160,8 @@ pub(super) fn lock_keys<'a>(
         let mut hashes: SmallVec<[u64; 16]> = SmallVec::from_slice(others);
         // What is behind the hashes in tables; the other hashes are the database's.
         let mut in_tables: SmallVec<[Hashed; 4]> = SmallVec::new();
-        for (command, args) in commands {
-            command.each_key(&engine.tables, args, &mut |table, key| {
+        for call in &*calls {
+            call.each_key(&engine.tables, &mut |table, key| {
                 let hash = store.hash(key);
                 match table {
                     None => hashes.push(hash),
@@ -155,7 +176,7 @@ pub(super) fn lock_keys<'a>(
             add_streams(engine, &mut in_tables);
         }
         hashes.extend(in_tables.iter().map(|found| found.hash));
-        if hashes.is_empty() && commands.iter().any(|(command, _)| stays_in_tables(command)) {
+        if hashes.is_empty() && calls.iter().any(|call| stays_in_tables(call.command)) {
             // Any shard will do: as long as it is held no table appears that was missing now.
             hashes.push(0);
         }
@@ -170,6 +191,8 @@ pub(super) fn lock_keys<'a>(
             }
             return locked;
         }
+        drop(locked);
+        prepare(engine, settings, calls, now);
     }
 }
 

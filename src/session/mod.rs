@@ -2,6 +2,7 @@
 
 mod atomic;
 mod batch;
+mod call;
 mod exec;
 mod gate;
 mod locks;

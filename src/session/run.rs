@@ -1,5 +1,6 @@
 //! Running one command outside MULTI: as a unit of work over the shards of its keys.
 
+use super::call::Call;
 use super::locks::{self, Ahead};
 use super::worker::{Worker, give_back};
 use super::{exec, gate};
@@ -14,8 +15,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// One command of a client.
 struct OneCommand<'c> {
-    command: &'static Command,
-    args: &'c [&'c [u8]],
+    call: Call<'c>,
     /// What was worked out ahead about its only key.
     ahead: Option<Ahead>,
     /// The hash of the key's own name, if the shard was locked by it.
@@ -48,24 +48,24 @@ impl UnitOfWork for OneCommand<'_> {
     fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
         self.clears = engine.store.clears();
         let db = self.client.db;
-        let mode = if is_write(self.command) { Mode::Write } else { Mode::Read };
+        let mode = if is_write(self.call.command) { Mode::Write } else { Mode::Read };
         let ahead = self.ahead.filter(|ahead| reach.is_first() && ahead.is_of(db));
         self.name_hash = ahead.and_then(Ahead::name_hash);
         if let Some(locked) = ahead.and_then(|hint| locks::lock_ahead(engine, hint, mode, self.now)) {
             return locked;
         }
         self.name_hash = None;
-        locks::lock_command(engine, self.command, self.args, db, reach, self.now)
+        locks::lock_command(engine, self.settings, &mut self.call, db, reach, self.now)
     }
 
     #[inline]
     fn admit(&self, engine: &Engine, locked: &Locked<'_>) -> Result<(), NotNow> {
-        gate::check_locked(engine, locked, self.command)
+        gate::check_locked(engine, locked, self.call.command)
     }
 
     #[inline]
     fn run(&mut self, tx: &mut Tx<'_>) -> Ran {
-        let (command, engine) = (self.command, tx.engine());
+        let (command, args, engine) = (self.call.command, self.call.args, tx.engine());
         // What an earlier round left.
         self.out.truncate(self.mark);
         self.client.wait = None;
@@ -76,14 +76,20 @@ impl UnitOfWork for OneCommand<'_> {
             tx.expect_more_shards();
         }
         if let Some(hash) = self.name_hash {
-            tx.hint(self.args[command.only_key], hash);
+            tx.hint(args[command.only_key], hash);
         }
         if self.client.handle.no_touch.load(Relaxed) {
             tx.set_no_touch(true);
         }
-        let mut cx =
-            Cx { tx, out: self.out, client: self.client, server: self.server, settings: self.settings };
-        let mut outcome = crate::command::run(command, &mut cx, self.args);
+        let mut cx = Cx {
+            tx,
+            out: self.out,
+            client: self.client,
+            server: self.server,
+            settings: self.settings,
+            prepared: self.call.prepared.take(),
+        };
+        let mut outcome = crate::command::run(command, &mut cx, args);
         if tx.lacks_shards() {
             return Ran { outcome, wrote: false, came_upon_expired: false, db: tx.db };
         }
@@ -155,8 +161,7 @@ impl Worker {
     ) -> Result<(), Fail> {
         let server = &*self.server;
         let mut unit = OneCommand {
-            command,
-            args,
+            call: Call::new(command, args),
             ahead,
             name_hash: None,
             now,

@@ -5,11 +5,11 @@
 mod tests;
 
 use super::spec::*;
-use super::{Cx, Fail, HEAVY_BYTES, Outcome};
+use super::{Cx, Fail, HEAVY_BYTES, Outcome, Preparation, Reading};
 use crate::aws::{self, AwsError, Call, Memory, Operation};
 use crate::engine::Tables;
 use parking_lot::Mutex;
-use std::cell::RefCell;
+use std::any::Any;
 
 const READ: u64 = flag::READONLY | flag::HEAVY;
 const WRITE: u64 = flag::WRITE | flag::DENYOOM | flag::WEIGHS | flag::HEAVY;
@@ -24,7 +24,7 @@ const fn about_tables(name: &'static str, flags: u64, summary: &'static str) -> 
 }
 
 const fn of_group(group: &'static str, name: &'static str, flags: u64, summary: &'static str) -> Spec {
-    spec(name, 3, flags, run).item_keys(keys).keys(&[]).doc(
+    spec(name, 3, flags, run).item_keys(keys).prepare(AHEAD).keys(&[]).doc(
         group,
         "0.1.0",
         "As of the commands that do the same.",
@@ -74,44 +74,32 @@ pub(super) static COMMANDS: &[Spec] = &[spec("ddb", -2, flag::READONLY, run).sub
 /// Long requests are read one at a time, because their JSON takes many times its length while it is.
 static LONG_READS: Mutex<()> = Mutex::new(());
 
-thread_local! {
-    /// The request that this thread looked at last for its keys: as a rule that which it runs next.
-    static READ_AHEAD: RefCell<Option<ReadAhead>> = const { RefCell::new(None) };
+/// A request that was read.
+type Read = Result<Call, AwsError>;
+
+/// A body has the keys, so it is read before the shards are locked however short it is.
+const AHEAD: Preparation = Preparation { read: read_ahead, keys: Some(keys_of) };
+
+fn read_ahead(with: &Reading<'_>, args: &[&[u8]]) -> Option<Box<dyn Any>> {
+    let [_, name, body] = args else { return None };
+    let operation = Operation::of(name)?;
+    let _turn = (body.len() > HEAVY_BYTES).then(|| LONG_READS.lock());
+    let read: Read = aws::read(operation, body, with.tables);
+    Some(Box::new(read))
 }
 
-/// A request that was read before its shards were locked, so that they are not held while it is.
-struct ReadAhead {
-    operation: Operation,
-    body: Box<[u8]>,
-    /// The tables' generation that it was read for.
-    tables: u64,
-    call: Result<Call, AwsError>,
+fn keys_of(request: &dyn Any, visit: &mut dyn FnMut(ItemKey<'_>)) {
+    if let Some(Ok(call)) = request.downcast_ref::<Read>() {
+        call.keys().iter().for_each(|(table, key)| visit(ItemKey { arg: 0, table: *table, key }));
+    }
 }
 
-/// Finds the stored partition keys in a request, for the locks.
+/// Finds the stored partition keys in a request that was not read ahead.
 fn keys(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(ItemKey<'_>)) {
     let [_, name, body] = args else { return };
     let Some(operation) = Operation::of(name) else { return };
-    let generation = tables.generation();
-    let turn = (body.len() > HEAVY_BYTES).then(|| LONG_READS.lock());
-    let call = aws::read(operation, body, tables);
-    drop(turn);
-    if let Ok(call) = &call {
-        call.keys().iter().for_each(|(table, key)| visit(ItemKey { arg: 0, table: *table, key }));
-    }
-    let ahead = ReadAhead { operation, body: Box::from(*body), tables: generation, call };
-    READ_AHEAD.set(Some(ahead));
-}
-
-/// Reads a request, unless that was done ahead. The caller holds a shard, so that the tables stay as they are.
-fn read(operation: Operation, body: &[u8], tables: &Tables) -> Result<Call, AwsError> {
-    let same = |ahead: &ReadAhead| {
-        ahead.operation == operation && ahead.tables == tables.generation() && *ahead.body == *body
-    };
-    match READ_AHEAD.take().filter(same) {
-        Some(ahead) => ahead.call,
-        None => aws::read(operation, body, tables),
-    }
+    let read: Read = aws::read(operation, body, tables);
+    keys_of(&read, visit);
 }
 
 fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -120,7 +108,11 @@ fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let Some(operation) = Operation::of(name) else { return Err(failed(&AwsError::unknown_operation())) };
     let [body] = rest else { return Err(Fail::arity("ddb")) };
     let memory = if cx.client.memory_is_short { Memory::Short } else { Memory::Free };
-    let reply = read(operation, body, &cx.tx.engine().tables).and_then(|call| call.run(cx.tx, memory));
+    let read: Read = match cx.take_prepared() {
+        Some(read) => read,
+        None => aws::read(operation, body, &cx.tx.engine().tables),
+    };
+    let reply = read.and_then(|call| call.run(cx.tx, memory));
     match reply {
         Ok(reply) => cx.out.bulk(&reply),
         Err(error) => return Err(failed(&error)),

@@ -57,7 +57,7 @@ pub(super) static COMMANDS: &[Spec] = &[
             "[TOKEN token]",
         ),
     item(
-        spec("item.put", -5, WRITE, write::put),
+        spec("item.put", -5, WRITE, write::put).prepare(write::PUT),
         ITEM_UPDATE,
         "O(log N) where N is the number of items with the partition key.",
         "Puts an item in place of the one with its keys, perhaps on a condition and with a time to expire at.",
@@ -73,7 +73,8 @@ pub(super) static COMMANDS: &[Spec] = &[
         "table pk [sk] [FIELDS count name [name ...]] [NAMES json] [FORMAT <NATIVE | JSON | DDB>]",
     ),
     item(
-        spec("item.del", -3, flag::WRITE | flag::FAST | flag::HEAVY, write::del),
+        spec("item.del", -3, flag::WRITE | flag::FAST | flag::HEAVY, write::del)
+            .prepare(write::DELETE),
         ITEM_DELETE,
         "O(log N) where N is the number of items with the partition key.",
         "Deletes an item, perhaps on a condition.",
@@ -92,7 +93,7 @@ pub(super) static COMMANDS: &[Spec] = &[
     )
     .item_keys(query::partition_key),
     item(
-        spec("item.update", -3, WRITE | flag::WEIGHS, update::update),
+        spec("item.update", -3, WRITE | flag::WEIGHS, update::update).prepare(update::AHEAD),
         ITEM_ACCESS_UPDATE,
         "O(log N + S) where N is the number of items with the partition key and S the item's size.",
         "Changes attributes of an item, which is made if it does not exist, perhaps on a condition.",
@@ -102,7 +103,7 @@ pub(super) static COMMANDS: &[Spec] = &[
          [RETURN <OLD | NEW | UPDATED>] [FORMAT <NATIVE | JSON | DDB>]",
     ),
     item(
-        spec("item.check", -5, READ | flag::FAST, write::check),
+        spec("item.check", -5, READ | flag::FAST, write::check).prepare(write::CHECK),
         ITEM_READ,
         "O(log N) where N is the number of items with the partition key.",
         "Checks a condition on an item.",

@@ -75,7 +75,7 @@ pub(super) fn partition_key(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnM
 /// [COUNT | SUM|MIN|MAX|AVG a] [FORMAT f]
 pub(super) fn query(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let mut words = Words::new(&args[1..]);
-    let table = table(cx, words.need()?)?;
+    let table = table(&cx.reading(), words.need()?)?;
     let (schema, limits) = (&table.schema, limits(cx.settings));
     let first = words.need()?;
     let clauses = Clauses::read(&mut words, &table)?;

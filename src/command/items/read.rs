@@ -11,7 +11,7 @@ use crate::item::ItemLimits;
 /// ITEM.GET table pk [sk] [FIELDS n a ...] [NAMES json] [FORMAT f]
 pub(super) fn get(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let mut words = Words::new(&args[1..]);
-    let target = Target::read(cx, &mut words)?;
+    let target = Target::read(&cx.reading(), &mut words)?;
     let mut view = View::default();
     if words.peek().is_some() {
         view = read_view(&mut words, &target.limits)?;
@@ -44,7 +44,7 @@ fn read_view(words: &mut Words<'_, '_>, limits: &ItemLimits) -> Result<View, Fai
 /// ITEM.MGET table numkeys pk [sk] ... [FIELDS n a ...] [NAMES json] [FORMAT f]
 pub(super) fn mget(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let mut words = Words::new(&args[1..]);
-    let table = table(cx, words.need()?)?;
+    let table = table(&cx.reading(), words.need()?)?;
     let limits = limits(cx.settings);
     let size = table.schema.keys.attrs().count();
     let texts = words.counted(size)?;

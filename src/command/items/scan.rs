@@ -22,7 +22,7 @@ const MAX_SEGMENTS: i64 = 1_000_000;
 /// ITEM.SCAN table [INDEX name] [SEGMENT k n] [WHERE expr] [LIMIT n] [CURSOR c] [FIELDS n a ...] [FORMAT f]
 pub(super) fn scan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let mut words = Words::new(&args[1..]);
-    let table = table(cx, words.need()?)?;
+    let table = table(&cx.reading(), words.need()?)?;
     let limits = limits(cx.settings);
     let (mut part, mut filter, mut limit, mut cursor, mut names) = (None, None, None, None, None);
     let mut index = None;

@@ -2,7 +2,7 @@
 //! the table's schema.
 
 use super::Words;
-use crate::command::{Cx, Fail, ItemKey};
+use crate::command::{Fail, ItemKey, Reading};
 use crate::config::Settings;
 use crate::engine::{LocalTable, Table, Tables};
 use crate::expr::BoundCondition;
@@ -42,8 +42,8 @@ fn stored(table: &Table, text: &[u8], visit: &mut dyn FnMut(&[u8])) {
 }
 
 /// The table of a name.
-pub(super) fn table(cx: &Cx<'_, '_>, name: &[u8]) -> Result<LocalTable, Fail> {
-    cx.tx.engine().tables.local(name).ok_or_else(|| crate::command::tables::missing(cx, name))
+pub(super) fn table(with: &Reading<'_>, name: &[u8]) -> Result<LocalTable, Fail> {
+    with.tables.local(name).ok_or_else(|| crate::command::tables::missing(with.tables, name))
 }
 
 /// The limits on items that the configuration sets.
@@ -58,20 +58,17 @@ pub(in crate::command) fn limits(settings: &Settings) -> ItemLimits {
 }
 
 /// The item that a command names.
-pub(super) struct Target<'a> {
+pub(super) struct Target {
     pub(super) table: LocalTable,
     pub(super) keys: ItemKeys,
     pub(super) limits: ItemLimits,
-    /// The keys as they were given.
-    pub(super) pk: &'a [u8],
-    pub(super) sk: Option<&'a [u8]>,
 }
 
-impl<'a> Target<'a> {
+impl Target {
     /// Reads table and keys; `words` stands behind the command's name, and afterwards behind the keys.
-    pub(super) fn read(cx: &Cx<'_, '_>, words: &mut Words<'a, '_>) -> Result<Self, Fail> {
-        let table = table(cx, words.need()?)?;
-        let limits = limits(cx.settings);
+    pub(super) fn read(with: &Reading<'_>, words: &mut Words<'_, '_>) -> Result<Self, Fail> {
+        let table = table(with, words.need()?)?;
+        let limits = limits(with.settings);
         let pk = words.need()?;
         let sk = match &table.schema.keys.sk {
             None => None,
@@ -83,7 +80,7 @@ impl<'a> Target<'a> {
             })?),
         };
         let keys = table.schema.text_keys(pk, sk, &limits)?;
-        Ok(Self { table, keys, limits, pk, sk })
+        Ok(Self { table, keys, limits })
     }
 
     /// The item for an operation.

@@ -2,73 +2,96 @@
 
 use super::Words;
 use super::expressions::{set_once, update_of};
+use super::show::View;
 use super::target::Target;
-use super::write::{Clauses, Returns, refused, ttl_attribute};
+use super::write::{Clauses, Returns, refused, show, ttl_attribute};
 use crate::command::fail::{self, Fail};
-use crate::command::{Cx, Outcome, eq};
-use crate::expr::{Action, Operand, Path, SetValue, Value};
+use crate::command::prepared::ahead;
+use crate::command::{Cx, Outcome, Preparation, Reading, eq};
+use crate::expr::{Action, BoundCondition, BoundUpdate, Operand, Path, SetValue, Value};
 use crate::item::{
     AttrType, AttributeValue, EncodedValue, Item, ItemError, ItemLimits, ItemRef, Number, TableSchema,
     parse_typed, split_suffix,
 };
 use crate::ops::{self, OpError, Write};
 
+/// How it is read ahead.
+pub(super) const AHEAD: Preparation =
+    Preparation { read: |with, args| ahead(with, args, Update::read), keys: None };
+
+/// ITEM.UPDATE as it was read.
+struct Update {
+    target: Target,
+    changes: BoundUpdate,
+    condition: Option<BoundCondition>,
+    returns: Option<Returns>,
+    view: View,
+}
+
+impl Update {
+    fn read(with: &Reading<'_>, args: &[&[u8]]) -> Result<Self, Fail> {
+        let mut words = Words::new(&args[1..]);
+        let target = Target::read(with, &mut words)?;
+        let (schema, limits) = (&target.table.schema, &target.limits);
+        let mut clauses = Clauses::default();
+        let (mut actions, mut expression) = (Vec::new(), None);
+        while let Some(word) = words.next() {
+            match word {
+                _ if eq(word, "SET") => pairs(&mut words, |name, text| {
+                    actions.push(set(schema, name, text, limits)?);
+                    Ok(())
+                })?,
+                _ if eq(word, "INCR") => pairs(&mut words, |name, text| {
+                    actions.push(increment(schema, name, text)?);
+                    Ok(())
+                })?,
+                _ if eq(word, "ADD") => pairs(&mut words, |name, text| {
+                    actions.push(add(schema, name, text, limits)?);
+                    Ok(())
+                })?,
+                _ if eq(word, "REMOVE") => {
+                    for name in words.counted(1)? {
+                        actions.push(Action::Remove(Path::attribute(attribute(name)?)));
+                    }
+                }
+                _ if eq(word, "EXPR") => set_once(&mut expression, words.text()?)?,
+                _ if clauses.read(word, &mut words, "item.update", with.now)? => {}
+                _ => return Err(fail::SYNTAX),
+            }
+        }
+        if let Some(seconds) = clauses.expires {
+            let value = Operand::literal(&AttributeValue::N(Number::from(seconds)))?;
+            actions.push(Action::Set(Path::attribute(ttl_attribute(&target)?), SetValue::Operand(value)));
+        }
+        let mut binder = clauses.placeholders.binder(limits)?;
+        let changes = update_of(&mut binder, expression, actions)?.ok_or(fail::SYNTAX)?;
+        changes.check_keys(schema)?;
+        let condition = clauses.bind(&mut binder, schema)?;
+        binder.finish()?;
+        let Clauses { returns, view, .. } = clauses;
+        Ok(Self { target, changes, condition, returns, view })
+    }
+}
+
 /// ITEM.UPDATE table pk [sk] [SET n a v ...] [INCR n a d ...] [ADD n a set ...] [REMOVE n a ...] [EXPR update]
 /// [IF expr] [EX s|PX ms|EXAT ts] [RETURN OLD|NEW|UPDATED] [FORMAT f]
 pub(super) fn update(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let mut words = Words::new(&args[1..]);
-    let target = Target::read(cx, &mut words)?;
-    let (schema, limits) = (&target.table.schema, &target.limits);
-    let mut clauses = Clauses::default();
-    let (mut actions, mut expression) = (Vec::new(), None);
-    while let Some(word) = words.next() {
-        match word {
-            _ if eq(word, "SET") => pairs(&mut words, |name, text| {
-                actions.push(set(schema, name, text, limits)?);
-                Ok(())
-            })?,
-            _ if eq(word, "INCR") => pairs(&mut words, |name, text| {
-                actions.push(increment(schema, name, text)?);
-                Ok(())
-            })?,
-            _ if eq(word, "ADD") => pairs(&mut words, |name, text| {
-                actions.push(add(schema, name, text, limits)?);
-                Ok(())
-            })?,
-            _ if eq(word, "REMOVE") => {
-                for name in words.counted(1)? {
-                    actions.push(Action::Remove(Path::attribute(attribute(name)?)));
-                }
-            }
-            _ if eq(word, "EXPR") => set_once(&mut expression, words.text()?)?,
-            _ if clauses.read(word, &mut words, "item.update", cx.tx.now())? => {}
-            _ => return Err(fail::SYNTAX),
-        }
-    }
-    if let Some(seconds) = clauses.expires {
-        let value = Operand::literal(&AttributeValue::N(Number::from(seconds)))?;
-        actions.push(Action::Set(Path::attribute(ttl_attribute(&target)?), SetValue::Operand(value)));
-    }
-    let mut binder = clauses.placeholders.binder(limits)?;
-    let changes = update_of(&mut binder, expression, actions)?.ok_or(fail::SYNTAX)?;
-    changes.check_keys(schema)?;
-    let condition = clauses.bind(&mut binder, schema)?;
-    binder.finish()?;
+    let Update { target, changes, condition, returns, view } = cx.request(args, Update::read)?;
     if !changes.only_takes_away() {
         cx.need_memory()?;
     }
-    let at = target.at(condition.as_ref(), clauses.returns == Some(Returns::Old));
+    let at = target.at(condition.as_ref(), returns == Some(Returns::Old));
     let written = match ops::write(cx.tx, &Write::Update(at, Some(&changes), &target.limits)) {
         Ok(written) => written,
         Err(error) => return refused(cx, error),
     };
-    match clauses.returns {
+    match returns {
         None => cx.out.ok(),
-        Some(Returns::Old) => return clauses.show(cx, written.old.as_ref()),
-        Some(Returns::New) => return clauses.show(cx, written.new.as_ref()),
+        Some(Returns::Old) => return show(cx, &view, written.old.as_ref()),
+        Some(Returns::New) => return show(cx, &view, written.new.as_ref()),
         Some(Returns::Updated) => {
             let new = written.new.as_ref().map_or(ItemRef::EMPTY, Item::view);
-            return clauses.show(cx, Some(&changes.touched().apply(new)?));
+            return show(cx, &view, Some(&changes.touched().apply(new)?));
         }
     }
     Ok(())

@@ -5,7 +5,8 @@ use super::expressions::{Placeholders, condition, set_once};
 use super::show::{Format, View};
 use super::target::Target;
 use crate::command::fail::{self, Fail};
-use crate::command::{Cx, Outcome, eq, parse_int};
+use crate::command::prepared::ahead;
+use crate::command::{Cx, Outcome, Preparation, Reading, eq, parse_int};
 use crate::expr::{Binder, BoundCondition, ExprKind};
 use crate::item::{
     AttrType, AttributeValue, Item, ItemBuilder, ItemError, Number, TableSchema, ValueRef, from_base64,
@@ -13,6 +14,7 @@ use crate::item::{
 };
 use crate::ops::{self, OpError, Write};
 use serde_json::Value as Json;
+use std::any::Any;
 
 /// What a write replies with.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,80 +81,130 @@ impl<'a> Clauses<'a> {
         self.condition.map(|text| condition(binder, ExprKind::Condition, text, schema)).transpose()
     }
 
-    fn bind_alone(&self, target: &Target<'_>) -> Result<Option<BoundCondition>, Fail> {
+    fn bind_alone(&self, target: &Target) -> Result<Option<BoundCondition>, Fail> {
         let mut binder = self.placeholders.binder(&target.limits)?;
         let bound = self.bind(&mut binder, &target.table.schema)?;
         binder.finish()?;
         Ok(bound)
     }
+}
 
-    /// Replies with an item, or nil.
-    pub(super) fn show(&self, cx: &mut Cx<'_, '_>, item: Option<&Item>) -> Outcome {
-        match item {
-            Some(item) => self.view.item(cx.out, item.view())?,
-            None => cx.out.null(),
+/// Replies with an item, or nil.
+pub(super) fn show(cx: &mut Cx<'_, '_>, view: &View, item: Option<&Item>) -> Outcome {
+    match item {
+        Some(item) => view.item(cx.out, item.view())?,
+        None => cx.out.null(),
+    }
+    Ok(())
+}
+
+/// How the writes of items are read ahead.
+const fn ahead_by(read: fn(&Reading<'_>, &[&[u8]]) -> Option<Box<dyn Any>>) -> Preparation {
+    Preparation { read, keys: None }
+}
+
+pub(super) const PUT: Preparation = ahead_by(|with, args| ahead(with, args, Put::read));
+pub(super) const DELETE: Preparation = ahead_by(|with, args| ahead(with, args, Guarded::read_delete));
+pub(super) const CHECK: Preparation = ahead_by(|with, args| ahead(with, args, Guarded::read_check));
+
+/// ITEM.PUT as it was read.
+struct Put {
+    target: Target,
+    item: Item,
+    condition: Option<BoundCondition>,
+    return_old: bool,
+    view: View,
+}
+
+impl Put {
+    fn read(with: &Reading<'_>, args: &[&[u8]]) -> Result<Self, Fail> {
+        let mut words = Words::new(&args[1..]);
+        let target = Target::read(with, &mut words)?;
+        let mut builder = ItemBuilder::new();
+        put_keys(&mut builder, &target, &args[2..])?;
+        let keys_again = if words.take("SET") {
+            put_pairs(&mut builder, &target, words.counted(2)?)?
+        } else if words.take("JSON") {
+            put_document(&mut builder, &target, words.need()?)?
+        } else {
+            return Err(fail::SYNTAX);
+        };
+        let mut clauses = Clauses::default();
+        while let Some(word) = words.next() {
+            if !clauses.read(word, &mut words, "item.put", with.now)? {
+                return Err(fail::SYNTAX);
+            }
         }
-        Ok(())
+        let return_old = clauses.old_only()?;
+        if let Some(seconds) = clauses.expires {
+            builder.put(ttl_attribute(&target)?, &ValueRef::N(Number::from(seconds)))?;
+        }
+        let item = builder.finish();
+        let schema = &target.table.schema;
+        let check = keys_again || clauses.expires.is_some() || !schema.indexes.is_empty();
+        if check && schema.item_keys(&item.view(), &target.limits)? != target.keys {
+            return Err(Fail::new(
+                "VALIDATION the item's key attributes differ from the keys that were given",
+            ));
+        }
+        schema.check_size(&item.view(), &target.limits)?;
+        let condition = clauses.bind_alone(&target)?;
+        Ok(Self { target, item, condition, return_old, view: clauses.view })
     }
 }
 
 /// ITEM.PUT table pk [sk] (SET n a v ... | JSON doc) [IF expr] [EX s|PX ms|EXAT ts] [RETURN OLD] [FORMAT f]
 pub(super) fn put(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let mut words = Words::new(&args[1..]);
-    let target = Target::read(cx, &mut words)?;
-    let mut builder = ItemBuilder::new();
-    put_keys(&mut builder, &target)?;
-    let keys_again = if words.take("SET") {
-        put_pairs(&mut builder, &target, words.counted(2)?)?
-    } else if words.take("JSON") {
-        put_document(&mut builder, &target, words.need()?)?
-    } else {
-        return Err(fail::SYNTAX);
-    };
-    let mut clauses = Clauses::default();
-    while let Some(word) = words.next() {
-        if !clauses.read(word, &mut words, "item.put", cx.tx.now())? {
-            return Err(fail::SYNTAX);
-        }
-    }
-    let return_old = clauses.old_only()?;
-    if let Some(seconds) = clauses.expires {
-        builder.put(ttl_attribute(&target)?, &ValueRef::N(Number::from(seconds)))?;
-    }
-    let item = builder.finish();
-    let schema = &target.table.schema;
-    let check = keys_again || clauses.expires.is_some() || !schema.indexes.is_empty();
-    if check && schema.item_keys(&item.view(), &target.limits)? != target.keys {
-        return Err(Fail::new("VALIDATION the item's key attributes differ from the keys that were given"));
-    }
-    schema.check_size(&item.view(), &target.limits)?;
-    let condition = clauses.bind_alone(&target)?;
-    let at = target.at(condition.as_ref(), return_old);
-    match ops::write(cx.tx, &Write::Put(at, &item)) {
-        Ok(written) if return_old => return clauses.show(cx, written.old.as_ref()),
+    let Put { target, item, condition, return_old, view } = cx.request(args, Put::read)?;
+    match ops::write(cx.tx, &Write::Put(target.at(condition.as_ref(), return_old), &item)) {
+        Ok(written) if return_old => return show(cx, &view, written.old.as_ref()),
         Ok(_) => cx.out.ok(),
         Err(error) => return refused(cx, error),
     }
     Ok(())
 }
 
-/// ITEM.DEL table pk [sk] [IF expr] [RETURN OLD] [FORMAT f]
-pub(super) fn del(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let mut words = Words::new(&args[1..]);
-    let target = Target::read(cx, &mut words)?;
-    let mut clauses = Clauses::default();
-    while let Some(word) = words.next() {
-        if !clauses.read(word, &mut words, "item.del", cx.tx.now())? {
+/// ITEM.DEL or ITEM.CHECK as it was read.
+struct Guarded {
+    target: Target,
+    condition: Option<BoundCondition>,
+    return_old: bool,
+    view: View,
+}
+
+impl Guarded {
+    fn read(with: &Reading<'_>, args: &[&[u8]], command: &'static str) -> Result<Self, Fail> {
+        let mut words = Words::new(&args[1..]);
+        let target = Target::read(with, &mut words)?;
+        let mut clauses = Clauses::default();
+        while let Some(word) = words.next() {
+            if !clauses.read(word, &mut words, command, with.now)? {
+                return Err(fail::SYNTAX);
+            }
+        }
+        let return_old = clauses.old_only()?;
+        if clauses.expires.is_some() {
             return Err(fail::SYNTAX);
         }
+        let condition = clauses.bind_alone(&target)?;
+        Ok(Self { target, condition, return_old, view: clauses.view })
     }
-    let return_old = clauses.old_only()?;
-    if clauses.expires.is_some() {
-        return Err(fail::SYNTAX);
+
+    fn read_delete(with: &Reading<'_>, args: &[&[u8]]) -> Result<Self, Fail> {
+        Self::read(with, args, "item.del")
     }
-    let condition = clauses.bind_alone(&target)?;
+
+    fn read_check(with: &Reading<'_>, args: &[&[u8]]) -> Result<Self, Fail> {
+        let check = Self::read(with, args, "item.check")?;
+        if check.return_old || check.condition.is_none() { Err(fail::SYNTAX) } else { Ok(check) }
+    }
+}
+
+/// ITEM.DEL table pk [sk] [IF expr] [RETURN OLD] [FORMAT f]
+pub(super) fn del(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let Guarded { target, condition, return_old, view } = cx.request(args, Guarded::read_delete)?;
     match ops::write(cx.tx, &Write::Delete(target.at(condition.as_ref(), return_old))) {
-        Ok(written) if return_old => return clauses.show(cx, written.old.as_ref()),
+        Ok(written) if return_old => return show(cx, &view, written.old.as_ref()),
         Ok(written) => cx.out.int(i64::from(written.existed)),
         Err(error) => return refused(cx, error),
     }
@@ -161,16 +213,8 @@ pub(super) fn del(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 /// ITEM.CHECK table pk [sk] IF expr
 pub(super) fn check(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let mut words = Words::new(&args[1..]);
-    let target = Target::read(cx, &mut words)?;
-    let mut clauses = Clauses::default();
-    while let Some(word) = words.next() {
-        if eq(word, "RETURN") || !clauses.read(word, &mut words, "item.check", cx.tx.now())? {
-            return Err(fail::SYNTAX);
-        }
-    }
-    let condition = clauses.bind_alone(&target)?.filter(|_| clauses.expires.is_none()).ok_or(fail::SYNTAX)?;
-    match ops::write(cx.tx, &Write::Check(target.at(Some(&condition), false))) {
+    let Guarded { target, condition, .. } = cx.request(args, Guarded::read_check)?;
+    match ops::write(cx.tx, &Write::Check(target.at(condition.as_ref(), false))) {
         Ok(_) => cx.out.int(1),
         Err(error) => return refused(cx, error),
     }
@@ -190,17 +234,17 @@ pub(super) fn refused(cx: &mut Cx<'_, '_>, error: OpError) -> Outcome {
 }
 
 /// The keys as attributes of the item.
-fn put_keys(builder: &mut ItemBuilder, target: &Target<'_>) -> Result<(), ItemError> {
+fn put_keys(builder: &mut ItemBuilder, target: &Target, texts: &[&[u8]]) -> Result<(), ItemError> {
     let keys = &target.table.schema.keys;
-    builder.put(&keys.pk.name, &keys.pk.value_of_text(target.pk)?)?;
-    if let (Some(attr), Some(text)) = (&keys.sk, target.sk) {
+    let attrs = std::iter::once(&keys.pk).chain(&keys.sk);
+    for (attr, text) in attrs.zip(texts) {
         builder.put(&attr.name, &attr.value_of_text(text)?)?;
     }
     Ok(())
 }
 
 /// The attributes of name and value pairs; returns whether a key attribute is among them.
-fn put_pairs(builder: &mut ItemBuilder, target: &Target<'_>, pairs: &[&[u8]]) -> Result<bool, Fail> {
+fn put_pairs(builder: &mut ItemBuilder, target: &Target, pairs: &[&[u8]]) -> Result<bool, Fail> {
     let mut keys = false;
     for pair in pairs.chunks_exact(2) {
         let [name, value] = pair else { continue };
@@ -216,7 +260,7 @@ fn put_pairs(builder: &mut ItemBuilder, target: &Target<'_>, pairs: &[&[u8]]) ->
 
 /// The attributes of a plain JSON document; declared attributes take their declared type. Returns whether a key attribute is
 /// among them.
-fn put_document(builder: &mut ItemBuilder, target: &Target<'_>, text: &[u8]) -> Result<bool, Fail> {
+fn put_document(builder: &mut ItemBuilder, target: &Target, text: &[u8]) -> Result<bool, Fail> {
     target.limits.check_text(text)?;
     let json = read_json(text)?;
     let Json::Object(map) = &json else {
@@ -280,7 +324,7 @@ fn expiry(
     Ok(Some(seconds))
 }
 
-pub(super) fn ttl_attribute<'t>(target: &'t Target<'_>) -> Result<&'t str, Fail> {
+pub(super) fn ttl_attribute(target: &Target) -> Result<&str, Fail> {
     target
         .table
         .schema

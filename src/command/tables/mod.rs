@@ -4,7 +4,7 @@ use super::fail::{self, Fail};
 use super::items::Words;
 use super::spec::*;
 use super::{Cx, Outcome, eq};
-use crate::engine::{Table, Tx};
+use crate::engine::{Table, Tables, Tx};
 use crate::item::{AttrType, KeyAttr, KeyType, StreamSpan, StreamView, TableSchema};
 use crate::ops;
 use std::sync::Arc;
@@ -261,18 +261,19 @@ fn attribute(words: &mut Words<'_, '_>) -> Result<String, Fail> {
 
 /// TABLE.DESCRIBE t
 fn describe(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let table = cx.tx.engine().tables.get_any(args[1]).ok_or_else(|| missing(cx, args[1]))?;
+    let table =
+        cx.tx.engine().tables.get_any(args[1]).ok_or_else(|| missing(&cx.tx.engine().tables, args[1]))?;
     show(cx, &table);
     Ok(())
 }
 
 fn find(cx: &Cx<'_, '_>, name: &[u8]) -> Result<Arc<Table>, Fail> {
-    cx.tx.engine().tables.get(name).ok_or_else(|| missing(cx, name))
+    cx.tx.engine().tables.get(name).ok_or_else(|| missing(&cx.tx.engine().tables, name))
 }
 
 /// There is no table of this name that commands could use.
-pub(super) fn missing(cx: &Cx<'_, '_>, name: &[u8]) -> Fail {
-    let why = match cx.tx.engine().tables.get_any(name) {
+pub(super) fn missing(tables: &Tables, name: &[u8]) -> Fail {
+    let why = match tables.get_any(name) {
         Some(_) => "' is not ready: hashes are becoming its items",
         None => "' does not exist",
     };

@@ -1,3 +1,4 @@
+mod ahead;
 mod indexes;
 mod items;
 mod legacy;

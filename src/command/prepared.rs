@@ -1,0 +1,90 @@
+//! Requests with a body that takes time to read are read before their shards are locked: JSON, conditions, whole items.
+//! What was read holds for the tables as they were then, and is read again if they have changed.
+
+use super::{Cx, Fail, ItemKey};
+use crate::config::Settings;
+use crate::engine::Tables;
+use std::any::Any;
+
+/// What a request is read with.
+pub struct Reading<'s> {
+    /// The tables that it may name.
+    pub tables: &'s Tables,
+    /// The configuration, which has the limits on items.
+    pub settings: &'s Settings,
+    /// The time in ms since the epoch from which relative deadlines count.
+    pub now: u64,
+}
+
+/// How the requests of a command are read ahead.
+#[derive(Clone, Copy)]
+pub struct Preparation {
+    /// Reads a request; `None` if it may as well be read under the locks.
+    pub read: fn(&Reading<'_>, &[&[u8]]) -> Option<Box<dyn Any>>,
+    /// Calls the visitor with each key in what was read, for commands whose keys stand within a body.
+    pub keys: Option<fn(&dyn Any, &mut dyn FnMut(ItemKey<'_>))>,
+}
+
+/// A request that was read ahead.
+pub struct Prepared {
+    request: Box<dyn Any>,
+    /// The tables' generation that it was read for.
+    tables: u64,
+}
+
+/// Requests with fewer bytes are read under the locks: that takes no longer than it takes to keep what was read.
+const SHORT: usize = 4096;
+
+/// Reads a request ahead unless it is short.
+pub(super) fn ahead<T: 'static>(
+    with: &Reading<'_>,
+    args: &[&[u8]],
+    read: fn(&Reading<'_>, &[&[u8]]) -> Result<T, Fail>,
+) -> Option<Box<dyn Any>> {
+    let bytes: usize = args.iter().map(|arg| arg.len()).sum();
+    (bytes >= SHORT).then(|| Box::new(read(with, args)) as Box<dyn Any>)
+}
+
+impl Prepared {
+    /// Reads a request.
+    pub fn read(how: &Preparation, with: &Reading<'_>, args: &[&[u8]]) -> Option<Self> {
+        let tables = with.tables.generation();
+        (how.read)(with, args).map(|request| Self { request, tables })
+    }
+
+    /// Whether it was read for the tables as they are.
+    pub fn is_current(&self, tables: &Tables) -> bool {
+        self.tables == tables.generation()
+    }
+
+    /// What was read.
+    pub fn request(&self) -> &dyn Any {
+        &*self.request
+    }
+}
+
+impl Cx<'_, '_> {
+    /// What was read ahead of the command's request, if that was done and the tables are what they were then. They stay
+    /// as they are while a shard is held.
+    pub(super) fn take_prepared<T: 'static>(&mut self) -> Option<T> {
+        let prepared = self.prepared.take().filter(|read| read.is_current(&self.tx.engine().tables))?;
+        prepared.request.downcast().ok().map(|request| *request)
+    }
+
+    /// The command's request, read now unless it was read ahead.
+    pub(super) fn request<T: 'static>(
+        &mut self,
+        args: &[&[u8]],
+        read: fn(&Reading<'_>, &[&[u8]]) -> Result<T, Fail>,
+    ) -> Result<T, Fail> {
+        if let Some(request) = self.take_prepared() {
+            return request;
+        }
+        read(&self.reading(), args)
+    }
+
+    /// What requests are read with now.
+    pub(super) fn reading(&self) -> Reading<'_> {
+        Reading { tables: &self.tx.engine().tables, settings: self.settings, now: self.tx.now() }
+    }
+}

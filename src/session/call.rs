@@ -1,0 +1,47 @@
+//! A call of a command: its arguments, and what was read of them before its shards are locked.
+
+use crate::command::{Command, Prepared, Reading, flag};
+use crate::config::Settings;
+use crate::engine::{Engine, Tables};
+
+/// One command to run with its arguments.
+pub(super) struct Call<'a> {
+    pub(super) command: &'static Command,
+    pub(super) args: &'a [&'a [u8]],
+    /// The request, if it was read ahead.
+    pub(super) prepared: Option<Prepared>,
+}
+
+impl<'a> Call<'a> {
+    #[inline]
+    pub(super) fn new(command: &'static Command, args: &'a [&'a [u8]]) -> Self {
+        Self { command, args, prepared: None }
+    }
+
+    /// Reads the request ahead, unless that was done for the tables as they are. No shard is held.
+    #[inline]
+    pub(super) fn prepare(&mut self, engine: &Engine, settings: &Settings, now: u64) {
+        if let Some(how) = &self.command.spec.prepare
+            && !self.prepared.as_ref().is_some_and(|read| read.is_current(&engine.tables))
+        {
+            let with = Reading { tables: &engine.tables, settings, now };
+            self.prepared = Prepared::read(how, &with, self.args);
+        }
+    }
+
+    /// As [`Command::each_key`], from what was read ahead where that has the keys.
+    pub(super) fn each_key(&self, tables: &Tables, visit: &mut dyn FnMut(Option<u32>, &[u8])) {
+        let keys = self.command.spec.prepare.as_ref().and_then(|how| how.keys);
+        match (keys, self.prepared.as_ref().filter(|read| read.is_current(tables))) {
+            (Some(keys), Some(read)) => {
+                keys(read.request(), &mut |found| visit(Some(found.table), found.key));
+            }
+            _ => self.command.each_key(tables, self.args, visit),
+        }
+    }
+
+    /// How many bytes there are to read if the command has a body that takes time to read, else 0.
+    pub(super) fn body_bytes(command: &Command, args: impl Iterator<Item = usize>) -> usize {
+        if command.has(flag::HEAVY) { args.sum() } else { 0 }
+    }
+}
