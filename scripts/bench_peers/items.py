@@ -58,7 +58,7 @@ def operations(args, client, programs, report):
              f"connections, {args.workers} worker(s))")
     name = peer.name if peer else "no peer"
     report.table(title, ["items", "pipeline", f"{subject.name} min", "median", f"beside, in {name}", "min", "median",
-                         "ratio of minima", "of medians", "bar", "verdict"], rows)
+                         "ratio of minima", "of medians", "bar", "verdict"], rows, name="items")
 
 
 def filled(stack, args, client, program, datasets, keys):
@@ -109,4 +109,4 @@ def overhead(args, client, subject, report):
         rows.append([how, f"{own:.0f}", f"{resident:.0f}", f"{resident - own:.0f}", ITEM_OVERHEAD if judged else "",
                      report.verdict(resident - own, ITEM_OVERHEAD if judged else None)])
     report.table(f"{subject.name}: resident bytes of {count:,} items",
-                 ["items", "bytes by DynamoDB's rules", "resident", "overhead", "bar", "verdict"], rows)
+                 ["items", "bytes by DynamoDB's rules", "resident", "overhead", "bar", "verdict"], rows, name="item memory")

@@ -3,6 +3,7 @@
 import random
 import time
 
+from .probe import packed
 from .report import SAME_ORDER, median
 from .server import Server
 
@@ -31,7 +32,7 @@ def linearity(args, client, programs, report):
     report.table(
         f"{subject.name}: CPU microseconds of the server, {count:,} items in one collection against as many collections of one "
         f"item, pipeline {DEPTH} (log: {args.log}; bar: at most {SAME_ORDER} times the other)",
-        ["operation", "one, min", "median", "many, min", "median", "ratio of minima", "bar", "verdict"], rows)
+        ["operation", "one, min", "median", "many, min", "median", "ratio of minima", "bar", "verdict"], rows, name="linearity")
 
 
 class One:
@@ -181,13 +182,6 @@ def field(reply, name):
     if value[0].startswith(b":"):
         return value[0][1:].decode()
     return None if value[0] == b"$-1" else value[1].decode()
-
-
-def packed(words):
-    """A command as the protocol has it."""
-    parts = [b"*%d\r\n" % len(words)]
-    parts += [b"$%d\r\n%s\r\n" % (len(word), word) for word in (str(word).encode() for word in words)]
-    return b"".join(parts)
 
 
 def cpu_seconds(pid):

@@ -92,7 +92,7 @@ def cpu_table(args, programs, report, cells, title):
             if number == 0:
                 judged = report.verdict(ratios[0], bar)
         rows.append(row + ["" if bar is None else f"{bar:.2f}", judged])
-    report.table(f"Server CPU microseconds per operation ({title})", columns + ["bar", "verdict"], rows)
+    report.table(f"Server CPU microseconds per operation ({title})", columns + ["bar", "verdict"], rows, name="operations")
 
 
 def us(values):
@@ -115,4 +115,4 @@ def speed_table(programs, report, cells, title):
             rows.append([name, depth, program.name, rate(middle("ops_per_second")),
                          *(f"{middle(field):.0f}" for field in ["p50_us", "p99_us", "p999_us"]),
                          *(f"{middle(field):.0%}" for field in ["server_cores", "client_cores"])])
-    report.table(f"Throughput and latency in a closed loop ({title})", columns, rows)
+    report.table(f"Throughput and latency in a closed loop ({title})", columns, rows, name="speed")

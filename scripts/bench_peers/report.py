@@ -1,9 +1,11 @@
 """Bars, verdicts and tables."""
 
-import json
 import os
 import platform
 import time
+
+from . import results
+from .pictures import draw
 
 # The ratio of CPU time per operation to redis-server 7.0's that must not be passed, by workload and pipeline.
 PLAIN = {1: 0.92, 16: 0.40, 64: 0.25}
@@ -47,27 +49,37 @@ class Report:
     def __init__(self, args, programs):
         self.args = args
         self.text = []
-        self.measurements = []
+        self.results = results.empty()
         self.judges = programs[0].is_itemory
-        self.say(f"Measured {time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores ({processor()}), "
-                 f"Linux {platform.release()}.")
+        self.results["measured"] = (f"Measured {time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores ({processor()}), "
+                                    f"Linux {platform.release()}")
+        self.say(f"{self.results['measured']}.")
         for program in programs:
+            self.results["servers"][program.name] = program.version()
             self.say(f"- {program.name}: {program.version()}")
         self.say()
+
+    @property
+    def watches(self):
+        """Whether latency over time is of use."""
+        return bool(self.args.json or self.args.draw)
 
     def say(self, line=""):
         """One line of markdown."""
         print(line, flush=True)
         self.text.append(line)
 
-    def table(self, title, columns, rows):
-        """A markdown table."""
+    def table(self, title, columns, rows, name):
+        """A markdown table; in the results it goes by `name` and the log's durability."""
+        rows = [[str(cell) for cell in row] for row in rows]
+        self.results["tables"].append(
+            {"name": name, "log": self.args.log, "title": title, "columns": columns, "rows": rows})
         self.say(f"### {title}")
         self.say()
         self.say("| " + " | ".join(columns) + " |")
         self.say("|" + "---|" * len(columns))
         for row in rows:
-            self.say("| " + " | ".join(str(cell) for cell in row) + " |")
+            self.say("| " + " | ".join(row) + " |")
         self.say()
 
     def verdict(self, value, bar):
@@ -82,7 +94,11 @@ class Report:
 
     def keep(self, kind, server, measurement, **more):
         """Keeps a single measurement for --json."""
-        self.measurements.append({"kind": kind, "server": server, **more, **measurement})
+        self.results["measurements"].append({"kind": kind, "server": server, **more, **measurement})
+
+    def over_time(self, timeline):
+        """Keeps latencies over time."""
+        self.results["timelines"].append(timeline)
 
     def write(self):
         """Writes the files that were asked for."""
@@ -90,8 +106,10 @@ class Report:
             with open(self.args.markdown, "w", encoding="utf-8") as file:
                 file.write("\n".join(self.text) + "\n")
         if self.args.json:
-            with open(self.args.json, "w", encoding="utf-8") as file:
-                json.dump(self.measurements, file, indent=1)
+            results.write(self.results, self.args.json)
+        if self.args.draw:
+            for path in draw([self.results], self.args.draw):
+                self.say(f"drawn: {path}")
 
 
 def processor():

@@ -47,7 +47,7 @@ def memory(args, client, programs, report):
         f"short fields (bar {BYTES_PER_HASH}), {sized:,} keys of 16 + 32-159 bytes before and after {overwrites:,} "
         f"overwrites of random size (bar {RESIDENT_OVER_LIVE} times live, by the server's used_memory)",
         ["server", "per key", "", "per hash", "", "sized, fresh", "after churn", "after / fresh", "resident / live", ""],
-        rows)
+        rows, name="memory")
 
 
 def churn(args, client, program, keys, overwrites):
@@ -82,7 +82,8 @@ def start(args, client, programs, report):
             rows.append([program.name, source, f"{best:.2f}", f"{max(times[program.name, source]):.2f}", against, judged])
     peer = programs[1].name if len(programs) > 1 else "the peer"
     report.table(f"Seconds from the process's start to the first answer, {keys:,} keys, page cache warm, {rounds} starts",
-                 ["server", "from", "best", "worst", f"against {peer}'s log (bar {START_AGAINST_AOF:.2f})", "verdict"], rows)
+                 ["server", "from", "best", "worst", f"against {peer}'s log (bar {START_AGAINST_AOF:.2f})", "verdict"], rows,
+                 name="start")
 
 
 def restarts(args, client, program, keys, rounds, log, checkpoint):

@@ -4,10 +4,14 @@ import time
 from contextlib import ExitStack
 
 from .operations import chosen, cpu
+from .probe import Probe, buckets
 from .report import CHECKPOINT_P999, STALL_MS, TWO_WORKERS, median, rate
 from .server import Server
 
 LATENCIES = ["p50_us", "p99_us", "p999_us", "max_us"]
+# Where latency is shown over time: the seconds before and after the work, and those of one bucket.
+AROUND = 2.0
+BUCKET = 0.25
 
 
 def millis(measured, field):
@@ -43,7 +47,7 @@ def latency(args, client, programs, report):
                             + [f"{median([run[field] for run in runs]):.0f}" for field in LATENCIES]
                             + [f"{median(cpu(runs)):.2f}"])
     report.table(f"Latency in an open loop, requests one by one, medians of {args.rounds} (log: {args.log})",
-                 ["workload", "server", "ops/s", "p50 us", "p99 us", "p99.9 us", "max us", "CPU us/op"], rows)
+                 ["workload", "server", "ops/s", "p50 us", "p99 us", "p99.9 us", "max us", "CPU us/op"], rows, name="latency")
 
 
 def workers(args, client, programs, report):
@@ -74,7 +78,7 @@ def workers(args, client, programs, report):
                              f"{median(two):.3f}", f"{ratio:.2f}", TWO_WORKERS, report.verdict(ratio, TWO_WORKERS)])
     report.table(f"{subject.name}: CPU us/op of two workers against one (log: {args.log})",
                  ["workload", "pipeline", "one min", "median", "two min", "median", "ratio of minima", "bar", "verdict"],
-                 rows)
+                 rows, name="workers")
 
 
 def checkpoint(args, client, programs, report):
@@ -93,6 +97,10 @@ def checkpoint(args, client, programs, report):
                 during.append(client.run(server, "set", seconds=120, during="BGSAVE", seed=2 * number + 2, **common))
                 report.keep("checkpoint", server.name, without[-1], during=False, log=log)
                 report.keep("checkpoint", server.name, during[-1], during=True, log=log)
+            if report.watches:
+                over_time(args, client, server, report, "checkpoint", "set", common,
+                          f"SET at {rate(half)} a second, BGSAVE of {keys:,} keys, log: {log}", "BGSAVE",
+                          lambda: client.run(server, "set", seconds=120, during="BGSAVE", seed=3, **common))
             for label, runs in [("without", without), ("during", during)]:
                 middle = {field: median([run[field] for run in runs]) for field in [*LATENCIES, "seconds"]}
                 middle["max_us"] = max(run["max_us"] for run in runs)
@@ -105,7 +113,8 @@ def checkpoint(args, client, programs, report):
                 rows.append([server.name, label, rate(half), f"{middle['seconds']:.1f}",
                              *(millis(middle, field) for field in LATENCIES), judged])
     report.table(f"SET at half of saturation during BGSAVE of {keys:,} keys (log: {log}, {args.rounds} rounds)",
-                 ["server", "BGSAVE", "ops/s", "seconds", "p50 ms", "p99 ms", "p99.9 ms", "worst max ms", "verdict"], rows)
+                 ["server", "BGSAVE", "ops/s", "seconds", "p50 ms", "p99 ms", "p99.9 ms", "worst max ms", "verdict"], rows,
+                 name="checkpoint")
 
 
 def indexing(args, client, programs, report):
@@ -125,6 +134,11 @@ def indexing(args, client, programs, report):
             server.ask("TABLE.INDEX", "DROP", "bench", f"by{number}")
             report.keep("indexing", server.name, without[-1], during=False, log=args.log)
             report.keep("indexing", server.name, during[-1], during=True, log=args.log)
+        if report.watches:
+            over_time(args, client, server, report, "indexing", "item-get", common,
+                      f"ITEM.GET at {rate(half)} a second, {keys:,} items, log: {args.log}", "filling the index",
+                      lambda: client.run(server, "item-get", seconds=120, seed=3, **common,
+                                         during=f"TABLE.INDEX ADD bench by{args.rounds} PK field0 S PROJECT KEYS"))
     rows = []
     for label, runs in [("without", without), ("during", during)]:
         middle = {field: median([run[field] for run in runs]) for field in [*LATENCIES, "seconds"]}
@@ -134,7 +148,8 @@ def indexing(args, client, programs, report):
         rows.append([label, rate(half), f"{middle['seconds']:.1f}", *(millis(middle, field) for field in LATENCIES), stall])
     report.table(f"{subject.name}: ITEM.GET at half of saturation while an index of {keys:,} items is filled "
                  f"(log: {args.log}, {args.rounds} rounds; bar: no stall above {STALL_MS} ms)",
-                 ["filling", "ops/s", "seconds", "p50 ms", "p99 ms", "p99.9 ms", "worst max ms", "verdict"], rows)
+                 ["filling", "ops/s", "seconds", "p50 ms", "p99 ms", "p99.9 ms", "worst max ms", "verdict"], rows,
+                 name="indexing")
 
 
 def expiry(args, client, programs, report):
@@ -142,6 +157,9 @@ def expiry(args, client, programs, report):
     count = args.keys or (100_000 if args.quick else 1_000_000)
     spread = 6.0 if args.quick else 60.0
     live = 100_000
+    # The first keys expire when about all are loaded.
+    lead = 1.0 + count / 200_000
+    lifetimes = f"{int(lead * 1000)}-{int((lead + spread) * 1000)}"
     rows = []
     for program in programs:
         with Server(program, args.log, args.server_cores, args.workers) as server:
@@ -149,10 +167,7 @@ def expiry(args, client, programs, report):
             half = saturation(args, client, server, "get", live) / 2
             common = {"connections": args.connections, "keys": live, "rate": half, "value_size": args.value_size}
             without = client.run(server, "get", seconds=max(args.seconds, 5.0), **common)
-            # The first keys expire when about all are loaded.
-            lead = 1.0 + count / 200_000
-            client.fill(server, "expiring", count, value_size=args.value_size,
-                        ttl_ms=f"{int(lead * 1000)}-{int((lead + spread) * 1000)}")
+            client.fill(server, "expiring", count, value_size=args.value_size, ttl_ms=lifetimes)
             loaded = server.ask("DBSIZE") - live
             during = client.run(server, "get", seconds=lead + spread, **common)
             time.sleep(1.0)
@@ -164,7 +179,33 @@ def expiry(args, client, programs, report):
                 rows.append([server.name, label, rate(half), *(millis(measured, field) for field in LATENCIES),
                              f"{measured['server_cpu_us_per_op']:.2f}",
                              "" if label == "without" else f"{loaded:,} / {left:,}", stall])
+            if report.watches:
+                loading = time.monotonic()
+                client.fill(server, "expiring", count, value_size=args.value_size, ttl_ms=lifetimes)
+                loaded_in = time.monotonic() - loading
+                over_time(args, client, server, report, "expiry", "get", common,
+                          f"GET at {rate(half)} a second, {count:,} other keys expire, log: {args.log}", "expiry",
+                          lambda: client.run(server, "get", seconds=lead + spread, **common),
+                          quiet=max(lead - loaded_in, 0))
     report.table(f"GET at half of saturation while {count:,} other keys expire within {spread:.0f} s "
                  f"(bar: no stall above {STALL_MS} ms)",
                  ["server", "expiry", "ops/s", "p50 ms", "p99 ms", "p99.9 ms", "max ms", "CPU us/op",
-                  "keys before / 1 s after the last", "verdict"], rows)
+                  "keys before / 1 s after the last", "verdict"], rows, name="expiry")
+
+
+def over_time(args, client, server, report, kind, workload, load, what, work, run, quiet=None):
+    """Has the probe beside the load before, during and after `run`, which sets `work` off and ends with it.
+
+    The work begins with the run's measurement; where `quiet` is given, that many seconds after the probe, which then is
+    what shows latency without the work.
+    """
+    begun = time.monotonic()
+    with Probe(server, args.client_cores, workload, load["keys"], args.value_size) as probe:
+        if quiet is None:
+            client.run(server, workload, seconds=AROUND, seed=1, **load)
+        measured = run()
+        ended = time.monotonic()
+        began = ended - measured["seconds"] if quiet is None else begun + quiet
+        client.run(server, workload, seconds=AROUND, seed=2, **load)
+    report.over_time({"kind": kind, "server": server.name, "what": what, "work": work, "bucket_seconds": BUCKET,
+                      "begins": 0.0, "ends": round(ended - began, 3), "buckets": buckets(probe.samples, began, BUCKET)})
