@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use itemory::aws::{self, AwsError, Memory, Operation};
+use itemory::store::Holder;
 use itemory::engine::{Engine, Over, Source, Table, Tx};
 use itemory::env::Clock;
 use itemory::ops::{self, Scan, Segment};
@@ -54,7 +55,7 @@ fn call(engine: &Engine, name: &[u8], body: &[u8]) {
                 let call = call.take().expect("a job over every shard runs once");
                 call.run(tx, Memory::Free).unwrap_or_else(|error| answer(&error))
             };
-            engine.transact_over(Over::Everything, 0, &mut record, run).expect("nothing stops changes")
+            engine.transact_over(Holder::Tables, Over::Everything, 0, &mut record, run).expect("nothing stops changes")
         }
     };
     let json: Value = serde_json::from_slice(&reply).expect("a reply is JSON");
@@ -69,7 +70,7 @@ fn check_counts(engine: &Engine, table: &Arc<Table>) {
         Scan { from, segment: Segment::WHOLE, start: None, limit, max_bytes, filter: None, whole: false };
     let mut shown = 0;
     let walk = |tx: &mut Tx<'_>| ops::scan(tx, &scan, &mut |_| shown += 1);
-    let page = engine.transact_over(Over::Everything, 0, &mut record, walk).expect("nothing stops reading");
+    let page = engine.transact_over(Holder::Tables, Over::Everything, 0, &mut record, walk).expect("nothing stops reading");
     let counts = (
         table.counts.items.load(std::sync::atomic::Ordering::Relaxed),
         table.counts.bytes.load(std::sync::atomic::Ordering::Relaxed),

@@ -6,7 +6,7 @@ use super::views::refuse_claimed;
 use super::{Cx, Fail, Outcome, eq, fail, parse_int};
 use crate::effect::Effect;
 use crate::engine::{EngineError, Over, Tx};
-use crate::store::{Entry, Locked, Mode, Object, ValueRef};
+use crate::store::{Entry, Holder, Locked, Mode, Object, ValueRef};
 use crate::text::parse_i64_strict;
 use crate::value::digest::{DatasetDigest, Digest, DigestKind, ValueDigest};
 use crate::value::stream::StreamId;
@@ -337,7 +337,8 @@ fn populate(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         }
         let engine = &cx.server.engine;
         let hash = [engine.store.hash(&key)];
-        let outcome = engine.transact_over(Over::Hashes(&hash), cx.tx.db, &mut record, populate);
+        let outcome =
+            engine.transact_over(Holder::Populating, Over::Hashes(&hash), cx.tx.db, &mut record, populate);
         outcome.map_err(|reason| cx.hold_up(&reason))?;
     }
     cx.out.ok();

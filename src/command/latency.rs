@@ -3,6 +3,7 @@
 use super::spec::*;
 use super::{Command, Cx, Fail, Outcome, Server, help::help};
 use crate::node::{Histogram, OCTAVES, Series, octave_micros};
+use crate::store::{Holder, Holds};
 use std::fmt::Write as _;
 
 const ADMIN: u64 = flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE;
@@ -34,6 +35,15 @@ static SUBS: &[Spec] = &[
         "[command [command ...]]"
     ),
     sub!("history", 3, history, "2.8.13", "O(1)", "Returns the samples of an event.", "event"),
+    sub!(
+        "holds",
+        -2,
+        holds,
+        "0.1.0",
+        "O(N) where N is the number of commands.",
+        "Returns for how long commands, and what works in the background, held shards that others may want.",
+        "[name [name ...]]"
+    ),
     sub!("latest", 2, latest, "2.8.13", "O(1)", "Returns the newest sample of every event.", ""),
     spec("reset", -2, ADMIN, reset)
         .doc("server", "2.8.13", "O(1)", "Forgets the samples of some or all events.", "[event [event ...]]")
@@ -210,6 +220,46 @@ fn reply_histogram(cx: &mut Cx<'_, '_>, histogram: &Histogram) {
         }
     }
     cx.out.end_map(begun, pairs);
+}
+
+/// For each command and each holder in the background that has held shards for long, or those that are named: how often, the
+/// longest, and the holds by size, a doubling each from [`crate::store::holds::SHORT_NANOS`] on.
+fn holds(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let wanted =
+        |name: &str| args.len() == 2 || args[2..].iter().any(|arg| arg.eq_ignore_ascii_case(name.as_bytes()));
+    let server = cx.server;
+    let begun = cx.out.begin_deferred();
+    let mut count = 0;
+    for (name, holds) in all_holds(server).into_iter().filter(|(name, _)| wanted(name)) {
+        count += 1;
+        cx.out.bulk(name.as_bytes());
+        cx.out.map(3);
+        cx.out.bulk(b"holds");
+        cx.out.int(holds.total() as i64);
+        cx.out.bulk(b"longest_usec");
+        cx.out.int(holds.longest_micros() as i64);
+        cx.out.bulk(b"from_usec");
+        let sizes: Vec<(u64, u64)> = holds.by_size().collect();
+        cx.out.map(sizes.len());
+        for (micros, count) in sizes {
+            cx.out.int(micros as i64);
+            cx.out.int(count as i64);
+        }
+    }
+    cx.out.end_map(begun, count);
+    Ok(())
+}
+
+/// The names of those that have held shards for long, with their holds: what works in the background, then commands by name.
+pub(super) fn all_holds(server: &Server) -> Vec<(&str, &Holds)> {
+    let background =
+        Holder::ALL.into_iter().map(|holder| (holder.name(), server.engine.store.holds.of(holder)));
+    let mut all: Vec<(&str, &Holds)> = background.filter(|(_, holds)| holds.total() > 0).collect();
+    let named = |id: usize| server.registry.name_of(id).zip(server.holds_of(id));
+    let mut commands: Vec<(&str, &Holds)> = (0..server.registry.count()).filter_map(named).collect();
+    commands.sort_unstable_by_key(|(name, _)| *name);
+    all.append(&mut commands);
+    all
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod harness {
     use crate::node::ClientHandle;
     use crate::resp::{Batch, Decoder, Limits, Proto, Reply, ReplyDecoder, Value};
     use crate::session::{Stop, Worker};
-    use crate::store::Mode;
+    use crate::store::{Holder, Mode};
     use crate::text::{repr, split_words};
     use std::sync::Arc;
 
@@ -130,7 +130,7 @@ mod harness {
                 let mut cx = Cx { tx, out: &mut out, client, server, settings: &settings, prepared: None };
                 (command.spec.run)(&mut cx, &args).unwrap();
             };
-            engine.transact_over(Over::Everything, db, &mut record, run).unwrap();
+            engine.transact_over(Holder::Populating, Over::Everything, db, &mut record, run).unwrap();
             record
         }
 

@@ -9,7 +9,7 @@ use super::{Engine, Over};
 use crate::effect::Effect;
 use crate::env::process;
 use crate::item::{IndexStatus, ItemKeys, ItemRef, KeyBytes};
-use crate::store::walk_order;
+use crate::store::{Holder, walk_order};
 use parking_lot::Mutex;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::ops::ControlFlow;
@@ -121,7 +121,7 @@ impl Engine {
         let Some((first, _)) = items.first() else { return Some(0) };
         let hash = self.store.hash(&first.pk);
         let shard = self.store.shard_of(hash);
-        let entered = self.transact_over(Over::Hashes(&[hash]), 0, record, |tx| {
+        let entered = self.transact_over(Holder::Indexing, Over::Hashes(&[hash]), 0, record, |tx| {
             if !self.still_has(table, index) {
                 return items.len();
             }
@@ -161,7 +161,7 @@ impl Engine {
     fn finish_index(&self, table: &Table, index: &Index, record: &mut Vec<u8>) {
         index.build.restart();
         // If nothing may be changed now, the walk is made again.
-        let _ = self.transact_over(Over::Everything, 0, record, |tx| {
+        let _ = self.transact_over(Holder::Indexing, Over::Everything, 0, record, |tx| {
             let still = self.still_has(table, index);
             let Some(now) = self.tables.by_id(table.id).filter(|_| still) else { return };
             let mut schema = now.schema.clone();

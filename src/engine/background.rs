@@ -7,6 +7,7 @@ use crate::config::Settings;
 use crate::effect::{Effect, List};
 use crate::env::{Instant, process};
 use crate::log::scrub;
+use crate::store::Holder;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
@@ -216,7 +217,7 @@ impl Engine {
         }
         for key in keys {
             let hash = self.store.hash(key);
-            let removed = self.transact_over(Over::Hashes(&[hash]), db, record, |tx| {
+            let removed = self.transact_over(Holder::Expiry, Over::Hashes(&[hash]), db, record, |tx| {
                 let found = tx.locked().peek(self.store.space(db), key, hash);
                 if found.is_some_and(|entry| entry.expired(tx.now())) {
                     tx.apply(Effect::Delete { db: db as u32, key });
@@ -234,7 +235,8 @@ impl Engine {
     pub fn expire_shard(&self, shard: usize, record: &mut Vec<u8>) {
         // What cannot be logged stays; readers do not see it anyway.
         while self.refusal(0).is_none() {
-            let swept = self.transact_over(Over::Shard(shard), 0, record, |tx| self.sweep(tx, shard));
+            let swept =
+                self.transact_over(Holder::Expiry, Over::Shard(shard), 0, record, |tx| self.sweep(tx, shard));
             let Ok((mut more, afar)) = swept else { return };
             for (table, partition) in afar {
                 more |= self.expire_afar(&table, &partition, HOLD_AFAR, record);

@@ -15,6 +15,7 @@ use crate::effect::{Effect, List, SYSTEM, StreamChange};
 use crate::item::{
     ItemKeys, ItemRef, StreamPlace, StreamSpan, StreamView, write_typed_json, write_typed_value,
 };
+use crate::store::Holder;
 use crate::value::stream::{NewId, Stream, StreamId, Trim, TrimBy, TrimPlan};
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -275,7 +276,7 @@ impl Engine {
             let mut more = true;
             let hash = self.store.hash(&table.stream_key);
             while more && self.refusal(0).is_none() {
-                let trimmed = self.transact_over(Over::Hashes(&[hash]), 0, record, |tx| {
+                let trimmed = self.transact_over(Holder::Trimming, Over::Hashes(&[hash]), 0, record, |tx| {
                     // The table may have been changed or dropped since it was listed.
                     let table = self.tables.by_id(table.id)?;
                     let more = tx.trim_records(&table, false);
@@ -300,7 +301,7 @@ impl Engine {
 
     /// Nothing can be read of a dropped table any more. If nothing may be changed now, a later round forgets it.
     fn forget_dropped(&self, table: &Table, record: &mut Vec<u8>) {
-        let _ = self.transact_over(Over::Everything, 0, record, |tx| {
+        let _ = self.transact_over(Holder::Trimming, Over::Everything, 0, record, |tx| {
             // Another table of the name may have been dropped since.
             if self.tables.by_id(table.id).is_some() {
                 tx.forget_dropped(&table.name);

@@ -13,7 +13,7 @@ use crate::effect;
 use crate::env::{AtomicInstant, Clock, process};
 use crate::log::Log;
 use crate::log::checkpoint::{CheckpointWriter, Checkpoints};
-use crate::store::Mode;
+use crate::store::{Holder, Mode};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
@@ -136,7 +136,7 @@ struct Imaging<'a>(&'a Engine);
 
 impl Drop for Imaging<'_> {
     fn drop(&mut self) {
-        let _all = self.0.store.lock_all(Mode::Write, self.0.clock.now_ms());
+        let _all = self.0.store.lock_all(Mode::Write, self.0.clock.now_ms()).timed(Holder::Checkpoint);
         self.0.machine.set_imaging(false);
     }
 }
@@ -263,7 +263,7 @@ impl Engine {
             drop(imaging);
             writer.reflects(log.tail());
         }
-        let held = self.store.lock_shard(0, Mode::Read, self.clock.now_ms());
+        let held = self.store.lock_shard(0, Mode::Read, self.clock.now_ms()).timed(Holder::Checkpoint);
         let switched = self.machine.switches() != switches;
         drop(held);
         if switched {
@@ -277,7 +277,7 @@ impl Engine {
         }
         named?;
         {
-            let _held = self.store.lock_shard(0, Mode::Read, self.clock.now_ms());
+            let _held = self.store.lock_shard(0, Mode::Read, self.clock.now_ms()).timed(Holder::Checkpoint);
             self.machine.checkpoint_named(start_lsn);
         }
         let millis = (self.clock.monotonic_micros() - began) / 1000;
@@ -291,7 +291,7 @@ impl Engine {
     /// gap, so that an older checkpoint with the log behind it is never taken for the same.
     fn begin_images(&self, log: &Log) -> Result<Beginning<'_>, EngineError> {
         log.reserve(0)?;
-        let all = self.store.lock_all(Mode::Read, self.clock.now_ms());
+        let all = self.store.lock_all(Mode::Read, self.clock.now_ms()).timed(Holder::Checkpoint);
         let (mut start_lsn, mut imaging) = (log.tail(), None);
         if !self.state().appends() {
             start_lsn = self.append_gap(log);

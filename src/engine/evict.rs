@@ -4,7 +4,7 @@ use super::{Engine, Over};
 use crate::config::{EvictionPolicy as Policy, Settings};
 use crate::effect::Effect;
 use crate::env::memory;
-use crate::store::{EvictionOrder, EvictionPolicy, Victim};
+use crate::store::{EvictionOrder, EvictionPolicy, Holder, Victim};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Dead entries freed while a shard is held once.
@@ -133,7 +133,7 @@ impl Engine {
     fn evict_key(&self, policy: EvictionPolicy, db: usize, key: &[u8], record: &mut Vec<u8>) {
         let hash = self.store.hash(key);
         // If nothing may be changed now, nothing is evicted.
-        let _ = self.transact_over(Over::Hashes(&[hash]), db, record, |tx| {
+        let _ = self.transact_over(Holder::Eviction, Over::Hashes(&[hash]), db, record, |tx| {
             let found = tx.locked().peek(self.store.space(db), key, hash);
             if found.is_some_and(|entry| !policy.volatile || entry.expire().is_some()) {
                 tx.apply(Effect::Delete { db: db as u32, key });

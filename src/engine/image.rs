@@ -3,7 +3,7 @@
 use super::{Engine, EngineError};
 use crate::effect;
 use crate::env::process;
-use crate::store::{Mode, Owner, Piece};
+use crate::store::{Holder, Mode, Owner, Piece};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// After so many bytes a record ends; a few under test, so that there are several.
@@ -22,7 +22,7 @@ impl Engine {
         sink: &mut dyn FnMut(u64, &[u8]) -> Result<(), EngineError>,
     ) -> Result<u64, EngineError> {
         let mut record = vec![effect::VERSION];
-        let locked = self.store.lock_shard(shard, Mode::Read, self.clock.now_ms());
+        let locked = self.store.lock_shard(shard, Mode::Read, self.clock.now_ms()).timed(Holder::Checkpoint);
         let began = self.clock.monotonic_micros();
         let lsn = self.tail();
         self.save.shards_read.store(shard + 1, Relaxed);
@@ -34,7 +34,7 @@ impl Engine {
             between::run(self);
             process::give_way();
             let at = image.next_shard();
-            let locked = self.store.lock_shard(at, Mode::Read, self.clock.now_ms());
+            let locked = self.store.lock_shard(at, Mode::Read, self.clock.now_ms()).timed(Holder::Checkpoint);
             let began = self.clock.monotonic_micros();
             let piece = image.piece(&locked, at, &mut record);
             longest = longest.max(self.clock.monotonic_micros() - began);

@@ -4,8 +4,8 @@
 use super::{Engine, Over, Table, Tx};
 use crate::effect::Effect;
 use crate::item::{Item, ItemKeys, ItemRef, KeyBytes};
-use crate::store::Mode;
 use crate::store::collection::ItemsRef;
+use crate::store::{Holder, Mode};
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Tx<'_> {
@@ -126,7 +126,7 @@ impl Engine {
         record: &mut Vec<u8>,
     ) -> bool {
         let hash = self.store.hash(partition);
-        let more = self.transact_over(Over::Hashes(&[hash]), 0, record, |tx| {
+        let more = self.transact_over(Holder::Expiry, Over::Hashes(&[hash]), 0, record, |tx| {
             // The table may have been dropped since it was looked up, its name taken again, or its TTL attribute
             // changed.
             let Some(table) = self.tables.by_id(table.id) else { return false };

@@ -6,7 +6,7 @@ use super::{Engine, EngineError};
 use crate::config::{AppendFsync, Settings};
 use crate::effect::{self, Effect};
 use crate::log::{Log, LogError, LogStats, Lsn};
-use crate::store::{Locked, Mode};
+use crate::store::{Holder, Locked, Mode};
 use parking_lot::Mutex;
 use std::sync::atomic::Ordering::*;
 use std::sync::{Arc, OnceLock};
@@ -117,7 +117,7 @@ impl Engine {
     pub(super) fn step(&self, event: Event, held: Option<&Locked<'_>>) -> Result<State, State> {
         let _all = match held {
             Some(held) if held.holds_all() => None,
-            _ => Some(self.store.lock_all(Mode::Write, self.clock.now_ms())),
+            _ => Some(self.store.lock_all(Mode::Write, self.clock.now_ms()).timed(Holder::State)),
         };
         let outcome = self.machine.step(event);
         if let Ok(state) = outcome {

@@ -8,7 +8,7 @@
 use super::{Engine, Over, Table, Tx, VIEW_DB};
 use crate::effect::Effect;
 use crate::item::{Item, ItemError, ItemKeys, ItemLimits, TableSchema, Template};
-use crate::store::{Entry, Mode};
+use crate::store::{Entry, Holder, Mode};
 use std::sync::Arc;
 
 /// Why lifting came to no end.
@@ -123,7 +123,7 @@ impl Engine {
 
     /// The keys in a shard that fit a template.
     fn fitting(&self, shard: usize, template: &Template) -> Vec<Box<[u8]>> {
-        let locked = self.store.lock_shard(shard, Mode::Read, self.clock.now_ms());
+        let locked = self.store.lock_shard(shard, Mode::Read, self.clock.now_ms()).timed(Holder::Lifting);
         let space = self.store.space(VIEW_DB);
         let fits = |entry: &&Entry| entry.space() == space && template.claims(entry.key());
         locked.entries(shard).filter(fits).map(|entry| Box::from(entry.key())).collect()
@@ -147,9 +147,10 @@ impl Engine {
                 let failed = |reason| LiftError::key(&name, reason);
                 let keys = Self::keys_of(schema, &template, &name, limits).map_err(failed)?;
                 let hashes = [self.store.hash(&name), self.store.hash(&keys.pk)];
-                let checked = self.transact_over(Over::Reading(&hashes), VIEW_DB, &mut record, |tx| {
-                    tx.liftable(table, schema, (&name, &keys), limits)
-                });
+                let checked =
+                    self.transact_over(Holder::Lifting, Over::Reading(&hashes), VIEW_DB, &mut record, |tx| {
+                        tx.liftable(table, schema, (&name, &keys), limits)
+                    });
                 checked.map_err(|_| LiftError::Later)?.map_err(failed)?;
             }
         }
@@ -199,7 +200,7 @@ impl Engine {
         let hashes = [self.store.hash(name), self.store.hash(&keys.pk)];
         // Other settings may change meanwhile, and an index become complete.
         let same = |now: &Table| now.schema.lifting && now.schema.keyspace == table.schema.keyspace;
-        let lifted = self.transact_over(Over::Hashes(&hashes), VIEW_DB, record, |tx| {
+        let lifted = self.transact_over(Holder::Lifting, Over::Hashes(&hashes), VIEW_DB, record, |tx| {
             tx.expect_more_shards();
             match self.tables.by_id(table.id) {
                 Some(now) if same(&now) => tx.lift(&now, (name, &keys), limits),
@@ -212,7 +213,7 @@ impl Engine {
 
     fn make_ready(&self, id: u32, record: &mut Vec<u8>) {
         // If nothing may be changed now, the table goes on lifting and is made ready later.
-        let _ = self.transact_over(Over::Everything, VIEW_DB, record, |tx| {
+        let _ = self.transact_over(Holder::Lifting, Over::Everything, VIEW_DB, record, |tx| {
             let lifting = |table: &Arc<Table>| table.schema.lifting;
             if let Some(table) = self.tables.by_id(id).filter(lifting) {
                 let schema = TableSchema { lifting: false, ..table.schema.clone() };

@@ -6,7 +6,7 @@
 
 use super::undo::Reach;
 use super::{Engine, NotNow, Tx};
-use crate::store::{Locked, Mode, shown};
+use crate::store::{Holder, Locked, Mode, shown};
 
 /// What is done under locks as a whole. A unit may be run more than once: a round that lacked shards is undone, and the
 /// next one locks these too.
@@ -46,6 +46,7 @@ pub enum Over<'h> {
 
 /// A job over shards that are known beforehand.
 struct Job<'h, F> {
+    holder: Holder,
     over: Over<'h>,
     body: F,
 }
@@ -55,21 +56,23 @@ impl<T, F: FnMut(&mut Tx<'_>) -> T> UnitOfWork for Job<'_, F> {
 
     fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
         let (store, now) = (&engine.store, engine.clock.now_ms());
-        if reach.is_everything() {
-            return store.lock_all(Mode::Write, now);
-        }
         let (hashes, mode) = match self.over {
-            Over::Everything => return store.lock_all(Mode::Write, now),
-            Over::Shard(shard) if reach.is_first() => return store.lock_shard(shard, Mode::Write, now),
-            // What lies in other shards than its own a job over a shard does in transactions over hashes.
-            Over::Shard(_) => return store.lock_all(Mode::Write, now),
             Over::Hashes(hashes) => (hashes, Mode::Write),
             Over::Reading(hashes) => (hashes, Mode::Read),
+            Over::Shard(_) | Over::Everything => (&[][..], Mode::Write),
         };
-        match hashes {
-            [hash] if reach.is_first() => store.lock_one(*hash, mode, now),
-            hashes => store.lock_many(&[hashes, reach.hashes()].concat(), mode, now),
-        }
+        let locked = match (self.over, hashes) {
+            (Over::Shard(shard), _) if reach.is_first() => store.lock_shard(shard, mode, now),
+            (Over::Hashes(_) | Over::Reading(_), [hash]) if reach.is_first() => {
+                store.lock_one(*hash, mode, now)
+            }
+            (Over::Hashes(_) | Over::Reading(_), hashes) if !reach.is_everything() => {
+                store.lock_many(&[hashes, reach.hashes()].concat(), mode, now)
+            }
+            // A shard whose job turned out to need others is held with all of them.
+            _ => store.lock_all(Mode::Write, now),
+        };
+        locked.timed(self.holder)
     }
 
     fn admit(&self, engine: &Engine, _locked: &Locked<'_>) -> Result<(), NotNow> {
@@ -114,17 +117,18 @@ impl Engine {
     }
 
     /// Runs `body` in a transaction over shards that are known beforehand, as long as changes may be made. It is run
-    /// again if it lacked shards.
+    /// again if it lacked shards. `holder` is what their hold is counted for.
     ///
     /// # Errors
     /// Why no changes may be made now.
     pub fn transact_over<T>(
         &self,
+        holder: Holder,
         over: Over<'_>,
         db: usize,
         record: &mut Vec<u8>,
         body: impl FnMut(&mut Tx<'_>) -> T,
     ) -> Result<T, NotNow> {
-        self.transact(db, record, &mut Job { over, body })
+        self.transact(db, record, &mut Job { holder, over, body })
     }
 }

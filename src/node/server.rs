@@ -11,6 +11,7 @@ use super::stats::{Histogram, WorkerStats};
 use crate::config::{Changed, Config, Refusal, Settings};
 use crate::engine::Engine;
 use crate::env::{Instant, Random};
+use crate::store::{Holder, Holds};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::atomic::{
@@ -65,6 +66,8 @@ pub struct Server<R: 'static> {
     pub run_id: String,
     /// The number of MONITOR clients.
     pub monitors: AtomicUsize,
+    /// How long each command held its shards, by id; there once it held them for long.
+    command_holds: Box<[OnceLock<Box<Holds>>]>,
     /// Slow commands.
     pub slow_log: Mutex<SlowLog>,
     /// What was refused to users.
@@ -120,6 +123,7 @@ impl<R> Server<R> {
             started_at,
             run_id,
             monitors: AtomicUsize::new(0),
+            command_holds: (0..commands).map(|_| OnceLock::new()).collect(),
             slow_log: Mutex::default(),
             acl_log: Mutex::default(),
             latency,
@@ -154,9 +158,24 @@ impl<R> Server<R> {
         self.next_client.fetch_add(1, Relaxed)
     }
 
+    /// Counts how long a command held its shards.
+    pub fn note_hold(&self, id: usize, nanos: u64) {
+        if let Some(holds) = self.command_holds.get(id) {
+            holds.get_or_init(Box::default).note(nanos);
+        }
+    }
+
+    /// The long holds of a command, if there were any.
+    pub fn holds_of(&self, id: usize) -> Option<&Holds> {
+        let holds = self.command_holds.get(id)?.get()?;
+        (holds.total() > 0).then_some(holds)
+    }
+
     /// CONFIG RESETSTAT.
     pub fn reset_statistics(&self) {
         self.workers.iter().for_each(|worker| worker.reset());
+        self.command_holds.iter().filter_map(OnceLock::get).for_each(|holds| holds.reset());
+        Holder::ALL.into_iter().for_each(|holder| self.engine.store.holds.of(holder).reset());
         let counts = &self.counts;
         let store = &self.engine.store;
         for counter in [

@@ -220,6 +220,7 @@ mod tests {
     use crate::engine::Over;
     use crate::expr::{Binder, ExprKind, ExprLimits, Options, parse_condition};
     use crate::item::ItemBuilder;
+    use crate::store::Holder;
     use std::sync::Arc;
 
     fn condition(text: &str) -> BoundCondition {
@@ -274,6 +275,6 @@ mod tests {
             assert_eq!(tx.effects(), 2);
             assert!(tx.item(&table, &a).is_none() && tx.item(&table, &b).is_some());
         };
-        engine.transact_over(Over::Everything, 0, &mut record, run).unwrap();
+        engine.transact_over(Holder::Tables, Over::Everything, 0, &mut record, run).unwrap();
     }
 }

@@ -8,6 +8,7 @@ use crate::env::Instant;
 use crate::log::Lsn;
 use crate::node::{ReplyMode, WorkerStats, end_transaction};
 use crate::resp::{ProtocolError, Reply};
+use crate::store::holds::{SHORT_NANOS, take_waited};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -140,12 +141,28 @@ impl Worker {
         let end = self.server.engine.clock.monotonic_nanos();
         let nanos = end.saturating_sub(*clock);
         *clock = end;
+        let waited = take_waited();
+        if nanos >= SHORT_NANOS {
+            self.note_hold(client, command, args, nanos.saturating_sub(waited));
+        }
         self.stats.ran(command.id, nanos, failed, self.settings.latency_tracking);
         // Whoever runs a client's command is the only one who counts for it.
         let commands = &client.handle.commands;
         commands.store(commands.load(Relaxed) + 1, Relaxed);
         if nanos >= self.slow_nanos {
             observe::slow(&self.server, &self.settings, client, command, args, nanos);
+        }
+    }
+
+    /// Counts how long a command held its shards. That is no less than it took, but for waiting for them, and a command
+    /// within a transaction holds nothing of its own.
+    #[cold]
+    fn note_hold(&self, client: &Client, command: &Command, args: &[&[u8]], nanos: u64) {
+        let holds = !command.is_keyless()
+            || command.has(flag::ALL_SHARDS | flag::SESSION)
+            || command.spec.alone.is_some_and(|is_alone| is_alone(args));
+        if holds && !client.in_exec {
+            self.server.note_hold(command.id, nanos);
         }
     }
 

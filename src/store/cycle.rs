@@ -3,7 +3,7 @@
 
 use super::locks::noise;
 use super::table;
-use super::{Entry, Locked, Mode, Store};
+use super::{Entry, Holder, Locked, Mode, Store};
 use crate::value::hash::{HashRef, packed_fields};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -180,7 +180,7 @@ impl Store {
             // Neighbouring shards are as random as any, because the hash spreads keys over them.
             let shard = (start + i) % shards;
             if self.sides[shard].counts.iter().any(wanted) {
-                let locked = self.lock_shard(shard, Mode::Read, now);
+                let locked = self.lock_shard(shard, Mode::Read, now).timed(Holder::Eviction);
                 locked.sample(shard, policy, &mut seen, found);
             }
             if seen >= samples {
@@ -269,7 +269,7 @@ impl Store {
         }
         for shard in 0..self.shard_count() {
             loop {
-                let mut locked = self.lock_shard(shard, Mode::Write, now);
+                let mut locked = self.lock_shard(shard, Mode::Write, now).timed(Holder::Expiry);
                 // Where the data is read again, the space of a number is in use again.
                 let still = self.dead.lock().clone();
                 if locked.bury(shard, &|s| dead.contains(&s) && still.contains(&s), limit) {

@@ -1,5 +1,6 @@
 //! Locks over shards: one, several, or all; and lookups under them.
 
+use super::holds::{self, Holder, Timer};
 use super::shown::Classes;
 use super::table::{self, Raw};
 use super::undo::Undo;
@@ -66,6 +67,8 @@ pub(super) struct Garbage(pub(super) Vec<Entry>);
 pub struct Locked<'a> {
     pub(super) store: &'a Store,
     held: Held<'a>,
+    /// Measures how long they are held.
+    timer: Option<Timer<'a>>,
     /// What was removed and may be large. It is freed after the locks are given back, so that nobody waits for it.
     pub(super) garbage: Option<Box<Garbage>>,
     /// What takes the changes back, while they are recorded.
@@ -99,13 +102,17 @@ pub(super) fn noise() -> u64 {
 impl Store {
     #[inline]
     pub(super) fn write(&self, shard: usize) -> RwLockWriteGuard<'_, Raw> {
-        self.sides[shard].gate.write(self.raw(shard))
+        let lock = self.raw(shard);
+        lock.try_write().unwrap_or_else(|| holds::waiting(|| self.sides[shard].gate.write(lock)))
     }
 
     #[inline]
     fn guard(&self, shard: usize, mode: Mode) -> Guard<'_> {
         match mode {
-            Mode::Read => Guard::Read(self.sides[shard].gate.read(self.raw(shard))),
+            Mode::Read => {
+                let (gate, lock) = (&self.sides[shard].gate, self.raw(shard));
+                Guard::Read(gate.try_read(lock).unwrap_or_else(|| holds::waiting(|| gate.read(lock))))
+            }
             Mode::Write => Guard::Write(self.write(shard)),
         }
     }
@@ -135,7 +142,17 @@ impl Store {
     #[inline]
     fn locked<'a>(&'a self, held: Held<'a>, noted: Classes, now: u64) -> Locked<'a> {
         let changed = Classes::NONE;
-        Locked { store: self, held, garbage: None, undo: None, changed, noted, now, no_touch: false }
+        Locked {
+            store: self,
+            held,
+            timer: None,
+            garbage: None,
+            undo: None,
+            changed,
+            noted,
+            now,
+            no_touch: false,
+        }
     }
 
     /// Notes that this thread is shown what was changed about the class of a hash, whose shard is locked.
@@ -196,6 +213,13 @@ impl Store {
 }
 
 impl<'a> Locked<'a> {
+    /// Has it be measured how long the shards are held.
+    #[must_use]
+    pub fn timed(mut self, holder: Holder) -> Self {
+        self.timer = Some(Timer::new(self.store.holds.of(holder)));
+        self
+    }
+
     /// The store.
     pub fn store(&self) -> &'a Store {
         self.store

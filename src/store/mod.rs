@@ -15,6 +15,7 @@ pub mod collection;
 mod cycle;
 pub mod entry;
 mod gate;
+pub mod holds;
 mod image;
 mod locks;
 mod names;
@@ -32,6 +33,7 @@ mod watch;
 pub use cycle::{Due, EvictionOrder, EvictionPolicy, Sweep, Victim};
 use entry::Deadlines;
 pub use entry::{Entry, Kind};
+pub use holds::{Holder, Holds, HoldsByHolder};
 pub use image::{Owner, Piece, ShardImage, item_effects, key_effects, stream_effects};
 pub use locks::{Locked, Mode};
 pub use object::{Object, ValueRef};
@@ -166,6 +168,8 @@ pub struct Store {
     rereading: AtomicBool,
     /// The latest time at which a transaction looked at the data, in ms since the epoch.
     latest: Latest,
+    /// How long shards are held by what is no command.
+    pub holds: HoldsByHolder,
     /// Keys that have changed for those who wait for them.
     ready: waiting::Ready,
     /// Spaces whose entries wait to be freed.
@@ -222,6 +226,7 @@ impl Store {
             reaper: reaper::Reaper::default(),
             rereading: AtomicBool::new(false),
             latest: Latest::default(),
+            holds: HoldsByHolder::default(),
             ready: waiting::Ready::default(),
             dead: parking_lot::Mutex::default(),
             images: parking_lot::Mutex::default(),

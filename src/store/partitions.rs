@@ -13,7 +13,7 @@
 
 use super::apply::Place;
 use super::entry::Entry;
-use super::{Locked, Mode, Object, Store, table};
+use super::{Holder, Locked, Mode, Object, Store, table};
 use ahash::AHashMap;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
@@ -78,7 +78,12 @@ impl Store {
             let flow = if locked.holds_all() {
                 locked.walk_shard(shard, space, (from, to), visit)
             } else {
-                self.lock_shard(shard, Mode::Read, locked.now).walk_shard(shard, space, (from, to), visit)
+                self.lock_shard(shard, Mode::Read, locked.now).timed(Holder::Walk).walk_shard(
+                    shard,
+                    space,
+                    (from, to),
+                    visit,
+                )
             };
             if flow.is_break() {
                 return;

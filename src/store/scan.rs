@@ -10,7 +10,7 @@
 
 use super::locks::noise;
 use super::table;
-use super::{Entry, Locked, Mode, Store};
+use super::{Entry, Holder, Locked, Mode, Store};
 use std::sync::atomic::Ordering::Relaxed;
 
 const SHARD_BITS: u32 = 12;
@@ -76,7 +76,7 @@ impl Store {
             let done = if locked.holds_all() {
                 locked.scan_shard(&mut step, space, count, &mut seen, &mut slots, visit)
             } else {
-                let one = self.lock_shard(step.shard, Mode::Read, locked.now);
+                let one = self.lock_shard(step.shard, Mode::Read, locked.now).timed(Holder::Walk);
                 one.scan_shard(&mut step, space, count, &mut seen, &mut slots, visit)
             };
             if done {
@@ -95,7 +95,9 @@ impl Store {
             if locked.holds_all() {
                 locked.each_in(shard, space, visit);
             } else {
-                self.lock_shard(shard, Mode::Read, locked.now).each_in(shard, space, visit);
+                self.lock_shard(shard, Mode::Read, locked.now)
+                    .timed(Holder::Walk)
+                    .each_in(shard, space, visit);
             }
         }
     }
@@ -109,7 +111,9 @@ impl Store {
             let found = if locked.holds_all() {
                 locked.random_in(shard, space, use_it)
             } else {
-                self.lock_shard(shard, Mode::Read, locked.now).random_in(shard, space, use_it)
+                self.lock_shard(shard, Mode::Read, locked.now)
+                    .timed(Holder::Walk)
+                    .random_in(shard, space, use_it)
             };
             if found {
                 return true;

@@ -52,6 +52,35 @@ fn large_values_are_freed_in_the_background() {
 }
 
 #[test]
+fn long_holds_are_shown_by_what_held_the_shards() {
+    let server = Server::start(&["--enable-debug-command", "yes"]);
+    let mut client = server.client();
+    hash(&mut client, "big", 100_000);
+    client.run("CONFIG RESETSTAT");
+    assert_eq!(client.run("LATENCY HOLDS hgetall ping").to_string(), "[]");
+    client.run("HGETALL big");
+    client.run("PING");
+    let shown = client.run("LATENCY HOLDS hgetall ping").to_string();
+    assert!(shown.contains("hgetall") && !shown.contains("ping"), "{shown}");
+    let info = until(&mut client, "INFO holdstats", "hold_hgetall:holds=1,longest_usec=");
+    assert!(info.starts_with("# Holdstats"), "{info}");
+    // A transaction holds what its commands need all the time; they hold nothing of their own.
+    for command in ["MULTI", "HGETALL big", "EXEC"] {
+        client.run(command);
+    }
+    let info = until(&mut client, "INFO holdstats", "hold_exec:holds=1,");
+    assert!(info.contains("hold_hgetall:holds=1,"), "{info}");
+    // What works in the background is shown by its own name.
+    client.run("DEL big");
+    client.run("DEBUG POPULATE 200000 key 100");
+    client.run("SAVE");
+    until(&mut client, "INFO holdstats", "hold_checkpoint:");
+    assert!(client.run("INFO").to_string().find("# Holdstats").is_none());
+    client.run("CONFIG RESETSTAT");
+    assert_eq!(client.run("LATENCY HOLDS hgetall exec checkpoint").to_string(), "[]");
+}
+
+#[test]
 fn slow_background_work_is_a_latency_event() {
     let flags =
         ["--appendonly", "no", "--maxmemory-policy", "allkeys-lru", "--maxmemory-eviction-tenacity", "100"];

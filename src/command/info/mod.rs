@@ -79,6 +79,7 @@ static SECTIONS: &[Section] = &[
     on_demand("commandstats", "Commandstats", stats::command_stats),
     section("errorstats", "Errorstats", stats::error_stats),
     on_demand("latencystats", "Latencystats", stats::latency_stats),
+    on_demand("holdstats", "Holdstats", stats::hold_stats),
     section("cluster", "Cluster", server::cluster),
     section("keyspace", "Keyspace", server::keyspace),
 ];

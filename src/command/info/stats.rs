@@ -2,6 +2,7 @@
 
 use super::Report;
 use crate::command::Command;
+use crate::command::latency::all_holds;
 use crate::command::spec::flag;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -106,5 +107,17 @@ pub(super) fn latency_stats(report: &mut Report<'_>) {
             .map(|percent| format!("p{percent}={:.3}", histogram.percentile_micros(*percent)))
             .collect();
         report.line(&format!("latency_percentiles_usec_{}", command.full_name), percentiles.join(","));
+    }
+}
+
+/// How long shards were held, by what held them: how often for long, the longest in microseconds, and how many for at
+/// least so many.
+pub(super) fn hold_stats(r: &mut Report<'_>) {
+    let server = r.server;
+    for (name, holds) in all_holds(server) {
+        let sizes: Vec<String> = holds.by_size().map(|(micros, count)| format!("{micros}:{count}")).collect();
+        let (total, longest) = (holds.total(), holds.longest_micros());
+        let value = format!("holds={total},longest_usec={longest},from_usec={}", sizes.join(";"));
+        r.line(&format!("hold_{name}"), value);
     }
 }

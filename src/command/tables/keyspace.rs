@@ -7,6 +7,7 @@ use crate::command::{Cx, Fail, Outcome};
 use crate::engine::{LiftError, Over, Table, Tx};
 use crate::item::TableSchema;
 use crate::ops::{self, OpError};
+use crate::store::Holder;
 use std::sync::Arc;
 
 /// Creates a table.
@@ -79,7 +80,7 @@ fn at_once(
 /// Does something about tables in a transaction of its own that holds every shard.
 fn alone<T>(cx: &mut Cx<'_, '_>, run: impl FnMut(&mut Tx<'_>) -> Result<T, Fail>) -> Result<T, Fail> {
     let engine = cx.tx.engine();
-    let outcome = engine.transact_over(Over::Everything, cx.tx.db, &mut Vec::new(), run);
+    let outcome = engine.transact_over(Holder::Tables, Over::Everything, cx.tx.db, &mut Vec::new(), run);
     let outcome = outcome.map_err(|reason| cx.hold_up(&reason))?;
     cx.tx.acknowledge();
     outcome

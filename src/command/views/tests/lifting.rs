@@ -3,6 +3,7 @@
 use super::{check, keys::scan};
 use crate::command::testing::Harness;
 use crate::engine::{Over, Tx};
+use crate::store::Holder;
 
 /// A table that is lifting, before anything is lifted.
 fn lifting() -> Harness {
@@ -26,7 +27,7 @@ fn lifting() -> Harness {
     });
     let mut record = Vec::new();
     let create = |tx: &mut Tx<'_>| crate::ops::create_table(tx, "t", &schema).unwrap();
-    engine.transact_over(Over::Everything, 0, &mut record, create).unwrap();
+    engine.transact_over(Holder::Tables, Over::Everything, 0, &mut record, create).unwrap();
     h
 }
 
@@ -93,7 +94,7 @@ fn a_key_that_came_in_between_waits() {
     let put = |tx: &mut Tx<'_>| {
         tx.apply(crate::effect::Effect::SetString { db: 0, key: b"u:bad", value: b"x", expire: None });
     };
-    engine.transact_over(Over::Everything, 0, &mut record, put).unwrap();
+    engine.transact_over(Holder::Tables, Over::Everything, 0, &mut record, put).unwrap();
     let refused = "key 'u:bad' fits KEYSPACE but cannot become an item: it is no hash";
     assert_eq!(lift(&h), Err(refused.into()));
     check(
