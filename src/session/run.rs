@@ -149,7 +149,10 @@ impl Worker {
         self.show(client, command, args);
     }
 
-    /// Runs a command as a transaction. Its reply is written, or an error returned.
+    /// Runs a command as a transaction. Its reply is written, or an error returned. Nearly every call comes from
+    /// [`Worker::execute`], where it is inlined.
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
     pub(super) fn transact(
         &mut self,
         client: &mut Client,

@@ -55,7 +55,7 @@ fn large_values_are_freed_in_the_background() {
 fn long_holds_are_shown_by_what_held_the_shards() {
     let server = Server::start(&["--enable-debug-command", "yes"]);
     let mut client = server.client();
-    hash(&mut client, "big", 100_000);
+    hash(&mut client, "big", 20_000);
     client.run("CONFIG RESETSTAT");
     assert_eq!(client.run("LATENCY HOLDS hgetall ping").to_string(), "[]");
     client.run("HGETALL big");
@@ -72,7 +72,7 @@ fn long_holds_are_shown_by_what_held_the_shards() {
     assert!(info.contains("hold_hgetall:holds=1,"), "{info}");
     // What works in the background is shown by its own name.
     client.run("DEL big");
-    client.run("DEBUG POPULATE 200000 key 100");
+    client.run("DEBUG POPULATE 50000");
     client.run("SAVE");
     until(&mut client, "INFO holdstats", "hold_checkpoint:");
     assert!(client.run("INFO").to_string().find("# Holdstats").is_none());
