@@ -191,7 +191,8 @@ impl Cx<'_, '_> {
         !self.client.in_exec
     }
 
-    /// What the client is told if a command is not admitted under its locks; it is not told if the command is postponed.
+    /// The error of a command that is not admitted under its locks. The client does not see it if the command is
+    /// postponed.
     #[cold]
     pub fn hold_up(&mut self, reason: &NotNow) -> Fail {
         self.client.hold_up(reason, self.tx.engine());
