@@ -1,7 +1,7 @@
 //! COMMAND DOCS: what commands are for and which arguments they take.
 
 use super::history;
-use super::introspect::{shown_subs, sorted};
+use super::registry::{shown_subs, sorted};
 use super::spec::{Begin, Spec};
 use super::syntax::{Arg, Kind, parse};
 use super::{Command, Cx, Outcome};

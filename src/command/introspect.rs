@@ -1,9 +1,9 @@
 //! COMMAND: what the command table says of itself.
 
 use super::fail;
-use super::registry::keys_of;
+use super::registry::{keys_of, shown_subs, sorted};
 use super::spec::*;
-use super::{Command, Cx, Fail, Outcome, Registry, eq, help::help};
+use super::{Command, Cx, Fail, Outcome, eq, help::help};
 use crate::resp::Reply;
 use crate::text::glob_match_nocase;
 use smallvec::SmallVec;
@@ -281,23 +281,6 @@ fn reply_command(out: &mut Reply, command: &Command) {
     for sub in subs {
         reply_command(out, sub);
     }
-}
-
-/// The subcommands that clients know of, by name.
-pub(super) fn shown_subs(command: &Command) -> Vec<&Command> {
-    if command.has(flag::HIDDEN_SUBS) {
-        return Vec::new();
-    }
-    let mut subs: Vec<&Command> = command.subs.values().collect();
-    subs.sort_by_key(|sub| sub.spec.name);
-    subs
-}
-
-/// All commands by name, without subcommands.
-pub(super) fn sorted(registry: &Registry) -> Vec<&Command> {
-    let mut commands: Vec<&Command> = registry.commands().collect();
-    commands.sort_by_key(|command| command.spec.name);
-    commands
 }
 
 fn command(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {

@@ -22,6 +22,7 @@ mod ddb;
 mod debug;
 mod docs;
 pub mod fail;
+mod families;
 mod hashes;
 mod help;
 mod history;
@@ -48,123 +49,17 @@ mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod transactions;
+mod types;
 mod views;
 
 pub use args::{eq, parse_float, parse_int, parse_small_int, parse_timeout_ms};
 pub use cursor::{ScanOptions, parse_cursor};
 pub use fail::Fail;
 pub use items::token_key;
-pub use prepared::{Preparation, Prepared, Reading};
-pub use registry::{Command, Registry, counts_lookups, is_write};
-pub use spec::{HEAVY_BYTES, ItemKey, OnView, Spec, flag};
+pub use registry::{counts_lookups, is_write};
+pub use spec::{HEAVY_BYTES, flag};
+pub use types::{
+    Client, Command, Cx, ItemKey, Multi, OnView, Outcome, Parked, Preparation, Prepared, Queued, Reading,
+    Registry, Served, Server, Spec,
+};
 pub use views::run;
-
-use crate::config::Settings;
-use crate::engine::{NotNow, Tx};
-use crate::node::{self, Wait};
-use crate::resp::Reply;
-use crate::store::ValueRef;
-
-/// A client of a server with this command table.
-pub type Client = node::Client<Command>;
-/// What a client has queued in MULTI.
-pub type Multi = node::Multi<Command>;
-/// One of these commands.
-pub type Queued = node::Queued<Command>;
-/// A client that waits for keys.
-pub type Parked = node::Parked<Command>;
-/// A client that was served while it waited.
-pub type Served = node::Served<Command>;
-/// A server with this command table.
-pub type Server = node::Server<Registry>;
-
-/// All families.
-static FAMILIES: &[&[Spec]] = &[
-    acl::COMMANDS,
-    admin::COMMANDS,
-    bitmaps::COMMANDS,
-    client_modes::COMMANDS,
-    cluster::COMMANDS,
-    config::COMMANDS,
-    connection::COMMANDS,
-    ddb::COMMANDS,
-    debug::COMMANDS,
-    hashes::COMMANDS,
-    info::COMMANDS,
-    introspect::COMMANDS,
-    items::COMMANDS,
-    keys::COMMANDS,
-    latency::COMMANDS,
-    memory::COMMANDS,
-    persistence::COMMANDS,
-    scripts::COMMANDS,
-    shutdown::COMMANDS,
-    slowlog::COMMANDS,
-    streams::COMMANDS,
-    strings::COMMANDS,
-    tables::COMMANDS,
-    transactions::COMMANDS,
-];
-
-/// What a handler returns: its reply is in the sink, or an error that is written for it.
-pub type Outcome = Result<(), Fail>;
-
-/// What a handler works with.
-pub struct Cx<'a, 't> {
-    /// The transaction: locked keys, effects, time.
-    pub tx: &'a mut Tx<'t>,
-    /// The reply.
-    pub out: &'a mut Reply,
-    /// The connection's state.
-    pub client: &'a mut Client,
-    /// The server's state.
-    pub server: &'a Server,
-    /// The configuration as of this batch of commands.
-    pub settings: &'a Settings,
-    /// The request, if it was read before the shards were locked.
-    pub prepared: Option<Prepared>,
-}
-
-impl Cx<'_, '_> {
-    /// The database's number as effects carry it.
-    #[inline]
-    pub fn db(&self) -> u32 {
-        self.tx.db as u32
-    }
-
-    /// Refuses a command that needs memory where there is none, for those that find out by themselves that they do.
-    ///
-    /// # Errors
-    /// [`fail::OUT_OF_MEMORY`].
-    pub fn need_memory(&self) -> Outcome {
-        if self.client.memory_is_short { Err(fail::OUT_OF_MEMORY) } else { Ok(()) }
-    }
-
-    /// Whether the command may wait for keys. Inside a transaction it takes what there is.
-    pub fn may_wait(&self) -> bool {
-        !self.client.in_exec
-    }
-
-    /// What the client is told if a command is not admitted under its locks; it is not told if the command is postponed.
-    #[cold]
-    pub fn hold_up(&mut self, reason: &NotNow) -> Fail {
-        self.client.hold_up(reason, self.tx.engine());
-        Fail::not_now(reason)
-    }
-
-    /// Has the command wait: it is run again when one of the keys changes. There must be no reply.
-    pub fn wait(&mut self, wait: Wait) {
-        debug_assert!(self.may_wait());
-        self.client.wait = Some(wait);
-    }
-
-    /// The string at a key.
-    #[inline]
-    pub fn string(&self, key: &[u8]) -> Result<Option<&[u8]>, Fail> {
-        match self.tx.entry(key).map(crate::store::Entry::value) {
-            None => Ok(None),
-            Some(ValueRef::Str(bytes)) => Ok(Some(bytes)),
-            Some(_) => Err(fail::WRONG_TYPE),
-        }
-    }
-}

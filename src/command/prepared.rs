@@ -1,36 +1,9 @@
 //! Requests with a body that takes time to read are read before their shards are locked: JSON, conditions, whole items.
 //! What was read holds for the tables as they were then, and is read again if they have changed.
 
-use super::{Cx, Fail, ItemKey};
-use crate::config::Settings;
+use super::{Cx, Fail, Preparation, Prepared, Reading};
 use crate::engine::Tables;
 use std::any::Any;
-
-/// What a request is read with.
-pub struct Reading<'s> {
-    /// The tables that it may name.
-    pub tables: &'s Tables,
-    /// The configuration, which has the limits on items.
-    pub settings: &'s Settings,
-    /// The time in ms since the epoch from which relative deadlines count.
-    pub now: u64,
-}
-
-/// How the requests of a command are read ahead.
-#[derive(Clone, Copy)]
-pub struct Preparation {
-    /// Reads a request; `None` if it may as well be read under the locks.
-    pub read: fn(&Reading<'_>, &[&[u8]]) -> Option<Box<dyn Any>>,
-    /// Calls the visitor with each key in what was read, for commands whose keys stand within a body.
-    pub keys: Option<fn(&dyn Any, &mut dyn FnMut(ItemKey<'_>))>,
-}
-
-/// A request that was read ahead.
-pub struct Prepared {
-    request: Box<dyn Any>,
-    /// The tables' generation that it was read for.
-    tables: u64,
-}
 
 /// Requests with fewer bytes are read under the locks: that takes no longer than it takes to keep what was read.
 const SHORT: usize = 4096;

@@ -34,22 +34,11 @@ pub fn shown<'a>(command: &Command, args: &[&'a [u8]]) -> Vec<Cow<'a, [u8]>> {
     shown
 }
 
-/// The line that MONITOR shows of a command.
-pub fn monitor_line(micros: u64, db: usize, addr: &str, unix: bool, args: &[Cow<'_, [u8]>]) -> String {
-    let from = if unix { format!("unix:{}", addr.trim_end_matches(":0")) } else { addr.to_owned() };
-    let mut line = format!("+{}.{:06} [{db} {from}]", micros / 1_000_000, micros % 1_000_000);
-    for arg in args {
-        line.push(' ');
-        line += &crate::text::repr(arg);
-    }
-    line += "\r\n";
-    line
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::command::Registry;
+    use crate::node::monitor_line;
 
     fn line(words: &str) -> String {
         let args: Vec<&[u8]> = words.split(' ').map(str::as_bytes).collect();
@@ -74,11 +63,5 @@ mod tests {
         ] {
             assert_eq!(line(words), format!("+1234.000567 [3 127.0.0.1:9] {expected}\r\n"));
         }
-    }
-
-    #[test]
-    fn the_unix_socket_is_named() {
-        let line = monitor_line(1, 0, "/tmp/s:0", true, &[Cow::Borrowed(b"a\"\n")]);
-        assert_eq!(line, "+0.000001 [0 unix:/tmp/s] \"a\\\"\\n\"\r\n");
     }
 }

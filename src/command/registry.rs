@@ -1,37 +1,14 @@
 //! The command table at work: lookup by name, and the keys among a command's arguments.
 
 use super::fail::{Fail, SHOWN, as_text};
-use super::spec::{Begin, Find, KeySpec, Spec, flag};
-use super::{Multi, Server};
-use crate::config::{Config, RenamedCommand};
-use crate::engine::{Engine, Tables};
+use super::spec::flag;
+use super::types::{Begin, Command, Find, KeySpec, Multi, Registry, Spec};
+use crate::engine::Tables;
 use ahash::AHashMap;
 use smallvec::SmallVec;
-use std::sync::{Arc, OnceLock};
-
-/// A command of the table with what is worked out once.
-pub struct Command {
-    /// The declaration.
-    pub spec: &'static Spec,
-    /// `get`, or `client|list` for a subcommand.
-    pub full_name: String,
-    /// The number that statistics are kept under.
-    pub id: usize,
-    /// The argument that is the only key, when that is all there is to know about its keys; 0 if not.
-    pub only_key: usize,
-    /// Subcommands by lower-case name.
-    pub subs: AHashMap<&'static [u8], Command>,
-}
-
-/// All commands.
-pub struct Registry {
-    by_name: AHashMap<Box<[u8]>, Command>,
-    /// Full names by id.
-    names: Vec<String>,
-}
 
 /// The longest name of a command or subcommand that is looked up; longer names are unknown.
-const MAX_NAME: usize = 64;
+pub(super) const MAX_NAME: usize = 64;
 
 fn lower(name: &[u8], into: &mut [u8; MAX_NAME]) -> Option<usize> {
     let target = into.get_mut(..name.len())?;
@@ -188,49 +165,16 @@ pub(super) fn keys_of(spec: &KeySpec, args: &[&[u8]], found: &mut SmallVec<[usiz
 }
 
 impl Registry {
-    fn build() -> Self {
+    /// A registry of some families.
+    pub(super) fn of(families: &[&'static [Spec]]) -> Self {
         let mut by_name = AHashMap::new();
         let mut names = Vec::new();
-        for spec in super::FAMILIES.iter().flat_map(|family| family.iter()) {
+        for spec in families.iter().flat_map(|family| family.iter()) {
             let command = Command::new(spec, None, &mut names);
             let before = by_name.insert(Box::from(spec.name.as_bytes()), command);
             debug_assert!(before.is_none(), "two commands are called {}", spec.name);
         }
         Self { by_name, names }
-    }
-
-    /// The registry of all families.
-    pub fn get() -> &'static Self {
-        static REGISTRY: OnceLock<Registry> = OnceLock::new();
-        REGISTRY.get_or_init(Self::build)
-    }
-
-    /// A registry in which commands have other names, or none, as `rename-command` asks for. It lives as long as the
-    /// process.
-    pub fn renamed(renames: &[RenamedCommand]) -> Result<&'static Self, String> {
-        if renames.is_empty() {
-            return Ok(Self::get());
-        }
-        let mut registry = Self::build();
-        for RenamedCommand { from, to } in renames {
-            let fault = |what: &str| {
-                // Who renames a command keeps the new name secret.
-                format!("rename-command {} ...: {what}", crate::text::quoted(from))
-            };
-            let command = registry
-                .by_name
-                .remove(from.to_ascii_lowercase().as_slice())
-                .ok_or_else(|| fault("there is no such command"))?;
-            if to.len() > MAX_NAME {
-                return Err(fault(&format!("the new name has more than {MAX_NAME} bytes")));
-            }
-            let taken =
-                !to.is_empty() && registry.by_name.insert(to.to_ascii_lowercase().into(), command).is_some();
-            if taken {
-                return Err(fault("there is a command of the new name"));
-            }
-        }
-        Ok(Box::leak(Box::new(registry)))
     }
 
     /// The number of commands and subcommands; ids are below it.
@@ -312,21 +256,26 @@ pub fn is_write(command: &Command) -> bool {
     command.has(flag::WRITE)
 }
 
-impl Server {
-    /// A server over an engine; the configuration says how many workers it has.
-    pub fn new(engine: Arc<Engine>, config: Arc<Config>) -> Self {
-        Self::with_registry(engine, config, Registry::get())
-    }
-
-    /// As [`Server::new`], with commands that may have other names.
-    pub fn with_registry(engine: Arc<Engine>, config: Arc<Config>, registry: &'static Registry) -> Self {
-        Self::over(engine, config, registry, registry.count())
-    }
-}
-
 impl Multi {
     /// Whether it is all or nothing.
     pub fn is_atomic(&self) -> bool {
         self.queue.first().is_some_and(|first| first.command.has(flag::ATOMIC))
     }
+}
+
+/// The subcommands that clients know of, by name.
+pub(super) fn shown_subs(command: &Command) -> Vec<&Command> {
+    if command.has(flag::HIDDEN_SUBS) {
+        return Vec::new();
+    }
+    let mut subs: Vec<&Command> = command.subs.values().collect();
+    subs.sort_by_key(|sub| sub.spec.name);
+    subs
+}
+
+/// All commands by name, without subcommands.
+pub(super) fn sorted(registry: &Registry) -> Vec<&Command> {
+    let mut commands: Vec<&Command> = registry.commands().collect();
+    commands.sort_by_key(|command| command.spec.name);
+    commands
 }

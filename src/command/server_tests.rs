@@ -1,6 +1,6 @@
 //! The server's own commands where no referee can help: what differs from it, or depends on time.
 
-use super::registry::Registry;
+use super::Registry;
 use super::testing::Harness;
 use crate::config::RenamedCommand;
 

@@ -1,35 +1,7 @@
 //! What the command table says of a command: the single truth from which COMMAND, COMMAND DOCS, key extraction, ACL
 //! categories, lock sets, statistics' names and the documentation derive.
 
-use super::{Cx, Outcome, Preparation};
-use crate::engine::Tables;
-
-/// A handler. `args[0]` is the command's name; the arity was checked.
-pub type Handler = fn(&mut Cx<'_, '_>, &[&[u8]]) -> Outcome;
-
-/// A key of a command on items.
-#[derive(Clone, Copy)]
-pub struct ItemKey<'k> {
-    /// The argument that it is, 0 if it stands within one.
-    pub arg: usize,
-    /// The table's id.
-    pub table: u32,
-    /// The bytes under which it is stored, which choose its shard.
-    pub key: &'k [u8],
-}
-
-/// Finds the keys of a command on items, which the tables' schemas decide, and calls the visitor with each. Arguments that are
-/// no valid use of the command have no keys; the handler refuses them.
-pub type KeyFinder = fn(&Tables, &[&[u8]], &mut dyn FnMut(ItemKey<'_>));
-
-/// What a command does where one of its keys is a view of an item.
-#[derive(Clone, Copy)]
-pub enum OnView {
-    /// It reads the item as a hash if it only reads, and else refuses the key as one of the wrong type.
-    Plain,
-    /// A handler of its own, for all its keys.
-    Handler(Handler),
-}
+pub use super::types::{Begin, Find, Handler, ItemKey, KeyFinder, KeySpec, OnView, Preparation, Spec};
 
 /// Flags of commands, as a set of bits.
 pub mod flag {
@@ -107,92 +79,6 @@ pub mod flag {
 /// Longest argument of a `HEAVY` command that is run where others wait, in bytes. To read more JSON than that takes
 /// more than a few milliseconds.
 pub const HEAVY_BYTES: usize = 128 << 10;
-
-/// Where a key specification begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Begin {
-    /// At this argument.
-    Index(usize),
-    /// Behind this word, searched from an argument on (backwards from the end if negative).
-    Keyword(&'static str, i32),
-    /// Behind this option, wherever it stands, for clients searched from an argument on. The options that may stand before it are
-    /// named with the numbers of their arguments, for those may be the same word.
-    Option(&'static str, i32, &'static [(&'static str, usize)]),
-}
-
-/// Which arguments from the beginning on are keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Find {
-    /// Up to `last` (relative to the beginning; negative from the end), every `step`-th; of what remains only the first
-    /// `1/limit`-th if `limit` is above 1.
-    Range {
-        /// Last key.
-        last: i32,
-        /// Distance of keys.
-        step: usize,
-        /// Which part of the rest holds keys.
-        limit: usize,
-    },
-    /// A number at `at` says how many keys follow from `first` on, every `step`-th (both relative to the beginning).
-    Number {
-        /// Where the number stands.
-        at: usize,
-        /// Where the first key stands.
-        first: usize,
-        /// Distance of keys.
-        step: usize,
-    },
-}
-
-/// A group of keys among a command's arguments, as in COMMAND INFO.
-#[derive(Clone, Copy, Debug)]
-pub struct KeySpec {
-    /// Where the group begins.
-    pub begin: Begin,
-    /// Which arguments of it are keys.
-    pub find: Find,
-    /// Redis's words for what happens to the keys, such as `RW`, `access`, `update`.
-    pub flags: &'static [&'static str],
-}
-
-/// One command or subcommand.
-#[derive(Clone, Copy)]
-pub struct Spec {
-    /// Lower-case name; a subcommand's own name without its parent's.
-    pub name: &'static str,
-    /// Exact number of arguments with the name, or its negative minimum.
-    pub arity: i32,
-    /// Bits of [`flag`].
-    pub flags: u64,
-    /// The keys.
-    pub keys: &'static [KeySpec],
-    /// Finds the keys where they are partition keys of tables.
-    pub item_keys: Option<KeyFinder>,
-    /// How its requests are read before its shards are locked.
-    pub prepare: Option<Preparation>,
-    /// What it does where a key is a view of an item.
-    pub on_view: OnView,
-    /// Whether a use of it, by its arguments, needs every shard exclusively whatever its keys are.
-    pub alone: Option<fn(&[&[u8]]) -> bool>,
-    /// The handler; for a container, what answers when no subcommand fits.
-    pub run: Handler,
-    /// The group, as in COMMAND DOCS; also an ACL category.
-    pub group: &'static str,
-    /// The Redis version that introduced it.
-    pub since: &'static str,
-    /// What it costs.
-    pub complexity: &'static str,
-    /// One sentence.
-    pub summary: &'static str,
-    /// The arguments in Redis's notation, from which COMMAND DOCS derives its tree.
-    pub syntax: &'static str,
-    /// More ACL categories than group and flags imply.
-    pub categories: &'static [&'static str],
-    /// COMMAND's tips.
-    pub tips: &'static [&'static str],
-    /// Subcommands.
-    pub subs: &'static [Spec],
-}
 
 /// Starts a spec; the builder methods fill in the rest.
 pub const fn spec(name: &'static str, arity: i32, flags: u64, run: Handler) -> Spec {

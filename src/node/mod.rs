@@ -1,5 +1,5 @@
 //! What a server knows that is no command: its clients and what they wait for, statistics, the slow log, the latency
-//! monitor, what was refused to users, pauses, and the wish to end.
+//! monitor, who looks on, what was refused to users, pauses, and the wish to end.
 //!
 //! What a command is, is decided above: clients and server are generic over commands and their table, and only hold
 //! references to them.
@@ -8,6 +8,7 @@ mod acl_log;
 mod client;
 pub mod handle;
 mod latency;
+mod monitor;
 pub mod output;
 mod pause;
 mod rates;
@@ -23,6 +24,7 @@ pub use client::{
 };
 pub use handle::{ClientHandle, ClientNames, Kill};
 pub use latency::{LatencyMonitor, Series};
+pub use monitor::{monitor_line, show_monitors};
 pub use pause::Pause;
 pub use rates::Rates;
 pub use server::{Counts, Reconfigured, Server};

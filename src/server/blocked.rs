@@ -62,7 +62,7 @@ impl Connection {
                 }
                 Event::Woken => {
                     self.take_pushed();
-                    self.shared.flush(&local);
+                    local.flush(&self.shared);
                 }
                 Event::Gone => {
                     self.client = parked
@@ -147,7 +147,7 @@ impl Connection {
         self.client = Some(client);
         self.at += 1;
         let mut outbox = self.shared.outbox.borrow_mut();
-        let mut reply = self.shared.sink(&self.local, &mut outbox, Proto::V2);
+        let mut reply = self.local.sink(&self.shared, &mut outbox, Proto::V2);
         reply.append(replies);
         self.answer(outbox, reply, wrote, shows, began);
         !closing
@@ -155,7 +155,7 @@ impl Connection {
 
     fn gave_up(&mut self, mut client: Client, parked: &Parked, end: WaitEnd) -> bool {
         let mut outbox = self.shared.outbox.borrow_mut();
-        let mut reply = self.shared.sink(&self.local, &mut outbox, proto_of(&client));
+        let mut reply = self.local.sink(&self.shared, &mut outbox, proto_of(&client));
         self.local.worker.borrow_mut().end_wait(&mut client, parked, end, &mut reply);
         let closing = client.closing;
         self.shared.client.wait_bytes.store(0, Relaxed);

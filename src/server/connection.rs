@@ -1,9 +1,9 @@
 //! One connection's task: read what is there, run all complete commands, write the replies once.
 
-use super::replies::Shared;
+use super::local::{Local, Seat};
+use super::shared::Shared;
 use super::stream::{ReadHalf, WriteHalf};
 use super::thread;
-use super::worker::{Local, Seat};
 use crate::command::{Client, Fail};
 use crate::engine::State;
 use crate::env::Instant;
@@ -123,7 +123,7 @@ impl Connection {
                     }
                 }
             }
-            self.shared.flush(&self.local);
+            self.local.flush(&self.shared);
         }
         self.drain().await;
     }
@@ -187,24 +187,24 @@ impl Connection {
                 More::No => return self.note_input(),
                 More::Close => return false,
                 More::Yes => {
-                    self.shared.flush(&local);
+                    local.flush(&self.shared);
                     tokio::task::yield_now().await;
                 }
                 More::Long => {
-                    self.shared.flush(&local);
+                    local.flush(&self.shared);
                     if !self.run_long().await {
                         return false;
                     }
                 }
                 More::Blocked => {
-                    self.shared.flush(&local);
+                    local.flush(&self.shared);
                     if !self.wait_for_keys().await {
                         return false;
                     }
                 }
                 More::Paused(_) if self.shared.client.killed() != Kill::No => return false,
                 More::Paused(until) => {
-                    self.shared.flush(&local);
+                    local.flush(&self.shared);
                     if !self.wait_for_pause(until).await {
                         return false;
                     }
@@ -275,7 +275,7 @@ impl Connection {
         }
         let began = self.local.server.engine.state();
         let mut outbox = self.shared.outbox.borrow_mut();
-        let mut reply = self.shared.sink(&self.local, &mut outbox, proto_of(client));
+        let mut reply = self.local.sink(&self.shared, &mut outbox, proto_of(client));
         let progress = self.local.worker.borrow_mut().run(client, buf, &self.batch, self.at, &mut reply);
         self.at = progress.done;
         let done = self.at == self.batch.commands.len();
@@ -348,7 +348,7 @@ impl Connection {
         self.at += progress.done;
         self.local.stats.absorb(&stats);
         let mut outbox = self.shared.outbox.borrow_mut();
-        let mut reply = self.shared.sink(&self.local, &mut outbox, Proto::V2);
+        let mut reply = self.local.sink(&self.shared, &mut outbox, Proto::V2);
         reply.append(replies);
         self.answer(outbox, reply, progress.wrote, progress.shows, began);
         progress.stop != Some(Stop::Close)
@@ -357,7 +357,7 @@ impl Connection {
     /// Answers the next decoded command, for which no thread can be had; false if the connection is to be closed.
     fn refuse_long(&mut self, mut client: Client, error: &io::Error, began: State) -> bool {
         let mut outbox = self.shared.outbox.borrow_mut();
-        let mut reply = self.shared.sink(&self.local, &mut outbox, proto_of(&client));
+        let mut reply = self.local.sink(&self.shared, &mut outbox, proto_of(&client));
         let fail = Fail::text(format!("ERR no thread can be started for the command: {error}"));
         let command = self.batch.commands[self.at];
         let args: SmallVec<[&[u8]; 8]> =

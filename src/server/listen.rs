@@ -1,6 +1,7 @@
 //! The sockets that are listened on, and who is let in.
 
-use super::worker::{Accepted, Seat, Workers};
+use super::local::Seat;
+use super::worker::{Accepted, Workers};
 use crate::command::Server;
 use crate::config::{CANNOT_BIND, Refusal, Settings};
 use crate::env::{OwnName, listen_unix};

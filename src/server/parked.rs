@@ -1,6 +1,6 @@
 //! Connections whose replies wait for a log that answers later, in the order of the positions that they wait for.
 
-use super::replies::Shared;
+use super::shared::Shared;
 use crate::log::Lsn;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

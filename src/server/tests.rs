@@ -3,7 +3,8 @@
 
 mod later;
 
-use super::worker::{Accepted, Seat, Workers};
+use super::local::Seat;
+use super::worker::{Accepted, Workers};
 use crate::command::Server;
 use crate::config::{AppendFsync, Config, ProtectedAction, Settings};
 use crate::engine::Engine;

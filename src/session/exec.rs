@@ -9,7 +9,7 @@ use crate::command::transactions::watches_hold;
 use crate::command::{Client, Command, Cx, Fail, Multi, Queued, Server, counts_lookups, flag, is_write};
 use crate::config::Settings;
 use crate::engine::{Engine, NotNow, Reach, Tx, UnitOfWork, VIEW_DB};
-use crate::node::{Watched, forget_watched};
+use crate::node::{Watched, forget_watched, show_monitors};
 use crate::resp::Reply;
 use crate::store::{Locked, Mode, shown};
 use smallvec::SmallVec;
@@ -87,7 +87,7 @@ fn exec(
     if client.postponed {
         (multi.concluded, multi.monitored) = (concluded, monitored);
     } else if !monitored.is_empty() {
-        observe::show_monitors(&server, &monitored);
+        show_monitors(&server, &monitored);
     }
     outcome
 }

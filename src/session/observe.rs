@@ -2,8 +2,7 @@
 
 use crate::command::{Client, Command, Server, flag, redact};
 use crate::config::Settings;
-use crate::node::{ClientHandle, output, slowlog};
-use std::sync::atomic::Ordering::Relaxed;
+use crate::node::{self, slowlog};
 
 /// From how many nanoseconds on a command concerns the slow log or the latency monitor.
 pub(super) fn slow_nanos(settings: &Settings) -> u64 {
@@ -49,7 +48,7 @@ pub(super) fn slow(
 #[cold]
 pub(super) fn feed_monitors(server: &Server, client: &Client, command: &Command, args: &[&[u8]]) {
     if let Some(line) = monitor_line(server, client, command, args) {
-        show_monitors(server, &line);
+        node::show_monitors(server, &line);
     }
 }
 
@@ -67,19 +66,5 @@ pub(super) fn monitor_line(
     let shown = redact::shown(command, args);
     let micros = server.engine.clock.now_micros();
     let handle = &client.handle;
-    Some(redact::monitor_line(micros, client.db, &handle.addr, handle.unix, &shown))
-}
-
-/// Shows lines to the clients of MONITOR.
-#[cold]
-pub(super) fn show_monitors(server: &Server, line: &str) {
-    let watches = |other: &ClientHandle| other.monitor.load(Relaxed) && !other.silent.load(Relaxed);
-    let monitors: Vec<_> = server.clients.lock().values().filter(|other| watches(other)).cloned().collect();
-    let shows = server.engine.everything_since(server.engine.state());
-    let most = output::most(&server.config.snapshot(), true);
-    for monitor in monitors {
-        if !monitor.push(line.as_bytes(), shows, most) {
-            output::close(server, &monitor);
-        }
-    }
+    Some(node::monitor_line(micros, client.db, &handle.addr, handle.unix, &shown))
 }

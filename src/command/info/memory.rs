@@ -1,6 +1,6 @@
 //! The section about memory.
 
-use super::Report;
+use super::report::Report;
 use crate::env::memory::{allocator_stats, used_bytes};
 use crate::env::process;
 use std::sync::atomic::Ordering::Relaxed;

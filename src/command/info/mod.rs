@@ -2,15 +2,16 @@
 
 mod memory;
 mod persistence;
+mod report;
 mod server;
 mod stats;
 
 pub(super) use memory::Figures;
 
+use self::report::Report;
 use super::spec::*;
 use super::{Cx, Outcome, Server};
 use crate::config::Settings;
-use crate::env::Instant;
 use std::fmt::Write as _;
 
 /// The family.
@@ -24,31 +25,6 @@ pub(super) static COMMANDS: &[Spec] =
             "[section [section ...]]",
         )
         .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])];
-
-/// What a section is written with.
-struct Report<'a> {
-    server: &'a Server,
-    settings: &'a Settings,
-    /// The time in ms since the epoch.
-    now: u64,
-    instant: Instant,
-    text: String,
-}
-
-impl Report<'_> {
-    /// One line.
-    fn line(&mut self, name: &str, value: impl std::fmt::Display) {
-        let _ = write!(self.text, "{name}:{value}\r\n");
-    }
-
-    /// Lines whose value is always the same, as text `name:value` per line.
-    fn constant(&mut self, lines: &str) {
-        for line in lines.split_whitespace() {
-            self.text += line;
-            self.text += "\r\n";
-        }
-    }
-}
 
 /// One section: its name, its title, what writes it, and whether it is shown without being asked for.
 struct Section {

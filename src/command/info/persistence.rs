@@ -1,6 +1,6 @@
 //! The section about the log and its checkpoints, under the names that Redis gives its files.
 
-use super::Report;
+use super::report::Report;
 use crate::log::LogError;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 

@@ -1,6 +1,6 @@
 //! The sections about the process, its clients and its data.
 
-use super::Report;
+use super::report::Report;
 use crate::command::connection::REDIS_VERSION;
 use crate::engine::VIEW_DB;
 use crate::env::process;

@@ -1,6 +1,6 @@
 //! The sections about what was done: counters, commands, errors, durations.
 
-use super::Report;
+use super::report::Report;
 use crate::command::Command;
 use crate::command::latency::all_holds;
 use crate::command::spec::flag;

@@ -18,7 +18,7 @@ mod words;
 mod write;
 
 pub use atomic::token_key;
-pub(super) use target::limits;
+pub(super) use target::{limits, missing};
 pub(super) use words::Words;
 
 use super::spec::*;

@@ -43,7 +43,16 @@ fn stored(table: &Table, text: &[u8], visit: &mut dyn FnMut(&[u8])) {
 
 /// The table of a name.
 pub(super) fn table(with: &Reading<'_>, name: &[u8]) -> Result<LocalTable, Fail> {
-    with.tables.local(name).ok_or_else(|| crate::command::tables::missing(with.tables, name))
+    with.tables.local(name).ok_or_else(|| missing(with.tables, name))
+}
+
+/// There is no table of this name that commands could use.
+pub(in crate::command) fn missing(tables: &Tables, name: &[u8]) -> Fail {
+    let why = match tables.get_any(name) {
+        Some(_) => "' is not ready: hashes are becoming its items",
+        None => "' does not exist",
+    };
+    Fail::about("NOTABLE table '", name, why)
 }
 
 /// The limits on items that the configuration sets.

@@ -1,11 +1,10 @@
 //! Giving tables their schemas, and hashes that fit a template their place in them: at once where every shard is locked, as in a
 //! transaction, else one by one while other clients are served.
 
-use super::{StreamChange, find};
-use crate::command::items::limits;
+use crate::command::items::{limits, missing};
 use crate::command::{Cx, Fail, Outcome};
 use crate::engine::{LiftError, Over, Table, Tx};
-use crate::item::TableSchema;
+use crate::item::{StreamView, TableSchema};
 use crate::ops::{self, OpError};
 use crate::store::Holder;
 use std::sync::Arc;
@@ -113,4 +112,33 @@ fn lift(cx: &Cx<'_, '_>, name: &str, lifting: bool) -> Outcome {
              log can be written"
         ))),
     }
+}
+
+/// What TABLE.ALTER does to a table's change stream.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum StreamChange {
+    Unsaid,
+    On(StreamView),
+    Off,
+}
+
+impl StreamChange {
+    /// Whether a table records its changes from then on that did not do so, or otherwise.
+    pub(super) fn adds_to(self, schema: &TableSchema) -> bool {
+        matches!(self, Self::On(view) if schema.stream().is_none_or(|span| span.view != view))
+    }
+
+    /// Makes the change in the schema that a table is about to have. Every shard is held.
+    fn carry_out(self, tx: &Tx<'_>, table: &Table, schema: &mut TableSchema) {
+        match self {
+            Self::On(view) if self.adds_to(&table.schema) => ops::enable_stream(tx, table, schema, view),
+            Self::Off => ops::disable_stream(tx, table, schema),
+            Self::On(_) | Self::Unsaid => {}
+        }
+    }
+}
+
+/// The table of a name.
+pub(super) fn find(cx: &Cx<'_, '_>, name: &[u8]) -> Result<Arc<Table>, Fail> {
+    cx.tx.engine().tables.get(name).ok_or_else(|| missing(&cx.tx.engine().tables, name))
 }

@@ -1,13 +1,14 @@
 //! Tables of items: creating, changing, describing, listing and dropping them.
 
 use super::fail::{self, Fail};
-use super::items::Words;
+use super::items::{Words, missing};
 use super::spec::*;
 use super::{Cx, Outcome, eq};
-use crate::engine::{Table, Tables, Tx};
-use crate::item::{AttrType, KeyAttr, KeyType, StreamSpan, StreamView, TableSchema};
+use crate::engine::Table;
+use crate::item::{KeyAttr, KeyType, StreamSpan, TableSchema};
 use crate::ops;
-use std::sync::Arc;
+use keyspace::StreamChange;
+use words::{attribute, declarations, key_attr, stream_view};
 
 mod index;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod index_tests;
 mod keyspace;
 #[cfg(test)]
 mod tests;
+mod words;
 
 /// Locks what it needs itself, unless it is part of a transaction.
 const APART: u64 = flag::WRITE | flag::WHOLE | flag::LONG;
@@ -181,103 +183,12 @@ fn altered(schema: &TableSchema, words: &[&[u8]]) -> Result<(TableSchema, Stream
     Ok((schema, stream))
 }
 
-/// What TABLE.ALTER does to a table's change stream.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum StreamChange {
-    Unsaid,
-    On(StreamView),
-    Off,
-}
-
-impl StreamChange {
-    /// Whether a table records its changes from then on that did not do so, or otherwise.
-    fn adds_to(self, schema: &TableSchema) -> bool {
-        matches!(self, Self::On(view) if schema.stream().is_none_or(|span| span.view != view))
-    }
-
-    /// Makes the change in the schema that a table is about to have. Every shard is held.
-    fn carry_out(self, tx: &Tx<'_>, table: &Table, schema: &mut TableSchema) {
-        match self {
-            Self::On(view) if self.adds_to(&table.schema) => ops::enable_stream(tx, table, schema, view),
-            Self::Off => ops::disable_stream(tx, table, schema),
-            Self::On(_) | Self::Unsaid => {}
-        }
-    }
-}
-
-/// The declarations behind ATTR: one, and more as long as a name and a type follow.
-fn declarations(schema: &mut TableSchema, words: &mut Words<'_, '_>) -> Result<(), Fail> {
-    declare(schema, words)?;
-    while words.peek_second().is_some_and(|word| attr_type(word).is_some())
-        && !words.peek().is_some_and(is_clause)
-    {
-        declare(schema, words)?;
-    }
-    Ok(())
-}
-
-fn is_clause(word: &[u8]) -> bool {
-    ["PK", "SK", "TTL", "NOTTL", "KEYSPACE", "NOKEYSPACE", "STREAM", "NOSTREAM", "ATTR", "NOATTR", "INDEX"]
-        .iter()
-        .any(|clause| eq(word, clause))
-}
-
-fn stream_view(words: &mut Words<'_, '_>) -> Result<StreamView, Fail> {
-    let word = words.need()?;
-    let view = StreamView::ALL.into_iter().find(|view| eq(word, view.short_name()));
-    view.ok_or(Fail::new("VALIDATION a stream's view is one of KEYS NEW OLD BOTH"))
-}
-
-fn declare(schema: &mut TableSchema, words: &mut Words<'_, '_>) -> Result<(), Fail> {
-    let name = attribute(words)?;
-    let declared = attr_type(words.need()?)
-        .ok_or(Fail::new("VALIDATION an attribute's type is one of S N B BOOL NULL M L SS NS BS"))?;
-    match schema.attrs.insert(name, declared) {
-        None => Ok(()),
-        Some(_) => Err(Fail::new("VALIDATION an attribute is declared twice")),
-    }
-}
-
-fn attr_type(word: &[u8]) -> Option<AttrType> {
-    AttrType::ALL.into_iter().find(|t| eq(word, t.tag()))
-}
-
-/// A key attribute: its name, and its type if it is not S.
-fn key_attr(words: &mut Words<'_, '_>) -> Result<KeyAttr, Fail> {
-    let name = attribute(words)?;
-    let of_index = |word| eq(word, "PROJECT") || eq(word, "LOCAL");
-    if words.peek().is_none_or(|word| is_clause(word) || of_index(word)) {
-        return Ok(KeyAttr::new(name, KeyType::S));
-    }
-    let key_type = attr_type(words.need()?).and_then(KeyType::from_attr_type);
-    Ok(KeyAttr::new(name, key_type.ok_or(Fail::new("VALIDATION a key's type is one of S N B"))?))
-}
-
-fn attribute(words: &mut Words<'_, '_>) -> Result<String, Fail> {
-    let name = words.text()?;
-    crate::item::check_name(name.as_bytes())?;
-    Ok(name.to_owned())
-}
-
 /// TABLE.DESCRIBE t
 fn describe(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let table =
         cx.tx.engine().tables.get_any(args[1]).ok_or_else(|| missing(&cx.tx.engine().tables, args[1]))?;
     show(cx, &table);
     Ok(())
-}
-
-fn find(cx: &Cx<'_, '_>, name: &[u8]) -> Result<Arc<Table>, Fail> {
-    cx.tx.engine().tables.get(name).ok_or_else(|| missing(&cx.tx.engine().tables, name))
-}
-
-/// There is no table of this name that commands could use.
-pub(super) fn missing(tables: &Tables, name: &[u8]) -> Fail {
-    let why = match tables.get_any(name) {
-        Some(_) => "' is not ready: hashes are becoming its items",
-        None => "' does not exist",
-    };
-    Fail::about("NOTABLE table '", name, why)
 }
 
 fn show(cx: &mut Cx<'_, '_>, table: &Table) {

@@ -1,0 +1,88 @@
+//! All families of commands, the registry that is made of them, and servers that have it.
+
+use super::registry::MAX_NAME;
+use super::types::{Registry, Server, Spec};
+use super::{
+    acl, admin, bitmaps, client_modes, cluster, config, connection, ddb, debug, hashes, info, introspect,
+    items, keys, latency, memory, persistence, scripts, shutdown, slowlog, streams, strings, tables,
+    transactions,
+};
+use crate::config::{Config, RenamedCommand};
+use crate::engine::Engine;
+use std::sync::{Arc, OnceLock};
+
+/// All families.
+static FAMILIES: &[&[Spec]] = &[
+    acl::COMMANDS,
+    admin::COMMANDS,
+    bitmaps::COMMANDS,
+    client_modes::COMMANDS,
+    cluster::COMMANDS,
+    config::COMMANDS,
+    connection::COMMANDS,
+    ddb::COMMANDS,
+    debug::COMMANDS,
+    hashes::COMMANDS,
+    info::COMMANDS,
+    introspect::COMMANDS,
+    items::COMMANDS,
+    keys::COMMANDS,
+    latency::COMMANDS,
+    memory::COMMANDS,
+    persistence::COMMANDS,
+    scripts::COMMANDS,
+    shutdown::COMMANDS,
+    slowlog::COMMANDS,
+    streams::COMMANDS,
+    strings::COMMANDS,
+    tables::COMMANDS,
+    transactions::COMMANDS,
+];
+
+impl Registry {
+    /// The registry of all families.
+    pub fn get() -> &'static Self {
+        static REGISTRY: OnceLock<Registry> = OnceLock::new();
+        REGISTRY.get_or_init(|| Self::of(FAMILIES))
+    }
+
+    /// A registry in which commands have other names, or none, as `rename-command` asks for. It lives as long as the
+    /// process.
+    pub fn renamed(renames: &[RenamedCommand]) -> Result<&'static Self, String> {
+        if renames.is_empty() {
+            return Ok(Self::get());
+        }
+        let mut registry = Self::of(FAMILIES);
+        for RenamedCommand { from, to } in renames {
+            let fault = |what: &str| {
+                // Who renames a command keeps the new name secret.
+                format!("rename-command {} ...: {what}", crate::text::quoted(from))
+            };
+            let command = registry
+                .by_name
+                .remove(from.to_ascii_lowercase().as_slice())
+                .ok_or_else(|| fault("there is no such command"))?;
+            if to.len() > MAX_NAME {
+                return Err(fault(&format!("the new name has more than {MAX_NAME} bytes")));
+            }
+            let taken =
+                !to.is_empty() && registry.by_name.insert(to.to_ascii_lowercase().into(), command).is_some();
+            if taken {
+                return Err(fault("there is a command of the new name"));
+            }
+        }
+        Ok(Box::leak(Box::new(registry)))
+    }
+}
+
+impl Server {
+    /// A server over an engine; the configuration says how many workers it has.
+    pub fn new(engine: Arc<Engine>, config: Arc<Config>) -> Self {
+        Self::with_registry(engine, config, Registry::get())
+    }
+
+    /// As [`Server::new`], with commands that may have other names.
+    pub fn with_registry(engine: Arc<Engine>, config: Arc<Config>, registry: &'static Registry) -> Self {
+        Self::over(engine, config, registry, registry.count())
+    }
+}

@@ -1,0 +1,20 @@
+//! What a connection's task and its worker's flusher share of the connection.
+
+use super::outbox::Outbox;
+use super::stream::WriteHalf;
+use crate::node::ClientHandle;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+/// What the task and the flusher share of a connection.
+pub(super) struct Shared {
+    pub(super) outbox: RefCell<Outbox>,
+    /// The most bytes of replies that may be held, as of the last commands; any number if it is 0.
+    pub(super) most: Cell<usize>,
+    pub(super) write: WriteHalf,
+    pub(super) client: Arc<ClientHandle>,
+    /// Whether the connection only waits until its last replies are sent.
+    pub(super) draining: Cell<bool>,
+    /// Whether it is among the worker's parked connections.
+    pub(super) is_parked: Cell<bool>,
+}
