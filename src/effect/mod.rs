@@ -4,12 +4,28 @@
 //! whole database or table). The log holds effects, checkpoints hold effects, and the store applies them through one
 //! function, live and in recovery alike. An effect depends on nothing but the state of its own key, but for those with
 //! [`Effect::sources`], which are in no checkpoint, and in the log only where their sources can be had when it is replayed.
+//!
+//! What can happen to values of one type stands in one file, with its bytes. A type is added by such a file, and by one arm
+//! in each match over [`Effect`].
 
 mod codec;
+mod hash;
+mod item;
+mod key;
+mod parts;
 mod stream;
+mod string;
+mod structural;
+#[cfg(test)]
+mod tests;
 
 pub use codec::{Decoder, EffectError, VERSION};
+pub use hash::{FieldExpire, HashChange};
+pub use item::ItemChange;
+pub use parts::{List, ListIter};
 pub use stream::{Ids, StreamChange};
+pub use string::StringChange;
+pub use structural::Structural;
 
 use crate::value::bits::BitOp;
 
@@ -28,121 +44,44 @@ pub fn is_own(db: u32) -> bool {
     matches!(db, SYSTEM | TOKENS)
 }
 
-/// What happens to a field's deadline when the field is set.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FieldExpire {
-    /// The field has no deadline afterwards.
-    Clear,
-    /// An existing field keeps its deadline.
-    Keep,
-    /// The field has this deadline (ms since the epoch) afterwards.
-    At(u64),
-}
-
-/// A list of byte strings, borrowed either from a command's arguments or from a record.
-#[derive(Clone, Copy, Debug)]
-pub enum List<'a> {
-    /// Borrowed arguments.
-    Slices(&'a [&'a [u8]]),
-    /// `count` parts of `(varint length, bytes)`.
-    Packed {
-        /// The bytes of all parts.
-        bytes: &'a [u8],
-        /// The number of parts.
-        count: usize,
-    },
-}
-
-impl<'a> List<'a> {
-    /// The number of byte strings.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Slices(s) => s.len(),
-            Self::Packed { count, .. } => *count,
-        }
-    }
-
-    /// Whether the list is empty.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Walks the byte strings.
-    pub fn iter(&self) -> ListIter<'a> {
-        ListIter { list: *self, at: 0 }
-    }
-}
-
-impl PartialEq for List<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.iter().eq(other.iter())
-    }
-}
-
-/// Walks a [`List`].
-#[derive(Clone)]
-pub struct ListIter<'a> {
-    list: List<'a>,
-    at: usize,
-}
-
-impl<'a> Iterator for ListIter<'a> {
-    type Item = &'a [u8];
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a [u8]> {
-        match self.list {
-            List::Slices(s) => {
-                let item = s.get(self.at)?;
-                self.at += 1;
-                Some(item)
-            }
-            List::Packed { bytes, .. } => {
-                if self.at >= bytes.len() {
-                    return None;
-                }
-                let (part, next) = crate::value::packed::read_part(bytes, self.at);
-                self.at = next;
-                Some(part)
-            }
-        }
-    }
-}
-
-/// The compact kinds whose payload a [`Effect::PutPacked`] carries verbatim. The numbers are part of the log's format.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum PackedKind {
-    /// A hash without field deadlines.
-    Hash = 1,
-    /// A hash with field deadlines.
-    HashTtl = 2,
-}
-
 /// One mutation. Databases are numbered as clients see them; tables by the id in their schema record.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Effect<'a> {
-    /// The key holds exactly this string.
-    SetString {
+    /// Something happens to a string.
+    String {
         /// The database.
         db: u32,
         /// The key.
         key: &'a [u8],
-        /// The whole value.
-        value: &'a [u8],
-        /// The deadline in ms since the epoch.
-        expire: Option<u64>,
+        /// What happens.
+        change: StringChange<'a>,
     },
-    /// Bytes of a string are overwritten from `at` on; the string is created and padded with zeros as needed.
-    Splice {
+    /// Something happens to a hash.
+    Hash {
         /// The database.
         db: u32,
         /// The key.
         key: &'a [u8],
-        /// Offset of the first byte.
-        at: usize,
-        /// The new bytes.
-        bytes: &'a [u8],
+        /// What happens.
+        change: HashChange<'a>,
+    },
+    /// Something happens to a stream.
+    Stream {
+        /// The database.
+        db: u32,
+        /// The key.
+        key: &'a [u8],
+        /// What happens.
+        change: StreamChange<'a>,
+    },
+    /// Something happens to an item.
+    Item {
+        /// The table's id.
+        table: u32,
+        /// The encoded partition key.
+        partition: &'a [u8],
+        /// What happens.
+        change: ItemChange<'a>,
     },
     /// The key is gone.
     Delete {
@@ -150,6 +89,15 @@ pub enum Effect<'a> {
         db: u32,
         /// The key.
         key: &'a [u8],
+    },
+    /// The key has this deadline, or none.
+    Expire {
+        /// The database.
+        db: u32,
+        /// The key.
+        key: &'a [u8],
+        /// The deadline in ms since the epoch.
+        at: Option<u64>,
     },
     /// The key holds what was at another one, which holds nothing.
     Move {
@@ -184,157 +132,45 @@ pub enum Effect<'a> {
         /// The keys of the strings; what is not there counts as empty.
         keys: List<'a>,
     },
-    /// The key holds the string that a payload of Redis's serialisation holds.
-    Restore {
-        /// The database.
-        db: u32,
-        /// The key.
-        key: &'a [u8],
-        /// The payload with its footer.
-        payload: &'a [u8],
-        /// The deadline in ms since the epoch.
-        expire: Option<u64>,
-    },
-    /// The key has this deadline, or none.
-    Expire {
-        /// The database.
-        db: u32,
-        /// The key.
-        key: &'a [u8],
-        /// The deadline in ms since the epoch.
-        at: Option<u64>,
-    },
-    /// The key holds this packed value.
-    PutPacked {
-        /// The database.
-        db: u32,
-        /// The key.
-        key: &'a [u8],
-        /// The deadline in ms since the epoch.
-        expire: Option<u64>,
-        /// What the payload is.
-        kind: PackedKind,
-        /// The packed bytes.
-        payload: &'a [u8],
-    },
-    /// Fields of a hash are set; the hash is created if missing.
-    HashSet {
-        /// The database.
-        db: u32,
-        /// The key.
-        key: &'a [u8],
-        /// Fields and values in turn.
-        pairs: List<'a>,
-        /// What becomes of the fields' deadlines.
-        expire: FieldExpire,
-    },
-    /// Fields of a hash are removed; a hash without fields is removed.
-    HashDelete {
-        /// The database.
-        db: u32,
-        /// The key.
-        key: &'a [u8],
-        /// The fields.
-        fields: List<'a>,
-    },
-    /// Fields of a hash have this deadline (0: none).
-    HashExpire {
-        /// The database.
-        db: u32,
-        /// The key.
-        key: &'a [u8],
-        /// The fields.
-        fields: List<'a>,
-        /// The deadline in ms since the epoch, 0 for none.
-        at: u64,
-    },
-    /// An item is put in place of the one with its key.
-    ItemPut {
-        /// The table's id.
-        table: u32,
-        /// The encoded partition key.
-        partition: &'a [u8],
-        /// The encoded sort key, empty in tables without one.
-        sort: &'a [u8],
-        /// The encoded item.
-        item: &'a [u8],
-    },
-    /// An item is removed.
-    ItemDelete {
-        /// The table's id.
-        table: u32,
-        /// The encoded partition key.
-        partition: &'a [u8],
-        /// The encoded sort key, empty in tables without one.
-        sort: &'a [u8],
-    },
-    /// Something happens to a stream.
-    Stream {
-        /// The database.
-        db: u32,
-        /// The key.
-        key: &'a [u8],
-        /// What happens.
-        change: StreamChange<'a>,
-    },
-    /// The database is empty and goes on in a new space.
-    FlushDb {
-        /// The database.
-        db: u32,
-        /// The fresh space's number.
-        space: u32,
-    },
-    /// Two databases change places.
-    SwapDb {
-        /// One database.
-        a: u32,
-        /// The other.
-        b: u32,
-    },
-    /// A table exists with this schema (also after a change of it).
-    TablePut {
-        /// The table's id, which is its space.
-        table: u32,
-        /// When the table was created, in ms since the epoch.
-        created: u64,
-        /// The table's name.
-        name: &'a [u8],
-        /// The encoded schema, opaque here.
-        schema: &'a [u8],
-    },
-    /// A table is gone with all its items.
-    TableDrop {
-        /// The table's id.
-        table: u32,
-    },
-    /// Changes before this place may be missing from the log, because it was off. Replay does not cross it.
-    Gap,
+    /// Something happens to whole databases or tables, or to the log.
+    Structural(Structural<'a>),
+}
+
+/// What an effect changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Subject<'a> {
+    /// One key of a database.
+    Key(u32, &'a [u8]),
+    /// One partition of a table, by its encoded key.
+    Partition(u32, &'a [u8]),
+    /// Whole databases or tables, in all shards.
+    All,
 }
 
 impl<'a> Effect<'a> {
-    /// The database of an effect on a key; `None` for items and structural effects.
-    pub fn db(&self) -> Option<u32> {
+    /// What the effect changes. What has [`Effect::sources`] depends on these too, and a move empties its source.
+    #[inline]
+    pub fn subject(&self) -> Subject<'a> {
         match *self {
-            Self::SetString { db, .. }
-            | Self::Splice { db, .. }
-            | Self::Delete { db, .. }
-            | Self::Move { to_db: db, .. }
-            | Self::Copy { to_db: db, .. }
-            | Self::Combine { db, .. }
-            | Self::Restore { db, .. }
-            | Self::Expire { db, .. }
-            | Self::PutPacked { db, .. }
-            | Self::HashSet { db, .. }
-            | Self::HashDelete { db, .. }
-            | Self::HashExpire { db, .. }
-            | Self::Stream { db, .. } => Some(db),
-            Self::ItemPut { .. }
-            | Self::ItemDelete { .. }
-            | Self::FlushDb { .. }
-            | Self::SwapDb { .. }
-            | Self::TablePut { .. }
-            | Self::TableDrop { .. }
-            | Self::Gap => None,
+            Self::String { db, key, .. }
+            | Self::Hash { db, key, .. }
+            | Self::Stream { db, key, .. }
+            | Self::Delete { db, key }
+            | Self::Expire { db, key, .. }
+            | Self::Move { to_db: db, to: key, .. }
+            | Self::Copy { to_db: db, to: key, .. }
+            | Self::Combine { db, to: key, .. } => Subject::Key(db, key),
+            Self::Item { table, partition, .. } => Subject::Partition(table, partition),
+            Self::Structural(_) => Subject::All,
+        }
+    }
+
+    /// The database of an effect on a key; `None` for items and structural effects.
+    #[inline]
+    pub fn db(&self) -> Option<u32> {
+        match self.subject() {
+            Subject::Key(db, _) => Some(db),
+            Subject::Partition(..) | Subject::All => None,
         }
     }
 
@@ -342,43 +178,73 @@ impl<'a> Effect<'a> {
     /// [`Effect::sources`] needs their shards too.
     #[inline]
     pub fn shard_key(&self) -> Option<&'a [u8]> {
-        match *self {
-            Self::SetString { key, .. }
-            | Self::Splice { key, .. }
-            | Self::Delete { key, .. }
-            | Self::Move { to: key, .. }
-            | Self::Copy { to: key, .. }
-            | Self::Combine { to: key, .. }
-            | Self::Restore { key, .. }
-            | Self::Expire { key, .. }
-            | Self::PutPacked { key, .. }
-            | Self::HashSet { key, .. }
-            | Self::HashDelete { key, .. }
-            | Self::HashExpire { key, .. }
-            | Self::Stream { key, .. } => Some(key),
-            Self::ItemPut { partition, .. } | Self::ItemDelete { partition, .. } => Some(partition),
-            Self::FlushDb { .. }
-            | Self::SwapDb { .. }
-            | Self::TablePut { .. }
-            | Self::TableDrop { .. }
-            | Self::Gap => None,
+        match self.subject() {
+            Subject::Key(_, key) | Subject::Partition(_, key) => Some(key),
+            Subject::All => None,
+        }
+    }
+
+    /// Whether it goes on from the value that its key has, of which nothing must be left then if it has expired. An effect that
+    /// does not, puts something in its place, or removes what a command has looked at.
+    #[inline]
+    pub fn builds_on_value(&self) -> bool {
+        match self {
+            Self::String { change, .. } => change.builds_on_value(),
+            Self::Hash { change, .. } => change.builds_on_value(),
+            Self::Stream { .. } | Self::Expire { .. } => true,
+            Self::Item { .. }
+            | Self::Delete { .. }
+            | Self::Move { .. }
+            | Self::Copy { .. }
+            | Self::Combine { .. }
+            | Self::Structural(_) => false,
         }
     }
 
     /// Whether the effect depends on what is at other keys.
     #[inline]
     pub fn has_sources(&self) -> bool {
-        matches!(self, Self::Move { .. } | Self::Copy { .. } | Self::Combine { .. })
+        self.source_keys().is_some()
     }
 
     /// The databases and keys that it depends on beside its own.
     pub fn sources(&self) -> impl Iterator<Item = (u32, &'a [u8])> + use<'a> {
-        let (db, one, list) = match *self {
-            Self::Move { db, key, .. } | Self::Copy { db, key, .. } => (db, Some(key), None),
-            Self::Combine { db, keys, .. } => (db, None, Some(keys)),
-            _ => (0, None, None),
-        };
-        let listed = list.into_iter().flat_map(|list| list.iter());
-        one.into_iter().chain(listed).map(move |key| (db, key))
+        self.source_keys()
+            .into_iter()
+            .flat_map(|(db, one, more)| one.into_iter().chain(more.iter()).map(move |key| (db, key)))
+    }
+
+    #[inline]
+    fn source_keys(&self) -> Option<(u32, Option<&'a [u8]>, List<'a>)> {
+        match *self {
+            Self::Move { db, key, .. } | Self::Copy { db, key, .. } => {
+                Some((db, Some(key), List::Slices(&[])))
+            }
+            Self::Combine { db, keys, .. } => Some((db, None, keys)),
+            Self::String { .. }
+            | Self::Hash { .. }
+            | Self::Stream { .. }
+            | Self::Item { .. }
+            | Self::Delete { .. }
+            | Self::Expire { .. }
+            | Self::Structural(_) => None,
+        }
+    }
+
+    /// Appends the effect's bytes.
+    #[inline]
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match *self {
+            Self::String { db, key, ref change } => change.encode(db, key, out),
+            Self::Delete { db, key } => key::encode_delete(db, key, out),
+            Self::Expire { db, key, at } => key::encode_expire(db, key, at, out),
+            Self::Hash { db, key, ref change } => change.encode(db, key, out),
+            Self::Stream { db, key, ref change } => change.encode(db, key, out),
+            Self::Item { table, partition, ref change } => change.encode(table, partition, out),
+            Self::Move { db, key, to_db, to } => key::encode_move((db, key), (to_db, to), out),
+            Self::Copy { db, key, to_db, to } => key::encode_copy((db, key), (to_db, to), out),
+            Self::Combine { op, db, to, keys } => key::encode_combine(op, db, to, keys, out),
+            Self::Structural(change) => change.encode(out),
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::command::client::Queued;
 use crate::command::{Command, Fail, flag, token_key};
-use crate::effect::{Effect, TOKENS};
+use crate::effect::{StringChange, TOKENS};
 use crate::engine::{EFFECT_BYTES, Tx};
 use crate::resp::{Proto, Reply, ReplyDecoder};
 use crate::store::ValueRef;
@@ -108,7 +108,7 @@ impl Token {
         }
         value.extend_from_slice(reply);
         let expire = Some(tx.now() + REMEMBERED_MS);
-        tx.apply(Effect::SetString { db: TOKENS, key: &self.key, value: &value, expire });
+        tx.apply(StringChange::Set { value: &value, expire }.on(TOKENS, &self.key));
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //! read.
 
 use super::*;
-use crate::effect::{Decoder, Ids, StreamChange};
+use crate::effect::{Decoder, HashChange, Ids, ItemChange, StreamChange, StringChange, Structural};
 use crate::engine::image::between;
 use crate::env::Random;
 use crate::store::{Entry, Object};
@@ -115,7 +115,7 @@ fn put_table(engine: &Engine, table: u32) {
     let schema =
         TableSchema::new(KeyAttr::new("id", KeyType::S), Some(KeyAttr::new("at", KeyType::S))).to_bytes();
     let name = if table == TABLE { &b"things"[..] } else { b"others" };
-    commit(engine, &[Effect::TablePut { table, created: START, name, schema: &schema }]);
+    commit(engine, &[Structural::TablePut { table, created: START, name, schema: &schema }.into()]);
 }
 
 /// What drawn changes are applied to.
@@ -226,10 +226,10 @@ impl Changes {
     fn string(&mut self, target: &mut dyn Target) {
         let (db, key, value) = (0, self.name("key", 60), vec![b'x'; self.below(200) as usize]);
         match self.below(5) {
-            0..=1 => target.apply(Effect::SetString { db, key: &key, value: &value, expire: None }),
+            0..=1 => target.apply(StringChange::Set { value: &value, expire: None }.on(db, &key)),
             2..=3 => {
                 let at = self.below(150) as usize;
-                target.apply(Effect::Splice { db, key: &key, at, bytes: &value });
+                target.apply(StringChange::Splice { at, bytes: &value }.on(db, &key));
             }
             _ => target.apply(Effect::Delete { db, key: &key }),
         }
@@ -249,17 +249,17 @@ impl Changes {
         };
         let (pairs, fields) = (List::Slices(&pairs), List::Slices(&fields));
         match self.below(10) {
-            0..=4 => target.apply(Effect::HashSet { db, key: &key, pairs, expire }),
-            5..=6 => target.apply(Effect::HashDelete { db, key: &key, fields }),
-            7 => target.apply(Effect::HashExpire { db, key: &key, fields, at: self.at() }),
+            0..=4 => target.apply(HashChange::Set { pairs, expire }.on(db, &key)),
+            5..=6 => target.apply(HashChange::Delete { fields }.on(db, &key)),
+            7 => target.apply(HashChange::Expire { fields, at: self.at() }.on(db, &key)),
             8 => {
                 // All that is there but one goes, others come, then that one goes.
                 let names = target.fields(db, &key);
                 let all: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
                 let Some((last, others)) = all.split_last() else { return };
-                target.apply(Effect::HashDelete { db, key: &key, fields: List::Slices(others) });
-                target.apply(Effect::HashSet { db, key: &key, pairs, expire: FieldExpire::Clear });
-                target.apply(Effect::HashDelete { db, key: &key, fields: List::Slices(&[*last]) });
+                target.apply(HashChange::Delete { fields: List::Slices(others) }.on(db, &key));
+                target.apply(HashChange::Set { pairs, expire: FieldExpire::Clear }.on(db, &key));
+                target.apply(HashChange::Delete { fields: List::Slices(&[*last]) }.on(db, &key));
             }
             _ => {
                 let at = Some(self.at()).filter(|at| at % 3 != 0);
@@ -276,9 +276,9 @@ impl Changes {
             // Items without attributes, and with one.
             let item = [1, self.below(1) as u8];
             if self.below(3) > 0 {
-                target.apply(Effect::ItemPut { table, partition: &partition, sort: &sort, item: &item });
+                target.apply(ItemChange::Put { sort: &sort, item: &item }.on(table, &partition));
             } else {
-                target.apply(Effect::ItemDelete { table, partition: &partition, sort: &sort });
+                target.apply(ItemChange::Delete { sort: &sort }.on(table, &partition));
             }
         }
     }
@@ -300,7 +300,7 @@ impl Changes {
                 for n in 0..=self.below(40) {
                     let pairs = List::Slices(&[b"f", value.as_bytes()]);
                     let change = StreamChange::Add { id: StreamId::new(self.count + 1, n), pairs };
-                    target.apply(Effect::Stream { db, key: &key, change });
+                    target.apply(change.on(db, &key));
                 }
                 return;
             }
@@ -316,7 +316,7 @@ impl Changes {
             54..=59 => StreamChange::Acknowledge { group, ids },
             _ => return self.lowered_stream(target, (db, &key), other),
         };
-        target.apply(Effect::Stream { db, key: &key, change });
+        target.apply(change.on(db, &key));
     }
 
     /// All of a stream goes, and what comes next has the place of what was there.
@@ -329,7 +329,7 @@ impl Changes {
             StreamChange::Add { id: first, pairs },
             StreamChange::Add { id: StreamId::new(self.count + 1, 0), pairs },
         ] {
-            target.apply(Effect::Stream { db, key, change });
+            target.apply(change.on(db, key));
         }
     }
 
@@ -362,7 +362,7 @@ impl Changes {
             0..=1 => target.apply(Effect::Delete { db, key: &key }),
             2 => {
                 let value = self.count.to_string().into_bytes();
-                target.apply(Effect::SetString { db, key: &key, value: &value, expire: None });
+                target.apply(StringChange::Set { value: &value, expire: None }.on(db, &key));
             }
             3 => target.apply(Effect::Expire { db, key: &key, at: None }),
             4 => {
@@ -370,14 +370,14 @@ impl Changes {
                 let value = self.count.to_string().into_bytes();
                 target.apply(Effect::Delete { db, key: &key });
                 let pairs = List::Slices(&[b"field1", &value]);
-                target.apply(Effect::HashSet { db, key: &key, pairs, expire: FieldExpire::Clear });
+                target.apply(HashChange::Set { pairs, expire: FieldExpire::Clear }.on(db, &key));
             }
-            5 => target.apply(Effect::SwapDb { a: 0, b: 1 }),
+            5 => target.apply(Structural::SwapDb { a: 0, b: 1 }.into()),
             6 => {
                 let space = target.engine().store.fresh_space(1);
-                target.apply(Effect::FlushDb { db, space });
+                target.apply(Structural::FlushDb { db, space }.into());
             }
-            7 => target.apply(Effect::TableDrop { table: self.other_table }),
+            7 => target.apply(Structural::TableDrop { table: self.other_table }.into()),
             _ => drop(target.engine().store.bury_some(START, 1000)),
         }
     }

@@ -2,7 +2,7 @@
 //! turns back.
 
 use super::Place;
-use crate::effect::{FieldExpire, List};
+use crate::effect::{FieldExpire, HashChange, List};
 use crate::store::Locked;
 use crate::store::ValueRef;
 use crate::store::entry::{Entry, Kind, Parts};
@@ -22,6 +22,17 @@ struct Limits {
 }
 
 impl Locked<'_> {
+    /// Changes a hash; how many fields are new or gone for readers.
+    pub(super) fn hash(&mut self, place: Place<'_>, change: &HashChange<'_>) -> usize {
+        match *change {
+            HashChange::Put { ttl, payload, expire } => self.hash_put(place, ttl, expire, payload),
+            HashChange::Set { pairs, expire } => return self.hash_set(place, pairs, expire),
+            HashChange::Delete { fields } => return self.hash_delete(place, fields),
+            HashChange::Expire { fields, at } => self.hash_expire(place, fields, at),
+        }
+        0
+    }
+
     fn hash_limits(&self) -> Limits {
         Limits {
             entries: self.store.thresholds.hash_entries.load(Relaxed),
@@ -30,7 +41,7 @@ impl Locked<'_> {
     }
 
     /// Puts a whole hash; one that is packed but above the thresholds is indexed.
-    pub(super) fn hash_put(&mut self, place: Place<'_>, ttl: bool, expire: Option<u64>, payload: &[u8]) {
+    fn hash_put(&mut self, place: Place<'_>, ttl: bool, expire: Option<u64>, payload: &[u8]) {
         let limits = self.hash_limits();
         if packed_fits(payload, ttl, limits.entries, limits.value) {
             self.put(place, if ttl { Kind::HashTtl } else { Kind::Hash }, expire, payload);
@@ -42,7 +53,7 @@ impl Locked<'_> {
     }
 
     /// Sets fields; returns how many of them were not there or had expired.
-    pub(super) fn hash_set(&mut self, place: Place<'_>, pairs: List<'_>, expire: FieldExpire) -> usize {
+    fn hash_set(&mut self, place: Place<'_>, pairs: List<'_>, expire: FieldExpire) -> usize {
         self.keep_for_image(place, Change::Fields(&mut pairs.iter().step_by(2)));
         let limits = self.hash_limits();
         let now = self.now;
@@ -66,7 +77,7 @@ impl Locked<'_> {
     }
 
     /// Removes fields, and the hash with its last one; returns how many live fields were removed.
-    pub(super) fn hash_delete(&mut self, place: Place<'_>, fields: List<'_>) -> usize {
+    fn hash_delete(&mut self, place: Place<'_>, fields: List<'_>) -> usize {
         self.keep_for_image(place, Change::Fields(&mut fields.iter()));
         let now = self.now;
         let mut kept = self.records_within(place).then(Vec::new);
@@ -105,7 +116,7 @@ impl Locked<'_> {
     }
 
     /// Sets the deadline of fields (0 for none).
-    pub(super) fn hash_expire(&mut self, place: Place<'_>, fields: List<'_>, at: u64) {
+    fn hash_expire(&mut self, place: Place<'_>, fields: List<'_>, at: u64) {
         self.keep_for_image(place, Change::Fields(&mut fields.iter()));
         let mut kept = self.records_within(place).then(Vec::new);
         let Some(entry) = self.find(place) else { return };

@@ -1,6 +1,7 @@
 //! Effects on item collections.
 
 use super::Place;
+use crate::effect::ItemChange;
 use crate::store::Locked;
 use crate::store::ValueRef;
 use crate::store::collection::{self, Collection};
@@ -10,7 +11,15 @@ use crate::store::object::Object;
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Locked<'_> {
-    pub(super) fn item_put(&mut self, place: Place<'_>, sort: &[u8], item: &[u8]) {
+    /// Changes an item of a partition.
+    pub(super) fn item(&mut self, place: Place<'_>, change: &ItemChange<'_>) {
+        match *change {
+            ItemChange::Put { sort, item } => self.item_put(place, sort, item),
+            ItemChange::Delete { sort } => self.item_delete(place, sort),
+        }
+    }
+
+    fn item_put(&mut self, place: Place<'_>, sort: &[u8], item: &[u8]) {
         self.keep_for_image(place, Change::Item(sort));
         if self.records_within(place) {
             self.record_item(place, sort);
@@ -34,7 +43,7 @@ impl Locked<'_> {
         self.tell_of_item(place, sort);
     }
 
-    pub(super) fn item_delete(&mut self, place: Place<'_>, sort: &[u8]) {
+    fn item_delete(&mut self, place: Place<'_>, sort: &[u8]) {
         self.keep_for_image(place, Change::Item(sort));
         if self.records_within(place) {
             self.record_item(place, sort);

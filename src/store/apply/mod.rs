@@ -13,7 +13,7 @@ use super::entry::{Deadlines, Kind, Parts};
 use super::shown::Classes;
 use super::table::{self, Raw};
 use super::{Entry, Locked, Store};
-use crate::effect::{Effect, PackedKind};
+use crate::effect::Effect;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Where an effect goes.
@@ -31,30 +31,35 @@ pub(super) struct Place<'k> {
 impl Locked<'_> {
     /// Applies an effect to the key's shard, which is locked exclusively, as is that of its source if it has one. `hash` is the
     /// key's hash. Structural effects
-    /// need all shards, see [`Locked::apply_structural`]. Returns how many elements of a container are new (`HashSet`: fields
-    /// that were not there for readers) or gone (`HashDelete`: fields that were; of streams: entries that were
+    /// need all shards, see [`Locked::apply_structural`]. Returns how many elements of a container are new (fields of hashes that are set and
+    /// were not there for readers) or gone (fields that are deleted and were there; of streams: entries that were
     /// deleted or trimmed, pending ones that were acknowledged or went with their consumer), 0 for other effects.
     pub fn apply(&mut self, effect: &Effect<'_>, hash: u64) -> usize {
         self.changed.add(Classes::of(hash));
         match *effect {
-            Effect::SetString { db, key, value, expire } => {
+            Effect::String { db, key, ref change } => {
                 let place = self.place(db, key, hash);
-                self.put(place, Kind::Str, expire, value);
+                self.string(place, change);
             }
-            Effect::PutPacked { db, key, expire, kind, payload } => {
+            Effect::Hash { db, key, ref change } => {
                 let place = self.place(db, key, hash);
-                match kind {
-                    PackedKind::Hash => self.hash_put(place, false, expire, payload),
-                    PackedKind::HashTtl => self.hash_put(place, true, expire, payload),
-                }
+                return self.hash(place, change);
             }
-            Effect::Splice { db, key, at, bytes } => {
+            Effect::Stream { db, key, ref change } => {
                 let place = self.place(db, key, hash);
-                self.splice(place, at, bytes);
+                return self.stream(place, change);
+            }
+            Effect::Item { table, partition, ref change } => {
+                let place = self.table_place(table, partition, hash);
+                self.item(place, change);
             }
             Effect::Delete { db, key } => {
                 let place = self.place(db, key, hash);
                 self.delete(place);
+            }
+            Effect::Expire { db, key, at } => {
+                let place = self.place(db, key, hash);
+                self.expire(place, at);
             }
             Effect::Move { db, key, to_db, to } => {
                 let hash_from = self.store.hash(key);
@@ -70,43 +75,7 @@ impl Locked<'_> {
                 let place = self.place(db, to, hash);
                 self.combine(place, op, keys);
             }
-            Effect::Restore { db, key, payload, expire } => {
-                let place = self.place(db, key, hash);
-                self.restore(place, payload, expire);
-            }
-            Effect::Expire { db, key, at } => {
-                let place = self.place(db, key, hash);
-                self.expire(place, at);
-            }
-            Effect::HashSet { db, key, pairs, expire } => {
-                let place = self.place(db, key, hash);
-                return self.hash_set(place, pairs, expire);
-            }
-            Effect::HashDelete { db, key, fields } => {
-                let place = self.place(db, key, hash);
-                return self.hash_delete(place, fields);
-            }
-            Effect::HashExpire { db, key, fields, at } => {
-                let place = self.place(db, key, hash);
-                self.hash_expire(place, fields, at);
-            }
-            Effect::ItemPut { table, partition, sort, item } => {
-                let place = self.table_place(table, partition, hash);
-                self.item_put(place, sort, item);
-            }
-            Effect::ItemDelete { table, partition, sort } => {
-                let place = self.table_place(table, partition, hash);
-                self.item_delete(place, sort);
-            }
-            Effect::Stream { db, key, ref change } => {
-                let place = self.place(db, key, hash);
-                return self.stream(place, change);
-            }
-            Effect::FlushDb { .. }
-            | Effect::SwapDb { .. }
-            | Effect::TablePut { .. }
-            | Effect::TableDrop { .. }
-            | Effect::Gap => {
+            Effect::Structural(_) => {
                 debug_assert!(false, "structural effects are applied by apply_structural");
             }
         }

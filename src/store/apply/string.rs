@@ -1,15 +1,25 @@
 //! Strings.
 
 use super::Place;
-use crate::effect::MAX_STRING;
+use crate::effect::{MAX_STRING, StringChange};
 use crate::store::ValueRef;
 use crate::store::entry::{Kind, Parts};
 use crate::store::image::Change;
 use crate::store::{Entry, Locked};
 
 impl Locked<'_> {
+    /// Changes a string.
+    #[inline]
+    pub(super) fn string(&mut self, place: Place<'_>, change: &StringChange<'_>) {
+        match *change {
+            StringChange::Set { value, expire } => self.put(place, Kind::Str, expire, value),
+            StringChange::Splice { at, bytes } => self.splice(place, at, bytes),
+            StringChange::Restore { payload, expire } => self.restore(place, payload, expire),
+        }
+    }
+
     /// Overwrites bytes of a string, which is created and padded with zeros as needed, and notes that it was edited.
-    pub(super) fn splice(&mut self, place: Place<'_>, at: usize, bytes: &[u8]) {
+    fn splice(&mut self, place: Place<'_>, at: usize, bytes: &[u8]) {
         let clock = self.store.fresh_clock(self.now);
         let Some(end) = at.checked_add(bytes.len()).filter(|end| *end <= MAX_STRING) else { return };
         let far = self.is_far(end);
@@ -57,7 +67,7 @@ impl Locked<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::effect::{Effect, MAX_STRING};
+    use crate::effect::{Effect, MAX_STRING, StringChange};
     use crate::store::{Entry, Mode, Store, ValueRef};
     use proptest::prelude::*;
     use std::sync::atomic::Ordering::Relaxed;
@@ -111,12 +121,12 @@ mod tests {
                 match *op {
                     Op::Set(len, expire) => {
                         kept = bytes(len);
-                        effect = Effect::SetString { db: 3, key: b"k", value: &kept, expire };
+                        effect = StringChange::Set { value: &kept, expire }.on(3, b"k");
                         model = Model { value: Some((kept.clone(), false)), expire };
                     }
                     Op::Splice(at, len) => {
                         kept = bytes(len);
-                        effect = Effect::Splice { db: 3, key: b"k", at, bytes: &kept };
+                        effect = StringChange::Splice { at, bytes: &kept }.on(3, b"k");
                         let (value, raw) = model.value.get_or_insert_default();
                         value.resize(value.len().max(at + len), 0);
                         value[at..at + len].copy_from_slice(&kept);
@@ -147,7 +157,7 @@ mod tests {
         let store = Store::new(2, 16);
         let hash = store.hash(b"k");
         for at in [MAX_STRING, usize::MAX] {
-            let effect = Effect::Splice { db: 3, key: b"k", at, bytes: b"x" };
+            let effect = StringChange::Splice { at, bytes: b"x" }.on(3, b"k");
             store.lock_one(hash, Mode::Write, 0).apply(&effect, hash);
         }
         assert!(store.is_empty());

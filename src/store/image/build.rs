@@ -1,6 +1,6 @@
 //! The effects that build a value from nothing.
 
-use crate::effect::{Effect, FieldExpire, Ids, List, PackedKind, StreamChange};
+use crate::effect::{Effect, FieldExpire, HashChange, Ids, ItemChange, List, StreamChange, StringChange};
 use crate::store::collection::ItemsRef;
 use crate::store::{Entry, Object, ValueRef};
 use crate::value::hash::FieldRef;
@@ -16,10 +16,9 @@ const PENDING: usize = 512;
 pub fn key_effects(db: u32, key: &[u8], entry: &Entry, out: &mut Vec<u8>) {
     let expire = entry.expire();
     match entry.value() {
-        ValueRef::Str(value) => Effect::SetString { db, key, value, expire }.encode(out),
+        ValueRef::Str(value) => StringChange::Set { value, expire }.on(db, key).encode(out),
         ValueRef::Hash(payload, ttl) => {
-            let kind = if ttl { PackedKind::HashTtl } else { PackedKind::Hash };
-            Effect::PutPacked { db, key, expire, kind, payload }.encode(out);
+            HashChange::Put { expire, ttl, payload }.on(db, key).encode(out);
         }
         ValueRef::Items(_) | ValueRef::Boxed(Object::Items(_)) => {}
         ValueRef::Boxed(Object::Stream(stream)) => stream_effects(db, key, stream, expire, out),
@@ -59,25 +58,25 @@ pub(super) fn hash_pairs<'f>(
         hash_set(db, key, &pairs, out);
     }
     for (at, field) in deadlines {
-        Effect::HashExpire { db, key, fields: List::Slices(&[field]), at }.encode(out);
+        HashChange::Expire { fields: List::Slices(&[field]), at }.on(db, key).encode(out);
     }
 }
 
 fn hash_set(db: u32, key: &[u8], pairs: &[&[u8]], out: &mut Vec<u8>) {
-    Effect::HashSet { db, key, pairs: List::Slices(pairs), expire: FieldExpire::Clear }.encode(out);
+    HashChange::Set { pairs: List::Slices(pairs), expire: FieldExpire::Clear }.on(db, key).encode(out);
 }
 
 /// The effects that build a partition's items from nothing.
 pub fn item_effects(table: u32, entry: &Entry, out: &mut Vec<u8>) {
     let partition = entry.key();
     for (sort, item) in entry.value().items().into_iter().flat_map(ItemsRef::iter) {
-        Effect::ItemPut { table, partition, sort, item }.encode(out);
+        ItemChange::Put { sort, item }.on(table, partition).encode(out);
     }
 }
 
 /// The effects that build a stream under a key from nothing.
 pub fn stream_effects(db: u32, key: &[u8], stream: &Stream, expire: Option<u64>, out: &mut Vec<u8>) {
-    let mut put = |change: StreamChange<'_>| Effect::Stream { db, key, change }.encode(out);
+    let mut put = |change: StreamChange<'_>| change.on(db, key).encode(out);
     for node in stream.nodes() {
         put(StreamChange::Node { master: node.master(), body: node.body() });
     }

@@ -1,7 +1,7 @@
 //! Reading a large item collection in pieces.
 
 use super::{BYTES, PIECE};
-use crate::effect::Effect;
+use crate::effect::ItemChange;
 use crate::store::collection::{Collection, ItemsRef};
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
@@ -41,7 +41,7 @@ impl Items {
                 return false;
             }
             let mut put =
-                |sort: &[u8], item: &[u8]| Effect::ItemPut { table, partition, sort, item }.encode(out);
+                |sort: &[u8], item: &[u8]| ItemChange::Put { sort, item }.on(table, partition).encode(out);
             let changed = self.before.first_key_value().map(|(sort, _)| &**sort);
             let present = now.peek().map(|(sort, _)| *sort);
             let changed_first = match (changed, present) {

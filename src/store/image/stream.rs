@@ -2,7 +2,7 @@
 
 use super::build::{Delivery, group_head, marks, put_pending};
 use super::{BYTES, NODES, PIECE};
-use crate::effect::{Effect, StreamChange};
+use crate::effect::StreamChange;
 use crate::value::stream::{Group, Inverse, Stream, StreamId, StreamNode};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
@@ -78,7 +78,7 @@ impl Kept {
 impl Nodes {
     pub(super) fn of(stream: &Stream, db: u32, key: &[u8]) -> Self {
         let encode = |change: StreamChange<'_>, out: &mut Vec<u8>| {
-            Effect::Stream { db, key, change }.encode(out);
+            change.on(db, key).encode(out);
         };
         let mut put_marks = Vec::new();
         encode(marks(stream), &mut put_marks);
@@ -197,7 +197,7 @@ impl Nodes {
 
     /// Reads the next piece; whether it was the last one.
     pub(super) fn read(&mut self, stream: &Stream, db: u32, key: &[u8], out: &mut Vec<u8>) -> bool {
-        let mut put = |change: StreamChange<'_>| Effect::Stream { db, key, change }.encode(out);
+        let mut put = |change: StreamChange<'_>| change.on(db, key).encode(out);
         if !self.marks.is_empty() {
             if self.read_nodes(stream, &mut put) {
                 out.append(&mut self.marks);
@@ -208,7 +208,7 @@ impl Nodes {
             out.append(&mut reading.head);
             let left = reading.left.take();
             let there = stream.groups().get(&reading.group).filter(|_| !reading.gone);
-            let mut put = |change: StreamChange<'_>| Effect::Stream { db, key, change }.encode(out);
+            let mut put = |change: StreamChange<'_>| change.on(db, key).encode(out);
             let end = reading.read(left.as_deref().or(there), &mut put);
             reading.left = left;
             if end {

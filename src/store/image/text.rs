@@ -1,6 +1,6 @@
 //! Reading a large string in pieces.
 
-use crate::effect::Effect;
+use crate::effect::StringChange;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -47,9 +47,9 @@ impl Bytes {
         let bytes = before.as_deref().unwrap_or_else(|| self.block(bytes, number));
         if number == 0 {
             // Whoever builds it makes room once.
-            Effect::Splice { db, key, at: self.len - 1, bytes: &[0] }.encode(out);
+            StringChange::Splice { at: self.len - 1, bytes: &[0] }.on(db, key).encode(out);
         }
-        Effect::Splice { db, key, at, bytes }.encode(out);
+        StringChange::Splice { at, bytes }.on(db, key).encode(out);
         self.read * BLOCK >= self.len
     }
 }

@@ -93,7 +93,7 @@ fn a_key_that_came_in_between_waits() {
     let mut record = Vec::new();
     let locked = engine.store.lock_all(crate::store::Mode::Write, engine.clock.now_ms());
     let mut tx = crate::engine::Tx::new(&engine, locked, 0, &mut record);
-    tx.apply(crate::effect::Effect::SetString { db: 0, key: b"u:bad", value: b"x", expire: None });
+    tx.apply(crate::effect::StringChange::Set { value: b"x", expire: None }.on(0, b"u:bad"));
     tx.commit();
     let refused = "key 'u:bad' fits KEYSPACE but cannot become an item: it is no hash";
     assert_eq!(lift(&h), Err(refused.into()));
