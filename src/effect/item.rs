@@ -28,6 +28,13 @@ impl<'a> ItemChange<'a> {
         Effect::Item { table, partition, change: self }
     }
 
+    /// The encoded sort key of the item.
+    pub fn sort(&self) -> &'a [u8] {
+        match *self {
+            Self::Put { sort, .. } | Self::Delete { sort } => sort,
+        }
+    }
+
     pub(super) fn encode(&self, table: u32, partition: &[u8], out: &mut Vec<u8>) {
         match *self {
             Self::Put { sort, item } => {

@@ -7,6 +7,7 @@
 //!
 //! What can happen to values of one type stands in one file, with its bytes. A type is added by such a file, and by one arm
 //! in each match over [`Effect`].
+#![deny(clippy::wildcard_enum_match_arm)]
 
 mod codec;
 mod hash;

@@ -125,7 +125,7 @@ fn every_effect_has_the_bytes_that_it_always_had() {
         for (effect, expected) in effects.iter().zip(BYTES) {
             let mut record = vec![VERSION];
             effect.encode(&mut record);
-            let hex: String = record[1..].iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = record[1..].iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
             assert_eq!(hex, *expected, "{effect:?}");
             assert_eq!(Decoder::new(&record).unwrap().next(), Some(Ok(*effect)));
         }

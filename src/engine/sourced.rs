@@ -27,7 +27,10 @@ use std::sync::atomic::Ordering::Relaxed;
 const SMALL: usize = if cfg!(test) { 64 } else { 1024 };
 
 fn is_small(entry: &Entry) -> bool {
-    matches!(entry.value(), ValueRef::Str(bytes) | ValueRef::Hash(bytes, _) if bytes.len() <= SMALL)
+    match entry.value() {
+        ValueRef::Str(bytes) | ValueRef::Hash(bytes, _) | ValueRef::Items(bytes) => bytes.len() <= SMALL,
+        ValueRef::Boxed(_) => false,
+    }
 }
 
 impl Tx<'_> {
@@ -99,7 +102,10 @@ impl Tx<'_> {
         let effect = Effect::Copy { db: from.0 as u32, key: from.1, to_db: to.0 as u32, to: to.1 };
         let stays_large = match entry.value() {
             ValueRef::Boxed(Object::Hash(big)) => big.len() > store.thresholds.hash_entries.load(Relaxed),
-            _ => !is_small(entry),
+            ValueRef::Boxed(Object::Items(_) | Object::Stream(_))
+            | ValueRef::Str(_)
+            | ValueRef::Hash(..)
+            | ValueRef::Items(_) => !is_small(entry),
         };
         if stays_large && self.replays(&effect) {
             self.ask(from.1.len() + to.1.len() + EFFECT_BYTES)?;

@@ -139,7 +139,7 @@ fn step(engine: &Engine, i: u32) {
             &[ItemChange::Put { sort: &value[..value.len().min(9)], item: &[1, 0] }.on(TABLE, &key)],
         ),
         4 => {
-            commit(engine, &[StringChange::Splice { at: i as usize % 50, bytes: &value }.on(db, b"spliced")])
+            commit(engine, &[StringChange::Splice { at: i as usize % 50, bytes: &value }.on(db, b"spliced")]);
         }
         5 => commit(engine, &[Effect::Delete { db, key: &key }]),
         6 => commit(engine, &[Structural::SwapDb { a: 0, b: 2 }.into()]),

@@ -1,13 +1,8 @@
 //! The one function that changes the store: an effect is applied to the locked shard of its key.
+#![deny(clippy::wildcard_enum_match_arm)]
 
-mod hash;
-mod items;
 mod made;
-mod stream;
-mod string;
 mod structural;
-#[cfg(test)]
-mod tests;
 
 use super::entry::{Deadlines, Kind, Parts};
 use super::shown::Classes;
@@ -83,7 +78,7 @@ impl Locked<'_> {
     }
 
     #[inline]
-    fn place<'k>(&self, db: u32, key: &'k [u8], hash: u64) -> Place<'k> {
+    pub(super) fn place<'k>(&self, db: u32, key: &'k [u8], hash: u64) -> Place<'k> {
         let space = self.store.space(db as usize);
         let shard = self.store.shard_of(hash);
         Place { shard, hash: Store::place(hash, space), space, db: Some(db as usize), key }
@@ -107,7 +102,7 @@ impl Locked<'_> {
         table::find(self.raw(place.shard)?, place.hash, place.space, place.key)
     }
 
-    fn insert(&mut self, place: Place<'_>, entry: Entry) {
+    pub(super) fn insert(&mut self, place: Place<'_>, entry: Entry) {
         self.recorded_insert(place);
         self.insert_unrecorded(place, entry);
     }
@@ -134,13 +129,13 @@ impl Locked<'_> {
 
     /// Tells of a change to what is under a key.
     #[inline]
-    fn changed(&mut self, place: Place<'_>) {
+    pub(super) fn changed(&mut self, place: Place<'_>) {
         if let Some(db) = place.db {
             self.tell(place, db);
         }
     }
 
-    fn put(&mut self, place: Place<'_>, kind: Kind, expire: Option<u64>, payload: &[u8]) {
+    pub(super) fn put(&mut self, place: Place<'_>, kind: Kind, expire: Option<u64>, payload: &[u8]) {
         let far = kind == Kind::Str && self.is_far(payload.len());
         if far || self.undo.is_some() {
             let clock = self.clock_over(place);
@@ -176,7 +171,7 @@ impl Locked<'_> {
     }
 
     /// The access clock of what is put in place of what is there: how often a key is used says something about the next value too.
-    fn clock_over(&self, place: Place<'_>) -> u32 {
+    pub(super) fn clock_over(&self, place: Place<'_>) -> u32 {
         let lfu = self.store.lfu.load(Relaxed);
         let before = self.look(place).filter(|_| lfu).map(Entry::clock);
         before.unwrap_or_else(|| self.store.fresh_clock(self.now))
@@ -184,12 +179,12 @@ impl Locked<'_> {
 
     /// Whether a string of so many bytes has an allocation of its own.
     #[inline]
-    fn is_far(&self, len: usize) -> bool {
+    pub(super) fn is_far(&self, len: usize) -> bool {
         len >= self.store.thresholds.string_bytes.load(Relaxed)
     }
 
     /// Puts a whole entry in place of the one with its name.
-    fn put_entry(&mut self, place: Place<'_>, entry: Entry) {
+    pub(super) fn put_entry(&mut self, place: Place<'_>, entry: Entry) {
         let (deadline, after) = (entry.has_deadline(), entry.deadlines());
         let Some(old) = self.find(place) else {
             self.insert(place, entry);
@@ -204,7 +199,7 @@ impl Locked<'_> {
         self.changed(place);
     }
 
-    fn delete(&mut self, place: Place<'_>) {
+    pub(super) fn delete(&mut self, place: Place<'_>) {
         if let Some((entry, slot)) = self.take(place) {
             self.removed(place, entry, slot);
         }

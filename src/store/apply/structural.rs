@@ -52,9 +52,11 @@ impl Locked<'_> {
         let store = self.store;
         let moved = |space: u32| match *change {
             Structural::FlushDb { db, .. } => (space == store.space(db as usize)).then_some(None),
-            Structural::SwapDb { a, b } if space == store.space(a as usize) => Some(Some(b)),
-            Structural::SwapDb { a, b } if space == store.space(b as usize) => Some(Some(a)),
-            _ => None,
+            Structural::SwapDb { a, b } => {
+                let other = [(a, b), (b, a)].into_iter().find(|(db, _)| space == store.space(*db as usize));
+                other.map(|(_, other)| Some(other))
+            }
+            Structural::TablePut { .. } | Structural::TableDrop { .. } | Structural::Gap => None,
         };
         match *change {
             Structural::FlushDb { space, .. } => store.note_space(space),
