@@ -7,8 +7,10 @@ use crate::engine::image::between;
 use crate::env::Random;
 use crate::store::{Entry, Object};
 use crate::value::bits::BitOp;
+use crate::value::hash::pack_field;
 use crate::value::rdb::dump_string;
-use crate::value::stream::{GroupPosition, Stream, StreamId};
+use crate::value::stream::{GroupPosition, NodeLimits, Stream, StreamId};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// A table that may be dropped; the one that comes after it has another number.
@@ -226,7 +228,10 @@ impl Changes {
     fn string(&mut self, target: &mut dyn Target) {
         let (db, key, value) = (0, self.name("key", 60), vec![b'x'; self.below(200) as usize]);
         match self.below(5) {
-            0..=1 => target.apply(StringChange::Set { value: &value, expire: None }.on(db, &key)),
+            0..=1 => {
+                let expire = Some(self.at()).filter(|at| at % 3 == 0);
+                target.apply(StringChange::Set { value: &value, expire }.on(db, &key));
+            }
             2..=3 => {
                 let at = self.below(150) as usize;
                 target.apply(StringChange::Splice { at, bytes: &value }.on(db, &key));
@@ -248,7 +253,7 @@ impl Changes {
             _ => FieldExpire::At(self.at()),
         };
         let (pairs, fields) = (List::Slices(&pairs), List::Slices(&fields));
-        match self.below(10) {
+        match self.below(11) {
             0..=4 => target.apply(HashChange::Set { pairs, expire }.on(db, &key)),
             5..=6 => target.apply(HashChange::Delete { fields }.on(db, &key)),
             7 => target.apply(HashChange::Expire { fields, at: self.at() }.on(db, &key)),
@@ -261,9 +266,17 @@ impl Changes {
                 target.apply(HashChange::Set { pairs, expire: FieldExpire::Clear }.on(db, &key));
                 target.apply(HashChange::Delete { fields: List::Slices(&[*last]) }.on(db, &key));
             }
-            _ => {
+            9 => {
                 let at = Some(self.at()).filter(|at| at % 3 != 0);
                 target.apply(Effect::Expire { db, key: &key, at });
+            }
+            _ => {
+                let (ttl, at) = (self.below(2) == 0, self.at());
+                let names: BTreeSet<&Vec<u8>> = names.iter().collect();
+                let mut payload = Vec::new();
+                names.iter().for_each(|name| pack_field(&mut payload, ttl, name, &value, at));
+                let expire = Some(at).filter(|at| at % 3 != 0);
+                target.apply(HashChange::Put { ttl, payload: &payload, expire }.on(db, &key));
             }
         }
     }
@@ -295,7 +308,7 @@ impl Changes {
         let (group, consumer, ids) = (group.as_slice(), consumer.as_slice(), Ids::Slice(&ids));
         let (at, deliveries, value) = (self.below(3), self.below(3), self.count.to_string());
         let position = GroupPosition { last_id: other, entries_read: Some(at) };
-        let change = match self.below(63) {
+        let change = match self.below(65) {
             0..=25 => {
                 for n in 0..=self.below(40) {
                     let pairs = List::Slices(&[b"f", value.as_bytes()]);
@@ -314,6 +327,13 @@ impl Changes {
             44 => StreamChange::ConsumerDelete { group, consumer },
             45..=53 => StreamChange::Pending { group, consumer, delivered_at_ms: at, deliveries, ids },
             54..=59 => StreamChange::Acknowledge { group, ids },
+            60..=61 => {
+                let (mut other, pair) = (Stream::new(), [b"f".as_slice(), value.as_bytes()]);
+                other.append(id(self.count + 1), pair.into_iter(), NodeLimits::default()).unwrap();
+                let node = other.nodes().next().unwrap();
+                let change = StreamChange::Node { master: node.master(), body: node.body() };
+                return target.apply(change.on(db, &key));
+            }
             _ => return self.lowered_stream(target, (db, &key), other),
         };
         target.apply(change.on(db, &key));
@@ -348,8 +368,8 @@ impl Changes {
             4 => target.with(&mut |tx| assert!(tx.combine(BitOp::Xor, &to, &[&key, &other]).is_ok())),
             _ => {
                 let value = vec![b'r'; self.below(200) as usize];
-                let payload = dump_string(&value);
-                target.with(&mut |tx| tx.restore_string(&other, (&payload, &value), None).unwrap());
+                let (payload, expire) = (dump_string(&value), Some(self.at()).filter(|at| at % 3 == 0));
+                target.with(&mut |tx| tx.restore_string(&other, (&payload, &value), expire).unwrap());
             }
         }
     }

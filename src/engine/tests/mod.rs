@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+mod drawn;
 mod durability;
 mod evicting;
 mod exact;

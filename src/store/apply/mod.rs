@@ -1,7 +1,7 @@
 //! The one function that changes the store: an effect is applied to the locked shard of its key.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-mod made;
+mod moved;
 mod structural;
 
 use super::entry::{Deadlines, Kind, Parts};

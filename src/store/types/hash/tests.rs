@@ -97,7 +97,7 @@ impl Run {
                 // Handlers delete rather than set a deadline that has passed.
                 let mode = match *mode {
                     FieldExpire::At(at) => FieldExpire::At(self.now + at),
-                    other => other,
+                    FieldExpire::Clear | FieldExpire::Keep => *mode,
                 };
                 let owned: Vec<_> = fields.iter().map(|(f, len)| (name(*f), value(step, *len))).collect();
                 let pairs: Vec<&[u8]> = owned.iter().flat_map(|(n, v)| [&**n, &**v]).collect();

@@ -132,7 +132,11 @@ fn change_stream(stream: &mut Stream, change: &StreamChange<'_>, limits: NodeLim
             }
         }
         StreamChange::ConsumerDelete { group, consumer } => {
-            return stream.groups_mut().get_mut(group).and_then(|group| group.remove_consumer(consumer)).unwrap_or(0);
+            return stream
+                .groups_mut()
+                .get_mut(group)
+                .and_then(|group| group.remove_consumer(consumer))
+                .unwrap_or(0);
         }
         StreamChange::Pending { group, consumer, delivered_at_ms, deliveries, ids } => {
             let Some(group) = stream.groups_mut().get_mut(group) else { return 0 };
