@@ -1,7 +1,7 @@
 //! What can happen to a hash, and its bytes.
 
-use super::codec::{Decoder, EffectError, put_head, put_head_until};
-use super::{Effect, List};
+use super::codec::{EffectError, Reader, put_head, put_head_until};
+use super::parts::List;
 use crate::value::packed::{check_parts, put_part};
 
 /// What happens to a hash.
@@ -53,12 +53,6 @@ const PLAIN: u8 = 1;
 const WITH_DEADLINES: u8 = 2;
 
 impl<'a> HashChange<'a> {
-    /// The effect that this happens to a key of a database.
-    #[inline]
-    pub fn on(self, db: u32, key: &'a [u8]) -> Effect<'a> {
-        Effect::Hash { db, key, change: self }
-    }
-
     /// The names of the fields that it changes one by one; none of a whole hash.
     pub fn fields(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let (list, step) = match *self {
@@ -109,9 +103,8 @@ impl<'a> HashChange<'a> {
     }
 }
 
-pub(super) fn decode<'a>(opcode: u8, from: &mut Decoder<'a>) -> Result<Effect<'a>, EffectError> {
-    let (db, key) = from.head()?;
-    let change = match opcode {
+pub(super) fn decode<'a>(opcode: u8, from: &mut Reader<'a>) -> Result<HashChange<'a>, EffectError> {
+    Ok(match opcode {
         7 => put(from, None)?,
         8 => {
             let expire = Some(from.time()?);
@@ -132,11 +125,10 @@ pub(super) fn decode<'a>(opcode: u8, from: &mut Decoder<'a>) -> Result<Effect<'a
             HashChange::Expire { fields: from.list()?, at }
         }
         other => return Err(EffectError::Opcode(other)),
-    };
-    Ok(change.on(db, key))
+    })
 }
 
-fn put<'a>(from: &mut Decoder<'a>, expire: Option<u64>) -> Result<HashChange<'a>, EffectError> {
+fn put<'a>(from: &mut Reader<'a>, expire: Option<u64>) -> Result<HashChange<'a>, EffectError> {
     let ttl = match from.byte()? {
         PLAIN => false,
         WITH_DEADLINES => true,

@@ -1,7 +1,6 @@
 //! What can happen to an item of a table or an entry of an index, and its bytes.
 
-use super::Effect;
-use super::codec::{Decoder, EffectError, put_head};
+use super::codec::{EffectError, Reader, put_head};
 use crate::value::packed::put_part;
 
 /// What happens to an item of a partition.
@@ -22,12 +21,6 @@ pub enum ItemChange<'a> {
 }
 
 impl<'a> ItemChange<'a> {
-    /// The effect that this happens in a table, under an encoded partition key.
-    #[inline]
-    pub fn on(self, table: u32, partition: &'a [u8]) -> Effect<'a> {
-        Effect::Item { table, partition, change: self }
-    }
-
     /// The encoded sort key of the item.
     pub fn sort(&self) -> &'a [u8] {
         match *self {
@@ -50,12 +43,10 @@ impl<'a> ItemChange<'a> {
     }
 }
 
-pub(super) fn decode<'a>(opcode: u8, from: &mut Decoder<'a>) -> Result<Effect<'a>, EffectError> {
-    let (table, partition) = from.head()?;
-    let change = match opcode {
+pub(super) fn decode<'a>(opcode: u8, from: &mut Reader<'a>) -> Result<ItemChange<'a>, EffectError> {
+    Ok(match opcode {
         12 => ItemChange::Put { sort: from.part()?, item: from.part()? },
         13 => ItemChange::Delete { sort: from.part()? },
         other => return Err(EffectError::Opcode(other)),
-    };
-    Ok(change.on(table, partition))
+    })
 }

@@ -3,8 +3,8 @@
 //! Everything is final: identifiers, times and counts were worked out before. What needs a stream that is not there does
 //! nothing, but for `Add`, `Node` and `Marks`, which make one.
 
-use super::codec::{Decoder, EffectError, put_head};
-use super::{Effect, List};
+use super::codec::{EffectError, Reader, put_head};
+use super::parts::List;
 use crate::value::packed::{put_part, put_varint_to};
 use crate::value::stream::{GroupPosition, StreamId};
 
@@ -153,12 +153,6 @@ fn put_optional(out: &mut Vec<u8>, number: Option<u64>) {
 }
 
 impl<'a> StreamChange<'a> {
-    /// The effect that this happens to a key of a database.
-    #[inline]
-    pub fn on(self, db: u32, key: &'a [u8]) -> Effect<'a> {
-        Effect::Stream { db, key, change: self }
-    }
-
     pub(super) fn encode(&self, db: u32, key: &[u8], out: &mut Vec<u8>) {
         let head = |opcode: u8, out: &mut Vec<u8>| put_head(out, opcode, db, key);
         let group_head = |opcode: u8, group: &[u8], out: &mut Vec<u8>| {
@@ -221,9 +215,8 @@ impl<'a> StreamChange<'a> {
     }
 }
 
-pub(super) fn decode<'a>(opcode: u8, from: &mut Decoder<'a>) -> Result<Effect<'a>, EffectError> {
-    let (db, key) = from.head()?;
-    let change = match opcode {
+pub(super) fn decode<'a>(opcode: u8, from: &mut Reader<'a>) -> Result<StreamChange<'a>, EffectError> {
+    Ok(match opcode {
         19 => StreamChange::Add { id: id(from)?, pairs: from.pairs()? },
         20 => StreamChange::Node { master: id(from)?, body: from.part()? },
         21 => {
@@ -232,11 +225,10 @@ pub(super) fn decode<'a>(opcode: u8, from: &mut Decoder<'a>) -> Result<Effect<'a
         22 => StreamChange::Delete { ids: ids(from)? },
         23 => StreamChange::Trim { through: id(from)? },
         _ => decode_of_group(opcode, from)?,
-    };
-    Ok(change.on(db, key))
+    })
 }
 
-fn decode_of_group<'a>(opcode: u8, from: &mut Decoder<'a>) -> Result<StreamChange<'a>, EffectError> {
+fn decode_of_group<'a>(opcode: u8, from: &mut Reader<'a>) -> Result<StreamChange<'a>, EffectError> {
     let group = from.part()?;
     Ok(match opcode {
         25 => {
@@ -259,17 +251,17 @@ fn decode_of_group<'a>(opcode: u8, from: &mut Decoder<'a>) -> Result<StreamChang
     })
 }
 
-fn id(from: &mut Decoder<'_>) -> Result<StreamId, EffectError> {
+fn id(from: &mut Reader<'_>) -> Result<StreamId, EffectError> {
     let (ms, seq) = (from.time()?, from.time()?);
     // Identifiers are written big-endian, other numbers little-endian.
     Ok(StreamId::new(ms.swap_bytes(), seq.swap_bytes()))
 }
 
-fn ids<'a>(from: &mut Decoder<'a>) -> Result<Ids<'a>, EffectError> {
+fn ids<'a>(from: &mut Reader<'a>) -> Result<Ids<'a>, EffectError> {
     let bytes = from.part()?;
     if bytes.len() % ID == 0 { Ok(Ids::Packed(bytes)) } else { Err(EffectError::Malformed) }
 }
 
-fn optional(from: &mut Decoder<'_>) -> Result<Option<u64>, EffectError> {
+fn optional(from: &mut Reader<'_>) -> Result<Option<u64>, EffectError> {
     Ok(Some(from.time()?).filter(|number| *number != u64::MAX))
 }

@@ -1,8 +1,10 @@
 //! What can happen to a string, and its bytes.
 
-use super::codec::{Decoder, EffectError, put_head, put_head_until};
-use super::{Effect, MAX_STRING, SYSTEM, TOKENS};
+use super::codec::{EffectError, Reader, put_head, put_head_until};
 use crate::value::packed::{put_part, put_varint_to};
+
+/// The longest string in bytes: what one record of the log can carry.
+pub const MAX_STRING: usize = (1 << 32) - (1 << 20);
 
 /// What happens to a string.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -31,12 +33,6 @@ pub enum StringChange<'a> {
 }
 
 impl<'a> StringChange<'a> {
-    /// The effect that this happens to a key of a database.
-    #[inline]
-    pub fn on(self, db: u32, key: &'a [u8]) -> Effect<'a> {
-        Effect::String { db, key, change: self }
-    }
-
     #[inline]
     pub(super) fn builds_on_value(&self) -> bool {
         match self {
@@ -65,15 +61,12 @@ impl<'a> StringChange<'a> {
     }
 }
 
-pub(super) fn decode<'a>(opcode: u8, from: &mut Decoder<'a>) -> Result<Effect<'a>, EffectError> {
-    let (db, key) = from.head()?;
+pub(super) fn decode<'a>(opcode: u8, from: &mut Reader<'a>) -> Result<StringChange<'a>, EffectError> {
     Ok(match opcode {
-        1 => StringChange::Set { value: from.part()?, expire: None }.on(db, key),
+        1 => StringChange::Set { value: from.part()?, expire: None },
         2 => {
-            // Before tokens had a database of their own, they were what was in this one with a deadline.
-            let db = if db == SYSTEM { TOKENS } else { db };
             let expire = Some(from.time()?);
-            StringChange::Set { value: from.part()?, expire }.on(db, key)
+            StringChange::Set { value: from.part()?, expire }
         }
         3 => {
             let (at, bytes) = (from.number()?, from.part()?);
@@ -81,12 +74,12 @@ pub(super) fn decode<'a>(opcode: u8, from: &mut Decoder<'a>) -> Result<Effect<'a
             if at.checked_add(bytes.len()).is_none_or(|end| end > MAX_STRING) {
                 return Err(EffectError::Malformed);
             }
-            StringChange::Splice { at, bytes }.on(db, key)
+            StringChange::Splice { at, bytes }
         }
-        34 => StringChange::Restore { payload: from.part()?, expire: None }.on(db, key),
+        34 => StringChange::Restore { payload: from.part()?, expire: None },
         35 => {
             let expire = Some(from.time()?);
-            StringChange::Restore { payload: from.part()?, expire }.on(db, key)
+            StringChange::Restore { payload: from.part()?, expire }
         }
         other => return Err(EffectError::Opcode(other)),
     })

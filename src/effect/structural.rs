@@ -1,7 +1,6 @@
 //! What can happen to whole databases and tables, and to the log itself, and its bytes.
 
-use super::Effect;
-use super::codec::{Decoder, EffectError};
+use super::codec::{EffectError, Reader};
 use crate::value::packed::{put_part, put_varint_to};
 
 /// What happens to whole databases or tables, or to the log: an effect on every shard.
@@ -41,13 +40,6 @@ pub enum Structural<'a> {
     Gap,
 }
 
-impl<'a> From<Structural<'a>> for Effect<'a> {
-    #[inline]
-    fn from(change: Structural<'a>) -> Self {
-        Self::Structural(change)
-    }
-}
-
 impl Structural<'_> {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         match *self {
@@ -70,8 +62,8 @@ fn put_numbers(out: &mut Vec<u8>, opcode: u8, numbers: &[u32]) {
     numbers.iter().for_each(|number| put_varint_to(out, *number as usize));
 }
 
-pub(super) fn decode<'a>(opcode: u8, from: &mut Decoder<'a>) -> Result<Effect<'a>, EffectError> {
-    let change = match opcode {
+pub(super) fn decode<'a>(opcode: u8, from: &mut Reader<'a>) -> Result<Structural<'a>, EffectError> {
+    Ok(match opcode {
         14 => Structural::FlushDb { db: from.small()?, space: from.small()? },
         15 => Structural::SwapDb { a: from.small()?, b: from.small()? },
         16 => {
@@ -81,6 +73,5 @@ pub(super) fn decode<'a>(opcode: u8, from: &mut Decoder<'a>) -> Result<Effect<'a
         17 => Structural::TableDrop { table: from.small()? },
         18 => Structural::Gap,
         other => return Err(EffectError::Opcode(other)),
-    };
-    Ok(change.into())
+    })
 }

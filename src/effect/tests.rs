@@ -1,4 +1,5 @@
 use super::*;
+use crate::value::bits::BitOp;
 use crate::value::stream::{GroupPosition, StreamId};
 use proptest::prelude::*;
 use std::collections::BTreeSet;

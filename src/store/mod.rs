@@ -38,9 +38,8 @@ pub use locks::{Locked, Mode};
 pub use object::{Object, ValueRef};
 pub use partitions::{DeadlineOf, Visit, walk_order};
 pub use scan::{POSITION_BITS, ScanStep, cursor_of, position_of};
-pub use types::item::item_effects;
+pub use types::item::{DeadlineIn, item_effects};
 pub use types::stream::stream_effects;
-pub use undo::DeadlineIn;
 pub use waiting::{Awaited, KeyAt, Waiter, Waiting};
 pub use watch::Watcher;
 

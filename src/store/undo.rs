@@ -12,6 +12,7 @@
 use super::apply::Place;
 use super::entry::Deadlines;
 use super::types::Inverse;
+use super::types::item::DeadlineIn;
 use super::{Entry, Locked, Store, table};
 use ahash::AHashSet;
 use std::cell::RefCell;
@@ -96,9 +97,6 @@ impl Undo {
         self.used.borrow_mut().push(Used { steps, space, key: entry.key().into(), hash, clock });
     }
 }
-
-/// When an item of a space expires, in ms since the epoch.
-pub type DeadlineIn<'f> = &'f dyn Fn(u32, &[u8]) -> Option<u64>;
 
 impl Locked<'_> {
     /// Records all changes from now on, until [`Locked::keep_changes`] or [`Locked::take_back`]. Structural effects
@@ -258,8 +256,8 @@ impl Locked<'_> {
     }
 
     /// Records what takes a change within a value back.
-    pub(super) fn record_within(&mut self, place: Place<'_>, inverse: Inverse) {
-        self.record(place, Step::Within(inverse));
+    pub(super) fn record_within(&mut self, place: Place<'_>, inverse: impl Into<Inverse>) {
+        self.record(place, Step::Within(inverse.into()));
     }
 
     fn record(&mut self, place: Place<'_>, step: Step) {

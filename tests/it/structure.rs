@@ -70,7 +70,7 @@ fn without_tests(text: &str) -> &str {
 }
 
 /// What the files of `effect` are that are about no type of value.
-const EFFECTS_OF_NO_TYPE: &[&str] = &["codec", "key", "mod", "parts", "structural", "tests"];
+const EFFECTS_OF_NO_TYPE: &[&str] = &["any", "codec", "mod", "own", "parts", "record", "structural", "tests"];
 
 #[test]
 fn a_type_of_value_has_one_file_of_effects_and_one_folder_in_the_store() {

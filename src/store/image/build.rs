@@ -1,7 +1,7 @@
 //! The effects that build a value from nothing.
 
-use crate::effect::{Effect, HashChange, StringChange};
-use crate::store::types::{hash, stream};
+use crate::effect::{HashChange, StringChange};
+use crate::store::types::{hash, put_deadline, stream};
 use crate::store::{Entry, Object, ValueRef};
 
 /// The effects that build an entry's value under a key from nothing.
@@ -18,12 +18,5 @@ pub fn key_effects(db: u32, key: &[u8], entry: &Entry, out: &mut Vec<u8>) {
             hash::hash_pairs(db, key, big.iter(), out);
             put_deadline(db, key, expire, out);
         }
-    }
-}
-
-/// The effect that gives a key its deadline, if it has one.
-pub(in crate::store) fn put_deadline(db: u32, key: &[u8], expire: Option<u64>, out: &mut Vec<u8>) {
-    if expire.is_some() {
-        Effect::Expire { db, key, at: expire }.encode(out);
     }
 }

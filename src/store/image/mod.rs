@@ -20,11 +20,10 @@
 mod build;
 
 pub use build::key_effects;
-pub(super) use build::put_deadline;
 
 use super::apply::Place;
 use super::types::item::item_effects;
-use super::types::{Change, Kept, Reading, stream};
+use super::types::{Change, Kept, Reading, put_deadline, put_kept, stream};
 use super::{Entry, Locked, Store};
 use crate::value::stream::Inverse;
 use ahash::AHashMap;
@@ -41,7 +40,7 @@ pub enum Owner {
 }
 
 impl Owner {
-    pub(super) fn number(self) -> u32 {
+    fn number(self) -> u32 {
         match self {
             Self::Database(number) | Self::Table(number) => number,
         }
@@ -127,7 +126,7 @@ impl Locked<'_> {
         for entry in self.entries(shard) {
             let (space, key) = (entry.space(), entry.key());
             let Some(owner) = owner_of(space) else { continue };
-            let reading = Reading::of(entry, owner);
+            let reading = Reading::of(entry, owner.number());
             if let (Some(reading), Some(address)) = (reading, entry.object_address()) {
                 let name = Arc::new(Name { owner, key: key.into(), expire: entry.expire() });
                 let now = Whereabouts { shard, space, key: key.into() };
@@ -307,7 +306,7 @@ impl ShardImage<'_> {
                 self.left = Some((reading, entry));
             }
         }
-        kept.put(number, &name.key, out);
+        put_kept(&kept, number, &name.key, out);
         if self.left.is_some() {
             self.current = Some((name, Kept::Nothing));
             return true;

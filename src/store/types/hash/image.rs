@@ -1,7 +1,7 @@
 //! The effects that build a hash, and reading a large one in pieces.
 
 use crate::effect::{FieldExpire, HashChange, List};
-use crate::store::types::{BYTES, Change, Kept, PIECE, Reader, is_large};
+use crate::store::types::reading::{BYTES, Change, Kept, PIECE, Reader, is_large};
 use crate::store::{Object, ValueRef};
 use crate::value::hash::{BigHash, FieldRef, pack_field, packed_fields};
 use ahash::AHashSet;

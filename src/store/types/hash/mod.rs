@@ -14,7 +14,7 @@ use crate::store::ValueRef;
 use crate::store::apply::Place;
 use crate::store::entry::{Entry, Kind, Parts};
 use crate::store::object::Object;
-use crate::store::types::Change;
+use crate::store::types::reading::Change;
 use crate::value::hash::{
     BigHash, HashRef, Inverse, pack_field, packed_fields, packed_find, packed_fits, passed, same_name,
 };
@@ -155,7 +155,7 @@ impl Locked<'_> {
     /// Records what takes changes of fields back.
     fn record_fields(&mut self, place: Place<'_>, inverses: Vec<Inverse>) {
         if !inverses.is_empty() {
-            self.record_within(place, super::Inverse::Hash(inverses));
+            self.record_within(place, inverses);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::effect::ItemChange;
 use crate::store::collection::{Collection, ItemsRef};
-use crate::store::types::{BYTES, Change, PIECE, Reader, is_large};
+use crate::store::types::reading::{BYTES, Change, PIECE, Reader, is_large};
 use crate::store::{Entry, Object, ValueRef};
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};

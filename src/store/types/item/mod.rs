@@ -12,9 +12,11 @@ use crate::store::apply::Place;
 use crate::store::collection::{self, Collection};
 use crate::store::entry::{Entry, Kind, Parts};
 use crate::store::object::Object;
-use crate::store::types::Change;
-use crate::store::undo::DeadlineIn;
+use crate::store::types::reading::Change;
 use std::sync::atomic::Ordering::Relaxed;
+
+/// When an item of a space expires, in ms since the epoch.
+pub type DeadlineIn<'f> = &'f dyn Fn(u32, &[u8]) -> Option<u64>;
 
 impl Locked<'_> {
     /// Changes an item of a partition.
@@ -73,7 +75,7 @@ impl Locked<'_> {
     fn record_item(&mut self, place: Place<'_>, sort: &[u8]) {
         let Some(Object::Items(items)) = self.find(place).and_then(Entry::object_mut) else { return };
         let item = items.get(sort).map(Box::from);
-        self.record_within(place, super::Inverse::Item(Inverse { sort: sort.into(), item }));
+        self.record_within(place, Inverse { sort: sort.into(), item });
     }
 
     pub(super) fn take_item_back(&mut self, place: Place<'_>, inverse: Inverse, deadline_of: DeadlineIn<'_>) {

@@ -1,7 +1,7 @@
 //! The effects that build a stream from nothing.
 
 use crate::effect::{Ids, StreamChange};
-use crate::store::image::put_deadline;
+use crate::store::types::reading::put_deadline;
 use crate::value::stream::{Group, Stream, StreamId};
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 
 use super::build::{Delivery, group_head, marks, put_pending};
 use crate::effect::StreamChange;
-use crate::store::types::{BYTES, Change, PIECE, Reader, is_large};
+use crate::store::types::reading::{BYTES, Change, PIECE, Reader, is_large};
 use crate::store::{Object, ValueRef};
 use crate::value::stream::{Group, Inverse, Stream, StreamId, StreamNode};
 use std::collections::{BTreeMap, VecDeque};

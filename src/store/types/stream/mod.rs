@@ -10,7 +10,7 @@ use crate::effect::StreamChange;
 use crate::store::apply::Place;
 use crate::store::entry::Entry;
 use crate::store::object::Object;
-use crate::store::types::Change;
+use crate::store::types::reading::Change;
 use crate::store::{Kind, Locked};
 use crate::value::stream::{Group, Inverse, NodeLimits, Pending, Stream};
 use std::sync::atomic::Ordering::Relaxed;
@@ -50,7 +50,7 @@ impl Locked<'_> {
             (change_stream(stream, change, limits), None)
         };
         match inverse {
-            Some(inverse) if recorded => self.record_within(place, super::Inverse::Stream(address, inverse)),
+            Some(inverse) if recorded => self.record_within(place, (address, inverse)),
             Some(inverse) => self.store.hand_over_of_stream(place.shard, address, inverse),
             None => {}
         }
@@ -87,9 +87,7 @@ impl Locked<'_> {
         let Some(group) = stream.groups_mut().get_mut(group) else { return };
         if let Some(consumer) = group.find_consumer(consumer).and_then(|key| group.consumer_mut(key)) {
             consumer.seen_at_ms = now;
-            inverse
-                .into_iter()
-                .for_each(|inverse| self.record_within(place, super::Inverse::Stream(address, inverse)));
+            inverse.into_iter().for_each(|inverse| self.record_within(place, (address, inverse)));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::effect::StringChange;
 use crate::store::ValueRef;
-use crate::store::types::{BYTES, Change, Reader};
+use crate::store::types::reading::{BYTES, Change, Reader};
 use std::collections::BTreeMap;
 use std::ops::Range;
 

@@ -8,7 +8,7 @@ use crate::effect::{List, MAX_STRING, StringChange};
 use crate::store::ValueRef;
 use crate::store::apply::Place;
 use crate::store::entry::{Kind, Parts};
-use crate::store::types::Change;
+use crate::store::types::reading::Change;
 use crate::store::{Entry, Locked};
 use crate::value::bits::{BitOp, bitop};
 use crate::value::rdb::{Decoded, decode_unsigned_dump};
@@ -115,7 +115,7 @@ impl Locked<'_> {
         let bytes = entry.string_mut();
         let (at, len) = (at.min(bytes.len()), bytes.len());
         let bytes = bytes.get(at..end.min(len)).unwrap_or_default().into();
-        self.record_within(place, super::Inverse::String(Inverse { at, bytes, len, raw }));
+        self.record_within(place, Inverse { at, bytes, len, raw });
     }
 }
 
