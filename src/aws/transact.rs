@@ -7,7 +7,7 @@ use super::error::{AwsError, Kind};
 use super::items::{Action, Get, Prepared, constrain_get, constrain_write};
 use super::json::Object;
 use super::{Call, shape};
-use crate::effect::{Effect, TOKENS};
+use crate::effect::{StringChange, TOKENS};
 use crate::engine::{Tables, Tx};
 use crate::item::{ItemKeys, ItemRef, KeyBytes};
 use crate::ops::{self, OpError, TransactError};
@@ -282,6 +282,6 @@ impl Token {
             value.extend_from_slice(&u16::try_from(blocks).unwrap_or(u16::MAX).to_le_bytes());
         });
         let expire = Some(tx.now() + REMEMBERED_MS);
-        tx.apply(Effect::SetString { db: TOKENS, key: &self.key, value: &value, expire });
+        tx.apply(StringChange::Set { value: &value, expire }.on(TOKENS, &self.key));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::spec::*;
 use super::{Cx, Fail, Outcome, eq, fail, parse_int};
-use crate::effect::Effect;
+use crate::effect::Structural;
 use crate::engine::VIEW_DB;
 use crate::text::parse_i64_strict;
 use std::sync::atomic::Ordering::Relaxed;
@@ -108,7 +108,7 @@ fn flush(cx: &mut Cx<'_, '_>, db: usize) {
     let store = &cx.server.engine.store;
     if store.db_size(db).0 > 0 {
         let space = store.fresh_space(1);
-        cx.tx.apply(Effect::FlushDb { db: db as u32, space });
+        cx.tx.apply(Structural::FlushDb { db: db as u32, space });
     }
 }
 
@@ -143,7 +143,7 @@ fn swap_db(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         ));
     }
     if a != b {
-        cx.tx.apply(Effect::SwapDb { a, b });
+        cx.tx.apply(Structural::SwapDb { a, b });
     }
     cx.out.ok();
     Ok(())

@@ -4,7 +4,7 @@ use super::fail::{self, Fail};
 use super::spec::*;
 use super::strings::{max_len, str_of};
 use super::{Cx, Outcome, eq, parse_int};
-use crate::effect::Effect;
+use crate::effect::StringChange;
 use crate::value::bits::{
     BitOp, BitUnit, FieldOverflow, FieldType, bitcount, bitpos, parse_bit_offset, read_field, write_field,
 };
@@ -91,7 +91,7 @@ fn setbit(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let was = byte & mask != 0;
     if old.is_none() || was != on {
         let new = if on { byte | mask } else { byte & !mask };
-        cx.tx.apply(Effect::Splice { db: cx.db(), key, at, bytes: &[new] });
+        cx.tx.apply(StringChange::Splice { at, bytes: &[new] }.on(cx.db(), key));
     }
     cx.out.int(i64::from(was));
     Ok(())
@@ -234,7 +234,7 @@ fn run_steps(cx: &mut Cx<'_, '_>, key: &[u8], steps: &[Step]) -> Outcome {
     let needed = writes.map(|step| step.kind.needed_len(step.offset) as usize).max().unwrap_or(0);
     let before = cx.tx.changes();
     if needed > len {
-        cx.tx.apply(Effect::Splice { db: cx.db(), key, at: needed, bytes: b"" });
+        cx.tx.apply(StringChange::Splice { at: needed, bytes: b"" }.on(cx.db(), key));
     }
     let lengthened = cx.tx.changes();
     cx.out.array(steps.len());
@@ -271,7 +271,7 @@ fn run_step(cx: &mut Cx<'_, '_>, key: &[u8], step: Step) -> Result<Option<i64>, 
     let last = (kind.needed_len(offset) as usize).min(bytes.len());
     let mut window: SmallVec<[u8; 16]> = SmallVec::from_slice(bytes.get(first..last).unwrap_or_default());
     write_field(&mut window, kind, offset % 8, new);
-    cx.tx.apply(Effect::Splice { db: cx.db(), key, at: first, bytes: &window });
+    cx.tx.apply(StringChange::Splice { at: first, bytes: &window }.on(cx.db(), key));
     Ok(shown)
 }
 

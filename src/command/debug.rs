@@ -4,7 +4,7 @@ use super::keys::{encoding_of, serialised};
 use super::spec::*;
 use super::views::refuse_claimed;
 use super::{Cx, Fail, Outcome, eq, fail, parse_int};
-use crate::effect::Effect;
+use crate::effect::StringChange;
 use crate::engine::{EngineError, Over, Tx};
 use crate::store::{Entry, Holder, Locked, Mode, Object, ValueRef};
 use crate::text::parse_i64_strict;
@@ -180,7 +180,7 @@ fn log(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 fn panic(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if let Some(key) = args.get(2) {
         let db = cx.tx.db as u32;
-        cx.tx.apply(Effect::SetString { db, key, value: b"panic", expire: None });
+        cx.tx.apply(StringChange::Set { value: b"panic", expire: None }.on(db, key));
     }
     panic!("DEBUG PANIC");
 }
@@ -328,7 +328,7 @@ fn populate(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         let db = cx.db();
         let populate = |tx: &mut Tx<'_>| {
             if !tx.exists(&key) {
-                tx.apply(Effect::SetString { db, key: &key, value: &value, expire: None });
+                tx.apply(StringChange::Set { value: &value, expire: None }.on(db, &key));
             }
         };
         if cx.tx.locked().holds_all() {

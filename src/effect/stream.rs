@@ -3,8 +3,8 @@
 //! Everything is final: identifiers, times and counts were worked out before. What needs a stream that is not there does
 //! nothing, but for `Add`, `Node` and `Marks`, which make one.
 
-use super::codec::{Decoder, EffectError, put_head};
-use super::{Effect, List};
+use super::codec::{EffectError, Reader, put_head};
+use super::parts::List;
 use crate::value::packed::{put_part, put_varint_to};
 use crate::value::stream::{GroupPosition, StreamId};
 
@@ -152,133 +152,116 @@ fn put_optional(out: &mut Vec<u8>, number: Option<u64>) {
     out.extend_from_slice(&number.unwrap_or(u64::MAX).to_le_bytes());
 }
 
-pub(super) fn encode(db: u32, key: &[u8], change: &StreamChange<'_>, out: &mut Vec<u8>) {
-    match *change {
-        StreamChange::Add { id, pairs } => {
-            put_head(out, 19, db, key);
-            put_id(out, id);
-            super::codec::put_list(out, &pairs);
-        }
-        StreamChange::Node { master, body } => {
-            put_head(out, 20, db, key);
-            put_id(out, master);
-            put_part(out, body);
-        }
-        StreamChange::Marks { last_id, max_deleted_id, entries_added } => {
-            put_head(out, 21, db, key);
-            put_id(out, last_id);
-            put_id(out, max_deleted_id);
-            out.extend_from_slice(&entries_added.to_le_bytes());
-        }
-        StreamChange::Delete { ids } => {
-            put_head(out, 22, db, key);
-            put_ids(out, ids);
-        }
-        StreamChange::Trim { through } => {
-            put_head(out, 23, db, key);
-            put_id(out, through);
-        }
-        _ => encode_group(db, key, change, out),
-    }
-}
-
-fn encode_group(db: u32, key: &[u8], change: &StreamChange<'_>, out: &mut Vec<u8>) {
-    let mut head = |opcode: u8, group: &[u8]| {
-        put_head(out, opcode, db, key);
-        put_part(out, group);
-    };
-    match *change {
-        StreamChange::Group { group, position } => {
-            head(25, group);
-            put_id(out, position.last_id);
-            put_optional(out, position.entries_read);
-        }
-        StreamChange::GroupDelete { group } => head(26, group),
-        StreamChange::Consumer { group, consumer, seen_at_ms, active_at_ms } => {
-            head(27, group);
-            put_part(out, consumer);
-            out.extend_from_slice(&seen_at_ms.to_le_bytes());
-            put_optional(out, active_at_ms);
-        }
-        StreamChange::ConsumerDelete { group, consumer } => {
-            head(28, group);
-            put_part(out, consumer);
-        }
-        StreamChange::Pending { group, consumer, delivered_at_ms, deliveries, ids } => {
-            head(29, group);
-            put_part(out, consumer);
-            out.extend_from_slice(&delivered_at_ms.to_le_bytes());
-            put_varint_to(out, deliveries as usize);
-            put_ids(out, ids);
-        }
-        StreamChange::Acknowledge { group, ids } => {
-            head(30, group);
-            put_ids(out, ids);
-        }
-        _ => {}
-    }
-}
-
-impl<'a> Decoder<'a> {
-    fn id(&mut self) -> Result<StreamId, EffectError> {
-        let (ms, seq) = (self.time()?, self.time()?);
-        // Identifiers are written big-endian, other numbers little-endian.
-        Ok(StreamId::new(ms.swap_bytes(), seq.swap_bytes()))
-    }
-
-    fn ids(&mut self) -> Result<Ids<'a>, EffectError> {
-        let bytes = self.part()?;
-        if bytes.len() % ID == 0 { Ok(Ids::Packed(bytes)) } else { Err(EffectError::Malformed) }
-    }
-
-    fn optional(&mut self) -> Result<Option<u64>, EffectError> {
-        Ok(Some(self.time()?).filter(|number| *number != u64::MAX))
-    }
-
-    /// The rest of a stream's effect.
-    pub(super) fn stream(&mut self, opcode: u8) -> Result<Effect<'a>, EffectError> {
-        let (db, key) = (self.small()?, self.part()?);
-        let change = match opcode {
-            19 => {
-                let (id, pairs) = (self.id()?, self.list()?);
-                if pairs.len() % 2 != 0 {
-                    return Err(EffectError::Malformed);
-                }
-                StreamChange::Add { id, pairs }
-            }
-            20 => StreamChange::Node { master: self.id()?, body: self.part()? },
-            21 => StreamChange::Marks {
-                last_id: self.id()?,
-                max_deleted_id: self.id()?,
-                entries_added: self.time()?,
-            },
-            22 => StreamChange::Delete { ids: self.ids()? },
-            23 => StreamChange::Trim { through: self.id()? },
-            _ => self.stream_group(opcode)?,
+impl<'a> StreamChange<'a> {
+    pub(super) fn encode(&self, db: u32, key: &[u8], out: &mut Vec<u8>) {
+        let head = |opcode: u8, out: &mut Vec<u8>| put_head(out, opcode, db, key);
+        let group_head = |opcode: u8, group: &[u8], out: &mut Vec<u8>| {
+            put_head(out, opcode, db, key);
+            put_part(out, group);
         };
-        Ok(Effect::Stream { db, key, change })
+        match *self {
+            Self::Add { id, pairs } => {
+                head(19, out);
+                put_id(out, id);
+                pairs.encode(out);
+            }
+            Self::Node { master, body } => {
+                head(20, out);
+                put_id(out, master);
+                put_part(out, body);
+            }
+            Self::Marks { last_id, max_deleted_id, entries_added } => {
+                head(21, out);
+                put_id(out, last_id);
+                put_id(out, max_deleted_id);
+                out.extend_from_slice(&entries_added.to_le_bytes());
+            }
+            Self::Delete { ids } => {
+                head(22, out);
+                put_ids(out, ids);
+            }
+            Self::Trim { through } => {
+                head(23, out);
+                put_id(out, through);
+            }
+            Self::Group { group, position } => {
+                group_head(25, group, out);
+                put_id(out, position.last_id);
+                put_optional(out, position.entries_read);
+            }
+            Self::GroupDelete { group } => group_head(26, group, out),
+            Self::Consumer { group, consumer, seen_at_ms, active_at_ms } => {
+                group_head(27, group, out);
+                put_part(out, consumer);
+                out.extend_from_slice(&seen_at_ms.to_le_bytes());
+                put_optional(out, active_at_ms);
+            }
+            Self::ConsumerDelete { group, consumer } => {
+                group_head(28, group, out);
+                put_part(out, consumer);
+            }
+            Self::Pending { group, consumer, delivered_at_ms, deliveries, ids } => {
+                group_head(29, group, out);
+                put_part(out, consumer);
+                out.extend_from_slice(&delivered_at_ms.to_le_bytes());
+                put_varint_to(out, deliveries as usize);
+                put_ids(out, ids);
+            }
+            Self::Acknowledge { group, ids } => {
+                group_head(30, group, out);
+                put_ids(out, ids);
+            }
+        }
     }
+}
 
-    fn stream_group(&mut self, opcode: u8) -> Result<StreamChange<'a>, EffectError> {
-        let group = self.part()?;
-        Ok(match opcode {
-            25 => {
-                let position = GroupPosition { last_id: self.id()?, entries_read: self.optional()? };
-                StreamChange::Group { group, position }
-            }
-            26 => StreamChange::GroupDelete { group },
-            27 => {
-                let (consumer, seen_at_ms) = (self.part()?, self.time()?);
-                StreamChange::Consumer { group, consumer, seen_at_ms, active_at_ms: self.optional()? }
-            }
-            28 => StreamChange::ConsumerDelete { group, consumer: self.part()? },
-            29 => {
-                let (consumer, delivered_at_ms) = (self.part()?, self.time()?);
-                let deliveries = self.number()? as u64;
-                StreamChange::Pending { group, consumer, delivered_at_ms, deliveries, ids: self.ids()? }
-            }
-            30 => StreamChange::Acknowledge { group, ids: self.ids()? },
-            other => return Err(EffectError::Opcode(other)),
-        })
-    }
+pub(super) fn decode<'a>(opcode: u8, from: &mut Reader<'a>) -> Result<StreamChange<'a>, EffectError> {
+    Ok(match opcode {
+        19 => StreamChange::Add { id: id(from)?, pairs: from.pairs()? },
+        20 => StreamChange::Node { master: id(from)?, body: from.part()? },
+        21 => {
+            StreamChange::Marks { last_id: id(from)?, max_deleted_id: id(from)?, entries_added: from.time()? }
+        }
+        22 => StreamChange::Delete { ids: ids(from)? },
+        23 => StreamChange::Trim { through: id(from)? },
+        _ => decode_of_group(opcode, from)?,
+    })
+}
+
+fn decode_of_group<'a>(opcode: u8, from: &mut Reader<'a>) -> Result<StreamChange<'a>, EffectError> {
+    let group = from.part()?;
+    Ok(match opcode {
+        25 => {
+            let position = GroupPosition { last_id: id(from)?, entries_read: optional(from)? };
+            StreamChange::Group { group, position }
+        }
+        26 => StreamChange::GroupDelete { group },
+        27 => {
+            let (consumer, seen_at_ms) = (from.part()?, from.time()?);
+            StreamChange::Consumer { group, consumer, seen_at_ms, active_at_ms: optional(from)? }
+        }
+        28 => StreamChange::ConsumerDelete { group, consumer: from.part()? },
+        29 => {
+            let (consumer, delivered_at_ms) = (from.part()?, from.time()?);
+            let deliveries = from.number()? as u64;
+            StreamChange::Pending { group, consumer, delivered_at_ms, deliveries, ids: ids(from)? }
+        }
+        30 => StreamChange::Acknowledge { group, ids: ids(from)? },
+        other => return Err(EffectError::Opcode(other)),
+    })
+}
+
+fn id(from: &mut Reader<'_>) -> Result<StreamId, EffectError> {
+    let (ms, seq) = (from.time()?, from.time()?);
+    // Identifiers are written big-endian, other numbers little-endian.
+    Ok(StreamId::new(ms.swap_bytes(), seq.swap_bytes()))
+}
+
+fn ids<'a>(from: &mut Reader<'a>) -> Result<Ids<'a>, EffectError> {
+    let bytes = from.part()?;
+    if bytes.len() % ID == 0 { Ok(Ids::Packed(bytes)) } else { Err(EffectError::Malformed) }
+}
+
+fn optional(from: &mut Reader<'_>) -> Result<Option<u64>, EffectError> {
+    Ok(Some(from.time()?).filter(|number| *number != u64::MAX))
 }

@@ -6,7 +6,7 @@
 
 use super::tables::{Index, Table};
 use super::{Engine, Over};
-use crate::effect::Effect;
+use crate::effect::Structural;
 use crate::env::process;
 use crate::item::{IndexStatus, ItemKeys, ItemRef, KeyBytes};
 use crate::store::{Holder, walk_order};
@@ -171,7 +171,7 @@ impl Engine {
                 }
             }
             let (name, schema) = (now.name.as_bytes(), schema.to_bytes());
-            tx.apply(Effect::TablePut { table: now.id, created: now.created, name, schema: &schema });
+            tx.apply(Structural::TablePut { table: now.id, created: now.created, name, schema: &schema });
             tracing::info!(table = now.name, index = index.schema.name, "index is complete");
         });
     }

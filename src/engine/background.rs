@@ -4,7 +4,7 @@
 use super::durability::{Level, Phase};
 use super::{Engine, EngineError, Over, Table, Tx};
 use crate::config::Settings;
-use crate::effect::{Effect, List};
+use crate::effect::{Effect, HashChange, List};
 use crate::env::{Instant, process};
 use crate::log::scrub;
 use crate::store::Holder;
@@ -269,7 +269,7 @@ impl Engine {
                 }
                 Some(fields) => {
                     let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
-                    tx.apply(Effect::HashDelete { db: due.db, key: &due.key, fields: List::Slices(&fields) });
+                    tx.apply(HashChange::Delete { fields: List::Slices(&fields) }.on(due.db, &due.key));
                     self.store.expired_fields.fetch_add(fields.len() as u64, Relaxed);
                 }
             }

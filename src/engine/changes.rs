@@ -11,7 +11,7 @@
 
 use super::tables::{Table, Tables};
 use super::{Engine, Over, Tx};
-use crate::effect::{Effect, List, SYSTEM, StreamChange};
+use crate::effect::{Effect, List, SYSTEM, StreamChange, Structural};
 use crate::item::{
     ItemKeys, ItemRef, StreamPlace, StreamSpan, StreamView, write_typed_json, write_typed_value,
 };
@@ -167,7 +167,7 @@ impl Tx<'_> {
             };
             let pairs = List::Slices(&record.pairs());
             let key = &table.stream_key;
-            self.apply(Effect::Stream { db: SYSTEM, key, change: StreamChange::Add { id, pairs } });
+            self.apply(StreamChange::Add { id, pairs }.on(SYSTEM, key));
         }
         // To undo a removal would take a copy of all that is there; the background does it then.
         if !records.0.is_empty() && self.undo.is_none() {
@@ -198,7 +198,7 @@ impl Tx<'_> {
                 max_deleted_id: StreamId::MIN,
                 entries_added: 0,
             };
-            self.apply(Effect::Stream { db: SYSTEM, key: &table.stream_key, change });
+            self.apply(change.on(SYSTEM, &table.stream_key));
         }
     }
 
@@ -220,7 +220,7 @@ impl Tx<'_> {
             .collect();
         for group in &groups {
             let (key, change) = (&table.stream_key, StreamChange::GroupDelete { group });
-            self.apply(Effect::Stream { db: SYSTEM, key, change });
+            self.apply(change.on(SYSTEM, key));
         }
     }
 
@@ -228,7 +228,7 @@ impl Tx<'_> {
     pub fn forget_dropped(&mut self, name: &str) {
         if let Some(table) = self.engine.tables.dropped(name) {
             self.drop_stream(&table);
-            self.apply(Effect::TableDrop { table: table.id });
+            self.apply(Structural::TableDrop { table: table.id });
         }
     }
 
@@ -256,7 +256,7 @@ impl Tx<'_> {
             StreamChange::Trim { through },
             StreamChange::Marks { last_id, max_deleted_id: through, entries_added },
         ] {
-            self.apply(Effect::Stream { db: SYSTEM, key, change });
+            self.apply(change.on(SYSTEM, key));
         }
         removed >= TRIM_HOLD / 2
     }

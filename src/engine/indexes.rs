@@ -10,7 +10,7 @@
 
 use super::tables::{Index, Table};
 use super::{Engine, Tx};
-use crate::effect::{Effect, EffectError};
+use crate::effect::{EffectError, ItemChange, Structural};
 use crate::item::{ItemKeys, ItemRef, entry_item};
 use smallvec::SmallVec;
 
@@ -133,8 +133,8 @@ impl Tx<'_> {
         let after = bytes.map(|entry| entry_item(entry).1.size());
         let (partition, sort) = (keys.pk.as_slice(), keys.sk.as_slice());
         match bytes {
-            Some(item) => self.apply(Effect::ItemPut { table: space, partition, sort, item }),
-            None if before.is_some() => self.apply(Effect::ItemDelete { table: space, partition, sort }),
+            Some(item) => self.apply(ItemChange::Put { sort, item }.on(space, partition)),
+            None if before.is_some() => self.apply(ItemChange::Delete { sort }.on(space, partition)),
             None => return,
         }
         let [was, is] = [before, after].map(|size| (i64::from(size.is_some()), size.unwrap_or(0) as i64));
@@ -177,10 +177,10 @@ impl Tx<'_> {
 impl Engine {
     /// Applies the creation, change or removal of a table, with its indexes' spaces. The caller holds all shards exclusively, or
     /// recovers.
-    pub(super) fn change_tables(&self, effect: &Effect<'_>) -> Result<(), EffectError> {
-        let gone = self.tables.apply(effect)?;
+    pub(super) fn change_tables(&self, change: &Structural<'_>) -> Result<(), EffectError> {
+        let gone = self.tables.apply(change)?;
         gone.into_iter().for_each(|space| self.store.give_up_partitions(space));
-        if let Effect::TablePut { table, .. } = *effect {
+        if let Structural::TablePut { table, .. } = *change {
             let table = self.tables.by_id(table);
             let indexes = table.iter().flat_map(|table| &table.indexes);
             indexes.for_each(|index| self.store.note_space(index.schema.space));

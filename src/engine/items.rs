@@ -2,7 +2,7 @@
 //! stream hold what they should.
 
 use super::{Engine, Over, Table, Tx};
-use crate::effect::Effect;
+use crate::effect::ItemChange;
 use crate::item::{Item, ItemKeys, ItemRef, KeyBytes};
 use crate::store::collection::ItemsRef;
 use crate::store::{Holder, Mode};
@@ -62,12 +62,12 @@ impl Tx<'_> {
         let (partition, sort) = (keys.pk.as_slice(), keys.sk.as_slice());
         let Some(item) = item else {
             let Some(before) = before else { return false };
-            self.apply(Effect::ItemDelete { table: table.id, partition, sort });
+            self.apply(ItemChange::Delete { sort }.on(table.id, partition));
             table.counts.add(-1, -before);
             self.note_counts(table.id, -1, -before);
             return true;
         };
-        self.apply(Effect::ItemPut { table: table.id, partition, sort, item });
+        self.apply(ItemChange::Put { sort, item }.on(table.id, partition));
         let item = ItemRef::from_bytes_unchecked(item);
         let (items, bytes) = (i64::from(before.is_none()), item.size() as i64 - before.unwrap_or(0));
         table.counts.add(items, bytes);

@@ -4,7 +4,7 @@
 use super::durability::{Event, Gate, Level, LogState, State};
 use super::{Engine, EngineError};
 use crate::config::{AppendFsync, Settings};
-use crate::effect::{self, Effect};
+use crate::effect::{self, Effect, Structural};
 use crate::log::{Log, LogError, LogStats, Lsn};
 use crate::store::{Holder, Locked, Mode};
 use parking_lot::Mutex;
@@ -143,7 +143,7 @@ impl Engine {
     /// beyond it unless a checkpoint begins there or behind it. The caller holds every shard.
     pub(super) fn append_gap(&self, log: &Log) -> Lsn {
         let mut record = vec![effect::VERSION];
-        Effect::Gap.encode(&mut record);
+        Effect::Structural(Structural::Gap).encode(&mut record);
         log.append(self.clock.now_ms(), &record)
     }
 

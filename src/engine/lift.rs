@@ -6,7 +6,7 @@
 //! template meanwhile. After a restart the walk begins again.
 
 use super::{Engine, Over, Table, Tx, VIEW_DB};
-use crate::effect::Effect;
+use crate::effect::{Effect, Structural};
 use crate::item::{Item, ItemError, ItemKeys, ItemLimits, TableSchema, Template};
 use crate::store::{Entry, Holder, Mode};
 use std::sync::Arc;
@@ -218,7 +218,7 @@ impl Engine {
             if let Some(table) = self.tables.by_id(id).filter(lifting) {
                 let schema = TableSchema { lifting: false, ..table.schema.clone() };
                 let (name, created, schema) = (table.name.as_bytes(), table.created, schema.to_bytes());
-                tx.apply(Effect::TablePut { table: id, created, name, schema: &schema });
+                tx.apply(Structural::TablePut { table: id, created, name, schema: &schema });
             }
         });
     }

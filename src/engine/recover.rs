@@ -6,7 +6,7 @@
 use super::checkpoint::{PROLOGUE_VERSION, PROLOGUE_VERSION_OF_PIECES, PROLOGUE_VERSION_OF_WHOLE_SHARDS};
 use super::durability::{Event, LogState, Phase, State};
 use super::{Engine, EngineError};
-use crate::effect::{self, Decoder, Effect, EffectError};
+use crate::effect::{self, Decoder, Effect, EffectError, Structural, Subject};
 use crate::log::checkpoint::{Checkpoint, ReadError};
 use crate::log::{Begun, Cut, Log, LogError, LogOptions, LogReader, Lsn, Piece, ReadAhead};
 use crate::store::{Mode, Store};
@@ -276,7 +276,9 @@ impl Engine {
         self.store.note_space(u32::from_le_bytes([*a, *b, *c, *d]).saturating_sub(1));
         let of = |error| LoadError::Fatal(EngineError::Effect { place: place(), error });
         for effect in Decoder::new(tables).map_err(of)? {
-            self.change_tables(&effect.map_err(of)?).map_err(of)?;
+            if let Effect::Structural(change) = effect.map_err(of)? {
+                self.change_tables(&change).map_err(of)?;
+            }
         }
         let lsns = parking_lot::Mutex::new(vec![info.start_lsn; 1 << (*bits).min(16)]);
         self.loading_total.store(info.bytes, Relaxed);
@@ -323,7 +325,7 @@ impl Engine {
     fn check_database(&self, effect: &Effect<'_>) -> Result<(), Unfit> {
         let databases = self.store.databases();
         let db = match *effect {
-            Effect::SwapDb { a, b } => Some(a.max(b)),
+            Effect::Structural(Structural::SwapDb { a, b }) => Some(a.max(b)),
             Effect::Move { db, to_db, .. } | Effect::Copy { db, to_db, .. } => Some(db.max(to_db)),
             _ => effect.db(),
         };
@@ -385,12 +387,12 @@ impl Engine {
             let lookups = group.iter().zip(&hashes);
             self.store.prefetch(lookups.map(|((_, effect), hash)| (*hash, self.space_of(effect))));
             for ((lsn, effect), hash) in group.iter().zip(&hashes) {
-                if *effect == Effect::Gap {
+                if *effect == Effect::Structural(Structural::Gap) {
                     return Ok(false);
                 }
                 self.check_database(effect).map_err(|error| error.at(&format!("log record {lsn}")))?;
-                if effect.shard_key().is_none() {
-                    self.replay_structural(*lsn, effect, images)?;
+                if let Effect::Structural(change) = effect {
+                    self.replay_structural(*lsn, change, images)?;
                 } else if effect.has_sources() {
                     self.replay_with_source(*lsn, effect, *hash, images)?;
                 } else if images.older(*hash, *lsn) && self.takes(*hash) {
@@ -403,21 +405,27 @@ impl Engine {
 
     /// Where an effect on a key or an item looks for it.
     fn space_of(&self, effect: &Effect<'_>) -> u32 {
-        match *effect {
-            Effect::ItemPut { table, .. } | Effect::ItemDelete { table, .. } => table,
-            _ => effect.db().map_or(0, |db| self.store.space(db as usize)),
+        match effect.subject() {
+            Subject::Key(db, _) => self.store.space(db as usize),
+            Subject::Partition(table, _) => table,
+            Subject::All => 0,
         }
     }
 
-    fn replay_structural(&self, lsn: Lsn, effect: &Effect<'_>, images: &Images) -> Result<(), EngineError> {
+    fn replay_structural(
+        &self,
+        lsn: Lsn,
+        change: &Structural<'_>,
+        images: &Images,
+    ) -> Result<(), EngineError> {
         let of = |error| EngineError::Effect { place: format!("log record {lsn}"), error };
-        self.change_tables(effect).map_err(of)?;
+        self.change_tables(change).map_err(of)?;
         let mut all = self.store.lock_all(Mode::Write, self.clock.now_ms());
         if lsn <= images.last {
             // Some shards' images already show this; it is carried out entry by entry where they do not.
-            all.apply_structural_where(effect, &|hash| images.older(hash, lsn));
+            all.apply_structural_where(change, &|hash| images.older(hash, lsn));
         } else {
-            all.apply_structural(effect);
+            all.apply_structural(change);
         }
         Ok(())
     }

@@ -16,7 +16,7 @@
 
 use super::recover::Images;
 use super::{EFFECT_BYTES, Engine, EngineError, Tx};
-use crate::effect::{self, Decoder, Effect, EffectError, List};
+use crate::effect::{self, Decoder, Effect, EffectError, List, StringChange};
 use crate::log::{LogError, Lsn};
 use crate::store::{Entry, Mode, Object, ValueRef, key_effects};
 use crate::value::bits::{BitOp, bitop};
@@ -27,7 +27,10 @@ use std::sync::atomic::Ordering::Relaxed;
 const SMALL: usize = if cfg!(test) { 64 } else { 1024 };
 
 fn is_small(entry: &Entry) -> bool {
-    matches!(entry.value(), ValueRef::Str(bytes) | ValueRef::Hash(bytes, _) if bytes.len() <= SMALL)
+    match entry.value() {
+        ValueRef::Str(bytes) | ValueRef::Hash(bytes, _) | ValueRef::Items(bytes) => bytes.len() <= SMALL,
+        ValueRef::Boxed(_) => false,
+    }
 }
 
 impl Tx<'_> {
@@ -99,7 +102,10 @@ impl Tx<'_> {
         let effect = Effect::Copy { db: from.0 as u32, key: from.1, to_db: to.0 as u32, to: to.1 };
         let stays_large = match entry.value() {
             ValueRef::Boxed(Object::Hash(big)) => big.len() > store.thresholds.hash_entries.load(Relaxed),
-            _ => !is_small(entry),
+            ValueRef::Boxed(Object::Items(_) | Object::Stream(_))
+            | ValueRef::Str(_)
+            | ValueRef::Hash(..)
+            | ValueRef::Items(_) => !is_small(entry),
         };
         if stays_large && self.replays(&effect) {
             self.ask(from.1.len() + to.1.len() + EFFECT_BYTES)?;
@@ -142,9 +148,9 @@ impl Tx<'_> {
             self.apply(effect);
         } else if len > 0 {
             self.ask(len + 2 * (to.len() + EFFECT_BYTES))?;
-            self.apply(Effect::SetString { db, key: to, value: &result, expire: None });
+            self.apply(StringChange::Set { value: &result, expire: None }.on(db, to));
             // Redis does not look for a better encoding of the result; an edit of no bytes says so.
-            self.apply(Effect::Splice { db, key: to, at: 0, bytes: b"" });
+            self.apply(StringChange::Splice { at: 0, bytes: b"" }.on(db, to));
         } else if self.exists(to) {
             self.apply(Effect::Delete { db, key: to });
         }
@@ -163,7 +169,7 @@ impl Tx<'_> {
         expire: Option<u64>,
     ) -> Result<(), LogError> {
         let db = self.db as u32;
-        let whole = Effect::SetString { db, key, value, expire };
+        let whole = StringChange::Set { value, expire }.on(db, key);
         if value.len() <= SMALL || value.len() <= payload.len() {
             self.ask(value.len() + key.len() + EFFECT_BYTES)?;
             self.apply(whole);
@@ -176,7 +182,7 @@ impl Tx<'_> {
         }
         assert!(self.locked.owns(hash), "a change of a key whose shard is not held exclusively");
         let mut logged = Vec::with_capacity(payload.len() + key.len() + EFFECT_BYTES);
-        Effect::Restore { db, key, payload, expire }.encode(&mut logged);
+        StringChange::Restore { payload, expire }.on(db, key).encode(&mut logged);
         self.note_encoded(&logged);
         self.locked.apply(&whole, hash);
         self.changes += 1;

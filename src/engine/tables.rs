@@ -2,7 +2,7 @@
 
 use super::backfill::Build;
 use super::changes::STREAM_SUFFIX;
-use crate::effect::{Effect, EffectError};
+use crate::effect::{Effect, EffectError, Structural};
 use crate::item::{IndexSchema, IndexStatus, ItemRef, Number, TableSchema, Template, entry_item};
 use crate::store::Entry;
 use crate::store::collection::ItemsRef;
@@ -379,12 +379,12 @@ impl Tables {
         self.inner.read().by_id.values().filter(unfinished).cloned().collect()
     }
 
-    /// Applies the creation, change or removal of a table; other effects do nothing here. Returns the spaces of indexes that are
+    /// Applies the creation, change or removal of a table; other changes do nothing here. Returns the spaces of indexes that are
     /// gone with it.
-    pub(super) fn apply(&self, effect: &Effect<'_>) -> Result<Vec<u32>, EffectError> {
+    pub(super) fn apply(&self, change: &Structural<'_>) -> Result<Vec<u32>, EffectError> {
         let mut inner = self.inner.write();
-        let gone = match *effect {
-            Effect::TablePut { table, created, name, schema } => {
+        let gone = match *change {
+            Structural::TablePut { table, created, name, schema } => {
                 let schema = TableSchema::from_bytes(schema).map_err(|_| EffectError::Malformed)?;
                 let name = String::from_utf8(name.to_vec()).map_err(|_| EffectError::Malformed)?;
                 let old = inner.by_id.get(&table).cloned();
@@ -411,7 +411,7 @@ impl Tables {
                 }));
                 gone
             }
-            Effect::TableDrop { table } => match inner.by_id.remove(&table) {
+            Structural::TableDrop { table } => match inner.by_id.remove(&table) {
                 Some(table) => {
                     let dropped = table.schema.is_dropped();
                     let names = if dropped { &mut inner.dropped } else { &mut inner.by_name };
@@ -420,7 +420,7 @@ impl Tables {
                 }
                 None => Vec::new(),
             },
-            _ => return Ok(Vec::new()),
+            Structural::FlushDb { .. } | Structural::SwapDb { .. } | Structural::Gap => return Ok(Vec::new()),
         };
         let schemas = || inner.by_id.values().map(|table| &table.schema);
         let globals = schemas().flat_map(|schema| &schema.indexes).filter(|index| !index.local).count();
@@ -461,7 +461,8 @@ impl Tables {
         for table in self.list_with_dropped() {
             let schema = table.schema.to_bytes();
             let (name, created) = (table.name.as_bytes(), table.created);
-            Effect::TablePut { table: table.id, created, name, schema: &schema }.encode(out);
+            Effect::from(Structural::TablePut { table: table.id, created, name, schema: &schema })
+                .encode(out);
         }
     }
 }

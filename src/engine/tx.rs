@@ -5,7 +5,7 @@ use super::durability::State;
 use super::indexes::IndexWrite;
 use super::undo::Undo;
 use super::views::StandIn;
-use crate::effect::{self, Effect, FieldExpire};
+use crate::effect::{self, Effect, FieldExpire, HashChange, Structural, Subject};
 use crate::log::LogError;
 use crate::store::{Entry, Locked};
 use crate::value::hash::{HashRef, packed_find, passed};
@@ -247,57 +247,77 @@ impl<'a> Tx<'a> {
     /// Applies an effect and adds it to the record. An expired key under an effect that builds on what is there is
     /// removed first, so that nothing of it comes back; so are expired fields whose deadline would be kept.
     #[inline]
-    pub fn apply(&mut self, effect: Effect<'_>) {
+    pub fn apply<'e>(&mut self, effect: impl Into<Effect<'e>>) {
         self.apply_counted(effect);
     }
 
     /// As [`Tx::apply`], and returns how many elements of a container are new or gone, see [`Locked::apply`].
     #[inline]
-    pub fn apply_counted(&mut self, effect: Effect<'_>) -> usize {
-        let Some(key) = effect.shard_key() else {
-            assert!(self.locked.owns_all(), "a change of databases or tables without all shards");
-            self.note(&effect);
-            self.changes += match effect {
-                Effect::FlushDb { db, .. } => self.engine.store.db_size(db as usize).0,
-                _ => 1,
-            };
-            self.locked.apply_structural(&effect);
-            // A schema that was just encoded decodes.
-            let _ = self.engine.change_tables(&effect);
+    pub fn apply_counted<'e>(&mut self, effect: impl Into<Effect<'e>>) -> usize {
+        let effect = effect.into();
+        if let Effect::Structural(change) = effect {
+            self.apply_structural(&change);
             return 0;
-        };
+        }
+        let Some(key) = effect.shard_key() else { return 0 };
         let hash = self.hash(key);
         if self.lacks_shards() {
             return 0;
         }
         // Noted in the record but not applied it would part memory from the log; a panic leaves both as they are.
         assert!(self.locked.owns(hash), "a change of a key whose shard is not held exclusively");
+        if let (true, Subject::Key(db, key)) = (effect.builds_on_value(), effect.subject()) {
+            self.bury_expired(db, key, hash);
+        }
         match effect {
-            Effect::Splice { db, key, .. }
-            | Effect::HashExpire { db, key, .. }
-            | Effect::Stream { db, key, .. }
-            | Effect::Expire { db, key, .. } => self.bury_expired(db, key, hash),
-            Effect::HashSet { db, key, pairs, expire } => {
-                self.bury_expired(db, key, hash);
-                if expire == FieldExpire::Keep {
-                    self.bury_expired_fields(db, key, hash, pairs.iter().step_by(2));
-                }
+            Effect::Hash { db, key, change: HashChange::Set { pairs, expire: FieldExpire::Keep } } => {
+                self.bury_expired_fields(db, key, hash, pairs.iter().step_by(2));
             }
             Effect::Move { .. } => {
                 self.apply_move(&effect);
                 return 0;
             }
             Effect::Copy { .. } | Effect::Combine { .. } => self.check_sources(&effect),
-            _ => {}
+            Effect::String { .. }
+            | Effect::Hash { .. }
+            | Effect::Stream { .. }
+            | Effect::Item { .. }
+            | Effect::Delete { .. }
+            | Effect::Expire { .. }
+            | Effect::Structural(_) => {}
         }
         self.note(&effect);
         let counted = self.locked.apply(&effect, hash);
         self.changes += match effect {
-            Effect::HashSet { pairs, .. } => pairs.len() as u64 / 2,
-            Effect::HashDelete { .. } => counted as u64,
-            _ => 1,
+            Effect::Hash { change: HashChange::Set { pairs, .. }, .. } => pairs.len() as u64 / 2,
+            Effect::Hash { change: HashChange::Delete { .. }, .. } => counted as u64,
+            Effect::Hash { change: HashChange::Put { .. } | HashChange::Expire { .. }, .. }
+            | Effect::String { .. }
+            | Effect::Stream { .. }
+            | Effect::Item { .. }
+            | Effect::Delete { .. }
+            | Effect::Expire { .. }
+            | Effect::Move { .. }
+            | Effect::Copy { .. }
+            | Effect::Combine { .. }
+            | Effect::Structural(_) => 1,
         };
         counted
+    }
+
+    fn apply_structural(&mut self, change: &Structural<'_>) {
+        assert!(self.locked.owns_all(), "a change of databases or tables without all shards");
+        self.note(&Effect::Structural(*change));
+        self.changes += match *change {
+            Structural::FlushDb { db, .. } => self.engine.store.db_size(db as usize).0,
+            Structural::SwapDb { .. }
+            | Structural::TablePut { .. }
+            | Structural::TableDrop { .. }
+            | Structural::Gap => 1,
+        };
+        self.locked.apply_structural(change);
+        // A schema that was just encoded decodes.
+        let _ = self.engine.change_tables(change);
     }
 
     /// The changes so far, for [`Tx::count_changes`].
@@ -374,7 +394,7 @@ impl<'a> Tx<'a> {
             })
             .collect();
         if !expired.is_empty() {
-            let gone = Effect::HashDelete { db, key, fields: effect::List::Slices(&expired) };
+            let gone = HashChange::Delete { fields: effect::List::Slices(&expired) }.on(db, key);
             self.note(&gone);
             self.locked.apply(&gone, hash);
             self.expired.fields += expired.len() as u64;

@@ -3,7 +3,7 @@
 use super::OpError;
 use super::changes::disable_stream;
 use super::keyspace::claim_names;
-use crate::effect::Effect;
+use crate::effect::Structural;
 use crate::engine::{Index, Table, Tx};
 use crate::item::{IndexSchema, IndexStatus, TableSchema};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub fn create_table(tx: &mut Tx<'_>, name: &str, schema: &TableSchema) -> Result
         tx.forget_dropped(name);
     }
     let schema = schema.to_bytes();
-    tx.apply(Effect::TablePut { table, created: tx.now(), name: name.as_bytes(), schema: &schema });
+    tx.apply(Structural::TablePut { table, created: tx.now(), name: name.as_bytes(), schema: &schema });
     settle_stream(tx, table);
     Ok(())
 }
@@ -55,7 +55,7 @@ pub fn alter_table(tx: &mut Tx<'_>, table: &Table, schema: &TableSchema) -> Resu
     }
     let schema = schema.to_bytes();
     let (created, name) = (table.created, table.name.as_bytes());
-    tx.apply(Effect::TablePut { table: table.id, created, name, schema: &schema });
+    tx.apply(Structural::TablePut { table: table.id, created, name, schema: &schema });
     settle_stream(tx, table.id);
     Ok(())
 }
@@ -132,10 +132,10 @@ pub fn drop_table(tx: &mut Tx<'_>, name: &[u8]) -> Result<Arc<Table>, OpError> {
         (false, true) => tx.drop_stream(&table),
         (false, false) => tx.retire_stream(&table),
     }
-    tx.apply(Effect::TableDrop { table: table.id });
+    tx.apply(Structural::TableDrop { table: table.id });
     if !left.streams.is_empty() {
         let (id, schema) = (tx.engine().store.fresh_space(1), left.to_bytes());
-        tx.apply(Effect::TablePut { table: id, created: table.created, name, schema: &schema });
+        tx.apply(Structural::TablePut { table: id, created: table.created, name, schema: &schema });
     }
     Ok(table)
 }

@@ -1,7 +1,7 @@
 //! ITEM.ATOMIC: transactions that are all or nothing, and the tokens by which they are carried out once.
 
 use crate::command::{Command, Fail, Queued, flag, token_key};
-use crate::effect::{Effect, TOKENS};
+use crate::effect::{StringChange, TOKENS};
 use crate::engine::{EFFECT_BYTES, Tx};
 use crate::resp::{Proto, Reply, ReplyDecoder};
 use crate::store::ValueRef;
@@ -107,7 +107,7 @@ impl Token {
         }
         value.extend_from_slice(reply);
         let expire = Some(tx.now() + REMEMBERED_MS);
-        tx.apply(Effect::SetString { db: TOKENS, key: &self.key, value: &value, expire });
+        tx.apply(StringChange::Set { value: &value, expire }.on(TOKENS, &self.key));
         Ok(())
     }
 }

@@ -7,12 +7,13 @@
 //! never of what was taken back.
 //!
 //! The shards stay locked from the first change until all are kept or taken back, so nobody sees what is taken back.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 use super::apply::Place;
-use super::entry::{Deadlines, Kind};
-use super::table;
-use super::{Entry, Locked, Object, Store};
-use crate::value::{hash, stream};
+use super::entry::Deadlines;
+use super::types::Inverse;
+use super::types::item::DeadlineIn;
+use super::{Entry, Locked, Store, table};
 use ahash::AHashSet;
 use std::cell::RefCell;
 use std::sync::atomic::Ordering::Relaxed;
@@ -53,20 +54,8 @@ enum Step {
     /// It was moved here from there.
     Moved(Home, Slot),
     Deadline(Option<u64>),
-    /// Bytes of a string, its length, and whether it was edited.
-    Bytes {
-        at: usize,
-        bytes: Box<[u8]>,
-        len: usize,
-        raw: bool,
-    },
-    Fields(Vec<hash::Inverse>),
-    Item {
-        sort: Box<[u8]>,
-        item: Option<Box<[u8]>>,
-    },
-    /// With the address of the stream's object.
-    Stream(Option<usize>, stream::Inverse),
+    /// Something changed within its value.
+    Within(Inverse),
 }
 
 /// Who is to be told of a change.
@@ -109,9 +98,6 @@ impl Undo {
     }
 }
 
-/// When an item of a space expires, in ms since the epoch.
-pub type DeadlineIn<'f> = &'f dyn Fn(u32, &[u8]) -> Option<u64>;
-
 impl Locked<'_> {
     /// Records all changes from now on, until [`Locked::keep_changes`] or [`Locked::take_back`]. Structural effects
     /// must not follow.
@@ -132,8 +118,8 @@ impl Locked<'_> {
         for (home, step) in undo.steps {
             match step {
                 Step::Removed(entry, _) | Step::Replaced(entry) => self.discard(home.shard, entry),
-                Step::Stream(address, left) => self.store.hand_over_of_stream(home.shard, address, left),
-                _ => {}
+                Step::Within(inverse) => inverse.settle(self.store, home.shard),
+                Step::Inserted | Step::Moved(..) | Step::Deadline(_) => {}
             }
         }
         for told in undo.told {
@@ -161,8 +147,7 @@ impl Locked<'_> {
                 Step::Replaced(entry) => self.put_over(place, entry),
                 Step::Moved(from, slot) => self.move_back(place, from.place(), slot),
                 Step::Deadline(at) => self.set_deadline(place, at),
-                Step::Item { sort, item } => self.put_item_back(place, &sort, item.as_deref(), deadline_of),
-                other => self.take_back_within(place, other),
+                Step::Within(inverse) => self.take_back_within(place, inverse, deadline_of),
             }
         }
         self.set_clocks_back(&mut used, 0);
@@ -172,52 +157,6 @@ impl Locked<'_> {
     fn set_clocks_back(&self, used: &mut Vec<Used>, steps: usize) {
         while let Some(Used { space, key, hash, clock, .. }) = used.pop_if(|last| last.steps >= steps) {
             self.peek(space, &key, hash).into_iter().for_each(|entry| entry.set_clock(clock));
-        }
-    }
-
-    fn take_back_within(&mut self, place: Place<'_>, step: Step) {
-        let store = self.store;
-        let Some(entry) = self.find(place) else { return };
-        let before = entry.deadlines();
-        match (step, entry.object_mut()) {
-            (Step::Fields(inverses), Some(Object::Hash(big))) => {
-                inverses.into_iter().rev().for_each(|inverse| big.revert(inverse));
-                entry.refresh_deadline();
-            }
-            (Step::Stream(address, inverse), Some(Object::Stream(stream))) => {
-                store.is_taken_back(place.shard, address, &inverse);
-                stream.revert(inverse);
-            }
-            (Step::Bytes { at, bytes, len, raw }, None) => {
-                if entry.string_mut().len() > len {
-                    entry.resize_string(len);
-                }
-                if let Some(target) = entry.string_mut().get_mut(at..at + bytes.len()) {
-                    target.copy_from_slice(&bytes);
-                }
-                entry.set_raw(raw);
-            }
-            _ => {}
-        }
-        let after = entry.deadlines();
-        self.count_deadlines(place, before, after);
-    }
-
-    fn put_item_back(
-        &mut self,
-        place: Place<'_>,
-        sort: &[u8],
-        item: Option<&[u8]>,
-        deadline_of: DeadlineIn<'_>,
-    ) {
-        let Some(Object::Items(items)) = self.find(place).and_then(Entry::object_mut) else { return };
-        let Some(item) = item else {
-            items.remove(sort);
-            return;
-        };
-        items.put(sort, item);
-        if let Some(at) = deadline_of(place.space, item) {
-            self.note_deadline_of_item(place, sort, at);
         }
     }
 
@@ -313,10 +252,15 @@ impl Locked<'_> {
 
     /// Notes the deadline that an entry has, before it is set.
     pub(super) fn record_deadline(&mut self, place: Place<'_>, before: Option<u64>) {
-        self.record_within(place, Step::Deadline(before));
+        self.record(place, Step::Deadline(before));
     }
 
-    fn record_within(&mut self, place: Place<'_>, step: Step) {
+    /// Records what takes a change within a value back.
+    pub(super) fn record_within(&mut self, place: Place<'_>, inverse: impl Into<Inverse>) {
+        self.record(place, Step::Within(inverse.into()));
+    }
+
+    fn record(&mut self, place: Place<'_>, step: Step) {
         if let Some(undo) = &mut self.undo
             && !undo.covered.contains(&(place.space, Box::from(place.key)))
         {
@@ -345,46 +289,6 @@ impl Locked<'_> {
         let old = std::mem::replace(entry, copy);
         self.replaced(place, old);
         false
-    }
-
-    /// Records what takes changes of fields back.
-    pub(super) fn record_fields(&mut self, place: Place<'_>, inverses: Vec<hash::Inverse>) {
-        if !inverses.is_empty() {
-            self.record_within(place, Step::Fields(inverses));
-        }
-    }
-
-    /// Records what takes changes of a stream back.
-    pub(super) fn record_stream(
-        &mut self,
-        place: Place<'_>,
-        address: Option<usize>,
-        inverse: stream::Inverse,
-    ) {
-        self.record_within(place, Step::Stream(address, inverse));
-    }
-
-    /// Records an item that is about to change.
-    pub(super) fn record_item(&mut self, place: Place<'_>, sort: &[u8]) {
-        let Some(Object::Items(items)) = self.find(place).and_then(Entry::object_mut) else { return };
-        let item = items.get(sort).map(Box::from);
-        self.record_within(place, Step::Item { sort: sort.into(), item });
-    }
-
-    /// Records the bytes of a string of which some are about to be overwritten.
-    pub(super) fn record_bytes(&mut self, place: Place<'_>, at: usize, end: usize) {
-        if self.undo.is_none() {
-            return;
-        }
-        let Some(entry) = self.find(place).filter(|entry| matches!(entry.kind(), Kind::Str | Kind::Far))
-        else {
-            return;
-        };
-        let raw = entry.is_raw();
-        let bytes = entry.string_mut();
-        let (at, len) = (at.min(bytes.len()), bytes.len());
-        let bytes = bytes.get(at..end.min(len)).unwrap_or_default().into();
-        self.record_within(place, Step::Bytes { at, bytes, len, raw });
     }
 
     /// Tells those who watch or wait for a key that it has changed, at once or when the changes are kept.

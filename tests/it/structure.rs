@@ -1,6 +1,6 @@
 //! The house rules that a machine can check: which room imports which, how long files are, and what may not be written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -68,6 +68,25 @@ fn rust_files(folder: &str) -> impl Iterator<Item = (PathBuf, String)> {
 /// The file's text before its tests.
 fn without_tests(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod ").next().unwrap_or(text)
+}
+
+/// What the files of `effect` are that are about no type of value.
+const EFFECTS_OF_NO_TYPE: &[&str] = &["any", "codec", "mod", "own", "parts", "record", "structural", "tests"];
+
+#[test]
+fn a_type_of_value_has_one_file_of_effects_and_one_folder_in_the_store() {
+    let name_of = |path: &Path, depth: usize| {
+        let part = path.components().nth(depth).unwrap().as_os_str().to_string_lossy().into_owned();
+        part.trim_end_matches(".rs").to_owned()
+    };
+    let effects = rust_files("src/effect").map(|(path, _)| name_of(&path, 2));
+    let effects: BTreeSet<String> =
+        effects.filter(|name| !EFFECTS_OF_NO_TYPE.contains(&name.as_str())).collect();
+    for part in ["mod.rs", "image.rs"] {
+        let folders = rust_files("src/store/types").map(|(path, _)| path);
+        let folders = folders.filter(|path| path.components().count() == 5 && path.ends_with(part));
+        assert_eq!(folders.map(|path| name_of(&path, 3)).collect::<BTreeSet<_>>(), effects, "{part}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::fields::{FIELDS_MISMATCH, NO_FIELDS, Unit, counted_fields, each_once, only_fields};
 use super::hash_at;
 use crate::command::{Cx, Fail, Outcome, eq};
-use crate::effect::{Effect, List};
+use crate::effect::{HashChange, List};
 use smallvec::SmallVec;
 
 /// The replies for one field.
@@ -115,9 +115,9 @@ fn expire_part(cx: &mut Cx<'_, '_>, key: &[u8], at: u64, condition: Condition, n
         return Ok(());
     }
     if at <= now {
-        cx.tx.apply(Effect::HashDelete { db, key, fields });
+        cx.tx.apply(HashChange::Delete { fields }.on(db, key));
     } else {
-        cx.tx.apply(Effect::HashExpire { db, key, fields, at });
+        cx.tx.apply(HashChange::Expire { fields, at }.on(db, key));
     }
     Ok(())
 }
@@ -143,7 +143,7 @@ pub(super) fn hpersist(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             cx.out.int(reply);
         }
         if !hit.is_empty() {
-            cx.tx.apply(Effect::HashExpire { db: cx.db(), key, fields: List::Slices(&hit), at: 0 });
+            cx.tx.apply(HashChange::Expire { fields: List::Slices(&hit), at: 0 }.on(cx.db(), key));
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use super::fields::{
 };
 use super::hash_at;
 use crate::command::{Cx, Fail, Outcome, eq};
-use crate::effect::{Effect, FieldExpire, List};
+use crate::effect::{FieldExpire, HashChange, List};
 use smallvec::SmallVec;
 
 pub(super) fn hgetdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -17,7 +17,7 @@ pub(super) fn hgetdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     for part in each_once(names) {
         let hit = show(cx, key, part, |_| true)?;
         if !hit.is_empty() {
-            cx.tx.apply(Effect::HashDelete { db: cx.db(), key, fields: List::Slices(&hit) });
+            cx.tx.apply(HashChange::Delete { fields: List::Slices(&hit) }.on(cx.db(), key));
         }
     }
     Ok(())
@@ -72,9 +72,9 @@ pub(super) fn hgetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         let (db, fields) = (cx.db(), List::Slices(&hit));
         match ttl {
             Ttl::Unsaid => {}
-            Ttl::Word => cx.tx.apply(Effect::HashExpire { db, key, fields, at: 0 }),
-            Ttl::At(at) if at <= now => cx.tx.apply(Effect::HashDelete { db, key, fields }),
-            Ttl::At(at) => cx.tx.apply(Effect::HashExpire { db, key, fields, at }),
+            Ttl::Word => cx.tx.apply(HashChange::Expire { fields, at: 0 }.on(db, key)),
+            Ttl::At(at) if at <= now => cx.tx.apply(HashChange::Delete { fields }.on(db, key)),
+            Ttl::At(at) => cx.tx.apply(HashChange::Expire { fields, at }.on(db, key)),
         }
     }
     Ok(())
@@ -140,12 +140,12 @@ pub(super) fn hsetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         Ttl::At(at) if at <= now => {
             if names.clone().any(exists) {
                 let gone: SmallVec<[&[u8]; 16]> = names.by_ref().copied().collect();
-                cx.tx.apply(Effect::HashDelete { db, key, fields: List::Slices(&gone) });
+                cx.tx.apply(HashChange::Delete { fields: List::Slices(&gone) }.on(db, key));
             }
         }
-        Ttl::At(at) => cx.tx.apply(Effect::HashSet { db, key, pairs, expire: FieldExpire::At(at) }),
-        Ttl::Word => cx.tx.apply(Effect::HashSet { db, key, pairs, expire: FieldExpire::Keep }),
-        Ttl::Unsaid => cx.tx.apply(Effect::HashSet { db, key, pairs, expire: FieldExpire::Clear }),
+        Ttl::At(at) => cx.tx.apply(HashChange::Set { pairs, expire: FieldExpire::At(at) }.on(db, key)),
+        Ttl::Word => cx.tx.apply(HashChange::Set { pairs, expire: FieldExpire::Keep }.on(db, key)),
+        Ttl::Unsaid => cx.tx.apply(HashChange::Set { pairs, expire: FieldExpire::Clear }.on(db, key)),
     }
     cx.out.int(1);
     Ok(())

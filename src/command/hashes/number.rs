@@ -2,7 +2,7 @@
 
 use super::hash_at;
 use crate::command::{Cx, Fail, Outcome, fail, parse_int};
-use crate::effect::{Effect, FieldExpire, List};
+use crate::effect::{FieldExpire, HashChange, List};
 use crate::text::parse_i64_strict;
 use crate::value::ValueError;
 use crate::value::longdouble::{hash_incr_by_float, parse_hash_increment};
@@ -34,5 +34,5 @@ pub(super) fn hincrbyfloat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 fn set(cx: &mut Cx<'_, '_>, key: &[u8], name: &[u8], value: &[u8]) {
     let pairs = List::Slices(&[name, value]);
-    cx.tx.apply(Effect::HashSet { db: cx.db(), key, pairs, expire: FieldExpire::Keep });
+    cx.tx.apply(HashChange::Set { pairs, expire: FieldExpire::Keep }.on(cx.db(), key));
 }

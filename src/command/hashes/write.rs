@@ -2,7 +2,7 @@
 
 use super::hash_at;
 use crate::command::{Cx, Fail, Outcome};
-use crate::effect::{Effect, FieldExpire, List};
+use crate::effect::{FieldExpire, HashChange, List};
 
 pub(super) fn hset(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let created = set_pairs(cx, args, "hset")?;
@@ -24,7 +24,7 @@ fn set_pairs(cx: &mut Cx<'_, '_>, args: &[&[u8]], command: &str) -> Result<usize
     let key = args[1];
     hash_at(cx.tx, key)?;
     let pairs = List::Slices(&args[2..]);
-    Ok(cx.tx.apply_counted(Effect::HashSet { db: cx.db(), key, pairs, expire: FieldExpire::Clear }))
+    Ok(cx.tx.apply_counted(HashChange::Set { pairs, expire: FieldExpire::Clear }.on(cx.db(), key)))
 }
 
 pub(super) fn hsetnx(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -32,7 +32,7 @@ pub(super) fn hsetnx(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let there = hash_at(cx.tx, key)?.is_some_and(|hash| hash.get(args[2], now).is_some());
     if !there {
         let pairs = List::Slices(&args[2..]);
-        cx.tx.apply(Effect::HashSet { db: cx.db(), key, pairs, expire: FieldExpire::Clear });
+        cx.tx.apply(HashChange::Set { pairs, expire: FieldExpire::Clear }.on(cx.db(), key));
     }
     cx.out.int(i64::from(!there));
     Ok(())
@@ -44,7 +44,7 @@ pub(super) fn hdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         hash_at(cx.tx, key)?.is_some_and(|hash| args[2..].iter().any(|name| hash.get(name, now).is_some()));
     let removed = if there {
         let fields = List::Slices(&args[2..]);
-        cx.tx.apply_counted(Effect::HashDelete { db: cx.db(), key, fields })
+        cx.tx.apply_counted(HashChange::Delete { fields }.on(cx.db(), key))
     } else {
         0
     };

@@ -2,7 +2,7 @@
 
 use crate::command::fail::{self, Fail};
 use crate::command::{Cx, Outcome, eq, parse_int};
-use crate::effect::{Effect, PackedKind};
+use crate::effect::{Effect, HashChange};
 use crate::engine::EFFECT_BYTES;
 use crate::store::{Entry, Object, ValueRef};
 use crate::value::hash::{HashRef, pack_field};
@@ -105,11 +105,10 @@ pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
                 pack_field(&mut payload, ttl, &f.0, &f.1, f.2.unwrap_or(0));
             }
             cx.tx.ask(payload.len() + key.len() + EFFECT_BYTES)?;
-            let kind = if ttl { PackedKind::HashTtl } else { PackedKind::Hash };
             if live.is_empty() {
                 cx.tx.apply(Effect::Delete { db, key });
             } else {
-                cx.tx.apply(Effect::PutPacked { db, key, expire, kind, payload: &payload });
+                cx.tx.apply(HashChange::Put { expire, ttl, payload: &payload }.on(db, key));
             }
         }
         Decoded::Stream(stream) => cx.tx.put_stream(key, &stream, expire)?,

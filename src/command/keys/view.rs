@@ -5,7 +5,7 @@ use super::expire::Time;
 use crate::command::fail::{self, Fail};
 use crate::command::views::{Subject, fit};
 use crate::command::{Cx, Outcome};
-use crate::effect::{Effect, FieldExpire, List};
+use crate::effect::{Effect, FieldExpire, HashChange, List};
 use crate::engine::item_of_hash;
 use crate::expr::{Action, Binder, ExprLimits, Operand, ParsedUpdate, Path, SetValue};
 use crate::item::{AttributeValue, Item, ItemBuilder, ItemRef, Number};
@@ -230,7 +230,7 @@ fn make_hash(cx: &mut Cx<'_, '_>, key: &[u8], (fields, deadline): &Fields) {
         cx.tx.apply(Effect::Delete { db, key });
     }
     let pairs: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
-    cx.tx.apply(Effect::HashSet { db, key, pairs: List::Slices(&pairs), expire: FieldExpire::Clear });
+    cx.tx.apply(HashChange::Set { pairs: List::Slices(&pairs), expire: FieldExpire::Clear }.on(db, key));
     if deadline.is_some() {
         cx.tx.apply(Effect::Expire { db, key, at: *deadline });
     }

@@ -3,7 +3,7 @@
 use super::{check_len, put, str_of};
 use crate::command::fail;
 use crate::command::{Cx, Outcome, parse_int};
-use crate::effect::Effect;
+use crate::effect::StringChange;
 
 pub(super) fn append(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let (key, more) = (args[1], args[2]);
@@ -13,7 +13,7 @@ pub(super) fn append(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         return Ok(());
     };
     check_len(cx, len as u64, more.len())?;
-    cx.tx.apply(Effect::Splice { db: cx.db(), key, at: len, bytes: more });
+    cx.tx.apply(StringChange::Splice { at: len, bytes: more }.on(cx.db(), key));
     cx.out.len_int(len + more.len());
     Ok(())
 }
@@ -56,7 +56,7 @@ pub(super) fn setrange(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     }
     check_len(cx, at, bytes.len())?;
     let at = at as usize;
-    cx.tx.apply(Effect::Splice { db: cx.db(), key, at, bytes });
+    cx.tx.apply(StringChange::Splice { at, bytes }.on(cx.db(), key));
     cx.out.len_int(len.max(at + bytes.len()));
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::options::{Condition, For, Options, Ttl};
 use super::put;
 use crate::command::{Cx, Fail, Outcome, parse_int};
-use crate::effect::Effect;
+use crate::effect::StringChange;
 use crate::store::{Entry, ValueRef};
 
 pub(super) fn mget(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -27,7 +27,7 @@ fn pairs<'a, 'b>(args: &'b [&'a [u8]], name: &str) -> Result<&'b [[&'a [u8]; 2]]
 
 pub(super) fn mset(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     for [key, value] in pairs(args, "mset")? {
-        cx.tx.apply(Effect::SetString { db: cx.db(), key, value, expire: None });
+        cx.tx.apply(StringChange::Set { value, expire: None }.on(cx.db(), key));
     }
     cx.out.ok();
     Ok(())

@@ -14,7 +14,7 @@ pub(super) use table::COMMANDS;
 
 use super::Cx;
 use super::fail::{self, Fail};
-use crate::effect::{Effect, MAX_STRING};
+use crate::effect::{Effect, MAX_STRING, StringChange};
 use crate::store::{Entry, ValueRef};
 use crate::text::parse_i64_strict;
 
@@ -69,7 +69,7 @@ fn put(cx: &mut Cx<'_, '_>, key: &[u8], value: &[u8], expire: Option<u64>) {
             cx.tx.apply(Effect::Delete { db, key });
         }
     } else {
-        cx.tx.apply(Effect::SetString { db, key, value, expire });
+        cx.tx.apply(StringChange::Set { value, expire }.on(db, key));
     }
 }
 

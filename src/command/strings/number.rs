@@ -3,7 +3,7 @@
 use super::str_of;
 use crate::command::fail::{self, Fail};
 use crate::command::{Cx, Outcome, parse_int};
-use crate::effect::Effect;
+use crate::effect::StringChange;
 use crate::store::Entry;
 use crate::value::longdouble::incr_by_float;
 
@@ -35,7 +35,7 @@ fn add(cx: &mut Cx<'_, '_>, key: &[u8], by: i64) -> Outcome {
     let new = old.checked_add(by).ok_or(fail::OVERFLOW)?;
     let mut text = itoa::Buffer::new();
     let value = text.format(new).as_bytes();
-    cx.tx.apply(Effect::SetString { db: cx.db(), key, value, expire });
+    cx.tx.apply(StringChange::Set { value, expire }.on(cx.db(), key));
     cx.out.int(new);
     Ok(())
 }
@@ -47,7 +47,7 @@ pub(super) fn incrbyfloat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let sum = incr_by_float(current, args[2]).map_err(|error| Fail::text(error.to_string()))?;
     let expire = entry.and_then(Entry::expire);
     let value = sum.as_bytes();
-    cx.tx.apply(Effect::SetString { db: cx.db(), key, value, expire });
+    cx.tx.apply(StringChange::Set { value, expire }.on(cx.db(), key));
     cx.out.bulk(value);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::options::{Condition, For, Options, Ttl, Unit, deadline};
 use super::{put, str_of};
 use crate::command::{Cx, Outcome};
-use crate::effect::Effect;
+use crate::effect::{Effect, StringChange};
 use crate::store::Entry;
 
 pub(super) fn get(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -16,7 +16,7 @@ pub(super) fn get(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 pub(super) fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if let [_, key, value] = args {
-        cx.tx.apply(Effect::SetString { db: cx.db(), key, value, expire: None });
+        cx.tx.apply(StringChange::Set { value, expire: None }.on(cx.db(), key));
         cx.out.ok();
         return Ok(());
     }

@@ -29,7 +29,7 @@ impl Tx<'_> {
     #[inline]
     pub fn change_stream(&mut self, key: &[u8], change: StreamChange<'_>) -> usize {
         let db = self.engine.tables.home(self.db, key) as u32;
-        self.apply_counted(Effect::Stream { db, key, change })
+        self.apply_counted(change.on(db, key))
     }
 
     /// Takes note that a consumer was seen now. Like the access clock this is no effect: who only asks has changed nothing.

@@ -2,13 +2,15 @@
 //! read.
 
 use super::*;
-use crate::effect::{Decoder, Ids, StreamChange};
+use crate::effect::{Decoder, HashChange, Ids, ItemChange, StreamChange, StringChange, Structural};
 use crate::engine::image::between;
 use crate::env::Random;
 use crate::store::{Entry, Object};
 use crate::value::bits::BitOp;
+use crate::value::hash::pack_field;
 use crate::value::rdb::dump_string;
-use crate::value::stream::{GroupPosition, Stream, StreamId};
+use crate::value::stream::{GroupPosition, NodeLimits, Stream, StreamId};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// A table that may be dropped; the one that comes after it has another number.
@@ -115,7 +117,7 @@ fn put_table(engine: &Engine, table: u32) {
     let schema =
         TableSchema::new(KeyAttr::new("id", KeyType::S), Some(KeyAttr::new("at", KeyType::S))).to_bytes();
     let name = if table == TABLE { &b"things"[..] } else { b"others" };
-    commit(engine, &[Effect::TablePut { table, created: START, name, schema: &schema }]);
+    commit(engine, &[Structural::TablePut { table, created: START, name, schema: &schema }.into()]);
 }
 
 /// What drawn changes are applied to.
@@ -226,10 +228,13 @@ impl Changes {
     fn string(&mut self, target: &mut dyn Target) {
         let (db, key, value) = (0, self.name("key", 60), vec![b'x'; self.below(200) as usize]);
         match self.below(5) {
-            0..=1 => target.apply(Effect::SetString { db, key: &key, value: &value, expire: None }),
+            0..=1 => {
+                let expire = Some(self.at()).filter(|at| at % 3 == 0);
+                target.apply(StringChange::Set { value: &value, expire }.on(db, &key));
+            }
             2..=3 => {
                 let at = self.below(150) as usize;
-                target.apply(Effect::Splice { db, key: &key, at, bytes: &value });
+                target.apply(StringChange::Splice { at, bytes: &value }.on(db, &key));
             }
             _ => target.apply(Effect::Delete { db, key: &key }),
         }
@@ -248,22 +253,30 @@ impl Changes {
             _ => FieldExpire::At(self.at()),
         };
         let (pairs, fields) = (List::Slices(&pairs), List::Slices(&fields));
-        match self.below(10) {
-            0..=4 => target.apply(Effect::HashSet { db, key: &key, pairs, expire }),
-            5..=6 => target.apply(Effect::HashDelete { db, key: &key, fields }),
-            7 => target.apply(Effect::HashExpire { db, key: &key, fields, at: self.at() }),
+        match self.below(11) {
+            0..=4 => target.apply(HashChange::Set { pairs, expire }.on(db, &key)),
+            5..=6 => target.apply(HashChange::Delete { fields }.on(db, &key)),
+            7 => target.apply(HashChange::Expire { fields, at: self.at() }.on(db, &key)),
             8 => {
                 // All that is there but one goes, others come, then that one goes.
                 let names = target.fields(db, &key);
                 let all: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
                 let Some((last, others)) = all.split_last() else { return };
-                target.apply(Effect::HashDelete { db, key: &key, fields: List::Slices(others) });
-                target.apply(Effect::HashSet { db, key: &key, pairs, expire: FieldExpire::Clear });
-                target.apply(Effect::HashDelete { db, key: &key, fields: List::Slices(&[*last]) });
+                target.apply(HashChange::Delete { fields: List::Slices(others) }.on(db, &key));
+                target.apply(HashChange::Set { pairs, expire: FieldExpire::Clear }.on(db, &key));
+                target.apply(HashChange::Delete { fields: List::Slices(&[*last]) }.on(db, &key));
             }
-            _ => {
+            9 => {
                 let at = Some(self.at()).filter(|at| at % 3 != 0);
                 target.apply(Effect::Expire { db, key: &key, at });
+            }
+            _ => {
+                let (ttl, at) = (self.below(2) == 0, self.at());
+                let names: BTreeSet<&Vec<u8>> = names.iter().collect();
+                let mut payload = Vec::new();
+                names.iter().for_each(|name| pack_field(&mut payload, ttl, name, &value, at));
+                let expire = Some(at).filter(|at| at % 3 != 0);
+                target.apply(HashChange::Put { ttl, payload: &payload, expire }.on(db, &key));
             }
         }
     }
@@ -276,9 +289,9 @@ impl Changes {
             // Items without attributes, and with one.
             let item = [1, self.below(1) as u8];
             if self.below(3) > 0 {
-                target.apply(Effect::ItemPut { table, partition: &partition, sort: &sort, item: &item });
+                target.apply(ItemChange::Put { sort: &sort, item: &item }.on(table, &partition));
             } else {
-                target.apply(Effect::ItemDelete { table, partition: &partition, sort: &sort });
+                target.apply(ItemChange::Delete { sort: &sort }.on(table, &partition));
             }
         }
     }
@@ -295,12 +308,12 @@ impl Changes {
         let (group, consumer, ids) = (group.as_slice(), consumer.as_slice(), Ids::Slice(&ids));
         let (at, deliveries, value) = (self.below(3), self.below(3), self.count.to_string());
         let position = GroupPosition { last_id: other, entries_read: Some(at) };
-        let change = match self.below(63) {
+        let change = match self.below(65) {
             0..=25 => {
                 for n in 0..=self.below(40) {
                     let pairs = List::Slices(&[b"f", value.as_bytes()]);
                     let change = StreamChange::Add { id: StreamId::new(self.count + 1, n), pairs };
-                    target.apply(Effect::Stream { db, key: &key, change });
+                    target.apply(change.on(db, &key));
                 }
                 return;
             }
@@ -314,9 +327,16 @@ impl Changes {
             44 => StreamChange::ConsumerDelete { group, consumer },
             45..=53 => StreamChange::Pending { group, consumer, delivered_at_ms: at, deliveries, ids },
             54..=59 => StreamChange::Acknowledge { group, ids },
+            60..=61 => {
+                let (mut other, pair) = (Stream::new(), [b"f".as_slice(), value.as_bytes()]);
+                other.append(id(self.count + 1), pair.into_iter(), NodeLimits::default()).unwrap();
+                let node = other.nodes().next().unwrap();
+                let change = StreamChange::Node { master: node.master(), body: node.body() };
+                return target.apply(change.on(db, &key));
+            }
             _ => return self.lowered_stream(target, (db, &key), other),
         };
-        target.apply(Effect::Stream { db, key: &key, change });
+        target.apply(change.on(db, &key));
     }
 
     /// All of a stream goes, and what comes next has the place of what was there.
@@ -329,7 +349,7 @@ impl Changes {
             StreamChange::Add { id: first, pairs },
             StreamChange::Add { id: StreamId::new(self.count + 1, 0), pairs },
         ] {
-            target.apply(Effect::Stream { db, key, change });
+            target.apply(change.on(db, key));
         }
     }
 
@@ -348,8 +368,8 @@ impl Changes {
             4 => target.with(&mut |tx| assert!(tx.combine(BitOp::Xor, &to, &[&key, &other]).is_ok())),
             _ => {
                 let value = vec![b'r'; self.below(200) as usize];
-                let payload = dump_string(&value);
-                target.with(&mut |tx| tx.restore_string(&other, (&payload, &value), None).unwrap());
+                let (payload, expire) = (dump_string(&value), Some(self.at()).filter(|at| at % 3 == 0));
+                target.with(&mut |tx| tx.restore_string(&other, (&payload, &value), expire).unwrap());
             }
         }
     }
@@ -362,7 +382,7 @@ impl Changes {
             0..=1 => target.apply(Effect::Delete { db, key: &key }),
             2 => {
                 let value = self.count.to_string().into_bytes();
-                target.apply(Effect::SetString { db, key: &key, value: &value, expire: None });
+                target.apply(StringChange::Set { value: &value, expire: None }.on(db, &key));
             }
             3 => target.apply(Effect::Expire { db, key: &key, at: None }),
             4 => {
@@ -370,14 +390,14 @@ impl Changes {
                 let value = self.count.to_string().into_bytes();
                 target.apply(Effect::Delete { db, key: &key });
                 let pairs = List::Slices(&[b"field1", &value]);
-                target.apply(Effect::HashSet { db, key: &key, pairs, expire: FieldExpire::Clear });
+                target.apply(HashChange::Set { pairs, expire: FieldExpire::Clear }.on(db, &key));
             }
-            5 => target.apply(Effect::SwapDb { a: 0, b: 1 }),
+            5 => target.apply(Structural::SwapDb { a: 0, b: 1 }.into()),
             6 => {
                 let space = target.engine().store.fresh_space(1);
-                target.apply(Effect::FlushDb { db, space });
+                target.apply(Structural::FlushDb { db, space }.into());
             }
-            7 => target.apply(Effect::TableDrop { table: self.other_table }),
+            7 => target.apply(Structural::TableDrop { table: self.other_table }.into()),
             _ => drop(target.engine().store.bury_some(START, 1000)),
         }
     }

@@ -4,7 +4,7 @@ use super::super::{LogState, Phase};
 use super::switches::{killed, until};
 use super::{START, TABLE, assert_same, commit, configure, image, open, set, settings, unlogged};
 use crate::config::{AppendFsync, Settings};
-use crate::effect::Effect;
+use crate::effect::{ItemChange, StringChange, Structural};
 use crate::engine::{Engine, NotNow};
 use crate::env::{Clock, CrashMode, Fault, SimDisk};
 use crate::store::Mode;
@@ -71,7 +71,7 @@ fn what_is_durable_stays_readable_while_memory_falls_back() {
         let (mut record, hash) = (Vec::new(), engine.store.hash(key));
         let locked = engine.store.lock_one(hash, Mode::Write, START);
         let mut tx = crate::engine::Tx::new(&engine, locked, 0, &mut record);
-        tx.apply(Effect::SetString { db: 0, key, value, expire: None });
+        tx.apply(StringChange::Set { value, expire: None }.on(0, key));
         tx.commit();
     };
     let (calm, changed) = (key(0), key(1));
@@ -173,7 +173,7 @@ fn nothing_is_removed_while_data_is_being_read() {
     let disk = SimDisk::new(48);
     let engine = open(&disk, AppendFsync::Always).unwrap();
     let past = Some(START - 1);
-    commit(&engine, &[Effect::SetString { db: 0, key: b"k", value: b"v", expire: past }]);
+    commit(&engine, &[StringChange::Set { value: b"v", expire: past }.on(0, b"k")]);
     engine.set_phase(Phase::Reloading);
     let tail = engine.tail();
     let mut record = Vec::new();
@@ -275,7 +275,7 @@ fn no_write_falls_between_a_failing_log_and_the_note_of_it() {
             std::thread::spawn(move || engine.note_failure(&error))
         };
         let tail = engine.tail();
-        tx.apply(Effect::SetString { db: 0, key: b"k", value: b"v", expire: None });
+        tx.apply(StringChange::Set { value: b"v", expire: None }.on(0, b"k"));
         tx.commit();
         assert_eq!(
             engine.tail(),
@@ -293,11 +293,15 @@ fn the_items_of_a_new_table_do_not_expire_by_the_rules_of_the_old_one() {
     let engine = Engine::in_memory(2, 16, Clock::manual(START));
     let keys = || TableSchema::new(KeyAttr::new("id", KeyType::S), None);
     let schema = TableSchema { ttl: Some("until".into()), ..keys() }.to_bytes();
-    commit(&engine, &[Effect::TablePut { table: TABLE, created: START, name: b"t", schema: &schema }]);
+    commit(
+        &engine,
+        &[Structural::TablePut { table: TABLE, created: START, name: b"t", schema: &schema }.into()],
+    );
     let old = engine.tables.by_id(TABLE).unwrap();
     commit(
         &engine,
-        &[Effect::TablePut { table: TABLE, created: START, name: b"t", schema: &keys().to_bytes() }],
+        &[Structural::TablePut { table: TABLE, created: START, name: b"t", schema: &keys().to_bytes() }
+            .into()],
     );
     let keys = old.schema.text_keys(b"a", None, &crate::item::ItemLimits::UNLIMITED).unwrap();
     let mut item = crate::item::ItemBuilder::new();
@@ -305,7 +309,7 @@ fn the_items_of_a_new_table_do_not_expire_by_the_rules_of_the_old_one() {
     item.put_owned("until", &crate::item::AttributeValue::N("1".parse().unwrap())).unwrap();
     let item = item.finish();
     let (partition, sort) = (keys.pk.as_slice(), keys.sk.as_slice());
-    commit(&engine, &[Effect::ItemPut { table: TABLE, partition, sort, item: item.as_bytes() }]);
+    commit(&engine, &[ItemChange::Put { sort, item: item.as_bytes() }.on(TABLE, partition)]);
     let hash = engine.store.hash(partition);
     engine.store.lock_one(hash, Mode::Write, START).note_item_deadline(TABLE, partition, hash, sort, 1);
     engine.expire_afar(&old, partition, 8, &mut Vec::new());

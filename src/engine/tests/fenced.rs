@@ -5,7 +5,7 @@ use super::later::Elsewhere;
 use super::switches::until;
 use super::{START, assert_same, configure, create_table, image, open, set, settings, step, unlogged};
 use crate::config::AppendFsync;
-use crate::effect::Effect;
+use crate::effect::StringChange;
 use crate::engine::recover::RecoveryReport;
 use crate::engine::{Engine, EngineError, LogState, NotNow, Phase, Tx};
 use crate::env::{Clock, Fault, SimDisk};
@@ -152,7 +152,7 @@ fn lose(engine: &Engine, every_shard: bool) {
     }
     let (mut record, hash) = (Vec::new(), engine.store.hash(b"lost"));
     let mut tx = Tx::new(engine, engine.store.lock_one(hash, Mode::Write, START), 0, &mut record);
-    tx.apply(Effect::SetString { db: 0, key: b"lost", value: b"v", expire: None });
+    tx.apply(StringChange::Set { value: b"v", expire: None }.on(0, b"lost"));
     tx.commit();
 }
 

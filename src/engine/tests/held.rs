@@ -2,14 +2,14 @@
 
 use super::{START, commit, image, open};
 use crate::config::AppendFsync;
-use crate::effect::Effect;
+use crate::effect::{Effect, StringChange, Structural};
 use crate::engine::{Engine, Tx};
 use crate::env::{Clock, CrashMode, SimDisk};
 use crate::store::{Locked, Mode, shown};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 fn set<'a>(key: &'a [u8], value: &'a [u8]) -> Effect<'a> {
-    Effect::SetString { db: 0, key, value, expire: None }
+    StringChange::Set { value, expire: None }.on(0, key)
 }
 
 /// Two keys whose shards are different.
@@ -58,14 +58,14 @@ fn an_effect_for_a_shard_that_is_not_held_changes_neither_memory_nor_log() {
         &mut Vec::new(),
         store.lock_one(hash, Mode::Write, START),
         None,
-        Effect::FlushDb { db: 0, space: 99 },
+        Structural::FlushDb { db: 0, space: 99 }.into(),
     );
     stopped(
         &engine,
         &mut Vec::new(),
         store.lock_all(Mode::Read, START),
         None,
-        Effect::TableDrop { table: 99 },
+        Structural::TableDrop { table: 99 }.into(),
     );
     let before = image(&engine);
     assert_eq!(before.len(), 1, "what it had changed before stays");
@@ -102,7 +102,7 @@ fn readers_are_shown_the_log_as_far_as_it_changed_what_they_lock() {
     assert_eq!(shown::take(), written);
     store.db_size(0);
     assert_eq!(shown::take(), shown::EVERYTHING);
-    commit(&engine, &[Effect::FlushDb { db: 1, space: store.fresh_space(1) }]);
+    commit(&engine, &[Structural::FlushDb { db: 1, space: store.fresh_space(1) }.into()]);
     assert_eq!(
         (read(&held), read(&other)),
         (engine.tail(), engine.tail()),

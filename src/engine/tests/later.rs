@@ -5,7 +5,7 @@ use super::super::{LogState, Phase, Settling};
 use super::switches::until;
 use super::{START, assert_same, commit, create_table, image, set, settings, step};
 use crate::config::AppendFsync;
-use crate::effect::Effect;
+use crate::effect::{Effect, StringChange};
 use crate::engine::{Engine, EngineError, NotNow, Tx};
 use crate::env::Clock;
 use crate::log::checkpoint::CheckpointStore;
@@ -153,7 +153,7 @@ fn write_next(engine: &Engine, thread: usize, history: &Mutex<Vec<usize>>) -> Op
     let (all, own) = (number.to_string(), history.iter().filter(|t| **t == thread).count().to_string());
     let key = format!("thread:{thread}");
     for (key, value) in [("all", &all), (key.as_str(), &own)] {
-        tx.apply(Effect::SetString { db: 0, key: key.as_bytes(), value: value.as_bytes(), expire: None });
+        tx.apply(StringChange::Set { value: value.as_bytes(), expire: None }.on(0, key.as_bytes()));
     }
     tx.commit();
     Some(number)

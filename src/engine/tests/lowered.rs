@@ -12,7 +12,7 @@ const KEY: &[u8] = b"s";
 const ENTRIES: u64 = 60;
 
 fn change(change: StreamChange<'_>) -> Effect<'_> {
-    Effect::Stream { db: 0, key: KEY, change }
+    change.on(0, KEY)
 }
 
 fn at(ms: u64) -> StreamId {

@@ -2,7 +2,7 @@
 
 use super::{Engine, LogState, Phase, Tx};
 use crate::config::{AppendFsync, Settings};
-use crate::effect::{Effect, FieldExpire, List, SYSTEM};
+use crate::effect::{Effect, FieldExpire, HashChange, ItemChange, List, SYSTEM, StringChange, Structural};
 use crate::env::{Clock, CrashMode, Fault, SimDisk};
 use crate::item::{KeyAttr, KeyType, TableSchema};
 use crate::store::{Mode, ValueRef};
@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+mod drawn;
 mod durability;
 mod evicting;
 mod exact;
@@ -120,49 +121,45 @@ fn step(engine: &Engine, i: u32) {
     match i % 11 {
         0 => commit(
             engine,
-            &[Effect::SetString { db, key: &key, value: &value, expire: Some(START + 1_000_000) }],
+            &[StringChange::Set { value: &value, expire: Some(START + 1_000_000) }.on(db, &key)],
         ),
         1 => commit(
             engine,
-            &[Effect::HashSet {
-                db,
-                key: b"h",
-                pairs: List::Slices(&pair),
-                expire: FieldExpire::At(START * 2),
-            }],
+            &[HashChange::Set { pairs: List::Slices(&pair), expire: FieldExpire::At(START * 2) }
+                .on(db, b"h")],
         ),
         2 => commit(
             engine,
             &[
-                Effect::SetString { db: 0, key: b"left", value: &value, expire: None },
-                Effect::SetString { db: 1, key: b"right", value: &value, expire: None },
+                StringChange::Set { value: &value, expire: None }.on(0, b"left"),
+                StringChange::Set { value: &value, expire: None }.on(1, b"right"),
             ],
         ),
         3 => commit(
             engine,
-            &[Effect::ItemPut {
-                table: TABLE,
-                partition: &key,
-                sort: &value[..value.len().min(9)],
-                item: &[1, 0],
-            }],
+            &[ItemChange::Put { sort: &value[..value.len().min(9)], item: &[1, 0] }.on(TABLE, &key)],
         ),
-        4 => commit(engine, &[Effect::Splice { db, key: b"spliced", at: i as usize % 50, bytes: &value }]),
+        4 => {
+            commit(engine, &[StringChange::Splice { at: i as usize % 50, bytes: &value }.on(db, b"spliced")]);
+        }
         5 => commit(engine, &[Effect::Delete { db, key: &key }]),
-        6 => commit(engine, &[Effect::SwapDb { a: 0, b: 2 }]),
-        7 => commit(engine, &[Effect::ItemDelete { table: TABLE, partition: &key, sort: b"" }]),
+        6 => commit(engine, &[Structural::SwapDb { a: 0, b: 2 }.into()]),
+        7 => commit(engine, &[ItemChange::Delete { sort: b"" }.on(TABLE, &key)]),
         8 if i.is_multiple_of(3) => {
-            commit(engine, &[Effect::FlushDb { db: 1, space: engine.store.fresh_space(1) }]);
+            commit(engine, &[Structural::FlushDb { db: 1, space: engine.store.fresh_space(1) }.into()]);
         }
         9 if i.is_multiple_of(2) => drop(engine.save()),
-        _ => commit(engine, &[Effect::SetString { db, key: &key, value: &value, expire: None }]),
+        _ => commit(engine, &[StringChange::Set { value: &value, expire: None }.on(db, &key)]),
     }
 }
 
 fn create_table(engine: &Engine) {
     let schema =
         TableSchema::new(KeyAttr::new("id", KeyType::S), Some(KeyAttr::new("at", KeyType::S))).to_bytes();
-    commit(engine, &[Effect::TablePut { table: TABLE, created: START, name: b"things", schema: &schema }]);
+    commit(
+        engine,
+        &[Structural::TablePut { table: TABLE, created: START, name: b"things", schema: &schema }.into()],
+    );
 }
 
 /// Compares two images and names what differs.
@@ -235,7 +232,7 @@ fn a_write_that_was_not_handed_over_before_the_failure_is_not_acknowledged() {
     let engine = open(&disk, AppendFsync::Everysec).unwrap();
     let written = engine.tail();
     disk.fail(Fault::Write, 1, libc::EIO);
-    commit(&engine, &[Effect::SetString { db: 0, key: b"k", value: b"1", expire: None }]);
+    commit(&engine, &[StringChange::Set { value: b"1", expire: None }.on(0, b"k")]);
     // The background comes first and takes note of the failure.
     let error = engine.settle().unwrap_err();
     engine.note_failure(&error);
@@ -248,11 +245,11 @@ fn a_write_that_was_not_handed_over_before_the_failure_is_not_acknowledged() {
 fn after_a_failed_sync_reads_go_on_and_writes_are_refused_for_good() {
     let disk = SimDisk::new(3);
     let engine = open(&disk, AppendFsync::Always).unwrap();
-    commit(&engine, &[Effect::SetString { db: 0, key: b"k", value: b"1", expire: None }]);
+    commit(&engine, &[StringChange::Set { value: b"1", expire: None }.on(0, b"k")]);
     engine.settle().unwrap();
     disk.fail(Fault::Sync, 1, libc::EIO);
     let (began, durable) = (engine.state(), engine.tail());
-    commit(&engine, &[Effect::SetString { db: 0, key: b"k", value: b"2", expire: None }]);
+    commit(&engine, &[StringChange::Set { value: b"2", expire: None }.on(0, b"k")]);
     let error = engine.settle().unwrap_err();
     engine.note_failure(&error);
     configure(&engine, &settings(AppendFsync::Always)).unwrap();
@@ -281,15 +278,15 @@ fn after_a_failed_sync_reads_go_on_and_writes_are_refused_for_good() {
 fn what_happened_while_the_log_was_off_is_in_the_checkpoint_that_turning_it_on_writes() {
     let disk = SimDisk::new(4);
     let engine = open(&disk, AppendFsync::Always).unwrap();
-    commit(&engine, &[Effect::SetString { db: 0, key: b"logged", value: b"1", expire: None }]);
+    commit(&engine, &[StringChange::Set { value: b"1", expire: None }.on(0, b"logged")]);
     configure(&engine, &unlogged()).unwrap();
     assert_eq!(engine.state().log(), LogState::Off);
-    commit(&engine, &[Effect::SetString { db: 0, key: b"unlogged", value: b"2", expire: None }]);
+    commit(&engine, &[StringChange::Set { value: b"2", expire: None }.on(0, b"unlogged")]);
     configure(&engine, &settings(AppendFsync::Always)).unwrap();
     while engine.save.running.load(Relaxed) {
         std::thread::yield_now();
     }
-    commit(&engine, &[Effect::SetString { db: 0, key: b"after", value: b"3", expire: None }]);
+    commit(&engine, &[StringChange::Set { value: b"3", expire: None }.on(0, b"after")]);
     engine.settle().unwrap();
     let before = image(&engine);
     drop(engine);
@@ -336,7 +333,7 @@ fn a_reload_gives_back_what_was_there() {
 }
 
 fn set(engine: &Engine, key: &[u8]) {
-    commit(engine, &[Effect::SetString { db: 0, key, value: b"v", expire: None }]);
+    commit(engine, &[StringChange::Set { value: b"v", expire: None }.on(0, key)]);
 }
 
 #[test]
@@ -392,9 +389,9 @@ fn a_start_with_fewer_databases_than_are_in_use_is_refused() {
     for saved in [false, true] {
         let disk = SimDisk::new(9);
         let engine = open(&disk, AppendFsync::Always).unwrap();
-        commit(&engine, &[Effect::SetString { db: 12, key: b"k", value: b"v", expire: None }]);
-        commit(&engine, &[Effect::FlushDb { db: 13, space: engine.store.fresh_space(1) }]);
-        commit(&engine, &[Effect::SetString { db: SYSTEM, key: b"own", value: b"v", expire: None }]);
+        commit(&engine, &[StringChange::Set { value: b"v", expire: None }.on(12, b"k")]);
+        commit(&engine, &[Structural::FlushDb { db: 13, space: engine.store.fresh_space(1) }.into()]);
+        commit(&engine, &[StringChange::Set { value: b"v", expire: None }.on(SYSTEM, b"own")]);
         if saved {
             engine.save().unwrap();
         }
@@ -423,7 +420,7 @@ fn what_a_command_changed_before_it_panicked_is_in_the_log() {
             if all_or_nothing {
                 tx.begin_undo();
             }
-            tx.apply(Effect::SetString { db: 0, key, value: b"v", expire: None });
+            tx.apply(StringChange::Set { value: b"v", expire: None }.on(0, key));
             panic!("meant");
         }))
         .unwrap_err();
@@ -451,7 +448,7 @@ fn tables_that_change_while_they_are_followed_do_not_hang() {
                 for i in 0..50_000 {
                     let schema = &schemas[i % 2];
                     let (table, created) = (TABLE, START);
-                    commit(&engine, &[Effect::TablePut { table, created, name: b"t", schema }]);
+                    commit(&engine, &[Structural::TablePut { table, created, name: b"t", schema }.into()]);
                 }
             })
         };

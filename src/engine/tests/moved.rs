@@ -18,7 +18,7 @@ fn fill(engine: &Engine, key: &[u8], fields: usize) {
     let names: Vec<String> = (0..fields).map(|n| format!("field:{n}")).collect();
     let pairs: Vec<&[u8]> = names.iter().flat_map(|name| [name.as_bytes(), b"v"]).collect();
     let (db, pairs, expire) = (0, List::Slices(&pairs), FieldExpire::Clear);
-    commit(engine, &[Effect::HashSet { db, key, pairs, expire }]);
+    commit(engine, &[HashChange::Set { pairs, expire }.on(db, key)]);
 }
 
 /// Moves a key, with nothing locked but what that needs; returns the bytes of the record.
@@ -60,7 +60,7 @@ fn a_large_value_is_moved_and_not_copied_and_its_deadline_and_clock_go_along() {
     engine.store.lfu.store(true, Relaxed);
     let (db, at) = (0, Some(START + 1_000_000));
     fill(&engine, b"hash", LARGE);
-    commit(&engine, &[Effect::SetString { db, key: b"text", value: &[b'x'; LARGE], expire: at }]);
+    commit(&engine, &[StringChange::Set { value: &[b'x'; LARGE], expire: at }.on(db, b"text")]);
     commit(&engine, &[Effect::Expire { db, key: b"hash", at }]);
     for key in [&b"hash"[..], b"text"] {
         let hash = engine.store.hash(key);
@@ -132,7 +132,7 @@ fn a_large_value_that_is_moved_while_its_pieces_are_read_is_read_to_its_end() {
         }
         let (name, db) = (format!("field:{pieces}"), at.0 as u32);
         let pairs = List::Slices(&[name.as_bytes(), b"changed"]);
-        commit(engine, &[Effect::HashSet { db, key: &at.1, pairs, expire: FieldExpire::Clear }]);
+        commit(engine, &[HashChange::Set { pairs, expire: FieldExpire::Clear }.on(db, &at.1)]);
         if pieces == 60 {
             commit(engine, &[Effect::Delete { db, key: &at.1 }]);
         }
@@ -162,7 +162,7 @@ fn memory_that_falls_back_has_what_was_moved_from_shards_that_do_not() {
     let mut record = Vec::new();
     let locked = engine.store.lock_one(engine.store.hash(&lost), Mode::Write, START);
     let mut tx = Tx::new(&engine, locked, 0, &mut record);
-    tx.apply(Effect::SetString { db: 0, key: &lost, value: b"lost", expire: None });
+    tx.apply(StringChange::Set { value: b"lost", expire: None }.on(0, &lost));
     tx.commit();
     let error = engine.settle().unwrap_err();
     engine.note_failure(&error);
@@ -182,11 +182,11 @@ fn what_changes_in_a_value_that_was_moved_over_another_is_undone_with_the_move()
         let mut tx = Tx::new(&engine, engine.store.lock_all(Mode::Write, START), 0, &mut record);
         tx.begin_undo();
         let pairs = List::Slices(&[b"field:7", b"changed"]);
-        let change = |key| Effect::HashSet { db: 0, key, pairs, expire: FieldExpire::Clear };
+        let change = |key| HashChange::Set { pairs, expire: FieldExpire::Clear }.on(0, key);
         tx.apply(change(to));
         tx.move_key((0, b"large"), (0, to)).unwrap();
         tx.apply(change(to));
-        tx.apply(Effect::HashDelete { db: 0, key: to, fields: List::Slices(&[b"field:8"]) });
+        tx.apply(HashChange::Delete { fields: List::Slices(&[b"field:8"]) }.on(0, to));
         tx.move_key((0, to), (0, b"elsewhere")).unwrap();
         tx.apply(change(b"elsewhere"));
         tx.roll_back();

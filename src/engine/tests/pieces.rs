@@ -1,7 +1,7 @@
 //! Values too large for one hold of their shard: what a checkpoint that reads them in pieces brings back.
 
 use super::*;
-use crate::effect::{FieldExpire, Ids, List, StreamChange};
+use crate::effect::{FieldExpire, HashChange, Ids, ItemChange, List, StreamChange, StringChange};
 use crate::engine::image::between;
 use crate::store::Object;
 use crate::value::stream::{GroupPosition, StreamId};
@@ -94,7 +94,7 @@ fn change_stream(engine: &Engine, random: &mut crate::env::Random, i: u32) {
         99 if i.is_multiple_of(9) => return commit(engine, &[Effect::Delete { db, key }]),
         _ => return,
     };
-    commit(engine, &[Effect::Stream { db, key, change }]);
+    commit(engine, &[change.on(db, key)]);
 }
 
 fn partition_of(engine: &Engine, key: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -116,20 +116,20 @@ fn change_large(engine: &Engine, random: &mut crate::env::Random, i: u32) {
         0..50 => {
             let expire = [FieldExpire::Clear, FieldExpire::Keep, FieldExpire::At(at)];
             let expire = expire[random.next_u64() as usize % 3];
-            commit(engine, &[Effect::HashSet { db, key, pairs: List::Slices(&pairs), expire }]);
+            commit(engine, &[HashChange::Set { pairs: List::Slices(&pairs), expire }.on(db, key)]);
         }
-        50..70 => commit(engine, &[Effect::HashDelete { db, key, fields: List::Slices(&fields) }]),
-        70..80 => commit(engine, &[Effect::HashExpire { db, key, fields: List::Slices(&fields), at }]),
+        50..70 => commit(engine, &[HashChange::Delete { fields: List::Slices(&fields) }.on(db, key)]),
+        70..80 => commit(engine, &[HashChange::Expire { fields: List::Slices(&fields), at }.on(db, key)]),
         80..84 => commit(engine, &[Effect::Expire { db, key, at: i.is_multiple_of(2).then_some(at) }]),
         84..85 if i.is_multiple_of(5) => commit(engine, &[Effect::Delete { db, key }]),
         85..86 if i.is_multiple_of(7) => commit(
             engine,
-            &[Effect::SetString { db, key, value: b"v", expire: None }, Effect::Delete { db, key }],
+            &[StringChange::Set { value: b"v", expire: None }.on(db, key), Effect::Delete { db, key }],
         ),
         86..95 => {
-            commit(engine, &[Effect::ItemPut { table: TABLE, partition: b"p", sort: &sort, item: &[1, 0] }]);
+            commit(engine, &[ItemChange::Put { sort: &sort, item: &[1, 0] }.on(TABLE, b"p")]);
         }
-        _ => commit(engine, &[Effect::ItemDelete { table: TABLE, partition: b"p", sort: &sort }]),
+        _ => commit(engine, &[ItemChange::Delete { sort: &sort }.on(TABLE, b"p")]),
     }
 }
 
@@ -148,7 +148,7 @@ fn a_checkpoint_that_is_read_in_pieces_shows_no_half_of_what_came_meanwhile() {
     let pairs: Vec<&[u8]> = fields.iter().flat_map(|field| [field.as_bytes(), b"0"]).collect();
     commit(
         &engine,
-        &[Effect::HashSet { db: 0, key: &last, pairs: List::Slices(&pairs), expire: FieldExpire::Clear }],
+        &[HashChange::Set { pairs: List::Slices(&pairs), expire: FieldExpire::Clear }.on(0, &last)],
     );
     let write = |n: u64| {
         let text = n.to_string();
@@ -157,13 +157,8 @@ fn a_checkpoint_that_is_read_in_pieces_shows_no_half_of_what_came_meanwhile() {
         commit(
             &engine,
             &[
-                Effect::SetString { db: 0, key: &first, value: text.as_bytes(), expire: None },
-                Effect::HashSet {
-                    db: 0,
-                    key: &last,
-                    pairs: List::Slices(&pairs),
-                    expire: FieldExpire::Clear,
-                },
+                StringChange::Set { value: text.as_bytes(), expire: None }.on(0, &first),
+                HashChange::Set { pairs: List::Slices(&pairs), expire: FieldExpire::Clear }.on(0, &last),
             ],
         );
     };
@@ -197,7 +192,7 @@ fn fill(engine: &Engine, key: &[u8], fields: u32) {
     let names: Vec<String> = (0..fields).map(|n| format!("field:{n}")).collect();
     let pairs: Vec<&[u8]> = names.iter().flat_map(|name| [name.as_bytes(), b"v"]).collect();
     let (db, pairs, expire) = (0, List::Slices(&pairs), FieldExpire::Clear);
-    commit(engine, &[Effect::HashSet { db, key, pairs, expire }]);
+    commit(engine, &[HashChange::Set { pairs, expire }.on(db, key)]);
 }
 
 /// The fields of a large hash in the order in which a walk comes upon them.
@@ -234,9 +229,9 @@ fn a_hash_that_is_emptied_and_refilled_between_two_pieces_keeps_its_deadline() {
         commit(
             engine,
             &[
-                Effect::HashDelete { db, key, fields: all_but_last },
-                Effect::HashSet { db, key, pairs, expire: FieldExpire::Clear },
-                Effect::HashDelete { db, key, fields: List::Slices(&[last]) },
+                HashChange::Delete { fields: all_but_last }.on(db, key),
+                HashChange::Set { pairs, expire: FieldExpire::Clear }.on(db, key),
+                HashChange::Delete { fields: List::Slices(&[last]) }.on(db, key),
             ],
         );
     });
@@ -260,7 +255,7 @@ fn what_is_read_of_a_large_value_in_one_piece_is_bounded_in_bytes() {
     engine.store.thresholds.string_bytes.store(LONG, Relaxed);
     create_table(&engine);
     let (db, long) = (0, vec![b'l'; LONG]);
-    commit(&engine, &[Effect::SetString { db, key: b"text", value: &long.repeat(100), expire: None }]);
+    commit(&engine, &[StringChange::Set { value: &long.repeat(100), expire: None }.on(db, b"text")]);
     for n in 0..10_u64 {
         let (name, sort) = (n.to_string(), [b'0' + n as u8]);
         let pairs = List::Slices(&[name.as_bytes(), &long]);
@@ -268,9 +263,9 @@ fn what_is_read_of_a_large_value_in_one_piece_is_bounded_in_bytes() {
         commit(
             &engine,
             &[
-                Effect::HashSet { db, key: b"hash", pairs, expire: FieldExpire::Clear },
-                Effect::Stream { db, key: b"stream", change },
-                Effect::ItemPut { table: TABLE, partition: b"p", sort: &sort, item: &long },
+                HashChange::Set { pairs, expire: FieldExpire::Clear }.on(db, b"hash"),
+                change.on(db, b"stream"),
+                ItemChange::Put { sort: &sort, item: &long }.on(TABLE, b"p"),
             ],
         );
     }

@@ -3,7 +3,7 @@
 use super::switches::until;
 use super::{START, STEPS, assert_same, create_table, image, open, set, settings, step, work};
 use crate::config::AppendFsync;
-use crate::effect::Effect;
+use crate::effect::StringChange;
 use crate::engine::{Engine, EngineError, Phase, Tx};
 use crate::env::{Clock, CrashMode, Disk, Fault, SimDisk};
 use crate::log::checkpoint::CheckpointStore;
@@ -113,7 +113,7 @@ fn memory_falls_back_to_checkpoints_that_lie_elsewhere_than_the_log() {
         } else {
             let (mut record, hash) = (Vec::new(), engine.store.hash(b"lost"));
             let mut tx = Tx::new(&engine, engine.store.lock_one(hash, Mode::Write, START), 0, &mut record);
-            tx.apply(Effect::SetString { db: 0, key: b"lost", value: b"v", expire: None });
+            tx.apply(StringChange::Set { value: b"v", expire: None }.on(0, b"lost"));
             tx.commit();
         }
         let error = engine.settle().unwrap_err();

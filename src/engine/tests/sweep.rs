@@ -175,7 +175,7 @@ fn write(scene: &Scene, id: usize) -> Steps {
             continue;
         }
         let put = |tx: &mut Tx<'_>, key: &[u8]| {
-            tx.apply(Effect::SetString { db: 0, key, value: &value, expire: None });
+            tx.apply(StringChange::Set { value: &value, expire: None }.on(0, key));
         };
         if number % 2 == 0 {
             transact(engine, &keys[2..], &mut record, |tx| put(tx, stage));
@@ -308,7 +308,7 @@ fn recovers(scene: &Scene, before: &str) {
             let locked = engine.store.lock_one(engine.store.hash(b"probe"), Mode::Write, START);
             let mut tx = Tx::new(engine, locked, 0, &mut record);
             if engine.admits(true).is_ok() {
-                tx.apply(Effect::SetString { db: 0, key: b"probe", value: b"v", expire: None });
+                tx.apply(StringChange::Set { value: b"v", expire: None }.on(0, b"probe"));
                 tx.commit();
                 if scene.settled(engine.tail()).is_some() {
                     return;

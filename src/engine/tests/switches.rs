@@ -3,7 +3,7 @@
 use super::super::{Level, LogState, Phase, State};
 use super::{START, assert_same, commit, configure, image, open, set, settings, unlogged};
 use crate::config::{AppendFsync, Settings};
-use crate::effect::Effect;
+use crate::effect::{Effect, StringChange};
 use crate::engine::{Engine, EngineError};
 use crate::env::{Clock, CrashMode, Fault, SimDisk};
 use std::sync::Arc;
@@ -109,14 +109,14 @@ fn a_checkpoint_of_what_is_not_logged_halves_no_transaction() {
     };
     let (early, middle, late) = (key(0), key(3), key(7));
     let large = vec![b'x'; 600 << 10];
-    commit(&engine, &[Effect::SetString { db: 0, key: &middle, value: &large, expire: None }]);
+    commit(&engine, &[StringChange::Set { value: &large, expire: None }.on(0, &middle)]);
     set(&engine, &late);
     let inside = Arc::downgrade(&engine);
     let (to, from) = (early, late);
     // The large value is written out when some shards were read and others not.
     disk.before(Fault::Write, 1, move || {
         let engine = inside.upgrade().unwrap();
-        let moved = Effect::SetString { db: 0, key: &to, value: b"v", expire: None };
+        let moved = StringChange::Set { value: b"v", expire: None }.on(0, &to);
         commit(&engine, &[moved, Effect::Delete { db: 0, key: &from }]);
     });
     engine.save().unwrap();

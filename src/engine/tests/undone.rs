@@ -245,7 +245,7 @@ fn expired_hash(engine: &Engine, fields: u32) {
     commit(
         engine,
         &[
-            Effect::HashSet { db, key, pairs, expire: FieldExpire::At(START + 10) },
+            HashChange::Set { pairs, expire: FieldExpire::At(START + 10) }.on(db, key),
             Effect::Expire { db, key, at: Some(LATER + 1_000_000) },
         ],
     );
@@ -263,14 +263,14 @@ fn a_hash_whose_fields_have_expired_keeps_its_deadline_when_changes_of_it_are_un
         let add = StreamChange::Add { id: crate::value::stream::StreamId::new(1, 1), pairs };
         let changes: [&[Effect<'_>]; 6] = [
             &[
-                Effect::HashDelete { db, key, fields: names },
-                Effect::HashSet { db, key, pairs, expire: FieldExpire::Clear },
+                HashChange::Delete { fields: names }.on(db, key),
+                HashChange::Set { pairs, expire: FieldExpire::Clear }.on(db, key),
             ],
-            &[Effect::HashSet { db, key, pairs, expire: FieldExpire::Keep }],
-            &[Effect::SetString { db, key, value: b"v", expire: None }],
-            &[Effect::Stream { db, key, change: add }],
-            &[Effect::Splice { db, key, at: 2, bytes: b"v" }],
-            &[Effect::HashExpire { db, key, fields: names, at: LATER + 5 }],
+            &[HashChange::Set { pairs, expire: FieldExpire::Keep }.on(db, key)],
+            &[StringChange::Set { value: b"v", expire: None }.on(db, key)],
+            &[add.on(db, key)],
+            &[StringChange::Splice { at: 2, bytes: b"v" }.on(db, key)],
+            &[HashChange::Expire { fields: names, at: LATER + 5 }.on(db, key)],
         ];
         for effects in changes {
             let mut record = Vec::new();
@@ -296,9 +296,12 @@ fn a_large_value_that_was_deleted_or_overwritten_comes_back_itself_and_is_not_bu
     let fields: Vec<String> = (0..500).map(|n| format!("f{n}")).collect();
     let pairs: Vec<&[u8]> = fields.iter().flat_map(|name| [name.as_bytes(), b"v"]).collect();
     let (db, key) = (0, &b"big"[..]);
-    commit(&engine, &[Effect::HashSet { db, key, pairs: List::Slices(&pairs), expire: FieldExpire::Clear }]);
+    commit(
+        &engine,
+        &[HashChange::Set { pairs: List::Slices(&pairs), expire: FieldExpire::Clear }.on(db, key)],
+    );
     let text = vec![b'x'; 1 << 20];
-    commit(&engine, &[Effect::SetString { db, key: b"text", value: &text, expire: None }]);
+    commit(&engine, &[StringChange::Set { value: &text, expire: None }.on(db, b"text")]);
     let addresses = |tx: &Tx<'_>| {
         [&b"big"[..], b"text"].map(|key| match tx.look(key).unwrap().value() {
             ValueRef::Boxed(object) => std::ptr::from_ref(object).addr(),
@@ -309,13 +312,13 @@ fn a_large_value_that_was_deleted_or_overwritten_comes_back_itself_and_is_not_bu
     let mut record = Vec::new();
     let position = GroupPosition::default();
     let change = StreamChange::Group { group: b"g", position };
-    for effect in [Effect::Delete { db, key }, Effect::SetString { db, key, value: b"v", expire: None }] {
+    for effect in [Effect::Delete { db, key }, StringChange::Set { value: b"v", expire: None }.on(db, key)] {
         let mut tx = Tx::new(&engine, engine.store.lock_all(Mode::Write, START), 0, &mut record);
         let before = addresses(&tx);
         tx.begin_undo();
         tx.apply(effect);
-        tx.apply(Effect::SetString { db, key: b"text", value: b"short", expire: None });
-        tx.apply(Effect::Stream { db, key, change });
+        tx.apply(StringChange::Set { value: b"short", expire: None }.on(db, b"text"));
+        tx.apply(change.on(db, key));
         tx.roll_back();
         assert_eq!(addresses(&tx), before);
         tx.commit();

@@ -1,19 +1,14 @@
 //! The one function that changes the store: an effect is applied to the locked shard of its key.
+#![deny(clippy::wildcard_enum_match_arm)]
 
-mod hash;
-mod items;
-mod made;
-mod stream;
-mod string;
+mod moved;
 mod structural;
-#[cfg(test)]
-mod tests;
 
 use super::entry::{Deadlines, Kind, Parts};
 use super::shown::Classes;
 use super::table::{self, Raw};
 use super::{Entry, Locked, Store};
-use crate::effect::{Effect, PackedKind};
+use crate::effect::Effect;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Where an effect goes.
@@ -31,30 +26,35 @@ pub(super) struct Place<'k> {
 impl Locked<'_> {
     /// Applies an effect to the key's shard, which is locked exclusively, as is that of its source if it has one. `hash` is the
     /// key's hash. Structural effects
-    /// need all shards, see [`Locked::apply_structural`]. Returns how many elements of a container are new (`HashSet`: fields
-    /// that were not there for readers) or gone (`HashDelete`: fields that were; of streams: entries that were
+    /// need all shards, see [`Locked::apply_structural`]. Returns how many elements of a container are new (fields of hashes that are set and
+    /// were not there for readers) or gone (fields that are deleted and were there; of streams: entries that were
     /// deleted or trimmed, pending ones that were acknowledged or went with their consumer), 0 for other effects.
     pub fn apply(&mut self, effect: &Effect<'_>, hash: u64) -> usize {
         self.changed.add(Classes::of(hash));
         match *effect {
-            Effect::SetString { db, key, value, expire } => {
+            Effect::String { db, key, ref change } => {
                 let place = self.place(db, key, hash);
-                self.put(place, Kind::Str, expire, value);
+                self.string(place, change);
             }
-            Effect::PutPacked { db, key, expire, kind, payload } => {
+            Effect::Hash { db, key, ref change } => {
                 let place = self.place(db, key, hash);
-                match kind {
-                    PackedKind::Hash => self.hash_put(place, false, expire, payload),
-                    PackedKind::HashTtl => self.hash_put(place, true, expire, payload),
-                }
+                return self.hash(place, change);
             }
-            Effect::Splice { db, key, at, bytes } => {
+            Effect::Stream { db, key, ref change } => {
                 let place = self.place(db, key, hash);
-                self.splice(place, at, bytes);
+                return self.stream(place, change);
+            }
+            Effect::Item { table, partition, ref change } => {
+                let place = self.table_place(table, partition, hash);
+                self.item(place, change);
             }
             Effect::Delete { db, key } => {
                 let place = self.place(db, key, hash);
                 self.delete(place);
+            }
+            Effect::Expire { db, key, at } => {
+                let place = self.place(db, key, hash);
+                self.expire(place, at);
             }
             Effect::Move { db, key, to_db, to } => {
                 let hash_from = self.store.hash(key);
@@ -70,43 +70,7 @@ impl Locked<'_> {
                 let place = self.place(db, to, hash);
                 self.combine(place, op, keys);
             }
-            Effect::Restore { db, key, payload, expire } => {
-                let place = self.place(db, key, hash);
-                self.restore(place, payload, expire);
-            }
-            Effect::Expire { db, key, at } => {
-                let place = self.place(db, key, hash);
-                self.expire(place, at);
-            }
-            Effect::HashSet { db, key, pairs, expire } => {
-                let place = self.place(db, key, hash);
-                return self.hash_set(place, pairs, expire);
-            }
-            Effect::HashDelete { db, key, fields } => {
-                let place = self.place(db, key, hash);
-                return self.hash_delete(place, fields);
-            }
-            Effect::HashExpire { db, key, fields, at } => {
-                let place = self.place(db, key, hash);
-                self.hash_expire(place, fields, at);
-            }
-            Effect::ItemPut { table, partition, sort, item } => {
-                let place = self.table_place(table, partition, hash);
-                self.item_put(place, sort, item);
-            }
-            Effect::ItemDelete { table, partition, sort } => {
-                let place = self.table_place(table, partition, hash);
-                self.item_delete(place, sort);
-            }
-            Effect::Stream { db, key, ref change } => {
-                let place = self.place(db, key, hash);
-                return self.stream(place, change);
-            }
-            Effect::FlushDb { .. }
-            | Effect::SwapDb { .. }
-            | Effect::TablePut { .. }
-            | Effect::TableDrop { .. }
-            | Effect::Gap => {
+            Effect::Structural(_) => {
                 debug_assert!(false, "structural effects are applied by apply_structural");
             }
         }
@@ -114,7 +78,7 @@ impl Locked<'_> {
     }
 
     #[inline]
-    fn place<'k>(&self, db: u32, key: &'k [u8], hash: u64) -> Place<'k> {
+    pub(super) fn place<'k>(&self, db: u32, key: &'k [u8], hash: u64) -> Place<'k> {
         let space = self.store.space(db as usize);
         let shard = self.store.shard_of(hash);
         Place { shard, hash: Store::place(hash, space), space, db: Some(db as usize), key }
@@ -138,7 +102,7 @@ impl Locked<'_> {
         table::find(self.raw(place.shard)?, place.hash, place.space, place.key)
     }
 
-    fn insert(&mut self, place: Place<'_>, entry: Entry) {
+    pub(super) fn insert(&mut self, place: Place<'_>, entry: Entry) {
         self.recorded_insert(place);
         self.insert_unrecorded(place, entry);
     }
@@ -165,13 +129,13 @@ impl Locked<'_> {
 
     /// Tells of a change to what is under a key.
     #[inline]
-    fn changed(&mut self, place: Place<'_>) {
+    pub(super) fn changed(&mut self, place: Place<'_>) {
         if let Some(db) = place.db {
             self.tell(place, db);
         }
     }
 
-    fn put(&mut self, place: Place<'_>, kind: Kind, expire: Option<u64>, payload: &[u8]) {
+    pub(super) fn put(&mut self, place: Place<'_>, kind: Kind, expire: Option<u64>, payload: &[u8]) {
         let far = kind == Kind::Str && self.is_far(payload.len());
         if far || self.undo.is_some() {
             let clock = self.clock_over(place);
@@ -207,7 +171,7 @@ impl Locked<'_> {
     }
 
     /// The access clock of what is put in place of what is there: how often a key is used says something about the next value too.
-    fn clock_over(&self, place: Place<'_>) -> u32 {
+    pub(super) fn clock_over(&self, place: Place<'_>) -> u32 {
         let lfu = self.store.lfu.load(Relaxed);
         let before = self.look(place).filter(|_| lfu).map(Entry::clock);
         before.unwrap_or_else(|| self.store.fresh_clock(self.now))
@@ -215,12 +179,12 @@ impl Locked<'_> {
 
     /// Whether a string of so many bytes has an allocation of its own.
     #[inline]
-    fn is_far(&self, len: usize) -> bool {
+    pub(super) fn is_far(&self, len: usize) -> bool {
         len >= self.store.thresholds.string_bytes.load(Relaxed)
     }
 
     /// Puts a whole entry in place of the one with its name.
-    fn put_entry(&mut self, place: Place<'_>, entry: Entry) {
+    pub(super) fn put_entry(&mut self, place: Place<'_>, entry: Entry) {
         let (deadline, after) = (entry.has_deadline(), entry.deadlines());
         let Some(old) = self.find(place) else {
             self.insert(place, entry);
@@ -235,7 +199,7 @@ impl Locked<'_> {
         self.changed(place);
     }
 
-    fn delete(&mut self, place: Place<'_>) {
+    pub(super) fn delete(&mut self, place: Place<'_>) {
         if let Some((entry, slot)) = self.take(place) {
             self.removed(place, entry, slot);
         }

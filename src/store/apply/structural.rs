@@ -1,7 +1,7 @@
 //! Effects about whole databases and tables, under all locks.
 
 use super::{Place, table};
-use crate::effect::Effect;
+use crate::effect::Structural;
 use crate::store::entry::Deadlines;
 use crate::store::shown::Classes;
 use crate::store::{DbCount, Locked, Store};
@@ -9,12 +9,12 @@ use std::sync::atomic::Ordering::Relaxed;
 
 impl Locked<'_> {
     /// Applies an effect about whole databases. The caller holds all shards exclusively.
-    pub fn apply_structural(&mut self, effect: &Effect<'_>) {
+    pub fn apply_structural(&mut self, change: &Structural<'_>) {
         debug_assert!(self.holds_all());
         self.changed = Classes::ALL;
         let store = self.store;
-        match *effect {
-            Effect::FlushDb { db, space } => {
+        match *change {
+            Structural::FlushDb { db, space } => {
                 store.note_space(space);
                 self.touch_database(db as usize, None);
                 store.note_flushed(store.db_size(db as usize).0);
@@ -23,7 +23,7 @@ impl Locked<'_> {
                 }
                 store.sides.iter().filter_map(|s| s.counts.get(db as usize)).for_each(DbCount::reset);
             }
-            Effect::SwapDb { a, b } => {
+            Structural::SwapDb { a, b } => {
                 let (a, b) = (a as usize, b as usize);
                 self.touch_database(a, Some(b));
                 self.touch_database(b, Some(a));
@@ -36,35 +36,37 @@ impl Locked<'_> {
                     x.swap(y);
                 }
             }
-            Effect::TablePut { table, .. } => store.note_space(table),
-            Effect::TableDrop { table } => {
+            Structural::TablePut { table, .. } => store.note_space(table),
+            Structural::TableDrop { table } => {
                 store.strike_all(table);
                 store.give_up_space(table);
                 store.raise_all();
             }
-            _ => debug_assert!(false, "only structural effects come here"),
+            Structural::Gap => {}
         }
     }
 
     /// Applies a structural effect to the entries whose key's hash qualifies, one by one: for recovery, when a checkpoint shows
     /// the effect in some shards already. O(entries).
-    pub fn apply_structural_where(&mut self, effect: &Effect<'_>, qualifies: &dyn Fn(u64) -> bool) {
+    pub fn apply_structural_where(&mut self, change: &Structural<'_>, qualifies: &dyn Fn(u64) -> bool) {
         let store = self.store;
-        let moved = |space: u32| match *effect {
-            Effect::FlushDb { db, .. } => (space == store.space(db as usize)).then_some(None),
-            Effect::SwapDb { a, b } if space == store.space(a as usize) => Some(Some(b)),
-            Effect::SwapDb { a, b } if space == store.space(b as usize) => Some(Some(a)),
-            _ => None,
+        let moved = |space: u32| match *change {
+            Structural::FlushDb { db, .. } => (space == store.space(db as usize)).then_some(None),
+            Structural::SwapDb { a, b } => {
+                let other = [(a, b), (b, a)].into_iter().find(|(db, _)| space == store.space(*db as usize));
+                other.map(|(_, other)| Some(other))
+            }
+            Structural::TablePut { .. } | Structural::TableDrop { .. } | Structural::Gap => None,
         };
-        match *effect {
-            Effect::FlushDb { space, .. } => store.note_space(space),
-            Effect::TablePut { table, .. } => store.note_space(table),
+        match *change {
+            Structural::FlushDb { space, .. } => store.note_space(space),
+            Structural::TablePut { table, .. } => store.note_space(table),
             // The number is never used again, so all its items are dead, whatever image they came from.
-            Effect::TableDrop { table } => {
+            Structural::TableDrop { table } => {
                 store.strike_all(table);
                 store.give_up_space(table);
             }
-            _ => {}
+            Structural::SwapDb { .. } | Structural::Gap => {}
         }
         let mut taken = Vec::new();
         for shard in 0..store.shard_count() {

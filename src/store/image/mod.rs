@@ -15,36 +15,20 @@
 //!
 //! So an image needs nothing of the effects that happen while it is read. Values are registered by the address of their
 //! object, which stays the same as long as the value lives, whatever happens to the entry that holds it.
+#![deny(clippy::wildcard_enum_match_arm)]
 
 mod build;
-mod hash;
-mod items;
-mod stream;
-mod text;
 
-pub use build::{item_effects, key_effects, stream_effects};
+pub use build::key_effects;
 
 use super::apply::Place;
-use super::collection::ItemsRef;
-use super::{Entry, Kind, Locked, Object, Store, ValueRef};
-use crate::effect::StreamChange;
+use super::types::item::item_effects;
+use super::types::{Change, Kept, Reading, put_deadline, put_kept, stream};
+use super::{Entry, Locked, Store};
 use crate::value::stream::Inverse;
 use ahash::AHashMap;
-use hash::Fields;
-use items::Items;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use stream::Nodes;
-use text::Bytes;
-
-/// Fields, items or pending entries that are read in one hold; a few under test, so that there are always several
-/// pieces.
-const PIECE: usize = if cfg!(test) { 16 } else { 4096 };
-/// Bytes after which a piece ends: it has no more than these and one field, item or node.
-const BYTES: usize = if cfg!(test) { 2048 } else { 256 << 10 };
-/// Nodes of a stream that are read in one hold.
-const NODES: usize = if cfg!(test) { 3 } else { 256 };
 
 /// Whose an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,79 +71,6 @@ struct Large {
     left: Option<Entry>,
 }
 
-enum Reading {
-    Bytes(Bytes),
-    Fields(Fields),
-    Items(Items),
-    Nodes(Box<Nodes>),
-}
-
-/// What is about to change in a value.
-pub(super) enum Change<'c, 'a> {
-    Bytes(Range<usize>),
-    Fields(&'c mut dyn Iterator<Item = &'a [u8]>),
-    Item(&'a [u8]),
-    Stream(&'c StreamChange<'a>),
-}
-
-impl Reading {
-    /// Nothing if the value is small.
-    fn of(entry: &Entry, owner: Owner) -> Option<Self> {
-        match entry.value() {
-            ValueRef::Str(bytes) if entry.kind() == Kind::Far => Some(Self::Bytes(Bytes::of(bytes))),
-            ValueRef::Boxed(Object::Hash(big))
-                if is_large(big.iter().map(|f| f.name.len() + f.value.len())) =>
-            {
-                Some(Self::Fields(Fields::default()))
-            }
-            ValueRef::Boxed(Object::Items(items))
-                if is_large(ItemsRef::Big(items).iter().map(|(sort, item)| sort.len() + item.len())) =>
-            {
-                Some(Self::Items(Items::default()))
-            }
-            ValueRef::Boxed(Object::Stream(stream)) => {
-                let pending: usize = stream.groups().iter().map(|(_, group)| group.pending_len()).sum();
-                let large = stream.nodes().len() > NODES
-                    || pending > PIECE
-                    || is_large(stream.nodes().map(|node| node.body().len()));
-                large.then(|| Self::Nodes(Box::new(Nodes::of(stream, owner.number(), entry.key()))))
-            }
-            _ => None,
-        }
-    }
-
-    /// Reads the next piece; whether it was the last one.
-    fn read(&mut self, value: ValueRef<'_>, name: &Name, out: &mut Vec<u8>) -> bool {
-        let number = name.owner.number();
-        match (self, value) {
-            (Self::Bytes(reading), ValueRef::Str(bytes)) => reading.read(bytes, number, &name.key, out),
-            (Self::Fields(reading), ValueRef::Boxed(Object::Hash(big))) => {
-                reading.read(big, number, &name.key, out)
-            }
-            (Self::Items(reading), ValueRef::Boxed(Object::Items(items))) => {
-                reading.read(items, number, &name.key, out)
-            }
-            (Self::Nodes(reading), ValueRef::Boxed(Object::Stream(stream))) => {
-                reading.read(stream, number, &name.key, out)
-            }
-            _ => true,
-        }
-    }
-
-    fn take_before(&mut self) -> Vec<u8> {
-        if let Self::Fields(reading) = self { reading.take_before() } else { Vec::new() }
-    }
-}
-
-/// Whether elements of these sizes are more than a piece.
-fn is_large(sizes: impl Iterator<Item = usize>) -> bool {
-    let mut bytes = 0;
-    sizes.enumerate().any(|(at, size)| {
-        bytes += size;
-        at >= PIECE || bytes > BYTES
-    })
-}
-
 /// The large values of a shard whose image is being read, by the address of their object. `Side::imaged` is set of every
 /// shard in which one of them is or was, until there are none.
 #[derive(Default)]
@@ -182,8 +93,8 @@ pub struct ShardImage<'s> {
     shard: usize,
     /// What is left to be read, by address.
     waiting: Vec<usize>,
-    /// The value that the last piece is of, and what was kept of its fields.
-    current: Option<(Arc<Name>, Vec<u8>)>,
+    /// The value that the last piece is of, and what was kept of it.
+    current: Option<(Arc<Name>, Kept)>,
     /// A value that left the store.
     left: Option<(Reading, Entry)>,
     /// What was read of a value, to be freed without a hold.
@@ -215,7 +126,7 @@ impl Locked<'_> {
         for entry in self.entries(shard) {
             let (space, key) = (entry.space(), entry.key());
             let Some(owner) = owner_of(space) else { continue };
-            let reading = Reading::of(entry, owner);
+            let reading = Reading::of(entry, owner.number());
             if let (Some(reading), Some(address)) = (reading, entry.object_address()) {
                 let name = Arc::new(Name { owner, key: key.into(), expire: entry.expire() });
                 let now = Whereabouts { shard, space, key: key.into() };
@@ -250,23 +161,7 @@ impl Locked<'_> {
         let Some(address) = entry.object_address() else { return };
         let mut registry = self.store.images.lock();
         let Some(large) = registry.0.get_mut(&address) else { return };
-        let object = match (&mut large.reading, entry.value(), &change) {
-            (Reading::Bytes(reading), ValueRef::Str(bytes), Change::Bytes(range)) => {
-                return reading.keep(bytes, range);
-            }
-            (_, ValueRef::Boxed(object), _) => object,
-            _ => return,
-        };
-        match (&mut large.reading, object, change) {
-            (Reading::Fields(reading), Object::Hash(hash), Change::Fields(names)) => {
-                reading.keep(hash, names);
-            }
-            (Reading::Items(reading), Object::Items(items), Change::Item(sort)) => reading.keep(items, sort),
-            (Reading::Nodes(reading), Object::Stream(stream), Change::Stream(change)) => {
-                reading.keep(stream, change);
-            }
-            _ => {}
-        }
+        large.reading.reader().keep(entry.value(), change);
     }
 }
 
@@ -323,13 +218,13 @@ impl Store {
         self.with_stream(shard, address, |reading| reading.is_taken_back(change));
     }
 
-    fn with_stream(&self, shard: usize, address: Option<usize>, then: impl FnOnce(&mut Nodes)) {
+    fn with_stream(&self, shard: usize, address: Option<usize>, then: impl FnOnce(&mut stream::Reading)) {
         if !self.is_imaged(shard) {
             return;
         }
         let mut registry = self.images.lock();
         let large = address.and_then(|address| registry.0.get_mut(&address));
-        if let Some(Large { reading: Reading::Nodes(reading), .. }) = large {
+        if let Some(Large { reading: Reading::Stream(reading), .. }) = large {
             then(reading);
         }
     }
@@ -384,9 +279,9 @@ impl ShardImage<'_> {
             let Some(entry) = found.filter(|entry| entry.object_address() == Some(address)) else {
                 return Piece::Lost;
             };
-            self.ended = large.reading.read(entry.value(), &name, out);
-            let before = large.reading.take_before();
-            self.current = Some((Arc::clone(&name), before));
+            let reader = large.reading.reader();
+            self.ended = reader.read(entry.value(), name.owner.number(), &name.key, out);
+            self.current = Some((Arc::clone(&name), reader.take_kept()));
             if self.ended {
                 self.done = registry.0.remove(&address);
             }
@@ -395,7 +290,7 @@ impl ShardImage<'_> {
             self.waiting.pop();
             self.store.note_struck(&registry);
         }
-        self.current.get_or_insert_with(|| (name, Vec::new()));
+        self.current.get_or_insert((name, Kept::Nothing));
         Piece::Read
     }
 
@@ -403,21 +298,21 @@ impl ShardImage<'_> {
     /// Whether there is more of what left the store, so that it must be called again.
     pub fn complete(&mut self, out: &mut Vec<u8>) -> bool {
         self.done = None;
-        let Some((name, mut before)) = self.current.take() else { return false };
+        let Some((name, mut kept)) = self.current.take() else { return false };
+        let number = name.owner.number();
         if let Some((mut reading, entry)) = self.left.take() {
-            before = reading.take_before();
-            if !reading.read(entry.value(), &name, out) {
+            kept = reading.reader().take_kept();
+            if !reading.reader().read(entry.value(), number, &name.key, out) {
                 self.left = Some((reading, entry));
             }
         }
-        let number = name.owner.number();
-        hash::put_before(&before, number, &name.key, out);
+        put_kept(&kept, number, &name.key, out);
         if self.left.is_some() {
-            self.current = Some((name, Vec::new()));
+            self.current = Some((name, Kept::Nothing));
             return true;
         }
         if let (true, Owner::Database(db)) = (std::mem::take(&mut self.ended), name.owner) {
-            build::put_deadline(db, &name.key, name.expire, out);
+            put_deadline(db, &name.key, name.expire, out);
         }
         false
     }

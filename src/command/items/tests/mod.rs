@@ -3,7 +3,7 @@ mod expiry;
 mod model;
 
 use crate::command::testing::Harness;
-use crate::effect::{Decoder, Effect};
+use crate::effect::{Decoder, Effect, ItemChange};
 use crate::engine::Tables;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -441,7 +441,9 @@ fn the_log_holds_the_encoded_keys_and_the_whole_item() {
     h.run("TABLE.CREATE t PK id N SK k B");
     let record = h.record("ITEM.PUT t 1.50 \"\\x00\\xff\" SET 1 v x");
     let effects: Vec<Effect<'_>> = Decoder::new(&record).unwrap().map(Result::unwrap).collect();
-    let [Effect::ItemPut { partition, sort, item, .. }] = effects[..] else { panic!("{effects:?}") };
+    let [Effect::Item { partition, change: ItemChange::Put { sort, item }, .. }] = effects[..] else {
+        panic!("{effects:?}")
+    };
     assert_eq!((partition, sort), (&[0xA1, 16, 0][..], &[0, 0xFF][..]));
     let item = crate::item::decode_item(item, 32).unwrap();
     assert_eq!(item.len(), 3);

@@ -92,7 +92,7 @@ fn a_key_that_came_in_between_waits() {
     let engine = std::sync::Arc::clone(&h.server.engine);
     let mut record = Vec::new();
     let put = |tx: &mut Tx<'_>| {
-        tx.apply(crate::effect::Effect::SetString { db: 0, key: b"u:bad", value: b"x", expire: None });
+        tx.apply(crate::effect::StringChange::Set { value: b"x", expire: None }.on(0, b"u:bad"));
     };
     engine.transact_over(Holder::Tables, Over::Everything, 0, &mut record, put).unwrap();
     let refused = "key 'u:bad' fits KEYSPACE but cannot become an item: it is no hash";

@@ -1,14 +1,18 @@
 //! Reading a large stream in pieces: its nodes, and then what is pending in its groups.
 
 use super::build::{Delivery, group_head, marks, put_pending};
-use super::{BYTES, NODES, PIECE};
-use crate::effect::{Effect, StreamChange};
+use crate::effect::StreamChange;
+use crate::store::types::reading::{BYTES, Change, PIECE, Reader, is_large};
+use crate::store::{Object, ValueRef};
 use crate::value::stream::{Group, Inverse, Stream, StreamId, StreamNode};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
 
+/// Nodes that are read in one hold.
+const NODES: usize = if cfg!(test) { 3 } else { 256 };
+
 /// How far a stream is read. Marks, groups and consumers are few and are kept when the reading begins.
-pub(super) struct Nodes {
+pub(in crate::store) struct Reading {
     /// The nodes in the stream up to this one are those of the hold; those behind it came later. It is the last node at
     /// the hold, or a lower one that was the last when the marks were set since: the last identifier may have been
     /// lowered then, so that nodes come in behind that one, among and at the identifiers of those that are gone.
@@ -75,10 +79,19 @@ impl Kept {
     }
 }
 
-impl Nodes {
-    pub(super) fn of(stream: &Stream, db: u32, key: &[u8]) -> Self {
+impl Reading {
+    /// Nothing if the stream is small.
+    pub(in crate::store) fn of(stream: &Stream, db: u32, key: &[u8]) -> Option<Self> {
+        let pending: usize = stream.groups().iter().map(|(_, group)| group.pending_len()).sum();
+        let large = stream.nodes().len() > NODES
+            || pending > PIECE
+            || is_large(stream.nodes().map(|node| node.body().len()));
+        large.then(|| Self::begin(stream, db, key))
+    }
+
+    fn begin(stream: &Stream, db: u32, key: &[u8]) -> Self {
         let encode = |change: StreamChange<'_>, out: &mut Vec<u8>| {
-            Effect::Stream { db, key, change }.encode(out);
+            change.on(db, key).encode(out);
         };
         let mut put_marks = Vec::new();
         encode(marks(stream), &mut put_marks);
@@ -106,8 +119,8 @@ impl Nodes {
     }
 
     /// Keeps what a change of the stream is about to change as it is. What it removes as a whole comes by
-    /// [`Nodes::take_over`], once nobody can take the change back.
-    pub(super) fn keep(&mut self, stream: &Stream, change: &StreamChange<'_>) {
+    /// [`Reading::take_over`], once nobody can take the change back.
+    fn keep_parts(&mut self, stream: &Stream, change: &StreamChange<'_>) {
         match *change {
             StreamChange::Add { .. } => self.keep_nodes(stream.nodes().next_back()),
             StreamChange::Delete { ids } => {
@@ -143,7 +156,7 @@ impl Nodes {
 
     /// Takes over what has left the stream as a whole, in place of a copy. Changes come in their order, so that the
     /// nodes that left before the marks were set are told from those that came in after. O(nodes that left).
-    pub(super) fn take_over(&mut self, left: Inverse) {
+    pub(in crate::store) fn take_over(&mut self, left: Inverse) {
         if let Some(last) = left.marked_behind() {
             self.settled = self.settled.min(last);
         }
@@ -162,7 +175,7 @@ impl Nodes {
     }
 
     /// A change is taken back, as are all later ones.
-    pub(super) fn is_taken_back(&mut self, change: &Inverse) {
+    pub(in crate::store) fn is_taken_back(&mut self, change: &Inverse) {
         if change.marked_behind().is_some() {
             self.present = self.settled;
         }
@@ -196,8 +209,8 @@ impl Nodes {
     }
 
     /// Reads the next piece; whether it was the last one.
-    pub(super) fn read(&mut self, stream: &Stream, db: u32, key: &[u8], out: &mut Vec<u8>) -> bool {
-        let mut put = |change: StreamChange<'_>| Effect::Stream { db, key, change }.encode(out);
+    fn read_parts(&mut self, stream: &Stream, db: u32, key: &[u8], out: &mut Vec<u8>) -> bool {
+        let mut put = |change: StreamChange<'_>| change.on(db, key).encode(out);
         if !self.marks.is_empty() {
             if self.read_nodes(stream, &mut put) {
                 out.append(&mut self.marks);
@@ -208,7 +221,7 @@ impl Nodes {
             out.append(&mut reading.head);
             let left = reading.left.take();
             let there = stream.groups().get(&reading.group).filter(|_| !reading.gone);
-            let mut put = |change: StreamChange<'_>| Effect::Stream { db, key, change }.encode(out);
+            let mut put = |change: StreamChange<'_>| change.on(db, key).encode(out);
             let end = reading.read(left.as_deref().or(there), &mut put);
             reading.left = left;
             if end {
@@ -245,6 +258,19 @@ impl Nodes {
             self.behind = Some(master);
         }
         false
+    }
+}
+
+impl Reader for Reading {
+    fn keep(&mut self, value: ValueRef<'_>, change: Change<'_, '_>) {
+        if let (ValueRef::Boxed(Object::Stream(stream)), Change::Stream(change)) = (value, change) {
+            self.keep_parts(stream, change);
+        }
+    }
+
+    fn read(&mut self, value: ValueRef<'_>, number: u32, key: &[u8], out: &mut Vec<u8>) -> bool {
+        let ValueRef::Boxed(Object::Stream(stream)) = value else { return true };
+        self.read_parts(stream, number, key, out)
     }
 }
 
@@ -314,18 +340,18 @@ mod tests {
     }
 
     /// What the image of a stream brings, from where its reader stands.
-    fn read(reading: &mut Nodes, stream: &Stream) -> Vec<u8> {
+    fn read(reading: &mut Reading, stream: &Stream) -> Vec<u8> {
         let mut out = Vec::new();
-        while !reading.read(stream, 0, b"s", &mut out) {}
+        while !reading.read_parts(stream, 0, b"s", &mut out) {}
         out
     }
 
     fn whole(stream: &Stream) -> Vec<u8> {
-        read(&mut Nodes::of(stream, 0, b"s"), stream)
+        read(&mut Reading::begin(stream, 0, b"s"), stream)
     }
 
     /// How many nodes were copied, and how many handed over.
-    fn kept(reading: &Nodes) -> (usize, usize) {
+    fn kept(reading: &Reading) -> (usize, usize) {
         let copies = reading.before.values().filter(|before| matches!(before, Before::Copy(_))).count();
         (copies, reading.before.len() - copies)
     }
@@ -335,10 +361,10 @@ mod tests {
         for (through, copies, handed_over) in [(2000, 1, 200), (2005, 1, 200), (ENTRIES, 1, 399)] {
             let mut stream = filled();
             let expected = whole(&stream);
-            let mut reading = Nodes::of(&stream, 0, b"s");
+            let mut reading = Reading::begin(&stream, 0, b"s");
             let bodies: Vec<_> = stream.nodes().map(|node| node.body().as_ptr()).collect();
             let through = StreamId::new(through, 0);
-            reading.keep(&stream, &StreamChange::Trim { through });
+            reading.keep_parts(&stream, &StreamChange::Trim { through });
             assert_eq!(kept(&reading), (copies, 0));
             let (_, left) = stream.trim_kept(through);
             reading.take_over(left);
@@ -355,13 +381,13 @@ mod tests {
         for pieces in [0, 200, 300] {
             let mut stream = filled();
             let expected = whole(&stream);
-            let mut reading = Nodes::of(&stream, 0, b"s");
+            let mut reading = Reading::begin(&stream, 0, b"s");
             let mut out = Vec::new();
             for _ in 0..pieces {
-                assert!(!reading.read(&stream, 0, b"s", &mut out));
+                assert!(!reading.read_parts(&stream, 0, b"s", &mut out));
             }
             let group: *const Group = stream.groups().get(b"g").unwrap();
-            reading.keep(&stream, &StreamChange::GroupDelete { group: b"g" });
+            reading.keep_parts(&stream, &StreamChange::GroupDelete { group: b"g" });
             reading.take_over(stream.remove_group_kept(b"g").unwrap());
             let pending = reading.groups.front().unwrap();
             assert!(pending.before.is_empty());
@@ -370,7 +396,7 @@ mod tests {
             let position = GroupPosition { last_id: StreamId::MIN, entries_read: Some(9) };
             assert!(stream.groups_mut().insert(b"g", Group::new(position)));
             let again = StreamChange::GroupDelete { group: b"g" };
-            reading.keep(&stream, &again);
+            reading.keep_parts(&stream, &again);
             reading.take_over(stream.remove_group_kept(b"g").unwrap());
             out.extend(read(&mut reading, &stream));
             assert!(out == expected, "{pieces}");
@@ -381,11 +407,11 @@ mod tests {
     fn a_removal_that_is_taken_back_leaves_the_reader_where_it_was() {
         let mut stream = filled();
         let expected = whole(&stream);
-        let mut reading = Nodes::of(&stream, 0, b"s");
+        let mut reading = Reading::begin(&stream, 0, b"s");
         let through = StreamId::new(3001, 0);
-        reading.keep(&stream, &StreamChange::Trim { through });
+        reading.keep_parts(&stream, &StreamChange::Trim { through });
         let (_, trimmed) = stream.trim_kept(through);
-        reading.keep(&stream, &StreamChange::GroupDelete { group: b"g" });
+        reading.keep_parts(&stream, &StreamChange::GroupDelete { group: b"g" });
         let removed = stream.remove_group_kept(b"g").unwrap();
         reading.is_taken_back(&removed);
         stream.revert(removed);

@@ -1,17 +1,23 @@
 //! Effects on streams.
 
-use super::Place;
+mod build;
+mod image;
+
+pub use build::stream_effects;
+pub(in crate::store) use image::Reading;
+
 use crate::effect::StreamChange;
+use crate::store::apply::Place;
 use crate::store::entry::Entry;
-use crate::store::image::Change;
 use crate::store::object::Object;
+use crate::store::types::reading::Change;
 use crate::store::{Kind, Locked};
 use crate::value::stream::{Group, Inverse, NodeLimits, Pending, Stream};
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Locked<'_> {
     /// Changes a stream; how many entries, or pending ones, are gone by it.
-    pub(super) fn stream(&mut self, place: Place<'_>, change: &StreamChange<'_>) -> usize {
+    pub(in crate::store) fn stream(&mut self, place: Place<'_>, change: &StreamChange<'_>) -> usize {
         self.keep_for_image(place, Change::Stream(change));
         let thresholds = &self.store.thresholds;
         let limits = NodeLimits {
@@ -44,7 +50,7 @@ impl Locked<'_> {
             (change_stream(stream, change, limits), None)
         };
         match inverse {
-            Some(inverse) if recorded => self.record_stream(place, address, inverse),
+            Some(inverse) if recorded => self.record_within(place, (address, inverse)),
             Some(inverse) => self.store.hand_over_of_stream(place.shard, address, inverse),
             None => {}
         }
@@ -60,7 +66,11 @@ impl Locked<'_> {
             StreamChange::GroupDelete { .. } => {
                 place.db.into_iter().for_each(|db| self.tell_waiting(place, db));
             }
-            _ => {}
+            StreamChange::Group { .. }
+            | StreamChange::Consumer { .. }
+            | StreamChange::ConsumerDelete { .. }
+            | StreamChange::Pending { .. }
+            | StreamChange::Acknowledge { .. } => {}
         }
         gone
     }
@@ -77,8 +87,14 @@ impl Locked<'_> {
         let Some(group) = stream.groups_mut().get_mut(group) else { return };
         if let Some(consumer) = group.find_consumer(consumer).and_then(|key| group.consumer_mut(key)) {
             consumer.seen_at_ms = now;
-            inverse.into_iter().for_each(|inverse| self.record_stream(place, address, inverse));
+            inverse.into_iter().for_each(|inverse| self.record_within(place, (address, inverse)));
         }
+    }
+}
+
+pub(super) fn take_back(entry: &mut Entry, inverse: Inverse) {
+    if let Some(Object::Stream(stream)) = entry.object_mut() {
+        stream.revert(inverse);
     }
 }
 
@@ -98,7 +114,39 @@ fn change_stream(stream: &mut Stream, change: &StreamChange<'_>, limits: NodeLim
         }
         StreamChange::Delete { ids } => return ids.iter().filter(|id| stream.delete(*id)).count(),
         StreamChange::Trim { through } => return stream.trim_through(through) as usize,
-        _ => return change_groups(stream, change),
+        StreamChange::Group { group, position } => match stream.groups_mut().get_mut(group) {
+            Some(group) => group.position = position,
+            None => {
+                stream.groups_mut().insert(group, Group::new(position));
+            }
+        },
+        StreamChange::GroupDelete { group } => return usize::from(stream.groups_mut().remove(group)),
+        StreamChange::Consumer { group, consumer, seen_at_ms, active_at_ms } => {
+            let Some(group) = stream.groups_mut().get_mut(group) else { return 0 };
+            let (key, _) = group.add_consumer(consumer, seen_at_ms);
+            if let Some(consumer) = group.consumer_mut(key) {
+                consumer.seen_at_ms = seen_at_ms;
+                consumer.active_at_ms = active_at_ms;
+            }
+        }
+        StreamChange::ConsumerDelete { group, consumer } => {
+            return stream
+                .groups_mut()
+                .get_mut(group)
+                .and_then(|group| group.remove_consumer(consumer))
+                .unwrap_or(0);
+        }
+        StreamChange::Pending { group, consumer, delivered_at_ms, deliveries, ids } => {
+            let Some(group) = stream.groups_mut().get_mut(group) else { return 0 };
+            let Some(consumer) = group.find_consumer(consumer) else { return 0 };
+            for id in ids.iter() {
+                group.assign(id, Pending { delivered_at_ms, deliveries, consumer });
+            }
+        }
+        StreamChange::Acknowledge { group, ids } => {
+            let Some(group) = stream.groups_mut().get_mut(group) else { return 0 };
+            return ids.iter().filter(|id| group.acknowledge(*id)).count();
+        }
     }
     0
 }
@@ -144,41 +192,4 @@ fn change_kept(
         }
     };
     (change_stream(stream, change, limits), inverse)
-}
-
-fn change_groups(stream: &mut Stream, change: &StreamChange<'_>) -> usize {
-    let groups = stream.groups_mut();
-    match *change {
-        StreamChange::Group { group, position } => match groups.get_mut(group) {
-            Some(group) => group.position = position,
-            None => {
-                groups.insert(group, Group::new(position));
-            }
-        },
-        StreamChange::GroupDelete { group } => return usize::from(groups.remove(group)),
-        StreamChange::Consumer { group, consumer, seen_at_ms, active_at_ms } => {
-            let Some(group) = groups.get_mut(group) else { return 0 };
-            let (key, _) = group.add_consumer(consumer, seen_at_ms);
-            if let Some(consumer) = group.consumer_mut(key) {
-                consumer.seen_at_ms = seen_at_ms;
-                consumer.active_at_ms = active_at_ms;
-            }
-        }
-        StreamChange::ConsumerDelete { group, consumer } => {
-            return groups.get_mut(group).and_then(|group| group.remove_consumer(consumer)).unwrap_or(0);
-        }
-        StreamChange::Pending { group, consumer, delivered_at_ms, deliveries, ids } => {
-            let Some(group) = groups.get_mut(group) else { return 0 };
-            let Some(consumer) = group.find_consumer(consumer) else { return 0 };
-            for id in ids.iter() {
-                group.assign(id, Pending { delivered_at_ms, deliveries, consumer });
-            }
-        }
-        StreamChange::Acknowledge { group, ids } => {
-            let Some(group) = groups.get_mut(group) else { return 0 };
-            return ids.iter().filter(|id| group.acknowledge(*id)).count();
-        }
-        _ => {}
-    }
-    0
 }

@@ -1,14 +1,16 @@
 //! Reading a large string in pieces.
 
-use crate::effect::Effect;
+use crate::effect::StringChange;
+use crate::store::ValueRef;
+use crate::store::types::reading::{BYTES, Change, Reader};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Bytes that are read in one hold.
-const BLOCK: usize = if cfg!(test) { 64 } else { super::BYTES };
+const BLOCK: usize = if cfg!(test) { 64 } else { BYTES };
 
 /// How far a string is read. A string that is there grows only at its end, so all that it was is in it or kept.
-pub(super) struct Bytes {
+pub(in crate::store) struct Reading {
     /// How many bytes it had at the hold.
     len: usize,
     /// How many blocks of [`BLOCK`] bytes were read.
@@ -17,8 +19,8 @@ pub(super) struct Bytes {
     before: BTreeMap<usize, Box<[u8]>>,
 }
 
-impl Bytes {
-    pub(super) fn of(bytes: &[u8]) -> Self {
+impl Reading {
+    pub(in crate::store) fn of(bytes: &[u8]) -> Self {
         Self { len: bytes.len(), read: 0, before: BTreeMap::new() }
     }
 
@@ -28,7 +30,7 @@ impl Bytes {
     }
 
     /// Keeps bytes that are about to change as they are.
-    pub(super) fn keep(&mut self, bytes: &[u8], range: &Range<usize>) {
+    fn keep_bytes(&mut self, bytes: &[u8], range: &Range<usize>) {
         let end = range.end.min(self.len);
         if range.start < end {
             for number in (range.start / BLOCK).max(self.read)..end.div_ceil(BLOCK) {
@@ -40,16 +42,29 @@ impl Bytes {
     }
 
     /// Reads the next piece; whether it was the last one.
-    pub(super) fn read(&mut self, bytes: &[u8], db: u32, key: &[u8], out: &mut Vec<u8>) -> bool {
+    fn read_block(&mut self, bytes: &[u8], db: u32, key: &[u8], out: &mut Vec<u8>) -> bool {
         let (number, at) = (self.read, self.read * BLOCK);
         self.read += 1;
         let before = self.before.remove(&number);
         let bytes = before.as_deref().unwrap_or_else(|| self.block(bytes, number));
         if number == 0 {
             // Whoever builds it makes room once.
-            Effect::Splice { db, key, at: self.len - 1, bytes: &[0] }.encode(out);
+            StringChange::Splice { at: self.len - 1, bytes: &[0] }.on(db, key).encode(out);
         }
-        Effect::Splice { db, key, at, bytes }.encode(out);
+        StringChange::Splice { at, bytes }.on(db, key).encode(out);
         self.read * BLOCK >= self.len
+    }
+}
+
+impl Reader for Reading {
+    fn keep(&mut self, value: ValueRef<'_>, change: Change<'_, '_>) {
+        if let (ValueRef::Str(text), Change::String(StringChange::Splice { at, bytes })) = (value, change) {
+            self.keep_bytes(text, &(*at..at.saturating_add(bytes.len())));
+        }
+    }
+
+    fn read(&mut self, value: ValueRef<'_>, number: u32, key: &[u8], out: &mut Vec<u8>) -> bool {
+        let ValueRef::Str(bytes) = value else { return true };
+        self.read_block(bytes, number, key, out)
     }
 }

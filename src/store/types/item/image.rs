@@ -1,23 +1,30 @@
-//! Reading a large item collection in pieces.
+//! The effects that build an item collection, and reading a large one in pieces.
 
-use super::{BYTES, PIECE};
-use crate::effect::Effect;
+use crate::effect::ItemChange;
 use crate::store::collection::{Collection, ItemsRef};
+use crate::store::types::reading::{BYTES, Change, PIECE, Reader, is_large};
+use crate::store::{Entry, Object, ValueRef};
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 
 /// How far a collection is read, in the order of sort keys.
 #[derive(Default)]
-pub(super) struct Items {
+pub(in crate::store) struct Reading {
     /// All items up to this sort key were read.
     behind: Option<Box<[u8]>>,
     /// Items behind it that have changed since the hold, as they were; nothing for those that were not there.
     before: BTreeMap<Box<[u8]>, Option<Box<[u8]>>>,
 }
 
-impl Items {
+impl Reading {
+    /// Nothing if the collection is small.
+    pub(in crate::store) fn of(items: &Collection) -> Option<Self> {
+        let sizes = ItemsRef::Big(items).iter().map(|(sort, item)| sort.len() + item.len());
+        is_large(sizes).then(Self::default)
+    }
+
     /// Keeps an item that is about to change as it is.
-    pub(super) fn keep(&mut self, items: &Collection, sort: &[u8]) {
+    fn keep_item(&mut self, items: &Collection, sort: &[u8]) {
         let read = self.behind.as_deref().is_some_and(|behind| sort <= behind);
         if !read && !self.before.contains_key(sort) {
             self.before.insert(sort.into(), items.get(sort).map(Box::from));
@@ -25,13 +32,7 @@ impl Items {
     }
 
     /// Reads the next piece; whether it was the last one.
-    pub(super) fn read(
-        &mut self,
-        items: &Collection,
-        table: u32,
-        partition: &[u8],
-        out: &mut Vec<u8>,
-    ) -> bool {
+    fn read_items(&mut self, items: &Collection, table: u32, partition: &[u8], out: &mut Vec<u8>) -> bool {
         let behind = self.behind.take();
         let low = behind.as_deref().map_or(Unbounded, Excluded);
         let mut now = ItemsRef::Big(items).range(low, Unbounded, false).peekable();
@@ -41,7 +42,7 @@ impl Items {
                 return false;
             }
             let mut put =
-                |sort: &[u8], item: &[u8]| Effect::ItemPut { table, partition, sort, item }.encode(out);
+                |sort: &[u8], item: &[u8]| ItemChange::Put { sort, item }.on(table, partition).encode(out);
             let changed = self.before.first_key_value().map(|(sort, _)| &**sort);
             let present = now.peek().map(|(sort, _)| *sort);
             let changed_first = match (changed, present) {
@@ -60,5 +61,26 @@ impl Items {
             }
         }
         false
+    }
+}
+
+impl Reader for Reading {
+    fn keep(&mut self, value: ValueRef<'_>, change: Change<'_, '_>) {
+        if let (ValueRef::Boxed(Object::Items(items)), Change::Item(change)) = (value, change) {
+            self.keep_item(items, change.sort());
+        }
+    }
+
+    fn read(&mut self, value: ValueRef<'_>, number: u32, key: &[u8], out: &mut Vec<u8>) -> bool {
+        let ValueRef::Boxed(Object::Items(items)) = value else { return true };
+        self.read_items(items, number, key, out)
+    }
+}
+
+/// The effects that build a partition's items from nothing.
+pub fn item_effects(table: u32, entry: &Entry, out: &mut Vec<u8>) {
+    let partition = entry.key();
+    for (sort, item) in entry.value().items().into_iter().flat_map(ItemsRef::iter) {
+        ItemChange::Put { sort, item }.on(table, partition).encode(out);
     }
 }

@@ -1,22 +1,40 @@
-//! Strings.
+//! Strings: in the entry's block, or in an allocation of their own once they are large.
 
-use super::Place;
-use crate::effect::MAX_STRING;
+mod image;
+
+pub(super) use image::Reading;
+
+use crate::effect::{List, MAX_STRING, StringChange};
 use crate::store::ValueRef;
+use crate::store::apply::Place;
 use crate::store::entry::{Kind, Parts};
-use crate::store::image::Change;
+use crate::store::types::reading::Change;
 use crate::store::{Entry, Locked};
+use crate::value::bits::{BitOp, bitop};
+use crate::value::rdb::{Decoded, decode_unsigned_dump};
 
 impl Locked<'_> {
+    /// Changes a string.
+    #[inline]
+    pub(in crate::store) fn string(&mut self, place: Place<'_>, change: &StringChange<'_>) {
+        match *change {
+            StringChange::Set { value, expire } => self.put(place, Kind::Str, expire, value),
+            StringChange::Splice { at, bytes } => {
+                self.keep_for_image(place, Change::String(change));
+                self.splice(place, at, bytes);
+            }
+            StringChange::Restore { payload, expire } => self.restore(place, payload, expire),
+        }
+    }
+
     /// Overwrites bytes of a string, which is created and padded with zeros as needed, and notes that it was edited.
-    pub(super) fn splice(&mut self, place: Place<'_>, at: usize, bytes: &[u8]) {
+    fn splice(&mut self, place: Place<'_>, at: usize, bytes: &[u8]) {
         let clock = self.store.fresh_clock(self.now);
         let Some(end) = at.checked_add(bytes.len()).filter(|end| *end <= MAX_STRING) else { return };
         let far = self.is_far(end);
         if far {
             self.set_apart(place);
         }
-        self.keep_for_image(place, Change::Bytes(at..end));
         self.record_bytes(place, at, end);
         if let Some(entry) = self.find(place) {
             let ValueRef::Str(old) = entry.value() else { return };
@@ -53,11 +71,79 @@ impl Locked<'_> {
         let old = std::mem::replace(entry, far);
         self.replaced(place, old);
     }
+
+    /// Puts a combination of strings at a place, in place of what is there. What is not there or no string counts as empty.
+    pub(in crate::store) fn combine(&mut self, place: Place<'_>, op: BitOp, keys: List<'_>) {
+        let Some(db) = place.db else { return };
+        let sources = keys.iter().map(|key| {
+            let entry = self.look(self.place(db as u32, key, self.store.hash(key)));
+            match entry.map(Entry::value) {
+                Some(ValueRef::Str(bytes)) => bytes,
+                _ => &[],
+            }
+        });
+        let result = bitop(op, &sources.collect::<Vec<_>>());
+        self.put_string(place, result, None);
+    }
+
+    /// Puts the string that a payload holds at a place, in place of what is there.
+    fn restore(&mut self, place: Place<'_>, payload: &[u8], expire: Option<u64>) {
+        // Its checksum and its type were looked at when it came.
+        if let Ok(Decoded::String(bytes)) = decode_unsigned_dump(payload) {
+            self.put_string(place, bytes, expire);
+        }
+    }
+
+    fn put_string(&mut self, place: Place<'_>, bytes: Vec<u8>, expire: Option<u64>) {
+        if !self.is_far(bytes.len()) {
+            return self.put(place, Kind::Str, expire, &bytes);
+        }
+        let clock = self.clock_over(place);
+        self.put_entry(place, Entry::far(place.space, place.key, expire, bytes, clock));
+    }
+
+    /// Records the bytes of a string of which some are about to be overwritten.
+    fn record_bytes(&mut self, place: Place<'_>, at: usize, end: usize) {
+        if self.undo.is_none() {
+            return;
+        }
+        let Some(entry) = self.find(place).filter(|entry| matches!(entry.kind(), Kind::Str | Kind::Far))
+        else {
+            return;
+        };
+        let raw = entry.is_raw();
+        let bytes = entry.string_mut();
+        let (at, len) = (at.min(bytes.len()), bytes.len());
+        let bytes = bytes.get(at..end.min(len)).unwrap_or_default().into();
+        self.record_within(place, Inverse { at, bytes, len, raw });
+    }
+}
+
+/// Bytes of a string that were overwritten, its length, and whether it had been edited.
+pub(in crate::store) struct Inverse {
+    at: usize,
+    bytes: Box<[u8]>,
+    len: usize,
+    raw: bool,
+}
+
+pub(super) fn take_back(entry: &mut Entry, inverse: &Inverse) {
+    let Inverse { at, bytes, len, raw } = inverse;
+    if !matches!(entry.kind(), Kind::Str | Kind::Far) {
+        return;
+    }
+    if entry.string_mut().len() > *len {
+        entry.resize_string(*len);
+    }
+    if let Some(target) = entry.string_mut().get_mut(*at..at + bytes.len()) {
+        target.copy_from_slice(bytes);
+    }
+    entry.set_raw(*raw);
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::effect::{Effect, MAX_STRING};
+    use crate::effect::{Effect, MAX_STRING, StringChange};
     use crate::store::{Entry, Mode, Store, ValueRef};
     use proptest::prelude::*;
     use std::sync::atomic::Ordering::Relaxed;
@@ -91,9 +177,9 @@ mod tests {
         let hash = store.hash(b"k");
         let locked = store.lock_one(hash, Mode::Read, 0);
         let entry = locked.get(store.space(3), b"k", hash);
-        let value = entry.map(|e| match e.value() {
-            ValueRef::Str(bytes) => (bytes.to_vec(), e.is_raw()),
-            _ => panic!("a string"),
+        let value = entry.map(|e| {
+            let ValueRef::Str(bytes) = e.value() else { panic!("a string") };
+            (bytes.to_vec(), e.is_raw())
         });
         Model { value, expire: entry.and_then(Entry::expire) }
     }
@@ -111,12 +197,12 @@ mod tests {
                 match *op {
                     Op::Set(len, expire) => {
                         kept = bytes(len);
-                        effect = Effect::SetString { db: 3, key: b"k", value: &kept, expire };
+                        effect = StringChange::Set { value: &kept, expire }.on(3, b"k");
                         model = Model { value: Some((kept.clone(), false)), expire };
                     }
                     Op::Splice(at, len) => {
                         kept = bytes(len);
-                        effect = Effect::Splice { db: 3, key: b"k", at, bytes: &kept };
+                        effect = StringChange::Splice { at, bytes: &kept }.on(3, b"k");
                         let (value, raw) = model.value.get_or_insert_default();
                         value.resize(value.len().max(at + len), 0);
                         value[at..at + len].copy_from_slice(&kept);
@@ -147,7 +233,7 @@ mod tests {
         let store = Store::new(2, 16);
         let hash = store.hash(b"k");
         for at in [MAX_STRING, usize::MAX] {
-            let effect = Effect::Splice { db: 3, key: b"k", at, bytes: b"x" };
+            let effect = StringChange::Splice { at, bytes: b"x" }.on(3, b"k");
             store.lock_one(hash, Mode::Write, 0).apply(&effect, hash);
         }
         assert!(store.is_empty());

@@ -1,4 +1,4 @@
-use crate::effect::{Effect, FieldExpire, List, PackedKind};
+use crate::effect::{Effect, FieldExpire, HashChange, List, StringChange};
 use crate::store::{Kind, Mode, Store};
 use crate::value::hash::{HashRef, pack_field, passed};
 use proptest::prelude::*;
@@ -97,38 +97,37 @@ impl Run {
                 // Handlers delete rather than set a deadline that has passed.
                 let mode = match *mode {
                     FieldExpire::At(at) => FieldExpire::At(self.now + at),
-                    other => other,
+                    FieldExpire::Clear | FieldExpire::Keep => *mode,
                 };
                 let owned: Vec<_> = fields.iter().map(|(f, len)| (name(*f), value(step, *len))).collect();
                 let pairs: Vec<&[u8]> = owned.iter().flat_map(|(n, v)| [&**n, &**v]).collect();
                 let pairs = List::Slices(&pairs);
-                let created = self.apply(&Effect::HashSet { db, key, pairs, expire: mode });
+                let created = self.apply(&HashChange::Set { pairs, expire: mode }.on(db, key));
                 assert_eq!(created, self.model.set(&owned, mode, self.now));
             }
             Op::Delete(fields) => {
                 let owned: Vec<_> = fields.iter().map(|f| name(*f)).collect();
                 let names: Vec<&[u8]> = owned.iter().map(|n| &**n).collect();
-                let removed = self.apply(&Effect::HashDelete { db, key, fields: List::Slices(&names) });
+                let removed = self.apply(&HashChange::Delete { fields: List::Slices(&names) }.on(db, key));
                 assert_eq!(removed, self.model.delete(&owned, self.now));
             }
             Op::Expire(fields, at) => {
                 let owned: Vec<_> = fields.iter().map(|f| name(*f)).collect();
                 let names: Vec<&[u8]> = owned.iter().map(|n| &**n).collect();
-                self.apply(&Effect::HashExpire { db, key, fields: List::Slices(&names), at: *at });
+                self.apply(&HashChange::Expire { fields: List::Slices(&names), at: *at }.on(db, key));
                 for n in owned {
                     self.model.fields.entry(n).and_modify(|v| v.1 = *at);
                 }
             }
             Op::Put(fields, expire) => {
                 let ttl = fields.values().any(|v| v.1 != 0);
-                let kind = if ttl { PackedKind::HashTtl } else { PackedKind::Hash };
                 let mut payload = Vec::new();
                 self.model = Model { fields: BTreeMap::new(), expire: *expire };
                 for (f, (len, at)) in fields {
                     pack_field(&mut payload, ttl, &name(*f), &value(step, *len), *at);
                     self.model.fields.insert(name(*f), (value(step, *len), *at));
                 }
-                self.apply(&Effect::PutPacked { db, key, expire: *expire, kind, payload: &payload });
+                self.apply(&HashChange::Put { expire: *expire, ttl, payload: &payload }.on(db, key));
             }
             Op::ExpireKey(at) => {
                 self.apply(&Effect::Expire { db, key, at: *at });
@@ -211,7 +210,7 @@ fn form(store: &Store) -> (Kind, &'static str) {
 
 fn set(store: &Store, pairs: &[&[u8]], expire: FieldExpire) {
     let hash = store.hash(b"k");
-    let effect = Effect::HashSet { db: 0, key: b"k", pairs: List::Slices(pairs), expire };
+    let effect = HashChange::Set { pairs: List::Slices(pairs), expire }.on(0, b"k");
     store.lock_one(hash, Mode::Write, 1).apply(&effect, hash);
 }
 
@@ -244,7 +243,7 @@ fn a_sweep_is_bounded_in_fields_and_says_that_there_are_more() {
         assert_eq!(sweep.more, rounds < 3);
         assert_eq!(fields.len(), if rounds < 3 { 300 } else { 100 });
         let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
-        locked.apply(&Effect::HashDelete { db: 0, key: b"k", fields: List::Slices(&fields) }, hash);
+        locked.apply(&HashChange::Delete { fields: List::Slices(&fields) }.on(0, b"k"), hash);
         rounds += 1;
     }
     assert_eq!((rounds, store.db_size(0)), (4, (0, 0)));
@@ -283,7 +282,7 @@ fn under_a_lowered_threshold_the_next_write_changes_the_form() {
 #[test]
 fn what_may_be_large_is_freed_after_the_shard_was_given_back() {
     let gone: [&dyn Fn() -> Effect<'static>; 2] = [&|| Effect::Delete { db: 0, key: b"k" }, &|| {
-        Effect::SetString { db: 0, key: b"k", value: b"v", expire: None }
+        StringChange::Set { value: b"v", expire: None }.on(0, b"k")
     }];
     for effect in gone {
         let store = Store::new(2, 1);

@@ -1,20 +1,37 @@
 //! Effects on item collections.
 
-use super::Place;
+mod image;
+
+pub(super) use image::Reading;
+pub use image::item_effects;
+
+use crate::effect::ItemChange;
 use crate::store::Locked;
 use crate::store::ValueRef;
+use crate::store::apply::Place;
 use crate::store::collection::{self, Collection};
 use crate::store::entry::{Entry, Kind, Parts};
-use crate::store::image::Change;
 use crate::store::object::Object;
+use crate::store::types::reading::Change;
 use std::sync::atomic::Ordering::Relaxed;
 
+/// When an item of a space expires, in ms since the epoch.
+pub type DeadlineIn<'f> = &'f dyn Fn(u32, &[u8]) -> Option<u64>;
+
 impl Locked<'_> {
-    pub(super) fn item_put(&mut self, place: Place<'_>, sort: &[u8], item: &[u8]) {
-        self.keep_for_image(place, Change::Item(sort));
+    /// Changes an item of a partition.
+    pub(in crate::store) fn item(&mut self, place: Place<'_>, change: &ItemChange<'_>) {
+        self.keep_for_image(place, Change::Item(change));
         if self.records_within(place) {
-            self.record_item(place, sort);
+            self.record_item(place, change.sort());
         }
+        match *change {
+            ItemChange::Put { sort, item } => self.item_put(place, sort, item),
+            ItemChange::Delete { sort } => self.item_delete(place, sort),
+        }
+    }
+
+    fn item_put(&mut self, place: Place<'_>, sort: &[u8], item: &[u8]) {
         let clock = self.store.fresh_clock(self.now);
         let limit = self.store.thresholds.items_bytes.load(Relaxed);
         if let Some(entry) = self.find(place) {
@@ -34,11 +51,7 @@ impl Locked<'_> {
         self.tell_of_item(place, sort);
     }
 
-    pub(super) fn item_delete(&mut self, place: Place<'_>, sort: &[u8]) {
-        self.keep_for_image(place, Change::Item(sort));
-        if self.records_within(place) {
-            self.record_item(place, sort);
-        }
+    fn item_delete(&mut self, place: Place<'_>, sort: &[u8]) {
         let Some(entry) = self.find(place) else { return };
         let empty = if let Some(Object::Items(items)) = entry.object_mut() {
             items.remove(sort);
@@ -57,6 +70,32 @@ impl Locked<'_> {
         }
         self.tell_of_item(place, sort);
     }
+
+    /// Records an item that is about to change.
+    fn record_item(&mut self, place: Place<'_>, sort: &[u8]) {
+        let Some(Object::Items(items)) = self.find(place).and_then(Entry::object_mut) else { return };
+        let item = items.get(sort).map(Box::from);
+        self.record_within(place, Inverse { sort: sort.into(), item });
+    }
+
+    pub(super) fn take_item_back(&mut self, place: Place<'_>, inverse: Inverse, deadline_of: DeadlineIn<'_>) {
+        let Inverse { sort, item } = inverse;
+        let Some(Object::Items(items)) = self.find(place).and_then(Entry::object_mut) else { return };
+        let Some(item) = item else {
+            items.remove(&sort);
+            return;
+        };
+        items.put(&sort, &item);
+        if let Some(at) = deadline_of(place.space, &item) {
+            self.note_deadline_of_item(place, &sort, at);
+        }
+    }
+}
+
+/// An item as it was, or nothing where none was.
+pub(in crate::store) struct Inverse {
+    sort: Box<[u8]>,
+    item: Option<Box<[u8]>>,
 }
 
 fn put_item(entry: &mut Entry, sort: &[u8], item: &[u8], limit: usize) {

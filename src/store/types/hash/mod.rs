@@ -1,13 +1,20 @@
 //! Effects on hashes: in place in the packed form, which turns into the indexed one when it outgrows the thresholds and never
 //! turns back.
 
-use super::Place;
-use crate::effect::{FieldExpire, List};
+mod image;
+#[cfg(test)]
+mod tests;
+
+pub(super) use image::put_kept;
+pub(in crate::store) use image::{Reading, hash_pairs};
+
+use crate::effect::{FieldExpire, HashChange, List};
 use crate::store::Locked;
 use crate::store::ValueRef;
+use crate::store::apply::Place;
 use crate::store::entry::{Entry, Kind, Parts};
-use crate::store::image::Change;
 use crate::store::object::Object;
+use crate::store::types::reading::Change;
 use crate::value::hash::{
     BigHash, HashRef, Inverse, pack_field, packed_fields, packed_find, packed_fits, passed, same_name,
 };
@@ -22,6 +29,18 @@ struct Limits {
 }
 
 impl Locked<'_> {
+    /// Changes a hash; how many fields are new or gone for readers.
+    pub(in crate::store) fn hash(&mut self, place: Place<'_>, change: &HashChange<'_>) -> usize {
+        self.keep_for_image(place, Change::Hash(change));
+        match *change {
+            HashChange::Put { ttl, payload, expire } => self.hash_put(place, ttl, expire, payload),
+            HashChange::Set { pairs, expire } => return self.hash_set(place, pairs, expire),
+            HashChange::Delete { fields } => return self.hash_delete(place, fields),
+            HashChange::Expire { fields, at } => self.hash_expire(place, fields, at),
+        }
+        0
+    }
+
     fn hash_limits(&self) -> Limits {
         Limits {
             entries: self.store.thresholds.hash_entries.load(Relaxed),
@@ -30,7 +49,7 @@ impl Locked<'_> {
     }
 
     /// Puts a whole hash; one that is packed but above the thresholds is indexed.
-    pub(super) fn hash_put(&mut self, place: Place<'_>, ttl: bool, expire: Option<u64>, payload: &[u8]) {
+    fn hash_put(&mut self, place: Place<'_>, ttl: bool, expire: Option<u64>, payload: &[u8]) {
         let limits = self.hash_limits();
         if packed_fits(payload, ttl, limits.entries, limits.value) {
             self.put(place, if ttl { Kind::HashTtl } else { Kind::Hash }, expire, payload);
@@ -42,8 +61,7 @@ impl Locked<'_> {
     }
 
     /// Sets fields; returns how many of them were not there or had expired.
-    pub(super) fn hash_set(&mut self, place: Place<'_>, pairs: List<'_>, expire: FieldExpire) -> usize {
-        self.keep_for_image(place, Change::Fields(&mut pairs.iter().step_by(2)));
+    fn hash_set(&mut self, place: Place<'_>, pairs: List<'_>, expire: FieldExpire) -> usize {
         let limits = self.hash_limits();
         let now = self.now;
         let mut kept = self.records_within(place).then(Vec::new);
@@ -66,8 +84,7 @@ impl Locked<'_> {
     }
 
     /// Removes fields, and the hash with its last one; returns how many live fields were removed.
-    pub(super) fn hash_delete(&mut self, place: Place<'_>, fields: List<'_>) -> usize {
-        self.keep_for_image(place, Change::Fields(&mut fields.iter()));
+    fn hash_delete(&mut self, place: Place<'_>, fields: List<'_>) -> usize {
         let now = self.now;
         let mut kept = self.records_within(place).then(Vec::new);
         let Some(entry) = self.find(place) else { return 0 };
@@ -105,8 +122,7 @@ impl Locked<'_> {
     }
 
     /// Sets the deadline of fields (0 for none).
-    pub(super) fn hash_expire(&mut self, place: Place<'_>, fields: List<'_>, at: u64) {
-        self.keep_for_image(place, Change::Fields(&mut fields.iter()));
+    fn hash_expire(&mut self, place: Place<'_>, fields: List<'_>, at: u64) {
         let mut kept = self.records_within(place).then(Vec::new);
         let Some(entry) = self.find(place) else { return };
         let before = entry.deadlines();
@@ -134,6 +150,20 @@ impl Locked<'_> {
         self.note_deadline(place, deadline);
         self.count_deadlines(place, before, after);
         self.changed(place);
+    }
+
+    /// Records what takes changes of fields back.
+    fn record_fields(&mut self, place: Place<'_>, inverses: Vec<Inverse>) {
+        if !inverses.is_empty() {
+            self.record_within(place, inverses);
+        }
+    }
+}
+
+pub(super) fn take_back(entry: &mut Entry, inverses: Vec<Inverse>) {
+    if let Some(Object::Hash(big)) = entry.object_mut() {
+        inverses.into_iter().rev().for_each(|inverse| big.revert(inverse));
+        entry.refresh_deadline();
     }
 }
 
@@ -237,7 +267,7 @@ fn set_big<'a>(
     for (name, value) in pairs {
         let at = match expire {
             FieldExpire::Keep => big.get(name).map_or(0, |f| f.expire),
-            _ => after(0, expire),
+            FieldExpire::Clear | FieldExpire::At(_) => after(0, expire),
         };
         let before = match &mut kept {
             Some(kept) => big.set_kept(name, value, at, kept),

@@ -1,0 +1,151 @@
+//! The bytes of effects: a record is one version byte, then effects until its end.
+//!
+//! ```text
+//! effect   opcode u8, then per opcode (all numbers varints unless said):
+//! of strings (`string.rs`), behind db and key:
+//!   1 Set         value                   2 Set with deadline          expire:u64le value
+//!   3 Splice      at bytes
+//!  34 Restore     payload                35 Restore with deadline      expire:u64le payload
+//! of keys of any type, behind db and key:
+//!   4 Delete                              5 Persist
+//!   6 Expire      at:u64le               33 Combine                    op:u8 count list
+//!  31 Move        db key                 32 Copy                       db key
+//! of hashes (`hash.rs`), behind db and key:
+//!   7 Put         form:u8 payload         8 Put with deadline          expire:u64le form:u8 payload
+//!                                           (form 1 plain, 2 with fields' deadlines)
+//!   9 Set         mode:u8 [at:u64le] count list   (mode 0 clear, 1 keep, 2 at)
+//!  10 Delete      count list             11 Expire                     at:u64le count list
+//! of items (`item.rs`), behind table and partition:
+//!  12 Put         sort item              13 Delete                     sort
+//! of databases, tables and the log (`structural.rs`):
+//!  14 FlushDb     db space               15 SwapDb       a b
+//!  16 TablePut    table created:u64le name schema
+//!  17 TableDrop   table                  18 Gap
+//! of streams (`stream.rs`), behind db and key:
+//!  19 Add         id count list          20 Node         id body
+//!  21 Marks       id id added:u64le      22 Delete       ids
+//!  23 Trim        id                     24 is not used
+//!  25 Group       group id read:u64le    26 GroupDelete  group
+//!  27 Consumer    group consumer seen:u64le active:u64le   28 ConsumerDelete  group consumer
+//!  29 Pending     group consumer at:u64le deliveries ids   30 Acknowledge     group ids
+//! key, value, bytes, payload, item ...: varint length, bytes
+//! list: varint byte length, then `count` times (varint length, bytes)
+//! id: 16 bytes, big-endian   ids: varint byte length, ids
+//! a u64le of all ones in `read` and `active` stands for nothing
+//! ```
+//! An opcode never changes its meaning; new ones are added. 40 to 49 are kept for lists, 50 to 59 for sets, 60 to 69 for sorted
+//! sets (docs/adr/0008). Decoding never panics and allocates nothing.
+
+use super::any::Effect;
+use super::codec::{EffectError, Reader, put_head, put_head_until};
+use super::own::{SYSTEM, TOKENS};
+use super::{hash, item, stream, string, structural};
+use crate::value::bits::BitOp;
+use crate::value::packed::{put_part, put_varint_to};
+
+impl Effect<'_> {
+    /// Appends the effect's bytes.
+    #[inline]
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match *self {
+            Self::String { db, key, ref change } => change.encode(db, key, out),
+            Self::Delete { db, key } => put_head(out, 4, db, key),
+            Self::Expire { db, key, at } => put_head_until(out, [5, 6], db, key, at),
+            Self::Hash { db, key, ref change } => change.encode(db, key, out),
+            Self::Stream { db, key, ref change } => change.encode(db, key, out),
+            Self::Item { table, partition, ref change } => change.encode(table, partition, out),
+            Self::Move { db, key, to_db, to } => put_between(out, 31, (db, key), (to_db, to)),
+            Self::Copy { db, key, to_db, to } => put_between(out, 32, (db, key), (to_db, to)),
+            Self::Combine { op, db, to, keys } => {
+                put_head(out, 33, db, to);
+                out.push(op as u8);
+                keys.encode(out);
+            }
+            Self::Structural(change) => change.encode(out),
+        }
+    }
+}
+
+fn put_between(out: &mut Vec<u8>, opcode: u8, from: (u32, &[u8]), to: (u32, &[u8])) {
+    put_head(out, opcode, from.0, from.1);
+    put_varint_to(out, to.0 as usize);
+    put_part(out, to.1);
+}
+
+/// Walks the effects of one record.
+pub struct Decoder<'a>(Reader<'a>);
+
+impl<'a> Decoder<'a> {
+    /// Checks the version byte.
+    pub fn new(record: &'a [u8]) -> Result<Self, EffectError> {
+        Reader::new(record).map(Self)
+    }
+
+    fn effect(&mut self) -> Result<Effect<'a>, EffectError> {
+        let from = &mut self.0;
+        let opcode = from.byte()?;
+        let effect = match opcode {
+            1..=3 | 34..=35 => {
+                let (db, key) = from.head()?;
+                // Before tokens had a database of their own, they were what was in this one with a deadline.
+                let db = if (opcode, db) == (2, SYSTEM) { TOKENS } else { db };
+                string::decode(opcode, from)?.on(db, key)
+            }
+            4..=6 | 31..=33 => {
+                let head = from.head()?;
+                decode_of_key(opcode, head, from)?
+            }
+            7..=11 => {
+                let (db, key) = from.head()?;
+                hash::decode(opcode, from)?.on(db, key)
+            }
+            12..=13 => {
+                let (table, partition) = from.head()?;
+                item::decode(opcode, from)?.on(table, partition)
+            }
+            14..=18 => structural::decode(opcode, from)?.into(),
+            19..=23 | 25..=30 => {
+                let (db, key) = from.head()?;
+                stream::decode(opcode, from)?.on(db, key)
+            }
+            other => return Err(EffectError::Opcode(other)),
+        };
+        Ok(effect)
+    }
+}
+
+/// What can happen to a key whatever its type.
+fn decode_of_key<'a>(
+    opcode: u8,
+    (db, key): (u32, &'a [u8]),
+    from: &mut Reader<'a>,
+) -> Result<Effect<'a>, EffectError> {
+    Ok(match opcode {
+        4 => Effect::Delete { db, key },
+        5 => Effect::Expire { db, key, at: None },
+        6 => Effect::Expire { db, key, at: Some(from.time()?) },
+        31 => Effect::Move { db, key, to_db: from.small()?, to: from.part()? },
+        32 => Effect::Copy { db, key, to_db: from.small()?, to: from.part()? },
+        33 => {
+            let op = BitOp::of_number(from.byte()?).ok_or(EffectError::Malformed)?;
+            Effect::Combine { op, db, to: key, keys: from.list()? }
+        }
+        other => return Err(EffectError::Opcode(other)),
+    })
+}
+
+impl<'a> Iterator for Decoder<'a> {
+    type Item = Result<Effect<'a>, EffectError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_at_end() {
+            return None;
+        }
+        let effect = self.effect();
+        if effect.is_err() {
+            self.0.stop();
+        }
+        Some(effect)
+    }
+}

@@ -1,0 +1,116 @@
+//! The sum over all types.
+
+use super::item::DeadlineIn;
+use super::reading::{Kept, Reader};
+use super::{hash, item, stream, string};
+use crate::store::apply::Place;
+use crate::store::{Entry, Kind, Locked, Object, Store, ValueRef};
+
+/// How far a large value is read.
+pub(in crate::store) enum Reading {
+    String(string::Reading),
+    Hash(hash::Reading),
+    Item(item::Reading),
+    Stream(Box<stream::Reading>),
+}
+
+impl Reading {
+    /// Begins to read a value of a database or a table; nothing if it is small.
+    pub(in crate::store) fn of(entry: &Entry, number: u32) -> Option<Self> {
+        match entry.value() {
+            ValueRef::Str(bytes) => {
+                (entry.kind() == Kind::Far).then(|| Self::String(string::Reading::of(bytes)))
+            }
+            ValueRef::Hash(..) | ValueRef::Items(_) => None,
+            ValueRef::Boxed(Object::Hash(hash)) => hash::Reading::of(hash).map(Self::Hash),
+            ValueRef::Boxed(Object::Items(items)) => item::Reading::of(items).map(Self::Item),
+            ValueRef::Boxed(Object::Stream(stream)) => stream::Reading::of(stream, number, entry.key())
+                .map(|reading| Self::Stream(Box::new(reading))),
+        }
+    }
+
+    pub(in crate::store) fn reader(&mut self) -> &mut dyn Reader {
+        match self {
+            Self::String(reading) => reading,
+            Self::Hash(reading) => reading,
+            Self::Item(reading) => reading,
+            Self::Stream(reading) => &mut **reading,
+        }
+    }
+}
+
+/// Appends the effects that bring what was kept for a reader.
+pub(in crate::store) fn put_kept(kept: &Kept, number: u32, key: &[u8], out: &mut Vec<u8>) {
+    match kept {
+        Kept::Nothing => {}
+        Kept::Fields(packed) => hash::put_kept(packed, number, key, out),
+    }
+}
+
+/// What takes a change within a value back.
+pub(in crate::store) enum Inverse {
+    String(string::Inverse),
+    Hash(Vec<crate::value::hash::Inverse>),
+    Item(item::Inverse),
+    /// With the address of the stream's object.
+    Stream(Option<usize>, crate::value::stream::Inverse),
+}
+
+impl From<string::Inverse> for Inverse {
+    fn from(inverse: string::Inverse) -> Self {
+        Self::String(inverse)
+    }
+}
+
+impl From<Vec<crate::value::hash::Inverse>> for Inverse {
+    fn from(inverses: Vec<crate::value::hash::Inverse>) -> Self {
+        Self::Hash(inverses)
+    }
+}
+
+impl From<item::Inverse> for Inverse {
+    fn from(inverse: item::Inverse) -> Self {
+        Self::Item(inverse)
+    }
+}
+
+impl From<(Option<usize>, crate::value::stream::Inverse)> for Inverse {
+    fn from((address, inverse): (Option<usize>, crate::value::stream::Inverse)) -> Self {
+        Self::Stream(address, inverse)
+    }
+}
+
+impl Inverse {
+    /// Nobody takes the change back any more: what it took out of a value that is being read goes to the reader.
+    pub(in crate::store) fn settle(self, store: &Store, shard: usize) {
+        match self {
+            Self::String(_) | Self::Hash(_) | Self::Item(_) => {}
+            Self::Stream(address, left) => store.hand_over_of_stream(shard, address, left),
+        }
+    }
+}
+
+impl Locked<'_> {
+    /// Takes a change within a value back.
+    pub(in crate::store) fn take_back_within(
+        &mut self,
+        place: Place<'_>,
+        inverse: Inverse,
+        deadline_of: DeadlineIn<'_>,
+    ) {
+        let store = self.store;
+        let Some(entry) = self.find(place) else { return };
+        let before = entry.deadlines();
+        match inverse {
+            Inverse::String(inverse) => string::take_back(entry, &inverse),
+            Inverse::Hash(inverses) => hash::take_back(entry, inverses),
+            Inverse::Item(inverse) => return self.take_item_back(place, inverse, deadline_of),
+            Inverse::Stream(address, inverse) => {
+                store.is_taken_back(place.shard, address, &inverse);
+                stream::take_back(entry, inverse);
+            }
+        }
+        let after = entry.deadlines();
+        self.count_deadlines(place, before, after);
+    }
+}
