@@ -1,7 +1,7 @@
 //! Entries against a plain model. Run them under Miri after every change here:
 //! `MIRIFLAGS=-Zmiri-permissive-provenance cargo +nightly miri test --lib store::entry`.
 
-use super::layout::varint_len;
+use super::layout::{class_of, class_size, total_size};
 use super::*;
 use crate::store::collection::Collection;
 use crate::value::hash::{BigHash, pack_field};
@@ -256,23 +256,6 @@ fn a_string_apart_stays_where_it_is_whatever_happens_to_its_entry() {
     assert_eq!(text(&entry.far_twin()).1, text(&entry).1);
     entry.replace(Kind::Str, None, b"near");
     assert_eq!((entry.kind(), entry.far_bytes(), text(&entry).1), (Kind::Str, 0, b"near".to_vec()));
-}
-
-#[test]
-fn lengths_of_any_width_have_their_room() {
-    for bits in 0..40 {
-        for n in [(1usize << bits) - 1, 1 << bits, (1 << bits) + 1] {
-            let mut buffer = [0xAA_u8; 16];
-            // SAFETY: no varint of a number below 2^64 is longer than ten bytes.
-            let (written, (read, end)) = unsafe {
-                let p = buffer.as_mut_ptr();
-                let end = put_varint(p, n);
-                (end.offset_from(p) as usize, get_varint(p))
-            };
-            assert_eq!((written, read), (varint_len(n), n));
-            assert_eq!(end, buffer[written..].as_ptr());
-        }
-    }
 }
 
 #[test]
