@@ -30,8 +30,8 @@ mod edit;
 mod varint;
 
 use super::layout::{
-    ADDRESS, ALIGN, CLOCK_SHIFT, FIXED, FLAG_EXPIRE, FLAG_RAW, KIND, TICK_MASK, TTL_BIT, class_of, class_size, tag_of,
-    total_size,
+    ADDRESS, ALIGN, CLOCK_SHIFT, FIXED, FLAG_EXPIRE, FLAG_RAW, KIND, TICK_MASK, TTL_BIT, class_of,
+    class_size, tag_of, total_size,
 };
 use super::{Kind, Near};
 use crate::store::object::Object;
@@ -135,8 +135,7 @@ fn usable(p: *mut u8, class: u8) -> NonNull<u8> {
 /// Returns it with the place of the payload.
 fn begin(name: Name<'_>, payload_len: usize, slack: usize, flags: u32) -> (NonNull<u8>, NonNull<u8>) {
     let expires = name.expire.is_some();
-    let class =
-        class_for(total_size(name.space, name.key.len(), payload_len, expires).saturating_add(slack));
+    let class = class_for(total_size(name.space, name.key.len(), payload_len, expires).saturating_add(slack));
     // SAFETY: the layout's size is not zero; the size that was worked out is that of what is written.
     unsafe {
         let p = usable(alloc(layout(class)), class);
@@ -312,8 +311,9 @@ impl Block {
     pub(super) fn view(&self) -> View<'_> {
         let h = self.head();
         // SAFETY: the payload's range comes from the head.
-        let bytes =
-            || unsafe { NonNull::slice_from_raw_parts(self.ptr().add(h.payload_at()), h.payload_len).as_ref() };
+        let bytes = || unsafe {
+            NonNull::slice_from_raw_parts(self.ptr().add(h.payload_at()), h.payload_len).as_ref()
+        };
         // SAFETY: with these kinds the payload is a pointer of such a box, which lives as long as the block.
         unsafe {
             match self.kind() {

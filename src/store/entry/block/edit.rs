@@ -12,7 +12,12 @@ use std::sync::atomic::Ordering;
 impl Block {
     /// Puts another value near and another deadline in place of those there, where the block has the room, keeps the shape of
     /// its head, and does not waste more than a quarter. Whether it did.
-    pub(in crate::store::entry) fn overwrite(&mut self, near: Near, expire: Option<u64>, bytes: &[u8]) -> bool {
+    pub(in crate::store::entry) fn overwrite(
+        &mut self,
+        near: Near,
+        expire: Option<u64>,
+        bytes: &[u8],
+    ) -> bool {
         let h = self.head();
         let (size, capacity) = (h.size_with(bytes.len()), self.size());
         let fits = varint_len(bytes.len()) == varint_len(h.payload_len)
