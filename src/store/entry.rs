@@ -141,7 +141,7 @@ impl Entry {
 
     /// Makes an entry of a string that has its own allocation.
     pub fn far(space: u32, key: &[u8], expire: Option<u64>, bytes: Vec<u8>, clock: u32) -> Self {
-        Self(Block::new(Name { space, key, expire }, Content::Far(Box::new(bytes)), clock, false))
+        Self(Block::new(Name { space, key, expire }, Content::Far(bytes), clock, false))
     }
 
     /// The block's address, as a hint for prefetching.

@@ -183,7 +183,7 @@ mod tests {
 
     fn entry(key: u16, byte: u8) -> Entry {
         let (name, payload) = (key.to_le_bytes(), [byte; 20]);
-        if byte % 4 == 0 {
+        if byte.is_multiple_of(4) {
             return Entry::far(1, &name, None, payload.to_vec(), 0);
         }
         Entry::new(&Parts { space: 1, key: &name, expire: None, kind: Kind::Str, payload: &payload }, 0)

@@ -71,7 +71,7 @@ pub(super) struct Name<'a> {
 /// What a new block holds.
 pub(super) enum Content<'a> {
     Near(Near, &'a [u8]),
-    Far(Box<Vec<u8>>),
+    Far(Vec<u8>),
     Boxed(Box<Object>),
 }
 
@@ -178,7 +178,7 @@ impl Block {
                 unsafe { payload.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
                 block
             }
-            Content::Far(bytes) => pointing(Kind::Far, Box::into_raw(bytes).cast()),
+            Content::Far(bytes) => pointing(Kind::Far, Box::into_raw(Box::new(bytes)).cast()),
             Content::Boxed(object) => pointing(Kind::Boxed, Box::into_raw(object).cast()),
         };
         Self(slot(block, tag_of(name.expire)), PhantomData)

@@ -66,7 +66,7 @@ impl Entry {
             ValueRef::Str(bytes) => bytes.to_vec(),
             ValueRef::Hash(..) | ValueRef::Items(_) | ValueRef::Boxed(_) => Vec::new(),
         };
-        let content = Content::Far(Box::new(bytes));
+        let content = Content::Far(bytes);
         Self(Block::new(self.0.name(), content, self.clock(), self.is_raw()))
     }
 
@@ -117,7 +117,7 @@ impl Entry {
             (Some(copy), _) => Self(copy),
             (None, View::Far(bytes)) => {
                 let name = Name { space, key, expire: self.0.name().expire };
-                Self(Block::new(name, Content::Far(Box::new(bytes.clone())), clock, self.is_raw()))
+                Self(Block::new(name, Content::Far(bytes.clone()), clock, self.is_raw()))
             }
             (None, View::Near(..) | View::Boxed(_)) => panic!("a copy of a whole object"),
         }

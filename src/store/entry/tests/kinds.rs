@@ -100,7 +100,9 @@ fn object(value: &Value) -> Option<Box<Object>> {
         }
         Value::Items(items) => {
             let mut all = Collection::default();
-            items.iter().for_each(|(sort, item)| drop(all.put(&[*sort], item)));
+            for (sort, item) in items {
+                all.put(&[*sort], item);
+            }
             Some(Box::new(Object::Items(all)))
         }
         Value::Stream(texts) => {
@@ -122,7 +124,7 @@ fn append(stream: &mut Stream, text: &[u8]) {
 fn packed(value: &Value) -> Option<(Kind, Vec<u8>)> {
     let mut out = Vec::new();
     match value {
-        Value::Near(bytes) => return Some((Kind::Str, bytes.clone())),
+        Value::Near(bytes) => Some((Kind::Str, bytes.clone())),
         Value::Packed(fields, ttl) => {
             fields.iter().for_each(|(name, (value, at))| pack_field(&mut out, *ttl, &[*name], value, *at));
             Some((if *ttl { Kind::HashTtl } else { Kind::Hash }, out))
