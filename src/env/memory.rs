@@ -106,8 +106,8 @@ pub fn used_bytes() -> u64 {
     BALANCE.iter().map(|slot| slot.0.load(Relaxed)).sum::<i64>().max(0) as u64
 }
 
-/// The bytes that this thread has allocated less those it has freed, in O(1). Two readings of one thread tell what it did between
-/// them. Always 0 in a program that does not have [`Allocator`] as its allocator.
+/// The bytes that this thread has allocated less those it has freed, in O(1). Two readings of one thread tell what it
+/// did between them. Always 0 in a program that does not have [`Allocator`] as its allocator.
 pub fn thread_bytes() -> i64 {
     match MINE.get() {
         0 => 0,

@@ -1,8 +1,8 @@
 //! One entry of the sharded map: a heap block that holds key, flags and a small value, behind one tagged word.
 //!
-//! Small values stand in the block (near), larger ones in an allocation of their own (apart): a string so large that copying
-//! it with its block would hold up the shard, or an [`Object`]. The deadline in the slot lets the expiry cycle and the
-//! volatile eviction policies walk the map without touching the blocks.
+//! Small values stand in the block (near), larger ones in an allocation of their own (apart): a string so large that
+//! copying it with its block would hold up the shard, or an [`Object`]. The deadline in the slot lets the expiry cycle
+//! and the volatile eviction policies walk the map without touching the blocks.
 //!
 //! The layout is that of `block`, which alone has unsafe code.
 
@@ -64,7 +64,7 @@ impl Kind {
             3 => Self::Items,
             4 => Self::Far,
             15 => Self::Boxed,
-            other => unreachable!("no block is of kind {other}"),
+            other => no_kind(other),
         }
     }
 
@@ -88,6 +88,11 @@ impl Kind {
             Self::Far | Self::Boxed => true,
         }
     }
+}
+
+#[cold]
+fn no_kind(bits: u32) -> ! {
+    unreachable!("no block is of kind {bits}")
 }
 
 /// The parts from which a block is made.

@@ -9,8 +9,8 @@ pub fn block(size: usize) -> usize {
     if size == 0 { 0 } else { class_bytes(size) }
 }
 
-/// The bytes of a `BTreeMap` of `len` elements that came in ascending order. Of another order it takes up to a fifth less, which
-/// matters little where elements have much more on the heap; else [`Measured`] is exact.
+/// The bytes of a `BTreeMap` of `len` elements that came in ascending order. Of another order it takes up to a fifth
+/// less, which matters little where elements have much more on the heap; else [`Measured`] is exact.
 pub const fn btree<K, V>(len: usize) -> usize {
     /// Elements of a full node.
     const FULL: usize = 11;
@@ -36,9 +36,9 @@ pub const fn btree<K, V>(len: usize) -> usize {
     bytes
 }
 
-/// A tree of the standard library that knows what its nodes take: how full they are depends on the order in which elements came
-/// and went. The count of the allocator tells it, so that nothing is known where [`Allocator`](crate::env::memory::Allocator)
-/// does not count.
+/// A tree of the standard library that knows what its nodes take: how full they are depends on the order in which
+/// elements came and went. The count of the allocator tells it, so that nothing is known where
+/// [`Allocator`](crate::env::memory::Allocator) does not count.
 pub struct Measured<T> {
     tree: T,
     bytes: i64,
@@ -52,7 +52,8 @@ impl<T> Measured<T> {
         Self { tree, bytes: thread_bytes() - before }
     }
 
-    /// Changes the tree. The function allocates and frees nothing else: what comes or goes was there before, and lives on.
+    /// Changes the tree. The function allocates and frees nothing else: what comes or goes was there before, and lives
+    /// on.
     #[inline]
     pub fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
         let before = thread_bytes();

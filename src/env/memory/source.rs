@@ -1,5 +1,5 @@
-//! Where tests have their memory from: jemalloc as a server, or the system with `ITEMORY_SYSTEM_ALLOCATOR=1` in the environment,
-//! so that a checker that watches the system's allocator sees every block.
+//! Where tests have their memory from: jemalloc as a server, or the system with `ITEMORY_SYSTEM_ALLOCATOR=1` in the
+//! environment, so that a checker that watches the system's allocator sees every block.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};

@@ -1,5 +1,6 @@
-//! The block of an entry, and all unsafe code that it takes. What stands in a block cannot be told from outside by bytes: a
-//! value apart comes as the box itself, never as its address, and no function gives the bytes of an address away.
+//! The block of an entry, and all unsafe code that it takes. What stands in a block cannot be told from outside by
+//! bytes: a value apart comes as the box itself, never as its address, and no function gives the bytes of an address
+//! away.
 //!
 //! ```text
 //! slot (8 bytes, what the map stores)
@@ -17,9 +18,11 @@
 //!
 //! # Safety invariants
 //! Every function of this module that is not `unsafe` keeps them whatever it is given.
-//! * A block is owned by exactly one [`Block`]; it is freed where that is dropped or gets another block, and nowhere else.
+//! * A block is owned by exactly one [`Block`]; it is freed where that is dropped or gets another block, and nowhere
+//!   else.
 //! * The block is allocated with the layout of its size class, and its head, key and payload lie within.
-//! * Kind and payload belong together: with a kind that is apart the payload is a pointer of a box that this block alone owns.
+//! * Kind and payload belong together: with a kind that is apart the payload is a pointer of a box that this block
+//!   alone owns.
 //! * The fields from offset 4 on change only through `&mut Block`, that is under the shard's exclusive lock.
 //! * The first word is an atomic, because readers that share the lock store the access clock, and nothing else of it.
 #![allow(unsafe_code)]
@@ -48,8 +51,8 @@ type Apart = (Box<Vec<u8>>, Box<Object>);
 /// The bytes of a payload that is a pointer.
 const POINTER: usize = size_of::<*mut ()>();
 
-/// An owned block and the coarse deadline beside its address. The marker has the compiler decide as for what blocks can own
-/// whether a block may be sent to, and shared with, other threads.
+/// An owned block and the coarse deadline beside its address. The marker has the compiler decide as for what blocks can
+/// own whether a block may be sent to, and shared with, other threads.
 pub(super) struct Block(NonZeroU64, PhantomData<Apart>);
 
 const _: () = {
@@ -123,7 +126,8 @@ fn class_for(size: usize) -> u8 {
     class_of(size)
 }
 
-/// A pointer that can be tagged, or the program's end. Only a program that asks for them gets addresses of more than 48 bits.
+/// A pointer that can be tagged, or the program's end. Only a program that asks for them gets addresses of more than 48
+/// bits.
 fn usable(p: *mut u8, class: u8) -> NonNull<u8> {
     match NonNull::new(p) {
         Some(p) if p.addr().get() as u64 & !ADDRESS == 0 => p,
@@ -332,12 +336,12 @@ impl Block {
         let kind = self.kind();
         // SAFETY: as in `view`; the block is borrowed mutably, and it alone owns what the payload points to.
         unsafe {
-            let payload = NonNull::slice_from_raw_parts(self.ptr().add(h.payload_at()), h.payload_len);
+            let mut payload = NonNull::slice_from_raw_parts(self.ptr().add(h.payload_at()), h.payload_len);
             match kind {
-                Kind::Str => ViewMut::Near(Near::Str, { payload }.as_mut()),
-                Kind::Hash => ViewMut::Near(Near::Hash, { payload }.as_mut()),
-                Kind::HashTtl => ViewMut::Near(Near::HashTtl, { payload }.as_mut()),
-                Kind::Items => ViewMut::Near(Near::Items, { payload }.as_mut()),
+                Kind::Str => ViewMut::Near(Near::Str, payload.as_mut()),
+                Kind::Hash => ViewMut::Near(Near::Hash, payload.as_mut()),
+                Kind::HashTtl => ViewMut::Near(Near::HashTtl, payload.as_mut()),
+                Kind::Items => ViewMut::Near(Near::Items, payload.as_mut()),
                 Kind::Far => ViewMut::Far(&mut *self.pointer(&h)),
                 Kind::Boxed => ViewMut::Boxed(&mut *self.pointer(&h)),
             }

@@ -109,8 +109,8 @@ impl Entry {
         self.named_twin(self.space(), self.key(), self.clock())
     }
 
-    /// The same under another name, with an access clock of its own. Panics if the value is an [`Object`], of which copies
-    /// are made element by element.
+    /// The same under another name, with an access clock of its own. Panics if the value is an [`Object`], of which
+    /// copies are made element by element.
     #[must_use]
     pub fn named_twin(&self, space: u32, key: &[u8], clock: u32) -> Self {
         match (self.0.copy(space, key, clock), self.0.view()) {

@@ -1,5 +1,5 @@
-//! Entries against a plain model. Run them under Miri after every change here:
-//! `MIRIFLAGS=-Zmiri-permissive-provenance cargo +nightly miri test --lib store::entry`.
+//! Entries against a plain model. `scripts/test memory` runs them under a checker of memory; run them under Miri, too,
+//! after every change here: `MIRIFLAGS=-Zmiri-permissive-provenance cargo +nightly miri test --lib store::entry`.
 
 mod kinds;
 

@@ -10,8 +10,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
 impl Block {
-    /// Puts another value near and another deadline in place of those there, where the block has the room, keeps the shape of
-    /// its head, and does not waste more than a quarter. Whether it did.
+    /// Puts another value near and another deadline in place of those there, where the block has the room, keeps the
+    /// shape of its head, and does not waste more than a quarter. Whether it did.
     pub(in crate::store::entry) fn overwrite(
         &mut self,
         near: Near,
@@ -54,15 +54,16 @@ impl Block {
     /// Writes the payload's length.
     ///
     /// # Safety
-    /// `h` is the block's head, the length is as wide as the one before, and so many bytes of payload are written or about to be.
+    /// `h` is the block's head, the length is as wide as the one before, and so many bytes of payload are written or
+    /// about to be.
     unsafe fn write_payload_len(&mut self, h: &Head, len: usize) {
         let at = FIXED + varint_len(h.space as usize) + varint_len(h.key_len);
         // SAFETY: the caller says that the length's varint keeps its width.
         unsafe { put_varint(self.ptr().add(at), len) };
     }
 
-    /// Puts zeros in place of a part of a value near, and returns them. Where the block is too small it gets another one, with
-    /// room for `slack(size)` more bytes. Panics if the value is apart or the part is not within it.
+    /// Puts zeros in place of a part of a value near, and returns them. Where the block is too small it gets another
+    /// one, with room for `slack(size)` more bytes. Panics if the value is apart or the part is not within it.
     pub(in crate::store::entry) fn splice(
         &mut self,
         at: usize,
@@ -81,8 +82,8 @@ impl Block {
         let slack = if need > self.size() && h.payload_len > 0 { slack(need) } else { 0 };
         let payload = if varint_len(new_len) == varint_len(h.payload_len) {
             let class = (need > self.size()).then(|| class_for(need.saturating_add(slack)));
-            // SAFETY: a class for more than the block has is greater than its own. Then the block has room for the new length,
-            // whose field keeps its width; the tail moves within the payload.
+            // SAFETY: a class for more than the block has is greater than its own. Then the block has room for the new
+            // length, whose field keeps its width; the tail moves within the payload.
             unsafe {
                 if let Some(class) = class {
                     self.reallocate(class);
@@ -94,8 +95,8 @@ impl Block {
             }
         } else {
             let (block, payload) = begin(self.name(), new_len, slack, self.bits());
-            // SAFETY: the new block has room for the bytes before and behind the gap, which are bytes of the old one; what the
-            // new block holds is near.
+            // SAFETY: the new block has room for the bytes before and behind the gap, which are bytes of the old one;
+            // what the new block holds is near.
             unsafe {
                 let old = self.ptr().add(h.payload_at());
                 payload.copy_from_nonoverlapping(old, at);
@@ -155,8 +156,8 @@ impl Block {
         Some(Self(slot(block, self.tag()), PhantomData))
     }
 
-    /// A new block with the bytes of this one's payload. If they are a pointer, then only one of the two blocks may live on, and
-    /// the other is freed without what it points to.
+    /// A new block with the bytes of this one's payload. If they are a pointer, then only one of the two blocks may
+    /// live on, and the other is freed without what it points to.
     fn under(&self, name: Name<'_>, flags: u32) -> NonNull<u8> {
         let h = self.head();
         let (block, payload) = begin(name, h.payload_len, 0, flags);
@@ -165,8 +166,8 @@ impl Block {
         block
     }
 
-    /// Takes another block in place of the one there, which is freed without what its payload points to. The slot keeps its
-    /// deadline.
+    /// Takes another block in place of the one there, which is freed without what its payload points to. The slot keeps
+    /// its deadline.
     ///
     /// # Safety
     /// The other block is complete and nobody's. What the block there points to, if it does, the other one points to.

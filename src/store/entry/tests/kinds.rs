@@ -1,5 +1,5 @@
-//! Entries of all kinds, several beside each other, against a plain model: values that become ones of other kinds, deadlines that
-//! come and go, strings and hashes that grow and shrink, copies, and what is dropped.
+//! Entries of all kinds, several beside each other, against a plain model: values that become ones of other kinds,
+//! deadlines that come and go, strings and hashes that grow and shrink, copies, and what is dropped.
 
 use super::*;
 use crate::env::memory::thread_bytes;
