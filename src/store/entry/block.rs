@@ -1,5 +1,5 @@
-//! The block of an entry, and all unsafe code that it takes. No caller can forge a pointer in a block: a value apart comes
-//! as the box itself, never as its address, and no function gives out the bytes of a pointer.
+//! The block of an entry, and all unsafe code that it takes. No caller can forge a pointer in a block: a value apart
+//! comes as the box itself, never as its address, and no function gives out the bytes of a pointer.
 //!
 //! ```text
 //! slot (8 bytes, what the map stores)
@@ -50,8 +50,8 @@ type Apart = (Box<Vec<u8>>, Box<Object>);
 /// The bytes of a payload that is a pointer.
 const POINTER: usize = size_of::<*mut ()>();
 
-/// An owned block and the coarse deadline beside its address. Because of the marker the compiler lets other threads have
-/// and share a block only as long as they may have and share all that blocks can own.
+/// An owned block and the coarse deadline beside its address. Because of the marker the compiler lets other threads
+/// have and share a block only as long as they may have and share all that blocks can own.
 pub(super) struct Block(NonZeroU64, PhantomData<Apart>);
 
 const _: () = {
