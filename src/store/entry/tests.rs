@@ -1,7 +1,9 @@
-//! Entries against a plain model. Run them under Miri after every change here:
-//! `MIRIFLAGS=-Zmiri-permissive-provenance cargo +nightly miri test --lib store::entry`.
+//! Entries against a plain model. `scripts/test memory` runs them under a checker of memory; run them under Miri, too,
+//! after every change here: `MIRIFLAGS=-Zmiri-permissive-provenance cargo +nightly miri test --lib store::entry`.
 
-use super::layout::varint_len;
+mod kinds;
+
+use super::layout::{class_of, class_size, total_size};
 use super::*;
 use crate::store::collection::Collection;
 use crate::value::hash::{BigHash, pack_field};
@@ -259,23 +261,6 @@ fn a_string_apart_stays_where_it_is_whatever_happens_to_its_entry() {
 }
 
 #[test]
-fn lengths_of_any_width_have_their_room() {
-    for bits in 0..40 {
-        for n in [(1usize << bits) - 1, 1 << bits, (1 << bits) + 1] {
-            let mut buffer = [0xAA_u8; 16];
-            // SAFETY: no varint of a number below 2^64 is longer than ten bytes.
-            let (written, (read, end)) = unsafe {
-                let p = buffer.as_mut_ptr();
-                let end = put_varint(p, n);
-                (end.offset_from(p) as usize, get_varint(p))
-            };
-            assert_eq!((written, read), (varint_len(n), n));
-            assert_eq!(end, buffer[written..].as_ptr());
-        }
-    }
-}
-
-#[test]
 fn growth_at_the_end_is_geometric() {
     let mut entry =
         Entry::new(&Parts { space: 0, key: b"k", expire: None, kind: Kind::Str, payload: b"" }, 0);
@@ -308,4 +293,109 @@ fn readers_of_one_entry_set_its_clock_together() {
         }
     });
     assert_eq!(entry.clock() % 1000, 49);
+}
+
+fn small(kind: Kind, payload: &[u8]) -> Entry {
+    Entry::new(&Parts { space: 1, key: b"k", expire: None, kind, payload }, 3)
+}
+
+fn of_items() -> Entry {
+    Entry::boxed(1, b"k", None, Box::new(Object::Items(Collection::from_packed(b"", None))), 3)
+}
+
+/// Runs what must not go through, and says why it did not.
+fn refused<T>(work: impl FnOnce() -> T) -> String {
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    let Err(reason) = result else { panic!("it went through") };
+    match reason.downcast::<String>() {
+        Ok(reason) => *reason,
+        Err(reason) => (*reason.downcast::<&str>().unwrap()).to_owned(),
+    }
+}
+
+#[test]
+fn bytes_are_never_taken_for_what_is_apart() {
+    for kind in [Kind::Far, Kind::Boxed] {
+        for payload in [&[0x41; 8][..], b"", b"short", &[0; 8]] {
+            assert!(refused(|| small(kind, payload)).contains("allocation of its own"));
+            for mut entry in
+                [small(Kind::Str, b"12345678"), Entry::far(1, b"k", None, vec![7; 9], 3), of_items()]
+            {
+                let before = entry.kind();
+                assert!(refused(|| entry.replace(kind, None, payload)).contains("allocation of its own"));
+                assert_eq!(entry.kind(), before);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_apart_is_reached_only_as_what_it_is() {
+    let far = || Entry::far(1, b"k", None, vec![7; 9], 3);
+    for mut entry in [far(), of_items()] {
+        let address = entry.object_address();
+        entry.payload_mut().fill(0x41);
+        assert!(refused(|| entry.splice(0, 8, 8).fill(0x41)).contains("kind"));
+        assert!(refused(|| entry.splice(8, 0, 1).len()).contains("kind"));
+        assert_eq!(entry.object_address(), address);
+        assert!(entry.payload_mut().is_empty());
+    }
+    let mut entry = of_items();
+    entry.string_mut().fill(0x41);
+    entry.resize_string(100);
+    entry.resize_string(0);
+    assert!(entry.string_mut().is_empty() && entry.object_mut().is_some());
+    assert!(refused(|| entry.twin()).contains("object"));
+    assert!(refused(|| entry.named_twin(2, b"other", 0)).contains("object"));
+    assert!(matches!(entry.far_twin().value(), ValueRef::Str(b"")));
+    let (one, other) = (far(), far().twin());
+    assert_ne!(one.object_address(), other.object_address());
+    drop(one);
+    assert!(matches!(other.value(), ValueRef::Str(bytes) if *bytes == [7; 9]));
+}
+
+#[test]
+fn a_hash_is_no_string() {
+    let mut packed = Vec::new();
+    pack_field(&mut packed, false, b"f", b"v", 0);
+    let mut entry = small(Kind::Hash, &packed);
+    entry.resize_string(1000);
+    entry.string_mut().fill(0xff);
+    assert!(matches!(entry.value(), ValueRef::Hash(bytes, false) if *bytes == packed));
+}
+
+#[test]
+fn a_part_that_is_not_there_is_not_spliced() {
+    let mut entry = small(Kind::Str, b"0123456789");
+    for (at, remove) in
+        [(11, 0), (10, 1), (0, 11), (5, usize::MAX), (usize::MAX, 1), (usize::MAX, usize::MAX)]
+    {
+        assert!(refused(|| entry.splice(at, remove, 1).len()).contains("of 10"), "{remove} at {at}");
+    }
+    for insert in [usize::MAX, usize::MAX - 9, isize::MAX as usize, isize::MAX as usize / 2] {
+        assert!(refused(|| entry.splice(10, 0, insert).len()).contains("a block of"), "{insert}");
+    }
+    assert!(matches!(entry.value(), ValueRef::Str(b"0123456789")));
+    assert_eq!(entry.splice(10, 0, 0).len(), 0);
+}
+
+#[test]
+fn a_clock_of_any_value_leaves_kind_and_flags_alone() {
+    let mut entry = small(Kind::Items, b"12345");
+    entry.mark_raw();
+    for clock in [u32::MAX, 1 << 24, 0, 0x1_2345] {
+        entry.set_clock(clock);
+        assert_eq!((entry.clock(), entry.kind(), entry.is_raw()), (clock & 0xff_ffff, Kind::Items, true));
+    }
+    let entry =
+        Entry::new(&Parts { space: 1, key: b"k", expire: None, kind: Kind::Str, payload: b"v" }, u32::MAX);
+    assert_eq!((entry.clock(), entry.kind(), entry.is_raw()), (0xff_ffff, Kind::Str, false));
+}
+
+#[test]
+fn a_kind_is_read_back_and_nothing_else_is_one() {
+    let all = [Kind::Str, Kind::Hash, Kind::HashTtl, Kind::Items, Kind::Far, Kind::Boxed];
+    all.into_iter().for_each(|kind| assert_eq!(Kind::from_bits(kind as u32), kind));
+    let others = (0..16).filter(|bits| all.iter().all(|kind| *kind as u32 != *bits));
+    assert_eq!(others.inspect(|bits| drop(refused(|| Kind::from_bits(*bits)))).count(), 10);
 }

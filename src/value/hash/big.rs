@@ -16,7 +16,7 @@
 
 use super::part::{Name, Part};
 use super::{FieldRef, packed_fields, passed};
-use crate::value::heap;
+use crate::value::heap::{self, Measured};
 use ahash::RandomState;
 use smallvec::{SmallVec, smallvec};
 use std::collections::BTreeSet;
@@ -34,14 +34,14 @@ pub struct BigHash {
     /// The most fields that a part ever had.
     fullest: usize,
     /// The earliest deadline of every part that has one.
-    firsts: BTreeSet<(u64, usize)>,
+    firsts: Measured<BTreeSet<(u64, usize)>>,
 }
 
 impl Default for BigHash {
     fn default() -> Self {
         let state = RandomState::new();
         let parts = smallvec![Part::new(state.clone())];
-        Self { parts, state, len: 0, with_deadline: 0, fullest: 0, firsts: BTreeSet::new() }
+        Self { parts, state, len: 0, with_deadline: 0, fullest: 0, firsts: Measured::default() }
     }
 }
 
@@ -168,8 +168,10 @@ impl BigHash {
     }
 
     fn move_first(&mut self, part: usize, before: Option<u64>, after: Option<u64>) {
-        before.map(|at| self.firsts.remove(&(at, part)));
-        after.map(|at| self.firsts.insert((at, part)));
+        self.firsts.change(|firsts| {
+            before.map(|at| firsts.remove(&(at, part)));
+            after.map(|at| firsts.insert((at, part)));
+        });
     }
 
     /// A field, also if it has expired. O(1).
@@ -324,7 +326,7 @@ impl BigHash {
         let samples = if samples == 0 { self.len } else { samples.div_ceil(self.parts.len()) };
         let parts: usize = self.parts.iter().map(|part| part.memory(samples)).sum();
         let own = if self.parts.spilled() { self.parts.capacity() * size_of::<Part>() } else { 0 };
-        parts + heap::btree::<(u64, usize), ()>(self.firsts.len()) + heap::block(own)
+        parts + self.firsts.memory() + heap::block(own)
     }
 }
 

@@ -2,7 +2,7 @@
 //! scans cost O(1), and an order by deadline beside it for the fields that have one.
 
 use super::FieldRef;
-use crate::value::heap;
+use crate::value::heap::{self, Measured};
 use crate::value::packed::{get_varint, put_varint_to, varint_len};
 use indexmap::set::MutableValues;
 use indexmap::{Equivalent, IndexSet};
@@ -105,12 +105,12 @@ impl Equivalent<Field> for Name<'_> {
 pub(super) struct Part {
     fields: IndexSet<Field, ahash::RandomState>,
     /// Deadline and position of every field that has a deadline.
-    deadlines: BTreeSet<(u64, usize)>,
+    deadlines: Measured<BTreeSet<(u64, usize)>>,
 }
 
 impl Part {
     pub(super) fn new(state: ahash::RandomState) -> Self {
-        Self { fields: IndexSet::with_hasher(state), deadlines: BTreeSet::new() }
+        Self { fields: IndexSet::with_hasher(state), deadlines: Measured::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -210,8 +210,10 @@ impl Part {
         self.move_deadline(index, field.expire(), 0);
         let last = self.fields.len();
         if let Some(moved) = self.fields.get_index(index).map(Field::expire).filter(|at| *at != 0) {
-            self.deadlines.remove(&(moved, last));
-            self.deadlines.insert((moved, index));
+            self.deadlines.change(|order| {
+                order.remove(&(moved, last));
+                order.insert((moved, index));
+            });
         }
         if last == 0 || self.fields.capacity() > 64 && last * 8 < self.fields.capacity() {
             self.fields.shrink_to(last * 2);
@@ -223,12 +225,14 @@ impl Part {
         if before == after {
             return;
         }
-        if before != 0 {
-            self.deadlines.remove(&(before, index));
-        }
-        if after != 0 {
-            self.deadlines.insert((after, index));
-        }
+        self.deadlines.change(|order| {
+            if before != 0 {
+                order.remove(&(before, index));
+            }
+            if after != 0 {
+                order.insert((after, index));
+            }
+        });
     }
 
     /// Gives the fields that leave to a new part, and says which they were. Those that stay, and those that leave, keep
@@ -240,7 +244,7 @@ impl Part {
         let count = leaving.iter().filter(|leaves| **leaves).count();
         let hasher = self.fields.hasher().clone();
         let fields = IndexSet::with_capacity_and_hasher(room(count), hasher);
-        let mut other = Self { fields, deadlines: BTreeSet::new() };
+        let mut other = Self { fields, deadlines: Measured::default() };
         let mut next = leaving.iter();
         self.fields.retain2(|field| {
             let leaves = next.next().copied().unwrap_or_default();
@@ -268,9 +272,9 @@ impl Part {
         self.deadlines = self.order_by_deadline();
     }
 
-    fn order_by_deadline(&self) -> BTreeSet<(u64, usize)> {
+    fn order_by_deadline(&self) -> Measured<BTreeSet<(u64, usize)>> {
         let with = self.fields.iter().map(Field::expire).enumerate().filter(|(_, at)| *at != 0);
-        with.map(|(index, at)| (at, index)).collect()
+        Measured::made(|| with.map(|(index, at)| (at, index)).collect())
     }
 
     /// Approximate bytes allocated, from a sample of fields.
@@ -286,7 +290,6 @@ impl Part {
             0 => 0,
             _ => heap::block((capacity * 8).div_ceil(7).next_power_of_two() * (size_of::<usize>() + 1) + 16),
         };
-        let deadlines = heap::btree::<(u64, usize), ()>(self.deadlines.len());
-        buckets + index + deadlines + (sum * n).checked_div(take).unwrap_or(0)
+        buckets + index + self.deadlines.memory() + (sum * n).checked_div(take).unwrap_or(0)
     }
 }

@@ -1,7 +1,7 @@
 //! Consumer groups: how far each has read, what was delivered and not acknowledged, and by whom.
 
 use super::StreamId;
-use crate::value::heap;
+use crate::value::heap::{self, Measured};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, RangeInclusive};
 
@@ -37,7 +37,7 @@ pub struct Consumer {
     pub seen_at_ms: u64,
     /// When it last got something, in milliseconds since the Unix epoch; nothing if never.
     pub active_at_ms: Option<u64>,
-    pending: BTreeSet<StreamId>,
+    pending: Measured<BTreeSet<StreamId>>,
 }
 
 impl Consumer {
@@ -76,7 +76,7 @@ impl RemovedConsumer {
 pub struct Group {
     /// How far it has read.
     pub position: GroupPosition,
-    pending: BTreeMap<StreamId, Pending>,
+    pending: Measured<BTreeMap<StreamId, Pending>>,
     consumers: Vec<Option<Consumer>>,
     /// The consumers' places, by their names.
     by_name: Vec<u32>,
@@ -144,8 +144,12 @@ impl Group {
             Ok(rank) => return (ConsumerKey(self.by_name.get(rank).copied().unwrap_or(0)), false),
             Err(rank) => rank,
         };
-        let consumer =
-            Consumer { name: name.into(), seen_at_ms: now_ms, active_at_ms: None, pending: BTreeSet::new() };
+        let consumer = Consumer {
+            name: name.into(),
+            seen_at_ms: now_ms,
+            active_at_ms: None,
+            pending: Measured::default(),
+        };
         let free = if self.by_name.len() < self.consumers.len() {
             self.consumers.iter().position(Option::is_none)
         } else {
@@ -170,8 +174,10 @@ impl Group {
         let rank = self.search(name).ok()?;
         let place = self.by_name.remove(rank);
         let consumer = self.consumers.get_mut(place as usize)?.take()?;
-        let pending =
-            consumer.pending.iter().filter_map(|id| Some((*id, self.pending.remove(id)?))).collect();
+        let mut pending = Vec::with_capacity(consumer.pending.len());
+        self.pending.change(|all| {
+            pending.extend(consumer.pending.iter().filter_map(|id| Some((*id, all.remove(id)?))));
+        });
         while let Some(None) = self.consumers.last() {
             self.consumers.pop();
         }
@@ -188,7 +194,7 @@ impl Group {
         if let Some(slot) = self.consumers.get_mut(at) {
             *slot = Some(consumer);
         }
-        self.pending.extend(pending);
+        self.pending.change(|all| all.extend(pending.iter().copied()));
     }
 
     /// How many entries are pending.
@@ -223,13 +229,13 @@ impl Group {
         if self.consumer(pending.consumer).is_none() {
             return false;
         }
-        let before = self.pending.insert(id, pending).map(|before| before.consumer);
+        let before = self.pending.change(|all| all.insert(id, pending)).map(|before| before.consumer);
         if before != Some(pending.consumer) {
             if let Some(other) = before.and_then(|before| self.consumer_mut(before)) {
-                other.pending.remove(&id);
+                other.pending.change(|own| own.remove(&id));
             }
             if let Some(consumer) = self.consumer_mut(pending.consumer) {
-                consumer.pending.insert(id);
+                consumer.pending.change(|own| own.insert(id));
             }
         }
         true
@@ -237,19 +243,17 @@ impl Group {
 
     /// Forgets a pending entry; whether it was there. O(log pending).
     pub fn acknowledge(&mut self, id: StreamId) -> bool {
-        let Some(pending) = self.pending.remove(&id) else { return false };
+        let Some(pending) = self.pending.change(|all| all.remove(&id)) else { return false };
         if let Some(consumer) = self.consumer_mut(pending.consumer) {
-            consumer.pending.remove(&id);
+            consumer.pending.change(|own| own.remove(&id));
         }
         true
     }
 
     /// The bytes it takes on the heap, apart from itself. O(number of consumers).
     pub fn memory(&self) -> usize {
-        let each = |consumer: &Consumer| {
-            heap::block(consumer.name.len()) + heap::btree::<StreamId, ()>(consumer.pending.len())
-        };
-        heap::btree::<StreamId, Pending>(self.pending.len())
+        let each = |consumer: &Consumer| heap::block(consumer.name.len()) + consumer.pending.memory();
+        self.pending.memory()
             + heap::block(self.consumers.capacity() * size_of::<Option<Consumer>>())
             + heap::block(self.by_name.capacity() * size_of::<u32>())
             + self.consumers().map(each).sum::<usize>()

@@ -1,0 +1,333 @@
+//! Entries of all kinds, several beside each other, against a plain model: values that become ones of other kinds,
+//! deadlines that come and go, strings and hashes that grow and shrink, copies, and what is dropped.
+
+use super::*;
+use crate::env::memory::thread_bytes;
+use crate::store::collection::pack_item;
+use crate::value::stream::{NodeLimits, Stream, StreamId};
+use std::collections::BTreeMap;
+
+/// No more entries than this at a time.
+const MOST: usize = 6;
+
+/// What a value is. Fields have a value and a deadline, or 0.
+#[derive(Clone, Debug, PartialEq)]
+enum Value {
+    Near(Vec<u8>),
+    Far(Vec<u8>),
+    Packed(BTreeMap<u8, (Vec<u8>, u64)>, bool),
+    Hash(BTreeMap<u8, (Vec<u8>, u64)>),
+    PackedItems(BTreeMap<u8, Vec<u8>>),
+    Items(BTreeMap<u8, Vec<u8>>),
+    Stream(Vec<Vec<u8>>),
+}
+
+#[derive(Clone, Debug)]
+struct Kept {
+    space: u32,
+    key: Vec<u8>,
+    expire: Option<u64>,
+    clock: u32,
+    raw: bool,
+    value: Value,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    New(u32, Vec<u8>, Option<u64>, Value),
+    Become(Value),
+    Expire(Option<u64>),
+    Rename(u32, Vec<u8>),
+    Clock(u32),
+    Raw(bool),
+    /// A string's new length, and where its byte is changed.
+    Resize(usize, usize),
+    /// A field, item or entry is added, or with nothing taken away.
+    Part(u8, Option<Vec<u8>>, u64),
+    Copy(u32, Vec<u8>, u32),
+    CopyApart,
+    Drop,
+}
+
+fn fields() -> impl Strategy<Value = BTreeMap<u8, (Vec<u8>, u64)>> {
+    prop::collection::btree_map(0u8..20, (bytes(), prop_oneof![Just(0u64), 1u64..100_000]), 1..6)
+}
+
+fn items() -> impl Strategy<Value = BTreeMap<u8, Vec<u8>>> {
+    prop::collection::btree_map(0u8..20, bytes(), 1..6)
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        3 => bytes().prop_map(Value::Near),
+        3 => bytes().prop_map(Value::Far),
+        2 => (fields(), any::<bool>()).prop_map(|(mut fields, ttl)| {
+            fields.values_mut().for_each(|field| field.1 *= u64::from(ttl));
+            Value::Packed(fields, ttl)
+        }),
+        2 => fields().prop_map(Value::Hash),
+        1 => items().prop_map(Value::PackedItems),
+        1 => items().prop_map(Value::Items),
+        1 => prop::collection::vec(bytes(), 0..4).prop_map(Value::Stream),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (space(), bytes(), expire(), value()).prop_map(|(s, k, e, v)| Step::New(s, k, e, v)),
+        4 => value().prop_map(Step::Become),
+        3 => expire().prop_map(Step::Expire),
+        2 => (space(), bytes()).prop_map(|(s, k)| Step::Rename(s, k)),
+        1 => (0u32..1 << 24).prop_map(Step::Clock),
+        1 => any::<bool>().prop_map(Step::Raw),
+        4 => (length(), length()).prop_map(|(len, at)| Step::Resize(len, at)),
+        5 => (0u8..20, prop::option::weighted(0.7, bytes()), prop_oneof![Just(0u64), 1u64..100_000])
+            .prop_map(|(name, part, at)| Step::Part(name, part, at)),
+        2 => (space(), bytes(), 0u32..1 << 24).prop_map(|(s, k, c)| Step::Copy(s, k, c)),
+        1 => Just(Step::CopyApart),
+        2 => Just(Step::Drop),
+    ]
+}
+
+fn object(value: &Value) -> Option<Box<Object>> {
+    match value {
+        Value::Hash(fields) => {
+            let mut hash = BigHash::default();
+            for (name, (value, at)) in fields {
+                hash.set(&[*name], value, *at);
+            }
+            Some(Box::new(Object::Hash(hash)))
+        }
+        Value::Items(items) => {
+            let mut all = Collection::default();
+            for (sort, item) in items {
+                all.put(&[*sort], item);
+            }
+            Some(Box::new(Object::Items(all)))
+        }
+        Value::Stream(texts) => {
+            let mut stream = Stream::new();
+            texts.iter().for_each(|text| append(&mut stream, text));
+            Some(Box::new(Object::Stream(stream)))
+        }
+        Value::Near(_) | Value::Far(_) | Value::Packed(..) | Value::PackedItems(_) => None,
+    }
+}
+
+fn append(stream: &mut Stream, text: &[u8]) {
+    let id = StreamId::new(stream.len() + 1, 0);
+    let parts: [&[u8]; 2] = [b"field", text];
+    stream.append(id, parts.into_iter(), NodeLimits::default()).unwrap();
+}
+
+/// The kind and the bytes of a value that stands in its block.
+fn packed(value: &Value) -> Option<(Kind, Vec<u8>)> {
+    let mut out = Vec::new();
+    match value {
+        Value::Near(bytes) => Some((Kind::Str, bytes.clone())),
+        Value::Packed(fields, ttl) => {
+            fields.iter().for_each(|(name, (value, at))| pack_field(&mut out, *ttl, &[*name], value, *at));
+            Some((if *ttl { Kind::HashTtl } else { Kind::Hash }, out))
+        }
+        Value::PackedItems(items) => {
+            items.iter().for_each(|(sort, item)| pack_item(&[*sort], item, &mut out));
+            Some((Kind::Items, out))
+        }
+        Value::Far(_) | Value::Hash(_) | Value::Items(_) | Value::Stream(_) => None,
+    }
+}
+
+fn made(space: u32, key: &[u8], expire: Option<u64>, value: &Value, clock: u32) -> Entry {
+    if let Value::Far(bytes) = value {
+        return Entry::far(space, key, expire, bytes.clone(), clock);
+    }
+    match (object(value), packed(value)) {
+        (Some(object), _) => Entry::boxed(space, key, expire, object, clock),
+        (_, Some((kind, payload))) => {
+            Entry::new(&Parts { space, key, expire, kind, payload: &payload }, clock)
+        }
+        _ => unreachable!("a value is apart or not"),
+    }
+}
+
+/// Gives an entry another value, as effects do.
+fn turn_into(entry: &mut Entry, kept: &mut Kept, value: Value) {
+    if let Some((kind, payload)) = packed(&value) {
+        entry.replace(kind, kept.expire, &payload);
+    } else {
+        *entry = made(entry.space(), entry.key(), entry.expire(), &value, entry.clock());
+    }
+    (kept.value, kept.raw) = (value, false);
+}
+
+fn resize(entry: &mut Entry, kept: &mut Kept, len: usize, at: usize) {
+    entry.resize_string(len);
+    if let Some(byte) = entry.string_mut().get_mut(at) {
+        *byte = 0xee;
+    }
+    if let Value::Near(bytes) | Value::Far(bytes) = &mut kept.value {
+        bytes.resize(len, 0);
+        bytes.get_mut(at).into_iter().for_each(|byte| *byte = 0xee);
+    }
+}
+
+/// Adds a part to a value of an allocation of its own, or takes one away, and leaves at least one.
+fn change_part(entry: &mut Entry, kept: &mut Kept, name: u8, part: Option<&Vec<u8>>, at: u64) {
+    match (entry.object_mut(), &mut kept.value, part) {
+        (Some(Object::Hash(hash)), Value::Hash(fields), Some(text)) => {
+            hash.set(&[name], text, at);
+            fields.insert(name, (text.clone(), at));
+        }
+        (Some(Object::Hash(hash)), Value::Hash(fields), None) if fields.len() > 1 => {
+            hash.remove(&[name]);
+            fields.remove(&name);
+        }
+        (Some(Object::Items(all)), Value::Items(items), Some(text)) => {
+            all.put(&[name], text);
+            items.insert(name, text.clone());
+        }
+        (Some(Object::Items(all)), Value::Items(items), None) if items.len() > 1 => {
+            all.remove(&[name]);
+            items.remove(&name);
+        }
+        (Some(Object::Stream(stream)), Value::Stream(texts), Some(text)) => {
+            append(stream, text);
+            texts.push(text.clone());
+        }
+        _ => {}
+    }
+    entry.refresh_deadline();
+}
+
+type Pool = Vec<(Entry, Kept)>;
+
+fn take(pool: &mut Pool, at: usize, step: &Step) {
+    let room = pool.len() < MOST;
+    if let Step::New(space, key, expire, value) = step {
+        let kept = Kept {
+            space: *space,
+            key: key.clone(),
+            expire: *expire,
+            clock: 5,
+            raw: false,
+            value: value.clone(),
+        };
+        if room {
+            pool.push((made(*space, key, *expire, value, 5), kept));
+        }
+        return;
+    }
+    if pool.is_empty() {
+        return;
+    }
+    let at = at % pool.len();
+    let (entry, kept) = &mut pool[at];
+    match step.clone() {
+        Step::New(..) => {}
+        Step::Become(value) => turn_into(entry, kept, value),
+        Step::Expire(expire) => {
+            entry.set_expire(expire);
+            kept.expire = expire;
+        }
+        Step::Rename(space, key) => {
+            let (entry, mut kept) = pool.swap_remove(at);
+            (kept.space, kept.key) = (space, key);
+            pool.push((entry.with_name(space, &kept.key), kept));
+        }
+        Step::Clock(clock) => {
+            entry.set_clock(clock);
+            kept.clock = clock;
+        }
+        Step::Raw(raw) => {
+            entry.set_raw(raw);
+            kept.raw = raw;
+        }
+        Step::Resize(len, place) => resize(entry, kept, len, place),
+        Step::Part(name, part, deadline) => change_part(entry, kept, name, part.as_ref(), deadline),
+        Step::Copy(space, key, clock) if room && entry.kind() != Kind::Boxed => {
+            let copy = entry.named_twin(space, &key, clock);
+            let kept = Kept { space, key, clock, ..kept.clone() };
+            pool.push((copy, kept));
+        }
+        Step::CopyApart if room => {
+            if let Value::Near(bytes) | Value::Far(bytes) = &kept.value {
+                let (copy, kept) =
+                    (entry.far_twin(), Kept { value: Value::Far(bytes.clone()), ..kept.clone() });
+                pool.push((copy, kept));
+            }
+        }
+        Step::Copy(..) | Step::CopyApart => {}
+        Step::Drop => drop(pool.swap_remove(at)),
+    }
+}
+
+fn texts(stream: &Stream) -> Vec<Vec<u8>> {
+    let entries = stream.range(StreamId::MIN, StreamId::MAX);
+    entries.map(|mut entry| entry.fields.next().unwrap().1.into_vec()).collect()
+}
+
+/// The value that an entry shows.
+fn shown(entry: &Entry) -> Value {
+    let pairs = || {
+        let hash = entry.value().hash().unwrap();
+        let mut fields = BTreeMap::new();
+        hash.each_live(0, |f| drop(fields.insert(f.name[0], (f.value.to_vec(), f.expire))));
+        fields
+    };
+    let collection = || {
+        let items = entry.value().items().unwrap();
+        items.iter().map(|(sort, item)| (sort[0], item.to_vec())).collect()
+    };
+    match (entry.kind(), entry.value()) {
+        (Kind::Str, ValueRef::Str(bytes)) => Value::Near(bytes.to_vec()),
+        (Kind::Far, ValueRef::Str(bytes)) => Value::Far(bytes.to_vec()),
+        (Kind::Hash, ValueRef::Hash(_, false)) => Value::Packed(pairs(), false),
+        (Kind::HashTtl, ValueRef::Hash(_, true)) => Value::Packed(pairs(), true),
+        (Kind::Items, ValueRef::Items(_)) => Value::PackedItems(collection()),
+        (Kind::Boxed, ValueRef::Boxed(Object::Hash(_))) => Value::Hash(pairs()),
+        (Kind::Boxed, ValueRef::Boxed(Object::Items(_))) => Value::Items(collection()),
+        (Kind::Boxed, ValueRef::Boxed(Object::Stream(stream))) => Value::Stream(texts(stream)),
+        (kind, _) => panic!("a value of another kind than {kind:?}"),
+    }
+}
+
+fn check(entry: &Entry, kept: &Kept) {
+    assert!(entry.is(kept.space, &kept.key) && entry.space() == kept.space && entry.key() == kept.key);
+    assert_eq!((entry.expire(), entry.clock(), entry.is_raw()), (kept.expire, kept.clock, kept.raw));
+    assert_eq!(shown(entry), kept.value);
+    assert_eq!(entry.object_address().is_some(), entry.kind().is_apart());
+    let fields: Vec<u64> = match &kept.value {
+        Value::Packed(fields, _) | Value::Hash(fields) => fields.values().map(|(_, at)| *at).collect(),
+        _ => Vec::new(),
+    };
+    let earliest = fields.iter().copied().filter(|at| *at != 0).chain(kept.expire).min();
+    assert_eq!(entry.has_deadline(), earliest.is_some());
+    assert!(earliest.is_none_or(|at| entry.maybe_due(at)), "nothing due is overlooked");
+    for now in [0, 50_000, u64::MAX] {
+        let own = kept.expire.is_some_and(|at| at <= now);
+        let parts = !fields.is_empty() && fields.iter().all(|at| *at != 0 && *at <= now);
+        let items = matches!(kept.value, Value::Items(_) | Value::PackedItems(_));
+        assert_eq!(entry.expired(now), !items && (own || parts), "at {now}");
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn entries_of_all_kinds_are_what_was_done_to_them_and_give_everything_back(
+        steps in prop::collection::vec((any::<usize>(), step()), 1..40),
+    ) {
+        // What a thread allocates once is there before.
+        drop(made(1, b"k", None, &Value::Hash(BTreeMap::new()), 0));
+        let before = thread_bytes();
+        {
+            let mut pool = Pool::new();
+            for (at, step) in &steps {
+                take(&mut pool, *at, step);
+                pool.iter().for_each(|(entry, kept)| check(entry, kept));
+            }
+        }
+        prop_assert_eq!(thread_bytes(), before, "bytes that nobody has any more");
+    }
+}
