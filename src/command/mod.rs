@@ -69,7 +69,7 @@ pub use stats::WorkerStats;
 pub use views::run;
 
 use crate::config::Settings;
-use crate::engine::Tx;
+use crate::engine::{Classes, Tx};
 use crate::resp::Reply;
 use crate::store::ValueRef;
 
@@ -123,6 +123,12 @@ impl Cx<'_, '_> {
     #[inline]
     pub fn db(&self) -> u32 {
         self.tx.db as u32
+    }
+
+    /// Tells what was done to a key of the current database, under Redis's name for it; after the change.
+    #[inline]
+    pub fn tell(&self, class: Classes, name: &'static str, key: &[u8]) {
+        self.tx.tell(class, name, key);
     }
 
     /// Refuses a command that needs memory where there is none, for those that find out by themselves that they do.

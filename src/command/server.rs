@@ -158,7 +158,7 @@ impl Server {
     pub fn reset_statistics(&self) {
         self.workers.iter().for_each(|worker| worker.reset());
         let counts = &self.counts;
-        let store = &self.engine.store;
+        let statistics = &self.engine.statistics;
         for counter in [
             &counts.connections,
             &counts.rejected_connections,
@@ -166,10 +166,10 @@ impl Server {
             &counts.auth_failures,
             &counts.output_limit_disconnections,
             &counts.query_limit_disconnections,
-            &store.expired_keys,
-            &store.expired_fields,
-            &store.evicted_keys,
-            store.lazyfreed(),
+            &statistics.expired_keys,
+            &statistics.expired_fields,
+            &statistics.evicted_keys,
+            self.engine.store.lazyfreed(),
         ] {
             counter.store(0, Relaxed);
         }

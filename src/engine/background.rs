@@ -2,7 +2,7 @@
 //! points.
 
 use super::durability::{Level, Phase};
-use super::{Engine, EngineError, Tx};
+use super::{Classes, Engine, EngineError, Tx};
 use crate::config::Settings;
 use crate::effect::{Effect, List};
 use crate::env::{Instant, process};
@@ -218,15 +218,15 @@ impl Engine {
         for key in keys {
             let hash = self.store.hash(key);
             let locked = self.store.lock_one(hash, Mode::Write, self.clock.now_ms());
-            let gone = locked.peek(self.store.space(db), key, hash).is_some_and(|e| e.expired(locked.now));
             let mut tx = Tx::new(self, locked, db, record);
             // While data is being read a key may show a deadline that a later record changes.
             if tx.admitted().is_err() {
                 return;
             }
-            if gone {
+            let there = tx.locked().peek(self.store.space(db), key, hash);
+            if let Some(gone) = there.filter(|entry| entry.expired(tx.now())) {
+                tx.tell_expired(db as u32, gone);
                 tx.apply(Effect::Delete { db: db as u32, key });
-                self.store.expired_keys.fetch_add(1, Relaxed);
             }
             tx.commit();
         }
@@ -257,8 +257,8 @@ impl Engine {
             for due in &sweep.due {
                 match &due.fields {
                     None => {
+                        tx.tell_in(due.db, Classes::EXPIRED, "expired", &due.key);
                         tx.apply(Effect::Delete { db: due.db, key: &due.key });
-                        self.store.expired_keys.fetch_add(1, Relaxed);
                     }
                     Some(fields) => {
                         let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
@@ -267,7 +267,8 @@ impl Engine {
                             key: &due.key,
                             fields: List::Slices(&fields),
                         });
-                        self.store.expired_fields.fetch_add(fields.len() as u64, Relaxed);
+                        tx.tell_fields_expired(due.db, &due.key, fields.len());
+                        tx.tell_if_gone(due.db, &due.key);
                     }
                 }
             }

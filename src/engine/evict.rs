@@ -1,11 +1,10 @@
 //! Eviction: making room before a command that needs memory.
 
-use super::{Engine, Tx};
+use super::{Classes, Engine, Tx};
 use crate::config::{EvictionPolicy as Policy, Settings};
 use crate::effect::Effect;
 use crate::env::memory;
 use crate::store::{EvictionOrder, EvictionPolicy, Mode, Victim};
-use std::sync::atomic::Ordering::Relaxed;
 
 /// Dead entries freed while a shard is held once.
 const HOLD: usize = 256;
@@ -139,7 +138,7 @@ impl Engine {
         let mut tx = Tx::new(self, locked, db, record);
         if qualifies {
             tx.apply(Effect::Delete { db: db as u32, key });
-            self.store.evicted_keys.fetch_add(1, Relaxed);
+            tx.tell(Classes::EVICTED, "evicted", key);
         }
         tx.commit();
     }

@@ -2,7 +2,6 @@
 //! the store record its changes. To undo, they are taken back in memory, exactly; the log never hears of them. What is
 //! counted about them is counted back.
 
-use super::tx::Expired;
 use super::{Engine, Tx};
 use crate::item::ItemRef;
 use crate::store::{Locked, Mode};
@@ -156,7 +155,7 @@ impl Tx<'_> {
         }
         self.record.clear();
         (self.effects, self.changes) = (0, 0);
-        self.expired = Expired::default();
+        self.telling.forget();
         if let Some(aside) = &mut self.aside {
             aside.index_writes.clear();
         }

@@ -36,7 +36,7 @@ fn evict(engine: &Arc<Engine>) -> JoinHandle<bool> {
 
 /// What eviction changes: how many keys it took, and the log.
 fn traces(engine: &Engine) -> (u64, u64) {
-    (engine.store.evicted_keys.load(Relaxed), engine.tail())
+    (engine.statistics.evicted_keys.load(Relaxed), engine.tail())
 }
 
 #[test]
