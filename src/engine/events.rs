@@ -11,7 +11,7 @@
 
 use super::{Table, Tx};
 use crate::effect::{Effect, is_own};
-use crate::item::ItemKeys;
+use crate::item::{ItemKeys, ItemRef};
 use crate::log::Lsn;
 use crate::store::Entry;
 use parking_lot::RwLock;
@@ -162,13 +162,11 @@ impl Listeners {
 /// What changes of items tell under the names of their views.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum ItemsTell {
-    /// That a hash was set, or a key deleted.
+    /// That a key is new or has expired, that a hash was set, or a key deleted.
     #[default]
     Changes,
-    /// That a key is new; the command that is running tells the rest, for it names the key.
+    /// That a key is new or has expired; the command that is running tells the rest, for it names the key.
     Making,
-    /// That a key has expired.
-    Expiry,
     /// Nothing: a key goes on as something else.
     Nothing,
 }
@@ -310,25 +308,28 @@ impl Tx<'_> {
         done
     }
 
-    /// Tells of a change of an item under the name of its view: whether it was there, and whether it is.
+    /// Tells under the name of its view that an item is about to be put, or removed.
     #[cold]
-    pub(super) fn tell_of_item(&self, table: &Table, keys: &ItemKeys, was: bool, is: bool) {
+    pub(super) fn tell_of_item(&self, table: &Table, keys: &ItemKeys, is_put: bool) {
         let tell = self.telling.items;
         if tell == ItemsTell::Nothing {
             return;
         }
         let Some(key) = table.view_name(&keys.pk, &keys.sk) else { return };
+        let item = self.stored(table.id, keys).map(ItemRef::from_bytes_unchecked);
+        let live = item.is_some_and(|item| !table.expired(&item, self.now()));
         let db = super::VIEW_DB as u32;
-        if is && !was {
+        if item.is_some() && !live {
+            self.tell_in(db, Classes::ITEM_EXPIRED, "expired", &key);
+        }
+        if is_put && !live {
             self.tell_new(db, &key);
         }
-        let (class, name) = match tell {
-            ItemsTell::Changes if is => (Classes::HASH, "hset"),
-            ItemsTell::Changes => (Classes::GENERIC, "del"),
-            ItemsTell::Expiry => (Classes::ITEM_EXPIRED, "expired"),
-            ItemsTell::Making | ItemsTell::Nothing => return,
-        };
-        self.tell_in(db, class, name, &key);
+        match tell {
+            ItemsTell::Changes if is_put => self.tell_in(db, Classes::HASH, "hset", &key),
+            ItemsTell::Changes if live => self.tell_in(db, Classes::GENERIC, "del", &key),
+            _ => {}
+        }
     }
 
     /// Hands over what was told. The shards are held. What changed nothing shows no more than the log has by now.
@@ -338,5 +339,69 @@ impl Tx<'_> {
             events.position = logged_at.unwrap_or_else(|| self.engine.tail());
             self.engine.listeners.hand_over(&events);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Engine;
+    use crate::env::Clock;
+    use crate::store::Mode;
+    use parking_lot::Mutex;
+
+    /// Hears of strings.
+    #[derive(Default)]
+    struct OfStrings(Mutex<Vec<(Lsn, String)>>);
+
+    impl Listener for OfStrings {
+        fn classes(&self) -> Classes {
+            Classes::STRING
+        }
+
+        fn hear(&self, events: &KeyEvents) {
+            let show = |event: KeyEvent<'_>| format!("{} {:?}", event.name, event.key);
+            self.0.lock().extend(events.of(self.classes()).map(|event| (events.position(), show(event))));
+        }
+    }
+
+    fn tell_some(tx: &Tx<'_>) {
+        tx.tell(Classes::STRING, "set", b"a");
+        tx.tell(Classes::HASH, "hset", b"long");
+        tx.tell(Classes::EXPIRED, "expired", b"b");
+        tx.tell(Classes::STRING, "append", b"");
+        tx.tell_in(crate::effect::SYSTEM, Classes::STRING, "set", b"own");
+    }
+
+    #[test]
+    fn what_nobody_listens_to_is_not_kept() {
+        let engine = Engine::in_memory(4, 1, Clock::manual(1));
+        let mut record = Vec::new();
+        let tx = Tx::new(&engine, engine.store.lock_all(Mode::Write, 1), 0, &mut record);
+        tx.tell(Classes::STRING, "set", b"a");
+        assert!(tx.telling.told.borrow().is_none() && !tx.telling.looks());
+        tell_some(&tx);
+        let kept = tx.telling.told.borrow().as_ref().map(|events| events.of(Classes::ALL).count());
+        assert_eq!(kept, Some(1), "what has expired is counted");
+    }
+
+    #[test]
+    fn each_listener_hears_its_classes_when_the_transaction_commits() {
+        let engine = Engine::in_memory(4, 1, Clock::manual(1));
+        let heard = Arc::new(OfStrings::default());
+        engine.listeners.add(Arc::clone(&heard) as Arc<dyn Listener>);
+        let mut record = Vec::new();
+        for commits in [false, true] {
+            let mut tx = Tx::new(&engine, engine.store.lock_all(Mode::Write, 1), 0, &mut record);
+            tx.begin_undo();
+            tell_some(&tx);
+            if !commits {
+                tx.roll_back();
+            }
+            assert!(heard.0.lock().is_empty(), "not before, and nothing of what was undone");
+            tx.commit();
+        }
+        assert_eq!(*heard.0.lock(), [(0, "set [97]".to_owned()), (0, "append []".to_owned())]);
+        assert_eq!(engine.statistics.expired_keys.load(Relaxed), 1);
     }
 }

@@ -1,7 +1,6 @@
 //! Items within a transaction. All changes of items go through here, so that what a table counts is exact and its indexes and its change
 //! stream hold what they should.
 
-use super::events::ItemsTell;
 use super::{Engine, Reach, Table, Tx};
 use crate::effect::Effect;
 use crate::item::{Item, ItemKeys, ItemRef, KeyBytes};
@@ -59,6 +58,9 @@ impl Tx<'_> {
     /// Changes an item and what its table counts.
     #[inline]
     fn change_own(&mut self, table: &Table, keys: &ItemKeys, item: Option<&[u8]>) -> bool {
+        if self.telling.looks() {
+            self.tell_of_item(table, keys, item.is_some());
+        }
         let before = self.stored_size(table, keys);
         let (partition, sort) = (keys.pk.as_slice(), keys.sk.as_slice());
         let Some(item) = item else {
@@ -66,9 +68,6 @@ impl Tx<'_> {
             self.apply(Effect::ItemDelete { table: table.id, partition, sort });
             table.counts.add(-1, -before);
             self.note_counts(table.id, -1, -before);
-            if self.telling.looks() {
-                self.tell_of_item(table, keys, true, false);
-            }
             return true;
         };
         self.apply(Effect::ItemPut { table: table.id, partition, sort, item });
@@ -79,9 +78,6 @@ impl Tx<'_> {
         if let Some(at) = table.deadline(&item, self.now()) {
             let hash = self.hash(&keys.pk);
             self.locked_mut().note_item_deadline(table.id, &keys.pk, hash, &keys.sk, at);
-        }
-        if self.telling.looks() {
-            self.tell_of_item(table, keys, before.is_some(), true);
         }
         before.is_some()
     }
@@ -110,12 +106,10 @@ impl Engine {
         let (now, hash) = (tx.now(), tx.hash(partition));
         let deadline_of = |item: &[u8]| table.deadline(&ItemRef::from_bytes_unchecked(item), now);
         let due = tx.locked_mut().expired_items(table.id, partition, hash, limit, &deadline_of);
-        tx.items_telling(ItemsTell::Expiry, |tx| {
-            for sort in &due {
-                let keys = ItemKeys { pk: KeyBytes::from_slice(partition), sk: KeyBytes::from_slice(sort) };
-                tx.delete_item(table, &keys);
-            }
-        });
+        for sort in &due {
+            let keys = ItemKeys { pk: KeyBytes::from_slice(partition), sk: KeyBytes::from_slice(sort) };
+            tx.delete_item(table, &keys);
+        }
         if tx.lacks_shards() {
             // What was not removed is still due.
             due.iter()

@@ -116,6 +116,21 @@ fn keys_fields_and_items_that_expire_are_told() {
     let mut told: Vec<String> = ours.heard.take().into_iter().map(|(_, event)| event).collect();
     told.sort();
     assert_eq!(told, ["0 del all", "0 expired k", "0 expired t:1", "0 hexpired all", "0 hexpired h"]);
+    for (line, told) in [
+        ("ITEM.PUT t 1 SET 1 until:n 1700000003", &["0 new t:1", "0 hset t:1"][..]),
+        ("HSET t:2 until 1700000003", &["0 new t:2", "0 hset t:2"]),
+        ("HSET t:3 until 1700000003", &["0 new t:3", "0 hset t:3"]),
+    ] {
+        assert_eq!(ours.run_line(line).1, told, "{line}");
+    }
+    ours.advance(2000);
+    for (line, told) in [
+        ("ITEM.PUT t 1 SET 1 a b", &["0 expired t:1", "0 new t:1", "0 hset t:1"][..]),
+        ("HSET t:2 a b", &["0 expired t:2", "0 new t:2", "0 hset t:2"]),
+        ("HGET t:3 a", &["0 keymiss t:3"]),
+    ] {
+        assert_eq!(ours.run_line(line).1, told, "{line}");
+    }
     let info = ours.run_line("INFO stats").0.text();
     for line in ["expired_keys:1\r", "expired_subkeys:3\r"] {
         assert!(info.contains(line), "{line} is not in {info}");
