@@ -5,6 +5,7 @@ use super::spec::*;
 use super::strings::{max_len, str_of};
 use super::{Cx, Outcome, eq, parse_int};
 use crate::effect::StringChange;
+use crate::engine::Classes;
 use crate::value::bits::{
     BitOp, BitUnit, FieldOverflow, FieldType, bitcount, bitpos, parse_bit_offset, read_field, write_field,
 };
@@ -92,6 +93,7 @@ fn setbit(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if old.is_none() || was != on {
         let new = if on { byte | mask } else { byte & !mask };
         cx.tx.apply(StringChange::Splice { at, bytes: &[new] }.on(cx.db(), key));
+        cx.tell(Classes::STRING, "setbit", key);
     }
     cx.out.int(i64::from(was));
     Ok(())
@@ -151,7 +153,13 @@ fn op(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     for key in keys {
         cx.string(key)?;
     }
+    let replaces = cx.tx.is_heard(Classes::GENERIC) && cx.tx.exists(target);
     let len = cx.tx.combine(op, target, keys)?;
+    if len > 0 {
+        cx.tell(Classes::STRING, "set", target);
+    } else if replaces {
+        cx.tell(Classes::GENERIC, "del", target);
+    }
     cx.out.len_int(len);
     Ok(())
 }
@@ -247,6 +255,9 @@ fn run_steps(cx: &mut Cx<'_, '_>, key: &[u8], steps: &[Step]) -> Outcome {
     // The string became longer for the sake of the steps.
     if cx.tx.changes() > lengthened {
         cx.tx.count_changes(before, cx.tx.changes() - lengthened);
+    }
+    if cx.tx.changes() > before {
+        cx.tell(Classes::STRING, "setbit", key);
     }
     Ok(())
 }

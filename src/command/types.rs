@@ -3,7 +3,7 @@
 
 use super::fail::{self, Fail};
 use crate::config::Settings;
-use crate::engine::{NotNow, Tables, Tx};
+use crate::engine::{Classes, NotNow, Tables, Tx};
 use crate::node::{self, Wait};
 use crate::resp::Reply;
 use crate::store::ValueRef;
@@ -207,6 +207,12 @@ impl Cx<'_, '_> {
     #[inline]
     pub fn db(&self) -> u32 {
         self.tx.db as u32
+    }
+
+    /// Tells what was done to a key of the current database, under Redis's name for it; after the change.
+    #[inline]
+    pub fn tell(&self, class: Classes, name: &'static str, key: &[u8]) {
+        self.tx.tell(class, name, key);
     }
 
     /// Refuses a command that needs memory where there is none, for those that find out by themselves that they do.

@@ -2,7 +2,7 @@
 //! points.
 
 use super::durability::{Level, Phase};
-use super::{Engine, EngineError, Over, Table, Tx};
+use super::{Classes, Engine, EngineError, Over, Table, Tx};
 use crate::config::Settings;
 use crate::effect::{Effect, HashChange, List};
 use crate::env::{Instant, process};
@@ -218,10 +218,10 @@ impl Engine {
         for key in keys {
             let hash = self.store.hash(key);
             let removed = self.transact_over(Holder::Expiry, Over::Hashes(&[hash]), db, record, |tx| {
-                let found = tx.locked().peek(self.store.space(db), key, hash);
-                if found.is_some_and(|entry| entry.expired(tx.now())) {
+                let there = tx.locked().peek(self.store.space(db), key, hash);
+                if let Some(gone) = there.filter(|entry| entry.expired(tx.now())) {
+                    tx.tell_expired(db as u32, gone);
                     tx.apply(Effect::Delete { db: db as u32, key });
-                    self.store.expired_keys.fetch_add(1, Relaxed);
                 }
             });
             // While data is being read a key may show a deadline that a later record changes.
@@ -264,13 +264,14 @@ impl Engine {
         for due in &sweep.due {
             match &due.fields {
                 None => {
+                    tx.tell_in(due.db, Classes::EXPIRED, "expired", &due.key);
                     tx.apply(Effect::Delete { db: due.db, key: &due.key });
-                    self.store.expired_keys.fetch_add(1, Relaxed);
                 }
                 Some(fields) => {
                     let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
                     tx.apply(HashChange::Delete { fields: List::Slices(&fields) }.on(due.db, &due.key));
-                    self.store.expired_fields.fetch_add(fields.len() as u64, Relaxed);
+                    tx.tell_fields_expired(due.db, &due.key, fields.len());
+                    tx.tell_if_gone(due.db, &due.key);
                 }
             }
         }

@@ -1,11 +1,10 @@
 //! Eviction: making room before a command that needs memory.
 
-use super::{Engine, Over};
+use super::{Classes, Engine, Over};
 use crate::config::{EvictionPolicy as Policy, Settings};
 use crate::effect::Effect;
 use crate::env::memory;
 use crate::store::{EvictionOrder, EvictionPolicy, Holder, Victim};
-use std::sync::atomic::Ordering::Relaxed;
 
 /// Dead entries freed while a shard is held once.
 const HOLD: usize = 256;
@@ -137,7 +136,7 @@ impl Engine {
             let found = tx.locked().peek(self.store.space(db), key, hash);
             if found.is_some_and(|entry| !policy.volatile || entry.expire().is_some()) {
                 tx.apply(Effect::Delete { db: db as u32, key });
-                self.store.evicted_keys.fetch_add(1, Relaxed);
+                tx.tell(Classes::EVICTED, "evicted", key);
             }
         });
     }

@@ -58,6 +58,9 @@ impl Tx<'_> {
     /// Changes an item and what its table counts.
     #[inline]
     fn change_own(&mut self, table: &Table, keys: &ItemKeys, item: Option<&[u8]>) -> bool {
+        if self.telling.looks() {
+            self.tell_of_item(table, keys, item.is_some());
+        }
         let before = self.stored_size(table, keys);
         let (partition, sort) = (keys.pk.as_slice(), keys.sk.as_slice());
         let Some(item) = item else {

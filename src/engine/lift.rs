@@ -5,6 +5,7 @@
 //! know the table yet. A walk over the shards lifts the rest, and then the table is ready. No new key can come to fit the
 //! template meanwhile. After a restart the walk begins again.
 
+use super::events::ItemsTell;
 use super::{Engine, Over, Table, Tx, VIEW_DB};
 use crate::effect::{Effect, Structural};
 use crate::item::{Item, ItemError, ItemKeys, ItemLimits, TableSchema, Template};
@@ -96,7 +97,7 @@ impl Tx<'_> {
             return Ok(());
         }
         if let Some(item) = self.liftable(Some(table), &table.schema, (name, keys), limits)? {
-            self.put_item(table, keys, &item);
+            self.items_telling(ItemsTell::Nothing, |tx| tx.put_item(table, keys, &item));
         }
         if !self.lacks_shards() {
             self.apply(Effect::Delete { db: VIEW_DB as u32, key: name });

@@ -11,6 +11,7 @@ mod changes;
 mod checkpoint;
 mod durability;
 mod ending;
+mod events;
 mod evict;
 mod fall_back;
 mod image;
@@ -21,6 +22,7 @@ mod lift;
 mod reconfigure;
 mod recover;
 mod sourced;
+mod statistics;
 mod streams;
 mod sync;
 mod tables;
@@ -36,10 +38,12 @@ pub use backfill::Build;
 pub use changes::STREAM_SUFFIX;
 pub use checkpoint::{CheckpointReport, SaveState};
 pub use durability::{Event, Gate, Level, LogState, Phase, State};
+pub use events::{Classes, KeyEvent, KeyEvents, Listener, Listeners};
 pub use indexes::IndexWrite;
 pub use journal::{JournalStats, NotNow, Settling, Waker};
 pub use lift::{LiftError, item_of_hash};
 pub use recover::RecoveryReport;
+pub use statistics::Statistics;
 pub use tables::{Index, LocalTable, Source, Table, TableCounts, Tables};
 pub use transact::{Over, UnitOfWork};
 pub use tx::{EFFECT_BYTES, Tx};
@@ -127,6 +131,10 @@ pub struct Engine {
     pub clock: Clock,
     /// The tables of items.
     pub tables: Tables,
+    /// Who listens to events.
+    pub listeners: Listeners,
+    /// What is counted of expiry and eviction.
+    pub statistics: Arc<Statistics>,
     /// Effects since the last checkpoint.
     pub dirty: AtomicU64,
     /// Progress of loading, for INFO: bytes or records done.
@@ -211,6 +219,8 @@ impl Engine {
         let engine = Self {
             store: Store::new(settings.shards as usize, settings.databases as usize),
             tables: Tables::default(),
+            listeners: Listeners::default(),
+            statistics: Arc::default(),
             dirty: AtomicU64::new(0),
             loading_done: AtomicU64::new(0),
             loading_total: AtomicU64::new(0),
@@ -240,6 +250,7 @@ impl Engine {
             upkeep: Mutex::new(()),
             lifting: Mutex::new(()),
         };
+        engine.listeners.add(Arc::clone(&engine.statistics) as Arc<dyn Listener>);
         engine.apply_settings(&settings);
         engine
     }

@@ -58,13 +58,17 @@ impl Tx<'_> {
     }
 
     fn carry_out_move(&mut self, effect: &Effect<'_>, logged: &[u8]) {
-        let Effect::Move { key, to, .. } = *effect else { return };
+        let Effect::Move { key, to_db, to, .. } = *effect else { return };
         if self.lacks_shards() || logged.is_empty() {
             return;
         }
         let (hash_from, hash) = (self.hash(key), self.hash(to));
         let owned = self.locked.owns(hash_from) && self.locked.owns(hash);
         assert!(owned, "a move between shards that are not held exclusively");
+        if self.telling.looks() {
+            self.bury_expired(to_db, to, hash);
+            self.tell_new(to_db, to);
+        }
         self.note_encoded(logged);
         self.locked.apply(effect, hash);
         self.changes += 1;
@@ -109,6 +113,9 @@ impl Tx<'_> {
         };
         if stays_large && self.replays(&effect) {
             self.ask(from.1.len() + to.1.len() + EFFECT_BYTES)?;
+            if self.exists_in(to.0, to.1) {
+                self.tell_new(to.0 as u32, to.1);
+            }
             self.apply(effect);
             return Ok(());
         }
@@ -181,10 +188,14 @@ impl Tx<'_> {
             return Ok(());
         }
         assert!(self.locked.owns(hash), "a change of a key whose shard is not held exclusively");
+        let is_new = self.telling.looks() && self.look_before(&whole, hash);
         let mut logged = Vec::with_capacity(payload.len() + key.len() + EFFECT_BYTES);
         StringChange::Restore { payload, expire }.on(db, key).encode(&mut logged);
         self.note_encoded(&logged);
         self.locked.apply(&whole, hash);
+        if is_new {
+            self.look_after(&whole, hash);
+        }
         self.changes += 1;
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::durability::State;
+use super::events::Telling;
 use super::indexes::IndexWrite;
 use super::undo::Undo;
 use super::views::StandIn;
@@ -10,17 +11,9 @@ use crate::log::LogError;
 use crate::store::{Entry, Locked};
 use crate::value::hash::{HashRef, packed_find, passed};
 use std::cell::Cell;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// More than an effect takes beside the keys and values in it.
 pub const EFFECT_BYTES: usize = 64;
-
-/// How many expired keys and fields a transaction removed.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Expired {
-    keys: u64,
-    fields: u64,
-}
 
 /// What a transaction keeps about items and their views.
 #[derive(Default)]
@@ -50,8 +43,8 @@ pub struct Tx<'a> {
     acknowledges: bool,
     /// What most transactions have no use for.
     pub(super) aside: Option<Box<Aside>>,
-    /// Expired keys and fields that were removed.
-    pub(super) expired: Expired,
+    /// What happened, for those who listen.
+    pub(super) telling: Telling,
     hits: Cell<u64>,
     misses: Cell<u64>,
     /// Whether a lookup came upon an expired key.
@@ -82,7 +75,7 @@ impl<'a> Tx<'a> {
             hint: (0, 0, 0),
             acknowledges: false,
             aside: None,
-            expired: Expired::default(),
+            telling: Telling::to(&engine.listeners),
             hits: Cell::new(0),
             misses: Cell::new(0),
             stale: Cell::new(false),
@@ -158,8 +151,7 @@ impl<'a> Tx<'a> {
     pub fn entry_in(&self, db: usize, key: &[u8]) -> Option<&Entry> {
         if let Some(found) = self.stand_in_of(key).filter(|_| db == self.db) {
             let found = found.entry.as_ref();
-            let counter = if found.is_some() { &self.hits } else { &self.misses };
-            counter.set(counter.get() + 1);
+            self.count_lookup(db, key, found.is_some());
             return found;
         }
         let (space, hash) = (self.space_of(db, key), self.hash(key));
@@ -167,9 +159,17 @@ impl<'a> Tx<'a> {
         if found.is_none() && self.locked.peek(space, key, hash).is_some() {
             self.stale.set(true);
         }
-        let counter = if found.is_some() { &self.hits } else { &self.misses };
-        counter.set(counter.get() + 1);
+        self.count_lookup(db, key, found.is_some());
         found
+    }
+
+    #[inline]
+    fn count_lookup(&self, db: usize, key: &[u8], hit: bool) {
+        let counter = if hit { &self.hits } else { &self.misses };
+        counter.set(counter.get() + 1);
+        if !hit {
+            self.tell_missed(db, key);
+        }
     }
 
     /// The live entry of a key in the current database, without noting an access or counting a lookup.
@@ -266,6 +266,7 @@ impl<'a> Tx<'a> {
         }
         // Noted in the record but not applied it would part memory from the log; a panic leaves both as they are.
         assert!(self.locked.owns(hash), "a change of a key whose shard is not held exclusively");
+        let is_new = self.telling.looks() && self.look_before(&effect, hash);
         if let (true, Subject::Key(db, key)) = (effect.builds_on_value(), effect.subject()) {
             self.bury_expired(db, key, hash);
         }
@@ -288,6 +289,9 @@ impl<'a> Tx<'a> {
         }
         self.note(&effect);
         let counted = self.locked.apply(&effect, hash);
+        if is_new {
+            self.look_after(&effect, hash);
+        }
         self.changes += match effect {
             Effect::Hash { change: HashChange::Set { pairs, .. }, .. } => pairs.len() as u64 / 2,
             Effect::Hash { change: HashChange::Delete { .. }, .. } => counted as u64,
@@ -360,12 +364,7 @@ impl<'a> Tx<'a> {
         let Some(entry) = self.locked.peek(space, key, hash).filter(|e| e.expired(self.now())) else {
             return;
         };
-        if entry.deadline_passed(self.now()) {
-            self.expired.keys += 1;
-        } else {
-            let fields = entry.value().hash().map_or(0, |hash| hash.stored_len());
-            self.expired.fields += fields as u64;
-        }
+        self.tell_expired(db, entry);
         let gone = Effect::Delete { db, key };
         self.note(&gone);
         self.locked.apply(&gone, hash);
@@ -397,7 +396,7 @@ impl<'a> Tx<'a> {
             let gone = HashChange::Delete { fields: effect::List::Slices(&expired) }.on(db, key);
             self.note(&gone);
             self.locked.apply(&gone, hash);
-            self.expired.fields += expired.len() as u64;
+            self.tell_fields_expired(db, key, expired.len());
         }
     }
 
@@ -415,26 +414,16 @@ impl<'a> Tx<'a> {
 
     #[inline]
     fn append(&mut self) {
+        let mut position = None;
         if self.effects != 0 {
-            let position = self.engine.append(self.accepted, self.locked.now, self.record, self.changes);
+            position = self.engine.append(self.accepted, self.locked.now, self.record, self.changes);
             if let Some(position) = position {
                 self.locked.recorded_at(position);
             }
             (self.effects, self.changes) = (0, 0);
-            self.count_expired();
         }
         self.locked.keep_changes();
-    }
-
-    #[inline]
-    fn count_expired(&mut self) {
-        let Expired { keys, fields } = std::mem::take(&mut self.expired);
-        let store = &self.engine.store;
-        for (counter, count) in [(&store.expired_keys, keys), (&store.expired_fields, fields)] {
-            if count != 0 {
-                counter.fetch_add(count, Relaxed);
-            }
-        }
+        self.hand_over(position);
     }
 }
 

@@ -3,7 +3,6 @@
 //! counted about them is counted back.
 
 use super::Tx;
-use super::tx::Expired;
 use crate::item::ItemRef;
 
 /// What a transaction keeps to undo its effects, beside what the store has recorded.
@@ -138,7 +137,7 @@ impl Tx<'_> {
         }
         self.record.clear();
         (self.effects, self.changes) = (0, 0);
-        self.expired = Expired::default();
+        self.telling.forget();
         if let Some(aside) = &mut self.aside {
             aside.index_writes.clear();
         }

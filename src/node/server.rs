@@ -177,7 +177,7 @@ impl<R> Server<R> {
         self.command_holds.iter().filter_map(OnceLock::get).for_each(|holds| holds.reset());
         Holder::ALL.into_iter().for_each(|holder| self.engine.store.holds.of(holder).reset());
         let counts = &self.counts;
-        let store = &self.engine.store;
+        let statistics = &self.engine.statistics;
         for counter in [
             &counts.connections,
             &counts.rejected_connections,
@@ -185,10 +185,10 @@ impl<R> Server<R> {
             &counts.auth_failures,
             &counts.output_limit_disconnections,
             &counts.query_limit_disconnections,
-            &store.expired_keys,
-            &store.expired_fields,
-            &store.evicted_keys,
-            store.lazyfreed(),
+            &statistics.expired_keys,
+            &statistics.expired_fields,
+            &statistics.evicted_keys,
+            self.engine.store.lazyfreed(),
         ] {
             counter.store(0, Relaxed);
         }

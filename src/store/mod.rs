@@ -188,14 +188,8 @@ pub struct Store {
     pub lfu_log_factor: AtomicU32,
     /// LFU: minutes after which the counter loses one.
     pub lfu_decay: AtomicU32,
-    /// Keys that readers or the cycle found expired and removed.
-    pub expired_keys: AtomicU64,
-    /// Hash fields that expired and were removed.
-    pub expired_fields: AtomicU64,
     /// Items of tables that expired and were removed.
     pub expired_items: AtomicU64,
-    /// Keys evicted.
-    pub evicted_keys: AtomicU64,
 }
 
 #[inline]
@@ -244,10 +238,7 @@ impl Store {
             lfu: AtomicBool::new(false),
             lfu_log_factor: AtomicU32::new(10),
             lfu_decay: AtomicU32::new(1),
-            expired_keys: AtomicU64::new(0),
-            expired_fields: AtomicU64::new(0),
             expired_items: AtomicU64::new(0),
-            evicted_keys: AtomicU64::new(0),
         }
     }
 

@@ -20,6 +20,7 @@ mod crash;
 mod damage;
 mod digests;
 mod documentation;
+mod events;
 mod examples;
 mod failing_calls;
 mod faults;

@@ -4,6 +4,7 @@ use super::fields::{FIELDS_MISMATCH, NO_FIELDS, Unit, counted_fields, each_once,
 use super::hash_at;
 use crate::command::{Cx, Fail, Outcome, eq};
 use crate::effect::{HashChange, List};
+use crate::engine::Classes;
 use smallvec::SmallVec;
 
 /// The replies for one field.
@@ -69,8 +70,12 @@ fn expire(cx: &mut Cx<'_, '_>, args: &[&[u8]], unit: Unit, command: &str) -> Out
         }
         return Ok(());
     }
+    let mut hit = false;
     for part in each_once(names) {
-        expire_part(cx, key, at, condition, part)?;
+        hit |= expire_part(cx, key, at, condition, part)?;
+    }
+    if hit {
+        tell_deadline(cx, key, at);
     }
     Ok(())
 }
@@ -95,7 +100,24 @@ fn condition_and_fields<'a, 'b>(args: &'a [&'b [u8]]) -> Result<(Condition, &'a 
     Ok((condition.unwrap_or(Condition::Always), names.ok_or(NO_FIELDS)?))
 }
 
-fn expire_part(cx: &mut Cx<'_, '_>, key: &[u8], at: u64, condition: Condition, names: &[&[u8]]) -> Outcome {
+/// Tells that fields have got a deadline, or are gone because it has passed, once for all of them.
+pub(super) fn tell_deadline(cx: &Cx<'_, '_>, key: &[u8], at: u64) {
+    if at <= cx.tx.now() {
+        cx.tell(Classes::HASH, "hdel", key);
+        cx.tx.tell_if_gone(cx.db(), key);
+    } else {
+        cx.tell(Classes::HASH, "hexpire", key);
+    }
+}
+
+/// Whether any of the fields has got the deadline, or is gone because it has passed.
+fn expire_part(
+    cx: &mut Cx<'_, '_>,
+    key: &[u8],
+    at: u64,
+    condition: Condition,
+    names: &[&[u8]],
+) -> Result<bool, Fail> {
     let now = cx.tx.now();
     let hash = hash_at(cx.tx, key)?;
     let mut hit: SmallVec<[&[u8]; 16]> = SmallVec::new();
@@ -112,14 +134,14 @@ fn expire_part(cx: &mut Cx<'_, '_>, key: &[u8], at: u64, condition: Condition, n
     }
     let (db, fields) = (cx.db(), List::Slices(&hit));
     if hit.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     if at <= now {
         cx.tx.apply(HashChange::Delete { fields }.on(db, key));
     } else {
         cx.tx.apply(HashChange::Expire { fields, at }.on(db, key));
     }
-    Ok(())
+    Ok(true)
 }
 
 pub(super) fn hpersist(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -127,6 +149,7 @@ pub(super) fn hpersist(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     hash_at(cx.tx, key)?;
     let names = only_fields(&args[2..])?;
     cx.out.array(names.len());
+    let before = cx.tx.effects();
     for part in each_once(names) {
         let now = cx.tx.now();
         let hash = hash_at(cx.tx, key)?;
@@ -145,6 +168,9 @@ pub(super) fn hpersist(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         if !hit.is_empty() {
             cx.tx.apply(HashChange::Expire { fields: List::Slices(&hit), at: 0 }.on(cx.db(), key));
         }
+    }
+    if cx.tx.effects() > before {
+        cx.tell(Classes::HASH, "hpersist", key);
     }
     Ok(())
 }

@@ -1,12 +1,14 @@
 //! Reading or writing fields together with their deadlines: HGETDEL, HGETEX, HSETEX.
 
+use super::expire::tell_deadline;
 use super::fields::{
     FIELDS_MISMATCH, NO_FIELDS, NUMBER_NOT_POSITIVE, Unit, counted_fields, each_once, field_count,
     only_fields,
 };
-use super::hash_at;
+use super::{delete_fields, hash_at};
 use crate::command::{Cx, Fail, Outcome, eq};
 use crate::effect::{FieldExpire, HashChange, List};
+use crate::engine::Classes;
 use smallvec::SmallVec;
 
 pub(super) fn hgetdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -14,11 +16,16 @@ pub(super) fn hgetdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     hash_at(cx.tx, key)?;
     let names = only_fields(&args[2..])?;
     cx.out.array(names.len());
+    let before = cx.tx.effects();
     for part in each_once(names) {
         let hit = show(cx, key, part, |_| true)?;
         if !hit.is_empty() {
             cx.tx.apply(HashChange::Delete { fields: List::Slices(&hit) }.on(cx.db(), key));
         }
+    }
+    if cx.tx.effects() > before {
+        cx.tell(Classes::HASH, "hdel", key);
+        cx.tx.tell_if_gone(cx.db(), key);
     }
     Ok(())
 }
@@ -64,6 +71,7 @@ pub(super) fn hgetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     hash_at(cx.tx, key)?;
     let (ttl, names) = read_hgetex(&args[2..], now)?;
     cx.out.array(names.len());
+    let before = cx.tx.effects();
     for part in each_once(names) {
         let hit = show(cx, key, part, |expire| ttl != Ttl::Word || expire != 0)?;
         if hit.is_empty() {
@@ -75,6 +83,12 @@ pub(super) fn hgetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             Ttl::Word => cx.tx.apply(HashChange::Expire { fields, at: 0 }.on(db, key)),
             Ttl::At(at) if at <= now => cx.tx.apply(HashChange::Delete { fields }.on(db, key)),
             Ttl::At(at) => cx.tx.apply(HashChange::Expire { fields, at }.on(db, key)),
+        }
+    }
+    if cx.tx.effects() > before {
+        match ttl {
+            Ttl::At(at) => tell_deadline(cx, key, at),
+            _ => cx.tell(Classes::HASH, "hpersist", key),
         }
     }
     Ok(())
@@ -134,21 +148,29 @@ pub(super) fn hsetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         cx.out.int(0);
         return Ok(());
     }
-    let (db, pairs) = (cx.db(), List::Slices(options.pairs));
+    let pairs = List::Slices(options.pairs);
     match options.ttl {
         // What is set with a passed deadline is gone at once.
         Ttl::At(at) if at <= now => {
             if names.clone().any(exists) {
                 let gone: SmallVec<[&[u8]; 16]> = names.by_ref().copied().collect();
-                cx.tx.apply(HashChange::Delete { fields: List::Slices(&gone) }.on(db, key));
+                delete_fields(cx, key, &gone);
             }
         }
-        Ttl::At(at) => cx.tx.apply(HashChange::Set { pairs, expire: FieldExpire::At(at) }.on(db, key)),
-        Ttl::Word => cx.tx.apply(HashChange::Set { pairs, expire: FieldExpire::Keep }.on(db, key)),
-        Ttl::Unsaid => cx.tx.apply(HashChange::Set { pairs, expire: FieldExpire::Clear }.on(db, key)),
+        Ttl::At(at) => {
+            set(cx, key, pairs, FieldExpire::At(at));
+            cx.tell(Classes::HASH, "hexpire", key);
+        }
+        Ttl::Word => set(cx, key, pairs, FieldExpire::Keep),
+        Ttl::Unsaid => set(cx, key, pairs, FieldExpire::Clear),
     }
     cx.out.int(1);
     Ok(())
+}
+
+fn set(cx: &mut Cx<'_, '_>, key: &[u8], pairs: List<'_>, expire: FieldExpire) {
+    cx.tx.apply(HashChange::Set { pairs, expire }.on(cx.db(), key));
+    cx.tell(Classes::HASH, "hset", key);
 }
 
 impl<'a, 'b> SetEx<'a, 'b> {

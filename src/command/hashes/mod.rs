@@ -17,8 +17,10 @@ mod write;
 
 pub(super) use table::COMMANDS;
 
+use super::Cx;
 use super::fail::{self, Fail};
-use crate::engine::Tx;
+use crate::effect::{HashChange, List};
+use crate::engine::{Classes, Tx};
 use crate::store::Entry;
 use crate::value::hash::HashRef;
 
@@ -29,4 +31,13 @@ fn hash_at<'t>(tx: &'t Tx<'_>, key: &[u8]) -> Result<Option<HashRef<'t>>, Fail> 
         None => Ok(None),
         Some(value) => value.hash().map(Some).ok_or(fail::WRONG_TYPE),
     }
+}
+
+/// Removes fields of a hash, and tells so; how many there were.
+fn delete_fields(cx: &mut Cx<'_, '_>, key: &[u8], fields: &[&[u8]]) -> usize {
+    let (db, fields) = (cx.db(), List::Slices(fields));
+    let gone = cx.tx.apply_counted(HashChange::Delete { fields }.on(db, key));
+    cx.tell(Classes::HASH, "hdel", key);
+    cx.tx.tell_if_gone(db, key);
+    gone
 }

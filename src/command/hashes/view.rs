@@ -5,6 +5,7 @@ use super::fields::only_fields;
 use super::{expire, expiring};
 use crate::command::views::{Subject, as_read, fit};
 use crate::command::{Cx, Fail, Outcome, fail, parse_int};
+use crate::engine::Classes;
 use crate::expr::{Action, Binder, ExprLimits, Operand, ParsedUpdate, Path, SetValue, Value};
 use crate::item::{AttrType, AttributeValue, EncodedValue, Item, ItemError, ItemRef, Number};
 use crate::ops::Write;
@@ -86,7 +87,11 @@ impl<'n> Names<'n> {
 }
 
 /// Sets fields, the last of those that are given twice; returns how many are new.
-fn set_fields(cx: &mut Cx<'_, '_>, subject: &Subject, pairs: &[&[u8]]) -> Result<usize, Fail> {
+fn set_fields(
+    cx: &mut Cx<'_, '_>,
+    subject: &Subject,
+    (key, pairs): (&[u8], &[&[u8]]),
+) -> Result<usize, Fail> {
     let schema = &subject.table.schema;
     let item = subject.item(cx);
     let fields = Fields::of(item, pairs.len() / 2);
@@ -113,6 +118,7 @@ fn set_fields(cx: &mut Cx<'_, '_>, subject: &Subject, pairs: &[&[u8]]) -> Result
     if item.is_none() || !actions.is_empty() {
         update(cx, subject, actions)?;
     }
+    cx.tell(Classes::HASH, "hset", key);
     Ok(created)
 }
 
@@ -133,21 +139,25 @@ fn set_pairs(cx: &mut Cx<'_, '_>, args: &[&[u8]], command: &str) -> Result<usize
         return Err(Fail::arity(command));
     }
     let subject = Subject::of(cx, args[1])?;
-    set_fields(cx, &subject, &args[2..])
+    set_fields(cx, &subject, (args[1], &args[2..]))
 }
 
 pub(super) fn hsetnx(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let subject = Subject::of(cx, args[1])?;
     let there = subject.item(cx).is_some_and(|item| item.get(args[2]).is_some());
     if !there {
-        set_fields(cx, &subject, &args[2..])?;
+        set_fields(cx, &subject, (args[1], &args[2..]))?;
     }
     cx.out.int(i64::from(!there));
     Ok(())
 }
 
 /// Removes those of the fields that the item has; returns how many.
-fn remove_fields(cx: &mut Cx<'_, '_>, subject: &Subject, names: &[&[u8]]) -> Result<usize, Fail> {
+fn remove_fields(
+    cx: &mut Cx<'_, '_>,
+    subject: &Subject,
+    (key, names): (&[u8], &[&[u8]]),
+) -> Result<usize, Fail> {
     for name in names {
         subject.table.schema.check_key_field(&subject.keys, name, None).map_err(fit)?;
     }
@@ -162,13 +172,14 @@ fn remove_fields(cx: &mut Cx<'_, '_>, subject: &Subject, names: &[&[u8]]) -> Res
     let removed = actions.len();
     if removed > 0 {
         update(cx, subject, actions)?;
+        cx.tell(Classes::HASH, "hdel", key);
     }
     Ok(removed)
 }
 
 pub(super) fn hdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let subject = Subject::of(cx, args[1])?;
-    let removed = remove_fields(cx, &subject, &args[2..])?;
+    let removed = remove_fields(cx, &subject, (args[1], &args[2..]))?;
     cx.out.len_int(removed);
     Ok(())
 }
@@ -222,6 +233,7 @@ pub(super) fn hincrby(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         Counted::Number(_) => add(cx, &subject, args[2], by.into())?,
         Counted::Text(_, kept) => set_text(cx, &subject, args[2], new.to_string().as_bytes(), kept)?,
     }
+    cx.tell(Classes::HASH, "hincrby", args[1]);
     cx.out.int(new);
     Ok(())
 }
@@ -243,6 +255,7 @@ pub(super) fn hincrbyfloat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             sum
         }
     };
+    cx.tell(Classes::HASH, "hincrbyfloat", args[1]);
     cx.out.bulk(sum.as_bytes());
     Ok(())
 }
@@ -254,7 +267,7 @@ pub(super) fn hgetdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         subject.table.schema.check_key_field(&subject.keys, name, None).map_err(fit)?;
     }
     show_once(cx, &subject, names);
-    remove_fields(cx, &subject, names)?;
+    remove_fields(cx, &subject, (args[1], names))?;
     Ok(())
 }
 
@@ -300,7 +313,7 @@ pub(super) fn hsetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     };
     let fits = fields_fit && options.key_exists.is_none_or(|wanted| wanted == item.is_some());
     if fits {
-        set_fields(cx, &subject, options.pairs)?;
+        set_fields(cx, &subject, (args[1], options.pairs))?;
     }
     cx.out.int(i64::from(fits));
     Ok(())

@@ -1,8 +1,9 @@
 //! Writing fields.
 
-use super::hash_at;
+use super::{delete_fields, hash_at};
 use crate::command::{Cx, Fail, Outcome};
 use crate::effect::{FieldExpire, HashChange, List};
+use crate::engine::Classes;
 
 pub(super) fn hset(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let created = set_pairs(cx, args, "hset")?;
@@ -24,7 +25,9 @@ fn set_pairs(cx: &mut Cx<'_, '_>, args: &[&[u8]], command: &str) -> Result<usize
     let key = args[1];
     hash_at(cx.tx, key)?;
     let pairs = List::Slices(&args[2..]);
-    Ok(cx.tx.apply_counted(HashChange::Set { pairs, expire: FieldExpire::Clear }.on(cx.db(), key)))
+    let created = cx.tx.apply_counted(HashChange::Set { pairs, expire: FieldExpire::Clear }.on(cx.db(), key));
+    cx.tell(Classes::HASH, "hset", key);
+    Ok(created)
 }
 
 pub(super) fn hsetnx(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -33,6 +36,7 @@ pub(super) fn hsetnx(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if !there {
         let pairs = List::Slices(&args[2..]);
         cx.tx.apply(HashChange::Set { pairs, expire: FieldExpire::Clear }.on(cx.db(), key));
+        cx.tell(Classes::HASH, "hset", key);
     }
     cx.out.int(i64::from(!there));
     Ok(())
@@ -42,12 +46,7 @@ pub(super) fn hdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let (key, now) = (args[1], cx.tx.now());
     let there =
         hash_at(cx.tx, key)?.is_some_and(|hash| args[2..].iter().any(|name| hash.get(name, now).is_some()));
-    let removed = if there {
-        let fields = List::Slices(&args[2..]);
-        cx.tx.apply_counted(HashChange::Delete { fields }.on(cx.db(), key))
-    } else {
-        0
-    };
+    let removed = if there { delete_fields(cx, key, &args[2..]) } else { 0 };
     cx.out.len_int(removed);
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 pub(super) fn stats(report: &mut Report<'_>) {
     let server = report.server;
-    let (counts, store) = (&server.counts, &server.engine.store);
+    let (counts, removed) = (&server.counts, &server.engine.statistics);
     let rates = server.rates.lock().clone();
     report.line("total_connections_received", counts.connections.load(Relaxed));
     report.line("total_commands_processed", server.sum(|w| w.processed.get()));
@@ -21,11 +21,11 @@ pub(super) fn stats(report: &mut Report<'_>) {
     report.constant("instantaneous_input_repl_kbps:0.00 instantaneous_output_repl_kbps:0.00");
     report.line("rejected_connections", counts.rejected_connections.load(Relaxed));
     report.constant("sync_full:0 sync_partial_ok:0 sync_partial_err:0");
-    report.line("expired_subkeys", store.expired_fields.load(Relaxed));
-    report.line("expired_keys", store.expired_keys.load(Relaxed));
+    report.line("expired_subkeys", removed.expired_fields.load(Relaxed));
+    report.line("expired_keys", removed.expired_keys.load(Relaxed));
     report
         .constant("expired_stale_perc:0.00 expired_time_cap_reached_count:0 expire_cycle_cpu_milliseconds:0");
-    report.line("evicted_keys", store.evicted_keys.load(Relaxed));
+    report.line("evicted_keys", removed.evicted_keys.load(Relaxed));
     report.line("evicted_clients", counts.evicted_clients.load(Relaxed));
     report.constant("evicted_scripts:0 total_eviction_exceeded_time:0 current_eviction_exceeded_time:0");
     report.line("keyspace_hits", server.sum(|w| w.hits.get()));

@@ -3,6 +3,7 @@
 use super::object::type_of;
 use crate::command::{Cx, Outcome};
 use crate::effect::Effect;
+use crate::engine::Classes;
 use crate::store::Entry;
 
 pub(super) fn del(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -10,6 +11,7 @@ pub(super) fn del(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     for key in &args[1..] {
         if cx.tx.exists(key) {
             cx.tx.apply(Effect::Delete { db: cx.db(), key });
+            cx.tell(Classes::GENERIC, "del", key);
             removed += 1;
         }
     }

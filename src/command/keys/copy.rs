@@ -3,6 +3,7 @@
 use crate::command::fail::{self, Fail};
 use crate::command::views::refuse_claimed;
 use crate::command::{Cx, Outcome, eq, parse_small_int};
+use crate::engine::Classes;
 
 pub(super) const SAME: Fail = Fail::new("ERR source and destination objects are the same");
 
@@ -31,7 +32,13 @@ fn rename_to(cx: &mut Cx<'_, '_>, args: &[&[u8]], replace: bool) -> Result<bool,
     }
     let db = cx.tx.db;
     cx.tx.move_key((db, from), (db, to))?;
+    tell_renamed(cx, from, to);
     Ok(true)
+}
+
+pub(super) fn tell_renamed(cx: &Cx<'_, '_>, from: &[u8], to: &[u8]) {
+    cx.tell(Classes::GENERIC, "rename_from", from);
+    cx.tell(Classes::GENERIC, "rename_to", to);
 }
 
 /// A database's number, in Redis's words when it is none.
@@ -73,6 +80,7 @@ pub(super) fn copy(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let before = cx.tx.changes();
     cx.tx.copy_key((source, from), (target, to))?;
     cx.tx.count_changes(before, 1);
+    cx.tx.tell_in(target as u32, Classes::GENERIC, "copy_to", to);
     cx.out.int(1);
     Ok(())
 }
@@ -89,6 +97,8 @@ pub(super) fn move_key(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         return Ok(());
     }
     cx.tx.move_key((source, key), (target, key))?;
+    cx.tell(Classes::GENERIC, "move_from", key);
+    cx.tx.tell_in(target as u32, Classes::GENERIC, "move_to", key);
     cx.out.int(1);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use crate::command::fail::{self, Fail};
 use crate::command::{Cx, Outcome, eq, parse_int};
 use crate::effect::{Effect, HashChange};
-use crate::engine::EFFECT_BYTES;
+use crate::engine::{Classes, EFFECT_BYTES};
 use crate::store::{Entry, Object, ValueRef};
 use crate::value::hash::{HashRef, pack_field};
 use crate::value::rdb::{self, Decoded, Form};
@@ -88,15 +88,16 @@ pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         // As in Redis the sum wraps around, and a key that then seems to have expired is not made.
         (ttl, false) => Some(u64::try_from((now as i64).wrapping_add(ttl as i64)).unwrap_or(0)),
     };
+    let replaces = cx.tx.exists(key);
     if expire.is_some_and(|at| at <= now) {
-        if cx.tx.exists(key) {
-            cx.tx.apply(Effect::Delete { db, key });
-        }
-        cx.out.ok();
-        return Ok(());
+        return make_nothing(cx, key, replaces);
     }
-    match decoded {
-        Decoded::String(value) => cx.tx.restore_string(key, (args[3], &value), expire)?,
+    // Redis removes what was there, so the key is new. A stream is put in that way here too.
+    let renews = match decoded {
+        Decoded::String(value) => {
+            cx.tx.restore_string(key, (args[3], &value), expire)?;
+            replaces
+        }
         Decoded::Hash(fields) => {
             let live: Vec<_> = fields.iter().filter(|f| f.2.is_none_or(|at| at > now)).collect();
             let ttl = live.iter().any(|f| f.2.is_some());
@@ -106,17 +107,34 @@ pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             }
             cx.tx.ask(payload.len() + key.len() + EFFECT_BYTES)?;
             if live.is_empty() {
-                cx.tx.apply(Effect::Delete { db, key });
-            } else {
-                cx.tx.apply(HashChange::Put { expire, ttl, payload: &payload }.on(db, key));
+                return make_nothing(cx, key, replaces);
             }
+            cx.tx.apply(HashChange::Put { expire, ttl, payload: &payload }.on(db, key));
+            replaces
         }
-        Decoded::Stream(stream) => cx.tx.put_stream(key, &stream, expire)?,
+        Decoded::Stream(stream) => {
+            cx.tx.put_stream(key, &stream, expire)?;
+            false
+        }
         Decoded::List(_) | Decoded::Set(_) | Decoded::ZSet(_) => {
             return Err(Fail::new("ERR the payload holds a type of value that this server does not keep"));
         }
+    };
+    if renews {
+        cx.tx.tell_new(db, key);
     }
+    cx.tell(Classes::GENERIC, "restore", key);
     note_age(cx, key, &options);
+    cx.out.ok();
+    Ok(())
+}
+
+/// Puts nothing in place of what is at a key, for the payload holds nothing that has not expired.
+fn make_nothing(cx: &mut Cx<'_, '_>, key: &[u8], replaces: bool) -> Outcome {
+    if replaces {
+        cx.tx.apply(Effect::Delete { db: cx.db(), key });
+        cx.tell(Classes::GENERIC, "del", key);
+    }
     cx.out.ok();
     Ok(())
 }

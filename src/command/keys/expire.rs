@@ -2,6 +2,7 @@
 
 use crate::command::{Cx, Fail, Outcome, eq, parse_int};
 use crate::effect::Effect;
+use crate::engine::Classes;
 use crate::store::Entry;
 
 #[derive(Clone, Copy, Default)]
@@ -81,8 +82,10 @@ pub(super) fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]], time: Time) -> Outcome {
     let db = cx.db();
     if at <= now {
         cx.tx.apply(Effect::Delete { db, key });
+        cx.tell(Classes::GENERIC, "del", key);
     } else {
         cx.tx.apply(Effect::Expire { db, key, at: Some(at as u64) });
+        cx.tell(Classes::GENERIC, "expire", key);
     }
     cx.out.int(1);
     Ok(())
@@ -92,6 +95,7 @@ pub(super) fn persist(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let there = cx.tx.entry(args[1]).is_some_and(|entry| entry.expire().is_some());
     if there {
         cx.tx.apply(Effect::Expire { db: cx.db(), key: args[1], at: None });
+        cx.tell(Classes::GENERIC, "persist", args[1]);
     }
     cx.out.int(i64::from(there));
     Ok(())

@@ -25,8 +25,14 @@ pub fn encoding_of(entry: &Entry) -> &'static str {
     }
 }
 
-pub(super) fn encoding(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+/// Has lookups be neither accesses nor tell what they miss.
+fn only_look(cx: &mut Cx<'_, '_>) {
     cx.tx.set_no_touch(true);
+    cx.tx.set_tells_misses(false);
+}
+
+pub(super) fn encoding(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    only_look(cx);
     match cx.tx.entry(args[2]) {
         Some(entry) => cx.out.bulk(encoding_of(entry).as_bytes()),
         None => cx.out.null(),
@@ -35,7 +41,7 @@ pub(super) fn encoding(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 pub(super) fn refcount(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    cx.tx.set_no_touch(true);
+    only_look(cx);
     match cx.tx.entry(args[2]) {
         // Redis shares the objects of small integers, and says so with the largest number.
         Some(entry) if is_small_integer(entry) => cx.out.int(i64::from(i32::MAX)),
@@ -52,7 +58,7 @@ fn is_small_integer(entry: &Entry) -> bool {
 }
 
 pub(super) fn idletime(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    cx.tx.set_no_touch(true);
+    only_look(cx);
     let store = &cx.tx.engine().store;
     let Some(entry) = cx.tx.entry(args[2]) else {
         cx.out.null();
@@ -68,7 +74,7 @@ pub(super) fn idletime(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 pub(super) fn freq(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    cx.tx.set_no_touch(true);
+    only_look(cx);
     let store = &cx.tx.engine().store;
     let Some(entry) = cx.tx.entry(args[2]) else {
         cx.out.null();

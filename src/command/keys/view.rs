@@ -1,12 +1,12 @@
 //! Commands on keys of any type that write, where a key is a view of an item. (Those that read find a hash.)
 
-use super::copy::{SAME, copy_options};
+use super::copy::{SAME, copy_options, tell_renamed};
 use super::expire::Time;
 use crate::command::fail::{self, Fail};
 use crate::command::views::{Subject, fit};
 use crate::command::{Cx, Outcome};
 use crate::effect::{Effect, FieldExpire, HashChange, List};
-use crate::engine::item_of_hash;
+use crate::engine::{Classes, item_of_hash};
 use crate::expr::{Action, Binder, ExprLimits, Operand, ParsedUpdate, Path, SetValue};
 use crate::item::{AttributeValue, Item, ItemBuilder, ItemRef, Number};
 use crate::ops::Write;
@@ -25,6 +25,9 @@ pub(super) fn del(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             }
             there
         };
+        if there {
+            cx.tell(Classes::GENERIC, "del", key);
+        }
         removed += i64::from(there);
     }
     cx.out.int(removed);
@@ -42,10 +45,12 @@ pub(super) fn set_deadline(cx: &mut Cx<'_, '_>, args: &[&[u8]], time: Time) -> O
     let allowed = subject.item(cx).is_some() && conditions.allow(subject.deadline(cx), at);
     if allowed && at <= now {
         subject.delete(cx)?;
+        cx.tell(Classes::GENERIC, "del", args[1]);
     } else if allowed {
         let value = AttributeValue::N(Number::from_millis(at as u64));
         let value = SetValue::Operand(Operand::literal(&value)?);
         update(cx, &subject, Action::Set(Path::attribute(ttl), value))?;
+        cx.tell(Classes::GENERIC, "expire", args[1]);
     }
     cx.out.int(i64::from(allowed));
     Ok(())
@@ -62,6 +67,7 @@ pub(super) fn persist(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let there = subject.deadline(cx).is_some();
     if let (true, Some(ttl)) = (there, subject.table.schema.ttl.as_deref()) {
         update(cx, &subject, Action::Remove(Path::attribute(ttl)))?;
+        cx.tell(Classes::GENERIC, "persist", args[1]);
     }
     cx.out.int(i64::from(there));
     Ok(())
@@ -95,6 +101,7 @@ fn rename_to(cx: &mut Cx<'_, '_>, args: &[&[u8]], replace: bool) -> Result<bool,
         Some(subject) => drop(subject.delete(cx)?),
         None => cx.tx.apply(Effect::Delete { db: cx.db(), key: from.key }),
     }
+    tell_renamed(cx, args[1], args[2]);
     Ok(true)
 }
 
@@ -111,6 +118,7 @@ pub(super) fn copy(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let done = from.exists(cx) && (replace || !to.exists(cx));
     if done {
         transfer(cx, &from, &to)?;
+        cx.tell(Classes::GENERIC, "copy_to", args[2]);
     }
     cx.out.int(i64::from(done));
     Ok(())

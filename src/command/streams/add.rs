@@ -4,6 +4,7 @@ use super::{BAD_ID, parse_id, reply, stream_at, value_fail};
 use crate::command::{Cx, Fail, Outcome, eq, fail, parse_int};
 use crate::config::Settings;
 use crate::effect::{List, StreamChange};
+use crate::engine::Classes;
 use crate::value::ValueError;
 use crate::value::stream::{NewId, Stream, StreamId, Trim, TrimBy, default_trim_limit};
 
@@ -128,6 +129,7 @@ pub(super) fn xadd(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         return Err(value_fail(ValueError::StreamEntryTooLarge));
     }
     cx.tx.change_stream(key, StreamChange::Add { id, pairs: List::Slices(pairs) });
+    cx.tell(Classes::STREAM, "xadd", key);
     reply::id(cx.out, id);
     if let Some(trim) = trim {
         trim_key(cx, key, trim)?;
@@ -145,5 +147,9 @@ pub(super) fn xtrim(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 fn trim_key(cx: &mut Cx<'_, '_>, key: &[u8], trim: Trim) -> Result<usize, Fail> {
     let Some(plan) = stream_at(cx.tx, key)?.and_then(|stream| stream.plan_trim(trim)) else { return Ok(0) };
-    Ok(cx.tx.change_stream(key, StreamChange::Trim { through: plan.through }))
+    let removed = cx.tx.change_stream(key, StreamChange::Trim { through: plan.through });
+    if removed > 0 {
+        cx.tell(Classes::STREAM, "xtrim", key);
+    }
+    Ok(removed)
 }

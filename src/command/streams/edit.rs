@@ -3,6 +3,7 @@
 use super::{parse_id, parse_ids, stream_at, value_fail};
 use crate::command::{Cx, Fail, Outcome, eq, fail, parse_int};
 use crate::effect::{Ids, StreamChange};
+use crate::engine::Classes;
 use crate::value::ValueError;
 use crate::value::stream::{StreamId, StreamMarks};
 
@@ -13,11 +14,11 @@ pub(super) fn xdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     };
     let mut ids = parse_ids(&args[2..])?;
     ids.retain(|id| stream.get(*id).is_some());
-    let deleted = if ids.is_empty() {
-        0
-    } else {
-        cx.tx.change_stream(args[1], StreamChange::Delete { ids: Ids::Slice(&ids) })
-    };
+    let mut deleted = 0;
+    if !ids.is_empty() {
+        deleted = cx.tx.change_stream(args[1], StreamChange::Delete { ids: Ids::Slice(&ids) });
+        cx.tell(Classes::STREAM, "xdel", args[1]);
+    }
     cx.out.len_int(deleted);
     Ok(())
 }
@@ -56,6 +57,7 @@ pub(super) fn xsetid(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             .unwrap_or(stream.max_deleted_id()),
     };
     cx.tx.change_stream(key, change);
+    cx.tell(Classes::STREAM, "xsetid", key);
     cx.out.ok();
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::{group_at, no_group_for_key, parse_id, parse_ids, stream_at};
 use crate::command::{Cx, Fail, Outcome, eq, parse_int};
 use crate::effect::{Ids, StreamChange};
+use crate::engine::Classes;
 use crate::value::stream::{GroupPosition, Stream, StreamId};
 
 const NO_KEY: Fail = Fail::new(
@@ -72,6 +73,7 @@ pub(super) fn create(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     }
     let position = GroupPosition { last_id, entries_read: options.entries_read };
     cx.tx.change_stream(key, StreamChange::Group { group, position });
+    cx.tell(Classes::STREAM, "xgroup-create", key);
     cx.out.ok();
     Ok(())
 }
@@ -83,6 +85,7 @@ pub(super) fn setid(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let last_id = position_id(Some(stream), args[4], true)?;
     let position = GroupPosition { last_id, entries_read: options.entries_read };
     cx.tx.change_stream(key, StreamChange::Group { group, position });
+    cx.tell(Classes::STREAM, "xgroup-setid", key);
     cx.out.ok();
     Ok(())
 }
@@ -101,6 +104,7 @@ pub(super) fn destroy(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let there = existing(cx, key, None)?.groups().get(group).is_some();
     if there {
         cx.tx.change_stream(key, StreamChange::GroupDelete { group });
+        cx.tell(Classes::STREAM, "xgroup-destroy", key);
     }
     cx.out.int(i64::from(there));
     Ok(())
@@ -113,6 +117,7 @@ pub(super) fn create_consumer(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if !known {
         let seen_at_ms = cx.tx.now();
         cx.tx.change_stream(key, StreamChange::Consumer { group, consumer, seen_at_ms, active_at_ms: None });
+        cx.tell(Classes::STREAM, "xgroup-createconsumer", key);
     }
     cx.out.int(i64::from(!known));
     Ok(())
@@ -122,8 +127,11 @@ pub(super) fn delete_consumer(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let (key, group, consumer) = (args[2], args[3], args[4]);
     let stream = existing(cx, key, Some(group))?;
     let known = stream.groups().get(group).is_some_and(|group| group.find_consumer(consumer).is_some());
-    let pending =
-        if known { cx.tx.change_stream(key, StreamChange::ConsumerDelete { group, consumer }) } else { 0 };
+    let mut pending = 0;
+    if known {
+        pending = cx.tx.change_stream(key, StreamChange::ConsumerDelete { group, consumer });
+        cx.tell(Classes::STREAM, "xgroup-delconsumer", key);
+    }
     cx.out.len_int(pending);
     Ok(())
 }

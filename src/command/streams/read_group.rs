@@ -4,6 +4,7 @@ use super::read::{Options, Streams};
 use super::{group_at, no_group, parse_id, reply};
 use crate::command::{Cx, Fail, Outcome};
 use crate::effect::{Ids, StreamChange};
+use crate::engine::Classes;
 use crate::store::Awaited;
 use crate::value::stream::{Group, GroupPosition, Stream, StreamId};
 use std::collections::BTreeMap;
@@ -85,6 +86,9 @@ pub(super) fn note_consumer(cx: &mut Cx<'_, '_>, name: Name<'_>, active: bool) -
     let now = cx.tx.now();
     let active_at_ms = active.then_some(now);
     cx.tx.change_stream(key, StreamChange::Consumer { group, consumer, seen_at_ms: now, active_at_ms });
+    if !known {
+        cx.tell(Classes::STREAM, "xgroup-createconsumer", key);
+    }
     Ok(())
 }
 

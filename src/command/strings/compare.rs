@@ -3,6 +3,7 @@
 use super::str_of;
 use crate::command::{Cx, Fail, Outcome, eq};
 use crate::effect::Effect;
+use crate::engine::Classes;
 use crate::value::digest::{has_digest, string_digest};
 
 /// A comparison of a key's string with an operand.
@@ -73,6 +74,7 @@ pub(super) fn delex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 fn delete_if(cx: &mut Cx<'_, '_>, key: &[u8], wanted: bool) {
     if wanted {
         cx.tx.apply(Effect::Delete { db: cx.db(), key });
+        cx.tell(Classes::GENERIC, "del", key);
     }
     cx.out.int(i64::from(wanted));
 }

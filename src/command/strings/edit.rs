@@ -1,19 +1,22 @@
 //! Parts of a string. What changes is logged as the bytes that change.
 
-use super::{check_len, put, str_of};
+use super::{check_len, str_of};
 use crate::command::fail;
 use crate::command::{Cx, Outcome, parse_int};
 use crate::effect::StringChange;
+use crate::engine::Classes;
 
 pub(super) fn append(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let (key, more) = (args[1], args[2]);
     let Some(len) = cx.string(key)?.map(<[u8]>::len) else {
-        put(cx, key, more, None);
+        cx.tx.apply(StringChange::Set { value: more, expire: None }.on(cx.db(), key));
+        cx.tell(Classes::STRING, "append", key);
         cx.out.len_int(more.len());
         return Ok(());
     };
     check_len(cx, len as u64, more.len())?;
     cx.tx.apply(StringChange::Splice { at: len, bytes: more }.on(cx.db(), key));
+    cx.tell(Classes::STRING, "append", key);
     cx.out.len_int(len + more.len());
     Ok(())
 }
@@ -57,6 +60,7 @@ pub(super) fn setrange(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     check_len(cx, at, bytes.len())?;
     let at = at as usize;
     cx.tx.apply(StringChange::Splice { at, bytes }.on(cx.db(), key));
+    cx.tell(Classes::STRING, "setrange", key);
     cx.out.len_int(len.max(at + bytes.len()));
     Ok(())
 }

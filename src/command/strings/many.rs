@@ -1,9 +1,8 @@
 //! Whole values of several keys.
 
 use super::options::{Condition, For, Options, Ttl};
-use super::put;
+use super::{put, set_to};
 use crate::command::{Cx, Fail, Outcome, parse_int};
-use crate::effect::StringChange;
 use crate::store::{Entry, ValueRef};
 
 pub(super) fn mget(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -27,7 +26,7 @@ fn pairs<'a, 'b>(args: &'b [&'a [u8]], name: &str) -> Result<&'b [[&'a [u8]; 2]]
 
 pub(super) fn mset(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     for [key, value] in pairs(args, "mset")? {
-        cx.tx.apply(StringChange::Set { value, expire: None }.on(cx.db(), key));
+        set_to(cx, key, value, None);
     }
     cx.out.ok();
     Ok(())
@@ -63,8 +62,12 @@ pub(super) fn msetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     };
     if wanted {
         for [key, value] in pairs {
-            let kept = if options.ttl == Ttl::Keep { cx.tx.entry(key).and_then(Entry::expire) } else { None };
-            put(cx, key, value, expire.or(kept));
+            if options.ttl == Ttl::Keep {
+                let kept = cx.tx.entry(key).and_then(Entry::expire);
+                set_to(cx, key, value, kept);
+            } else {
+                put(cx, key, value, expire);
+            }
         }
     }
     cx.out.int(i64::from(wanted));

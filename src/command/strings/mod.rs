@@ -15,6 +15,7 @@ pub(super) use table::COMMANDS;
 use super::Cx;
 use super::fail::{self, Fail};
 use crate::effect::{Effect, MAX_STRING, StringChange};
+use crate::engine::Classes;
 use crate::store::{Entry, ValueRef};
 use crate::text::parse_i64_strict;
 
@@ -60,17 +61,27 @@ pub(super) fn check_len(cx: &Cx<'_, '_>, at: u64, more: usize) -> Result<(), Fai
     }
 }
 
-/// Sets a string; a deadline that has passed deletes the key instead.
+/// Sets a string with a deadline that the command gives, if it does; one that has passed deletes the key instead.
 #[inline]
-fn put(cx: &mut Cx<'_, '_>, key: &[u8], value: &[u8], expire: Option<u64>) {
-    let db = cx.db();
-    if expire.is_some_and(|at| at <= cx.tx.now()) {
+fn put(cx: &mut Cx<'_, '_>, key: &[u8], value: &[u8], given: Option<u64>) {
+    if given.is_some_and(|at| at <= cx.tx.now()) {
         if cx.tx.exists(key) {
-            cx.tx.apply(Effect::Delete { db, key });
+            cx.tx.apply(Effect::Delete { db: cx.db(), key });
+            cx.tell(Classes::GENERIC, "del", key);
         }
-    } else {
-        cx.tx.apply(StringChange::Set { value, expire }.on(db, key));
+        return;
     }
+    set_to(cx, key, value, given);
+    if given.is_some() {
+        cx.tell(Classes::GENERIC, "expire", key);
+    }
+}
+
+/// Sets a string with a deadline that it may have had before.
+#[inline]
+fn set_to(cx: &mut Cx<'_, '_>, key: &[u8], value: &[u8], expire: Option<u64>) {
+    cx.tx.apply(StringChange::Set { value, expire }.on(cx.db(), key));
+    cx.tell(Classes::STRING, "set", key);
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::str_of;
 use crate::command::fail::{self, Fail};
 use crate::command::{Cx, Outcome, parse_int};
 use crate::effect::StringChange;
+use crate::engine::Classes;
 use crate::store::Entry;
 use crate::value::longdouble::incr_by_float;
 
@@ -36,6 +37,7 @@ fn add(cx: &mut Cx<'_, '_>, key: &[u8], by: i64) -> Outcome {
     let mut text = itoa::Buffer::new();
     let value = text.format(new).as_bytes();
     cx.tx.apply(StringChange::Set { value, expire }.on(cx.db(), key));
+    cx.tell(Classes::STRING, "incrby", key);
     cx.out.int(new);
     Ok(())
 }
@@ -48,6 +50,7 @@ pub(super) fn incrbyfloat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let expire = entry.and_then(Entry::expire);
     let value = sum.as_bytes();
     cx.tx.apply(StringChange::Set { value, expire }.on(cx.db(), key));
+    cx.tell(Classes::STRING, "incrbyfloat", key);
     cx.out.bulk(value);
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! Whole values of one key.
 
 use super::options::{Condition, For, Options, Ttl, Unit, deadline};
-use super::{put, str_of};
+use super::{put, set_to, str_of};
 use crate::command::{Cx, Outcome};
-use crate::effect::{Effect, StringChange};
+use crate::effect::Effect;
+use crate::engine::Classes;
 use crate::store::Entry;
 
 pub(super) fn get(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -16,13 +17,13 @@ pub(super) fn get(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 pub(super) fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if let [_, key, value] = args {
-        cx.tx.apply(StringChange::Set { value, expire: None }.on(cx.db(), key));
+        set_to(cx, key, value, None);
         cx.out.ok();
         return Ok(());
     }
     let options = Options::parse(&args[3..], For::Set)?;
     let (key, value) = (args[1], args[2]);
-    let mut expire = options.ttl.deadline(cx.tx.now(), "set")?;
+    let given = options.ttl.deadline(cx.tx.now(), "set")?;
     // Nothing but the new value matters where nothing asks for the old one, so it is not looked up.
     let asks = options.ttl == Ttl::Keep || options.condition != Condition::Always;
     let found = match (options.get, asks) {
@@ -43,9 +44,11 @@ pub(super) fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         return Ok(());
     }
     if options.ttl == Ttl::Keep {
-        expire = found.and_then(Entry::expire);
+        let kept = found.and_then(Entry::expire);
+        set_to(cx, key, value, kept);
+    } else {
+        put(cx, key, value, given);
     }
-    put(cx, key, value, expire);
     if !options.get {
         cx.out.ok();
     }
@@ -87,6 +90,7 @@ pub(super) fn getdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         Some(entry) => {
             cx.out.bulk(str_of(entry)?);
             cx.tx.apply(Effect::Delete { db: cx.db(), key: args[1] });
+            cx.tell(Classes::GENERIC, "del", args[1]);
         }
     }
     Ok(())
@@ -103,14 +107,16 @@ pub(super) fn getex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let expire = options.ttl.deadline(cx.tx.now(), "getex")?;
     cx.out.bulk(bytes);
     let (db, before) = (cx.db(), entry.expire());
-    match expire {
-        Some(at) if at <= cx.tx.now() => cx.tx.apply(Effect::Delete { db, key }),
-        Some(at) => cx.tx.apply(Effect::Expire { db, key, at: Some(at) }),
+    let (effect, name) = match expire {
+        Some(at) if at <= cx.tx.now() => (Effect::Delete { db, key }, "del"),
+        Some(at) => (Effect::Expire { db, key, at: Some(at) }, "expire"),
         None if options.ttl == Ttl::Persist && before.is_some() => {
-            cx.tx.apply(Effect::Expire { db, key, at: None });
+            (Effect::Expire { db, key, at: None }, "persist")
         }
-        None => {}
-    }
+        None => return Ok(()),
+    };
+    cx.tx.apply(effect);
+    cx.tell(Classes::GENERIC, name, key);
     Ok(())
 }
 

@@ -8,8 +8,8 @@ mod tests;
 
 use super::items::limits;
 use super::spec::Handler;
-use super::{Command, Cx, Fail, OnView, Outcome, flag, is_write};
-use crate::engine::{LocalTable, VIEW_DB};
+use super::{Command, Cx, Fail, OnView, Outcome, counts_lookups, flag, is_write};
+use crate::engine::{Classes, LocalTable, VIEW_DB};
 use crate::item::{ItemError, ItemKeys, ItemLimits, ItemRef};
 use crate::ops::{self, At, OpError, Write, Written};
 
@@ -17,6 +17,9 @@ use crate::ops::{self, At, OpError, Write, Written};
 #[inline]
 pub fn run(command: &Command, cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     super::changes::guard(command, cx, args)?;
+    if cx.tx.is_heard(Classes::MISSED) {
+        cx.tx.set_tells_misses(counts_lookups(command));
+    }
     if cx.tx.engine().tables.have_views() && cx.tx.db == VIEW_DB && !command.spec.keys.is_empty() {
         return routed(command, cx, args);
     }
@@ -44,7 +47,12 @@ fn routed(command: &Command, cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     }
     let Some((key, first)) = subjects.first() else { return (command.spec.run)(cx, args) };
     match command.spec.on_view {
-        OnView::Handler(run) => run(cx, args),
+        OnView::Handler(run) => {
+            let Cx { tx, out, client, server, settings, prepared } = cx;
+            tx.naming_keys(|tx| {
+                run(&mut Cx { tx, out, client, server, settings, prepared: prepared.take() }, args)
+            })
+        }
         OnView::Plain if is_write(command) || command.has(flag::BLOCKING) => Err(first.wrong_type(key)),
         OnView::Plain => {
             subjects.iter().for_each(|(key, subject)| cx.tx.stand_in(key, &subject.table, &subject.keys));

@@ -3,9 +3,10 @@
 use super::switches::until;
 use super::{START, open, set, settings};
 use crate::config::{AppendFsync, EvictionPolicy, Settings};
-use crate::engine::{Engine, Phase};
+use crate::engine::{Classes, Engine, KeyEvents, Listener, Phase};
 use crate::env::SimDisk;
 use crate::store::Mode;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
@@ -36,14 +37,35 @@ fn evict(engine: &Arc<Engine>) -> JoinHandle<bool> {
 
 /// What eviction changes: how many keys it took, and the log.
 fn traces(engine: &Engine) -> (u64, u64) {
-    (engine.store.evicted_keys.load(Relaxed), engine.tail())
+    (engine.statistics.evicted_keys.load(Relaxed), engine.tail())
+}
+
+/// The names of events and the keys that they are about.
+#[derive(Default)]
+struct Heard(Mutex<Vec<(&'static str, Vec<u8>)>>);
+
+impl Listener for Heard {
+    fn classes(&self) -> Classes {
+        Classes::EVICTED
+    }
+
+    fn hear(&self, events: &KeyEvents) {
+        self.0.lock().extend(events.of(self.classes()).map(|event| (event.name, event.key.to_vec())));
+    }
 }
 
 #[test]
-fn eviction_that_nobody_stops_takes_everything() {
+fn eviction_that_nobody_stops_takes_everything_and_tells_of_each_key() {
     let engine = filled();
+    let heard = Arc::new(Heard::default());
+    engine.listeners.add(Arc::clone(&heard) as Arc<dyn Listener>);
     evict(&engine).join().unwrap();
     assert_eq!((engine.store.len(), traces(&engine).0), (0, u64::from(KEYS)));
+    let mut heard = std::mem::take(&mut *heard.0.lock());
+    heard.sort();
+    let mut all: Vec<_> = (0..KEYS).map(|i| ("evicted", i.to_le_bytes().to_vec())).collect();
+    all.sort();
+    assert_eq!(heard, all);
 }
 
 #[test]

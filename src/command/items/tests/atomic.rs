@@ -373,6 +373,6 @@ fn a_cancelled_transaction_tells_no_watcher_and_counts_nothing() {
     let before = (idle(&mut h), h.run("DBSIZE"));
     cancelled(&mut h, &["APPEND s w", "DEL s", "HSET h f v", "SET new 1", "APPEND gone x", "GET s"]);
     assert_eq!((idle(&mut h), h.run("DBSIZE")), before);
-    assert_eq!(h.server.engine.store.expired_keys.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(h.server.engine.statistics.expired_keys.load(std::sync::atomic::Ordering::Relaxed), 0);
     assert_eq!(h.run_as(other, "EXEC"), "[+PONG]");
 }
