@@ -50,7 +50,9 @@ impl Locked<'_> {
     /// the effect in some shards already. O(entries).
     pub fn apply_structural_where(&mut self, effect: &Effect<'_>, qualifies: &dyn Fn(u64) -> bool) {
         let store = self.store;
+        let is_missing = |db: u32| db as usize >= store.databases();
         let moved = |space: u32| match *effect {
+            Effect::SwapDb { a, b } if is_missing(a) || is_missing(b) => None,
             Effect::FlushDb { db, .. } => (space == store.space(db as usize)).then_some(None),
             Effect::SwapDb { a, b } if space == store.space(a as usize) => Some(Some(b)),
             Effect::SwapDb { a, b } if space == store.space(b as usize) => Some(Some(a)),
