@@ -159,6 +159,7 @@ impl Worker {
                 at += count;
                 // The clock was read when the command before it ended.
                 let now = turn_now + clock.saturating_sub(turn_begun) / 1_000_000;
+                let mut apart = if client.reply_mode == ReplyMode::On { None } else { out.apart() };
                 let stop = self.step(
                     client,
                     commands[i],
@@ -166,8 +167,12 @@ impl Worker {
                     these,
                     now,
                     &mut clock,
-                    out,
+                    apart.as_mut().unwrap_or(out),
                 );
+                if let Some(mut apart) = apart {
+                    out.set_proto(apart.proto());
+                    out.append(apart.take());
+                }
                 if self.server.engine.store.has_ready() {
                     self.serve_ready();
                 }
@@ -477,7 +482,7 @@ impl Worker {
     /// closed before the next one.
     pub(super) fn after(client: &mut Client, out: &mut Reply, mark: usize) -> Option<Stop> {
         if client.reply_mode != ReplyMode::On {
-            out.truncate(mark);
+            out.disown(mark);
             client.reply_mode = match client.reply_mode {
                 ReplyMode::Skip => ReplyMode::SkipThis,
                 ReplyMode::SkipThis | ReplyMode::On => ReplyMode::On,

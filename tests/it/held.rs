@@ -104,11 +104,81 @@ fn an_atomic_transaction_whose_replies_are_too_large_is_not_carried_out() {
         assert_eq!(closed.read(), Value::Eof, "{first}");
         assert_eq!(client.run("EXISTS done"), Value::Int(0), "{first}");
     }
+    // So it is where the limit is smaller than the room that replies are given.
+    assert!(client.call(&["CONFIG", "SET", "client-output-buffer-limit", "normal 1000 0 0"]).is_ok());
+    assert!(client.call(&["SET", "small", &"x".repeat(100)]).is_ok());
+    let mut closed = server.client();
+    for line in
+        ["MULTI", "ITEM.ATOMIC", "SET done 1"].into_iter().chain(std::iter::repeat_n("GET small", 200))
+    {
+        closed.run(line);
+    }
+    let reply = closed.run("EXEC");
+    assert!(
+        reply.text().contains("the replies are larger than client-output-buffer-limit allows"),
+        "{reply}"
+    );
+    assert_eq!(client.run("EXISTS done"), Value::Int(0));
+    assert!(client.call(&["CONFIG", "SET", "client-output-buffer-limit", "normal 1mb 0 0"]).is_ok());
     // A reply without an end comes to one.
     let mut closed = server.client();
     closed.send(&["HRANDFIELD", "h", "-4000000000", "WITHVALUES"]).unwrap();
     assert!(is_closed(&mut closed));
     assert_eq!(server.info("client_output_buffer_limit_disconnections"), "3");
+}
+
+/// A reply that the client does not want is no reason to close it, however large; neither does it cost the client those
+/// that it has yet to read.
+#[test]
+fn replies_that_are_not_wanted_are_no_reason_to_close_a_client() {
+    on_both(&["--client-output-buffer-limit", "normal 1mb 0 0", "--save", ""], |server| {
+        let mut other = server.client();
+        assert!(other.call(&["SET", "big", &"x".repeat(MB * 3 / 4)]).is_ok());
+        for n in 0..20 {
+            let names = (0..1000).map(|key| format!("{:0>100}", n * 1000 + key));
+            let words =
+                std::iter::once("MSET".to_owned()).chain(names.flat_map(|name| [name, String::new()]));
+            assert!(other.call(&words.collect::<Vec<_>>()).is_ok());
+        }
+        assert!(other.run("XGROUP CREATE s g $ MKSTREAM").is_ok());
+        let before = peak(server);
+        let get = Client::encode(&["GET", "big"]);
+        let within = |command: &[u8]| [b"*1\r\n$5\r\nMULTI\r\n", command, b"*1\r\n$4\r\nEXEC\r\n"].concat();
+        let many: Vec<&str> = std::iter::once("MGET").chain(std::iter::repeat_n("big", 100)).collect();
+        let incr = Client::encode(&["INCR", "done"]);
+        let waiting = ["XREADGROUP", "GROUP", "g", "me", "BLOCK", "0", "STREAMS", "s", ">"];
+        let requests = [
+            ("MGET", Client::encode(&many)),
+            ("EXEC", within(&[get.repeat(100), incr].concat())),
+            ("KEYS", Client::encode(&["KEYS", "*"])),
+            ("XREADGROUP", Client::encode(&waiting)),
+        ];
+        for (what, request) in &requests {
+            for off in [true, false] {
+                let mut client = server.client();
+                let mode = Client::encode(&["CLIENT", "REPLY", if off { "OFF" } else { "SKIP" }]);
+                // MULTI would be skipped, and EXEC not.
+                if !off && *what == "EXEC" {
+                    continue;
+                }
+                client.send_raw(&[&get[..], &mode, request].concat()).unwrap();
+                if *what == "XREADGROUP" {
+                    until("it waits", || server.info("blocked_clients") == "1");
+                    let large = "x".repeat(2 * MB);
+                    assert!(!other.call(&["XADD", "s", "*", "f", &large]).is_error());
+                }
+                client.send(&["CLIENT", "REPLY", "ON"]).unwrap();
+                client.send(&["ECHO", "here"]).unwrap();
+                assert_eq!(client.read().bytes().map(|bytes| bytes.len()), Some(MB * 3 / 4), "{what} {off}");
+                assert!(client.read().is_ok(), "{what} {off}");
+                assert_eq!(client.read().text(), "here", "{what} {off}");
+            }
+        }
+        assert_eq!(other.run("GET done").text(), "1");
+        assert_eq!(other.run("XPENDING s g").items()[0], Value::Int(2));
+        let grown = peak(server) - before;
+        assert!(grown < 60 * MB, "{grown} bytes for what nobody wants");
+    });
 }
 
 /// What large changes took on their way to the log is given back by whoever made them.
