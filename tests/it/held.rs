@@ -1,9 +1,9 @@
 //! What is held for a client: bounded while commands run, counted, and given back.
 
-use crate::harness::{Client, Server, Value, on_both};
+use crate::harness::{Client, Server, Value, on_both, until};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const MB: usize = 1 << 20;
 
@@ -12,17 +12,6 @@ fn peak(server: &Server) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches("kB").trim().parse::<usize>().unwrap() * 1024
-}
-
-/// Reads until the server closes the connection, and says whether it does.
-fn is_closed(client: &mut Client) -> bool {
-    loop {
-        match client.read() {
-            Value::Eof => return true,
-            Value::Timeout => return false,
-            _ => {}
-        }
-    }
 }
 
 /// A client that is always behind, but reads: what was sent takes no memory any more, however long that goes on.
@@ -77,7 +66,7 @@ fn the_output_limit_holds_within_a_command_and_a_transaction() {
         ] {
             let mut client = server.client();
             drop(client.send_raw(&request));
-            assert!(is_closed(&mut client), "{what}: the client is still there");
+            assert!(client.is_closed(), "{what}: the client is still there");
             let grown = peak(server) - before;
             assert!(grown < 60 * MB, "{what}: {grown} bytes more");
         }
@@ -123,7 +112,7 @@ fn an_atomic_transaction_whose_replies_are_too_large_is_not_carried_out() {
     // A reply without an end comes to one.
     let mut closed = server.client();
     closed.send(&["HRANDFIELD", "h", "-4000000000", "WITHVALUES"]).unwrap();
-    assert!(is_closed(&mut closed));
+    assert!(closed.is_closed());
     assert_eq!(server.info("client_output_buffer_limit_disconnections"), "3");
 }
 
@@ -216,7 +205,7 @@ fn a_monitor_that_does_not_read_is_closed() {
         }
         let grown = peak(server) - before;
         assert!(grown < 70 * MB, "{grown} bytes for a monitor");
-        assert!(is_closed(&mut monitor));
+        assert!(monitor.is_closed());
     });
 }
 
@@ -263,21 +252,24 @@ fn used(server: &Server) -> usize {
     server.info("used_memory").parse().unwrap()
 }
 
+/// What is used once nothing is given back any more of what others have held.
+fn settled(server: &Server) -> usize {
+    let (mut least, mut same) = (used(server), 0);
+    until("memory comes to rest", || {
+        let now = used(server);
+        same = if now + 1024 < least { 0 } else { same + 1 };
+        least = least.min(now);
+        same == 5
+    });
+    least
+}
+
 /// What CLIENT LIST says the clients of a name take.
 fn shown(client: &mut Client, name: &str) -> usize {
     let list = client.run("CLIENT LIST").text();
     let named = list.lines().filter(|line| line.contains(&format!(" name={name} ")));
     let field = |line: &str| line.split(" tot-mem=").nth(1)?.split(' ').next()?.parse().ok();
     named.map(|line| field(line).unwrap_or(0)).sum()
-}
-
-/// Waits until something holds.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// A client's name, and what brings it to hold something and to let go of it.
@@ -340,7 +332,7 @@ fn what_clients_hold_is_counted_and_given_back() {
         },
     ] {
         let mut other = server.client();
-        let before = used(&server);
+        let before = settled(&server);
         let mut all: Vec<Client> = (0..clients).map(|_| server.client()).collect();
         for client in &mut all {
             assert!(client.run(&format!("CLIENT SETNAME {name}")).is_ok());
@@ -445,6 +437,6 @@ fn clients_that_watch_too_much_are_closed() {
     let keys: Vec<String> = (0..100_000).map(|n| format!("some-key:{n}")).collect();
     let words: Vec<&str> = std::iter::once("WATCH").chain(keys.iter().map(String::as_str)).collect();
     client.send(&words).unwrap();
-    assert!(is_closed(&mut client));
+    assert!(client.is_closed());
     assert_eq!(server.info("evicted_clients"), "1");
 }

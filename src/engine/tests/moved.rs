@@ -220,20 +220,13 @@ fn room_is_asked_for_the_expired_sources_of_a_combination() {
         let outcome = tx.combine(BitOp::Or, b"to", &keys);
         let effects = tx.effects();
         tx.commit();
-        match outcome {
-            Ok(len) => {
-                assert_eq!((len, effects), (LARGE, count + 1), "each expired key is removed");
-                assert!(record.len() as u64 <= MOST, "{} bytes for {count} keys", record.len());
-                combined += 1;
-            }
-            Err(_) => {
-                assert_eq!(
-                    (effects, record.len()),
-                    (0, 0),
-                    "a combination that is refused leaves something behind"
-                );
-                refused += 1;
-            }
+        if let Ok(len) = outcome {
+            assert_eq!((len, effects), (LARGE, count + 1), "each expired key is removed");
+            assert!(record.len() as u64 <= MOST, "{} bytes for {count} keys", record.len());
+            combined += 1;
+        } else {
+            assert_eq!((effects, record.len()), (0, 0), "a refused combination leaves something behind");
+            refused += 1;
         }
     }
     assert!(combined > 10 && refused > 10, "{combined} combined, {refused} refused");
