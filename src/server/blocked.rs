@@ -119,8 +119,8 @@ impl Connection {
         .await
     }
 
-    /// Resolves when the client goes or is to be closed while its command waits. Until then it sends what the client has to
-    /// get, and takes over what the client sends.
+    /// Resolves when the client goes or is to be closed while its command waits. Until then it sends what the client
+    /// has to get, and takes over what the client sends.
     pub(super) async fn end_while_waiting(&mut self) {
         poll_fn(|cx| {
             self.shared.client.waker.register(cx.waker());
@@ -145,7 +145,8 @@ impl Connection {
         .await
     }
 
-    /// Sends earlier replies, and what others push, as far as the socket takes them; has the task woken when it takes more.
+    /// Sends earlier replies, and what others push, as far as the socket takes them; has the task woken when it takes
+    /// more.
     fn send_meanwhile(&mut self, cx: &mut Context<'_>) {
         if self.shared.client.pushed_bytes() > 0 {
             self.take_pushed();

@@ -26,8 +26,8 @@ fn copy(folder: &str, leave_out: &[&str]) -> tempfile::TempDir {
     dir
 }
 
-/// Asks everything that the folder's file of commands asks. A command is a line; its reply, in the notation of the harness, the next
-/// one, indented.
+/// Asks everything that the folder's file of commands asks. A command is a line; its reply, in the notation of the
+/// harness, the next one, indented.
 fn compare(server: &Server, folder: &str, what: &str) {
     let text = fs::read_to_string(fixtures().join(folder).with_extension("txt")).unwrap();
     let mut client = server.client();

@@ -37,7 +37,8 @@ fn named(server: &Server, name: &str) -> Client {
     client
 }
 
-/// Has a pause begin and an entry come in one transaction, so that the pause is there when those who wait are looked at.
+/// Has a pause begin and an entry come in one transaction, so that the pause is there when those who wait are looked
+/// at.
 fn add_and_pause(writer: &mut Client, pause: &str, id: &str) {
     assert!(writer.run("MULTI").is_ok());
     for line in [format!("CLIENT PAUSE {pause}"), format!("XADD s {id} f v")] {
