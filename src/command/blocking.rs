@@ -242,8 +242,8 @@ impl Parked {
         let _ = self.handle.blocked.compare_exchange(state::SERVED, state::WAITING, AcqRel, Relaxed);
     }
 
-    /// The same, where a pause holds the command up that was to be run for one of the client's keys. Its connection waits
-    /// for the pause to end, and then calls [`Parked::go_on`].
+    /// The same, where a pause holds the command up that was to be run for one of the client's keys. Its connection
+    /// waits for the pause to end, and then calls [`Parked::go_on`].
     pub fn hold_up(&self, mut slot: MutexGuard<'_, Slot>, client: Box<Client>, number: usize) {
         *slot = Slot::Waiting(client);
         let mut held_up = self.held_up.lock();
@@ -259,8 +259,8 @@ impl Parked {
         self.handle.blocked.load(Acquire) == state::PAUSED
     }
 
-    /// Has the keys looked at again for which a pause has held it up, for whoever is first in their lines; true if there
-    /// are any. It is called when the pause is over, and when the client has left the lines.
+    /// Has the keys looked at again for which a pause has held it up, for whoever is first in their lines; true if
+    /// there are any. It is called when the pause is over, and when the client has left the lines.
     pub fn go_on(&self, store: &Store) -> bool {
         let held_up = std::mem::take(&mut *self.held_up.lock());
         let _ = self.handle.blocked.compare_exchange(state::PAUSED, state::WAITING, AcqRel, Relaxed);

@@ -197,8 +197,8 @@ impl Chain {
         }
     }
 
-    /// Drops what was appended since [`end`](Self::end) was `mark` and nobody wants. If the chain overran by nothing else it
-    /// is as it was.
+    /// Drops what was appended since [`end`](Self::end) was `mark` and nobody wants. If the chain overran by nothing
+    /// else it is as it was.
     pub fn disown(&mut self, mark: usize) {
         if self.overran && mark <= self.lost {
             *self = Self { start: mark, base: mark, head: mark, most: self.most, ..Self::default() };

@@ -389,8 +389,8 @@ impl Reply {
         self.out.truncate(mark);
     }
 
-    /// Drops what was written since [`len`](Self::len) was `mark` for a client that does not want it, and need not be closed
-    /// if it was too much.
+    /// Drops what was written since [`len`](Self::len) was `mark` for a client that does not want it, and need not be
+    /// closed if it was too much.
     pub fn disown(&mut self, mark: usize) {
         self.out.disown(mark);
     }

@@ -291,7 +291,8 @@ impl Store {
         self.map.determine_shard(hash as usize)
     }
 
-    /// The space of a database; one that is always empty if there is no such database. Stable while any shard is locked.
+    /// The space of a database; one that is always empty if there is no such database. Stable while any shard is
+    /// locked.
     #[inline]
     pub fn space(&self, db: usize) -> u32 {
         match self.dbs.get(db) {
