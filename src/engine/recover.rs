@@ -324,12 +324,13 @@ impl Engine {
     #[inline]
     fn check_database(&self, effect: &Effect<'_>) -> Result<(), Unfit> {
         let databases = self.store.databases();
-        let db = match *effect {
-            Effect::Structural(Structural::SwapDb { a, b }) => Some(a.max(b)),
-            Effect::Move { db, to_db, .. } | Effect::Copy { db, to_db, .. } => Some(db.max(to_db)),
-            _ => effect.db(),
+        let (db, other) = match *effect {
+            Effect::Structural(Structural::SwapDb { a, b }) => (Some(a), Some(b)),
+            Effect::Move { db, to_db, .. } | Effect::Copy { db, to_db, .. } => (Some(db), Some(to_db)),
+            _ => (effect.db(), None),
         };
-        match db.filter(|db| *db as usize >= databases && !effect::is_own(*db)) {
+        let is_missing = |db: &u32| *db as usize >= databases && !effect::is_own(*db);
+        match db.into_iter().chain(other).find(is_missing) {
             // What empties a database that there is not, empties nothing.
             Some(db) if !matches!(effect, Effect::Delete { .. }) => Err(Unfit::Database { db, databases }),
             _ => Ok(()),

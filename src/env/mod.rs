@@ -21,7 +21,7 @@ mod tests;
 pub use clock::{AtomicInstant, Clock, Instant, ManualClock};
 pub use disk::{Access, Disk, DiskFile, FolderEntry, FolderLock, OpenFolder, Preallocate, wants_resource};
 pub use log_file::LogFile;
-pub use names::{OwnName, PidFile, listen_unix};
+pub use names::{PidFile, SocketName, listen_unix};
 pub use os_disk::OsDisk;
 pub use random::Random;
 pub use sim_disk::{CrashMode, Fault, SimDisk};

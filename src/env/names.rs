@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// A name that this process gave. It goes with this value, unless somebody else has taken it away or over. Whoever holds
 /// it holds the file open too, so that no other file can be the same one.
 #[derive(Debug)]
-pub struct OwnName {
+struct OwnName {
     path: PathBuf,
     device: u64,
     inode: u64,
@@ -34,12 +34,42 @@ impl Drop for OwnName {
     }
 }
 
+/// A file that is locked as long as this value lives, so that no other process takes its name for one that was left
+/// behind. The system gives back the lock of a process that was killed.
+#[derive(Debug)]
+struct LockFile {
+    /// Goes before the lock does.
+    _name: OwnName,
+    file: File,
+}
+
+impl LockFile {
+    /// Locks the file, which is created if there is none.
+    ///
+    /// # Errors
+    /// `ResourceBusy` if it is that of a process that runs.
+    fn take(path: &Path) -> io::Result<Self> {
+        loop {
+            let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+            file.try_lock().map_err(|error| match error {
+                fs::TryLockError::WouldBlock => {
+                    io::Error::new(io::ErrorKind::ResourceBusy, "it is that of another process that runs")
+                }
+                fs::TryLockError::Error(error) => error,
+            })?;
+            let own = file.metadata()?;
+            // Who had it may have removed it after it was opened here.
+            if fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == (own.dev(), own.ino())) {
+                return Ok(Self { _name: OwnName::of(path)?, file });
+            }
+        }
+    }
+}
+
 /// The file that holds the process id as long as this value lives.
 #[derive(Debug)]
 pub struct PidFile {
-    _name: OwnName,
-    /// Locked, so that no other process takes the name for one that was left behind.
-    _file: File,
+    _locked: LockFile,
 }
 
 impl PidFile {
@@ -48,21 +78,24 @@ impl PidFile {
     /// # Errors
     /// `ResourceBusy` if it is that of a process that runs, whose file stays as it is.
     pub fn write(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
-        file.try_lock().map_err(|error| match error {
-            fs::TryLockError::WouldBlock => {
-                io::Error::new(io::ErrorKind::ResourceBusy, "it is that of another process that runs")
-            }
-            fs::TryLockError::Error(error) => error,
-        })?;
-        file.set_len(0)?;
-        file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
-        Ok(Self { _name: OwnName::of(path)?, _file: file })
+        let mut locked = LockFile::take(path)?;
+        locked.file.set_len(0)?;
+        locked.file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
+        Ok(Self { _locked: locked })
     }
 }
 
+/// The name of a unix socket, as long as this value lives.
+#[derive(Debug)]
+pub struct SocketName {
+    _name: OwnName,
+    /// Who has this lock alone may remove and give the name. It goes after the name does.
+    _lock: LockFile,
+}
+
 /// Listens on a unix socket that has this name and these permissions, or those that the umask leaves. Nobody can connect
-/// before it has them: only a socket that listens takes connections.
+/// before it has them: only a socket that listens takes connections. A file of that name with `.lock` behind it is
+/// locked meanwhile, so that of several processes that find a socket that was left behind one takes its place.
 ///
 /// # Errors
 /// `AddrInUse` if another process listens there; any other file of that name is an error, too, and stays.
@@ -70,8 +103,9 @@ pub fn listen_unix(
     path: &Path,
     permissions: Option<u32>,
     backlog: u32,
-) -> io::Result<(UnixListener, OwnName)> {
+) -> io::Result<(UnixListener, SocketName)> {
     let address = SockAddr::unix(path)?;
+    let lock = lock_socket(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     match socket.bind(&address) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
@@ -80,13 +114,29 @@ pub fn listen_unix(
         }
         bound => bound?,
     }
-    let name = OwnName::of(path)?;
+    let name = SocketName { _name: OwnName::of(path)?, _lock: lock };
     if let Some(mode) = permissions {
         fs::set_permissions(path, Permissions::from_mode(mode))?;
     }
     socket.set_nonblocking(true)?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok((socket.into(), name))
+}
+
+/// Locks the file that belongs to a socket's name.
+fn lock_socket(path: &Path) -> io::Result<LockFile> {
+    let mut lock = path.as_os_str().to_owned();
+    lock.push(".lock");
+    LockFile::take(lock.as_ref()).map_err(|error| {
+        let lock = lock.display();
+        match error.kind() {
+            io::ErrorKind::ResourceBusy => io::Error::new(
+                io::ErrorKind::AddrInUse,
+                format!("another process has locked {lock}: it listens there, or is about to"),
+            ),
+            kind => io::Error::new(kind, format!("{lock} cannot be locked: {error}")),
+        }
+    })
 }
 
 /// Removes the socket of a process that was killed.
@@ -102,9 +152,21 @@ fn remove_left_behind(path: &Path, address: &SockAddr) -> io::Result<()> {
     match probe.connect(address) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         // One that is too busy to accept is alive.
-        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(unknown_owner(&error)),
         _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
     }
+}
+
+/// The error of a connection that was to tell whether another process listens, and does not.
+fn unknown_owner(error: &io::Error) -> io::Error {
+    let why = match error.kind() {
+        io::ErrorKind::PermissionDenied => "this process may not connect to it",
+        _ => "a connection to it fails",
+    };
+    let text = format!(
+        "there is a socket of that name already, and whether it is in use is unknown: {why} ({error})"
+    );
+    io::Error::new(error.kind(), text)
 }
 
 #[cfg(test)]
@@ -137,7 +199,7 @@ mod tests {
         let in_use = listen_unix(&path, Some(0o777), 1).unwrap_err();
         assert_eq!((in_use.kind(), mode(&path)), (io::ErrorKind::AddrInUse, 0o706));
         drop((name, listener));
-        assert!(!path.exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 
         let (file, link) = (folder.path().join("file"), folder.path().join("link"));
         fs::write(&file, "precious").unwrap();
@@ -146,6 +208,45 @@ mod tests {
             assert_eq!(listen_unix(path, None, 1).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
             assert_eq!(fs::read(path).unwrap(), b"precious");
         }
+    }
+
+    /// Between looking at a socket that was left behind and removing it another process may have put its own there.
+    #[test]
+    fn of_several_who_find_a_socket_that_was_left_behind_one_gets_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, lock) = (folder.path().join("s"), folder.path().join("s.lock"));
+        drop(UnixListener::bind(&path).unwrap());
+        let left = fs::symlink_metadata(&path).unwrap().ino();
+        let locked = File::create(&lock).unwrap();
+        locked.lock().unwrap();
+        let in_use = listen_unix(&path, None, 1).unwrap_err();
+        assert_eq!(in_use.kind(), io::ErrorKind::AddrInUse);
+        assert!(in_use.to_string().contains(&*lock.display().to_string()), "{in_use}");
+        assert_eq!(fs::symlink_metadata(&path).unwrap().ino(), left);
+        // The lock of a process that was killed is given back, and its file stays.
+        drop(locked);
+        assert!(lock.exists());
+        for _ in 0..20 {
+            let all: Vec<_> = std::thread::scope(|scope| {
+                let one = || listen_unix(&path, None, 1);
+                let threads: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert_eq!(all.iter().filter(|listening| listening.is_ok()).count(), 1, "{all:?}");
+            std::os::unix::net::UnixStream::connect(&path).unwrap();
+            drop(all);
+            drop(UnixListener::bind(&path).unwrap());
+        }
+    }
+
+    #[test]
+    fn who_may_not_look_whether_a_socket_is_in_use_is_told_so() {
+        let denied = unknown_owner(&io::Error::from_raw_os_error(libc::EACCES));
+        assert_eq!(denied.kind(), io::ErrorKind::PermissionDenied);
+        let text = denied.to_string();
+        assert!(text.contains("this process may not connect to it (Permission denied"), "{text}");
+        let other = unknown_owner(&io::Error::from_raw_os_error(libc::EPROTOTYPE)).to_string();
+        assert!(other.contains("a connection to it fails (Protocol wrong type"), "{other}");
     }
 
     #[test]

@@ -178,6 +178,8 @@ pub struct Parked<C: 'static> {
     /// Its place in the order of those who wait.
     ticket: u64,
     slot: Mutex<Slot<C>>,
+    /// The keys for which it was to be served while CLIENT PAUSE held its command up.
+    held_up: Mutex<Vec<usize>>,
     /// Whether its waiting is over.
     over: AtomicBool,
 }
@@ -225,6 +227,7 @@ impl<C: Sync> Parked<C> {
             wait,
             ticket: store.next_ticket(),
             slot: Mutex::new(Slot::Coming(Vec::new())),
+            held_up: Mutex::default(),
             over: AtomicBool::new(false),
         });
         for (number, (at, key)) in parked.keys().enumerate() {
@@ -299,7 +302,9 @@ impl<C: Sync> Parked<C> {
             }
             Slot::Waiting(_) => {
                 let blocked: &AtomicU8 = &self.handle.blocked;
-                blocked.compare_exchange(state::WAITING, state::SERVED, AcqRel, Relaxed).ok().map(|_| slot)
+                // Who is held up is asked again: the pause may be over.
+                let waits = |now: u8| matches!(now, state::WAITING | state::PAUSED).then_some(state::SERVED);
+                blocked.fetch_update(AcqRel, Relaxed, waits).ok().map(|_| slot)
             }
             Slot::Done(_) | Slot::Gone => None,
         }
@@ -311,6 +316,32 @@ impl<C: Sync> Parked<C> {
         *slot = Slot::Waiting(client);
         // Its connection was woken if this fails.
         let _ = self.handle.blocked.compare_exchange(state::SERVED, state::WAITING, AcqRel, Relaxed);
+    }
+
+    /// The same, where a pause holds the command up that was to be run for one of the client's keys. Its connection
+    /// waits for the pause to end, and then calls [`Parked::go_on`].
+    pub fn hold_up(&self, mut slot: MutexGuard<'_, Slot<C>>, client: Box<Client<C>>, number: usize) {
+        *slot = Slot::Waiting(client);
+        let mut held_up = self.held_up.lock();
+        if !held_up.contains(&number) {
+            held_up.push(number);
+        }
+        let _ = self.handle.blocked.compare_exchange(state::SERVED, state::PAUSED, AcqRel, Relaxed);
+        self.handle.waker.wake();
+    }
+
+    /// Whether a pause holds its command up. Its time is not up then, whatever it asked for.
+    pub fn is_held_up(&self) -> bool {
+        self.handle.blocked.load(Acquire) == state::PAUSED
+    }
+
+    /// Has the keys looked at again for which a pause has held it up, for whoever is first in their lines; true if
+    /// there are any. It is called when the pause is over, and when the client has left the lines.
+    pub fn go_on(&self, store: &Store) -> bool {
+        let held_up = std::mem::take(&mut *self.held_up.lock());
+        let _ = self.handle.blocked.compare_exchange(state::PAUSED, state::WAITING, AcqRel, Relaxed);
+        held_up.iter().for_each(|number| self.look_again(store, *number));
+        !held_up.is_empty()
     }
 
     /// The client back if it was served, by its connection.

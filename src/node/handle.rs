@@ -61,7 +61,8 @@ pub mod state {
     pub const TIMED_OUT: u8 = 2;
     /// It is to stop waiting with an error.
     pub const FAILED: u8 = 3;
-    /// It waits for the end of CLIENT PAUSE; CLIENT UNBLOCK does not concern it.
+    /// It waits for the end of CLIENT PAUSE, perhaps with a command that would be served otherwise; CLIENT UNBLOCK does
+    /// not concern it.
     pub const PAUSED: u8 = 4;
     /// It waits, and its command is being run again.
     pub const SERVED: u8 = 5;

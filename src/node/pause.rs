@@ -44,6 +44,14 @@ impl Pause {
         (until > clock.instant() && (writes || self.all.load(Acquire))).then_some(until)
     }
 
+    /// Resolves when there is no pause any more, of whichever kind, or it has changed.
+    pub async fn ends_or_changes(&self, clock: &Clock) {
+        let now = clock.instant();
+        if let Some(until) = self.until(true, clock) {
+            let _ = tokio::time::timeout(until.since(now), self.over_or_changed(now)).await;
+        }
+    }
+
     /// The kind of pause and its remaining ms, for INFO.
     pub fn state(&self, now: Instant) -> Option<(bool, u64)> {
         let until = self.until.load().filter(|until| *until > now)?;

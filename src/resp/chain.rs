@@ -35,6 +35,8 @@ pub struct Chain {
     /// The most bytes that may be held; any number if it is 0.
     most: usize,
     overran: bool,
+    /// Where what it let go of when it overran began.
+    lost: usize,
 }
 
 impl Chain {
@@ -114,8 +116,9 @@ impl Chain {
     }
 
     fn overrun(&mut self) {
-        let end = self.end();
-        *self = Self { start: end, base: end, head: end, most: self.most, overran: true, ..Self::default() };
+        let (end, lost) = (self.end(), if self.overran { self.lost } else { self.head });
+        let most = self.most;
+        *self = Self { start: end, base: end, head: end, most, overran: true, lost, ..Self::default() };
     }
 
     fn close_last(&mut self) {
@@ -192,6 +195,20 @@ impl Chain {
         if self.last.capacity() > CHUNK {
             self.last.shrink_to(CHUNK);
         }
+    }
+
+    /// Drops what was appended since [`end`](Self::end) was `mark` and nobody wants. If the chain overran by nothing
+    /// else it is as it was.
+    pub fn disown(&mut self, mark: usize) {
+        if self.overran && mark <= self.lost {
+            *self = Self { start: mark, base: mark, head: mark, most: self.most, ..Self::default() };
+        }
+        self.truncate(mark);
+    }
+
+    /// An empty chain with the same limit, for what may not be wanted; none if there is no limit that it could exceed.
+    pub fn apart(&self) -> Option<Self> {
+        (self.most != 0).then(|| Self { most: self.most, ..Self::default() })
     }
 
     /// The number of the chunk that holds a position, and the place in it. O(chunks behind it).

@@ -389,6 +389,19 @@ impl Reply {
         self.out.truncate(mark);
     }
 
+    /// Drops what was written since [`len`](Self::len) was `mark` for a client that does not want it, and need not be
+    /// closed if it was too much.
+    pub fn disown(&mut self, mark: usize) {
+        self.out.disown(mark);
+    }
+
+    /// A sink with the same limit, beside this one, for a reply that the client may not want: so it takes no room from
+    /// those that wait to be sent, which go if a chain overruns. None if there is no limit. What is kept of it is
+    /// [appended](Self::append).
+    pub fn apart(&self) -> Option<Self> {
+        Some(Self { out: self.out.apart()?, proto: self.proto })
+    }
+
     /// Whether the value that begins at `mark` is an error.
     #[inline]
     pub fn is_error_at(&self, mark: usize) -> bool {

@@ -8,7 +8,8 @@ use crate::node::Kill;
 use crate::resp::Proto;
 use crate::session::WaitEnd;
 use crate::store::shown;
-use std::future::poll_fn;
+use std::future::{Future, pending, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
@@ -19,10 +20,18 @@ enum Event {
     Served(Box<Served>),
     /// CLIENT UNBLOCK.
     Unblocked(WaitEnd),
-    /// Something to do that does not end the waiting: bytes to send or to take over, keys to serve.
+    /// Something to do that does not end the waiting: keys to serve, or a pause that holds the client up.
     Woken,
     /// The client or the network is gone, or the client is to be closed.
     Gone,
+}
+
+/// Resolves at an instant; never if there is none.
+async fn until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => pending().await,
+    }
 }
 
 impl Connection {
@@ -37,33 +46,43 @@ impl Connection {
         let engine = &local.server.engine;
         self.shared.client.wait_bytes.store(parked.memory(), Relaxed);
         parked.park(&engine.store, client);
+        let goes_on = self.wait_parked(&parked).await;
+        // Those behind it in the lines in which a pause held it up have their turn.
+        if parked.go_on(&engine.store) {
+            local.worker.borrow_mut().serve_ready();
+        }
+        goes_on
+    }
+
+    /// Waits until a parked client is served or gives up, and takes it back; false if the connection is to be closed.
+    async fn wait_parked(&mut self, parked: &Arc<Parked>) -> bool {
+        let local = std::rc::Rc::clone(&self.local);
+        let engine = &local.server.engine;
         let now = tokio::time::Instant::now();
         let deadline = parked.wait.until.map(|until| now + until.since(engine.clock.instant()));
         loop {
             if engine.store.has_ready() {
                 local.worker.borrow_mut().serve_ready();
             }
-            let event = match deadline {
-                None => self.wait_for_event(&parked).await,
-                Some(deadline) => {
-                    match tokio::time::timeout_at(deadline, self.wait_for_event(&parked)).await {
-                        Ok(event) => event,
-                        Err(_) => Event::Unblocked(WaitEnd::TimedOut),
-                    }
+            let held_up = parked.is_held_up();
+            let event = tokio::select! {
+                biased;
+                event = self.wait_for_event(parked, held_up) => event,
+                () = local.server.pause.ends_or_changes(&engine.clock), if held_up => {
+                    parked.go_on(&engine.store);
+                    Event::Woken
                 }
+                () = until(deadline), if !held_up => Event::Unblocked(WaitEnd::TimedOut),
             };
             match event {
                 Event::Served(served) => return self.served(*served),
                 Event::Unblocked(end) => {
                     // Whoever serves it right now is faster.
                     if let Some(client) = parked.withdraw(&engine.store) {
-                        return self.gave_up(client, &parked, end);
+                        return self.gave_up(client, parked, end);
                     }
                 }
-                Event::Woken => {
-                    self.take_pushed();
-                    local.flush(&self.shared);
-                }
+                Event::Woken => {}
                 Event::Gone => {
                     self.client = parked
                         .withdraw(&engine.store)
@@ -74,7 +93,7 @@ impl Connection {
         }
     }
 
-    async fn wait_for_event(&mut self, parked: &Arc<Parked>) -> Event {
+    async fn wait_for_event(&mut self, parked: &Arc<Parked>, held_up: bool) -> Event {
         poll_fn(|cx| {
             self.shared.client.waker.register(cx.waker());
             let engine = &self.local.server.engine;
@@ -90,21 +109,21 @@ impl Connection {
             }
             // While data is read from disk nobody is served.
             let to_serve = engine.store.has_ready() && engine.state().phase() == Phase::Serving;
-            if to_serve || self.shared.client.pushed_bytes() > 0 {
+            if to_serve || parked.is_held_up() != held_up {
                 return Poll::Ready(Event::Woken);
             }
-            if self.shared.outbox.borrow().wants_write() && self.shared.write.poll_writable(cx).is_ready() {
-                return Poll::Ready(Event::Woken);
-            }
+            self.send_meanwhile(cx);
             self.read_ahead(cx)
         })
         .await
     }
 
-    /// Resolves when the client goes or is to be closed while its command waits; takes over what it sends until then.
+    /// Resolves when the client goes or is to be closed while its command waits. Until then it sends what the client
+    /// has to get, and takes over what the client sends.
     pub(super) async fn end_while_waiting(&mut self) {
         poll_fn(|cx| {
             self.shared.client.waker.register(cx.waker());
+            self.send_meanwhile(cx);
             if self.shared.client.killed() == Kill::No {
                 self.read_ahead(cx).map(drop)
             } else {
@@ -112,6 +131,32 @@ impl Connection {
             }
         })
         .await;
+    }
+
+    /// Waits for what a command that runs elsewhere gives, and sends meanwhile what the client has to get.
+    pub(super) async fn sending<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut other = pin!(other);
+        poll_fn(|cx| {
+            self.shared.client.waker.register(cx.waker());
+            self.send_meanwhile(cx);
+            other.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// Sends earlier replies, and what others push, as far as the socket takes them; has the task woken when it takes
+    /// more.
+    fn send_meanwhile(&mut self, cx: &mut Context<'_>) {
+        if self.shared.client.pushed_bytes() > 0 {
+            self.take_pushed();
+            self.local.flush(&self.shared);
+        }
+        while self.shared.client.killed() == Kill::No
+            && self.shared.outbox.borrow().wants_write()
+            && self.shared.write.poll_writable(cx).is_ready()
+        {
+            self.local.flush(&self.shared);
+        }
     }
 
     /// Takes over what the client sends while it waits.

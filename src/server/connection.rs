@@ -343,7 +343,7 @@ impl Connection {
         };
         let _ = give.send(client);
         // A panic on that thread has lost the client's state.
-        let Ok(Some((client, replies, progress, stats))) = result.await else { return false };
+        let Ok(Some((client, replies, progress, stats))) = self.sending(result).await else { return false };
         self.client = Some(client);
         self.at += progress.done;
         self.local.stats.absorb(&stats);

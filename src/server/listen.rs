@@ -4,7 +4,7 @@ use super::local::Seat;
 use super::worker::{Accepted, Workers};
 use crate::command::Server;
 use crate::config::{CANNOT_BIND, Refusal, Settings};
-use crate::env::{OwnName, listen_unix};
+use crate::env::{SocketName, listen_unix};
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use std::io::{self, Write};
@@ -90,7 +90,7 @@ pub(super) struct Listeners {
 
 struct Unix {
     /// Goes before the socket does.
-    _name: OwnName,
+    _name: SocketName,
     listener: UnixListener,
     path: String,
 }

@@ -8,7 +8,7 @@ use super::worker::{Progress, Stop, Worker};
 use crate::command::{Client, Command, HEAVY_BYTES, Queued, flag};
 use crate::env::Instant;
 use crate::env::memory::class_bytes;
-use crate::node::Kill;
+use crate::node::{Kill, ReplyMode};
 use crate::resp::{Batch, Reply};
 use crate::store::shown;
 use smallvec::SmallVec;
@@ -70,6 +70,7 @@ impl Worker {
                 at += count;
                 // The clock was read when the command before it ended.
                 let now = turn_now + clock.saturating_sub(turn_begun) / 1_000_000;
+                let mut apart = if client.reply_mode == ReplyMode::On { None } else { out.apart() };
                 let stop = self.step(
                     client,
                     commands[i],
@@ -77,8 +78,12 @@ impl Worker {
                     these,
                     now,
                     &mut clock,
-                    out,
+                    apart.as_mut().unwrap_or(out),
                 );
+                if let Some(mut apart) = apart {
+                    out.set_proto(apart.proto());
+                    out.append(apart.take());
+                }
                 if self.server.engine.store.has_ready() {
                     self.serve_ready();
                 }

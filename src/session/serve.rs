@@ -1,6 +1,6 @@
 //! Serving clients that wait for keys: after a command that changed such a key, before anything else runs on this thread.
 
-use super::gate;
+use super::gate::{self, Verdict};
 use super::worker::Worker;
 use crate::command::{Client, Fail, Parked};
 use crate::engine::Phase;
@@ -39,6 +39,8 @@ pub(super) enum Turn {
     Missed,
     /// It is to have its turn later, and so are those behind it.
     Postponed,
+    /// CLIENT PAUSE holds its command up, and so those behind it in its line.
+    HeldUp,
 }
 
 impl Worker {
@@ -73,7 +75,7 @@ impl Worker {
             behind = next.ticket;
             let Ok(parked) = next.who.as_any().downcast::<Parked>() else { continue };
             match self.serve_surely(&parked, next.number) {
-                Turn::Postponed => return Turn::Postponed,
+                turn @ (Turn::Postponed | Turn::HeldUp) => return turn,
                 Turn::Missed if awaited.is_for_one() => break,
                 Turn::Missed | Turn::Over => {}
             }
@@ -115,12 +117,19 @@ impl Worker {
         let began = self.server.engine.state();
         let wrote_before = std::mem::take(&mut self.wrote);
         let mut out = Reply::limited(proto_of(&client), output::most(&self.settings, true));
-        let (served, shows) = shown::apart(|| self.run_again(&mut client, parked, number, &mut out));
+        let (turn, shows) = shown::apart(|| self.run_again(&mut client, parked, number, &mut out));
         let wrote = std::mem::replace(&mut self.wrote, wrote_before);
-        if !served {
-            let turn = if std::mem::take(&mut client.postponed) { Turn::Postponed } else { Turn::Missed };
-            parked.wait_on(slot, client);
-            return turn;
+        client.postponed = false;
+        match turn {
+            Turn::Over => {}
+            Turn::Missed | Turn::Postponed => {
+                parked.wait_on(slot, client);
+                return turn;
+            }
+            Turn::HeldUp => {
+                parked.hold_up(slot, client, number);
+                return turn;
+            }
         }
         parked.end();
         *slot = Slot::Done(Box::new(Served { client: *client, reply: out.take(), wrote, shows, began }));
@@ -130,28 +139,34 @@ impl Worker {
         Turn::Over
     }
 
-    /// Runs the command of a client that waits, for one of its keys; false if it waits on.
-    fn run_again(&mut self, client: &mut Client, parked: &Parked, number: usize, out: &mut Reply) -> bool {
-        let Some((_, key)) = parked.key(number) else { return false };
+    /// Runs the command of a client that waits, for one of its keys.
+    fn run_again(&mut self, client: &mut Client, parked: &Parked, number: usize, out: &mut Reply) -> Turn {
+        let Some((_, key)) = parked.key(number) else { return Turn::Missed };
         let now = self.server.engine.clock.now_ms();
         let mut clock = self.server.engine.clock.monotonic_nanos();
         let alone: Vec<Cow<'_, [u8]>> = (parked.wait.alone)(&parked.wait, key);
         let again: Vec<&[u8]> = alone.iter().map(|arg| &**arg).collect();
-        let outcome = gate::check(self, client, parked.command, &again)
-            .and_then(|_| self.transact(client, parked.command, &again, None, now, out));
+        let outcome = match gate::check(self, client, parked.command, &again) {
+            // An end that has begun postpones it below.
+            Ok(Verdict::Wait(_)) if self.server.engine.state().phase() != Phase::Ending => {
+                return Turn::HeldUp;
+            }
+            Ok(_) => self.transact(client, parked.command, &again, None, now, out),
+            Err(fail) => Err(fail),
+        };
         if client.postponed {
             // What it waits for is there, and is looked at again if the server does not end.
             parked.look_again(&self.server.engine.store, number);
-            return false;
+            return Turn::Postponed;
         }
         if outcome.is_ok() && client.wait.take().is_some() {
-            return false;
+            return Turn::Missed;
         }
         client.wait = None;
         let args: Vec<&[u8]> = parked.wait.args.iter().map(|arg| &**arg).collect();
         self.count(client, parked.command, &args, outcome, 0, &mut clock, out);
         Self::after(client, out, 0);
-        true
+        Turn::Over
     }
 
     /// Answers a client whose waiting has ended without its being served.

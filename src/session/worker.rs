@@ -201,7 +201,7 @@ impl Worker {
     /// closed before the next one.
     pub(super) fn after(client: &mut Client, out: &mut Reply, mark: usize) -> Option<Stop> {
         if client.reply_mode != ReplyMode::On {
-            out.truncate(mark);
+            out.disown(mark);
             client.reply_mode = match client.reply_mode {
                 ReplyMode::Skip => ReplyMode::SkipThis,
                 ReplyMode::SkipThis | ReplyMode::On => ReplyMode::On,

@@ -46,7 +46,7 @@ pub use waiting::{Awaited, KeyAt, Waiter, Waiting};
 pub use watch::Watcher;
 
 use crate::config::Settings;
-use crate::effect::{SYSTEM, TOKENS, is_own};
+use crate::effect::is_own;
 use dashmap::{DashMap, RwLockReadGuard};
 use partitions::Rosters;
 use siphasher::sip::SipHasher13;
@@ -60,6 +60,10 @@ use table::Raw;
 
 /// How many lookups lie between asking for a slot and asking for the entry that it points to.
 const AHEAD: usize = 8;
+
+/// The space of databases that do not exist: nothing is ever in it. The log may name such a database after a start with
+/// fewer of them.
+const NOWHERE: u32 = u32::MAX - 2;
 
 /// The part of a hash that chooses the place within a shard; the bits above choose the shard and the tag.
 const PLACE_BITS: u64 = (1 << 46) - 1;
@@ -285,14 +289,19 @@ impl Store {
         self.map.determine_shard(hash as usize)
     }
 
-    /// The space of a database. Stable while any shard is locked.
+    /// The space of a database; one that is always empty if there is no such database. Stable while any shard is
+    /// locked.
     #[inline]
     pub fn space(&self, db: usize) -> u32 {
         match self.dbs.get(db) {
             Some(space) => space.load(Relaxed),
-            None if db == TOKENS as usize => TOKENS,
-            None => SYSTEM,
+            None => Self::own_space(db),
         }
+    }
+
+    #[cold]
+    fn own_space(db: usize) -> u32 {
+        u32::try_from(db).ok().filter(|db| is_own(*db)).unwrap_or(NOWHERE)
     }
 
     fn db_of(&self, space: u32) -> Option<usize> {

@@ -1,6 +1,11 @@
-//! A data folder that the first version wrote is opened for ever; see `tests/fixtures/README.md`.
+//! Data folders that former versions wrote are opened for ever; see `tests/fixtures/README.md`.
 
 use crate::harness::Server;
+use itemory::effect::{Decoder, Effect, StringChange};
+use itemory::env::{Clock, OsDisk};
+use itemory::log::checkpoint::Checkpoints;
+use itemory::log::{Log, LogOptions, Piece};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,10 +13,10 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-/// A copy of the folder, without the files that `leave_out` names.
-fn copy(leave_out: &[&str]) -> tempfile::TempDir {
+/// A copy of a folder, without the files that `leave_out` names.
+fn copy(folder: &str, leave_out: &[&str]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(fixtures().join("data-v1")).unwrap() {
+    for entry in fs::read_dir(fixtures().join(folder)).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
         if !leave_out.contains(&name.as_str()) {
@@ -21,10 +26,10 @@ fn copy(leave_out: &[&str]) -> tempfile::TempDir {
     dir
 }
 
-/// Asks everything that the file of commands asks. A command is a line; its reply, in the notation of the harness, the next
-/// one, indented.
-fn compare(server: &Server, what: &str) {
-    let text = fs::read_to_string(fixtures().join("data-v1.txt")).unwrap();
+/// Asks everything that the folder's file of commands asks. A command is a line; its reply, in the notation of the
+/// harness, the next one, indented.
+fn compare(server: &Server, folder: &str, what: &str) {
+    let text = fs::read_to_string(fixtures().join(folder).with_extension("txt")).unwrap();
     let mut client = server.client();
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     assert!(lines.len() > 60);
@@ -41,29 +46,77 @@ fn compare(server: &Server, what: &str) {
 
 const FLAGS: [&str; 2] = ["--enable-debug-command", "yes"];
 
-#[test]
-fn what_the_first_version_wrote_is_all_there() {
-    let dir = copy(&[]);
+fn is_all_there(folder: &str) {
+    let dir = copy(folder, &[]);
     let mut server = Server::start_in(dir.path(), &FLAGS);
-    compare(&server, "opened");
+    compare(&server, folder, "opened");
     // As this version keeps it: from the log again, then from a checkpoint of its own with another number of shards.
     server.kill9();
     server.up();
-    compare(&server, "opened again");
+    compare(&server, folder, "opened again");
     assert!(server.client().run("SAVE").is_ok());
     server.restart();
-    compare(&server, "from a new checkpoint");
+    compare(&server, folder, "from a new checkpoint");
+}
+
+#[test]
+fn what_the_first_version_wrote_is_all_there() {
+    is_all_there("data-v1");
+}
+
+#[test]
+fn what_was_moved_copied_combined_and_restored_is_all_there() {
+    is_all_there("data-v2");
+}
+
+/// What the log of `data-v2` has behind its newer checkpoint, behind the older one, and at all.
+#[test]
+fn the_log_of_the_second_folder_names_what_values_were_made_from() {
+    let dir = copy("data-v2", &[]);
+    let (log, _) = Log::open(OsDisk::shared(), Clock::System, dir.path(), LogOptions::default()).unwrap();
+    let checkpoints = Checkpoints::new(OsDisk::shared(), dir.path(), log.log_id());
+    let infos = checkpoints.list().unwrap();
+    assert_eq!(infos.len(), 2);
+    assert_eq!(checkpoints.latest().unwrap().checkpoint.unwrap().prologue()[0], 3);
+    let last = log.tail();
+    for from in infos.iter().map(|info| info.start_lsn).chain([0]) {
+        let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+        let (mut reader, mut piece) = (log.read_from(from + 1).unwrap(), Piece::new());
+        while piece.last() < last && reader.next_piece(&mut piece).unwrap() {
+            for record in piece.records() {
+                for effect in Decoder::new(record.payload).unwrap() {
+                    *found
+                        .entry(match effect.unwrap() {
+                            Effect::Move { .. } => "moved",
+                            Effect::Copy { .. } => "copied",
+                            Effect::Combine { .. } => "combined",
+                            Effect::String { change: StringChange::Restore { .. }, .. } => "restored",
+                            _ => "other",
+                        })
+                        .or_default() += 1;
+                }
+            }
+        }
+        let enough =
+            ["moved", "copied", "combined", "restored"].iter().all(|what| found.get(what) >= Some(&2));
+        assert!(enough, "behind {from}: {found:?}");
+    }
 }
 
 #[test]
 fn the_older_checkpoint_and_the_log_behind_it_give_the_same() {
-    let dir = copy(&["checkpoint-0000000002-00000000000000000118.ckpt"]);
-    compare(&Server::start_in(dir.path(), &FLAGS), "from the older checkpoint");
+    for (folder, newer) in [
+        ("data-v1", "checkpoint-0000000002-00000000000000000118.ckpt"),
+        ("data-v2", "checkpoint-0000000002-00000000000000000070.ckpt"),
+    ] {
+        let dir = copy(folder, &[newer]);
+        compare(&Server::start_in(dir.path(), &FLAGS), folder, "from the older checkpoint");
+    }
 }
 
 #[test]
 fn a_data_folder_that_uses_more_databases_is_refused() {
-    let dir = copy(&[]);
+    let dir = copy("data-v1", &[]);
     let error = Server::try_start_in(dir.path(), &["--databases", "15"]).err().unwrap();
     assert!(error.contains("database 15 is in use, but the option databases is 15"), "{error}");
 }

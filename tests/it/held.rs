@@ -1,9 +1,9 @@
 //! What is held for a client: bounded while commands run, counted, and given back.
 
-use crate::harness::{Client, Server, Value, on_both};
+use crate::harness::{Client, Server, Value, on_both, until};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const MB: usize = 1 << 20;
 
@@ -12,17 +12,6 @@ fn peak(server: &Server) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches("kB").trim().parse::<usize>().unwrap() * 1024
-}
-
-/// Reads until the server closes the connection, and says whether it does.
-fn is_closed(client: &mut Client) -> bool {
-    loop {
-        match client.read() {
-            Value::Eof => return true,
-            Value::Timeout => return false,
-            _ => {}
-        }
-    }
 }
 
 /// A client that is always behind, but reads: what was sent takes no memory any more, however long that goes on.
@@ -77,7 +66,7 @@ fn the_output_limit_holds_within_a_command_and_a_transaction() {
         ] {
             let mut client = server.client();
             drop(client.send_raw(&request));
-            assert!(is_closed(&mut client), "{what}: the client is still there");
+            assert!(client.is_closed(), "{what}: the client is still there");
             let grown = peak(server) - before;
             assert!(grown < 60 * MB, "{what}: {grown} bytes more");
         }
@@ -104,11 +93,81 @@ fn an_atomic_transaction_whose_replies_are_too_large_is_not_carried_out() {
         assert_eq!(closed.read(), Value::Eof, "{first}");
         assert_eq!(client.run("EXISTS done"), Value::Int(0), "{first}");
     }
+    // So it is where the limit is smaller than the room that replies are given.
+    assert!(client.call(&["CONFIG", "SET", "client-output-buffer-limit", "normal 1000 0 0"]).is_ok());
+    assert!(client.call(&["SET", "small", &"x".repeat(100)]).is_ok());
+    let mut closed = server.client();
+    for line in
+        ["MULTI", "ITEM.ATOMIC", "SET done 1"].into_iter().chain(std::iter::repeat_n("GET small", 200))
+    {
+        closed.run(line);
+    }
+    let reply = closed.run("EXEC");
+    assert!(
+        reply.text().contains("the replies are larger than client-output-buffer-limit allows"),
+        "{reply}"
+    );
+    assert_eq!(client.run("EXISTS done"), Value::Int(0));
+    assert!(client.call(&["CONFIG", "SET", "client-output-buffer-limit", "normal 1mb 0 0"]).is_ok());
     // A reply without an end comes to one.
     let mut closed = server.client();
     closed.send(&["HRANDFIELD", "h", "-4000000000", "WITHVALUES"]).unwrap();
-    assert!(is_closed(&mut closed));
+    assert!(closed.is_closed());
     assert_eq!(server.info("client_output_buffer_limit_disconnections"), "3");
+}
+
+/// A reply that the client does not want is no reason to close it, however large; neither does it cost the client those
+/// that it has yet to read.
+#[test]
+fn replies_that_are_not_wanted_are_no_reason_to_close_a_client() {
+    on_both(&["--client-output-buffer-limit", "normal 1mb 0 0", "--save", ""], |server| {
+        let mut other = server.client();
+        assert!(other.call(&["SET", "big", &"x".repeat(MB * 3 / 4)]).is_ok());
+        for n in 0..20 {
+            let names = (0..1000).map(|key| format!("{:0>100}", n * 1000 + key));
+            let words =
+                std::iter::once("MSET".to_owned()).chain(names.flat_map(|name| [name, String::new()]));
+            assert!(other.call(&words.collect::<Vec<_>>()).is_ok());
+        }
+        assert!(other.run("XGROUP CREATE s g $ MKSTREAM").is_ok());
+        let before = peak(server);
+        let get = Client::encode(&["GET", "big"]);
+        let within = |command: &[u8]| [b"*1\r\n$5\r\nMULTI\r\n", command, b"*1\r\n$4\r\nEXEC\r\n"].concat();
+        let many: Vec<&str> = std::iter::once("MGET").chain(std::iter::repeat_n("big", 100)).collect();
+        let incr = Client::encode(&["INCR", "done"]);
+        let waiting = ["XREADGROUP", "GROUP", "g", "me", "BLOCK", "0", "STREAMS", "s", ">"];
+        let requests = [
+            ("MGET", Client::encode(&many)),
+            ("EXEC", within(&[get.repeat(100), incr].concat())),
+            ("KEYS", Client::encode(&["KEYS", "*"])),
+            ("XREADGROUP", Client::encode(&waiting)),
+        ];
+        for (what, request) in &requests {
+            for off in [true, false] {
+                let mut client = server.client();
+                let mode = Client::encode(&["CLIENT", "REPLY", if off { "OFF" } else { "SKIP" }]);
+                // MULTI would be skipped, and EXEC not.
+                if !off && *what == "EXEC" {
+                    continue;
+                }
+                client.send_raw(&[&get[..], &mode, request].concat()).unwrap();
+                if *what == "XREADGROUP" {
+                    until("it waits", || server.info("blocked_clients") == "1");
+                    let large = "x".repeat(2 * MB);
+                    assert!(!other.call(&["XADD", "s", "*", "f", &large]).is_error());
+                }
+                client.send(&["CLIENT", "REPLY", "ON"]).unwrap();
+                client.send(&["ECHO", "here"]).unwrap();
+                assert_eq!(client.read().bytes().map(|bytes| bytes.len()), Some(MB * 3 / 4), "{what} {off}");
+                assert!(client.read().is_ok(), "{what} {off}");
+                assert_eq!(client.read().text(), "here", "{what} {off}");
+            }
+        }
+        assert_eq!(other.run("GET done").text(), "1");
+        assert_eq!(other.run("XPENDING s g").items()[0], Value::Int(2));
+        let grown = peak(server) - before;
+        assert!(grown < 60 * MB, "{grown} bytes for what nobody wants");
+    });
 }
 
 /// What large changes took on their way to the log is given back by whoever made them.
@@ -146,7 +205,7 @@ fn a_monitor_that_does_not_read_is_closed() {
         }
         let grown = peak(server) - before;
         assert!(grown < 70 * MB, "{grown} bytes for a monitor");
-        assert!(is_closed(&mut monitor));
+        assert!(monitor.is_closed());
     });
 }
 
@@ -193,21 +252,24 @@ fn used(server: &Server) -> usize {
     server.info("used_memory").parse().unwrap()
 }
 
+/// What is used once nothing is given back any more of what others have held.
+fn settled(server: &Server) -> usize {
+    let (mut least, mut same) = (used(server), 0);
+    until("memory comes to rest", || {
+        let now = used(server);
+        same = if now + 1024 < least { 0 } else { same + 1 };
+        least = least.min(now);
+        same == 5
+    });
+    least
+}
+
 /// What CLIENT LIST says the clients of a name take.
 fn shown(client: &mut Client, name: &str) -> usize {
     let list = client.run("CLIENT LIST").text();
     let named = list.lines().filter(|line| line.contains(&format!(" name={name} ")));
     let field = |line: &str| line.split(" tot-mem=").nth(1)?.split(' ').next()?.parse().ok();
     named.map(|line| field(line).unwrap_or(0)).sum()
-}
-
-/// Waits until something holds.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// A client's name, and what brings it to hold something and to let go of it.
@@ -270,7 +332,7 @@ fn what_clients_hold_is_counted_and_given_back() {
         },
     ] {
         let mut other = server.client();
-        let before = used(&server);
+        let before = settled(&server);
         let mut all: Vec<Client> = (0..clients).map(|_| server.client()).collect();
         for client in &mut all {
             assert!(client.run(&format!("CLIENT SETNAME {name}")).is_ok());
@@ -375,6 +437,6 @@ fn clients_that_watch_too_much_are_closed() {
     let keys: Vec<String> = (0..100_000).map(|n| format!("some-key:{n}")).collect();
     let words: Vec<&str> = std::iter::once("WATCH").chain(keys.iter().map(String::as_str)).collect();
     client.send(&words).unwrap();
-    assert!(is_closed(&mut client));
+    assert!(client.is_closed());
     assert_eq!(server.info("evicted_clients"), "1");
 }

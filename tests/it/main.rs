@@ -28,6 +28,7 @@ mod fixture;
 mod floats;
 mod harness;
 mod held;
+mod held_up;
 mod indexes;
 mod limits;
 mod looking;

@@ -87,3 +87,27 @@ fn figures_are_told_inside_a_transaction_that_writes() {
         assert_eq!(client.run("EXEC").items().len(), 2, "{command}");
     }
 }
+
+/// What was carried out is not carried out again, and nobody is left in a database that there is not.
+#[test]
+fn a_token_whose_database_is_gone_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = ["MULTI", "ITEM.ATOMIC TOKEN once", "INCR n", "SELECT 12", "EXEC"];
+    let exec = |client: &mut Client| lines.iter().map(|line| client.run(line)).last().unwrap();
+    let flags = ["--appendonly", "yes", "--databases"];
+    let mut server = Server::start_in(folder.path(), &[&flags[..], &["16"]].concat());
+    assert_eq!(exec(&mut server.client()).to_string(), "[+OK :1 +OK]");
+    assert!(server.stop().success());
+    let mut server = Server::start_in(folder.path(), &[&flags[..], &["12"]].concat());
+    let mut client = server.client();
+    for _ in 0..2 {
+        assert_eq!(exec(&mut client).to_string(), "-ERR DB index is out of range");
+        assert!(client.run("CLIENT INFO").text().contains(" db=0 "));
+        assert_eq!(client.run("GET n").text(), "1");
+    }
+    assert!(server.stop().success());
+    let server = Server::start_in(folder.path(), &[&flags[..], &["13"]].concat());
+    let mut client = server.client();
+    assert_eq!(exec(&mut client).to_string(), "[+OK :1 +OK]");
+    assert!(client.run("CLIENT INFO").text().contains(" db=12 "));
+}

@@ -4,6 +4,7 @@ use super::exact::show;
 use super::*;
 use crate::engine::image::between;
 use crate::store::Object;
+use crate::value::bits::BitOp;
 
 /// Fields of a large hash, and bytes of a large string.
 const LARGE: usize = 2000;
@@ -193,4 +194,41 @@ fn what_changes_in_a_value_that_was_moved_over_another_is_undone_with_the_move()
         tx.commit();
         assert_eq!(show(&engine), before);
     }
+}
+
+/// The record of a combination names its sources, and once more those that have expired.
+#[test]
+fn room_is_asked_for_the_expired_sources_of_a_combination() {
+    const MOST: u64 = 8 << 10;
+    let disk = SimDisk::new(75);
+    let most = Settings { log_max_record_size: MOST, ..(*settings(AppendFsync::No)).clone() };
+    let engine = Arc::new(Engine::on_disk(Arc::new(most), Clock::manual(START), disk.shared()));
+    engine.recover().unwrap();
+    let (mut combined, mut refused) = (0, 0);
+    for count in 1..80 {
+        let due: Vec<Vec<u8>> = (0..count).map(|n| format!("{n:0>100}").into_bytes()).collect();
+        let expire = Some(engine.clock.now_ms() + 5);
+        for key in &due {
+            commit(&engine, &[StringChange::Set { value: b"v", expire }.on(0, key)]);
+        }
+        commit(&engine, &[StringChange::Set { value: &[b'x'; LARGE], expire: None }.on(0, b"large")]);
+        engine.clock.as_manual().unwrap().advance_ms(10);
+        let keys: Vec<&[u8]> = due.iter().map(Vec::as_slice).chain([&b"large"[..]]).collect();
+        let mut record = Vec::new();
+        let locked = engine.store.lock_all(Mode::Write, engine.clock.now_ms());
+        let mut tx = Tx::new(&engine, locked, 0, &mut record);
+        let outcome = tx.combine(BitOp::Or, b"to", &keys);
+        let effects = tx.effects();
+        tx.commit();
+        if let Ok(len) = outcome {
+            assert_eq!((len, effects), (LARGE, count + 1), "each expired key is removed");
+            assert!(record.len() as u64 <= MOST, "{} bytes for {count} keys", record.len());
+            combined += 1;
+        } else {
+            assert_eq!((effects, record.len()), (0, 0), "a refused combination leaves something behind");
+            refused += 1;
+        }
+    }
+    assert!(combined > 10 && refused > 10, "{combined} combined, {refused} refused");
+    assert!(engine.settle().is_ok() && engine.state().accepts_writes());
 }

@@ -170,3 +170,45 @@ fn small_replies_lie_in_one_piece_and_large_ones_are_not_moved() {
     assert_eq!(chain.pieces(usize::MAX).count(), 10);
     assert!(chain.held() < 10_001_000, "{}", chain.held());
 }
+
+/// The limit is looked at when a chunk grows; below its size what lies in the spare room counts all the same.
+#[test]
+fn a_limit_that_is_smaller_than_a_chunk_is_exceeded_by_the_first_byte_above_it() {
+    let mut seen_in_spare_room = 0;
+    for most in (1..64 * 1024).step_by(997) {
+        let mut reply = Reply::limited(Proto::V2, most);
+        let mut written = 0;
+        while !reply.overran() && written < most + 32 * 1024 {
+            reply.raw(b"ten bytes.");
+            written += 10;
+            assert_eq!(reply.is_above_limit(), written > most, "{written} bytes of {most}");
+            seen_in_spare_room += usize::from(reply.is_above_limit() && !reply.overran());
+        }
+    }
+    assert!(seen_in_spare_room > 0);
+}
+
+/// What was not wanted leaves a chain as it was, unless something else was lost with it.
+#[test]
+fn what_is_disowned_counts_for_nothing() {
+    let mut reply = Reply::limited(Proto::V2, 1000);
+    for _ in 0..3 {
+        let mark = reply.len();
+        reply.bulk(&text(2000));
+        reply.bulk(&text(2000));
+        assert!(reply.overran());
+        reply.disown(mark);
+        assert!(!reply.overran() && reply.is_empty());
+        reply.ok();
+        let mut chain = reply.take();
+        assert_eq!(chain.pieces(usize::MAX).collect::<Vec<_>>(), [b"+OK\r\n"]);
+        chain.advance(5);
+        reply = Reply::onto(chain, Proto::V2);
+    }
+    reply.ok();
+    let mark = reply.len();
+    reply.bulk(&text(2000));
+    reply.disown(mark);
+    assert!(reply.overran(), "the first reply is lost");
+    assert!(Reply::new(Proto::V2).apart().is_none());
+}

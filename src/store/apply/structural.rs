@@ -50,7 +50,9 @@ impl Locked<'_> {
     /// the effect in some shards already. O(entries).
     pub fn apply_structural_where(&mut self, change: &Structural<'_>, qualifies: &dyn Fn(u64) -> bool) {
         let store = self.store;
+        let is_missing = |db: u32| db as usize >= store.databases();
         let moved = |space: u32| match *change {
+            Structural::SwapDb { a, b } if is_missing(a) || is_missing(b) => None,
             Structural::FlushDb { db, .. } => (space == store.space(db as usize)).then_some(None),
             Structural::SwapDb { a, b } => {
                 let other = [(a, b), (b, a)].into_iter().find(|(db, _)| space == store.space(*db as usize));

@@ -36,7 +36,7 @@ const CALLS: [(&str, &[&str]); 13] = [
 ];
 
 /// How often a thread's call is interrupted where that lasts.
-const INTERRUPTED: usize = 5;
+const INTERRUPTED: usize = 25;
 
 /// With these the allocator and new threads get their memory.
 const MEMORY: &str = "mmap,mremap,brk";
@@ -150,8 +150,7 @@ impl Case {
     fn inject(self, server: &Server) -> Fault {
         let when = match (self.lasting, self.error) {
             (false, _) => format!("when={}", self.nth),
-            // strace must not go away while a call is interrupted that is made again at once: it would give another
-            // error.
+            // It is made again at once, and must come to its end.
             (true, "EINTR") => format!("when={}..{}", self.nth, self.nth + INTERRUPTED),
             (true, _) => format!("when={}+", self.nth),
         };

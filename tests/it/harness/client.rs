@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// How long a reply may take before [`Value::Timeout`] stands for it.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(30);
+const REPLY_TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(crate) struct Client {
     stream: TcpStream,
@@ -95,6 +95,19 @@ impl Client {
                 }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return Value::Eof,
+            }
+        }
+    }
+}
+
+impl Client {
+    /// Reads until the server closes the connection, and says whether it does.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        loop {
+            match self.read() {
+                Value::Eof => return true,
+                Value::Timeout => return false,
+                _ => {}
             }
         }
     }

@@ -1,17 +1,25 @@
 //! Faults that strace injects into a running server's system calls.
 
 use super::Server;
-use std::fs::{self, File};
+use std::collections::HashSet;
+use std::fs::{self, DirEntry, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// An attached strace. Dropping it takes the fault away and leaves the server running.
 pub(crate) struct Fault {
     strace: Child,
     folder: TempDir,
+    pid: u32,
 }
+
+/// How long all threads of a server may take to stop, which they do between two calls.
+const STOPPING: Duration = Duration::from_mins(1);
+/// What strace writes of a thread that has stopped.
+const STOPPED: &str = " --- stopped by SIGSTOP ---";
 
 impl Fault {
     /// Injects a fault into calls of `syscalls` (names with commas between) as strace's `inject` words it, such as
@@ -30,20 +38,70 @@ impl Fault {
         assert!(attached.is_some(), "strace did not attach");
         // The rest is read to its end, so that strace never waits for a reader.
         std::thread::spawn(move || lines.for_each(drop));
-        Fault { strace, folder }
+        Fault { strace, folder, pid: server.pid() }
+    }
+
+    fn trace(&self) -> String {
+        fs::read_to_string(self.folder.path().join("trace")).unwrap_or_default()
+    }
+
+    /// Stops the server and waits until no thread is within a call: strace has been told of each that it has stopped.
+    /// Nothing is waited for if the process ends.
+    fn stop_between_calls(&self) {
+        let before = self.trace().len();
+        if !signal(self.pid, "-STOP") {
+            return;
+        }
+        let deadline = Instant::now() + STOPPING;
+        loop {
+            let trace = self.trace();
+            let stopped: HashSet<&str> = trace[before..]
+                .lines()
+                .filter_map(|line| line.strip_suffix(STOPPED))
+                .map(str::trim)
+                .collect();
+            let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", self.pid)) else { return };
+            // A thread that has ended is not waited for; nor is a process that has, of which its parent has not heard.
+            let runs = |path: PathBuf| {
+                let stat = fs::read_to_string(path.join("stat")).unwrap_or_default();
+                stat.rsplit(") ")
+                    .next()
+                    .is_some_and(|state| !state.is_empty() && !state.starts_with(['Z', 'X']))
+            };
+            let is_within = |task: &DirEntry| {
+                !stopped.contains(task.file_name().to_string_lossy().as_ref()) && runs(task.path())
+            };
+            if !tasks.flatten().any(|task| is_within(&task)) {
+                return;
+            }
+            if Instant::now() > deadline {
+                eprintln!("a thread of {} does not stop", self.pid);
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// How many calls got the fault so far.
     pub(crate) fn hits(&self) -> usize {
-        let trace = fs::read_to_string(self.folder.path().join("trace")).unwrap_or_default();
-        trace.lines().filter(|l| l.contains("INJECTED") || l.contains("DELAYED")).count()
+        self.trace().lines().filter(|l| l.contains("INJECTED") || l.contains("DELAYED")).count()
     }
 }
 
+/// Sends a process a signal; false if there is no such process.
+fn signal(pid: u32, signal: &str) -> bool {
+    let sent = Command::new("kill").args([signal, &pid.to_string()]).stderr(Stdio::null()).status();
+    sent.is_ok_and(|status| status.success())
+}
+
 impl Drop for Fault {
+    /// A call that strace has kept from the system and not yet given its error would fail as one that does not exist if
+    /// strace went away. So it goes while the server stands still.
     fn drop(&mut self) {
-        drop(Command::new("kill").args(["-INT", &self.strace.id().to_string()]).status());
+        self.stop_between_calls();
+        signal(self.strace.id(), "-INT");
         drop(self.strace.wait());
+        signal(self.pid, "-CONT");
     }
 }
 

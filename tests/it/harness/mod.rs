@@ -10,7 +10,20 @@ pub(crate) use client::Client;
 pub(crate) use fault::{Fault, SmallDisk};
 pub(crate) use random::Random;
 pub(crate) use server::Server;
+use std::time::{Duration, Instant};
 pub(crate) use value::Value;
+
+/// How long anything may take that comes to be: far longer than it does, on however busy a machine.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Waits until something holds.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
 
 /// Runs a test against the referee, which shows that the test is right, and then against ours.
 pub(crate) fn on_both(flags: &[&str], test: impl Fn(&mut Server)) {

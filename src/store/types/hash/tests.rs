@@ -1,5 +1,5 @@
-use crate::effect::{Effect, FieldExpire, HashChange, List, StringChange};
-use crate::store::{Kind, Mode, Store};
+use crate::effect::{Effect, FieldExpire, HashChange, List, SYSTEM, StringChange, Structural, TOKENS};
+use crate::store::{Kind, Mode, Store, ValueRef};
 use crate::value::hash::{HashRef, pack_field, passed};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -326,4 +326,51 @@ fn large_values_are_freed_by_a_thread_of_their_own() {
     store.wake_reaper();
     thread.join().unwrap();
     assert_eq!(remove(100), 1);
+}
+
+/// A log may name a database that a later start does not have. The server's own ones are not it.
+#[test]
+fn what_happens_to_a_database_that_does_not_exist_changes_no_other() {
+    const MISSING: u32 = 9;
+    let store = Store::new(4, 2);
+    let key: &[u8] = b"k";
+    let hash = store.hash(key);
+    let apply = |effect: &Effect<'_>| store.lock_one(hash, Mode::Write, 10).apply(effect, hash);
+    let all = [0, 1, SYSTEM, TOKENS];
+    for db in all {
+        apply(&StringChange::Set { value: b"v", expire: None }.on(db, key));
+    }
+    let left = || {
+        let locked = store.lock_one(hash, Mode::Read, 10);
+        all.map(|db| {
+            let entry = locked.peek(store.space(db as usize), key, hash)?;
+            let ValueRef::Str(value) = entry.value() else { return None };
+            Some((value.to_vec(), entry.expire()))
+        })
+    };
+    let before = left();
+    assert!(before.iter().all(Option::is_some));
+    let db = MISSING;
+    for effect in [
+        Effect::Delete { db, key },
+        Effect::Expire { db, key, at: Some(5) },
+        Effect::Move { db, key, to_db: db, to: key },
+        HashChange::Delete { fields: List::Slices(&[b"f"]) }.on(db, key),
+        StringChange::Splice { at: 0, bytes: b"x" }.on(db, key),
+        StringChange::Set { value: b"other", expire: Some(5) }.on(db, key),
+    ] {
+        apply(&effect);
+        assert_eq!(left(), before, "{effect:?}");
+    }
+    for effect in [
+        Structural::FlushDb { db, space: 100 },
+        Structural::SwapDb { a: 0, b: db },
+        Structural::SwapDb { a: db, b: 1 },
+    ] {
+        let mut locked = store.lock_all(Mode::Write, 10);
+        locked.apply_structural_where(&effect, &|_| true);
+        locked.apply_structural(&effect);
+        drop(locked);
+        assert_eq!(left(), before, "{effect:?}");
+    }
 }
