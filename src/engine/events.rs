@@ -1,13 +1,13 @@
-//! What happened, as events: a change tells its class and name where it is made, and listeners hear of it when the transaction
-//! commits.
+//! What happened, as events: a change tells its class and name where it is made, and listeners hear of it when the
+//! transaction commits.
 //!
-//! Events are kept only for classes that somebody listens to, and are forgotten with whatever is undone. They are handed over in
-//! their order while the shards of the transaction are still held, so of two changes of one key every listener hears in the order
-//! in which they happened. A listener gets the log's position up to which the log must be settled before anybody may be shown
-//! them ([`Engine::settled`](super::Engine::settled)).
+//! Events are kept only for classes that somebody listens to, and are forgotten with whatever is undone. They are
+//! handed over in their order while the shards of the transaction are still held, so of two changes of one key every
+//! listener hears in the order in which they happened. A listener gets the log's position up to which the log must be
+//! settled before anybody may be shown them ([`Engine::settled`](super::Engine::settled)).
 //!
-//! Names and order are Redis's. Keys of the server's own databases tell nothing. An item tells under the name of its view, if it has
-//! one (docs/adr/0009).
+//! Names and order are Redis's. Keys of the server's own databases tell nothing. An item tells under the name of its
+//! view, if it has one (docs/adr/0009).
 
 use super::{Table, Tx};
 use crate::effect::{Effect, HashChange, is_own};
@@ -126,9 +126,9 @@ impl KeyEvents {
 pub trait Listener: Send + Sync {
     /// The classes that it wants to hear of.
     fn classes(&self) -> Classes;
-    /// Hears what a transaction told, events that others listen to included. The shards of the transaction are held: it neither
-    /// waits nor takes a shard, and what it keeps has a bound. It shows nobody what it heard before the log is settled up to
-    /// the position.
+    /// Hears what a transaction told, events that others listen to included. The shards of the transaction are held:
+    /// it neither waits nor takes a shard, and what it keeps has a bound. It shows nobody what it heard before the
+    /// log is settled up to the position.
     fn hear(&self, events: &KeyEvents);
 }
 
@@ -274,8 +274,8 @@ impl Tx<'_> {
         self.tell_in(db, Classes::NEW, "new", key);
     }
 
-    /// Looks at a key before it is changed: what has expired there is removed, so that it is told before the change, as in
-    /// Redis. Whether nothing is there. Nobody calls it who need not ([`Telling::looks`]).
+    /// Looks at a key before it is changed: what has expired there is removed, so that it is told before the change,
+    /// as in Redis. Whether nothing is there. Nobody calls it who need not ([`Telling::looks`]).
     #[cold]
     pub(super) fn look_before(&mut self, effect: &Effect<'_>, hash: u64) -> bool {
         let (Some(db), Some(key)) = (effect.db(), effect.shard_key()) else { return false };

@@ -205,8 +205,8 @@ pub(super) const REFEREED: &[&str] = &[
     "DISCARD",
 ];
 
-/// Those that meet an expired key `k`, and whether ours tell in the same order. A key that a command only reads is removed once
-/// the command is done.
+/// Those that meet an expired key `k`, and whether ours tell in the same order. A key that a command only reads is
+/// removed once the command is done.
 pub(super) const ON_EXPIRED: &[(&str, bool)] = &[
     ("SET k v", true),
     ("SET k v EX 100", true),
@@ -310,5 +310,6 @@ pub(super) const DOCUMENTED: &[(&str, &str)] = &[
     ("HGETALL user:2", "0 keymiss user:2"),
 ];
 
-/// Commands that write and tell nothing: `xack` as in Redis, and `debug`, of which only a part names keys, and reads them.
+/// Commands that write and tell nothing: `xack` as in Redis, and `debug`, of which only a part names keys, and reads
+/// them.
 pub(super) const SILENT: &[&str] = &["debug", "xack"];
