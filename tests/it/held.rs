@@ -1,18 +1,10 @@
 //! What is held for a client: bounded while commands run, counted, and given back.
 
+use crate::harness::memory::{MB, peak, until, used};
 use crate::harness::{Client, Server, Value, on_both};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
-
-const MB: usize = 1 << 20;
-
-/// The most bytes of the process that were resident at a time.
-fn peak(server: &Server) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches("kB").trim().parse::<usize>().unwrap() * 1024
-}
+use std::time::Duration;
 
 /// Reads until the server closes the connection, and says whether it does.
 fn is_closed(client: &mut Client) -> bool {
@@ -189,25 +181,12 @@ fn a_client_that_has_not_authenticated_is_held_short() {
     });
 }
 
-fn used(server: &Server) -> usize {
-    server.info("used_memory").parse().unwrap()
-}
-
 /// What CLIENT LIST says the clients of a name take.
 fn shown(client: &mut Client, name: &str) -> usize {
     let list = client.run("CLIENT LIST").text();
     let named = list.lines().filter(|line| line.contains(&format!(" name={name} ")));
     let field = |line: &str| line.split(" tot-mem=").nth(1)?.split(' ').next()?.parse().ok();
     named.map(|line| field(line).unwrap_or(0)).sum()
-}
-
-/// Waits until something holds.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// A client's name, and what brings it to hold something and to let go of it.

@@ -13,6 +13,7 @@
 mod behaviour;
 mod bits;
 mod blocking;
+mod budgets;
 mod changes;
 mod cli;
 mod configuration;
@@ -22,6 +23,7 @@ mod digests;
 mod documentation;
 mod examples;
 mod failing_calls;
+mod fairness;
 mod faults;
 mod fixture;
 mod floats;
