@@ -22,6 +22,7 @@ use parking_lot::{Mutex, MutexGuard};
 use std::any::Any;
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicU8,
@@ -186,10 +187,15 @@ impl Parked {
         self.over.store(true, Release);
     }
 
-    /// Takes it out of all lines.
-    fn unregister(&self, store: &Store) {
-        self.end();
-        self.keys().for_each(|(at, key)| store.stop_waiting(at, &key.awaited, self.ticket));
+    /// How many lines it stands in, or did.
+    pub fn lines(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Takes it out of some of its lines, by their numbers. Its waiting is over.
+    pub fn leave(&self, store: &Store, lines: Range<usize>) {
+        let keys = lines.filter_map(|number| self.key(number));
+        keys.for_each(|(at, key)| store.stop_waiting(at, &key.awaited, self.ticket));
     }
 
     /// Puts the client into its slot, where others can serve it. True if a key has changed since it registered.
@@ -236,15 +242,11 @@ impl Parked {
         let _ = self.handle.blocked.compare_exchange(state::SERVED, state::WAITING, AcqRel, Relaxed);
     }
 
-    /// The client back if it was served, by its connection.
-    pub fn take_served(&self, store: &Store) -> Option<Box<Served>> {
+    /// The client back if it was served, by its connection, which then has it leave its lines.
+    pub fn take_served(&self) -> Option<Box<Served>> {
         let mut slot = self.slot.lock();
         match std::mem::replace(&mut *slot, Slot::Gone) {
-            Slot::Done(served) => {
-                drop(slot);
-                self.unregister(store);
-                Some(served)
-            }
+            Slot::Done(served) => Some(served),
             other => {
                 *slot = other;
                 None
@@ -252,13 +254,13 @@ impl Parked {
         }
     }
 
-    /// The client back if it still waits; it is registered no more.
-    pub fn withdraw(&self, store: &Store) -> Option<Client> {
+    /// The client back if it still waits. Nobody serves it any more, and its connection has it leave its lines.
+    pub fn withdraw(&self) -> Option<Client> {
         let mut slot = self.slot.lock();
         match std::mem::replace(&mut *slot, Slot::Gone) {
             Slot::Waiting(client) => {
                 drop(slot);
-                self.unregister(store);
+                self.end();
                 self.handle.blocked.store(state::NO, Release);
                 Some(*client)
             }
@@ -271,7 +273,8 @@ impl Parked {
 
     /// After a panic of its command, which has cost it its client: ends its waiting and its connection.
     pub fn give_up(&self, store: &Store) {
-        self.unregister(store);
+        self.end();
+        self.leave(store, 0..self.lines());
         self.handle.kill(Kill::Now);
     }
 

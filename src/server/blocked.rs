@@ -14,6 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
+/// How many lines a client leaves in one go.
+const LINES: usize = 128;
+
 /// What woke a connection that waits.
 enum Event {
     /// The client was served.
@@ -38,6 +41,32 @@ impl Connection {
         let engine = &local.server.engine;
         self.shared.client.wait_bytes.store(parked.memory(), Relaxed);
         parked.park(&engine.store, client);
+        let goes_on = self.wait_in_lines(&parked).await;
+        self.leave_lines(&parked).await;
+        goes_on
+    }
+
+    /// Takes the client, whose waiting is over, out of its lines. Where these are many, its reply is sent before, and other connections
+    /// have their turn in between. Of a worker's clients one leaves many lines at a time, so that all together keep nobody waiting for
+    /// longer than one does.
+    async fn leave_lines(&self, parked: &Parked) {
+        let (store, lines) = (&self.local.server.engine.store, parked.lines());
+        if lines <= LINES {
+            return parked.leave(store, 0..lines);
+        }
+        self.shared.flush(&self.local);
+        // It is never closed.
+        let _turn = self.local.leaving.acquire().await;
+        for first in (0..lines).step_by(LINES) {
+            parked.leave(store, first..lines.min(first + LINES));
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The waiting itself; false if the connection is to be closed.
+    async fn wait_in_lines(&mut self, parked: &Arc<Parked>) -> bool {
+        let local = std::rc::Rc::clone(&self.local);
+        let engine = &local.server.engine;
         let now = tokio::time::Instant::now();
         let deadline = parked.wait.until.map(|until| now + until.since(engine.clock.instant()));
         loop {
@@ -45,9 +74,9 @@ impl Connection {
                 local.worker.borrow_mut().serve_ready();
             }
             let event = match deadline {
-                None => self.wait_for_event(&parked).await,
+                None => self.wait_for_event(parked).await,
                 Some(deadline) => {
-                    match tokio::time::timeout_at(deadline, self.wait_for_event(&parked)).await {
+                    match tokio::time::timeout_at(deadline, self.wait_for_event(parked)).await {
                         Ok(event) => event,
                         Err(_) => Event::Unblocked(WaitEnd::TimedOut),
                     }
@@ -57,8 +86,8 @@ impl Connection {
                 Event::Served(served) => return self.served(*served),
                 Event::Unblocked(end) => {
                     // Whoever serves it right now is faster.
-                    if let Some(client) = parked.withdraw(&engine.store) {
-                        return self.gave_up(client, &parked, end);
+                    if let Some(client) = parked.withdraw() {
+                        return self.gave_up(client, parked, end);
                     }
                 }
                 Event::Woken => {
@@ -66,9 +95,7 @@ impl Connection {
                     self.shared.flush(&local);
                 }
                 Event::Gone => {
-                    self.client = parked
-                        .withdraw(&engine.store)
-                        .or_else(|| Some(parked.take_served(&engine.store)?.client));
+                    self.client = parked.withdraw().or_else(|| Some(parked.take_served()?.client));
                     return false;
                 }
             }
@@ -79,7 +106,7 @@ impl Connection {
         poll_fn(|cx| {
             self.shared.client.waker.register(cx.waker());
             let engine = &self.local.server.engine;
-            if let Some(served) = parked.take_served(&engine.store) {
+            if let Some(served) = parked.take_served() {
                 return Poll::Ready(Event::Served(served));
             }
             if self.shared.client.killed() != Kill::No {
