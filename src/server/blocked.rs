@@ -46,9 +46,9 @@ impl Connection {
         goes_on
     }
 
-    /// Takes the client, whose waiting is over, out of its lines. Where these are many, its reply is sent before, and other connections
-    /// have their turn in between. Of a worker's clients one leaves many lines at a time, so that all together keep nobody waiting for
-    /// longer than one does.
+    /// Takes the client, whose waiting is over, out of its lines. Where these are many, its reply is sent before, and
+    /// other connections have their turn in between. Of a worker's clients one leaves many lines at a time, so that all
+    /// together keep nobody waiting for longer than one does.
     async fn leave_lines(&self, parked: &Parked) {
         let (store, lines) = (&self.local.server.engine.store, parked.lines());
         if lines <= LINES {

@@ -1,5 +1,5 @@
-//! Promises about memory as kinds: every buffer has a bound that is counted, and what outgrew its use is given back. Each scene
-//! compares `used_memory`, and what is resident, with the constant or the option that bounds it.
+//! Promises about memory as kinds: every buffer has a bound that is counted, and what outgrew its use is given back.
+//! Each scene compares `used_memory`, and what is resident, with the constant or the option that bounds it.
 //!
 //! `ITEMORY_TEST_LARGE=1` takes a hash of 400 MB where a smaller one stands for it.
 
@@ -63,7 +63,8 @@ fn replies_to_slow_readers_are_within_the_limit_and_counted() {
     for client in &mut slow {
         assert!(client.run("CLIENT SETNAME slow").is_ok());
     }
-    // Each asks for as much as stays, once the system's own buffers are full, below the limit; how much those take is seen.
+    // Each asks for as much as stays, once the system's own buffers are full, below the limit; how much those take is
+    // seen.
     let (mut asked, mut outstanding) = (0, 0);
     while outstanding < LIMIT / 2 {
         slow.iter_mut().for_each(|client| client.send_raw(&get.repeat(5)).unwrap());
@@ -96,7 +97,8 @@ fn replies_to_slow_readers_are_within_the_limit_and_counted() {
     settles(&server, &mut other, before.1 + kept() + SLACK);
 }
 
-/// Records as large as what they change, and pipelines of small ones: the buffers on their way to the log are given back.
+/// Records as large as what they change, and pipelines of small ones: the buffers on their way to the log are given
+/// back.
 #[test]
 fn buffers_of_records_are_given_back() {
     const VALUE: usize = 20 * MB;
@@ -118,7 +120,8 @@ fn buffers_of_records_are_given_back() {
     settles(&server, &mut clients[0], before.1 + kept() + SLACK);
 }
 
-/// A client that sends commands by the thousand and reads the replies: it is served piece by piece, and nothing of it stays.
+/// A client that sends commands by the thousand and reads the replies: it is served piece by piece, and nothing of it
+/// stays.
 #[test]
 fn a_long_pipeline_takes_little() {
     const COMMANDS: usize = 300_000;
@@ -234,8 +237,8 @@ fn checkpoint(server: &Server, client: &mut Client) {
     assert_eq!(server.info("rdb_last_bgsave_status"), "ok");
 }
 
-/// A checkpoint reads a large hash in pieces, also while its fields are overwritten, removed and added, and holds no copy of
-/// it. So does a reload, and so does the log when it goes from segment to segment and is rewritten.
+/// A checkpoint reads a large hash in pieces, also while its fields are overwritten, removed and added, and holds no
+/// copy of it. So does a reload, and so does the log when it goes from segment to segment and is rewritten.
 #[test]
 fn a_checkpoint_of_a_large_hash_takes_little_over_the_data() {
     let megabytes = if large() { 400 } else { 96 };
@@ -319,8 +322,8 @@ fn large_bodies_are_read_one_at_a_time() {
                 assert!(!reply.is_error() && !reply.to_string().contains("-DDB"), "{reply}");
             });
         }
-        // What was sent, decoded and queued, or handed to a thread; the values themselves; and the trees: of a transaction's
-        // requests one for each worker, of others as many as have a turn.
+        // What was sent, decoded and queued, or handed to a thread; the values themselves; and the trees: of a
+        // transaction's requests one for each worker, of others as many as have a turn.
         let bodies = CLIENTS * 4 * 2 * length;
         let trees = (WORKERS + arenas) * TREE * length;
         let over = peak(&server).saturating_sub(before.1);
@@ -334,7 +337,8 @@ fn large_bodies_are_read_one_at_a_time() {
     }
 }
 
-/// Clients that watch or wait for many keys: what they take is used, counted and, once they let go, not resident any more.
+/// Clients that watch or wait for many keys: what they take is used, counted and, once they let go, not resident any
+/// more.
 #[test]
 fn what_watching_and_waiting_took_is_given_back_to_the_system() {
     const CLIENTS: usize = 8;

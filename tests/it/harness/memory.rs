@@ -48,7 +48,8 @@ fn sources(under: &Path, all: &mut Vec<PathBuf>) {
     }
 }
 
-/// The value of a constant by its name. It must be defined once in the files under `at`, as a product or a shift of numbers.
+/// The value of a constant by its name. It must be defined once in the files under `at`, as a product or a shift of
+/// numbers.
 pub(crate) fn constant(at: &str, name: &str) -> usize {
     let mut files = Vec::new();
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(at), &mut files);
