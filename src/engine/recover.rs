@@ -7,6 +7,7 @@ use super::checkpoint::{PROLOGUE_VERSION, PROLOGUE_VERSION_OF_PIECES, PROLOGUE_V
 use super::durability::{Event, LogState, Phase, State};
 use super::{Engine, EngineError};
 use crate::effect::{self, Decoder, Effect, EffectError, Structural, Subject};
+use crate::env::memory;
 use crate::log::checkpoint::{Checkpoint, ReadError};
 use crate::log::{Begun, Cut, Log, LogError, LogOptions, LogReader, Lsn, Piece, ReadAhead};
 use crate::store::{Mode, Store};
@@ -181,6 +182,8 @@ impl Engine {
     pub(super) fn read_until_it_works(&self, log: &Log, upto: Lsn, gap: bool) -> Option<RecoveryReport> {
         loop {
             self.forget_all();
+            // The pages of what was there are other threads': this one would take as many again.
+            memory::purge();
             self.store.set_rereading(true);
             let mut report = RecoveryReport { tail: log.tail(), ..RecoveryReport::default() };
             let read = AssertUnwindSafe(|| self.read_up_to(log, upto, &mut report));

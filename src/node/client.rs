@@ -20,6 +20,7 @@ use parking_lot::{Mutex, MutexGuard};
 use std::any::Any;
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicU8,
@@ -266,10 +267,15 @@ impl<C: Sync> Parked<C> {
         self.over.store(true, Release);
     }
 
-    /// Takes it out of all lines.
-    fn unregister(&self, store: &Store) {
-        self.end();
-        self.keys().for_each(|(at, key)| store.stop_waiting(at, &key.awaited, self.ticket));
+    /// How many lines it stands in, or did.
+    pub fn lines(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Takes it out of some of its lines, by their numbers. Its waiting is over.
+    pub fn leave(&self, store: &Store, lines: Range<usize>) {
+        let keys = lines.filter_map(|number| self.key(number));
+        keys.for_each(|(at, key)| store.stop_waiting(at, &key.awaited, self.ticket));
     }
 
     /// Puts the client into its slot, where others can serve it. True if a key has changed since it registered.
@@ -344,15 +350,11 @@ impl<C: Sync> Parked<C> {
         !held_up.is_empty()
     }
 
-    /// The client back if it was served, by its connection.
-    pub fn take_served(&self, store: &Store) -> Option<Box<Served<C>>> {
+    /// The client back if it was served, by its connection, which then has it leave its lines.
+    pub fn take_served(&self) -> Option<Box<Served<C>>> {
         let mut slot = self.slot.lock();
         match std::mem::replace(&mut *slot, Slot::Gone) {
-            Slot::Done(served) => {
-                drop(slot);
-                self.unregister(store);
-                Some(served)
-            }
+            Slot::Done(served) => Some(served),
             other => {
                 *slot = other;
                 None
@@ -360,13 +362,13 @@ impl<C: Sync> Parked<C> {
         }
     }
 
-    /// The client back if it still waits; it is registered no more.
-    pub fn withdraw(&self, store: &Store) -> Option<Client<C>> {
+    /// The client back if it still waits. Nobody serves it any more, and its connection has it leave its lines.
+    pub fn withdraw(&self) -> Option<Client<C>> {
         let mut slot = self.slot.lock();
         match std::mem::replace(&mut *slot, Slot::Gone) {
             Slot::Waiting(client) => {
                 drop(slot);
-                self.unregister(store);
+                self.end();
                 self.handle.blocked.store(state::NO, Release);
                 Some(*client)
             }
@@ -379,7 +381,8 @@ impl<C: Sync> Parked<C> {
 
     /// After a panic of its command, which has cost it its client: ends its waiting and its connection.
     pub fn give_up(&self, store: &Store) {
-        self.unregister(store);
+        self.end();
+        self.leave(store, 0..self.lines());
         self.handle.kill(Kill::Now);
     }
 

@@ -14,6 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
+/// How many lines a client leaves in one go.
+const LINES: usize = 128;
+
 /// What woke a connection that waits.
 enum Event {
     /// The client was served.
@@ -47,11 +50,29 @@ impl Connection {
         self.shared.client.wait_bytes.store(parked.memory(), Relaxed);
         parked.park(&engine.store, client);
         let goes_on = self.wait_parked(&parked).await;
+        self.leave_lines(&parked).await;
         // Those behind it in the lines in which a pause held it up have their turn.
         if parked.go_on(&engine.store) {
             local.worker.borrow_mut().serve_ready();
         }
         goes_on
+    }
+
+    /// Takes the client, whose waiting is over, out of its lines. Where these are many, its reply is sent before, and
+    /// other connections have their turn in between. Of a worker's clients one leaves many lines at a time, so that all
+    /// together keep nobody waiting for longer than one does.
+    async fn leave_lines(&self, parked: &Parked) {
+        let (store, lines) = (&self.local.server.engine.store, parked.lines());
+        if lines <= LINES {
+            return parked.leave(store, 0..lines);
+        }
+        self.local.flush(&self.shared);
+        // It is never closed.
+        let _turn = self.local.leaving.acquire().await;
+        for first in (0..lines).step_by(LINES) {
+            parked.leave(store, first..lines.min(first + LINES));
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Waits until a parked client is served or gives up, and takes it back; false if the connection is to be closed.
@@ -78,15 +99,13 @@ impl Connection {
                 Event::Served(served) => return self.served(*served),
                 Event::Unblocked(end) => {
                     // Whoever serves it right now is faster.
-                    if let Some(client) = parked.withdraw(&engine.store) {
+                    if let Some(client) = parked.withdraw() {
                         return self.gave_up(client, parked, end);
                     }
                 }
                 Event::Woken => {}
                 Event::Gone => {
-                    self.client = parked
-                        .withdraw(&engine.store)
-                        .or_else(|| Some(parked.take_served(&engine.store)?.client));
+                    self.client = parked.withdraw().or_else(|| Some(parked.take_served()?.client));
                     return false;
                 }
             }
@@ -97,7 +116,7 @@ impl Connection {
         poll_fn(|cx| {
             self.shared.client.waker.register(cx.waker());
             let engine = &self.local.server.engine;
-            if let Some(served) = parked.take_served(&engine.store) {
+            if let Some(served) = parked.take_served() {
                 return Poll::Ready(Event::Served(served));
             }
             if self.shared.client.killed() != Kill::No {

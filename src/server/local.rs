@@ -46,6 +46,8 @@ pub(super) struct Local {
     pub(super) working: Arc<Semaphore>,
     /// The turns of the other commands that take long.
     pub(super) waiting_long: Semaphore,
+    /// The turn of a client that leaves many lines.
+    pub(super) leaving: Semaphore,
     connections: Cell<usize>,
     gone: Notify,
 }
@@ -68,6 +70,7 @@ impl Local {
             wake_flusher,
             working,
             waiting_long: Semaphore::new(WAITING_COMMANDS),
+            leaving: Semaphore::new(1),
             connections: Cell::new(0),
             gone: Notify::new(),
         }

@@ -1,18 +1,10 @@
 //! What is held for a client: bounded while commands run, counted, and given back.
 
+use crate::harness::memory::{MB, peak, used};
 use crate::harness::{Client, Server, Value, on_both, until};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
-
-const MB: usize = 1 << 20;
-
-/// The most bytes of the process that were resident at a time.
-fn peak(server: &Server) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches("kB").trim().parse::<usize>().unwrap() * 1024
-}
 
 /// A client that is always behind, but reads: what was sent takes no memory any more, however long that goes on.
 #[test]
@@ -246,10 +238,6 @@ fn a_client_that_has_not_authenticated_is_held_short() {
         }
         assert!(admin.call(&["CONFIG", "SET", "requirepass", ""]).is_ok());
     });
-}
-
-fn used(server: &Server) -> usize {
-    server.info("used_memory").parse().unwrap()
 }
 
 /// What is used once nothing is given back any more of what others have held.

@@ -13,6 +13,7 @@
 mod behaviour;
 mod bits;
 mod blocking;
+mod budgets;
 mod changes;
 mod cli;
 mod configuration;
@@ -23,6 +24,7 @@ mod documentation;
 mod events;
 mod examples;
 mod failing_calls;
+mod fairness;
 mod faults;
 mod fixture;
 mod floats;

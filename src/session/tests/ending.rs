@@ -169,9 +169,9 @@ fn a_client_that_waits_for_a_key_is_served_what_came_while_the_server_was_about_
     // Those who wait behind it must not get ahead of it.
     assert_eq!(writer.worker.serve_surely(&parked, 0), Turn::Postponed);
     store.served();
-    assert!(parked.take_served(store).is_none());
+    assert!(parked.take_served().is_none());
     h.server.engine.set_phase(Phase::Serving);
     assert_eq!(h.run("PING"), "+PONG");
-    let served = parked.take_served(&h.server.engine.store).expect("what came is looked at again");
+    let served = parked.take_served().expect("what came is looked at again");
     assert_eq!(String::from_utf8_lossy(&served.reply.since(0)).matches("1-1").count(), 1);
 }

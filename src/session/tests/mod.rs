@@ -289,8 +289,8 @@ fn client_unblock_reaches_a_client_whose_command_is_just_being_run_again() {
         parked.wait_on(slot, client);
         assert_eq!(parked.unblocked(), Some(with_error));
         assert_eq!(h.run("XADD s 1-1 a b"), "\"1-1\"");
-        assert!(parked.take_served(&h.server.engine.store).is_none(), "it takes nothing any more");
-        assert!(parked.withdraw(&h.server.engine.store).is_some());
+        assert!(parked.take_served().is_none(), "it takes nothing any more");
+        assert!(parked.withdraw().is_some());
     }
 }
 
@@ -303,7 +303,7 @@ fn a_client_that_finds_nothing_waits_on_and_can_be_unblocked() {
     parked.wait_on(slot, client);
     assert_eq!(parked.unblocked(), None);
     assert_eq!(h.run("XADD s 1-1 a b"), "\"1-1\"");
-    assert!(parked.take_served(&h.server.engine.store).is_some());
+    assert!(parked.take_served().is_some());
     assert_eq!(h.run("CLIENT UNBLOCK 99"), ":0");
 }
 

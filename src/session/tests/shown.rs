@@ -174,7 +174,7 @@ fn what_a_waiting_client_is_served_is_held_as_long_as_the_write() {
     let parked = reader.parked.take().unwrap();
     parked.park(&logged.server.engine.store, reader);
     assert!(logged.waits(&mut writer, &["XADD written 1-1 a b"]));
-    let served = parked.take_served(&logged.server.engine.store).unwrap();
+    let served = parked.take_served().unwrap();
     assert!(!served.reply.is_empty());
     assert_eq!(served.shows, logged.server.engine.tail());
 }

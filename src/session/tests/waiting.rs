@@ -25,7 +25,8 @@ fn wait(h: &Harness, id: u64, line: &str) -> Arc<Parked> {
 
 /// The reply to one that was served.
 fn served(h: &Harness, parked: &Parked) -> Option<String> {
-    let served = parked.take_served(&h.server.engine.store)?;
+    let served = parked.take_served()?;
+    parked.leave(&h.server.engine.store, 0..parked.lines());
     Some(show(&ReplyDecoder::decode_all(&served.reply.since(0)).unwrap()[0]))
 }
 

@@ -2,6 +2,7 @@
 
 mod client;
 mod fault;
+pub(crate) mod memory;
 mod random;
 mod server;
 mod value;

@@ -1,0 +1,389 @@
+//! Promises about memory as kinds: every buffer has a bound that is counted, and what outgrew its use is given back.
+//! Each scene compares `used_memory`, and what is resident, with the constant or the option that bounds it.
+//!
+//! `ITEMORY_TEST_LARGE=1` takes a hash of 400 MB where a smaller one stands for it.
+
+use crate::harness::memory::{MB, constant, peak, resident, used};
+use crate::harness::{Client, Server, Value, until};
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+/// What a checkpoint may take over the data at its peak.
+const CHECKPOINT_OVER: usize = 64 * MB;
+/// What the process may take beside all that is counted: pages that the allocator keeps for a while, stacks, arenas.
+const SLACK: usize = 16 * MB;
+const WORKERS: usize = 2;
+
+fn start(flags: &[&str]) -> Server {
+    let workers = WORKERS.to_string();
+    Server::start(&[&["--io-threads", &workers, "--enable-debug-command", "yes"], flags].concat())
+}
+
+/// The sum of a field over the clients of a name in CLIENT LIST.
+fn listed(client: &mut Client, name: &str, field: &str) -> usize {
+    let list = client.run("CLIENT LIST").text();
+    let named = list.lines().filter(|line| line.contains(&format!(" name={name} ")));
+    let head = format!(" {field}=");
+    named
+        .map(|line| line.split(&head).nth(1).unwrap().split(' ').next().unwrap().parse::<usize>().unwrap())
+        .sum()
+}
+
+/// What the workers and the log may keep of buffers when nothing is under way.
+fn kept() -> usize {
+    let worker = constant("server/worker.rs", "SCRATCH")
+        + constant("server/spares.rs", "MOST")
+        + constant("session", "KEEP_RECORD")
+        + constant("resp/decode.rs", "KEEP_ARGS") * size_of::<u64>();
+    WORKERS * worker + 2 * constant("log/commit.rs", "KEEP_CAPACITY")
+}
+
+/// Has the allocator give back what it keeps, and waits until no more is resident than `most`.
+fn settles(server: &Server, client: &mut Client, most: usize) {
+    until(&format!("{most} bytes are resident at most"), || {
+        assert!(client.run("MEMORY PURGE").is_ok());
+        resident(server) <= most
+    });
+}
+
+/// Many replies to clients that do not read: what is counted is what is held, and both are bound by the option.
+#[test]
+fn replies_to_slow_readers_are_within_the_limit_and_counted() {
+    const CLIENTS: usize = 12;
+    const LIMIT: usize = 4 * MB;
+    const VALUE: usize = 100_000;
+    let server = start(&["--client-output-buffer-limit", "normal 4mb 0 0"]);
+    let mut other = server.client();
+    assert!(other.call(&["SET", "big", &"x".repeat(VALUE)]).is_ok());
+    let before = (used(&server), resident(&server));
+    let mut slow: Vec<Client> = (0..CLIENTS).map(|_| server.client()).collect();
+    let get = Client::encode(&["GET", "big"]);
+    for client in &mut slow {
+        assert!(client.run("CLIENT SETNAME slow").is_ok());
+    }
+    // Each asks for as much as stays, once the system's own buffers are full, below the limit; how much those take is
+    // seen.
+    let (mut asked, mut outstanding) = (0, 0);
+    while outstanding < LIMIT / 2 {
+        slow.iter_mut().for_each(|client| client.send_raw(&get.repeat(5)).unwrap());
+        asked += 5;
+        let hits = (CLIENTS * asked).to_string();
+        until("all are answered", || server.info("keyspace_hits") == hits);
+        outstanding = listed(&mut other, "slow", "omem") / CLIENTS;
+        assert!(outstanding <= LIMIT, "{outstanding} bytes are counted for each");
+    }
+    let counted = listed(&mut other, "slow", "omem");
+    let really = used(&server).saturating_sub(before.0);
+    let chunk = constant("resp/chain.rs", "CHUNK");
+    assert!(
+        really <= counted + CLIENTS * 2 * chunk + kept(),
+        "{counted} bytes are counted, {really} are used"
+    );
+    assert!(counted <= really + MB, "{counted} bytes are counted, {really} are used");
+    let allocated: usize = server.info("allocator_allocated").parse().unwrap();
+    assert!(used(&server).abs_diff(allocated) <= allocated / 10 + MB, "the allocator says {allocated}");
+    assert!(peak(&server) <= before.1 + CLIENTS * LIMIT + kept() + SLACK);
+    // Who asks for more is closed; what the others wait for they get.
+    let mut greedy = slow.pop().unwrap();
+    drop(greedy.send_raw(&get.repeat(2 * LIMIT / VALUE + 200)));
+    until("the greedy one is closed", || server.info("client_output_buffer_limit_disconnections") == "1");
+    assert!(peak(&server) <= before.1 + CLIENTS * LIMIT + kept() + SLACK);
+    for client in &mut slow {
+        (0..asked).for_each(|_| assert_eq!(client.read().bytes().unwrap().len(), VALUE));
+    }
+    until("all is given back", || used(&server) <= before.0 + kept() + MB);
+    settles(&server, &mut other, before.1 + kept() + SLACK);
+}
+
+/// Records as large as what they change, and pipelines of small ones: the buffers on their way to the log are given
+/// back.
+#[test]
+fn buffers_of_records_are_given_back() {
+    const VALUE: usize = 20 * MB;
+    let server = start(&["--appendonly", "yes"]);
+    // Several connections come to each worker.
+    let mut clients: Vec<Client> = (0..3 * WORKERS).map(|_| server.client()).collect();
+    let before = (used(&server), resident(&server));
+    let value = "x".repeat(VALUE);
+    for client in &mut clients {
+        assert!(client.call(&["SET", "k", &value]).is_ok());
+        for line in ["SETRANGE k 0 y", "MULTI", "COPY k a", "APPEND a z", "DEL a k", "EXEC"] {
+            assert!(!client.run(line).is_error(), "{line}");
+        }
+    }
+    until("large records are given back", || used(&server) <= before.0 + kept() + MB);
+    // The request, the value, the record that the worker encodes and the log's pending one.
+    let at_once = 4 * VALUE + 2 * VALUE;
+    assert!(peak(&server) <= before.1 + at_once + kept() + SLACK, "{} over", peak(&server) - before.1);
+    settles(&server, &mut clients[0], before.1 + kept() + SLACK);
+}
+
+/// A client that sends commands by the thousand and reads the replies: it is served piece by piece, and nothing of it
+/// stays.
+#[test]
+fn a_long_pipeline_takes_little() {
+    const COMMANDS: usize = 300_000;
+    let server = start(&["--appendonly", "yes"]);
+    let mut other = server.client();
+    let before = (used(&server), resident(&server));
+    let bytes = Client::encode(&["SET", "some-key", &"v".repeat(64)]).repeat(COMMANDS);
+    let mut client = server.client();
+    std::thread::scope(|scope| {
+        let mut writer = TcpStream::connect(server.address()).unwrap();
+        let mut reader = writer.try_clone().unwrap();
+        scope.spawn(move || writer.write_all(&bytes).unwrap());
+        reader.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+        let mut replies = vec![0; COMMANDS * b"+OK\r\n".len()];
+        std::io::Read::read_exact(&mut reader, &mut replies).unwrap();
+        assert!(replies.chunks(5).all(|reply| reply == b"+OK\r\n"));
+    });
+    let turn = constant("server/connection.rs", "MOST") + constant("session", "TURN_BYTES");
+    let most = before.1 + 2 * turn + kept() + SLACK;
+    assert!(peak(&server) <= most, "{} over", peak(&server) - before.1);
+    until("all is given back", || used(&server) <= before.0 + kept() + MB);
+    // Queued in a transaction they are counted as what the client holds, and given back with it.
+    assert!(client.run("CLIENT SETNAME queueing").is_ok());
+    let queue = Client::encode(&["SET", "some-key", "v"]).repeat(20_000);
+    client.send_raw(&[Client::encode(&["MULTI"]), queue].concat()).unwrap();
+    (0..=20_000).for_each(|_| assert!(!client.read().is_error()));
+    let (held, counted) = (used(&server) - before.0, listed(&mut other, "queueing", "tot-mem"));
+    assert!(held <= 2 * counted + kept() + MB && counted <= 2 * held + MB, "{counted} counted, {held} used");
+    assert_eq!(client.run("EXEC").items().len(), 20_000);
+    until("all is given back", || used(&server) <= before.0 + kept() + MB);
+}
+
+/// Before they authenticate, clients have what they send and what they do not read bounded by constants.
+#[test]
+fn clients_that_have_not_authenticated_take_little() {
+    const CLIENTS: usize = 40;
+    const FLOODING: usize = 4;
+    let server = start(&[]);
+    let mut admin = server.client();
+    assert!(admin.run("CONFIG SET requirepass secret").is_ok());
+    let figure = |admin: &mut Client| {
+        let text = admin.run("INFO memory").text();
+        let line = text.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
+        line.trim().parse::<usize>().unwrap()
+    };
+    let before = (figure(&mut admin), resident(&server));
+    let input = constant("server/connection.rs", "UNAUTHENTICATED_INPUT");
+    let output =
+        constant("command/output.rs", "UNAUTHENTICATED") + constant("command/output.rs", "OWN_BUFFER");
+    let most = FLOODING * (input + output + constant("resp/chain.rs", "FIRST")) + kept();
+    let flood = b"*1\r\n$4\r\nPING\r\n".repeat(1000);
+    let streams: Vec<TcpStream> = (0..FLOODING)
+        .map(|_| {
+            let mut stream = TcpStream::connect(server.address()).unwrap();
+            stream.set_write_timeout(Some(Duration::from_mins(1))).unwrap();
+            let closed = (0..24 * MB / flood.len()).any(|_| stream.write_all(&flood).is_err());
+            assert!(closed, "a client sent 24 MB and read nothing");
+            let now = figure(&mut admin);
+            assert!(now <= before.0 + most, "{now} bytes are used");
+            stream
+        })
+        .collect();
+    assert!(peak(&server) <= before.1 + most + SLACK, "{} over", peak(&server) - before.1);
+    drop(streams);
+    // Half commands that never come to their end.
+    let halves: Vec<TcpStream> = (0..CLIENTS)
+        .map(|_| {
+            let mut stream = TcpStream::connect(server.address()).unwrap();
+            stream.write_all(b"*10\r\n$16384\r\nx").unwrap();
+            stream
+        })
+        .collect();
+    until("all have come", || {
+        admin.run("CLIENT LIST").text().lines().filter(|line| !line.contains(" qbuf=0 ")).count() >= CLIENTS
+    });
+    let chunk = constant("server/connection.rs", "CHUNK");
+    assert!(figure(&mut admin) <= before.0 + CLIENTS * (2 * chunk + output) + kept() + MB);
+    drop(halves);
+}
+
+/// Fills a hash in commands of some fields each, and gives the number of fields.
+fn fill_hash(client: &mut Client, megabytes: usize) -> usize {
+    let value = "v".repeat(if large() { 100 } else { 400 });
+    let fields = megabytes * MB / value.len();
+    let numbers: Vec<String> = (0..fields).map(|n| format!("f{n}")).collect();
+    let requests: Vec<Vec<u8>> = numbers
+        .chunks(200)
+        .map(|part| {
+            let pairs = part.iter().flat_map(|field| [field.as_str(), &value]);
+            Client::encode(&["HSET", "large"].into_iter().chain(pairs).collect::<Vec<_>>())
+        })
+        .collect();
+    for some in requests.chunks(50) {
+        client.send_raw(&some.concat()).unwrap();
+        some.iter().for_each(|_| assert!(client.read().int().is_some()));
+    }
+    fields
+}
+
+fn large() -> bool {
+    std::env::var_os("ITEMORY_TEST_LARGE").is_some()
+}
+
+/// Has a checkpoint be written to its end, and nobody else's stand for it.
+fn checkpoint(server: &Server, client: &mut Client) {
+    until("no checkpoint is being written", || server.info("rdb_bgsave_in_progress") == "0");
+    let before: u64 = server.info("rdb_saves").parse().unwrap();
+    until("one begins", || !client.run("BGSAVE").is_error());
+    until("it is written", || {
+        server.info("rdb_bgsave_in_progress") == "0"
+            && server.info("rdb_saves").parse::<u64>().unwrap() > before
+    });
+    assert_eq!(server.info("rdb_last_bgsave_status"), "ok");
+}
+
+/// A checkpoint reads a large hash in pieces, also while its fields are overwritten, removed and added, and holds no
+/// copy of it. So does a reload, and so does the log when it goes from segment to segment and is rewritten.
+#[test]
+fn a_checkpoint_of_a_large_hash_takes_little_over_the_data() {
+    let megabytes = if large() { 400 } else { 96 };
+    let server =
+        start(&["--appendonly", "yes", "--auto-aof-rewrite-percentage", "0", "--log-segment-size", "4mb"]);
+    let mut client = server.client();
+    let fields = fill_hash(&mut client, megabytes);
+    settles(&server, &mut client, used(&server) + kept() + SLACK);
+    let data = used(&server);
+    assert!(data > megabytes * MB);
+    let before = resident(&server);
+    checkpoint(&server, &mut client);
+    let over = peak(&server).saturating_sub(before);
+    assert!(over <= CHECKPOINT_OVER, "{over} bytes over {before} while nobody writes");
+    let over = AtomicBool::new(false);
+    let before = resident(&server);
+    std::thread::scope(|scope| {
+        for step in [7919, 104_729] {
+            let (mut writer, over) = (server.client(), &over);
+            scope.spawn(move || {
+                let value = "w".repeat(100);
+                for n in 0.. {
+                    if over.load(Relaxed) {
+                        break;
+                    }
+                    let field = format!("f{}", n * step % fields);
+                    let reply = match n % 3 {
+                        0 => writer.call(&["HDEL", "large", &field]),
+                        1 => writer.call(&["HSET", "large", &field, &value]),
+                        _ => writer.call(&["HINCRBY", "large", &format!("new{}", n % 1000), "1"]),
+                    };
+                    assert!(!reply.is_error(), "{reply}");
+                }
+            });
+        }
+        checkpoint(&server, &mut client);
+        over.store(true, Relaxed);
+    });
+    let over = peak(&server).saturating_sub(before);
+    assert!(over <= CHECKPOINT_OVER, "{over} bytes over {before} while fields change");
+    assert!(used(&server) <= data + kept() + 2 * MB, "something of the checkpoint is left");
+    let before = resident(&server);
+    let len = client.run("HLEN large");
+    assert!(client.run("DEBUG RELOAD").is_ok());
+    assert_eq!(client.run("HLEN large"), len);
+    let over = peak(&server).saturating_sub(before);
+    assert!(over <= CHECKPOINT_OVER, "{over} bytes over {before} in a reload");
+}
+
+/// The largest body that is read at a time, of many that wait, is what costs; those that wait cost what they are.
+#[test]
+fn large_bodies_are_read_one_at_a_time() {
+    const CLIENTS: usize = 12;
+    /// What a request in JSON takes while it is read, for each of its bytes.
+    const TREE: usize = 32;
+    // The allocator keeps the pages of a thread that has ended for some seconds, in one of its arenas.
+    let arenas = 4 * std::thread::available_parallelism().unwrap().get();
+    let server = start(&[]);
+    let mut other = server.client();
+    assert!(other.run("TABLE.CREATE t PK pk S").is_ok());
+    let elements: Vec<String> = (0..8000).map(|n| format!(r#"{{"M":{{"k{n}":{{"N":"{n}"}}}}}}"#)).collect();
+    let list = format!(r#"{{"L":[{}]}}"#, elements.join(","));
+    let body = |n: usize| format!(r#"{{"TableName":"t","Item":{{"pk":{{"S":"k{n}"}},"v":{list}}}}}"#);
+    let plain = (0..20_000).map(|n| format!(r#"{{"k":{n}}}"#)).collect::<Vec<_>>().join(",");
+    let plain = format!(r#"{{"v":[{plain}]}}"#);
+    let length = body(0).len().max(plain.len());
+    assert!(length > constant("command/spec.rs", "HEAVY_BYTES") && length < MB);
+    for within in [false, true] {
+        let before = (used(&server), resident(&server));
+        let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.client()).collect();
+        for (n, client) in clients.iter_mut().enumerate() {
+            let key = format!("p{n}");
+            let put = Client::encode(&["DDB", "PutItem", &body(n)]);
+            let item = Client::encode(&["ITEM.PUT", "t", &key, "JSON", &plain]);
+            let (begin, end) = if within { (&["MULTI"], &["EXEC"]) } else { (&["PING"], &["PING"]) };
+            client.send_raw(&[Client::encode(begin), put, item, Client::encode(end)].concat()).unwrap();
+        }
+        for client in &mut clients {
+            (0..4).for_each(|_| {
+                let reply = client.read();
+                assert!(!reply.is_error() && !reply.to_string().contains("-DDB"), "{reply}");
+            });
+        }
+        // What was sent, decoded and queued, or handed to a thread; the values themselves; and the trees: of a
+        // transaction's requests one for each worker, of others as many as have a turn.
+        let bodies = CLIENTS * 4 * 2 * length;
+        let trees = (WORKERS + arenas) * TREE * length;
+        let over = peak(&server).saturating_sub(before.1);
+        assert!(over <= bodies + trees + kept() + SLACK, "{over} bytes over, in a transaction: {within}");
+        drop(clients);
+        for n in 0..CLIENTS {
+            other.run(&format!("ITEM.DEL t k{n}"));
+            other.run(&format!("ITEM.DEL t p{n}"));
+        }
+        until("all is given back", || used(&server) <= before.0 + kept() + 2 * MB);
+    }
+}
+
+/// Clients that watch or wait for many keys: what they take is used, counted and, once they let go, not resident any
+/// more.
+#[test]
+fn what_watching_and_waiting_took_is_given_back_to_the_system() {
+    const CLIENTS: usize = 8;
+    const KEYS: usize = 20_000;
+    let server = start(&[]);
+    let mut other = server.client();
+    let before = (used(&server), resident(&server));
+    let keys: Vec<String> = (0..KEYS).map(|n| format!("some-key:{n}")).collect();
+    let keys = || keys.iter().map(String::as_str);
+    let watch = Client::encode(&["WATCH"].into_iter().chain(keys()).collect::<Vec<_>>());
+    let ends = std::iter::repeat_n("$", KEYS);
+    let wait: Vec<&str> = ["XREAD", "BLOCK", "0", "STREAMS"].into_iter().chain(keys()).chain(ends).collect();
+    let wait = Client::encode(&wait);
+    for (name, request) in [("watching", &watch), ("waiting", &wait)] {
+        let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.client()).collect();
+        for client in &mut clients {
+            assert!(client.run(&format!("CLIENT SETNAME {name}")).is_ok());
+            client.send_raw(request).unwrap();
+            if name == "watching" {
+                assert!(client.read().is_ok());
+            }
+        }
+        let blocked = if name == "waiting" { CLIENTS } else { 0 }.to_string();
+        until("all wait", || server.info("blocked_clients") == blocked);
+        let (really, counted) = (used(&server) - before.0, listed(&mut other, name, "tot-mem"));
+        let near = counted <= 2 * really + MB && really <= 2 * counted + kept() + MB;
+        assert!(near, "{name}: {counted} bytes are counted, {really} used");
+        assert!(
+            peak(&server) <= before.1 + 2 * counted + kept() + SLACK,
+            "{name}: {}",
+            peak(&server) - before.1
+        );
+        // They go, each in its way: half say so.
+        for client in clients.iter_mut().take(CLIENTS / 2) {
+            if name == "watching" {
+                assert!(client.run("UNWATCH").is_ok());
+            }
+        }
+        if name == "waiting" {
+            assert!(matches!(other.call(&["XADD", "some-key:7", "*", "a", "b"]), Value::Bulk(_)));
+            clients.iter_mut().for_each(|client| assert!(!client.read().is_null()));
+            assert_eq!(other.run("DEL some-key:7"), Value::Int(1));
+        }
+        drop(clients);
+        until("all is given back", || used(&server) <= before.0 + kept() + MB);
+        settles(&server, &mut other, before.1 + kept() + SLACK);
+    }
+}

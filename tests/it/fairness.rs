@@ -1,0 +1,253 @@
+//! Promises about waiting as kinds: whoever waits for a shard, or for all of them, waits for those before it, and what
+//! takes long gives way. That nobody holds a shard while waiting for another is checked by the explorer of
+//! interleavings (`tests/interleaving/gates.rs`).
+//!
+//! These tests count: how many commands that were sent later came first, or were answered meanwhile. A busy machine
+//! slows both sides. Where time is looked at, it is compared with the longest command of the same run.
+
+use crate::harness::memory::{MB, used};
+use crate::harness::{Client, Server, Value, until};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+/// Items of the collection that is read as a whole: some milliseconds.
+const ITEMS: usize = 2000;
+/// Clients that read it again and again.
+const READERS: usize = 5;
+const CHANGES: u64 = 40;
+/// How many queries of one reader may overtake a change, on average. One may be on its way when the change is sent, and
+/// the change's thread may get the processor late.
+const OVERTAKING: usize = 2;
+/// What the system's scheduling may add to any wait.
+const SCHEDULING: Duration = Duration::from_secs(2);
+
+/// A server with the collection `one`, whose item 0 has a version.
+fn start(workers: usize) -> Server {
+    let workers = workers.to_string();
+    let server = Server::start(&["--io-threads", &workers, "--enable-debug-command", "yes"]);
+    let mut client = server.client();
+    assert!(client.run("TABLE.CREATE t PK pk S SK sk N").is_ok());
+    for n in 0..ITEMS {
+        client.send(&["ITEM.PUT", "t", "one", &n.to_string(), "SET", "2", "a:n", "1", "b", "text"]).unwrap();
+    }
+    (0..ITEMS).for_each(|_| assert!(client.read().is_ok()));
+    assert!(client.run("ITEM.PUT t one 0 SET 1 version:n 0").is_ok());
+    server
+}
+
+/// A query that reads the whole collection and shows the version.
+const QUERY: [&str; 7] = [
+    "ITEM.QUERY",
+    "t",
+    "one",
+    "WHERE",
+    "attribute_exists(version) or contains(b, \"nowhere\")",
+    "FORMAT",
+    "JSON",
+];
+
+fn version(client: &mut Client) -> u64 {
+    let reply = client.call(&QUERY).to_string();
+    let digits = reply.split("version").nth(1).unwrap_or_else(|| panic!("{reply}"));
+    let digits: String =
+        digits.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap()
+}
+
+/// One query: its number among all that was sent, the version that it saw, and how long it took.
+struct Seen {
+    sent: u64,
+    version: u64,
+    took: Duration,
+}
+
+/// What the readers saw while `work` ran, which is given the counter of what is sent.
+fn beside_readers<R>(server: &Server, work: impl FnOnce(&AtomicU64) -> R) -> (R, Vec<Seen>) {
+    let (order, over) = (AtomicU64::new(0), AtomicBool::new(false));
+    let clients: Vec<Client> = (0..READERS).map(|_| server.client()).collect();
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = clients
+            .into_iter()
+            .map(|mut client| {
+                let (order, over) = (&order, &over);
+                scope.spawn(move || {
+                    let mut all = Vec::new();
+                    while !over.load(SeqCst) {
+                        let (sent, began) = (order.fetch_add(1, SeqCst), Instant::now());
+                        let version = version(&mut client);
+                        all.push(Seen { sent, version, took: began.elapsed() });
+                    }
+                    all
+                })
+            })
+            .collect();
+        // All of them read.
+        while order.load(SeqCst) < 3 * READERS as u64 {
+            std::thread::yield_now();
+        }
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&order)));
+        over.store(true, SeqCst);
+        let seen = readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect();
+        (result.unwrap_or_else(|panic| std::panic::resume_unwind(panic)), seen)
+    })
+}
+
+/// Sends the changes one after the other, each once all readers read again; the number of each among all that was sent,
+/// and how long it took.
+fn change(order: &AtomicU64, mut once: impl FnMut(u64)) -> Vec<(u64, Duration)> {
+    (1..=CHANGES)
+        .map(|version| {
+            let in_full_swing = order.load(SeqCst) + 2 * READERS as u64;
+            while order.load(SeqCst) < in_full_swing {
+                std::thread::yield_now();
+            }
+            let (sent, began) = (order.fetch_add(1, SeqCst), Instant::now());
+            once(version);
+            (sent, began.elapsed())
+        })
+        .collect()
+}
+
+/// Queries that were sent after a change and did not see it are few, and no change waits much longer than a query
+/// takes.
+fn check(what: &str, changes: &[(u64, Duration)], seen: &[Seen]) {
+    let overtook = |(version, sent): (u64, u64)| {
+        seen.iter().filter(|query| query.sent > sent && query.version < version).count()
+    };
+    let all: Vec<usize> = (1..).zip(changes).map(|(version, (sent, _))| overtook((version, *sent))).collect();
+    let total: usize = all.iter().sum();
+    assert!(total <= changes.len() * READERS * OVERTAKING, "{what}: queries overtook changes: {all:?}");
+    let longest = seen.iter().map(|query| query.took).max().unwrap();
+    let worst = changes.iter().map(|(_, took)| *took).max().unwrap();
+    let most = longest * (READERS as u32 + 2) + SCHEDULING;
+    assert!(worst <= most, "{what}: a change took {worst:?}, the longest query {longest:?}");
+}
+
+#[test]
+fn a_writer_waits_for_the_readers_before_it_only() {
+    for workers in [1, 2, 4] {
+        let server = start(workers);
+        let mut writer = server.client();
+        let (changes, seen) = beside_readers(&server, |order| {
+            change(order, |version| {
+                let update = format!("ITEM.PUT t one 0 SET 1 version:n {version}");
+                assert!(writer.run(&update).is_ok());
+            })
+        });
+        check(&format!("{workers} workers"), &changes, &seen);
+    }
+}
+
+#[test]
+fn who_takes_all_shards_waits_for_those_before_it_only() {
+    for workers in [1, 2, 4] {
+        let server = start(workers);
+        let mut taker = server.client();
+        assert!(taker.run("SELECT 5").is_ok());
+        let (changes, seen) = beside_readers(&server, |order| {
+            change(order, |version| {
+                let update = format!("ITEM.PUT t one 0 SET 1 version:n {version}");
+                let lines =
+                    ["MULTI", &update, "FLUSHDB", "EXEC"].map(|line| line.split(' ').collect::<Vec<_>>());
+                taker.send_raw(&lines.map(|line| Client::encode(&line)).concat()).unwrap();
+                (0..3).for_each(|_| assert!(!taker.read().is_error()));
+                assert!(taker.read().items().iter().all(Value::is_ok));
+            })
+        });
+        check(&format!("{workers} workers"), &changes, &seen);
+    }
+}
+
+/// Those who wait for entries get them in their order and in time, whatever holds other shards.
+#[test]
+fn those_who_wait_for_keys_are_served_beside_long_reads() {
+    const WAITING: usize = 12;
+    for workers in [1, 2, 4] {
+        let server = start(workers);
+        let mut writer = server.client();
+        assert!(writer.run("XGROUP CREATE s g $ MKSTREAM").is_ok());
+        let mut waiting: Vec<Client> = (0..WAITING).map(|_| server.client()).collect();
+        for (n, client) in waiting.iter_mut().enumerate() {
+            let command = format!("XREADGROUP GROUP g c{n} COUNT 1 BLOCK 0 STREAMS s >");
+            client.send(&command.split(' ').collect::<Vec<_>>()).unwrap();
+            until("it waits", || server.info("blocked_clients") == (n + 1).to_string());
+        }
+        let (worst, seen) = beside_readers(&server, |_| {
+            let waits = waiting.iter_mut().enumerate().map(|(n, client)| {
+                let began = Instant::now();
+                let id = format!("{}-1", n + 1);
+                assert_eq!(writer.run(&format!("XADD s {id} n {n}")).text(), id);
+                assert!(client.read().to_string().contains(&id), "{n} is not the next one");
+                began.elapsed()
+            });
+            waits.max().unwrap()
+        });
+        let longest = seen.iter().map(|query| query.took).max().unwrap();
+        let most = longest * 2 * (READERS as u32 + 2) + SCHEDULING;
+        assert!(worst <= most, "{workers} workers: {worst:?}, the longest query {longest:?}");
+    }
+}
+
+/// A command that walks over all keys has a thread of its own and holds one shard at a time: others are answered
+/// meanwhile, by the one worker that there is.
+#[test]
+fn a_walk_over_all_keys_lets_others_pass() {
+    const ROUNDS: u64 = 5;
+    let server = Server::start(&["--io-threads", "1", "--enable-debug-command", "yes", "--appendonly", "no"]);
+    let (mut walker, mut other) = (server.client(), server.client());
+    assert!(walker.run("DEBUG POPULATE 100000").is_ok());
+    let (walking, over, answered) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(SeqCst) {
+                assert!(other.run("SET some-key v").is_ok());
+                answered.fetch_add(u64::from(walking.load(SeqCst)), SeqCst);
+            }
+        });
+        for _ in 0..ROUNDS {
+            walking.store(true, SeqCst);
+            assert!(walker.run("KEYS none*").items().is_empty());
+            walking.store(false, SeqCst);
+        }
+        over.store(true, SeqCst);
+    });
+    let answered = answered.into_inner();
+    assert!(answered >= 5 * ROUNDS, "{answered} commands were answered beside {ROUNDS} walks");
+}
+
+/// Many who wait for many keys each, and one change for which they all are served: while they leave the lines of their
+/// other keys the one worker answers others.
+#[test]
+fn those_who_leave_many_lines_let_others_pass() {
+    const CLIENTS: usize = 60;
+    const KEYS: usize = 4000;
+    let server = Server::start(&["--io-threads", "1"]);
+    let mut other = server.client();
+    let figure = |client: &mut Client| {
+        let text = client.run("INFO memory").text();
+        let line = text.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
+        line.trim().parse::<usize>().unwrap()
+    };
+    let before = figure(&mut other);
+    let keys: Vec<String> = (0..KEYS).map(|n| format!("some-key:{n}")).collect();
+    let keys = keys.iter().map(String::as_str);
+    let words =
+        ["XREAD", "BLOCK", "0", "STREAMS"].into_iter().chain(keys).chain(std::iter::repeat_n("$", KEYS));
+    let request = Client::encode(&words.collect::<Vec<_>>());
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.client()).collect();
+    clients.iter_mut().for_each(|client| client.send_raw(&request).unwrap());
+    until("all wait", || server.info("blocked_clients") == CLIENTS.to_string());
+    assert!(used(&server) > before + 4 * MB);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    let mut answered = 0;
+    assert!(matches!(other.run("XADD some-key:7 * a b"), Value::Bulk(_)));
+    while figure(&mut other) > before + 2 * MB {
+        answered += 1;
+        assert!(Instant::now() < deadline, "what waiting took is not given back");
+    }
+    clients.iter_mut().for_each(|client| assert!(client.read().to_string().contains("some-key:7")));
+    assert!(
+        answered >= 5,
+        "{answered} commands were answered while {CLIENTS} clients left {KEYS} lines each"
+    );
+}
