@@ -1,5 +1,8 @@
 //! The house rules that a machine can check: which room imports which, how long files are, and what may not be written.
 
+mod imports;
+mod knots;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
