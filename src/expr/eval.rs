@@ -3,8 +3,9 @@
 use std::cmp::Ordering;
 
 use super::ast::{Call, Comparator, Condition, Function, Operand};
-use super::bind::{BoundCondition, Scope};
+use super::bound::BoundCondition;
 use super::path;
+use super::scope::Scope;
 use crate::item::{ItemRef, Number, ValueRef};
 
 impl BoundCondition {

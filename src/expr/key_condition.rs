@@ -1,8 +1,9 @@
 //! From a key condition to a partition key and a range of sort keys.
 
 use super::ast::{Call, Comparator, Condition, Function, Operand, Path};
-use super::bind::{BoundCondition, Scope};
+use super::bound::BoundCondition;
 use super::error::ExprError;
+use super::scope::Scope;
 use crate::item::{
     IndexSchema, ItemError, ItemLimits, KeyAttr, KeyBytes, KeyForm, KeySchema, SortCondition, SortRange,
     ValueRef, put_key, put_key_part,
@@ -67,6 +68,20 @@ enum Test<'a> {
 }
 
 impl BoundCondition {
+    /// Checks that a query's filter leaves the key attributes alone.
+    ///
+    /// # Errors
+    /// [`ExprError::FilterOnKey`].
+    pub fn check_filter(&self, keys: &KeyTarget<'_>) -> Result<(), ExprError> {
+        self.each_path(&mut |path| {
+            let name = self.scope.name(&path.root);
+            if keys.names().any(|key| key == name) {
+                return Err(ExprError::FilterOnKey(name.to_owned()));
+            }
+            Ok(())
+        })
+    }
+
     /// What a query with this key condition reads.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! Document paths once their names are known.
 
 use super::ast::{Name, Path, Step};
-use super::bind::Scope;
 use super::error::Reason;
+use super::scope::Scope;
 use crate::item::{AttributeValue, ItemRef, ValueRef};
 
 /// A step with its name.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::ast::{Name, Path, Step};
-use super::bind::Scope;
+use super::scope::Scope;
 use crate::item::{
     AttributeValue, EncodedValue, Item, ItemBuilder, ItemError, ItemRef, ListRef, MapRef, ValueRef,
 };

@@ -1,12 +1,13 @@
 //! The checks that need the placeholders' definitions, in AWS's order: what is defined, types of operands, bounds.
 
 use super::ast::{Action, Call, Condition, Function, Name, Operand, Path, SetValue, Value};
-use super::bind::Scope;
 use super::check::operand_count;
-use super::error::{ExprError, Reason};
+use super::error::Reason;
 use super::eval::order;
 use super::options::ExprLimits;
 use super::path;
+use super::scope::Scope;
+use super::walk::{action_operands, operand_paths};
 use crate::item::{AttrType, ValueRef};
 
 type Check = Result<(), Reason>;
@@ -285,28 +286,4 @@ fn print_value(value: &ValueRef<'_>) -> String {
         _ => String::new(),
     };
     format!("AttributeValue: {{{}:{content}}}", value.attr_type())
-}
-
-/// Calls `visit` with every path of an operand.
-pub(super) fn operand_paths(
-    operand: &Operand,
-    visit: &mut dyn FnMut(&Path) -> Result<(), ExprError>,
-) -> Result<(), ExprError> {
-    match operand {
-        Operand::Path(path) => visit(path),
-        Operand::Value(_) => Ok(()),
-        Operand::Call(call) => call.args.iter().try_for_each(|operand| operand_paths(operand, visit)),
-    }
-}
-
-/// The operands that an action reads.
-pub(super) fn action_operands(action: &Action) -> impl Iterator<Item = &Operand> {
-    let (first, second) = match action {
-        Action::Set(_, SetValue::Operand(one)) => (Some(one), None),
-        Action::Set(_, SetValue::Plus(left, right) | SetValue::Minus(left, right)) => {
-            (Some(left), Some(right))
-        }
-        _ => (None, None),
-    };
-    first.into_iter().chain(second)
 }

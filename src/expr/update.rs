@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 
 use super::ast::{Action, Call, Function, Operand, Path, SetValue, Step, Value};
-use super::bind::{BoundUpdate, Scope};
+use super::bound::BoundUpdate;
 use super::error::ExprError;
 use super::path::{self, Key};
+use super::scope::Scope;
 use crate::item::{AttributeValue, Item, ItemBuilder, ItemError, ItemRef, Number, NumberError, ValueRef};
 
 /// A value to write: as it stands in an item or a placeholder, or new.
