@@ -7,8 +7,8 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::options::{find, specs};
 use super::settings::Settings;
-use super::spec::{find, specs};
 use crate::text::split_words;
 
 /// The line that stands before what CONFIG REWRITE added; Redis's own, so that files can go back and forth.

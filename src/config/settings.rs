@@ -14,14 +14,6 @@ const GB: u64 = 1 << 30;
 const I32: i128 = i32::MAX as i128;
 const I64: i128 = i64::MAX as i128;
 
-fn itself(settings: &Settings) -> &Settings {
-    settings
-}
-
-fn itself_mut(settings: &mut Settings) -> &mut Settings {
-    settings
-}
-
 /// A command that `rename-command` renamed, or took away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenamedCommand {
@@ -36,7 +28,7 @@ options! {
     ///
     /// A worker keeps the `Arc` of a snapshot and asks for a new one only when the generation of
     /// [`Config`](super::Config) has changed.
-    struct Settings within (itself, itself_mut) {
+    struct Settings {
         /// What `rename-command` lines ask for, in their order.
         renamed_commands: Vec<RenamedCommand> = Vec::new();
         /// Options that are known but have no effect.
@@ -216,5 +208,29 @@ options! {
         "stream-node-max-bytes" => stream_node_max_bytes: u64 [memory(0, I64)] = 4096, Live;
         /// The most entries of one node of a stream; 0 is no limit.
         "stream-node-max-entries" => stream_node_max_entries: u64 [int(0, I64)] = 100, Live;
+    }
+}
+
+impl AsRef<Self> for Settings {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl AsMut<Self> for Settings {
+    fn as_mut(&mut self) -> &mut Self {
+        self
+    }
+}
+
+impl AsRef<Accepted> for Settings {
+    fn as_ref(&self) -> &Accepted {
+        &self.accepted
+    }
+}
+
+impl AsMut<Accepted> for Settings {
+    fn as_mut(&mut self) -> &mut Accepted {
+        &mut self.accepted
     }
 }
