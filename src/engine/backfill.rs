@@ -10,11 +10,10 @@ use crate::effect::Effect;
 use crate::env::process;
 use crate::item::{IndexStatus, ItemKeys, ItemRef, KeyBytes};
 use crate::store::{Mode, walk_order};
-use parking_lot::Mutex;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Items that are read while a shard is held once.
 const PIECE_ITEMS: usize = 32;
@@ -22,22 +21,6 @@ const PIECE_ITEMS: usize = 32;
 const HOLD: usize = 8;
 /// Bytes of items after which a piece ends.
 const PIECE_BYTES: usize = 64 << 10;
-
-/// How far the items from before an index was added are entered.
-#[derive(Default)]
-pub struct Build {
-    /// Items looked at so far.
-    pub seen: AtomicU64,
-    /// The keys of the last one.
-    last: Mutex<Option<ItemKeys>>,
-}
-
-impl Build {
-    fn restart(&self) {
-        self.seen.store(0, Relaxed);
-        *self.last.lock() = None;
-    }
-}
 
 /// A few items of a table.
 struct Piece {

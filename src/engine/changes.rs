@@ -9,7 +9,7 @@
 //! A record has the fields `event` (INSERT, MODIFY or REMOVE), `keys`, as the view says `new` and `old`, `size` (its size in bytes by
 //! DynamoDB's rules), and `by` = `ttl` if the item's time had come. Keys and items are JSON with DynamoDB's type tags.
 
-use super::tables::{Table, Tables};
+use super::tables::{STREAM_SUFFIX, Table, Tables};
 use super::{Engine, Tx};
 use crate::effect::{Effect, List, SYSTEM, StreamChange};
 use crate::item::{
@@ -21,8 +21,6 @@ use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// What follows a table's name in the name of its change stream.
-pub const STREAM_SUFFIX: &str = "@stream";
 /// Milliseconds between two rounds of removing old records.
 const TRIM_MILLIS: u64 = 1000;
 /// Records removed while a shard is held once.

@@ -4,38 +4,13 @@ use super::{Engine, Tx};
 use crate::config::{EvictionPolicy as Policy, Settings};
 use crate::effect::Effect;
 use crate::env::memory;
-use crate::store::{EvictionOrder, EvictionPolicy, Mode, Victim};
+use crate::store::{EvictionOrder, EvictionPolicy, Mode};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Dead entries freed while a shard is held once.
 const HOLD: usize = 256;
-/// Candidates that are remembered from earlier samples. With it a handful of samples a victim comes close to the exact order.
-const POOL: usize = 16;
 /// Microseconds that one command waits for eviction, at the default tenacity.
 const PATIENCE: u64 = 500;
-
-/// The best candidates seen so far, the best last.
-#[derive(Default)]
-pub(super) struct Pool(Vec<Victim>);
-
-impl Pool {
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    fn add(&mut self, victim: Victim) {
-        if self.0.iter().any(|v| v.db == victim.db && v.key == victim.key) {
-            return;
-        }
-        let at = self.0.partition_point(|v| v.score <= victim.score);
-        if self.0.len() < POOL {
-            self.0.insert(at, victim);
-        } else if at > 0 {
-            self.0.insert(at, victim);
-            self.0.remove(0);
-        }
-    }
-}
 
 fn policy_of(policy: Policy) -> Option<EvictionPolicy> {
     let order = match policy {
@@ -126,7 +101,7 @@ impl Engine {
             pool.clear();
         }
         found.into_iter().for_each(|victim| pool.add(victim));
-        pool.0.pop().map(|v| (v.db, v.key))
+        pool.pop().map(|v| (v.db, v.key))
     }
 
     /// Removes a candidate that still qualifies; it may be gone, or have changed, since it was looked at.

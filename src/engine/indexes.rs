@@ -8,20 +8,12 @@
 //! change is worked out, before any of it happens: without waiting, because others may wait for what is held already. If
 //! that fails the transaction is undone and run again, see [`super::Reach`].
 
+use super::aside::IndexWrite;
 use super::tables::{Index, Table};
 use super::{Engine, Tx};
 use crate::effect::{Effect, EffectError};
 use crate::item::{ItemKeys, ItemRef, entry_item};
 use smallvec::SmallVec;
-
-/// What an item's change did to an index: an entry was put, replaced or removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IndexWrite {
-    /// The index's space.
-    pub space: u32,
-    /// The larger of the entry's sizes before and after, in bytes by DynamoDB's rules.
-    pub bytes: usize,
-}
 
 /// What becomes of an item's entry in one index.
 struct Change {

@@ -4,8 +4,10 @@
 //! is memory's order, key by key. A reply that shows a write waits until [`Engine::settled`] says that the write is as durable
 //! as `appendfsync` asks.
 
+mod aside;
 mod backfill;
 mod background;
+mod build;
 mod catch_up;
 mod changes;
 mod checkpoint;
@@ -18,8 +20,12 @@ mod indexes;
 mod items;
 mod journal;
 mod lift;
+mod only;
+mod open_log;
+mod pool;
 mod reconfigure;
 mod recover;
+mod save_state;
 mod sourced;
 mod streams;
 mod sync;
@@ -31,15 +37,15 @@ mod undo;
 mod views;
 mod works;
 
-pub use backfill::Build;
-pub use changes::STREAM_SUFFIX;
-pub use checkpoint::{CheckpointReport, SaveState};
+pub use aside::IndexWrite;
+pub use build::Build;
 pub use durability::{Event, Gate, Level, LogState, Phase, State};
-pub use indexes::IndexWrite;
-pub use journal::{JournalStats, NotNow, Settling, Waker};
+pub use journal::{JournalStats, NotNow, Settling};
 pub use lift::{LiftError, item_of_hash};
+pub use open_log::Waker;
 pub use recover::RecoveryReport;
-pub use tables::{Index, LocalTable, Source, Table, TableCounts, Tables};
+pub use save_state::{CheckpointReport, SaveState};
+pub use tables::{Index, LocalTable, STREAM_SUFFIX, Source, Table, TableCounts, Tables};
 pub use tx::{EFFECT_BYTES, Tx};
 pub use undo::Reach;
 pub use views::{VIEW_DB, View};
@@ -49,7 +55,7 @@ use crate::env::{AtomicInstant, Clock, Disk, Random};
 use crate::log::{FolderPlace, LogError, LogPlace};
 use crate::store::Store;
 use durability::Machine;
-use journal::Journal;
+use open_log::Journal;
 use parking_lot::{Condvar, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
@@ -149,7 +155,7 @@ pub struct Engine {
     machine: Machine,
     works: Works,
     /// The shards whose keys it takes, where it stands beside another engine; otherwise all.
-    only: Option<fall_back::Only>,
+    only: Option<only::Only>,
     /// Whether the log's failure has been taken note of.
     failing: AtomicBool,
     /// For how many microseconds a record may be written and not synced at `everysec`; 0 for any time.
@@ -166,7 +172,7 @@ pub struct Engine {
     /// When they are looked through next, in ms since the epoch.
     next_trim: AtomicInstant,
     /// Candidates for eviction.
-    pool: Mutex<evict::Pool>,
+    pool: Mutex<pool::Pool>,
     stopping: Mutex<bool>,
     wake: Condvar,
     /// Held by whoever works on the store beside the commands, with a permit of `works`. Taken before any shard.
@@ -218,7 +224,7 @@ impl Engine {
             save: SaveState::new(&clock),
             slow_work: OnceLock::new(),
             journal: Journal::default(),
-            machine: Machine::new(journal::level_of(&settings)),
+            machine: Machine::new(open_log::level_of(&settings)),
             works: Works::default(),
             only: None,
             failing: AtomicBool::new(false),

@@ -1,7 +1,6 @@
 //! The tables that exist: names, ids, schemas.
 
-use super::backfill::Build;
-use super::changes::STREAM_SUFFIX;
+use super::build::Build;
 use crate::effect::{Effect, EffectError};
 use crate::item::{IndexSchema, IndexStatus, ItemRef, Number, TableSchema, Template, entry_item};
 use crate::store::Entry;
@@ -13,6 +12,9 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
+
+/// What follows a table's name in the name of its change stream.
+pub const STREAM_SUFFIX: &str = "@stream";
 
 /// One table.
 pub struct Table {

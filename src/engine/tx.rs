@@ -1,9 +1,7 @@
 //! A transaction: locked shards, and the effects that happen under them as one log record.
 
+use super::aside::{Aside, Expired, Undo};
 use super::durability::State;
-use super::indexes::IndexWrite;
-use super::undo::Undo;
-use super::views::StandIn;
 use super::{Engine, NotNow};
 use crate::effect::{self, Effect, FieldExpire};
 use crate::log::LogError;
@@ -14,22 +12,6 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// More than an effect takes beside the keys and values in it.
 pub const EFFECT_BYTES: usize = 64;
-
-/// How many expired keys and fields a transaction removed.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Expired {
-    keys: u64,
-    fields: u64,
-}
-
-/// What a transaction keeps about items and their views.
-#[derive(Default)]
-pub(super) struct Aside {
-    /// What the changes of items did to indexes.
-    pub(super) index_writes: Vec<IndexWrite>,
-    /// What is read under the names of views.
-    pub(super) stand_ins: Vec<StandIn>,
-}
 
 /// One command's, or one EXEC's, view of the store. It must end with [`Tx::commit`], which appends what happened to the
 /// log while the shards are still locked.

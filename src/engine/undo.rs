@@ -2,22 +2,10 @@
 //! the store record its changes. To undo, they are taken back in memory, exactly; the log never hears of them. What is
 //! counted about them is counted back.
 
-use super::tx::Expired;
+use super::aside::Expired;
 use super::{Engine, Tx};
 use crate::item::ItemRef;
 use crate::store::{Locked, Mode};
-
-/// What a transaction keeps to undo its effects, beside what the store has recorded.
-#[derive(Default)]
-pub(super) struct Undo {
-    /// Spaces, and how many items and bytes more they count.
-    counts: Vec<(u32, i64, i64)>,
-    /// Whether it was asked to be all or nothing.
-    all_or_nothing: bool,
-    refused: bool,
-    /// Hashes whose shards it needs and could not have. From then on nothing more happens in it.
-    lacking: Vec<u64>,
-}
 
 /// Shards that a transaction turned out to need beyond those of its keys, because a change of an item changes entries of indexes
 /// elsewhere. Who begins a transaction locks them too, runs it, and asks [`Reach::exceeded`]: if it lacked some even so,

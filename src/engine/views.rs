@@ -4,6 +4,7 @@
 //! *stand-in*, a hash made of the item. While no table has a template, all this costs one relaxed load.
 
 use super::Engine;
+use super::aside::StandIn;
 use super::tables::{LocalTable, Table, Tables};
 use super::tx::Tx;
 use crate::item::{
@@ -194,13 +195,6 @@ impl Engine {
         shown::note_everything();
         self.tables.with_templates().iter().map(|table| table.counts.items.load(Relaxed)).sum()
     }
-}
-
-/// What is read under the name of a view while a command runs.
-pub(super) struct StandIn {
-    key: Box<[u8]>,
-    /// The hash, if there is an item.
-    pub(super) entry: Option<Entry>,
 }
 
 impl Tx<'_> {
