@@ -21,27 +21,10 @@
 //! does not want.
 
 use super::bytes::{Reader, put_block, put_sized, put_varint, put_varint_wide, zigzag};
+use super::tag;
 use super::value::check_name;
-use super::view::{ListRef, MapRef, ValueRef, check_map};
+use super::view::{ListRef, ValueRef};
 use super::{AttributeValue, ItemError, Number};
-
-/// First bytes of values.
-pub(super) mod tag {
-    pub(in crate::item) const NULL: u8 = 0x01;
-    pub(in crate::item) const FALSE: u8 = 0x02;
-    pub(in crate::item) const TRUE: u8 = 0x03;
-    pub(in crate::item) const S: u8 = 0x04;
-    pub(in crate::item) const B: u8 = 0x05;
-    pub(in crate::item) const INT: u8 = 0x06;
-    pub(in crate::item) const DECIMAL: u8 = 0x07;
-    pub(in crate::item) const SS: u8 = 0x08;
-    pub(in crate::item) const NS: u8 = 0x09;
-    pub(in crate::item) const BS: u8 = 0x0A;
-    pub(in crate::item) const L: u8 = 0x0B;
-    pub(in crate::item) const M: u8 = 0x0C;
-    pub(in crate::item) const SMALL_N: u8 = 0x40;
-    pub(in crate::item) const SHORT_S: u8 = 0x80;
-}
 
 /// Version byte of stored items.
 pub(super) const ITEM_VERSION: u8 = 0x01;
@@ -190,19 +173,4 @@ impl EncodedValue {
     pub fn view(&self) -> ValueRef<'_> {
         ValueRef::read(&mut Reader::new(&self.0)).unwrap_or(ValueRef::Null)
     }
-}
-
-/// Checks stored bytes of an item to the last one and gives access to them. Any bytes are either accepted or refused;
-/// nothing is allocated and recursion is bounded by `max_depth`, at most [`HARD_MAX_DEPTH`].
-///
-/// # Errors
-/// With the first thing that is not as the format says.
-pub fn decode_item(bytes: &[u8], max_depth: usize) -> Result<super::ItemRef<'_>, ItemError> {
-    let (version, body) = bytes.split_first().ok_or(ItemError::corrupt_item("no bytes"))?;
-    if *version != ITEM_VERSION {
-        return Err(ItemError::corrupt_item("unknown format version"));
-    }
-    let map = MapRef::read(body).ok_or(ItemError::corrupt_item("the count is cut short"))?;
-    check_map(map, max_depth.min(HARD_MAX_DEPTH))?;
-    Ok(super::ItemRef::from_bytes_unchecked(bytes))
 }

@@ -5,7 +5,8 @@
 //! string, or a binary if the text is not UTF-8.
 
 use super::json::write_plain_value;
-use super::schema::{KeyAttr, TableSchema};
+use super::key_schema::KeyAttr;
+use super::schema::TableSchema;
 use super::typed::parse_as;
 use super::value::check_name;
 use super::{

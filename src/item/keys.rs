@@ -15,58 +15,10 @@ use smallvec::SmallVec;
 
 use super::bytes::Reader;
 use super::number::digit_count;
-use super::{AttrType, AttributeValue, ItemError, Number, ValueRef};
+use super::{AttributeValue, ItemError, KeyType, Number, ValueRef};
 
 /// An encoded key; short ones need no allocation.
 pub type KeyBytes = SmallVec<[u8; 40]>;
-
-/// The three types a key attribute may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KeyType {
-    /// String.
-    S,
-    /// Number.
-    N,
-    /// Binary.
-    B,
-}
-
-impl KeyType {
-    /// The attribute type.
-    pub fn attr_type(self) -> AttrType {
-        match self {
-            Self::S => AttrType::S,
-            Self::N => AttrType::N,
-            Self::B => AttrType::B,
-        }
-    }
-
-    /// `S`, `N` or `B`.
-    pub fn tag(self) -> &'static str {
-        self.attr_type().tag()
-    }
-
-    /// What AWS calls an empty value of it.
-    pub(crate) fn empty_name(self) -> &'static str {
-        if self == Self::B { "binary" } else { "string" }
-    }
-
-    /// The key type of an attribute type, if it may be a key.
-    pub fn from_attr_type(attr_type: AttrType) -> Option<Self> {
-        match attr_type {
-            AttrType::S => Some(Self::S),
-            AttrType::N => Some(Self::N),
-            AttrType::B => Some(Self::B),
-            _ => None,
-        }
-    }
-}
-
-impl std::fmt::Display for KeyType {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.tag())
-    }
-}
 
 const ZERO: u8 = 0x80;
 const BELOW_ONE: u8 = 0x90;

@@ -23,7 +23,8 @@
 
 use super::bytes::{Reader, put_block, put_sized, put_varint};
 use super::index::{IndexSchema, IndexStatus, Projection};
-use super::schema::{KeyAttr, KeySchema, TableSchema};
+use super::key_schema::{KeyAttr, KeySchema};
+use super::schema::TableSchema;
 use super::stream::{StreamEnd, StreamPlace, StreamSpan, StreamView};
 use super::{AttrType, ItemError, KeyType};
 

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use smallvec::SmallVec;
 
 use super::bytes::{put_block, put_varint, varint_len};
-use super::codec::{HARD_MAX_DEPTH, ITEM_VERSION, decode_item, put_owned, put_ref};
-use super::typed::{Typed, read_typed};
+use super::codec::{HARD_MAX_DEPTH, ITEM_VERSION, put_owned, put_ref};
 use super::value::check_name;
-use super::view::{Entries, MapRef, ValueRef};
-use super::{AttrType, AttributeValue, ItemError};
+use super::view::{Entries, MapRef, ValueRef, check_map};
+use super::{AttributeValue, ItemError};
 
 /// A borrowed item in stored form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,26 +196,6 @@ impl ItemBuilder {
         Ok(self)
     }
 
-    /// Sets an attribute from a name, perhaps with a suffix, and a text, as [`super::parse_typed`] reads them. Scalars
-    /// are taken from the text without a copy between.
-    ///
-    /// # Errors
-    /// As [`super::parse_typed`].
-    pub fn put_text<'n>(
-        &mut self,
-        name: &'n str,
-        text: &[u8],
-        declared: impl FnOnce(&str) -> Option<AttrType>,
-        max_depth: usize,
-    ) -> Result<&'n str, ItemError> {
-        let (name, value) = read_typed(name, text, declared, max_depth)?;
-        match value {
-            Typed::Scalar(value) => self.put(name, &value)?,
-            Typed::Owned(value) => self.put_owned(name, &value)?,
-        };
-        Ok(name)
-    }
-
     fn put_with(
         &mut self,
         name: &[u8],
@@ -268,6 +247,21 @@ impl ItemBuilder {
         }
         Item { bytes: bytes.into_boxed_slice() }
     }
+}
+
+/// Checks stored bytes of an item to the last one and gives access to them. Any bytes are either accepted or refused;
+/// nothing is allocated and recursion is bounded by `max_depth`, at most [`HARD_MAX_DEPTH`].
+///
+/// # Errors
+/// With the first thing that is not as the format says.
+pub fn decode_item(bytes: &[u8], max_depth: usize) -> Result<ItemRef<'_>, ItemError> {
+    let (version, body) = bytes.split_first().ok_or(ItemError::corrupt_item("no bytes"))?;
+    if *version != ITEM_VERSION {
+        return Err(ItemError::corrupt_item("unknown format version"));
+    }
+    let map = MapRef::read(body).ok_or(ItemError::corrupt_item("the count is cut short"))?;
+    check_map(map, max_depth.min(HARD_MAX_DEPTH))?;
+    Ok(ItemRef::from_bytes_unchecked(bytes))
 }
 
 fn not_utf8(name: &[u8], reason: &'static str) -> ItemError {

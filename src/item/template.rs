@@ -13,7 +13,7 @@
 
 use std::borrow::Cow;
 
-use super::schema::{KeyAttr, KeySchema};
+use super::key_schema::{KeyAttr, KeySchema};
 use super::{ItemError, KeyType, Number};
 
 /// The longest template, in bytes.

@@ -3,8 +3,9 @@
 //! Nothing is guessed from the text: without a suffix a value has its declared type, and without a declaration it is
 //! a string.
 
-use super::json::{from_base64, plain_value, read_json};
-use super::{AttrType, AttributeValue, ItemError, Number, ValueRef};
+use super::binary::from_base64;
+use super::json::{plain_value, read_json};
+use super::{AttrType, AttributeValue, ItemBuilder, ItemError, Number, ValueRef};
 
 /// What a suffix asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +82,7 @@ pub(super) fn parse_as(
 }
 
 /// A value read from a text: a scalar that still stands in it, or one that was made of it.
-pub(super) enum Typed<'t> {
+enum Typed<'t> {
     Scalar(ValueRef<'t>),
     Owned(AttributeValue),
 }
@@ -95,7 +96,7 @@ impl Typed<'_> {
     }
 }
 
-pub(super) fn read_typed<'n, 't>(
+fn read_typed<'n, 't>(
     name: &'n str,
     text: &'t [u8],
     declared: impl FnOnce(&str) -> Option<AttrType>,
@@ -113,6 +114,28 @@ pub(super) fn read_typed<'n, 't>(
         return Err(bad(base, "the value's type is not the declared one"));
     }
     Ok((base, value))
+}
+
+impl ItemBuilder {
+    /// Sets an attribute from a name, perhaps with a suffix, and a text, as [`parse_typed`] reads them. Scalars
+    /// are taken from the text without a copy between.
+    ///
+    /// # Errors
+    /// As [`parse_typed`].
+    pub fn put_text<'n>(
+        &mut self,
+        name: &'n str,
+        text: &[u8],
+        declared: impl FnOnce(&str) -> Option<AttrType>,
+        max_depth: usize,
+    ) -> Result<&'n str, ItemError> {
+        let (name, value) = read_typed(name, text, declared, max_depth)?;
+        match value {
+            Typed::Scalar(value) => self.put(name, &value)?,
+            Typed::Owned(value) => self.put_owned(name, &value)?,
+        };
+        Ok(name)
+    }
 }
 
 fn value_of<'t>(

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bytes::{Reader, unzigzag};
-use super::codec::tag;
+use super::tag;
 use super::{AttrType, AttributeValue, ItemError, Number};
 
 /// A value inside stored bytes. Strings are UTF-8, given as bytes; equal values compare equal whatever their type,
