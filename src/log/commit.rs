@@ -2,8 +2,9 @@
 
 use super::frame::FRAME_HEADER;
 use super::front::{ACCEPTING, FAILED, FULL, Log};
-use super::store::{Batch, Record, Records, Tail};
+use super::store::{Batch, Record, Records};
 use super::submitted::Submitted;
+use super::tail::Tail;
 use super::{LogError, Lsn};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -20,6 +20,7 @@
 pub mod check;
 pub mod checkpoint;
 mod commit;
+mod cursor;
 mod error;
 mod figures;
 mod file_log;
@@ -36,6 +37,7 @@ pub mod simulated;
 mod store;
 mod submit;
 mod submitted;
+mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -48,9 +50,10 @@ pub use place::{Begun, Cut, LogPlace, OpenReport};
 pub use read_ahead::ReadAhead;
 pub use scrub::{ScrubReport, scrub};
 pub use segment::{FORMAT_VERSION, HeaderFault, SegmentSummary, parse_segment};
-pub use store::{Batch, LogReader, LogStore, Piece, Record, Records, Room, StoreStats, Tail};
+pub use store::{Batch, LogReader, LogStore, Piece, Record, Records, Room, StoreStats};
 pub use submit::{News, Submission, Submit, Watcher};
 pub use submitted::{SubmitOptions, SubmitStats};
+pub use tail::Tail;
 
 /// A log sequence number: 1 for a log's first record, one more for each record after it. 0 stands before all.
 pub type Lsn = u64;

@@ -7,20 +7,10 @@
 
 use super::frame::{FRAME_HEADER, FrameHeader, LogId};
 use super::submit::Submit;
+use super::tail::Tail;
 use super::{LogError, Lsn};
 use std::fmt::Debug;
 use std::sync::Arc;
-
-/// What a new writer continues from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tail {
-    /// The writer's epoch.
-    pub epoch: u64,
-    /// The LSN of the last record; 0 in an empty log. All records up to it are durable.
-    pub lsn: Lsn,
-    /// The chain of the last record.
-    pub chain: u32,
-}
 
 /// A run of framed records, ready to be kept.
 #[derive(Clone, Copy, Debug)]

@@ -29,13 +29,14 @@ mod undo;
 mod waiting;
 mod watch;
 
+pub use collection::DeadlineOf;
 pub use cycle::{Due, EvictionOrder, EvictionPolicy, Sweep, Victim};
 use entry::Deadlines;
 pub use entry::{Entry, Kind};
 pub use image::{Owner, Piece, ShardImage, item_effects, key_effects, stream_effects};
 pub use locks::{Locked, Mode};
 pub use object::{Object, ValueRef};
-pub use partitions::{DeadlineOf, Visit, walk_order};
+pub use partitions::{Visit, walk_order};
 pub use scan::{POSITION_BITS, ScanStep, cursor_of, position_of};
 pub use undo::DeadlineIn;
 pub use waiting::{Awaited, KeyAt, Waiter, Waiting};

@@ -35,9 +35,6 @@ pub fn walk_order(hash: u64) -> u64 {
 /// What a walk calls with each partition, and with the locks that hold it.
 pub type Visit<'f> = &'f mut dyn FnMut(&Locked<'_>, &Entry) -> ControlFlow<()>;
 
-/// When an item expires, in ms since the epoch.
-pub type DeadlineOf<'f> = &'f dyn Fn(&[u8]) -> Option<u64>;
-
 impl Store {
     pub(super) fn enlist(&self, shard: usize, space: u32, hash: u64) {
         self.sides[shard].rosters.write().entry(space).or_default().insert(walk_order(hash));

@@ -3,8 +3,9 @@
 use super::network::LinkId;
 use super::{Shared, SimCall, unreachable};
 use crate::log::frame::LogId;
-use crate::log::store::{Batch, LogReader, LogStore, Piece, Room, StoreStats, Tail};
+use crate::log::store::{Batch, LogReader, LogStore, Piece, Room, StoreStats};
 use crate::log::submit::{News, Submission, Submit, Watcher};
+use crate::log::tail::Tail;
 use crate::log::{LogError, Lsn};
 use bytes::Bytes;
 use std::sync::Arc;

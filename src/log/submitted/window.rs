@@ -16,8 +16,8 @@
 use super::SubmitOptions;
 use crate::log::Lsn;
 use crate::log::frame::FrameHeader;
-use crate::log::store::Tail;
 use crate::log::submit::Submission;
+use crate::log::tail::Tail;
 use bytes::{Buf as _, Bytes};
 use std::collections::VecDeque;
 

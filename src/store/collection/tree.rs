@@ -5,11 +5,13 @@
 //! bytes beside its own, and a range is read from memory that lies together.
 
 use super::packed::{pack_item, pack_item_into, packed_find, packed_items, packed_len};
-use crate::store::DeadlineOf;
 use crate::value::heap;
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
+
+/// When an item expires, in ms since the epoch.
+pub type DeadlineOf<'f> = &'f dyn Fn(&[u8]) -> Option<u64>;
 
 /// Most bytes of a chunk of several items.
 const FULL: usize = 4096;

@@ -4,6 +4,7 @@
 //! shows live fields only, so that an expired field is gone for every reader at its millisecond.
 
 mod big;
+mod field;
 mod inverse;
 mod packed;
 mod part;
@@ -12,12 +13,13 @@ mod tests;
 mod view;
 
 pub use big::{BigHash, Numbered, Step};
+pub use field::FieldRef;
 pub use inverse::Inverse;
 pub use packed::{
     PackedField, PackedFields, pack_field, packed_deadline, packed_fields, packed_find, packed_fits,
     same_name,
 };
-pub use view::{FieldRef, HashRef};
+pub use view::HashRef;
 
 /// Whether a deadline (0 for none) has passed.
 #[inline]
