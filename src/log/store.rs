@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// A run of framed records, ready to be kept.
 #[derive(Clone, Copy, Debug)]
-pub struct Batch<'a> {
+pub struct RecordBatch<'a> {
     /// The LSN of the first record.
     pub first: Lsn,
     /// The LSN of the last record.
@@ -72,7 +72,7 @@ pub trait LogStore: Debug + Send + Sync {
     /// # Errors
     /// After an error the batch may have been kept in part; [`LogStore::tail`] says how far. [`LogError::Unavailable`]
     /// and [`LogError::DiskFull`] say that the rest may be given again. Every other error is final.
-    fn append(&self, epoch: u64, expected_tail: Lsn, batch: &Batch<'_>) -> Result<Lsn, LogError>;
+    fn append(&self, epoch: u64, expected_tail: Lsn, batch: &RecordBatch<'_>) -> Result<Lsn, LogError>;
 
     /// Makes everything durable that was appended before the call. It may run beside appends. Errors are as those of
     /// [`LogStore::append`]; the error of one sync is that of every later one.
