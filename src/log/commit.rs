@@ -2,7 +2,7 @@
 
 use super::frame::FRAME_HEADER;
 use super::front::{ACCEPTING, FAILED, FULL, Log};
-use super::store::{RecordBatch, Record, Records};
+use super::store::{Record, RecordBatch, Records};
 use super::submitted::Submitted;
 use super::tail::Tail;
 use super::{LogError, Lsn};
@@ -99,7 +99,8 @@ impl Log {
     /// Writes what the writer holds. What could not be written stays there if that may pass.
     fn write_batch(&self, writer: &mut Writer) -> Result<(), LogError> {
         let Writer { bytes, tail, last, chain } = &*writer;
-        let batch = RecordBatch { first: tail + 1, last: *last, chain: *chain, durable: self.synced(), bytes };
+        let batch =
+            RecordBatch { first: tail + 1, last: *last, chain: *chain, durable: self.synced(), bytes };
         match self.store.append(self.epoch(), *tail, &batch) {
             Ok(_) => {
                 let (bytes, last) = (writer.bytes.len() as u64, writer.last);

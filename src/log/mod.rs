@@ -50,7 +50,7 @@ pub use place::{Begun, Cut, LogPlace, OpenReport};
 pub use read_ahead::ReadAhead;
 pub use scrub::{ScrubReport, scrub};
 pub use segment::{FORMAT_VERSION, HeaderFault, SegmentSummary, parse_segment};
-pub use store::{RecordBatch, LogReader, LogStore, Piece, Record, Records, Room, StoreStats};
+pub use store::{LogReader, LogStore, Piece, Record, RecordBatch, Records, Room, StoreStats};
 pub use submit::{News, Submission, Submit, Watcher};
 pub use submitted::{SubmitOptions, SubmitStats};
 pub use tail::Tail;

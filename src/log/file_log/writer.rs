@@ -15,7 +15,7 @@ use crate::log::frame::{FRAME_HEADER, FrameHeader};
 use crate::log::manifest::Manifest;
 use crate::log::mark::{MARKS, Marks, Next};
 use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, segment_first, segment_name};
-use crate::log::store::{RecordBatch, LogReader, LogStore, Room, StoreStats};
+use crate::log::store::{LogReader, LogStore, RecordBatch, Room, StoreStats};
 use crate::log::tail::Tail;
 use crate::log::{LogError, LogId, Lsn};
 use parking_lot::Mutex;

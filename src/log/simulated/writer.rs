@@ -3,7 +3,7 @@
 use super::network::LinkId;
 use super::{Shared, SimCall, unreachable};
 use crate::log::frame::LogId;
-use crate::log::store::{RecordBatch, LogReader, LogStore, Piece, Room, StoreStats};
+use crate::log::store::{LogReader, LogStore, Piece, RecordBatch, Room, StoreStats};
 use crate::log::submit::{News, Submission, Submit, Watcher};
 use crate::log::tail::Tail;
 use crate::log::{LogError, Lsn};

@@ -3,7 +3,7 @@
 use super::{payload, read_all};
 use crate::env::Clock;
 use crate::log::simulated::{SimFault, SimOptions, SimPlace, SimService};
-use crate::log::{RecordBatch, Log, LogError, LogOptions, LogPlace, LogStore, Lsn, SubmitOptions};
+use crate::log::{Log, LogError, LogOptions, LogPlace, LogStore, Lsn, RecordBatch, SubmitOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
