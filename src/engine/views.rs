@@ -8,7 +8,7 @@ use super::aside::StandIn;
 use super::tables::{LocalTable, Table, Tables};
 use super::tx::Tx;
 use crate::item::{
-    ItemError, ItemKeys, ItemLimits, ItemRef, KeyBytes, KeyTexts, Template, ValueRef, put_key,
+    AttributeValueRef, ItemError, ItemKeys, ItemLimits, ItemRef, KeyBytes, KeyTexts, Template, put_key,
 };
 use crate::store::collection::ItemsRef;
 use crate::store::entry::Parts;
@@ -235,7 +235,7 @@ fn hash_of(locked: &Locked<'_>, key: &[u8], item: &ItemRef<'_>, expire: Option<u
     let mut payload = Vec::with_capacity(item.as_bytes().len() + 32);
     let mut text = Vec::new();
     for (name, value) in *item {
-        if let ValueRef::S(bytes) | ValueRef::B(bytes) = value {
+        if let AttributeValueRef::S(bytes) | AttributeValueRef::B(bytes) = value {
             pack_field(&mut payload, false, name, bytes, 0);
         } else {
             text.clear();

@@ -5,8 +5,8 @@ use super::bound::BoundCondition;
 use super::error::ExprError;
 use super::scope::Scope;
 use crate::item::{
-    IndexSchema, ItemError, ItemLimits, KeyAttr, KeyBytes, KeyForm, KeySchema, SortCondition, SortRange,
-    ValueRef, put_key, put_key_part,
+    AttributeValueRef, IndexSchema, ItemError, ItemLimits, KeyAttr, KeyBytes, KeyForm, KeySchema,
+    SortCondition, SortRange, put_key, put_key_part,
 };
 
 /// The keys of a table or an index that is queried.
@@ -198,7 +198,11 @@ fn no_path(operand: &Operand) -> Result<(), ExprError> {
     }
 }
 
-fn key_value<'a>(attr: &KeyAttr, operand: &'a Operand, scope: &'a Scope) -> Result<ValueRef<'a>, ExprError> {
+fn key_value<'a>(
+    attr: &KeyAttr,
+    operand: &'a Operand,
+    scope: &'a Scope,
+) -> Result<AttributeValueRef<'a>, ExprError> {
     let Operand::Value(value) = operand else { return Err(ExprError::KeyNestedOperation) };
     let value = scope.value(value);
     if value.attr_type() != attr.key_type.attr_type() {

@@ -3,7 +3,7 @@
 use super::ast::{Name, Path, Step};
 use super::error::Reason;
 use super::scope::Scope;
-use crate::item::{AttributeValue, ItemRef, ValueRef};
+use crate::item::{AttributeValue, AttributeValueRef, ItemRef};
 
 /// A step with its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +49,12 @@ pub(super) fn names(path: &Path) -> impl Iterator<Item = &Name> {
 }
 
 /// What is at the path in a stored item.
-pub(super) fn find<'a>(path: &Path, scope: &Scope, item: ItemRef<'a>) -> Option<ValueRef<'a>> {
+pub(super) fn find<'a>(path: &Path, scope: &Scope, item: ItemRef<'a>) -> Option<AttributeValueRef<'a>> {
     let mut value = item.get(scope.name(&path.root))?;
     for key in steps(path, scope) {
         value = match (key, value) {
-            (Key::Name(name), ValueRef::M(map)) => map.get(name.as_bytes())?,
-            (Key::Index(index), ValueRef::L(list)) if index < list.len() as u64 => {
+            (Key::Name(name), AttributeValueRef::M(map)) => map.get(name.as_bytes())?,
+            (Key::Index(index), AttributeValueRef::L(list)) if index < list.len() as u64 => {
                 list.get(index as usize)?
             }
             _ => return None,

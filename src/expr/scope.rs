@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::ast::{Name, Value};
-use crate::item::{EncodedValue, ValueRef};
+use crate::item::{AttributeValueRef, EncodedValue};
 
 /// Slot of a placeholder that is not defined.
 pub(super) const UNDEFINED: u16 = u16::MAX;
@@ -38,12 +38,15 @@ impl Scope {
     }
 
     /// The value; null for a placeholder that is not defined, which binding refuses.
-    pub(super) fn value<'a>(&'a self, value: &'a Value) -> ValueRef<'a> {
+    pub(super) fn value<'a>(&'a self, value: &'a Value) -> AttributeValueRef<'a> {
         match value {
             Value::Literal(value) => value.view(),
             Value::Placeholder(number) => {
                 let slot = self.values.get(usize::from(*number)).copied().unwrap_or(UNDEFINED);
-                self.table.values.get(usize::from(slot)).map_or(ValueRef::Null, |(_, value)| value.view())
+                self.table
+                    .values
+                    .get(usize::from(slot))
+                    .map_or(AttributeValueRef::Null, |(_, value)| value.view())
             }
         }
     }

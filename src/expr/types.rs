@@ -8,7 +8,7 @@ use super::options::ExprLimits;
 use super::path;
 use super::scope::Scope;
 use super::walk::{action_operands, operand_paths};
-use crate::item::{AttrType, ValueRef};
+use crate::item::{AttrType, AttributeValueRef};
 
 type Check = Result<(), Reason>;
 
@@ -193,7 +193,7 @@ impl<'a> Checker<'a> {
         let refused = |operand| Err(Reason::OperandType { operator: "attribute_type", operand });
         match operand {
             Operand::Value(value) => match self.scope.value(value) {
-                ValueRef::S(name) => {
+                AttributeValueRef::S(name) => {
                     let name = String::from_utf8_lossy(name);
                     match AttrType::from_tag(&name) {
                         Some(_) => Ok(()),
@@ -243,7 +243,8 @@ impl<'a> Checker<'a> {
     fn bounds(&self, low: &Operand, high: &Operand) -> Check {
         let (Operand::Value(low), Operand::Value(high)) = (low, high) else { return Ok(()) };
         let (low, high) = (self.scope.value(low), self.scope.value(high));
-        let print = |low: &ValueRef<'_>, high: &ValueRef<'_>| (print_value(low), print_value(high));
+        let print =
+            |low: &AttributeValueRef<'_>, high: &AttributeValueRef<'_>| (print_value(low), print_value(high));
         match order(&low, &high) {
             None => {
                 let (low, high) = print(&low, &high);
@@ -277,11 +278,11 @@ fn long_name(attr_type: AttrType) -> &'static str {
     }
 }
 
-fn print_value(value: &ValueRef<'_>) -> String {
+fn print_value(value: &AttributeValueRef<'_>) -> String {
     let content = match value {
-        ValueRef::S(text) => String::from_utf8_lossy(text).into_owned(),
-        ValueRef::B(bytes) => format!("java.nio.HeapByteBuffer[pos=0 lim={0} cap={0}]", bytes.len()),
-        ValueRef::N(number) => number.to_string(),
+        AttributeValueRef::S(text) => String::from_utf8_lossy(text).into_owned(),
+        AttributeValueRef::B(bytes) => format!("java.nio.HeapByteBuffer[pos=0 lim={0} cap={0}]", bytes.len()),
+        AttributeValueRef::N(number) => number.to_string(),
         // Values of other types cannot be bounds.
         _ => String::new(),
     };

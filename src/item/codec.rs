@@ -23,7 +23,7 @@
 use super::bytes::{Reader, put_block, put_sized, put_varint, put_varint_wide, zigzag};
 use super::tag;
 use super::value::check_name;
-use super::view::{ListRef, ValueRef};
+use super::view::{AttributeValueRef, ListRef};
 use super::{AttributeValue, ItemError, Number};
 
 /// Version byte of stored items.
@@ -64,7 +64,7 @@ fn put_number(out: &mut Vec<u8>, number: Number) {
 }
 
 /// Appends a value given as a view; containers are copied as they are.
-pub(super) fn put_ref(out: &mut Vec<u8>, value: &ValueRef<'_>) {
+pub(super) fn put_ref(out: &mut Vec<u8>, value: &AttributeValueRef<'_>) {
     let body = |out: &mut Vec<u8>, tag: u8, count: usize, content: &[u8]| {
         out.push(tag);
         put_varint(out, (super::bytes::varint_len(count as u64) + content.len()) as u64);
@@ -76,17 +76,17 @@ pub(super) fn put_ref(out: &mut Vec<u8>, value: &ValueRef<'_>) {
         body(out, tag, count, content);
     };
     match value {
-        ValueRef::Null => out.push(tag::NULL),
-        ValueRef::Bool(false) => out.push(tag::FALSE),
-        ValueRef::Bool(true) => out.push(tag::TRUE),
-        ValueRef::S(text) => put_string(out, text),
-        ValueRef::N(number) => put_number(out, *number),
-        ValueRef::B(bytes) => put_binary(out, bytes),
-        ValueRef::Ss(set) => list(out, tag::SS, set),
-        ValueRef::Ns(set) => list(out, tag::NS, set),
-        ValueRef::Bs(set) => list(out, tag::BS, set),
-        ValueRef::L(values) => list(out, tag::L, values),
-        ValueRef::M(map) => {
+        AttributeValueRef::Null => out.push(tag::NULL),
+        AttributeValueRef::Bool(false) => out.push(tag::FALSE),
+        AttributeValueRef::Bool(true) => out.push(tag::TRUE),
+        AttributeValueRef::S(text) => put_string(out, text),
+        AttributeValueRef::N(number) => put_number(out, *number),
+        AttributeValueRef::B(bytes) => put_binary(out, bytes),
+        AttributeValueRef::Ss(set) => list(out, tag::SS, set),
+        AttributeValueRef::Ns(set) => list(out, tag::NS, set),
+        AttributeValueRef::Bs(set) => list(out, tag::BS, set),
+        AttributeValueRef::L(values) => list(out, tag::L, values),
+        AttributeValueRef::M(map) => {
             let (count, content) = map.body();
             body(out, tag::M, count, content);
         }
@@ -170,7 +170,7 @@ impl EncodedValue {
     }
 
     /// The value as a view.
-    pub fn view(&self) -> ValueRef<'_> {
-        ValueRef::read(&mut Reader::new(&self.0)).unwrap_or(ValueRef::Null)
+    pub fn view(&self) -> AttributeValueRef<'_> {
+        AttributeValueRef::read(&mut Reader::new(&self.0)).unwrap_or(AttributeValueRef::Null)
     }
 }

@@ -10,10 +10,11 @@ use super::schema::TableSchema;
 use super::typed::parse_as;
 use super::value::check_name;
 use super::{
-    AttrType, AttributeValue, Item, ItemBuilder, ItemError, ItemKeys, ItemLimits, Number, ValueRef, read_key,
+    AttrType, AttributeValue, AttributeValueRef, Item, ItemBuilder, ItemError, ItemKeys, ItemLimits, Number,
+    read_key,
 };
 
-impl ValueRef<'_> {
+impl AttributeValueRef<'_> {
     /// Appends the text that the value is read as where attributes are fields.
     pub fn write_field(&self, out: &mut Vec<u8>) {
         match self {
@@ -107,7 +108,9 @@ impl TableSchema {
             }
             match std::str::from_utf8(name) {
                 // What most fields are needs no value of its own.
-                Ok(known) if self.plain_string(known, text) => builder.put(known, &ValueRef::S(text))?,
+                Ok(known) if self.plain_string(known, text) => {
+                    builder.put(known, &AttributeValueRef::S(text))?
+                }
                 Ok(known) => {
                     builder.put_owned(known, &self.field_value(known, text, None, limits.max_depth)?)?
                 }
@@ -116,7 +119,7 @@ impl TableSchema {
         }
         if let Some(at) = deadline {
             let ttl = self.ttl.as_ref().ok_or(ItemError::NoTtl)?;
-            builder.put(ttl, &ValueRef::N(Number::from_millis(at)))?;
+            builder.put(ttl, &AttributeValueRef::N(Number::from_millis(at)))?;
         }
         let item = builder.finish();
         self.item_keys(&item.view(), limits)?;

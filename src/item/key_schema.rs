@@ -1,7 +1,7 @@
 //! Key attributes, and the keys of an item.
 
 use super::keys::KeyBytes;
-use super::{ItemError, KeyType, Number, ValueRef};
+use super::{AttributeValueRef, ItemError, KeyType, Number};
 
 /// A key attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,19 +22,19 @@ impl KeyAttr {
     ///
     /// # Errors
     /// For a string that is not UTF-8, or no number.
-    pub fn value_of_text<'t>(&self, text: &'t [u8]) -> Result<ValueRef<'t>, ItemError> {
+    pub fn value_of_text<'t>(&self, text: &'t [u8]) -> Result<AttributeValueRef<'t>, ItemError> {
         match self.key_type {
             KeyType::S if std::str::from_utf8(text).is_err() => {
                 Err(ItemError::BadText { name: self.name.clone(), reason: "a string must be UTF-8" })
             }
-            KeyType::S => Ok(ValueRef::S(text)),
-            KeyType::B => Ok(ValueRef::B(text)),
-            KeyType::N => Ok(ValueRef::N(Number::from_text(text)?)),
+            KeyType::S => Ok(AttributeValueRef::S(text)),
+            KeyType::B => Ok(AttributeValueRef::B(text)),
+            KeyType::N => Ok(AttributeValueRef::N(Number::from_text(text)?)),
         }
     }
 
     /// Whether a value can be a key: it has the right type and is not empty.
-    pub(super) fn takes(&self, value: &ValueRef<'_>) -> bool {
+    pub(super) fn takes(&self, value: &AttributeValueRef<'_>) -> bool {
         value.attr_type() == self.key_type.attr_type() && !value.as_bytes().is_some_and(<[u8]>::is_empty)
     }
 }

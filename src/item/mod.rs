@@ -1,7 +1,7 @@
 //! `DynamoDB` values: numbers, attribute values, items in their stored bytes, keys in order-preserving bytes, sizes,
 //! JSON forms and table schemas. Pure values and functions: no store, no protocol, no clock.
 //!
-//! - [`AttributeValue`] is a value in owned form, [`ValueRef`] one inside stored bytes.
+//! - [`AttributeValue`] is a value in owned form, [`AttributeValueRef`] one inside stored bytes.
 //! - [`Item`] is an item as it is stored, one compact byte string (drawn in `codec.rs`); [`ItemRef`] reads single
 //!   attributes of it without decoding the rest, [`ItemBuilder`] makes it, [`decode_item`] checks foreign bytes.
 //! - [`TableSchema`] says which attributes are keys; [`TableSchema::item_keys`] turns an item into its partition and
@@ -53,4 +53,4 @@ pub use template::{KeyTexts, Template};
 pub use typed::{parse_typed, split_suffix};
 pub use types::{AttrType, KeyType};
 pub use value::{AttributeValue, check_name};
-pub use view::{Entries, ListRef, MapRef, ValueRef, Values};
+pub use view::{AttributeValueRef, Entries, ListRef, MapRef, Values};

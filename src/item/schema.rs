@@ -6,7 +6,7 @@ use super::index::IndexSchema;
 use super::key_schema::{ItemKeys, KeyAttr, KeySchema};
 use super::keys::{KeyBytes, put_key};
 use super::stream::StreamSpan;
-use super::{AttrType, AttributeValue, ItemError, ItemLimits, ItemRef, KeyType, Template, ValueRef};
+use super::{AttrType, AttributeValue, AttributeValueRef, ItemError, ItemLimits, ItemRef, KeyType, Template};
 
 /// The setting of what is left of a table that was dropped.
 const DROPPED: &str = "dropped";
@@ -246,7 +246,7 @@ impl IndexSchema {
             return Err(ItemError::KeyMismatch);
         }
         let fits = |attr: &KeyAttr| {
-            let value: Option<ValueRef<'_>> = map.get(&attr.name);
+            let value: Option<AttributeValueRef<'_>> = map.get(&attr.name);
             value.is_some_and(|value| value.attr_type() == attr.key_type.attr_type())
         };
         if !self.attrs().chain(schema.keys.attrs()).all(fits) {
@@ -257,7 +257,7 @@ impl IndexSchema {
     }
 }
 
-fn checked_key<'a>(attr: &KeyAttr, item: &ItemRef<'a>) -> Result<ValueRef<'a>, ItemError> {
+fn checked_key<'a>(attr: &KeyAttr, item: &ItemRef<'a>) -> Result<AttributeValueRef<'a>, ItemError> {
     let value = item.get(&attr.name).ok_or_else(|| ItemError::MissingKey(attr.name.clone()))?;
     if value.attr_type() != attr.key_type.attr_type() {
         return Err(ItemError::KeyTypeMismatch {
@@ -269,7 +269,7 @@ fn checked_key<'a>(attr: &KeyAttr, item: &ItemRef<'a>) -> Result<ValueRef<'a>, I
     not_empty(attr, value)
 }
 
-fn not_empty<'a>(attr: &KeyAttr, value: ValueRef<'a>) -> Result<ValueRef<'a>, ItemError> {
+fn not_empty<'a>(attr: &KeyAttr, value: AttributeValueRef<'a>) -> Result<AttributeValueRef<'a>, ItemError> {
     if value.as_bytes().is_some_and(<[u8]>::is_empty) {
         return Err(ItemError::EmptyKey { name: attr.name.clone(), key_type: attr.key_type });
     }
@@ -277,8 +277,8 @@ fn not_empty<'a>(attr: &KeyAttr, value: ValueRef<'a>) -> Result<ValueRef<'a>, It
 }
 
 fn encode_keys(
-    pk: &ValueRef<'_>,
-    sk: Option<&ValueRef<'_>>,
+    pk: &AttributeValueRef<'_>,
+    sk: Option<&AttributeValueRef<'_>>,
     limits: &ItemLimits,
 ) -> Result<ItemKeys, ItemError> {
     if pk.size() > limits.max_partition_key_bytes {

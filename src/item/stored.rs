@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::bytes::{put_block, put_varint, varint_len};
 use super::codec::{HARD_MAX_DEPTH, ITEM_VERSION, put_owned, put_ref};
 use super::value::check_name;
-use super::view::{Entries, MapRef, ValueRef, check_map};
+use super::view::{AttributeValueRef, Entries, MapRef, check_map};
 use super::{AttributeValue, ItemError};
 
 /// A borrowed item in stored form.
@@ -49,7 +49,7 @@ impl<'a> ItemRef<'a> {
 
     /// The value of an attribute; nothing else is decoded.
     #[inline]
-    pub fn get(&self, name: impl AsRef<[u8]>) -> Option<ValueRef<'a>> {
+    pub fn get(&self, name: impl AsRef<[u8]>) -> Option<AttributeValueRef<'a>> {
         self.attributes().get(name.as_ref())
     }
 
@@ -70,7 +70,7 @@ impl<'a> ItemRef<'a> {
 }
 
 impl<'a> IntoIterator for ItemRef<'a> {
-    type Item = (&'a [u8], ValueRef<'a>);
+    type Item = (&'a [u8], AttributeValueRef<'a>);
     type IntoIter = Entries<'a>;
 
     fn into_iter(self) -> Self::IntoIter {
@@ -152,8 +152,12 @@ impl ItemBuilder {
     ///
     /// # Errors
     /// For a name that is not 1 to 65535 bytes of UTF-8, or a string that is not UTF-8.
-    pub fn put(&mut self, name: impl AsRef<[u8]>, value: &ValueRef<'_>) -> Result<&mut Self, ItemError> {
-        if let ValueRef::S(text) = value
+    pub fn put(
+        &mut self,
+        name: impl AsRef<[u8]>,
+        value: &AttributeValueRef<'_>,
+    ) -> Result<&mut Self, ItemError> {
+        if let AttributeValueRef::S(text) = value
             && std::str::from_utf8(text).is_err()
         {
             return Err(not_utf8(name.as_ref(), "a string must be UTF-8"));
@@ -306,10 +310,10 @@ pub(super) mod tests {
     #[test]
     fn the_format_is_what_the_drawing_says() {
         let mut builder = ItemBuilder::new();
-        builder.put("b", &ValueRef::N(7.into())).unwrap();
-        builder.put("a", &ValueRef::S(b"hi")).unwrap();
-        builder.put("c", &ValueRef::N((-1).into())).unwrap();
-        builder.put("d", &ValueRef::N("1.25".parse().unwrap())).unwrap();
+        builder.put("b", &AttributeValueRef::N(7.into())).unwrap();
+        builder.put("a", &AttributeValueRef::S(b"hi")).unwrap();
+        builder.put("c", &AttributeValueRef::N((-1).into())).unwrap();
+        builder.put("d", &AttributeValueRef::N("1.25".parse().unwrap())).unwrap();
         let item = builder.finish();
         assert_eq!(
             item.as_bytes(),
@@ -321,7 +325,7 @@ pub(super) mod tests {
     fn the_last_of_equal_names_counts() {
         let mut builder = ItemBuilder::new();
         for (name, value) in [("b", 1), ("a", 2), ("b", 3), ("a", 4), ("c", 5)] {
-            builder.put(name, &ValueRef::N(value.into())).unwrap();
+            builder.put(name, &AttributeValueRef::N(value.into())).unwrap();
         }
         let item = builder.finish();
         let map: Vec<_> = item.view().to_map().into_iter().collect();
@@ -331,9 +335,9 @@ pub(super) mod tests {
     #[test]
     fn what_is_no_item_is_refused() {
         let mut builder = ItemBuilder::new();
-        assert_eq!(builder.put("", &ValueRef::Null).unwrap_err(), ItemError::EmptyName);
-        assert!(builder.put(b"\xFF", &ValueRef::Null).is_err());
-        assert!(builder.put("a", &ValueRef::S(b"\xFF")).is_err());
+        assert_eq!(builder.put("", &AttributeValueRef::Null).unwrap_err(), ItemError::EmptyName);
+        assert!(builder.put(b"\xFF", &AttributeValueRef::Null).is_err());
+        assert!(builder.put("a", &AttributeValueRef::S(b"\xFF")).is_err());
         let empty = AttributeValue::Ss(BTreeSet::new());
         assert_eq!(builder.put_owned("a", &empty).unwrap_err(), ItemError::EmptySet(AttrType::Ss));
         for bytes in [

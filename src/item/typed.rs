@@ -5,7 +5,7 @@
 
 use super::binary::from_base64;
 use super::json::{plain_value, read_json};
-use super::{AttrType, AttributeValue, ItemBuilder, ItemError, Number, ValueRef};
+use super::{AttrType, AttributeValue, AttributeValueRef, ItemBuilder, ItemError, Number};
 
 /// What a suffix asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub(super) fn parse_as(
 
 /// A value read from a text: a scalar that still stands in it, or one that was made of it.
 enum Typed<'t> {
-    Scalar(ValueRef<'t>),
+    Scalar(AttributeValueRef<'t>),
     Owned(AttributeValue),
 }
 
@@ -147,15 +147,15 @@ fn value_of<'t>(
     let is = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()));
     let scalar = match attr_type {
         AttrType::S => match std::str::from_utf8(text) {
-            Ok(_) => ValueRef::S(text),
+            Ok(_) => AttributeValueRef::S(text),
             Err(_) => return Err(bad(name, "a string must be UTF-8, binaries take the suffix :b")),
         },
-        AttrType::N => ValueRef::N(Number::from_text(text)?),
-        AttrType::B => ValueRef::B(text),
-        AttrType::Bool if is(&["true", "1"]) => ValueRef::Bool(true),
-        AttrType::Bool if is(&["false", "0"]) => ValueRef::Bool(false),
+        AttrType::N => AttributeValueRef::N(Number::from_text(text)?),
+        AttrType::B => AttributeValueRef::B(text),
+        AttrType::Bool if is(&["true", "1"]) => AttributeValueRef::Bool(true),
+        AttrType::Bool if is(&["false", "0"]) => AttributeValueRef::Bool(false),
         AttrType::Bool => return Err(bad(name, "a boolean is true or false")),
-        AttrType::Null if is(&["", "null", "true"]) => ValueRef::Null,
+        AttrType::Null if is(&["", "null", "true"]) => AttributeValueRef::Null,
         AttrType::Null => return Err(bad(name, "a null has the text null or none")),
         _ => return container_of(name, text, attr_type, max_depth).map(Typed::Owned),
     };
@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(builder.put_text("t:ss", br#"["a"]"#, declared, 32), Ok("t"));
         assert!(builder.put_text("b:bool", b"?", declared, 32).is_err());
         let item = builder.finish();
-        assert_eq!(item.view().get("when"), Some(ValueRef::N(Number::from(7))));
+        assert_eq!(item.view().get("when"), Some(AttributeValueRef::N(Number::from(7))));
         assert_eq!(item.view().len(), 3);
     }
 }

@@ -6,8 +6,8 @@ use crate::command::fail::{self, Fail};
 use crate::engine::{Index, Source, Table};
 use crate::expr::{BoundCondition, BoundProjection};
 use crate::item::{
-    ItemError, ItemLimits, KeyAttr, KeyBytes, KeyForm, KeyType, SortCondition, SortRange, ValueRef, put_key,
-    put_key_part,
+    AttributeValueRef, ItemError, ItemLimits, KeyAttr, KeyBytes, KeyForm, KeyType, SortCondition, SortRange,
+    put_key, put_key_part,
 };
 
 /// The index that a query reads. Its partition key's first attribute stands where the table's would; further ones, as many as the
@@ -47,7 +47,7 @@ impl<'a, 'b> IndexClause<'a, 'b> {
 }
 
 /// The value that a text given for a key attribute denotes.
-pub(super) fn key_value<'t>(attr: &KeyAttr, text: &'t [u8]) -> Result<ValueRef<'t>, ItemError> {
+pub(super) fn key_value<'t>(attr: &KeyAttr, text: &'t [u8]) -> Result<AttributeValueRef<'t>, ItemError> {
     let value = attr.value_of_text(text)?;
     if value.as_bytes().is_some_and(<[u8]>::is_empty) {
         return Err(ItemError::EmptyKey { name: attr.name.clone(), key_type: attr.key_type });

@@ -8,8 +8,8 @@ use crate::command::fail::{self, Fail};
 use crate::command::{Cx, Outcome, eq, parse_int};
 use crate::expr::{Binder, BoundCondition, ExprKind};
 use crate::item::{
-    AttrType, AttributeValue, Item, ItemBuilder, ItemError, Number, TableSchema, ValueRef, from_base64,
-    parse_typed, plain_value, read_json,
+    AttrType, AttributeValue, AttributeValueRef, Item, ItemBuilder, ItemError, Number, TableSchema,
+    from_base64, parse_typed, plain_value, read_json,
 };
 use crate::ops::{self, OpError, Write};
 use serde_json::Value as Json;
@@ -117,7 +117,7 @@ pub(super) fn put(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     }
     let return_old = clauses.old_only()?;
     if let Some(seconds) = clauses.expires {
-        builder.put(ttl_attribute(&target)?, &ValueRef::N(Number::from(seconds)))?;
+        builder.put(ttl_attribute(&target)?, &AttributeValueRef::N(Number::from(seconds)))?;
     }
     let item = builder.finish();
     let schema = &target.table.schema;
