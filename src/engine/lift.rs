@@ -201,7 +201,7 @@ impl Engine {
             let mut tx = Tx::new(self, locked, VIEW_DB, record);
             tx.expect_more_shards();
             // Other settings may change meanwhile, and an index become complete.
-            let same = |now: &Table| now.schema.lifting && now.schema.keyspace == table.schema.keyspace;
+            let same = |now: &Table| now.schema.lifting && now.schema.template == table.schema.template;
             let lifted = match self.tables.by_id(table.id) {
                 Some(now) if same(&now) && tx.admitted().is_ok() => tx.lift(&now, (name, &keys), limits),
                 _ => Ok(()),

@@ -27,7 +27,7 @@ pub struct TableSchema {
     /// Settings that are kept and reported.
     pub settings: BTreeMap<String, String>,
     /// The template of the keys that are views of items.
-    pub keyspace: Option<String>,
+    pub template: Option<String>,
     /// Whether hashes that fit the template may still be on their way into the table, which is not ready until then.
     pub lifting: bool,
 }
@@ -42,7 +42,7 @@ impl TableSchema {
             attrs: BTreeMap::new(),
             indexes: Vec::new(),
             settings: BTreeMap::new(),
-            keyspace: None,
+            template: None,
             lifting: false,
         }
     }
@@ -52,7 +52,7 @@ impl TableSchema {
     /// # Errors
     /// [`ItemError::BadTemplate`].
     pub fn template(&self) -> Result<Option<Template>, ItemError> {
-        self.keyspace.as_deref().map(|text| Template::parse(text, &self.keys)).transpose()
+        self.template.as_deref().map(|text| Template::parse(text, &self.keys)).transpose()
     }
 
     /// The change stream, if changes are recorded.

@@ -2,7 +2,7 @@
 
 use super::OpError;
 use super::changes::disable_stream;
-use super::keyspace::claim_names;
+use super::templates::claim_names;
 use crate::effect::Effect;
 use crate::engine::{Index, Table, Tx};
 use crate::item::{IndexSchema, IndexStatus, TableSchema};

@@ -18,7 +18,7 @@ const KNOTS: &[(&str, &str)] = &[
     ("command/hashes", "expire expiring mod number random read scan view write"),
     ("command/info", "memory mod persistence server stats"),
     ("command/strings", "compare edit many mod number options set"),
-    ("command/tables", "index keyspace mod"),
+    ("command/tables", "index mod template"),
     ("config", "accepted settings spec"),
     ("effect", "codec mod stream"),
     (

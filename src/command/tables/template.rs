@@ -19,7 +19,7 @@ pub(super) fn create(cx: &mut Cx<'_, '_>, name: &str, schema: &TableSchema) -> O
     if cx.server.engine.tables.get_any(name.as_bytes()).is_some() {
         return Err(OpError::TableExists(name.to_owned()).into());
     }
-    let lifting = schema.keyspace.is_some();
+    let lifting = schema.template.is_some();
     check(cx, None, schema, lifting)?;
     let schema = TableSchema { lifting, ..schema.clone() };
     alone(cx, |tx| Ok(ops::create_table(tx, name, &schema)?))?;
@@ -43,7 +43,7 @@ pub(super) fn alter(
         let table = find(cx, name)?;
         let (schema, stream) = change(&table.schema)?;
         schema.validate()?;
-        let lifting = schema.keyspace.is_some() && schema.keyspace != table.schema.keyspace;
+        let lifting = schema.template.is_some() && schema.template != table.schema.template;
         check(cx, Some(&table), &schema, lifting)?;
         let mut schema = TableSchema { lifting, ..schema };
         let done = alone(cx, |tx| match tx.engine().tables.get(name) {

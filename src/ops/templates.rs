@@ -68,13 +68,13 @@ pub fn lift(tx: &mut Tx<'_>, table: &Table, lifting: &Lifting, limits: &ItemLimi
 
 /// Whether a schema gives a table other views.
 fn changes_views(table: Option<&Table>, schema: &TableSchema) -> bool {
-    schema.keyspace.as_ref() != table.and_then(|table| table.schema.keyspace.as_ref())
+    schema.template.as_ref() != table.and_then(|table| table.schema.template.as_ref())
 }
 
 /// The error for a schema whose template shares a name with another table's.
 pub fn templates_overlap(schema: &TableSchema, other: &Table) -> OpError {
-    let keyspace = |schema: &TableSchema| schema.keyspace.clone().unwrap_or_default();
-    let (new, old, table) = (keyspace(schema), keyspace(&other.schema), other.name.clone());
+    let template = |schema: &TableSchema| schema.template.clone().unwrap_or_default();
+    let (new, old, table) = (template(schema), template(&other.schema), other.name.clone());
     OpError::TemplatesOverlap { new, old, table }
 }
 
