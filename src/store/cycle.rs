@@ -30,7 +30,7 @@ pub struct Sweep {
 
 /// Which keys give way when memory is short.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct EvictionPolicy {
+pub struct EvictionRule {
     /// Only keys with a deadline.
     pub volatile: bool,
     /// What makes a key a better victim.
@@ -163,25 +163,19 @@ pub struct Victim {
 
 impl Store {
     /// Calls `found` with about `samples` random keys of all databases that qualify; with none only if none does.
-    pub fn candidates(
-        &self,
-        policy: EvictionPolicy,
-        samples: usize,
-        now: u64,
-        found: &mut dyn FnMut(Victim),
-    ) {
+    pub fn candidates(&self, rule: EvictionRule, samples: usize, now: u64, found: &mut dyn FnMut(Victim)) {
         let mut seen = 0;
         let shards = self.shard_count();
         let start = noise() as usize % shards;
         let wanted = |c: &super::DbCount| {
-            (if policy.volatile { c.expires.load(Relaxed) } else { c.keys.load(Relaxed) }) > 0
+            (if rule.volatile { c.expires.load(Relaxed) } else { c.keys.load(Relaxed) }) > 0
         };
         for i in 0..shards {
             // Neighbouring shards are as random as any, because the hash spreads keys over them.
             let shard = (start + i) % shards;
             if self.sides[shard].counts.iter().any(wanted) {
                 let locked = self.lock_shard(shard, Mode::Read, now);
-                locked.sample(shard, policy, &mut seen, found);
+                locked.sample(shard, rule, &mut seen, found);
             }
             if seen >= samples {
                 return;
@@ -220,22 +214,22 @@ impl Store {
 }
 
 impl Locked<'_> {
-    fn sample(&self, shard: usize, policy: EvictionPolicy, seen: &mut usize, found: &mut dyn FnMut(Victim)) {
+    fn sample(&self, shard: usize, rule: EvictionRule, seen: &mut usize, found: &mut dyn FnMut(Victim)) {
         let Some(raw) = self.raw(shard) else { return };
         let buckets = raw.buckets();
         let start = noise() as usize % buckets.max(1);
         // One sample a shard and call, because neighbours in a shard were often written at the same time.
         for i in 0..buckets {
             let Some(entry) = table::slot(raw, (start + i) % buckets) else { continue };
-            if policy.volatile && !entry.has_deadline() {
+            if rule.volatile && !entry.has_deadline() {
                 continue;
             }
             let Some(db) = self.store.db_of(entry.space()) else { continue };
-            if policy.volatile && entry.expire().is_none() {
+            if rule.volatile && entry.expire().is_none() {
                 continue;
             }
             *seen += 1;
-            found(Victim { score: self.score(entry, policy.order), db, key: entry.key().to_vec() });
+            found(Victim { score: self.score(entry, rule.order), db, key: entry.key().to_vec() });
             return;
         }
     }

@@ -30,7 +30,7 @@ mod waiting;
 mod watch;
 
 pub use collection::DeadlineOf;
-pub use cycle::{Due, EvictionOrder, EvictionPolicy, Sweep, Victim};
+pub use cycle::{Due, EvictionOrder, EvictionRule, Sweep, Victim};
 use entry::Deadlines;
 pub use entry::{Entry, Kind};
 pub use image::{Owner, Piece, ShardImage, item_effects, key_effects, stream_effects};
