@@ -20,7 +20,7 @@ mod streams;
 mod tables;
 mod transact;
 
-pub use error::{AwsError, Kind};
+pub use error::{AwsError, ErrorKind};
 
 use crate::engine::{Tables, Tx};
 use crate::item::KeyBytes;
@@ -197,7 +197,7 @@ const MAX_TABLE_BODY: usize = 256 << 10;
 /// AWS's.
 pub fn read(operation: Operation, body: &[u8], tables: &Tables) -> Result<Call, AwsError> {
     if body.len() > if operation.is_about_tables() { MAX_TABLE_BODY } else { MAX_BODY } {
-        return Err(AwsError::new(Kind::TooLarge, "The request entity is too large."));
+        return Err(AwsError::new(ErrorKind::TooLarge, "The request entity is too large."));
     }
     let body = shape::parse(body)?;
     match operation {

@@ -5,7 +5,7 @@ mod names;
 mod records;
 
 use super::body::{Body, Violations, bare_name};
-use super::error::{AwsError, Kind};
+use super::error::{AwsError, ErrorKind};
 use super::json::Object;
 use super::{Call, Operation, shape};
 use crate::effect::SYSTEM;
@@ -33,7 +33,10 @@ pub(super) fn read(
 }
 
 fn not_found(arn: &str) -> AwsError {
-    AwsError::new(Kind::ResourceNotFound, format!("Requested resource not found: Stream: {arn} not found"))
+    AwsError::new(
+        ErrorKind::ResourceNotFound,
+        format!("Requested resource not found: Stream: {arn} not found"),
+    )
 }
 
 /// The stream that a request names: its table, and which of the table's times it is.

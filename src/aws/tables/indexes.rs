@@ -1,7 +1,7 @@
 //! Secondary indexes in CreateTable and UpdateTable, and what DescribeTable says of them.
 
 use super::super::body::{Body, Violations};
-use super::super::error::{AwsError, Kind};
+use super::super::error::{AwsError, ErrorKind};
 use super::super::json::Object;
 use super::create::{Defined, Keys, constrain_keys};
 use super::{ARN, Telling, throughput};
@@ -314,7 +314,7 @@ pub(super) fn update(body: Body<'_>, table: &Table, schema: &mut TableSchema) ->
 
 fn only_one() -> AwsError {
     AwsError::new(
-        Kind::LimitExceeded,
+        ErrorKind::LimitExceeded,
         "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
     )
 }

@@ -10,7 +10,7 @@ mod ttl;
 mod update;
 
 use super::body::{Body, Violations};
-use super::error::{AwsError, Kind};
+use super::error::{AwsError, ErrorKind};
 use super::json::Object;
 use super::{Call, Operation, shape};
 use crate::engine::{Table, Tables};
@@ -24,7 +24,10 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(super) const ARN: &str = "arn:aws:dynamodb:us-east-1:000000000000:table/";
 
 fn missing(name: &str) -> AwsError {
-    AwsError::new(Kind::ResourceNotFound, format!("Requested resource not found: Table: {name} not found"))
+    AwsError::new(
+        ErrorKind::ResourceNotFound,
+        format!("Requested resource not found: Table: {name} not found"),
+    )
 }
 
 fn find(tables: &Tables, name: &str) -> Result<Arc<Table>, AwsError> {
