@@ -1,3 +1,4 @@
+mod index_entries;
 mod indexes;
 mod items;
 mod legacy;
