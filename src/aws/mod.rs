@@ -1,8 +1,8 @@
 //! AWS's DynamoDB API as JSON: a request's body in, a reply's body out, word for word.
 //!
-//! [`read`] turns a body into a [`Call`]: parsed, checked in AWS's order, bound to its tables, with the keys whose shards
-//! it needs. The front end locks them and runs the call. What a call was read from (the tables' schemas) must still hold
-//! under the locks, see [`crate::engine::Tables::generation`].
+//! [`read`] turns a body into a [`Call`]: parsed, checked in AWS's order, bound to its tables, with the keys whose
+//! shards it needs. The front end locks them and runs the call. What a call was read from (the tables' schemas) must
+//! still hold under the locks, see [`crate::engine::Tables::generation`].
 
 mod batch;
 mod body;
@@ -171,8 +171,8 @@ impl Call {
         Self { keys, run: Box::new(run) }
     }
 
-    /// The keys, each with its table's id, whose shards must be locked, exclusively if the operation writes. Operations that change tables need every
-    /// shard; scans need none, or all for a picture of one moment.
+    /// The keys, each with its table's id, whose shards must be locked, exclusively if the operation writes. Operations
+    /// that change tables need every shard; scans need none, or all for a picture of one moment.
     pub fn keys(&self) -> &[(u32, KeyBytes)] {
         &self.keys
     }

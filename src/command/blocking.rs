@@ -1,11 +1,11 @@
 //! Commands that wait for keys: what a handler asks for, and the client while it waits.
 //!
 //! A handler that finds nothing calls [`Cx::wait`](super::Cx::wait) and writes no reply. The session then registers the
-//! client for the keys, still under their locks, and the connection parks it here: its state lies in a slot that whoever
-//! changes a key can reach. That thread runs the command again, for that key alone and in the client's place, once its own
-//! command is done, so that the order is as if there were one thread: the first who waits is served first, and what
-//! follows the change sees it taken. Then it wakes the connection, which sends the reply, and takes the client out of
-//! the lines of its other keys.
+//! client for the keys, still under their locks, and the connection parks it here: its state lies in a slot that
+//! whoever changes a key can reach. That thread runs the command again, for that key alone and in the client's place,
+//! once its own command is done, so that the order is as if there were one thread: the first who waits is served first,
+//! and what follows the change sees it taken. Then it wakes the connection, which sends the reply, and takes the client
+//! out of the lines of its other keys.
 
 use super::client::{Client, Kill};
 use super::registry::Command;
@@ -64,8 +64,8 @@ pub struct Wait {
     pub args: Vec<Box<[u8]>>,
     /// Where the keys begin in it.
     pub first_key: usize,
-    /// What is run when a key has changed: the command with this key as its only one, and with what referred to "now" worked
-    /// out. So it costs the same however many keys are waited for.
+    /// What is run when a key has changed: the command with this key as its only one, and with what referred to "now"
+    /// worked out. So it costs the same however many keys are waited for.
     pub alone: for<'a> fn(&'a Wait, &'a AwaitedKey) -> Vec<Cow<'a, [u8]>>,
     /// Its reply when it gives up.
     pub reply_on_timeout: fn(&mut Reply),
@@ -211,8 +211,8 @@ impl Parked {
         }
     }
 
-    /// The slot, to serve the client that waits in it because of one of its keys. None if there is nobody, or CLIENT UNBLOCK was
-    /// faster.
+    /// The slot, to serve the client that waits in it because of one of its keys. None if there is nobody, or CLIENT
+    /// UNBLOCK was faster.
     pub fn claim(&self, number: usize) -> Option<MutexGuard<'_, Slot>> {
         let mut slot = self.slot.lock();
         match &mut *slot {

@@ -18,8 +18,8 @@ pub struct ItemKey<'k> {
     pub key: &'k [u8],
 }
 
-/// Finds the keys of a command on items, which the tables' schemas decide, and calls the visitor with each. Arguments that are
-/// no valid use of the command have no keys; the handler refuses them.
+/// Finds the keys of a command on items, which the tables' schemas decide, and calls the visitor with each. Arguments
+/// that are no valid use of the command have no keys; the handler refuses them.
 pub type KeyFinder = fn(&Tables, &[&[u8]], &mut dyn FnMut(ItemKey<'_>));
 
 /// What a command does where one of its keys is a view of an item.
@@ -115,8 +115,8 @@ pub enum Begin {
     Index(usize),
     /// Behind this word, searched from an argument on (backwards from the end if negative).
     Keyword(&'static str, i32),
-    /// Behind this option, wherever it stands, for clients searched from an argument on. The options that may stand before it are
-    /// named with the numbers of their arguments, for those may be the same word.
+    /// Behind this option, wherever it stands, for clients searched from an argument on. The options that may stand
+    /// before it are named with the numbers of their arguments, for those may be the same word.
     Option(&'static str, i32, &'static [(&'static str, usize)]),
 }
 

@@ -106,7 +106,8 @@ impl OldFile {
 }
 
 /// Rewrites a file in one step: the new text goes to a temporary file beside it, is synced, and takes the old one's
-/// place. A file that does not exist is created. Permissions are kept, but what holds a password is for its owner alone.
+/// place. A file that does not exist is created. Permissions are kept, but what holds a password is for its owner
+/// alone.
 pub(super) fn rewrite_file(file: &Path, settings: &Settings) -> io::Result<()> {
     // A link stays a link: what it leads to is replaced.
     let target = match fs::canonicalize(file) {

@@ -69,8 +69,8 @@ impl<S> Spec<S> {
         self.has(Trait::Hidden)
     }
 
-    /// What stands after the option's name in a file, an element per line. Whatever bytes the words consist of, they end
-    /// no line, and a line that is read gives the same words.
+    /// What stands after the option's name in a file, an element per line. Whatever bytes the words consist of, they
+    /// end no line, and a line that is read gives the same words.
     pub(super) fn written(&self, settings: &S) -> Vec<String> {
         let line = |words: &Words| match words.as_slice() {
             [] => quoted(b""),

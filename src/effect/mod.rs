@@ -1,9 +1,10 @@
 //! Effects: the only mutations that exist, and their versioned bytes.
 //!
-//! A command works out final values and absolute times; what it changes is a list of effects, each about one key (or one
-//! whole database or table). The log holds effects, checkpoints hold effects, and the store applies them through one
-//! function, live and in recovery alike. An effect depends on nothing but the state of its own key, but for those with
-//! [`Effect::sources`], which are in no checkpoint, and in the log only where their sources can be had when it is replayed.
+//! A command works out final values and absolute times; what it changes is a list of effects, each about one key (or
+//! one whole database or table). The log holds effects, checkpoints hold effects, and the store applies them through
+//! one function, live and in recovery alike. An effect depends on nothing but the state of its own key, but for those
+//! with [`Effect::sources`], which are in no checkpoint, and in the log only where their sources can be had when it is
+//! replayed.
 
 mod codec;
 mod stream;
@@ -338,8 +339,8 @@ impl<'a> Effect<'a> {
         }
     }
 
-    /// The key whose shard the effect belongs to: a key or an encoded partition key; `None` for structural effects. What has
-    /// [`Effect::sources`] needs their shards too.
+    /// The key whose shard the effect belongs to: a key or an encoded partition key; `None` for structural effects.
+    /// What has [`Effect::sources`] needs their shards too.
     #[inline]
     pub fn shard_key(&self) -> Option<&'a [u8]> {
         match *self {

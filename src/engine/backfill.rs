@@ -1,8 +1,8 @@
 //! Entering the items of a table into an index that was added later, piece by piece while commands run.
 //!
-//! From the moment an index exists, writers keep its entries. A walk over the table's partitions, shard by shard in their order,
-//! enters what was there before; it holds a shard for a few items at a time. An item that it comes upon has its entry already
-//! or lacks it, so that nothing depends on where the walk is. After a restart it begins again.
+//! From the moment an index exists, writers keep its entries. A walk over the table's partitions, shard by shard in
+//! their order, enters what was there before; it holds a shard for a few items at a time. An item that it comes upon
+//! has its entry already or lacks it, so that nothing depends on where the walk is. After a restart it begins again.
 
 use super::tables::{Index, Table};
 use super::{Engine, Reach, Tx};
@@ -28,8 +28,8 @@ struct Piece {
 }
 
 impl Engine {
-    /// Completes indexes for about `micros` microseconds; returns whether there is more to do. In the background, and callable by
-    /// tests that own time.
+    /// Completes indexes for about `micros` microseconds; returns whether there is more to do. In the background, and
+    /// callable by tests that own time.
     pub fn build_indexes(&self, micros: u64, record: &mut Vec<u8>) -> bool {
         let end = self.clock.monotonic_micros() + micros;
         loop {

@@ -1,5 +1,5 @@
-//! Checkpoints: an image of every shard, each taken under its own shared lock while writes go on elsewhere, with the LSN
-//! that it reflects. No fork, no second copy of the data.
+//! Checkpoints: an image of every shard, each taken under its own shared lock while writes go on elsewhere, with the
+//! LSN that it reflects. No fork, no second copy of the data.
 //!
 //! ```text
 //! prologue  version u8 (3), log2 of the number of shards u8, next space u32le, then a record with the tables' effects
@@ -81,7 +81,8 @@ impl Engine {
         Some(Checkpoints::over(place.checkpoints(log.log_id(), log.epoch()), log.log_id()))
     }
 
-    /// Writes a checkpoint on the calling thread. `Busy` if one is being written, `Loading` if there is nothing sound to write.
+    /// Writes a checkpoint on the calling thread. `Busy` if one is being written, `Loading` if there is nothing sound
+    /// to write.
     pub fn save(&self) -> Result<(), EngineError> {
         self.run_save(&self.claim_save()?)
     }
@@ -218,8 +219,8 @@ impl Engine {
         Ok(Some(CheckpointReport { start_lsn, bytes, millis, longest_hold }))
     }
 
-    /// The LSN that the checkpoint begins with, and its prologue. All shards are held for an instant, so that no change of
-    /// the tables is under way.
+    /// The LSN that the checkpoint begins with, and its prologue. All shards are held for an instant, so that no change
+    /// of the tables is under way.
     ///
     /// A checkpoint of what is not logged shows changes that the log will never have. It begins with the record of a
     /// gap, so that an older checkpoint with the log behind it is never taken for the same.

@@ -24,7 +24,8 @@ fn rule_of(policy: EvictionPolicy) -> Option<EvictionRule> {
 }
 
 impl Engine {
-    /// Whether memory is below `maxmemory`, after evicting keys if the policy allows. No lock may be held by the caller.
+    /// Whether memory is below `maxmemory`, after evicting keys if the policy allows. No lock may be held by the
+    /// caller.
     #[inline]
     pub fn make_room(&self, settings: &Settings, record: &mut Vec<u8>) -> bool {
         settings.maxmemory == 0 || memory::used_bytes() <= settings.maxmemory || self.evict(settings, record)

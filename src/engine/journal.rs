@@ -223,7 +223,8 @@ impl Engine {
         self.take_back_if_needed(state);
     }
 
-    /// Why writes are refused at present: the log has failed for good, or the disk is full. One relaxed load when all is well.
+    /// Why writes are refused at present: the log has failed for good, or the disk is full. One relaxed load when all
+    /// is well.
     #[inline]
     pub fn refusal(&self, bytes: usize) -> Option<LogError> {
         if self.state().log() == LogState::Off {

@@ -1,9 +1,9 @@
 //! Lifting: the hashes that fit the template of a table become its items, one by one while commands run.
 //!
-//! From the moment a table has its template it is *lifting*. A command on a key that fits the template lifts the hash first, if
-//! it is still there, so that every key is at any time either a hash or an item, and seen as what it is; item commands do not
-//! know the table yet. A walk over the shards lifts the rest, and then the table is ready. No new key can come to fit the
-//! template meanwhile. After a restart the walk begins again.
+//! From the moment a table has its template it is *lifting*. A command on a key that fits the template lifts the hash
+//! first, if it is still there, so that every key is at any time either a hash or an item, and seen as what it is; item
+//! commands do not know the table yet. A walk over the shards lifts the rest, and then the table is ready. No new key
+//! can come to fit the template meanwhile. After a restart the walk begins again.
 
 use super::{Engine, Reach, Table, Tx, VIEW_DB};
 use crate::effect::Effect;
@@ -80,8 +80,8 @@ impl Tx<'_> {
         }
     }
 
-    /// Makes an item of the hash of this name, if it is there. The shards of both are locked exclusively; if others are lacking,
-    /// nothing happens.
+    /// Makes an item of the hash of this name, if it is there. The shards of both are locked exclusively; if others are
+    /// lacking, nothing happens.
     ///
     /// # Errors
     /// When it cannot become one. It stays what it is then.
@@ -128,8 +128,8 @@ impl Engine {
         locked.entries(shard).filter(fits).map(|entry| Box::from(entry.key())).collect()
     }
 
-    /// Checks that the hashes that fit a schema's template can become items of the table, which is none if it is yet to be
-    /// created. Each key is looked at by itself; no lock is held by the caller.
+    /// Checks that the hashes that fit a schema's template can become items of the table, which is none if it is yet to
+    /// be created. Each key is looked at by itself; no lock is held by the caller.
     ///
     /// # Errors
     /// The first key that cannot.

@@ -1,8 +1,8 @@
 //! The engine joins store and log: transactions, commits, recovery, checkpoints, and what runs in the background.
 //!
 //! Invariants: an effect is applied to memory and appended to the log under the same shard locks, so the log's order
-//! is memory's order, key by key. A reply that shows a write waits until [`Engine::settled`] says that the write is as durable
-//! as `appendfsync` asks.
+//! is memory's order, key by key. A reply that shows a write waits until [`Engine::settled`] says that the write is as
+//! durable as `appendfsync` asks.
 
 mod aside;
 mod backfill;
@@ -199,8 +199,8 @@ impl Engine {
         engine
     }
 
-    /// An engine over the data folder that the settings name. It is empty and answers LOADING until [`Engine::recover`] is
-    /// done.
+    /// An engine over the data folder that the settings name. It is empty and answers LOADING until [`Engine::recover`]
+    /// is done.
     pub fn on_disk(settings: Arc<Settings>, clock: Clock, disk: Arc<dyn Disk>) -> Self {
         let place = FolderPlace::new(disk, &settings.dir);
         Self::over(settings, clock, Arc::new(place))

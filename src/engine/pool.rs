@@ -2,7 +2,8 @@
 
 use crate::store::Victim;
 
-/// Candidates that are remembered from earlier samples. With it a handful of samples a victim comes close to the exact order.
+/// Candidates that are remembered from earlier samples. With it a handful of samples a victim comes close to the exact
+/// order.
 const POOL: usize = 16;
 
 /// The best candidates seen so far, the best last.

@@ -220,8 +220,8 @@ impl<'a> Tx<'a> {
         self.engine.refusal(self.record.len() + bytes).map_or(Ok(()), Err)
     }
 
-    /// Whether the record has room for so many bytes more, whatever the disk says: for the commands of a transaction that was
-    /// let in.
+    /// Whether the record has room for so many bytes more, whatever the disk says: for the commands of a transaction
+    /// that was let in.
     ///
     /// # Errors
     /// [`LogError::TooLarge`].

@@ -7,10 +7,11 @@ use super::{Engine, Tx};
 use crate::item::ItemRef;
 use crate::store::{Locked, Mode};
 
-/// Shards that a transaction turned out to need beyond those of its keys, because a change of an item changes entries of indexes
-/// elsewhere. Who begins a transaction locks them too, runs it, and asks [`Reach::exceeded`]: if it lacked some even so,
-/// it was undone, and is run again with these as well. Nobody waits for a shard while holding one, so that no two
-/// transactions can wait for each other; each round asks for more, and the last for everything, so that there is an end.
+/// Shards that a transaction turned out to need beyond those of its keys, because a change of an item changes entries
+/// of indexes elsewhere. Who begins a transaction locks them too, runs it, and asks [`Reach::exceeded`]: if it lacked
+/// some even so, it was undone, and is run again with these as well. Nobody waits for a shard while holding one, so
+/// that no two transactions can wait for each other; each round asks for more, and the last for everything, so that
+/// there is an end.
 #[derive(Default)]
 pub struct Reach {
     hashes: Vec<u64>,
@@ -74,8 +75,8 @@ impl Engine {
 }
 
 impl Tx<'_> {
-    /// From now on the transaction is all or nothing: every effect can be undone by [`Tx::roll_back`]. Structural effects cannot,
-    /// and must not follow.
+    /// From now on the transaction is all or nothing: every effect can be undone by [`Tx::roll_back`]. Structural
+    /// effects cannot, and must not follow.
     pub fn begin_undo(&mut self) {
         self.expect_more_shards();
         if let Some(undo) = &mut self.undo {
@@ -83,8 +84,8 @@ impl Tx<'_> {
         }
     }
 
-    /// From now on every effect can be undone, so that the transaction can be run again if it lacks shards, see [`Reach`]. One that
-    /// changes a single item, and nothing before that, needs no undoing.
+    /// From now on every effect can be undone, so that the transaction can be run again if it lacks shards, see
+    /// [`Reach`]. One that changes a single item, and nothing before that, needs no undoing.
     pub fn expect_more_shards(&mut self) {
         debug_assert!(self.effects == 0, "what has happened cannot be undone any more");
         self.undo.get_or_insert_default();

@@ -1,5 +1,5 @@
-//! Names in the file system by which this process is found: its unix socket and the file with its process id. Such a name
-//! is another process's until that is known to be gone, and only one's own is removed.
+//! Names in the file system by which this process is found: its unix socket and the file with its process id. Such a
+//! name is another process's until that is known to be gone, and only one's own is removed.
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -8,8 +8,8 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _}
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-/// A name that this process gave. It goes with this value, unless somebody else has taken it away or over. Whoever holds
-/// it holds the file open too, so that no other file can be the same one.
+/// A name that this process gave. It goes with this value, unless somebody else has taken it away or over. Whoever
+/// holds it holds the file open too, so that no other file can be the same one.
 #[derive(Debug)]
 pub struct OwnName {
     path: PathBuf,
@@ -61,8 +61,8 @@ impl PidFile {
     }
 }
 
-/// Listens on a unix socket that has this name and these permissions, or those that the umask leaves. Nobody can connect
-/// before it has them: only a socket that listens takes connections.
+/// Listens on a unix socket that has this name and these permissions, or those that the umask leaves. Nobody can
+/// connect before it has them: only a socket that listens takes connections.
 ///
 /// # Errors
 /// `AddrInUse` if another process listens there; any other file of that name is an error, too, and stays.

@@ -73,7 +73,8 @@ pub(super) fn enter<'v>(value: &'v mut AttributeValue, key: Key<'_>) -> Option<&
 }
 
 /// Checks that no two paths name the same place, nor one a place within the other, nor use one value as a list and as
-/// a map. O(n log n) in the number of paths where they are of different attributes, else quadratic, which the limits bound.
+/// a map. O(n log n) in the number of paths where they are of different attributes, else quadratic, which the limits
+/// bound.
 pub(super) fn check_overlaps(paths: &[&Path], scope: &Scope) -> Result<(), Reason> {
     let mut roots: Vec<&str> = paths.iter().map(|path| scope.name(&path.root)).collect();
     roots.sort_unstable();

@@ -1,8 +1,8 @@
 //! Attributes as fields of a hash: the texts they are read as, and the values that texts become.
 //!
-//! A string and a binary are their bytes, a number its canonical text, a boolean `1` or `0`, a null the empty text; maps, lists
-//! and sets are JSON. An attribute keeps its type when its field is written; a new one has its declared type, else it is a
-//! string, or a binary if the text is not UTF-8.
+//! A string and a binary are their bytes, a number its canonical text, a boolean `1` or `0`, a null the empty text;
+//! maps, lists and sets are JSON. An attribute keeps its type when its field is written; a new one has its declared
+//! type, else it is a string, or a binary if the text is not UTF-8.
 
 use super::json::write_plain_value;
 use super::key_schema::KeyAttr;
@@ -69,7 +69,8 @@ impl TableSchema {
         Some((attr, read_key(attr.key_type, stored).ok()?))
     }
 
-    /// Checks that a text given for a field, if it is a key attribute, is the value that it has; returns whether it is one.
+    /// Checks that a text given for a field, if it is a key attribute, is the value that it has; returns whether it is
+    /// one.
     ///
     /// # Errors
     /// [`ItemError::KeyReadOnly`].
@@ -89,8 +90,9 @@ impl TableSchema {
     /// An item made of a hash: its keys, its fields, its deadline in ms since the epoch.
     ///
     /// # Errors
-    /// When a field has no name of an attribute, does not fit the declared type, or is a key attribute of another value; when
-    /// there is a deadline but no TTL attribute; and as [`TableSchema::item_keys`] and [`TableSchema::check_size`].
+    /// When a field has no name of an attribute, does not fit the declared type, or is a key attribute of another
+    /// value; when there is a deadline but no TTL attribute; and as [`TableSchema::item_keys`] and
+    /// [`TableSchema::check_size`].
     pub fn item_of_fields<'f>(
         &self,
         keys: &ItemKeys,

@@ -1,7 +1,7 @@
 //! Secondary indexes: their definition, the keys and bytes of their entries.
 //!
-//! An entry's keys order the index: `pk` is the index's partition key, its attributes self-delimiting (of a local index the
-//! table's partition key as the table has it), and `sk` is
+//! An entry's keys order the index: `pk` is the index's partition key, its attributes self-delimiting (of a local index
+//! the table's partition key as the table has it), and `sk` is
 //!
 //! ```text
 //! index sort key attributes, each self-delimiting

@@ -31,7 +31,8 @@ const SCRATCH: usize = 64 * 1024;
 /// How long replies wait until a log that has no room is tried again.
 const WAIT_FOR_ROOM: Duration = Duration::from_millis(20);
 
-/// How many commands of one worker's clients that do not work on the data, but wait for something, have a thread at a time.
+/// How many commands of one worker's clients that do not work on the data, but wait for something, have a thread at a
+/// time.
 const WAITING_COMMANDS: usize = 256;
 
 /// The least number of commands that work long on the data at a time: one alone does not keep all others waiting.
@@ -51,8 +52,8 @@ pub(super) struct Local {
     parked: RefCell<Parked>,
     /// Wakes the flusher. A log that answers later does so from its own thread.
     flush: Arc<Notify>,
-    /// The turns of commands that take long because they work on the data, of all workers' clients. Each has a thread of its own,
-    /// and a reply that may be large.
+    /// The turns of commands that take long because they work on the data, of all workers' clients. Each has a thread
+    /// of its own, and a reply that may be large.
     pub(super) working: Arc<Semaphore>,
     /// The turns of the other commands that take long.
     pub(super) waiting_long: Semaphore,

@@ -51,8 +51,9 @@ pub enum EvictionOrder {
 }
 
 impl Locked<'_> {
-    /// Looks through a shard's slots for passed deadlines. Entries whose slot has no deadline are not touched, so the cost is
-    /// 8 bytes read a slot plus a look at each entry that may be due. Finds about `limit` keys and fields together.
+    /// Looks through a shard's slots for passed deadlines. Entries whose slot has no deadline are not touched, so the
+    /// cost is 8 bytes read a slot plus a look at each entry that may be due. Finds about `limit` keys and fields
+    /// together.
     pub fn due(&self, shard: usize, limit: usize) -> Sweep {
         let mut sweep = Sweep::default();
         let Some(raw) = self.raw(shard) else { return sweep };
@@ -185,8 +186,8 @@ impl Store {
 }
 
 impl Store {
-    /// The average of the ms that keys of a database have left, from up to `samples` of those with a deadline; 0 if there are
-    /// none.
+    /// The average of the ms that keys of a database have left, from up to `samples` of those with a deadline; 0 if
+    /// there are none.
     pub fn sample_ttl(&self, db: usize, samples: u64, now: u64) -> u64 {
         let (space, shards) = (self.space(db), self.shard_count());
         let (start, mut sum, mut count) = (noise() as usize % shards, 0u64, 0);
@@ -250,7 +251,8 @@ impl Store {
         !self.dead.lock().is_empty()
     }
 
-    /// Frees the entries of given-up spaces, holding a shard for at most `limit` of them at a time; false when there are none.
+    /// Frees the entries of given-up spaces, holding a shard for at most `limit` of them at a time; false when there
+    /// are none.
     pub fn bury_some(&self, now: u64, limit: usize) -> bool {
         self.bury_until(now, limit, &|| false)
     }

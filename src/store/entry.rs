@@ -12,8 +12,8 @@
 //!       u64   deadline in ms, little endian, only with FLAG_EXPIRE
 //!       key bytes, payload bytes
 //! ```
-//! The payload of kind `BOXED` is the address of a `Box<Object>`, that of kind `FAR` of a `Box<Vec<u8>>`: a string so large that
-//! copying it with its block would hold up the shard. The deadline in the slot lets the expiry cycle and the
+//! The payload of kind `BOXED` is the address of a `Box<Object>`, that of kind `FAR` of a `Box<Vec<u8>>`: a string so
+//! large that copying it with its block would hold up the shard. The deadline in the slot lets the expiry cycle and the
 //! volatile eviction policies walk the map without touching the blocks.
 //!
 //! # Safety invariants
@@ -240,8 +240,8 @@ impl Entry {
         unsafe { self.slice(h.key_at, h.key_len) }
     }
 
-    /// The deadline in ms since the epoch of the whole entry; of an item collection, one that is not later than its earliest
-    /// item's.
+    /// The deadline in ms since the epoch of the whole entry; of an item collection, one that is not later than its
+    /// earliest item's.
     #[inline]
     pub fn expire(&self) -> Option<u64> {
         if self.0.get() & TTL_BIT == 0 {

@@ -201,8 +201,8 @@ impl<'a> Locked<'a> {
         self.store
     }
 
-    /// Makes sure that the shard of a hash is held exclusively, if that is possible without waiting. Who holds shards must not wait
-    /// for another, unless it comes behind them in the order.
+    /// Makes sure that the shard of a hash is held exclusively, if that is possible without waiting. Who holds shards
+    /// must not wait for another, unless it comes behind them in the order.
     pub fn try_extend(&mut self, hash: u64) -> bool {
         let shard = self.store.shard_of(hash);
         let at = match &self.held {

@@ -1,14 +1,14 @@
 //! The sharded item store: DashMap lives here and nowhere else.
 //!
-//! Keys of the databases and partitions of tables live in one map, keyed by (space, key), where a space is a database or a
-//! table. The shard is chosen by the key alone, so that a key's copies in other databases, and all tables' partitions
-//! of one partition key, share a shard; the space is mixed into the hash's other bits.
+//! Keys of the databases and partitions of tables live in one map, keyed by (space, key), where a space is a database
+//! or a table. The shard is chosen by the key alone, so that a key's copies in other databases, and all tables'
+//! partitions of one partition key, share a shard; the space is mixed into the hash's other bits.
 //!
-//! Invariants: no guard of the map leaves this room. Shards are locked through [`Store::lock_one`], [`Store::lock_many`] and
-//! [`Store::lock_all`] only, which wait in ascending order; nobody locks a second set while holding one. A writer waits for
-//! the readers that were there before it, not for those that come after it (`gate`), and who wants several shards holds none
-//! that others could have while it waits for one that is held for long. Databases are mapped to spaces under all locks,
-//! hence the mapping is stable under any one.
+//! Invariants: no guard of the map leaves this room. Shards are locked through [`Store::lock_one`],
+//! [`Store::lock_many`] and [`Store::lock_all`] only, which wait in ascending order; nobody locks a second set while
+//! holding one. A writer waits for the readers that were there before it, not for those that come after it (`gate`),
+//! and who wants several shards holds none that others could have while it waits for one that is held for long.
+//! Databases are mapped to spaces under all locks, hence the mapping is stable under any one.
 
 mod apply;
 pub mod collection;
@@ -108,7 +108,8 @@ struct Side {
     generation: AtomicU32,
     /// The slots of the shard's table, for those who do not lock the shard.
     buckets: AtomicUsize,
-    /// The number of keys in the shard that are watched or waited for, so that writers pay one load when nobody watches.
+    /// The number of keys in the shard that are watched or waited for, so that writers pay one load when nobody
+    /// watches.
     watched: AtomicU32,
     watch: parking_lot::Mutex<watch::WatchTable>,
     /// Whether an entry with a deadline may be in the shard. Raised by writers, lowered by a sweep that saw none.
@@ -434,8 +435,8 @@ impl Store {
         &self.map.shards()[shard]
     }
 
-    /// Stage one of a lookup that is known to come: asks for the shard's lock and table header. Locking writes, for readers
-    /// too.
+    /// Stage one of a lookup that is known to come: asks for the shard's lock and table header. Locking writes, for
+    /// readers too.
     #[inline]
     pub fn prefetch_shard(&self, hash: u64) {
         let shard = self.shard_of(hash);
@@ -444,9 +445,9 @@ impl Store {
         table::prefetch(self.sides[shard].positions.address_of(hash).cast());
     }
 
-    /// Stages two and three, of all lookups that are known to come, as `(hash, space)`: asks for the tables' control bytes
-    /// and slots, and some lookups later, when those have arrived, for the entries' blocks. A shard that a writer has
-    /// or waits for is skipped; the others are held as long as a few lookups take.
+    /// Stages two and three, of all lookups that are known to come, as `(hash, space)`: asks for the tables' control
+    /// bytes and slots, and some lookups later, when those have arrived, for the entries' blocks. A shard that a writer
+    /// has or waits for is skipped; the others are held as long as a few lookups take.
     #[inline]
     pub fn prefetch(&self, lookups: impl Iterator<Item = (u64, u32)>) {
         let mut ahead: [Option<(RwLockReadGuard<'_, Raw>, u64)>; AHEAD] = [const { None }; AHEAD];

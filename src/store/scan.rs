@@ -1,12 +1,12 @@
 //! Walking the store: SCAN's cursor, all keys of a space, a random key.
 //!
 //! # The cursor
-//! A cursor names a shard, a slot in it, and the shard's generation, in 53 bits so that clients that keep it in a double
-//! are exact: `generation << 39 | slot << 12 | shard`. While a shard's table is not reorganised its entries stay in
-//! their slots, so going on at the slot misses nothing. If the generation differs, slots have lost their meaning: the
-//! shard is walked from its first slot to its last in that one call, which repeats some keys but misses none, and
-//! makes progress however often the table is reorganised. Behind the keys may follow a walk over partitions of tables, whose
-//! position stands where generation and shard would, beside a slot that there is not.
+//! A cursor names a shard, a slot in it, and the shard's generation, in 53 bits so that clients that keep it in a
+//! double are exact: `generation << 39 | slot << 12 | shard`. While a shard's table is not reorganised its entries stay
+//! in their slots, so going on at the slot misses nothing. If the generation differs, slots have lost their meaning:
+//! the shard is walked from its first slot to its last in that one call, which repeats some keys but misses none, and
+//! makes progress however often the table is reorganised. Behind the keys may follow a walk over partitions of tables,
+//! whose position stands where generation and shard would, beside a slot that there is not.
 
 use super::locks::noise;
 use super::table;
@@ -58,9 +58,9 @@ impl ScanStep {
 }
 
 impl Store {
-    /// One call of SCAN: visits about `count` entries of a space, expired ones included, and returns the next cursor, 0 at the end. Each shard is
-    /// locked by itself, unless `locked` holds them all. Also bounded in slots looked at, so that a small database beside a
-    /// large one costs many short calls rather than a long one.
+    /// One call of SCAN: visits about `count` entries of a space, expired ones included, and returns the next cursor, 0
+    /// at the end. Each shard is locked by itself, unless `locked` holds them all. Also bounded in slots looked at, so
+    /// that a small database beside a large one costs many short calls rather than a long one.
     pub fn scan(
         &self,
         locked: &Locked<'_>,
@@ -100,8 +100,8 @@ impl Store {
         }
     }
 
-    /// Calls `use_it` with a random live entry of a space; false if there is none. Expected O(1) where the space makes up a fair
-    /// part of the store, else a walk.
+    /// Calls `use_it` with a random live entry of a space; false if there is none. Expected O(1) where the space makes
+    /// up a fair part of the store, else a walk.
     pub fn random(&self, locked: &Locked<'_>, space: u32, use_it: &mut dyn FnMut(&Entry)) -> bool {
         let start = noise() as usize % self.shard_count();
         for i in 0..self.shard_count() {

@@ -290,8 +290,8 @@ impl Locked<'_> {
         }
     }
 
-    /// Notes that an entry was moved which has just left its slot. Changes within it need steps of their own, whatever was
-    /// recorded of the key that it has now.
+    /// Notes that an entry was moved which has just left its slot. Changes within it need steps of their own, whatever
+    /// was recorded of the key that it has now.
     pub(super) fn recorded_move(&mut self, from: Place<'_>, to: Place<'_>, index: usize) {
         if let Some(undo) = &mut self.undo {
             let generation = self.store.sides[from.shard].generation.load(Relaxed);

@@ -7,8 +7,8 @@ pub fn block(size: usize) -> usize {
     if size == 0 { 0 } else { class_bytes(size) }
 }
 
-/// The bytes of a `BTreeMap` or `BTreeSet` of `len` elements that came in ascending order, as identifiers, deadlines and
-/// positions mostly do. Of another order it takes up to a fifth less.
+/// The bytes of a `BTreeMap` or `BTreeSet` of `len` elements that came in ascending order, as identifiers, deadlines
+/// and positions mostly do. Of another order it takes up to a fifth less.
 pub const fn btree<K, V>(len: usize) -> usize {
     /// Elements of a full node.
     const FULL: usize = 11;

@@ -21,8 +21,8 @@ fn copy(leave_out: &[&str]) -> tempfile::TempDir {
     dir
 }
 
-/// Asks everything that the file of commands asks. A command is a line; its reply, in the notation of the harness, the next
-/// one, indented.
+/// Asks everything that the file of commands asks. A command is a line; its reply, in the notation of the harness, the
+/// next one, indented.
 fn compare(server: &Server, what: &str) {
     let text = fs::read_to_string(fixtures().join("data-v1.txt")).unwrap();
     let mut client = server.client();

@@ -1,6 +1,7 @@
 //! Shard iterators: positions in a stream that hold for 15 minutes.
 //!
-//! An iterator is the stream's ARN, `|1|`, and in base64 `version(1) | kind(1) | ms(8) | number(8) | issued at ms(8)`, integers big-endian.
+//! An iterator is the stream's ARN, `|1|`, and in base64 `version(1) | kind(1) | ms(8) | number(8) | issued at ms(8)`,
+//! integers big-endian.
 
 use super::super::Call;
 use super::super::body::{Body, Violations};

@@ -1,4 +1,5 @@
-//! DynamoDB Streams: the change streams of tables as AWS shows them, each with one shard that has all its records in order.
+//! DynamoDB Streams: the change streams of tables as AWS shows them, each with one shard that has all its records in
+//! order.
 
 mod iterator;
 mod names;

@@ -214,8 +214,8 @@ fn put_pairs(builder: &mut ItemBuilder, target: &Target<'_>, pairs: &[&[u8]]) ->
     Ok(keys)
 }
 
-/// The attributes of a plain JSON document; declared attributes take their declared type. Returns whether a key attribute is
-/// among them.
+/// The attributes of a plain JSON document; declared attributes take their declared type. Returns whether a key
+/// attribute is among them.
 fn put_document(builder: &mut ItemBuilder, target: &Target<'_>, text: &[u8]) -> Result<bool, Fail> {
     target.limits.check_text(text)?;
     let json = read_json(text)?;
@@ -231,8 +231,8 @@ fn put_document(builder: &mut ItemBuilder, target: &Target<'_>, text: &[u8]) -> 
     Ok(keys)
 }
 
-/// The value of an attribute given in JSON. JSON has fewer types than items: where an attribute is declared, a string may
-/// stand for a binary (in base64), and an array for a set.
+/// The value of an attribute given in JSON. JSON has fewer types than items: where an attribute is declared, a string
+/// may stand for a binary (in base64), and an array for a set.
 fn declared_value(
     schema: &TableSchema,
     name: &str,

@@ -1,4 +1,5 @@
-//! Secondary indexes: `TABLE.INDEX ADD` and `DROP`, the INDEX clause of `TABLE.CREATE`, and what `TABLE.DESCRIBE` says of them.
+//! Secondary indexes: `TABLE.INDEX ADD` and `DROP`, the INDEX clause of `TABLE.CREATE`, and what `TABLE.DESCRIBE` says
+//! of them.
 
 use super::{attribute, find, key_attr};
 use crate::command::fail::{self, Fail};

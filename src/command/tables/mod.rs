@@ -86,7 +86,8 @@ const INDEX: &[Spec] = &[
     table(spec("help", 2, flag::LOADING | flag::STALE, super::help::help), "O(1)", "Prints this help.", ""),
 ];
 
-/// TABLE.CREATE t PK id S [SK at N] [TTL attr] [KEYSPACE template] [STREAM KEYS|NEW|OLD|BOTH] [ATTR name type ...] [INDEX name ...]
+/// TABLE.CREATE t PK id S [SK at N] [TTL attr] [KEYSPACE template] [STREAM KEYS|NEW|OLD|BOTH] [ATTR name type ...]
+/// [INDEX name ...]
 fn create(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let mut words = Words::new(&args[1..]);
     let name = table_name(words.need()?)?;
@@ -131,7 +132,8 @@ fn schema(words: &mut Words<'_, '_>) -> Result<TableSchema, Fail> {
     Ok(schema)
 }
 
-/// TABLE.ALTER t [TTL attr | NOTTL] [KEYSPACE template | NOKEYSPACE] [STREAM KEYS|NEW|OLD|BOTH | NOSTREAM] [ATTR name type ...] [NOATTR n name ...]
+/// TABLE.ALTER t [TTL attr | NOTTL] [KEYSPACE template | NOKEYSPACE] [STREAM KEYS|NEW|OLD|BOTH | NOSTREAM] [ATTR name
+/// type ...] [NOATTR n name ...]
 fn alter(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let memory = cx.need_memory();
     template::alter(cx, args[1], |schema| {

@@ -1,5 +1,5 @@
-//! Giving tables their schemas, and hashes that fit a template their place in them: at once where every shard is locked, as in a
-//! transaction, else one by one while other clients are served.
+//! Giving tables their schemas, and hashes that fit a template their place in them: at once where every shard is
+//! locked, as in a transaction, else one by one while other clients are served.
 
 use super::{StreamChange, find};
 use crate::command::items::limits;

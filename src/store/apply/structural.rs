@@ -46,8 +46,8 @@ impl Locked<'_> {
         }
     }
 
-    /// Applies a structural effect to the entries whose key's hash qualifies, one by one: for recovery, when a checkpoint shows
-    /// the effect in some shards already. O(entries).
+    /// Applies a structural effect to the entries whose key's hash qualifies, one by one: for recovery, when a
+    /// checkpoint shows the effect in some shards already. O(entries).
     pub fn apply_structural_where(&mut self, effect: &Effect<'_>, qualifies: &dyn Fn(u64) -> bool) {
         let store = self.store;
         let moved = |space: u32| match *effect {
@@ -101,8 +101,8 @@ impl Locked<'_> {
         (0..self.store.databases()).for_each(|db| self.touch_database(db, None));
     }
 
-    /// Raises the watchers of the database's keys that exist, in it or in the one that takes its place, and has all be looked at
-    /// that somebody waits for.
+    /// Raises the watchers of the database's keys that exist, in it or in the one that takes its place, and has all be
+    /// looked at that somebody waits for.
     fn touch_database(&self, db: usize, other: Option<usize>) {
         let space = self.store.space(db);
         for shard in 0..self.store.shard_count() {

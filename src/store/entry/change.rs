@@ -80,7 +80,8 @@ impl Entry {
         new
     }
 
-    /// Replaces value and deadline, in place where the size fits the block and does not waste more than a quarter of it.
+    /// Replaces value and deadline, in place where the size fits the block and does not waste more than a quarter of
+    /// it.
     pub fn replace(&mut self, kind: Kind, expire: Option<u64>, payload: &[u8]) {
         let h = self.head();
         let bits = self.bits();
@@ -124,8 +125,9 @@ impl Entry {
         unsafe { put_varint(self.ptr().add(at), payload_len) };
     }
 
-    /// Replaces `remove` bytes of the payload at `at` by `insert` zero bytes and returns those for the caller to fill. Cost is
-    /// the bytes behind `at`, plus a reallocation when the block is too small; growth is geometric for large payloads.
+    /// Replaces `remove` bytes of the payload at `at` by `insert` zero bytes and returns those for the caller to fill.
+    /// Cost is the bytes behind `at`, plus a reallocation when the block is too small; growth is geometric for large
+    /// payloads.
     pub fn splice(&mut self, at: usize, remove: usize, insert: usize) -> &mut [u8] {
         let h = self.head();
         debug_assert!(at + remove <= h.payload_len && !self.kind().is_apart());

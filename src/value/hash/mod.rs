@@ -1,4 +1,5 @@
-//! Redis hashes: the packed form that lives inside an entry, the indexed form above the thresholds, and one view of both.
+//! Redis hashes: the packed form that lives inside an entry, the indexed form above the thresholds, and one view of
+//! both.
 //!
 //! A field may have a deadline of its own. Both forms keep expired fields until they are removed by an effect; the view
 //! shows live fields only, so that an expired field is gone for every reader at its millisecond.

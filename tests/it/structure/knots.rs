@@ -53,10 +53,10 @@ type Graph = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 ///
 /// - a folder within it is one file, whose own files are looked at by themselves; so is `x.rs` together with `x/`;
 /// - the folder's own `mod.rs` (or `x.rs` beside `x/`) is a file like the others, named `mod`: what it declares and
-///   re-exports does not count, but a type that it defines and its children use does, and so does a child that it calls.
-///   A facade that only re-exports is in no knot, nor is one that calls its children and that they do not know.
-/// - A path counts for the file that defines what it names: re-exports are followed, those of `mod.rs` too. Methods count
-///   for nothing: `impl Engine` may be spread over many files, each of which knows the file of `Engine`.
+///   re-exports does not count, but a type that it defines and its children use does, and so does a child that it
+///   calls. A facade that only re-exports is in no knot, nor is one that calls its children and that they do not know.
+/// - A path counts for the file that defines what it names: re-exports are followed, those of `mod.rs` too. Methods
+///   count for nothing: `impl Engine` may be spread over many files, each of which knows the file of `Engine`.
 #[test]
 fn files_of_a_room_know_each_other_in_one_direction() {
     let modules = Modules::read();
