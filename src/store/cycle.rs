@@ -2,7 +2,7 @@
 //! eviction. Each call looks at one shard under its lock and is bounded.
 
 use super::locks::noise;
-use super::table;
+use super::raw_table;
 use super::{Entry, Locked, Mode, Store};
 use crate::value::hash::{HashRef, packed_fields};
 use std::sync::atomic::Ordering::Relaxed;
@@ -63,7 +63,7 @@ impl Locked<'_> {
         }
         let mut any = false;
         let mut room = limit;
-        for entry in table::entries(raw) {
+        for entry in raw_table::entries(raw) {
             any |= entry.has_deadline();
             if !entry.maybe_due(self.now) {
                 continue;
@@ -109,17 +109,17 @@ impl Locked<'_> {
         let Some(raw) = self.raw_mut(shard) else { return true };
         let mut complete = true;
         for index in 0..raw.buckets() {
-            if !table::slot(raw, index).is_some_and(|e| dead(e.space())) {
+            if !raw_table::slot(raw, index).is_some_and(|e| dead(e.space())) {
                 continue;
             }
             if freed.len() >= limit {
                 complete = false;
                 break;
             }
-            freed.extend(table::take_slot(raw, index));
+            freed.extend(raw_table::take_slot(raw, index));
         }
         if raw.is_empty() && raw.buckets() > 64 {
-            *raw = table::Raw::new();
+            *raw = raw_table::Raw::new();
             self.store.reorganised(shard, 0);
         }
         self.store.note_buried(freed.len() as u64, false);
@@ -197,10 +197,10 @@ impl Store {
             }
             // A transaction that asks for this may hold shards, so a shard that cannot be had at once is left out.
             let Some(locked) = self.sides[shard].gate.try_read(self.raw(shard)) else { continue };
-            let raw: &table::Raw = &locked;
+            let raw: &raw_table::Raw = &locked;
             let buckets = raw.buckets();
             let from = noise() as usize % buckets.max(1);
-            let entries = (0..buckets).filter_map(|i| table::slot(raw, (from + i) % buckets));
+            let entries = (0..buckets).filter_map(|i| raw_table::slot(raw, (from + i) % buckets));
             let mut ours = entries.filter(|entry| entry.has_deadline() && entry.space() == space);
             if let Some(at) = ours.find_map(Entry::expire) {
                 sum = sum.saturating_add(at.saturating_sub(now));
@@ -221,7 +221,7 @@ impl Locked<'_> {
         let start = noise() as usize % buckets.max(1);
         // One sample a shard and call, because neighbours in a shard were often written at the same time.
         for i in 0..buckets {
-            let Some(entry) = table::slot(raw, (start + i) % buckets) else { continue };
+            let Some(entry) = raw_table::slot(raw, (start + i) % buckets) else { continue };
             if rule.volatile && !entry.has_deadline() {
                 continue;
             }

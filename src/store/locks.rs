@@ -1,7 +1,7 @@
 //! Locks over shards: one, several, or all; and lookups under them.
 
+use super::raw_table::{self, Raw};
 use super::shown::Classes;
-use super::table::{self, Raw};
 use super::undo::Undo;
 use super::{Entry, Store, gate, shown};
 use dashmap::{RwLockReadGuard, RwLockWriteGuard};
@@ -330,12 +330,12 @@ impl<'a> Locked<'a> {
         for group in hashes.get(..MOST_PREFETCHED).unwrap_or(hashes).chunks(PREFETCH_GROUP) {
             for hash in group {
                 if let Some(table) = self.raw(self.store.shard_of(*hash)) {
-                    table::prefetch_group(table, Store::place(*hash, space));
+                    raw_table::prefetch_group(table, Store::place(*hash, space));
                 }
             }
             for hash in group {
                 if let Some(table) = self.raw(self.store.shard_of(*hash)) {
-                    table::prefetch_entry(table, Store::place(*hash, space));
+                    raw_table::prefetch_entry(table, Store::place(*hash, space));
                 }
             }
         }
@@ -364,7 +364,7 @@ impl<'a> Locked<'a> {
             self.store.note_shown(hash);
         }
         let table = self.raw(self.store.shard_of(hash))?;
-        table::find(table, Store::place(hash, space), space, key)
+        raw_table::find(table, Store::place(hash, space), space, key)
     }
 }
 

@@ -20,11 +20,11 @@ mod locks;
 mod names;
 pub mod object;
 mod partitions;
+mod raw_table;
 mod reaper;
 mod scan;
 pub mod shown;
 mod sync;
-mod table;
 mod undo;
 mod waiting;
 mod watch;
@@ -46,6 +46,7 @@ use crate::config::Settings;
 use crate::effect::{SYSTEM, TOKENS, is_own};
 use dashmap::{DashMap, RwLockReadGuard};
 use partitions::Rosters;
+use raw_table::Raw;
 use siphasher::sip::SipHasher13;
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
@@ -53,7 +54,6 @@ use std::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
-use table::Raw;
 
 /// How many lookups lie between asking for a slot and asking for the entry that it points to.
 const AHEAD: usize = 8;
@@ -441,8 +441,8 @@ impl Store {
     pub fn prefetch_shard(&self, hash: u64) {
         let shard = self.shard_of(hash);
         let lock: *const dashmap::RwLock<Raw> = self.raw(shard);
-        table::prefetch_to_write(lock.cast());
-        table::prefetch(self.sides[shard].positions.address_of(hash).cast());
+        raw_table::prefetch_to_write(lock.cast());
+        raw_table::prefetch(self.sides[shard].positions.address_of(hash).cast());
     }
 
     /// Stages two and three, of all lookups that are known to come, as `(hash, space)`: asks for the tables' control
@@ -457,16 +457,16 @@ impl Store {
             let shard = self.shard_of(hash);
             let next = self.sides[shard].gate.try_read(self.raw(shard));
             if let Some(guard) = &next {
-                table::prefetch_group(guard, place);
+                raw_table::prefetch_group(guard, place);
             }
             if let Some((guard, place)) = std::mem::replace(&mut ahead[at], next.map(|guard| (guard, place)))
             {
-                table::prefetch_entry(&guard, place);
+                raw_table::prefetch_entry(&guard, place);
             }
             at = (at + 1) % AHEAD;
         }
         for (guard, place) in ahead.into_iter().flatten() {
-            table::prefetch_entry(&guard, place);
+            raw_table::prefetch_entry(&guard, place);
         }
     }
 

@@ -14,7 +14,7 @@
 
 use super::apply::Place;
 use super::entry::Entry;
-use super::{Locked, Mode, Object, Store, table};
+use super::{Locked, Mode, Object, Store, raw_table};
 use ahash::AHashMap;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
@@ -107,7 +107,7 @@ impl Locked<'_> {
             self.prefetch(&hashes, space);
             for hash in hashes {
                 let matches = |entry: &Entry| entry.space() == space && self.store.hash(entry.key()) == hash;
-                if let Some(entry) = table::find_by(raw, Store::place(hash, space), matches) {
+                if let Some(entry) = raw_table::find_by(raw, Store::place(hash, space), matches) {
                     visit(self, entry)?;
                 }
             }
@@ -171,7 +171,9 @@ impl Locked<'_> {
         for order in roster {
             let hash = order.rotate_right(7);
             let matches = |entry: &Entry| entry.space() == space && store.hash(entry.key()) == hash;
-            let Some(entry) = table::find_by_mut(raw, Store::place(hash, space), matches) else { continue };
+            let Some(entry) = raw_table::find_by_mut(raw, Store::place(hash, space), matches) else {
+                continue;
+            };
             let next = if let Some(Object::Items(items)) = entry.object_mut() {
                 items.retime(deadline_of)
             } else {

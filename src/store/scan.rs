@@ -9,7 +9,7 @@
 //! whose position stands where generation and shard would, beside a slot that there is not.
 
 use super::locks::noise;
-use super::table;
+use super::raw_table;
 use super::{Entry, Locked, Mode, Store};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -141,7 +141,7 @@ impl Locked<'_> {
                 step.generation = generation;
                 return false;
             }
-            if let Some(entry) = table::slot(raw, step.slot)
+            if let Some(entry) = raw_table::slot(raw, step.slot)
                 && entry.space() == space
             {
                 *seen += 1;
@@ -155,7 +155,7 @@ impl Locked<'_> {
 
     fn each_in(&self, shard: usize, space: u32, visit: &mut dyn FnMut(&Entry)) {
         let Some(raw) = self.raw(shard) else { return };
-        for entry in table::entries(raw) {
+        for entry in raw_table::entries(raw) {
             if entry.space() == space && !entry.expired(self.now) {
                 visit(entry);
             }
@@ -164,7 +164,7 @@ impl Locked<'_> {
 
     /// Visits all entries of a locked shard in all spaces, expired ones included.
     pub fn entries(&self, shard: usize) -> impl Iterator<Item = &Entry> {
-        self.raw(shard).into_iter().flat_map(table::entries)
+        self.raw(shard).into_iter().flat_map(raw_table::entries)
     }
 
     fn random_in(&self, shard: usize, space: u32, use_it: &mut dyn FnMut(&Entry)) -> bool {
@@ -172,7 +172,7 @@ impl Locked<'_> {
         let buckets = raw.buckets();
         let start = noise() as usize % buckets.max(1);
         for i in 0..buckets {
-            if let Some(entry) = table::slot(raw, (start + i) % buckets)
+            if let Some(entry) = raw_table::slot(raw, (start + i) % buckets)
                 && entry.space() == space
                 && !entry.expired(self.now)
             {

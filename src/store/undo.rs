@@ -10,7 +10,7 @@
 
 use super::apply::Place;
 use super::entry::{Deadlines, Kind};
-use super::table;
+use super::raw_table;
 use super::{Entry, Locked, Object, Store};
 use crate::value::{hash, stream};
 use ahash::AHashSet;
@@ -223,14 +223,14 @@ impl Locked<'_> {
 
     fn take_out(&mut self, place: Place<'_>) {
         let Some(raw) = self.raw_mut(place.shard) else { return };
-        let Some(entry) = table::remove(raw, place.hash, place.space, place.key) else { return };
+        let Some(entry) = raw_table::remove(raw, place.hash, place.space, place.key) else { return };
         self.uncount(place, &entry);
         self.discard(place.shard, entry);
     }
 
     fn move_back(&mut self, to: Place<'_>, from: Place<'_>, slot: Slot) {
         let Some(raw) = self.raw_mut(to.shard) else { return };
-        let Some(entry) = table::remove(raw, to.hash, to.space, to.key) else { return };
+        let Some(entry) = raw_table::remove(raw, to.hash, to.space, to.key) else { return };
         self.uncount(to, &entry);
         self.store.note_moved(to, from, &entry);
         self.put_in(from, entry.with_name(from.space, from.key), slot);
@@ -241,7 +241,7 @@ impl Locked<'_> {
         self.note_deadline(place, entry.has_deadline());
         let deadlines = entry.deadlines();
         let Some(raw) = self.raw_mut(place.shard) else { return };
-        let (grown, index) = table::put_back(raw, place.hash, entry, |e| store.place_of(e));
+        let (grown, index) = raw_table::put_back(raw, place.hash, entry, |e| store.place_of(e));
         let buckets = raw.buckets();
         let moved =
             store.sides[place.shard].generation.load(Relaxed) == slot.generation && index != slot.index;
