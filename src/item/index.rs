@@ -293,6 +293,7 @@ pub fn entry_item(entry: &[u8]) -> (u64, ItemRef<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::TableSchema;
     use super::*;
     use crate::item::{AttributeValue, Item, ItemBuilder};
     use proptest::prelude::*;

@@ -276,6 +276,7 @@ fn not_utf8(name: &[u8], reason: &'static str) -> ItemError {
 pub(super) mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::AttrType;
     use super::*;
     use crate::item::EncodedValue;
     use crate::item::number::tests::any_number;

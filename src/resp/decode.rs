@@ -7,6 +7,8 @@
 
 #![deny(clippy::indexing_slicing)]
 
+use std::ops::Range;
+
 use super::ProtocolError;
 use super::inline::{self, Inline};
 use super::line::{Limits, Line, Span, find_line};

@@ -14,7 +14,7 @@
 
 use super::apply::Place;
 use super::entry::Entry;
-use super::{Locked, Mode, Object, Store, raw_table};
+use super::{DeadlineOf, Locked, Mode, Object, Store, raw_table};
 use ahash::AHashMap;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;

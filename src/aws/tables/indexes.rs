@@ -1,10 +1,11 @@
 //! Secondary indexes in CreateTable and UpdateTable, and what DescribeTable says of them.
 
+use super::super::arn::ARN;
 use super::super::body::{Body, Violations};
 use super::super::error::{AwsError, ErrorKind};
 use super::super::json::Object;
 use super::create::{Defined, Keys, constrain_keys};
-use super::{ARN, Telling, throughput};
+use super::{Telling, throughput};
 use crate::engine::{Index, Table};
 use crate::item::{IndexSchema, IndexStatus, Projection, TableSchema};
 use serde_json::Value;

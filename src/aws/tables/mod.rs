@@ -9,6 +9,7 @@ mod throughput;
 mod ttl;
 mod update;
 
+use super::arn::ARN;
 use super::body::{Body, Violations};
 use super::error::{AwsError, ErrorKind};
 use super::json::Object;
@@ -19,9 +20,6 @@ use crate::ops;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-
-/// What table names are behind in ARNs.
-pub(super) const ARN: &str = "arn:aws:dynamodb:us-east-1:000000000000:table/";
 
 fn missing(name: &str) -> AwsError {
     AwsError::new(

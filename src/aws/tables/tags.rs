@@ -1,10 +1,11 @@
 //! TagResource, UntagResource and ListTagsOfResource.
 
 use super::super::Call;
+use super::super::arn::ARN;
 use super::super::body::{Body, Violations};
 use super::super::error::{AwsError, ErrorKind};
 use super::super::json::Object;
-use super::{ARN, alter, find, said};
+use super::{alter, find, said};
 use crate::engine::{Table, Tables};
 use crate::item::TableSchema;
 use serde_json::Value;

@@ -51,7 +51,7 @@ pub(super) fn query(extra: &Value) -> Value {
     body
 }
 
-fn values<'r>(reply: &'r Value, attribute: &str) -> Vec<&'r str> {
+pub(super) fn values<'r>(reply: &'r Value, attribute: &str) -> Vec<&'r str> {
     let items = reply["Items"].as_array().unwrap_or_else(|| panic!("{reply}"));
     items.iter().map(|item| item[attribute]["S"].as_str().unwrap()).collect()
 }
