@@ -160,8 +160,12 @@ fn module(path: &[String], tokens: &[String], known: &BTreeSet<Path>) -> Module 
             while tokens.get(end).is_some_and(|t| t == "::") && tokens.get(end + 1).is_some() {
                 end += 2;
             }
-            // `pub(in path)` names whom something is for, not what it needs.
-            if !tokens[..at].ends_with(&["(".to_owned(), "in".to_owned()]) {
+            // `pub(in path)` names whom something is for, and `mod name` what there is, not what it needs.
+            let before = |words: &[&str]| {
+                let from = at.saturating_sub(words.len());
+                tokens[from..at].iter().map(String::as_str).eq(words.iter().copied())
+            };
+            if !before(&["(", "in"]) && !before(&["mod"]) {
                 code.push(&tokens[at..end]);
             }
             at = end - 1;

