@@ -18,11 +18,7 @@ const KNOTS: &[(&str, &str)] = &[
     ("command/strings", "compare edit many mod number options set"),
     ("command/tables", "index mod template"),
     ("effect", "codec mod stream"),
-    (
-        "log",
-        "checkpoint commit cursor error figures file_log frame front manifest mark mod place \
-         segment store submit submitted tail",
-    ),
+    ("log", "checkpoint commit figures file_log front place submitted"),
     ("log/check", "mod plan repair survey"),
     ("log/file_log", "room take_over writer"),
     ("log/simulated", "blobs mod network writer"),
