@@ -2,8 +2,8 @@
 //! many connections, checks every reply, and prints what that cost as one line of JSON.
 //!
 //! `scripts/bench-peers` is what to run; it starts the servers and calls this client. The measure is the server's
-//! processor time per operation, which holds on a busy machine where throughput does not. The client is single-threaded and
-//! lean, because at depth it has to feed a server that spends a fraction of a microsecond on a request.
+//! processor time per operation, which holds on a busy machine where throughput does not. The client is single-threaded
+//! and lean, because at depth it has to feed a server that spends a fraction of a microsecond on a request.
 //!
 //! ```text
 //! load list

@@ -1,11 +1,11 @@
 //! The table of data sets and workloads, and the templates that their requests are rendered from.
 //!
-//! A template is a command line whose words are the command's arguments; ` ; ` stands between commands that are sent together as one
-//! request. In a word, these stand for what changes from request to request:
+//! A template is a command line whose words are the command's arguments; ` ; ` stands between commands that are sent
+//! together as one request. In a word, these stand for what changes from request to request:
 //!
 //! - `{id:W}`: the key's number, W decimal digits with leading zeros;
-//! - `{collection:W}` and `{member:W}`: the key's number divided by [`COLLECTION`], and the remainder: so keys that are numbered through fill
-//!   item collections of that size;
+//! - `{collection:W}` and `{member:W}`: the key's number divided by [`COLLECTION`], and the remainder: so keys that are
+//!   numbered through fill item collections of that size;
 //! - `{digits:W}`: W random decimal digits;
 //! - `{value}` and `{value:LEN}`: random letters and digits, of the length asked for on the command line or LEN;
 //! - `{value:LOW-HIGH}`: the same with a random length, both ends included; must be the whole word;

@@ -1,5 +1,5 @@
-//! DynamoDB's API as JSON: any operation with any body is carried out or refused with an error, and afterwards tables count
-//! what they hold.
+//! DynamoDB's API as JSON: any operation with any body is carried out or refused with an error, and afterwards tables
+//! count what they hold.
 #![no_main]
 
 use std::sync::Arc;

@@ -17,8 +17,8 @@ const PAYLOAD: u8 = 4;
 /// The chain is taken as it comes.
 const CHAIN: u8 = 8;
 
-// The input is the header's fields, then frames: a byte of the flags above in its low half, a length, a raw header, a payload.
-// What is too short for a frame is the segment's tail.
+// The input is the header's fields, then frames: a byte of the flags above in its low half, a length, a raw header, a
+// payload. What is too short for a frame is the segment's tail.
 fuzz_target!(|input: &[u8]| {
     let _ = parse_segment(input);
     let Some((fields, mut rest)) = input.split_at_checked(SEGMENT_HEADER) else { return };

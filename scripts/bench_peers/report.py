@@ -24,8 +24,8 @@ BYTES_PER_KEY = 125
 BYTES_PER_HASH = 170
 RESIDENT_OVER_LIVE = 1.4
 START_AGAINST_AOF = 1 / 3
-# Items: the ratio of CPU time to a workload of Redis on like data, whatever the pipeline; bytes of memory beyond an item's own;
-# and how far apart the costs of one large collection and of many small ones may be.
+# Items: the ratio of CPU time to a workload of Redis on like data, whatever the pipeline; bytes of memory beyond an
+# item's own; and how far apart the costs of one large collection and of many small ones may be.
 ITEMS = {("item-get", "hgetall"): 1.0, ("item-put", "hset-5"): 1.5}
 ITEM_OVERHEAD = 120
 SAME_ORDER = 3.0

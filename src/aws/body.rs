@@ -187,8 +187,8 @@ impl<'j> Body<'j> {
         self.get(name)?.as_object().map(Body)
     }
 
-    /// The name of the table that a request is about, which an operation on tables needs. That it is there and how long it is
-    /// is looked at before anything else.
+    /// The name of the table that a request is about, which an operation on tables needs. That it is there and how long
+    /// it is is looked at before anything else.
     pub(super) fn table_name(self, violations: &mut Violations) -> Result<&'j str, AwsError> {
         let missing = "The parameter 'TableName' is required but was not present in the request";
         let name = bare_name(self.text("TableName").ok_or_else(|| AwsError::validation(missing))?);

@@ -7,7 +7,7 @@ use crate::ops::OpError;
 
 /// What kind of error, by AWS's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// A parameter is not valid.
     Validation,
     /// The body is not JSON of the expected form.
@@ -36,7 +36,7 @@ pub enum Kind {
     TooLarge,
 }
 
-impl Kind {
+impl ErrorKind {
     fn type_name(self) -> &'static str {
         match self {
             Self::Validation => "com.amazonaws.dynamodb.v20120810#ValidationException",
@@ -73,7 +73,7 @@ impl Kind {
 #[error("{message}")]
 pub struct AwsError {
     /// The kind.
-    pub kind: Kind,
+    pub kind: ErrorKind,
     /// AWS's text.
     pub message: String,
     /// The item that failed a condition, if it was asked for.
@@ -83,26 +83,26 @@ pub struct AwsError {
 }
 
 impl AwsError {
-    pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), item: None, reasons: Vec::new() }
     }
 
     /// There is no such operation.
     pub fn unknown_operation() -> Self {
-        Self::new(Kind::UnknownOperation, "unknown operation")
+        Self::new(ErrorKind::UnknownOperation, "unknown operation")
     }
 
     pub(super) fn validation(message: impl Into<String>) -> Self {
-        Self::new(Kind::Validation, message)
+        Self::new(ErrorKind::Validation, message)
     }
 
     /// There is no memory for it now.
     pub(super) fn out_of_memory() -> Self {
-        Self::new(Kind::Throttling, "OOM command not allowed when used memory > 'maxmemory'.")
+        Self::new(ErrorKind::Throttling, "OOM command not allowed when used memory > 'maxmemory'.")
     }
 
     pub(super) fn not_found() -> Self {
-        Self::new(Kind::ResourceNotFound, "Requested resource not found")
+        Self::new(ErrorKind::ResourceNotFound, "Requested resource not found")
     }
 
     pub(super) fn cancelled(reasons: Vec<Option<OpError>>) -> Self {
@@ -111,7 +111,7 @@ impl AwsError {
             "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",
             codes.join(", ")
         );
-        Self { reasons, ..Self::new(Kind::TransactionCanceled, message) }
+        Self { reasons, ..Self::new(ErrorKind::TransactionCanceled, message) }
     }
 
     /// The error as AWS answers it.
@@ -122,7 +122,7 @@ impl AwsError {
         if let Some(item) = &self.item {
             object.item("Item", item.view());
         }
-        if self.kind == Kind::TransactionCanceled {
+        if self.kind == ErrorKind::TransactionCanceled {
             object.array("CancellationReasons", &self.reasons, |reason, out| {
                 let mut object = Object::begin(out);
                 if let Some(OpError::ConditionFailed(Some(item))) = reason {
@@ -135,7 +135,7 @@ impl AwsError {
                 object.end();
             });
         }
-        if !self.message.is_empty() && self.kind != Kind::UnknownOperation {
+        if !self.message.is_empty() && self.kind != ErrorKind::UnknownOperation {
             object.text(self.kind.message_member(), &self.message);
         }
         object.end();
@@ -153,7 +153,7 @@ fn code(reason: Option<&OpError>) -> &'static str {
 
 impl From<ItemError> for AwsError {
     fn from(error: ItemError) -> Self {
-        let kind = if error.is_serialization() { Kind::Serialization } else { Kind::Validation };
+        let kind = if error.is_serialization() { ErrorKind::Serialization } else { ErrorKind::Validation };
         Self::new(kind, error.to_string())
     }
 }
@@ -174,16 +174,17 @@ impl From<OpError> for AwsError {
             OpError::Expr(error) => error.into(),
             OpError::NoTable(_) => Self::not_found(),
             OpError::TableExists(name) => {
-                Self::new(Kind::ResourceInUse, format!("Table already exists: {name}"))
+                Self::new(ErrorKind::ResourceInUse, format!("Table already exists: {name}"))
             }
             OpError::NoIndex { .. } => Self::not_found(),
             OpError::IndexExists(_) => Self::validation("Attempting to create an index which already exists"),
             OpError::IndexCreating(name) => {
                 Self::validation(format!("Cannot read from backfilling global secondary index: {name}"))
             }
-            OpError::ConditionFailed(item) => {
-                Self { item, ..Self::new(Kind::ConditionalCheckFailed, "The conditional request failed") }
-            }
+            OpError::ConditionFailed(item) => Self {
+                item,
+                ..Self::new(ErrorKind::ConditionalCheckFailed, "The conditional request failed")
+            },
             error @ (OpError::UpdateTooLarge
             | OpError::UpdatesIndexKey(_)
             | OpError::TemplatesOverlap { .. }

@@ -42,8 +42,8 @@ impl Prepared {
         Ok(Self::read_apart(action, body, tables, true)??)
     }
 
-    /// Reads a write, one that stands alone or one of a transaction. What does not fit the schema of its table is told apart from what is wrong by itself: in a
-    /// transaction it is a reason to cancel.
+    /// Reads a write, one that stands alone or one of a transaction. What does not fit the schema of its table is told
+    /// apart from what is wrong by itself: in a transaction it is a reason to cancel.
     pub(super) fn read_apart(
         action: Action,
         body: Body<'_>,

@@ -68,7 +68,8 @@ impl<'j> Expressions<'j> {
         Ok(Self { body, binder })
     }
 
-    /// As [`Expressions::new`] for a part of a transaction, where placeholders are passed over if no expression takes them.
+    /// As [`Expressions::new`] for a part of a transaction, where placeholders are passed over if no expression takes
+    /// them.
     pub(super) fn if_used(body: Body<'j>, users: &[&str]) -> Result<Self, AwsError> {
         if users.iter().any(|name| body.get(name).is_some()) {
             return Self::new(body, users, users);

@@ -1,6 +1,6 @@
 //! What AWS's deserialiser accepts: the form of a request's JSON, before any of it is looked at for its meaning.
 
-use super::error::{AwsError, Kind};
+use super::error::{AwsError, ErrorKind};
 use crate::item::{ItemError, check_typed_item, check_typed_value, has_too_many_values};
 use serde_json::{Map, Value};
 
@@ -32,7 +32,7 @@ enum At {
 }
 
 fn refused(message: impl Into<String>) -> AwsError {
-    AwsError::new(Kind::Serialization, message)
+    AwsError::new(ErrorKind::Serialization, message)
 }
 
 const STRUCTURE: &str = "Start of structure or map found where not expected";
@@ -40,7 +40,7 @@ const STRUCTURE: &str = "Start of structure or map found where not expected";
 /// Reads a request's body.
 pub(super) fn parse(body: &[u8]) -> Result<Map<String, Value>, AwsError> {
     if has_too_many_values(body) {
-        return Err(AwsError::new(Kind::TooLarge, "The request has too many values."));
+        return Err(AwsError::new(ErrorKind::TooLarge, "The request has too many values."));
     }
     match serde_json::from_slice(body) {
         Ok(Value::Object(map)) => Ok(map),

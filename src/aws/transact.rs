@@ -3,7 +3,7 @@
 use super::body::{Body, Violations};
 use super::capacity::{Capacity, Units, blocks, read_blocks, read_units};
 use super::collections::Collections;
-use super::error::{AwsError, Kind};
+use super::error::{AwsError, ErrorKind};
 use super::items::{Action, Get, Prepared, constrain_get, constrain_write};
 use super::json::Object;
 use super::{Call, shape};
@@ -264,7 +264,7 @@ impl Token {
         };
         let Some(blocks) = blocks else {
             return Err(AwsError::new(
-                Kind::IdempotentParameterMismatch,
+                ErrorKind::IdempotentParameterMismatch,
                 "The request uses the same client token as a previous, but non-identical request",
             ));
         };

@@ -1,5 +1,5 @@
-//! Change streams of tables under the names of keys, `t@stream`: whoever reads finds them as any other stream, in every database;
-//! groups of readers may be made of them; nothing else writes to them.
+//! Change streams of tables under the names of keys, `t@stream`: whoever reads finds them as any other stream, in every
+//! database; groups of readers may be made of them; nothing else writes to them.
 
 #[cfg(test)]
 mod tests;

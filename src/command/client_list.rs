@@ -62,8 +62,8 @@ fn sizes(args: &[&[u8]]) -> (usize, usize) {
     (argv, argv + frames + digits(args.len()) + b"*\r\n".len())
 }
 
-/// One line of CLIENT LIST, without its end. `args` are those of the command that the client runs now, if it is the one that
-/// asks.
+/// One line of CLIENT LIST, without its end. `args` are those of the command that the client runs now, if it is the one
+/// that asks.
 pub(super) fn line(server: &Server, client: &ClientHandle, args: Option<&[&[u8]]>) -> String {
     let names = client.names.lock().clone();
     line_of(server, client, &names, args)

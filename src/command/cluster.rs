@@ -1,5 +1,5 @@
-//! CLUSTER and what belongs to it. There is no cluster mode; the commands say so as Redis does without it, so that clients
-//! which look for a cluster find out in the way they know.
+//! CLUSTER and what belongs to it. There is no cluster mode; the commands say so as Redis does without it, so that
+//! clients which look for a cluster find out in the way they know.
 
 use super::spec::*;
 use super::{Cx, Fail, Outcome};

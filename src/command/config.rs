@@ -119,7 +119,8 @@ fn rewrite(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
 const NO_DEFRAGMENTATION: &str = "Active defragmentation cannot be enabled: it requires a Redis server compiled with a \
      modified Jemalloc like the one shipped by default with the Redis source distribution";
 
-/// Brings a changed configuration to what it concerns. What can fail comes first, so that a refusal leaves all as it was.
+/// Brings a changed configuration to what it concerns. What can fail comes first, so that a refusal leaves all as it
+/// was.
 pub fn apply_settings(server: &Server, changed: &Changed, held: &Locked<'_>) -> Result<(), Refusal> {
     if changed.names.contains(&"activedefrag") && changed.new.accepted.activedefrag {
         // In a file it does no harm; who turns it on at run time waits for it to do something.

@@ -7,8 +7,8 @@ use crate::log::LogError;
 use crate::ops::OpError;
 use std::borrow::Cow;
 
-/// A command's error: the bytes after the protocol's minus sign. What clients sent is shown as it came, so it need not be
-/// text.
+/// A command's error: the bytes after the protocol's minus sign. What clients sent is shown as it came, so it need not
+/// be text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fail(pub Cow<'static, [u8]>);
 

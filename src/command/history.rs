@@ -1,5 +1,5 @@
-//! What COMMAND DOCS says of commands' past: which are deprecated, since when and in favour of what, and which version of
-//! Redis changed what.
+//! What COMMAND DOCS says of commands' past: which are deprecated, since when and in favour of what, and which version
+//! of Redis changed what.
 
 /// A deprecated command.
 pub(super) struct Deprecated {

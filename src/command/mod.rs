@@ -1,7 +1,7 @@
 //! The Redis surface: one file per family of commands, and the registry that lists them.
 //!
-//! A handler is synchronous, runs to completion and answers into the reply sink. It never waits, never touches a socket and
-//! never reads the clock. It touches only the keys that its spec declares; debug builds assert it.
+//! A handler is synchronous, runs to completion and answers into the reply sink. It never waits, never touches a socket
+//! and never reads the clock. It touches only the keys that its spec declares; debug builds assert it.
 
 // All handlers have one type, also those that cannot fail.
 #![allow(clippy::unnecessary_wraps)]

@@ -23,7 +23,7 @@ pub fn shown<'a>(command: &Command, args: &[&'a [u8]]) -> Vec<Cow<'a, [u8]>> {
         }
         "config|set" => {
             for at in (2..args.len()).step_by(2) {
-                if crate::config::find(args[at]).is_some_and(crate::config::Spec::is_secret) {
+                if crate::config::find(args[at]).is_some_and(crate::config::OptionSpec::is_secret) {
                     hide(at + 1);
                 }
             }

@@ -74,8 +74,8 @@ impl Command {
         !matches!(self.spec.group, "connection" | "transactions")
     }
 
-    /// Calls `visit` with each key as it is stored, which is what chooses the shard to lock, and with its table if it is a
-    /// table's. A key that may be a view, which depends on the database, is visited as both.
+    /// Calls `visit` with each key as it is stored, which is what chooses the shard to lock, and with its table if it
+    /// is a table's. A key that may be a view, which depends on the database, is visited as both.
     pub fn each_key(&self, tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(Option<u32>, &[u8])) {
         if let Some(find) = self.spec.item_keys {
             find(tables, args, &mut |found| visit(Some(found.table), found.key));

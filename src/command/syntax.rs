@@ -1,7 +1,7 @@
 //! The notation of a command's arguments, read into the tree that COMMAND DOCS shows.
 //!
-//! The notation is that of Redis's documentation: lower-case words are arguments, upper-case words are tokens, `[...]` may
-//! be left out, `<a | b>` is a choice, and `x [x ...]` is an argument that may be repeated.
+//! The notation is that of Redis's documentation: lower-case words are arguments, upper-case words are tokens, `[...]`
+//! may be left out, `<a | b>` is a choice, and `x [x ...]` is an argument that may be repeated.
 
 /// What an argument is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

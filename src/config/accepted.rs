@@ -2,21 +2,12 @@
 
 use super::choice::{SignalFlags, Word};
 use super::compound::{OomScores, Upstream};
-use super::settings::Settings;
 use super::spec::options;
 use super::value::{Secret, Text, int, memory};
 
 const MB: u64 = 1 << 20;
 const I32: i128 = i32::MAX as i128;
 const I64: i128 = i64::MAX as i128;
-
-fn within(settings: &Settings) -> &Accepted {
-    &settings.accepted
-}
-
-fn within_mut(settings: &mut Settings) -> &mut Accepted {
-    &mut settings.accepted
-}
 
 fn dbfilename_fault(name: &str) -> Option<&'static str> {
     name.contains('/').then_some("dbfilename can't be a path, just a filename")
@@ -82,7 +73,7 @@ fn nodename_fault(name: &str) -> Option<&'static str> {
 
 options! {
     /// The options that are accepted and reported back without an effect.
-    struct Accepted within (within, within_mut) {}
+    struct Accepted {}
 
     section "TLS", Some("Connections are not encrypted; put a TLS proxy in front, or use the unix socket.") => {
         /// The port for TLS connections.

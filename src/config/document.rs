@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::options::{OptionSpec, specs};
 use super::settings::Settings;
-use super::spec::{Change, Spec, specs};
+use super::spec::Change;
 
 /// What `itemory --version` prints.
 pub fn version() -> String {
@@ -99,13 +100,13 @@ pub fn sample_file() -> String {
     text
 }
 
-fn visible() -> impl Iterator<Item = &'static Spec> {
+fn visible() -> impl Iterator<Item = &'static OptionSpec> {
     specs().filter(|spec| !spec.is_hidden())
 }
 
 /// The options by their headings, in the order of the table.
-fn sections() -> impl Iterator<Item = (&'static str, Vec<&'static Spec>)> {
-    let mut sections: Vec<(&str, Vec<&Spec>)> = Vec::new();
+fn sections() -> impl Iterator<Item = (&'static str, Vec<&'static OptionSpec>)> {
+    let mut sections: Vec<(&str, Vec<&OptionSpec>)> = Vec::new();
     for spec in visible() {
         match sections.last_mut() {
             Some((section, options)) if *section == spec.section => options.push(spec),

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 
 use super::error::ConfigError;
+use super::options::{OptionSpec, find_spelling, specs};
 use super::rewrite;
 use super::settings::Settings;
-use super::spec::{Change, Spec, Trait, find_spelling, specs};
+use super::spec::{Change, Trait};
 use super::value::split_at_spaces;
 use crate::text::glob_match_nocase;
 
@@ -154,7 +155,7 @@ impl Config {
     }
 }
 
-type Resolved = (&'static Spec, &'static str);
+type Resolved = (&'static OptionSpec, &'static str);
 
 /// Finds the option of every pair and checks that it may be set at all, before any value is looked at.
 fn resolve(

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Place};
 use super::live::Config;
+use super::options::{OptionSpec, find, specs};
 use super::reader::Reader;
 use super::settings::Settings;
-use super::spec::{find, specs};
 
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,7 +226,7 @@ impl Variables {
             }
             let suffix = &name[PREFIX.len()..];
             let option = specs()
-                .flat_map(super::spec::Spec::spellings)
+                .flat_map(OptionSpec::spellings)
                 .find(|known| known.replace('-', "_").eq_ignore_ascii_case(suffix));
             match option {
                 Some(option) => {

@@ -6,8 +6,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Place};
+use super::options::{OptionSpec, find};
 use super::settings::{RenamedCommand, Settings};
-use super::spec::{Spec, find};
 use crate::text::{glob_match, quoted, split_words};
 
 /// How deep files may include each other.
@@ -106,7 +106,7 @@ impl Reader {
         Ok(())
     }
 
-    fn option(&mut self, spec: &'static Spec, values: &[Vec<u8>]) -> Result<Vec<PathBuf>, String> {
+    fn option(&mut self, spec: &'static OptionSpec, values: &[Vec<u8>]) -> Result<Vec<PathBuf>, String> {
         let again = !self.named.insert(spec.name);
         let split;
         let words = match values {
@@ -186,9 +186,9 @@ fn name_in(line: &[u8]) -> String {
 }
 
 /// A directive for an error. The values of secrets, and of names that may be a misspelt secret, are left out.
-fn shown(spec: Option<&Spec>, name: &[u8], values: &[Vec<u8>]) -> String {
+fn shown(spec: Option<&OptionSpec>, name: &[u8], values: &[Vec<u8>]) -> String {
     let mut text = name_in(name);
-    if spec.is_none_or(Spec::is_secret) && (!values.is_empty() || text.len() < name.len()) {
+    if spec.is_none_or(OptionSpec::is_secret) && (!values.is_empty() || text.len() < name.len()) {
         return format!("{text} ...");
     }
     for value in values {

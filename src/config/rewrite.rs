@@ -7,8 +7,8 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::options::{find, specs};
 use super::settings::Settings;
-use super::spec::{find, specs};
 use crate::text::split_words;
 
 /// The line that stands before what CONFIG REWRITE added; Redis's own, so that files can go back and forth.
@@ -106,7 +106,8 @@ impl OldFile {
 }
 
 /// Rewrites a file in one step: the new text goes to a temporary file beside it, is synced, and takes the old one's
-/// place. A file that does not exist is created. Permissions are kept, but what holds a password is for its owner alone.
+/// place. A file that does not exist is created. Permissions are kept, but what holds a password is for its owner
+/// alone.
 pub(super) fn rewrite_file(file: &Path, settings: &Settings) -> io::Result<()> {
     // A link stays a link: what it leads to is replaced.
     let target = match fs::canonicalize(file) {

@@ -14,14 +14,6 @@ const GB: u64 = 1 << 30;
 const I32: i128 = i32::MAX as i128;
 const I64: i128 = i64::MAX as i128;
 
-fn itself(settings: &Settings) -> &Settings {
-    settings
-}
-
-fn itself_mut(settings: &mut Settings) -> &mut Settings {
-    settings
-}
-
 /// A command that `rename-command` renamed, or took away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenamedCommand {
@@ -36,7 +28,7 @@ options! {
     ///
     /// A worker keeps the `Arc` of a snapshot and asks for a new one only when the generation of
     /// [`Config`](super::Config) has changed.
-    struct Settings within (itself, itself_mut) {
+    struct Settings {
         /// What `rename-command` lines ask for, in their order.
         renamed_commands: Vec<RenamedCommand> = Vec::new();
         /// Options that are known but have no effect.
@@ -44,7 +36,8 @@ options! {
     }
 
     section "Network", None => {
-        /// The addresses to listen on; `*` and `-::*` stand for all of IPv4 and IPv6. An address after a minus sign may be missing on the machine.
+        /// The addresses to listen on; `*` and `-::*` stand for all of IPv4 and IPv6. An address after a minus sign may
+        /// be missing on the machine.
         "bind" => bind: Vec<String> = vec!["127.0.0.1".to_owned(), "-::1".to_owned()], Live;
         /// The TCP port to listen on; 0 opens no TCP socket.
         "port" => port: u16 [int(0, 65535)] = 6379, Live;
@@ -77,7 +70,8 @@ options! {
         "logfile" => logfile: String = String::new(), Fixed;
         /// How log lines look: for people, or one JSON object per line.
         "log-format" => log_format: LogFormat = LogFormat::Pretty, Fixed;
-        /// How many times a second the server looks after expired keys, idle clients and statistics; kept between 1 and 500.
+        /// How many times a second the server looks after expired keys, idle clients and statistics; kept between 1 and
+        /// 500.
         "hz" => hz: u32 [int_clamped(0, I32, 1, 500)] = 10, Live;
     }
 
@@ -86,11 +80,14 @@ options! {
         "dir" => dir: PathBuf = PathBuf::from("./data"), Guarded + NotWhileLoading;
         /// Whether writes are logged. Without the log, only checkpoints outlive the process.
         "appendonly" => appendonly: bool = true, Live + NotWhileLoading;
-        /// When the log is forced to the disk: before a write is acknowledged, once a second, or when the operating system likes. A killed process loses nothing at any of them.
+        /// When the log is forced to the disk: before a write is acknowledged, once a second, or when the operating
+        /// system likes. A killed process loses nothing at any of them.
         "appendfsync" => appendfsync: AppendFsync = AppendFsync::Everysec, Live;
-        /// At `appendfsync everysec`, how many milliseconds a write may be acknowledged and not yet on disk before writers wait for the disk; 0 never has them wait.
+        /// At `appendfsync everysec`, how many milliseconds a write may be acknowledged and not yet on disk before
+        /// writers wait for the disk; 0 never has them wait.
         "log-max-unsynced-ms" => log_max_unsynced_ms: u64 [int(0, I64)] = 2000, Live;
-        /// Checkpoints when so many seconds have passed and so many changes were made since the last one; `""` turns them off.
+        /// Checkpoints when so many seconds have passed and so many changes were made since the last one; `""` turns
+        /// them off.
         "save" => save: Vec<SavePoint> = vec![
             SavePoint { seconds: 3600, changes: 1 },
             SavePoint { seconds: 300, changes: 100 },
@@ -138,7 +135,8 @@ options! {
         "maxclients" => maxclients: u32 [int(1, u32::MAX as i128)] = 10000, Live;
         /// The most bytes a client may send ahead of the answer before it is closed.
         "client-query-buffer-limit" => client_query_buffer_limit: u64 [memory(MB as i128, I64)] = GB, Live;
-        /// When a client that does not read its replies is closed: at the hard limit, or after so many seconds above the soft one; 0 is no limit. One line per class: `normal`, `replica`, `pubsub`.
+        /// When a client that does not read its replies is closed: at the hard limit, or after so many seconds above
+        /// the soft one; 0 is no limit. One line per class: `normal`, `replica`, `pubsub`.
         "client-output-buffer-limit" => client_output_buffer_limit: OutputLimits = OutputLimits {
             normal: OutputLimit { hard_bytes: 0, soft_bytes: 0, soft_seconds: 0 },
             replica: OutputLimit { hard_bytes: 256 * MB, soft_bytes: 64 * MB, soft_seconds: 60 },
@@ -161,7 +159,8 @@ options! {
         "item-max-partition-key-size" => item_max_partition_key_size: u64 [memory(1, 64 * KB as i128)] = 2048, Live;
         /// The longest sort key, in bytes.
         "item-max-sort-key-size" => item_max_sort_key_size: u64 [memory(1, 64 * KB as i128)] = 1024, Live;
-        /// How many bytes of items one reply of a query or scan holds before it ends with a cursor. The AWS interface has DynamoDB's limit of 1 mb.
+        /// How many bytes of items one reply of a query or scan holds before it ends with a cursor. The AWS interface
+        /// has DynamoDB's limit of 1 mb.
         "item-max-page-size" => item_max_page_size: u64 [memory(KB as i128, GB as i128)] = 64 * MB, Live;
         /// How many milliseconds the change streams of tables keep their records.
         "table-stream-retention-ms" => table_stream_retention_ms: u64 [int(1000, I64)] = 86_400_000, Live;
@@ -189,7 +188,8 @@ options! {
         "latency-tracking" => latency_tracking: bool = true, Live;
         /// The percentiles that INFO latencystats reports.
         "latency-tracking-info-percentiles" => latency_tracking_info_percentiles: Vec<f64> = vec![50.0, 99.0, 99.9], Live;
-        /// Which key events are published, and how: `K` and `E` choose the channels, `A` stands for all but `m` and `n`.
+        /// Which key events are published, and how: `K` and `E` choose the channels, `A` stands for all but `m` and
+        /// `n`.
         "notify-keyspace-events" => notify_keyspace_events: KeyspaceEvents = KeyspaceEvents::default(), Live;
     }
 
@@ -216,5 +216,29 @@ options! {
         "stream-node-max-bytes" => stream_node_max_bytes: u64 [memory(0, I64)] = 4096, Live;
         /// The most entries of one node of a stream; 0 is no limit.
         "stream-node-max-entries" => stream_node_max_entries: u64 [int(0, I64)] = 100, Live;
+    }
+}
+
+impl AsRef<Self> for Settings {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl AsMut<Self> for Settings {
+    fn as_mut(&mut self) -> &mut Self {
+        self
+    }
+}
+
+impl AsRef<Accepted> for Settings {
+    fn as_ref(&self) -> &Accepted {
+        &self.accepted
+    }
+}
+
+impl AsMut<Accepted> for Settings {
+    fn as_mut(&mut self) -> &mut Accepted {
+        &mut self.accepted
     }
 }

@@ -1,6 +1,5 @@
 //! What is known of an option, and the macro that declares a table of them.
 
-use super::settings::Settings;
 use super::value::Words;
 use crate::text::quoted;
 
@@ -27,10 +26,11 @@ pub(super) enum Trait {
 }
 
 /// Reads an option's words into the settings; `true` if the same source named the option before.
-pub(super) type Parse = fn(&mut Settings, &[Vec<u8>], bool) -> Result<(), String>;
+pub(super) type Parse<S> = fn(&mut S, &[Vec<u8>], bool) -> Result<(), String>;
 
-/// One option: everything that CONFIG, `--help`, the documentation and the sample file say derives from this.
-pub struct Spec {
+/// One option of the settings `S`: everything that CONFIG, `--help`, the documentation and the sample file say derives
+/// from this.
+pub struct Spec<S> {
     /// The name users write.
     pub name: &'static str,
     /// Other spellings of the name; CONFIG GET reports each beside the name, as Redis does.
@@ -46,14 +46,14 @@ pub struct Spec {
     pub(super) traits: &'static [Trait],
     pub(super) doc: &'static str,
     pub(super) always_written: bool,
-    pub(super) parse: Parse,
-    pub(super) show: fn(&Settings) -> Vec<u8>,
-    pub(super) lines: fn(&Settings) -> Vec<Words>,
-    pub(super) same: fn(&Settings, &Settings) -> bool,
+    pub(super) parse: Parse<S>,
+    pub(super) show: fn(&S) -> Vec<u8>,
+    pub(super) lines: fn(&S) -> Vec<Words>,
+    pub(super) same: fn(&S, &S) -> bool,
     pub(super) describe: fn() -> String,
 }
 
-impl Spec {
+impl<S> Spec<S> {
     /// What the option does, in one or two sentences.
     pub fn doc(&self) -> &'static str {
         self.doc.trim()
@@ -69,9 +69,9 @@ impl Spec {
         self.has(Trait::Hidden)
     }
 
-    /// What stands after the option's name in a file, an element per line. Whatever bytes the words consist of, they end
-    /// no line, and a line that is read gives the same words.
-    pub(super) fn written(&self, settings: &Settings) -> Vec<String> {
+    /// What stands after the option's name in a file, an element per line. Whatever bytes the words consist of, they
+    /// end no line, and a line that is read gives the same words.
+    pub(super) fn written(&self, settings: &S) -> Vec<String> {
         let line = |words: &Words| match words.as_slice() {
             [] => quoted(b""),
             words => words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
@@ -84,38 +84,20 @@ impl Spec {
     }
 
     /// The name and the other spellings.
-    pub fn spellings(&self) -> impl Iterator<Item = &'static str> + use<> {
+    pub fn spellings(&self) -> impl Iterator<Item = &'static str> + use<S> {
         std::iter::once(self.name).chain(self.aliases.iter().copied())
     }
-}
-
-/// All options, those with an effect first.
-pub fn specs() -> impl Iterator<Item = &'static Spec> {
-    super::settings::TABLE.iter().chain(super::accepted::TABLE)
-}
-
-/// Finds an option by any of its spellings, whatever the case. Linear in the number of options.
-pub fn find(name: &[u8]) -> Option<&'static Spec> {
-    find_spelling(name).map(|(spec, _)| spec)
-}
-
-/// As [`find`], with the spelling that was used.
-pub(super) fn find_spelling(name: &[u8]) -> Option<(&'static Spec, &'static str)> {
-    specs().find_map(|spec| {
-        let spelling = spec.spellings().find(|known| known.as_bytes().eq_ignore_ascii_case(name))?;
-        Some((spec, spelling))
-    })
 }
 
 /// Declares a struct with a field per option, its defaults, and the table of [`Spec`]s.
 ///
 /// An entry reads: doc comment, `"name" | "alias" => field: Type [rule] = default, Change + Trait;`. The rule may be
-/// left out. After `within` stand two functions that reach the struct inside [`Settings`]; after a section's name,
-/// why its options have no effect, or `None` if they have one.
+/// left out. After a section's name stands why its options have no effect, or `None` if they have one. The table serves
+/// all settings that contain the struct.
 macro_rules! options {
     (
         $(#[$about:meta])*
-        struct $Struct:ident within ($reach:path, $reach_mut:path) {
+        struct $Struct:ident {
             $($(#[$extra_doc:meta])* $extra:ident: $extra_type:ty = $extra_default:expr;)*
         }
         $(
@@ -139,32 +121,34 @@ macro_rules! options {
             }
         }
 
-        pub(super) static TABLE: &[$crate::config::spec::Spec] = &[$($({
-            use $crate::config::{settings::Settings, spec::{Change, Spec, options}, value::Value};
-            fn rule() -> <$type as Value>::Rule {
-                options!(@rule $($rule)?)
-            }
-            Spec {
-                name: $name,
-                aliases: &[$($alias),*],
-                section: $section,
-                change: Change::$change,
-                no_effect: $no_effect,
-                multi: <$type as Value>::MULTI,
-                traits: &[$($crate::config::spec::Trait::$trait),*],
-                doc: concat!($($doc),+),
-                always_written: <$type as Value>::ALWAYS_WRITTEN,
-                parse: |settings: &mut Settings, words, again| {
-                    let field = &mut $reach_mut(settings).$field;
-                    *field = <$type as Value>::parse(&rule(), words, field, again)?;
-                    Ok(())
-                },
-                show: |settings: &Settings| $reach(settings).$field.show(&rule()),
-                lines: |settings: &Settings| $reach(settings).$field.lines(&rule()),
-                same: |one, other| $reach(one).$field == $reach(other).$field,
-                describe: || <$type as Value>::describe(&rule()),
-            }
-        },)+)+];
+        pub(super) fn table<S: AsRef<$Struct> + AsMut<$Struct>>() -> &'static [$crate::config::spec::Spec<S>] {
+            use $crate::config::{spec::{Change, Spec, Trait, options}, value::Value};
+            const { &[$($({
+                fn rule() -> <$type as Value>::Rule {
+                    options!(@rule $($rule)?)
+                }
+                Spec {
+                    name: $name,
+                    aliases: &[$($alias),*],
+                    section: $section,
+                    change: Change::$change,
+                    no_effect: $no_effect,
+                    multi: <$type as Value>::MULTI,
+                    traits: &[$(Trait::$trait),*],
+                    doc: concat!($($doc),+),
+                    always_written: <$type as Value>::ALWAYS_WRITTEN,
+                    parse: |settings: &mut S, words, again| {
+                        let field = &mut settings.as_mut().$field;
+                        *field = <$type as Value>::parse(&rule(), words, field, again)?;
+                        Ok(())
+                    },
+                    show: |settings: &S| settings.as_ref().$field.show(&rule()),
+                    lines: |settings: &S| settings.as_ref().$field.lines(&rule()),
+                    same: |one: &S, other: &S| one.as_ref().$field == other.as_ref().$field,
+                    describe: || <$type as Value>::describe(&rule()),
+                }
+            },)+)+] }
+        }
     };
     (@rule) => { Default::default() };
     (@rule $rule:expr) => { $rule };

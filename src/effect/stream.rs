@@ -1,7 +1,7 @@
 //! What can happen to a stream, and its bytes.
 //!
-//! Everything is final: identifiers, times and counts were worked out before. What needs a stream that is not there does
-//! nothing, but for `Add`, `Node` and `Marks`, which make one.
+//! Everything is final: identifiers, times and counts were worked out before. What needs a stream that is not there
+//! does nothing, but for `Add`, `Node` and `Marks`, which make one.
 
 use super::codec::{EffectError, Reader, put_head};
 use super::parts::List;

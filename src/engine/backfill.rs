@@ -1,8 +1,8 @@
 //! Entering the items of a table into an index that was added later, piece by piece while commands run.
 //!
-//! From the moment an index exists, writers keep its entries. A walk over the table's partitions, shard by shard in their order,
-//! enters what was there before; it holds a shard for a few items at a time. An item that it comes upon has its entry already
-//! or lacks it, so that nothing depends on where the walk is. After a restart it begins again.
+//! From the moment an index exists, writers keep its entries. A walk over the table's partitions, shard by shard in
+//! their order, enters what was there before; it holds a shard for a few items at a time. An item that it comes upon
+//! has its entry already or lacks it, so that nothing depends on where the walk is. After a restart it begins again.
 
 use super::tables::{Index, Table};
 use super::{Engine, Over};
@@ -10,11 +10,10 @@ use crate::effect::Structural;
 use crate::env::process;
 use crate::item::{IndexStatus, ItemKeys, ItemRef, KeyBytes};
 use crate::store::{Holder, walk_order};
-use parking_lot::Mutex;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Items that are read while a shard is held once.
 const PIECE_ITEMS: usize = 32;
@@ -23,30 +22,14 @@ const HOLD: usize = 8;
 /// Bytes of items after which a piece ends.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// How far the items from before an index was added are entered.
-#[derive(Default)]
-pub struct Build {
-    /// Items looked at so far.
-    pub seen: AtomicU64,
-    /// The keys of the last one.
-    last: Mutex<Option<ItemKeys>>,
-}
-
-impl Build {
-    fn restart(&self) {
-        self.seen.store(0, Relaxed);
-        *self.last.lock() = None;
-    }
-}
-
 /// A few items of a table.
 struct Piece {
     items: Vec<(ItemKeys, Box<[u8]>)>,
 }
 
 impl Engine {
-    /// Completes indexes for about `micros` microseconds; returns whether there is more to do. In the background, and callable by
-    /// tests that own time.
+    /// Completes indexes for about `micros` microseconds; returns whether there is more to do. In the background, and
+    /// callable by tests that own time.
     pub fn build_indexes(&self, micros: u64, record: &mut Vec<u8>) -> bool {
         let end = self.clock.monotonic_micros() + micros;
         loop {

@@ -1,5 +1,5 @@
-//! What runs beside the workers: removing what has expired, freeing flushed databases, the second's sync, the log's upkeep, save
-//! points.
+//! What runs beside the workers: removing what has expired, freeing flushed databases, the second's sync, the log's
+//! upkeep, save points.
 
 use super::durability::{Level, Phase};
 use super::{Classes, Engine, EngineError, Over, Table, Tx};
@@ -13,10 +13,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 use std::time::Duration;
 
-/// Does one round of background work. A panic costs that round only: without the later ones nothing would expire or be synced
-/// any more, and nobody would notice.
+/// Does one round of background work. A panic costs that round only: without the later ones nothing would expire or be
+/// synced any more, and nobody would notice.
 fn survive(round: impl FnOnce()) {
-    // What a round leaves behind unwinding is as after any other early return: locks are given back, transactions logged.
+    // What a round leaves behind unwinding is as after any other early return: locks are given back, transactions
+    // logged.
     if std::panic::catch_unwind(AssertUnwindSafe(round)).is_err() {
         tracing::error!("a round of background work was given up; the next one follows");
     }
@@ -36,8 +37,8 @@ const LIFT_MILLIS: u64 = 2_000;
 const RETRY_MILLIS: u64 = 5_000;
 /// Bytes a second that the scrub reads.
 const SCRUB_RATE: u64 = 16 << 20;
-/// Microseconds that a tick spends on looking for what is due, times `active-expire-effort`. A store of a million keys with
-/// deadlines is looked through in a few ticks, a small one in each.
+/// Microseconds that a tick spends on looking for what is due, times `active-expire-effort`. A store of a million keys
+/// with deadlines is looked through in a few ticks, a small one in each.
 const TICK_MICROS: u64 = 2_000;
 
 impl Engine {
@@ -210,7 +211,8 @@ impl Engine {
         self.kept_until.load().is_some_and(|until| until > self.clock.instant())
     }
 
-    /// Removes keys if they have expired, as Redis does when a command comes upon them. No lock may be held by the caller.
+    /// Removes keys if they have expired, as Redis does when a command comes upon them. No lock may be held by the
+    /// caller.
     pub fn remove_expired<'k>(&self, db: usize, keys: impl Iterator<Item = &'k [u8]>, record: &mut Vec<u8>) {
         if self.refusal(0).is_some() || self.keeps_all() {
             return;
@@ -231,7 +233,8 @@ impl Engine {
         }
     }
 
-    /// Removes what is due in a shard, a few entries a hold so that nobody waits long. Also callable by tests that own time.
+    /// Removes what is due in a shard, a few entries a hold so that nobody waits long. Also callable by tests that own
+    /// time.
     pub fn expire_shard(&self, shard: usize, record: &mut Vec<u8>) {
         // What cannot be logged stays; readers do not see it anyway.
         while self.refusal(0).is_none() {
@@ -322,7 +325,8 @@ impl Engine {
         settings.save.iter().any(|point| dirty >= point.changes && age > point.seconds)
     }
 
-    /// Whether the log has grown by `auto-aof-rewrite-percentage` of what the last checkpoint holds, and above the minimum.
+    /// Whether the log has grown by `auto-aof-rewrite-percentage` of what the last checkpoint holds, and above the
+    /// minimum.
     fn log_has_grown(&self, settings: &Settings) -> bool {
         let (Some(stats), true) = (self.journal_stats(), settings.auto_aof_rewrite_percentage > 0) else {
             return false;

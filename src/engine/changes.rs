@@ -1,15 +1,16 @@
 //! Change streams of tables: what a change of an item adds to them, and how long it stays.
 //!
-//! The stream of table `t` is one Redis stream under the name `t@stream` in the database that is the server's own, so that it
-//! is found under that name in every database, no FLUSHDB harms it, and the log, checkpoints and memory know it as any other.
-//! A record is appended in the transaction of the item's change, under the lock of the stream's shard, which is taken
-//! before anything happens: as [`super::indexes`] does it for the shards of entries. So the order of records is the order of
-//! changes, of all items of the table.
+//! The stream of table `t` is one Redis stream under the name `t@stream` in the database that is the server's own, so
+//! that it is found under that name in every database, no FLUSHDB harms it, and the log, checkpoints and memory know it
+//! as any other. A record is appended in the transaction of the item's change, under the lock of the stream's shard,
+//! which is taken before anything happens: as [`super::indexes`] does it for the shards of entries. So the order of
+//! records is the order of changes, of all items of the table.
 //!
-//! A record has the fields `event` (INSERT, MODIFY or REMOVE), `keys`, as the view says `new` and `old`, `size` (its size in bytes by
-//! DynamoDB's rules), and `by` = `ttl` if the item's time had come. Keys and items are JSON with DynamoDB's type tags.
+//! A record has the fields `event` (INSERT, MODIFY or REMOVE), `keys`, as the view says `new` and `old`, `size` (its
+//! size in bytes by DynamoDB's rules), and `by` = `ttl` if the item's time had come. Keys and items are JSON with
+//! DynamoDB's type tags.
 
-use super::tables::{Table, Tables};
+use super::tables::{STREAM_SUFFIX, Table, Tables};
 use super::{Engine, Over, Tx};
 use crate::effect::{Effect, List, SYSTEM, StreamChange, Structural};
 use crate::item::{
@@ -21,8 +22,6 @@ use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// What follows a table's name in the name of its change stream.
-pub const STREAM_SUFFIX: &str = "@stream";
 /// Milliseconds between two rounds of removing old records.
 const TRIM_MILLIS: u64 = 1000;
 /// Records removed while a shard is held once.
@@ -124,9 +123,9 @@ fn put_keys(table: &Table, item: &ItemRef<'_>, out: &mut Vec<u8>) -> usize {
 }
 
 impl Tx<'_> {
-    /// Works out what a change of an item adds to its table's stream, and locks the stream; `None` if that cannot be had now. A
-    /// change that changes nothing adds nothing. What replaces an item whose time had come is new, and the old one's end is
-    /// recorded first.
+    /// Works out what a change of an item adds to its table's stream, and locks the stream; `None` if that cannot be
+    /// had now. A change that changes nothing adds nothing. What replaces an item whose time had come is new, and the
+    /// old one's end is recorded first.
     pub(super) fn reach_stream(
         &mut self,
         table: &Table,
@@ -181,8 +180,8 @@ impl Tx<'_> {
         self.locked.peek(SYSTEM, &table.stream_key, hash)?.value().stream()
     }
 
-    /// Makes the change stream of a table if it is to have one and it is not there; for whoever holds every shard. Places go on
-    /// behind those of earlier times.
+    /// Makes the change stream of a table if it is to have one and it is not there; for whoever holds every shard.
+    /// Places go on behind those of earlier times.
     pub fn settle_stream(&mut self, table: &Table) {
         if table.schema.streams.is_empty() {
             // What is left of a dropped table of this name has the stream.
@@ -209,8 +208,8 @@ impl Tx<'_> {
         }
     }
 
-    /// Takes the groups from the change stream of a table that is being dropped: nobody finds it under its name any more, and who
-    /// waits is told. For whoever holds every shard.
+    /// Takes the groups from the change stream of a table that is being dropped: nobody finds it under its name any
+    /// more, and who waits is told. For whoever holds every shard.
     pub fn retire_stream(&mut self, table: &Table) {
         let stream = self.change_stream_of(table);
         let groups: Vec<Vec<u8>> = stream
@@ -239,8 +238,8 @@ impl Tx<'_> {
         last.into_iter().chain(ends).max().unwrap_or_default()
     }
 
-    /// Removes records that are too old, by whole nodes if `roughly`; returns whether there may be more. The stream remembers
-    /// the last of them as deleted, so that readers can be told that they missed something.
+    /// Removes records that are too old, by whole nodes if `roughly`; returns whether there may be more. The stream
+    /// remembers the last of them as deleted, so that readers can be told that they missed something.
     fn trim_records(&mut self, table: &Table, roughly: bool) -> bool {
         let min_ms = self.now().saturating_sub(self.engine.stream_retention.load(Relaxed));
         let trim =
@@ -263,8 +262,8 @@ impl Tx<'_> {
 }
 
 impl Engine {
-    /// Removes old records of all change streams if the last time is a while ago; and streams that were disabled when their last
-    /// record is gone. Done in the background, and callable by tests that own time.
+    /// Removes old records of all change streams if the last time is a while ago; and streams that were disabled when
+    /// their last record is gone. Done in the background, and callable by tests that own time.
     pub fn trim_streams(&self, record: &mut Vec<u8>) {
         let (now, instant) = (self.clock.now_ms(), self.clock.instant());
         if !self.tables.any_stream() || self.next_trim.load().is_some_and(|next| next > instant) {

@@ -1,5 +1,5 @@
-//! Checkpoints: an image of every shard, each taken under its own shared lock while writes go on elsewhere, with the LSN
-//! that it reflects. No fork, no second copy of the data.
+//! Checkpoints: an image of every shard, each taken under its own shared lock while writes go on elsewhere, with the
+//! LSN that it reflects. No fork, no second copy of the data.
 //!
 //! ```text
 //! prologue  version u8 (3), log2 of the number of shards u8, next space u32le, then a record with the tables' effects
@@ -8,15 +8,15 @@
 
 use super::durability::LogState;
 use super::journal::NotNow;
+use super::save_state::CheckpointReport;
 use super::{Engine, EngineError};
 use crate::effect;
-use crate::env::{AtomicInstant, Clock, process};
+use crate::env::process;
 use crate::log::Log;
 use crate::log::checkpoint::{CheckpointWriter, Checkpoints};
 use crate::store::{Holder, Mode};
-use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::atomic::Ordering::*;
 
 /// The version of the prologue.
 pub(super) const PROLOGUE_VERSION: u8 = 3;
@@ -25,72 +25,6 @@ pub(super) const PROLOGUE_VERSION_OF_WHOLE_SHARDS: u8 = 2;
 /// Checkpoints of this version show large values at different times, all between the LSN of the chunk and the last one
 /// of the checkpoint; effects that are replayed over them do no harm.
 pub(super) const PROLOGUE_VERSION_OF_PIECES: u8 = 1;
-
-/// What a checkpoint did.
-#[derive(Clone, Debug)]
-pub struct CheckpointReport {
-    /// Every record up to this one is in it.
-    pub start_lsn: u64,
-    /// Bytes written.
-    pub bytes: u64,
-    /// How long it took, in ms.
-    pub millis: u64,
-    /// The longest time a shard was held, in microseconds.
-    pub longest_hold: u64,
-}
-
-/// The state of checkpoints, for INFO and the save points.
-pub struct SaveState {
-    /// Whether one is being written.
-    pub running: AtomicBool,
-    /// Whether one must be written, whatever the save points say.
-    pub due: AtomicBool,
-    /// When the running one began.
-    pub started: AtomicInstant,
-    /// When the last good one was finished, in ms since the epoch; at first the start of the server.
-    pub last_save: AtomicU64,
-    /// The same instant on this process's clock.
-    pub saved_at: AtomicInstant,
-    /// Whether the last one succeeded.
-    pub last_ok: AtomicBool,
-    /// How long the last one took, in ms; `u64::MAX` before the first.
-    pub last_millis: AtomicU64,
-    /// When the last one was tried; none before the first.
-    pub last_try: AtomicInstant,
-    /// How many shards the running one has begun to read, in ascending order; set while the last of them is held.
-    pub(super) shards_read: AtomicUsize,
-    /// Checkpoints finished since the start.
-    pub count: AtomicU64,
-    /// Log bytes appended when the last checkpoint began.
-    pub log_bytes: AtomicU64,
-    /// What the last one reported.
-    pub report: Mutex<Option<CheckpointReport>>,
-}
-
-impl SaveState {
-    pub(super) fn new(clock: &Clock) -> Self {
-        Self {
-            running: AtomicBool::new(false),
-            due: AtomicBool::new(false),
-            started: AtomicInstant::default(),
-            last_save: AtomicU64::new(clock.now_ms()),
-            saved_at: AtomicInstant::new(clock.instant()),
-            last_ok: AtomicBool::new(true),
-            last_millis: AtomicU64::new(u64::MAX),
-            last_try: AtomicInstant::default(),
-            shards_read: AtomicUsize::new(0),
-            count: AtomicU64::new(0),
-            log_bytes: AtomicU64::new(0),
-            report: Mutex::new(None),
-        }
-    }
-
-    /// Takes note that what is in memory is saved as of now.
-    pub(super) fn note_saved(&self, clock: &Clock) {
-        self.last_save.store(clock.now_ms(), Relaxed);
-        self.saved_at.store(Some(clock.instant()));
-    }
-}
 
 /// The right to write a checkpoint. A thread that panics with it has written none.
 pub(super) struct Running<'a> {
@@ -147,7 +81,8 @@ impl Engine {
         Some(Checkpoints::over(place.checkpoints(log.log_id(), log.epoch()), log.log_id()))
     }
 
-    /// Writes a checkpoint on the calling thread. `Busy` if one is being written, `Loading` if there is nothing sound to write.
+    /// Writes a checkpoint on the calling thread. `Busy` if one is being written, `Loading` if there is nothing sound
+    /// to write.
     pub fn save(&self) -> Result<(), EngineError> {
         self.run_save(&self.claim_save()?)
     }
@@ -284,8 +219,8 @@ impl Engine {
         Ok(Some(CheckpointReport { start_lsn, bytes, millis, longest_hold }))
     }
 
-    /// The LSN that the checkpoint begins with, and its prologue. All shards are held for an instant, so that no change of
-    /// the tables is under way.
+    /// The LSN that the checkpoint begins with, and its prologue. All shards are held for an instant, so that no change
+    /// of the tables is under way.
     ///
     /// A checkpoint of what is not logged shows changes that the log will never have. It begins with the record of a
     /// gap, so that an older checkpoint with the log behind it is never taken for the same.

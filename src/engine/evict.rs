@@ -1,54 +1,30 @@
 //! Eviction: making room before a command that needs memory.
 
 use super::{Classes, Engine, Over};
-use crate::config::{EvictionPolicy as Policy, Settings};
+use crate::config::{EvictionPolicy, Settings};
 use crate::effect::Effect;
 use crate::env::memory;
-use crate::store::{EvictionOrder, EvictionPolicy, Holder, Victim};
+use crate::store::{EvictionOrder, EvictionRule, Holder};
 
 /// Dead entries freed while a shard is held once.
 const HOLD: usize = 256;
-/// Candidates that are remembered from earlier samples. With it a handful of samples a victim comes close to the exact order.
-const POOL: usize = 16;
 /// Microseconds that one command waits for eviction, at the default tenacity.
 const PATIENCE: u64 = 500;
 
-/// The best candidates seen so far, the best last.
-#[derive(Default)]
-pub(super) struct Pool(Vec<Victim>);
-
-impl Pool {
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    fn add(&mut self, victim: Victim) {
-        if self.0.iter().any(|v| v.db == victim.db && v.key == victim.key) {
-            return;
-        }
-        let at = self.0.partition_point(|v| v.score <= victim.score);
-        if self.0.len() < POOL {
-            self.0.insert(at, victim);
-        } else if at > 0 {
-            self.0.insert(at, victim);
-            self.0.remove(0);
-        }
-    }
-}
-
-fn policy_of(policy: Policy) -> Option<EvictionPolicy> {
+fn rule_of(policy: EvictionPolicy) -> Option<EvictionRule> {
     let order = match policy {
-        Policy::Noeviction => return None,
-        Policy::AllkeysLru | Policy::VolatileLru => EvictionOrder::Lru,
-        Policy::AllkeysLfu | Policy::VolatileLfu => EvictionOrder::Lfu,
-        Policy::AllkeysRandom | Policy::VolatileRandom => EvictionOrder::Random,
-        Policy::VolatileTtl => EvictionOrder::Ttl,
+        EvictionPolicy::Noeviction => return None,
+        EvictionPolicy::AllkeysLru | EvictionPolicy::VolatileLru => EvictionOrder::Lru,
+        EvictionPolicy::AllkeysLfu | EvictionPolicy::VolatileLfu => EvictionOrder::Lfu,
+        EvictionPolicy::AllkeysRandom | EvictionPolicy::VolatileRandom => EvictionOrder::Random,
+        EvictionPolicy::VolatileTtl => EvictionOrder::Ttl,
     };
-    Some(EvictionPolicy { volatile: policy.volatile_only(), order })
+    Some(EvictionRule { volatile: policy.volatile_only(), order })
 }
 
 impl Engine {
-    /// Whether memory is below `maxmemory`, after evicting keys if the policy allows. No lock may be held by the caller.
+    /// Whether memory is below `maxmemory`, after evicting keys if the policy allows. No lock may be held by the
+    /// caller.
     #[inline]
     pub fn make_room(&self, settings: &Settings, record: &mut Vec<u8>) -> bool {
         settings.maxmemory == 0 || memory::used_bytes() <= settings.maxmemory || self.evict(settings, record)
@@ -74,35 +50,29 @@ impl Engine {
         if memory::used_bytes() <= settings.maxmemory {
             return true;
         }
-        let Some(policy) = policy_of(settings.maxmemory_policy) else { return false };
+        let Some(rule) = rule_of(settings.maxmemory_policy) else { return false };
         let patience = match settings.maxmemory_eviction_tenacity {
             100.. => u64::MAX,
             tenacity => PATIENCE * (u64::from(tenacity) + 10) / 20,
         };
         let began = self.clock.monotonic_micros();
-        let room = self.evict_until(settings, policy, began.saturating_add(patience), record);
+        let room = self.evict_until(settings, rule, began.saturating_add(patience), record);
         self.note_work(settings, "eviction-cycle", began);
         room
     }
 
-    fn evict_until(
-        &self,
-        settings: &Settings,
-        policy: EvictionPolicy,
-        end: u64,
-        record: &mut Vec<u8>,
-    ) -> bool {
+    fn evict_until(&self, settings: &Settings, rule: EvictionRule, end: u64, record: &mut Vec<u8>) -> bool {
         let now = self.clock.now_ms();
         let mut tries = 0u32;
         while memory::used_bytes() > settings.maxmemory {
             if self.refusal(0).is_some() || !self.state().permits_work() || self.works.revoked() {
                 return false;
             }
-            let Some((db, key)) = self.next_victim(policy, settings.maxmemory_samples as usize, now) else {
+            let Some((db, key)) = self.next_victim(rule, settings.maxmemory_samples as usize, now) else {
                 return false;
             };
             let one = self.clock.monotonic_micros();
-            self.evict_key(policy, db, &key, record);
+            self.evict_key(rule, db, &key, record);
             // Otherwise more would be evicted than is needed.
             self.store.reap_now();
             self.note_work(settings, "eviction-del", one);
@@ -116,25 +86,25 @@ impl Engine {
         true
     }
 
-    fn next_victim(&self, policy: EvictionPolicy, samples: usize, now: u64) -> Option<(usize, Vec<u8>)> {
+    fn next_victim(&self, rule: EvictionRule, samples: usize, now: u64) -> Option<(usize, Vec<u8>)> {
         // Shards are not locked under the pool's lock: CONFIG SET inside EXEC takes that while it holds shards.
         let mut found = Vec::new();
-        self.store.candidates(policy, samples, now, &mut |victim| found.push(victim));
+        self.store.candidates(rule, samples, now, &mut |victim| found.push(victim));
         let mut pool = self.pool.lock();
         if found.is_empty() {
             pool.clear();
         }
         found.into_iter().for_each(|victim| pool.add(victim));
-        pool.0.pop().map(|v| (v.db, v.key))
+        pool.pop().map(|v| (v.db, v.key))
     }
 
     /// Removes a candidate that still qualifies; it may be gone, or have changed, since it was looked at.
-    fn evict_key(&self, policy: EvictionPolicy, db: usize, key: &[u8], record: &mut Vec<u8>) {
+    fn evict_key(&self, rule: EvictionRule, db: usize, key: &[u8], record: &mut Vec<u8>) {
         let hash = self.store.hash(key);
         // If nothing may be changed now, nothing is evicted.
         let _ = self.transact_over(Holder::Eviction, Over::Hashes(&[hash]), db, record, |tx| {
             let found = tx.locked().peek(self.store.space(db), key, hash);
-            if found.is_some_and(|entry| !policy.volatile || entry.expire().is_some()) {
+            if found.is_some_and(|entry| !rule.volatile || entry.expire().is_some()) {
                 tx.apply(Effect::Delete { db: db as u32, key });
                 tx.tell(Classes::EVICTED, "evicted", key);
             }

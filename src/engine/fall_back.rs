@@ -10,21 +10,14 @@
 //! beside the others would mix two, and to bring all of them there would be to follow a log that this process has lost.
 
 use super::durability::{Event, Phase, State};
+use super::only::Only;
 use super::recover::{REREAD_PAUSE, RecoveryReport};
 use super::{Engine, EngineError, NotNow};
 use crate::log::{Log, Lsn};
 use crate::store::{Locked, Mode};
 use parking_lot::Mutex;
-use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-
-/// The shards whose keys an engine takes.
-pub(super) struct Only {
-    takes: Box<[bool]>,
-    /// Others from which something was moved into these.
-    lacks: Mutex<BTreeSet<usize>>,
-}
 
 /// Into how many groups the shards are divided that are taken back one after the other.
 const GROUPS: usize = 8;

@@ -10,9 +10,10 @@ use std::sync::atomic::Ordering::Relaxed;
 const RECORD_BYTES: usize = if cfg!(test) { 512 } else { 1 << 20 };
 
 impl Engine {
-    /// Gives the effects that build a shard's entries to `sink`, in records that are made one after the other, with the LSN
-    /// that they all reflect; returns the longest time that the shard was held in microseconds. There is at least one.
-    /// The LSN is read under the lock: whoever changes the shard later appends later. Shards are read in ascending order.
+    /// Gives the effects that build a shard's entries to `sink`, in records that are made one after the other, with the
+    /// LSN that they all reflect; returns the longest time that the shard was held in microseconds. There is at least
+    /// one. The LSN is read under the lock: whoever changes the shard later appends later. Shards are read in ascending
+    /// order.
     ///
     /// # Errors
     /// [`EngineError::Loading`] if the data was taken away meanwhile, and those of `sink`.

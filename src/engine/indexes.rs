@@ -1,27 +1,19 @@
 //! Secondary indexes: what a change of an item does to their entries.
 //!
-//! Entries of an index are items of a space of their own (`item/index.rs` draws them), changed by the same effects, in the same
-//! record and under the same locks as the item. So the log, checkpoints and undoing know nothing of indexes, and nothing
-//! is derived when the log is replayed.
+//! Entries of an index are items of a space of their own (`item/index.rs` draws them), changed by the same effects, in
+//! the same record and under the same locks as the item. So the log, checkpoints and undoing know nothing of indexes,
+//! and nothing is derived when the log is replayed.
 //!
-//! The entries of local indexes are in the item's own shard. Those of global indexes are in others, which are locked when the
-//! change is worked out, before any of it happens: without waiting, because others may wait for what is held already. If
-//! that fails the transaction is undone and run again, see [`super::Reach`].
+//! The entries of local indexes are in the item's own shard. Those of global indexes are in others, which are locked
+//! when the change is worked out, before any of it happens: without waiting, because others may wait for what is held
+//! already. If that fails the transaction is undone and run again, see [`super::Reach`].
 
+use super::aside::IndexWrite;
 use super::tables::{Index, Table};
 use super::{Engine, Tx};
 use crate::effect::{EffectError, ItemChange, Structural};
 use crate::item::{ItemKeys, ItemRef, entry_item};
 use smallvec::SmallVec;
-
-/// What an item's change did to an index: an entry was put, replaced or removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IndexWrite {
-    /// The index's space.
-    pub space: u32,
-    /// The larger of the entry's sizes before and after, in bytes by DynamoDB's rules.
-    pub bytes: usize,
-}
 
 /// What becomes of an item's entry in one index.
 struct Change {
@@ -146,8 +138,8 @@ impl Tx<'_> {
             .push(IndexWrite { space, bytes: before.max(after).unwrap_or(0) });
     }
 
-    /// Enters an item into an index, unless it is there as it should be. Changes nothing if the entry's shard cannot be had now,
-    /// whose hash it returns then.
+    /// Enters an item into an index, unless it is there as it should be. Changes nothing if the entry's shard cannot be
+    /// had now, whose hash it returns then.
     pub(super) fn enter(
         &mut self,
         table: &Table,

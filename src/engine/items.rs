@@ -1,5 +1,5 @@
-//! Items within a transaction. All changes of items go through here, so that what a table counts is exact and its indexes and its change
-//! stream hold what they should.
+//! Items within a transaction. All changes of items go through here, so that what a table counts is exact and its
+//! indexes and its change stream hold what they should.
 
 use super::{Engine, Over, Table, Tx};
 use crate::effect::ItemChange;
@@ -38,8 +38,8 @@ impl Tx<'_> {
         self.change_item(table, keys, None)
     }
 
-    /// The one place where an item changes, with its entries in indexes and its record in the stream; returns whether it was there. Nothing happens if the
-    /// transaction lacks shards for it, see [`Reach`].
+    /// The one place where an item changes, with its entries in indexes and its record in the stream; returns whether
+    /// it was there. Nothing happens if the transaction lacks shards for it, see [`Reach`].
     fn change_item(&mut self, table: &Table, keys: &ItemKeys, item: Option<&[u8]>) -> bool {
         if self.lacks_shards() {
             return true;

@@ -2,49 +2,16 @@
 //! that.
 
 use super::durability::{Event, Gate, Level, LogState, State};
+use super::open_log::Waker;
 use super::{Engine, EngineError};
-use crate::config::{AppendFsync, Settings};
 use crate::effect::{self, Effect, Structural};
 use crate::log::{Log, LogError, LogStats, Lsn};
 use crate::store::{Holder, Locked, Mode};
-use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
-use std::sync::{Arc, OnceLock};
 
 /// What INFO says of the log.
 pub type JournalStats = LogStats;
-
-/// Is called when replies may have become sendable; it returns at once.
-pub type Waker = Box<dyn Fn() + Send + Sync>;
-
-/// The log, once recovery has opened it.
-#[derive(Default)]
-pub(super) struct Journal {
-    log: OnceLock<Arc<Log>>,
-    /// Who is woken by a log that answers later.
-    wakers: Arc<Mutex<Vec<Waker>>>,
-}
-
-impl Journal {
-    pub(super) fn log(&self) -> Option<&Arc<Log>> {
-        self.log.get()
-    }
-
-    pub(super) fn set_log(&self, log: Arc<Log>) {
-        let wakers = Arc::clone(&self.wakers);
-        log.wake_by(Box::new(move || wake_all(&wakers)));
-        let _ = self.log.set(log);
-    }
-
-    /// Wakes whoever is woken by a log that answers later.
-    pub(super) fn wake(&self) {
-        wake_all(&self.wakers);
-    }
-}
-
-fn wake_all(wakers: &Mutex<Vec<Waker>>) {
-    wakers.lock().iter().for_each(|wake| wake());
-}
 
 /// How far the log has come when it was asked to settle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,14 +31,6 @@ pub enum NotNow {
     Refused(LogError),
     /// The server ends.
     Ending,
-}
-
-pub(super) fn level_of(settings: &Settings) -> Level {
-    match settings.appendfsync {
-        AppendFsync::Always => Level::Always,
-        AppendFsync::Everysec => Level::Everysec,
-        AppendFsync::No => Level::No,
-    }
 }
 
 impl Engine {
@@ -264,7 +223,8 @@ impl Engine {
         self.take_back_if_needed(state);
     }
 
-    /// Why writes are refused at present: the log has failed for good, or the disk is full. One relaxed load when all is well.
+    /// Why writes are refused at present: the log has failed for good, or the disk is full. One relaxed load when all
+    /// is well.
     #[inline]
     pub fn refusal(&self, bytes: usize) -> Option<LogError> {
         if self.state().log() == LogState::Off {

@@ -1,9 +1,9 @@
 //! Lifting: the hashes that fit the template of a table become its items, one by one while commands run.
 //!
-//! From the moment a table has its template it is *lifting*. A command on a key that fits the template lifts the hash first, if
-//! it is still there, so that every key is at any time either a hash or an item, and seen as what it is; item commands do not
-//! know the table yet. A walk over the shards lifts the rest, and then the table is ready. No new key can come to fit the
-//! template meanwhile. After a restart the walk begins again.
+//! From the moment a table has its template it is *lifting*. A command on a key that fits the template lifts the hash
+//! first, if it is still there, so that every key is at any time either a hash or an item, and seen as what it is; item
+//! commands do not know the table yet. A walk over the shards lifts the rest, and then the table is ready. No new key
+//! can come to fit the template meanwhile. After a restart the walk begins again.
 
 use super::events::ItemsTell;
 use super::{Engine, Over, Table, Tx, VIEW_DB};
@@ -82,8 +82,8 @@ impl Tx<'_> {
         }
     }
 
-    /// Makes an item of the hash of this name, if it is there. The shards of both are locked exclusively; if others are lacking,
-    /// nothing happens.
+    /// Makes an item of the hash of this name, if it is there. The shards of both are locked exclusively; if others are
+    /// lacking, nothing happens.
     ///
     /// # Errors
     /// When it cannot become one. It stays what it is then.
@@ -130,8 +130,8 @@ impl Engine {
         locked.entries(shard).filter(fits).map(|entry| Box::from(entry.key())).collect()
     }
 
-    /// Checks that the hashes that fit a schema's template can become items of the table, which is none if it is yet to be
-    /// created. Each key is looked at by itself; no lock is held by the caller.
+    /// Checks that the hashes that fit a schema's template can become items of the table, which is none if it is yet to
+    /// be created. Each key is looked at by itself; no lock is held by the caller.
     ///
     /// # Errors
     /// The first key that cannot.
@@ -200,7 +200,7 @@ impl Engine {
         let keys = Self::keys_of(&table.schema, template, name, limits)?;
         let hashes = [self.store.hash(name), self.store.hash(&keys.pk)];
         // Other settings may change meanwhile, and an index become complete.
-        let same = |now: &Table| now.schema.lifting && now.schema.keyspace == table.schema.keyspace;
+        let same = |now: &Table| now.schema.lifting && now.schema.template == table.schema.template;
         let lifted = self.transact_over(Holder::Lifting, Over::Hashes(&hashes), VIEW_DB, record, |tx| {
             tx.expect_more_shards();
             match self.tables.by_id(table.id) {

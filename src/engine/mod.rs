@@ -1,11 +1,13 @@
 //! The engine joins store and log: transactions, commits, recovery, checkpoints, and what runs in the background.
 //!
 //! Invariants: an effect is applied to memory and appended to the log under the same shard locks, so the log's order
-//! is memory's order, key by key. A reply that shows a write waits until [`Engine::settled`] says that the write is as durable
-//! as `appendfsync` asks.
+//! is memory's order, key by key. A reply that shows a write waits until [`Engine::settled`] says that the write is as
+//! durable as `appendfsync` asks.
 
+mod aside;
 mod backfill;
 mod background;
+mod build;
 mod catch_up;
 mod changes;
 mod checkpoint;
@@ -19,8 +21,12 @@ mod indexes;
 mod items;
 mod journal;
 mod lift;
+mod only;
+mod open_log;
+mod pool;
 mod reconfigure;
 mod recover;
+mod save_state;
 mod sourced;
 mod statistics;
 mod streams;
@@ -34,17 +40,17 @@ mod undo;
 mod views;
 mod works;
 
-pub use backfill::Build;
-pub use changes::STREAM_SUFFIX;
-pub use checkpoint::{CheckpointReport, SaveState};
+pub use aside::IndexWrite;
+pub use build::Build;
 pub use durability::{Event, Gate, Level, LogState, Phase, State};
 pub use events::{Classes, KeyEvent, KeyEvents, Listener, Listeners};
-pub use indexes::IndexWrite;
-pub use journal::{JournalStats, NotNow, Settling, Waker};
+pub use journal::{JournalStats, NotNow, Settling};
 pub use lift::{LiftError, item_of_hash};
+pub use open_log::Waker;
 pub use recover::RecoveryReport;
+pub use save_state::{CheckpointReport, SaveState};
 pub use statistics::Statistics;
-pub use tables::{Index, LocalTable, Source, Table, TableCounts, Tables};
+pub use tables::{Index, LocalTable, STREAM_SUFFIX, Source, Table, TableCounts, Tables};
 pub use transact::{Over, UnitOfWork};
 pub use tx::{EFFECT_BYTES, Tx};
 pub use undo::Reach;
@@ -55,7 +61,7 @@ use crate::env::{AtomicInstant, Clock, Disk, Random};
 use crate::log::{FolderPlace, LogError, LogPlace};
 use crate::store::Store;
 use durability::Machine;
-use journal::Journal;
+use open_log::Journal;
 use parking_lot::{Condvar, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
@@ -159,7 +165,7 @@ pub struct Engine {
     machine: Machine,
     works: Works,
     /// The shards whose keys it takes, where it stands beside another engine; otherwise all.
-    only: Option<fall_back::Only>,
+    only: Option<only::Only>,
     /// Whether the log's failure has been taken note of.
     failing: AtomicBool,
     /// For how many microseconds a record may be written and not synced at `everysec`; 0 for any time.
@@ -176,7 +182,7 @@ pub struct Engine {
     /// When they are looked through next, in ms since the epoch.
     next_trim: AtomicInstant,
     /// Candidates for eviction.
-    pool: Mutex<evict::Pool>,
+    pool: Mutex<pool::Pool>,
     stopping: Mutex<bool>,
     wake: Condvar,
     /// Held by whoever works on the store beside the commands, with a permit of `works`. Taken before any shard.
@@ -203,8 +209,8 @@ impl Engine {
         engine
     }
 
-    /// An engine over the data folder that the settings name. It is empty and answers LOADING until [`Engine::recover`] is
-    /// done.
+    /// An engine over the data folder that the settings name. It is empty and answers LOADING until [`Engine::recover`]
+    /// is done.
     pub fn on_disk(settings: Arc<Settings>, clock: Clock, disk: Arc<dyn Disk>) -> Self {
         let place = FolderPlace::new(disk, &settings.dir);
         Self::over(settings, clock, Arc::new(place))
@@ -230,7 +236,7 @@ impl Engine {
             save: SaveState::new(&clock),
             slow_work: OnceLock::new(),
             journal: Journal::default(),
-            machine: Machine::new(journal::level_of(&settings)),
+            machine: Machine::new(open_log::level_of(&settings)),
             works: Works::default(),
             only: None,
             failing: AtomicBool::new(false),

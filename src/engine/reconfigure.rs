@@ -1,7 +1,7 @@
 //! What CONFIG SET does to the engine: thresholds, eviction clock, and the switches of durability.
 
 use super::durability::{Event, LogState};
-use super::journal::level_of;
+use super::open_log::level_of;
 use super::{Engine, EngineError};
 use crate::config::Settings;
 use crate::env::memory;

@@ -1,7 +1,7 @@
 //! Recovery: the newest sound checkpoint, then the log behind it.
 //!
-//! A checkpoint's shards were read at different LSNs. A record up to the last of these is applied to a shard only if it is newer
-//! than the shard's image; records behind it are applied as they are.
+//! A checkpoint's shards were read at different LSNs. A record up to the last of these is applied to a shard only if it
+//! is newer than the shard's image; records behind it are applied as they are.
 
 use super::checkpoint::{PROLOGUE_VERSION, PROLOGUE_VERSION_OF_PIECES, PROLOGUE_VERSION_OF_WHOLE_SHARDS};
 use super::durability::{Event, LogState, Phase, State};
@@ -322,8 +322,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Refuses what belongs to a database that there is not: it would be in memory where nobody sees it, and missing from the next
-    /// checkpoint.
+    /// Refuses what belongs to a database that there is not: it would be in memory where nobody sees it, and missing
+    /// from the next checkpoint.
     #[inline]
     fn check_database(&self, effect: &Effect<'_>) -> Result<(), Unfit> {
         let databases = self.store.databases();

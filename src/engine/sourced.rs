@@ -1,16 +1,16 @@
 //! Keys that are made from others: moved, copied, or combined.
 //!
 //! # What the log says of them
-//! The log names the sources in place of the value where every replay has them as they were. A replay begins with a checkpoint
-//! whose shards were read one after the other, and applies a record to a shard only if it is newer than the shard's
-//! image. What takes something from one shard to another is
+//! The log names the sources in place of the value where every replay has them as they were. A replay begins with a
+//! checkpoint whose shards were read one after the other, and applies a record to a shard only if it is newer than the
+//! shard's image. What takes something from one shard to another is
 //! - newer than both images, or there is no checkpoint: the source is what it was just before;
 //! - newer than the source's image alone: the target's image shows it, and what was moved goes;
 //! - newer than neither: both images show it;
-//! - newer than the target's image alone: the source's image may not have the value any more, and the target's does not have it
-//!   yet. So it must not be in the log. It can only be what happened when a checkpoint had read the target's shard and
-//!   not yet the source's, and whoever holds both shards knows that from `SaveState::shards_read`, which is set while the
-//!   shard that is read is held. The record holds the value as a whole then, as effects on one key each.
+//! - newer than the target's image alone: the source's image may not have the value any more, and the target's does not
+//!   have it yet. So it must not be in the log. It can only be what happened when a checkpoint had read the target's
+//!   shard and not yet the source's, and whoever holds both shards knows that from `SaveState::shards_read`, which is
+//!   set while the shard that is read is held. The record holds the value as a whole then, as effects on one key each.
 //!
 //! Small values are written as a whole too, so that reading a few shards anew rarely needs others.
 
@@ -34,9 +34,10 @@ fn is_small(entry: &Entry) -> bool {
 }
 
 impl Tx<'_> {
-    /// Moves what is at a live key to another one, or to the same one in another database, in place of what is there. Deadlines
-    /// and access figures go along, and it counts as an access. Both shards are locked exclusively. O(1), unless a
-    /// checkpoint is being written that has read the target's shard and not yet the key's: then O(size of the value).
+    /// Moves what is at a live key to another one, or to the same one in another database, in place of what is there.
+    /// Deadlines and access figures go along, and it counts as an access. Both shards are locked exclusively. O(1),
+    /// unless a checkpoint is being written that has read the target's shard and not yet the key's: then O(size of the
+    /// value).
     ///
     /// # Errors
     /// Those of [`Tx::ask`]; nothing was changed then.
@@ -92,8 +93,8 @@ impl Tx<'_> {
         out
     }
 
-    /// Copies a live key's value and deadline to another key, or the same one in another database, in place of what is there.
-    /// Both shards are locked exclusively. O(size of the value).
+    /// Copies a live key's value and deadline to another key, or the same one in another database, in place of what is
+    /// there. Both shards are locked exclusively. O(size of the value).
     ///
     /// # Errors
     /// Those of [`Tx::ask`]; nothing was changed then.
@@ -130,8 +131,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Puts a combination of what live strings are at some keys in place of what is at a key, which is deleted if the result is
-    /// empty; returns the length of the result. All shards are locked exclusively. O(sum of the lengths).
+    /// Puts a combination of what live strings are at some keys in place of what is at a key, which is deleted if the
+    /// result is empty; returns the length of the result. All shards are locked exclusively. O(sum of the lengths).
     ///
     /// # Errors
     /// Those of [`Tx::ask`]; nothing was changed then.
@@ -200,7 +201,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Whether every replay of an effect that happens now has its sources. Their shards and the target's are held exclusively.
+    /// Whether every replay of an effect that happens now has its sources. Their shards and the target's are held
+    /// exclusively.
     pub(super) fn replays(&self, effect: &Effect<'_>) -> bool {
         let (read, store) = (self.engine.save.shards_read.load(Relaxed), &self.engine.store);
         let Some(to) = effect.shard_key() else { return true };
@@ -217,8 +219,8 @@ impl Tx<'_> {
 }
 
 impl Engine {
-    /// Replays an effect that takes something from elsewhere, on those of its shards that it is newer than. `hash` is that of
-    /// the key that it is taken to.
+    /// Replays an effect that takes something from elsewhere, on those of its shards that it is newer than. `hash` is
+    /// that of the key that it is taken to.
     ///
     /// # Errors
     /// If it needs what is not there any more.

@@ -1,7 +1,6 @@
 //! The tables that exist: names, ids, schemas.
 
-use super::backfill::Build;
-use super::changes::STREAM_SUFFIX;
+use super::build::Build;
 use crate::effect::{Effect, EffectError, Structural};
 use crate::item::{IndexSchema, IndexStatus, ItemRef, Number, TableSchema, Template, entry_item};
 use crate::store::Entry;
@@ -13,6 +12,9 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
+
+/// What follows a table's name in the name of its change stream.
+pub const STREAM_SUFFIX: &str = "@stream";
 
 /// One table.
 pub struct Table {
@@ -45,8 +47,8 @@ pub struct Index {
 }
 
 impl Index {
-    /// An index as a changed schema has it; it keeps what it counted before, and how far it is unless its entries are to be written
-    /// again.
+    /// An index as a changed schema has it; it keeps what it counted before, and how far it is unless its entries are
+    /// to be written again.
     fn new(schema: &IndexSchema, old: Option<&Table>, same_entries: bool) -> Self {
         let old = old.and_then(|old| old.indexes.iter().find(|index| index.schema.space == schema.space));
         let counts = old.map(|old| Arc::clone(&old.counts)).unwrap_or_default();
@@ -65,7 +67,8 @@ impl Table {
         self.expiry(item).filter(|at| is_time(*at, now))
     }
 
-    /// The time that an item's TTL attribute says, in ms since the epoch, whether or not it is one at which items expire.
+    /// The time that an item's TTL attribute says, in ms since the epoch, whether or not it is one at which items
+    /// expire.
     pub(super) fn expiry(&self, item: &ItemRef<'_>) -> Option<u64> {
         seconds_to_millis(item.get(self.schema.ttl.as_ref()?)?.as_number()?)
     }
@@ -170,8 +173,8 @@ impl TableCounts {
 struct Inner {
     by_name: AHashMap<String, Arc<Table>>,
     by_id: AHashMap<u32, Arc<Table>>,
-    /// What is left of tables that were dropped, as long as their change streams can be read: by their names, which other
-    /// tables may have by now, and among the tables by their ids.
+    /// What is left of tables that were dropped, as long as their change streams can be read: by their names, which
+    /// other tables may have by now, and among the tables by their ids.
     dropped: AHashMap<String, Arc<Table>>,
     /// What each index's space holds.
     indexes: AHashMap<u32, Arc<TableCounts>>,
@@ -196,7 +199,8 @@ impl Inner {
     }
 }
 
-/// A table as one thread holds it: copies cost nothing that threads would share, which is what the second pointer is for.
+/// A table as one thread holds it: copies cost nothing that threads would share, which is what the second pointer is
+/// for.
 #[allow(clippy::redundant_allocation)]
 #[derive(Clone)]
 pub struct LocalTable(pub(super) Rc<Arc<Table>>);
@@ -228,7 +232,8 @@ thread_local! {
 /// Numbers for sets of tables, so that a thread that serves several engines does not mix them up.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-/// All tables. They change only while every shard is locked, so what a transaction looked up stays true under its locks.
+/// All tables. They change only while every shard is locked, so what a transaction looked up stays true under its
+/// locks.
 pub struct Tables {
     pub(super) id: u64,
     inner: RwLock<Inner>,
@@ -309,8 +314,8 @@ impl Tables {
         self.inner.read().by_name.get(std::str::from_utf8(name).ok()?).cloned()
     }
 
-    /// Changes with every change of the tables. What was worked out from a schema before a shard was locked holds under the
-    /// lock if this is still the same.
+    /// Changes with every change of the tables. What was worked out from a schema before a shard was locked holds under
+    /// the lock if this is still the same.
     pub fn generation(&self) -> u64 {
         self.generation.load(Acquire)
     }
@@ -345,8 +350,8 @@ impl Tables {
         self.recorded.load(Relaxed) & table_bit(table) != 0
     }
 
-    /// Whether any table has a global index or a change stream, so that changes of items may reach beyond the shards of their
-    /// keys.
+    /// Whether any table has a global index or a change stream, so that changes of items may reach beyond the shards of
+    /// their keys.
     #[inline]
     pub fn any_reaches_afar(&self) -> bool {
         self.afar.load(Relaxed) != 0

@@ -1,11 +1,9 @@
 //! A transaction: locked shards, and the effects that happen under them as one log record.
 
 use super::Engine;
+use super::aside::{Aside, Undo};
 use super::durability::State;
 use super::events::Telling;
-use super::indexes::IndexWrite;
-use super::undo::Undo;
-use super::views::StandIn;
 use crate::effect::{self, Effect, FieldExpire, HashChange, Structural, Subject};
 use crate::log::LogError;
 use crate::store::{Entry, Locked};
@@ -14,15 +12,6 @@ use std::cell::Cell;
 
 /// More than an effect takes beside the keys and values in it.
 pub const EFFECT_BYTES: usize = 64;
-
-/// What a transaction keeps about items and their views.
-#[derive(Default)]
-pub(super) struct Aside {
-    /// What the changes of items did to indexes.
-    pub(super) index_writes: Vec<IndexWrite>,
-    /// What is read under the names of views.
-    pub(super) stand_ins: Vec<StandIn>,
-}
 
 /// A unit of work's view of the store, which [`Engine::transact`] makes. It ends with [`Tx::commit`], which appends what
 /// happened to the log while the shards are still locked.
@@ -234,8 +223,8 @@ impl<'a> Tx<'a> {
         self.engine.refusal(self.record.len() + bytes).map_or(Ok(()), Err)
     }
 
-    /// Whether the record has room for so many bytes more, whatever the disk says: for the commands of a transaction that was
-    /// let in.
+    /// Whether the record has room for so many bytes more, whatever the disk says: for the commands of a transaction
+    /// that was let in.
     ///
     /// # Errors
     /// [`LogError::TooLarge`].

@@ -5,18 +5,6 @@
 use super::Tx;
 use crate::item::ItemRef;
 
-/// What a transaction keeps to undo its effects, beside what the store has recorded.
-#[derive(Default)]
-pub(super) struct Undo {
-    /// Spaces, and how many items and bytes more they count.
-    counts: Vec<(u32, i64, i64)>,
-    /// Whether it was asked to be all or nothing.
-    all_or_nothing: bool,
-    refused: bool,
-    /// Hashes whose shards it needs and could not have. From then on nothing more happens in it.
-    lacking: Vec<u64>,
-}
-
 /// Shards that a unit of work turned out to need beyond those of its keys, because a change of an item changes entries
 /// of indexes elsewhere. A round that lacked some was undone, and the next one locks these as well. Nobody waits for a
 /// shard while holding one, so no two transactions can wait for each other. Each round asks for more shards and the last
@@ -67,8 +55,8 @@ impl Reach {
 }
 
 impl Tx<'_> {
-    /// From now on the transaction is all or nothing: every effect can be undone by [`Tx::roll_back`]. Structural effects cannot,
-    /// and must not follow.
+    /// From now on the transaction is all or nothing: every effect can be undone by [`Tx::roll_back`]. Structural
+    /// effects cannot, and must not follow.
     pub fn begin_undo(&mut self) {
         self.expect_more_shards();
         if let Some(undo) = &mut self.undo {
@@ -76,8 +64,8 @@ impl Tx<'_> {
         }
     }
 
-    /// From now on every effect can be undone, so that the transaction can be run again if it lacks shards, see [`Reach`]. One that
-    /// changes a single item, and nothing before that, needs no undoing.
+    /// From now on every effect can be undone, so that the transaction can be run again if it lacks shards, see
+    /// [`Reach`]. One that changes a single item, and nothing before that, needs no undoing.
     pub fn expect_more_shards(&mut self) {
         debug_assert!(self.effects == 0, "what has happened cannot be undone any more");
         self.undo.get_or_insert_default();

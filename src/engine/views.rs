@@ -1,13 +1,14 @@
 //! Views: keys of database 0 that stand for items, by the templates of the tables' schemas.
 //!
-//! Whether a key is a view is the templates' to say alone, and no such key is ever stored: what is read under its name is a
-//! *stand-in*, a hash made of the item. While no table has a template, all this costs one relaxed load.
+//! Whether a key is a view is the templates' to say alone, and no such key is ever stored: what is read under its name
+//! is a *stand-in*, a hash made of the item. While no table has a template, all this costs one relaxed load.
 
 use super::Engine;
+use super::aside::StandIn;
 use super::tables::{LocalTable, Table, Tables};
 use super::tx::Tx;
 use crate::item::{
-    ItemError, ItemKeys, ItemLimits, ItemRef, KeyBytes, KeyTexts, Template, ValueRef, put_key,
+    AttributeValueRef, ItemError, ItemKeys, ItemLimits, ItemRef, KeyBytes, KeyTexts, Template, put_key,
 };
 use crate::store::collection::ItemsRef;
 use crate::store::entry::Parts;
@@ -83,8 +84,8 @@ impl Tables {
         })
     }
 
-    /// Where the item is that a key stands for: its table, and its partition key as it is stored. For the locks; a key that is
-    /// refused has none.
+    /// Where the item is that a key stands for: its table, and its partition key as it is stored. For the locks; a key
+    /// that is refused has none.
     pub fn view_place(&self, key: &[u8]) -> Option<(u32, KeyBytes)> {
         let view = self.view_of(key).ok()??;
         let mut stored = KeyBytes::new();
@@ -152,10 +153,10 @@ impl Table {
 const UNIT_SHIFT: u32 = u64::BITS - POSITION_BITS;
 
 impl Engine {
-    /// One step of a walk over the keys that are views: visits about `count` of their names from a position on, and returns the
-    /// position to go on from, if there is more. All tables are walked together in the order of their partitions, so that every
-    /// item that is there throughout is visited exactly once; the items of one partition key come in one step. Each shard is
-    /// locked by itself, unless `locked` holds them all.
+    /// One step of a walk over the keys that are views: visits about `count` of their names from a position on, and
+    /// returns the position to go on from, if there is more. All tables are walked together in the order of their
+    /// partitions, so that every item that is there throughout is visited exactly once; the items of one partition key
+    /// come in one step. Each shard is locked by itself, unless `locked` holds them all.
     pub fn walk_views(
         &self,
         locked: &Locked<'_>,
@@ -189,18 +190,12 @@ impl Engine {
         cut
     }
 
-    /// How many keys of database 0 are views: items of tables with templates, expired ones that are still there included.
+    /// How many keys of database 0 are views: items of tables with templates, expired ones that are still there
+    /// included.
     pub fn view_count(&self) -> u64 {
         shown::note_everything();
         self.tables.with_templates().iter().map(|table| table.counts.items.load(Relaxed)).sum()
     }
-}
-
-/// What is read under the name of a view while a command runs.
-pub(super) struct StandIn {
-    key: Box<[u8]>,
-    /// The hash, if there is an item.
-    pub(super) entry: Option<Entry>,
 }
 
 impl Tx<'_> {
@@ -210,8 +205,8 @@ impl Tx<'_> {
         self.aside.as_ref()?.stand_ins.iter().find(|stand_in| *stand_in.key == *key)
     }
 
-    /// From now on lookups of this key in the current database find a hash made of the item, or nothing if there is none. The
-    /// item's shard is locked.
+    /// From now on lookups of this key in the current database find a hash made of the item, or nothing if there is
+    /// none. The item's shard is locked.
     pub fn stand_in(&mut self, key: &[u8], table: &Table, keys: &ItemKeys) {
         let entry = self.partition(table.id, &keys.pk).and_then(|partition| {
             let clock = partition.clock();
@@ -241,7 +236,7 @@ fn hash_of(locked: &Locked<'_>, key: &[u8], item: &ItemRef<'_>, expire: Option<u
     let mut payload = Vec::with_capacity(item.as_bytes().len() + 32);
     let mut text = Vec::new();
     for (name, value) in *item {
-        if let ValueRef::S(bytes) | ValueRef::B(bytes) = value {
+        if let AttributeValueRef::S(bytes) | AttributeValueRef::B(bytes) = value {
             pack_field(&mut payload, false, name, bytes, 0);
         } else {
             text.clear();

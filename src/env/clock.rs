@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The moment from which the system's monotonic time is counted: the first use in this process.
 static ANCHOR: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
 
-/// The processor's cycle counter where it runs steadily, else the system's monotonic clock; and its reading at first use.
+/// The processor's cycle counter where it runs steadily, else the system's monotonic clock; and its reading at first
+/// use.
 static COUNTER: LazyLock<(quanta::Clock, u64)> = LazyLock::new(|| {
     let clock = quanta::Clock::new();
     let begun = clock.raw();
@@ -118,8 +119,8 @@ impl Clock {
         }
     }
 
-    /// Nanoseconds since an arbitrary moment, for durations of single commands: read twice as fast as the others. Where a
-    /// system's processors disagree it may go backwards a little between threads.
+    /// Nanoseconds since an arbitrary moment, for durations of single commands: read twice as fast as the others. Where
+    /// a system's processors disagree it may go backwards a little between threads.
     #[inline]
     pub fn monotonic_nanos(&self) -> u64 {
         match self {

@@ -1,7 +1,8 @@
 //! The allocator, and how much of it is in use.
 //!
-//! jemalloc does the work. Beside it each thread counts the bytes of its allocations and frees in a slot of its own, rounded
-//! to the allocator's size classes, so that [`used_bytes`] is a sum over a few cache lines and may be asked for often.
+//! jemalloc does the work. Beside it each thread counts the bytes of its allocations and frees in a slot of its own,
+//! rounded to the allocator's size classes, so that [`used_bytes`] is a sum over a few cache lines and may be asked for
+//! often.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout};

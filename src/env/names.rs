@@ -1,5 +1,5 @@
-//! Names in the file system by which this process is found: its unix socket and the file with its process id. Such a name
-//! is another process's until that is known to be gone, and only one's own is removed.
+//! Names in the file system by which this process is found: its unix socket and the file with its process id. Such a
+//! name is another process's until that is known to be gone, and only one's own is removed.
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -8,8 +8,8 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _}
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-/// A name that this process gave. It goes with this value, unless somebody else has taken it away or over. Whoever holds
-/// it holds the file open too, so that no other file can be the same one.
+/// A name that this process gave. It goes with this value, unless somebody else has taken it away or over. Whoever
+/// holds it holds the file open too, so that no other file can be the same one.
 #[derive(Debug)]
 struct OwnName {
     path: PathBuf,

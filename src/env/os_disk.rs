@@ -80,8 +80,9 @@ fn entries_of(dir: &Path) -> io::Result<Vec<FolderEntry>> {
     Ok(entries)
 }
 
-/// Lets the system forget what it keeps of a file in memory, in steps. It would do so at once when the file is removed, which takes
-/// 15 ms for 64 MiB, and on the way no other thread may get the processor. Readers of the file notice nothing.
+/// Lets the system forget what it keeps of a file in memory, in steps. It would do so at once when the file is removed,
+/// which takes 15 ms for 64 MiB, and on the way no other thread may get the processor. Readers of the file notice
+/// nothing.
 fn release_cache(path: &Path) {
     const STEP: NonZeroU64 = NonZeroU64::new(2 << 20).unwrap();
     let Ok(file) = File::open(path) else { return };

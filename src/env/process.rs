@@ -55,7 +55,8 @@ pub fn system_name() -> &'static str {
     })
 }
 
-/// Raises the number of files that the process may open to `wanted`, as far as the system allows; gives what it is then.
+/// Raises the number of files that the process may open to `wanted`, as far as the system allows; gives what it is
+/// then.
 pub fn raise_file_limit(wanted: u64) -> u64 {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
@@ -94,8 +95,9 @@ pub fn yield_to_others() {
     let _ = rustix::process::nice(BACKGROUND_NICENESS);
 }
 
-/// Lets threads that were woken on this processor have it, between two pieces of work that nobody waits for. With lazy preemption, which
-/// newer kernels have, the thread that runs may otherwise go on until the next tick, up to 4 ms. Costs a system call, about 0.1 us.
+/// Lets threads that were woken on this processor have it, between two pieces of work that nobody waits for. With lazy
+/// preemption, which newer kernels have, the thread that runs may otherwise go on until the next tick, up to 4 ms.
+/// Costs a system call, about 0.1 us.
 pub fn give_way() {
     // Every system call is a point of preemption. sched_yield would take a whole slice of time from its caller besides.
     let _ = rustix::process::getpid();

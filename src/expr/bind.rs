@@ -1,85 +1,25 @@
 //! Joins parsed expressions with one request's `#names` and `:values`.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 use smallvec::SmallVec;
 
-use super::ast::{Condition, Name, Parsed, ParsedCondition, ParsedProjection, ParsedUpdate, Path, Value};
+use super::ast::{Parsed, ParsedCondition, ParsedProjection, ParsedUpdate};
+use super::bound::{BoundCondition, BoundUpdate};
 use super::error::{ExprError, ExprKind, Reason};
-use super::key_condition::KeyTarget;
 use super::options::ExprLimits;
 use super::project::BoundProjection;
-use super::{path, types};
-use crate::item::{AttributeValue, EncodedValue, TableSchema, ValueRef, typed_value};
+use super::scope::{Definitions, Scope, UNDEFINED};
+use super::types;
+use crate::item::{AttributeValue, EncodedValue, typed_value};
 
 const NAMES: &str = "ExpressionAttributeNames";
 const VALUES: &str = "ExpressionAttributeValues";
-/// Slot of a placeholder that is not defined.
-const UNDEFINED: u16 = u16::MAX;
-
-/// Definitions of placeholders, ascending.
-#[derive(Debug, Default)]
-struct Table {
-    names: Vec<(Box<str>, Box<str>)>,
-    values: Vec<(Box<str>, EncodedValue)>,
-}
-
-/// Where the placeholders of one expression are defined.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Scope {
-    table: Arc<Table>,
-    names: SmallVec<[u16; 8]>,
-    values: SmallVec<[u16; 8]>,
-}
-
-impl Scope {
-    /// The attribute's name; empty for a placeholder that is not defined, which binding refuses.
-    pub(super) fn name<'a>(&'a self, name: &'a Name) -> &'a str {
-        match name {
-            Name::Plain(name) => name,
-            Name::Placeholder(number) => {
-                let slot = self.names.get(usize::from(*number)).copied().unwrap_or(UNDEFINED);
-                self.table.names.get(usize::from(slot)).map_or("", |(_, name)| name)
-            }
-        }
-    }
-
-    /// The value; null for a placeholder that is not defined, which binding refuses.
-    pub(super) fn value<'a>(&'a self, value: &'a Value) -> ValueRef<'a> {
-        match value {
-            Value::Literal(value) => value.view(),
-            Value::Placeholder(number) => {
-                let slot = self.values.get(usize::from(*number)).copied().unwrap_or(UNDEFINED);
-                self.table.values.get(usize::from(slot)).map_or(ValueRef::Null, |(_, value)| value.view())
-            }
-        }
-    }
-
-    pub(super) fn defines_name(&self, name: &Name) -> bool {
-        match name {
-            Name::Plain(_) => true,
-            Name::Placeholder(number) => {
-                self.names.get(usize::from(*number)).is_some_and(|slot| *slot != UNDEFINED)
-            }
-        }
-    }
-
-    pub(super) fn defines_value(&self, value: &Value) -> bool {
-        match value {
-            Value::Literal(_) => true,
-            Value::Placeholder(number) => {
-                self.values.get(usize::from(*number)).is_some_and(|slot| *slot != UNDEFINED)
-            }
-        }
-    }
-}
-
 /// The placeholders of one request, and which of them its expressions use.
 #[derive(Debug)]
 pub struct Binder {
-    table: Arc<Table>,
+    table: Arc<Definitions>,
     used_names: Vec<bool>,
     used_values: Vec<bool>,
     limits: ExprLimits,
@@ -100,7 +40,7 @@ impl Binder {
         values: impl IntoIterator<Item = (String, AttributeValue)>,
         limits: ExprLimits,
     ) -> Result<Self, ExprError> {
-        let mut table = Table::default();
+        let mut table = Definitions::default();
         for (key, name) in names {
             check_key(NAMES, b'#', &key)?;
             if name.is_empty() {
@@ -286,147 +226,4 @@ fn hash_set_order(mut keys: Vec<&str>, total: usize) -> Vec<&str> {
     };
     keys.sort_by_key(slot);
     keys
-}
-
-/// A condition, filter or key condition with its values.
-#[derive(Clone, Debug)]
-pub struct BoundCondition {
-    pub(super) parsed: Arc<ParsedCondition>,
-    pub(super) scope: Scope,
-}
-
-impl BoundCondition {
-    /// A condition without placeholders, made from another form than an expression, whose checks it has passed.
-    pub fn literal(condition: Condition) -> Self {
-        Self { parsed: Arc::new(Parsed::literal(condition)), scope: Scope::default() }
-    }
-
-    /// Checks that no path looks into a key attribute of the table or its indexes.
-    ///
-    /// # Errors
-    /// [`ExprError::NestedKey`] or [`ExprError::NestedIndexKey`].
-    pub fn check_key_paths(&self, schema: &TableSchema) -> Result<(), ExprError> {
-        self.each_path(&mut |path| check_nested(path, &self.scope, schema))
-    }
-
-    /// Checks that a query's filter leaves the key attributes alone.
-    ///
-    /// # Errors
-    /// [`ExprError::FilterOnKey`].
-    pub fn check_filter(&self, keys: &KeyTarget<'_>) -> Result<(), ExprError> {
-        self.each_path(&mut |path| {
-            let name = self.scope.name(&path.root);
-            if keys.names().any(|key| key == name) {
-                return Err(ExprError::FilterOnKey(name.to_owned()));
-            }
-            Ok(())
-        })
-    }
-
-    /// The names of the attributes it looks at, ascending.
-    pub fn roots(&self) -> BTreeSet<String> {
-        let mut roots = BTreeSet::new();
-        // The visitor refuses nothing.
-        let _ = self.each_path(&mut |path| {
-            roots.insert(self.scope.name(&path.root).to_owned());
-            Ok(())
-        });
-        roots
-    }
-
-    fn each_path(&self, visit: &mut dyn FnMut(&Path) -> Result<(), ExprError>) -> Result<(), ExprError> {
-        condition_paths(&self.parsed.root, visit)
-    }
-}
-
-fn condition_paths(
-    condition: &Condition,
-    visit: &mut dyn FnMut(&Path) -> Result<(), ExprError>,
-) -> Result<(), ExprError> {
-    match condition {
-        Condition::Compare(_, left, right) => {
-            types::operand_paths(left, visit)?;
-            types::operand_paths(right, visit)
-        }
-        Condition::Between(value, low, high) => {
-            types::operand_paths(value, visit)?;
-            types::operand_paths(low, visit)?;
-            types::operand_paths(high, visit)
-        }
-        Condition::In(value, list) => {
-            types::operand_paths(value, visit)?;
-            list.iter().try_for_each(|operand| types::operand_paths(operand, visit))
-        }
-        Condition::Call(call) => {
-            call.args.iter().try_for_each(|operand| types::operand_paths(operand, visit))
-        }
-        Condition::All(all) | Condition::Any(all) => all.iter().try_for_each(|c| condition_paths(c, visit)),
-        Condition::Not(inner) => condition_paths(inner, visit),
-    }
-}
-
-fn check_nested(path: &Path, scope: &Scope, schema: &TableSchema) -> Result<(), ExprError> {
-    if path.steps.is_empty() {
-        return Ok(());
-    }
-    let name = scope.name(&path.root);
-    if schema.keys.is_key(name.as_bytes()) {
-        return Err(ExprError::NestedKey(name.to_owned()));
-    }
-    let mut index_keys = schema.indexes.iter().flat_map(|index| index.pk.iter().chain(&index.sk));
-    if index_keys.any(|attr| attr.name == name) {
-        return Err(ExprError::NestedIndexKey(name.to_owned()));
-    }
-    Ok(())
-}
-
-/// An update with its values.
-#[derive(Clone, Debug)]
-pub struct BoundUpdate {
-    pub(super) parsed: Arc<ParsedUpdate>,
-    pub(super) scope: Scope,
-}
-
-impl BoundUpdate {
-    /// An update without placeholders, made from another form than an expression, whose checks it has passed.
-    pub fn literal(actions: Vec<super::ast::Action>) -> Self {
-        Self { parsed: Arc::new(Parsed::literal(actions)), scope: Scope::default() }
-    }
-
-    /// Whether it does nothing but take attributes or members of sets away. What is not there is not made by it.
-    pub fn only_takes_away(&self) -> bool {
-        use super::ast::Action::{Delete, Remove};
-        !self.parsed.root.is_empty()
-            && self.parsed.root.iter().all(|action| matches!(action, Remove(_) | Delete(..)))
-    }
-
-    /// Checks that the update changes no key attribute, and that no path looks into one of the table or its indexes.
-    ///
-    /// # Errors
-    /// [`ExprError::UpdatesKey`], [`ExprError::NestedKey`] or [`ExprError::NestedIndexKey`].
-    pub fn check_keys(&self, schema: &TableSchema) -> Result<(), ExprError> {
-        for action in &self.parsed.root {
-            let name = self.scope.name(&action.path().root);
-            if schema.keys.is_key(name.as_bytes()) {
-                return Err(ExprError::UpdatesKey(name.to_owned()));
-            }
-        }
-        for action in &self.parsed.root {
-            check_nested(action.path(), &self.scope, schema)?;
-            types::action_operands(action)
-                .try_for_each(|o| types::operand_paths(o, &mut |p| check_nested(p, &self.scope, schema)))?;
-        }
-        Ok(())
-    }
-
-    /// What an item has at the places the update changes, as `UPDATED_OLD` and `UPDATED_NEW` answer it.
-    pub fn touched(&self) -> BoundProjection {
-        let paths = self.parsed.root.iter().map(super::ast::Action::path);
-        BoundProjection::from_paths(paths, &self.scope)
-    }
-
-    /// The places the update changes, printed.
-    pub fn paths(&self) -> impl Iterator<Item = String> {
-        self.parsed.root.iter().map(|action| path::print(action.path(), &self.scope))
-    }
 }

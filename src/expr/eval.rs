@@ -3,9 +3,10 @@
 use std::cmp::Ordering;
 
 use super::ast::{Call, Comparator, Condition, Function, Operand};
-use super::bind::{BoundCondition, Scope};
+use super::bound::BoundCondition;
 use super::path;
-use crate::item::{ItemRef, Number, ValueRef};
+use super::scope::Scope;
+use crate::item::{AttributeValueRef, ItemRef, Number};
 
 impl BoundCondition {
     /// True when the item, or its absence, satisfies the condition. Reads only the attributes that are named.
@@ -37,26 +38,29 @@ fn holds(condition: &Condition, scope: &Scope, item: ItemRef<'_>) -> bool {
 }
 
 /// The operand's value for this item, if it has one.
-fn value<'a>(operand: &'a Operand, scope: &'a Scope, item: ItemRef<'a>) -> Option<ValueRef<'a>> {
+fn value<'a>(operand: &'a Operand, scope: &'a Scope, item: ItemRef<'a>) -> Option<AttributeValueRef<'a>> {
     match operand {
         Operand::Path(path) => path::find(path, scope, item),
         Operand::Value(value) => Some(scope.value(value)),
         Operand::Call(call) if call.function == Function::Size => {
             let size = size(&value(call.args.first()?, scope, item)?)?;
-            Some(ValueRef::N(Number::from(size as i64)))
+            Some(AttributeValueRef::N(Number::from(size as i64)))
         }
         Operand::Call(_) => None,
     }
 }
 
 /// What `size` says: characters of a string as UTF-16 counts them, bytes of a binary, members of anything else.
-fn size(value: &ValueRef<'_>) -> Option<usize> {
+fn size(value: &AttributeValueRef<'_>) -> Option<usize> {
     match value {
-        ValueRef::S(text) => Some(utf16_len(text)),
-        ValueRef::B(bytes) => Some(bytes.len()),
-        ValueRef::L(list) | ValueRef::Ss(list) | ValueRef::Ns(list) | ValueRef::Bs(list) => Some(list.len()),
-        ValueRef::M(map) => Some(map.len()),
-        ValueRef::N(_) | ValueRef::Bool(_) | ValueRef::Null => None,
+        AttributeValueRef::S(text) => Some(utf16_len(text)),
+        AttributeValueRef::B(bytes) => Some(bytes.len()),
+        AttributeValueRef::L(list)
+        | AttributeValueRef::Ss(list)
+        | AttributeValueRef::Ns(list)
+        | AttributeValueRef::Bs(list) => Some(list.len()),
+        AttributeValueRef::M(map) => Some(map.len()),
+        AttributeValueRef::N(_) | AttributeValueRef::Bool(_) | AttributeValueRef::Null => None,
     }
 }
 
@@ -68,7 +72,11 @@ fn utf16_len(text: &[u8]) -> usize {
 
 /// Equality needs equal types; order needs strings, numbers or binaries of one type. What is missing is unequal to
 /// everything and in no order.
-fn compare(comparator: Comparator, left: Option<ValueRef<'_>>, right: Option<ValueRef<'_>>) -> bool {
+fn compare(
+    comparator: Comparator,
+    left: Option<AttributeValueRef<'_>>,
+    right: Option<AttributeValueRef<'_>>,
+) -> bool {
     let equal = || left.is_some() && left == right;
     let ordered = |accepted: fn(Ordering) -> bool| match (left, right) {
         (Some(left), Some(right)) => order(&left, &right).is_some_and(accepted),
@@ -85,10 +93,11 @@ fn compare(comparator: Comparator, left: Option<ValueRef<'_>>, right: Option<Val
 }
 
 /// The order of two values of one type that has an order.
-pub fn order(left: &ValueRef<'_>, right: &ValueRef<'_>) -> Option<Ordering> {
+pub fn order(left: &AttributeValueRef<'_>, right: &AttributeValueRef<'_>) -> Option<Ordering> {
     match (left, right) {
-        (ValueRef::S(a), ValueRef::S(b)) | (ValueRef::B(a), ValueRef::B(b)) => Some(a.cmp(b)),
-        (ValueRef::N(a), ValueRef::N(b)) => Some(a.cmp(b)),
+        (AttributeValueRef::S(a), AttributeValueRef::S(b))
+        | (AttributeValueRef::B(a), AttributeValueRef::B(b)) => Some(a.cmp(b)),
+        (AttributeValueRef::N(a), AttributeValueRef::N(b)) => Some(a.cmp(b)),
         _ => None,
     }
 }
@@ -99,12 +108,14 @@ fn call_holds(call: &Call, scope: &Scope, item: ItemRef<'_>) -> bool {
         Function::AttributeExists => arg(0).is_some(),
         Function::AttributeNotExists => arg(0).is_none(),
         Function::AttributeType => match (arg(0), arg(1)) {
-            (Some(value), Some(ValueRef::S(tag))) => value.attr_type().tag().as_bytes() == tag,
+            (Some(value), Some(AttributeValueRef::S(tag))) => value.attr_type().tag().as_bytes() == tag,
             _ => false,
         },
         Function::BeginsWith => match (arg(0), arg(1)) {
-            (Some(ValueRef::S(whole)), Some(ValueRef::S(prefix)))
-            | (Some(ValueRef::B(whole)), Some(ValueRef::B(prefix))) => whole.starts_with(prefix),
+            (Some(AttributeValueRef::S(whole)), Some(AttributeValueRef::S(prefix)))
+            | (Some(AttributeValueRef::B(whole)), Some(AttributeValueRef::B(prefix))) => {
+                whole.starts_with(prefix)
+            }
             _ => false,
         },
         Function::Contains => arg(0).zip(arg(1)).is_some_and(|(whole, part)| contains(&whole, &part)),
@@ -113,15 +124,16 @@ fn call_holds(call: &Call, scope: &Scope, item: ItemRef<'_>) -> bool {
     }
 }
 
-fn contains(whole: &ValueRef<'_>, part: &ValueRef<'_>) -> bool {
+fn contains(whole: &AttributeValueRef<'_>, part: &AttributeValueRef<'_>) -> bool {
     match (whole, part) {
-        (ValueRef::S(whole), ValueRef::S(part)) | (ValueRef::B(whole), ValueRef::B(part)) => {
+        (AttributeValueRef::S(whole), AttributeValueRef::S(part))
+        | (AttributeValueRef::B(whole), AttributeValueRef::B(part)) => {
             memchr::memmem::find(whole, part).is_some()
         }
-        (ValueRef::Ss(set), ValueRef::S(_))
-        | (ValueRef::Ns(set), ValueRef::N(_))
-        | (ValueRef::Bs(set), ValueRef::B(_)) => set.contains(part),
-        (ValueRef::L(list), part) => list.contains(part),
+        (AttributeValueRef::Ss(set), AttributeValueRef::S(_))
+        | (AttributeValueRef::Ns(set), AttributeValueRef::N(_))
+        | (AttributeValueRef::Bs(set), AttributeValueRef::B(_)) => set.contains(part),
+        (AttributeValueRef::L(list), part) => list.contains(part),
         _ => false,
     }
 }

@@ -1,11 +1,12 @@
 //! From a key condition to a partition key and a range of sort keys.
 
 use super::ast::{Call, Comparator, Condition, Function, Operand, Path};
-use super::bind::{BoundCondition, Scope};
+use super::bound::BoundCondition;
 use super::error::ExprError;
+use super::scope::Scope;
 use crate::item::{
-    IndexSchema, ItemError, ItemLimits, KeyAttr, KeyBytes, KeyForm, KeySchema, SortCondition, SortRange,
-    ValueRef, put_key, put_key_part,
+    AttributeValueRef, IndexSchema, ItemError, ItemLimits, KeyAttr, KeyBytes, KeyForm, KeySchema,
+    SortCondition, SortRange, put_key, put_key_part,
 };
 
 /// The keys of a table or an index that is queried.
@@ -67,6 +68,20 @@ enum Test<'a> {
 }
 
 impl BoundCondition {
+    /// Checks that a query's filter leaves the key attributes alone.
+    ///
+    /// # Errors
+    /// [`ExprError::FilterOnKey`].
+    pub fn check_filter(&self, keys: &KeyTarget<'_>) -> Result<(), ExprError> {
+        self.each_path(&mut |path| {
+            let name = self.scope.name(&path.root);
+            if keys.names().any(|key| key == name) {
+                return Err(ExprError::FilterOnKey(name.to_owned()));
+            }
+            Ok(())
+        })
+    }
+
     /// What a query with this key condition reads.
     ///
     /// # Errors
@@ -183,7 +198,11 @@ fn no_path(operand: &Operand) -> Result<(), ExprError> {
     }
 }
 
-fn key_value<'a>(attr: &KeyAttr, operand: &'a Operand, scope: &'a Scope) -> Result<ValueRef<'a>, ExprError> {
+fn key_value<'a>(
+    attr: &KeyAttr,
+    operand: &'a Operand,
+    scope: &'a Scope,
+) -> Result<AttributeValueRef<'a>, ExprError> {
     let Operand::Value(value) = operand else { return Err(ExprError::KeyNestedOperation) };
     let value = scope.value(value);
     if value.attr_type() != attr.key_type.attr_type() {

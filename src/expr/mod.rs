@@ -10,6 +10,7 @@
 
 mod ast;
 mod bind;
+mod bound;
 mod cache;
 mod check;
 mod error;
@@ -20,17 +21,20 @@ mod parse;
 mod path;
 mod project;
 mod reserved;
+mod scope;
 #[cfg(test)]
 mod tests;
 mod token;
 mod types;
 mod update;
+mod walk;
 
 pub use ast::{
     Action, Call, Comparator, Condition, Function, Name, Operand, Parsed, ParsedCondition, ParsedProjection,
     ParsedUpdate, Path, SetValue, Step, Value,
 };
-pub use bind::{Binder, BoundCondition, BoundUpdate};
+pub use bind::Binder;
+pub use bound::{BoundCondition, BoundUpdate};
 pub use cache::ExprCache;
 pub use error::{ExprError, ExprKind, Reason};
 pub use eval::order;

@@ -1,9 +1,9 @@
 //! Document paths once their names are known.
 
 use super::ast::{Name, Path, Step};
-use super::bind::Scope;
 use super::error::Reason;
-use crate::item::{AttributeValue, ItemRef, ValueRef};
+use super::scope::Scope;
+use crate::item::{AttributeValue, AttributeValueRef, ItemRef};
 
 /// A step with its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +49,12 @@ pub(super) fn names(path: &Path) -> impl Iterator<Item = &Name> {
 }
 
 /// What is at the path in a stored item.
-pub(super) fn find<'a>(path: &Path, scope: &Scope, item: ItemRef<'a>) -> Option<ValueRef<'a>> {
+pub(super) fn find<'a>(path: &Path, scope: &Scope, item: ItemRef<'a>) -> Option<AttributeValueRef<'a>> {
     let mut value = item.get(scope.name(&path.root))?;
     for key in steps(path, scope) {
         value = match (key, value) {
-            (Key::Name(name), ValueRef::M(map)) => map.get(name.as_bytes())?,
-            (Key::Index(index), ValueRef::L(list)) if index < list.len() as u64 => {
+            (Key::Name(name), AttributeValueRef::M(map)) => map.get(name.as_bytes())?,
+            (Key::Index(index), AttributeValueRef::L(list)) if index < list.len() as u64 => {
                 list.get(index as usize)?
             }
             _ => return None,
@@ -73,7 +73,8 @@ pub(super) fn enter<'v>(value: &'v mut AttributeValue, key: Key<'_>) -> Option<&
 }
 
 /// Checks that no two paths name the same place, nor one a place within the other, nor use one value as a list and as
-/// a map. O(n log n) in the number of paths where they are of different attributes, else quadratic, which the limits bound.
+/// a map. O(n log n) in the number of paths where they are of different attributes, else quadratic, which the limits
+/// bound.
 pub(super) fn check_overlaps(paths: &[&Path], scope: &Scope) -> Result<(), Reason> {
     let mut roots: Vec<&str> = paths.iter().map(|path| scope.name(&path.root)).collect();
     roots.sort_unstable();

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::ast::{Name, Path, Step};
-use super::bind::Scope;
+use super::scope::Scope;
 use crate::item::{
-    AttributeValue, EncodedValue, Item, ItemBuilder, ItemError, ItemRef, ListRef, MapRef, ValueRef,
+    AttributeValue, AttributeValueRef, EncodedValue, Item, ItemBuilder, ItemError, ItemRef, ListRef, MapRef,
 };
 
 /// What is wanted of a value.
@@ -57,7 +57,7 @@ impl BoundProjection {
     pub fn each<E: From<ItemError>>(
         &self,
         item: ItemRef<'_>,
-        mut visit: impl FnMut(&str, &ValueRef<'_>) -> Result<(), E>,
+        mut visit: impl FnMut(&str, &AttributeValueRef<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         for (name, wanted) in &self.attributes {
             let Some(value) = item.get(name.as_bytes()) else { continue };
@@ -86,13 +86,13 @@ impl BoundProjection {
     }
 }
 
-fn part_of(value: &ValueRef<'_>, wanted: &Wanted) -> Option<AttributeValue> {
+fn part_of(value: &AttributeValueRef<'_>, wanted: &Wanted) -> Option<AttributeValue> {
     if wanted.whole {
         return Some(value.to_owned_value());
     }
     match value {
-        ValueRef::M(map) => part_of_map(map, wanted),
-        ValueRef::L(list) => part_of_list(list, wanted),
+        AttributeValueRef::M(map) => part_of_map(map, wanted),
+        AttributeValueRef::L(list) => part_of_list(list, wanted),
         _ => None,
     }
 }

@@ -1,13 +1,14 @@
 //! The checks that need the placeholders' definitions, in AWS's order: what is defined, types of operands, bounds.
 
 use super::ast::{Action, Call, Condition, Function, Name, Operand, Path, SetValue, Value};
-use super::bind::Scope;
 use super::check::operand_count;
-use super::error::{ExprError, Reason};
+use super::error::Reason;
 use super::eval::order;
 use super::options::ExprLimits;
 use super::path;
-use crate::item::{AttrType, ValueRef};
+use super::scope::Scope;
+use super::walk::{action_operands, operand_paths};
+use crate::item::{AttrType, AttributeValueRef};
 
 type Check = Result<(), Reason>;
 
@@ -192,7 +193,7 @@ impl<'a> Checker<'a> {
         let refused = |operand| Err(Reason::OperandType { operator: "attribute_type", operand });
         match operand {
             Operand::Value(value) => match self.scope.value(value) {
-                ValueRef::S(name) => {
+                AttributeValueRef::S(name) => {
                     let name = String::from_utf8_lossy(name);
                     match AttrType::from_tag(&name) {
                         Some(_) => Ok(()),
@@ -242,7 +243,8 @@ impl<'a> Checker<'a> {
     fn bounds(&self, low: &Operand, high: &Operand) -> Check {
         let (Operand::Value(low), Operand::Value(high)) = (low, high) else { return Ok(()) };
         let (low, high) = (self.scope.value(low), self.scope.value(high));
-        let print = |low: &ValueRef<'_>, high: &ValueRef<'_>| (print_value(low), print_value(high));
+        let print =
+            |low: &AttributeValueRef<'_>, high: &AttributeValueRef<'_>| (print_value(low), print_value(high));
         match order(&low, &high) {
             None => {
                 let (low, high) = print(&low, &high);
@@ -276,37 +278,13 @@ fn long_name(attr_type: AttrType) -> &'static str {
     }
 }
 
-fn print_value(value: &ValueRef<'_>) -> String {
+fn print_value(value: &AttributeValueRef<'_>) -> String {
     let content = match value {
-        ValueRef::S(text) => String::from_utf8_lossy(text).into_owned(),
-        ValueRef::B(bytes) => format!("java.nio.HeapByteBuffer[pos=0 lim={0} cap={0}]", bytes.len()),
-        ValueRef::N(number) => number.to_string(),
+        AttributeValueRef::S(text) => String::from_utf8_lossy(text).into_owned(),
+        AttributeValueRef::B(bytes) => format!("java.nio.HeapByteBuffer[pos=0 lim={0} cap={0}]", bytes.len()),
+        AttributeValueRef::N(number) => number.to_string(),
         // Values of other types cannot be bounds.
         _ => String::new(),
     };
     format!("AttributeValue: {{{}:{content}}}", value.attr_type())
-}
-
-/// Calls `visit` with every path of an operand.
-pub(super) fn operand_paths(
-    operand: &Operand,
-    visit: &mut dyn FnMut(&Path) -> Result<(), ExprError>,
-) -> Result<(), ExprError> {
-    match operand {
-        Operand::Path(path) => visit(path),
-        Operand::Value(_) => Ok(()),
-        Operand::Call(call) => call.args.iter().try_for_each(|operand| operand_paths(operand, visit)),
-    }
-}
-
-/// The operands that an action reads.
-pub(super) fn action_operands(action: &Action) -> impl Iterator<Item = &Operand> {
-    let (first, second) = match action {
-        Action::Set(_, SetValue::Operand(one)) => (Some(one), None),
-        Action::Set(_, SetValue::Plus(left, right) | SetValue::Minus(left, right)) => {
-            (Some(left), Some(right))
-        }
-        _ => (None, None),
-    };
-    first.into_iter().chain(second)
 }

@@ -7,28 +7,33 @@
 use std::collections::BTreeMap;
 
 use super::ast::{Action, Call, Function, Operand, Path, SetValue, Step, Value};
-use super::bind::{BoundUpdate, Scope};
+use super::bound::BoundUpdate;
 use super::error::ExprError;
 use super::path::{self, Key};
-use crate::item::{AttributeValue, Item, ItemBuilder, ItemError, ItemRef, Number, NumberError, ValueRef};
+use super::scope::Scope;
+use crate::item::{
+    AttributeValue, AttributeValueRef, Item, ItemBuilder, ItemError, ItemRef, Number, NumberError,
+};
 
 /// A value to write: as it stands in an item or a placeholder, or new.
 enum New<'a> {
-    Ref(ValueRef<'a>),
+    Ref(AttributeValueRef<'a>),
     Owned(AttributeValue),
 }
 
 impl New<'_> {
     fn number(&self) -> Option<Number> {
         match self {
-            Self::Ref(ValueRef::N(number)) | Self::Owned(AttributeValue::N(number)) => Some(*number),
+            Self::Ref(AttributeValueRef::N(number)) | Self::Owned(AttributeValue::N(number)) => Some(*number),
             _ => None,
         }
     }
 
     fn into_list(self) -> Option<Vec<AttributeValue>> {
         match self {
-            Self::Ref(ValueRef::L(list)) => Some(list.iter().map(|value| value.to_owned_value()).collect()),
+            Self::Ref(AttributeValueRef::L(list)) => {
+                Some(list.iter().map(|value| value.to_owned_value()).collect())
+            }
             Self::Owned(AttributeValue::L(list)) => Some(list),
             _ => None,
         }
@@ -106,7 +111,9 @@ fn place(path: &Path, scope: &Scope, item: ItemRef<'_>) -> Place {
     let parent = Path { root: path.root.clone(), steps: before.to_vec() };
     match (path::find(&parent, scope, item), last) {
         (None, _) => Place::Absent,
-        (Some(ValueRef::M(_)), Step::Name(_)) | (Some(ValueRef::L(_)), Step::Index(_)) => Place::Writable,
+        (Some(AttributeValueRef::M(_)), Step::Name(_)) | (Some(AttributeValueRef::L(_)), Step::Index(_)) => {
+            Place::Writable
+        }
         (Some(_), _) => Place::WrongKind,
     }
 }
@@ -202,8 +209,8 @@ fn operand<'a>(one: &'a Operand, scope: &'a Scope, item: ItemRef<'a>) -> Result<
 }
 
 /// The sum of two numbers or the union of two sets of one type.
-fn add(current: &ValueRef<'_>, added: &ValueRef<'_>) -> Result<AttributeValue, ExprError> {
-    if let (ValueRef::N(current), ValueRef::N(added)) = (current, added) {
+fn add(current: &AttributeValueRef<'_>, added: &AttributeValueRef<'_>) -> Result<AttributeValue, ExprError> {
+    if let (AttributeValueRef::N(current), AttributeValueRef::N(added)) = (current, added) {
         return Ok(AttributeValue::N(current.checked_add(*added)?));
     }
     match (current.to_owned_value(), added.to_owned_value()) {
@@ -225,7 +232,7 @@ fn add(current: &ValueRef<'_>, added: &ValueRef<'_>) -> Result<AttributeValue, E
 
 /// What is left of a set without the members of another one of its type; `None` for nothing.
 fn subtract(
-    current: &ValueRef<'_>,
+    current: &AttributeValueRef<'_>,
     scope: &Scope,
     value: &Value,
 ) -> Result<Option<AttributeValue>, ExprError> {

@@ -21,27 +21,10 @@
 //! does not want.
 
 use super::bytes::{Reader, put_block, put_sized, put_varint, put_varint_wide, zigzag};
+use super::tag;
 use super::value::check_name;
-use super::view::{ListRef, MapRef, ValueRef, check_map};
+use super::view::{AttributeValueRef, ListRef};
 use super::{AttributeValue, ItemError, Number};
-
-/// First bytes of values.
-pub(super) mod tag {
-    pub(in crate::item) const NULL: u8 = 0x01;
-    pub(in crate::item) const FALSE: u8 = 0x02;
-    pub(in crate::item) const TRUE: u8 = 0x03;
-    pub(in crate::item) const S: u8 = 0x04;
-    pub(in crate::item) const B: u8 = 0x05;
-    pub(in crate::item) const INT: u8 = 0x06;
-    pub(in crate::item) const DECIMAL: u8 = 0x07;
-    pub(in crate::item) const SS: u8 = 0x08;
-    pub(in crate::item) const NS: u8 = 0x09;
-    pub(in crate::item) const BS: u8 = 0x0A;
-    pub(in crate::item) const L: u8 = 0x0B;
-    pub(in crate::item) const M: u8 = 0x0C;
-    pub(in crate::item) const SMALL_N: u8 = 0x40;
-    pub(in crate::item) const SHORT_S: u8 = 0x80;
-}
 
 /// Version byte of stored items.
 pub(super) const ITEM_VERSION: u8 = 0x01;
@@ -81,7 +64,7 @@ fn put_number(out: &mut Vec<u8>, number: Number) {
 }
 
 /// Appends a value given as a view; containers are copied as they are.
-pub(super) fn put_ref(out: &mut Vec<u8>, value: &ValueRef<'_>) {
+pub(super) fn put_ref(out: &mut Vec<u8>, value: &AttributeValueRef<'_>) {
     let body = |out: &mut Vec<u8>, tag: u8, count: usize, content: &[u8]| {
         out.push(tag);
         put_varint(out, (super::bytes::varint_len(count as u64) + content.len()) as u64);
@@ -93,17 +76,17 @@ pub(super) fn put_ref(out: &mut Vec<u8>, value: &ValueRef<'_>) {
         body(out, tag, count, content);
     };
     match value {
-        ValueRef::Null => out.push(tag::NULL),
-        ValueRef::Bool(false) => out.push(tag::FALSE),
-        ValueRef::Bool(true) => out.push(tag::TRUE),
-        ValueRef::S(text) => put_string(out, text),
-        ValueRef::N(number) => put_number(out, *number),
-        ValueRef::B(bytes) => put_binary(out, bytes),
-        ValueRef::Ss(set) => list(out, tag::SS, set),
-        ValueRef::Ns(set) => list(out, tag::NS, set),
-        ValueRef::Bs(set) => list(out, tag::BS, set),
-        ValueRef::L(values) => list(out, tag::L, values),
-        ValueRef::M(map) => {
+        AttributeValueRef::Null => out.push(tag::NULL),
+        AttributeValueRef::Bool(false) => out.push(tag::FALSE),
+        AttributeValueRef::Bool(true) => out.push(tag::TRUE),
+        AttributeValueRef::S(text) => put_string(out, text),
+        AttributeValueRef::N(number) => put_number(out, *number),
+        AttributeValueRef::B(bytes) => put_binary(out, bytes),
+        AttributeValueRef::Ss(set) => list(out, tag::SS, set),
+        AttributeValueRef::Ns(set) => list(out, tag::NS, set),
+        AttributeValueRef::Bs(set) => list(out, tag::BS, set),
+        AttributeValueRef::L(values) => list(out, tag::L, values),
+        AttributeValueRef::M(map) => {
             let (count, content) = map.body();
             body(out, tag::M, count, content);
         }
@@ -187,22 +170,7 @@ impl EncodedValue {
     }
 
     /// The value as a view.
-    pub fn view(&self) -> ValueRef<'_> {
-        ValueRef::read(&mut Reader::new(&self.0)).unwrap_or(ValueRef::Null)
+    pub fn view(&self) -> AttributeValueRef<'_> {
+        AttributeValueRef::read(&mut Reader::new(&self.0)).unwrap_or(AttributeValueRef::Null)
     }
-}
-
-/// Checks stored bytes of an item to the last one and gives access to them. Any bytes are either accepted or refused;
-/// nothing is allocated and recursion is bounded by `max_depth`, at most [`HARD_MAX_DEPTH`].
-///
-/// # Errors
-/// With the first thing that is not as the format says.
-pub fn decode_item(bytes: &[u8], max_depth: usize) -> Result<super::ItemRef<'_>, ItemError> {
-    let (version, body) = bytes.split_first().ok_or(ItemError::corrupt_item("no bytes"))?;
-    if *version != ITEM_VERSION {
-        return Err(ItemError::corrupt_item("unknown format version"));
-    }
-    let map = MapRef::read(body).ok_or(ItemError::corrupt_item("the count is cut short"))?;
-    check_map(map, max_depth.min(HARD_MAX_DEPTH))?;
-    Ok(super::ItemRef::from_bytes_unchecked(bytes))
 }

@@ -1,18 +1,20 @@
 //! Attributes as fields of a hash: the texts they are read as, and the values that texts become.
 //!
-//! A string and a binary are their bytes, a number its canonical text, a boolean `1` or `0`, a null the empty text; maps, lists
-//! and sets are JSON. An attribute keeps its type when its field is written; a new one has its declared type, else it is a
-//! string, or a binary if the text is not UTF-8.
+//! A string and a binary are their bytes, a number its canonical text, a boolean `1` or `0`, a null the empty text;
+//! maps, lists and sets are JSON. An attribute keeps its type when its field is written; a new one has its declared
+//! type, else it is a string, or a binary if the text is not UTF-8.
 
 use super::json::write_plain_value;
-use super::schema::{KeyAttr, TableSchema};
+use super::key_schema::KeyAttr;
+use super::schema::TableSchema;
 use super::typed::parse_as;
 use super::value::check_name;
 use super::{
-    AttrType, AttributeValue, Item, ItemBuilder, ItemError, ItemKeys, ItemLimits, Number, ValueRef, read_key,
+    AttrType, AttributeValue, AttributeValueRef, Item, ItemBuilder, ItemError, ItemKeys, ItemLimits, Number,
+    read_key,
 };
 
-impl ValueRef<'_> {
+impl AttributeValueRef<'_> {
     /// Appends the text that the value is read as where attributes are fields.
     pub fn write_field(&self, out: &mut Vec<u8>) {
         match self {
@@ -67,7 +69,8 @@ impl TableSchema {
         Some((attr, read_key(attr.key_type, stored).ok()?))
     }
 
-    /// Checks that a text given for a field, if it is a key attribute, is the value that it has; returns whether it is one.
+    /// Checks that a text given for a field, if it is a key attribute, is the value that it has; returns whether it is
+    /// one.
     ///
     /// # Errors
     /// [`ItemError::KeyReadOnly`].
@@ -87,8 +90,9 @@ impl TableSchema {
     /// An item made of a hash: its keys, its fields, its deadline in ms since the epoch.
     ///
     /// # Errors
-    /// When a field has no name of an attribute, does not fit the declared type, or is a key attribute of another value; when
-    /// there is a deadline but no TTL attribute; and as [`TableSchema::item_keys`] and [`TableSchema::check_size`].
+    /// When a field has no name of an attribute, does not fit the declared type, or is a key attribute of another
+    /// value; when there is a deadline but no TTL attribute; and as [`TableSchema::item_keys`] and
+    /// [`TableSchema::check_size`].
     pub fn item_of_fields<'f>(
         &self,
         keys: &ItemKeys,
@@ -106,7 +110,9 @@ impl TableSchema {
             }
             match std::str::from_utf8(name) {
                 // What most fields are needs no value of its own.
-                Ok(known) if self.plain_string(known, text) => builder.put(known, &ValueRef::S(text))?,
+                Ok(known) if self.plain_string(known, text) => {
+                    builder.put(known, &AttributeValueRef::S(text))?
+                }
                 Ok(known) => {
                     builder.put_owned(known, &self.field_value(known, text, None, limits.max_depth)?)?
                 }
@@ -115,7 +121,7 @@ impl TableSchema {
         }
         if let Some(at) = deadline {
             let ttl = self.ttl.as_ref().ok_or(ItemError::NoTtl)?;
-            builder.put(ttl, &ValueRef::N(Number::from_millis(at)))?;
+            builder.put(ttl, &AttributeValueRef::N(Number::from_millis(at)))?;
         }
         let item = builder.finish();
         self.item_keys(&item.view(), limits)?;

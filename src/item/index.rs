@@ -1,7 +1,7 @@
 //! Secondary indexes: their definition, the keys and bytes of their entries.
 //!
-//! An entry's keys order the index: `pk` is the index's partition key, its attributes self-delimiting (of a local index the
-//! table's partition key as the table has it), and `sk` is
+//! An entry's keys order the index: `pk` is the index's partition key, its attributes self-delimiting (of a local index
+//! the table's partition key as the table has it), and `sk` is
 //!
 //! ```text
 //! index sort key attributes, each self-delimiting
@@ -17,9 +17,9 @@
 
 use super::bytes::{Reader, put_block, put_varint};
 use super::codec::ITEM_VERSION;
+use super::key_schema::{ItemKeys, KeyAttr, KeySchema};
 use super::keys::{KeyBytes, put_key_part, put_key_part_prefix, read_key_part, skip_key_part};
-use super::schema::{ItemKeys, KeyAttr, KeySchema, TableSchema};
-use super::{ItemError, ItemLimits, ItemRef, KeyType, ValueRef};
+use super::{ItemError, ItemLimits, ItemRef, KeyType};
 
 /// Which attributes an index holds beside the keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -276,32 +276,6 @@ impl IndexSchema {
             out.extend_from_slice(value);
         }
     }
-
-    /// The keys of an entry, as a map of exactly the key attributes of index and table denotes them, the form in which
-    /// `LastEvaluatedKey` is given out.
-    ///
-    /// # Errors
-    /// [`ItemError::KeyMismatch`] unless names and types are those.
-    pub fn key_map_keys(
-        &self,
-        schema: &TableSchema,
-        map: &ItemRef<'_>,
-        limits: &ItemLimits,
-    ) -> Result<ItemKeys, ItemError> {
-        let own = self.attrs().filter(|attr| !schema.keys.is_key(attr.name.as_bytes())).count();
-        if map.len() != own + schema.keys.attrs().count() {
-            return Err(ItemError::KeyMismatch);
-        }
-        let fits = |attr: &KeyAttr| {
-            let value: Option<ValueRef<'_>> = map.get(&attr.name);
-            value.is_some_and(|value| value.attr_type() == attr.key_type.attr_type())
-        };
-        if !self.attrs().chain(schema.keys.attrs()).all(fits) {
-            return Err(ItemError::KeyMismatch);
-        }
-        let keys = schema.item_keys(map, limits)?;
-        self.entry_keys(&schema.keys, &keys, map).ok_or(ItemError::KeyMismatch)
-    }
 }
 
 /// The bytes of an entry that holds a whole item.
@@ -319,6 +293,7 @@ pub fn entry_item(entry: &[u8]) -> (u64, ItemRef<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::TableSchema;
     use super::*;
     use crate::item::{AttributeValue, Item, ItemBuilder};
     use proptest::prelude::*;

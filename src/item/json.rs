@@ -7,32 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::{AttrType, AttributeValue, Item, ItemBuilder, ItemError, ItemRef, Number, ValueRef};
-
-/// Base64 with padding.
-pub fn to_base64(bytes: &[u8]) -> String {
-    STANDARD.encode(bytes)
-}
-
-/// Decodes base64 with padding, in its one form.
-///
-/// # Errors
-/// With the text of AWS's deserialiser.
-pub fn from_base64(text: &str) -> Result<Vec<u8>, ItemError> {
-    let length = text.chars().count();
-    if !length.is_multiple_of(4) {
-        return Err(serialization(format!(
-            "Base64 encoded length is expected a multiple of 4 bytes but found: {length}"
-        )));
-    }
-    STANDARD
-        .decode(text)
-        .map_err(|_| serialization("Invalid last non-pad Base64 character dectected".to_owned()))
-}
+use super::binary::{from_base64, to_base64};
+use super::{AttrType, AttributeValue, AttributeValueRef, Item, ItemBuilder, ItemError, ItemRef, Number};
 
 fn serialization(message: impl Into<String>) -> ItemError {
     ItemError::Serialization(message.into())
@@ -313,21 +291,23 @@ pub fn write_typed_json(item: &ItemRef<'_>, out: &mut Vec<u8>) {
 }
 
 /// Appends a value with its type tag, as `{"S":"text"}`.
-pub fn write_typed_value(value: &ValueRef<'_>, out: &mut Vec<u8>) {
+pub fn write_typed_value(value: &AttributeValueRef<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"");
     out.extend_from_slice(value.attr_type().tag().as_bytes());
     out.extend_from_slice(b"\":");
     match value {
-        ValueRef::Null => out.extend_from_slice(b"true"),
-        ValueRef::N(number) => write_quoted_number(*number, out),
-        ValueRef::Ns(set) => write_list(set.iter(), out, |value, out| {
-            if let ValueRef::N(number) = value {
+        AttributeValueRef::Null => out.extend_from_slice(b"true"),
+        AttributeValueRef::N(number) => write_quoted_number(*number, out),
+        AttributeValueRef::Ns(set) => write_list(set.iter(), out, |value, out| {
+            if let AttributeValueRef::N(number) = value {
                 write_quoted_number(*number, out);
             }
         }),
-        ValueRef::Ss(set) | ValueRef::Bs(set) => write_list(set.iter(), out, write_plain_value),
-        ValueRef::L(list) => write_list(list.iter(), out, write_typed_value),
-        ValueRef::M(map) => write_entries(map.iter(), out, write_typed_value),
+        AttributeValueRef::Ss(set) | AttributeValueRef::Bs(set) => {
+            write_list(set.iter(), out, write_plain_value)
+        }
+        AttributeValueRef::L(list) => write_list(list.iter(), out, write_typed_value),
+        AttributeValueRef::M(map) => write_entries(map.iter(), out, write_typed_value),
         scalar => write_plain_value(scalar, out),
     }
     out.push(b'}');
@@ -339,22 +319,25 @@ pub fn write_plain_json(item: &ItemRef<'_>, out: &mut Vec<u8>) {
 }
 
 /// Appends a value as plain JSON: sets as arrays, binaries in base64, numbers verbatim.
-pub fn write_plain_value(value: &ValueRef<'_>, out: &mut Vec<u8>) {
+pub fn write_plain_value(value: &AttributeValueRef<'_>, out: &mut Vec<u8>) {
     match value {
-        ValueRef::Null => out.extend_from_slice(b"null"),
-        ValueRef::Bool(true) => out.extend_from_slice(b"true"),
-        ValueRef::Bool(false) => out.extend_from_slice(b"false"),
-        ValueRef::N(number) => number.write_text(out),
-        ValueRef::S(text) => write_string(text, out),
-        ValueRef::B(bytes) => {
+        AttributeValueRef::Null => out.extend_from_slice(b"null"),
+        AttributeValueRef::Bool(true) => out.extend_from_slice(b"true"),
+        AttributeValueRef::Bool(false) => out.extend_from_slice(b"false"),
+        AttributeValueRef::N(number) => number.write_text(out),
+        AttributeValueRef::S(text) => write_string(text, out),
+        AttributeValueRef::B(bytes) => {
             out.push(b'"');
             out.extend_from_slice(to_base64(bytes).as_bytes());
             out.push(b'"');
         }
-        ValueRef::Ss(list) | ValueRef::Ns(list) | ValueRef::Bs(list) | ValueRef::L(list) => {
+        AttributeValueRef::Ss(list)
+        | AttributeValueRef::Ns(list)
+        | AttributeValueRef::Bs(list)
+        | AttributeValueRef::L(list) => {
             write_list(list.iter(), out, write_plain_value);
         }
-        ValueRef::M(map) => write_entries(map.iter(), out, write_plain_value),
+        AttributeValueRef::M(map) => write_entries(map.iter(), out, write_plain_value),
     }
 }
 
@@ -372,9 +355,9 @@ fn write_string(text: &[u8], out: &mut Vec<u8>) {
 }
 
 fn write_list<'a>(
-    values: impl Iterator<Item = ValueRef<'a>>,
+    values: impl Iterator<Item = AttributeValueRef<'a>>,
     out: &mut Vec<u8>,
-    write: impl Fn(&ValueRef<'a>, &mut Vec<u8>),
+    write: impl Fn(&AttributeValueRef<'a>, &mut Vec<u8>),
 ) {
     out.push(b'[');
     for (index, value) in values.enumerate() {
@@ -387,9 +370,9 @@ fn write_list<'a>(
 }
 
 fn write_entries<'a>(
-    entries: impl Iterator<Item = (&'a [u8], ValueRef<'a>)>,
+    entries: impl Iterator<Item = (&'a [u8], AttributeValueRef<'a>)>,
     out: &mut Vec<u8>,
-    write: impl Fn(&ValueRef<'a>, &mut Vec<u8>),
+    write: impl Fn(&AttributeValueRef<'a>, &mut Vec<u8>),
 ) {
     out.push(b'{');
     for (index, (name, value)) in entries.enumerate() {

@@ -5,7 +5,7 @@
 
 use std::ops::Bound;
 
-use super::ValueRef;
+use super::AttributeValueRef;
 use super::keys::{KeyBytes, prefix_end, put_key, put_key_part, put_key_part_prefix};
 
 /// How the sort keys of a collection are encoded.
@@ -21,19 +21,19 @@ pub enum KeyForm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SortCondition<'a> {
     /// Equal.
-    Eq(ValueRef<'a>),
+    Eq(AttributeValueRef<'a>),
     /// Less.
-    Lt(ValueRef<'a>),
+    Lt(AttributeValueRef<'a>),
     /// Less or equal.
-    Le(ValueRef<'a>),
+    Le(AttributeValueRef<'a>),
     /// Greater.
-    Gt(ValueRef<'a>),
+    Gt(AttributeValueRef<'a>),
     /// Greater or equal.
-    Ge(ValueRef<'a>),
+    Ge(AttributeValueRef<'a>),
     /// From the first to the second, both included.
-    Between(ValueRef<'a>, ValueRef<'a>),
+    Between(AttributeValueRef<'a>, AttributeValueRef<'a>),
     /// A string or binary that begins with this one.
-    BeginsWith(ValueRef<'a>),
+    BeginsWith(AttributeValueRef<'a>),
 }
 
 /// Encoded sort keys between two bounds.
@@ -78,7 +78,11 @@ impl SortRange {
 
     /// The keys whose first attributes equal `equal` and whose next one satisfies `condition`. `None` when a value is
     /// of a type that no key has.
-    pub fn new(form: KeyForm, equal: &[ValueRef<'_>], condition: Option<SortCondition<'_>>) -> Option<Self> {
+    pub fn new(
+        form: KeyForm,
+        equal: &[AttributeValueRef<'_>],
+        condition: Option<SortCondition<'_>>,
+    ) -> Option<Self> {
         let mut prefix = KeyBytes::new();
         for value in equal {
             match form {
@@ -109,7 +113,7 @@ impl SortRange {
 
     fn table(condition: SortCondition<'_>) -> Option<Self> {
         use Bound::{Excluded, Included, Unbounded};
-        let key = |value: &ValueRef<'_>| {
+        let key = |value: &AttributeValueRef<'_>| {
             let mut out = KeyBytes::new();
             put_key(&mut out, value).then_some(out)
         };
@@ -129,7 +133,7 @@ impl SortRange {
 
     fn index(prefix: &KeyBytes, condition: SortCondition<'_>) -> Option<Self> {
         use Bound::Included;
-        let part = |value: &ValueRef<'_>| {
+        let part = |value: &AttributeValueRef<'_>| {
             let mut out = prefix.clone();
             put_key_part(&mut out, value).then_some(out)
         };
@@ -172,7 +176,11 @@ mod tests {
         }
     }
 
-    fn condition<'a>(which: usize, low: ValueRef<'a>, high: ValueRef<'a>) -> SortCondition<'a> {
+    fn condition<'a>(
+        which: usize,
+        low: AttributeValueRef<'a>,
+        high: AttributeValueRef<'a>,
+    ) -> SortCondition<'a> {
         match which {
             0 => SortCondition::Eq(low),
             1 => SortCondition::Lt(low),
@@ -192,16 +200,16 @@ mod tests {
             let s = |text: &'_ str| text.as_bytes().to_vec();
             let (key, low, high) = (s(&key), s(&low), s(&high));
             let expected = holds(which, &key, &low, &high);
-            let condition = condition(which, ValueRef::S(&low), ValueRef::S(&high));
+            let condition = condition(which, AttributeValueRef::S(&low), AttributeValueRef::S(&high));
             let table = SortRange::new(KeyForm::Table, &[], Some(condition)).unwrap();
             prop_assert_eq!(table.contains(&key), expected);
             prop_assert!(!(table.is_empty() && expected));
 
             let mut entry = KeyBytes::new();
-            put_key_part(&mut entry, &ValueRef::N(Number::from(first)));
-            put_key_part(&mut entry, &ValueRef::S(&key));
+            put_key_part(&mut entry, &AttributeValueRef::N(Number::from(first)));
+            put_key_part(&mut entry, &AttributeValueRef::S(&key));
             entry.extend_from_slice(b"\x00suffix");
-            let equal = [ValueRef::N(Number::from(wanted))];
+            let equal = [AttributeValueRef::N(Number::from(wanted))];
             let index = SortRange::new(KeyForm::Index, &equal, Some(condition)).unwrap();
             prop_assert_eq!(index.contains(&entry), first == wanted && expected);
             let all = SortRange::new(KeyForm::Index, &equal, None).unwrap();
@@ -210,11 +218,11 @@ mod tests {
 
         #[test]
         fn prefixes_select_what_begins_with_them(key: Vec<u8>, prefix in prop::collection::vec(any::<u8>(), 0..2)) {
-            let begins = SortCondition::BeginsWith(ValueRef::B(&prefix));
+            let begins = SortCondition::BeginsWith(AttributeValueRef::B(&prefix));
             let table = SortRange::new(KeyForm::Table, &[], Some(begins)).unwrap();
             prop_assert_eq!(table.contains(&key), key.starts_with(&prefix));
             let mut entry = KeyBytes::new();
-            put_key_part(&mut entry, &ValueRef::B(&key));
+            put_key_part(&mut entry, &AttributeValueRef::B(&key));
             entry.push(7);
             let index = SortRange::new(KeyForm::Index, &[], Some(begins)).unwrap();
             prop_assert_eq!(index.contains(&entry), key.starts_with(&prefix));
@@ -223,7 +231,10 @@ mod tests {
 
     #[test]
     fn values_that_are_no_keys_have_no_range() {
-        assert_eq!(SortRange::new(KeyForm::Table, &[], Some(SortCondition::Eq(ValueRef::Null))), None);
+        assert_eq!(
+            SortRange::new(KeyForm::Table, &[], Some(SortCondition::Eq(AttributeValueRef::Null))),
+            None
+        );
         assert_eq!(SortRange::new(KeyForm::Table, &[], None), Some(SortRange::ALL));
     }
 }

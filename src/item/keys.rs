@@ -15,58 +15,10 @@ use smallvec::SmallVec;
 
 use super::bytes::Reader;
 use super::number::digit_count;
-use super::{AttrType, AttributeValue, ItemError, Number, ValueRef};
+use super::{AttributeValue, AttributeValueRef, ItemError, KeyType, Number};
 
 /// An encoded key; short ones need no allocation.
 pub type KeyBytes = SmallVec<[u8; 40]>;
-
-/// The three types a key attribute may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KeyType {
-    /// String.
-    S,
-    /// Number.
-    N,
-    /// Binary.
-    B,
-}
-
-impl KeyType {
-    /// The attribute type.
-    pub fn attr_type(self) -> AttrType {
-        match self {
-            Self::S => AttrType::S,
-            Self::N => AttrType::N,
-            Self::B => AttrType::B,
-        }
-    }
-
-    /// `S`, `N` or `B`.
-    pub fn tag(self) -> &'static str {
-        self.attr_type().tag()
-    }
-
-    /// What AWS calls an empty value of it.
-    pub(crate) fn empty_name(self) -> &'static str {
-        if self == Self::B { "binary" } else { "string" }
-    }
-
-    /// The key type of an attribute type, if it may be a key.
-    pub fn from_attr_type(attr_type: AttrType) -> Option<Self> {
-        match attr_type {
-            AttrType::S => Some(Self::S),
-            AttrType::N => Some(Self::N),
-            AttrType::B => Some(Self::B),
-            _ => None,
-        }
-    }
-}
-
-impl std::fmt::Display for KeyType {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.tag())
-    }
-}
 
 const ZERO: u8 = 0x80;
 const BELOW_ONE: u8 = 0x90;
@@ -76,19 +28,19 @@ const SMALL_TOP: i32 = 60;
 const LOWEST: i32 = -129;
 
 /// Appends a key attribute that stands alone or last. False, and nothing appended, for types that cannot be keys.
-pub fn put_key(out: &mut KeyBytes, value: &ValueRef<'_>) -> bool {
+pub fn put_key(out: &mut KeyBytes, value: &AttributeValueRef<'_>) -> bool {
     match value {
-        ValueRef::S(bytes) | ValueRef::B(bytes) => out.extend_from_slice(bytes),
-        ValueRef::N(number) => put_number(out, *number),
+        AttributeValueRef::S(bytes) | AttributeValueRef::B(bytes) => out.extend_from_slice(bytes),
+        AttributeValueRef::N(number) => put_number(out, *number),
         _ => return false,
     }
     true
 }
 
 /// Appends a key attribute in self-delimiting form. False, and nothing appended, for types that cannot be keys.
-pub fn put_key_part(out: &mut KeyBytes, value: &ValueRef<'_>) -> bool {
+pub fn put_key_part(out: &mut KeyBytes, value: &AttributeValueRef<'_>) -> bool {
     match value {
-        ValueRef::S(bytes) | ValueRef::B(bytes) => {
+        AttributeValueRef::S(bytes) | AttributeValueRef::B(bytes) => {
             for &byte in *bytes {
                 out.push(byte);
                 if byte == 0 {
@@ -97,7 +49,7 @@ pub fn put_key_part(out: &mut KeyBytes, value: &ValueRef<'_>) -> bool {
             }
             out.extend_from_slice(&[0, 0]);
         }
-        ValueRef::N(number) => put_number(out, *number),
+        AttributeValueRef::N(number) => put_number(out, *number),
         _ => return false,
     }
     true
@@ -267,13 +219,13 @@ mod tests {
     use crate::item::number::tests::any_number;
     use proptest::prelude::*;
 
-    fn key(value: &ValueRef<'_>) -> KeyBytes {
+    fn key(value: &AttributeValueRef<'_>) -> KeyBytes {
         let mut out = KeyBytes::new();
         assert!(put_key(&mut out, value));
         out
     }
 
-    fn part(value: &ValueRef<'_>) -> KeyBytes {
+    fn part(value: &AttributeValueRef<'_>) -> KeyBytes {
         let mut out = KeyBytes::new();
         assert!(put_key_part(&mut out, value));
         out
@@ -281,8 +233,8 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_ordered() {
-        assert_eq!(key(&ValueRef::N(Number::from(7))).len(), 3);
-        assert_eq!(key(&ValueRef::N(Number::from(1_700_000_000_123))).len(), 9);
+        assert_eq!(key(&AttributeValueRef::N(Number::from(7))).len(), 3);
+        assert_eq!(key(&AttributeValueRef::N(Number::from(1_700_000_000_123))).len(), 9);
         let texts = [
             "-9.9E+125",
             "-1E+61",
@@ -312,7 +264,8 @@ mod tests {
             "1E+61",
             "9.9E+125",
         ];
-        let keys: Vec<KeyBytes> = texts.iter().map(|t| key(&ValueRef::N(t.parse().unwrap()))).collect();
+        let keys: Vec<KeyBytes> =
+            texts.iter().map(|t| key(&AttributeValueRef::N(t.parse().unwrap()))).collect();
         for pair in keys.windows(2) {
             assert!(pair[0] < pair[1], "{pair:?}");
         }
@@ -329,7 +282,7 @@ mod tests {
     proptest! {
         #[test]
         fn number_keys_order_as_numbers_and_read_back(a in any_number(), b in any_number()) {
-            let (x, y) = (key(&ValueRef::N(a)), key(&ValueRef::N(b)));
+            let (x, y) = (key(&AttributeValueRef::N(a)), key(&AttributeValueRef::N(b)));
             prop_assert_eq!(x.cmp(&y), a.cmp(&b));
             prop_assert_eq!(read_key(KeyType::N, &x).unwrap(), AttributeValue::N(a));
         }
@@ -340,9 +293,9 @@ mod tests {
             b in (prop::collection::vec(0_u8..3, 0..5), any_number(), "[\\x00ab]{0,3}"),
         ) {
             let encode = |(bytes, number, text): &(Vec<u8>, Number, String)| {
-                let mut out = part(&ValueRef::B(bytes));
-                out.extend(part(&ValueRef::N(*number)));
-                out.extend(part(&ValueRef::S(text.as_bytes())));
+                let mut out = part(&AttributeValueRef::B(bytes));
+                out.extend(part(&AttributeValueRef::N(*number)));
+                out.extend(part(&AttributeValueRef::S(text.as_bytes())));
                 out
             };
             let (x, y) = (encode(&a), encode(&b));
@@ -358,7 +311,7 @@ mod tests {
         fn a_prefix_selects_what_begins_with_it(text in "[\\x00-c]{0,4}", prefix in "[\\x00-c]{0,2}") {
             let mut from = KeyBytes::new();
             put_key_part_prefix(&mut from, prefix.as_bytes());
-            let whole = part(&ValueRef::S(text.as_bytes()));
+            let whole = part(&AttributeValueRef::S(text.as_bytes()));
             prop_assert_eq!(whole.starts_with(&from), text.starts_with(&prefix));
         }
 

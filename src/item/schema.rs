@@ -3,66 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::index::IndexSchema;
-use super::keys::{KeyBytes, KeyType, put_key};
+use super::key_schema::{ItemKeys, KeyAttr, KeySchema};
+use super::keys::{KeyBytes, put_key};
 use super::stream::StreamSpan;
-use super::{AttrType, AttributeValue, ItemError, ItemLimits, ItemRef, Number, Template, ValueRef};
-
-/// A key attribute.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyAttr {
-    /// The attribute's name.
-    pub name: String,
-    /// Its type.
-    pub key_type: KeyType,
-}
-
-impl KeyAttr {
-    /// A key attribute.
-    pub fn new(name: impl Into<String>, key_type: KeyType) -> Self {
-        Self { name: name.into(), key_type }
-    }
-
-    /// The value that a text given for this key denotes.
-    ///
-    /// # Errors
-    /// For a string that is not UTF-8, or no number.
-    pub fn value_of_text<'t>(&self, text: &'t [u8]) -> Result<ValueRef<'t>, ItemError> {
-        match self.key_type {
-            KeyType::S if std::str::from_utf8(text).is_err() => {
-                Err(ItemError::BadText { name: self.name.clone(), reason: "a string must be UTF-8" })
-            }
-            KeyType::S => Ok(ValueRef::S(text)),
-            KeyType::B => Ok(ValueRef::B(text)),
-            KeyType::N => Ok(ValueRef::N(Number::from_text(text)?)),
-        }
-    }
-
-    /// Whether a value can be a key: it has the right type and is not empty.
-    pub(super) fn takes(&self, value: &ValueRef<'_>) -> bool {
-        value.attr_type() == self.key_type.attr_type() && !value.as_bytes().is_some_and(<[u8]>::is_empty)
-    }
-}
-
-/// Partition key and perhaps sort key of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeySchema {
-    /// Partition key.
-    pub pk: KeyAttr,
-    /// Sort key.
-    pub sk: Option<KeyAttr>,
-}
-
-impl KeySchema {
-    /// The key attributes, partition key first.
-    pub fn attrs(&self) -> impl Iterator<Item = &KeyAttr> {
-        std::iter::once(&self.pk).chain(self.sk.as_ref())
-    }
-
-    /// True when `name` is one of them.
-    pub fn is_key(&self, name: &[u8]) -> bool {
-        self.attrs().any(|attr| attr.name.as_bytes() == name)
-    }
-}
+use super::{AttrType, AttributeValue, AttributeValueRef, ItemError, ItemLimits, ItemRef, KeyType, Template};
 
 /// The setting of what is left of a table that was dropped.
 const DROPPED: &str = "dropped";
@@ -83,18 +27,9 @@ pub struct TableSchema {
     /// Settings that are kept and reported.
     pub settings: BTreeMap<String, String>,
     /// The template of the keys that are views of items.
-    pub keyspace: Option<String>,
+    pub template: Option<String>,
     /// Whether hashes that fit the template may still be on their way into the table, which is not ready until then.
     pub lifting: bool,
-}
-
-/// The keys of an item as ordered bytes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ItemKeys {
-    /// Partition key.
-    pub pk: KeyBytes,
-    /// Sort key; empty when the table has none.
-    pub sk: KeyBytes,
 }
 
 impl TableSchema {
@@ -107,7 +42,7 @@ impl TableSchema {
             attrs: BTreeMap::new(),
             indexes: Vec::new(),
             settings: BTreeMap::new(),
-            keyspace: None,
+            template: None,
             lifting: false,
         }
     }
@@ -117,7 +52,7 @@ impl TableSchema {
     /// # Errors
     /// [`ItemError::BadTemplate`].
     pub fn template(&self) -> Result<Option<Template>, ItemError> {
-        self.keyspace.as_deref().map(|text| Template::parse(text, &self.keys)).transpose()
+        self.template.as_deref().map(|text| Template::parse(text, &self.keys)).transpose()
     }
 
     /// The change stream, if changes are recorded.
@@ -294,7 +229,35 @@ impl TableSchema {
     }
 }
 
-fn checked_key<'a>(attr: &KeyAttr, item: &ItemRef<'a>) -> Result<ValueRef<'a>, ItemError> {
+impl IndexSchema {
+    /// The keys of an entry, as a map of exactly the key attributes of index and table denotes them, the form in which
+    /// `LastEvaluatedKey` is given out.
+    ///
+    /// # Errors
+    /// [`ItemError::KeyMismatch`] unless names and types are those.
+    pub fn key_map_keys(
+        &self,
+        schema: &TableSchema,
+        map: &ItemRef<'_>,
+        limits: &ItemLimits,
+    ) -> Result<ItemKeys, ItemError> {
+        let own = self.attrs().filter(|attr| !schema.keys.is_key(attr.name.as_bytes())).count();
+        if map.len() != own + schema.keys.attrs().count() {
+            return Err(ItemError::KeyMismatch);
+        }
+        let fits = |attr: &KeyAttr| {
+            let value: Option<AttributeValueRef<'_>> = map.get(&attr.name);
+            value.is_some_and(|value| value.attr_type() == attr.key_type.attr_type())
+        };
+        if !self.attrs().chain(schema.keys.attrs()).all(fits) {
+            return Err(ItemError::KeyMismatch);
+        }
+        let keys = schema.item_keys(map, limits)?;
+        self.entry_keys(&schema.keys, &keys, map).ok_or(ItemError::KeyMismatch)
+    }
+}
+
+fn checked_key<'a>(attr: &KeyAttr, item: &ItemRef<'a>) -> Result<AttributeValueRef<'a>, ItemError> {
     let value = item.get(&attr.name).ok_or_else(|| ItemError::MissingKey(attr.name.clone()))?;
     if value.attr_type() != attr.key_type.attr_type() {
         return Err(ItemError::KeyTypeMismatch {
@@ -306,7 +269,7 @@ fn checked_key<'a>(attr: &KeyAttr, item: &ItemRef<'a>) -> Result<ValueRef<'a>, I
     not_empty(attr, value)
 }
 
-fn not_empty<'a>(attr: &KeyAttr, value: ValueRef<'a>) -> Result<ValueRef<'a>, ItemError> {
+fn not_empty<'a>(attr: &KeyAttr, value: AttributeValueRef<'a>) -> Result<AttributeValueRef<'a>, ItemError> {
     if value.as_bytes().is_some_and(<[u8]>::is_empty) {
         return Err(ItemError::EmptyKey { name: attr.name.clone(), key_type: attr.key_type });
     }
@@ -314,8 +277,8 @@ fn not_empty<'a>(attr: &KeyAttr, value: ValueRef<'a>) -> Result<ValueRef<'a>, It
 }
 
 fn encode_keys(
-    pk: &ValueRef<'_>,
-    sk: Option<&ValueRef<'_>>,
+    pk: &AttributeValueRef<'_>,
+    sk: Option<&AttributeValueRef<'_>>,
     limits: &ItemLimits,
 ) -> Result<ItemKeys, ItemError> {
     if pk.size() > limits.max_partition_key_bytes {

@@ -9,7 +9,7 @@
 //!   4 attr     type(1 byte) name                   a declared attribute
 //!   5 index    name local(0|1) n key*n m key*m projection [space(varint) status(1 byte)]
 //!   6 setting  name value
-//!   7 keyspace text                                the template of the keys that are views of items
+//!   7 template text                                the template of the keys that are views of items
 //!   8 lifting                                      hashes that fit the template may still be there
 //! key        := type(1 byte) name
 //! view       := 1 KEYS_ONLY | 2 NEW_IMAGE | 3 OLD_IMAGE | 4 NEW_AND_OLD_IMAGES
@@ -23,7 +23,8 @@
 
 use super::bytes::{Reader, put_block, put_sized, put_varint};
 use super::index::{IndexSchema, IndexStatus, Projection};
-use super::schema::{KeyAttr, KeySchema, TableSchema};
+use super::key_schema::{KeyAttr, KeySchema};
+use super::schema::TableSchema;
 use super::stream::{StreamEnd, StreamPlace, StreamSpan, StreamView};
 use super::{AttrType, ItemError, KeyType};
 
@@ -34,7 +35,7 @@ const STREAM: u8 = 3;
 const ATTR: u8 = 4;
 const INDEX: u8 = 5;
 const SETTING: u8 = 6;
-const KEYSPACE: u8 = 7;
+const TEMPLATE: u8 = 7;
 const LIFTING: u8 = 8;
 
 impl TableSchema {
@@ -71,8 +72,8 @@ impl TableSchema {
                 put_block(out, value.as_bytes());
             });
         }
-        if let Some(template) = &self.keyspace {
-            section(KEYSPACE, &|out| put_block(out, template.as_bytes()));
+        if let Some(template) = &self.template {
+            section(TEMPLATE, &|out| put_block(out, template.as_bytes()));
         }
         if self.lifting {
             section(LIFTING, &|_| {});
@@ -106,7 +107,7 @@ impl TableSchema {
                 SETTING => read_name(&mut body)
                     .zip(read_name(&mut body))
                     .map(|(name, value)| drop(schema.settings.insert(name, value))),
-                KEYSPACE => read_name(&mut body).and_then(|text| fill(&mut schema.keyspace, text)),
+                TEMPLATE => read_name(&mut body).and_then(|text| fill(&mut schema.template, text)),
                 LIFTING => (!std::mem::replace(&mut schema.lifting, true)).then_some(()),
                 _ => return Err(corrupt("unknown section")),
             };
@@ -307,7 +308,7 @@ mod tests {
             end: Some(end),
         });
         schema.streams.push(StreamSpan::new(StreamView::NewAndOldImages));
-        schema.keyspace = Some("feed:{id}:{at}".into());
+        schema.template = Some("feed:{id}:{at}".into());
         schema.lifting = true;
         schema.attrs.insert("on".into(), AttrType::Bool);
         schema.settings.insert("billing-mode".into(), "PAY_PER_REQUEST".into());

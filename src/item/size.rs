@@ -5,7 +5,7 @@
 //! maps count three bytes and one for each entry; sets only their members. An item is its names and values.
 
 use super::number::digit_count;
-use super::{AttributeValue, ItemError, ItemLimits, ItemRef, Number, ValueRef};
+use super::{AttributeValue, AttributeValueRef, ItemError, ItemLimits, ItemRef, Number};
 
 impl Number {
     /// Size in bytes by AWS's rules.
@@ -20,7 +20,7 @@ impl Number {
     }
 }
 
-impl ValueRef<'_> {
+impl AttributeValueRef<'_> {
     /// Size in bytes by AWS's rules, without the attribute's name.
     pub fn size(&self) -> usize {
         match self {

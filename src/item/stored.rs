@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use smallvec::SmallVec;
 
 use super::bytes::{put_block, put_varint, varint_len};
-use super::codec::{HARD_MAX_DEPTH, ITEM_VERSION, decode_item, put_owned, put_ref};
-use super::typed::{Typed, read_typed};
+use super::codec::{HARD_MAX_DEPTH, ITEM_VERSION, put_owned, put_ref};
 use super::value::check_name;
-use super::view::{Entries, MapRef, ValueRef};
-use super::{AttrType, AttributeValue, ItemError};
+use super::view::{AttributeValueRef, Entries, MapRef, check_map};
+use super::{AttributeValue, ItemError};
 
 /// A borrowed item in stored form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +49,7 @@ impl<'a> ItemRef<'a> {
 
     /// The value of an attribute; nothing else is decoded.
     #[inline]
-    pub fn get(&self, name: impl AsRef<[u8]>) -> Option<ValueRef<'a>> {
+    pub fn get(&self, name: impl AsRef<[u8]>) -> Option<AttributeValueRef<'a>> {
         self.attributes().get(name.as_ref())
     }
 
@@ -71,7 +70,7 @@ impl<'a> ItemRef<'a> {
 }
 
 impl<'a> IntoIterator for ItemRef<'a> {
-    type Item = (&'a [u8], ValueRef<'a>);
+    type Item = (&'a [u8], AttributeValueRef<'a>);
     type IntoIter = Entries<'a>;
 
     fn into_iter(self) -> Self::IntoIter {
@@ -153,8 +152,12 @@ impl ItemBuilder {
     ///
     /// # Errors
     /// For a name that is not 1 to 65535 bytes of UTF-8, or a string that is not UTF-8.
-    pub fn put(&mut self, name: impl AsRef<[u8]>, value: &ValueRef<'_>) -> Result<&mut Self, ItemError> {
-        if let ValueRef::S(text) = value
+    pub fn put(
+        &mut self,
+        name: impl AsRef<[u8]>,
+        value: &AttributeValueRef<'_>,
+    ) -> Result<&mut Self, ItemError> {
+        if let AttributeValueRef::S(text) = value
             && std::str::from_utf8(text).is_err()
         {
             return Err(not_utf8(name.as_ref(), "a string must be UTF-8"));
@@ -195,26 +198,6 @@ impl ItemBuilder {
             }
         }
         Ok(self)
-    }
-
-    /// Sets an attribute from a name, perhaps with a suffix, and a text, as [`super::parse_typed`] reads them. Scalars
-    /// are taken from the text without a copy between.
-    ///
-    /// # Errors
-    /// As [`super::parse_typed`].
-    pub fn put_text<'n>(
-        &mut self,
-        name: &'n str,
-        text: &[u8],
-        declared: impl FnOnce(&str) -> Option<AttrType>,
-        max_depth: usize,
-    ) -> Result<&'n str, ItemError> {
-        let (name, value) = read_typed(name, text, declared, max_depth)?;
-        match value {
-            Typed::Scalar(value) => self.put(name, &value)?,
-            Typed::Owned(value) => self.put_owned(name, &value)?,
-        };
-        Ok(name)
     }
 
     fn put_with(
@@ -270,6 +253,21 @@ impl ItemBuilder {
     }
 }
 
+/// Checks stored bytes of an item to the last one and gives access to them. Any bytes are either accepted or refused;
+/// nothing is allocated and recursion is bounded by `max_depth`, at most [`HARD_MAX_DEPTH`].
+///
+/// # Errors
+/// With the first thing that is not as the format says.
+pub fn decode_item(bytes: &[u8], max_depth: usize) -> Result<ItemRef<'_>, ItemError> {
+    let (version, body) = bytes.split_first().ok_or(ItemError::corrupt_item("no bytes"))?;
+    if *version != ITEM_VERSION {
+        return Err(ItemError::corrupt_item("unknown format version"));
+    }
+    let map = MapRef::read(body).ok_or(ItemError::corrupt_item("the count is cut short"))?;
+    check_map(map, max_depth.min(HARD_MAX_DEPTH))?;
+    Ok(ItemRef::from_bytes_unchecked(bytes))
+}
+
 fn not_utf8(name: &[u8], reason: &'static str) -> ItemError {
     ItemError::BadText { name: String::from_utf8_lossy(name).into_owned(), reason }
 }
@@ -278,6 +276,7 @@ fn not_utf8(name: &[u8], reason: &'static str) -> ItemError {
 pub(super) mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::AttrType;
     use super::*;
     use crate::item::EncodedValue;
     use crate::item::number::tests::any_number;
@@ -312,10 +311,10 @@ pub(super) mod tests {
     #[test]
     fn the_format_is_what_the_drawing_says() {
         let mut builder = ItemBuilder::new();
-        builder.put("b", &ValueRef::N(7.into())).unwrap();
-        builder.put("a", &ValueRef::S(b"hi")).unwrap();
-        builder.put("c", &ValueRef::N((-1).into())).unwrap();
-        builder.put("d", &ValueRef::N("1.25".parse().unwrap())).unwrap();
+        builder.put("b", &AttributeValueRef::N(7.into())).unwrap();
+        builder.put("a", &AttributeValueRef::S(b"hi")).unwrap();
+        builder.put("c", &AttributeValueRef::N((-1).into())).unwrap();
+        builder.put("d", &AttributeValueRef::N("1.25".parse().unwrap())).unwrap();
         let item = builder.finish();
         assert_eq!(
             item.as_bytes(),
@@ -327,7 +326,7 @@ pub(super) mod tests {
     fn the_last_of_equal_names_counts() {
         let mut builder = ItemBuilder::new();
         for (name, value) in [("b", 1), ("a", 2), ("b", 3), ("a", 4), ("c", 5)] {
-            builder.put(name, &ValueRef::N(value.into())).unwrap();
+            builder.put(name, &AttributeValueRef::N(value.into())).unwrap();
         }
         let item = builder.finish();
         let map: Vec<_> = item.view().to_map().into_iter().collect();
@@ -337,9 +336,9 @@ pub(super) mod tests {
     #[test]
     fn what_is_no_item_is_refused() {
         let mut builder = ItemBuilder::new();
-        assert_eq!(builder.put("", &ValueRef::Null).unwrap_err(), ItemError::EmptyName);
-        assert!(builder.put(b"\xFF", &ValueRef::Null).is_err());
-        assert!(builder.put("a", &ValueRef::S(b"\xFF")).is_err());
+        assert_eq!(builder.put("", &AttributeValueRef::Null).unwrap_err(), ItemError::EmptyName);
+        assert!(builder.put(b"\xFF", &AttributeValueRef::Null).is_err());
+        assert!(builder.put("a", &AttributeValueRef::S(b"\xFF")).is_err());
         let empty = AttributeValue::Ss(BTreeSet::new());
         assert_eq!(builder.put_owned("a", &empty).unwrap_err(), ItemError::EmptySet(AttrType::Ss));
         for bytes in [

@@ -51,8 +51,8 @@ impl StreamView {
 /// A place in a change stream: milliseconds since the epoch, and a number within the millisecond.
 pub type StreamPlace = (u64, u64);
 
-/// A time in which a table's changes are recorded: what DynamoDB calls a stream. All of a table's lie one behind the other in
-/// one sequence of records.
+/// A time in which a table's changes are recorded: what DynamoDB calls a stream. All of a table's lie one behind the
+/// other in one sequence of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamSpan {
     /// What is recorded.

@@ -6,14 +6,14 @@
 //! sess:*                the whole name is the partition key
 //! {{ and }}             braces that are meant
 //! ```
-//! Names and items correspond one to one. A value in a name ends where a *separator* stands: a character of the template's
-//! literals that is none of `A-Z a-z 0-9 - _ . ~`, or the first one behind a value. In a value, separators and `%` are written
-//! `%XX`, two upper-case digits, and nothing else is; a number is written as it is shown. A name whose literals fit but whose
-//! values are written otherwise belongs to the table too, and is refused.
+//! Names and items correspond one to one. A value in a name ends where a *separator* stands: a character of the
+//! template's literals that is none of `A-Z a-z 0-9 - _ . ~`, or the first one behind a value. In a value, separators
+//! and `%` are written `%XX`, two upper-case digits, and nothing else is; a number is written as it is shown. A name
+//! whose literals fit but whose values are written otherwise belongs to the table too, and is refused.
 
 use std::borrow::Cow;
 
-use super::schema::{KeyAttr, KeySchema};
+use super::key_schema::{KeyAttr, KeySchema};
 use super::{ItemError, KeyType, Number};
 
 /// The longest template, in bytes.
@@ -126,7 +126,8 @@ impl Template {
     /// The key texts in a name, if the name is one of the template's.
     ///
     /// # Errors
-    /// [`ItemError::BadViewKey`] for a name that only could be: its values are not written as [`Template::name`] writes them.
+    /// [`ItemError::BadViewKey`] for a name that only could be: its values are not written as [`Template::name`] writes
+    /// them.
     pub fn read<'n>(&self, name: &'n [u8], keys: &KeySchema) -> Result<Option<KeyTexts<'n>>, ItemError> {
         let Some((pk, sk)) = self.cut(name) else { return Ok(None) };
         let decode = |attr: &KeyAttr, raw: &'n [u8]| -> Result<Cow<'n, [u8]>, ItemError> {
@@ -151,8 +152,8 @@ impl Template {
         self.cut(name).is_some()
     }
 
-    /// The name of an item's key. `None` where no name stands for the item: its partition key does not fit `*`, or the name
-    /// would be that of a change stream.
+    /// The name of an item's key. `None` where no name stands for the item: its partition key does not fit `*`, or the
+    /// name would be that of a change stream.
     pub fn name(&self, pk: &[u8], sk: Option<&[u8]>) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(pk.len() + 16);
         if self.whole {

@@ -3,8 +3,9 @@
 //! Nothing is guessed from the text: without a suffix a value has its declared type, and without a declaration it is
 //! a string.
 
-use super::json::{from_base64, plain_value, read_json};
-use super::{AttrType, AttributeValue, ItemError, Number, ValueRef};
+use super::binary::from_base64;
+use super::json::{plain_value, read_json};
+use super::{AttrType, AttributeValue, AttributeValueRef, ItemBuilder, ItemError, Number};
 
 /// What a suffix asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +82,8 @@ pub(super) fn parse_as(
 }
 
 /// A value read from a text: a scalar that still stands in it, or one that was made of it.
-pub(super) enum Typed<'t> {
-    Scalar(ValueRef<'t>),
+enum Typed<'t> {
+    Scalar(AttributeValueRef<'t>),
     Owned(AttributeValue),
 }
 
@@ -95,7 +96,7 @@ impl Typed<'_> {
     }
 }
 
-pub(super) fn read_typed<'n, 't>(
+fn read_typed<'n, 't>(
     name: &'n str,
     text: &'t [u8],
     declared: impl FnOnce(&str) -> Option<AttrType>,
@@ -115,6 +116,28 @@ pub(super) fn read_typed<'n, 't>(
     Ok((base, value))
 }
 
+impl ItemBuilder {
+    /// Sets an attribute from a name, perhaps with a suffix, and a text, as [`parse_typed`] reads them. Scalars
+    /// are taken from the text without a copy between.
+    ///
+    /// # Errors
+    /// As [`parse_typed`].
+    pub fn put_text<'n>(
+        &mut self,
+        name: &'n str,
+        text: &[u8],
+        declared: impl FnOnce(&str) -> Option<AttrType>,
+        max_depth: usize,
+    ) -> Result<&'n str, ItemError> {
+        let (name, value) = read_typed(name, text, declared, max_depth)?;
+        match value {
+            Typed::Scalar(value) => self.put(name, &value)?,
+            Typed::Owned(value) => self.put_owned(name, &value)?,
+        };
+        Ok(name)
+    }
+}
+
 fn value_of<'t>(
     name: &str,
     text: &'t [u8],
@@ -124,15 +147,15 @@ fn value_of<'t>(
     let is = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()));
     let scalar = match attr_type {
         AttrType::S => match std::str::from_utf8(text) {
-            Ok(_) => ValueRef::S(text),
+            Ok(_) => AttributeValueRef::S(text),
             Err(_) => return Err(bad(name, "a string must be UTF-8, binaries take the suffix :b")),
         },
-        AttrType::N => ValueRef::N(Number::from_text(text)?),
-        AttrType::B => ValueRef::B(text),
-        AttrType::Bool if is(&["true", "1"]) => ValueRef::Bool(true),
-        AttrType::Bool if is(&["false", "0"]) => ValueRef::Bool(false),
+        AttrType::N => AttributeValueRef::N(Number::from_text(text)?),
+        AttrType::B => AttributeValueRef::B(text),
+        AttrType::Bool if is(&["true", "1"]) => AttributeValueRef::Bool(true),
+        AttrType::Bool if is(&["false", "0"]) => AttributeValueRef::Bool(false),
         AttrType::Bool => return Err(bad(name, "a boolean is true or false")),
-        AttrType::Null if is(&["", "null", "true"]) => ValueRef::Null,
+        AttrType::Null if is(&["", "null", "true"]) => AttributeValueRef::Null,
         AttrType::Null => return Err(bad(name, "a null has the text null or none")),
         _ => return container_of(name, text, attr_type, max_depth).map(Typed::Owned),
     };
@@ -270,7 +293,7 @@ mod tests {
         assert_eq!(builder.put_text("t:ss", br#"["a"]"#, declared, 32), Ok("t"));
         assert!(builder.put_text("b:bool", b"?", declared, 32).is_err());
         let item = builder.finish();
-        assert_eq!(item.view().get("when"), Some(ValueRef::N(Number::from(7))));
+        assert_eq!(item.view().get("when"), Some(AttributeValueRef::N(Number::from(7))));
         assert_eq!(item.view().len(), 3);
     }
 }

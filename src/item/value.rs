@@ -1,72 +1,9 @@
 //! `AttributeValue`: a value in its owned form, as requests bring it and updates build it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use super::{ItemError, Number};
-
-/// The ten types of an attribute, by `DynamoDB`'s names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum AttrType {
-    /// String, UTF-8.
-    S,
-    /// Number.
-    N,
-    /// Binary.
-    B,
-    /// Boolean.
-    Bool,
-    /// Null.
-    Null,
-    /// Map.
-    M,
-    /// List.
-    L,
-    /// Set of strings.
-    Ss,
-    /// Set of numbers.
-    Ns,
-    /// Set of binaries.
-    Bs,
-}
-
-impl AttrType {
-    /// Every type.
-    pub const ALL: [Self; 10] =
-        [Self::S, Self::N, Self::B, Self::Bool, Self::Null, Self::M, Self::L, Self::Ss, Self::Ns, Self::Bs];
-
-    /// `DynamoDB`'s type tag: `S`, `N`, `B`, `BOOL`, `NULL`, `M`, `L`, `SS`, `NS` or `BS`.
-    pub fn tag(self) -> &'static str {
-        match self {
-            Self::S => "S",
-            Self::N => "N",
-            Self::B => "B",
-            Self::Bool => "BOOL",
-            Self::Null => "NULL",
-            Self::M => "M",
-            Self::L => "L",
-            Self::Ss => "SS",
-            Self::Ns => "NS",
-            Self::Bs => "BS",
-        }
-    }
-
-    /// The type of a tag, exact in case.
-    pub fn from_tag(tag: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|t| t.tag() == tag)
-    }
-
-    /// True for the three set types.
-    pub fn is_set(self) -> bool {
-        matches!(self, Self::Ss | Self::Ns | Self::Bs)
-    }
-}
-
-impl fmt::Display for AttrType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.tag())
-    }
-}
+use super::binary::to_base64;
+use super::{AttrType, ItemError, Number};
 
 /// An attribute's value. Sets are ordered and without duplicates by construction; that they are not empty is
 /// [`AttributeValue::validate`]'s to say.
@@ -134,7 +71,7 @@ impl AttributeValue {
     /// As [`AttributeValue::string_set`].
     pub fn binary_set(members: Vec<Vec<u8>>) -> Result<Self, ItemError> {
         let printed = |members: &[Vec<u8>]| {
-            let members: Vec<String> = members.iter().map(|m| super::json::to_base64(m)).collect();
+            let members: Vec<String> = members.iter().map(|m| to_base64(m)).collect();
             format!("[{}]", members.join(", "))
         };
         Ok(Self::Bs(unique(AttrType::Bs, members, printed)?))

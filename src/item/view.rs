@@ -6,13 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bytes::{Reader, unzigzag};
-use super::codec::tag;
+use super::tag;
 use super::{AttrType, AttributeValue, ItemError, Number};
 
 /// A value inside stored bytes. Strings are UTF-8, given as bytes; equal values compare equal whatever their type,
 /// because every value has one stored form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ValueRef<'a> {
+pub enum AttributeValueRef<'a> {
     /// String, UTF-8.
     S(&'a [u8]),
     /// Number.
@@ -35,7 +35,7 @@ pub enum ValueRef<'a> {
     Bs(ListRef<'a>),
 }
 
-impl<'a> ValueRef<'a> {
+impl<'a> AttributeValueRef<'a> {
     /// The value's type.
     pub fn attr_type(&self) -> AttrType {
         match self {
@@ -181,12 +181,12 @@ impl<'a> ListRef<'a> {
     }
 
     /// The value at `index`; skips those before it.
-    pub fn get(&self, index: usize) -> Option<ValueRef<'a>> {
+    pub fn get(&self, index: usize) -> Option<AttributeValueRef<'a>> {
         let mut reader = Reader::new(self.values);
         for _ in 0..index {
             skip(&mut reader)?;
         }
-        ValueRef::read(&mut reader)
+        AttributeValueRef::read(&mut reader)
     }
 
     /// The values in order.
@@ -195,7 +195,7 @@ impl<'a> ListRef<'a> {
     }
 
     /// True when an equal value is among them; linear.
-    pub fn contains(&self, wanted: &ValueRef<'_>) -> bool {
+    pub fn contains(&self, wanted: &AttributeValueRef<'_>) -> bool {
         self.iter().any(|value| value == *wanted)
     }
 
@@ -205,7 +205,7 @@ impl<'a> ListRef<'a> {
 }
 
 impl<'a> IntoIterator for ListRef<'a> {
-    type Item = ValueRef<'a>;
+    type Item = AttributeValueRef<'a>;
     type IntoIter = Values<'a>;
 
     fn into_iter(self) -> Self::IntoIter {
@@ -221,11 +221,11 @@ pub struct Values<'a> {
 }
 
 impl<'a> Iterator for Values<'a> {
-    type Item = ValueRef<'a>;
+    type Item = AttributeValueRef<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        let value = ValueRef::read(&mut self.reader);
+        let value = AttributeValueRef::read(&mut self.reader);
         if value.is_none() {
             self.left = 0;
         }
@@ -266,12 +266,12 @@ impl<'a> MapRef<'a> {
     /// The value of `name`. Other names are passed over without decoding their values, up to those that begin with a
     /// greater byte.
     #[inline]
-    pub fn get(&self, name: &[u8]) -> Option<ValueRef<'a>> {
+    pub fn get(&self, name: &[u8]) -> Option<AttributeValueRef<'a>> {
         let mut reader = Reader::new(self.entries);
         for _ in 0..self.count {
             let here = reader.block()?;
             if here == name {
-                return ValueRef::read(&mut reader);
+                return AttributeValueRef::read(&mut reader);
             }
             // The first bytes tell enough to stop early, and cost less than comparing the names.
             if here.first() > name.first() {
@@ -305,7 +305,7 @@ impl<'a> MapRef<'a> {
 }
 
 impl<'a> IntoIterator for MapRef<'a> {
-    type Item = (&'a [u8], ValueRef<'a>);
+    type Item = (&'a [u8], AttributeValueRef<'a>);
     type IntoIter = Entries<'a>;
 
     fn into_iter(self) -> Self::IntoIter {
@@ -321,11 +321,12 @@ pub struct Entries<'a> {
 }
 
 impl<'a> Iterator for Entries<'a> {
-    type Item = (&'a [u8], ValueRef<'a>);
+    type Item = (&'a [u8], AttributeValueRef<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        let entry = self.reader.block().and_then(|name| Some((name, ValueRef::read(&mut self.reader)?)));
+        let entry =
+            self.reader.block().and_then(|name| Some((name, AttributeValueRef::read(&mut self.reader)?)));
         if entry.is_none() {
             self.left = 0;
         }
@@ -337,14 +338,14 @@ impl<'a> Iterator for Entries<'a> {
 /// Allocates nothing.
 pub(super) fn check_value(reader: &mut Reader<'_>, max_depth: usize) -> Result<(), ItemError> {
     let start = reader.rest();
-    let value = ValueRef::read(reader).ok_or(ItemError::corrupt_item("a value is cut short"))?;
+    let value = AttributeValueRef::read(reader).ok_or(ItemError::corrupt_item("a value is cut short"))?;
     let first = start.first().copied().unwrap_or_default();
     let canonical = match value {
-        ValueRef::S(text) => {
+        AttributeValueRef::S(text) => {
             std::str::from_utf8(text).map_err(|_| ItemError::corrupt_item("a string is not UTF-8"))?;
             (text.len() < 128) == (first >= tag::SHORT_S)
         }
-        ValueRef::N(number) => match number.as_i64() {
+        AttributeValueRef::N(number) => match number.as_i64() {
             Some(0..=63) => (tag::SMALL_N..tag::SHORT_S).contains(&first),
             Some(_) => first == tag::INT,
             None => decimal_is_canonical(start, number),
@@ -355,18 +356,18 @@ pub(super) fn check_value(reader: &mut Reader<'_>, max_depth: usize) -> Result<(
         return Err(ItemError::corrupt_item("a value is not in its one form"));
     }
     match value {
-        ValueRef::Ss(set) => check_set(set, AttrType::S),
-        ValueRef::Ns(set) => check_set(set, AttrType::N),
-        ValueRef::Bs(set) => check_set(set, AttrType::B),
-        ValueRef::L(_) | ValueRef::M(_) if max_depth == 0 => Err(ItemError::TooDeep),
-        ValueRef::L(list) => {
+        AttributeValueRef::Ss(set) => check_set(set, AttrType::S),
+        AttributeValueRef::Ns(set) => check_set(set, AttrType::N),
+        AttributeValueRef::Bs(set) => check_set(set, AttrType::B),
+        AttributeValueRef::L(_) | AttributeValueRef::M(_) if max_depth == 0 => Err(ItemError::TooDeep),
+        AttributeValueRef::L(list) => {
             let mut inner = Reader::new(list.values);
             for _ in 0..list.count {
                 check_value(&mut inner, max_depth - 1)?;
             }
             check_end(inner)
         }
-        ValueRef::M(map) => check_map(map, max_depth - 1),
+        AttributeValueRef::M(map) => check_map(map, max_depth - 1),
         _ => Ok(()),
     }
 }
@@ -401,15 +402,16 @@ fn check_set(set: ListRef<'_>, member: AttrType) -> Result<(), ItemError> {
         return Err(ItemError::corrupt_item("a set is empty"));
     }
     let mut reader = Reader::new(set.values);
-    let mut last: Option<ValueRef<'_>> = None;
+    let mut last: Option<AttributeValueRef<'_>> = None;
     for _ in 0..set.count {
         let mut ahead = reader;
         check_value(&mut reader, 0)?;
-        let value = ValueRef::read(&mut ahead).filter(|value| value.attr_type() == member);
+        let value = AttributeValueRef::read(&mut ahead).filter(|value| value.attr_type() == member);
         let value = value.ok_or(ItemError::corrupt_item("a set has a member of another type"))?;
         let ascending = match (last, value) {
-            (Some(ValueRef::N(a)), ValueRef::N(b)) => a < b,
-            (Some(ValueRef::S(a)), ValueRef::S(b)) | (Some(ValueRef::B(a)), ValueRef::B(b)) => a < b,
+            (Some(AttributeValueRef::N(a)), AttributeValueRef::N(b)) => a < b,
+            (Some(AttributeValueRef::S(a)), AttributeValueRef::S(b))
+            | (Some(AttributeValueRef::B(a)), AttributeValueRef::B(b)) => a < b,
             _ => true,
         };
         if !ascending {

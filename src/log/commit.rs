@@ -2,8 +2,9 @@
 
 use super::frame::FRAME_HEADER;
 use super::front::{ACCEPTING, FAILED, FULL, Log};
-use super::store::{Batch, Record, Records, Tail};
+use super::store::{Record, RecordBatch, Records};
 use super::submitted::Submitted;
+use super::tail::Tail;
 use super::{LogError, Lsn};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -98,7 +99,8 @@ impl Log {
     /// Writes what the writer holds. What could not be written stays there if that may pass.
     fn write_batch(&self, writer: &mut Writer) -> Result<(), LogError> {
         let Writer { bytes, tail, last, chain } = &*writer;
-        let batch = Batch { first: tail + 1, last: *last, chain: *chain, durable: self.synced(), bytes };
+        let batch =
+            RecordBatch { first: tail + 1, last: *last, chain: *chain, durable: self.synced(), bytes };
         match self.store.append(self.epoch(), *tail, &batch) {
             Ok(_) => {
                 let (bytes, last) = (writer.bytes.len() as u64, writer.last);

@@ -21,6 +21,7 @@
 //! header is verified before its length is believed.
 
 use super::Lsn;
+use super::cursor::Cursor;
 use super::mark::Marks;
 use crc32fast::Hasher;
 
@@ -165,16 +166,6 @@ pub(super) fn chain_before(bytes: &[u8], key: u32) -> Option<u32> {
         register = (register ^ (POLYNOMIAL * carried)) << 1 | carried;
     }
     Some(before ^ register)
-}
-
-/// Where a parse stands: what the next record must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cursor {
-    pub(super) key: u32,
-    /// The LSN of the next record.
-    pub(super) next: Lsn,
-    /// The chain of the record before.
-    pub(super) chain: u32,
 }
 
 /// What stands at the cursor.

@@ -13,8 +13,9 @@
 use super::commit::{Waiting, Writer};
 use super::figures::{LogStats, SyncFigures};
 use super::frame::{FrameHeader, MAX_PAYLOAD, payload_checksum};
-use super::store::{LogReader, LogStore, Tail};
+use super::store::{LogReader, LogStore};
 use super::submitted::Submitted;
+use super::tail::Tail;
 use super::{FolderPlace, LogError, LogId, LogOptions, LogPlace, Lsn, OpenReport};
 use crate::env::{Clock, Disk};
 use parking_lot::Mutex;

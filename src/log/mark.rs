@@ -17,7 +17,7 @@
 //! The chain comes first, so that a mark never passes for a record, whose chain is last.
 
 use super::Lsn;
-use super::frame::Cursor;
+use super::cursor::Cursor;
 use crc32fast::Hasher;
 
 /// Bytes of one mark.

@@ -20,6 +20,7 @@
 pub mod check;
 pub mod checkpoint;
 mod commit;
+mod cursor;
 mod error;
 mod figures;
 mod file_log;
@@ -27,6 +28,7 @@ mod frame;
 mod front;
 mod manifest;
 mod mark;
+mod options;
 mod place;
 mod read_ahead;
 mod reserve;
@@ -36,6 +38,7 @@ pub mod simulated;
 mod store;
 mod submit;
 mod submitted;
+mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -44,46 +47,15 @@ pub use figures::LogStats;
 pub use file_log::{FileLog, FolderPlace};
 pub use frame::LogId;
 pub use front::Log;
+pub use options::{LogOptions, SubmitOptions};
 pub use place::{Begun, Cut, LogPlace, OpenReport};
 pub use read_ahead::ReadAhead;
 pub use scrub::{ScrubReport, scrub};
 pub use segment::{FORMAT_VERSION, HeaderFault, SegmentSummary, parse_segment};
-pub use store::{Batch, LogReader, LogStore, Piece, Record, Records, Room, StoreStats, Tail};
+pub use store::{LogReader, LogStore, Piece, Record, RecordBatch, Records, Room, StoreStats};
 pub use submit::{News, Submission, Submit, Watcher};
-pub use submitted::{SubmitOptions, SubmitStats};
+pub use submitted::SubmitStats;
+pub use tail::Tail;
 
 /// A log sequence number: 1 for a log's first record, one more for each record after it. 0 stands before all.
 pub type Lsn = u64;
-
-/// How a log is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogOptions {
-    /// Bytes after which a segment is left and the next one begun. A larger record gets a segment of its own.
-    pub segment_bytes: u64,
-    /// Bytes that must stay free on the file system; writes are refused when fewer are.
-    pub keep_free_bytes: u64,
-    /// Bytes of room that are secured ahead of the records; 0 secures none.
-    pub secure_bytes: u64,
-    /// The largest payload of one record; at most what the format can hold.
-    pub max_record_bytes: u64,
-    /// Bytes that are read at once.
-    pub piece_bytes: usize,
-    /// How many segments are synced at the same time.
-    pub sync_threads: usize,
-    /// How batches are submitted to a store that is not on this machine.
-    pub submit: SubmitOptions,
-}
-
-impl Default for LogOptions {
-    fn default() -> Self {
-        Self {
-            segment_bytes: 64 << 20,
-            keep_free_bytes: 16 << 20,
-            secure_bytes: 4 << 20,
-            max_record_bytes: frame::MAX_PAYLOAD,
-            piece_bytes: 512 << 10,
-            sync_threads: 4,
-            submit: SubmitOptions::default(),
-        }
-    }
-}

@@ -14,8 +14,8 @@ pub struct ReadAhead {
 }
 
 impl ReadAhead {
-    /// Reads on from where `reader` stands, at most `pieces` ahead. The thread ends with the log, at the first error, or
-    /// after this was dropped.
+    /// Reads on from where `reader` stands, at most `pieces` ahead. The thread ends with the log, at the first error,
+    /// or after this was dropped.
     pub fn new(mut reader: Box<dyn LogReader>, pieces: usize) -> Result<Self, LogError> {
         let (fill, filled) = sync_channel(pieces.max(1));
         let (emptied, empty) = sync_channel::<Piece>(pieces + 2);

@@ -2,8 +2,9 @@
 
 use super::LogError;
 use super::front::{ACCEPTING, FULL, Log, NO_EPOCH};
-use super::store::{Room, Tail};
+use super::store::Room;
 use super::submitted::Submitted;
+use super::tail::Tail;
 use std::sync::atomic::Ordering;
 
 /// Records of at least this size reserve their room exactly; smaller ones use the room that is secured for what is in

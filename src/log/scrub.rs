@@ -16,8 +16,8 @@ pub struct ScrubReport {
 }
 
 /// Reads and verifies all records that were durable when it began and all checkpoints, at most `bytes_per_second`
-/// (0: as fast as it can). After each read of at most some hundred KB, or of one chunk, it calls `wait` with the time to
-/// rest, and stops when that returns false. Damaged checkpoints are marked, so that they are not counted among those
+/// (0: as fast as it can). After each read of at most some hundred KB, or of one chunk, it calls `wait` with the time
+/// to rest, and stops when that returns false. Damaged checkpoints are marked, so that they are not counted among those
 /// that are kept.
 ///
 /// To be called from a background thread, say once a day; it takes no lock that a writer waits for.

@@ -25,7 +25,8 @@
 //!     96      …  frames
 //! ```
 
-use super::frame::{Cursor, FRAME_HEADER, LogId, Step, u64_at};
+use super::cursor::Cursor;
+use super::frame::{FRAME_HEADER, LogId, Step, u64_at};
 use super::mark::Behind;
 use super::{LogError, Lsn};
 use crc32fast::Hasher;

@@ -7,24 +7,14 @@
 
 use super::frame::{FRAME_HEADER, FrameHeader, LogId};
 use super::submit::Submit;
+use super::tail::Tail;
 use super::{LogError, Lsn};
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// What a new writer continues from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tail {
-    /// The writer's epoch.
-    pub epoch: u64,
-    /// The LSN of the last record; 0 in an empty log. All records up to it are durable.
-    pub lsn: Lsn,
-    /// The chain of the last record.
-    pub chain: u32,
-}
-
 /// A run of framed records, ready to be kept.
 #[derive(Clone, Copy, Debug)]
-pub struct Batch<'a> {
+pub struct RecordBatch<'a> {
     /// The LSN of the first record.
     pub first: Lsn,
     /// The LSN of the last record.
@@ -82,7 +72,7 @@ pub trait LogStore: Debug + Send + Sync {
     /// # Errors
     /// After an error the batch may have been kept in part; [`LogStore::tail`] says how far. [`LogError::Unavailable`]
     /// and [`LogError::DiskFull`] say that the rest may be given again. Every other error is final.
-    fn append(&self, epoch: u64, expected_tail: Lsn, batch: &Batch<'_>) -> Result<Lsn, LogError>;
+    fn append(&self, epoch: u64, expected_tail: Lsn, batch: &RecordBatch<'_>) -> Result<Lsn, LogError>;
 
     /// Makes everything durable that was appended before the call. It may run beside appends. Errors are as those of
     /// [`LogStore::append`]; the error of one sync is that of every later one.

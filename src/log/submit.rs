@@ -1,7 +1,7 @@
 //! The seam's second way to keep records: a place that takes batches and tells later what became of them, because it is
 //! not on this machine.
 
-use super::store::Tail;
+use super::tail::Tail;
 use super::{LogError, Lsn};
 use bytes::Bytes;
 use std::fmt::Debug;

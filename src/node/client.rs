@@ -47,8 +47,8 @@ pub struct Wait {
     pub args: Vec<Box<[u8]>>,
     /// Where the keys begin in it.
     pub first_key: usize,
-    /// What is run when a key has changed: the command with this key as its only one, and with what referred to "now" worked
-    /// out. So it costs the same however many keys are waited for.
+    /// What is run when a key has changed: the command with this key as its only one, and with what referred to "now"
+    /// worked out. So it costs the same however many keys are waited for.
     pub alone: for<'a> fn(&'a Wait, &'a AwaitedKey) -> Vec<Cow<'a, [u8]>>,
     /// Its reply when it gives up.
     pub reply_on_timeout: fn(&mut Reply),

@@ -13,8 +13,8 @@ pub fn enable_stream(tx: &Tx<'_>, table: &Table, schema: &mut TableSchema, view:
     schema.streams.push(StreamSpan { view, since_ms, after: tx.last_place(table), end: None });
 }
 
-/// Makes a schema one whose table's changes are not recorded any more. What was recorded stays until it is too old. The caller
-/// holds every shard.
+/// Makes a schema one whose table's changes are not recorded any more. What was recorded stays until it is too old. The
+/// caller holds every shard.
 pub fn disable_stream(tx: &Tx<'_>, table: &Table, schema: &mut TableSchema) {
     if let Some(span) = schema.streams.last_mut().filter(|span| span.end.is_none()) {
         span.end = Some(StreamEnd { at_ms: tx.now(), through: tx.last_place(table) });

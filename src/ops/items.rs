@@ -30,11 +30,11 @@ impl<'r> At<'r> {
 
 /// A write on one item.
 pub enum Write<'r> {
-    /// Puts an item in place of the one with its keys. That it is valid, of allowed size and has these keys is the caller's
-    /// to see to.
+    /// Puts an item in place of the one with its keys. That it is valid, of allowed size and has these keys is the
+    /// caller's to see to.
     Put(At<'r>, &'r Item),
-    /// Changes attributes of an item, which is made if it does not exist and the changes do not only take away. That the changes leave the keys alone is checked
-    /// already; the updated item must keep the limits.
+    /// Changes attributes of an item, which is made if it does not exist and the changes do not only take away. That
+    /// the changes leave the keys alone is checked already; the updated item must keep the limits.
     Update(At<'r>, Option<&'r BoundUpdate>, &'r ItemLimits),
     /// Removes an item.
     Delete(At<'r>),
@@ -103,7 +103,8 @@ impl<'r> Write<'r> {
                     Change::Put(Cow::Owned(new))
                 }
             }
-            // What has expired is not there, but goes for good: it must not come back when its table's TTL attribute is removed.
+            // What has expired is not there, but goes for good: it must not come back when its table's TTL attribute is
+            // removed.
             Self::Delete(_) => Change::Delete,
             Self::Check(_) => Change::Nothing,
         };
@@ -193,8 +194,8 @@ pub enum TransactError {
     TooLarge,
 }
 
-/// Carries out all writes, or none. Each is about another item, and sees the items as they were before. Their sizes may add
-/// up to `max_bytes`.
+/// Carries out all writes, or none. Each is about another item, and sees the items as they were before. Their sizes may
+/// add up to `max_bytes`.
 ///
 /// # Errors
 /// When a write is refused, or they are too large together.

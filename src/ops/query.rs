@@ -41,8 +41,8 @@ pub struct Page {
     pub fetched: usize,
     /// The keys of the last item looked at, if a limit ended the page.
     pub last: Option<ItemKeys>,
-    /// Whether there are items behind the page. A page that a limit ended just where the items end has `last` all the same, as
-    /// DynamoDB has it.
+    /// Whether there are items behind the page. A page that a limit ended just where the items end has `last` all the
+    /// same, as DynamoDB has it.
     pub more: bool,
 }
 
@@ -54,7 +54,8 @@ pub(super) struct Reader<'r> {
 }
 
 impl Page {
-    /// Takes in the next item, and the whole of which it is a part if that is asked for; returns whether it ends the page.
+    /// Takes in the next item, and the whole of which it is a part if that is asked for; returns whether it ends the
+    /// page.
     pub(super) fn look_at(
         &mut self,
         item: ItemRef<'_>,
@@ -84,8 +85,8 @@ impl<'r> Query<'r> {
     }
 }
 
-/// Runs a query: `show` is called with each item in turn. Cost: O(log n) to find the first item, then linear in the items
-/// looked at.
+/// Runs a query: `show` is called with each item in turn. Cost: O(log n) to find the first item, then linear in the
+/// items looked at.
 pub fn query(tx: &Tx<'_>, query: &Query<'_>, show: &mut dyn FnMut(ItemRef<'_>)) -> Page {
     let mut page = Page::default();
     let Some(items) = tx.collection(query.from.space(), query.partition) else { return page };

@@ -2,7 +2,7 @@
 
 use super::OpError;
 use super::changes::disable_stream;
-use super::keyspace::claim_names;
+use super::templates::claim_names;
 use crate::effect::Structural;
 use crate::engine::{Index, Table, Tx};
 use crate::item::{IndexSchema, IndexStatus, TableSchema};
@@ -66,8 +66,8 @@ fn settle_stream(tx: &mut Tx<'_>, table: u32) {
     }
 }
 
-/// Adds an index to a table. The items that are there are entered in the background; the index can be read when that is done, which
-/// its status says.
+/// Adds an index to a table. The items that are there are entered in the background; the index can be read when that is
+/// done, which its status says.
 ///
 /// # Errors
 /// When there is one of this name, or it contradicts the table's schema.
@@ -116,8 +116,9 @@ pub fn readable_index<'t>(table: &'t Table, name: &[u8]) -> Result<&'t Index, Op
     Ok(index)
 }
 
-/// Drops a table with all its items, and returns it as it was. The items' memory is given back bit by bit afterwards. What was
-/// recorded of their changes can be read until it is too old, or a table of this name is given a change stream.
+/// Drops a table with all its items, and returns it as it was. The items' memory is given back bit by bit afterwards.
+/// What was recorded of their changes can be read until it is too old, or a table of this name is given a change
+/// stream.
 ///
 /// # Errors
 /// When there is no table of this name.

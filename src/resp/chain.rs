@@ -77,8 +77,8 @@ impl Chain {
         self.overran
     }
 
-    /// Whether more is held than the limit allows, or would be. The limit is looked at when a chunk grows, so what lies in
-    /// the room of the last one may exceed it.
+    /// Whether more is held than the limit allows, or would be. The limit is looked at when a chunk grows, so what lies
+    /// in the room of the last one may exceed it.
     pub fn is_above_limit(&self) -> bool {
         self.overran || self.most != 0 && self.held() > self.most
     }

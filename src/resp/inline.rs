@@ -2,8 +2,8 @@
 
 #![deny(clippy::indexing_slicing)]
 
-use super::decode::{Line, Span, find_line};
-use super::{Limits, ProtocolError};
+use super::ProtocolError;
+use super::line::{Limits, Line, Span, find_line};
 use crate::text::split_words_in_place;
 
 /// What a look at the buffer's next inline command found.

@@ -12,6 +12,7 @@ mod chain;
 mod decode;
 mod error;
 mod inline;
+mod line;
 pub mod oracle;
 mod reply;
 #[cfg(test)]
@@ -20,7 +21,8 @@ mod value;
 
 pub use crate::text::{format_f64, parse_i64_strict, write_f64};
 pub use chain::Chain;
-pub use decode::{Batch, CommandSpan, Decoder, Limits, Span};
+pub use decode::{Batch, CommandSpan, Decoder};
 pub use error::{ProtocolError, ReplyError};
+pub use line::{Limits, Span};
 pub use reply::{Deferred, Proto, Reply};
 pub use value::{ReplyDecoder, Value};

@@ -1,5 +1,5 @@
-//! A connection whose command waits for keys: its client lies where others can serve it. Meanwhile it takes note of input that
-//! comes ahead, and of the end of the connection.
+//! A connection whose command waits for keys: its client lies where others can serve it. Meanwhile it takes note of
+//! input that comes ahead, and of the end of the connection.
 
 use super::connection::{Connection, proto_of};
 use crate::command::{Client, Parked, Served};

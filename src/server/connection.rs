@@ -304,8 +304,8 @@ impl Connection {
         (consumed, more)
     }
 
-    /// Waits until the next decoded command may have a thread of its own, and runs it there while other connections are served;
-    /// false if the connection is to be closed.
+    /// Waits until the next decoded command may have a thread of its own, and runs it there while other connections are
+    /// served; false if the connection is to be closed.
     async fn run_long(&mut self) -> bool {
         let Some(command) = self.batch.commands.get(self.at).copied() else { return false };
         let local = Rc::clone(&self.local);

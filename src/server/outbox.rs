@@ -11,8 +11,8 @@ const PIECES: usize = 16;
 /// The gates that an outbox keeps room for.
 const KEEP_GATES: usize = 4;
 
-/// The replies of one connection. Bytes are sent in order; a gate at a position holds all bytes from there back to the gate
-/// before it until the log is settled up to the gate's LSN.
+/// The replies of one connection. Bytes are sent in order; a gate at a position holds all bytes from there back to the
+/// gate before it until the log is settled up to the gate's LSN.
 #[derive(Default)]
 pub(super) struct Outbox {
     /// What was not sent yet.
@@ -72,8 +72,9 @@ impl Outbox {
         self.gates.front().map(|gate| gate.lsn)
     }
 
-    /// Opens the gates that the log reached before it failed, and those behind them too if they only show others' writes and
-    /// that is allowed (not so when `strict`). False if one stays shut: the connection must be closed without what it holds.
+    /// Opens the gates that the log reached before it failed, and those behind them too if they only show others'
+    /// writes and that is allowed (not so when `strict`). False if one stays shut: the connection must be closed
+    /// without what it holds.
     pub(super) fn release_failed(&mut self, settled: u64, strict: bool) -> bool {
         self.release(settled);
         if self.gates.iter().any(|gate| gate.wrote || strict) {

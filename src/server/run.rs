@@ -49,8 +49,8 @@ fn write_pid_file(settings: &Settings) -> Option<PidFile> {
         .ok()
 }
 
-/// A data folder that is read within this time is read before the first connection is accepted, so that nobody is answered
-/// LOADING for nothing.
+/// A data folder that is read within this time is read before the first connection is accepted, so that nobody is
+/// answered LOADING for nothing.
 const SOON: Duration = Duration::from_millis(500);
 
 /// Serves until SHUTDOWN or a signal ends the server. Clients are answered LOADING until the data folder has been read.

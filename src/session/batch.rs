@@ -1,5 +1,5 @@
-//! Execution by batch: the complete commands of one read are looked up, their keys hashed and prefetched, then executed in
-//! order into one output buffer.
+//! Execution by batch: the complete commands of one read are looked up, their keys hashed and prefetched, then executed
+//! in order into one output buffer.
 
 use super::call::Call;
 use super::gate::{self, ENDING_MILLIS, Verdict};
@@ -196,7 +196,8 @@ fn takes_long(client: &Client, command: &Command, args: &[&[u8]]) -> bool {
     multi.queue.iter().map(body).sum::<usize>() > HEAVY_BYTES
 }
 
-/// Whether a command's name is a line of HTTP: a web page that makes a browser talk to this port must not get a word in.
+/// Whether a command's name is a line of HTTP: a web page that makes a browser talk to this port must not get a word
+/// in.
 fn is_foreign(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"Host:")
 }

@@ -16,8 +16,8 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// How often an item may stand in a record: itself, in each of as many indexes as DynamoDB's tables have, and twice, as text, in
-/// its table's change stream.
+/// How often an item may stand in a record: itself, in each of as many indexes as DynamoDB's tables have, and twice, as
+/// text, in its table's change stream.
 const COPIES: u64 = 34;
 
 /// Runs a command that needs the session itself.
@@ -286,7 +286,8 @@ impl Run<'_> {
     }
 }
 
-/// Whether the record of the transaction has room for what a command may add to it. Copies before it may have filled it.
+/// Whether the record of the transaction has room for what a command may add to it. Copies before it may have filled
+/// it.
 fn fits(tx: &Tx<'_>, settings: &Settings, command: &Command, args: &[&[u8]]) -> Result<(), Fail> {
     if !is_write(command) {
         return Ok(());

@@ -150,8 +150,8 @@ fn check_queued(multi: &Multi, command: &Command) -> Result<(), Fail> {
     Ok(())
 }
 
-/// More than the record of a command takes whose effects hold its arguments: each of them may be a key or value of its own,
-/// and a key be named twice.
+/// More than the record of a command takes whose effects hold its arguments: each of them may be a key or value of its
+/// own, and a key be named twice.
 pub(super) fn record_bytes<A: AsRef<[u8]>>(args: &[A]) -> usize {
     args.iter().map(|arg| 2 * arg.as_ref().len() + EFFECT_BYTES).sum()
 }

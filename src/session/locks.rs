@@ -142,9 +142,9 @@ pub(super) fn prepare(engine: &Engine, settings: &Settings, calls: &mut [Call<'_
     }
 }
 
-/// Locks the shards of all keys of some commands, and of other hashes in `db`. How a partition key is stored is its table's
-/// to say, so the locks are taken again if tables changed meanwhile; they do not while a shard is locked. The keys'
-/// entries are prefetched.
+/// Locks the shards of all keys of some commands, and of other hashes in `db`. How a partition key is stored is its
+/// table's to say, so the locks are taken again if tables changed meanwhile; they do not while a shard is locked. The
+/// keys' entries are prefetched.
 pub(super) fn lock_keys<'a>(
     engine: &'a Engine,
     settings: &Settings,
@@ -223,8 +223,8 @@ pub(super) fn lock_whole(engine: &Engine, mode: Mode, now: u64) -> Locked<'_> {
     }
 }
 
-/// Whether a command may change items whose change may reach into other shards than those of its keys, to entries of global
-/// indexes or a change stream: by their own names, or by those of views.
+/// Whether a command may change items whose change may reach into other shards than those of its keys, to entries of
+/// global indexes or a change stream: by their own names, or by those of views.
 #[inline]
 pub(super) fn changes_items(engine: &Engine, command: &Command) -> bool {
     engine.tables.any_reaches_afar()
@@ -237,8 +237,8 @@ fn changes_some(engine: &Engine, command: &Command) -> bool {
             || (engine.tables.have_views() && matches!(command.spec.on_view, OnView::Handler(_))))
 }
 
-/// Whether a command may find out that it needs more shards after it has changed something already: then what it does must be
-/// undoable, so that it can be run again with these. One that changes a single item finds out before.
+/// Whether a command may find out that it needs more shards after it has changed something already: then what it does
+/// must be undoable, so that it can be run again with these. One that changes a single item finds out before.
 #[inline]
 pub(super) fn may_lack_shards(engine: &Engine, command: &Command) -> bool {
     (command.only_key == 0 || engine.tables.any_lifting()) && changes_items(engine, command)

@@ -10,8 +10,8 @@ use crate::store::shown;
 use std::sync::Arc;
 
 impl Worker {
-    /// Whether a command that stopped a run with [`Stop::Long`] takes long because it works on the data, rather than because it
-    /// waits for something.
+    /// Whether a command that stopped a run with [`Stop::Long`] takes long because it works on the data, rather than
+    /// because it waits for something.
     pub fn works_on_data(&mut self, args: &[&[u8]]) -> bool {
         self.find(args).is_ok_and(|command| command.has(flag::READONLY | flag::WRITE | flag::SESSION))
     }

@@ -44,7 +44,8 @@ pub(super) fn slow(
     server.slow_log.lock().add(slowlog::SlowEntry { id: 0, time: second, micros, args, addr, name });
 }
 
-/// Shows a command to the clients of MONITOR. What it wrote is in the log already, so that they see it once that is durable.
+/// Shows a command to the clients of MONITOR. What it wrote is in the log already, so that they see it once that is
+/// durable.
 #[cold]
 pub(super) fn feed_monitors(server: &Server, client: &Client, command: &Command, args: &[&[u8]]) {
     if let Some(line) = monitor_line(server, client, command, args) {

@@ -1,4 +1,5 @@
-//! Serving clients that wait for keys: after a command that changed such a key, before anything else runs on this thread.
+//! Serving clients that wait for keys: after a command that changed such a key, before anything else runs on this
+//! thread.
 
 use super::gate::{self, Verdict};
 use super::worker::Worker;
@@ -44,8 +45,9 @@ pub(super) enum Turn {
 }
 
 impl Worker {
-    /// Serves those who wait for keys that have changed. One thread does at a time, so that the first who waits for a key is the
-    /// first who gets something; others that come upon such keys wait for it to be done. No shard is held here.
+    /// Serves those who wait for keys that have changed. One thread does at a time, so that the first who waits for a
+    /// key is the first who gets something; others that come upon such keys wait for it to be done. No shard is held
+    /// here.
     #[cold]
     pub fn serve_ready(&mut self) {
         let server = Arc::clone(&self.server);
@@ -96,8 +98,8 @@ impl Worker {
         shown::apart(look).0
     }
 
-    /// Serves a waiting client. A panic of its command costs its connection: neither this one, which only came by, nor the others
-    /// who wait.
+    /// Serves a waiting client. A panic of its command costs its connection: neither this one, which only came by, nor
+    /// the others who wait.
     pub(super) fn serve_surely(&mut self, parked: &Parked, number: usize) -> Turn {
         let wrote = self.wrote;
         let served = std::panic::catch_unwind(AssertUnwindSafe(|| self.serve(parked, number)));

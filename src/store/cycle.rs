@@ -2,7 +2,7 @@
 //! eviction. Each call looks at one shard under its lock and is bounded.
 
 use super::locks::noise;
-use super::table;
+use super::raw_table;
 use super::{Entry, Holder, Locked, Mode, Store};
 use crate::value::hash::{HashRef, packed_fields};
 use std::sync::atomic::Ordering::Relaxed;
@@ -30,7 +30,7 @@ pub struct Sweep {
 
 /// Which keys give way when memory is short.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct EvictionPolicy {
+pub struct EvictionRule {
     /// Only keys with a deadline.
     pub volatile: bool,
     /// What makes a key a better victim.
@@ -51,8 +51,9 @@ pub enum EvictionOrder {
 }
 
 impl Locked<'_> {
-    /// Looks through a shard's slots for passed deadlines. Entries whose slot has no deadline are not touched, so the cost is
-    /// 8 bytes read a slot plus a look at each entry that may be due. Finds about `limit` keys and fields together.
+    /// Looks through a shard's slots for passed deadlines. Entries whose slot has no deadline are not touched, so the
+    /// cost is 8 bytes read a slot plus a look at each entry that may be due. Finds about `limit` keys and fields
+    /// together.
     pub fn due(&self, shard: usize, limit: usize) -> Sweep {
         let mut sweep = Sweep::default();
         let Some(raw) = self.raw(shard) else { return sweep };
@@ -62,7 +63,7 @@ impl Locked<'_> {
         }
         let mut any = false;
         let mut room = limit;
-        for entry in table::entries(raw) {
+        for entry in raw_table::entries(raw) {
             any |= entry.has_deadline();
             if !entry.maybe_due(self.now) {
                 continue;
@@ -108,17 +109,17 @@ impl Locked<'_> {
         let Some(raw) = self.raw_mut(shard) else { return true };
         let mut complete = true;
         for index in 0..raw.buckets() {
-            if !table::slot(raw, index).is_some_and(|e| dead(e.space())) {
+            if !raw_table::slot(raw, index).is_some_and(|e| dead(e.space())) {
                 continue;
             }
             if freed.len() >= limit {
                 complete = false;
                 break;
             }
-            freed.extend(table::take_slot(raw, index));
+            freed.extend(raw_table::take_slot(raw, index));
         }
         if raw.is_empty() && raw.buckets() > 64 {
-            *raw = table::Raw::new();
+            *raw = raw_table::Raw::new();
             self.store.reorganised(shard, 0);
         }
         self.store.note_buried(freed.len() as u64, false);
@@ -163,25 +164,19 @@ pub struct Victim {
 
 impl Store {
     /// Calls `found` with about `samples` random keys of all databases that qualify; with none only if none does.
-    pub fn candidates(
-        &self,
-        policy: EvictionPolicy,
-        samples: usize,
-        now: u64,
-        found: &mut dyn FnMut(Victim),
-    ) {
+    pub fn candidates(&self, rule: EvictionRule, samples: usize, now: u64, found: &mut dyn FnMut(Victim)) {
         let mut seen = 0;
         let shards = self.shard_count();
         let start = noise() as usize % shards;
         let wanted = |c: &super::DbCount| {
-            (if policy.volatile { c.expires.load(Relaxed) } else { c.keys.load(Relaxed) }) > 0
+            (if rule.volatile { c.expires.load(Relaxed) } else { c.keys.load(Relaxed) }) > 0
         };
         for i in 0..shards {
             // Neighbouring shards are as random as any, because the hash spreads keys over them.
             let shard = (start + i) % shards;
             if self.sides[shard].counts.iter().any(wanted) {
                 let locked = self.lock_shard(shard, Mode::Read, now).timed(Holder::Eviction);
-                locked.sample(shard, policy, &mut seen, found);
+                locked.sample(shard, rule, &mut seen, found);
             }
             if seen >= samples {
                 return;
@@ -191,8 +186,8 @@ impl Store {
 }
 
 impl Store {
-    /// The average of the ms that keys of a database have left, from up to `samples` of those with a deadline; 0 if there are
-    /// none.
+    /// The average of the ms that keys of a database have left, from up to `samples` of those with a deadline; 0 if
+    /// there are none.
     pub fn sample_ttl(&self, db: usize, samples: u64, now: u64) -> u64 {
         let (space, shards) = (self.space(db), self.shard_count());
         let (start, mut sum, mut count) = (noise() as usize % shards, 0u64, 0);
@@ -202,10 +197,10 @@ impl Store {
             }
             // A transaction that asks for this may hold shards, so a shard that cannot be had at once is left out.
             let Some(locked) = self.sides[shard].gate.try_read(self.raw(shard)) else { continue };
-            let raw: &table::Raw = &locked;
+            let raw: &raw_table::Raw = &locked;
             let buckets = raw.buckets();
             let from = noise() as usize % buckets.max(1);
-            let entries = (0..buckets).filter_map(|i| table::slot(raw, (from + i) % buckets));
+            let entries = (0..buckets).filter_map(|i| raw_table::slot(raw, (from + i) % buckets));
             let mut ours = entries.filter(|entry| entry.has_deadline() && entry.space() == space);
             if let Some(at) = ours.find_map(Entry::expire) {
                 sum = sum.saturating_add(at.saturating_sub(now));
@@ -220,22 +215,22 @@ impl Store {
 }
 
 impl Locked<'_> {
-    fn sample(&self, shard: usize, policy: EvictionPolicy, seen: &mut usize, found: &mut dyn FnMut(Victim)) {
+    fn sample(&self, shard: usize, rule: EvictionRule, seen: &mut usize, found: &mut dyn FnMut(Victim)) {
         let Some(raw) = self.raw(shard) else { return };
         let buckets = raw.buckets();
         let start = noise() as usize % buckets.max(1);
         // One sample a shard and call, because neighbours in a shard were often written at the same time.
         for i in 0..buckets {
-            let Some(entry) = table::slot(raw, (start + i) % buckets) else { continue };
-            if policy.volatile && !entry.has_deadline() {
+            let Some(entry) = raw_table::slot(raw, (start + i) % buckets) else { continue };
+            if rule.volatile && !entry.has_deadline() {
                 continue;
             }
             let Some(db) = self.store.db_of(entry.space()) else { continue };
-            if policy.volatile && entry.expire().is_none() {
+            if rule.volatile && entry.expire().is_none() {
                 continue;
             }
             *seen += 1;
-            found(Victim { score: self.score(entry, policy.order), db, key: entry.key().to_vec() });
+            found(Victim { score: self.score(entry, rule.order), db, key: entry.key().to_vec() });
             return;
         }
     }
@@ -256,7 +251,8 @@ impl Store {
         !self.dead.lock().is_empty()
     }
 
-    /// Frees the entries of given-up spaces, holding a shard for at most `limit` of them at a time; false when there are none.
+    /// Frees the entries of given-up spaces, holding a shard for at most `limit` of them at a time; false when there
+    /// are none.
     pub fn bury_some(&self, now: u64, limit: usize) -> bool {
         self.bury_until(now, limit, &|| false)
     }

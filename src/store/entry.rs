@@ -173,8 +173,8 @@ impl Entry {
         self.0.name().key
     }
 
-    /// The deadline in ms since the epoch of the whole entry; of an item collection, one that is not later than its earliest
-    /// item's.
+    /// The deadline in ms since the epoch of the whole entry; of an item collection, one that is not later than its
+    /// earliest item's.
     #[inline]
     pub fn expire(&self) -> Option<u64> {
         if !self.has_deadline() {

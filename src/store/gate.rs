@@ -1,15 +1,17 @@
 //! The gate before a shard's lock.
 //!
-//! The map's own lock lets readers in as long as a reader has it: a writer would wait for as long as readers follow upon each
-//! other. Here a writer that cannot have the lock soon closes the gate. Who comes then waits at the turnstile, until the writer
-//! has got what it waits for: so it waits for those who were there before it, and for nobody else. What is held for less than
-//! a few microseconds, as nearly always, closes no gate: a hot shard is handed from thread to thread without any of them sleeping.
+//! The map's own lock lets readers in as long as a reader has it: a writer would wait for as long as readers follow
+//! upon each other. Here a writer that cannot have the lock soon closes the gate. Who comes then waits at the
+//! turnstile, until the writer has got what it waits for: so it waits for those who were there before it, and for
+//! nobody else. What is held for less than a few microseconds, as nearly always, closes no gate: a hot shard is handed
+//! from thread to thread without any of them sleeping.
 //!
 //! At a gate those wait who wait for its shard. So where shards are waited for in ascending order, gates are as well.
 
 use super::sync::{AtomicBool, Mutex, Ordering::Relaxed, RwLock, RwLockReadGuard, RwLockWriteGuard, pause};
 
-/// How often a lock is tried before somebody waits for it. Each pause is twice as long as the one before: some microseconds in all.
+/// How often a lock is tried before somebody waits for it. Each pause is twice as long as the one before: some
+/// microseconds in all.
 const ROUNDS: u32 = 7;
 
 /// The gate before one lock.
@@ -84,11 +86,12 @@ impl Gate {
     }
 }
 
-/// Locks shards, which are named in ascending order: `soon` takes one that nobody else has for long, `wait` waits for it.
+/// Locks shards, which are named in ascending order: `soon` takes one that nobody else has for long, `wait` waits for
+/// it.
 ///
-/// A shard that is held for long is waited for alone, and then the rest is taken if that goes without waiting; if not, all are
-/// given back and one more is waited for. So nobody is kept from a shard by somebody who waits for another one, unless both are
-/// held for long. What is waited for is waited for in ascending order.
+/// A shard that is held for long is waited for alone, and then the rest is taken if that goes without waiting; if not,
+/// all are given back and one more is waited for. So nobody is kept from a shard by somebody who waits for another one,
+/// unless both are held for long. What is waited for is waited for in ascending order.
 pub(super) fn take_all<G>(
     shards: impl ExactSizeIterator<Item = usize> + Clone,
     soon: impl Fn(usize) -> Option<G>,

@@ -1,8 +1,8 @@
 //! Locks over shards: one, several, or all; and lookups under them.
 
 use super::holds::{self, Holder, Timer};
+use super::raw_table::{self, Raw};
 use super::shown::Classes;
-use super::table::{self, Raw};
 use super::undo::Undo;
 use super::{Entry, Store, gate, shown};
 use dashmap::{RwLockReadGuard, RwLockWriteGuard};
@@ -225,8 +225,8 @@ impl<'a> Locked<'a> {
         self.store
     }
 
-    /// Makes sure that the shard of a hash is held exclusively, if that is possible without waiting. Who holds shards must not wait
-    /// for another, unless it comes behind them in the order.
+    /// Makes sure that the shard of a hash is held exclusively, if that is possible without waiting. Who holds shards
+    /// must not wait for another, unless it comes behind them in the order.
     pub fn try_extend(&mut self, hash: u64) -> bool {
         let shard = self.store.shard_of(hash);
         let at = match &self.held {
@@ -354,12 +354,12 @@ impl<'a> Locked<'a> {
         for group in hashes.get(..MOST_PREFETCHED).unwrap_or(hashes).chunks(PREFETCH_GROUP) {
             for hash in group {
                 if let Some(table) = self.raw(self.store.shard_of(*hash)) {
-                    table::prefetch_group(table, Store::place(*hash, space));
+                    raw_table::prefetch_group(table, Store::place(*hash, space));
                 }
             }
             for hash in group {
                 if let Some(table) = self.raw(self.store.shard_of(*hash)) {
-                    table::prefetch_entry(table, Store::place(*hash, space));
+                    raw_table::prefetch_entry(table, Store::place(*hash, space));
                 }
             }
         }
@@ -388,7 +388,7 @@ impl<'a> Locked<'a> {
             self.store.note_shown(hash);
         }
         let table = self.raw(self.store.shard_of(hash))?;
-        table::find(table, Store::place(hash, space), space, key)
+        raw_table::find(table, Store::place(hash, space), space, key)
     }
 }
 

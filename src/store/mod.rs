@@ -1,14 +1,14 @@
 //! The sharded item store: DashMap lives here and nowhere else.
 //!
-//! Keys of the databases and partitions of tables live in one map, keyed by (space, key), where a space is a database or a
-//! table. The shard is chosen by the key alone, so that a key's copies in other databases, and all tables' partitions
-//! of one partition key, share a shard; the space is mixed into the hash's other bits.
+//! Keys of the databases and partitions of tables live in one map, keyed by (space, key), where a space is a database
+//! or a table. The shard is chosen by the key alone, so that a key's copies in other databases, and all tables'
+//! partitions of one partition key, share a shard; the space is mixed into the hash's other bits.
 //!
-//! Invariants: no guard of the map leaves this room. Shards are locked through [`Store::lock_one`], [`Store::lock_many`] and
-//! [`Store::lock_all`] only, which wait in ascending order; nobody locks a second set while holding one. A writer waits for
-//! the readers that were there before it, not for those that come after it (`gate`), and who wants several shards holds none
-//! that others could have while it waits for one that is held for long. Databases are mapped to spaces under all locks,
-//! hence the mapping is stable under any one.
+//! Invariants: no guard of the map leaves this room. Shards are locked through [`Store::lock_one`],
+//! [`Store::lock_many`] and [`Store::lock_all`] only, which wait in ascending order; nobody locks a second set while
+//! holding one. A writer waits for the readers that were there before it, not for those that come after it (`gate`),
+//! and who wants several shards holds none that others could have while it waits for one that is held for long.
+//! Databases are mapped to spaces under all locks, hence the mapping is stable under any one.
 
 mod apply;
 pub mod collection;
@@ -21,24 +21,25 @@ mod locks;
 mod names;
 pub mod object;
 mod partitions;
+mod raw_table;
 mod reaper;
 mod scan;
 pub mod shown;
 mod sync;
-mod table;
 mod types;
 mod undo;
 mod waiting;
 mod watch;
 
-pub use cycle::{Due, EvictionOrder, EvictionPolicy, Sweep, Victim};
+pub use collection::DeadlineOf;
+pub use cycle::{Due, EvictionOrder, EvictionRule, Sweep, Victim};
 use entry::Deadlines;
 pub use entry::{Entry, Kind};
 pub use holds::{Holder, Holds, HoldsByHolder};
 pub use image::{Owner, Piece, ShardImage, key_effects};
 pub use locks::{Locked, Mode};
 pub use object::{Object, ValueRef};
-pub use partitions::{DeadlineOf, Visit, walk_order};
+pub use partitions::{Visit, walk_order};
 pub use scan::{POSITION_BITS, ScanStep, cursor_of, position_of};
 pub use types::item::{DeadlineIn, item_effects};
 pub use types::stream::stream_effects;
@@ -49,6 +50,7 @@ use crate::config::Settings;
 use crate::effect::is_own;
 use dashmap::{DashMap, RwLockReadGuard};
 use partitions::Rosters;
+use raw_table::Raw;
 use siphasher::sip::SipHasher13;
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
@@ -56,7 +58,6 @@ use std::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
-use table::Raw;
 
 /// How many lookups lie between asking for a slot and asking for the entry that it points to.
 const AHEAD: usize = 8;
@@ -115,7 +116,8 @@ struct Side {
     generation: AtomicU32,
     /// The slots of the shard's table, for those who do not lock the shard.
     buckets: AtomicUsize,
-    /// The number of keys in the shard that are watched or waited for, so that writers pay one load when nobody watches.
+    /// The number of keys in the shard that are watched or waited for, so that writers pay one load when nobody
+    /// watches.
     watched: AtomicU32,
     watch: parking_lot::Mutex<watch::WatchTable>,
     /// Whether an entry with a deadline may be in the shard. Raised by writers, lowered by a sweep that saw none.
@@ -440,19 +442,19 @@ impl Store {
         &self.map.shards()[shard]
     }
 
-    /// Stage one of a lookup that is known to come: asks for the shard's lock and table header. Locking writes, for readers
-    /// too.
+    /// Stage one of a lookup that is known to come: asks for the shard's lock and table header. Locking writes, for
+    /// readers too.
     #[inline]
     pub fn prefetch_shard(&self, hash: u64) {
         let shard = self.shard_of(hash);
         let lock: *const dashmap::RwLock<Raw> = self.raw(shard);
-        table::prefetch_to_write(lock.cast());
-        table::prefetch(self.sides[shard].positions.address_of(hash).cast());
+        raw_table::prefetch_to_write(lock.cast());
+        raw_table::prefetch(self.sides[shard].positions.address_of(hash).cast());
     }
 
-    /// Stages two and three, of all lookups that are known to come, as `(hash, space)`: asks for the tables' control bytes
-    /// and slots, and some lookups later, when those have arrived, for the entries' blocks. A shard that a writer has
-    /// or waits for is skipped; the others are held as long as a few lookups take.
+    /// Stages two and three, of all lookups that are known to come, as `(hash, space)`: asks for the tables' control
+    /// bytes and slots, and some lookups later, when those have arrived, for the entries' blocks. A shard that a writer
+    /// has or waits for is skipped; the others are held as long as a few lookups take.
     #[inline]
     pub fn prefetch(&self, lookups: impl Iterator<Item = (u64, u32)>) {
         let mut ahead: [Option<(RwLockReadGuard<'_, Raw>, u64)>; AHEAD] = [const { None }; AHEAD];
@@ -462,16 +464,16 @@ impl Store {
             let shard = self.shard_of(hash);
             let next = self.sides[shard].gate.try_read(self.raw(shard));
             if let Some(guard) = &next {
-                table::prefetch_group(guard, place);
+                raw_table::prefetch_group(guard, place);
             }
             if let Some((guard, place)) = std::mem::replace(&mut ahead[at], next.map(|guard| (guard, place)))
             {
-                table::prefetch_entry(&guard, place);
+                raw_table::prefetch_entry(&guard, place);
             }
             at = (at + 1) % AHEAD;
         }
         for (guard, place) in ahead.into_iter().flatten() {
-            table::prefetch_entry(&guard, place);
+            raw_table::prefetch_entry(&guard, place);
         }
     }
 

@@ -1,4 +1,5 @@
-//! What belongs to names of keys in databases. A look-up needs no name of its own, and finds one key in all databases at once.
+//! What belongs to names of keys in databases. A look-up needs no name of its own, and finds one key in all databases
+//! at once.
 
 use ahash::AHashMap;
 use smallvec::{SmallVec, smallvec};

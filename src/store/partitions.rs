@@ -1,19 +1,20 @@
-//! The partitions of tables beyond single lookups: walking a table in a stable order, and the times at which items expire.
+//! The partitions of tables beyond single lookups: walking a table in a stable order, and the times at which items
+//! expire.
 //!
 //! # The order of a walk
-//! A table's partitions are ordered by the hash of their keys, rotated so that the bits that choose the shard come first. The
-//! order does not depend on how many shards there are or how their tables grow, so a walk that goes on behind a key
-//! sees every partition that is there throughout exactly once, and any stretch of the order is a fair share of the table.
-//! Each shard keeps the ordered hashes of each table's partitions, its roster: a walk costs what it sees, however much else
-//! the store holds.
+//! A table's partitions are ordered by the hash of their keys, rotated so that the bits that choose the shard come
+//! first. The order does not depend on how many shards there are or how their tables grow, so a walk that goes on
+//! behind a key sees every partition that is there throughout exactly once, and any stretch of the order is a fair
+//! share of the table. Each shard keeps the ordered hashes of each table's partitions, its roster: a walk costs what it
+//! sees, however much else the store holds.
 //!
 //! # When items expire
-//! The store does not know which attribute says it; the engine does. A collection's deadline (the one of its entry) is never
-//! later than that of its earliest item, and may be earlier; so is that of each chunk of a large one.
+//! The store does not know which attribute says it; the engine does. A collection's deadline (the one of its entry) is
+//! never later than that of its earliest item, and may be earlier; so is that of each chunk of a large one.
 
 use super::apply::Place;
 use super::entry::Entry;
-use super::{Holder, Locked, Mode, Object, Store, table};
+use super::{DeadlineOf, Holder, Locked, Mode, Object, Store, raw_table};
 use ahash::AHashMap;
 use smallvec::SmallVec;
 use std::collections::BTreeSet;
@@ -35,9 +36,6 @@ pub fn walk_order(hash: u64) -> u64 {
 /// What a walk calls with each partition, and with the locks that hold it.
 pub type Visit<'f> = &'f mut dyn FnMut(&Locked<'_>, &Entry) -> ControlFlow<()>;
 
-/// When an item expires, in ms since the epoch.
-pub type DeadlineOf<'f> = &'f dyn Fn(&[u8]) -> Option<u64>;
-
 impl Store {
     pub(super) fn enlist(&self, shard: usize, space: u32, hash: u64) {
         self.sides[shard].rosters.write().entry(space).or_default().insert(walk_order(hash));
@@ -57,8 +55,8 @@ impl Store {
         self.sides[shard].rosters.read().contains_key(&space)
     }
 
-    /// Gives up the partitions of a table or index that is gone; their memory is freed bit by bit. The caller holds all shards
-    /// exclusively, or recovers.
+    /// Gives up the partitions of a table or index that is gone; their memory is freed bit by bit. The caller holds all
+    /// shards exclusively, or recovers.
     pub fn give_up_partitions(&self, space: u32) {
         self.strike_all(space);
         self.give_up_space(space);
@@ -70,8 +68,8 @@ impl Store {
         }
     }
 
-    /// Visits the partitions of a table whose places in the order lie between two, both included, until told to stop. Each shard
-    /// is locked by itself, unless `locked` holds them all.
+    /// Visits the partitions of a table whose places in the order lie between two, both included, until told to stop.
+    /// Each shard is locked by itself, unless `locked` holds them all.
     pub fn walk(&self, locked: &Locked<'_>, space: u32, (from, to): (u64, u64), visit: Visit<'_>) {
         let shift = u64::BITS - self.shard_count().trailing_zeros();
         for shard in (from >> shift) as usize..=(to >> shift) as usize {
@@ -114,7 +112,7 @@ impl Locked<'_> {
             self.prefetch(&hashes, space);
             for hash in hashes {
                 let matches = |entry: &Entry| entry.space() == space && self.store.hash(entry.key()) == hash;
-                if let Some(entry) = table::find_by(raw, Store::place(hash, space), matches) {
+                if let Some(entry) = raw_table::find_by(raw, Store::place(hash, space), matches) {
                     visit(self, entry)?;
                 }
             }
@@ -141,8 +139,8 @@ impl Locked<'_> {
         self.note_deadline(place, true);
     }
 
-    /// The sort keys of a partition's items that have expired, at most `limit`. The collection's deadline is set anew, as if
-    /// those were gone.
+    /// The sort keys of a partition's items that have expired, at most `limit`. The collection's deadline is set anew,
+    /// as if those were gone.
     pub fn expired_items(
         &mut self,
         space: u32,
@@ -168,8 +166,8 @@ impl Locked<'_> {
         due
     }
 
-    /// Works out the deadlines of a table's partitions in a shard afresh; the shard is locked exclusively. For tables that were
-    /// read from disk, or whose attribute has changed.
+    /// Works out the deadlines of a table's partitions in a shard afresh; the shard is locked exclusively. For tables
+    /// that were read from disk, or whose attribute has changed.
     pub fn retime_items(&mut self, shard: usize, space: u32, deadline_of: DeadlineOf<'_>) {
         let store = self.store;
         let rosters = store.sides[shard].rosters.read();
@@ -178,7 +176,9 @@ impl Locked<'_> {
         for order in roster {
             let hash = order.rotate_right(7);
             let matches = |entry: &Entry| entry.space() == space && store.hash(entry.key()) == hash;
-            let Some(entry) = table::find_by_mut(raw, Store::place(hash, space), matches) else { continue };
+            let Some(entry) = raw_table::find_by_mut(raw, Store::place(hash, space), matches) else {
+                continue;
+            };
             let next = if let Some(Object::Items(items)) = entry.object_mut() {
                 items.retime(deadline_of)
             } else {

@@ -1,5 +1,5 @@
-//! Freeing what takes long. A large value that was removed is freed by a thread of its own, so that neither its shard nor the
-//! worker that removed it is held up; the entries of flushed databases are freed bit by bit by the cycle.
+//! Freeing what takes long. A large value that was removed is freed by a thread of its own, so that neither its shard
+//! nor the worker that removed it is held up; the entries of flushed databases are freed bit by bit by the cycle.
 
 use super::{Entry, Store, ValueRef};
 use parking_lot::{Condvar, Mutex};
@@ -72,7 +72,8 @@ impl Store {
         self.reaper.wake.notify_all();
     }
 
-    /// Frees what waits; what the thread has begun with is waited for. For those who remove something to have the memory.
+    /// Frees what waits; what the thread has begun with is waited for. For those who remove something to have the
+    /// memory.
     pub fn reap_now(&self) {
         while self.reaper.pending.load(Acquire) > 0 {
             self.reap_waiting();

@@ -1,15 +1,15 @@
 //! Walking the store: SCAN's cursor, all keys of a space, a random key.
 //!
 //! # The cursor
-//! A cursor names a shard, a slot in it, and the shard's generation, in 53 bits so that clients that keep it in a double
-//! are exact: `generation << 39 | slot << 12 | shard`. While a shard's table is not reorganised its entries stay in
-//! their slots, so going on at the slot misses nothing. If the generation differs, slots have lost their meaning: the
-//! shard is walked from its first slot to its last in that one call, which repeats some keys but misses none, and
-//! makes progress however often the table is reorganised. Behind the keys may follow a walk over partitions of tables, whose
-//! position stands where generation and shard would, beside a slot that there is not.
+//! A cursor names a shard, a slot in it, and the shard's generation, in 53 bits so that clients that keep it in a
+//! double are exact: `generation << 39 | slot << 12 | shard`. While a shard's table is not reorganised its entries stay
+//! in their slots, so going on at the slot misses nothing. If the generation differs, slots have lost their meaning:
+//! the shard is walked from its first slot to its last in that one call, which repeats some keys but misses none, and
+//! makes progress however often the table is reorganised. Behind the keys may follow a walk over partitions of tables,
+//! whose position stands where generation and shard would, beside a slot that there is not.
 
 use super::locks::noise;
-use super::table;
+use super::raw_table;
 use super::{Entry, Holder, Locked, Mode, Store};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -58,9 +58,9 @@ impl ScanStep {
 }
 
 impl Store {
-    /// One call of SCAN: visits about `count` entries of a space, expired ones included, and returns the next cursor, 0 at the end. Each shard is
-    /// locked by itself, unless `locked` holds them all. Also bounded in slots looked at, so that a small database beside a
-    /// large one costs many short calls rather than a long one.
+    /// One call of SCAN: visits about `count` entries of a space, expired ones included, and returns the next cursor, 0
+    /// at the end. Each shard is locked by itself, unless `locked` holds them all. Also bounded in slots looked at, so
+    /// that a small database beside a large one costs many short calls rather than a long one.
     pub fn scan(
         &self,
         locked: &Locked<'_>,
@@ -102,8 +102,8 @@ impl Store {
         }
     }
 
-    /// Calls `use_it` with a random live entry of a space; false if there is none. Expected O(1) where the space makes up a fair
-    /// part of the store, else a walk.
+    /// Calls `use_it` with a random live entry of a space; false if there is none. Expected O(1) where the space makes
+    /// up a fair part of the store, else a walk.
     pub fn random(&self, locked: &Locked<'_>, space: u32, use_it: &mut dyn FnMut(&Entry)) -> bool {
         let start = noise() as usize % self.shard_count();
         for i in 0..self.shard_count() {
@@ -145,7 +145,7 @@ impl Locked<'_> {
                 step.generation = generation;
                 return false;
             }
-            if let Some(entry) = table::slot(raw, step.slot)
+            if let Some(entry) = raw_table::slot(raw, step.slot)
                 && entry.space() == space
             {
                 *seen += 1;
@@ -159,7 +159,7 @@ impl Locked<'_> {
 
     fn each_in(&self, shard: usize, space: u32, visit: &mut dyn FnMut(&Entry)) {
         let Some(raw) = self.raw(shard) else { return };
-        for entry in table::entries(raw) {
+        for entry in raw_table::entries(raw) {
             if entry.space() == space && !entry.expired(self.now) {
                 visit(entry);
             }
@@ -168,7 +168,7 @@ impl Locked<'_> {
 
     /// Visits all entries of a locked shard in all spaces, expired ones included.
     pub fn entries(&self, shard: usize) -> impl Iterator<Item = &Entry> {
-        self.raw(shard).into_iter().flat_map(table::entries)
+        self.raw(shard).into_iter().flat_map(raw_table::entries)
     }
 
     fn random_in(&self, shard: usize, space: u32, use_it: &mut dyn FnMut(&Entry)) -> bool {
@@ -176,7 +176,7 @@ impl Locked<'_> {
         let buckets = raw.buckets();
         let start = noise() as usize % buckets.max(1);
         for i in 0..buckets {
-            if let Some(entry) = table::slot(raw, (start + i) % buckets)
+            if let Some(entry) = raw_table::slot(raw, (start + i) % buckets)
                 && entry.space() == space
                 && !entry.expired(self.now)
             {

@@ -1,5 +1,5 @@
-//! What the gates before the shards synchronise by, in one place: the explorer of interleavings (`tests/interleaving`) builds
-//! `gate.rs` with its own.
+//! What the gates before the shards synchronise by, in one place: the explorer of interleavings (`tests/interleaving`)
+//! builds `gate.rs` with its own.
 
 pub(super) use dashmap::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub(super) use parking_lot::Mutex;

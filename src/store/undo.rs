@@ -11,9 +11,10 @@
 
 use super::apply::Place;
 use super::entry::Deadlines;
+use super::raw_table;
 use super::types::Inverse;
 use super::types::item::DeadlineIn;
-use super::{Entry, Locked, Store, table};
+use super::{Entry, Locked, Store};
 use ahash::AHashSet;
 use std::cell::RefCell;
 use std::sync::atomic::Ordering::Relaxed;
@@ -162,14 +163,14 @@ impl Locked<'_> {
 
     fn take_out(&mut self, place: Place<'_>) {
         let Some(raw) = self.raw_mut(place.shard) else { return };
-        let Some(entry) = table::remove(raw, place.hash, place.space, place.key) else { return };
+        let Some(entry) = raw_table::remove(raw, place.hash, place.space, place.key) else { return };
         self.uncount(place, &entry);
         self.discard(place.shard, entry);
     }
 
     fn move_back(&mut self, to: Place<'_>, from: Place<'_>, slot: Slot) {
         let Some(raw) = self.raw_mut(to.shard) else { return };
-        let Some(entry) = table::remove(raw, to.hash, to.space, to.key) else { return };
+        let Some(entry) = raw_table::remove(raw, to.hash, to.space, to.key) else { return };
         self.uncount(to, &entry);
         self.store.note_moved(to, from, &entry);
         self.put_in(from, entry.with_name(from.space, from.key), slot);
@@ -180,7 +181,7 @@ impl Locked<'_> {
         self.note_deadline(place, entry.has_deadline());
         let deadlines = entry.deadlines();
         let Some(raw) = self.raw_mut(place.shard) else { return };
-        let (grown, index) = table::put_back(raw, place.hash, entry, |e| store.place_of(e));
+        let (grown, index) = raw_table::put_back(raw, place.hash, entry, |e| store.place_of(e));
         let buckets = raw.buckets();
         let moved =
             store.sides[place.shard].generation.load(Relaxed) == slot.generation && index != slot.index;
@@ -229,8 +230,8 @@ impl Locked<'_> {
         }
     }
 
-    /// Notes that an entry was moved which has just left its slot. Changes within it need steps of their own, whatever was
-    /// recorded of the key that it has now.
+    /// Notes that an entry was moved which has just left its slot. Changes within it need steps of their own, whatever
+    /// was recorded of the key that it has now.
     pub(super) fn recorded_move(&mut self, from: Place<'_>, to: Place<'_>, index: usize) {
         if let Some(undo) = &mut self.undo {
             let generation = self.store.sides[from.shard].generation.load(Relaxed);

@@ -1,11 +1,12 @@
 //! Who waits for a key: the table of waiters, first come first served, and the keys that have changed for them.
 //!
-//! Waiters register while they hold the key's shard (shared is enough), after they found nothing; whoever changes the key holds it
-//! exclusively. So a change is missed by nobody, however many threads there are. The store only notes that a key has
-//! changed for somebody. Who runs commands serves the waiters once its own command is done, see [`Store::take_ready`].
+//! Waiters register while they hold the key's shard (shared is enough), after they found nothing; whoever changes the
+//! key holds it exclusively. So a change is missed by nobody, however many threads there are. The store only notes that
+//! a key has changed for somebody. Who runs commands serves the waiters once its own command is done, see
+//! [`Store::take_ready`].
 //!
-//! Those who wait for the same in a key stand in one line, by their tickets. What is there for a line is known without asking those
-//! in it: so to serve a line costs as much as is given away, however long it is.
+//! Those who wait for the same in a key stand in one line, by their tickets. What is there for a line is known without
+//! asking those in it: so to serve a line costs as much as is given away, however long it is.
 
 use super::names::Names;
 use super::{Entry, Store};
@@ -55,8 +56,8 @@ impl Awaited {
         matches!(self, Self::NewTo(_))
     }
 
-    /// What a key's entry may have for those in the line: something for all who wait behind a lesser identifier than this. Nobody
-    /// else would find anything.
+    /// What a key's entry may have for those in the line: something for all who wait behind a lesser identifier than
+    /// this. Nobody else would find anything.
     pub fn reached(&self, entry: Option<&Entry>) -> Option<StreamId> {
         let stream = entry.and_then(|entry| entry.value().stream());
         match self {
@@ -246,8 +247,8 @@ impl Store {
         lines.unwrap_or_default()
     }
 
-    /// The first one in a line with a ticket above `behind` and up to `upto` who waits behind a lesser identifier than `reached`.
-    /// Those whose waiting is over are taken out on the way.
+    /// The first one in a line with a ticket above `behind` and up to `upto` who waits behind a lesser identifier than
+    /// `reached`. Those whose waiting is over are taken out on the way.
     pub fn next_waiter(
         &self,
         at: KeyAt<'_>,
@@ -258,8 +259,8 @@ impl Store {
         self.with_waiters(at, |waiters| waiters.next(awaited, behind, upto, reached)).flatten()
     }
 
-    /// How many keys are waited for, and for how many of them somebody waits who wants to know when they are gone. O(shards + keys
-    /// that are waited for).
+    /// How many keys are waited for, and for how many of them somebody waits who wants to know when they are gone.
+    /// O(shards + keys that are waited for).
     pub fn waited_for(&self) -> (usize, usize) {
         let mut all = (0, 0);
         for side in self.sides.iter().filter(|side| side.watched.load(Relaxed) != 0) {

@@ -1,5 +1,5 @@
-//! Watched keys: who wants to know when a key changes. A key is watched in the database of a number, whatever space that has
-//! meanwhile: FLUSHDB and SWAPDB give it another one.
+//! Watched keys: who wants to know when a key changes. A key is watched in the database of a number, whatever space
+//! that has meanwhile: FLUSHDB and SWAPDB give it another one.
 
 use super::Store;
 use super::names::Names;
@@ -37,8 +37,8 @@ fn item_name(table: u32, partition: &[u8], sort: &[u8]) -> (usize, Box<[u8]>) {
 }
 
 impl Store {
-    /// Registers a watcher for a key of a database; returns whether it did not watch the key yet. The caller holds the key's shard
-    /// (shared is enough), so that no change is missed. O(watchers of the key).
+    /// Registers a watcher for a key of a database; returns whether it did not watch the key yet. The caller holds the
+    /// key's shard (shared is enough), so that no change is missed. O(watchers of the key).
     pub fn watch(&self, db: usize, key: &[u8], hash: u64, watcher: &Watcher) -> bool {
         let side = &self.sides[self.shard_of(hash)];
         let mut table = side.watch.lock();
@@ -93,7 +93,8 @@ impl Store {
         side.watched.store(table.len(), Relaxed);
     }
 
-    /// Raises the flags of a key's watchers, and notes the change for those who wait for it. The caller holds the shard exclusively.
+    /// Raises the flags of a key's watchers, and notes the change for those who wait for it. The caller holds the shard
+    /// exclusively.
     #[inline]
     pub(super) fn touched(&self, shard: usize, db: usize, key: &[u8]) {
         if self.sides[shard].watched.load(Relaxed) != 0 {
@@ -140,8 +141,8 @@ impl Store {
         (0..self.shard_count()).for_each(|shard| self.signal_database(shard, None));
     }
 
-    /// Says whether the data is being read again from disk, by which no key counts as changed: whoever reads it has raised
-    /// the watchers that it concerns.
+    /// Says whether the data is being read again from disk, by which no key counts as changed: whoever reads it has
+    /// raised the watchers that it concerns.
     pub fn set_rereading(&self, on: bool) {
         self.rereading.store(on, Release);
     }

@@ -125,7 +125,8 @@ fn walk(a: &[u8], b: &[u8], mut matched: impl FnMut(usize, usize)) -> usize {
             j -= 1;
             matched(i, j);
         } else {
-            // Where the length grows from the left neighbour, the upper one has the same length as here, the left one less.
+            // Where the length grows from the left neighbour, the upper one has the same length as here, the left one
+            // less.
             let grows = rows[(i - 1) * places.words + (j - 1) / 64] >> ((j - 1) % 64) & 1 == 0;
             if grows {
                 i -= 1;

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! The prompt is `>`, with or without an address before it. A line of `...` stands for any lines. The blocks of one
-//! file are one conversation with one server; a block fenced with `redis fresh` begins with a new server. Blocks fenced with
-//! `redis resp3` are printed as RESP3. The binary's `--help` and shell commands are not run here.
+//! file are one conversation with one server; a block fenced with `redis fresh` begins with a new server. Blocks fenced
+//! with `redis resp3` are printed as RESP3. The binary's `--help` and shell commands are not run here.
 
 use crate::harness::{Client, Server, Value};
 use crate::script::{TIME_LEFT, arguments, slack};

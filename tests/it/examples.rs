@@ -1,5 +1,5 @@
-//! The use cases of docs/examples in Rust: each ends well, and what it left is there after kill -9. Those in Python and Node are
-//! run by tests/clients.
+//! The use cases of docs/examples in Rust: each ends well, and what it left is there after kill -9. Those in Python and
+//! Node are run by tests/clients.
 
 use crate::harness::{Client, Server};
 use std::error::Error;

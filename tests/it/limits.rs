@@ -23,7 +23,8 @@ fn a_client_that_does_not_read_is_closed_at_its_limit() {
     });
 }
 
-/// However fast the client reads: what is too much at once is not sent. What fits Redis's own buffer for a client is not counted.
+/// However fast the client reads: what is too much at once is not sent. What fits Redis's own buffer for a client is
+/// not counted.
 #[test]
 fn replies_that_are_too_much_at_once_are_not_sent() {
     on_both(&[], |server| {

@@ -119,7 +119,8 @@ fn lfu_keeps_what_is_used_often() {
     });
 }
 
-/// What a key was used for is known under its new name too, and a new name is a use. Without a logarithm each use counts.
+/// What a key was used for is known under its new name too, and a new name is a use. Without a logarithm each use
+/// counts.
 #[test]
 fn how_often_a_key_was_used_goes_along_with_it() {
     let flags = ["--maxmemory-policy", "allkeys-lfu", "--lfu-log-factor", "0", "--lfu-decay-time", "0"];

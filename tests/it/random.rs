@@ -31,9 +31,9 @@ const FLOATS: [&str; 8] = ["0.5", "-1.25", "3", "1e2", "a", "0", "-7", "100.125"
 /// Far enough away that no run reaches them, or past.
 const TIMES: [&str; 5] = ["33177117420", "33177117421", "1", "0", "33277117420"];
 
-/// Templates: `k` a key, `v` a value, `i` an integer or not, `n` an integer, `f` a field, `r` a float, `t` a time, `b` a bit offset, `0` 0 or 1,
-/// `s` a stream, `d` a digit, `u` a key that may be a view, `J` an identifier that is new, `j` one that may be there,
-/// anything else itself.
+/// Templates: `k` a key, `v` a value, `i` an integer or not, `n` an integer, `f` a field, `r` a float, `t` a time, `b`
+/// a bit offset, `0` 0 or 1, `s` a stream, `d` a digit, `u` a key that may be a view, `J` an identifier that is new,
+/// `j` one that may be there, anything else itself.
 const COMMANDS: &[&str] = &[
     "SET k v",
     "SET k v",
@@ -178,9 +178,9 @@ const COMMANDS: &[&str] = &[
     "NOSUCH k",
     "GET",
 ];
-// Consumers that got nothing are forgotten by the referee at its next start, so none is asked for by XGROUP CREATECONSUMER.
-// A BITFIELD that changes nothing may still lengthen the string; the referee forgets that at its next start, so such
-// are left out.
+// Consumers that got nothing are forgotten by the referee at its next start, so none is asked for by XGROUP
+// CREATECONSUMER. A BITFIELD that changes nothing may still lengthen the string; the referee forgets that at its next
+// start, so such are left out.
 /// Now and then.
 const RARE: [&str; 3] = ["FLUSHDB", "SWAPDB 0 1", "FLUSHALL"];
 

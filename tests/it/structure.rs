@@ -1,5 +1,8 @@
 //! The house rules that a machine can check: which room imports which, how long files are, and what may not be written.
 
+mod imports;
+mod knots;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,6 +30,9 @@ const ROOMS: &[(&str, u8)] = &[
     ("session", 8),
     ("server", 9),
 ];
+
+/// Columns of a line that is a comment.
+const WIDEST_COMMENT: usize = 120;
 
 /// Lines of a file, its tests aside.
 const LONGEST_FILE: usize = 600;
@@ -166,6 +172,20 @@ fn files_are_short() {
         .map(|(file, lines)| format!("{}: {lines} lines", file.display()))
         .collect();
     assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+#[test]
+fn comments_are_narrow() {
+    let mut wide = Vec::new();
+    for (file, text) in ["src", "tests", "benches", "fuzz"].into_iter().flat_map(rust_files) {
+        for (n, line) in text.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("//")) {
+            let columns = line.chars().count();
+            if columns > WIDEST_COMMENT {
+                wide.push(format!("{}:{}: {columns} columns", file.display(), n + 1));
+            }
+        }
+    }
+    assert!(wide.is_empty(), "{}", wide.join("\n"));
 }
 
 /// The repository speaks of the project alone: no folder of one machine, no package registry's address.

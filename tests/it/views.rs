@@ -3,8 +3,8 @@
 use crate::harness::{Client, Server, Value};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Commands whose replies are the same for a plain hash and for a view, with the key as `@`. The hash has the field `id`,
-/// which is the view's key attribute.
+/// Commands whose replies are the same for a plain hash and for a view, with the key as `@`. The hash has the field
+/// `id`, which is the view's key attribute.
 const SAME: &str = "
     HSET @ id 1 name Ann
     HGETALL @

@@ -1,12 +1,14 @@
 //! Shard iterators: positions in a stream that hold for 15 minutes.
 //!
-//! An iterator is the stream's ARN, `|1|`, and in base64 `version(1) | kind(1) | ms(8) | number(8) | issued at ms(8)`, integers big-endian.
+//! An iterator is the stream's ARN, `|1|`, and in base64 `version(1) | kind(1) | ms(8) | number(8) | issued at ms(8)`,
+//! integers big-endian.
 
 use super::super::Call;
 use super::super::body::{Body, Violations};
-use super::super::error::{AwsError, Kind};
+use super::super::error::{AwsError, ErrorKind};
 use super::super::json::Object;
-use super::{Stream, constrain_arn, constrain_shard, names};
+use super::names;
+use super::stream::{Stream, constrain_arn, constrain_shard};
 use crate::engine::Tables;
 use crate::item::{StreamPlace, StreamSpan, from_base64, to_base64};
 use crate::ops::SpanExtent;
@@ -66,14 +68,14 @@ impl Position {
 /// Refuses an iterator that was issued too long ago.
 pub(super) fn check_age(issued: u64, now: u64) -> Result<(), AwsError> {
     if issued.saturating_add(LIFE_MS) < now {
-        return Err(AwsError::new(Kind::ExpiredIterator, "The shard iterator has expired"));
+        return Err(AwsError::new(ErrorKind::ExpiredIterator, "The shard iterator has expired"));
     }
     Ok(())
 }
 
 /// Records that were asked for are gone.
 pub(super) fn trimmed() -> AwsError {
-    AwsError::new(Kind::TrimmedDataAccess, "The data you are trying to access has been trimmed")
+    AwsError::new(ErrorKind::TrimmedDataAccess, "The data you are trying to access has been trimmed")
 }
 
 /// GetShardIterator.
@@ -108,7 +110,7 @@ pub(super) fn get(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
     Ok(stream.call(move |stream, tx, extent| {
         if shard != names::Names::of(&stream.table, &stream.span).shard {
             let message = "Requested resource not found: Shard does not exist";
-            return Err(AwsError::new(Kind::ResourceNotFound, message));
+            return Err(AwsError::new(ErrorKind::ResourceNotFound, message));
         }
         let position = match place {
             Some(place) => at(&stream.span, &extent, place, kind.starts_with("AT"))?,

@@ -1,20 +1,20 @@
-//! DynamoDB Streams: the change streams of tables as AWS shows them, each with one shard that has all its records in order.
+//! DynamoDB Streams: the change streams of tables as AWS shows them, each with one shard that has all its records in
+//! order.
 
 mod iterator;
 mod names;
 mod records;
+mod stream;
 
 use super::body::{Body, Violations, bare_name};
-use super::error::{AwsError, Kind};
+use super::error::AwsError;
 use super::json::Object;
 use super::{Call, Operation, shape};
-use crate::effect::SYSTEM;
-use crate::engine::{Table, Tables, Tx};
-use crate::item::{KeyBytes, StreamSpan};
-use crate::ops::{self, SpanExtent};
+use crate::engine::{Table, Tables};
 pub(super) use names::Names;
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use stream::{Stream, constrain_arn, constrain_shard};
 
 /// Reads an operation on streams.
 pub(super) fn read(
@@ -29,62 +29,6 @@ pub(super) fn read(
         Operation::GetShardIterator => iterator::get(body, tables),
         Operation::GetRecords => records::get(body, tables),
         _ => list(body, tables),
-    }
-}
-
-fn not_found(arn: &str) -> AwsError {
-    AwsError::new(Kind::ResourceNotFound, format!("Requested resource not found: Stream: {arn} not found"))
-}
-
-/// The stream that a request names: its table, and which of the table's times it is.
-#[derive(Clone)]
-struct Stream {
-    table: Arc<Table>,
-    span: StreamSpan,
-    arn: String,
-}
-
-impl Stream {
-    /// The stream of an ARN; that it is not over is seen under its lock.
-    fn find(tables: &Tables, arn: &str) -> Result<Self, AwsError> {
-        let (name, label) = names::split_arn(arn).ok_or_else(|| not_found(arn))?;
-        let mut tables = tables.get(name.as_bytes()).into_iter().chain(tables.dropped(name));
-        let span_of = |table: Arc<Table>| {
-            let span = *table.schema.streams.iter().find(|span| names::label(span) == label)?;
-            Some(Self { span, arn: arn.to_owned(), table })
-        };
-        tables.find_map(span_of).ok_or_else(|| not_found(arn))
-    }
-
-    /// A call that reads it.
-    fn call(
-        self,
-        run: impl FnOnce(&Self, &Tx<'_>, SpanExtent) -> Result<Vec<u8>, AwsError> + 'static,
-    ) -> Call {
-        let key = KeyBytes::from_slice(&self.table.stream_key);
-        Call::new(vec![(SYSTEM, key)], move |tx| {
-            if tx.engine().is_stream_over(&self.span, tx.now()) {
-                return Err(not_found(&self.arn));
-            }
-            let extent = ops::span_extent(tx, &self.table, &self.span);
-            run(&self, tx, extent)
-        })
-    }
-}
-
-/// Constraints on the ARN of a stream, which must be given.
-fn constrain_arn(body: Body<'_>, violations: &mut Violations) {
-    let arn = body.text("StreamArn");
-    violations.required(arn.is_some(), "streamArn");
-    if let Some(arn) = arn {
-        violations.length(arn, "streamArn", 37, 1024);
-    }
-}
-
-/// Constraints on the name of a shard.
-fn constrain_shard(shard: Option<&str>, path: &str, violations: &mut Violations) {
-    if let Some(shard) = shard {
-        violations.length(shard, path, 28, 65);
     }
 }
 

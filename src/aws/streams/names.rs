@@ -1,6 +1,6 @@
 //! Names of streams, shards and records: ARNs, labels and numbers in AWS's forms.
 
-use super::super::tables::ARN;
+use super::super::arn::ARN;
 use crate::engine::Table;
 use crate::item::{StreamPlace, StreamSpan};
 use crate::ops::SpanExtent;

@@ -5,7 +5,8 @@ use super::super::body::{Body, Violations};
 use super::super::error::AwsError;
 use super::super::json::Object;
 use super::iterator::{self, Position};
-use super::{Stream, names};
+use super::names;
+use super::stream::Stream;
 use crate::engine::{Tables, Tx};
 use crate::ops::{ChangeRecord, SpanExtent, change_records};
 

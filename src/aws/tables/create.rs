@@ -131,7 +131,8 @@ impl Keys {
         }
     }
 
-    /// Checks which elements are of the partition key and which of the sort key. A global index may have up to four of each.
+    /// Checks which elements are of the partition key and which of the sort key. A global index may have up to four of
+    /// each.
     pub(super) fn check_roles(&self, global: bool) -> Result<(), AwsError> {
         let refused = |message: &str| Err(AwsError::validation(message));
         let most = if global { 4 } else { 1 };

@@ -1,10 +1,11 @@
 //! Secondary indexes in CreateTable and UpdateTable, and what DescribeTable says of them.
 
+use super::super::arn::ARN;
 use super::super::body::{Body, Violations};
-use super::super::error::{AwsError, Kind};
+use super::super::error::{AwsError, ErrorKind};
 use super::super::json::Object;
 use super::create::{Defined, Keys, constrain_keys};
-use super::{ARN, Telling, throughput};
+use super::{Telling, throughput};
 use crate::engine::{Index, Table};
 use crate::item::{IndexSchema, IndexStatus, Projection, TableSchema};
 use serde_json::Value;
@@ -314,7 +315,7 @@ pub(super) fn update(body: Body<'_>, table: &Table, schema: &mut TableSchema) ->
 
 fn only_one() -> AwsError {
     AwsError::new(
-        Kind::LimitExceeded,
+        ErrorKind::LimitExceeded,
         "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
     )
 }

@@ -9,8 +9,9 @@ mod throughput;
 mod ttl;
 mod update;
 
+use super::arn::ARN;
 use super::body::{Body, Violations};
-use super::error::{AwsError, Kind};
+use super::error::{AwsError, ErrorKind};
 use super::json::Object;
 use super::{Call, Operation, shape};
 use crate::engine::{Table, Tables};
@@ -20,11 +21,11 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// What table names are behind in ARNs.
-pub(super) const ARN: &str = "arn:aws:dynamodb:us-east-1:000000000000:table/";
-
 fn missing(name: &str) -> AwsError {
-    AwsError::new(Kind::ResourceNotFound, format!("Requested resource not found: Table: {name} not found"))
+    AwsError::new(
+        ErrorKind::ResourceNotFound,
+        format!("Requested resource not found: Table: {name} not found"),
+    )
 }
 
 fn find(tables: &Tables, name: &str) -> Result<Arc<Table>, AwsError> {

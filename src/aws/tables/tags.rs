@@ -1,10 +1,11 @@
 //! TagResource, UntagResource and ListTagsOfResource.
 
 use super::super::Call;
+use super::super::arn::ARN;
 use super::super::body::{Body, Violations};
-use super::super::error::{AwsError, Kind};
+use super::super::error::{AwsError, ErrorKind};
 use super::super::json::Object;
-use super::{ARN, alter, find, said};
+use super::{alter, find, said};
 use crate::engine::{Table, Tables};
 use crate::item::TableSchema;
 use serde_json::Value;
@@ -38,7 +39,7 @@ fn resource(arn: &str, tables: &Tables) -> Result<Arc<Table>, AwsError> {
     let name = table_name(arn)?;
     find(tables, name).map_err(|_| {
         AwsError::new(
-            Kind::ResourceNotFound,
+            ErrorKind::ResourceNotFound,
             format!("Requested resource not found: ResourcArn: {ARN}{name} not found"),
         )
     })
@@ -110,7 +111,7 @@ pub(super) fn untag(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
         return Err(AwsError::validation("Atleast one Tag Key needs to be provided as Input."));
     }
     let table = resource(arn, tables).map_err(|error| match error.kind {
-        Kind::ResourceNotFound => AwsError::not_found(),
+        ErrorKind::ResourceNotFound => AwsError::not_found(),
         _ => error,
     })?;
     let mut schema = table.schema.clone();

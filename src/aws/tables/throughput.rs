@@ -290,7 +290,8 @@ fn warm(schema: &TableSchema, index: Option<&str>) -> [u64; 2] {
     [least[0].max(asked[0]), least[1].max(asked[1])]
 }
 
-/// The member `ProvisionedThroughput`. The units are those of `units_of`, which a change that is under way leaves as they were.
+/// The member `ProvisionedThroughput`. The units are those of `units_of`, which a change that is under way leaves as
+/// they were.
 pub(super) fn describe(
     schema: &TableSchema,
     units_of: &TableSchema,
@@ -340,8 +341,8 @@ pub(super) fn describe_wishes(
     }
 }
 
-/// The member `BillingModeSummary`, which only tables have that are or were paid by request. `before` is the table before a
-/// change that is under way.
+/// The member `BillingModeSummary`, which only tables have that are or were paid by request. `before` is the table
+/// before a change that is under way.
 pub(super) fn describe_billing(table: &Table, before: &TableSchema, status: &str, object: &mut Object<'_>) {
     let schema = &table.schema;
     let settled = status == "ACTIVE" || status == "DELETING";

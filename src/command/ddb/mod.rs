@@ -1,5 +1,5 @@
-//! DDB: AWS's DynamoDB API over this connection, `DDB Operation json`. The reply is AWS's reply as one string; a refusal is
-//! the error `DDB {json}` with AWS's error.
+//! DDB: AWS's DynamoDB API over this connection, `DDB Operation json`. The reply is AWS's reply as one string; a
+//! refusal is the error `DDB {json}` with AWS's error.
 
 #[cfg(test)]
 mod tests;

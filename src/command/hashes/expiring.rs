@@ -30,8 +30,8 @@ pub(super) fn hgetdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Writes the values of fields, nil for those that do not exist, and returns the names of those that do and whose deadline
-/// (0 for none) is as asked.
+/// Writes the values of fields, nil for those that do not exist, and returns the names of those that do and whose
+/// deadline (0 for none) is as asked.
 fn show<'a>(
     cx: &mut Cx<'_, '_>,
     key: &[u8],

@@ -22,7 +22,8 @@ pub(super) fn only_fields<'a, 'b>(args: &'a [&'b [u8]]) -> Result<&'a [&'b [u8]]
     if count == names.len() { Ok(names) } else { Err(FIELDS_MISMATCH) }
 }
 
-/// Reads `numfields field ...` and gives the fields and what follows them; the error given if the number is not above zero.
+/// Reads `numfields field ...` and gives the fields and what follows them; the error given if the number is not above
+/// zero.
 pub(super) fn counted_fields<'a, 'b>(
     args: &'a [&'b [u8]],
     wrong: &Fail,

@@ -1,5 +1,5 @@
-//! Hashes: reading (`read`), writing (`write`), counters (`number`), walks (`scan`) and random fields (`random`), deadlines of
-//! fields (`expire`), and reading or writing together with deadlines (`expiring`); and what writing
+//! Hashes: reading (`read`), writing (`write`), counters (`number`), walks (`scan`) and random fields (`random`),
+//! deadlines of fields (`expire`), and reading or writing together with deadlines (`expiring`); and what writing
 //! commands do on views of items (`view`).
 
 mod expire;

@@ -1,4 +1,5 @@
-//! Hash commands that write, on keys that are views of items: each is an update of the item. (Those that read find a hash.)
+//! Hash commands that write, on keys that are views of items: each is an update of the item. (Those that read find a
+//! hash.)
 
 use super::expiring::{SetEx, Ttl, read_hgetex};
 use super::fields::only_fields;

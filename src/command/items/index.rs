@@ -6,12 +6,12 @@ use crate::command::fail::{self, Fail};
 use crate::engine::{Index, Source, Table};
 use crate::expr::{BoundCondition, BoundProjection};
 use crate::item::{
-    ItemError, ItemLimits, KeyAttr, KeyBytes, KeyForm, KeyType, SortCondition, SortRange, ValueRef, put_key,
-    put_key_part,
+    AttributeValueRef, ItemError, ItemLimits, KeyAttr, KeyBytes, KeyForm, KeyType, SortCondition, SortRange,
+    put_key, put_key_part,
 };
 
-/// The index that a query reads. Its partition key's first attribute stands where the table's would; further ones, as many as the
-/// index has, stand behind its name.
+/// The index that a query reads. Its partition key's first attribute stands where the table's would; further ones, as
+/// many as the index has, stand behind its name.
 pub(super) struct IndexClause<'a, 'b> {
     pub(super) name: &'a [u8],
     rest: &'b [&'a [u8]],
@@ -47,7 +47,7 @@ impl<'a, 'b> IndexClause<'a, 'b> {
 }
 
 /// The value that a text given for a key attribute denotes.
-pub(super) fn key_value<'t>(attr: &KeyAttr, text: &'t [u8]) -> Result<ValueRef<'t>, ItemError> {
+pub(super) fn key_value<'t>(attr: &KeyAttr, text: &'t [u8]) -> Result<AttributeValueRef<'t>, ItemError> {
     let value = attr.value_of_text(text)?;
     if value.as_bytes().is_some_and(<[u8]>::is_empty) {
         return Err(ItemError::EmptyKey { name: attr.name.clone(), key_type: attr.key_type });
@@ -90,8 +90,8 @@ impl<'a> SortClause<'a> {
     }
 }
 
-/// The range that conditions on the sort key attributes denote, one behind the other from the first on. All but the last must
-/// be equality.
+/// The range that conditions on the sort key attributes denote, one behind the other from the first on. All but the
+/// last must be equality.
 pub(super) fn sort_range(clauses: &[SortClause<'_>], from: &Source<'_>) -> Result<SortRange, Fail> {
     let (attrs, form, what) = match from.index {
         Some(index) => (index.schema.sk.as_slice(), KeyForm::Index, "index"),
@@ -122,8 +122,8 @@ pub(super) fn roots(fields: Option<&BoundProjection>) -> impl Iterator<Item = &s
     fields.into_iter().flat_map(BoundProjection::roots)
 }
 
-/// Whether items must be read as a whole, because an attribute is asked for that a local index does not hold. A global one gives
-/// what it holds, and a filter may not look at more.
+/// Whether items must be read as a whole, because an attribute is asked for that a local index does not hold. A global
+/// one gives what it holds, and a filter may not look at more.
 pub(super) fn reads_whole<'n>(
     from: &Source<'_>,
     mut asked: impl Iterator<Item = &'n str>,

@@ -4,7 +4,7 @@ use super::Words;
 use crate::command::eq;
 use crate::command::fail::{self, Fail};
 use crate::expr::BoundProjection;
-use crate::item::{ItemError, ItemRef, Number, ValueRef, write_plain_json, write_typed_json};
+use crate::item::{AttributeValueRef, ItemError, ItemRef, Number, write_plain_json, write_typed_json};
 use crate::resp::Reply;
 
 /// `FORMAT`.
@@ -79,24 +79,24 @@ fn json(out: &mut Reply, format: Format, item: ItemRef<'_>) {
 }
 
 /// Writes a value as the protocol's nearest type.
-pub(super) fn native(out: &mut Reply, value: &ValueRef<'_>) {
+pub(super) fn native(out: &mut Reply, value: &AttributeValueRef<'_>) {
     match value {
-        ValueRef::S(bytes) | ValueRef::B(bytes) => out.bulk(bytes),
-        ValueRef::N(value) => number(out, *value),
-        ValueRef::Bool(value) => out.bool(*value),
-        ValueRef::Null => out.null(),
-        ValueRef::M(map) => {
+        AttributeValueRef::S(bytes) | AttributeValueRef::B(bytes) => out.bulk(bytes),
+        AttributeValueRef::N(value) => number(out, *value),
+        AttributeValueRef::Bool(value) => out.bool(*value),
+        AttributeValueRef::Null => out.null(),
+        AttributeValueRef::M(map) => {
             out.map(map.len());
             for (name, value) in *map {
                 out.bulk(name);
                 native(out, &value);
             }
         }
-        ValueRef::L(list) => {
+        AttributeValueRef::L(list) => {
             out.array(list.len());
             list.iter().for_each(|value| native(out, &value));
         }
-        ValueRef::Ss(set) | ValueRef::Ns(set) | ValueRef::Bs(set) => {
+        AttributeValueRef::Ss(set) | AttributeValueRef::Ns(set) | AttributeValueRef::Bs(set) => {
             out.set(set.len());
             set.iter().for_each(|value| native(out, &value));
         }

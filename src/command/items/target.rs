@@ -6,7 +6,7 @@ use crate::command::{Fail, ItemKey, Reading};
 use crate::config::Settings;
 use crate::engine::{LocalTable, Table, Tables};
 use crate::expr::BoundCondition;
-use crate::item::{ItemKeys, ItemLimits, KeyBytes, ValueRef, put_key};
+use crate::item::{AttributeValueRef, ItemKeys, ItemLimits, KeyBytes, put_key};
 use crate::ops::At;
 use crate::text::parse_i64_strict;
 
@@ -31,7 +31,7 @@ pub(super) fn partition_keys(tables: &Tables, args: &[&[u8]], visit: &mut dyn Fn
 /// A partition key as it is stored.
 fn stored(table: &Table, text: &[u8], visit: &mut dyn FnMut(&[u8])) {
     match table.schema.keys.pk.value_of_text(text) {
-        Ok(ValueRef::S(bytes) | ValueRef::B(bytes)) => visit(bytes),
+        Ok(AttributeValueRef::S(bytes) | AttributeValueRef::B(bytes)) => visit(bytes),
         Ok(value) => {
             let mut key = KeyBytes::new();
             put_key(&mut key, &value);

@@ -9,8 +9,8 @@ use crate::command::prepared::ahead;
 use crate::command::{Cx, Outcome, Preparation, Reading, eq, parse_int};
 use crate::expr::{Binder, BoundCondition, ExprKind};
 use crate::item::{
-    AttrType, AttributeValue, Item, ItemBuilder, ItemError, Number, TableSchema, ValueRef, from_base64,
-    parse_typed, plain_value, read_json,
+    AttrType, AttributeValue, AttributeValueRef, Item, ItemBuilder, ItemError, Number, TableSchema,
+    from_base64, parse_typed, plain_value, read_json,
 };
 use crate::ops::{self, OpError, Write};
 use serde_json::Value as Json;
@@ -137,7 +137,7 @@ impl Put {
         }
         let return_old = clauses.old_only()?;
         if let Some(seconds) = clauses.expires {
-            builder.put(ttl_attribute(&target)?, &ValueRef::N(Number::from(seconds)))?;
+            builder.put(ttl_attribute(&target)?, &AttributeValueRef::N(Number::from(seconds)))?;
         }
         let item = builder.finish();
         let schema = &target.table.schema;
@@ -275,8 +275,8 @@ fn put_document(builder: &mut ItemBuilder, target: &Target, text: &[u8]) -> Resu
     Ok(keys)
 }
 
-/// The value of an attribute given in JSON. JSON has fewer types than items: where an attribute is declared, a string may
-/// stand for a binary (in base64), and an array for a set.
+/// The value of an attribute given in JSON. JSON has fewer types than items: where an attribute is declared, a string
+/// may stand for a binary (in base64), and an array for a set.
 fn declared_value(
     schema: &TableSchema,
     name: &str,

@@ -1,5 +1,5 @@
-//! Keys of any type: existence and removal (`basic`), walks (`walk`), deadlines (`expire`), copies and moves (`copy`), what
-//! is inside (`object`), Redis's own serialisation (`dump`), and what these do to views of items (`view`).
+//! Keys of any type: existence and removal (`basic`), walks (`walk`), deadlines (`expire`), copies and moves (`copy`),
+//! what is inside (`object`), Redis's own serialisation (`dump`), and what these do to views of items (`view`).
 
 mod basic;
 mod copy;

@@ -1,5 +1,5 @@
-//! Streams: adding and trimming (`add`), deleting and marks (`edit`), ranges (`range`), reading and waiting (`read`, `read_group`),
-//! groups (`group`), claiming (`claim`), what is pending (`pending`) and figures (`info`).
+//! Streams: adding and trimming (`add`), deleting and marks (`edit`), ranges (`range`), reading and waiting (`read`,
+//! `read_group`), groups (`group`), claiming (`claim`), what is pending (`pending`) and figures (`info`).
 
 mod add;
 mod claim;

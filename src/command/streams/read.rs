@@ -74,8 +74,8 @@ impl<'a> Options<'a> {
         (args[self.first + number], self.first + self.keys + number)
     }
 
-    /// Waits until there is something in one of the keys, or answers as if the time were up where that is not possible. Of each
-    /// key `awaited` says what is waited for, and behind which identifier.
+    /// Waits until there is something in one of the keys, or answers as if the time were up where that is not possible.
+    /// Of each key `awaited` says what is waited for, and behind which identifier.
     pub(super) fn wait(
         &self,
         cx: &mut Cx<'_, '_>,

@@ -36,8 +36,8 @@ pub(super) fn getrange(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// The bytes from `start` to `end` inclusive; negative numbers count from the end. An end before the first byte counts as
-/// the first, as in Redis, unless the range is the wrong way round.
+/// The bytes from `start` to `end` inclusive; negative numbers count from the end. An end before the first byte counts
+/// as the first, as in Redis, unless the range is the wrong way round.
 fn range(bytes: &[u8], start: i64, end: i64) -> &[u8] {
     if start < 0 && end < 0 && start > end {
         return b"";

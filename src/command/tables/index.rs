@@ -1,6 +1,7 @@
-//! Secondary indexes: `TABLE.INDEX ADD` and `DROP`, the INDEX clause of `TABLE.CREATE`, and what `TABLE.DESCRIBE` says of them.
+//! Secondary indexes: `TABLE.INDEX ADD` and `DROP`, the INDEX clause of `TABLE.CREATE`, and what `TABLE.DESCRIBE` says
+//! of them.
 
-use super::keyspace::find;
+use super::template::find;
 use super::words::{attribute, key_attr};
 use crate::command::fail::{self, Fail};
 use crate::command::items::Words;

@@ -7,13 +7,13 @@ use super::{Cx, Outcome, eq};
 use crate::engine::Table;
 use crate::item::{KeyAttr, KeyType, StreamSpan, TableSchema};
 use crate::ops;
-use keyspace::StreamChange;
+use template::StreamChange;
 use words::{attribute, declarations, key_attr, stream_view};
 
 mod index;
 #[cfg(test)]
 mod index_tests;
-mod keyspace;
+mod template;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -88,12 +88,13 @@ const INDEX: &[Spec] = &[
     table(spec("help", 2, flag::LOADING | flag::STALE, super::help::help), "O(1)", "Prints this help.", ""),
 ];
 
-/// TABLE.CREATE t PK id S [SK at N] [TTL attr] [KEYSPACE template] [STREAM KEYS|NEW|OLD|BOTH] [ATTR name type ...] [INDEX name ...]
+/// TABLE.CREATE t PK id S [SK at N] [TTL attr] [KEYSPACE template] [STREAM KEYS|NEW|OLD|BOTH] [ATTR name type ...]
+/// [INDEX name ...]
 fn create(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let mut words = Words::new(&args[1..]);
     let name = table_name(words.need()?)?;
     let schema = schema(&mut words)?;
-    keyspace::create(cx, name, &schema)?;
+    template::create(cx, name, &schema)?;
     cx.out.ok();
     Ok(())
 }
@@ -114,8 +115,8 @@ fn schema(words: &mut Words<'_, '_>) -> Result<TableSchema, Fail> {
             _ if eq(word, "PK") && pk.is_none() => pk = Some(key_attr(words)?),
             _ if eq(word, "SK") && sk.is_none() => sk = Some(key_attr(words)?),
             _ if eq(word, "TTL") && schema.ttl.is_none() => schema.ttl = Some(attribute(words)?),
-            _ if eq(word, "KEYSPACE") && schema.keyspace.is_none() => {
-                schema.keyspace = Some(words.text()?.to_owned());
+            _ if eq(word, "KEYSPACE") && schema.template.is_none() => {
+                schema.template = Some(words.text()?.to_owned());
             }
             _ if eq(word, "STREAM") && schema.streams.is_empty() => {
                 schema.streams.push(StreamSpan::new(stream_view(words)?));
@@ -133,10 +134,11 @@ fn schema(words: &mut Words<'_, '_>) -> Result<TableSchema, Fail> {
     Ok(schema)
 }
 
-/// TABLE.ALTER t [TTL attr | NOTTL] [KEYSPACE template | NOKEYSPACE] [STREAM KEYS|NEW|OLD|BOTH | NOSTREAM] [ATTR name type ...] [NOATTR n name ...]
+/// TABLE.ALTER t [TTL attr | NOTTL] [KEYSPACE template | NOKEYSPACE] [STREAM KEYS|NEW|OLD|BOTH | NOSTREAM] [ATTR name
+/// type ...] [NOATTR n name ...]
 fn alter(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let memory = cx.need_memory();
-    keyspace::alter(cx, args[1], |schema| {
+    template::alter(cx, args[1], |schema| {
         let (altered, stream) = altered(schema, &args[2..])?;
         if stream.adds_to(schema) {
             memory.clone()?;
@@ -151,15 +153,15 @@ fn alter(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 fn altered(schema: &TableSchema, words: &[&[u8]]) -> Result<(TableSchema, StreamChange), Fail> {
     let mut schema = schema.clone();
     let mut words = Words::new(words);
-    let (mut ttl, mut keyspace, mut stream) = (None, None, StreamChange::Unsaid);
+    let (mut ttl, mut template, mut stream) = (None, None, StreamChange::Unsaid);
     while let Some(word) = words.next() {
         match word {
             _ if eq(word, "TTL") && ttl.is_none() => ttl = Some(Some(attribute(&mut words)?)),
             _ if eq(word, "NOTTL") && ttl.is_none() => ttl = Some(None),
-            _ if eq(word, "KEYSPACE") && keyspace.is_none() => {
-                keyspace = Some(Some(words.text()?.to_owned()));
+            _ if eq(word, "KEYSPACE") && template.is_none() => {
+                template = Some(Some(words.text()?.to_owned()));
             }
-            _ if eq(word, "NOKEYSPACE") && keyspace.is_none() => keyspace = Some(None),
+            _ if eq(word, "NOKEYSPACE") && template.is_none() => template = Some(None),
             _ if eq(word, "STREAM") && stream == StreamChange::Unsaid => {
                 stream = StreamChange::On(stream_view(&mut words)?);
             }
@@ -177,8 +179,8 @@ fn altered(schema: &TableSchema, words: &[&[u8]]) -> Result<(TableSchema, Stream
     if let Some(ttl) = ttl {
         schema.ttl = ttl;
     }
-    if let Some(keyspace) = keyspace {
-        schema.keyspace = keyspace;
+    if let Some(template) = template {
+        schema.template = template;
     }
     Ok((schema, stream))
 }
@@ -214,7 +216,7 @@ fn show(cx: &mut Cx<'_, '_>, table: &Table) {
         None => out.null(),
     }
     out.bulk(b"keyspace");
-    match &schema.keyspace {
+    match &schema.template {
         Some(template) => out.bulk(template.as_bytes()),
         None => out.null(),
     }

@@ -1,7 +1,7 @@
 //! Keys that are views of items: where a command's call goes if one of its keys is such a key.
 //!
-//! A command that only reads finds a stand-in, a hash made of the item, and need not know. One that writes has a handler for
-//! views in its spec, which changes the item through `ops`; without one the key has the wrong type.
+//! A command that only reads finds a stand-in, a hash made of the item, and need not know. One that writes has a
+//! handler for views in its spec, which changes the item through `ops`; without one the key has the wrong type.
 
 #[cfg(test)]
 mod tests;
@@ -77,8 +77,8 @@ fn lift_first(cx: &mut Cx<'_, '_>, positions: &[usize], args: &[&[u8]]) {
     }
 }
 
-/// Runs the plain handler of a command that writes over the hash of a view, in a case in which it only reads. The key is
-/// argument 1.
+/// Runs the plain handler of a command that writes over the hash of a view, in a case in which it only reads. The key
+/// is argument 1.
 pub(super) fn as_read(cx: &mut Cx<'_, '_>, args: &[&[u8]], run: Handler) -> Outcome {
     let subject = Subject::of(cx, args[1])?;
     cx.tx.stand_in(args[1], &subject.table, &subject.keys);

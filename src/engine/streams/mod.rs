@@ -32,7 +32,8 @@ impl Tx<'_> {
         self.apply_counted(change.on(db, key))
     }
 
-    /// Takes note that a consumer was seen now. Like the access clock this is no effect: who only asks has changed nothing.
+    /// Takes note that a consumer was seen now. Like the access clock this is no effect: who only asks has changed
+    /// nothing.
     pub fn note_seen(&mut self, key: &[u8], group: &[u8], consumer: &[u8]) {
         let db = self.engine.tables.home(self.db, key);
         let (space, hash) = (self.engine.store.space(db), self.hash(key));

@@ -171,7 +171,8 @@ fn memory_that_falls_back_has_what_was_moved_from_shards_that_do_not() {
     assert_eq!(show(&engine), before);
 }
 
-/// A key that a transaction has made or overwritten needs no undoing of what changes within it, but what is moved there does.
+/// A key that a transaction has made or overwritten needs no undoing of what changes within it, but what is moved there
+/// does.
 #[test]
 fn what_changes_in_a_value_that_was_moved_over_another_is_undone_with_the_move() {
     let engine = Engine::in_memory(8, 16, Clock::manual(START));

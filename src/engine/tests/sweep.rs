@@ -2,9 +2,9 @@
 //! to a kill, a power cut or an end, and over the start that follows.
 //!
 //! A writer gives each of its steps a number, and each step changes two keys: one that holds the last number, and one
-//! of a few others, which every second step moves there from where it was put before. So the state that a start finds tells up to which step it has a writer's steps, and whether it has
-//! them all and whole. `ITEMORY_SWEEP_SEEDS` says how many histories are played, and `ITEMORY_SWEEP_SEED` which one
-//! alone.
+//! of a few others, which every second step moves there from where it was put before. So the state that a start finds
+//! tells up to which step it has a writer's steps, and whether it has them all and whole. `ITEMORY_SWEEP_SEEDS` says
+//! how many histories are played, and `ITEMORY_SWEEP_SEED` which one alone.
 
 use super::*;
 use crate::engine::{Gate, Level, State};

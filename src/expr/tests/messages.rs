@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::item::{
-    IndexSchema, IndexStatus, ItemKeys, ItemLimits, KeyAttr, KeyBytes, KeySchema, KeyType, Projection,
-    TableSchema, ValueRef, put_key,
+    AttributeValueRef, IndexSchema, IndexStatus, ItemKeys, ItemLimits, KeyAttr, KeyBytes, KeySchema, KeyType,
+    Projection, TableSchema, put_key,
 };
 
 fn refused_condition(text: &str, names: &str, values: &str) -> String {
@@ -398,7 +398,7 @@ fn key_conditions_are_refused_in_the_documented_words() {
 fn key_conditions_become_ranges() {
     let number = |n: i64| {
         let mut out = crate::item::KeyBytes::new();
-        put_key(&mut out, &ValueRef::N(Number::from(n)));
+        put_key(&mut out, &AttributeValueRef::N(Number::from(n)));
         out
     };
     for (text, within) in [

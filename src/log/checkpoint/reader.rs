@@ -150,8 +150,9 @@ impl Checkpoint {
         &self.prologue
     }
 
-    /// Calls `sink` with every chunk, from `threads` threads at once: with those of one shard that were written one after the
-    /// other in their order, and with others in no particular order. It stops at the first error: the chunks given out before were sound, but the whole is not.
+    /// Calls `sink` with every chunk, from `threads` threads at once: with those of one shard that were written one
+    /// after the other in their order, and with others in no particular order. It stops at the first error: the chunks
+    /// given out before were sound, but the whole is not.
     pub fn read<E: Send>(
         &self,
         threads: usize,

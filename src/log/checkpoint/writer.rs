@@ -60,8 +60,8 @@ impl<'a> CheckpointWriter<'a> {
         Ok(writer)
     }
 
-    /// Adds a chunk: a part of `shard` as it was at `lsn`. Chunks may come in any order. Those of one shard that come one
-    /// after the other are read in their order.
+    /// Adds a chunk: a part of `shard` as it was at `lsn`. Chunks may come in any order. Those of one shard that come
+    /// one after the other are read in their order.
     pub fn chunk(&mut self, shard: u32, lsn: Lsn, payload: &[u8]) -> Result<(), LogError> {
         self.info.last_lsn = self.info.last_lsn.max(lsn);
         self.info.chunks += 1;

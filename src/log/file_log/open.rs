@@ -29,8 +29,8 @@ impl FileLog {
         })
     }
 
-    /// Opens the log in `dir`, which stays locked until the result is dropped. No epoch is established yet, and nothing in
-    /// an existing folder is changed before: what the report says was cut or removed is cut and removed then.
+    /// Opens the log in `dir`, which stays locked until the result is dropped. No epoch is established yet, and nothing
+    /// in an existing folder is changed before: what the report says was cut or removed is cut and removed then.
     ///
     /// Damage that cannot be a torn end is refused, naming file and offset.
     pub fn open(

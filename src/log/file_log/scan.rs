@@ -1,7 +1,8 @@
 //! Reads the frames of one segment in large pieces.
 
 use crate::env::{Access, Disk, DiskFile};
-use crate::log::frame::{Cursor, FRAME_HEADER, FrameHeader, Step, chain_before, find_alone};
+use crate::log::cursor::Cursor;
+use crate::log::frame::{FRAME_HEADER, FrameHeader, Step, chain_before, find_alone};
 use crate::log::mark::Behind;
 use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, segment_name};
 use crate::log::{LogError, LogId, Lsn, Piece};

@@ -9,8 +9,8 @@
 //!   ran under, a valid record behind the damage proves that the bytes were once whole: never cut.
 //! - After a power cut the unsynced sectors reached the disk in any order, so that valid records may follow a torn
 //!   one. If no witness speaks against it, the log is cut at the first bad record. Two more witnesses are the shape of
-//!   the damage (`shape.rs`): what never reached the disk reads as zeros; and time: the system writes back what is older
-//!   than half a minute, whether it was synced or not.
+//!   the damage (`shape.rs`): what never reached the disk reads as zeros; and time: the system writes back what is
+//!   older than half a minute, whether it was synced or not.
 //!
 //! A checkpoint makes records before its start unnecessary; damage among these is passed over.
 
@@ -234,8 +234,8 @@ pub(super) fn followers(
             all.count += 1;
             all.span_ms += frame.ms.saturating_sub(last_ms.unwrap_or(frame.ms)).min(STEP_MS);
             last_ms = Some(frame.ms);
-            // Of a header that lies across sectors a power cut may have kept one part only. Where the payload is empty or
-            // zeros its checksum does not tell, so such a header is no witness.
+            // Of a header that lies across sectors a power cut may have kept one part only. Where the payload is empty
+            // or zeros its checksum does not tell, so such a header is no witness.
             if offset / SECTOR == (offset + FRAME_HEADER - 1) / SECTOR {
                 all.durable = all.durable.max(frame.durable_before());
             }

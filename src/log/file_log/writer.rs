@@ -15,7 +15,8 @@ use crate::log::frame::{FRAME_HEADER, FrameHeader};
 use crate::log::manifest::Manifest;
 use crate::log::mark::{MARKS, Marks, Next};
 use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, segment_first, segment_name};
-use crate::log::store::{Batch, LogReader, LogStore, Room, StoreStats, Tail};
+use crate::log::store::{LogReader, LogStore, RecordBatch, Room, StoreStats};
+use crate::log::tail::Tail;
 use crate::log::{LogError, LogId, Lsn};
 use parking_lot::Mutex;
 use std::io;
@@ -249,7 +250,7 @@ impl LogStore for FileLog {
         Tail { epoch: self.epoch.load(Ordering::Acquire), lsn: active.tail, chain: active.chain }
     }
 
-    fn append(&self, epoch: u64, expected_tail: Lsn, batch: &Batch<'_>) -> Result<Lsn, LogError> {
+    fn append(&self, epoch: u64, expected_tail: Lsn, batch: &RecordBatch<'_>) -> Result<Lsn, LogError> {
         self.syncer.check()?;
         if self.syncer.sealed() > SEALED_OPEN_MOST {
             self.syncer.sync()?;

@@ -1,8 +1,10 @@
 //! What the service keeps, and which batches it takes.
 
-use crate::log::frame::{Cursor, FRAME_HEADER, FrameHeader, LogId, Step};
-use crate::log::store::{Piece, StoreStats, Tail};
+use crate::log::cursor::Cursor;
+use crate::log::frame::{FRAME_HEADER, FrameHeader, LogId, Step};
+use crate::log::store::{Piece, StoreStats};
 use crate::log::submit::{News, Submission};
+use crate::log::tail::Tail;
 use crate::log::{LogError, Lsn};
 use bytes::Bytes;
 use std::collections::VecDeque;

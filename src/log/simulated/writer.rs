@@ -3,8 +3,9 @@
 use super::network::LinkId;
 use super::{Shared, SimCall, unreachable};
 use crate::log::frame::LogId;
-use crate::log::store::{Batch, LogReader, LogStore, Piece, Room, StoreStats, Tail};
+use crate::log::store::{LogReader, LogStore, Piece, RecordBatch, Room, StoreStats};
 use crate::log::submit::{News, Submission, Submit, Watcher};
+use crate::log::tail::Tail;
 use crate::log::{LogError, Lsn};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -95,7 +96,7 @@ impl LogStore for SimWriter {
         Some(Arc::clone(&self.wire) as Arc<dyn Submit>)
     }
 
-    fn append(&self, epoch: u64, expected_tail: Lsn, batch: &Batch<'_>) -> Result<Lsn, LogError> {
+    fn append(&self, epoch: u64, expected_tail: Lsn, batch: &RecordBatch<'_>) -> Result<Lsn, LogError> {
         self.wire.ask()?;
         let bytes = Bytes::copy_from_slice(batch.bytes);
         let submission = Submission { expected_tail, last: batch.last, chain: batch.chain, bytes };

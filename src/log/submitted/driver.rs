@@ -3,13 +3,14 @@
 //! One lock (`inner`) covers the window and what the driver is about. The lock of the log's pending buffer is taken
 //! while holding it, and nothing else. The store is called without it, because it may tell its news from within a call.
 
+use super::SubmitStats;
 use super::window::{Misfit, Point, Window};
-use super::{SubmitOptions, SubmitStats};
 use crate::env::Clock;
+use crate::log::SubmitOptions;
 use crate::log::figures::SyncFigures;
 use crate::log::front::Pending;
-use crate::log::store::Tail;
 use crate::log::submit::{News, Submit, Watcher};
+use crate::log::tail::Tail;
 use crate::log::{LogError, Lsn};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::panic::AssertUnwindSafe;

@@ -16,28 +16,6 @@ mod window;
 
 pub(super) use driver::Submitted;
 
-/// How batches are submitted to a store whose answers take long, and how much may wait for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SubmitOptions {
-    /// Batches that may be in flight.
-    pub batches: usize,
-    /// Bytes that may be in flight; one batch may be, however large.
-    pub bytes: usize,
-    /// Bytes after which a batch is cut. A larger record is a batch of its own.
-    pub batch_bytes: usize,
-    /// Bytes that may wait in memory to be durable. Writes are refused beyond.
-    pub kept_bytes: u64,
-    /// Milliseconds that a record may wait to be durable. Writes are refused, and who waits for all that was written is
-    /// told so, as long as one has waited longer.
-    pub patience_ms: u64,
-}
-
-impl Default for SubmitOptions {
-    fn default() -> Self {
-        Self { batches: 32, bytes: 8 << 20, batch_bytes: 1 << 20, kept_bytes: 256 << 20, patience_ms: 10_000 }
-    }
-}
-
 /// Figures about what was submitted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SubmitStats {

@@ -13,11 +13,10 @@
 //! So beside what is kept, and the unused ends of buffers, at most one buffer lies in memory whose records are durable
 //! in part.
 
-use super::SubmitOptions;
-use crate::log::Lsn;
 use crate::log::frame::FrameHeader;
-use crate::log::store::Tail;
 use crate::log::submit::Submission;
+use crate::log::tail::Tail;
+use crate::log::{Lsn, SubmitOptions};
 use bytes::{Buf as _, Bytes};
 use std::collections::VecDeque;
 

@@ -164,7 +164,7 @@ fn an_append_must_follow_the_tail() {
     let disk = SimDisk::new(1);
     let (log, _) = open(&disk).unwrap();
     let epoch = log.store().establish_epoch().unwrap().epoch;
-    let batch = Batch { first: 5, last: 5, chain: 0, durable: 0, bytes: b"x" };
+    let batch = RecordBatch { first: 5, last: 5, chain: 0, durable: 0, bytes: b"x" };
     let moved = LogError::TailMoved { expected: 4, actual: 0 };
     assert_eq!(log.store().append(epoch, 4, &batch), Err(moved));
 }

@@ -3,7 +3,7 @@
 use super::{payload, read_all};
 use crate::env::Clock;
 use crate::log::simulated::{SimFault, SimOptions, SimPlace, SimService};
-use crate::log::{Batch, Log, LogError, LogOptions, LogPlace, LogStore, Lsn, SubmitOptions};
+use crate::log::{Log, LogError, LogOptions, LogPlace, LogStore, Lsn, RecordBatch, SubmitOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -202,7 +202,7 @@ fn a_log_that_ends_with_another_writers_record_is_given_up() {
         let stranger = service.writer();
         let mut bytes = vec![0; 32];
         let chain = foreign_frame(&log, &mut bytes);
-        let batch = Batch { first: 1, last: 1, chain, durable: 0, bytes: &bytes };
+        let batch = RecordBatch { first: 1, last: 1, chain, durable: 0, bytes: &bytes };
         assert_eq!(stranger.append(1, 0, &batch), Ok(1));
         submit_up_to(&service, &log, 1);
         deliver_until(&service, "it is noticed", || log.failure().is_some());

@@ -1,4 +1,5 @@
-//! Spans of time within the process are as long as they are, whatever an administrator sets the system's clock to meanwhile.
+//! Spans of time within the process are as long as they are, whatever an administrator sets the system's clock to
+//! meanwhile.
 
 use crate::command::testing::{Harness, START};
 

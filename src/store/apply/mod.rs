@@ -5,8 +5,8 @@ mod moved;
 mod structural;
 
 use super::entry::{Deadlines, Kind, Parts};
+use super::raw_table::{self, Raw};
 use super::shown::Classes;
-use super::table::{self, Raw};
 use super::{Entry, Locked, Store};
 use crate::effect::Effect;
 use std::sync::atomic::Ordering::Relaxed;
@@ -93,13 +93,13 @@ impl Locked<'_> {
     /// The entry, to change it.
     #[inline]
     pub(super) fn find(&mut self, place: Place<'_>) -> Option<&mut Entry> {
-        table::find_mut(self.raw_mut(place.shard)?, place.hash, place.space, place.key)
+        raw_table::find_mut(self.raw_mut(place.shard)?, place.hash, place.space, place.key)
     }
 
     /// The entry.
     #[inline]
     pub(super) fn look(&self, place: Place<'_>) -> Option<&Entry> {
-        table::find(self.raw(place.shard)?, place.hash, place.space, place.key)
+        raw_table::find(self.raw(place.shard)?, place.hash, place.space, place.key)
     }
 
     pub(super) fn insert(&mut self, place: Place<'_>, entry: Entry) {
@@ -112,7 +112,7 @@ impl Locked<'_> {
         self.note_deadline(place, entry.has_deadline());
         let deadlines = entry.deadlines();
         let Some(raw) = self.raw_mut(place.shard) else { return };
-        if table::insert(raw, place.hash, entry, |e| store.place_of(e)) {
+        if raw_table::insert(raw, place.hash, entry, |e| store.place_of(e)) {
             let buckets = self.raw(place.shard).map_or(0, Raw::buckets);
             store.reorganised(place.shard, buckets);
         }
@@ -208,7 +208,7 @@ impl Locked<'_> {
     /// Takes an entry out of the store, and says in which slot it was.
     fn take(&mut self, place: Place<'_>) -> Option<(Entry, usize)> {
         let raw = self.raw_mut(place.shard)?;
-        let (entry, slot) = table::remove_from_slot(raw, place.hash, place.space, place.key)?;
+        let (entry, slot) = raw_table::remove_from_slot(raw, place.hash, place.space, place.key)?;
         match place.db {
             Some(db) => {
                 self.store.count(place.shard, db, -1, entry.deadlines(), Deadlines::default());

@@ -6,8 +6,8 @@ use crate::store::{Entry, Locked, Object, ValueRef};
 use crate::value::hash::BigHash;
 
 impl Locked<'_> {
-    /// Moves what is at a place to another one, in place of what is there, with its deadlines and its access clock. O(1)
-    /// beside what freeing the latter costs: a large value is not looked into.
+    /// Moves what is at a place to another one, in place of what is there, with its deadlines and its access clock.
+    /// O(1) beside what freeing the latter costs: a large value is not looked into.
     pub(super) fn move_entry(&mut self, from: Place<'_>, to: Place<'_>) {
         let Some((entry, slot)) = self.take(from) else { return };
         self.delete(to);
@@ -17,8 +17,8 @@ impl Locked<'_> {
         self.changed(to);
     }
 
-    /// Copies what is at a place to another one, in place of what is there, with its deadlines. Whether it has expired does not
-    /// matter: it had not when it was copied first.
+    /// Copies what is at a place to another one, in place of what is there, with its deadlines. Whether it has expired
+    /// does not matter: it had not when it was copied first.
     pub(super) fn copy_entry(&mut self, from: Place<'_>, to: Place<'_>) {
         let clock = self.store.fresh_clock(self.now);
         let Some(entry) = self.look(from) else { return };

@@ -1,6 +1,6 @@
 //! Effects about whole databases and tables, under all locks.
 
-use super::{Place, table};
+use super::{Place, raw_table};
 use crate::effect::Structural;
 use crate::store::entry::Deadlines;
 use crate::store::shown::Classes;
@@ -74,10 +74,10 @@ impl Locked<'_> {
         for shard in 0..store.shard_count() {
             let Some(raw) = self.raw_mut(shard) else { continue };
             for index in 0..raw.buckets() {
-                let Some(entry) = table::slot(raw, index) else { continue };
+                let Some(entry) = raw_table::slot(raw, index) else { continue };
                 let (Some(target), hash) = (moved(entry.space()), store.hash(entry.key())) else { continue };
                 if qualifies(hash) {
-                    taken.extend(table::take_slot(raw, index).map(|entry| (entry, hash, target)));
+                    taken.extend(raw_table::take_slot(raw, index).map(|entry| (entry, hash, target)));
                 }
             }
         }
@@ -105,8 +105,8 @@ impl Locked<'_> {
         (0..self.store.databases()).for_each(|db| self.touch_database(db, None));
     }
 
-    /// Raises the watchers of the database's keys that exist, in it or in the one that takes its place, and has all be looked at
-    /// that somebody waits for.
+    /// Raises the watchers of the database's keys that exist, in it or in the one that takes its place, and has all be
+    /// looked at that somebody waits for.
     fn touch_database(&self, db: usize, other: Option<usize>) {
         let space = self.store.space(db);
         for shard in 0..self.store.shard_count() {

@@ -1,15 +1,17 @@
 //! A large collection: a B-tree of packed chunks.
 //!
 //! Invariants: the first chunk's separator is empty; a chunk's items are not below its separator and below the next
-//! chunk's; no chunk is empty. A chunk is split when it has more than [`FULL`] bytes and several items, so an item costs few
-//! bytes beside its own, and a range is read from memory that lies together.
+//! chunk's; no chunk is empty. A chunk is split when it has more than [`FULL`] bytes and several items, so an item
+//! costs few bytes beside its own, and a range is read from memory that lies together.
 
 use super::packed::{pack_item, pack_item_into, packed_find, packed_items, packed_len};
-use crate::store::DeadlineOf;
 use crate::value::heap;
 use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
+
+/// When an item expires, in ms since the epoch.
+pub type DeadlineOf<'f> = &'f dyn Fn(&[u8]) -> Option<u64>;
 
 /// Most bytes of a chunk of several items.
 const FULL: usize = 4096;
@@ -247,8 +249,8 @@ impl Collection {
         }
     }
 
-    /// Collects the sort keys of expired items, at most `limit`, and returns the earliest deadline of the others. Looks into
-    /// those chunks only that may hold some.
+    /// Collects the sort keys of expired items, at most `limit`, and returns the earliest deadline of the others. Looks
+    /// into those chunks only that may hold some.
     pub fn take_expired(
         &mut self,
         now: u64,

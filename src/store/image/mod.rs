@@ -1,9 +1,9 @@
 //! Images of values: the effects that build them again.
 //!
 //! # The image of a shard
-//! It shows the shard exactly as it was under one hold of it. Small values are read under that hold. Large strings, hashes, item
-//! collections and streams are only registered with the shard then, and read in pieces afterwards, each under a hold of
-//! its own. From the registration on
+//! It shows the shard exactly as it was under one hold of it. Small values are read under that hold. Large strings,
+//! hashes, item collections and streams are only registered with the shard then, and read in pieces afterwards, each
+//! under a hold of its own. From the registration on
 //! - whoever is about to change a part of a registered value keeps it for the reader as it is
 //!   ([`Locked::keep_for_image`]), unless that part was read or kept before; the reader takes what was kept in place of
 //!   what it finds, and passes over what is new;
@@ -259,8 +259,8 @@ impl ShardImage<'_> {
         next.map_or(self.shard, |large| large.now.shard)
     }
 
-    /// Reads the next piece under a hold of a shard. [`ShardImage::complete`] must follow when the hold has ended and the piece
-    /// is read.
+    /// Reads the next piece under a hold of a shard. [`ShardImage::complete`] must follow when the hold has ended and
+    /// the piece is read.
     pub fn piece(&mut self, locked: &Locked<'_>, shard: usize, out: &mut Vec<u8>) -> Piece {
         let Some(address) = self.waiting.last().copied() else { return Piece::Read };
         let mut registry = self.store.images.lock();
@@ -294,8 +294,8 @@ impl ShardImage<'_> {
         Piece::Read
     }
 
-    /// Adds what needs no hold: what was kept, the next piece of what left the store, and the deadline behind the last piece.
-    /// Whether there is more of what left the store, so that it must be called again.
+    /// Adds what needs no hold: what was kept, the next piece of what left the store, and the deadline behind the last
+    /// piece. Whether there is more of what left the store, so that it must be called again.
     pub fn complete(&mut self, out: &mut Vec<u8>) -> bool {
         self.done = None;
         let Some((name, mut kept)) = self.current.take() else { return false };

@@ -1,18 +1,19 @@
-//! The indexed form: fields in parts, which are split one after the other as the hash grows, so that no write moves more than
-//! one part's fields.
+//! The indexed form: fields in parts, which are split one after the other as the hash grows, so that no write moves
+//! more than one part's fields.
 //!
 //! # Splitting
-//! There are as many parts as keep the average below [`FULL`] fields. A field's part follows from its name's hash: with `n`
-//! parts, the hash modulo the next power of two, or half of that where such a part is not there yet (linear hashing). The
-//! next part always takes its fields from the same one of those before. Parts are never merged; one that empties gives
-//! its room back.
+//! There are as many parts as keep the average below [`FULL`] fields. A field's part follows from its name's hash: with
+//! `n` parts, the hash modulo the next power of two, or half of that where such a part is not there yet (linear
+//! hashing). The next part always takes its fields from the same one of those before. Parts are never merged; one that
+//! empties gives its room back.
 //!
 //! # Walks
-//! A walk takes the parts in the order of their numbers with the bits reversed, in which a new part follows the one that it takes its
-//! fields from, and each part downwards. It misses nothing that stays in the hash: a removal moves the last field of its
-//! part into the hole, which takes it from a place that was visited to anywhere, or from one that was not to another that was not;
-//! a split moves fields to the part that comes next, and leaves the others in their order, none of them higher than it was. Some may be
-//! visited twice. What a split moved behind the walk stays behind it, so that a walk ends although the hash grows.
+//! A walk takes the parts in the order of their numbers with the bits reversed, in which a new part follows the one
+//! that it takes its fields from, and each part downwards. It misses nothing that stays in the hash: a removal moves
+//! the last field of its part into the hole, which takes it from a place that was visited to anywhere, or from one that
+//! was not to another that was not; a split moves fields to the part that comes next, and leaves the others in their
+//! order, none of them higher than it was. Some may be visited twice. What a split moved behind the walk stays behind
+//! it, so that a walk ends although the hash grows.
 
 use super::part::{Name, Part};
 use super::{FieldRef, packed_fields, passed};
@@ -21,8 +22,8 @@ use ahash::RandomState;
 use smallvec::{SmallVec, smallvec};
 use std::collections::BTreeSet;
 
-/// How many fields a part has on average before there is one more; the fullest have twice as many, which fit an index of
-/// 4096 buckets. Few where tests should see many parts.
+/// How many fields a part has on average before there is one more; the fullest have twice as many, which fit an index
+/// of 4096 buckets. Few where tests should see many parts.
 const FULL: usize = if cfg!(test) { 16 } else { 1700 };
 
 /// A hash above the compact thresholds. About 50 bytes a field beside its name and value, 43 more with a deadline.
@@ -189,8 +190,8 @@ impl BigHash {
         Numbered { hash: self, ends: ends.collect() }
     }
 
-    /// A field drawn at random, expired ones included; `below` draws a number below another one. Expected O(1), but O(parts)
-    /// where most fields were removed.
+    /// A field drawn at random, expired ones included; `below` draws a number below another one. Expected O(1), but
+    /// O(parts) where most fields were removed.
     pub fn any(&self, mut below: impl FnMut(u64) -> u64) -> Option<FieldRef<'_>> {
         if self.len == 0 {
             return None;
@@ -211,8 +212,8 @@ impl BigHash {
         self.parts.iter().flat_map(Part::iter)
     }
 
-    /// Sets a field and its deadline (0 for none). Returns the deadline that the field had, or nothing if it is new. O(1)
-    /// amortised (at most one part is split or grows, some 0.5 ms), O(log n) with deadlines.
+    /// Sets a field and its deadline (0 for none). Returns the deadline that the field had, or nothing if it is new.
+    /// O(1) amortised (at most one part is split or grows, some 0.5 ms), O(log n) with deadlines.
     pub fn set(&mut self, name: &[u8], value: &[u8], expire: u64) -> Option<u64> {
         let before = self.change(self.part_of(name), |part| part.set(name, value, expire));
         if before.is_none() {
@@ -256,7 +257,8 @@ impl BigHash {
         self.change(self.part_of(name), |part| part.set_expire(name, expire))
     }
 
-    /// Removes a field. Returns the deadline that it had, or nothing if it was not there. O(1), O(log n) with deadlines.
+    /// Removes a field. Returns the deadline that it had, or nothing if it was not there. O(1), O(log n) with
+    /// deadlines.
     pub fn remove(&mut self, name: &[u8]) -> Option<u64> {
         self.change(self.part_of(name), |part| part.remove(name))
     }
@@ -272,8 +274,8 @@ impl BigHash {
         (next != 0).then_some(next)
     }
 
-    /// One step of a walk that survives changes between its steps: about `count` positions (at least one), from the cursor on
-    /// that the step before gave, or from 0. Any number is fine as a cursor.
+    /// One step of a walk that survives changes between its steps: about `count` positions (at least one), from the
+    /// cursor on that the step before gave, or from 0. Any number is fine as a cursor.
     pub fn step(&self, cursor: u64, count: usize) -> Step {
         let from = Place::of_cursor(cursor);
         let mut place = from;

@@ -1,9 +1,11 @@
-//! Redis hashes: the packed form that lives inside an entry, the indexed form above the thresholds, and one view of both.
+//! Redis hashes: the packed form that lives inside an entry, the indexed form above the thresholds, and one view of
+//! both.
 //!
 //! A field may have a deadline of its own. Both forms keep expired fields until they are removed by an effect; the view
 //! shows live fields only, so that an expired field is gone for every reader at its millisecond.
 
 mod big;
+mod field;
 mod inverse;
 mod packed;
 mod part;
@@ -12,12 +14,13 @@ mod tests;
 mod view;
 
 pub use big::{BigHash, Numbered, Step};
+pub use field::FieldRef;
 pub use inverse::Inverse;
 pub use packed::{
     PackedField, PackedFields, pack_field, packed_deadline, packed_fields, packed_find, packed_fits,
     same_name,
 };
-pub use view::{FieldRef, HashRef};
+pub use view::HashRef;
 
 /// Whether a deadline (0 for none) has passed.
 #[inline]

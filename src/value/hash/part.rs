@@ -1,5 +1,5 @@
-//! A part of the indexed form: an index over blocks of one allocation a field, so that lookup, a random field and a stable order for
-//! scans cost O(1), and an order by deadline beside it for the fields that have one.
+//! A part of the indexed form: an index over blocks of one allocation a field, so that lookup, a random field and a
+//! stable order for scans cost O(1), and an order by deadline beside it for the fields that have one.
 
 use super::FieldRef;
 use crate::value::heap::{self, Measured};
@@ -282,8 +282,8 @@ impl Part {
         let n = self.fields.len();
         let take = samples.min(n);
         let sum: usize = self.fields.iter().take(take).map(|f| heap::block(f.0.len())).sum();
-        // A bucket holds hash and block. The index beside it is at most 7/8 full; it has a power of two of positions, each
-        // with a byte of its own, and one group of such bytes more.
+        // A bucket holds hash and block. The index beside it is at most 7/8 full; it has a power of two of positions,
+        // each with a byte of its own, and one group of such bytes more.
         let capacity = self.fields.capacity();
         let buckets = heap::block(capacity * (size_of::<Field>() + size_of::<usize>()));
         let index = match capacity {

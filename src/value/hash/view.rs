@@ -1,17 +1,6 @@
 //! One view of a hash's forms, with live fields only.
 
-use super::{BigHash, PackedFields, pack_field, packed_fields, packed_find, passed};
-
-/// A field as a reader sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FieldRef<'a> {
-    /// The field's name.
-    pub name: &'a [u8],
-    /// Its value.
-    pub value: &'a [u8],
-    /// Its deadline in ms since the epoch, 0 for none.
-    pub expire: u64,
-}
+use super::{BigHash, FieldRef, PackedFields, pack_field, packed_fields, packed_find, passed};
 
 /// A hash in any of its forms.
 #[derive(Clone, Copy)]

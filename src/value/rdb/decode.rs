@@ -172,8 +172,8 @@ fn expiry(at_ms: u64) -> Result<Option<u64>, ValueError> {
     }
 }
 
-/// Each field's time, zero for none, stands before it: absolute in the first layout, in the second one more than what it
-/// is later than the earliest, which stands before all.
+/// Each field's time, zero for none, stands before it: absolute in the first layout, in the second one more than what
+/// it is later than the earliest, which stands before all.
 fn hash_with_expiry(reader: &mut Reader<'_>, kind: u8) -> Result<Vec<HashField>, ValueError> {
     let earliest = if kind == kind::HASH_METADATA { Some(reader.millis()?) } else { None };
     let mut fields = Vec::new();

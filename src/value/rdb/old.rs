@@ -80,7 +80,7 @@ type Pair<'a> = (&'a [u8], &'a [u8]);
 /// The keys and values of a zipmap.
 ///
 /// ```text
-/// entries: u8 (254 and more: count them) | (key length | key | value length | free: u8 | value | free bytes) ... | 0xFF
+/// entries: u8 (254+: count them) | (key length | key | value length | free: u8 | value | free bytes) ... | 0xFF
 /// length: 1 byte below 254, or 254 and a u32
 /// ```
 pub(super) fn zipmap(pack: &[u8]) -> Result<Vec<Pair<'_>>, ValueError> {

@@ -51,8 +51,8 @@ impl Stream {
         Self::default()
     }
 
-    /// A stream of nodes that come ascending. Nothing if they do not, or hold an entry behind `last_id`. Nodes without a
-    /// live entry are left out.
+    /// A stream of nodes that come ascending. Nothing if they do not, or hold an entry behind `last_id`. Nodes without
+    /// a live entry are left out.
     pub(in crate::value) fn from_nodes(
         nodes: impl IntoIterator<Item = StreamNode>,
         last_id: StreamId,
@@ -210,8 +210,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Adds a whole node behind all others, as [`StreamNode::body`] gave it; false, having changed nothing, if it is none or
-    /// does not come behind. It counts as added as many entries as are live in it. O(its size).
+    /// Adds a whole node behind all others, as [`StreamNode::body`] gave it; false, having changed nothing, if it is
+    /// none or does not come behind. It counts as added as many entries as are live in it. O(its size).
     pub fn push_node(&mut self, master: StreamId, body: &[u8]) -> bool {
         if self.nodes.back().is_some_and(|node| master <= node.last()) {
             return false;
@@ -308,7 +308,8 @@ impl Stream {
         if marks.entries_added.is_some_and(|added| added < self.length) {
             return Err(ValueError::StreamAddedBelowLength);
         }
-        // Deleted entries that still take up room must stay below what is added, also when the mark of them was lowered.
+        // Deleted entries that still take up room must stay below what is added, also when the mark of them was
+        // lowered.
         if self.nodes.back().is_some_and(|node| marks.last_id < node.last()) {
             return Err(ValueError::StreamIdBelowCurrentDeleted);
         }
@@ -324,8 +325,8 @@ impl Stream {
         (self.last_id, self.max_deleted_id, self.entries_added) = (last_id, max_deleted_id, entries_added);
     }
 
-    /// Sets the marks after [`Stream::check_marks`] has found nothing against them. A `0-0` is no mark of a deletion and
-    /// changes nothing.
+    /// Sets the marks after [`Stream::check_marks`] has found nothing against them. A `0-0` is no mark of a deletion
+    /// and changes nothing.
     pub fn set_marks(&mut self, marks: StreamMarks) {
         self.last_id = marks.last_id;
         self.entries_added = marks.entries_added.unwrap_or(self.entries_added);

@@ -1,4 +1,5 @@
-//! A run of stream entries, packed in Redis's layout: a listpack without its header, end and the two counts at its front.
+//! A run of stream entries, packed in Redis's layout: a listpack without its header, end and the two counts at its
+//! front.
 //!
 //! ```text
 //! (live entries | deleted entries |) number of fields | field ... | 0 | entry ...
@@ -342,8 +343,8 @@ impl StreamNode {
         self.mark(&places)
     }
 
-    /// Takes the entries from `id` on out, deleted ones included; how many live ones they were. The node must go when none at
-    /// all is left.
+    /// Takes the entries from `id` on out, deleted ones included; how many live ones they were. The node must go when
+    /// none at all is left.
     pub(super) fn cut(&mut self, id: StreamId) -> u64 {
         let (mut live, mut deleted, mut elements, mut at) = (0, 0, 0, self.body.len());
         let mut last = self.last;

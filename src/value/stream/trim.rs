@@ -1,7 +1,7 @@
 //! Trimming from the front: `XTRIM`, and `XADD` with a limit.
 //!
-//! What is to go is worked out first and then removed, so that it can be written down in between in a form that does not
-//! depend on how entries are packed.
+//! What is to go is worked out first and then removed, so that it can be written down in between in a form that does
+//! not depend on how entries are packed.
 
 use super::{Stream, StreamId};
 

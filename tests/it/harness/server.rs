@@ -38,8 +38,8 @@ pub(crate) struct Server {
     umask: Option<&'static str>,
 }
 
-/// A free port that the system hands to nobody else for a minute: a connection that this side closed first lingers there,
-/// which keeps it from being chosen but not from being listened on.
+/// A free port that the system hands to nobody else for a minute: a connection that this side closed first lingers
+/// there, which keeps it from being chosen but not from being listened on.
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

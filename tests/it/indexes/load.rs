@@ -1,5 +1,5 @@
-//! Several clients write through the same partitions of global indexes, while indexes come and go, checkpoints are written and the
-//! server is killed.
+//! Several clients write through the same partitions of global indexes, while indexes come and go, checkpoints are
+//! written and the server is killed.
 
 use super::{check, member, scan};
 use crate::harness::{Client, Random, Server, Value};

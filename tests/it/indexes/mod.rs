@@ -107,8 +107,8 @@ fn sorted(items: &[Json]) -> Vec<String> {
     texts
 }
 
-/// Compares every complete index of a table with what its items say it should hold; returns how many there are. `counts` says
-/// whether what is counted must agree, too: expired items count until they are removed.
+/// Compares every complete index of a table with what its items say it should hold; returns how many there are.
+/// `counts` says whether what is counted must agree, too: expired items count until they are removed.
 pub(crate) fn check(call: Call<'_>, table: &str, counts: bool) -> usize {
     let described = run(call, &format!("TABLE.DESCRIBE {table}"));
     let items = scan(call, table);

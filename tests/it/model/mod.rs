@@ -101,8 +101,8 @@ fn command(random: &mut Random, step: usize, now: u64, movable: bool) -> Vec<Str
             "text".into(),
             random.pick(&["NX", "XX", "KEEPTTL", "GET"]).into(),
         ],
-        // A SET that is past at once is no change to a key that is not there; the referee, whose clock is not moved and who
-        // therefore never gets one, counts it as one.
+        // A SET that is past at once is no change to a key that is not there; the referee, whose clock is not moved and
+        // who therefore never gets one, counts it as one.
         5 => {
             let at = if movable { now + 1 + random.below(200) as u64 } else { 33_177_117_420_050 };
             vec!["SET".into(), key(random), "timed".into(), "PXAT".into(), at.to_string()]

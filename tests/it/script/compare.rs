@@ -62,8 +62,8 @@ impl Mode {
 /// The commands that tell what is left of a time in seconds.
 pub(crate) const TIME_LEFT: [&str; 2] = ["TTL", "HTTL"];
 
-/// How many seconds may have passed between a time of so many seconds being set and being asked for. Zero and less are no
-/// time: a key without a deadline, or none at all.
+/// How many seconds may have passed between a time of so many seconds being set and being asked for. Zero and less are
+/// no time: a key without a deadline, or none at all.
 pub(crate) fn slack(seconds: i64) -> i64 {
     if seconds <= 0 { 0 } else { (seconds / 10).clamp(1, 5) }
 }

@@ -1,8 +1,9 @@
 //! Replies written out in scripts.
 //!
-//! `+OK`, `-ERR text`, `:1`, `,1.5`, `#t`, `"bulk"`, `nil` (any null), `[a b]` (a list), `{k v}` (a map, or RESP2's flat
-//! list), `~[a b]` (a set, or RESP2's list, in any order), `*` (anything). A `*` at the end of an error, status or
-//! string stands for any rest, and `*"text"*` for a string that has the text anywhere. `=1.5` is a number however it is sent. A double may come as a bulk string in RESP2.
+//! `+OK`, `-ERR text`, `:1`, `,1.5`, `#t`, `"bulk"`, `nil` (any null), `[a b]` (a list), `{k v}` (a map, or RESP2's
+//! flat list), `~[a b]` (a set, or RESP2's list, in any order), `*` (anything). A `*` at the end of an error, status or
+//! string stands for any rest, and `*"text"*` for a string that has the text anywhere. `=1.5` is a number however it is
+//! sent. A double may come as a bulk string in RESP2.
 
 use super::compare::slack;
 use super::parse::{plain, tokens};

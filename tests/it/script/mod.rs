@@ -31,7 +31,7 @@
 //! !each C GET | STRLEN            the next line (or the lines between !begin and !end) once for each
 //! {C} k
 //! !sleep 30                       milliseconds
-//! !until DBSIZE                   call until the reply is the one in the next line; the replies are compared by it alone
+//! !until DBSIZE                   call until the reply is the one in the next line, by which alone it is compared
 //! !close b                        close a connection
 //! ```
 

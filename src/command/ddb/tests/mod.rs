@@ -1,4 +1,5 @@
 mod ahead;
+mod index_entries;
 mod indexes;
 mod items;
 mod legacy;

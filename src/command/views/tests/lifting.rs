@@ -14,7 +14,7 @@ fn lifting() -> Harness {
     }
     let engine = std::sync::Arc::clone(&h.server.engine);
     let mut schema = TableSchema::new(KeyAttr::new("id", KeyType::S), None);
-    schema.keyspace = Some("u:{id}".into());
+    schema.template = Some("u:{id}".into());
     schema.lifting = true;
     schema.indexes.push(crate::item::IndexSchema {
         name: "by-w".into(),

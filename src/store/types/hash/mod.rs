@@ -1,5 +1,5 @@
-//! Effects on hashes: in place in the packed form, which turns into the indexed one when it outgrows the thresholds and never
-//! turns back.
+//! Effects on hashes: in place in the packed form, which turns into the indexed one when it outgrows the thresholds and
+//! never turns back.
 
 mod image;
 #[cfg(test)]
@@ -278,8 +278,8 @@ fn set_big<'a>(
     created
 }
 
-/// Sets one field in a packed hash and returns whether it is new or had expired; nothing, having changed nothing, if the hash
-/// must outgrow the packed form.
+/// Sets one field in a packed hash and returns whether it is new or had expired; nothing, having changed nothing, if
+/// the hash must outgrow the packed form.
 fn set_packed(
     entry: &mut Entry,
     name: &[u8],

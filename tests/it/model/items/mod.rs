@@ -1,9 +1,9 @@
 //! Random requests on tables of items against a model that is simple enough to be seen to be right: single writes,
-//! transactions, batches, queries and scans, tables that come and go, items that expire, transactions over items and keys;
-//! with new starts and checkpoints in between and the clock moving.
+//! transactions, batches, queries and scans, tables that come and go, items that expire, transactions over items and
+//! keys; with new starts and checkpoints in between and the clock moving.
 //!
-//! After a while everything is compared as a whole: each of [`CHECKS`] looks at one table. What is kept beside a table and
-//! follows from it (an index, a change stream) is checked by one more function there.
+//! After a while everything is compared as a whole: each of [`CHECKS`] looks at one table. What is kept beside a table
+//! and follows from it (an index, a change stream) is checked by one more function there.
 
 mod changes;
 mod make;

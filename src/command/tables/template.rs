@@ -1,5 +1,5 @@
-//! Giving tables their schemas, and hashes that fit a template their place in them: at once where every shard is locked, as in a
-//! transaction, else one by one while other clients are served.
+//! Giving tables their schemas, and hashes that fit a template their place in them: at once where every shard is
+//! locked, as in a transaction, else one by one while other clients are served.
 
 use crate::command::items::{limits, missing};
 use crate::command::{Cx, Fail, Outcome};
@@ -18,7 +18,7 @@ pub(super) fn create(cx: &mut Cx<'_, '_>, name: &str, schema: &TableSchema) -> O
     if cx.server.engine.tables.get_any(name.as_bytes()).is_some() {
         return Err(OpError::TableExists(name.to_owned()).into());
     }
-    let lifting = schema.keyspace.is_some();
+    let lifting = schema.template.is_some();
     check(cx, None, schema, lifting)?;
     let schema = TableSchema { lifting, ..schema.clone() };
     alone(cx, |tx| Ok(ops::create_table(tx, name, &schema)?))?;
@@ -42,7 +42,7 @@ pub(super) fn alter(
         let table = find(cx, name)?;
         let (schema, stream) = change(&table.schema)?;
         schema.validate()?;
-        let lifting = schema.keyspace.is_some() && schema.keyspace != table.schema.keyspace;
+        let lifting = schema.template.is_some() && schema.template != table.schema.template;
         check(cx, Some(&table), &schema, lifting)?;
         let mut schema = TableSchema { lifting, ..schema };
         let done = alone(cx, |tx| match tx.engine().tables.get(name) {

@@ -1,5 +1,5 @@
-//! Making keys views of a table's items: which templates may be, and the hashes that become items at once. (One by one, while
-//! commands run, is the engine's to do.) The caller holds every shard exclusively.
+//! Making keys views of a table's items: which templates may be, and the hashes that become items at once. (One by one,
+//! while commands run, is the engine's to do.) The caller holds every shard exclusively.
 
 use super::OpError;
 use crate::engine::{Engine, LiftError, Table, Tx, VIEW_DB};
@@ -22,12 +22,12 @@ impl Lifting {
 /// More than what an effect takes beside names and values.
 const EFFECT_BYTES: usize = 64;
 
-/// Finds the keys that fit the template of a schema that a table is to have; `table` is the one that has it already, if there is
-/// one. Changes nothing. O(keys of the database).
+/// Finds the keys that fit the template of a schema that a table is to have; `table` is the one that has it already, if
+/// there is one. Changes nothing. O(keys of the database).
 ///
 /// # Errors
-/// When the schema contradicts itself, or a key that fits the template cannot become an item: it is no hash, its fields have
-/// deadlines, it does not fit the schema, or there is an item with its keys.
+/// When the schema contradicts itself, or a key that fits the template cannot become an item: it is no hash, its fields
+/// have deadlines, it does not fit the schema, or there is an item with its keys.
 pub fn prepare_views(
     tx: &Tx<'_>,
     table: Option<&Table>,
@@ -68,18 +68,18 @@ pub fn lift(tx: &mut Tx<'_>, table: &Table, lifting: &Lifting, limits: &ItemLimi
 
 /// Whether a schema gives a table other views.
 fn changes_views(table: Option<&Table>, schema: &TableSchema) -> bool {
-    schema.keyspace.as_ref() != table.and_then(|table| table.schema.keyspace.as_ref())
+    schema.template.as_ref() != table.and_then(|table| table.schema.template.as_ref())
 }
 
 /// The error for a schema whose template shares a name with another table's.
 pub fn templates_overlap(schema: &TableSchema, other: &Table) -> OpError {
-    let keyspace = |schema: &TableSchema| schema.keyspace.clone().unwrap_or_default();
-    let (new, old, table) = (keyspace(schema), keyspace(&other.schema), other.name.clone());
+    let template = |schema: &TableSchema| schema.template.clone().unwrap_or_default();
+    let (new, old, table) = (template(schema), template(&other.schema), other.name.clone());
     OpError::TemplatesOverlap { new, old, table }
 }
 
-/// Checks that no other table's template shares a name with that of a schema, and raises the watchers if views change: what a
-/// watched key is changes with them.
+/// Checks that no other table's template shares a name with that of a schema, and raises the watchers if views change:
+/// what a watched key is changes with them.
 pub(super) fn claim_names(tx: &Tx<'_>, table: Option<&Table>, schema: &TableSchema) -> Result<(), OpError> {
     if !changes_views(table, schema) {
         return Ok(());

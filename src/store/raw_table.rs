@@ -67,7 +67,8 @@ pub(super) fn insert(table: &mut Raw, hash: u64, entry: Entry, hasher: impl Fn(&
     match table.try_insert_no_grow(hash, (entry, SharedValue::new(()))) {
         Ok(_) => false,
         Err(pair) => {
-            // Growing asks every entry for its hash, which is in its block: the misses overlap when all are asked for first.
+            // Growing asks every entry for its hash, which is in its block: the misses overlap when all are asked for
+            // first.
             entries(table).for_each(|entry| prefetch(entry.address()));
             table.insert(hash, pair, |(e, _)| hasher(e));
             true
@@ -111,8 +112,8 @@ pub(super) fn prefetch(address: *const u8) {
     let _ = address;
 }
 
-/// Asks for a cache line that will be written, so that it comes without being shared with other processors first. A hint as
-/// [`prefetch`] is; a processor that does not know it does nothing.
+/// Asks for a cache line that will be written, so that it comes without being shared with other processors first. A
+/// hint as [`prefetch`] is; a processor that does not know it does nothing.
 #[inline]
 pub(super) fn prefetch_to_write(address: *const u8) {
     #[cfg(target_arch = "x86_64")]

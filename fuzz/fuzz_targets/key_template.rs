@@ -1,5 +1,5 @@
-//! Templates of key names: any text parses or is refused, names and items correspond one to one, and names that belong to two
-//! templates make them overlap.
+//! Templates of key names: any text parses or is refused, names and items correspond one to one, and names that belong
+//! to two templates make them overlap.
 #![no_main]
 
 use itemory::item::{KeyAttr, KeySchema, KeyType, Template};

@@ -1,0 +1,47 @@
+//! The log that recovery opens, as the engine holds it.
+
+use super::durability::Level;
+use crate::config::{AppendFsync, Settings};
+use crate::log::Log;
+use parking_lot::Mutex;
+use std::sync::{Arc, OnceLock};
+
+/// Is called when replies may have become sendable; it returns at once.
+pub type Waker = Box<dyn Fn() + Send + Sync>;
+
+/// The log, once recovery has opened it.
+#[derive(Default)]
+pub(super) struct Journal {
+    log: OnceLock<Arc<Log>>,
+    /// Who is woken by a log that answers later.
+    pub(super) wakers: Arc<Mutex<Vec<Waker>>>,
+}
+
+impl Journal {
+    pub(super) fn log(&self) -> Option<&Arc<Log>> {
+        self.log.get()
+    }
+
+    pub(super) fn set_log(&self, log: Arc<Log>) {
+        let wakers = Arc::clone(&self.wakers);
+        log.wake_by(Box::new(move || wake_all(&wakers)));
+        let _ = self.log.set(log);
+    }
+
+    /// Wakes whoever is woken by a log that answers later.
+    pub(super) fn wake(&self) {
+        wake_all(&self.wakers);
+    }
+}
+
+fn wake_all(wakers: &Mutex<Vec<Waker>>) {
+    wakers.lock().iter().for_each(|wake| wake());
+}
+
+pub(super) fn level_of(settings: &Settings) -> Level {
+    match settings.appendfsync {
+        AppendFsync::Always => Level::Always,
+        AppendFsync::Everysec => Level::Everysec,
+        AppendFsync::No => Level::No,
+    }
+}

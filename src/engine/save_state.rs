@@ -1,0 +1,71 @@
+//! What is known of checkpoints.
+
+use crate::env::{AtomicInstant, Clock};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+/// What a checkpoint did.
+#[derive(Clone, Debug)]
+pub struct CheckpointReport {
+    /// Every record up to this one is in it.
+    pub start_lsn: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// How long it took, in ms.
+    pub millis: u64,
+    /// The longest time a shard was held, in microseconds.
+    pub longest_hold: u64,
+}
+
+/// The state of checkpoints, for INFO and the save points.
+pub struct SaveState {
+    /// Whether one is being written.
+    pub running: AtomicBool,
+    /// Whether one must be written, whatever the save points say.
+    pub due: AtomicBool,
+    /// When the running one began.
+    pub started: AtomicInstant,
+    /// When the last good one was finished, in ms since the epoch; at first the start of the server.
+    pub last_save: AtomicU64,
+    /// The same instant on this process's clock.
+    pub saved_at: AtomicInstant,
+    /// Whether the last one succeeded.
+    pub last_ok: AtomicBool,
+    /// How long the last one took, in ms; `u64::MAX` before the first.
+    pub last_millis: AtomicU64,
+    /// When the last one was tried; none before the first.
+    pub last_try: AtomicInstant,
+    /// How many shards the running one has begun to read, in ascending order; set while the last of them is held.
+    pub(super) shards_read: AtomicUsize,
+    /// Checkpoints finished since the start.
+    pub count: AtomicU64,
+    /// Log bytes appended when the last checkpoint began.
+    pub log_bytes: AtomicU64,
+    /// What the last one reported.
+    pub report: Mutex<Option<CheckpointReport>>,
+}
+
+impl SaveState {
+    pub(super) fn new(clock: &Clock) -> Self {
+        Self {
+            running: AtomicBool::new(false),
+            due: AtomicBool::new(false),
+            started: AtomicInstant::default(),
+            last_save: AtomicU64::new(clock.now_ms()),
+            saved_at: AtomicInstant::new(clock.instant()),
+            last_ok: AtomicBool::new(true),
+            last_millis: AtomicU64::new(u64::MAX),
+            last_try: AtomicInstant::default(),
+            shards_read: AtomicUsize::new(0),
+            count: AtomicU64::new(0),
+            log_bytes: AtomicU64::new(0),
+            report: Mutex::new(None),
+        }
+    }
+
+    /// Takes note that what is in memory is saved as of now.
+    pub(super) fn note_saved(&self, clock: &Clock) {
+        self.last_save.store(clock.now_ms(), Relaxed);
+        self.saved_at.store(Some(clock.instant()));
+    }
+}

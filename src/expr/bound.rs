@@ -1,0 +1,118 @@
+//! Expressions joined with their values.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::ast::{Condition, Parsed, ParsedCondition, ParsedUpdate, Path};
+use super::error::ExprError;
+use super::path;
+use super::project::BoundProjection;
+use super::scope::Scope;
+use super::walk::{action_operands, condition_paths, operand_paths};
+use crate::item::TableSchema;
+
+/// A condition, filter or key condition with its values.
+#[derive(Clone, Debug)]
+pub struct BoundCondition {
+    pub(super) parsed: Arc<ParsedCondition>,
+    pub(super) scope: Scope,
+}
+
+impl BoundCondition {
+    /// A condition without placeholders, made from another form than an expression, whose checks it has passed.
+    pub fn literal(condition: Condition) -> Self {
+        Self { parsed: Arc::new(Parsed::literal(condition)), scope: Scope::default() }
+    }
+
+    /// Checks that no path looks into a key attribute of the table or its indexes.
+    ///
+    /// # Errors
+    /// [`ExprError::NestedKey`] or [`ExprError::NestedIndexKey`].
+    pub fn check_key_paths(&self, schema: &TableSchema) -> Result<(), ExprError> {
+        self.each_path(&mut |path| check_nested(path, &self.scope, schema))
+    }
+
+    /// The names of the attributes it looks at, ascending.
+    pub fn roots(&self) -> BTreeSet<String> {
+        let mut roots = BTreeSet::new();
+        // The visitor refuses nothing.
+        let _ = self.each_path(&mut |path| {
+            roots.insert(self.scope.name(&path.root).to_owned());
+            Ok(())
+        });
+        roots
+    }
+
+    pub(super) fn each_path(
+        &self,
+        visit: &mut dyn FnMut(&Path) -> Result<(), ExprError>,
+    ) -> Result<(), ExprError> {
+        condition_paths(&self.parsed.root, visit)
+    }
+}
+
+fn check_nested(path: &Path, scope: &Scope, schema: &TableSchema) -> Result<(), ExprError> {
+    if path.steps.is_empty() {
+        return Ok(());
+    }
+    let name = scope.name(&path.root);
+    if schema.keys.is_key(name.as_bytes()) {
+        return Err(ExprError::NestedKey(name.to_owned()));
+    }
+    let mut index_keys = schema.indexes.iter().flat_map(|index| index.pk.iter().chain(&index.sk));
+    if index_keys.any(|attr| attr.name == name) {
+        return Err(ExprError::NestedIndexKey(name.to_owned()));
+    }
+    Ok(())
+}
+
+/// An update with its values.
+#[derive(Clone, Debug)]
+pub struct BoundUpdate {
+    pub(super) parsed: Arc<ParsedUpdate>,
+    pub(super) scope: Scope,
+}
+
+impl BoundUpdate {
+    /// An update without placeholders, made from another form than an expression, whose checks it has passed.
+    pub fn literal(actions: Vec<super::ast::Action>) -> Self {
+        Self { parsed: Arc::new(Parsed::literal(actions)), scope: Scope::default() }
+    }
+
+    /// Whether it does nothing but take attributes or members of sets away. What is not there is not made by it.
+    pub fn only_takes_away(&self) -> bool {
+        use super::ast::Action::{Delete, Remove};
+        !self.parsed.root.is_empty()
+            && self.parsed.root.iter().all(|action| matches!(action, Remove(_) | Delete(..)))
+    }
+
+    /// Checks that the update changes no key attribute, and that no path looks into one of the table or its indexes.
+    ///
+    /// # Errors
+    /// [`ExprError::UpdatesKey`], [`ExprError::NestedKey`] or [`ExprError::NestedIndexKey`].
+    pub fn check_keys(&self, schema: &TableSchema) -> Result<(), ExprError> {
+        for action in &self.parsed.root {
+            let name = self.scope.name(&action.path().root);
+            if schema.keys.is_key(name.as_bytes()) {
+                return Err(ExprError::UpdatesKey(name.to_owned()));
+            }
+        }
+        for action in &self.parsed.root {
+            check_nested(action.path(), &self.scope, schema)?;
+            action_operands(action)
+                .try_for_each(|o| operand_paths(o, &mut |p| check_nested(p, &self.scope, schema)))?;
+        }
+        Ok(())
+    }
+
+    /// What an item has at the places the update changes, as `UPDATED_OLD` and `UPDATED_NEW` answer it.
+    pub fn touched(&self) -> BoundProjection {
+        let paths = self.parsed.root.iter().map(super::ast::Action::path);
+        BoundProjection::from_paths(paths, &self.scope)
+    }
+
+    /// The places the update changes, printed.
+    pub fn paths(&self) -> impl Iterator<Item = String> {
+        self.parsed.root.iter().map(|action| path::print(action.path(), &self.scope))
+    }
+}

@@ -1,0 +1,71 @@
+//! What the placeholders of an expression stand for.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::ast::{Name, Value};
+use crate::item::{AttributeValueRef, EncodedValue};
+
+/// Slot of a placeholder that is not defined.
+pub(super) const UNDEFINED: u16 = u16::MAX;
+
+/// Definitions of placeholders, ascending.
+#[derive(Debug, Default)]
+pub(super) struct Definitions {
+    pub(super) names: Vec<(Box<str>, Box<str>)>,
+    pub(super) values: Vec<(Box<str>, EncodedValue)>,
+}
+
+/// Where the placeholders of one expression are defined.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Scope {
+    pub(super) table: Arc<Definitions>,
+    pub(super) names: SmallVec<[u16; 8]>,
+    pub(super) values: SmallVec<[u16; 8]>,
+}
+
+impl Scope {
+    /// The attribute's name; empty for a placeholder that is not defined, which binding refuses.
+    pub(super) fn name<'a>(&'a self, name: &'a Name) -> &'a str {
+        match name {
+            Name::Plain(name) => name,
+            Name::Placeholder(number) => {
+                let slot = self.names.get(usize::from(*number)).copied().unwrap_or(UNDEFINED);
+                self.table.names.get(usize::from(slot)).map_or("", |(_, name)| name)
+            }
+        }
+    }
+
+    /// The value; null for a placeholder that is not defined, which binding refuses.
+    pub(super) fn value<'a>(&'a self, value: &'a Value) -> AttributeValueRef<'a> {
+        match value {
+            Value::Literal(value) => value.view(),
+            Value::Placeholder(number) => {
+                let slot = self.values.get(usize::from(*number)).copied().unwrap_or(UNDEFINED);
+                self.table
+                    .values
+                    .get(usize::from(slot))
+                    .map_or(AttributeValueRef::Null, |(_, value)| value.view())
+            }
+        }
+    }
+
+    pub(super) fn defines_name(&self, name: &Name) -> bool {
+        match name {
+            Name::Plain(_) => true,
+            Name::Placeholder(number) => {
+                self.names.get(usize::from(*number)).is_some_and(|slot| *slot != UNDEFINED)
+            }
+        }
+    }
+
+    pub(super) fn defines_value(&self, value: &Value) -> bool {
+        match value {
+            Value::Literal(_) => true,
+            Value::Placeholder(number) => {
+                self.values.get(usize::from(*number)).is_some_and(|slot| *slot != UNDEFINED)
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Files of one room may know each other in one direction. Where two need each other, what both need is a third file.
+
+use super::imports::Modules;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The knots that there are, each with its folder. The list only shrinks: one that is gone or smaller is changed here.
+const KNOTS: &[(&str, &str)] = &[
+    ("aws/tables", "create indexes mod tags ttl update"),
+    (
+        "command",
+        "acl acl_log admin bitmaps blocking changes client client_list client_modes cluster config \
+         connection ddb debug docs hashes help info introspect items keys latency memory mod \
+         persistence registry scripts server shutdown slowlog spec streams strings tables \
+         transactions views",
+    ),
+    ("command/hashes", "expire expiring mod number random read scan view write"),
+    ("command/info", "memory mod persistence server stats"),
+    ("command/strings", "compare edit many mod number options set"),
+    ("command/tables", "index mod template"),
+    ("effect", "codec mod stream"),
+    ("log", "checkpoint commit figures file_log front place submitted"),
+    ("log/check", "mod plan repair survey"),
+    ("log/file_log", "room take_over writer"),
+    ("log/simulated", "blobs mod network writer"),
+    ("server", "connection parked replies worker"),
+    ("session", "batch exec gate"),
+    ("store", "apply image locks mod partitions reaper undo waiting watch"),
+    ("store/image", "hash items mod stream text"),
+];
+
+/// Within a folder: who names whom, and by which paths.
+type Graph = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
+
+/// The rule holds folder by folder, for what lies in it directly:
+///
+/// - a folder within it is one file, whose own files are looked at by themselves; so is `x.rs` together with `x/`;
+/// - the folder's own `mod.rs` (or `x.rs` beside `x/`) is a file like the others, named `mod`: what it declares and
+///   re-exports does not count, but a type that it defines and its children use does, and so does a child that it
+///   calls. A facade that only re-exports is in no knot, nor is one that calls its children and that they do not know.
+/// - A path counts for the file that defines what it names: re-exports are followed, those of `mod.rs` too. Methods
+///   count for nothing: `impl Engine` may be spread over many files, each of which knows the file of `Engine`.
+#[test]
+fn files_of_a_room_know_each_other_in_one_direction() {
+    let modules = Modules::read();
+    let allowed: BTreeSet<(String, Vec<String>)> = KNOTS
+        .iter()
+        .map(|(folder, files)| ((*folder).to_owned(), files.split_whitespace().map(str::to_owned).collect()))
+        .collect();
+    let (mut found, mut wrong) = (BTreeSet::new(), Vec::new());
+    for folder in modules.folders() {
+        let graph = graph(&modules, folder);
+        for knot in knots(&graph) {
+            let knot = (folder.join("/"), knot);
+            if !allowed.contains(&knot) {
+                let threads = threads(&graph, &knot.1);
+                wrong.push(format!("new in {}: {}{threads}", knot.0, knot.1.join(" ")));
+            }
+            found.insert(knot);
+        }
+    }
+    let gone = allowed.difference(&found);
+    wrong.extend(gone.map(|(folder, files)| format!("gone from {folder}: {}", files.join(" "))));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn graph(modules: &Modules, folder: &[String]) -> Graph {
+    let node = |path: &[String]| {
+        let below = path.strip_prefix(folder)?;
+        Some(below.first().map_or_else(|| "mod".to_owned(), Clone::clone))
+    };
+    let mut graph = Graph::new();
+    for (from, to, written) in modules.imports() {
+        let (Some(from), Some(to)) = (node(from), node(&to)) else { continue };
+        if from != to {
+            graph.entry(from).or_default().entry(to).or_default().insert(written);
+        }
+    }
+    graph
+}
+
+/// The groups of files of which each reaches each other one.
+fn knots(graph: &Graph) -> BTreeSet<Vec<String>> {
+    let reached: BTreeMap<&String, BTreeSet<&String>> = graph
+        .keys()
+        .map(|from| {
+            let (mut reached, mut todo) = (BTreeSet::new(), vec![from]);
+            while let Some(next) = todo.pop() {
+                let further = graph.get(next).into_iter().flat_map(BTreeMap::keys);
+                todo.extend(further.filter(|to| reached.insert(*to)));
+            }
+            (from, reached)
+        })
+        .collect();
+    let tied =
+        |a: &String, b: &String| reached[a].contains(b) && reached.get(b).is_some_and(|r| r.contains(a));
+    reached
+        .keys()
+        .filter(|file| tied(file, file))
+        .map(|file| reached[file].iter().filter(|other| tied(file, other)).map(|f| (*f).clone()).collect())
+        .collect()
+}
+
+/// What a knot consists of, a line for each import.
+fn threads(graph: &Graph, knot: &[String]) -> String {
+    let mut out = String::new();
+    for (from, targets) in graph.iter().filter(|(from, _)| knot.contains(from)) {
+        for (to, paths) in targets.iter().filter(|(to, _)| knot.contains(to)) {
+            let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+            out.push_str(&format!("\n    {from} -> {to}: {}", paths.join(", ")));
+        }
+    }
+    out
+}
