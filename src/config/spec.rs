@@ -121,6 +121,8 @@ macro_rules! options {
             }
         }
 
+        // The array is a constant and never on the stack.
+        #[allow(clippy::large_stack_arrays)]
         pub(super) fn table<S: AsRef<$Struct> + AsMut<$Struct>>() -> &'static [$crate::config::spec::Spec<S>] {
             use $crate::config::{spec::{Change, Spec, Trait, options}, value::Value};
             const { &[$($({

@@ -304,7 +304,7 @@ pub fn write_typed_value(value: &AttributeValueRef<'_>, out: &mut Vec<u8>) {
             }
         }),
         AttributeValueRef::Ss(set) | AttributeValueRef::Bs(set) => {
-            write_list(set.iter(), out, write_plain_value)
+            write_list(set.iter(), out, write_plain_value);
         }
         AttributeValueRef::L(list) => write_list(list.iter(), out, write_typed_value),
         AttributeValueRef::M(map) => write_entries(map.iter(), out, write_typed_value),
