@@ -222,8 +222,8 @@ fn reply_histogram(cx: &mut Cx<'_, '_>, histogram: &Histogram) {
     cx.out.end_map(begun, pairs);
 }
 
-/// For each command and each holder in the background that has held shards for long, or those that are named: how often, the
-/// longest, and the holds by size, a doubling each from [`crate::store::holds::SHORT_NANOS`] on.
+/// For each command and each holder in the background that has held shards for long, or those that are named: how
+/// often, the longest, and the holds by size, a doubling each from [`crate::store::holds::SHORT_NANOS`] on.
 fn holds(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let wanted =
         |name: &str| args.len() == 2 || args[2..].iter().any(|arg| arg.eq_ignore_ascii_case(name.as_bytes()));
@@ -250,7 +250,8 @@ fn holds(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// The names of those that have held shards for long, with their holds: what works in the background, then commands by name.
+/// The names of those that have held shards for long, with their holds: what works in the background, then commands by
+/// name.
 pub(super) fn all_holds(server: &Server) -> Vec<(&str, &Holds)> {
     let background =
         Holder::ALL.into_iter().map(|holder| (holder.name(), server.engine.store.holds.of(holder)));

@@ -1,5 +1,5 @@
-//! What a command is, and what its handler works with. These types name each other: the table holds handlers, a handler sees
-//! the server, and the server holds the table.
+//! What a command is, and what its handler works with. These types name each other: the table holds handlers, a handler
+//! sees the server, and the server holds the table.
 
 use super::fail::{self, Fail};
 use crate::config::Settings;
@@ -24,8 +24,8 @@ pub struct ItemKey<'k> {
     pub key: &'k [u8],
 }
 
-/// Finds the keys of a command on items, which the tables' schemas decide, and calls the visitor with each. Arguments that are
-/// no valid use of the command have no keys; the handler refuses them.
+/// Finds the keys of a command on items, which the tables' schemas decide, and calls the visitor with each. Arguments
+/// that are no valid use of the command have no keys; the handler refuses them.
 pub type KeyFinder = fn(&Tables, &[&[u8]], &mut dyn FnMut(ItemKey<'_>));
 
 /// What a request is read with.
@@ -70,8 +70,8 @@ pub enum Begin {
     Index(usize),
     /// Behind this word, searched from an argument on (backwards from the end if negative).
     Keyword(&'static str, i32),
-    /// Behind this option, wherever it stands, for clients searched from an argument on. The options that may stand before it are
-    /// named with the numbers of their arguments, for those may be the same word.
+    /// Behind this option, wherever it stands, for clients searched from an argument on. The options that may stand
+    /// before it are named with the numbers of their arguments, for those may be the same word.
     Option(&'static str, i32, &'static [(&'static str, usize)]),
 }
 

@@ -138,8 +138,8 @@ impl<'a> Effect<'a> {
         }
     }
 
-    /// The key whose shard the effect belongs to: a key or an encoded partition key; `None` for structural effects. What has
-    /// [`Effect::sources`] needs their shards too.
+    /// The key whose shard the effect belongs to: a key or an encoded partition key; `None` for structural effects.
+    /// What has [`Effect::sources`] needs their shards too.
     #[inline]
     pub fn shard_key(&self) -> Option<&'a [u8]> {
         match self.subject() {
@@ -148,8 +148,8 @@ impl<'a> Effect<'a> {
         }
     }
 
-    /// Whether it goes on from the value that its key has, of which nothing must be left then if it has expired. An effect that
-    /// does not, puts something in its place, or removes what a command has looked at.
+    /// Whether it goes on from the value that its key has, of which nothing must be left then if it has expired. An
+    /// effect that does not, puts something in its place, or removes what a command has looked at.
     #[inline]
     pub fn builds_on_value(&self) -> bool {
         match self {

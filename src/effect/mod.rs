@@ -1,12 +1,13 @@
 //! Effects: the only mutations that exist, and their versioned bytes.
 //!
-//! A command works out final values and absolute times; what it changes is a list of effects, each about one key (or one
-//! whole database or table). The log holds effects, checkpoints hold effects, and the store applies them through one
-//! function, live and in recovery alike. An effect depends on nothing but the state of its own key, but for those with
-//! [`Effect::sources`], which are in no checkpoint, and in the log only where their sources can be had when it is replayed.
+//! A command works out final values and absolute times; what it changes is a list of effects, each about one key (or
+//! one whole database or table). The log holds effects, checkpoints hold effects, and the store applies them through
+//! one function, live and in recovery alike. An effect depends on nothing but the state of its own key, but for those
+//! with [`Effect::sources`], which are in no checkpoint, and in the log only where their sources can be had when it is
+//! replayed.
 //!
-//! What can happen to values of one type stands in one file, with its bytes. A type is added by such a file, and by one arm
-//! in each match over [`Effect`].
+//! What can happen to values of one type stands in one file, with its bytes. A type is added by such a file, and by one
+//! arm in each match over [`Effect`].
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod any;

@@ -251,8 +251,8 @@ impl Engine {
         }
     }
 
-    /// Removes some of what is due in a shard that is held. Returns whether there is more, and the partitions whose items
-    /// have entries in other shards.
+    /// Removes some of what is due in a shard that is held. Returns whether there is more, and the partitions whose
+    /// items have entries in other shards.
     fn sweep(&self, tx: &mut Tx<'_>, shard: usize) -> (bool, Vec<(Arc<Table>, Vec<u8>)>) {
         let sweep = tx.locked().due(shard, HOLD);
         let mut more = sweep.more;

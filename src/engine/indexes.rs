@@ -167,8 +167,8 @@ impl Tx<'_> {
 }
 
 impl Engine {
-    /// Applies the creation, change or removal of a table, with its indexes' spaces. The caller holds all shards exclusively, or
-    /// recovers.
+    /// Applies the creation, change or removal of a table, with its indexes' spaces. The caller holds all shards
+    /// exclusively, or recovers.
     pub(super) fn change_tables(&self, change: &Structural<'_>) -> Result<(), EffectError> {
         let gone = self.tables.apply(change)?;
         gone.into_iter().for_each(|space| self.store.give_up_partitions(space));

@@ -32,6 +32,7 @@ mod statistics;
 mod streams;
 mod sync;
 mod tables;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod transact;

@@ -384,8 +384,8 @@ impl Tables {
         self.inner.read().by_id.values().filter(unfinished).cloned().collect()
     }
 
-    /// Applies the creation, change or removal of a table; other changes do nothing here. Returns the spaces of indexes that are
-    /// gone with it.
+    /// Applies the creation, change or removal of a table; other changes do nothing here. Returns the spaces of indexes
+    /// that are gone with it.
     pub(super) fn apply(&self, change: &Structural<'_>) -> Result<Vec<u32>, EffectError> {
         let mut inner = self.inner.write();
         let gone = match *change {

@@ -7,8 +7,8 @@ use crate::item::ItemRef;
 
 /// Shards that a unit of work turned out to need beyond those of its keys, because a change of an item changes entries
 /// of indexes elsewhere. A round that lacked some was undone, and the next one locks these as well. Nobody waits for a
-/// shard while holding one, so no two transactions can wait for each other. Each round asks for more shards and the last
-/// one for all of them, so the rounds end.
+/// shard while holding one, so no two transactions can wait for each other. Each round asks for more shards and the
+/// last one for all of them, so the rounds end.
 #[derive(Default)]
 pub struct Reach {
     hashes: Vec<u64>,

@@ -93,9 +93,9 @@ pub struct SocketName {
     _lock: LockFile,
 }
 
-/// Listens on a unix socket that has this name and these permissions, or those that the umask leaves. Nobody can connect
-/// before it has them: only a socket that listens takes connections. A file of that name with `.lock` behind it is
-/// locked meanwhile, so that of several processes that find a socket that was left behind one takes its place.
+/// Listens on a unix socket that has this name and these permissions, or those that the umask leaves. Nobody can
+/// connect before it has them: only a socket that listens takes connections. A file of that name with `.lock` behind it
+/// is locked meanwhile, so that of several processes that find a socket that was left behind one takes its place.
 ///
 /// # Errors
 /// `AddrInUse` if another process listens there; any other file of that name is an error, too, and stays.

@@ -39,7 +39,8 @@ pub struct AclLog {
 }
 
 impl AclLog {
-    /// Adds a refusal, or counts it in the entry of an earlier one that is the same; its number is set here. No more than
+    /// Adds a refusal, or counts it in the entry of an earlier one that is the same; its number is set here. No more
+    /// than
     /// `capacity` entries are kept.
     pub fn add(&mut self, new: AclEntry, capacity: usize) {
         let same = self.entries.iter().take(SAME_AMONG).position(|old| {

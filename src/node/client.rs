@@ -297,8 +297,8 @@ impl<C: Sync> Parked<C> {
         }
     }
 
-    /// The slot, to serve the client that waits in it because of one of its keys. None if there is nobody, or CLIENT UNBLOCK was
-    /// faster.
+    /// The slot, to serve the client that waits in it because of one of its keys. None if there is nobody, or CLIENT
+    /// UNBLOCK was faster.
     pub fn claim(&self, number: usize) -> Option<MutexGuard<'_, Slot<C>>> {
         let mut slot = self.slot.lock();
         match &mut *slot {

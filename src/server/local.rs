@@ -24,7 +24,8 @@ const SCRATCH: usize = 64 * 1024;
 /// How long replies wait until a log that has no room is tried again.
 const WAIT_FOR_ROOM: Duration = Duration::from_millis(20);
 
-/// How many commands of one worker's clients that do not work on the data, but wait for something, have a thread at a time.
+/// How many commands of one worker's clients that do not work on the data, but wait for something, have a thread at a
+/// time.
 const WAITING_COMMANDS: usize = 256;
 
 /// What the tasks of one worker share.
@@ -41,8 +42,8 @@ pub(super) struct Local {
     parked: RefCell<Parked>,
     /// Wakes the flusher. A log that answers later does so from its own thread.
     wake_flusher: Arc<Notify>,
-    /// The turns of commands that take long because they work on the data, of all workers' clients. Each has a thread of its own,
-    /// and a reply that may be large.
+    /// The turns of commands that take long because they work on the data, of all workers' clients. Each has a thread
+    /// of its own, and a reply that may be large.
     pub(super) working: Arc<Semaphore>,
     /// The turns of the other commands that take long.
     pub(super) waiting_long: Semaphore,
@@ -92,8 +93,8 @@ impl Local {
         self.worker.borrow().settings.requirepass.is_empty()
     }
 
-    /// Whether more of a connection's replies are held than its limit allows: then the client is closed, and gets none of
-    /// them.
+    /// Whether more of a connection's replies are held than its limit allows: then the client is closed, and gets none
+    /// of them.
     fn is_above_limit(&self, shared: &Shared) -> bool {
         let most = shared.most.get();
         let above = most != 0 && shared.outbox.borrow().held() > most;

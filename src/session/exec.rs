@@ -155,8 +155,8 @@ impl UnitOfWork for Run<'_> {
 }
 
 impl Run<'_> {
-    /// Locks the shards of all keys of all commands; every shard if one of them goes beyond its keys. So it is if one of
-    /// them reaches beyond the store, and therefore must not be run twice.
+    /// Locks the shards of all keys of all commands; every shard if one of them goes beyond its keys. So it is if one
+    /// of them reaches beyond the store, and therefore must not be run twice.
     fn lock_all_calls<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
         loop {
             let generation = engine.tables.generation();

@@ -258,8 +258,8 @@ fn put_pairs(builder: &mut ItemBuilder, target: &Target, pairs: &[&[u8]]) -> Res
     Ok(keys)
 }
 
-/// The attributes of a plain JSON document; declared attributes take their declared type. Returns whether a key attribute is
-/// among them.
+/// The attributes of a plain JSON document; declared attributes take their declared type. Returns whether a key
+/// attribute is among them.
 fn put_document(builder: &mut ItemBuilder, target: &Target, text: &[u8]) -> Result<bool, Fail> {
     target.limits.check_text(text)?;
     let json = read_json(text)?;

@@ -1,4 +1,5 @@
-//! The words of a table's definition that several commands read: attributes, their types, and what is recorded of changes.
+//! The words of a table's definition that several commands read: attributes, their types, and what is recorded of
+//! changes.
 
 use crate::command::items::Words;
 use crate::command::{Fail, eq};

@@ -24,11 +24,11 @@ pub(super) struct Place<'k> {
 }
 
 impl Locked<'_> {
-    /// Applies an effect to the key's shard, which is locked exclusively, as is that of its source if it has one. `hash` is the
-    /// key's hash. Structural effects
-    /// need all shards, see [`Locked::apply_structural`]. Returns how many elements of a container are new (fields of hashes that are set and
-    /// were not there for readers) or gone (fields that are deleted and were there; of streams: entries that were
-    /// deleted or trimmed, pending ones that were acknowledged or went with their consumer), 0 for other effects.
+    /// Applies an effect to the key's shard, which is locked exclusively, as is that of its source if it has one.
+    /// `hash` is the key's hash. Structural effects need all shards, see [`Locked::apply_structural`]. Returns how many
+    /// elements of a container are new (fields of hashes that are set and were not there for readers) or gone (fields
+    /// that are deleted and were there; of streams: entries that were deleted or trimmed, pending ones that were
+    /// acknowledged or went with their consumer), 0 for other effects.
     pub fn apply(&mut self, effect: &Effect<'_>, hash: u64) -> usize {
         self.changed.add(Classes::of(hash));
         match *effect {
@@ -170,7 +170,8 @@ impl Locked<'_> {
         self.changed(place);
     }
 
-    /// The access clock of what is put in place of what is there: how often a key is used says something about the next value too.
+    /// The access clock of what is put in place of what is there: how often a key is used says something about the next
+    /// value too.
     pub(super) fn clock_over(&self, place: Place<'_>) -> u32 {
         let lfu = self.store.lfu.load(Relaxed);
         let before = self.look(place).filter(|_| lfu).map(Entry::clock);

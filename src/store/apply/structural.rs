@@ -46,8 +46,8 @@ impl Locked<'_> {
         }
     }
 
-    /// Applies a structural effect to the entries whose key's hash qualifies, one by one: for recovery, when a checkpoint shows
-    /// the effect in some shards already. O(entries).
+    /// Applies a structural effect to the entries whose key's hash qualifies, one by one: for recovery, when a
+    /// checkpoint shows the effect in some shards already. O(entries).
     pub fn apply_structural_where(&mut self, change: &Structural<'_>, qualifies: &dyn Fn(u64) -> bool) {
         let store = self.store;
         let is_missing = |db: u32| db as usize >= store.databases();

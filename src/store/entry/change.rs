@@ -70,8 +70,8 @@ impl Entry {
         Self(Block::new(self.0.name(), content, self.clock(), self.is_raw()))
     }
 
-    /// Replaces value and deadline, in place where the size fits the block and does not waste more than a quarter of it.
-    /// Panics if the kind is one that is apart.
+    /// Replaces value and deadline, in place where the size fits the block and does not waste more than a quarter of
+    /// it. Panics if the kind is one that is apart.
     pub fn replace(&mut self, kind: Kind, expire: Option<u64>, payload: &[u8]) {
         let near = kind.of_bytes();
         if !self.0.overwrite(near, expire, payload) {
@@ -83,9 +83,9 @@ impl Entry {
         }
     }
 
-    /// Replaces `remove` bytes of the payload at `at` by `insert` zero bytes and returns those for the caller to fill. Cost is
-    /// the bytes behind `at`, plus a reallocation when the block is too small; growth is geometric for large payloads.
-    /// Panics if the value is apart, or has no such bytes.
+    /// Replaces `remove` bytes of the payload at `at` by `insert` zero bytes and returns those for the caller to fill.
+    /// Cost is the bytes behind `at`, plus a reallocation when the block is too small; growth is geometric for large
+    /// payloads. Panics if the value is apart, or has no such bytes.
     pub fn splice(&mut self, at: usize, remove: usize, insert: usize) -> &mut [u8] {
         self.0.splice(at, remove, insert, slack)
     }

@@ -71,8 +71,8 @@ struct Large {
     left: Option<Entry>,
 }
 
-/// The large values of a shard whose image is being read, by the address of their object. `Side::imaged` is set of every
-/// shard in which one of them is or was, until there are none.
+/// The large values of a shard whose image is being read, by the address of their object. `Side::imaged` is set of
+/// every shard in which one of them is or was, until there are none.
 #[derive(Default)]
 pub(super) struct Registry(AHashMap<usize, Large>);
 

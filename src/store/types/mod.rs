@@ -1,9 +1,9 @@
-//! What the store does with values of each type: how effects change them, what takes a change back, and how they are written
-//! into an image. One folder a type; what all types share is in `apply`, `undo` and `image`.
+//! What the store does with values of each type: how effects change them, what takes a change back, and how they are
+//! written into an image. One folder a type; what all types share is in `apply`, `undo` and `image`.
 //!
-//! A type is added by a folder here, a file in `effect`, and an arm in each match over [`Effect`](crate::effect::Effect),
-//! [`ValueRef`](super::ValueRef) and [`Object`](super::Object), and over the sums in `any`. None of these matches has an arm for
-//! all others.
+//! A type is added by a folder here, a file in `effect`, and an arm in each match over
+//! [`Effect`](crate::effect::Effect), [`ValueRef`](super::ValueRef) and [`Object`](super::Object), and over the sums in
+//! `any`. None of these matches has an arm for all others.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod any;

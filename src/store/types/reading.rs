@@ -31,8 +31,8 @@ pub(in crate::store) trait Reader {
     /// Keeps what a change is about to change as it is, unless it was read or kept before.
     fn keep(&mut self, value: ValueRef<'_>, change: Change<'_, '_>);
 
-    /// Appends the effects of the next piece, for a key of a database or a partition of a table; whether it was the last
-    /// one.
+    /// Appends the effects of the next piece, for a key of a database or a partition of a table; whether it was the
+    /// last one.
     fn read(&mut self, value: ValueRef<'_>, number: u32, key: &[u8], out: &mut Vec<u8>) -> bool;
 
     /// Takes what was kept and has no place in the order of pieces.

