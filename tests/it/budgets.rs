@@ -33,7 +33,7 @@ fn listed(client: &mut Client, name: &str, field: &str) -> usize {
 
 /// What the workers and the log may keep of buffers when nothing is under way.
 fn kept() -> usize {
-    let worker = constant("server/worker.rs", "SCRATCH")
+    let worker = constant("server/local.rs", "SCRATCH")
         + constant("server/spares.rs", "MOST")
         + constant("session", "KEEP_RECORD")
         + constant("resp/decode.rs", "KEEP_ARGS") * size_of::<u64>();
@@ -169,8 +169,7 @@ fn clients_that_have_not_authenticated_take_little() {
     };
     let before = (figure(&mut admin), resident(&server));
     let input = constant("server/connection.rs", "UNAUTHENTICATED_INPUT");
-    let output =
-        constant("command/output.rs", "UNAUTHENTICATED") + constant("command/output.rs", "OWN_BUFFER");
+    let output = constant("node/output.rs", "UNAUTHENTICATED") + constant("node/output.rs", "OWN_BUFFER");
     let most = FLOODING * (input + output + constant("resp/chain.rs", "FIRST")) + kept();
     let flood = b"*1\r\n$4\r\nPING\r\n".repeat(1000);
     let streams: Vec<TcpStream> = (0..FLOODING)

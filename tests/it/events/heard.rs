@@ -106,9 +106,8 @@ impl Ours {
         let progress = self.worker.run(&mut self.client, &request, &batch, 0, &mut out);
         if progress.stop == Some(Stop::Long) {
             // What would run on a thread of its own runs here.
-            self.client.in_exec = true;
-            self.worker.run(&mut self.client, &request, &batch, progress.done, &mut out);
-            self.client.in_exec = false;
+            let args: Vec<&[u8]> = args.iter().map(AsRef::as_ref).collect();
+            self.worker.run_long(&mut self.client, &args, &mut out);
         }
         Value::parse(&out.since(0))
     }
