@@ -127,7 +127,8 @@ mod harness {
             let (db, mut record) = (client.db, Vec::new());
             let (server, mut out) = (&*self.server, Reply::new(Proto::V2));
             let run = |tx: &mut Tx<'_>| {
-                let mut cx = Cx { tx, out: &mut out, client, server, settings: &settings, prepared: None };
+                let mut cx =
+                    Cx { tx, out: &mut out, client, server, settings: &settings, prepared: &mut None };
                 (command.spec.run)(&mut cx, &args).unwrap();
             };
             engine.transact_over(Holder::Populating, Over::Everything, db, &mut record, run).unwrap();

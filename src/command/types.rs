@@ -199,7 +199,7 @@ pub struct Cx<'a, 't> {
     /// The configuration as of this batch of commands.
     pub settings: &'a Settings,
     /// The request, if it was read before the shards were locked.
-    pub prepared: Option<Prepared>,
+    pub prepared: &'a mut Option<Prepared>,
 }
 
 impl Cx<'_, '_> {

@@ -24,10 +24,10 @@ pub trait UnitOfWork {
     /// Why not. Nothing was changed, and nothing is shown of the shards.
     fn admit(&self, engine: &Engine, locked: &Locked<'_>) -> Result<(), NotNow>;
 
-    /// Does the work. What an earlier round left outside the transaction is taken back first.
+    /// Does the work.
     fn run(&mut self, tx: &mut Tx<'_>) -> Self::Done;
 
-    /// Called when a round was undone, while its shards are still held.
+    /// Takes back what a round that was undone left outside the transaction. Its shards are still held.
     fn undone(&mut self) {}
 }
 

@@ -127,14 +127,11 @@ impl UnitOfWork for Run<'_> {
     }
 
     fn run(&mut self, tx: &mut Tx<'_>) -> Self::Done {
-        // What an earlier round left.
-        self.out.truncate(self.begun);
-        self.client.select(self.db);
         let settings = Arc::clone(&self.worker.settings);
         let Self { client, server, out, .. } = self;
         let settings = &settings;
         if client.watcher.load(Acquire)
-            || !watches_hold(&Cx { tx, out, client, server, settings, prepared: None })
+            || !watches_hold(&Cx { tx, out, client, server, settings, prepared: &mut None })
         {
             out.null_array();
             return (Ok(()), false);
@@ -149,6 +146,8 @@ impl UnitOfWork for Run<'_> {
     }
 
     fn undone(&mut self) {
+        self.out.truncate(self.begun);
+        self.client.select(self.db);
         // No one else could change the watched keys until here, where their shards are given back.
         self.client.watcher.store(false, Release);
     }
@@ -238,7 +237,7 @@ impl Run<'_> {
         out.array(self.queue.len());
         let mut clock = server.engine.clock.monotonic_nanos();
         for (index, queued) in self.calls.iter_mut().enumerate() {
-            let (args, prepared) = (queued.args, queued.prepared.take());
+            let (args, prepared) = (queued.args, &mut queued.prepared);
             let mark = out.len();
             let beyond_keys = queued.command.is_keyless() || queued.command.has(flag::WHOLE);
             if beyond_keys && !tx.locked().holds_all() && queued.command.may_show_data() {

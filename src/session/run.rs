@@ -66,9 +66,6 @@ impl UnitOfWork for OneCommand<'_> {
     #[inline]
     fn run(&mut self, tx: &mut Tx<'_>) -> Ran {
         let (command, args, engine) = (self.call.command, self.call.args, tx.engine());
-        // What an earlier round left.
-        self.out.truncate(self.mark);
-        self.client.wait = None;
         if tx.locked().holds_none() && command.may_show_data() {
             shown::note_everything();
         }
@@ -87,7 +84,7 @@ impl UnitOfWork for OneCommand<'_> {
             client: self.client,
             server: self.server,
             settings: self.settings,
-            prepared: self.call.prepared.take(),
+            prepared: &mut self.call.prepared,
         };
         let mut outcome = crate::command::run(command, &mut cx, args);
         if tx.lacks_shards() {
@@ -108,6 +105,11 @@ impl UnitOfWork for OneCommand<'_> {
         }
         let wrote = tx.effects() > 0 || tx.acknowledges();
         Ran { outcome, wrote, came_upon_expired: tx.came_upon_expired(), db: tx.db }
+    }
+
+    fn undone(&mut self) {
+        self.out.truncate(self.mark);
+        self.client.wait = None;
     }
 }
 

@@ -49,9 +49,7 @@ fn routed(command: &Command, cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     match command.spec.on_view {
         OnView::Handler(run) => {
             let Cx { tx, out, client, server, settings, prepared } = cx;
-            tx.naming_keys(|tx| {
-                run(&mut Cx { tx, out, client, server, settings, prepared: prepared.take() }, args)
-            })
+            tx.naming_keys(|tx| run(&mut Cx { tx, out, client, server, settings, prepared }, args))
         }
         OnView::Plain if is_write(command) || command.has(flag::BLOCKING) => Err(first.wrong_type(key)),
         OnView::Plain => {

@@ -87,9 +87,8 @@ impl Running {
         let progress = self.worker.run(client, &request, &batch, 0, &mut out);
         if progress.stop == Some(Stop::Long) {
             // What would run on a thread of its own runs here.
-            client.in_exec = true;
-            self.worker.run(client, &request, &batch, progress.done, &mut out);
-            client.in_exec = false;
+            let args: Vec<&[u8]> = command.iter().map(String::as_bytes).collect();
+            self.worker.run_long(client, &args, &mut out);
         }
         self.server.engine.settle().unwrap();
         Value::parse(&out.since(0))
