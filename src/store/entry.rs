@@ -8,92 +8,15 @@
 
 mod block;
 mod change;
+mod kind;
 mod layout;
+
+pub use kind::Kind;
 
 use super::object::{Object, ValueRef};
 use block::{Block, Content, Name, View};
+use kind::Near;
 use layout::{TICK_MASK, TICK_SHIFT};
-
-/// What a block's payload holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Kind {
-    /// The bytes of a Redis string.
-    Str = 0,
-    /// A packed hash: (varint length, bytes) for field and value in turn.
-    Hash = 1,
-    /// A packed hash whose every value is followed by its deadline (u64, little endian, 0 for none).
-    HashTtl = 2,
-    /// A packed item collection, ordered by sort key.
-    Items = 3,
-    /// A large Redis string in an allocation of its own.
-    Far = 4,
-    /// An [`Object`] in an allocation of its own.
-    Boxed = 15,
-}
-
-/// The kinds of values that stand in the block: those that bytes can be taken for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Near {
-    Str,
-    Hash,
-    HashTtl,
-    Items,
-}
-
-impl Near {
-    #[inline]
-    fn kind(self) -> Kind {
-        match self {
-            Self::Str => Kind::Str,
-            Self::Hash => Kind::Hash,
-            Self::HashTtl => Kind::HashTtl,
-            Self::Items => Kind::Items,
-        }
-    }
-}
-
-impl Kind {
-    /// The kind of a block's bits, which are those of a kind.
-    #[inline]
-    fn from_bits(bits: u32) -> Self {
-        match bits {
-            0 => Self::Str,
-            1 => Self::Hash,
-            2 => Self::HashTtl,
-            3 => Self::Items,
-            4 => Self::Far,
-            15 => Self::Boxed,
-            other => no_kind(other),
-        }
-    }
-
-    /// The kind as that of bytes. Panics for what is apart, which [`Entry::boxed`] and [`Entry::far`] take as it is.
-    #[inline]
-    fn of_bytes(self) -> Near {
-        match self {
-            Self::Str => Near::Str,
-            Self::Hash => Near::Hash,
-            Self::HashTtl => Near::HashTtl,
-            Self::Items => Near::Items,
-            Self::Far | Self::Boxed => panic!("bytes cannot stand for what has an allocation of its own"),
-        }
-    }
-
-    /// Whether the value has an allocation of its own.
-    #[inline]
-    pub fn is_apart(self) -> bool {
-        match self {
-            Self::Str | Self::Hash | Self::HashTtl | Self::Items => false,
-            Self::Far | Self::Boxed => true,
-        }
-    }
-}
-
-#[cold]
-fn no_kind(bits: u32) -> ! {
-    unreachable!("no block is of kind {bits}")
-}
 
 /// The parts from which a block is made.
 #[derive(Clone, Copy)]

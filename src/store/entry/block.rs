@@ -31,11 +31,11 @@
 mod edit;
 mod varint;
 
+use super::kind::{Kind, Near};
 use super::layout::{
     ADDRESS, ALIGN, CLOCK_SHIFT, FIXED, FLAG_EXPIRE, FLAG_RAW, KIND, TICK_MASK, TTL_BIT, class_of,
     class_size, tag_of, total_size,
 };
-use super::{Kind, Near};
 use crate::store::object::Object;
 use std::alloc::{Layout, alloc, handle_alloc_error};
 use std::marker::PhantomData;

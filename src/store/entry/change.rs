@@ -1,7 +1,8 @@
 //! Changing an entry under its shard's exclusive lock: in place where block and size allow it, else in a new block.
 
+use super::Entry;
 use super::block::{Block, Content, Name, View, ViewMut};
-use super::{Entry, Kind, Near};
+use super::kind::{Kind, Near};
 use crate::env::memory::class_bytes;
 use crate::store::object::{Object, ValueRef};
 

@@ -2,7 +2,7 @@
 
 use super::varint::put_varint;
 use super::{Block, Head, Name, begin, class_for, layout, slot, usable};
-use crate::store::entry::Near;
+use crate::store::entry::kind::Near;
 use crate::store::entry::layout::{CLOCK_SHIFT, FIXED, FLAG_RAW, KIND, class_size, varint_len};
 use std::alloc::{dealloc, realloc};
 use std::marker::PhantomData;
