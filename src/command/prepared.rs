@@ -1,21 +1,22 @@
 //! Requests with a body that takes time to read are read before their shards are locked: JSON, conditions, whole items.
 //! What was read holds for the tables as they were then, and is read again if they have changed.
 
-use super::{Cx, Fail, Preparation, Prepared, Reading};
+use super::{Cx, Fail, Preparation, Prepared, Reading, eq};
 use crate::engine::Tables;
 use std::any::Any;
 
 /// Requests with fewer bytes are read under the locks: that takes no longer than it takes to keep what was read.
 const SHORT: usize = 4096;
 
-/// Reads a request ahead unless it is short.
+/// Reads a request ahead unless it is short, or has a deadline that counts from the time of the transaction.
 pub(super) fn ahead<T: 'static>(
     with: &Reading<'_>,
     args: &[&[u8]],
     read: fn(&Reading<'_>, &[&[u8]]) -> Result<T, Fail>,
 ) -> Option<Box<dyn Any>> {
     let bytes: usize = args.iter().map(|arg| arg.len()).sum();
-    (bytes >= SHORT).then(|| Box::new(read(with, args)) as Box<dyn Any>)
+    let is_relative = |arg: &&[u8]| eq(arg, "EX") || eq(arg, "PX");
+    (bytes >= SHORT && !args.iter().any(is_relative)).then(|| Box::new(read(with, args)) as Box<dyn Any>)
 }
 
 impl Prepared {

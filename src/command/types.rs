@@ -34,7 +34,7 @@ pub struct Reading<'s> {
     pub tables: &'s Tables,
     /// The configuration, which has the limits on items.
     pub settings: &'s Settings,
-    /// The time in ms since the epoch from which relative deadlines count.
+    /// The time in ms since the epoch from which relative deadlines count. A request that has one is not read ahead.
     pub now: u64,
 }
 

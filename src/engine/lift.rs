@@ -6,7 +6,7 @@
 //! can come to fit the template meanwhile. After a restart the walk begins again.
 
 use super::events::ItemsTell;
-use super::{Engine, Over, Table, Tx, VIEW_DB};
+use super::{Engine, NotNow, Over, Table, Tx, VIEW_DB};
 use crate::effect::{Effect, Structural};
 use crate::item::{Item, ItemError, ItemKeys, ItemLimits, TableSchema, Template};
 use crate::store::{Entry, Holder, Mode};
@@ -177,7 +177,9 @@ impl Engine {
             let Some(table) = lifting else { return Ok(()) };
             let Some(template) = &table.template else { return Ok(()) };
             for name in self.fitting(shard, template) {
-                if let Err(reason) = self.lift_one(&table, template, &name, limits, &mut record) {
+                // If nothing may be changed now, the hash is still there when the table is looked at again.
+                let lifted = self.lift_one(&table, template, &name, limits, &mut record);
+                if let Err(reason) = lifted.map_err(|_| LiftError::Later)? {
                     failed.get_or_insert_with(|| LiftError::key(&name, reason));
                 }
             }
@@ -196,20 +198,21 @@ impl Engine {
         name: &[u8],
         limits: &ItemLimits,
         record: &mut Vec<u8>,
-    ) -> Result<(), ItemError> {
-        let keys = Self::keys_of(&table.schema, template, name, limits)?;
+    ) -> Result<Result<(), ItemError>, NotNow> {
+        let keys = match Self::keys_of(&table.schema, template, name, limits) {
+            Ok(keys) => keys,
+            Err(error) => return Ok(Err(error)),
+        };
         let hashes = [self.store.hash(name), self.store.hash(&keys.pk)];
         // Other settings may change meanwhile, and an index become complete.
         let same = |now: &Table| now.schema.lifting && now.schema.template == table.schema.template;
-        let lifted = self.transact_over(Holder::Lifting, Over::Hashes(&hashes), VIEW_DB, record, |tx| {
+        self.transact_over(Holder::Lifting, Over::Hashes(&hashes), VIEW_DB, record, |tx| {
             tx.expect_more_shards();
             match self.tables.by_id(table.id) {
                 Some(now) if same(&now) => tx.lift(&now, (name, &keys), limits),
                 _ => Ok(()),
             }
-        });
-        // What may not be changed now is lifted when the table is looked at again.
-        lifted.unwrap_or(Ok(()))
+        })
     }
 
     fn make_ready(&self, id: u32, record: &mut Vec<u8>) {

@@ -4,7 +4,7 @@
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -43,14 +43,34 @@ struct LockFile {
     file: File,
 }
 
+/// What is in a file that is locked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    /// Nothing: the lock is all there is to it.
+    Nothing,
+    /// What the process writes, over what was there.
+    Text,
+}
+
 impl LockFile {
     /// Locks the file, which is created if there is none.
     ///
     /// # Errors
     /// `ResourceBusy` if it is that of a process that runs.
-    fn take(path: &Path) -> io::Result<Self> {
+    fn take(path: &Path, holds: Holds) -> io::Result<Self> {
         loop {
-            let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+            // To open what is no file must not keep the start waiting.
+            let flags = match holds {
+                Holds::Nothing => libc::O_NONBLOCK | libc::O_NOFOLLOW,
+                Holds::Text => libc::O_NONBLOCK,
+            };
+            let mut options = OpenOptions::new();
+            let file = options.write(true).create(true).truncate(false).custom_flags(flags).open(path)?;
+            let found = file.metadata()?;
+            // It is removed at the end, so it must be nobody else's.
+            if !found.is_file() || (holds == Holds::Nothing && found.len() > 0) {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no such file"));
+            }
             file.try_lock().map_err(|error| match error {
                 fs::TryLockError::WouldBlock => {
                     io::Error::new(io::ErrorKind::ResourceBusy, "it is that of another process that runs")
@@ -78,7 +98,7 @@ impl PidFile {
     /// # Errors
     /// `ResourceBusy` if it is that of a process that runs, whose file stays as it is.
     pub fn write(path: &Path) -> io::Result<Self> {
-        let mut locked = LockFile::take(path)?;
+        let mut locked = LockFile::take(path, Holds::Text)?;
         locked.file.set_len(0)?;
         locked.file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
         Ok(Self { _locked: locked })
@@ -127,7 +147,7 @@ pub fn listen_unix(
 fn lock_socket(path: &Path) -> io::Result<LockFile> {
     let mut lock = path.as_os_str().to_owned();
     lock.push(".lock");
-    LockFile::take(lock.as_ref()).map_err(|error| {
+    LockFile::take(lock.as_ref(), Holds::Nothing).map_err(|error| {
         let lock = lock.display();
         match error.kind() {
             io::ErrorKind::ResourceBusy => io::Error::new(
@@ -277,5 +297,28 @@ mod tests {
         assert_eq!(text(), format!("{}\n", std::process::id()));
         drop(written);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn only_an_empty_file_is_taken_for_a_sockets_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, lock) = (folder.path().join("s"), folder.path().join("s.lock"));
+        let refused = || listen_unix(&path, None, 1).unwrap_err().to_string();
+        fs::write(&lock, "somebody's").unwrap();
+        assert!(refused().contains("s.lock cannot be locked"), "{}", refused());
+        assert_eq!(fs::read(&lock).unwrap(), b"somebody's");
+        fs::remove_file(&lock).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), &lock).unwrap();
+        assert!(refused().contains("s.lock cannot be locked"), "{}", refused());
+        assert!(!folder.path().join("elsewhere").exists());
+        fs::remove_file(&lock).unwrap();
+        let fifo = std::ffi::CString::new(lock.as_os_str().as_encoded_bytes()).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+            .unwrap();
+        // Whoever opens a pipe to write waits for a reader otherwise.
+        assert!(refused().contains("s.lock cannot be locked"), "{}", refused());
+        fs::remove_file(&lock).unwrap();
+        drop(listen_unix(&path, None, 1).unwrap());
+        assert!(!lock.exists());
     }
 }

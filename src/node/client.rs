@@ -338,7 +338,12 @@ impl<C: Sync> Parked<C> {
 
     /// Whether a pause holds its command up. Its time is not up then, whatever it asked for.
     pub fn is_held_up(&self) -> bool {
-        self.handle.blocked.load(Acquire) == state::PAUSED
+        match self.handle.blocked.load(Acquire) {
+            state::PAUSED => true,
+            // Its command is being run again for another of its keys.
+            state::SERVED => !self.held_up.lock().is_empty(),
+            _ => false,
+        }
     }
 
     /// Has the keys looked at again for which a pause has held it up, for whoever is first in their lines; true if
@@ -379,10 +384,10 @@ impl<C: Sync> Parked<C> {
         }
     }
 
-    /// After a panic of its command, which has cost it its client: ends its waiting and its connection.
-    pub fn give_up(&self, store: &Store) {
+    /// After a panic of its command, which has cost it its client: ends its waiting and its connection, which has it leave
+    /// its lines.
+    pub fn give_up(&self) {
         self.end();
-        self.leave(store, 0..self.lines());
         self.handle.kill(Kill::Now);
     }
 

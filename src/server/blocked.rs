@@ -2,6 +2,7 @@
 //! input that comes ahead, and of the end of the connection.
 
 use super::connection::{Connection, proto_of};
+use super::local::Local;
 use crate::command::{Client, Parked, Served};
 use crate::engine::Phase;
 use crate::node::Kill;
@@ -15,7 +16,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
 /// How many lines a client leaves in one go.
-const LINES: usize = 128;
+const LINES: usize = 1024;
 
 /// What woke a connection that waits.
 enum Event {
@@ -37,6 +38,19 @@ async fn until(deadline: Option<tokio::time::Instant>) {
     }
 }
 
+/// Takes a client whose waiting is over out of its lines, which are many: in pieces, between which other connections
+/// have their turn. Of a worker's clients one leaves many lines at a time, so that all together keep nobody waiting for
+/// longer than one does.
+async fn leave_lines(local: &Local, parked: &Parked) {
+    let (store, lines) = (&local.server.engine.store, parked.lines());
+    // It is never closed.
+    let _turn = local.leaving.acquire().await;
+    for first in (0..lines).step_by(LINES) {
+        parked.leave(store, first..lines.min(first + LINES));
+        tokio::task::yield_now().await;
+    }
+}
+
 impl Connection {
     /// Waits until the command that waits for keys is served or gives up; false if the connection is to be closed.
     pub(super) async fn wait_for_keys(&mut self) -> bool {
@@ -50,29 +64,17 @@ impl Connection {
         self.shared.client.wait_bytes.store(parked.memory(), Relaxed);
         parked.park(&engine.store, client);
         let goes_on = self.wait_parked(&parked).await;
-        self.leave_lines(&parked).await;
-        // Those behind it in the lines in which a pause held it up have their turn.
+        // Those behind it in the lines in which a pause held it up have their turn, which its own is over for.
         if parked.go_on(&engine.store) {
             local.worker.borrow_mut().serve_ready();
         }
+        if parked.lines() <= LINES {
+            parked.leave(&engine.store, 0..parked.lines());
+        } else {
+            local.flush(&self.shared);
+            self.sending(leave_lines(&local, &parked)).await;
+        }
         goes_on
-    }
-
-    /// Takes the client, whose waiting is over, out of its lines. Where these are many, its reply is sent before, and
-    /// other connections have their turn in between. Of a worker's clients one leaves many lines at a time, so that all
-    /// together keep nobody waiting for longer than one does.
-    async fn leave_lines(&self, parked: &Parked) {
-        let (store, lines) = (&self.local.server.engine.store, parked.lines());
-        if lines <= LINES {
-            return parked.leave(store, 0..lines);
-        }
-        self.local.flush(&self.shared);
-        // It is never closed.
-        let _turn = self.local.leaving.acquire().await;
-        for first in (0..lines).step_by(LINES) {
-            parked.leave(store, first..lines.min(first + LINES));
-            tokio::task::yield_now().await;
-        }
     }
 
     /// Waits until a parked client is served or gives up, and takes it back; false if the connection is to be closed.

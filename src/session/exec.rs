@@ -230,6 +230,8 @@ impl Run<'_> {
         let Self { worker, client, server, out, .. } = self;
         let mut settings = Arc::clone(&worker.settings);
         let mut cancelled = None;
+        // What was read ahead was read with the settings from before the transaction.
+        let mut settings_hold = true;
         if self.all_or_nothing {
             tx.begin_undo();
         }
@@ -237,7 +239,9 @@ impl Run<'_> {
         out.array(self.queue.len());
         let mut clock = server.engine.clock.monotonic_nanos();
         for (index, queued) in self.calls.iter_mut().enumerate() {
-            let (args, prepared) = (queued.args, &mut queued.prepared);
+            let mut nothing = None;
+            let (args, prepared) =
+                (queued.args, if settings_hold { &mut queued.prepared } else { &mut nothing });
             let mark = out.len();
             let beyond_keys = queued.command.is_keyless() || queued.command.has(flag::WHOLE);
             if beyond_keys && !tx.locked().holds_all() && queued.command.may_show_data() {
@@ -253,6 +257,7 @@ impl Run<'_> {
             if queued.command.has(flag::ADMIN) {
                 worker.refresh();
                 settings = Arc::clone(&worker.settings);
+                settings_hold = false;
             }
             if tx.lacks_shards() {
                 break;

@@ -110,7 +110,6 @@ pub(super) fn lock_command<'a>(
 ) -> Locked<'a> {
     let (command, args) = (call.command, call.args);
     let mode = if is_write(command) { Mode::Write } else { Mode::Read };
-    call.prepare(engine, settings, now);
     if command.spec.alone.is_some_and(|is_alone| is_alone(args)) {
         return engine.store.lock_all(Mode::Write, now);
     }
@@ -134,11 +133,10 @@ pub(super) fn prepare(engine: &Engine, settings: &Settings, calls: &mut [Call<'_
     let mut bytes = 0;
     for call in calls.iter_mut().filter(|call| call.command.spec.prepare.is_some()) {
         let own: usize = call.args.iter().map(|arg| arg.len()).sum();
-        if bytes > 0 && bytes + own > MOST_PREPARED {
-            break;
+        if bytes == 0 || bytes + own <= MOST_PREPARED {
+            bytes += own;
+            call.prepare(engine, settings, now);
         }
-        bytes += own;
-        call.prepare(engine, settings, now);
     }
 }
 
@@ -192,6 +190,7 @@ pub(super) fn lock_keys<'a>(
             return locked;
         }
         drop(locked);
+        // What was read ahead may be of tables that are gone.
         prepare(engine, settings, calls, now);
     }
 }

@@ -51,6 +51,7 @@ impl UnitOfWork for OneCommand<'_> {
         let mode = if is_write(self.call.command) { Mode::Write } else { Mode::Read };
         let ahead = self.ahead.filter(|ahead| reach.is_first() && ahead.is_of(db));
         self.name_hash = ahead.and_then(Ahead::name_hash);
+        self.call.prepare(engine, self.settings, self.now);
         if let Some(locked) = ahead.and_then(|hint| locks::lock_ahead(engine, hint, mode, self.now)) {
             return locked;
         }

@@ -105,7 +105,7 @@ impl Worker {
         let served = std::panic::catch_unwind(AssertUnwindSafe(|| self.serve(parked, number)));
         served.unwrap_or_else(|_| {
             self.wrote = wrote;
-            parked.give_up(&self.server.engine.store);
+            parked.give_up();
             Turn::Over
         })
     }

@@ -141,9 +141,11 @@ impl Worker {
         let end = self.server.engine.clock.monotonic_nanos();
         let nanos = end.saturating_sub(*clock);
         *clock = end;
-        let waited = take_waited();
-        if nanos >= SHORT_NANOS {
-            self.note_hold(client, command, args, nanos.saturating_sub(waited));
+        if !client.in_exec {
+            let waited = take_waited();
+            if nanos >= SHORT_NANOS {
+                self.note_hold(command, args, nanos.saturating_sub(waited));
+            }
         }
         self.stats.ran(command.id, nanos, failed, self.settings.latency_tracking);
         // Whoever runs a client's command is the only one who counts for it.
@@ -154,14 +156,15 @@ impl Worker {
         }
     }
 
-    /// Counts how long a command held its shards. That is no less than it took, but for waiting for them, and a command
-    /// within a transaction holds nothing of its own.
+    /// Counts how long a command held its shards: at most as long as it took without waiting for them. A command within
+    /// a transaction holds nothing of its own, and one that walks over the data is counted piece by piece.
     #[cold]
-    fn note_hold(&self, client: &Client, command: &Command, args: &[&[u8]], nanos: u64) {
-        let holds = !command.is_keyless()
+    fn note_hold(&self, command: &Command, args: &[&[u8]], nanos: u64) {
+        let of_its_keys = !command.is_keyless() && !command.has(flag::WHOLE);
+        let holds = of_its_keys
             || command.has(flag::ALL_SHARDS | flag::SESSION)
             || command.spec.alone.is_some_and(|is_alone| is_alone(args));
-        if holds && !client.in_exec {
+        if holds {
             self.server.note_hold(command.id, nanos);
         }
     }

@@ -151,16 +151,16 @@ thread_local! {
     static WAITED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Waits for a shard, which does not count as holding one.
+/// Does something in which no shard is held, such as waiting for one: it does not count as holding.
 #[cold]
-pub(super) fn waiting<G>(wait: impl FnOnce() -> G) -> G {
+pub fn outside<T>(work: impl FnOnce() -> T) -> T {
     let begun = nanos();
-    let guard = wait();
+    let done = work();
     WAITED.set(WAITED.get().saturating_add(nanos().saturating_sub(begun)));
-    guard
+    done
 }
 
-/// For how many nanoseconds this thread has waited for shards since this was asked last.
+/// For how many nanoseconds this thread was outside of holds ([`outside`]) since this was asked last.
 #[inline]
 pub fn take_waited() -> u64 {
     let waited = WAITED.get();

@@ -103,7 +103,7 @@ impl Store {
     #[inline]
     pub(super) fn write(&self, shard: usize) -> RwLockWriteGuard<'_, Raw> {
         let lock = self.raw(shard);
-        lock.try_write().unwrap_or_else(|| holds::waiting(|| self.sides[shard].gate.write(lock)))
+        lock.try_write().unwrap_or_else(|| holds::outside(|| self.sides[shard].gate.write(lock)))
     }
 
     #[inline]
@@ -111,7 +111,7 @@ impl Store {
         match mode {
             Mode::Read => {
                 let (gate, lock) = (&self.sides[shard].gate, self.raw(shard));
-                Guard::Read(gate.try_read(lock).unwrap_or_else(|| holds::waiting(|| gate.read(lock))))
+                Guard::Read(gate.try_read(lock).unwrap_or_else(|| holds::outside(|| gate.read(lock))))
             }
             Mode::Write => Guard::Write(self.write(shard)),
         }

@@ -83,9 +83,13 @@ const AHEAD: Preparation = Preparation { read: read_ahead, keys: Some(keys_of) }
 fn read_ahead(with: &Reading<'_>, args: &[&[u8]]) -> Option<Box<dyn Any>> {
     let [_, name, body] = args else { return None };
     let operation = Operation::of(name)?;
+    Some(Box::new(read(operation, body, with.tables)))
+}
+
+/// Reads a request. No shard is held: a long one waits for its turn.
+fn read(operation: Operation, body: &[u8], tables: &Tables) -> Read {
     let _turn = (body.len() > HEAVY_BYTES).then(|| LONG_READS.lock());
-    let read: Read = aws::read(operation, body, with.tables);
-    Some(Box::new(read))
+    aws::read(operation, body, tables)
 }
 
 fn keys_of(request: &dyn Any, visit: &mut dyn FnMut(ItemKey<'_>)) {
@@ -98,8 +102,7 @@ fn keys_of(request: &dyn Any, visit: &mut dyn FnMut(ItemKey<'_>)) {
 fn keys(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(ItemKey<'_>)) {
     let [_, name, body] = args else { return };
     let Some(operation) = Operation::of(name) else { return };
-    let read: Read = aws::read(operation, body, tables);
-    keys_of(&read, visit);
+    keys_of(&read(operation, body, tables), visit);
 }
 
 fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {

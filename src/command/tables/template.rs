@@ -1,6 +1,7 @@
 //! Giving tables their schemas, and hashes that fit a template their place in them: at once where every shard is
 //! locked, as in a transaction, else one by one while other clients are served.
 
+use crate::command::fail::LOADING;
 use crate::command::items::{limits, missing};
 use crate::command::{Cx, Fail, Outcome};
 use crate::engine::{LiftError, Over, Table, Tx};
@@ -95,8 +96,11 @@ fn check(cx: &Cx<'_, '_>, table: Option<&Table>, schema: &TableSchema, lifting: 
     {
         return Err(ops::templates_overlap(schema, &other).into());
     }
-    let checked = cx.tx.engine().check_liftable(table, schema, &limits(cx.settings));
-    Ok(checked.map_err(OpError::from)?)
+    match cx.tx.engine().check_liftable(table, schema, &limits(cx.settings)) {
+        // The data is being read anew.
+        Err(LiftError::Later) => Err(LOADING),
+        checked => Ok(checked.map_err(OpError::from)?),
+    }
 }
 
 fn lift(cx: &Cx<'_, '_>, name: &str, lifting: bool) -> Outcome {

@@ -182,7 +182,7 @@ fn module(path: &[String], tokens: &[String], known: &BTreeSet<Path>) -> Module 
 }
 
 /// The leaves of a tree of imports, each with the name that it gets.
-fn leaves<'a>(tokens: &mut dyn Iterator<Item = &'a str>, prefix: &[String], out: &mut Vec<(Path, String)>) {
+fn leaves(tokens: &mut dyn Iterator<Item = &str>, prefix: &[String], out: &mut Vec<(Path, String)>) {
     let mut words: Path = Vec::new();
     let mut name: Option<String> = None;
     loop {

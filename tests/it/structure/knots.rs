@@ -2,6 +2,7 @@
 
 use super::imports::Modules;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 /// The knots that there are, each with its folder. The list only shrinks: one that is gone or smaller is changed here.
 const KNOTS: &[(&str, &str)] = &[
@@ -91,7 +92,7 @@ fn threads(graph: &Graph, knot: &[String]) -> String {
     for (from, targets) in graph.iter().filter(|(from, _)| knot.contains(from)) {
         for (to, paths) in targets.iter().filter(|(to, _)| knot.contains(to)) {
             let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-            out.push_str(&format!("\n    {from} -> {to}: {}", paths.join(", ")));
+            let _ = write!(out, "\n    {from} -> {to}: {}", paths.join(", "));
         }
     }
     out
