@@ -384,8 +384,8 @@ impl<C: Sync> Parked<C> {
         }
     }
 
-    /// After a panic of its command, which has cost it its client: ends its waiting and its connection, which has it leave
-    /// its lines.
+    /// After a panic of its command, which has cost it its client: ends its waiting and its connection, which has it
+    /// leave its lines.
     pub fn give_up(&self) {
         self.end();
         self.handle.kill(Kill::Now);
