@@ -27,6 +27,7 @@ mod fixture;
 mod floats;
 mod harness;
 mod held;
+mod holds;
 mod indexes;
 mod limits;
 mod looking;
