@@ -73,11 +73,13 @@ fn main() -> ExitCode {
     for (case, job) in CALLS.iter().map(|case| (*case, None)).chain(jobs).filter(|(case, _)| plan.has(case)) {
         let mut least: Option<Held> = None;
         for _ in 0..plan.rounds {
-            let held = run_case(&mut connect(), &mut connect(), case, Scale::Full, |watcher| {
+            let mut client = connect();
+            let held = run_case(&mut client, &mut connect(), case, Scale::Full, |watcher| {
                 if let Some(job) = job {
                     watcher.wait(job.ask, Scale::Full, |text| is_done(&job.done, Scale::Full, text));
                 }
             });
+            client.faults.iter().for_each(|fault| println!("{fault}"));
             least = Some(least.map_or(held.clone(), |least| shorter(&least, &held)));
         }
         for (holder, (micros, over)) in least.unwrap_or_default() {
