@@ -31,6 +31,7 @@ mod floats;
 mod harness;
 mod held;
 mod held_up;
+mod holds;
 mod indexes;
 mod limits;
 mod looking;
