@@ -2,8 +2,9 @@
 //! background. And which holds may last longer than [`BUDGET_MICROS`], with the reason.
 //!
 //! A case is a line of commands with ` ; ` between them, of which the last is measured. `! ` before a command says that
-//! it is refused, `? ` that it may be, `10 x ` that it is sent so many times, with `^` for the number. `<10 :a%>` stands for `a0 a1 ... a9`, `<10,:a%>` for the
-//! same with commas, `<10*:a>` for the same without anything between; `<dump:key>` for what DUMP answers, and
+//! it is refused, `? ` that it may be, `10 x ` that it is sent so many times, with `^` for the number. `<10 :a%>`
+//! stands for `a0 a1 ... a9`, `<10,:a%>` for the same with commas, `<10*:a>` for the same without anything between;
+//! `<dump:key>` for what DUMP answers, and
 //! `<json:Name>` for the string of this name in the reply before.
 
 /// Microseconds that shards may be held without a reason.

@@ -255,8 +255,8 @@ impl<S: Read + Write> Client<S> {
     }
 }
 
-/// What a case held, by holder: the longest hold in microseconds, and how many were longer than [`BUDGET_MICROS`], in whole
-/// octaves.
+/// What a case held, by holder: the longest hold in microseconds, and how many were longer than [`BUDGET_MICROS`], in
+/// whole octaves.
 pub(crate) type Held = BTreeMap<String, (u64, u64)>;
 
 /// Carries out a case on a connection of its own; `watcher` forgets the holds before the command that matters and tells

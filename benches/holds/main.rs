@@ -1,9 +1,9 @@
 //! How long every command, and everything that works in the background, holds shards at a million elements.
 //!
 //! `cargo run --release --example holds -- --rounds 3 --only hgetall`; every flag may be left out. Each case of
-//! [`calls`] is run so many times. Of its longest holds the shortest counts, because a thread that the system interrupts
-//! holds its shards meanwhile; of the cases of one holder the worst. Ends with 1 if a holder without a reason in
-//! [`calls::EXCEPTIONS`] exceeds the budget.
+//! [`calls`] is run so many times. Of its longest holds the shortest counts, because a thread that the system
+//! interrupts holds its shards meanwhile; of the cases of one holder the worst. Ends with 1 if a holder without a
+//! reason in [`calls::EXCEPTIONS`] exceeds the budget.
 
 // A bench measures real time, as no other part may.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used)]
