@@ -24,6 +24,11 @@ pub trait UnitOfWork {
     /// Why not. Nothing was changed, and nothing is shown of the shards.
     fn admit(&self, engine: &Engine, locked: &Locked<'_>) -> Result<(), NotNow>;
 
+    /// What the hold is counted for, if it is none of a command: those measure themselves.
+    fn holder(&self) -> Option<Holder> {
+        None
+    }
+
     /// Does the work.
     fn run(&mut self, tx: &mut Tx<'_>) -> Self::Done;
 
@@ -61,7 +66,7 @@ impl<T, F: FnMut(&mut Tx<'_>) -> T> UnitOfWork for Job<'_, F> {
             Over::Reading(hashes) => (hashes, Mode::Read),
             Over::Shard(_) | Over::Everything => (&[][..], Mode::Write),
         };
-        let locked = match (self.over, hashes) {
+        match (self.over, hashes) {
             (Over::Shard(shard), _) if reach.is_first() => store.lock_shard(shard, mode, now),
             (Over::Hashes(_) | Over::Reading(_), [hash]) if reach.is_first() => {
                 store.lock_one(*hash, mode, now)
@@ -71,8 +76,11 @@ impl<T, F: FnMut(&mut Tx<'_>) -> T> UnitOfWork for Job<'_, F> {
             }
             // A shard whose job turned out to need others is held with all of them.
             _ => store.lock_all(Mode::Write, now),
-        };
-        locked.timed(self.holder)
+        }
+    }
+
+    fn holder(&self) -> Option<Holder> {
+        Some(self.holder)
     }
 
     fn admit(&self, engine: &Engine, _locked: &Locked<'_>) -> Result<(), NotNow> {
@@ -105,6 +113,8 @@ impl Engine {
                 shown::back_to(seen);
                 return Err(reason);
             }
+            // Dropped after the shards are given back.
+            let _timer = unit.holder().map(|holder| self.store.holds.timer(holder));
             let mut tx = Tx::new(self, locked, db, record);
             let done = unit.run(&mut tx);
             if reach.exceeded(&mut tx) {

@@ -123,6 +123,11 @@ impl HoldsByHolder {
     pub fn of(&self, holder: Holder) -> &Holds {
         &self.0[holder as usize]
     }
+
+    /// Measures a hold that begins now.
+    pub fn timer(&self, holder: Holder) -> Timer<'_> {
+        Timer { holds: self.of(holder), begun: nanos() }
+    }
 }
 
 fn nanos() -> u64 {
@@ -130,15 +135,9 @@ fn nanos() -> u64 {
 }
 
 /// Measures a hold from when it is made to when it is dropped.
-pub(super) struct Timer<'a> {
+pub struct Timer<'a> {
     holds: &'a Holds,
     begun: u64,
-}
-
-impl<'a> Timer<'a> {
-    pub(super) fn new(holds: &'a Holds) -> Self {
-        Self { holds, begun: nanos() }
-    }
 }
 
 impl Drop for Timer<'_> {

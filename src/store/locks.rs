@@ -8,6 +8,7 @@ use super::{Entry, Store, gate, shown};
 use dashmap::{RwLockReadGuard, RwLockWriteGuard};
 use smallvec::SmallVec;
 use std::cell::Cell;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Shared or exclusive.
@@ -67,8 +68,6 @@ pub(super) struct Garbage(pub(super) Vec<Entry>);
 pub struct Locked<'a> {
     pub(super) store: &'a Store,
     held: Held<'a>,
-    /// Measures how long they are held.
-    timer: Option<Timer<'a>>,
     /// What was removed and may be large. It is freed after the locks are given back, so that nobody waits for it.
     pub(super) garbage: Option<Box<Garbage>>,
     /// What takes the changes back, while they are recorded.
@@ -81,6 +80,26 @@ pub struct Locked<'a> {
     pub now: u64,
     /// Whether reads leave the access clock alone (CLIENT NO-TOUCH, OBJECT, the cycles).
     pub no_touch: bool,
+}
+
+/// Locked shards, and a measure of how long they are held. Its fields are dropped in their order.
+pub struct Timed<'a> {
+    locked: Locked<'a>,
+    _timer: Timer<'a>,
+}
+
+impl<'a> Deref for Timed<'a> {
+    type Target = Locked<'a>;
+
+    fn deref(&self) -> &Locked<'a> {
+        &self.locked
+    }
+}
+
+impl DerefMut for Timed<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.locked
+    }
 }
 
 thread_local! {
@@ -142,17 +161,7 @@ impl Store {
     #[inline]
     fn locked<'a>(&'a self, held: Held<'a>, noted: Classes, now: u64) -> Locked<'a> {
         let changed = Classes::NONE;
-        Locked {
-            store: self,
-            held,
-            timer: None,
-            garbage: None,
-            undo: None,
-            changed,
-            noted,
-            now,
-            no_touch: false,
-        }
+        Locked { store: self, held, garbage: None, undo: None, changed, noted, now, no_touch: false }
     }
 
     /// Notes that this thread is shown what was changed about the class of a hash, whose shard is locked.
@@ -214,10 +223,9 @@ impl Store {
 
 impl<'a> Locked<'a> {
     /// Has it be measured how long the shards are held.
-    #[must_use]
-    pub fn timed(mut self, holder: Holder) -> Self {
-        self.timer = Some(Timer::new(self.store.holds.of(holder)));
-        self
+    pub fn timed(self, holder: Holder) -> Timed<'a> {
+        let timer = self.store.holds.timer(holder);
+        Timed { locked: self, _timer: timer }
     }
 
     /// The store.
