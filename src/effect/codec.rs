@@ -24,6 +24,12 @@ pub enum EffectError {
 }
 
 pub(super) fn put_head(out: &mut Vec<u8>, opcode: u8, space: u32, key: &[u8]) {
+    // Nearly all numbers and lengths are one byte of a varint.
+    if space < 0x80 && key.len() < 0x80 {
+        out.extend_from_slice(&[opcode, space as u8, key.len() as u8]);
+        out.extend_from_slice(key);
+        return;
+    }
     out.push(opcode);
     put_varint_to(out, space as usize);
     put_part(out, key);

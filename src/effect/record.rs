@@ -39,7 +39,8 @@
 use super::any::Effect;
 use super::codec::{EffectError, Reader, put_head, put_head_until};
 use super::own::{SYSTEM, TOKENS};
-use super::{hash, item, stream, string, structural};
+use super::string::{self, StringChange};
+use super::{hash, item, stream, structural};
 use crate::value::bits::BitOp;
 use crate::value::packed::{put_part, put_varint_to};
 
@@ -47,6 +48,16 @@ impl Effect<'_> {
     /// Appends the effect's bytes.
     #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
+        if let Self::String { db, key, change: StringChange::Set { value, expire: None } } = *self {
+            // The most common one, and the shortest way.
+            put_head(out, 1, db, key);
+            put_part(out, value);
+        } else {
+            self.encode_any(out);
+        }
+    }
+
+    fn encode_any(&self, out: &mut Vec<u8>) {
         match *self {
             Self::String { db, key, ref change } => change.encode(db, key, out),
             Self::Delete { db, key } => put_head(out, 4, db, key),

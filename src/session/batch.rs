@@ -3,7 +3,7 @@
 
 use super::call::Call;
 use super::gate::{self, ENDING_MILLIS, Verdict};
-use super::locks::{self, Ahead, Assumed};
+use super::locks::{self, Assumed};
 use super::worker::{Progress, Stop, Worker};
 use crate::command::{Client, Command, HEAVY_BYTES, Queued, flag};
 use crate::env::Instant;
@@ -70,20 +70,11 @@ impl Worker {
                 at += count;
                 // The clock was read when the command before it ended.
                 let now = turn_now + clock.saturating_sub(turn_begun) / 1_000_000;
-                let mut apart = if client.reply_mode == ReplyMode::On { None } else { out.apart() };
-                let stop = self.step(
-                    client,
-                    commands[i],
-                    self.hashes[i].and_then(|only| Ahead::of(only, self.assumed)),
-                    these,
-                    now,
-                    &mut clock,
-                    apart.as_mut().unwrap_or(out),
-                );
-                if let Some(mut apart) = apart {
-                    out.set_proto(apart.proto());
-                    out.append(apart.take());
-                }
+                let stop = if client.reply_mode == ReplyMode::On {
+                    self.step(client, commands[i], i, these, now, &mut clock, out)
+                } else {
+                    self.step_unheard(client, commands[i], i, these, now, &mut clock, out)
+                };
                 if self.server.engine.store.has_ready() {
                     self.serve_ready();
                     // The next command did not take that long.
@@ -134,12 +125,36 @@ impl Worker {
         store.prefetch(self.hashes.iter().flatten().map(|only| (only.at.hash, only.at.space)));
     }
 
+    /// A step whose reply the client may not want. Where replies have a limit, it is written apart.
+    #[cold]
     #[allow(clippy::too_many_arguments)]
+    fn step_unheard(
+        &mut self,
+        client: &mut Client,
+        found: Result<&'static Command, ()>,
+        ahead: usize,
+        args: &[&[u8]],
+        now: u64,
+        clock: &mut u64,
+        out: &mut Reply,
+    ) -> Option<Stop> {
+        let Some(mut apart) = out.apart() else {
+            return self.step(client, found, ahead, args, now, clock, out);
+        };
+        let stop = self.step(client, found, ahead, args, now, clock, &mut apart);
+        out.set_proto(apart.proto());
+        out.append(apart.take());
+        stop
+    }
+
+    /// Runs one command, or queues it, or says why it does not run yet. Inlined where nearly every step is made.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments, clippy::inline_always)]
     fn step(
         &mut self,
         client: &mut Client,
         found: Result<&'static Command, ()>,
-        ahead: Option<Ahead>,
+        ahead: usize,
         args: &[&[u8]],
         now: u64,
         clock: &mut u64,
@@ -178,7 +193,7 @@ impl Worker {
         if command.has(flag::LONG | flag::HEAVY | flag::SESSION) && takes_long(client, command, args) {
             return Some(Stop::Long);
         }
-        self.execute(client, command, args, ahead, now, clock, out);
+        self.execute(client, command, args, Some(ahead), now, clock, out);
         if std::mem::take(&mut client.postponed) {
             return Some(Stop::Paused(Instant::from_nanos(*clock).after_ms(ENDING_MILLIS)));
         }

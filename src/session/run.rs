@@ -46,7 +46,9 @@ impl UnitOfWork for OneCommand<'_> {
 
     #[inline]
     fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
-        self.clears = engine.store.clears();
+        if self.call.command.has(flag::WHOLE) {
+            self.clears = engine.store.clears();
+        }
         let db = self.client.db;
         let mode = if is_write(self.call.command) { Mode::Write } else { Mode::Read };
         let ahead = self.ahead.filter(|ahead| reach.is_first() && ahead.is_of(db));
@@ -122,7 +124,7 @@ impl Worker {
         client: &mut Client,
         command: &'static Command,
         args: &[&[u8]],
-        ahead: Option<Ahead>,
+        ahead: Option<usize>,
         now: u64,
         clock: &mut u64,
         out: &mut Reply,
@@ -152,8 +154,8 @@ impl Worker {
         self.show(client, command, args);
     }
 
-    /// Runs a command as a transaction. Its reply is written, or an error returned. Nearly every call comes from
-    /// [`Worker::execute`], where it is inlined.
+    /// Runs a command as a transaction. `ahead` is its place among those whose keys were looked up ahead, if they were.
+    /// Its reply is written, or an error returned. Nearly every call comes from [`Worker::execute`], where it is inlined.
     #[inline(always)]
     #[allow(clippy::inline_always)]
     pub(super) fn transact(
@@ -161,11 +163,13 @@ impl Worker {
         client: &mut Client,
         command: &'static Command,
         args: &[&[u8]],
-        ahead: Option<Ahead>,
+        ahead: Option<usize>,
         now: u64,
         out: &mut Reply,
     ) -> Result<(), Fail> {
         let server = &*self.server;
+        let only = ahead.and_then(|at| self.hashes.get(at).copied().flatten());
+        let ahead = only.and_then(|only| Ahead::of(only, self.assumed));
         let mut unit = OneCommand {
             call: Call::new(command, args),
             ahead,
