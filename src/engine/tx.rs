@@ -13,7 +13,7 @@ use std::cell::Cell;
 /// More than an effect takes beside the keys and values in it.
 pub const EFFECT_BYTES: usize = 64;
 
-/// A unit of work's view of the store, which [`Engine::transact`] makes. It ends with [`Tx::commit`], which appends
+/// A unit of work's view of the store, which [`Engine::transact`] makes. It ends with its commit, which appends
 /// what happened to the log while the shards are still locked.
 pub struct Tx<'a> {
     pub(super) engine: &'a Engine,

@@ -155,7 +155,8 @@ impl Worker {
     }
 
     /// Runs a command as a transaction. `ahead` is its place among those whose keys were looked up ahead, if they were.
-    /// Its reply is written, or an error returned. Nearly every call comes from [`Worker::execute`], where it is inlined.
+    /// Its reply is written, or an error returned. Nearly every call comes from [`Worker::execute`], where it is
+    /// inlined.
     #[inline(always)]
     #[allow(clippy::inline_always)]
     pub(super) fn transact(

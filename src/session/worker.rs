@@ -42,7 +42,8 @@ pub struct Progress {
     pub stop: Option<Stop>,
     /// Whether a command changed something.
     pub wrote: bool,
-    /// The log's position up to which the replies show it; [`shown::EVERYTHING`] for all that it has.
+    /// The log's position up to which the replies show it; [`EVERYTHING`](crate::store::shown::EVERYTHING) for all that
+    /// it has.
     pub shows: Lsn,
 }
 
