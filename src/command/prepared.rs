@@ -3,6 +3,7 @@
 
 use super::{Cx, Fail, Preparation, Prepared, Reading, eq};
 use crate::engine::Tables;
+use crate::store::holds::outside;
 use std::any::Any;
 
 /// Requests with fewer bytes are read under the locks: that takes no longer than it takes to keep what was read.
@@ -16,7 +17,8 @@ pub(super) fn ahead<T: 'static>(
 ) -> Option<Box<dyn Any>> {
     let bytes: usize = args.iter().map(|arg| arg.len()).sum();
     let is_relative = |arg: &&[u8]| eq(arg, "EX") || eq(arg, "PX");
-    (bytes >= SHORT && !args.iter().any(is_relative)).then(|| Box::new(read(with, args)) as Box<dyn Any>)
+    (bytes >= SHORT && !args.iter().any(is_relative))
+        .then(|| Box::new(outside(|| read(with, args))) as Box<dyn Any>)
 }
 
 impl Prepared {

@@ -113,15 +113,18 @@ impl Engine {
                 shown::back_to(seen);
                 return Err(reason);
             }
-            // Dropped after the shards are given back.
-            let _timer = unit.holder().map(|holder| self.store.holds.timer(holder));
+            let timer = unit.holder().map(|holder| self.store.holds.timer(holder));
             let mut tx = Tx::new(self, locked, db, record);
             let done = unit.run(&mut tx);
             if reach.exceeded(&mut tx) {
                 unit.undone();
                 continue;
             }
+            // What was removed is freed when the hold is over.
+            let garbage = timer.as_ref().and_then(|_| tx.locked.take_garbage());
             tx.commit();
+            drop(timer);
+            drop(garbage);
             return Ok(done);
         }
     }

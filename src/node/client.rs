@@ -340,8 +340,8 @@ impl<C: Sync> Parked<C> {
     pub fn is_held_up(&self) -> bool {
         match self.handle.blocked.load(Acquire) {
             state::PAUSED => true,
-            // Its command is being run again for another of its keys.
-            state::SERVED => !self.held_up.lock().is_empty(),
+            // Its command is or was run again for another of its keys.
+            state::WAITING | state::SERVED => !self.held_up.lock().is_empty(),
             _ => false,
         }
     }

@@ -64,15 +64,18 @@ impl Connection {
         self.shared.client.wait_bytes.store(parked.memory(), Relaxed);
         parked.park(&engine.store, client);
         let goes_on = self.wait_parked(&parked).await;
+        let many = parked.lines() > LINES;
+        if many {
+            local.flush(&self.shared);
+        }
         // Those behind it in the lines in which a pause held it up have their turn, which its own is over for.
         if parked.go_on(&engine.store) {
             local.worker.borrow_mut().serve_ready();
         }
-        if parked.lines() <= LINES {
-            parked.leave(&engine.store, 0..parked.lines());
-        } else {
-            local.flush(&self.shared);
+        if many {
             self.sending(leave_lines(&local, &parked)).await;
+        } else {
+            parked.leave(&engine.store, 0..parked.lines());
         }
         goes_on
     }

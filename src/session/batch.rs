@@ -10,6 +10,7 @@ use crate::env::Instant;
 use crate::env::memory::class_bytes;
 use crate::node::{Kill, ReplyMode};
 use crate::resp::{Batch, Reply};
+use crate::store::holds::take_waited;
 use crate::store::shown;
 use smallvec::SmallVec;
 use std::sync::atomic::Ordering::Relaxed;
@@ -77,8 +78,9 @@ impl Worker {
                 };
                 if self.server.engine.store.has_ready() {
                     self.serve_ready();
-                    // The next command did not take that long.
+                    // The next command did not take that long, nor wait for what this waited for.
                     clock = self.server.engine.clock.monotonic_nanos();
+                    take_waited();
                 }
                 let spent = clock >= turn_end || out.len() - begun > TURN_BYTES;
                 if let Some(stop) = stop.or(spent.then_some(Stop::Yield)) {

@@ -3,7 +3,6 @@
 use crate::command::{Command, Prepared, Reading, flag};
 use crate::config::Settings;
 use crate::engine::{Engine, Tables};
-use crate::store::holds::outside;
 
 /// One command to run with its arguments.
 pub(super) struct Call<'a> {
@@ -26,7 +25,7 @@ impl<'a> Call<'a> {
             && !self.prepared.as_ref().is_some_and(|read| read.is_current(&engine.tables))
         {
             let with = Reading { tables: &engine.tables, settings, now };
-            self.prepared = outside(|| Prepared::read(how, &with, self.args));
+            self.prepared = Prepared::read(how, &with, self.args);
         }
     }
 

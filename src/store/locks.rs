@@ -62,7 +62,7 @@ enum Held<'a> {
 
 /// Entries that were removed.
 #[derive(Default)]
-pub(super) struct Garbage(pub(super) Vec<Entry>);
+pub struct Garbage(pub(super) Vec<Entry>);
 
 /// Locked shards and the time at which they are looked at. All lookups of commands go through this.
 pub struct Locked<'a> {
@@ -82,10 +82,18 @@ pub struct Locked<'a> {
     pub no_touch: bool,
 }
 
-/// Locked shards, and a measure of how long they are held. Its fields are dropped in their order.
+/// Locked shards, and a measure of how long they are held. Its fields are dropped in their order: freeing what was
+/// removed is no part of the hold.
 pub struct Timed<'a> {
     locked: Locked<'a>,
     _timer: Timer<'a>,
+    garbage: Option<Box<Garbage>>,
+}
+
+impl Drop for Timed<'_> {
+    fn drop(&mut self) {
+        self.garbage = self.locked.take_garbage();
+    }
 }
 
 impl<'a> Deref for Timed<'a> {
@@ -225,7 +233,7 @@ impl<'a> Locked<'a> {
     /// Has it be measured how long the shards are held.
     pub fn timed(self, holder: Holder) -> Timed<'a> {
         let timer = self.store.holds.timer(holder);
-        Timed { locked: self, _timer: timer }
+        Timed { locked: self, _timer: timer, garbage: None }
     }
 
     /// The store.
@@ -257,6 +265,11 @@ impl<'a> Locked<'a> {
         self.held = Held::Many(guards);
         self.noted = Classes::NONE;
         true
+    }
+
+    /// What was removed and may be large, to be freed once the shards are given back.
+    pub fn take_garbage(&mut self) -> Option<Box<Garbage>> {
+        self.garbage.take()
     }
 
     /// Frees an entry that was removed from a shard, at once if it is small. The reader of an image gets it, if it is

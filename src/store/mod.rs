@@ -37,7 +37,7 @@ use entry::Deadlines;
 pub use entry::{Entry, Kind};
 pub use holds::{Holder, Holds, HoldsByHolder};
 pub use image::{Owner, Piece, ShardImage, key_effects};
-pub use locks::{Locked, Mode, Timed};
+pub use locks::{Garbage, Locked, Mode, Timed};
 pub use object::{Object, ValueRef};
 pub use partitions::{Visit, walk_order};
 pub use scan::{POSITION_BITS, ScanStep, cursor_of, position_of};

@@ -291,8 +291,8 @@ fn a_checkpoint_of_a_large_hash_takes_little_over_the_data() {
 #[test]
 fn large_bodies_are_read_one_at_a_time() {
     const CLIENTS: usize = 12;
-    /// What a request in JSON takes while it is read, for each of its bytes.
-    const TREE: usize = 32;
+    /// What a request in JSON takes while it is read, for each of its bytes: an object of one member takes 500 bytes.
+    const TREE: usize = 64;
     // The allocator keeps the pages of a thread that has ended for some seconds, in one of its arenas.
     let arenas = 4 * std::thread::available_parallelism().unwrap().get();
     let server = start(&[]);

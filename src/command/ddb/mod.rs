@@ -8,6 +8,7 @@ use super::spec::*;
 use super::{Cx, Fail, HEAVY_BYTES, Outcome, Preparation, Reading};
 use crate::aws::{self, AwsError, Call, Memory, Operation};
 use crate::engine::Tables;
+use crate::store::holds::outside;
 use parking_lot::Mutex;
 use std::any::Any;
 
@@ -83,7 +84,7 @@ const AHEAD: Preparation = Preparation { read: read_ahead, keys: Some(keys_of) }
 fn read_ahead(with: &Reading<'_>, args: &[&[u8]]) -> Option<Box<dyn Any>> {
     let [_, name, body] = args else { return None };
     let operation = Operation::of(name)?;
-    Some(Box::new(read(operation, body, with.tables)))
+    Some(Box::new(outside(|| read(operation, body, with.tables))))
 }
 
 /// Reads a request. No shard is held: a long one waits for its turn.

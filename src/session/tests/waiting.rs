@@ -2,7 +2,7 @@
 
 use crate::command::testing::{Harness, args_of, show};
 use crate::command::{Client, Parked};
-use crate::node::ClientHandle;
+use crate::node::{ClientHandle, Slot};
 use crate::resp::{Batch, Decoder, Limits, Proto, Reply, ReplyDecoder};
 use crate::session::{Stop, Worker};
 use std::sync::Arc;
@@ -141,4 +141,26 @@ fn a_change_that_comes_before_the_client_is_parked_is_not_missed() {
     worker.serve_ready();
     assert_eq!(served(&h, &parked).unwrap(), r#"[["s" [["1-1" ["f" "v"]]]]]"#);
     assert_eq!(h.run("XPENDING s g"), r#"[:1 "1-1" "1-1" [["me" "1"]]]"#);
+}
+
+/// A pause holds a client up for one of its keys. That is not forgotten when its command is run for another one.
+#[test]
+fn who_is_held_up_for_a_key_stays_so_whatever_becomes_of_another() {
+    let h = Harness::new();
+    let parked = wait(&h, 1, "XREAD BLOCK 0 STREAMS a b $ $");
+    let take = |number| {
+        let mut slot = parked.claim(number).unwrap();
+        let Slot::Waiting(client) = std::mem::replace(&mut *slot, Slot::Gone) else { panic!("it waits") };
+        (slot, client)
+    };
+    assert!(!parked.is_held_up());
+    let (slot, client) = take(0);
+    parked.hold_up(slot, client, 0);
+    assert!(parked.is_held_up());
+    let (slot, client) = take(1);
+    assert!(parked.is_held_up());
+    parked.wait_on(slot, client);
+    assert!(parked.is_held_up());
+    assert!(parked.go_on(&h.server.engine.store));
+    assert!(!parked.is_held_up() && !parked.go_on(&h.server.engine.store));
 }
