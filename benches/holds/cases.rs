@@ -1,6 +1,7 @@
 //! Carries out the cases of [`calls`](super::calls) on a server.
 
-use super::calls::{BUDGET_MICROS, Done};
+use super::jobs::Done;
+use super::reasons::BUDGET_MICROS;
 use itemory::text::split_words;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};

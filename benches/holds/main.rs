@@ -1,24 +1,29 @@
 //! How long every command, and everything that works in the background, holds shards at a million elements.
 //!
 //! `cargo run --release --example holds -- --rounds 3 --only hgetall`; every flag may be left out. Each case of
-//! [`calls`] is run so many times. Of its longest holds the shortest counts, because a thread that the system
-//! interrupts holds its shards meanwhile; of the cases of one holder the worst. Ends with 1 if a holder without a
-//! reason in [`calls::EXCEPTIONS`] exceeds the budget.
+//! [`calls`] and [`jobs`] is run so many times. Of its longest holds the shortest counts, because a thread that the
+//! system interrupts holds its shards meanwhile; of the cases of one holder the worst. Ends with 1 if a holder without
+//! a reason in [`reasons::EXCEPTIONS`] exceeds the budget.
 
 // A bench measures real time, as no other part may.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used)]
 
-#[allow(dead_code, reason = "the tests use the rest")]
 mod calls;
 mod cases;
+#[allow(dead_code, reason = "the tests use the rest")]
+mod jobs;
+#[allow(dead_code, reason = "the tests use the rest")]
+mod reasons;
 
-use calls::{BUDGET_MICROS, CALLS, EXCEPTIONS, JOBS, LOADS};
+use calls::{CALLS, LOADS};
 use cases::{Answer, Client, Held, Scale, is_done, run_case};
 use itemory::command::Server;
 use itemory::config::{Config, LogLevel, ProtectedAction, Settings};
 use itemory::engine::Engine;
 use itemory::env::{Clock, OsDisk};
 use itemory::server;
+use jobs::JOBS;
+use reasons::{BUDGET_MICROS, EXCEPTIONS};
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
 use std::path::Path;

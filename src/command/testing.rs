@@ -33,7 +33,12 @@ mod harness {
 
         /// The same with settings that cannot change while a server runs.
         pub(crate) fn with(settings: Settings) -> Self {
-            let engine = Arc::new(Engine::in_memory(16, 16, Clock::manual(START)));
+            Self::on(Clock::manual(START), settings)
+        }
+
+        /// The same with another clock.
+        pub(crate) fn on(clock: Clock, settings: Settings) -> Self {
+            let engine = Arc::new(Engine::in_memory(16, 16, clock));
             let server = Arc::new(Server::new(engine, Arc::new(Config::new(settings, None))));
             let mut harness =
                 Self { worker: Worker::new(Arc::clone(&server), 0), server, clients: Vec::new() };

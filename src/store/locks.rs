@@ -1,6 +1,6 @@
 //! Locks over shards: one, several, or all; and lookups under them.
 
-use super::holds::{self, Holder, Timer};
+use super::holds;
 use super::raw_table::{self, Raw};
 use super::shown::Classes;
 use super::undo::Undo;
@@ -8,7 +8,6 @@ use super::{Entry, Store, gate, shown};
 use dashmap::{RwLockReadGuard, RwLockWriteGuard};
 use smallvec::SmallVec;
 use std::cell::Cell;
-use std::ops::{Deref, DerefMut};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Shared or exclusive.
@@ -80,34 +79,6 @@ pub struct Locked<'a> {
     pub now: u64,
     /// Whether reads leave the access clock alone (CLIENT NO-TOUCH, OBJECT, the cycles).
     pub no_touch: bool,
-}
-
-/// Locked shards, and a measure of how long they are held. Its fields are dropped in their order: freeing what was
-/// removed is no part of the hold.
-pub struct Timed<'a> {
-    locked: Locked<'a>,
-    _timer: Timer<'a>,
-    garbage: Option<Box<Garbage>>,
-}
-
-impl Drop for Timed<'_> {
-    fn drop(&mut self) {
-        self.garbage = self.locked.take_garbage();
-    }
-}
-
-impl<'a> Deref for Timed<'a> {
-    type Target = Locked<'a>;
-
-    fn deref(&self) -> &Locked<'a> {
-        &self.locked
-    }
-}
-
-impl DerefMut for Timed<'_> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.locked
-    }
 }
 
 thread_local! {
@@ -230,12 +201,6 @@ impl Store {
 }
 
 impl<'a> Locked<'a> {
-    /// Has it be measured how long the shards are held.
-    pub fn timed(self, holder: Holder) -> Timed<'a> {
-        let timer = self.store.holds.timer(holder);
-        Timed { locked: self, _timer: timer, garbage: None }
-    }
-
     /// The store.
     pub fn store(&self) -> &'a Store {
         self.store

@@ -2,17 +2,22 @@
 //! and the page for operators says what it says.
 
 #[path = "../../benches/holds/calls.rs"]
-#[allow(dead_code, reason = "the bench uses all of it")]
 mod calls;
 #[path = "../../benches/holds/cases.rs"]
 #[allow(dead_code, reason = "the bench uses all of it")]
 mod cases;
+#[path = "../../benches/holds/jobs.rs"]
+mod jobs;
+#[path = "../../benches/holds/reasons.rs"]
+mod reasons;
 
 use crate::harness::Server;
-use calls::{CALLS, EXCEPTIONS, JOBS, LOADS, NOT_CALLED};
+use calls::{CALLS, LOADS};
 use cases::{Answer, Client, Scale, commands, is_done, run_case, stripped, words};
 use itemory::command::Registry;
 use itemory::store::Holder;
+use jobs::JOBS;
+use reasons::{EXCEPTIONS, NOT_CALLED};
 use std::collections::BTreeSet;
 use std::net::TcpStream;
 
@@ -67,7 +72,7 @@ fn long_holds_have_reasons_that_the_page_for_operators_gives_too() {
             format!("| {} | {reason} |", names.join(", "))
         })
         .collect();
-    assert_eq!(rows, expected, "docs/operations.md and benches/holds/calls.rs differ");
+    assert_eq!(rows, expected, "docs/operations.md and benches/holds/reasons.rs differ");
     let mut known = all_commands();
     known.extend(Holder::ALL.map(Holder::name));
     let mut seen = BTreeSet::new();

@@ -75,22 +75,6 @@ fn long_holds_are_shown_by_what_held_the_shards() {
     assert_eq!(client.run("LATENCY HOLDS hgetall exec").to_string(), "[]");
 }
 
-/// A transaction that sleeps holds its shards; one that waits for them meanwhile does not.
-#[test]
-fn waiting_for_shards_is_no_hold_of_a_transaction() {
-    let server = Server::start(&["--enable-debug-command", "yes", "--io-threads", "2"]);
-    let (mut holds, mut waits, mut looks) = (server.client(), server.client(), server.client());
-    holds.send_raw(b"MULTI\r\nSET key 1\r\nDEBUG SLEEP 2\r\nEXEC\r\n").unwrap();
-    std::thread::sleep(Duration::from_millis(300));
-    waits.send_raw(b"MULTI\r\nSET key 2\r\nEXEC\r\n").unwrap();
-    for (client, replies) in [(&mut holds, 4), (&mut waits, 3)] {
-        (0..replies).for_each(|_| assert!(!client.read().is_error()));
-    }
-    let info = until(&mut looks, "INFO holdstats", "hold_exec:");
-    let long = ["1073741:1", "2147483:1"].map(|size| info.matches(size).count());
-    assert_eq!(long.iter().sum::<usize>(), 1, "{info}");
-}
-
 #[test]
 fn slow_background_work_is_a_latency_event() {
     let flags =

@@ -3,6 +3,7 @@
 mod ahead;
 mod clocks;
 mod ending;
+mod holds;
 mod reloads;
 mod shown;
 mod waiting;

@@ -1,0 +1,69 @@
+//! Which holds may be long, with the reason, and which commands are not measured.
+
+/// Microseconds that shards may be held without a reason.
+pub(crate) const BUDGET_MICROS: u64 = 2_000;
+
+/// Commands that are not called, and why.
+pub(crate) const NOT_CALLED: &[(&str, &str)] = &[
+    ("client|reply", "its reply may not come"),
+    ("monitor", "the connection gets what others do from there on"),
+    ("quit", "it ends the connection"),
+    ("shutdown", "it ends the server; nobody is served beside it"),
+];
+
+/// What may hold shards for longer, and why.
+pub(crate) const EXCEPTIONS: &[(&[&str], &str)] = &[
+    (
+        &["get", "getdel", "getex", "getrange", "substr"],
+        "The reply has all bytes that were asked for, as of one moment.",
+    ),
+    (
+        &["hgetall", "hkeys", "hvals", "hrandfield", "hscan"],
+        "The reply has all fields that were asked for, as of one moment; HSCAN with a small COUNT splits the work.",
+    ),
+    (
+        &["xrange", "xrevrange", "xread", "xreadgroup", "xinfo|stream"],
+        "The reply has all entries that were asked for, as of one moment; COUNT splits the work. What is pending XREADGROUP looks up entry by entry, which takes 2 s for a million.",
+    ),
+    (
+        &["item.query", "ddb|query"],
+        "A page of one partition, or a figure about it, is of one moment; LIMIT splits the work, and so does `item-max-page-size`.",
+    ),
+    (
+        &["bitcount", "bitop", "digest", "lcs", "delex", "delifeq"],
+        "All bytes of the strings are read as of one moment.",
+    ),
+    (
+        &["set", "setex", "psetex", "setnx", "getset", "setrange"],
+        "A long value is copied into memory and into the log's record while its shard is held.",
+    ),
+    (
+        &["copy", "dump", "restore"],
+        "A large value is copied, written down or built as a whole, while its shard is held. RESTORE could build it before; it does not yet.",
+    ),
+    (&["xautoclaim", "xclaim", "xdel"], "A thousand entries named in one command change together."),
+    (
+        &["xgroup|delconsumer", "xgroup|destroy", "xpending"],
+        "All pending entries of a consumer or a group are gone through at once.",
+    ),
+    (&["exec"], "A transaction holds what its commands need until the last of them is done."),
+    (&["memory|usage"], "With SAMPLES 0 it measures every element of a value at once."),
+    (&["debug"], "A tool for tests; DIGEST, DIGEST-VALUE and OBJECT go through all elements at once."),
+    (
+        &["walk", "ddb|scan"],
+        "A page of a scan reads a partition without giving its shard back; LIMIT splits the work.",
+    ),
+    (
+        &["lifting"],
+        "It looks through a shard at a time for keys that fit the template, up to 25 ms; this could be done in pieces and is not yet.",
+    ),
+    (&["trimming"], "It removes up to 10000 records at a time, which takes 8 ms."),
+    (
+        &["expiry", "eviction", "indexing", "populating"],
+        "They work in small pieces. A few of thousands of holds took longer, up to 20 ms, with more threads at work than processors; whether all of these are threads that the system interrupted is not known.",
+    ),
+    (
+        &["checkpoint"],
+        "It reads in pieces. Beside commands that replace strings of 16 MB pieces of up to 37 ms were measured, while a million hashes become items up to 105 ms; why is not known yet.",
+    ),
+];

@@ -1,0 +1,41 @@
+//! Locked shards of which it is measured how long they are held.
+
+use super::holds::{Holder, Timer};
+use super::locks::{Garbage, Locked};
+use std::ops::{Deref, DerefMut};
+
+/// Locked shards, and a measure of how long they are held. Its fields are dropped in their order: freeing what was
+/// removed is no part of the hold.
+pub struct Timed<'a> {
+    locked: Locked<'a>,
+    _timer: Timer<'a>,
+    garbage: Option<Box<Garbage>>,
+}
+
+impl<'a> Locked<'a> {
+    /// Has it be measured how long the shards are held.
+    pub fn timed(self, holder: Holder) -> Timed<'a> {
+        let timer = self.store().holds.timer(holder);
+        Timed { locked: self, _timer: timer, garbage: None }
+    }
+}
+
+impl Drop for Timed<'_> {
+    fn drop(&mut self) {
+        self.garbage = self.locked.take_garbage();
+    }
+}
+
+impl<'a> Deref for Timed<'a> {
+    type Target = Locked<'a>;
+
+    fn deref(&self) -> &Locked<'a> {
+        &self.locked
+    }
+}
+
+impl DerefMut for Timed<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.locked
+    }
+}
