@@ -1,56 +1,16 @@
 //! Hands what was appended to the system, and makes it durable.
 
-use super::frame::FRAME_HEADER;
+use super::buffers::{Waiting, Writer};
 use super::front::{ACCEPTING, FAILED, FULL, Log};
-use super::store::{Record, RecordBatch, Records};
+use super::store::RecordBatch;
 use super::submitted::Submitted;
-use super::tail::Tail;
 use super::{LogError, Lsn};
-use parking_lot::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 /// A pending buffer that grew beyond this is given back after it was written.
 const KEEP_CAPACITY: usize = 4 << 20;
 /// A background sync that takes longer than this, in microseconds, counts as delayed.
 const DELAYED_MICROS: u64 = 1_000_000;
-
-/// What was taken out of the pending buffer and is being written, and where the store's log ends.
-#[derive(Debug)]
-pub(super) struct Writer {
-    /// Frames from the one behind `tail` up to `last`. Between calls there are some only if they could not be written.
-    bytes: Vec<u8>,
-    tail: Lsn,
-    last: Lsn,
-    chain: u32,
-}
-
-impl Writer {
-    pub(super) fn at(tail: Tail) -> Self {
-        Self { bytes: Vec::new(), tail: tail.lsn, last: tail.lsn, chain: tail.chain }
-    }
-
-    /// Drops the records up to `kept` from the front; returns their bytes.
-    fn drop_kept(&mut self, kept: Lsn) -> u64 {
-        let len = |record: &Record<'_>| FRAME_HEADER + record.payload.len();
-        let records = Records { left: &self.bytes };
-        let done: usize = records.take_while(|record| record.lsn <= kept).map(|record| len(&record)).sum();
-        self.bytes.drain(..done);
-        self.tail = kept;
-        done as u64
-    }
-}
-
-/// Since when records wait that were written and are not durable. Microseconds of the monotonic clock; 0 when none
-/// wait.
-#[derive(Debug, Default)]
-pub(super) struct Waiting {
-    /// Held while one of them and `written` are changed together.
-    changing: Mutex<()>,
-    /// The oldest record that the next sync covers.
-    next_sync: AtomicU64,
-    /// The oldest record that the running sync covers.
-    running_sync: AtomicU64,
-}
 
 impl Log {
     /// Hands everything up to `upto`, and what else is pending, to the operating system, on the calling thread. Returns

@@ -1,7 +1,6 @@
 //! What the log counts.
 
 use super::store::StoreStats;
-use super::submitted::SubmitStats;
 use super::{LogError, Lsn};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -41,6 +40,21 @@ pub struct LogStats {
     /// What was submitted, if the store takes batches and answers later. A sync is then what makes the watermark move,
     /// and takes as long as the oldest record of it has waited.
     pub submitted: Option<SubmitStats>,
+}
+
+/// Figures about what was submitted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SubmitStats {
+    /// Batches in flight.
+    pub batches: usize,
+    /// Bytes in flight.
+    pub bytes: usize,
+    /// Bytes that wait to be durable, those in flight included.
+    pub kept_bytes: u64,
+    /// How often the fate of batches was unknown or the store rejected one.
+    pub unknown: u64,
+    /// Whether the store is being asked where the log ends.
+    pub resolving: bool,
 }
 
 /// What is counted of syncs. Relaxed throughout: no figure says anything of another.

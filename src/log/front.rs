@@ -10,16 +10,15 @@
 //! and loaded with Acquire, so that who sees an LSN there also sees everything that led to it. The bytes themselves
 //! travel through the locks. `refusing` and the counters are hints and relaxed: a stale one costs one slow check.
 
-use super::commit::{Waiting, Writer};
+use super::buffers::{Padded, Pending, Waiting, Writer};
 use super::figures::{LogStats, SyncFigures};
 use super::frame::{FrameHeader, MAX_PAYLOAD, payload_checksum};
 use super::store::{LogReader, LogStore};
 use super::submitted::Submitted;
 use super::tail::Tail;
-use super::{FolderPlace, LogError, LogId, LogOptions, LogPlace, Lsn, OpenReport};
-use crate::env::{Clock, Disk};
+use super::{LogError, LogId, LogOptions, Lsn};
+use crate::env::Clock;
 use parking_lot::Mutex;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
@@ -67,11 +66,6 @@ pub struct Log {
     pub(super) submitted: Option<Submitted>,
 }
 
-/// Keeps its content on a cache line of its own, so that threads that use different fields do not disturb each other.
-#[derive(Debug, Default)]
-#[repr(align(64))]
-pub(super) struct Padded<T>(pub(super) T);
-
 /// Changed by every append, under the lock of `pending`.
 #[derive(Debug, Default)]
 struct Appended {
@@ -79,49 +73,7 @@ struct Appended {
     bytes: AtomicU64,
 }
 
-/// Frames that were appended and not yet handed to the store.
-#[derive(Debug)]
-pub(super) struct Pending {
-    pub(super) bytes: Vec<u8>,
-    pub(super) tail: Lsn,
-    pub(super) chain: u32,
-}
-
 impl Log {
-    /// Opens or creates the log in the folder `dir` and begins a new epoch. See [`super::FileLog::open`] for what is
-    /// refused.
-    pub fn open(
-        disk: Arc<dyn Disk>,
-        clock: Clock,
-        dir: &Path,
-        options: LogOptions,
-    ) -> Result<(Self, OpenReport), LogError> {
-        let (log, report) = Self::look(disk, clock, dir, options)?;
-        log.take_over()?;
-        Ok((log, report))
-    }
-
-    /// As [`Log::look_at`] for the folder `dir`.
-    pub fn look(
-        disk: Arc<dyn Disk>,
-        clock: Clock,
-        dir: &Path,
-        options: LogOptions,
-    ) -> Result<(Self, OpenReport), LogError> {
-        Self::look_at(&FolderPlace::new(disk, dir), clock, options)
-    }
-
-    /// Opens the log of a place to be read, and changes nothing there but for creating it. [`Log::take_over`] begins
-    /// the epoch, once nothing can refuse the start any more.
-    pub fn look_at(
-        place: &dyn LogPlace,
-        clock: Clock,
-        options: LogOptions,
-    ) -> Result<(Self, OpenReport), LogError> {
-        let (store, report) = place.look(&clock, options)?;
-        Ok((Self::read_only(store, clock, options), report))
-    }
-
     /// A log over any store; begins a new epoch, which fences all other writers. Where the disk is too full for that
     /// the log can be read, refuses writes, and [`Log::maintain`] tries again. A folder that cannot be measured counts
     /// as full.
@@ -131,7 +83,8 @@ impl Log {
         Ok(log)
     }
 
-    fn read_only(store: Arc<dyn LogStore>, clock: Clock, options: LogOptions) -> Self {
+    /// A log over any store that is only read as long as [`Log::take_over`] has not begun its epoch.
+    pub(super) fn read_only(store: Arc<dyn LogStore>, clock: Clock, options: LogOptions) -> Self {
         let (epoch, tail) = (NO_EPOCH, store.tail());
         let cause = "the log is only looked at".to_owned();
         let held = Some(LogError::Unavailable { what: "beginning an epoch".to_owned(), cause, full: false });

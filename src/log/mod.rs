@@ -14,9 +14,10 @@
 //! and checkpoints are, what keeps the records, at once or answering later, and what keeps the checkpoints. `file_log/`
 //! and `checkpoint/folder.rs` keep them in files, `simulated/` is a log service in memory for tests and benches.
 //! `frame.rs`, `segment.rs`, `mark.rs` and `manifest.rs` own the format (drawn there and in docs/log-format.md).
-//! `front.rs`, `commit.rs` and `reserve.rs` are the group commit, `submitted/` is the part of it for a store that
-//! answers later.
+//! `front.rs`, `open.rs`, `buffers.rs`, `commit.rs` and `reserve.rs` are the group commit, `submitted/` is the
+//! part of it for a store that answers later.
 
+mod buffers;
 pub mod check;
 pub mod checkpoint;
 mod commit;
@@ -28,6 +29,7 @@ mod frame;
 mod front;
 mod manifest;
 mod mark;
+mod open;
 mod options;
 mod place;
 mod read_ahead;
@@ -43,7 +45,7 @@ mod tail;
 mod tests;
 
 pub use error::LogError;
-pub use figures::LogStats;
+pub use figures::{LogStats, SubmitStats};
 pub use file_log::{FileLog, FolderPlace};
 pub use frame::LogId;
 pub use front::Log;
@@ -54,7 +56,6 @@ pub use scrub::{ScrubReport, scrub};
 pub use segment::{FORMAT_VERSION, HeaderFault, SegmentSummary, parse_segment};
 pub use store::{LogReader, LogStore, Piece, Record, RecordBatch, Records, Room, StoreStats};
 pub use submit::{News, Submission, Submit, Watcher};
-pub use submitted::SubmitStats;
 pub use tail::Tail;
 
 /// A log sequence number: 1 for a log's first record, one more for each record after it. 0 stands before all.

@@ -1,15 +1,13 @@
-//! Secondary indexes in CreateTable and UpdateTable, and what DescribeTable says of them.
+//! Secondary indexes in CreateTable and UpdateTable.
 
-use super::super::arn::ARN;
 use super::super::body::{Body, Violations};
 use super::super::error::{AwsError, ErrorKind};
-use super::super::json::Object;
-use super::create::{Defined, Keys, constrain_keys};
-use super::{Telling, throughput};
-use crate::engine::{Index, Table};
+use super::describe::used;
+use super::keys::{Defined, Keys, constrain_keys};
+use super::throughput;
+use crate::engine::Table;
 use crate::item::{IndexSchema, IndexStatus, Projection, TableSchema};
 use serde_json::Value;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// The most global indexes of a table, by AWS's quota.
 const MAX_GLOBALS: usize = 20;
@@ -134,18 +132,6 @@ fn check_globals(schema: &TableSchema) -> Result<(), AwsError> {
         )));
     }
     Ok(())
-}
-
-/// The names of all attributes that are keys of a table or its indexes, each once.
-fn used(schema: &TableSchema) -> Vec<&str> {
-    let mut used = Vec::new();
-    let indexes = schema.indexes.iter().flat_map(IndexSchema::attrs);
-    for attr in schema.keys.attrs().chain(indexes) {
-        if !used.contains(&attr.name.as_str()) {
-            used.push(attr.name.as_str());
-        }
-    }
-    used
 }
 
 /// Adds one index to a schema, after AWS's checks of it.
@@ -318,69 +304,4 @@ fn only_one() -> AwsError {
         ErrorKind::LimitExceeded,
         "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
     )
-}
-
-/// The definitions of all key attributes.
-pub(super) fn describe_attributes(schema: &TableSchema, object: &mut Object<'_>) {
-    let mut used = used(schema);
-    // AWS lists them by their names.
-    used.sort_unstable();
-    object.array("AttributeDefinitions", used, |name, out| {
-        let mut object = Object::begin(out);
-        object.text("AttributeName", name);
-        object.text("AttributeType", schema.declared_type(name).map_or("S", |declared| declared.tag()));
-        object.end();
-    });
-}
-
-/// The indexes of a table.
-pub(super) fn describe(table: &Table, telling: Telling<'_>, object: &mut Object<'_>) {
-    for (member, local) in [("LocalSecondaryIndexes", true), ("GlobalSecondaryIndexes", false)] {
-        let indexes: Vec<&Index> = table.indexes.iter().filter(|index| index.schema.local == local).collect();
-        if !indexes.is_empty() {
-            object.array(member, indexes, |index, out| describe_one(table, index, telling, out));
-        }
-    }
-}
-
-fn describe_one(table: &Table, index: &Index, telling: Telling<'_>, out: &mut Vec<u8>) {
-    let schema = &index.schema;
-    let mut object = Object::begin(out);
-    object.text("IndexName", &schema.name);
-    let roles = schema.pk.iter().map(|attr| (attr, "HASH"));
-    object.array(
-        "KeySchema",
-        roles.chain(schema.sk.iter().map(|attr| (attr, "RANGE"))),
-        |(attr, role), out| {
-            let mut object = Object::begin(out);
-            object.text("AttributeName", &attr.name);
-            object.text("KeyType", role);
-            object.end();
-        },
-    );
-    object.object("Projection", |object| {
-        object.text("ProjectionType", schema.projection.name());
-        if let Projection::Include(names) = &schema.projection {
-            object.array("NonKeyAttributes", names, |name, out| super::super::json::write_text(out, name));
-        }
-    });
-    if !schema.local {
-        let name = Some(schema.name.as_str());
-        let (creating, created) = (schema.status == IndexStatus::Creating, telling.created == name);
-        let status = if creating { "CREATING" } else { "ACTIVE" };
-        let status = (telling.index)(&schema.name).unwrap_or(status);
-        object.text("IndexStatus", status);
-        if creating || created {
-            // Entering items begins after the reply.
-            object.bool("Backfilling", !created);
-        }
-        let units_of = if created { &table.schema } else { telling.units_of };
-        throughput::describe(&table.schema, units_of, name, telling.now, &mut object);
-        let status = if telling.status == "ACTIVE" { status } else { "UPDATING" };
-        throughput::describe_wishes(&table.schema, name, status, &mut object);
-    }
-    object.int("IndexSizeBytes", index.counts.bytes.load(Relaxed));
-    object.int("ItemCount", index.counts.items.load(Relaxed));
-    object.text("IndexArn", &format!("{ARN}{}/index/{}", table.name, schema.name));
-    object.end();
 }

@@ -1,7 +1,10 @@
 //! Tables: their definition, settings, time to live and tags; and what there is to say of limits and endpoints.
 
+mod calls;
 mod create;
+mod describe;
 mod indexes;
+mod keys;
 mod settings;
 mod stream;
 mod tags;
@@ -9,28 +12,15 @@ mod throughput;
 mod ttl;
 mod update;
 
-use super::arn::ARN;
 use super::body::{Body, Violations};
-use super::error::{AwsError, ErrorKind};
+use super::error::AwsError;
 use super::json::Object;
 use super::{Call, Operation, shape};
-use crate::engine::{Table, Tables};
-use crate::item::TableSchema;
+use crate::engine::Tables;
 use crate::ops;
+use calls::{find, missing, said};
+use describe::{Telling, describe_table};
 use serde_json::{Map, Value};
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-
-fn missing(name: &str) -> AwsError {
-    AwsError::new(
-        ErrorKind::ResourceNotFound,
-        format!("Requested resource not found: Table: {name} not found"),
-    )
-}
-
-fn find(tables: &Tables, name: &str) -> Result<Arc<Table>, AwsError> {
-    tables.get(name.as_bytes()).ok_or_else(|| missing(name))
-}
 
 /// Reads an operation on tables.
 pub(super) fn read(
@@ -54,33 +44,6 @@ pub(super) fn read(
         Operation::DescribeEndpoints => Ok(said(endpoints)),
         _ => describe(body, tables),
     }
-}
-
-/// A call whose reply is known already.
-fn said(fill: impl FnOnce(&mut Object<'_>)) -> Call {
-    let mut out = Vec::new();
-    let mut object = Object::begin(&mut out);
-    fill(&mut object);
-    object.end();
-    Call::new(Vec::new(), move |_| Ok(out))
-}
-
-/// A call that gives a table another schema.
-fn alter(
-    table: Arc<Table>,
-    schema: TableSchema,
-    reply: impl FnOnce(&Table, &mut Object<'_>) + 'static,
-) -> Call {
-    Call::new(Vec::new(), move |tx| {
-        ops::alter_table(tx, &table, &schema)?;
-        let mut out = Vec::new();
-        let mut object = Object::begin(&mut out);
-        if let Some(table) = tx.engine().tables.by_id(table.id) {
-            reply(&table, &mut object);
-        }
-        object.end();
-        Ok(out)
-    })
 }
 
 fn describe(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
@@ -131,66 +94,6 @@ fn list(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
             reply.text("LastEvaluatedTableName", &last.name);
         }
     }))
-}
-
-/// What a description tells that is not in the table.
-#[derive(Clone, Copy)]
-struct Telling<'t> {
-    /// The table's status.
-    status: &'t str,
-    /// The status of an index, by its name, if it is not the table's own.
-    index: &'t dyn Fn(&str) -> Option<&'static str>,
-    /// The table before a change that is under way.
-    before: &'t TableSchema,
-    /// Whose provisioned units are told.
-    units_of: &'t TableSchema,
-    /// The index that is being created.
-    created: Option<&'t str>,
-    /// The time, in ms.
-    now: u64,
-}
-
-impl<'t> Telling<'t> {
-    /// Of a table that does not change.
-    fn of(table: &'t Table, status: &'t str, now: u64) -> Self {
-        let schema = &table.schema;
-        Self { status, index: &|_| None, before: schema, units_of: schema, created: None, now }
-    }
-}
-
-/// A table's description. That of one that is being deleted has no keys and indexes any more.
-fn describe_table(table: &Table, telling: Telling<'_>, object: &mut Object<'_>) {
-    let (schema, status) = (&table.schema, telling.status);
-    let deleting = status == "DELETING";
-    if !deleting {
-        indexes::describe_attributes(schema, object);
-    }
-    object.text("TableName", &table.name);
-    if !deleting {
-        object.array("KeySchema", schema.keys.attrs().zip(["HASH", "RANGE"]), |(attr, role), out| {
-            let mut object = Object::begin(out);
-            object.text("AttributeName", &attr.name);
-            object.text("KeyType", role);
-            object.end();
-        });
-    }
-    object.text("TableStatus", status);
-    if !deleting {
-        object.double("CreationDateTime", table.created as f64 / 1000.0);
-    }
-    throughput::describe(schema, telling.units_of, None, telling.now, object);
-    object.int("TableSizeBytes", table.counts.bytes.load(Relaxed));
-    object.int("ItemCount", table.counts.items.load(Relaxed));
-    if !deleting {
-        indexes::describe(table, telling, object);
-    }
-    object.text("TableArn", &format!("{ARN}{}", table.name));
-    object.text("TableId", &format!("00000000-0000-4000-8000-{:012x}", table.id));
-    throughput::describe_billing(table, telling.before, status, object);
-    settings::describe(schema, object);
-    stream::describe(table, object);
-    object.bool("DeletionProtectionEnabled", settings::is_protected(schema));
-    throughput::describe_wishes(schema, None, status, object);
 }
 
 fn limits(reply: &mut Object<'_>) {

@@ -5,7 +5,7 @@ use super::super::arn::ARN;
 use super::super::body::{Body, Violations};
 use super::super::error::{AwsError, ErrorKind};
 use super::super::json::Object;
-use super::{alter, find, said};
+use super::calls::{alter, find, said};
 use crate::engine::{Table, Tables};
 use crate::item::TableSchema;
 use serde_json::Value;

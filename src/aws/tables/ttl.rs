@@ -3,7 +3,7 @@
 use super::super::Call;
 use super::super::body::{Body, Violations};
 use super::super::error::AwsError;
-use super::{alter, find, said};
+use super::calls::{alter, find, said};
 use crate::engine::Tables;
 
 /// UpdateTimeToLive.

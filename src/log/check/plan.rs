@@ -3,8 +3,8 @@
 //! A state is a checkpoint, or nothing, and the records after its start without a gap, at least up to the last one that
 //! a part of the checkpoint shows. The best state is the one that reaches the greatest LSN.
 
-use super::Lost;
-use super::survey::{Run, Seen, Survey};
+use super::findings::{Run, Seen, Survey};
+use super::report::Lost;
 use crate::log::Lsn;
 use crate::log::checkpoint::CheckpointInfo;
 

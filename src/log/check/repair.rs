@@ -4,15 +4,15 @@
 //! If that fails, on a full disk say, it is taken away again and nothing has changed. Then files are renamed, moved
 //! into the folder with the copies, and cut.
 
+use super::findings::{Run, Survey};
 use super::plan::{Kept, Plan};
-use super::survey::{Run, Survey};
-use super::{LogError, RepairReport};
+use super::report::RepairReport;
 use crate::env::{Access, Disk, DiskFile};
 use crate::log::file_log::Place;
 use crate::log::manifest::{MANIFEST, Manifest};
 use crate::log::mark::{MARKS, Marks, Next};
 use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, segment_name};
-use crate::log::{LogOptions, Lsn};
+use crate::log::{LogError, LogOptions, Lsn};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

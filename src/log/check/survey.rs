@@ -1,7 +1,8 @@
 //! Reads everything and notes what is wrong.
 
+use super::findings::{Image, Run, Seen, Survey};
 use super::plan::{self, Kept, Plan};
-use super::{CheckReport, CheckpointCheck, Outlook, Problem, SegmentCheck};
+use super::report::{CheckReport, CheckpointCheck, Outlook, Problem, SegmentCheck};
 use crate::env::Disk;
 use crate::log::checkpoint::{self, CheckpointInfo};
 use crate::log::file_log::{Place, SegmentScan, begin_from, diagnose, leftovers, scan_to_end, segments_in};
@@ -10,73 +11,6 @@ use crate::log::manifest::{MANIFEST, Manifest};
 use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, segment_first, segment_name};
 use crate::log::{Begun, LogError, LogId, LogOptions, Lsn};
 use std::path::Path;
-
-/// What was found, in the form that a repair needs.
-#[derive(Debug)]
-pub(super) struct Survey {
-    pub(super) report: CheckReport,
-    pub(super) id: Option<LogId>,
-    pub(super) manifest: Option<Manifest>,
-    pub(super) segments: Vec<Seen>,
-    pub(super) checkpoints: Vec<Image>,
-    /// A file of another log or an unknown version.
-    pub(super) foreign: Option<LogError>,
-}
-
-/// One checkpoint.
-#[derive(Debug)]
-pub(super) struct Image {
-    pub(super) info: CheckpointInfo,
-    pub(super) sound: bool,
-    /// It is another log's or of an unknown version.
-    foreign: bool,
-}
-
-/// One segment.
-#[derive(Debug)]
-pub(super) struct Seen {
-    pub(super) first: Lsn,
-    pub(super) header: Option<SegmentHeader>,
-    /// The records that can be read, with damage between one run and the next.
-    pub(super) runs: Vec<Run>,
-    /// Something that is neither a record nor marks stands behind the last run.
-    pub(super) rubbish: bool,
-    /// Marks behind the last run name a next segment.
-    pub(super) marked: bool,
-    /// A trim had given it up, so that it may be damaged or missing.
-    pub(super) leftover: bool,
-    /// It is another log's or of an unknown version.
-    foreign: bool,
-}
-
-/// Records that follow each other without a gap.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Run {
-    pub(super) first: Lsn,
-    /// The last LSN; `first - 1` when there is no record.
-    pub(super) last: Lsn,
-    /// The first LSN that the run answers for: below `first` where a repair or a checkpoint bridged a gap.
-    pub(super) lower: Lsn,
-    /// Where its records lie in the file.
-    pub(super) offset: u64,
-    pub(super) end: u64,
-    /// The chain before the first record and after the last one.
-    pub(super) before: u32,
-    pub(super) chain: u32,
-    /// It begins behind a sound header.
-    pub(super) headed: bool,
-}
-
-impl Seen {
-    /// The last LSN that can be read in it; below `first` when there is none.
-    pub(super) fn last(&self) -> Lsn {
-        self.runs.iter().map(|run| run.last).max().unwrap_or(self.first - 1)
-    }
-
-    fn end(&self) -> u64 {
-        self.runs.iter().map(|run| run.end).max().unwrap_or(0)
-    }
-}
 
 impl Survey {
     pub(super) fn take(disk: &dyn Disk, dir: &Path) -> Result<Self, LogError> {

@@ -1,9 +1,9 @@
 //! The log in files of one folder.
 //!
-//! `writer.rs` appends, `room.rs` secures room ahead, `syncer.rs` owns every sync. `open.rs` finds the end of a log
-//! that was left behind and changes nothing, `diagnose.rs`, `tail.rs` and `shape.rs` decide what a damaged end means,
-//! `take_over.rs` then makes the folder ready to be written. `reader.rs` reads. `place.rs` is the folder with log and
-//! checkpoints as the engine knows it.
+//! `state.rs` is what it is made of. `writer.rs` appends, `room.rs` secures room ahead, `syncer.rs` owns every sync.
+//! `open.rs` finds the end of a log that was left behind and changes nothing, `diagnose.rs`, `tail.rs` and `shape.rs`
+//! decide what a damaged end means, `take_over.rs` then makes the folder ready to be written. `reader.rs` reads.
+//! `place.rs` is the folder with log and checkpoints as the engine knows it.
 
 mod diagnose;
 mod open;
@@ -12,6 +12,7 @@ mod reader;
 mod room;
 mod scan;
 mod shape;
+mod state;
 mod syncer;
 mod tail;
 mod take_over;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 pub use place::FolderPlace;
-pub use writer::FileLog;
+pub use state::FileLog;
 
 pub(super) use diagnose::{diagnose, leftovers};
 pub(super) use open::{begin_from, segments_in};

@@ -1,12 +1,12 @@
 //! Opens the folder: finds the end of the log that is there, or where a new one begins. It changes nothing: what is to
 //! be changed is carried out later (`take_over.rs`), when it is certain that the start will not be refused.
 
+use super::Shared;
 use super::diagnose::{ADVICE, Diagnosis, diagnose, leftovers};
+use super::state::{Active, FileLog};
 use super::syncer::Syncer;
 use super::tail::{Damage, Found, Place};
 use super::take_over::{NotYet, TakeOver};
-use super::writer::Active;
-use super::{FileLog, Shared};
 use crate::env::{Access, Clock, Disk, FolderEntry, FolderLock, Random};
 use crate::log::checkpoint;
 use crate::log::manifest::{MANIFEST, Manifest};

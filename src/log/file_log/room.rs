@@ -4,13 +4,11 @@
 //! and, where that one ends soon, in the prepared one. Where it cannot be secured the log says so at once
 //! ([`FileLog::is_short`]).
 
-use super::FileLog;
-use super::writer::Active;
-use crate::env::{DiskFile, Preallocate};
+use super::state::{Active, FileLog, NextFile};
+use crate::env::Preallocate;
 use crate::log::segment::SEGMENT_HEADER;
 use crate::log::{LogError, LogStore};
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -24,17 +22,6 @@ const ZERO_SYNC: u64 = 1 << 20;
 const IN_FLIGHT_BYTES: u64 = 2 << 20;
 /// Names that are tried for a new file. Only files that a former process left can have one of them.
 const NAMES: usize = 1_000;
-
-/// A file that becomes the next segment. Nobody else knows its name.
-#[derive(Debug)]
-pub(super) struct NextFile {
-    pub(super) file: Arc<dyn DiskFile>,
-    pub(super) path: PathBuf,
-    /// Room is secured up to this offset.
-    pub(super) allocated: u64,
-    /// It has got its segment's header and name.
-    pub(super) named: bool,
-}
 
 impl FileLog {
     fn how(&self) -> Preallocate {

@@ -1,6 +1,5 @@
 //! What a start changes in the folder, once nothing can refuse it any more.
 
-use super::FileLog;
 use crate::env::{Access, Disk, DiskFile, Preallocate};
 use crate::log::manifest::Manifest;
 use crate::log::mark::{Marks, Next};
@@ -8,7 +7,6 @@ use crate::log::segment::{SegmentHeader, segment_name};
 use crate::log::{LogError, Lsn};
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 /// What is to be done. Every step may be repeated: one that fails, on a full disk say, is tried again with all before
 /// it. A sync that fails is not: what it should have made durable may be gone, and only a start that looks at the
@@ -32,7 +30,7 @@ pub(super) struct TakeOver {
 }
 
 impl TakeOver {
-    fn carry_out(&self, disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
+    pub(super) fn carry_out(&self, disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
         for name in &self.remove {
             remove(disk, &dir.join(name))?;
         }
@@ -65,28 +63,6 @@ impl TakeOver {
             Some((first, offset, marks)) => mark(disk, dir, *first, *offset, marks),
             None => Ok(()),
         }
-    }
-}
-
-impl FileLog {
-    /// Carries out what opening found to be necessary; only then may the log be written.
-    pub(super) fn take_over(&self) -> Result<(), LogError> {
-        let mut pending = self.pending.lock();
-        let Some(plan) = &*pending else { return Ok(()) };
-        self.syncer.check()?;
-        let (disk, dir) = (&*self.shared.disk, self.shared.dir.as_path());
-        let done = plan.carry_out(disk, dir);
-        done.map_err(|error| if error.is_final() { self.syncer.fail(error) } else { error })?;
-        let mut active = self.active.lock();
-        let path = dir.join(segment_name(active.first));
-        let file =
-            disk.open(&path, Access::ReadWrite).map_err(|error| LogError::io("open", &path, &error))?;
-        let len = file.len().map_err(|error| LogError::io("measure", &path, &error))?;
-        active.allocated = len.max(active.position);
-        active.file = Arc::clone(&file);
-        self.syncer.begin_with(file);
-        *pending = None;
-        Ok(())
     }
 }
 

@@ -1,16 +1,10 @@
 //! Appends to segments and begins new ones.
-//!
-//! Locks, in the order in which they may be taken: `active`, `preparing`, then one of the short ones (`prepared`,
-//! `Shared::segments`). The syncer's locks come after all but these short ones. `manifest` is never held together with
-//! `active`.
 
 use super::Shared;
 use super::reader::FileReader;
-use super::room::NextFile;
 use super::scan::own_frame;
-use super::syncer::Syncer;
-use super::take_over::TakeOver;
-use crate::env::{DiskFile, FolderLock};
+use super::state::{Active, FileLog, NextFile};
+use crate::env::Access;
 use crate::log::frame::{FRAME_HEADER, FrameHeader};
 use crate::log::manifest::Manifest;
 use crate::log::mark::{MARKS, Marks, Next};
@@ -18,11 +12,10 @@ use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, segment_first, segment_
 use crate::log::store::{LogReader, LogStore, RecordBatch, Room, StoreStats};
 use crate::log::tail::Tail;
 use crate::log::{LogError, LogId, Lsn};
-use parking_lot::Mutex;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 /// Sealed segments that may stay open for want of a sync; above it the upkeep syncs them.
 const SEALED_OPEN: usize = 16;
@@ -33,46 +26,27 @@ const EROFS: i32 = 30;
 /// Above it whoever writes syncs them, because the upkeep does not keep up.
 const SEALED_OPEN_MOST: usize = 64;
 
-/// A log in the files of one folder, of which `docs/log-format.md` draws the bytes.
-#[derive(Debug)]
-pub struct FileLog {
-    pub(super) shared: Arc<Shared>,
-    #[allow(dead_code, reason = "the folder is locked as long as this lives")]
-    pub(super) lock: Box<dyn FolderLock>,
-    pub(super) manifest: Mutex<Manifest>,
-    pub(super) epoch: AtomicU64,
-    pub(super) active: Mutex<Active>,
-    pub(super) syncer: Syncer,
-    /// Held while the next segment's file is prepared.
-    pub(super) preparing: Mutex<()>,
-    pub(super) prepared: Mutex<Option<NextFile>>,
-    /// Numbers the names of new files.
-    pub(super) names: AtomicU64,
-    pub(super) frequent_syncs: AtomicBool,
-    /// Room for what is in flight could not be secured when it was last tried.
-    pub(super) short: AtomicBool,
-    /// Why it could not be.
-    pub(super) shortage: Mutex<Option<LogError>>,
-    /// What must be done before the log may be written; `None` when it was done.
-    pub(super) pending: Mutex<Option<TakeOver>>,
-}
-
-/// The segment that is being written.
-#[derive(Debug)]
-pub(super) struct Active {
-    pub(super) file: Arc<dyn DiskFile>,
-    pub(super) first: Lsn,
-    /// The offset behind the last record.
-    pub(super) position: u64,
-    /// The offset up to which room is secured, at least `position`.
-    pub(super) allocated: u64,
-    pub(super) tail: Lsn,
-    pub(super) chain: u32,
-    /// The next segment, if an attempt to begin it was interrupted by an error that passes.
-    pub(super) next: Option<NextFile>,
-}
-
 impl FileLog {
+    /// Carries out what opening found to be necessary; only then may the log be written.
+    fn take_over(&self) -> Result<(), LogError> {
+        let mut pending = self.pending.lock();
+        let Some(plan) = &*pending else { return Ok(()) };
+        self.syncer.check()?;
+        let (disk, dir) = (&*self.shared.disk, self.shared.dir.as_path());
+        let done = plan.carry_out(disk, dir);
+        done.map_err(|error| if error.is_final() { self.syncer.fail(error) } else { error })?;
+        let mut active = self.active.lock();
+        let path = dir.join(segment_name(active.first));
+        let file =
+            disk.open(&path, Access::ReadWrite).map_err(|error| LogError::io("open", &path, &error))?;
+        let len = file.len().map_err(|error| LogError::io("measure", &path, &error))?;
+        active.allocated = len.max(active.position);
+        active.file = Arc::clone(&file);
+        self.syncer.begin_with(file);
+        *pending = None;
+        Ok(())
+    }
+
     fn check_epoch(&self, epoch: u64) -> Result<(), LogError> {
         match self.epoch.load(Ordering::Acquire) {
             current if current == epoch => Ok(()),
@@ -205,7 +179,7 @@ impl FileLog {
 }
 
 fn file_len(shared: &Shared, path: &Path) -> u64 {
-    shared.disk.open(path, crate::env::Access::Read).and_then(|file| file.len()).unwrap_or(0)
+    shared.disk.open(path, Access::Read).and_then(|file| file.len()).unwrap_or(0)
 }
 
 /// The part of a batch's frames that fits into `room`: its bytes, last LSN and chain.

@@ -1,6 +1,6 @@
 //! Checkpoints in the service: blobs in memory that only the writer in force may create, name or remove.
 
-use super::Shared;
+use super::shared::Shared;
 use crate::log::LogError;
 use crate::log::checkpoint::{Blob, BlobWriter, CheckpointStore, Stored};
 use std::sync::Arc;

@@ -6,12 +6,15 @@
 //! is late comes out of order. The service runs in real time on a thread of its own ([`SimService::new`]), or a test
 //! delivers each message itself ([`SimService::stepped`]), with the same rules.
 //!
-//! `service.rs` is what the service keeps and decides, `network.rs` the messages under way, `writer.rs` a process's
-//! side, `blobs.rs` the checkpoints.
+//! `service.rs` is what the service keeps and decides, `network.rs` the messages under way, `options.rs` what happens
+//! to them by chance, `shared.rs` what holds both together. `writer.rs` is a process's side, `blobs.rs` holds the
+//! checkpoints.
 
 mod blobs;
 mod network;
+mod options;
 mod service;
+mod shared;
 mod writer;
 
 use super::checkpoint::CheckpointStore;
@@ -25,115 +28,18 @@ pub(in crate::log) use blobs::{MemoryBlob, absent};
 use network::Network;
 use parking_lot::{Condvar, Mutex};
 use service::Kept;
+use shared::{Hook, Shared, State};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+pub use options::{SimFault, SimOptions};
+pub use shared::SimCall;
 pub use writer::SimWriter;
-
-/// How slow and how bad the service is. The chances are in a thousand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SimOptions {
-    /// Decides over all that happens by chance.
-    pub seed: u64,
-    /// The shortest and the longest time that a request is under way, in microseconds.
-    pub request_micros: (u64, u64),
-    /// The shortest and the longest time that an answer is under way, in microseconds.
-    pub answer_micros: (u64, u64),
-    /// Microseconds after which a writer gives up waiting for an answer: the outcome is unknown to it.
-    pub timeout_micros: u64,
-    /// Requests that are lost.
-    pub lost_requests: u64,
-    /// Requests that arrive after the writer has given up waiting.
-    pub late_requests: u64,
-    /// Answers that are lost.
-    pub lost_answers: u64,
-    /// Answers that come after the writer has given up waiting.
-    pub late_answers: u64,
-    /// Answers that come twice.
-    pub double_answers: u64,
-}
-
-impl Default for SimOptions {
-    fn default() -> Self {
-        Self {
-            seed: 1,
-            request_micros: (0, 0),
-            answer_micros: (0, 0),
-            timeout_micros: 1_000_000,
-            lost_requests: 0,
-            late_requests: 0,
-            lost_answers: 0,
-            late_answers: 0,
-            double_answers: 0,
-        }
-    }
-}
-
-impl SimOptions {
-    /// A sound service whose answers come after about so many microseconds, a fifth of them jitter.
-    pub fn round_trip(micros: u64) -> Self {
-        let way = (micros * 2 / 5, micros * 3 / 5);
-        Self { request_micros: way, answer_micros: way, ..Self::default() }
-    }
-}
-
-/// What can be made to happen to a batch that is submitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SimFault {
-    /// The request is lost.
-    LostRequest,
-    /// The request arrives after the writer has given up waiting.
-    LateRequest,
-    /// The batch is kept and the answer lost.
-    LostAnswer,
-    /// The batch is kept and the answer comes after the writer has given up waiting.
-    LateAnswer,
-    /// The answer comes twice.
-    DoubleAnswer,
-}
-
-/// A call of a process to its store before which a test can have something happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SimCall {
-    /// Beginning to read the log.
-    Read,
-    /// Beginning an epoch.
-    TakeOver,
-}
-
-/// What is to happen before a call.
-struct Hook {
-    call: SimCall,
-    run: Box<dyn FnOnce() + Send>,
-}
-
-impl std::fmt::Debug for Hook {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hook").field("call", &self.call).finish_non_exhaustive()
-    }
-}
 
 /// The service. Clones share one.
 #[derive(Clone, Debug)]
 pub struct SimService(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
-    /// A message was sent.
-    sent: Condvar,
-    clock: Clock,
-}
-
-#[derive(Debug)]
-struct State {
-    kept: Kept,
-    network: Network,
-    /// The checkpoints by their names.
-    blobs: BTreeMap<String, Arc<Vec<u8>>>,
-    hooks: Vec<Hook>,
-}
 
 /// The place of a service's log and checkpoints: whoever opens it is another process.
 #[derive(Clone, Debug)]
@@ -294,35 +200,5 @@ fn deliver_until_gone(service: &Weak<Shared>) {
                 shared.sent.wait_for(&mut state, left);
             }
         }
-    }
-}
-
-impl Shared {
-    /// Runs what is to happen before a call.
-    fn about_to(&self, call: SimCall) {
-        let hooks: Vec<Hook> = self.state.lock().hooks.extract_if(.., |hook| hook.call == call).collect();
-        hooks.into_iter().for_each(|hook| (hook.run)());
-    }
-
-    /// Lets a message arrive that is due. Whom it concerns is told without the lock.
-    fn deliver_due(&self, due: u64) {
-        let now = self.clock.monotonic_micros().max(due);
-        let news = {
-            let mut state = self.state.lock();
-            let State { kept, network, .. } = &mut *state;
-            network.deliver(now, kept)
-        };
-        if let Some((watcher, news)) = news {
-            watcher.tell(news);
-        }
-    }
-}
-
-/// The error of a question that nobody answers.
-fn unreachable() -> LogError {
-    LogError::Unavailable {
-        what: "asking the log service".to_owned(),
-        cause: "it does not answer".to_owned(),
-        full: false,
     }
 }

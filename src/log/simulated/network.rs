@@ -1,7 +1,7 @@
 //! Messages under way: requests, answers, and the timers of those who wait for an answer.
 
+use super::options::{SimFault, SimOptions};
 use super::service::Kept;
-use super::{SimFault, SimOptions};
 use crate::env::Random;
 use crate::log::Lsn;
 use crate::log::submit::{News, Submission, Watcher};

@@ -1,7 +1,7 @@
 //! A process's side of the service.
 
 use super::network::LinkId;
-use super::{Shared, SimCall, unreachable};
+use super::shared::{Shared, SimCall, unreachable};
 use crate::log::frame::LogId;
 use crate::log::store::{LogReader, LogStore, Piece, RecordBatch, Room, StoreStats};
 use crate::log::submit::{News, Submission, Submit, Watcher};

@@ -3,12 +3,11 @@
 //! One lock (`inner`) covers the window and what the driver is about. The lock of the log's pending buffer is taken
 //! while holding it, and nothing else. The store is called without it, because it may tell its news from within a call.
 
-use super::SubmitStats;
 use super::window::{Misfit, Point, Window};
 use crate::env::Clock;
 use crate::log::SubmitOptions;
-use crate::log::figures::SyncFigures;
-use crate::log::front::Pending;
+use crate::log::buffers::Pending;
+use crate::log::figures::{SubmitStats, SyncFigures};
 use crate::log::submit::{News, Submit, Watcher};
 use crate::log::tail::Tail;
 use crate::log::{LogError, Lsn};

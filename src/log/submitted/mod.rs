@@ -15,18 +15,3 @@ mod driver;
 mod window;
 
 pub(super) use driver::Submitted;
-
-/// Figures about what was submitted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SubmitStats {
-    /// Batches in flight.
-    pub batches: usize,
-    /// Bytes in flight.
-    pub bytes: usize,
-    /// Bytes that wait to be durable, those in flight included.
-    pub kept_bytes: u64,
-    /// How often the fate of batches was unknown or the store rejected one.
-    pub unknown: u64,
-    /// Whether the store is being asked where the log ends.
-    pub resolving: bool,
-}

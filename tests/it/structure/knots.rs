@@ -5,14 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// The knots that there are, each with its folder. The list only shrinks: one that is gone or smaller is changed here.
-const KNOTS: &[(&str, &str)] = &[
-    ("aws/tables", "create indexes mod tags ttl update"),
-    ("log", "checkpoint commit figures file_log front place submitted"),
-    ("log/check", "mod plan repair survey"),
-    ("log/file_log", "room take_over writer"),
-    ("log/simulated", "blobs mod network writer"),
-    ("store", "apply image locks mod partitions reaper types undo waiting watch"),
-];
+const KNOTS: &[(&str, &str)] =
+    &[("store", "apply image locks mod partitions reaper types undo waiting watch")];
 
 /// Within a folder: who names whom, and by which paths.
 type Graph = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;

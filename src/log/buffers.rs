@@ -1,0 +1,59 @@
+//! What was appended and is not yet with the store, and what the store has and has not made durable.
+
+use super::Lsn;
+use super::frame::FRAME_HEADER;
+use super::store::{Record, Records};
+use super::tail::Tail;
+use parking_lot::Mutex;
+use std::sync::atomic::AtomicU64;
+
+/// Keeps its content on a cache line of its own, so that threads that use different fields do not disturb each other.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(super) struct Padded<T>(pub(super) T);
+
+/// Frames that were appended and not yet handed to the store.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) bytes: Vec<u8>,
+    pub(super) tail: Lsn,
+    pub(super) chain: u32,
+}
+
+/// What was taken out of the pending buffer and is being written, and where the store's log ends.
+#[derive(Debug)]
+pub(super) struct Writer {
+    /// Frames from the one behind `tail` up to `last`. Between calls there are some only if they could not be written.
+    pub(super) bytes: Vec<u8>,
+    pub(super) tail: Lsn,
+    pub(super) last: Lsn,
+    pub(super) chain: u32,
+}
+
+impl Writer {
+    pub(super) fn at(tail: Tail) -> Self {
+        Self { bytes: Vec::new(), tail: tail.lsn, last: tail.lsn, chain: tail.chain }
+    }
+
+    /// Drops the records up to `kept` from the front; returns their bytes.
+    pub(super) fn drop_kept(&mut self, kept: Lsn) -> u64 {
+        let len = |record: &Record<'_>| FRAME_HEADER + record.payload.len();
+        let records = Records { left: &self.bytes };
+        let done: usize = records.take_while(|record| record.lsn <= kept).map(|record| len(&record)).sum();
+        self.bytes.drain(..done);
+        self.tail = kept;
+        done as u64
+    }
+}
+
+/// Since when records wait that were written and are not durable. Microseconds of the monotonic clock; 0 when none
+/// wait.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// Held while one of them and `written` are changed together.
+    pub(super) changing: Mutex<()>,
+    /// The oldest record that the next sync covers.
+    pub(super) next_sync: AtomicU64,
+    /// The oldest record that the running sync covers.
+    pub(super) running_sync: AtomicU64,
+}
