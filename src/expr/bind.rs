@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use smallvec::SmallVec;
 
 use super::ast::{Parsed, ParsedCondition, ParsedProjection, ParsedUpdate};
-use super::bound::{BoundCondition, BoundUpdate};
+use super::bound::{BoundCondition, BoundUpdate, SharedUpdate};
 use super::error::{ExprError, ExprKind, Reason};
 use super::options::ExprLimits;
 use super::project::BoundProjection;
@@ -19,7 +19,7 @@ const VALUES: &str = "ExpressionAttributeValues";
 /// The placeholders of one request, and which of them its expressions use.
 #[derive(Debug)]
 pub struct Binder {
-    table: Arc<Definitions>,
+    table: Option<Arc<Definitions>>,
     used_names: Vec<bool>,
     used_values: Vec<bool>,
     limits: ExprLimits,
@@ -28,7 +28,7 @@ pub struct Binder {
 impl Binder {
     /// No placeholders.
     pub fn empty(limits: ExprLimits) -> Self {
-        Self { table: Arc::default(), used_names: Vec::new(), used_values: Vec::new(), limits }
+        Self { table: None, used_names: Vec::new(), used_values: Vec::new(), limits }
     }
 
     /// Placeholders with what they stand for.
@@ -61,7 +61,7 @@ impl Binder {
         table.values.dedup_by(|later, first| later.0 == first.0);
         let (names, values) = (table.names.len(), table.values.len());
         Ok(Self {
-            table: Arc::new(table),
+            table: Some(Arc::new(table)),
             used_names: vec![false; names],
             used_values: vec![false; values],
             limits,
@@ -111,17 +111,18 @@ impl Binder {
     }
 
     fn scope<T>(&mut self, parsed: &Parsed<T>) -> Scope {
+        let table = self.table.as_deref();
         let mut names = SmallVec::new();
         for key in &parsed.names {
-            let found = self.table.names.binary_search_by(|(known, _)| known.cmp(key)).ok();
+            let found = table.and_then(|t| t.names.binary_search_by(|(known, _)| known.cmp(key)).ok());
             names.push(mark(&mut self.used_names, found));
         }
         let mut values = SmallVec::new();
         for key in &parsed.values {
-            let found = self.table.values.binary_search_by(|(known, _)| known.cmp(key)).ok();
+            let found = table.and_then(|t| t.values.binary_search_by(|(known, _)| known.cmp(key)).ok());
             values.push(mark(&mut self.used_values, found));
         }
-        Scope { table: Arc::clone(&self.table), names, values }
+        Scope { table: self.table.clone(), names, values }
     }
 
     /// Binds a condition, filter or key condition, as `kind` says.
@@ -146,12 +147,24 @@ impl Binder {
     /// # Errors
     /// As [`Binder::condition`], and for paths that overlap.
     pub fn update(&mut self, parsed: &Arc<ParsedUpdate>) -> Result<BoundUpdate, ExprError> {
-        let scope = self.scope(parsed);
+        self.bind_update(SharedUpdate::Shared(Arc::clone(parsed)))
+    }
+
+    /// Binds an update that nobody else has.
+    ///
+    /// # Errors
+    /// As [`Binder::update`].
+    pub fn own_update(&mut self, parsed: ParsedUpdate) -> Result<BoundUpdate, ExprError> {
+        self.bind_update(SharedUpdate::Own(parsed))
+    }
+
+    fn bind_update(&mut self, parsed: SharedUpdate) -> Result<BoundUpdate, ExprError> {
+        let scope = self.scope(&parsed);
         let invalid = |reason: Reason| ExprError::Invalid { kind: ExprKind::Update, reason };
         types::Checker::new(&scope, &self.limits, &parsed.names, &parsed.values)
             .update(&parsed.root)
             .map_err(invalid)?;
-        Ok(BoundUpdate { parsed: Arc::clone(parsed), scope })
+        Ok(BoundUpdate { parsed, scope })
     }
 
     /// Binds a projection.
@@ -176,11 +189,12 @@ impl Binder {
             let keys: Vec<&str> = keys.zip(used).filter(|(_, used)| !**used).map(|(key, _)| key).collect();
             (!keys.is_empty()).then(|| hash_set_order(keys, used.len()).join(", "))
         };
-        let names = &mut self.table.names.iter().map(|(key, _)| key.as_ref());
+        let Some(table) = &self.table else { return Ok(()) };
+        let names = &mut table.names.iter().map(|(key, _)| key.as_ref());
         if let Some(keys) = unused(names, &self.used_names) {
             return Err(ExprError::UnusedNames(keys));
         }
-        let values = &mut self.table.values.iter().map(|(key, _)| key.as_ref());
+        let values = &mut table.values.iter().map(|(key, _)| key.as_ref());
         match unused(values, &self.used_values) {
             Some(keys) => Err(ExprError::UnusedValues(keys)),
             None => Ok(()),

@@ -1,6 +1,7 @@
 //! Expressions joined with their values.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::ast::{Condition, Parsed, ParsedCondition, ParsedUpdate, Path};
@@ -66,17 +67,36 @@ fn check_nested(path: &Path, scope: &Scope, schema: &TableSchema) -> Result<(), 
     Ok(())
 }
 
+/// A parsed update: the one that a cache has too, or one of its own.
+#[derive(Clone, Debug)]
+pub(super) enum SharedUpdate {
+    Shared(Arc<ParsedUpdate>),
+    Own(ParsedUpdate),
+}
+
+impl Deref for SharedUpdate {
+    type Target = ParsedUpdate;
+
+    #[inline]
+    fn deref(&self) -> &ParsedUpdate {
+        match self {
+            Self::Shared(parsed) => parsed,
+            Self::Own(parsed) => parsed,
+        }
+    }
+}
+
 /// An update with its values.
 #[derive(Clone, Debug)]
 pub struct BoundUpdate {
-    pub(super) parsed: Arc<ParsedUpdate>,
+    pub(super) parsed: SharedUpdate,
     pub(super) scope: Scope,
 }
 
 impl BoundUpdate {
     /// An update without placeholders, made from another form than an expression, whose checks it has passed.
     pub fn literal(actions: Vec<super::ast::Action>) -> Self {
-        Self { parsed: Arc::new(Parsed::literal(actions)), scope: Scope::default() }
+        Self { parsed: SharedUpdate::Own(Parsed::literal(actions)), scope: Scope::default() }
     }
 
     /// Whether it does nothing but take attributes or members of sets away. What is not there is not made by it.

@@ -17,11 +17,16 @@ pub(super) fn keys<'a>(path: &'a Path, scope: &'a Scope) -> impl Iterator<Item =
     std::iter::once(Key::Name(scope.name(&path.root))).chain(steps(path, scope))
 }
 
-fn steps<'a>(path: &'a Path, scope: &'a Scope) -> impl Iterator<Item = Key<'a>> {
-    path.steps.iter().map(|step| match step {
+/// The steps of a path.
+pub(super) fn steps<'a>(path: &'a Path, scope: &'a Scope) -> impl Iterator<Item = Key<'a>> {
+    path.steps.iter().map(|step| key(step, scope))
+}
+
+fn key<'a>(step: &'a Step, scope: &'a Scope) -> Key<'a> {
+    match step {
         Step::Name(name) => Key::Name(scope.name(name)),
         Step::Index(index) => Key::Index(*index),
-    })
+    }
 }
 
 /// The path as AWS prints it: `[a, b, [1]]`.
@@ -49,9 +54,28 @@ pub(super) fn names(path: &Path) -> impl Iterator<Item = &Name> {
 }
 
 /// What is at the path in a stored item.
+#[inline]
 pub(super) fn find<'a>(path: &Path, scope: &Scope, item: ItemRef<'a>) -> Option<AttributeValueRef<'a>> {
-    let mut value = item.get(scope.name(&path.root))?;
-    for key in steps(path, scope) {
+    let value = item.get(scope.name(&path.root))?;
+    if path.steps.is_empty() { Some(value) } else { find_below(value, &path.steps, scope) }
+}
+
+/// What the place lies in that the path names.
+pub(super) fn find_parent<'a>(
+    path: &Path,
+    scope: &Scope,
+    item: ItemRef<'a>,
+) -> Option<AttributeValueRef<'a>> {
+    let (_, before) = path.steps.split_last()?;
+    find_below(item.get(scope.name(&path.root))?, before, scope)
+}
+
+fn find_below<'a>(
+    mut value: AttributeValueRef<'a>,
+    below: &[Step],
+    scope: &Scope,
+) -> Option<AttributeValueRef<'a>> {
+    for key in below.iter().map(|step| key(step, scope)) {
         value = match (key, value) {
             (Key::Name(name), AttributeValueRef::M(map)) => map.get(name.as_bytes())?,
             (Key::Index(index), AttributeValueRef::L(list)) if index < list.len() as u64 => {
@@ -76,6 +100,9 @@ pub(super) fn enter<'v>(value: &'v mut AttributeValue, key: Key<'_>) -> Option<&
 /// a map. O(n log n) in the number of paths where they are of different attributes, else quadratic, which the limits
 /// bound.
 pub(super) fn check_overlaps(paths: &[&Path], scope: &Scope) -> Result<(), Reason> {
+    if paths.len() < 2 {
+        return Ok(());
+    }
     let mut roots: Vec<&str> = paths.iter().map(|path| scope.name(&path.root)).collect();
     roots.sort_unstable();
     if roots.windows(2).all(|pair| pair.first() != pair.last()) {

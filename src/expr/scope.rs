@@ -20,7 +20,8 @@ pub(super) struct Definitions {
 /// Where the placeholders of one expression are defined.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
-    pub(super) table: Arc<Definitions>,
+    /// None if the request defines no placeholder.
+    pub(super) table: Option<Arc<Definitions>>,
     pub(super) names: SmallVec<[u16; 8]>,
     pub(super) values: SmallVec<[u16; 8]>,
 }
@@ -32,7 +33,8 @@ impl Scope {
             Name::Plain(name) => name,
             Name::Placeholder(number) => {
                 let slot = self.names.get(usize::from(*number)).copied().unwrap_or(UNDEFINED);
-                self.table.names.get(usize::from(slot)).map_or("", |(_, name)| name)
+                let names = self.table.as_deref().map_or(&[][..], |table| &table.names);
+                names.get(usize::from(slot)).map_or("", |(_, name)| name)
             }
         }
     }
@@ -43,10 +45,8 @@ impl Scope {
             Value::Literal(value) => value.view(),
             Value::Placeholder(number) => {
                 let slot = self.values.get(usize::from(*number)).copied().unwrap_or(UNDEFINED);
-                self.table
-                    .values
-                    .get(usize::from(slot))
-                    .map_or(AttributeValueRef::Null, |(_, value)| value.view())
+                let values = self.table.as_deref().map_or(&[][..], |table| &table.values);
+                values.get(usize::from(slot)).map_or(AttributeValueRef::Null, |(_, value)| value.view())
             }
         }
     }

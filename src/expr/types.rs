@@ -9,6 +9,7 @@ use super::path;
 use super::scope::Scope;
 use super::walk::{action_operands, operand_paths};
 use crate::item::{AttrType, AttributeValueRef};
+use smallvec::SmallVec;
 
 type Check = Result<(), Reason>;
 
@@ -68,7 +69,7 @@ impl<'a> Checker<'a> {
 
     /// Overlaps first, then every name, then values and types, both from the last action back to the first.
     pub(super) fn update(&self, actions: &[Action]) -> Check {
-        let paths: Vec<&Path> = actions.iter().map(Action::path).collect();
+        let paths: SmallVec<[&Path; 4]> = actions.iter().map(Action::path).collect();
         paths.iter().try_for_each(|path| path::names(path).try_for_each(|name| self.name(name)))?;
         path::check_overlaps(&paths, self.scope)?;
         for action in actions.iter().rev() {

@@ -4,7 +4,7 @@
 //! type anywhere, then, section by section from the last, a place that is not there and an attribute that is read
 //! but missing, and at last results that are no valid numbers.
 
-use std::collections::BTreeMap;
+use smallvec::SmallVec;
 
 use super::ast::{Action, Call, Function, Operand, Path, SetValue, Step, Value};
 use super::bound::BoundUpdate;
@@ -12,7 +12,7 @@ use super::error::ExprError;
 use super::path::{self, Key};
 use super::scope::Scope;
 use crate::item::{
-    AttributeValue, AttributeValueRef, Item, ItemBuilder, ItemError, ItemRef, Number, NumberError,
+    AttributeValue, AttributeValueRef, Item, ItemEditor, ItemError, ItemRef, Number, NumberError,
 };
 
 /// A value to write: as it stands in an item or a placeholder, or new.
@@ -60,6 +60,17 @@ enum Write<'a> {
     Remove,
 }
 
+impl Write<'_> {
+    /// About how many bytes it takes to store what is new, beside the name.
+    fn room(&self) -> usize {
+        match self {
+            Self::Put(New::Ref(AttributeValueRef::S(bytes) | AttributeValueRef::B(bytes))) => bytes.len() + 8,
+            Self::Put(_) => 32,
+            Self::Remove => 0,
+        }
+    }
+}
+
 /// An action on its way: what it writes, or what it lacks.
 enum Outcome<'a> {
     Ready(Option<Write<'a>>),
@@ -80,12 +91,12 @@ impl BoundUpdate {
                 return Err(ExprError::InvalidPath);
             }
         }
-        let mut outcomes = Vec::with_capacity(actions.len());
+        let mut outcomes: SmallVec<[Outcome<'_>; 2]> = SmallVec::new();
         for action in actions {
             outcomes.push(outcome(action, scope, item)?);
         }
         check_places(actions, &outcomes, scope, item)?;
-        let mut writes = Vec::with_capacity(actions.len());
+        let mut writes: Writes<'_> = SmallVec::new();
         for (action, outcome) in actions.iter().zip(outcomes) {
             match outcome {
                 Outcome::Ready(Some(write)) => writes.push((action.path(), write)),
@@ -107,9 +118,8 @@ enum Place {
 }
 
 fn place(path: &Path, scope: &Scope, item: ItemRef<'_>) -> Place {
-    let Some((last, before)) = path.steps.split_last() else { return Place::Writable };
-    let parent = Path { root: path.root.clone(), steps: before.to_vec() };
-    match (path::find(&parent, scope, item), last) {
+    let Some(last) = path.steps.last() else { return Place::Writable };
+    match (path::find_parent(path, scope, item), last) {
         (None, _) => Place::Absent,
         (Some(AttributeValueRef::M(_)), Step::Name(_)) | (Some(AttributeValueRef::L(_)), Step::Index(_)) => {
             Place::Writable
@@ -124,6 +134,13 @@ fn check_places(
     scope: &Scope,
     item: ItemRef<'_>,
 ) -> Result<(), ExprError> {
+    let all = actions.iter().zip(outcomes);
+    let absent = |action: &Action| place(action.path(), scope, item) != Place::Writable;
+    let missing = |outcome: &Outcome<'_>| matches!(outcome, Outcome::Missing);
+    // Which problem is told depends on the sections; whether there is one does not.
+    if !all.clone().any(|(action, outcome)| absent(action) || missing(outcome)) {
+        return Ok(());
+    }
     let mut sections: Vec<&str> = Vec::new();
     for action in actions {
         if !sections.contains(&action.clause()) {
@@ -131,11 +148,11 @@ fn check_places(
         }
     }
     for section in sections.into_iter().rev() {
-        let in_section = || actions.iter().zip(outcomes).filter(|(action, _)| action.clause() == section);
-        if in_section().any(|(action, _)| place(action.path(), scope, item) != Place::Writable) {
+        let in_section = || all.clone().filter(|(action, _)| action.clause() == section);
+        if in_section().any(|(action, _)| absent(action)) {
             return Err(ExprError::InvalidPath);
         }
-        if in_section().any(|(_, outcome)| matches!(outcome, Outcome::Missing)) {
+        if in_section().any(|(_, outcome)| missing(outcome)) {
             return Err(ExprError::MissingAttribute);
         }
     }
@@ -251,42 +268,50 @@ fn subtract(
     Ok((!empty).then_some(left))
 }
 
+/// What is written, and where.
+type Writes<'a> = SmallVec<[(&'a Path, Write<'a>); 2]>;
+
 /// Writes below one attribute: the steps, and what happens there.
 type Below<'a> = Vec<(Vec<Key<'a>>, Write<'a>)>;
 
 fn write_all<'a>(
     item: ItemRef<'_>,
-    writes: Vec<(&'a Path, Write<'a>)>,
+    mut writes: Writes<'a>,
     scope: &'a Scope,
     max_depth: usize,
 ) -> Result<Item, ExprError> {
-    let mut roots: BTreeMap<&[u8], Below<'a>> = BTreeMap::new();
-    for (path, write) in writes {
-        let below = path::keys(path, scope).skip(1).collect();
-        roots.entry(scope.name(&path.root).as_bytes()).or_default().push((below, write));
+    let root = |(path, _): &(&'a Path, Write<'a>)| scope.name(&path.root);
+    if writes.len() > 1 {
+        writes.sort_by(|one, other| root(one).cmp(root(other)));
     }
-    let mut builder = ItemBuilder::new();
-    builder.copy(item, |name| !roots.contains_key(name))?;
-    for (name, below) in roots {
+    let room = writes.iter().map(|write| root(write).len() + write.1.room()).sum();
+    let mut editor = ItemEditor::new(item, room);
+    let mut writes = writes.into_iter().peekable();
+    while let Some((path, write)) = writes.next() {
+        let name = scope.name(&path.root);
         // Paths do not overlap, so a write to the attribute as a whole is the only one.
-        if below.iter().any(|(steps, _)| steps.is_empty()) {
-            for (_, write) in below {
-                match write {
-                    Write::Put(New::Ref(value)) => drop(builder.put(name, &value)?),
-                    Write::Put(New::Owned(value)) => drop(builder.put_owned(name, &value)?),
-                    Write::Remove => {}
-                }
+        if path.steps.is_empty() {
+            match write {
+                Write::Put(New::Ref(value)) => editor.put(name, &value)?,
+                Write::Put(New::Owned(value)) => editor.put_owned(name, &value)?,
+                Write::Remove => editor.remove(name),
             }
-        } else if let Some(value) = item.get(name) {
+            continue;
+        }
+        let mut below: Below<'a> = vec![(path::steps(path, scope).collect(), write)];
+        while let Some((path, write)) = writes.next_if(|next| root(next) == name) {
+            below.push((path::steps(path, scope).collect(), write));
+        }
+        if let Some(value) = item.get(name) {
             let mut value = value.to_owned_value();
             write_below(&mut value, below);
             if value.depth() > max_depth {
                 return Err(ExprError::Item(ItemError::TooDeep));
             }
-            builder.put_owned(name, &value)?;
+            editor.put_owned(name, &value)?;
         }
     }
-    Ok(builder.finish())
+    Ok(editor.finish())
 }
 
 /// Changes of a list that move its values: done last, from the original positions.

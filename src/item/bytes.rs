@@ -3,6 +3,8 @@
 //! A varint is little-endian base 128: seven bits a byte, the high bit says that more follow. Only the shortest form
 //! is accepted, so that equal values have equal bytes.
 
+use smallvec::SmallVec;
+
 /// A cursor over bytes that may be anything; every step answers `None` instead of reading past the end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reader<'a> {
@@ -91,25 +93,59 @@ impl<'a> Reader<'a> {
     }
 }
 
-pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
+/// What stored forms are appended to.
+pub(super) trait Out {
+    /// Appends one byte.
+    fn put(&mut self, byte: u8);
+    /// Appends some bytes.
+    fn put_all(&mut self, bytes: &[u8]);
 }
 
-pub(super) fn put_varint_wide(out: &mut Vec<u8>, mut value: u128) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
+impl Out for Vec<u8> {
+    #[inline]
+    fn put(&mut self, byte: u8) {
+        self.push(byte);
     }
-    out.push(value as u8);
+
+    #[inline]
+    fn put_all(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
 }
 
-pub(super) fn put_block(out: &mut Vec<u8>, bytes: &[u8]) {
+impl<const N: usize> Out for SmallVec<[u8; N]> {
+    #[inline]
+    fn put(&mut self, byte: u8) {
+        self.push(byte);
+    }
+
+    #[inline]
+    fn put_all(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+#[inline]
+pub(super) fn put_varint(out: &mut impl Out, mut value: u64) {
+    while value >= 0x80 {
+        out.put(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.put(value as u8);
+}
+
+pub(super) fn put_varint_wide(out: &mut impl Out, mut value: u128) {
+    while value >= 0x80 {
+        out.put(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.put(value as u8);
+}
+
+#[inline]
+pub(super) fn put_block(out: &mut impl Out, bytes: &[u8]) {
     put_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
+    out.put_all(bytes);
 }
 
 /// Bytes that [`put_varint`] writes for `value`.

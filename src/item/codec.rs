@@ -20,11 +20,12 @@
 //! equality of documents is equality of bytes. Containers carry their length, so that a reader passes over what it
 //! does not want.
 
-use super::bytes::{Reader, put_block, put_sized, put_varint, put_varint_wide, zigzag};
+use super::bytes::{Out, Reader, put_block, put_sized, put_varint, put_varint_wide, zigzag};
 use super::tag;
 use super::value::check_name;
 use super::view::{AttributeValueRef, ListRef};
 use super::{AttributeValue, ItemError, Number};
+use smallvec::SmallVec;
 
 /// Version byte of stored items.
 pub(super) const ITEM_VERSION: u8 = 0x01;
@@ -32,31 +33,32 @@ pub(super) const ITEM_VERSION: u8 = 0x01;
 /// Deepest nesting that is ever read or written, whatever the configured limit: it bounds recursion.
 pub const HARD_MAX_DEPTH: usize = 256;
 
-fn put_string(out: &mut Vec<u8>, text: &[u8]) {
+#[inline]
+fn put_string(out: &mut impl Out, text: &[u8]) {
     if text.len() < 128 {
-        out.push(tag::SHORT_S + text.len() as u8);
-        out.extend_from_slice(text);
+        out.put(tag::SHORT_S + text.len() as u8);
+        out.put_all(text);
     } else {
-        out.push(tag::S);
+        out.put(tag::S);
         put_block(out, text);
     }
 }
 
-fn put_binary(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.push(tag::B);
+fn put_binary(out: &mut impl Out, bytes: &[u8]) {
+    out.put(tag::B);
     put_block(out, bytes);
 }
 
-fn put_number(out: &mut Vec<u8>, number: Number) {
+fn put_number(out: &mut impl Out, number: Number) {
     match number.as_i64() {
-        Some(small @ 0..=63) => out.push(tag::SMALL_N + small as u8),
+        Some(small @ 0..=63) => out.put(tag::SMALL_N + small as u8),
         Some(int) => {
-            out.push(tag::INT);
+            out.put(tag::INT);
             put_varint(out, zigzag(int));
         }
         None => {
             let (negative, coefficient, exponent) = number.parts();
-            out.push(tag::DECIMAL);
+            out.put(tag::DECIMAL);
             put_varint(out, zigzag(i64::from(exponent)));
             put_varint_wide(out, (coefficient << 1) | u128::from(negative));
         }
@@ -64,33 +66,32 @@ fn put_number(out: &mut Vec<u8>, number: Number) {
 }
 
 /// Appends a value given as a view; containers are copied as they are.
-pub(super) fn put_ref(out: &mut Vec<u8>, value: &AttributeValueRef<'_>) {
-    let body = |out: &mut Vec<u8>, tag: u8, count: usize, content: &[u8]| {
-        out.push(tag);
-        put_varint(out, (super::bytes::varint_len(count as u64) + content.len()) as u64);
-        put_varint(out, count as u64);
-        out.extend_from_slice(content);
-    };
-    let list = |out: &mut Vec<u8>, tag: u8, list: &ListRef<'_>| {
-        let (count, content) = list.body();
-        body(out, tag, count, content);
-    };
+#[inline]
+pub(super) fn put_ref(out: &mut impl Out, value: &AttributeValueRef<'_>) {
     match value {
-        AttributeValueRef::Null => out.push(tag::NULL),
-        AttributeValueRef::Bool(false) => out.push(tag::FALSE),
-        AttributeValueRef::Bool(true) => out.push(tag::TRUE),
         AttributeValueRef::S(text) => put_string(out, text),
+        AttributeValueRef::Null => out.put(tag::NULL),
+        AttributeValueRef::Bool(false) => out.put(tag::FALSE),
+        AttributeValueRef::Bool(true) => out.put(tag::TRUE),
         AttributeValueRef::N(number) => put_number(out, *number),
         AttributeValueRef::B(bytes) => put_binary(out, bytes),
-        AttributeValueRef::Ss(set) => list(out, tag::SS, set),
-        AttributeValueRef::Ns(set) => list(out, tag::NS, set),
-        AttributeValueRef::Bs(set) => list(out, tag::BS, set),
-        AttributeValueRef::L(values) => list(out, tag::L, values),
-        AttributeValueRef::M(map) => {
-            let (count, content) = map.body();
-            body(out, tag::M, count, content);
-        }
+        AttributeValueRef::Ss(set) => put_list(out, tag::SS, set),
+        AttributeValueRef::Ns(set) => put_list(out, tag::NS, set),
+        AttributeValueRef::Bs(set) => put_list(out, tag::BS, set),
+        AttributeValueRef::L(values) => put_list(out, tag::L, values),
+        AttributeValueRef::M(map) => put_body(out, tag::M, map.body()),
     }
+}
+
+fn put_list(out: &mut impl Out, tag: u8, list: &ListRef<'_>) {
+    put_body(out, tag, list.body());
+}
+
+fn put_body(out: &mut impl Out, tag: u8, (count, content): (usize, &[u8])) {
+    out.put(tag);
+    put_varint(out, (super::bytes::varint_len(count as u64) + content.len()) as u64);
+    put_varint(out, count as u64);
+    out.put_all(content);
 }
 
 /// Appends an owned value, whose containers may nest `max_depth` levels.
@@ -154,9 +155,9 @@ fn put_set<T>(
     })
 }
 
-/// An owned value in stored form, to be read through views.
+/// A value of its own in stored form, to be read through views. Short ones need no allocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EncodedValue(Vec<u8>);
+pub struct EncodedValue(SmallVec<[u8; 24]>);
 
 impl EncodedValue {
     /// Encodes `value`.
@@ -166,10 +167,18 @@ impl EncodedValue {
     pub fn new(value: &AttributeValue) -> Result<Self, ItemError> {
         let mut bytes = Vec::new();
         put_owned(&mut bytes, value, HARD_MAX_DEPTH)?;
-        Ok(Self(bytes))
+        Ok(Self(SmallVec::from_vec(bytes)))
+    }
+
+    /// Encodes a value given as a view: a scalar whose string is UTF-8, or a container of another value.
+    pub(super) fn of(value: &AttributeValueRef<'_>) -> Self {
+        let mut bytes = SmallVec::new();
+        put_ref(&mut bytes, value);
+        Self(bytes)
     }
 
     /// The value as a view.
+    #[inline]
     pub fn view(&self) -> AttributeValueRef<'_> {
         AttributeValueRef::read(&mut Reader::new(&self.0)).unwrap_or(AttributeValueRef::Null)
     }

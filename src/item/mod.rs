@@ -11,6 +11,7 @@ mod arithmetic;
 mod binary;
 mod bytes;
 mod codec;
+mod edit;
 mod error;
 mod field;
 mod index;
@@ -34,6 +35,7 @@ mod view;
 
 pub use binary::{from_base64, to_base64};
 pub use codec::{EncodedValue, HARD_MAX_DEPTH};
+pub use edit::ItemEditor;
 pub use error::ItemError;
 pub use index::{IndexSchema, IndexStatus, Projection, entry_item};
 pub use json::{
@@ -50,7 +52,7 @@ pub use schema::{TableSchema, check_resource_name};
 pub use stored::{Item, ItemBuilder, ItemRef, decode_item};
 pub use stream::{StreamEnd, StreamPlace, StreamSpan, StreamView};
 pub use template::{KeyTexts, Template};
-pub use typed::{parse_typed, split_suffix};
+pub use typed::{encode_typed, parse_typed, split_suffix};
 pub use types::{AttrType, KeyType};
 pub use value::{AttributeValue, check_name};
 pub use view::{AttributeValueRef, Entries, ListRef, MapRef, Values};

@@ -29,7 +29,7 @@ impl AttributeValueRef<'_> {
             Self::Bool(_) | Self::Null => 1,
             Self::Ss(set) | Self::Ns(set) | Self::Bs(set) => set.iter().map(|value| value.size()).sum(),
             Self::L(list) => 3 + list.iter().map(|value| 1 + value.size()).sum::<usize>(),
-            Self::M(map) => 3 + map.iter().map(|(name, value)| 1 + name.len() + value.size()).sum::<usize>(),
+            Self::M(map) => 3 + map.entries_size(1),
         }
     }
 }
@@ -54,7 +54,7 @@ impl AttributeValue {
 impl ItemRef<'_> {
     /// Size of the item in bytes by AWS's rules; linear in the item.
     pub fn size(&self) -> usize {
-        self.iter().map(|(name, value)| name.len() + value.size()).sum()
+        self.attributes().entries_size(0)
     }
 
     /// Checks the item against the limit on its size.

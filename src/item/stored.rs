@@ -81,7 +81,7 @@ impl<'a> IntoIterator for ItemRef<'a> {
 /// An item in stored form. Equal items have equal bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Item {
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
 }
 
 impl Item {
@@ -91,7 +91,12 @@ impl Item {
     /// As [`decode_item`].
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, ItemError> {
         decode_item(&bytes, HARD_MAX_DEPTH)?;
-        Ok(Self { bytes: bytes.into_boxed_slice() })
+        Ok(Self { bytes })
+    }
+
+    /// Takes bytes that this room made.
+    pub(super) fn from_stored(bytes: Vec<u8>) -> Self {
+        Self { bytes }
     }
 
     /// Encodes attributes.
@@ -120,7 +125,7 @@ impl Item {
     }
 
     /// The stored bytes, without a copy.
-    pub fn into_bytes(self) -> Box<[u8]> {
+    pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
 }
@@ -249,7 +254,7 @@ impl ItemBuilder {
             put_block(&mut bytes, name(span));
             bytes.extend_from_slice(part(span.1, span.2));
         }
-        Item { bytes: bytes.into_boxed_slice() }
+        Item { bytes }
     }
 }
 
@@ -401,7 +406,7 @@ pub(super) mod tests {
 
         #[test]
         fn damaged_items_never_panic(map in any_map(), at: prop::sample::Index, byte: u8, cut: prop::sample::Index) {
-            let mut bytes = Item::from_map(&map).unwrap().into_bytes().into_vec();
+            let mut bytes = Item::from_map(&map).unwrap().into_bytes();
             let index = at.index(bytes.len());
             bytes[index] = byte;
             if let Ok(item) = decode_item(&bytes, 32) {
@@ -413,7 +418,7 @@ pub(super) mod tests {
             bytes.truncate(cut.index(bytes.len()));
             let _ = ItemRef::from_bytes_unchecked(&bytes).to_map();
             // What damage has made shorter may be whole after a cut; what is sound is not.
-            let mut bytes = Item::from_map(&map).unwrap().into_bytes().into_vec();
+            let mut bytes = Item::from_map(&map).unwrap().into_bytes();
             bytes.truncate(cut.index(bytes.len()));
             prop_assert!(decode_item(&bytes, 32).is_err());
         }

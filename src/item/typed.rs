@@ -5,7 +5,7 @@
 
 use super::binary::from_base64;
 use super::json::{plain_value, read_json};
-use super::{AttrType, AttributeValue, AttributeValueRef, ItemBuilder, ItemError, Number};
+use super::{AttrType, AttributeValue, AttributeValueRef, EncodedValue, ItemBuilder, ItemError, Number};
 
 /// What a suffix asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,23 @@ pub fn parse_typed<'n>(
     Ok(match value {
         Typed::Scalar(value) => (name, value.to_owned_value()),
         Typed::Owned(value) => (name, value),
+    })
+}
+
+/// As [`parse_typed`], with the value in stored form.
+///
+/// # Errors
+/// As [`parse_typed`], and for values that no item can have.
+pub fn encode_typed<'n>(
+    name: &'n str,
+    text: &[u8],
+    declared: impl FnOnce(&str) -> Option<AttrType>,
+    max_depth: usize,
+) -> Result<(&'n str, EncodedValue), ItemError> {
+    let (name, value) = read_typed(name, text, declared, max_depth)?;
+    Ok(match value {
+        Typed::Scalar(value) => (name, EncodedValue::of(&value)),
+        Typed::Owned(value) => (name, EncodedValue::new(&value)?),
     })
 }
 

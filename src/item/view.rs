@@ -124,7 +124,7 @@ fn read_decimal(reader: &mut Reader<'_>) -> Option<Number> {
 
 /// Moves `reader` past one value without looking inside it.
 #[inline]
-fn skip(reader: &mut Reader<'_>) -> Option<()> {
+pub(super) fn skip(reader: &mut Reader<'_>) -> Option<()> {
     let first = reader.byte()?;
     if first >= tag::SHORT_S {
         reader.take(usize::from(first - tag::SHORT_S))?;
@@ -146,6 +146,19 @@ fn skip(reader: &mut Reader<'_>) -> Option<()> {
         _ => return None,
     }
     Some(())
+}
+
+/// Moves `reader` past one value and returns its size by AWS's rules. Short strings, which are most values, are passed
+/// over.
+#[inline]
+fn read_size(reader: &mut Reader<'_>) -> Option<usize> {
+    match reader.rest().first() {
+        Some(first) if *first >= tag::SHORT_S => {
+            let len = usize::from(first - tag::SHORT_S);
+            reader.take(1 + len).map(|_| len)
+        }
+        _ => AttributeValueRef::read(reader).map(|value| value.size()),
+    }
 }
 
 fn text_of(bytes: &[u8]) -> String {
@@ -296,6 +309,18 @@ impl<'a> MapRef<'a> {
             skip(&mut reader)?;
             Some((name, from.get(..from.len() - reader.rest().len())?))
         })
+    }
+
+    /// The sizes of the entries by AWS's rules, names included, with `more` for each.
+    #[inline]
+    pub(super) fn entries_size(self, more: usize) -> usize {
+        let (mut reader, mut size) = (Reader::new(self.entries), 0);
+        for _ in 0..self.count {
+            let Some(name) = reader.block() else { break };
+            let Some(value) = read_size(&mut reader) else { break };
+            size += more + name.len() + value;
+        }
+        size
     }
 
     /// A copy in owned form.

@@ -14,7 +14,6 @@ use crate::text::parse_i64_strict;
 use crate::value::longdouble::{hash_incr_by_float, parse_hash_increment};
 use ahash::{AHashMap, AHashSet};
 use smallvec::SmallVec;
-use std::sync::Arc;
 
 const NO_DEADLINE: &str = "its fields have no deadlines of their own";
 
@@ -30,7 +29,7 @@ fn update(cx: &mut Cx<'_, '_>, subject: &Subject, actions: Vec<Action>) -> Resul
     let bound = if actions.is_empty() {
         None
     } else {
-        Some(Binder::empty(ExprLimits::HUMAN).update(&Arc::new(ParsedUpdate::literal(actions)))?)
+        Some(Binder::empty(ExprLimits::HUMAN).own_update(ParsedUpdate::literal(actions))?)
     };
     Ok(subject.write(cx, |at| Write::Update(at, bound.as_ref(), &subject.limits))?.new)
 }

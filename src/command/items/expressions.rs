@@ -10,7 +10,7 @@ use crate::item::{
     AttrType, AttributeValue, ItemError, ItemLimits, TableSchema, plain_value, read_json, typed_value,
 };
 use serde_json::Value as Json;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 /// Parsed expressions by their text.
 static CACHE: LazyLock<ExprCache> = LazyLock::new(|| ExprCache::new(Options::HUMAN, 4096));
@@ -102,22 +102,18 @@ pub(super) fn update_of(
     expression: Option<&str>,
     actions: Vec<Action>,
 ) -> Result<Option<BoundUpdate>, Fail> {
-    let parsed = match expression {
-        None if actions.is_empty() => return Ok(None),
-        None => Arc::new(ParsedUpdate::literal(actions)),
-        Some(text) => {
-            let kind = ExprKind::Update;
-            let parsed = CACHE.update(text).map_err(|reason| ExprError::Invalid { kind, reason })?;
-            if actions.is_empty() {
-                parsed
-            } else {
-                let mut all = ParsedUpdate::clone(&parsed);
-                all.root.extend(actions);
-                Arc::new(all)
-            }
-        }
+    let Some(text) = expression else {
+        let own = (!actions.is_empty()).then(|| binder.own_update(ParsedUpdate::literal(actions)));
+        return Ok(own.transpose()?);
     };
-    Ok(Some(binder.update(&parsed)?))
+    let kind = ExprKind::Update;
+    let parsed = CACHE.update(text).map_err(|reason| ExprError::Invalid { kind, reason })?;
+    if actions.is_empty() {
+        return Ok(Some(binder.update(&parsed)?));
+    }
+    let mut all = ParsedUpdate::clone(&parsed);
+    all.root.extend(actions);
+    Ok(Some(binder.own_update(all)?))
 }
 
 /// The parts of items that `FIELDS` names: attributes by their names, which may hold any characters, and document paths

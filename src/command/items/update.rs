@@ -11,7 +11,7 @@ use crate::command::{Cx, Outcome, Preparation, Reading, eq};
 use crate::expr::{Action, BoundCondition, BoundUpdate, Operand, Path, SetValue, Value};
 use crate::item::{
     AttrType, AttributeValue, EncodedValue, Item, ItemError, ItemLimits, ItemRef, Number, TableSchema,
-    parse_typed, split_suffix,
+    encode_typed, split_suffix,
 };
 use crate::ops::{self, OpError, Write};
 
@@ -121,18 +121,18 @@ fn typed<'n>(
     name: &'n str,
     text: &[u8],
     limits: &ItemLimits,
-) -> Result<(&'n str, AttributeValue), OpError> {
+) -> Result<(&'n str, EncodedValue), OpError> {
     limits.check_text(text).map_err(|_| OpError::UpdateTooLarge)?;
-    Ok(parse_typed(name, text, |name| schema.declared_type(name), limits.max_depth)?)
+    Ok(encode_typed(name, text, |name| schema.declared_type(name), limits.max_depth)?)
 }
 
 fn set(schema: &TableSchema, name: &str, text: &[u8], limits: &ItemLimits) -> Result<Action, Fail> {
     let (name, value) = typed(schema, name, text, limits)?;
-    Ok(Action::Set(Path::attribute(name), SetValue::Operand(Operand::literal(&value)?)))
+    Ok(Action::Set(Path::attribute(name), SetValue::Operand(Operand::Value(Value::Literal(value)))))
 }
 
-fn adding(name: &str, value: &AttributeValue) -> Result<Action, Fail> {
-    Ok(Action::Add(Path::attribute(name), Value::Literal(EncodedValue::new(value)?)))
+fn adding(name: &str, value: EncodedValue) -> Action {
+    Action::Add(Path::attribute(name), Value::Literal(value))
 }
 
 fn increment(schema: &TableSchema, name: &str, text: &[u8]) -> Result<Action, Fail> {
@@ -141,13 +141,13 @@ fn increment(schema: &TableSchema, name: &str, text: &[u8]) -> Result<Action, Fa
     if schema.declared_type(base).is_some_and(|declared| declared != AttrType::N) {
         return Err(not_addable(base));
     }
-    adding(base, &number)
+    Ok(adding(base, EncodedValue::new(&number)?))
 }
 
 fn add(schema: &TableSchema, name: &str, text: &[u8], limits: &ItemLimits) -> Result<Action, Fail> {
     let (base, value) = typed(schema, name, text, limits)?;
-    match value.attr_type() {
-        AttrType::N | AttrType::Ss | AttrType::Ns | AttrType::Bs => adding(base, &value),
+    match value.view().attr_type() {
+        AttrType::N | AttrType::Ss | AttrType::Ns | AttrType::Bs => Ok(adding(base, value)),
         _ => Err(not_addable(base)),
     }
 }

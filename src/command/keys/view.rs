@@ -11,7 +11,6 @@ use crate::expr::{Action, Binder, ExprLimits, Operand, ParsedUpdate, Path, SetVa
 use crate::item::{AttributeValue, Item, ItemBuilder, ItemRef, Number};
 use crate::ops::Write;
 use crate::store::Entry;
-use std::sync::Arc;
 
 pub(super) fn del(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let mut removed = 0;
@@ -57,7 +56,7 @@ pub(super) fn set_deadline(cx: &mut Cx<'_, '_>, args: &[&[u8]], time: Time) -> O
 }
 
 fn update(cx: &mut Cx<'_, '_>, subject: &Subject, action: Action) -> Outcome {
-    let changes = Binder::empty(ExprLimits::HUMAN).update(&Arc::new(ParsedUpdate::literal(vec![action])))?;
+    let changes = Binder::empty(ExprLimits::HUMAN).own_update(ParsedUpdate::literal(vec![action]))?;
     subject.write(cx, |at| Write::Update(at, Some(&changes), &subject.limits))?;
     Ok(())
 }

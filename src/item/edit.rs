@@ -1,0 +1,187 @@
+//! `ItemEditor`: an item made of another one, most of which stays as it is.
+
+use smallvec::SmallVec;
+use std::cmp::Ordering;
+
+use super::bytes::{Reader, put_block, put_varint, varint_len};
+use super::codec::{HARD_MAX_DEPTH, ITEM_VERSION, put_owned, put_ref};
+use super::value::check_name;
+use super::view::skip;
+use super::{AttributeValue, AttributeValueRef, Item, ItemError, ItemRef};
+
+/// Makes an item of another one. Attributes are put and removed one by one, in ascending order of their names by bytes;
+/// what lies between them is copied in runs, and no value of the other item is decoded. Cost in proportion to the item.
+#[derive(Debug)]
+pub struct ItemEditor<'a> {
+    /// The attributes of the other item that are still to be copied, and how many these are.
+    rest: Reader<'a>,
+    left: usize,
+    /// The attributes so far.
+    count: usize,
+    /// The item so far, behind the room for its version and count.
+    bytes: Vec<u8>,
+    head: usize,
+}
+
+impl<'a> ItemEditor<'a> {
+    /// Begins with an item that will need about `room` bytes more than it has.
+    pub fn new(item: ItemRef<'a>, room: usize) -> Self {
+        let (left, entries) = item.attributes().body();
+        let head = 1 + varint_len(left as u64);
+        let mut bytes = Vec::with_capacity(head + entries.len() + room);
+        bytes.resize(head, 0);
+        Self { rest: Reader::new(entries), left, count: 0, bytes, head }
+    }
+
+    /// Sets `name` to a value in stored form.
+    ///
+    /// # Errors
+    /// For a name that is not 1 to 65535 bytes long.
+    pub fn put(&mut self, name: &str, value: &AttributeValueRef<'_>) -> Result<(), ItemError> {
+        self.begin(name)?;
+        put_ref(&mut self.bytes, value);
+        Ok(())
+    }
+
+    /// Sets `name` to an owned value.
+    ///
+    /// # Errors
+    /// For empty sets, names of invalid length and nesting beyond [`HARD_MAX_DEPTH`].
+    pub fn put_owned(&mut self, name: &str, value: &AttributeValue) -> Result<(), ItemError> {
+        self.begin(name)?;
+        put_owned(&mut self.bytes, value, HARD_MAX_DEPTH)
+    }
+
+    fn begin(&mut self, name: &str) -> Result<(), ItemError> {
+        check_name(name.as_bytes())?;
+        self.copy_up_to(name.as_bytes());
+        put_block(&mut self.bytes, name.as_bytes());
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Leaves `name` out.
+    pub fn remove(&mut self, name: &str) {
+        self.copy_up_to(name.as_bytes());
+    }
+
+    /// Copies the attributes with smaller names, and passes over one with this name.
+    fn copy_up_to(&mut self, name: &[u8]) {
+        let from = self.rest.rest();
+        // Behind what is copied, and behind what is passed over as well.
+        let (mut end, mut next) = (self.rest, self.rest);
+        while self.left > 0 {
+            let mut ahead = end;
+            let order = ahead.block().map(|here| here.cmp(name));
+            if order == Some(Ordering::Greater) {
+                break;
+            }
+            if order.is_none() || skip(&mut ahead).is_none() {
+                // Damaged bytes end the item.
+                self.left = 0;
+                break;
+            }
+            (self.left, next) = (self.left - 1, ahead);
+            if order == Some(Ordering::Equal) {
+                break;
+            }
+            (self.count, end) = (self.count + 1, ahead);
+        }
+        let copied = from.len() - end.rest().len();
+        self.bytes.extend_from_slice(from.get(..copied).unwrap_or_default());
+        self.rest = next;
+    }
+
+    /// The item.
+    pub fn finish(mut self) -> Item {
+        if self.left > 0 {
+            self.bytes.extend_from_slice(self.rest.rest());
+        }
+        let mut head: SmallVec<[u8; 11]> = SmallVec::new();
+        head.push(ITEM_VERSION);
+        put_varint(&mut head, (self.count + self.left) as u64);
+        if let (true, Some(room)) = (head.len() == self.head, self.bytes.get_mut(..self.head)) {
+            room.copy_from_slice(&head);
+        } else {
+            self.bytes.splice(..self.head, head);
+        }
+        Item::from_stored(self.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::item::stored::tests::any_value;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    type Map = BTreeMap<String, AttributeValue>;
+
+    fn edited(before: &Map, changes: &BTreeMap<String, Option<AttributeValue>>, room: usize) -> Item {
+        let item = Item::from_map(before).unwrap();
+        let mut editor = ItemEditor::new(item.view(), room);
+        for (at, (name, change)) in changes.iter().enumerate() {
+            match change {
+                None => editor.remove(name),
+                // Both ways to give a value.
+                Some(value) if at % 2 == 0 => editor.put_owned(name, value).unwrap(),
+                Some(value) => {
+                    editor.put(name, &crate::item::EncodedValue::new(value).unwrap().view()).unwrap();
+                }
+            }
+        }
+        editor.finish()
+    }
+
+    fn model(before: &Map, changes: &BTreeMap<String, Option<AttributeValue>>) -> Item {
+        let mut after = before.clone();
+        for (name, change) in changes {
+            match change {
+                None => drop(after.remove(name)),
+                Some(value) => drop(after.insert(name.clone(), value.clone())),
+            }
+        }
+        Item::from_map(&after).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn an_edited_item_is_the_one_made_anew(
+            before in prop::collection::btree_map("[a-f]{1,3}", any_value(), 0..8),
+            changes in prop::collection::btree_map("[a-g]{1,3}", prop::option::of(any_value()), 0..5),
+            room in 0_usize..64,
+        ) {
+            prop_assert_eq!(edited(&before, &changes, room), model(&before, &changes));
+        }
+
+        #[test]
+        fn damaged_items_are_edited_without_panic(
+            before in prop::collection::btree_map("[a-f]{1,3}", any_value(), 0..6),
+            at: prop::sample::Index,
+            byte: u8,
+            name in "[a-g]{1,2}",
+        ) {
+            let mut bytes = Item::from_map(&before).unwrap().into_bytes();
+            let index = at.index(bytes.len());
+            bytes[index] = byte;
+            let mut editor = ItemEditor::new(ItemRef::from_bytes_unchecked(&bytes), 0);
+            editor.put(&name, &AttributeValueRef::Null).unwrap();
+            editor.remove("zz");
+            drop(editor.finish().view().to_map());
+        }
+    }
+
+    #[test]
+    fn counts_of_more_than_one_byte_are_met_from_both_sides() {
+        let many = |numbers: std::ops::Range<i64>| -> Map {
+            numbers.map(|n| (format!("n{n:04}"), AttributeValue::from(n))).collect()
+        };
+        for (before, changes) in [(0..127, 127..128), (0..100, 100..300), (0..127, 0..0)] {
+            let added = many(changes).into_iter().map(|(name, value)| (name, Some(value))).collect();
+            assert_eq!(edited(&many(before.clone()), &added, 0), model(&many(before), &added));
+        }
+        let removed = many(0..1).into_keys().map(|name| (name, None)).collect();
+        assert_eq!(edited(&many(0..128), &removed, 0), model(&many(0..128), &removed));
+    }
+}
