@@ -21,54 +21,65 @@ impl Tx<'_> {
         self.partition(space, partition)?.value().items()
     }
 
-    /// The item with these keys, if it is there and has not expired.
+    /// The item with these keys, if it is there, expired or not; notes the access.
+    #[inline]
+    pub fn stored_item(&self, table: &Table, keys: &ItemKeys) -> Option<ItemRef<'_>> {
+        Some(ItemRef::from_bytes_unchecked(self.items(table, &keys.pk)?.get(&keys.sk)?))
+    }
+
+    /// The item with these keys, if it is there and has not expired; notes the access.
     #[inline]
     pub fn item(&self, table: &Table, keys: &ItemKeys) -> Option<ItemRef<'_>> {
-        let item = ItemRef::from_bytes_unchecked(self.items(table, &keys.pk)?.get(&keys.sk)?);
-        (!table.expired(&item, self.now())).then_some(item)
+        self.stored_item(table, keys).filter(|item| !table.expired(item, self.now()))
     }
 
     /// Puts an item in place of the one with its keys.
     pub fn put_item(&mut self, table: &Table, keys: &ItemKeys, item: &Item) {
-        self.change_item(table, keys, Some(item.as_bytes()));
+        let before = self.stored_item(table, keys).map(|item| item.size());
+        self.put_item_over(table, keys, item, before);
     }
 
-    /// Removes the item with these keys, expired or not; returns whether there was one.
-    pub fn delete_item(&mut self, table: &Table, keys: &ItemKeys) -> bool {
-        self.change_item(table, keys, None)
+    /// The same for those who have looked at what is there: the size of the item with these keys, expired or not.
+    pub fn put_item_over(&mut self, table: &Table, keys: &ItemKeys, item: &Item, before: Option<usize>) {
+        self.change_item(table, keys, Some(item.as_bytes()), before);
     }
 
-    /// The one place where an item changes, with its entries in indexes and its record in the stream; returns whether
-    /// it was there. Nothing happens if the transaction lacks shards for it, see [`Reach`].
-    fn change_item(&mut self, table: &Table, keys: &ItemKeys, item: Option<&[u8]>) -> bool {
+    /// Removes the item with these keys, expired or not.
+    pub fn delete_item(&mut self, table: &Table, keys: &ItemKeys) {
+        let before = self.stored_item(table, keys).map(|item| item.size());
+        self.change_item(table, keys, None, before);
+    }
+
+    /// The one place where an item changes, with its entries in indexes and its record in the stream. `before` is the
+    /// size of the item that is there. Nothing happens if the transaction lacks shards for it, see [`Reach`].
+    fn change_item(&mut self, table: &Table, keys: &ItemKeys, item: Option<&[u8]>, before: Option<usize>) {
         if self.lacks_shards() {
-            return true;
+            return;
         }
+        let before = before.map(|size| size as i64);
         if table.indexes.is_empty() && table.schema.streams.is_empty() {
-            return self.change_own(table, keys, item);
+            return self.change_own(table, keys, item, before);
         }
-        let Some(changes) = self.reach_indexes(table, keys, item) else { return true };
-        let Some(records) = self.reach_stream(table, keys, item) else { return true };
-        let existed = self.change_own(table, keys, item);
+        let Some(changes) = self.reach_indexes(table, keys, item) else { return };
+        let Some(records) = self.reach_stream(table, keys, item) else { return };
+        self.change_own(table, keys, item, before);
         self.change_indexes(table, &changes);
         self.append_records(table, &records);
-        existed
     }
 
     /// Changes an item and what its table counts.
     #[inline]
-    fn change_own(&mut self, table: &Table, keys: &ItemKeys, item: Option<&[u8]>) -> bool {
+    fn change_own(&mut self, table: &Table, keys: &ItemKeys, item: Option<&[u8]>, before: Option<i64>) {
         if self.telling.looks() {
             self.tell_of_item(table, keys, item.is_some());
         }
-        let before = self.stored_size(table, keys);
         let (partition, sort) = (keys.pk.as_slice(), keys.sk.as_slice());
         let Some(item) = item else {
-            let Some(before) = before else { return false };
+            let Some(before) = before else { return };
             self.apply(ItemChange::Delete { sort }.on(table.id, partition));
             table.counts.add(-1, -before);
             self.note_counts(table.id, -1, -before);
-            return true;
+            return;
         };
         self.apply(ItemChange::Put { sort, item }.on(table.id, partition));
         let item = ItemRef::from_bytes_unchecked(item);
@@ -79,12 +90,6 @@ impl Tx<'_> {
             let hash = self.hash(&keys.pk);
             self.locked_mut().note_item_deadline(table.id, &keys.pk, hash, &keys.sk, at);
         }
-        before.is_some()
-    }
-
-    fn stored_size(&self, table: &Table, keys: &ItemKeys) -> Option<i64> {
-        let item = self.items(table, &keys.pk)?.get(&keys.sk)?;
-        Some(ItemRef::from_bytes_unchecked(item).size() as i64)
     }
 
     /// The bytes under some keys of a space, without noting an access.

@@ -78,6 +78,17 @@ impl<'a> Tx<'a> {
         self.hint = (key.as_ptr() as usize, key.len(), hash);
     }
 
+    /// Does something in which the hash of a key that is no argument is asked for often: it is computed once.
+    #[inline]
+    pub fn with_hash_of<T>(&mut self, key: &[u8], body: impl FnOnce(&mut Self) -> T) -> T {
+        let hint = (key.as_ptr() as usize, key.len(), self.engine.store.hash(key));
+        let before = std::mem::replace(&mut self.hint, hint);
+        let done = body(self);
+        // Another key may come to lie where this one does.
+        self.hint = before;
+        done
+    }
+
     /// Notes that the command wrote in transactions of its own, which its reply acknowledges.
     pub fn acknowledge(&mut self) {
         self.acknowledges = true;

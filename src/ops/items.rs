@@ -62,6 +62,8 @@ pub struct Written {
 struct Plan<'r> {
     at: At<'r>,
     change: Change<'r>,
+    /// The size of the item that is there, expired or not.
+    before: Option<usize>,
     written: Written,
 }
 
@@ -80,7 +82,8 @@ impl<'r> Write<'r> {
 
     fn plan(&self, tx: &Tx<'_>, measure: bool) -> Result<Plan<'r>, OpError> {
         let at = *self.at();
-        let current = tx.item(at.table, at.keys);
+        let stored = tx.stored_item(at.table, at.keys);
+        let current = stored.filter(|item| !at.table.expired(item, tx.now()));
         if at.condition.is_some_and(|condition| !condition.holds(current)) {
             let item = current.filter(|_| at.return_on_failure);
             return Err(OpError::ConditionFailed(item.as_ref().map(ItemRef::to_item)));
@@ -111,7 +114,8 @@ impl<'r> Write<'r> {
         if let (Change::Put(item), true) = (&change, measure) {
             written.bytes = written.bytes.max(item.view().size());
         }
-        Ok(Plan { at, change, written })
+        let before = stored.filter(|_| matches!(change, Change::Put(_))).map(|item| item.size());
+        Ok(Plan { at, change, before, written })
     }
 }
 
@@ -151,12 +155,12 @@ impl Plan<'_> {
         let mut written = self.written;
         match self.change {
             Change::Put(item) => {
-                tx.put_item(self.at.table, self.at.keys, &item);
+                tx.put_item_over(self.at.table, self.at.keys, &item, self.before);
                 if let Cow::Owned(item) = item {
                     written.new = Some(item);
                 }
             }
-            Change::Delete => drop(tx.delete_item(self.at.table, self.at.keys)),
+            Change::Delete => tx.delete_item(self.at.table, self.at.keys),
             Change::Nothing => {}
         }
         written
@@ -169,12 +173,14 @@ impl Plan<'_> {
 /// [`OpError::ConditionFailed`]; of updates also [`OpError::Expr`] where the changes do not fit the item,
 /// [`OpError::UpdateTooLarge`], and [`OpError::UpdatesIndexKey`].
 pub fn write(tx: &mut Tx<'_>, write: &Write<'_>) -> Result<Written, OpError> {
-    // A plain put needs no look at what is there.
-    if let Write::Put(At { condition: None, return_old: false, table, keys, .. }, item) = write {
-        tx.put_item(table, keys, item);
-        return Ok(Written::default());
-    }
-    Ok(write.plan(tx, false)?.carry_out(tx))
+    tx.with_hash_of(&write.at().keys.pk, |tx| {
+        // A plain put needs no look at what is there.
+        if let Write::Put(At { condition: None, return_old: false, table, keys, .. }, item) = write {
+            tx.put_item(table, keys, item);
+            return Ok(Written::default());
+        }
+        Ok(write.plan(tx, false)?.carry_out(tx))
+    })
 }
 
 /// Carries out a write and measures it, which takes an extra look at the item.
