@@ -1,12 +1,13 @@
 //! What a transaction keeps beside its locks and its record.
 
 use crate::store::Entry;
+use smallvec::SmallVec;
 
 /// What a transaction keeps to undo its effects, beside what the store has recorded.
 #[derive(Default)]
 pub(super) struct Undo {
     /// Spaces, and how many items and bytes more they count.
-    pub(super) counts: Vec<(u32, i64, i64)>,
+    pub(super) counts: SmallVec<[(u32, i64, i64); 4]>,
     /// Whether it was asked to be all or nothing.
     pub(super) all_or_nothing: bool,
     pub(super) refused: bool,

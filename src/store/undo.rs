@@ -16,8 +16,12 @@ use super::types::Inverse;
 use super::types::item::DeadlineIn;
 use super::{Entry, Locked, Store};
 use ahash::AHashSet;
-use std::cell::RefCell;
+use smallvec::SmallVec;
+use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering::Relaxed;
+
+/// A key; short ones need no allocation.
+type Key = SmallVec<[u8; 24]>;
 
 /// The place of an entry, owned.
 struct Home {
@@ -25,13 +29,13 @@ struct Home {
     hash: u64,
     space: u32,
     db: Option<usize>,
-    key: Box<[u8]>,
+    key: Key,
 }
 
 impl Home {
     fn of(place: Place<'_>) -> Self {
         let Place { shard, hash, space, db, key } = place;
-        Self { shard, hash, space, db, key: key.into() }
+        Self { shard, hash, space, db, key: Key::from_slice(key) }
     }
 
     fn place(&self) -> Place<'_> {
@@ -53,7 +57,7 @@ enum Step {
     Removed(Entry, Slot),
     Replaced(Entry),
     /// It was moved here from there.
-    Moved(Home, Slot),
+    Moved(Box<Home>, Slot),
     Deadline(Option<u64>),
     /// Something changed within its value.
     Within(Inverse),
@@ -71,7 +75,7 @@ enum Told {
 pub(super) struct Undo {
     steps: Vec<(Home, Step)>,
     /// Keys whose value is put back as a whole by a step that is recorded already: changes within it need none.
-    covered: AHashSet<(u32, Box<[u8]>)>,
+    covered: AHashSet<(u32, Key)>,
     told: Vec<Told>,
     used: RefCell<Vec<Used>>,
 }
@@ -81,21 +85,50 @@ struct Used {
     /// How many steps were recorded before.
     steps: usize,
     space: u32,
-    key: Box<[u8]>,
+    key: Key,
     hash: u64,
     clock: u32,
 }
 
+/// A recording of more changes than this gives its memory back.
+const KEPT: usize = 64;
+
+thread_local! {
+    /// An empty recording, for this thread's next one.
+    static SPARE: Cell<Option<Box<Undo>>> = const { Cell::new(None) };
+}
+
 impl Undo {
+    fn begin() -> Box<Self> {
+        SPARE.take().unwrap_or_default()
+    }
+
+    /// Keeps what was allocated for a recording whose steps are done with, unless it is much.
+    fn end(mut self: Box<Self>) {
+        let used = self.used.get_mut();
+        let rooms = [self.steps.capacity(), self.covered.capacity(), self.told.capacity(), used.capacity()];
+        if rooms.into_iter().all(|room| room <= KEPT) {
+            self.steps.clear();
+            self.covered.clear();
+            self.told.clear();
+            used.clear();
+            SPARE.set(Some(self));
+        }
+    }
+
     fn cover(&mut self, place: Place<'_>) {
-        self.covered.insert((place.space, place.key.into()));
+        self.covered.insert((place.space, Key::from_slice(place.key)));
+    }
+
+    fn covers(&self, place: Place<'_>) -> bool {
+        !self.covered.is_empty() && self.covered.contains(&(place.space, Key::from_slice(place.key)))
     }
 
     /// Takes note of the access clock of an entry whose key has a hash, before the entry is used.
     #[cold]
     pub(super) fn note_clock(&self, entry: &Entry, hash: u64) {
         let (steps, space, clock) = (self.steps.len(), entry.space(), entry.clock());
-        self.used.borrow_mut().push(Used { steps, space, key: entry.key().into(), hash, clock });
+        self.used.borrow_mut().push(Used { steps, space, key: Key::from_slice(entry.key()), hash, clock });
     }
 }
 
@@ -103,27 +136,27 @@ impl Locked<'_> {
     /// Records all changes from now on, until [`Locked::keep_changes`] or [`Locked::take_back`]. Structural effects
     /// must not follow.
     pub fn record_changes(&mut self) {
-        self.undo.get_or_insert_default();
+        self.undo.get_or_insert_with(Undo::begin);
     }
 
     /// Ends the recording. What was removed is freed, and who watches or waits is told.
     #[inline]
     pub fn keep_changes(&mut self) {
         if let Some(undo) = self.undo.take() {
-            self.keep_recorded(*undo);
+            self.keep_recorded(undo);
         }
     }
 
     #[cold]
-    fn keep_recorded(&mut self, undo: Undo) {
-        for (home, step) in undo.steps {
+    fn keep_recorded(&mut self, mut undo: Box<Undo>) {
+        for (home, step) in undo.steps.drain(..) {
             match step {
                 Step::Removed(entry, _) | Step::Replaced(entry) => self.discard(home.shard, entry),
                 Step::Within(inverse) => inverse.settle(self.store, home.shard),
                 Step::Inserted | Step::Moved(..) | Step::Deadline(_) => {}
             }
         }
-        for told in undo.told {
+        for told in undo.told.drain(..) {
             match told {
                 Told::Watchers { shard, db, key } => self.store.touched(shard, db, &key),
                 Told::WatchersOfItem { shard, table, partition, sort } => {
@@ -132,6 +165,7 @@ impl Locked<'_> {
                 Told::Waiting { shard, db, key } => self.store.signal(shard, db, &key),
             }
         }
+        undo.end();
     }
 
     /// Takes all recorded changes back. `deadline_of` tells when items expire that are put back.
@@ -235,8 +269,9 @@ impl Locked<'_> {
     pub(super) fn recorded_move(&mut self, from: Place<'_>, to: Place<'_>, index: usize) {
         if let Some(undo) = &mut self.undo {
             let generation = self.store.sides[from.shard].generation.load(Relaxed);
-            undo.steps.push((Home::of(to), Step::Moved(Home::of(from), Slot { index, generation })));
-            undo.covered.remove(&(to.space, Box::from(to.key)));
+            undo.steps
+                .push((Home::of(to), Step::Moved(Box::new(Home::of(from)), Slot { index, generation })));
+            undo.covered.remove(&(to.space, Key::from_slice(to.key)));
         }
     }
 
@@ -263,7 +298,7 @@ impl Locked<'_> {
 
     fn record(&mut self, place: Place<'_>, step: Step) {
         if let Some(undo) = &mut self.undo
-            && !undo.covered.contains(&(place.space, Box::from(place.key)))
+            && !undo.covers(place)
         {
             undo.steps.push((Home::of(place), step));
         }
@@ -278,8 +313,7 @@ impl Locked<'_> {
 
     #[cold]
     fn cover_small(&mut self, place: Place<'_>) -> bool {
-        let covered = |undo: &Undo| undo.covered.contains(&(place.space, Box::from(place.key)));
-        if self.undo.as_deref().is_none_or(covered) {
+        if self.undo.as_deref().is_none_or(|undo| undo.covers(place)) {
             return false;
         }
         let Some(entry) = self.find(place) else { return false };
