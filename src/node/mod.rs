@@ -30,4 +30,4 @@ pub use rates::Rates;
 pub use server::{Counts, Reconfigured, Server};
 pub use shutdown::Shutdown;
 pub use stats::{Histogram, OCTAVES, WorkerStats, octave_micros};
-pub use transaction::{Multi, Queued, Watched, WatchedItem};
+pub use transaction::{Multi, OwnedArgs, Queued, Watched, WatchedItem};

@@ -5,6 +5,7 @@ use crate::effect::{StringChange, TOKENS};
 use crate::engine::{EFFECT_BYTES, Tx};
 use crate::resp::{Proto, Reply, ReplyDecoder};
 use crate::store::ValueRef;
+use smallvec::SmallVec;
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// How long a token is remembered, as in DynamoDB.
@@ -20,7 +21,7 @@ const HEAD: usize = DIGEST + 1 + size_of::<u32>();
 pub(super) fn has_token(queue: &[Queued], command: &Command, args: &[&[u8]]) -> bool {
     match queue.first() {
         Some(first) => {
-            let args: Vec<&[u8]> = first.args.iter().map(|arg| &**arg).collect();
+            let args: SmallVec<[&[u8]; 4]> = first.args.iter().collect();
             first.command.has(flag::ATOMIC) && token_key(&args).is_some()
         }
         None => command.has(flag::ATOMIC) && token_key(args).is_some(),
@@ -49,13 +50,13 @@ pub(super) struct Token {
 impl Token {
     /// The token that a transaction begins with.
     pub(super) fn of(queue: &[Queued], db: usize) -> Option<Self> {
-        let args: Vec<&[u8]> = queue.first()?.args.iter().map(|a| &**a).collect();
+        let args: SmallVec<[&[u8]; 4]> = queue.first()?.args.iter().collect();
         let key = token_key(&args)?;
         let mut hasher = Xxh3Default::new();
         hasher.update(&db.to_le_bytes());
         for queued in queue {
-            hasher.update(&queued.args.len().to_le_bytes());
-            for arg in &queued.args {
+            hasher.update(&queued.args.iter().len().to_le_bytes());
+            for arg in queued.args.iter() {
                 hasher.update(&arg.len().to_le_bytes());
                 hasher.update(arg);
             }

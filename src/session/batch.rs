@@ -7,8 +7,7 @@ use super::locks::{self, Assumed};
 use super::worker::{Progress, Stop, Worker};
 use crate::command::{Client, Command, HEAVY_BYTES, Queued, flag};
 use crate::env::Instant;
-use crate::env::memory::class_bytes;
-use crate::node::{Kill, ReplyMode};
+use crate::node::{Kill, OwnedArgs, ReplyMode};
 use crate::resp::{Batch, Reply};
 use crate::store::holds::take_waited;
 use crate::store::shown;
@@ -211,7 +210,7 @@ fn takes_long(client: &Client, command: &Command, args: &[&[u8]]) -> bool {
     let Some(multi) = client.multi.as_ref().filter(|_| command.has(flag::SESSION)) else {
         return command.has(flag::LONG) || args.iter().any(|arg| arg.len() > HEAVY_BYTES);
     };
-    let body = |queued: &Queued| Call::body_bytes(queued.command, queued.args.iter().map(|arg| arg.len()));
+    let body = |queued: &Queued| Call::body_bytes(queued.command, queued.args.iter().map(<[u8]>::len));
     multi.queue.iter().map(body).sum::<usize>() > HEAVY_BYTES
 }
 
@@ -223,9 +222,9 @@ fn is_foreign(name: &[u8]) -> bool {
 
 fn queue(client: &mut Client, command: &'static Command, args: &[&[u8]]) {
     let Some(multi) = &mut client.multi else { return };
-    let bytes: usize = args.iter().map(|a| class_bytes(a.len()) + size_of::<Box<[u8]>>()).sum();
-    multi.bytes += bytes + size_of::<Queued>();
+    let args = OwnedArgs::of(args);
+    multi.bytes += args.memory() + size_of::<Queued>();
     client.handle.multi_bytes.store(multi.bytes, Relaxed);
-    multi.queue.push(Queued { command, args: args.iter().map(|a| Box::from(*a)).collect() });
+    multi.queue.push(Queued { command, args });
     client.handle.multi.store(multi.queue.len() as i32, Relaxed);
 }

@@ -54,11 +54,10 @@ fn exec(
     }
     let server = Arc::clone(&worker.server);
     let mut record = std::mem::take(&mut worker.record);
-    let args: Vec<SmallVec<[&[u8]; 8]>> =
-        multi.queue.iter().map(|queued| queued.args.iter().map(|arg| &**arg).collect()).collect();
+    let args: Vec<&[u8]> = multi.queue.iter().flat_map(|queued| queued.args.iter()).collect();
     let mut run = Run {
         queue: &multi.queue,
-        calls: multi.queue.iter().zip(&args).map(|(queued, args)| Call::new(queued.command, args)).collect(),
+        calls: calls(&multi.queue, &args),
         all_or_nothing: multi.is_atomic(),
         concluded: multi.concluded,
         monitored: std::mem::take(&mut multi.monitored),
@@ -90,6 +89,16 @@ fn exec(
         show_monitors(&server, &monitored);
     }
     outcome
+}
+
+/// The calls of a queue whose arguments are all of these.
+fn calls<'q>(queue: &[Queued], mut args: &'q [&'q [u8]]) -> Vec<Call<'q>> {
+    let call = |queued: &Queued| {
+        let (own, behind) = args.split_at(queued.args.iter().len());
+        args = behind;
+        Call::new(queued.command, own)
+    };
+    queue.iter().map(call).collect()
 }
 
 /// The run of a transaction's commands.
@@ -300,7 +309,7 @@ fn fits(tx: &Tx<'_>, settings: &Settings, command: &Command, args: &[&[u8]]) -> 
     let whole = (settings.item_max_size * COPIES).min(settings.log_max_record_size / 4);
     let items = command.spec.item_keys.is_some() || tx.engine().tables.have_views();
     let item = if items { whole as usize } else { 0 };
-    Ok(tx.ask_record(gate::record_bytes(args) + item)?)
+    Ok(tx.ask_record(gate::record_bytes(args.iter().copied()) + item)?)
 }
 
 /// The hashes whose shards tell whether a watched key is what it was: that of the key, and that of the item that it has

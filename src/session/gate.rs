@@ -152,13 +152,13 @@ fn check_queued(multi: &Multi, command: &Command) -> Result<(), Fail> {
 
 /// More than the record of a command takes whose effects hold its arguments: each of them may be a key or value of its
 /// own, and a key be named twice.
-pub(super) fn record_bytes<A: AsRef<[u8]>>(args: &[A]) -> usize {
-    args.iter().map(|arg| 2 * arg.as_ref().len() + EFFECT_BYTES).sum()
+pub(super) fn record_bytes<'a>(args: impl Iterator<Item = &'a [u8]>) -> usize {
+    args.map(|arg| 2 * arg.len() + EFFECT_BYTES).sum()
 }
 
 /// About how many bytes a command may add to the log: its arguments, or those of the transaction it ends.
 fn bytes_of(client: &Client, command: &Command, args: &[&[u8]]) -> usize {
     let queue = client.multi.as_ref().filter(|_| command.has(flag::SESSION)).map_or(&[][..], |m| &m.queue);
     let queued = queue.iter().filter(|queued| is_write(queued.command));
-    record_bytes(args) + queued.map(|queued| record_bytes(&queued.args)).sum::<usize>()
+    record_bytes(args.iter().copied()) + queued.map(|queued| record_bytes(queued.args.iter())).sum::<usize>()
 }
