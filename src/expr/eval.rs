@@ -66,6 +66,9 @@ fn size(value: &AttributeValueRef<'_>) -> Option<usize> {
 
 /// UTF-16 units of UTF-8: one for each character, two for those of four bytes.
 fn utf16_len(text: &[u8]) -> usize {
+    if text.is_ascii() {
+        return text.len();
+    }
     let first = |byte: &&u8| **byte & 0xC0 != 0x80;
     text.iter().filter(first).count() + text.iter().filter(|byte| **byte >= 0xF0).count()
 }

@@ -70,6 +70,9 @@ impl<'a> Checker<'a> {
     /// Overlaps first, then every name, then values and types, both from the last action back to the first.
     pub(super) fn update(&self, actions: &[Action]) -> Check {
         let paths: SmallVec<[&Path; 4]> = actions.iter().map(Action::path).collect();
+        if actions.iter().all(sets_plain) {
+            return path::check_overlaps(&paths, self.scope);
+        }
         paths.iter().try_for_each(|path| path::names(path).try_for_each(|name| self.name(name)))?;
         path::check_overlaps(&paths, self.scope)?;
         for action in actions.iter().rev() {
@@ -257,6 +260,17 @@ impl<'a> Checker<'a> {
             }
             Some(_) => Ok(()),
         }
+    }
+}
+
+/// Whether an action gives an attribute as a whole a literal value: the action alone has nothing to check.
+fn sets_plain(action: &Action) -> bool {
+    match action {
+        Action::Set(
+            Path { root: Name::Plain(_), steps },
+            SetValue::Operand(Operand::Value(Value::Literal(_))),
+        ) => steps.is_empty(),
+        _ => false,
     }
 }
 

@@ -5,6 +5,12 @@
 
 use smallvec::SmallVec;
 
+/// Whether bytes are UTF-8. Nearly all texts are ASCII, which is seen sooner.
+#[inline]
+pub(super) fn is_utf8(text: &[u8]) -> bool {
+    text.is_ascii() || std::str::from_utf8(text).is_ok()
+}
+
 /// A cursor over bytes that may be anything; every step answers `None` instead of reading past the end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reader<'a> {

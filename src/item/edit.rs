@@ -3,11 +3,14 @@
 use smallvec::SmallVec;
 use std::cmp::Ordering;
 
-use super::bytes::{Reader, put_block, put_varint, varint_len};
+use super::bytes::{Reader, put_block, put_varint};
 use super::codec::{HARD_MAX_DEPTH, ITEM_VERSION, put_owned, put_ref};
 use super::value::check_name;
 use super::view::skip;
 use super::{AttributeValue, AttributeValueRef, Item, ItemError, ItemRef};
+
+/// The most bytes before the attributes of an item: its version and a varint of 64 bits.
+const MOST_HEAD: usize = 11;
 
 /// Makes an item of another one. Attributes are put and removed one by one, in ascending order of their names by bytes;
 /// what lies between them is copied in runs, and no value of the other item is decoded. Cost in proportion to the item.
@@ -18,19 +21,22 @@ pub struct ItemEditor<'a> {
     left: usize,
     /// The attributes so far.
     count: usize,
-    /// The item so far, behind the room for its version and count.
+    /// The item so far, behind its version and the other item's count.
     bytes: Vec<u8>,
     head: usize,
+    /// How many attributes the other item has.
+    before: usize,
 }
 
 impl<'a> ItemEditor<'a> {
     /// Begins with an item that will need about `room` bytes more than it has.
     pub fn new(item: ItemRef<'a>, room: usize) -> Self {
-        let (left, entries) = item.attributes().body();
-        let head = 1 + varint_len(left as u64);
-        let mut bytes = Vec::with_capacity(head + entries.len() + room);
-        bytes.resize(head, 0);
-        Self { rest: Reader::new(entries), left, count: 0, bytes, head }
+        let (before, entries) = item.attributes().body();
+        let mut bytes = Vec::with_capacity(MOST_HEAD + entries.len() + room);
+        bytes.push(ITEM_VERSION);
+        put_varint(&mut bytes, before as u64);
+        let head = bytes.len();
+        Self { rest: Reader::new(entries), left: before, count: 0, bytes, head, before }
     }
 
     /// Sets `name` to a value in stored form.
@@ -97,13 +103,11 @@ impl<'a> ItemEditor<'a> {
         if self.left > 0 {
             self.bytes.extend_from_slice(self.rest.rest());
         }
-        let mut head: SmallVec<[u8; 11]> = SmallVec::new();
-        head.push(ITEM_VERSION);
-        put_varint(&mut head, (self.count + self.left) as u64);
-        if let (true, Some(room)) = (head.len() == self.head, self.bytes.get_mut(..self.head)) {
-            room.copy_from_slice(&head);
-        } else {
-            self.bytes.splice(..self.head, head);
+        let count = self.count + self.left;
+        if count != self.before {
+            let mut written: SmallVec<[u8; MOST_HEAD]> = SmallVec::new();
+            put_varint(&mut written, count as u64);
+            self.bytes.splice(1..self.head, written);
         }
         Item::from_stored(self.bytes)
     }

@@ -1,5 +1,6 @@
 //! Key attributes, and the keys of an item.
 
+use super::bytes::is_utf8;
 use super::keys::KeyBytes;
 use super::{AttributeValueRef, ItemError, KeyType, Number};
 
@@ -24,7 +25,7 @@ impl KeyAttr {
     /// For a string that is not UTF-8, or no number.
     pub fn value_of_text<'t>(&self, text: &'t [u8]) -> Result<AttributeValueRef<'t>, ItemError> {
         match self.key_type {
-            KeyType::S if std::str::from_utf8(text).is_err() => {
+            KeyType::S if !is_utf8(text) => {
                 Err(ItemError::BadText { name: self.name.clone(), reason: "a string must be UTF-8" })
             }
             KeyType::S => Ok(AttributeValueRef::S(text)),

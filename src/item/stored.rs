@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
-use super::bytes::{put_block, put_varint, varint_len};
+use super::bytes::{is_utf8, put_block, put_varint, varint_len};
 use super::codec::{HARD_MAX_DEPTH, ITEM_VERSION, put_owned, put_ref};
 use super::value::check_name;
 use super::view::{AttributeValueRef, Entries, MapRef, check_map};
@@ -163,7 +163,7 @@ impl ItemBuilder {
         value: &AttributeValueRef<'_>,
     ) -> Result<&mut Self, ItemError> {
         if let AttributeValueRef::S(text) = value
-            && std::str::from_utf8(text).is_err()
+            && !is_utf8(text)
         {
             return Err(not_utf8(name.as_ref(), "a string must be UTF-8"));
         }
@@ -211,7 +211,7 @@ impl ItemBuilder {
         put: impl FnOnce(&mut Vec<u8>) -> Result<(), ItemError>,
     ) -> Result<&mut Self, ItemError> {
         check_name(name)?;
-        if std::str::from_utf8(name).is_err() {
+        if !is_utf8(name) {
             return Err(not_utf8(name, "a name must be UTF-8"));
         }
         self.put_raw(name, put)

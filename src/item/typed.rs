@@ -4,6 +4,7 @@
 //! a string.
 
 use super::binary::from_base64;
+use super::bytes::is_utf8;
 use super::json::{plain_value, read_json};
 use super::{AttrType, AttributeValue, AttributeValueRef, EncodedValue, ItemBuilder, ItemError, Number};
 
@@ -13,6 +14,9 @@ enum Suffix {
     Type(AttrType),
     Json,
 }
+
+/// Bytes of the longest suffix.
+const LONGEST_SUFFIX: usize = "null".len();
 
 /// Splits a known suffix off a name: `s`, `n`, `b`, `raw`, `bool`, `null`, `ss`, `ns`, `bs`, `l`, `m` or `json`, in
 /// lower case after the last colon. The flag says that there was one.
@@ -38,6 +42,11 @@ fn split(name: &str) -> (&str, Option<Suffix>) {
             _ => return None,
         }))
     };
+    // No known suffix is longer, so a colon further ahead begins none.
+    let bytes = name.as_bytes();
+    if !bytes.iter().rev().take(1 + LONGEST_SUFFIX).any(|byte| *byte == b':') {
+        return (name, None);
+    }
     match name.rsplit_once(':') {
         Some((base, suffix)) if !base.is_empty() => match known(suffix) {
             Some(suffix) => (base, Some(suffix)),
@@ -163,10 +172,8 @@ fn value_of<'t>(
 ) -> Result<Typed<'t>, ItemError> {
     let is = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()));
     let scalar = match attr_type {
-        AttrType::S => match std::str::from_utf8(text) {
-            Ok(_) => AttributeValueRef::S(text),
-            Err(_) => return Err(bad(name, "a string must be UTF-8, binaries take the suffix :b")),
-        },
+        AttrType::S if is_utf8(text) => AttributeValueRef::S(text),
+        AttrType::S => return Err(bad(name, "a string must be UTF-8, binaries take the suffix :b")),
         AttrType::N => AttributeValueRef::N(Number::from_text(text)?),
         AttrType::B => AttributeValueRef::B(text),
         AttrType::Bool if is(&["true", "1"]) => AttributeValueRef::Bool(true),
