@@ -279,7 +279,7 @@ impl Tables {
     #[inline]
     pub fn local(&self, name: &[u8]) -> Option<LocalTable> {
         LAST.with_borrow_mut(|last| {
-            let of = (self.id, self.generation());
+            let of = self.version();
             if last.of != of {
                 last.tables.clear();
                 last.of = of;
@@ -312,6 +312,12 @@ impl Tables {
     /// The table of a name, also while it is taking hashes over.
     pub fn get_any(&self, name: &[u8]) -> Option<Arc<Table>> {
         self.inner.read().by_name.get(std::str::from_utf8(name).ok()?).cloned()
+    }
+
+    /// The same as before as long as no table has changed since, also where several engines have tables.
+    #[inline]
+    pub fn version(&self) -> (u64, u64) {
+        (self.id, self.generation())
     }
 
     /// Changes with every change of the tables. What was worked out from a schema before a shard was locked holds under

@@ -25,6 +25,11 @@ impl BoundCondition {
         Self { parsed: Arc::new(Parsed::literal(condition)), scope: Scope::default() }
     }
 
+    /// Whether it depends on what a request defines its placeholders as.
+    pub fn has_placeholders(&self) -> bool {
+        !(self.parsed.names.is_empty() && self.parsed.values.is_empty())
+    }
+
     /// Checks that no path looks into a key attribute of the table or its indexes.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Expressions in clauses: `IF` and `WHERE`, the placeholders of `NAMES` and `VALUES`, and the paths of `FIELDS`.
 
 use super::Words;
+use super::target::Target;
 use crate::command::fail::{self, Fail};
 use crate::expr::{
     Action, Binder, BoundCondition, BoundProjection, BoundUpdate, ExprCache, ExprError, ExprKind, ExprLimits,
@@ -10,6 +11,8 @@ use crate::item::{
     AttrType, AttributeValue, ItemError, ItemLimits, TableSchema, plain_value, read_json, typed_value,
 };
 use serde_json::Value as Json;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::LazyLock;
 
 /// Parsed expressions by their text.
@@ -94,6 +97,58 @@ pub(super) fn condition(
     let bound = binder.condition(kind, &parsed)?;
     bound.check_key_paths(schema)?;
     Ok(bound)
+}
+
+/// A condition that was bound, and for which table.
+struct Known {
+    table: u32,
+    text: Box<str>,
+    bound: Rc<BoundCondition>,
+}
+
+/// Conditions without placeholders that a thread bound last.
+struct Recent {
+    /// The tables that they hold for.
+    of: (u64, u64),
+    known: Vec<Known>,
+    next: usize,
+}
+
+/// How many conditions a thread remembers, and how long their texts may be.
+const RECENT: usize = 16;
+const LONGEST: usize = 256;
+
+thread_local! {
+    static LAST: RefCell<Recent> = const { RefCell::new(Recent { of: (0, 0), known: Vec::new(), next: 0 }) };
+}
+
+/// The condition of a write on a table's item, bound and checked. What a thread bound lately it need not bind again:
+/// without placeholders a condition depends on its text and the table alone.
+pub(super) fn guard(binder: &mut Binder, text: &str, target: &Target) -> Result<Rc<BoundCondition>, Fail> {
+    let (table, of) = (&target.table, target.version);
+    let mut bind = || condition(binder, ExprKind::Condition, text, &table.schema).map(Rc::new);
+    if text.len() > LONGEST {
+        return bind();
+    }
+    LAST.with_borrow_mut(|last| {
+        if last.of != of {
+            (last.of, last.next) = (of, 0);
+            last.known.clear();
+        }
+        if let Some(known) = last.known.iter().find(|known| known.table == table.id && *known.text == *text) {
+            return Ok(Rc::clone(&known.bound));
+        }
+        let bound = bind()?;
+        if !bound.has_placeholders() {
+            let known = Known { table: table.id, text: text.into(), bound: Rc::clone(&bound) };
+            match last.known.get_mut(last.next) {
+                Some(place) => *place = known,
+                None => last.known.push(known),
+            }
+            last.next = (last.next + 1) % RECENT;
+        }
+        Ok(bound)
+    })
 }
 
 /// Binds an update: the actions of an expression and further ones. None if there are none at all.

@@ -68,6 +68,8 @@ pub(in crate::command) fn limits(settings: &Settings) -> ItemLimits {
 
 /// The item that a command names.
 pub(super) struct Target {
+    /// The tables' version from before the table was looked up, so that the table is at least as new.
+    pub(super) version: (u64, u64),
     pub(super) table: LocalTable,
     pub(super) keys: ItemKeys,
     pub(super) limits: ItemLimits,
@@ -76,6 +78,7 @@ pub(super) struct Target {
 impl Target {
     /// Reads table and keys; `words` stands behind the command's name, and afterwards behind the keys.
     pub(super) fn read(with: &Reading<'_>, words: &mut Words<'_, '_>) -> Result<Self, Fail> {
+        let version = with.tables.version();
         let table = table(with, words.need()?)?;
         let limits = limits(with.settings);
         let pk = words.need()?;
@@ -89,7 +92,7 @@ impl Target {
             })?),
         };
         let keys = table.schema.text_keys(pk, sk, &limits)?;
-        Ok(Self { table, keys, limits })
+        Ok(Self { version, table, keys, limits })
     }
 
     /// The item for an operation.

@@ -14,6 +14,7 @@ use crate::item::{
     encode_typed, split_suffix,
 };
 use crate::ops::{self, OpError, Write};
+use std::rc::Rc;
 
 /// How it is read ahead.
 pub(super) const AHEAD: Preparation =
@@ -23,7 +24,7 @@ pub(super) const AHEAD: Preparation =
 struct Update {
     target: Target,
     changes: BoundUpdate,
-    condition: Option<BoundCondition>,
+    condition: Option<Rc<BoundCondition>>,
     returns: Option<Returns>,
     view: View,
 }
@@ -66,7 +67,7 @@ impl Update {
         let mut binder = clauses.placeholders.binder(limits)?;
         let changes = update_of(&mut binder, expression, actions)?.ok_or(fail::SYNTAX)?;
         changes.check_keys(schema)?;
-        let condition = clauses.bind(&mut binder, schema)?;
+        let condition = clauses.bind(&mut binder, &target)?;
         binder.finish()?;
         let Clauses { returns, view, .. } = clauses;
         Ok(Self { target, changes, condition, returns, view })
@@ -80,7 +81,7 @@ pub(super) fn update(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if !changes.only_takes_away() {
         cx.need_memory()?;
     }
-    let at = target.at(condition.as_ref(), returns == Some(Returns::Old));
+    let at = target.at(condition.as_deref(), returns == Some(Returns::Old));
     let written = match ops::write(cx.tx, &Write::Update(at, Some(&changes), &target.limits)) {
         Ok(written) => written,
         Err(error) => return refused(cx, error),

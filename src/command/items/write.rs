@@ -1,13 +1,13 @@
 //! Writing one item.
 
 use super::Words;
-use super::expressions::{Placeholders, condition, set_once};
+use super::expressions::{Placeholders, guard, set_once};
 use super::show::{Format, View};
 use super::target::Target;
 use crate::command::fail::{self, Fail};
 use crate::command::prepared::ahead;
 use crate::command::{Cx, Outcome, Preparation, Reading, eq, parse_int};
-use crate::expr::{Binder, BoundCondition, ExprKind};
+use crate::expr::{Binder, BoundCondition};
 use crate::item::{
     AttrType, AttributeValue, AttributeValueRef, Item, ItemBuilder, ItemError, Number, TableSchema,
     from_base64, parse_typed, plain_value, read_json,
@@ -15,6 +15,7 @@ use crate::item::{
 use crate::ops::{self, OpError, Write};
 use serde_json::Value as Json;
 use std::any::Any;
+use std::rc::Rc;
 
 /// What a write replies with.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,14 +77,14 @@ impl<'a> Clauses<'a> {
     pub(super) fn bind(
         &self,
         binder: &mut Binder,
-        schema: &TableSchema,
-    ) -> Result<Option<BoundCondition>, Fail> {
-        self.condition.map(|text| condition(binder, ExprKind::Condition, text, schema)).transpose()
+        target: &Target,
+    ) -> Result<Option<Rc<BoundCondition>>, Fail> {
+        self.condition.map(|text| guard(binder, text, target)).transpose()
     }
 
-    fn bind_alone(&self, target: &Target) -> Result<Option<BoundCondition>, Fail> {
+    fn bind_alone(&self, target: &Target) -> Result<Option<Rc<BoundCondition>>, Fail> {
         let mut binder = self.placeholders.binder(&target.limits)?;
-        let bound = self.bind(&mut binder, &target.table.schema)?;
+        let bound = self.bind(&mut binder, target)?;
         binder.finish()?;
         Ok(bound)
     }
@@ -111,7 +112,7 @@ pub(super) const CHECK: Preparation = ahead_by(|with, args| ahead(with, args, Gu
 struct Put {
     target: Target,
     item: Item,
-    condition: Option<BoundCondition>,
+    condition: Option<Rc<BoundCondition>>,
     return_old: bool,
     view: View,
 }
@@ -156,7 +157,7 @@ impl Put {
 /// ITEM.PUT table pk [sk] (SET n a v ... | JSON doc) [IF expr] [EX s|PX ms|EXAT ts] [RETURN OLD] [FORMAT f]
 pub(super) fn put(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let Put { target, item, condition, return_old, view } = cx.request(args, Put::read)?;
-    match ops::write(cx.tx, &Write::Put(target.at(condition.as_ref(), return_old), &item)) {
+    match ops::write(cx.tx, &Write::Put(target.at(condition.as_deref(), return_old), &item)) {
         Ok(written) if return_old => return show(cx, &view, written.old.as_ref()),
         Ok(_) => cx.out.ok(),
         Err(error) => return refused(cx, error),
@@ -167,7 +168,7 @@ pub(super) fn put(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 /// ITEM.DEL or ITEM.CHECK as it was read.
 struct Guarded {
     target: Target,
-    condition: Option<BoundCondition>,
+    condition: Option<Rc<BoundCondition>>,
     return_old: bool,
     view: View,
 }
@@ -203,7 +204,7 @@ impl Guarded {
 /// ITEM.DEL table pk [sk] [IF expr] [RETURN OLD] [FORMAT f]
 pub(super) fn del(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let Guarded { target, condition, return_old, view } = cx.request(args, Guarded::read_delete)?;
-    match ops::write(cx.tx, &Write::Delete(target.at(condition.as_ref(), return_old))) {
+    match ops::write(cx.tx, &Write::Delete(target.at(condition.as_deref(), return_old))) {
         Ok(written) if return_old => return show(cx, &view, written.old.as_ref()),
         Ok(written) => cx.out.int(i64::from(written.existed)),
         Err(error) => return refused(cx, error),
@@ -214,7 +215,7 @@ pub(super) fn del(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 /// ITEM.CHECK table pk [sk] IF expr
 pub(super) fn check(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let Guarded { target, condition, .. } = cx.request(args, Guarded::read_check)?;
-    match ops::write(cx.tx, &Write::Check(target.at(condition.as_ref(), false))) {
+    match ops::write(cx.tx, &Write::Check(target.at(condition.as_deref(), false))) {
         Ok(_) => cx.out.int(1),
         Err(error) => return refused(cx, error),
     }

@@ -54,6 +54,44 @@ fn items_are_put_got_and_deleted() {
 }
 
 #[test]
+fn a_condition_that_was_used_before_is_checked_again_when_its_table_has_changed() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id S");
+    h.run("TABLE.CREATE other PK a S");
+    let write =
+        |h: &mut Harness, table: &str| h.run(&format!("ITEM.UPDATE {table} k SET 1 b x IF 'a.c = 1'"));
+    for _ in 0..2 {
+        assert_eq!(write(&mut h, "t"), "nil");
+        // The same text where its attribute is a key.
+        let refused = write(&mut h, "other");
+        assert!(refused.contains("Key attributes must be scalars"), "{refused}");
+    }
+    assert_eq!(h.run("TABLE.INDEX ADD t by_a PK a S"), "+OK");
+    let refused = write(&mut h, "t");
+    assert!(refused.contains("are not allowed: IndexKey: a"), "{refused}");
+    // What placeholders stand for is each request's own, and their lack is told each time.
+    for (values, outcome) in [("1", "nil"), ("2", "+OK")] {
+        h.run("ITEM.PUT t v SET 1 n:n 2");
+        let values = format!(r#"{{":v":{values}}}"#);
+        assert_eq!(h.run(&format!("ITEM.UPDATE t v SET 1 b x IF 'n = :v' VALUES '{values}'")), outcome);
+        assert!(h.run("ITEM.UPDATE t v SET 1 b x IF 'n = :v'").starts_with("-VALIDATION"));
+    }
+}
+
+#[test]
+fn more_conditions_than_a_thread_remembers_hold_as_well() {
+    let mut h = Harness::new();
+    h.run("TABLE.CREATE t PK id S");
+    h.run("ITEM.PUT t k SET 1 n:n 0");
+    for n in (0..40).chain(0..40) {
+        let before = n % 40;
+        let after = (before + 1) % 40;
+        assert_eq!(h.run(&format!("ITEM.UPDATE t k SET 1 n:n {after} IF 'n = {before}'")), "+OK");
+        assert_eq!(h.run(&format!("ITEM.UPDATE t k SET 1 n:n 99 IF 'n = {before}'")), "nil");
+    }
+}
+
+#[test]
 fn conditions_guard_writes() {
     let mut h = Harness::new();
     h.run("TABLE.CREATE t PK id S");
