@@ -23,6 +23,11 @@ impl OwnedArgs {
         Self { bytes: bytes.into_boxed_slice(), ends }
     }
 
+    /// How many they are; the command's name is one.
+    pub fn count(&self) -> usize {
+        self.ends.len()
+    }
+
     /// The arguments in turn.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         let mut begin = 0;
@@ -113,7 +118,7 @@ mod tests {
             let texts: Vec<Vec<u8>> = (0..count).map(|n| vec![n as u8; n % 4]).collect();
             let args: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
             let owned = OwnedArgs::of(&args);
-            assert_eq!(owned.iter().len(), count);
+            assert_eq!((owned.count(), owned.iter().len()), (count, count));
             assert_eq!(owned.iter().collect::<Vec<_>>(), args);
             let spilled = if count > 10 { count * size_of::<usize>() } else { 0 };
             assert!(owned.memory() >= args.concat().len() + spilled);

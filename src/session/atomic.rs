@@ -55,7 +55,7 @@ impl Token {
         let mut hasher = Xxh3Default::new();
         hasher.update(&db.to_le_bytes());
         for queued in queue {
-            hasher.update(&queued.args.iter().len().to_le_bytes());
+            hasher.update(&queued.args.count().to_le_bytes());
             for arg in queued.args.iter() {
                 hasher.update(&arg.len().to_le_bytes());
                 hasher.update(arg);

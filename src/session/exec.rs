@@ -54,7 +54,8 @@ fn exec(
     }
     let server = Arc::clone(&worker.server);
     let mut record = std::mem::take(&mut worker.record);
-    let args: Vec<&[u8]> = multi.queue.iter().flat_map(|queued| queued.args.iter()).collect();
+    let mut args: Vec<&[u8]> = Vec::with_capacity(multi.queue.iter().map(|queued| queued.args.count()).sum());
+    multi.queue.iter().for_each(|queued| args.extend(queued.args.iter()));
     let mut run = Run {
         queue: &multi.queue,
         calls: calls(&multi.queue, &args),
@@ -94,7 +95,7 @@ fn exec(
 /// The calls of a queue whose arguments are all of these.
 fn calls<'q>(queue: &[Queued], mut args: &'q [&'q [u8]]) -> Vec<Call<'q>> {
     let call = |queued: &Queued| {
-        let (own, behind) = args.split_at(queued.args.iter().len());
+        let (own, behind) = args.split_at(queued.args.count());
         args = behind;
         Call::new(queued.command, own)
     };
