@@ -22,6 +22,25 @@ pub(crate) const EXCEPTIONS: &[(&[&str], &str)] = &[
         "The reply has all fields that were asked for, as of one moment; HSCAN with a small COUNT splits the work.",
     ),
     (
+        &["smembers", "srandmember", "sscan"],
+        "The reply has all members that were asked for, as of one moment; SSCAN with a small COUNT splits the work.",
+    ),
+    (
+        &[
+            "sinter",
+            "sunion",
+            "sdiff",
+            "sinterstore",
+            "sunionstore",
+            "sdiffstore",
+            "sintercard",
+            "sunioncard",
+            "sdiffcard",
+        ],
+        "All members of the sets are looked up as of one moment, and what is stored is logged as a whole. LIMIT bounds what is counted.",
+    ),
+    (&["spop"], "What is drawn in one command goes together."),
+    (
         &["xrange", "xrevrange", "xread", "xreadgroup", "xinfo|stream"],
         "The reply has all entries that were asked for, as of one moment; COUNT splits the work. What is pending XREADGROUP looks up entry by entry, which takes 2 s for a million.",
     ),

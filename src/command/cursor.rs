@@ -22,7 +22,15 @@ pub fn parse_cursor(arg: &[u8]) -> Result<u64, Fail> {
     Ok(if negative { number.wrapping_neg() } else { number })
 }
 
-/// The options of SCAN and HSCAN.
+/// Which command's options are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scan {
+    Keys,
+    Fields,
+    Members,
+}
+
+/// The options of SCAN, HSCAN and SSCAN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScanOptions<'a> {
     /// MATCH: the pattern, unless it matches everything.
@@ -38,15 +46,20 @@ pub struct ScanOptions<'a> {
 impl<'a> ScanOptions<'a> {
     /// Reads SCAN's options.
     pub fn parse_keys(args: &[&'a [u8]]) -> Result<Self, Fail> {
-        Self::parse(args, true)
+        Self::parse(args, Scan::Keys)
     }
 
     /// Reads HSCAN's options.
     pub fn parse_hash(args: &[&'a [u8]]) -> Result<Self, Fail> {
-        Self::parse(args, false)
+        Self::parse(args, Scan::Fields)
     }
 
-    fn parse(mut args: &[&'a [u8]], keys: bool) -> Result<Self, Fail> {
+    /// Reads SSCAN's options.
+    pub fn parse_set(args: &[&'a [u8]]) -> Result<Self, Fail> {
+        Self::parse(args, Scan::Members)
+    }
+
+    fn parse(mut args: &[&'a [u8]], of: Scan) -> Result<Self, Fail> {
         let mut options = Self { pattern: None, count: 10, kind: None, novalues: false };
         loop {
             args = match *args {
@@ -60,11 +73,11 @@ impl<'a> ScanOptions<'a> {
                     options.pattern = (value != b"*").then_some(value);
                     rest
                 }
-                [word, value, ref rest @ ..] if keys && eq(word, "type") => {
+                [word, value, ref rest @ ..] if of == Scan::Keys && eq(word, "type") => {
                     options.kind = Some(value);
                     rest
                 }
-                [word, ref rest @ ..] if !keys && eq(word, "novalues") => {
+                [word, ref rest @ ..] if of == Scan::Fields && eq(word, "novalues") => {
                     options.novalues = true;
                     rest
                 }
@@ -97,6 +110,7 @@ mod tests {
         let options = ScanOptions::parse_hash(&args).unwrap();
         assert_eq!((options.count, options.pattern), (7, Some(b"a*".as_slice())));
         assert!(ScanOptions::parse_hash(&[b"type", b"hash"]).is_err());
+        assert!(ScanOptions::parse_set(&[b"novalues"]).is_err());
         assert!(ScanOptions::parse_keys(&[b"novalues"]).is_err());
         assert_eq!(ScanOptions::parse_keys(&[b"TYPE", b"hash"]).unwrap().kind, Some(b"hash".as_slice()));
         assert_eq!(ScanOptions::parse_keys(&[b"match", b"*"]).unwrap().pattern, None);

@@ -364,6 +364,11 @@ fn digest_of(entry: &Entry, key: Option<&[u8]>, now: u64) -> Option<Digest> {
             }
             digest
         }
+        ValueRef::Set(..) | ValueRef::Boxed(Object::Set(_)) => {
+            let mut digest = ValueDigest::new(key, DigestKind::Set);
+            entry.value().set()?.iter().for_each(|member| member.with(|name| digest.member(name)));
+            digest
+        }
         value => {
             let mut digest = ValueDigest::new(key, DigestKind::Hash);
             for field in value.hash()?.live(now) {
@@ -442,12 +447,14 @@ fn listpack(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 fn htstats_key(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let Some(entry) = cx.tx.look(args[2]) else { return Err(fail::NO_KEY) };
-    let fields =
-        entry.value().hash().filter(|_| encoding_of(entry) == "hashtable").map(|hash| hash.stored_len());
-    let fields = fields.ok_or(Fail::new(
+    let elements = match entry.value() {
+        ValueRef::Boxed(object) if encoding_of(entry) == "hashtable" => Some(object.elements()),
+        _ => None,
+    };
+    let elements = elements.ok_or(Fail::new(
         "ERR The value stored at the specified key is not represented using an hash table",
     ))?;
-    let text = format!("Hash table 0 stats (main hash table):\n number of elements: {fields}\n");
+    let text = format!("Hash table 0 stats (main hash table):\n number of elements: {elements}\n");
     cx.out.verbatim("txt", text.as_bytes());
     Ok(())
 }

@@ -3,9 +3,9 @@
 use super::registry::MAX_NAME;
 use super::types::{Registry, Server, Spec};
 use super::{
-    acl, admin, bitmaps, client_modes, cluster, config, connection, ddb, debug, hashes, info, introspect,
-    items, keys, latency, memory, persistence, scripts, shutdown, slowlog, streams, strings, tables,
-    transactions,
+    acl, admin, bitmaps, client_modes, cluster, config, connection, ddb, debug, hashes, hll, info,
+    introspect, items, keys, latency, memory, persistence, scripts, sets, shutdown, slowlog, streams,
+    strings, tables, transactions,
 };
 use crate::config::{Config, RenamedCommand};
 use crate::engine::Engine;
@@ -23,6 +23,7 @@ static FAMILIES: &[&[Spec]] = &[
     ddb::COMMANDS,
     debug::COMMANDS,
     hashes::COMMANDS,
+    hll::COMMANDS,
     info::COMMANDS,
     introspect::COMMANDS,
     items::COMMANDS,
@@ -31,6 +32,7 @@ static FAMILIES: &[&[Spec]] = &[
     memory::COMMANDS,
     persistence::COMMANDS,
     scripts::COMMANDS,
+    sets::COMMANDS,
     shutdown::COMMANDS,
     slowlog::COMMANDS,
     streams::COMMANDS,

@@ -236,6 +236,9 @@ fn notes_of(command: &Command) -> Option<&'static str> {
         "set" => Some("RW and ACCESS due to the optional `GET` argument"),
         "getex" => Some("RW and UPDATE because it changes the TTL"),
         "bitfield" => Some("This command allows both access and modification of the key"),
+        "pfcount" => {
+            Some("RW because it may change the internal representation of the key, and propagate to replicas")
+        }
         _ => None,
     }
 }

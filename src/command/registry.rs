@@ -253,7 +253,7 @@ pub fn counts_lookups(command: &Command) -> bool {
 
 /// Whether a command may change data.
 pub fn is_write(command: &Command) -> bool {
-    command.has(flag::WRITE)
+    command.has(flag::WRITE | flag::CACHES)
 }
 
 impl Multi {

@@ -74,6 +74,8 @@ pub mod flag {
     /// Only tells something, or chooses the database: a transaction that is all or nothing may have it, as it may have
     /// what reads or writes keys.
     pub const TELLS: u64 = 1 << 32;
+    /// Reads keys as far as clients can tell, but keeps what it works out: locks and admission are those of a write.
+    pub const CACHES: u64 = 1 << 33;
 }
 
 /// Longest argument of a `HEAVY` command that is run where others wait, in bytes. To read more JSON than that takes

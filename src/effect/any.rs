@@ -3,6 +3,7 @@
 use super::hash::HashChange;
 use super::item::ItemChange;
 use super::parts::List;
+use super::set::SetChange;
 use super::stream::StreamChange;
 use super::string::StringChange;
 use super::structural::Structural;
@@ -28,6 +29,15 @@ pub enum Effect<'a> {
         key: &'a [u8],
         /// What happens.
         change: HashChange<'a>,
+    },
+    /// Something happens to a set.
+    Set {
+        /// The database.
+        db: u32,
+        /// The key.
+        key: &'a [u8],
+        /// What happens.
+        change: SetChange<'a>,
     },
     /// Something happens to a stream.
     Stream {
@@ -118,6 +128,7 @@ impl<'a> Effect<'a> {
         match *self {
             Self::String { db, key, .. }
             | Self::Hash { db, key, .. }
+            | Self::Set { db, key, .. }
             | Self::Stream { db, key, .. }
             | Self::Delete { db, key }
             | Self::Expire { db, key, .. }
@@ -155,6 +166,7 @@ impl<'a> Effect<'a> {
         match self {
             Self::String { change, .. } => change.builds_on_value(),
             Self::Hash { change, .. } => change.builds_on_value(),
+            Self::Set { change, .. } => change.builds_on_value(),
             Self::Stream { .. } | Self::Expire { .. } => true,
             Self::Item { .. }
             | Self::Delete { .. }
@@ -187,6 +199,7 @@ impl<'a> Effect<'a> {
             Self::Combine { db, keys, .. } => Some((db, None, keys)),
             Self::String { .. }
             | Self::Hash { .. }
+            | Self::Set { .. }
             | Self::Stream { .. }
             | Self::Item { .. }
             | Self::Delete { .. }
@@ -209,6 +222,14 @@ impl<'a> HashChange<'a> {
     #[inline]
     pub fn on(self, db: u32, key: &'a [u8]) -> Effect<'a> {
         Effect::Hash { db, key, change: self }
+    }
+}
+
+impl<'a> SetChange<'a> {
+    /// The effect that this happens to a key of a database.
+    #[inline]
+    pub fn on(self, db: u32, key: &'a [u8]) -> Effect<'a> {
+        Effect::Set { db, key, change: self }
     }
 }
 

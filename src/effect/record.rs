@@ -28,6 +28,8 @@
 //!  25 Group       group id read:u64le    26 GroupDelete  group
 //!  27 Consumer    group consumer seen:u64le active:u64le   28 ConsumerDelete  group consumer
 //!  29 Pending     group consumer at:u64le deliveries ids   30 Acknowledge     group ids
+//! of sets (`set.rs`), behind db and key:
+//!  50 Add         count list            51 Delete                     count list
 //! key, value, bytes, payload, item ...: varint length, bytes
 //! list: varint byte length, then `count` times (varint length, bytes)
 //! id: 16 bytes, big-endian   ids: varint byte length, ids
@@ -40,7 +42,7 @@ use super::any::Effect;
 use super::codec::{EffectError, Reader, put_head, put_head_until};
 use super::own::{SYSTEM, TOKENS};
 use super::string::{self, StringChange};
-use super::{hash, item, stream, structural};
+use super::{hash, item, set, stream, structural};
 use crate::value::bits::BitOp;
 use crate::value::packed::{put_part, put_varint_to};
 
@@ -63,6 +65,7 @@ impl Effect<'_> {
             Self::Delete { db, key } => put_head(out, 4, db, key),
             Self::Expire { db, key, at } => put_head_until(out, [5, 6], db, key, at),
             Self::Hash { db, key, ref change } => change.encode(db, key, out),
+            Self::Set { db, key, ref change } => change.encode(db, key, out),
             Self::Stream { db, key, ref change } => change.encode(db, key, out),
             Self::Item { table, partition, ref change } => change.encode(table, partition, out),
             Self::Move { db, key, to_db, to } => put_between(out, 31, (db, key), (to_db, to)),
@@ -118,6 +121,10 @@ impl<'a> Decoder<'a> {
             19..=23 | 25..=30 => {
                 let (db, key) = from.head()?;
                 stream::decode(opcode, from)?.on(db, key)
+            }
+            50..=51 => {
+                let (db, key) = from.head()?;
+                set::decode(opcode, from)?.on(db, key)
             }
             other => return Err(EffectError::Opcode(other)),
         };

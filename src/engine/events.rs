@@ -41,10 +41,12 @@ impl Classes {
     pub const MISSED: Self = Self(1 << 8);
     /// There is a key that was not there (`n`).
     pub const NEW: Self = Self(1 << 9);
+    /// What commands on sets do (`s`).
+    pub const SET: Self = Self(1 << 10);
     /// Those that tell of no command. While nobody listens to others, nothing is looked up for the sake of an event.
     pub const RARE: Self = Self::FIELDS_EXPIRED.and(Self::EXPIRED).and(Self::EVICTED);
     /// All of them.
-    pub const ALL: Self = Self((1 << 10) - 1);
+    pub const ALL: Self = Self((1 << 11) - 1);
 
     /// These and others.
     pub const fn and(self, others: Self) -> Self {
@@ -174,6 +176,8 @@ pub(super) struct Telling {
     pub(super) told: RefCell<Option<Box<KeyEvents>>>,
     /// Whether lookups tell what they miss.
     pub(super) misses: bool,
+    /// Whether what is made next takes the place of another value, so that the key is not new.
+    pub(super) replacing: bool,
     pub(super) items: ItemsTell,
 }
 
@@ -181,7 +185,7 @@ impl Telling {
     #[inline]
     pub(super) fn to(listeners: &Listeners) -> Self {
         let heard = listeners.heard();
-        Self { heard, told: RefCell::new(None), misses: false, items: ItemsTell::default() }
+        Self { heard, told: RefCell::new(None), misses: false, replacing: false, items: ItemsTell::default() }
     }
 
     /// Forgets what was told, because it is undone.

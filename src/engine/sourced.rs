@@ -28,7 +28,10 @@ const SMALL: usize = if cfg!(test) { 64 } else { 1024 };
 
 fn is_small(entry: &Entry) -> bool {
     match entry.value() {
-        ValueRef::Str(bytes) | ValueRef::Hash(bytes, _) | ValueRef::Items(bytes) => bytes.len() <= SMALL,
+        ValueRef::Str(bytes)
+        | ValueRef::Hash(bytes, _)
+        | ValueRef::Set(bytes, _)
+        | ValueRef::Items(bytes) => bytes.len() <= SMALL,
         ValueRef::Boxed(_) => false,
     }
 }
@@ -107,9 +110,11 @@ impl Tx<'_> {
         let effect = Effect::Copy { db: from.0 as u32, key: from.1, to_db: to.0 as u32, to: to.1 };
         let stays_large = match entry.value() {
             ValueRef::Boxed(Object::Hash(big)) => big.len() > store.thresholds.hash_entries.load(Relaxed),
+            ValueRef::Boxed(Object::Set(big)) => big.len() > store.thresholds.set_entries.load(Relaxed),
             ValueRef::Boxed(Object::Items(_) | Object::Stream(_))
             | ValueRef::Str(_)
             | ValueRef::Hash(..)
+            | ValueRef::Set(..)
             | ValueRef::Items(_) => !is_small(entry),
         };
         if stays_large && self.replays(&effect) {

@@ -2,7 +2,7 @@
 
 use super::events::{Classes, ItemsTell, KeyEvent};
 use super::{Table, Tx};
-use crate::effect::{Effect, HashChange};
+use crate::effect::{Effect, HashChange, SetChange};
 use crate::item::{ItemKeys, ItemRef};
 use crate::log::Lsn;
 use crate::store::Entry;
@@ -80,11 +80,16 @@ impl Tx<'_> {
     #[cold]
     pub(super) fn look_before(&mut self, effect: &Effect<'_>, hash: u64) -> bool {
         let (Some(db), Some(key)) = (effect.db(), effect.shard_key()) else { return false };
-        if matches!(effect, Effect::Delete { .. } | Effect::Hash { change: HashChange::Delete { .. }, .. }) {
+        if matches!(
+            effect,
+            Effect::Delete { .. }
+                | Effect::Hash { change: HashChange::Delete { .. }, .. }
+                | Effect::Set { change: SetChange::Delete { .. }, .. }
+        ) {
             return false;
         }
         self.bury_expired(db, key, hash);
-        self.locked.peek(self.engine.store.space(db as usize), key, hash).is_none()
+        !self.telling.replacing && self.locked.peek(self.engine.store.space(db as usize), key, hash).is_none()
     }
 
     /// Tells that a key is new which was not there before an effect, if it is there now.

@@ -281,6 +281,7 @@ impl<'a> Tx<'a> {
             Effect::Copy { .. } | Effect::Combine { .. } => self.check_sources(&effect),
             Effect::String { .. }
             | Effect::Hash { .. }
+            | Effect::Set { .. }
             | Effect::Stream { .. }
             | Effect::Item { .. }
             | Effect::Delete { .. }
@@ -294,7 +295,7 @@ impl<'a> Tx<'a> {
         }
         self.changes += match effect {
             Effect::Hash { change: HashChange::Set { pairs, .. }, .. } => pairs.len() as u64 / 2,
-            Effect::Hash { change: HashChange::Delete { .. }, .. } => counted as u64,
+            Effect::Hash { change: HashChange::Delete { .. }, .. } | Effect::Set { .. } => counted as u64,
             Effect::Hash { change: HashChange::Put { .. } | HashChange::Expire { .. }, .. }
             | Effect::String { .. }
             | Effect::Stream { .. }

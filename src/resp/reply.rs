@@ -363,6 +363,12 @@ impl Reply {
         }
     }
 
+    /// Ends a deferred aggregate as a set of `len` values, in RESP2 an array.
+    pub fn end_set(&mut self, begun: Deferred, len: usize) {
+        let mark = if self.is_resp3() { b'~' } else { b'*' };
+        self.end(begun, mark, len);
+    }
+
     fn end(&mut self, Deferred { at }: Deferred, mark: u8, len: usize) {
         let mut header = SmallVec::<[u8; HEADER_MAX]>::new();
         header.push(mark);

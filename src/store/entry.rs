@@ -124,7 +124,7 @@ impl Entry {
     /// Whether the value, or a part of it, lives on while the entry's own deadline has not passed.
     fn any_part_live(&self, now: u64) -> bool {
         match self.value() {
-            ValueRef::Str(_) | ValueRef::Items(_) | ValueRef::Hash(_, false) => true,
+            ValueRef::Str(_) | ValueRef::Items(_) | ValueRef::Set(..) | ValueRef::Hash(_, false) => true,
             value => value.hash().is_none_or(|hash| hash.any_live(now)),
         }
     }
@@ -179,6 +179,8 @@ impl Entry {
             View::Near(Near::Hash, packed) => ValueRef::Hash(packed, false),
             View::Near(Near::HashTtl, packed) => ValueRef::Hash(packed, true),
             View::Near(Near::Items, packed) => ValueRef::Items(packed),
+            View::Near(Near::Set, packed) => ValueRef::Set(packed, false),
+            View::Near(Near::IntSet, ints) => ValueRef::Set(ints, true),
             View::Far(bytes) => ValueRef::Str(bytes),
             View::Boxed(object) => ValueRef::Boxed(object),
         }

@@ -145,6 +145,12 @@ pub struct Thresholds {
     pub hash_entries: AtomicUsize,
     /// Longest field or value of a packed hash, in bytes.
     pub hash_value: AtomicUsize,
+    /// Most members of a set of integers.
+    pub set_ints: AtomicUsize,
+    /// Most members of a packed set.
+    pub set_entries: AtomicUsize,
+    /// Longest member of a packed set, in bytes.
+    pub set_value: AtomicUsize,
     /// Most bytes of a packed item collection.
     pub items_bytes: AtomicUsize,
     /// Bytes from which on a string has an allocation of its own.
@@ -161,6 +167,9 @@ impl Thresholds {
         let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         self.hash_entries.store(size(settings.hash_max_listpack_entries), Relaxed);
         self.hash_value.store(size(settings.hash_max_listpack_value), Relaxed);
+        self.set_ints.store(size(settings.set_max_intset_entries), Relaxed);
+        self.set_entries.store(size(settings.set_max_listpack_entries), Relaxed);
+        self.set_value.store(size(settings.set_max_listpack_value), Relaxed);
         self.stream_node_bytes.store(size(settings.stream_node_max_bytes), Relaxed);
         self.stream_node_entries.store(size(settings.stream_node_max_entries), Relaxed);
     }
@@ -238,6 +247,9 @@ impl Store {
             thresholds: Thresholds {
                 hash_entries: AtomicUsize::new(512),
                 hash_value: AtomicUsize::new(64),
+                set_ints: AtomicUsize::new(512),
+                set_entries: AtomicUsize::new(128),
+                set_value: AtomicUsize::new(64),
                 items_bytes: AtomicUsize::new(2048),
                 string_bytes: AtomicUsize::new(256 << 10),
                 stream_node_bytes: AtomicUsize::new(4096),

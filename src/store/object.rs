@@ -3,12 +3,15 @@
 use super::collection::{Collection, ItemsRef};
 use crate::value::hash::{BigHash, HashRef};
 use crate::value::heap;
+use crate::value::set::{BigSet, Ints, SetRef};
 use crate::value::stream::Stream;
 
 /// A value of its own allocation.
 pub enum Object {
     /// A hash above the compact thresholds.
     Hash(BigHash),
+    /// A set above the compact thresholds.
+    Set(BigSet),
     /// An item collection above the compact thresholds.
     Items(Collection),
     /// A stream.
@@ -20,7 +23,7 @@ impl Object {
     pub fn deadline(&self) -> Option<u64> {
         match self {
             Self::Hash(hash) => hash.deadline(),
-            Self::Items(_) | Self::Stream(_) => None,
+            Self::Set(_) | Self::Items(_) | Self::Stream(_) => None,
         }
     }
 
@@ -28,6 +31,7 @@ impl Object {
     pub fn elements(&self) -> usize {
         match self {
             Self::Hash(hash) => hash.len(),
+            Self::Set(set) => set.len(),
             Self::Items(items) => items.len(),
             Self::Stream(stream) => stream.len() as usize,
         }
@@ -38,6 +42,7 @@ impl Object {
         heap::block(size_of::<Self>())
             + match self {
                 Self::Hash(hash) => hash.memory(samples),
+                Self::Set(set) => set.memory(samples),
                 Self::Items(items) => items.memory(samples),
                 Self::Stream(stream) => stream.memory(),
             }
@@ -51,6 +56,8 @@ pub enum ValueRef<'a> {
     Str(&'a [u8]),
     /// A packed hash; with deadlines if the flag is set.
     Hash(&'a [u8], bool),
+    /// A compact set: integers if the flag is set, else packed members.
+    Set(&'a [u8], bool),
     /// A packed item collection.
     Items(&'a [u8]),
     /// A value of its own allocation.
@@ -64,6 +71,17 @@ impl<'a> ValueRef<'a> {
         match self {
             Self::Hash(packed, ttl) => Some(HashRef::Packed(packed, ttl)),
             Self::Boxed(Object::Hash(big)) => Some(HashRef::Big(big)),
+            _ => None,
+        }
+    }
+
+    /// The value as a set, if it is one.
+    #[inline]
+    pub fn set(self) -> Option<SetRef<'a>> {
+        match self {
+            Self::Set(packed, false) => Some(SetRef::Packed(packed)),
+            Self::Set(ints, true) => Some(SetRef::Ints(Ints::of(ints))),
+            Self::Boxed(Object::Set(big)) => Some(SetRef::Big(big)),
             _ => None,
         }
     }

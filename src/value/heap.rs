@@ -9,6 +9,15 @@ pub fn block(size: usize) -> usize {
     if size == 0 { 0 } else { class_bytes(size) }
 }
 
+/// The bytes of a hash table with room for so many elements. It is at most 7/8 full; it has a power of two of places,
+/// each with a byte of its own, and one group of such bytes more.
+pub fn table<T>(capacity: usize) -> usize {
+    match capacity {
+        0 => 0,
+        _ => block((capacity * 8).div_ceil(7).next_power_of_two() * (size_of::<T>() + 1) + 16),
+    }
+}
+
 /// The bytes of a `BTreeMap` of `len` elements that came in ascending order. Of another order it takes up to a fifth
 /// less, which matters little where elements have much more on the heap; else [`Measured`] is exact.
 pub const fn btree<K, V>(len: usize) -> usize {

@@ -3,7 +3,10 @@
 //! - `bits`: bit operations on strings.
 //! - `digest`: digests of values (`DEBUG DIGEST`, `DIGEST`).
 //! - `heap`: what structures take on the heap.
+//! - `parted`: elements in parts, of which large hashes and sets are made.
+//! - `hll`: HyperLogLogs.
 //! - `rdb`: Redis's own serialisation of a value (`DUMP` and `RESTORE`), both ways.
+//! - `set`: sets.
 //! - `stream`: streams.
 //! - `lcs`: the longest common subsequence of two strings.
 //! - `longdouble`: the arithmetic of INCRBYFLOAT.
@@ -14,11 +17,14 @@ pub mod digest;
 mod error;
 pub mod hash;
 pub mod heap;
+pub mod hll;
 pub mod lcs;
 pub mod listpack;
 pub mod longdouble;
 pub mod packed;
+pub mod parted;
 pub mod rdb;
+pub mod set;
 pub mod stream;
 
 pub use error::ValueError;

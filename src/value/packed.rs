@@ -62,6 +62,23 @@ pub fn put_part(out: &mut Vec<u8>, part: &[u8]) {
     out.extend_from_slice(part);
 }
 
+/// The bytes of a part.
+pub fn part_len(part: &[u8]) -> usize {
+    varint_len(part.len()) + part.len()
+}
+
+/// Writes a part into bytes of exactly its size.
+pub fn fill_part(target: &mut [u8], part: &[u8]) {
+    let (head, body) = target.split_at_mut(target.len() - part.len());
+    let mut n = part.len();
+    let last = head.len() - 1;
+    for (i, byte) in head.iter_mut().enumerate() {
+        *byte = n as u8 & 0x7f | if i < last { 0x80 } else { 0 };
+        n >>= 7;
+    }
+    body.copy_from_slice(part);
+}
+
 /// Whether `bytes` is a whole number of groups of `parts` parts, each group followed by `trailer` plain bytes.
 pub fn check_parts(bytes: &[u8], parts: usize, trailer: usize) -> bool {
     let mut at = 0;

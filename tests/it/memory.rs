@@ -267,13 +267,16 @@ fn memory_usage_is_what_the_allocator_says() {
     fn hash(key: &str) -> Vec<String> {
         (0..ELEMENTS).map(|n| format!("HSET {key} field{n} value{n}")).collect()
     }
+    fn set(key: &str, width: usize) -> Vec<String> {
+        (0..ELEMENTS).map(|n| format!("SADD {key} {n:0>width$}")).collect()
+    }
     fn expire(key: &str, step: usize, at: fn(usize) -> usize) -> Vec<String> {
         let each = |n| format!("HPEXPIREAT {key} {} FIELDS 1 field{n}", 4_000_000_000_000 + at(n));
         (0..ELEMENTS).step_by(step).map(each).collect()
     }
     let server = Server::start(&["--appendonly", "no"]);
     let mut client = server.client();
-    let kinds: [(&str, Make); 12] = [
+    let kinds: [(&str, Make); 15] = [
         ("streams", stream),
         ("streams with a group", |key| [stream(key), group(key, "g", 1)].concat()),
         ("streams with consumers", |key| [stream(key), group(key, "g", 7), group(key, "h", 100)].concat()),
@@ -292,6 +295,12 @@ fn memory_usage_is_what_the_allocator_says() {
             let back = vec![format!("XGROUP SETID {key} g 0")];
             let again = group(key, "g", 3)[1..=ELEMENTS / 60].to_vec();
             [stream(key), group(key, "g", 2), acknowledge, back, again].concat()
+        }),
+        ("sets", |key| set(key, 0)),
+        ("sets of long members", |key| set(key, 70)),
+        ("sets of which most is gone", |key| {
+            let remove = |n| format!("SREM {key} {:0>10}", n * 7919 % ELEMENTS);
+            [set(key, 10), (0..ELEMENTS * 2 / 3).map(remove).collect()].concat()
         }),
         ("hashes", hash),
         ("hashes that expire together", |key| [hash(key), expire(key, 1, |_| 0)].concat()),

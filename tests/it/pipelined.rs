@@ -36,6 +36,10 @@ const COMMANDS: &[&str] = &[
     "HSETNX u f v",
     "HGETALL u",
     "HGET u f",
+    "SADD u m",
+    "SREM u m",
+    "SUNIONSTORE y y y",
+    "SMOVE y u m",
     "HLEN u",
     "HDEL u f a",
     "HINCRBY u f i",
@@ -97,6 +101,8 @@ const RARE: &[&str] = &[
     "TABLE.DROP orders",
     "CONFIG SET hash-max-listpack-entries 4",
     "CONFIG SET hash-max-listpack-entries 512",
+    "CONFIG SET set-max-listpack-entries 4",
+    "CONFIG SET set-max-listpack-entries 128",
 ];
 
 /// A command that both servers answer alike: not with random fields of a large hash.
@@ -121,6 +127,16 @@ fn large(random: &mut Random) -> Vec<Vec<Vec<u8>>> {
     let fill = || words(format!("HSET {key} {} v", fields.join(" v ")));
     let empty = || words(format!("HDEL {key} {}", fields[1..].join(" ")));
     let expire = words(format!("PEXPIREAT {key} 33177117420000"));
+    let set = format!("set{}", random.below(4));
+    let members = |from: usize| (from..LARGE).map(|n| format!("large{n}")).collect::<Vec<_>>().join(" ");
+    let refill_set = vec![
+        words("MULTI".into()),
+        words(format!("SADD {set} {}", members(0))),
+        words(format!("SREM {set} {}", members(1))),
+        words(format!("SADD {set} other")),
+        words("EXEC".into()),
+        words(format!("SADD {set} {}", members(9))),
+    ];
     let item = |n: &usize| words(format!("ITEM.PUT orders large {n} SET 1 a {n}"));
     let refill = |from: usize| {
         vec![
@@ -131,7 +147,8 @@ fn large(random: &mut Random) -> Vec<Vec<Vec<u8>>> {
             words("EXEC".into()),
         ]
     };
-    match random.below(4) {
+    match random.below(5) {
+        4 => refill_set,
         0 => vec![words(format!("DEL {key}")), fill(), expire],
         1 => refill(random.below(100)),
         2 => [refill(1), vec![fill(), empty(), fill()]].concat(),

@@ -2,7 +2,7 @@
 
 use crate::harness::{Server, on_both};
 use redis::{AsyncCommands, Client, Commands, ErrorKind, RedisResult, ServerErrorKind, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 fn clients(server: &Server) -> [Client; 2] {
     let address = server.address();
@@ -25,9 +25,14 @@ fn blocking_commands() {
             c.hset_multiple::<_, _, _, ()>("h", &[("a", 1), ("b", 2)]).unwrap();
             let all: HashMap<String, i64> = c.hgetall("h").unwrap();
             assert_eq!(all, HashMap::from([("a".into(), 1), ("b".into(), 2)]));
+            assert_eq!(c.sadd::<_, _, i64>("s", &[1, 2, 3]).unwrap(), 3);
+            assert_eq!(c.smembers::<_, HashSet<i64>>("s").unwrap(), HashSet::from([1, 2, 3]));
+            assert_eq!(c.sinter::<_, HashSet<i64>>(&["s", "s"]).unwrap().len(), 3);
+            assert!(c.sismember::<_, _, bool>("s", 2).unwrap());
+            assert!(c.spop::<_, Option<i64>>("s").unwrap().is_some());
             assert!(c.exists::<_, bool>("h").unwrap());
             let keys: Vec<String> = c.scan_match::<_, String>("*").unwrap().map(Result::unwrap).collect();
-            assert_eq!(keys.len(), 4);
+            assert_eq!(keys.len(), 5);
             assert_eq!(c.mget::<_, Vec<Option<String>>>(&["k", "nope"]).unwrap(), [Some("v".into()), None]);
         }
     });

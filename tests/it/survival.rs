@@ -52,11 +52,14 @@ fn used_memory_is_what_the_allocator_reports() {
     let server = Server::start(&DEBUG);
     let mut client = server.client();
     let fields: Vec<String> = (0..400).map(|n| format!("field:{n} {}", "v".repeat(n % 100))).collect();
-    let steps: [(&str, Vec<String>); 5] = [
+    let members: Vec<String> = (0..400).map(|n| format!("member:{n}{}", "m".repeat(n % 80))).collect();
+    let steps: [(&str, Vec<String>); 7] = [
         ("strings", vec!["DEBUG POPULATE 100000 small".into(), "DEBUG POPULATE 2000 middle 5000".into()]),
         ("large strings", (0..20).map(|n| format!("SETRANGE large:{n} {} x", n * 100_000)).collect()),
         ("packed hashes", (0..2000).map(|n| format!("HSET p:{n} name ann age {n} city rome")).collect()),
         ("large hashes", (0..50).map(|n| format!("HSET b:{n} {}", fields.join(" "))).collect()),
+        ("packed sets", (0..2000).map(|n| format!("SADD s:{n} ann bob {n}")).collect()),
+        ("large sets", (0..50).map(|n| format!("SADD t:{n} {}", members.join(" "))).collect()),
         ("after removal", vec!["DEL large:19 large:18 b:1 b:2".into(), "FLUSHDB".into()]),
     ];
     for (what, commands) in steps {

@@ -1,17 +1,18 @@
 //! HRANDFIELD.
 
 use super::hash_at;
-use crate::command::{Cx, Fail, Outcome, eq, fail, parse_int};
+use crate::command::draw::{Bound, distinct, drawn_count};
+use crate::command::{Cx, Fail, Outcome, eq, fail};
 use crate::env::Random;
-use crate::value::hash::{BigHash, FieldRef, HashRef, Numbered};
-use ahash::AHashSet;
+use crate::value::hash::{BigHash, FieldRef, Fields, HashRef};
+use crate::value::parted::Numbered;
 use smallvec::SmallVec;
 
 /// The live fields of a hash by number. It lives on the stack for the time of one command.
 #[allow(clippy::large_enum_variant)]
 enum Live<'a> {
     /// All fields of a large hash of which none has expired.
-    Big(&'a BigHash, Numbered<'a>),
+    Big(&'a BigHash, Numbered<'a, Fields>),
     List(SmallVec<[FieldRef<'a>; 32]>),
 }
 
@@ -72,14 +73,7 @@ pub(super) fn hrandfield(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 fn with_count(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let count = parse_int(args[2])?;
-    if count == i64::MIN {
-        return Err(Fail::text(format!(
-            "ERR value is out of range, value must between {} and {}",
-            -i64::MAX,
-            i64::MAX
-        )));
-    }
+    let count = drawn_count(args[2])?;
     let values = match args[3..] {
         [] => false,
         [word] if eq(word, "withvalues") => true,
@@ -96,8 +90,7 @@ fn with_count(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let live = Live::of(hash, cx.tx.now());
     let mut random = Random::seeded(cx.server.random());
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-    let mut show =
-        Show { most: cx.settings.proto_max_bulk_len as usize, mark: cx.out.len(), out: cx.out, values };
+    let mut show = Show { bound: Bound::of(cx.settings, cx.out), out: cx.out, values };
     if count < 0 {
         show.header(wanted);
         return (0..wanted).filter_map(|_| live.any(&mut random)).try_for_each(|field| show.field(field));
@@ -109,28 +102,10 @@ fn with_count(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     distinct(live.len(), wanted, &mut random, |i| live.at(i).map_or(Ok(()), |field| show.field(field)))
 }
 
-/// Calls `visit` with `wanted` different numbers below `len`, every choice equally likely (Floyd's method). O(wanted).
-fn distinct(
-    len: usize,
-    wanted: usize,
-    random: &mut Random,
-    mut visit: impl FnMut(usize) -> Outcome,
-) -> Outcome {
-    let mut taken = AHashSet::with_capacity(wanted);
-    for top in len - wanted..len {
-        let draw = random.below(top as u64 + 1) as usize;
-        let number = if taken.insert(draw) { draw } else { top };
-        taken.insert(number);
-        visit(number)?;
-    }
-    Ok(())
-}
-
 /// Writes fields, with their values if asked for: in pairs in RESP3, in turn in RESP2.
 struct Show<'o> {
     out: &'o mut crate::resp::Reply,
-    mark: usize,
-    most: usize,
+    bound: Bound,
     values: bool,
 }
 
@@ -139,11 +114,8 @@ impl Show<'_> {
         self.out.array(if self.values && !self.out.is_resp3() { fields * 2 } else { fields });
     }
 
-    /// A negative count can ask for any number of fields, so the reply's size is bounded.
     fn field(&mut self, field: FieldRef<'_>) -> Outcome {
-        if self.out.overran() || self.out.len() - self.mark > self.most {
-            return Err(Fail::new("ERR reply exceeds maximum allowed size (proto-max-bulk-len)"));
-        }
+        self.bound.check(self.out)?;
         if self.values && self.out.is_resp3() {
             self.out.array(2);
         }
@@ -157,28 +129,7 @@ impl Show<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::command::testing::Harness;
-    use std::collections::BTreeMap;
-
-    #[test]
-    fn choices_are_different_and_all_equally_likely() {
-        let mut random = Random::seeded(7);
-        let mut seen: BTreeMap<Vec<usize>, u32> = BTreeMap::new();
-        for _ in 0..60_000 {
-            let mut choice = Vec::new();
-            distinct(6, 3, &mut random, |i| {
-                choice.push(i);
-                Ok(())
-            })
-            .unwrap();
-            choice.sort_unstable();
-            *seen.entry(choice).or_default() += 1;
-        }
-        // 20 choices of 3000 each; six standard deviations are about 320.
-        assert_eq!(seen.len(), 20);
-        assert!(seen.values().all(|n| n.abs_diff(3000) < 320), "{seen:?}");
-    }
 
     #[test]
     fn expired_fields_are_never_drawn() {

@@ -2,11 +2,12 @@
 
 use crate::command::fail::{self, Fail};
 use crate::command::{Cx, Outcome, eq, parse_int};
-use crate::effect::{Effect, HashChange};
-use crate::engine::{Classes, EFFECT_BYTES};
+use crate::effect::{Effect, HashChange, List};
+use crate::engine::{Classes, EFFECT_BYTES, Renewal};
 use crate::store::{Entry, Object, ValueRef};
 use crate::value::hash::{HashRef, pack_field};
 use crate::value::rdb::{self, Decoded, Form};
+use crate::value::set::{Member, SetRef};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A value in Redis's serialisation, with its footer.
@@ -17,6 +18,10 @@ pub fn serialised(entry: &Entry, now: u64) -> Result<Vec<u8>, Fail> {
     }
     if let ValueRef::Boxed(Object::Stream(stream)) = value {
         return Ok(rdb::dump_stream(stream));
+    }
+    if let Some(set) = value.set() {
+        let form = if matches!(set, SetRef::Ints(_)) { Form::Compact } else { Form::Full };
+        return Ok(rdb::dump_set(set.iter().map(Member::bytes).collect::<Vec<_>>(), form));
     }
     let hash = value.hash().ok_or(fail::WRONG_TYPE)?;
     let form = if matches!(hash, HashRef::Big(_)) { Form::Full } else { Form::Compact };
@@ -116,7 +121,12 @@ pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             cx.tx.put_stream(key, &stream, expire)?;
             false
         }
-        Decoded::List(_) | Decoded::Set(_) | Decoded::ZSet(_) => {
+        Decoded::Set(members) => {
+            let members: Vec<&[u8]> = members.iter().map(Vec::as_slice).collect();
+            cx.tx.put_set(key, List::Slices(&members), expire, Renewal::New)?;
+            false
+        }
+        Decoded::List(_) | Decoded::ZSet(_) => {
             return Err(Fail::new("ERR the payload holds a type of value that this server does not keep"));
         }
     };

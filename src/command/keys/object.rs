@@ -10,6 +10,7 @@ pub fn type_of(value: &ValueRef<'_>) -> &'static str {
     match value {
         ValueRef::Str(_) => "string",
         ValueRef::Hash(..) | ValueRef::Boxed(Object::Hash(_)) => "hash",
+        ValueRef::Set(..) | ValueRef::Boxed(Object::Set(_)) => "set",
         ValueRef::Items(_) | ValueRef::Boxed(Object::Items(_)) => "items",
         ValueRef::Boxed(Object::Stream(_)) => "stream",
     }
@@ -21,7 +22,11 @@ pub fn encoding_of(entry: &Entry) -> &'static str {
         ValueRef::Str(bytes) => string_encoding(bytes, entry.is_raw()),
         ValueRef::Items(_) => "packed",
         ValueRef::Boxed(Object::Stream(_)) => "stream",
-        value => value.hash().map_or("btree", |hash| hash.encoding()),
+        value => match (value.hash(), value.set()) {
+            (Some(hash), _) => hash.encoding(),
+            (_, Some(set)) => set.encoding(),
+            _ => "btree",
+        },
     }
 }
 

@@ -2,7 +2,9 @@
 //! read.
 
 use super::*;
-use crate::effect::{Decoder, HashChange, Ids, ItemChange, StreamChange, StringChange, Structural};
+use crate::effect::{
+    Decoder, HashChange, Ids, ItemChange, SetChange, StreamChange, StringChange, Structural,
+};
 use crate::engine::image::between;
 use crate::env::Random;
 use crate::store::{Entry, Object};
@@ -42,11 +44,24 @@ fn show_stream(stream: &Stream) -> String {
     out
 }
 
+/// The names of a hash's fields or a set's members, in its order.
+pub(super) fn names_of(entry: &Entry) -> Vec<Vec<u8>> {
+    let value = entry.value();
+    let fields = value.hash().into_iter().flat_map(|hash| hash.live(0)).map(|f| f.name.to_vec());
+    let members = value.set().into_iter().flat_map(|set| set.iter()).map(|m| m.bytes().into_owned());
+    fields.chain(members).collect()
+}
+
 /// All that can be told of a value, whatever form it has.
 pub(super) fn show_value(entry: &Entry) -> String {
     match entry.value() {
         ValueRef::Str(value) => text(value),
         ValueRef::Boxed(Object::Stream(stream)) => show_stream(stream),
+        ValueRef::Set(..) | ValueRef::Boxed(Object::Set(_)) => {
+            let mut members: Vec<_> = names_of(entry).iter().map(|name| text(name)).collect();
+            members.sort();
+            format!("members {members:?}")
+        }
         value => match (value.hash(), value.items()) {
             (Some(hash), _) => {
                 let mut fields: Vec<_> =
@@ -129,7 +144,7 @@ pub(super) trait Target {
     /// Does something within a transaction.
     fn with(&mut self, work: &mut dyn FnMut(&mut Tx<'_>));
 
-    /// The names of a hash's fields, in an order of their own.
+    /// The names of a hash's fields or a set's members, in an order of their own.
     fn fields(&self, db: u32, key: &[u8]) -> Vec<Vec<u8>>;
 }
 
@@ -174,9 +189,7 @@ impl Target for Tx<'_> {
 
     fn fields(&self, db: u32, key: &[u8]) -> Vec<Vec<u8>> {
         let found = self.locked.peek(self.engine.store.space(db as usize), key, self.engine.store.hash(key));
-        let hash = found.and_then(|entry| entry.value().hash());
-        let mut names: Vec<_> =
-            hash.into_iter().flat_map(|hash| hash.live(0)).map(|f| f.name.to_vec()).collect();
+        let mut names = found.map(names_of).unwrap_or_default();
         names.sort();
         names
     }
@@ -215,8 +228,9 @@ impl Changes {
     /// Applies the effects of one change.
     pub(super) fn draw(&mut self, target: &mut dyn Target) {
         self.count += 1;
-        match self.below(31) {
+        match self.below(37) {
             0..=7 => self.hash(target),
+            28..=33 => self.set(target),
             8..=12 => self.items(target),
             13..=20 => self.stream(target),
             21..=24 => self.string(target),
@@ -277,6 +291,32 @@ impl Changes {
                 names.iter().for_each(|name| pack_field(&mut payload, ttl, name, &value, at));
                 let expire = Some(at).filter(|at| at % 3 != 0);
                 target.apply(HashChange::Put { ttl, payload: &payload, expire }.on(db, &key));
+            }
+        }
+    }
+
+    fn set(&mut self, target: &mut dyn Target) {
+        let (db, key) = self.place("set");
+        let count = if self.below(6) == 0 { 60 } else { 1 + self.below(5) };
+        let prefix = ["member", "member", ""][self.below(3) as usize];
+        let names: Vec<_> = (0..count).map(|_| self.name(prefix, 90)).collect();
+        let members: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+        let members = List::Slices(&members);
+        match self.below(10) {
+            0..=5 => target.apply(SetChange::Add { members }.on(db, &key)),
+            6..=7 => target.apply(SetChange::Delete { members }.on(db, &key)),
+            8 => {
+                // All that is there but one goes, others come, then that one goes.
+                let names = target.fields(db, &key);
+                let all: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+                let Some((last, others)) = all.split_last() else { return };
+                target.apply(SetChange::Delete { members: List::Slices(others) }.on(db, &key));
+                target.apply(SetChange::Add { members }.on(db, &key));
+                target.apply(SetChange::Delete { members: List::Slices(&[*last]) }.on(db, &key));
+            }
+            _ => {
+                let at = Some(self.at()).filter(|at| at % 3 != 0);
+                target.apply(Effect::Expire { db, key: &key, at });
             }
         }
     }
@@ -355,8 +395,9 @@ impl Changes {
 
     /// What is made from other keys.
     fn made(&mut self, target: &mut dyn Target) {
-        let ((db, key), (to_db, to)) = match self.below(3) {
+        let ((db, key), (to_db, to)) = match self.below(4) {
             0 => (self.place("hash"), self.place("hash")),
+            2 => (self.place("set"), self.place("set")),
             1 => (self.place("stream"), self.place("stream")),
             _ => ((0, self.name("key", 60)), (0, self.name("key", 60))),
         };
@@ -376,7 +417,7 @@ impl Changes {
 
     /// Changes of whole keys, databases and tables.
     fn whole(&mut self, target: &mut dyn Target) {
-        let prefix = ["hash", "stream"][self.below(2) as usize];
+        let prefix = ["hash", "stream", "set"][self.below(3) as usize];
         let (db, key) = self.place(prefix);
         match self.below(if self.structural { 9 } else { 5 }) {
             0..=1 => target.apply(Effect::Delete { db, key: &key }),
@@ -416,7 +457,8 @@ impl Changes {
     }
 
     fn rename_or_undo(&mut self, engine: &Engine) {
-        let ((db, from), (other, to)) = (self.place("hash"), self.place("hash"));
+        let prefix = ["hash", "set"][self.below(2) as usize];
+        let ((db, from), (other, to)) = (self.place(prefix), self.place(prefix));
         let mut record = Vec::new();
         let mut tx = Tx::new(engine, engine.store.lock_all(Mode::Write, START), 0, &mut record);
         let (could_be_undone, is_undone) = (self.below(2) == 0, self.below(2) == 0);
@@ -449,6 +491,8 @@ impl Changes {
 pub(super) fn engine_with_large_values(disk: &SimDisk, changes: &mut Changes) -> Arc<Engine> {
     let engine = open(disk, AppendFsync::No).unwrap();
     engine.store.thresholds.hash_entries.store(8, Relaxed);
+    engine.store.thresholds.set_ints.store(12, Relaxed);
+    engine.store.thresholds.set_entries.store(8, Relaxed);
     engine.store.thresholds.stream_node_entries.store(4, Relaxed);
     engine.store.thresholds.string_bytes.store(100, Relaxed);
     put_table(&engine, TABLE);

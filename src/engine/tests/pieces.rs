@@ -1,10 +1,11 @@
 //! Values too large for one hold of their shard: what a checkpoint that reads them in pieces brings back.
 
 use super::*;
-use crate::effect::{FieldExpire, HashChange, Ids, ItemChange, List, StreamChange, StringChange};
+use crate::effect::{FieldExpire, HashChange, Ids, ItemChange, List, SetChange, StreamChange, StringChange};
 use crate::engine::image::between;
 use crate::store::Object;
 use crate::value::stream::{GroupPosition, StreamId};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// What a reader sees of one hash: its fields in order, and its deadline.
@@ -24,6 +25,7 @@ fn a_large_value_that_changes_while_its_pieces_are_read_is_whole_again_after_rep
         let disk = SimDisk::new(100 + seed);
         let engine = open(&disk, AppendFsync::No).unwrap();
         engine.store.thresholds.hash_entries.store(8, Relaxed);
+        engine.store.thresholds.set_entries.store(8, Relaxed);
         engine.store.thresholds.stream_node_entries.store(4, Relaxed);
         create_table(&engine);
         let writer = {
@@ -33,6 +35,7 @@ fn a_large_value_that_changes_while_its_pieces_are_read_is_whole_again_after_rep
                 for i in 0..6000 {
                     change_large(&engine, &mut random, i);
                     change_stream(&engine, &mut random, i);
+                    change_set(&engine, &mut random, i);
                 }
             })
         };
@@ -43,11 +46,13 @@ fn a_large_value_that_changes_while_its_pieces_are_read_is_whole_again_after_rep
         engine.sync().unwrap();
         let (before, items) = (fields_of(&engine, b"big"), image(&engine).len());
         let (partitions, stream) = (partition_of(&engine, b"p"), stream_of(&engine));
+        let members = members_of(&engine);
         drop(engine);
         disk.restart(CrashMode::PowerLost);
         let engine = open(&disk, AppendFsync::No).unwrap();
         assert_eq!(fields_of(&engine, b"big"), before, "seed {seed}");
         assert_eq!(partition_of(&engine, b"p"), partitions, "seed {seed}");
+        assert_eq!(members_of(&engine), members, "seed {seed}");
         assert_eq!(image(&engine).len(), items);
         // How entries are packed may differ, what they are may not.
         assert_eq!(stream_of(&engine), stream, "seed {seed}");
@@ -95,6 +100,30 @@ fn change_stream(engine: &Engine, random: &mut crate::env::Random, i: u32) {
         _ => return,
     };
     commit(engine, &[change.on(db, key)]);
+}
+
+/// The members of the set in order, and its deadline.
+fn members_of(engine: &Engine) -> Option<(BTreeSet<Vec<u8>>, Option<u64>)> {
+    let hash = engine.store.hash(b"set");
+    let locked = engine.store.lock_one(hash, Mode::Read, START);
+    let entry = locked.peek(engine.store.space(0), b"set", hash)?;
+    let members = entry.value().set()?.iter().map(|member| member.bytes().into_owned());
+    Some((members.collect(), entry.expire()))
+}
+
+fn change_set(engine: &Engine, random: &mut crate::env::Random, i: u32) {
+    let (db, key) = (0, &b"set"[..]);
+    let names: Vec<String> = (0..3).map(|_| format!("member{}", random.next_u64() % 200)).collect();
+    let members: Vec<&[u8]> = names.iter().map(String::as_bytes).collect();
+    let members = List::Slices(&members);
+    let at = START + 1_000_000 + random.next_u64() % 1000;
+    match random.next_u64() % 100 {
+        0..55 => commit(engine, &[SetChange::Add { members }.on(db, key)]),
+        55..95 => commit(engine, &[SetChange::Delete { members }.on(db, key)]),
+        95..98 => commit(engine, &[Effect::Expire { db, key, at: i.is_multiple_of(2).then_some(at) }]),
+        _ if i.is_multiple_of(5) => commit(engine, &[Effect::Delete { db, key }]),
+        _ => {}
+    }
 }
 
 fn partition_of(engine: &Engine, key: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -203,7 +232,7 @@ fn walk(engine: &Engine, key: &[u8]) -> Vec<Vec<u8>> {
     else {
         panic!("a large hash");
     };
-    big.fields_in(big.step(0, usize::MAX)).map(|f| f.name.to_vec()).collect()
+    big.in_step(big.step(0, usize::MAX)).map(|f| f.name.to_vec()).collect()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a transaction undoes was never there: nothing that can be observed differs from before.
 
-use super::exact::{Changes, assert_shown, engine_with_large_values, show};
+use super::exact::{Changes, assert_shown, engine_with_large_values, names_of, show};
 use super::*;
 use crate::effect::StreamChange;
 use crate::store::{Entry, Object, Watcher};
@@ -33,6 +33,9 @@ fn show_form(entry: &Entry) -> String {
         value => {
             for f in value.hash().into_iter().flat_map(|hash| hash.live(0)) {
                 write!(out, "{:?} {} ", f.name, f.expire).unwrap();
+            }
+            for member in value.set().into_iter().flat_map(|set| set.iter()) {
+                write!(out, "{member:?} ").unwrap();
             }
             if let ValueRef::Boxed(Object::Hash(big)) = value {
                 let (len, deadlines, first) = (big.len(), big.with_deadline(), big.deadline());
@@ -80,8 +83,8 @@ fn watch_all(engine: &Engine) -> Vec<Watcher> {
     let mut watchers = Vec::new();
     let _all = store.lock_all(Mode::Read, LATER);
     for n in 0..60 {
-        for (db, key) in [(0, format!("key{n}")), (n % 2, format!("hash{n}")), (n % 2, format!("stream{n}"))]
-        {
+        let large = ["hash", "set", "stream"].map(|prefix| (n % 2, format!("{prefix}{n}")));
+        for (db, key) in large.into_iter().chain([(0, format!("key{n}"))]) {
             let watcher = Watcher::default();
             store.watch(db, key.as_bytes(), store.hash(key.as_bytes()), &watcher);
             watchers.push(watcher);
@@ -93,7 +96,7 @@ fn watch_all(engine: &Engine) -> Vec<Watcher> {
     watchers
 }
 
-/// Half of a walk over the keys of a database, and of one over each large hash in it.
+/// Half of a walk over the keys of a database, and of one over each large hash and set in it.
 struct Walks {
     cursor: u64,
     keys: BTreeSet<Vec<u8>>,
@@ -104,8 +107,8 @@ impl Walks {
     fn begin(engine: &Engine) -> Self {
         let mut walks = Self { cursor: 0, keys: BTreeSet::new(), hashes: Vec::new() };
         walks.step(engine, 25);
-        for key in (0..3).map(|n| format!("hash{n}").into_bytes()) {
-            walks.hashes.push((key, 0, BTreeSet::new()));
+        for key in (0..3).flat_map(|n| [format!("hash{n}"), format!("set{n}")]) {
+            walks.hashes.push((key.into_bytes(), 0, BTreeSet::new()));
         }
         walks.step_hashes(engine, 20);
         walks
@@ -124,11 +127,20 @@ impl Walks {
             let hash = engine.store.hash(key);
             let locked = engine.store.lock_one(hash, Mode::Read, LATER);
             let entry = locked.peek(engine.store.space(0), key, hash);
-            if let Some(ValueRef::Boxed(Object::Hash(big))) = entry.map(Entry::value) {
-                let step = big.step(*cursor, count);
-                seen.extend(big.fields_in(step).map(|f| f.name.to_vec()));
-                *cursor = step.next();
-            }
+            let step = match entry.map(Entry::value) {
+                Some(ValueRef::Boxed(Object::Hash(big))) => {
+                    let step = big.step(*cursor, count);
+                    seen.extend(big.in_step(step).map(|f| f.name.to_vec()));
+                    step
+                }
+                Some(ValueRef::Boxed(Object::Set(big))) => {
+                    let step = big.step(*cursor, count);
+                    seen.extend(big.in_step(step).map(<[u8]>::to_vec));
+                    step
+                }
+                _ => continue,
+            };
+            *cursor = step.next();
         }
     }
 
@@ -153,8 +165,8 @@ impl Walks {
                 let hash = engine.store.hash(&key);
                 let locked = engine.store.lock_one(hash, Mode::Read, LATER);
                 let entry = locked.peek(engine.store.space(0), &key, hash).unwrap();
-                let missed = entry.value().hash().unwrap().live(0).find(|f| !seen.contains(f.name));
-                assert!(missed.is_none(), "HSCAN missed {missed:?}");
+                let missed = names_of(entry).into_iter().find(|name| !seen.contains(name));
+                assert!(missed.is_none(), "a walk over {key:?} missed {missed:?}");
             }
         }
     }
@@ -166,7 +178,8 @@ fn work(tx: &mut Tx<'_>, changes: &mut Changes) {
     for _ in 0..=changes.below(60) {
         changes.draw(tx);
         let (n, other) = (changes.below(3), changes.below(3));
-        let (key, stream) = (format!("hash{n}"), format!("stream{n}"));
+        let prefix = ["hash", "set"][changes.below(2) as usize];
+        let (key, stream) = (format!("{prefix}{n}"), format!("stream{n}"));
         match changes.below(6) {
             0 => {
                 tx.entry(key.as_bytes());
@@ -175,7 +188,7 @@ fn work(tx: &mut Tx<'_>, changes: &mut Changes) {
             }
             1 => tx.note_seen(stream.as_bytes(), b"g0", b"c0"),
             2 if n != other && tx.exists(key.as_bytes()) => {
-                let to = format!("hash{other}");
+                let to = format!("{prefix}{other}");
                 tx.copy_key((0, key.as_bytes()), (0, to.as_bytes())).unwrap();
                 tx.apply(Effect::Delete { db: 0, key: key.as_bytes() });
             }

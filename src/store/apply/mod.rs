@@ -27,8 +27,8 @@ impl Locked<'_> {
     /// Applies an effect to the key's shard, which is locked exclusively, as is that of its source if it has one.
     /// `hash` is the key's hash. Structural effects need all shards, see [`Locked::apply_structural`]. Returns how many
     /// elements of a container are new (fields of hashes that are set and were not there for readers) or gone (fields
-    /// that are deleted and were there; of streams: entries that were deleted or trimmed, pending ones that were
-    /// acknowledged or went with their consumer), 0 for other effects.
+    /// that are deleted and were there; members of sets that come or go; of streams: entries that were deleted or
+    /// trimmed, pending ones that were acknowledged or went with their consumer), 0 for other effects.
     pub fn apply(&mut self, effect: &Effect<'_>, hash: u64) -> usize {
         self.changed.add(Classes::of(hash));
         match *effect {
@@ -39,6 +39,10 @@ impl Locked<'_> {
             Effect::Hash { db, key, ref change } => {
                 let place = self.place(db, key, hash);
                 return self.hash(place, change);
+            }
+            Effect::Set { db, key, ref change } => {
+                let place = self.place(db, key, hash);
+                return self.set(place, change);
             }
             Effect::Stream { db, key, ref change } => {
                 let place = self.place(db, key, hash);

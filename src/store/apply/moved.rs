@@ -4,6 +4,7 @@ use super::Place;
 use crate::store::entry::Kind;
 use crate::store::{Entry, Locked, Object, ValueRef};
 use crate::value::hash::BigHash;
+use crate::value::set::BigSet;
 
 impl Locked<'_> {
     /// Moves what is at a place to another one, in place of what is there, with its deadlines and its access clock.
@@ -32,11 +33,18 @@ impl Locked<'_> {
                 }
                 boxed(Object::Hash(copy))
             }
+            ValueRef::Boxed(Object::Set(big)) => {
+                let mut copy = BigSet::default();
+                for member in big.iter() {
+                    copy.add(member);
+                }
+                boxed(Object::Set(copy))
+            }
             ValueRef::Boxed(Object::Stream(stream)) => boxed(Object::Stream(stream.clone())),
             ValueRef::Str(bytes) if entry.kind() == Kind::Far => {
                 Entry::far(space, key, expire, bytes.to_vec(), clock)
             }
-            ValueRef::Str(_) | ValueRef::Hash(..) => entry.named_twin(space, key, clock),
+            ValueRef::Str(_) | ValueRef::Hash(..) | ValueRef::Set(..) => entry.named_twin(space, key, clock),
             // No key has items.
             ValueRef::Items(_) | ValueRef::Boxed(Object::Items(_)) => return,
         };

@@ -324,6 +324,8 @@ impl Block {
                 Kind::Hash => View::Near(Near::Hash, bytes()),
                 Kind::HashTtl => View::Near(Near::HashTtl, bytes()),
                 Kind::Items => View::Near(Near::Items, bytes()),
+                Kind::Set => View::Near(Near::Set, bytes()),
+                Kind::IntSet => View::Near(Near::IntSet, bytes()),
                 Kind::Far => View::Far(&*self.pointer(&h)),
                 Kind::Boxed => View::Boxed(&*self.pointer(&h)),
             }
@@ -341,6 +343,8 @@ impl Block {
                 Kind::Hash => ViewMut::Near(Near::Hash, payload.as_mut()),
                 Kind::HashTtl => ViewMut::Near(Near::HashTtl, payload.as_mut()),
                 Kind::Items => ViewMut::Near(Near::Items, payload.as_mut()),
+                Kind::Set => ViewMut::Near(Near::Set, payload.as_mut()),
+                Kind::IntSet => ViewMut::Near(Near::IntSet, payload.as_mut()),
                 Kind::Far => ViewMut::Far(&mut *self.pointer(&h)),
                 Kind::Boxed => ViewMut::Boxed(&mut *self.pointer(&h)),
             }
@@ -364,7 +368,7 @@ impl Drop for Block {
         // SAFETY: with a kind that is apart the payload is a pointer of such a box, which the block alone owns.
         unsafe {
             match self.kind() {
-                Kind::Str | Kind::Hash | Kind::HashTtl | Kind::Items => {}
+                Kind::Str | Kind::Hash | Kind::HashTtl | Kind::Items | Kind::Set | Kind::IntSet => {}
                 Kind::Far => drop(Box::<Vec<u8>>::from_raw(self.pointer(&h))),
                 Kind::Boxed => drop(Box::<Object>::from_raw(self.pointer(&h))),
             }

@@ -36,7 +36,7 @@ impl Entry {
         match self.0.view_mut() {
             ViewMut::Near(Near::Str, bytes) => bytes,
             ViewMut::Far(bytes) => bytes,
-            ViewMut::Near(Near::Hash | Near::HashTtl | Near::Items, _) | ViewMut::Boxed(_) => &mut [],
+            ViewMut::Near(_, _) | ViewMut::Boxed(_) => &mut [],
         }
     }
 
@@ -51,7 +51,7 @@ impl Entry {
                 return bytes.resize(len, 0);
             }
             ViewMut::Near(Near::Str, bytes) => bytes.len(),
-            ViewMut::Near(Near::Hash | Near::HashTtl | Near::Items, _) | ViewMut::Boxed(_) => return,
+            ViewMut::Near(_, _) | ViewMut::Boxed(_) => return,
         };
         if len > now {
             self.splice(now, 0, len - now);
@@ -65,7 +65,7 @@ impl Entry {
     pub fn far_twin(&self) -> Self {
         let bytes = match self.value() {
             ValueRef::Str(bytes) => bytes.to_vec(),
-            ValueRef::Hash(..) | ValueRef::Items(_) | ValueRef::Boxed(_) => Vec::new(),
+            ValueRef::Hash(..) | ValueRef::Items(_) | ValueRef::Set(..) | ValueRef::Boxed(_) => Vec::new(),
         };
         let content = Content::Far(bytes);
         Self(Block::new(self.0.name(), content, self.clock(), self.is_raw()))
@@ -139,7 +139,7 @@ impl Entry {
         let inner = match self.value() {
             ValueRef::Hash(packed, true) => crate::value::hash::packed_deadline(packed),
             ValueRef::Boxed(object) => object.deadline(),
-            ValueRef::Str(_) | ValueRef::Hash(_, false) | ValueRef::Items(_) => None,
+            ValueRef::Str(_) | ValueRef::Hash(_, false) | ValueRef::Items(_) | ValueRef::Set(..) => None,
         };
         self.retag(inner);
     }

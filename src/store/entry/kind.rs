@@ -14,6 +14,10 @@ pub enum Kind {
     Items = 3,
     /// A large Redis string in an allocation of its own.
     Far = 4,
+    /// A packed set: (varint length, bytes) for each member.
+    Set = 6,
+    /// A set of integers in ascending order, behind their width.
+    IntSet = 7,
     /// An [`Object`](crate::store::Object) in an allocation of its own.
     Boxed = 15,
 }
@@ -25,6 +29,8 @@ pub(super) enum Near {
     Hash,
     HashTtl,
     Items,
+    Set,
+    IntSet,
 }
 
 impl Near {
@@ -35,6 +41,8 @@ impl Near {
             Self::Hash => Kind::Hash,
             Self::HashTtl => Kind::HashTtl,
             Self::Items => Kind::Items,
+            Self::Set => Kind::Set,
+            Self::IntSet => Kind::IntSet,
         }
     }
 }
@@ -49,6 +57,8 @@ impl Kind {
             2 => Self::HashTtl,
             3 => Self::Items,
             4 => Self::Far,
+            6 => Self::Set,
+            7 => Self::IntSet,
             15 => Self::Boxed,
             other => no_kind(other),
         }
@@ -63,6 +73,8 @@ impl Kind {
             Self::Hash => Near::Hash,
             Self::HashTtl => Near::HashTtl,
             Self::Items => Near::Items,
+            Self::Set => Near::Set,
+            Self::IntSet => Near::IntSet,
             Self::Far | Self::Boxed => panic!("bytes cannot stand for what has an allocation of its own"),
         }
     }
@@ -71,7 +83,7 @@ impl Kind {
     #[inline]
     pub fn is_apart(self) -> bool {
         match self {
-            Self::Str | Self::Hash | Self::HashTtl | Self::Items => false,
+            Self::Str | Self::Hash | Self::HashTtl | Self::Items | Self::Set | Self::IntSet => false,
             Self::Far | Self::Boxed => true,
         }
     }

@@ -1,7 +1,7 @@
 //! The effects that build a value from nothing.
 
 use crate::effect::{HashChange, StringChange};
-use crate::store::types::{hash, put_deadline, stream};
+use crate::store::types::{hash, put_deadline, set, stream};
 use crate::store::{Entry, Object, ValueRef};
 
 /// The effects that build an entry's value under a key from nothing.
@@ -11,6 +11,10 @@ pub fn key_effects(db: u32, key: &[u8], entry: &Entry, out: &mut Vec<u8>) {
         ValueRef::Str(value) => StringChange::Set { value, expire }.on(db, key).encode(out),
         ValueRef::Hash(payload, ttl) => {
             HashChange::Put { expire, ttl, payload }.on(db, key).encode(out);
+        }
+        ValueRef::Set(..) | ValueRef::Boxed(Object::Set(_)) => {
+            set::set_effects(db, key, entry.value(), out);
+            put_deadline(db, key, expire, out);
         }
         ValueRef::Items(_) | ValueRef::Boxed(Object::Items(_)) => {}
         ValueRef::Boxed(Object::Stream(stream)) => stream::stream_effects(db, key, stream, expire, out),

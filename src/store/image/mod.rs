@@ -2,8 +2,8 @@
 //!
 //! # The image of a shard
 //! It shows the shard exactly as it was under one hold of it. Small values are read under that hold. Large strings,
-//! hashes, item collections and streams are only registered with the shard then, and read in pieces afterwards, each
-//! under a hold of its own. From the registration on
+//! hashes, sets, item collections and streams are only registered with the shard then, and read in pieces afterwards,
+//! each under a hold of its own. From the registration on
 //! - whoever is about to change a part of a registered value keeps it for the reader as it is
 //!   ([`Locked::keep_for_image`]), unless that part was read or kept before; the reader takes what was kept in place of
 //!   what it finds, and passes over what is new;

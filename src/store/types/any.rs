@@ -2,14 +2,18 @@
 
 use super::item::DeadlineIn;
 use super::reading::{Kept, Reader};
-use super::{hash, item, stream, string};
+use super::{hash, item, set, stream, string};
 use crate::store::apply::Place;
 use crate::store::{Entry, Kind, Locked, Object, Store, ValueRef};
+use crate::value::hash::Field;
+use crate::value::parted;
+use crate::value::set::Name;
 
 /// How far a large value is read.
 pub(in crate::store) enum Reading {
     String(string::Reading),
     Hash(hash::Reading),
+    Set(set::Reading),
     Item(item::Reading),
     Stream(Box<stream::Reading>),
 }
@@ -21,8 +25,9 @@ impl Reading {
             ValueRef::Str(bytes) => {
                 (entry.kind() == Kind::Far).then(|| Self::String(string::Reading::of(bytes)))
             }
-            ValueRef::Hash(..) | ValueRef::Items(_) => None,
+            ValueRef::Hash(..) | ValueRef::Set(..) | ValueRef::Items(_) => None,
             ValueRef::Boxed(Object::Hash(hash)) => hash::Reading::of(hash).map(Self::Hash),
+            ValueRef::Boxed(Object::Set(set)) => set::Reading::of(set).map(Self::Set),
             ValueRef::Boxed(Object::Items(items)) => item::Reading::of(items).map(Self::Item),
             ValueRef::Boxed(Object::Stream(stream)) => stream::Reading::of(stream, number, entry.key())
                 .map(|reading| Self::Stream(Box::new(reading))),
@@ -33,6 +38,7 @@ impl Reading {
         match self {
             Self::String(reading) => reading,
             Self::Hash(reading) => reading,
+            Self::Set(reading) => reading,
             Self::Item(reading) => reading,
             Self::Stream(reading) => &mut **reading,
         }
@@ -44,13 +50,15 @@ pub(in crate::store) fn put_kept(kept: &Kept, number: u32, key: &[u8], out: &mut
     match kept {
         Kept::Nothing => {}
         Kept::Fields(packed) => hash::put_kept(packed, number, key, out),
+        Kept::Members(packed) => set::put_kept(packed, number, key, out),
     }
 }
 
 /// What takes a change within a value back.
 pub(in crate::store) enum Inverse {
     String(string::Inverse),
-    Hash(Vec<crate::value::hash::Inverse>),
+    Hash(Vec<parted::Inverse<Field>>),
+    Set(Vec<parted::Inverse<Name>>),
     Item(item::Inverse),
     /// With the address of the stream's object.
     Stream(Option<usize>, crate::value::stream::Inverse),
@@ -62,9 +70,15 @@ impl From<string::Inverse> for Inverse {
     }
 }
 
-impl From<Vec<crate::value::hash::Inverse>> for Inverse {
-    fn from(inverses: Vec<crate::value::hash::Inverse>) -> Self {
+impl From<Vec<parted::Inverse<Field>>> for Inverse {
+    fn from(inverses: Vec<parted::Inverse<Field>>) -> Self {
         Self::Hash(inverses)
+    }
+}
+
+impl From<Vec<parted::Inverse<Name>>> for Inverse {
+    fn from(inverses: Vec<parted::Inverse<Name>>) -> Self {
+        Self::Set(inverses)
     }
 }
 
@@ -84,7 +98,7 @@ impl Inverse {
     /// Nobody takes the change back any more: what it took out of a value that is being read goes to the reader.
     pub(in crate::store) fn settle(self, store: &Store, shard: usize) {
         match self {
-            Self::String(_) | Self::Hash(_) | Self::Item(_) => {}
+            Self::String(_) | Self::Hash(_) | Self::Set(_) | Self::Item(_) => {}
             Self::Stream(address, left) => store.hand_over_of_stream(shard, address, left),
         }
     }
@@ -104,6 +118,7 @@ impl Locked<'_> {
         match inverse {
             Inverse::String(inverse) => string::take_back(entry, &inverse),
             Inverse::Hash(inverses) => hash::take_back(entry, inverses),
+            Inverse::Set(inverses) => set::take_back(entry, inverses),
             Inverse::Item(inverse) => return self.take_item_back(place, inverse, deadline_of),
             Inverse::Stream(address, inverse) => {
                 store.is_taken_back(place.shard, address, &inverse);

@@ -10,8 +10,10 @@ mod any;
 pub(super) mod hash;
 pub(super) mod item;
 mod reading;
+pub(super) mod set;
 pub(super) mod stream;
 pub(super) mod string;
+mod walked;
 
 pub(super) use any::{Inverse, Reading, put_kept};
 pub(super) use reading::{Change, Kept, put_deadline};

@@ -1,6 +1,6 @@
 //! Reading a value for an image: what the types have in common.
 
-use crate::effect::{Effect, HashChange, ItemChange, StreamChange, StringChange};
+use crate::effect::{Effect, HashChange, ItemChange, SetChange, StreamChange, StringChange};
 use crate::store::ValueRef;
 
 /// Elements that are read in one hold; a few under test, so that there are always several pieces.
@@ -22,6 +22,7 @@ pub(super) fn is_large(sizes: impl Iterator<Item = usize>) -> bool {
 pub(in crate::store) enum Change<'c, 'a> {
     String(&'c StringChange<'a>),
     Hash(&'c HashChange<'a>),
+    Set(&'c SetChange<'a>),
     Item(&'c ItemChange<'a>),
     Stream(&'c StreamChange<'a>),
 }
@@ -48,6 +49,8 @@ pub(in crate::store) enum Kept {
     Nothing,
     /// Fields of a hash, packed with deadlines.
     Fields(Vec<u8>),
+    /// Members of a set, packed.
+    Members(Vec<u8>),
 }
 
 /// The effect that gives a key its deadline, if it has one.

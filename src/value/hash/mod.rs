@@ -6,20 +6,19 @@
 
 mod big;
 mod field;
-mod inverse;
 mod packed;
 mod part;
 #[cfg(test)]
 mod tests;
 mod view;
 
-pub use big::{BigHash, Numbered, Step};
+pub use big::BigHash;
 pub use field::FieldRef;
-pub use inverse::Inverse;
 pub use packed::{
     PackedField, PackedFields, pack_field, packed_deadline, packed_fields, packed_find, packed_fits,
     same_name,
 };
+pub use part::{Field, Fields};
 pub use view::HashRef;
 
 /// Whether a deadline (0 for none) has passed.

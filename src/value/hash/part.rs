@@ -4,13 +4,14 @@
 use super::FieldRef;
 use crate::value::heap::{self, Measured};
 use crate::value::packed::{get_varint, put_varint_to, varint_len};
+use crate::value::parted::Part;
 use indexmap::set::MutableValues;
 use indexmap::{Equivalent, IndexSet};
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 
-/// One field: `varint (name length << 1 | has deadline), [deadline u64 le], name, value`.
-pub(super) struct Field(Box<[u8]>);
+/// One field by itself: `varint (name length << 1 | has deadline), [deadline u64 le], name, value`.
+pub struct Field(Box<[u8]>);
 
 /// Where a field's parts stand in its block.
 struct Shape {
@@ -93,7 +94,7 @@ impl Eq for Field {}
 
 /// A name to look up.
 #[derive(Hash)]
-pub(super) struct Name<'a>(pub(super) &'a [u8]);
+struct Name<'a>(&'a [u8]);
 
 impl Equivalent<Field> for Name<'_> {
     fn equivalent(&self, field: &Field) -> bool {
@@ -101,52 +102,64 @@ impl Equivalent<Field> for Name<'_> {
     }
 }
 
+/// What is known of the deadlines in all parts.
+#[derive(Default)]
+pub struct Deadlines {
+    fields: usize,
+    /// The earliest deadline of every part that has one.
+    firsts: Measured<BTreeSet<(u64, usize)>>,
+}
+
+impl Deadlines {
+    /// Notes how many fields of a part have a deadline, and their earliest.
+    fn note(&mut self, part: usize, before: (usize, Option<u64>), after: (usize, Option<u64>)) {
+        self.fields = self.fields - before.0 + after.0;
+        if before.1 != after.1 {
+            self.firsts.change(|firsts| {
+                before.1.map(|at| firsts.remove(&(at, part)));
+                after.1.map(|at| firsts.insert((at, part)));
+            });
+        }
+    }
+
+    pub(super) fn fields(&self) -> usize {
+        self.fields
+    }
+
+    pub(super) fn first(&self) -> Option<u64> {
+        self.firsts.first().map(|(at, _)| *at)
+    }
+
+    /// The parts in which a deadline has passed.
+    pub(super) fn parts_due(&self, now: u64) -> impl Iterator<Item = usize> {
+        self.firsts.range(..=(now, usize::MAX)).map(|(_, part)| *part)
+    }
+
+    fn memory(&self) -> usize {
+        self.firsts.memory()
+    }
+}
+
 /// Fields whose names' hashes have something in common; all fields of a hash that is not very large.
-pub(super) struct Part {
+pub struct Fields {
     fields: IndexSet<Field, ahash::RandomState>,
     /// Deadline and position of every field that has a deadline.
     deadlines: Measured<BTreeSet<(u64, usize)>>,
 }
 
-impl Part {
-    pub(super) fn new(state: ahash::RandomState) -> Self {
-        Self { fields: IndexSet::with_hasher(state), deadlines: Measured::default() }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.fields.len()
-    }
-
-    pub(super) fn with_deadline(&self) -> usize {
-        self.deadlines.len()
-    }
-
-    /// The earliest deadline.
-    pub(super) fn first(&self) -> Option<u64> {
-        self.deadlines.first().map(|(at, _)| *at)
-    }
-
+impl Fields {
     /// The latest deadline.
     pub(super) fn last(&self) -> Option<u64> {
         self.deadlines.last().map(|(at, _)| *at)
     }
 
+    /// The fields whose deadline has passed, earliest first.
+    pub(super) fn expired_fields(&self, now: u64) -> impl Iterator<Item = FieldRef<'_>> {
+        self.expired_places(now).filter_map(|index| self.at(index))
+    }
+
     pub(super) fn expired_places(&self, now: u64) -> impl Iterator<Item = usize> {
         self.deadlines.range(..=(now, usize::MAX)).map(|(_, index)| *index)
-    }
-
-    #[inline]
-    pub(super) fn get(&self, name: &[u8]) -> Option<FieldRef<'_>> {
-        self.fields.get(&Name(name)).map(Field::parts)
-    }
-
-    #[inline]
-    pub(super) fn at(&self, index: usize) -> Option<FieldRef<'_>> {
-        self.fields.get_index(index).map(Field::parts)
-    }
-
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = FieldRef<'_>> {
-        self.fields.iter().map(Field::parts)
     }
 
     pub(super) fn set(&mut self, name: &[u8], value: &[u8], expire: u64) -> Option<u64> {
@@ -170,42 +183,65 @@ impl Part {
         true
     }
 
-    /// Puts a field in place of the one of its name, which it returns; drops it if there is none.
-    pub(super) fn exchange(&mut self, field: Field) -> Option<Field> {
-        let (index, place) = self.fields.get_full_mut2(&Name(field.name()))?;
-        let after = field.expire();
-        let old = std::mem::replace(place, field);
-        self.move_deadline(index, old.expire(), after);
-        Some(old)
-    }
-
-    /// Removes the last field.
-    pub(super) fn drop_last(&mut self) {
-        if let Some(field) = self.fields.pop() {
-            self.move_deadline(self.fields.len(), field.expire(), 0);
+    fn move_deadline(&mut self, index: usize, before: u64, after: u64) {
+        if before == after {
+            return;
         }
+        self.deadlines.change(|order| {
+            if before != 0 {
+                order.remove(&(before, index));
+            }
+            if after != 0 {
+                order.insert((after, index));
+            }
+        });
     }
 
-    /// Puts a field that was removed back in its place, from where the last one moved.
-    pub(super) fn put_back(&mut self, index: usize, field: Field) {
-        let expire = field.expire();
-        let (last, _) = self.fields.insert_full(field);
-        if index < last {
-            let moved = self.fields.get_index(index).map_or(0, Field::expire);
-            self.move_deadline(index, moved, 0);
-            self.fields.swap_indices(index, last);
-            self.move_deadline(last, 0, moved);
-        }
-        self.move_deadline(index.min(last), 0, expire);
+    fn order_by_deadline(&self) -> Measured<BTreeSet<(u64, usize)>> {
+        let with = self.fields.iter().map(Field::expire).enumerate().filter(|(_, at)| *at != 0);
+        Measured::made(|| with.map(|(index, at)| (at, index)).collect())
+    }
+}
+
+impl Part for Fields {
+    type Ref<'a> = FieldRef<'a>;
+    type Element = Field;
+    /// How many fields have a deadline, and the earliest.
+    type State = (usize, Option<u64>);
+    type Whole = Deadlines;
+
+    fn new(state: ahash::RandomState) -> Self {
+        Self { fields: IndexSet::with_hasher(state), deadlines: Measured::default() }
     }
 
-    /// Removes a field and returns the deadline that it had.
-    pub(super) fn remove(&mut self, name: &[u8]) -> Option<u64> {
-        self.take(name).map(|(_, field)| field.expire())
+    fn len(&self) -> usize {
+        self.fields.len()
     }
 
-    /// Takes a field out, whose place the last field takes.
-    pub(super) fn take(&mut self, name: &[u8]) -> Option<(usize, Field)> {
+    #[inline]
+    fn state(&self) -> (usize, Option<u64>) {
+        (self.deadlines.len(), self.deadlines.first().map(|(at, _)| *at))
+    }
+
+    fn note(whole: &mut Deadlines, part: usize, before: Self::State, after: Self::State) {
+        whole.note(part, before, after);
+    }
+
+    #[inline]
+    fn get(&self, name: &[u8]) -> Option<FieldRef<'_>> {
+        self.fields.get(&Name(name)).map(Field::parts)
+    }
+
+    #[inline]
+    fn at(&self, index: usize) -> Option<FieldRef<'_>> {
+        self.fields.get_index(index).map(Field::parts)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = FieldRef<'_>> {
+        self.fields.iter().map(Field::parts)
+    }
+
+    fn take(&mut self, name: &[u8]) -> Option<(usize, Field)> {
         let (index, field) = self.fields.swap_remove_full(&Name(name))?;
         self.move_deadline(index, field.expire(), 0);
         let last = self.fields.len();
@@ -221,23 +257,33 @@ impl Part {
         Some((index, field))
     }
 
-    fn move_deadline(&mut self, index: usize, before: u64, after: u64) {
-        if before == after {
-            return;
+    fn put_back(&mut self, index: usize, field: Field) {
+        let expire = field.expire();
+        let (last, _) = self.fields.insert_full(field);
+        if index < last {
+            let moved = self.fields.get_index(index).map_or(0, Field::expire);
+            self.move_deadline(index, moved, 0);
+            self.fields.swap_indices(index, last);
+            self.move_deadline(last, 0, moved);
         }
-        self.deadlines.change(|order| {
-            if before != 0 {
-                order.remove(&(before, index));
-            }
-            if after != 0 {
-                order.insert((after, index));
-            }
-        });
+        self.move_deadline(index.min(last), 0, expire);
     }
 
-    /// Gives the fields that leave to a new part, and says which they were. Those that stay, and those that leave, keep
-    /// their order.
-    pub(super) fn split(&mut self, leaves: impl Fn(&[u8]) -> bool) -> (Self, Vec<bool>) {
+    fn exchange(&mut self, field: Field) -> Option<Field> {
+        let (index, place) = self.fields.get_full_mut2(&Name(field.name()))?;
+        let after = field.expire();
+        let old = std::mem::replace(place, field);
+        self.move_deadline(index, old.expire(), after);
+        Some(old)
+    }
+
+    fn drop_last(&mut self) {
+        if let Some(field) = self.fields.pop() {
+            self.move_deadline(self.fields.len(), field.expire(), 0);
+        }
+    }
+
+    fn split(&mut self, leaves: impl Fn(&[u8]) -> bool) -> (Self, Vec<bool>) {
         // All names are read in a loop that does nothing else, in which the cache misses overlap.
         let leaving: Vec<bool> = self.fields.iter().map(|field| leaves(field.name())).collect();
         let room = |fields: usize| fields + fields / 16;
@@ -260,8 +306,7 @@ impl Part {
         (other, leaving)
     }
 
-    /// Takes the fields of a part back that left for it, each to the place where it stood.
-    pub(super) fn unsplit(&mut self, mut other: Self, moved: &[bool]) {
+    fn unsplit(&mut self, mut other: Self, moved: &[bool]) {
         let hasher = self.fields.hasher().clone();
         let all = IndexSet::with_capacity_and_hasher(self.len() + other.len(), hasher);
         let mut stayed = std::mem::replace(&mut self.fields, all).into_iter();
@@ -272,24 +317,18 @@ impl Part {
         self.deadlines = self.order_by_deadline();
     }
 
-    fn order_by_deadline(&self) -> Measured<BTreeSet<(u64, usize)>> {
-        let with = self.fields.iter().map(Field::expire).enumerate().filter(|(_, at)| *at != 0);
-        Measured::made(|| with.map(|(index, at)| (at, index)).collect())
-    }
-
-    /// Approximate bytes allocated, from a sample of fields.
-    pub(super) fn memory(&self, samples: usize) -> usize {
+    fn memory(&self, samples: usize) -> usize {
         let n = self.fields.len();
         let take = samples.min(n);
         let sum: usize = self.fields.iter().take(take).map(|f| heap::block(f.0.len())).sum();
-        // A bucket holds hash and block. The index beside it is at most 7/8 full; it has a power of two of positions,
-        // each with a byte of its own, and one group of such bytes more.
+        // A bucket holds hash and block.
         let capacity = self.fields.capacity();
         let buckets = heap::block(capacity * (size_of::<Field>() + size_of::<usize>()));
-        let index = match capacity {
-            0 => 0,
-            _ => heap::block((capacity * 8).div_ceil(7).next_power_of_two() * (size_of::<usize>() + 1) + 16),
-        };
+        let index = heap::table::<usize>(capacity);
         buckets + index + self.deadlines.memory() + (sum * n).checked_div(take).unwrap_or(0)
+    }
+
+    fn memory_of_whole(whole: &Deadlines) -> usize {
+        whole.memory()
     }
 }

@@ -148,7 +148,7 @@ fn a_walk_shows_live_fields_only() {
     let step = hash.step(0, 10);
     assert_eq!(step.next(), 0);
     assert!(hash.live_in(step, 5).map(|f| f.name).eq([b"b"]));
-    assert_eq!(hash.fields_in(step).count(), 2);
+    assert_eq!(hash.in_step(step).count(), 2);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn a_walk_over_a_growing_hash_ends() {
         let (mut cursor, mut calls, mut next) = (0, 0, start);
         loop {
             let step = hash.step(cursor, 3);
-            visited.extend(hash.fields_in(step).map(|f| f.name.to_vec()));
+            visited.extend(hash.in_step(step).map(|f| f.name.to_vec()));
             cursor = step.next();
             if cursor == 0 {
                 break;
@@ -196,7 +196,7 @@ fn an_undisturbed_walk_visits_each_field_once() {
             let (mut visited, mut cursor) = (Vec::new(), 0);
             loop {
                 let step = hash.step(cursor, count);
-                visited.extend(hash.fields_in(step).map(|f| f.name.to_vec()));
+                visited.extend(hash.in_step(step).map(|f| f.name.to_vec()));
                 cursor = step.next();
                 if cursor == 0 {
                     break;
@@ -206,7 +206,7 @@ fn an_undisturbed_walk_visits_each_field_once() {
             assert_eq!(visited.into_iter().collect::<BTreeSet<_>>().len(), i as usize + 1);
         }
     }
-    assert_eq!(hash.fields_in(hash.step(u64::MAX, 5)).count(), 0, "a cursor that never was");
+    assert_eq!(hash.in_step(hash.step(u64::MAX, 5)).count(), 0, "a cursor that never was");
 }
 
 #[test]

@@ -46,6 +46,19 @@ describe('ioredis', () => {
     await assert.rejects(client.get('h'), /WRONGTYPE/);
   });
 
+  test('sets and estimates', async () => {
+    assert.equal(await client.sadd('s', 'a', 'b', 'c'), 3);
+    assert.deepEqual((await client.smembers('s')).sort(), ['a', 'b', 'c']);
+    assert.deepEqual(await client.smismember('s', 'a', 'x'), [1, 0]);
+    assert.equal(await client.sadd('t', 'b', 'd'), 2);
+    assert.deepEqual(await client.sinter('s', 't'), ['b']);
+    assert.equal(await client.sunionstore('u', 's', 't'), 4);
+    assert.equal((await client.spop('u', 9)).length, 4);
+    assert.equal(await client.exists('u'), 0);
+    assert.equal(await client.pfadd('h', 'a', 'b'), 1);
+    assert.equal(await client.pfcount('h'), 2);
+  });
+
   test('scans', async () => {
     await client.mset(Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`k${i}`, i])));
     const found = new Set();

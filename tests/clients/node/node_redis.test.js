@@ -52,6 +52,19 @@ for (const RESP of [2, 3]) {
       assert.equal(await client.bitCount('bits'), 1);
     });
 
+    test('sets and estimates', async () => {
+      assert.equal(await client.sAdd('s', ['a', 'b', 'c']), 3);
+      assert.deepEqual([...(await client.sMembers('s'))].sort(), ['a', 'b', 'c']);
+      assert.equal(Number(await client.sIsMember('s', 'a')), 1);
+      assert.equal(await client.sAdd('t', ['b', 'd']), 2);
+      assert.deepEqual([...(await client.sInter(['s', 't']))], ['b']);
+      assert.equal(await client.sInterCard(['s', 't']), 1);
+      assert.equal(await client.sRem('s', 'c'), 1);
+      assert.equal(await client.sCard('s'), 2);
+      assert.equal(Number(await client.pfAdd('h', ['a', 'b'])), 1);
+      assert.equal(await client.pfCount('h'), 2);
+    });
+
     test('hashes', async () => {
       assert.equal(await client.hSet('h', { a: 1, b: 'two' }), 2);
       assert.deepEqual({ ...(await client.hGetAll('h')) }, { a: '1', b: 'two' });

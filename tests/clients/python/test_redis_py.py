@@ -74,6 +74,29 @@ def test_keys(r):
     assert r.flushdb()
 
 
+def test_sets(r):
+    assert r.sadd("s", "a", "b", "c") == 3
+    assert r.smembers("s") == {"a", "b", "c"}
+    assert r.sismember("s", "a") in (1, True)
+    assert r.smismember("s", ["a", "x"]) == [1, 0]
+    assert r.srem("s", "c", "x") == 1
+    assert r.sadd("t", "b", "d") == 2
+    assert r.sinter("s", "t") == {"b"}
+    assert r.sunion("s", "t") == {"a", "b", "d"}
+    assert r.sdiff("s", "t") == {"a"}
+    assert r.sintercard(2, ["s", "t"], limit=1) == 1
+    assert r.sunionstore("u", "s", "t") == 3
+    assert r.smove("u", "s", "d") in (1, True)
+    assert r.srandmember("s") in {"a", "b", "d"}
+    assert sorted(r.srandmember("s", 9)) == ["a", "b", "d"]
+    assert r.spop("t", 5) and not r.exists("t")
+    r.sadd("large", *range(1000))
+    assert set(r.sscan_iter("large", count=50)) == {str(n) for n in range(1000)}
+    assert r.spop("large") not in r.smembers("large")
+    assert r.type("large") == "set"
+    assert r.object("encoding", "large") == "hashtable"
+
+
 def test_hashes(r):
     assert r.hset("h", mapping={"a": 1, "b": 2}) == 2
     assert r.hgetall("h") == {"a": "1", "b": "2"}

@@ -4,8 +4,10 @@
 use super::*;
 use crate::env::memory::thread_bytes;
 use crate::store::collection::pack_item;
+use crate::value::packed::put_part;
+use crate::value::set::{BigSet, empty_ints};
 use crate::value::stream::{NodeLimits, Stream, StreamId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// No more entries than this at a time.
 const MOST: usize = 6;
@@ -17,6 +19,9 @@ enum Value {
     Far(Vec<u8>),
     Packed(BTreeMap<u8, (Vec<u8>, u64)>, bool),
     Hash(BTreeMap<u8, (Vec<u8>, u64)>),
+    Members(BTreeSet<u8>),
+    Ints(BTreeSet<u8>),
+    Set(BTreeSet<u8>),
     PackedItems(BTreeMap<u8, Vec<u8>>),
     Items(BTreeMap<u8, Vec<u8>>),
     Stream(Vec<Vec<u8>>),
@@ -57,6 +62,15 @@ fn items() -> impl Strategy<Value = BTreeMap<u8, Vec<u8>>> {
     prop::collection::btree_map(0u8..20, bytes(), 1..6)
 }
 
+fn members() -> impl Strategy<Value = BTreeSet<u8>> {
+    prop::collection::btree_set(0u8..20, 1..6)
+}
+
+/// The text of a member.
+fn member(n: u8) -> Vec<u8> {
+    n.to_string().into_bytes()
+}
+
 fn value() -> impl Strategy<Value = Value> {
     prop_oneof![
         3 => bytes().prop_map(Value::Near),
@@ -66,6 +80,9 @@ fn value() -> impl Strategy<Value = Value> {
             Value::Packed(fields, ttl)
         }),
         2 => fields().prop_map(Value::Hash),
+        1 => members().prop_map(Value::Members),
+        1 => members().prop_map(Value::Ints),
+        2 => members().prop_map(Value::Set),
         1 => items().prop_map(Value::PackedItems),
         1 => items().prop_map(Value::Items),
         1 => prop::collection::vec(bytes(), 0..4).prop_map(Value::Stream),
@@ -98,6 +115,11 @@ fn object(value: &Value) -> Option<Box<Object>> {
             }
             Some(Box::new(Object::Hash(hash)))
         }
+        Value::Set(members) => {
+            let mut set = BigSet::default();
+            members.iter().for_each(|n| assert!(set.add(&member(*n))));
+            Some(Box::new(Object::Set(set)))
+        }
         Value::Items(items) => {
             let mut all = Collection::default();
             for (sort, item) in items {
@@ -110,7 +132,12 @@ fn object(value: &Value) -> Option<Box<Object>> {
             texts.iter().for_each(|text| append(&mut stream, text));
             Some(Box::new(Object::Stream(stream)))
         }
-        Value::Near(_) | Value::Far(_) | Value::Packed(..) | Value::PackedItems(_) => None,
+        Value::Near(_)
+        | Value::Far(_)
+        | Value::Packed(..)
+        | Value::Members(_)
+        | Value::Ints(_)
+        | Value::PackedItems(_) => None,
     }
 }
 
@@ -129,11 +156,20 @@ fn packed(value: &Value) -> Option<(Kind, Vec<u8>)> {
             fields.iter().for_each(|(name, (value, at))| pack_field(&mut out, *ttl, &[*name], value, *at));
             Some((if *ttl { Kind::HashTtl } else { Kind::Hash }, out))
         }
+        Value::Members(members) => {
+            members.iter().for_each(|n| put_part(&mut out, &member(*n)));
+            Some((Kind::Set, out))
+        }
+        Value::Ints(members) => {
+            out = empty_ints(0);
+            members.iter().for_each(|n| out.extend_from_slice(&u16::from(*n).to_le_bytes()));
+            Some((Kind::IntSet, out))
+        }
         Value::PackedItems(items) => {
             items.iter().for_each(|(sort, item)| pack_item(&[*sort], item, &mut out));
             Some((Kind::Items, out))
         }
-        Value::Far(_) | Value::Hash(_) | Value::Items(_) | Value::Stream(_) => None,
+        Value::Far(_) | Value::Hash(_) | Value::Set(_) | Value::Items(_) | Value::Stream(_) => None,
     }
 }
 
@@ -181,6 +217,12 @@ fn change_part(entry: &mut Entry, kept: &mut Kept, name: u8, part: Option<&Vec<u
         (Some(Object::Hash(hash)), Value::Hash(fields), None) if fields.len() > 1 => {
             hash.remove(&[name]);
             fields.remove(&name);
+        }
+        (Some(Object::Set(set)), Value::Set(members), Some(_)) => {
+            assert_eq!(set.add(&member(name)), members.insert(name));
+        }
+        (Some(Object::Set(set)), Value::Set(members), None) if members.len() > 1 => {
+            assert_eq!(set.remove(&member(name)), members.remove(&name));
         }
         (Some(Object::Items(all)), Value::Items(items), Some(text)) => {
             all.put(&[name], text);
@@ -278,7 +320,14 @@ fn shown(entry: &Entry) -> Value {
         let items = entry.value().items().unwrap();
         items.iter().map(|(sort, item)| (sort[0], item.to_vec())).collect()
     };
+    let members = || {
+        let set = entry.value().set().unwrap();
+        set.iter().map(|member| std::str::from_utf8(&member.bytes()).unwrap().parse().unwrap()).collect()
+    };
     match (entry.kind(), entry.value()) {
+        (Kind::Set, ValueRef::Set(_, false)) => Value::Members(members()),
+        (Kind::IntSet, ValueRef::Set(_, true)) => Value::Ints(members()),
+        (Kind::Boxed, ValueRef::Boxed(Object::Set(_))) => Value::Set(members()),
         (Kind::Str, ValueRef::Str(bytes)) => Value::Near(bytes.to_vec()),
         (Kind::Far, ValueRef::Str(bytes)) => Value::Far(bytes.to_vec()),
         (Kind::Hash, ValueRef::Hash(_, false)) => Value::Packed(pairs(), false),

@@ -16,10 +16,13 @@ use crate::store::entry::{Entry, Kind, Parts};
 use crate::store::object::Object;
 use crate::store::types::reading::Change;
 use crate::value::hash::{
-    BigHash, HashRef, Inverse, pack_field, packed_fields, packed_find, packed_fits, passed, same_name,
+    BigHash, Field, HashRef, pack_field, packed_fields, packed_find, packed_fits, passed, same_name,
 };
-use crate::value::packed::varint_len;
+use crate::value::packed::{fill_part, part_len};
+use crate::value::parted;
 use std::sync::atomic::Ordering::Relaxed;
+
+type Inverse = parted::Inverse<Field>;
 
 /// The thresholds of the packed form.
 #[derive(Clone, Copy)]
@@ -330,22 +333,6 @@ fn set_packed(
         write_deadline(entry, value_end, after(before, expire));
     }
     Some(passed(before, now))
-}
-
-fn part_len(part: &[u8]) -> usize {
-    varint_len(part.len()) + part.len()
-}
-
-/// Writes a part into bytes of exactly its size.
-fn fill_part(target: &mut [u8], part: &[u8]) {
-    let (head, body) = target.split_at_mut(target.len() - part.len());
-    let mut n = part.len();
-    let last = head.len() - 1;
-    for (i, byte) in head.iter_mut().enumerate() {
-        *byte = n as u8 & 0x7f | if i < last { 0x80 } else { 0 };
-        n >>= 7;
-    }
-    body.copy_from_slice(part);
 }
 
 fn write_deadline(entry: &mut Entry, at: usize, deadline: u64) {
