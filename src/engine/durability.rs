@@ -174,6 +174,12 @@ impl State {
         matches!(self.log(), LogState::Incomplete | LogState::Complete)
     }
 
+    /// Whether there is a log, whatever it has.
+    #[inline]
+    pub const fn has_log(self) -> bool {
+        !matches!(self.log(), LogState::Off)
+    }
+
     /// Whether the log has failed.
     #[inline]
     pub const fn has_failed(self) -> bool {

@@ -11,6 +11,7 @@
 
 use crate::effect::is_own;
 use crate::log::Lsn;
+use crate::store::Seldom;
 use parking_lot::RwLock;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -173,7 +174,7 @@ pub(super) enum ItemsTell {
 /// What a transaction tells.
 pub(super) struct Telling {
     pub(super) heard: Classes,
-    pub(super) told: RefCell<Option<Box<KeyEvents>>>,
+    pub(super) told: RefCell<Seldom<KeyEvents>>,
     /// Whether lookups tell what they miss.
     pub(super) misses: bool,
     /// Whether what is made next takes the place of another value, so that the key is not new.
@@ -185,12 +186,13 @@ impl Telling {
     #[inline]
     pub(super) fn to(listeners: &Listeners) -> Self {
         let heard = listeners.heard();
-        Self { heard, told: RefCell::new(None), misses: false, replacing: false, items: ItemsTell::default() }
+        let told = RefCell::new(Seldom::NONE);
+        Self { heard, told, misses: false, replacing: false, items: ItemsTell::default() }
     }
 
     /// Forgets what was told, because it is undone.
     pub(super) fn forget(&mut self) {
-        *self.told.get_mut() = None;
+        self.told.get_mut().take();
     }
 
     /// Whether somebody listens to what may have to be looked up.

@@ -5,8 +5,8 @@ use super::aside::{Aside, Undo};
 use super::durability::State;
 use super::events::Telling;
 use crate::effect::{self, Effect, FieldExpire, HashChange, Structural, Subject};
-use crate::log::LogError;
-use crate::store::{Entry, Locked};
+use crate::log::{LogError, Lsn};
+use crate::store::{Entry, Locked, Seldom};
 use crate::value::hash::{HashRef, packed_find, passed};
 use std::cell::Cell;
 
@@ -26,12 +26,12 @@ pub struct Tx<'a> {
     pub(super) effects: u64,
     /// What the effects count for among the changes since the last save, by Redis's rules.
     pub(super) changes: u64,
-    pub(super) undo: Option<Box<Undo>>,
+    pub(super) undo: Seldom<Undo>,
     hint: (usize, usize, u64),
     /// Whether the reply acknowledges what other transactions wrote for the command.
     acknowledges: bool,
     /// What most transactions have no use for.
-    pub(super) aside: Option<Box<Aside>>,
+    pub(super) aside: Seldom<Aside>,
     /// What happened, for those who listen.
     pub(super) telling: Telling,
     hits: Cell<u64>,
@@ -60,10 +60,10 @@ impl<'a> Tx<'a> {
             whole: 0,
             effects: 0,
             changes: 0,
-            undo: None,
+            undo: Seldom::NONE,
             hint: (0, 0, 0),
             acknowledges: false,
-            aside: None,
+            aside: Seldom::NONE,
             telling: Telling::to(&engine.listeners),
             hits: Cell::new(0),
             misses: Cell::new(0),
@@ -407,24 +407,30 @@ impl<'a> Tx<'a> {
         self.effects
     }
 
-    /// Appends the record to the log, then lets go of the shards.
+    /// Appends the record to the log, and hands over what was told. Whoever commits drops the transaction next, which
+    /// gives the shards back. It is not taken by value, because that would copy it.
     #[inline]
-    pub(super) fn commit(mut self) {
-        self.append();
-    }
-
-    #[inline]
-    fn append(&mut self) {
-        let mut position = None;
-        if self.effects != 0 {
-            position = self.engine.append(self.accepted, self.locked.now, self.record, self.changes);
-            if let Some(position) = position {
-                self.locked.recorded_at(position);
-            }
-            (self.effects, self.changes) = (0, 0);
-        }
+    pub(super) fn commit_in_place(&mut self) {
+        let position = if self.effects == 0 { None } else { self.append() };
         self.locked.keep_changes();
         self.hand_over(position);
+    }
+
+    fn append(&mut self) -> Option<Lsn> {
+        let position = self.engine.append(self.accepted, self.locked.now, self.record, self.changes);
+        if let Some(position) = position {
+            self.locked.recorded_at(position);
+        }
+        (self.effects, self.changes) = (0, 0);
+        position
+    }
+}
+
+#[cfg(test)]
+impl Tx<'_> {
+    /// Commits, and gives the shards back.
+    pub(super) fn commit(mut self) {
+        self.commit_in_place();
     }
 }
 
@@ -434,7 +440,7 @@ impl Drop for Tx<'_> {
         if self.effects != 0 && std::thread::panicking() {
             self.roll_back();
             self.record.truncate(self.whole);
-            self.append();
+            self.commit_in_place();
         }
     }
 }

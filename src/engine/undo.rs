@@ -59,7 +59,7 @@ impl Tx<'_> {
     /// effects cannot, and must not follow.
     pub fn begin_undo(&mut self) {
         self.expect_more_shards();
-        if let Some(undo) = &mut self.undo {
+        if let Some(undo) = &mut *self.undo {
             undo.all_or_nothing = true;
         }
     }
@@ -96,7 +96,7 @@ impl Tx<'_> {
 
     /// Notes that a condition did not hold, on which all else in the transaction depends.
     pub fn refuse(&mut self) {
-        if let Some(undo) = &mut self.undo {
+        if let Some(undo) = &mut *self.undo {
             undo.refused = true;
         }
     }
@@ -108,7 +108,7 @@ impl Tx<'_> {
 
     /// Takes note of what a table or an index counts more, or less, by a change.
     pub(super) fn note_counts(&mut self, space: u32, items: i64, bytes: i64) {
-        if let Some(undo) = &mut self.undo {
+        if let Some(undo) = &mut *self.undo {
             undo.counts.push((space, items, bytes));
         }
     }
@@ -126,7 +126,7 @@ impl Tx<'_> {
         self.record.clear();
         (self.effects, self.changes) = (0, 0);
         self.telling.forget();
-        if let Some(aside) = &mut self.aside {
+        if let Some(aside) = &mut *self.aside {
             aside.index_writes.clear();
         }
     }

@@ -225,7 +225,7 @@ impl Tx<'_> {
 
     /// Ends what [`Tx::stand_in`] began.
     pub fn forget_stand_ins(&mut self) {
-        if let Some(aside) = &mut self.aside {
+        if let Some(aside) = &mut *self.aside {
             aside.stand_ins.clear();
         }
     }

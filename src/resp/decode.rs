@@ -24,6 +24,8 @@ const KEEP_ARGS: usize = 16 * 1024;
 const COPY_ARGS: usize = 64;
 /// The longest argument that the short path reads the length of: five digits and their frame are one word.
 const SHORT_MAX: usize = 99_999;
+/// The most arguments of a command that is read at one go. One that turns out to be incomplete is read once more.
+const AT_ONCE: usize = Limits::UNAUTHENTICATED_MULTIBULK;
 
 /// One command: a run of [`Batch::args`], never empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,13 @@ impl Batch {
     #[inline]
     pub fn args_of(&self, command: CommandSpan) -> &[Span] {
         self.args.get(command.range()).unwrap_or_default()
+    }
+
+    /// The argument spans of commands that follow upon each other, empty if they are not of this batch.
+    #[inline]
+    pub fn args_of_all(&self, commands: &[CommandSpan]) -> &[Span] {
+        let (Some(first), Some(last)) = (commands.first(), commands.last()) else { return &[] };
+        self.args.get(first.first as usize..last.range().end).unwrap_or_default()
     }
 
     /// Forgets all commands. A batch that grew large gives its room back.
@@ -184,6 +193,13 @@ impl Decoder {
             let complete = match buf.get(start) {
                 None => return Ok(()),
                 Some(b'*') => {
+                    if let Some(next) = take_array(buf, start, limits, &mut batch.args) {
+                        batch.consumed = next;
+                        batch.push_command(first);
+                        state.scanned = 0;
+                        continue;
+                    }
+                    batch.args.truncate(first);
                     state.pos = start;
                     let complete = match read_array(buf, &mut state, &mut batch.args, limits) {
                         Ok(complete) => complete,
@@ -249,6 +265,33 @@ impl Decoder {
     }
 }
 
+/// The longest argument whose length the short path reads for this client.
+#[inline]
+fn short_max(limits: &Limits) -> usize {
+    limits.max_bulk.min(if limits.authenticated { SHORT_MAX } else { Limits::UNAUTHENTICATED_BULK })
+}
+
+/// Reads a whole array of a few short bulk strings from its `*` on, as nearly every command is one; the offset behind
+/// it. `None` leaves it to [`read_array`], and some arguments of it among `args`.
+#[inline]
+fn take_array(buf: &[u8], start: usize, limits: &Limits, args: &mut Vec<Span>) -> Option<usize> {
+    let (count, mut pos) = short_header(buf, start, b'*')?;
+    if count == 0 || count > AT_ONCE.min(limits.max_multibulk) {
+        return None;
+    }
+    let short_max = short_max(limits);
+    for _ in 0..count {
+        let (length, at) = short_header(buf, pos, b'$')?;
+        let end = at + length;
+        if length > short_max || buf.len() < end + 2 {
+            return None;
+        }
+        args.push(Span { start: at as u32, end: end as u32 });
+        pos = end + 2;
+    }
+    Some(pos)
+}
+
 /// Reads an array of bulk strings from its `*` on; false if it is not complete.
 #[inline]
 fn read_array(
@@ -294,8 +337,7 @@ fn read_args(
     args: &mut Vec<Span>,
     limits: &Limits,
 ) -> Result<bool, ProtocolError> {
-    let short_max =
-        limits.max_bulk.min(if limits.authenticated { SHORT_MAX } else { Limits::UNAUTHENTICATED_BULK });
+    let short_max = short_max(limits);
     let State { mut pos, mut remaining, mut bulk, mut scanned } = *state;
     while remaining > 0 {
         let length = match bulk.take() {
@@ -332,25 +374,33 @@ fn read_args(
 /// Reads `mark`, one to five canonical digits and the line's end, all within one word; `None` for anything else.
 #[inline]
 fn short_header(buf: &[u8], pos: usize, mark: u8) -> Option<(usize, usize)> {
-    let bytes: [u8; 8] = buf.get(pos..pos + 8)?.try_into().ok()?;
+    const END: u16 = u16::from_le_bytes(*b"\r\n");
+    let bytes: [u8; 8] = buf.get(pos..)?.first_chunk().copied()?;
     let word = u64::from_le_bytes(bytes);
-    let first = (word >> 8) as u8;
-    if word as u8 != mark || !first.is_ascii_digit() {
+    let digit = |at: u32| (word >> (8 * at)) as u8 ^ b'0';
+    let ends = |at: u32| (word >> (8 * at)) as u16 == END;
+    let (first, second) = (digit(1), digit(2));
+    if word as u8 != mark || first > 9 {
         return None;
     }
-    let mut value = usize::from(first - b'0');
-    let mut rest = word >> 16;
-    let mut next = pos + 4;
-    while rest as u16 != u16::from_le_bytes(*b"\r\n") {
-        let digit = (rest as u8).wrapping_sub(b'0');
-        if digit > 9 || value == 0 {
+    if ends(2) {
+        return Some((usize::from(first), pos + 4));
+    }
+    if second > 9 || first == 0 {
+        return None;
+    }
+    let mut value = usize::from(first) * 10 + usize::from(second);
+    for at in 3..=6 {
+        if ends(at) {
+            return Some((value, pos + at as usize + 2));
+        }
+        let next = digit(at);
+        if next > 9 || at == 6 {
             return None;
         }
-        value = value * 10 + usize::from(digit);
-        rest >>= 8;
-        next += 1;
+        value = value * 10 + usize::from(next);
     }
-    Some((value, next))
+    None
 }
 
 /// The text of the header line at the state's position, without its mark, and the offset behind it.

@@ -3,12 +3,12 @@
 
 use super::call::Call;
 use super::gate::{self, ENDING_MILLIS, Verdict};
-use super::locks::{self, Assumed};
+use super::locks::{self, Assumed, LookedUp};
 use super::worker::{Progress, Stop, Worker};
 use crate::command::{Client, Command, HEAVY_BYTES, Queued, flag};
 use crate::env::Instant;
 use crate::node::{Kill, OwnedArgs, ReplyMode};
-use crate::resp::{Batch, Reply};
+use crate::resp::{Batch, CommandSpan, Reply};
 use crate::store::holds::take_waited;
 use crate::store::shown;
 use smallvec::SmallVec;
@@ -16,11 +16,14 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// How many commands are prefetched together. More would push the first lines out of the cache again.
 const GROUP: usize = 32;
+/// So many arguments of such a group need no allocation.
+const ARGS: usize = 4 * GROUP;
 
 /// After so many nanoseconds other connections of the same worker get their turn.
 const TURN_NANOS: u64 = 2_000_000;
 /// After so many bytes of replies they are sent.
 const TURN_BYTES: usize = 256 * 1024;
+
 impl Worker {
     /// Runs the commands of `batch` from `from` on. `buf` is the buffer that was decoded.
     pub fn run(
@@ -46,8 +49,7 @@ impl Worker {
         out: &mut Reply,
     ) -> Progress {
         let now = self.server.engine.clock.now_ms();
-        let mut args: SmallVec<[&[u8]; 2 * GROUP]> = SmallVec::new();
-        let mut commands: SmallVec<[Result<&'static Command, ()>; GROUP]> = SmallVec::new();
+        let mut args: SmallVec<[&[u8]; ARGS]> = SmallVec::new();
         let total = batch.commands.len();
         let mut done = from;
         let mut clock = self.server.engine.clock.monotonic_nanos();
@@ -56,24 +58,21 @@ impl Worker {
         let (turn_begun, turn_now) = (clock, now);
         while done < total {
             self.refresh();
-            let group = done..(done + GROUP).min(total);
+            let group = &batch.commands[done..(done + GROUP).min(total)];
             args.clear();
-            commands.clear();
-            for span in &batch.commands[group.clone()] {
-                args.extend(batch.args[span.range()].iter().map(|s| s.of(buf)));
-            }
-            self.look_up(client.db, batch, group.clone(), &args, &mut commands);
-            let mut at = 0;
-            for (i, index) in group.enumerate() {
-                let count = batch.commands[index].count as usize;
-                let these = &args[at..at + count];
-                at += count;
+            args.extend(batch.args_of_all(group).iter().map(|span| span.of(buf)));
+            self.look_up(client.db, group, &args);
+            let mut rest = &args[..];
+            for (i, span) in group.iter().enumerate() {
+                let (these, behind) = rest.split_at(span.count as usize);
+                rest = behind;
+                let found = self.looked_up[i];
                 // The clock was read when the command before it ended.
                 let now = turn_now + clock.saturating_sub(turn_begun) / 1_000_000;
                 let stop = if client.reply_mode == ReplyMode::On {
-                    self.step(client, commands[i], i, these, now, &mut clock, out)
+                    self.step(client, found, these, now, &mut clock, out)
                 } else {
-                    self.step_unheard(client, commands[i], i, these, now, &mut clock, out)
+                    self.step_unheard(client, found, these, now, &mut clock, out)
                 };
                 if self.server.engine.store.has_ready() {
                     self.serve_ready();
@@ -83,47 +82,39 @@ impl Worker {
                 }
                 let spent = clock >= turn_end || out.len() - begun > TURN_BYTES;
                 if let Some(stop) = stop.or(spent.then_some(Stop::Yield)) {
-                    let done = if stop == Stop::Close || stop == Stop::Yield { index + 1 } else { index };
+                    let is_done = matches!(stop, Stop::Close | Stop::Yield);
+                    let done = done + i + usize::from(is_done);
                     return Progress { done, stop: Some(stop), wrote: false, shows: 0 };
                 }
             }
-            done = (done + GROUP).min(total);
+            done += group.len();
         }
         Progress { done, stop: None, wrote: false, shows: 0 }
     }
 
     /// Finds the commands of a group and prefetches what their keys will need, in three passes so that each pass's
     /// memory accesses overlap.
-    fn look_up(
-        &mut self,
-        db: usize,
-        batch: &Batch,
-        group: std::ops::Range<usize>,
-        args: &[&[u8]],
-        commands: &mut SmallVec<[Result<&'static Command, ()>; GROUP]>,
-    ) {
-        self.hashes.clear();
+    fn look_up(&mut self, db: usize, group: &[CommandSpan], args: &[&[u8]]) {
+        self.looked_up.clear();
         self.assumed = Assumed { db, tables: self.server.engine.tables.generation() };
         let single = group.len() == 1;
-        let mut at = 0;
-        for index in group {
-            let count = batch.commands[index].count as usize;
-            let these = &args[at..at + count];
-            at += count;
-            let found = self.find(these);
-            commands.push(found);
-            let only =
-                found.ok().and_then(|command| locks::only_key(&self.server.engine, command, these, db));
+        let mut rest = args;
+        for span in group {
+            let (these, behind) = rest.split_at(span.count as usize);
+            rest = behind;
+            let command = self.find(these);
+            let engine = &self.server.engine;
+            let only = command.ok().and_then(|command| locks::only_key(engine, command, these, db));
             if let (Some(only), false) = (only, single) {
-                self.server.engine.store.prefetch_shard(only.at.hash);
+                engine.store.prefetch_shard(only.at.hash);
             }
-            self.hashes.push(only);
+            self.looked_up.push(LookedUp { command, only });
         }
         if single {
             return;
         }
-        let store = &self.server.engine.store;
-        store.prefetch(self.hashes.iter().flatten().map(|only| (only.at.hash, only.at.space)));
+        let keys = self.looked_up.iter().filter_map(|looked_up| looked_up.only);
+        self.server.engine.store.prefetch(keys.map(|only| (only.at.hash, only.at.space)));
     }
 
     /// A step whose reply the client may not want. Where replies have a limit, it is written apart.
@@ -132,17 +123,16 @@ impl Worker {
     fn step_unheard(
         &mut self,
         client: &mut Client,
-        found: Result<&'static Command, ()>,
-        ahead: usize,
+        found: LookedUp,
         args: &[&[u8]],
         now: u64,
         clock: &mut u64,
         out: &mut Reply,
     ) -> Option<Stop> {
         let Some(mut apart) = out.apart() else {
-            return self.step(client, found, ahead, args, now, clock, out);
+            return self.step(client, found, args, now, clock, out);
         };
-        let stop = self.step(client, found, ahead, args, now, clock, &mut apart);
+        let stop = self.step(client, found, args, now, clock, &mut apart);
         out.set_proto(apart.proto());
         out.append(apart.take());
         stop
@@ -154,8 +144,7 @@ impl Worker {
     fn step(
         &mut self,
         client: &mut Client,
-        found: Result<&'static Command, ()>,
-        ahead: usize,
+        found: LookedUp,
         args: &[&[u8]],
         now: u64,
         clock: &mut u64,
@@ -163,8 +152,11 @@ impl Worker {
     ) -> Option<Stop> {
         let mark = out.len();
         // CLIENT LIST shows the last command that came, whatever becomes of it.
-        client.handle.last_command.store(found.map_or(u32::MAX, |command| command.id as u32), Relaxed);
-        let Ok(command) = found else {
+        client
+            .handle
+            .last_command
+            .store(found.command.map_or(u32::MAX, |command| command.id as u32), Relaxed);
+        let Ok(command) = found.command else {
             if is_foreign(args[0]) {
                 tracing::warn!("client {} speaks another protocol and is closed", client.handle.id);
                 client.handle.kill(Kill::Now);
@@ -194,7 +186,7 @@ impl Worker {
         if command.has(flag::LONG | flag::HEAVY | flag::SESSION) && takes_long(client, command, args) {
             return Some(Stop::Long);
         }
-        self.execute(client, command, args, Some(ahead), now, clock, out);
+        self.execute(client, command, args, found.only, now, clock, out);
         if std::mem::take(&mut client.postponed) {
             return Some(Stop::Paused(Instant::from_nanos(*clock).after_ms(ENDING_MILLIS)));
         }

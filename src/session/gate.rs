@@ -3,7 +3,7 @@
 use super::atomic;
 use super::worker::Worker;
 use crate::command::fail::{LOADING, OUT_OF_MEMORY};
-use crate::command::{Client, Command, Fail, Multi, flag, is_write};
+use crate::command::{Client, Command, Fail, Multi, Queued, flag, is_write};
 use crate::engine::{EFFECT_BYTES, Engine, NotNow, Phase};
 use crate::env::Instant;
 use crate::store::{Locked, shown};
@@ -87,17 +87,17 @@ pub(super) fn check(
         return Err(OUT_OF_MEMORY);
     }
     // EXEC is what its commands are.
-    let touches = |bits: u64| {
-        let queue = client.multi.as_ref().map_or(&[][..], |multi| &multi.queue);
-        command.has(bits)
-            || (command.has(flag::SESSION) && queue.iter().any(|queued| queued.command.has(bits)))
+    let queue = match &client.multi {
+        Some(multi) if command.has(flag::SESSION) => &multi.queue[..],
+        _ => &[],
     };
-    let lacks = |bits: u64| {
-        let queue = client.multi.as_ref().map_or(&[][..], |multi| &multi.queue);
-        command.has(flag::SESSION) && queue.iter().any(|queued| !queued.command.has(bits))
-    };
+    let touches = |bits: u64| command.has(bits) || queue.iter().any(|queued| queued.command.has(bits));
+    let lacks = |bits: u64| queue.iter().any(|queued| !queued.command.has(bits));
+    let state = server.engine.state();
     if touches(flag::WRITE | flag::PROBE) {
-        if let Some(reason) = server.engine.refusal(bytes_of(client, command, args)) {
+        if state.has_log()
+            && let Some(reason) = server.engine.refusal(bytes_of(queue, args))
+        {
             return Err(Fail::refused(&reason));
         }
         if !server.engine.save.last_ok.load(Relaxed)
@@ -107,7 +107,6 @@ pub(super) fn check(
             return Err(NO_CHECKPOINT);
         }
     }
-    let state = server.engine.state();
     if state.is_loading() && (!command.has(flag::LOADING) || lacks(flag::LOADING)) {
         // Which shards are taken back is known under the locks.
         if state.phase() != Phase::FallingBack || touches(flag::WRITE) {
@@ -156,9 +155,8 @@ pub(super) fn record_bytes<'a>(args: impl Iterator<Item = &'a [u8]>) -> usize {
     args.map(|arg| 2 * arg.len() + EFFECT_BYTES).sum()
 }
 
-/// About how many bytes a command may add to the log: its arguments, or those of the transaction it ends.
-fn bytes_of(client: &Client, command: &Command, args: &[&[u8]]) -> usize {
-    let queue = client.multi.as_ref().filter(|_| command.has(flag::SESSION)).map_or(&[][..], |m| &m.queue);
+/// About how many bytes a command may add to the log: its arguments, and those of the transaction it ends.
+fn bytes_of(queue: &[Queued], args: &[&[u8]]) -> usize {
     let queued = queue.iter().filter(|queued| is_write(queued.command));
     record_bytes(args.iter().copied()) + queued.map(|queued| record_bytes(queued.args.iter())).sum::<usize>()
 }

@@ -25,6 +25,15 @@ pub(super) struct Only {
     pub(super) recorded: bool,
 }
 
+/// What was looked up for a command of a batch.
+#[derive(Clone, Copy)]
+pub(super) struct LookedUp {
+    /// The command; an error if none has that name.
+    pub(super) command: Result<&'static Command, ()>,
+    /// Its only key, if it has exactly one.
+    pub(super) only: Option<Only>,
+}
+
 /// What the keys of commands were looked up for. Earlier commands of the batch, and other clients, may have changed it
 /// by the time at which the command runs.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Running one command outside MULTI: as a unit of work over the shards of its keys.
 
 use super::call::Call;
-use super::locks::{self, Ahead};
+use super::locks::{self, Ahead, Only};
 use super::worker::{Worker, give_back};
 use super::{exec, gate};
 use crate::command::{Client, Command, Cx, Fail, Parked, Server, counts_lookups, flag, is_write};
@@ -44,7 +44,8 @@ struct Ran {
 impl UnitOfWork for OneCommand<'_> {
     type Done = Ran;
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
     fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
         if self.call.command.has(flag::WHOLE) {
             self.clears = engine.store.clears();
@@ -66,7 +67,8 @@ impl UnitOfWork for OneCommand<'_> {
         gate::check_locked(engine, locked, self.call.command)
     }
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
     fn run(&mut self, tx: &mut Tx<'_>) -> Ran {
         let (command, args, engine) = (self.call.command, self.call.args, tx.engine());
         if tx.locked().holds_none() && command.may_show_data() {
@@ -124,7 +126,7 @@ impl Worker {
         client: &mut Client,
         command: &'static Command,
         args: &[&[u8]],
-        ahead: Option<usize>,
+        only: Option<Only>,
         now: u64,
         clock: &mut u64,
         out: &mut Reply,
@@ -133,7 +135,7 @@ impl Worker {
         let outcome = if command.has(flag::SESSION) {
             exec::session_command(self, client, command, now, out)
         } else {
-            self.transact(client, command, args, ahead, now, out)
+            self.transact(client, command, args, only, now, out)
         };
         if client.postponed {
             out.truncate(mark);
@@ -154,7 +156,7 @@ impl Worker {
         self.show(client, command, args);
     }
 
-    /// Runs a command as a transaction. `ahead` is its place among those whose keys were looked up ahead, if they were.
+    /// Runs a command as a transaction. `only` is its key as it was looked up ahead, if it was.
     /// Its reply is written, or an error returned. Nearly every call comes from [`Worker::execute`], where it is
     /// inlined.
     #[inline(always)]
@@ -164,12 +166,11 @@ impl Worker {
         client: &mut Client,
         command: &'static Command,
         args: &[&[u8]],
-        ahead: Option<usize>,
+        only: Option<Only>,
         now: u64,
         out: &mut Reply,
     ) -> Result<(), Fail> {
         let server = &*self.server;
-        let only = ahead.and_then(|at| self.hashes.get(at).copied().flatten());
         let ahead = only.and_then(|only| Ahead::of(only, self.assumed));
         let mut unit = OneCommand {
             call: Call::new(command, args),

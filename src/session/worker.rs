@@ -1,6 +1,6 @@
 //! A worker: what one thread runs commands with, and what follows each command whatever it was.
 
-use super::locks::{Assumed, Only};
+use super::locks::{Assumed, LookedUp};
 use super::observe;
 use crate::command::{Client, Command, Fail, Server, flag};
 use crate::config::Settings;
@@ -56,8 +56,9 @@ pub struct Worker {
     pub(super) record: Vec<u8>,
     /// The command of the last lookup and its name as it was sent: pipelines repeat themselves.
     pub(super) last: Option<(&'static Command, SmallVec<[u8; 24]>)>,
-    pub(super) hashes: Vec<Option<Only>>,
-    /// What the hashes were looked up for.
+    /// What was looked up for the group of commands that is being run.
+    pub(super) looked_up: Vec<LookedUp>,
+    /// What its keys were looked up for.
     pub(super) assumed: Assumed,
     /// The configuration as of the current batch.
     pub settings: Arc<Settings>,
@@ -79,7 +80,7 @@ impl Worker {
             stats,
             record: Vec::with_capacity(4096),
             last: None,
-            hashes: Vec::new(),
+            looked_up: Vec::new(),
             assumed: Assumed { db: 0, tables: 0 },
             settings,
             generation,
@@ -119,8 +120,9 @@ impl Worker {
     }
 
     /// What follows the run of a command, also inside EXEC: its error is written, and it is counted and measured.
-    #[allow(clippy::too_many_arguments)]
-    #[inline]
+    /// Nearly every call comes from [`Worker::execute`], where it is inlined.
+    #[allow(clippy::too_many_arguments, clippy::inline_always)]
+    #[inline(always)]
     pub(super) fn count(
         &mut self,
         client: &Client,

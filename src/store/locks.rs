@@ -2,6 +2,7 @@
 
 use super::holds;
 use super::raw_table::{self, Raw};
+use super::seldom::Seldom;
 use super::shown::Classes;
 use super::undo::Undo;
 use super::{Entry, Store, gate, shown};
@@ -68,9 +69,9 @@ pub struct Locked<'a> {
     pub(super) store: &'a Store,
     held: Held<'a>,
     /// What was removed and may be large. It is freed after the locks are given back, so that nobody waits for it.
-    pub(super) garbage: Option<Box<Garbage>>,
+    pub(super) garbage: Seldom<Garbage>,
     /// What takes the changes back, while they are recorded.
-    pub(super) undo: Option<Box<Undo>>,
+    pub(super) undo: Seldom<Undo>,
     /// The classes of keys that were changed.
     pub(super) changed: Classes,
     /// The classes of keys of which this thread has noted that it was shown them, in all shards held.
@@ -140,7 +141,16 @@ impl Store {
     #[inline]
     fn locked<'a>(&'a self, held: Held<'a>, noted: Classes, now: u64) -> Locked<'a> {
         let changed = Classes::NONE;
-        Locked { store: self, held, garbage: None, undo: None, changed, noted, now, no_touch: false }
+        Locked {
+            store: self,
+            held,
+            garbage: Seldom::NONE,
+            undo: Seldom::NONE,
+            changed,
+            noted,
+            now,
+            no_touch: false,
+        }
     }
 
     /// Notes that this thread is shown what was changed about the class of a hash, whose shard is locked.
@@ -359,7 +369,7 @@ impl<'a> Locked<'a> {
             return None;
         }
         if !self.no_touch {
-            if let Some(undo) = &self.undo {
+            if let Some(undo) = &*self.undo {
                 undo.note_clock(entry, hash);
             }
             self.store.note_access(entry, self.now);

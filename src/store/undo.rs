@@ -247,7 +247,7 @@ impl Locked<'_> {
 impl Locked<'_> {
     #[inline]
     pub(super) fn recorded_insert(&mut self, place: Place<'_>) {
-        if let Some(undo) = &mut self.undo {
+        if let Some(undo) = &mut *self.undo {
             undo.steps.push((Home::of(place), Step::Inserted));
             undo.cover(place);
         }
@@ -255,7 +255,7 @@ impl Locked<'_> {
 
     /// Takes care of an entry that was removed: it is kept while changes are recorded, else freed.
     pub(super) fn removed(&mut self, place: Place<'_>, entry: Entry, index: usize) {
-        match &mut self.undo {
+        match &mut *self.undo {
             None => self.discard(place.shard, entry),
             Some(undo) => {
                 let generation = self.store.sides[place.shard].generation.load(Relaxed);
@@ -267,7 +267,7 @@ impl Locked<'_> {
     /// Notes that an entry was moved which has just left its slot. Changes within it need steps of their own, whatever
     /// was recorded of the key that it has now.
     pub(super) fn recorded_move(&mut self, from: Place<'_>, to: Place<'_>, index: usize) {
-        if let Some(undo) = &mut self.undo {
+        if let Some(undo) = &mut *self.undo {
             let generation = self.store.sides[from.shard].generation.load(Relaxed);
             undo.steps
                 .push((Home::of(to), Step::Moved(Box::new(Home::of(from)), Slot { index, generation })));
@@ -277,7 +277,7 @@ impl Locked<'_> {
 
     /// The same for one that was replaced.
     pub(super) fn replaced(&mut self, place: Place<'_>, entry: Entry) {
-        match &mut self.undo {
+        match &mut *self.undo {
             None => self.discard(place.shard, entry),
             Some(undo) => {
                 undo.steps.push((Home::of(place), Step::Replaced(entry)));
@@ -297,7 +297,7 @@ impl Locked<'_> {
     }
 
     fn record(&mut self, place: Place<'_>, step: Step) {
-        if let Some(undo) = &mut self.undo
+        if let Some(undo) = &mut *self.undo
             && !undo.covers(place)
         {
             undo.steps.push((Home::of(place), step));
@@ -329,7 +329,7 @@ impl Locked<'_> {
     /// Tells those who watch or wait for a key that it has changed, at once or when the changes are kept.
     #[inline]
     pub(super) fn tell(&mut self, place: Place<'_>, db: usize) {
-        match &mut self.undo {
+        match &mut *self.undo {
             None => self.store.touched(place.shard, db, place.key),
             Some(undo) if self.store.is_watched(place.shard) => {
                 undo.told.push(Told::Watchers { shard: place.shard, db, key: place.key.into() });
@@ -340,7 +340,7 @@ impl Locked<'_> {
 
     /// The same, for those only who wait.
     pub(super) fn tell_waiting(&mut self, place: Place<'_>, db: usize) {
-        match &mut self.undo {
+        match &mut *self.undo {
             None => self.store.signal(place.shard, db, place.key),
             Some(undo) if self.store.is_watched(place.shard) => {
                 undo.told.push(Told::Waiting { shard: place.shard, db, key: place.key.into() });
@@ -353,7 +353,7 @@ impl Locked<'_> {
     #[inline]
     pub(super) fn tell_of_item(&mut self, place: Place<'_>, sort: &[u8]) {
         let (shard, table) = (place.shard, place.space);
-        match &mut self.undo {
+        match &mut *self.undo {
             None => self.store.touched_item(shard, table, place.key, sort),
             Some(undo) if self.store.is_watched(shard) => {
                 let (partition, sort) = (place.key.into(), sort.into());

@@ -208,6 +208,21 @@ fn partial_input_is_not_parsed_again() {
     assert_eq!(batch.args.iter().map(|span| span.of(&data)).collect::<Vec<_>>(), [&b"a"[..], b"bb", b"c"]);
 }
 
+#[test]
+fn what_was_searched_of_a_header_in_pieces_is_forgotten_with_its_command() {
+    let mut decoder = Decoder::new();
+    let mut batch = Batch::new();
+    let limits = Limits::default();
+    let mut data = b"*1".to_vec();
+    decoder.decode(&mut data, &limits, &mut batch, 9).unwrap();
+    assert!(decoder.is_partial());
+    // Its first bytes are the end of a line.
+    data.extend_from_slice(b"\r\n$4\r\nPING\r\n\r\nTIME\r\n");
+    decoder.decode(&mut data, &limits, &mut batch, 9).unwrap();
+    assert_eq!(batch.args.iter().map(|span| span.of(&data)).collect::<Vec<_>>(), [&b"PING"[..], b"TIME"]);
+    assert_eq!((batch.consumed, decoder.is_partial()), (data.len(), false));
+}
+
 fn command_strategy() -> impl Strategy<Value = Commands> {
     let arg = prop_oneof![
         4 => proptest::collection::vec(any::<u8>(), 0..12),
