@@ -320,9 +320,9 @@ impl Engine {
     }
 
     fn save_point_reached(&self, settings: &Settings, now: Instant) -> bool {
-        let dirty = self.dirty.load(Relaxed);
+        let unsaved = self.unsaved.count();
         let age = self.save.saved_at.load().map_or(0, |at| now.since(at).as_secs());
-        settings.save.iter().any(|point| dirty >= point.changes && age > point.seconds)
+        settings.save.iter().any(|point| unsaved >= point.changes && age > point.seconds)
     }
 
     /// Whether the log has grown by `auto-aof-rewrite-percentage` of what the last checkpoint holds, and above the

@@ -141,7 +141,7 @@ impl Engine {
         let start = self.clock.instant();
         self.save.started.store(Some(start));
         self.save.last_try.store(Some(start));
-        let dirty = self.dirty.load(Relaxed);
+        let begun_at = self.unsaved.made();
         let outcome = self.write_checkpoint(running);
         self.save.last_millis.store(self.clock.instant().ms_since(start), Relaxed);
         if !matches!(outcome, Err(EngineError::Revoked)) {
@@ -150,7 +150,7 @@ impl Engine {
         if let Ok(report) = &outcome {
             self.save.note_saved(&self.clock);
             self.save.count.fetch_add(1, Relaxed);
-            self.dirty.fetch_sub(dirty.min(self.dirty.load(Relaxed)), Relaxed);
+            self.unsaved.note_saved(begun_at);
             if let Some(report) = report {
                 tracing::info!(
                     bytes = report.bytes,

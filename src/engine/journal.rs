@@ -89,7 +89,7 @@ impl Engine {
     /// in; returns its position, if it is logged.
     #[inline]
     pub(super) fn append(&self, accepted: State, now: u64, record: &[u8], changes: u64) -> Option<Lsn> {
-        self.dirty.fetch_add(changes, Relaxed);
+        self.unsaved.add(changes);
         if (accepted.appends() || self.machine.is_imaging())
             && let Some(log) = self.journal.log()
         {

@@ -51,7 +51,7 @@ pub use lift::{LiftError, item_of_hash};
 pub use open_log::Waker;
 pub use recover::RecoveryReport;
 pub use replace::Renewal;
-pub use save_state::{CheckpointReport, SaveState};
+pub use save_state::{CheckpointReport, SaveState, Unsaved};
 pub use statistics::Statistics;
 pub use tables::{Index, LocalTable, STREAM_SUFFIX, Source, Table, TableCounts, Tables};
 pub use transact::{Over, UnitOfWork};
@@ -145,7 +145,7 @@ pub struct Engine {
     /// What is counted of expiry and eviction.
     pub statistics: Arc<Statistics>,
     /// Effects since the last checkpoint.
-    pub dirty: AtomicU64,
+    pub unsaved: Unsaved,
     /// Progress of loading, for INFO: bytes or records done.
     pub loading_done: AtomicU64,
     /// Progress of loading: what there is in all, as far as known.
@@ -230,7 +230,7 @@ impl Engine {
             tables: Tables::default(),
             listeners: Listeners::default(),
             statistics: Arc::default(),
-            dirty: AtomicU64::new(0),
+            unsaved: Unsaved::default(),
             loading_done: AtomicU64::new(0),
             loading_total: AtomicU64::new(0),
             active_expire: AtomicBool::new(true),

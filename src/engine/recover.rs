@@ -111,7 +111,7 @@ impl Engine {
         self.everything_is_read();
         report.keys = self.store.len() as u64;
         report.millis = (self.clock.monotonic_micros() - began) / 1000;
-        self.dirty.store(0, Relaxed);
+        self.unsaved.note_saved(self.unsaved.made());
         self.save.note_saved(&self.clock);
         let closed = !report.gap || self.close_found_gap(&log)?;
         let all = self.store.lock_all(Mode::Write, self.clock.now_ms());

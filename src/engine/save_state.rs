@@ -1,6 +1,6 @@
 //! What is known of checkpoints.
 
-use crate::env::{AtomicInstant, Clock};
+use crate::env::{AtomicInstant, Clock, Tally};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -43,6 +43,36 @@ pub struct SaveState {
     pub log_bytes: AtomicU64,
     /// What the last one reported.
     pub report: Mutex<Option<CheckpointReport>>,
+}
+
+/// Changes that no checkpoint holds yet.
+#[derive(Default)]
+pub struct Unsaved {
+    made: Tally,
+    saved: AtomicU64,
+}
+
+impl Unsaved {
+    /// Counts changes.
+    #[inline]
+    pub(super) fn add(&self, changes: u64) {
+        self.made.add(changes);
+    }
+
+    /// All changes so far, for [`Unsaved::note_saved`].
+    pub(super) fn made(&self) -> u64 {
+        self.made.sum()
+    }
+
+    /// Takes note that the first so many changes are saved.
+    pub(super) fn note_saved(&self, made: u64) {
+        self.saved.fetch_max(made, Relaxed);
+    }
+
+    /// How many changes are not saved.
+    pub fn count(&self) -> u64 {
+        self.made().saturating_sub(self.saved.load(Relaxed))
+    }
 }
 
 impl SaveState {

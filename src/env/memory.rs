@@ -5,9 +5,10 @@
 //! often.
 #![allow(unsafe_code)]
 
+use super::tally::{PLACES, is_shared, place};
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 #[cfg(not(test))]
 use tikv_jemallocator::Jemalloc as Source;
 
@@ -16,18 +17,12 @@ mod source;
 #[cfg(test)]
 use source::Source;
 
-/// The number of threads with a slot of their own; further threads share the last one.
-const SLOTS: usize = 64;
-
 #[repr(align(128))]
 struct Slot(AtomicI64);
 
-static BALANCE: [Slot; SLOTS] = [const { Slot(AtomicI64::new(0)) }; SLOTS];
-static NEXT: AtomicUsize = AtomicUsize::new(1);
+static BALANCE: [Slot; PLACES] = [const { Slot(AtomicI64::new(0)) }; PLACES];
 
 thread_local! {
-    /// The thread's slot plus one; 0 until the first allocation. It has no destructor, so the allocator may use it.
-    static MINE: Cell<usize> = const { Cell::new(0) };
     /// What a thread without a slot of its own has added to the shared one.
     static SHARED: Cell<i64> = const { Cell::new(0) };
     /// Whether the process ends where memory cannot be had.
@@ -57,14 +52,9 @@ pub const fn class_bytes(size: usize) -> usize {
 
 #[inline]
 fn count(delta: i64) {
-    let mine = MINE.with(|mine| {
-        if mine.get() == 0 {
-            mine.set(NEXT.fetch_add(1, Relaxed).min(SLOTS));
-        }
-        mine.get() - 1
-    });
+    let mine = place();
     let slot = &BALANCE[mine].0;
-    if mine == SLOTS - 1 {
+    if is_shared(mine) {
         slot.fetch_add(delta, Relaxed);
         SHARED.set(SHARED.get().wrapping_add(delta));
     } else {
@@ -110,10 +100,9 @@ pub fn used_bytes() -> u64 {
 /// The bytes that this thread has allocated less those it has freed, in O(1). Two readings of one thread tell what it
 /// did between them. Always 0 in a program that does not have [`Allocator`] as its allocator.
 pub fn thread_bytes() -> i64 {
-    match MINE.get() {
-        0 => 0,
-        SLOTS => SHARED.get(),
-        mine => BALANCE[mine - 1].0.load(Relaxed),
+    match place() {
+        shared if is_shared(shared) => SHARED.get(),
+        mine => BALANCE[mine].0.load(Relaxed),
     }
 }
 
@@ -205,7 +194,7 @@ pub fn allocator_report() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Allocator, SLOTS, allocator_report, class_bytes, purge, thread_bytes};
+    use super::{Allocator, PLACES, allocator_report, class_bytes, purge, thread_bytes};
     use std::alloc::{GlobalAlloc, Layout};
 
     #[test]
@@ -255,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_thread_counts_its_own_bytes_whether_it_has_a_slot_or_shares_one() {
-        let threads = 2 * SLOTS;
+        let threads = 2 * PLACES;
         std::thread::scope(|scope| {
             let handles: Vec<_> = (0..threads).map(|_| scope.spawn(counted_steps)).collect();
             for handle in handles {

@@ -15,6 +15,7 @@ mod os_disk;
 pub mod process;
 mod random;
 mod sim_disk;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -25,3 +26,4 @@ pub use names::{PidFile, SocketName, listen_unix};
 pub use os_disk::OsDisk;
 pub use random::Random;
 pub use sim_disk::{CrashMode, Fault, SimDisk};
+pub use tally::Tally;

@@ -60,7 +60,7 @@ fn counters(engine: &Engine) -> Vec<String> {
         format!("{:?} {:?}", store.db_size(0), store.db_size(1)),
         format!("{} {}", store.subexpires(0), store.subexpires(1)),
         format!("expired {} {}", removed.expired_keys.load(Relaxed), removed.expired_fields.load(Relaxed)),
-        format!("{}", engine.dirty.load(Relaxed)),
+        format!("{}", engine.unsaved.count()),
     ];
     for table in &*engine.tables.list() {
         all.push(format!("{} {:?}", table.name, table.counts.items));

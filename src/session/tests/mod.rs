@@ -128,7 +128,7 @@ fn a_transaction_that_is_run_again_happens_once() {
     h.run("TABLE.CREATE t PK id S INDEX ix PK a S");
     h.run("SET n 5");
     h.run("WATCH n");
-    let before = h.server.engine.dirty.load(Relaxed);
+    let before = h.server.engine.unsaved.count();
     let reply = while_held(&mut h, b"x\0\0", |h| {
         for line in
             ["MULTI", "INCR n", "SELECT 1", "APPEND k abc", "ITEM.PUT t 1 SET 1 a x", "INCR n", "GET k"]
@@ -141,7 +141,7 @@ fn a_transaction_that_is_run_again_happens_once() {
     assert_eq!(h.run("GET k"), "\"abc\"");
     assert_eq!(h.run_as(other, "GET n"), "\"6\"");
     assert_eq!(h.run("ITEM.QUERY t x INDEX ix COUNT"), ":1");
-    assert_eq!(h.server.engine.dirty.load(Relaxed) - before, 5, "the effects of one run");
+    assert_eq!(h.server.engine.unsaved.count() - before, 5, "the effects of one run");
     let stats = h.run("INFO commandstats");
     assert!(stats.contains("cmdstat_incr:calls=2,"), "{stats}");
 }
