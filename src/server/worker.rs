@@ -1,4 +1,4 @@
-//! Worker threads: a current-thread runtime each, connections dealt out in turn, one flusher.
+//! Worker threads: a runtime each, connections dealt out in turn, one flusher.
 
 use super::connection::Connection;
 use super::local::{Local, Seat};
@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Semaphore, mpsc};
 
 /// The least number of commands that work long on the data at a time: one alone does not keep all others waiting.
@@ -74,7 +75,7 @@ fn work(
     working: Arc<Semaphore>,
     mut receiver: mpsc::Receiver<(Accepted, Seat)>,
 ) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(%error, "a worker cannot start");
@@ -82,8 +83,7 @@ fn work(
             return;
         }
     };
-    let set = tokio::task::LocalSet::new();
-    set.block_on(&runtime, async move {
+    runtime.block_on(async move {
         let local = Rc::new(Local::new(server, index, working));
         tokio::task::spawn_local(Rc::clone(&local).flusher());
         while let Some((accepted, seat)) = receiver.recv().await {
