@@ -164,6 +164,13 @@ impl Engine {
         Ok(Settling::Done)
     }
 
+    /// Whether [`Engine::settle`] waits for a disk if there is something to settle: then it should cover as many writes
+    /// as it can.
+    pub fn settles_on_disk(&self) -> bool {
+        matches!(self.state().gate(), Gate::Synced)
+            && self.journal.log().is_some_and(|log| !log.answers_later())
+    }
+
     /// Adds somebody who is woken when a log for which [`Engine::settle`] did not wait has become more durable, or has
     /// failed. It is called from any thread, also where nothing changed for it, and for as long as the engine is there.
     pub fn wake_when_settled(&self, waker: Waker) {

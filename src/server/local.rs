@@ -151,6 +151,10 @@ impl Local {
     pub(super) async fn flusher(self: Rc<Self>) {
         loop {
             self.wake_flusher.notified().await;
+            if self.server.engine.settles_on_disk() && self.waiting.borrow().len() < self.connections.get() {
+                // One look more at the sockets: who has sent a write since the last one shares the sync.
+                tokio::task::yield_now().await;
+            }
             let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
             let outcome = self.settle();
             for shared in waiting {
