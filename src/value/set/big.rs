@@ -3,8 +3,7 @@
 use super::members::{Members, Name};
 use crate::value::parted::{Inverse, Parted};
 
-/// A set above the compact thresholds. About 13 bytes a member beside its name, and an eighth more of both that is not
-/// used yet.
+/// A set above the compact thresholds. About 22 bytes a member beside its name, of which some are not used yet.
 pub type BigSet = Parted<Members>;
 
 impl BigSet {

@@ -1,5 +1,6 @@
 //! One part of a large set: members one behind the other in one allocation, their places in an order, and an index by
-//! name. Beside its name a short member takes a byte for its length, four for its place and about seven in the index.
+//! name. Beside its name a short member takes a byte for its length, five for its place and up to fourteen in the
+//! index, with what is not used yet.
 
 use crate::value::heap;
 use crate::value::parted::Part;
