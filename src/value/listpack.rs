@@ -281,6 +281,20 @@ pub(super) fn number_size(n: i64) -> usize {
     }
 }
 
+/// The size of the whole entry that [`push_bytes`] makes of bytes.
+pub(super) fn bytes_size(bytes: &[u8]) -> usize {
+    if let Some(n) = parse_i64_strict(bytes) {
+        return number_size(n);
+    }
+    let head = match bytes.len() {
+        0..=63 => 1,
+        64..=4095 => 2,
+        _ => 5,
+    };
+    let size = head + bytes.len();
+    size + backlen_size(size)
+}
+
 /// Appends one whole integer entry.
 pub(super) fn push_number(out: &mut Vec<u8>, n: i64) {
     let start = out.len();
@@ -341,6 +355,7 @@ mod tests {
         for len in [0, 1, 62, 63, 64, 125, 126, 127, 128, 4095, 4096, 16377, 16378, 16379, 16383, 2_097_150] {
             let item = vec![b'x'; len];
             let pack = build(&[item.clone(), b"tail".to_vec()]);
+            assert_eq!(pack.len(), HEADER + bytes_size(&item) + bytes_size(b"tail") + 1, "{len}");
             assert_eq!(check(&pack), Some(2), "{len}");
             assert_eq!(Iter::new(&pack).next().map(Entry::into_vec), Some(item), "{len}");
         }
@@ -349,6 +364,7 @@ mod tests {
                 let pack = build(&[n.to_string().into_bytes()]);
                 assert_eq!(check(&pack), Some(1));
                 assert_eq!(pack.len(), HEADER + number_size(n) + 1);
+                assert_eq!(number_size(n), bytes_size(n.to_string().as_bytes()));
                 assert_eq!(Iter::new(&pack).next(), Some(Entry::Int(n)));
             }
         }

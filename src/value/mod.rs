@@ -5,6 +5,7 @@
 //! - `heap`: what structures take on the heap.
 //! - `parted`: elements in parts, of which large hashes and sets are made.
 //! - `hll`: HyperLogLogs.
+//! - `list`: lists.
 //! - `rdb`: Redis's own serialisation of a value (`DUMP` and `RESTORE`), both ways.
 //! - `set`: sets.
 //! - `stream`: streams.
@@ -19,6 +20,7 @@ pub mod hash;
 pub mod heap;
 pub mod hll;
 pub mod lcs;
+pub mod list;
 pub mod listpack;
 pub mod longdouble;
 pub mod packed;

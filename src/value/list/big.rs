@@ -1,0 +1,230 @@
+//! The large form: a tree of leaves with the number of elements below each child, so that positions are found in
+//! O(log n).
+//!
+//! Nodes are shared: a copy of a list is its root, and whoever changes a node that others have too copies it first, from
+//! the root down. So a copy is an image of the list for whoever reads it, at no cost for the list but that of copying the
+//! nodes that change meanwhile.
+
+use super::iter::{Backward, Forward};
+use super::leaf::{LEAF_BYTES, Leaf};
+use super::node::{Child, FANOUT, Measure, Node, Removed, each_leaf, insert, leaves, remove, replace};
+use super::packed::{encoded_len, packed_entries};
+use super::runs::{Run, keep};
+use crate::value::listpack::{Entry, split_first};
+
+/// Of more runs a list is made anew instead of their being removed one by one.
+const RUNS: usize = if cfg!(test) { 3 } else { 16 };
+/// Leaves that are looked at to know what a list takes.
+const SAMPLED: usize = 1024;
+
+/// A list in the large form. To copy it is O(1).
+#[derive(Clone)]
+pub struct BigList {
+    root: Child,
+}
+
+impl Default for BigList {
+    fn default() -> Self {
+        Self { root: Child::leaf(Leaf::default()) }
+    }
+}
+
+impl BigList {
+    /// The list of a packed one. O(n)
+    #[must_use]
+    pub fn from_packed(packed: &[u8]) -> Self {
+        Self::from_entries(packed_entries(packed))
+    }
+
+    /// The list of bare entries. O(n)
+    #[must_use]
+    pub fn from_entries(entries: &[u8]) -> Self {
+        let mut builder = Builder::default();
+        builder.add(entries);
+        builder.finish()
+    }
+
+    /// The number of elements. O(1)
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.root.count
+    }
+
+    /// Whether there are no elements.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.root.count == 0
+    }
+
+    /// A list that owns what was removed from one, in no order, to be freed elsewhere.
+    #[must_use]
+    pub fn of_removed(removed: Removed) -> Self {
+        Self { root: removed.into_root() }
+    }
+
+    /// The entries of a list that has only one leaf.
+    #[must_use]
+    pub fn only_leaf(&self) -> Option<&[u8]> {
+        match &self.root.node {
+            Node::Leaf(leaf) => Some(leaf.entries()),
+            Node::Inner(_) => None,
+        }
+    }
+
+    /// An element. O(log n)
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<Entry<'_>> {
+        self.iter_from(index).next()
+    }
+
+    /// Walks to the end, beginning with an element. O(log n) until the first one.
+    #[must_use]
+    pub fn iter_from(&self, index: usize) -> Forward<'_> {
+        Forward::new(&self.root, index)
+    }
+
+    /// Walks to the front, beginning with an element; from the last one if there is no such element. O(log n) until the
+    /// first one.
+    #[must_use]
+    pub fn iter_back_from(&self, index: usize) -> Backward<'_> {
+        Backward::new(&self.root, index)
+    }
+
+    /// Calls `visit` with the entries of each leaf and their number, from the front, until it returns false; those before
+    /// an element may be left out. O(log n) until the first one.
+    pub fn each_leaf_from(&self, index: usize, visit: &mut dyn FnMut(&[u8], usize) -> bool) {
+        each_leaf(&self.root.node, index, visit);
+    }
+
+    /// Adds an element at the front or at the end. O(log n)
+    pub fn push(&mut self, front: bool, element: &[u8]) {
+        self.insert(if front { 0 } else { self.len() }, element);
+    }
+
+    /// Adds an element before another one, or at the end. O(log n)
+    pub fn insert(&mut self, index: usize, element: &[u8]) {
+        let siblings = insert(&mut self.root.node, index, element, encoded_len(element));
+        self.root.count += 1;
+        if !siblings.is_empty() {
+            self.root.count -= siblings.iter().map(|child| child.count).sum::<usize>();
+            let first = std::mem::take(self).root;
+            self.root = Child::inner(std::iter::once(first).chain(siblings).collect());
+        }
+    }
+
+    /// Puts an element in place of another one. O(log n)
+    pub fn set(&mut self, index: usize, element: &[u8]) {
+        if !replace(&mut self.root.node, index, element, encoded_len(element)) {
+            drop(self.remove(index, 1));
+            self.insert(index, element);
+        }
+    }
+
+    /// Removes some elements; gives back the nodes that went as a whole, to be freed. O(log n + nodes)
+    pub fn remove(&mut self, index: usize, count: usize) -> Removed {
+        let mut gone = Removed(Vec::new());
+        if count >= self.len() {
+            gone.0.push(std::mem::take(self).root.node);
+        } else if count > 0 {
+            remove(&mut self.root.node, index, count, &mut gone);
+            self.root.count -= count;
+            while let Node::Inner(children) = &self.root.node
+                && let [only] = children.as_slice()
+            {
+                self.root = only.clone();
+            }
+        }
+        gone
+    }
+
+    /// Removes runs of elements. A few of them cost O(log n) each, many O(n) together.
+    pub fn remove_runs(&mut self, runs: &[Run]) -> Removed {
+        if runs.len() <= RUNS {
+            let mut gone = Removed(Vec::new());
+            let mut at = 0;
+            for run in runs {
+                at += run.passed;
+                gone.0.append(&mut self.remove(at, run.removed).0);
+            }
+            return gone;
+        }
+        let mut builder = Builder::default();
+        let mut keep = keep(runs);
+        self.each_leaf_from(0, &mut |entries, count| {
+            keep(entries, count, &mut |some, _| builder.add(some));
+            true
+        });
+        let old = std::mem::replace(self, builder.finish());
+        Removed(vec![old.root.node])
+    }
+
+    /// Approximate bytes allocated. Of more leaves than 1,024 some are looked at that are spread evenly, unless `samples`
+    /// is 0. O(leaves / 64)
+    #[must_use]
+    pub fn memory(&self, samples: usize) -> usize {
+        let leaves = leaves(&self.root.node);
+        let most = if samples == 0 { leaves } else { SAMPLED.max(samples) };
+        let mut measure = Measure { every: leaves.div_ceil(most).max(1), ..Measure::default() };
+        measure.node(&self.root.node);
+        let all = measure.of_leaves as u128 * measure.leaves as u128 / measure.looked_at.max(1) as u128;
+        measure.of_inner + all as usize
+    }
+}
+
+/// Makes a list from its front on.
+#[derive(Default)]
+struct Builder {
+    leaves: Vec<Child>,
+    entries: Vec<u8>,
+    count: usize,
+}
+
+impl Builder {
+    /// Adds bare entries.
+    fn add(&mut self, mut entries: &[u8]) {
+        while !entries.is_empty() {
+            // As many as have room.
+            let (mut some, mut size) = (0, 0);
+            while let Some((_, next)) = split_first(&entries[size..]) {
+                if self.count + some > 0 && self.entries.len() + size + next > LEAF_BYTES {
+                    break;
+                }
+                (some, size) = (some + 1, size + next);
+            }
+            self.entries.extend_from_slice(&entries[..size]);
+            self.count += some;
+            entries = &entries[size..];
+            if entries.is_empty() || some == 0 && self.count == 0 {
+                return;
+            }
+            self.end_leaf();
+        }
+    }
+
+    fn end_leaf(&mut self) {
+        if self.count > 0 {
+            // The buffer goes on; a leaf is as small as it can be.
+            self.leaves.push(Child::leaf(Leaf::of_entries(self.entries.as_slice().to_vec(), self.count)));
+            self.entries.clear();
+            self.count = 0;
+        }
+    }
+
+    fn finish(mut self) -> BigList {
+        self.end_leaf();
+        let mut row = self.leaves;
+        while row.len() > 1 {
+            let mut above = Vec::with_capacity(row.len().div_ceil(FANOUT));
+            let mut rest = row.into_iter();
+            loop {
+                let children: Vec<Child> = rest.by_ref().take(FANOUT).collect();
+                if children.is_empty() {
+                    break;
+                }
+                above.push(Child::inner(children));
+            }
+            row = above;
+        }
+        row.pop().map_or_else(BigList::default, |root| BigList { root })
+    }
+}

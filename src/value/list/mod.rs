@@ -1,0 +1,28 @@
+//! Redis lists: the packed form that lives inside an entry, the large form, a tree of shared nodes, and one view of
+//! both.
+//!
+//! Both forms keep their elements as entries of listpacks ([`crate::value::listpack`]), so that what is decimal takes
+//! few bytes, and a list can be read from either end. Positions count from the front.
+
+mod big;
+mod iter;
+mod leaf;
+mod limits;
+mod needle;
+mod node;
+mod packed;
+mod runs;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use big::BigList;
+pub use iter::{Backward, Forward};
+pub use limits::Limits;
+pub use needle::Needle;
+pub use node::Removed;
+pub use packed::{
+    encode_all, encoded_len, packed_count, packed_entries, packed_of, packed_offset, put_count,
+};
+pub use runs::{Run, keep};
+pub use view::ListRef;

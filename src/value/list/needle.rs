@@ -1,0 +1,23 @@
+//! An element that is searched for.
+
+use crate::text::parse_i64_strict;
+use crate::value::listpack::Entry;
+
+/// Bytes as an element would be kept, to be compared with many.
+#[derive(Clone, Copy, Debug)]
+pub struct Needle<'a>(Entry<'a>);
+
+impl<'a> Needle<'a> {
+    /// Searches for these bytes.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self(parse_i64_strict(bytes).map_or(Entry::Str(bytes), Entry::Int))
+    }
+
+    /// Whether an element is the one.
+    #[inline]
+    #[must_use]
+    pub fn is(&self, element: Entry<'_>) -> bool {
+        self.0 == element
+    }
+}

@@ -1,0 +1,250 @@
+//! The nodes of a large list.
+
+use super::leaf::{LEAF_BYTES, Leaf};
+use crate::value::heap;
+use smallvec::SmallVec;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Children of an inner node.
+pub(super) const FANOUT: usize = if cfg!(test) { 6 } else { 64 };
+
+/// A node with the number of its elements.
+#[derive(Clone)]
+pub(super) struct Child {
+    pub(super) count: usize,
+    pub(super) node: Node,
+}
+
+/// A node. Those below one node have the same height.
+#[derive(Clone)]
+pub(super) enum Node {
+    Leaf(Arc<Leaf>),
+    Inner(Arc<Vec<Child>>),
+}
+
+/// New nodes on the right of one that was split.
+type Siblings = SmallVec<[Child; 2]>;
+
+impl Child {
+    pub(super) fn leaf(leaf: Leaf) -> Self {
+        Self { count: leaf.len(), node: Node::Leaf(Arc::new(leaf)) }
+    }
+
+    pub(super) fn inner(children: Vec<Self>) -> Self {
+        Self { count: children.iter().map(|child| child.count).sum(), node: Node::Inner(Arc::new(children)) }
+    }
+}
+
+/// Nodes that were taken out of a list.
+#[derive(Default)]
+pub struct Removed(pub(super) Vec<Node>);
+
+impl Removed {
+    /// Whether freeing them takes long.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        self.0.len() > 2 || self.0.iter().any(|node| matches!(node, Node::Inner(_)))
+    }
+
+    /// A node that has them below it, to be freed elsewhere.
+    pub(super) fn into_root(self) -> Child {
+        let count = |node: &Node| match node {
+            Node::Leaf(leaf) => leaf.len(),
+            Node::Inner(children) => children.iter().map(|child| child.count).sum(),
+        };
+        BigList {
+            root: Child::inner(self.0.into_iter().map(|node| Child { count: count(&node), node }).collect()),
+        }
+    }
+}
+
+/// The child in which a position is, and where in it; one behind the last element is in the last child.
+pub(super) fn find(children: &[Child], index: usize) -> (usize, usize) {
+    let mut before = 0;
+    for (at, child) in children.iter().enumerate() {
+        if index < before + child.count || at + 1 == children.len() {
+            return (at, index - before);
+        }
+        before += child.count;
+    }
+    (0, index)
+}
+
+/// The same for a position at which something is inserted: it may be behind the last element of any child.
+fn find_gap(children: &[Child], index: usize, all: usize) -> (usize, usize) {
+    match children.last() {
+        Some(last) if index == all => (children.len() - 1, last.count),
+        _ => find(children, index),
+    }
+}
+
+pub(super) fn each_leaf(node: &Node, index: usize, visit: &mut dyn FnMut(&[u8], usize) -> bool) -> bool {
+    match node {
+        Node::Leaf(leaf) => visit(leaf.entries(), leaf.len()),
+        Node::Inner(children) => {
+            let (at, offset) = find(children, index);
+            let mut rest = children.iter().skip(at);
+            rest.next().is_none_or(|first| each_leaf(&first.node, offset, visit))
+                && rest.all(|child| each_leaf(&child.node, 0, visit))
+        }
+    }
+}
+
+pub(super) fn insert(node: &mut Node, index: usize, element: &[u8], size: usize) -> Siblings {
+    match node {
+        Node::Leaf(leaf) => insert_in_leaf(Arc::make_mut(leaf), index, element, size),
+        Node::Inner(children) => {
+            let children = Arc::make_mut(children);
+            let all = children.iter().map(|child| child.count).sum();
+            let (at, offset) = find_gap(children, index, all);
+            let child = &mut children[at];
+            let siblings = insert(&mut child.node, offset, element, size);
+            child.count += 1;
+            if siblings.is_empty() {
+                return siblings;
+            }
+            child.count -= siblings.iter().map(|child| child.count).sum::<usize>();
+            siblings.into_iter().rev().for_each(|sibling| children.insert(at + 1, sibling));
+            split(children, at)
+        }
+    }
+}
+
+/// Splits the children of a node that has too many, where one of them was split: so that a list which grows at one end
+/// has full nodes.
+fn split(children: &mut Vec<Child>, at: usize) -> Siblings {
+    let mut siblings = Siblings::new();
+    if children.len() > FANOUT {
+        let keep = match at {
+            0 => children.len() - FANOUT,
+            at if at + 3 >= children.len() => FANOUT,
+            _ => children.len() / 2,
+        };
+        let right = children.split_off(keep);
+        children.shrink_to(FANOUT + 2);
+        siblings.push(Child::inner(right));
+    }
+    siblings
+}
+
+fn insert_in_leaf(leaf: &mut Leaf, index: usize, element: &[u8], size: usize) -> Siblings {
+    let mut siblings = Siblings::new();
+    if leaf.has_room(size) {
+        leaf.insert(index, element, size);
+    } else if index == leaf.len() {
+        siblings.push(Child::leaf(Leaf::of(element)));
+    } else if index == 0 {
+        siblings.push(Child::leaf(std::mem::replace(leaf, Leaf::of(element))));
+    } else if size > LEAF_BYTES / 2 {
+        let right = leaf.split_off(index);
+        siblings.extend([Child::leaf(Leaf::of(element)), Child::leaf(right)]);
+    } else {
+        let middle = leaf.middle();
+        let mut right = leaf.split_off(middle);
+        if index < middle || index == middle && leaf.has_room(size) {
+            siblings = insert_in_leaf(leaf, index, element, size);
+            siblings.push(Child::leaf(right));
+        } else {
+            let more = insert_in_leaf(&mut right, index - middle, element, size);
+            siblings.push(Child::leaf(right));
+            siblings.extend(more);
+        }
+    }
+    siblings
+}
+
+pub(super) fn replace(node: &mut Node, index: usize, element: &[u8], size: usize) -> bool {
+    match node {
+        Node::Leaf(leaf) => Arc::make_mut(leaf).replace(index, element, size),
+        Node::Inner(children) => {
+            let children = Arc::make_mut(children);
+            let (at, offset) = find(children, index);
+            replace(&mut children[at].node, offset, element, size)
+        }
+    }
+}
+
+/// Removes some elements of a node, which are not all that it has.
+pub(super) fn remove(node: &mut Node, index: usize, count: usize, gone: &mut Removed) {
+    let children = match node {
+        Node::Leaf(leaf) => return Arc::make_mut(leaf).remove(index, count),
+        Node::Inner(children) => Arc::make_mut(children),
+    };
+    let (first, mut offset) = find(children, index);
+    let (mut at, mut left) = (first, count);
+    let mut whole: Range<usize> = first..first;
+    while left > 0 {
+        let child = &mut children[at];
+        let some = left.min(child.count - offset);
+        if some == child.count {
+            whole = if whole.is_empty() { at..at + 1 } else { whole.start..at + 1 };
+        } else {
+            remove(&mut child.node, offset, some, gone);
+            child.count -= some;
+        }
+        (at, left, offset) = (at + 1, left - some, 0);
+    }
+    gone.0.extend(children.drain(whole).map(|child| child.node));
+    // Those on both sides of what is gone may have become small.
+    for at in [first + 1, first, first.saturating_sub(1)] {
+        merge(children, at);
+    }
+}
+
+/// Joins a child with the next one if both are small.
+fn merge(children: &mut Vec<Child>, at: usize) {
+    let [left, right, ..] = children.get_mut(at..).unwrap_or_default() else { return };
+    match (&mut left.node, &right.node) {
+        (Node::Leaf(a), Node::Leaf(b)) if a.size() + b.size() <= LEAF_BYTES / 2 => Arc::make_mut(a).append(b),
+        (Node::Inner(a), Node::Inner(b)) if a.len() + b.len() <= FANOUT / 2 => {
+            Arc::make_mut(a).extend_from_slice(b);
+        }
+        _ => return,
+    }
+    left.count += right.count;
+    children.remove(at + 1);
+}
+
+pub(super) fn leaves(node: &Node) -> usize {
+    match node {
+        Node::Leaf(_) => 1,
+        Node::Inner(children) => match children.first().map(|child| &child.node) {
+            Some(Node::Inner(_)) => children.iter().map(|child| leaves(&child.node)).sum(),
+            Some(Node::Leaf(_)) | None => children.len(),
+        },
+    }
+}
+
+/// What nodes take.
+#[derive(Default)]
+pub(super) struct Measure {
+    /// Of so many leaves one is looked at.
+    pub(super) every: usize,
+    pub(super) leaves: usize,
+    pub(super) looked_at: usize,
+    pub(super) of_leaves: usize,
+    pub(super) of_inner: usize,
+}
+
+impl Measure {
+    /// What an `Arc` has beside its content.
+    const COUNTS: usize = 2 * size_of::<usize>();
+
+    pub(super) fn node(&mut self, node: &Node) {
+        match node {
+            Node::Leaf(leaf) => {
+                if self.leaves.is_multiple_of(self.every) {
+                    self.of_leaves += heap::block(size_of::<Leaf>() + Self::COUNTS) + leaf.memory();
+                    self.looked_at += 1;
+                }
+                self.leaves += 1;
+            }
+            Node::Inner(children) => {
+                self.of_inner += heap::block(size_of::<Vec<Child>>() + Self::COUNTS)
+                    + heap::block(children.capacity() * size_of::<Child>());
+                children.iter().for_each(|child| self.node(&child.node));
+            }
+        }
+    }
+}
