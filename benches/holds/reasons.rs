@@ -41,6 +41,18 @@ pub(crate) const EXCEPTIONS: &[(&[&str], &str)] = &[
     ),
     (&["spop"], "What is drawn in one command goes together."),
     (
+        &["lrange", "lpop", "rpop", "lmpop", "blmpop"],
+        "The reply has all elements that were asked for, as of one moment.",
+    ),
+    (
+        &["lpos", "linsert", "lrem", "ltrim"],
+        "A list is searched from an end of it, as of one moment; LREM of more than a few elements makes it anew. MAXLEN bounds what LPOS looks at.",
+    ),
+    (
+        &["sort", "sort_ro"],
+        "All elements are ordered as of one moment, with BY and GET every shard is held; LIMIT does not split the work.",
+    ),
+    (
         &["xrange", "xrevrange", "xread", "xreadgroup", "xinfo|stream"],
         "The reply has all entries that were asked for, as of one moment; COUNT splits the work. What is pending XREADGROUP looks up entry by entry, which takes 2 s for a million.",
     ),

@@ -30,10 +30,32 @@ pub fn parse_float(arg: &[u8]) -> Result<f64, Fail> {
 /// ms.
 pub fn parse_timeout_ms(arg: &[u8], now: u64) -> Result<Option<u64>, Fail> {
     let timeout = parse_i64_strict(arg).ok_or(Fail::new("ERR timeout is not an integer or out of range"))?;
-    let Ok(timeout) = u64::try_from(timeout) else { return Err(Fail::new("ERR timeout is negative")) };
+    let Ok(timeout) = u64::try_from(timeout) else { return Err(NEGATIVE) };
+    until(timeout, now)
+}
+
+/// Reads a timeout in seconds, which may have a fraction, as ms: 0 for none, and no part of a millisecond is lost.
+pub fn parse_timeout_seconds(arg: &[u8], now: u64) -> Result<Option<u64>, Fail> {
+    let seconds = parse_f64(arg).filter(|seconds| !seconds.is_nan());
+    let seconds = seconds.ok_or(Fail::new("ERR timeout is not a float or out of range"))?;
+    // Decimal fractions of a second are mostly whole milliseconds, but for the last bits.
+    let ms = (seconds * 1000.0 - 1e-6).ceil();
+    match seconds {
+        ..0.0 => Err(NEGATIVE),
+        _ if ms >= i64::MAX as f64 => Err(TOO_LATE),
+        // What is not nothing is not for ever.
+        _ => until(if seconds > 0.0 { ms.max(1.0) as u64 } else { 0 }, now),
+    }
+}
+
+const NEGATIVE: Fail = Fail::new("ERR timeout is negative");
+const TOO_LATE: Fail = Fail::new("ERR timeout is out of range");
+
+/// A timeout in ms, 0 for none, which must not end beyond all times.
+fn until(timeout: u64, now: u64) -> Result<Option<u64>, Fail> {
     if timeout == 0 {
         return Ok(None);
     }
     let end = now.checked_add(timeout).filter(|end| i64::try_from(*end).is_ok());
-    end.map(|_| Some(timeout)).ok_or(Fail::new("ERR timeout is out of range"))
+    end.map(|_| Some(timeout)).ok_or(TOO_LATE)
 }

@@ -369,6 +369,13 @@ fn digest_of(entry: &Entry, key: Option<&[u8]>, now: u64) -> Option<Digest> {
             entry.value().set()?.iter().for_each(|member| member.with(|name| digest.member(name)));
             digest
         }
+        ValueRef::List(_) | ValueRef::Boxed(Object::List(_)) => {
+            let mut digest = ValueDigest::new(key, DigestKind::List);
+            for element in entry.value().list()?.iter_from(0) {
+                digest.element(&element.bytes());
+            }
+            digest
+        }
         value => {
             let mut digest = ValueDigest::new(key, DigestKind::Hash);
             for field in value.hash()?.live(now) {
@@ -424,7 +431,7 @@ fn object(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let now = cx.tx.now();
     let Some(entry) = cx.tx.look(args[2]) else { return Err(fail::NO_KEY) };
     // Type and footer are not counted.
-    let length = serialised(entry, now)?.len().saturating_sub(11);
+    let length = serialised(&cx.server.engine.store, entry, now)?.len().saturating_sub(11);
     let text = format!(
         "Value at:{:p} refcount:1 encoding:{} serializedlength:{length} lru:{} lru_seconds_idle:{}",
         entry.address(),

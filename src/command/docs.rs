@@ -153,7 +153,7 @@ fn key_spec_of(spec: &Spec, arg: &Arg, nth: usize) -> usize {
     let by_token = arg.token.as_ref().and_then(|token| {
         spec.keys
             .iter()
-            .position(|key| matches!(key.begin, Begin::Keyword(word, _) | Begin::Option(word, ..) if word.eq_ignore_ascii_case(token)))
+            .position(|key| matches!(key.begin, Begin::Keyword(word, _) | Begin::Option(word, ..) | Begin::LastOption(word, ..) if word.eq_ignore_ascii_case(token)))
     });
     by_token.unwrap_or_else(|| nth.min(spec.keys.len() - 1))
 }

@@ -4,8 +4,8 @@ use super::registry::MAX_NAME;
 use super::types::{Registry, Server, Spec};
 use super::{
     acl, admin, bitmaps, client_modes, cluster, config, connection, ddb, debug, hashes, hll, info,
-    introspect, items, keys, latency, memory, persistence, scripts, sets, shutdown, slowlog, streams,
-    strings, tables, transactions,
+    introspect, items, keys, latency, lists, memory, persistence, scripts, sets, shutdown, slowlog, sort,
+    streams, strings, tables, transactions,
 };
 use crate::config::{Config, RenamedCommand};
 use crate::engine::Engine;
@@ -29,12 +29,14 @@ static FAMILIES: &[&[Spec]] = &[
     items::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,
+    lists::COMMANDS,
     memory::COMMANDS,
     persistence::COMMANDS,
     scripts::COMMANDS,
     sets::COMMANDS,
     shutdown::COMMANDS,
     slowlog::COMMANDS,
+    sort::COMMANDS,
     streams::COMMANDS,
     strings::COMMANDS,
     tables::COMMANDS,

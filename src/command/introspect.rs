@@ -200,15 +200,8 @@ fn reply_key_spec(out: &mut Reply, key: &KeySpec, notes: Option<&str>) {
             out.bulk(b"index");
             out.len_int(at);
         }
-        Begin::Keyword(word, from) | Begin::Option(word, from, _) => {
-            out.bulk(b"keyword");
-            out.bulk(b"spec");
-            out.map(2);
-            out.bulk(b"keyword");
-            out.bulk(word.as_bytes());
-            out.bulk(b"startfrom");
-            out.int(i64::from(from));
-        }
+        Begin::LastOption(word, from, _) => keyword(out, word, from as i64),
+        Begin::Keyword(word, from) | Begin::Option(word, from, _) => keyword(out, word, i64::from(from)),
     }
     out.bulk(b"find_keys");
     out.map(2);
@@ -228,6 +221,16 @@ fn reply_key_spec(out: &mut Reply, key: &KeySpec, notes: Option<&str>) {
         out.bulk(name.as_bytes());
         out.int(number);
     }
+}
+
+fn keyword(out: &mut Reply, word: &str, from: i64) {
+    out.bulk(b"keyword");
+    out.bulk(b"spec");
+    out.map(2);
+    out.bulk(b"keyword");
+    out.bulk(word.as_bytes());
+    out.bulk(b"startfrom");
+    out.int(from);
 }
 
 /// What Redis remarks on the keys of a command.

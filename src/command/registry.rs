@@ -19,6 +19,8 @@ fn lower(name: &[u8], into: &mut [u8; MAX_NAME]) -> Option<usize> {
 
 fn only_key(spec: &Spec) -> usize {
     match spec.keys {
+        // Whether others are locked too is known by the arguments only.
+        _ if spec.alone.is_some() => 0,
         [KeySpec { begin: Begin::Index(at), find: Find::Range { last: 0, .. }, .. }] => *at,
         _ => 0,
     }
@@ -118,6 +120,20 @@ fn option_at(args: &[&[u8]], word: &str, others: &[(&str, usize)]) -> Option<usi
     None
 }
 
+/// Where the last of an option stands among the arguments from a number on; 0 if it is not there. `None` if one is
+/// not known.
+fn last_option_at(args: &[&[u8]], word: &str, from: usize, known: &[(&str, usize)]) -> Option<usize> {
+    let (mut at, mut last) = (from, 0);
+    while let Some(arg) = args.get(at) {
+        let (name, values) = known.iter().find(|(name, _)| arg.eq_ignore_ascii_case(name.as_bytes()))?;
+        if *name == word {
+            last = at;
+        }
+        at += 1 + values;
+    }
+    Some(last)
+}
+
 /// The positions of one key specification's keys.
 pub(super) fn keys_of(spec: &KeySpec, args: &[&[u8]], found: &mut SmallVec<[usize; 8]>) -> Option<()> {
     let begin = match spec.begin {
@@ -135,6 +151,10 @@ pub(super) fn keys_of(spec: &KeySpec, args: &[&[u8]], found: &mut SmallVec<[usiz
                 None => return Some(()),
             }
         }
+        Begin::LastOption(word, from, known) => match last_option_at(args, word, from, known)? {
+            0 => return Some(()),
+            at => at + 1,
+        },
         Begin::Option(word, _, others) => match option_at(args, word, others) {
             Some(at) => at + 1,
             None => return Some(()),

@@ -73,6 +73,8 @@ pub enum Begin {
     /// Behind this option, wherever it stands, for clients searched from an argument on. The options that may stand
     /// before it are named with the numbers of their arguments, for those may be the same word.
     Option(&'static str, i32, &'static [(&'static str, usize)]),
+    /// The same behind the last one of several, among the arguments from a number on.
+    LastOption(&'static str, usize, &'static [(&'static str, usize)]),
 }
 
 /// Which arguments from the beginning on are keys.

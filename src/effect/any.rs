@@ -2,6 +2,7 @@
 
 use super::hash::HashChange;
 use super::item::ItemChange;
+use super::list::ListChange;
 use super::parts::List;
 use super::set::SetChange;
 use super::stream::StreamChange;
@@ -47,6 +48,15 @@ pub enum Effect<'a> {
         key: &'a [u8],
         /// What happens.
         change: StreamChange<'a>,
+    },
+    /// Something happens to a list.
+    List {
+        /// The database.
+        db: u32,
+        /// The key.
+        key: &'a [u8],
+        /// What happens.
+        change: ListChange<'a>,
     },
     /// Something happens to an item.
     Item {
@@ -130,6 +140,7 @@ impl<'a> Effect<'a> {
             | Self::Hash { db, key, .. }
             | Self::Set { db, key, .. }
             | Self::Stream { db, key, .. }
+            | Self::List { db, key, .. }
             | Self::Delete { db, key }
             | Self::Expire { db, key, .. }
             | Self::Move { to_db: db, to: key, .. }
@@ -167,6 +178,7 @@ impl<'a> Effect<'a> {
             Self::String { change, .. } => change.builds_on_value(),
             Self::Hash { change, .. } => change.builds_on_value(),
             Self::Set { change, .. } => change.builds_on_value(),
+            Self::List { change, .. } => change.builds_on_value(),
             Self::Stream { .. } | Self::Expire { .. } => true,
             Self::Item { .. }
             | Self::Delete { .. }
@@ -201,6 +213,7 @@ impl<'a> Effect<'a> {
             | Self::Hash { .. }
             | Self::Set { .. }
             | Self::Stream { .. }
+            | Self::List { .. }
             | Self::Item { .. }
             | Self::Delete { .. }
             | Self::Expire { .. }
@@ -238,6 +251,14 @@ impl<'a> StreamChange<'a> {
     #[inline]
     pub fn on(self, db: u32, key: &'a [u8]) -> Effect<'a> {
         Effect::Stream { db, key, change: self }
+    }
+}
+
+impl<'a> ListChange<'a> {
+    /// The effect that this happens to a key of a database.
+    #[inline]
+    pub fn on(self, db: u32, key: &'a [u8]) -> Effect<'a> {
+        Effect::List { db, key, change: self }
     }
 }
 

@@ -30,19 +30,25 @@
 //!  29 Pending     group consumer at:u64le deliveries ids   30 Acknowledge     group ids
 //! of sets (`set.rs`), behind db and key:
 //!  50 Add         count list            51 Delete                     count list
+//! of lists (`list.rs`), behind db and key:
+//!  40 Push        front:u8 count list    41 Pop          front:u8 count
+//!  42 Set         at value               43 Insert       at value
+//!  44 Remove      runs
+//!  45 Put         payload                46 Put with deadline          expire:u64le payload
 //! key, value, bytes, payload, item ...: varint length, bytes
 //! list: varint byte length, then `count` times (varint length, bytes)
 //! id: 16 bytes, big-endian   ids: varint byte length, ids
+//! runs: varint byte length, then two varints each: elements passed over, elements removed
 //! a u64le of all ones in `read` and `active` stands for nothing
 //! ```
-//! An opcode never changes its meaning; new ones are added. 40 to 49 are kept for lists, 50 to 59 for sets, 60 to 69
+//! An opcode never changes its meaning; new ones are added. 47 to 49 are kept for lists, 50 to 59 for sets, 60 to 69
 //! for sorted sets (docs/adr/0008). Decoding never panics and allocates nothing.
 
 use super::any::Effect;
 use super::codec::{EffectError, Reader, put_head, put_head_until};
 use super::own::{SYSTEM, TOKENS};
 use super::string::{self, StringChange};
-use super::{hash, item, set, stream, structural};
+use super::{hash, item, list, set, stream, structural};
 use crate::value::bits::BitOp;
 use crate::value::packed::{put_part, put_varint_to};
 
@@ -67,6 +73,7 @@ impl Effect<'_> {
             Self::Hash { db, key, ref change } => change.encode(db, key, out),
             Self::Set { db, key, ref change } => change.encode(db, key, out),
             Self::Stream { db, key, ref change } => change.encode(db, key, out),
+            Self::List { db, key, ref change } => change.encode(db, key, out),
             Self::Item { table, partition, ref change } => change.encode(table, partition, out),
             Self::Move { db, key, to_db, to } => put_between(out, 31, (db, key), (to_db, to)),
             Self::Copy { db, key, to_db, to } => put_between(out, 32, (db, key), (to_db, to)),
@@ -125,6 +132,10 @@ impl<'a> Decoder<'a> {
             50..=51 => {
                 let (db, key) = from.head()?;
                 set::decode(opcode, from)?.on(db, key)
+            }
+            40..=46 => {
+                let (db, key) = from.head()?;
+                list::decode(opcode, from)?.on(db, key)
             }
             other => return Err(EffectError::Opcode(other)),
         };

@@ -1,5 +1,6 @@
 use super::*;
 use crate::value::bits::BitOp;
+use crate::value::list::Run;
 use crate::value::stream::{GroupPosition, StreamId};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -69,6 +70,31 @@ fn stream_samples<'a>(
     changes.map(|change| change.on(3, key)).to_vec()
 }
 
+/// One of every change of a list, in all its shapes.
+fn list_samples<'a>(
+    key: &'a [u8],
+    value: &'a [u8],
+    slices: &'a [&'a [u8]],
+    runs: &'a [Run],
+    n: u32,
+    at: u64,
+) -> Vec<Effect<'a>> {
+    let (values, runs, count) = (List::Slices(slices), Runs::Slice(runs), n as usize / 2);
+    let payload = b"\x81a\x02\x07\x01";
+    let changes = [
+        ListChange::Push { front: false, values },
+        ListChange::Push { front: true, values },
+        ListChange::Pop { front: false, count },
+        ListChange::Pop { front: true, count },
+        ListChange::Set { at: count, value },
+        ListChange::Insert { at: count, value },
+        ListChange::Remove { runs },
+        ListChange::Put { payload, expire: None },
+        ListChange::Put { payload, expire: Some(at) },
+    ];
+    changes.map(|change| change.on(3, key)).to_vec()
+}
+
 /// The bytes of one of every effect.
 const BYTES: &[&str] = &[
     "01ac02036b65790576616c7565",
@@ -112,6 +138,15 @@ const BYTES: &[&str] = &[
     "1c03036b6579046e616d65036b6579",
     "1d03036b6579046e616d65036b6579080706050403020184878c94a0b0c0403001020304050607080000000000000007000000000000012c0102030405060708ffffffffffffffffffffffffffffffff",
     "1e03036b6579046e616d653001020304050607080000000000000007000000000000012c0102030405060708ffffffffffffffffffffffffffffffff",
+    "2803036b65790004080161026263000178",
+    "2803036b65790104080161026263000178",
+    "2903036b6579009601",
+    "2903036b6579019601",
+    "2a03036b657996010576616c7565",
+    "2b03036b657996010576616c7565",
+    "2c03036b657905ac02020101",
+    "2d03036b6579058161020701",
+    "2e03036b65790807060504030201058161020701",
 ];
 
 fn fixed_samples(then: &mut dyn FnMut(&[Effect<'_>])) {
@@ -120,6 +155,8 @@ fn fixed_samples(then: &mut dyn FnMut(&[Effect<'_>])) {
     let mut effects = samples(b"key", b"value", &slices, 300, at);
     let ids = [StreamId::new(at, 7), StreamId::new(300, at), StreamId::MAX];
     effects.extend(stream_samples(b"key", b"name", &slices, &ids, at));
+    let runs = [Run { passed: 300, removed: 2 }, Run { passed: 1, removed: 1 }];
+    effects.extend(list_samples(b"key", b"value", &slices, &runs, 300, at));
     then(&effects);
 }
 
@@ -176,6 +213,8 @@ proptest! {
         let mut effects = samples(&key, &value, &slices, n, at);
         let ids = [StreamId::new(at, 7), StreamId::new(u64::from(n), at), StreamId::MAX];
         effects.extend(stream_samples(&key, &value, &slices, &ids, at));
+        let runs = [Run { passed: n as usize, removed: 1 }, Run { passed: 1, removed: n as usize }];
+        effects.extend(list_samples(&key, &value, &slices, &runs, n, at));
         let mut record = vec![VERSION];
         effects.iter().for_each(|e| e.encode(&mut record));
         let decoded: Result<Vec<_>, _> = Decoder::new(&record).unwrap().collect();

@@ -44,10 +44,12 @@ impl Classes {
     pub const NEW: Self = Self(1 << 9);
     /// What commands on sets do (`s`).
     pub const SET: Self = Self(1 << 10);
+    /// What commands on lists do (`l`).
+    pub const LIST: Self = Self(1 << 11);
     /// Those that tell of no command. While nobody listens to others, nothing is looked up for the sake of an event.
     pub const RARE: Self = Self::FIELDS_EXPIRED.and(Self::EXPIRED).and(Self::EVICTED);
     /// All of them.
-    pub const ALL: Self = Self((1 << 11) - 1);
+    pub const ALL: Self = Self((1 << 12) - 1);
 
     /// These and others.
     pub const fn and(self, others: Self) -> Self {

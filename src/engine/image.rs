@@ -34,16 +34,20 @@ impl Engine {
             #[cfg(test)]
             between::run(self);
             process::give_way();
-            let at = image.next_shard();
-            let locked = self.store.lock_shard(at, Mode::Read, self.clock.now_ms()).timed(Holder::Checkpoint);
-            let began = self.clock.monotonic_micros();
-            let piece = image.piece(&locked, at, &mut record);
-            longest = longest.max(self.clock.monotonic_micros() - began);
-            drop(locked);
-            if piece == Piece::Lost {
-                return Err(EngineError::Loading);
+            let mut more = image.begin_without_hold();
+            if !more {
+                let at = image.next_shard();
+                let now = self.clock.now_ms();
+                let locked = self.store.lock_shard(at, Mode::Read, now).timed(Holder::Checkpoint);
+                let began = self.clock.monotonic_micros();
+                let piece = image.piece(&locked, at, &mut record);
+                longest = longest.max(self.clock.monotonic_micros() - began);
+                drop(locked);
+                if piece == Piece::Lost {
+                    return Err(EngineError::Loading);
+                }
+                more = piece == Piece::Read;
             }
-            let mut more = piece == Piece::Read;
             while more {
                 more = image.complete(&mut record);
                 if record.len() >= RECORD_BYTES {

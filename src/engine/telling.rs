@@ -2,7 +2,7 @@
 
 use super::events::{Classes, ItemsTell, KeyEvent};
 use super::{Table, Tx};
-use crate::effect::{Effect, HashChange, SetChange};
+use crate::effect::{Effect, HashChange, ListChange, SetChange};
 use crate::item::{ItemKeys, ItemRef};
 use crate::log::Lsn;
 use crate::store::Entry;
@@ -85,6 +85,7 @@ impl Tx<'_> {
             Effect::Delete { .. }
                 | Effect::Hash { change: HashChange::Delete { .. }, .. }
                 | Effect::Set { change: SetChange::Delete { .. }, .. }
+                | Effect::List { change: ListChange::Pop { .. } | ListChange::Remove { .. }, .. }
         ) {
             return false;
         }

@@ -4,7 +4,7 @@ use super::Engine;
 use super::aside::{Aside, Undo};
 use super::durability::State;
 use super::events::Telling;
-use crate::effect::{self, Effect, FieldExpire, HashChange, Structural, Subject};
+use crate::effect::{self, Effect, FieldExpire, HashChange, ListChange, Structural, Subject};
 use crate::log::{LogError, Lsn};
 use crate::store::{Entry, Locked, Seldom};
 use crate::value::hash::{HashRef, packed_find, passed};
@@ -283,6 +283,7 @@ impl<'a> Tx<'a> {
             | Effect::Hash { .. }
             | Effect::Set { .. }
             | Effect::Stream { .. }
+            | Effect::List { .. }
             | Effect::Item { .. }
             | Effect::Delete { .. }
             | Effect::Expire { .. }
@@ -295,10 +296,19 @@ impl<'a> Tx<'a> {
         }
         self.changes += match effect {
             Effect::Hash { change: HashChange::Set { pairs, .. }, .. } => pairs.len() as u64 / 2,
-            Effect::Hash { change: HashChange::Delete { .. }, .. } | Effect::Set { .. } => counted as u64,
+            Effect::Hash { change: HashChange::Delete { .. }, .. }
+            | Effect::Set { .. }
+            | Effect::List { change: ListChange::Pop { .. } | ListChange::Remove { .. }, .. } => {
+                counted as u64
+            }
+            Effect::List { change: ListChange::Push { values, .. }, .. } => values.len() as u64,
             Effect::Hash { change: HashChange::Put { .. } | HashChange::Expire { .. }, .. }
             | Effect::String { .. }
             | Effect::Stream { .. }
+            | Effect::List {
+                change: ListChange::Set { .. } | ListChange::Insert { .. } | ListChange::Put { .. },
+                ..
+            }
             | Effect::Item { .. }
             | Effect::Delete { .. }
             | Effect::Expire { .. }

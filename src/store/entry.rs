@@ -124,7 +124,11 @@ impl Entry {
     /// Whether the value, or a part of it, lives on while the entry's own deadline has not passed.
     fn any_part_live(&self, now: u64) -> bool {
         match self.value() {
-            ValueRef::Str(_) | ValueRef::Items(_) | ValueRef::Set(..) | ValueRef::Hash(_, false) => true,
+            ValueRef::Str(_)
+            | ValueRef::Items(_)
+            | ValueRef::List(_)
+            | ValueRef::Set(..)
+            | ValueRef::Hash(_, false) => true,
             value => value.hash().is_none_or(|hash| hash.any_live(now)),
         }
     }
@@ -181,6 +185,7 @@ impl Entry {
             View::Near(Near::Items, packed) => ValueRef::Items(packed),
             View::Near(Near::Set, packed) => ValueRef::Set(packed, false),
             View::Near(Near::IntSet, ints) => ValueRef::Set(ints, true),
+            View::Near(Near::List, packed) => ValueRef::List(packed),
             View::Far(bytes) => ValueRef::Str(bytes),
             View::Boxed(object) => ValueRef::Boxed(object),
         }

@@ -59,7 +59,7 @@ use siphasher::sip::SipHasher13;
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 use std::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64, AtomicUsize,
+    AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, Relaxed},
 };
 
@@ -153,6 +153,8 @@ pub struct Thresholds {
     pub set_entries: AtomicUsize,
     /// Longest member of a packed set, in bytes.
     pub set_value: AtomicUsize,
+    /// The size of a packed list, as `list-max-listpack-size` has it.
+    pub list_size: AtomicI32,
     /// Most bytes of a packed item collection.
     pub items_bytes: AtomicUsize,
     /// Bytes from which on a string has an allocation of its own.
@@ -172,6 +174,7 @@ impl Thresholds {
         self.set_ints.store(size(settings.set_max_intset_entries), Relaxed);
         self.set_entries.store(size(settings.set_max_listpack_entries), Relaxed);
         self.set_value.store(size(settings.set_max_listpack_value), Relaxed);
+        self.list_size.store(settings.list_max_listpack_size, Relaxed);
         self.stream_node_bytes.store(size(settings.stream_node_max_bytes), Relaxed);
         self.stream_node_entries.store(size(settings.stream_node_max_entries), Relaxed);
     }
@@ -252,6 +255,7 @@ impl Store {
                 set_ints: AtomicUsize::new(512),
                 set_entries: AtomicUsize::new(128),
                 set_value: AtomicUsize::new(64),
+                list_size: AtomicI32::new(-2),
                 items_bytes: AtomicUsize::new(2048),
                 string_bytes: AtomicUsize::new(256 << 10),
                 stream_node_bytes: AtomicUsize::new(4096),

@@ -3,6 +3,7 @@
 use super::collection::{Collection, ItemsRef};
 use crate::value::hash::{BigHash, HashRef};
 use crate::value::heap;
+use crate::value::list::{BigList, ListRef};
 use crate::value::set::{BigSet, Ints, SetRef};
 use crate::value::stream::Stream;
 
@@ -16,6 +17,8 @@ pub enum Object {
     Items(Collection),
     /// A stream.
     Stream(Stream),
+    /// A list above the compact thresholds.
+    List(BigList),
 }
 
 impl Object {
@@ -23,7 +26,7 @@ impl Object {
     pub fn deadline(&self) -> Option<u64> {
         match self {
             Self::Hash(hash) => hash.deadline(),
-            Self::Set(_) | Self::Items(_) | Self::Stream(_) => None,
+            Self::Set(_) | Self::Items(_) | Self::Stream(_) | Self::List(_) => None,
         }
     }
 
@@ -34,6 +37,7 @@ impl Object {
             Self::Set(set) => set.len(),
             Self::Items(items) => items.len(),
             Self::Stream(stream) => stream.len() as usize,
+            Self::List(list) => list.len(),
         }
     }
 
@@ -45,6 +49,7 @@ impl Object {
                 Self::Set(set) => set.memory(samples),
                 Self::Items(items) => items.memory(samples),
                 Self::Stream(stream) => stream.memory(),
+                Self::List(list) => list.memory(samples),
             }
     }
 }
@@ -60,6 +65,8 @@ pub enum ValueRef<'a> {
     Set(&'a [u8], bool),
     /// A packed item collection.
     Items(&'a [u8]),
+    /// A packed list.
+    List(&'a [u8]),
     /// A value of its own allocation.
     Boxed(&'a Object),
 }
@@ -82,6 +89,16 @@ impl<'a> ValueRef<'a> {
             Self::Set(packed, false) => Some(SetRef::Packed(packed)),
             Self::Set(ints, true) => Some(SetRef::Ints(Ints::of(ints))),
             Self::Boxed(Object::Set(big)) => Some(SetRef::Big(big)),
+            _ => None,
+        }
+    }
+
+    /// The value as a list, if it is one.
+    #[inline]
+    pub fn list(self) -> Option<ListRef<'a>> {
+        match self {
+            Self::List(packed) => Some(ListRef::Packed(packed)),
+            Self::Boxed(Object::List(big)) => Some(ListRef::Big(big)),
             _ => None,
         }
     }

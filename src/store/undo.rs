@@ -14,7 +14,7 @@ use super::entry::Deadlines;
 use super::raw_table;
 use super::types::Inverse;
 use super::types::item::DeadlineIn;
-use super::{Entry, Locked, Store};
+use super::{Entry, Locked, Object, Store, ValueRef};
 use ahash::AHashSet;
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
@@ -305,7 +305,7 @@ impl Locked<'_> {
     }
 
     /// Prepares a change within a value; whether it has to record what takes it back. Of a small value the whole block
-    /// is kept instead.
+    /// is kept instead, and so is a large list, of which a copy goes on that shares its nodes.
     #[inline]
     pub(super) fn records_within(&mut self, place: Place<'_>) -> bool {
         self.undo.is_some() && self.cover_small(place)
@@ -317,7 +317,8 @@ impl Locked<'_> {
             return false;
         }
         let Some(entry) = self.find(place) else { return false };
-        if entry.kind().is_apart() {
+        let is_shared = matches!(entry.value(), ValueRef::Boxed(Object::List(_)));
+        if entry.kind().is_apart() && !is_shared {
             return true;
         }
         let copy = entry.twin();

@@ -31,6 +31,8 @@ pub trait Waiting: Send + Sync {
 /// What somebody waits for in a key.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Awaited {
+    /// An element of a list. What one gets is gone for the others.
+    Elements,
     /// Entries of a stream, behind an identifier of one's own. All get them.
     Entries,
     /// Entries of a stream that no consumer of this group has got. What one gets is gone for the others.
@@ -46,14 +48,14 @@ impl Awaited {
     /// About how many bytes it takes beside its own: a group's name.
     pub fn memory(&self) -> usize {
         match self {
-            Self::Entries => 0,
+            Self::Elements | Self::Entries => 0,
             Self::NewTo(group) => class_bytes(group.len() + 2 * size_of::<usize>()),
         }
     }
 
     /// Whether one who finds nothing knows that nobody in the line would find anything.
     pub fn is_for_one(&self) -> bool {
-        matches!(self, Self::NewTo(_))
+        matches!(self, Self::Elements | Self::NewTo(_))
     }
 
     /// What a key's entry may have for those in the line: something for all who wait behind a lesser identifier than
@@ -61,6 +63,7 @@ impl Awaited {
     pub fn reached(&self, entry: Option<&Entry>) -> Option<StreamId> {
         let stream = entry.and_then(|entry| entry.value().stream());
         match self {
+            Self::Elements => entry.and_then(|entry| entry.value().list()).map(|_| StreamId::MAX),
             Self::Entries => stream.filter(|stream| !stream.is_empty()).map(Stream::last_id),
             Self::NewTo(group) => {
                 let there = stream.and_then(|stream| Some((stream, stream.groups().get(group)?)));

@@ -74,6 +74,11 @@ fn sets_and_hyperloglogs_are_all_there() {
     is_all_there("data-sets");
 }
 
+#[test]
+fn lists_are_all_there() {
+    is_all_there("data-lists");
+}
+
 /// What the log of `data-v2` has behind its newer checkpoint, behind the older one, and at all.
 #[test]
 fn the_log_of_the_second_folder_names_what_values_were_made_from() {
@@ -114,6 +119,7 @@ fn the_older_checkpoint_and_the_log_behind_it_give_the_same() {
         ("data-v1", "checkpoint-0000000002-00000000000000000118.ckpt"),
         ("data-v2", "checkpoint-0000000002-00000000000000000069.ckpt"),
         ("data-sets", "checkpoint-0000000002-00000000000000000094.ckpt"),
+        ("data-lists", "checkpoint-0000000002-00000000000000000136.ckpt"),
     ] {
         let dir = copy(folder, &[newer]);
         compare(&Server::start_in(dir.path(), &FLAGS), folder, "from the older checkpoint");

@@ -34,6 +34,7 @@ mod held_up;
 mod holds;
 mod indexes;
 mod limits;
+mod list_waiting;
 mod looking;
 mod memory;
 mod model;

@@ -32,8 +32,8 @@ const FLOATS: [&str; 8] = ["0.5", "-1.25", "3", "1e2", "a", "0", "-7", "100.125"
 const TIMES: [&str; 5] = ["33177117420", "33177117421", "1", "0", "33277117420"];
 
 /// Templates: `k` a key, `v` a value, `i` an integer or not, `n` an integer, `f` a field, `r` a float, `t` a time, `b`
-/// a bit offset, `0` 0 or 1, `s` a stream, `y` a set, `p` a HyperLogLog, `m` a member, `d` a digit, `u` a key that may
-/// be a view, `J` an identifier that is new, `j` one that may be there, anything else itself.
+/// a bit offset, `0` 0 or 1, `s` a stream, `l` a list, `y` a set, `p` a HyperLogLog, `m` a member, `d` a digit, `u` a key
+/// that may be a view, `J` an identifier that is new, `j` one that may be there, anything else itself.
 const COMMANDS: &[&str] = &[
     "SET k v",
     "SET k v",
@@ -132,6 +132,43 @@ const COMMANDS: &[&str] = &[
     "GET p",
     "APPEND p v",
     "DEL p",
+    "LPUSH l v",
+    "RPUSH l v v v",
+    "RPUSH l v v",
+    "LPUSHX l v",
+    "RPUSHX l v v",
+    "LPOP l",
+    "RPOP l",
+    "LPOP l i",
+    "RPOP l d",
+    "LLEN l",
+    "LINDEX l n",
+    "LSET l d v",
+    "LSET l i v",
+    "LINSERT l BEFORE v v",
+    "LINSERT l AFTER v v",
+    "LRANGE l 0 -1",
+    "LRANGE l i i",
+    "LREM l d v",
+    "LREM l -1 v",
+    "LTRIM l 0 -2",
+    "LTRIM l 1 i",
+    "LPOS l v",
+    "LPOS l v RANK -2 COUNT 0",
+    "LMOVE l l LEFT RIGHT",
+    "LMOVE l l RIGHT RIGHT",
+    "RPOPLPUSH l l",
+    "LMPOP 2 l l RIGHT COUNT d",
+    "BLPOP l l 0.001",
+    "BLMOVE l l LEFT LEFT 0.001",
+    "LPUSH k v",
+    "GET l",
+    "DEL l",
+    "RENAME l l",
+    "COPY l l REPLACE",
+    "MOVE l 1",
+    "EXPIREAT l t",
+    "WATCH l k",
     "XADD s J f v",
     "XADD s J f v f v",
     "XADD s J-* f v",
@@ -249,6 +286,7 @@ pub(crate) fn filled(template: &str, random: &mut Random, step: usize) -> Vec<Ve
             "y" => format!("set{}", random.below(4)),
             "m" if random.one_in(2) => random.below(9).to_string(),
             "m" => format!("member{}", random.below(9)),
+            "l" => format!("list{}", random.below(3)),
             "d" => random.below(4).to_string(),
             "u" => format!("user:{}", random.below(4)),
             "J" => format!("{step}-{}", random.below(2)),
@@ -289,6 +327,7 @@ pub(crate) fn contents(client: &mut Client) -> String {
                     }
                     client.run(&format!("XRANGE {key} - +"))
                 }
+                "list" => Value::Bulk(client.run(&format!("LRANGE {key} 0 -1")).to_string().into_bytes()),
                 _ => client.run(&format!("GET {key}")),
             };
             let time = client.run(&format!("PEXPIRETIME {key}"));

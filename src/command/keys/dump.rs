@@ -2,16 +2,17 @@
 
 use crate::command::fail::{self, Fail};
 use crate::command::{Cx, Outcome, eq, parse_int};
-use crate::effect::{Effect, HashChange, List};
+use crate::effect::{Effect, HashChange, List, ListChange};
 use crate::engine::{Classes, EFFECT_BYTES, Renewal};
-use crate::store::{Entry, Object, ValueRef};
+use crate::store::{Entry, Object, Store, ValueRef};
 use crate::value::hash::{HashRef, pack_field};
+use crate::value::list::encode_all;
 use crate::value::rdb::{self, Decoded, Form};
 use crate::value::set::{Member, SetRef};
 use std::sync::atomic::Ordering::Relaxed;
 
-/// A value in Redis's serialisation, with its footer.
-pub fn serialised(entry: &Entry, now: u64) -> Result<Vec<u8>, Fail> {
+/// A value in Redis's serialisation, with its footer. A list is written in nodes as `list-max-listpack-size` has them.
+pub fn serialised(store: &Store, entry: &Entry, now: u64) -> Result<Vec<u8>, Fail> {
     let value = entry.value();
     if let ValueRef::Str(bytes) = value {
         return Ok(rdb::dump_string(bytes));
@@ -22,6 +23,10 @@ pub fn serialised(entry: &Entry, now: u64) -> Result<Vec<u8>, Fail> {
     if let Some(set) = value.set() {
         let form = if matches!(set, SetRef::Ints(_)) { Form::Compact } else { Form::Full };
         return Ok(rdb::dump_set(set.iter().map(Member::bytes).collect::<Vec<_>>(), form));
+    }
+    if let Some(list) = value.list() {
+        let node_size = store.thresholds.list_size.load(Relaxed);
+        return Ok(rdb::dump_list(list.iter_from(0).map(|element| element.bytes()), node_size.into()));
     }
     let hash = value.hash().ok_or(fail::WRONG_TYPE)?;
     let form = if matches!(hash, HashRef::Big(_)) { Form::Full } else { Form::Compact };
@@ -34,7 +39,7 @@ pub(super) fn dump(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     cx.tx.set_no_touch(true);
     match cx.tx.entry(args[1]) {
         None => cx.out.null(),
-        Some(entry) => cx.out.bulk(&serialised(entry, now)?),
+        Some(entry) => cx.out.bulk(&serialised(&cx.tx.engine().store, entry, now)?),
     }
     Ok(())
 }
@@ -126,7 +131,13 @@ pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             cx.tx.put_set(key, List::Slices(&members), expire, Renewal::New)?;
             false
         }
-        Decoded::List(_) | Decoded::ZSet(_) => {
+        Decoded::List(elements) => {
+            let entries = encode_all(elements.iter().map(Vec::as_slice));
+            cx.tx.ask(entries.len() + key.len() + EFFECT_BYTES)?;
+            cx.tx.apply(ListChange::Put { payload: &entries, expire }.on(db, key));
+            replaces
+        }
+        Decoded::ZSet(_) => {
             return Err(Fail::new("ERR the payload holds a type of value that this server does not keep"));
         }
     };

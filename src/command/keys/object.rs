@@ -13,6 +13,7 @@ pub fn type_of(value: &ValueRef<'_>) -> &'static str {
         ValueRef::Set(..) | ValueRef::Boxed(Object::Set(_)) => "set",
         ValueRef::Items(_) | ValueRef::Boxed(Object::Items(_)) => "items",
         ValueRef::Boxed(Object::Stream(_)) => "stream",
+        ValueRef::List(_) | ValueRef::Boxed(Object::List(_)) => "list",
     }
 }
 
@@ -22,9 +23,10 @@ pub fn encoding_of(entry: &Entry) -> &'static str {
         ValueRef::Str(bytes) => string_encoding(bytes, entry.is_raw()),
         ValueRef::Items(_) => "packed",
         ValueRef::Boxed(Object::Stream(_)) => "stream",
-        value => match (value.hash(), value.set()) {
-            (Some(hash), _) => hash.encoding(),
-            (_, Some(set)) => set.encoding(),
+        value => match (value.hash(), value.set(), value.list()) {
+            (Some(hash), ..) => hash.encoding(),
+            (_, Some(set), _) => set.encoding(),
+            (.., Some(list)) => list.encoding(),
             _ => "btree",
         },
     }

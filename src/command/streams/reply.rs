@@ -1,15 +1,8 @@
 //! Entries as replies.
 
+use crate::command::element::element;
 use crate::resp::Reply;
-use crate::value::listpack;
 use crate::value::stream::{StreamEntry, StreamId};
-
-fn element(out: &mut Reply, element: listpack::Entry<'_>) {
-    match element {
-        listpack::Entry::Int(number) => out.bulk_int(number),
-        listpack::Entry::Str(bytes) => out.bulk(bytes),
-    }
-}
 
 /// An identifier.
 pub(super) fn id(out: &mut Reply, id: StreamId) {

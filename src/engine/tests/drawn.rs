@@ -38,6 +38,12 @@ impl Target for Noting<'_> {
         let locked = self.engine.store.lock_all(Mode::Read, START);
         Tx::new(self.engine, locked, 0, &mut record).fields(db, key)
     }
+
+    fn elements(&self, db: u32, key: &[u8]) -> usize {
+        let mut record = Vec::new();
+        let locked = self.engine.store.lock_all(Mode::Read, START);
+        Tx::new(self.engine, locked, 0, &mut record).elements(db, key)
+    }
 }
 
 #[test]

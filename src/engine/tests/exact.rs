@@ -3,13 +3,14 @@
 
 use super::*;
 use crate::effect::{
-    Decoder, HashChange, Ids, ItemChange, SetChange, StreamChange, StringChange, Structural,
+    Decoder, HashChange, Ids, ItemChange, ListChange, Runs, SetChange, StreamChange, StringChange, Structural,
 };
 use crate::engine::image::between;
 use crate::env::Random;
 use crate::store::{Entry, Object};
 use crate::value::bits::BitOp;
 use crate::value::hash::pack_field;
+use crate::value::list::{Run, encode_all};
 use crate::value::rdb::dump_string;
 use crate::value::stream::{GroupPosition, NodeLimits, Stream, StreamId};
 use std::collections::BTreeSet;
@@ -61,6 +62,10 @@ pub(super) fn show_value(entry: &Entry) -> String {
             let mut members: Vec<_> = names_of(entry).iter().map(|name| text(name)).collect();
             members.sort();
             format!("members {members:?}")
+        }
+        ValueRef::List(_) | ValueRef::Boxed(Object::List(_)) => {
+            let elements = entry.value().list().unwrap().iter_from(0);
+            format!("{:?}", elements.map(|element| text(&element.bytes())).collect::<Vec<_>>())
         }
         value => match (value.hash(), value.items()) {
             (Some(hash), _) => {
@@ -146,6 +151,9 @@ pub(super) trait Target {
 
     /// The names of a hash's fields or a set's members, in an order of their own.
     fn fields(&self, db: u32, key: &[u8]) -> Vec<Vec<u8>>;
+
+    /// The number of a list's elements.
+    fn elements(&self, db: u32, key: &[u8]) -> usize;
 }
 
 /// Each change is a transaction of its own.
@@ -172,6 +180,12 @@ impl Target for Committing<'_> {
         let locked = self.0.store.lock_all(Mode::Read, START);
         Tx::new(self.0, locked, 0, &mut record).fields(db, key)
     }
+
+    fn elements(&self, db: u32, key: &[u8]) -> usize {
+        let mut record = Vec::new();
+        let locked = self.0.store.lock_all(Mode::Read, START);
+        Tx::new(self.0, locked, 0, &mut record).elements(db, key)
+    }
 }
 
 impl Target for Tx<'_> {
@@ -192,6 +206,11 @@ impl Target for Tx<'_> {
         let mut names = found.map(names_of).unwrap_or_default();
         names.sort();
         names
+    }
+
+    fn elements(&self, db: u32, key: &[u8]) -> usize {
+        let found = self.locked.peek(self.engine.store.space(db as usize), key, self.engine.store.hash(key));
+        found.and_then(|entry| entry.value().list()).map_or(0, |list| list.len())
     }
 }
 
@@ -228,11 +247,12 @@ impl Changes {
     /// Applies the effects of one change.
     pub(super) fn draw(&mut self, target: &mut dyn Target) {
         self.count += 1;
-        match self.below(37) {
+        match self.below(44) {
             0..=7 => self.hash(target),
             28..=33 => self.set(target),
             8..=12 => self.items(target),
             13..=20 => self.stream(target),
+            34..=40 => self.list(target),
             21..=24 => self.string(target),
             25..=27 => self.made(target),
             _ => self.whole(target),
@@ -321,6 +341,55 @@ impl Changes {
         }
     }
 
+    fn list(&mut self, target: &mut dyn Target) {
+        let (db, key) = self.place("list");
+        let len = target.elements(db, &key) as u64;
+        let count = if self.below(5) == 0 { 100 } else { 1 + self.below(4) };
+        let values: Vec<_> = (0..count).map(|_| vec![b'v'; self.below(40) as usize]).collect();
+        let mut values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+        let number = self.count.to_string();
+        values[0] = number.as_bytes();
+        let (value, front, place) = (values[0], self.below(2) == 0, self.below(len.max(1)) as usize);
+        let mut put = |change: ListChange<'_>| target.apply(change.on(db, &key));
+        match self.below(15) {
+            0..=3 => put(ListChange::Push { front, values: List::Slices(&values) }),
+            4..=5 => {
+                let count = if self.below(6) == 0 { len } else { self.below(30).min(len) } as usize;
+                put(ListChange::Pop { front, count });
+            }
+            6..=7 if len > 0 => put(ListChange::Set { at: place, value }),
+            8..=9 if len > 0 => put(ListChange::Insert { at: place, value }),
+            10..=11 if len > 0 => {
+                let mut runs = Vec::new();
+                let mut end = 0;
+                while runs.len() < 10 {
+                    let (passed, removed) = (self.below(9) as usize, 1 + self.below(3) as usize);
+                    end += passed + removed;
+                    if end > len as usize {
+                        break;
+                    }
+                    runs.push(Run { passed, removed });
+                }
+                put(ListChange::Remove { runs: Runs::Slice(&runs) });
+            }
+            12 => {
+                let payload = encode_all(values.iter().copied());
+                put(ListChange::Put { payload: &payload, expire: Some(self.at()).filter(|at| at % 3 == 0) });
+            }
+            13 => {
+                let at = Some(self.at()).filter(|at| at % 3 != 0);
+                target.apply(Effect::Expire { db, key: &key, at });
+            }
+            _ => {
+                // As LMOVE does on one list.
+                if len > 0 {
+                    put(ListChange::Push { front, values: List::Slices(&[value]) });
+                    put(ListChange::Pop { front: !front, count: 1 });
+                }
+            }
+        }
+    }
+
     fn items(&mut self, target: &mut dyn Target) {
         let (table, partition) = ([TABLE, self.other_table][self.below(2) as usize], self.name("part", 2));
         let count = if self.below(6) == 0 { 40 } else { 1 };
@@ -395,7 +464,8 @@ impl Changes {
 
     /// What is made from other keys.
     fn made(&mut self, target: &mut dyn Target) {
-        let ((db, key), (to_db, to)) = match self.below(4) {
+        let ((db, key), (to_db, to)) = match self.below(5) {
+            3 => (self.place("list"), self.place("list")),
             0 => (self.place("hash"), self.place("hash")),
             2 => (self.place("set"), self.place("set")),
             1 => (self.place("stream"), self.place("stream")),
@@ -417,7 +487,7 @@ impl Changes {
 
     /// Changes of whole keys, databases and tables.
     fn whole(&mut self, target: &mut dyn Target) {
-        let prefix = ["hash", "stream", "set"][self.below(3) as usize];
+        let prefix = ["hash", "stream", "set", "list"][self.below(4) as usize];
         let (db, key) = self.place(prefix);
         match self.below(if self.structural { 9 } else { 5 }) {
             0..=1 => target.apply(Effect::Delete { db, key: &key }),
@@ -494,6 +564,7 @@ pub(super) fn engine_with_large_values(disk: &SimDisk, changes: &mut Changes) ->
     engine.store.thresholds.set_ints.store(12, Relaxed);
     engine.store.thresholds.set_entries.store(8, Relaxed);
     engine.store.thresholds.stream_node_entries.store(4, Relaxed);
+    engine.store.thresholds.list_size.store(30, Relaxed);
     engine.store.thresholds.string_bytes.store(100, Relaxed);
     put_table(&engine, TABLE);
     put_table(&engine, OTHER_TABLE);

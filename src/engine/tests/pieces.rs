@@ -1,9 +1,12 @@
 //! Values too large for one hold of their shard: what a checkpoint that reads them in pieces brings back.
 
 use super::*;
-use crate::effect::{FieldExpire, HashChange, Ids, ItemChange, List, SetChange, StreamChange, StringChange};
+use crate::effect::{
+    FieldExpire, HashChange, Ids, ItemChange, List, ListChange, Runs, SetChange, StreamChange, StringChange,
+};
 use crate::engine::image::between;
 use crate::store::Object;
+use crate::value::list::Run;
 use crate::value::stream::{GroupPosition, StreamId};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -36,6 +39,7 @@ fn a_large_value_that_changes_while_its_pieces_are_read_is_whole_again_after_rep
                     change_large(&engine, &mut random, i);
                     change_stream(&engine, &mut random, i);
                     change_set(&engine, &mut random, i);
+                    change_list(&engine, &mut random, i);
                 }
             })
         };
@@ -47,6 +51,7 @@ fn a_large_value_that_changes_while_its_pieces_are_read_is_whole_again_after_rep
         let (before, items) = (fields_of(&engine, b"big"), image(&engine).len());
         let (partitions, stream) = (partition_of(&engine, b"p"), stream_of(&engine));
         let members = members_of(&engine);
+        let list = list_of(&engine);
         drop(engine);
         disk.restart(CrashMode::PowerLost);
         let engine = open(&disk, AppendFsync::No).unwrap();
@@ -54,9 +59,37 @@ fn a_large_value_that_changes_while_its_pieces_are_read_is_whole_again_after_rep
         assert_eq!(partition_of(&engine, b"p"), partitions, "seed {seed}");
         assert_eq!(members_of(&engine), members, "seed {seed}");
         assert_eq!(image(&engine).len(), items);
+        assert_eq!(list_of(&engine), list, "seed {seed}");
         // How entries are packed may differ, what they are may not.
         assert_eq!(stream_of(&engine), stream, "seed {seed}");
     }
+}
+
+fn list_of(engine: &Engine) -> Vec<Vec<u8>> {
+    let hash = engine.store.hash(b"list");
+    let locked = engine.store.lock_one(hash, Mode::Read, START);
+    let list = locked.peek(engine.store.space(0), b"list", hash).and_then(|entry| entry.value().list());
+    list.into_iter().flat_map(|list| list.iter_from(0)).map(|found| found.into_vec()).collect()
+}
+
+fn change_list(engine: &Engine, random: &mut crate::env::Random, i: u32) {
+    let (db, key, text) = (0, &b"list"[..], i.to_string());
+    let (value, front) = (text.as_bytes(), random.next_u64().is_multiple_of(2));
+    let len = list_of(engine).len() as u64;
+    let at = (random.next_u64() % len.max(1)) as usize;
+    let runs = [Run { passed: at / 2, removed: 1 }, Run { passed: at - at / 2, removed: 1 }];
+    let change = match random.next_u64() % 100 {
+        _ if len < 300 => ListChange::Push { front, values: List::Slices(&[value, b"v", b"w"]) },
+        0..40 => ListChange::Push { front, values: List::Slices(&[value]) },
+        40..60 => ListChange::Pop { front, count: 1 },
+        60..70 => ListChange::Set { at, value },
+        70..85 => ListChange::Insert { at, value },
+        85..95 if at + 2 < len as usize => ListChange::Remove { runs: Runs::Slice(&runs) },
+        95 if i.is_multiple_of(9) => ListChange::Pop { front, count: len as usize },
+        96 if i.is_multiple_of(9) => return commit(engine, &[Effect::Delete { db, key }]),
+        _ => return,
+    };
+    commit(engine, &[change.on(db, key)]);
 }
 
 /// The entries, marks and groups of the stream, as text.
@@ -294,6 +327,7 @@ fn what_is_read_of_a_large_value_in_one_piece_is_bounded_in_bytes() {
             &[
                 HashChange::Set { pairs, expire: FieldExpire::Clear }.on(db, b"hash"),
                 change.on(db, b"stream"),
+                ListChange::Push { front: false, values: List::Slices(&[&long]) }.on(db, b"list"),
                 ItemChange::Put { sort: &sort, item: &long }.on(TABLE, b"p"),
             ],
         );
@@ -306,6 +340,6 @@ fn what_is_read_of_a_large_value_in_one_piece_is_bounded_in_bytes() {
         };
         engine.image(shard, sink).unwrap();
     }
-    assert!(bytes > 130 * LONG, "{bytes} bytes of images");
+    assert!(bytes > 140 * LONG, "{bytes} bytes of images");
     assert!(longest < 9 * LONG, "a record of {longest} bytes");
 }

@@ -83,7 +83,7 @@ fn watch_all(engine: &Engine) -> Vec<Watcher> {
     let mut watchers = Vec::new();
     let _all = store.lock_all(Mode::Read, LATER);
     for n in 0..60 {
-        let large = ["hash", "set", "stream"].map(|prefix| (n % 2, format!("{prefix}{n}")));
+        let large = ["hash", "set", "stream", "list"].map(|prefix| (n % 2, format!("{prefix}{n}")));
         for (db, key) in large.into_iter().chain([(0, format!("key{n}"))]) {
             let watcher = Watcher::default();
             store.watch(db, key.as_bytes(), store.hash(key.as_bytes()), &watcher);

@@ -44,7 +44,11 @@ impl Locked<'_> {
             ValueRef::Str(bytes) if entry.kind() == Kind::Far => {
                 Entry::far(space, key, expire, bytes.to_vec(), clock)
             }
-            ValueRef::Str(_) | ValueRef::Hash(..) | ValueRef::Set(..) => entry.named_twin(space, key, clock),
+            ValueRef::Str(_)
+            | ValueRef::Hash(..)
+            | ValueRef::Set(..)
+            | ValueRef::List(_)
+            | ValueRef::Boxed(Object::List(_)) => entry.named_twin(space, key, clock),
             // No key has items.
             ValueRef::Items(_) | ValueRef::Boxed(Object::Items(_)) => return,
         };

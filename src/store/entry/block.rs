@@ -326,6 +326,7 @@ impl Block {
                 Kind::Items => View::Near(Near::Items, bytes()),
                 Kind::Set => View::Near(Near::Set, bytes()),
                 Kind::IntSet => View::Near(Near::IntSet, bytes()),
+                Kind::List => View::Near(Near::List, bytes()),
                 Kind::Far => View::Far(&*self.pointer(&h)),
                 Kind::Boxed => View::Boxed(&*self.pointer(&h)),
             }
@@ -345,6 +346,7 @@ impl Block {
                 Kind::Items => ViewMut::Near(Near::Items, payload.as_mut()),
                 Kind::Set => ViewMut::Near(Near::Set, payload.as_mut()),
                 Kind::IntSet => ViewMut::Near(Near::IntSet, payload.as_mut()),
+                Kind::List => ViewMut::Near(Near::List, payload.as_mut()),
                 Kind::Far => ViewMut::Far(&mut *self.pointer(&h)),
                 Kind::Boxed => ViewMut::Boxed(&mut *self.pointer(&h)),
             }
@@ -368,7 +370,13 @@ impl Drop for Block {
         // SAFETY: with a kind that is apart the payload is a pointer of such a box, which the block alone owns.
         unsafe {
             match self.kind() {
-                Kind::Str | Kind::Hash | Kind::HashTtl | Kind::Items | Kind::Set | Kind::IntSet => {}
+                Kind::Str
+                | Kind::Hash
+                | Kind::HashTtl
+                | Kind::Items
+                | Kind::List
+                | Kind::Set
+                | Kind::IntSet => {}
                 Kind::Far => drop(Box::<Vec<u8>>::from_raw(self.pointer(&h))),
                 Kind::Boxed => drop(Box::<Object>::from_raw(self.pointer(&h))),
             }

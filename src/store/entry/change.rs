@@ -65,7 +65,11 @@ impl Entry {
     pub fn far_twin(&self) -> Self {
         let bytes = match self.value() {
             ValueRef::Str(bytes) => bytes.to_vec(),
-            ValueRef::Hash(..) | ValueRef::Items(_) | ValueRef::Set(..) | ValueRef::Boxed(_) => Vec::new(),
+            ValueRef::Hash(..)
+            | ValueRef::Items(_)
+            | ValueRef::List(_)
+            | ValueRef::Set(..)
+            | ValueRef::Boxed(_) => Vec::new(),
         };
         let content = Content::Far(bytes);
         Self(Block::new(self.0.name(), content, self.clock(), self.is_raw()))
@@ -104,13 +108,13 @@ impl Entry {
         self
     }
 
-    /// A copy of an entry whose value has no [`Object`]. O(size).
+    /// A copy of an entry whose value has no [`Object`], or is a list. O(size of what is not shared).
     #[must_use]
     pub fn twin(&self) -> Self {
         self.named_twin(self.space(), self.key(), self.clock())
     }
 
-    /// The same under another name, with an access clock of its own. Panics if the value is an [`Object`], of which
+    /// The same under another name, with an access clock of its own. Panics if the value is an [`Object`] of which
     /// copies are made element by element.
     #[must_use]
     pub fn named_twin(&self, space: u32, key: &[u8], clock: u32) -> Self {
@@ -119,6 +123,10 @@ impl Entry {
             (None, View::Far(bytes)) => {
                 let name = Name { space, key, expire: self.0.name().expire };
                 Self(Block::new(name, Content::Far(bytes.clone()), clock, self.is_raw()))
+            }
+            (None, View::Boxed(Object::List(list))) => {
+                let object = Box::new(Object::List(list.clone()));
+                Self::boxed(space, key, self.0.name().expire, object, clock)
             }
             (None, View::Near(..) | View::Boxed(_)) => panic!("a copy of a whole object"),
         }
@@ -139,7 +147,11 @@ impl Entry {
         let inner = match self.value() {
             ValueRef::Hash(packed, true) => crate::value::hash::packed_deadline(packed),
             ValueRef::Boxed(object) => object.deadline(),
-            ValueRef::Str(_) | ValueRef::Hash(_, false) | ValueRef::Items(_) | ValueRef::Set(..) => None,
+            ValueRef::Str(_)
+            | ValueRef::Hash(_, false)
+            | ValueRef::Items(_)
+            | ValueRef::List(_)
+            | ValueRef::Set(..) => None,
         };
         self.retag(inner);
     }

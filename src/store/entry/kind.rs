@@ -14,6 +14,8 @@ pub enum Kind {
     Items = 3,
     /// A large Redis string in an allocation of its own.
     Far = 4,
+    /// A packed list: the number of elements and their entries.
+    List = 5,
     /// A packed set: (varint length, bytes) for each member.
     Set = 6,
     /// A set of integers in ascending order, behind their width.
@@ -31,6 +33,7 @@ pub(super) enum Near {
     Items,
     Set,
     IntSet,
+    List,
 }
 
 impl Near {
@@ -43,6 +46,7 @@ impl Near {
             Self::Items => Kind::Items,
             Self::Set => Kind::Set,
             Self::IntSet => Kind::IntSet,
+            Self::List => Kind::List,
         }
     }
 }
@@ -57,6 +61,7 @@ impl Kind {
             2 => Self::HashTtl,
             3 => Self::Items,
             4 => Self::Far,
+            5 => Self::List,
             6 => Self::Set,
             7 => Self::IntSet,
             15 => Self::Boxed,
@@ -75,6 +80,7 @@ impl Kind {
             Self::Items => Near::Items,
             Self::Set => Near::Set,
             Self::IntSet => Near::IntSet,
+            Self::List => Near::List,
             Self::Far | Self::Boxed => panic!("bytes cannot stand for what has an allocation of its own"),
         }
     }
@@ -83,7 +89,9 @@ impl Kind {
     #[inline]
     pub fn is_apart(self) -> bool {
         match self {
-            Self::Str | Self::Hash | Self::HashTtl | Self::Items | Self::Set | Self::IntSet => false,
+            Self::Str | Self::Hash | Self::HashTtl | Self::Items | Self::List | Self::Set | Self::IntSet => {
+                false
+            }
             Self::Far | Self::Boxed => true,
         }
     }

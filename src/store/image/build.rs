@@ -1,8 +1,9 @@
 //! The effects that build a value from nothing.
 
-use crate::effect::{HashChange, StringChange};
-use crate::store::types::{hash, put_deadline, set, stream};
+use crate::effect::{HashChange, ListChange, StringChange};
+use crate::store::types::{hash, list, put_deadline, set, stream};
 use crate::store::{Entry, Object, ValueRef};
+use crate::value::list::packed_entries;
 
 /// The effects that build an entry's value under a key from nothing.
 pub fn key_effects(db: u32, key: &[u8], entry: &Entry, out: &mut Vec<u8>) {
@@ -14,6 +15,13 @@ pub fn key_effects(db: u32, key: &[u8], entry: &Entry, out: &mut Vec<u8>) {
         }
         ValueRef::Set(..) | ValueRef::Boxed(Object::Set(_)) => {
             set::set_effects(db, key, entry.value(), out);
+            put_deadline(db, key, expire, out);
+        }
+        ValueRef::List(packed) => {
+            ListChange::Put { payload: packed_entries(packed), expire }.on(db, key).encode(out);
+        }
+        ValueRef::Boxed(Object::List(big)) => {
+            list::list_effects(db, key, big, out);
             put_deadline(db, key, expire, out);
         }
         ValueRef::Items(_) | ValueRef::Boxed(Object::Items(_)) => {}

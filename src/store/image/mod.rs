@@ -13,6 +13,9 @@
 //!   store;
 //! - one that is moved to another key, which may be in another shard, stays registered, and the reader follows it.
 //!
+//! A large list is not registered: its nodes are shared by its copies, so it is copied under the hold, and read without
+//! one.
+//!
 //! So an image needs nothing of the effects that happen while it is read. Values are registered by the address of their
 //! object, which stays the same as long as the value lives, whatever happens to the entry that holds it.
 #![deny(clippy::wildcard_enum_match_arm)]
@@ -23,8 +26,8 @@ pub use build::key_effects;
 
 use super::apply::Place;
 use super::types::item::item_effects;
-use super::types::{Change, Kept, Reading, put_deadline, put_kept, stream};
-use super::{Entry, Locked, Store};
+use super::types::{Change, Kept, Reading, list, put_deadline, put_kept, stream};
+use super::{Entry, Locked, Object, Store, ValueRef};
 use crate::value::stream::Inverse;
 use ahash::AHashMap;
 use std::sync::Arc;
@@ -87,6 +90,14 @@ pub enum Piece {
     Lost,
 }
 
+/// A value that is read without a hold.
+enum Left {
+    /// One that left the store.
+    Value(Reading, Entry),
+    /// A list, of which there is a copy.
+    List(list::Reading),
+}
+
 /// The image of a shard that is being read. Its values are registered until it is dropped, or they are read.
 pub struct ShardImage<'s> {
     store: &'s Store,
@@ -95,8 +106,10 @@ pub struct ShardImage<'s> {
     waiting: Vec<usize>,
     /// The value that the last piece is of, and what was kept of it.
     current: Option<(Arc<Name>, Kept)>,
-    /// A value that left the store.
-    left: Option<(Reading, Entry)>,
+    /// Lists are copied under the hold, for that takes no time, and read without it.
+    lists: Vec<(Arc<Name>, list::Reading)>,
+    /// What is read without a hold.
+    left: Option<Left>,
     /// What was read of a value, to be freed without a hold.
     done: Option<Large>,
     /// Whether the last piece of the current value was read.
@@ -117,6 +130,7 @@ impl Locked<'_> {
             store,
             shard,
             waiting: Vec::new(),
+            lists: Vec::new(),
             current: None,
             left: None,
             done: None,
@@ -132,6 +146,9 @@ impl Locked<'_> {
                 let now = Whereabouts { shard, space, key: key.into() };
                 registry.0.insert(address, Large { name, now, reading, left: None });
                 image.waiting.push(address);
+            } else if let ValueRef::Boxed(Object::List(list)) = entry.value() {
+                let name = Arc::new(Name { owner, key: key.into(), expire: entry.expire() });
+                image.lists.push((name, list::Reading::of(list)));
             } else {
                 match owner {
                     Owner::Database(db) => key_effects(db, key, entry, out),
@@ -249,7 +266,16 @@ impl Store {
 impl ShardImage<'_> {
     /// Whether something is left to be read.
     pub fn has_more(&self) -> bool {
-        !self.waiting.is_empty()
+        !self.waiting.is_empty() || !self.lists.is_empty()
+    }
+
+    /// Begins with what needs no hold, if anything is left of it; [`ShardImage::complete`] must follow then.
+    pub fn begin_without_hold(&mut self) -> bool {
+        let Some((name, list)) = self.lists.pop() else { return false };
+        self.left = Some(Left::List(list));
+        self.current = Some((name, Kept::Nothing));
+        self.ended = true;
+        true
     }
 
     /// The shard to hold for the next piece.
@@ -271,7 +297,7 @@ impl ShardImage<'_> {
         }
         if large.left.is_some() {
             let large = registry.0.remove(&address);
-            self.left = large.and_then(|large| Some((large.reading, large.left?)));
+            self.left = large.and_then(|large| Some(Left::Value(large.reading, large.left?)));
             self.ended = true;
         } else {
             let Whereabouts { space, key, .. } = &large.now;
@@ -294,18 +320,24 @@ impl ShardImage<'_> {
         Piece::Read
     }
 
-    /// Adds what needs no hold: what was kept, the next piece of what left the store, and the deadline behind the last
-    /// piece. Whether there is more of what left the store, so that it must be called again.
+    /// Adds what needs no hold: what was kept, the next piece of what is read without one, and the deadline behind the
+    /// last piece. Whether there is more of what is read without a hold, so that it must be called again.
     pub fn complete(&mut self, out: &mut Vec<u8>) -> bool {
         self.done = None;
         let Some((name, mut kept)) = self.current.take() else { return false };
         let number = name.owner.number();
-        if let Some((mut reading, entry)) = self.left.take() {
-            kept = reading.reader().take_kept();
-            if !reading.reader().read(entry.value(), number, &name.key, out) {
-                self.left = Some((reading, entry));
+        self.left = match self.left.take() {
+            Some(Left::Value(mut reading, entry)) => {
+                kept = reading.reader().take_kept();
+                let ended = reading.reader().read(entry.value(), number, &name.key, out);
+                (!ended).then_some(Left::Value(reading, entry))
             }
-        }
+            Some(Left::List(mut reading)) => {
+                let ended = reading.read(number, &name.key, out);
+                (!ended).then_some(Left::List(reading))
+            }
+            None => None,
+        };
         put_kept(&kept, number, &name.key, out);
         if self.left.is_some() {
             self.current = Some((name, Kept::Nothing));

@@ -25,7 +25,9 @@ impl Reading {
             ValueRef::Str(bytes) => {
                 (entry.kind() == Kind::Far).then(|| Self::String(string::Reading::of(bytes)))
             }
-            ValueRef::Hash(..) | ValueRef::Set(..) | ValueRef::Items(_) => None,
+            ValueRef::Hash(..) | ValueRef::Set(..) | ValueRef::Items(_) | ValueRef::List(_) => None,
+            // It is read by itself, see `list::Reading`.
+            ValueRef::Boxed(Object::List(_)) => None,
             ValueRef::Boxed(Object::Hash(hash)) => hash::Reading::of(hash).map(Self::Hash),
             ValueRef::Boxed(Object::Set(set)) => set::Reading::of(set).map(Self::Set),
             ValueRef::Boxed(Object::Items(items)) => item::Reading::of(items).map(Self::Item),

@@ -9,6 +9,7 @@
 mod any;
 pub(super) mod hash;
 pub(super) mod item;
+pub(super) mod list;
 mod reading;
 pub(super) mod set;
 pub(super) mod stream;

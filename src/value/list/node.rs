@@ -53,9 +53,7 @@ impl Removed {
             Node::Leaf(leaf) => leaf.len(),
             Node::Inner(children) => children.iter().map(|child| child.count).sum(),
         };
-        BigList {
-            root: Child::inner(self.0.into_iter().map(|node| Child { count: count(&node), node }).collect()),
-        }
+        Child::inner(self.0.into_iter().map(|node| Child { count: count(&node), node }).collect())
     }
 }
 

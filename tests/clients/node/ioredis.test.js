@@ -100,6 +100,19 @@ describe('ioredis', () => {
     reader.disconnect();
   });
 
+  test('lists', async () => {
+    assert.equal(await client.rpush('l', 'a', 'b'), 2);
+    assert.deepEqual(await client.lrange('l', 0, -1), ['a', 'b']);
+    assert.equal(await client.lmove('l', 'm', 'LEFT', 'RIGHT'), 'a');
+    const waiter = client.duplicate();
+    const waiting = waiter.blpop('none', 'late', 5);
+    while (!/blocked_clients:1/.test(await client.info('clients')));
+    assert.equal(await client.rpush('late', 'x', 'y'), 2);
+    assert.deepEqual(await waiting, ['late', 'x']);
+    assert.equal(await waiter.blpop('none', 0.01), null);
+    waiter.disconnect();
+  });
+
   test('kill -9', async () => {
     await client.set('k', 'v', 'EX', 1000);
     await server.crash();

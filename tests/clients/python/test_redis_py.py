@@ -114,6 +114,29 @@ def test_hashes(r):
         r.get("h")
 
 
+def test_lists(r):
+    assert r.rpush("l", "a", "b", 3) == 3
+    assert r.lpush("l", "z") == 4
+    assert r.lrange("l", 0, -1) == ["z", "a", "b", "3"]
+    assert (r.llen("l"), r.lindex("l", -1), r.lpos("l", "b")) == (4, "3", 2)
+    assert r.lset("l", 1, "x")
+    assert r.linsert("l", "BEFORE", "x", "w") == 5
+    assert r.lrem("l", 0, "w") == 1
+    assert r.lmove("l", "m", "LEFT", "RIGHT") == "z"
+    assert r.lmpop(2, "none", "l", direction="LEFT", count=2) == ["l", ["x", "b"]]
+    assert r.lpop("none") is None
+    assert r.lpop("none", 2) is None
+    assert r.rpop("l", 5) == ["3"]
+    assert list(r.blpop(["l", "m"], 1)) == ["m", "z"]
+    assert r.blpop(["l", "m"], 0.01) is None
+    assert r.blmove("l", "m", 0.01, "LEFT", "LEFT") is None
+    assert r.rpush("n", 3, 1, 2) == 3
+    assert r.sort("n", desc=True) == ["3", "2", "1"]
+    assert r.sort("n", store="sorted") == 3
+    assert r.ltrim("sorted", 1, 1)
+    assert r.lrange("sorted", 0, -1) == ["2"]
+
+
 def test_field_times(r):
     if tuple(int(n) for n in r.info("server")["redis_version"].split(".")[:2]) < (7, 4):
         pytest.skip("the server is older than field times")

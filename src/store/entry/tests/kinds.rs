@@ -4,6 +4,7 @@
 use super::*;
 use crate::env::memory::thread_bytes;
 use crate::store::collection::pack_item;
+use crate::value::list::{BigList, encode_all, packed_of};
 use crate::value::packed::put_part;
 use crate::value::set::{BigSet, empty_ints};
 use crate::value::stream::{NodeLimits, Stream, StreamId};
@@ -25,6 +26,8 @@ enum Value {
     PackedItems(BTreeMap<u8, Vec<u8>>),
     Items(BTreeMap<u8, Vec<u8>>),
     Stream(Vec<Vec<u8>>),
+    PackedList(Vec<Vec<u8>>),
+    List(Vec<Vec<u8>>),
 }
 
 #[derive(Clone, Debug)]
@@ -86,6 +89,8 @@ fn value() -> impl Strategy<Value = Value> {
         1 => items().prop_map(Value::PackedItems),
         1 => items().prop_map(Value::Items),
         1 => prop::collection::vec(bytes(), 0..4).prop_map(Value::Stream),
+        1 => prop::collection::vec(bytes(), 1..6).prop_map(Value::PackedList),
+        1 => prop::collection::vec(bytes(), 1..6).prop_map(Value::List),
     ]
 }
 
@@ -132,11 +137,17 @@ fn object(value: &Value) -> Option<Box<Object>> {
             texts.iter().for_each(|text| append(&mut stream, text));
             Some(Box::new(Object::Stream(stream)))
         }
+        Value::List(texts) => {
+            let mut list = BigList::default();
+            texts.iter().for_each(|text| list.push(false, text));
+            Some(Box::new(Object::List(list)))
+        }
         Value::Near(_)
         | Value::Far(_)
         | Value::Packed(..)
         | Value::Members(_)
         | Value::Ints(_)
+        | Value::PackedList(_)
         | Value::PackedItems(_) => None,
     }
 }
@@ -169,7 +180,16 @@ fn packed(value: &Value) -> Option<(Kind, Vec<u8>)> {
             items.iter().for_each(|(sort, item)| pack_item(&[*sort], item, &mut out));
             Some((Kind::Items, out))
         }
-        Value::Far(_) | Value::Hash(_) | Value::Set(_) | Value::Items(_) | Value::Stream(_) => None,
+        Value::PackedList(texts) => {
+            let entries = encode_all(texts.iter().map(Vec::as_slice));
+            Some((Kind::List, packed_of(&entries, texts.len())))
+        }
+        Value::Far(_)
+        | Value::Hash(_)
+        | Value::Set(_)
+        | Value::Items(_)
+        | Value::Stream(_)
+        | Value::List(_) => None,
     }
 }
 
@@ -236,6 +256,14 @@ fn change_part(entry: &mut Entry, kept: &mut Kept, name: u8, part: Option<&Vec<u
             append(stream, text);
             texts.push(text.clone());
         }
+        (Some(Object::List(list)), Value::List(texts), Some(text)) => {
+            list.push(false, text);
+            texts.push(text.clone());
+        }
+        (Some(Object::List(list)), Value::List(texts), None) if texts.len() > 1 => {
+            drop(list.remove(0, 1));
+            texts.remove(0);
+        }
         _ => {}
     }
     entry.refresh_deadline();
@@ -286,7 +314,9 @@ fn take(pool: &mut Pool, at: usize, step: &Step) {
         }
         Step::Resize(len, place) => resize(entry, kept, len, place),
         Step::Part(name, part, deadline) => change_part(entry, kept, name, part.as_ref(), deadline),
-        Step::Copy(space, key, clock) if room && entry.kind() != Kind::Boxed => {
+        Step::Copy(space, key, clock)
+            if room && (entry.kind() != Kind::Boxed || entry.value().list().is_some()) =>
+        {
             let copy = entry.named_twin(space, &key, clock);
             let kept = Kept { space, key, clock, ..kept.clone() };
             pool.push((copy, kept));
@@ -306,6 +336,10 @@ fn take(pool: &mut Pool, at: usize, step: &Step) {
 fn texts(stream: &Stream) -> Vec<Vec<u8>> {
     let entries = stream.range(StreamId::MIN, StreamId::MAX);
     entries.map(|mut entry| entry.fields.next().unwrap().1.into_vec()).collect()
+}
+
+fn elements(entry: &Entry) -> Vec<Vec<u8>> {
+    entry.value().list().unwrap().iter_from(0).map(|found| found.into_vec()).collect()
 }
 
 /// The value that an entry shows.
@@ -336,6 +370,8 @@ fn shown(entry: &Entry) -> Value {
         (Kind::Boxed, ValueRef::Boxed(Object::Hash(_))) => Value::Hash(pairs()),
         (Kind::Boxed, ValueRef::Boxed(Object::Items(_))) => Value::Items(collection()),
         (Kind::Boxed, ValueRef::Boxed(Object::Stream(stream))) => Value::Stream(texts(stream)),
+        (Kind::List, ValueRef::List(_)) => Value::PackedList(elements(entry)),
+        (Kind::Boxed, ValueRef::Boxed(Object::List(_))) => Value::List(elements(entry)),
         (kind, _) => panic!("a value of another kind than {kind:?}"),
     }
 }

@@ -205,7 +205,11 @@ fn add_compact(entry: &mut Entry, member: &[u8], limits: Limits) -> Option<bool>
             fill_part(entry.splice(end, 0, part_len(member)), member);
             Some(true)
         }
-        ValueRef::Str(_) | ValueRef::Hash(..) | ValueRef::Items(_) | ValueRef::Boxed(_) => Some(false),
+        ValueRef::Str(_)
+        | ValueRef::Hash(..)
+        | ValueRef::Items(_)
+        | ValueRef::List(_)
+        | ValueRef::Boxed(_) => Some(false),
     }
 }
 

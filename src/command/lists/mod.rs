@@ -1,0 +1,96 @@
+//! Lists: adding and taking at the ends (`ends`), reading (`read`), searching (`search`), changing in the middle
+//! (`edit`), moving between lists (`moves`), and waiting for elements (`block`).
+
+mod block;
+mod edit;
+mod ends;
+mod moves;
+mod read;
+mod search;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub(super) use table::COMMANDS;
+
+use super::element::element;
+use super::fail::{self, Fail};
+use super::{Cx, eq};
+use crate::effect::{List, ListChange};
+use crate::engine::{Classes, Tx};
+use crate::resp::Reply;
+use crate::store::Entry;
+use crate::value::list::ListRef;
+use crate::value::listpack;
+
+/// The list at a key, if the key exists.
+#[inline]
+fn list_at<'t>(tx: &'t Tx<'_>, key: &[u8]) -> Result<Option<ListRef<'t>>, Fail> {
+    match tx.entry(key).map(Entry::value) {
+        None => Ok(None),
+        Some(value) => value.list().map(Some).ok_or(fail::WRONG_TYPE),
+    }
+}
+
+/// An end of a list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    Left,
+    Right,
+}
+
+impl End {
+    fn parse(word: &[u8]) -> Result<Self, Fail> {
+        match word {
+            word if eq(word, "left") => Ok(Self::Left),
+            word if eq(word, "right") => Ok(Self::Right),
+            _ => Err(fail::SYNTAX),
+        }
+    }
+
+    fn is_front(self) -> bool {
+        self == Self::Left
+    }
+
+    /// The event of adding there.
+    fn pushed(self) -> &'static str {
+        if self.is_front() { "lpush" } else { "rpush" }
+    }
+
+    /// The event of taking from there.
+    fn popped(self) -> &'static str {
+        if self.is_front() { "lpop" } else { "rpop" }
+    }
+}
+
+/// Adds elements, and tells so.
+fn push(cx: &mut Cx<'_, '_>, key: &[u8], end: End, values: &[&[u8]]) {
+    let (db, values) = (cx.db(), List::Slices(values));
+    cx.tx.apply(ListChange::Push { front: end.is_front(), values }.on(db, key));
+    cx.tell(Classes::LIST, end.pushed(), key);
+}
+
+/// Removes elements of an end, and tells so.
+fn drop_some(cx: &mut Cx<'_, '_>, key: &[u8], end: End, count: usize) {
+    let db = cx.db();
+    cx.tx.apply(ListChange::Pop { front: end.is_front(), count }.on(db, key));
+    cx.tell(Classes::LIST, end.popped(), key);
+    cx.tx.tell_if_gone(db, key);
+}
+
+/// Answers with elements of an end, the outermost first.
+fn show_some(out: &mut Reply, list: ListRef<'_>, end: End, count: usize) {
+    out.array(count);
+    match end {
+        End::Left => list.iter_from(0).take(count).for_each(|found| element(out, found)),
+        End::Right => list.iter_back_from(usize::MAX).take(count).for_each(|found| element(out, found)),
+    }
+}
+
+/// The element at an end.
+fn outermost(list: ListRef<'_>, end: End) -> Option<listpack::Entry<'_>> {
+    match end {
+        End::Left => list.iter_from(0).next(),
+        End::Right => list.iter_back_from(usize::MAX).next(),
+    }
+}

@@ -1,0 +1,80 @@
+//! The arguments behind the key.
+
+use crate::command::{Fail, eq, fail, parse_int};
+
+#[derive(Default)]
+pub(super) struct Options<'a> {
+    /// BY, if it has a place for the element.
+    pub(super) by: Option<&'a [u8]>,
+    /// Whether the elements stay in their own order: BY has no place for the element.
+    pub(super) unordered: bool,
+    /// LIMIT: how many are passed over, and how many are wanted; all if it is negative.
+    pub(super) limit: Option<(i64, i64)>,
+    pub(super) get: Vec<&'a [u8]>,
+    pub(super) descending: bool,
+    pub(super) alpha: bool,
+    pub(super) store: Option<&'a [u8]>,
+}
+
+impl<'a> Options<'a> {
+    pub(super) fn parse(args: &[&'a [u8]], may_store: bool) -> Result<Self, Fail> {
+        let mut options = Self::default();
+        let mut rest = args.get(2..).unwrap_or_default();
+        while let [word, values @ ..] = rest {
+            rest = match values {
+                _ if eq(word, "asc") => {
+                    options.descending = false;
+                    values
+                }
+                _ if eq(word, "desc") => {
+                    options.descending = true;
+                    values
+                }
+                _ if eq(word, "alpha") => {
+                    options.alpha = true;
+                    values
+                }
+                [offset, count, behind @ ..] if eq(word, "limit") => {
+                    options.limit = Some((parse_int(offset)?, parse_int(count)?));
+                    behind
+                }
+                [target, behind @ ..] if may_store && eq(word, "store") => {
+                    options.store = Some(target);
+                    behind
+                }
+                [pattern, behind @ ..] if eq(word, "by") => {
+                    // As in Redis, order is lost for good once a pattern says so.
+                    options.unordered |= !pattern.contains(&b'*');
+                    options.by = Some(pattern);
+                    behind
+                }
+                [pattern, behind @ ..] if eq(word, "get") => {
+                    options.get.push(pattern);
+                    behind
+                }
+                _ => return Err(fail::SYNTAX),
+            };
+        }
+        Ok(options)
+    }
+
+    /// A set has no order of its own that could be stored: its members are ordered as texts.
+    pub(super) fn order_members(&mut self) {
+        if self.unordered {
+            (self.unordered, self.alpha, self.by) = (false, true, None);
+        }
+    }
+
+    /// Whether keys are looked at that only the elements name.
+    pub(super) fn reaches_others(&self) -> bool {
+        self.by.is_some() && !self.unordered || self.get.iter().any(|pattern| pattern.contains(&b'*'))
+    }
+
+    /// Which of so many ordered elements are wanted.
+    pub(super) fn wanted(&self, len: usize) -> std::ops::Range<usize> {
+        let Some((offset, count)) = self.limit else { return 0..len };
+        let start = usize::try_from(offset).unwrap_or(0).min(len);
+        let count = usize::try_from(count).unwrap_or(len);
+        start..start.saturating_add(count).min(len)
+    }
+}

@@ -1,0 +1,68 @@
+//! The order of elements.
+
+use super::options::Options;
+use super::pattern::look_up;
+use crate::command::Fail;
+use crate::engine::Tx;
+use crate::text::parse_f64;
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+const NOT_NUMBERS: Fail = Fail::new("ERR One or more scores can't be converted into double");
+
+/// The elements that are wanted, in order. What is equal is ordered by the elements themselves.
+pub(super) fn ordered<'t>(
+    tx: &Tx<'_>,
+    elements: Vec<Cow<'t, [u8]>>,
+    options: &Options<'_>,
+) -> Result<Vec<Cow<'t, [u8]>>, Fail> {
+    let wanted = options.wanted(elements.len());
+    let turn = |order: Ordering| if options.descending { order.reverse() } else { order };
+    let ordered: Vec<Cow<'t, [u8]>> = match options.by {
+        _ if options.unordered => {
+            let mut elements = elements;
+            if options.descending {
+                elements.reverse();
+            }
+            elements
+        }
+        None if options.alpha => {
+            let mut elements = elements;
+            elements.sort_unstable_by(|a, b| turn(a.cmp(b)));
+            elements
+        }
+        Some(by) if options.alpha => {
+            let weight = |element: &[u8]| look_up(tx, by, element).map(<[u8]>::to_vec);
+            let mut weighed: Vec<_> =
+                elements.into_iter().map(|element| (weight(&element), element)).collect();
+            weighed.sort_unstable_by(|a, b| turn(a.cmp(b)));
+            weighed.into_iter().map(|(_, element)| element).collect()
+        }
+        by => {
+            let weight = |element: &[u8]| match by {
+                None => number(element),
+                // What is not there weighs nothing.
+                Some(by) => look_up(tx, by, element).map_or(Ok(0.0), number),
+            };
+            let weighed: Result<Vec<(f64, Cow<'t, [u8]>)>, Fail> =
+                elements.into_iter().map(|element| Ok((weight(&element)?, element))).collect();
+            let mut weighed = weighed?;
+            weighed.sort_unstable_by(|a, b| {
+                // Zeros are equal whatever their sign; there is nothing that is no number.
+                turn(a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal).then_with(|| a.1.cmp(&b.1)))
+            });
+            weighed.into_iter().map(|(_, element)| element).collect()
+        }
+    };
+    Ok(ordered.into_iter().skip(wanted.start).take(wanted.len()).collect())
+}
+
+/// A number as C reads one: blanks may stand before it, and what is empty is 0.
+fn number(text: &[u8]) -> Result<f64, Fail> {
+    if text.is_empty() {
+        return Ok(0.0);
+    }
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
+    let text = &text[text.iter().take_while(|byte| is_blank(byte)).count()..];
+    parse_f64(text).filter(|number| !number.is_nan()).ok_or(NOT_NUMBERS)
+}

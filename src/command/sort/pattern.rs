@@ -1,0 +1,22 @@
+//! Keys that are named by elements.
+
+use crate::engine::Tx;
+use crate::store::{Entry, ValueRef};
+
+/// What a pattern means for an element: `#` is the element itself; else the first `*` stands for the element in the name
+/// of a string, or before `->` in that of a hash, of which the field behind it is meant. Nothing if there is none.
+pub(super) fn look_up<'t>(tx: &'t Tx<'_>, pattern: &[u8], element: &'t [u8]) -> Option<&'t [u8]> {
+    if pattern == b"#" {
+        return Some(element);
+    }
+    let place = memchr::memchr(b'*', pattern)?;
+    let (before, behind) = (&pattern[..place], &pattern[place + 1..]);
+    let arrow = memchr::memmem::find(behind, b"->").filter(|at| at + 2 < behind.len());
+    let (behind, field) = arrow.map_or((behind, None), |at| (&behind[..at], Some(&behind[at + 2..])));
+    let value = tx.entry(&[before, element, behind].concat()).map(Entry::value)?;
+    match (value, field) {
+        (ValueRef::Str(bytes), None) => Some(bytes),
+        (value, Some(field)) => value.hash()?.get(field, tx.now()).map(|field| field.value),
+        (_, None) => None,
+    }
+}

@@ -1,0 +1,204 @@
+//! Effects on lists: in place in the packed form, which turns into the large one when it outgrows its limits, and back
+//! when it is far below them, as in Redis.
+//!
+//! A large list shares its nodes with copies of it. So whoever reads it for an image has a copy, and so has what takes
+//! changes back: neither has to know what happens to the list.
+
+mod image;
+#[cfg(test)]
+mod tests;
+
+pub(in crate::store) use image::{Reading, list_effects};
+
+use crate::effect::{List, ListChange};
+use crate::store::apply::Place;
+use crate::store::entry::{Entry, Kind, Parts};
+use crate::store::object::Object;
+use crate::store::{Locked, ValueRef};
+use crate::value::list::{
+    BigList, Limits, Removed, Run, encode_all, keep, packed_count, packed_entries, packed_of, packed_offset,
+    put_count,
+};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Entries of a packed list take no more bytes, whatever its limits are: these do not count what an element takes beside
+/// its own bytes.
+const MOST_PACKED: usize = 1 << 16;
+
+impl Locked<'_> {
+    /// Changes a list; how many elements were removed.
+    pub(in crate::store) fn list(&mut self, place: Place<'_>, change: &ListChange<'_>) -> usize {
+        let limits = Limits::of_option(self.store.thresholds.list_size.load(Relaxed).into());
+        if let ListChange::Put { payload, expire } = *change {
+            self.list_put(place, payload, expire, limits);
+            return 0;
+        }
+        // What takes it back is the list as it was, of which a copy goes on.
+        self.records_within(place);
+        match *change {
+            ListChange::Put { .. } => {}
+            ListChange::Push { front, values } => self.list_push(place, front, values, limits),
+            ListChange::Set { at, value } => self.list_edit(place, at, 1, value, limits),
+            ListChange::Insert { at, value } => self.list_edit(place, at, 0, value, limits),
+            ListChange::Pop { front, count } => {
+                let len =
+                    self.look(place).and_then(|entry| entry.value().list()).map_or(0, |list| list.len());
+                let removed = count.min(len);
+                let passed = if front { 0 } else { len - removed };
+                return self.list_remove(place, &[Run { passed, removed }], limits);
+            }
+            ListChange::Remove { runs } => {
+                return self.list_remove(place, &runs.iter().collect::<Vec<_>>(), limits);
+            }
+        }
+        0
+    }
+
+    fn list_put(&mut self, place: Place<'_>, payload: &[u8], expire: Option<u64>, limits: Limits) {
+        let big = BigList::from_entries(payload);
+        if payload.len() <= MOST_PACKED && limits.allow(payload.len(), big.len()) {
+            return self.put(place, Kind::List, expire, &packed_of(payload, big.len()));
+        }
+        let (object, clock) = (Box::new(Object::List(big)), self.clock_over(place));
+        self.put_entry(place, Entry::boxed(place.space, place.key, expire, object, clock));
+    }
+
+    fn list_push(&mut self, place: Place<'_>, front: bool, values: List<'_>, limits: Limits) {
+        if let Some(entry) = self.find(place) {
+            push(entry, front, values, limits);
+        } else {
+            let (space, key, clock) = (place.space, place.key, self.store.fresh_clock(self.now));
+            let parts = Parts { space, key, expire: None, kind: Kind::List, payload: &packed_of(b"", 0) };
+            let mut entry = Entry::new(&parts, clock);
+            push(&mut entry, front, values, limits);
+            self.insert(place, entry);
+        }
+        self.changed(place);
+    }
+
+    /// Puts an element in place of `remove` ones, which is one or none.
+    fn list_edit(&mut self, place: Place<'_>, at: usize, remove: usize, value: &[u8], limits: Limits) {
+        let Some(entry) = self.find(place) else { return };
+        if entry.value().list().is_none_or(|list| at + remove > list.len()) {
+            return;
+        }
+        edit(entry, at, remove, value, limits);
+        if remove > 0 {
+            make_packed(entry, limits);
+        }
+        self.changed(place);
+    }
+
+    /// Removes elements, and the list with its last one.
+    fn list_remove(&mut self, place: Place<'_>, runs: &[Run], limits: Limits) -> usize {
+        let Some(entry) = self.find(place) else { return 0 };
+        let Some(before) = entry.value().list().map(|list| list.len()) else { return 0 };
+        let removed = runs.iter().map(|run| run.removed).sum::<usize>();
+        let reached = runs.iter().map(|run| run.passed).sum::<usize>() + removed;
+        if removed == 0 || reached > before {
+            return 0;
+        }
+        if removed == before {
+            self.delete(place);
+            return removed;
+        }
+        if let Some(Object::List(list)) = entry.object_mut() {
+            let gone = list.remove_runs(runs);
+            make_packed(entry, limits);
+            self.free_nodes(place, gone);
+        } else {
+            remove_packed(entry, runs);
+        }
+        self.changed(place);
+        removed
+    }
+
+    /// Frees nodes of a list; many of them as a removed value is freed.
+    fn free_nodes(&mut self, place: Place<'_>, gone: Removed) {
+        if gone.is_large() {
+            let object = Box::new(Object::List(BigList::of_removed(gone)));
+            self.discard(place.shard, Entry::boxed(place.space, place.key, None, object, 0));
+        }
+    }
+}
+
+fn push(entry: &mut Entry, front: bool, values: List<'_>, limits: Limits) {
+    if let ValueRef::List(packed) = entry.value() {
+        let (bytes, count) = (packed_entries(packed).len(), packed_count(packed) + values.len());
+        let lengths = values.iter().map(<[u8]>::len).sum::<usize>();
+        if limits.allow(bytes.saturating_add(lengths), count) {
+            let entries = if front {
+                let mut slices: Vec<&[u8]> = values.iter().collect();
+                slices.reverse();
+                encode_all(slices.iter().copied())
+            } else {
+                encode_all(values.iter())
+            };
+            if bytes + entries.len() <= MOST_PACKED {
+                let at = packed.len() - if front { bytes } else { 0 };
+                entry.splice(at, 0, entries.len()).copy_from_slice(&entries);
+                put_count(entry.payload_mut(), count);
+                return;
+            }
+        }
+        make_big(entry);
+    }
+    if let Some(Object::List(list)) = entry.object_mut() {
+        values.iter().for_each(|value| list.push(front, value));
+    }
+}
+
+fn edit(entry: &mut Entry, at: usize, remove: usize, value: &[u8], limits: Limits) {
+    if let ValueRef::List(packed) = entry.value() {
+        let (bytes, count) = (packed_entries(packed).len(), packed_count(packed));
+        let encoded = encode_all(std::iter::once(value));
+        // As in Redis, what is replaced counts.
+        let fits = limits.allow(bytes.saturating_add(value.len()), count + 1);
+        if fits && bytes + encoded.len() <= MOST_PACKED {
+            let (from, to) = (packed_offset(packed, at), packed_offset(packed, at + remove));
+            entry.splice(from, to - from, encoded.len()).copy_from_slice(&encoded);
+            put_count(entry.payload_mut(), count + 1 - remove);
+            return;
+        }
+        make_big(entry);
+    }
+    if let Some(Object::List(list)) = entry.object_mut() {
+        if remove > 0 { list.set(at, value) } else { list.insert(at, value) }
+    }
+}
+
+/// Removes some elements of a packed list, which are not all that it has.
+fn remove_packed(entry: &mut Entry, runs: &[Run]) {
+    let ValueRef::List(packed) = entry.value() else { return };
+    let count = packed_count(packed);
+    if let [Run { passed, removed }] = *runs {
+        let (from, to) = (packed_offset(packed, passed), packed_offset(packed, passed + removed));
+        put_count(entry.payload_mut(), count - removed);
+        entry.splice(from, to - from, 0);
+        return;
+    }
+    let (mut entries, mut left) = (Vec::with_capacity(packed.len()), 0);
+    keep(runs)(packed_entries(packed), count, &mut |some, number| {
+        entries.extend_from_slice(some);
+        left += number;
+    });
+    let expire = entry.expire();
+    entry.replace(Kind::List, expire, &packed_of(&entries, left));
+}
+
+fn make_big(entry: &mut Entry) {
+    let ValueRef::List(packed) = entry.value() else { return };
+    let big = Box::new(Object::List(BigList::from_entries(packed_entries(packed))));
+    *entry = Entry::boxed(entry.space(), entry.key(), entry.expire(), big, entry.clock());
+}
+
+/// Gives a large list that has become small the packed form.
+fn make_packed(entry: &mut Entry, limits: Limits) {
+    let ValueRef::Boxed(Object::List(list)) = entry.value() else { return };
+    let Some(entries) = list.only_leaf().filter(|entries| limits.allow_again(entries.len(), list.len()))
+    else {
+        return;
+    };
+    let (packed, expire) = (packed_of(entries, list.len()), entry.expire());
+    entry.replace(Kind::List, expire, &packed);
+}
