@@ -1,4 +1,4 @@
-//! What was appended and is not yet with the store, and what the store has and has not made durable.
+//! Records that were appended and not yet given to the store, and records that the store has and has not made durable.
 
 use super::Lsn;
 use super::frame::FRAME_HEADER;
@@ -23,7 +23,8 @@ pub(super) struct Pending {
 /// What was taken out of the pending buffer and is being written, and where the store's log ends.
 #[derive(Debug)]
 pub(super) struct Writer {
-    /// Frames from the one behind `tail` up to `last`. Between calls there are some only if they could not be written.
+    /// Frames from the one behind `tail` up to `last`. Between calls the buffer is empty, unless the last write failed
+    /// for want of room or descriptors.
     pub(super) bytes: Vec<u8>,
     pub(super) tail: Lsn,
     pub(super) last: Lsn,
@@ -46,11 +47,11 @@ impl Writer {
     }
 }
 
-/// Since when records wait that were written and are not durable. Microseconds of the monotonic clock; 0 when none
-/// wait.
+/// When the oldest record was written that is not durable yet. Microseconds of the monotonic clock; 0 when every
+/// written record is durable.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    /// Held while one of them and `written` are changed together.
+    /// Held while `written` changes together with one of the two times below.
     pub(super) changing: Mutex<()>,
     /// The oldest record that the next sync covers.
     pub(super) next_sync: AtomicU64,

@@ -7,7 +7,7 @@ use super::submitted::Submitted;
 use super::{LogError, Lsn};
 use std::sync::atomic::Ordering;
 
-/// A pending buffer that grew beyond this is given back after it was written.
+/// A buffer with a larger capacity is freed after it was written.
 const KEEP_CAPACITY: usize = 4 << 20;
 /// A background sync that takes longer than this, in microseconds, counts as delayed.
 const DELAYED_MICROS: u64 = 1_000_000;
@@ -17,8 +17,8 @@ impl Log {
     /// at once when another thread has done so.
     ///
     /// # Errors
-    /// An error that is not final ([`LogError::is_final`]) says that the disk is full or another resource is short:
-    /// nothing is lost, the records wait in memory, [`Log::reserve`] refuses more, and the next call of this kind or of
+    /// An error that is not final ([`LogError::is_final`]) says that the disk is full or another resource is short.
+    /// Nothing is lost: the records wait in memory, [`Log::reserve`] refuses more, and the next call of `write_out` or
     /// [`Log::maintain`] tries again.
     ///
     /// Where the store answers later everything is only handed over to be submitted, and the call does not wait.
@@ -50,13 +50,13 @@ impl Log {
         self.check_failure()?;
         submitted.hand_over(&self.pending.0);
         if submitted.is_short(self.pending_bytes()) && self.refusing.load(Ordering::Relaxed) == ACCEPTING {
-            // This is about the next records, and `reserve` tells their writers.
+            // An error concerns only later records, and `reserve` reports it.
             let _ = self.note_room();
         }
         Ok(())
     }
 
-    /// Writes what the writer holds. What could not be written stays there if that may pass.
+    /// Writes what the writer holds. After an error that may pass, the records that were not written stay in `writer`.
     fn write_batch(&self, writer: &mut Writer) -> Result<(), LogError> {
         let Writer { bytes, tail, last, chain } = &*writer;
         let batch =
@@ -93,18 +93,18 @@ impl Log {
         self.written.store(last, Ordering::Release);
     }
 
-    /// Counts what was written off the room that is believed to be there.
+    /// Subtracts what was written from the room that is believed to be free.
     fn note_spent(&self, bytes: u64) {
         let released = self.held.lock().take().is_some();
         let left = self.room.fetch_sub(bytes as i64, Ordering::Relaxed) - bytes as i64;
         let doubtful = left < 0 || self.store.is_short();
         if released || (doubtful && self.refusing.load(Ordering::Relaxed) == ACCEPTING) {
-            // The records are safe; this is about the next ones, and `reserve` tells their writers.
+            // These records are written. An error concerns only later ones, and `reserve` reports it.
             let _ = self.note_room();
         }
     }
 
-    /// Refuses writes at once, because of an error that may pass. What waits goes on waiting.
+    /// Refuses writes from now on, because of an error that may pass. Records that wait to be written go on waiting.
     fn hold(&self, error: LogError) -> LogError {
         let mut held = self.held.lock();
         *held = Some(error.clone());
@@ -112,15 +112,15 @@ impl Log {
         error
     }
 
-    /// A failure stays: only the two other states replace each other.
+    /// Sets [`ACCEPTING`] or [`FULL`]. [`FAILED`] stays.
     pub(super) fn refuse_or_accept(&self, state: u8) {
         let replaced = |now| (now != FAILED).then_some(state);
         let _ = self.refusing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, replaced);
     }
 
     /// Makes everything up to `upto` durable, on the calling thread: writes out what is pending and syncs once for all
-    /// who wait meanwhile. Returns at once when it is covered. Errors are those of [`Log::write_out`]; a failed sync is
-    /// final.
+    /// who wait meanwhile. Returns at once when `upto` is durable already. Errors are those of [`Log::write_out`]; a
+    /// failed sync is final.
     ///
     /// Where the store answers later this waits for its answer, and fails with [`LogError::Unavailable`] as long as a
     /// record has been waiting for longer than [`super::SubmitOptions::patience_ms`].
@@ -138,14 +138,14 @@ impl Log {
         }
         let written = self.write_out(upto);
         if self.synced() < self.written() {
-            // What could be written becomes durable though more waits.
+            // Even if some records could not be written, those that were written become durable.
             self.sync_now()?;
         }
         written
     }
 
-    /// Makes durable what was written out so far, without holding up anybody who writes out: for the background thread
-    /// of `appendfsync everysec`. Where the store answers later there is nothing to be done.
+    /// Makes durable what was written out so far, without holding up other threads in [`Log::write_out`]: for the
+    /// background thread of `appendfsync everysec`. Where the store answers later it only reports a failure.
     pub fn sync_written(&self) -> Result<(), LogError> {
         if self.submitted.is_some() {
             return self.check_failure();
@@ -168,7 +168,7 @@ impl Log {
     fn sync_now(&self) -> Result<(), LogError> {
         self.check_failure()?;
         let Waiting { changing, next_sync, running_sync } = &self.waiting;
-        // What is written before the sync begins is covered by it.
+        // The sync covers everything written before it begins.
         let written = {
             let _changing = changing.lock();
             running_sync.store(next_sync.swap(0, Ordering::Relaxed), Ordering::Relaxed);

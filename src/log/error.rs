@@ -5,11 +5,12 @@ use crate::env::wants_resource;
 use std::io;
 use std::path::Path;
 
-/// The log's errors. They are cheap to clone, because the first failed write or sync is told to everybody after it.
+/// The log's errors. They are cheap to clone, because every call after the first failed write or sync returns that
+/// error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
-    /// A sync failed, or a write that will not succeed later. Nothing is written any more until a restart, and the call
-    /// is not tried again: a second sync may succeed though the bytes are gone.
+    /// A sync failed, or a write that will not succeed later. Nothing is written any more until a restart. The call is
+    /// not tried again, because a second sync may succeed although the bytes are lost.
     #[error("the log refuses writes until a restart, because {what} failed: {cause}")]
     Failed {
         /// The call that failed.
@@ -29,8 +30,8 @@ pub enum LogError {
         /// Bytes that were asked for.
         wanted: u64,
     },
-    /// Something else that writes need is missing for now: descriptors, a folder that can be measured, a permission.
-    /// Nothing was lost; writes are accepted again when it is there.
+    /// Writes lack something other than room for now: descriptors, a folder that can be measured, a permission. Nothing
+    /// was lost; writes are accepted again once it is there.
     #[error("writes are refused for now, because {what} failed: {cause}")]
     Unavailable {
         /// The call and the file.
@@ -84,7 +85,7 @@ pub enum LogError {
         /// The log id of this log.
         expected: String,
     },
-    /// Bytes that had been durable, or that are followed by valid records, cannot be read as what they were.
+    /// Bytes that had been durable, or that are followed by valid records, cannot be read.
     #[error("{file} is damaged at offset {offset}: {what}")]
     Corrupt {
         /// The file.
@@ -118,7 +119,7 @@ pub enum LogError {
         /// Why, in the words of the store.
         why: String,
     },
-    /// The caller's idea of the log's end is not the log's.
+    /// The log does not end where the caller expected.
     #[error("the log ends at LSN {actual}, not at {expected}")]
     TailMoved {
         /// Where the caller expected the end.
@@ -126,7 +127,7 @@ pub enum LogError {
         /// Where the log ends.
         actual: Lsn,
     },
-    /// Records were asked for that have been trimmed.
+    /// The caller asked for records that have been trimmed.
     #[error("the log begins at LSN {first}; records from {asked} were asked for")]
     Trimmed {
         /// The first LSN asked for.
@@ -140,7 +141,7 @@ pub enum LogError {
 }
 
 impl LogError {
-    /// A refused call that is not a write of records.
+    /// The error for a failed call that is not a write of records.
     pub(super) fn io(what: &str, path: &Path, error: &io::Error) -> Self {
         Self::Io {
             what: format!("{what} {}", path.display()),
@@ -149,7 +150,7 @@ impl LogError {
         }
     }
 
-    /// A refused call that loses nothing if it is tried again, where its cause may pass.
+    /// The error for a failed call that may be tried again if its cause may pass.
     pub(super) fn refused(what: &str, path: &Path, error: &io::Error) -> Self {
         let refused = Self::io(what, path, error);
         if wants_resource(error) { refused.into_passing() } else { refused }
@@ -160,7 +161,7 @@ impl LogError {
         matches!(self, Self::Failed { .. } | Self::Closed) || self.is_superseded()
     }
 
-    /// True when the log goes on without this writer: another one has taken it over, or this one may not write.
+    /// True when this writer has lost the log: another one has taken it over, or this one may not write any more.
     pub fn is_superseded(&self) -> bool {
         matches!(self, Self::Fenced { .. } | Self::LeadershipLost { .. } | Self::TailMoved { .. })
     }
@@ -197,7 +198,7 @@ impl LogError {
         }
     }
 
-    /// The error that a failed write or sync of records leaves behind for good.
+    /// The final error that a failed write or sync of records leaves.
     pub(super) fn into_final(self) -> Self {
         match self {
             Self::Io { what, cause, .. } | Self::Unavailable { what, cause, .. } => {

@@ -37,8 +37,8 @@ pub struct LogStats {
     pub syncs_delayed: u64,
     /// A sync is running.
     pub sync_running: bool,
-    /// What was submitted, if the store takes batches and answers later. A sync is then what makes the watermark move,
-    /// and takes as long as the oldest record of it has waited.
+    /// What was submitted, if the store takes batches and answers later. Then each move of the watermark counts as a
+    /// sync, and takes as long as the oldest of its records has waited.
     pub submitted: Option<SubmitStats>,
 }
 
@@ -57,7 +57,7 @@ pub struct SubmitStats {
     pub resolving: bool,
 }
 
-/// What is counted of syncs. Relaxed throughout: no figure says anything of another.
+/// Counters of syncs. All accesses are relaxed, because the figures are independent.
 #[derive(Debug, Default)]
 pub(super) struct SyncFigures {
     count: AtomicU64,

@@ -151,8 +151,8 @@ fn chain_over(bytes: &mut [u8; FRAME_HEADER], key: u32, previous: u32) -> u32 {
     chain
 }
 
-/// The chain that the record before the one at the beginning of `bytes` must have had, worked back from this record's
-/// own chain: crc32 loses nothing of the four bytes that it takes last.
+/// The chain of the record before the one at the beginning of `bytes`, computed backwards from this record's own chain.
+/// That is possible because crc32 is reversible over the last four bytes that it takes.
 pub(super) fn chain_before(bytes: &[u8], key: u32) -> Option<u32> {
     /// The polynomial of crc32, its lowest power in the highest bit.
     const POLYNOMIAL: u32 = 0xedb8_8320;
@@ -173,9 +173,9 @@ pub(super) fn chain_before(bytes: &[u8], key: u32) -> Option<u32> {
 pub(super) enum Step {
     /// A valid record of so many bytes; the cursor has moved behind it.
     Record(FrameHeader),
-    /// The header is valid, and the frame is longer than the bytes at hand: so many bytes are needed.
+    /// The header is valid and the frame is longer than the given bytes. It needs so many bytes.
     NeedMore(u64),
-    /// Fewer bytes than a header, a header of zeros, or a mark: the end, if nothing but marks and zeros follow.
+    /// Fewer bytes than a header, a header of zeros, or a mark. It is the log's end if only marks and zeros follow.
     End,
     /// Something else.
     Bad(Bad),

@@ -3,12 +3,12 @@
 //! This file is the log's state and the append; `commit.rs` writes out and syncs, `reserve.rs` accepts and refuses.
 //!
 //! Locks, in the order in which they may be taken: `syncing`, `writer`, `held`, that of `submitted`, `pending`,
-//! `waiting`. An appender takes only `pending`, and holds it for one memory copy; it may hold shard locks meanwhile.
-//! Nobody takes a shard lock while holding one of these. The store's own locks come after them.
+//! `waiting`. An appender takes only `pending`, holds it for one memory copy, and may hold shard locks meanwhile. No
+//! thread takes a shard lock while it holds one of these locks. The store's own locks come after them.
 //!
-//! Memory ordering: `tail`, `written` and `synced` are stored with Release after the deed (copied, written, synced)
-//! and loaded with Acquire, so that who sees an LSN there also sees everything that led to it. The bytes themselves
-//! travel through the locks. `refusing` and the counters are hints and relaxed: a stale one costs one slow check.
+//! Memory ordering: `tail`, `written` and `synced` are stored with Release after the copy, write or sync and loaded
+//! with Acquire, so a thread that loads an LSN also sees everything done before it was stored. The bytes themselves
+//! travel through the locks. `refusing` and the counters are hints and relaxed: a stale value costs one slow check.
 
 use super::buffers::{Padded, Pending, Waiting, Writer};
 use super::figures::{LogStats, SyncFigures};
@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 /// Stands for the epoch before one is established.
 pub(super) const NO_EPOCH: u64 = 0;
 
-/// Nothing stands against a write.
+/// Writes are accepted.
 pub(super) const ACCEPTING: u8 = 0;
 /// The disk was too full when it was last measured, or could not be measured, or records wait to be written.
 pub(super) const FULL: u8 = 1;
@@ -40,7 +40,7 @@ pub struct Log {
     pub(super) clock: Clock,
     /// The epoch that this writer established; [`NO_EPOCH`] as long as the disk is too full for that.
     pub(super) epoch: AtomicU64,
-    /// The log was not taken over yet, and may not be.
+    /// The log was opened to be read and [`Log::take_over`] has not succeeded yet.
     pub(super) looking: AtomicBool,
     key: u32,
     pub(super) keep_free_bytes: AtomicU64,
@@ -51,12 +51,12 @@ pub struct Log {
     pub(super) written: AtomicU64,
     pub(super) written_bytes: AtomicU64,
     pub(super) refusing: AtomicU8,
-    /// Free bytes beyond the reserve, as far as known: measured, less what was written since.
+    /// Free bytes beyond the reserve, as estimated: the measured value less what was written since.
     pub(super) room: AtomicI64,
     pub(super) writer: Mutex<Writer>,
     pub(super) syncing: Mutex<()>,
-    /// Why records or the beginning of the epoch could not be written, until they are. Records that are held go first
-    /// then.
+    /// Why records, or the beginning of the epoch, could not be written; `None` once they are. Held records are written
+    /// before others.
     pub(super) held: Mutex<Option<LogError>>,
     pub(super) waiting: Waiting,
     pub(super) failure: Arc<OnceLock<LogError>>,
@@ -130,7 +130,7 @@ impl Log {
     /// Appends one record and returns its position. It is only a copy in memory: nothing is durable, or even safe from
     /// the death of this process, before [`Log::write_out`] or [`Log::sync`] covered the position.
     ///
-    /// It cannot fail. If [`Log::reserve`] was not asked and the log had failed, the waits fail.
+    /// It cannot fail. If the log has failed, [`Log::write_out`] and [`Log::sync`] return the failure.
     #[inline]
     pub fn append(&self, now_ms: u64, payload: &[u8]) -> Lsn {
         self.append_parts(now_ms, &[payload])
@@ -145,7 +145,7 @@ impl Log {
         }
         // All that does not depend on the position is done before the lock.
         let checksum = payload_checksum(self.key, parts);
-        // Relaxed: an older value only says less about what is durable.
+        // Relaxed: an older value only witnesses a smaller durable LSN.
         let synced = match &self.submitted {
             None => self.synced.0.load(Ordering::Relaxed),
             Some(submitted) => submitted.durable(),
@@ -167,7 +167,7 @@ impl Log {
         lsn
     }
 
-    /// A record that the format cannot hold ends the log: to leave it out silently would lose a change.
+    /// A record that the format cannot hold makes the log fail, because leaving it out would lose a change.
     #[cold]
     fn too_large(&self, bytes: u64) -> Lsn {
         self.fail(LogError::TooLarge { bytes, limit: MAX_PAYLOAD });
@@ -180,8 +180,8 @@ impl Log {
         self.appended.0.tail.load(Ordering::Acquire)
     }
 
-    /// The last LSN handed to the operating system: the death of this process does not lose it. Where the store is not
-    /// on this machine it is the last one known to be durable.
+    /// The last LSN handed to the operating system: the death of this process does not lose it. Where the store answers
+    /// later, it is the last LSN known to be durable.
     #[inline]
     pub fn written(&self) -> Lsn {
         match &self.submitted {
@@ -200,14 +200,14 @@ impl Log {
     }
 
     /// Whether the store takes batches and tells later that they are durable: then [`Log::write_out`] does not wait,
-    /// and who must not wait asks [`Log::synced`] when it is woken ([`Log::wake_by`]).
+    /// and a thread that must not wait reads [`Log::synced`] after [`Log::wake_by`]'s callback.
     #[inline]
     pub fn answers_later(&self) -> bool {
         self.submitted.is_some()
     }
 
-    /// Says what is called when a log whose store answers later has become durable further than before, or has failed.
-    /// It is called from any thread and returns at once. The first one stays.
+    /// Sets a callback for a log whose store answers later. It is called when more records are durable or the log has
+    /// failed, from any thread, and must return at once. Only the first callback is kept.
     pub fn wake_by(&self, waker: Box<dyn Fn() + Send + Sync>) {
         if let Some(submitted) = &self.submitted {
             submitted.wake_by(waker);
@@ -225,7 +225,8 @@ impl Log {
         self.appended.0.bytes.load(Ordering::Relaxed).saturating_sub(written)
     }
 
-    /// Goes on behind records that another writer has kept since this log was opened to be read. Nothing was appended.
+    /// Continues behind the records that another writer appended since this log was opened to be read. This log has
+    /// appended nothing.
     pub(super) fn adopt_tail(&self, tail: Tail) {
         let mut pending = self.pending.0.lock();
         (pending.tail, pending.chain) = (tail.lsn, tail.chain);
@@ -254,8 +255,8 @@ impl Log {
         self.heed(self.store.trim_to(self.epoch(), upto.min(self.synced())))
     }
 
-    /// Makes the names durable of the checkpoints that lie in the log's folder. A failure is the log's, and final: it
-    /// may have been about the name of a segment.
+    /// Makes the names of the checkpoints in the log's folder durable. A failure is final for the log, because it may
+    /// concern a segment's name.
     pub(super) fn sync_names(&self) -> Result<(), LogError> {
         self.heed(self.store.sync_names())
     }
@@ -266,14 +267,14 @@ impl Log {
         self.check_failure()?;
         self.sync(self.tail())?;
         match self.store.close(self.epoch()) {
-            // All is durable; the next start only looks for the end as after a crash.
+            // All records are durable. The next start only has to look for the end as after a crash.
             Ok(()) => {}
             Err(error) if error.is_full() => {}
             Err(_) if self.epoch() == NO_EPOCH => {}
             Err(error) if error.is_final() => return Err(self.fail(error)),
             Err(error) => return Err(error),
         }
-        // Whatever is appended from now on is told that it came too late.
+        // From now on `reserve` fails with `LogError::Closed`.
         self.fail(LogError::Closed);
         Ok(())
     }
@@ -290,13 +291,13 @@ impl Log {
         Err(failure.clone())
     }
 
-    /// Makes a final error of the place, or of the checkpoints, the log's own.
+    /// Makes the log fail if `done` is a final error of the place or of the checkpoints. Returns `done`.
     pub fn heed<T>(&self, done: Result<T, LogError>) -> Result<T, LogError> {
         done.map_err(|error| if error.is_final() { self.fail(error) } else { error })
     }
 
-    /// Asks a store that answers later whether this writer may still write. Where others are kept out by a lock nothing
-    /// is asked.
+    /// Asks a store that answers later whether this writer may still write. Where a lock keeps other writers out, it
+    /// asks nothing.
     ///
     /// # Errors
     /// The log's failure, which is final, or that the store does not answer.
@@ -308,7 +309,8 @@ impl Log {
         }
     }
 
-    /// Notes the first failure, which is final, and returns it. Nothing becomes durable after it can be seen.
+    /// Notes the first failure, which is final, and returns it. After the failure can be seen, no more records become
+    /// durable.
     #[cold]
     pub(super) fn fail(&self, error: LogError) -> LogError {
         let error = error.into_final();

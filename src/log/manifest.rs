@@ -54,7 +54,7 @@ impl Manifest {
         match version {
             None => return Err(corrupt("it does not begin with `itemory-log` and a version")),
             Some(1 | VERSION) => {}
-            // With a version that this build reads all would be well: then the version itself is damaged.
+            // If the checksum matches with a version that this build reads, the version itself is damaged.
             Some(version)
                 if [1, VERSION].iter().any(|known| is_whole(&with_version(text, version, *known))) =>
             {

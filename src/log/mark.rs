@@ -1,9 +1,9 @@
-//! The marks behind the last record of a segment that was left behind.
+//! The marks behind the last record of a sealed segment.
 //!
 //! They say that another segment follows, so that a start notices when it is missing. The first mark is written when
-//! the next segment has its name, before a record goes there: a killed process loses neither. The second mark is
-//! written when the next segment and its name are durable, and is itself durable before a record in the next segment
-//! counts as durable: after a power cut only the second one proves that the next segment must be there.
+//! the next segment has its name, before the first record is written there: a killed process loses neither. The second
+//! mark is written when the next segment and its name are durable, and is itself durable before a record in the next
+//! segment counts as durable: after a power cut only the second mark proves that the next segment must exist.
 //!
 //! ```text
 //! offset  bytes
@@ -22,7 +22,7 @@ use crc32fast::Hasher;
 
 /// Bytes of one mark.
 const MARK: usize = 32;
-/// Bytes of both marks; so many are kept free at a segment's end.
+/// Bytes of both marks. A segment keeps this many bytes free at its end.
 pub(super) const MARKS: usize = 2 * MARK;
 const MAGIC: [u8; 8] = *b"ITEMRNXT";
 
@@ -35,7 +35,7 @@ pub(super) enum Next {
     Durable = 2,
 }
 
-/// The marks behind a record: what follows it is known by the record's LSN and chain.
+/// The marks behind the record with this LSN and chain.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Marks {
     pub(super) key: u32,
@@ -61,7 +61,7 @@ impl Marks {
         bytes
     }
 
-    /// The bytes of the marks up to the one that is asked for, zeros in the other's place.
+    /// The bytes of the marks up to `next`; zeros in the place of the other.
     pub(super) fn encode(&self, next: Next) -> [u8; MARKS] {
         let mut bytes = [0; MARKS];
         bytes[..MARK].copy_from_slice(&self.mark(Next::Begun));

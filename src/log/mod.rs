@@ -2,20 +2,20 @@
 //!
 //! This room does not know what a record means. It promises this:
 //!
-//! - [`Log::append`] copies bytes under a short lock and never waits for the disk. [`Log::reserve`] is asked before,
-//!   without any lock held.
+//! - [`Log::append`] copies bytes under a short lock and never waits for the disk. Callers call [`Log::reserve`] first,
+//!   before they take any lock.
 //! - [`Log::write_out`] hands what was appended to the system, [`Log::sync`] makes it durable; many callers share one
 //!   write and one sync.
-//! - The first failed sync is final, and so is a write that failed because something broke. A write that wants for
-//!   room or descriptors is done again, and writes are refused meanwhile ([`LogError::is_final`]).
-//! - What [`Log::sync`] covered is found again by [`Log::open`], in order and unchanged, or the open is refused.
+//! - The first failed sync is final, and so is a write that failed because something broke. A write that lacks room or
+//!   descriptors is tried again, and new writes are refused meanwhile ([`LogError::is_final`]).
+//! - [`Log::open`] either finds all records that [`Log::sync`] covered, in order and unchanged, or refuses to open.
 //!
-//! `place.rs`, `store.rs`, `submit.rs` and `checkpoint/store.rs` are the seam for other places than a folder: where log
-//! and checkpoints are, what keeps the records, at once or answering later, and what keeps the checkpoints. `file_log/`
-//! and `checkpoint/folder.rs` keep them in files, `simulated/` is a log service in memory for tests and benches.
-//! `frame.rs`, `segment.rs`, `mark.rs` and `manifest.rs` own the format (drawn there and in docs/log-format.md).
-//! `front.rs`, `open.rs`, `buffers.rs`, `commit.rs` and `reserve.rs` are the group commit, `submitted/` is the
-//! part of it for a store that answers later.
+//! `place.rs`, `store.rs`, `submit.rs` and `checkpoint/store.rs` are the traits for places other than a folder: the
+//! place of log and checkpoints, a store that keeps records at once, one that answers later, and a store of
+//! checkpoints. `file_log/` and `checkpoint/folder.rs` keep them in files, `simulated/` is a log service in memory for
+//! tests and benches. `frame.rs`, `segment.rs`, `mark.rs` and `manifest.rs` own the format (drawn there and in
+//! docs/log-format.md). `front.rs`, `open.rs`, `buffers.rs`, `commit.rs` and `reserve.rs` are the group commit,
+//! `submitted/` is the part of it for a store that answers later.
 
 mod buffers;
 pub mod check;

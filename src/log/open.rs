@@ -31,7 +31,7 @@ impl Log {
         Self::look_at(&FolderPlace::new(disk, dir), clock, options)
     }
 
-    /// Opens the log of a place to be read, and changes nothing there but for creating it. [`Log::take_over`] begins
+    /// Opens the log of a place to be read. It may create the place and changes nothing else. [`Log::take_over`] begins
     /// the epoch, once nothing can refuse the start any more.
     pub fn look_at(
         place: &dyn LogPlace,

@@ -5,7 +5,7 @@ use super::frame::MAX_PAYLOAD;
 /// How a log is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogOptions {
-    /// Bytes after which a segment is left and the next one begun. A larger record gets a segment of its own.
+    /// Bytes after which the next segment is begun. A larger record gets a segment of its own.
     pub segment_bytes: u64,
     /// Bytes that must stay free on the file system; writes are refused when fewer are.
     pub keep_free_bytes: u64,
@@ -40,14 +40,14 @@ impl Default for LogOptions {
 pub struct SubmitOptions {
     /// Batches that may be in flight.
     pub batches: usize,
-    /// Bytes that may be in flight; one batch may be, however large.
+    /// Bytes that may be in flight. A single batch may be larger.
     pub bytes: usize,
     /// Bytes after which a batch is cut. A larger record is a batch of its own.
     pub batch_bytes: usize,
     /// Bytes that may wait in memory to be durable. Writes are refused beyond.
     pub kept_bytes: u64,
-    /// Milliseconds that a record may wait to be durable. Writes are refused, and who waits for all that was written is
-    /// told so, as long as one has waited longer.
+    /// Milliseconds that a record may wait to be durable. While a record has waited longer, writes are refused and
+    /// [`super::Log::sync`] fails.
     pub patience_ms: u64,
 }
 

@@ -7,13 +7,13 @@ use crate::env::Clock;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// Where a log and its checkpoints are kept. Whoever holds one can open the log, find its checkpoints and go on from
-/// both; nothing above this trait knows whether they are files.
+/// Where a log and its checkpoints are kept. The engine opens the log and finds its checkpoints only through this
+/// trait, and does not know whether they are files.
 ///
 /// The first implementation is a folder ([`super::FolderPlace`]).
 pub trait LogPlace: Debug + Send + Sync {
-    /// Keeps other writers out from now on, as far as the place can, and reads nothing. [`look`](Self::look) does it
-    /// for those who did not.
+    /// Keeps other writers out from now on, as far as the place can, and reads nothing. Without it [`look`](Self::look)
+    /// claims the place.
     ///
     /// # Errors
     /// Somebody else uses the place.
@@ -21,15 +21,15 @@ pub trait LogPlace: Debug + Send + Sync {
         Ok(())
     }
 
-    /// Opens the log to be read and changes nothing there but for creating it. The store keeps other writers out as far
-    /// as the place can; [`LogStore::establish_epoch`] carries out what the report says was cut or removed.
+    /// Opens the log to be read. It may create the place and changes nothing else. The store keeps other writers out as
+    /// far as the place can. [`LogStore::establish_epoch`] makes the cuts and removals that the report lists.
     ///
     /// # Errors
     /// Damage that cannot be a torn end is refused, and so is a log that somebody else uses.
     fn look(&self, clock: &Clock, options: LogOptions) -> Result<(Arc<dyn LogStore>, OpenReport), LogError>;
 
-    /// The checkpoints of the log with this identity, for the writer of an epoch; 0 stands for one that established
-    /// none and only reads. It only names them and asks the place for nothing.
+    /// The checkpoints of the log with this identity, for the writer of an epoch. Epoch 0 stands for a process that
+    /// only reads. The call itself does not access the place.
     fn checkpoints(&self, id: LogId, epoch: u64) -> Arc<dyn CheckpointStore>;
 }
 
@@ -40,8 +40,8 @@ pub struct OpenReport {
     pub created: bool,
     /// The former writer closed the log in order.
     pub closed_in_order: bool,
-    /// What the former writer did not sync may be gone: the system or the mount is another one. False in a place that
-    /// keeps all that it has accepted.
+    /// The system or the mount has changed, so what the former writer did not sync may be lost. Always false in a place
+    /// that keeps all that it has accepted.
     pub restarted: bool,
     /// Segments there are; 0 in a place that has none.
     pub segments: usize,
@@ -51,9 +51,9 @@ pub struct OpenReport {
     pub tail: Lsn,
     /// What was cut off at the end, if anything. Only files have a torn end.
     pub cut: Option<Cut>,
-    /// Files that are removed because they were left over from something interrupted.
+    /// Files that are removed because an interrupted step left them.
     pub removed: Vec<String>,
-    /// The checkpoint from which a new log goes on, because there were checkpoints alone.
+    /// The checkpoint from which a new log continues, because the place held only checkpoints.
     pub begun_from: Option<Begun>,
 }
 

@@ -3,10 +3,10 @@
 use super::{LogError, LogReader, Piece};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-/// A reader that is some pieces ahead of its caller. It ends where the log ended when it got there.
+/// A reader that is some pieces ahead of its caller. It stops the first time that the log has no further records.
 #[derive(Debug)]
 pub struct ReadAhead {
-    /// None stands for the log's end. A thread that ends without it has not read everything.
+    /// `None` stands for the log's end. If the thread ends without sending it, not everything was read.
     filled: Receiver<Result<Option<Piece>, LogError>>,
     ended: bool,
     /// Pieces go back, so that their memory is used again.
@@ -45,7 +45,7 @@ impl ReadAhead {
 
 impl LogReader for ReadAhead {
     fn next_piece(&mut self, piece: &mut Piece) -> Result<bool, LogError> {
-        // A piece that finds no place is simply freed.
+        // If the channel is full, the piece is freed.
         let _ = self.emptied.try_send(std::mem::take(piece));
         let next = match self.filled.recv() {
             Ok(next) => next,

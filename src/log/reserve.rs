@@ -1,4 +1,4 @@
-//! Accepts writes and refuses them: how much room there is, and what stands against a write at present.
+//! Accepts and refuses writes, by how much room there is and whether the log has failed.
 
 use super::LogError;
 use super::front::{ACCEPTING, FULL, Log, NO_EPOCH};
@@ -14,8 +14,9 @@ const LARGE: u64 = 256 << 10;
 const BELIEVED: i64 = 2 << 20;
 
 impl Log {
-    /// Asks whether `bytes` of payload may be appended; call it before any lock is taken. One relaxed load when all is
-    /// well. Room for records under 256 KB is secured in advance; for larger ones it is counted off exactly.
+    /// Asks whether `bytes` of payload may be appended. Call it before taking any lock. While writes are accepted, a
+    /// small record costs one relaxed load. Room for records under 256 KB is secured in advance; larger records reserve
+    /// exactly their size.
     ///
     /// # Errors
     /// [`LogError::Failed`] for good after a failed write or sync; [`LogError::DiskFull`] as long as the disk is too
@@ -53,8 +54,8 @@ impl Log {
             return self.measure_memory(submitted, wanted);
         }
         let measured = self.store.room();
-        // Held records refuse until they are written; the lock lets nobody accept writes at the moment at which some
-        // are held.
+        // While records are held, writes are refused. The lock is taken so that no thread accepts writes at the moment
+        // at which records become held.
         let held = self.held.lock();
         let (left, refusal) = match measured {
             Ok(Room { free, refused }) => {
@@ -64,10 +65,10 @@ impl Log {
                 let full = left < 0 || refusal.as_ref().is_some_and(LogError::is_full);
                 (left, if full { Some(LogError::DiskFull { free, keep, wanted }) } else { refusal })
             }
-            // As if it were full: it is measured again.
+            // Counts as full, so the next `reserve` measures again.
             Err(error) => (0, Some(error.into_passing())),
         };
-        // Others fill the disk too: what is believed is spent soon, and then measured again.
+        // Other processes fill the disk too, so the estimate is kept small and soon measured again.
         self.room.store(left.min(BELIEVED), Ordering::Relaxed);
         self.refuse_or_accept(if refusal.is_some() { FULL } else { ACCEPTING });
         drop(held);
@@ -84,17 +85,17 @@ impl Log {
         refusal.map_or(Ok(()), Err)
     }
 
-    /// Measures the room; a full disk is no error here, [`Log::reserve`] tells it to those who want to write.
+    /// Measures the room. A full disk is no error here; [`Log::reserve`] reports it.
     pub(super) fn note_room(&self) -> Result<(), LogError> {
         self.measure_room(0).or_else(|error| if error.is_final() { Err(error) } else { Ok(()) })
     }
 
-    /// Does what need not be done while somebody waits; call it about ten times a second from a background thread:
-    /// secures room ahead, measures the disk, and tries again what was held up, so that writes are refused in time and
-    /// accepted again. Records that waited for room are written out; whoever wants them durable syncs afterwards.
+    /// The log's upkeep; call it about ten times a second from a background thread. It secures room ahead, measures the
+    /// disk and writes out held records, so that writes are refused in time and accepted again. It does not sync the
+    /// records that it writes out.
     ///
     /// # Errors
-    /// Only what is final.
+    /// Only final errors.
     pub fn maintain(&self) -> Result<(), LogError> {
         self.check_failure()?;
         if self.epoch() == NO_EPOCH {
@@ -117,8 +118,8 @@ impl Log {
         if error.is_final() { Err(self.fail(error)) } else { Ok(()) }
     }
 
-    /// Begins a new epoch of a log that was only looked at. See [`Log::over`]. Where the store is not on this machine
-    /// the writer before may have gone on since then: [`Log::tail`] is where the log ends now.
+    /// Begins a new epoch of a log that was opened to be read. See [`Log::over`]. Where the store answers later, the
+    /// writer before may have appended since the log was opened; afterwards [`Log::tail`] is the log's real end.
     pub fn take_over(&self) -> Result<(), LogError> {
         self.check_failure()?;
         if self.epoch() == NO_EPOCH {
@@ -133,7 +134,7 @@ impl Log {
         self.note_room()
     }
 
-    /// Begins the epoch that could not be begun; false if it still cannot.
+    /// Tries again to begin the epoch; false if that still fails.
     fn try_epoch(&self) -> Result<bool, LogError> {
         let tail = match self.store.establish_epoch() {
             Ok(tail) => tail,
@@ -150,12 +151,12 @@ impl Log {
     fn begin_epoch(&self, tail: Tail) -> Result<(), LogError> {
         let moved = LogError::TailMoved { expected: self.tail(), actual: tail.lsn };
         match &self.submitted {
-            // The writer before may have gone on until now.
+            // The writer before may have appended until now.
             Some(submitted) if tail.lsn >= self.tail() => {
                 self.adopt_tail(tail);
                 submitted.begin(tail)?;
             }
-            // Nobody was allowed to append meanwhile, here or elsewhere.
+            // No writer could append meanwhile, so the tail is unchanged.
             None if tail.lsn == self.tail() => {}
             _ => return Err(self.fail(moved)),
         }
@@ -164,8 +165,7 @@ impl Log {
         Ok(())
     }
 
-    /// Changes how many bytes must stay free on the disk ([`super::LogOptions::keep_free_bytes`]); writes are refused
-    /// or accepted accordingly at once.
+    /// Changes how many bytes must stay free on the disk ([`super::LogOptions::keep_free_bytes`]); it applies at once.
     pub fn set_keep_free_bytes(&self, bytes: u64) -> Result<(), LogError> {
         self.keep_free_bytes.store(bytes, Ordering::Relaxed);
         self.note_room()

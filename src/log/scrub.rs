@@ -1,4 +1,4 @@
-//! Re-reads what lies on the disk, slowly, so that damage is found while there is still a sound checkpoint beside it.
+//! Slowly re-reads the log and the checkpoints, so that damage is found while another checkpoint is still sound.
 
 use super::checkpoint::Checkpoints;
 use super::{Log, LogError, LogReader, Lsn, Piece};
@@ -9,16 +9,15 @@ use std::time::Duration;
 pub struct ScrubReport {
     /// Bytes that were read and verified.
     pub bytes: u64,
-    /// Everything was read; false when it was stopped.
+    /// True when everything was read; false when `wait` stopped it.
     pub finished: bool,
     /// What is damaged. Each says file and offset.
     pub damage: Vec<LogError>,
 }
 
-/// Reads and verifies all records that were durable when it began and all checkpoints, at most `bytes_per_second`
-/// (0: as fast as it can). After each read of at most some hundred KB, or of one chunk, it calls `wait` with the time
-/// to rest, and stops when that returns false. Damaged checkpoints are marked, so that they are not counted among those
-/// that are kept.
+/// Reads and verifies all records that were durable when it began and all checkpoints, at most `bytes_per_second` (0:
+/// as fast as it can). After each read of at most some hundred KB, or of one chunk, it calls `wait` with the time to
+/// rest, and stops when that returns false. Damaged checkpoints are marked and then do not count as kept ones.
 ///
 /// To be called from a background thread, say once a day; it takes no lock that a writer waits for.
 pub fn scrub(
@@ -64,7 +63,7 @@ fn scrub_log(
                 }
             }
             Ok(false) => break,
-            // What was being read has been trimmed meanwhile.
+            // The segment being read has been trimmed meanwhile.
             Err(_) if log.store().stats().first > next => reader = None,
             Err(error) => {
                 report.damage.push(error);
@@ -103,7 +102,7 @@ fn scrub_checkpoints(
         match done {
             Ok(true) => {}
             Ok(false) => return false,
-            // A newer checkpoint has taken its place meanwhile.
+            // The checkpoint has been replaced by a newer one meanwhile.
             Err(_)
                 if checkpoints.list().is_ok_and(|now| !now.iter().any(|other| other.name == info.name)) => {}
             Err(error) => {

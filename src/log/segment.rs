@@ -1,9 +1,9 @@
 //! One file of records.
 //!
-//! A log is a run of segments in one folder, named `segment-<first LSN, 20 digits>.log`. A segment is a header and
-//! then frames (see `frame.rs`), one after the other without padding. Behind the last frame there is nothing or there
-//! are zeros: room that was secured in advance. In a segment that was left behind two marks stand there (see
-//! `mark.rs`). A record that is larger than a segment gets one of its own.
+//! A log is a run of segments in one folder, named `segment-<first LSN, 20 digits>.log`. A segment is a header and then
+//! frames (see `frame.rs`), one after the other without padding. Behind the last frame the file ends or holds zeros:
+//! room that was secured in advance. In a sealed segment two marks follow the last frame (see `mark.rs`). A record that
+//! is larger than a segment gets a segment of its own.
 //!
 //! All numbers are little-endian.
 //!
@@ -58,7 +58,7 @@ pub(super) struct SegmentHeader {
 pub enum HeaderFault {
     /// Fewer bytes than a header has.
     Short,
-    /// The magic is another one.
+    /// The magic is wrong.
     Magic,
     /// The format version is not known.
     Version(u32),
@@ -120,12 +120,13 @@ impl SegmentHeader {
             return Err(HeaderFault::Magic);
         }
         let [version, sum, chain] = [8, 12, 80].map(|at| u64_at(bytes, at) as u32);
-        // Another version may be laid out otherwise, so that its checksum means nothing here. Version 0 was never
-        // written: it is a header of which only the magic reached the disk.
+        // Another version may have another layout, so its checksum cannot be verified here. Version 0 was never
+        // written: it means that only the magic of a header reached the disk.
         if version != FORMAT_VERSION && version != 0 {
             let mut known = *bytes;
             known[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
-            // With the version that this build writes all would be well: then the version itself is damaged.
+            // If the checksum matches with this build's version in place of the one found, the version field itself is
+            // damaged.
             let damaged = sum == checksum(&known);
             return Err(if damaged { HeaderFault::Checksum } else { HeaderFault::Version(version) });
         }
@@ -191,7 +192,7 @@ pub struct SegmentSummary {
     pub last: Lsn,
     /// The offset behind the last valid record.
     pub end: u64,
-    /// What stands there if it is neither the end of the file, nor zeros up to the end, nor marks.
+    /// What follows there, unless it is the end of the file, zeros up to the end, or marks.
     pub rest: Option<String>,
 }
 

@@ -32,7 +32,7 @@ pub struct RecordBatch<'a> {
 pub struct Room {
     /// Bytes that are free beyond what the log has secured for itself.
     pub free: u64,
-    /// Why the store could not secure the room of what is in flight when it last tried, if it could not.
+    /// Why the store failed to secure room for the records in flight when it last tried.
     pub refused: Option<LogError>,
 }
 
@@ -58,11 +58,11 @@ pub trait LogStore: Debug + Send + Sync {
     /// then on.
     fn establish_epoch(&self) -> Result<Tail, LogError>;
 
-    /// Where the log ends. Only who has established an epoch may rely on it staying so.
+    /// Where the log ends. It is stable only for a writer that has established an epoch.
     fn tail(&self) -> Tail;
 
-    /// The way to submit batches, for a store whose answers take long; then neither [`LogStore::append`] nor
-    /// [`LogStore::sync`] is called. `None` for one that keeps them at once.
+    /// The way to submit batches, for a store that answers later; then [`LogStore::append`] and [`LogStore::sync`] are
+    /// not called. `None` for a store that keeps records at once.
     fn submission(&self) -> Option<Arc<dyn Submit>> {
         None
     }
@@ -75,11 +75,11 @@ pub trait LogStore: Debug + Send + Sync {
     fn append(&self, epoch: u64, expected_tail: Lsn, batch: &RecordBatch<'_>) -> Result<Lsn, LogError>;
 
     /// Makes everything durable that was appended before the call. It may run beside appends. Errors are as those of
-    /// [`LogStore::append`]; the error of one sync is that of every later one.
+    /// [`LogStore::append`]; after a failed sync every later one fails with the same error.
     fn sync(&self, epoch: u64) -> Result<(), LogError>;
 
-    /// Makes the names durable of the files that lie beside the records. Errors are as those of [`LogStore::sync`]: the
-    /// folder is one, and tells a failure once.
+    /// Makes the names of the files beside the records durable. Errors are as those of [`LogStore::sync`], because the
+    /// system reports a failed sync of the shared folder only once.
     fn sync_names(&self) -> Result<(), LogError> {
         Ok(())
     }
@@ -91,14 +91,15 @@ pub trait LogStore: Debug + Send + Sync {
     /// after it.
     ///
     /// # Errors
-    /// A writer of a former epoch, or one that may not write any more, drops nothing: another one reads what is there.
-    /// Its error is final, as from [`LogStore::append`]; after any other some may be gone, and it may be tried again.
+    /// A writer of a former epoch, or one that may not write any more, drops nothing, because another writer needs the
+    /// records. Its error is final, as from [`LogStore::append`]. After any other error some records may be gone, and
+    /// the call may be tried again.
     fn trim_to(&self, epoch: u64, upto: Lsn) -> Result<u64, LogError>;
 
     /// How much room there is.
     fn room(&self) -> Result<Room, LogError>;
 
-    /// True when room for what is in flight could not be secured when it was last tried. Cheap.
+    /// True when the last attempt to secure room for the records in flight failed. Cheap.
     fn is_short(&self) -> bool {
         false
     }
@@ -106,8 +107,7 @@ pub trait LogStore: Debug + Send + Sync {
     /// Says whether a sync follows every append from now on, which decides how room is best secured.
     fn expect_frequent_syncs(&self, frequent: bool);
 
-    /// Does what need not be done while somebody waits: secures room, makes what was left behind durable. To be called
-    /// about ten times a second.
+    /// The store's upkeep: secures room and makes sealed segments durable. To be called about ten times a second.
     fn maintain(&self, epoch: u64) -> Result<(), LogError>;
 
     /// Notes durably that the log ended in order. The epoch ends.

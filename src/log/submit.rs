@@ -40,7 +40,7 @@ pub enum News {
         /// The epoch now in force.
         by: u64,
     },
-    /// This writer may not write any more, though nobody is known who may.
+    /// This writer may not write any more, and no new writer is known.
     LeadershipLost {
         /// Why, in the words of the store.
         why: String,
@@ -55,22 +55,21 @@ pub trait Watcher: Debug + Send + Sync {
 
 /// A store to which batches are submitted. One thread submits; [`Submit::resolve`] may be called beside it.
 ///
-/// Batches of one writer are kept in the order in which they were submitted, each as a whole or not at all: one whose
-/// [`Submission::expected_tail`] is not the end of the log is rejected. A batch may be kept long after its fate was
-/// called unknown. That does no harm: a record's bytes are the same each time that it is submitted, so what was kept
-/// is what would have been submitted again.
+/// Batches of one writer are kept in the order in which they were submitted, each as a whole or not at all: a batch
+/// whose [`Submission::expected_tail`] is not the end of the log is rejected. A batch may be kept long after its fate
+/// was called unknown. That does no harm: a record has the same bytes each time that it is submitted.
 pub trait Submit: Debug + Send + Sync {
-    /// Says who is told what becomes of the batches. Called once, before the first of them.
+    /// Sets the watcher that is told what becomes of the batches. Called once, before the first batch.
     fn watch(&self, watcher: Arc<dyn Watcher>);
 
-    /// Submits a batch and returns at once. The watcher is told in the end: each batch is covered by [`News::Durable`]
-    /// or by other news.
+    /// Submits a batch and returns at once. The watcher is told later: [`News::Durable`] or other news covers each
+    /// batch.
     fn submit(&self, epoch: u64, batch: Submission);
 
     /// Asks where the log ends for the writer of this epoch. It may wait for the store. An end with a newer epoch means
-    /// that this writer was fenced, as the error does.
+    /// that this writer was fenced, like [`LogError::Fenced`].
     ///
     /// # Errors
-    /// [`LogError::Fenced`] and [`LogError::LeadershipLost`] are final; after any other error it is asked again.
+    /// [`LogError::Fenced`] and [`LogError::LeadershipLost`] are final; after any other error the caller asks again.
     fn resolve(&self, epoch: u64) -> Result<Tail, LogError>;
 }

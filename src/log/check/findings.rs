@@ -38,7 +38,7 @@ pub(super) struct Seen {
     pub(super) rubbish: bool,
     /// Marks behind the last run name a next segment.
     pub(super) marked: bool,
-    /// A trim had given it up, so that it may be damaged or missing.
+    /// A trim has released the segment, so it may be damaged or missing.
     pub(super) leftover: bool,
     /// It is another log's or of an unknown version.
     pub(super) foreign: bool,
@@ -50,7 +50,7 @@ pub(super) struct Run {
     pub(super) first: Lsn,
     /// The last LSN; `first - 1` when there is no record.
     pub(super) last: Lsn,
-    /// The first LSN that the run answers for: below `first` where a repair or a checkpoint bridged a gap.
+    /// The first LSN that the run covers. It is below `first` where a checkpoint stands for the records in between.
     pub(super) lower: Lsn,
     /// Where its records lie in the file.
     pub(super) offset: u64,

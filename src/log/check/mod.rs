@@ -1,8 +1,8 @@
-//! Verifies a folder that no server uses, and repairs it.
+//! Verifies and repairs a folder that no server uses.
 //!
 //! [`check`] reads every segment and every checkpoint to its end and changes nothing. [`repair`] makes the log open
-//! again, with the newest state that ever was and that the undamaged bytes still hold (`plan.rs`). Every file that it
-//! changes or removes is kept in `damaged-<milliseconds>`.
+//! again, with the newest state that the undamaged bytes still hold (`plan.rs`). Every file that it changes or removes
+//! is kept in `damaged-<milliseconds>`.
 
 mod findings;
 mod plan;
@@ -18,8 +18,8 @@ use std::path::Path;
 
 pub use report::{CheckReport, CheckpointCheck, Lost, Outlook, Problem, RepairReport, SegmentCheck};
 
-/// Verifies everything in `dir` and only reads. No server may use the folder; where that cannot be found out, because
-/// the lock may not be read, a note says so.
+/// Verifies everything in `dir` and only reads. No server may use the folder. If the folder's lock cannot be read, the
+/// check goes on and a note says that another process may use it.
 ///
 /// # Errors
 /// Only when the folder cannot be read or is in use; damage is reported, not returned.
@@ -42,8 +42,8 @@ pub fn check(disk: &dyn Disk, dir: &Path) -> Result<CheckReport, LogError> {
 /// with the copies.
 ///
 /// # Errors
-/// As [`check`]; also when files of another log or of an unknown format version are in the way, and when nothing is
-/// left that a log could be built on. Then nothing has been changed; nor when the copies find no room.
+/// As [`check`]; also when files of another log or of an unknown format version are in the way, when nothing is left to
+/// build a log on, and when there is no room for the copies. In all these cases nothing has been changed.
 pub fn repair(disk: &dyn Disk, dir: &Path, now_ms: u64) -> Result<CheckReport, LogError> {
     disk.list(dir).map_err(|error| LogError::io("list", dir, &error))?;
     let _lock = disk.lock(dir).map_err(|error| match error.kind() {

@@ -1,7 +1,8 @@
-//! What of a folder belongs together, and what a repair therefore keeps.
+//! Which files of a folder form one state, and what a repair keeps.
 //!
-//! A state is a checkpoint, or nothing, and the records after its start without a gap, at least up to the last one that
-//! a part of the checkpoint shows. The best state is the one that reaches the greatest LSN.
+//! A state is a checkpoint and the records after its start LSN, without a gap, at least up to the last record that a
+//! chunk of the checkpoint shows. Without a checkpoint a state is the records from LSN 1 on. The best state is the one
+//! that reaches the greatest LSN.
 
 use super::findings::{Run, Seen, Survey};
 use super::report::Lost;
@@ -24,12 +25,12 @@ pub(super) struct Plan<'a> {
     pub(super) tail: Lsn,
     /// The log that stays, one run for each segment.
     pub(super) kept: Vec<Kept<'a>>,
-    /// Segments that go because a checkpoint holds all that can be known of their records.
+    /// Segments that are dropped because a checkpoint covers their records.
     pub(super) old: Vec<&'a Seen>,
-    /// Segments that go because a record before theirs is lost.
+    /// Segments that are dropped because a record before theirs is lost.
     pub(super) later: Vec<&'a Seen>,
     pub(super) checkpoints: Vec<&'a CheckpointInfo>,
-    /// Checkpoints that go, and why.
+    /// Checkpoints that are dropped, and why.
     pub(super) dropped: Vec<(&'a CheckpointInfo, String)>,
 }
 
@@ -47,7 +48,7 @@ impl Kept<'_> {
         !self.run.headed
     }
 
-    /// Something that is no record of the log follows in the segment.
+    /// Bytes that are no valid record follow the run in its segment.
     fn has_rest(&self) -> bool {
         self.seen.runs.last().is_some_and(|last| last.end != self.run.end) || self.seen.rubbish
     }
@@ -70,8 +71,8 @@ impl<'a> Plan<'a> {
         Some(Self::around(survey, &runs, base, reach))
     }
 
-    /// Something follows the run in its segment that does not hold any more: no record of the log, or marks of a
-    /// segment that is not there or goes.
+    /// The segment must be cut behind the run: what follows is no valid record, or marks that name a segment which is
+    /// missing or dropped.
     pub(super) fn is_cut(&self, kept: &Kept<'_>) -> bool {
         kept.has_rest() || (kept.seen.marked && self.after(kept).is_none())
     }
@@ -146,9 +147,9 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// The last LSN up to which a start can read the log after `start`, from the log's beginning for `None`; `None` if it
-/// cannot at all. It needs the headers of the segments that it reads from their beginning on, and does not look at a
-/// trim's leftovers.
+/// The last LSN up to which a start can read the log after `start`; for `None`, from the log's beginning. The result is
+/// `None` if a start can read nothing there. A start needs the header of every segment that it reads from the
+/// beginning, and ignores a trim's leftovers.
 pub(super) fn readable(survey: &Survey, start: Option<Lsn>) -> Option<Lsn> {
     let runs = Plan::runs(survey);
     let reach = reach(survey, &runs, start)?;
@@ -174,7 +175,7 @@ fn reach(survey: &Survey, runs: &[Kept<'_>], start: Option<Lsn>) -> Option<Reach
         begins && lower <= from + 1 && from <= last
     };
     let Some(begin) = runs.iter().rposition(fits) else {
-        // A log whose first segment is beyond reading has the empty state at least.
+        // If nothing of the first segment can be read, the empty state remains.
         let empty = survey.segments.first().is_some_and(|seen| seen.first == 1);
         return (start.is_some() || empty).then_some(Reach { runs: None, tail: from });
     };
@@ -186,7 +187,7 @@ fn reach(survey: &Survey, runs: &[Kept<'_>], start: Option<Lsn>) -> Option<Reach
     Some(Reach { runs: Some((begin, end)), tail })
 }
 
-/// Whether the second run continues the first one, which is in another segment then.
+/// Whether the second run continues the first one in another segment.
 pub(super) fn follows(before: &Kept<'_>, after: &Kept<'_>) -> bool {
     before.seen.first != after.seen.first
         && before.run.last + 1 == after.run.lower

@@ -1,8 +1,8 @@
 //! Makes a damaged log open again.
 //!
-//! First all that needs room is written beside what is there: copies, segments and the manifest under temporary names.
-//! If that fails, on a full disk say, it is taken away again and nothing has changed. Then files are renamed, moved
-//! into the folder with the copies, and cut.
+//! First the repair writes everything that needs room: copies, and segments and the manifest under temporary names. If
+//! that fails, for example on a full disk, it removes them again and nothing has changed. Then it renames files, moves
+//! files into the folder with the copies, and cuts segments.
 
 use super::findings::{Run, Survey};
 use super::plan::{Kept, Plan};
@@ -76,7 +76,7 @@ struct Work<'a> {
     now_ms: u64,
     survey: &'a Survey,
     plan: &'a Plan<'a>,
-    /// Files that were made and do not count yet.
+    /// Files that were created under temporary names.
     made: Vec<PathBuf>,
 }
 
@@ -85,7 +85,7 @@ fn temporary(first: Lsn) -> String {
 }
 
 impl Work<'_> {
-    /// Writes all that is new. No file that counts is touched.
+    /// Writes all new files. The log's own files do not change.
     fn prepare(&mut self) -> Result<(), LogError> {
         let Place { disk, dir, .. } = self.place;
         disk.create_dir_all(&self.folder).map_err(|error| LogError::io("create", &self.folder, &error))?;
@@ -112,7 +112,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Takes away what [`Work::prepare`] made. Errors do not matter: the first one is reported.
+    /// Removes what [`Work::prepare`] created. Errors here are ignored: the error of `prepare` is the one reported.
     fn undo(&self) {
         let disk = self.place.disk;
         for path in &self.made {
@@ -122,7 +122,7 @@ impl Work<'_> {
         let _ = disk.fsync_dir(self.place.dir);
     }
 
-    /// Files that keep their name and get another content.
+    /// Files whose content changes under the same name.
     fn changed(&self) -> Vec<String> {
         let cut = |kept: &&Kept<'_>| {
             if kept.is_written_anew() { kept.run.first == kept.seen.first } else { self.plan.is_cut(kept) }
@@ -137,7 +137,7 @@ impl Work<'_> {
 
     /// Creates a file, in the place of one that an interrupted repair left.
     fn create(&mut self, path: &Path) -> Result<Arc<dyn DiskFile>, LogError> {
-        // If it cannot be removed, neither can another one be created.
+        // If the removal fails, the creation below fails too and reports the error.
         let _ = self.place.disk.remove_file(path);
         let file = self.place.disk.create(path).map_err(|error| LogError::io("create", path, &error))?;
         self.made.push(path.to_path_buf());
@@ -231,7 +231,7 @@ impl Work<'_> {
         }
     }
 
-    /// Carries the plan out, in an order that leaves a log that can be repaired again if it is interrupted.
+    /// Carries the plan out. If it is interrupted at any step, the folder can be repaired again.
     fn apply(&self, report: &mut RepairReport) -> Result<(), LogError> {
         let plan = self.plan;
         report.copies = self.changed();
@@ -257,7 +257,7 @@ impl Work<'_> {
         self.rename(NEW_MANIFEST, MANIFEST)?;
         for seen in &plan.old {
             let name = segment_name(seen.first);
-            // With nothing kept the new segment may have taken the name of an old one that held no record.
+            // If nothing is kept, the new segment may have replaced an old one without records that had the same name.
             if plan.kept.is_empty() && seen.first == plan.tail + 1 {
                 continue;
             }

@@ -6,7 +6,7 @@ use std::fmt;
 /// What a check found, and what a repair did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckReport {
-    /// The log's identity, if anything tells it.
+    /// The log's identity, if a file says it.
     pub log_id: Option<LogId>,
     /// The segments, in order.
     pub segments: Vec<SegmentCheck>,
@@ -14,7 +14,7 @@ pub struct CheckReport {
     pub checkpoints: Vec<CheckpointCheck>,
     /// Everything that is wrong. Empty: the log is sound.
     pub problems: Vec<Problem>,
-    /// What a start would put in order by itself, such as a torn end.
+    /// What a start repairs by itself, such as a torn end.
     pub notes: Vec<String>,
     /// The last LSN of the log that a start would go on with; `None`: it would be refused, or begin a log.
     pub start: Option<Lsn>,
@@ -123,12 +123,12 @@ pub struct RepairReport {
 }
 
 impl CheckReport {
-    /// True when nothing is wrong (a torn end that a start cuts off is not).
+    /// True when there are no problems. A torn end that a start cuts off is a note, not a problem.
     pub fn is_sound(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// What a start and a repair would do about damage.
+    /// Writes what a start and a repair would do about damage.
     fn say_outlook(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.start {
             Some(tail) => writeln!(f, "a start goes on all the same, with everything up to LSN {tail}")?,

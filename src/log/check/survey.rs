@@ -101,7 +101,7 @@ impl Survey {
             Err(LogError::Corrupt { offset, what, .. }) => {
                 self.problem(file.clone(), offset, what);
                 seen.rubbish = true;
-                // Its records tell by themselves where they belong.
+                // The records can be verified without the segment's header.
                 if let Some(mut scan) = place.open_headless(first)? {
                     let before = self.segments.last().and_then(|seen| seen.runs.last());
                     let known = before.filter(|run| run.last + 1 == scan.cursor.next).map(|run| run.chain);
@@ -144,7 +144,7 @@ impl Survey {
                 seen.runs.push(Run { first, last, lower, offset, end, before, chain, headed });
             }
             seen.marked = ended.next.is_some();
-            // Marks that a power cut tore are no damage where the next segment goes on.
+            // Torn marks are no damage if the next segment continues this one: a power cut may have torn them.
             let harmless = ended.torn_marks && next.is_some_and(|next| place.continues(next, last, chain));
             let Some(what) = ended.what.filter(|_| !harmless) else {
                 seen.rubbish = false;
@@ -158,7 +158,7 @@ impl Survey {
         }
     }
 
-    /// Notes when a segment does not continue the one before it, though that one is whole.
+    /// Notes a problem when the segment before is whole and this one does not continue it.
     fn continues(&mut self, place: Place<'_>, seen: &Seen) {
         let Some((before, run)) = self.segments.last().and_then(|seen| Some((seen, seen.runs.last()?)))
         else {
@@ -204,7 +204,8 @@ impl Survey {
         Ok(())
     }
 
-    /// True when no log was begun here yet: there is no manifest, or that of an interrupted creation, and no record.
+    /// True when no log was begun here yet: there is no record, and either no manifest or the manifest of an
+    /// interrupted creation.
     fn is_new(&self) -> bool {
         match &self.manifest {
             Some(manifest) => {
@@ -216,7 +217,7 @@ impl Survey {
         }
     }
 
-    /// Says with what a start would begin.
+    /// Notes what a start would begin a new log from.
     fn new_log(&mut self, place: Place<'_>) {
         if self.manifest.is_some() {
             let segments: Vec<String> = self.segments.iter().map(|seen| place.file(seen.first)).collect();
@@ -262,7 +263,8 @@ impl Survey {
         match diagnose(place, &manifest, segments) {
             Ok(diagnosis) => {
                 let tail = diagnosis.found.tail;
-                // A start asks one after the other, and is refused where it does not know what it found.
+                // A start tries the checkpoints from the newest on, and is refused at one of another log or of an
+                // unknown version.
                 let newest = self.checkpoints.iter().rfind(|image| image.sound || image.foreign);
                 let readable = plan::readable(self, newest.map(|image| image.info.start_lsn));
                 let known = newest.is_none_or(|image| image.sound);
@@ -284,7 +286,7 @@ impl Survey {
                 ));
             }
             Err(LogError::Corrupt { file, offset, what }) => {
-                // A start's reasons say more than the place alone.
+                // The start's own words replace those found before for the same place.
                 self.report.problems.retain(|problem| problem.file != file || problem.offset != offset);
                 self.problem(file, offset, what);
                 self.missing_last(place);

@@ -1,7 +1,7 @@
 //! Checkpoints as files of one folder.
 //!
 //! A file is written under its name with `.tmp` behind it and synced on the way. When all of it is durable it is
-//! renamed, and then the folder is synced, by the log if it lies there.
+//! renamed, and then the folder is synced. In the log's own folder the log does that sync.
 
 use super::format::{CheckpointInfo, is_temporary};
 use super::reader::{self, Checkpoint};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// of a MiB takes the processor for about a millisecond.
 const SYNC_STEP: u64 = 1 << 20;
 
-/// The checkpoints in a folder, beside whatever else lies there.
+/// The checkpoints in a folder. Other files may lie there.
 #[derive(Debug)]
 pub struct CheckpointFolder {
     disk: Arc<dyn Disk>,
@@ -24,12 +24,12 @@ pub struct CheckpointFolder {
 }
 
 impl CheckpointFolder {
-    /// The checkpoints in `dir`, where no log lies.
+    /// The checkpoints in `dir`, which holds no log.
     pub fn new(disk: Arc<dyn Disk>, dir: &Path) -> Self {
         Self { disk, dir: dir.to_path_buf(), beside_log: false }
     }
 
-    /// The checkpoints in the folder of a log, which makes their names durable.
+    /// The checkpoints in a log's folder. The log makes their names durable.
     pub fn beside_log(disk: Arc<dyn Disk>, dir: &Path) -> Self {
         Self { beside_log: true, ..Self::new(disk, dir) }
     }
@@ -100,7 +100,7 @@ impl Blob for File {
     }
 }
 
-/// A file that is being written. Dropped before it has its name it is removed.
+/// A file that is being written. If it is dropped before it has its name, it is removed.
 #[derive(Debug)]
 struct Unfinished<'a> {
     folder: &'a CheckpointFolder,
@@ -152,7 +152,7 @@ pub(in crate::log) fn open(disk: &dyn Disk, path: PathBuf) -> Result<Arc<dyn Blo
     Ok(Arc::new(File { file, path }))
 }
 
-/// All checkpoints in a folder, the oldest first, as far as their names tell.
+/// All checkpoints in a folder, the oldest first. Only the names are read.
 pub(in crate::log) fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<CheckpointInfo>, LogError> {
     let entries = disk.list(dir).map_err(|error| LogError::io("list", dir, &error))?;
     let named = entries.into_iter().filter_map(|entry| CheckpointInfo::named(entry.name, entry.len));

@@ -49,8 +49,8 @@ const KIND_END: u32 = 2;
 /// What a checkpoint says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointInfo {
-    /// The checkpoint's number, greater than those of all that were there when it was begun. A writer that was
-    /// superseded and does not know of it counts on too, so the start LSN decides first which of two is newer.
+    /// The checkpoint's number, greater than those of all that were there when it was begun. A superseded writer that
+    /// has not noticed gives the same numbers, so the start LSN is compared before the number.
     pub number: u64,
     /// Its name: that of the file inside the folder.
     pub name: String,
@@ -72,7 +72,7 @@ impl CheckpointInfo {
         (self.start_lsn, self.number)
     }
 
-    /// What a name and the length tell; `None` when it is not the name of a finished checkpoint.
+    /// What is known from the name and the length alone; `None` when it is not the name of a finished checkpoint.
     pub(super) fn named(name: String, bytes: u64) -> Option<Self> {
         let (number, start_lsn) = parse_name(&name)?;
         Some(Self { number, name, start_lsn, last_lsn: start_lsn, ms: 0, chunks: 0, bytes })
@@ -144,7 +144,8 @@ impl Header {
         if version != FORMAT_VERSION && version != 0 {
             let mut known = *bytes;
             known[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
-            // With the version that this build writes all would be well: then the version itself is damaged.
+            // If the checksum matches with this build's version in place of the one found, the version field itself is
+            // damaged.
             let damaged = sum == checksum(&known);
             return Err(if damaged { HeaderFault::Checksum } else { HeaderFault::Version(version) });
         }
@@ -192,8 +193,8 @@ impl Block {
         (bytes, chain)
     }
 
-    /// The block whose header stands in `bytes` and follows a block with chain `previous`, with its own chain; `None`
-    /// when it does not.
+    /// Decodes a block's header and returns it with its chain. `None` when it does not follow a block with chain
+    /// `previous`.
     pub(super) fn decode(bytes: &[u8; BLOCK], key: u32, previous: u32) -> Option<(Self, u32)> {
         let block = Self {
             end: u64_at(bytes, 0) as u32 == KIND_END,

@@ -1,4 +1,4 @@
-//! The checkpoints of one log: which there are, which can be used, which are kept.
+//! The checkpoints of one log: which exist, which can be used, which are kept.
 
 use super::folder::CheckpointFolder;
 use super::format::{CheckpointInfo, checkpoint_name};
@@ -47,7 +47,7 @@ impl Checkpoints {
         Self::over(Arc::new(CheckpointFolder::beside_log(disk, dir)), id)
     }
 
-    /// The checkpoints of the log with this id in any store. Only who may write the log may write them.
+    /// The checkpoints of the log with this id in any store. Only the log's writer may write checkpoints.
     pub fn over(store: Arc<dyn CheckpointStore>, id: LogId) -> Self {
         Self { store, id, damaged: Mutex::new(BTreeSet::new()) }
     }
@@ -56,7 +56,7 @@ impl Checkpoints {
         self.id
     }
 
-    /// All checkpoints, the oldest first, as far as their names tell.
+    /// All checkpoints, the oldest first. Only the names are read.
     pub fn list(&self) -> Result<Vec<CheckpointInfo>, LogError> {
         let stored = self.store.list()?.into_iter();
         let mut all: Vec<_> =
@@ -70,8 +70,9 @@ impl Checkpoints {
         self.latest_up_to(Lsn::MAX)
     }
 
-    /// The newest checkpoint whose structure is sound and that shows no record behind `upto`, and the damaged ones that
-    /// were passed over. If reading it shows damage in a chunk, call [`Checkpoints::mark_damaged`] and ask again.
+    /// The newest checkpoint whose structure is sound and that shows no record after `upto`, and the damaged
+    /// checkpoints that are newer. If reading it shows damage in a chunk, call [`Checkpoints::mark_damaged`] and ask
+    /// again.
     pub fn latest_up_to(&self, upto: Lsn) -> Result<Latest, LogError> {
         let mut latest = Latest { checkpoint: None, damaged: Vec::new() };
         for info in self.list()?.into_iter().rev() {
@@ -99,7 +100,7 @@ impl Checkpoints {
         Checkpoint::open(self.store.open(&info.name)?, self.id, info.clone())
     }
 
-    /// Excludes a checkpoint from use, and from being counted among those that are kept.
+    /// Marks a checkpoint as damaged: it is not used again, and does not count as one of the kept checkpoints.
     pub fn mark_damaged(&self, info: &CheckpointInfo) {
         self.damaged.lock().insert(info.name.clone());
     }
@@ -120,14 +121,14 @@ impl Checkpoints {
         self.store.create(&info.name)
     }
 
-    /// Makes the names durable that were given or taken away, if the store does not do so itself.
+    /// Makes created and removed names durable, if the log has to do it for the store.
     pub(super) fn names_durable(&self, log: &Log) -> Result<(), LogError> {
         if self.store.is_named_by_log() { log.sync_names() } else { Ok(()) }
     }
 
-    /// Removes all but the newest sound checkpoints, and the log before the oldest that stays. As long as there are
-    /// fewer sound ones than are to be kept, nothing is removed. `verified` was read back just now; the others are read
-    /// to their end before anything is removed on their account.
+    /// Removes all but the newest sound checkpoints, and the log before the oldest that stays. While fewer than
+    /// [`KEPT`] checkpoints are sound, nothing is removed. `verified` was read back just now; every other checkpoint is
+    /// read to its end before it counts as sound.
     pub(super) fn prune(&self, log: &Log, verified: &CheckpointInfo) -> Result<(), LogError> {
         let all = self.list()?;
         let sound = |info: &&CheckpointInfo| {

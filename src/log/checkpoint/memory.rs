@@ -15,7 +15,7 @@ pub(crate) struct MemoryCheckpoints {
 }
 
 impl MemoryCheckpoints {
-    /// Changes the bytes of a finished blob. Those who have it open keep what it was.
+    /// Changes the bytes of a finished blob. A blob that is open keeps its old bytes.
     pub(crate) fn change(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         change(Arc::make_mut(self.finished.lock().get_mut(name).expect(name)));
     }
@@ -38,7 +38,7 @@ impl CheckpointStore for MemoryCheckpoints {
             name: name.clone(),
             bytes: bytes.len() as u64,
         };
-        // The order is none that anybody may rely on.
+        // Reversed, because no caller may rely on the order.
         Ok(all.iter().rev().map(stored).collect())
     }
 

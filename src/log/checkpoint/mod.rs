@@ -1,12 +1,12 @@
 //! Checkpoints: opaque chunks from which the state can be built without the old log.
 //!
-//! A checkpoint begins at its *start LSN*: every record up to it is reflected in the chunks. A chunk was read from its
-//! shard at the chunk's LSN, which may be later; records after the start LSN are replayed, and for each shard
-//! only those after its chunk's LSN apply.
+//! A checkpoint begins at its *start LSN*: every record up to it is reflected in the chunks. Each chunk shows its shard
+//! at the chunk's LSN, which may be later. Recovery replays the records after the start LSN, and applies to a shard
+//! only those after its chunk's LSN.
 //!
 //! A checkpoint is written, made durable and read back before it gets its name. Two are kept, and the log from the
-//! older one's start LSN on, so that a damaged one costs nothing but time. No checkpoint reflects a record that is not
-//! durable in the log.
+//! older one's start LSN on, so if the newer one is damaged, recovery from the older one loses nothing. No checkpoint
+//! reflects a record that is not durable in the log.
 //!
 //! `format.rs` owns the layout, `store.rs` is the seam for places that keep checkpoints, `folder.rs` keeps them in
 //! files. `writer.rs` writes, `reader.rs` reads in parallel, `kept.rs` decides which are used and kept.

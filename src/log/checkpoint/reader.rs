@@ -10,8 +10,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A finished checkpoint whose structure (header, prologue, blocks, end) was verified; the payloads of the chunks are
-/// verified as they are read.
+/// A finished checkpoint. Its structure (header, prologue, blocks, end) is verified when it is opened, and each chunk's
+/// payload when it is read.
 #[derive(Debug)]
 pub struct Checkpoint {
     blob: Arc<dyn Blob>,
@@ -66,7 +66,7 @@ impl Checkpoint {
         LogError::Corrupt { file: self.blob.place(), offset, what: what.into() }
     }
 
-    /// Fills `bytes` from `offset`; a file that ends before is damaged.
+    /// Fills `bytes` from `offset`. It is damage if the file ends before.
     fn read_exactly(&self, bytes: &mut [u8], offset: u64) -> Result<(), LogError> {
         let got = self.blob.read_at(bytes, offset)?;
         if got == bytes.len() { Ok(()) } else { Err(self.corrupt(offset, "the file is incomplete")) }
@@ -150,9 +150,9 @@ impl Checkpoint {
         &self.prologue
     }
 
-    /// Calls `sink` with every chunk, from `threads` threads at once: with those of one shard that were written one
-    /// after the other in their order, and with others in no particular order. It stops at the first error: the chunks
-    /// given out before were sound, but the whole is not.
+    /// Calls `sink` with every chunk, from `threads` threads at once. Chunks of one shard that were written one
+    /// directly after the other come in their order; all others come in any order. It stops at the first error. The
+    /// chunks given to `sink` before it were sound, but the checkpoint as a whole is not.
     pub fn read<E: Send>(
         &self,
         threads: usize,
@@ -177,7 +177,7 @@ impl Checkpoint {
         };
         std::thread::scope(|scope| {
             for _ in 1..threads.clamp(1, runs.len().max(1)) {
-                // Where no thread can be had, this one does its part.
+                // If no thread can be started, the calling thread does its part.
                 let _ =
                     std::thread::Builder::new().name("checkpoint-read".to_owned()).spawn_scoped(scope, work);
             }
@@ -188,7 +188,7 @@ impl Checkpoint {
 
     fn read_chunk<'b>(&self, place: Place, buffer: &'b mut Vec<u8>) -> Result<Chunk<'b>, LogError> {
         let Place { offset, block } = place;
-        // The walk over the blocks has shown that so many bytes are there.
+        // `load_blocks` has checked that the file holds so many bytes.
         buffer.resize(block.len as usize, 0);
         self.read_exactly(buffer, offset)?;
         if payload_checksum(self.key, &[buffer]) != block.checksum {

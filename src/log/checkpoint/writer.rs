@@ -7,11 +7,12 @@ use super::store::BlobWriter;
 use crate::log::frame::payload_checksum;
 use crate::log::{Log, LogError, Lsn};
 
-/// Bytes that are gathered before they are written. Less is better than more: while the system copies or writes them
-/// nothing else may have the processor.
+/// Bytes that are gathered before they are written. Small is better: while the system copies or writes them, no other
+/// thread may get the processor.
 const BUFFER: usize = 256 << 10;
 
-/// A checkpoint that is being written. Dropped before [`CheckpointWriter::finish`] it leaves none behind.
+/// A checkpoint that is being written. If it is dropped before [`CheckpointWriter::finish`], no checkpoint is left
+/// behind.
 #[derive(Debug)]
 pub struct CheckpointWriter<'a> {
     kept: &'a Checkpoints,
@@ -60,8 +61,8 @@ impl<'a> CheckpointWriter<'a> {
         Ok(writer)
     }
 
-    /// Adds a chunk: a part of `shard` as it was at `lsn`. Chunks may come in any order. Those of one shard that come
-    /// one after the other are read in their order.
+    /// Adds a chunk: a part of `shard` as it was at `lsn`. Chunks may come in any order. Chunks of one shard that are
+    /// added one directly after the other are read in that order.
     pub fn chunk(&mut self, shard: u32, lsn: Lsn, payload: &[u8]) -> Result<(), LogError> {
         self.info.last_lsn = self.info.last_lsn.max(lsn);
         self.info.chunks += 1;
@@ -69,7 +70,7 @@ impl<'a> CheckpointWriter<'a> {
         self.block(false, shard, lsn, payload)
     }
 
-    /// Says that chunks may show records up to an LSN, beyond their own.
+    /// Says that chunks may show records up to an LSN that is greater than their own.
     pub fn reflects(&mut self, lsn: Lsn) {
         self.info.last_lsn = self.info.last_lsn.max(lsn);
     }
@@ -116,7 +117,7 @@ impl<'a> CheckpointWriter<'a> {
     /// newest sound ones are removed, and the log before the older of the two.
     ///
     /// The log is synced first up to the greatest LSN that a chunk has or may show. Once the name is durable the
-    /// checkpoint is good: what is old and cannot be removed now is removed after the next one.
+    /// checkpoint counts: an old one that cannot be removed now is removed after the next checkpoint.
     ///
     /// # Errors
     /// An error leaves no checkpoint behind, unless it comes from making the name durable or is final for the log

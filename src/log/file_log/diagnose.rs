@@ -11,14 +11,14 @@ use crate::log::{LogError, Lsn};
 pub(in crate::log) const ADVICE: &str =
     "`itemory check DIR` shows all damage, `itemory check --repair DIR` cuts it out and keeps a copy";
 
-/// What was written so long ago is on the disk, whether it was synced or not: Linux writes back after 30 seconds what
-/// nobody syncs (`vm.dirty_expire_centisecs`), and this leaves it four times as long.
+/// Bytes that were written longer ago than this are on the disk even without a sync: Linux writes back unsynced bytes
+/// after 30 seconds (`vm.dirty_expire_centisecs`), and this allows four times as long.
 const WRITTEN_BACK_MS: u64 = 120_000;
 
 /// A log that may be opened.
 #[derive(Debug)]
 pub(in crate::log) struct Diagnosis {
-    /// The system or the mount is another one than the last writer's.
+    /// The system or the mount differs from the last writer's.
     pub(in crate::log) restarted: bool,
     /// Index of the first segment that was verified.
     pub(in crate::log) begin: usize,
@@ -28,13 +28,13 @@ pub(in crate::log) struct Diagnosis {
     pub(in crate::log) records: u64,
 }
 
-/// How many of the first segments a trim had given up before it was interrupted.
+/// How many of the first segments an interrupted trim has released and not removed.
 pub(in crate::log) fn leftovers(segments: &[Lsn], trimmed: Lsn) -> usize {
     segments.partition_point(|first| *first <= trimmed.saturating_add(1)).saturating_sub(1)
 }
 
-/// Finds the end of the log. `segments` are without leftovers. Where damage speaks against the whole log, the log from
-/// the newest sound checkpoint on is asked alone: what is before it is not needed.
+/// Finds the end of the log. `segments` are without leftovers. If damage makes the whole log unusable, only the part
+/// from the newest sound checkpoint on is examined: the records before it are not needed.
 pub(in crate::log) fn diagnose(
     place: Place<'_>,
     manifest: &Manifest,
@@ -55,7 +55,7 @@ pub(in crate::log) fn diagnose(
     Ok(diagnosis)
 }
 
-/// Finds the end of the log, of which the records up to LSN `covered` are not needed.
+/// Finds the end of the log. The records up to LSN `covered` are not needed.
 fn diagnose_from(
     place: Place<'_>,
     manifest: &Manifest,
@@ -94,8 +94,8 @@ fn diagnose_from(
     Ok(Diagnosis { restarted, begin, found, records })
 }
 
-/// Reads all headers and refuses a log with a segment missing. Headers that cannot be read are `None`: their damage
-/// is judged with all other damage.
+/// Reads all headers and refuses a log with a segment missing. Headers that cannot be read are `None`; `judge` decides
+/// about them as about all other damage.
 fn check_order(
     place: Place<'_>,
     trimmed: Lsn,
@@ -134,7 +134,8 @@ fn check_gaps(
 ) -> Result<(), LogError> {
     for (before, header) in segments.iter().zip(headers.iter().skip(1)) {
         let Some(header) = header else { continue };
-        // A repair may have cut off the beginning of the segment before, which bears a later name then.
+        // A repair may have cut off the beginning of the segment before. Its name then has a later LSN than this header
+        // says.
         if header.previous_first > *before && header.last_before <= durable {
             return Err(LogError::MissingSegment {
                 dir: place.dir.display().to_string(),
@@ -150,8 +151,8 @@ fn check_gaps(
     Ok(())
 }
 
-/// Refuses a log of which the last segment is missing or cannot be read though it was there. If the power failed before
-/// the segment was durable, the marks that name it are cut off with the torn end.
+/// Refuses a log whose last segment existed and now is missing or cannot be read. If the power failed before the
+/// segment was durable, the marks that name it are cut off with the torn end.
 fn check_next(
     place: Place<'_>,
     segments: &[Lsn],

@@ -1,6 +1,6 @@
 //! The log in files of one folder.
 //!
-//! `state.rs` is what it is made of. `writer.rs` appends, `room.rs` secures room ahead, `syncer.rs` owns every sync.
+//! `state.rs` holds its parts. `writer.rs` appends, `room.rs` secures room ahead, `syncer.rs` owns every sync.
 //! `open.rs` finds the end of a log that was left behind and changes nothing, `diagnose.rs`, `tail.rs` and `shape.rs`
 //! decide what a damaged end means, `take_over.rs` then makes the folder ready to be written. `reader.rs` reads.
 //! `place.rs` is the folder with log and checkpoints as the engine knows it.
@@ -44,7 +44,8 @@ struct Shared {
     id: LogId,
     /// The first LSNs of all segments, in order; the last one is being written.
     segments: Mutex<Vec<Lsn>>,
-    /// The first LSN of a segment behind a gap for which a checkpoint stands, and the last LSN before the gap.
+    /// A gap whose records are in a checkpoint: the first LSN of the segment behind the gap, and the last LSN before
+    /// it.
     bridged: Option<(Lsn, Lsn)>,
     /// The last LSN that was handed to the system.
     tail: AtomicU64,

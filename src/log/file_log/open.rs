@@ -1,5 +1,5 @@
-//! Opens the folder: finds the end of the log that is there, or where a new one begins. It changes nothing: what is to
-//! be changed is carried out later (`take_over.rs`), when it is certain that the start will not be refused.
+//! Opens the folder: finds the end of the log, or where a new log begins. It changes nothing. `take_over.rs` makes the
+//! changes later, once nothing can refuse the start any more.
 
 use super::Shared;
 use super::diagnose::{ADVICE, Diagnosis, diagnose, leftovers};
@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 impl FileLog {
-    /// Locks the folder, created if it is missing, for a log that is opened in it.
+    /// Creates the folder if it is missing, and locks it for a log.
     pub fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn FolderLock>, LogError> {
         create_folder(disk, dir)?;
         disk.lock(dir).map_err(|error| match error.kind() {
@@ -29,8 +29,9 @@ impl FileLog {
         })
     }
 
-    /// Opens the log in `dir`, which stays locked until the result is dropped. No epoch is established yet, and nothing
-    /// in an existing folder is changed before: what the report says was cut or removed is cut and removed then.
+    /// Opens the log in `dir`, which stays locked until the result is dropped. It establishes no epoch and changes
+    /// nothing in an existing folder. What the report says was cut or removed is cut and removed when the epoch is
+    /// established.
     ///
     /// Damage that cannot be a torn end is refused, naming file and offset.
     pub fn open(
@@ -53,7 +54,7 @@ impl FileLog {
                 (manifest, segments, found)
             }
             unused => {
-                // A log that was ever taken over lies in a folder whose name was durable before.
+                // If the log was ever taken over, its folder's name is durable already.
                 name_surely(&*disk, dir)?;
                 begin(&*disk, &clock, dir, &entries, unused, &mut plan, &mut report)?
             }
@@ -118,8 +119,8 @@ fn assemble(
     })
 }
 
-/// The first LSN of the first segment, and the last one before it that the log knows: a checkpoint stands for the
-/// records between the two.
+/// The first LSN of the first segment, and the last LSN before it that the log knows. The records between the two are
+/// in a checkpoint.
 fn bridged(
     disk: &dyn Disk,
     dir: &Path,
@@ -141,8 +142,8 @@ fn bridged(
     Ok(header.filter(|header| header.last_before + 1 < header.first).map(|h| (h.first, h.last_before)))
 }
 
-/// Creates the folder and those above it that did not exist. Each has a durable name before the next one is created, so
-/// that a process that is killed leaves at most the last one without.
+/// Creates the folder and its missing parents. Each gets a durable name before the next one is created, so a killed
+/// process leaves at most one folder without a durable name.
 fn create_folder(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
     let missing: Vec<&Path> =
         dir.ancestors().take_while(|path| !path.as_os_str().is_empty() && disk.list(path).is_err()).collect();
@@ -158,12 +159,13 @@ fn create_folder(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Makes the name of a folder durable that is there already: who created it may have been killed before it did so.
+/// Makes the name of an existing folder durable: the process that created it may have been killed before it did so.
 fn name_surely(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
     use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
     let parent = holder_of(dir);
     match disk.fsync_dir(parent) {
-        // Where it cannot be asked for, a start that had created the folder would have been refused for it.
+        // The four errors below mean that the parent cannot be synced. A start that creates the folder is refused for
+        // them.
         Err(error)
             if !matches!(
                 error.kind(),
@@ -176,7 +178,7 @@ fn name_surely(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
     }
 }
 
-/// The folder in which the name of a folder stands; the root has none.
+/// The parent of a folder; for the root, the root itself.
 fn holder_of(dir: &Path) -> &Path {
     match dir.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
@@ -189,7 +191,7 @@ pub(in crate::log) fn segments_in(entries: &[FolderEntry]) -> Vec<Lsn> {
     entries.iter().filter(|entry| !entry.is_dir).filter_map(|entry| segment_first(&entry.name)).collect()
 }
 
-/// What an interrupted writer left under a temporary name.
+/// Files that an interrupted writer left under temporary names.
 fn temporary(entries: &[FolderEntry]) -> impl Iterator<Item = String> + '_ {
     let ours = |name: &str| {
         name.starts_with("segment-") || name.starts_with("MANIFEST") || checkpoint::is_temporary(name)
@@ -198,9 +200,9 @@ fn temporary(entries: &[FolderEntry]) -> impl Iterator<Item = String> + '_ {
     names.filter(move |name| name.strip_suffix(".tmp").is_some() && ours(name)).cloned()
 }
 
-/// Where a new log begins. Records without a manifest are refused, for nobody knows whose they are; and so are records
-/// with the manifest of a log that was never finished, which has none. Checkpoints alone are a backup: the log goes on
-/// behind what they show.
+/// Where a new log begins. Records without a manifest are refused, because nothing says which log they belong to.
+/// Records beside the manifest of an unfinished creation are refused too, because such a log has no records.
+/// Checkpoints alone are a backup: the new log begins behind the last LSN that they show.
 fn begin(
     disk: &dyn Disk,
     clock: &Clock,
@@ -241,7 +243,7 @@ fn begin(
     let mut header = SegmentHeader::beginning(id, 1, clock.now_ms());
     if !checkpoints.is_empty() {
         let base = begin_from(disk, dir, id, &checkpoints)?;
-        // No LSN that any of them shows is given twice.
+        // An LSN that any checkpoint shows is not given again.
         let last = checkpoint::last_lsn(disk, dir, id)?.unwrap_or(0).max(base.last_lsn);
         header = SegmentHeader::beginning(id, last + 1, clock.now_ms());
         header.last_before = base.start_lsn;
@@ -261,7 +263,7 @@ fn new_id(dir: &Path) -> Result<LogId, LogError> {
     Ok(LogId(id))
 }
 
-/// The newest sound one of checkpoints that lie in a folder alone; all must be of one log.
+/// The newest sound checkpoint in a folder that holds checkpoints alone. All must be of one log.
 pub(in crate::log) fn begin_from(
     disk: &dyn Disk,
     dir: &Path,
@@ -286,8 +288,8 @@ fn no_sound_checkpoint(dir: &Path) -> LogError {
     }
 }
 
-/// Finds the end of the log, and what must be done before it is written on: a torn end is cut off, and everything
-/// before it made durable.
+/// Finds the end of the log, and plans what must be done before the log is written again: cut off a torn end and make
+/// everything before it durable.
 fn recover(
     place: Place<'_>,
     manifest: &Manifest,
@@ -297,7 +299,7 @@ fn recover(
 ) -> Result<(Vec<Lsn>, Found), LogError> {
     let old = leftovers(&segments, manifest.trimmed);
     for first in segments.drain(..old) {
-        // What a trim left may be damaged, but another log's it cannot be.
+        // A trim's leftover may be damaged, but it cannot belong to another log.
         match place.open(first) {
             Err(error @ (LogError::Foreign { .. } | LogError::UnknownVersion { .. })) => return Err(error),
             _ => plan.remove.push(segment_name(first)),
@@ -305,7 +307,7 @@ fn recover(
     }
     let Diagnosis { restarted, begin, mut found, records } = diagnose(place, manifest, &segments)?;
     report.restarted = restarted;
-    // Another end than the one that was noted is that of another process: the manifest is an older one.
+    // If the log ends elsewhere than the manifest says, a later process wrote to it after this manifest.
     report.closed_in_order = manifest.closed == Some(found.tail) && found.damage.is_none();
     if let Some(damage) = found.damage.take() {
         report.cut = Some(cut_off(place, &mut segments, &mut found, &damage, records, plan)?);
@@ -321,13 +323,13 @@ fn recover(
     Ok((segments, found))
 }
 
-/// The marks that say of the last segment that it is durable, and their place. The former writer may have been killed
-/// before it wrote them, or before they were durable.
+/// The marks that say that the last segment is durable, and their offset. The former writer may have been killed before
+/// it wrote them, or before they were durable.
 fn last_marks(place: Place<'_>, segments: &[Lsn]) -> Result<Option<(Lsn, u64, Marks)>, LogError> {
     let [.., before, last] = segments else { return Ok(None) };
     let header = match place.open(*last) {
         Ok(scan) => scan.header,
-        // Only a header that is written anew or that a checkpoint makes unnecessary may be damaged here.
+        // Only a header that will be written anew, or that a checkpoint makes unnecessary, can be damaged here.
         Err(LogError::Corrupt { .. }) => return Ok(None),
         Err(other) => return Err(other),
     };
@@ -345,7 +347,7 @@ fn last_marks(place: Place<'_>, segments: &[Lsn]) -> Result<Option<(Lsn, u64, Ma
     bytes.truncate(got);
     let marks = Marks { key: header.id.key(), next: *last, chain: header.chain };
     let behind = Behind::of(&bytes, &marks);
-    // What is neither marks nor their torn rest is damage, which is left as it is.
+    // Bytes that are neither marks nor torn marks are damage and stay as they are.
     Ok((behind.torn_marks || behind.clean).then_some((*before, end, marks)))
 }
 
@@ -359,7 +361,7 @@ fn cut_off(
     plan: &mut TakeOver,
 ) -> Result<Cut, LogError> {
     let mut bytes = 0;
-    // A first segment whose header is damaged has no place to cut at: it is written anew.
+    // If the first segment's header is damaged, nothing in it can be kept: it is written anew instead of cut.
     let rewrite = damage.segment == found.segment && damage.offset < SEGMENT_HEADER as u64;
     let keep = if rewrite { found.segment } else { found.segment + 1 };
     let lsn = found.tail + 1;

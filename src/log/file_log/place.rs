@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub struct FolderPlace {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
-    /// Held from the claim until the log is opened, which holds it then.
+    /// The lock, from the claim until the log is opened. Then the log holds it.
     claimed: Mutex<Option<Box<dyn FolderLock>>>,
 }
 
@@ -37,8 +37,8 @@ impl LogPlace for FolderPlace {
         Ok((Arc::new(store), report))
     }
 
-    /// A folder holds the checkpoints of one log. Those of another one are found out when they are opened. The folder's
-    /// lock keeps other writers out.
+    /// A folder holds the checkpoints of one log. A checkpoint of another log is noticed when it is opened. The
+    /// folder's lock keeps other writers out.
     fn checkpoints(&self, _: LogId, _: u64) -> Arc<dyn CheckpointStore> {
         Arc::new(CheckpointFolder::beside_log(Arc::clone(&self.disk), &self.dir))
     }

@@ -24,17 +24,17 @@ impl FileReader {
         Ok(Self { shared, next: from, scan: None })
     }
 
-    /// The scan to read on from; the segment that holds the next LSN is opened when there is none.
+    /// The scan to read on from. If there is none, it opens the segment that holds the next LSN.
     fn scan(&mut self) -> Result<&mut SegmentScan, LogError> {
         let scan = if let Some(scan) = self.scan.take() {
             scan
         } else {
             let (shared, first) = (&self.shared, self.shared.segment_of(self.next));
             let bytes = shared.options.piece_bytes;
-            // What is before the next LSN is not needed, and may be damaged.
+            // Records before the next LSN are not needed, so they may be damaged.
             SegmentScan::open_from(&*shared.disk, &shared.dir, first, bytes, shared.id, self.next)?
         };
-        // Before the first segment there may be a gap for which a checkpoint stands.
+        // The records before the first segment may exist only in a checkpoint.
         self.next = self.next.max(scan.header.first);
         Ok(self.scan.insert(scan))
     }
@@ -88,7 +88,8 @@ impl LogReader for FileReader {
                 Filled::End => self.advance()?,
                 Filled::Bad(what) => {
                     let (file, offset) = (scan.path.display().to_string(), scan.offset);
-                    // Behind a segment's last record anything may stand: if the next segment goes on, none is missing.
+                    // Bytes behind a segment's last record are harmless if the next segment continues it: then no
+                    // record is missing.
                     self.advance().map_err(|error| match error {
                         LogError::Corrupt { .. } => LogError::Corrupt { file, offset, what },
                         other => other,

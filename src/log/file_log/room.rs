@@ -1,8 +1,7 @@
 //! Room for records, secured before it is needed, and the file of the next segment.
 //!
-//! Who has reserved room may append until then: what is in flight has its room in the segment that is being written
-//! and, where that one ends soon, in the prepared one. Where it cannot be secured the log says so at once
-//! ([`FileLog::is_short`]).
+//! Records in flight (reserved and not yet written) have their room in the segment that is being written and, if that
+//! one ends soon, in the prepared one. If that room cannot be secured, [`FileLog::is_short`] says so at once.
 
 use super::state::{Active, FileLog, NextFile};
 use crate::env::Preallocate;
@@ -16,9 +15,9 @@ use std::sync::atomic::Ordering;
 const ZERO_STEP: u64 = 256 << 10;
 /// Zeros that are synced at once, while a record's sync may be waiting.
 const ZERO_SYNC: u64 = 1 << 20;
-/// Bytes of records that may be in flight between [`crate::log::Log::reserve`] and the write: what is pending, and of
-/// each worker one record that did not reserve its room exactly. Larger ones and more of them wait for room if the disk
-/// fills up at that moment.
+/// Bytes of records that may be in flight between [`crate::log::Log::reserve`] and the write: the pending ones, and one
+/// record of each worker that did not reserve its room exactly. If more is in flight when the disk fills up, the rest
+/// waits for room.
 const IN_FLIGHT_BYTES: u64 = 2 << 20;
 /// Names that are tried for a new file. Only files that a former process left can have one of them.
 const NAMES: usize = 1_000;
@@ -41,7 +40,7 @@ impl FileLog {
         Ok(())
     }
 
-    /// Secures the room of what is in flight behind the offset `end`, and notes whether it could be.
+    /// Secures room for the records in flight behind the offset `end`, and notes whether that succeeded.
     pub(super) fn secure_in_flight(&self, active: &mut Active, end: u64) {
         let options = &self.shared.options;
         let needed = end + self.in_flight();
@@ -54,7 +53,8 @@ impl FileLog {
         };
         let mut done = Ok(());
         if needed.min(options.segment_bytes) > active.allocated {
-            // A step more, so that not every write secures a little. If there is not so much, what is needed is enough.
+            // Secures one step more than needed, so that not every write has to secure room. If the disk has less, only
+            // what is needed is secured.
             done = self.secure(active, (needed + step).min(options.segment_bytes).max(end));
             if done.is_err() {
                 done = self.secure(active, needed.min(options.segment_bytes).max(end));
@@ -77,7 +77,7 @@ impl FileLog {
         }
     }
 
-    /// Secures room further ahead while nobody waits. Failing to do so is no failure of the log.
+    /// Secures room further ahead while no writer waits. If that fails, the log has not failed.
     pub(super) fn secure_ahead(&self) -> Result<(), LogError> {
         let options = &self.shared.options;
         let mut unsynced = 0;
@@ -121,7 +121,8 @@ impl FileLog {
     /// Makes a file for the next segment with room for what is in flight, if there is none.
     fn prepare(&self, whole: bool) -> io::Result<()> {
         let options = &self.shared.options;
-        // Whoever comes second leaves it to the first, who holds no lock that a writer needs.
+        // Only one thread prepares a file; others return at once. The preparing thread holds no lock that a writer
+        // needs.
         let Some(_preparing) = self.preparing.try_lock() else { return Ok(()) };
         if options.secure_bytes == 0 || self.prepared.lock().is_some() {
             return Ok(());
@@ -130,7 +131,7 @@ impl FileLog {
         let bytes = if whole { options.secure_bytes } else { 0 };
         let bytes = (bytes.max(self.in_flight()) + SEGMENT_HEADER as u64).min(options.segment_bytes);
         let done = next.file.preallocate(0, bytes, self.how());
-        // A name that is not used, and its sync, are nobody else's. Without the sync the first one of the segment takes
+        // No other thread uses the file yet, so it can be synced here. Without this sync the segment's first sync takes
         // longer.
         let done = done.and_then(|()| if whole { next.file.fsync() } else { Ok(()) });
         if let Err(error) = done {
@@ -149,7 +150,7 @@ impl FileLog {
         prepared.map_or_else(|| self.create_next(), Ok)
     }
 
-    /// Creates a file under a name that nobody had, so that no other step can take or remove it.
+    /// Creates a file under a name that never existed, so that no other step can take or remove it.
     fn create_next(&self) -> io::Result<NextFile> {
         let mut taken = io::ErrorKind::AlreadyExists.into();
         for _ in 0..NAMES {

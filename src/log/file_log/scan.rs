@@ -55,8 +55,8 @@ impl SegmentScan {
         Ok(Self { file, path, header, offset, cursor, piece_bytes })
     }
 
-    /// Opens a segment of the log `id`. Where its header is damaged it is opened all the same if a record up to LSN
-    /// `from` can be found in it: then the records before `from` are not needed.
+    /// Opens a segment of the log `id`. If its header is damaged, it is still opened when it holds a valid record with
+    /// an LSN up to `from`, because the records before `from` are not needed.
     pub(super) fn open_from(
         disk: &dyn Disk,
         dir: &Path,
@@ -80,8 +80,8 @@ impl SegmentScan {
         }
     }
 
-    /// Moves on behind damage, at least `skip` bytes ahead: behind a record of which only the payload is damaged, or
-    /// else to the next record up to LSN `upto` that is valid by itself. False: there is none, and nothing has moved.
+    /// Moves past damage, at least `skip` bytes ahead: behind the record if only its payload is damaged, otherwise to
+    /// the next record up to LSN `upto` that is valid by itself. Returns false, and does not move, if there is none.
     pub(in crate::log) fn resume(&mut self, skip: usize, upto: Lsn) -> Result<bool, LogError> {
         let bytes = self.rest()?;
         let key = self.cursor.key;
@@ -94,7 +94,7 @@ impl SegmentScan {
                 return Ok(true);
             }
         }
-        // LSNs beyond what the bytes can hold are chance.
+        // The bytes cannot hold records with greater LSNs, so such a match is chance.
         let end = (self.cursor.next + 2 + (bytes.len() / FRAME_HEADER) as u64).min(upto.saturating_add(1));
         let Some((at, frame)) = find_alone(&bytes, skip, key, &(self.cursor.next..end)) else {
             return Ok(false);
@@ -105,7 +105,7 @@ impl SegmentScan {
         Ok(true)
     }
 
-    /// Fails when the segment is another log's.
+    /// Fails when the segment belongs to another log.
     pub(super) fn check_log(&self, id: LogId) -> Result<(), LogError> {
         if self.header.id == id {
             return Ok(());
@@ -173,7 +173,7 @@ impl SegmentScan {
         (at, stop)
     }
 
-    /// What stands behind the last record, where the scan has ended.
+    /// Reads what follows the last record. The scan must have ended there.
     pub(super) fn behind(&self) -> Result<Behind, LogError> {
         Ok(Behind::read(&self.rest()?, &self.cursor))
     }

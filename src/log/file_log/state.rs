@@ -1,4 +1,4 @@
-//! What a log in files is made of. `writer.rs` and `room.rs` say what it does with it.
+//! The parts of a log in files. `writer.rs` and `room.rs` hold what it does.
 //!
 //! Locks, in the order in which they may be taken: `active`, `preparing`, then one of the short ones (`prepared`,
 //! `Shared::segments`). The syncer's locks come after all but these short ones. `manifest` is never held together with
@@ -35,7 +35,7 @@ pub struct FileLog {
     pub(super) short: AtomicBool,
     /// Why it could not be.
     pub(super) shortage: Mutex<Option<LogError>>,
-    /// What must be done before the log may be written; `None` when it was done.
+    /// What must be done before the log may be written; `None` once it is done.
     pub(super) pending: Mutex<Option<TakeOver>>,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Active {
     pub(super) allocated: u64,
     pub(super) tail: Lsn,
     pub(super) chain: u32,
-    /// The next segment, if an attempt to begin it was interrupted by an error that passes.
+    /// The next segment's file, if an error that may pass interrupted the attempt to begin it.
     pub(super) next: Option<NextFile>,
 }
 

@@ -1,8 +1,8 @@
 //! The one owner of every sync of a segment and of the folder.
 //!
-//! The system tells a failed write-back once, to whoever syncs next, and counts the bytes as written from then on. So
-//! no segment is synced elsewhere once the log was taken over, and neither is the folder, in which the checkpoints lie
-//! too; syncs follow one another, and the first error is kept: nobody is told after it that anything is durable.
+//! The system reports a failed write-back once, to the next sync, and counts the bytes as written from then on. So once
+//! the log is taken over, only the syncer syncs segments and the folder, in which the checkpoints lie too. Syncs follow
+//! one another, and the first error is kept: no sync succeeds after it.
 //!
 //! Locks, in the order in which they may be taken: `syncing`, `unsynced`.
 
@@ -31,7 +31,7 @@ pub(super) struct Syncer {
 /// What a sync has to cover.
 #[derive(Debug)]
 struct Unsynced {
-    /// Segments that were left behind since the last sync, the oldest first.
+    /// Segments that were sealed since the last sync, the oldest first.
     sealed: Vec<Sealed>,
     current: Arc<dyn DiskFile>,
     /// True when a segment got its name since the last sync.
@@ -69,7 +69,7 @@ impl Syncer {
         self.unsynced.lock().current = current;
     }
 
-    /// The writer goes on in `next`, which has got its name.
+    /// Seals the current segment at offset `end`. The writer goes on in `next`, which has its name.
     pub(super) fn seal(&self, end: u64, marks: Marks, next: Arc<dyn DiskFile>) {
         let mut unsynced = self.unsynced.lock();
         let file = std::mem::replace(&mut unsynced.current, next);
@@ -129,9 +129,8 @@ impl Syncer {
         done
     }
 
-    /// The newest sealed segment comes last: when its records are durable all is. Its second mark goes with them in one
-    /// sync; those of the segments before it, which say that a sealed segment is durable, follow when it is, and become
-    /// durable some time later.
+    /// The newest sealed segment is synced last, together with its second mark. After that all records are durable. The
+    /// second marks of the earlier sealed segments are written then, and become durable some time later.
     fn make_durable(
         &self,
         sealed: &[Sealed],
@@ -153,7 +152,8 @@ impl Syncer {
         self.mark(newest)?;
         newest.file.fdatasync().map_err(|error| self.fail_sync(&error))?;
         for sealed in earlier {
-            // All records are durable already; a mark that finds no room only notices less.
+            // All records are durable already. Without this mark a start may not notice that the next segment is
+            // missing.
             self.mark(sealed).or_else(|error| if error.is_final() { Err(error) } else { Ok(()) })?;
         }
         Ok(())
@@ -174,7 +174,7 @@ impl Syncer {
     }
 
     fn linked(&self, file: &dyn DiskFile) -> Result<(), LogError> {
-        // A file that cannot be asked is no reason to fail: its sync tells what is wrong with it.
+        // If the question itself fails, this does not fail: the file's sync reports what is wrong.
         if file.is_linked().unwrap_or(true) {
             return Ok(());
         }

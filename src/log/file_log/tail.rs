@@ -1,16 +1,16 @@
 //! Where a log that was left behind ends, and what damage there means.
 //!
-//! A writer that dies, or a machine that loses power, may leave a torn record at the end. Those bytes may be cut
-//! if nobody can have been told that they were durable. That is decided so:
+//! A writer that dies, or a machine that loses power, may leave a torn record at the end. Those bytes may be cut if no
+//! client can have been told that they were durable. These rules decide it:
 //!
-//! - Every record says which LSN was durable when it was appended, every segment header too; an orderly close, a trim
-//!   and every checkpoint are further witnesses. Damage at or before any witnessed LSN is never cut.
-//! - A killed process loses nothing that it wrote, so as long as the system and the mount are those that the writer
-//!   ran under, a valid record behind the damage proves that the bytes were once whole: never cut.
-//! - After a power cut the unsynced sectors reached the disk in any order, so that valid records may follow a torn
-//!   one. If no witness speaks against it, the log is cut at the first bad record. Two more witnesses are the shape of
-//!   the damage (`shape.rs`): what never reached the disk reads as zeros; and time: the system writes back what is
-//!   older than half a minute, whether it was synced or not.
+//! - Witnesses say which LSN was durable: every record, of the time when it was appended; every segment header; an
+//!   orderly close; a trim; every checkpoint. Damage at or before any witnessed LSN is never cut.
+//! - A killed process loses nothing that it wrote. So while the system and the mount are still the writer's, a valid
+//!   record behind the damage proves that the bytes were once whole: they are never cut.
+//! - After a power cut the unsynced sectors reached the disk in any order, so that valid records may follow a torn one.
+//!   If no witness speaks against it, the log is cut at the first bad record. Two more things count as witnesses. The
+//!   shape of the damage (`shape.rs`): bytes that never reached the disk read as zeros. And time: the system writes
+//!   back bytes older than half a minute, synced or not.
 //!
 //! A checkpoint makes records before its start unnecessary; damage among these is passed over.
 
@@ -23,9 +23,9 @@ use crate::log::segment::{SEGMENT_HEADER, segment_name};
 use crate::log::{LogError, LogId, LogOptions, Lsn, Piece};
 use std::path::Path;
 
-/// Disks write this many bytes, from a multiple of it on, wholly or not at all.
+/// A disk writes each aligned block of this many bytes wholly or not at all.
 const SECTOR: usize = 512;
-/// The longest step between two records that counts as time passed: a clock that was set ahead is not more.
+/// The most that the time between two records counts for, so that setting the clock ahead counts for little.
 const STEP_MS: u64 = 1000;
 
 /// Where the valid records end.
@@ -62,7 +62,7 @@ pub(in crate::log) struct Damage {
     pub(in crate::log) segment: usize,
     pub(in crate::log) offset: u64,
     pub(in crate::log) what: String,
-    /// A segment of an unknown version or another log: nobody may cut that.
+    /// The segment is of an unknown version or of another log, so it must not be cut.
     pub(in crate::log) refuse: Option<LogError>,
 }
 
@@ -72,13 +72,13 @@ pub(super) struct Followers {
     pub(super) count: u64,
     /// File and offset of the first one.
     pub(super) first: Option<(String, u64)>,
-    /// The last LSN that one of them witnesses to have been durable.
+    /// The greatest LSN that one of them says was durable.
     pub(super) durable: Lsn,
     /// Milliseconds from the first one to the last one.
     pub(super) span_ms: u64,
 }
 
-/// The folder as the functions here need it.
+/// What the functions here need of the folder.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::log) struct Place<'a> {
     pub(in crate::log) disk: &'a dyn Disk,
@@ -94,12 +94,12 @@ impl Place<'_> {
         Ok(scan)
     }
 
-    /// As [`Place::open`], but a damaged header does no harm if the records before `from` are all that is lost with it.
+    /// As [`Place::open`], but also opens a segment with a damaged header if only records before `from` are lost by it.
     fn open_from(&self, first: Lsn, from: Lsn) -> Result<SegmentScan, LogError> {
         SegmentScan::open_from(self.disk, self.dir, first, self.options.piece_bytes, self.id, from)
     }
 
-    /// A segment whose header is damaged, from its first record on that can be read.
+    /// Opens a segment whose header is damaged, at its first record that can be read.
     pub(in crate::log) fn open_headless(&self, first: Lsn) -> Result<Option<SegmentScan>, LogError> {
         match self.open_from(first, Lsn::MAX) {
             Ok(scan) => Ok(Some(scan)),
@@ -108,7 +108,7 @@ impl Place<'_> {
         }
     }
 
-    /// Whether a segment can be read and goes on after a record.
+    /// Whether a segment's header can be read and continues the record with this LSN and chain.
     pub(in crate::log) fn continues(&self, first: Lsn, tail: Lsn, chain: u32) -> bool {
         self.open(first).is_ok_and(|scan| continues(tail, chain, &scan))
     }
@@ -148,8 +148,9 @@ pub(super) fn find(
         }
         let Ended { what: stopped, next, torn_marks } = scan_to_end(&mut scan, needed)?;
         let (tail, chain) = (scan.cursor.next - 1, scan.cursor.chain);
-        // Behind a segment's last record anything may stand: if the next segment goes on, none is missing. With torn
-        // marks it need not be readable to have been begun; then its own damage is judged.
+        // Bytes behind a segment's last record are harmless if the next segment continues it: then no record is
+        // missing. Torn marks show that the next segment was begun, even if it cannot be read; its own damage is judged
+        // later.
         let goes_on =
             |first: &Lsn| place.continues(*first, tail, chain) || (torn_marks && *first == tail + 1);
         let stopped = stopped.filter(|_| !segments.get(index + 1).is_some_and(goes_on));
@@ -181,7 +182,7 @@ fn unreadable(found: Option<Found>, index: usize, first: Lsn, error: LogError) -
         }
         other => return Err(other),
     };
-    // Without anything before it the first segment's own name says where the log must go on.
+    // Nothing comes before the first segment, so its name says where the log must continue.
     let nothing =
         Found { segment: index, offset: 0, tail: first - 1, chain: 0, settled: 0, damage: None, next: None };
     let mut found = found.unwrap_or(nothing);
@@ -225,17 +226,17 @@ pub(super) fn followers(
     for (index, first) in segments.iter().enumerate().skip(damage.segment) {
         let path = place.dir.join(segment_name(*first));
         let bytes = place.disk.read(&path).map_err(|error| LogError::io("read", &path, &error))?;
-        // The damaged record itself is not asked again.
+        // The search begins behind the damaged record's first byte.
         let mut at = if index == damage.segment { damage.offset as usize + 1 } else { SEGMENT_HEADER };
-        // LSNs beyond what the bytes can hold are chance.
+        // The bytes cannot hold records with greater LSNs, so such a match is chance.
         let end = tail.max(*first) + 2 + (bytes.len() / FRAME_HEADER) as u64;
         while let Some((offset, frame)) = find_alone(&bytes, at, place.id.key(), &(tail + 1..end)) {
             at = offset + FRAME_HEADER + frame.len as usize;
             all.count += 1;
             all.span_ms += frame.ms.saturating_sub(last_ms.unwrap_or(frame.ms)).min(STEP_MS);
             last_ms = Some(frame.ms);
-            // Of a header that lies across sectors a power cut may have kept one part only. Where the payload is empty
-            // or zeros its checksum does not tell, so such a header is no witness.
+            // A power cut may keep only one part of a header that lies across two sectors. The payload's checksum does
+            // not reveal that if the payload is empty or zeros, so such a header is no witness.
             if offset / SECTOR == (offset + FRAME_HEADER - 1) / SECTOR {
                 all.durable = all.durable.max(frame.durable_before());
             }
@@ -254,7 +255,7 @@ pub(super) fn may_be_torn(
     found: &Found,
     damage: &Damage,
 ) -> Result<bool, LogError> {
-    // Behind whole marks no record was to stand: the next segment, or its name, never reached the disk.
+    // No record follows whole marks in a segment, so the next segment, or its name, never reached the disk.
     if damage.segment == found.segment && found.next.is_some() {
         return Ok(true);
     }

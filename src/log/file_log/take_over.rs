@@ -8,12 +8,12 @@ use crate::log::{LogError, Lsn};
 use std::io;
 use std::path::Path;
 
-/// What is to be done. Every step may be repeated: one that fails, on a full disk say, is tried again with all before
-/// it. A sync that fails is not: what it should have made durable may be gone, and only a start that looks at the
-/// folder anew knows what is there.
+/// What is to be done. Every step may be repeated: after a step fails, for example on a full disk, all steps are tried
+/// again from the first one. A failed sync is not tried again: the bytes that it should have made durable may be lost,
+/// and only a new start can find out.
 #[derive(Debug, Default)]
 pub(super) struct TakeOver {
-    /// Files that something interrupted left behind.
+    /// Files that an interrupted step left behind.
     pub(super) remove: Vec<String>,
     /// A new log's manifest and first segment.
     pub(super) begin: Option<(Manifest, SegmentHeader)>,
@@ -25,7 +25,8 @@ pub(super) struct TakeOver {
     pub(super) rewrite: Option<SegmentHeader>,
     /// Segments whose bytes in this range may not be durable.
     pub(super) durable: Vec<(Lsn, u64, u64)>,
-    /// The marks of the last segment but one, and their offset. They hold once all before is durable.
+    /// The marks of the last segment but one, and their offset. They are written last, once everything else here is
+    /// durable.
     pub(super) marks: Option<(Lsn, u64, Marks)>,
 }
 
@@ -39,8 +40,8 @@ impl TakeOver {
             fsync_dir(disk, dir)?;
             write_empty(disk, dir, header)?;
         }
-        // Later segments go first, the last one of them first, so that an interrupted cut leaves a log with a torn end
-        // again.
+        // Later segments are removed first, from the last one on, so that an interrupted cut leaves a log with a torn
+        // end again.
         for first in &self.cut {
             remove(disk, &dir.join(segment_name(*first)))?;
             fsync_dir(disk, dir)?;
@@ -92,9 +93,8 @@ fn write_empty(disk: &dyn Disk, dir: &Path, header: &SegmentHeader) -> Result<()
     fsync_dir(disk, dir)
 }
 
-/// Makes a segment durable whose bytes `from..to` may not be. They are written again before they are synced: if a sync
-/// of the former process failed, the system may have kept the bytes in memory and taken them for written, and would
-/// skip them now.
+/// Makes a segment's bytes `from..to` durable. They are written again before they are synced: if a sync of the former
+/// process failed, the system may have kept the bytes in memory and taken them for written, and would skip them now.
 fn make_durable(disk: &dyn Disk, dir: &Path, first: Lsn, from: u64, to: u64) -> Result<(), LogError> {
     const STEP: u64 = 1 << 20;
     let path = dir.join(segment_name(first));
@@ -124,7 +124,7 @@ fn mark(disk: &dyn Disk, dir: &Path, first: Lsn, offset: u64, marks: &Marks) -> 
     fsync(&*file, &path)
 }
 
-/// Stands for the file of the segment that is written, as long as the log was not taken over.
+/// Stands for the file of the active segment until the log is taken over. Every call fails.
 #[derive(Debug)]
 pub(super) struct NotYet;
 

@@ -23,7 +23,7 @@ const SEALED_OPEN: usize = 16;
 const EIO: i32 = 5;
 /// The file system was made read-only, as it is after an error.
 const EROFS: i32 = 30;
-/// Above it whoever writes syncs them, because the upkeep does not keep up.
+/// Above this number the writing thread syncs them, because the upkeep does not keep up.
 const SEALED_OPEN_MOST: usize = 64;
 
 impl FileLog {
@@ -82,12 +82,12 @@ impl FileLog {
         };
         let marks = Marks { key: self.shared.id.key(), next: active.tail + 1, chain: active.chain };
         let begun = self.begin(active, &mut next, durable, epoch).and_then(|()| {
-            // Both marks get their place now, so that the second one needs no room.
+            // This writes zeros in the second mark's place, so that the second mark needs no room later.
             let done = active.file.write_at(&marks.encode(Next::Begun), active.position);
             done.map_err(|error| LogError::refused("write of a mark in", &self.shared.dir, &error))
         });
         if let Err(error) = begun {
-            // A file whose name is gone is of no use.
+            // A file without a name is not used again.
             active.next = Some(next).filter(|next| next.file.is_linked().unwrap_or(true));
             return Err(error);
         }
@@ -126,8 +126,8 @@ impl FileLog {
         Ok(())
     }
 
-    /// The error for a next segment that could not be created. It is not final as long as the active segment is sound:
-    /// no record was lost by it. A folder may come back, a permission too.
+    /// The error for a next segment that could not be created. It is not final while the active segment is sound: no
+    /// record was lost, and a missing folder or permission may come back.
     fn not_begun(&self, active: &Active, what: &str, error: &io::Error) -> LogError {
         let broken = matches!(error.raw_os_error(), Some(EIO | EROFS));
         let lost = !active.file.is_linked().unwrap_or(true);
@@ -135,7 +135,7 @@ impl FileLog {
         if broken || lost { error.into_final() } else { error.into_passing() }
     }
 
-    /// Puts a manifest in place durably. The folder is the syncer's.
+    /// Puts a manifest in place durably. The syncer syncs the folder.
     fn store_manifest(&self, next: Manifest, manifest: &mut Manifest) -> Result<(), LogError> {
         next.put(&*self.shared.disk, &self.shared.dir)?;
         self.syncer.sync_folder()?;

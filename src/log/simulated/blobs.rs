@@ -46,7 +46,7 @@ impl CheckpointStore for SimBlobs {
         names.iter().try_for_each(|name| state.blobs.remove(*name).map(drop).ok_or_else(|| absent(name)))
     }
 
-    /// What was not finished lies with its writer, and nothing of it is left here.
+    /// Unfinished blobs are kept by their writers, so the service holds nothing to remove.
     fn remove_unfinished(&self) -> Result<(), LogError> {
         self.shared.state.lock().kept.check(self.epoch)
     }

@@ -2,12 +2,12 @@
 //! late and twice, is out of reach, lets another writer take over, or takes the leadership away.
 //!
 //! A [`SimService`] outlives the processes that write to it. Each process has a [`SimWriter`] of its own, which is the
-//! store of its [`super::Log`]. Requests and answers of one writer travel in order, each with a delay of its own; what
-//! is late comes out of order. The service runs in real time on a thread of its own ([`SimService::new`]), or a test
+//! store of its [`super::Log`]. Requests and answers of one writer travel in order, each with its own delay; only late
+//! ones arrive out of order. The service runs in real time on a thread of its own ([`SimService::new`]), or a test
 //! delivers each message itself ([`SimService::stepped`]), with the same rules.
 //!
-//! `service.rs` is what the service keeps and decides, `network.rs` the messages under way, `options.rs` what happens
-//! to them by chance, `shared.rs` what holds both together. `writer.rs` is a process's side, `blobs.rs` holds the
+//! `service.rs` holds the service's log and its decisions, `network.rs` the messages under way, `options.rs` the
+//! chances of faults, `shared.rs` the state shared by all. `writer.rs` is a process's side, `blobs.rs` holds the
 //! checkpoints.
 
 mod blobs;
@@ -41,14 +41,14 @@ pub use writer::SimWriter;
 #[derive(Clone, Debug)]
 pub struct SimService(Arc<Shared>);
 
-/// The place of a service's log and checkpoints: whoever opens it is another process.
+/// The place of a service's log and checkpoints. Each time it is opened counts as a new process.
 #[derive(Clone, Debug)]
 pub struct SimPlace {
     service: SimService,
 }
 
 impl SimPlace {
-    /// The place of what a service keeps.
+    /// The place of a service's log and checkpoints.
     pub fn new(service: &SimService) -> Self {
         Self { service: service.clone() }
     }
@@ -139,12 +139,12 @@ impl SimService {
         self.0.state.lock().network.submissions()
     }
 
-    /// Has something happen to the `nth` batch that is submitted from now on; 1 is the next one.
+    /// Applies a fault to the `nth` batch that is submitted from now on; 1 is the next one.
     pub fn fail(&self, nth: u64, fault: SimFault) {
         self.0.state.lock().network.script(nth, fault);
     }
 
-    /// Runs `hook` on the calling thread just before the next call of a kind, so that a test decides what happens
+    /// Runs `hook` just before the next call of a kind, on the thread that makes the call, so that a test can act
     /// between two steps of another process.
     pub fn before(&self, call: SimCall, hook: impl FnOnce() + Send + 'static) {
         self.0.state.lock().hooks.push(Hook { call, run: Box::new(hook) });
@@ -167,9 +167,9 @@ impl SimService {
         }
     }
 
-    /// Kills the process that writes when event number `n` is about to happen, counted from the service's beginning:
-    /// nothing of its connection arrives any more, in either direction. It is told that it lost the leadership, so that
-    /// its threads come to an end.
+    /// Kills the process that writes when event number `n` is about to happen, counted from the service's beginning: no
+    /// message of its connection arrives any more, in either direction. The process is told that it lost the
+    /// leadership, so that its threads end.
     pub fn kill_at(&self, n: u64) {
         self.0.state.lock().network.kill_at = Some(n);
     }

@@ -46,7 +46,7 @@ enum Message {
 #[derive(Debug)]
 struct UnderWay {
     due: u64,
-    /// Decides between two that are due at the same time.
+    /// Orders two messages that are due at the same time.
     number: u64,
     link: LinkId,
     message: Message,
@@ -81,7 +81,7 @@ pub(super) struct Network {
     numbers: u64,
     events: u64,
     submissions: u64,
-    /// What happens to which submission.
+    /// The faults of numbered submissions.
     script: BTreeMap<u64, SimFault>,
     pub(super) down: bool,
     pub(super) kill_at: Option<u64>,
@@ -224,7 +224,7 @@ impl Network {
         self.put(due, link, Message::Answer(news));
     }
 
-    /// Lets the next message arrive; returns who is to be told what.
+    /// Lets the next message arrive; returns the news for a watcher, if any.
     pub(super) fn deliver(&mut self, now: u64, kept: &mut Kept) -> Option<Told> {
         self.events += 1;
         if self.kill_at == Some(self.events) {

@@ -3,7 +3,7 @@
 /// How slow and how bad the service is. The chances are in a thousand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SimOptions {
-    /// Decides over all that happens by chance.
+    /// The seed of all chances.
     pub seed: u64,
     /// The shortest and the longest time that a request is under way, in microseconds.
     pub request_micros: (u64, u64),

@@ -8,7 +8,7 @@ use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A call of a process to its store before which a test can have something happen.
+/// A call of a process to its store before which a test can run a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SimCall {
     /// Beginning to read the log.
@@ -17,7 +17,7 @@ pub enum SimCall {
     TakeOver,
 }
 
-/// What is to happen before a call.
+/// A hook that runs before a call.
 pub(super) struct Hook {
     pub(super) call: SimCall,
     pub(super) run: Box<dyn FnOnce() + Send>,
@@ -47,13 +47,13 @@ pub(super) struct State {
 }
 
 impl Shared {
-    /// Runs what is to happen before a call.
+    /// Runs the hooks for a call.
     pub(super) fn about_to(&self, call: SimCall) {
         let hooks: Vec<Hook> = self.state.lock().hooks.extract_if(.., |hook| hook.call == call).collect();
         hooks.into_iter().for_each(|hook| (hook.run)());
     }
 
-    /// Lets a message arrive that is due. Whom it concerns is told without the lock.
+    /// Lets a due message arrive. The watcher is told after the lock is released.
     pub(super) fn deliver_due(&self, due: u64) {
         let now = self.clock.monotonic_micros().max(due);
         let news = {
@@ -67,7 +67,7 @@ impl Shared {
     }
 }
 
-/// The error of a question that nobody answers.
+/// The error of a question that the service does not answer.
 pub(super) fn unreachable() -> LogError {
     LogError::Unavailable {
         what: "asking the log service".to_owned(),

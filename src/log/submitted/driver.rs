@@ -1,7 +1,7 @@
-//! The thread that submits, and those who wait for what it does.
+//! The thread that submits, and the calls that wait for it.
 //!
-//! One lock (`inner`) covers the window and what the driver is about. The lock of the log's pending buffer is taken
-//! while holding it, and nothing else. The store is called without it, because it may tell its news from within a call.
+//! One lock (`inner`) covers the window and the driver's mode. While it is held, only the lock of the log's pending
+//! buffer may be taken. The store is called without it, because the store may tell its news from within a call.
 
 use super::window::{Misfit, Point, Window};
 use crate::env::Clock;
@@ -17,10 +17,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// How long the driver rests before it asks again where the log ends though nothing became durable since it asked last:
-/// the first time, and at most. Each time it is twice as long.
+/// The shortest and the longest rest before the driver asks again where the log ends, if nothing became durable since
+/// the last question. Each rest is twice as long as the one before.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(500));
-/// How often those who wait look whether they have waited too long.
+/// How often a waiting call checks whether it has waited too long.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Is called when the watermark has moved or the log has failed; it returns at once.
@@ -37,15 +37,15 @@ struct Shared {
     options: SubmitOptions,
     clock: Clock,
     inner: Mutex<Inner>,
-    /// There is something to do for the driver.
+    /// Signalled when the driver has something to do.
     work: Condvar,
-    /// The watermark has moved, or it never will again.
+    /// Signalled when the watermark has moved or will never move again.
     moved: Condvar,
-    /// The watermark. It changes under the lock, before those who wait are woken.
+    /// The watermark. It changes under `inner`, before waiting calls are woken.
     durable: AtomicU64,
     /// Bytes of all records up to it that this process appended.
     durable_bytes: AtomicU64,
-    /// When the oldest record was handed over that is not durable; 0 if there is none.
+    /// When the oldest record that is not durable was handed over; 0 if every record is durable.
     oldest: AtomicU64,
     /// The log's failure.
     failure: Arc<OnceLock<LogError>>,
@@ -192,7 +192,8 @@ impl Submitted {
         self.shared.durable_bytes.load(Ordering::Relaxed)
     }
 
-    /// For how many microseconds the oldest record waits that was handed over and is not durable; 0 if there is none.
+    /// For how many microseconds the oldest record that is not durable has waited since it was handed over; 0 if there
+    /// is none.
     pub(in crate::log) fn waiting_micros(&self) -> u64 {
         let since = self.shared.oldest.load(Ordering::Relaxed);
         if since > 0 { self.shared.now().saturating_sub(since) } else { 0 }
@@ -203,7 +204,7 @@ impl Submitted {
         self.waiting_micros() > self.shared.options.patience_ms.saturating_mul(1000)
     }
 
-    /// Whether no further record may be appended for now, while `kept` bytes wait to be durable. Cheap.
+    /// Whether further records are refused for now, while `kept` bytes wait to be durable. Cheap.
     #[inline]
     pub(in crate::log) fn is_short(&self, kept: u64) -> bool {
         kept > self.shared.options.kept_bytes || self.is_late()
@@ -223,7 +224,7 @@ impl Submitted {
         })
     }
 
-    /// Says who is woken when the watermark has moved or the log has failed. The first one stays.
+    /// Sets the callback for when the watermark has moved or the log has failed. Only the first callback is kept.
     pub(in crate::log) fn wake_by(&self, waker: Waker) {
         let _ = self.shared.waker.set(waker);
     }
@@ -271,7 +272,7 @@ impl Watcher for Shared {
         }
         match news {
             News::Durable(upto) => self.advance(&mut inner, upto),
-            // What is durable by now was not rejected for good.
+            // Old news: the batch behind `after` was submitted again, and at least its first record is durable.
             News::Rejected(after) if after < inner.window.durable() => return,
             News::Rejected(after) => inner.doubt(format!("the log does not end at LSN {after}")),
             News::Unknown { cause, .. } => inner.doubt(cause),
@@ -293,7 +294,7 @@ impl Watcher for Shared {
 }
 
 impl Inner {
-    /// Takes note that the fate of what is in flight is unknown. What is not in flight has no fate yet.
+    /// Notes that the fate of the batches in flight is unknown. Does nothing if no batch is in flight.
     fn doubt(&mut self, cause: String) {
         if self.mode == Mode::Submitting && self.window.in_flight().0 > 0 {
             self.mode = Mode::Resolving;
@@ -302,7 +303,7 @@ impl Inner {
         }
     }
 
-    /// The error for what has to wait longer than is tolerated.
+    /// The error for a record that has waited longer than is tolerated.
     fn late(&self) -> LogError {
         let cause = if self.cause.is_empty() { "its answers are late" } else { self.cause.as_str() };
         let what = "waiting for the log to be durable".to_owned();
@@ -352,7 +353,8 @@ impl Shared {
         self.note_oldest(inner);
     }
 
-    /// Notes the first failure, which is final, and returns it. Whoever sees it sees a watermark that stands still.
+    /// Notes the first failure, which is final, and returns it. Once the failure can be seen, the watermark does not
+    /// move any more.
     fn fail(&self, error: LogError) -> LogError {
         let failure = {
             let mut inner = self.inner.lock();
@@ -379,7 +381,7 @@ impl Shared {
                 },
                 Mode::Resolving => {
                     if let Some(pause) = rest.before_asking(inner.window.durable()) {
-                        // News that wake it up do not make it ask sooner.
+                        // News that arrive meanwhile do not shorten the rest.
                         MutexGuard::unlocked(&mut inner, || std::thread::sleep(pause));
                         if inner.mode != Mode::Resolving {
                             continue;
@@ -393,7 +395,7 @@ impl Shared {
         }
     }
 
-    /// Takes the store's answer about the log's end, unless nobody waits for it any more.
+    /// Takes the store's answer about the log's end, if the mode is still [`Mode::Resolving`].
     fn resolved(&self, inner: &mut MutexGuard<'_, Inner>, asked: Lsn, answer: Result<Tail, LogError>) {
         if inner.mode != Mode::Resolving {
             return;
@@ -407,7 +409,7 @@ impl Shared {
                     self.note_freed(inner, freed, oldest);
                 }
                 match fits {
-                    // What is there of ours stays, and nothing will be added.
+                    // Our records that the log holds stay durable, and no more of ours will be kept.
                     Ok(_) | Err(Misfit::Foreign) if tail.epoch > epoch => {
                         LogError::Fenced { epoch, current: tail.epoch }
                     }
@@ -431,8 +433,8 @@ impl Shared {
     }
 }
 
-/// How long to rest before the store is asked where the log ends, so that one which answers and keeps nothing is not
-/// asked without a pause.
+/// How long to rest before the store is asked where the log ends, so that a store that answers and keeps nothing is not
+/// asked without pause.
 #[derive(Debug, Default)]
 struct Rest {
     /// What was durable when it was asked last.
@@ -441,7 +443,7 @@ struct Rest {
 }
 
 impl Rest {
-    /// The pause before a question, while records up to `durable` are.
+    /// The pause before the next question, if the records up to `durable` are durable.
     fn before_asking(&mut self, durable: Lsn) -> Option<Duration> {
         if self.asked.is_none_or(|asked| asked < durable) {
             (self.asked, self.pause) = (Some(durable), PAUSES.0);

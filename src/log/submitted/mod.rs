@@ -4,12 +4,12 @@
 //! `driver.rs` has the one thread that submits, takes the store's news and wakes those who wait.
 //!
 //! - A record is kept here until the store has said that it is durable. Up to that LSN, the watermark, the log is
-//!   written and synced at once. So a killed process loses nothing that was acknowledged at whichever level.
-//! - What became of a batch may be unknown. Then nothing is submitted any more, the store is asked where the log ends,
-//!   what it has is let go and the rest submitted again. No record is there twice, because a batch is kept only behind
-//!   the record that it follows; none is lost, because all are kept here.
-//! - A log that ends with another record than ours has another writer: that is final, and so are fencing and the loss
-//!   of leadership. The watermark never moves again then.
+//!   written and synced at once. So a killed process loses nothing that was acknowledged, at any level.
+//! - What became of a batch may be unknown. Then the driver stops submitting and asks the store where the log ends. It
+//!   drops the records that the log holds and submits the rest again. The log holds no record twice, because a batch is
+//!   kept only behind the record that it follows; no record is lost, because all are kept here.
+//! - If the log ends with a record that is not ours, another writer appended it. That is final, and so are fencing and
+//!   the loss of leadership: the watermark never moves again.
 
 mod driver;
 mod window;

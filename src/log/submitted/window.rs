@@ -6,12 +6,11 @@
 //! ```
 //!
 //! A batch is cut when it is about to be submitted, so that what waits for the window goes in few large batches. It
-//! stays as it was cut: what is submitted again has the bounds that it had before.
+//! stays as it was cut: a batch that is submitted again has the same bounds.
 //!
-//! What is handed over comes in buffers that are moved rather than copied, because the appenders' lock is held
-//! meanwhile; only what is small is copied, into a buffer that has room. Batches of different buffers share no memory.
-//! So beside what is kept, and the unused ends of buffers, at most one buffer lies in memory whose records are durable
-//! in part.
+//! Frames are handed over in buffers. A buffer is moved, not copied, because the appenders' lock is held meanwhile;
+//! only a small one is copied, into a buffer that has room. Batches of different buffers share no memory. So memory
+//! holds the records that are not durable, the unused ends of buffers, and the durable records of at most one buffer.
 
 use crate::log::frame::FrameHeader;
 use crate::log::submit::Submission;
@@ -22,7 +21,7 @@ use std::collections::VecDeque;
 
 /// The pending buffer is given back with at most this capacity.
 const LARGEST_BUFFER: usize = 1 << 20;
-/// A hand-over of at most so many bytes is copied to those before it if they wait too.
+/// A hand-over of at most so many bytes is copied, if the hand-over before it is not cut yet.
 const SMALL: usize = 16 << 10;
 /// The capacity of a buffer that takes such copies.
 const COLLECTED: usize = 64 << 10;
@@ -50,7 +49,7 @@ struct Uncut {
     last: Point,
 }
 
-/// Up to which LSN records were handed over, and when, in microseconds.
+/// A hand-over: its last LSN, and its time in microseconds.
 #[derive(Debug)]
 struct HandedOver {
     last: Lsn,
@@ -60,13 +59,13 @@ struct HandedOver {
 /// Why the log's end does not fit what was submitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Misfit {
-    /// Records are missing that were durable.
+    /// Durable records are missing.
     Missing,
     /// The last record is another writer's.
     Foreign,
 }
 
-/// What is kept, and what of it is in flight.
+/// The records that are kept, and which of them are in flight.
 #[derive(Debug)]
 pub(super) struct Window {
     options: SubmitOptions,
@@ -80,7 +79,7 @@ pub(super) struct Window {
     /// Frames behind the last batch, up to `end`, in order. None of the buffers is empty.
     uncut: VecDeque<Uncut>,
     end: Point,
-    /// The hand-overs that are not durable as a whole, in order; those of one time are one.
+    /// The hand-overs that are not wholly durable, in order. Hand-overs at the same time are one entry.
     times: VecDeque<HandedOver>,
 }
 
@@ -100,7 +99,7 @@ impl Window {
         }
     }
 
-    /// Takes frames up to `end` out of `bytes`, and leaves an empty buffer there. Copies little, however much there is.
+    /// Takes frames up to `end` out of `bytes`, and leaves an empty buffer there. Copies at most a small buffer.
     pub(super) fn hand_over(&mut self, bytes: &mut Vec<u8>, end: Point, now: u64) {
         let len = bytes.len();
         let small = len <= SMALL && bytes.capacity() <= LARGEST_BUFFER;
@@ -115,7 +114,7 @@ impl Window {
                 self.uncut.push_back(Uncut { bytes: collected, last: end });
             }
             _ => {
-                // About as much will come until the next call.
+                // The next hand-over is expected to be about as large.
                 let next = Vec::with_capacity(len.min(LARGEST_BUFFER));
                 self.uncut.push_back(Uncut { bytes: std::mem::replace(bytes, next), last: end });
             }
@@ -161,7 +160,7 @@ impl Window {
         let Some(Uncut { bytes, last: end }) = self.uncut.pop_front() else { return };
         let most = self.options.batch_bytes;
         let (mut len, mut joined) = (bytes.len(), 0);
-        // One that is half a batch is not worth a copy.
+        // A buffer larger than half a batch is not worth a copy.
         while let Some(next) = self.uncut.get(joined)
             && bytes.len() <= most / 2
             && len + next.bytes.len() <= most
@@ -194,8 +193,8 @@ impl Window {
         self.kept.push_back(Kept { before, last, bytes });
     }
 
-    /// Takes note that records up to `upto` are durable; returns how many bytes are let go. What was never submitted
-    /// cannot be durable.
+    /// Takes note that records up to `upto` are durable; returns how many bytes are let go. A record that was never
+    /// submitted cannot be durable.
     pub(super) fn advance(&mut self, upto: Lsn) -> usize {
         let upto = upto.min(self.submitted);
         let mut freed = 0;
@@ -223,8 +222,8 @@ impl Window {
         freed
     }
 
-    /// Takes note of where the log ends: what it has is durable, and nothing is in flight any more. `asked` is what was
-    /// known to be durable when the question was put. Returns how many bytes are let go.
+    /// Takes note of where the log ends: the records that it has are durable, and no batch is in flight any more.
+    /// `asked` is the last LSN known to be durable when the store was asked. Returns how many bytes are let go.
     pub(super) fn resolved(&mut self, asked: Lsn, tail: Tail) -> Result<usize, Misfit> {
         if tail.lsn < asked {
             return Err(Misfit::Missing);
@@ -238,13 +237,13 @@ impl Window {
         Ok(freed)
     }
 
-    /// Lets everything go that is not known to be durable: it never will be by this writer.
+    /// Drops all records that are not known to be durable: this writer will not make them durable.
     pub(super) fn give_up(&mut self) {
         (self.kept, self.uncut, self.times) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
         (self.sent, self.sent_bytes) = (0, 0);
     }
 
-    /// The chain of a record that is the last durable one or was submitted behind it.
+    /// The chain of the record with this LSN, if it is the last durable record or was submitted after it.
     fn chain_at(&self, lsn: Lsn) -> Option<u32> {
         if lsn == self.durable.lsn {
             return Some(self.durable.chain);
@@ -269,14 +268,14 @@ impl Window {
         (self.sent, self.sent_bytes)
     }
 
-    /// When the oldest record was handed over that is not known to be durable; 0 if there is none.
+    /// When the oldest record that is not known to be durable was handed over; 0 if there is none.
     pub(super) fn oldest(&self) -> u64 {
         self.times.front().map_or(0, |time| time.at)
     }
 }
 
-/// The longest run of frames from the beginning of `bytes` all of whose ends pass `belongs`, which is given the bytes
-/// up to a frame's end and its header; at least one frame. Returns its length and its last record.
+/// The longest run of frames at the beginning of `bytes` for which `belongs` is true; at least one frame. `belongs`
+/// gets the offset of a frame's end and its header. Returns the run's length and its last record.
 fn frames(bytes: &[u8], belongs: impl Fn(usize, &FrameHeader) -> bool) -> (usize, Point) {
     let (mut len, mut last) = (0, Point::default());
     while let Some(header) = bytes.get(len..).and_then(FrameHeader::decode) {

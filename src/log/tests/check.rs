@@ -130,7 +130,7 @@ fn any_flipped_byte_is_found_and_repaired_with_a_copy() {
             assert!(again.is_sound(), "{name} {at}\n{report}\n{again}");
             let (from, tail) =
                 start(&disk).unwrap_or_else(|error| panic!("{name} {at}: {error}\n{report}\n{again}"));
-            // The newest checkpoint shows records up to LSN 20: without them it is of no use.
+            // The newest checkpoint shows records up to LSN 20, so a log that ends before cannot use it.
             assert_eq!(from == 18, name != newest && tail >= 20, "{name} {at}");
             assert_eq!(done.tail, tail);
             *outcomes.entry((name.clone(), from, tail)).or_insert(0) += 1;
@@ -153,7 +153,7 @@ fn missing_files_are_found_and_repaired() {
         if name.ends_with(".ckpt") {
             assert!(report.is_sound(), "{report}");
         } else if report.is_sound() {
-            // Nothing tells that there was a last segment with records that no one witnessed.
+            // The missing segment is the last one, and nothing shows that it existed.
             assert_eq!(name, files(&whole).iter().rfind(|f| f.0.ends_with(".log")).unwrap().0);
         } else {
             repair(&disk, Path::new(DIR), 7).unwrap();
@@ -292,7 +292,7 @@ fn a_checkpoint_without_the_log_that_it_needs_is_not_kept() {
         "{report}"
     );
     assert_eq!(start(&disk).unwrap(), (9, 18));
-    // Without an older one nothing that ever was can be built.
+    // Without an older checkpoint no state can be rebuilt.
     let disk = folder();
     flip(&disk, &path, at + 33);
     for (name, _) in files(&disk).iter().filter(|(name, _)| name.starts_with("checkpoint-0000000001")) {
@@ -362,7 +362,7 @@ fn an_interrupted_beginning_from_checkpoints_is_begun_again() {
 fn a_damaged_newest_checkpoint_of_a_backup_is_passed_over() {
     let disk = checkpoints_of(&folder());
     let newest = files(&disk).pop().unwrap().0;
-    // One in a chunk: what the end says still holds, so no LSN up to it is given again.
+    // A flipped byte in a chunk: the end is still sound, so no LSN up to its last one is given again.
     flip(&disk, &Path::new(DIR).join(newest), 110);
     let report = check(&disk, Path::new(DIR)).unwrap();
     assert!(!report.is_sound(), "{report}");

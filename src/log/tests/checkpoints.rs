@@ -35,7 +35,7 @@ fn two_are_kept_and_the_log_from_the_older_ones_start() {
     assert_eq!(read_all(&log, 31).unwrap().len(), 10);
 }
 
-/// What is in the chunks of one shard builds on what is in those before.
+/// A later chunk of a shard builds on the earlier ones.
 #[test]
 fn the_chunks_of_a_shard_are_read_in_their_order_whatever_the_threads() {
     let (_disk, log, folder) = setup();
@@ -72,7 +72,7 @@ fn damaged_checkpoints_are_not_counted_among_the_kept() {
     let second = write(&log, &folder, 2).unwrap();
     let middle = second.bytes as usize - 70;
     disk.corrupt(&Path::new(DIR).join(&second.name), middle, b"????").unwrap();
-    // A folder that knows nothing of the damage finds it before it removes anything.
+    // `twin` does not know of the damage and finds it before it removes anything.
     let twin = Checkpoints::new(disk.shared(), Path::new(DIR), log.log_id());
     let report = scrub(&log, &folder, 0, |_| true);
     assert!(report.finished);

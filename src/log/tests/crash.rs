@@ -146,7 +146,7 @@ fn a_crash_at_every_change_of_a_recovery_loses_nothing_promised() {
                 twin.crash_at_change(before + n);
                 open(&twin).unwrap_err();
                 twin.restart(mode);
-                // What a power cut lost once does not come back, and what survived it may still be unsynced.
+                // Bytes lost in one power cut do not come back, and bytes that survived it may still be unsynced.
                 verify(&twin, CrashMode::PowerLost, &promised);
             }
         }
@@ -163,7 +163,7 @@ fn whatever_a_power_cut_leaves_of_unsynced_records_is_no_damage() {
         let disk = SimDisk::new(seed);
         let (log, _) = open(&disk).unwrap();
         for lsn in 1..=count {
-            // Nothing and zeros look like a payload that was lost, so that a header torn between sectors can pass.
+            // Empty payloads and zeros look like lost ones, so a torn header can pass as valid.
             let len = if random.below(3) == 0 { 0 } else { random.below(256) as usize };
             log.append(lsn, &vec![(lsn % 3) as u8; len]);
             if lsn == synced { log.sync(lsn) } else { log.write_out(lsn) }.unwrap();

@@ -189,7 +189,7 @@ fn damage_in_a_batch_depends_on_whether_the_power_failed() {
         assert!(error.to_string().contains("2 valid records follow"), "{error}");
         assert!(matches!(error, LogError::Corrupt { offset: 180, .. }));
     }
-    // What a power cut tears was never written; one byte that is another one was.
+    // A power cut leaves bytes unwritten. A single changed byte was written.
     flipped.restart(CrashMode::PowerLost);
     let error = open(&flipped).unwrap_err();
     assert!(error.to_string().contains("bytes have changed"), "{error}");

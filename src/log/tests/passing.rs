@@ -1,5 +1,5 @@
-//! Failures that pass: a disk that is full, descriptors that run out, a folder that cannot be measured. Nothing is lost
-//! by them, and writes are accepted again.
+//! Failures that pass: a disk that is full, descriptors that run out, a folder that cannot be measured. They lose
+//! nothing, and writes are accepted again afterwards.
 
 use super::*;
 use crate::env::{CrashMode, Disk, Fault};

@@ -141,7 +141,7 @@ impl History {
         (records, sound.map(|(info, _)| info).collect())
     }
 
-    /// The records of which only such fields are damaged as the record before must vouch for.
+    /// The records that are intact but for fields that only the record before can verify.
     fn alone(&self, files: &Files) -> impl Iterator<Item = Lsn> {
         let same = |(name, at, bytes): &(String, usize, Vec<u8>)| {
             let now = files.get(name).and_then(|now| now.get(*at..*at + bytes.len()));

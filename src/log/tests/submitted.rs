@@ -237,7 +237,7 @@ fn a_service_that_is_out_of_reach_refuses_writes_only_after_a_while_and_loses_no
         matches!(&error, LogError::Unavailable { .. }) && !error.is_final() && !error.is_full(),
         "{error}"
     );
-    // What it failed with last may have changed since.
+    // The cause of its last failure may have changed since.
     assert!(matches!(log.sync(4), Err(LogError::Unavailable { .. })), "who waits for all of it is told");
     assert_eq!((log.synced(), log.stats().disk_full), (0, true));
     assert!(log.close().is_err() && log.failure().is_none());

@@ -81,7 +81,7 @@ fn a_failure_is_seen_only_once_the_watermark_stands_still() {
     std::thread::scope(|scope| {
         let mut inner = shared.inner.lock();
         let failing = scope.spawn(|| log.fail(LogError::Closed));
-        // Time enough to show the failure for whoever does so without the lock.
+        // Long enough for a failure to become visible if it were noted without the lock.
         std::thread::sleep(Duration::from_millis(20));
         shared.advance(&mut inner, 1);
         assert!(log.failure().is_none());
