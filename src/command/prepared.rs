@@ -1,24 +1,35 @@
 //! Requests with a body that takes time to read are read before their shards are locked: JSON, conditions, whole items.
 //! What was read holds for the tables as they were then, and is read again if they have changed.
 
-use super::{Cx, Fail, Preparation, Prepared, Reading, eq};
+use super::{Cx, Fail, HEAVY_BYTES, Preparation, Prepared, Reading};
 use crate::engine::Tables;
 use crate::store::holds::outside;
+use parking_lot::{Mutex, MutexGuard};
 use std::any::Any;
 
 /// Requests with fewer bytes are read under the locks: that takes no longer than it takes to keep what was read.
 const SHORT: usize = 4096;
 
-/// Reads a request ahead unless it is short, or has a deadline that counts from the time of the transaction.
+/// Long requests are read one at a time, because JSON takes many times its length while it is read.
+pub(super) static LONG_READS: Mutex<()> = Mutex::new(());
+
+/// Waits for its turn to read a request with a long argument. No shard is held, and the thread is not a worker's.
+pub(super) fn turn(longest: usize) -> Option<MutexGuard<'static, ()>> {
+    (longest > HEAVY_BYTES).then(|| LONG_READS.lock())
+}
+
+/// Reads a request ahead unless it is short.
 pub(super) fn ahead<T: 'static>(
     with: &Reading<'_>,
     args: &[&[u8]],
     read: fn(&Reading<'_>, &[&[u8]]) -> Result<T, Fail>,
 ) -> Option<Box<dyn Any>> {
     let bytes: usize = args.iter().map(|arg| arg.len()).sum();
-    let is_relative = |arg: &&[u8]| eq(arg, "EX") || eq(arg, "PX");
-    (bytes >= SHORT && !args.iter().any(is_relative))
-        .then(|| Box::new(outside(|| read(with, args))) as Box<dyn Any>)
+    let in_turn = || {
+        let _turn = turn(args.iter().map(|arg| arg.len()).max().unwrap_or(0));
+        read(with, args)
+    };
+    (bytes >= SHORT).then(|| Box::new(outside(in_turn)) as Box<dyn Any>)
 }
 
 impl Prepared {

@@ -110,6 +110,11 @@ mod harness {
             self.server.engine.evict_at_once();
         }
 
+        /// The server, and the first client's state, for a test that runs a handler itself.
+        pub(crate) fn parts(&mut self) -> (&Arc<Server>, &mut Client) {
+            (&self.server, &mut self.clients[0])
+        }
+
         /// The first client's reply to a line of words, quoted as in redis-cli, in the notation of [`show`].
         pub(crate) fn run(&mut self, line: &str) -> String {
             self.run_as(0, line)

@@ -34,7 +34,8 @@ pub struct Reading<'s> {
     pub tables: &'s Tables,
     /// The configuration, which has the limits on items.
     pub settings: &'s Settings,
-    /// The time in ms since the epoch from which relative deadlines count. A request that has one is not read ahead.
+    /// The time in ms since the epoch. A deadline that counts from the transaction's time is worked out from that one
+    /// when the request runs.
     pub now: u64,
 }
 

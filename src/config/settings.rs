@@ -162,6 +162,9 @@ options! {
         /// How many bytes of items one reply of a query or scan holds before it ends with a cursor. The AWS interface
         /// has DynamoDB's limit of 1 mb.
         "item-max-page-size" => item_max_page_size: u64 [memory(KB as i128, GB as i128)] = 64 * MB, Live;
+        /// How long the item commands and AWS requests of one transaction may be together, as they are sent. They are
+        /// read before anything is locked, and kept as they were read until EXEC ends.
+        "item-max-transaction-size" => item_max_transaction_size: u64 [memory(KB as i128, GB as i128)] = 64 * MB, Live;
         /// How many milliseconds the change streams of tables keep their records.
         "table-stream-retention-ms" => table_stream_retention_ms: u64 [int(1000, I64)] = 86_400_000, Live;
     }

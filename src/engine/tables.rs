@@ -110,6 +110,17 @@ impl<'t> Source<'t> {
         Self { table, index: None }
     }
 
+    /// A table, or the index of a number that [`Source::index_number`] gave for the same table.
+    pub fn numbered(table: &'t Table, index: Option<usize>) -> Self {
+        Self { table, index: index.and_then(|number| table.indexes.get(number)) }
+    }
+
+    /// The index's number among the table's.
+    pub fn index_number(&self) -> Option<usize> {
+        let index = self.index?;
+        self.table.indexes.iter().position(|other| std::ptr::eq(other, index))
+    }
+
     /// The space that its entries are kept in.
     pub fn space(&self) -> u32 {
         self.index.map_or(self.table.id, |index| index.schema.space)

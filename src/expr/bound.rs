@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::ast::{Condition, Parsed, ParsedCondition, ParsedUpdate, Path};
+use super::ast::{Action, Condition, Operand, Parsed, ParsedCondition, ParsedUpdate, Path, SetValue, Value};
 use super::error::ExprError;
 use super::path;
 use super::project::BoundProjection;
 use super::scope::Scope;
 use super::walk::{action_operands, condition_paths, operand_paths};
-use crate::item::TableSchema;
+use crate::item::{EncodedValue, TableSchema};
 
 /// A condition, filter or key condition with its values.
 #[derive(Clone, Debug)]
@@ -99,6 +99,21 @@ pub struct BoundUpdate {
 }
 
 impl BoundUpdate {
+    /// Replaces the literal that the update sets a whole attribute to by another one of its type. There is none or one,
+    /// because an update names no path twice. An update that a cache has too is left as it is.
+    pub fn set_literal(&mut self, attribute: &str, value: EncodedValue) {
+        let is_it = |path: &Path| path.steps.is_empty() && self.scope.name(&path.root) == attribute;
+        let SharedUpdate::Own(parsed) = &mut self.parsed else { return };
+        for action in &mut parsed.root {
+            if let Action::Set(path, SetValue::Operand(Operand::Value(Value::Literal(literal)))) = action
+                && is_it(path)
+            {
+                *literal = value;
+                return;
+            }
+        }
+    }
+
     /// An update without placeholders, made from another form than an expression, whose checks it has passed.
     pub fn literal(actions: Vec<super::ast::Action>) -> Self {
         Self { parsed: SharedUpdate::Own(Parsed::literal(actions)), scope: Scope::default() }

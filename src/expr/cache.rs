@@ -72,6 +72,21 @@ impl ExprCache {
     }
 }
 
+#[cfg(test)]
+impl ExprCache {
+    /// Whether a condition or projection is kept.
+    pub(crate) fn keeps(&self, text: &str) -> bool {
+        self.conditions.keeps(text) || self.projections.keeps(text)
+    }
+}
+
+#[cfg(test)]
+impl<T> Texts<T> {
+    fn keeps(&self, text: &str) -> bool {
+        self.shards.iter().any(|shard| shard.read().contains_key(text))
+    }
+}
+
 #[derive(Debug)]
 struct Entry<T> {
     parsed: Arc<T>,

@@ -124,6 +124,19 @@ impl Item {
         &self.bytes
     }
 
+    /// Gives an attribute another value that takes as many bytes as the one it has; whether that could be done.
+    pub fn overwrite(&mut self, name: impl AsRef<[u8]>, value: &AttributeValueRef<'_>) -> bool {
+        let mut encoded = Vec::new();
+        put_ref(&mut encoded, value);
+        let place = self.view().attributes().raw_entries().find(|(other, _)| *other == name.as_ref());
+        let place = place.filter(|(_, old)| old.len() == encoded.len());
+        let Some(begin) = place.map(|(_, old)| old.as_ptr().addr() - self.bytes.as_ptr().addr()) else {
+            return false;
+        };
+        self.bytes[begin..begin + encoded.len()].copy_from_slice(&encoded);
+        true
+    }
+
     /// The stored bytes, without a copy.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes

@@ -61,6 +61,8 @@ pub struct Multi<C: 'static> {
     pub broken: bool,
     /// Bytes of the queued arguments.
     pub bytes: usize,
+    /// Bytes of those of commands that take time to read.
+    pub body_bytes: usize,
     /// How many of the commands were counted already, if EXEC was begun and is to be done again.
     pub concluded: usize,
     /// What the clients of MONITOR are to see of these.
@@ -69,7 +71,14 @@ pub struct Multi<C: 'static> {
 
 impl<C> Default for Multi<C> {
     fn default() -> Self {
-        Self { queue: Vec::new(), broken: false, bytes: 0, concluded: 0, monitored: String::new() }
+        Self {
+            queue: Vec::new(),
+            broken: false,
+            bytes: 0,
+            body_bytes: 0,
+            concluded: 0,
+            monitored: String::new(),
+        }
     }
 }
 

@@ -202,8 +202,7 @@ fn takes_long(client: &Client, command: &Command, args: &[&[u8]]) -> bool {
     let Some(multi) = client.multi.as_ref().filter(|_| command.has(flag::SESSION)) else {
         return command.has(flag::LONG) || args.iter().any(|arg| arg.len() > HEAVY_BYTES);
     };
-    let body = |queued: &Queued| Call::body_bytes(queued.command, queued.args.iter().map(<[u8]>::len));
-    multi.queue.iter().map(body).sum::<usize>() > HEAVY_BYTES
+    multi.body_bytes > HEAVY_BYTES
 }
 
 /// Whether a command's name is a line of HTTP: a web page that makes a browser talk to this port must not get a word
@@ -214,6 +213,7 @@ fn is_foreign(name: &[u8]) -> bool {
 
 fn queue(client: &mut Client, command: &'static Command, args: &[&[u8]]) {
     let Some(multi) = &mut client.multi else { return };
+    multi.body_bytes += Call::body_bytes(command, args.iter().map(|arg| arg.len()));
     let args = OwnedArgs::of(args);
     multi.bytes += args.memory() + size_of::<Queued>();
     client.handle.multi_bytes.store(multi.bytes, Relaxed);

@@ -1,9 +1,11 @@
 //! All gates in one place, in the order in which they stop a command.
 
 use super::atomic;
+use super::call::Call;
 use super::worker::Worker;
 use crate::command::fail::{LOADING, OUT_OF_MEMORY};
 use crate::command::{Client, Command, Fail, Multi, Queued, flag, is_write};
+use crate::config::Settings;
 use crate::engine::{EFFECT_BYTES, Engine, NotNow, Phase};
 use crate::env::Instant;
 use crate::store::{Locked, shown};
@@ -75,6 +77,7 @@ pub(super) fn check(
     }
     if let Some(multi) = &client.multi {
         check_queued(multi, command)?;
+        check_bodies(multi, command, args, settings)?;
     }
     if client.handle.monitor.load(Relaxed) && command.has(flag::READONLY | flag::WRITE | flag::MAY_REPLICATE)
     {
@@ -147,6 +150,19 @@ fn check_queued(multi: &Multi, command: &Command) -> Result<(), Fail> {
         return Err(Fail::text(format!("ERR '{name}' cannot be undone, which ITEM.ATOMIC asks for")));
     }
     Ok(())
+}
+
+/// Whether a transaction may have a command with a body that takes time to read: bodies are kept as they were read, so
+/// they are bounded together.
+fn check_bodies(multi: &Multi, command: &Command, args: &[&[u8]], settings: &Settings) -> Result<(), Fail> {
+    let bytes = Call::body_bytes(command, args.iter().map(|arg| arg.len()));
+    let most = settings.item_max_transaction_size;
+    if bytes == 0 || (multi.body_bytes + bytes) as u64 <= most {
+        return Ok(());
+    }
+    Err(Fail::text(format!(
+        "VALIDATION the requests of a transaction may have {most} bytes together (item-max-transaction-size)"
+    )))
 }
 
 /// More than the record of a command takes whose effects hold its arguments: each of them may be a key or value of its

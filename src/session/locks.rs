@@ -134,19 +134,10 @@ pub(super) fn lock_command<'a>(
     lock_keys(engine, settings, std::slice::from_mut(call), reach.hashes(), db, mode, now)
 }
 
-/// More than that of bodies is not kept at a time, read as they are: the rest of a transaction is read under its locks.
-const MOST_PREPARED: usize = 4 << 20;
-
-/// Reads the requests of some calls ahead. No shard is held.
+/// Reads the requests of some calls ahead. No shard is held. How many bytes those of a transaction have together is
+/// bounded when they are queued.
 pub(super) fn prepare(engine: &Engine, settings: &Settings, calls: &mut [Call<'_>], now: u64) {
-    let mut bytes = 0;
-    for call in calls.iter_mut().filter(|call| call.command.spec.prepare.is_some()) {
-        let own: usize = call.args.iter().map(|arg| arg.len()).sum();
-        if bytes == 0 || bytes + own <= MOST_PREPARED {
-            bytes += own;
-            call.prepare(engine, settings, now);
-        }
-    }
+    calls.iter_mut().for_each(|call| call.prepare(engine, settings, now));
 }
 
 /// Locks the shards of all keys of some commands, and of other hashes in `db`. How a partition key is stored is its

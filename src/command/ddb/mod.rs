@@ -4,12 +4,12 @@
 #[cfg(test)]
 mod tests;
 
+use super::prepared::turn;
 use super::spec::*;
-use super::{Cx, Fail, HEAVY_BYTES, Outcome, Preparation, Reading};
+use super::{Cx, Fail, Outcome, Preparation, Reading};
 use crate::aws::{self, AwsError, Call, Memory, Operation};
 use crate::engine::Tables;
 use crate::store::holds::outside;
-use parking_lot::Mutex;
 use std::any::Any;
 
 const READ: u64 = flag::READONLY | flag::HEAVY;
@@ -72,9 +72,6 @@ pub(super) static COMMANDS: &[Spec] = &[spec("ddb", -2, flag::READONLY, run).sub
     "",
 )];
 
-/// Long requests are read one at a time, because their JSON takes many times its length while it is.
-static LONG_READS: Mutex<()> = Mutex::new(());
-
 /// A request that was read.
 type Read = Result<Call, AwsError>;
 
@@ -89,7 +86,7 @@ fn read_ahead(with: &Reading<'_>, args: &[&[u8]]) -> Option<Box<dyn Any>> {
 
 /// Reads a request. No shard is held: a long one waits for its turn.
 fn read(operation: Operation, body: &[u8], tables: &Tables) -> Read {
-    let _turn = (body.len() > HEAVY_BYTES).then(|| LONG_READS.lock());
+    let _turn = turn(body.len());
     aws::read(operation, body, tables)
 }
 

@@ -16,28 +16,28 @@ enum Kind {
 }
 
 /// COUNT, or SUM, MIN, MAX or AVG of an attribute. Items whose attribute is no number do not count.
-pub(super) struct Aggregate<'a> {
+pub(super) struct Aggregate {
     kind: Kind,
-    attribute: &'a str,
+    attribute: Box<str>,
 }
 
-impl<'a> Aggregate<'a> {
+impl Aggregate {
     /// Reads the clause that `word` begins, if it is one of these.
-    pub(super) fn read(word: &[u8], words: &mut Words<'a, '_>) -> Result<Option<Self>, Fail> {
+    pub(super) fn read(word: &[u8], words: &mut Words<'_, '_>) -> Result<Option<Self>, Fail> {
         let kind = match word {
-            _ if eq(word, "COUNT") => return Ok(Some(Self { kind: Kind::Count, attribute: "" })),
+            _ if eq(word, "COUNT") => return Ok(Some(Self { kind: Kind::Count, attribute: Box::default() })),
             _ if eq(word, "SUM") => Kind::Sum,
             _ if eq(word, "MIN") => Kind::Min,
             _ if eq(word, "MAX") => Kind::Max,
             _ if eq(word, "AVG") => Kind::Avg,
             _ => return Ok(None),
         };
-        Ok(Some(Self { kind, attribute: words.text()? }))
+        Ok(Some(Self { kind, attribute: words.text()?.into() }))
     }
 
     /// The attribute that it looks at, if it looks at one.
-    pub(super) fn attribute(&self) -> Option<&'a str> {
-        (self.kind != Kind::Count).then_some(self.attribute)
+    pub(super) fn attribute(&self) -> Option<&str> {
+        (self.kind != Kind::Count).then_some(&*self.attribute)
     }
 
     /// Runs the query and replies.
@@ -77,6 +77,6 @@ impl<'a> Aggregate<'a> {
         if self.kind == Kind::Count {
             return None;
         }
-        item.get(self.attribute)?.as_number()
+        item.get(&*self.attribute)?.as_number()
     }
 }

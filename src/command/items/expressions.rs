@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 /// Parsed expressions by their text.
-static CACHE: LazyLock<ExprCache> = LazyLock::new(|| ExprCache::new(Options::HUMAN, 4096));
+pub(super) static CACHE: LazyLock<ExprCache> = LazyLock::new(|| ExprCache::new(Options::HUMAN, 4096));
 
 /// The placeholders that a command defines.
 #[derive(Default, Clone, Copy)]

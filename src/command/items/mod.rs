@@ -66,7 +66,7 @@ pub(super) static COMMANDS: &[Spec] = &[
          [FORMAT <NATIVE | JSON | DDB>]",
     ),
     item(
-        spec("item.get", -3, READ | flag::FAST, read::get),
+        spec("item.get", -3, READ | flag::FAST, read::get).prepare(read::GET),
         ITEM_READ,
         "O(log N) where N is the number of items with the partition key.",
         "Returns an item, or some of its attributes.",
@@ -81,7 +81,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         "table pk [sk] [IF expression] [NAMES json] [VALUES json] [RETURN OLD] [FORMAT <NATIVE | JSON | DDB>]",
     ),
     item(
-        spec("item.query", -3, READ, query::query),
+        spec("item.query", -3, READ, query::query).prepare(query::AHEAD),
         ITEM_READ,
         "O(log N + M) where N is the number of items with the partition key and M that of the items looked at.",
         "Returns the items of one partition key in the order of their sort keys, or how many there are.",
@@ -110,7 +110,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         "table pk [sk] IF expression [NAMES json] [VALUES json]",
     ),
     item(
-        spec("item.mget", -4, READ | flag::FAST | flag::MOVABLE_KEYS, read::mget),
+        spec("item.mget", -4, READ | flag::FAST | flag::MOVABLE_KEYS, read::mget).prepare(read::MGET),
         ITEM_READS,
         "O(N) where N is the number of keys.",
         "Returns items by their keys, as of one moment, nil for those that do not exist.",
@@ -118,7 +118,7 @@ pub(super) static COMMANDS: &[Spec] = &[
          [FORMAT <NATIVE | JSON | DDB>]",
     )
     .item_keys(target::partition_keys),
-    spec("item.scan", -2, READ | flag::WHOLE | flag::LONG, scan::scan).doc(
+    spec("item.scan", -2, READ | flag::WHOLE | flag::LONG, scan::scan).prepare(scan::AHEAD).doc(
         "item",
         "0.1.0",
         "O(N) where N is the number of items looked at.",

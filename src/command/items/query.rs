@@ -7,11 +7,14 @@ use super::index::{IndexClause, SortClause, key_value, reads_whole, roots, sort_
 use super::show::{Format, View};
 use super::target::{self, limits, table};
 use crate::command::fail::{self, Fail};
-use crate::command::{Cx, ItemKey, Outcome, eq};
+use crate::command::prepared::ahead;
+use crate::command::{Cx, ItemKey, Outcome, Preparation, Reading, eq};
 use crate::config::Settings;
-use crate::engine::{Source, Table, Tables, Tx};
-use crate::expr::ExprKind;
-use crate::item::{ItemError, ItemKeys, ItemLimits, ItemRef, KeyAttr, KeyBytes, put_key, read_key};
+use crate::engine::{LocalTable, Source, Table, Tables, Tx};
+use crate::expr::{BoundCondition, ExprKind};
+use crate::item::{
+    ItemError, ItemKeys, ItemLimits, ItemRef, KeyAttr, KeyBytes, SortRange, put_key, read_key,
+};
 use crate::ops;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -27,7 +30,7 @@ struct Clauses<'a, 'b> {
     limit: Option<usize>,
     cursor: Option<&'a [u8]>,
     fields: Option<&'b [&'a [u8]]>,
-    aggregate: Option<Aggregate<'a>>,
+    aggregate: Option<Aggregate>,
     format: Format,
     placeholders: Placeholders<'a>,
 }
@@ -71,48 +74,85 @@ pub(super) fn partition_key(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnM
     }
 }
 
+/// How it is read ahead.
+pub(super) const AHEAD: Preparation =
+    Preparation { read: |with, args| ahead(with, args, Request::read), keys: None };
+
+/// ITEM.QUERY as it was read.
+struct Request {
+    table: LocalTable,
+    /// The number of the index among the table's.
+    index: Option<usize>,
+    partition: KeyBytes,
+    range: SortRange,
+    descending: bool,
+    limit: usize,
+    start: Option<KeyBytes>,
+    filter: Option<BoundCondition>,
+    whole: bool,
+    aggregate: Option<Aggregate>,
+    view: View,
+}
+
+impl Request {
+    fn read(with: &Reading<'_>, args: &[&[u8]]) -> Result<Self, Fail> {
+        let mut words = Words::new(&args[1..]);
+        let table = table(with, words.need()?)?;
+        let (schema, limits) = (&table.schema, limits(with.settings));
+        let first = words.need()?;
+        let clauses = Clauses::read(&mut words, &table)?;
+        let index =
+            clauses.index.as_ref().map(|index| ops::readable_index(&table, index.name)).transpose()?;
+        let partition = match (&clauses.index, index) {
+            (Some(clause), Some(index)) => clause.partition(index, first, &limits)?,
+            _ => partition(&schema.keys.pk, first, &limits)?,
+        };
+        let from = Source { table: &table, index };
+        let range = sort_range(&clauses.sort, &from)?;
+        let mut binder = clauses.placeholders.binder(&limits)?;
+        let filter =
+            clauses.filter.map(|text| condition(&mut binder, ExprKind::Filter, text, schema)).transpose()?;
+        let fields = clauses.fields.map(|names| fields(&mut binder, names)).transpose()?;
+        binder.finish()?;
+        let start = clauses.cursor.map(|text| read_cursor(text, &from, &partition)).transpose()?;
+        let aggregated = clauses.aggregate.as_ref().and_then(Aggregate::attribute);
+        let whole = reads_whole(&from, roots(fields.as_ref()).chain(aggregated), filter.as_ref())?;
+        Ok(Self {
+            index: from.index_number(),
+            partition,
+            range,
+            descending: clauses.descending,
+            limit: clauses.limit.unwrap_or(usize::MAX),
+            start,
+            filter,
+            whole,
+            aggregate: clauses.aggregate,
+            view: View { format: clauses.format, fields },
+            table,
+        })
+    }
+}
+
 /// ITEM.QUERY table pk [SK ...] [INDEX name [pk ...]] [WHERE expr] [DESC] [LIMIT n] [CURSOR c] [FIELDS n a ...]
 /// [COUNT | SUM|MIN|MAX|AVG a] [FORMAT f]
 pub(super) fn query(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let mut words = Words::new(&args[1..]);
-    let table = table(&cx.reading(), words.need()?)?;
-    let (schema, limits) = (&table.schema, limits(cx.settings));
-    let first = words.need()?;
-    let clauses = Clauses::read(&mut words, &table)?;
-    let index = clauses.index.as_ref().map(|index| ops::readable_index(&table, index.name)).transpose()?;
-    let partition = match (&clauses.index, index) {
-        (Some(clause), Some(index)) => clause.partition(index, first, &limits)?,
-        _ => partition(&schema.keys.pk, first, &limits)?,
-    };
-    let from = Source { table: &table, index };
-    let range = sort_range(&clauses.sort, &from)?;
-    let mut binder = clauses.placeholders.binder(&limits)?;
-    let filter =
-        clauses.filter.map(|text| condition(&mut binder, ExprKind::Filter, text, schema)).transpose()?;
-    let fields = clauses.fields.map(|names| fields(&mut binder, names)).transpose()?;
-    binder.finish()?;
-    let start = clauses.cursor.map(|text| read_cursor(text, &from, &partition)).transpose()?;
+    let request = cx.request(args, Request::read)?;
     let query = ops::Query {
-        from,
-        partition: &partition,
-        range: &range,
-        descending: clauses.descending,
-        start: start.as_deref(),
-        limit: clauses.limit.unwrap_or(usize::MAX),
-        max_bytes: if clauses.aggregate.is_some() { usize::MAX } else { page_bytes(cx.settings) },
-        filter: filter.as_ref(),
-        whole: reads_whole(
-            &from,
-            roots(fields.as_ref()).chain(clauses.aggregate.as_ref().and_then(Aggregate::attribute)),
-            filter.as_ref(),
-        )?,
+        from: Source::numbered(&request.table, request.index),
+        partition: &request.partition,
+        range: &request.range,
+        descending: request.descending,
+        start: request.start.as_deref(),
+        limit: request.limit,
+        max_bytes: if request.aggregate.is_some() { usize::MAX } else { page_bytes(cx.settings) },
+        filter: request.filter.as_ref(),
+        whole: request.whole,
     };
-    if let Some(aggregate) = &clauses.aggregate {
+    if let Some(aggregate) = &request.aggregate {
         return aggregate.reply(cx, &query);
     }
-    let view = View { format: clauses.format, fields };
     let cursor = |keys: &ItemKeys| URL_SAFE_NO_PAD.encode(&keys.sk);
-    show_page(cx, &view, &cursor, |tx, show| ops::query(tx, &query, show))
+    show_page(cx, &request.view, &cursor, |tx, show| ops::query(tx, &query, show))
 }
 
 /// Bytes of items in one reply.

@@ -5,17 +5,39 @@ use super::expressions::{Placeholders, fields, set_once};
 use super::show::{Format, View};
 use super::target::{Target, limits, table};
 use crate::command::fail::{self, Fail};
-use crate::command::{Cx, Outcome, eq};
-use crate::item::ItemLimits;
+use crate::command::prepared::ahead;
+use crate::command::{Cx, Outcome, Preparation, Reading, eq};
+use crate::engine::LocalTable;
+use crate::item::{ItemKeys, ItemLimits};
+
+/// How ITEM.GET is read ahead.
+pub(super) const GET: Preparation =
+    Preparation { read: |with, args| ahead(with, args, Get::read), keys: None };
+/// How ITEM.MGET is read ahead.
+pub(super) const MGET: Preparation =
+    Preparation { read: |with, args| ahead(with, args, GetMany::read), keys: None };
+
+/// ITEM.GET as it was read.
+struct Get {
+    target: Target,
+    view: View,
+}
+
+impl Get {
+    fn read(with: &Reading<'_>, args: &[&[u8]]) -> Result<Self, Fail> {
+        let mut words = Words::new(&args[1..]);
+        let target = Target::read(with, &mut words)?;
+        let view = match words.peek() {
+            Some(_) => read_view(&mut words, &target.limits)?,
+            None => View::default(),
+        };
+        Ok(Self { target, view })
+    }
+}
 
 /// ITEM.GET table pk [sk] [FIELDS n a ...] [NAMES json] [FORMAT f]
 pub(super) fn get(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let mut words = Words::new(&args[1..]);
-    let target = Target::read(&cx.reading(), &mut words)?;
-    let mut view = View::default();
-    if words.peek().is_some() {
-        view = read_view(&mut words, &target.limits)?;
-    }
+    let Get { target, view } = cx.request(args, Get::read)?;
     match cx.tx.item(&target.table, &target.keys) {
         Some(item) => view.item(cx.out, item)?,
         None => cx.out.null(),
@@ -41,20 +63,34 @@ fn read_view(words: &mut Words<'_, '_>, limits: &ItemLimits) -> Result<View, Fai
     Ok(view)
 }
 
+/// ITEM.MGET as it was read.
+struct GetMany {
+    table: LocalTable,
+    keys: Vec<ItemKeys>,
+    view: View,
+}
+
+impl GetMany {
+    fn read(with: &Reading<'_>, args: &[&[u8]]) -> Result<Self, Fail> {
+        let mut words = Words::new(&args[1..]);
+        let table = table(with, words.need()?)?;
+        let limits = limits(with.settings);
+        let size = table.schema.keys.attrs().count();
+        let texts = words.counted(size)?;
+        let view = read_view(&mut words, &limits)?;
+        let mut keys = Vec::with_capacity(texts.len() / size);
+        for text in texts.chunks_exact(size) {
+            keys.push(table.schema.text_keys(text[0], text.get(1).copied(), &limits)?);
+        }
+        Ok(Self { table, keys, view })
+    }
+}
+
 /// ITEM.MGET table numkeys pk [sk] ... [FIELDS n a ...] [NAMES json] [FORMAT f]
 pub(super) fn mget(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let mut words = Words::new(&args[1..]);
-    let table = table(&cx.reading(), words.need()?)?;
-    let limits = limits(cx.settings);
-    let size = table.schema.keys.attrs().count();
-    let texts = words.counted(size)?;
-    let view = read_view(&mut words, &limits)?;
-    let mut all = Vec::with_capacity(texts.len() / size);
-    for text in texts.chunks_exact(size) {
-        all.push(table.schema.text_keys(text[0], text.get(1).copied(), &limits)?);
-    }
-    cx.out.array(all.len());
-    for keys in &all {
+    let GetMany { table, keys, view } = cx.request(args, GetMany::read)?;
+    cx.out.array(keys.len());
+    for keys in &keys {
         match cx.tx.item(&table, keys) {
             Some(item) => view.item(cx.out, item)?,
             None => cx.out.null(),

@@ -7,9 +7,10 @@ use super::query::{page_bytes, show_page};
 use super::show::{Format, View};
 use super::target::{limits, table};
 use crate::command::fail::{self, Fail};
-use crate::command::{Cx, Outcome, eq, parse_int};
-use crate::engine::Source;
-use crate::expr::ExprKind;
+use crate::command::prepared::ahead;
+use crate::command::{Cx, Outcome, Preparation, Reading, eq, parse_int};
+use crate::engine::{LocalTable, Source};
+use crate::expr::{BoundCondition, ExprKind};
 use crate::item::{ItemKeys, KeyBytes};
 use crate::ops::{self, Segment};
 use crate::value::packed::{get_varint, put_part};
@@ -19,46 +20,78 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 /// The most segments, as in DynamoDB.
 const MAX_SEGMENTS: i64 = 1_000_000;
 
+/// How it is read ahead.
+pub(super) const AHEAD: Preparation =
+    Preparation { read: |with, args| ahead(with, args, Request::read), keys: None };
+
+/// ITEM.SCAN as it was read.
+struct Request {
+    table: LocalTable,
+    /// The number of the index among the table's.
+    index: Option<usize>,
+    segment: Segment,
+    limit: usize,
+    start: Option<ItemKeys>,
+    filter: Option<BoundCondition>,
+    whole: bool,
+    view: View,
+}
+
+impl Request {
+    fn read(with: &Reading<'_>, args: &[&[u8]]) -> Result<Self, Fail> {
+        let mut words = Words::new(&args[1..]);
+        let table = table(with, words.need()?)?;
+        let limits = limits(with.settings);
+        let (mut part, mut filter, mut limit, mut cursor, mut names) = (None, None, None, None, None);
+        let mut index = None;
+        let (mut view, mut placeholders) = (View::default(), Placeholders::default());
+        while let Some(word) = words.next() {
+            match word {
+                _ if eq(word, "INDEX") => {
+                    set_once(&mut index, ops::readable_index(&table, words.need()?)?)?;
+                }
+                _ if eq(word, "SEGMENT") => set_once(&mut part, segment(&mut words)?)?,
+                _ if eq(word, "WHERE") => set_once(&mut filter, words.text()?)?,
+                _ if eq(word, "LIMIT") => set_once(&mut limit, words.positive()?)?,
+                _ if eq(word, "CURSOR") => set_once(&mut cursor, words.need()?)?,
+                _ if eq(word, "FIELDS") => set_once(&mut names, words.counted(1)?)?,
+                _ if eq(word, "FORMAT") => view.format = Format::read(&mut words)?,
+                _ if placeholders.read(word, &mut words)? => {}
+                _ => return Err(fail::SYNTAX),
+            }
+        }
+        let mut binder = placeholders.binder(&limits)?;
+        let filter =
+            filter.map(|text| condition(&mut binder, ExprKind::Filter, text, &table.schema)).transpose()?;
+        view.fields = names.map(|names| fields(&mut binder, names)).transpose()?;
+        binder.finish()?;
+        let from = Source { table: &table, index };
+        Ok(Self {
+            index: from.index_number(),
+            segment: part.unwrap_or(Segment::WHOLE),
+            limit: limit.unwrap_or(usize::MAX),
+            start: cursor.map(|text| read_cursor(text, &from)).transpose()?,
+            whole: reads_whole(&from, roots(view.fields.as_ref()), filter.as_ref())?,
+            filter,
+            view,
+            table,
+        })
+    }
+}
+
 /// ITEM.SCAN table [INDEX name] [SEGMENT k n] [WHERE expr] [LIMIT n] [CURSOR c] [FIELDS n a ...] [FORMAT f]
 pub(super) fn scan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let mut words = Words::new(&args[1..]);
-    let table = table(&cx.reading(), words.need()?)?;
-    let limits = limits(cx.settings);
-    let (mut part, mut filter, mut limit, mut cursor, mut names) = (None, None, None, None, None);
-    let mut index = None;
-    let (mut view, mut placeholders) = (View::default(), Placeholders::default());
-    while let Some(word) = words.next() {
-        match word {
-            _ if eq(word, "INDEX") => {
-                set_once(&mut index, ops::readable_index(&table, words.need()?)?)?;
-            }
-            _ if eq(word, "SEGMENT") => set_once(&mut part, segment(&mut words)?)?,
-            _ if eq(word, "WHERE") => set_once(&mut filter, words.text()?)?,
-            _ if eq(word, "LIMIT") => set_once(&mut limit, words.positive()?)?,
-            _ if eq(word, "CURSOR") => set_once(&mut cursor, words.need()?)?,
-            _ if eq(word, "FIELDS") => set_once(&mut names, words.counted(1)?)?,
-            _ if eq(word, "FORMAT") => view.format = Format::read(&mut words)?,
-            _ if placeholders.read(word, &mut words)? => {}
-            _ => return Err(fail::SYNTAX),
-        }
-    }
-    let mut binder = placeholders.binder(&limits)?;
-    let filter =
-        filter.map(|text| condition(&mut binder, ExprKind::Filter, text, &table.schema)).transpose()?;
-    view.fields = names.map(|names| fields(&mut binder, names)).transpose()?;
-    binder.finish()?;
-    let from = Source { table: &table, index };
-    let start = cursor.map(|text| read_cursor(text, &from)).transpose()?;
+    let request = cx.request(args, Request::read)?;
     let scan = ops::Scan {
-        from,
-        segment: part.unwrap_or(Segment::WHOLE),
-        start: start.as_ref(),
-        limit: limit.unwrap_or(usize::MAX),
+        from: Source::numbered(&request.table, request.index),
+        segment: request.segment,
+        start: request.start.as_ref(),
+        limit: request.limit,
         max_bytes: page_bytes(cx.settings),
-        filter: filter.as_ref(),
-        whole: reads_whole(&from, roots(view.fields.as_ref()), filter.as_ref())?,
+        filter: request.filter.as_ref(),
+        whole: request.whole,
     };
-    show_page(cx, &view, &write_cursor, |tx, show| ops::scan(tx, &scan, show))
+    show_page(cx, &request.view, &write_cursor, |tx, show| ops::scan(tx, &scan, show))
 }
 
 fn segment(words: &mut Words<'_, '_>) -> Result<Segment, Fail> {

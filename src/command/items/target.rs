@@ -6,7 +6,7 @@ use crate::command::{Fail, ItemKey, Reading};
 use crate::config::Settings;
 use crate::engine::{LocalTable, Table, Tables};
 use crate::expr::BoundCondition;
-use crate::item::{AttributeValueRef, ItemKeys, ItemLimits, KeyBytes, put_key};
+use crate::item::{AttributeValueRef, Item, ItemKeys, ItemLimits, KeyBytes, put_key};
 use crate::ops::At;
 use crate::text::parse_i64_strict;
 
@@ -93,6 +93,17 @@ impl Target {
         };
         let keys = table.schema.text_keys(pk, sk, &limits)?;
         Ok(Self { version, table, keys, limits })
+    }
+
+    /// Checks the size of an item that is to be put here, and with `keys` that it has these keys.
+    pub(super) fn check(&self, item: &Item, keys: bool) -> Result<(), Fail> {
+        let schema = &self.table.schema;
+        if keys && schema.item_keys(&item.view(), &self.limits)? != self.keys {
+            return Err(Fail::new(
+                "VALIDATION the item's key attributes differ from the keys that were given",
+            ));
+        }
+        Ok(schema.check_size(&item.view(), &self.limits)?)
     }
 
     /// The item for an operation.

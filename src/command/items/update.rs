@@ -4,7 +4,7 @@ use super::Words;
 use super::expressions::{set_once, update_of};
 use super::show::View;
 use super::target::Target;
-use super::write::{Clauses, Returns, refused, show, ttl_attribute};
+use super::write::{Clauses, Expiry, Returns, refused, show, ttl_attribute};
 use crate::command::fail::{self, Fail};
 use crate::command::prepared::ahead;
 use crate::command::{Cx, Outcome, Preparation, Reading, eq};
@@ -26,6 +26,8 @@ struct Update {
     changes: BoundUpdate,
     condition: Option<Rc<BoundCondition>>,
     returns: Option<Returns>,
+    /// When the item expires, if that counts from the transaction's time.
+    expires: Option<Expiry>,
     view: View,
 }
 
@@ -56,11 +58,12 @@ impl Update {
                     }
                 }
                 _ if eq(word, "EXPR") => set_once(&mut expression, words.text()?)?,
-                _ if clauses.read(word, &mut words, "item.update", with.now)? => {}
+                _ if clauses.read(word, &mut words, "item.update")? => {}
                 _ => return Err(fail::SYNTAX),
             }
         }
-        if let Some(seconds) = clauses.expires {
+        if let Some(expires) = clauses.expires {
+            let seconds = expires.seconds(with.now)?;
             let value = Operand::literal(&AttributeValue::N(Number::from(seconds)))?;
             actions.push(Action::Set(Path::attribute(ttl_attribute(&target)?), SetValue::Operand(value)));
         }
@@ -69,15 +72,27 @@ impl Update {
         changes.check_keys(schema)?;
         let condition = clauses.bind(&mut binder, &target)?;
         binder.finish()?;
-        let Clauses { returns, view, .. } = clauses;
-        Ok(Self { target, changes, condition, returns, view })
+        let Clauses { returns, view, expires, .. } = clauses;
+        let expires = expires.filter(|expires| expires.is_relative());
+        Ok(Self { target, changes, condition, returns, expires, view })
+    }
+
+    /// Has the item expire as the request says, counted from the transaction's time rather than that of the reading.
+    fn count_from(&mut self, now: u64) -> Outcome {
+        if let Some(expires) = self.expires {
+            let value = EncodedValue::new(&AttributeValue::N(Number::from(expires.seconds(now)?)))?;
+            self.changes.set_literal(ttl_attribute(&self.target)?, value);
+        }
+        Ok(())
     }
 }
 
 /// ITEM.UPDATE table pk [sk] [SET n a v ...] [INCR n a d ...] [ADD n a set ...] [REMOVE n a ...] [EXPR update]
 /// [IF expr] [EX s|PX ms|EXAT ts] [RETURN OLD|NEW|UPDATED] [FORMAT f]
 pub(super) fn update(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let Update { target, changes, condition, returns, view } = cx.request(args, Update::read)?;
+    let mut update = cx.request(args, Update::read)?;
+    update.count_from(cx.tx.now())?;
+    let Update { target, changes, condition, returns, view, .. } = update;
     if !changes.only_takes_away() {
         cx.need_memory()?;
     }

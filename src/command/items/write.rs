@@ -31,7 +31,7 @@ pub(super) struct Clauses<'a> {
     pub(super) condition: Option<&'a str>,
     pub(super) placeholders: Placeholders<'a>,
     pub(super) returns: Option<Returns>,
-    pub(super) expires: Option<i64>,
+    pub(super) expires: Option<Expiry>,
     pub(super) view: View,
 }
 
@@ -42,7 +42,6 @@ impl<'a> Clauses<'a> {
         word: &[u8],
         words: &mut Words<'a, '_>,
         command: &'static str,
-        now: u64,
     ) -> Result<bool, Fail> {
         if eq(word, "IF") {
             set_once(&mut self.condition, words.text()?)?;
@@ -56,8 +55,8 @@ impl<'a> Clauses<'a> {
             set_once(&mut self.returns, returns)?;
         } else if eq(word, "FORMAT") {
             self.view.format = Format::read(words)?;
-        } else if let Some(at) = expiry(word, words, command, now)? {
-            set_once(&mut self.expires, at)?;
+        } else if let Some(expires) = Expiry::read(word, words, command)? {
+            set_once(&mut self.expires, expires)?;
         } else {
             return self.placeholders.read(word, words);
         }
@@ -114,6 +113,8 @@ struct Put {
     item: Item,
     condition: Option<Rc<BoundCondition>>,
     return_old: bool,
+    /// When the item expires, if that counts from the transaction's time, and the seconds that it has for that.
+    expires: Option<(Expiry, i64)>,
     view: View,
 }
 
@@ -132,31 +133,49 @@ impl Put {
         };
         let mut clauses = Clauses::default();
         while let Some(word) = words.next() {
-            if !clauses.read(word, &mut words, "item.put", with.now)? {
+            if !clauses.read(word, &mut words, "item.put")? {
                 return Err(fail::SYNTAX);
             }
         }
         let return_old = clauses.old_only()?;
-        if let Some(seconds) = clauses.expires {
+        let expires = clauses.expires.map(|expires| Ok::<_, Fail>((expires, expires.seconds(with.now)?)));
+        let expires = expires.transpose()?;
+        if let Some((_, seconds)) = expires {
             builder.put(ttl_attribute(&target)?, &AttributeValueRef::N(Number::from(seconds)))?;
         }
         let item = builder.finish();
-        let schema = &target.table.schema;
-        let check = keys_again || clauses.expires.is_some() || !schema.indexes.is_empty();
-        if check && schema.item_keys(&item.view(), &target.limits)? != target.keys {
-            return Err(Fail::new(
-                "VALIDATION the item's key attributes differ from the keys that were given",
-            ));
-        }
-        schema.check_size(&item.view(), &target.limits)?;
+        let check = keys_again || expires.is_some() || !target.table.schema.indexes.is_empty();
+        target.check(&item, check)?;
         let condition = clauses.bind_alone(&target)?;
-        Ok(Self { target, item, condition, return_old, view: clauses.view })
+        let expires = expires.filter(|(expires, _)| expires.is_relative());
+        Ok(Self { target, item, condition, return_old, expires, view: clauses.view })
+    }
+
+    /// Has the item expire as the request says, counted from the transaction's time rather than that of the reading.
+    fn count_from(&mut self, now: u64) -> Outcome {
+        let Some((expires, read)) = self.expires else { return Ok(()) };
+        let seconds = expires.seconds(now)?;
+        if seconds == read {
+            return Ok(());
+        }
+        let name = ttl_attribute(&self.target)?;
+        let value = AttributeValueRef::N(Number::from(seconds));
+        // Mostly the number takes as many bytes as the one before it, and nothing else changes.
+        if self.item.overwrite(name, &value) {
+            return Ok(());
+        }
+        let mut builder = ItemBuilder::new();
+        builder.copy(self.item.view(), |other| other != name.as_bytes())?.put(name, &value)?;
+        self.item = builder.finish();
+        self.target.check(&self.item, true)
     }
 }
 
 /// ITEM.PUT table pk [sk] (SET n a v ... | JSON doc) [IF expr] [EX s|PX ms|EXAT ts] [RETURN OLD] [FORMAT f]
 pub(super) fn put(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let Put { target, item, condition, return_old, view } = cx.request(args, Put::read)?;
+    let mut put = cx.request(args, Put::read)?;
+    put.count_from(cx.tx.now())?;
+    let Put { target, item, condition, return_old, view, .. } = put;
     match ops::write(cx.tx, &Write::Put(target.at(condition.as_deref(), return_old), &item)) {
         Ok(written) if return_old => return show(cx, &view, written.old.as_ref()),
         Ok(_) => cx.out.ok(),
@@ -179,7 +198,7 @@ impl Guarded {
         let target = Target::read(with, &mut words)?;
         let mut clauses = Clauses::default();
         while let Some(word) = words.next() {
-            if !clauses.read(word, &mut words, command, with.now)? {
+            if !clauses.read(word, &mut words, command)? {
                 return Err(fail::SYNTAX);
             }
         }
@@ -301,28 +320,45 @@ fn declared_value(
     }
 }
 
-/// The time, in seconds since the epoch, that an expiry clause says; none if `word` begins none.
-fn expiry(
-    word: &[u8],
-    words: &mut Words<'_, '_>,
+/// When an item expires, as a clause says it.
+#[derive(Clone, Copy)]
+pub(super) struct Expiry {
+    /// Milliseconds since the epoch, or since the transaction's time.
+    millis: i64,
+    relative: bool,
     command: &'static str,
-    now: u64,
-) -> Result<Option<i64>, Fail> {
-    let (per_second, relative) = match word {
-        _ if eq(word, "EX") => (1, true),
-        _ if eq(word, "PX") => (1000, true),
-        _ if eq(word, "EXAT") => (1, false),
-        _ => return Ok(None),
-    };
-    let given = parse_int(words.need()?)?;
-    if given <= 0 {
-        return Err(Fail::invalid_expire(command));
+}
+
+impl Expiry {
+    /// Reads the clause that `word` begins, if it is one of these.
+    fn read(word: &[u8], words: &mut Words<'_, '_>, command: &'static str) -> Result<Option<Self>, Fail> {
+        let (per_second, relative) = match word {
+            _ if eq(word, "EX") => (1, true),
+            _ if eq(word, "PX") => (1000, true),
+            _ if eq(word, "EXAT") => (1, false),
+            _ => return Ok(None),
+        };
+        let given = parse_int(words.need()?)?;
+        let millis = given.checked_mul(1000 / per_second).filter(|millis| *millis > 0);
+        let millis = millis.ok_or_else(|| Fail::invalid_expire(command))?;
+        Ok(Some(Self { millis, relative, command }))
     }
-    let millis = given.checked_mul(1000 / per_second);
-    let at = if relative { millis.and_then(|ms| ms.checked_add(now as i64)) } else { millis };
-    // The attribute counts seconds, and an item does not expire early.
-    let seconds = at.and_then(|ms| ms.checked_add(999)).ok_or_else(|| Fail::invalid_expire(command))? / 1000;
-    Ok(Some(seconds))
+
+    /// Whether it counts from the transaction's time.
+    pub(super) fn is_relative(self) -> bool {
+        self.relative
+    }
+
+    /// Seconds since the epoch for a transaction at `now`, which is in ms. The attribute counts seconds, and an item
+    /// does not expire early.
+    ///
+    /// # Errors
+    /// For a time that cannot be counted.
+    pub(super) fn seconds(self, now: u64) -> Result<i64, Fail> {
+        let from = if self.relative { now as i64 } else { 0 };
+        let millis = self.millis.checked_add(from).and_then(|ms| ms.checked_add(999));
+        Ok(millis.ok_or_else(|| Fail::invalid_expire(self.command))? / 1000)
+    }
 }
 
 pub(super) fn ttl_attribute(target: &Target) -> Result<&str, Fail> {

@@ -1,9 +1,9 @@
 //! Requests are read before their shards are locked.
 
-use super::super::LONG_READS;
 use super::{call, json, put, table};
+use crate::command::HEAVY_BYTES;
+use crate::command::prepared::LONG_READS;
 use crate::command::testing::{Harness, show};
-use crate::command::{HEAVY_BYTES, Prepared, Reading};
 use crate::store::Mode;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
@@ -106,22 +106,5 @@ fn what_a_transaction_sets_holds_for_long_requests_that_follow() {
         h.call_as(0, &put);
         let replies = h.run("EXEC");
         assert!(replies.starts_with(&format!("[+OK {outcome}")), "{replies}");
-    }
-}
-
-#[test]
-fn a_deadline_counts_from_the_transaction_however_long_the_request() {
-    let registry = crate::command::Registry::get();
-    let h = Harness::new();
-    let settings = h.server.config.snapshot();
-    let with = Reading { tables: &h.server.engine.tables, settings: &settings, now: 0 };
-    let document = json!({"text": "x".repeat(6000)}).to_string();
-    let put: Vec<&[u8]> = vec![b"ITEM.PUT", b"t", b"a", b"JSON", document.as_bytes()];
-    let how = registry.lookup(&put).unwrap().spec.prepare.unwrap();
-    for (more, ahead) in
-        [(&[][..], true), (&[&b"EXAT"[..], b"9"], true), (&[b"ex", b"9"], false), (&[b"PX", b"9"], false)]
-    {
-        let args = [&put[..], more].concat();
-        assert_eq!(Prepared::read(&how, &with, &args).is_some(), ahead, "{more:?}");
     }
 }

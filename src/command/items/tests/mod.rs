@@ -1,3 +1,4 @@
+mod ahead;
 mod atomic;
 mod expiry;
 mod model;
