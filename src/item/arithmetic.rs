@@ -1,9 +1,9 @@
 //! Exact addition and subtraction of [`Number`]s, and the mean.
 //!
-//! A sum that needs more than 38 significant digits is refused rather than rounded, as `DynamoDB` does. That makes
-//! 128-bit integers sufficient: coefficients have no trailing zeros, so if the operands' exponents differ, the sum's
-//! last digit stands at the smaller exponent and is not zero; an aligned coefficient that leaves 128 bits therefore
-//! belongs to a sum of more than 38 digits.
+//! A sum that needs more than 38 significant digits is refused rather than rounded, as `DynamoDB` does. So 128-bit
+//! integers suffice. Coefficients have no trailing zeros. If the operands' exponents differ, the sum's last digit is at
+//! the smaller exponent and is not zero. So if an aligned coefficient does not fit 128 bits, the sum has more than 38
+//! digits.
 
 use super::number::{MAX_DIGITS, Number, NumberError, digit_count};
 
@@ -80,7 +80,7 @@ impl std::ops::Neg for Number {
 
     fn neg(self) -> Self {
         let (negative, coefficient, exponent) = self.parts();
-        // The mirror image of a valid number is valid; zero stays zero.
+        // The negative of a valid number is valid; zero stays zero.
         Self::from_parts(!negative, coefficient, exponent).unwrap_or(self)
     }
 }

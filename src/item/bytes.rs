@@ -1,17 +1,17 @@
-//! Reading and writing the small pieces that all stored forms of this room are made of.
+//! Reads and writes varints, lengths and byte strings, of which all stored forms of this room consist.
 //!
 //! A varint is little-endian base 128: seven bits a byte, the high bit says that more follow. Only the shortest form
 //! is accepted, so that equal values have equal bytes.
 
 use smallvec::SmallVec;
 
-/// Whether bytes are UTF-8. Nearly all texts are ASCII, which is seen sooner.
+/// Whether bytes are UTF-8. ASCII is checked first, because nearly all texts are ASCII and that check is faster.
 #[inline]
 pub(super) fn is_utf8(text: &[u8]) -> bool {
     text.is_ascii() || std::str::from_utf8(text).is_ok()
 }
 
-/// A cursor over bytes that may be anything; every step answers `None` instead of reading past the end.
+/// A cursor over arbitrary bytes; every step returns `None` instead of reading past the end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
@@ -53,7 +53,7 @@ impl<'a> Reader<'a> {
         self.varint_from(first)
     }
 
-    /// The common lengths, up to nine bytes, in 64-bit arithmetic; what is longer as the wide form.
+    /// Reads varints of up to nine bytes in 64-bit arithmetic; longer ones by the general way.
     fn varint_from(&mut self, first: u8) -> Option<u64> {
         let mut value = u64::from(first & 0x7F);
         let mut ahead = *self;
@@ -99,7 +99,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What stored forms are appended to.
+/// A target to which stored forms are appended.
 pub(super) trait Out {
     /// Appends one byte.
     fn put(&mut self, byte: u8);
@@ -159,8 +159,8 @@ pub(super) fn varint_len(value: u64) -> usize {
     (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
 }
 
-/// Writes what `body` appends behind its varint length. The length takes one byte at first; a longer one moves the
-/// body, which is rare and short.
+/// Writes what `body` appends behind its varint length. One byte is reserved for the length. If the length needs more,
+/// the body is moved, which is rare.
 pub(super) fn put_sized<E>(
     out: &mut Vec<u8>,
     body: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,

@@ -17,8 +17,7 @@
 //! values  := count(varint) value * count
 //! ```
 //! Varints are the shortest possible (see `bytes.rs`), so equal items have equal bytes, sets and maps included, and
-//! equality of documents is equality of bytes. Containers carry their length, so that a reader passes over what it
-//! does not want.
+//! equality of documents is equality of bytes. Containers carry their length, so that a reader can skip them.
 
 use super::bytes::{Out, Reader, put_block, put_sized, put_varint, put_varint_wide, zigzag};
 use super::tag;
@@ -30,7 +29,7 @@ use smallvec::SmallVec;
 /// Version byte of stored items.
 pub(super) const ITEM_VERSION: u8 = 0x01;
 
-/// Deepest nesting that is ever read or written, whatever the configured limit: it bounds recursion.
+/// The deepest nesting that is read or written, even if the configured limit is greater: it bounds recursion.
 pub const HARD_MAX_DEPTH: usize = 256;
 
 #[inline]
@@ -155,7 +154,7 @@ fn put_set<T>(
     })
 }
 
-/// A value of its own in stored form, to be read through views. Short ones need no allocation.
+/// A value in stored form, outside an item. It is read through views; short values need no allocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedValue(SmallVec<[u8; 24]>);
 

@@ -1,4 +1,4 @@
-//! `ItemEditor`: an item made of another one, most of which stays as it is.
+//! `ItemEditor`: makes an item from another one of which most attributes stay unchanged.
 
 use smallvec::SmallVec;
 use std::cmp::Ordering;
@@ -12,11 +12,11 @@ use super::{AttributeValue, AttributeValueRef, Item, ItemError, ItemRef};
 /// The most bytes before the attributes of an item: its version and a varint of 64 bits.
 const MOST_HEAD: usize = 11;
 
-/// Makes an item of another one. Attributes are put and removed one by one, in ascending order of their names by bytes;
-/// what lies between them is copied in runs, and no value of the other item is decoded. Cost in proportion to the item.
+/// Makes an item from another one. The caller puts and removes attributes in ascending order of their names' bytes. The
+/// attributes between are copied in runs, and no value of the other item is decoded. Cost in proportion to the item.
 #[derive(Debug)]
 pub struct ItemEditor<'a> {
-    /// The attributes of the other item that are still to be copied, and how many these are.
+    /// The attributes of the other item that are still to be copied; `left` is their number.
     rest: Reader<'a>,
     left: usize,
     /// The attributes so far.
@@ -29,7 +29,7 @@ pub struct ItemEditor<'a> {
 }
 
 impl<'a> ItemEditor<'a> {
-    /// Begins with an item that will need about `room` bytes more than it has.
+    /// Begins with `item`; the new item is expected to be about `room` bytes longer.
     pub fn new(item: ItemRef<'a>, room: usize) -> Self {
         let (before, entries) = item.attributes().body();
         let mut bytes = Vec::with_capacity(MOST_HEAD + entries.len() + room);
@@ -71,10 +71,10 @@ impl<'a> ItemEditor<'a> {
         self.copy_up_to(name.as_bytes());
     }
 
-    /// Copies the attributes with smaller names, and passes over one with this name.
+    /// Copies the attributes with smaller names, and skips one with this name.
     fn copy_up_to(&mut self, name: &[u8]) {
         let from = self.rest.rest();
-        // Behind what is copied, and behind what is passed over as well.
+        // `end` is behind the copied attributes, `next` behind the skipped one too.
         let (mut end, mut next) = (self.rest, self.rest);
         while self.left > 0 {
             let mut ahead = end;

@@ -54,7 +54,7 @@ pub enum ItemError {
     /// A JSON text with more values than are read.
     #[error("the JSON has more than a million values")]
     TooManyValues,
-    /// A template of key names that cannot be.
+    /// A template of key names that is not valid.
     #[error("KEYSPACE '{text}': {reason}")]
     BadTemplate {
         /// The template.
@@ -62,7 +62,7 @@ pub enum ItemError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A key whose name fits a template, but for how its values are written.
+    /// A key whose name fits a template's literals, but whose values are not written as the template requires.
     #[error("key '{key}' is not one of its table's: attribute {name}: {reason}")]
     BadViewKey {
         /// The key.
@@ -80,7 +80,7 @@ pub enum ItemError {
         /// Its type.
         attr_type: AttrType,
     },
-    /// A field that is a key attribute, given another value or removed.
+    /// A write that changes or removes a field which is a key attribute.
     #[error("attribute {0} is a key, which cannot be changed")]
     KeyReadOnly(String),
     /// A hash with a deadline for a table that has no TTL attribute.

@@ -1,8 +1,8 @@
-//! Attributes as fields of a hash: the texts they are read as, and the values that texts become.
+//! Attributes as fields of a hash: converts values to texts, and texts to values.
 //!
 //! A string and a binary are their bytes, a number its canonical text, a boolean `1` or `0`, a null the empty text;
-//! maps, lists and sets are JSON. An attribute keeps its type when its field is written; a new one has its declared
-//! type, else it is a string, or a binary if the text is not UTF-8.
+//! maps, lists and sets are JSON. Writing a field keeps the attribute's type. A new attribute gets its declared type.
+//! Without a declaration it becomes a string, or a binary if the text is not UTF-8.
 
 use super::json::write_plain_value;
 use super::key_schema::KeyAttr;
@@ -15,7 +15,7 @@ use super::{
 };
 
 impl AttributeValueRef<'_> {
-    /// Appends the text that the value is read as where attributes are fields.
+    /// Appends the text of the value as a field of a hash.
     pub fn write_field(&self, out: &mut Vec<u8>) {
         match self {
             Self::S(bytes) | Self::B(bytes) => out.extend_from_slice(bytes),
@@ -34,7 +34,8 @@ impl Number {
 }
 
 impl TableSchema {
-    /// The value that a field's text gives an attribute which is no key; `current` is the type of the value it has.
+    /// The value of an attribute (not a key) after its field is set to a text; `current` is the type of its present
+    /// value.
     ///
     /// # Errors
     /// [`ItemError::NotOfType`] for a text that does not fit the type.
@@ -69,8 +70,8 @@ impl TableSchema {
         Some((attr, read_key(attr.key_type, stored).ok()?))
     }
 
-    /// Checks that a text given for a field, if it is a key attribute, is the value that it has; returns whether it is
-    /// one.
+    /// If the field is a key attribute, checks that the text denotes the key's present value. Returns whether the field
+    /// is a key attribute.
     ///
     /// # Errors
     /// [`ItemError::KeyReadOnly`].
@@ -109,7 +110,7 @@ impl TableSchema {
                 continue;
             }
             match std::str::from_utf8(name) {
-                // What most fields are needs no value of its own.
+                // Most fields are plain strings and need no owned value.
                 Ok(known) if self.plain_string(known, text) => {
                     builder.put(known, &AttributeValueRef::S(text))?
                 }

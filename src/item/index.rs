@@ -8,7 +8,7 @@
 //! table partition key, self-delimiting         of global indexes
 //! table sort key                               as the table has it
 //! ```
-//! so that entries are unique and an entry leads back to its item. An entry's bytes are
+//! so that entries are unique and an entry contains its item's keys. An entry's bytes are
 //!
 //! ```text
 //! expiry (varint)   when the item expires in ms since 1970, 0 for never
@@ -43,7 +43,7 @@ impl Projection {
     }
 }
 
-/// How far an index is.
+/// The state of an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IndexStatus {
     /// Every item that belongs in it is there.
@@ -76,7 +76,7 @@ pub struct IndexSchema {
     pub projection: Projection,
     /// The number of the space that its entries are kept in.
     pub space: u32,
-    /// How far it is.
+    /// Its state.
     pub status: IndexStatus,
 }
 
@@ -99,8 +99,9 @@ impl IndexSchema {
         Ok(())
     }
 
-    /// The attribute that makes the partition or sort key in an item longer than a limit, the key's size up to it, and
-    /// the limit. A key is passed over that is as it was in the item `old`.
+    /// Finds a partition or sort key of the item that exceeds its limit. Returns the attribute at which it does, the
+    /// key's size up to and with that attribute, and the limit. A key that has not changed since the item `old` is
+    /// skipped.
     fn too_long(
         &self,
         old: ItemRef<'_>,
@@ -110,7 +111,7 @@ impl IndexSchema {
         let most = ItemLimits::DYNAMODB;
         let partition = limits.max_partition_key_bytes.min(most.max_partition_key_bytes);
         let keys = [
-            // A local one's is the table's.
+            // A local index has the table's partition key, which is checked elsewhere.
             (&self.pk, if self.local { usize::MAX } else { partition }),
             (&self.sk, limits.max_sort_key_bytes.min(most.max_sort_key_bytes)),
         ];
@@ -125,8 +126,8 @@ impl IndexSchema {
         })
     }
 
-    /// Checks that those of the index's key attributes which the item has are of the right type, not empty and not too
-    /// long. What is as it was in the item `old` is passed over.
+    /// Checks that the index's key attributes, as far as the item has them, have the right type, are not empty and not
+    /// too long. Attributes that have not changed since the item `old` are skipped.
     ///
     /// # Errors
     /// The ones `PutItem` answers.
@@ -165,8 +166,8 @@ impl IndexSchema {
         }
     }
 
-    /// Whether an item is in the index: it has all of its key attributes, and they can be a key. That depends on
-    /// nothing but the item, so that an index holds the same however it came to be.
+    /// Whether an item is in the index: it has all of its key attributes, and they can be a key. It depends only on the
+    /// item, so that an index's content does not depend on options or on when the index was made.
     fn holds(&self, item: &ItemRef<'_>) -> bool {
         let fits = |attr: &KeyAttr| item.get(&attr.name).is_some_and(|value| attr.takes(&value));
         self.attrs().all(fits) && self.too_long(ItemRef::EMPTY, item, &ItemLimits::DYNAMODB).is_none()
@@ -177,8 +178,8 @@ impl IndexSchema {
         if self.holds(item) { self.possible_entry_keys(table, keys, item) } else { None }
     }
 
-    /// The keys of the entry that the item has if it is in the index, or may have from a version that took keys of any
-    /// length; `None` when the item lacks a key attribute or has one that cannot be a key.
+    /// The keys of the item's entry, also if its keys are too long for the index: earlier versions made such entries.
+    /// `None` when the item lacks a key attribute or has one that cannot be a key.
     pub fn possible_entry_keys(
         &self,
         table: &KeySchema,
@@ -209,7 +210,7 @@ impl IndexSchema {
         Some(held.map(|(name, value)| name.len() + value.size()).sum())
     }
 
-    /// Appends what makes an entry unique.
+    /// Appends the table's keys, which make an entry unique.
     fn put_table_keys(&self, table: &KeySchema, keys: &ItemKeys, out: &mut KeyBytes) {
         if !self.local {
             match table.pk.key_type {
@@ -224,7 +225,7 @@ impl IndexSchema {
         out.extend_from_slice(&keys.sk);
     }
 
-    /// The keys of the item that an entry is about; `None` for keys that no entry of this index has.
+    /// The keys of an entry's item; `None` for keys that no entry of this index can have.
     pub fn item_keys(&self, table: &KeySchema, entry: &ItemKeys) -> Option<ItemKeys> {
         let mut rest = entry.sk.as_slice();
         for attr in &self.sk {
@@ -246,7 +247,7 @@ impl IndexSchema {
         Some(ItemKeys { pk, sk: KeyBytes::from_slice(rest) })
     }
 
-    /// The sort key, in its table, of the item that an entry of a local index is about.
+    /// The table's sort key of the item of a local index's entry.
     pub fn table_sort_key<'k>(&self, entry: &'k [u8]) -> Option<&'k [u8]> {
         self.sk.iter().try_fold(entry, |rest, attr| skip_key_part(attr.key_type, rest))
     }
@@ -412,7 +413,7 @@ mod tests {
                 limit,
                 index: "ix".into(),
             });
-            // Options may only make the limits of indexes narrower.
+            // Options can lower the limits of indexes, but not raise them.
             for limits in [ItemLimits::DYNAMODB, ItemLimits::UNLIMITED] {
                 assert_eq!(index.check_item(ItemRef::EMPTY, &item.view(), &limits).err(), error, "{a} {c}");
             }

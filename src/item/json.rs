@@ -1,9 +1,9 @@
 //! JSON forms of values: `DynamoDB`'s, with type tags, and plain.
 //!
-//! Reading the typed form is split as AWS splits it: [`check_typed_item`] refuses what its deserialiser refuses, for
-//! the whole request before anything else is looked at; [`typed_value`] then refuses what its validation does.
-//! Reading plain JSON makes numbers N, objects M and arrays L. Writing plain JSON makes sets arrays and binaries
-//! base64; numbers stand verbatim in both directions.
+//! Reading the typed form has two steps, as at AWS: [`check_typed_item`] refuses what AWS's deserialiser refuses, and
+//! runs for the whole request first; [`typed_value`] then refuses what AWS's validation refuses. Reading plain JSON
+//! makes numbers N, objects M and arrays L. Writing plain JSON makes sets arrays and binaries base64; numbers stand
+//! verbatim in both directions.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ const MAX_VALUES: usize = 1_000_000;
 
 /// Whether a JSON text has more than a million values.
 pub fn has_too_many_values(text: &[u8]) -> bool {
-    // Each has a byte, and one before it.
+    // Each value takes at least one byte, and one byte stands before it.
     if text.len() / 2 <= MAX_VALUES {
         return false;
     }
@@ -157,7 +157,7 @@ fn check_list(json: &Value, member: impl Fn(&Value) -> Result<(), ItemError>) ->
 /// Reads a JSON object of names to typed values, nested at most `max_depth` levels.
 ///
 /// # Errors
-/// The first one, those of the deserialiser before those of validation.
+/// The first error; errors of the deserialiser come before those of validation.
 pub fn map_from_typed_json(
     json: &Value,
     max_depth: usize,
@@ -428,7 +428,7 @@ mod tests {
         ] {
             assert_eq!(typed(text), Err(message), "{text}");
         }
-        // The whole is deserialised before anything is validated.
+        // The deserialiser checks the whole value before validation begins.
         assert_eq!(
             typed(r#"{"L":[{"N":"b"},{"S":1}]}"#),
             Err("NUMBER_VALUE cannot be converted to String".to_owned())

@@ -1,7 +1,7 @@
-//! Ranges of sort keys, as conditions on them denote.
+//! Ranges of sort keys, made from conditions.
 //!
-//! A table's sort key stands alone as [`super::put_key`] writes it. An index's key attributes are self-delimiting and
-//! entries carry more bytes behind them, so there a value selects all keys that begin with its encoding.
+//! A table's sort key stands alone as [`super::put_key`] writes it. An index's key attributes are self-delimiting, and
+//! an entry's key has more bytes behind them. So in an index a value selects all keys that begin with its encoding.
 
 use std::ops::Bound;
 

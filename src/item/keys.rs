@@ -9,7 +9,7 @@
 //! negative  the same with every byte inverted
 //! head      with 0.d1d2... * 10^E:  A0+E for E in 0..=60,  E0 E-61 above,  90 E+129 below
 //! ```
-//! The type is not written, the schema has it.
+//! The type is not stored; the schema has it.
 
 use smallvec::SmallVec;
 
@@ -55,7 +55,7 @@ pub fn put_key_part(out: &mut KeyBytes, value: &AttributeValueRef<'_>) -> bool {
     true
 }
 
-/// Appends the bytes that every [`put_key_part`] form of a string or binary beginning with `prefix` begins with.
+/// Appends the common first bytes of all [`put_key_part`] forms of strings or binaries that begin with `prefix`.
 pub fn put_key_part_prefix(out: &mut KeyBytes, prefix: &[u8]) {
     for &byte in prefix {
         out.push(byte);
@@ -121,7 +121,7 @@ pub fn read_key_part(key_type: KeyType, bytes: &mut &[u8]) -> Result<AttributeVa
             let number = read_number(&mut reader).ok_or(corrupt("a number is damaged"))?;
             let mut again = KeyBytes::new();
             put_number(&mut again, number);
-            // Only the one form of a number is accepted.
+            // A number is accepted only in its canonical form.
             if !bytes.starts_with(&again) || bytes.len() - reader.rest().len() != again.len() {
                 return Err(corrupt("a number is not in its one form"));
             }
@@ -132,7 +132,7 @@ pub fn read_key_part(key_type: KeyType, bytes: &mut &[u8]) -> Result<AttributeVa
     Ok(value)
 }
 
-/// What is behind a key attribute that [`put_key_part`] wrote.
+/// The bytes behind a key attribute that [`put_key_part`] wrote.
 pub(super) fn skip_key_part(key_type: KeyType, bytes: &[u8]) -> Option<&[u8]> {
     match key_type {
         KeyType::S | KeyType::B => {
@@ -195,7 +195,7 @@ fn read_number(reader: &mut Reader<'_>) -> Option<Number> {
     Number::from_parts(negative, coefficient, scale - digits).ok()
 }
 
-/// The least bytes above everything that begins with `prefix`; `None` when nothing is above it.
+/// The least key that is greater than every key with this prefix; `None` when there is none.
 pub fn prefix_end(prefix: &[u8]) -> Option<KeyBytes> {
     let last = prefix.iter().rposition(|byte| *byte != 0xFF)?;
     let mut end = KeyBytes::from_slice(prefix.get(..=last)?);

@@ -1,4 +1,4 @@
-//! Limits on items and keys, given by whoever asks.
+//! Limits on items and keys. Callers pass them.
 
 use super::ItemError;
 
@@ -8,7 +8,7 @@ pub struct ItemLimits {
     /// Largest item by AWS's rules of size, in bytes.
     pub max_item_bytes: usize,
     /// Deepest nesting of lists and maps within one another, in levels. AWS counts the innermost value too: its 32
-    /// levels are 31 containers and what is in the last of them.
+    /// levels are 31 containers and a value in the last one.
     pub max_depth: usize,
     /// Longest partition key, in bytes.
     pub max_partition_key_bytes: usize,
@@ -35,7 +35,7 @@ impl ItemLimits {
 }
 
 impl ItemLimits {
-    /// Checks that a text, of which a value is made, is not longer than an item may be.
+    /// Checks that a text from which a value will be made is not longer than the largest item.
     ///
     /// # Errors
     /// [`ItemError::ItemTooLarge`].

@@ -103,7 +103,7 @@ impl Number {
         }
     }
 
-    /// The nearest double, when its shortest decimal text denotes this very number.
+    /// The nearest double, if its shortest decimal text denotes exactly this number.
     pub fn as_f64(self) -> Option<f64> {
         let (_, coefficient, exponent) = self.parts();
         let double: f64 = self.to_string().parse().ok()?;
@@ -186,7 +186,7 @@ impl Number {
 /// Digits of a text, trailing zeros counted apart.
 struct Mantissa {
     coefficient: u128,
-    /// Significant digits up to the last that is not zero; `coefficient` is only right up to 38.
+    /// Significant digits up to the last that is not zero. Above 38 of them `coefficient` is not meaningful.
     digits: i64,
     trailing_zeros: i64,
     fraction_digits: i64,
@@ -268,7 +268,7 @@ fn split_sign(text: &[u8]) -> (bool, &[u8]) {
     }
 }
 
-/// A signed exponent; beyond eighteen digits it saturates, which is far outside the range either way.
+/// A signed exponent. Beyond eighteen digits it saturates; such exponents are out of range anyway.
 fn parse_exponent(text: &[u8]) -> Option<i64> {
     let (negative, digits) = split_sign(text);
     if digits.is_empty() {
@@ -293,7 +293,7 @@ pub(super) fn digit_count(coefficient: u128) -> u32 {
     }
 }
 
-/// A coefficient that is not zero without its trailing zeros, and how many they were.
+/// Strips the trailing zeros of a coefficient other than zero; also returns their number.
 fn strip_zeros(mut coefficient: u128) -> (u128, i32) {
     let mut zeros = 0;
     loop {
@@ -370,7 +370,8 @@ impl Ord for Number {
         }
         let (a_digits, b_digits) = (digit_count(a), digit_count(b));
         let magnitude = (a_digits as i32 + a_exponent).cmp(&(b_digits as i32 + b_exponent));
-        // Of one magnitude: scaled to equally many digits, at most 38, the coefficients compare.
+        // The magnitudes are equal, so the coefficients are compared after scaling them to the same number of digits,
+        // at most 38.
         let by_size = magnitude.then_with(|| {
             let a = a * 10_u128.pow(b_digits.saturating_sub(a_digits));
             let b = b * 10_u128.pow(a_digits.saturating_sub(b_digits));

@@ -1,4 +1,4 @@
-//! Which attributes of a table's items are keys, and what else its definition says.
+//! The definition of a table: its key attributes, indexes, streams and settings.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::keys::{KeyBytes, put_key};
 use super::stream::StreamSpan;
 use super::{AttrType, AttributeValue, AttributeValueRef, ItemError, ItemLimits, ItemRef, KeyType, Template};
 
-/// The setting of what is left of a table that was dropped.
+/// The setting that marks the remains of a dropped table.
 const DROPPED: &str = "dropped";
 
 /// The definition of a table.
@@ -18,7 +18,8 @@ pub struct TableSchema {
     pub keys: KeySchema,
     /// Attribute whose number is the time, in seconds since 1970, at which an item expires.
     pub ttl: Option<String>,
-    /// The times in which changes are recorded, ascending; those that are over stay until their records are gone.
+    /// The spans of time in which changes are recorded, ascending. A span that has ended stays until its records are
+    /// gone.
     pub streams: Vec<StreamSpan>,
     /// Declared types of attributes that are not keys, ascending by name.
     pub attrs: BTreeMap<String, AttrType>,
@@ -28,7 +29,7 @@ pub struct TableSchema {
     pub settings: BTreeMap<String, String>,
     /// The template of the keys that are views of items.
     pub template: Option<String>,
-    /// Whether hashes that fit the template may still be on their way into the table, which is not ready until then.
+    /// Whether hashes that fit the template may not all be items yet. The table is not ready while this is true.
     pub lifting: bool,
 }
 
@@ -61,7 +62,7 @@ impl TableSchema {
         self.streams.last().filter(|span| span.end.is_none())
     }
 
-    /// What is left of a table that was dropped: its keys, and the times in which its changes were recorded.
+    /// What remains of the table after it is dropped: its keys, and the spans in which its changes were recorded.
     pub fn dropped(&self) -> Self {
         let mut left = Self::new(self.keys.pk.clone(), self.keys.sk.clone());
         left.streams.clone_from(&self.streams);
@@ -69,7 +70,7 @@ impl TableSchema {
         left
     }
 
-    /// Whether this is what is left of a table that was dropped.
+    /// Whether this is what remains of a dropped table.
     pub fn is_dropped(&self) -> bool {
         self.settings.contains_key(DROPPED)
     }
@@ -132,8 +133,8 @@ impl TableSchema {
         Ok(())
     }
 
-    /// The item's keys, after checking that the key attributes are there, of the right types, not empty and not too
-    /// long, and that index key attributes which are there have the right types and are neither empty nor too long.
+    /// The item's keys. Checks first that all key attributes exist, have the right types, are not empty and not too
+    /// long, and the same for those index key attributes that the item has.
     ///
     /// # Errors
     /// The ones `PutItem` answers.
@@ -147,8 +148,9 @@ impl TableSchema {
         encode_keys(&pk, sk.as_ref(), limits)
     }
 
-    /// Checks the key attributes of indexes in an item as [`TableSchema::item_keys`] does, but for those that are as
-    /// they were in the item `old`: an item that an index left out when it was added can be changed otherwise.
+    /// Checks the key attributes of indexes in an item as [`TableSchema::item_keys`] does. Attributes that have not
+    /// changed since the item `old` are skipped, so that an item that an index cannot hold can still be updated
+    /// elsewhere.
     ///
     /// # Errors
     /// The ones `PutItem` answers.
@@ -167,8 +169,8 @@ impl TableSchema {
     /// [`ItemError::ItemTooLarge`].
     pub fn check_size(&self, item: &ItemRef<'_>, limits: &ItemLimits) -> Result<(), ItemError> {
         let locals = || self.indexes.iter().filter(|index| index.local);
-        // Nothing counts more than three times its stored bytes (a small number in a list does), so that small items
-        // need no count. An entry counts at most what its item does.
+        // No value counts more than three times its stored bytes (a small number in a list counts that much), so a
+        // small item need not be measured. An entry counts at most as much as its item.
         if item.as_bytes().len() * 4 * (1 + locals().count()) < limits.max_item_bytes {
             return Ok(());
         }

@@ -19,7 +19,8 @@
 //! status     := 1 ACTIVE, 2 CREATING, 3 REFRESHING
 //! type       := 1 S, 2 N, 3 B, 4 BOOL, 5 NULL, 6 M, 7 L, 8 SS, 9 NS, 10 BS
 //! ```
-//! A tag that is not known refuses the whole: a schema half understood would file items wrongly.
+//! A schema with an unknown tag is refused, because items would be stored wrongly under a schema that is understood in
+//! part.
 
 use super::bytes::{Reader, put_block, put_sized, put_varint};
 use super::index::{IndexSchema, IndexStatus, Projection};
@@ -120,7 +121,7 @@ impl TableSchema {
     }
 }
 
-/// Sets what must not be set yet.
+/// Sets `slot`; `None` if it is set already.
 fn fill<T>(slot: &mut Option<T>, value: T) -> Option<()> {
     match slot.replace(value) {
         None => Some(()),
@@ -226,7 +227,7 @@ fn read_index(reader: &mut Reader<'_>) -> Option<IndexSchema> {
         3 => Projection::Include(read_many(reader, read_name)?),
         _ => return None,
     };
-    // The first schemas with indexes said nothing of where they are kept, for none could be made.
+    // The first stored schemas did not hold an index's space and status, because indexes could not be made yet.
     let (space, status) = if reader.is_empty() { (0, IndexStatus::Active) } else { read_place(reader)? };
     Some(IndexSchema { name, local, pk, sk, projection, space, status })
 }
@@ -242,7 +243,7 @@ fn read_place(reader: &mut Reader<'_>) -> Option<(u32, IndexStatus)> {
     Some((space, status))
 }
 
-/// As many as a count says; memory grows only with what is really there.
+/// Reads as many values as the count says. Memory grows only with the values that the bytes hold.
 fn read_many<T>(reader: &mut Reader<'_>, read: impl Fn(&mut Reader<'_>) -> Option<T>) -> Option<Vec<T>> {
     let count = reader.varint()?;
     let mut out = Vec::new();

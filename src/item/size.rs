@@ -62,8 +62,8 @@ impl ItemRef<'_> {
     /// # Errors
     /// [`ItemError::ItemTooLarge`].
     pub fn check_size(&self, limits: &ItemLimits) -> Result<(), ItemError> {
-        // Nothing counts more than three times its stored bytes (a small number in a list does), so that small items
-        // need no count.
+        // No value counts more than three times its stored bytes (a small number in a list counts that much), so a
+        // small item need not be measured.
         if self.as_bytes().len() * 4 < limits.max_item_bytes || self.size() <= limits.max_item_bytes {
             return Ok(());
         }

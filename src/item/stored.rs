@@ -17,7 +17,7 @@ pub struct ItemRef<'a> {
 }
 
 impl<'a> ItemRef<'a> {
-    /// An item without attributes, which stands for one that does not exist.
+    /// An item without attributes. It stands for an item that does not exist.
     pub const EMPTY: Self = Self { bytes: &[ITEM_VERSION, 0] };
 
     /// Stored bytes that this program wrote or [`decode_item`] accepted. Other bytes read as an item that lacks
@@ -198,7 +198,7 @@ impl ItemBuilder {
         self.put_with(name.as_ref(), |scratch| put_owned(scratch, value, HARD_MAX_DEPTH))
     }
 
-    /// Takes over the attributes of `item` for whose names `keep` says so, as they are stored.
+    /// Copies those attributes of `item` for whose names `keep` is true, in stored form.
     ///
     /// # Errors
     /// When the items together exceed 4 GiB.
@@ -252,7 +252,8 @@ impl ItemBuilder {
         let part = |from: u32, to: u32| scratch.get(from as usize..to as usize).unwrap_or(&[]);
         let name = |span: &(u32, u32, u32)| part(span.0, span.1);
         if !self.spans.is_sorted_by(|a, b| name(a) < name(b)) {
-            // The sort is stable: of equal names the last given comes last, and the reversed pass keeps it.
+            // The sort is stable, so of equal names the last one given comes last, and the reversed pass keeps that
+            // one.
             self.spans.sort_by(|a, b| name(a).cmp(name(b)));
             self.spans.reverse();
             self.spans.dedup_by(|later, first| name(later) == name(first));
@@ -275,7 +276,7 @@ impl ItemBuilder {
 /// nothing is allocated and recursion is bounded by `max_depth`, at most [`HARD_MAX_DEPTH`].
 ///
 /// # Errors
-/// With the first thing that is not as the format says.
+/// The first violation of the format.
 pub fn decode_item(bytes: &[u8], max_depth: usize) -> Result<ItemRef<'_>, ItemError> {
     let (version, body) = bytes.split_first().ok_or(ItemError::corrupt_item("no bytes"))?;
     if *version != ITEM_VERSION {
@@ -423,14 +424,14 @@ pub(super) mod tests {
             let index = at.index(bytes.len());
             bytes[index] = byte;
             if let Ok(item) = decode_item(&bytes, 32) {
-                // What is accepted is in its one form.
+                // Accepted bytes are in canonical form.
                 let again = Item::from_map(&item.to_map()).unwrap();
                 prop_assert_eq!(again.as_bytes(), bytes.as_slice());
             }
             let _ = ItemRef::from_bytes_unchecked(&bytes).to_map();
             bytes.truncate(cut.index(bytes.len()));
             let _ = ItemRef::from_bytes_unchecked(&bytes).to_map();
-            // What damage has made shorter may be whole after a cut; what is sound is not.
+            // Damaged bytes may be a valid item after a cut. Sound bytes are not valid after a cut.
             let mut bytes = Item::from_map(&map).unwrap().into_bytes();
             bytes.truncate(cut.index(bytes.len()));
             prop_assert!(decode_item(&bytes, 32).is_err());

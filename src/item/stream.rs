@@ -51,13 +51,13 @@ impl StreamView {
 /// A place in a change stream: milliseconds since the epoch, and a number within the millisecond.
 pub type StreamPlace = (u64, u64);
 
-/// A time in which a table's changes are recorded: what DynamoDB calls a stream. All of a table's lie one behind the
-/// other in one sequence of records.
+/// A span of time in which a table's changes are recorded; DynamoDB calls it a stream. The records of all of a table's
+/// spans are in one sequence, one span behind the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamSpan {
     /// What is recorded.
     pub view: StreamView,
-    /// When it began, in ms since the epoch; no two of a table have the same.
+    /// When it began, in ms since the epoch. No two spans of a table have the same.
     pub since_ms: u64,
     /// The last place before its records.
     pub after: StreamPlace,
@@ -70,7 +70,7 @@ pub struct StreamSpan {
 pub struct StreamEnd {
     /// When it was disabled, in ms since the epoch.
     pub at_ms: u64,
-    /// The last place that a record of it may have.
+    /// The last place that a record of the span may have.
     pub through: StreamPlace,
 }
 

@@ -1,4 +1,4 @@
-//! Templates of key names: which keys of a database stand for the items of a table, and for which.
+//! Templates of key names: they map keys of a database to the items of a table.
 //!
 //! ```text
 //! user:{id}             the text between the literals is the key attribute
@@ -7,8 +7,8 @@
 //! {{ and }}             braces that are meant
 //! ```
 //! Names and items correspond one to one. A value in a name ends where a *separator* stands: a character of the
-//! template's literals that is none of `A-Z a-z 0-9 - _ . ~`, or the first one behind a value. In a value, separators
-//! and `%` are written `%XX`, two upper-case digits, and nothing else is; a number is written as it is shown. A name
+//! template's literals that is none of `A-Z a-z 0-9 - _ . ~`, or the first one behind a value. In a value exactly the
+//! separators and `%` are written `%XX`, with two upper-case digits; a number is written in its canonical text. A name
 //! whose literals fit but whose values are written otherwise belongs to the table too, and is refused.
 
 use std::borrow::Cow;
@@ -57,7 +57,7 @@ enum Part {
     Literal(Vec<u8>),
     Partition,
     Sort,
-    /// `*`: any text, which is part of the whole name.
+    /// `*`: any text. The value is the whole name, with the literals.
     Any,
 }
 
@@ -123,11 +123,11 @@ impl Template {
         Ok(Self { separators: separators(&parts), parts, whole })
     }
 
-    /// The key texts in a name, if the name is one of the template's.
+    /// The key texts in a name, if the name fits the template.
     ///
     /// # Errors
-    /// [`ItemError::BadViewKey`] for a name that only could be: its values are not written as [`Template::name`] writes
-    /// them.
+    /// [`ItemError::BadViewKey`] for a name whose literals fit, but whose values are not written as [`Template::name`]
+    /// writes them.
     pub fn read<'n>(&self, name: &'n [u8], keys: &KeySchema) -> Result<Option<KeyTexts<'n>>, ItemError> {
         let Some((pk, sk)) = self.cut(name) else { return Ok(None) };
         let decode = |attr: &KeyAttr, raw: &'n [u8]| -> Result<Cow<'n, [u8]>, ItemError> {
@@ -147,13 +147,13 @@ impl Template {
         Ok(Some(KeyTexts { pk: decode(&keys.pk, pk)?, sk }))
     }
 
-    /// Whether a name belongs to the template, rightly written or not.
+    /// Whether a name's literals fit the template, even if its values are not written correctly.
     pub fn claims(&self, name: &[u8]) -> bool {
         self.cut(name).is_some()
     }
 
-    /// The name of an item's key. `None` where no name stands for the item: its partition key does not fit `*`, or the
-    /// name would be that of a change stream.
+    /// The name of an item's key. `None` if the item has no name: its partition key does not fit `*`, or the name is
+    /// that of a change stream.
     pub fn name(&self, pk: &[u8], sk: Option<&[u8]>) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(pk.len() + 16);
         if self.whole {
@@ -211,7 +211,7 @@ impl Template {
         false
     }
 
-    /// The template as steps, each of which takes one byte of a set, or any number of them.
+    /// The template as steps. Each step takes one byte of a set or, if its flag is set, any number of them.
     fn steps(&self) -> Vec<(Bytes, bool)> {
         let mut steps = Vec::new();
         for part in &self.parts {
@@ -297,7 +297,7 @@ impl Template {
     }
 }
 
-/// The change stream of a table is a key of its own, whatever templates there are.
+/// Whether the name is that of a change stream, which no template includes.
 fn is_stream(name: &[u8]) -> bool {
     name.ends_with(b"@stream")
 }

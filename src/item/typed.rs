@@ -1,7 +1,7 @@
 //! Values given as text with a name whose suffix may give the type: `qty:n 2`, `tags:ss '["a","b"]'`, `raw:b bytes`.
 //!
-//! Nothing is guessed from the text: without a suffix a value has its declared type, and without a declaration it is
-//! a string.
+//! The type is never guessed from the text: without a suffix a value has its declared type, and without a declaration
+//! it is a string.
 
 use super::binary::from_base64;
 use super::bytes::is_utf8;
@@ -42,7 +42,7 @@ fn split(name: &str) -> (&str, Option<Suffix>) {
             _ => return None,
         }))
     };
-    // No known suffix is longer, so a colon further ahead begins none.
+    // A colon further ahead does not begin a suffix, because no suffix is longer.
     let bytes = name.as_bytes();
     if !bytes.iter().rev().take(1 + LONGEST_SUFFIX).any(|byte| *byte == b':') {
         return (name, None);
@@ -107,7 +107,7 @@ pub(super) fn parse_as(
     })
 }
 
-/// A value read from a text: a scalar that still stands in it, or one that was made of it.
+/// A value read from a text: a scalar that borrows the text, or an owned value.
 enum Typed<'t> {
     Scalar(AttributeValueRef<'t>),
     Owned(AttributeValue),
@@ -143,8 +143,8 @@ fn read_typed<'n, 't>(
 }
 
 impl ItemBuilder {
-    /// Sets an attribute from a name, perhaps with a suffix, and a text, as [`parse_typed`] reads them. Scalars
-    /// are taken from the text without a copy between.
+    /// Sets an attribute from a name, perhaps with a suffix, and a text, as [`parse_typed`] reads them. Scalars are
+    /// stored directly from the text.
     ///
     /// # Errors
     /// As [`parse_typed`].

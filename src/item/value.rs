@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::binary::to_base64;
 use super::{AttrType, ItemError, Number};
 
-/// An attribute's value. Sets are ordered and without duplicates by construction; that they are not empty is
-/// [`AttributeValue::validate`]'s to say.
+/// An attribute's value. Sets are ordered and without duplicates by construction; [`AttributeValue::validate`] checks
+/// that they are not empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AttributeValue {
     /// String.

@@ -1,7 +1,7 @@
-//! Reading stored values in place: nothing is decoded but what is asked for.
+//! Reads stored values in place and decodes only what is asked for.
 //!
-//! The views trust their bytes to the extent that a damaged byte ends an iteration early; they never panic and never
-//! read outside. [`super::decode_item`] is what tells good bytes from bad.
+//! Views do not validate their bytes: at damaged bytes an iteration ends early, but a view never panics and never reads
+//! outside. [`super::decode_item`] validates bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +9,8 @@ use super::bytes::{Reader, unzigzag};
 use super::tag;
 use super::{AttrType, AttributeValue, ItemError, Number};
 
-/// A value inside stored bytes. Strings are UTF-8, given as bytes; equal values compare equal whatever their type,
-/// because every value has one stored form.
+/// A value inside stored bytes. Strings are UTF-8, given as bytes. Equal values of every type compare equal, because
+/// each value has exactly one stored form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttributeValueRef<'a> {
     /// String, UTF-8.
@@ -286,7 +286,7 @@ impl<'a> MapRef<'a> {
             if here == name {
                 return AttributeValueRef::read(&mut reader);
             }
-            // The first bytes tell enough to stop early, and cost less than comparing the names.
+            // The names' first bytes are enough to stop early, and cheaper to compare than whole names.
             if here.first() > name.first() {
                 return None;
             }
@@ -311,7 +311,7 @@ impl<'a> MapRef<'a> {
         })
     }
 
-    /// The sizes of the entries by AWS's rules, names included, with `more` for each.
+    /// The sum of the entries' sizes by AWS's rules, names included, and `more` for each entry.
     #[inline]
     pub(super) fn entries_size(self, more: usize) -> usize {
         let (mut reader, mut size) = (Reader::new(self.entries), 0);
