@@ -1,8 +1,8 @@
-//! What expressions mean, free of their spelling.
+//! The trees of expressions, independent of their text.
 //!
 //! The parser makes these trees from text; other front ends (typed clauses of commands, older request forms, query
-//! languages) make them directly. Placeholders are numbers into the tables of [`Parsed`], so that a tree is made once
-//! and used with any values.
+//! languages) make them directly. Placeholders are indexes into the tables of [`Parsed`], so that one tree serves any
+//! values.
 
 use crate::item::{AttributeValue, EncodedValue, ItemError};
 
@@ -68,7 +68,7 @@ pub enum Function {
     IfNotExists,
     /// `list_append(operand, operand)`.
     ListAppend,
-    /// A name that no function has; no checked expression contains it.
+    /// The name of a function that does not exist. A checked expression does not contain it.
     Unknown(Box<str>),
 }
 

@@ -34,7 +34,7 @@ impl Binder {
     /// Placeholders with what they stand for.
     ///
     /// # Errors
-    /// For placeholders that are none, empty names and invalid values.
+    /// For malformed placeholders, empty names and invalid values.
     pub fn new(
         names: impl IntoIterator<Item = (String, String)>,
         values: impl IntoIterator<Item = (String, AttributeValue)>,
@@ -150,7 +150,7 @@ impl Binder {
         self.bind_update(SharedUpdate::Shared(Arc::clone(parsed)))
     }
 
-    /// Binds an update that nobody else has.
+    /// As [`Binder::update`], for a parsed update that is not shared.
     ///
     /// # Errors
     /// As [`Binder::update`].
@@ -230,7 +230,7 @@ fn check_key(map: &'static str, sign: u8, key: &str) -> Result<(), ExprError> {
     }
 }
 
-/// The order in which Java's hash set, and so AWS's message, lists keys of a set that was made from `total` of them.
+/// Orders `keys` as Java's hash set does, and therefore AWS's message. The set was made from `total` keys.
 fn hash_set_order(mut keys: Vec<&str>, total: usize) -> Vec<&str> {
     let capacity = (total * 4 / 3 + 1).max(16).next_power_of_two() as u32;
     let slot = |key: &&str| {

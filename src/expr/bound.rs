@@ -20,12 +20,12 @@ pub struct BoundCondition {
 }
 
 impl BoundCondition {
-    /// A condition without placeholders, made from another form than an expression, whose checks it has passed.
+    /// A condition without placeholders that was not made from an expression. The caller has checked it.
     pub fn literal(condition: Condition) -> Self {
         Self { parsed: Arc::new(Parsed::literal(condition)), scope: Scope::default() }
     }
 
-    /// Whether it depends on what a request defines its placeholders as.
+    /// Whether it has placeholders, whose values a request defines.
     pub fn has_placeholders(&self) -> bool {
         !(self.parsed.names.is_empty() && self.parsed.values.is_empty())
     }
@@ -72,7 +72,7 @@ fn check_nested(path: &Path, scope: &Scope, schema: &TableSchema) -> Result<(), 
     Ok(())
 }
 
-/// A parsed update: the one that a cache has too, or one of its own.
+/// A parsed update, shared with a cache or owned.
 #[derive(Clone, Debug)]
 pub(super) enum SharedUpdate {
     Shared(Arc<ParsedUpdate>),
@@ -114,12 +114,12 @@ impl BoundUpdate {
         }
     }
 
-    /// An update without placeholders, made from another form than an expression, whose checks it has passed.
+    /// An update without placeholders that was not made from an expression. The caller has checked it.
     pub fn literal(actions: Vec<super::ast::Action>) -> Self {
         Self { parsed: SharedUpdate::Own(Parsed::literal(actions)), scope: Scope::default() }
     }
 
-    /// Whether it does nothing but take attributes or members of sets away. What is not there is not made by it.
+    /// Whether it only removes attributes or members of sets. Such an update does not create an item.
     pub fn only_takes_away(&self) -> bool {
         use super::ast::Action::{Delete, Remove};
         !self.parsed.root.is_empty()
@@ -145,7 +145,7 @@ impl BoundUpdate {
         Ok(())
     }
 
-    /// What an item has at the places the update changes, as `UPDATED_OLD` and `UPDATED_NEW` answer it.
+    /// A projection to the paths that the update changes, as `UPDATED_OLD` and `UPDATED_NEW` return it.
     pub fn touched(&self) -> BoundProjection {
         let paths = self.parsed.root.iter().map(super::ast::Action::path);
         BoundProjection::from_paths(paths, &self.scope)

@@ -12,12 +12,12 @@ use super::error::Reason;
 use super::options::{Mode, Options};
 use super::parse::{parse_condition, parse_projection, parse_update};
 
-/// Texts longer than this are parsed each time: they are rare, and would fill the memory.
+/// Longer texts are parsed each time: they are rare, and would take much memory.
 const MAX_TEXT_BYTES: usize = 4096;
 const SHARDS: usize = 16;
 
-/// A bounded cache of parsed expressions for one set of options. A hit takes a shared lock and no allocation; when a
-/// shard is full, entries that were not used since it was last full make room.
+/// A bounded cache of parsed expressions for one set of options. A hit takes a shared lock and allocates nothing. When
+/// a shard is full, it drops the entries that were not used since it was last full.
 #[derive(Debug)]
 pub struct ExprCache {
     options: Options,
@@ -50,7 +50,7 @@ impl ExprCache {
     /// A condition, filter or key condition.
     ///
     /// # Errors
-    /// What is wrong with the text; failures are not kept.
+    /// What is wrong with the text. Errors are not cached.
     pub fn condition(&self, text: &str) -> Result<Arc<ParsedCondition>, Reason> {
         self.conditions.get(text, || parse_condition(text, &self.options))
     }

@@ -1,5 +1,5 @@
-//! The checks that need nothing but the text, in AWS's order: reserved words, list indexes, names and places of
-//! functions, and how many operands they have.
+//! The checks that need only the text, in AWS's order: reserved words, list indexes, names and places of functions, and
+//! the number of their operands.
 
 use super::ast::{Action, Call, Condition, Function, Name, Operand, Path, SetValue, Step};
 use super::error::Reason;
@@ -86,7 +86,7 @@ fn function(call: &Call, place: Place, as_condition: bool, options: &Options) ->
         if function.is_condition() != as_condition {
             return Err(Reason::Misused(function.name()));
         }
-        // An update's functions are counted later, with the placeholders.
+        // The operands of an update's functions are counted later, once the placeholders are known.
         operand_count(call)?;
     }
     call.args.iter().try_for_each(|o| operand(o, place, options))

@@ -36,7 +36,7 @@ impl std::fmt::Display for ExprKind {
     }
 }
 
-/// What is wrong with an expression, whichever parameter it was given as.
+/// What is wrong with an expression, independent of its parameter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// The text is empty.
@@ -45,8 +45,8 @@ pub enum Reason {
     /// The text is longer than the limit.
     #[error("Expression size has exceeded the maximum allowed size; expression size: {0}")]
     TooLong(usize),
-    /// The text does not follow the grammar: the token where reading stopped, and the text from the token before it
-    /// to the one after it.
+    /// The text does not follow the grammar. Holds the token where reading stopped, and the text from the token before
+    /// it to the token after it.
     #[error("Syntax error; token: \"{token}\", near: \"{near}\"")]
     Syntax {
         /// The token.
@@ -159,7 +159,7 @@ pub enum Reason {
     /// A list of more operands than the limit.
     #[error("The IN operator is provided with too many operands; number of operands: {0}")]
     TooManyInOperands(usize),
-    /// A type name that is none.
+    /// A name that is no type.
     #[error("Invalid attribute type name found; type: {0}, valid types: {{N,BS,L,B,NULL,M,S,SS,NS,BOOL}}")]
     TypeName(String),
     /// Two paths of which one is within the other.
@@ -296,7 +296,7 @@ pub enum ExprError {
 }
 
 impl ExprError {
-    /// True for what depends on the item an update meets, which a transaction answers per item.
+    /// True for errors that depend on the updated item. A transaction reports them per item.
     pub fn depends_on_item(&self) -> bool {
         matches!(
             self,

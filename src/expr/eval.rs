@@ -50,7 +50,8 @@ fn value<'a>(operand: &'a Operand, scope: &'a Scope, item: ItemRef<'a>) -> Optio
     }
 }
 
-/// What `size` says: characters of a string as UTF-16 counts them, bytes of a binary, members of anything else.
+/// The value of `size`: a string's length in UTF-16 units, a binary's bytes, the number of members of a set, list or
+/// map.
 fn size(value: &AttributeValueRef<'_>) -> Option<usize> {
     match value {
         AttributeValueRef::S(text) => Some(utf16_len(text)),
@@ -64,7 +65,7 @@ fn size(value: &AttributeValueRef<'_>) -> Option<usize> {
     }
 }
 
-/// UTF-16 units of UTF-8: one for each character, two for those of four bytes.
+/// The length in UTF-16 units of UTF-8 text: two for a character of four bytes, one for any other.
 fn utf16_len(text: &[u8]) -> usize {
     if text.is_ascii() {
         return text.len();
@@ -73,8 +74,8 @@ fn utf16_len(text: &[u8]) -> usize {
     text.iter().filter(first).count() + text.iter().filter(|byte| **byte >= 0xF0).count()
 }
 
-/// Equality needs equal types; order needs strings, numbers or binaries of one type. What is missing is unequal to
-/// everything and in no order.
+/// Values of different types are not equal. Only two strings, two numbers or two binaries have an order. A missing
+/// value is not equal to anything and has no order.
 fn compare(
     comparator: Comparator,
     left: Option<AttributeValueRef<'_>>,
@@ -122,7 +123,7 @@ fn call_holds(call: &Call, scope: &Scope, item: ItemRef<'_>) -> bool {
             _ => false,
         },
         Function::Contains => arg(0).zip(arg(1)).is_some_and(|(whole, part)| contains(&whole, &part)),
-        // No checked condition consists of these.
+        // A checked condition never is one of these.
         Function::Size | Function::IfNotExists | Function::ListAppend | Function::Unknown(_) => false,
     }
 }

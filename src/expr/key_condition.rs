@@ -1,4 +1,4 @@
-//! From a key condition to a partition key and a range of sort keys.
+//! Turns a key condition into a partition key and a range of sort keys.
 
 use super::ast::{Call, Comparator, Condition, Function, Operand, Path};
 use super::bound::BoundCondition;
@@ -35,7 +35,7 @@ impl<'s> KeyTarget<'s> {
 
     /// An index's.
     pub fn index(index: &'s IndexSchema) -> Self {
-        // A local index's partitions go by the table's keys.
+        // A local index is partitioned by the table's partition key.
         let pk_form = if index.local { KeyForm::Table } else { KeyForm::Index };
         Self { pk: &index.pk, sk: &index.sk, pk_form, sk_form: KeyForm::Index }
     }
@@ -55,7 +55,7 @@ pub struct KeyRanges {
     pub sk: SortRange,
 }
 
-/// One attribute's condition, the attribute on its left.
+/// A condition on one attribute, which is the left operand.
 struct One<'a> {
     path: &'a Path,
     test: Test<'a>,
@@ -68,7 +68,7 @@ enum Test<'a> {
 }
 
 impl BoundCondition {
-    /// Checks that a query's filter leaves the key attributes alone.
+    /// Checks that a query's filter does not use key attributes.
     ///
     /// # Errors
     /// [`ExprError::FilterOnKey`].
@@ -85,8 +85,9 @@ impl BoundCondition {
     /// What a query with this key condition reads.
     ///
     /// # Errors
-    /// For anything but equality on every partition key attribute and, from the first sort key attribute on, equality
-    /// and at last one other condition, all joined by AND; for values of other types than the attributes'.
+    /// Unless the condition is an AND of: equality on every partition key attribute; equality on the first sort key
+    /// attributes, any number of them; at most one other condition on the next sort key attribute. Also for values of
+    /// other types than the attributes'.
     pub fn key_ranges(&self, target: &KeyTarget<'_>, limits: &ItemLimits) -> Result<KeyRanges, ExprError> {
         let mut ones = Vec::new();
         collect(&self.parsed.root, &mut ones)?;
@@ -129,7 +130,7 @@ impl BoundCondition {
             }
         }
         if known < ones.len() {
-            // A condition is left over: on no key attribute, or behind a sort key attribute without one.
+            // A condition was not used: its attribute is no key, or a sort key attribute before it has no condition.
             let missed = target.sk.iter().find(|attr| of(attr).is_none());
             return Err(match missed {
                 Some(attr) => ExprError::KeyMissing(Some(attr.name.clone())),

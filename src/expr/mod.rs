@@ -1,9 +1,10 @@
 //! `DynamoDB` expressions as pure functions: conditions, filters, key conditions, projections and updates.
 //!
-//! An expression goes three steps. [`parse_condition`], [`parse_update`] and [`parse_projection`] make a tree from its
-//! text, with numbers for the placeholders; [`ExprCache`] keeps trees by text. A [`Binder`] joins trees with one
-//! request's `#names` and `:values` and checks what depends on them. The bound expressions then meet items:
-//! [`BoundCondition::holds`], [`BoundUpdate::apply`], [`BoundProjection::apply`], [`BoundCondition::key_ranges`].
+//! An expression is processed in three steps. [`parse_condition`], [`parse_update`] and [`parse_projection`] make a
+//! tree from its text, with numbers for the placeholders; [`ExprCache`] keeps trees by text. A [`Binder`] joins trees
+//! with one request's `#names` and `:values` and checks what depends on them. The bound expressions are then applied to
+//! items: [`BoundCondition::holds`], [`BoundUpdate::apply`], [`BoundProjection::apply`],
+//! [`BoundCondition::key_ranges`].
 //!
 //! Two modes share the grammar: strict, which is AWS's to the letter, and human, which takes literals inline and
 //! reserves no word. Everything AWS accepts means the same in both.

@@ -1,6 +1,6 @@
 //! How expressions are read.
 
-/// Which of the two spellings of the grammar.
+/// The variant of the grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// AWS's, to the letter.
@@ -27,7 +27,7 @@ impl ExprLimits {
     pub const DYNAMODB: Self =
         Self { max_bytes: 4096, max_operators: 300, max_in_operands: 100, max_path_elements: 32 };
 
-    /// The limits where people type: sixteen times as much.
+    /// The limits of human mode: sixteen times AWS's.
     pub const HUMAN: Self =
         Self { max_bytes: 65_536, max_operators: 4800, max_in_operands: 1600, max_path_elements: 256 };
 }

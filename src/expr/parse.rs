@@ -12,8 +12,8 @@
 //! set        := path = sum               sum := operand [ (+ | -) operand ] | ( sum )
 //! projection := path {, path}
 //! ```
-//! Literals are human mode's alone. Where a parenthesis may open a condition or an operand, the condition is tried
-//! first; of two failures the one that read further is reported, as AWS does.
+//! Only human mode has literals. Where a parenthesis may open a condition or an operand, the condition is tried first.
+//! If both fail, the error of the attempt that read further is reported, as AWS does.
 
 use super::ast::{
     Action, Call, Comparator, Condition, Function, Name, Operand, Parsed, ParsedCondition, ParsedProjection,
@@ -28,7 +28,7 @@ use crate::item::{AttributeValue, EncodedValue, Number};
 /// Deepest nesting of parentheses and NOT; it bounds the parser's recursion.
 const MAX_DEPTH: usize = 100;
 
-/// Why parsing stopped: at a token, or for good.
+/// Why parsing stopped: at a token, after which another alternative may be tried, or with an error that is final.
 enum Stop {
     At(usize),
     Now(Reason),
@@ -165,7 +165,7 @@ impl<'t> Parser<'t> {
         result
     }
 
-    /// A condition, and whether it is one in parentheses as a whole.
+    /// A condition, and whether parentheses enclose the whole of it.
     fn condition(&mut self) -> Parse<(Condition, bool)> {
         self.joined(Tok::Or, Condition::Any, |parser| parser.joined(Tok::And, Condition::All, Self::not))
     }
@@ -200,7 +200,7 @@ impl<'t> Parser<'t> {
         let (start, operators) = (self.at, self.operators);
         let first = match self.deeper(Self::condition_in_parentheses) {
             Err(Stop::At(first)) => first,
-            // It was an operand: a function's value.
+            // The parentheses enclose an operand: a function's value.
             Ok((Condition::Call(_), _)) if self.at_comparator() => self.at,
             other => return other,
         };
@@ -269,7 +269,7 @@ impl<'t> Parser<'t> {
         Ok(Condition::Compare(comparator, left, right))
     }
 
-    /// An operand, and whether it is one in parentheses as a whole.
+    /// An operand, and whether parentheses enclose the whole of it.
     fn operand(&mut self) -> Parse<(Operand, bool)> {
         if let Some(literal) = self.literal()? {
             return Ok((Operand::Value(literal), false));
@@ -364,7 +364,7 @@ impl<'t> Parser<'t> {
                 steps.push(Step::Name(self.name()?));
             } else if self.take(Tok::LBracket) {
                 let token = self.expect(Tok::Int)?;
-                // What does not fit is out of the allowed range as well.
+                // An index that does not fit `u64` is outside the allowed range too.
                 steps.push(Step::Index(self.word(token).parse().unwrap_or(u64::MAX)));
                 self.expect(Tok::RBracket)?;
             } else {
@@ -404,14 +404,14 @@ impl<'t> Parser<'t> {
         Ok(Action::Set(path, value))
     }
 
-    /// What SET gives, and whether it stands in parentheses as a whole.
+    /// The value of a SET, and whether parentheses enclose the whole of it.
     fn set_value(&mut self) -> Parse<(SetValue, bool)> {
         if self.peek() != Tok::LParen {
             return Ok((self.sum()?, false));
         }
         let (start, operators) = (self.at, self.operators);
         let first = match self.deeper(Self::set_value_in_parentheses) {
-            // The parentheses were the first operand's.
+            // The parentheses enclose only the first operand.
             Ok(_) if matches!(self.peek(), Tok::Plus | Tok::Minus) => self.at,
             Err(Stop::At(first)) => first,
             other => return other,
@@ -452,7 +452,7 @@ impl<'t> Parser<'t> {
     }
 }
 
-/// The number of a placeholder, a new one at its first use.
+/// The number of a placeholder; its first use gets a new number.
 fn number_of(table: &mut Vec<Box<str>>, placeholder: &str) -> Parse<u16> {
     let at = table.iter().position(|known| known.as_ref() == placeholder).unwrap_or_else(|| {
         table.push(placeholder.into());

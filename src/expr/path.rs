@@ -60,7 +60,7 @@ pub(super) fn find<'a>(path: &Path, scope: &Scope, item: ItemRef<'a>) -> Option<
     if path.steps.is_empty() { Some(value) } else { find_below(value, &path.steps, scope) }
 }
 
-/// What the place lies in that the path names.
+/// The container of the place that the path names.
 pub(super) fn find_parent<'a>(
     path: &Path,
     scope: &Scope,
@@ -96,9 +96,8 @@ pub(super) fn enter<'v>(value: &'v mut AttributeValue, key: Key<'_>) -> Option<&
     }
 }
 
-/// Checks that no two paths name the same place, nor one a place within the other, nor use one value as a list and as
-/// a map. O(n log n) in the number of paths where they are of different attributes, else quadratic, which the limits
-/// bound.
+/// Checks that no path equals another, that none lies within another, and that no two use one value as a list and as a
+/// map. O(n log n) in the number of paths if their attributes differ, else quadratic; the limits bound that.
 pub(super) fn check_overlaps(paths: &[&Path], scope: &Scope) -> Result<(), Reason> {
     if paths.len() < 2 {
         return Ok(());

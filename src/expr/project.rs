@@ -8,7 +8,7 @@ use crate::item::{
     AttributeValue, AttributeValueRef, EncodedValue, Item, ItemBuilder, ItemError, ItemRef, ListRef, MapRef,
 };
 
-/// What is wanted of a value.
+/// Which parts of a value are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Wanted {
     whole: bool,
@@ -49,8 +49,8 @@ impl BoundProjection {
         projection
     }
 
-    /// Calls `visit` with the names and values of what the item has of it, ascending by name. Lists keep the wanted
-    /// values only, in order; containers of which nothing is left are left out.
+    /// Calls `visit` with the names and values of the projected attributes that the item has, ascending by name. Lists
+    /// keep only the wanted values, in order. Containers that become empty are left out.
     ///
     /// # Errors
     /// Those of `visit`.
@@ -70,10 +70,10 @@ impl BoundProjection {
         Ok(())
     }
 
-    /// What the item has of it, as an item.
+    /// The projected part of the item, as an item.
     ///
     /// # Errors
-    /// None that a valid item causes.
+    /// A valid item causes none.
     pub fn apply(&self, item: ItemRef<'_>) -> Result<Item, ItemError> {
         let mut builder = ItemBuilder::new();
         self.each(item, |name, value| builder.put(name, value).map(|_| ()))?;

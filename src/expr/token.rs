@@ -96,7 +96,7 @@ fn placeholder(bytes: &[u8], at: usize, kind: Tok) -> (Tok, usize) {
     }
 }
 
-/// Strict mode knows indexes only, which have no leading zeros; human mode knows decimals with exponents.
+/// Strict mode has only list indexes, without leading zeros; human mode has decimals with exponents.
 fn number(bytes: &[u8], at: usize, mode: Mode) -> (Tok, usize) {
     let digits = |from: usize| bytes.iter().skip(from).take_while(|b| b.is_ascii_digit()).count();
     if mode == Mode::Strict {
@@ -118,8 +118,8 @@ fn number(bytes: &[u8], at: usize, mode: Mode) -> (Tok, usize) {
     (kind, end - at)
 }
 
-/// Length of a quoted string with its quotes. A backslash takes the next character along; a doubled quote stands for
-/// one.
+/// Length of a quoted string with its quotes. A backslash and the next character belong together; a doubled quote
+/// stands for one quote.
 fn quoted(bytes: &[u8], at: usize) -> Option<usize> {
     let quote = *bytes.get(at)?;
     let mut end = at + 1;
@@ -163,7 +163,8 @@ pub(super) fn unquote(quoted: &str) -> Option<String> {
     Some(out)
 }
 
-/// Length of a name that begins at `at`, zero when none does. Human mode also takes `_` and letters of all scripts.
+/// Length of the name that begins at `at`; 0 if no name begins there. Human mode also takes `_` and letters of all
+/// scripts.
 fn word(text: &str, at: usize, mode: Mode) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     let first = |c: char| match mode {

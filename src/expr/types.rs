@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 type Check = Result<(), Reason>;
 
-/// What AWS prints as the type of an operand that may have any.
+/// What AWS prints for an operand that may have any type.
 const ANY_TYPE: &str =
     "{SS,M,DECIMAL,DOUBLESET,HDS,N,B,DICT,INTSET,BOOL,HD,BS,INT,DECIMALSET,NULL,FLOAT,FS,S,L,NS,DOUBLE}";
 
@@ -67,7 +67,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Overlaps first, then every name, then values and types, both from the last action back to the first.
+    /// Checks the names of the changed paths, then overlaps, then every name, then values and types. The last two go
+    /// from the last action to the first.
     pub(super) fn update(&self, actions: &[Action]) -> Check {
         let paths: SmallVec<[&Path; 4]> = actions.iter().map(Action::path).collect();
         if actions.iter().all(sets_plain) {
@@ -263,7 +264,7 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// Whether an action gives an attribute as a whole a literal value: the action alone has nothing to check.
+/// Whether an action sets a whole attribute, written out, to a literal. Such actions need no check except for overlaps.
 fn sets_plain(action: &Action) -> bool {
     match action {
         Action::Set(

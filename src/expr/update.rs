@@ -1,8 +1,8 @@
-//! What an item is after an update.
+//! Applies updates to items.
 //!
-//! Every value is worked out from the item as it was. Problems come in AWS's order: a place of the wrong kind, a wrong
-//! type anywhere, then, section by section from the last, a place that is not there and an attribute that is read
-//! but missing, and at last results that are no valid numbers.
+//! Every value is computed from the item as it was before the update. Problems are reported in AWS's order: a place of
+//! the wrong kind; a wrong type anywhere; then, section by section from the last one, a place that does not exist and
+//! an attribute that is read but missing; at last, results that are no valid numbers.
 
 use smallvec::SmallVec;
 
@@ -15,7 +15,7 @@ use crate::item::{
     AttributeValue, AttributeValueRef, Item, ItemEditor, ItemError, ItemRef, Number, NumberError,
 };
 
-/// A value to write: as it stands in an item or a placeholder, or new.
+/// A value to write: borrowed from an item or a placeholder, or new.
 enum New<'a> {
     Ref(AttributeValueRef<'a>),
     Owned(AttributeValue),
@@ -47,7 +47,7 @@ impl New<'_> {
     }
 }
 
-/// Why a SET has no value: what is told at once, and what waits its turn.
+/// Why a SET has no value. `WrongType` is reported at once, the others in their turn.
 enum NoValue {
     WrongType,
     Missing,
@@ -61,7 +61,7 @@ enum Write<'a> {
 }
 
 impl Write<'_> {
-    /// About how many bytes it takes to store what is new, beside the name.
+    /// About how many bytes the new value takes in stored form, without the name.
     fn room(&self) -> usize {
         match self {
             Self::Put(New::Ref(AttributeValueRef::S(bytes) | AttributeValueRef::B(bytes))) => bytes.len() + 8,
@@ -71,7 +71,7 @@ impl Write<'_> {
     }
 }
 
-/// An action on its way: what it writes, or what it lacks.
+/// The result of evaluating an action: what it writes, or what is missing.
 enum Outcome<'a> {
     Ready(Option<Write<'a>>),
     Missing,
@@ -79,8 +79,8 @@ enum Outcome<'a> {
 }
 
 impl BoundUpdate {
-    /// The item that the update makes of `item`: the one there is, or one of the key attributes alone. Containers may
-    /// then nest `max_depth` levels. Cost in proportion to the item and the update.
+    /// The updated item. `item` is the existing item, or one with only the key attributes. Containers in the result may
+    /// nest `max_depth` levels. Cost in proportion to the item and the update.
     ///
     /// # Errors
     /// Those for which [`ExprError::depends_on_item`] is true.
@@ -137,7 +137,7 @@ fn check_places(
     let all = actions.iter().zip(outcomes);
     let absent = |action: &Action| place(action.path(), scope, item) != Place::Writable;
     let missing = |outcome: &Outcome<'_>| matches!(outcome, Outcome::Missing);
-    // Which problem is told depends on the sections; whether there is one does not.
+    // The sections decide which problem is reported. Without a problem they need not be examined.
     if !all.clone().any(|(action, outcome)| absent(action) || missing(outcome)) {
         return Ok(());
     }
@@ -247,7 +247,7 @@ fn add(current: &AttributeValueRef<'_>, added: &AttributeValueRef<'_>) -> Result
     }
 }
 
-/// What is left of a set without the members of another one of its type; `None` for nothing.
+/// The members of a set that are not in another set of its type; `None` if there are none.
 fn subtract(
     current: &AttributeValueRef<'_>,
     scope: &Scope,
@@ -289,7 +289,7 @@ fn write_all<'a>(
     let mut writes = writes.into_iter().peekable();
     while let Some((path, write)) = writes.next() {
         let name = scope.name(&path.root);
-        // Paths do not overlap, so a write to the attribute as a whole is the only one.
+        // Paths do not overlap, so a write to the whole attribute is the attribute's only write.
         if path.steps.is_empty() {
             match write {
                 Write::Put(New::Ref(value)) => editor.put(name, &value)?,
@@ -314,7 +314,7 @@ fn write_all<'a>(
     Ok(editor.finish())
 }
 
-/// Changes of a list that move its values: done last, from the original positions.
+/// Changes of a list that move its values. They are done last and use the original positions.
 #[derive(Default)]
 struct ListChange {
     removed: Vec<u64>,
@@ -346,7 +346,7 @@ fn write_below(root: &mut AttributeValue, writes: Below<'_>) {
             _ => {}
         }
     }
-    // The deepest lists first: removing from an outer one moves those within.
+    // The deepest lists come first, because removing from an outer list moves the lists within it.
     lists.sort_by_key(|(parents, _)| std::cmp::Reverse(parents.len()));
     for (parents, mut change) in lists {
         let Some(AttributeValue::L(list)) = descend(root, &parents) else { continue };

@@ -1,4 +1,4 @@
-//! Walks over what expressions consist of.
+//! Walks over the paths and operands of expressions.
 
 use super::ast::{Action, Condition, Operand, Path, SetValue};
 use super::error::ExprError;

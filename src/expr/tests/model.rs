@@ -1,4 +1,4 @@
-//! Conditions and updates against a second, simple implementation on owned values, and texts of all kinds.
+//! Conditions and updates against a second, simple implementation on owned values, and random texts.
 
 use std::collections::BTreeMap;
 
@@ -123,7 +123,7 @@ fn text_of(acts: &[Act]) -> String {
     format!("{set}{remove}{add}")
 }
 
-/// The item as a flat map of places, or nothing where the update must be refused.
+/// The updated item as a flat map of places; `None` if the update must be refused.
 fn model_apply(acts: &[Act], before: &BTreeMap<String, i64>) -> Option<BTreeMap<String, i64>> {
     let mut after = before.clone();
     for act in acts {

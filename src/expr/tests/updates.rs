@@ -1,4 +1,4 @@
-//! Updates and what they make of items.
+//! Updates and their results.
 
 use super::*;
 
@@ -82,10 +82,10 @@ fn what_does_not_fit_the_item_is_refused() {
         ("SET l.a = :v", "{':v':{'N':'1'}}", PATH),
         ("SET m[0] = :v", "{':v':{'N':'1'}}", PATH),
         ("REMOVE absent.a", "", PATH),
-        // A wrong type comes before anything missing, and later sections before earlier ones.
+        // A wrong type is reported before a missing attribute, and later sections before earlier ones.
         ("SET a = absent, b = s + :v", "{':v':{'N':'1'}}", TYPE),
         ("SET a = absent REMOVE absent.b", "", PATH),
-        // What is missing comes before a sum that is no valid number.
+        // A missing attribute is reported before a sum that is no valid number.
         ("SET a = absent ADD n :v", "{':v':{'N':'1E-60'}}", MISSING),
         ("SET absent.a = :v ADD n :v", "{':v':{'N':'1E-60'}}", PATH),
     ] {
