@@ -5,7 +5,7 @@ use crate::item::{StreamEnd, StreamPlace, StreamSpan, StreamView, TableSchema};
 use crate::value::stream::{StreamEntry, StreamId};
 use std::borrow::Cow;
 
-/// Makes a schema one whose table's changes are recorded from now on. The caller holds every shard.
+/// Changes a schema so that the table's changes are recorded from now on. The caller holds every shard.
 pub fn enable_stream(tx: &Tx<'_>, table: &Table, schema: &mut TableSchema, view: StreamView) {
     disable_stream(tx, table, schema);
     let last = schema.streams.last().map_or(0, |span| span.since_ms);
@@ -13,8 +13,8 @@ pub fn enable_stream(tx: &Tx<'_>, table: &Table, schema: &mut TableSchema, view:
     schema.streams.push(StreamSpan { view, since_ms, after: tx.last_place(table), end: None });
 }
 
-/// Makes a schema one whose table's changes are not recorded any more. What was recorded stays until it is too old. The
-/// caller holds every shard.
+/// Changes a schema so that the table's changes are not recorded any more. Existing records stay until they are too
+/// old. The caller holds every shard.
 pub fn disable_stream(tx: &Tx<'_>, table: &Table, schema: &mut TableSchema) {
     if let Some(span) = schema.streams.last_mut().filter(|span| span.end.is_none()) {
         span.end = Some(StreamEnd { at_ms: tx.now(), through: tx.last_place(table) });
@@ -37,7 +37,7 @@ pub struct ChangeRecord<'s> {
     pub old: Option<Cow<'s, [u8]>>,
     /// Its size in bytes by DynamoDB's rules.
     pub size: u64,
-    /// Whether the item was removed because its time had come.
+    /// Whether the item was removed because it had expired.
     pub by_ttl: bool,
 }
 
@@ -61,12 +61,13 @@ impl<'s> ChangeRecord<'s> {
     }
 }
 
-/// What a table's stream holds of a span.
+/// Which records of a span a table's stream holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpanExtent {
-    /// The place of the first record that is there.
+    /// The place of the first record that still exists.
     pub first: Option<StreamPlace>,
-    /// The last place that is given: a record of the span's, or one before it.
+    /// The stream's last place or, for a span that has ended, the last place that its records may have. The record
+    /// there may belong to an earlier span.
     pub last: StreamPlace,
     /// The place of the last record that is gone because it was too old, or 0.
     pub trimmed: StreamPlace,
@@ -76,12 +77,12 @@ fn id((ms, seq): StreamPlace) -> StreamId {
     StreamId::new(ms, seq)
 }
 
-/// The last identifier that records of a span have or may have.
+/// The greatest identifier that a record of the span has or may get.
 fn last_of(span: &StreamSpan) -> StreamId {
     span.end.map_or(StreamId::MAX, |end| id(end.through))
 }
 
-/// What there is of a span. The stream's shard is locked.
+/// The extent of a span. The caller holds the stream's shard.
 pub fn span_extent(tx: &Tx<'_>, table: &Table, span: &StreamSpan) -> SpanExtent {
     let last = span.end.map_or_else(|| tx.last_place(table), |end| end.through);
     let Some(stream) = tx.change_stream_of(table) else {
@@ -92,7 +93,7 @@ pub fn span_extent(tx: &Tx<'_>, table: &Table, span: &StreamSpan) -> SpanExtent 
     SpanExtent { first, last, trimmed: (trimmed.ms, trimmed.seq) }
 }
 
-/// The records of a span behind a place, ascending. The stream's shard is locked.
+/// The records of a span after a place, ascending. The caller holds the stream's shard.
 pub fn change_records<'t>(
     tx: &'t Tx<'_>,
     table: &Table,

@@ -52,12 +52,12 @@ pub enum OpError {
     /// An update would give an index a key that it cannot have.
     #[error("{}", refused_update(.0))]
     UpdatesIndexKey(ItemError),
-    /// The condition does not hold; the item as it is, if it was asked for and there is one.
+    /// The condition does not hold. Holds the present item, if the caller asked for it and it exists.
     #[error("The conditional request failed")]
     ConditionFailed(Option<Item>),
 }
 
-/// AWS's words for what an update may not make of an index's key, which are others than those for a put.
+/// AWS's words for an update that gives an index an invalid key. They differ from those for a put.
 fn refused_update(error: &ItemError) -> String {
     match error {
         ItemError::EmptyIndexKey { key_type, .. } => format!(

@@ -1,4 +1,4 @@
-//! Operations on one item. The caller holds the shard of its partition key, for changes exclusively.
+//! Operations on one item. The caller holds the shard of its partition key; exclusively, if the operation writes.
 
 use super::OpError;
 use crate::engine::{IndexWrite, Table, Tx};
@@ -6,7 +6,7 @@ use crate::expr::{BoundCondition, BoundUpdate};
 use crate::item::{Item, ItemKeys, ItemLimits, ItemRef};
 use std::borrow::Cow;
 
-/// Which item, on what condition, and what is to be told of it.
+/// Which item, on what condition, and whether the old item is returned.
 #[derive(Clone, Copy)]
 pub struct At<'r> {
     /// The table.
@@ -30,11 +30,12 @@ impl<'r> At<'r> {
 
 /// A write on one item.
 pub enum Write<'r> {
-    /// Puts an item in place of the one with its keys. That it is valid, of allowed size and has these keys is the
-    /// caller's to see to.
+    /// Puts an item in place of the one with its keys. The caller has checked that the item is valid, has an allowed
+    /// size and has these keys.
     Put(At<'r>, &'r Item),
-    /// Changes attributes of an item, which is made if it does not exist and the changes do not only take away. That
-    /// the changes leave the keys alone is checked already; the updated item must keep the limits.
+    /// Changes attributes of an item. An item that does not exist is created, unless the changes only remove. The
+    /// caller has checked that the changes do not change the keys; the operation checks the updated item against the
+    /// limits.
     Update(At<'r>, Option<&'r BoundUpdate>, &'r ItemLimits),
     /// Removes an item.
     Delete(At<'r>),
@@ -58,11 +59,11 @@ pub struct Written {
     pub indexes: Vec<IndexWrite>,
 }
 
-/// A write whose condition holds and whose outcome is known, before anything is changed.
+/// A write whose condition holds and whose outcome is computed, but which has changed nothing yet.
 struct Plan<'r> {
     at: At<'r>,
     change: Change<'r>,
-    /// The size of the item that is there, expired or not.
+    /// The size of the stored item, even if it has expired.
     before: Option<usize>,
     written: Written,
 }
@@ -99,14 +100,14 @@ impl<'r> Write<'r> {
             Self::Put(_, item) => Change::Put(Cow::Borrowed(item)),
             Self::Update(_, changes, limits) => {
                 let new = updated(&at, current, changes, limits)?;
-                // An item is not made for the sake of what it would lack.
+                // Changes that only remove do not create an item.
                 if current.is_none() && changes.is_some_and(BoundUpdate::only_takes_away) {
                     Change::Nothing
                 } else {
                     Change::Put(Cow::Owned(new))
                 }
             }
-            // What has expired is not there, but goes for good: it must not come back when its table's TTL attribute is
+            // An expired item is removed too, because it would become visible again if the table's TTL attribute were
             // removed.
             Self::Delete(_) => Change::Delete,
             Self::Check(_) => Change::Nothing,
@@ -174,7 +175,7 @@ impl Plan<'_> {
 /// [`OpError::UpdateTooLarge`], and [`OpError::UpdatesIndexKey`].
 pub fn write(tx: &mut Tx<'_>, write: &Write<'_>) -> Result<Written, OpError> {
     tx.with_hash_of(&write.at().keys.pk, |tx| {
-        // A plain put needs no look at what is there.
+        // A put without a condition and without a returned item does not read the old item.
         if let Write::Put(At { condition: None, return_old: false, table, keys, .. }, item) = write {
             tx.put_item(table, keys, item);
             return Ok(Written::default());
@@ -200,8 +201,8 @@ pub enum TransactError {
     TooLarge,
 }
 
-/// Carries out all writes, or none. Each is about another item, and sees the items as they were before. Their sizes may
-/// add up to `max_bytes`.
+/// Carries out all writes, or none. Each write is about a different item, and sees the items as they were before the
+/// transaction. Their sizes may add up to `max_bytes`.
 ///
 /// # Errors
 /// When a write is refused, or they are too large together.

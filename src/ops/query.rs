@@ -16,7 +16,7 @@ pub struct Query<'r> {
     pub range: &'r SortRange,
     /// Whether the order is descending.
     pub descending: bool,
-    /// The encoded sort key behind which to go on, if this is not the first page.
+    /// The page begins behind this encoded sort key; `None` for the first page.
     pub start: Option<&'r [u8]>,
     /// Most items looked at.
     pub limit: usize,
@@ -24,7 +24,7 @@ pub struct Query<'r> {
     pub max_bytes: usize,
     /// What an item must satisfy to be shown.
     pub filter: Option<&'r BoundCondition>,
-    /// Whether the entries of a local index stand for the whole items that they are about.
+    /// Whether whole items are read through a local index.
     pub whole: bool,
 }
 
@@ -37,12 +37,13 @@ pub struct Page {
     pub scanned: usize,
     /// Their size in bytes by DynamoDB's rules; 0 if no page size asked for it to be counted.
     pub bytes: usize,
-    /// Blocks of 4 KB that reading whole items through a local index took beyond that, each item by itself.
+    /// Blocks of 4 KB that were read in addition for whole items through a local index. Each item is rounded up by
+    /// itself.
     pub fetched: usize,
     /// The keys of the last item looked at, if a limit ended the page.
     pub last: Option<ItemKeys>,
-    /// Whether there are items behind the page. A page that a limit ended just where the items end has `last` all the
-    /// same, as DynamoDB has it.
+    /// Whether there are items behind the page. If a limit ended the page at the very last item, `last` is set although
+    /// `more` is false, as in DynamoDB.
     pub more: bool,
 }
 
@@ -54,7 +55,7 @@ pub(super) struct Reader<'r> {
 }
 
 impl Page {
-    /// Takes in the next item, and the whole of which it is a part if that is asked for; returns whether it ends the
+    /// Takes the next item or entry, and the whole item of an entry if that is asked for. Returns whether it ends the
     /// page.
     pub(super) fn look_at(
         &mut self,
@@ -108,7 +109,7 @@ pub fn query(tx: &Tx<'_>, query: &Query<'_>, show: &mut dyn FnMut(ItemRef<'_>)) 
     page
 }
 
-/// The item that an entry of a local index is about. Its partition is in the same shard.
+/// The item of a local index's entry. Both are in the same shard.
 pub(super) fn whole_item<'l>(
     locked: &'l Locked<'_>,
     from: &Source<'_>,

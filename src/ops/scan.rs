@@ -27,7 +27,7 @@ impl Segment {
         (from..=to).contains(&order)
     }
 
-    /// The stretch of the order of partitions that it covers.
+    /// The range of the partitions' order that it covers.
     fn bounds(self) -> (u64, u64) {
         let edge = |number: u32| (u128::from(number) << 64) / u128::from(self.total.max(1));
         (edge(self.number) as u64, (edge(self.number + 1) - 1) as u64)
@@ -40,7 +40,7 @@ pub struct Scan<'r> {
     pub from: Source<'r>,
     /// Which part of it.
     pub segment: Segment,
-    /// The keys behind which to go on, if this is not the first page.
+    /// The page begins behind these keys; `None` for the first page.
     pub start: Option<&'r ItemKeys>,
     /// Most items looked at.
     pub limit: usize,
@@ -48,12 +48,12 @@ pub struct Scan<'r> {
     pub max_bytes: usize,
     /// What an item must satisfy to be shown.
     pub filter: Option<&'r BoundCondition>,
-    /// Whether the entries of a local index stand for the whole items that they are about.
+    /// Whether whole items are read through a local index.
     pub whole: bool,
 }
 
-/// Runs a scan: `show` is called with each item in turn. Pages that follow each other show every item that is there
-/// throughout exactly once. Each shard is locked by itself, unless the transaction holds them all. Linear in the items
+/// Runs a scan: `show` is called with each item in turn. Consecutive pages show an item that exists during the whole
+/// scan exactly once. Shards are locked one at a time, unless the transaction holds them all. Linear in the items
 /// looked at.
 pub fn scan(tx: &Tx<'_>, scan: &Scan<'_>, show: &mut dyn FnMut(ItemRef<'_>)) -> Page {
     let mut page = Page::default();

@@ -25,7 +25,7 @@ pub fn create_table(tx: &mut Tx<'_>, name: &str, schema: &TableSchema) -> Result
         (index.space, index.status) = (space, IndexStatus::Active);
     }
     if let Some(span) = schema.streams.last_mut() {
-        // A stream of a dropped table of this name is another one.
+        // The new stream must differ from that of a dropped table with this name, so it begins later.
         let gone = tx.engine().tables.dropped(name);
         let last = gone.and_then(|gone| gone.schema.streams.last().map(|span| span.since_ms));
         span.since_ms = last.map_or(tx.now(), |last| tx.now().max(last + 1));
@@ -46,7 +46,7 @@ pub fn alter_table(tx: &mut Tx<'_>, table: &Table, schema: &TableSchema) -> Resu
     claim_names(tx, Some(table), schema)?;
     let mut schema = schema.clone();
     if schema.ttl != table.schema.ttl && table.counts.items.load(Relaxed) > 0 {
-        // Entries say when their items expire.
+        // Entries hold their items' expiry, so a new TTL attribute means that they are written again.
         let active = schema.indexes.iter_mut().filter(|index| index.status == IndexStatus::Active);
         active.for_each(|index| index.status = IndexStatus::Refreshing);
     }
@@ -66,8 +66,8 @@ fn settle_stream(tx: &mut Tx<'_>, table: u32) {
     }
 }
 
-/// Adds an index to a table. The items that are there are entered in the background; the index can be read when that is
-/// done, which its status says.
+/// Adds an index to a table. A background thread enters the existing items. The index's status says when that is done;
+/// until then the index cannot be read.
 ///
 /// # Errors
 /// When there is one of this name, or it contradicts the table's schema.
@@ -88,7 +88,7 @@ pub fn add_index(tx: &mut Tx<'_>, table: &Table, mut index: IndexSchema) -> Resu
     Ok(())
 }
 
-/// Drops an index. Its memory is given back bit by bit afterwards.
+/// Drops an index. Its memory is freed gradually afterwards.
 ///
 /// # Errors
 /// When the table has none of this name.
@@ -116,9 +116,8 @@ pub fn readable_index<'t>(table: &'t Table, name: &[u8]) -> Result<&'t Index, Op
     Ok(index)
 }
 
-/// Drops a table with all its items, and returns it as it was. The items' memory is given back bit by bit afterwards.
-/// What was recorded of their changes can be read until it is too old, or a table of this name is given a change
-/// stream.
+/// Drops a table with all its items, and returns it as it was. The items' memory is freed gradually afterwards. The
+/// records of its changes can be read until they are too old, or until a new table of this name gets a change stream.
 ///
 /// # Errors
 /// When there is no table of this name.
@@ -128,7 +127,7 @@ pub fn drop_table(tx: &mut Tx<'_>, name: &[u8]) -> Result<Arc<Table>, OpError> {
     let mut left = table.schema.dropped();
     disable_stream(tx, &table, &mut left);
     match (table.schema.streams.is_empty(), left.streams.is_empty()) {
-        // What is under the name of its stream is another's.
+        // The table has no stream. The stream under this name belongs to a dropped table.
         (true, _) => {}
         (false, true) => tx.drop_stream(&table),
         (false, false) => tx.retire_stream(&table),

@@ -1,11 +1,11 @@
-//! Making keys views of a table's items: which templates may be, and the hashes that become items at once. (One by one,
-//! while commands run, is the engine's to do.) The caller holds every shard exclusively.
+//! Makes keys views of a table's items: checks templates, and turns hashes into items at once. (`engine/lift.rs` does
+//! that one by one while commands run.) The caller holds every shard exclusively.
 
 use super::OpError;
 use crate::engine::{Engine, LiftError, Table, Tx, VIEW_DB};
 use crate::item::{ItemLimits, TableSchema};
 
-/// Hashes that are to become items, all of which can.
+/// Hashes that will become items. It was checked that each of them can.
 #[derive(Default)]
 pub struct Lifting {
     names: Vec<Box<[u8]>>,
@@ -13,17 +13,17 @@ pub struct Lifting {
 }
 
 impl Lifting {
-    /// More than the bytes that lifting adds to the log's record.
+    /// An upper bound of the bytes that lifting adds to the log's record.
     pub fn record_bytes(&self) -> usize {
         self.bytes
     }
 }
 
-/// More than what an effect takes beside names and values.
+/// An upper bound of the bytes of an effect without its names and values.
 const EFFECT_BYTES: usize = 64;
 
-/// Finds the keys that fit the template of a schema that a table is to have; `table` is the one that has it already, if
-/// there is one. Changes nothing. O(keys of the database).
+/// Finds the keys that fit the template of a table's new schema; `table` is the existing table, if there is one.
+/// Changes nothing. O(keys of the database).
 ///
 /// # Errors
 /// When the schema contradicts itself, or a key that fits the template cannot become an item: it is no hash, its fields
@@ -60,13 +60,13 @@ pub fn lift(tx: &mut Tx<'_>, table: &Table, lifting: &Lifting, limits: &ItemLimi
     let Some(template) = &table.template else { return };
     for name in &lifting.names {
         if let Ok(keys) = Engine::keys_of(&table.schema, template, name, limits) {
-            // That it can was checked under the same locks.
+            // This cannot fail: `prepare_views` has checked it under the same locks.
             let _ = tx.lift(table, (name, &keys), limits);
         }
     }
 }
 
-/// Whether a schema gives a table other views.
+/// Whether the schema changes the table's views.
 fn changes_views(table: Option<&Table>, schema: &TableSchema) -> bool {
     schema.template.as_ref() != table.and_then(|table| table.schema.template.as_ref())
 }
@@ -78,8 +78,8 @@ pub fn templates_overlap(schema: &TableSchema, other: &Table) -> OpError {
     OpError::TemplatesOverlap { new, old, table }
 }
 
-/// Checks that no other table's template shares a name with that of a schema, and raises the watchers if views change:
-/// what a watched key is changes with them.
+/// Checks that no other table's template shares a name with the schema's template. If views change, it marks watched
+/// keys as changed, because a watched key may then mean something else.
 pub(super) fn claim_names(tx: &Tx<'_>, table: Option<&Table>, schema: &TableSchema) -> Result<(), OpError> {
     if !changes_views(table, schema) {
         return Ok(());
