@@ -23,7 +23,7 @@ const MAX_WRITES: usize = 25;
 /// Most bytes of items in a reply; the remaining keys are left unprocessed.
 const MAX_BYTES: usize = 16 << 20;
 
-/// Checks how much a request asks for, which AWS does before it looks at other constraints.
+/// Checks how many keys or requests there are. AWS does so before all other constraints.
 fn limit(body: Body<'_>, writes: bool) -> Result<(), AwsError> {
     let Some(requests) = body.map("RequestItems") else { return Ok(()) };
     let violated = |path: &str, constraint: &str| {
@@ -125,7 +125,7 @@ struct Gets {
     keys: Vec<(ItemKeys, Value)>,
     projection: Option<BoundProjection>,
     consistent: bool,
-    /// The request without its keys, for what is left unprocessed.
+    /// The request without its keys, for the unprocessed part of the reply.
     rest: Map<String, Value>,
 }
 
@@ -166,7 +166,7 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
                 for (keys, json) in &gets.keys {
                     let found = tx.item(&gets.table, keys);
                     let size = found.map_or(0, |item| item.size());
-                    // The first item that does not fit ends the reply.
+                    // From the first item that does not fit on, keys stay unprocessed.
                     if !left.is_empty() || bytes + size > MAX_BYTES {
                         left.push((gets, json));
                         continue;
@@ -223,7 +223,7 @@ fn gets(name: &str, request: Body<'_>, tables: &Tables) -> Result<Gets, AwsError
         projection => projection,
     };
     expressions.finish()?;
-    // Two keys are equal whatever table they are of.
+    // A key may be given only once for a table.
     let mut seen = BTreeSet::new();
     if !given.iter().all(|(key, _)| seen.insert(key.view().as_bytes())) {
         return Err(duplicates());
@@ -261,7 +261,7 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
         let keys = if put {
             table.schema.check_size(&given.view(), LIMITS)?;
             table.schema.item_keys(&given.view(), LIMITS).map_err(|error| match error {
-                // Single puts say what is wrong with the keys, batches do not.
+                // A PutItem says what is wrong with the keys; a batch does not.
                 ItemError::MissingKey(_) | ItemError::KeyTypeMismatch { .. } => ItemError::KeyMismatch,
                 error => error,
             })?

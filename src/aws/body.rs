@@ -11,7 +11,7 @@ pub(super) struct Violations {
 }
 
 impl Violations {
-    /// Where the members are that are looked at from now on: a path that ends in a point, or nothing.
+    /// Sets the path of the members that are checked from now on: it ends in a point, or is empty.
     pub(super) fn within(&mut self, path: String) {
         self.within = path;
     }
@@ -28,7 +28,7 @@ impl Violations {
         }
     }
 
-    /// A text, if given, that must be one of a set, listed as AWS lists it.
+    /// Checks that a text, if given, is one of a set. The set is in AWS's order.
     pub(super) fn one_of(&mut self, body: Body<'_>, name: &str, set: &[&str]) {
         if let Some(text) = body.text(name) {
             self.one_of_at(text, &path(name), set);
@@ -51,7 +51,7 @@ impl Violations {
         self.one_of(body, "ReturnItemCollectionMetrics", &["SIZE", "NONE"]);
     }
 
-    /// The name of a table whose items are read or written: itself, or an ARN.
+    /// Checks the table's name of a request on items: a name or an ARN.
     pub(super) fn table(&mut self, body: Body<'_>) {
         let path = "tableName";
         let name = body.text("TableName");
@@ -64,7 +64,7 @@ impl Violations {
         self.length(name, path, 1, 1024);
     }
 
-    /// A name of an index or table, if given, by the rule for names.
+    /// Checks the name of an index or table, if given.
     pub(super) fn name(&mut self, body: Body<'_>, member: &str) {
         let Some(name) = body.text(member) else { return };
         let path = path(member);
@@ -72,7 +72,7 @@ impl Violations {
         self.length(name, &path, 3, 255);
     }
 
-    /// The characters of a name.
+    /// Checks the characters of a name.
     fn pattern(&mut self, name: &str, path: &str) {
         if name.is_empty() || !name.bytes().all(is_name_byte) {
             let constraint = format!("Member must satisfy regular expression pattern: {NAME_PATTERN}");
@@ -80,7 +80,7 @@ impl Violations {
         }
     }
 
-    /// A text's length in characters.
+    /// Checks a text's length in characters.
     pub(super) fn characters(&mut self, text: &str, path: &str, least: usize, most: usize) {
         let length = text.chars().count();
         if length < least {
@@ -92,7 +92,7 @@ impl Violations {
         }
     }
 
-    /// A text's length in bytes.
+    /// Checks a text's length in bytes.
     pub(super) fn length(&mut self, text: &str, path: &str, least: usize, most: usize) {
         if text.len() < least {
             let constraint = format!("Member must have length greater than or equal to {least}");
@@ -103,14 +103,14 @@ impl Violations {
         }
     }
 
-    /// `AttributesToGet`, if given, is not empty.
+    /// Checks that `AttributesToGet`, if given, is not empty.
     pub(super) fn attributes_to_get(&mut self, body: Body<'_>, path: &str) {
         if body.list("AttributesToGet").is_some_and(<[Value]>::is_empty) {
             self.add("'[]'", path, "Member must have length greater than or equal to 1");
         }
     }
 
-    /// A number, if given, that must lie within bounds.
+    /// Checks that a number, if given, lies within bounds.
     pub(super) fn range(&mut self, body: Body<'_>, name: &str, low: i64, high: i64) {
         let Some(number) = body.int(name) else { return };
         if number < low {
@@ -139,7 +139,7 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
 }
 
-/// The table's name in what a request names it by, which may be its ARN.
+/// The table's name from a name or an ARN.
 pub(super) fn bare_name(name: &str) -> &str {
     match name.strip_prefix("arn:").and_then(|arn| arn.split_once(":table/")) {
         Some((_, bare)) => bare,
@@ -147,7 +147,7 @@ pub(super) fn bare_name(name: &str) -> &str {
     }
 }
 
-/// A member's name as AWS prints it in constraints: with a small first letter.
+/// A member's name as AWS prints it in constraints: with a lower-case first letter.
 pub(super) fn path(name: &str) -> String {
     let mut chars = name.chars();
     chars.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(chars).collect()
@@ -187,8 +187,8 @@ impl<'j> Body<'j> {
         self.get(name)?.as_object().map(Body)
     }
 
-    /// The name of the table that a request is about, which an operation on tables needs. That it is there and how long
-    /// it is is looked at before anything else.
+    /// The table's name, which an operation on tables needs. Its presence and its length are checked before everything
+    /// else.
     pub(super) fn table_name(self, violations: &mut Violations) -> Result<&'j str, AwsError> {
         let missing = "The parameter 'TableName' is required but was not present in the request";
         let name = bare_name(self.text("TableName").ok_or_else(|| AwsError::validation(missing))?);
@@ -199,7 +199,7 @@ impl<'j> Body<'j> {
         Ok(name)
     }
 
-    /// The same for a request that says nothing else.
+    /// The same for a request that has no other members.
     pub(super) fn only_table_name(self) -> Result<&'j str, AwsError> {
         let mut violations = Violations::default();
         let name = self.table_name(&mut violations)?;

@@ -67,7 +67,7 @@ impl Operation {
         ("UpdateTimeToLive", Self::UpdateTimeToLive),
     ];
 
-    /// Whether it is about tables, of which requests are short.
+    /// Whether it is an operation on tables. Their requests are short.
     pub(super) fn is_about_tables(self) -> bool {
         matches!(
             self,
@@ -100,7 +100,7 @@ impl Operation {
 pub enum Memory {
     /// There is.
     Free,
-    /// There is none: what needs memory is refused.
+    /// There is none: calls that need memory are refused.
     Short,
 }
 
@@ -113,7 +113,7 @@ impl Memory {
     }
 }
 
-/// What carries a call out.
+/// The function that carries a call out.
 type Run = Box<dyn FnOnce(&mut Tx<'_>, Memory) -> Result<Vec<u8>, AwsError>>;
 
 /// A request that was read.
@@ -131,7 +131,7 @@ impl Call {
         Self::weighing(keys, |tx, _| run(tx))
     }
 
-    /// The same call, which needs memory if `needed`.
+    /// The same call; it needs memory if `needed`.
     pub(super) fn needing_memory(self, needed: bool) -> Self {
         let Self { keys, run } = self;
         Self::weighing(keys, move |tx, memory| {

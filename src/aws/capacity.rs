@@ -8,11 +8,11 @@ use crate::ops::Written;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What is to be said of the capacity that a request consumed, and how much it was, table by table.
+/// The capacity that a request consumed, table by table, and how much of it the reply shows.
 pub(super) struct Capacity {
     detail: Detail,
     transaction: Option<Units>,
-    /// By the name that the request has for a table.
+    /// By the table's name or ARN in the request.
     tables: BTreeMap<Arc<str>, Consumed>,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn read_blocks(blocks: usize, consistent: bool) -> f64 {
 }
 
 impl Capacity {
-    /// What a request asks for.
+    /// Reads `ReturnConsumedCapacity` from a request.
     pub(super) fn asked(body: Body<'_>) -> Self {
         let detail = match body.text("ReturnConsumedCapacity") {
             Some("TOTAL") => Detail::Total,
@@ -78,13 +78,14 @@ impl Capacity {
         Self { detail, transaction: None, tables: BTreeMap::new() }
     }
 
-    /// In a transaction items cost double, entries of indexes do not, and all is told by its kind.
+    /// Counts as in a transaction: items cost double, entries of indexes do not, and the reply shows units by their
+    /// kind.
     pub(super) fn in_transaction(mut self, units: Units) -> Self {
         self.transaction = Some(units);
         self
     }
 
-    /// Where a table's units are added up; nowhere if nobody asks.
+    /// The sum of a table's units; `None` if the request does not ask for it.
     fn account(&mut self, table: &Asked) -> Option<&mut Consumed> {
         (self.detail != Detail::None).then(|| self.tables.entry(Arc::clone(&table.by)).or_default())
     }

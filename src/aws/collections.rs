@@ -9,25 +9,25 @@ use crate::store::collection::ItemsRef;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Items that a collection's size is worked out from.
+/// How many items of a collection are measured to estimate its size.
 const SAMPLES: usize = 64;
 
 /// The item collections that a request changed, if it asks for them.
 pub(super) struct Collections {
     asked: bool,
     seen: BTreeSet<(u32, KeyBytes)>,
-    /// By the name that the request has for a table: the partition key as it names it, and the size in bytes.
+    /// By the table's name or ARN in the request: the partition key as an item, and the collection's size in bytes.
     found: BTreeMap<Arc<str>, Vec<(Item, usize)>>,
 }
 
 impl Collections {
-    /// What a request asks for.
+    /// Reads `ReturnItemCollectionMetrics` from a request.
     pub(super) fn asked(body: Body<'_>) -> Self {
         let asked = body.text("ReturnItemCollectionMetrics") == Some("SIZE");
         Self { asked, seen: BTreeSet::new(), found: BTreeMap::new() }
     }
 
-    /// Takes note of the collection of an item that was written.
+    /// Notes the collection of a written item.
     pub(super) fn note(&mut self, tx: &Tx<'_>, table: &Asked, keys: &ItemKeys) {
         let locals = || table.indexes.iter().filter(|index| index.schema.local);
         if !self.asked || locals().next().is_none() || !self.seen.insert((table.id, keys.pk.clone())) {

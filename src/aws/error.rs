@@ -24,11 +24,11 @@ pub enum ErrorKind {
     TransactionCanceled,
     /// Too much at once.
     LimitExceeded,
-    /// A token came again with another request.
+    /// A client request token was used again with a different request.
     IdempotentParameterMismatch,
     /// A shard iterator was used too late.
     ExpiredIterator,
-    /// Records of a stream that are gone were asked for.
+    /// The request asks for records of a stream that are gone.
     TrimmedDataAccess,
     /// The server can do it later.
     Throttling,
@@ -59,7 +59,7 @@ impl ErrorKind {
         }
     }
 
-    /// Some of AWS's errors have a capital letter here.
+    /// Some of AWS's errors spell this member with a capital letter.
     fn message_member(self) -> &'static str {
         match self {
             Self::Serialization | Self::TransactionCanceled | Self::IdempotentParameterMismatch => "Message",
@@ -78,7 +78,7 @@ pub struct AwsError {
     pub message: String,
     /// The item that failed a condition, if it was asked for.
     pub item: Option<Item>,
-    /// Of a cancelled transaction: why each of its actions was refused.
+    /// For a cancelled transaction: why each of its actions was refused.
     pub reasons: Vec<Option<OpError>>,
 }
 

@@ -16,14 +16,14 @@ pub(super) struct Target {
     index: Option<usize>,
 }
 
-/// Whether a key has these attributes, of whatever types, and no others.
+/// Whether a key has exactly these attributes. Types are not compared.
 fn names<'a>(key: &Item, attrs: impl Iterator<Item = &'a KeyAttr>) -> bool {
     let wanted: BTreeSet<&str> = attrs.map(|attr| attr.name.as_str()).collect();
     key.view().len() == wanted.len() && wanted.iter().all(|name| key.view().get(name).is_some())
 }
 
 impl Target {
-    /// What a request names, after the checks of what it wants of an index.
+    /// Reads the table or index of a request, and checks that the index allows what the request asks for.
     pub(super) fn read(body: Body<'_>, tables: &Tables) -> Result<Self, AwsError> {
         let table = table(tables, body)?;
         let Some(name) = body.text("IndexName") else { return Ok(Self { table, index: None }) };
@@ -58,7 +58,7 @@ impl Target {
         }
     }
 
-    /// The keys of a start key. What does not fit the table's keys is told in other words of a query than of a scan.
+    /// The keys of a start key. AWS's error for a key that does not fit the table differs between a query and a scan.
     pub(super) fn start_keys(&self, key: &Item, of_query: bool) -> Result<ItemKeys, AwsError> {
         let invalid = |error: AwsError| AwsError {
             message: format!("The provided starting key is invalid: {}", error.message),
@@ -103,9 +103,9 @@ impl Target {
         Ok(Item::from_map(&map)?)
     }
 
-    /// Whether items must be read as a whole, because an attribute is asked for that a local index does not hold. Of a
-    /// global one no projection may ask for more than it holds, and no filter of a query; a scan's filter finds what it
-    /// does not hold missing.
+    /// Whether whole items must be read, because the request needs an attribute that a local index does not hold. For a
+    /// global index, a projection or a query's filter that needs such an attribute is refused; a scan's filter sees it
+    /// as missing.
     pub(super) fn reads_whole(
         &self,
         select: Option<&str>,

@@ -32,7 +32,7 @@ pub(super) struct Prepared {
     changes: Option<BoundUpdate>,
     condition: Option<BoundCondition>,
     return_on_failure: bool,
-    /// Whether the changes are given as parameters from before expressions, which are refused in other words.
+    /// Whether the changes are given as legacy parameters, whose errors have other texts.
     from_before: bool,
 }
 
@@ -42,15 +42,15 @@ impl Prepared {
         Ok(Self::read_apart(action, body, tables, true)??)
     }
 
-    /// Reads a write, one that stands alone or one of a transaction. What does not fit the schema of its table is told
-    /// apart from what is wrong by itself: in a transaction it is a reason to cancel.
+    /// Reads a write, alone or in a transaction. The inner result is the error of a write that does not fit its table's
+    /// schema: in a transaction that is a cancellation reason. All other errors are in the outer result.
     pub(super) fn read_apart(
         action: Action,
         body: Body<'_>,
         tables: &Tables,
         alone: bool,
     ) -> Result<Result<Self, OpError>, AwsError> {
-        // The item or key is looked at before the expressions, as AWS does.
+        // The item or key is checked before the expressions, as AWS does.
         let json = body.get(if action == Action::Put { "Item" } else { "Key" });
         let given = item(json.unwrap_or(&Value::Null))?;
         if action == Action::Put {
@@ -82,7 +82,7 @@ impl Prepared {
         Ok(Ok(Self { table, keys, action, item, changes, condition, return_on_failure, from_before }))
     }
 
-    /// A put or delete without anything else, as batches have them.
+    /// A put or delete without condition and options, as in a batch.
     pub(super) fn plain(table: Asked, keys: ItemKeys, item: Option<Item>) -> Self {
         let action = if item.is_some() { Action::Put } else { Action::Delete };
         Self {
@@ -102,7 +102,7 @@ impl Prepared {
         (self.table.id, self.keys.pk.clone())
     }
 
-    /// Whether it may make something larger.
+    /// Whether the write may take memory.
     pub(super) fn needs_memory(&self) -> bool {
         match self.action {
             Action::Put => true,
@@ -141,7 +141,7 @@ impl Prepared {
     }
 }
 
-/// The changes that a write makes, and its condition.
+/// Reads the changes that a write makes, and its condition.
 fn what_and_when(
     action: Action,
     body: Body<'_>,
@@ -156,7 +156,7 @@ fn what_and_when(
     let changes = if action == Action::Update { expressions.update()? } else { None };
     let condition = expressions.condition(ExprKind::Condition)?;
     expressions.finish()?;
-    // Expressions and what was before them do not come together.
+    // Expressions and legacy parameters may not be combined.
     if !alone || changes.is_some() || condition.is_some() {
         return Ok((changes, condition));
     }
@@ -165,7 +165,8 @@ fn what_and_when(
     Ok((changes, condition))
 }
 
-/// An empty or too long key is wrong by itself; everything else that does not fit a table's schema is told apart.
+/// An empty or too long key, of the table or an index, is an outer error; every other mismatch with the table's schema
+/// is an inner one.
 fn refused_apart<T>(error: OpError) -> Result<Result<T, OpError>, AwsError> {
     match error {
         OpError::Item(
@@ -179,7 +180,7 @@ fn refused_apart<T>(error: OpError) -> Result<Result<T, OpError>, AwsError> {
     }
 }
 
-/// Constraints on the parameters of a write that stands alone.
+/// Checks the constraints on the parameters of a write outside a transaction.
 fn constrain(action: Action, body: Body<'_>) -> Result<(), AwsError> {
     let mut violations = Violations::default();
     constrain_write(action, body, true, &mut violations);
@@ -187,7 +188,7 @@ fn constrain(action: Action, body: Body<'_>) -> Result<(), AwsError> {
     if action == Action::Update { Style::UPDATE } else { Style::PUT_DELETE }.check(body)
 }
 
-/// Constraints on a write's parameters, which are fewer in a transaction than `alone`.
+/// Checks the constraints on a write's parameters. In a transaction there are fewer than `alone`.
 pub(super) fn constrain_write(action: Action, body: Body<'_>, alone: bool, violations: &mut Violations) {
     if alone {
         violations.capacity(body);
@@ -265,7 +266,7 @@ pub(super) fn write(
     Ok(call.needing_memory(needs_memory))
 }
 
-/// What `ReturnValues` asks for.
+/// The attributes that `ReturnValues` asks for.
 fn attributes(returns: &str, prepared: &Prepared, written: &Written) -> Result<Option<Item>, AwsError> {
     let touched = |item: Option<&Item>| -> Result<Option<Item>, AwsError> {
         let (Some(item), Some(changes)) = (item, &prepared.changes) else { return Ok(None) };
@@ -286,7 +287,7 @@ pub(super) struct Get {
     pub(super) table: Asked,
     pub(super) keys: ItemKeys,
     projection: Option<BoundProjection>,
-    /// Whether an item of which the projection shows nothing is there for the reply.
+    /// Whether the reply shows an item that has none of the projected attributes.
     shows_empty: bool,
 }
 
@@ -333,7 +334,7 @@ impl Get {
     }
 }
 
-/// `AttributesToGet`, from before expressions.
+/// The projection of the legacy parameter `AttributesToGet`.
 pub(super) fn attributes_to_get(names: &[Value]) -> BoundProjection {
     BoundProjection::attributes(names.iter().filter_map(Value::as_str))
 }

@@ -1,8 +1,8 @@
 //! AWS's DynamoDB API as JSON: a request's body in, a reply's body out, word for word.
 //!
 //! [`read`] turns a body into a [`Call`]: parsed, checked in AWS's order, bound to its tables, with the keys whose
-//! shards it needs. The front end locks them and runs the call. What a call was read from (the tables' schemas) must
-//! still hold under the locks, see [`crate::engine::Tables::generation`].
+//! shards it needs. The front end locks them and runs the call. Under the locks the tables' schemas must be those from
+//! which the call was read, see [`crate::engine::Tables::generation`].
 
 mod arn;
 mod batch;
@@ -29,10 +29,10 @@ use crate::engine::Tables;
 
 /// Longest body of a request, in bytes, as at AWS.
 const MAX_BODY: usize = 16 << 20;
-/// The same of a request about tables, which is read while every shard is held.
+/// The same for a request about tables, which is read while every shard is held.
 const MAX_TABLE_BODY: usize = 256 << 10;
 
-/// Reads a request. Its length is looked at first.
+/// Reads a request. Its length is checked first.
 ///
 /// # Errors
 /// AWS's.

@@ -81,7 +81,7 @@ fn constrain(body: Body<'_>, scan: bool) -> Result<(), AwsError> {
 
 /// A start key that was read from JSON, before the table is known.
 fn start_key(body: Body<'_>) -> Result<Option<Item>, AwsError> {
-    // Of numbers and sets AWS says no more than that they are wrong.
+    // For invalid numbers and sets AWS gives only this message.
     let bare = |message: &str| {
         let parts =
             ["numeric value", "significant digits", "number with magnitude", "duplicates", "number set"];
@@ -96,7 +96,7 @@ fn start_key(body: Body<'_>) -> Result<Option<Item>, AwsError> {
     body.get("ExclusiveStartKey").map(|json| item(json).map_err(invalid)).transpose()
 }
 
-/// What is shown of an item, in either of the two ways to say it.
+/// The projection of a request, given as an expression or as `AttributesToGet`.
 fn projection(
     body: Body<'_>,
     expressions: &mut Expressions<'_>,

@@ -1,4 +1,4 @@
-//! What requests have in common: their table, keys, items and expressions.
+//! The parts that requests share: table, keys, items and expressions.
 
 use super::body::{Body, bare_name};
 use super::error::AwsError;
@@ -17,7 +17,7 @@ pub(super) const LIMITS: &ItemLimits = &ItemLimits::DYNAMODB;
 /// Parsed expressions by their text.
 static CACHE: LazyLock<ExprCache> = LazyLock::new(|| ExprCache::new(Options::STRICT, 4096));
 
-/// A table as a request names it: by its name or an ARN. A reply names it in the same way.
+/// A table and the name or ARN by which a request names it. The reply uses the same one.
 pub(super) struct Asked {
     table: Arc<Table>,
     /// The name or ARN in the request.
@@ -60,7 +60,7 @@ pub(super) struct Expressions<'j> {
 }
 
 impl<'j> Expressions<'j> {
-    /// Reads the placeholders. `with_names` and `with_values` are the expressions of the request that take them.
+    /// Reads the placeholders. `with_names` and `with_values` are the expressions that may use names and values.
     pub(super) fn new(body: Body<'j>, with_names: &[&str], with_values: &[&str]) -> Result<Self, AwsError> {
         Self::check_users(body, with_names, with_values)?;
         let (names, values) = (body.get("ExpressionAttributeNames"), body.get("ExpressionAttributeValues"));
@@ -68,8 +68,8 @@ impl<'j> Expressions<'j> {
         Ok(Self { body, binder })
     }
 
-    /// As [`Expressions::new`] for a part of a transaction, where placeholders are passed over if no expression takes
-    /// them.
+    /// As [`Expressions::new`] for a part of a transaction, where placeholders are ignored if there is no expression to
+    /// use them.
     pub(super) fn if_used(body: Body<'j>, users: &[&str]) -> Result<Self, AwsError> {
         if users.iter().any(|name| body.get(name).is_some()) {
             return Self::new(body, users, users);
@@ -77,7 +77,7 @@ impl<'j> Expressions<'j> {
         Ok(Self { body, binder: Binder::empty(ExprLimits::DYNAMODB) })
     }
 
-    /// Checks that there are expressions where there are placeholders.
+    /// Checks that placeholders are given only together with an expression that may use them.
     pub(super) fn check_users(
         body: Body<'_>,
         with_names: &[&str],

@@ -1,4 +1,4 @@
-//! What AWS's deserialiser accepts: the form of a request's JSON, before any of it is looked at for its meaning.
+//! The checks of AWS's deserialiser: the form of a request's JSON. They run before all other checks.
 
 use super::error::{AwsError, ErrorKind};
 use crate::item::{ItemError, check_typed_item, check_typed_value, has_too_many_values};
@@ -22,7 +22,7 @@ pub(super) enum Shape {
     Struct(&'static str, &'static [(&'static str, Shape)]),
 }
 
-/// Where a value stands, which decides what is said of one of the wrong form.
+/// The position of a value. It decides the error text for a value of the wrong form.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum At {
     /// As a member of a structure.
@@ -45,14 +45,14 @@ pub(super) fn parse(body: &[u8]) -> Result<Map<String, Value>, AwsError> {
     match serde_json::from_slice(body) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(refused("Unexpected token received from parser")),
-        // What nests deeper than the parser follows is no item either.
+        // JSON that nests deeper than the parser allows would be too deep for an item as well.
         Err(_) if depth(body) > DEEPEST => Err(ItemError::TooDeep.into()),
-        // AWS says no more of what is no JSON.
+        // For text that is no JSON, AWS gives no details.
         Err(_) => Err(refused("")),
     }
 }
 
-/// Nesting that the parser follows.
+/// The deepest nesting that the parser accepts.
 const DEEPEST: usize = 127;
 
 /// How deep brackets nest in a JSON text.
@@ -72,7 +72,7 @@ fn depth(body: &[u8]) -> usize {
     deepest
 }
 
-/// Checks the members of a request; unknown ones are passed over, as AWS does.
+/// Checks the members of a request; unknown ones are ignored, as AWS does.
 pub(super) fn check(map: &Map<String, Value>, members: &[(&str, Shape)]) -> Result<(), AwsError> {
     for (name, shape) in members {
         match map.get(*name) {
@@ -195,7 +195,7 @@ const ACTION: &[(&str, Shape)] = &[
     ("ReturnValuesOnConditionCheckFailure", TEXT),
 ];
 
-/// What a write that stands alone has beside.
+/// The further members of a write outside a transaction.
 const WRITE: &[(&str, Shape)] = &[
     ("ReturnValues", TEXT),
     ("ReturnConsumedCapacity", TEXT),

@@ -23,7 +23,7 @@ const MAX_BYTES: usize = 4 << 20;
 /// How long a token is remembered.
 const REMEMBERED_MS: u64 = 10 * 60 * 1000;
 
-/// What a transaction may consist of.
+/// The kinds of actions in a transaction.
 const KINDS: [(&str, Action); 4] = [
     ("ConditionCheck", Action::Check),
     ("Put", Action::Put),
@@ -151,7 +151,7 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     Ok(Call::weighing(locks, move |tx, memory| {
         let known = token.as_ref().map(|token| token.known(tx)).transpose()?.flatten();
         if let Some(known) = known {
-            // What was carried out before costs a look at its items, as it found them or left them then.
+            // A repeated transaction costs a read of its items, by their sizes when it was carried out.
             capacity = capacity.in_transaction(Units::Read);
             for (prepared, blocks) in all.iter().zip(known) {
                 capacity.add(&prepared.table, read_blocks(blocks, true));
@@ -186,7 +186,7 @@ fn too_large() -> AwsError {
     AwsError::validation("Transaction request cannot exceed the maximum transaction size of 4 MB")
 }
 
-/// Checks that no two parts of a transaction are about one item.
+/// Checks that no two actions of a transaction are on the same item.
 fn check_distinct<'k>(mut items: impl Iterator<Item = (u32, &'k ItemKeys)>) -> Result<(), AwsError> {
     let mut seen = BTreeSet::new();
     if items.all(|item| seen.insert(item)) {
@@ -195,7 +195,7 @@ fn check_distinct<'k>(mut items: impl Iterator<Item = (u32, &'k ItemKeys)>) -> R
     Err(AwsError::validation("Transaction request cannot include multiple operations on one item"))
 }
 
-/// What does not fit the schema of its table cancels the transaction.
+/// Cancels the transaction if an action does not fit its table's schema.
 fn fitting<T>(all: Vec<Result<T, OpError>>) -> Result<Vec<T>, AwsError> {
     if all.iter().any(Result::is_err) {
         return Err(AwsError::cancelled(all.into_iter().map(Result::err).collect()));
@@ -203,15 +203,15 @@ fn fitting<T>(all: Vec<Result<T, OpError>>) -> Result<Vec<T>, AwsError> {
     Ok(all.into_iter().flatten().collect())
 }
 
-/// Appends JSON in a form that depends on the order neither of members nor of a set: clients with hash maps send the
-/// same request in any order.
+/// Appends JSON in a canonical form, in which the order of members and of sets does not matter: a client may send the
+/// same request in another order.
 fn write_canonical(value: &Value, out: &mut String) {
     match value {
         Value::Object(map) => {
             let sorted: BTreeMap<&String, &Value> = map.iter().collect();
             out.push('{');
             for (name, member) in sorted {
-                // With its length a name cannot be taken for another one.
+                // The length makes the form unambiguous.
                 out.push_str(&name.len().to_string());
                 out.push(':');
                 out.push_str(name);
@@ -237,8 +237,8 @@ fn write_canonical(value: &Value, out: &mut String) {
     }
 }
 
-/// A token with what tells whether it comes with the same request again. Under its key stands the request's digest, and
-/// behind it for each item, in two bytes, how many blocks it had: the larger one of before and after.
+/// A client request token. Its key holds the request's digest, which tells whether the token is used again with the
+/// same request, and then two bytes for each item: its size in blocks, the larger of before and after.
 struct Token {
     key: KeyBytes,
     digest: [u8; 16],
@@ -271,7 +271,7 @@ impl Token {
         let (pairs, _) = blocks.as_chunks::<2>();
         let mut blocks: Vec<usize> =
             pairs.iter().map(|pair| usize::from(u16::from_le_bytes(*pair))).collect();
-        // Tokens of earlier versions have none.
+        // Tokens stored by earlier versions hold no blocks.
         blocks.resize(MAX_ACTIONS, 1);
         Ok(Some(blocks))
     }

@@ -41,7 +41,7 @@ const OPERATORS: [(&str, Operator); 13] = [
 impl Operator {
     fn of(name: &str) -> Result<Self, AwsError> {
         let known = OPERATORS.iter().find(|(known, _)| *known == name);
-        // Names are among the constraints that were looked at before.
+        // This does not happen: the constraints have checked the names.
         known.map(|(_, operator)| *operator).ok_or_else(|| invalid(&format!("Unknown operator {name}")))
     }
 
@@ -107,7 +107,7 @@ impl<'j> Test<'j> {
         Self { name, operator: if there { Operator::NotNull } else { Operator::Null }, values: Vec::new() }
     }
 
-    /// The condition that the test is.
+    /// The test as a condition.
     pub(super) fn condition(self) -> Condition {
         let operand = || Operand::Path(Path::attribute(self.name));
         let call = |function: Function, value: Option<Operand>| {
@@ -126,7 +126,7 @@ impl<'j> Test<'j> {
             }
             (Operator::Contains, value) => call(Function::Contains, value),
             (Operator::BeginsWith, value) => call(Function::BeginsWith, value),
-            // What is missing does not contain anything, but is not there to be tested either.
+            // A missing attribute does not pass NOT_CONTAINS, so the condition requires that the attribute exists.
             (Operator::NotContains, value) => Condition::All(vec![
                 call(Function::AttributeExists, None),
                 Condition::Not(Box::new(call(Function::Contains, value))),
@@ -137,7 +137,7 @@ impl<'j> Test<'j> {
     }
 }
 
-/// The conditions of a map of them are named by operators that exist.
+/// Checks that all operators in a map of conditions exist.
 pub(in crate::aws) fn constrain_conditions(body: Body<'_>, member: &str, violations: &mut Violations) {
     let required = member != "Expected";
     for (name, condition) in body.map(member).into_iter().flat_map(|map| map.0) {
@@ -154,10 +154,10 @@ fn joined(body: Body<'_>, all: Vec<Condition>) -> Option<BoundCondition> {
     (!all.is_empty()).then(|| BoundCondition::literal(join(all)))
 }
 
-/// The condition that `Expected` is.
+/// The condition of `Expected`.
 ///
 /// # Errors
-/// AWS's, for members that do not go together and values that do not fit their operator.
+/// AWS's, for members that may not be combined and values that do not fit their operator.
 pub(in crate::aws) fn expected(body: Body<'_>) -> Result<Option<BoundCondition>, AwsError> {
     let mut all = Vec::new();
     for (name, one) in body.map("Expected").into_iter().flat_map(|map| map.0) {
@@ -214,7 +214,7 @@ pub(super) fn tests<'j>(body: Body<'j>, member: &str) -> Result<Vec<Test<'j>>, A
     Ok(all)
 }
 
-/// The condition that `QueryFilter` or `ScanFilter` is.
+/// The condition of `QueryFilter` or `ScanFilter`.
 ///
 /// # Errors
 /// AWS's, for values that do not fit their operator.

@@ -5,13 +5,13 @@ use super::super::error::AwsError;
 use super::conditions::{Operator, Test, tests};
 use crate::expr::{BoundCondition, Comparator, Condition, ExprError, KeyTarget};
 
-/// Most key attributes that a table or an index has, one to divide it by and one to order it by.
+/// The most conditions: one on the partition key, one on the sort key.
 const MAX_CONDITIONS: usize = 2;
 
-/// The key condition that `KeyConditions` is.
+/// The key condition of `KeyConditions`.
 ///
 /// # Errors
-/// AWS's, for values that do not fit their operator and operators that find nothing by a key.
+/// AWS's, for values that do not fit their operator and operators that key conditions do not have.
 pub(in crate::aws) fn key_conditions(body: Body<'_>) -> Result<Option<BoundCondition>, AwsError> {
     if body.get("KeyConditions").is_none() {
         return Ok(None);

@@ -1,6 +1,6 @@
 //! Parameters from before expressions: `Expected`, `QueryFilter`, `ScanFilter`, `KeyConditions`, `AttributeUpdates`,
-//! `AttributesToGet` and `ConditionalOperator`. Each becomes the tree that an expression of the same meaning has, after
-//! its own checks with their own words.
+//! `AttributesToGet` and `ConditionalOperator`. Each is checked by its own rules, with its own error texts, and becomes
+//! the tree of an equivalent expression.
 
 mod conditions;
 mod keys;

@@ -1,14 +1,14 @@
-//! What may stand together: expressions and the parameters from before them do not mix.
+//! Checks that a request does not combine expressions with legacy parameters.
 
 use super::super::body::{Body, Violations};
 use super::super::error::AwsError;
 use serde_json::Value;
 
-/// An operation's expressions and its parameters from before them, both in the order in which AWS names them.
+/// An operation's expression parameters and its legacy parameters, both in AWS's order.
 pub(in crate::aws) struct Style {
     pub(in crate::aws) expressions: &'static [&'static str],
     pub(in crate::aws) before: &'static [&'static str],
-    /// The parameter that holds conditions which `ConditionalOperator` joins, if there is one.
+    /// The parameter whose conditions `ConditionalOperator` joins, if there is one.
     pub(in crate::aws) conditions: Option<&'static str>,
 }
 
@@ -36,7 +36,7 @@ impl Style {
         conditions: Some("ScanFilter"),
     };
 
-    /// Checks that a request keeps to one style, and parameters of the old one that stand alone.
+    /// Checks that a request uses one style, and checks `ConditionalOperator` and `AttributesToGet`.
     pub(in crate::aws) fn check(&self, body: Body<'_>) -> Result<(), AwsError> {
         self.check_all(std::iter::once(body))?;
         self.check_operator(body)?;
@@ -50,7 +50,7 @@ impl Style {
         }
     }
 
-    /// Checks that the parts of a request keep to one style together.
+    /// Checks that all parts of a request use the same style.
     pub(in crate::aws) fn check_all<'j>(
         &self,
         parts: impl Iterator<Item = Body<'j>> + Clone,
@@ -61,7 +61,7 @@ impl Style {
         };
         let new = given(self.expressions);
         let mut old = given(self.before);
-        // Key conditions of the old style go with other expressions than that of the keys.
+        // `KeyConditions` may be combined with every expression but `KeyConditionExpression`.
         old.retain(|name| *name != "KeyConditions" || new.contains(&"KeyConditionExpression"));
         if new.is_empty() || old.is_empty() {
             return Ok(());
@@ -88,12 +88,12 @@ impl Style {
     }
 }
 
-/// `ConditionalOperator`, if given, is one of two.
+/// Checks that `ConditionalOperator`, if given, is one of its two values.
 pub(in crate::aws) fn constrain_operator(body: Body<'_>, violations: &mut Violations) {
     violations.one_of(body, "ConditionalOperator", &["OR", "AND"]);
 }
 
-/// Whether one condition of several is enough.
+/// Whether `ConditionalOperator` is OR.
 pub(super) fn any_is_enough(body: Body<'_>) -> bool {
     body.get("ConditionalOperator").and_then(Value::as_str) == Some("OR")
 }

@@ -7,7 +7,7 @@ use crate::expr::{Action, BoundUpdate, Call, Function, Operand, Path, SetValue, 
 use crate::item::{AttrType, AttributeValue, EncodedValue, check_name};
 use serde_json::Value;
 
-/// The actions there are.
+/// Checks that all actions exist.
 pub(in crate::aws) fn constrain_updates(body: Body<'_>, violations: &mut Violations) {
     for (name, update) in body.map("AttributeUpdates").into_iter().flat_map(|map| map.0) {
         if let Some(action) = update.get("Action").and_then(Value::as_str) {
@@ -17,7 +17,7 @@ pub(in crate::aws) fn constrain_updates(body: Body<'_>, violations: &mut Violati
     }
 }
 
-/// The update that `AttributeUpdates` is.
+/// The update of `AttributeUpdates`.
 ///
 /// # Errors
 /// AWS's, for values that do not fit their action.
@@ -56,7 +56,7 @@ fn action(name: &str, update: Body<'_>) -> Result<Action, AwsError> {
     }
 }
 
-/// ADD of a list appends its values to the list that is there, or to none.
+/// ADD of a list appends its values to the existing list, or to an empty one.
 fn appended(path: Path, more: Literal) -> Result<Action, AwsError> {
     let none = Operand::literal(&AttributeValue::L(Vec::new()))?;
     let args = vec![Operand::Path(path.clone()), none];

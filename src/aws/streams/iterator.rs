@@ -20,12 +20,12 @@ const HORIZON: u8 = 0;
 const AFTER: u8 = 1;
 const TYPES: [&str; 4] = ["AFTER_SEQUENCE_NUMBER", "LATEST", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"];
 
-/// Where reading goes on.
+/// Where reading continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Position {
-    /// At the first record that is there.
+    /// At the first record that still exists.
     Horizon,
-    /// Behind a place; no record may be lost between.
+    /// After a place. It is an error if a record after it has been trimmed.
     After(StreamPlace),
 }
 
@@ -73,7 +73,7 @@ pub(super) fn check_age(issued: u64, now: u64) -> Result<(), AwsError> {
     Ok(())
 }
 
-/// Records that were asked for are gone.
+/// The error for records that are gone.
 pub(super) fn trimmed() -> AwsError {
     AwsError::new(ErrorKind::TrimmedDataAccess, "The data you are trying to access has been trimmed")
 }
@@ -125,7 +125,7 @@ pub(super) fn get(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
     }))
 }
 
-/// The position at or behind a place that a sequence number says.
+/// The position at the place of a sequence number, or after it.
 fn at(
     span: &StreamSpan,
     extent: &SpanExtent,
@@ -140,7 +140,7 @@ fn at(
         return Err(trimmed());
     }
     Ok(match place {
-        // The shard's own first number need not be a record's.
+        // The shard's first sequence number may belong to no record. Then reading begins at the span's first record.
         _ if place == start && (inclusive || extent.first != Some(place)) => Position::After(span.after),
         (ms, number) if inclusive => match number.checked_sub(1) {
             Some(number) => Position::After((ms, number)),

@@ -24,7 +24,7 @@ impl Names {
     }
 }
 
-/// Sixty-four bits and more that no two places of all streams share.
+/// A digest of at least 64 bits of a stream and a place, unique in practice.
 fn digest(arn: &str, (ms, number): StreamPlace) -> u128 {
     let mut hasher = SipHasher13::new();
     hasher.write(arn.as_bytes());
@@ -81,7 +81,8 @@ pub(super) fn place(number: &str) -> Option<StreamPlace> {
     Some((ms.parse().ok()?, within.parse().ok()?))
 }
 
-/// The first place of a stream: that of the time at which it was enabled, unless the clock went back afterwards.
+/// The first place of a stream: the time at which it was enabled, or an earlier place if the clock was set back
+/// afterwards.
 pub(super) fn start(span: &StreamSpan, extent: &SpanExtent) -> StreamPlace {
     let (ms, number) = span.after;
     let begun = (span.since_ms, 0).max((ms, number.saturating_add(1)));

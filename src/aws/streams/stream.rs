@@ -17,7 +17,7 @@ fn not_found(arn: &str) -> AwsError {
     )
 }
 
-/// The stream that a request names: its table, and which of the table's times it is.
+/// The stream that a request names: its table, and which of the table's spans it is.
 #[derive(Clone)]
 pub(super) struct Stream {
     pub(super) table: Arc<Table>,
@@ -26,7 +26,7 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// The stream of an ARN; that it is not over is seen under its lock.
+    /// The stream of an ARN. Whether it still exists is checked under its lock.
     pub(super) fn find(tables: &Tables, arn: &str) -> Result<Self, AwsError> {
         let (name, label) = names::split_arn(arn).ok_or_else(|| not_found(arn))?;
         let mut tables = tables.get(name.as_bytes()).into_iter().chain(tables.dropped(name));

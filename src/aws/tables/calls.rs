@@ -1,4 +1,4 @@
-//! The kinds of calls that operations on tables are.
+//! Makes the calls of operations on tables.
 
 use super::super::Call;
 use super::super::error::{AwsError, ErrorKind};
@@ -21,7 +21,7 @@ pub(super) fn find(tables: &Tables, name: &str) -> Result<Arc<Table>, AwsError> 
     tables.get(name.as_bytes()).ok_or_else(|| missing(name))
 }
 
-/// A call whose reply is known already.
+/// A call whose reply does not depend on the data.
 pub(super) fn said(fill: impl FnOnce(&mut Object<'_>)) -> Call {
     let mut out = Vec::new();
     let mut object = Object::begin(&mut out);

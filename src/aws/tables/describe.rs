@@ -1,4 +1,4 @@
-//! What replies say of a table and its indexes.
+//! Describes a table and its indexes in replies.
 
 use super::super::arn::ARN;
 use super::super::json::{Object, write_text};
@@ -7,16 +7,16 @@ use crate::engine::{Index, Table};
 use crate::item::{IndexSchema, IndexStatus, Projection, TableSchema};
 use std::sync::atomic::Ordering::Relaxed;
 
-/// What a description tells that is not in the table.
+/// What a description shows beside the table itself.
 #[derive(Clone, Copy)]
 pub(super) struct Telling<'t> {
     /// The table's status.
     pub(super) status: &'t str,
     /// The status of an index, by its name, if it is not the table's own.
     pub(super) index: &'t dyn Fn(&str) -> Option<&'static str>,
-    /// The table before a change that is under way.
+    /// The table before the change in progress.
     pub(super) before: &'t TableSchema,
-    /// Whose provisioned units are told.
+    /// The schema whose provisioned units are shown.
     pub(super) units_of: &'t TableSchema,
     /// The index that is being created.
     pub(super) created: Option<&'t str>,
@@ -25,14 +25,14 @@ pub(super) struct Telling<'t> {
 }
 
 impl<'t> Telling<'t> {
-    /// Of a table that does not change.
+    /// For a table that is not being changed.
     pub(super) fn of(table: &'t Table, status: &'t str, now: u64) -> Self {
         let schema = &table.schema;
         Self { status, index: &|_| None, before: schema, units_of: schema, created: None, now }
     }
 }
 
-/// A table's description. That of one that is being deleted has no keys and indexes any more.
+/// Writes a table's description. For a table that is being deleted it has no keys and indexes.
 pub(super) fn describe_table(table: &Table, telling: Telling<'_>, object: &mut Object<'_>) {
     let (schema, status) = (&table.schema, telling.status);
     let deleting = status == "DELETING";
@@ -130,7 +130,7 @@ fn describe_one(table: &Table, index: &Index, telling: Telling<'_>, out: &mut Ve
         let status = (telling.index)(&schema.name).unwrap_or(status);
         object.text("IndexStatus", status);
         if creating || created {
-            // Entering items begins after the reply.
+            // For an index that this request creates it is false, because backfilling begins after the reply.
             object.bool("Backfilling", !created);
         }
         let units_of = if created { &table.schema } else { telling.units_of };

@@ -188,14 +188,14 @@ fn projection(index: Body<'_>) -> Result<Projection, AwsError> {
     }
 }
 
-/// What UpdateTable does to indexes.
+/// The changes of indexes in an UpdateTable.
 #[derive(Default)]
 pub(super) struct Updates {
     /// The index that is added.
     pub(super) create: Option<IndexSchema>,
     /// The one that is dropped.
     pub(super) delete: Option<String>,
-    /// Those whose throughput changes.
+    /// The indexes whose throughput changes.
     pub(super) changed: Vec<String>,
 }
 
@@ -225,7 +225,7 @@ pub(super) fn constrain_updates(body: Body<'_>, violations: &mut Violations) {
     violations.within(String::new());
 }
 
-/// The updates of a request: what kind each is, its index, and what it says.
+/// The updates of a request: the kind of each, and its index as given.
 fn given_updates(body: Body<'_>) -> impl Iterator<Item = Option<(&'static str, Given<'_>)>> {
     let updates = body.list("GlobalSecondaryIndexUpdates").unwrap_or_default();
     updates.iter().filter_map(Value::as_object).map(|update| {
@@ -261,7 +261,7 @@ pub(super) fn check_updates(body: Body<'_>) -> Result<(), AwsError> {
     Ok(())
 }
 
-/// Reads the updates of UpdateTable; what is kept of them goes into the schema's settings.
+/// Reads the updates of UpdateTable, and puts the values to keep into the schema's settings.
 pub(super) fn update(body: Body<'_>, table: &Table, schema: &mut TableSchema) -> Result<Updates, AwsError> {
     let mut updates = Updates::default();
     for (kind, index) in given_updates(body).flatten() {

@@ -132,7 +132,7 @@ pub(super) fn constrain_keys(body: Body<'_>, most: usize, violations: &mut Viola
     }
 }
 
-/// A member of a list that must be there, perhaps one of a set.
+/// Checks that a list's element has a member and, if `set` is given, that its value is one of the set.
 pub(super) fn member(violations: &mut Violations, of: &Value, name: &str, path: &str, set: &[&str]) {
     match of.get(name).and_then(Value::as_str) {
         None => violations.required(false, path),

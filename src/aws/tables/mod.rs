@@ -1,4 +1,4 @@
-//! Tables: their definition, settings, time to live and tags; and what there is to say of limits and endpoints.
+//! Operations on tables (definition, settings, time to live, tags), DescribeLimits and DescribeEndpoints.
 
 mod calls;
 mod create;

@@ -1,4 +1,4 @@
-//! What of a table is kept and reported without effect: class and encryption; and its protection against deletion.
+//! A table's class and encryption, which are kept and reported without effect, and its protection against deletion.
 
 use super::super::body::{Body, Violations};
 use super::super::json::Object;
@@ -8,11 +8,11 @@ use crate::item::TableSchema;
 const CLASS: &str = "class";
 /// When the class was changed, in ms.
 const CLASS_SINCE: &str = "class-since";
-/// There if the table is protected against deletion.
+/// Set if the table is protected against deletion.
 const PROTECTED: &str = "protected";
 /// The ARN of the key that the table is encrypted with, if that is not the service's own.
 const ENCRYPTED: &str = "encrypted";
-/// What the names of keys are behind in ARNs.
+/// The text before a key's name in an ARN.
 const KEY_ARN: &str = "arn:aws:kms:us-east-1:000000000000:";
 /// The key that AWS keeps for an account.
 const DEFAULT_KEY: &str = "key/00000000-0000-4000-8000-000000000001";
@@ -29,7 +29,7 @@ pub(super) fn constrain(body: Body<'_>, violations: &mut Violations) {
     super::throughput::constrain(body, violations);
 }
 
-/// Takes over class, protection and encryption. `changed` is when that is done, in ms, to a table that is there.
+/// Puts class, protection and encryption into the schema.
 pub(super) fn put(body: Body<'_>, schema: &mut TableSchema) {
     if let Some(class) = body.text("TableClass") {
         schema.settings.insert(CLASS.to_owned(), class.to_owned());

@@ -14,9 +14,9 @@ const VIEWS: [&str; 4] = ["NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_
 pub(super) enum Wanted {
     /// Nothing about streams.
     Unsaid,
-    /// That changes be recorded.
+    /// That changes are recorded.
     On(StreamView),
-    /// That they be not.
+    /// That changes are not recorded.
     Off,
 }
 
@@ -75,7 +75,7 @@ pub(super) fn describe(table: &Table, object: &mut Object<'_>) {
             object.text("StreamViewType", span.view.name());
         });
     }
-    // The latest one is told of as long as it can be read, also when it is disabled.
+    // The latest stream is shown as long as it can be read, even if it is disabled.
     if let Some(span) = table.schema.streams.last() {
         let names = Names::of(table, span);
         object.text("LatestStreamLabel", &names.label);

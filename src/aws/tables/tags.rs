@@ -11,7 +11,7 @@ use crate::item::TableSchema;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// What tags' names are behind.
+/// The prefix of the settings that hold tags.
 const TAG: &str = "tag:";
 /// Most tags of a table.
 const MAX_TAGS: usize = 50;
@@ -58,7 +58,7 @@ pub(super) fn constrain(body: Body<'_>, violations: &mut Violations) {
     }
 }
 
-/// Takes over tags, after checking that there are not too many and none is AWS's own.
+/// Puts tags into the schema, after checking that there are not too many and that none is reserved for AWS.
 pub(super) fn put(tags: &[Value], schema: &mut TableSchema) -> Result<(), AwsError> {
     for tag in tags {
         let text = |name: &str| tag.get(name).and_then(Value::as_str).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Billing modes and throughput of tables and indexes: checked, kept and reported; they have no effect.
 //!
-//! All of it is among a table's settings. What is of an index has `:` and the index's name behind the setting's name.
+//! They are stored in the table's settings. The name of an index's setting ends in `:` and the index's name.
 
 use super::super::body::{Body, Violations};
 use super::super::error::AwsError;
@@ -8,24 +8,24 @@ use super::super::json::Object;
 use crate::engine::Table;
 use crate::item::TableSchema;
 
-/// `PROVISIONED`, if the table's billing mode is that.
+/// Set to `PROVISIONED` if that is the table's billing mode.
 const BILLING: &str = "billing";
-/// When a table that was made otherwise became one that is paid by request, or was made so, in ms.
+/// When the table's billing mode became PAY_PER_REQUEST, at its creation or later, in ms.
 const ON_DEMAND_SINCE: &str = "on-demand-since";
 /// Provisioned units, and the members that they are given in.
 const UNITS: [(&str, &str); 2] = [("read-units", "ReadCapacityUnits"), ("write-units", "WriteCapacityUnits")];
-/// The most units of a table that is paid by request.
+/// The most units of a table with billing mode PAY_PER_REQUEST.
 const MOST: [(&str, &str); 2] =
     [("most-reads", "MaxReadRequestUnits"), ("most-writes", "MaxWriteRequestUnits")];
-/// Units that are asked for in advance.
+/// Warm throughput: units that are asked for in advance.
 const WARM: [(&str, &str); 2] =
     [("warm-reads", "ReadUnitsPerSecond"), ("warm-writes", "WriteUnitsPerSecond")];
-/// What AWS has ready for a table that is paid by request.
+/// The warm throughput of every table with billing mode PAY_PER_REQUEST.
 const WARM_ON_DEMAND: [u64; 2] = [12_000, 4_000];
 /// When provisioned units were raised and lowered last, in ms.
 const INCREASED: &str = "increased";
 const DECREASED: &str = "decreased";
-/// How often they were lowered on the day when it was done last.
+/// How often units were lowered on the day on which they were lowered last.
 const DECREASES: &str = "decreases";
 /// Most capacity units that can be asked for.
 const MAX_UNITS: i64 = 1_000_000_000_000;
@@ -112,7 +112,7 @@ fn no_units() -> AwsError {
     )
 }
 
-/// Takes over what CreateTable says, after [`check_new`].
+/// Puts the throughput of a CreateTable into the schema, after [`check_new`].
 pub(super) fn create(body: Body<'_>, schema: &mut TableSchema) {
     if body.text("BillingMode") != Some("PAY_PER_REQUEST") {
         schema.settings.insert(BILLING.to_owned(), "PROVISIONED".to_owned());
@@ -121,7 +121,7 @@ pub(super) fn create(body: Body<'_>, schema: &mut TableSchema) {
     put_wishes(body, None, schema);
 }
 
-/// Takes over what is said of the most units and of units in advance, of a table or an index.
+/// Puts the most units and the warm throughput of a table or an index into the schema.
 pub(super) fn put_wishes(body: Body<'_>, index: Option<&str>, schema: &mut TableSchema) {
     put(body, "OnDemandThroughput", MOST, index, schema);
     put(body, "WarmThroughput", WARM, index, schema);
@@ -131,7 +131,7 @@ fn put(body: Body<'_>, member: &str, of: [(&str, &str); 2], index: Option<&str>,
     let Some(given) = body.map(member) else { return };
     for (setting, name) in of {
         match given.int(name) {
-            // A most of -1 is none.
+            // -1 stands for no limit.
             Some(n) if n < 0 => drop(schema.settings.remove(&key(setting, index))),
             Some(n) => drop(schema.settings.insert(key(setting, index), n.to_string())),
             None => {}
@@ -139,7 +139,7 @@ fn put(body: Body<'_>, member: &str, of: [(&str, &str); 2], index: Option<&str>,
     }
 }
 
-/// Takes over what UpdateTable says of the table itself, after [`check_update`].
+/// Puts the table's own throughput of an UpdateTable into the schema, after [`check_update`].
 pub(super) fn update(body: Body<'_>, table: &Table, schema: &mut TableSchema) -> Result<(), AwsError> {
     let was = is_provisioned(&table.schema);
     let mode = body.text("BillingMode");
@@ -168,7 +168,7 @@ pub(super) fn update(body: Body<'_>, table: &Table, schema: &mut TableSchema) ->
     Ok(())
 }
 
-/// Refuses to change units to what they are.
+/// Refuses a change that leaves the units as they are.
 fn check_change(old: &TableSchema, new: &TableSchema, index: Option<&str>) -> Result<(), AwsError> {
     let ([reads, writes], [new_reads, new_writes]) = (units(old, index), units(new, index));
     if (reads, writes) != (new_reads, new_writes) {
@@ -180,7 +180,7 @@ fn check_change(old: &TableSchema, new: &TableSchema, index: Option<&str>) -> Re
     )))
 }
 
-/// Refuses to ask for fewer units in advance than there are.
+/// Refuses warm throughput below the present one.
 fn check_warm(body: Body<'_>, table: &Table) -> Result<(), AwsError> {
     let Some(given) = body.map("WarmThroughput") else { return Ok(()) };
     for ((_, name), has) in WARM.iter().zip(warm(&table.schema, None)) {
@@ -193,7 +193,7 @@ fn check_warm(body: Body<'_>, table: &Table) -> Result<(), AwsError> {
     Ok(())
 }
 
-/// Takes over a global index's throughput, which must fit the table's billing mode.
+/// Puts a global index's throughput into the schema. It must fit the table's billing mode.
 pub(super) fn of_index(body: Body<'_>, name: &str, schema: &mut TableSchema) -> Result<(), AwsError> {
     match (body.get("ProvisionedThroughput").is_some(), is_provisioned(schema)) {
         (true, false) => Err(invalid(format!(
@@ -209,7 +209,7 @@ pub(super) fn of_index(body: Body<'_>, name: &str, schema: &mut TableSchema) -> 
     }
 }
 
-/// Takes over what UpdateTable says of an index that is there.
+/// Puts the throughput of an existing index of an UpdateTable into the schema.
 pub(super) fn update_index(
     body: Body<'_>,
     name: &str,
@@ -224,7 +224,7 @@ pub(super) fn update_index(
     if is_provisioned(&table.schema) { check_change(&table.schema, schema, Some(name)) } else { Ok(()) }
 }
 
-/// Checks that a table that is provisioned from now on says the units of its indexes, too, but for one that is dropped.
+/// Checks that an update to billing mode PROVISIONED gives the units of every index, except for one that it drops.
 pub(super) fn check_indexes(
     table: &Table,
     schema: &TableSchema,
@@ -241,7 +241,7 @@ pub(super) fn check_indexes(
     }
 }
 
-/// Forgets what is kept of an index.
+/// Removes an index's settings.
 pub(super) fn forget_index(name: &str, schema: &mut TableSchema) {
     let of_index = format!(":{name}");
     let wishes = UNITS.iter().chain(&MOST).chain(&WARM).map(|(setting, _)| *setting);
@@ -250,7 +250,7 @@ pub(super) fn forget_index(name: &str, schema: &mut TableSchema) {
     }
 }
 
-/// Notes when units were raised or lowered, or when the table became one that is paid by request.
+/// Notes when units were raised or lowered, or when the billing mode became PAY_PER_REQUEST.
 pub(super) fn note_changes(old: &TableSchema, new: &mut TableSchema, now: u64) {
     match (is_provisioned(old), is_provisioned(new)) {
         (true, true) => {}
@@ -278,7 +278,7 @@ pub(super) fn note_changes(old: &TableSchema, new: &mut TableSchema, now: u64) {
     }
 }
 
-/// How often units were lowered on the day of a time, in UTC.
+/// How often units were lowered on the day (in UTC) of the time `now`.
 fn decreases(schema: &TableSchema, index: Option<&str>, now: u64) -> u64 {
     let today = number(schema, DECREASED, index).filter(|at| at / DAY_MS == now / DAY_MS);
     today.and_then(|_| number(schema, DECREASES, index)).unwrap_or(0)
@@ -290,8 +290,7 @@ fn warm(schema: &TableSchema, index: Option<&str>) -> [u64; 2] {
     [least[0].max(asked[0]), least[1].max(asked[1])]
 }
 
-/// The member `ProvisionedThroughput`. The units are those of `units_of`, which a change that is under way leaves as
-/// they were.
+/// The member `ProvisionedThroughput`. The units are those of `units_of`: while a change is in progress, the old ones.
 pub(super) fn describe(
     schema: &TableSchema,
     units_of: &TableSchema,
@@ -312,7 +311,7 @@ pub(super) fn describe(
     });
 }
 
-/// The members on the most units and on units in advance; the latter as AWS has them for any table that is active.
+/// The members for the most units and for warm throughput. The latter is shown for every active table, as at AWS.
 pub(super) fn describe_wishes(
     schema: &TableSchema,
     index: Option<&str>,
@@ -341,8 +340,8 @@ pub(super) fn describe_wishes(
     }
 }
 
-/// The member `BillingModeSummary`, which only tables have that are or were paid by request. `before` is the table
-/// before a change that is under way.
+/// The member `BillingModeSummary`, which only a table has whose billing mode is or was PAY_PER_REQUEST. `before` is
+/// the table before the change in progress.
 pub(super) fn describe_billing(table: &Table, before: &TableSchema, status: &str, object: &mut Object<'_>) {
     let schema = &table.schema;
     let settled = status == "ACTIVE" || status == "DELETING";

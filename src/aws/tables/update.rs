@@ -14,7 +14,7 @@ use crate::item::TableSchema;
 use crate::ops;
 use std::sync::Arc;
 
-/// What a change may be about that takes AWS some time.
+/// The members whose change takes AWS some time.
 const SLOW: [&str; 7] = [
     "BillingMode",
     "ProvisionedThroughput",
@@ -60,7 +60,7 @@ pub(super) fn update(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> 
     Ok(call.needing_memory(needs_memory))
 }
 
-/// Gives the table its new schema; returns the table that is to be shown.
+/// Gives the table its new schema; returns the table that the reply shows.
 fn carry_out(
     tx: &mut Tx<'_>,
     table: &Table,
@@ -75,7 +75,7 @@ fn carry_out(
         return now(tx);
     }
     if let Some(name) = &update.delete {
-        // The index is shown with the throughput that it had.
+        // The reply shows the index with its old throughput.
         let mut without = shown.schema.clone();
         without.indexes.retain(|index| index.name != *name);
         throughput::forget_index(name, &mut without);
@@ -84,7 +84,7 @@ fn carry_out(
     Ok(shown)
 }
 
-/// The reply: units that are being changed are as they were, as AWS has them until the change is done.
+/// The reply. Units that are being changed have their old values, as at AWS until the change is done.
 fn reply(tx: &Tx<'_>, before: &Table, shown: &Table, update: &Updates, slow: bool) -> Vec<u8> {
     let same_mode = throughput::is_provisioned(&before.schema) == throughput::is_provisioned(&shown.schema);
     let created = update.create.as_ref().map(|index| index.name.as_str());
