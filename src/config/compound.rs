@@ -21,7 +21,8 @@ impl Value for Vec<SavePoint> {
     const MULTI: bool = true;
     const ALWAYS_WRITTEN: bool = true;
 
-    /// Lines of one source add up; the first one of a source replaces what was there, and `""` clears.
+    /// Lines of one source add up. A source's first line replaces the save points of other sources, and `""` removes
+    /// all.
     fn parse((): &(), words: &[Vec<u8>], old: &Self, again: bool) -> Result<Self, String> {
         let refusal = || "Invalid save parameters".to_owned();
         if words.is_empty() || (words.len() == 1 && words[0].is_empty()) {

@@ -144,7 +144,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// Compares a file of the repository with what it must be. With `UPDATE_DOCS` set, writes it instead.
+    /// Compares a file of the repository with the expected text. With `UPDATE_DOCS` set, writes the file instead.
     fn expect_file(path: &str, expected: &str) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
         if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -177,7 +177,7 @@ mod tests {
         expect_file("config/itemory.conf", &sample);
         assert_eq!(parse_config_text(&sample).unwrap(), Settings::default());
 
-        // With every option's line in force it still says what the defaults say.
+        // With every option's line uncommented, the file gives the defaults.
         let is_option = |line: &&str| {
             let name = line.split(' ').next().unwrap_or_default();
             super::super::find(name.as_bytes()).is_some_and(|spec| spec.name == name)

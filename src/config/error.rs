@@ -1,4 +1,4 @@
-//! What can go wrong with the configuration, in the words users know from Redis.
+//! The errors of the configuration, in Redis's words.
 
 use std::path::PathBuf;
 

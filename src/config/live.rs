@@ -33,7 +33,7 @@ pub struct Caller {
     pub loading: bool,
 }
 
-/// The outcome of CONFIG SET: what was, what is now, and which options differ.
+/// The outcome of CONFIG SET: the old values, the new values, and the options that differ.
 #[derive(Debug, Clone)]
 pub struct Changed {
     /// The values before.
@@ -64,8 +64,8 @@ impl Config {
     }
 
     /// A number that changes with every CONFIG SET that changed something. A worker compares it once per batch, and
-    /// takes a new [`snapshot`](Self::snapshot) when it differs from the one it saw; the snapshot is then at least as
-    /// new as the number, because the number moves while the lock of the values is held.
+    /// takes a new [`snapshot`](Self::snapshot) when it has changed. That snapshot is at least as new as the number,
+    /// because the number changes while the lock of the values is held.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Relaxed)
     }
@@ -75,9 +75,9 @@ impl Config {
         self.file.as_deref()
     }
 
-    /// CONFIG GET: names and values of the options that match any of the patterns, each once. Every spelling of a
-    /// name counts as an option of its own, and a name asked for without a pattern is reported as it was asked for,
-    /// as in Redis.
+    /// CONFIG GET: names and values of the options that match any of the patterns, each once. As in Redis, every
+    /// spelling of a name counts as an option of its own, and a name that is asked for without wildcards is reported in
+    /// the caller's spelling.
     pub fn get<P: AsRef<[u8]>>(&self, patterns: &[P]) -> Vec<(Vec<u8>, Vec<u8>)> {
         let settings = self.snapshot();
         let mut found: Vec<(&'static str, Vec<u8>, Vec<u8>)> = Vec::new();
@@ -100,14 +100,14 @@ impl Config {
         found.into_iter().map(|(_, name, value)| (name, value)).collect()
     }
 
-    /// CONFIG SET of one or several options: all of them or, on an error, none.
+    /// CONFIG SET of one or several options. On an error none of them changes.
     pub fn set(&self, pairs: &[(&[u8], &[u8])], caller: Caller) -> Result<Changed, ConfigError> {
         self.set_with(pairs, caller, |_| Ok(()))
     }
 
     /// As [`set`](Self::set), for options that take effect through an action that can fail, such as listening on
-    /// another port: `apply` sees the old and the new values, and if it refuses, nothing has changed. It is called
-    /// only when something differs, and other changes wait for it.
+    /// another port. `apply` gets the old and the new values; if it refuses, no option changes. It is called only if a
+    /// value differs, and other changes wait for it.
     pub fn set_with(
         &self,
         pairs: &[(&[u8], &[u8])],
@@ -157,7 +157,7 @@ impl Config {
 
 type Resolved = (&'static OptionSpec, &'static str);
 
-/// Finds the option of every pair and checks that it may be set at all, before any value is looked at.
+/// Finds the option of every pair and checks that it may be set. No value is read yet.
 fn resolve(
     pairs: &[(&[u8], &[u8])],
     settings: &Settings,
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(names(&["po*", "PORT"]), ["port"]);
         assert_eq!(names(&["slave-priority"]), ["slave-priority"]);
         assert_eq!(names(&["nosuch", ""]), [""; 0]);
-        // Options for tests of Redis itself answer only to their exact name.
+        // Options for tests of Redis itself are found only by their exact name.
         assert_eq!(names(&["watchdog*"]), [""; 0]);
         assert_eq!(names(&["watchdog-period"]), ["watchdog-period"]);
         assert!(names(&["*"]).len() > 200);
@@ -384,7 +384,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is set, GET reports something that SET takes for the same value.
+        /// SET of what GET reports gives the same value.
         #[test]
         fn what_get_reports_can_be_set(pick in any::<prop::sample::Index>(), value in "[ -~]{0,12}|[0-9]{1,6}(mb|%)?|yes|no") {
             let config = config();

@@ -28,14 +28,14 @@ pub enum Invocation {
     },
 }
 
-/// What came out of the command line, the environment and the file.
+/// The result of reading the command line, the environment and the file.
 #[derive(Debug)]
 pub struct Loaded {
     /// What is to be done.
     pub invocation: Invocation,
     /// The configuration; all defaults unless the server is to run.
     pub config: Config,
-    /// What the user should know although the server can run, a sentence each. Secrets never stand in it.
+    /// Warnings for the user, a sentence each; the server can run nevertheless. They never contain secrets.
     pub warnings: Vec<String>,
 }
 
@@ -156,7 +156,8 @@ impl CommandLine {
                 Some(flag) if !value_follows => {
                     let mut words = flag_words(flag);
                     value_follows = words.len() == 1;
-                    // Scripts that build a command line leave the value of an empty list out.
+                    // A flag without a value stands for an empty list: scripts that build command lines leave such a
+                    // value out.
                     let ends = args.peek().is_none_or(|next| next.starts_with(b"--"));
                     let empty_save = value_follows && flag.eq_ignore_ascii_case(b"save") && ends;
                     if empty_save {
@@ -166,7 +167,7 @@ impl CommandLine {
                     directives.push(words);
                 }
                 _ => {
-                    // What stands alone may be a password whose option was forgotten, and is not shown.
+                    // The argument is not shown, because it may be a password whose option was forgotten.
                     let alone = "there is an argument before the first option, '--NAME'";
                     let words = directives.last_mut().ok_or_else(|| ConfigError::Usage(alone.to_owned()))?;
                     words.push(arg);
@@ -215,8 +216,8 @@ impl Variables {
                 found.file = Some(path(value)).filter(|file| !file.as_os_str().is_empty());
                 continue;
             }
-            // Container platforms describe a service called "itemory" in variables that look like ours; ITEMORY_URL is
-            // where clients find the server.
+            // Container platforms describe a service named "itemory" in variables with our prefix; ITEMORY_URL tells
+            // clients the server's address.
             let injected = name == "ITEMORY_URL"
                 || name == "ITEMORY_PORT" && value.windows(3).any(|part| part == b"://")
                 || name.starts_with("ITEMORY_SERVICE_")
@@ -288,7 +289,7 @@ mod tests {
         }
     }
 
-    /// A password in every place in which somebody may put it, misspelt, malformed or misplaced: no message shows it.
+    /// No message shows a password, even if its option is misspelt, malformed or misplaced.
     #[test]
     fn no_message_shows_a_secret() {
         let secrets: [&[u8]; 4] = [b"hunter2", b"hunter2\xff", b"--hunter2", b"hunter2 'x"];
@@ -350,7 +351,7 @@ mod tests {
             ("ITEMORY_REQUIREPASS", "a b \"c"),
             ("ITEMORY_BIND", ""),
             ("ITEMORY_NO_SUCH", "x"),
-            // What a cluster's service discovery injects for a service of this name.
+            // Variables that a cluster's service discovery sets for a service of this name.
             ("ITEMORY_PORT", "tcp://10.0.0.1:6379"),
             ("ITEMORY_PORT_6379_TCP_ADDR", "10.0.0.1"),
             ("ITEMORY_SERVICE_HOST", "10.0.0.1"),
@@ -414,7 +415,7 @@ mod tests {
             text,
             "Fatal error, can't open config file '/nowhere/itemory.conf': No such file or directory"
         );
-        // A secret, and a name that may be a misspelt one, keep their value.
+        // The value of a secret, or of a name that may be a misspelt secret, is not shown.
         for args in [["--requirepass", "hunter2", "x"], ["--requirepas", "hunter2", "x"]] {
             let text = load(&args, &[]).unwrap_err().to_string();
             assert!(!text.contains("hunter2") && text.contains(&args[0][2..]), "{text}");

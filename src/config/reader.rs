@@ -13,7 +13,7 @@ use crate::text::{glob_match, quoted, split_words};
 /// How deep files may include each other.
 const MAX_DEPTH: usize = 16;
 
-/// Directives of older releases that are read over, as in Redis.
+/// Directives of older releases, which are ignored as in Redis.
 const OUTDATED: [&[u8]; 3] =
     [b"list-max-ziplist-entries", b"list-max-ziplist-value", b"lua-replicate-commands"];
 
@@ -21,7 +21,7 @@ const OUTDATED: [&[u8]; 3] =
 pub(super) struct Reader {
     settings: Settings,
     warnings: Vec<String>,
-    /// Options that this source has named, for those whose lines add up within one source.
+    /// Options that this source has named. Some options add up the lines of one source.
     named: HashSet<&'static str>,
     depth: usize,
     may_include: bool,
@@ -48,7 +48,7 @@ impl Reader {
         (self.settings, self.warnings)
     }
 
-    /// From here on directives come from another source, which replaces what it names.
+    /// Begins another source. Its first line for an option replaces the earlier sources' value.
     pub(super) fn begin_source(&mut self) {
         self.named.clear();
     }
@@ -179,13 +179,13 @@ fn unreadable(file: &Path, error: &io::Error) -> ConfigError {
     ConfigError::Unreadable { file: file.to_owned(), reason: super::error::reason(error) }
 }
 
-/// The name that a line begins with. Where a line is not understood, a secret may stand right behind it.
+/// The name at the beginning of a line that cannot be parsed. The rest is not shown, because it may hold a secret.
 fn name_in(line: &[u8]) -> String {
     let in_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
     line.iter().take_while(in_name).copied().map(char::from).collect()
 }
 
-/// A directive for an error. The values of secrets, and of names that may be a misspelt secret, are left out.
+/// A directive for an error. The values of secrets, and of names that may be misspelt secrets, are left out.
 fn shown(spec: Option<&OptionSpec>, name: &[u8], values: &[Vec<u8>]) -> String {
     let mut text = name_in(name);
     if spec.is_none_or(OptionSpec::is_secret) && (!values.is_empty() || text.len() < name.len()) {

@@ -10,7 +10,7 @@ pub enum Change {
     Live,
     /// Only at start.
     Fixed,
-    /// By CONFIG SET only where `enable-protected-configs` allows it.
+    /// CONFIG SET may change it only if `enable-protected-configs` allows that.
     Guarded,
 }
 
@@ -28,8 +28,7 @@ pub(super) enum Trait {
 /// Reads an option's words into the settings; `true` if the same source named the option before.
 pub(super) type Parse<S> = fn(&mut S, &[Vec<u8>], bool) -> Result<(), String>;
 
-/// One option of the settings `S`: everything that CONFIG, `--help`, the documentation and the sample file say derives
-/// from this.
+/// One option of the settings `S`. CONFIG, `--help`, the documentation and the sample file derive from it.
 pub struct Spec<S> {
     /// The name users write.
     pub name: &'static str,
@@ -69,8 +68,8 @@ impl<S> Spec<S> {
         self.has(Trait::Hidden)
     }
 
-    /// What stands after the option's name in a file, an element per line. Whatever bytes the words consist of, they
-    /// end no line, and a line that is read gives the same words.
+    /// The text after the option's name in a file, an element per line. Words may hold any bytes: the text never
+    /// contains the end of a line, and reading it gives the same words.
     pub(super) fn written(&self, settings: &S) -> Vec<String> {
         let line = |words: &Words| match words.as_slice() {
             [] => quoted(b""),
@@ -92,8 +91,8 @@ impl<S> Spec<S> {
 /// Declares a struct with a field per option, its defaults, and the table of [`Spec`]s.
 ///
 /// An entry reads: doc comment, `"name" | "alias" => field: Type [rule] = default, Change + Trait;`. The rule may be
-/// left out. After a section's name stands why its options have no effect, or `None` if they have one. The table serves
-/// all settings that contain the struct.
+/// left out. A section's name is followed by the reason why its options have no effect, or by `None` if they have one.
+/// The table serves all settings that contain the struct.
 macro_rules! options {
     (
         $(#[$about:meta])*

@@ -1,4 +1,4 @@
-//! The types an option can have: how each is read from words, shown by CONFIG GET, and written into a file.
+//! The types of options: how a value is read from words, shown by CONFIG GET, and written into a file.
 
 use std::path::PathBuf;
 
@@ -9,22 +9,22 @@ pub(super) type Words = Vec<Vec<u8>>;
 
 /// How an option's type is read and written.
 pub(super) trait Value: Clone + PartialEq {
-    /// What narrows the type down for one option, such as the range of a number.
+    /// A restriction of the type for one option, such as the range of a number.
     type Rule: Default;
 
-    /// Several words are arguments of their own: CONFIG SET splits its value at spaces.
+    /// The value may be several words: CONFIG SET splits its argument at spaces.
     const MULTI: bool = false;
     /// CONFIG REWRITE writes the option even when it has its default value.
     const ALWAYS_WRITTEN: bool = false;
 
-    /// Reads the words after the option's name. `old` is the value until now; `again` says that the same source named
-    /// the option before, for the few options whose lines add up. The error is the reason in Redis's words.
+    /// Reads the words after the option's name. `old` is the value until now; `again` is true if the same source has
+    /// named the option before; the lines of a few options add up. The error is the reason in Redis's words.
     fn parse(rule: &Self::Rule, words: &[Vec<u8>], old: &Self, again: bool) -> Result<Self, String>;
 
     /// The value as CONFIG GET reports it.
     fn show(&self, rule: &Self::Rule) -> Vec<u8>;
 
-    /// What stands in a file, an element per line: the words that [`parse`](Self::parse) makes the value of.
+    /// The lines in a file, as words. [`parse`](Self::parse) makes the value from them.
     /// [`Spec::written`](super::spec::Spec::written) puts them into quotes.
     fn lines(&self, rule: &Self::Rule) -> Vec<Words> {
         let shown = self.show(rule);
@@ -90,7 +90,7 @@ pub(super) struct Number {
     form: Form,
     min: i128,
     max: i128,
-    /// Values outside are accepted, and moved to the nearest of these.
+    /// Values outside these bounds are accepted and moved to the nearer bound.
     clamp: Option<(i128, i128)>,
 }
 
@@ -105,7 +105,7 @@ pub(super) const fn int(min: i128, max: i128) -> Number {
     Number { form: Form::Integer, min, max, clamp: None }
 }
 
-/// A whole number of which any in the range is accepted, but which is then moved into the second range.
+/// A whole number. Every value in the first range is accepted, and then moved into the second range.
 pub(super) const fn int_clamped(min: i128, max: i128, low: i128, high: i128) -> Number {
     Number { form: Form::Integer, min, max, clamp: Some((low, high)) }
 }
@@ -159,7 +159,7 @@ impl Number {
             Form::Memory => ("memory size", memory_text(self.min), memory_text(self.max)),
             Form::Octal => ("octal permissions", format!("{:o}", self.min), format!("{:o}", self.max)),
         };
-        // Bounds that only say how wide the machine's integers are tell a reader nothing.
+        // Bounds that are only those of the integer type are not shown.
         if self.max >= i128::from(i32::MAX) && self.min <= i128::from(i32::MIN) {
             what.to_owned()
         } else if self.max >= i128::from(i32::MAX) {
@@ -170,7 +170,7 @@ impl Number {
     }
 }
 
-/// Reads a number of bytes. Redis takes nothing at all for zero.
+/// Reads a number of bytes. As in Redis, the empty text is 0.
 pub(super) fn parse_memory(word: &[u8]) -> Option<u64> {
     if word.is_empty() { Some(0) } else { text::parse_memory(word) }
 }
@@ -381,7 +381,7 @@ impl Value for Vec<String> {
     }
 }
 
-/// A name that may be an address's. No resolver is asked for anything else.
+/// Checks that a word may be a host's name or address; only such words are given to the resolver.
 fn address(word: &[u8]) -> Result<String, String> {
     let is_plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"'\\".contains(byte);
     match std::str::from_utf8(word) {
