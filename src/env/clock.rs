@@ -15,14 +15,14 @@ static COUNTER: LazyLock<(quanta::Clock, u64)> = LazyLock::new(|| {
     (clock, begun)
 });
 
-/// A point of time within this process, on the clock of [`Clock::monotonic_nanos`]. Spans run between two of them, for
-/// the system's clock may be set, backwards too. Wall-clock time is a number of milliseconds and cannot be taken for
-/// one.
+/// A point of time within this process, on the clock of [`Clock::monotonic_nanos`]. Spans of time are measured between
+/// two instants, because the system's clock may be set, even backwards. Wall-clock time is a plain number of
+/// milliseconds, so the types cannot be confused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Instant(u64);
 
 impl Instant {
-    /// The instant at which [`Clock::monotonic_nanos`] says so.
+    /// The instant at which [`Clock::monotonic_nanos`] returns this number.
     #[inline]
     pub fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
@@ -45,7 +45,7 @@ impl Instant {
     }
 }
 
-/// An instant, or none, that threads share.
+/// An optional instant that threads share.
 #[derive(Debug, Default)]
 pub struct AtomicInstant(AtomicU64);
 
@@ -57,24 +57,24 @@ impl AtomicInstant {
         cell
     }
 
-    /// What is in it.
+    /// The instant in it, if any.
     #[inline]
     pub fn load(&self) -> Option<Instant> {
         self.0.load(Ordering::Acquire).checked_sub(1).map(Instant)
     }
 
-    /// Puts an instant or none in it.
+    /// Sets the instant, or removes it.
     #[inline]
     pub fn store(&self, at: Option<Instant>) {
         self.0.store(at.map_or(0, Self::packed), Ordering::Release);
     }
 
-    /// Puts an instant in it, unless a later one is there.
+    /// Sets the instant, unless a later one is set.
     pub fn extend(&self, at: Instant) {
         self.0.fetch_max(Self::packed(at), Ordering::AcqRel);
     }
 
-    /// Zero is for none.
+    /// Zero stands for none.
     #[inline]
     fn packed(at: Instant) -> u64 {
         at.0.saturating_add(1)
@@ -119,8 +119,8 @@ impl Clock {
         }
     }
 
-    /// Nanoseconds since an arbitrary moment, for durations of single commands: read twice as fast as the others. Where
-    /// a system's processors disagree it may go backwards a little between threads.
+    /// Nanoseconds since an arbitrary moment, for durations of single commands: read twice as fast as the others. If
+    /// the processors' counters differ, it may go backwards a little between threads.
     #[inline]
     pub fn monotonic_nanos(&self) -> u64 {
         match self {

@@ -17,10 +17,10 @@ pub enum Access {
 /// How room for later writes is secured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preallocate {
-    /// Zeros are really written. Later writes change no metadata at all, so that their `fdatasync` is cheapest.
+    /// Zeros are written. Later writes then change no metadata, so their `fdatasync` is cheapest.
     Zeros,
-    /// The file system only sets the room aside (where it can; zeros are written where it cannot). Later writes
-    /// cannot run out of room, and nothing is written twice.
+    /// The file system reserves the room; if it cannot, zeros are written. Later writes cannot run out of room, and
+    /// nothing is written twice.
     Reserve,
 }
 
@@ -41,15 +41,15 @@ pub trait OpenFolder: Debug + Send + Sync {
     fn fsync(&self) -> io::Result<()>;
 }
 
-/// Held as long as the folder is locked.
+/// The folder is locked as long as this value lives.
 pub trait FolderLock: Debug + Send + Sync {}
 
 /// A disk. All paths are used as given; relative ones are relative to the process's working folder.
 ///
-/// Names and files are durable only when asked: a file's bytes after [`DiskFile::fdatasync`], a created, renamed or
+/// Names and files become durable only by a sync: a file's bytes after [`DiskFile::fdatasync`], a created, renamed or
 /// removed *name* after [`Disk::fsync_dir`] of the folder that holds it.
 ///
-/// A call that a signal interrupts is made again: no caller sees `Interrupted`.
+/// A call that a signal interrupts is repeated: callers never see `Interrupted`.
 pub trait Disk: Debug + Send + Sync {
     /// Creates a file for reading and writing; fails with `AlreadyExists` when the name is taken.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
@@ -66,13 +66,13 @@ pub trait Disk: Debug + Send + Sync {
     /// Removes an empty folder.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Creates a folder and those above it; no error when it is there.
+    /// Creates a folder and its missing parents. It is no error if the folder exists.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
 
     /// The entries of a folder, sorted by name.
     fn list(&self, dir: &Path) -> io::Result<Vec<FolderEntry>>;
 
-    /// Opens a folder, to make its names durable without needing a descriptor each time.
+    /// Opens a folder. Its names can then be made durable without a new descriptor each time.
     fn open_dir(&self, dir: &Path) -> io::Result<Box<dyn OpenFolder>>;
 
     /// Makes the names in `dir` durable.
@@ -87,14 +87,14 @@ pub trait Disk: Debug + Send + Sync {
     /// one) until the result is dropped. Fails with `WouldBlock` when it is held.
     fn lock(&self, dir: &Path) -> io::Result<Box<dyn FolderLock>>;
 
-    /// Takes the lock to read only: nothing is created, and others may read as well. Fails with `WouldBlock` when a
-    /// process uses the folder, with `NotFound` when none ever did.
+    /// Takes the lock for reading: nothing is created, and other readers may hold it too. Fails with `WouldBlock` when
+    /// a process uses the folder, with `NotFound` when none ever did.
     fn lock_to_read(&self, dir: &Path) -> io::Result<Box<dyn FolderLock>> {
         self.lock(dir)
     }
 
-    /// An identity of the running system and of the mount that holds `dir`. As long as it stays the same, every
-    /// byte that was written is still readable, synced or not; after a power cut it is another one.
+    /// An identity of the running system and of the mount that holds `dir`. While it is the same, every byte that was
+    /// written can still be read, even without a sync. After a power cut it differs.
     fn incarnation(&self, dir: &Path) -> io::Result<u128>;
 
     /// The whole content of a file.
@@ -113,8 +113,8 @@ pub trait Disk: Debug + Send + Sync {
         self.list(dir).is_ok_and(|entries| entries.iter().any(|entry| *entry.name == *name))
     }
 
-    /// Puts `bytes` at `path` so that after a crash there is the old file or the new one, never a mixture: a
-    /// temporary file beside it is written, synced and renamed. The name is durable once the folder is synced.
+    /// Puts `bytes` at `path`: a temporary file beside it is written, synced and renamed, so that after a crash there
+    /// is the old file or the new one, never a mixture. The name is durable once the folder is synced.
     fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut name = path.file_name().unwrap_or_default().to_os_string();
         name.push(".tmp");
@@ -126,7 +126,7 @@ pub trait Disk: Debug + Send + Sync {
         let file = self.create(&temp)?;
         let done = file.write_at(bytes, 0).and_then(|()| file.fsync());
         if let Err(error) = done {
-            // The first error is the one to report; a leftover temporary file is replaced next time.
+            // The first error is reported, not that of this removal. The next call replaces a leftover temporary file.
             let _ = self.remove_file(&temp);
             return Err(error);
         }
@@ -139,7 +139,8 @@ const EMFILE: i32 = 24;
 /// Too many open files in the system.
 const ENFILE: i32 = 23;
 
-/// True when a call failed for want of room, descriptors or memory: nothing is broken, and it may succeed later.
+/// True when a call failed for lack of room, descriptors or memory. The disk is not broken, and the call may succeed
+/// later.
 pub fn wants_resource(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, OutOfMemory, QuotaExceeded, StorageFull, WouldBlock};
     matches!(error.kind(), StorageFull | QuotaExceeded | OutOfMemory | Interrupted | WouldBlock)
@@ -154,7 +155,7 @@ pub(super) fn parent_of(path: &Path) -> &Path {
     }
 }
 
-/// An open file. All methods take `&self` and may be called by several threads at once; positions are always given.
+/// An open file. Several threads may call its methods at once; every read and write gives its position.
 pub trait DiskFile: Debug + Send + Sync {
     /// Reads up to `bytes.len()` bytes at `offset`; fewer only at the end of the file.
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize>;
@@ -170,7 +171,7 @@ pub trait DiskFile: Debug + Send + Sync {
         Ok(self.len()? == 0)
     }
 
-    /// True as long as the file has a name. Nobody finds again what is written to a file without one.
+    /// True as long as the file has a name. What is written to a file without a name cannot be found again.
     fn is_linked(&self) -> io::Result<bool>;
 
     /// Makes the file's bytes and its length durable.
@@ -182,7 +183,7 @@ pub trait DiskFile: Debug + Send + Sync {
     /// Cuts the file to `len` bytes, or extends it with zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
-    /// Secures room for `offset..offset + len`, which must lie at or behind the end of what was written: it reads
-    /// as zeros, and the file's length becomes at least its end.
+    /// Secures room for `offset..offset + len`, which must not begin before the end of what was written. The room reads
+    /// as zeros, and the file's length becomes at least `offset + len`.
     fn preallocate(&self, offset: u64, len: u64, how: Preallocate) -> io::Result<()>;
 }

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// A file that is opened anew for each message, so that it may be moved away or removed at any time.
+/// A file that is opened for each message, so that an administrator may move or remove it at any time.
 #[derive(Clone, Debug)]
 pub struct LogFile {
     path: PathBuf,

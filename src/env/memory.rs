@@ -1,8 +1,8 @@
 //! The allocator, and how much of it is in use.
 //!
-//! jemalloc does the work. Beside it each thread counts the bytes of its allocations and frees in a slot of its own,
-//! rounded to the allocator's size classes, so that [`used_bytes`] is a sum over a few cache lines and may be asked for
-//! often.
+//! jemalloc does the work. In addition each thread counts the bytes that it allocates and frees in its own slot,
+//! rounded to the allocator's size classes. So [`used_bytes`] is a sum over a few cache lines, cheap enough to be
+//! called often.
 #![allow(unsafe_code)]
 
 use super::tally::{PLACES, is_shared, place};
@@ -23,21 +23,22 @@ struct Slot(AtomicI64);
 static BALANCE: [Slot; PLACES] = [const { Slot(AtomicI64::new(0)) }; PLACES];
 
 thread_local! {
-    /// What a thread without a slot of its own has added to the shared one.
+    /// What this thread has added to the shared slot, if it has no slot of its own.
     static SHARED: Cell<i64> = const { Cell::new(0) };
-    /// Whether the process ends where memory cannot be had.
+    /// Whether a failed allocation on this thread aborts the process.
     static ABORTS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// jemalloc with a count of the bytes in use. To be set as the global allocator by binaries.
 pub struct Allocator;
 
-/// Tests of this library count too, or nothing would ever be evicted in them.
+/// Tests of this library count too, because eviction depends on the count.
 #[cfg(all(test, not(miri)))]
 #[global_allocator]
 static COUNTED: Allocator = Allocator;
 
-/// The size that an allocation of `size` bytes really takes: multiples of 16 up to 128, then four classes a doubling.
+/// The size that an allocation of `size` bytes takes: 8 bytes, a multiple of 16 up to 128, then four classes per
+/// doubling.
 #[inline]
 pub const fn class_bytes(size: usize) -> usize {
     if size <= 8 {
@@ -62,8 +63,8 @@ fn count(delta: i64) {
     }
 }
 
-/// Does some work in which the process ends at once if this thread can be given no memory. What std does then waits
-/// for a lock that is held while a backtrace is shown, so that a thread which shows one would wait for itself.
+/// Does some work; if an allocation of this thread fails meanwhile, the process aborts at once. In that case std would
+/// wait for a lock that is held while a backtrace is shown, so a thread that shows one would wait for itself.
 pub fn or_abort<T>(work: impl FnOnce() -> T) -> T {
     let before = ABORTS.replace(true);
     let result = work();
@@ -71,7 +72,7 @@ pub fn or_abort<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Counts an allocation, if it was given.
+/// Counts an allocation, if it succeeded.
 #[inline]
 fn given(pointer: *mut u8, delta: i64) -> *mut u8 {
     if pointer.is_null() {
@@ -85,20 +86,20 @@ fn given(pointer: *mut u8, delta: i64) -> *mut u8 {
 #[cold]
 fn not_given() {
     if ABORTS.get() {
-        // Nobody may be there to read it.
+        // The message may be lost; the process ends in any case.
         let _ =
             rustix::io::write(std::io::stderr(), b"no memory can be had to report a fault of the program\n");
         std::process::abort();
     }
 }
 
-/// Bytes in use by all threads, in O(1). Two threads may be counted a moment apart.
+/// Bytes in use by all threads, in O(1). The threads' counts are not read at the same moment.
 pub fn used_bytes() -> u64 {
     BALANCE.iter().map(|slot| slot.0.load(Relaxed)).sum::<i64>().max(0) as u64
 }
 
-/// The bytes that this thread has allocated less those it has freed, in O(1). Two readings of one thread tell what it
-/// did between them. Always 0 in a program that does not have [`Allocator`] as its allocator.
+/// The bytes that this thread has allocated less those it has freed, in O(1). The difference of two readings on one
+/// thread is what it allocated between them. Always 0 in a program that does not have [`Allocator`] as its allocator.
 pub fn thread_bytes() -> i64 {
     match place() {
         shared if is_shared(shared) => SHARED.get(),
@@ -161,9 +162,9 @@ pub fn allocator_stats() -> AllocatorStats {
     }
 }
 
-/// Has the allocator give all unused pages back to the system; may take long.
+/// Makes the allocator give all unused pages back to the system. It may take long.
 pub fn purge() {
-    // All arenas at once: the number that stands for them in the allocator's interface.
+    // 4096 stands for all arenas in the allocator's interface.
     let name = c"arena.4096.purge";
     let null = std::ptr::null_mut();
     // SAFETY: the name is a C string, and this control takes and gives no value.
@@ -179,7 +180,7 @@ pub fn allocator_report() -> String {
         let (text, part) = unsafe { (&mut *text.cast::<String>(), std::ffi::CStr::from_ptr(part)) };
         text.push_str(&part.to_string_lossy());
     }
-    // Growing the string inside the callback would change what is being reported, so it has room from the start.
+    // The string has enough room from the start, because growing it inside the callback would change the figures.
     let mut text = String::with_capacity(256 * 1024);
     // SAFETY: the callback gets the pointer to the string, which outlives the call; no options are given.
     unsafe {
@@ -220,7 +221,8 @@ mod tests {
         }
     }
 
-    /// Allocates through the counting allocator, whichever the tests have, and says what was counted at each step.
+    /// Allocates through the counting allocator, even if the tests use another one, and returns the count after each
+    /// step.
     fn counted_steps() -> [i64; 4] {
         let before = thread_bytes();
         let counted = || thread_bytes() - before;

@@ -1,8 +1,8 @@
 //! The outside world: clock, randomness and disk.
 //!
-//! Time, chance and files are reached only through this room, so that a test can own all three: a [`Clock`] that is
-//! moved by hand, a [`Random`] that repeats itself, and a [`SimDisk`] that loses what was not synced, tears writes,
-//! runs full and fails on demand.
+//! The server reaches time, randomness and files only through this room, so that a test can control all three: a
+//! [`Clock`] that is moved by hand, a [`Random`] that repeats itself, and a [`SimDisk`] that loses what was not synced,
+//! tears writes, runs full and fails on demand.
 
 #![allow(clippy::disallowed_methods)]
 

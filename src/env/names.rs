@@ -1,5 +1,6 @@
-//! Names in the file system by which this process is found: its unix socket and the file with its process id. Such a
-//! name is another process's until that is known to be gone, and only one's own is removed.
+//! Names in the file system by which this process is found: its unix socket and the file with its process id. An
+//! existing name counts as another process's until that process is known to be gone. A process removes only its own
+//! name.
 
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -8,8 +9,8 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _,
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-/// A name that this process gave. It goes with this value, unless somebody else has taken it away or over. Whoever
-/// holds it holds the file open too, so that no other file can be the same one.
+/// A name that this process gave to a file. Dropping this value removes the name, unless another process has removed or
+/// replaced it. The owner also holds the file open, so that no other file can get its identity.
 #[derive(Debug)]
 struct OwnName {
     path: PathBuf,
@@ -34,32 +35,32 @@ impl Drop for OwnName {
     }
 }
 
-/// A file that is locked as long as this value lives, so that no other process takes its name for one that was left
-/// behind. The system gives back the lock of a process that was killed.
+/// A file that is locked as long as this value lives, so that other processes know that its owner runs. The system
+/// releases the lock of a killed process.
 #[derive(Debug)]
 struct LockFile {
-    /// Goes before the lock does.
+    /// It is dropped before the lock.
     _name: OwnName,
     file: File,
 }
 
-/// What is in a file that is locked.
+/// The content of a locked file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Holds {
-    /// Nothing: the lock is all there is to it.
+    /// No content: only the lock is used.
     Nothing,
-    /// What the process writes, over what was there.
+    /// Text that the process writes over the old content.
     Text,
 }
 
 impl LockFile {
-    /// Locks the file, which is created if there is none.
+    /// Locks the file, and creates it if it is missing.
     ///
     /// # Errors
-    /// `ResourceBusy` if it is that of a process that runs.
+    /// `ResourceBusy` if a running process holds the lock.
     fn take(path: &Path, holds: Holds) -> io::Result<Self> {
         loop {
-            // To open what is no file must not keep the start waiting.
+            // `O_NONBLOCK`, because opening a pipe would otherwise wait for a reader.
             let flags = match holds {
                 Holds::Nothing => libc::O_NONBLOCK | libc::O_NOFOLLOW,
                 Holds::Text => libc::O_NONBLOCK,
@@ -67,7 +68,7 @@ impl LockFile {
             let mut options = OpenOptions::new();
             let file = options.write(true).create(true).truncate(false).custom_flags(flags).open(path)?;
             let found = file.metadata()?;
-            // It is removed at the end, so it must be nobody else's.
+            // The file is removed at the end, so it must not be something else.
             if !found.is_file() || (holds == Holds::Nothing && found.len() > 0) {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no such file"));
             }
@@ -78,7 +79,7 @@ impl LockFile {
                 fs::TryLockError::Error(error) => error,
             })?;
             let own = file.metadata()?;
-            // Who had it may have removed it after it was opened here.
+            // The former owner may have removed the file after it was opened here.
             if fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == (own.dev(), own.ino())) {
                 return Ok(Self { _name: OwnName::of(path)?, file });
             }
@@ -93,10 +94,10 @@ pub struct PidFile {
 }
 
 impl PidFile {
-    /// Writes the file, over one that was left behind.
+    /// Writes the file, replacing one that a killed process left behind.
     ///
     /// # Errors
-    /// `ResourceBusy` if it is that of a process that runs, whose file stays as it is.
+    /// `ResourceBusy` if it belongs to a running process; that file is not changed.
     pub fn write(path: &Path) -> io::Result<Self> {
         let mut locked = LockFile::take(path, Holds::Text)?;
         locked.file.set_len(0)?;
@@ -109,16 +110,16 @@ impl PidFile {
 #[derive(Debug)]
 pub struct SocketName {
     _name: OwnName,
-    /// Who has this lock alone may remove and give the name. It goes after the name does.
+    /// Only the holder of this lock may remove and give the name. It is dropped after the name.
     _lock: LockFile,
 }
 
-/// Listens on a unix socket that has this name and these permissions, or those that the umask leaves. Nobody can
-/// connect before it has them: only a socket that listens takes connections. A file of that name with `.lock` behind it
-/// is locked meanwhile, so that of several processes that find a socket that was left behind one takes its place.
+/// Listens on a unix socket with this name and these permissions; without permissions the umask decides. The socket has
+/// its permissions before it listens, so no client can connect earlier. The file with this name and `.lock` behind it
+/// stays locked, so that only one of several processes can replace a socket that was left behind.
 ///
 /// # Errors
-/// `AddrInUse` if another process listens there; any other file of that name is an error, too, and stays.
+/// `AddrInUse` if another process listens there. Any other file of that name is an error too, and is not removed.
 pub fn listen_unix(
     path: &Path,
     permissions: Option<u32>,
@@ -171,13 +172,13 @@ fn remove_left_behind(path: &Path, address: &SockAddr) -> io::Result<()> {
     probe.set_nonblocking(true)?;
     match probe.connect(address) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
-        // One that is too busy to accept is alive.
+        // `WouldBlock`: the listener is too busy to accept, so it is alive.
         Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(unknown_owner(&error)),
         _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
     }
 }
 
-/// The error of a connection that was to tell whether another process listens, and does not.
+/// The error if a connection attempt does not show whether another process listens.
 fn unknown_owner(error: &io::Error) -> io::Error {
     let why = match error.kind() {
         io::ErrorKind::PermissionDenied => "this process may not connect to it",
@@ -208,7 +209,7 @@ mod tests {
 
         let in_use = listen_unix(&path, Some(0o777), 1).unwrap_err();
         assert_eq!(in_use.kind(), io::ErrorKind::AddrInUse);
-        // Nobody accepts, so the queue fills up.
+        // The listener does not accept, so its queue fills up.
         let waiting: Vec<_> = std::iter::from_fn(|| {
             let client = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
             client.set_nonblocking(true).unwrap();
@@ -230,7 +231,8 @@ mod tests {
         }
     }
 
-    /// Between looking at a socket that was left behind and removing it another process may have put its own there.
+    /// After one process has found a socket that was left behind, another one may put its own there before the first
+    /// removes it.
     #[test]
     fn of_several_who_find_a_socket_that_was_left_behind_one_gets_its_name() {
         let folder = tempfile::tempdir().unwrap();
@@ -315,7 +317,7 @@ mod tests {
         let fifo = std::ffi::CString::new(lock.as_os_str().as_encoded_bytes()).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
             .unwrap();
-        // Whoever opens a pipe to write waits for a reader otherwise.
+        // Without `O_NONBLOCK`, opening a pipe for writing waits for a reader.
         assert!(refused().contains("s.lock cannot be locked"), "{}", refused());
         fs::remove_file(&lock).unwrap();
         drop(listen_unix(&path, None, 1).unwrap());

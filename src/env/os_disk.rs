@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub struct OsDisk;
 
 impl OsDisk {
-    /// The disk, shared as the rest of the server takes it.
+    /// The disk, as the shared value that the rest of the server uses.
     pub fn shared() -> Arc<dyn Disk> {
         Arc::new(Self)
     }
@@ -43,8 +43,8 @@ impl OpenFolder for OsFolder {
     }
 }
 
-/// Makes a call again as long as a signal interrupts it. std does so where it opens, reads, writes and syncs files, but
-/// not where it asks for names and changes them; network file systems may interrupt any call.
+/// Repeats a call as long as a signal interrupts it. std does so when it opens, reads, writes and syncs files, but not
+/// when it lists or changes names; network file systems may interrupt any call.
 fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
@@ -72,7 +72,7 @@ fn entries_of(dir: &Path) -> io::Result<Vec<FolderEntry>> {
                 let len = if meta.is_dir() { 0 } else { meta.len() };
                 entries.push(FolderEntry { name, is_dir: meta.is_dir(), len });
             }
-            // It was removed after its name had been read.
+            // The file was removed after its name was listed.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -80,15 +80,14 @@ fn entries_of(dir: &Path) -> io::Result<Vec<FolderEntry>> {
     Ok(entries)
 }
 
-/// Lets the system forget what it keeps of a file in memory, in steps. It would do so at once when the file is removed,
-/// which takes 15 ms for 64 MiB, and on the way no other thread may get the processor. Readers of the file notice
-/// nothing.
+/// Frees the system's cache of a file in steps. Otherwise the removal of the file frees it in one step, which takes 15
+/// ms for 64 MiB, and meanwhile no other thread may get the processor. Readers of the file are not affected.
 fn release_cache(path: &Path) {
     const STEP: NonZeroU64 = NonZeroU64::new(2 << 20).unwrap();
     let Ok(file) = File::open(path) else { return };
     let len = file.metadata().map_or(0, |metadata| metadata.len());
     for at in (0..len).step_by(STEP.get() as usize) {
-        // Advice that is not taken costs only the time.
+        // If the system ignores the advice, nothing is lost.
         let _ = rustix::fs::fadvise(&file, at, Some(STEP), Advice::DontNeed);
     }
 }
@@ -154,7 +153,7 @@ impl Disk for OsDisk {
         let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
         let boot = u128::from_str_radix(&digits, 16).map_err(io::Error::other)?;
         let wanted = StatxFlags::MNT_ID | StatxFlags::from_bits_retain(STATX_MNT_ID_UNIQUE);
-        // A kernel without statx still has the boot's identity, which is the greater part.
+        // Without statx the identity consists of the boot's identity alone.
         let stat = rustix::io::retry_on_intr(|| rustix::fs::statx(CWD, dir, AtFlags::empty(), wanted));
         let mount = stat.map_or(0, |stat| {
             let device = u64::from(stat.stx_dev_major) << 32 | u64::from(stat.stx_dev_minor);
@@ -187,8 +186,8 @@ impl DiskFile for OsFile {
     }
 
     fn is_linked(&self) -> io::Result<bool> {
-        // Asks for no more than the number of links. From Linux 6.13 on, asking for a file's times makes the next write
-        // store a new one, which costs a journal transaction in every round of write and sync.
+        // Asks only for the number of links. From Linux 6.13 on, reading a file's times makes the next write store a
+        // new time, which costs a journal transaction in every round of write and sync.
         let links = || rustix::fs::statx(&self.0, c"", AtFlags::EMPTY_PATH, StatxFlags::NLINK);
         match rustix::io::retry_on_intr(links) {
             Ok(status) => Ok(status.stx_nlink > 0),

@@ -14,7 +14,7 @@ pub struct CpuTime {
 /// The processor time so far, in steps of 10 ms. Reads a small virtual file.
 pub fn cpu_time() -> CpuTime {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The program's name, in parentheses, may hold anything.
+    // The program's name, in parentheses, may hold any characters.
     let fields: Vec<u64> = stat
         .rsplit(')')
         .next()
@@ -23,7 +23,7 @@ pub fn cpu_time() -> CpuTime {
         .skip(1)
         .map(|field| field.parse().unwrap_or(0))
         .collect();
-    // The kernel counts in ticks of 10 ms whatever its own rate is.
+    // The kernel reports ticks of 10 ms, independent of its own timer rate.
     let seconds = |at: usize| fields.get(at).map_or(0.0, |ticks| *ticks as f64 / 100.0);
     CpuTime { user: seconds(10), system: seconds(11) }
 }
@@ -55,8 +55,8 @@ pub fn system_name() -> &'static str {
     })
 }
 
-/// Raises the number of files that the process may open to `wanted`, as far as the system allows; gives what it is
-/// then.
+/// Raises the number of files that the process may open to `wanted`, as far as the system allows. Returns the resulting
+/// number.
 pub fn raise_file_limit(wanted: u64) -> u64 {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
@@ -69,8 +69,8 @@ pub fn raise_file_limit(wanted: u64) -> u64 {
     if setrlimit(Resource::Nofile, limit).is_ok() { possible } else { current }
 }
 
-/// From now on, what this process creates is for its own user alone: files are 0600 and folders 0700 from their first
-/// moment on. Permissions that are asked for later, such as those of a unix socket, are given as they are asked for.
+/// From now on, files that this process creates have mode 0600 from the first moment, and folders 0700. Permissions
+/// that are set later, such as those of a unix socket, are not limited.
 pub fn keep_files_private() {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
 }
@@ -85,21 +85,21 @@ pub fn is_supervised() -> bool {
     std::env::var_os("NOTIFY_SOCKET").is_some()
 }
 
-/// How much less urgent background work is: it still gets a tenth of a processor that others use up.
+/// The niceness of background work: it still gets a tenth of a processor that other threads keep busy.
 const BACKGROUND_NICENESS: i32 = 10;
 
-/// Lets other threads go before the calling one where they share a processor: for work that nobody waits for. Where the
-/// system refuses, nothing changes.
+/// Lowers the calling thread's priority below other threads: for background work. If the system refuses, nothing
+/// changes.
 pub fn yield_to_others() {
     // On Linux a thread has a niceness of its own.
     let _ = rustix::process::nice(BACKGROUND_NICENESS);
 }
 
-/// Lets threads that were woken on this processor have it, between two pieces of work that nobody waits for. With lazy
-/// preemption, which newer kernels have, the thread that runs may otherwise go on until the next tick, up to 4 ms.
-/// Costs a system call, about 0.1 us.
+/// Lets threads that were woken on this processor run, between two pieces of background work. With the lazy preemption
+/// of newer kernels the running thread may otherwise continue until the next tick, up to 4 ms. Costs a system call,
+/// about 0.1 us.
 pub fn give_way() {
-    // Every system call is a point of preemption. sched_yield would take a whole slice of time from its caller besides.
+    // Every system call is a point of preemption. sched_yield would in addition cost its caller a whole time slice.
     let _ = rustix::process::getpid();
 }
 

@@ -50,7 +50,7 @@ impl Random {
         result
     }
 
-    /// A number in `0..bound`, without bias that matters below 2^48; 0 when `bound` is 0.
+    /// A number in `0..bound`; 0 when `bound` is 0. The bias does not matter for bounds below 2^48.
     pub fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.next_u64()) * u128::from(bound)) >> 64) as u64
     }

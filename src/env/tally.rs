@@ -1,4 +1,4 @@
-//! Counts that many threads add to: each thread adds in a place of its own, so that no two share a cache line.
+//! Counters for many threads: each thread adds in its own place, so that no two threads share a cache line.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -9,7 +9,7 @@ pub(super) const PLACES: usize = 64;
 static NEXT: AtomicUsize = AtomicUsize::new(1);
 
 thread_local! {
-    /// The thread's place plus one; 0 until it is asked for. It has no destructor, so the allocator may use it.
+    /// The thread's place plus one; 0 before its first use. It has no destructor, so the allocator may use it.
     static MINE: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -56,7 +56,7 @@ impl Tally {
         }
     }
 
-    /// The sum, in O([`PLACES`]). Of two threads' additions it may miss the earlier one.
+    /// The sum, in O([`PLACES`]). It may include an addition of one thread and miss an earlier addition of another.
     pub fn sum(&self) -> u64 {
         self.0.iter().map(|place| place.0.load(Relaxed)).fold(0, u64::wrapping_add)
     }

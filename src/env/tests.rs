@@ -194,7 +194,7 @@ fn a_full_disk_refuses_what_does_not_fit() {
     assert!(file.preallocate(10, 1, Preallocate::Reserve).is_err());
     file.set_len(4).unwrap();
     file.preallocate(4, 6, Preallocate::Reserve).unwrap();
-    // Of a long write the sectors are there for which there was room.
+    // A long write leaves the sectors for which there was room.
     disk.set_capacity(Some(600));
     assert!(file.write_at(&[3; 700], 0).is_err());
     assert_eq!(file.len().unwrap(), 512);

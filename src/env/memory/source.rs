@@ -1,5 +1,5 @@
-//! Where tests have their memory from: jemalloc as a server, or the system with `ITEMORY_SYSTEM_ALLOCATOR=1` in the
-//! environment, so that a checker that watches the system's allocator sees every block.
+//! The allocator of tests: jemalloc, as in a server, or with `ITEMORY_SYSTEM_ALLOCATOR=1` in the environment the
+//! system's, so that a memory checker that watches it sees every block.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -7,7 +7,7 @@ use tikv_jemallocator::Jemalloc;
 
 pub(super) struct Source;
 
-/// Whether the system gives memory. The first allocation decides, before a program has a second thread.
+/// Whether the system's allocator is used. The first allocation decides that, before the program has a second thread.
 fn from_system() -> bool {
     const UNDECIDED: u8 = 0;
     const JEMALLOC: u8 = 1;

@@ -161,7 +161,7 @@ impl FolderLock for SimLock {}
 impl Drop for SimLock {
     fn drop(&mut self) {
         let mut state = self.disk.0.lock();
-        // A lock of a process that a restart ended was freed then, and may be another's by now.
+        // A restart has freed the locks of the process that it ended; another process may hold this lock by now.
         if state.life == self.life {
             state.locked.remove(&self.node);
         }
@@ -203,7 +203,7 @@ struct SimFile {
 impl Drop for SimFile {
     fn drop(&mut self) {
         let mut state = self.disk.0.lock();
-        // A restart has closed the files of the process that it ended.
+        // A restart has already closed the files of the process that it ended.
         if state.life == self.life {
             state.open_files -= 1;
         }

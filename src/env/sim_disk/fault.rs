@@ -1,6 +1,6 @@
-//! What can be made to go wrong.
+//! The faults that a test can set.
 
-/// What a restart of the simulated machine does to that which was not synced.
+/// What a restart of the simulated machine does to unsynced bytes and names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CrashMode {
     /// Only the process died: nothing that was written is lost.
@@ -20,8 +20,8 @@ pub enum Fault {
     Write,
     /// `DiskFile::preallocate`.
     Preallocate,
-    /// `DiskFile::fdatasync` and `DiskFile::fsync`. As on ext4 the unsynced bytes then count as clean though
-    /// they never reach the disk, so that a second sync succeeds and hides the loss.
+    /// `DiskFile::fdatasync` and `DiskFile::fsync`. As on ext4, the unsynced bytes then count as clean although they
+    /// never reach the disk, so a second sync succeeds and hides the loss.
     Sync,
     /// `Disk::fsync_dir`.
     SyncDir,

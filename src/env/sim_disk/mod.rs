@@ -1,8 +1,8 @@
 //! A disk in memory that behaves as badly as a real one may.
 //!
-//! What was written is visible at once and durable only after a sync: a file's bytes after `fdatasync`, the names in
-//! a folder after `fsync_dir`. [`SimDisk::restart`] plays a killed process or a power cut; a crash can be set to
-//! come at the n-th sync point or at the n-th change; single calls can be made to fail; the size can be bounded.
+//! What was written is visible at once and durable only after a sync: a file's bytes after `fdatasync`, the names in a
+//! folder after `fsync_dir`. [`SimDisk::restart`] simulates a killed process or a power cut. A test can set a crash at
+//! the n-th sync point or at the n-th change, make single calls fail, and bound the size.
 
 mod calls;
 mod fault;
@@ -73,7 +73,7 @@ impl SimDisk {
         self.0.lock().crash_at_change = Some(n);
     }
 
-    /// True after a crash that was set has come, until [`SimDisk::restart`].
+    /// True from a crash that was set until [`SimDisk::restart`].
     pub fn is_down(&self) -> bool {
         self.0.lock().down
     }
@@ -88,7 +88,7 @@ impl SimDisk {
         self.0.lock().faults.push(SetFault { fault, left: 1, errno, lasting: true });
     }
 
-    /// Forgets all faults that were set and the bound on open files.
+    /// Removes all faults that were set, and the bound on open files.
     pub fn heal(&self) {
         let mut state = self.0.lock();
         state.faults.clear();
@@ -105,25 +105,25 @@ impl SimDisk {
         self.0.lock().open_files
     }
 
-    /// Runs `hook` on the calling thread just before the `nth` call of a kind from now on (1 is the next one), so that
-    /// a test decides what happens in the middle of another step.
+    /// Runs `hook` just before the `nth` call of a kind from now on (1 is the next one), on the thread that makes the
+    /// call, so that a test can act in the middle of another step.
     pub fn before(&self, fault: Fault, nth: u64, hook: impl FnOnce() + Send + 'static) {
         self.0.lock().hooks.push(Hook { fault, left: nth, run: Box::new(hook) });
     }
 
-    /// Ends all processes (open files are refused from now on, locks are free), loses what `mode` says, and lets
-    /// the disk work again. Crash points and faults that were set and have not come are forgotten.
+    /// Ends all processes (their open files fail from now on, their locks are free), loses what `mode` says, and lets
+    /// the disk work again. Crash points and faults that have not happened yet are removed.
     pub fn restart(&self, mode: CrashMode) {
         let hooks = {
             let mut state = self.0.lock();
             state.restart(mode);
             std::mem::take(&mut state.hooks)
         };
-        // A hook may own files, which ask for the state when they are dropped.
+        // A hook may own files, and dropping a file locks the state.
         drop(hooks);
     }
 
-    /// Overwrites bytes of a file behind everybody's back, durably: bit rot.
+    /// Overwrites bytes of a file durably, as bit rot does. No open file notices it.
     pub fn corrupt(&self, path: &Path, offset: usize, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.0.lock();
         let node = state.find(path)?;
@@ -136,13 +136,14 @@ impl SimDisk {
         Ok(())
     }
 
-    /// A deep copy: the same content and the same unsynced changes, independent from now on, with another seed.
+    /// A deep copy with another seed. It has the same content and the same unsynced changes, and is independent from
+    /// now on.
     #[must_use]
     pub fn fork(&self, seed: u64) -> Self {
         Self(Arc::new(Mutex::new(self.0.lock().fork(seed))))
     }
 
-    /// Runs the hooks whose turn has come. The state is not locked meanwhile.
+    /// Runs the hooks that are due. The state is not locked meanwhile.
     fn run_hooks(&self, kind: Fault) {
         let due = self.0.lock().due_hooks(kind);
         for hook in due {

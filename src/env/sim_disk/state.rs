@@ -1,4 +1,4 @@
-//! The content of the simulated disk and what happens to it.
+//! The content of the simulated disk, and its changes.
 
 use super::{CrashMode, Fault};
 use crate::env::disk::parent_of;
@@ -38,14 +38,14 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct SetFault {
     pub(super) fault: Fault,
-    /// The how-manieth call from now on.
+    /// How many calls are left until it fails; 1 is the next call.
     pub(super) left: u64,
     pub(super) errno: i32,
     /// All later calls fail too.
     pub(super) lasting: bool,
 }
 
-/// What a test wants done before a call.
+/// A test's function that runs before a call.
 pub(super) struct Hook {
     pub(super) fault: Fault,
     pub(super) left: u64,
@@ -195,7 +195,7 @@ impl NameChange {
             Self::Unlink(name) => {
                 names.remove(name);
             }
-            // When the creation of the old name was lost there is nothing to rename.
+            // If the creation of the old name was lost, nothing is renamed.
             Self::Rename { from, to, node } => {
                 if names.get(from) == Some(node) {
                     names.remove(from);
@@ -206,8 +206,8 @@ impl NameChange {
     }
 }
 
-/// How many of `len` bytes at `offset` are written where not all can be: room is found for whole sectors. A process
-/// that dies may leave any number of them, but nothing follows there.
+/// How many of `len` bytes at `offset` are written if there is not enough room for all: whole sectors only. A dying
+/// process may leave any number of bytes, but there nothing follows.
 fn whole_sectors(offset: usize, len: usize) -> usize {
     ((offset + len) / SECTOR * SECTOR).saturating_sub(offset)
 }
@@ -329,7 +329,7 @@ impl State {
         self.find(parent_of(path))
     }
 
-    /// Takes a name out of its folder; it comes back after a crash unless the folder is synced first.
+    /// Removes a name from its folder. Unless the folder is synced, the name comes back after a crash.
     pub(super) fn unlink(&mut self, path: &Path) -> io::Result<()> {
         let (parent, name) = (self.parent(path)?, name_of(path)?);
         let folder = self.folder(parent)?;
@@ -382,18 +382,18 @@ impl State {
         if allowed < bytes.len() { Err(io::Error::from_raw_os_error(ENOSPC)) } else { Ok(()) }
     }
 
-    /// Writes a random part of the bytes from their beginning, as a call does that is cut short.
+    /// Writes a random number of the first bytes, as a call that a crash cuts short.
     pub(super) fn write_cut_short(&mut self, node: u64, bytes: &[u8], offset: u64) {
         let part = self.random.below(bytes.len() as u64 + 1) as usize;
-        // Only that some of it may have happened matters here; the caller reports the error.
+        // The result is ignored: the caller reports the error of the crash.
         let _ = self.write(node, &bytes[..part], offset);
     }
 
-    /// Writes whole sectors from the beginning of the bytes, as a call does that fails on the way.
+    /// Writes the first whole sectors of the bytes, as a call that fails on the way.
     pub(super) fn write_in_part(&mut self, node: u64, bytes: &[u8], offset: u64) {
         let part = self.random.below(bytes.len() as u64 + 1) as usize;
         let part = if part < bytes.len() { whole_sectors(offset as usize, part) } else { part };
-        // As above.
+        // The result is ignored: the caller reports the call's error.
         let _ = self.write(node, &bytes[..part], offset);
     }
 
