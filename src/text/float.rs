@@ -37,10 +37,11 @@ fn as_integer(value: f64) -> Option<i64> {
     ((integer as f64).to_bits() == value.to_bits()).then_some(integer)
 }
 
-/// The smallest number of decimals, up to four, with which a positive `value` can be written, and its digits so.
+/// The digits of a positive `value` with as few decimals as possible, and their number. `None` if it needs more than
+/// four, or is 1e11 or more.
 ///
-/// With at most fifteen digits, texts of as many decimals stand for different doubles, so that the one that reads back
-/// as `value` (which the correctly rounded division checks) is also the shortest.
+/// Different texts of at most fifteen digits stand for different doubles. So the text that reads back as `value` (the
+/// correctly rounded division checks that) is the shortest.
 fn short_decimal(value: f64) -> Option<(u64, i32)> {
     if value >= 1e11 {
         return None;
@@ -51,7 +52,7 @@ fn short_decimal(value: f64) -> Option<(u64, i32)> {
     })
 }
 
-/// A line on the stack that the standard formatter writes into.
+/// A buffer on the stack for the standard formatter.
 struct Digits {
     bytes: [u8; 32],
     len: usize,
@@ -103,7 +104,7 @@ fn write_shortest(out: &mut Vec<u8>, value: f64) {
     layout(out, digits.get(..count).unwrap_or_default(), exponent, value < 0.0);
 }
 
-/// Lays out `digits` (the first of which has the weight `10^exponent`) plainly where that is short enough.
+/// Writes `digits`, the first of which has the weight `10^exponent`: without an exponent if that is short enough.
 fn layout(out: &mut Vec<u8>, digits: &[u8], exponent: i32, negative: bool) {
     let count = digits.len() as i32;
     // The value is the digits as an integer, times 10^scale.
@@ -139,7 +140,7 @@ fn layout(out: &mut Vec<u8>, digits: &[u8], exponent: i32, negative: bool) {
 /// Parses a double as Redis does for scores and increments: the whole text, no blanks, no NaN.
 ///
 /// Accepts decimals, exponents, `inf`/`infinity` with a sign and in any case, and C's hexadecimal floats. A value out
-/// of range is refused, also one that would silently become zero.
+/// of range is refused, even if it is only so small that it would become zero.
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(text).ok()?;
     let (negative, rest) = match text.as_bytes().first()? {

@@ -1,13 +1,13 @@
 //! Glob patterns as in KEYS, SCAN MATCH, PSUBSCRIBE, CONFIG GET and ACL rules.
 
-/// A pattern may enter this many stars before the text counts as not matching.
+/// After this many stars of the pattern the text counts as not matching.
 const MAX_STARS: usize = 1000;
 
 /// Whether the whole of `text` matches `pattern`.
 ///
-/// `*` any bytes, `?` one byte, `[abc]`, `[a-z]`, `[^a]` one byte of a class, `\` the next byte literally; a class
-/// that is not closed ends with the pattern. An empty text matches only an empty pattern. Only the last star is ever
-/// retried, so the time is at most the product of both lengths, and there is no recursion.
+/// `*` any bytes, `?` one byte, `[abc]`, `[a-z]`, `[^a]` one byte of a class, `\` the next byte literally; a class that
+/// is not closed ends with the pattern. An empty text matches only an empty pattern. Only the last star is retried, so
+/// the time is at most the product of both lengths, and nothing recurses.
 pub fn glob_match(pattern: &[u8], text: &[u8]) -> bool {
     matches::<false>(pattern, text)
 }
@@ -48,7 +48,8 @@ fn matches<const NOCASE: bool>(pattern: &[u8], text: &[u8]) -> bool {
         } else {
             return false;
         }
-        // The text is used up but the pattern is not: a longer run for the last star leaves even less text.
+        // The text ended before the pattern. A longer run for the last star would leave even less text, so nothing
+        // matches.
     }
     pattern.iter().skip(p).all(|&byte| byte == b'*')
 }
@@ -76,7 +77,7 @@ fn class<const NOCASE: bool>(pattern: &[u8], mut p: usize, byte: u8) -> Option<u
     let mut found = false;
     loop {
         match *pattern.get(p..).unwrap_or_default() {
-            // An escaped byte is compared as it is, even where case does not count.
+            // An escaped byte is compared exactly, even if case is ignored.
             [b'\\', literal, ..] => {
                 found |= literal == byte;
                 p += 2;
@@ -99,7 +100,7 @@ fn class<const NOCASE: bool>(pattern: &[u8], mut p: usize, byte: u8) -> Option<u
     (found != negated).then_some(p)
 }
 
-/// Bytes are compared as signed, as the reference does; the ends may stand in either order.
+/// Bytes are compared as signed, as in Redis; the two ends may come in either order.
 fn in_range<const NOCASE: bool>(low: u8, high: u8, byte: u8) -> bool {
     let (low, high) = if (low as i8) <= (high as i8) { (low, high) } else { (high, low) };
     let fold = |byte: u8| (if NOCASE { byte.to_ascii_lowercase() } else { byte }) as i8;
@@ -158,7 +159,7 @@ mod tests {
         no("[", &["[", "a"]);
         yes("[a", &["a"]);
         yes("[^", &["a", "["]);
-        // The range takes the bracket as its end, and the class is never closed.
+        // The range ends with the bracket, so the class is not closed.
         yes("[a-]", &["^", "a", "]"]);
     }
 
@@ -190,7 +191,7 @@ mod tests {
         assert!(glob_match(&stars, &b"a".repeat(2000)));
     }
 
-    /// The definition, by trying everything.
+    /// A model that follows the definition by trying all possibilities.
     fn by_definition(pattern: &[u8], text: &[u8]) -> bool {
         match (pattern, text) {
             ([], []) => true,

@@ -1,7 +1,7 @@
 //! Text as Redis reads and writes it: strict integers, memory sizes, quoted words, printable forms, glob patterns.
 //!
-//! These are the rules that configuration, the wire and the commands share, so they stand below all rooms. Everything
-//! works on bytes; nothing here allocates unless its result is owned.
+//! The configuration, the wire and the commands share these rules. Everything works on bytes; a function allocates only
+//! if its result is owned.
 
 mod float;
 mod glob;

@@ -2,9 +2,8 @@
 
 /// Parses a decimal `i64` that is written in its only canonical form.
 ///
-/// No sign but a leading `-`, no leading zeros, no `-0`, no blanks, nothing after the last digit; out of range is
-/// `None`. These are the rules by which Redis decides whether a string is an integer, so that parsing and formatting
-/// again always gives the same bytes.
+/// `None` for a `+`, leading zeros, `-0`, blanks, anything after the last digit, and numbers out of range. By these
+/// rules Redis decides whether a string is an integer. Parsing and formatting again gives the same bytes.
 #[inline]
 pub fn parse_i64_strict(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {

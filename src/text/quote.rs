@@ -37,7 +37,8 @@ pub fn split_words_in_place(
     }
 }
 
-/// Unescapes the word that starts at `at` onto its own place; moves `at` behind its source and gives the word's end.
+/// Unescapes the word that starts at `at` in place. Moves `at` behind the word's source and returns the end of the
+/// unescaped word.
 fn one_word(line: &mut [u8], at: &mut usize) -> Result<usize, UnbalancedQuotes> {
     let mut out = *at;
     let mut put = |line: &mut [u8], byte: u8| {
@@ -74,7 +75,7 @@ fn one_word(line: &mut [u8], at: &mut usize) -> Result<usize, UnbalancedQuotes> 
     Ok(out)
 }
 
-/// Steps over the closing quote at `at`, behind which the word must end.
+/// Steps over the closing quote at `at`. The word must end behind it.
 fn closed(line: &[u8], at: &mut usize) -> Result<(), UnbalancedQuotes> {
     *at += 1;
     match line.get(*at) {
@@ -163,7 +164,8 @@ pub fn repr(bytes: &[u8]) -> String {
     out
 }
 
-/// A word as [`split_words`] reads it back exactly: bare where nothing in it needs quotes, otherwise as [`repr`].
+/// A word in the form that [`split_words`] reads back exactly: bare if nothing in it needs quotes, otherwise as
+/// [`repr`].
 pub fn quoted(word: &[u8]) -> String {
     let is_plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"'\\#".contains(byte);
     if !word.is_empty() && word.iter().all(is_plain) {
@@ -193,7 +195,7 @@ mod tests {
         expect(" \t\r\n\x0b\x0c", &[]);
         expect("get  a", &[b"get", b"a"]);
         expect("  set\ta b\r", &[b"set", b"a", b"b"]);
-        // A vertical tab separates words only where one could start.
+        // A vertical tab separates words only before a word, not within one.
         expect("a\x0bb \x0bc", &[b"a\x0bb", b"c"]);
         expect("a \0b", &[b"a"]);
         expect("a\0b", &[b"a"]);
