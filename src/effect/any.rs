@@ -1,4 +1,4 @@
-//! The sum of all that can happen, and on what.
+//! The sum of all effects, and what each of them changes.
 
 use super::hash::HashChange;
 use super::item::ItemChange;
@@ -83,7 +83,7 @@ pub enum Effect<'a> {
         /// The deadline in ms since the epoch.
         at: Option<u64>,
     },
-    /// The key holds what was at another one, which holds nothing.
+    /// The key holds the value of another key, which is removed.
     Move {
         /// The other key's database.
         db: u32,
@@ -94,7 +94,7 @@ pub enum Effect<'a> {
         /// The key.
         to: &'a [u8],
     },
-    /// The key holds what is at another one, with its deadlines.
+    /// The key holds a copy of another key's value, with its deadlines.
     Copy {
         /// The other key's database.
         db: u32,
@@ -113,7 +113,7 @@ pub enum Effect<'a> {
         db: u32,
         /// The key.
         to: &'a [u8],
-        /// The keys of the strings; what is not there counts as empty.
+        /// The keys of the strings; a missing key counts as an empty string.
         keys: List<'a>,
     },
     /// Something happens to whole databases or tables, or to the log.
@@ -132,7 +132,8 @@ pub enum Subject<'a> {
 }
 
 impl<'a> Effect<'a> {
-    /// What the effect changes. What has [`Effect::sources`] depends on these too, and a move empties its source.
+    /// What the effect changes. An effect with [`Effect::sources`] also depends on those keys, and a move removes its
+    /// source.
     #[inline]
     pub fn subject(&self) -> Subject<'a> {
         match *self {
@@ -160,8 +161,8 @@ impl<'a> Effect<'a> {
         }
     }
 
-    /// The key whose shard the effect belongs to: a key or an encoded partition key; `None` for structural effects.
-    /// What has [`Effect::sources`] needs their shards too.
+    /// The key whose shard the effect belongs to: a key or an encoded partition key; `None` for structural effects. An
+    /// effect with [`Effect::sources`] needs the shards of those keys too.
     #[inline]
     pub fn shard_key(&self) -> Option<&'a [u8]> {
         match self.subject() {
@@ -170,8 +171,8 @@ impl<'a> Effect<'a> {
         }
     }
 
-    /// Whether it goes on from the value that its key has, of which nothing must be left then if it has expired. An
-    /// effect that does not, puts something in its place, or removes what a command has looked at.
+    /// Whether the effect changes the present value of its key. An expired value must be removed before such an effect.
+    /// All other effects replace the value, or remove one that a command has looked at.
     #[inline]
     pub fn builds_on_value(&self) -> bool {
         match self {
@@ -189,13 +190,13 @@ impl<'a> Effect<'a> {
         }
     }
 
-    /// Whether the effect depends on what is at other keys.
+    /// Whether the effect depends on the values of other keys.
     #[inline]
     pub fn has_sources(&self) -> bool {
         self.source_keys().is_some()
     }
 
-    /// The databases and keys that it depends on beside its own.
+    /// The databases and keys on which it depends, except its own.
     pub fn sources(&self) -> impl Iterator<Item = (u32, &'a [u8])> + use<'a> {
         self.source_keys()
             .into_iter()

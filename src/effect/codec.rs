@@ -1,4 +1,4 @@
-//! What the bytes of all effects are made of.
+//! The parts of which the bytes of all effects consist.
 
 use super::parts::List;
 use crate::value::packed::{check_parts, get_varint, put_part, put_varint_to};
@@ -6,7 +6,7 @@ use crate::value::packed::{check_parts, get_varint, put_part, put_varint_to};
 /// The first byte of every record.
 pub const VERSION: u8 = 1;
 
-/// Bytes that are no effects of a version we know.
+/// Bytes that are no effects of a known version.
 #[derive(Debug, thiserror::Error, PartialEq, Eq, Clone, Copy)]
 pub enum EffectError {
     /// The record's version is newer than this program.
@@ -18,7 +18,7 @@ pub enum EffectError {
     /// The bytes end inside an effect, or a length or list is inconsistent.
     #[error("malformed effect")]
     Malformed,
-    /// A move, a copy or a combination stands where its source cannot be had.
+    /// A move, a copy or a combination whose source is not available.
     #[error("an effect that is made from what is not there any more")]
     Sourceless,
 }
@@ -35,7 +35,7 @@ pub(super) fn put_head(out: &mut Vec<u8>, opcode: u8, space: u32, key: &[u8]) {
     put_part(out, key);
 }
 
-/// The head of an effect that has one opcode without a deadline and another one with it.
+/// Writes the head of an effect that has one opcode without a deadline and another with one.
 #[inline]
 pub(super) fn put_head_until(out: &mut Vec<u8>, opcodes: [u8; 2], db: u32, key: &[u8], expire: Option<u64>) {
     let [without, with] = opcodes;

@@ -53,7 +53,7 @@ const PLAIN: u8 = 1;
 const WITH_DEADLINES: u8 = 2;
 
 impl<'a> HashChange<'a> {
-    /// The names of the fields that it changes one by one; none of a whole hash.
+    /// The names of the fields that it changes one by one; none for `Put`.
     pub fn fields(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let (list, step) = match *self {
             Self::Put { .. } => (List::Slices(&[]), 1),

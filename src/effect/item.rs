@@ -6,7 +6,7 @@ use crate::value::packed::put_part;
 /// What happens to an item of a partition.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum ItemChange<'a> {
-    /// It is put in place of the one with its key.
+    /// The item replaces the one with its key.
     Put {
         /// The encoded sort key, empty in tables without one.
         sort: &'a [u8],

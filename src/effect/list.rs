@@ -1,4 +1,5 @@
-//! What can happen to a list, and its bytes. Positions count from the front, when it happens (docs/adr/0008).
+//! What can happen to a list, and its bytes. Positions count from the front of the list as it is before the change
+//! (docs/adr/0008).
 
 use super::codec::{EffectError, Reader, put_head, put_head_until};
 use super::parts::List;
@@ -23,7 +24,7 @@ pub enum ListChange<'a> {
         /// How many.
         count: usize,
     },
-    /// There is another element in place of one.
+    /// The element at a position is replaced.
     Set {
         /// Where.
         at: usize,
@@ -171,7 +172,7 @@ fn front(from: &mut Reader<'_>) -> Result<bool, EffectError> {
     }
 }
 
-/// Whole pairs of numbers, whose sum is a number too.
+/// Checks that the bytes are pairs of numbers whose sum does not overflow.
 fn checked_runs(bytes: &[u8]) -> Result<&[u8], EffectError> {
     let (mut at, mut sum, mut numbers) = (0, 0_usize, 0);
     while at < bytes.len() {

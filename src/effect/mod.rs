@@ -2,12 +2,12 @@
 //!
 //! A command works out final values and absolute times; what it changes is a list of effects, each about one key (or
 //! one whole database or table). The log holds effects, checkpoints hold effects, and the store applies them through
-//! one function, live and in recovery alike. An effect depends on nothing but the state of its own key, but for those
-//! with [`Effect::sources`], which are in no checkpoint, and in the log only where their sources can be had when it is
-//! replayed.
+//! one function, live and in recovery alike. An effect depends only on the state of its own key. The exceptions are
+//! effects with [`Effect::sources`]: no checkpoint holds one, and the log holds one only if its sources are available
+//! when it is replayed.
 //!
-//! What can happen to values of one type stands in one file, with its bytes. A type is added by such a file, and by one
-//! arm in each match over [`Effect`].
+//! The changes of one type of values, and their bytes, are in one file. A type is added by such a file, and by one arm
+//! in each match over [`Effect`].
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod any;

@@ -3,8 +3,8 @@
 /// The number of a database of the server's own, which clients neither see nor flush.
 pub const SYSTEM: u32 = u32::MAX;
 
-/// The number of another one, of tokens by which transactions are carried out once. No client knows its keys by name,
-/// so nobody who watches or waits for a key of the same name is told of them.
+/// The number of another database of the server's own. It holds the tokens by which a transaction is carried out only
+/// once. Clients cannot name its keys, so clients that watch or wait for keys are never told of its changes.
 pub const TOKENS: u32 = u32::MAX - 1;
 
 /// Whether a database, or its space, which has the same number, is the server's own.

@@ -57,7 +57,7 @@ impl Effect<'_> {
     #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
         if let Self::String { db, key, change: StringChange::Set { value, expire: None } } = *self {
-            // The most common one, and the shortest way.
+            // The most common effect comes first.
             put_head(out, 1, db, key);
             put_part(out, value);
         } else {
@@ -108,7 +108,7 @@ impl<'a> Decoder<'a> {
         let effect = match opcode {
             1..=3 | 34..=35 => {
                 let (db, key) = from.head()?;
-                // Before tokens had a database of their own, they were what was in this one with a deadline.
+                // Earlier versions kept tokens in `SYSTEM`, where they were the only strings with a deadline.
                 let db = if (opcode, db) == (2, SYSTEM) { TOKENS } else { db };
                 string::decode(opcode, from)?.on(db, key)
             }
@@ -143,7 +143,7 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// What can happen to a key whatever its type.
+/// Decodes the effects on keys of any type.
 fn decode_of_key<'a>(
     opcode: u8,
     (db, key): (u32, &'a [u8]),

@@ -6,12 +6,12 @@ use super::parts::List;
 /// What happens to a set.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum SetChange<'a> {
-    /// Members are there; the set is created if missing.
+    /// Members are added; the set is created if missing.
     Add {
         /// The members.
         members: List<'a>,
     },
-    /// Members are not there; a set without members is removed.
+    /// Members are removed; a set without members is removed.
     Delete {
         /// The members.
         members: List<'a>,
@@ -19,7 +19,7 @@ pub enum SetChange<'a> {
 }
 
 impl<'a> SetChange<'a> {
-    /// The members that come or go.
+    /// The members that are added or removed.
     pub fn members(&self) -> List<'a> {
         match *self {
             Self::Add { members } | Self::Delete { members } => members,

@@ -1,7 +1,7 @@
 //! What can happen to a stream, and its bytes.
 //!
-//! Everything is final: identifiers, times and counts were worked out before. What needs a stream that is not there
-//! does nothing, but for `Add`, `Node` and `Marks`, which make one.
+//! All identifiers, times and counts are final. `Add`, `Node` and `Marks` create a missing stream; every other change
+//! does nothing without one.
 
 use super::codec::{EffectError, Reader, put_head};
 use super::parts::List;
@@ -21,7 +21,7 @@ pub enum Ids<'a> {
 const ID: usize = 16;
 
 impl<'a> Ids<'a> {
-    /// How many they are.
+    /// The number of identifiers.
     pub fn len(&self) -> usize {
         match self {
             Self::Slice(ids) => ids.len(),
@@ -34,7 +34,7 @@ impl<'a> Ids<'a> {
         self.len() == 0
     }
 
-    /// Walks them.
+    /// Walks the identifiers.
     pub fn iter(&self) -> impl Iterator<Item = StreamId> + 'a {
         let (slice, packed): (&'a [StreamId], &'a [u8]) = match *self {
             Self::Slice(ids) => (ids, &[]),
@@ -106,17 +106,17 @@ pub enum StreamChange<'a> {
         consumer: &'a [u8],
         /// When it was last seen, in ms since the epoch.
         seen_at_ms: u64,
-        /// When it last got something, in ms since the epoch; nothing if never.
+        /// When it last got an entry, in ms since the epoch; `None` if never.
         active_at_ms: Option<u64>,
     },
-    /// A consumer is gone, and all that was pending for it.
+    /// A consumer is removed, and all that is pending for it.
     ConsumerDelete {
         /// The group.
         group: &'a [u8],
         /// The consumer.
         consumer: &'a [u8],
     },
-    /// Entries are pending for a consumer, whoever had them before.
+    /// Entries are pending for this consumer, and for no other one any more.
     Pending {
         /// The group.
         group: &'a [u8],
@@ -147,7 +147,7 @@ fn put_ids(out: &mut Vec<u8>, ids: Ids<'_>) {
     ids.iter().for_each(|id| put_id(out, id));
 }
 
-/// A number that may be missing, which is then the largest.
+/// Writes an optional number: `None` as the largest one.
 fn put_optional(out: &mut Vec<u8>, number: Option<u64>) {
     out.extend_from_slice(&number.unwrap_or(u64::MAX).to_le_bytes());
 }

@@ -3,7 +3,7 @@
 use super::codec::{EffectError, Reader, put_head, put_head_until};
 use crate::value::packed::{put_part, put_varint_to};
 
-/// The longest string in bytes: what one record of the log can carry.
+/// The longest string in bytes: one record of the log can hold it.
 pub const MAX_STRING: usize = (1 << 32) - (1 << 20);
 
 /// What happens to a string.
@@ -70,7 +70,7 @@ pub(super) fn decode<'a>(opcode: u8, from: &mut Reader<'a>) -> Result<StringChan
         }
         3 => {
             let (at, bytes) = (from.number()?, from.part()?);
-            // The store makes as much room as is asked for here.
+            // The store allocates up to this end, so it must be bounded.
             if at.checked_add(bytes.len()).is_none_or(|end| end > MAX_STRING) {
                 return Err(EffectError::Malformed);
             }

@@ -20,7 +20,7 @@ pub enum Structural<'a> {
         /// The other.
         b: u32,
     },
-    /// A table exists with this schema (also after a change of it).
+    /// A table is created with this schema, or its schema is changed to it.
     TablePut {
         /// The table's id, which is its space.
         table: u32,
@@ -36,7 +36,7 @@ pub enum Structural<'a> {
         /// The table's id.
         table: u32,
     },
-    /// Changes before this place may be missing from the log, because it was off. Replay does not cross it.
+    /// Changes before this record may be missing from the log, because the log was off. Replay does not cross it.
     Gap,
 }
 

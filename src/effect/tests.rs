@@ -5,7 +5,7 @@ use crate::value::stream::{GroupPosition, StreamId};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-/// One of every effect, in all its shapes.
+/// Every effect, in every form.
 fn samples<'a>(key: &'a [u8], value: &'a [u8], slices: &'a [&'a [u8]], n: u32, at: u64) -> Vec<Effect<'a>> {
     let (list, packed) = (List::Slices(slices), b"\x01a\x01b");
     let with_deadlines = b"\x01a\x01b\x08\x07\x06\x05\x04\x03\x02\x01";
@@ -41,7 +41,7 @@ fn samples<'a>(key: &'a [u8], value: &'a [u8], slices: &'a [&'a [u8]], n: u32, a
     ]
 }
 
-/// One of every change of a stream, in all its shapes.
+/// Every change of a stream, in every form.
 fn stream_samples<'a>(
     key: &'a [u8],
     name: &'a [u8],
@@ -70,7 +70,7 @@ fn stream_samples<'a>(
     changes.map(|change| change.on(3, key)).to_vec()
 }
 
-/// One of every change of a list, in all its shapes.
+/// Every change of a list, in every form.
 fn list_samples<'a>(
     key: &'a [u8],
     value: &'a [u8],
