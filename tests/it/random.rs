@@ -32,8 +32,8 @@ const FLOATS: [&str; 8] = ["0.5", "-1.25", "3", "1e2", "a", "0", "-7", "100.125"
 const TIMES: [&str; 5] = ["33177117420", "33177117421", "1", "0", "33277117420"];
 
 /// Templates: `k` a key, `v` a value, `i` an integer or not, `n` an integer, `f` a field, `r` a float, `t` a time, `b`
-/// a bit offset, `0` 0 or 1, `s` a stream, `l` a list, `y` a set, `p` a HyperLogLog, `m` a member, `d` a digit, `u` a key
-/// that may be a view, `J` an identifier that is new, `j` one that may be there, anything else itself.
+/// a bit offset, `0` 0 or 1, `s` a stream, `l` a list, `y` a set, `p` a HyperLogLog, `m` a member, `d` a digit, `u` a
+/// key that may be a view, `J` an identifier that is new, `j` one that may be there, anything else itself.
 const COMMANDS: &[&str] = &[
     "SET k v",
     "SET k v",

@@ -3,8 +3,8 @@
 use crate::engine::Tx;
 use crate::store::{Entry, ValueRef};
 
-/// What a pattern means for an element: `#` is the element itself; else the first `*` stands for the element in the name
-/// of a string, or before `->` in that of a hash, of which the field behind it is meant. Nothing if there is none.
+/// What a pattern means for an element: `#` is the element itself; else the first `*` stands for the element in the
+/// name of a string, or before `->` in that of a hash, of which the field behind it is meant. Nothing if there is none.
 pub(super) fn look_up<'t>(tx: &'t Tx<'_>, pattern: &[u8], element: &'t [u8]) -> Option<&'t [u8]> {
     if pattern == b"#" {
         return Some(element);

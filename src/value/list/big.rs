@@ -1,9 +1,9 @@
 //! The large form: a tree of leaves with the number of elements below each child, so that positions are found in
 //! O(log n).
 //!
-//! Nodes are shared: a copy of a list is its root, and whoever changes a node that others have too copies it first, from
-//! the root down. So a copy is an image of the list for whoever reads it, at no cost for the list but that of copying the
-//! nodes that change meanwhile.
+//! Nodes are shared: a copy of a list is its root, and whoever changes a node that others have too copies it first,
+//! from the root down. So a copy is an image of the list for whoever reads it, at no cost for the list but that of
+//! copying the nodes that change meanwhile.
 
 use super::iter::{Backward, Forward};
 use super::leaf::{LEAF_BYTES, Leaf};
@@ -90,8 +90,8 @@ impl BigList {
         Backward::new(&self.root, index)
     }
 
-    /// Calls `visit` with the entries of each leaf and their number, from the front, until it returns false; those before
-    /// an element may be left out. O(log n) until the first one.
+    /// Calls `visit` with the entries of each leaf and their number, from the front, until it returns false; those
+    /// before an element may be left out. O(log n) until the first one.
     pub fn each_leaf_from(&self, index: usize, visit: &mut dyn FnMut(&[u8], usize) -> bool) {
         each_leaf(&self.root.node, index, visit);
     }
@@ -158,8 +158,8 @@ impl BigList {
         Removed(vec![old.root.node])
     }
 
-    /// Approximate bytes allocated. Of more leaves than 1,024 some are looked at that are spread evenly, unless `samples`
-    /// is 0. O(leaves / 64)
+    /// Approximate bytes allocated. Of more leaves than 1,024 some are looked at that are spread evenly, unless
+    /// `samples` is 0. O(leaves / 64)
     #[must_use]
     pub fn memory(&self, samples: usize) -> usize {
         let leaves = leaves(&self.root.node);

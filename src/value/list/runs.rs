@@ -11,8 +11,8 @@ pub struct Run {
     pub removed: usize,
 }
 
-/// A function that is called with the bare entries of a list piece by piece, and the number of each piece's elements. It
-/// calls the other one with those that stay, and their number. O(n)
+/// A function that is called with the bare entries of a list piece by piece, and the number of each piece's elements.
+/// It calls the other one with those that stay, and their number. O(n)
 pub fn keep(runs: &[Run]) -> impl FnMut(&[u8], usize, &mut dyn FnMut(&[u8], usize)) {
     let mut runs = runs.iter();
     // How many stay until the next ones that go, and how many of a run are left to go.

@@ -21,8 +21,8 @@ use crate::value::list::{
 };
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Entries of a packed list take no more bytes, whatever its limits are: these do not count what an element takes beside
-/// its own bytes.
+/// Entries of a packed list take no more bytes, whatever its limits are: these do not count what an element takes
+/// beside its own bytes.
 const MOST_PACKED: usize = 1 << 16;
 
 impl Locked<'_> {
