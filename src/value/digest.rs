@@ -1,8 +1,8 @@
-//! Digests of values: `DEBUG DIGEST` and `DEBUG DIGEST-VALUE`, by which two servers find out whether they hold the same
-//! data, and `DIGEST` of Redis 8.4, by which a client names a string in a condition.
+//! Digests of values: `DEBUG DIGEST` and `DEBUG DIGEST-VALUE`, which show whether two servers hold the same data, and
+//! `DIGEST` of Redis 8.4, which a client uses in conditions on strings.
 //!
-//! The first two are made of two steps. *Adding* something is the exclusive or with its SHA-1, so that the order does
-//! not matter; *mixing* it in adds it and then takes the SHA-1 of the result, so that it does.
+//! The first two use two steps. *Adding* bytes is the exclusive or with their SHA-1; the order of additions does not
+//! matter. *Mixing* bytes in adds them and then takes the SHA-1 of the result; here the order matters.
 
 use super::ValueError;
 use super::stream::StreamId;
@@ -91,7 +91,7 @@ impl ValueDigest {
         self.digest.add(&pair.0);
     }
 
-    /// A field of a hash. That it expires counts, when it does not.
+    /// A field of a hash. Whether it expires is part of the digest; its deadline is not.
     pub fn field(&mut self, field: &[u8], value: &[u8], expires: bool) {
         let mut pair = Digest::default();
         pair.mix(field);
@@ -111,7 +111,7 @@ impl ValueDigest {
         self.digest.mix(&self.text);
     }
 
-    /// The value's digest. That its key expires counts, when it does not.
+    /// The value's digest. Whether its key expires is part of the digest; its deadline is not.
     pub fn finish(mut self, expires: bool) -> Digest {
         if expires {
             self.digest.add(b"!!expire!!");
@@ -167,7 +167,8 @@ pub fn string_digest(bytes: &[u8]) -> String {
 /// Whether a string has the digest that was given for `IFDEQ` or `IFDNE`, in digits of either case. O(length).
 ///
 /// # Errors
-/// [`ValueError::DigestLength`] if that is not of 16 characters; as in Redis, others than digits only never match.
+/// [`ValueError::DigestLength`] if `digest` does not have 16 characters. As in Redis, characters that are no digits are
+/// no error; they never match.
 pub fn has_digest(bytes: &[u8], digest: &[u8]) -> Result<bool, ValueError> {
     if digest.len() == 16 {
         Ok(string_digest(bytes).as_bytes().eq_ignore_ascii_case(digest))

@@ -10,16 +10,16 @@ pub enum ValueError {
     /// A `RESTORE` payload with a correct footer whose content is not a well-formed value.
     #[error("ERR Bad data format")]
     BadFormat,
-    /// A text that should be a number with fraction is none.
+    /// A text that should be a number with fraction is not one.
     #[error("ERR value is not a valid float")]
     NotFloat,
-    /// A hash field's value that should be a number with fraction is none.
+    /// A hash field's value that should be a number with fraction is not one.
     #[error("ERR hash value is not a float")]
     HashNotFloat,
     /// The increment of a hash field is infinite.
     #[error("ERR value is NaN or Infinity")]
     FloatNotFinite,
-    /// The sum is beyond all numbers.
+    /// The sum is infinite or not a number.
     #[error("ERR increment would produce NaN or Infinity")]
     FloatOverflow,
     /// `LCS` of strings whose table would be larger than is allowed.
@@ -28,10 +28,10 @@ pub enum ValueError {
     /// `LCS` of a string of 4 GiB.
     #[error("ERR String too long for LCS")]
     LcsTooLong,
-    /// A string's digest in a condition is not of the length of one.
+    /// A string's digest in a condition does not have the length of a digest.
     #[error("ERR must be exactly 16 hexadecimal characters")]
     DigestLength,
-    /// Bytes that should be a stream are none.
+    /// Bytes that should be a stream are not one.
     #[error("ERR malformed stream")]
     MalformedStream,
     /// The largest identifier was given already.

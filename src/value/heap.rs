@@ -1,16 +1,16 @@
-//! How many bytes structures of the standard library take on the heap, in the allocator's size classes.
+//! How many bytes the standard library's structures take on the heap, in the allocator's size classes.
 
 use crate::env::memory::{class_bytes, thread_bytes};
 use std::fmt;
 use std::ops::Deref;
 
-/// The bytes of an allocation of `size` bytes; nothing is allocated for none.
+/// The bytes of an allocation of `size` bytes; 0 for 0.
 pub fn block(size: usize) -> usize {
     if size == 0 { 0 } else { class_bytes(size) }
 }
 
-/// The bytes of a hash table with room for so many elements. It is at most 7/8 full; it has a power of two of places,
-/// each with a byte of its own, and one group of such bytes more.
+/// The bytes of a hash table with room for so many elements. The table is at most 7/8 full. It has a power of two of
+/// slots, a control byte for each slot, and one more group of control bytes.
 pub fn table<T>(capacity: usize) -> usize {
     match capacity {
         0 => 0,
@@ -18,13 +18,14 @@ pub fn table<T>(capacity: usize) -> usize {
     }
 }
 
-/// The bytes of a `BTreeMap` of `len` elements that came in ascending order. Of another order it takes up to a fifth
-/// less, which matters little where elements have much more on the heap; else [`Measured`] is exact.
+/// The bytes of a `BTreeMap` of `len` elements that came in ascending order. In another order the tree takes up to a
+/// fifth less. That matters little if the elements have much more on the heap; otherwise use [`Measured`], which is
+/// exact.
 pub const fn btree<K, V>(len: usize) -> usize {
     /// Elements of a full node.
     const FULL: usize = 11;
-    /// Elements by which a tree grows until there is one more node: a node that is split at its end keeps six, and one
-    /// goes up.
+    /// How many elements a growing tree adds for each new node: a node that is split at its end keeps six, and one
+    /// moves up.
     const A_NODE: usize = 7;
     const fn nodes(elements: usize) -> usize {
         1 + elements.saturating_sub(FULL).div_ceil(A_NODE)
@@ -38,31 +39,31 @@ pub const fn btree<K, V>(len: usize) -> usize {
     let mut row = nodes(len);
     let mut bytes = row * class_bytes(leaf);
     while row > 1 {
-        // What stands between the nodes of a row stands in those of the row above.
+        // The elements between the nodes of a row are in the nodes of the row above.
         row = nodes(row - 1);
         bytes += row * class_bytes(inner);
     }
     bytes
 }
 
-/// A tree of the standard library that knows what its nodes take: how full they are depends on the order in which
-/// elements came and went. The count of the allocator tells it, so that nothing is known where
-/// [`Allocator`](crate::env::memory::Allocator) does not count.
+/// A tree of the standard library that measures the bytes of its nodes; how full nodes are depends on the order of
+/// insertions and removals. It uses the allocator's count, so it reports 0 if
+/// [`Allocator`](crate::env::memory::Allocator) is not the allocator.
 pub struct Measured<T> {
     tree: T,
     bytes: i64,
 }
 
 impl<T> Measured<T> {
-    /// The tree that a function makes. What its elements have on the heap counts if they get it in there.
+    /// The tree that `make` returns. What `make` allocates for the elements counts as the tree's.
     pub fn made(make: impl FnOnce() -> T) -> Self {
         let before = thread_bytes();
         let tree = make();
         Self { tree, bytes: thread_bytes() - before }
     }
 
-    /// Changes the tree. The function allocates and frees nothing else: what comes or goes was there before, and lives
-    /// on.
+    /// Changes the tree. The function must not allocate or free anything else, such as the elements that it adds or
+    /// removes.
     #[inline]
     pub fn change<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
         let before = thread_bytes();
@@ -111,7 +112,7 @@ impl<T: fmt::Debug> fmt::Debug for Measured<T> {
     }
 }
 
-// An interpreter's allocator does not count.
+// Under miri the allocator does not count.
 #[cfg(all(test, not(miri)))]
 mod tests {
     use super::{Measured, block, btree};
@@ -119,7 +120,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
 
-    /// The bytes that are given back when something is dropped.
+    /// The bytes that are freed when a value is dropped.
     fn given_back<T>(it: T) -> usize {
         let before = thread_bytes();
         drop(it);

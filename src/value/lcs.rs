@@ -1,9 +1,9 @@
 //! The longest common subsequence of two strings: `LCS`.
 //!
-//! Redis fills a table of 32-bit lengths. Here the lengths of one row are kept as their differences, one bit a column,
-//! 64 of which are computed at once (Crochemore, Iliopoulos, Pinzon, Reid 2001); the way back, and with it the choice
-//! among equally long answers, is Redis's. The limit is on the size of Redis's table all the same; what is used here is
-//! at most a sixteenth of it.
+//! Redis fills a table of 32-bit lengths. Here a row is kept as the differences of its lengths, one bit a column, and
+//! 64 columns are computed at once (Crochemore, Iliopoulos, Pinzon, Reid 2001). The way back is Redis's, so the choice
+//! among equally long answers is too. The limit applies to the size of Redis's table, although this code uses at most a
+//! sixteenth of it.
 
 use super::ValueError;
 
@@ -75,7 +75,7 @@ impl Places {
     }
 }
 
-/// From one row to the next: a clear bit says that the length grows at this column.
+/// Turns one row into the next. A clear bit means that the length grows at this column.
 fn advance(row: &mut [u64], places: &[u64]) {
     let mut carry = false;
     for (word, mask) in row.iter_mut().zip(places) {
@@ -89,7 +89,7 @@ fn advance(row: &mut [u64], places: &[u64]) {
 
 fn grown(row: &[u64], columns: usize) -> usize {
     let clear: usize = row.iter().map(|word| word.count_zeros() as usize).sum();
-    // The bits behind the last column never become clear.
+    // The bits behind the last column stay set.
     debug_assert!(clear <= columns);
     clear
 }
@@ -109,7 +109,7 @@ pub fn lcs_len(a: &[u8], b: &[u8], max_table_bytes: u64) -> Result<usize, ValueE
     Ok(grown(&row, b.len()))
 }
 
-/// Goes the way back through the rows from the end, as Redis does, and shows every match.
+/// Walks back through the rows from the end, as Redis does, and calls `matched` for every match.
 fn walk(a: &[u8], b: &[u8], mut matched: impl FnMut(usize, usize)) -> usize {
     let places = Places::new(a, b);
     let mut rows = Vec::with_capacity(a.len() * places.words);
@@ -125,8 +125,8 @@ fn walk(a: &[u8], b: &[u8], mut matched: impl FnMut(usize, usize)) -> usize {
             j -= 1;
             matched(i, j);
         } else {
-            // Where the length grows from the left neighbour, the upper one has the same length as here, the left one
-            // less.
+            // If the length grows from the left neighbour to here, the upper neighbour has the same length as here, and
+            // the left one a smaller one.
             let grows = rows[(i - 1) * places.words + (j - 1) / 64] >> ((j - 1) % 64) & 1 == 0;
             if grows {
                 i -= 1;
@@ -150,7 +150,7 @@ pub fn lcs(a: &[u8], b: &[u8], max_table_bytes: u64) -> Result<Vec<u8>, ValueErr
     Ok(out)
 }
 
-/// The stretches of at least `min_match_len` bytes that the longest common subsequence consists of. Costs as [`lcs`].
+/// The stretches of the longest common subsequence that have at least `min_match_len` bytes. Costs as [`lcs`].
 ///
 /// # Errors
 /// As [`lcs_len`].
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The table of lengths, and Redis's way back through it.
+    /// A model: the table of lengths, and Redis's way back through it.
     fn model(a: &[u8], b: &[u8]) -> (Vec<u8>, Vec<(usize, usize)>) {
         let mut table = vec![vec![0u32; b.len() + 1]; a.len() + 1];
         for i in 1..=a.len() {

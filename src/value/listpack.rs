@@ -37,7 +37,7 @@ impl<'a> Entry<'a> {
         self.bytes().into_owned()
     }
 
-    /// The number, if the element is one, also when it was stored as text.
+    /// The number, if the element is one, even if it was stored as text.
     #[must_use]
     pub fn int(self) -> Option<i64> {
         match self {
@@ -79,7 +79,7 @@ fn entry_at(bytes: &[u8]) -> Option<(Entry<'_>, usize)> {
     }
 }
 
-/// How many bytes the trailing length of an entry takes. The bounds are Redis's, one short of what would fit.
+/// How many bytes the trailing length of an entry takes. The bounds are Redis's, each one less than what would fit.
 fn backlen_size(len: usize) -> usize {
     match len {
         0..=127 => 1,
@@ -98,7 +98,7 @@ fn push_backlen(out: &mut Vec<u8>, len: usize) {
     }
 }
 
-/// Reads the length that stands at the end of an entry: it and the bytes it takes.
+/// Reads the length at the end of an entry. Returns it and the bytes that it takes.
 fn backlen_at_end(bytes: &[u8]) -> Option<(usize, usize)> {
     let (mut len, mut taken) = (0usize, 0);
     for byte in bytes.iter().rev().take(5) {
@@ -111,8 +111,8 @@ fn backlen_at_end(bytes: &[u8]) -> Option<(usize, usize)> {
     None
 }
 
-/// Steps over the entry at the end of `bytes`, which must not hold the terminating byte: the entry and the whole of its
-/// size, or nothing if it is malformed. O(1).
+/// Reads the entry at the end of `bytes`, which must not include the terminating byte. Returns the entry and its whole
+/// size; `None` if it is malformed. O(1).
 #[must_use]
 pub fn split_last(bytes: &[u8]) -> Option<(Entry<'_>, usize)> {
     let (size, taken) = backlen_at_end(bytes)?;
@@ -122,8 +122,8 @@ pub fn split_last(bytes: &[u8]) -> Option<(Entry<'_>, usize)> {
     (decoded == size && backlen_size(size) == taken).then_some((entry, whole))
 }
 
-/// Steps over the entry at the start of `bytes`: the entry and the whole of its size, or nothing if it is malformed.
-/// The terminating byte is not an entry. O(1).
+/// Reads the entry at the start of `bytes`. Returns the entry and its whole size; `None` if it is malformed, or at the
+/// terminating byte. O(1).
 #[must_use]
 pub fn split_first(bytes: &[u8]) -> Option<(Entry<'_>, usize)> {
     let (entry, size) = entry_at(bytes)?;
@@ -131,7 +131,7 @@ pub fn split_first(bytes: &[u8]) -> Option<(Entry<'_>, usize)> {
     (backlen_at_end(bytes.get(size..whole)?) == Some((size, whole - size))).then_some((entry, whole))
 }
 
-/// The entries of a listpack that was found well-formed by [`check`]; over a malformed one it ends early.
+/// The entries of a listpack that [`check`] has accepted. In a malformed listpack the iteration ends early.
 #[derive(Debug, Clone)]
 pub struct Iter<'a> {
     rest: &'a [u8],
@@ -144,7 +144,7 @@ impl<'a> Iter<'a> {
         Self { rest: pack.get(HEADER..).unwrap_or_default() }
     }
 
-    /// From the first of bare entries, without header and end.
+    /// From the first entry of bytes that have no header and no terminating byte.
     pub(super) fn bare(entries: &'a [u8]) -> Self {
         Self { rest: entries }
     }
@@ -166,8 +166,8 @@ impl<'a> Iterator for Iter<'a> {
     }
 }
 
-/// Checks a whole listpack from a stranger: sizes, counts, every entry. The number of entries, or nothing if any
-/// byte is out of place. O(length).
+/// Checks a whole listpack of unknown origin: sizes, counts, every entry. Returns the number of entries; `None` if any
+/// byte is wrong. O(length).
 #[must_use]
 pub fn check(pack: &[u8]) -> Option<usize> {
     let total = u32::from_le_bytes(array(pack, 0)?);
@@ -219,7 +219,7 @@ impl Builder {
         self.count += 1;
     }
 
-    /// The size of the listpack as it stands, in bytes, with header and end.
+    /// The listpack's present size in bytes, with header and terminating byte.
     #[must_use]
     pub fn size(&self) -> usize {
         self.out.len() + 1
@@ -346,7 +346,7 @@ mod tests {
         let pack = build(&items);
         let head = [20, 0, 0, 0, 5, 0];
         let body = [0x81, b'a', 2, 17, 1, 0xDF, 0xFF, 2, 0xC3, 0xE8, 2, 0x80, 1, 0xFF];
-        // The size at the head counts itself and the end.
+        // The size in the header includes the header and the terminating byte.
         assert_eq!(pack, [&head[..], &body].concat());
     }
 

@@ -1,5 +1,5 @@
-//! The arithmetic of `INCRBYFLOAT` and `HINCRBYFLOAT`: x87's 80-bit floating point, in which Redis computes on its
-//! main platform, so that sums have the same digits here.
+//! The arithmetic of `INCRBYFLOAT` and `HINCRBYFLOAT`: x87's 80-bit floating point. Redis computes with it on its main
+//! platform, so sums have the same digits.
 #![deny(clippy::indexing_slicing)]
 
 use super::ValueError;
@@ -7,7 +7,7 @@ use rustc_apfloat::ieee::X87DoubleExtended;
 use rustc_apfloat::{Float as _, Round};
 use std::fmt::{self, Write as _};
 
-/// Longer texts are no number to Redis.
+/// Redis does not accept longer texts as numbers.
 const MAX_TEXT_LEN: usize = 5 * 1024 - 1;
 /// Digits after the point in the text of a result.
 const DECIMALS: u32 = 17;
@@ -21,8 +21,8 @@ impl LongDouble {
     pub const ZERO: Self = Self(X87DoubleExtended::ZERO);
 
     /// Reads a number as C's `strtold` does, the whole text and nothing before or behind: decimal or hexadecimal, with
-    /// or without exponent, or infinity. Nothing for not-a-number, for what is too large or too close to zero, and for
-    /// texts of 5 KiB or more.
+    /// or without exponent, or infinity. `None` for not-a-number, for numbers that are too large or too close to zero,
+    /// and for texts of 5 KiB or more.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= MAX_TEXT_LEN)?;
@@ -107,7 +107,7 @@ impl fmt::Display for LongDouble {
             let one = 10u128.pow(DECIMALS);
             ((scaled / one).to_string(), scaled % one)
         };
-        // Redis drops the sign only of what is then "-0".
+        // Redis drops the sign only if the text would be "-0".
         if negative && !(whole == "0" && fraction == 0) {
             f.write_str("-")?;
         }
@@ -163,7 +163,7 @@ fn shifted_decimal(n: u64, power: u32) -> String {
     out
 }
 
-/// `INCRBYFLOAT`: the text to be stored and answered. `current` is the key's string, if there is one.
+/// `INCRBYFLOAT`: the text to store and to return. `current` is the key's string, if there is one.
 ///
 /// # Errors
 /// [`ValueError::NotFloat`] if either text is no number, [`ValueError::FloatOverflow`] if the sum is none.
@@ -174,8 +174,8 @@ pub fn incr_by_float(current: Option<&[u8]>, increment: &[u8]) -> Result<String,
     Ok(sum.to_string())
 }
 
-/// `HINCRBYFLOAT`: the text to be stored and answered. `current` is the field's value, if there is one. The increment
-/// can be checked before the key is looked at with [`parse_hash_increment`].
+/// `HINCRBYFLOAT`: the text to store and to return. `current` is the field's value, if there is one.
+/// [`parse_hash_increment`] checks the increment before the key is read.
 ///
 /// # Errors
 /// [`ValueError::HashNotFloat`] if the field's value is no number, [`ValueError::FloatOverflow`] if the sum is none.
@@ -186,7 +186,7 @@ pub fn hash_incr_by_float(current: Option<&[u8]>, increment: LongDouble) -> Resu
     Ok(sum.to_string())
 }
 
-/// The increment of `HINCRBYFLOAT`, which is looked at before the key is.
+/// The increment of `HINCRBYFLOAT`. It is checked before the key is read.
 ///
 /// # Errors
 /// [`ValueError::NotFloat`] if it is no number, [`ValueError::FloatNotFinite`] if it is infinite.
@@ -265,7 +265,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whole numbers of the mantissa's width are exact, whatever they are multiplied with.
+        /// Whole numbers of the mantissa's width are exact, also when multiplied by a power of two.
         #[test]
         fn large_whole_numbers_are_exact(n in any::<u64>(), power in 0u32..200) {
             let text = shifted_decimal(n, power);

@@ -2,8 +2,8 @@
 //!
 //! - `bits`: bit operations on strings.
 //! - `digest`: digests of values (`DEBUG DIGEST`, `DIGEST`).
-//! - `heap`: what structures take on the heap.
-//! - `parted`: elements in parts, of which large hashes and sets are made.
+//! - `heap`: how many bytes structures take on the heap.
+//! - `parted`: elements in parts; large hashes and sets use it.
 //! - `hll`: HyperLogLogs.
 //! - `list`: lists.
 //! - `rdb`: Redis's own serialisation of a value (`DUMP` and `RESTORE`), both ways.

@@ -1,7 +1,7 @@
 //! Byte sequences of `(varint length, bytes)` parts: the compact form of small containers.
 //!
-//! These bytes were written by this module's users and never come from outside unchecked, hence no errors here; the
-//! codecs that read bytes from disk validate with [`check_parts`] first.
+//! The bytes were written by this module's users, so the functions return no errors. Codecs that read bytes from disk
+//! call [`check_parts`] first.
 
 /// Appends `n` as a little-endian base-128 varint.
 pub fn put_varint_to(out: &mut Vec<u8>, mut n: usize) {

@@ -1,33 +1,33 @@
-//! Elements with names in parts, which are split one after the other as there are more, so that no write moves more
-//! than one part's elements: large hashes and sets.
+//! Large hashes and sets: named elements in parts. As the number of elements grows, parts are split one at a time, so
+//! that no write moves the elements of more than one part.
 //!
 //! # Splitting
-//! There are as many parts as keep the average below [`FULL`] elements. An element's part follows from its name's hash:
-//! with `n` parts, the hash modulo the next power of two, or half of that where such a part is not there yet (linear
-//! hashing). The next part always takes its elements from the same one of those before. Parts are never merged; one
-//! that empties gives its room back.
+//! There are enough parts to keep the average below [`FULL`] elements. An element's part follows from its name's hash:
+//! with `n` parts it is the hash modulo the next power of two, or modulo half of that if the former part does not exist
+//! yet (linear hashing). The next part takes all its elements from one existing part, which the number of parts
+//! determines. Parts are never merged; an empty part frees its memory.
 //!
 //! # Walks
-//! A walk takes the parts in the order of their numbers with the bits reversed, in which a new part follows the one
-//! that it takes its elements from, and each part downwards. It misses nothing that stays: a removal moves the last
-//! element of its part into the hole, which takes it from a place that was visited to anywhere, or from one that was
-//! not to another that was not; a split moves elements to the part that comes next, and leaves the others in their
-//! order, none of them higher than it was. Some may be visited twice. What a split moved behind the walk stays behind
-//! it, so that a walk ends although there are more and more elements.
+//! A walk visits the parts in the order of their bit-reversed numbers, in which a new part directly follows the part
+//! from which it takes its elements. It visits each part from its last position down. A walk misses no element that
+//! stays. A removal moves the last element of the part into the hole: that element was visited already, or it moves
+//! from one unvisited position to another. A split moves elements to the part that comes next in the walk; the others
+//! keep their order, and none gets a higher position. An element may be visited twice. Elements that a split moves
+//! behind the walk stay behind it, so a walk ends even if elements are added all the time.
 //!
 //! # Taking changes back
-//! Changes can be taken back so exactly that walks go on as if nothing had happened: elements, their order and their
-//! distribution over parts are afterwards what they were.
+//! A change can be taken back exactly: the elements, their order and their distribution over parts are afterwards the
+//! same as before the change, so walks are not disturbed.
 
 use super::heap;
 use ahash::RandomState;
 use smallvec::{SmallVec, smallvec};
 
-/// How many elements a part has on average before there is one more; the fullest have twice as many, which fit an index
-/// of 4096 buckets. Few where tests should see many parts.
+/// How many elements a part has on average before a part is added. The fullest parts have twice as many, which fit an
+/// index of 4096 buckets. Tests use a small number to get many parts.
 pub(super) const FULL: usize = if cfg!(test) { 16 } else { 1700 };
 
-/// One part: elements by name, and by position in an order that only changes tell.
+/// One part: elements by name, and by position. Their order depends only on the changes made.
 pub trait Part: Sized {
     /// An element as a reader sees it.
     type Ref<'a>
@@ -35,12 +35,12 @@ pub trait Part: Sized {
         Self: 'a;
     /// An element by itself.
     type Element;
-    /// What the whole has to know of a part beside its length; of a part that is not there, the default.
+    /// What the container keeps about a part beside its length. The default stands for a missing part.
     type State: Copy + Default + PartialEq;
-    /// What it knows of all parts.
+    /// What the container keeps about all parts together.
     type Whole: Default;
 
-    /// An empty part whose names are hashed so.
+    /// An empty part that hashes names with `state`.
     fn new(state: RandomState) -> Self;
 
     /// The number of elements.
@@ -51,7 +51,7 @@ pub trait Part: Sized {
         self.len() == 0
     }
 
-    /// What the whole has to know.
+    /// The part's present state.
     fn state(&self) -> Self::State;
 
     /// Notes that a part's state has changed.
@@ -66,29 +66,29 @@ pub trait Part: Sized {
     /// The elements in their order.
     fn iter(&self) -> impl Iterator<Item = Self::Ref<'_>>;
 
-    /// Takes an element out, whose place the last one takes; where it was. O(1).
+    /// Takes an element out and returns it with its position. The last element moves to that position. O(1).
     fn take(&mut self, name: &[u8]) -> Option<(usize, Self::Element)>;
 
-    /// Puts an element that was taken out back in its place, from where the last one moved.
+    /// Puts an element back to the position from which it was taken; the element there moves back to the end.
     fn put_back(&mut self, index: usize, element: Self::Element);
 
-    /// Puts an element in place of the one of its name, which it returns; drops it if there is none.
+    /// Replaces the element with the same name and returns the old one. If there is none, the new element is dropped.
     fn exchange(&mut self, element: Self::Element) -> Option<Self::Element>;
 
     /// Removes the last element.
     fn drop_last(&mut self);
 
-    /// Gives the elements that leave to a new part, and says which they were. Those that stay, and those that leave,
-    /// keep their order.
+    /// Moves the elements for whose names `leaves` is true to a new part. Returns it, and for each position whether its
+    /// element was moved. Both parts keep the order.
     fn split(&mut self, leaves: impl Fn(&[u8]) -> bool) -> (Self, Vec<bool>);
 
-    /// Takes the elements of a part back that left for it, each to the place where it stood.
+    /// Takes back the elements that a split moved to `other`, each to its old position.
     fn unsplit(&mut self, other: Self, moved: &[bool]);
 
     /// Approximate bytes allocated, from a sample of elements.
     fn memory(&self, samples: usize) -> usize;
 
-    /// The bytes allocated for what is known of all parts.
+    /// The bytes allocated for [`Part::Whole`].
     fn memory_of_whole(whole: &Self::Whole) -> usize;
 }
 
@@ -110,7 +110,7 @@ impl<P: Part> Default for Parted<P> {
     }
 }
 
-/// Where a walk stands: in which part, and how many positions are left there.
+/// The position of a walk: its part, and how many positions are left in that part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
     part: usize,
@@ -119,7 +119,7 @@ struct Place {
 
 impl Place {
     const LEFT_BITS: u32 = 20;
-    /// All of a part is left, however many that will be.
+    /// The whole part is left, with as many positions as it has when it is visited.
     const ALL: usize = (1 << Self::LEFT_BITS) - 1;
 
     fn of_cursor(cursor: u64) -> Self {
@@ -150,17 +150,17 @@ impl Step {
     }
 }
 
-/// What takes one change back. Changes are taken back from the last to the first.
+/// The inverse of one change. Changes are taken back from the last to the first.
 pub struct Inverse<E>(Change<E>);
 
 enum Change<E> {
-    /// An element had another one in its place in a part.
+    /// An element of a part was replaced; this is the old one.
     Set(usize, E),
-    /// An element was added behind the others of a part.
+    /// An element was added at the end of a part.
     Added(usize),
-    /// An element was taken out of a part, where the last one has its place now.
+    /// An element was taken out of a part; the part's last element moved to its position.
     Removed { part: usize, index: usize, element: E },
-    /// A part was added; which elements of the one before moved to it.
+    /// A part was added. The flags tell which elements of the split part moved to it.
     Split(Vec<bool>),
 }
 
@@ -183,7 +183,7 @@ impl<P: Part> Parted<P> {
         &self.whole
     }
 
-    /// The part of a name among `parts` parts. The index within a part takes other bits of the hash.
+    /// The part of a name among `parts` parts. The index within a part uses other bits of the hash.
     #[inline]
     fn home(state: &RandomState, name: &[u8], parts: usize) -> usize {
         if parts == 1 {
@@ -200,7 +200,7 @@ impl<P: Part> Parted<P> {
         Self::home(&self.state, name, self.parts.len())
     }
 
-    /// Changes a part, and what is known of all of them.
+    /// Changes a part, and updates what the container keeps about all parts.
     #[inline]
     pub(super) fn change<T>(&mut self, part: usize, change: impl FnOnce(&mut P) -> T) -> T {
         let it = &mut self.parts[part];
@@ -230,13 +230,13 @@ impl<P: Part> Parted<P> {
         Numbered { parted: self, ends: ends.collect() }
     }
 
-    /// An element drawn at random; `below` draws a number below another one. Expected O(1), but O(parts) where most
-    /// elements were removed.
+    /// A random element; `below` draws a number below its argument. Expected O(1), but O(parts) if most elements were
+    /// removed.
     pub fn any(&self, mut below: impl FnMut(u64) -> u64) -> Option<P::Ref<'_>> {
         if self.len == 0 {
             return None;
         }
-        // Every position that a part may have is as likely as any other.
+        // Every position that any part may have is equally likely.
         let slots = if self.parts.len() == 1 { self.len } else { self.fullest };
         for _ in 0..64 {
             let part = &self.parts[below(self.parts.len() as u64) as usize];
@@ -252,17 +252,17 @@ impl<P: Part> Parted<P> {
         self.parts.iter().flat_map(P::iter)
     }
 
-    /// Removes an element. Returns it, or nothing if it was not there. O(1).
+    /// Removes an element. Returns it, or `None` if it does not exist. O(1).
     pub(super) fn take(&mut self, name: &[u8]) -> Option<P::Element> {
         self.change(self.part_of(name), |part| part.take(name)).map(|(_, element)| element)
     }
 
-    /// Adds a part if the others are full; which elements of the one before moved to it.
+    /// Adds a part if the others are full. Returns which elements of the split part moved to it.
     pub(super) fn split_if_full(&mut self) -> Option<Vec<bool>> {
         (self.len > self.parts.len() * FULL).then(|| self.split())
     }
 
-    /// Adds a part, which takes its elements from the one that has had them.
+    /// Adds a part; it takes its elements from the part that has had them.
     fn split(&mut self) -> Vec<bool> {
         let new = self.parts.len();
         let from = new - (1 << new.ilog2());
@@ -276,7 +276,8 @@ impl<P: Part> Parted<P> {
         moved
     }
 
-    /// Gives the last part's elements back to the one that had them; the others stand as they stood when it was added.
+    /// Undoes the last split: gives the last part's elements back. The other elements must be as they were right after
+    /// the split.
     fn unsplit(&mut self, moved: &[bool]) {
         let Some(other) = self.parts.pop() else { return };
         let new = self.parts.len();
@@ -287,10 +288,10 @@ impl<P: Part> Parted<P> {
         P::note(&mut self.whole, from, before, self.parts[from].state());
     }
 
-    /// The part behind this one in a walk.
+    /// The part after this one in a walk.
     fn next_part(&self, part: usize) -> Option<usize> {
         let parts = self.parts.len();
-        // So many of the hash's bits tell the part; one more where it was split in this round already.
+        // So many bits of the hash select the part, or one more if the part was split in this round already.
         let round = parts.ilog2();
         let split = part >> round != 0 || part | 1 << round < parts;
         let unused = usize::MAX.checked_shl(round + u32::from(split)).unwrap_or(0);
@@ -310,7 +311,7 @@ impl<P: Part> Parted<P> {
             }
             let top = place.left.min(part.len());
             let take = top.min(budget);
-            // An empty part costs something, too.
+            // An empty part counts as one position.
             budget -= take.max(1);
             if top > take {
                 place.left = top - take;
@@ -351,9 +352,9 @@ impl<P: Part> Parted<P> {
     }
 }
 
-/// Changes that are kept to be taken back.
+/// Changes that can be taken back.
 impl<P: Part> Parted<P> {
-    /// As [`Part::exchange`] in a part, and adds what takes it back; whether there was one of the name.
+    /// As [`Part::exchange`] in a part; pushes the inverse change to `kept`. Returns whether an element had the name.
     pub(super) fn exchange_kept(
         &mut self,
         part: usize,
@@ -366,7 +367,7 @@ impl<P: Part> Parted<P> {
         found
     }
 
-    /// Adds what takes an element back that was just added to a part; a part is added if the others are full.
+    /// Pushes the inverse of the addition of an element to a part. Then adds a part if the others are full.
     pub(super) fn added_kept(&mut self, part: usize, kept: &mut Vec<Inverse<P::Element>>) {
         kept.push(Inverse(Change::Added(part)));
         if let Some(moved) = self.split_if_full() {
@@ -374,7 +375,7 @@ impl<P: Part> Parted<P> {
         }
     }
 
-    /// As [`Parted::take`], and adds what takes it back; whether the element was there.
+    /// As [`Parted::take`]; pushes the inverse change to `kept`. Returns whether the element existed.
     pub(super) fn take_kept(&mut self, name: &[u8], kept: &mut Vec<Inverse<P::Element>>) -> bool {
         let part = self.part_of(name);
         let Some((index, element)) = self.change(part, |part| part.take(name)) else { return false };
@@ -382,7 +383,7 @@ impl<P: Part> Parted<P> {
         true
     }
 
-    /// Takes a change back, all later ones having been taken back.
+    /// Takes a change back. All later changes must have been taken back before.
     pub fn revert(&mut self, inverse: Inverse<P::Element>) {
         match inverse.0 {
             Change::Set(part, old) => drop(self.change(part, |part| part.exchange(old))),

@@ -55,7 +55,7 @@ impl FieldType {
         u64::from(self.bits)
     }
 
-    /// How long a string must be for the field at this bit to lie within.
+    /// How many bytes a string must have to hold the field at this bit.
     pub fn needed_len(self, offset: u64) -> u64 {
         (offset + self.bits()).div_ceil(8)
     }
@@ -85,12 +85,12 @@ impl FieldType {
         if self.signed { (raw << unused) as i64 >> unused } else { (raw << unused >> unused) as i64 }
     }
 
-    /// What is stored when `value` is set, or nothing if that fails. A negative value is one too large for an unsigned
-    /// field, as in Redis.
+    /// The value that is stored when `value` is set; `None` if setting it fails. As in Redis, a negative value counts
+    /// as too large for an unsigned field.
     pub fn set(self, value: i64, overflow: FieldOverflow) -> Option<i64> {
         let (_, high) = self.bounds();
         let wide = if self.signed { i128::from(value) } else { i128::from(value as u64) };
-        // Redis computes the distance to the upper bound in 64 bits: where that wraps around, it takes the value for
+        // Redis computes the distance to the upper bound in 64 bits. If that wraps around, Redis treats the value as
         // too large.
         let far_below = self.signed && self.bits < 64 && high - wide > i128::from(i64::MAX);
         match overflow {
@@ -99,7 +99,7 @@ impl FieldType {
         }
     }
 
-    /// What is stored when `current`, a value of this type, is incremented, or nothing if that fails.
+    /// The value that is stored when `current`, a value of this type, is incremented; `None` if that fails.
     pub fn increment(self, current: i64, by: i64, overflow: FieldOverflow) -> Option<i64> {
         self.fit(i128::from(current) + i128::from(by), overflow)
     }
@@ -116,7 +116,7 @@ pub fn parse_bit_offset(text: &[u8], kind: Option<FieldType>, max_bytes: u64) ->
     (offset >> 3 < max_bytes).then_some(offset)
 }
 
-/// The field's value at a bit; what lies behind the string's end counts as zeros. O(1).
+/// The field's value at a bit; bits behind the string's end count as zeros. O(1).
 pub fn read_field(bytes: &[u8], kind: FieldType, offset: u64) -> i64 {
     let first = usize::try_from(offset / 8).unwrap_or(usize::MAX);
     let mut window = [0u8; 16];

@@ -10,7 +10,7 @@ pub enum BitOp {
     Or = 1,
     /// Set in an odd number of them.
     Xor = 2,
-    /// The complement of the only one.
+    /// The complement of the only string.
     Not = 3,
     /// Set in the first and in no other (Redis 8.2).
     Diff = 4,
@@ -71,7 +71,8 @@ fn any_of(sources: &[&[u8]], len: usize) -> Vec<u8> {
     out
 }
 
-/// The combination, as long as the longest source; a missing key is an empty one. O(sum of the lengths).
+/// The combination. It is as long as the longest source; a missing key counts as an empty string. O(sum of the
+/// lengths).
 pub fn bitop(op: BitOp, sources: &[&[u8]]) -> Vec<u8> {
     let len = sources.iter().map(|source| source.len()).max().unwrap_or(0);
     let Some((first, others)) = sources.split_first() else { return Vec::new() };

@@ -1,6 +1,6 @@
 //! Counting and finding bits: `BITCOUNT` and `BITPOS`.
 
-/// What a range counts in.
+/// The unit of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BitUnit {
     /// Whole bytes.
@@ -10,8 +10,8 @@ pub enum BitUnit {
     Bit,
 }
 
-/// A range from `start` to `end` inclusive, negative numbers counting from the end, as bits from and to exclusive.
-/// Nothing if it is empty.
+/// The bits of a range, as first bit and bit behind the last. The range is from `start` to `end`, both included;
+/// negative numbers count from the string's end. `None` if it is empty.
 fn bit_range(len: usize, start: i64, end: i64, unit: BitUnit) -> Option<(u64, u64)> {
     let (total, scale) = match unit {
         BitUnit::Byte => (len as i64, 8),
@@ -22,8 +22,8 @@ fn bit_range(len: usize, start: i64, end: i64, unit: BitUnit) -> Option<(u64, u6
     (start <= end).then(|| (start as u64 * scale, (end + 1) as u64 * scale))
 }
 
-/// The bytes from bit `from` to bit `to`, with the bits of the outer ones that do not belong cleared in masks: head
-/// byte, whole bytes, tail byte.
+/// Splits the bits from `from` to `to` into head byte, whole bytes and tail byte. In the head and the tail the bits
+/// outside the range are cleared.
 fn split(bytes: &[u8], from: u64, to: u64) -> (u8, &[u8], u8) {
     let (first, last) = ((from / 8) as usize, (to / 8) as usize);
     let head_mask = 0xFFu8 >> (from % 8);
@@ -45,7 +45,8 @@ fn ones(bytes: &[u8]) -> u64 {
 /// The number of set bits, of all the string or of a range. O(length of the range), eight bytes at a time.
 pub fn bitcount(bytes: &[u8], range: Option<(i64, i64, BitUnit)>) -> u64 {
     let Some((start, end, unit)) = range else { return ones(bytes) };
-    // Only here a range that is the wrong way round from the end is empty even where both ends lie before the start.
+    // If both ends are negative and the start is after the end, BITCOUNT's range is empty, even if both lie before the
+    // string. BITPOS does not do so.
     if start < 0 && end < 0 && start > end {
         return 0;
     }
@@ -55,8 +56,8 @@ pub fn bitcount(bytes: &[u8], range: Option<(i64, i64, BitUnit)>) -> u64 {
     })
 }
 
-/// The place of the first bit equal to `bit`, or nothing. Without an `end` the string counts as followed by zeros, so
-/// that a clear bit is always found unless the string or the range is empty. O(length of the range).
+/// The place of the first bit equal to `bit`, or nothing. Without an `end` the string counts as followed by zeros, so a
+/// clear bit is found unless the string or the range is empty. O(length of the range).
 pub fn bitpos(bytes: &[u8], bit: bool, start: i64, end: Option<i64>, unit: BitUnit) -> Option<u64> {
     let (from, to) = bit_range(bytes.len(), start, end.unwrap_or(-1), unit)?;
     match first_bit(bytes, bit, from, to) {
@@ -94,7 +95,7 @@ mod tests {
         bytes.iter().flat_map(|byte| (0..8).map(move |at| byte >> (7 - at) & 1 == 1)).collect()
     }
 
-    /// The range by the words of the documentation, as places in a list of bits.
+    /// The range as Redis's documentation describes it, as positions in a list of bits.
     fn model_range(bytes: &[u8], start: i64, end: i64, unit: BitUnit) -> std::ops::Range<usize> {
         let scale = if unit == BitUnit::Byte { 8 } else { 1 };
         let total = i128::try_from(bytes.len() * 8).expect("fits") / scale;

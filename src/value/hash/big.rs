@@ -1,4 +1,4 @@
-//! The indexed form: fields in parts, which are split one after the other as the hash grows.
+//! The indexed form: fields are kept in parts. As the hash grows, parts are split, one at a time.
 
 use super::part::{Field, Fields};
 use super::{FieldRef, packed_fields, passed};
@@ -8,7 +8,7 @@ use crate::value::parted::{Inverse, Parted, Step};
 pub type BigHash = Parted<Fields>;
 
 impl BigHash {
-    /// Takes over a packed hash.
+    /// Makes it from a packed hash.
     pub fn from_packed(packed: &[u8], ttl: bool) -> Self {
         let mut hash = Self::default();
         for f in packed_fields(packed, ttl) {
@@ -27,7 +27,7 @@ impl BigHash {
         self.whole().first()
     }
 
-    /// Whether a field has not expired. O(log n), or O(parts) where all have a deadline and many have passed.
+    /// Whether any field is live. O(log n); O(parts) if all fields have a deadline and many have expired.
     pub fn any_live(&self, now: u64) -> bool {
         self.with_deadline() < self.len()
             || self.parts().iter().any(|part| part.last().is_some_and(|at| at > now))
@@ -47,7 +47,7 @@ impl BigHash {
         self.due_parts(now).flat_map(move |part| part.expired_fields(now))
     }
 
-    /// Sets a field and its deadline (0 for none). Returns the deadline that the field had, or nothing if it is new.
+    /// Sets a field and its deadline (0 for none). Returns the field's old deadline, or `None` if the field is new.
     /// O(1) amortised (at most one part is split or grows, some 0.5 ms), O(log n) with deadlines.
     pub fn set(&mut self, name: &[u8], value: &[u8], expire: u64) -> Option<u64> {
         let before = self.change(self.part_of(name), |part| part.set(name, value, expire));
@@ -62,7 +62,7 @@ impl BigHash {
         self.change(self.part_of(name), |part| part.set_expire(name, expire))
     }
 
-    /// Removes a field. Returns the deadline that it had, or nothing if it was not there. O(1), O(log n) with
+    /// Removes a field. Returns the field's deadline, or `None` if there was no such field. O(1), O(log n) with
     /// deadlines.
     pub fn remove(&mut self, name: &[u8]) -> Option<u64> {
         self.take(name).map(|field| field.expire())
@@ -74,9 +74,9 @@ impl BigHash {
     }
 }
 
-/// Changes that are kept to be taken back.
+/// Changes that can be taken back.
 impl BigHash {
-    /// As [`BigHash::set`], and adds what takes it back.
+    /// As [`BigHash::set`]; pushes the inverse change to `kept`.
     pub fn set_kept(
         &mut self,
         name: &[u8],
@@ -95,14 +95,14 @@ impl BigHash {
         before
     }
 
-    /// As [`BigHash::set_expire`], and adds what takes it back.
+    /// As [`BigHash::set_expire`]; pushes the inverse change to `kept`.
     pub fn set_expire_kept(&mut self, name: &[u8], expire: u64, kept: &mut Vec<Inverse<Field>>) -> bool {
         let part = self.part_of(name);
         let Some(field) = self.get(name).map(|f| Field::new(f.name, f.value, expire)) else { return false };
         self.exchange_kept(part, field, kept)
     }
 
-    /// As [`BigHash::remove`], and adds what takes it back.
+    /// As [`BigHash::remove`]; pushes the inverse change to `kept`.
     pub fn remove_kept(&mut self, name: &[u8], kept: &mut Vec<Inverse<Field>>) -> Option<u64> {
         let before = self.get(name).map(|f| f.expire);
         self.take_kept(name, kept);

@@ -1,4 +1,4 @@
-//! One field, whatever the form of its hash.
+//! One field of a hash of any form.
 
 /// A field as a reader sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

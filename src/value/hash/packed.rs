@@ -1,4 +1,4 @@
-//! The packed form: fields one behind the other.
+//! The packed form: the fields, one after the other.
 //!
 //! For each field `(varint length, name, varint length, value)`, in the form with deadlines followed by the field's
 //! deadline in ms (u64, little endian, 0 for none). Lookup is a linear scan; the thresholds `hash-max-listpack-entries`
@@ -77,7 +77,7 @@ pub fn packed_find<'a>(packed: &'a [u8], ttl: bool, name: &[u8]) -> Option<Packe
     packed_fields(packed, ttl).find(|f| same_name(f.name, name))
 }
 
-/// Whether two names are the same. Names of one hash often share their length and beginning, so the ends are looked at
+/// Whether two names are the same. Names of one hash often share their length and beginning, so their ends are compared
 /// first.
 #[inline]
 pub fn same_name(a: &[u8], b: &[u8]) -> bool {

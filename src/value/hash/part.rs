@@ -1,5 +1,5 @@
-//! A part of the indexed form: an index over blocks of one allocation a field, so that lookup, a random field and a
-//! stable order for scans cost O(1), and an order by deadline beside it for the fields that have one.
+//! A part of the indexed form: an index over the fields, each in one allocation, and the deadlines in order. Looking up
+//! a field and drawing a random one cost O(1), and scans have a stable order.
 
 use super::FieldRef;
 use crate::value::heap::{self, Measured};
@@ -13,7 +13,7 @@ use std::hash::{Hash, Hasher};
 /// One field by itself: `varint (name length << 1 | has deadline), [deadline u64 le], name, value`.
 pub struct Field(Box<[u8]>);
 
-/// Where a field's parts stand in its block.
+/// The offsets of a field's parts in its block.
 struct Shape {
     name_len: usize,
     deadline: bool,
@@ -63,7 +63,7 @@ impl Field {
         self.parts().expire
     }
 
-    /// Replaces value and deadline, in place where the block keeps its size and shape.
+    /// Replaces value and deadline; in place if the block's size and shape stay the same.
     fn overwrite(&mut self, value: &[u8], expire: u64) {
         let s = self.shape();
         let start = s.at + usize::from(s.deadline) * 8 + s.name_len;
@@ -102,7 +102,7 @@ impl Equivalent<Field> for Name<'_> {
     }
 }
 
-/// What is known of the deadlines in all parts.
+/// The deadlines of all parts: their number, and the earliest one of each part.
 #[derive(Default)]
 pub struct Deadlines {
     fields: usize,
@@ -140,7 +140,7 @@ impl Deadlines {
     }
 }
 
-/// Fields whose names' hashes have something in common; all fields of a hash that is not very large.
+/// The fields whose names' hashes select this part. A small hash has a single part with all its fields.
 pub struct Fields {
     fields: IndexSet<Field, ahash::RandomState>,
     /// Deadline and position of every field that has a deadline.
@@ -284,7 +284,7 @@ impl Part for Fields {
     }
 
     fn split(&mut self, leaves: impl Fn(&[u8]) -> bool) -> (Self, Vec<bool>) {
-        // All names are read in a loop that does nothing else, in which the cache misses overlap.
+        // This loop only reads the names, so that its cache misses overlap.
         let leaving: Vec<bool> = self.fields.iter().map(|field| leaves(field.name())).collect();
         let room = |fields: usize| fields + fields / 16;
         let count = leaving.iter().filter(|leaves| **leaves).count();
@@ -321,7 +321,7 @@ impl Part for Fields {
         let n = self.fields.len();
         let take = samples.min(n);
         let sum: usize = self.fields.iter().take(take).map(|f| heap::block(f.0.len())).sum();
-        // A bucket holds hash and block.
+        // A bucket of the index holds the hash and the block.
         let capacity = self.fields.capacity();
         let buckets = heap::block(capacity * (size_of::<Field>() + size_of::<usize>()));
         let index = heap::table::<usize>(capacity);

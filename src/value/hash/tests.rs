@@ -106,7 +106,8 @@ proptest! {
         prop_assert!(model.is_empty() || !packed_fits(&live, ttl, model.len(), longest - 1));
     }
 
-    /// SCAN's guarantee: what stays in the hash from the walk's beginning to its end is visited, whatever else happens.
+    /// SCAN's guarantee: a field that is in the hash from the walk's beginning to its end is visited, even if other
+    /// fields change.
     #[test]
     fn a_walk_misses_no_field_that_stays(
         start in prop::collection::vec(op(), 0..300),
@@ -161,7 +162,7 @@ fn long_names_and_values_keep_their_bytes() {
     }
 }
 
-/// However much a hash grows while it is walked over, the walk ends and misses nothing.
+/// If a hash grows during a walk, the walk still ends and misses no field.
 #[test]
 fn a_walk_over_a_growing_hash_ends() {
     for start in [1, 15, 16, 17, 33, 100, 127, 500u32] {

@@ -30,7 +30,7 @@ impl<'a, B: Iterator<Item = FieldRef<'a>>> Iterator for Fields<'a, B> {
 }
 
 impl<'a> HashRef<'a> {
-    /// A field, if it is there and live. O(1), in the packed form O(fields).
+    /// A field, if it exists and is live. O(1), in the packed form O(fields).
     #[inline]
     pub fn get(&self, name: &[u8], now: u64) -> Option<FieldRef<'a>> {
         let found = match *self {
@@ -100,8 +100,8 @@ impl<'a> HashRef<'a> {
         }
     }
 
-    /// Appends the live fields in packed form, whatever the hash's own form, and returns whether it is the form with
-    /// deadlines. This is how a whole hash is handed over (COPY, RENAME, checkpoints). O(n).
+    /// Appends the live fields in packed form, also for an indexed hash. Returns whether that is the form with
+    /// deadlines. COPY, RENAME and checkpoints pass whole hashes in this form. O(n).
     pub fn pack_live(&self, now: u64, out: &mut Vec<u8>) -> bool {
         let ttl = match *self {
             Self::Packed(_, ttl) => ttl,

@@ -1,4 +1,4 @@
-//! From a payload to a value.
+//! Reads a value from a payload.
 #![deny(clippy::indexing_slicing)]
 
 use super::kind;
@@ -17,8 +17,8 @@ const MAX_FIELD_EXPIRY_MS: u64 = (1 << 48) - 1;
 /// A field of a hash, its value, and when it expires, in milliseconds since the Unix epoch.
 pub type HashField = (Vec<u8>, Vec<u8>, Option<u64>);
 
-/// A value that came out of a payload. Collections are never empty, streams excepted; fields and members are each
-/// there once; scores are never not-a-number.
+/// A value read from a payload. Collections are never empty, except streams. Fields and members are unique. Scores are
+/// never not-a-number.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decoded {
     /// A string, and all that is stored as one.
@@ -44,7 +44,7 @@ pub fn decode_dump(payload: &[u8]) -> Result<Decoded, ValueError> {
     decode_body(footer::open(payload)?)
 }
 
-/// As [`decode_dump`], but whatever the checksum is, so that tests reach the checks behind it.
+/// As [`decode_dump`], but ignores the checksum, so that tests reach the checks behind it.
 ///
 /// # Errors
 /// [`ValueError::DumpFooter`] if the version is wrong, else [`ValueError::BadFormat`].
@@ -172,8 +172,8 @@ fn expiry(at_ms: u64) -> Result<Option<u64>, ValueError> {
     }
 }
 
-/// Each field's time, zero for none, stands before it: absolute in the first layout, in the second one more than what
-/// it is later than the earliest, which stands before all.
+/// Each field's time, zero for none, comes before the field. In the first layout it is absolute. The second layout
+/// begins with the earliest time, and a field's time is one more than its distance from that.
 fn hash_with_expiry(reader: &mut Reader<'_>, kind: u8) -> Result<Vec<HashField>, ValueError> {
     let earliest = if kind == kind::HASH_METADATA { Some(reader.millis()?) } else { None };
     let mut fields = Vec::new();
@@ -188,7 +188,7 @@ fn hash_with_expiry(reader: &mut Reader<'_>, kind: u8) -> Result<Vec<HashField>,
     Ok(fields)
 }
 
-/// Field, value and time in turn, those that expire first at the front and those that never do at the end.
+/// Field, value and time in turn. Fields are in the order of their times; those that never expire come last.
 fn packed_hash_with_expiry(reader: &mut Reader<'_>, kind: u8) -> Result<Vec<HashField>, ValueError> {
     if kind == kind::HASH_LISTPACK_EX {
         reader.millis()?;

@@ -1,4 +1,4 @@
-//! From a value to a payload.
+//! Writes a value as a payload.
 
 use super::decode::Decoded;
 use super::kind;
@@ -15,7 +15,7 @@ const VERSION: u16 = 10;
 /// The version of hashes with field expiry: Redis 7.4's.
 const FIELD_EXPIRY_VERSION: u16 = 12;
 
-/// Up to which size Redis holds a collection in its compact form.
+/// The sizes up to which Redis keeps a collection in its compact form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Thresholds {
     /// `hash-max-listpack-entries`.
@@ -66,7 +66,7 @@ pub fn dump_string(bytes: &[u8]) -> Vec<u8> {
 #[must_use]
 pub fn dump_list<T: AsRef<[u8]>>(items: impl IntoIterator<Item = T>, max_listpack_size: i64) -> Vec<u8> {
     let (max_count, max_size) = match max_listpack_size {
-        // Redis takes 0 for 1, and never packs more than 8 KiB by count.
+        // Redis treats 0 as 1, and limits such a node to 8 KiB as well as by its count.
         0.. => (usize::try_from(max_listpack_size.max(1)).unwrap_or(usize::MAX), 8192),
         -5..=-1 => (usize::MAX, 2048usize << max_listpack_size.unsigned_abs()),
         _ => (usize::MAX, 65536),
@@ -91,8 +91,8 @@ pub fn dump_list<T: AsRef<[u8]>>(items: impl IntoIterator<Item = T>, max_listpac
     writer.finish(VERSION)
 }
 
-/// A set's payload. The compact form is that of integers; a set of anything else is written in full, which is the only
-/// form that Redis 7.0 knows.
+/// A set's payload. The compact form holds only integers. Any other set is written in full, because Redis 7.0 has no
+/// other form.
 #[must_use]
 pub fn dump_set<T: AsRef<[u8]>, I>(members: I, form: Form) -> Vec<u8>
 where
@@ -118,8 +118,8 @@ where
     writer.finish(VERSION)
 }
 
-/// A hash's payload; the times at which fields expire are in milliseconds since the Unix epoch. Only where a field has
-/// one is the layout that of Redis 7.4, which older versions refuse.
+/// A hash's payload; the times at which fields expire are in milliseconds since the Unix epoch. The layout is that of
+/// Redis 7.4, which older versions refuse, only if a field has such a time.
 #[must_use]
 pub fn dump_hash<F, V, I>(fields: I, form: Form) -> Vec<u8>
 where
@@ -188,7 +188,7 @@ where
     writer.finish(FIELD_EXPIRY_VERSION)
 }
 
-/// A sorted set's payload. The members must come ascending, by score and then by member: Redis relies on it.
+/// A sorted set's payload. The members must ascend by score and then by member, because Redis relies on that order.
 #[must_use]
 pub fn dump_zset<T: AsRef<[u8]>, I>(members: I, form: Form) -> Vec<u8>
 where
@@ -211,7 +211,7 @@ where
     }
     let mut writer = Writer::new(kind::ZSET_2, 32 * members.len());
     writer.len(members.len() as u64);
-    // From the last to the first, so that each insertion into a skip list is at its head.
+    // The members are written from the last to the first, so that Redis inserts each one at the head of its skip list.
     for (member, score) in members.rev() {
         writer.string(member.as_ref());
         writer.score(score);
@@ -219,7 +219,7 @@ where
     writer.finish(VERSION)
 }
 
-/// A stream's payload, in Redis 7.0's layout: when a consumer was last active is not in it.
+/// A stream's payload in Redis 7.0's layout, which does not hold when a consumer was last active.
 #[must_use]
 pub fn dump_stream(stream: &Stream) -> Vec<u8> {
     let mut writer = Writer::new(kind::STREAM_LISTPACKS_2, stream.memory());
@@ -231,7 +231,7 @@ fn form(count: usize, max_count: usize, max_len: usize, mut lens: impl Iterator<
     if count <= max_count && lens.all(|len| len <= max_len) { Form::Compact } else { Form::Full }
 }
 
-/// The payload of any value, in the form that its size leads to.
+/// The payload of any value, in the compact or the full form by its size.
 #[must_use]
 pub fn encode_dump(value: &Decoded, thresholds: &Thresholds) -> Vec<u8> {
     match value {

@@ -24,7 +24,7 @@ pub(super) fn open(payload: &[u8]) -> Result<&[u8], ValueError> {
     if CRC.checksum(signed) == u64::from_le_bytes(*sum) { Ok(body) } else { Err(ValueError::DumpFooter) }
 }
 
-/// The body of a payload whose version is right, whatever its checksum.
+/// The body of a payload whose version is right. The checksum is not verified.
 pub(super) fn open_unsigned(payload: &[u8]) -> Result<&[u8], ValueError> {
     let (signed, _) = payload.split_last_chunk::<8>().ok_or(ValueError::DumpFooter)?;
     let (body, version) = signed.split_last_chunk::<2>().ok_or(ValueError::DumpFooter)?;

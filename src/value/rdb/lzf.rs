@@ -1,8 +1,8 @@
 //! LZF, the compression that Redis uses for strings inside its serialisation.
 //!
-//! A stream is a row of runs. A control byte below 32 announces that many bytes plus one to be taken as they are. Any
-//! other is a back reference: its top three bits are the length minus two (seven: add the next byte), its low five bits
-//! and the byte that follows are the distance minus one.
+//! The input is a sequence of runs. After a control byte `n` below 32 follow `n + 1` literal bytes. Any other control
+//! byte is a back reference: its top three bits are the length minus two (if they are seven, the next byte is added),
+//! its low five bits and the following byte are the distance minus one.
 #![deny(clippy::indexing_slicing)]
 
 use std::cell::RefCell;
@@ -15,7 +15,7 @@ const MAX_MATCH: usize = (1 << 8) + (1 << 3);
 const MAX_RATIO: usize = MAX_MATCH / 3;
 
 /// Decompresses `input` into exactly `len` bytes; nothing if it is malformed or of another length. The memory used is
-/// bounded by 88 times the input's length, whatever `len` claims. O(len).
+/// at most 88 times the input's length, even if `len` is larger. O(len).
 pub(super) fn decompress(input: &[u8], len: usize) -> Option<Vec<u8>> {
     if len > input.len().checked_mul(MAX_RATIO)? {
         return None;
@@ -59,8 +59,8 @@ fn copy_back(out: &mut Vec<u8>, distance: usize, len: usize) -> Option<()> {
     Some(())
 }
 
-/// The last place at which each hash of three bytes was seen. Places are counted on from one input to the next, so that
-/// the table need not be cleared in between: what is older than the input's base is empty.
+/// The last place at which each hash of three bytes was seen. Places are numbered on from one input to the next, so
+/// that the table is not cleared in between: a place before the input's base counts as empty.
 struct Table {
     places: Vec<u32>,
     base: u32,
@@ -70,8 +70,8 @@ thread_local! {
     static TABLE: RefCell<Table> = const { RefCell::new(Table { places: Vec::new(), base: 0 }) };
 }
 
-/// Compresses `input` if the result is at most `max_len` bytes long. O(length). The choice of matches is that of the
-/// library which Redis carries, so that the bytes are the same.
+/// Compresses `input` if the result is at most `max_len` bytes long. O(length). It chooses matches as Redis's library
+/// does, so that the bytes are the same.
 pub(super) fn compress(input: &[u8], max_len: usize) -> Option<Vec<u8>> {
     let len = u32::try_from(input.len()).ok().filter(|len| (4..u32::MAX / 2).contains(len))?;
     TABLE.with_borrow_mut(|table| {
@@ -93,7 +93,7 @@ struct Compressor<'a> {
     max_len: usize,
     table: &'a mut Table,
     out: Vec<u8>,
-    /// Literals after the last control byte, whose place is kept by a zero.
+    /// Literals after the last control byte. A zero holds that byte's place until the run is closed.
     run: usize,
 }
 
@@ -107,7 +107,7 @@ impl Compressor<'_> {
             if let Some(distance) = candidate.filter(|&d| self.matches(at, d)) {
                 let len = self.match_len(at, distance);
                 self.close_run();
-                // Redis asks for four spare bytes before a reference, else it gives up.
+                // As Redis does, gives up unless more than four bytes are left before a reference.
                 if self.out.len() + 4 >= self.max_len {
                     return None;
                 }
@@ -134,8 +134,8 @@ impl Compressor<'_> {
         Some(self.out)
     }
 
-    /// Enters the three bytes at `at` into the table and gives the distance minus one to their last place, if there is
-    /// one within reach. The very first place is never referred to.
+    /// Enters the three bytes at `at` into the table. Returns the distance minus one to their last place, if that is
+    /// within reach. A reference never names the input's first place.
     fn remember(&mut self, at: usize) -> Option<usize> {
         let &[a, b, c] = self.input.get(at..)?.first_chunk()?;
         let hash = u32::from_be_bytes([0, a, b, c]);
@@ -151,8 +151,8 @@ impl Compressor<'_> {
         here.is_some() && here == self.input.get(at - distance - 1..at - distance + 2)
     }
 
-    /// The length of the match: it ends two bytes before the input does. Redis compares the first bytes in a block
-    /// without looking at that bound, so that a match may pass it by a byte or two.
+    /// The length of the match, which ends two bytes before the input's end. Redis compares the first bytes in a block
+    /// without checking that bound, so a match may exceed it by a byte or two.
     fn match_len(&self, at: usize, distance: usize) -> usize {
         let bound = (self.input.len() - at - 2).min(MAX_MATCH);
         let max = bound.max(if bound > 16 { 19 } else { 3 });
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn a_run_of_one_letter() {
         let packed = compress(&[b'a'; 100], 96).expect("compresses");
-        // One literal, then the first place a reference may name is the second letter.
+        // One literal; the first place that a reference may name is the second letter.
         assert_eq!(packed, [1, b'a', b'a', 0xE0, 87, 0, 1, b'a', b'a']);
         assert_eq!(decompress(&packed, 100).expect("well formed"), [b'a'; 100]);
     }
@@ -220,7 +220,7 @@ mod tests {
         let packed = compress(input, input.len() - 4).expect("compresses");
         let expected = [&[24][..], &input[..25], &[0xE0, 10, 23, 0, b'X']].concat();
         assert_eq!(packed, expected);
-        // One byte more would be behind it, were the match not that long.
+        // If this match ended at the bound, one more literal would follow.
         let shorter = b"0123456789abcdefghijklmno123456789abcdefghiX";
         let packed = compress(shorter, shorter.len() - 4).expect("compresses");
         assert_eq!(packed[26..], [0xE0, 9, 23, 0, b'X']);

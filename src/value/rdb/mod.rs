@@ -3,8 +3,8 @@
 //! ```text
 //! type: u8 | content | version: u16 LE | checksum of all before: u64 LE (CRC-64, Jones)
 //! ```
-//! Every type of Redis 2.6 up to 7.4 is read, modules excepted. What is written is what Redis 7.0 writes, so that it
-//! and everything newer accepts it; only hashes whose fields expire need Redis 7.4 at the other end.
+//! Every type of Redis 2.6 up to 7.4 is read, modules excepted. Payloads are written as by Redis 7.0, so Redis 7.0 and
+//! every newer version accept them. Only hashes whose fields expire need Redis 7.4 to read them.
 
 mod decode;
 mod encode;

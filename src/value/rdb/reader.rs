@@ -1,5 +1,5 @@
-//! Reads the primitives of the serialisation from a stranger's bytes: nothing is trusted, nothing panics, and no memory
-//! is taken that the input does not pay for.
+//! Reads the primitives of the serialisation from bytes of unknown origin. Every byte is checked, no input causes a
+//! panic, and the memory used is at most a constant times the input's length.
 #![deny(clippy::indexing_slicing)]
 
 use super::lzf;
@@ -10,7 +10,7 @@ use std::borrow::Cow;
 type Read<T> = Result<T, ValueError>;
 const BAD: ValueError = ValueError::BadFormat;
 
-/// What the first bytes of a length or a string say.
+/// The meaning of the first bytes of a length or a string.
 enum Length {
     Plain(u64),
     /// A special form of string, by its number.
@@ -56,7 +56,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A number or a count of elements. It may be larger than what follows: take no memory by it.
+    /// A number or a count of elements. It may exceed what follows, so callers must not allocate by it.
     pub(super) fn len(&mut self) -> Read<u64> {
         match self.length()? {
             Length::Plain(len) => Ok(len),
@@ -64,7 +64,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A count that must not be zero, since Redis knows no empty collection.
+    /// A count that must not be zero, because Redis has no empty collections.
     pub(super) fn count(&mut self) -> Read<u64> {
         self.len().and_then(|len| if len == 0 { Err(BAD) } else { Ok(len) })
     }

@@ -55,7 +55,7 @@ fn counter(reader: &mut Reader<'_>) -> Result<u64, ValueError> {
 fn decode_group(reader: &mut Reader<'_>, layout: Layout, stream: &Stream) -> Result<Group, ValueError> {
     let last_id = reader.stream_id()?;
     let entries_read = if layout >= Layout::Counters {
-        // Redis writes its -1, "not known", as the largest number.
+        // Redis writes -1, which means "not known", as the largest number.
         Some(reader.len()?).filter(|&read| i64::try_from(read).is_ok())
     } else {
         stream.entries_before(last_id)

@@ -1,4 +1,4 @@
-//! Every type there and back, the types only older or newer Redis versions write, and hostile payloads.
+//! Every type written and read back, the types that only older or newer Redis versions write, and hostile payloads.
 
 use super::writer::Writer;
 use super::*;
@@ -318,7 +318,7 @@ fn streams_of_every_kind() {
     let second = stream_payload(&raw, 1);
     assert_eq!(dump_stream(&stream)[..second.len() - 10], second[..second.len() - 10]);
 
-    // The first layout lacks the counters; they are worked out again.
+    // The first layout lacks the counters; they are computed from the entries.
     let old = decoded_stream(&stream_payload(&raw, 0));
     assert_eq!(
         (old.first_id(), old.entries_added(), old.max_deleted_id()),
@@ -370,7 +370,7 @@ fn what_is_no_value_is_refused() {
         assert_eq!(decode_dump(&payload(kind, |_| {})), BAD, "{kind}");
     }
     assert_eq!(decode_dump(b""), Err(ValueError::DumpFooter));
-    // As in Redis, what follows a whole value is not looked at.
+    // As in Redis, bytes behind a whole value are ignored.
     let longer = payload(kind::STRING, |w| {
         w.string(b"a");
         w.raw(b"rest");
@@ -459,7 +459,7 @@ proptest! {
         prop_assert_eq!(normal(back), normal(value));
     }
 
-    /// Damage under a valid checksum: an error or some value, never a panic; and what is a value can be written again.
+    /// Damage under a valid checksum gives an error or some value, never a panic. Such a value can be written again.
     #[test]
     fn hostile_payloads(
         value in value(), hits in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4), cut in any::<prop::sample::Index>(),

@@ -48,7 +48,7 @@ impl Stream {
     /// Reads a stream's bytes, every one of them checked. O(size) time and memory.
     ///
     /// # Errors
-    /// [`ValueError::MalformedStream`] if they are none, or something follows them.
+    /// [`ValueError::MalformedStream`] if the bytes are no stream, or if bytes follow it.
     pub fn decode(bytes: &[u8]) -> Result<Self, ValueError> {
         let mut from = Bytes { rest: bytes };
         if from.array::<1>()? != [VERSION] {
@@ -120,7 +120,7 @@ fn decode_groups(from: &mut Bytes<'_>, groups: &mut Groups) -> Result<(), ValueE
     Ok(())
 }
 
-/// What has not been read yet.
+/// The bytes that have not been read yet.
 struct Bytes<'a> {
     rest: &'a [u8],
 }

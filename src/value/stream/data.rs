@@ -1,4 +1,4 @@
-//! The stream itself: adding, deleting, the marks that are kept about entries that are gone.
+//! The stream itself: adding and deleting entries, and the marks, which also tell about deleted entries.
 
 use super::group::Groups;
 use super::node::{NodeLimits, StreamNode};
@@ -6,13 +6,13 @@ use super::{NewId, StreamId};
 use crate::value::{ValueError, heap};
 use std::collections::VecDeque;
 
-/// More bytes than this are not taken as one entry.
+/// The largest entry in bytes.
 const MAX_ENTRY_BYTES: usize = 1 << 30;
 
 /// A stream: entries in ascending order of their identifiers, packed in nodes, and consumer groups.
 #[derive(Debug, Clone, Default)]
 pub struct Stream {
-    /// Ascending; each holds a live entry at least.
+    /// In ascending order. Each node holds at least one live entry.
     pub(super) nodes: VecDeque<Box<StreamNode>>,
     pub(super) length: u64,
     pub(super) last_id: StreamId,
@@ -51,8 +51,8 @@ impl Stream {
         Self::default()
     }
 
-    /// A stream of nodes that come ascending. Nothing if they do not, or hold an entry behind `last_id`. Nodes without
-    /// a live entry are left out.
+    /// A stream of nodes in ascending order. `None` if they are not in order, or if one holds an entry behind
+    /// `last_id`. Nodes without a live entry are left out.
     pub(in crate::value) fn from_nodes(
         nodes: impl IntoIterator<Item = StreamNode>,
         last_id: StreamId,
@@ -81,7 +81,7 @@ impl Stream {
         self.length
     }
 
-    /// Whether there is no entry. An empty stream still is a value.
+    /// Whether there is no entry. An empty stream is still a value.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
@@ -106,7 +106,7 @@ impl Stream {
         self.entries_added
     }
 
-    /// The nodes that the entries are packed in.
+    /// The nodes, which hold the entries.
     pub fn nodes(&self) -> impl ExactSizeIterator<Item = &StreamNode> + DoubleEndedIterator {
         self.nodes.iter().map(Box::as_ref)
     }
@@ -161,7 +161,7 @@ impl Stream {
         if id > self.last_id { Ok(id) } else { Err(ValueError::StreamIdTooSmall) }
     }
 
-    /// Whether fields and values of so many bytes in all are taken as one entry: up to 1 GiB.
+    /// Whether an entry may have fields and values of so many bytes in all: up to 1 GiB.
     pub fn entry_fits(bytes: usize) -> bool {
         bytes <= MAX_ENTRY_BYTES
     }
@@ -210,8 +210,9 @@ impl Stream {
         Ok(())
     }
 
-    /// Adds a whole node behind all others, as [`StreamNode::body`] gave it; false, having changed nothing, if it is
-    /// none or does not come behind. It counts as added as many entries as are live in it. O(its size).
+    /// Adds a whole node behind all others; `body` is from [`StreamNode::body`]. Returns false and changes nothing if
+    /// it is no valid node, has no live entry or does not come behind all others. The number of entries ever added
+    /// grows by the node's live entries. O(its size).
     pub fn push_node(&mut self, master: StreamId, body: &[u8]) -> bool {
         if self.nodes.back().is_some_and(|node| master <= node.last()) {
             return false;
@@ -231,7 +232,7 @@ impl Stream {
         true
     }
 
-    /// Takes back that entries from `from` on were added. O(entries that go + size of a node).
+    /// Takes the addition of the entries from `from` on back. O(entries that go + size of a node).
     pub(super) fn rewind(&mut self, from: StreamId, last_id: StreamId, entries_added: u64) {
         while let Some(node) = self.nodes.back_mut() {
             if node.last() < from {
@@ -308,7 +309,7 @@ impl Stream {
         if marks.entries_added.is_some_and(|added| added < self.length) {
             return Err(ValueError::StreamAddedBelowLength);
         }
-        // Deleted entries that still take up room must stay below what is added, also when the mark of them was
+        // New entries must come behind deleted entries that a node still holds, even if the mark of deleted entries was
         // lowered.
         if self.nodes.back().is_some_and(|node| marks.last_id < node.last()) {
             return Err(ValueError::StreamIdBelowCurrentDeleted);
@@ -316,8 +317,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Sets the marks. They come too late if there are entries behind them, and change nothing then: so it is in the
-    /// recovery from a checkpoint of format version 1, which may show what came after a record that is replayed.
+    /// Sets the marks. If there are entries behind `last_id`, nothing changes: a checkpoint of format version 1 may
+    /// already show entries that were added after the record being replayed.
     pub fn put_marks(&mut self, last_id: StreamId, max_deleted_id: StreamId, entries_added: u64) {
         if self.nodes.back().is_some_and(|node| node.last() > last_id) {
             return;
@@ -325,8 +326,7 @@ impl Stream {
         (self.last_id, self.max_deleted_id, self.entries_added) = (last_id, max_deleted_id, entries_added);
     }
 
-    /// Sets the marks after [`Stream::check_marks`] has found nothing against them. A `0-0` is no mark of a deletion
-    /// and changes nothing.
+    /// Sets the marks, which [`Stream::check_marks`] has accepted. A `max_deleted_id` of `0-0` changes nothing.
     pub fn set_marks(&mut self, marks: StreamMarks) {
         self.last_id = marks.last_id;
         self.entries_added = marks.entries_added.unwrap_or(self.entries_added);

@@ -35,7 +35,7 @@ pub struct Consumer {
     name: Box<[u8]>,
     /// When it last tried to read or claim, in milliseconds since the Unix epoch.
     pub seen_at_ms: u64,
-    /// When it last got something, in milliseconds since the Unix epoch; nothing if never.
+    /// When it last got an entry, in milliseconds since the Unix epoch; `None` if never.
     pub active_at_ms: Option<u64>,
     pending: Measured<BTreeSet<StreamId>>,
 }
@@ -58,7 +58,7 @@ impl Consumer {
     }
 }
 
-/// A consumer that was taken out of its group, with what was pending for it.
+/// A consumer that was removed from its group, with its pending entries.
 pub(super) struct RemovedConsumer {
     place: u32,
     consumer: Consumer,
@@ -138,7 +138,8 @@ impl Group {
         self.consumers.get_mut(key.0 as usize)?.as_mut()
     }
 
-    /// Makes a consumer that has been seen now, or finds the one there is; whether it is new. O(number of consumers).
+    /// Adds a consumer that is seen now, or finds the existing one. Returns its key and whether it is new. O(number of
+    /// consumers).
     pub fn add_consumer(&mut self, name: &[u8], now_ms: u64) -> (ConsumerKey, bool) {
         let rank = match self.search(name) {
             Ok(rank) => return (ConsumerKey(self.by_name.get(rank).copied().unwrap_or(0)), false),
@@ -164,12 +165,13 @@ impl Group {
         (ConsumerKey(place as u32), true)
     }
 
-    /// Removes a consumer and all that is pending for it; how much that was, if there is such a consumer.
+    /// Removes a consumer and its pending entries. Returns the number of those entries; `None` if there is no such
+    /// consumer.
     pub fn remove_consumer(&mut self, name: &[u8]) -> Option<usize> {
         self.take_consumer(name).map(|removed| removed.pending_len())
     }
 
-    /// Takes a consumer out, with all that is pending for it.
+    /// Takes a consumer out, with its pending entries.
     pub(super) fn take_consumer(&mut self, name: &[u8]) -> Option<RemovedConsumer> {
         let rank = self.search(name).ok()?;
         let place = self.by_name.remove(rank);
@@ -184,7 +186,7 @@ impl Group {
         Some(RemovedConsumer { place, consumer, pending })
     }
 
-    /// Puts a consumer back that was taken out, under the key that it had. Nobody has the key or the name now.
+    /// Puts a consumer that was taken out back under its old key. The key and the name must be free.
     pub(super) fn put_consumer_back(&mut self, removed: RemovedConsumer) {
         let RemovedConsumer { place, consumer, pending } = removed;
         let Err(rank) = self.search(&consumer.name) else { return };
@@ -224,7 +226,8 @@ impl Group {
         self.pending.range(bounds).map(|(id, pending)| (*id, *pending))
     }
 
-    /// Notes an entry as delivered to a consumer, whoever had it before. Whether the consumer exists. O(log pending).
+    /// Notes an entry as delivered to a consumer; it is no longer pending for another one. Returns whether the consumer
+    /// exists. O(log pending).
     pub fn assign(&mut self, id: StreamId, pending: Pending) -> bool {
         if self.consumer(pending.consumer).is_none() {
             return false;
@@ -296,7 +299,7 @@ impl Groups {
         self.search(name).ok().and_then(|at| self.groups.get_mut(at)).map(|(_, group)| &mut **group)
     }
 
-    /// Adds a group; whether the name was free.
+    /// Adds a group, if the name is free. Returns whether it was.
     pub fn insert(&mut self, name: &[u8], group: Group) -> bool {
         match self.search(name) {
             Ok(_) => false,
@@ -317,7 +320,7 @@ impl Groups {
         self.search(name).ok().map(|at| self.groups.remove(at).1)
     }
 
-    /// Puts a group back that was taken out. Nobody has its name now.
+    /// Puts a group that was taken out back. Its name must be free.
     pub(super) fn put_back(&mut self, name: &[u8], group: Box<Group>) {
         if let Err(at) = self.search(name) {
             self.groups.insert(at, (name.into(), group));

@@ -23,12 +23,12 @@ pub enum NewId {
     Given(StreamId),
 }
 
-/// Why the end of a range is none.
+/// Why a bound of a range is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadBound {
-    /// It is no identifier.
+    /// It is not an identifier.
     Invalid,
-    /// It excludes the only identifier that it could have begun or ended with.
+    /// It excludes the last identifier in its direction, so nothing is left.
     Empty,
 }
 
@@ -126,7 +126,8 @@ impl NewId {
     }
 }
 
-/// The two sides of the first hyphen. As in Redis, a text ends at its first zero byte and is shorter than 128 bytes.
+/// The text before and after the first hyphen. As in Redis, a text ends at its first zero byte, and must be shorter
+/// than 128 bytes.
 fn split(text: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     if text.len() > 127 {
         return None;
@@ -136,8 +137,8 @@ fn split(text: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     Some((parts.next().unwrap_or_default(), parts.next()))
 }
 
-/// Reads an unsigned number as Redis does: strictly, and failing that as C's `strtoull` does, with blanks, a sign
-/// (which wraps around) and leading zeros.
+/// Reads an unsigned number as Redis does: first strictly; if that fails, as C's `strtoull`, which allows blanks, a
+/// sign (a negative number wraps around) and leading zeros.
 fn number(text: &[u8]) -> Option<u64> {
     if let Some(n) = parse_i64_strict(text) {
         return u64::try_from(n).ok();

@@ -1,14 +1,14 @@
-//! Changes of a stream that can be taken back. What was removed is kept rather than built again: whole nodes as they
-//! are, entries in a node by the flag that marks them, groups and consumers with all that is pending.
+//! Changes of a stream that can be taken back. Removed values are kept, not rebuilt: whole nodes as they are, groups
+//! and consumers with their pending entries. A deleted entry stays in its node and is unmarked again.
 
 use super::group::{Group, GroupPosition, Pending, RemovedConsumer};
 use super::node::StreamNode;
 use super::{Stream, StreamId};
 
-/// What takes one change of a stream back. Changes are taken back from the last to the first.
+/// The inverse of one change of a stream. Changes are taken back from the last to the first.
 pub struct Inverse(Step);
 
-/// What is counted and noted about the entries.
+/// The stream's counters and marks.
 #[derive(Clone, Copy)]
 pub(super) struct Counters {
     pub(super) length: u64,
@@ -18,7 +18,7 @@ pub(super) struct Counters {
     pub(super) entries_added: u64,
 }
 
-/// What went from the entries.
+/// A removed entry or node.
 pub(super) enum Gone {
     /// An entry was marked as deleted.
     Entry(StreamId),
@@ -31,29 +31,30 @@ enum Step {
     Added(StreamId, Counters),
     /// Entries went.
     Gone(Vec<Gone>, Counters),
-    /// Only the marks changed, when the last node had this master.
+    /// Only the marks changed. Holds the last node's master at that time.
     Marks(Counters, Option<StreamId>),
-    /// A group was made, or has read up to a position.
+    /// A group was created, or its position was set. Holds the old position; `None` if the group was new.
     Position(Box<[u8]>, Option<GroupPosition>),
     Group(Box<[u8]>, Box<Group>),
-    /// A consumer was made, or was seen and active at these times.
+    /// A consumer was created, or its times were set. Holds the old times; `None` if the consumer was new.
     Times(Box<[u8]>, Box<[u8]>, Option<(u64, Option<u64>)>),
     Consumer(Box<[u8]>, RemovedConsumer),
     Pending(Box<[u8]>, Vec<(StreamId, Option<Pending>)>),
 }
 
 impl Inverse {
-    /// The name of the group that it brings back, if the change removed one.
+    /// The name of the group that the change removed, if it did.
     pub fn removed_group(&self) -> Option<&[u8]> {
         if let Step::Group(name, _) = &self.0 { Some(name) } else { None }
     }
 
-    /// If the change set the marks, the master of the last node then, or that there was none.
+    /// If the change set the marks: the last node's master at that time; `Some(None)` if there was no node.
     pub fn marked_behind(&self) -> Option<Option<StreamId>> {
         if let Step::Marks(_, last) = &self.0 { Some(*last) } else { None }
     }
 
-    /// What the change took out as a whole: nodes, or a group with its name. It cannot be taken back then.
+    /// The nodes, or the group with its name, that the change removed as a whole. The change cannot be taken back
+    /// afterwards.
     pub fn into_removed(self) -> (impl Iterator<Item = Box<StreamNode>>, Option<(Box<[u8]>, Box<Group>)>) {
         let (gone, group) = match self.0 {
             Step::Gone(gone, _) => (gone, None),
@@ -82,22 +83,22 @@ impl Stream {
         (self.last_id, self.first_id, self.max_deleted_id) = (last_id, first_id, max_deleted_id);
     }
 
-    /// What takes back that entries or a node from an identifier on are added. Asked for before they are.
+    /// The inverse of adding entries or a node from an identifier on. Call it before they are added.
     pub fn undo_of_adding(&self, from: StreamId) -> Inverse {
         Inverse(Step::Added(from, self.counters()))
     }
 
-    /// What takes back that the marks are set. Asked for before they are.
+    /// The inverse of setting the marks. Call it before they are set.
     pub fn undo_of_marks(&self) -> Inverse {
         Inverse(Step::Marks(self.counters(), self.last_master()))
     }
 
-    /// What takes back that a group is made or its position set. Asked for before it is.
+    /// The inverse of creating a group or setting its position. Call it before the change.
     pub fn undo_of_position(&self, group: &[u8]) -> Inverse {
         Inverse(Step::Position(group.into(), self.groups().get(group).map(|group| group.position)))
     }
 
-    /// What takes back that a consumer is made or its times set; nothing if there is no such group.
+    /// The inverse of creating a consumer or setting its times; `None` if there is no such group.
     pub fn undo_of_times(&self, group: &[u8], consumer: &[u8]) -> Option<Inverse> {
         let known = self.groups().get(group)?;
         let known = known.find_consumer(consumer).and_then(|key| known.consumer(key));
@@ -105,14 +106,14 @@ impl Stream {
         Some(Inverse(Step::Times(group.into(), consumer.into(), times)))
     }
 
-    /// What takes back that entries become or cease to be pending; nothing if there is no such group.
+    /// The inverse of making entries pending or acknowledging them; `None` if there is no such group.
     pub fn undo_of_pending(&self, group: &[u8], ids: impl Iterator<Item = StreamId>) -> Option<Inverse> {
         let known = self.groups().get(group)?;
         let before = ids.map(|id| (id, known.pending_entry(id))).collect();
         Some(Inverse(Step::Pending(group.into(), before)))
     }
 
-    /// As [`Stream::delete`] for several entries; how many there were, and what takes it back.
+    /// As [`Stream::delete`] for several entries. Returns how many of them existed, and the inverse.
     pub fn delete_kept(&mut self, ids: impl Iterator<Item = StreamId>) -> (usize, Inverse) {
         let counters = self.counters();
         let mut gone = Vec::new();
@@ -133,7 +134,7 @@ impl Stream {
         (gone.len(), Inverse(Step::Gone(gone, counters)))
     }
 
-    /// As [`Stream::trim_through`], and what takes it back. Nodes that go as a whole are not looked into.
+    /// As [`Stream::trim_through`]; also returns the inverse. Nodes that are removed as a whole are not read.
     pub fn trim_kept(&mut self, through: StreamId) -> (u64, Inverse) {
         let counters = self.counters();
         let mut gone = Vec::new();
@@ -157,19 +158,20 @@ impl Stream {
         (removed, Inverse(Step::Gone(gone, counters)))
     }
 
-    /// Removes a group; what takes it back, if it was there.
+    /// Removes a group. Returns the inverse, if the group existed.
     pub fn remove_group_kept(&mut self, group: &[u8]) -> Option<Inverse> {
         let removed = self.groups_mut().take(group)?;
         Some(Inverse(Step::Group(group.into(), removed)))
     }
 
-    /// Removes a consumer and what is pending for it; how much that was, and what takes it back, if it was there.
+    /// Removes a consumer and its pending entries. Returns the number of those entries and the inverse, if the consumer
+    /// existed.
     pub fn remove_consumer_kept(&mut self, group: &[u8], consumer: &[u8]) -> Option<(usize, Inverse)> {
         let removed = self.groups_mut().get_mut(group)?.take_consumer(consumer)?;
         Some((removed.pending_len(), Inverse(Step::Consumer(group.into(), removed))))
     }
 
-    /// Takes a change back, all later ones having been taken back.
+    /// Takes a change back. All later changes must have been taken back before.
     pub fn revert(&mut self, inverse: Inverse) {
         match inverse.0 {
             Step::Added(from, counters) => {

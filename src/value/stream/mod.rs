@@ -1,8 +1,8 @@
 //! Streams: an append-only sequence of entries, each a list of field and value pairs under an ascending identifier, and
-//! groups of consumers who share the reading of it.
+//! groups of consumers that share the reading of it.
 //!
-//! Entries are packed into nodes of Redis's layout, so that trimming by whole nodes, the sizes that `XINFO` reports and
-//! the serialisation of a stream are Redis's. Nothing here knows the clock, keys or clients.
+//! Entries are packed into nodes of Redis's layout, so that trimming by whole nodes, the sizes in `XINFO` and the
+//! serialisation of a stream are as in Redis. Nothing here knows the clock, keys or clients.
 
 mod codec;
 mod data;

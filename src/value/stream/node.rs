@@ -1,13 +1,13 @@
-//! A run of stream entries, packed in Redis's layout: a listpack without its header, end and the two counts at its
-//! front.
+//! A run of stream entries in Redis's layout: a listpack without its header, its terminating byte and the two counts at
+//! its front.
 //!
 //! ```text
 //! (live entries | deleted entries |) number of fields | field ... | 0 | entry ...
 //! entry: flags | ms - master's | seq - master's | value ...                            | elements before this one
 //!    or: flags | ms - master's | seq - master's | number of fields | field | value ... | elements before this one
 //! ```
-//! The first layout of an entry has the flag "same fields as the master". A deleted entry stays, with a flag, until the
-//! node has no other.
+//! The first layout of an entry has the flag "same fields as the master". A deleted entry stays in the node, marked by
+//! a flag, until the node has no live entry.
 #![deny(clippy::indexing_slicing)]
 
 use super::StreamId;
@@ -36,7 +36,8 @@ impl Default for NodeLimits {
     }
 }
 
-/// A node of a stream: an identifier that its entries' are relative to, and the packed entries, one at least.
+/// A node of a stream: the master identifier, to which its entries' identifiers are relative, and at least one packed
+/// entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamNode {
     master: StreamId,
@@ -89,19 +90,19 @@ pub(super) struct NodeEntry<'a> {
     elements: usize,
 }
 
-/// The entries of a node from a place on, deleted ones included.
+/// The entries of a node from an offset on, deleted ones included.
 #[derive(Debug, Clone)]
 pub(super) struct NodeEntries<'a> {
     master: StreamId,
     body: &'a [u8],
     names: listpack::Iter<'a>,
     name_count: usize,
-    /// The bytes that have not been walked: from here to the end, or to here from the start.
+    /// The range of bytes that has not been walked yet.
     start: usize,
     end: usize,
 }
 
-/// What stands before the entries: the names, their number, and where the first entry begins.
+/// Reads the part before the entries: the field names, their number, and the offset of the first entry.
 fn names(body: &[u8]) -> Option<(listpack::Iter<'_>, usize, usize)> {
     let mut at = listpack::Iter::bare(body);
     let count = usize::try_from(at.next()?.int()?).ok()?;
@@ -116,7 +117,7 @@ impl<'a> NodeEntries<'a> {
     /// The entry whose flags are at `start`, and where it ends.
     fn entry(&self, start: usize) -> Option<(NodeEntry<'a>, usize)> {
         let mut at = listpack::Iter::bare(self.body.get(start..)?);
-        // Flags are written over in place, so they must be in the form of one byte.
+        // Flags are overwritten in place, so they must be encoded in one byte.
         let Entry::Int(flags) = at.next()? else { return None };
         let flags = u8::try_from(flags).ok().filter(|flags| *flags <= DELETED | SAME_FIELDS)?;
         if self.body.get(start) != Some(&flags) {
@@ -142,8 +143,8 @@ impl<'a> NodeEntries<'a> {
 }
 
 impl NodeEntries<'_> {
-    /// Leaves out entries before `id`, if it is likely to be nearer to the end than to the start: readers of a stream
-    /// mostly go on from where it ended a moment ago.
+    /// Skips the entries before `id` from the node's end, if `id` is probably nearer to the end than to the start: most
+    /// readers continue near the stream's end.
     pub(super) fn skip_to(mut self, id: StreamId, last: StreamId) -> Self {
         let (from, to) = (self.master.number(), last.number());
         if id.number().saturating_sub(from) > to.saturating_sub(from) / 2 {
@@ -160,7 +161,7 @@ impl NodeEntries<'_> {
 impl<'a> Iterator for NodeEntries<'a> {
     type Item = NodeEntry<'a>;
 
-    /// Nothing at the end, and where an entry is malformed.
+    /// `None` at the end and at a malformed entry.
     fn next(&mut self) -> Option<NodeEntry<'a>> {
         if self.start >= self.end {
             return None;
@@ -257,7 +258,7 @@ impl StreamNode {
         &self.body
     }
 
-    /// The identifier that the entries' are relative to: that of the first entry the node ever had.
+    /// The identifier to which the entries' identifiers are relative: that of the first entry that the node ever had.
     pub fn master(&self) -> StreamId {
         self.master
     }
@@ -277,7 +278,7 @@ impl StreamNode {
         heap::block(size_of::<Self>()) + heap::block(self.body.capacity())
     }
 
-    /// Whether another entry of `size` bytes in all would go into a new node.
+    /// Whether another entry of `size` bytes in all needs a new node.
     pub(super) fn is_full(&self, size: usize, limits: NodeLimits) -> bool {
         let max_bytes =
             if (1..=MAX_NODE_BYTES).contains(&limits.max_bytes) { limits.max_bytes } else { MAX_NODE_BYTES };
@@ -288,7 +289,7 @@ impl StreamNode {
         limits.max_entries > 0 && u64::from(self.live) + u64::from(self.deleted) >= limits.max_entries as u64
     }
 
-    /// Gives back what was reserved for more entries.
+    /// Frees the room that was reserved for more entries.
     pub(super) fn seal(&mut self) {
         self.body.shrink_to_fit();
     }
@@ -327,8 +328,8 @@ impl StreamNode {
         NodeEntries { master: self.master, body: &self.body, names, name_count, start, end }
     }
 
-    /// Marks the live entries as deleted for which `which` holds, until it says otherwise; how many they were. The node
-    /// must go when none is left.
+    /// Marks live entries as deleted, from the first one on, until `which` is false for one. Returns how many it
+    /// marked. The caller must remove the node if no live entry is left.
     pub(super) fn delete_while(&mut self, mut which: impl FnMut(StreamId) -> bool) -> u64 {
         let mut places = Vec::new();
         for entry in self.entries() {
@@ -343,8 +344,8 @@ impl StreamNode {
         self.mark(&places)
     }
 
-    /// Takes the entries from `id` on out, deleted ones included; how many live ones they were. The node must go when
-    /// none at all is left.
+    /// Removes the entries from `id` on, deleted ones included. Returns how many of them were live. The caller must
+    /// remove the node if no entry is left.
     pub(super) fn cut(&mut self, id: StreamId) -> u64 {
         let (mut live, mut deleted, mut elements, mut at) = (0, 0, 0, self.body.len());
         let mut last = self.last;
@@ -385,7 +386,7 @@ impl StreamNode {
         entries.filter(|entry| !entry.deleted).map(|entry| entry.id).collect()
     }
 
-    /// Takes the mark of an entry that was deleted away.
+    /// Removes the mark of a deleted entry.
     pub(super) fn undelete(&mut self, id: StreamId) {
         let found = self.entries().find(|entry| entry.id == id && entry.deleted).map(|entry| entry.at);
         if let Some(flags) = found.and_then(|at| self.body.get_mut(at)) {

@@ -1,4 +1,4 @@
-//! How far a group is behind, which can be told from counters alone unless entries were deleted one by one.
+//! How far a group is behind. Counters alone are enough to tell, unless entries were deleted one by one.
 
 use super::group::{Group, GroupPosition};
 use super::{Stream, StreamId};
@@ -14,7 +14,7 @@ impl Stream {
         self.max_deleted_id != StreamId::MIN && self.max_deleted_id >= self.first_id
     }
 
-    /// How many entries were ever added up to and including `id`, where that can be told.
+    /// How many entries were ever added up to and including `id`; `None` if the counters cannot tell.
     pub fn entries_before(&self, id: StreamId) -> Option<u64> {
         if self.entries_added == 0 {
             return Some(0);
@@ -38,7 +38,7 @@ impl Stream {
         }
     }
 
-    /// How many entries a group has not read, where that can be told.
+    /// How many entries a group has not read; `None` if the counters cannot tell.
     pub fn lag(&self, group: &Group) -> Option<u64> {
         let GroupPosition { last_id, entries_read } = group.position;
         if self.entries_added == 0 || self.length == 0 {
@@ -76,8 +76,8 @@ impl Stream {
     }
 }
 
-/// The nodes below a node at a depth, itself included, for ascending keys that are the same up to there. A run of bytes
-/// that does not branch is one node, and so is its end.
+/// The number of nodes of the subtree at a depth, its root included. The keys ascend and are equal up to that depth. A
+/// run of bytes without a branch is one node, and so is its end.
 fn radix_nodes(keys: &[[u8; 16]], depth: usize) -> u64 {
     let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return 1 };
     let shared = first.iter().zip(last).take_while(|(a, b)| a == b).count();
@@ -102,9 +102,9 @@ mod tests {
         };
         assert_eq!(radix_nodes(&[], 0), 1);
         assert_eq!(radix_nodes(&[key(b"a")], 0), 2);
-        // The branch is the root, each of the two has a run and an end.
+        // The root is the branch; each key adds a run and an end.
         assert_eq!(radix_nodes(&[key(b"a"), key(b"b")], 0), 5);
-        // A run, the branch, two times a run and an end.
+        // A run and the branch; each key adds a run and an end.
         assert_eq!(radix_nodes(&[key(b"xa"), key(b"xb")], 0), 6);
         let (mut one, mut two) = (key(b""), key(b""));
         (one[15], two[15]) = (1, 2);

@@ -60,7 +60,7 @@ impl<'a> Iterator for Range<'a> {
 #[derive(Debug, Clone)]
 pub struct RangeRev<'a> {
     stream: &'a Stream,
-    /// How many nodes are left to be read.
+    /// How many nodes are left to read.
     nodes: usize,
     entries: Option<NodeEntries<'a>>,
     start: StreamId,

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// What is in a stream, said plainly.
+/// A model of a stream: a plain list of entries.
 #[derive(Default)]
 struct Model {
     entries: BTreeMap<StreamId, Pairs>,
@@ -109,7 +109,7 @@ impl Model {
         self.added += 1;
     }
 
-    /// What trimming is allowed to take: always a beginning, exactly as much as asked for unless it is approximate.
+    /// Checks a trim: it removes the first entries, exactly as many as asked for unless it is approximate.
     fn trim(&mut self, stream: &mut Stream, trim: Trim) {
         let asked = match trim.by {
             TrimBy::MaxLen(max) => (self.entries.len() as u64).saturating_sub(max),
@@ -122,7 +122,7 @@ impl Model {
         if trim.limit > 0 {
             assert!(removed <= trim.limit);
         } else if trim.approximate {
-            // A deleted entry at a node's end that is not old enough keeps the node.
+            // A deleted entry at the node's end keeps the node if the entry is not old enough.
             let kept = matches!(trim.by, TrimBy::MinId(min) if stream.nodes().next().is_some_and(|n| n.last() >= min));
             let first = stream.nodes().next().map_or(0, StreamNode::live);
             assert!(kept || asked - removed < first.max(1), "a whole node could have gone");
@@ -323,7 +323,7 @@ proptest! {
         }
     }
 
-    /// Without entries deleted from the middle, the lag is what counting gives.
+    /// If no entry was deleted from the middle, the lag equals the counted number of unread entries.
     #[test]
     fn lag(adds in 1u64..40, trimmed in 0u64..40, read in 0u64..50, more in 0u64..10) {
         let mut stream = Stream::new();

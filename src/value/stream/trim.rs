@@ -1,7 +1,7 @@
 //! Trimming from the front: `XTRIM`, and `XADD` with a limit.
 //!
-//! What is to go is worked out first and then removed, so that it can be written down in between in a form that does
-//! not depend on how entries are packed.
+//! The entries to remove are determined first and removed later. In between they can be logged in a form that does not
+//! depend on how entries are packed.
 
 use super::{Stream, StreamId};
 
@@ -19,22 +19,22 @@ pub enum TrimBy {
 pub struct Trim {
     /// What is to be left.
     pub by: TrimBy,
-    /// Whether only whole nodes go, and some entries may therefore be left over.
+    /// Whether only whole nodes are removed, so that some more entries may be left.
     pub approximate: bool,
-    /// At most this many entries go; 0 for no limit.
+    /// At most this many entries are removed; 0 for no limit.
     pub limit: u64,
 }
 
-/// What a request comes to.
+/// The result of [`Stream::plan_trim`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TrimPlan {
-    /// All entries up to and including this one go.
+    /// All entries up to and including this one are removed.
     pub through: StreamId,
-    /// How many they are.
+    /// How many entries are removed.
     pub removed: u64,
 }
 
-/// The limit of an approximate request that names none: a hundred nodes' entries.
+/// The limit of an approximate trim without an explicit one: the entries of a hundred nodes.
 pub fn default_trim_limit(node_max_entries: usize) -> u64 {
     match node_max_entries as u64 {
         0 => 10_000,
@@ -43,7 +43,7 @@ pub fn default_trim_limit(node_max_entries: usize) -> u64 {
 }
 
 impl Stream {
-    /// Works out what goes; nothing if all may stay. O(nodes that go + size of one).
+    /// Determines which entries a trim removes; `None` if it removes none. O(removed nodes + size of one).
     pub fn plan_trim(&self, trim: Trim) -> Option<TrimPlan> {
         let (mut removed, mut through) = (0, None);
         for node in &self.nodes {
@@ -84,8 +84,8 @@ impl Stream {
         through.map(|through| TrimPlan { through, removed })
     }
 
-    /// Removes all entries up to and including an identifier; how many they were. They do not count as deleted one by
-    /// one. O(nodes that go + size of one).
+    /// Removes all entries up to and including an identifier. Returns their number. They do not count as deleted one by
+    /// one. O(removed nodes + size of one).
     pub fn trim_through(&mut self, through: StreamId) -> u64 {
         let mut removed = 0;
         while let Some(node) = self.nodes.front_mut() {
