@@ -156,8 +156,8 @@ impl CommandLine {
                 Some(flag) if !value_follows => {
                     let mut words = flag_words(flag);
                     value_follows = words.len() == 1;
-                    // A flag without a value stands for an empty list: scripts that build command lines leave such a
-                    // value out.
+                    // `--save` without a value stands for an empty list: scripts that build command lines leave an
+                    // empty value out.
                     let ends = args.peek().is_none_or(|next| next.starts_with(b"--"));
                     let empty_save = value_follows && flag.eq_ignore_ascii_case(b"save") && ends;
                     if empty_save {

@@ -4,7 +4,8 @@
 pub const SYSTEM: u32 = u32::MAX;
 
 /// The number of another database of the server's own. It holds the tokens by which a transaction is carried out only
-/// once. Clients cannot name its keys, so clients that watch or wait for keys are never told of its changes.
+/// once. No client addresses its keys by name, so clients that watch or wait for a key of the same name are not told of
+/// its changes.
 pub const TOKENS: u32 = u32::MAX - 1;
 
 /// Whether a database, or its space, which has the same number, is the server's own.

@@ -24,7 +24,7 @@ impl Names {
     }
 }
 
-/// A digest of at least 64 bits of a stream and a place, unique in practice.
+/// A 128-bit digest of a stream and a place. Two places of any streams have different ones, in practice.
 fn digest(arn: &str, (ms, number): StreamPlace) -> u128 {
     let mut hasher = SipHasher13::new();
     hasher.write(arn.as_bytes());

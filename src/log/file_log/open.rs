@@ -200,9 +200,10 @@ fn temporary(entries: &[FolderEntry]) -> impl Iterator<Item = String> + '_ {
     names.filter(move |name| name.strip_suffix(".tmp").is_some() && ours(name)).cloned()
 }
 
-/// Where a new log begins. Records without a manifest are refused, because nothing says which log they belong to.
-/// Records beside the manifest of an unfinished creation are refused too, because such a log has no records.
-/// Checkpoints alone are a backup: the new log begins behind the last LSN that they show.
+/// Where a new log begins. Segments without a manifest are refused, because nothing says which log they belong to.
+/// Beside the manifest of an unfinished creation, empty segments are removed, and segments with records are refused,
+/// because such a log has no records. Checkpoints alone are a backup: the new log begins behind the last LSN that they
+/// show.
 fn begin(
     disk: &dyn Disk,
     clock: &Clock,
