@@ -127,7 +127,7 @@ pub fn drop_table(tx: &mut Tx<'_>, name: &[u8]) -> Result<Arc<Table>, OpError> {
     let mut left = table.schema.dropped();
     disable_stream(tx, &table, &mut left);
     match (table.schema.streams.is_empty(), left.streams.is_empty()) {
-        // The table has no stream. The stream under this name belongs to a dropped table.
+        // The table has no stream. A stream under this name belongs to a dropped table.
         (true, _) => {}
         (false, true) => tx.drop_stream(&table),
         (false, false) => tx.retire_stream(&table),

@@ -78,8 +78,8 @@ pub fn templates_overlap(schema: &TableSchema, other: &Table) -> OpError {
     OpError::TemplatesOverlap { new, old, table }
 }
 
-/// Checks that no other table's template shares a name with the schema's template. If views change, it marks watched
-/// keys as changed, because a watched key may then mean something else.
+/// Checks that no other table's template shares a name with the schema's template. If views change, it marks all
+/// watched keys as changed, because a watched key may then mean something else.
 pub(super) fn claim_names(tx: &Tx<'_>, table: Option<&Table>, schema: &TableSchema) -> Result<(), OpError> {
     if !changes_views(table, schema) {
         return Ok(());
