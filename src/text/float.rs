@@ -142,6 +142,22 @@ fn layout(out: &mut Vec<u8>, digits: &[u8], exponent: i32, negative: bool) {
 /// Accepts decimals, exponents, `inf`/`infinity` with a sign and in any case, and C's hexadecimal floats. A value out
 /// of range is refused, even if it is only so small that it would become zero.
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    parse(text, false)
+}
+
+/// Parses a double as C's `strtod` does where the whole text must be one, as Redis does for bounds of scores: blanks
+/// may stand before it, an empty text is 0, a zero byte ends it, and a value out of range is an infinity or 0. No NaN.
+pub fn parse_strtod(text: &[u8]) -> Option<f64> {
+    let text = &text[..memchr::memchr(0, text).unwrap_or(text.len())];
+    if text.is_empty() {
+        return Some(0.0);
+    }
+    let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
+    parse(&text[blanks..], true)
+}
+
+/// Parses a double; `wide` if one that is out of range is taken as the nearest.
+fn parse(text: &[u8], wide: bool) -> Option<f64> {
     let text = std::str::from_utf8(text).ok()?;
     let (negative, rest) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
@@ -150,14 +166,14 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
     };
     let bytes = rest.as_bytes();
     let magnitude = match bytes {
-        [b'0', b'x' | b'X', ..] => hexadecimal(&bytes[2..])?,
+        [b'0', b'x' | b'X', ..] => hexadecimal(&bytes[2..], wide)?,
         [b'0'..=b'9' | b'.', ..] => {
             let value: f64 = rest.parse().ok()?;
             let zero = bytes
                 .iter()
                 .take_while(|byte| !matches!(byte, b'e' | b'E'))
                 .all(|byte| matches!(byte, b'0' | b'.'));
-            if value.is_infinite() || (value == 0.0 && !zero) {
+            if !wide && (value.is_infinite() || (value == 0.0 && !zero)) {
                 return None;
             }
             value
@@ -169,7 +185,7 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
 }
 
 /// The digits of a C hexadecimal float behind its `0x`. Digits beyond the 60th bit only mark the value as inexact.
-fn hexadecimal(bytes: &[u8]) -> Option<f64> {
+fn hexadecimal(bytes: &[u8], wide: bool) -> Option<f64> {
     let split = bytes.iter().position(|byte| matches!(byte, b'p' | b'P'));
     let (digits, exponent) = match split {
         Some(at) => (bytes.get(..at)?, std::str::from_utf8(bytes.get(at + 1..)?).ok()?.parse::<i64>().ok()?),
@@ -196,7 +212,7 @@ fn hexadecimal(bytes: &[u8]) -> Option<f64> {
     }
     let power = exponent.checked_add(shift)?.clamp(-2000, 2000) as i32;
     let value = mantissa as f64 * 2f64.powi(power / 2) * 2f64.powi(power - power / 2);
-    (value.is_finite() && (value != 0.0 || mantissa == 0)).then_some(value)
+    (wide || value.is_finite() && (value != 0.0 || mantissa == 0)).then_some(value)
 }
 
 #[cfg(test)]
@@ -261,6 +277,26 @@ mod tests {
             "--1", "infi", "1_0", "e5",
         ] {
             assert_eq!(parse_f64(bad.as_bytes()), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn bounds_are_read_as_c_does() {
+        for (text, value) in [
+            ("", Some(0.0)),
+            ("\0x", Some(0.0)),
+            ("1\0x", Some(1.0)),
+            (" \t1", Some(1.0)),
+            ("1 ", None),
+            (" ", None),
+            ("1e400", Some(f64::INFINITY)),
+            ("-1e400", Some(f64::NEG_INFINITY)),
+            ("1e-400", Some(0.0)),
+            ("0x10", Some(16.0)),
+            ("nan", None),
+            ("(1", None),
+        ] {
+            assert_eq!(parse_strtod(text.as_bytes()), value, "{text:?}");
         }
     }
 

@@ -12,6 +12,7 @@
 //! - `lcs`: the longest common subsequence of two strings.
 //! - `longdouble`: the arithmetic of INCRBYFLOAT.
 //! - `listpack`: Redis's packed sequence of strings and integers.
+//! - `zset`: sorted sets.
 
 pub mod bits;
 pub mod digest;
@@ -28,5 +29,6 @@ pub mod parted;
 pub mod rdb;
 pub mod set;
 pub mod stream;
+pub mod zset;
 
 pub use error::ValueError;

@@ -1,0 +1,19 @@
+//! Sorted sets: the packed form that lives inside an entry, the large form above the thresholds, and one view of both.
+//!
+//! Members are ordered by score and then by their bytes. A score is never not-a-number, and the two zeros are equal.
+
+mod big;
+mod cut;
+mod index;
+mod leaf;
+mod leaves;
+mod order;
+mod packed;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use big::{BigZset, Image, Inverse, Walk};
+pub use cut::{Cut, compare};
+pub use packed::{PackedMember, check_packed, pack_member, packed_find, packed_fits, packed_members};
+pub use view::{Members, ZsetRef};
