@@ -30,7 +30,7 @@ enum Scan {
     Members,
 }
 
-/// The options of SCAN, HSCAN and SSCAN.
+/// The options of SCAN and its relatives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScanOptions<'a> {
     /// MATCH: the pattern, unless it matches everything.
@@ -54,7 +54,7 @@ impl<'a> ScanOptions<'a> {
         Self::parse(args, Scan::Fields)
     }
 
-    /// Reads SSCAN's options.
+    /// Reads SSCAN's and ZSCAN's options.
     pub fn parse_set(args: &[&'a [u8]]) -> Result<Self, Fail> {
         Self::parse(args, Scan::Members)
     }

@@ -376,6 +376,11 @@ fn digest_of(entry: &Entry, key: Option<&[u8]>, now: u64) -> Option<Digest> {
             }
             digest
         }
+        ValueRef::Zset(_) | ValueRef::Boxed(Object::Zset(_)) => {
+            let mut digest = ValueDigest::new(key, DigestKind::ZSet);
+            entry.value().zset()?.iter().for_each(|(member, score)| digest.scored(member, score));
+            digest
+        }
         value => {
             let mut digest = ValueDigest::new(key, DigestKind::Hash);
             for field in value.hash()?.live(now) {

@@ -5,7 +5,7 @@ use super::types::{Registry, Server, Spec};
 use super::{
     acl, admin, bitmaps, client_modes, cluster, config, connection, ddb, debug, hashes, hll, info,
     introspect, items, keys, latency, lists, memory, persistence, scripts, sets, shutdown, slowlog, sort,
-    streams, strings, tables, transactions,
+    streams, strings, tables, transactions, zsets,
 };
 use crate::config::{Config, RenamedCommand};
 use crate::engine::Engine;
@@ -41,6 +41,7 @@ static FAMILIES: &[&[Spec]] = &[
     strings::COMMANDS,
     tables::COMMANDS,
     transactions::COMMANDS,
+    zsets::COMMANDS,
 ];
 
 impl Registry {

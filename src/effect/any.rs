@@ -8,6 +8,7 @@ use super::set::SetChange;
 use super::stream::StreamChange;
 use super::string::StringChange;
 use super::structural::Structural;
+use super::zset::ZsetChange;
 use crate::value::bits::BitOp;
 
 /// One mutation. Databases are numbered as clients see them; tables by the id in their schema record.
@@ -57,6 +58,15 @@ pub enum Effect<'a> {
         key: &'a [u8],
         /// What happens.
         change: ListChange<'a>,
+    },
+    /// Something happens to a sorted set.
+    Zset {
+        /// The database.
+        db: u32,
+        /// The key.
+        key: &'a [u8],
+        /// What happens.
+        change: ZsetChange<'a>,
     },
     /// Something happens to an item.
     Item {
@@ -142,6 +152,7 @@ impl<'a> Effect<'a> {
             | Self::Set { db, key, .. }
             | Self::Stream { db, key, .. }
             | Self::List { db, key, .. }
+            | Self::Zset { db, key, .. }
             | Self::Delete { db, key }
             | Self::Expire { db, key, .. }
             | Self::Move { to_db: db, to: key, .. }
@@ -180,6 +191,7 @@ impl<'a> Effect<'a> {
             Self::Hash { change, .. } => change.builds_on_value(),
             Self::Set { change, .. } => change.builds_on_value(),
             Self::List { change, .. } => change.builds_on_value(),
+            Self::Zset { change, .. } => change.builds_on_value(),
             Self::Stream { .. } | Self::Expire { .. } => true,
             Self::Item { .. }
             | Self::Delete { .. }
@@ -215,6 +227,7 @@ impl<'a> Effect<'a> {
             | Self::Set { .. }
             | Self::Stream { .. }
             | Self::List { .. }
+            | Self::Zset { .. }
             | Self::Item { .. }
             | Self::Delete { .. }
             | Self::Expire { .. }
@@ -260,6 +273,14 @@ impl<'a> ListChange<'a> {
     #[inline]
     pub fn on(self, db: u32, key: &'a [u8]) -> Effect<'a> {
         Effect::List { db, key, change: self }
+    }
+}
+
+impl<'a> ZsetChange<'a> {
+    /// The effect that this happens to a key of a database.
+    #[inline]
+    pub fn on(self, db: u32, key: &'a [u8]) -> Effect<'a> {
+        Effect::Zset { db, key, change: self }
     }
 }
 

@@ -24,6 +24,7 @@ mod string;
 mod structural;
 #[cfg(test)]
 mod tests;
+mod zset;
 
 pub use any::{Effect, Subject};
 pub use codec::{EffectError, VERSION};
@@ -37,3 +38,4 @@ pub use set::SetChange;
 pub use stream::{Ids, StreamChange};
 pub use string::{MAX_STRING, StringChange};
 pub use structural::Structural;
+pub use zset::{ZsetChange, score_bytes};

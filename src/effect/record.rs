@@ -35,6 +35,10 @@
 //!  42 Set         at value               43 Insert       at value
 //!  44 Remove      runs
 //!  45 Put         payload                46 Put with deadline          expire:u64le payload
+//! of sorted sets (`zset.rs`), behind db and key:
+//!  60 Put         payload                61 Put with deadline          expire:u64le payload
+//!  62 Set         count list             63 Delete       count list
+//!  64 DeleteRange at count
 //! key, value, bytes, payload, item ...: varint length, bytes
 //! list: varint byte length, then `count` times (varint length, bytes)
 //! id: 16 bytes, big-endian   ids: varint byte length, ids
@@ -48,7 +52,7 @@ use super::any::Effect;
 use super::codec::{EffectError, Reader, put_head, put_head_until};
 use super::own::{SYSTEM, TOKENS};
 use super::string::{self, StringChange};
-use super::{hash, item, list, set, stream, structural};
+use super::{hash, item, list, set, stream, structural, zset};
 use crate::value::bits::BitOp;
 use crate::value::packed::{put_part, put_varint_to};
 
@@ -74,6 +78,7 @@ impl Effect<'_> {
             Self::Set { db, key, ref change } => change.encode(db, key, out),
             Self::Stream { db, key, ref change } => change.encode(db, key, out),
             Self::List { db, key, ref change } => change.encode(db, key, out),
+            Self::Zset { db, key, ref change } => change.encode(db, key, out),
             Self::Item { table, partition, ref change } => change.encode(table, partition, out),
             Self::Move { db, key, to_db, to } => put_between(out, 31, (db, key), (to_db, to)),
             Self::Copy { db, key, to_db, to } => put_between(out, 32, (db, key), (to_db, to)),
@@ -136,6 +141,10 @@ impl<'a> Decoder<'a> {
             40..=46 => {
                 let (db, key) = from.head()?;
                 list::decode(opcode, from)?.on(db, key)
+            }
+            60..=64 => {
+                let (db, key) = from.head()?;
+                zset::decode(opcode, from)?.on(db, key)
             }
             other => return Err(EffectError::Opcode(other)),
         };

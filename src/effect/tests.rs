@@ -95,6 +95,24 @@ fn list_samples<'a>(
     changes.map(|change| change.on(3, key)).to_vec()
 }
 
+/// One of every change of a sorted set, in all its shapes.
+fn zset_samples<'a>(
+    key: &'a [u8],
+    pairs: &'a [&'a [u8]],
+    members: &'a [&'a [u8]],
+    at: u64,
+) -> Vec<Effect<'a>> {
+    let payload = b"\x01a\x03";
+    let changes = [
+        ZsetChange::Put { payload, expire: None },
+        ZsetChange::Put { payload, expire: Some(at) },
+        ZsetChange::Set { pairs: List::Slices(pairs) },
+        ZsetChange::Delete { members: List::Slices(members) },
+        ZsetChange::DeleteRange { at: 300, count: 7 },
+    ];
+    changes.map(|change| change.on(3, key)).to_vec()
+}
+
 /// The bytes of one of every effect.
 const BYTES: &[&str] = &[
     "01ac02036b65790576616c7565",
@@ -147,6 +165,11 @@ const BYTES: &[&str] = &[
     "2c03036b657905ac02020101",
     "2d03036b6579058161020701",
     "2e03036b65790807060504030201058161020701",
+    "3c03036b657903016103",
+    "3d03036b6579080706050403020103016103",
+    "3e03036b65790415016108000000000000f83f0008000000000000f0ff",
+    "3f03036b657904080161026263000178",
+    "4003036b6579ac0207",
 ];
 
 fn fixed_samples(then: &mut dyn FnMut(&[Effect<'_>])) {
@@ -157,6 +180,9 @@ fn fixed_samples(then: &mut dyn FnMut(&[Effect<'_>])) {
     effects.extend(stream_samples(b"key", b"name", &slices, &ids, at));
     let runs = [Run { passed: 300, removed: 2 }, Run { passed: 1, removed: 1 }];
     effects.extend(list_samples(b"key", b"value", &slices, &runs, 300, at));
+    let scores = [1.5, f64::NEG_INFINITY].map(score_bytes);
+    let pairs: [&[u8]; 4] = [b"a", &scores[0], b"", &scores[1]];
+    effects.extend(zset_samples(b"key", &pairs, &slices, at));
     then(&effects);
 }
 
@@ -215,6 +241,9 @@ proptest! {
         effects.extend(stream_samples(&key, &value, &slices, &ids, at));
         let runs = [Run { passed: n as usize, removed: 1 }, Run { passed: 1, removed: n as usize }];
         effects.extend(list_samples(&key, &value, &slices, &runs, n, at));
+        let score = score_bytes(at as f64);
+        let pairs: [&[u8]; 4] = [&key, &score, &value, &score];
+        effects.extend(zset_samples(&key, &pairs, &slices, at));
         let mut record = vec![VERSION];
         effects.iter().for_each(|e| e.encode(&mut record));
         let decoded: Result<Vec<_>, _> = Decoder::new(&record).unwrap().collect();

@@ -46,10 +46,12 @@ impl Classes {
     pub const SET: Self = Self(1 << 10);
     /// What commands on lists do (`l`).
     pub const LIST: Self = Self(1 << 11);
+    /// What commands on sorted sets do (`z`).
+    pub const ZSET: Self = Self(1 << 12);
     /// Those that tell of no command. While nobody listens to others, nothing is looked up for the sake of an event.
     pub const RARE: Self = Self::FIELDS_EXPIRED.and(Self::EXPIRED).and(Self::EVICTED);
     /// All of them.
-    pub const ALL: Self = Self((1 << 12) - 1);
+    pub const ALL: Self = Self((1 << 13) - 1);
 
     /// These and others.
     pub const fn and(self, others: Self) -> Self {

@@ -32,7 +32,8 @@ fn is_small(entry: &Entry) -> bool {
         | ValueRef::Hash(bytes, _)
         | ValueRef::Set(bytes, _)
         | ValueRef::List(bytes)
-        | ValueRef::Items(bytes) => bytes.len() <= SMALL,
+        | ValueRef::Items(bytes)
+        | ValueRef::Zset(bytes) => bytes.len() <= SMALL,
         ValueRef::Boxed(_) => false,
     }
 }
@@ -112,12 +113,14 @@ impl Tx<'_> {
         let stays_large = match entry.value() {
             ValueRef::Boxed(Object::Hash(big)) => big.len() > store.thresholds.hash_entries.load(Relaxed),
             ValueRef::Boxed(Object::Set(big)) => big.len() > store.thresholds.set_entries.load(Relaxed),
+            ValueRef::Boxed(Object::Zset(set)) => set.len() > store.thresholds.zset_entries.load(Relaxed),
             ValueRef::Boxed(Object::Items(_) | Object::Stream(_) | Object::List(_))
             | ValueRef::List(_)
             | ValueRef::Str(_)
             | ValueRef::Hash(..)
             | ValueRef::Set(..)
-            | ValueRef::Items(_) => !is_small(entry),
+            | ValueRef::Items(_)
+            | ValueRef::Zset(_) => !is_small(entry),
         };
         if stays_large && self.replays(&effect) {
             self.ask(from.1.len() + to.1.len() + EFFECT_BYTES)?;

@@ -2,7 +2,7 @@
 
 use super::events::{Classes, ItemsTell, KeyEvent};
 use super::{Table, Tx};
-use crate::effect::{Effect, HashChange, ListChange, SetChange};
+use crate::effect::{Effect, HashChange, ListChange, SetChange, ZsetChange};
 use crate::item::{ItemKeys, ItemRef};
 use crate::log::Lsn;
 use crate::store::Entry;
@@ -86,6 +86,7 @@ impl Tx<'_> {
                 | Effect::Hash { change: HashChange::Delete { .. }, .. }
                 | Effect::Set { change: SetChange::Delete { .. }, .. }
                 | Effect::List { change: ListChange::Pop { .. } | ListChange::Remove { .. }, .. }
+                | Effect::Zset { change: ZsetChange::Delete { .. } | ZsetChange::DeleteRange { .. }, .. }
         ) {
             return false;
         }

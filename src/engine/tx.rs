@@ -4,7 +4,7 @@ use super::Engine;
 use super::aside::{Aside, Undo};
 use super::durability::State;
 use super::events::Telling;
-use crate::effect::{self, Effect, FieldExpire, HashChange, ListChange, Structural, Subject};
+use crate::effect::{self, Effect, FieldExpire, HashChange, ListChange, Structural, Subject, ZsetChange};
 use crate::log::{LogError, Lsn};
 use crate::store::{Entry, Locked, Seldom};
 use crate::value::hash::{HashRef, packed_find, passed};
@@ -284,6 +284,7 @@ impl<'a> Tx<'a> {
             | Effect::Set { .. }
             | Effect::Stream { .. }
             | Effect::List { .. }
+            | Effect::Zset { .. }
             | Effect::Item { .. }
             | Effect::Delete { .. }
             | Effect::Expire { .. }
@@ -302,7 +303,12 @@ impl<'a> Tx<'a> {
                 counted as u64
             }
             Effect::List { change: ListChange::Push { values, .. }, .. } => values.len() as u64,
-            Effect::Hash { change: HashChange::Put { .. } | HashChange::Expire { .. }, .. }
+            Effect::Zset { change: ZsetChange::Set { pairs }, .. } => pairs.len() as u64 / 2,
+            Effect::Zset { change: ZsetChange::Delete { .. } | ZsetChange::DeleteRange { .. }, .. } => {
+                counted as u64
+            }
+            Effect::Zset { change: ZsetChange::Put { .. }, .. }
+            | Effect::Hash { change: HashChange::Put { .. } | HashChange::Expire { .. }, .. }
             | Effect::String { .. }
             | Effect::Stream { .. }
             | Effect::List {

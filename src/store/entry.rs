@@ -186,6 +186,7 @@ impl Entry {
             View::Near(Near::Set, packed) => ValueRef::Set(packed, false),
             View::Near(Near::IntSet, ints) => ValueRef::Set(ints, true),
             View::Near(Near::List, packed) => ValueRef::List(packed),
+            View::Near(Near::SortedSet, packed) => ValueRef::Zset(packed),
             View::Far(bytes) => ValueRef::Str(bytes),
             View::Boxed(object) => ValueRef::Boxed(object),
         }

@@ -155,6 +155,10 @@ pub struct Thresholds {
     pub set_value: AtomicUsize,
     /// The size of a packed list, as `list-max-listpack-size` has it.
     pub list_size: AtomicI32,
+    /// Most members of a packed sorted set.
+    pub zset_entries: AtomicUsize,
+    /// Longest member of a packed sorted set, in bytes.
+    pub zset_value: AtomicUsize,
     /// Most bytes of a packed item collection.
     pub items_bytes: AtomicUsize,
     /// Bytes from which on a string has an allocation of its own.
@@ -175,6 +179,8 @@ impl Thresholds {
         self.set_entries.store(size(settings.set_max_listpack_entries), Relaxed);
         self.set_value.store(size(settings.set_max_listpack_value), Relaxed);
         self.list_size.store(settings.list_max_listpack_size, Relaxed);
+        self.zset_entries.store(size(settings.zset_max_listpack_entries), Relaxed);
+        self.zset_value.store(size(settings.zset_max_listpack_value), Relaxed);
         self.stream_node_bytes.store(size(settings.stream_node_max_bytes), Relaxed);
         self.stream_node_entries.store(size(settings.stream_node_max_entries), Relaxed);
     }
@@ -256,6 +262,8 @@ impl Store {
                 set_entries: AtomicUsize::new(128),
                 set_value: AtomicUsize::new(64),
                 list_size: AtomicI32::new(-2),
+                zset_entries: AtomicUsize::new(128),
+                zset_value: AtomicUsize::new(64),
                 items_bytes: AtomicUsize::new(2048),
                 string_bytes: AtomicUsize::new(256 << 10),
                 stream_node_bytes: AtomicUsize::new(4096),

@@ -6,6 +6,7 @@ use crate::value::heap;
 use crate::value::list::{BigList, ListRef};
 use crate::value::set::{BigSet, Ints, SetRef};
 use crate::value::stream::Stream;
+use crate::value::zset::{BigZset, ZsetRef};
 
 /// A value of its own allocation.
 pub enum Object {
@@ -19,6 +20,8 @@ pub enum Object {
     Stream(Stream),
     /// A list above the compact thresholds.
     List(BigList),
+    /// A sorted set above the compact thresholds.
+    Zset(BigZset),
 }
 
 impl Object {
@@ -26,7 +29,7 @@ impl Object {
     pub fn deadline(&self) -> Option<u64> {
         match self {
             Self::Hash(hash) => hash.deadline(),
-            Self::Set(_) | Self::Items(_) | Self::Stream(_) | Self::List(_) => None,
+            Self::Set(_) | Self::Items(_) | Self::Stream(_) | Self::List(_) | Self::Zset(_) => None,
         }
     }
 
@@ -38,6 +41,7 @@ impl Object {
             Self::Items(items) => items.len(),
             Self::Stream(stream) => stream.len() as usize,
             Self::List(list) => list.len(),
+            Self::Zset(set) => set.len(),
         }
     }
 
@@ -50,6 +54,7 @@ impl Object {
                 Self::Items(items) => items.memory(samples),
                 Self::Stream(stream) => stream.memory(),
                 Self::List(list) => list.memory(samples),
+                Self::Zset(set) => set.memory(samples),
             }
     }
 }
@@ -67,6 +72,8 @@ pub enum ValueRef<'a> {
     Items(&'a [u8]),
     /// A packed list.
     List(&'a [u8]),
+    /// A packed sorted set.
+    Zset(&'a [u8]),
     /// A value of its own allocation.
     Boxed(&'a Object),
 }
@@ -109,6 +116,16 @@ impl<'a> ValueRef<'a> {
         match self {
             Self::Items(packed) => Some(ItemsRef::Packed(packed)),
             Self::Boxed(Object::Items(items)) => Some(ItemsRef::Big(items)),
+            _ => None,
+        }
+    }
+
+    /// The value as a sorted set, if it is one.
+    #[inline]
+    pub fn zset(self) -> Option<ZsetRef<'a>> {
+        match self {
+            Self::Zset(packed) => Some(ZsetRef::Packed(packed)),
+            Self::Boxed(Object::Zset(set)) => Some(ZsetRef::Big(set)),
             _ => None,
         }
     }

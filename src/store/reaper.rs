@@ -35,7 +35,11 @@ impl Store {
         let large = match entry.value() {
             ValueRef::Boxed(object) => object.elements() > LARGE,
             ValueRef::Str(bytes) => bytes.len() > LARGE_BYTES,
-            ValueRef::Hash(..) | ValueRef::Set(..) | ValueRef::Items(_) | ValueRef::List(_) => false,
+            ValueRef::Hash(..)
+            | ValueRef::Set(..)
+            | ValueRef::Items(_)
+            | ValueRef::List(_)
+            | ValueRef::Zset(_) => false,
         };
         if !large || !reaper.works.load(Acquire) {
             return Some(entry);

@@ -33,6 +33,8 @@ pub trait Waiting: Send + Sync {
 pub enum Awaited {
     /// An element of a list. What one gets is gone for the others.
     Elements,
+    /// A member of a sorted set. What one gets is gone for the others.
+    Members,
     /// Entries of a stream, behind an identifier of one's own. All get them.
     Entries,
     /// Entries of a stream that no consumer of this group has got. What one gets is gone for the others.
@@ -48,14 +50,14 @@ impl Awaited {
     /// About how many bytes it takes beside its own: a group's name.
     pub fn memory(&self) -> usize {
         match self {
-            Self::Elements | Self::Entries => 0,
+            Self::Elements | Self::Members | Self::Entries => 0,
             Self::NewTo(group) => class_bytes(group.len() + 2 * size_of::<usize>()),
         }
     }
 
     /// Whether one who finds nothing knows that nobody in the line would find anything.
     pub fn is_for_one(&self) -> bool {
-        matches!(self, Self::Elements | Self::NewTo(_))
+        matches!(self, Self::Elements | Self::Members | Self::NewTo(_))
     }
 
     /// What a key's entry may have for those in the line: something for all who wait behind a lesser identifier than
@@ -64,6 +66,7 @@ impl Awaited {
         let stream = entry.and_then(|entry| entry.value().stream());
         match self {
             Self::Elements => entry.and_then(|entry| entry.value().list()).map(|_| StreamId::MAX),
+            Self::Members => entry.and_then(|entry| entry.value().zset()).map(|_| StreamId::MAX),
             Self::Entries => stream.filter(|stream| !stream.is_empty()).map(Stream::last_id),
             Self::NewTo(group) => {
                 let there = stream.and_then(|stream| Some((stream, stream.groups().get(group)?)));

@@ -142,7 +142,7 @@ impl DatasetDigest {
 }
 
 /// A number as C's `%.17g` writes it.
-fn percent_17g(value: f64) -> String {
+pub fn percent_17g(value: f64) -> String {
     if !value.is_finite() {
         return if value.is_nan() { "nan".into() } else { format!("{value}") };
     }

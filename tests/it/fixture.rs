@@ -79,6 +79,11 @@ fn lists_are_all_there() {
     is_all_there("data-lists");
 }
 
+#[test]
+fn sorted_sets_are_all_there() {
+    is_all_there("data-zsets");
+}
+
 /// What the log of `data-v2` has behind its newer checkpoint, behind the older one, and at all.
 #[test]
 fn the_log_of_the_second_folder_names_what_values_were_made_from() {
@@ -120,6 +125,7 @@ fn the_older_checkpoint_and_the_log_behind_it_give_the_same() {
         ("data-v2", "checkpoint-0000000002-00000000000000000069.ckpt"),
         ("data-sets", "checkpoint-0000000002-00000000000000000094.ckpt"),
         ("data-lists", "checkpoint-0000000002-00000000000000000136.ckpt"),
+        ("data-zsets", "checkpoint-0000000002-00000000000000000029.ckpt"),
     ] {
         let dir = copy(folder, &[newer]);
         compare(&Server::start_in(dir.path(), &FLAGS), folder, "from the older checkpoint");

@@ -54,3 +54,4 @@ mod survival;
 mod switching;
 mod views;
 mod writers;
+mod zset_waiting;

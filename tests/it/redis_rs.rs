@@ -22,6 +22,13 @@ fn blocking_commands() {
             assert_eq!(c.get::<_, Vec<u8>>("e").unwrap(), b"\x00\xff");
             assert!((90..=100).contains(&c.ttl::<_, i64>("e").unwrap()));
             assert_eq!(c.incr::<_, _, i64>("n", 5).unwrap(), 5);
+            assert_eq!(c.zadd_multiple::<_, _, _, i64>("z", &[(1.5, "a"), (2.0, "b")]).unwrap(), 2);
+            assert_eq!(
+                c.zrange_withscores::<_, Vec<(String, f64)>>("z", 0, -1).unwrap(),
+                [("a".to_owned(), 1.5), ("b".to_owned(), 2.0)]
+            );
+            assert_eq!(c.zscore::<_, _, Option<f64>>("z", "none").unwrap(), None);
+            assert_eq!(c.zpopmin::<_, Vec<(String, f64)>>("z", 2).unwrap().len(), 2);
             c.hset_multiple::<_, _, _, ()>("h", &[("a", 1), ("b", 2)]).unwrap();
             let all: HashMap<String, i64> = c.hgetall("h").unwrap();
             assert_eq!(all, HashMap::from([("a".into(), 1), ("b".into(), 2)]));

@@ -2,13 +2,14 @@
 
 use crate::command::fail::{self, Fail};
 use crate::command::{Cx, Outcome, eq, parse_int};
-use crate::effect::{Effect, HashChange, List, ListChange};
+use crate::effect::{Effect, HashChange, List, ListChange, ZsetChange};
 use crate::engine::{Classes, EFFECT_BYTES, Renewal};
 use crate::store::{Entry, Object, Store, ValueRef};
 use crate::value::hash::{HashRef, pack_field};
 use crate::value::list::encode_all;
 use crate::value::rdb::{self, Decoded, Form};
 use crate::value::set::{Member, SetRef};
+use crate::value::zset::{ZsetRef, compare, pack_member};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A value in Redis's serialisation, with its footer. A list is written in nodes as `list-max-listpack-size` has them.
@@ -27,6 +28,10 @@ pub fn serialised(store: &Store, entry: &Entry, now: u64) -> Result<Vec<u8>, Fai
     if let Some(list) = value.list() {
         let node_size = store.thresholds.list_size.load(Relaxed);
         return Ok(rdb::dump_list(list.iter_from(0).map(|element| element.bytes()), node_size.into()));
+    }
+    if let Some(set) = value.zset() {
+        let form = if matches!(set, ZsetRef::Big(_)) { Form::Full } else { Form::Compact };
+        return Ok(rdb::dump_zset(set.iter().collect::<Vec<_>>(), form));
     }
     let hash = value.hash().ok_or(fail::WRONG_TYPE)?;
     let form = if matches!(hash, HashRef::Big(_)) { Form::Full } else { Form::Compact };
@@ -137,8 +142,13 @@ pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             cx.tx.apply(ListChange::Put { payload: &entries, expire }.on(db, key));
             replaces
         }
-        Decoded::ZSet(_) => {
-            return Err(Fail::new("ERR the payload holds a type of value that this server does not keep"));
+        Decoded::ZSet(mut members) => {
+            members.sort_unstable_by(|a, b| compare((a.1, &a.0), (b.1, &b.0)));
+            let mut payload = Vec::new();
+            members.iter().for_each(|(member, score)| pack_member(&mut payload, member, *score));
+            cx.tx.ask(payload.len() + key.len() + EFFECT_BYTES)?;
+            cx.tx.apply(ZsetChange::Put { payload: &payload, expire }.on(db, key));
+            replaces
         }
     };
     if renews {

@@ -11,6 +11,7 @@ pub fn type_of(value: &ValueRef<'_>) -> &'static str {
         ValueRef::Str(_) => "string",
         ValueRef::Hash(..) | ValueRef::Boxed(Object::Hash(_)) => "hash",
         ValueRef::Set(..) | ValueRef::Boxed(Object::Set(_)) => "set",
+        ValueRef::Zset(_) | ValueRef::Boxed(Object::Zset(_)) => "zset",
         ValueRef::Items(_) | ValueRef::Boxed(Object::Items(_)) => "items",
         ValueRef::Boxed(Object::Stream(_)) => "stream",
         ValueRef::List(_) | ValueRef::Boxed(Object::List(_)) => "list",
@@ -22,6 +23,8 @@ pub fn encoding_of(entry: &Entry) -> &'static str {
     match entry.value() {
         ValueRef::Str(bytes) => string_encoding(bytes, entry.is_raw()),
         ValueRef::Items(_) => "packed",
+        ValueRef::Zset(_) => "listpack",
+        ValueRef::Boxed(Object::Zset(_)) => "skiplist",
         ValueRef::Boxed(Object::Stream(_)) => "stream",
         value => match (value.hash(), value.set(), value.list()) {
             (Some(hash), ..) => hash.encoding(),

@@ -106,7 +106,7 @@ impl<'a> Options<'a> {
 fn alone<'a>(wait: &'a Wait, key: &'a AwaitedKey) -> Vec<Cow<'a, [u8]>> {
     let id = match &key.awaited {
         Awaited::Entries => Cow::Owned(key.behind.to_string().into_bytes()),
-        Awaited::NewTo(_) | Awaited::Elements => Cow::Borrowed(&b">"[..]),
+        Awaited::NewTo(_) | Awaited::Elements | Awaited::Members => Cow::Borrowed(&b">"[..]),
     };
     let before = wait.args.iter().take(wait.first_key).map(|arg| Cow::Borrowed(&**arg));
     before.chain([Cow::Borrowed(&*key.key), id]).collect()

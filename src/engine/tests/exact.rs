@@ -3,7 +3,8 @@
 
 use super::*;
 use crate::effect::{
-    Decoder, HashChange, Ids, ItemChange, ListChange, Runs, SetChange, StreamChange, StringChange, Structural,
+    Decoder, HashChange, Ids, ItemChange, ListChange, Runs, SetChange, StreamChange, StringChange,
+    Structural, ZsetChange, score_bytes,
 };
 use crate::engine::image::between;
 use crate::env::Random;
@@ -13,6 +14,7 @@ use crate::value::hash::pack_field;
 use crate::value::list::{Run, encode_all};
 use crate::value::rdb::dump_string;
 use crate::value::stream::{GroupPosition, NodeLimits, Stream, StreamId};
+use crate::value::zset::{compare, pack_member};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -66,6 +68,10 @@ pub(super) fn show_value(entry: &Entry) -> String {
         ValueRef::List(_) | ValueRef::Boxed(Object::List(_)) => {
             let elements = entry.value().list().unwrap().iter_from(0);
             format!("{:?}", elements.map(|element| text(&element.bytes())).collect::<Vec<_>>())
+        }
+        value if value.zset().is_some() => {
+            let members = value.zset().into_iter().flat_map(|set| set.iter());
+            format!("{:?}", members.map(|(member, score)| (text(member), score)).collect::<Vec<_>>())
         }
         value => match (value.hash(), value.items()) {
             (Some(hash), _) => {
@@ -247,7 +253,8 @@ impl Changes {
     /// Applies the effects of one change.
     pub(super) fn draw(&mut self, target: &mut dyn Target) {
         self.count += 1;
-        match self.below(44) {
+        match self.below(51) {
+            44..=50 => self.zset(target),
             0..=7 => self.hash(target),
             28..=33 => self.set(target),
             8..=12 => self.items(target),
@@ -390,6 +397,42 @@ impl Changes {
         }
     }
 
+    fn zset(&mut self, target: &mut dyn Target) {
+        let (db, key) = self.place("zset");
+        let count = if self.below(6) == 0 { 60 } else { 1 + self.below(5) };
+        let scored: Vec<(Vec<u8>, f64)> = (0..count)
+            .map(|_| (self.name("member", 90), [0.0, 1.0, 1.5, -2.0, f64::INFINITY][self.below(5) as usize]))
+            .collect();
+        let members: Vec<&[u8]> = scored.iter().map(|(member, _)| member.as_slice()).collect();
+        match self.below(12) {
+            0..=5 => {
+                let scores: Vec<[u8; 8]> = scored.iter().map(|(_, score)| score_bytes(*score)).collect();
+                let pairs = members.iter().zip(&scores).flat_map(|(member, score)| [*member, &score[..]]);
+                let pairs: Vec<&[u8]> = pairs.collect();
+                target.apply(ZsetChange::Set { pairs: List::Slices(&pairs) }.on(db, &key));
+            }
+            6..=7 => target.apply(ZsetChange::Delete { members: List::Slices(&members) }.on(db, &key)),
+            8..=9 => {
+                let (at, count) = (self.below(60) as usize, self.below(40) as usize);
+                target.apply(ZsetChange::DeleteRange { at, count }.on(db, &key));
+            }
+            10 => {
+                let at = Some(self.at()).filter(|at| at % 3 != 0);
+                target.apply(Effect::Expire { db, key: &key, at });
+            }
+            _ => {
+                let mut each_once: Vec<_> = scored;
+                each_once.sort_by(|a, b| a.0.cmp(&b.0));
+                each_once.dedup_by(|a, b| a.0 == b.0);
+                each_once.sort_by(|a, b| compare((a.1, &a.0), (b.1, &b.0)));
+                let mut payload = Vec::new();
+                each_once.iter().for_each(|(member, score)| pack_member(&mut payload, member, *score));
+                let expire = Some(self.at()).filter(|at| at % 3 != 0);
+                target.apply(ZsetChange::Put { payload: &payload, expire }.on(db, &key));
+            }
+        }
+    }
+
     fn items(&mut self, target: &mut dyn Target) {
         let (table, partition) = ([TABLE, self.other_table][self.below(2) as usize], self.name("part", 2));
         let count = if self.below(6) == 0 { 40 } else { 1 };
@@ -464,11 +507,12 @@ impl Changes {
 
     /// What is made from other keys.
     fn made(&mut self, target: &mut dyn Target) {
-        let ((db, key), (to_db, to)) = match self.below(5) {
+        let ((db, key), (to_db, to)) = match self.below(6) {
             3 => (self.place("list"), self.place("list")),
             0 => (self.place("hash"), self.place("hash")),
             2 => (self.place("set"), self.place("set")),
             1 => (self.place("stream"), self.place("stream")),
+            4 => (self.place("zset"), self.place("zset")),
             _ => ((0, self.name("key", 60)), (0, self.name("key", 60))),
         };
         let (from, onto, other) = ((db as usize, &*key), (to_db as usize, &*to), self.name("key", 60));
@@ -487,7 +531,7 @@ impl Changes {
 
     /// Changes of whole keys, databases and tables.
     fn whole(&mut self, target: &mut dyn Target) {
-        let prefix = ["hash", "stream", "set", "list"][self.below(4) as usize];
+        let prefix = ["hash", "stream", "set", "list", "zset"][self.below(5) as usize];
         let (db, key) = self.place(prefix);
         match self.below(if self.structural { 9 } else { 5 }) {
             0..=1 => target.apply(Effect::Delete { db, key: &key }),
@@ -527,7 +571,7 @@ impl Changes {
     }
 
     fn rename_or_undo(&mut self, engine: &Engine) {
-        let prefix = ["hash", "set"][self.below(2) as usize];
+        let prefix = ["hash", "set", "zset"][self.below(3) as usize];
         let ((db, from), (other, to)) = (self.place(prefix), self.place(prefix));
         let mut record = Vec::new();
         let mut tx = Tx::new(engine, engine.store.lock_all(Mode::Write, START), 0, &mut record);
@@ -563,6 +607,7 @@ pub(super) fn engine_with_large_values(disk: &SimDisk, changes: &mut Changes) ->
     engine.store.thresholds.hash_entries.store(8, Relaxed);
     engine.store.thresholds.set_ints.store(12, Relaxed);
     engine.store.thresholds.set_entries.store(8, Relaxed);
+    engine.store.thresholds.zset_entries.store(8, Relaxed);
     engine.store.thresholds.stream_node_entries.store(4, Relaxed);
     engine.store.thresholds.list_size.store(30, Relaxed);
     engine.store.thresholds.string_bytes.store(100, Relaxed);

@@ -3,6 +3,7 @@
 use super::*;
 use crate::effect::{
     FieldExpire, HashChange, Ids, ItemChange, List, ListChange, Runs, SetChange, StreamChange, StringChange,
+    ZsetChange, score_bytes,
 };
 use crate::engine::image::between;
 use crate::store::Object;
@@ -322,9 +323,12 @@ fn what_is_read_of_a_large_value_in_one_piece_is_bounded_in_bytes() {
         let (name, sort) = (n.to_string(), [b'0' + n as u8]);
         let pairs = List::Slices(&[name.as_bytes(), &long]);
         let change = StreamChange::Add { id: StreamId::new(n + 1, 0), pairs };
+        let (member, score) = ([&long, name.as_bytes()].concat(), score_bytes(n as f64));
+        let scored = ZsetChange::Set { pairs: List::Slices(&[&member, &score]) };
         commit(
             &engine,
             &[
+                scored.on(db, b"zset"),
                 HashChange::Set { pairs, expire: FieldExpire::Clear }.on(db, b"hash"),
                 change.on(db, b"stream"),
                 ListChange::Push { front: false, values: List::Slices(&[&long]) }.on(db, b"list"),

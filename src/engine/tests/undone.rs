@@ -30,6 +30,14 @@ fn show_form(entry: &Entry) -> String {
             }
             write!(out, "{:?} {}", stream.first_id(), stream.len()).unwrap();
         }
+        ValueRef::Boxed(Object::Zset(set)) => {
+            let walk = set.walk(0, usize::MAX);
+            write!(out, "{:?} {}", walk.found, set.len()).unwrap();
+        }
+        value if value.zset().is_some() => {
+            let members = value.zset().into_iter().flat_map(|set| set.iter());
+            write!(out, "{:?}", members.collect::<Vec<_>>()).unwrap();
+        }
         value => {
             for f in value.hash().into_iter().flat_map(|hash| hash.live(0)) {
                 write!(out, "{:?} {} ", f.name, f.expire).unwrap();
@@ -83,7 +91,7 @@ fn watch_all(engine: &Engine) -> Vec<Watcher> {
     let mut watchers = Vec::new();
     let _all = store.lock_all(Mode::Read, LATER);
     for n in 0..60 {
-        let large = ["hash", "set", "stream", "list"].map(|prefix| (n % 2, format!("{prefix}{n}")));
+        let large = ["hash", "set", "stream", "list", "zset"].map(|prefix| (n % 2, format!("{prefix}{n}")));
         for (db, key) in large.into_iter().chain([(0, format!("key{n}"))]) {
             let watcher = Watcher::default();
             store.watch(db, key.as_bytes(), store.hash(key.as_bytes()), &watcher);
@@ -178,7 +186,7 @@ fn work(tx: &mut Tx<'_>, changes: &mut Changes) {
     for _ in 0..=changes.below(60) {
         changes.draw(tx);
         let (n, other) = (changes.below(3), changes.below(3));
-        let prefix = ["hash", "set"][changes.below(2) as usize];
+        let prefix = ["hash", "set", "zset"][changes.below(3) as usize];
         let (key, stream) = (format!("{prefix}{n}"), format!("stream{n}"));
         match changes.below(6) {
             0 => {

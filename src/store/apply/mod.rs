@@ -28,8 +28,8 @@ impl Locked<'_> {
     /// `hash` is the key's hash. Structural effects need all shards, see [`Locked::apply_structural`]. Returns how many
     /// elements of a container are new (fields of hashes that are set and were not there for readers) or gone (fields
     /// that are deleted and were there; members of sets that come or go; of streams: entries that were deleted or
-    /// trimmed, pending ones that were acknowledged or went with their consumer; of lists: elements that were removed),
-    /// 0 for other effects.
+    /// trimmed, pending ones that were acknowledged or went with their consumer; of lists: elements that were removed;
+    /// of sorted sets: members that are new, or were there), 0 for other effects.
     pub fn apply(&mut self, effect: &Effect<'_>, hash: u64) -> usize {
         self.changed.add(Classes::of(hash));
         match *effect {
@@ -52,6 +52,10 @@ impl Locked<'_> {
             Effect::List { db, key, ref change } => {
                 let place = self.place(db, key, hash);
                 return self.list(place, change);
+            }
+            Effect::Zset { db, key, ref change } => {
+                let place = self.place(db, key, hash);
+                return self.zset(place, change);
             }
             Effect::Item { table, partition, ref change } => {
                 let place = self.table_place(table, partition, hash);

@@ -41,6 +41,7 @@ impl Locked<'_> {
                 boxed(Object::Set(copy))
             }
             ValueRef::Boxed(Object::Stream(stream)) => boxed(Object::Stream(stream.clone())),
+            ValueRef::Boxed(Object::Zset(set)) => boxed(Object::Zset(set.clone())),
             ValueRef::Str(bytes) if entry.kind() == Kind::Far => {
                 Entry::far(space, key, expire, bytes.to_vec(), clock)
             }
@@ -48,6 +49,7 @@ impl Locked<'_> {
             | ValueRef::Hash(..)
             | ValueRef::Set(..)
             | ValueRef::List(_)
+            | ValueRef::Zset(_)
             | ValueRef::Boxed(Object::List(_)) => entry.named_twin(space, key, clock),
             // No key has items.
             ValueRef::Items(_) | ValueRef::Boxed(Object::Items(_)) => return,

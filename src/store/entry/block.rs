@@ -327,6 +327,7 @@ impl Block {
                 Kind::Set => View::Near(Near::Set, bytes()),
                 Kind::IntSet => View::Near(Near::IntSet, bytes()),
                 Kind::List => View::Near(Near::List, bytes()),
+                Kind::SortedSet => View::Near(Near::SortedSet, bytes()),
                 Kind::Far => View::Far(&*self.pointer(&h)),
                 Kind::Boxed => View::Boxed(&*self.pointer(&h)),
             }
@@ -347,6 +348,7 @@ impl Block {
                 Kind::Set => ViewMut::Near(Near::Set, payload.as_mut()),
                 Kind::IntSet => ViewMut::Near(Near::IntSet, payload.as_mut()),
                 Kind::List => ViewMut::Near(Near::List, payload.as_mut()),
+                Kind::SortedSet => ViewMut::Near(Near::SortedSet, payload.as_mut()),
                 Kind::Far => ViewMut::Far(&mut *self.pointer(&h)),
                 Kind::Boxed => ViewMut::Boxed(&mut *self.pointer(&h)),
             }
@@ -376,7 +378,8 @@ impl Drop for Block {
                 | Kind::Items
                 | Kind::List
                 | Kind::Set
-                | Kind::IntSet => {}
+                | Kind::IntSet
+                | Kind::SortedSet => {}
                 Kind::Far => drop(Box::<Vec<u8>>::from_raw(self.pointer(&h))),
                 Kind::Boxed => drop(Box::<Object>::from_raw(self.pointer(&h))),
             }

@@ -69,6 +69,7 @@ impl Entry {
             | ValueRef::Items(_)
             | ValueRef::List(_)
             | ValueRef::Set(..)
+            | ValueRef::Zset(_)
             | ValueRef::Boxed(_) => Vec::new(),
         };
         let content = Content::Far(bytes);
@@ -151,7 +152,8 @@ impl Entry {
             | ValueRef::Hash(_, false)
             | ValueRef::Items(_)
             | ValueRef::List(_)
-            | ValueRef::Set(..) => None,
+            | ValueRef::Set(..)
+            | ValueRef::Zset(_) => None,
         };
         self.retag(inner);
     }

@@ -20,6 +20,8 @@ pub enum Kind {
     Set = 6,
     /// A set of integers in ascending order, behind their width.
     IntSet = 7,
+    /// A packed sorted set, see [`crate::value::zset`].
+    SortedSet = 8,
     /// An [`Object`](crate::store::Object) in an allocation of its own.
     Boxed = 15,
 }
@@ -34,6 +36,7 @@ pub(super) enum Near {
     Set,
     IntSet,
     List,
+    SortedSet,
 }
 
 impl Near {
@@ -47,6 +50,7 @@ impl Near {
             Self::Set => Kind::Set,
             Self::IntSet => Kind::IntSet,
             Self::List => Kind::List,
+            Self::SortedSet => Kind::SortedSet,
         }
     }
 }
@@ -64,6 +68,7 @@ impl Kind {
             5 => Self::List,
             6 => Self::Set,
             7 => Self::IntSet,
+            8 => Self::SortedSet,
             15 => Self::Boxed,
             other => no_kind(other),
         }
@@ -81,6 +86,7 @@ impl Kind {
             Self::Set => Near::Set,
             Self::IntSet => Near::IntSet,
             Self::List => Near::List,
+            Self::SortedSet => Near::SortedSet,
             Self::Far | Self::Boxed => panic!("bytes cannot stand for what has an allocation of its own"),
         }
     }
@@ -89,9 +95,8 @@ impl Kind {
     #[inline]
     pub fn is_apart(self) -> bool {
         match self {
-            Self::Str | Self::Hash | Self::HashTtl | Self::Items | Self::List | Self::Set | Self::IntSet => {
-                false
-            }
+            Self::Str | Self::Hash | Self::HashTtl | Self::Items => false,
+            Self::List | Self::Set | Self::IntSet | Self::SortedSet => false,
             Self::Far | Self::Boxed => true,
         }
     }

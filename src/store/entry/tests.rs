@@ -125,7 +125,8 @@ impl Model {
             ValueRef::Str(bytes)
             | ValueRef::Hash(bytes, _)
             | ValueRef::Items(bytes)
-            | ValueRef::List(bytes) => bytes,
+            | ValueRef::List(bytes)
+            | ValueRef::Zset(bytes) => bytes,
             ValueRef::Set(..) | ValueRef::Boxed(_) => panic!("nothing was boxed, and no set made"),
         };
         let seen = Model {
@@ -406,6 +407,7 @@ fn a_kind_is_read_back_and_nothing_else_is_one() {
         Kind::List,
         Kind::Set,
         Kind::IntSet,
+        Kind::SortedSet,
         Kind::Boxed,
     ];
     all.into_iter().for_each(|kind| assert_eq!(Kind::from_bits(kind as u32), kind));

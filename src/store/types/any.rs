@@ -2,7 +2,7 @@
 
 use super::item::DeadlineIn;
 use super::reading::{Kept, Reader};
-use super::{hash, item, set, stream, string};
+use super::{hash, item, set, stream, string, zset};
 use crate::store::apply::Place;
 use crate::store::{Entry, Kind, Locked, Object, Store, ValueRef};
 use crate::value::hash::Field;
@@ -16,6 +16,7 @@ pub(in crate::store) enum Reading {
     Set(set::Reading),
     Item(item::Reading),
     Stream(Box<stream::Reading>),
+    Zset(zset::Reading),
 }
 
 impl Reading {
@@ -28,11 +29,13 @@ impl Reading {
             ValueRef::Hash(..) | ValueRef::Set(..) | ValueRef::Items(_) | ValueRef::List(_) => None,
             // It is read by itself, see `list::Reading`.
             ValueRef::Boxed(Object::List(_)) => None,
+            ValueRef::Zset(_) => None,
             ValueRef::Boxed(Object::Hash(hash)) => hash::Reading::of(hash).map(Self::Hash),
             ValueRef::Boxed(Object::Set(set)) => set::Reading::of(set).map(Self::Set),
             ValueRef::Boxed(Object::Items(items)) => item::Reading::of(items).map(Self::Item),
             ValueRef::Boxed(Object::Stream(stream)) => stream::Reading::of(stream, number, entry.key())
                 .map(|reading| Self::Stream(Box::new(reading))),
+            ValueRef::Boxed(Object::Zset(set)) => zset::Reading::of(set).map(Self::Zset),
         }
     }
 
@@ -43,6 +46,7 @@ impl Reading {
             Self::Set(reading) => reading,
             Self::Item(reading) => reading,
             Self::Stream(reading) => &mut **reading,
+            Self::Zset(reading) => reading,
         }
     }
 }
@@ -64,6 +68,7 @@ pub(in crate::store) enum Inverse {
     Item(item::Inverse),
     /// With the address of the stream's object.
     Stream(Option<usize>, crate::value::stream::Inverse),
+    Zset(Vec<crate::value::zset::Inverse>),
 }
 
 impl From<string::Inverse> for Inverse {
@@ -84,6 +89,12 @@ impl From<Vec<parted::Inverse<Name>>> for Inverse {
     }
 }
 
+impl From<Vec<crate::value::zset::Inverse>> for Inverse {
+    fn from(inverses: Vec<crate::value::zset::Inverse>) -> Self {
+        Self::Zset(inverses)
+    }
+}
+
 impl From<item::Inverse> for Inverse {
     fn from(inverse: item::Inverse) -> Self {
         Self::Item(inverse)
@@ -100,7 +111,7 @@ impl Inverse {
     /// Nobody takes the change back any more: what it took out of a value that is being read goes to the reader.
     pub(in crate::store) fn settle(self, store: &Store, shard: usize) {
         match self {
-            Self::String(_) | Self::Hash(_) | Self::Set(_) | Self::Item(_) => {}
+            Self::String(_) | Self::Hash(_) | Self::Set(_) | Self::Item(_) | Self::Zset(_) => {}
             Self::Stream(address, left) => store.hand_over_of_stream(shard, address, left),
         }
     }
@@ -121,6 +132,7 @@ impl Locked<'_> {
             Inverse::String(inverse) => string::take_back(entry, &inverse),
             Inverse::Hash(inverses) => hash::take_back(entry, inverses),
             Inverse::Set(inverses) => set::take_back(entry, inverses),
+            Inverse::Zset(inverses) => zset::take_back(entry, &inverses),
             Inverse::Item(inverse) => return self.take_item_back(place, inverse, deadline_of),
             Inverse::Stream(address, inverse) => {
                 store.is_taken_back(place.shard, address, &inverse);

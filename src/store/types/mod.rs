@@ -15,6 +15,7 @@ pub(super) mod set;
 pub(super) mod stream;
 pub(super) mod string;
 mod walked;
+pub(super) mod zset;
 
 pub(super) use any::{Inverse, Reading, put_kept};
 pub(super) use reading::{Change, Kept, put_deadline};

@@ -59,6 +59,14 @@ describe('ioredis', () => {
     assert.equal(await client.pfcount('h'), 2);
   });
 
+  test('sorted sets', async () => {
+    assert.equal(await client.zadd('z', 1.5, 'a', 2, 'b'), 2);
+    assert.deepEqual(await client.zrange('z', 0, -1, 'WITHSCORES'), ['a', '1.5', 'b', '2']);
+    assert.equal(await client.zscore('z', 'a'), '1.5');
+    assert.equal(await client.zrank('z', 'b'), 1);
+    assert.deepEqual(await client.zpopmin('z'), ['a', '1.5']);
+  });
+
   test('scans', async () => {
     await client.mset(Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`k${i}`, i])));
     const found = new Set();

@@ -65,6 +65,17 @@ for (const RESP of [2, 3]) {
       assert.equal(await client.pfCount('h'), 2);
     });
 
+    test('sorted sets', async () => {
+      assert.equal(await client.zAdd('z', [{ score: 1.5, value: 'a' }, { score: 2, value: 'b' }]), 2);
+      assert.equal(await client.zScore('z', 'a'), 1.5);
+      assert.deepEqual(
+        (await client.zRangeWithScores('z', 0, -1)).map(({ value, score }) => [value, score]),
+        [['a', 1.5], ['b', 2]],
+      );
+      assert.equal(await client.zIncrBy('z', 1, 'a'), 2.5);
+      assert.deepEqual({ ...(await client.zPopMax('z')) }, { value: 'a', score: 2.5 });
+    });
+
     test('hashes', async () => {
       assert.equal(await client.hSet('h', { a: 1, b: 'two' }), 2);
       assert.deepEqual({ ...(await client.hGetAll('h')) }, { a: '1', b: 'two' });

@@ -137,6 +137,26 @@ def test_lists(r):
     assert r.lrange("sorted", 0, -1) == ["2"]
 
 
+def test_sorted_sets(r):
+    assert r.zadd("z", {"a": 1, "b": 2.5, "c": 3}) == 3
+    assert r.zadd("z", {"a": 2}, gt=True, ch=True) == 1
+    assert r.zincrby("z", 0.5, "a") == 2.5
+    assert r.zscore("z", "b") == 2.5 and r.zscore("z", "nope") is None
+    assert r.zmscore("z", ["a", "nope"]) == [2.5, None]
+    assert r.zrank("z", "c") == 2 and r.zrevrank("z", "c") == 0
+    assert [tuple(pair) for pair in r.zrange("z", 0, -1, withscores=True)] == [("a", 2.5), ("b", 2.5), ("c", 3.0)]
+    assert r.zrangebyscore("z", 2, "(3") == ["a", "b"]
+    assert r.zcount("z", "-inf", "+inf") == 3
+    assert dict(r.zscan_iter("z")) == {"a": 2.5, "b": 2.5, "c": 3.0}
+    assert r.zunionstore("u", {"z": 2}) == 3
+    assert [tuple(pair) for pair in r.zunion(["z", "u"], withscores=True)][0] == ("a", 7.5)
+    assert r.zmpop(2, ["nope", "z"], max=True)[0] == "z"
+    popped = r.zpopmin("z")
+    assert [float(score) for _, score in [popped[0]]] == [2.5]
+    assert r.zremrangebyrank("z", 0, -1) == 1
+    assert r.exists("z") == 0
+
+
 def test_field_times(r):
     if tuple(int(n) for n in r.info("server")["redis_version"].split(".")[:2]) < (7, 4):
         pytest.skip("the server is older than field times")

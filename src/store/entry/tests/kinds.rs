@@ -8,6 +8,7 @@ use crate::value::list::{BigList, encode_all, packed_of};
 use crate::value::packed::put_part;
 use crate::value::set::{BigSet, empty_ints};
 use crate::value::stream::{NodeLimits, Stream, StreamId};
+use crate::value::zset::{BigZset, pack_member};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// No more entries than this at a time.
@@ -28,6 +29,9 @@ enum Value {
     Stream(Vec<Vec<u8>>),
     PackedList(Vec<Vec<u8>>),
     List(Vec<Vec<u8>>),
+    /// Members by their scores.
+    PackedZset(BTreeMap<u8, Vec<u8>>),
+    Zset(BTreeMap<u8, Vec<u8>>),
 }
 
 #[derive(Clone, Debug)]
@@ -74,6 +78,12 @@ fn member(n: u8) -> Vec<u8> {
     n.to_string().into_bytes()
 }
 
+/// Members that are each there once.
+fn named(mut members: BTreeMap<u8, Vec<u8>>) -> BTreeMap<u8, Vec<u8>> {
+    members.iter_mut().for_each(|(score, member)| member.push(*score));
+    members
+}
+
 fn value() -> impl Strategy<Value = Value> {
     prop_oneof![
         3 => bytes().prop_map(Value::Near),
@@ -91,6 +101,8 @@ fn value() -> impl Strategy<Value = Value> {
         1 => prop::collection::vec(bytes(), 0..4).prop_map(Value::Stream),
         1 => prop::collection::vec(bytes(), 1..6).prop_map(Value::PackedList),
         1 => prop::collection::vec(bytes(), 1..6).prop_map(Value::List),
+        1 => items().prop_map(named).prop_map(Value::PackedZset),
+        1 => items().prop_map(named).prop_map(Value::Zset),
     ]
 }
 
@@ -148,7 +160,13 @@ fn object(value: &Value) -> Option<Box<Object>> {
         | Value::Members(_)
         | Value::Ints(_)
         | Value::PackedList(_)
-        | Value::PackedItems(_) => None,
+        | Value::PackedItems(_)
+        | Value::PackedZset(_) => None,
+        Value::Zset(members) => {
+            let mut set = BigZset::default();
+            members.iter().for_each(|(score, member)| assert!(set.set(member, (*score).into()).is_none()));
+            Some(Box::new(Object::Zset(set)))
+        }
     }
 }
 
@@ -184,12 +202,17 @@ fn packed(value: &Value) -> Option<(Kind, Vec<u8>)> {
             let entries = encode_all(texts.iter().map(Vec::as_slice));
             Some((Kind::List, packed_of(&entries, texts.len())))
         }
+        Value::PackedZset(members) => {
+            members.iter().for_each(|(score, member)| pack_member(&mut out, member, (*score).into()));
+            Some((Kind::SortedSet, out))
+        }
         Value::Far(_)
         | Value::Hash(_)
         | Value::Set(_)
         | Value::Items(_)
         | Value::Stream(_)
-        | Value::List(_) => None,
+        | Value::List(_)
+        | Value::Zset(_) => None,
     }
 }
 
@@ -358,6 +381,10 @@ fn shown(entry: &Entry) -> Value {
         let set = entry.value().set().unwrap();
         set.iter().map(|member| std::str::from_utf8(&member.bytes()).unwrap().parse().unwrap()).collect()
     };
+    let scored = || {
+        let set = entry.value().zset().unwrap();
+        set.iter().map(|(member, score)| (score as u8, member.to_vec())).collect()
+    };
     match (entry.kind(), entry.value()) {
         (Kind::Set, ValueRef::Set(_, false)) => Value::Members(members()),
         (Kind::IntSet, ValueRef::Set(_, true)) => Value::Ints(members()),
@@ -372,6 +399,8 @@ fn shown(entry: &Entry) -> Value {
         (Kind::Boxed, ValueRef::Boxed(Object::Stream(stream))) => Value::Stream(texts(stream)),
         (Kind::List, ValueRef::List(_)) => Value::PackedList(elements(entry)),
         (Kind::Boxed, ValueRef::Boxed(Object::List(_))) => Value::List(elements(entry)),
+        (Kind::SortedSet, ValueRef::Zset(_)) => Value::PackedZset(scored()),
+        (Kind::Boxed, ValueRef::Boxed(Object::Zset(_))) => Value::Zset(scored()),
         (kind, _) => panic!("a value of another kind than {kind:?}"),
     }
 }

@@ -209,6 +209,7 @@ fn add_compact(entry: &mut Entry, member: &[u8], limits: Limits) -> Option<bool>
         | ValueRef::Hash(..)
         | ValueRef::Items(_)
         | ValueRef::List(_)
+        | ValueRef::Zset(_)
         | ValueRef::Boxed(_) => Some(false),
     }
 }

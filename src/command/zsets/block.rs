@@ -1,0 +1,79 @@
+//! Waiting for members.
+
+use super::pop::{End, Form, Many, take};
+use crate::command::{Cx, Fail, Outcome, parse_timeout_seconds};
+use crate::node::{AwaitedKey, Wait};
+use crate::resp::Reply;
+use crate::store::Awaited;
+use crate::value::stream::StreamId;
+use std::borrow::Cow;
+
+/// How the command is run for one of its keys alone.
+type Alone = for<'a> fn(&'a Wait, &'a AwaitedKey) -> Vec<Cow<'a, [u8]>>;
+
+/// Waits for one of the keys, or answers as if the time were up where that is not possible.
+fn wait(
+    cx: &mut Cx<'_, '_>,
+    args: &[&[u8]],
+    (first_key, keys): (usize, usize),
+    timeout: Option<u64>,
+    alone: Alone,
+) {
+    if !cx.may_wait() {
+        return cx.out.null_array();
+    }
+    let now = cx.server.engine.clock.instant();
+    let awaited =
+        |key: &&[u8]| AwaitedKey { key: (*key).into(), awaited: Awaited::Members, behind: StreamId::MIN };
+    cx.wait(Wait {
+        keys: args[first_key..first_key + keys].iter().map(awaited).collect(),
+        until: timeout.map(|ms| now.after_ms(ms)),
+        args: args.iter().map(|arg| Box::from(*arg)).collect(),
+        first_key,
+        alone,
+        reply_on_timeout: Reply::null_array,
+    });
+}
+
+fn timeout(cx: &Cx<'_, '_>, arg: &[u8]) -> Result<Option<u64>, Fail> {
+    parse_timeout_seconds(arg, cx.tx.now())
+}
+
+pub(super) fn bzpopmin(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    pop(cx, args, End::Min)
+}
+
+pub(super) fn bzpopmax(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    pop(cx, args, End::Max)
+}
+
+fn pop(cx: &mut Cx<'_, '_>, args: &[&[u8]], end: End) -> Outcome {
+    let [_, keys @ .., last] = args else { return Ok(()) };
+    let timeout = timeout(cx, last)?;
+    if !take(cx, keys, end, 1, Form::KeyAndOne)? {
+        wait(cx, args, (1, keys.len()), timeout, only_key);
+    }
+    Ok(())
+}
+
+/// The command with one key between its name and its last argument.
+fn only_key<'a>(wait: &'a Wait, key: &'a AwaitedKey) -> Vec<Cow<'a, [u8]>> {
+    let ends = [wait.args.first(), wait.args.last()].map(|arg| arg.map_or(&[][..], |arg| &**arg));
+    vec![Cow::Borrowed(ends[0]), Cow::Borrowed(&*key.key), Cow::Borrowed(ends[1])]
+}
+
+pub(super) fn bzmpop(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let Many { keys, end, count } = Many::read(&args[2..])?;
+    let timeout = timeout(cx, args[1])?;
+    if !take(cx, keys, end, count, Form::KeyAndPairs)? {
+        wait(cx, args, (3, keys.len()), timeout, one_of_several);
+    }
+    Ok(())
+}
+
+/// The command with one of its keys: what stands before their number, that number, the key, and what follows them.
+fn one_of_several<'a>(wait: &'a Wait, key: &'a AwaitedKey) -> Vec<Cow<'a, [u8]>> {
+    let args = || wait.args.iter().map(|arg| Cow::Borrowed(&**arg));
+    let (before, behind) = (args().take(wait.first_key - 1), args().skip(wait.first_key + wait.keys.len()));
+    before.chain([Cow::Borrowed(&b"1"[..]), Cow::Borrowed(&*key.key)]).chain(behind).collect()
+}

@@ -1,0 +1,94 @@
+//! Sorted sets: adding (`add`), reading (`read`), ranges (`range` with the bounds of `bounds`), removing (`remove`),
+//! taking from the ends (`pop`) and waiting to (`block`), random members (`random`), walks (`scan`), and combinations
+//! of several (`combine`).
+
+mod add;
+mod block;
+mod bounds;
+mod combine;
+mod pop;
+mod random;
+mod range;
+mod read;
+mod remove;
+mod scan;
+mod show;
+mod source;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub(super) use table::COMMANDS;
+
+use super::Cx;
+use super::fail::{self, Fail};
+use crate::effect::{Effect, ZsetChange};
+use crate::engine::{Classes, EFFECT_BYTES, Tx};
+use crate::store::Entry;
+use crate::value::zset::{ZsetRef, pack_member};
+
+/// The sorted set at a key, if the key exists.
+#[inline]
+fn zset_at<'t>(tx: &'t Tx<'_>, key: &[u8]) -> Result<Option<ZsetRef<'t>>, Fail> {
+    match tx.entry(key).map(Entry::value) {
+        None => Ok(None),
+        Some(value) => value.zset().map(Some).ok_or(fail::WRONG_TYPE),
+    }
+}
+
+/// Removes the members of a range of ranks of a sorted set that has `len`, and tells so. O(log n + what goes); all of
+/// them in O(1).
+fn delete_range(
+    cx: &mut Cx<'_, '_>,
+    key: &[u8],
+    (from, to): (usize, usize),
+    len: usize,
+    event: &'static str,
+) {
+    if from >= to {
+        return;
+    }
+    let (db, before) = (cx.db(), cx.tx.changes());
+    if to - from == len {
+        cx.tx.apply(Effect::Delete { db, key });
+    } else {
+        cx.tx.apply(ZsetChange::DeleteRange { at: from, count: to - from }.on(db, key));
+    }
+    cx.tx.count_changes(before, (to - from) as u64);
+    cx.tell(Classes::ZSET, event, key);
+    cx.tx.tell_if_gone(db, key);
+}
+
+/// A sorted set that is to be put at a key.
+#[derive(Default)]
+pub(super) struct Stored {
+    packed: Vec<u8>,
+    len: usize,
+}
+
+impl Stored {
+    /// Of members in ascending order.
+    pub(super) fn of<'m>(members: impl Iterator<Item = (&'m [u8], f64)>) -> Self {
+        let mut stored = Self::default();
+        for (member, score) in members {
+            pack_member(&mut stored.packed, member, score);
+            stored.len += 1;
+        }
+        stored
+    }
+
+    /// Puts it in place of what is at a key, whatever that is; an empty one deletes the key. Answers with its length.
+    pub(super) fn put(&self, cx: &mut Cx<'_, '_>, key: &[u8], event: &'static str) -> Result<(), Fail> {
+        let db = cx.db();
+        if self.len > 0 {
+            cx.tx.ask(self.packed.len() + key.len() + EFFECT_BYTES)?;
+            cx.tx.apply(ZsetChange::Put { payload: &self.packed, expire: None }.on(db, key));
+            cx.tell(Classes::ZSET, event, key);
+        } else if cx.tx.exists(key) {
+            cx.tx.apply(Effect::Delete { db, key });
+            cx.tell(Classes::GENERIC, "del", key);
+        }
+        cx.out.len_int(self.len);
+        Ok(())
+    }
+}
