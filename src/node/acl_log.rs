@@ -3,9 +3,9 @@
 use crate::env::Instant;
 use std::collections::VecDeque;
 
-/// The same refusal within so many ms of the last is counted in its entry.
+/// A refusal counts in the entry of an equal one if that is no older than so many ms.
 const SAME_WITHIN_MS: u64 = 60_000;
-/// So many of the newest entries may take in another one.
+/// Only so many of the newest entries are compared with a new refusal.
 const SAME_AMONG: usize = 10;
 
 /// One kind of refusal.
@@ -27,7 +27,7 @@ pub struct AclEntry {
     pub created: u64,
     /// When it happened last, in ms since the epoch.
     pub updated: u64,
-    /// The same on this process's clock.
+    /// When it happened last, on this process's clock.
     pub last: Instant,
 }
 
@@ -39,8 +39,7 @@ pub struct AclLog {
 }
 
 impl AclLog {
-    /// Adds a refusal, or counts it in the entry of an earlier one that is the same; its number is set here. No more
-    /// than
+    /// Adds a refusal, or counts it in the entry of an equal earlier one. A new entry gets its number here. At most
     /// `capacity` entries are kept.
     pub fn add(&mut self, new: AclEntry, capacity: usize) {
         let same = self.entries.iter().take(SAME_AMONG).position(|old| {

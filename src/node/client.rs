@@ -1,11 +1,12 @@
-//! One client's state, which its connection's task owns, and where it lies while its command waits for keys.
+//! The state of one client, which its connection's task owns, and where that state lies while the client's command
+//! waits for keys.
 //!
 //! A handler that finds nothing asks for a [`Wait`] and writes no reply. The session then registers the client for the
-//! keys, still under their locks, and the connection parks it here: its state lies in a slot that whoever changes a key
-//! can reach. That thread runs the command again, for that key alone and in the client's place, once its own
-//! command is done, so that the order is as if there were one thread: the first who waits is served first, and what
-//! follows the change sees it taken. Then it wakes the connection, which sends the reply, and takes the client out of
-//! the lines of its other keys.
+//! keys, still under their locks, and the connection parks the client: it puts the client's state into a slot that
+//! other threads can reach. A thread that changes one of the keys runs the command again, for that key alone and in the
+//! client's place, once its own command is done. So the order is as if there were one thread: the client that waited
+//! longest is served first, and the commands after the change see what that client took. Then the thread wakes the
+//! connection, which sends the reply and takes the client out of the lines of its other keys.
 
 use super::handle::{ClientHandle, Kill, state};
 use super::transaction::{Multi, Watched, WatchedItem};
@@ -31,9 +32,9 @@ use std::sync::atomic::{
 pub struct AwaitedKey {
     /// The key.
     pub key: Box<[u8]>,
-    /// What it waits for in it.
+    /// What the client waits for in the key.
     pub awaited: Awaited,
-    /// The identifier behind which entries are awaited; [`StreamId::MIN`] where the key's state decides.
+    /// The client waits for entries behind this identifier; [`StreamId::MIN`] where the key's state alone decides.
     pub behind: StreamId,
 }
 
@@ -41,16 +42,16 @@ pub struct AwaitedKey {
 pub struct Wait {
     /// The keys, in the order in which they are looked at.
     pub keys: Vec<AwaitedKey>,
-    /// When it gives up; never if there is none.
+    /// When the client gives up; `None` if it never does.
     pub until: Option<Instant>,
     /// The command as it was sent.
     pub args: Vec<Box<[u8]>>,
-    /// Where the keys begin in it.
+    /// The index of the first key in `args`.
     pub first_key: usize,
-    /// What is run when a key has changed: the command with this key as its only one, and with what referred to "now"
-    /// worked out. So it costs the same however many keys are waited for.
+    /// Builds the command that is run when a key has changed: its only key is the changed one, and what referred to
+    /// "now" is worked out. So it costs the same however many keys the client waits for.
     pub alone: for<'a> fn(&'a Wait, &'a AwaitedKey) -> Vec<Cow<'a, [u8]>>,
-    /// Its reply when it gives up.
+    /// Writes the reply when the client gives up.
     pub reply_on_timeout: fn(&mut Reply),
 }
 
@@ -88,16 +89,16 @@ pub struct Client<C: 'static> {
     pub closing: bool,
     /// Whether the command runs inside EXEC.
     pub in_exec: bool,
-    /// Whether there was no room for more data below `maxmemory` when the command passed its gates.
+    /// Whether memory was full (see `maxmemory`) when the command passed its gates.
     pub memory_is_short: bool,
-    /// The LSN that the log had reached when the client's last write was in it.
+    /// A position of the log that includes the client's last write.
     pub wrote_upto: Lsn,
     /// What the command that just ran waits for.
     pub wait: Option<Wait>,
     /// Where the client is to be parked until it is served.
     pub parked: Option<Arc<Parked<C>>>,
-    /// Whether the command that just ran has done nothing, and is to be run again once it is known whether the server
-    /// ends.
+    /// Whether the command that just ran was not admitted because the server may be ending. The command is run again
+    /// once the end was refused, if it is.
     pub postponed: bool,
 }
 
@@ -122,9 +123,9 @@ impl<C> Client<C> {
         }
     }
 
-    /// A command that its gates let through is not admitted under its locks. If nothing but an end holds it up, which
-    /// may yet be refused, it is postponed. It must have done nothing, or only what it leaves as it is when it is run
-    /// again.
+    /// Takes note that a command which passed its gates was not admitted under its locks. The command is postponed if
+    /// the only reason is an end of the server that may yet be refused. Up to here the command must have changed
+    /// nothing, or nothing that a second run would change again.
     #[cold]
     pub fn hold_up(&mut self, reason: &NotNow, engine: &Engine) {
         self.postponed = *reason == NotNow::Ending && engine.state().phase() != Phase::Ended;
@@ -174,26 +175,26 @@ pub struct Parked<C: 'static> {
     pub command: &'static C,
     /// What it waits for.
     pub wait: Wait,
-    /// Of each key of `wait`, the database in which it is kept and its hash.
+    /// For each key of `wait`: the database in which it is kept, and its hash.
     places: Vec<(usize, u64)>,
-    /// Its place in the order of those who wait.
+    /// The client's place in the order of all waiting clients.
     ticket: u64,
     slot: Mutex<Slot<C>>,
-    /// The keys for which it was to be served while CLIENT PAUSE held its command up.
+    /// The numbers of the keys for which the client would have been served if CLIENT PAUSE had not held its command up.
     held_up: Mutex<Vec<usize>>,
-    /// Whether its waiting is over.
+    /// Whether the client's waiting is over.
     over: AtomicBool,
 }
 
-/// Where a waiting client is.
+/// Where the state of a waiting client is.
 pub enum Slot<C: 'static> {
-    /// Not here yet; which of its keys have changed meanwhile.
+    /// It is not in the slot yet. The numbers are the client's keys that have changed meanwhile.
     Coming(Vec<usize>),
-    /// It waits.
+    /// The client waits.
     Waiting(Box<Client<C>>),
-    /// It was served.
+    /// The client was served.
     Done(Box<Served<C>>),
-    /// Not here any more, or its command is being run: whoever does that has it.
+    /// It is not in the slot any more, or the thread that runs the client's command again has it.
     Gone,
 }
 
@@ -205,9 +206,9 @@ pub struct Served<C: 'static> {
     pub reply: Chain,
     /// Whether the command changed something.
     pub wrote: bool,
-    /// The log's position up to which the reply shows it.
+    /// The position in the log of the last record that the reply shows.
     pub shows: Lsn,
-    /// What durability was before it ran.
+    /// The state of durability before the command ran.
     pub began: State,
 }
 
@@ -215,7 +216,7 @@ impl<C: Sync> Parked<C> {
     /// Registers a client for what it waits for. The caller holds the keys' shards.
     pub fn register(engine: &Engine, client: &Client<C>, command: &'static C, mut wait: Wait) -> Arc<Self> {
         let store = &engine.store;
-        // Of a key that is named twice the first counts.
+        // If a command names a key twice, the first one counts.
         let mut seen = HashSet::new();
         let is_first: Vec<bool> = wait.keys.iter().map(|key| seen.insert(&*key.key)).collect();
         let mut is_first = is_first.into_iter();
@@ -238,15 +239,15 @@ impl<C: Sync> Parked<C> {
         parked
     }
 
-    /// About how many bytes its waiting takes: its command, its keys, each of them twice because the store knows them
-    /// too, its places in their lines, and its state.
+    /// About how many bytes the waiting takes: the command, its keys (twice, because the store keeps them too), the
+    /// places in their lines, and the client's state.
     pub fn memory(&self) -> usize {
         let keys: usize =
             self.wait.keys.iter().map(|key| 2 * class_bytes(key.key.len()) + Waiter::MEMORY).sum();
         let lists = self.wait.keys.capacity() * size_of::<AwaitedKey>()
             + self.places.capacity() * size_of::<(usize, u64)>()
             + self.wait.args.capacity() * size_of::<Box<[u8]>>();
-        // All keys share one group's name.
+        // All keys of one command wait for the same group, so its name counts once.
         let name = self.wait.keys.first().map_or(0, |key| key.awaited.memory());
         let args: usize = self.wait.args.iter().map(|arg| class_bytes(arg.len())).sum();
         size_of::<Self>() + size_of::<Client<C>>() + keys + lists + name + args
@@ -256,29 +257,30 @@ impl<C: Sync> Parked<C> {
         (0..self.places.len()).filter_map(|number| self.key(number))
     }
 
-    /// One of the keys, and where it is.
+    /// One of the keys: where it is, and what the client waits for in it.
     pub fn key(&self, number: usize) -> Option<(KeyAt<'_>, &AwaitedKey)> {
         let (key, (db, hash)) = (self.wait.keys.get(number)?, *self.places.get(number)?);
         Some((KeyAt { db, key: &key.key, hash }, key))
     }
 
-    /// Says that its waiting is over: from here on it is passed over in the lines in which it still stands.
+    /// Ends the waiting: from here on the client is passed over in the lines in which it still stands.
     pub fn end(&self) {
         self.over.store(true, Release);
     }
 
-    /// How many lines it stands in, or did.
+    /// How many lines the client stood in when it began to wait.
     pub fn lines(&self) -> usize {
         self.places.len()
     }
 
-    /// Takes it out of some of its lines, by their numbers. Its waiting is over.
+    /// Takes the client out of some of its lines, by their numbers. Its waiting is over.
     pub fn leave(&self, store: &Store, lines: Range<usize>) {
         let keys = lines.filter_map(|number| self.key(number));
         keys.for_each(|(at, key)| store.stop_waiting(at, &key.awaited, self.ticket));
     }
 
-    /// Puts the client into its slot, where others can serve it. True if a key has changed since it registered.
+    /// Puts the client into its slot, where other threads can serve it. True if a key has changed since the client
+    /// registered.
     pub fn park(&self, store: &Store, client: Client<C>) -> bool {
         let mut slot = self.slot.lock();
         let before = std::mem::replace(&mut *slot, Slot::Waiting(Box::new(client)));
@@ -297,8 +299,8 @@ impl<C: Sync> Parked<C> {
         }
     }
 
-    /// The slot, to serve the client that waits in it because of one of its keys. None if there is nobody, or CLIENT
-    /// UNBLOCK was faster.
+    /// The slot of a client that waits, to serve that client for one of its keys. `None` if no client is in the slot,
+    /// or CLIENT UNBLOCK came first.
     pub fn claim(&self, number: usize) -> Option<MutexGuard<'_, Slot<C>>> {
         let mut slot = self.slot.lock();
         match &mut *slot {
@@ -308,7 +310,7 @@ impl<C: Sync> Parked<C> {
             }
             Slot::Waiting(_) => {
                 let blocked: &AtomicU8 = &self.handle.blocked;
-                // Who is held up is asked again: the pause may be over.
+                // A client that a pause held up is tried again: the pause may be over.
                 let waits = |now: u8| matches!(now, state::WAITING | state::PAUSED).then_some(state::SERVED);
                 blocked.fetch_update(AcqRel, Relaxed, waits).ok().map(|_| slot)
             }
@@ -316,16 +318,16 @@ impl<C: Sync> Parked<C> {
         }
     }
 
-    /// Puts a client back that [`Parked::claim`] gave and that waits on, unless CLIENT UNBLOCK has asked it to stop
-    /// since.
+    /// Puts a client back that [`Parked::claim`] gave and that goes on waiting. If CLIENT UNBLOCK has asked it to stop
+    /// since, its connection takes it from there.
     pub fn wait_on(&self, mut slot: MutexGuard<'_, Slot<C>>, client: Box<Client<C>>) {
         *slot = Slot::Waiting(client);
-        // Its connection was woken if this fails.
+        // This fails if CLIENT UNBLOCK came meanwhile, which has woken the connection.
         let _ = self.handle.blocked.compare_exchange(state::SERVED, state::WAITING, AcqRel, Relaxed);
     }
 
-    /// The same, where a pause holds the command up that was to be run for one of the client's keys. Its connection
-    /// waits for the pause to end, and then calls [`Parked::go_on`].
+    /// Puts a client back that [`Parked::claim`] gave and whose command, for key `number`, a pause holds up. Its
+    /// connection waits for the pause to end, and then calls [`Parked::go_on`].
     pub fn hold_up(&self, mut slot: MutexGuard<'_, Slot<C>>, client: Box<Client<C>>, number: usize) {
         *slot = Slot::Waiting(client);
         let mut held_up = self.held_up.lock();
@@ -336,18 +338,19 @@ impl<C: Sync> Parked<C> {
         self.handle.waker.wake();
     }
 
-    /// Whether a pause holds its command up. Its time is not up then, whatever it asked for.
+    /// Whether a pause holds the client's command up. While it does, the client's time is not up, whatever its timeout.
     pub fn is_held_up(&self) -> bool {
         match self.handle.blocked.load(Acquire) {
             state::PAUSED => true,
-            // Its command is or was run again for another of its keys.
+            // The command was run again for another of the client's keys, or is being run.
             state::WAITING | state::SERVED => !self.held_up.lock().is_empty(),
             _ => false,
         }
     }
 
-    /// Has the keys looked at again for which a pause has held it up, for whoever is first in their lines; true if
-    /// there are any. It is called when the pause is over, and when the client has left the lines.
+    /// Signals the keys for which a pause has held the client up, so that the first client in each of their lines is
+    /// served. True if there are any. The connection calls it when the pause is over, and when the client has left the
+    /// lines.
     pub fn go_on(&self, store: &Store) -> bool {
         let held_up = std::mem::take(&mut *self.held_up.lock());
         let _ = self.handle.blocked.compare_exchange(state::PAUSED, state::WAITING, AcqRel, Relaxed);
@@ -355,7 +358,7 @@ impl<C: Sync> Parked<C> {
         !held_up.is_empty()
     }
 
-    /// The client back if it was served, by its connection, which then has it leave its lines.
+    /// For the connection: gives the client back if it was served. The connection then has it leave its lines.
     pub fn take_served(&self) -> Option<Box<Served<C>>> {
         let mut slot = self.slot.lock();
         match std::mem::replace(&mut *slot, Slot::Gone) {
@@ -367,7 +370,8 @@ impl<C: Sync> Parked<C> {
         }
     }
 
-    /// The client back if it still waits. Nobody serves it any more, and its connection has it leave its lines.
+    /// For the connection: gives the client back if it still waits. No thread serves it any more, and the connection
+    /// has it leave its lines.
     pub fn withdraw(&self) -> Option<Client<C>> {
         let mut slot = self.slot.lock();
         match std::mem::replace(&mut *slot, Slot::Gone) {
@@ -384,14 +388,14 @@ impl<C: Sync> Parked<C> {
         }
     }
 
-    /// After a panic of its command, which has cost it its client: ends its waiting and its connection, which has it
-    /// leave its lines.
+    /// Ends the waiting and the connection of a client whose state was lost when its command panicked. The connection
+    /// has it leave its lines.
     pub fn give_up(&self) {
         self.end();
         self.handle.kill(Kill::Now);
     }
 
-    /// Whether CLIENT UNBLOCK has asked it to stop waiting, and then whether with an error.
+    /// Whether CLIENT UNBLOCK has asked the client to stop waiting; `Some(true)` if with an error.
     pub fn unblocked(&self) -> Option<bool> {
         match self.handle.blocked.load(Acquire) {
             state::TIMED_OUT => Some(false),

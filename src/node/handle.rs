@@ -26,8 +26,8 @@ pub struct ClientNames {
 }
 
 impl ClientNames {
-    /// The names for a history, which keeps no more than 128 bytes of each. What stands for the rest is no blank, for
-    /// blanks separate the fields of CLIENT LIST.
+    /// The names as a history keeps them: at most 128 bytes of each. The mark for what was cut off contains no blank,
+    /// because blanks separate the fields of CLIENT LIST.
     pub fn clipped(&self) -> Self {
         const MOST_BYTES: usize = 128;
         let clip = |name: &[u8]| match name.get(..MOST_BYTES) {
@@ -45,7 +45,7 @@ impl ClientNames {
 pub enum Kill {
     /// Go on.
     No = 0,
-    /// Send what is there, then close (the client killed itself).
+    /// Send the replies that are there, then close (a client that killed itself).
     AfterReply = 1,
     /// Close at once.
     Now = 2,
@@ -53,18 +53,18 @@ pub enum Kill {
 
 /// States of [`ClientHandle::blocked`].
 pub mod state {
-    /// It does not wait.
+    /// The client does not wait.
     pub const NO: u8 = 0;
-    /// It waits in a blocking command.
+    /// The client waits in a blocking command.
     pub const WAITING: u8 = 1;
-    /// It is to stop waiting as if its time were up.
+    /// The client is to stop waiting as if its time were up.
     pub const TIMED_OUT: u8 = 2;
-    /// It is to stop waiting with an error.
+    /// The client is to stop waiting with an error.
     pub const FAILED: u8 = 3;
-    /// It waits for the end of CLIENT PAUSE, perhaps with a command that would be served otherwise; CLIENT UNBLOCK does
-    /// not concern it.
+    /// The client waits for the end of CLIENT PAUSE, perhaps with a command that could be served but for the pause.
+    /// CLIENT UNBLOCK does not concern it.
     pub const PAUSED: u8 = 4;
-    /// It waits, and its command is being run again.
+    /// The client waits, and a thread is running its command again.
     pub const SERVED: u8 = 5;
 }
 
@@ -102,11 +102,11 @@ pub struct ClientHandle {
     pub wait_bytes: AtomicUsize,
     /// Bytes of the query buffer in use.
     pub query_bytes: AtomicUsize,
-    /// Bytes that its query buffer takes beside those in use, with what is known of the commands in it.
+    /// Bytes of memory that the query buffer takes beyond `query_bytes`, with what is known of the commands in it.
     pub query_room: AtomicUsize,
     /// Bytes of replies waiting to be sent.
     pub output_bytes: AtomicUsize,
-    /// Since when too many bytes wait to be sent; none if they do not.
+    /// Since when the replies to be sent exceed the soft limit; none if they do not.
     pub slow_since: AtomicInstant,
     /// Bytes received.
     pub bytes_in: AtomicU64,
@@ -118,18 +118,18 @@ pub struct ClientHandle {
     pub no_evict: AtomicBool,
     /// CLIENT NO-TOUCH.
     pub no_touch: AtomicBool,
-    /// Whether it is a MONITOR.
+    /// Whether the client runs MONITOR.
     pub monitor: AtomicBool,
-    /// Whether it wants no replies (CLIENT REPLY OFF), nor what others send it.
+    /// Whether the client wants neither replies (CLIENT REPLY OFF) nor what others send it.
     pub silent: AtomicBool,
-    /// Whether it waits, see [`state`].
+    /// Whether the client waits: one of [`state`].
     pub blocked: AtomicU8,
-    /// When its waiting ends by itself; none if it does not.
+    /// When the client's waiting ends by itself; none if it has no timeout.
     pub waits_until: AtomicInstant,
     /// Its names.
     pub names: Mutex<ClientNames>,
-    /// Replies that others send it (MONITOR lines, later messages), to be written after its own; how many bytes, so
-    /// that there being none is seen without the lock.
+    /// Replies that others send the client (MONITOR lines, later messages), written after its own, and the position in
+    /// the log of the last record that they show. `pushed_bytes` tells without the lock whether there are any.
     pushed: Mutex<(Chain, Lsn)>,
     pushed_bytes: AtomicUsize,
     kill: AtomicU8,
@@ -189,7 +189,7 @@ impl ClientHandle {
         self.waker.wake();
     }
 
-    /// Whether it was asked to end.
+    /// How the connection was asked to end, if it was.
     #[inline]
     pub fn killed(&self) -> Kill {
         match self.kill.load(Acquire) {
@@ -199,7 +199,7 @@ impl ClientHandle {
         }
     }
 
-    /// Whether the client is on this machine: it came by the unix socket or a loopback address.
+    /// Whether the client is on this machine: it connected by the unix socket or from a loopback address.
     pub fn is_local(&self) -> bool {
         self.unix || self.addr.parse::<SocketAddr>().is_ok_and(|addr| addr.ip().to_canonical().is_loopback())
     }
@@ -220,8 +220,8 @@ impl ClientHandle {
             + self.wait_bytes.load(Relaxed)
     }
 
-    /// Adds bytes to be sent once what they show is durable, the log up to `shows`, and wakes the connection. False if
-    /// more than `most` bytes would have to be held for it (any number if that is 0): then it is to be closed.
+    /// Adds bytes that show the log up to `shows` and are sent once that is durable, and wakes the connection. False if
+    /// the client's replies would exceed `most` bytes (0: no limit): then the caller must close the client.
     pub fn push(&self, bytes: &[u8], shows: Lsn, most: usize) -> bool {
         let mut pushed = self.pushed.lock();
         let held = self.output_bytes.load(Relaxed);
@@ -236,20 +236,21 @@ impl ClientHandle {
         taken
     }
 
-    /// How many bytes others have sent it that are not taken over yet.
+    /// How many bytes others have sent the client that its connection has not taken over yet.
     pub fn pushed_bytes(&self) -> usize {
         self.pushed_bytes.load(Acquire)
     }
 
-    /// Takes over what others have sent it, and the log's position up to which that shows it.
+    /// Takes over what others have sent the client, with the position in the log of the last record that it shows.
     pub fn take_pushed(&self) -> (Chain, Lsn) {
         let mut pushed = self.pushed.lock();
         self.pushed_bytes.store(0, Release);
         std::mem::take(&mut *pushed)
     }
 
-    /// Asks a client to stop waiting, as if its time were up or with an error; false if it waits for no keys. Where
-    /// its command is just being run again it stops waiting in any case: it is served by that, or gives up.
+    /// Asks a client to stop waiting, as if its time were up or with an error; false if it waits for no keys. If a
+    /// thread is running its command again, the client stops waiting in either case: the command serves it, or the
+    /// client gives up.
     pub fn unblock(&self, with_error: bool) -> bool {
         let how = if with_error { state::FAILED } else { state::TIMED_OUT };
         let asked = |now: u8| matches!(now, state::WAITING | state::SERVED).then_some(how);

@@ -50,7 +50,7 @@ impl LatencyMonitor {
         self.series.lock().clone()
     }
 
-    /// Forgets the samples of some events, or of all if none is named; returns of how many there were some.
+    /// Forgets the samples of the named events, or of all events if none is named. Returns how many events had samples.
     pub fn reset(&self, events: &[&[u8]]) -> usize {
         let mut all = self.series.lock();
         let before = all.len();

@@ -1,8 +1,8 @@
-//! What a server knows that is no command: its clients and what they wait for, statistics, the slow log, the latency
-//! monitor, who looks on, what was refused to users, pauses, and the wish to end.
+//! What a server knows apart from its commands: its clients and what they wait for, statistics, the slow log, the
+//! latency monitor, MONITOR's clients, what was refused to users, pauses, and the request to end.
 //!
-//! What a command is, is decided above: clients and server are generic over commands and their table, and only hold
-//! references to them.
+//! The rooms above decide what a command is. Clients and server are generic over commands and their table, and only
+//! hold references to them.
 
 mod acl_log;
 mod client;

@@ -10,8 +10,7 @@ const OWN_BUFFER: usize = 16 * 1024;
 /// The limit of a client that has yet to authenticate, as in Redis.
 const UNAUTHENTICATED: u64 = 1024;
 
-/// The bytes of replies that count against `client-output-buffer-limit`: in Redis what fits the client's own buffer
-/// does not.
+/// The bytes of replies that count against `client-output-buffer-limit`. As in Redis, the first 16 KiB do not count.
 pub fn counted(held: usize) -> u64 {
     held.saturating_sub(OWN_BUFFER) as u64
 }
@@ -27,7 +26,7 @@ pub fn most(settings: &Settings, authenticated: bool) -> usize {
     if limit == 0 { 0 } else { usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(OWN_BUFFER) }
 }
 
-/// Closes a client that has more replies to read than it may, none of which it gets.
+/// Closes a client whose unread replies exceed its limit. The client gets none of them.
 #[cold]
 pub fn close<R>(server: &Server<R>, client: &ClientHandle) {
     if client.killed() == Kill::Now {

@@ -1,4 +1,4 @@
-//! CLIENT PAUSE: until when commands wait, and who is woken when they may go on.
+//! CLIENT PAUSE: until when commands wait, and how they are woken.
 
 use crate::env::{AtomicInstant, Clock, Instant};
 use std::sync::atomic::{
@@ -7,7 +7,7 @@ use std::sync::atomic::{
 };
 use tokio::sync::Notify;
 
-/// The server-wide pause. Asking costs one load while there is none.
+/// The server-wide pause. While there is none, asking costs one load.
 #[derive(Default)]
 pub struct Pause {
     /// The end; none if there is no pause.
@@ -19,7 +19,7 @@ pub struct Pause {
 }
 
 impl Pause {
-    /// Begins a pause, or extends the one there is: the later end and the stricter kind count.
+    /// Begins a pause or extends the present one: the later end and the stricter kind win.
     pub fn begin(&self, until: Instant, all: bool, now: Instant) {
         if self.until.load().is_none_or(|end| end <= now) {
             self.all.store(all, Release);
@@ -37,14 +37,14 @@ impl Pause {
         self.changed.notify_waiters();
     }
 
-    /// Until when a command waits; `None` if it may run.
+    /// Until when a command must wait, which `writes` or only reads; `None` if it may run.
     #[inline]
     pub fn until(&self, writes: bool, clock: &Clock) -> Option<Instant> {
         let until = self.until.load()?;
         (until > clock.instant() && (writes || self.all.load(Acquire))).then_some(until)
     }
 
-    /// Resolves when there is no pause any more, of whichever kind, or it has changed.
+    /// Resolves when no pause of either kind is in force, or when the pause has changed.
     pub async fn ends_or_changes(&self, clock: &Clock) {
         let now = clock.instant();
         if let Some(until) = self.until(true, clock) {
@@ -60,7 +60,7 @@ impl Pause {
 
     /// Resolves when the pause has changed, or at once if there is none at the time `now`.
     pub async fn over_or_changed(&self, now: Instant) {
-        // From here on no change is missed.
+        // A change after this line is not missed.
         let changed = self.changed.notified();
         if self.state(now).is_some() {
             changed.await;

@@ -1,6 +1,6 @@
 //! Moving averages of what happens per second, for INFO.
 
-/// Samples of which the average is made.
+/// How many samples the average covers.
 const SAMPLES: usize = 16;
 
 /// The average of the newest samples of a counter's speed.

@@ -1,4 +1,4 @@
-//! The server's state: what its clients share, beside store and log.
+//! The server's state: what its clients share, besides the store and the log.
 
 use super::acl_log::AclLog;
 use super::handle::ClientHandle;
@@ -20,10 +20,10 @@ use std::sync::atomic::{
 };
 use std::sync::{Arc, OnceLock};
 
-/// What happens seldom enough to be counted in one place by all threads.
+/// Counters of rare events: all threads count them in one place.
 #[derive(Default)]
 pub struct Counts {
-    /// Clients connected or about to be, as `maxclients` counts them.
+    /// Clients that are connected or about to be; `maxclients` bounds them.
     pub seats: AtomicUsize,
     /// The most clients that the process's limit of open files allows.
     pub most_clients: AtomicUsize,
@@ -37,14 +37,14 @@ pub struct Counts {
     pub auth_failures: AtomicU64,
     /// Clients closed because they did not read their replies.
     pub output_limit_disconnections: AtomicU64,
-    /// Clients closed because they sent more than `client-query-buffer-limit` ahead.
+    /// Clients closed because their unprocessed input exceeded `client-query-buffer-limit`.
     pub query_limit_disconnections: AtomicU64,
 }
 
-/// What the server room does with a changed configuration: listening elsewhere, logging more. It may refuse.
+/// Applies a changed configuration in the server room, such as the addresses and the log level. It may refuse.
 pub type Reconfigured = Box<dyn Fn(&Changed) -> Result<(), Refusal> + Send + Sync>;
 
-/// One server, with a command table of whatever kind.
+/// One server, generic over its command table.
 pub struct Server<R: 'static> {
     /// Store and log.
     pub engine: Arc<Engine>,
@@ -62,44 +62,45 @@ pub struct Server<R: 'static> {
     pub started: u64,
     /// The same instant on this process's clock.
     pub started_at: Instant,
-    /// Forty hexadecimal digits that are another at each start.
+    /// Forty hexadecimal digits, drawn anew at each start.
     pub run_id: String,
     /// The number of MONITOR clients.
     pub monitors: AtomicUsize,
-    /// How long each command held its shards, by id; there once it held them for long.
+    /// How long each command held its shards, by the command's id. An entry is made at the first long hold.
     command_holds: Box<[OnceLock<Box<Holds>>]>,
     /// Slow commands.
     pub slow_log: Mutex<SlowLog>,
     /// What was refused to users.
     pub acl_log: Mutex<AclLog>,
-    /// Slow events.
+    /// Slow events of the latency monitor.
     pub latency: Arc<LatencyMonitor>,
     /// CLIENT PAUSE.
     pub pause: Pause,
-    /// Held by the thread that serves clients which wait for keys. Taken before any shard.
+    /// The lock of the thread that serves clients waiting for keys. It is taken before any shard.
     pub serving: Mutex<()>,
-    /// Whether another checkpoint is to follow the one that is being written.
+    /// Whether another checkpoint is to be written after the one in progress.
     pub save_scheduled: AtomicBool,
-    /// Keys in memory after the data folder was read.
+    /// How many keys were in memory when the data folder had been read.
     pub loaded_keys: AtomicU64,
     /// SHUTDOWN and signals.
     pub shutdown: Shutdown,
     /// Speeds, sampled by the server room.
     pub rates: Mutex<Rates>,
-    /// The most bytes of memory in use that were seen.
+    /// The greatest number of bytes of memory in use that was measured.
     pub memory_peak: AtomicU64,
     /// Bytes of memory in use when the server was made.
     pub memory_at_start: u64,
     /// The addresses that are listened on, for INFO.
     pub listening: Mutex<Vec<String>>,
-    /// What the server room does with a changed configuration; set once it listens.
+    /// Applies a changed configuration in the server room; set once the server listens.
     pub reconfigured: OnceLock<Reconfigured>,
     next_client: AtomicU64,
     random: Mutex<Random>,
 }
 
 impl<R> Server<R> {
-    /// A server over an engine, whose table has `commands` commands; the configuration says how many workers it has.
+    /// A server over an engine. `commands` is the size of its command table; the configuration gives the number of
+    /// workers.
     pub fn over(engine: Arc<Engine>, config: Arc<Config>, registry: &'static R, commands: usize) -> Self {
         let settings = config.snapshot();
         let (started, started_at) = (engine.clock.now_ms(), engine.clock.instant());
@@ -143,7 +144,7 @@ impl<R> Server<R> {
         server
     }
 
-    /// Sets what the observers read without looking at the configuration; called at start, too.
+    /// Copies the settings that are read without the configuration. Called at the start and after each change.
     pub fn configure(&self, settings: &Settings) {
         self.slow_log.lock().set_capacity(settings.slowlog_max_len);
     }
@@ -153,7 +154,7 @@ impl<R> Server<R> {
         self.random.lock().next_u64()
     }
 
-    /// A number for the next client.
+    /// The id for the next client.
     pub fn next_client_id(&self) -> u64 {
         self.next_client.fetch_add(1, Relaxed)
     }
@@ -194,7 +195,7 @@ impl<R> Server<R> {
         }
     }
 
-    /// Begins the checkpoint that was asked for while another one was being written.
+    /// Begins the checkpoint that was asked for while another one was being written, if one was.
     pub fn start_scheduled_save(&self) {
         if self.save_scheduled.load(Relaxed) && !self.engine.save.running.load(Acquire) {
             self.save_scheduled.store(false, Relaxed);

@@ -1,4 +1,4 @@
-//! The wish to end, which SHUTDOWN and signals share.
+//! The request to end, which SHUTDOWN and signals share.
 
 use std::sync::atomic::{
     AtomicBool,
@@ -6,7 +6,7 @@ use std::sync::atomic::{
 };
 use tokio::sync::Notify;
 
-/// The wish to end. The server room waits for it, then stops accepting, lets commands finish, and closes the log.
+/// The request to end. The server room waits for it, then stops accepting, lets commands finish, and closes the log.
 #[derive(Default)]
 pub struct Shutdown {
     wanted: AtomicBool,

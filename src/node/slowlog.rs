@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-/// Arguments kept of one command; the rest is only counted.
+/// The most arguments that are kept of one command; the rest are only counted.
 const MOST_ARGS: usize = 32;
 /// Bytes kept of one argument.
 const MOST_BYTES: usize = 128;

@@ -52,8 +52,8 @@ fn bucket_start(bucket: usize) -> u64 {
     }
 }
 
-/// The microseconds that LATENCY HISTOGRAM shows for the end of so many doublings: Redis's, which come from its
-/// histogram's buckets.
+/// The microseconds that LATENCY HISTOGRAM shows as the end of doubling number `octave`. They are Redis's numbers,
+/// which come from the buckets of its histogram.
 pub fn octave_micros(octave: usize) -> u64 {
     let bound = 1024u64 << octave;
     (bound + bound / 128 - 1) / 1000
@@ -173,7 +173,7 @@ pub struct WorkerStats {
     error_codes: Mutex<BTreeMap<String, u64>>,
 }
 
-/// The most code words that are told apart; scripts could make up any number.
+/// The most code words that are counted apart. A script can make up any number of them.
 const MOST_CODES: usize = 128;
 
 impl WorkerStats {
@@ -208,11 +208,11 @@ impl WorkerStats {
         }
     }
 
-    /// Counts an error reply; `text` is what follows the minus sign. As in Redis, what has no blank near its beginning
-    /// has no code of its own, and what would end a line or a name of INFO is no part of a code.
+    /// Counts an error reply; `text` is what follows the minus sign. As in Redis, a text without a blank near its
+    /// beginning counts as `ERR`. Bytes that INFO gives a meaning become `_` in the code.
     #[cold]
     pub fn error(&self, text: &[u8]) {
-        /// Bytes within which the blank stands.
+        /// The code's blank stands within so many bytes.
         const NEAR: usize = 31;
         self.errors.add(1);
         let code =

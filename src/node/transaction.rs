@@ -4,10 +4,10 @@ use crate::env::memory::class_bytes;
 use crate::item::ItemKeys;
 use smallvec::SmallVec;
 
-/// The arguments of a command, owned: one behind the other in one allocation.
+/// The owned arguments of a command, one behind the other in one allocation.
 pub struct OwnedArgs {
     bytes: Box<[u8]>,
-    /// Where each of them ends.
+    /// The offset at which each argument ends.
     ends: SmallVec<[usize; 10]>,
 }
 
@@ -23,7 +23,7 @@ impl OwnedArgs {
         Self { bytes: bytes.into_boxed_slice(), ends }
     }
 
-    /// How many they are; the command's name is one.
+    /// How many arguments there are, the command's name included.
     pub fn count(&self) -> usize {
         self.ends.len()
     }
@@ -61,11 +61,11 @@ pub struct Multi<C: 'static> {
     pub broken: bool,
     /// Bytes of the queued arguments.
     pub bytes: usize,
-    /// Bytes of those of commands that take time to read.
+    /// Bytes of the queued arguments whose commands take time to read.
     pub body_bytes: usize,
-    /// How many of the commands were counted already, if EXEC was begun and is to be done again.
+    /// How many of the commands were counted and observed already, if EXEC has begun and is to be run again.
     pub concluded: usize,
-    /// What the clients of MONITOR are to see of these.
+    /// The lines that the clients of MONITOR are to see of these commands.
     pub monitored: String,
 }
 
@@ -98,19 +98,20 @@ pub struct Watched {
     pub key: Box<[u8]>,
     /// The hash that chooses the shard.
     pub hash: u64,
-    /// The item that it stands for, where it is a view.
+    /// The item that the key stands for, if the key is a view.
     pub item: Option<WatchedItem>,
-    /// Whether there was something for readers as it was watched. The removal of what has expired raises no flag, for
-    /// nobody sees a change then; what counts is that it was there and no longer is.
+    /// Whether a reader would have found the key when the client began to watch it. The removal of an expired key
+    /// raises no flag, because readers saw no key from its deadline on. EXEC compares: a key that was live then and is
+    /// not live now has changed.
     pub live: bool,
-    /// When the first of its fields was to expire, in ms since the epoch.
+    /// When the first field of the hash was to expire, in ms since the epoch.
     pub field_deadline: Option<u64>,
 }
 
 impl Watched {
     /// About how many bytes it takes, with its place in the store's table of watched keys.
     pub fn memory(&self) -> usize {
-        /// A key's place in the table, with the list of who watches it.
+        /// A key's place in the table, with the list of its watchers.
         const PLACE: usize = 160;
         let item = self.item.as_ref().map_or(0, |item| 2 * (item.keys.pk.len() + item.keys.sk.len()));
         size_of::<Self>() + PLACE + 2 * class_bytes(self.key.len()) + item
