@@ -1,41 +1,42 @@
-//! Bytes on their way out, in a chain of chunks: each is given back once it is sent, and no large one is moved.
+//! Bytes to be sent, in a chain of chunks: a chunk is freed once it is sent, and large chunks are never moved.
 
 #![deny(clippy::indexing_slicing)]
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-/// The room of a chunk that holds more than one thing. A larger one holds a large thing, and what little was before it.
+/// The room of an ordinary chunk. A larger chunk holds one large append, with the little that was before it.
 const CHUNK: usize = 64 * 1024;
 /// The least room that is asked for.
 const FIRST: usize = 1024;
-/// Up to so many bytes of another chain's chunk are copied; a longer one is taken over.
+/// [`Chain::append`] copies another chain's chunk of up to so many bytes, and takes a longer one over.
 const COPY: usize = 4096;
 
-/// A queue of bytes. What is appended at once lies in one chunk.
+/// A queue of bytes. The bytes of one append lie in one chunk.
 ///
-/// Positions count the bytes that were ever appended, so that they hold when bytes before them are taken out.
+/// Positions count all bytes that were ever appended, so a position stays valid when bytes before it are taken out.
 ///
-/// A chain may have a limit. Once more would have to be held it lets go of everything and takes no more: see
-/// [`Chain::overran`].
+/// A chain may have a limit. An append that would exceed the limit frees everything that the chain holds, and the chain
+/// takes no more: see [`Chain::overran`].
 #[derive(Debug, Default)]
 pub struct Chain {
-    /// Chunks that nothing is appended to any more; none is empty.
+    /// Chunks that are complete; none is empty.
     full: VecDeque<Vec<u8>>,
-    /// The memory that they take.
+    /// The memory that `full` takes.
     full_room: usize,
     /// The position of the first chunk's first byte.
     start: usize,
-    /// The chunk that is appended to. It has no room once the chain has overrun, so that whoever asks for some is told.
+    /// The chunk that is appended to. Its capacity is 0 once the chain has overrun, so the next append asks for room
+    /// and is refused.
     pub(super) last: Vec<u8>,
-    /// The position of its first byte.
+    /// The position of the first byte of `last`.
     base: usize,
     /// The position of the first byte that was not taken out.
     head: usize,
     /// The most bytes that may be held; any number if it is 0.
     most: usize,
     overran: bool,
-    /// Where what it let go of when it overran began.
+    /// The position of the first byte that the chain dropped when it overran.
     lost: usize,
 }
 
@@ -58,27 +59,27 @@ impl Chain {
         self.head == self.end()
     }
 
-    /// The bytes of memory that are held: a chunk counts until all of it was taken out. The last one's spare room does
+    /// The bytes of memory that are held: a chunk counts until all of it was taken out. The spare room of `last` does
     /// not count; it is at most that of an ordinary chunk.
     #[inline]
     pub fn held(&self) -> usize {
         self.full_room + self.last.len()
     }
 
-    /// Bounds the bytes that are held from now on; 0 takes any number.
+    /// Bounds the bytes that are held from now on; 0 means no bound.
     #[inline]
     pub fn set_most(&mut self, most: usize) {
         self.most = most;
     }
 
-    /// Whether more should have been held than allowed. Then nothing is held any more, nor will be.
+    /// Whether an append would have exceeded the limit. Then the chain holds nothing, and takes nothing any more.
     #[inline]
     pub fn overran(&self) -> bool {
         self.overran
     }
 
-    /// Whether more is held than the limit allows, or would be. The limit is looked at when a chunk grows, so what lies
-    /// in the room of the last one may exceed it.
+    /// Whether the chain overran or holds more than the limit allows. The limit is checked when a chunk grows, so
+    /// appends into the room that `last` has may exceed it.
     pub fn is_above_limit(&self) -> bool {
         self.overran || self.most != 0 && self.held() > self.most
     }
@@ -107,7 +108,7 @@ impl Chain {
         true
     }
 
-    /// Whether the limit allows so many bytes more. If not, nothing is held from here on.
+    /// Whether the limit allows so many bytes more. If not, the chain overruns.
     fn may_hold(&mut self, bytes: usize) -> bool {
         if self.most != 0 && self.held() + bytes > self.most {
             self.overrun();
@@ -142,7 +143,7 @@ impl Chain {
         }
     }
 
-    /// Appends what another chain holds, of which nothing was taken out. Large chunks change hands.
+    /// Appends what another chain holds, from which nothing was taken out. Large chunks are moved over without a copy.
     pub fn append(&mut self, other: Self) {
         debug_assert_eq!(other.head, other.start, "nothing was taken out");
         if other.overran {
@@ -171,7 +172,7 @@ impl Chain {
         }
     }
 
-    /// What was not taken out before a position, in order; no piece is empty.
+    /// The bytes before a position that were not taken out, in order; no piece is empty.
     pub fn pieces(&self, upto: usize) -> impl Iterator<Item = &[u8]> {
         let mut next = self.start;
         self.full.iter().chain([&self.last]).map_while(move |chunk| {
@@ -197,8 +198,8 @@ impl Chain {
         }
     }
 
-    /// Drops what was appended since [`end`](Self::end) was `mark` and nobody wants. If the chain overran by nothing
-    /// else it is as it was.
+    /// Drops what was appended since [`end`](Self::end) was `mark`, because the client does not want it. If only these
+    /// bytes made the chain overrun, the chain is empty and within its limit again.
     pub fn disown(&mut self, mark: usize) {
         if self.overran && mark <= self.lost {
             *self = Self { start: mark, base: mark, head: mark, most: self.most, ..Self::default() };
@@ -206,7 +207,7 @@ impl Chain {
         self.truncate(mark);
     }
 
-    /// An empty chain with the same limit, for what may not be wanted; none if there is no limit that it could exceed.
+    /// An empty chain with the same limit, for bytes that the client may not want; `None` if this chain has no limit.
     pub fn apart(&self) -> Option<Self> {
         (self.most != 0).then(|| Self { most: self.most, ..Self::default() })
     }
@@ -245,7 +246,7 @@ impl Chain {
         Cow::Owned(all)
     }
 
-    /// Puts `new` in the place of the `old` bytes at a position, which lie in one chunk. O(rest of the chunk).
+    /// Replaces the `old` bytes at a position, which lie in one chunk, by `new`. O(rest of the chunk).
     pub(super) fn replace(&mut self, at: usize, old: usize, new: &[u8]) {
         let Some((index, at)) = self.locate(at) else { return };
         let full = self.full.get_mut(index);

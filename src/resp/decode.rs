@@ -2,8 +2,8 @@
 //!
 //! The rules are those of Redis's own reader, corners included: what does not begin with `*` is an inline command; a
 //! count of arguments of zero or less is skipped; a line ends at `\r` and one byte more, whatever that is; the two
-//! bytes behind an argument are not looked at; a zero byte before a line's end hides the end. Unlike there, no error
-//! depends on how the input was cut into reads.
+//! bytes behind an argument are not looked at; a zero byte before a line's end hides the end. Unlike Redis's, an error
+//! here never depends on how the input was cut into reads.
 
 #![deny(clippy::indexing_slicing)]
 
@@ -14,17 +14,18 @@ use super::inline::{self, Inline};
 use super::line::{Limits, Line, Span, find_line};
 use crate::text::parse_i64_strict;
 
-/// Positions are 32 bits wide, which halves what a batch writes: at most this much of a buffer is looked at at once.
+/// The most bytes of a buffer that one call looks at. Positions are 32 bits wide, which halves what a batch writes.
 const MAX_WINDOW: usize = u32::MAX as usize;
-/// A hint for the next read never exceeds this or what has already arrived, so that a length alone reserves little.
+/// The hint for the next read is at most the larger of this and what has already arrived. So an announced length alone
+/// reserves little.
 const MIN_HINT: usize = 64 * 1024;
-/// A batch that grew beyond so many arguments gives their room back.
+/// A batch with room for more arguments than this gives the room back.
 const KEEP_ARGS: usize = 16 * 1024;
-/// Up to so many arguments are copied when a command that came in pieces is complete; more are handed over.
+/// When a command that came in pieces is complete, up to so many arguments are copied; more are moved.
 const COPY_ARGS: usize = 64;
-/// The longest argument that the short path reads the length of: five digits and their frame are one word.
+/// The longest argument whose length the short path reads: `$`, five digits and the line's end fit one word.
 const SHORT_MAX: usize = 99_999;
-/// The most arguments of a command that is read at one go. One that turns out to be incomplete is read once more.
+/// The most arguments of a command that [`take_array`] reads. If such a command is incomplete it is read a second time.
 const AT_ONCE: usize = Limits::UNAUTHENTICATED_MULTIBULK;
 
 /// One command: a run of [`Batch::args`], never empty.
@@ -90,8 +91,8 @@ impl Batch {
 
 /// The resumable state of one connection's input.
 ///
-/// Between calls it keeps what it knows of the one unfinished command, whose first byte is the first byte of the next
-/// buffer; an idle decoder owns next to nothing.
+/// Between calls it keeps the state of the one unfinished command, whose first byte is the first byte of the next
+/// buffer. An idle decoder owns next to nothing.
 #[derive(Debug, Default)]
 pub struct Decoder {
     /// The complete arguments of the unfinished command.
@@ -100,7 +101,7 @@ pub struct Decoder {
     wants: usize,
 }
 
-/// Where an array of bulk strings stands.
+/// How far the reading of an array of bulk strings has come.
 #[derive(Debug, Default, Clone, Copy)]
 struct State {
     /// The offset of the next byte to parse.
@@ -122,11 +123,12 @@ impl Decoder {
     /// Decodes up to `max_commands` complete commands from the front of `buf` into `batch`, which is cleared first.
     ///
     /// After the call the caller executes the batch and drops [`Batch::consumed`] bytes from the front of its buffer;
-    /// the decoder's own state is relative to what remains, so the next buffer must begin there. Quoted words of inline
-    /// commands are unescaped in place, which is why the buffer is mutable; nothing behind `consumed` is changed.
+    /// the decoder's state counts from the first byte that remains, so the next buffer must begin with that byte.
+    /// Quoted words of inline commands are unescaped in place, which is why the buffer is mutable; nothing behind
+    /// `consumed` is changed.
     ///
-    /// On an error the commands before it are in the batch all the same. The connection is then beyond repair: its
-    /// commands are executed, the error is sent and it is closed.
+    /// On an error the batch still holds the commands before it. The caller executes these, sends the error and closes
+    /// the connection.
     ///
     /// Linear in the new bytes, however the stream is cut.
     pub fn decode(
@@ -153,7 +155,8 @@ impl Decoder {
 
     /// How many more bytes the unfinished command is known to need, as a hint for the next read; 0 if unknown.
     ///
-    /// At most the larger of 64 KiB and what has already arrived, so that room grows with what a client really sends.
+    /// At most the larger of 64 KiB and what has already arrived, so that a client's buffer grows with what it really
+    /// sends.
     pub fn wants(&self) -> usize {
         self.wants
     }
@@ -253,10 +256,10 @@ impl Decoder {
         batch.push_command(0);
     }
 
-    /// Keeps the state of the unfinished command, of which `arrived` bytes are here.
+    /// Keeps the state of the unfinished command; `arrived` bytes of it are here.
     fn suspend(&mut self, state: State, arrived: usize) {
         if let Some(length) = state.bulk {
-            // Each argument behind this one takes at least an empty one's bytes.
+            // Each argument behind this one takes at least the bytes of an empty one.
             let rest = (state.remaining - 1).saturating_mul(b"$0\r\n\r\n".len());
             let needed = (state.pos + length + 2).saturating_add(rest).saturating_sub(arrived);
             self.wants = needed.min(arrived.max(MIN_HINT));
@@ -271,8 +274,8 @@ fn short_max(limits: &Limits) -> usize {
     limits.max_bulk.min(if limits.authenticated { SHORT_MAX } else { Limits::UNAUTHENTICATED_BULK })
 }
 
-/// Reads a whole array of a few short bulk strings from its `*` on, as nearly every command is one; the offset behind
-/// it. `None` leaves it to [`read_array`], and some arguments of it among `args`.
+/// Reads a whole array of a few short bulk strings from its `*` on and gives the offset behind it; nearly every command
+/// is such an array. `None` means that [`read_array`] must read it; `args` may then hold some of its arguments.
 #[inline]
 fn take_array(buf: &[u8], start: usize, limits: &Limits, args: &mut Vec<Span>) -> Option<usize> {
     let (count, mut pos) = short_header(buf, start, b'*')?;
@@ -329,7 +332,7 @@ fn read_array(
     read_args(buf, state, args, limits)
 }
 
-/// Reads the arguments still to come; false if they are not all here.
+/// Reads the arguments still to come; false if some have not arrived.
 #[inline]
 fn read_args(
     buf: &[u8],

@@ -9,22 +9,22 @@ pub enum ProtocolError {
     /// An inline command had an open quote, or text right behind a closing one.
     #[error("Protocol error: unbalanced quotes in request")]
     UnbalancedQuotes,
-    /// No line end in what should be the count of arguments.
+    /// No line end within the limit for the line that counts the arguments.
     #[error("Protocol error: too big mbulk count string")]
     TooBigMultibulkCount,
-    /// The count of arguments was not an integer or above the limit.
+    /// The count of arguments was no integer, or above the limit.
     #[error("Protocol error: invalid multibulk length")]
     InvalidMultibulkLength,
     /// More arguments than a client may send before it has authenticated.
     #[error("Protocol error: unauthenticated multibulk length")]
     UnauthenticatedMultibulkLength,
-    /// No line end in what should be the length of an argument.
+    /// No line end within the limit for the line with an argument's length.
     #[error("Protocol error: too big bulk count string")]
     TooBigBulkCount,
     /// An argument did not begin with `$` but with this byte.
     #[error("Protocol error: expected '$', got '{}'", char::from(*.0))]
     ExpectedDollar(u8),
-    /// The length of an argument was not an integer, was negative or above the limit.
+    /// The length of an argument was no integer, negative, or above the limit.
     #[error("Protocol error: invalid bulk length")]
     InvalidBulkLength,
     /// A longer argument than a client may send before it has authenticated.
@@ -35,7 +35,7 @@ pub enum ProtocolError {
 impl ProtocolError {
     /// The error's text for [`Reply::error`](crate::resp::Reply::error), byte for byte as Redis sends it.
     ///
-    /// These are bytes because the offending byte is quoted as it came.
+    /// The result is bytes because it may quote the offending byte.
     pub fn text(&self) -> Vec<u8> {
         match self {
             Self::ExpectedDollar(byte) => {

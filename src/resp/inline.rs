@@ -6,11 +6,11 @@ use super::ProtocolError;
 use super::line::{Limits, Line, Span, find_line};
 use crate::text::split_words_in_place;
 
-/// What a look at the buffer's next inline command found.
+/// The result of looking for the next inline command in the buffer.
 pub(super) enum Inline {
-    /// The line's end has not arrived; so many of its bytes need not be searched again.
+    /// The line's end has not arrived; the first `scanned` bytes need not be searched again.
     Partial { scanned: usize },
-    /// The line was taken, its words (perhaps none) were appended; the next command starts here.
+    /// The line was taken and its words (perhaps none) were appended; the next command starts at `next`.
     Taken { next: usize },
 }
 

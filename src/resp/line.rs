@@ -1,10 +1,10 @@
-//! What both decoders go by: what a client may send, ranges of the buffer, and where a line ends.
+//! What both decoders use: limits for a client's input, ranges of the buffer, and the search for a line's end.
 
 #![deny(clippy::indexing_slicing)]
 
 use std::ops::Range;
 
-/// What one client may send.
+/// Limits for the input of one client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// The longest argument in bytes (`proto-max-bulk-len`). Never more than 4 GiB, which also bounds a whole command.
@@ -13,8 +13,8 @@ pub struct Limits {
     pub max_multibulk: usize,
     /// The longest inline command, and the longest line with a count or a length, in bytes.
     pub max_inline: usize,
-    /// Whether the client has authenticated, or need not. If not, it may send at most 10 arguments of at most 16384
-    /// bytes each, and gets one command per call, since that command may be the one that authenticates it.
+    /// Whether the client has authenticated, or need not. A client that has not may send at most 10 arguments of at
+    /// most 16384 bytes each. Each call then decodes one command only, since that command may authenticate the client.
     pub authenticated: bool,
 }
 
@@ -60,16 +60,16 @@ impl Span {
     }
 }
 
-/// Where a line ends.
+/// The result of looking for a line's end.
 pub(super) enum Line {
     End(usize),
     Partial { scanned: usize },
     TooLong,
 }
 
-/// Looks for `end` from `start` on, of which the first `scanned` bytes are known not to hold it.
+/// Looks for `end` from `start` on, where the first `scanned` bytes are known not to hold it.
 ///
-/// A zero byte hides the end behind it, as in C: such a line can only become too long.
+/// As in C, a zero byte hides the end behind it: a line with a zero byte has no end, and becomes too long at last.
 pub(super) fn find_line(buf: &[u8], start: usize, scanned: usize, end: u8, max: usize) -> Line {
     let stop = buf.len().min(start.saturating_add(max).saturating_add(1));
     let found = buf.get(start + scanned..stop).and_then(|window| memchr::memchr2(end, 0, window));

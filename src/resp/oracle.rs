@@ -1,4 +1,4 @@
-//! The proof that the fast lane decodes what the general decoder does: used by property tests and the fuzzer.
+//! Tests that the fast lane decodes what the general decoder decodes; used by property tests and the fuzzer.
 
 use redis_protocol::resp2::decode::decode_range;
 use redis_protocol::resp2::types::RangeFrame;
@@ -39,7 +39,8 @@ pub fn decode_in_pieces(data: &[u8], cuts: &[usize], limits: &Limits, max_comman
     (commands, None)
 }
 
-/// The general decoder recurses into nested arrays without a limit: it is not asked about more than so many marks.
+/// The general decoder is asked only about data with at most so many marks, because it recurses into nested arrays
+/// without a limit.
 const MAX_MARKS: usize = 2000;
 
 /// The commands at the front of `data` that the general decoder reads as arrays of at least one bulk string.
@@ -65,9 +66,9 @@ fn general(data: &[u8]) -> Vec<Vec<Vec<u8>>> {
     commands
 }
 
-/// How many of `commands` stand in `data` with their numbers in the one form that Redis accepts.
+/// How many of the first `commands` stand in `data` with all their numbers in the one form that Redis accepts.
 ///
-/// The general decoder is laxer (`+1`, `01`); from the first such header on the two may part.
+/// The general decoder also accepts others (`+1`, `01`); behind the first such header the two decoders may differ.
 fn canonical_prefix(data: &[u8], commands: &[Vec<Vec<u8>>]) -> usize {
     let mut at = 0;
     for (index, args) in commands.iter().enumerate() {
@@ -85,11 +86,11 @@ fn canonical_prefix(data: &[u8], commands: &[Vec<Vec<u8>>]) -> usize {
     commands.len()
 }
 
-/// Checks on any bytes that the fast lane gives the same commands and error however they are cut, and the commands that
-/// the general decoder gives. For the fuzzer and the property tests.
+/// Checks two things for any bytes: the fast lane gives the same commands and error however the bytes are cut, and
+/// these commands are those of the general decoder. For the fuzzer and the property tests.
 ///
 /// # Panics
-/// If it does not, which is a bug.
+/// If one of the two does not hold, which is a bug.
 pub fn decode_equals_oracle(data: &[u8], cuts: &[usize]) {
     for authenticated in [true, false] {
         let limits = Limits { max_bulk: 1 << 20, max_inline: 256, authenticated, ..Limits::default() };

@@ -27,11 +27,11 @@ pub struct Deferred {
     at: usize,
 }
 
-/// The header that stands in for a deferred one: right in size for up to nine elements.
+/// The header that stands in for a deferred one. It has the size of the header of up to nine elements.
 const PLACEHOLDER: &[u8; 4] = b"*0\r\n";
-/// Integers from 0 to here have their text ready.
+/// The texts of the integers from 0 to below this are made ahead.
 const SMALL: usize = 1000;
-/// The header's longest text: a mark, twenty digits and the line's end.
+/// The length of the longest header: a mark, twenty digits and the line's end.
 const HEADER_MAX: usize = 24;
 /// Room for a number of any kind with its frame.
 const FRAMED: usize = 64;
@@ -75,8 +75,8 @@ const fn small_texts() -> [SmallText; SMALL] {
 /// Replies to one client, in its protocol version, appended to one chain.
 ///
 /// A handler writes exactly one value: one call of a scalar method, or one aggregate header followed by as many values
-/// as it announces. Nothing here fails; every method is linear in what it writes. Once the chain's limit is exceeded
-/// nothing is written any more: see [`Reply::overran`].
+/// as it announces. No method fails; each is linear in what it writes. Once the chain's limit is exceeded, methods
+/// write nothing: see [`Reply::overran`].
 #[derive(Debug, Default)]
 pub struct Reply {
     out: Chain,
@@ -89,7 +89,7 @@ impl Reply {
         Self { out: Chain::default(), proto }
     }
 
-    /// An empty sink that takes up to so many bytes; any number if it is 0.
+    /// An empty sink that takes up to `most` bytes, or any number if `most` is 0.
     pub fn limited(proto: Proto, most: usize) -> Self {
         let mut out = Chain::default();
         out.set_most(most);
@@ -208,7 +208,7 @@ impl Reply {
         self.bulk(itoa::Buffer::new().format(value).as_bytes());
     }
 
-    /// A string from anything that can be displayed, without a string between.
+    /// A bulk string of the value's text, written without a `String` in between.
     pub fn bulk_fmt(&mut self, value: impl Display) {
         struct Sink<'v>(&'v mut Vec<u8>);
         impl std::fmt::Write for Sink<'_> {
@@ -217,7 +217,7 @@ impl Reply {
                 Ok(())
             }
         }
-        // Writing to a vector fails only where `Display` itself does, and then what it wrote stands.
+        // Writing to a vector fails only if `Display` itself fails; then what it wrote until then stands.
         self.framed(|out| {
             let _ = write!(Sink(out), "{value}");
         });
@@ -318,7 +318,7 @@ impl Reply {
         }
     }
 
-    /// An integer of any length, in RESP2 a string. Real clients break on it: for DEBUG PROTOCOL only.
+    /// An integer of any length, in RESP2 a string. Real clients cannot read it, so only DEBUG PROTOCOL uses it.
     pub fn big_number(&mut self, digits: &str) {
         if self.is_resp3() {
             self.line(b'(', digits.as_bytes());
@@ -327,7 +327,7 @@ impl Reply {
         }
     }
 
-    /// Appends bytes that already are replies in this client's protocol version.
+    /// Appends replies that are already encoded in this client's protocol version.
     #[inline]
     pub fn raw(&mut self, bytes: &[u8]) {
         self.out.put(bytes);
@@ -340,8 +340,8 @@ impl Reply {
 
     /// Begins an aggregate whose length is known only at its end.
     ///
-    /// Free for up to nine elements; beyond, ending it moves what was written since by the digits that are missing, as
-    /// far as it lies in the same chunk.
+    /// Ending it costs nothing for up to nine elements. For more, the header grows by the missing digits, and what was
+    /// written since within the same chunk is moved by as many bytes.
     #[inline]
     pub fn begin_deferred(&mut self) -> Deferred {
         let at = self.out.end();
@@ -377,13 +377,13 @@ impl Reply {
         self.out.replace(at, PLACEHOLDER.len(), &header);
     }
 
-    /// How many bytes have been written; a mark for [`truncate`](Self::truncate).
+    /// The position behind the last byte written; a mark for [`truncate`](Self::truncate).
     #[inline]
     pub fn len(&self) -> usize {
         self.out.end()
     }
 
-    /// Whether nothing is there.
+    /// Whether the sink holds no bytes.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.out.is_empty()
@@ -395,15 +395,15 @@ impl Reply {
         self.out.truncate(mark);
     }
 
-    /// Drops what was written since [`len`](Self::len) was `mark` for a client that does not want it, and need not be
-    /// closed if it was too much.
+    /// Drops what was written since [`len`](Self::len) was `mark`, because the client does not want it. If only that
+    /// made the sink exceed its limit, the client need not be closed.
     pub fn disown(&mut self, mark: usize) {
         self.out.disown(mark);
     }
 
-    /// A sink with the same limit, beside this one, for a reply that the client may not want: so it takes no room from
-    /// those that wait to be sent, which go if a chain overruns. None if there is no limit. What is kept of it is
-    /// [appended](Self::append).
+    /// A second sink with the same limit, for a reply that the client may not want; `None` if there is no limit. A
+    /// reply that is too large then makes the second sink overrun, and the replies that wait to be sent are kept. The
+    /// caller [appends](Self::append) what is wanted of it.
     pub fn apart(&self) -> Option<Self> {
         Some(Self { out: self.out.apart()?, proto: self.proto })
     }
@@ -414,7 +414,7 @@ impl Reply {
         self.out.piece_at(mark).first() == Some(&b'-')
     }
 
-    /// The scalar that was written last, from its `mark` on: it lies in one piece.
+    /// The scalar that was written last and begins at `mark`; it lies in one piece.
     #[inline]
     pub fn scalar_at(&self, mark: usize) -> &[u8] {
         self.out.piece_at(mark)
@@ -425,14 +425,14 @@ impl Reply {
         self.out.since(mark)
     }
 
-    /// Whether more was to be written than the chain may hold. What it held is gone, nothing more is written, and the
-    /// client is to be closed.
+    /// Whether a write would have exceeded the chain's limit. Then the sink holds nothing, takes no more, and the
+    /// client must be closed.
     #[inline]
     pub fn overran(&self) -> bool {
         self.out.overran()
     }
 
-    /// Whether the client would be closed because of what is held, see [`Chain::is_above_limit`].
+    /// Whether the client must be closed because of what the sink holds, see [`Chain::is_above_limit`].
     pub fn is_above_limit(&self) -> bool {
         self.out.is_above_limit()
     }
@@ -447,7 +447,7 @@ impl Reply {
 #[inline]
 fn write_number(out: &mut Vec<u8>, mark: u8, value: i64) {
     if let Some(small) = usize::try_from(value).ok().and_then(|value| SMALL_TEXT.get(value)) {
-        // One fixed-size store of mark, text and padding; then the padding is cut off again.
+        // Mark, text and padding are written with one store of fixed size; then the padding is cut off.
         let mut text = small.text;
         text[0] = mark;
         let start = out.len();

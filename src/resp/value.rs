@@ -70,7 +70,7 @@ impl Value {
     }
 }
 
-/// What an aggregate becomes once its elements are here.
+/// What an aggregate becomes once it has all its elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Array,
@@ -88,9 +88,9 @@ struct Open {
     items: Vec<Value>,
 }
 
-/// What one header or scalar brought.
+/// What reading one header or scalar gave.
 enum Step {
-    /// Nothing: its end has not arrived.
+    /// Nothing yet: the end of the header or scalar has not arrived.
     Missing,
     /// An aggregate that now waits for its elements, or an attribute that was dropped.
     Nothing,
@@ -99,9 +99,9 @@ enum Step {
 
 /// A resumable decoder of replies.
 ///
-/// Scalars are read by the `redis-protocol` crate, lines and lengths first being checked to be complete. Aggregates are
-/// kept on a stack of bounded depth here: the crate would recurse without a limit, parse partial input again from its
-/// start, and lose duplicates in maps and sets.
+/// The `redis-protocol` crate reads scalars; the decoder first checks that their lines and lengths are complete. The
+/// decoder itself keeps aggregates, on a stack of bounded depth: the crate would recurse without a limit, parse partial
+/// input again from its start, and lose duplicates in maps and sets.
 #[derive(Debug)]
 pub struct ReplyDecoder {
     pos: usize,
@@ -110,7 +110,8 @@ pub struct ReplyDecoder {
 }
 
 impl Reply {
-    /// Writes a reply that was read, in this client's protocol version. What RESP2 has left out does not come back.
+    /// Writes a decoded reply in this client's protocol version. A value that was read from RESP2 keeps RESP2's type: a
+    /// map that came as an array is written as an array.
     pub fn value(&mut self, value: &Value) {
         match value {
             Value::Simple(text) => self.simple(text),
@@ -159,10 +160,12 @@ impl ReplyDecoder {
         Self { pos: 0, stack: Vec::new(), max_depth }
     }
 
-    /// Decodes the next reply at the front of `buf`; gives it with its length, or `None` if more bytes are needed.
+    /// Decodes the next reply at the front of `buf`. Gives the reply and its length, or `None` if more bytes are
+    /// needed.
     ///
-    /// Until it gives a reply, the next call must see the same bytes with more behind them. Then the caller drops the
-    /// reply's length from the front. Linear in the new bytes, but for strings, which are looked at once per call.
+    /// As long as it gives `None`, the next call must see the same bytes with more behind them. After a reply, the
+    /// caller drops the reply's length from the front. Linear in the new bytes, except that each call looks at an
+    /// incomplete string again.
     pub fn decode(&mut self, buf: &[u8]) -> Result<Option<(Value, usize)>, ReplyError> {
         let result = self.advance(buf);
         match result {
