@@ -1,4 +1,4 @@
-//! ITEM.ATOMIC: transactions that are all or nothing, and the tokens by which they are carried out once.
+//! ITEM.ATOMIC: transactions that are all or nothing, and the tokens by which each of them is carried out only once.
 
 use crate::command::{Command, Fail, Queued, flag, token_key};
 use crate::effect::{StringChange, TOKENS};
@@ -12,12 +12,12 @@ use xxhash_rust::xxh3::Xxh3Default;
 const REMEMBERED_MS: u64 = 10 * 60 * 1000;
 /// Bytes of a digest.
 const DIGEST: usize = 16;
-/// Set in the byte of the protocol where the number of a database follows it (u32, little endian).
+/// This bit of the protocol's byte says that the number of a database follows it (u32, little endian).
 const LEFT: u8 = 0x80;
-/// The most bytes before a reply.
+/// The most bytes that stand before the reply.
 const HEAD: usize = DIGEST + 1 + size_of::<u32>();
 
-/// Whether a transaction, which may begin with this command, has a token.
+/// Whether a transaction has a token. If nothing is queued yet, the transaction begins with `command`.
 pub(super) fn has_token(queue: &[Queued], command: &Command, args: &[&[u8]]) -> bool {
     match queue.first() {
         Some(first) => {
@@ -34,14 +34,14 @@ pub(super) fn cancels(tx: &Tx<'_>, out: &Reply, mark: usize) -> Option<String> {
         return Some("ConditionalCheckFailed".to_owned());
     }
     if out.is_above_limit() {
-        // Nobody would learn what became of it, and its token could not tell.
+        // The client would not learn the outcome, and a reply that is too large cannot be remembered with its token.
         return Some("ERR the replies are larger than client-output-buffer-limit allows".to_owned());
     }
     let text = out.scalar_at(mark).strip_prefix(b"-")?;
     Some(String::from_utf8_lossy(text).trim_end().to_owned())
 }
 
-/// A token with what tells whether it comes with the same commands again.
+/// A token, and a digest by which it is seen whether the token comes with the same commands again.
 pub(super) struct Token {
     key: Vec<u8>,
     digest: [u8; DIGEST],
@@ -64,8 +64,8 @@ impl Token {
         Some(Self { key, digest: hasher.digest128().to_le_bytes() })
     }
 
-    /// Replies as the transaction did when it was carried out, and says in which database it left the client, which is
-    /// in `db`; nothing if it was not carried out.
+    /// If the transaction was carried out before, writes the reply that it had then and returns the database in which
+    /// it left the client; `None` if it was not carried out. `db` is the client's database now.
     pub(super) fn replay(&self, tx: &Tx<'_>, db: usize, out: &mut Reply) -> Result<Option<usize>, Fail> {
         let Some(ValueRef::Str(kept)) = tx.entry_in(TOKENS as usize, &self.key).map(|entry| entry.value())
         else {
@@ -87,8 +87,8 @@ impl Token {
         Ok(Some(left))
     }
 
-    /// Remembers the reply of a transaction that was carried out, and the other database in which it left the client.
-    /// One whose reply cannot be kept must not be.
+    /// Remembers the reply of a transaction that was carried out, and `left`: the database in which it left the client,
+    /// if that is another one than before. If this fails, the caller must undo the transaction.
     pub(super) fn remember(
         &self,
         tx: &mut Tx<'_>,

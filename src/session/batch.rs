@@ -14,18 +14,19 @@ use crate::store::shown;
 use smallvec::SmallVec;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// How many commands are prefetched together. More would push the first lines out of the cache again.
+/// How many commands are prefetched together. With more, the first lines would have left the cache before they are
+/// used.
 const GROUP: usize = 32;
-/// So many arguments of such a group need no allocation.
+/// A group with at most so many arguments needs no allocation.
 const ARGS: usize = 4 * GROUP;
 
-/// After so many nanoseconds other connections of the same worker get their turn.
+/// After so many nanoseconds the worker turns to its other connections.
 const TURN_NANOS: u64 = 2_000_000;
-/// After so many bytes of replies they are sent.
+/// Once a turn has written so many bytes of replies, they are sent.
 const TURN_BYTES: usize = 256 * 1024;
 
 impl Worker {
-    /// Runs the commands of `batch` from `from` on. `buf` is the buffer that was decoded.
+    /// Runs the commands of `batch` from number `from` on. `buf` is the buffer that was decoded.
     pub fn run(
         &mut self,
         client: &mut Client,
@@ -67,7 +68,7 @@ impl Worker {
                 let (these, behind) = rest.split_at(span.count as usize);
                 rest = behind;
                 let found = self.looked_up[i];
-                // The clock was read when the command before it ended.
+                // `clock` was read when the command before this one ended.
                 let now = turn_now + clock.saturating_sub(turn_begun) / 1_000_000;
                 let stop = if client.reply_mode == ReplyMode::On {
                     self.step(client, found, these, now, &mut clock, out)
@@ -76,7 +77,7 @@ impl Worker {
                 };
                 if self.server.engine.store.has_ready() {
                     self.serve_ready();
-                    // The next command did not take that long, nor wait for what this waited for.
+                    // The time for serving, and for waiting for shards meanwhile, does not count for the next command.
                     clock = self.server.engine.clock.monotonic_nanos();
                     take_waited();
                 }
@@ -117,7 +118,8 @@ impl Worker {
         self.server.engine.store.prefetch(keys.map(|only| (only.at.hash, only.at.space)));
     }
 
-    /// A step whose reply the client may not want. Where replies have a limit, it is written apart.
+    /// Makes a step whose reply the client may not want. If replies have a limit, the reply is written into a sink of
+    /// its own first.
     #[cold]
     #[allow(clippy::too_many_arguments)]
     fn step_unheard(
@@ -138,7 +140,8 @@ impl Worker {
         stop
     }
 
-    /// Runs one command, or queues it, or says why it does not run yet. Inlined where nearly every step is made.
+    /// Runs or queues one command, or says why it does not run yet. Inlined into the caller that makes nearly all
+    /// steps.
     #[inline(always)]
     #[allow(clippy::too_many_arguments, clippy::inline_always)]
     fn step(
@@ -151,7 +154,7 @@ impl Worker {
         out: &mut Reply,
     ) -> Option<Stop> {
         let mark = out.len();
-        // CLIENT LIST shows the last command that came, whatever becomes of it.
+        // CLIENT LIST shows the last command that came, even if it is refused.
         client
             .handle
             .last_command
@@ -197,7 +200,7 @@ impl Worker {
     }
 }
 
-/// Whether a command that may take long does so; EXEC does if its commands have much to read.
+/// Whether this call of a command that may take long does take long. EXEC does if its commands have much to read.
 fn takes_long(client: &Client, command: &Command, args: &[&[u8]]) -> bool {
     let Some(multi) = client.multi.as_ref().filter(|_| command.has(flag::SESSION)) else {
         return command.has(flag::LONG) || args.iter().any(|arg| arg.len() > HEAVY_BYTES);
@@ -205,8 +208,8 @@ fn takes_long(client: &Client, command: &Command, args: &[&[u8]]) -> bool {
     multi.body_bytes > HEAVY_BYTES
 }
 
-/// Whether a command's name is a line of HTTP: a web page that makes a browser talk to this port must not get a word
-/// in.
+/// Whether a command's name is the beginning of a line of HTTP. Such a client is closed: a web page may have made a
+/// browser talk to this port.
 fn is_foreign(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"Host:")
 }

@@ -18,7 +18,7 @@ impl<'a> Call<'a> {
         Self { command, args, prepared: None }
     }
 
-    /// Reads the request ahead, unless that was done for the tables as they are. No shard is held.
+    /// Reads the request ahead, unless it was read for the present tables already. No shard is held.
     #[inline]
     pub(super) fn prepare(&mut self, engine: &Engine, settings: &Settings, now: u64) {
         if let Some(how) = &self.command.spec.prepare
@@ -29,7 +29,8 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// As [`Command::each_key`], from what was read ahead where that has the keys.
+    /// Visits the keys as [`Command::each_key`] does. The keys come from the request that was read ahead, if it has
+    /// them.
     pub(super) fn each_key(&self, tables: &Tables, visit: &mut dyn FnMut(Option<u32>, &[u8])) {
         let keys = self.command.spec.prepare.as_ref().and_then(|how| how.keys);
         match (keys, self.prepared.as_ref().filter(|read| read.is_current(tables))) {
@@ -40,7 +41,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// How many bytes there are to read if the command has a body that takes time to read, else 0.
+    /// The bytes of the arguments if the command has a body that takes time to read, else 0.
     pub(super) fn body_bytes(command: &Command, args: impl Iterator<Item = usize>) -> usize {
         if command.has(flag::HEAVY) { args.sum() } else { 0 }
     }

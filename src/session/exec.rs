@@ -16,11 +16,11 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// How often an item may stand in a record: itself, in each of as many indexes as DynamoDB's tables have, and twice, as
-/// text, in its table's change stream.
+/// How often one item may stand in a record: once itself, once in each of as many indexes as a table of DynamoDB may
+/// have, and twice as text in its table's change stream.
 const COPIES: u64 = 34;
 
-/// Runs a command that needs the session itself.
+/// Runs EXEC, which needs the session itself.
 pub(super) fn session_command(
     worker: &mut Worker,
     client: &mut Client,
@@ -31,11 +31,11 @@ pub(super) fn session_command(
     let Some(mut multi) = client.multi.take() else { return Err(Fail::new("ERR EXEC without MULTI")) };
     let outcome = exec(worker, client, &mut multi, now, out);
     if client.postponed {
-        // It is still to come, with what it watches.
+        // EXEC is run again later, so the client keeps the queue and its watched keys.
         client.multi = Some(multi);
         return outcome;
     }
-    // Until here CLIENT LIST, inside the transaction too, shows it.
+    // CLIENT LIST shows the transaction until here, even when the transaction itself asks.
     client.handle.multi.store(-1, Relaxed);
     client.handle.multi_bytes.store(0, Relaxed);
     forget_watched(&worker.server.engine.store, client);
@@ -92,7 +92,7 @@ fn exec(
     outcome
 }
 
-/// The calls of a queue whose arguments are all of these.
+/// The calls of a queue; `args` are the arguments of all its commands, one command after the other.
 fn calls<'q>(queue: &[Queued], mut args: &'q [&'q [u8]]) -> Vec<Call<'q>> {
     let call = |queued: &Queued| {
         let (own, behind) = args.split_at(queued.args.count());
@@ -107,11 +107,11 @@ struct Run<'q> {
     queue: &'q [Queued],
     calls: Vec<Call<'q>>,
     all_or_nothing: bool,
-    /// How many of the commands were counted and observed. A run that is repeated does not do it again.
+    /// How many of the commands were counted and observed. A repeated run does not count these again.
     concluded: usize,
-    /// What the clients of MONITOR are to see of it once it is in the log.
+    /// The lines that the clients of MONITOR are to see once the transaction is in the log.
     monitored: String,
-    /// The length of the replies before its own, and the database in which the client was.
+    /// The length of the replies before the transaction's own, and the client's database before it.
     begun: usize,
     db: usize,
     now: u64,
@@ -122,12 +122,12 @@ struct Run<'q> {
 }
 
 impl UnitOfWork for Run<'_> {
-    /// The outcome, and whether something was changed.
+    /// The outcome, and whether the transaction changed something.
     type Done = (Result<(), Fail>, bool);
 
     fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
         let mut locked = self.lock_all_calls(engine, reach);
-        // What is watched may have expired while the shards were waited for.
+        // Watched keys may have expired while the shards were waited for.
         locked.now = engine.clock.now_ms();
         locked
     }
@@ -158,19 +158,20 @@ impl UnitOfWork for Run<'_> {
     fn undone(&mut self) {
         self.out.truncate(self.begun);
         self.client.select(self.db);
-        // No one else could change the watched keys until here, where their shards are given back.
+        // The shards of the watched keys are still held, so only this transaction itself can have raised the flag.
         self.client.watcher.store(false, Release);
     }
 }
 
 impl Run<'_> {
-    /// Locks the shards of all keys of all commands; every shard if one of them goes beyond its keys. So it is if one
-    /// of them reaches beyond the store, and therefore must not be run twice.
+    /// Locks the shards of all keys of all commands, or every shard if a command looks beyond its keys. Every shard is
+    /// locked, too, if one command may lack shards and another acts beyond the store: a run that acts beyond the store
+    /// must not be repeated.
     fn lock_all_calls<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
         loop {
             let generation = engine.tables.generation();
             let locked = self.lock_for_tables_as_they_are(engine, reach);
-            // What has to be locked depends on the tables. They do not change while a shard is locked.
+            // Which shards must be locked depends on the tables, and the tables do not change while a shard is locked.
             if engine.tables.generation() == generation {
                 return locked;
             }
@@ -199,14 +200,15 @@ impl Run<'_> {
         locks::lock_keys(engine, settings, calls, &others, self.db, mode, self.now)
     }
 
-    /// Replies as before if the transaction's token was carried out already, and else runs the commands.
+    /// If a transaction with this token was carried out before, writes that one's reply again; otherwise runs the
+    /// commands.
     fn replay_or_run(&mut self, tx: &mut Tx<'_>) -> Result<(), Fail> {
         let db = self.db;
         let token = if self.all_or_nothing { Token::of(self.queue, db) } else { None };
         if let Some(token) = &token
             && let Some(left) = token.replay(tx, db, self.out)?
         {
-            // There may be fewer databases than when it was carried out.
+            // The server may have fewer databases now than it had then.
             if left >= self.server.engine.store.databases() {
                 self.out.truncate(self.begun);
                 return Err(DB_RANGE);
@@ -228,19 +230,20 @@ impl Run<'_> {
         remembered.inspect_err(|_| self.take_back(tx))
     }
 
-    /// Undoes what the commands did, their replies too.
+    /// Undoes the effects of the commands and removes their replies.
     fn take_back(&mut self, tx: &mut Tx<'_>) {
         tx.roll_back();
         self.out.truncate(self.begun);
         self.client.select(self.db);
     }
 
-    /// Runs the commands in turn. One that is refused cancels them all where they are all or nothing.
+    /// Runs the commands in turn. In a transaction that is all or nothing, one refused command cancels all.
     fn commands(&mut self, tx: &mut Tx<'_>) -> Result<(), Fail> {
         let Self { worker, client, server, out, .. } = self;
         let mut settings = Arc::clone(&worker.settings);
         let mut cancelled = None;
-        // What was read ahead was read with the settings from before the transaction.
+        // The requests were read ahead with the settings from before the transaction, and are used only as long as
+        // these hold.
         let mut settings_hold = true;
         if self.all_or_nothing {
             tx.begin_undo();
@@ -300,21 +303,21 @@ impl Run<'_> {
     }
 }
 
-/// Whether the record of the transaction has room for what a command may add to it. Copies before it may have filled
-/// it.
+/// Checks that the transaction's record has room for what a command may add to it; the commands before it may have
+/// filled the record.
 fn fits(tx: &Tx<'_>, settings: &Settings, command: &Command, args: &[&[u8]]) -> Result<(), Fail> {
     if !is_write(command) {
         return Ok(());
     }
-    // An update logs the whole item, and what indexes and change streams show of it.
+    // An update logs the whole item, and its copies in indexes and change streams.
     let whole = (settings.item_max_size * COPIES).min(settings.log_max_record_size / 4);
     let items = command.spec.item_keys.is_some() || tx.engine().tables.have_views();
     let item = if items { whole as usize } else { 0 };
     Ok(tx.ask_record(gate::record_bytes(args.iter().copied()) + item)?)
 }
 
-/// The hashes whose shards tell whether a watched key is what it was: that of the key, and that of the item that it has
-/// stood for or stands for now.
+/// The hashes of the shards that decide whether a watched key has changed: the shard of the key, of the item that the
+/// key stood for when it was watched, and of the item that it stands for now.
 fn watched_hashes(engine: &Engine, watched: &Watched, hashes: &mut SmallVec<[u64; 4]>) {
     hashes.push(watched.hash);
     if watched.db == VIEW_DB && (watched.item.is_some() || engine.tables.have_views()) {

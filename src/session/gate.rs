@@ -1,4 +1,4 @@
-//! All gates in one place, in the order in which they stop a command.
+//! All gates, in the order in which a command passes them.
 
 use super::atomic;
 use super::call::Call;
@@ -24,15 +24,16 @@ const NO_DEBUG: Fail = Fail::new(
     "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a \
      local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
 );
-/// How long a command waits for an end that may yet be refused before it looks again, in ms.
+/// How many ms a command waits, if the server may be ending, before it asks again whether the end was refused.
 pub(super) const ENDING_MILLIS: u64 = 20;
 const NO_CHECKPOINT: Fail = Fail::new(
     "MISCONF The last checkpoint failed, so that writes are refused as long as stop-writes-on-bgsave-error is on. The \
      server's log tells why it failed.",
 );
 
-/// Whether a command may go on under its locks, where the state of durability stays as it is: it may have changed since
-/// the gates were passed. An end that has begun postpones it, as it has those wait that come later.
+/// Whether a command may go on under its locks. The state of durability may have changed since the command passed its
+/// gates; while its locks are held the state stays as it is. If an end of the server has begun, the command is
+/// postponed, like the commands that come to the gates later.
 #[inline]
 pub(super) fn check_locked(engine: &Engine, locked: &Locked<'_>, command: &Command) -> Result<(), NotNow> {
     if engine.state().accepts_writes() { Ok(()) } else { check_slowly(engine, locked, command) }
@@ -40,7 +41,7 @@ pub(super) fn check_locked(engine: &Engine, locked: &Locked<'_>, command: &Comma
 
 #[cold]
 fn check_slowly(engine: &Engine, locked: &Locked<'_>, command: &Command) -> Result<(), NotNow> {
-    // Some commands look at more than they hold.
+    // A command with this flag looks at more shards than it holds.
     let outcome = if command.has(flag::WHOLE) {
         engine.admits(is_write(command))
     } else {
@@ -52,15 +53,16 @@ fn check_slowly(engine: &Engine, locked: &Locked<'_>, command: &Command) -> Resu
     }
 }
 
-/// What a client is told whose command may not go on under its locks; it is not told if the command is postponed.
+/// The error for a client whose command may not go on under its locks. If the command is postponed, the client does not
+/// get the error.
 #[cold]
 pub(super) fn held_up(client: &mut Client, reason: &NotNow, engine: &Engine) -> Fail {
     client.hold_up(reason, engine);
     Fail::not_now(reason)
 }
 
-/// Whether the command may run now (or be queued). The order is Redis's: what is protected, authentication, what the
-/// transaction allows, then what the server's condition allows.
+/// Whether the command may run now (or be queued). The order is Redis's: protected commands, authentication, the rules
+/// of the open transaction, MONITOR, memory, then the state of log, checkpoints and server.
 pub(super) fn check(
     worker: &mut Worker,
     client: &mut Client,
@@ -81,7 +83,7 @@ pub(super) fn check(
     }
     if client.handle.monitor.load(Relaxed) && command.has(flag::READONLY | flag::WRITE | flag::MAY_REPLICATE)
     {
-        // A client of MONITOR counts among the replicas in Redis.
+        // Redis counts a client of MONITOR among the replicas.
         return Err(Fail::new("ERR Replica can't interact with the keyspace"));
     }
     client.memory_is_short =
@@ -89,7 +91,7 @@ pub(super) fn check(
     if client.memory_is_short && needs_memory(client, command, args) {
         return Err(OUT_OF_MEMORY);
     }
-    // EXEC is what its commands are.
+    // EXEC has the flags of its queued commands.
     let queue = match &client.multi {
         Some(multi) if command.has(flag::SESSION) => &multi.queue[..],
         _ => &[],
@@ -111,7 +113,8 @@ pub(super) fn check(
         }
     }
     if state.is_loading() && (!command.has(flag::LOADING) || lacks(flag::LOADING)) {
-        // Which shards are taken back is known under the locks.
+        // While the server falls back, a read is refused under its locks only, where it is known whether its shards are
+        // affected.
         if state.phase() != Phase::FallingBack || touches(flag::WRITE) {
             return Err(LOADING);
         }
@@ -125,22 +128,24 @@ pub(super) fn check(
     }
 }
 
-/// Whether a command is refused when memory is short, whatever it is asked for.
+/// Whether the gate refuses a command because memory is short.
 #[cold]
 fn needs_memory(client: &Client, command: &Command, args: &[&[u8]]) -> bool {
     let Some(multi) = &client.multi else {
         return command.has(flag::DENYOOM) && !command.has(flag::WEIGHS);
     };
-    // What comes with a token may have been carried out before, which EXEC finds out.
+    // A transaction with a token may have been carried out before; EXEC finds that out, and asks for memory only if
+    // not.
     if atomic::has_token(&multi.queue, command, args) {
         return false;
     }
-    // A queue takes memory too, whatever is queued. A transaction is refused as a whole.
+    // Queuing any command takes memory. EXEC is refused if one of the queued commands needs memory.
     !command.has(flag::IN_MULTI)
         || command.has(flag::SESSION) && multi.queue.iter().any(|queued| queued.command.has(flag::DENYOOM))
 }
 
-/// Whether a transaction may have a command. One that is all or nothing has none that cannot be taken back.
+/// Whether a transaction may contain a command. One that is all or nothing may contain only commands that can be
+/// undone.
 fn check_queued(multi: &Multi, command: &Command) -> Result<(), Fail> {
     if command.has(flag::NO_MULTI) {
         return Err(Fail::new("ERR Command not allowed inside a transaction"));
@@ -152,8 +157,8 @@ fn check_queued(multi: &Multi, command: &Command) -> Result<(), Fail> {
     Ok(())
 }
 
-/// Whether a transaction may have a command with a body that takes time to read: bodies are kept as they were read, so
-/// they are bounded together.
+/// Whether a transaction may contain a command with a body that takes time to read. Such requests are kept as they were
+/// read until EXEC has run, so their total size is bounded.
 fn check_bodies(multi: &Multi, command: &Command, args: &[&[u8]], settings: &Settings) -> Result<(), Fail> {
     let bytes = Call::body_bytes(command, args.iter().map(|arg| arg.len()));
     let most = settings.item_max_transaction_size;
@@ -165,13 +170,13 @@ fn check_bodies(multi: &Multi, command: &Command, args: &[&[u8]], settings: &Set
     )))
 }
 
-/// More than the record of a command takes whose effects hold its arguments: each of them may be a key or value of its
-/// own, and a key be named twice.
+/// An upper bound for the record of a command whose effects hold its arguments: each argument may be a key or value of
+/// an effect of its own, and a key may stand in the record twice.
 pub(super) fn record_bytes<'a>(args: impl Iterator<Item = &'a [u8]>) -> usize {
     args.map(|arg| 2 * arg.len() + EFFECT_BYTES).sum()
 }
 
-/// About how many bytes a command may add to the log: its arguments, and those of the transaction it ends.
+/// About how many bytes a command may add to the log: its own arguments, and those of the queued writes if it is EXEC.
 fn bytes_of(queue: &[Queued], args: &[&[u8]]) -> usize {
     let queued = queue.iter().filter(|queued| is_write(queued.command));
     record_bytes(args.iter().copied()) + queued.map(|queued| record_bytes(queued.args.iter())).sum::<usize>()

@@ -1,4 +1,4 @@
-//! Which shards a command locks: those of its keys, as the keys are stored.
+//! Which shards a command locks: those in which its keys are stored.
 
 use super::call::Call;
 use crate::command::{Command, OnView, flag, is_write};
@@ -8,7 +8,7 @@ use crate::engine::{Engine, Reach, VIEW_DB};
 use crate::store::{Locked, Mode};
 use smallvec::SmallVec;
 
-/// A key's hash, and the space of the database or table that it is in.
+/// A key's hash, and the space of the database or table that the key is in.
 #[derive(Clone, Copy)]
 pub(super) struct Hashed {
     pub(super) hash: u64,
@@ -19,9 +19,11 @@ pub(super) struct Hashed {
 #[derive(Clone, Copy)]
 pub(super) struct Only {
     pub(super) at: Hashed,
-    /// Whether the hash is that of the key's own name, not that of the partition key of an item which it stands for.
+    /// Whether the hash is that of the key's own name, rather than that of the partition key of the item that the key
+    /// stands for.
     pub(super) own_name: bool,
-    /// Whether the command changes an item whose change may be recorded: in a shard that can as well be locked at once.
+    /// Whether the command changes an item of a table that may have a change stream: then the stream's shard is locked
+    /// too, at once.
     pub(super) recorded: bool,
 }
 
@@ -34,8 +36,8 @@ pub(super) struct LookedUp {
     pub(super) only: Option<Only>,
 }
 
-/// What the keys of commands were looked up for. Earlier commands of the batch, and other clients, may have changed it
-/// by the time at which the command runs.
+/// The state for which the keys of a batch were looked up. Earlier commands of the batch, and other clients, may have
+/// changed it by the time a command runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Assumed {
     pub(super) db: usize,
@@ -43,7 +45,7 @@ pub(super) struct Assumed {
     pub(super) tables: u64,
 }
 
-/// The hash of a command's only key as it was worked out ahead.
+/// The hash of a command's only key, worked out ahead.
 #[derive(Clone, Copy)]
 pub(super) struct Ahead {
     hash: u64,
@@ -52,19 +54,19 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// What was looked up for a command, if its shard is the only one that it locks.
+    /// What was worked out for a command's only key; `None` if the command also locks the shard of a change stream.
     #[inline]
     pub(super) fn of(only: Only, assumed: Assumed) -> Option<Self> {
         (!only.recorded).then_some(Self { hash: only.at.hash, own_name: only.own_name, assumed })
     }
 
-    /// Whether it was looked up for this database.
+    /// Whether the hash was worked out for this database.
     #[inline]
     pub(super) fn is_of(self, db: usize) -> bool {
         self.assumed.db == db
     }
 
-    /// The hash of the key's own name, if it is known.
+    /// The hash of the key's own name, if this is one.
     #[inline]
     pub(super) fn name_hash(self) -> Option<u64> {
         self.own_name.then_some(self.hash)
@@ -89,7 +91,7 @@ pub(super) fn only_key(engine: &Engine, command: &Command, args: &[&[u8]], db: u
             && db == VIEW_DB
             && let Some((space, key)) = engine.tables.view_place(key)
         {
-            // What is under the name itself may have to be lifted.
+            // While hashes are being lifted, the key's own name may hold one, so its shard is needed too.
             return (!engine.tables.any_lifting()).then(|| in_table(&key, space));
         }
         let at = Hashed { hash: store.hash(key), space: store.space(db) };
@@ -100,15 +102,15 @@ pub(super) fn only_key(engine: &Engine, command: &Command, args: &[&[u8]], db: u
     only
 }
 
-/// Locks the shard of a command's only key as it was worked out ahead; `None` if the tables have changed since then.
-/// What the key is depends on their schemas, and they do not change while a shard is locked.
+/// Locks the shard of a command's only key by the hash that was worked out ahead; `None` if the tables have changed
+/// since. The tables' schemas decide which shard that is, and tables do not change while a shard is locked.
 #[inline]
 pub(super) fn lock_ahead(engine: &Engine, ahead: Ahead, mode: Mode, now: u64) -> Option<Locked<'_>> {
     let locked = engine.store.lock_one(ahead.hash, mode, now);
     (engine.tables.generation() == ahead.assumed.tables).then_some(locked)
 }
 
-/// Locks what a command needs, and what it has turned out to need beyond that.
+/// Locks what a command needs, and the shards of `reach` that it lacked in an earlier round.
 pub(super) fn lock_command<'a>(
     engine: &'a Engine,
     settings: &Settings,
@@ -134,15 +136,15 @@ pub(super) fn lock_command<'a>(
     lock_keys(engine, settings, std::slice::from_mut(call), reach.hashes(), db, mode, now)
 }
 
-/// Reads the requests of some calls ahead. No shard is held. How many bytes those of a transaction have together is
-/// bounded when they are queued.
+/// Reads the requests of some calls ahead. No shard is held. The total size of a transaction's requests was checked
+/// when they were queued.
 pub(super) fn prepare(engine: &Engine, settings: &Settings, calls: &mut [Call<'_>], now: u64) {
     calls.iter_mut().for_each(|call| call.prepare(engine, settings, now));
 }
 
-/// Locks the shards of all keys of some commands, and of other hashes in `db`. How a partition key is stored is its
-/// table's to say, so the locks are taken again if tables changed meanwhile; they do not while a shard is locked. The
-/// keys' entries are prefetched.
+/// Locks the shards of all keys of some commands and of the hashes `others`, which are of `db`, and prefetches the
+/// keys' entries. A table decides how a partition key is stored, so the locks are taken again if the tables changed
+/// before the shards were locked; after that they cannot change.
 pub(super) fn lock_keys<'a>(
     engine: &'a Engine,
     settings: &Settings,
@@ -156,7 +158,7 @@ pub(super) fn lock_keys<'a>(
     loop {
         let generation = engine.tables.generation();
         let mut hashes: SmallVec<[u64; 16]> = SmallVec::from_slice(others);
-        // What is behind the hashes in tables; the other hashes are the database's.
+        // The hashes of keys in tables; `hashes` so far are of the database.
         let mut in_tables: SmallVec<[Hashed; 4]> = SmallVec::new();
         for call in &*calls {
             call.each_key(&engine.tables, &mut |table, key| {
@@ -167,7 +169,7 @@ pub(super) fn lock_keys<'a>(
                 }
             });
         }
-        // Who finds a hash that is to become an item lifts it, also to read.
+        // A command that finds a hash which is to become an item lifts it, even if the command only reads.
         let mode = if engine.tables.any_lifting() { Mode::Write } else { mode };
         let plain = hashes.len();
         if mode == Mode::Write && engine.tables.any_stream() {
@@ -175,7 +177,7 @@ pub(super) fn lock_keys<'a>(
         }
         hashes.extend(in_tables.iter().map(|found| found.hash));
         if hashes.is_empty() && calls.iter().any(|call| stays_in_tables(call.command)) {
-            // Any shard will do: as long as it is held no table appears that was missing now.
+            // Any shard will do: no table can appear while one is held.
             hashes.push(0);
         }
         hashes.iter().for_each(|hash| store.prefetch_shard(*hash));
@@ -190,17 +192,17 @@ pub(super) fn lock_keys<'a>(
             return locked;
         }
         drop(locked);
-        // What was read ahead may be of tables that are gone.
+        // The requests were read ahead for the old tables.
         prepare(engine, settings, calls, now);
     }
 }
 
-/// Whether a command finds items by its keys, and locks no shard by itself.
+/// Whether all keys of a command are items of tables, so that it locks no shard if their tables do not exist.
 fn stays_in_tables(command: &Command) -> bool {
     command.spec.item_keys.is_some() && !command.has(flag::WHOLE)
 }
 
-/// Adds the change streams of the tables that keys are in.
+/// Adds the change streams of the tables that the keys are in.
 #[cold]
 fn add_streams(engine: &Engine, keys: &mut SmallVec<[Hashed; 4]>) {
     let recording = |table: &u32| engine.tables.may_record(*table);
@@ -211,7 +213,7 @@ fn add_streams(engine: &Engine, keys: &mut SmallVec<[Hashed; 4]>) {
     keys.extend(streams.map(|key| Hashed { hash: engine.store.hash(&key), space: SYSTEM }));
 }
 
-/// Locks every shard; exclusively, too, while hashes are being lifted.
+/// Locks every shard; exclusively if hashes are being lifted, even for a command that reads.
 pub(super) fn lock_whole(engine: &Engine, mode: Mode, now: u64) -> Locked<'_> {
     loop {
         let needed = if engine.tables.any_lifting() { Mode::Write } else { mode };
@@ -222,8 +224,8 @@ pub(super) fn lock_whole(engine: &Engine, mode: Mode, now: u64) -> Locked<'_> {
     }
 }
 
-/// Whether a command may change items whose change may reach into other shards than those of its keys, to entries of
-/// global indexes or a change stream: by their own names, or by those of views.
+/// Whether a command may change items, by their own names or by those of views, where such a change may reach into
+/// other shards than those of the keys: to entries of global indexes, or to a change stream.
 #[inline]
 pub(super) fn changes_items(engine: &Engine, command: &Command) -> bool {
     engine.tables.any_reaches_afar()
@@ -236,8 +238,9 @@ fn changes_some(engine: &Engine, command: &Command) -> bool {
             || (engine.tables.have_views() && matches!(command.spec.on_view, OnView::Handler(_))))
 }
 
-/// Whether a command may find out that it needs more shards after it has changed something already: then what it does
-/// must be undoable, so that it can be run again with these. One that changes a single item finds out before.
+/// Whether a command may find out that it lacks shards after it has changed something. Then its changes must be
+/// undoable, so that it can be run again with these shards. A command that changes a single item finds out before its
+/// first change.
 #[inline]
 pub(super) fn may_lack_shards(engine: &Engine, command: &Command) -> bool {
     (command.only_key == 0 || engine.tables.any_lifting()) && changes_items(engine, command)

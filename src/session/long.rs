@@ -10,8 +10,8 @@ use crate::store::shown;
 use std::sync::Arc;
 
 impl Worker {
-    /// Whether a command that stopped a run with [`Stop::Long`] takes long because it works on the data, rather than
-    /// because it waits for something.
+    /// Whether a command that stopped a run with [`Stop::Long`] works on the data. If not, it takes long because it
+    /// waits for something.
     pub fn works_on_data(&mut self, args: &[&[u8]]) -> bool {
         self.find(args).is_ok_and(|command| command.has(flag::READONLY | flag::WRITE | flag::SESSION))
     }
@@ -30,7 +30,7 @@ impl Worker {
         Self::after(client, out, mark)
     }
 
-    /// A worker for one long command, whose counters are added to another's afterwards.
+    /// A worker for one long command. Its counters are added to those of the connection's worker afterwards.
     pub fn for_long_command(server: Arc<Server>) -> Self {
         let stats = Arc::new(WorkerStats::new(server.registry.count()));
         let mut worker = Self::new(server, 0);
@@ -38,8 +38,8 @@ impl Worker {
         worker
     }
 
-    /// Runs one command that stopped a run with [`Stop::Long`], on whatever thread: the worker is one made for it. It
-    /// is not done if it has to wait after all.
+    /// Runs one command that stopped a run with [`Stop::Long`], on any thread, with a worker made for it. The command
+    /// is not done if the server may be ending: then it waits and is run again.
     pub fn run_long(&mut self, client: &mut Client, args: &[&[u8]], out: &mut Reply) -> Progress {
         let now = self.server.engine.clock.now_ms();
         let mut clock = self.server.engine.clock.monotonic_nanos();
@@ -48,8 +48,8 @@ impl Worker {
         shown::take();
         let (mut done, mut stop) = (1, None);
         if let Ok(command) = self.find(args) {
-            // What the gates saw before it got its thread may have changed. A pause that has begun since then is too
-            // late.
+            // The gates are asked again, because the command waited for its thread. A pause that began meanwhile does
+            // not hold it up.
             match gate::check(self, client, command, args) {
                 Ok(_) => self.execute(client, command, args, None, now, &mut clock, out),
                 Err(fail) => self.refuse(client, Some(command), &fail, out),

@@ -1,10 +1,10 @@
-//! Who watches commands run: the slow log, the latency monitor, and MONITOR's clients.
+//! What observes commands: the slow log, the latency monitor, and MONITOR's clients.
 
 use crate::command::{Client, Command, Server, flag, redact};
 use crate::config::Settings;
 use crate::node::{self, slowlog};
 
-/// From how many nanoseconds on a command concerns the slow log or the latency monitor.
+/// A command that takes at least so many nanoseconds is for the slow log or the latency monitor.
 pub(super) fn slow_nanos(settings: &Settings) -> u64 {
     let slow_log = match u64::try_from(settings.slowlog_log_slower_than) {
         Ok(micros) => micros.saturating_mul(1000),
@@ -17,7 +17,7 @@ pub(super) fn slow_nanos(settings: &Settings) -> u64 {
     slow_log.min(latency)
 }
 
-/// Takes note of a slow command.
+/// Enters a slow command into the slow log and the latency monitor, each by its own threshold.
 #[cold]
 pub(super) fn slow(
     server: &Server,
@@ -44,8 +44,8 @@ pub(super) fn slow(
     server.slow_log.lock().add(slowlog::SlowEntry { id: 0, time: second, micros, args, addr, name });
 }
 
-/// Shows a command to the clients of MONITOR. What it wrote is in the log already, so that they see it once that is
-/// durable.
+/// Shows a command to the clients of MONITOR. What the command wrote is in the log already, so they see the command
+/// once that is durable.
 #[cold]
 pub(super) fn feed_monitors(server: &Server, client: &Client, command: &Command, args: &[&[u8]]) {
     if let Some(line) = monitor_line(server, client, command, args) {
@@ -53,7 +53,7 @@ pub(super) fn feed_monitors(server: &Server, client: &Client, command: &Command,
     }
 }
 
-/// How the clients of MONITOR see a command. What administrators do is not shown.
+/// The line that the clients of MONITOR see for a command; none for commands of administrators.
 #[cold]
 pub(super) fn monitor_line(
     server: &Server,

@@ -1,4 +1,4 @@
-//! Running one command outside MULTI: as a unit of work over the shards of its keys.
+//! Running one command outside MULTI as a unit of work over the shards of its keys.
 
 use super::call::Call;
 use super::locks::{self, Ahead, Only};
@@ -16,14 +16,14 @@ use std::sync::atomic::Ordering::Relaxed;
 /// One command of a client.
 struct OneCommand<'c> {
     call: Call<'c>,
-    /// What was worked out ahead about its only key.
+    /// What was worked out ahead about the command's only key.
     ahead: Option<Ahead>,
-    /// The hash of the key's own name, if the shard was locked by it.
+    /// The hash of the key's own name, if the shard was locked by that hash.
     name_hash: Option<u64>,
     now: u64,
-    /// How often the data had been taken away before its shards were locked.
+    /// [`Store::clears`](crate::store::Store::clears) before the command locked its shards.
     clears: u64,
-    /// The length of the replies before its own.
+    /// The length of the replies before the command's own.
     mark: usize,
     client: &'c mut Client,
     server: &'c Server,
@@ -32,12 +32,12 @@ struct OneCommand<'c> {
     out: &'c mut Reply,
 }
 
-/// What a command that was run leaves to do once its shards are given back.
+/// What the run of a command leaves to be done once its shards are given back.
 struct Ran {
     outcome: Result<(), Fail>,
     wrote: bool,
     came_upon_expired: bool,
-    /// The database that it worked on.
+    /// The database that the command worked on.
     db: usize,
 }
 
@@ -96,7 +96,7 @@ impl UnitOfWork for OneCommand<'_> {
             return Ran { outcome, wrote: false, came_upon_expired: false, db: tx.db };
         }
         if command.has(flag::WHOLE) && !is_write(command) && engine.store.clears() != self.clears {
-            // The data was taken away while it was walked over.
+            // The data was taken away while the command walked over it.
             outcome = Err(crate::command::fail::LOADING);
         }
         if counts_lookups(command) {
@@ -104,7 +104,7 @@ impl UnitOfWork for OneCommand<'_> {
             self.stats.misses.add(tx.misses());
         }
         if self.client.wait.is_some() && self.client.handle.blocked.load(Relaxed) == state::NO {
-            // It does not wait yet. From here on, where the keys are still locked, no change is missed.
+            // The client is not waiting already. The keys are still locked, so a change after this is not missed.
             let wait = self.client.wait.take();
             self.client.parked = wait.map(|wait| Parked::register(engine, self.client, command, wait));
         }
@@ -119,7 +119,7 @@ impl UnitOfWork for OneCommand<'_> {
 }
 
 impl Worker {
-    /// Runs one command outside MULTI: locks what it needs, runs it, commits, counts.
+    /// Runs one command outside MULTI, and counts it.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn execute(
         &mut self,
@@ -142,23 +142,22 @@ impl Worker {
             return;
         }
         if client.parked.is_some() {
-            // It is counted when its waiting ends. Whoever looks on sees it now.
+            // The command is counted when its waiting ends. The clients of MONITOR see it now.
             *clock = self.server.engine.clock.monotonic_nanos();
             self.show(client, command, args);
             return;
         }
         if command.has(flag::ADMIN | flag::SESSION) {
-            // Whether CONFIG SET itself, alone or in a transaction, was slow is measured by what it has set, as in
-            // Redis.
+            // As in Redis, the thresholds that CONFIG SET has just set (alone or in EXEC) decide whether it was slow
+            // itself.
             self.refresh();
         }
         self.count(client, command, args, outcome, mark, clock, out);
         self.show(client, command, args);
     }
 
-    /// Runs a command as a transaction. `only` is its key as it was looked up ahead, if it was.
-    /// Its reply is written, or an error returned. Nearly every call comes from [`Worker::execute`], where it is
-    /// inlined.
+    /// Runs a command as a transaction, and writes its reply or returns an error. `only` is its only key, if that was
+    /// looked up ahead. It is inlined into [`Worker::execute`], which makes nearly all calls.
     #[inline(always)]
     #[allow(clippy::inline_always)]
     pub(super) fn transact(

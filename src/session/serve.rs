@@ -1,4 +1,4 @@
-//! Serving clients that wait for keys: after a command that changed such a key, before anything else runs on this
+//! Serving clients that wait for keys. It follows a command that changed such a key, before anything else runs on this
 //! thread.
 
 use super::gate::{self, Verdict};
@@ -15,7 +15,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
-/// What ends a client's waiting when nobody served it.
+/// Why a client's waiting ended without its being served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WaitEnd {
     /// Its time is up, or CLIENT UNBLOCK says so.
@@ -31,23 +31,24 @@ fn proto_of(client: &Client) -> Proto {
     if client.handle.resp.load(Relaxed) == 3 { Proto::V3 } else { Proto::V2 }
 }
 
-/// What became of the turn of a client that waits.
+/// The outcome of a waiting client's turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Turn {
-    /// It was served, or does not wait any more.
+    /// The client was served, or does not wait any more.
     Over,
-    /// It found nothing and waits on.
+    /// The client found nothing and goes on waiting.
     Missed,
-    /// It is to have its turn later, and so are those behind it.
+    /// The server may be ending: this client, and those behind it in the line, have their turn once the end was
+    /// refused.
     Postponed,
-    /// CLIENT PAUSE holds its command up, and so those behind it in its line.
+    /// CLIENT PAUSE holds the client's command up; the clients behind it in the line wait too.
     HeldUp,
 }
 
 impl Worker {
-    /// Serves those who wait for keys that have changed. One thread does at a time, so that the first who waits for a
-    /// key is the first who gets something; others that come upon such keys wait for it to be done. No shard is held
-    /// here.
+    /// Serves the clients that wait for keys which have changed. Only one thread serves at a time, so that the client
+    /// which has waited longest for a key is served first; another thread that has changed such keys waits until this
+    /// one is done. The caller holds no shard.
     #[cold]
     pub fn serve_ready(&mut self) {
         let server = Arc::clone(&self.server);
@@ -58,7 +59,7 @@ impl Worker {
             let at = KeyAt { db, key: &key, hash: store.hash(&key) };
             for awaited in store.lines(at) {
                 if self.serve_line(at, &awaited) == Turn::Postponed {
-                    // The others wait as it does: the key is among the ready ones again.
+                    // The clients of the key's other lines wait as well: the key is among the ready ones again.
                     break;
                 }
             }
@@ -66,10 +67,10 @@ impl Worker {
         }
     }
 
-    /// Serves those in a line as long as there is something for them.
+    /// Serves the clients in a line as long as the key has something for them.
     fn serve_line(&mut self, at: KeyAt<'_>, awaited: &Awaited) -> Turn {
         let server = Arc::clone(&self.server);
-        // Who comes later has looked at the key already.
+        // A client with a later ticket has looked at the key already.
         let (mut behind, upto) = (0, server.engine.store.last_ticket());
         while let Some(reached) = self.reached(at, awaited)
             && let Some(next) = server.engine.store.next_waiter(at, awaited, (behind, upto), reached)
@@ -85,7 +86,7 @@ impl Worker {
         Turn::Over
     }
 
-    /// What a key has for a line. No reply of this thread shows it.
+    /// What a key has for a line. This look does not count for what this thread's replies show.
     fn reached(&self, at: KeyAt<'_>, awaited: &Awaited) -> Option<StreamId> {
         let engine = &self.server.engine;
         let look = || {
@@ -98,8 +99,8 @@ impl Worker {
         shown::apart(look).0
     }
 
-    /// Serves a waiting client. A panic of its command costs its connection: neither this one, which only came by, nor
-    /// the others who wait.
+    /// Serves a waiting client. If the client's command panics, only the client's own connection is lost: not the one
+    /// whose command this thread has just run, nor those of the other waiting clients.
     pub(super) fn serve_surely(&mut self, parked: &Parked, number: usize) -> Turn {
         let wrote = self.wrote;
         let served = std::panic::catch_unwind(AssertUnwindSafe(|| self.serve(parked, number)));
@@ -110,7 +111,7 @@ impl Worker {
         })
     }
 
-    /// Runs a waiting client's command again, in its place, for one of its keys.
+    /// Runs a waiting client's command again, in the client's place, for one of its keys.
     fn serve(&mut self, parked: &Parked, number: usize) -> Turn {
         let Some(mut slot) = parked.claim(number) else { return Turn::Over };
         let Slot::Waiting(mut client) = std::mem::replace(&mut *slot, Slot::Gone) else {
@@ -141,7 +142,7 @@ impl Worker {
         Turn::Over
     }
 
-    /// Runs the command of a client that waits, for one of its keys.
+    /// Runs the command of a waiting client for one of its keys.
     fn run_again(&mut self, client: &mut Client, parked: &Parked, number: usize, out: &mut Reply) -> Turn {
         let Some((_, key)) = parked.key(number) else { return Turn::Missed };
         let now = self.server.engine.clock.now_ms();
@@ -149,7 +150,7 @@ impl Worker {
         let alone: Vec<Cow<'_, [u8]>> = (parked.wait.alone)(&parked.wait, key);
         let again: Vec<&[u8]> = alone.iter().map(|arg| &**arg).collect();
         let outcome = match gate::check(self, client, parked.command, &again) {
-            // An end that has begun postpones it below.
+            // If the server may be ending, the command goes on and is postponed under its locks.
             Ok(Verdict::Wait(_)) if self.server.engine.state().phase() != Phase::Ending => {
                 return Turn::HeldUp;
             }
@@ -157,7 +158,7 @@ impl Worker {
             Err(fail) => Err(fail),
         };
         if client.postponed {
-            // What it waits for is there, and is looked at again if the server does not end.
+            // The key has something for the client, so it is looked at again, for the case that the end is refused.
             parked.look_again(&self.server.engine.store, number);
             return Turn::Postponed;
         }

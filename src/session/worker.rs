@@ -1,4 +1,4 @@
-//! A worker: what one thread runs commands with, and what follows each command whatever it was.
+//! A worker: what one thread needs to run commands, and what follows every command.
 
 use super::locks::{Assumed, LookedUp};
 use super::observe;
@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// A record's buffer that grew beyond this is given back once the record is in the log.
+/// A record's buffer that grew beyond this is freed once the record is in the log.
 const KEEP_RECORD: usize = 64 * 1024;
 
 /// Why a run of commands stopped before its end.
@@ -22,14 +22,15 @@ const KEEP_RECORD: usize = 64 * 1024;
 pub enum Stop {
     /// The connection closes after its replies are sent.
     Close,
-    /// The next command takes long and wants a thread of its own.
+    /// The next command takes long and must run on a thread of its own.
     Long,
-    /// Enough was done in this turn: the replies are to be sent and others have their turn.
+    /// The turn is used up: the replies are to be sent, and other connections have their turn.
     Yield,
-    /// The next command waits for the end of CLIENT PAUSE, or to learn whether the server ends, at the latest until
-    /// this instant.
+    /// The next command waits, at the latest until this instant: for the end of CLIENT PAUSE, or for the outcome of an
+    /// end of the server that may yet be refused.
     Paused(Instant),
-    /// The next command waits for keys: the client is to be parked in its `parked`, which has the command.
+    /// The next command waits for keys: the connection is to park the client in `Client::parked`, which has the
+    /// command.
     Blocked,
 }
 
@@ -42,8 +43,8 @@ pub struct Progress {
     pub stop: Option<Stop>,
     /// Whether a command changed something.
     pub wrote: bool,
-    /// The log's position up to which the replies show it; [`EVERYTHING`](crate::store::shown::EVERYTHING) for all that
-    /// it has.
+    /// The position in the log of the last record that the replies show;
+    /// [`EVERYTHING`](crate::store::shown::EVERYTHING) if they may show the whole log.
     pub shows: Lsn,
 }
 
@@ -54,17 +55,18 @@ pub struct Worker {
     /// This worker's counters.
     pub stats: Arc<WorkerStats>,
     pub(super) record: Vec<u8>,
-    /// The command of the last lookup and its name as it was sent: pipelines repeat themselves.
+    /// The command of the last lookup and its name as the client sent it: the commands of a pipeline often have one
+    /// name.
     pub(super) last: Option<(&'static Command, SmallVec<[u8; 24]>)>,
-    /// What was looked up for the group of commands that is being run.
+    /// What was looked up for the present group of commands.
     pub(super) looked_up: Vec<LookedUp>,
-    /// What its keys were looked up for.
+    /// The state for which the keys of the group were looked up.
     pub(super) assumed: Assumed,
     /// The configuration as of the current batch.
     pub settings: Arc<Settings>,
     generation: u64,
     pub(super) wrote: bool,
-    /// Commands that take so long in nanoseconds concern the slow log or the latency monitor.
+    /// A command that takes at least so many nanoseconds is for the slow log or the latency monitor.
     pub(super) slow_nanos: u64,
 }
 
@@ -119,8 +121,8 @@ impl Worker {
         }
     }
 
-    /// What follows the run of a command, also inside EXEC: its error is written, and it is counted and measured.
-    /// Nearly every call comes from [`Worker::execute`], where it is inlined.
+    /// What follows the run of a command, also inside EXEC: its error is written, and the command is counted and
+    /// measured. It is inlined into [`Worker::execute`], which makes nearly all calls.
     #[allow(clippy::too_many_arguments, clippy::inline_always)]
     #[inline(always)]
     pub(super) fn count(
@@ -151,7 +153,7 @@ impl Worker {
             }
         }
         self.stats.ran(command.id, nanos, failed, self.settings.latency_tracking);
-        // Whoever runs a client's command is the only one who counts for it.
+        // A load and a store are enough: only the thread that runs the client's command changes this counter.
         let commands = &client.handle.commands;
         commands.store(commands.load(Relaxed) + 1, Relaxed);
         if nanos >= self.slow_nanos {
@@ -159,8 +161,9 @@ impl Worker {
         }
     }
 
-    /// Counts how long a command held its shards: at most as long as it took without waiting for them. A command within
-    /// a transaction holds nothing of its own, and one that walks over the data is counted piece by piece.
+    /// Counts how long a command held its shards; `nanos` is its time without the time for which it waited for shards.
+    /// Commands inside a transaction are not counted here, and a command that walks over the data is counted piece by
+    /// piece.
     #[cold]
     fn note_hold(&self, command: &Command, args: &[&[u8]], nanos: u64) {
         let of_its_keys = !command.is_keyless() && !command.has(flag::WHOLE);
@@ -196,15 +199,15 @@ impl Worker {
         out.error(&fail.0);
     }
 
-    /// Answers input that is no command, after which the connection is closed.
+    /// Answers input that is no command. The connection is closed after that.
     pub fn refuse_input(&self, client: &mut Client, error: &ProtocolError, out: &mut Reply) {
         let mark = out.len();
         self.refuse(client, None, &Fail::text(format!("ERR {error}")), out);
         Self::after(client, out, mark);
     }
 
-    /// What follows every command: CLIENT REPLY's silence, and the wish to close. A client whose reply is too large is
-    /// closed before the next one.
+    /// What follows every command: CLIENT REPLY may drop its reply, and the client may have to be closed. A client
+    /// whose reply is too large is closed before its next command.
     pub(super) fn after(client: &mut Client, out: &mut Reply, mark: usize) -> Option<Stop> {
         if client.reply_mode != ReplyMode::On {
             out.disown(mark);
@@ -218,7 +221,7 @@ impl Worker {
     }
 }
 
-/// Gives back what a large record took. No shard is held.
+/// Frees a record's buffer that has grown large. No shard is held.
 #[inline]
 pub(super) fn give_back(record: &mut Vec<u8>) {
     if record.capacity() > KEEP_RECORD {

@@ -1,9 +1,9 @@
-//! What a batch works out ahead of its commands is no longer believed once an earlier command has changed what it holds
-//! for.
+//! What a batch works out ahead of its commands is not used once an earlier command has changed the state for which it
+//! was worked out.
 
 use crate::command::testing::Harness;
 
-/// What `lines` answer when they are sent one by one, after `before`.
+/// The replies to `lines` when they are sent one by one, after `before`.
 fn one_by_one(before: &[&str], lines: &[&str]) -> (Vec<String>, String) {
     let mut h = Harness::new();
     before.iter().for_each(|line| drop(h.run(line)));
@@ -11,7 +11,7 @@ fn one_by_one(before: &[&str], lines: &[&str]) -> (Vec<String>, String) {
     (replies, h.run("DEBUG DIGEST"))
 }
 
-/// What they answer when they are sent together.
+/// The replies to `lines` when they are sent together, after `before`.
 fn together(before: &[&str], lines: &[&str]) -> (Vec<String>, String) {
     let mut h = Harness::new();
     before.iter().for_each(|line| drop(h.run(line)));
@@ -23,7 +23,8 @@ const TABLE: &str = "TABLE.CREATE t PK id S KEYSPACE user:{id}";
 
 const PUT: &str = r#"DDB PutItem '{"TableName":"t","Item":{"id":{"S":"a"}},"ReturnValues":"ALL_OLD"}'"#;
 
-/// Lines that change, in the midst of a batch, what their successors were looked up for, with what is done before.
+/// Commands that are run before, and a batch in which some commands change the state for which the commands after them
+/// were looked up.
 const BATCHES: &[(&[&str], &[&str])] = &[
     (&[TABLE, "SELECT 1"], &["SELECT 0", "HSET user:1 name x", "HGETALL user:1", "ITEM.GET t 1"]),
     (&[TABLE, "SELECT 1"], &["RESET", "HSET user:1 name x", "HGETALL user:1", "ITEM.GET t 1"]),

@@ -1,18 +1,18 @@
-//! Spans of time within the process are as long as they are, whatever an administrator sets the system's clock to
-//! meanwhile.
+//! Spans of time within the process do not change when an administrator sets the system's clock.
 
 use crate::command::testing::{Harness, START};
 
 /// Steps of the system's clock in ms.
 const STEPS: [i64; 5] = [0, -120_000, 120_000, -86_400_000, 86_400_000];
 
-/// Sets the system's clock by so many ms; the process's own goes on.
+/// Moves the system's clock by `by` ms; the monotonic clock is not affected.
 fn set_clock(h: &Harness, by: i64) {
     let clock = &h.server.engine.clock;
     clock.as_manual().unwrap().set_ms(clock.now_ms().saturating_add_signed(by));
 }
 
-/// Does the same with the clock set by each of [`STEPS`] in the middle; what comes of it must not depend on them.
+/// Runs `scene` once for each of [`STEPS`], with the clock set by that step in its middle. The result must be the same
+/// each time.
 fn whatever_the_clock<T: PartialEq + std::fmt::Debug>(scene: impl Fn(&mut Harness, &dyn Fn(&Harness)) -> T) {
     let outcome = |by: i64| scene(&mut Harness::new(), &|h| set_clock(h, by));
     let usual = outcome(0);

@@ -1,5 +1,5 @@
-//! Commands that passed their gates just before an end began wait as those that come after it: until it is refused or
-//! happens.
+//! Commands that passed their gates just before an end of the server began wait like the commands that come after:
+//! until the end is refused or happens.
 
 use crate::command::testing::{Harness, START, args_of, show};
 use crate::command::{Client, Parked};
@@ -12,7 +12,7 @@ use crate::session::serve::Turn;
 use crate::text::split_words;
 use std::sync::Arc;
 
-/// A client whose commands are run past the gates, as if these had been passed before.
+/// A client whose commands skip the gates, as if they had passed them before the end began.
 struct Late {
     worker: Worker,
     client: Client,
@@ -39,7 +39,7 @@ impl Late {
         Some(show(&ReplyDecoder::decode_all(&out.since(0)).unwrap()[0]))
     }
 
-    /// Opens a transaction, which takes the ordinary way.
+    /// Opens a transaction and queues lines in it; these pass the gates.
     fn queue(&mut self, lines: &[&str]) {
         for line in lines {
             let mut request = args_of(line);
@@ -146,7 +146,7 @@ fn a_long_command_that_cannot_be_run_is_answered_as_any_other_that_is_refused() 
         String::from_utf8(out.since(0).into_owned()).unwrap()
     };
     assert_eq!(refuse(&mut late), "-ERR no thread\r\n");
-    // The reply that is skipped is its own, not the next one's.
+    // CLIENT REPLY SKIP drops the refused command's reply, not that of the command after it.
     late.queue(&["CLIENT REPLY SKIP"]);
     assert_eq!(refuse(&mut late), "");
     assert_eq!(refuse(&mut late), "-ERR no thread\r\n");
@@ -166,7 +166,7 @@ fn a_client_that_waits_for_a_key_is_served_what_came_while_the_server_was_about_
     assert_eq!(writer.run("XADD s 1-1 a b").as_deref(), Some("\"1-1\""));
     store.take_ready().unwrap();
     h.server.engine.set_phase(Phase::Ending);
-    // Those who wait behind it must not get ahead of it.
+    // The clients behind it in the line must not be served before it.
     assert_eq!(writer.worker.serve_surely(&parked, 0), Turn::Postponed);
     store.served();
     assert!(parked.take_served().is_none());

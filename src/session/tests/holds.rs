@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-/// A transaction held its shards for at most the time that it took, less the time for which another held them while it
-/// waited. Both are measured here, so a slow machine does not matter.
+/// A transaction's hold of its shards is at most the time that it took, less the time for which another thread held
+/// them while it waited. The test measures both, so a slow machine does not matter.
 #[test]
 fn waiting_for_shards_is_no_hold_of_a_transaction() {
     let mut h = Harness::on(Clock::System, Settings::default());

@@ -18,7 +18,8 @@ use crate::store::Awaited;
 use crate::value::stream::StreamId;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
-/// Watches `k` as one client, lets another run `lines`, and tells what becomes of the first one's transaction.
+/// Watches `k` as one client after `before`, lets another client run `lines`, and returns the reply to the first
+/// client's EXEC.
 fn watched(before: &[&str], lines: &[&str]) -> String {
     let mut h = Harness::new();
     let other = h.connect();
@@ -94,7 +95,7 @@ fn nothing_is_evicted_from_data_that_is_being_read() {
     assert_eq!(h.run("GET k"), "nil", "else it is");
 }
 
-/// Runs `work` while another thread holds, for a while, the shard of an index partition.
+/// Runs `work` while another thread holds the shard of an index partition for a while.
 fn while_held<R>(h: &mut Harness, partition: &[u8], work: impl FnOnce(&mut Harness) -> R) -> R {
     let engine = std::sync::Arc::clone(&h.server.engine);
     let (held, is_held) = std::sync::mpsc::channel();
@@ -214,7 +215,7 @@ fn a_table_that_appears_meanwhile_is_missing_or_locked() {
     });
     let (end, written) = &*shared;
     let mut rounds = 0;
-    // However busy the machine is, the two have to meet.
+    // The two threads must meet, however busy the machine is.
     while rounds < 2000 || written.load(Relaxed) == 0 {
         h.run("TABLE.CREATE t PK id S");
         std::thread::yield_now();
@@ -242,7 +243,7 @@ fn many_keys_can_be_watched_and_each_once() {
 
 const READ: &[&[u8]] = &[b"XREAD", b"BLOCK", b"0", b"STREAMS", b"s", b"0"];
 
-/// A client with the number 99 that waits for the stream `s` with a command.
+/// A client with the id 99 whose command waits for the stream `s`.
 fn waiting(h: &Harness, words: &[&[u8]]) -> std::sync::Arc<Parked> {
     let engine = &h.server.engine;
     let command = h.server.registry.lookup(words).unwrap();
@@ -308,7 +309,8 @@ fn a_client_that_finds_nothing_waits_on_and_can_be_unblocked() {
     assert_eq!(h.run("CLIENT UNBLOCK 99"), ":0");
 }
 
-/// The transaction has the key's shard for itself, or shares it while a writer waits for it.
+/// A command that asks about the whole server runs in a transaction that holds the key's shard exclusively, or shares
+/// it while a writer waits for it.
 #[test]
 fn what_a_transaction_asks_of_the_whole_server_does_not_wait_for_its_own_shards() {
     let asked = [

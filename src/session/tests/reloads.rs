@@ -1,4 +1,4 @@
-//! Commands that walk over the data while it is taken away to be read again.
+//! Commands that walk over the data while a reload takes it away.
 
 use crate::command::testing::Harness;
 use crate::config::{ProtectedAction, Settings};
@@ -37,7 +37,8 @@ fn a_walk_during_which_data_is_taken_away_shows_no_half_of_it() {
         let middle = store.shard_count() / 2;
         let held = store.lock_shard(middle, Mode::Write, 0);
         let walk = std::thread::spawn(move || other.run(line));
-        // It comes to the middle. If it takes longer a fault may not be found; nothing is found that is none.
+        // The walk should have come to the middle by now. If it has not, the test passes without having tested
+        // anything.
         std::thread::sleep(Duration::from_millis(50));
         h.server.engine.set_phase(Phase::Reloading);
         (middle + 1..store.shard_count()).for_each(|shard| store.clear_shard(shard));

@@ -1,4 +1,4 @@
-//! Which replies wait for a write to be durable: those that show it.
+//! Which replies wait for a write to be durable: those that show the write.
 
 use crate::command::testing::{START, args_of};
 use crate::command::{Client, Server};
@@ -16,7 +16,7 @@ struct Logged {
     worker: Worker,
 }
 
-/// The keys of the tests whose shards are different.
+/// Two keys in different shards.
 const KEYS: [&str; 2] = ["written", "untouched"];
 
 impl Logged {
@@ -49,7 +49,7 @@ impl Logged {
         Client::new(Arc::new(ClientHandle::new(id, address(), address(), false, now)), true)
     }
 
-    /// Runs lines as one batch; tells whether their replies have to wait for the log.
+    /// Runs lines as one batch; tells whether the replies must wait for the log.
     fn waits(&mut self, client: &mut Client, lines: &[&str]) -> bool {
         let mut request: Vec<u8> = lines.iter().flat_map(|line| args_of(line)).collect();
         let mut batch = Batch::new();
@@ -121,7 +121,7 @@ fn a_reply_waits_for_the_writes_that_it_shows_and_for_no_others() {
             assert!(!logged.waits(&mut reader, lines), "{lines:?} shows nothing of {write}");
         }
         for lines in held {
-            // One that waits for keys has shown nothing yet.
+            // A client that waits for keys has been shown nothing yet.
             let mut reader = logged.connect();
             assert!(logged.waits(&mut reader, lines) || reader.parked.is_some(), "{lines:?} shows {write}");
         }

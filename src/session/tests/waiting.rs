@@ -1,4 +1,4 @@
-//! Clients that wait for keys: who is run again when one changes, and for which of its keys.
+//! Clients that wait for keys: which of them are run again when a key changes, and for which of their keys.
 
 use crate::command::testing::{Harness, args_of, show};
 use crate::command::{Client, Parked};
@@ -23,14 +23,15 @@ fn wait(h: &Harness, id: u64, line: &str) -> Arc<Parked> {
     parked
 }
 
-/// The reply to one that was served.
+/// The reply to a client that was served.
 fn served(h: &Harness, parked: &Parked) -> Option<String> {
     let served = parked.take_served()?;
     parked.leave(&h.server.engine.store, 0..parked.lines());
     Some(show(&ReplyDecoder::decode_all(&served.reply.since(0)).unwrap()[0]))
 }
 
-/// A consumer whose command was run again was seen then: so nobody's is for whom there is nothing.
+/// A consumer whose command is run again counts as seen. So the command of a client for which the key has nothing must
+/// not be run again.
 #[test]
 fn of_a_group_only_those_are_run_for_whom_there_is_something() {
     const READERS: usize = 40;
@@ -45,7 +46,7 @@ fn of_a_group_only_those_are_run_for_whom_there_is_something() {
     for n in 1..=ENTRIES {
         h.run(&format!("XADD s {n}-1 f v"));
     }
-    // What changes nothing for them, and a key that is none of theirs.
+    // Neither a change that means nothing to the readers nor a change of another key runs one of them.
     h.run("XGROUP CREATE s third $");
     h.run("XADD elsewhere 1-1 f v");
     for (n, reader) in readers.iter().enumerate() {
@@ -90,7 +91,7 @@ fn all_readers_get_what_is_behind_their_identifiers() {
     assert!(served(&h, &readers[4]).is_none() && served(&h, &readers[5]).is_none());
 }
 
-/// As in Redis 7.0: a client that waits for several keys gets what is in the one because of which it is served.
+/// As in Redis 7.0, a client that waits for several keys gets only what is in the key for which it is served.
 #[test]
 fn one_key_of_many_is_looked_at() {
     let mut h = Harness::new();
@@ -112,7 +113,7 @@ fn one_key_of_many_is_looked_at() {
     for reader in &readers {
         assert_eq!(served(&h, reader).unwrap(), r#"[["b" [["2-1" ["f" "v"]] ["3-1" ["f" "v"]]]]]"#);
     }
-    // The word in front of the keys may be a name as well.
+    // The word before the keys may also be the name of a key.
     h.run("XGROUP SETID b g 3-1");
     let grouped = wait(&h, 9, "XREADGROUP GROUP g STREAMS NOACK COUNT 1 BLOCK 0 STREAMS b b > >");
     h.run("XADD b 4-1 f v");
@@ -120,7 +121,7 @@ fn one_key_of_many_is_looked_at() {
     assert_eq!(served(&h, &grouped).unwrap(), r#"[["b" [["4-1" ["f" "v"]]]]]"#);
 }
 
-/// What changed between the look at a key and the time at which the client could be reached.
+/// The change falls between the command's look at the key and the parking of its client.
 #[test]
 fn a_change_that_comes_before_the_client_is_parked_is_not_missed() {
     let mut h = Harness::new();
@@ -143,7 +144,8 @@ fn a_change_that_comes_before_the_client_is_parked_is_not_missed() {
     assert_eq!(h.run("XPENDING s g"), r#"[:1 "1-1" "1-1" [["me" "1"]]]"#);
 }
 
-/// A pause holds a client up for one of its keys. That is not forgotten when its command is run for another one.
+/// A pause holds a client up for one of its keys. That is not forgotten when the client's command is run for another
+/// key.
 #[test]
 fn who_is_held_up_for_a_key_stays_so_whatever_becomes_of_another() {
     let h = Harness::new();

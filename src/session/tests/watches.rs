@@ -1,4 +1,4 @@
-//! What time and tables do to watched keys.
+//! How time and changes of tables affect watched keys.
 
 use crate::command::testing::Harness;
 use crate::store::Mode;
@@ -7,7 +7,8 @@ use std::sync::Arc;
 const PASSED: &str = "[+PONG]";
 const FAILED: &str = "nil";
 
-/// Watches `key` after `before`, lets `millis` pass and what has expired be removed, and tells what becomes of EXEC.
+/// Watches `key` after `before`, lets `millis` pass, and returns the reply to EXEC. The reply must be the same whether
+/// what has expired was removed before EXEC or not.
 fn later(before: &[&str], key: &str, millis: u64) -> String {
     let mut outcomes = [false, true].map(|removed| {
         let mut h = Harness::new();
@@ -49,7 +50,7 @@ fn what_expires_is_watched() {
     assert_eq!(later(&["SET k v PX 100"], "other", 2000), PASSED);
 }
 
-/// Watches `user:1` after `before`, lets another client run `lines`, and tells what becomes of EXEC.
+/// Watches `user:1` after `before`, lets another client run `lines`, and returns the reply to EXEC.
 fn beside(before: &[&str], lines: &[&str]) -> String {
     let mut h = Harness::new();
     let other = h.connect();
@@ -71,7 +72,7 @@ fn a_key_that_a_table_takes_over_has_changed() {
     assert_eq!(beside(&[table, hash], &["HSET user:2 a 1", "TABLE.CREATE u PK id S"]), PASSED);
 }
 
-/// Names of keys whose shards ascend.
+/// Names of keys in ascending order of their shards.
 fn ascending(h: &Harness, count: usize) -> Vec<String> {
     let store = &h.server.engine.store;
     let mut names: Vec<String> = (0..200).map(|n| format!("key{n}")).collect();
