@@ -165,6 +165,25 @@ fn unauthenticated_clients_are_kept_short() {
     assert_eq!(decoder.decode(&mut data, &Limits::default(), &mut batch, 100), Ok(()));
 }
 
+/// A command that is here as a whole is read at one go, where the limits hold as they do for one that comes in pieces.
+#[test]
+fn limits_hold_for_whole_commands() {
+    let argument = |length: usize| encode(&vec![vec![b"ECHO".to_vec(), vec![b'x'; length]]]);
+    let arguments = |count: usize| encode(&vec![vec![b"ECHO".to_vec(); count]]);
+    let small = Limits { max_bulk: 50, max_multibulk: 3, ..Limits::default() };
+    let early = Limits { authenticated: false, ..Limits::default() };
+    for (allowed, beyond, limits, error) in [
+        (argument(50), argument(51), &small, ProtocolError::InvalidBulkLength),
+        (arguments(3), arguments(4), &small, ProtocolError::InvalidMultibulkLength),
+        (argument(16_384), argument(16_385), &early, ProtocolError::UnauthenticatedBulkLength),
+        (arguments(10), arguments(11), &early, ProtocolError::UnauthenticatedMultibulkLength),
+    ] {
+        let (found, none) = decode_with(&allowed, limits);
+        assert_eq!((found.len(), none), (1, None), "{error:?}");
+        assert_eq!(decode_with(&beyond, limits), (vec![], Some(error)));
+    }
+}
+
 #[test]
 fn max_commands_bounds_a_call() {
     let mut data = b"a\r\nb\r\nc\r\n".to_vec();
