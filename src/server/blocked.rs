@@ -1,5 +1,5 @@
-//! A connection whose command waits for keys: its client lies where others can serve it. Meanwhile it takes note of
-//! input that comes ahead, and of the end of the connection.
+//! A connection whose command waits for keys: its client is parked where other threads can serve it. Meanwhile the
+//! connection reads what the client sends ahead, and notices if the client goes.
 
 use super::connection::{Connection, proto_of};
 use super::local::Local;
@@ -15,16 +15,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
-/// How many lines a client leaves in one go.
+/// How many lines a client leaves before other connections have their turn.
 const LINES: usize = 1024;
 
-/// What woke a connection that waits.
+/// What woke a waiting connection.
 enum Event {
     /// The client was served.
     Served(Box<Served>),
     /// CLIENT UNBLOCK.
     Unblocked(WaitEnd),
-    /// Something to do that does not end the waiting: keys to serve, or a pause that holds the client up.
+    /// The waiting goes on: there are keys to serve, or a pause holds the client up.
     Woken,
     /// The client or the network is gone, or the client is to be closed.
     Gone,
@@ -38,12 +38,11 @@ async fn until(deadline: Option<tokio::time::Instant>) {
     }
 }
 
-/// Takes a client whose waiting is over out of its lines, which are many: in pieces, between which other connections
-/// have their turn. Of a worker's clients one leaves many lines at a time, so that all together keep nobody waiting for
-/// longer than one does.
+/// Takes a client whose waiting is over out of many lines: in pieces, between which other connections have their turn.
+/// Only one client of a worker does this at a time, so that all of them together delay a turn no longer than one does.
 async fn leave_lines(local: &Local, parked: &Parked) {
     let (store, lines) = (&local.server.engine.store, parked.lines());
-    // It is never closed.
+    // The semaphore is never closed.
     let _turn = local.leaving.acquire().await;
     for first in (0..lines).step_by(LINES) {
         parked.leave(store, first..lines.min(first + LINES));
@@ -52,7 +51,7 @@ async fn leave_lines(local: &Local, parked: &Parked) {
 }
 
 impl Connection {
-    /// Waits until the command that waits for keys is served or gives up; false if the connection is to be closed.
+    /// Waits until the command is served or gives up; false if the connection is to be closed.
     pub(super) async fn wait_for_keys(&mut self) -> bool {
         let Some(mut client) = self.client.take() else { return false };
         let Some(parked) = client.parked.take() else {
@@ -68,7 +67,7 @@ impl Connection {
         if many {
             local.flush(&self.shared);
         }
-        // Those behind it in the lines in which a pause held it up have their turn, which its own is over for.
+        // The client's turn is over, so in each line in which a pause held it up the clients behind it have theirs.
         if parked.go_on(&engine.store) {
             local.worker.borrow_mut().serve_ready();
         }
@@ -80,7 +79,8 @@ impl Connection {
         goes_on
     }
 
-    /// Waits until a parked client is served or gives up, and takes it back; false if the connection is to be closed.
+    /// Waits until a parked client is served or gives up, and takes its state back; false if the connection is to be
+    /// closed.
     async fn wait_parked(&mut self, parked: &Arc<Parked>) -> bool {
         let local = std::rc::Rc::clone(&self.local);
         let engine = &local.server.engine;
@@ -103,7 +103,7 @@ impl Connection {
             match event {
                 Event::Served(served) => return self.served(*served),
                 Event::Unblocked(end) => {
-                    // Whoever serves it right now is faster.
+                    // `None` if a thread is serving the client right now: then that thread decides.
                     if let Some(client) = parked.withdraw() {
                         return self.gave_up(client, parked, end);
                     }
@@ -131,7 +131,7 @@ impl Connection {
                 let end = if with_error { WaitEnd::Unblocked } else { WaitEnd::TimedOut };
                 return Poll::Ready(Event::Unblocked(end));
             }
-            // While data is read from disk nobody is served.
+            // No client is served while the data is read from disk.
             let to_serve = engine.store.has_ready() && engine.state().phase() == Phase::Serving;
             if to_serve || parked.is_held_up() != held_up {
                 return Poll::Ready(Event::Woken);
@@ -142,8 +142,8 @@ impl Connection {
         .await
     }
 
-    /// Resolves when the client goes or is to be closed while its command waits. Until then it sends what the client
-    /// has to get, and takes over what the client sends.
+    /// Resolves when the client goes or must be closed while its command waits. Until then it sends the client what is
+    /// due, and reads what the client sends ahead.
     pub(super) async fn end_while_waiting(&mut self) {
         poll_fn(|cx| {
             self.shared.client.waker.register(cx.waker());
@@ -157,7 +157,7 @@ impl Connection {
         .await;
     }
 
-    /// Waits for what a command that runs elsewhere gives, and sends meanwhile what the client has to get.
+    /// Waits for the result of a command that runs elsewhere, and meanwhile sends the client what is due.
     pub(super) async fn sending<T>(&mut self, other: impl Future<Output = T>) -> T {
         let mut other = pin!(other);
         poll_fn(|cx| {
@@ -168,8 +168,8 @@ impl Connection {
         .await
     }
 
-    /// Sends earlier replies, and what others push, as far as the socket takes them; has the task woken when it takes
-    /// more.
+    /// Sends earlier replies and what other clients push, as far as the socket takes them. The task is woken when the
+    /// socket takes more.
     fn send_meanwhile(&mut self, cx: &mut Context<'_>) {
         if self.shared.client.pushed_bytes() > 0 {
             self.take_pushed();
@@ -183,10 +183,11 @@ impl Connection {
         }
     }
 
-    /// Takes over what the client sends while it waits.
+    /// Reads what the client sends ahead while it waits.
     fn read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         loop {
-            // Who waits keeps no room for what may never come.
+            // The worker's scratch buffer is read into, so that a waiting connection keeps no room for input that may
+            // never come.
             let polled = {
                 let mut scratch = self.local.scratch.borrow_mut();
                 let polled = self.read.poll_read(cx, &mut scratch);
@@ -200,7 +201,7 @@ impl Connection {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::Gone),
                 Poll::Ready(Ok(_)) if !self.note_input() => return Poll::Ready(Event::Gone),
                 Poll::Ready(Ok(n)) => {
-                    // It is looked at once the waiting is over: nothing else may come to bring the connection to it.
+                    // This input is decoded when the waiting is over, even if the client sends nothing more.
                     self.again = true;
                     self.local.stats.bytes_in.add(n as u64);
                     self.shared.client.bytes_in.fetch_add(n as u64, Relaxed);
@@ -230,7 +231,7 @@ impl Connection {
         self.shared.client.wait_bytes.store(0, Relaxed);
         self.client = Some(client);
         self.at += 1;
-        // Nothing came: that is as true as all that the log has.
+        // The reply says that nothing came, so it shows everything that is in the log.
         self.answer(outbox, reply, false, shown::EVERYTHING, self.local.server.engine.state());
         !closing
     }

@@ -22,21 +22,22 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Commands run before other connections of the same worker get their turn.
+/// The most commands of one turn; then the worker's other connections have theirs.
 const TURN: usize = 512;
-/// Bytes read at once into the connection's own buffer, when a command came in pieces.
+/// Bytes read at once into the connection's own buffer, which holds a command that came in pieces.
 const CHUNK: usize = 16 * 1024;
-/// The most of it, for a large argument; more would be zeroed for nothing when less has arrived.
+/// The most bytes read at once for a large argument. The room for them is zeroed before each read, even if less
+/// arrives.
 const MOST: usize = 256 * 1024;
-/// The most bytes that a client may send ahead before it has authenticated, as in Redis.
+/// The most bytes of unprocessed input of a client that has not authenticated, as in Redis.
 const UNAUTHENTICATED_INPUT: u64 = 1 << 20;
-/// How long a command that no pause holds up any more waits before it asks again, in ms.
+/// How many ms a command waits before it passes its gates again, when no pause holds it up any more.
 const LOOK_AGAIN_MILLIS: u64 = 20;
 
 enum Event {
-    /// Bytes were read: how many, and whether into the worker's scratch buffer rather than the connection's own.
+    /// Bytes were read: how many, and whether into the worker's scratch buffer (true) or the connection's own.
     Read(usize, bool),
-    /// The socket takes bytes again, or someone woke the task.
+    /// The socket takes bytes again, or another thread or task woke this one.
     Woken,
     /// The client or the network is gone.
     Gone,
@@ -48,24 +49,24 @@ pub(super) struct Connection {
     pub(super) shared: Rc<Shared>,
     pub(super) client: Option<Client>,
     decoder: Decoder,
-    /// Input that is not decoded yet; empty between whole commands.
+    /// Input that is not used up yet; empty between whole commands.
     pub(super) input: BytesMut,
-    /// Bytes in front of the input that are used up and still take memory.
+    /// Bytes in front of `input` that are used up and still take memory.
     passed: usize,
     pub(super) local: Rc<Local>,
-    /// The decoded commands, as long as they are not done.
+    /// The decoded commands, until all of them are done.
     batch: Batch,
-    /// Whether the batch is not done, so that the input still begins with its bytes.
+    /// Whether the batch is not done yet. While it is not, `input` begins with the bytes of the batch.
     open: bool,
-    /// Whether the client has yet to authenticate, as of the last batch.
+    /// Whether the client had yet to authenticate at the last batch.
     unauthenticated: bool,
     /// How many commands of the batch are done.
     pub(super) at: usize,
-    /// What ends the connection once the batch is done.
+    /// The protocol error that ends the connection once the batch is done.
     fault: Option<ProtocolError>,
-    /// Whether the input may hold more complete commands than the batch.
+    /// Whether `input` may hold more complete commands than those of the batch.
     pub(super) again: bool,
-    /// The client's place among `maxclients`.
+    /// The client's seat among `maxclients`.
     _seat: Seat,
 }
 
@@ -103,7 +104,7 @@ impl Connection {
         }
     }
 
-    /// Serves the client until either side ends it.
+    /// Serves the client until the client or the server ends the connection.
     pub(super) async fn serve(mut self) {
         loop {
             let event = self.next().await;
@@ -153,7 +154,7 @@ impl Connection {
                     Ok(0) => Event::Gone,
                     Ok(n) => Event::Read(n, scratch),
                     Err(_) => {
-                        // Nobody is there for the last replies.
+                        // The client is gone, so the last replies are not sent.
                         shared.client.kill(Kill::Now);
                         Event::Gone
                     }
@@ -171,7 +172,7 @@ impl Connection {
     async fn process(&mut self, n: usize, scratch: bool) -> bool {
         let local = Rc::clone(&self.local);
         let mut more = if scratch {
-            // All but the rest of an incomplete command is used up before any other task can run.
+            // All of the scratch buffer is used up or copied to `input` before any other task can run.
             let mut buf = local.scratch.borrow_mut();
             let (used, more) = self.turn(&mut buf[..n]);
             self.input.extend_from_slice(&buf[used..n]);
@@ -222,8 +223,8 @@ impl Connection {
         let (used, more) = self.turn(&mut input);
         input.advance(used);
         self.passed += used;
-        // What follows is moved once less is left than was used up, so that all moving costs no more than reading did
-        // and no large buffer is kept for little. An idle connection keeps none.
+        // The rest is moved to a new buffer once it is shorter than what was used up. So all moves together cost no
+        // more than the reads, and a large buffer is not kept for little. An idle connection keeps no buffer.
         if input.is_empty() {
             (input, self.passed) = (BytesMut::new(), 0);
         } else if used > 0 && input.len() <= self.passed {
@@ -233,7 +234,7 @@ impl Connection {
         more
     }
 
-    /// Takes note of what is held of the client's input.
+    /// Publishes how much memory the client's input takes.
     pub(super) fn note_held(&self) {
         let spans = self.batch.args.capacity() * size_of::<Span>() + self.decoder.held();
         let room = self.input.capacity() - self.input.len() + self.passed + spans;
@@ -241,7 +242,7 @@ impl Connection {
         self.shared.client.query_room.store(room, Relaxed);
     }
 
-    /// Takes note of how much input waits; false if it is too much.
+    /// Publishes how much input waits; false if it exceeds the limit.
     pub(super) fn note_input(&self) -> bool {
         self.note_held();
         let limit = self.local.worker.borrow().settings.client_query_buffer_limit;
@@ -258,8 +259,9 @@ impl Connection {
         false
     }
 
-    /// One turn: runs what is left of the decoded commands, or decodes up to [`TURN`] commands from `buf` and runs
-    /// them. Returns the bytes used up: none before all decoded commands are done, because they are ranges of `buf`.
+    /// One turn: runs what is left of the decoded commands; if nothing is left, decodes up to [`TURN`] commands from
+    /// `buf` and runs them. Returns the bytes used up: none before all decoded commands are done, because these are
+    /// ranges of `buf`.
     fn turn(&mut self, buf: &mut [u8]) -> (usize, More) {
         let Some(client) = &mut self.client else { return (0, More::Close) };
         if !self.open {
@@ -304,8 +306,8 @@ impl Connection {
         (consumed, more)
     }
 
-    /// Waits until the next decoded command may have a thread of its own, and runs it there while other connections are
-    /// served; false if the connection is to be closed.
+    /// Waits until the next decoded command may have a thread of its own, and runs it there while this worker serves
+    /// other connections; false if the connection is to be closed.
     async fn run_long(&mut self) -> bool {
         let Some(command) = self.batch.commands.get(self.at).copied() else { return false };
         let local = Rc::clone(&self.local);
@@ -315,14 +317,14 @@ impl Connection {
             local.worker.borrow_mut().works_on_data(&args)
         };
         let turns = if works { &*local.working } else { &local.waiting_long };
-        // They are never closed. For a client that has gone meanwhile nothing is run.
+        // The semaphores are never closed. If the client goes while it waits, its command is not run.
         let _turn = tokio::select! {
             biased;
             turn = turns.acquire() => turn,
             () = self.end_while_waiting() => return false,
         };
         let Some(client) = self.client.take() else { return false };
-        // Who waits for a turn holds what was sent once only.
+        // The arguments are copied only now, so that a command which waits for its turn holds them once.
         let args: Vec<Vec<u8>> =
             self.batch.args_of(command).iter().map(|span| span.of(&self.input).to_vec()).collect();
         let server = std::sync::Arc::clone(&self.local.server);
@@ -342,7 +344,7 @@ impl Connection {
             Err(error) => return self.refuse_long(client, &error, began),
         };
         let _ = give.send(client);
-        // A panic on that thread has lost the client's state.
+        // If the command panicked on that thread, the client's state is lost.
         let Ok(Some((client, replies, progress, stats))) = self.sending(result).await else { return false };
         self.client = Some(client);
         self.at += progress.done;
@@ -354,7 +356,7 @@ impl Connection {
         progress.stop != Some(Stop::Close)
     }
 
-    /// Answers the next decoded command, for which no thread can be had; false if the connection is to be closed.
+    /// Answers the next decoded command when no thread can be started for it; false if the connection is to be closed.
     fn refuse_long(&mut self, mut client: Client, error: &io::Error, began: State) -> bool {
         let mut outbox = self.shared.outbox.borrow_mut();
         let mut reply = self.local.sink(&self.shared, &mut outbox, proto_of(&client));
@@ -376,7 +378,7 @@ impl Connection {
         handle.blocked.store(state::PAUSED, Relaxed);
         let now = local.server.engine.clock.instant();
         let pause = &local.server.pause;
-        // Where no pause is in force any more an end is waited for, or nothing.
+        // If no pause is in force any more, the command waits for the outcome of an end of the server, or for nothing.
         let (paused, until) = match pause.state(now) {
             Some(_) => (true, until),
             None => (false, until.min(now.after_ms(LOOK_AGAIN_MILLIS))),
@@ -417,7 +419,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // After a panic the buffer is gone and its gates are not: nothing may be sent from it.
+        // A panic may have lost the chain of replies and left its gates, so nothing may be sent.
         self.shared.client.kill(Kill::Now);
         self.local.disconnected(&self.shared.client, self.client.take());
     }
@@ -425,13 +427,14 @@ impl Drop for Connection {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum More {
-    /// All is done that can be.
+    /// Everything that can be done is done.
     No,
-    /// There is more to do once others had their turn.
+    /// There is more to do, after the other connections had their turn.
     Yes,
-    /// The next command wants a thread of its own.
+    /// The next command needs a thread of its own.
     Long,
-    /// The next command waits for the end of CLIENT PAUSE, or for an end of the server that may yet be refused.
+    /// The next command waits until this instant at the latest: for the end of CLIENT PAUSE, or for an end of the
+    /// server that may yet be refused.
     Paused(Instant),
     /// The next command waits for keys.
     Blocked,

@@ -1,4 +1,4 @@
-//! What the server looks after a few times a second: speeds for INFO, and clients that are idle, slow or too large.
+//! Periodic tasks of the server: speeds for INFO, and the look at clients that are idle, slow or too large.
 
 use crate::command::Server;
 use crate::config::{MemoryOrPercent, Settings};
@@ -9,10 +9,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 const TICK: Duration = Duration::from_millis(100);
-/// Ticks between two looks at all clients.
+/// Ticks between two looks at the clients.
 const CLIENT_TICKS: u64 = 10;
 
-/// Works for ever.
+/// Runs the periodic tasks for ever.
 pub(super) async fn watch(server: Arc<Server>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -70,7 +70,7 @@ fn look_after_clients(server: &Server, settings: &Settings) {
     }
 }
 
-/// Closes the largest clients until all together are below the limit.
+/// Closes the largest clients until the remaining ones together are below the limit.
 fn evict_clients(server: &Server, limit: u64) {
     let mut clients: Vec<(usize, Arc<ClientHandle>)> =
         clients_of(server).into_iter().map(|client| (client.memory(), client)).collect();
@@ -96,12 +96,12 @@ fn evict_clients(server: &Server, limit: u64) {
     }
 }
 
-/// Files that are no clients: those of the log, sockets that are listened on, and some for each worker.
+/// How many open files are not clients: those of the log, listening sockets, and some for each worker.
 fn own_files(server: &Server) -> u64 {
     64 + 4 * server.workers.len() as u64
 }
 
-/// Lets the process open as many files as its clients need, as far as the system allows.
+/// Raises the process's limit of open files to what its clients need, as far as the system allows.
 pub(super) fn raise_file_limit(server: &Server, settings: &Settings) {
     let own = own_files(server);
     let wanted = u64::from(settings.maxclients) + own;

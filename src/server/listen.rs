@@ -1,4 +1,4 @@
-//! The sockets that are listened on, and who is let in.
+//! The sockets on which the server listens, and which clients it admits.
 
 use super::local::Seat;
 use super::worker::{Accepted, Workers};
@@ -25,7 +25,7 @@ const FULL: &[u8] = b"-ERR max number of clients reached\r\n";
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Wanted {
     address: SocketAddr,
-    /// Whether the machine may lack it.
+    /// Whether the machine may lack this address.
     optional: bool,
 }
 
@@ -42,7 +42,7 @@ fn wanted(settings: &Settings) -> io::Result<Vec<Wanted>> {
             "::*" => "::",
             name => name,
         };
-        // An address that the machine lacks may be optional, but not a name that is nobody's.
+        // A host name that cannot be resolved is an error, even if it is optional; an optional address may be missing.
         let found = (host, settings.port).to_socket_addrs()?.next();
         let address = found.ok_or(io::ErrorKind::AddrNotAvailable)?;
         if all.iter().all(|other| other.address != address) {
@@ -65,7 +65,7 @@ fn open_tcp(address: SocketAddr, backlog: u32) -> io::Result<std::net::TcpListen
     Ok(socket.into())
 }
 
-/// Whether an optional address is only missing, rather than in use by somebody else.
+/// Whether the error says that the machine lacks the address, rather than that another process uses it.
 fn is_missing(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -76,20 +76,20 @@ fn is_missing(error: &io::Error) -> bool {
 struct Open {
     address: SocketAddr,
     listener: Arc<std::net::TcpListener>,
-    /// Tells the task that accepts here to end.
+    /// Tells the task that accepts on this socket to end.
     close: Arc<Notify>,
 }
 
-/// The sockets that are listened on now.
+/// The sockets on which the server listens now.
 pub(super) struct Listeners {
     tcp: Mutex<Vec<Open>>,
-    /// Sockets opened by CONFIG SET, on which nobody accepts yet.
+    /// Signals that CONFIG SET has opened sockets, on which no task accepts yet.
     changed: Notify,
     unix: Option<Unix>,
 }
 
 struct Unix {
-    /// Goes before the socket does.
+    /// Declared first, so the name is removed before the socket is closed.
     _name: SocketName,
     listener: UnixListener,
     path: String,
@@ -100,7 +100,7 @@ fn in_words(address: SocketAddr, error: &io::Error) -> String {
 }
 
 impl Listeners {
-    /// Opens all sockets that the configuration names. Called inside the runtime that will accept on them.
+    /// Opens all sockets that the configuration names. Must be called inside the runtime that will accept on them.
     pub(super) fn open(settings: &Settings) -> Result<Self, String> {
         let listeners = Self { tcp: Mutex::default(), changed: Notify::new(), unix: open_unix(settings)? };
         let tcp = Self::open_missing(settings, &[])?;
@@ -114,7 +114,7 @@ impl Listeners {
         Ok(listeners)
     }
 
-    /// Opens what the configuration names and `have` lacks.
+    /// Opens those sockets that the configuration names and `have` lacks.
     fn open_missing(settings: &Settings, have: &[SocketAddr]) -> Result<Vec<Open>, String> {
         let wanted = wanted(settings)
             .map_err(|error| format!("Cannot resolve an address of {}: {error}", settings.bind.join(" ")))?;
@@ -138,8 +138,9 @@ impl Listeners {
         Ok(opened)
     }
 
-    /// Listens where changed settings say; what stays the same is not interrupted. On an error nothing has changed,
-    /// and the client is told in Redis's words; `binds` says whether it is `bind` that was changed.
+    /// Listens on the addresses of changed settings. Sockets that stay the same are not interrupted. On an error
+    /// nothing has changed, and the error has Redis's words; `binds` says whether `bind` was changed rather than
+    /// `port`.
     pub(super) fn change(&self, settings: &Settings, binds: bool) -> Result<(), Refusal> {
         let refuse = |reason: &str| {
             tracing::warn!("CONFIG SET cannot listen elsewhere: {reason}");
@@ -166,7 +167,7 @@ impl Listeners {
         Ok(())
     }
 
-    /// The addresses, for people.
+    /// The addresses as text, for INFO and the log.
     pub(super) fn names(&self) -> Vec<String> {
         let tcp = self.tcp.lock().iter().map(|open| open.address.to_string()).collect::<Vec<_>>();
         tcp.into_iter().chain(self.unix.as_ref().map(|unix| unix.path.clone())).collect()
@@ -258,13 +259,13 @@ async fn accept_tcp(listener: &TcpListener, doorkeeper: &Doorkeeper) {
     }
 }
 
-/// A failed accept is mostly a lack of file descriptors, which some time may cure.
+/// Waits after a failed accept: its usual cause is a lack of file descriptors, which may pass.
 async fn rest_after(error: &io::Error) {
     tracing::warn!(%error, "a connection cannot be accepted");
     tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
-/// Decides who is let in, and hands connections to the workers.
+/// Admits connections and hands them to the workers.
 #[derive(Clone)]
 struct Doorkeeper {
     server: Arc<Server>,
@@ -272,10 +273,10 @@ struct Doorkeeper {
 }
 
 impl Doorkeeper {
-    /// A seat for one more client, if there is one; otherwise the client is told.
+    /// A seat for one more client. If none is free the client is told so.
     fn seat(&self, settings: &Settings, stream: &mut impl Write) -> Option<Seat> {
         let counts = &self.server.counts;
-        // Clients must not take the files that the log needs: a segment that cannot be opened ends it.
+        // File descriptors are left for the log, because a segment that cannot be opened ends the log.
         let most = (settings.maxclients as usize).min(counts.most_clients.load(Relaxed));
         let seat = Seat::take(&self.server, most);
         if seat.is_none() {
@@ -344,11 +345,11 @@ mod tests {
         let error = Listeners::open(&settings(&["-127.0.0.1"], port)).err().unwrap();
         assert!(error.contains("ddress already in use"), "{error}");
         drop(taken);
-        // An address of the documentation's range, which no machine has.
+        // An address of the range for documentation, which no machine has.
         assert!(Listeners::open(&settings(&["127.0.0.1", "198.51.100.77"], port)).is_err());
         let listeners = Listeners::open(&settings(&["127.0.0.1", "-198.51.100.77"], port)).unwrap();
         assert_eq!(listeners.names(), [format!("127.0.0.1:{port}")]);
-        // Another port: the old socket is closed, and a refused change leaves it.
+        // A change of the port closes the old socket, and a refused change leaves the socket open.
         let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = other.local_addr().unwrap().port();
         assert_eq!(listeners.change(&settings(&["127.0.0.1"], taken), false).unwrap_err().0, "port");

@@ -21,10 +21,10 @@ use tokio::sync::{Notify, Semaphore};
 /// Bytes of a worker's read buffer, shared by its connections.
 const SCRATCH: usize = 64 * 1024;
 
-/// How long replies wait until a log that has no room is tried again.
+/// How long the flusher waits before it tries again, when the log has no room.
 const WAIT_FOR_ROOM: Duration = Duration::from_millis(20);
 
-/// How many commands of one worker's clients that do not work on the data, but wait for something, have a thread at a
+/// Of one worker's long commands that wait for something rather than work on the data, so many may have a thread at a
 /// time.
 const WAITING_COMMANDS: usize = 256;
 
@@ -35,19 +35,19 @@ pub(super) struct Local {
     pub(super) worker: RefCell<Worker>,
     pub(super) scratch: RefCell<Box<[u8]>>,
     pub(super) spares: Spares,
-    /// What connections decode into, unless one keeps it because its commands are not done.
+    /// The batch that connections decode into. A connection whose commands are not done keeps a batch of its own.
     pub(super) batch: Cell<Batch>,
     waiting: RefCell<Vec<Rc<Shared>>>,
-    /// Those that wait for a log that answers later. They may end meanwhile.
+    /// Connections whose replies wait for a log that answers later. A connection may end meanwhile.
     parked: RefCell<Parked>,
     /// Wakes the flusher. A log that answers later does so from its own thread.
     wake_flusher: Arc<Notify>,
-    /// The turns of commands that take long because they work on the data, of all workers' clients. Each has a thread
-    /// of its own, and a reply that may be large.
+    /// One permit for each long command that may work on the data at a time, for the clients of all workers: each such
+    /// command has a thread of its own, and a reply that may be large.
     pub(super) working: Arc<Semaphore>,
-    /// The turns of the other commands that take long.
+    /// One permit for each other long command that may run at a time.
     pub(super) waiting_long: Semaphore,
-    /// The turn of a client that leaves many lines.
+    /// The permit of the one client that may be leaving many lines.
     pub(super) leaving: Semaphore,
     connections: Cell<usize>,
     gone: Notify,
@@ -93,8 +93,7 @@ impl Local {
         self.worker.borrow().settings.requirepass.is_empty()
     }
 
-    /// Whether more of a connection's replies are held than its limit allows: then the client is closed, and gets none
-    /// of them.
+    /// Whether a connection holds more replies than its limit allows. Then the client is closed and gets none of them.
     fn is_above_limit(&self, shared: &Shared) -> bool {
         let most = shared.most.get();
         let above = most != 0 && shared.outbox.borrow().held() > most;
@@ -104,7 +103,7 @@ impl Local {
         above
     }
 
-    /// Where a connection's next replies are written to: behind those that wait.
+    /// The sink for a connection's next replies: they follow those that wait to be sent.
     pub(super) fn sink(&self, shared: &Shared, outbox: &mut Outbox, proto: Proto) -> Reply {
         let mut chain = outbox.take();
         chain.set_most(shared.most.get());
@@ -112,7 +111,7 @@ impl Local {
         Reply::onto(chain, proto)
     }
 
-    /// Sends what may be sent. A failed socket ends the connection.
+    /// Sends what may be sent. If the socket fails, the connection ends.
     pub(super) fn flush(&self, shared: &Shared) {
         if shared.client.killed() == Kill::Now || self.is_above_limit(shared) {
             return;
@@ -137,8 +136,8 @@ impl Local {
         }
     }
 
-    /// Has the flusher settle the log and then send the connection's replies, once per tick for all connections that
-    /// became ready in it: the flusher's task is queued behind theirs.
+    /// Has the flusher settle the log and then send the connection's replies. The flusher's task is queued behind the
+    /// connections that are ready, so it settles once for all of them.
     pub(super) fn flush_later(&self, shared: &Rc<Shared>) {
         let mut waiting = self.waiting.borrow_mut();
         if waiting.is_empty() {
@@ -152,7 +151,7 @@ impl Local {
         loop {
             self.wake_flusher.notified().await;
             if self.server.engine.settles_on_disk() && self.waiting.borrow().len() < self.connections.get() {
-                // One look more at the sockets: who has sent a write since the last one shares the sync.
+                // Connections are polled once more, so that writes which have just arrived share the sync.
                 tokio::task::yield_now().await;
             }
             let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
@@ -162,8 +161,8 @@ impl Local {
                     Ok(Settling::Pending) => self.parked.borrow_mut().park(&shared),
                     Err(error) if error.is_final() => self.send_failed(&shared),
                     Ok(Settling::Done) | Err(_) => {
-                        // The log waits for room, or `appendfsync` has just become stricter than what it was settled
-                        // by.
+                        // Some replies still wait: the log has no room, or `appendfsync` became stricter after the log
+                        // was settled.
                         if self.send_settled(&shared) {
                             self.flush_later(&shared);
                         }
@@ -178,7 +177,7 @@ impl Local {
         }
     }
 
-    /// Settles the log and takes note of its failure.
+    /// Settles the log, and tells the engine if that fails.
     fn settle(&self) -> Result<Settling, LogError> {
         let engine = &self.server.engine;
         let began = engine.clock.monotonic_micros();
@@ -190,14 +189,14 @@ impl Local {
         outcome
     }
 
-    /// Sends what is settled of a connection's replies; returns whether others wait.
+    /// Sends those of a connection's replies that are settled; returns whether others still wait.
     fn send_settled(self: &Rc<Self>, shared: &Shared) -> bool {
         let waits = shared.outbox.borrow_mut().release(self.server.engine.settled());
         self.send(shared);
         waits
     }
 
-    /// Sends what may be sent after the log has failed, or closes the connection.
+    /// After the log has failed: sends what may still be sent, or closes the connection.
     fn send_failed(self: &Rc<Self>, shared: &Shared) {
         let engine = &self.server.engine;
         let strict = engine.shows_only_durable();
@@ -215,11 +214,12 @@ impl Local {
         }
     }
 
-    /// Sends what the log, which answers later, has meanwhile made durable, or what may be sent after it has failed.
+    /// For a log that answers later: sends the parked replies that have become durable, or, after it has failed, those
+    /// that may still be sent.
     fn send_parked(self: &Rc<Self>, failed: bool) {
         let upto = if failed { Lsn::MAX } else { self.server.engine.settled() };
         loop {
-            // Not held while bytes are sent.
+            // The borrow ends with this line, so none is held while bytes are sent.
             let Some(shared) = self.parked.borrow_mut().next(upto) else { return };
             if failed {
                 self.send_failed(&shared);
@@ -229,7 +229,7 @@ impl Local {
         }
     }
 
-    /// Tells the latency monitor how long the log took.
+    /// Tells the latency monitor how long settling the log took.
     fn note_settling(&self, micros: u64) {
         let worker = self.worker.borrow();
         let threshold = worker.settings.latency_monitor_threshold;
@@ -254,7 +254,7 @@ impl Local {
         }
     }
 
-    /// Forgets a client whose connection has ended. Its state is missing if a command was lost with it.
+    /// Forgets a client whose connection has ended. There is no state if it was lost in a panic of a command.
     pub(super) fn disconnected(&self, handle: &ClientHandle, client: Option<Client>) {
         self.connections.set(self.connections.get() - 1);
         self.gone.notify_one();
@@ -268,11 +268,11 @@ impl Local {
     }
 }
 
-/// One of the places for clients, of which there are `maxclients`; given back when it is dropped.
+/// One of the `maxclients` seats for clients; dropping it gives it back.
 pub(super) struct Seat(Arc<Server>);
 
 impl Seat {
-    /// A place, unless there are `most` clients already.
+    /// A seat, unless `most` are taken.
     pub(super) fn take(server: &Arc<Server>, most: usize) -> Option<Self> {
         if server.counts.seats.fetch_add(1, Relaxed) >= most {
             server.counts.seats.fetch_sub(1, Relaxed);

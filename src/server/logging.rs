@@ -14,7 +14,7 @@ use tracing_subscriber::layer::SubscriberExt;
 /// The level in force, so that CONFIG SET can change it.
 static LEVEL: AtomicU8 = AtomicU8::new(2);
 
-/// How Redis's levels translate.
+/// The filter that stands for one of Redis's levels.
 fn filter_of(level: LogLevel) -> (u8, LevelFilter) {
     match level {
         LogLevel::Debug => (0, LevelFilter::TRACE),
@@ -35,15 +35,15 @@ fn filter() -> LevelFilter {
     }
 }
 
-/// Changes how much is logged from now on.
+/// Sets the level from now on.
 pub(super) fn set_level(level: LogLevel) {
     LEVEL.store(filter_of(level).0, Relaxed);
-    // What was decided for a place in the code at its first use is decided anew.
+    // Each place in the code that logs keeps its decision from its first use; this makes it decide again.
     tracing::callsite::rebuild_interest_cache();
 }
 
-/// Keeps every message in a line of its own, whatever bytes of a client's are in it: control characters are written as
-/// escapes, so that nobody can forge a line. `tracing` itself escapes what would steer a terminal.
+/// Keeps every message in one line, even if a client's bytes are in it: control characters are written as escapes, so
+/// that no client can forge a line. `tracing` itself escapes the sequences that would steer a terminal.
 struct OneLine<W>(W);
 
 impl<W: Write> Write for OneLine<W> {
@@ -66,7 +66,7 @@ impl<W: Write> Write for OneLine<W> {
     }
 }
 
-/// Escape itself begins the formatter's own colours.
+/// The escape character itself is kept, because the formatter's own colours begin with it.
 fn is_escaped(byte: u8) -> bool {
     byte < b' ' && byte != 0x1b
 }
@@ -83,7 +83,7 @@ fn escaped(text: &[u8]) -> Vec<u8> {
     line
 }
 
-/// Begins to log. A file that cannot be opened is an error; called twice, the first call counts.
+/// Begins to log. A file that cannot be opened is an error. Of two calls, the second has no effect.
 pub fn start(settings: &Settings) -> io::Result<()> {
     LEVEL.store(filter_of(settings.loglevel).0, Relaxed);
     let is_file = !settings.logfile.is_empty();
@@ -107,7 +107,7 @@ pub fn start(settings: &Settings) -> io::Result<()> {
         }
     };
     drop(installed);
-    // A panic costs one connection or one round of background work, and must be seen where people look.
+    // A panic costs only one connection or one round of background work, so the log must show it.
     std::panic::set_hook(Box::new(|panic| {
         memory::or_abort(|| {
             let trace = std::backtrace::Backtrace::force_capture().to_string();

@@ -23,7 +23,7 @@ impl Notifier {
         }
     }
 
-    /// Tells a state, such as `READY=1`. A failure is logged, for the service runs all the same.
+    /// Tells systemd a state, such as `READY=1`. A failure is only logged, because the server can run without it.
     pub(super) fn tell(&self, state: &str) {
         if let Err(error) = self.send(state) {
             tracing::warn!(%error, "the service manager cannot be told {state}");

@@ -8,14 +8,14 @@ use std::io::{self, IoSlice};
 
 /// The most chunks that one system call sends.
 const PIECES: usize = 16;
-/// The gates that an outbox keeps room for.
+/// How many gates an idle outbox keeps room for.
 const KEEP_GATES: usize = 4;
 
-/// The replies of one connection. Bytes are sent in order; a gate at a position holds all bytes from there back to the
-/// gate before it until the log is settled up to the gate's LSN.
+/// The replies of one connection. Bytes are sent in order. A gate holds the bytes between the gate before it and its
+/// own position until the log is settled up to the gate's LSN.
 #[derive(Default)]
 pub(super) struct Outbox {
-    /// What was not sent yet.
+    /// The bytes that are not sent yet.
     chain: Chain,
     /// The position up to which bytes may be sent.
     open: usize,
@@ -26,7 +26,7 @@ pub(super) struct Outbox {
 struct Gate {
     at: usize,
     lsn: u64,
-    /// Whether the bytes acknowledge writes of this connection, rather than only showing others'.
+    /// Whether the bytes acknowledge writes of this connection. If not, they only show writes of others.
     wrote: bool,
 }
 
@@ -36,8 +36,8 @@ impl Outbox {
         std::mem::take(&mut self.chain)
     }
 
-    /// Brings the chain back. What was appended waits for the log to be settled up to `lsn`; returns whether it has to
-    /// wait because `settled` is behind. `wrote` tells whether it acknowledges writes of this connection.
+    /// Brings the chain back. What was appended waits until the log is settled up to `lsn`; returns whether it must
+    /// wait because `settled` is less. `wrote` says whether it acknowledges writes of this connection.
     pub(super) fn put_back(&mut self, chain: Chain, lsn: u64, settled: u64, wrote: bool) -> bool {
         let end = chain.end();
         self.chain = chain;
@@ -49,7 +49,7 @@ impl Outbox {
             return false;
         }
         match self.gates.back_mut() {
-            // They are sent in order: what may be sent earlier waits with what is before it.
+            // Bytes are sent in order, so these must wait for the last gate's LSN anyway.
             Some(last) if last.lsn >= lsn => {
                 last.at = end;
                 last.wrote |= wrote;
@@ -59,7 +59,7 @@ impl Outbox {
         true
     }
 
-    /// Opens the gates that the log has reached; returns whether others stay closed.
+    /// Opens the gates that the log has reached; returns whether others stay shut.
     pub(super) fn release(&mut self, settled: u64) -> bool {
         while let Some(gate) = self.gates.pop_front_if(|gate| gate.lsn <= settled) {
             self.open = gate.at;
@@ -72,9 +72,9 @@ impl Outbox {
         self.gates.front().map(|gate| gate.lsn)
     }
 
-    /// Opens the gates that the log reached before it failed, and those behind them too if they only show others'
-    /// writes and that is allowed (not so when `strict`). False if one stays shut: the connection must be closed
-    /// without what it holds.
+    /// Opens the gates that the log had reached when it failed. The gates behind them open only if none of them
+    /// acknowledges a write of this connection, and never if `strict`. False if one stays shut: then the connection
+    /// must be closed without sending what is held.
     pub(super) fn release_failed(&mut self, settled: u64, strict: bool) -> bool {
         self.release(settled);
         if self.gates.iter().any(|gate| gate.wrote || strict) {
@@ -89,7 +89,7 @@ impl Outbox {
         self.chain.head() < self.open.min(self.chain.end())
     }
 
-    /// Whether nothing is left, gated bytes included.
+    /// Whether all bytes were sent, those behind gates included.
     pub(super) fn is_empty(&self) -> bool {
         self.chain.is_empty()
     }
@@ -99,7 +99,7 @@ impl Outbox {
         self.chain.held()
     }
 
-    /// Sends what may be sent until the socket is full; returns the bytes sent.
+    /// Sends what may be sent until the socket is full; returns how many bytes were sent.
     pub(super) fn flush(&mut self, to: &WriteHalf) -> io::Result<usize> {
         let before = self.chain.head();
         while self.wants_write() {
@@ -124,7 +124,7 @@ impl Outbox {
         Ok(self.chain.head() - before)
     }
 
-    /// The buffer of an outbox that is empty, for others to use: who waits for commands keeps none.
+    /// Takes the buffer out of an empty outbox for other connections: a connection that waits for commands keeps none.
     pub(super) fn take_room(&mut self) -> Vec<u8> {
         self.gates.shrink_to(KEEP_GATES);
         self.chain.take_room()

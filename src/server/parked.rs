@@ -6,16 +6,17 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::{Rc, Weak};
 
-/// How many entries there are before those of ended connections are looked for.
+/// With fewer entries than this, the entries of ended connections are not looked for.
 const LOOK_AT: usize = 64;
 
-/// The parked connections of a worker, each there once. To park one or to take one out costs the logarithm of their
-/// number. They are not kept alive: a connection that ends leaves an entry behind, and with all that did there are at
-/// most [`LOOK_AT`] entries, or twice as many as there were connections when they were counted last.
+/// The parked connections of a worker; each is in it once. Parking one and taking one out each take O(log n).
+///
+/// It does not keep a connection alive. A connection that ends leaves its entry behind; even so there are at most
+/// [`LOOK_AT`] entries, or twice as many as were left when the entries of ended connections were taken out last.
 #[derive(Default)]
 pub(super) struct Parked {
     heap: BinaryHeap<Reverse<Waiting>>,
-    /// Entries left when those of ended connections were taken out last.
+    /// The entries that were left when those of ended connections were taken out last.
     left: usize,
 }
 
@@ -45,8 +46,8 @@ impl Ord for Waiting {
 }
 
 impl Parked {
-    /// Parks a connection until the log has reached its next gate. Gates open in order, so one that is parked already
-    /// stays where it is.
+    /// Parks a connection until the log has reached its next gate. A connection that is parked already keeps its entry,
+    /// because its gates open in order.
     pub(super) fn park(&mut self, shared: &Rc<Shared>) {
         let gate = shared.outbox.borrow().next_gate();
         if let Some(lsn) = gate

@@ -1,4 +1,4 @@
-//! A connection's replies: written to its outbox, and gated by what they show.
+//! A connection's replies: they are written to its outbox, which holds them until what they show is durable.
 
 use super::connection::Connection;
 use super::outbox::Outbox;
@@ -10,7 +10,7 @@ use crate::store::shown;
 use std::cell::RefMut;
 
 impl Connection {
-    /// Takes over what others push. It may show writes, and waits for them as replies do.
+    /// Takes over what other clients have sent this one. It may show writes, so it waits for them as replies do.
     pub(super) fn take_pushed(&mut self) {
         if self.shared.client.pushed_bytes() > 0 {
             let (pushed, shows) = self.shared.client.take_pushed();
@@ -21,8 +21,8 @@ impl Connection {
         }
     }
 
-    /// Hands replies over to be sent once what they show is durable: the log up to `shows`. `began` is what durability
-    /// was before their commands ran.
+    /// Hands replies over, to be sent once what they show, the log up to `shows`, is durable. `began` is the state of
+    /// durability before their commands ran.
     pub(super) fn answer(
         &self,
         outbox: RefMut<'_, Outbox>,
@@ -36,7 +36,7 @@ impl Connection {
         self.hand_over(outbox, reply, wrote, shows);
     }
 
-    /// The same, where the log's position is known. A client for which more would have to be held than it may is
+    /// Hands replies over, to be sent once the log up to `shows` is durable. A client whose replies exceed its limit is
     /// closed.
     fn hand_over(&self, mut outbox: RefMut<'_, Outbox>, mut reply: Reply, wrote: bool, shows: Lsn) {
         if reply.overran() {

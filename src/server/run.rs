@@ -1,4 +1,4 @@
-//! The life of a server: open the sockets, recover, serve, end in order.
+//! The life of a server: it opens its sockets, recovers, serves, and ends in order.
 
 use super::cron;
 use super::listen::Listeners;
@@ -18,21 +18,21 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Why a server could not start or ended otherwise than in order.
+/// Why a server could not start, or did not end in order.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// An address cannot be listened on.
     #[error("{0}")]
     Listen(String),
-    /// The data folder cannot be read or the log not be closed.
+    /// The data folder could not be read, or the log could not be closed.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The system refused something.
     #[error("{what}: {error}")]
     System {
-        /// What was tried.
+        /// The action that failed.
         what: &'static str,
-        /// The system's answer.
+        /// The system's error.
         error: std::io::Error,
     },
 }
@@ -41,7 +41,7 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> ServerError {
     move |error| ServerError::System { what, error }
 }
 
-/// The file with the process id. If it cannot be written the server runs all the same, as in Redis.
+/// Writes the file with the process id. As in Redis, the server runs even if it cannot be written.
 fn write_pid_file(settings: &Settings) -> Option<PidFile> {
     let path = Some(&settings.pidfile).filter(|path| !path.is_empty())?;
     PidFile::write(path.as_ref())
@@ -49,8 +49,8 @@ fn write_pid_file(settings: &Settings) -> Option<PidFile> {
         .ok()
 }
 
-/// A data folder that is read within this time is read before the first connection is accepted, so that nobody is
-/// answered LOADING for nothing.
+/// If reading the data folder takes less than this, no connection is accepted before it is read, so that no client is
+/// answered LOADING.
 const SOON: Duration = Duration::from_millis(500);
 
 /// Serves until SHUTDOWN or a signal ends the server. Clients are answered LOADING until the data folder has been read.
@@ -62,7 +62,7 @@ pub fn run(server: &Arc<Server>) -> Result<(), ServerError> {
         .enable_all()
         .build()
         .map_err(system("starting the runtime"))?;
-    // Before anything of another server's is touched: this one may be refused the data.
+    // The claim comes first: if another server has the data, nothing of that server's may be touched.
     server.engine.claim()?;
     let (listeners, signals) = {
         let _entered = runtime.enter();
@@ -87,7 +87,7 @@ pub fn run(server: &Arc<Server>) -> Result<(), ServerError> {
         }
     });
     notifier.tell("STOPPING=1");
-    // Without a runtime nobody accepts any more; a recovery that still runs is left behind.
+    // With the runtime goes the task that accepts connections. A recovery that still runs is left behind.
     runtime.shutdown_background();
     drop(listeners);
     let outcome = background.and_then(|threads| end(server, workers, threads));
@@ -98,7 +98,7 @@ pub fn run(server: &Arc<Server>) -> Result<(), ServerError> {
     outcome
 }
 
-/// What CONFIG SET does beyond the commands' own room.
+/// Registers what CONFIG SET must do in the server room.
 fn react_to_changes(server: &Arc<Server>, listeners: &Arc<Listeners>) {
     let (listeners, weak) = (Arc::downgrade(listeners), Arc::downgrade(server));
     let react = move |changed: &Changed| -> Result<(), Refusal> {
@@ -120,7 +120,7 @@ fn react_to_changes(server: &Arc<Server>, listeners: &Arc<Listeners>) {
     let _ = server.reconfigured.set(Box::new(react));
 }
 
-/// Recovers, says so, and waits for the wish to end. Gives the background threads.
+/// Recovers, reports it, and waits for the request to end. Returns the background threads.
 async fn serve(
     server: &Arc<Server>,
     notifier: &Notifier,
@@ -138,7 +138,7 @@ async fn serve(
     };
     let threads = server.engine.start_background()?;
     server.loaded_keys.store(report.keys, Relaxed);
-    // Nobody waits for it any more once the door was opened without it.
+    // Fails if connections are accepted already, which needs no error.
     let _ = recovered.send(());
     say_ready(server, &report);
     notifier.tell("READY=1");
@@ -146,7 +146,7 @@ async fn serve(
     Ok(threads)
 }
 
-/// The line at the start: where, what with, how safe, and what was found.
+/// Logs the start: where the server listens and keeps its data, how durable writes are, and what recovery found.
 fn say_ready(server: &Server, report: &RecoveryReport) {
     let settings = server.config.snapshot();
     let durability = match (settings.appendonly, settings.save.is_empty()) {
@@ -190,14 +190,14 @@ fn say_ready(server: &Server, report: &RecoveryReport) {
     );
 }
 
-/// Lets clients have their last replies, then brings everything to disk.
+/// Lets clients have their last replies, then brings all data to disk.
 fn end(server: &Arc<Server>, workers: Arc<Workers>, threads: Vec<JoinHandle<()>>) -> Result<(), ServerError> {
     let clients: Vec<_> = server.clients.lock().values().cloned().collect();
     for client in &clients {
         client.kill(Kill::AfterReply);
     }
-    // Who waits for something gives up: a command on a thread of its own may go on beside what follows, and is refused
-    // where it comes to write.
+    // Commands that wait give up. A command on a thread of its own may still be running; its writes are refused from
+    // here on.
     server.engine.stop();
     if let Some(workers) = Arc::into_inner(workers) {
         workers.join();

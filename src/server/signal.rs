@@ -1,20 +1,20 @@
-//! SIGTERM and SIGINT: the orderly end; a second SIGINT ends at once.
+//! SIGTERM and SIGINT end the server in order; a second SIGINT ends it at once.
 
 use crate::command::Server;
 use std::io;
 use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that concern the server.
+/// The signals that the server handles.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// A terminal that goes away is no reason to end.
+    /// SIGHUP is ignored: a terminal that goes away does not end the server.
     hang_up: Signal,
 }
 
 impl Signals {
-    /// Takes the signals over. Needs a runtime.
+    /// Installs the handlers of the signals. Must be called inside a runtime.
     pub(super) fn take_over() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -23,7 +23,7 @@ impl Signals {
         })
     }
 
-    /// Turns signals into the wish to end, for ever.
+    /// Turns signals into requests to end, for ever.
     pub(super) async fn watch(mut self, server: Arc<Server>) {
         loop {
             let name = tokio::select! {
@@ -42,14 +42,14 @@ impl Signals {
             let saving = Arc::clone(&server);
             let spawned = std::thread::Builder::new().name("end".into()).spawn(move || end(&saving));
             if spawned.is_err() {
-                // Nobody else is to be looked after any more.
+                // Without a thread this task does it itself, and keeps the accepting of connections waiting.
                 end(&server);
             }
         }
     }
 }
 
-/// Brings to disk what must be there, and asks the server to end if that has worked.
+/// Brings to disk what must not be lost, and then asks the server to end. If that fails the server goes on.
 fn end(server: &Arc<Server>) {
     match server.engine.end(None, false) {
         Ok(()) => server.shutdown.request(),

@@ -1,4 +1,4 @@
-//! Buffers for replies, which a worker's connections use in turn: one that has sent everything keeps none.
+//! Buffers for replies, which a worker's connections share: a connection that has sent everything keeps none.
 
 use std::cell::{Cell, RefCell};
 
@@ -12,7 +12,7 @@ pub(super) struct Spares {
 }
 
 impl Spares {
-    /// An empty buffer: the one that was used last, or one without room.
+    /// An empty buffer: the one that was given back last, or a new one without room.
     pub(super) fn take(&self) -> Vec<u8> {
         let buffer = self.buffers.borrow_mut().pop().unwrap_or_default();
         self.bytes.set(self.bytes.get() - buffer.capacity());

@@ -29,8 +29,8 @@ pub(super) fn split_unix(stream: UnixStream) -> (ReadHalf, WriteHalf) {
 }
 
 impl ReadHalf {
-    /// Reads what is there. Unlike `try_read` this learns from a short read that the socket is empty, which saves a
-    /// system call a round.
+    /// Reads what is there. Unlike `try_read`, it takes a short read to mean that the socket is empty, which saves a
+    /// system call in each round.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut read = ReadBuf::new(buf);
         let polled = match self {

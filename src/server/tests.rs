@@ -1,5 +1,4 @@
-//! Replies over sockets while the disk takes its time: what shows nothing of a write that is not durable does not wait
-//! for it.
+//! Replies over sockets while the disk is slow: a reply that shows no write waits for no sync.
 
 mod later;
 
@@ -19,10 +18,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Lets syncs of files through, or holds them.
+/// Holds the syncs of files while it is shut.
 #[derive(Debug, Default)]
 struct Gate {
-    /// Whether it is shut, and how many syncs wait.
+    /// Whether the gate is shut, and how many syncs wait at it.
     state: Mutex<(bool, usize)>,
     changed: Condvar,
 }
@@ -163,7 +162,7 @@ fn serve_on(disk: &SimDisk, appendfsync: AppendFsync) -> (Arc<Server>, Workers, 
     (server, workers, gate)
 }
 
-/// A server over an engine, with so many workers.
+/// A server over an engine, with `workers` workers.
 fn stand_up(engine: Arc<Engine>, settings: Settings, workers: usize) -> (Arc<Server>, Workers) {
     let mut server = Server::new(engine, Arc::new(Config::new(settings, None)));
     server.workers = (0..workers).map(|_| Arc::new(WorkerStats::new(server.registry.count()))).collect();
@@ -203,16 +202,16 @@ impl Connection {
         self.expect(reply);
     }
 
-    /// All that comes until the server closes the connection.
+    /// Everything that arrives until the server closes the connection.
     fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
-        // A connection that is reset has been closed too.
+        // A reset connection is a closed one too.
         let _ = self.0.read_to_end(&mut rest);
         rest
     }
 
-    /// Whether nothing has come. It may still be on its way, so that a fault is not found each time; nothing is found
-    /// that is none.
+    /// Whether nothing has arrived within 50 ms. A wrong reply may arrive later and be missed; a right silence never
+    /// fails.
     fn is_silent(&mut self) -> bool {
         self.0.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let silent = self.0.peek(&mut [0]).is_err();
@@ -298,13 +297,13 @@ fn what_a_command_wrote_in_transactions_of_its_own_is_not_acknowledged_if_the_lo
     }
 }
 
-/// Replies of turns before the panic are sent in their order as far as they are, and nothing that is not durable is.
+/// Replies of turns before the panic are sent in their order as far as they are durable; no others are sent.
 #[test]
 fn a_panic_lets_nothing_through_that_waits_and_brings_nothing_out_of_order() {
     let (server, workers, gate) = serve();
     let connect = || Connection::open(&server, &workers);
     let (mut client, mut other) = (connect(), connect());
-    // On the worker of the first one.
+    // On the worker of `client`.
     let mut neighbour = connect();
     let value = "v".repeat(20_000);
     other.run(&format!("SET big {value}"), "+OK\r\n");

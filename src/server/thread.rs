@@ -3,17 +3,17 @@
 use std::io;
 use tokio::sync::oneshot;
 
-/// Runs `work` on a new thread of this name. The receiver gets its result; if it panics, an error.
+/// Runs `work` on a new thread of this name. The receiver gets its result, or an error if `work` panics.
 ///
 /// # Errors
-/// Where no thread can be had. The runtime's own pool would panic then.
+/// No thread can be started. (The runtime's own pool would panic then.)
 pub(super) fn run<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<oneshot::Receiver<T>> {
     let (done, result) = oneshot::channel();
     let work = move || {
-        // Whoever waited for it may be gone.
+        // The receiver may be gone.
         let _ = done.send(work());
     };
     std::thread::Builder::new().name(name.to_owned()).spawn(work)?;

@@ -1,4 +1,4 @@
-//! Worker threads: a runtime each, connections dealt out in turn, one flusher.
+//! Worker threads: each has a runtime, a flusher, and the connections that are dealt to it in turn.
 
 use super::connection::Connection;
 use super::local::{Local, Seat};
@@ -17,17 +17,18 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Semaphore, mpsc};
 
-/// The least number of commands that work long on the data at a time: one alone does not keep all others waiting.
+/// At least so many long commands may work on the data at a time, so that one of them alone does not keep the others
+/// waiting.
 const LEAST_WORKING: usize = 2;
 
-/// A fresh connection.
+/// A connection that was just accepted.
 pub(super) enum Accepted {
     Tcp(std::net::TcpStream),
-    /// With the socket's path.
+    /// A connection by the unix socket, with the socket's path.
     Unix(std::os::unix::net::UnixStream, String),
 }
 
-/// Seconds that connections have to send their last replies when the server ends.
+/// How long connections may take to send their last replies when the server ends.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// The worker threads and the way to hand them connections.
@@ -60,7 +61,7 @@ impl Workers {
         let _ = self.senders[next].send((accepted, seat)).await;
     }
 
-    /// Lets the workers end once their connections have, and waits for them.
+    /// Lets each worker end once its connections have ended, and waits for the workers.
     pub(super) fn join(self) {
         drop(self.senders);
         for thread in self.threads {
@@ -124,7 +125,7 @@ fn open(local: &Rc<Local>, accepted: Accepted, seat: Seat) -> io::Result<()> {
     Ok(())
 }
 
-/// An address as CLIENT LIST shows it: IPv4 also where it came by an IPv6 socket.
+/// An address as CLIENT LIST shows it: an IPv4 address that came by an IPv6 socket is shown as IPv4.
 fn shown(address: SocketAddr) -> String {
     SocketAddr::new(address.ip().to_canonical(), address.port()).to_string()
 }

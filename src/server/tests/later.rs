@@ -1,4 +1,4 @@
-//! A server whose log is not on this machine: replies wait for the service, and nobody else waits for them.
+//! A server whose log is a remote service: a reply that shows a write waits for the service, other replies do not.
 
 use super::{Connection, stand_up};
 use crate::command::Server;
@@ -11,7 +11,7 @@ use std::io::{ErrorKind, Read as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A server with one worker, the service of its log, and another process's way to it.
+/// A server with one worker, the service that keeps its log, and a second writer's access to that service.
 struct Remote {
     server: Arc<Server>,
     workers: Workers,
@@ -33,7 +33,7 @@ impl Remote {
         Connection::open(&self.server, &self.workers)
     }
 
-    /// Sends a write, and waits until its batch is under way.
+    /// Sends a write, and waits until the log has submitted its batch.
     fn submit(&self, connection: &mut Connection, line: &str) {
         let before = self.service.submissions();
         connection.send(line);
@@ -48,7 +48,7 @@ impl Remote {
         }
     }
 
-    /// Lets messages arrive until a reply has come.
+    /// Delivers messages of the service until the reply has come.
     fn deliver_until(&self, connection: &mut Connection, reply: &str) {
         let began = Instant::now();
         while connection.is_silent() {
@@ -77,7 +77,7 @@ fn a_reply_comes_once_the_service_has_kept_the_write_and_others_do_not_wait_for_
         let (mut writer, mut other, mut reader) = (remote.connect(), remote.connect(), remote.connect());
         remote.submit(&mut writer, "SET written 1");
         remote.submit(&mut other, "SET another 1");
-        // Both are in flight on the only worker, which goes on.
+        // Both writes are in flight on the only worker, which serves others meanwhile.
         reader.run("GET untouched", "$-1\r\n");
         reader.run("PING", "+PONG\r\n");
         reader.send("GET written");
@@ -122,7 +122,7 @@ fn an_unknown_outcome_that_comes_right_is_not_noticed_by_clients() {
     }
 }
 
-/// A connection that was closed without another byte.
+/// Whether the server closed a connection without sending another byte.
 fn is_closed(mut connection: Connection) -> bool {
     connection.0.read(&mut [0]).unwrap_or(0) == 0
 }
@@ -201,7 +201,7 @@ fn a_transaction_that_asks_what_is_on_disk_does_not_wait_for_the_service() {
     exec(&mut writer);
     reader.run("GET untouched", "$-1\r\n");
     remote.deliver_until(&mut writer, "*2\r\n+OK\r\n*2\r\n:1\r\n:0\r\n");
-    // What this connection wrote before is not durable now.
+    // Now a write that the connection made before EXEC is not durable yet.
     remote.submit(&mut writer, "SET a 3\r\nMULTI\r\nSET a 4\r\nWAITAOF 1 0 0\r\nEXEC");
     reader.run("GET untouched", "$-1\r\n");
     let replies = "+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n*2\r\n:0\r\n:0\r\n";
@@ -235,7 +235,7 @@ fn a_log_that_does_not_answer_can_be_switched_off_and_nothing_waits_for_it_then(
     admin.run("CONFIG SET appendonly no", "+OK\r\n");
     writer.expect("+OK\r\n");
     writer.run("SET k 2", "+OK\r\n");
-    // What was under way arrives all the same.
+    // The batch that was under way arrives all the same.
     while remote.service.deliver() {}
     assert_eq!(remote.service.tail(), 1);
     remote.end(vec![writer, admin]);
