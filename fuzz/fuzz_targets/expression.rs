@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use itemory::expr::{Binder, ExprKind, Options, parse_condition, parse_projection, parse_update};
-use itemory::item::{HARD_MAX_DEPTH, Item, decode_item, item_from_plain_json};
+use itemory::item::{HARD_MAX_DEPTH, Item, ItemLimits, decode_item, item_from_plain_json};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -43,7 +43,7 @@ fn run(text: &str, options: &Options, binder: &mut Binder, item: &Item) {
     }
     if let Ok(parsed) = parse_update(text, options)
         && let Ok(bound) = binder.update(&Arc::new(parsed))
-        && let Ok(updated) = bound.apply(item.view(), 32)
+        && let Ok(updated) = bound.apply(item.view(), &ItemLimits::DYNAMODB)
     {
         check(&updated);
         let _ = bound.touched().apply(updated.view());

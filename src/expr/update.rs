@@ -2,9 +2,11 @@
 //!
 //! Every value is computed from the item as it was before the update. Problems are reported in AWS's order: a place of
 //! the wrong kind; a wrong type anywhere; then, section by section from the last one, a place that does not exist and
-//! an attribute that is read but missing; at last, results that are no valid numbers.
+//! an attribute that is read but missing; then results that are no valid numbers; at last, values that no item can
+//! hold.
 
 use smallvec::SmallVec;
+use std::cell::Cell;
 
 use super::ast::{Action, Call, Function, Operand, Path, SetValue, Step, Value};
 use super::bound::BoundUpdate;
@@ -12,7 +14,7 @@ use super::error::ExprError;
 use super::path::{self, Key};
 use super::scope::Scope;
 use crate::item::{
-    AttributeValue, AttributeValueRef, Item, ItemEditor, ItemError, ItemRef, Number, NumberError,
+    AttributeValue, AttributeValueRef, Item, ItemEditor, ItemError, ItemLimits, ItemRef, Number, NumberError,
 };
 
 /// A value to write: borrowed from an item or a placeholder, or new.
@@ -25,16 +27,6 @@ impl New<'_> {
     fn number(&self) -> Option<Number> {
         match self {
             Self::Ref(AttributeValueRef::N(number)) | Self::Owned(AttributeValue::N(number)) => Some(*number),
-            _ => None,
-        }
-    }
-
-    fn into_list(self) -> Option<Vec<AttributeValue>> {
-        match self {
-            Self::Ref(AttributeValueRef::L(list)) => {
-                Some(list.iter().map(|value| value.to_owned_value()).collect())
-            }
-            Self::Owned(AttributeValue::L(list)) => Some(list),
             _ => None,
         }
     }
@@ -52,6 +44,25 @@ enum NoValue {
     WrongType,
     Missing,
     Number(NumberError),
+    TooLarge,
+}
+
+/// What an update takes its values from, and how much of it.
+struct Source<'a> {
+    scope: &'a Scope,
+    item: ItemRef<'a>,
+    /// How many bytes by AWS's rules may still be copied into the new item. A short text may name a large value often,
+    /// so what is too large together must be known before it is made.
+    left: Cell<usize>,
+}
+
+impl Source<'_> {
+    /// Accounts for a value that becomes part of the new item.
+    fn take(&self, value: &AttributeValueRef<'_>) -> Result<(), NoValue> {
+        let left = self.left.get().checked_sub(value.least_size()).ok_or(NoValue::TooLarge)?;
+        self.left.set(left);
+        Ok(())
+    }
 }
 
 /// What happens at one place.
@@ -76,16 +87,19 @@ enum Outcome<'a> {
     Ready(Option<Write<'a>>),
     Missing,
     Number(NumberError),
+    TooLarge,
 }
 
 impl BoundUpdate {
     /// The updated item. `item` is the existing item, or one with only the key attributes. Containers in the result may
-    /// nest `max_depth` levels. Cost in proportion to the item and the update.
+    /// nest as deep as the limits say. New values that are larger together than an item may be are not made; whether
+    /// the whole item is too large is the caller's to check. Cost in proportion to the item and the update.
     ///
     /// # Errors
     /// Those for which [`ExprError::depends_on_item`] is true.
-    pub fn apply(&self, item: ItemRef<'_>, max_depth: usize) -> Result<Item, ExprError> {
+    pub fn apply(&self, item: ItemRef<'_>, limits: &ItemLimits) -> Result<Item, ExprError> {
         let (actions, scope) = (&self.parsed.root, &self.scope);
+        let source = Source { scope, item, left: Cell::new(limits.max_item_bytes) };
         for action in actions {
             if place(action.path(), scope, item) == Place::WrongKind {
                 return Err(ExprError::InvalidPath);
@@ -93,19 +107,24 @@ impl BoundUpdate {
         }
         let mut outcomes: SmallVec<[Outcome<'_>; 2]> = SmallVec::new();
         for action in actions {
-            outcomes.push(outcome(action, scope, item)?);
+            outcomes.push(outcome(action, &source)?);
         }
         check_places(actions, &outcomes, scope, item)?;
         let mut writes: Writes<'_> = SmallVec::new();
+        let mut too_large = false;
         for (action, outcome) in actions.iter().zip(outcomes) {
             match outcome {
                 Outcome::Ready(Some(write)) => writes.push((action.path(), write)),
                 Outcome::Ready(None) => {}
                 Outcome::Missing => return Err(ExprError::MissingAttribute),
                 Outcome::Number(error) => return Err(error.into()),
+                Outcome::TooLarge => too_large = true,
             }
         }
-        write_all(item, writes, scope, max_depth)
+        if too_large {
+            return Err(ExprError::Item(ItemError::ItemTooLarge));
+        }
+        write_all(item, writes, scope, limits.max_depth)
     }
 }
 
@@ -159,30 +178,27 @@ fn check_places(
     Ok(())
 }
 
-fn outcome<'a>(action: &'a Action, scope: &'a Scope, item: ItemRef<'a>) -> Result<Outcome<'a>, ExprError> {
+fn outcome<'a>(action: &'a Action, source: &Source<'a>) -> Result<Outcome<'a>, ExprError> {
     let ready = |write| Ok(Outcome::Ready(write));
+    let find = |path| path::find(path, source.scope, source.item);
     match action {
-        Action::Set(_, value) => match set_value(value, scope, item) {
-            Ok(value) => ready(Some(Write::Put(value))),
-            Err(NoValue::Missing) => Ok(Outcome::Missing),
-            Err(NoValue::Number(error)) => Ok(Outcome::Number(error)),
-            Err(NoValue::WrongType) => Err(ExprError::UpdateOperandType),
-        },
+        Action::Set(_, value) => written(set_value(value, source)),
         Action::Remove(_) => ready(Some(Write::Remove)),
         Action::Add(path, value) => {
-            let added = scope.value(value);
-            match path::find(path, scope, item) {
-                None => ready(Some(Write::Put(New::Ref(added)))),
+            let added = source.scope.value(value);
+            let sum = match find(path) {
+                None => New::Ref(added),
                 Some(current) => match add(&current, &added) {
-                    Ok(sum) => ready(Some(Write::Put(New::Owned(sum)))),
-                    Err(ExprError::Number(error)) => Ok(Outcome::Number(error)),
-                    Err(error) => Err(error),
+                    Ok(sum) => New::Owned(sum),
+                    Err(ExprError::Number(error)) => return Ok(Outcome::Number(error)),
+                    Err(error) => return Err(error),
                 },
-            }
+            };
+            written(source.take(&added).map(|()| sum))
         }
-        Action::Delete(path, value) => match path::find(path, scope, item) {
+        Action::Delete(path, value) => match find(path) {
             None => ready(None),
-            Some(current) => match subtract(&current, scope, value)? {
+            Some(current) => match subtract(&current, source.scope, value)? {
                 Some(left) => ready(Some(Write::Put(New::Owned(left)))),
                 None => ready(Some(Write::Remove)),
             },
@@ -190,38 +206,72 @@ fn outcome<'a>(action: &'a Action, scope: &'a Scope, item: ItemRef<'a>) -> Resul
     }
 }
 
-fn set_value<'a>(value: &'a SetValue, scope: &'a Scope, item: ItemRef<'a>) -> Result<New<'a>, NoValue> {
+/// What comes of a value that is put, or of there being none.
+fn written(value: Result<New<'_>, NoValue>) -> Result<Outcome<'_>, ExprError> {
+    match value {
+        Ok(value) => Ok(Outcome::Ready(Some(Write::Put(value)))),
+        Err(NoValue::Missing) => Ok(Outcome::Missing),
+        Err(NoValue::Number(error)) => Ok(Outcome::Number(error)),
+        Err(NoValue::TooLarge) => Ok(Outcome::TooLarge),
+        Err(NoValue::WrongType) => Err(ExprError::UpdateOperandType),
+    }
+}
+
+fn set_value<'a>(value: &'a SetValue, source: &Source<'a>) -> Result<New<'a>, NoValue> {
     let (left, right, negate) = match value {
-        SetValue::Operand(one) => return operand(one, scope, item),
+        SetValue::Operand(one) => {
+            let value = operand(one, source)?;
+            if let New::Ref(value) = &value {
+                source.take(value)?;
+            }
+            return Ok(value);
+        }
         SetValue::Plus(left, right) => (left, right, false),
         SetValue::Minus(left, right) => (left, right, true),
     };
-    let left = operand(left, scope, item)?.number().ok_or(NoValue::WrongType)?;
-    let right = operand(right, scope, item)?.number().ok_or(NoValue::WrongType)?;
+    let left = operand(left, source)?.number().ok_or(NoValue::WrongType)?;
+    let right = operand(right, source)?.number().ok_or(NoValue::WrongType)?;
     let result = if negate { left.checked_sub(right) } else { left.checked_add(right) };
     result.map(|number| New::Owned(AttributeValue::N(number))).map_err(NoValue::Number)
 }
 
-fn operand<'a>(one: &'a Operand, scope: &'a Scope, item: ItemRef<'a>) -> Result<New<'a>, NoValue> {
+/// An operand's value. What is owned is accounted for.
+fn operand<'a>(one: &'a Operand, source: &Source<'a>) -> Result<New<'a>, NoValue> {
+    let find = |path| path::find(path, source.scope, source.item);
     match one {
-        Operand::Path(path) => path::find(path, scope, item).map(New::Ref).ok_or(NoValue::Missing),
-        Operand::Value(value) => Ok(New::Ref(scope.value(value))),
+        Operand::Path(path) => find(path).map(New::Ref).ok_or(NoValue::Missing),
+        Operand::Value(value) => Ok(New::Ref(source.scope.value(value))),
         Operand::Call(Call { function: Function::IfNotExists, args }) => match args.as_slice() {
-            [Operand::Path(path), default] => match path::find(path, scope, item) {
+            [Operand::Path(path), default] => match find(path) {
                 Some(current) => Ok(New::Ref(current)),
-                None => operand(default, scope, item),
+                None => operand(default, source),
             },
             _ => Err(NoValue::WrongType),
         },
         Operand::Call(Call { function: Function::ListAppend, args }) => match args.as_slice() {
             [first, second] => {
-                let mut list = operand(first, scope, item)?.into_list().ok_or(NoValue::WrongType)?;
-                list.extend(operand(second, scope, item)?.into_list().ok_or(NoValue::WrongType)?);
-                Ok(New::Owned(AttributeValue::L(list)))
+                let (mut all, more) = match list(first, source) {
+                    // What else is wrong is told first.
+                    Err(NoValue::TooLarge) => list(second, source).and(Err(NoValue::TooLarge))?,
+                    all => (all?, list(second, source)?),
+                };
+                all.extend(more);
+                Ok(New::Owned(AttributeValue::L(all)))
             }
             _ => Err(NoValue::WrongType),
         },
         Operand::Call(_) => Err(NoValue::WrongType),
+    }
+}
+
+fn list<'a>(one: &'a Operand, source: &Source<'a>) -> Result<Vec<AttributeValue>, NoValue> {
+    match operand(one, source)? {
+        New::Ref(AttributeValueRef::L(list)) => {
+            source.take(&AttributeValueRef::L(list))?;
+            Ok(list.iter().map(|value| value.to_owned_value()).collect())
+        }
+        New::Owned(AttributeValue::L(list)) => Ok(list),
+        _ => Err(NoValue::WrongType),
     }
 }
 

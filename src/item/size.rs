@@ -32,6 +32,11 @@ impl AttributeValueRef<'_> {
             Self::M(map) => 3 + map.entries_size(1),
         }
     }
+
+    /// What the size is at least: the size itself but for numbers, whose digits are not counted.
+    pub fn least_size(&self) -> usize {
+        if let Self::N(_) = self { 1 } else { self.size() }
+    }
 }
 
 impl AttributeValue {

@@ -2,8 +2,8 @@
 
 use super::OpError;
 use crate::engine::{IndexWrite, Table, Tx};
-use crate::expr::{BoundCondition, BoundUpdate};
-use crate::item::{Item, ItemKeys, ItemLimits, ItemRef};
+use crate::expr::{BoundCondition, BoundUpdate, ExprError};
+use crate::item::{Item, ItemError, ItemKeys, ItemLimits, ItemRef};
 use std::borrow::Cow;
 
 /// Which item, on what condition, and whether the old item is returned.
@@ -135,7 +135,10 @@ fn updated(
         blank.view()
     };
     let new = match changes {
-        Some(changes) => changes.apply(base, limits.max_depth)?,
+        Some(changes) => changes.apply(base, limits).map_err(|error| match error {
+            ExprError::Item(ItemError::ItemTooLarge) => OpError::UpdateTooLarge,
+            error => error.into(),
+        })?,
         None => base.to_item(),
     };
     schema

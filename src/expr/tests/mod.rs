@@ -7,7 +7,7 @@ mod updates;
 use std::sync::Arc;
 
 use super::*;
-use crate::item::{AttributeValue, Item, Number, map_from_typed_json};
+use crate::item::{AttributeValue, Item, ItemLimits, Number, map_from_typed_json};
 
 /// An item from typed JSON with single quotes.
 fn item(json: &str) -> Item {
@@ -182,7 +182,8 @@ fn parentheses_stand_around_operands_and_sums() {
         ("SET x = (n + :a", None),
     ] {
         let values = if text.contains(":a") { "{':a':{'N':'5'}}" } else { "" };
-        let new = update(text, "", values).map(|bound| bound.apply(found.view(), 31).unwrap());
+        let new =
+            update(text, "", values).map(|bound| bound.apply(found.view(), &ItemLimits::DYNAMODB).unwrap());
         let x = new.map(|item| item.view().get(b"x").unwrap().to_owned_value());
         assert_eq!(x.ok(), expected.map(|n| AttributeValue::N(n.parse().unwrap())), "{text}");
     }
@@ -190,4 +191,17 @@ fn parentheses_stand_around_operands_and_sums() {
         parse_update("SET x = (n + :a) - :a", &Options::STRICT).unwrap_err().to_string(),
         "Syntax error; token: \"-\", near: \") - :a\""
     );
+}
+
+#[test]
+fn what_is_bound_keeps_no_definitions_that_it_does_not_use() {
+    let mut binder = binder("{'#n':'n'}", "{':v':{'S':'large'}}").unwrap();
+    let mut bind = |text| {
+        let parsed = Arc::new(parse_condition(text, &Options::HUMAN).unwrap());
+        binder.condition(ExprKind::Condition, &parsed).unwrap()
+    };
+    let (without, with_name, with_value) = (bind("n = 1"), bind("#n = 1"), bind("n = :v"));
+    assert!(without.scope.table.is_none() && without.holds(Some(item("{'n':{'N':'1'}}").view())));
+    assert!(with_name.scope.table.is_some() && with_name.holds(Some(item("{'n':{'N':'1'}}").view())));
+    assert!(with_value.scope.table.is_some() && with_value.holds(Some(item("{'n':{'S':'large'}}").view())));
 }

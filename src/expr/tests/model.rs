@@ -176,7 +176,7 @@ proptest! {
             prop_assert!(bound.unwrap_err().to_string().contains("overlap"));
             return Ok(());
         }
-        let after = bound.unwrap().apply(stored(&before).view(), 31);
+        let after = bound.unwrap().apply(stored(&before).view(), &ItemLimits::DYNAMODB);
         prop_assert_eq!(after.ok(), model_apply(&acts, &before).map(|after| stored(&after)), "{}", text);
     }
 

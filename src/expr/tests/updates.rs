@@ -1,10 +1,11 @@
 //! Updates and their results.
 
 use super::*;
+use crate::item::ItemError;
 
 fn applied(before: &str, text: &str, values: &str) -> Result<Item, String> {
     let bound = update(text, "", values).map_err(|error| error.to_string())?;
-    bound.apply(item(before).view(), 31).map_err(|error| {
+    bound.apply(item(before).view(), &ItemLimits::DYNAMODB).map_err(|error| {
         assert!(error.depends_on_item());
         error.to_string()
     })
@@ -114,7 +115,7 @@ fn nesting_stays_within_the_limit() {
 fn touched_places_are_answered_alone() {
     let before = item("{'a':{'N':'1'},'m':{'M':{'x':{'N':'1'},'y':{'N':'2'}}},'z':{'N':'0'}}");
     let bound = update("SET m.x = :v, b = :v REMOVE a", "", "{':v':{'N':'7'}}").unwrap();
-    let after = bound.apply(before.view(), 31).unwrap();
+    let after = bound.apply(before.view(), &ItemLimits::DYNAMODB).unwrap();
     let old = bound.touched().apply(before.view()).unwrap();
     let new = bound.touched().apply(after.view()).unwrap();
     assert_eq!(old, item("{'a':{'N':'1'},'m':{'M':{'x':{'N':'1'}}}}"));
@@ -127,9 +128,51 @@ fn human_mode_takes_literals_and_section_words_as_names() {
     let parsed = Arc::new(parse_update(text, &Options::HUMAN).unwrap());
     let bound = Binder::empty(ExprLimits::HUMAN).update(&parsed).unwrap();
     let before = item("{'n':{'N':'1'},'delete':{'N':'1'}}");
-    let after = bound.apply(before.view(), 31).unwrap();
+    let after = bound.apply(before.view(), &ItemLimits::DYNAMODB).unwrap();
     assert_eq!(after, item("{'add':{'N':'1'},'remove':{'S':'x'},'n':{'N':'3'},'total':{'N':'1.5'}}"));
     assert!(parse_update("SET a = 'x", &Options::HUMAN).is_err());
     assert!(parse_update("SET a = '\\q'", &Options::HUMAN).is_err());
     assert!(parse_update("SET a = 1e200", &Options::HUMAN).is_err());
+}
+
+#[test]
+fn values_that_are_too_large_together_are_not_made() {
+    let before = item(
+        "{'b':{'S':'1234567890'},'l':{'L':[{'S':'12345'},{'S':'1'}]},'n':{'N':'-123'},'s':{'SS':['abcde']}}",
+    );
+    let limited = |text: &str, bytes: usize| {
+        let parsed = Arc::new(parse_update(text, &Options::HUMAN).unwrap());
+        let values = "{':l':{'L':[{'S':'1234567'}]},':s':{'SS':['abcde','f']}}";
+        let bound = binder("", values).unwrap().update(&parsed).unwrap();
+        let limits = ItemLimits { max_item_bytes: bytes, ..ItemLimits::DYNAMODB };
+        bound.apply(before.view(), &limits).map_err(|error| error.to_string())
+    };
+    let unlimited = |text: &str| limited(text, usize::MAX).unwrap();
+    // Each with the size of its new values.
+    for (text, bytes) in [
+        ("SET a = b, c = b, d = if_not_exists(e, b)", 30),
+        ("SET a = 'xyz', c = true", 4),
+        ("SET a = list_append(l, list_append(:l, l))", 11 + 11 + 11),
+        ("SET a = list_append(l, :l), c = l, b = l[0]", 11 + 11 + 11 + 5),
+        ("SET l[7] = b, l[8] = b", 20),
+        ("ADD t :s, s :s", 12),
+        ("REMOVE b DELETE s :s", 0),
+    ] {
+        assert_eq!(limited(text, bytes), Ok(unlimited(text)), "{text}");
+        if let Some(less) = bytes.checked_sub(1) {
+            let error = limited(text, less).unwrap_err();
+            assert_eq!(error, ItemError::ItemTooLarge.to_string(), "{text}");
+        }
+        assert!(unlimited(text).view().size() >= bytes);
+    }
+    // It is told last.
+    for (text, message) in [
+        ("SET a = b, c = b, d = absent", "does not exist in the item"),
+        ("SET a = b, c = b ADD b :s", "incorrect data type"),
+        ("SET a = list_append(l, l), c = list_append(l, b)", "incorrect data type"),
+        ("SET a = b, c = b, n.a = 1", "document path"),
+    ] {
+        let error = limited(text, 5).unwrap_err();
+        assert!(error.contains(message), "{text}: {error}");
+    }
 }
