@@ -1,17 +1,18 @@
-//! What a transaction keeps beside its locks and its record.
+//! What a transaction keeps besides its locks and its record.
 
 use crate::store::Entry;
 use smallvec::SmallVec;
 
-/// What a transaction keeps to undo its effects, beside what the store has recorded.
+/// What a transaction needs to undo its effects, besides what the store has recorded.
 #[derive(Default)]
 pub(super) struct Undo {
-    /// Spaces, and how many items and bytes more they count.
+    /// Spaces, and by how many items and bytes their counts were changed.
     pub(super) counts: SmallVec<[(u32, i64, i64); 4]>,
-    /// Whether it was asked to be all or nothing.
+    /// Whether the transaction is all or nothing.
     pub(super) all_or_nothing: bool,
     pub(super) refused: bool,
-    /// Hashes whose shards it needs and could not have. From then on nothing more happens in it.
+    /// The hashes whose shards the transaction needs and could not have. If there are any, the transaction changes
+    /// nothing more.
     pub(super) lacking: Vec<u64>,
 }
 
@@ -24,10 +25,10 @@ pub struct IndexWrite {
     pub bytes: usize,
 }
 
-/// What is read under the name of a view while a command runs.
+/// What a command reads under the name of a view.
 pub(super) struct StandIn {
     pub(super) key: Box<[u8]>,
-    /// The hash, if there is an item.
+    /// The hash made of the item, if there is an item.
     pub(super) entry: Option<Entry>,
 }
 
@@ -36,6 +37,6 @@ pub(super) struct StandIn {
 pub(super) struct Aside {
     /// What the changes of items did to indexes.
     pub(super) index_writes: Vec<IndexWrite>,
-    /// What is read under the names of views.
+    /// The stand-ins for views.
     pub(super) stand_ins: Vec<StandIn>,
 }

@@ -1,8 +1,9 @@
 //! Entering the items of a table into an index that was added later, piece by piece while commands run.
 //!
 //! From the moment an index exists, writers keep its entries. A walk over the table's partitions, shard by shard in
-//! their order, enters what was there before; it holds a shard for a few items at a time. An item that it comes upon
-//! has its entry already or lacks it, so that nothing depends on where the walk is. After a restart it begins again.
+//! their order, enters the items that were there before; it holds a shard for a few items at a time. For each item it
+//! adds the entry if that is missing, so the result does not depend on how far the walk is when an item changes. After
+//! a restart the walk begins again.
 
 use super::tables::{Index, Table};
 use super::{Engine, Over};
@@ -15,11 +16,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Items that are read while a shard is held once.
+/// The most items that are read while a shard is held once.
 const PIECE_ITEMS: usize = 32;
-/// Items that are entered while shards are held once: their own, and that of each entry.
+/// The most items that are entered while shards are held once: their own shard, and that of each entry.
 const HOLD: usize = 8;
-/// Bytes of items after which a piece ends.
+/// A piece ends once its items have this many bytes.
 const PIECE_BYTES: usize = 64 << 10;
 
 /// A few items of a table.
@@ -28,15 +29,15 @@ struct Piece {
 }
 
 impl Engine {
-    /// Completes indexes for about `micros` microseconds; returns whether there is more to do. In the background, and
-    /// callable by tests that own time.
+    /// Works on incomplete indexes for about `micros` microseconds; returns whether there is more to do. The background
+    /// calls it, and so do tests that own time.
     pub fn build_indexes(&self, micros: u64, record: &mut Vec<u8>) -> bool {
         let end = self.clock.monotonic_micros() + micros;
         loop {
             let unfinished = self.tables.unfinished();
             let Some(table) = unfinished.first() else { return false };
             if self.refusal(0).is_some() || !self.state().permits_work() {
-                // What cannot be logged cannot be entered.
+                // An entry that cannot be logged cannot be made.
                 return false;
             }
             let unfinished = |index: &&Index| index.schema.status != IndexStatus::Active;
@@ -50,14 +51,14 @@ impl Engine {
         }
     }
 
-    /// Enters the next items of a table; false behind the last.
+    /// Enters the next items of a table; false at the end of the table.
     fn build_piece(&self, table: &Table, index: &Index, record: &mut Vec<u8>) -> bool {
         let last = index.build.last.lock().clone();
         let Some(piece) = self.next_piece(table, last.as_ref()) else { return false };
         let mut begun = 0;
         while begun < piece.items.len() {
             let Some(entered) = self.enter_items(table, index, &piece.items[begun..], record) else {
-                // The walk stays where it was.
+                // The walk stays where it is.
                 return true;
             };
             begun += entered;
@@ -68,7 +69,7 @@ impl Engine {
         true
     }
 
-    /// The next items behind some keys, in the order of a walk.
+    /// The next items after `last`, in the order of a walk.
     fn next_piece(&self, table: &Table, last: Option<&ItemKeys>) -> Option<Piece> {
         let from = last.map_or(0, |last| walk_order(self.store.hash(&last.pk)));
         let (mut items, mut bytes) = (Vec::new(), 0);
@@ -92,8 +93,8 @@ impl Engine {
         (!items.is_empty()).then_some(Piece { items })
     }
 
-    /// Enters the first of some items, as many as one shard's lock covers; returns how many, or nothing if nothing may
-    /// be changed.
+    /// Enters the first of some items: as many as lie in one shard, at most [`HOLD`]. Returns how many; `None` if no
+    /// change may be made now.
     fn enter_items(
         &self,
         table: &Table,
@@ -113,12 +114,13 @@ impl Engine {
                 if self.store.shard_of(self.store.hash(&keys.pk)) != shard {
                     break;
                 }
-                // The item as it is now, which may be another than when the piece was cut.
+                // The item as it is now: it may have changed since the piece was read.
                 let now = tx.stored(table.id, keys).map(Box::<[u8]>::from);
                 if let Some(item) = now
                     && let Err(hash) = tx.enter(table, index, keys, ItemRef::from_bytes_unchecked(&item))
                 {
-                    // Each entry is right by itself, so those before one that lacks its shard stay.
+                    // Each entry is complete by itself. So if a later one lacks its shard, the entries made before it
+                    // stay.
                     if entered == 0 {
                         tx.lacks(vec![hash]);
                     }
@@ -131,7 +133,7 @@ impl Engine {
         entered.ok()
     }
 
-    /// Whether an index is still what it was when the walk began.
+    /// Whether the index is still the one for which the walk began.
     fn still_has(&self, table: &Table, index: &Index) -> bool {
         let now = self.tables.by_id(table.id);
         now.is_some_and(|now| {
@@ -140,10 +142,10 @@ impl Engine {
         })
     }
 
-    /// The index is complete from now on.
+    /// Marks the index as complete.
     fn finish_index(&self, table: &Table, index: &Index, record: &mut Vec<u8>) {
         index.build.restart();
-        // If nothing may be changed now, the walk is made again.
+        // If no change may be made now, the walk is made again.
         let _ = self.transact_over(Holder::Indexing, Over::Everything, 0, record, |tx| {
             let still = self.still_has(table, index);
             let Some(now) = self.tables.by_id(table.id).filter(|_| still) else { return };

@@ -1,5 +1,5 @@
-//! What runs beside the workers: removing what has expired, freeing flushed databases, the second's sync, the log's
-//! upkeep, save points.
+//! The background threads: they remove what has expired, free flushed databases, sync once a second, look after the
+//! log, and watch the save points.
 
 use super::durability::{Level, Phase};
 use super::{Classes, Engine, EngineError, Over, Table, Tx};
@@ -13,32 +13,31 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 use std::time::Duration;
 
-/// Does one round of background work. A panic costs that round only: without the later ones nothing would expire or be
-/// synced any more, and nobody would notice.
+/// Does one round of background work. A panic ends only that round; otherwise nothing would expire or be synced any
+/// more, and nobody would notice.
 fn survive(round: impl FnOnce()) {
-    // What a round leaves behind unwinding is as after any other early return: locks are given back, transactions
-    // logged.
+    // Unwinding leaves what any early return leaves: locks are given back, transactions are logged.
     if std::panic::catch_unwind(AssertUnwindSafe(round)).is_err() {
         tracing::error!("a round of background work was given up; the next one follows");
     }
 }
 
-/// Entries removed while a shard is held once.
+/// The most entries that are removed while a shard is held once.
 const HOLD: usize = 64;
-/// Expired items removed at once while shards of their index entries are held too.
+/// The most expired items that are removed while the shards of their index entries are held too.
 const HOLD_AFAR: usize = 8;
-/// Microseconds that indexes are completed for before others have their turn.
+/// Microseconds of one turn of completing indexes.
 const INDEX_MICROS: u64 = 1_000;
-/// Milliseconds between two turns of that.
+/// Milliseconds between two turns of completing indexes.
 const INDEX_PAUSE_MILLIS: u64 = 1;
-/// Milliseconds between two looks for tables whose taking over of hashes was interrupted.
+/// Milliseconds between two looks for tables whose lifting of hashes was interrupted.
 const LIFT_MILLIS: u64 = 2_000;
-/// Milliseconds that a checkpoint which failed is not tried again for.
+/// Milliseconds after a failed checkpoint before the next try.
 const RETRY_MILLIS: u64 = 5_000;
 /// Bytes a second that the scrub reads.
 const SCRUB_RATE: u64 = 16 << 20;
-/// Microseconds that a tick spends on looking for what is due, times `active-expire-effort`. A store of a million keys
-/// with deadlines is looked through in a few ticks, a small one in each.
+/// Microseconds that a tick spends on looking for what is due, times `active-expire-effort`. A few ticks look through a
+/// store of a million keys with deadlines; each tick looks through a small one.
 const TICK_MICROS: u64 = 2_000;
 
 impl Engine {
@@ -115,7 +114,7 @@ impl Engine {
         self.check_save_points();
     }
 
-    /// What is due in the store, as long as nobody decides over it.
+    /// Does what is due in the store, unless the works are excluded or the state forbids it.
     fn look_after_store(&self, next_shard: &mut usize) {
         let _upkeep = self.upkeep.lock();
         let Some(_permit) = self.works.permit().filter(|_| self.state().permits_work()) else { return };
@@ -128,7 +127,7 @@ impl Engine {
             self.expire_some(next_shard, &mut record);
         }
         if !self.make_room(&self.settings(), &mut record) {
-            // Nothing qualifies; commands that need memory are refused.
+            // No key may be evicted; commands that need memory are refused.
             tracing::trace!("memory is above maxmemory");
         }
     }
@@ -157,7 +156,8 @@ impl Engine {
         }
     }
 
-    /// Once a second, counted from the beginning of a sync: the next follows one that took longer at once.
+    /// Syncs the log once a second, counted from the beginning of a sync: a sync that took longer than a second is
+    /// followed by the next at once.
     fn sync_thread(self: &Arc<Self>) {
         let mut took = 0;
         while self.rest(1000_u64.saturating_sub(took).max(1)) {
@@ -178,7 +178,7 @@ impl Engine {
         }
     }
 
-    /// Reads old segments and checkpoints again once a day, slowly, so that damage is known before it is needed.
+    /// Reads old segments and checkpoints again once a day, slowly, so that damage is found before the data is needed.
     fn scrub_thread(self: &Arc<Self>) {
         while self.rest_for(Duration::from_hours(24)) {
             let (Some(log), Some(checkpoints)) = (self.journal.log(), self.checkpoints()) else { continue };
@@ -194,7 +194,7 @@ impl Engine {
         }
     }
 
-    /// Sleeps, whatever nudges come; false when the engine stops.
+    /// Sleeps for `time` even if nudged; false when the engine stops.
     pub(super) fn rest_for(&self, time: Duration) -> bool {
         let end = std::time::Instant::now() + time;
         let mut stopping = self.stopping.lock();
@@ -206,13 +206,13 @@ impl Engine {
         !*stopping
     }
 
-    /// Whether nothing is to be removed now, whether it has expired or memory is short.
+    /// Whether expiry and eviction must not remove anything now (CLIENT PAUSE).
     pub(super) fn keeps_all(&self) -> bool {
         self.kept_until.load().is_some_and(|until| until > self.clock.instant())
     }
 
-    /// Removes keys if they have expired, as Redis does when a command comes upon them. No lock may be held by the
-    /// caller.
+    /// Removes those of the keys that have expired, as Redis does when a command comes upon them. The caller holds no
+    /// lock.
     pub fn remove_expired<'k>(&self, db: usize, keys: impl Iterator<Item = &'k [u8]>, record: &mut Vec<u8>) {
         if self.refusal(0).is_some() || self.keeps_all() {
             return;
@@ -226,17 +226,17 @@ impl Engine {
                     tx.apply(Effect::Delete { db: db as u32, key });
                 }
             });
-            // While data is being read a key may show a deadline that a later record changes.
+            // While the data is being read, a later record may still change the deadline that a key shows.
             if removed.is_err() {
                 return;
             }
         }
     }
 
-    /// Removes what is due in a shard, a few entries a hold so that nobody waits long. Also callable by tests that own
-    /// time.
+    /// Removes what is due in a shard, a few entries for each hold, so that no command waits long. The background calls
+    /// it, and so do tests that own time.
     pub fn expire_shard(&self, shard: usize, record: &mut Vec<u8>) {
-        // What cannot be logged stays; readers do not see it anyway.
+        // What cannot be logged is not removed. Readers do not see it anyway.
         while self.refusal(0).is_none() {
             let swept =
                 self.transact_over(Holder::Expiry, Over::Shard(shard), 0, record, |tx| self.sweep(tx, shard));
@@ -251,8 +251,8 @@ impl Engine {
         }
     }
 
-    /// Removes some of what is due in a shard that is held. Returns whether there is more, and the partitions whose
-    /// items have entries in other shards.
+    /// Removes some of what is due in a shard that is held. Returns whether there is more, and the partitions with
+    /// expired items whose entries are in other shards.
     fn sweep(&self, tx: &mut Tx<'_>, shard: usize) -> (bool, Vec<(Arc<Table>, Vec<u8>)>) {
         let sweep = tx.locked().due(shard, HOLD);
         let mut more = sweep.more;
@@ -287,8 +287,8 @@ impl Engine {
         if self.state().has_failed() {
             return;
         }
-        // A log that is off is looked after too, so that it can be switched on when a full disk has room again.
-        // The upkeep gives back what a write may want for, so it goes on when records have to wait.
+        // A log that is off is looked after too, so that it can be switched on once a full disk has room again. The
+        // maintenance runs even if writing fails for lack of room, because it may free what the write needs.
         for outcome in [log.write_out(log.tail()), log.maintain()] {
             outcome.unwrap_or_else(|error| self.note_failure(&error));
         }
@@ -311,7 +311,7 @@ impl Engine {
     }
 
     fn save_wanted(&self, settings: &Settings, now: Instant) -> bool {
-        // One that failed is tried again whatever asked for it, because writes may be refused until one succeeds.
+        // A failed checkpoint is tried again, whatever asked for it, because writes may be refused until one succeeds.
         let failed = !self.save.last_ok.load(Relaxed) && !settings.save.is_empty();
         failed
             || self.save.due.load(Relaxed)
@@ -325,8 +325,8 @@ impl Engine {
         settings.save.iter().any(|point| unsaved >= point.changes && age > point.seconds)
     }
 
-    /// Whether the log has grown by `auto-aof-rewrite-percentage` of what the last checkpoint holds, and above the
-    /// minimum.
+    /// Whether the log has grown beyond the minimum, and by `auto-aof-rewrite-percentage` of the last checkpoint's
+    /// size.
     fn log_has_grown(&self, settings: &Settings) -> bool {
         let (Some(stats), true) = (self.journal_stats(), settings.auto_aof_rewrite_percentage > 0) else {
             return false;

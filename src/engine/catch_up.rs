@@ -1,14 +1,14 @@
-//! A start beside a writer that is still there. It reads while the other writes, trims and names checkpoints, then
-//! fences the other and catches up.
+//! A start while another writer still has the log. It reads while the other process writes, trims and names
+//! checkpoints; then it fences the other process and catches up.
 
 use super::recover::{Read, RecoveryReport};
 use super::{Engine, EngineError};
 use crate::log::{Log, Lsn};
 
-/// How often a start reads the data anew because another process changed it meanwhile.
+/// How often a start tries to read the data if another process changes it meanwhile.
 const READS_BESIDE_A_WRITER: u32 = 5;
 
-/// What a writer changes as it finishes a checkpoint: the first LSN of the log, and the checkpoints' names.
+/// What another process changes when it finishes a checkpoint: the first LSN of the log, and the checkpoints' names.
 #[derive(PartialEq)]
 pub(super) struct Seen {
     first: Lsn,
@@ -16,9 +16,9 @@ pub(super) struct Seen {
 }
 
 impl Engine {
-    /// Reads what there is before the log is taken over. Another process may still write it and remove what is being
-    /// read; then it is read again, a few times. A checkpoint may show more than the log had when it was opened: the
-    /// rest is replayed after the other writer was fenced.
+    /// Reads the data before the log is taken over. Another process may still write the log and remove what is being
+    /// read; then the data is read again, a few times. The checkpoint may show records that the log did not have when
+    /// it was opened: they are replayed after the other writer was fenced.
     pub(super) fn read_while_others_write(
         &self,
         log: &Log,
@@ -37,9 +37,9 @@ impl Engine {
         }
     }
 
-    /// Replays what another writer has appended since the log was opened, up to where it was fenced. If it also
-    /// finished checkpoints, which may stand behind a gap or for what was trimmed, all is read again where that is
-    /// needed. In a folder, which is locked, nothing has changed.
+    /// Replays what another writer has appended between the opening of the log and the fence. If that writer also
+    /// finished checkpoints, the data is read again where it is needed: because replay stopped at a gap, or what it
+    /// needs was trimmed. In a folder, which is locked, nothing has changed.
     pub(super) fn catch_up(
         &self,
         log: &Log,
@@ -57,18 +57,18 @@ impl Engine {
             return outcome;
         }
         self.begin_again(report);
-        // From here on nobody else appends, trims or names a checkpoint.
+        // The other writer is fenced: it appends nothing, trims nothing and names no checkpoint any more.
         self.read_up_to(log, report.tail, report)
     }
 
-    /// Forgets what was read of data that another process has changed meanwhile.
+    /// Forgets what was read, because another process has changed the data meanwhile.
     fn begin_again(&self, report: &mut RecoveryReport) {
         self.forget_all();
         report.damaged.clear();
         (report.checkpoint, report.records, report.gap) = (None, 0, false);
     }
 
-    /// What another writer changes as it finishes a checkpoint.
+    /// What another writer changes when it finishes a checkpoint.
     fn look_around(&self, log: &Log) -> Result<Seen, EngineError> {
         let all = self.checkpoints().map_or_else(|| Ok(Vec::new()), |checkpoints| checkpoints.list())?;
         let names = all.into_iter().map(|info| info.name).collect();

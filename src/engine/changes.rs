@@ -1,14 +1,14 @@
-//! Change streams of tables: what a change of an item adds to them, and how long it stays.
+//! Change streams of tables: what a change of an item adds to its table's stream, and how long records stay.
 //!
-//! The stream of table `t` is one Redis stream under the name `t@stream` in the database that is the server's own, so
-//! that it is found under that name in every database, no FLUSHDB harms it, and the log, checkpoints and memory know it
-//! as any other. A record is appended in the transaction of the item's change, under the lock of the stream's shard,
-//! which is taken before anything happens: as [`super::indexes`] does it for the shards of entries. So the order of
-//! records is the order of changes, of all items of the table.
+//! The stream of table `t` is one Redis stream with the key `t@stream` in the server's own database. So clients find it
+//! under that name in every database, FLUSHDB does not touch it, and the log, checkpoints and memory treat it as any
+//! other stream. A record is appended in the transaction of the item's change, under the lock of the stream's shard.
+//! That shard is locked before anything changes, as [`super::indexes`] locks the shards of entries. So the order of
+//! records is the order of changes, over all items of the table.
 //!
-//! A record has the fields `event` (INSERT, MODIFY or REMOVE), `keys`, as the view says `new` and `old`, `size` (its
-//! size in bytes by DynamoDB's rules), and `by` = `ttl` if the item's time had come. Keys and items are JSON with
-//! DynamoDB's type tags.
+//! A record has the fields `event` (INSERT, MODIFY or REMOVE), `keys`, `new` and `old` as the stream's view says,
+//! `size` (its size in bytes by DynamoDB's rules), and `by` = `ttl` if the item had expired. Keys and items are JSON
+//! with DynamoDB's type tags.
 
 use super::tables::{STREAM_SUFFIX, Table, Tables};
 use super::{Engine, Over, Tx};
@@ -24,11 +24,11 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// Milliseconds between two rounds of removing old records.
 const TRIM_MILLIS: u64 = 1000;
-/// Records removed while a shard is held once.
+/// The most records that are removed while a shard is held once.
 const TRIM_HOLD: u64 = 10_000;
 
 impl Tables {
-    /// Whether a key, in whatever database, is the name of a table's change stream.
+    /// Whether a key is the name of a table's change stream, which is the same in every database.
     #[inline]
     pub fn is_change_stream(&self, key: &[u8]) -> bool {
         self.any_stream() && key.ends_with(STREAM_SUFFIX.as_bytes()) && self.names_stream(key)
@@ -40,7 +40,7 @@ impl Tables {
         name.and_then(|name| self.local(name)).is_some_and(|table| !table.schema.streams.is_empty())
     }
 
-    /// The database that a key of a database is kept in: its own, but for change streams.
+    /// The database in which a key of database `db` is kept: `db` itself, except for change streams.
     #[inline]
     pub fn home(&self, db: usize, key: &[u8]) -> usize {
         if self.is_change_stream(key) { SYSTEM as usize } else { db }
@@ -123,9 +123,9 @@ fn put_keys(table: &Table, item: &ItemRef<'_>, out: &mut Vec<u8>) -> usize {
 }
 
 impl Tx<'_> {
-    /// Works out what a change of an item adds to its table's stream, and locks the stream; `None` if that cannot be
-    /// had now. A change that changes nothing adds nothing. What replaces an item whose time had come is new, and the
-    /// old one's end is recorded first.
+    /// Works out what a change of an item adds to its table's stream, and locks the stream's shard; `None` if that
+    /// shard cannot be had now. A change that changes nothing adds nothing. If the change replaces an expired item, the
+    /// stream shows the expired item's removal first and then an insertion.
     pub(super) fn reach_stream(
         &mut self,
         table: &Table,
@@ -156,11 +156,11 @@ impl Tx<'_> {
         Some(records)
     }
 
-    /// Appends records that were worked out for a change that has happened.
+    /// Appends the records of a change that has happened.
     pub(super) fn append_records(&mut self, table: &Table, records: &Records) {
         for record in &records.0 {
             let id = match self.change_stream_of(table) {
-                // Identifiers do not come to an end before time does.
+                // `resolve_id` fails only when the identifiers are used up, which takes longer than time lasts.
                 Some(stream) => stream.resolve_id(NewId::Auto, self.now()).unwrap_or(StreamId::MAX),
                 None => StreamId::new(self.now(), 0),
             };
@@ -168,23 +168,23 @@ impl Tx<'_> {
             let key = &table.stream_key;
             self.apply(StreamChange::Add { id, pairs }.on(SYSTEM, key));
         }
-        // To undo a removal would take a copy of all that is there; the background does it then.
+        // A removal that must be undoable would copy what it removes; the background trims the stream then.
         if !records.0.is_empty() && self.undo.is_none() {
             self.trim_records(table, true);
         }
     }
 
-    /// The change stream of a table, whose shard is locked.
+    /// The change stream of a table. Its shard is locked.
     pub fn change_stream_of(&self, table: &Table) -> Option<&Stream> {
         let hash = self.engine.store.hash(&table.stream_key);
         self.locked.peek(SYSTEM, &table.stream_key, hash)?.value().stream()
     }
 
-    /// Makes the change stream of a table if it is to have one and it is not there; for whoever holds every shard.
-    /// Places go on behind those of earlier times.
+    /// Makes the change stream of a table if the table is to have one and lacks it. The caller holds every shard. Its
+    /// places continue those of earlier streams of the table.
     pub fn settle_stream(&mut self, table: &Table) {
         if table.schema.streams.is_empty() {
-            // What is left of a dropped table of this name has the stream.
+            // The stream may belong to what is left of a dropped table of this name.
             if self.engine.tables.dropped(&table.name).is_none() {
                 self.drop_stream(table);
             }
@@ -201,15 +201,15 @@ impl Tx<'_> {
         }
     }
 
-    /// Removes the change stream of a table, if there is one; for whoever holds every shard.
+    /// Removes the change stream of a table, if there is one. The caller holds every shard.
     pub fn drop_stream(&mut self, table: &Table) {
         if self.change_stream_of(table).is_some() {
             self.apply(Effect::Delete { db: SYSTEM, key: &table.stream_key });
         }
     }
 
-    /// Takes the groups from the change stream of a table that is being dropped: nobody finds it under its name any
-    /// more, and who waits is told. For whoever holds every shard.
+    /// Removes the groups from the change stream of a table that is being dropped. No client finds the stream under its
+    /// name any more, and waiting clients are told. The caller holds every shard.
     pub fn retire_stream(&mut self, table: &Table) {
         let stream = self.change_stream_of(table);
         let groups: Vec<Vec<u8>> = stream
@@ -223,7 +223,7 @@ impl Tx<'_> {
         }
     }
 
-    /// Removes what is left of a dropped table of a name, with its change stream; for whoever holds every shard.
+    /// Removes what is left of a dropped table of this name, with its change stream. The caller holds every shard.
     pub fn forget_dropped(&mut self, name: &str) {
         if let Some(table) = self.engine.tables.dropped(name) {
             self.drop_stream(&table);
@@ -238,8 +238,8 @@ impl Tx<'_> {
         last.into_iter().chain(ends).max().unwrap_or_default()
     }
 
-    /// Removes records that are too old, by whole nodes if `roughly`; returns whether there may be more. The stream
-    /// remembers the last of them as deleted, so that readers can be told that they missed something.
+    /// Removes records that are too old, in whole nodes only if `roughly`; returns whether there may be more. The
+    /// stream keeps the place of the last removed record, so that a reader can be told that it missed some.
     fn trim_records(&mut self, table: &Table, roughly: bool) -> bool {
         let min_ms = self.now().saturating_sub(self.engine.stream_retention.load(Relaxed));
         let trim =
@@ -262,8 +262,8 @@ impl Tx<'_> {
 }
 
 impl Engine {
-    /// Removes old records of all change streams if the last time is a while ago; and streams that were disabled when
-    /// their last record is gone. Done in the background, and callable by tests that own time.
+    /// Removes old records of all change streams if the last round was long enough ago, and disabled streams whose last
+    /// record is gone. The background calls it, and so do tests that own time.
     pub fn trim_streams(&self, record: &mut Vec<u8>) {
         let (now, instant) = (self.clock.now_ms(), self.clock.instant());
         if !self.tables.any_stream() || self.next_trim.load().is_some_and(|next| next > instant) {
@@ -276,7 +276,7 @@ impl Engine {
             let hash = self.store.hash(&table.stream_key);
             while more && self.refusal(0).is_none() {
                 let trimmed = self.transact_over(Holder::Trimming, Over::Hashes(&[hash]), 0, record, |tx| {
-                    // The table may have been changed or dropped since it was listed.
+                    // The table may have been changed or dropped since the list was made.
                     let table = self.tables.by_id(table.id)?;
                     let more = tx.trim_records(&table, false);
                     let over = table.schema.stream().is_none();
@@ -298,17 +298,18 @@ impl Engine {
         }
     }
 
-    /// Nothing can be read of a dropped table any more. If nothing may be changed now, a later round forgets it.
+    /// Forgets a dropped table of which nothing can be read any more. If no change may be made now, a later round does
+    /// it.
     fn forget_dropped(&self, table: &Table, record: &mut Vec<u8>) {
         let _ = self.transact_over(Holder::Trimming, Over::Everything, 0, record, |tx| {
-            // Another table of the name may have been dropped since.
+            // Another table of this name may have been dropped since.
             if self.tables.by_id(table.id).is_some() {
                 tx.forget_dropped(&table.name);
             }
         });
     }
 
-    /// Whether a time in which changes were recorded is so long over that nothing is left of it.
+    /// Whether a span of recording ended so long ago that none of its records are left.
     pub fn is_stream_over(&self, span: &StreamSpan, now: u64) -> bool {
         let retention = self.stream_retention.load(Relaxed);
         span.end.is_some_and(|end| end.at_ms.saturating_add(retention) < now)

@@ -1,10 +1,8 @@
-//! Checkpoints: an image of every shard, each taken under its own shared lock while writes go on elsewhere, with the
-//! LSN that it reflects. No fork, no second copy of the data.
+//! Checkpoints: an image of every shard with the LSN that it reflects. Each image is taken under its shard's shared
+//! lock, while the other shards take writes. There is no fork and no second copy of the data.
 //!
-//! ```text
-//! prologue  version u8 (3), log2 of the number of shards u8, next space u32le, then a record with the tables' effects
-//! chunk     shard, LSN, and a record of effects; those of a shard build its entries, in their order
-//! ```
+//! ```text prologue  version u8 (3), log2 of the number of shards u8, next space u32le, then a record with the tables'
+//! effects chunk     shard, LSN, and a record of effects; those of a shard build its entries, in their order ```
 
 use super::durability::LogState;
 use super::journal::NotNow;
@@ -22,19 +20,19 @@ use std::sync::atomic::Ordering::*;
 pub(super) const PROLOGUE_VERSION: u8 = 3;
 /// Checkpoints of this version have one chunk a shard.
 pub(super) const PROLOGUE_VERSION_OF_WHOLE_SHARDS: u8 = 2;
-/// Checkpoints of this version show large values at different times, all between the LSN of the chunk and the last one
-/// of the checkpoint; effects that are replayed over them do no harm.
+/// Checkpoints of this version show large values at different times, all between the chunk's LSN and the checkpoint's
+/// last LSN. Replaying effects over a value that shows them already does no harm.
 pub(super) const PROLOGUE_VERSION_OF_PIECES: u8 = 1;
 
-/// The right to write a checkpoint. A thread that panics with it has written none.
+/// The right to write a checkpoint. If its thread panics, the checkpoint counts as failed.
 pub(super) struct Running<'a> {
     engine: &'a Engine,
-    /// Whether it came with a permit to work, which whoever takes the data away revokes.
+    /// Whether it holds a permit of `works`, which a thread that takes the data away revokes.
     permitted: bool,
 }
 
 impl Running<'_> {
-    /// Whether the checkpoint is to be given up.
+    /// Whether the checkpoint must be given up.
     fn is_revoked(&self) -> bool {
         self.permitted && self.engine.works.revoked()
     }
@@ -56,16 +54,16 @@ impl Drop for Running<'_> {
     }
 }
 
-/// What a checkpoint begins with.
+/// The beginning of a checkpoint.
 struct Beginning<'a> {
     start_lsn: u64,
     prologue: Vec<u8>,
-    /// How often the log had been switched.
+    /// How often the log had been switched on or off when the checkpoint began.
     switches: u64,
     imaging: Option<Imaging<'a>>,
 }
 
-/// What is written is logged until this is dropped.
+/// While this exists, writes are logged although the log is off.
 struct Imaging<'a>(&'a Engine);
 
 impl Drop for Imaging<'_> {
@@ -81,13 +79,13 @@ impl Engine {
         Some(Checkpoints::over(place.checkpoints(log.log_id(), log.epoch()), log.log_id()))
     }
 
-    /// Writes a checkpoint on the calling thread. `Busy` if one is being written, `Loading` if there is nothing sound
-    /// to write.
+    /// Writes a checkpoint on the calling thread. `Busy` if one is being written, `Loading` if memory holds nothing
+    /// sound.
     pub fn save(&self) -> Result<(), EngineError> {
         self.run_save(&self.claim_save()?)
     }
 
-    /// Keeps others from writing a checkpoint until the result is dropped.
+    /// Takes the right to write a checkpoint; no other one is written until the result is dropped.
     pub(super) fn claim_save(&self) -> Result<Running<'_>, EngineError> {
         let state = self.state();
         if !state.permits_checkpoint() || !self.works.enter() {
@@ -104,8 +102,8 @@ impl Engine {
         Ok(Running { engine: self, permitted: true })
     }
 
-    /// As [`Engine::claim_save`] for those who decide over the data, in any state: nobody revokes it. `Busy` if a
-    /// checkpoint is being written.
+    /// As [`Engine::claim_save`], but in any state and irrevocable: for threads that exclude the works or recover.
+    /// `Busy` if a checkpoint is being written.
     pub(super) fn claim_save_alone(&self) -> Result<Running<'_>, EngineError> {
         if self.save.running.swap(true, AcqRel) {
             return Err(EngineError::Busy);
@@ -115,13 +113,13 @@ impl Engine {
 
     /// Starts writing a checkpoint on a thread of its own.
     pub fn start_save(self: &Arc<Self>) -> Result<(), EngineError> {
-        // From here to the thread's own claim nobody else may begin: the claim is handed over.
+        // The claim is handed over to the new thread, so that no other checkpoint begins in between.
         std::mem::forget(self.claim_save()?);
         self.save.started.store(Some(self.clock.instant()));
         let engine = Arc::clone(self);
         let spawned = std::thread::Builder::new().name("checkpoint".into()).spawn(move || {
             let running = Running { engine: &engine, permitted: true };
-            // A worker on the same processor would wait for whole slices of the scheduler's otherwise.
+            // Otherwise a worker on the same processor would wait for whole slices of the scheduler.
             process::yield_to_others();
             match engine.run_save(&running) {
                 Ok(()) => {}
@@ -172,7 +170,8 @@ impl Engine {
         let began = self.clock.monotonic_micros();
         self.save.log_bytes.store(log.stats().appended_bytes, Relaxed);
         let Beginning { start_lsn, prologue, switches, imaging } = self.begin_images(log)?;
-        // Nobody else writes one, in this process or, since the log takes records, in another.
+        // Confirms that no other process writes to the log. In this process the claim keeps others from writing a
+        // checkpoint.
         log.confirm()?;
         if let Err(error) = log.heed(checkpoints.remove_unfinished()) {
             if error.is_final() {
@@ -207,7 +206,7 @@ impl Engine {
         let bytes = writer.bytes();
         let named = writer.finish(log);
         if let Some(failure) = log.failure() {
-            // Whoever notes the failure decides over memory; what became of the file does not matter any more.
+            // The failure decides what happens to memory, so it is returned whatever became of the file.
             return Err(failure.clone().into());
         }
         named?;
@@ -219,11 +218,11 @@ impl Engine {
         Ok(Some(CheckpointReport { start_lsn, bytes, millis, longest_hold }))
     }
 
-    /// The LSN that the checkpoint begins with, and its prologue. All shards are held for an instant, so that no change
-    /// of the tables is under way.
+    /// The LSN with which the checkpoint begins, and its prologue. All shards are held for an instant, so that no
+    /// change of the tables is under way.
     ///
-    /// A checkpoint of what is not logged shows changes that the log will never have. It begins with the record of a
-    /// gap, so that an older checkpoint with the log behind it is never taken for the same.
+    /// If the log is off, the checkpoint shows changes that the log will never have. So it begins with the record of a
+    /// gap: an older checkpoint with the log behind it must not be taken for the same state.
     fn begin_images(&self, log: &Log) -> Result<Beginning<'_>, EngineError> {
         log.reserve(0)?;
         let all = self.store.lock_all(Mode::Read, self.clock.now_ms()).timed(Holder::Checkpoint);

@@ -3,43 +3,44 @@
 //!
 //! Invariants:
 //!
-//! - The state changes only while every shard is held exclusively; for [`Event::GapClosed`], which permits nothing that
-//!   was not permitted before, one shard held shared is enough. So whoever holds any shard knows the state, and what a
-//!   transaction was accepted in still holds when it appends: there is no state in which a write is acknowledged and
+//! - The state changes only while every shard is held exclusively. One shard held shared is enough for
+//!   [`Event::GapClosed`], which permits nothing new. So the state stays as it is while any shard is held, and a
+//!   transaction appends in the state in which it was accepted: there is no state in which a write is acknowledged and
 //!   its record discarded.
-//! - A log is complete when what is in memory can be built from the checkpoints and the log. That is no setting: a log
-//!   that is switched on begins incomplete, and only a checkpoint that begins behind the gap's LSN makes it complete.
+//! - A log is complete when memory can be built from the checkpoints and the log. This is a fact and not a setting: a
+//!   log that is switched on begins incomplete, and only a checkpoint that begins behind the gap's LSN makes it
+//!   complete.
 //! - A log that has failed stays failed until a restart.
 //!
 //! ARCHITECTURE.md has the table of the states, and a test compares it with this file.
 
 use super::sync::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
-/// What the engine is about.
+/// What the engine is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {
     /// Clients are served.
     Serving,
     /// The data folder is read for the first time.
     Recovering,
-    /// Memory is written to disk, emptied and read again (DEBUG RELOAD).
+    /// Memory is brought to disk, emptied and read again (DEBUG RELOAD).
     Reloading,
-    /// The log failed at `always`: what memory shows beyond the durable records is taken back.
+    /// The log failed at `always`: memory is taken back to the durable records.
     FallingBack,
-    /// Writes have stopped, and what must be on disk is brought there.
+    /// Writes have stopped, and what must be kept is brought to disk.
     Ending,
     /// The log is closed.
     Ended,
 }
 
-/// What the log has.
+/// Which part of the data the log has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogState {
     /// Nothing is logged.
     Off,
-    /// Everything is logged from the gap on, and a checkpoint that begins behind the gap is yet to be finished.
+    /// Everything from the gap on is logged. A checkpoint that begins behind the gap is yet to be finished.
     Incomplete,
-    /// Log and checkpoints have everything.
+    /// Log and checkpoints together have everything.
     Complete,
     /// A write or sync failed while the log was complete.
     Failed,
@@ -50,11 +51,11 @@ pub enum LogState {
 /// How durable a write is before it is acknowledged: `appendfsync`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
 pub enum Level {
-    /// It was handed to the system, which writes it to the disk some time.
+    /// The record was handed to the system, which writes it to the disk some time.
     No,
-    /// It was handed to the system, and is synced within a second or two.
+    /// The record was handed to the system, and is synced within a second or two.
     Everysec,
-    /// It is on disk.
+    /// The record is on disk.
     Always,
 }
 
@@ -63,22 +64,22 @@ pub enum Level {
 pub enum Gate {
     /// Nothing.
     Open,
-    /// That the record was handed to the system.
+    /// The record was handed to the system.
     Written,
-    /// That the record is on disk.
+    /// The record is on disk.
     Synced,
 }
 
-/// What changes the state.
+/// An event that changes the state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// The data folder was read; the log is to be in this state.
+    /// The data folder was read; the log begins in this state.
     Recovered(LogState),
-    /// `appendonly yes`; the gap was noted in the log.
+    /// `appendonly yes`; the record of the gap is in the log.
     SwitchedOn,
-    /// `appendonly no`; what was logged is on disk.
+    /// `appendonly no`; all logged records are on disk.
     SwitchedOff,
-    /// `appendfsync`.
+    /// `appendfsync` was set.
     LevelSet(Level),
     /// A checkpoint that began behind the gap has its name.
     GapClosed,
@@ -88,9 +89,9 @@ pub enum Event {
     ReloadBegun,
     /// Memory was read again.
     ReloadDone,
-    /// The reload ends before anything was taken away.
+    /// The reload failed before anything was taken away.
     ReloadGivenUp,
-    /// Memory shows nothing any more but what is durable.
+    /// Memory shows only what is durable.
     FellBack,
     /// The end begins.
     EndBegun,
@@ -114,12 +115,12 @@ impl std::fmt::Debug for State {
 }
 
 impl State {
-    /// A state. All parts are independent of each other, but not all states can be reached.
+    /// A state. Any three parts can be combined, but not all combinations can be reached.
     pub const fn new(phase: Phase, log: LogState, level: Level) -> Self {
         Self((phase as u8) << PHASE_SHIFT | (log as u8) << LOG_SHIFT | level as u8)
     }
 
-    /// What the engine is about.
+    /// What the engine is doing.
     #[inline]
     pub const fn phase(self) -> Phase {
         match self.0 >> PHASE_SHIFT {
@@ -132,7 +133,7 @@ impl State {
         }
     }
 
-    /// What the log has.
+    /// Which part of the data the log has.
     #[inline]
     pub const fn log(self) -> LogState {
         match self.0 >> LOG_SHIFT & 7 {
@@ -144,7 +145,7 @@ impl State {
         }
     }
 
-    /// How durable a write is before it is acknowledged, or was when the log failed.
+    /// How durable a write is before it is acknowledged; for a failed log, the level at its failure.
     #[inline]
     pub const fn level(self) -> Level {
         match self.0 & 3 {
@@ -162,7 +163,7 @@ impl State {
         Self::new(self.phase(), log, self.level())
     }
 
-    /// Whether writes may begin, as far as it is not for the room on the disk.
+    /// Whether writes may begin. Room on the disk is another question.
     #[inline]
     pub const fn accepts_writes(self) -> bool {
         self.0 < Self::new(Phase::Serving, LogState::Failed, Level::No).0
@@ -174,7 +175,7 @@ impl State {
         matches!(self.log(), LogState::Incomplete | LogState::Complete)
     }
 
-    /// Whether there is a log, whatever it has.
+    /// Whether there is a log, in whatever state.
     #[inline]
     pub const fn has_log(self) -> bool {
         !matches!(self.log(), LogState::Off)
@@ -186,7 +187,7 @@ impl State {
         matches!(self.log(), LogState::Failed | LogState::Stranded)
     }
 
-    /// Whether the log has everything that memory has, or will when it was written out.
+    /// Whether the log has everything that memory has, or will have once it is written out.
     pub const fn is_complete(self) -> bool {
         matches!(self.log(), LogState::Complete)
     }
@@ -197,17 +198,17 @@ impl State {
         matches!(self.phase(), Phase::Recovering | Phase::Reloading | Phase::FallingBack)
     }
 
-    /// Whether work on the store that nobody waits for may begin: expiry, eviction, index filling, lifting.
+    /// Whether background work on the store may begin: expiry, eviction, index filling, lifting.
     pub const fn permits_work(self) -> bool {
         self.accepts_writes()
     }
 
-    /// Whether a checkpoint may begin by itself. A reload, an end and the recovery write their own.
+    /// Whether an ordinary checkpoint may begin. A reload, an end and recovery write theirs in any state.
     pub const fn permits_checkpoint(self) -> bool {
         self.accepts_writes()
     }
 
-    /// What a reply waits for that shows a write.
+    /// What a reply that shows a write waits for.
     #[inline]
     pub const fn gate(self) -> Gate {
         match (self.log(), self.level()) {
@@ -217,8 +218,7 @@ impl State {
         }
     }
 
-    /// Whether readers are shown nothing that is not durable. Where memory is the only copy they are shown what there
-    /// is.
+    /// Whether readers are shown only what is durable. If memory is the only copy, they are shown all of it.
     #[inline]
     pub const fn shows_only_durable(self) -> bool {
         matches!(
@@ -227,8 +227,8 @@ impl State {
         )
     }
 
-    /// Whether the process ends with exit code 0 after the log was closed in this state: nothing is missing on disk
-    /// that was to be there.
+    /// Whether the process ends with exit code 0 if the log was closed in this state: everything that was to be on disk
+    /// is there.
     pub const fn ends_well(self) -> bool {
         matches!(self.log(), LogState::Off | LogState::Complete)
     }
@@ -249,7 +249,7 @@ impl State {
         }
     }
 
-    /// The state that an event leads to; `None` where it cannot happen or changes nothing that is possible.
+    /// The state after an event; `None` if the event cannot happen in this state.
     pub const fn next(self, event: Event) -> Option<Self> {
         let (phase, log) = (self.phase(), self.log());
         Some(match (event, phase, log) {
@@ -258,7 +258,7 @@ impl State {
             (Event::SwitchedOff, Phase::Serving, LogState::Incomplete | LogState::Complete) => {
                 self.with_log(LogState::Off)
             }
-            // What readers may be shown of a failed log is decided by the level at which it failed.
+            // The level at which the log failed decides what readers may be shown, so it stays.
             (Event::LevelSet(_), _, LogState::Failed | LogState::Stranded) => self,
             (Event::LevelSet(level), _, log) => Self::new(phase, log, level),
             (Event::GapClosed, _, LogState::Incomplete) => self.with_log(LogState::Complete),
@@ -281,7 +281,7 @@ impl State {
         })
     }
 
-    /// A log that failed at `always` has memory fall back, unless somebody else is about to decide over memory.
+    /// A log that failed at `always` makes memory fall back, unless a reload or an end is under way.
     const fn taken_back(self) -> Self {
         match (self.phase(), self.log(), self.level()) {
             (Phase::Serving, LogState::Failed, Level::Always) => self.with_phase(Phase::FallingBack),
@@ -290,20 +290,20 @@ impl State {
     }
 }
 
-/// The state in force, and where the log's gap is.
+/// The present state, and where the log's gap is.
 pub(super) struct Machine {
     state: AtomicU8,
     /// The LSN before which changes may be missing from the log.
     gap: AtomicU64,
     /// How often the log was switched on or off.
     switches: AtomicU64,
-    /// Whether a checkpoint of what is not logged is taking its images. What is written meanwhile is logged, for only
-    /// the log makes one state of images that were taken one after the other. It changes while every shard is held.
+    /// Whether a checkpoint is taking its images while the log is off. Writes are logged meanwhile, because images that
+    /// were taken one after the other need the log to become one state. It changes while every shard is held.
     imaging: AtomicBool,
 }
 
 impl Machine {
-    /// A machine that is recovering.
+    /// A machine in the phase of recovering.
     pub(super) fn new(level: Level) -> Self {
         Self {
             state: AtomicU8::new(State::new(Phase::Recovering, LogState::Off, level).0),
@@ -313,20 +313,20 @@ impl Machine {
         }
     }
 
-    /// The state. Who holds a shard knows that it stays as it is, but for a gap that closes.
+    /// The state. It does not change while a shard is held, except that a gap may close.
     #[inline]
     pub(super) fn state(&self) -> State {
         State(self.state.load(Ordering::Acquire))
     }
 
-    /// Pretends a phase, without anything that leads to it.
+    /// For tests: sets a phase without an event.
     #[cfg(test)]
     pub(super) fn pretend(&self, phase: Phase) {
         self.state.store(self.state().with_phase(phase).0, Ordering::Release);
     }
 
-    /// Has an event happen; the caller holds every shard exclusively. The new state, or an error with the present one
-    /// where the event cannot happen.
+    /// Makes an event happen. The caller holds every shard exclusively. Returns the new state, or the present one as an
+    /// error if the event cannot happen.
     pub(super) fn step(&self, event: Event) -> Result<State, State> {
         let step = |raw| State(raw).next(event).map(|next| next.0);
         if matches!(event, Event::SwitchedOn | Event::SwitchedOff) {
@@ -338,37 +338,37 @@ impl Machine {
         }
     }
 
-    /// Switches the log on behind a gap; the caller holds every shard exclusively and has appended the record of the
+    /// Switches the log on behind a gap. The caller holds every shard exclusively and has appended the record of the
     /// gap.
     pub(super) fn switch_on(&self, gap: u64) -> Result<State, State> {
         self.open_gap(gap);
         self.step(Event::SwitchedOn)
     }
 
-    /// How often the log was switched. A checkpoint during which it was is none: a part of it was logged and a part
-    /// not.
+    /// How often the log was switched on or off. A checkpoint during which that happened is invalid, because only a
+    /// part of its writes was logged.
     pub(super) fn switches(&self) -> u64 {
         self.switches.load(Ordering::Acquire)
     }
 
-    /// Whether what is written is logged although the log is off.
+    /// Whether writes are logged although the log is off.
     #[inline]
     pub(super) fn is_imaging(&self) -> bool {
         self.imaging.load(Ordering::Relaxed)
     }
 
-    /// Begins or ends to log what is written although the log is off.
+    /// Begins or ends the logging of writes while the log is off.
     pub(super) fn set_imaging(&self, on: bool) {
         self.imaging.store(on, Ordering::Release);
     }
 
-    /// Notes that only a checkpoint with this start LSN or a later one makes the log complete.
+    /// Notes a gap: only a checkpoint whose start LSN is this one or later makes the log complete.
     pub(super) fn open_gap(&self, gap: u64) {
         self.gap.store(gap, Ordering::Release);
     }
 
-    /// Notes that a checkpoint with this start LSN has its name. It closes the gap if it began behind it. The caller
-    /// holds a shard, so that the log is not switched off and on meanwhile, which opens another gap.
+    /// Notes that a checkpoint with this start LSN has its name, and closes the gap if the checkpoint began behind it.
+    /// The caller holds a shard, so that the log cannot be switched off and on meanwhile, which would open another gap.
     pub(super) fn checkpoint_named(&self, start: u64) {
         if start >= self.gap.load(Ordering::Acquire) {
             let _ = self.step(Event::GapClosed);

@@ -1,4 +1,4 @@
-//! The orderly end: writes stop, then what must be on disk is brought there, and only then the server ends.
+//! The orderly end: first writes stop, then what must be kept is brought to disk, and only then the server ends.
 
 use super::durability::{Event, LogState, Phase, State};
 use super::{Engine, EngineError};
@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Acquire;
 use std::time::Duration;
 
-/// How often an end looks whether a reload is over.
+/// How long an end waits before it looks again whether a reload is over.
 const LOOK: Duration = Duration::from_millis(5);
 
 impl Engine {
-    /// Stops writes for good and brings to disk what the end would lose. `save` asks for a checkpoint or forbids it;
-    /// otherwise one is written where nothing is logged and there are save points, or where the log lacks what a
-    /// checkpoint was to bring. With `force` the end comes even so. [`Engine::close`] has the last word on whether
+    /// Stops writes for good and brings to disk what the end would lose. `save` asks for a checkpoint or forbids it. If
+    /// it is `None`, a checkpoint is written if nothing is logged and there are save points, or if the log is
+    /// incomplete. With `force`, an error is only logged and the end goes on. [`Engine::close`] finally says whether
     /// everything is on disk.
     ///
     /// Commands that write wait meanwhile, and go on if the end is refused. Blocks for as long as a checkpoint takes.
     ///
     /// # Errors
-    /// Why the end is refused: something would be lost that a user expects to be kept. All is as before then.
+    /// Why the end is refused: something would be lost that a user expects to be kept. The state is then as before.
     pub fn end(self: &Arc<Self>, save: Option<bool>, force: bool) -> Result<(), EngineError> {
         let _one = self.ending.lock();
         let state = loop {
@@ -26,13 +26,13 @@ impl Engine {
                 Ok(state) => break state,
                 Err(state) if state.phase() == Phase::Reloading => {
                     if self.emptied.load(Acquire) {
-                        // Everything is on disk. The reading gives up.
+                        // The reload has brought everything to disk already. Its reading gives up.
                         self.stop();
                         return Ok(());
                     }
                     std::thread::sleep(LOOK);
                 }
-                // There is nothing sound in memory, or an end has begun already.
+                // Memory holds nothing sound, or an end has begun already.
                 Err(_) => return Ok(()),
             }
         };
@@ -55,14 +55,14 @@ impl Engine {
             (LogState::Off, None) => self.place.is_some() && !self.settings().save.is_empty(),
             (LogState::Complete | LogState::Failed, None) => false,
         };
-        // A checkpoint that runs gives up: it would show writes that one from here on shows too.
+        // A running checkpoint gives up. The one that may follow shows all of its writes too.
         let _alone = self.works.exclude();
         if !wanted {
             return Ok(());
         }
         loop {
             match self.claim_save_alone() {
-                // A reload that came too late gives its claim back.
+                // A reload that was refused still has its claim, and gives it back soon.
                 Err(EngineError::Busy) => std::thread::sleep(LOOK),
                 claimed => return self.run_save(&claimed?),
             }
@@ -70,7 +70,7 @@ impl Engine {
     }
 }
 
-/// An end that has begun; it is given up when this is dropped with the engine in it, after a panic too.
+/// An end that has begun. If it is dropped with the engine in it, also by a panic, the end is given up.
 struct Begun<'a>(Option<&'a Arc<Engine>>);
 
 impl Drop for Begun<'_> {

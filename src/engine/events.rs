@@ -1,13 +1,13 @@
-//! What happened, as events: a change tells its class and name where it is made, and listeners hear of it when the
-//! transaction commits.
+//! Events: each change tells its class and name where it is made, and listeners hear of it when the transaction
+//! commits.
 //!
-//! Events are kept only for classes that somebody listens to, and are forgotten with whatever is undone. They are
-//! handed over in their order while the shards of the transaction are still held, so of two changes of one key every
-//! listener hears in the order in which they happened. A listener gets the log's position up to which the log must be
-//! settled before anybody may be shown them ([`Engine::settled`](super::Engine::settled)).
+//! Events are kept only for classes that a listener wants, and are forgotten if their change is undone. They are handed
+//! over in their order while the shards of the transaction are still held, so every listener hears of two changes of
+//! one key in the order in which they happened. With the events a listener gets a position in the log; it must not show
+//! them to anybody before the log is settled up to there ([`Engine::settled`](super::Engine::settled)).
 //!
-//! Names and order are Redis's. Keys of the server's own databases tell nothing. An item tells under the name of its
-//! view, if it has one (docs/adr/0009).
+//! Names and order are Redis's. Keys of the server's own databases have no events. An item's events have the name of
+//! its view, if it has one (docs/adr/0009).
 
 use crate::effect::is_own;
 use crate::log::Lsn;
@@ -17,7 +17,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-/// Classes of events, a bit each. Redis's letters stand for one or two of them.
+/// A set of classes of events, a bit each. Each of Redis's letters stands for one or two of them.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Classes(u32);
 
@@ -34,13 +34,13 @@ impl Classes {
     pub const STREAM: Self = Self(1 << 4);
     /// A key has expired (`x`).
     pub const EXPIRED: Self = Self(1 << 5);
-    /// An item has expired that a key stands for (`x` too).
+    /// An item that a key stands for has expired (`x` too).
     pub const ITEM_EXPIRED: Self = Self(1 << 6);
     /// A key was removed because memory was short (`e`).
     pub const EVICTED: Self = Self(1 << 7);
     /// A command read a key that is not there (`m`).
     pub const MISSED: Self = Self(1 << 8);
-    /// There is a key that was not there (`n`).
+    /// A key is there that was not there before (`n`).
     pub const NEW: Self = Self(1 << 9);
     /// What commands on sets do (`s`).
     pub const SET: Self = Self(1 << 10);
@@ -48,23 +48,23 @@ impl Classes {
     pub const LIST: Self = Self(1 << 11);
     /// What commands on sorted sets do (`z`).
     pub const ZSET: Self = Self(1 << 12);
-    /// Those that tell of no command. While nobody listens to others, nothing is looked up for the sake of an event.
+    /// The classes that no command causes. While no listener wants others, nothing is looked up for an event's sake.
     pub const RARE: Self = Self::FIELDS_EXPIRED.and(Self::EXPIRED).and(Self::EVICTED);
-    /// All of them.
+    /// All classes.
     pub const ALL: Self = Self((1 << 13) - 1);
 
-    /// These and others.
+    /// These classes and others.
     pub const fn and(self, others: Self) -> Self {
         Self(self.0 | others.0)
     }
 
-    /// Whether any of some classes is among them.
+    /// Whether this set has any class of `any`.
     #[inline]
     pub const fn have(self, any: Self) -> bool {
         self.0 & any.0 != 0
     }
 
-    /// Whether others than some are among them.
+    /// Whether this set has a class that `some` lacks.
     #[inline]
     const fn exceed(self, some: Self) -> bool {
         self.0 & !some.0 != 0
@@ -82,7 +82,7 @@ pub struct KeyEvent<'a> {
     pub db: u32,
     /// The key.
     pub key: &'a [u8],
-    /// How many fields have expired; 0 where it is about nothing of the kind.
+    /// How many fields have expired; 0 for other events.
     pub fields: usize,
 }
 
@@ -90,12 +90,12 @@ struct Head {
     class: Classes,
     name: &'static str,
     db: u32,
-    /// Where the key ends among the keys' bytes.
+    /// Where the key ends in the bytes of all keys.
     end: usize,
     fields: usize,
 }
 
-/// What a transaction tells, in its order.
+/// The events of a transaction, in their order.
 #[derive(Default)]
 pub struct KeyEvents {
     pub(super) position: Lsn,
@@ -110,12 +110,12 @@ impl KeyEvents {
         self.heads.push(Head { class, name, db, end: self.keys.len(), fields });
     }
 
-    /// The position that the log must be settled up to before anybody is shown them.
+    /// The log must be settled up to this position before the events are shown to anybody.
     pub fn position(&self) -> Lsn {
         self.position
     }
 
-    /// Those of some classes.
+    /// The events of some classes.
     pub fn of(&self, classes: Classes) -> impl Iterator<Item = KeyEvent<'_>> {
         let mut from = 0;
         let all = self.heads.iter().map(move |head| {
@@ -126,17 +126,17 @@ impl KeyEvents {
     }
 }
 
-/// Somebody who wants to hear of events.
+/// A receiver of events.
 pub trait Listener: Send + Sync {
-    /// The classes that it wants to hear of.
+    /// The classes that the listener wants to hear of.
     fn classes(&self) -> Classes;
-    /// Hears what a transaction told, events that others listen to included. The shards of the transaction are held:
-    /// it neither waits nor takes a shard, and what it keeps has a bound. It shows nobody what it heard before the
-    /// log is settled up to the position.
+    /// Receives the events of a transaction, also those that only other listeners want. The shards of the transaction
+    /// are held, so this must neither wait nor take a shard, and what it keeps must be bounded. The listener shows
+    /// nobody the events before the log is settled up to their position.
     fn hear(&self, events: &KeyEvents);
 }
 
-/// All who listen.
+/// All listeners.
 #[derive(Default)]
 pub struct Listeners {
     heard: AtomicU32,
@@ -144,14 +144,14 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Adds somebody. It hears of every transaction that locks its shards from here on.
+    /// Adds a listener. It hears of every transaction that locks its shards from here on.
     pub fn add(&self, listener: Arc<dyn Listener>) {
         let mut list = self.list.write();
         self.heard.fetch_or(listener.classes().0, Relaxed);
         list.push(listener);
     }
 
-    /// What anybody listens to. A transaction asks once, when it holds its shards.
+    /// All classes that a listener wants. A transaction asks once, when it holds its shards.
     #[inline]
     fn heard(&self) -> Classes {
         Classes(self.heard.load(Relaxed))
@@ -163,25 +163,25 @@ impl Listeners {
     }
 }
 
-/// What changes of items tell under the names of their views.
+/// What a change of an item tells under the name of its view.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum ItemsTell {
-    /// That a key is new or has expired, that a hash was set, or a key deleted.
+    /// That the key is new, has expired or was deleted, or that the hash was set.
     #[default]
     Changes,
-    /// That a key is new or has expired; the command that is running tells the rest, for it names the key.
+    /// That the key is new or has expired. The running command names the key, so it tells the rest itself.
     Making,
-    /// Nothing: a key goes on as something else.
+    /// Nothing: the key stays, and only what it stands for changes its form.
     Nothing,
 }
 
-/// What a transaction tells.
+/// The events that a transaction has told so far, and the rules for telling.
 pub(super) struct Telling {
     pub(super) heard: Classes,
     pub(super) told: RefCell<Seldom<KeyEvents>>,
-    /// Whether lookups tell what they miss.
+    /// Whether a lookup that finds nothing tells it.
     pub(super) misses: bool,
-    /// Whether what is made next takes the place of another value, so that the key is not new.
+    /// Whether the next value takes the place of another, so that its key is not new.
     pub(super) replacing: bool,
     pub(super) items: ItemsTell,
 }
@@ -194,12 +194,12 @@ impl Telling {
         Self { heard, told, misses: false, replacing: false, items: ItemsTell::default() }
     }
 
-    /// Forgets what was told, because it is undone.
+    /// Forgets the events, because their changes are undone.
     pub(super) fn forget(&mut self) {
         self.told.get_mut().take();
     }
 
-    /// Whether somebody listens to what may have to be looked up.
+    /// Whether a listener wants events for which keys must be looked up.
     #[inline]
     pub(super) fn looks(&self) -> bool {
         self.heard.exceed(Classes::RARE)

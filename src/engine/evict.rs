@@ -6,9 +6,9 @@ use crate::effect::Effect;
 use crate::env::memory;
 use crate::store::{EvictionOrder, EvictionRule, Holder};
 
-/// Dead entries freed while a shard is held once.
+/// The most dead entries that are freed while a shard is held once.
 const HOLD: usize = 256;
-/// Microseconds that one command waits for eviction, at the default tenacity.
+/// Microseconds that one command spends on eviction, at the default tenacity.
 const PATIENCE: u64 = 500;
 
 fn rule_of(policy: EvictionPolicy) -> Option<EvictionRule> {
@@ -23,8 +23,7 @@ fn rule_of(policy: EvictionPolicy) -> Option<EvictionRule> {
 }
 
 impl Engine {
-    /// Whether memory is below `maxmemory`, after evicting keys if the policy allows. No lock may be held by the
-    /// caller.
+    /// Whether memory is below `maxmemory`, after evicting keys if the policy allows it. The caller holds no lock.
     #[inline]
     pub fn make_room(&self, settings: &Settings, record: &mut Vec<u8>) -> bool {
         settings.maxmemory == 0 || memory::used_bytes() <= settings.maxmemory || self.evict(settings, record)
@@ -33,7 +32,7 @@ impl Engine {
     #[cold]
     fn evict(&self, settings: &Settings, record: &mut Vec<u8>) -> bool {
         if !self.state().permits_work() {
-            // What is being read from disk is not taken away again; the command is refused for another reason.
+            // Nothing is evicted while data is read from disk; another gate refuses the command.
             return true;
         }
         let Some(_permit) = self.works.permit() else { return true };
@@ -41,7 +40,7 @@ impl Engine {
             return true;
         }
         if self.store.has_dead() {
-            // What was flushed or dropped goes before anything that is still in use.
+            // Flushed and dropped entries are freed before keys that are in use are evicted.
             self.store.bury_until(self.clock.now_ms(), HOLD, &|| {
                 self.works.revoked() || memory::used_bytes() <= settings.maxmemory
             });
@@ -73,12 +72,12 @@ impl Engine {
             };
             let one = self.clock.monotonic_micros();
             self.evict_key(rule, db, &key, record);
-            // Otherwise more would be evicted than is needed.
+            // Freed at once, so that the next measurement sees it; otherwise more would be evicted than is needed.
             self.store.reap_now();
             self.note_work(settings, "eviction-del", one);
             tries += 1;
             if tries.is_multiple_of(16) && self.clock.monotonic_micros() > end {
-                // The cycle goes on with it, and so does the next command; this one may go on, as in Redis.
+                // As in Redis, this command may go on. The background and the next commands continue the eviction.
                 self.nudge();
                 return true;
             }
@@ -87,7 +86,8 @@ impl Engine {
     }
 
     fn next_victim(&self, rule: EvictionRule, samples: usize, now: u64) -> Option<(usize, Vec<u8>)> {
-        // Shards are not locked under the pool's lock: CONFIG SET inside EXEC takes that while it holds shards.
+        // No shard is locked under the pool's lock, because CONFIG SET inside EXEC takes the pool's lock while it holds
+        // shards.
         let mut found = Vec::new();
         self.store.candidates(rule, samples, now, &mut |victim| found.push(victim));
         let mut pool = self.pool.lock();
@@ -98,10 +98,10 @@ impl Engine {
         pool.pop().map(|v| (v.db, v.key))
     }
 
-    /// Removes a candidate that still qualifies; it may be gone, or have changed, since it was looked at.
+    /// Evicts a candidate if it still qualifies: it may be gone, or have changed, since it was sampled.
     fn evict_key(&self, rule: EvictionRule, db: usize, key: &[u8], record: &mut Vec<u8>) {
         let hash = self.store.hash(key);
-        // If nothing may be changed now, nothing is evicted.
+        // If no change may be made now, nothing is evicted.
         let _ = self.transact_over(Holder::Eviction, Over::Hashes(&[hash]), db, record, |tx| {
             let found = tx.locked().peek(self.store.space(db), key, hash);
             if found.is_some_and(|entry| !rule.volatile || entry.expire().is_some()) {

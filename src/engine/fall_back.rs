@@ -1,13 +1,15 @@
-//! The way back to what is durable, after the log failed at `always`: memory shows changes that will never be durable.
+//! The way back to what is durable, after the log failed at `always`: memory then shows changes that will never be
+//! durable.
 //!
-//! Only shards that show such a change are taken back; the others are served meanwhile. What such shards held at the
-//! last durable record is read into an engine of its own, which takes nothing but their keys, and only when that has
-//! worked do they get it. If every shard is concerned, as after a change of a whole database or of the tables, memory
-//! is emptied first, for it would be needed twice otherwise. Reading that fails is tried again after a second.
+//! Only the shards that show such a change are taken back; the others are served meanwhile. An engine of its own reads
+//! from disk what these shards held at the last durable record. Only when that has worked do the shards get it. If
+//! every shard shows such a change, as after a change of a whole database or of the tables, memory is emptied before it
+//! is read, because there may not be room for both copies. A failed reading is tried again after a second.
 //!
-//! A writer that took the log over may have trimmed it meanwhile and kept only checkpoints that show more. Then there
-//! is nothing to go back to: the shards concerned answer LOADING until the process ends. To show them at a later state
-//! beside the others would mix two, and to bring all of them there would be to follow a log that this process has lost.
+//! A writer that took the log over may have trimmed it meanwhile, and may have kept only checkpoints that show later
+//! records. Then nothing can be read back: the affected shards answer LOADING until the process ends. They may not be
+//! shown at a later state, because memory would mix two states; nor may all shards go to the later state, because this
+//! process would then follow a log that it has lost.
 
 use super::durability::{Event, Phase, State};
 use super::only::Only;
@@ -19,11 +21,11 @@ use parking_lot::Mutex;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-/// Into how many groups the shards are divided that are taken back one after the other.
+/// The shards are taken back in so many groups, one after the other.
 const GROUPS: usize = 8;
 
 impl Engine {
-    /// Has memory fall back if that is the state, on a thread of its own.
+    /// If the state is falling back, starts a thread that has memory fall back.
     pub(super) fn take_back_if_needed(self: &Arc<Self>, state: State) {
         if state.phase() != Phase::FallingBack {
             return;
@@ -31,19 +33,19 @@ impl Engine {
         let engine = Arc::clone(self);
         let spawned = std::thread::Builder::new().name("fall-back".into()).spawn(move || engine.fall_back());
         if let Err(error) = spawned {
-            // The background looks for it too.
+            // The background thread starts it at its next round.
             tracing::error!(%error, "a thread to go back to what is durable cannot be started");
         }
     }
 
-    /// Brings memory back to what the failed log has made durable. Whoever works on the store gives up first, a
-    /// checkpoint above all. Does nothing in any other state.
+    /// Brings memory back to what the failed log has made durable. All work on the store gives up first, above all a
+    /// checkpoint. Does nothing in any other state.
     pub(super) fn fall_back(&self) {
         let _alone = self.works.exclude();
         let (Some(log), Phase::FallingBack) = (self.journal.log(), self.state().phase()) else { return };
         self.store.raise_all();
         let durable = log.synced();
-        // Whoever holds shards still commits what it began in another state.
+        // Transactions that were accepted before still commit; holding every shard waits for them.
         let all = self.store.lock_all(Mode::Read, self.clock.now_ms());
         let behind = self.store.shards_behind(durable);
         drop(all);
@@ -51,7 +53,7 @@ impl Engine {
             self.read_until_it_works(log, durable, false).is_some()
         } else {
             let shards: Vec<usize> = (0..behind.len()).filter(|shard| behind[*shard]).collect();
-            // In groups, because what is read stands beside what there is.
+            // In groups, because what is read takes memory beside what is there.
             shards
                 .chunks((behind.len() / GROUPS).max(1))
                 .all(|group| self.take_shards_back(log, durable, group))
@@ -91,7 +93,7 @@ impl Engine {
             if lacks.is_empty() {
                 break apart;
             }
-            // What was moved here can only be had with the shards that it was moved from.
+            // Something was moved from these shards into the group, so they must be read too.
             lacks.into_iter().for_each(|shard| only[shard] = true);
         };
         for shard in shards.iter().copied() {
@@ -108,7 +110,7 @@ impl Engine {
         Ok(())
     }
 
-    /// An engine that takes only the keys of some shards, to read them from disk beside this one.
+    /// A second engine that takes only the keys of some shards, to read them from disk.
     fn apart(&self, log: &Arc<Log>, only: &[bool]) -> Self {
         let mut apart = Self::new(self.settings(), self.clock.clone(), self.place.clone());
         apart.only = Some(Only { takes: only.into(), lacks: Mutex::default() });
@@ -117,24 +119,25 @@ impl Engine {
         apart
     }
 
-    /// Whether this engine takes keys with a hash.
+    /// Whether this engine takes the keys with this hash.
     #[inline]
     pub(super) fn takes(&self, hash: u64) -> bool {
         self.only.as_ref().is_none_or(|only| only.takes[self.store.shard_of(hash)])
     }
 
-    /// Takes note that something was moved here from the shard of a hash, whose keys this engine does not take.
+    /// Notes that something was moved from the shard of this hash into a shard of this engine, which does not take that
+    /// shard's keys.
     pub(super) fn lacks_shard_of(&self, hash: u64) {
         if let Some(only) = &self.only {
             only.lacks.lock().insert(self.store.shard_of(hash));
         }
     }
 
-    /// As [`Engine::admits`] for a command that looks at nothing but the shards that it holds. While memory falls back
-    /// it may read them if they show nothing but what is durable.
+    /// As [`Engine::admits`], for a command that looks only at the shards that it holds. While memory falls back, such
+    /// a command may read the shards if everything that they show is durable.
     ///
     /// # Errors
-    /// Why it cannot go on.
+    /// Why the command may not go on.
     #[inline]
     pub fn admits_under(&self, locked: &Locked<'_>, writes: bool) -> Result<(), NotNow> {
         match self.admits(writes) {

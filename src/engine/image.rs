@@ -6,14 +6,14 @@ use crate::env::process;
 use crate::store::{Holder, Mode, Owner, Piece};
 use std::sync::atomic::Ordering::Relaxed;
 
-/// After so many bytes a record ends; a few under test, so that there are several.
+/// A record ends after so many bytes; after a few under test, so that there are several records.
 const RECORD_BYTES: usize = if cfg!(test) { 512 } else { 1 << 20 };
 
 impl Engine {
-    /// Gives the effects that build a shard's entries to `sink`, in records that are made one after the other, with the
-    /// LSN that they all reflect; returns the longest time that the shard was held in microseconds. There is at least
-    /// one. The LSN is read under the lock: whoever changes the shard later appends later. Shards are read in ascending
-    /// order.
+    /// Gives the effects that build a shard's entries to `sink`, in one or more records, made one after the other, with
+    /// the LSN that all of them reflect. Returns the longest time that the shard was held, in microseconds. The LSN is
+    /// read under the shard's lock, so every later change of the shard has a greater LSN. The caller reads shards in
+    /// ascending order.
     ///
     /// # Errors
     /// [`EngineError::Loading`] if the data was taken away meanwhile, and those of `sink`.
@@ -72,7 +72,7 @@ impl Engine {
     }
 }
 
-/// What tests have happen between two pieces.
+/// Hooks by which tests do something between two pieces of an image.
 #[cfg(test)]
 pub(super) mod between {
     use super::Engine;
@@ -84,12 +84,12 @@ pub(super) mod between {
         static WORK: RefCell<Option<Work>> = const { RefCell::new(None) };
     }
 
-    /// Does something between two pieces of whatever this thread writes into checkpoints from now on.
+    /// Calls `work` between two pieces of each checkpoint that this thread writes from now on.
     pub(in crate::engine) fn pieces(work: impl FnMut(&Engine) + 'static) {
         WORK.set(Some(Box::new(work)));
     }
 
-    /// Leaves this thread's checkpoints alone again.
+    /// Removes this thread's hook.
     pub(in crate::engine) fn nothing() {
         WORK.set(None);
     }

@@ -1,12 +1,13 @@
 //! Secondary indexes: what a change of an item does to their entries.
 //!
-//! Entries of an index are items of a space of their own (`item/index.rs` draws them), changed by the same effects, in
-//! the same record and under the same locks as the item. So the log, checkpoints and undoing know nothing of indexes,
-//! and nothing is derived when the log is replayed.
+//! The entries of an index are items in a space of their own (`item/index.rs` draws them). They change by the same
+//! effects, in the same record and under the same locks as the item. So the log, checkpoints and undoing know nothing
+//! of indexes, and replay derives nothing.
 //!
-//! The entries of local indexes are in the item's own shard. Those of global indexes are in others, which are locked
-//! when the change is worked out, before any of it happens: without waiting, because others may wait for what is held
-//! already. If that fails the transaction is undone and run again, see [`super::Reach`].
+//! The entries of local indexes are in the item's own shard. Those of global indexes are in other shards, which are
+//! locked when the change is worked out, before any of it happens. The transaction does not wait for them, because
+//! other threads may wait for the shards that it holds. If it cannot have them it is undone and run again, see
+//! [`super::Reach`].
 
 use super::aside::IndexWrite;
 use super::tables::{Index, Table};
@@ -15,9 +16,9 @@ use crate::effect::{EffectError, ItemChange, Structural};
 use crate::item::{ItemKeys, ItemRef, entry_item};
 use smallvec::SmallVec;
 
-/// What becomes of an item's entry in one index.
+/// The change of an item's entry in one index.
 struct Change {
-    /// The index's place in the table.
+    /// The index's number in its table.
     at: usize,
     old: Option<ItemKeys>,
     new: Option<ItemKeys>,
@@ -25,7 +26,7 @@ struct Change {
     bytes: (usize, usize),
 }
 
-/// What becomes of an item's entries in all indexes.
+/// The changes of an item's entries in all indexes of its table.
 #[derive(Default)]
 pub(super) struct Changes {
     list: SmallVec<[Change; 4]>,
@@ -33,7 +34,7 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// Works out what the change of an item from `old` to `new` means for its table's indexes.
+    /// Works out how the change of an item from `old` to `new` changes its entries.
     fn of(table: &Table, keys: &ItemKeys, old: Option<ItemRef<'_>>, new: Option<ItemRef<'_>>) -> Self {
         let mut changes = Self::default();
         let mut scratch = Vec::new();
@@ -65,7 +66,7 @@ impl Changes {
         changes
     }
 
-    /// The partitions whose shards are needed.
+    /// The partitions of the index whose shards are needed.
     fn partitions(&self) -> impl Iterator<Item = &[u8]> {
         self.list
             .iter()
@@ -79,7 +80,7 @@ fn put_entry(table: &Table, index: &Index, item: ItemRef<'_>, out: &mut Vec<u8>)
 }
 
 impl Tx<'_> {
-    /// Works out what a change of an item means for indexes, and locks what it takes; `None` if it cannot be had now.
+    /// Works out how a change of an item changes its entries, and locks their shards; `None` if one cannot be had now.
     pub(super) fn reach_indexes(
         &mut self,
         table: &Table,
@@ -104,7 +105,7 @@ impl Tx<'_> {
         all
     }
 
-    /// Carries out what was worked out for a table's indexes.
+    /// Carries out the changes that were worked out for a table's indexes.
     pub(super) fn change_indexes(&mut self, table: &Table, changes: &Changes) {
         for change in &changes.list {
             let Some(index) = table.indexes.get(change.at) else { continue };
@@ -118,7 +119,7 @@ impl Tx<'_> {
         }
     }
 
-    /// Puts or removes an entry. It need not be there while the index is being created.
+    /// Puts or removes an entry. While the index is being filled, an entry to be removed may be missing.
     fn change_entry(&mut self, index: &Index, keys: &ItemKeys, bytes: Option<&[u8]>) {
         let space = index.schema.space;
         let before = self.stored(space, keys).map(|entry| entry_item(entry).1.size());
@@ -138,8 +139,8 @@ impl Tx<'_> {
             .push(IndexWrite { space, bytes: before.max(after).unwrap_or(0) });
     }
 
-    /// Enters an item into an index, unless it is there as it should be. Changes nothing if the entry's shard cannot be
-    /// had now, whose hash it returns then.
+    /// Puts an item's entry into an index, unless the same entry is there. If the entry's shard cannot be had now,
+    /// nothing changes, and the error is the hash of that shard.
     pub(super) fn enter(
         &mut self,
         table: &Table,
@@ -160,15 +161,15 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// What changes of items did to indexes since this was asked last.
+    /// What changes of items have done to indexes since the last call.
     pub fn take_index_writes(&mut self) -> Vec<IndexWrite> {
         self.aside.as_mut().map(|aside| std::mem::take(&mut aside.index_writes)).unwrap_or_default()
     }
 }
 
 impl Engine {
-    /// Applies the creation, change or removal of a table, with its indexes' spaces. The caller holds all shards
-    /// exclusively, or recovers.
+    /// Applies the creation, change or removal of a table and of its indexes' spaces. The caller holds all shards
+    /// exclusively, or is recovery.
     pub(super) fn change_tables(&self, change: &Structural<'_>) -> Result<(), EffectError> {
         let gone = self.tables.apply(change)?;
         gone.into_iter().for_each(|space| self.store.give_up_partitions(space));

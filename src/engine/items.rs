@@ -1,5 +1,5 @@
-//! Items within a transaction. All changes of items go through here, so that what a table counts is exact and its
-//! indexes and its change stream hold what they should.
+//! Items within a transaction. Every change of an item goes through this file, so that the counts of its table are
+//! exact, and its indexes and change stream have what they should.
 
 use super::{Engine, Over, Table, Tx};
 use crate::effect::ItemChange;
@@ -33,13 +33,14 @@ impl Tx<'_> {
         self.stored_item(table, keys).filter(|item| !table.expired(item, self.now()))
     }
 
-    /// Puts an item in place of the one with its keys.
+    /// Puts an item, in place of the one with its keys if there is one.
     pub fn put_item(&mut self, table: &Table, keys: &ItemKeys, item: &Item) {
         let before = self.stored_item(table, keys).map(|item| item.size());
         self.put_item_over(table, keys, item, before);
     }
 
-    /// The same for those who have looked at what is there: the size of the item with these keys, expired or not.
+    /// As [`Tx::put_item`], for callers that have looked at what is there: `before` is the size of the item with these
+    /// keys, expired or not.
     pub fn put_item_over(&mut self, table: &Table, keys: &ItemKeys, item: &Item, before: Option<usize>) {
         self.change_item(table, keys, Some(item.as_bytes()), before);
     }
@@ -51,7 +52,7 @@ impl Tx<'_> {
     }
 
     /// The one place where an item changes, with its entries in indexes and its record in the stream. `before` is the
-    /// size of the item that is there. Nothing happens if the transaction lacks shards for it, see [`Reach`].
+    /// size of the item that is there. Nothing changes if the transaction lacks shards for it, see [`Reach`].
     fn change_item(&mut self, table: &Table, keys: &ItemKeys, item: Option<&[u8]>, before: Option<usize>) {
         if self.lacks_shards() {
             return;
@@ -67,7 +68,7 @@ impl Tx<'_> {
         self.append_records(table, &records);
     }
 
-    /// Changes an item and what its table counts.
+    /// Changes an item and the counts of its table.
     #[inline]
     fn change_own(&mut self, table: &Table, keys: &ItemKeys, item: Option<&[u8]>, before: Option<i64>) {
         if self.telling.looks() {
@@ -116,7 +117,7 @@ impl Engine {
             tx.delete_item(table, &keys);
         }
         if tx.lacks_shards() {
-            // What was not removed is still due.
+            // Items that were not removed are still due.
             due.iter()
                 .for_each(|sort| tx.locked_mut().note_item_deadline(table.id, partition, hash, sort, now));
             return true;
@@ -125,7 +126,8 @@ impl Engine {
         due.len() == limit
     }
 
-    /// The same in a transaction of its own, for tables whose changes reach into other shards.
+    /// Removes expired items of a partition in a transaction of its own, for tables whose changes reach into other
+    /// shards.
     pub(super) fn expire_afar(
         &self,
         table: &Table,
@@ -135,8 +137,8 @@ impl Engine {
     ) -> bool {
         let hash = self.store.hash(partition);
         let more = self.transact_over(Holder::Expiry, Over::Hashes(&[hash]), 0, record, |tx| {
-            // The table may have been dropped since it was looked up, its name taken again, or its TTL attribute
-            // changed.
+            // Since the lookup the table may have been dropped, another may have its name, or its TTL attribute may be
+            // another.
             let Some(table) = self.tables.by_id(table.id) else { return false };
             tx.expect_more_shards();
             self.expire_items(tx, &table, partition, limit)
@@ -144,7 +146,7 @@ impl Engine {
         more.unwrap_or(false)
     }
 
-    /// Works out afresh when the items of a table expire, shard by shard.
+    /// Computes the deadlines of all items of a table again, shard by shard.
     pub(super) fn retime(&self, table: &Table) {
         let now = self.clock.now_ms();
         let deadline_of = |item: &[u8]| table.deadline(&ItemRef::from_bytes_unchecked(item), now);
@@ -153,7 +155,8 @@ impl Engine {
         }
     }
 
-    /// Follows changes of TTL attributes: done in the background, and callable by tests that own time.
+    /// Computes deadlines again for tables whose TTL attribute has changed. The background calls it, and so do tests
+    /// that own time.
     pub fn follow_tables(&self) {
         for table in self.tables.take_retimed() {
             self.retime(&table);

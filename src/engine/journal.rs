@@ -1,5 +1,4 @@
-//! The engine's side of the log: appending, how durable an append has to be before a reply shows it, and what changes
-//! that.
+//! The engine's side of the log: appending, how durable a record must be before a reply shows it, and changes of that.
 
 use super::durability::{Event, Gate, Level, LogState, State};
 use super::open_log::Waker;
@@ -10,19 +9,20 @@ use crate::store::{Holder, Locked, Mode};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 
-/// What INFO says of the log.
+/// The log's figures for INFO.
 pub type JournalStats = LogStats;
 
-/// How far the log has come when it was asked to settle.
+/// How far the log has come when [`Engine::settle`] returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settling {
-    /// What was appended before is as durable as `appendfsync` asks.
+    /// Every record appended before the call is as durable as `appendfsync` asks.
     Done,
-    /// It will be, or the log fails; the wakers are called then ([`Engine::wake_when_settled`]).
+    /// Not yet. The wakers ([`Engine::wake_when_settled`]) are called when the records are durable, or when the log
+    /// fails.
     Pending,
 }
 
-/// Why a command cannot go on under the locks that it has waited for: the state of durability changed after its gates.
+/// Why a command may not go on under its locks: the state of durability changed after the command passed its gates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotNow {
     /// The data is being read from disk.
@@ -34,7 +34,7 @@ pub enum NotNow {
 }
 
 impl Engine {
-    /// The state of durability. Who holds a shard knows that it stays.
+    /// The state of durability. It does not change while a shard is held.
     #[inline]
     pub fn state(&self) -> State {
         self.machine.state()
@@ -46,10 +46,10 @@ impl Engine {
         self.state().is_loading()
     }
 
-    /// Whether a command may go on under its locks, one that writes or one that only reads.
+    /// Whether a command that writes (`writes`) or only reads may go on under its locks.
     ///
     /// # Errors
-    /// Why not.
+    /// Why it may not.
     #[inline]
     pub fn admits(&self, writes: bool) -> Result<(), NotNow> {
         let state = self.state();
@@ -67,12 +67,12 @@ impl Engine {
         Err(if state.has_failed() { NotNow::Refused(self.failure()) } else { NotNow::Ending })
     }
 
-    /// What the log failed with.
+    /// The error with which the log failed.
     pub(super) fn failure(&self) -> LogError {
         self.journal.log().and_then(|log| log.failure().cloned()).unwrap_or(LogError::Closed)
     }
 
-    /// Has an event happen under every shard's exclusive lock, which the caller may hold already.
+    /// Makes an event happen while every shard is held exclusively; `held` is that lock, if the caller has it already.
     pub(super) fn step(&self, event: Event, held: Option<&Locked<'_>>) -> Result<State, State> {
         let _all = match held {
             Some(held) if held.holds_all() => None,
@@ -85,8 +85,8 @@ impl Engine {
         outcome
     }
 
-    /// Appends a record under the locks of the shards that it changed, in the state that its transaction was accepted
-    /// in; returns its position, if it is logged.
+    /// Appends a record under the locks of the shards that it changed. `accepted` is the state in which its transaction
+    /// was accepted; it decides whether the record is logged. Returns the record's position if so.
     #[inline]
     pub(super) fn append(&self, accepted: State, now: u64, record: &[u8], changes: u64) -> Option<Lsn> {
         self.unsaved.add(changes);
@@ -98,8 +98,9 @@ impl Engine {
         None
     }
 
-    /// Marks the place before which changes may be missing from the log, and returns its LSN. Recovery does not go
-    /// beyond it unless a checkpoint begins there or behind it. The caller holds every shard.
+    /// Appends the record of a gap, before which changes may be missing from the log, and returns its LSN. Recovery
+    /// does not replay beyond a gap, unless it begins with a checkpoint that starts there or later. The caller holds
+    /// every shard.
     pub(super) fn append_gap(&self, log: &Log) -> Lsn {
         let mut record = vec![effect::VERSION];
         Effect::Structural(Structural::Gap).encode(&mut record);
@@ -115,7 +116,7 @@ impl Engine {
         }
     }
 
-    /// The LSN up to which records are as durable as `appendfsync` asks, or were when the log failed.
+    /// The LSN up to which records are as durable as `appendfsync` asks. If the log has failed: the LSN at its failure.
     #[inline]
     pub fn settled(&self) -> Lsn {
         let Some(log) = self.journal.log() else { return Lsn::MAX };
@@ -126,27 +127,27 @@ impl Engine {
         }
     }
 
-    /// The last LSN known to be durable, whatever `appendfsync` asks for; 0 without a log. Waits for nothing.
+    /// The last LSN known to be durable, whatever `appendfsync` says; 0 without a log. Does not wait.
     pub fn durable(&self) -> Lsn {
         self.journal.log().map_or(0, |log| log.synced())
     }
 
-    /// The LSN that stands for everything which a reply may show whose command began in the state `began`. Once the log
-    /// has failed, and memory has fallen back where it must, that is no more than what was settled.
+    /// The last LSN that a reply can show if its command began in the state `began`. Once the log has failed (and
+    /// memory has fallen back, if it must), that is no more than what was settled.
     #[inline]
     pub fn everything_since(&self, began: State) -> Lsn {
         if began.has_failed() { self.settled() } else { self.tail() }
     }
 
-    /// Makes all that was appended so far as durable as `appendfsync` asks, together with everybody else's. A log in
-    /// files is written and synced on the calling thread. One that is not on this machine only gets what it lacks, and
-    /// the call does not wait for it.
+    /// Makes all records that were appended so far as durable as `appendfsync` asks, those of all threads together. The
+    /// calling thread writes and syncs a log in files. A log that answers later is only given the records that it
+    /// lacks, and the call does not wait for it.
     pub fn settle(&self) -> Result<Settling, LogError> {
         let Some(log) = self.journal.log() else { return Ok(Settling::Done) };
         let state = self.state();
         match state.gate() {
             Gate::Open => {}
-            // Whoever waits has waited since before the failure.
+            // The callers' replies have waited since before the failure.
             _ if state.has_failed() => return Err(self.failure()),
             _ if log.answers_later() => {
                 let tail = log.tail();
@@ -164,21 +165,20 @@ impl Engine {
         Ok(Settling::Done)
     }
 
-    /// Whether [`Engine::settle`] waits for a disk if there is something to settle: then it should cover as many writes
-    /// as it can.
+    /// Whether [`Engine::settle`] waits for a disk. Then a call should cover as many writes as it can.
     pub fn settles_on_disk(&self) -> bool {
         matches!(self.state().gate(), Gate::Synced)
             && self.journal.log().is_some_and(|log| !log.answers_later())
     }
 
-    /// Adds somebody who is woken when a log for which [`Engine::settle`] did not wait has become more durable, or has
-    /// failed. It is called from any thread, also where nothing changed for it, and for as long as the engine is there.
+    /// Adds a waker for a log that [`Engine::settle`] does not wait for. It is called when that log has become more
+    /// durable or has failed, from any thread, sometimes without need, and for as long as the engine exists.
     pub fn wake_when_settled(&self, waker: Waker) {
         self.journal.wakers.lock().push(waker);
     }
 
-    /// At `everysec` what is acknowledged is on disk soon, however slow that is: writers wait for the disk where it
-    /// falls behind.
+    /// At `everysec`: makes writers wait for the disk when it falls behind, so that acknowledged writes are on disk
+    /// soon even if the disk is slow.
     #[inline]
     fn hold_writers(&self, log: &Log) -> Result<(), LogError> {
         let bound = self.max_unsynced_micros.load(Relaxed);
@@ -192,12 +192,12 @@ impl Engine {
         done
     }
 
-    /// How often writers at `everysec` have waited for the disk, and for how many microseconds in all.
+    /// How often writers at `everysec` have waited for the disk, and for how many microseconds in total.
     pub fn held(&self) -> (u64, u64) {
         (self.held.load(Relaxed), self.held_micros.load(Relaxed))
     }
 
-    /// Whether nobody may be shown what is not durable.
+    /// Whether readers may be shown only what is durable.
     pub fn shows_only_durable(&self) -> bool {
         self.state().shows_only_durable()
     }
@@ -210,14 +210,14 @@ impl Engine {
         }
     }
 
-    /// Takes note of the log's failure, which is final. At `always` memory shows changes that will never be durable and
-    /// that nobody was shown; it goes back to what is durable, on a thread of its own. The caller holds no shard. An
-    /// error that is not final changes nothing.
+    /// Handles an error of the log. A final error means that the log has failed: at `always`, memory then shows changes
+    /// that will never be durable and that no reply has shown, so a thread brings memory back to what is durable. Other
+    /// errors change nothing. The caller holds no shard.
     pub fn note_failure(self: &Arc<Self>, error: &LogError) {
         self.note_failure_holding(error, None);
     }
 
-    /// As [`Engine::note_failure`]; `held` is what the caller has locked, every shard or none.
+    /// As [`Engine::note_failure`]; `held` is the caller's lock on every shard, `None` if it holds no shard.
     pub(super) fn note_failure_holding(self: &Arc<Self>, error: &LogError, held: Option<&Locked<'_>>) {
         if !error.is_final() || self.failing.swap(true, AcqRel) {
             return;
@@ -230,8 +230,8 @@ impl Engine {
         self.take_back_if_needed(state);
     }
 
-    /// Why writes are refused at present: the log has failed for good, or the disk is full. One relaxed load when all
-    /// is well.
+    /// Why writes are refused at present: the log has failed for good, or the disk has no room for `bytes`. Costs one
+    /// relaxed load if writes are accepted.
     #[inline]
     pub fn refusal(&self, bytes: usize) -> Option<LogError> {
         if self.state().log() == LogState::Off {
@@ -240,7 +240,7 @@ impl Engine {
         self.journal.log().and_then(|log| log.reserve(bytes).err())
     }
 
-    /// Why one record cannot hold so many bytes, if it cannot.
+    /// The error if one record cannot hold so many bytes.
     #[inline]
     pub(super) fn too_large(&self, bytes: usize) -> Option<LogError> {
         if self.state().log() == LogState::Off {
@@ -249,13 +249,13 @@ impl Engine {
         self.journal.log().and_then(|log| log.check_size(bytes as u64).err())
     }
 
-    /// What INFO says of the log.
+    /// The log's figures for INFO; `None` without a log.
     pub fn journal_stats(&self) -> Option<JournalStats> {
         self.journal.log().map(|log| log.stats())
     }
 
-    /// Ends the log in order: everything is on disk and the next start knows it. An error says that something is
-    /// missing there which was to be kept.
+    /// Closes the log in order: everything is on disk, and the next start can tell. An error means that something is
+    /// missing on disk that was to be kept.
     pub fn close(&self) -> Result<(), EngineError> {
         let Some(log) = self.journal.log() else { return Ok(()) };
         let outcome = log.sync(log.tail()).and_then(|()| log.close());

@@ -1,9 +1,10 @@
 //! Lifting: the hashes that fit the template of a table become its items, one by one while commands run.
 //!
 //! From the moment a table has its template it is *lifting*. A command on a key that fits the template lifts the hash
-//! first, if it is still there, so that every key is at any time either a hash or an item, and seen as what it is; item
-//! commands do not know the table yet. A walk over the shards lifts the rest, and then the table is ready. No new key
-//! can come to fit the template meanwhile. After a restart the walk begins again.
+//! first, if it is still there. So at any time each such key is either a hash or an item, and commands see it as what
+//! it is. Commands on items do not find the table until it is ready. A walk over the shards lifts the other hashes, and
+//! then the table is ready. No new hash can be stored under a key that fits the template meanwhile. After a restart the
+//! walk begins again.
 
 use super::events::ItemsTell;
 use super::{Engine, NotNow, Over, Table, Tx, VIEW_DB};
@@ -12,7 +13,7 @@ use crate::item::{Item, ItemError, ItemKeys, ItemLimits, TableSchema, Template};
 use crate::store::{Entry, Holder, Mode};
 use std::sync::Arc;
 
-/// Why lifting came to no end.
+/// Why lifting did not finish.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LiftError {
     /// A key fits the template but cannot become an item.
@@ -20,16 +21,16 @@ pub enum LiftError {
     Key {
         /// The key.
         key: String,
-        /// Why.
+        /// The reason.
         reason: ItemError,
     },
-    /// The log takes no more, or the data is being read again. It goes on in the background.
+    /// The log takes no more records, or the data is being read again. The background continues the lifting.
     #[error("it goes on once the log can be written")]
     Later,
 }
 
 impl LiftError {
-    /// A key that cannot become an item.
+    /// The error for a key that cannot become an item.
     pub fn key(name: &[u8], reason: ItemError) -> Self {
         Self::Key { key: String::from_utf8_lossy(name).into_owned(), reason }
     }
@@ -38,7 +39,7 @@ impl LiftError {
 /// The item with these keys that the hash in an entry becomes.
 ///
 /// # Errors
-/// When it is no hash, its fields have deadlines, or it does not fit the schema.
+/// The entry is no hash, its fields have deadlines, or it does not fit the schema.
 pub fn item_of_hash(
     schema: &TableSchema,
     keys: &ItemKeys,
@@ -55,16 +56,16 @@ pub fn item_of_hash(
 }
 
 impl Tx<'_> {
-    /// Whether there is a key of this name in [`VIEW_DB`], whatever it stands for. Its shard is locked.
+    /// Whether a key of this name is stored in [`VIEW_DB`], whatever the name stands for. Its shard is locked.
     pub fn is_stored(&self, name: &[u8]) -> bool {
         let store = &self.engine().store;
         self.locked().peek(store.space(VIEW_DB), name, store.hash(name)).is_some()
     }
 
-    /// The item that the hash of this name becomes; none if there is no such key. The shards of both are locked.
+    /// The item that the hash of this name becomes; `None` if there is no such key. The shards of both are locked.
     ///
     /// # Errors
-    /// When it cannot become one.
+    /// The key cannot become an item.
     pub fn liftable(
         &self,
         table: Option<&Table>,
@@ -82,11 +83,11 @@ impl Tx<'_> {
         }
     }
 
-    /// Makes an item of the hash of this name, if it is there. The shards of both are locked exclusively; if others are
-    /// lacking, nothing happens.
+    /// Makes an item of the hash of this name, if it is there. The shards of both are locked exclusively; if the
+    /// transaction lacks other shards, nothing changes.
     ///
     /// # Errors
-    /// When it cannot become one. It stays what it is then.
+    /// The key cannot become an item. It is unchanged then.
     pub fn lift(
         &mut self,
         table: &Table,
@@ -110,7 +111,7 @@ impl Engine {
     /// The keys of the item that a name stands for.
     ///
     /// # Errors
-    /// When it stands for none, or keys beyond the limits.
+    /// The name stands for no item, or its keys are beyond the limits.
     pub fn keys_of(
         schema: &TableSchema,
         template: &Template,
@@ -130,11 +131,11 @@ impl Engine {
         locked.entries(shard).filter(fits).map(|entry| Box::from(entry.key())).collect()
     }
 
-    /// Checks that the hashes that fit a schema's template can become items of the table, which is none if it is yet to
-    /// be created. Each key is looked at by itself; no lock is held by the caller.
+    /// Checks that the hashes which fit a schema's template can become items of the table; the table is `None` if it is
+    /// yet to be created. Each key is checked by itself. The caller holds no lock.
     ///
     /// # Errors
-    /// The first key that cannot.
+    /// The first key that cannot become an item.
     pub fn check_liftable(
         &self,
         table: Option<&Table>,
@@ -158,10 +159,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Lifts the hashes of a table that is lifting, and makes it ready. No lock is held by the caller.
+    /// Lifts the hashes of a table that is lifting, and makes the table ready. The caller holds no lock.
     ///
     /// # Errors
-    /// The first key that cannot become an item: the others have, and the table is ready once it is gone.
+    /// The first key that cannot become an item. The others have become items, and the table becomes ready once that
+    /// key is gone.
     pub fn lift_table(&self, id: u32, limits: &ItemLimits) -> Result<(), LiftError> {
         let _alone = self.lifting.lock();
         let mut failed = None;
@@ -172,12 +174,12 @@ impl Engine {
             if !self.state().permits_work() || self.refusal(0).is_some() {
                 return Err(LiftError::Later);
             }
-            // It may have been dropped meanwhile.
+            // The table may have been dropped meanwhile.
             let lifting = self.tables.by_id(id).filter(|table| table.schema.lifting);
             let Some(table) = lifting else { return Ok(()) };
             let Some(template) = &table.template else { return Ok(()) };
             for name in self.fitting(shard, template) {
-                // If nothing may be changed now, the hash is still there when the table is looked at again.
+                // If no change may be made now, the hash is found again when the walk is repeated.
                 let lifted = self.lift_one(&table, template, &name, limits, &mut record);
                 if let Err(reason) = lifted.map_err(|_| LiftError::Later)? {
                     failed.get_or_insert_with(|| LiftError::key(&name, reason));
@@ -204,7 +206,7 @@ impl Engine {
             Err(error) => return Ok(Err(error)),
         };
         let hashes = [self.store.hash(name), self.store.hash(&keys.pk)];
-        // Other settings may change meanwhile, and an index become complete.
+        // Other settings of the table may change meanwhile, and an index may become complete.
         let same = |now: &Table| now.schema.lifting && now.schema.template == table.schema.template;
         self.transact_over(Holder::Lifting, Over::Hashes(&hashes), VIEW_DB, record, |tx| {
             tx.expect_more_shards();
@@ -216,7 +218,7 @@ impl Engine {
     }
 
     fn make_ready(&self, id: u32, record: &mut Vec<u8>) {
-        // If nothing may be changed now, the table goes on lifting and is made ready later.
+        // If no change may be made now, the table stays lifting and is made ready later.
         let _ = self.transact_over(Holder::Lifting, Over::Everything, VIEW_DB, record, |tx| {
             let lifting = |table: &Arc<Table>| table.schema.lifting;
             if let Some(table) = self.tables.by_id(id).filter(lifting) {
@@ -227,7 +229,7 @@ impl Engine {
         });
     }
 
-    /// Goes on with tables whose lifting was interrupted. In the background; no lock is held by the caller.
+    /// Continues with tables whose lifting was interrupted. The background calls it. The caller holds no lock.
     pub(super) fn lift_interrupted(&self) {
         if !self.tables.any_lifting() || self.lifting.is_locked() {
             return;

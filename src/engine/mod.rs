@@ -1,7 +1,7 @@
-//! The engine joins store and log: transactions, commits, recovery, checkpoints, and what runs in the background.
+//! The engine joins store and log: transactions, commits, recovery, checkpoints, and background work.
 //!
-//! Invariants: an effect is applied to memory and appended to the log under the same shard locks, so the log's order
-//! is memory's order, key by key. A reply that shows a write waits until [`Engine::settled`] says that the write is as
+//! Invariants: an effect is applied to memory and appended to the log under the same shard locks, so the log's order is
+//! memory's order, key by key. A reply that shows a write waits until [`Engine::settled`] says that the write is as
 //! durable as `appendfsync` asks.
 
 mod aside;
@@ -70,16 +70,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, OnceLock};
 use works::Works;
 
-/// What can go wrong with an engine as a whole. Commands see [`Engine::refusal`] instead.
+/// Errors of an engine as a whole. Commands see [`Engine::refusal`] instead.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The log or a checkpoint.
+    /// An error of the log or of a checkpoint.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// A record or chunk that is no list of effects.
+    /// The bytes of a record or chunk are no list of effects.
     #[error("{place}: {error}")]
     Effect {
-        /// Where it stands.
+        /// The record or chunk.
         place: String,
         /// What is wrong.
         error: crate::effect::EffectError,
@@ -97,14 +97,14 @@ pub enum EngineError {
         "{place}: database {db} is in use, but the option databases is {databases}; start with a larger number"
     )]
     Databases {
-        /// Where it stands.
+        /// The record or chunk.
         place: String,
         /// The database's number.
         db: u32,
-        /// How many there are.
+        /// How many databases there are.
         databases: usize,
     },
-    /// The data is being read from disk, so that there is nothing sound to write.
+    /// The data is being read from disk, so memory holds nothing sound that could be written.
     #[error("the data is being read from disk")]
     Loading,
     /// Another checkpoint is being written.
@@ -113,7 +113,7 @@ pub enum EngineError {
     /// The server ends.
     #[error("the server is shutting down")]
     Ending,
-    /// A checkpoint was given up because the data is taken away or the server ends.
+    /// The checkpoint was given up because the data is taken away or the server ends.
     #[error("the checkpoint was given up for a reload, an end, or a log that failed")]
     Revoked,
     /// What was written while the log was off is in no checkpoint yet.
@@ -122,14 +122,14 @@ pub enum EngineError {
     /// The system refused something.
     #[error("{what}: {error}")]
     System {
-        /// What was tried.
+        /// The action that failed.
         what: &'static str,
-        /// The system's answer.
+        /// The system's error.
         error: std::io::Error,
     },
 }
 
-/// Is told the kind of work, in the words of Redis's latency monitor, and the ms that it took.
+/// Called with a kind of work, in the words of Redis's latency monitor, and the ms that it took.
 pub type SlowWork = Box<dyn Fn(&'static str, u64) + Send + Sync>;
 
 /// The engine. Shared by all workers.
@@ -140,57 +140,58 @@ pub struct Engine {
     pub clock: Clock,
     /// The tables of items.
     pub tables: Tables,
-    /// Who listens to events.
+    /// The listeners to events.
     pub listeners: Listeners,
-    /// What is counted of expiry and eviction.
+    /// Counts of expiry and eviction.
     pub statistics: Arc<Statistics>,
     /// Effects since the last checkpoint.
     pub unsaved: Unsaved,
     /// Progress of loading, for INFO: bytes or records done.
     pub loading_done: AtomicU64,
-    /// Progress of loading: what there is in all, as far as known.
+    /// Progress of loading: the total, as far as it is known.
     pub loading_total: AtomicU64,
-    /// Whether the cycle removes expired keys (DEBUG SET-ACTIVE-EXPIRE).
+    /// Whether the background removes expired keys (DEBUG SET-ACTIVE-EXPIRE).
     pub active_expire: AtomicBool,
-    /// Until when nothing is removed because it has expired or for want of memory (CLIENT PAUSE).
+    /// Until when expiry and eviction remove nothing (CLIENT PAUSE).
     pub kept_until: AtomicInstant,
-    /// Whether RESTORE takes payloads whatever their checksum (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
+    /// Whether RESTORE accepts payloads with any checksum (DEBUG SET-SKIP-CHECKSUM-VALIDATION).
     pub skip_checksums: AtomicBool,
     /// Checkpoints: the last one's outcome and the running one.
     pub save: SaveState,
-    /// Who is told of background work that took as many ms as `latency-monitor-threshold` says.
+    /// Called for background work that took at least `latency-monitor-threshold` ms.
     pub slow_work: OnceLock<SlowWork>,
-    /// The configuration that the background work goes by.
+    /// The settings of the background work.
     settings: Mutex<Arc<Settings>>,
-    /// Where log and checkpoints are kept; without one there is memory alone.
+    /// Where log and checkpoints are kept; `None` if the data is in memory alone.
     place: Option<Arc<dyn LogPlace>>,
     journal: Journal,
     machine: Machine,
     works: Works,
-    /// The shards whose keys it takes, where it stands beside another engine; otherwise all.
+    /// The shards whose keys this engine takes, if it reads for another engine; otherwise it takes all.
     only: Option<only::Only>,
-    /// Whether the log's failure has been taken note of.
+    /// Whether the log's failure was handled already.
     failing: AtomicBool,
-    /// For how many microseconds a record may be written and not synced at `everysec`; 0 for any time.
+    /// At `everysec`: the most microseconds for which a record may be written and not synced; 0 means no limit.
     max_unsynced_micros: AtomicU64,
-    /// How often writers have waited for that, and for how many microseconds in all.
+    /// How often writers have waited for `max_unsynced_micros`, and for how many microseconds in total.
     held: AtomicU64,
     held_micros: AtomicU64,
-    /// Held by the end.
+    /// The lock of the thread that ends the engine.
     ending: Mutex<()>,
-    /// Whether a reload has emptied memory, after everything was brought to disk.
+    /// Whether a reload, after it brought everything to disk, has emptied memory and still reads.
     emptied: AtomicBool,
     /// How long change streams keep their records, in ms.
     stream_retention: AtomicU64,
-    /// When they are looked through next, in ms since the epoch.
+    /// When the change streams are trimmed next.
     next_trim: AtomicInstant,
     /// Candidates for eviction.
     pool: Mutex<pool::Pool>,
     stopping: Mutex<bool>,
     wake: Condvar,
-    /// Held by whoever works on the store beside the commands, with a permit of `works`. Taken before any shard.
+    /// The lock for work on the store beside the commands, whose holder has a permit of `works`. It is taken before any
+    /// shard.
     upkeep: Mutex<()>,
-    /// Held while hashes are made items; taken before the upkeep.
+    /// The lock for lifting hashes; taken before `upkeep`.
     lifting: Mutex<()>,
 }
 
@@ -264,7 +265,7 @@ impl Engine {
         engine
     }
 
-    /// Tells who wants to know of slow work that something took since `began`, in microseconds of the monotonic clock.
+    /// Reports work that began at `began`, in microseconds of the monotonic clock, if it was slow.
     fn note_work(&self, settings: &Settings, kind: &'static str, began: u64) {
         let threshold = settings.latency_monitor_threshold;
         if threshold == 0 {

@@ -1,4 +1,4 @@
-//! An engine that takes some shards alone.
+//! An engine that takes the keys of some shards only.
 
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
@@ -6,6 +6,6 @@ use std::collections::BTreeSet;
 /// The shards whose keys an engine takes.
 pub(super) struct Only {
     pub(super) takes: Box<[bool]>,
-    /// Others from which something was moved into these.
+    /// Other shards, from which something was moved into these.
     pub(super) lacks: Mutex<BTreeSet<usize>>,
 }

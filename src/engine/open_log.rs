@@ -6,14 +6,14 @@ use crate::log::Log;
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 
-/// Is called when replies may have become sendable; it returns at once.
+/// Called when replies may have become sendable. It returns at once.
 pub type Waker = Box<dyn Fn() + Send + Sync>;
 
 /// The log, once recovery has opened it.
 #[derive(Default)]
 pub(super) struct Journal {
     log: OnceLock<Arc<Log>>,
-    /// Who is woken by a log that answers later.
+    /// The wakers for a log that answers later.
     pub(super) wakers: Arc<Mutex<Vec<Waker>>>,
 }
 
@@ -28,7 +28,7 @@ impl Journal {
         let _ = self.log.set(log);
     }
 
-    /// Wakes whoever is woken by a log that answers later.
+    /// Calls the wakers.
     pub(super) fn wake(&self) {
         wake_all(&self.wakers);
     }

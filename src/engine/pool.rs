@@ -2,8 +2,8 @@
 
 use crate::store::Victim;
 
-/// Candidates that are remembered from earlier samples. With it a handful of samples a victim comes close to the exact
-/// order.
+/// How many candidates are remembered from earlier samples. With these, a few samples for each victim come close to the
+/// exact order.
 const POOL: usize = 16;
 
 /// The best candidates seen so far, the best last.
@@ -15,7 +15,7 @@ impl Pool {
         self.0.clear();
     }
 
-    /// Takes the best one.
+    /// Takes the best candidate.
     pub(super) fn pop(&mut self) -> Option<Victim> {
         self.0.pop()
     }

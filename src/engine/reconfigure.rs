@@ -9,21 +9,21 @@ use crate::store::Locked;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 
-/// How often a changed `maxmemory` tries to make room at once; each time takes about half a millisecond.
+/// How often a changed `maxmemory` tries at once to make room; each try takes about half a millisecond.
 const EVICTION_ROUNDS: usize = 40;
 
 impl Engine {
-    /// The settings that the background work goes by.
+    /// The settings of the background work.
     pub fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.lock())
     }
 
-    /// Takes over changed settings: thresholds, eviction clock, durability. `held` is what the caller has locked: every
-    /// shard exclusively if `appendonly` or `appendfsync` differ (see [`Engine::concerns_durability`]). Turning the log
-    /// on is followed by a checkpoint, because what was not logged must be somewhere.
+    /// Takes over changed settings: thresholds, eviction clock, durability. `held` is the caller's lock: every shard,
+    /// exclusively, if `appendonly` or `appendfsync` differ (see [`Engine::concerns_durability`]). After the log was
+    /// switched on a checkpoint is started, because what was not logged must be kept somewhere.
     ///
     /// # Errors
-    /// When the log cannot be switched, or what it has not be synced; nothing has changed then.
+    /// The log cannot be switched, or its records cannot be synced. Nothing has changed then.
     pub fn reconfigure(
         self: &Arc<Self>,
         settings: &Arc<Settings>,
@@ -37,13 +37,14 @@ impl Engine {
             self.pool.lock().clear();
         }
         if let (Some(log), true) = (self.journal.log(), before.disk_reserve != settings.disk_reserve) {
-            // Where the disk cannot be measured now, it is soon, and by the new figure.
+            // If the disk cannot be measured now, the next measurement uses the new figure.
             let _ = log.set_keep_free_bytes(settings.disk_reserve);
         }
         Ok(())
     }
 
-    /// Whether a change of these options changes the state of durability, for which every shard is held exclusively.
+    /// Whether a change of this option changes the state of durability. Such a change needs every shard held
+    /// exclusively.
     pub fn concerns_durability(option: &[u8]) -> bool {
         option.eq_ignore_ascii_case(b"appendonly") || option.eq_ignore_ascii_case(b"appendfsync")
     }
@@ -65,10 +66,10 @@ impl Engine {
             return Err(self.why_not(self.state()));
         }
         if self.state().appends() {
-            // What was acknowledged under the old rule is settled before the new one is in force: where the rule is
-            // relaxed, nobody syncs it any more; where it becomes stricter, memory would fall back behind it if a sync
-            // failed. A log that answers later is not waited for under these locks, and need not be: at each level it
-            // has kept what was acknowledged, or shown, and it gets the rest here.
+            // What was acknowledged under the old rule is settled before the new rule is in force. If the rule is
+            // relaxed, no thread would sync those records any more; if it becomes stricter, a failed sync would make
+            // memory fall back behind them. A log that answers later is only given its records here. It need not be
+            // waited for under these locks, because at every level it has kept whatever was acknowledged or shown.
             let tail = log.tail();
             let settled = if log.answers_later() { log.write_out(tail) } else { log.sync(tail) };
             settled.inspect_err(|error| self.note_failure_holding(error, Some(held)))?;
@@ -81,13 +82,13 @@ impl Engine {
         if off {
             self.machine.step(Event::SwitchedOff).map_err(|state| self.why_not(state))?;
             self.save.due.store(false, Release);
-            // Replies that wait for a log that answers later wait for nothing now.
+            // Replies that waited for a log that answers later need not wait any more.
             self.journal.wake();
         } else if settings.appendonly && !before.appendonly {
             let gap = self.append_gap(log);
             self.machine.switch_on(gap).map_err(|state| self.why_not(state))?;
-            // Until a checkpoint that begins from here on is finished, a start would stop at the gap. So one is due,
-            // now or after the one that runs, and again as long as it fails. It takes its first image when the caller
+            // Until a checkpoint that begins from here on is finished, a start would stop at the gap. So a checkpoint
+            // is due: now or after the running one, and again while it fails. It takes its first image when the caller
             // gives the shards back.
             self.save.due.store(true, Release);
             let _ = self.start_save();
@@ -95,7 +96,7 @@ impl Engine {
         Ok(())
     }
 
-    /// What the log is to be once the data folder was read. The caller holds every shard exclusively.
+    /// Sets the state of the log after the data folder was read. The caller holds every shard exclusively.
     pub(super) fn enter_service(&self, gap: bool) {
         let settings = self.settings();
         let log = match (settings.appendonly, gap) {
@@ -111,8 +112,9 @@ impl Engine {
         }
     }
 
-    /// Evicts for some milliseconds, so that a lowered `maxmemory` is kept to when CONFIG SET answers, unless there is
-    /// much to evict; the cycle does the rest. The caller holds no lock, the configuration's neither.
+    /// Evicts for some milliseconds, so that memory is below a lowered `maxmemory` when CONFIG SET answers, unless
+    /// there is much to evict; the background evicts the rest. The caller holds no lock, not even that of the
+    /// configuration.
     pub fn evict_at_once(&self) {
         let settings = self.settings();
         let mut record = Vec::new();

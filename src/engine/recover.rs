@@ -1,7 +1,7 @@
 //! Recovery: the newest sound checkpoint, then the log behind it.
 //!
-//! A checkpoint's shards were read at different LSNs. A record up to the last of these is applied to a shard only if it
-//! is newer than the shard's image; records behind it are applied as they are.
+//! The shards of a checkpoint were read at different LSNs. Recovery applies a record up to the greatest of these to a
+//! shard only if the record is newer than the shard's image. It applies records behind it to all shards.
 
 use super::checkpoint::{PROLOGUE_VERSION, PROLOGUE_VERSION_OF_PIECES, PROLOGUE_VERSION_OF_WHOLE_SHARDS};
 use super::durability::{Event, LogState, Phase, State};
@@ -27,9 +27,9 @@ pub struct RecoveryReport {
     pub records: u64,
     /// What was cut off the log's end.
     pub cut: Option<Cut>,
-    /// The checkpoint with which a new log begins, because there was none.
+    /// The checkpoint with which a new log begins, if there was no log.
     pub begun_from: Option<Begun>,
-    /// The last LSN.
+    /// The last LSN of the log.
     pub tail: Lsn,
     /// Whether the former process closed the log in order.
     pub closed_in_order: bool,
@@ -41,10 +41,10 @@ pub struct RecoveryReport {
     pub millis: u64,
 }
 
-/// Pieces of the log that are read and verified ahead of their replay.
+/// How many pieces of the log are read and verified ahead of their replay.
 const PIECES_AHEAD: usize = 4;
 
-/// How long a reading that failed is not tried again.
+/// The pause after a failed reading before it is tried again.
 pub(super) const REREAD_PAUSE: Duration = Duration::from_secs(1);
 
 /// The LSNs of a checkpoint's shards.
@@ -55,7 +55,7 @@ pub(super) struct Images {
 
 /// How far the data was read.
 pub(super) struct Read {
-    /// The LSN up to which it was read: that of the log's last record, or where the checkpoint begins.
+    /// The LSN up to which the data was read: that of the log's last record, or that with which the checkpoint begins.
     pub(super) upto: Lsn,
     pub(super) images: Images,
 }
@@ -65,15 +65,16 @@ impl Images {
         Self { lsns: Vec::new(), last: 0 }
     }
 
-    /// Whether a record is newer than the image of the shard that the hash had then.
+    /// Whether the image of the hash's shard is older than a record. The shard is that of the checkpoint's number of
+    /// shards.
     pub(super) fn older(&self, hash: u64, lsn: Lsn) -> bool {
         lsn > self.last || self.lsns[Store::shard_among(hash, self.lsns.len())] < lsn
     }
 }
 
 impl Engine {
-    /// Keeps other processes away from the data. [`Engine::recover`] does so too, but may come after what others see of
-    /// this process.
+    /// Keeps other processes away from the data. [`Engine::recover`] does so too, but a server claims before it opens
+    /// what others see of it, such as sockets.
     ///
     /// # Errors
     /// Another process uses the data.
@@ -81,7 +82,7 @@ impl Engine {
         self.place.as_ref().map_or(Ok(()), |place| place.claim()).map_err(EngineError::from)
     }
 
-    /// Reads log and checkpoints. Until it returns the engine is loading.
+    /// Reads checkpoints and log. The engine is loading until this returns.
     pub fn recover(&self) -> Result<RecoveryReport, EngineError> {
         let began = self.clock.monotonic_micros();
         let Some(place) = &self.place else { return Ok(RecoveryReport::default()) };
@@ -105,7 +106,7 @@ impl Engine {
             ..RecoveryReport::default()
         };
         let (read, seen) = self.read_while_others_write(&log, &mut report)?;
-        // A start that is refused has changed nothing; from here on it is not.
+        // A refusal up to here leaves the data as it was; from here on the data changes.
         log.take_over()?;
         self.catch_up(&log, &read, &seen, &mut report)?;
         self.everything_is_read();
@@ -120,8 +121,8 @@ impl Engine {
         Ok(report)
     }
 
-    /// Writes a checkpoint behind a gap that was found in the log, so that the next recovery does not stop at the same
-    /// place. False if the disk is too full for it; one is due then.
+    /// Writes a checkpoint behind a gap that recovery found in the log, so that the next recovery does not stop there.
+    /// False if the disk is too full for it; then a checkpoint is due.
     fn close_found_gap(&self, log: &Log) -> Result<bool, EngineError> {
         match self.claim_save_alone().and_then(|running| self.run_save(&running)) {
             Ok(()) => Ok(true),
@@ -135,14 +136,14 @@ impl Engine {
         }
     }
 
-    /// Forgets everything in memory and reads it again from disk, after a checkpoint if `save` is set or the log lacks
-    /// something that a checkpoint was to bring. Clients are answered LOADING from before the checkpoint on, so that
-    /// nothing is acknowledged that is not read again; a command that passed its gates just before finds out under its
-    /// locks. `Busy` if a checkpoint is being written. Nothing is taken away before everything is on disk. Reading that
-    /// fails is tried again until the server ends.
+    /// Forgets everything in memory and reads it again from disk. First it writes a checkpoint, if `save` is set or the
+    /// log is incomplete. Clients are answered LOADING from before the checkpoint on, so that every acknowledged write
+    /// is read again; a command that passed its gates just before is refused under its locks. `Busy` if a checkpoint is
+    /// being written. Nothing is taken away before everything is on disk. Failed reading is tried again until the
+    /// server ends.
     ///
     /// # Errors
-    /// Nothing was taken away then.
+    /// Nothing was taken away.
     pub fn reload(self: &Arc<Self>, save: bool) -> Result<RecoveryReport, EngineError> {
         let began = self.clock.monotonic_micros();
         let Some(log) = self.journal.log() else { return Ok(RecoveryReport::default()) };
@@ -160,9 +161,9 @@ impl Engine {
             }
             return Err(error);
         }
-        // Keys that were not there and will not be have not changed.
+        // Watched keys count as changed, except those that are absent.
         self.store.lock_all(Mode::Read, self.clock.now_ms()).touch_all();
-        // All that is to be kept is on disk: an end need not wait for the reading.
+        // Everything that is to be kept is on disk, so an end need not wait for the reading.
         self.emptied.store(true, Release);
         let may_miss = state.log() == LogState::Off && !save;
         let report = self.read_until_it_works(log, log.tail(), may_miss);
@@ -177,12 +178,12 @@ impl Engine {
         (0..self.store.shard_count()).for_each(|shard| self.store.shard_is_read(shard));
     }
 
-    /// Empties memory and reads it up to an LSN; what fails is tried again after a second, and so is what ends at a gap
-    /// unless `gap` allows for that. Nothing if the server ends before that works.
+    /// Empties memory and reads it up to an LSN. A failed reading is tried again after a second, and so is one that
+    /// stops at a gap unless `gap` is set. `None` if the server ends before a reading works.
     pub(super) fn read_until_it_works(&self, log: &Log, upto: Lsn, gap: bool) -> Option<RecoveryReport> {
         loop {
             self.forget_all();
-            // The pages of what was there are other threads': this one would take as many again.
+            // The freed pages belong to other threads, so without this the reading thread would take new ones.
             memory::purge();
             self.store.set_rereading(true);
             let mut report = RecoveryReport { tail: log.tail(), ..RecoveryReport::default() };
@@ -221,8 +222,8 @@ impl Engine {
         self.tables.clear();
     }
 
-    /// Reads into an empty memory what there is up to an LSN. A checkpoint that shows more is passed over: another
-    /// writer may have finished one since, and memory would show some shards as they were later.
+    /// Reads the data up to an LSN into an empty memory. A checkpoint that shows later records is passed over (another
+    /// writer may have finished it meanwhile), because some shards would be at a later state.
     pub(super) fn read_up_to(
         &self,
         log: &Log,
@@ -309,7 +310,7 @@ impl Engine {
             let effect = effect?;
             self.check_database(&effect)?;
             if effect.has_sources() {
-                // The image of a shard is made of nothing but itself.
+                // The image of a shard must not take anything from other keys.
                 return Err(EffectError::Sourceless.into());
             }
             if let Some(key) = effect.shard_key() {
@@ -322,8 +323,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Refuses what belongs to a database that there is not: it would be in memory where nobody sees it, and missing
-    /// from the next checkpoint.
+    /// Refuses an effect on a database that does not exist: its keys would be in memory where no client sees them, and
+    /// would be missing from the next checkpoint.
     #[inline]
     fn check_database(&self, effect: &Effect<'_>) -> Result<(), Unfit> {
         let databases = self.store.databases();
@@ -334,7 +335,7 @@ impl Engine {
         };
         let is_missing = |db: &u32| *db as usize >= databases && !effect::is_own(*db);
         match db.into_iter().chain(other).find(is_missing) {
-            // What empties a database that there is not, empties nothing.
+            // Emptying a database that does not exist is harmless.
             Some(db) if !matches!(effect, Effect::Delete { .. }) => Err(Unfit::Database { db, databases }),
             _ => Ok(()),
         }
@@ -376,7 +377,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Applies effects in order; what their keys need is prefetched in groups ahead. False at a gap.
+    /// Applies effects in order, and prefetches in groups what their keys need. False at a gap.
     fn replay_batch(&self, batch: &[(Lsn, Effect<'_>)], images: &Images) -> Result<bool, EngineError> {
         const GROUP: usize = 32;
         let now = self.clock.now_ms();
@@ -407,7 +408,7 @@ impl Engine {
         Ok(true)
     }
 
-    /// Where an effect on a key or an item looks for it.
+    /// The space in which an effect looks up its key or item.
     fn space_of(&self, effect: &Effect<'_>) -> u32 {
         match effect.subject() {
             Subject::Key(db, _) => self.store.space(db as usize),
@@ -426,7 +427,7 @@ impl Engine {
         self.change_tables(change).map_err(of)?;
         let mut all = self.store.lock_all(Mode::Write, self.clock.now_ms());
         if lsn <= images.last {
-            // Some shards' images already show this; it is carried out entry by entry where they do not.
+            // Some shards' images show this change already; it is carried out entry by entry in the others.
             all.apply_structural_where(change, &|hash| images.older(hash, lsn));
         } else {
             all.apply_structural(change);
@@ -434,7 +435,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Counts items and their sizes afresh, and works out when they expire.
+    /// Counts items and their sizes again, and computes their deadlines.
     pub(super) fn count_items(&self) {
         self.tables.clear_counts();
         if self.tables.list().is_empty() {
@@ -475,8 +476,8 @@ impl Unfit {
 }
 
 enum LoadError {
-    /// The checkpoint cannot be trusted; an older one may do.
+    /// The checkpoint cannot be trusted. An older one may be sound.
     Damaged(crate::log::LogError),
-    /// It is sound but cannot be understood.
+    /// The checkpoint is sound but cannot be understood.
     Fatal(EngineError),
 }

@@ -1,22 +1,22 @@
-//! Values made of elements that take the place of what is at a key, whatever that is.
+//! Putting a value made of elements in the place of whatever is at a key.
 
 use super::{EFFECT_BYTES, Tx};
 use crate::effect::{Effect, List, SetChange};
 use crate::log::LogError;
 use crate::value::packed::varint_len;
 
-/// Whether a key at which there is something else already is told as a new one.
+/// Whether a key that already holds a value is told as new when another value takes its place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Renewal {
-    /// It is, for what was there is removed first.
+    /// It is told as new, as if the old value were removed first.
     New,
-    /// It is not: it is overwritten.
+    /// It is not told as new: the value is overwritten.
     Overwritten,
 }
 
 impl Tx<'_> {
-    /// Puts a set of these members in place of what is at a key of the current database, with this deadline; without
-    /// members only removes what is there. It counts as one change. O(members). Whether anything was changed.
+    /// Puts a set of these members, with this deadline, in place of what is at a key of the current database. Without
+    /// members it only removes what is there. It counts as one change. Returns whether anything changed. O(members).
     ///
     /// # Errors
     /// Those of [`Tx::ask`]; nothing was changed then.

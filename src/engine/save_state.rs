@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 /// What a checkpoint did.
 #[derive(Clone, Debug)]
 pub struct CheckpointReport {
-    /// Every record up to this one is in it.
+    /// The checkpoint shows every record up to this one.
     pub start_lsn: u64,
     /// Bytes written.
     pub bytes: u64,
@@ -19,13 +19,13 @@ pub struct CheckpointReport {
 
 /// The state of checkpoints, for INFO and the save points.
 pub struct SaveState {
-    /// Whether one is being written.
+    /// Whether a checkpoint is being written.
     pub running: AtomicBool,
-    /// Whether one must be written, whatever the save points say.
+    /// Whether a checkpoint must be written, whatever the save points say.
     pub due: AtomicBool,
     /// When the running one began.
     pub started: AtomicInstant,
-    /// When the last good one was finished, in ms since the epoch; at first the start of the server.
+    /// When the last checkpoint succeeded, in ms since the epoch; before the first, when the server started.
     pub last_save: AtomicU64,
     /// The same instant on this process's clock.
     pub saved_at: AtomicInstant,
@@ -33,9 +33,10 @@ pub struct SaveState {
     pub last_ok: AtomicBool,
     /// How long the last one took, in ms; `u64::MAX` before the first.
     pub last_millis: AtomicU64,
-    /// When the last one was tried; none before the first.
+    /// When a checkpoint was last tried; none before the first.
     pub last_try: AtomicInstant,
-    /// How many shards the running one has begun to read, in ascending order; set while the last of them is held.
+    /// How many shards the running checkpoint has begun to read, in ascending order. It changes while the shard that is
+    /// being begun is held.
     pub(super) shards_read: AtomicUsize,
     /// Checkpoints finished since the start.
     pub count: AtomicU64,
@@ -59,12 +60,12 @@ impl Unsaved {
         self.made.add(changes);
     }
 
-    /// All changes so far, for [`Unsaved::note_saved`].
+    /// The number of all changes so far, for [`Unsaved::note_saved`].
     pub(super) fn made(&self) -> u64 {
         self.made.sum()
     }
 
-    /// Takes note that the first so many changes are saved.
+    /// Notes that the first `made` changes are saved.
     pub(super) fn note_saved(&self, made: u64) {
         self.saved.fetch_max(made, Relaxed);
     }
@@ -93,7 +94,7 @@ impl SaveState {
         }
     }
 
-    /// Takes note that what is in memory is saved as of now.
+    /// Notes that memory is saved as of now.
     pub(super) fn note_saved(&self, clock: &Clock) {
         self.last_save.store(clock.now_ms(), Relaxed);
         self.saved_at.store(Some(clock.instant()));

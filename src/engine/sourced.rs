@@ -1,18 +1,20 @@
-//! Keys that are made from others: moved, copied, or combined.
+//! Keys that are made from other keys: moved, copied, or combined.
 //!
 //! # What the log says of them
-//! The log names the sources in place of the value where every replay has them as they were. A replay begins with a
-//! checkpoint whose shards were read one after the other, and applies a record to a shard only if it is newer than the
-//! shard's image. What takes something from one shard to another is
-//! - newer than both images, or there is no checkpoint: the source is what it was just before;
-//! - newer than the source's image alone: the target's image shows it, and what was moved goes;
-//! - newer than neither: both images show it;
-//! - newer than the target's image alone: the source's image may not have the value any more, and the target's does not
-//!   have it yet. So it must not be in the log. It can only be what happened when a checkpoint had read the target's
-//!   shard and not yet the source's, and whoever holds both shards knows that from `SaveState::shards_read`, which is
-//!   set while the shard that is read is held. The record holds the value as a whole then, as effects on one key each.
+//! A record names the source keys, rather than the value, if every replay has the sources as they were. A replay begins
+//! with a checkpoint whose shards were read one after the other, and applies a record to a shard only if the record is
+//! newer than the shard's image. There are four cases for a record that takes something from one shard to another:
+//! - It is newer than both images, or there is no checkpoint: the source is what it was just before the record.
+//! - It is newer than the source's image only: the target's image shows the record already, and replay removes what was
+//!   moved from the source.
+//! - It is newer than neither image: both show it.
+//! - It is newer than the target's image only: the source's image may not have the value any more, and the target's
+//!   does not have it yet. Such a record must not name its sources. The case arises only if a checkpoint has read the
+//!   target's shard and not yet the source's. A transaction that holds both shards knows that from
+//!   `SaveState::shards_read`, which is set while the shard that is read is held. The record then holds the whole
+//!   value, as effects on one key each.
 //!
-//! Small values are written as a whole too, so that reading a few shards anew rarely needs others.
+//! Small values are written as a whole too, so that reading a few shards again rarely needs other shards.
 
 use super::recover::Images;
 use super::{EFFECT_BYTES, Engine, EngineError, Tx};
@@ -23,7 +25,7 @@ use crate::value::bits::{BitOp, bitop};
 use smallvec::SmallVec;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Values up to so many bytes are written as a whole; few under test, so that most are not.
+/// Values of at most so many bytes are written as a whole; few bytes under test, so that most values are not.
 const SMALL: usize = if cfg!(test) { 64 } else { 1024 };
 
 fn is_small(entry: &Entry) -> bool {
@@ -39,10 +41,9 @@ fn is_small(entry: &Entry) -> bool {
 }
 
 impl Tx<'_> {
-    /// Moves what is at a live key to another one, or to the same one in another database, in place of what is there.
-    /// Deadlines and access figures go along, and it counts as an access. Both shards are locked exclusively. O(1),
-    /// unless a checkpoint is being written that has read the target's shard and not yet the key's: then O(size of the
-    /// value).
+    /// Moves the value of a live key to another key, or to the same key of another database, in place of what is there.
+    /// Deadlines and access figures move too, and the move counts as an access. Both shards are locked exclusively.
+    /// O(1); O(size of the value) if a running checkpoint has read the target's shard and not yet the key's.
     ///
     /// # Errors
     /// Those of [`Tx::ask`]; nothing was changed then.
@@ -57,7 +58,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Applies a move and adds what the log says of it to the record.
+    /// Applies a move and adds its effects to the record.
     pub(super) fn apply_move(&mut self, effect: &Effect<'_>) {
         let logged = self.logged_move(effect);
         self.carry_out_move(effect, &logged);
@@ -80,7 +81,7 @@ impl Tx<'_> {
         self.changes += 1;
     }
 
-    /// The effects that stand for a move in the log; none if nothing is there to be moved.
+    /// The effects that stand for a move in the log; empty if there is nothing to move.
     fn logged_move(&self, effect: &Effect<'_>) -> Vec<u8> {
         let (mut out, store) = (Vec::new(), &self.engine.store);
         let Effect::Move { db, key, to_db, to } = *effect else { return out };
@@ -98,8 +99,8 @@ impl Tx<'_> {
         out
     }
 
-    /// Copies a live key's value and deadline to another key, or the same one in another database, in place of what is
-    /// there. Both shards are locked exclusively. O(size of the value), but O(1) for large lists.
+    /// Copies the value and deadline of a live key to another key, or to the same key of another database, in place of
+    /// what is there. Both shards are locked exclusively. O(size of the value), but O(1) for large lists.
     ///
     /// # Errors
     /// Those of [`Tx::ask`]; nothing was changed then.
@@ -141,8 +142,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Puts a combination of what live strings are at some keys in place of what is at a key, which is deleted if the
-    /// result is empty; returns the length of the result. All shards are locked exclusively. O(sum of the lengths).
+    /// Combines the live strings at some keys, puts the result in place of what is at the key `to`, and returns its
+    /// length. An empty result deletes `to`. All shards are locked exclusively. O(sum of the lengths).
     ///
     /// # Errors
     /// Those of [`Tx::ask`]; nothing was changed then.
@@ -159,15 +160,16 @@ impl Tx<'_> {
         let result = if named { Vec::new() } else { bitop(op, &sources) };
         drop(sources);
         if named {
-            // Each source may be named twice, the second time because it has expired.
+            // The record may name each key twice: once more for its removal, if it has expired.
             self.ask(keys.iter().chain([&to]).map(|key| 2 * (key.len() + EFFECT_BYTES)).sum())?;
-            // What has expired is not there, nor will it be for a replay.
+            // Expired keys are removed first, so that a replay does not find them either.
             keys.iter().for_each(|key| self.bury_expired(db, key, self.hash(key)));
             self.apply(effect);
         } else if len > 0 {
             self.ask(len + 2 * (to.len() + EFFECT_BYTES))?;
             self.apply(StringChange::Set { value: &result, expire: None }.on(db, to));
-            // Redis does not look for a better encoding of the result; an edit of no bytes says so.
+            // As in Redis, the result has the encoding of an edited string, even if a better one exists: a splice of no
+            // bytes gives it that.
             self.apply(StringChange::Splice { at: 0, bytes: b"" }.on(db, to));
         } else if self.exists(to) {
             self.apply(Effect::Delete { db, key: to });
@@ -176,7 +178,7 @@ impl Tx<'_> {
         Ok(len)
     }
 
-    /// Puts a string in place of what is at a key, which came as a payload of Redis's serialisation.
+    /// Puts a string that came as a payload of Redis's serialisation in place of what is at a key.
     ///
     /// # Errors
     /// Those of [`Tx::ask`]; nothing was changed then.
@@ -211,8 +213,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Whether every replay of an effect that happens now has its sources. Their shards and the target's are held
-    /// exclusively.
+    /// Whether every replay of an effect that happens now will have its sources. The shards of sources and target are
+    /// held exclusively.
     pub(super) fn replays(&self, effect: &Effect<'_>) -> bool {
         let (read, store) = (self.engine.save.shards_read.load(Relaxed), &self.engine.store);
         let Some(to) = effect.shard_key() else { return true };
@@ -220,7 +222,7 @@ impl Tx<'_> {
             || effect.sources().all(|(_, key)| store.shard_of(self.hash(key)) < read)
     }
 
-    /// Makes sure that an effect with sources can be applied and noted.
+    /// Asserts that an effect with sources can be applied and logged.
     pub(super) fn check_sources(&self, effect: &Effect<'_>) {
         let owned = effect.sources().all(|(_, key)| self.locked.owns(self.hash(key)));
         assert!(owned, "a change made from a key whose shard is not held exclusively");
@@ -229,11 +231,10 @@ impl Tx<'_> {
 }
 
 impl Engine {
-    /// Replays an effect that takes something from elsewhere, on those of its shards that it is newer than. `hash` is
-    /// that of the key that it is taken to.
+    /// Replays an effect with sources on those of its shards whose images are older. `hash` is that of the target key.
     ///
     /// # Errors
-    /// If it needs what is not there any more.
+    /// A source that the effect needs is not there any more.
     pub(super) fn replay_with_source(
         &self,
         lsn: Lsn,
@@ -257,7 +258,7 @@ impl Engine {
                 return Ok(());
             }
         }
-        // Elsewhere it was moved to.
+        // The target's image shows the move already, or another engine takes the target: only the source is removed.
         if let Effect::Move { db, key, .. } = *effect {
             let from = self.store.hash(key);
             if images.older(from, lsn) && self.takes(from) {

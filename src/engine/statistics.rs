@@ -1,9 +1,9 @@
-//! What is counted of expiry and eviction. It listens, so what is undone or comes to nothing is not counted.
+//! Counts of expiry and eviction. They are kept by a listener, so changes that are undone are not counted.
 
 use super::events::{Classes, KeyEvents, Listener};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Counts of what was removed though no command asked for it.
+/// Counts of what was removed without a command that asked for it.
 #[derive(Default)]
 pub struct Statistics {
     /// Keys that expired and were removed.

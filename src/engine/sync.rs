@@ -1,5 +1,5 @@
-//! What the files that decide over durability synchronise by, in one place: the explorer of interleavings
-//! (`tests/interleaving`) builds these files with its own.
+//! The locks of the files that decide over durability, in one place: the explorer of interleavings
+//! (`tests/interleaving`) builds these files with locks of its own.
 
 pub(super) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
@@ -7,7 +7,7 @@ pub(super) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 #[derive(Default)]
 pub(super) struct Mutex<T>(parking_lot::Mutex<T>);
 
-/// The right to what a lock protects.
+/// Access to what a lock protects, until it is dropped.
 pub(super) type Guard<'a, T> = parking_lot::MutexGuard<'a, T>;
 
 impl<T> Mutex<T> {
@@ -17,7 +17,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// A condition that threads wait for.
+/// A condition variable.
 #[derive(Default)]
 pub(super) struct Condvar(parking_lot::Condvar);
 
@@ -28,7 +28,7 @@ impl Condvar {
         guard
     }
 
-    /// Wakes all who wait.
+    /// Wakes all waiting threads.
     pub(super) fn notify_all(&self) {
         self.0.notify_all();
     }

@@ -13,12 +13,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 
-/// What follows a table's name in the name of its change stream.
+/// The suffix that makes the name of a table's change stream.
 pub const STREAM_SUFFIX: &str = "@stream";
 
 /// One table.
 pub struct Table {
-    /// The id, which is also the space its partitions live in.
+    /// The id, which is also the space of the table's partitions.
     pub id: u32,
     /// The name.
     pub name: String,
@@ -28,7 +28,7 @@ pub struct Table {
     pub schema: TableSchema,
     /// The schema's template of key names, parsed.
     pub template: Option<Template>,
-    /// What it holds.
+    /// The counts of its items.
     pub counts: Arc<TableCounts>,
     /// Its secondary indexes.
     pub indexes: Vec<Index>,
@@ -40,15 +40,15 @@ pub struct Table {
 pub struct Index {
     /// Its definition.
     pub schema: IndexSchema,
-    /// What it holds.
+    /// The counts of its entries.
     pub counts: Arc<TableCounts>,
-    /// How far the items from before it was added are entered.
+    /// How far the items that were there before the index have been entered.
     pub build: Arc<Build>,
 }
 
 impl Index {
-    /// An index as a changed schema has it; it keeps what it counted before, and how far it is unless its entries are
-    /// to be written again.
+    /// An index of a changed schema. It keeps its counts, and how far it is filled, unless its entries must be written
+    /// again.
     fn new(schema: &IndexSchema, old: Option<&Table>, same_entries: bool) -> Self {
         let old = old.and_then(|old| old.indexes.iter().find(|index| index.schema.space == schema.space));
         let counts = old.map(|old| Arc::clone(&old.counts)).unwrap_or_default();
@@ -57,7 +57,7 @@ impl Index {
     }
 }
 
-/// A number below the present by more than this many seconds is no expiry time but some other number, as in DynamoDB.
+/// As in DynamoDB, a number that lies more than so many seconds in the past is no expiry time.
 const OLDEST_EXPIRY: u64 = 5 * 365 * 24 * 60 * 60;
 
 impl Table {
@@ -67,13 +67,12 @@ impl Table {
         self.expiry(item).filter(|at| is_time(*at, now))
     }
 
-    /// The time that an item's TTL attribute says, in ms since the epoch, whether or not it is one at which items
-    /// expire.
+    /// The number in an item's TTL attribute as ms since the epoch, even if it is not a time at which items expire.
     pub(super) fn expiry(&self, item: &ItemRef<'_>) -> Option<u64> {
         seconds_to_millis(item.get(self.schema.ttl.as_ref()?)?.as_number()?)
     }
 
-    /// Whether changes of its items reach beyond the shards of their keys.
+    /// Whether a change of an item can reach beyond the shard of its key.
     pub fn reaches_afar(&self) -> bool {
         self.schema.stream().is_some() || self.indexes.iter().any(|index| !index.schema.local)
     }
@@ -83,7 +82,7 @@ impl Table {
         self.indexes.iter().find(|index| index.schema.name.as_bytes() == name)
     }
 
-    /// Whether an item's time has come.
+    /// Whether an item has expired.
     #[inline]
     pub fn expired(&self, item: &ItemRef<'_>, now: u64) -> bool {
         self.schema.ttl.is_some() && self.deadline(item, now).is_some_and(|at| at <= now)
@@ -95,7 +94,7 @@ fn is_time(at: u64, now: u64) -> bool {
     at > now.saturating_sub(OLDEST_EXPIRY * 1000)
 }
 
-/// What is read: a table, or one of its indexes.
+/// What a read reads: a table, or one of its indexes.
 #[derive(Clone, Copy)]
 pub struct Source<'t> {
     /// The table.
@@ -110,7 +109,7 @@ impl<'t> Source<'t> {
         Self { table, index: None }
     }
 
-    /// A table, or the index of a number that [`Source::index_number`] gave for the same table.
+    /// A table, or its index with a number that [`Source::index_number`] gave.
     pub fn numbered(table: &'t Table, index: Option<usize>) -> Self {
         Self { table, index: index.and_then(|number| table.indexes.get(number)) }
     }
@@ -121,7 +120,7 @@ impl<'t> Source<'t> {
         self.table.indexes.iter().position(|other| std::ptr::eq(other, index))
     }
 
-    /// The space that its entries are kept in.
+    /// The space of the table's or index's entries.
     pub fn space(&self) -> u32 {
         self.index.map_or(self.table.id, |index| index.schema.space)
     }
@@ -149,7 +148,7 @@ fn seconds_to_millis(seconds: Number) -> Option<u64> {
             let millis = match scale {
                 Some(scale) if exponent <= -3 => coefficient.div_ceil(scale),
                 Some(scale) => coefficient.saturating_mul(scale),
-                // More digits than a number has: nothing in front of the point, or far too much.
+                // More digits than a number has: the value is below 1, or far too large.
                 None => {
                     if exponent < 0 {
                         1
@@ -163,7 +162,7 @@ fn seconds_to_millis(seconds: Number) -> Option<u64> {
     }
 }
 
-/// What a table holds; survives changes of its schema.
+/// The counts of a table or an index, which survive changes of the schema.
 #[derive(Default)]
 pub struct TableCounts {
     /// The number of items.
@@ -184,10 +183,10 @@ impl TableCounts {
 struct Inner {
     by_name: AHashMap<String, Arc<Table>>,
     by_id: AHashMap<u32, Arc<Table>>,
-    /// What is left of tables that were dropped, as long as their change streams can be read: by their names, which
-    /// other tables may have by now, and among the tables by their ids.
+    /// Dropped tables whose change streams can still be read, by name. Another table may have the name by now. They are
+    /// also among the tables by id.
     dropped: AHashMap<String, Arc<Table>>,
-    /// What each index's space holds.
+    /// The counts of each index's space.
     indexes: AHashMap<u32, Arc<TableCounts>>,
 }
 
@@ -201,7 +200,7 @@ impl Inner {
         self.by_id.insert(table.id, table);
     }
 
-    /// Forgets the indexes of a table but for those that `keeps` says; returns their spaces.
+    /// Forgets the indexes of a table except those for which `keeps` is true; returns the spaces of the forgotten ones.
     fn forget_indexes(&mut self, table: &Table, keeps: impl Fn(u32) -> bool) -> Vec<u32> {
         let spaces = table.indexes.iter().map(|index| index.schema.space);
         let gone: Vec<u32> = spaces.filter(|space| !keeps(*space)).collect();
@@ -210,8 +209,7 @@ impl Inner {
     }
 }
 
-/// A table as one thread holds it: copies cost nothing that threads would share, which is what the second pointer is
-/// for.
+/// A table as one thread holds it. Its second pointer makes a copy change only a counter of this thread.
 #[allow(clippy::redundant_allocation)]
 #[derive(Clone)]
 pub struct LocalTable(pub(super) Rc<Arc<Table>>);
@@ -225,9 +223,9 @@ impl Deref for LocalTable {
     }
 }
 
-/// Tables that a thread looked up last.
+/// The tables that a thread has looked up last.
 struct Recent {
-    /// Whose tables they are, and at which generation.
+    /// The [`Tables::version`] for which they were looked up.
     of: (u64, u64),
     tables: Vec<LocalTable>,
     next: usize,
@@ -240,11 +238,11 @@ thread_local! {
     static LAST: RefCell<Recent> = const { RefCell::new(Recent { of: (0, 0), tables: Vec::new(), next: 0 }) };
 }
 
-/// Numbers for sets of tables, so that a thread that serves several engines does not mix them up.
+/// The next number for a [`Tables`]. Numbers keep a thread that serves several engines from mixing up their tables.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-/// All tables. They change only while every shard is locked, so what a transaction looked up stays true under its
-/// locks.
+/// All tables. They change only while every shard is locked, so what a transaction has looked up stays true while it
+/// holds a shard.
 pub struct Tables {
     pub(super) id: u64,
     inner: RwLock<Inner>,
@@ -253,17 +251,17 @@ pub struct Tables {
     pub(super) views: AtomicBool,
     /// Whether any table is lifting. It changes before the generation does.
     lifting: AtomicBool,
-    /// Tables whose items' deadlines are to be worked out afresh.
+    /// Tables whose items' deadlines must be computed again.
     retime: Mutex<Vec<u32>>,
-    /// How many global indexes there are, and tables whose changes are recorded.
+    /// The number of global indexes, plus the number of tables whose changes are recorded.
     afar: AtomicUsize,
-    /// How many tables have a change stream, enabled or not.
+    /// How many tables have a change stream, enabled or disabled.
     streams: AtomicUsize,
     /// The bits of the tables whose changes are recorded. It changes before the generation does.
     recorded: AtomicU64,
 }
 
-/// One of 64 bits that tables share.
+/// One of 64 bits. Several tables may have the same bit.
 #[inline]
 fn table_bit(table: u32) -> u64 {
     1 << (table % 64)
@@ -286,7 +284,7 @@ impl Default for Tables {
 }
 
 impl Tables {
-    /// The table of a name, from this thread's memory if it was looked up lately.
+    /// The table of a name; from this thread's memory, if the thread has looked it up lately.
     #[inline]
     pub fn local(&self, name: &[u8]) -> Option<LocalTable> {
         LAST.with_borrow_mut(|last| {
@@ -314,25 +312,25 @@ impl Tables {
         self.get_any(name).filter(|table| !table.schema.lifting)
     }
 
-    /// Whether a table is taking hashes over.
+    /// Whether any table is lifting hashes.
     #[inline]
     pub fn any_lifting(&self) -> bool {
         self.lifting.load(Relaxed)
     }
 
-    /// The table of a name, also while it is taking hashes over.
+    /// The table of a name, even while it is lifting hashes.
     pub fn get_any(&self, name: &[u8]) -> Option<Arc<Table>> {
         self.inner.read().by_name.get(std::str::from_utf8(name).ok()?).cloned()
     }
 
-    /// The same as before as long as no table has changed since, also where several engines have tables.
+    /// A value that is equal only for the same [`Tables`] with no change in between.
     #[inline]
     pub fn version(&self) -> (u64, u64) {
         (self.id, self.generation())
     }
 
-    /// Changes with every change of the tables. What was worked out from a schema before a shard was locked holds under
-    /// the lock if this is still the same.
+    /// A number that grows with every change of the tables. What was worked out from a schema before a shard was locked
+    /// holds under the lock if the generation is still the same.
     pub fn generation(&self) -> u64 {
         self.generation.load(Acquire)
     }
@@ -349,19 +347,20 @@ impl Tables {
         all
     }
 
-    /// What is left of a table that was dropped, by its name.
+    /// A dropped table whose change stream can still be read, by its name.
     pub fn dropped(&self, name: &str) -> Option<Arc<Table>> {
         self.inner.read().dropped.get(name).cloned()
     }
 
-    /// All tables and what is left of dropped ones, in the order of their names.
+    /// All tables and the dropped ones that are not forgotten, in the order of their names.
     pub fn list_with_dropped(&self) -> Vec<Arc<Table>> {
         let mut all: Vec<_> = self.inner.read().by_id.values().cloned().collect();
         all.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
         all
     }
 
-    /// Whether changes of a table's items may be recorded: never false of one whose changes are.
+    /// Whether changes of a table's items may be recorded. True for every table whose changes are recorded, and perhaps
+    /// for others.
     #[inline]
     pub fn may_record(&self, table: u32) -> bool {
         self.recorded.load(Relaxed) & table_bit(table) != 0
@@ -374,13 +373,13 @@ impl Tables {
         self.afar.load(Relaxed) != 0
     }
 
-    /// Whether any table has a change stream, enabled or not.
+    /// Whether any table has a change stream, enabled or disabled.
     #[inline]
     pub fn any_stream(&self) -> bool {
         self.streams.load(Relaxed) != 0
     }
 
-    /// The name of the change stream that changes of a table's items are recorded in, if they are.
+    /// The name of the change stream that records changes of a table's items; `None` if none does.
     pub fn stream_key(&self, table: u32) -> Option<Box<[u8]>> {
         let inner = self.inner.read();
         let table = inner.by_id.get(&table).filter(|table| table.schema.stream().is_some())?;
@@ -401,8 +400,8 @@ impl Tables {
         self.inner.read().by_id.values().filter(unfinished).cloned().collect()
     }
 
-    /// Applies the creation, change or removal of a table; other changes do nothing here. Returns the spaces of indexes
-    /// that are gone with it.
+    /// Applies the creation, change or removal of a table; ignores other changes. Returns the spaces of the indexes
+    /// that this removed.
     pub(super) fn apply(&self, change: &Structural<'_>) -> Result<Vec<u32>, EffectError> {
         let mut inner = self.inner.write();
         let gone = match *change {
@@ -473,7 +472,7 @@ impl Tables {
 
     /// Takes the tables whose TTL attribute has changed.
     pub(super) fn take_retimed(&self) -> Vec<Arc<Table>> {
-        // The list's lock is given back first: who changes a table takes it while holding the tables' own.
+        // The list's lock is released first: a change of a table takes it while it holds the lock of the tables.
         let ids = std::mem::take(&mut *self.retime.lock());
         ids.into_iter().filter_map(|id| self.by_id(id)).collect()
     }
@@ -490,7 +489,7 @@ impl Tables {
 }
 
 impl Tables {
-    /// Adds differences to what a table or an index counts.
+    /// Adds differences to the counts of a table or an index.
     pub(super) fn add_to(&self, space: u32, items: i64, bytes: i64) {
         let inner = self.inner.read();
         let counts = inner.by_id.get(&space).map(|table| &table.counts).or_else(|| inner.indexes.get(&space));
@@ -513,7 +512,7 @@ impl Tables {
         items.for_each(|(_, item)| counts.add(1, size(item) as i64));
     }
 
-    /// Sets what tables and indexes count to nothing, before it is counted afresh.
+    /// Sets the counts of all tables and indexes to zero, before they are counted again.
     pub(super) fn clear_counts(&self) {
         let inner = self.inner.read();
         for counts in inner.by_id.values().map(|table| &table.counts).chain(inner.indexes.values()) {

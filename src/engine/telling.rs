@@ -1,4 +1,4 @@
-//! How a transaction tells what happens in it, see [`super::events`].
+//! How a transaction tells the events that happen in it, see [`super::events`].
 
 use super::events::{Classes, ItemsTell, KeyEvent};
 use super::{Table, Tx};
@@ -8,13 +8,13 @@ use crate::log::Lsn;
 use crate::store::Entry;
 
 impl Tx<'_> {
-    /// Whether somebody listens to a class; for what would have to be found out first.
+    /// Whether a listener wants events of a class. Callers ask before they look up what only an event needs.
     #[inline]
     pub fn is_heard(&self, class: Classes) -> bool {
         self.telling.heard.have(class)
     }
 
-    /// Tells what was done to a key of the current database. A branch if nobody listens.
+    /// Tells what was done to a key of the current database. Costs one branch if no listener wants it.
     #[inline]
     pub fn tell(&self, class: Classes, name: &'static str, key: &[u8]) {
         self.tell_in(self.db as u32, class, name, key);
@@ -28,7 +28,7 @@ impl Tx<'_> {
         }
     }
 
-    /// Tells that a key of a database was deleted with the last of what it held, if it was.
+    /// Tells that a key of a database was deleted, if it is gone because its last element is.
     #[inline]
     pub fn tell_if_gone(&self, db: u32, key: &[u8]) {
         if self.is_heard(Classes::GENERIC) && !self.exists_in(db as usize, key) {
@@ -44,19 +44,19 @@ impl Tx<'_> {
         }
     }
 
-    /// Tells that what is at a key has expired, which is about to be removed.
+    /// Tells that the entry at a key has expired. The caller is about to remove it.
     pub(super) fn tell_expired(&self, db: u32, entry: &Entry) {
         let key = entry.key();
         if entry.deadline_passed(self.now()) {
             self.tell_in(db, Classes::EXPIRED, "expired", key);
         } else {
-            // All its fields have.
+            // All fields of the hash have expired.
             self.tell_fields_expired(db, key, entry.value().hash().map_or(0, |hash| hash.stored_len()));
             self.tell_in(db, Classes::GENERIC, "del", key);
         }
     }
 
-    /// Says whether lookups tell from now on what they miss, as those of most commands do that read.
+    /// Sets whether lookups that find nothing tell it from now on, as those of most reading commands do.
     #[inline]
     pub fn set_tells_misses(&mut self, on: bool) {
         self.telling.misses = on;
@@ -70,13 +70,14 @@ impl Tx<'_> {
         }
     }
 
-    /// Tells that there is a new key, whatever was there before.
+    /// Tells that a key is new, without looking at what was there before.
     pub fn tell_new(&self, db: u32, key: &[u8]) {
         self.tell_in(db, Classes::NEW, "new", key);
     }
 
-    /// Looks at a key before it is changed: what has expired there is removed, so that it is told before the change,
-    /// as in Redis. Whether nothing is there. Nobody calls it who need not ([`Telling::looks`]).
+    /// Looks at a key before an effect changes it. An expired value there is removed, so that its end is told before
+    /// the change, as in Redis. Returns whether the key is absent, so that the effect may make it. Called only if
+    /// [`Telling::looks`].
     #[cold]
     pub(super) fn look_before(&mut self, effect: &Effect<'_>, hash: u64) -> bool {
         let (Some(db), Some(key)) = (effect.db(), effect.shard_key()) else { return false };
@@ -94,7 +95,7 @@ impl Tx<'_> {
         !self.telling.replacing && self.locked.peek(self.engine.store.space(db as usize), key, hash).is_none()
     }
 
-    /// Tells that a key is new which was not there before an effect, if it is there now.
+    /// Tells that a key is new if it is there after an effect. The caller has found it absent before the effect.
     #[cold]
     pub(super) fn look_after(&self, effect: &Effect<'_>, hash: u64) {
         let (Some(db), Some(key)) = (effect.db(), effect.shard_key()) else { return };
@@ -103,12 +104,12 @@ impl Tx<'_> {
         }
     }
 
-    /// Runs a command that names keys which stand for items, and tells itself what it does to them.
+    /// Runs a command on keys that stand for items. The command itself tells what it does to these keys.
     pub fn naming_keys<T>(&mut self, run: impl FnOnce(&mut Self) -> T) -> T {
         self.items_telling(ItemsTell::Making, run)
     }
 
-    /// Does something in which changes of items tell otherwise.
+    /// Runs `run` with another rule for what changes of items tell.
     pub(super) fn items_telling<T>(&mut self, tell: ItemsTell, run: impl FnOnce(&mut Self) -> T) -> T {
         let before = std::mem::replace(&mut self.telling.items, tell);
         let done = run(self);
@@ -116,7 +117,7 @@ impl Tx<'_> {
         done
     }
 
-    /// Tells under the name of its view that an item is about to be put, or removed.
+    /// Tells, under the name of its view, that an item is about to be put or removed.
     #[cold]
     pub(super) fn tell_of_item(&self, table: &Table, keys: &ItemKeys, is_put: bool) {
         let tell = self.telling.items;
@@ -140,7 +141,8 @@ impl Tx<'_> {
         }
     }
 
-    /// Hands over what was told. The shards are held. What changed nothing shows no more than the log has by now.
+    /// Hands the events over to the listeners. The shards are still held. If the transaction logged nothing, its events
+    /// may be shown once the log's present tail is settled.
     #[inline]
     pub(super) fn hand_over(&mut self, logged_at: Option<Lsn>) {
         if let Some(mut events) = self.telling.told.get_mut().take() {
@@ -160,7 +162,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::Ordering::Relaxed;
 
-    /// Hears of strings.
+    /// A listener to events of strings.
     #[derive(Default)]
     struct OfStrings(Mutex<Vec<(Lsn, String)>>);
 

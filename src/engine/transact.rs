@@ -1,30 +1,31 @@
 //! The one way to run a transaction. A unit of work says which shards it needs, whether it may go on once they are
-//! locked, and what it does; [`Engine::transact`] locks, asks, runs, and commits, or undoes the round and runs it again
-//! with the shards that it turned out to lack.
+//! locked, and what it does. [`Engine::transact`] locks, asks, runs, and commits; or it undoes the round and runs the
+//! unit again, with the shards that it turned out to lack.
 //!
-//! One command, one EXEC and one step of a job in the background are units. Nobody else begins a transaction.
+//! One command, one EXEC and one step of a job in the background are units. There is no other way to begin a
+//! transaction.
 
 use super::undo::Reach;
 use super::{Engine, NotNow, Tx};
 use crate::store::{Holder, Locked, Mode, shown};
 
-/// What is done under locks as a whole. A unit may be run more than once: a round that lacked shards is undone, and the
-/// next one locks these too.
+/// Work that is done under locks as a whole. It may be run more than once: a round that lacked shards is undone, and
+/// the next round locks these too.
 pub trait UnitOfWork {
-    /// What a finished round gives.
+    /// The result of a finished round.
     type Done;
 
-    /// Locks what the unit needs: the shards of its keys and those of `reach`. What is expensive and needs no lock is
-    /// done here, before the lock is taken.
+    /// Locks the shards of the unit's keys and those of `reach`. Expensive work that needs no lock is done here, before
+    /// locking.
     fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e>;
 
-    /// Whether the unit may go on under its locks, where the state of durability stays as it is.
+    /// Whether the unit may go on under its locks. The state of durability does not change while they are held.
     ///
     /// # Errors
-    /// Why not. Nothing was changed, and nothing is shown of the shards.
+    /// Why it may not. Then nothing was changed, and nothing of the shards is shown.
     fn admit(&self, engine: &Engine, locked: &Locked<'_>) -> Result<(), NotNow>;
 
-    /// What the hold is counted for, if it is none of a command: those measure themselves.
+    /// As whose the hold is counted; `None` for commands, which measure their holds themselves.
     fn holder(&self) -> Option<Holder> {
         None
     }
@@ -32,20 +33,20 @@ pub trait UnitOfWork {
     /// Does the work.
     fn run(&mut self, tx: &mut Tx<'_>) -> Self::Done;
 
-    /// Takes back what a round that was undone left outside the transaction. Its shards are still held.
+    /// Takes back what an undone round has left outside the transaction. The shards are still held.
     fn undone(&mut self) {}
 }
 
-/// The shards of a job that knows them beforehand.
+/// The shards of a job that are known beforehand.
 #[derive(Clone, Copy)]
 pub enum Over<'h> {
-    /// Those of some hashes, exclusively.
+    /// The shards of some hashes, exclusively.
     Hashes(&'h [u64]),
-    /// Those of some hashes, to read.
+    /// The shards of some hashes, shared.
     Reading(&'h [u64]),
     /// One shard, exclusively.
     Shard(usize),
-    /// All of them, exclusively.
+    /// All shards, exclusively.
     Everything,
 }
 
@@ -74,7 +75,7 @@ impl<T, F: FnMut(&mut Tx<'_>) -> T> UnitOfWork for Job<'_, F> {
             (Over::Hashes(_) | Over::Reading(_), hashes) if !reach.is_everything() => {
                 store.lock_many(&[hashes, reach.hashes()].concat(), mode, now)
             }
-            // A shard whose job turned out to need others is held with all of them.
+            // A job over one shard that turned out to need others locks all of them.
             _ => store.lock_all(Mode::Write, now),
         }
     }
@@ -115,7 +116,7 @@ impl Engine {
                 return Err(reason);
             }
             let timer = unit.holder().map(|holder| self.store.holds.timer(holder));
-            // What was removed is freed when the hold is over.
+            // What was removed is freed after the shards are given back.
             let (done, _garbage);
             {
                 let mut tx = Tx::new(self, locked, db, record);
@@ -126,15 +127,16 @@ impl Engine {
                 }
                 _garbage = timer.as_ref().and_then(|_| tx.locked.take_garbage());
                 tx.commit_in_place();
-                // Here the shards are given back. Nobody moves the transaction, which would copy it.
+                // The transaction is dropped here, which gives the shards back. It is not moved, because that would
+                // copy it.
             }
             drop(timer);
             return Ok(done);
         }
     }
 
-    /// Runs `body` in a transaction over shards that are known beforehand, as long as changes may be made. It is run
-    /// again if it lacked shards. `holder` is what their hold is counted for.
+    /// Runs `body` in a transaction over shards that are known beforehand, if changes may be made. `body` is run again
+    /// if it lacked shards. The hold is counted as that of `holder`.
     ///
     /// # Errors
     /// Why no changes may be made now.

@@ -1,4 +1,4 @@
-//! A transaction: locked shards, and the effects that happen under them as one log record.
+//! A transaction: locked shards, and the effects that happen under these locks as one record of the log.
 
 use super::Engine;
 use super::aside::{Aside, Undo};
@@ -10,29 +10,29 @@ use crate::store::{Entry, Locked, Seldom};
 use crate::value::hash::{HashRef, packed_find, passed};
 use std::cell::Cell;
 
-/// More than an effect takes beside the keys and values in it.
+/// An upper bound for the bytes of an effect besides its keys and values.
 pub const EFFECT_BYTES: usize = 64;
 
-/// A unit of work's view of the store, which [`Engine::transact`] makes. It ends with its commit, which appends
-/// what happened to the log while the shards are still locked.
+/// A unit of work's view of the store, made by [`Engine::transact`]. Its commit appends what happened to the log while
+/// the shards are still locked.
 pub struct Tx<'a> {
     pub(super) engine: &'a Engine,
     pub(super) locked: Locked<'a>,
     pub(super) record: &'a mut Vec<u8>,
-    /// The state that it was accepted in, which holds as long as a shard is held.
+    /// The state in which the transaction was accepted. It does not change while a shard is held.
     accepted: State,
-    /// The length of the record behind its last whole effect.
+    /// The length of the record up to the end of its last whole effect.
     whole: usize,
     pub(super) effects: u64,
-    /// What the effects count for among the changes since the last save, by Redis's rules.
+    /// How many changes since the last save the effects count as, by Redis's rules.
     pub(super) changes: u64,
     pub(super) undo: Seldom<Undo>,
     hint: (usize, usize, u64),
-    /// Whether the reply acknowledges what other transactions wrote for the command.
+    /// Whether the reply also acknowledges writes that other transactions made for the command.
     acknowledges: bool,
-    /// What most transactions have no use for.
+    /// What most transactions do not need.
     pub(super) aside: Seldom<Aside>,
-    /// What happened, for those who listen.
+    /// The events, for listeners.
     pub(super) telling: Telling,
     hits: Cell<u64>,
     misses: Cell<u64>,
@@ -72,24 +72,24 @@ impl<'a> Tx<'a> {
         }
     }
 
-    /// Notes a key's hash, computed before, so that it is not computed again.
+    /// Sets the known hash of a key, so that it is not computed again.
     #[inline]
     pub fn hint(&mut self, key: &[u8], hash: u64) {
         self.hint = (key.as_ptr() as usize, key.len(), hash);
     }
 
-    /// Does something in which the hash of a key that is no argument is asked for often: it is computed once.
+    /// Runs `body`, which needs the hash of a key that is no argument many times: the hash is computed once.
     #[inline]
     pub fn with_hash_of<T>(&mut self, key: &[u8], body: impl FnOnce(&mut Self) -> T) -> T {
         let hint = (key.as_ptr() as usize, key.len(), self.engine.store.hash(key));
         let before = std::mem::replace(&mut self.hint, hint);
         let done = body(self);
-        // Another key may come to lie where this one does.
+        // The hint goes by the key's address, at which another key may lie later.
         self.hint = before;
         done
     }
 
-    /// Notes that the command wrote in transactions of its own, which its reply acknowledges.
+    /// Notes that the command wrote in transactions of its own, which its reply acknowledges too.
     pub fn acknowledge(&mut self) {
         self.acknowledges = true;
     }
@@ -120,7 +120,7 @@ impl<'a> Tx<'a> {
         self.locked.now
     }
 
-    /// Sets whether lookups leave the access clock alone.
+    /// Sets whether lookups leave the access clock as it is.
     pub fn set_no_touch(&mut self, on: bool) {
         self.locked.no_touch = on;
     }
@@ -134,7 +134,7 @@ impl<'a> Tx<'a> {
         self.engine.store.hash(key)
     }
 
-    /// The space that a key of a database is kept in.
+    /// The space in which a key of a database is kept.
     #[inline]
     fn space_of(&self, db: usize, key: &[u8]) -> u32 {
         self.engine.store.space(self.engine.tables.home(db, key))
@@ -183,7 +183,7 @@ impl<'a> Tx<'a> {
         live.then_some(found)
     }
 
-    /// Whether a lookup came upon an expired key, which [`Engine::remove_expired`] can remove now.
+    /// Whether a lookup found an expired key. [`Engine::remove_expired`] can remove it after the transaction.
     #[inline]
     pub fn came_upon_expired(&self) -> bool {
         self.stale.get()
@@ -195,7 +195,7 @@ impl<'a> Tx<'a> {
         self.hits.get()
     }
 
-    /// Lookups that found none.
+    /// Lookups that found no live key.
     #[inline]
     pub fn misses(&self) -> u64 {
         self.misses.get()
@@ -225,8 +225,8 @@ impl<'a> Tx<'a> {
         live
     }
 
-    /// Asks whether a change may add so many bytes to the record; for changes that are larger than their command's
-    /// arguments, before anything of them is applied.
+    /// Checks that a change may add so many bytes to the record. A handler calls it before the first effect of a change
+    /// that is larger than the command's arguments.
     ///
     /// # Errors
     /// Those of [`Engine::refusal`].
@@ -234,8 +234,8 @@ impl<'a> Tx<'a> {
         self.engine.refusal(self.record.len() + bytes).map_or(Ok(()), Err)
     }
 
-    /// Whether the record has room for so many bytes more, whatever the disk says: for the commands of a transaction
-    /// that was let in.
+    /// Checks that the record has room for so many bytes more, without asking the disk: for the commands of a
+    /// transaction that passed its gates.
     ///
     /// # Errors
     /// [`LogError::TooLarge`].
@@ -244,14 +244,14 @@ impl<'a> Tx<'a> {
         self.engine.too_large(self.record.len() + bytes).map_or(Ok(()), Err)
     }
 
-    /// Applies an effect and adds it to the record. An expired key under an effect that builds on what is there is
-    /// removed first, so that nothing of it comes back; so are expired fields whose deadline would be kept.
+    /// Applies an effect and adds it to the record. If the effect builds on what is at its key, an expired value there
+    /// is removed first, so that nothing of it comes back. So are expired fields whose deadline the effect would keep.
     #[inline]
     pub fn apply<'e>(&mut self, effect: impl Into<Effect<'e>>) {
         self.apply_counted(effect);
     }
 
-    /// As [`Tx::apply`], and returns how many elements of a container are new or gone, see [`Locked::apply`].
+    /// As [`Tx::apply`]; returns how many elements of a container were added or removed, see [`Locked::apply`].
     #[inline]
     pub fn apply_counted<'e>(&mut self, effect: impl Into<Effect<'e>>) -> usize {
         let effect = effect.into();
@@ -264,7 +264,7 @@ impl<'a> Tx<'a> {
         if self.lacks_shards() {
             return 0;
         }
-        // Noted in the record but not applied it would part memory from the log; a panic leaves both as they are.
+        // If it were in the record and not applied, memory and log would differ. This panic leaves both as they are.
         assert!(self.locked.owns(hash), "a change of a key whose shard is not held exclusively");
         let is_new = self.telling.looks() && self.look_before(&effect, hash);
         if let (true, Subject::Key(db, key)) = (effect.builds_on_value(), effect.subject()) {
@@ -337,16 +337,16 @@ impl<'a> Tx<'a> {
             | Structural::Gap => 1,
         };
         self.locked.apply_structural(change);
-        // A schema that was just encoded decodes.
+        // This cannot fail: the schema was just encoded.
         let _ = self.engine.change_tables(change);
     }
 
-    /// The changes so far, for [`Tx::count_changes`].
+    /// The changes counted so far, for [`Tx::count_changes`].
     pub fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// Has what happened since there were `before` changes count as so many, for commands with several effects.
+    /// Counts all changes since there were `before` as `changes`, for commands with several effects.
     pub fn count_changes(&mut self, before: u64, changes: u64) {
         self.changes = before + changes;
     }
@@ -359,7 +359,7 @@ impl<'a> Tx<'a> {
         self.whole = self.record.len();
     }
 
-    /// As [`Tx::note`] for effects that are encoded already and are carried out by one.
+    /// As [`Tx::note`], for effects that are encoded already and that one effect carries out in memory.
     pub(super) fn note_encoded(&mut self, effects: &[u8]) {
         self.begin_record();
         self.record.extend_from_slice(effects);
@@ -370,7 +370,8 @@ impl<'a> Tx<'a> {
     #[inline]
     fn begin_record(&mut self) {
         if self.effects == 0 {
-            // What is not logged now would be lost, and what is being read from disk not be what it was.
+            // In another state the change would not be logged and so lost, or would alter data that is being read from
+            // disk.
             assert!(self.accepted.accepts_writes(), "a change in the state {:?}", self.accepted);
             self.record.push(effect::VERSION);
         }
@@ -423,8 +424,8 @@ impl<'a> Tx<'a> {
         self.effects
     }
 
-    /// Appends the record to the log, and hands over what was told. Whoever commits drops the transaction next, which
-    /// gives the shards back. It is not taken by value, because that would copy it.
+    /// Appends the record to the log and hands the events over. The caller drops the transaction next, which gives the
+    /// shards back. `self` is not taken by value, because that would copy it.
     #[inline]
     pub(super) fn commit_in_place(&mut self) {
         let position = if self.effects == 0 { None } else { self.append() };
@@ -451,7 +452,8 @@ impl Tx<'_> {
 }
 
 impl Drop for Tx<'_> {
-    /// A command that panics has changed memory up to there, and the log must say the same. All or nothing stays so.
+    /// A command that panics has changed memory up to there, so the log gets the same. A transaction that is all or
+    /// nothing is undone.
     fn drop(&mut self) {
         if self.effects != 0 && std::thread::panicking() {
             self.roll_back();

@@ -1,25 +1,25 @@
-//! Undoing: a transaction that was asked to be all or nothing, or may turn out to need more shards than it holds, has
-//! the store record its changes. To undo, they are taken back in memory, exactly; the log never hears of them. What is
-//! counted about them is counted back.
+//! Undoing. The store records the changes of a transaction that must be all or nothing, or that may turn out to lack
+//! shards. Undoing takes the changes back in memory exactly; they never reach the log, and the counts that they changed
+//! are changed back.
 
 use super::Tx;
 use crate::item::ItemRef;
 
 /// Shards that a unit of work turned out to need beyond those of its keys, because a change of an item changes entries
-/// of indexes elsewhere. A round that lacked some was undone, and the next one locks these as well. Nobody waits for a
-/// shard while holding one, so no two transactions can wait for each other. Each round asks for more shards and the
-/// last one for all of them, so the rounds end.
+/// of indexes elsewhere. A round that lacked shards is undone, and the next round locks these too. A thread does not
+/// wait for a shard while it holds one, so two transactions never wait for each other. Each round asks for more shards,
+/// and the last one for all of them, so the rounds end.
 #[derive(Default)]
 pub struct Reach {
     hashes: Vec<u64>,
     rounds: u32,
 }
 
-/// After so many rounds every shard is locked.
+/// After so many rounds that lacked shards, every shard is locked.
 const ROUNDS: u32 = 4;
 
 impl Reach {
-    /// Hashes whose shards are needed beside those of the keys.
+    /// The hashes whose shards are needed beyond those of the keys.
     pub fn hashes(&self) -> &[u64] {
         &self.hashes
     }
@@ -30,13 +30,14 @@ impl Reach {
         self.rounds == 0
     }
 
-    /// Whether every shard is to be locked.
+    /// Whether every shard must be locked.
     #[inline]
     pub fn is_everything(&self) -> bool {
         self.rounds >= ROUNDS
     }
 
-    /// Whether a transaction lacked shards. It was undone then and is to be run again from its beginning.
+    /// Whether a transaction lacked shards. Then this has undone it, and the caller must run it again from its
+    /// beginning.
     #[inline]
     pub(super) fn exceeded(&mut self, tx: &mut Tx<'_>) -> bool {
         tx.undo.is_some() && self.take(tx)
@@ -55,8 +56,8 @@ impl Reach {
 }
 
 impl Tx<'_> {
-    /// From now on the transaction is all or nothing: every effect can be undone by [`Tx::roll_back`]. Structural
-    /// effects cannot, and must not follow.
+    /// Makes the transaction all or nothing from now on: [`Tx::roll_back`] can undo every effect, except structural
+    /// effects, which must not follow.
     pub fn begin_undo(&mut self) {
         self.expect_more_shards();
         if let Some(undo) = &mut *self.undo {
@@ -64,18 +65,18 @@ impl Tx<'_> {
         }
     }
 
-    /// From now on every effect can be undone, so that the transaction can be run again if it lacks shards, see
-    /// [`Reach`]. One that changes a single item, and nothing before that, needs no undoing.
+    /// Records effects from now on, so that the transaction can be undone and run again if it lacks shards, see
+    /// [`Reach`]. A transaction whose only change is that of a single item does not need it.
     pub fn expect_more_shards(&mut self) {
         debug_assert!(self.effects == 0, "what has happened cannot be undone any more");
         self.undo.get_or_insert_default();
         self.locked.record_changes();
     }
 
-    /// Takes note of shards that are needed and held by others. Nothing more happens in this transaction.
+    /// Notes shards that the transaction needs and that others hold. The transaction changes nothing more after this.
     #[cold]
     pub(super) fn lacks(&mut self, hashes: Vec<u64>) {
-        // Going on would leave memory and log apart; a panic logs what has happened so far.
+        // Otherwise memory and log would differ; a panic logs what has happened so far.
         assert!(
             self.effects == 0 || self.undo.is_some(),
             "a change of items after effects that cannot be undone"
@@ -83,7 +84,7 @@ impl Tx<'_> {
         self.undo.get_or_insert_default().lacking.extend(hashes);
     }
 
-    /// Whether the transaction lacks shards, so that nothing more happens in it: it is run again.
+    /// Whether the transaction lacks shards. It changes nothing more then, and is run again.
     #[inline]
     pub fn lacks_shards(&self) -> bool {
         self.undo.as_ref().is_some_and(|undo| !undo.lacking.is_empty())
@@ -94,7 +95,7 @@ impl Tx<'_> {
         self.undo.as_ref().is_some_and(|undo| undo.all_or_nothing)
     }
 
-    /// Notes that a condition did not hold, on which all else in the transaction depends.
+    /// Notes that a condition did not hold on which the whole transaction depends.
     pub fn refuse(&mut self) {
         if let Some(undo) = &mut *self.undo {
             undo.refused = true;
@@ -106,14 +107,14 @@ impl Tx<'_> {
         self.undo.as_ref().is_some_and(|undo| undo.refused)
     }
 
-    /// Takes note of what a table or an index counts more, or less, by a change.
+    /// Notes by how much a change has changed the counts of a table or an index.
     pub(super) fn note_counts(&mut self, space: u32, items: i64, bytes: i64) {
         if let Some(undo) = &mut *self.undo {
             undo.counts.push((space, items, bytes));
         }
     }
 
-    /// Undoes all effects since [`Tx::begin_undo`], which was called before the first.
+    /// Undoes all effects. [`Tx::begin_undo`] was called before the first of them.
     pub fn roll_back(&mut self) {
         let Some(undo) = self.undo.take() else { return };
         let (tables, now) = (&self.engine.tables, self.now());

@@ -1,7 +1,7 @@
 //! Views: keys of database 0 that stand for items, by the templates of the tables' schemas.
 //!
-//! Whether a key is a view is the templates' to say alone, and no such key is ever stored: what is read under its name
-//! is a *stand-in*, a hash made of the item. While no table has a template, all this costs one relaxed load.
+//! The templates alone decide whether a key is a view. No value is stored under such a key: a command that reads it
+//! sees a *stand-in*, a hash made of the item. While no table has a template, views cost one relaxed load.
 
 use super::Engine;
 use super::aside::StandIn;
@@ -36,15 +36,15 @@ impl View<'_> {
     /// The item's keys as they are stored.
     ///
     /// # Errors
-    /// For keys beyond the limits.
+    /// The keys are beyond the limits.
     pub fn keys(&self, limits: &ItemLimits) -> Result<ItemKeys, ItemError> {
         self.table.schema.text_keys(&self.texts.pk, self.texts.sk.as_deref(), limits)
     }
 }
 
-/// The tables with templates, as a thread remembers them.
+/// The tables with templates, as one thread remembers them.
 struct Known {
-    /// Whose tables they are, and at which generation.
+    /// The [`Tables::version`] for which they were remembered.
     of: (u64, u64),
     tables: Vec<LocalTable>,
 }
@@ -60,10 +60,11 @@ impl Tables {
         self.views.load(Relaxed)
     }
 
-    /// The item that a key of [`VIEW_DB`] stands for, if it does.
+    /// The item that a key of [`VIEW_DB`] stands for; `None` if the key is no view.
     ///
     /// # Errors
-    /// [`ItemError::BadViewKey`] for a key that belongs to a table, but is written otherwise.
+    /// [`ItemError::BadViewKey`] if the key fits a table's template but is not in the one form in which the table
+    /// writes it.
     pub fn view_of<'k>(&self, key: &'k [u8]) -> Result<Option<View<'k>>, ItemError> {
         if !self.have_views() {
             return Ok(None);
@@ -84,8 +85,8 @@ impl Tables {
         })
     }
 
-    /// Where the item is that a key stands for: its table, and its partition key as it is stored. For the locks; a key
-    /// that is refused has none.
+    /// The table and the stored partition key of the item that a key stands for, by which its shard is locked. `None`
+    /// also for a key that [`Tables::view_of`] refuses.
     pub fn view_place(&self, key: &[u8]) -> Option<(u32, KeyBytes)> {
         let view = self.view_of(key).ok()??;
         let mut stored = KeyBytes::new();
@@ -104,7 +105,7 @@ impl Tables {
         all
     }
 
-    /// A table other than `except` that has names in common with a template.
+    /// A table other than `except` whose template can make a name that this template can make too.
     pub fn overlapping(&self, template: &Template, except: Option<u32>) -> Option<Arc<Table>> {
         let shares =
             |table: &Arc<Table>| table.template.as_ref().is_some_and(|other| other.overlaps(template));
@@ -113,7 +114,7 @@ impl Tables {
 }
 
 impl Table {
-    /// The names of the keys that stand for a partition's live items.
+    /// Visits the names of the keys that stand for a partition's live items.
     pub fn each_view_name(&self, partition: &Entry, now: u64, visit: &mut dyn FnMut(Vec<u8>)) {
         for (sort, item) in partition.value().items().into_iter().flat_map(ItemsRef::iter) {
             if self.expired(&ItemRef::from_bytes_unchecked(item), now) {
@@ -125,7 +126,7 @@ impl Table {
         }
     }
 
-    /// The name of the key that stands for an item, if one does.
+    /// The name of the key that stands for an item, if there is one.
     pub fn view_name(&self, partition: &[u8], sort: &[u8]) -> Option<Vec<u8>> {
         let template = self.template.as_ref()?;
         let text = |attr: &crate::item::KeyAttr, stored: &[u8]| match attr.key_type {
@@ -149,14 +150,14 @@ impl Table {
     }
 }
 
-/// Where a walk over the names of views stands: the part of the order of partitions that a cursor holds.
+/// A cursor holds the upper bits of a partition's place in the order of a walk; the other bits are shifted out.
 const UNIT_SHIFT: u32 = u64::BITS - POSITION_BITS;
 
 impl Engine {
-    /// One step of a walk over the keys that are views: visits about `count` of their names from a position on, and
-    /// returns the position to go on from, if there is more. All tables are walked together in the order of their
-    /// partitions, so that every item that is there throughout is visited exactly once; the items of one partition key
-    /// come in one step. Each shard is locked by itself, unless `locked` holds them all.
+    /// One step of a walk over the keys that are views. Visits about `count` of their names from a position on, and
+    /// returns the position from which to continue; `None` at the end. All tables are walked together in the order of
+    /// their partitions, so every item that is there throughout is visited exactly once. The items of one partition key
+    /// come in one step. Each shard is locked by itself, unless `locked` holds all of them.
     pub fn walk_views(
         &self,
         locked: &Locked<'_>,
@@ -190,8 +191,8 @@ impl Engine {
         cut
     }
 
-    /// How many keys of database 0 are views: items of tables with templates, expired ones that are still there
-    /// included.
+    /// How many keys of database 0 are views: the items of tables with templates, including expired items that are not
+    /// removed yet.
     pub fn view_count(&self) -> u64 {
         shown::note_everything();
         self.tables.with_templates().iter().map(|table| table.counts.items.load(Relaxed)).sum()
@@ -199,14 +200,14 @@ impl Engine {
 }
 
 impl Tx<'_> {
-    /// What stands in for a key of the current database.
+    /// The stand-in for a key of the current database.
     #[inline]
     pub(super) fn stand_in_of(&self, key: &[u8]) -> Option<&StandIn> {
         self.aside.as_ref()?.stand_ins.iter().find(|stand_in| *stand_in.key == *key)
     }
 
-    /// From now on lookups of this key in the current database find a hash made of the item, or nothing if there is
-    /// none. The item's shard is locked.
+    /// From now on, lookups of this key in the current database find a hash made of the item, or nothing if there is no
+    /// item. The item's shard is locked.
     pub fn stand_in(&mut self, key: &[u8], table: &Table, keys: &ItemKeys) {
         let entry = self.partition(table.id, &keys.pk).and_then(|partition| {
             let clock = partition.clock();
@@ -223,7 +224,7 @@ impl Tx<'_> {
         self.aside.as_ref().is_some_and(|aside| !aside.stand_ins.is_empty())
     }
 
-    /// Ends what [`Tx::stand_in`] began.
+    /// Ends the effect of [`Tx::stand_in`].
     pub fn forget_stand_ins(&mut self) {
         if let Some(aside) = &mut *self.aside {
             aside.stand_ins.clear();

@@ -1,20 +1,20 @@
-//! Permits of those who work on the store beside the commands: upkeep, checkpoints, lifting, populating, scrubbing.
+//! Permits for work on the store beside the commands: upkeep, checkpoints, lifting, populating, scrubbing.
 //!
-//! Whoever takes the data away (falling back, a reload, the end) excludes them first: no permit is given any more,
-//! those that are out are revoked, and it waits until they came back. A holder asks [`Works::revoked`] between two
-//! pieces of its work and gives up if so. A permit says nothing about the state of durability: that is asked again
-//! under each lock.
+//! A thread that takes the data away (falling back, a reload, the end) excludes the permits' holders first: no permit
+//! is given any more, the permits that are out are revoked, and the thread waits until they have come back. A holder
+//! asks [`Works::revoked`] between two pieces of its work and gives up if it is true. A permit says nothing about the
+//! state of durability: a holder asks for that again under each lock.
 //!
-//! Nobody excludes others while holding a shard or a permit.
+//! A thread that excludes the others holds neither a shard nor a permit.
 
 use super::sync::{AtomicBool, Condvar, Mutex, Ordering};
 
-/// The permits that are out.
+/// The permits that are given out.
 #[derive(Default)]
 pub(super) struct Works {
     inner: Mutex<Inner>,
     changed: Condvar,
-    /// Whether somebody excludes the others: a copy for those who ask often.
+    /// Whether a thread excludes the others: a copy that is read without the lock.
     revoked: AtomicBool,
 }
 
@@ -25,7 +25,7 @@ struct Inner {
 }
 
 impl Works {
-    /// Takes a permit, which must come back through [`Works::leave`]; false while nobody may work.
+    /// Takes a permit, which must come back through [`Works::leave`]; false while a thread excludes the others.
     pub(super) fn enter(&self) -> bool {
         let mut inner = self.inner.lock();
         inner.out += usize::from(!inner.excluding);
@@ -40,18 +40,19 @@ impl Works {
         self.changed.notify_all();
     }
 
-    /// Takes a permit until the result is dropped; none while nobody may work.
+    /// Takes a permit until the result is dropped; `None` while a thread excludes the others.
     pub(super) fn permit(&self) -> Option<Permit<'_>> {
-        // Only one that was given may be dropped: that gives it back.
+        // `then`, not `then_some`: dropping a `Permit` gives one back, so none may be made unless one was taken.
         self.enter().then(|| Permit(self))
     }
 
-    /// Whether those who work are to give up.
+    /// Whether the holders of permits must give up.
     pub(super) fn revoked(&self) -> bool {
         self.revoked.load(Ordering::Acquire)
     }
 
-    /// Revokes all permits, waits until they came back, and gives out none until the result is dropped. One at a time.
+    /// Revokes all permits, waits until they have come back, and gives none out until the result is dropped. Only one
+    /// thread excludes at a time.
     pub(super) fn exclude(&self) -> Excluded<'_> {
         let mut inner = self.inner.lock();
         while inner.excluding {
@@ -75,14 +76,14 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// Nobody else works on the store.
+/// The right to work on the store alone.
 pub(super) struct Excluded<'a>(&'a Works);
 
 impl Drop for Excluded<'_> {
     fn drop(&mut self) {
         let mut inner = self.0.inner.lock();
         inner.excluding = false;
-        // Under the lock, so that who excludes next does not find it taken back.
+        // Set under the lock; otherwise this could overwrite the flag of the next thread that excludes.
         self.0.revoked.store(false, Ordering::Release);
         drop(inner);
         self.0.changed.notify_all();
