@@ -1,5 +1,5 @@
-//! What runs in the background over the store: removing what has expired, freeing dead spaces, choosing victims for
-//! eviction. Each call looks at one shard under its lock and is bounded.
+//! Background work on the store: removing what has expired, freeing dead spaces, choosing victims for eviction. Each
+//! call looks at one shard under its lock, and its work is bounded.
 
 use super::locks::noise;
 use super::raw_table;
@@ -7,31 +7,31 @@ use super::{Entry, Holder, Locked, Mode, Store};
 use crate::value::hash::{HashRef, packed_fields};
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Something in a locked shard whose deadline has passed.
+/// A key or fields in a locked shard whose deadline has passed.
 pub struct Due {
     /// The database.
     pub db: u32,
     /// The key.
     pub key: Vec<u8>,
-    /// The fields to remove; none if the whole key has expired.
+    /// The fields to remove; `None` if the whole key has expired.
     pub fields: Option<Vec<Vec<u8>>>,
 }
 
 /// What a sweep of one shard found.
 #[derive(Default)]
 pub struct Sweep {
-    /// What is due, about as much as was asked for.
+    /// What is due, about as much as the caller asked for.
     pub due: Vec<Due>,
-    /// Partitions, as table and key, that may hold items which have expired.
+    /// Partitions, as table and key, that may hold expired items.
     pub partitions: Vec<(u32, Vec<u8>)>,
-    /// Whether the shard may hold more.
+    /// Whether the shard may hold more that is due.
     pub more: bool,
 }
 
-/// Which keys give way when memory is short.
+/// Which keys are evicted when memory is short.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct EvictionRule {
-    /// Only keys with a deadline.
+    /// Whether only keys with a deadline may be evicted.
     pub volatile: bool,
     /// What makes a key a better victim.
     pub order: EvictionOrder,
@@ -40,20 +40,20 @@ pub struct EvictionRule {
 /// The order of victims.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EvictionOrder {
-    /// The one idle longest.
+    /// The key that was not used for the longest time.
     Lru,
-    /// The one used least often.
+    /// The key that is used least often.
     Lfu,
-    /// Any.
+    /// Any key.
     Random,
-    /// The one that expires first.
+    /// The key that expires first.
     Ttl,
 }
 
 impl Locked<'_> {
-    /// Looks through a shard's slots for passed deadlines. Entries whose slot has no deadline are not touched, so the
-    /// cost is 8 bytes read a slot plus a look at each entry that may be due. Finds about `limit` keys and fields
-    /// together.
+    /// Looks through a shard's slots for passed deadlines. It does not touch entries whose slot has no deadline, so the
+    /// cost is 8 bytes read for each slot, and a look at each entry that may be due. Finds about `limit` keys and
+    /// fields together.
     pub fn due(&self, shard: usize, limit: usize) -> Sweep {
         let mut sweep = Sweep::default();
         let Some(raw) = self.raw(shard) else { return sweep };
@@ -69,7 +69,7 @@ impl Locked<'_> {
                 continue;
             }
             let Some(db) = self.store.owner_of(entry.space()) else {
-                // What belongs to no table any more waits to be freed otherwise.
+                // A partition without a table is freed with its dead space.
                 if entry.deadline_passed(self.now) && self.store.has_partitions(shard, entry.space()) {
                     sweep.partitions.push((entry.space(), entry.key().to_vec()));
                     room = room.saturating_sub(1);
@@ -97,7 +97,7 @@ impl Locked<'_> {
             }
         }
         if !any && !sweep.more {
-            // The shard is locked exclusively by the sweep, so no writer raises the flag at this moment.
+            // The sweep holds the shard exclusively, so no writer raises the flag at this moment.
             deadlines.store(false, Relaxed);
         }
         sweep
@@ -130,7 +130,7 @@ impl Locked<'_> {
         complete
     }
 
-    /// Gives back a shard's unused room when less than an eighth is taken.
+    /// Gives back a shard's unused room if less than an eighth of it is taken.
     pub fn shrink(&mut self, shard: usize) {
         let store = self.store;
         let Some(raw) = self.raw_mut(shard) else { return };
@@ -141,7 +141,7 @@ impl Locked<'_> {
     }
 }
 
-/// The names of expired fields, `limit` of them from a large hash, or all of a packed one.
+/// The names of expired fields: up to `limit` of a large hash, all of a packed one.
 fn expired_fields(entry: &Entry, now: u64, limit: usize) -> Vec<Vec<u8>> {
     match entry.value().hash() {
         Some(HashRef::Packed(packed, ttl)) => {
@@ -154,7 +154,7 @@ fn expired_fields(entry: &Entry, now: u64, limit: usize) -> Vec<Vec<u8>> {
 
 /// A candidate for eviction.
 pub struct Victim {
-    /// The higher, the better a victim.
+    /// The higher the score, the better the victim.
     pub score: u64,
     /// The database.
     pub db: usize,
@@ -163,7 +163,8 @@ pub struct Victim {
 }
 
 impl Store {
-    /// Calls `found` with about `samples` random keys of all databases that qualify; with none only if none does.
+    /// Calls `found` with about `samples` random keys of all databases that the rule allows. It finds none only if
+    /// there are none.
     pub fn candidates(&self, rule: EvictionRule, samples: usize, now: u64, found: &mut dyn FnMut(Victim)) {
         let mut seen = 0;
         let shards = self.shard_count();
@@ -172,7 +173,7 @@ impl Store {
             (if rule.volatile { c.expires.load(Relaxed) } else { c.keys.load(Relaxed) }) > 0
         };
         for i in 0..shards {
-            // Neighbouring shards are as random as any, because the hash spreads keys over them.
+            // The hash spreads keys over shards, so neighbouring shards are as random a sample as any others.
             let shard = (start + i) % shards;
             if self.sides[shard].counts.iter().any(wanted) {
                 let locked = self.lock_shard(shard, Mode::Read, now).timed(Holder::Eviction);
@@ -186,8 +187,8 @@ impl Store {
 }
 
 impl Store {
-    /// The average of the ms that keys of a database have left, from up to `samples` of those with a deadline; 0 if
-    /// there are none.
+    /// The average time that keys of a database have left, in ms, from up to `samples` keys with a deadline; 0 if there
+    /// are none.
     pub fn sample_ttl(&self, db: usize, samples: u64, now: u64) -> u64 {
         let (space, shards) = (self.space(db), self.shard_count());
         let (start, mut sum, mut count) = (noise() as usize % shards, 0u64, 0);
@@ -195,7 +196,8 @@ impl Store {
             if self.sides[shard].counts.get(db).is_none_or(|count| count.expires.load(Relaxed) == 0) {
                 continue;
             }
-            // A transaction that asks for this may hold shards, so a shard that cannot be had at once is left out.
+            // The calling transaction may hold shards, so this does not wait: a shard that cannot be had at once is
+            // left out.
             let Some(locked) = self.sides[shard].gate.try_read(self.raw(shard)) else { continue };
             let raw: &raw_table::Raw = &locked;
             let buckets = raw.buckets();
@@ -219,7 +221,7 @@ impl Locked<'_> {
         let Some(raw) = self.raw(shard) else { return };
         let buckets = raw.buckets();
         let start = noise() as usize % buckets.max(1);
-        // One sample a shard and call, because neighbours in a shard were often written at the same time.
+        // One sample for each shard and call, because neighbours in a shard were often written at the same time.
         for i in 0..buckets {
             let Some(entry) = raw_table::slot(raw, (start + i) % buckets) else { continue };
             if rule.volatile && !entry.has_deadline() {
@@ -246,18 +248,17 @@ impl Locked<'_> {
 }
 
 impl Store {
-    /// Whether entries of given-up spaces wait to be freed.
+    /// Whether entries of dead spaces wait to be freed.
     pub fn has_dead(&self) -> bool {
         !self.dead.lock().is_empty()
     }
 
-    /// Frees the entries of given-up spaces, holding a shard for at most `limit` of them at a time; false when there
-    /// are none.
+    /// Frees entries of dead spaces, at most `limit` while a shard is held once; false when there are none.
     pub fn bury_some(&self, now: u64, limit: usize) -> bool {
         self.bury_until(now, limit, &|| false)
     }
 
-    /// As [`Store::bury_some`], but ends when `enough` says so, which is asked after each shard.
+    /// As [`Store::bury_some`], but ends when `enough` returns true; it is asked after each shard.
     pub fn bury_until(&self, now: u64, limit: usize, enough: &dyn Fn() -> bool) -> bool {
         let dead = self.dead.lock().clone();
         if dead.is_empty() {
@@ -266,7 +267,7 @@ impl Store {
         for shard in 0..self.shard_count() {
             loop {
                 let mut locked = self.lock_shard(shard, Mode::Write, now).timed(Holder::Expiry);
-                // Where the data is read again, the space of a number is in use again.
+                // If the data was read again meanwhile, a space of the list may be in use again.
                 let still = self.dead.lock().clone();
                 if locked.bury(shard, &|s| dead.contains(&s) && still.contains(&s), limit) {
                     break;

@@ -1,10 +1,10 @@
 //! One entry of the sharded map: a heap block that holds key, flags and a small value, behind one tagged word.
 //!
-//! Small values stand in the block (near), larger ones in an allocation of their own (apart): a string so large that
-//! copying it with its block would hold up the shard, or an [`Object`]. The deadline in the slot lets the expiry cycle
-//! and the volatile eviction policies walk the map without touching the blocks.
+//! Small values stand in the block (near). Larger ones stand in an allocation of their own (apart): a string that is
+//! too large to be copied with its block while the shard is held, or an [`Object`]. The deadline in the slot lets the
+//! expiry cycle and the volatile eviction policies walk the map without touching the blocks.
 //!
-//! The layout is that of `block`, which alone has unsafe code.
+//! `block` defines the layout and has all unsafe code.
 
 mod block;
 mod change;
@@ -27,7 +27,7 @@ pub struct Parts<'a> {
     pub key: &'a [u8],
     /// The deadline in ms since the epoch.
     pub expire: Option<u64>,
-    /// What the payload is: none of the kinds that are apart.
+    /// The kind of the payload: not one that is apart.
     pub kind: Kind,
     /// The payload's bytes.
     pub payload: &'a [u8],
@@ -36,9 +36,9 @@ pub struct Parts<'a> {
 /// Which deadlines an entry has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Deadlines {
-    /// One of its own.
+    /// The entry's own deadline.
     pub(super) own: bool,
-    /// Those of fields.
+    /// Deadlines of fields.
     pub(super) fields: bool,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Deadlines {
 pub struct Entry(Block);
 
 impl Entry {
-    /// Makes an entry in one allocation. Values of their own allocation come from [`Entry::boxed`] and [`Entry::far`];
+    /// Makes an entry in one allocation. [`Entry::boxed`] and [`Entry::far`] make entries whose values are apart; this
     /// panics if the parts' kind is one of those.
     pub fn new(parts: &Parts<'_>, clock: u32) -> Self {
         let name = Name { space: parts.space, key: parts.key, expire: parts.expire };
@@ -58,7 +58,7 @@ impl Entry {
         entry
     }
 
-    /// Makes an entry whose value has its own allocation.
+    /// Makes an entry whose value is in an allocation of its own.
     pub fn boxed(space: u32, key: &[u8], expire: Option<u64>, object: Box<Object>, clock: u32) -> Self {
         let deadline = object.deadline();
         let name = Name { space, key, expire };
@@ -67,7 +67,7 @@ impl Entry {
         entry
     }
 
-    /// Makes an entry of a string that has its own allocation.
+    /// Makes an entry of a string that is in an allocation of its own.
     pub fn far(space: u32, key: &[u8], expire: Option<u64>, bytes: Vec<u8>, clock: u32) -> Self {
         Self(Block::new(Name { space, key, expire }, Content::Far(bytes), clock, false))
     }
@@ -96,8 +96,8 @@ impl Entry {
         self.0.name().key
     }
 
-    /// The deadline in ms since the epoch of the whole entry; of an item collection, one that is not later than its
-    /// earliest item's.
+    /// The deadline of the whole entry in ms since the epoch. For an item collection, a time that is not later than the
+    /// deadline of its earliest item.
     #[inline]
     pub fn expire(&self) -> Option<u64> {
         if !self.has_deadline() {
@@ -112,8 +112,8 @@ impl Entry {
         self.expire().is_some_and(|at| at <= now)
     }
 
-    /// Whether the entry is gone for readers: its own deadline has passed, or it is a hash whose fields have all
-    /// expired. O(1) without deadlines, else O(log n) for large hashes and O(expired fields) for packed ones.
+    /// Whether readers see the entry as gone: its own deadline has passed, or it is a hash whose fields have all
+    /// expired. O(1) without deadlines; otherwise O(log n) for large hashes and O(expired fields) for packed ones.
     #[inline]
     pub fn expired(&self, now: u64) -> bool {
         self.has_deadline()
@@ -121,7 +121,7 @@ impl Entry {
             && (self.deadline_passed(now) || !self.any_part_live(now))
     }
 
-    /// Whether the value, or a part of it, lives on while the entry's own deadline has not passed.
+    /// Whether a part of the value is live. The entry's own deadline has not passed.
     fn any_part_live(&self, now: u64) -> bool {
         match self.value() {
             ValueRef::Str(_)
@@ -133,13 +133,13 @@ impl Entry {
         }
     }
 
-    /// Whether the slot says that something in this entry has a deadline.
+    /// Whether the slot says that the entry, or a part of it, has a deadline.
     #[inline]
     pub fn has_deadline(&self) -> bool {
         self.0.has_deadline()
     }
 
-    /// Which deadlines there are. O(fields) for packed hashes with some, else O(1).
+    /// Which deadlines the entry has. O(fields) for packed hashes with deadlines, else O(1).
     #[inline]
     pub(super) fn deadlines(&self) -> Deadlines {
         if !self.has_deadline() {
@@ -153,8 +153,8 @@ impl Entry {
         Deadlines { own: self.0.name().expire.is_some(), fields }
     }
 
-    /// Whether a deadline may have passed, judged by the slot alone: false positives are possible (ticks are coarse and
-    /// wrap after 37 hours), false negatives are not, as long as an overdue entry is looked at within 18 hours.
+    /// Whether a deadline may have passed, judged by the slot alone. It may be true too early, because ticks are coarse
+    /// and wrap after 37 hours. It is never false too late, if an overdue entry is looked at within 18 hours.
     #[inline]
     pub fn maybe_due(&self, now: u64) -> bool {
         if !self.has_deadline() {
@@ -192,7 +192,7 @@ impl Entry {
         }
     }
 
-    /// The address of a value of its own allocation, which stays the same as long as the value lives.
+    /// The address of a value in an allocation of its own. It stays the same as long as the value lives.
     #[inline]
     pub(super) fn object_address(&self) -> Option<usize> {
         match self.0.view() {
@@ -208,14 +208,14 @@ impl Entry {
         self.0.clock()
     }
 
-    /// Sets the access clock; allowed to all who share the shard's lock. The store is skipped when nothing changes, so
-    /// that hot keys do not bounce between cores.
+    /// Sets the access clock. A shared lock of the shard is enough. Nothing is stored if the value is the same, so that
+    /// the cache lines of hot keys do not move between cores.
     #[inline]
     pub fn set_clock(&self, clock: u32) {
         self.0.set_clock(clock);
     }
 
-    /// Bytes allocated for a string beside its block.
+    /// Bytes allocated for a string besides its block.
     pub fn far_bytes(&self) -> usize {
         match self.0.view() {
             View::Far(bytes) => size_of::<Vec<u8>>() + bytes.capacity(),
@@ -223,7 +223,7 @@ impl Entry {
         }
     }
 
-    /// Bytes allocated for the block, without what a value of its own allocation takes.
+    /// Bytes allocated for the block, without those of a value that is apart.
     pub fn block_size(&self) -> usize {
         self.0.size()
     }

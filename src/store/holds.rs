@@ -1,17 +1,17 @@
-//! How long shards are held, by what holds them. What is held for less than [`SHORT_NANOS`] is not counted: then a
-//! command costs a comparison, and what works in the background two readings of the clock a hold.
+//! How long shards are held, by what holds them. A hold of less than [`SHORT_NANOS`] is not counted. So a command pays
+//! one comparison, and background work reads the clock twice for each hold.
 
 use crate::env::Clock;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// From so many nanoseconds on a hold is counted.
+/// A hold of at least so many nanoseconds is counted.
 pub const SHORT_NANOS: u64 = 1 << SHORT_BITS;
 const SHORT_BITS: u32 = 17;
-/// Doublings from there on; the last one has no end.
+/// How many doublings are counted from there on; the last one has no upper end.
 const OCTAVES: usize = 16;
 
-/// What holds shards beside commands.
+/// What holds shards, besides commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Holder {
     /// Removing what has expired.
@@ -26,13 +26,13 @@ pub enum Holder {
     Trimming,
     /// Changes of tables that hold every shard.
     Tables,
-    /// Walks over the data that look at a shard at a time: KEYS, SCAN, Scan and their kin.
+    /// Walks over the data that look at one shard at a time, such as KEYS, SCAN and Scan.
     Walk,
-    /// A checkpoint, a piece at a time.
+    /// A checkpoint, for one piece.
     Checkpoint,
     /// Changes of the state of durability.
     State,
-    /// DEBUG POPULATE, a key at a time.
+    /// DEBUG POPULATE, for one key.
     Populating,
 }
 
@@ -68,7 +68,7 @@ impl Holder {
     }
 }
 
-/// The long holds of one holder. They are rare, so threads may share the counters.
+/// The long holds of one holder. They are rare, so all threads share the counters.
 #[derive(Default)]
 pub struct Holds {
     octaves: [AtomicU64; OCTAVES],
@@ -101,7 +101,7 @@ impl Holds {
         self.longest.load(Relaxed) / 1000
     }
 
-    /// The holds by size: at least so many microseconds, less than twice that, and how many there were.
+    /// The holds by size: the least microseconds of a size, which ends at twice as many, and the number of holds.
     pub fn by_size(&self) -> impl Iterator<Item = (u64, u64)> {
         let from = |octave: usize| (SHORT_NANOS << octave) / 1000;
         let counts = self.octaves.iter().enumerate().map(move |(at, count)| (from(at), count.load(Relaxed)));
@@ -114,7 +114,7 @@ impl Holds {
     }
 }
 
-/// The holds of everything that is no command.
+/// The holds of all holders that are no commands.
 #[derive(Default)]
 pub struct HoldsByHolder([Holds; Holder::ALL.len()]);
 
@@ -150,7 +150,7 @@ thread_local! {
     static WAITED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Does something in which no shard is held, such as waiting for one: it does not count as holding.
+/// Runs `work`, during which the thread holds no shard, such as waiting for one. Its time does not count as holding.
 #[cold]
 pub fn outside<T>(work: impl FnOnce() -> T) -> T {
     let begun = nanos();
@@ -159,7 +159,7 @@ pub fn outside<T>(work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// For how many nanoseconds this thread was outside of holds ([`outside`]) since this was asked last.
+/// For how many nanoseconds this thread has run work through [`outside`] since the last call.
 #[inline]
 pub fn take_waited() -> u64 {
     let waited = WAITED.get();
@@ -210,7 +210,7 @@ mod tests {
                     drop(store.lock_one(0, mode, 0));
                     (take_waited(), take_waited())
                 });
-                // A writer that waits closes the gate; a reader is given some time to come.
+                // A writer that waits closes the gate; a reader is given some time to begin to wait.
                 while mode == Mode::Write && !store.has_writer_waiting(0) {
                     std::thread::yield_now();
                 }

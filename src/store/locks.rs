@@ -48,12 +48,12 @@ impl Guard<'_> {
     }
 }
 
-/// How many lookups one pass of prefetching covers.
+/// How many lookups are prefetched together.
 const PREFETCH_GROUP: usize = 32;
-/// How many keys of one command are prefetched.
+/// The most keys of one command that are prefetched.
 const MOST_PREFETCHED: usize = 1024;
 
-/// Small, because it is moved into each transaction: nearly all of them hold one shard.
+/// Kept small, because it is moved into each transaction, and nearly every transaction holds one shard.
 enum Held<'a> {
     None,
     One(usize, Guard<'a>),
@@ -64,21 +64,22 @@ enum Held<'a> {
 #[derive(Default)]
 pub struct Garbage(pub(super) Vec<Entry>);
 
-/// Locked shards and the time at which they are looked at. All lookups of commands go through this.
+/// Locked shards, and the time for which lookups are made. All lookups of commands go through this.
 pub struct Locked<'a> {
     pub(super) store: &'a Store,
     held: Held<'a>,
-    /// What was removed and may be large. It is freed after the locks are given back, so that nobody waits for it.
+    /// Removed entries that may be large. They are freed after the locks are given back, so that no thread waits for
+    /// it.
     pub(super) garbage: Seldom<Garbage>,
-    /// What takes the changes back, while they are recorded.
+    /// The recorded changes, while changes are recorded.
     pub(super) undo: Seldom<Undo>,
     /// The classes of keys that were changed.
     pub(super) changed: Classes,
-    /// The classes of keys of which this thread has noted that it was shown them, in all shards held.
+    /// The classes of keys for which this thread has noted the position in every shard that it holds.
     noted: Classes,
-    /// The time in ms since the epoch that decides what has expired.
+    /// The time in ms since the epoch. What has a deadline up to it has expired.
     pub now: u64,
-    /// Whether reads leave the access clock alone (CLIENT NO-TOUCH, OBJECT, the cycles).
+    /// Whether lookups leave the access clock as it is (CLIENT NO-TOUCH, OBJECT, background work).
     pub no_touch: bool,
 }
 
@@ -86,7 +87,7 @@ thread_local! {
     static NOISE: Cell<u64> = const { Cell::new(0x2545_F491_4F6C_DD1D) };
 }
 
-/// A cheap random number for sampling; its quality decides nothing but which keys are looked at first.
+/// A cheap random number for sampling. Its quality affects only which keys are looked at first.
 pub(super) fn noise() -> u64 {
     NOISE.with(|n| {
         let mut x = n.get();
@@ -116,7 +117,7 @@ impl Store {
         }
     }
 
-    /// The same if it takes no longer than others hold a shard for a short command.
+    /// As [`Store::guard`], but `None` if another thread holds the shard for longer than a short command takes.
     #[inline]
     fn guard_soon(&self, shard: usize, mode: Mode) -> Option<Guard<'_>> {
         let gate = &self.sides[shard].gate;
@@ -126,7 +127,7 @@ impl Store {
         }
     }
 
-    /// Locks shards, which are named in ascending order.
+    /// Locks shards, given in ascending order.
     fn guards(&self, shards: impl ExactSizeIterator<Item = usize> + Clone, mode: Mode) -> Held<'_> {
         let (soon, wait) = (|shard| self.guard_soon(shard, mode), |shard| self.guard(shard, mode));
         Held::Many(gate::take_all(shards, soon, wait))
@@ -153,7 +154,7 @@ impl Store {
         }
     }
 
-    /// Notes that this thread is shown what was changed about the class of a hash, whose shard is locked.
+    /// Notes that this thread has seen the last change of the hash's class. The shard is locked.
     #[inline]
     fn note_shown(&self, hash: u64) {
         shown::note(self.sides[self.shard_of(hash)].positions.of(hash));
@@ -181,7 +182,7 @@ impl Store {
         self.locked(Held::One(shard, guard), Classes::ALL, now)
     }
 
-    /// Locks the shards of several hashes, each once.
+    /// Locks the shards of several hashes; each shard once.
     pub fn lock_many(&self, hashes: &[u64], mode: Mode, now: u64) -> Locked<'_> {
         if let [only] = hashes {
             return self.lock_one(*only, mode, now);
@@ -190,7 +191,7 @@ impl Store {
         shards.sort_unstable();
         shards.dedup();
         if shards.len() == self.shard_count() {
-            // Who holds them all may walk over them.
+            // All shards are needed, and the caller may then walk over them.
             return self.lock_all(mode, now);
         }
         let held = match shards[..] {
@@ -202,7 +203,7 @@ impl Store {
         self.locked(held, Classes::NONE, now)
     }
 
-    /// Locks every shard. About 10 ns a shard when nobody else holds one.
+    /// Locks every shard. About 10 ns for each shard if no other thread holds one.
     pub fn lock_all(&self, mode: Mode, now: u64) -> Locked<'_> {
         let held = self.guards(0..self.shard_count(), mode);
         self.sides.iter().for_each(|side| shown::note(side.positions.greatest()));
@@ -216,8 +217,8 @@ impl<'a> Locked<'a> {
         self.store
     }
 
-    /// Makes sure that the shard of a hash is held exclusively, if that is possible without waiting. Who holds shards
-    /// must not wait for another, unless it comes behind them in the order.
+    /// Takes the shard of a hash exclusively, if it is not held yet and can be had without waiting; returns whether it
+    /// is held exclusively now. It does not wait, because a thread that holds shards may wait only for greater ones.
     pub fn try_extend(&mut self, hash: u64) -> bool {
         let shard = self.store.shard_of(hash);
         let at = match &self.held {
@@ -242,13 +243,13 @@ impl<'a> Locked<'a> {
         true
     }
 
-    /// What was removed and may be large, to be freed once the shards are given back.
+    /// The removed entries that may be large, to be freed once the shards are given back.
     pub fn take_garbage(&mut self) -> Option<Box<Garbage>> {
         self.garbage.take()
     }
 
-    /// Frees an entry that was removed from a shard, at once if it is small. The reader of an image gets it, if it is
-    /// registered.
+    /// Frees an entry that was removed from a shard, at once if it is small. If an image has registered the entry, the
+    /// image's reader gets it instead.
     #[inline]
     pub(super) fn discard(&mut self, shard: usize, entry: Entry) {
         if entry.kind().is_apart() {
@@ -284,8 +285,8 @@ impl<'a> Locked<'a> {
             && matches!(&self.held, Held::Many(guards) if guards.iter().all(|(_, guard)| guard.is_exclusive()))
     }
 
-    /// Notes that the record of what was changed in these shards stands at a position of the log: who reads from now on
-    /// what may have been changed is shown it.
+    /// Notes the position of the record of what was changed in these shards. A thread that reads a changed class from
+    /// now on has seen that record.
     #[inline]
     pub fn recorded_at(&self, position: u64) {
         let raise = |shard: usize, guard: &Guard<'_>| {
@@ -301,7 +302,7 @@ impl<'a> Locked<'a> {
         shown::note(position);
     }
 
-    /// The log's position of the last record that changed any of these shards; none if no shard is held.
+    /// The position in the log of the last record that changed any of these shards; `None` if no shard is held.
     pub fn position(&self) -> Option<u64> {
         let of = |shard: usize| self.store.sides[shard].positions.greatest();
         match &self.held {
@@ -343,10 +344,10 @@ impl<'a> Locked<'a> {
         found
     }
 
-    /// Asks for the memory that lookups of these hashes in a space will read, so that the misses of many keys overlap.
-    /// A hint: nothing depends on it.
+    /// Prefetches the memory that lookups of these hashes in a space will read, so that the cache misses of many keys
+    /// overlap. It is only a hint.
     pub fn prefetch(&self, hashes: &[u64], space: u32) {
-        // More would push the first ones out of the near cache again.
+        // With larger groups the first lines would leave the near cache before they are used.
         for group in hashes.get(..MOST_PREFETCHED).unwrap_or(hashes).chunks(PREFETCH_GROUP) {
             for hash in group {
                 if let Some(table) = self.raw(self.store.shard_of(*hash)) {
@@ -423,7 +424,7 @@ impl Store {
         if count >= 255 {
             return 255;
         }
-        // The chance falls with the count, so that eight bits tell keys of millions of hits apart.
+        // The chance falls with the count, so that eight bits can tell keys with millions of hits apart.
         let chance =
             1.0 / (f64::from(count.saturating_sub(5)) * f64::from(self.lfu_log_factor.load(Relaxed)) + 1.0);
         let draw = (noise() >> 11) as f64 / (1u64 << 53) as f64;
@@ -435,7 +436,7 @@ impl Store {
 mod tests {
     use super::*;
 
-    /// A hash of each shard, by shard.
+    /// One hash for each shard, in the order of shards.
     fn hashes(store: &Store) -> Vec<u64> {
         let mut found = vec![None; store.shard_count()];
         for n in 0..1000_u32 {

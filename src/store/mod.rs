@@ -1,14 +1,14 @@
 //! The sharded item store: DashMap lives here and nowhere else.
 //!
-//! Keys of the databases and partitions of tables live in one map, keyed by (space, key), where a space is a database
-//! or a table. The shard is chosen by the key alone, so that a key's copies in other databases, and all tables'
-//! partitions of one partition key, share a shard; the space is mixed into the hash's other bits.
+//! The keys of databases and the partitions of tables live in one map, keyed by (space, key), where a space is a
+//! database or a table. The key alone chooses the shard. So keys of one name in all databases share a shard, and so do
+//! the partitions of one partition key in all tables. The space is mixed into the other bits of the hash.
 //!
 //! Invariants: no guard of the map leaves this room. Shards are locked through [`Store::lock_one`],
-//! [`Store::lock_many`] and [`Store::lock_all`] only, which wait in ascending order; nobody locks a second set while
-//! holding one. A writer waits for the readers that were there before it, not for those that come after it (`gate`),
-//! and who wants several shards holds none that others could have while it waits for one that is held for long.
-//! Databases are mapped to spaces under all locks, hence the mapping is stable under any one.
+//! [`Store::lock_many`] and [`Store::lock_all`] only, which wait in ascending order; no thread locks a second set while
+//! it holds one. A writer waits for the readers that were there before it, not for those that come after it (`gate`). A
+//! thread that wants several shards holds none that others could have while it waits for one that is held for long. The
+//! mapping of databases to spaces changes only under all locks, so it is stable under any one of them.
 
 mod apply;
 pub mod collection;
@@ -63,11 +63,11 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed},
 };
 
-/// How many lookups lie between asking for a slot and asking for the entry that it points to.
+/// How many lookups lie between prefetching a slot and prefetching the entry that it points to.
 const AHEAD: usize = 8;
 
-/// The space of databases that do not exist: nothing is ever in it. The log may name such a database after a start with
-/// fewer of them.
+/// The space of databases that do not exist. It is always empty. The log may name such a database after a start with
+/// fewer databases.
 const NOWHERE: u32 = u32::MAX - 2;
 
 /// The part of a hash that chooses the place within a shard; the bits above choose the shard and the tag.
@@ -87,7 +87,7 @@ impl PartialEq for Entry {
 
 impl Eq for Entry {}
 
-/// What a shard counts for one database, written under the shard's exclusive lock only.
+/// A shard's counts for one database. They are written under the shard's exclusive lock only.
 #[derive(Default)]
 struct DbCount {
     keys: AtomicU32,
@@ -110,38 +110,38 @@ impl DbCount {
     }
 }
 
-/// What belongs to a shard beside its table.
+/// What belongs to a shard besides its table.
 struct Side {
-    /// Who locks the shard goes through it.
+    /// Every thread that locks the shard goes through this gate.
     gate: gate::Gate,
-    /// The log's positions of the last records that changed the shard; written under its exclusive lock only.
+    /// The positions in the log of the last records that changed the shard; written under its exclusive lock only.
     positions: shown::Positions,
-    /// Changes whenever slot numbers lose their meaning.
+    /// Changes whenever entries move to other slots.
     generation: AtomicU32,
-    /// The slots of the shard's table, for those who do not lock the shard.
+    /// The number of slots of the shard's table, for threads that do not lock the shard.
     buckets: AtomicUsize,
-    /// The number of keys in the shard that are watched or waited for, so that writers pay one load when nobody
-    /// watches.
+    /// How many keys of the shard are watched or waited for. While it is zero, this costs writers one load.
     watched: AtomicU32,
     watch: parking_lot::Mutex<watch::WatchTable>,
-    /// Whether an entry with a deadline may be in the shard. Raised by writers, lowered by a sweep that saw none.
+    /// Whether the shard may hold an entry with a deadline. A writer raises it; a sweep that saw none lowers it.
     deadlines: AtomicBool,
     counts: Box<[DbCount]>,
     /// The partitions of each table; changed under the shard's exclusive lock only.
     rosters: parking_lot::RwLock<Rosters>,
-    /// Whether values that are or were in the shard are registered with an image that is being read.
+    /// Whether an image that is being read has registered values that are or were in the shard.
     imaged: AtomicBool,
 }
 
-/// A time, on a cache line of its own because every transaction reads it.
+/// A time on a cache line of its own, because every transaction reads it.
 #[derive(Default)]
 #[repr(align(64))]
 struct Latest(AtomicU64);
 
-/// How far the system's clock may go back while time stands still instead, in ms. Beyond that somebody has set it.
+/// If the system's clock goes back by at most so many ms, time stands still until it has caught up. If it goes back
+/// further it was set, and time follows it.
 const SET_BACK_MILLIS: u64 = 1000;
 
-/// Thresholds of the compact forms; readable without locks, changed by CONFIG SET.
+/// The thresholds of the compact forms. They are read without locks, and CONFIG SET changes them.
 pub struct Thresholds {
     /// Most fields of a packed hash.
     pub hash_entries: AtomicUsize,
@@ -161,7 +161,7 @@ pub struct Thresholds {
     pub zset_value: AtomicUsize,
     /// Most bytes of a packed item collection.
     pub items_bytes: AtomicUsize,
-    /// Bytes from which on a string has an allocation of its own.
+    /// A string of at least so many bytes has an allocation of its own.
     pub string_bytes: AtomicUsize,
     /// Most bytes of a node of a stream.
     pub stream_node_bytes: AtomicUsize,
@@ -198,13 +198,13 @@ pub struct Store {
     rereading: AtomicBool,
     /// The latest time at which a transaction looked at the data, in ms since the epoch.
     latest: Latest,
-    /// How long shards are held by what is no command.
+    /// How long work that is no command holds shards.
     pub holds: HoldsByHolder,
-    /// Keys that have changed for those who wait for them.
+    /// The keys that have changed for clients that wait for them.
     ready: waiting::Ready,
     /// Spaces whose entries wait to be freed.
     dead: parking_lot::Mutex<Vec<u32>>,
-    /// What is registered with an image that is being read.
+    /// The values that are registered with an image that is being read.
     images: parking_lot::Mutex<image::Registry>,
     /// How often entries were taken away to be read again.
     clears: AtomicU64,
@@ -286,8 +286,8 @@ impl Store {
         self.dbs.len()
     }
 
-    /// Sets the secret that hashes are keyed with; the first call counts. A data folder keeps one secret, because its
-    /// checkpoints are by shard.
+    /// Sets the secret with which keys are hashed; a second call has no effect. A data folder keeps its secret, because
+    /// its checkpoints are by shard.
     pub fn set_hash_key(&self, secret: &[u8; 16]) {
         let _ = self.hasher.set(SipHasher13::new_with_key(secret));
     }
@@ -319,7 +319,7 @@ impl Store {
         self.map.determine_shard(hash as usize)
     }
 
-    /// The space of a database; one that is always empty if there is no such database. Stable while any shard is
+    /// The space of a database; an always empty one if there is no such database. It does not change while any shard is
     /// locked.
     #[inline]
     pub fn space(&self, db: usize) -> u32 {
@@ -338,7 +338,7 @@ impl Store {
         self.dbs.iter().position(|s| s.load(Relaxed) == space)
     }
 
-    /// As [`Store::db_of`], also of the databases that are the server's own.
+    /// As [`Store::db_of`], but also for the server's own databases.
     fn owner_of(&self, space: u32) -> Option<usize> {
         if is_own(space) { Some(space as usize) } else { self.db_of(space) }
     }
@@ -348,7 +348,7 @@ impl Store {
         self.next_space.fetch_add(count, Relaxed)
     }
 
-    /// Takes note of a space number found in the log, so that it is not given out again.
+    /// Notes a space number that was found in the log, so that it is not given out again.
     pub fn note_space(&self, space: u32) {
         self.next_space.fetch_max(space + 1, Relaxed);
     }
@@ -358,17 +358,18 @@ impl Store {
         self.next_space.load(Relaxed)
     }
 
-    /// Gives a space up: its entries are freed bit by bit by [`Store::bury_some`].
+    /// Gives a space up: [`Store::bury_some`] frees its entries bit by bit.
     pub fn give_up_space(&self, space: u32) {
         self.dead.lock().push(space);
     }
 
-    /// The time at which a transaction looks at the shards that it has locked: `now`, or a later one that others have
-    /// looked at the data at. So what was gone for one is gone for all who see what that one did then. `read` gives the
-    /// clock's time: one that was set back is followed.
+    /// The time for which a transaction looks at the shards that it has locked: `now`, or a later time for which
+    /// another transaction has looked at the data. So a key that was expired for one transaction is expired for every
+    /// transaction that sees its effects. `read` reads the clock: if the clock was set back, time follows it.
     #[inline]
     pub fn moment(&self, now: u64, read: impl FnOnce() -> u64) -> u64 {
-        // Relaxed is enough: who saw something at a later time gave back the shard that was locked here since.
+        // Relaxed is enough: a transaction whose effects are seen here gave back a shard that this one has locked
+        // since.
         let latest = self.latest.0.load(Relaxed);
         if now == latest { now } else { self.other_moment(now, latest, read) }
     }
@@ -389,8 +390,8 @@ impl Store {
         now
     }
 
-    /// Keys in a database, expired but not yet removed ones included, and how many of them have a deadline. O(shards).
-    /// A reply that shows it shows every shard.
+    /// How many keys a database has, including expired ones that are not removed yet, and how many of them have a
+    /// deadline. O(shards). A reply that shows it shows every shard.
     pub fn db_size(&self, db: usize) -> (u64, u64) {
         shown::note_everything();
         self.sides.iter().filter_map(|s| s.counts.get(db)).fold((0, 0), |(keys, expires), c| {
@@ -398,15 +399,15 @@ impl Store {
         })
     }
 
-    /// Hashes in a database of which a field has a deadline, also one that has passed and is not yet removed.
-    /// O(shards).
+    /// How many hashes of a database have a field with a deadline, including a passed one whose field is not removed
+    /// yet. O(shards).
     pub fn subexpires(&self, db: usize) -> u64 {
         shown::note_everything();
         let counts = self.sides.iter().filter_map(|side| side.counts.get(db));
         counts.map(|count| u64::from(count.subexpires.load(Relaxed))).sum()
     }
 
-    /// Empties the store; for a recovery that begins again, while no command runs. Takes each shard's lock in turn.
+    /// Empties the store, for a recovery that begins again. No command runs. Takes each shard's lock in turn.
     pub fn clear(&self) {
         self.dbs.iter().enumerate().for_each(|(db, space)| space.store(db as u32, Relaxed));
         self.dead.lock().clear();
@@ -419,13 +420,13 @@ impl Store {
         self.sides[shard].positions.set(shown::Classes::ALL, 0);
     }
 
-    /// How often entries were taken away to be read again: a walk over the shards during which it changes shows no
-    /// state.
+    /// How often entries were taken away to be read again. If it changes during a walk over the shards, the walk has
+    /// seen no consistent state.
     pub fn clears(&self) -> u64 {
         self.clears.load(Acquire)
     }
 
-    /// Removes all entries of a shard at once. Readers wait until [`Store::shard_is_read`].
+    /// Removes all entries of a shard. Readers are refused until [`Store::shard_is_read`].
     pub fn clear_shard(&self, shard: usize) {
         self.clears.fetch_add(1, AcqRel);
         let mut raw = self.write(shard);
@@ -433,18 +434,18 @@ impl Store {
         raw.clear();
         let side = &self.sides[shard];
         side.generation.fetch_add(1, Relaxed);
-        // Nobody is shown it before it was read.
+        // A position that is never settled, so no reader is shown the shard before it was read again.
         side.positions.set(shown::Classes::ALL, u64::MAX);
         side.counts.iter().for_each(DbCount::reset);
         side.rosters.write().clear();
     }
 
-    /// Of each shard, whether its last change is behind a position of the log.
+    /// For each shard, whether its last change is behind a position of the log.
     pub fn shards_behind(&self, position: u64) -> Vec<bool> {
         self.sides.iter().map(|side| side.positions.greatest() > position).collect()
     }
 
-    /// Entries in all spaces. O(shards), takes each shard's lock for an instant; the caller holds none.
+    /// How many entries all spaces have. O(shards); takes each shard's lock for an instant. The caller holds none.
     pub fn len(&self) -> usize {
         self.map.len()
     }
@@ -459,7 +460,7 @@ impl Store {
         self.sides.iter().map(|side| side.buckets.load(Relaxed) * (size_of::<Entry>() + 1)).sum()
     }
 
-    /// Takes note that a shard's table was reorganised: slot numbers have lost their meaning.
+    /// Notes that a shard's table was reorganised, so that slot numbers from before are void.
     fn reorganised(&self, shard: usize, buckets: usize) {
         self.sides[shard].generation.fetch_add(1, Relaxed);
         self.sides[shard].buckets.store(buckets, Relaxed);
@@ -470,8 +471,8 @@ impl Store {
         &self.map.shards()[shard]
     }
 
-    /// Stage one of a lookup that is known to come: asks for the shard's lock and table header. Locking writes, for
-    /// readers too.
+    /// Stage one of a lookup that is known to come: prefetches the shard's lock and table header. The line is fetched
+    /// for writing, because readers too write the lock.
     #[inline]
     pub fn prefetch_shard(&self, hash: u64) {
         let shard = self.shard_of(hash);
@@ -480,9 +481,9 @@ impl Store {
         raw_table::prefetch(self.sides[shard].positions.address_of(hash).cast());
     }
 
-    /// Stages two and three, of all lookups that are known to come, as `(hash, space)`: asks for the tables' control
-    /// bytes and slots, and some lookups later, when those have arrived, for the entries' blocks. A shard that a writer
-    /// has or waits for is skipped; the others are held as long as a few lookups take.
+    /// Stages two and three of lookups that are known to come, given as `(hash, space)`: prefetches the tables' control
+    /// bytes and slots, and some lookups later, when those have arrived, the entries' blocks. It skips a shard that a
+    /// writer has or waits for, and holds the others for the time of a few lookups.
     #[inline]
     pub fn prefetch(&self, lookups: impl Iterator<Item = (u64, u32)>) {
         let mut ahead: [Option<(RwLockReadGuard<'_, Raw>, u64)>; AHEAD] = [const { None }; AHEAD];
@@ -505,7 +506,7 @@ impl Store {
         }
     }
 
-    /// Counts keys that came (1), went (-1) or changed (0), with the deadlines that there were and are.
+    /// Counts a key that was added (1), removed (-1) or changed (0), with its deadlines before and after.
     #[inline]
     fn count(&self, shard: usize, db: usize, keys: i32, before: Deadlines, after: Deadlines) {
         // The shard's exclusive lock is held, so a plain load and store suffice.

@@ -1,10 +1,9 @@
-//! What belongs to names of keys in databases. A look-up needs no name of its own, and finds one key in all databases
-//! at once.
+//! A map by names of keys in databases. A look-up does not build a name, and can find one key in all databases at once.
 
 use ahash::AHashMap;
 use smallvec::{SmallVec, smallvec};
 
-/// Values by key, and then by database.
+/// Values by key, then by database.
 #[derive(Default)]
 pub(super) struct Names<T> {
     keys: AHashMap<Box<[u8]>, SmallVec<[(usize, T); 1]>>,
@@ -12,7 +11,7 @@ pub(super) struct Names<T> {
 }
 
 impl<T> Names<T> {
-    /// About how many bytes a key's place takes that has a value in one database: a table is half to wholly full.
+    /// About how many bytes a key with a value in one database takes. A table is from half full to full.
     pub(super) const PLACE: usize = size_of::<(Box<[u8]>, SmallVec<[(usize, T); 1]>)>() * 3 / 2;
 
     /// How many names there are.
@@ -48,7 +47,7 @@ impl<T> Names<T> {
         })
     }
 
-    /// Forgets a name, and gives back what was taken for many more keys than there are. O(1) a name that was removed.
+    /// Forgets a name. If the table has room for many more keys than there are, it shrinks. O(1) for each removed name.
     pub(super) fn remove(&mut self, db: usize, key: &[u8]) {
         let Some(dbs) = self.keys.get_mut(key) else { return };
         let Some(at) = dbs.iter().position(|(of, _)| *of == db) else { return };
@@ -56,7 +55,7 @@ impl<T> Names<T> {
         self.len -= 1;
         if dbs.is_empty() {
             self.keys.remove(key);
-            // There are many tables, most of them empty: such a one keeps nothing.
+            // There are many tables and most are empty, so an empty table keeps no memory.
             let (wanted, room) = (self.keys.len() * 2, self.keys.capacity());
             if wanted == 0 || room > 8 && wanted < room / 2 {
                 self.keys.shrink_to(wanted);
@@ -66,7 +65,7 @@ impl<T> Names<T> {
 }
 
 impl<T: Default> Names<T> {
-    /// Changes the value of a name, which is made if there is none.
+    /// Calls `change` with the value of a name, which is made first if there is none.
     pub(super) fn with<R>(&mut self, db: usize, key: &[u8], change: impl FnOnce(&mut T) -> R) -> R {
         if let Some(value) = self.get_mut(db, key) {
             return change(value);

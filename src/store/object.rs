@@ -1,4 +1,5 @@
-//! Values as entries hold them: compact inside an entry's block, or of their own allocation once they have outgrown it.
+//! Values as entries hold them: compact in the entry's block, or in an allocation of their own once they have outgrown
+//! it.
 
 use super::collection::{Collection, ItemsRef};
 use crate::value::hash::{BigHash, HashRef};
@@ -8,7 +9,7 @@ use crate::value::set::{BigSet, Ints, SetRef};
 use crate::value::stream::Stream;
 use crate::value::zset::{BigZset, ZsetRef};
 
-/// A value of its own allocation.
+/// A value in an allocation of its own.
 pub enum Object {
     /// A hash above the compact thresholds.
     Hash(BigHash),
@@ -25,7 +26,7 @@ pub enum Object {
 }
 
 impl Object {
-    /// The earliest deadline of a part of the value, if any; may be earlier than the true one, never later.
+    /// The earliest deadline of a part of the value, if any. It may be earlier than the true one, never later.
     pub fn deadline(&self) -> Option<u64> {
         match self {
             Self::Hash(hash) => hash.deadline(),
@@ -45,7 +46,7 @@ impl Object {
         }
     }
 
-    /// Approximate bytes allocated, in O(1) by sampling up to `samples` elements (0 for all).
+    /// Approximate bytes allocated. Looks at up to `samples` elements (0 for all), so it is O(samples).
     pub fn memory(&self, samples: usize) -> usize {
         heap::block(size_of::<Self>())
             + match self {
@@ -74,7 +75,7 @@ pub enum ValueRef<'a> {
     List(&'a [u8]),
     /// A packed sorted set.
     Zset(&'a [u8]),
-    /// A value of its own allocation.
+    /// A value in an allocation of its own.
     Boxed(&'a Object),
 }
 

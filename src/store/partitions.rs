@@ -3,14 +3,14 @@
 //!
 //! # The order of a walk
 //! A table's partitions are ordered by the hash of their keys, rotated so that the bits that choose the shard come
-//! first. The order does not depend on how many shards there are or how their tables grow, so a walk that goes on
-//! behind a key sees every partition that is there throughout exactly once, and any stretch of the order is a fair
-//! share of the table. Each shard keeps the ordered hashes of each table's partitions, its roster: a walk costs what it
-//! sees, however much else the store holds.
+//! first. The order does not depend on how many shards there are or how their tables grow, so a walk that continues
+//! behind a key sees every partition that is there throughout exactly once, and a stretch of the order holds its
+//! proportional share of the table. Each shard keeps the ordered hashes of each table's partitions, the table's roster.
+//! So a walk costs what it visits, and not what else the store holds.
 //!
 //! # When items expire
-//! The store does not know which attribute says it; the engine does. A collection's deadline (the one of its entry) is
-//! never later than that of its earliest item, and may be earlier; so is that of each chunk of a large one.
+//! The engine knows which attribute holds the time, the store does not. A collection's deadline (that of its entry) is
+//! never later than that of its earliest item, but may be earlier. The same holds for each chunk of a large collection.
 
 use super::apply::Place;
 use super::entry::Entry;
@@ -24,16 +24,17 @@ use std::sync::atomic::Ordering::Relaxed;
 /// The ordered hashes of each table's partitions in a shard.
 pub(super) type Rosters = AHashMap<u32, BTreeSet<u64>>;
 
-/// Partitions whose cache misses a walk lets overlap. Those behind the last one that is wanted were asked for in vain.
+/// How many partitions a walk prefetches, so that their cache misses overlap. The prefetched partitions behind the last
+/// wanted one are not used.
 const WALK_AHEAD: usize = 16;
 
-/// Where the partition of a hash stands in a walk.
+/// The place of the partition with this hash in a walk.
 #[inline]
 pub fn walk_order(hash: u64) -> u64 {
     hash.rotate_left(7)
 }
 
-/// What a walk calls with each partition, and with the locks that hold it.
+/// A walk's callback: it gets each partition, and the locks under which the partition is held.
 pub type Visit<'f> = &'f mut dyn FnMut(&Locked<'_>, &Entry) -> ControlFlow<()>;
 
 impl Store {
@@ -55,8 +56,8 @@ impl Store {
         self.sides[shard].rosters.read().contains_key(&space)
     }
 
-    /// Gives up the partitions of a table or index that is gone; their memory is freed bit by bit. The caller holds all
-    /// shards exclusively, or recovers.
+    /// Gives up the partitions of a removed table or index; the background frees their memory bit by bit. The caller
+    /// holds all shards exclusively, or is recovery.
     pub fn give_up_partitions(&self, space: u32) {
         self.strike_all(space);
         self.give_up_space(space);
@@ -68,8 +69,8 @@ impl Store {
         }
     }
 
-    /// Visits the partitions of a table whose places in the order lie between two, both included, until told to stop.
-    /// Each shard is locked by itself, unless `locked` holds them all.
+    /// Visits the partitions of a table whose places in the order lie from `from` to `to`, both included, until `visit`
+    /// breaks. Each shard is locked by itself, unless `locked` holds all of them.
     pub fn walk(&self, locked: &Locked<'_>, space: u32, (from, to): (u64, u64), visit: Visit<'_>) {
         let shift = u64::BITS - self.shard_count().trailing_zeros();
         for shard in (from >> shift) as usize..=(to >> shift) as usize {
@@ -119,7 +120,7 @@ impl Locked<'_> {
         }
     }
 
-    /// Takes note of when an item that was just put expires.
+    /// Notes when an item that was just put expires.
     pub fn note_item_deadline(&mut self, space: u32, key: &[u8], hash: u64, sort: &[u8], at: u64) {
         let place = self.table_place(space, key, hash);
         self.note_deadline_of_item(place, sort, at);
@@ -131,7 +132,7 @@ impl Locked<'_> {
         if let Some(Object::Items(items)) = entry.object_mut() {
             items.note_deadline(sort, at);
         }
-        // The deadline of an item that was replaced does not count any more.
+        // The only item of a collection replaces the deadline of the item before it.
         let earliest = if alone { at } else { entry.expire().map_or(at, |other| other.min(at)) };
         if entry.expire() != Some(earliest) {
             entry.set_expire(Some(earliest));
@@ -139,8 +140,8 @@ impl Locked<'_> {
         self.note_deadline(place, true);
     }
 
-    /// The sort keys of a partition's items that have expired, at most `limit`. The collection's deadline is set anew,
-    /// as if those were gone.
+    /// The sort keys of a partition's expired items, at most `limit`. The collection gets the deadline that it will
+    /// have without these items.
     pub fn expired_items(
         &mut self,
         space: u32,
@@ -166,8 +167,8 @@ impl Locked<'_> {
         due
     }
 
-    /// Works out the deadlines of a table's partitions in a shard afresh; the shard is locked exclusively. For tables
-    /// that were read from disk, or whose attribute has changed.
+    /// Computes the deadlines of a table's partitions in a shard again. The shard is locked exclusively. For tables
+    /// that were read from disk, or whose TTL attribute has changed.
     pub fn retime_items(&mut self, shard: usize, space: u32, deadline_of: DeadlineOf<'_>) {
         let store = self.store;
         let rosters = store.sides[shard].rosters.read();

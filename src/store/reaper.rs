@@ -1,5 +1,5 @@
-//! Freeing what takes long. A large value that was removed is freed by a thread of its own, so that neither its shard
-//! nor the worker that removed it is held up; the entries of flushed databases are freed bit by bit by the cycle.
+//! Freeing that takes long. A thread of its own frees large values that were removed, so that neither their shard nor
+//! the worker that removed them is held up. The background frees the entries of flushed databases bit by bit.
 
 use super::{Entry, Store, ValueRef};
 use parking_lot::{Condvar, Mutex};
@@ -8,28 +8,29 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
-/// Values of more elements are freed by the thread.
+/// The thread frees values of more elements than this.
 const LARGE: usize = 64;
-/// Strings of more bytes are freed by the thread.
+/// The thread frees strings of more bytes than this.
 const LARGE_BYTES: usize = 1 << 20;
-/// When so many wait, whoever removes one frees it.
+/// If so many values wait to be freed, the thread that removes another one frees it itself.
 const MOST_WAITING: usize = 100_000;
 
-/// What waits to be freed.
+/// The values that wait to be freed.
 #[derive(Default)]
 pub(super) struct Reaper {
     waiting: Mutex<Vec<Entry>>,
     wake: Condvar,
-    /// Whether a thread frees what is handed over.
+    /// Whether a thread frees the waiting values.
     works: AtomicBool,
     pending: AtomicU64,
-    /// Keys of flushed databases that are not freed yet.
+    /// How many keys of flushed databases are not freed yet.
     flushed: AtomicU64,
     freed: AtomicU64,
 }
 
 impl Store {
-    /// Hands a removed entry over to be freed; gives it back if that is not worth it, or nobody is there to do it.
+    /// Hands a removed entry over to the thread that frees. Gives it back if it is small, if too many wait, or if no
+    /// thread frees.
     pub(super) fn reap(&self, entry: Entry) -> Option<Entry> {
         let reaper = &self.reaper;
         let large = match entry.value() {
@@ -54,7 +55,7 @@ impl Store {
         None
     }
 
-    /// Frees what is handed over, on the calling thread, until `stop` says so; it is asked after each wake-up.
+    /// Frees the waiting values on the calling thread, until `stop` returns true; it is asked after each wake-up.
     pub fn reap_until(&self, stop: &dyn Fn() -> bool) {
         let reaper = &self.reaper;
         reaper.works.store(true, Release);
@@ -69,15 +70,15 @@ impl Store {
         self.reap_waiting();
     }
 
-    /// Wakes the thread that frees, so that it looks whether to stop.
+    /// Wakes the thread that frees, so that it asks whether to stop.
     pub fn wake_reaper(&self) {
-        // Under its lock, so that the thread is either before its question or asleep already.
+        // Under the lock, so that the thread either has not asked yet or is asleep already.
         let _waiting = self.reaper.waiting.lock();
         self.reaper.wake.notify_all();
     }
 
-    /// Frees what waits; what the thread has begun with is waited for. For those who remove something to have the
-    /// memory.
+    /// Frees the waiting values, and waits for those that the thread is freeing. For callers that remove values to have
+    /// their memory.
     pub fn reap_now(&self) {
         while self.reaper.pending.load(Acquire) > 0 {
             self.reap_waiting();
@@ -94,27 +95,27 @@ impl Store {
         }
     }
 
-    /// Takes note that a database with so many keys was given up.
+    /// Notes that a database with so many keys was given up.
     pub(super) fn note_flushed(&self, keys: u64) {
         self.reaper.flushed.fetch_add(keys, Relaxed);
     }
 
-    /// Takes note that so many entries of given-up spaces were freed; `last` if no others are left.
+    /// Notes that so many entries of dead spaces were freed; `last` if there are no others.
     pub(super) fn note_buried(&self, entries: u64, last: bool) {
         let before = self
             .reaper
             .flushed
             .fetch_update(Relaxed, Relaxed, |keys| Some(if last { 0 } else { keys.saturating_sub(entries) }));
-        // Items of dropped tables are no keys.
+        // Entries of dropped tables do not count as keys.
         self.reaper.freed.fetch_add(entries.min(before.unwrap_or(0)), Relaxed);
     }
 
-    /// Keys whose values wait to be freed.
+    /// How many keys' values wait to be freed.
     pub fn lazyfree_pending(&self) -> u64 {
         self.reaper.pending.load(Relaxed) + self.reaper.flushed.load(Relaxed)
     }
 
-    /// Keys whose values were freed in the background.
+    /// How many keys' values were freed in the background.
     pub fn lazyfreed(&self) -> &AtomicU64 {
         &self.reaper.freed
     }

@@ -2,11 +2,11 @@
 //!
 //! # The cursor
 //! A cursor names a shard, a slot in it, and the shard's generation, in 53 bits so that clients that keep it in a
-//! double are exact: `generation << 39 | slot << 12 | shard`. While a shard's table is not reorganised its entries stay
-//! in their slots, so going on at the slot misses nothing. If the generation differs, slots have lost their meaning:
-//! the shard is walked from its first slot to its last in that one call, which repeats some keys but misses none, and
-//! makes progress however often the table is reorganised. Behind the keys may follow a walk over partitions of tables,
-//! whose position stands where generation and shard would, beside a slot that there is not.
+//! double are exact: `generation << 39 | slot << 12 | shard`. As long as a shard's table is not reorganised its entries
+//! stay in their slots, so a call that continues at the slot misses none. If the generation differs, entries may have
+//! other slots: then one call walks the shard from its first slot to its last. It repeats some keys but misses none,
+//! and makes progress even if the table is reorganised often. A walk over partitions of tables may follow the keys. Its
+//! position stands in the bits of generation and shard, and its slot is one that no shard has.
 
 use super::locks::noise;
 use super::raw_table;
@@ -17,24 +17,24 @@ const SHARD_BITS: u32 = 12;
 const SLOT_BITS: u32 = 27;
 const GENERATION_MASK: u64 = (1 << 14) - 1;
 
-/// How much of the order of partitions a cursor holds.
+/// How many bits of a partition's place in the order a cursor holds.
 pub const POSITION_BITS: u32 = 26;
-/// The slot that no shard has; a cursor with it stands in a walk over partitions.
+/// A slot that no shard has; a cursor with it belongs to a walk over partitions.
 const NO_SLOT: u64 = (1 << SLOT_BITS) - 1;
 
-/// The cursor of a position in a walk over partitions, which no walk over keys has.
+/// The cursor of a position in a walk over partitions. No walk over keys has the same.
 pub fn cursor_of(position: u64) -> u64 {
     let low = (1 << SHARD_BITS) - 1;
     position >> SHARD_BITS << (SHARD_BITS + SLOT_BITS) | NO_SLOT << SHARD_BITS | position & low
 }
 
-/// The position in a walk over partitions that a cursor stands for, if it is one.
+/// The position in a walk over partitions, if the cursor belongs to such a walk.
 pub fn position_of(cursor: u64) -> Option<u64> {
     let step = ScanStep::from_cursor(cursor);
     (step.slot as u64 == NO_SLOT).then_some(step.generation << SHARD_BITS | step.shard as u64)
 }
 
-/// Where a walk stands.
+/// How far a walk has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScanStep {
     shard: usize,
@@ -43,7 +43,8 @@ pub struct ScanStep {
 }
 
 impl ScanStep {
-    /// Reads a cursor that a client sent back. Any number is fine; nonsense ends the walk or starts inside it.
+    /// Reads a cursor that a client sent. Any number is accepted; one that SCAN did not give ends the walk or begins
+    /// somewhere in it.
     pub fn from_cursor(cursor: u64) -> Self {
         Self {
             shard: (cursor & ((1 << SHARD_BITS) - 1)) as usize,
@@ -58,9 +59,9 @@ impl ScanStep {
 }
 
 impl Store {
-    /// One call of SCAN: visits about `count` entries of a space, expired ones included, and returns the next cursor, 0
-    /// at the end. Each shard is locked by itself, unless `locked` holds them all. Also bounded in slots looked at, so
-    /// that a small database beside a large one costs many short calls rather than a long one.
+    /// One call of SCAN: visits about `count` entries of a space, including expired ones, and returns the next cursor,
+    /// 0 at the end. Each shard is locked by itself, unless `locked` holds all of them. The slots looked at are bounded
+    /// too, so that a small database beside a large one costs many short calls and no long one.
     pub fn scan(
         &self,
         locked: &Locked<'_>,
@@ -102,8 +103,8 @@ impl Store {
         }
     }
 
-    /// Calls `use_it` with a random live entry of a space; false if there is none. Expected O(1) where the space makes
-    /// up a fair part of the store, else a walk.
+    /// Calls `use_it` with a random live entry of a space; false if there is none. Expected O(1) if the space makes up
+    /// a fair part of the store; otherwise a walk.
     pub fn random(&self, locked: &Locked<'_>, space: u32, use_it: &mut dyn FnMut(&Entry)) -> bool {
         let start = noise() as usize % self.shard_count();
         for i in 0..self.shard_count() {

@@ -1,18 +1,18 @@
-//! What a thread was shown: how far the log has to be durable before a reply may be sent that was made of it.
+//! What a thread was shown: how far the log must be durable before a reply of this thread may be sent.
 //!
-//! Each shard has the positions of the last records that changed it, one for each of a few classes of its keys, raised
-//! while it is still held exclusively. Whoever locks a shard for a key, or looks a key up, takes note here of the
-//! position of the key's class; whoever locks a shard to walk over it takes note of them all. So no path to the data
-//! can forget it, and who reads a key rarely waits for the record of another one. Whoever sends a reply takes what its
-//! thread has noted since the reply was begun.
+//! Each shard has the positions of the last records that changed it, one for each of a few classes of its keys. They
+//! are raised while the shard is still held exclusively. A thread that locks a shard for a key, or looks a key up,
+//! notes the position of the key's class here; a thread that locks a shard to walk over it notes all of them. So no way
+//! to the data can forget it, and a reader of one key rarely waits for the record of another. The thread that sends a
+//! reply takes the greatest position that it has noted since the reply was begun.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Into how many classes the keys of a shard fall.
+/// How many classes the keys of a shard have.
 const CLASSES: usize = 16;
 
-/// Classes of keys, a bit each.
+/// A set of classes of keys, a bit each.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Classes(u16);
 
@@ -20,7 +20,7 @@ impl Classes {
     pub(super) const NONE: Self = Self(0);
     pub(super) const ALL: Self = Self(u16::MAX);
 
-    /// The class of a key with this hash. Shards are chosen by other bits.
+    /// The class of a key with this hash. Other bits of the hash choose the shard.
     #[inline]
     pub(super) fn of(hash: u64) -> Self {
         Self(1 << (hash as usize % CLASSES))
@@ -37,13 +37,13 @@ impl Classes {
     }
 }
 
-/// The log's positions of the last records that changed a shard, by class. Relaxed throughout: they are written under
-/// the shard's exclusive lock, and read under its lock.
+/// The positions in the log of the last records that changed a shard, by class. Relaxed is enough: they are written
+/// under the shard's exclusive lock, and read under its lock.
 #[derive(Default)]
 pub(super) struct Positions([AtomicU64; CLASSES]);
 
 impl Positions {
-    /// That of the class of a hash.
+    /// The position of the hash's class.
     #[inline]
     pub(super) fn of(&self, hash: u64) -> u64 {
         self.0[hash as usize % CLASSES].load(Relaxed)
@@ -60,7 +60,7 @@ impl Positions {
         self.0.iter().fold(0, |most, position| most.max(position.load(Relaxed)))
     }
 
-    /// Sets those of some classes.
+    /// Sets the positions of some classes.
     #[inline]
     pub(super) fn set(&self, classes: Classes, position: u64) {
         let mut left = classes.0;
@@ -71,27 +71,27 @@ impl Positions {
     }
 }
 
-/// Stands for everything that the log has by the time at which the reply is made.
+/// Stands for everything that is in the log when the reply is handed over.
 pub const EVERYTHING: u64 = u64::MAX;
 
 thread_local! {
     static SHOWN: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Notes that this thread has seen what the log has up to a position.
+/// Notes that this thread has seen the log up to a position.
 #[inline]
 pub(super) fn note(position: u64) {
     SHOWN.with(|shown| shown.set(shown.get().max(position)));
 }
 
-/// Notes that this thread has seen something that no shard's position stands for, such as a count that is read without
-/// a lock.
+/// Notes that this thread has seen something that no shard's position covers, such as a count that is read without a
+/// lock.
 #[inline]
 pub fn note_everything() {
     note(EVERYTHING);
 }
 
-/// The position up to which this thread has seen the log since this was asked last; 0 if it has seen no shard.
+/// The position up to which this thread has seen the log since the last call; 0 if it has seen no shard.
 #[inline]
 pub fn take() -> u64 {
     SHOWN.replace(0)
@@ -103,13 +103,13 @@ pub fn so_far() -> u64 {
     SHOWN.get()
 }
 
-/// Forgets what was seen since [`so_far`] gave this: none of it is shown.
+/// Forgets what was seen since [`so_far`] returned `position`: no reply shows it.
 #[inline]
 pub fn back_to(position: u64) {
     SHOWN.set(position);
 }
 
-/// Does something that no reply of this thread shows; gives what it returns and the position that it has seen.
+/// Runs `work`, of which no reply of this thread shows anything; returns its result and the position that it has seen.
 pub fn apart<T>(work: impl FnOnce() -> T) -> (T, u64) {
     /// Brings back what was noted before, after a panic too.
     struct Before(u64);

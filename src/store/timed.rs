@@ -1,11 +1,11 @@
-//! Locked shards of which it is measured how long they are held.
+//! Locked shards whose hold is measured.
 
 use super::holds::{Holder, Timer};
 use super::locks::{Garbage, Locked};
 use std::ops::{Deref, DerefMut};
 
-/// Locked shards, and a measure of how long they are held. Its fields are dropped in their order: freeing what was
-/// removed is no part of the hold.
+/// Locked shards, and the timer of their hold. The fields are dropped in their order, so that the time for freeing
+/// removed entries is not part of the hold.
 pub struct Timed<'a> {
     locked: Locked<'a>,
     _timer: Timer<'a>,
@@ -13,7 +13,7 @@ pub struct Timed<'a> {
 }
 
 impl<'a> Locked<'a> {
-    /// Has it be measured how long the shards are held.
+    /// Measures the hold of the shards as one of `holder`.
     pub fn timed(self, holder: Holder) -> Timed<'a> {
         let timer = self.store().holds.timer(holder);
         Timed { locked: self, _timer: timer, garbage: None }

@@ -1,12 +1,13 @@
-//! Taking a transaction's changes back.
+//! Taking back a transaction's changes.
 //!
-//! While changes are recorded, each keeps what it removes or replaces: whole entries as they are, so that to take back
-//! a deletion costs nothing however large the value; fields, entries of streams and items of large values one by one;
-//! small values as a copy of their block, once. They are taken back from the last to the first, to exactly what was
-//! there, with deadlines, order and access clocks. Watchers and those who wait are told when the changes are kept, and
-//! never of what was taken back.
+//! While changes are recorded, each change keeps what it removes or replaces: whole entries as they are, so that taking
+//! back a deletion costs the same for a value of any size; fields, stream entries and items of large values one by one;
+//! small values as a copy of their block, once. Changes are taken back from the last to the first. Then everything is
+//! exactly as it was, with deadlines, order and access clocks. Watchers and waiting clients are told when the changes
+//! are kept; they never hear of changes that are taken back.
 //!
-//! The shards stay locked from the first change until all are kept or taken back, so nobody sees what is taken back.
+//! The shards stay locked from the first change until all are kept or taken back, so no reader sees a change that is
+//! taken back.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use super::apply::Place;
@@ -23,7 +24,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// A key; short ones need no allocation.
 type Key = SmallVec<[u8; 24]>;
 
-/// The place of an entry, owned.
+/// The owned place of an entry.
 struct Home {
     shard: usize,
     hash: u64,
@@ -43,46 +44,46 @@ impl Home {
     }
 }
 
-/// Where an entry stood in its shard's table.
+/// The slot in its shard's table that an entry had.
 #[derive(Clone, Copy)]
 struct Slot {
     index: usize,
     generation: u32,
 }
 
-/// What takes one change back.
+/// How one change is taken back.
 enum Step {
-    /// There was no entry.
+    /// The change inserted an entry where there was none.
     Inserted,
     Removed(Entry, Slot),
     Replaced(Entry),
-    /// It was moved here from there.
+    /// The change moved the entry here, from that place and slot.
     Moved(Box<Home>, Slot),
     Deadline(Option<u64>),
-    /// Something changed within its value.
+    /// The change was within the entry's value.
     Within(Inverse),
 }
 
-/// Who is to be told of a change.
+/// Whom a change is told.
 enum Told {
     Watchers { shard: usize, db: usize, key: Box<[u8]> },
     WatchersOfItem { shard: usize, table: u32, partition: Box<[u8]>, sort: Box<[u8]> },
     Waiting { shard: usize, db: usize, key: Box<[u8]> },
 }
 
-/// What was changed since the recording began.
+/// The changes since the recording began.
 #[derive(Default)]
 pub(super) struct Undo {
     steps: Vec<(Home, Step)>,
-    /// Keys whose value is put back as a whole by a step that is recorded already: changes within it need none.
+    /// Keys whose whole value an earlier step puts back. Changes within such a value need no steps.
     covered: AHashSet<(u32, Key)>,
     told: Vec<Told>,
     used: RefCell<Vec<Used>>,
 }
 
-/// An entry that was used, with the access clock that it had before.
+/// An entry that was used, with its access clock before that.
 struct Used {
-    /// How many steps were recorded before.
+    /// How many steps had been recorded before the use.
     steps: usize,
     space: u32,
     key: Key,
@@ -90,11 +91,11 @@ struct Used {
     clock: u32,
 }
 
-/// A recording of more changes than this gives its memory back.
+/// A recording of more changes than this frees its memory at its end.
 const KEPT: usize = 64;
 
 thread_local! {
-    /// An empty recording, for this thread's next one.
+    /// An empty recording that this thread can use next.
     static SPARE: Cell<Option<Box<Undo>>> = const { Cell::new(None) };
 }
 
@@ -103,7 +104,7 @@ impl Undo {
         SPARE.take().unwrap_or_default()
     }
 
-    /// Keeps what was allocated for a recording whose steps are done with, unless it is much.
+    /// Keeps the memory of a recording that has ended for the next one, unless it is large.
     fn end(mut self: Box<Self>) {
         let used = self.used.get_mut();
         let rooms = [self.steps.capacity(), self.covered.capacity(), self.told.capacity(), used.capacity()];
@@ -124,7 +125,7 @@ impl Undo {
         !self.covered.is_empty() && self.covered.contains(&(place.space, Key::from_slice(place.key)))
     }
 
-    /// Takes note of the access clock of an entry whose key has a hash, before the entry is used.
+    /// Notes the access clock of an entry before the entry is used. `hash` is that of its key.
     #[cold]
     pub(super) fn note_clock(&self, entry: &Entry, hash: u64) {
         let (steps, space, clock) = (self.steps.len(), entry.space(), entry.clock());
@@ -139,7 +140,7 @@ impl Locked<'_> {
         self.undo.get_or_insert_with(Undo::begin);
     }
 
-    /// Ends the recording. What was removed is freed, and who watches or waits is told.
+    /// Ends the recording and keeps the changes. What was removed is freed, and watchers and waiting clients are told.
     #[inline]
     pub fn keep_changes(&mut self) {
         if let Some(undo) = self.undo.take() {
@@ -168,7 +169,7 @@ impl Locked<'_> {
         undo.end();
     }
 
-    /// Takes all recorded changes back. `deadline_of` tells when items expire that are put back.
+    /// Takes all recorded changes back. `deadline_of` tells when the items that are put back expire.
     #[cold]
     pub fn take_back(&mut self, deadline_of: DeadlineIn<'_>) {
         let Some(undo) = self.undo.take() else { return };
@@ -188,7 +189,7 @@ impl Locked<'_> {
         self.set_clocks_back(&mut used, 0);
     }
 
-    /// Sets the access clocks back that were noted behind so many steps.
+    /// Restores the access clocks that were noted after the first `steps` steps.
     fn set_clocks_back(&self, used: &mut Vec<Used>, steps: usize) {
         while let Some(Used { space, key, hash, clock, .. }) = used.pop_if(|last| last.steps >= steps) {
             self.peek(space, &key, hash).into_iter().for_each(|entry| entry.set_clock(clock));
@@ -243,7 +244,7 @@ impl Locked<'_> {
     }
 }
 
-/// What changes say of themselves while they are recorded.
+/// How changes are recorded.
 impl Locked<'_> {
     #[inline]
     pub(super) fn recorded_insert(&mut self, place: Place<'_>) {
@@ -253,7 +254,7 @@ impl Locked<'_> {
         }
     }
 
-    /// Takes care of an entry that was removed: it is kept while changes are recorded, else freed.
+    /// Takes over a removed entry: keeps it while changes are recorded, else frees it.
     pub(super) fn removed(&mut self, place: Place<'_>, entry: Entry, index: usize) {
         match &mut *self.undo {
             None => self.discard(place.shard, entry),
@@ -264,8 +265,8 @@ impl Locked<'_> {
         }
     }
 
-    /// Notes that an entry was moved which has just left its slot. Changes within it need steps of their own, whatever
-    /// was recorded of the key that it has now.
+    /// Notes a move of an entry that has just left its slot. Later changes within the entry get steps of their own,
+    /// even if the whole value at its new key was kept before.
     pub(super) fn recorded_move(&mut self, from: Place<'_>, to: Place<'_>, index: usize) {
         if let Some(undo) = &mut *self.undo {
             let generation = self.store.sides[from.shard].generation.load(Relaxed);
@@ -275,7 +276,7 @@ impl Locked<'_> {
         }
     }
 
-    /// The same for one that was replaced.
+    /// Takes over an entry that another one replaced: keeps it while changes are recorded, else frees it.
     pub(super) fn replaced(&mut self, place: Place<'_>, entry: Entry) {
         match &mut *self.undo {
             None => self.discard(place.shard, entry),
@@ -286,12 +287,12 @@ impl Locked<'_> {
         }
     }
 
-    /// Notes the deadline that an entry has, before it is set.
+    /// Records an entry's deadline before another one is set.
     pub(super) fn record_deadline(&mut self, place: Place<'_>, before: Option<u64>) {
         self.record(place, Step::Deadline(before));
     }
 
-    /// Records what takes a change within a value back.
+    /// Records how a change within a value is taken back.
     pub(super) fn record_within(&mut self, place: Place<'_>, inverse: impl Into<Inverse>) {
         self.record(place, Step::Within(inverse.into()));
     }
@@ -304,8 +305,9 @@ impl Locked<'_> {
         }
     }
 
-    /// Prepares a change within a value; whether it has to record what takes it back. Of a small value the whole block
-    /// is kept instead, and so is a large list, of which a copy goes on that shares its nodes.
+    /// Prepares a change within a value; returns whether the caller must record how it is taken back. It need not for a
+    /// small value, whose whole block is kept here, nor for a large list, of which a copy is kept that shares its
+    /// nodes.
     #[inline]
     pub(super) fn records_within(&mut self, place: Place<'_>) -> bool {
         self.undo.is_some() && self.cover_small(place)
@@ -327,7 +329,8 @@ impl Locked<'_> {
         false
     }
 
-    /// Tells those who watch or wait for a key that it has changed, at once or when the changes are kept.
+    /// Tells watchers of a key and clients that wait for it that the key has changed: at once, or when the changes are
+    /// kept.
     #[inline]
     pub(super) fn tell(&mut self, place: Place<'_>, db: usize) {
         match &mut *self.undo {
@@ -339,7 +342,7 @@ impl Locked<'_> {
         }
     }
 
-    /// The same, for those only who wait.
+    /// As [`Locked::tell`], but only clients that wait for the key.
     pub(super) fn tell_waiting(&mut self, place: Place<'_>, db: usize) {
         match &mut *self.undo {
             None => self.store.signal(place.shard, db, place.key),
@@ -350,7 +353,7 @@ impl Locked<'_> {
         }
     }
 
-    /// The same, for those who watch an item.
+    /// As [`Locked::tell`], for watchers of an item.
     #[inline]
     pub(super) fn tell_of_item(&mut self, place: Place<'_>, sort: &[u8]) {
         let (shard, table) = (place.shard, place.space);
@@ -373,7 +376,7 @@ impl Store {
 }
 
 impl Locked<'_> {
-    /// Counts the deadlines of an entry that has changed.
+    /// Updates the shard's counts of deadlines for an entry that has changed.
     #[inline]
     pub(super) fn count_deadlines(&self, place: Place<'_>, before: Deadlines, after: Deadlines) {
         if let (Some(db), true) = (place.db, before != after) {

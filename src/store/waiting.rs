@@ -1,12 +1,11 @@
-//! Who waits for a key: the table of waiters, first come first served, and the keys that have changed for them.
+//! Clients that wait for keys: the table of waiters, first come first served, and the keys that have changed for them.
 //!
-//! Waiters register while they hold the key's shard (shared is enough), after they found nothing; whoever changes the
-//! key holds it exclusively. So a change is missed by nobody, however many threads there are. The store only notes that
-//! a key has changed for somebody. Who runs commands serves the waiters once its own command is done, see
-//! [`Store::take_ready`].
+//! A waiter registers, after it found nothing, while it holds the key's shard (shared is enough). A thread that changes
+//! the key holds the shard exclusively. So no waiter misses a change. The store only notes that a key has changed for
+//! its waiters. A thread that runs commands serves the waiters once its own command is done, see [`Store::take_ready`].
 //!
-//! Those who wait for the same in a key stand in one line, by their tickets. What is there for a line is known without
-//! asking those in it: so to serve a line costs as much as is given away, however long it is.
+//! The clients that wait for the same in a key stand in one line, ordered by their tickets. The key's entry alone says
+//! what it has for a line. So serving a line costs as much as is given away, even if the line is long.
 
 use super::names::Names;
 use super::{Entry, Store};
@@ -18,36 +17,36 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
-/// Somebody who waits.
+/// A client that waits.
 pub trait Waiting: Send + Sync {
-    /// Whether its waiting is over: it may still be registered for some keys, and is passed over there.
+    /// Whether its waiting is over. It may still be registered for some keys, and is passed over there.
     fn is_over(&self) -> bool;
-    /// Tells its own thread that there are keys that have changed and nobody serves yet.
+    /// Tells the waiter's own thread that keys have changed and no thread serves them yet.
     fn wake(&self);
-    /// For whoever made it.
+    /// For a caller that knows the type of the waiter.
     fn as_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync>;
 }
 
-/// What somebody waits for in a key.
+/// What a client waits for in a key.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Awaited {
-    /// An element of a list. What one gets is gone for the others.
+    /// An element of a list. Each element is given to one waiter.
     Elements,
-    /// A member of a sorted set. What one gets is gone for the others.
+    /// A member of a sorted set. Each member is given to one waiter.
     Members,
-    /// Entries of a stream, behind an identifier of one's own. All get them.
+    /// Entries of a stream behind an identifier, which each waiter has for itself. Each entry is given to all of them.
     Entries,
-    /// Entries of a stream that no consumer of this group has got. What one gets is gone for the others.
+    /// Entries of a stream that no consumer of this group has got. Each entry is given to one waiter.
     NewTo(Arc<[u8]>),
 }
 
 impl Awaited {
-    /// Whether it is also to be told when the key is gone or holds something else.
+    /// Whether the waiters are also told when the key is gone or holds something else.
     fn on_absence(&self) -> bool {
         matches!(self, Self::NewTo(_))
     }
 
-    /// About how many bytes it takes beside its own: a group's name.
+    /// About how many bytes it takes besides its own size: those of a group's name.
     pub fn memory(&self) -> usize {
         match self {
             Self::Elements | Self::Members | Self::Entries => 0,
@@ -55,13 +54,13 @@ impl Awaited {
         }
     }
 
-    /// Whether one who finds nothing knows that nobody in the line would find anything.
+    /// Whether one waiter that finds nothing shows that no other in the line would find anything.
     pub fn is_for_one(&self) -> bool {
         matches!(self, Self::Elements | Self::Members | Self::NewTo(_))
     }
 
-    /// What a key's entry may have for those in the line: something for all who wait behind a lesser identifier than
-    /// this. Nobody else would find anything.
+    /// What an entry may have for a line: there may be something for each waiter whose `behind` is less than the
+    /// result, and there is nothing for the others.
     pub fn reached(&self, entry: Option<&Entry>) -> Option<StreamId> {
         let stream = entry.and_then(|entry| entry.value().stream());
         match self {
@@ -73,7 +72,7 @@ impl Awaited {
                 let is_behind = |(stream, group): (&Stream, &Group)| {
                     !stream.is_empty() && stream.last_id() > group.position.last_id
                 };
-                // If the group is gone they are told.
+                // If the group is gone, its waiters are told.
                 there.is_none_or(is_behind).then_some(StreamId::MAX)
             }
         }
@@ -91,40 +90,40 @@ pub struct KeyAt<'a> {
     pub hash: u64,
 }
 
-/// Somebody in a line.
+/// A place in a line.
 #[derive(Clone)]
 pub struct Waiter {
-    /// From [`Store::next_ticket`]: the order of those in a line.
+    /// From [`Store::next_ticket`]. A line is ordered by tickets.
     pub ticket: u64,
-    /// The identifier behind which entries are awaited; [`StreamId::MIN`] where that is the same for all.
+    /// The waiter waits for entries behind this identifier; [`StreamId::MIN`] where that is the same for all.
     pub behind: StreamId,
-    /// Which of its keys it is.
+    /// The number of the key among the waiter's keys.
     pub number: usize,
-    /// Who it is.
+    /// The waiting client.
     pub who: Arc<dyn Waiting>,
 }
 
 impl Waiter {
-    /// About how many bytes of the table it takes to be in a line, beside the key's name: those of the key's place, and
-    /// of a line's queue, which it may need for itself.
+    /// About how many bytes of the table one place in a line takes, besides the key's name: those of the key's place in
+    /// the table and of a line's queue, which this waiter may be the only one to need.
     pub const MEMORY: usize = Names::<Waiters>::PLACE + FIRST_ROOM * size_of::<Self>();
 }
 
-/// How many have room in the queue of a line once there is somebody in it.
+/// For how many waiters the queue of a line has room once it has one.
 const FIRST_ROOM: usize = 4;
 
-/// Those who wait for the same in one key, by ticket.
+/// The clients that wait for the same in one key, by ticket.
 struct Line {
     awaited: Awaited,
     queue: VecDeque<Waiter>,
 }
 
-/// Those who wait for one key.
+/// The clients that wait for one key.
 #[derive(Default)]
 pub(super) struct Waiters {
     /// Whether the key is among the ready ones.
     ready: bool,
-    /// By what they wait for; none is empty.
+    /// One line for each thing that is waited for; none is empty.
     lines: SmallVec<[Line; 1]>,
 }
 
@@ -140,7 +139,8 @@ impl Waiters {
             at
         });
         let queue = &mut self.lines[at].queue;
-        // Tickets are taken before the line is locked: nearly always it goes to the end.
+        // A ticket is taken before the line is locked, so another waiter may have come first; nearly always the place
+        // is the end.
         let place = queue.partition_point(|other| other.ticket < waiter.ticket);
         queue.insert(place, waiter);
     }
@@ -187,19 +187,19 @@ impl Waiters {
 /// A key of a database.
 type Name = (usize, Box<[u8]>);
 
-/// Keys that have changed for those who wait for them.
+/// The keys that have changed for their waiters.
 #[derive(Default)]
 pub(super) struct Ready {
-    /// Each of them once.
+    /// Each key is in it once.
     queue: parking_lot::Mutex<VecDeque<Name>>,
-    /// How many keys are not served to their end. One load tells that there is nothing to do.
+    /// How many keys are not served to their end. While it is zero, one load tells that there is nothing to do.
     unserved: std::sync::atomic::AtomicUsize,
     /// The last ticket that was given out.
     tickets: std::sync::atomic::AtomicU64,
 }
 
 impl Ready {
-    /// Notes that a key has changed for those who wait for it. Their table is locked.
+    /// Notes that a key has changed for its waiters. The caller holds the lock of their table.
     pub(super) fn note(&self, db: usize, key: &[u8], waiters: &mut Waiters) {
         if !std::mem::replace(&mut waiters.ready, true) {
             self.unserved.fetch_add(1, AcqRel);
@@ -209,7 +209,7 @@ impl Ready {
 }
 
 impl Store {
-    /// A place in the order of those who wait, behind all others.
+    /// A ticket behind all others.
     pub fn next_ticket(&self) -> u64 {
         self.ready.tickets.fetch_add(1, Relaxed) + 1
     }
@@ -219,7 +219,7 @@ impl Store {
         self.ready.tickets.load(Relaxed)
     }
 
-    /// Registers a waiter for a key. The caller holds the key's shard. O(1) for the newest one.
+    /// Registers a waiter for a key. The caller holds the key's shard. O(1) for the waiter with the newest ticket.
     pub fn wait(&self, at: KeyAt<'_>, awaited: &Awaited, waiter: Waiter) {
         let side = &self.sides[self.shard_of(at.hash)];
         let mut table = side.watch.lock();
@@ -227,7 +227,7 @@ impl Store {
         side.watched.store(table.len(), Relaxed);
     }
 
-    /// Does something with those who wait for a key, if there are any.
+    /// Calls `change` with the waiters of a key, if there are any.
     fn with_waiters<R>(&self, at: KeyAt<'_>, change: impl FnOnce(&mut Waiters) -> R) -> Option<R> {
         let side = &self.sides[self.shard_of(at.hash)];
         let mut table = side.watch.lock();
@@ -240,12 +240,12 @@ impl Store {
         Some(result)
     }
 
-    /// Removes a waiter from a key. Nobody else in the line is looked at but those that a search by ticket meets.
+    /// Removes a waiter from a key. The search by ticket looks at no other waiters than those that it meets.
     pub fn stop_waiting(&self, at: KeyAt<'_>, awaited: &Awaited, ticket: u64) {
         self.with_waiters(at, |waiters| waiters.remove(awaited, ticket));
     }
 
-    /// What is waited for in a key.
+    /// What clients wait for in a key: one for each line.
     pub fn lines(&self, at: KeyAt<'_>) -> Vec<Awaited> {
         let lines = self.with_waiters(at, |waiters| {
             waiters.lines.iter().map(|line| line.awaited.clone()).collect::<Vec<_>>()
@@ -253,8 +253,8 @@ impl Store {
         lines.unwrap_or_default()
     }
 
-    /// The first one in a line with a ticket above `behind` and up to `upto` who waits behind a lesser identifier than
-    /// `reached`. Those whose waiting is over are taken out on the way.
+    /// The first waiter in a line whose ticket is above `behind` and at most `upto`, and whose own `behind` is less
+    /// than `reached`. Waiters whose waiting is over are removed on the way.
     pub fn next_waiter(
         &self,
         at: KeyAt<'_>,
@@ -265,8 +265,8 @@ impl Store {
         self.with_waiters(at, |waiters| waiters.next(awaited, behind, upto, reached)).flatten()
     }
 
-    /// How many keys are waited for, and for how many of them somebody waits who wants to know when they are gone.
-    /// O(shards + keys that are waited for).
+    /// How many keys are waited for, and for how many of them a waiter wants to know when the key is gone. O(shards +
+    /// keys that are waited for).
     pub fn waited_for(&self) -> (usize, usize) {
         let mut all = (0, 0);
         for side in self.sides.iter().filter(|side| side.watched.load(Relaxed) != 0) {
@@ -279,12 +279,12 @@ impl Store {
         all
     }
 
-    /// Notes that a key has changed for those who wait for it, though not for those who watch it.
+    /// Notes that a key has changed for its waiters. Its watchers are not told.
     pub(super) fn signal(&self, shard: usize, db: usize, key: &[u8]) {
         if self.sides[shard].watched.load(Relaxed) != 0 {
             let mut table = self.sides[shard].watch.lock();
             if db == SYSTEM as usize {
-                // Clients know a key of the server's own database by its name in whatever database they are.
+                // Clients know a key of the server's own database by its name, in every database.
                 table.waiting.everywhere(key).for_each(|(db, waiters)| self.ready.note(db, key, waiters));
             } else if let Some(waiters) = table.waiting.get_mut(db, key) {
                 self.ready.note(db, key, waiters);
@@ -292,7 +292,7 @@ impl Store {
         }
     }
 
-    /// Notes that all keys of a database, or of all, have changed for those who wait for them.
+    /// Notes that all keys of a database (of every database if `None`) have changed for their waiters.
     pub(super) fn signal_database(&self, shard: usize, db: Option<usize>) {
         if self.sides[shard].watched.load(Relaxed) != 0 {
             let mut table = self.sides[shard].watch.lock();
@@ -304,31 +304,31 @@ impl Store {
         }
     }
 
-    /// Has a key be looked at again for those who wait for it: one of them may have missed a change.
+    /// Makes a key ready again, because a waiter may have missed a change.
     pub fn signal_again(&self, at: KeyAt<'_>) {
         self.signal(self.shard_of(at.hash), at.db, at.key);
     }
 
-    /// Whether there are keys that have changed for somebody who was not served yet.
+    /// Whether a key has changed for a waiter and was not served yet.
     #[inline]
     pub fn has_ready(&self) -> bool {
         self.ready.unserved.load(Acquire) != 0
     }
 
-    /// A key that has changed for those who wait for it. Once they are served the caller says so by [`Store::served`].
+    /// Takes a key that has changed for its waiters. The caller calls [`Store::served`] once it has served them.
     pub fn take_ready(&self) -> Option<(usize, Box<[u8]>)> {
         let (db, key) = self.ready.queue.lock().pop_front()?;
-        // What changes from here on is not seen by whoever is about to look: it makes the key ready again.
+        // From here on, a change makes the key ready again, because the caller may look at the key before that change.
         self.with_waiters(KeyAt { db, key: &key, hash: self.hash(&key) }, |waiters| waiters.ready = false);
         Some((db, key))
     }
 
-    /// The waiters of a key that was taken are served.
+    /// Says that the waiters of a key that was taken are served.
     pub fn served(&self) {
         self.ready.unserved.fetch_sub(1, AcqRel);
     }
 
-    /// Wakes those who wait for keys that have changed, so that they see to it. For threads that run no commands.
+    /// For threads that run no commands: wakes a waiter of each changed key, whose thread then serves the key.
     pub fn hand_over_ready(&self) {
         if !self.has_ready() {
             return;

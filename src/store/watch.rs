@@ -1,5 +1,5 @@
-//! Watched keys: who wants to know when a key changes. A key is watched in the database of a number, whatever space
-//! that has meanwhile: FLUSHDB and SWAPDB give it another one.
+//! Watched keys, and who is told when a key changes. A watch is for a database's number and not for its space, because
+//! FLUSHDB and SWAPDB give the database another space.
 
 use super::Store;
 use super::names::Names;
@@ -16,28 +16,28 @@ pub type Watcher = Arc<AtomicBool>;
 
 #[derive(Default)]
 pub(super) struct WatchTable {
-    /// By database, not by space: a watch outlives FLUSHDB and SWAPDB, which give the database another space.
+    /// By database and not by space: a watch outlives FLUSHDB and SWAPDB, which give the database another space.
     keys: Names<Vec<Watcher>>,
-    /// Those who wait for a key.
+    /// The clients that wait for keys.
     pub(super) waiting: Names<Waiters>,
 }
 
 impl WatchTable {
-    /// How many keys somebody watches or waits for.
+    /// How many keys are watched or waited for.
     pub(super) fn len(&self) -> u32 {
         (self.keys.len() + self.waiting.len()) as u32
     }
 }
 
-/// The name under which an item is watched: a database's number that none has, which stands for the table, and the
-/// item's keys in one.
+/// The name under which an item is watched: a number that no database has and that stands for the table, and the item's
+/// two keys joined.
 fn item_name(table: u32, partition: &[u8], sort: &[u8]) -> (usize, Box<[u8]>) {
     let length = (partition.len() as u64).to_le_bytes();
     (usize::MAX - table as usize, [&length, partition, sort].concat().into())
 }
 
 impl Store {
-    /// Registers a watcher for a key of a database; returns whether it did not watch the key yet. The caller holds the
+    /// Registers a watcher for a key of a database; returns false if it watched the key already. The caller holds the
     /// key's shard (shared is enough), so that no change is missed. O(watchers of the key).
     pub fn watch(&self, db: usize, key: &[u8], hash: u64, watcher: &Watcher) -> bool {
         let side = &self.sides[self.shard_of(hash)];
@@ -53,7 +53,7 @@ impl Store {
         is_new
     }
 
-    /// As [`Store::watch`] for an item of a table; `hash` is its partition key's.
+    /// As [`Store::watch`] for an item of a table; `hash` is that of its partition key.
     pub fn watch_item(
         &self,
         table: u32,
@@ -93,8 +93,8 @@ impl Store {
         side.watched.store(table.len(), Relaxed);
     }
 
-    /// Raises the flags of a key's watchers, and notes the change for those who wait for it. The caller holds the shard
-    /// exclusively.
+    /// Raises the flags of a key's watchers, and notes the change for clients that wait for the key. The caller holds
+    /// the shard exclusively.
     #[inline]
     pub(super) fn touched(&self, shard: usize, db: usize, key: &[u8]) {
         if self.sides[shard].watched.load(Relaxed) != 0 {
@@ -102,7 +102,7 @@ impl Store {
         }
     }
 
-    /// The same for a key of a database.
+    /// The part of [`Store::touched`] for a shard in which keys are watched or waited for.
     #[cold]
     fn raise(&self, shard: usize, db: usize, key: &[u8]) {
         if self.rereading.load(Acquire) {
@@ -120,7 +120,7 @@ impl Store {
         }
     }
 
-    /// The same for a key of the server's own database: clients know it by its name, in whatever database they are.
+    /// As [`Store::touched`], for a key of the server's own database: clients know it by its name, in every database.
     fn raise_everywhere(&self, shard: usize, key: &[u8]) {
         let mut table = self.sides[shard].watch.lock();
         for (_, watchers) in table.keys.everywhere(key) {
@@ -131,7 +131,7 @@ impl Store {
         }
     }
 
-    /// Raises the flags of all watchers, and has all keys be looked at that somebody waits for.
+    /// Raises the flags of all watchers, and makes all keys ready that clients wait for.
     pub fn raise_all(&self) {
         for side in &self.sides {
             for (_, _, watchers) in side.watch.lock().keys.iter() {
@@ -141,8 +141,8 @@ impl Store {
         (0..self.shard_count()).for_each(|shard| self.signal_database(shard, None));
     }
 
-    /// Says whether the data is being read again from disk, by which no key counts as changed: whoever reads it has
-    /// raised the watchers that it concerns.
+    /// Sets whether the data is being read again from disk. Keys do not count as changed by that; the thread that reads
+    /// the data has raised the flags of the watchers concerned.
     pub fn set_rereading(&self, on: bool) {
         self.rereading.store(on, Release);
     }

@@ -1,8 +1,8 @@
-//! Items one behind the other.
+//! Packed items: encoded one behind the other.
 
 use crate::value::packed::{put_part, read_part, varint_len};
 
-/// One item of a packed collection and where it stands.
+/// One item of a packed collection, and its place.
 #[derive(Clone, Copy)]
 pub struct PackedItem<'a> {
     /// The encoded sort key.
@@ -36,7 +36,8 @@ pub fn packed_items(packed: &[u8]) -> impl Iterator<Item = PackedItem<'_>> {
     })
 }
 
-/// Where `sort` stands or would stand in a packed collection: the existing range and item, or an empty range.
+/// The place of `sort` in a packed collection: the range and item if it is there, else an empty range where it would
+/// be.
 pub fn packed_find<'a>(packed: &'a [u8], sort: &[u8]) -> (usize, usize, Option<&'a [u8]>) {
     for entry in packed_items(packed) {
         match entry.sort.cmp(sort) {

@@ -1,4 +1,4 @@
-//! Reading collections of both forms, forwards and backwards.
+//! Reading collections, packed and large, forwards and backwards.
 
 use super::packed::{packed_at, packed_find, packed_items};
 use super::tree::{Chunk, Collection, Separator};
@@ -79,7 +79,7 @@ fn chunks_between<'a>(items: &'a Collection, low: Bound<&'a [u8]>, high: Bound<&
     Chunks::Many(items.chunks.range::<[u8], _>((first_chunk(items, low), Included(to))))
 }
 
-/// Where the chunk begins that holds the lowest key of a range.
+/// The key of the chunk that holds the lowest key of a range.
 fn first_chunk<'a>(items: &'a Collection, low: Bound<&[u8]>) -> Bound<&'a [u8]> {
     let (Included(from) | Excluded(from)) = low else { return Unbounded };
     let before = items.chunks.range::<[u8], _>((Unbounded, Included(from))).next_back();
@@ -110,7 +110,7 @@ pub struct Items<'a> {
     high: Bound<&'a [u8]>,
     bytes: &'a [u8],
     at: usize,
-    /// Backwards: where the current chunk's items that are still to come begin.
+    /// For a backward walk: the offsets of the current chunk's items that are still to come.
     starts: SmallVec<[u32; 32]>,
     descending: bool,
 }
@@ -146,7 +146,7 @@ impl<'a> Items<'a> {
                 if below(found.sort, self.low) {
                     continue;
                 }
-                // All that follow are above it as well.
+                // All items that follow are above the lower bound too.
                 self.low = Unbounded;
                 if above(found.sort, self.high) {
                     self.end();

@@ -1,8 +1,8 @@
 //! A large collection: a B-tree of packed chunks.
 //!
-//! Invariants: the first chunk's separator is empty; a chunk's items are not below its separator and below the next
-//! chunk's; no chunk is empty. A chunk is split when it has more than [`FULL`] bytes and several items, so an item
-//! costs few bytes beside its own, and a range is read from memory that lies together.
+//! Invariants: the first chunk's separator is empty; a chunk's items are equal to or above its separator, and below the
+//! next chunk's separator; no chunk is empty. A chunk with more than [`FULL`] bytes and several items is split. So an
+//! item costs few bytes besides its own, and a range is read from contiguous memory.
 
 use super::packed::{pack_item, pack_item_into, packed_find, packed_items, packed_len};
 use crate::value::heap;
@@ -13,9 +13,9 @@ use std::ops::Bound::{self, Excluded, Included, Unbounded};
 /// When an item expires, in ms since the epoch.
 pub type DeadlineOf<'f> = &'f dyn Fn(&[u8]) -> Option<u64>;
 
-/// Most bytes of a chunk of several items.
+/// The most bytes of a chunk of several items.
 const FULL: usize = 4096;
-/// Chunks with fewer bytes are joined with a neighbour where that leaves room.
+/// A chunk with fewer bytes is joined with a neighbour if both fit one chunk.
 const SPARSE: usize = FULL / 4;
 
 /// A byte string between the last key of one chunk and the first of the next; short ones need no allocation.
@@ -24,7 +24,7 @@ pub(super) type Separator = SmallVec<[u8; 24]>;
 /// The deadline of a chunk whose items have none.
 const NEVER: u32 = u32::MAX;
 
-/// Some items in order.
+/// Packed items in order.
 pub(super) struct Chunk {
     pub(super) packed: Vec<u8>,
     pub(super) items: u32,
@@ -57,8 +57,7 @@ fn millis_of(second: u32) -> Option<u64> {
     (second != NEVER).then_some(u64::from(second) * 1000)
 }
 
-/// Collects the sort keys of those items that have expired, at most `limit`, and returns the earliest deadline of the
-/// others.
+/// Collects the sort keys of expired items, at most `limit`, and returns the earliest deadline of the others.
 pub fn sort_out<'i>(
     items: impl Iterator<Item = (&'i [u8], &'i [u8])>,
     now: u64,
@@ -97,7 +96,8 @@ impl Chunk {
         }
         let grown = old - (end - start) + need;
         if grown > old {
-            // The allocator's size classes are fine enough; doubling would leave much unused.
+            // Exactly the room that is needed: the allocator's size classes are fine enough, and doubling would waste
+            // much.
             packed.reserve_exact(grown - old);
             packed.resize(grown, 0);
         }
@@ -111,7 +111,7 @@ impl Chunk {
         self.items > 0 && self.packed.len() + more > FULL
     }
 
-    /// Cuts off the second half at the item nearest to the middle.
+    /// Cuts off the second half, at the item that is nearest to the middle.
     fn split(&mut self) -> Option<(Separator, Self)> {
         let middle = self.packed.len() / 2;
         let mut cut = 0_usize;
@@ -142,7 +142,7 @@ impl Chunk {
 }
 
 impl Collection {
-    /// Takes over a packed collection, none of whose items expires before a time in ms since the epoch.
+    /// Makes a collection of a packed one. None of its items expires before `deadline`, in ms since the epoch.
     pub fn from_packed(packed: &[u8], deadline: Option<u64>) -> Self {
         let mut out = Self::default();
         for entry in packed_items(packed) {
@@ -171,11 +171,12 @@ impl Collection {
         let there = old.is_some();
         let more = packed_len(sort, item);
         let right = if !there && start == chunk.packed.len() && chunk.overfull_with(more) {
-            // Items that come in ascending order leave full chunks behind.
+            // The new item is the last: it begins a chunk of its own, so items in ascending order leave full chunks
+            // behind.
             let last = packed_items(&chunk.packed).last().map_or(&[][..], |e| e.sort);
             Some((separator(last, sort), Chunk::of(sort, item)))
         } else if !there && start == 0 && chunk.overfull_with(more) {
-            // So do items that come in descending order.
+            // The same for items in descending order.
             let first = packed_items(&chunk.packed).next().map_or(&[][..], |e| e.sort);
             let at = separator(sort, first);
             Some((at, std::mem::replace(chunk, Chunk::of(sort, item))))
@@ -220,7 +221,7 @@ impl Collection {
         let fits = |(key, other): (&Separator, &Chunk)| {
             (len == 0 || len + other.packed.len() <= FULL / 4 * 3).then(|| key.clone())
         };
-        // The later one of the two gives its items to the earlier one.
+        // The later chunk of the two gives its items to the earlier one.
         let next = self.chunks.range::<[u8], _>((Excluded(at), Unbounded)).next().and_then(fits);
         let before = self.chunks.range::<[u8], _>((Unbounded, Excluded(at))).next_back().and_then(fits);
         let (to, from) = match (next, before) {
@@ -242,7 +243,7 @@ impl Collection {
         }
     }
 
-    /// Takes note of when an item expires, in ms since the epoch. O(log n).
+    /// Notes when an item expires, in ms since the epoch. O(log n).
     pub fn note_deadline(&mut self, sort: &[u8], at: u64) {
         if let Some((_, chunk)) = self.chunks.range_mut::<[u8], _>(up_to(sort)).next_back() {
             chunk.deadline = chunk.deadline.min(second_of(at));
@@ -250,7 +251,7 @@ impl Collection {
     }
 
     /// Collects the sort keys of expired items, at most `limit`, and returns the earliest deadline of the others. Looks
-    /// into those chunks only that may hold some.
+    /// only into chunks that may hold expired items.
     pub fn take_expired(
         &mut self,
         now: u64,
@@ -270,7 +271,7 @@ impl Collection {
         millis_of(earliest)
     }
 
-    /// Works out all deadlines afresh and returns the earliest. O(n).
+    /// Computes all deadlines again and returns the earliest. O(n).
     pub fn retime(&mut self, deadline_of: DeadlineOf<'_>) -> Option<u64> {
         for chunk in self.chunks.values_mut() {
             let earliest = packed_items(&chunk.packed).filter_map(|e| deadline_of(e.item)).min();

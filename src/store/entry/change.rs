@@ -1,4 +1,4 @@
-//! Changing an entry under its shard's exclusive lock: in place where block and size allow it, else in a new block.
+//! Changing an entry under its shard's exclusive lock: in place if block and size allow it, else in a new block.
 
 use super::Entry;
 use super::block::{Block, Content, Name, View, ViewMut};
@@ -6,16 +6,16 @@ use super::kind::{Kind, Near};
 use crate::env::memory::class_bytes;
 use crate::store::object::{Object, ValueRef};
 
-/// How many bytes are allocated beyond what a string that grows needs.
+/// The most bytes that are allocated beyond what a growing string needs.
 const MOST_SLACK: usize = 1 << 20;
 
-/// The bytes to allocate beyond the `need` of a block that grows.
+/// How many bytes are allocated beyond the `need` of a growing block.
 fn slack(need: usize) -> usize {
     if need > 256 { (need / 2).min(MOST_SLACK) } else { 0 }
 }
 
 impl Entry {
-    /// The boxed value, to change it. The caller calls [`Entry::refresh_deadline`] afterwards.
+    /// The boxed value, for a change. The caller calls [`Entry::refresh_deadline`] afterwards.
     pub fn object_mut(&mut self) -> Option<&mut Object> {
         match self.0.view_mut() {
             ViewMut::Boxed(object) => Some(object),
@@ -23,7 +23,7 @@ impl Entry {
         }
     }
 
-    /// The bytes of a value in the block, to change them without changing their number; none if the value is apart.
+    /// The bytes of a value in the block, for a change that keeps their number; empty if the value is apart.
     pub fn payload_mut(&mut self) -> &mut [u8] {
         match self.0.view_mut() {
             ViewMut::Near(_, bytes) => bytes,
@@ -31,7 +31,7 @@ impl Entry {
         }
     }
 
-    /// The bytes of a string, to change them without changing their number; none if the value is no string.
+    /// The bytes of a string, for a change that keeps their number; empty if the value is no string.
     pub fn string_mut(&mut self) -> &mut [u8] {
         match self.0.view_mut() {
             ViewMut::Near(Near::Str, bytes) => bytes,
@@ -40,7 +40,7 @@ impl Entry {
         }
     }
 
-    /// Makes a string so long; what is new are zeros. Does nothing to what is no string.
+    /// Sets the length of a string; added bytes are zeros. Does nothing to other values.
     pub fn resize_string(&mut self, len: usize) {
         let now = match self.0.view_mut() {
             ViewMut::Far(bytes) => {
@@ -76,7 +76,7 @@ impl Entry {
         Self(Block::new(self.0.name(), content, self.clock(), self.is_raw()))
     }
 
-    /// Replaces value and deadline, in place where the size fits the block and does not waste more than a quarter of
+    /// Replaces value and deadline. The block stays if the payload fits it and does not waste more than a quarter of
     /// it. Panics if the kind is one that is apart.
     pub fn replace(&mut self, kind: Kind, expire: Option<u64>, payload: &[u8]) {
         let near = kind.of_bytes();
@@ -89,9 +89,9 @@ impl Entry {
         }
     }
 
-    /// Replaces `remove` bytes of the payload at `at` by `insert` zero bytes and returns those for the caller to fill.
-    /// Cost is the bytes behind `at`, plus a reallocation when the block is too small; growth is geometric for large
-    /// payloads. Panics if the value is apart, or has no such bytes.
+    /// Replaces `remove` bytes of the payload at `at` by `insert` zero bytes and returns the latter for the caller to
+    /// fill. The cost is that of the bytes behind `at`, plus a reallocation if the block is too small; large payloads
+    /// grow geometrically. Panics if the value is apart, or the bytes to be replaced are not within it.
     pub fn splice(&mut self, at: usize, remove: usize, insert: usize) -> &mut [u8] {
         self.0.splice(at, remove, insert, slack)
     }
@@ -109,14 +109,14 @@ impl Entry {
         self
     }
 
-    /// A copy of an entry whose value has no [`Object`], or is a list. O(size of what is not shared).
+    /// A copy of an entry whose value is no [`Object`], or is a list. O(size of what is not shared).
     #[must_use]
     pub fn twin(&self) -> Self {
         self.named_twin(self.space(), self.key(), self.clock())
     }
 
-    /// The same under another name, with an access clock of its own. Panics if the value is an [`Object`] of which
-    /// copies are made element by element.
+    /// A copy under another name, with an access clock of its own. Panics if the value is an [`Object`] that can be
+    /// copied only element by element.
     #[must_use]
     pub fn named_twin(&self, space: u32, key: &[u8], clock: u32) -> Self {
         match (self.0.copy(space, key, clock), self.0.view()) {
@@ -143,7 +143,7 @@ impl Entry {
         self.0.set_raw(true);
     }
 
-    /// Recomputes the slot's deadline from the entry's and those of its parts.
+    /// Recomputes the slot's deadline from those of the entry and of its parts.
     pub fn refresh_deadline(&mut self) {
         let inner = match self.value() {
             ValueRef::Hash(packed, true) => crate::value::hash::packed_deadline(packed),

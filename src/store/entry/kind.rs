@@ -1,4 +1,4 @@
-//! What an entry may hold, and how it says so.
+//! The kinds of what an entry holds.
 
 /// What a block's payload holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
