@@ -319,8 +319,8 @@ impl Store {
         self.map.determine_shard(hash as usize)
     }
 
-    /// The space of a database; an always empty one if there is no such database. It does not change while any shard is
-    /// locked.
+    /// The space of a database, or of one of the server's own; for other numbers a space that is always empty. It does
+    /// not change while any shard is locked.
     #[inline]
     pub fn space(&self, db: usize) -> u32 {
         match self.dbs.get(db) {

@@ -5,30 +5,30 @@ use super::entry::Entry;
 use dashmap::SharedValue;
 use hashbrown::raw::RawTable;
 
-/// What DashMap keeps in a shard. The entry is the key; the value has no size.
+/// What DashMap keeps in a shard: the entry as the key, and a value of size zero.
 pub(super) type Raw = RawTable<(Entry, SharedValue<()>)>;
 
-/// The entry of a key. Its slot is asked for before the control bytes have come: so a lookup that misses the cache
-/// everywhere waits twice, for these two and for the entry, and not three times.
+/// The entry of a key. Its slot is prefetched before the control bytes have arrived. So a lookup that misses the cache
+/// everywhere waits twice and not three times: for control bytes and slot together, then for the entry.
 #[inline]
 pub(super) fn find<'a>(table: &'a Raw, hash: u64, space: u32, key: &[u8]) -> Option<&'a Entry> {
     prefetch_group(table, hash);
     table.get(hash, |(e, _)| e.is(space, key)).map(|(e, _)| e)
 }
 
-/// As [`find`], to change the entry.
+/// As [`find`], for a change of the entry.
 #[inline]
 pub(super) fn find_mut<'a>(table: &'a mut Raw, hash: u64, space: u32, key: &[u8]) -> Option<&'a mut Entry> {
     prefetch_group(table, hash);
     table.get_mut(hash, |(e, _)| e.is(space, key)).map(|(e, _)| e)
 }
 
-/// The first entry with this hash that is the one.
+/// The first entry with this hash for which `matches` is true.
 pub(super) fn find_by(table: &Raw, hash: u64, matches: impl Fn(&Entry) -> bool) -> Option<&Entry> {
     table.get(hash, |(e, _)| matches(e)).map(|(e, _)| e)
 }
 
-/// As [`find_by`], to change the entry's value.
+/// As [`find_by`], for a change of the entry.
 pub(super) fn find_by_mut(
     table: &mut Raw,
     hash: u64,
@@ -41,7 +41,7 @@ pub(super) fn remove(table: &mut Raw, hash: u64, space: u32, key: &[u8]) -> Opti
     table.remove_entry(hash, |(e, _)| e.is(space, key)).map(|(e, _)| e)
 }
 
-/// Removes an entry; says in which slot it was.
+/// Removes an entry, and returns it with the slot that it had.
 pub(super) fn remove_from_slot(table: &mut Raw, hash: u64, space: u32, key: &[u8]) -> Option<(Entry, usize)> {
     let bucket = table.find(hash, |(e, _)| e.is(space, key))?;
     // SAFETY: the bucket was just found in this table, so it is full.
@@ -51,7 +51,7 @@ pub(super) fn remove_from_slot(table: &mut Raw, hash: u64, space: u32, key: &[u8
     }
 }
 
-/// As [`insert`] for an entry that was removed; also says which slot it has now.
+/// As [`insert`], for an entry that was removed; also returns the slot that it has now.
 pub(super) fn put_back(
     table: &mut Raw,
     hash: u64,
@@ -66,14 +66,14 @@ pub(super) fn put_back(
     (grown, unsafe { table.bucket_index(&bucket) })
 }
 
-/// Inserts an entry whose key is not there. Returns whether the table was reorganised, which ends the validity of slot
-/// numbers.
+/// Inserts an entry whose key is not there. Returns whether the table was reorganised, so that slot numbers from before
+/// are void.
 pub(super) fn insert(table: &mut Raw, hash: u64, entry: Entry, hasher: impl Fn(&Entry) -> u64) -> bool {
     match table.try_insert_no_grow(hash, (entry, SharedValue::new(()))) {
         Ok(_) => false,
         Err(pair) => {
-            // Growing asks every entry for its hash, which is in its block: the misses overlap when all are asked for
-            // first.
+            // Growing asks every entry for its hash, which is in the entry's block. All blocks are prefetched, so that
+            // the misses overlap.
             entries(table).for_each(|entry| prefetch(entry.address()));
             table.insert(hash, pair, |(e, _)| hasher(e));
             true
@@ -105,7 +105,7 @@ pub(super) fn take_slot(table: &mut Raw, index: usize) -> Option<Entry> {
     unsafe { table.is_bucket_full(index).then(|| table.remove(table.bucket(index)).0.0) }
 }
 
-/// Asks the processor for a cache line. A hint only: it has no effect on what the program computes.
+/// Prefetches a cache line. It is only a hint: the program computes the same without it.
 #[inline]
 pub(super) fn prefetch(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
@@ -117,8 +117,8 @@ pub(super) fn prefetch(address: *const u8) {
     let _ = address;
 }
 
-/// Asks for a cache line that will be written, so that it comes without being shared with other processors first. A
-/// hint as [`prefetch`] is; a processor that does not know it does nothing.
+/// Prefetches a cache line that will be written, so that no other processor shares it when it arrives. A hint like
+/// [`prefetch`]; a processor without such an instruction does nothing.
 #[inline]
 pub(super) fn prefetch_to_write(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
@@ -130,7 +130,7 @@ pub(super) fn prefetch_to_write(address: *const u8) {
     prefetch(address);
 }
 
-/// Asks for the lines that a lookup of `hash` reads first: the control bytes of its group and its home slot.
+/// Prefetches the lines that a lookup of `hash` reads first: the control bytes of its group, and its home slot.
 #[inline]
 pub(super) fn prefetch_group(table: &Raw, hash: u64) {
     let home = hash as usize & (table.buckets() - 1);
@@ -139,7 +139,7 @@ pub(super) fn prefetch_group(table: &Raw, hash: u64) {
     prefetch(control.wrapping_sub((home + 1) * size_of::<(Entry, SharedValue<()>)>()));
 }
 
-/// Asks for the block of the first entry whose tag matches `hash`.
+/// Prefetches the block of the first entry whose tag matches `hash`.
 #[inline]
 pub(super) fn prefetch_entry(table: &Raw, hash: u64) {
     if let Some((entry, _)) = table.get(hash, |_| true) {

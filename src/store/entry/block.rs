@@ -44,14 +44,14 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 use varint::{get_varint, put_varint};
 
-/// What a block can own beside its bytes.
+/// What a block can own besides its bytes.
 type Apart = (Box<Vec<u8>>, Box<Object>);
 
-/// The bytes of a payload that is a pointer.
+/// How many bytes a payload has that is a pointer.
 const POINTER: usize = size_of::<*mut ()>();
 
-/// An owned block and the coarse deadline beside its address. Because of the marker the compiler lets other threads
-/// have and share a block only as long as they may have and share all that blocks can own.
+/// An owned block, as its address and the coarse deadline beside it. The marker makes it `Send` and `Sync` only if
+/// everything that a block can own is.
 pub(super) struct Block(NonZeroU64, PhantomData<Apart>);
 
 const _: () = {
@@ -62,7 +62,7 @@ const _: () = {
     assert!(POINTER == 8, "an address and its tag fill a word");
 };
 
-/// What stands before a payload.
+/// What stands before a block's payload.
 #[derive(Clone, Copy)]
 pub(super) struct Name<'a> {
     pub(super) space: u32,
@@ -85,14 +85,14 @@ pub(super) enum View<'a> {
     Boxed(&'a Object),
 }
 
-/// What a block holds, to be changed.
+/// What a block holds, for a change.
 pub(super) enum ViewMut<'a> {
     Near(Near, &'a mut [u8]),
     Far(&'a mut Vec<u8>),
     Boxed(&'a mut Object),
 }
 
-/// What stands before a block's key, and where.
+/// What stands before a block's key, and the places of key and payload.
 #[derive(Clone, Copy)]
 struct Head {
     space: u32,
@@ -119,14 +119,15 @@ fn layout(class: u8) -> Layout {
     layout
 }
 
-/// The class of so many bytes. What is in memory does not add up to too many; what someone asks for may.
+/// The class of so many bytes. Panics for more bytes than can be allocated: a caller may ask for them, though no block
+/// has them.
 fn class_for(size: usize) -> u8 {
     assert!(size < isize::MAX as usize / 2, "a block of {size} bytes");
     class_of(size)
 }
 
-/// A pointer that can be tagged, or the program's end. Only a program that asks for them gets addresses of more than 48
-/// bits.
+/// Checks that a pointer can be tagged; otherwise ends the program. The system gives out addresses of more than 48 bits
+/// only to a program that asks for them.
 fn usable(p: *mut u8, class: u8) -> NonNull<u8> {
     match NonNull::new(p) {
         Some(p) if p.addr().get() as u64 & !ADDRESS == 0 => p,
@@ -134,8 +135,8 @@ fn usable(p: *mut u8, class: u8) -> NonNull<u8> {
     }
 }
 
-/// A new block, of which everything is written but the payload's bytes. Whoever calls writes those and owns the block.
-/// Returns it with the place of the payload.
+/// A new block in which everything is written except the payload's bytes, and the place of the payload. The caller
+/// writes these bytes and owns the block.
 fn begin(name: Name<'_>, payload_len: usize, slack: usize, flags: u32) -> (NonNull<u8>, NonNull<u8>) {
     let expires = name.expire.is_some();
     let class = class_for(total_size(name.space, name.key.len(), payload_len, expires).saturating_add(slack));
@@ -165,7 +166,7 @@ fn slot(block: NonNull<u8>, tag: u64) -> NonZeroU64 {
 }
 
 impl Block {
-    /// A block of its own for a value. O(size of what is near).
+    /// A new block for a value. O(size of a near value).
     pub(super) fn new(name: Name<'_>, content: Content<'_>, clock: u32, raw: bool) -> Self {
         let flags = |kind: Kind| kind as u32 | if raw { FLAG_RAW } else { 0 } | clock << CLOCK_SHIFT;
         let pointing = |kind, pointer: *mut ()| {

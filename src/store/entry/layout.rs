@@ -48,7 +48,8 @@ pub(super) fn tag_of(deadline: Option<u64>) -> u64 {
     }
 }
 
-/// The bytes of a block with such a head, key and payload; lengths that nothing can have stay too great to be had.
+/// The bytes of a block with such a head, key and payload. For impossible lengths the result saturates, so that no
+/// allocation of it can succeed.
 pub(super) fn total_size(space: u32, key: usize, payload: usize, expire: bool) -> usize {
     let head =
         FIXED + varint_len(space as usize) + varint_len(key) + varint_len(payload) + usize::from(expire) * 8;

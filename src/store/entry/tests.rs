@@ -33,7 +33,7 @@ enum Step {
     SetClock(u32),
 }
 
-/// Lengths where something changes: the width of a length, or the size class of the block.
+/// Lengths at which the width of a length or the size class of the block changes.
 fn length() -> impl Strategy<Value = usize> {
     let sizes = (0u8..if cfg!(miri) { 16 } else { 40 })
         .prop_map(class_size)
@@ -307,7 +307,7 @@ fn of_items() -> Entry {
     Entry::boxed(1, b"k", None, Box::new(Object::Items(Collection::from_packed(b"", None))), 3)
 }
 
-/// Runs what must not go through, and says why it did not.
+/// Runs work that must panic, and returns the panic's message.
 fn refused<T>(work: impl FnOnce() -> T) -> String {
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
     let Err(reason) = result else { panic!("it went through") };

@@ -1,10 +1,10 @@
-//! The lines against a plain list of who waits, and how many of those in a line are asked.
+//! The lines against a plain list of waiters, and how many of the waiters in a line are asked.
 
 use super::*;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
-/// Somebody who notes how often the table of waiters asks.
+/// A waiter that counts how often the table asks it.
 #[derive(Default)]
 struct Somebody {
     over: AtomicBool,
@@ -40,15 +40,15 @@ fn line(number: u8) -> Awaited {
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Somebody comes for a key and waits in a line behind an identifier.
+    /// A waiter comes for a key and waits in a line behind an identifier.
     Come { db: usize, key: u8, line: u8, behind: u64 },
-    /// One of those who came leaves.
+    /// One of the waiters leaves.
     Leave(prop::sample::Index),
-    /// One of those who came is served elsewhere.
+    /// One of the waiters is served for another key.
     End(prop::sample::Index),
-    /// A line is served up to an identifier, and those who are found leave or not.
+    /// A line is served up to an identifier; the waiters found leave if `leave`.
     Serve { db: usize, key: u8, line: u8, reached: u64, leave: bool },
-    /// A key changes, in its database or in all.
+    /// A key changes, in its own database or in all.
     Change { db: usize, key: u8, everywhere: bool },
 }
 
@@ -65,7 +65,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Who waits, said plainly: in the order in which they came.
+/// The plain list of waiters, in the order in which they came.
 struct Model {
     ticket: u64,
     place: (usize, [u8; 1], u64),
@@ -127,7 +127,7 @@ proptest! {
                 Step::Change { db, key, everywhere } => {
                     let place = at(&store, db, key);
                     let named = if everywhere { SYSTEM as usize } else { db };
-                    // However often it changes, it is ready once.
+                    // A key that changes often is ready once.
                     store.signal(store.shard_of(place.2), named, &place.1);
                     store.signal(store.shard_of(place.2), named, &place.1);
                     let mut ready = Vec::new();
@@ -160,7 +160,7 @@ proptest! {
     }
 }
 
-/// To leave a key, or to find who is next, asks nobody else in the line.
+/// Leaving a key, or finding the next waiter, asks no other waiter in the line.
 #[test]
 fn a_long_line_is_not_walked_over() {
     const MANY: usize = 3000;
@@ -185,7 +185,7 @@ fn a_long_line_is_not_walked_over() {
         store.stop_waiting(key_at!(place), &line(1), next.ticket);
     }
     assert_eq!(asked(), MANY / 2, "each is asked once, when it is its turn");
-    // Those who were served elsewhere are met once.
+    // A waiter that was served elsewhere is met only once.
     everybody.iter().for_each(|one| _ = come(one));
     everybody.iter().for_each(|one| one.over.store(true, Relaxed));
     for _ in 0..3 {

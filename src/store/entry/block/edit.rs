@@ -1,4 +1,4 @@
-//! Changing a block under its shard's exclusive lock: in place where size and shape allow it, else by another block.
+//! Changing a block under its shard's exclusive lock: in place if size and shape allow it, else in another block.
 
 use super::varint::put_varint;
 use super::{Block, Head, Name, begin, class_for, layout, slot, usable};
@@ -10,8 +10,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
 impl Block {
-    /// Puts another value near and another deadline in place of those there, where the block has the room, keeps the
-    /// shape of its head, and does not waste more than a quarter. Whether it did.
+    /// Replaces a near value and the deadline in place, if the block has the room, keeps the shape of its head, and
+    /// wastes no more than a quarter. Returns whether it did.
     pub(in crate::store::entry) fn overwrite(
         &mut self,
         near: Near,
@@ -40,7 +40,7 @@ impl Block {
         true
     }
 
-    /// Writes a deadline over the one there is, if there are both.
+    /// Writes a deadline over the present one, if both exist.
     ///
     /// # Safety
     /// `h` is the block's head.
@@ -62,8 +62,8 @@ impl Block {
         unsafe { put_varint(self.ptr().add(at), len) };
     }
 
-    /// Puts zeros in place of a part of a value near, and returns them. Where the block is too small it gets another
-    /// one, with room for `slack(size)` more bytes. Panics if the value is apart or the part is not within it.
+    /// Replaces a part of a near value by zeros, and returns these. If the block is too small it is replaced by one
+    /// with room for `slack(size)` more bytes. Panics if the value is apart or the part is not within it.
     pub(in crate::store::entry) fn splice(
         &mut self,
         at: usize,
@@ -77,7 +77,8 @@ impl Block {
             panic!("{remove} bytes at {at} of {} of kind {:?}", h.payload_len, self.kind());
         };
         let new_len = (at + tail).saturating_add(insert);
-        // What is there and grows will grow again; what begins may be all there ever is.
+        // Only a payload that is not empty gets slack: a value that grows once will grow again, but a new one may stay
+        // as it is.
         let need = h.size_with(new_len);
         let slack = if need > self.size() && h.payload_len > 0 { slack(need) } else { 0 };
         let payload = if varint_len(new_len) == varint_len(h.payload_len) {
@@ -126,7 +127,7 @@ impl Block {
         }
     }
 
-    /// Sets the deadline before the key. The slot keeps the one that it has.
+    /// Sets the deadline before the key. The slot's deadline stays as it is.
     pub(in crate::store::entry) fn set_expire(&mut self, expire: Option<u64>) {
         let h = self.head();
         if h.expire.is_some() == expire.is_some() {
@@ -139,14 +140,14 @@ impl Block {
         }
     }
 
-    /// Gives what the block holds another name. The deadlines stay as they are.
+    /// Gives the block another name. The deadlines stay as they are.
     pub(in crate::store::entry) fn set_name(&mut self, space: u32, key: &[u8]) {
         let block = self.under(Name { space, key, expire: self.name().expire }, self.bits());
         // SAFETY: the new block holds what this one does.
         unsafe { self.exchange(block) };
     }
 
-    /// A copy under another name, with the same deadlines; nothing of what is apart. O(size).
+    /// A copy under another name, with the same deadlines; `None` if the value is apart. O(size).
     pub(in crate::store::entry) fn copy(&self, space: u32, key: &[u8], clock: u32) -> Option<Self> {
         if self.kind().is_apart() {
             return None;
@@ -166,21 +167,21 @@ impl Block {
         block
     }
 
-    /// Takes another block in place of the one there, which is freed without what its payload points to. The slot keeps
-    /// its deadline.
+    /// Replaces the block by another one and frees it, but not what its payload points to. The slot keeps its deadline.
     ///
     /// # Safety
-    /// The other block is complete and nobody's. What the block there points to, if it does, the other one points to.
+    /// The other block is complete and no `Block` owns it. If this block's payload points to a box, the other block's
+    /// payload points to the same.
     unsafe fn exchange(&mut self, block: NonNull<u8>) {
         // SAFETY: the block is not used again.
         unsafe { self.free() };
         self.0 = slot(block, self.tag());
     }
 
-    /// Frees the block alone.
+    /// Frees the block, but not what its payload points to.
     ///
     /// # Safety
-    /// Nobody uses the block again.
+    /// The block is not used again.
     pub(super) unsafe fn free(&mut self) {
         // SAFETY: the block was allocated with the layout of its class.
         unsafe { dealloc(self.ptr().as_ptr(), layout(self.class())) };

@@ -11,7 +11,7 @@ use crate::value::stream::{NodeLimits, Stream, StreamId};
 use crate::value::zset::{BigZset, pack_member};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// No more entries than this at a time.
+/// The most entries at a time.
 const MOST: usize = 6;
 
 /// What a value is. Fields have a value and a deadline, or 0.
@@ -78,7 +78,7 @@ fn member(n: u8) -> Vec<u8> {
     n.to_string().into_bytes()
 }
 
-/// Members that are each there once.
+/// Makes each member unique by appending its score.
 fn named(mut members: BTreeMap<u8, Vec<u8>>) -> BTreeMap<u8, Vec<u8>> {
     members.iter_mut().for_each(|(score, member)| member.push(*score));
     members
@@ -250,7 +250,7 @@ fn resize(entry: &mut Entry, kept: &mut Kept, len: usize, at: usize) {
     }
 }
 
-/// Adds a part to a value of an allocation of its own, or takes one away, and leaves at least one.
+/// Adds a part to a value that is apart, or removes one, but not the last.
 fn change_part(entry: &mut Entry, kept: &mut Kept, name: u8, part: Option<&Vec<u8>>, at: u64) {
     match (entry.object_mut(), &mut kept.value, part) {
         (Some(Object::Hash(hash)), Value::Hash(fields), Some(text)) => {
@@ -432,7 +432,7 @@ proptest! {
     fn entries_of_all_kinds_are_what_was_done_to_them_and_give_everything_back(
         steps in prop::collection::vec((any::<usize>(), step()), 1..40),
     ) {
-        // What a thread allocates once is there before.
+        // What a thread allocates once must exist before the first measurement.
         drop(made(1, b"k", None, &Value::Hash(BTreeMap::new()), 0));
         let before = thread_bytes();
         {
