@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use crate::resp::*;
 
-/// What is done to a reply, and to its model: one vector.
+/// A step on a reply and on its model, one vector.
 #[derive(Debug, Clone)]
 enum Step {
     Bulk(usize),
@@ -16,7 +16,7 @@ enum Step {
     Dropped(usize),
     /// A chain that was written elsewhere, with strings of these lengths.
     Appended(Vec<usize>),
-    /// So many thousandths of what is there are sent.
+    /// So many thousandths of the present bytes are sent.
     Sent(usize),
 }
 
@@ -100,8 +100,8 @@ fn appended(reply: &mut Reply, step: &Step) -> Vec<u8> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// Whatever is written, dropped and sent in between: all of it comes out once and in order, marks hold, and what is
-    /// held is what was not sent, but for the rest of a chunk.
+    /// Steps write, drop and send in any order. Every byte comes out once and in order, and marks hold. What is held is
+    /// what was not sent, except for the rest of a chunk.
     #[test]
     fn a_chain_is_a_queue_of_bytes_that_holds_little_else(steps in proptest::collection::vec(step(), 1..25)) {
         let (mut reply, mut model, mut sent) = (Reply::new(Proto::V2), Vec::new(), 0);
@@ -134,8 +134,8 @@ proptest! {
         }
     }
 
-    /// What is above the limit is never held, not even for a moment, but for the spare room of a chunk; then nothing
-    /// is, and marks still hold.
+    /// The chain never holds more than the limit, except in the spare room of a chunk. Once it overran it holds
+    /// nothing, and marks still hold.
     #[test]
     fn a_chain_that_overran_holds_nothing(most in 1..300_000usize, steps in proptest::collection::vec(step(), 1..40)) {
         let mut reply = Reply::limited(Proto::V2, most);
@@ -171,7 +171,8 @@ fn small_replies_lie_in_one_piece_and_large_ones_are_not_moved() {
     assert!(chain.held() < 10_001_000, "{}", chain.held());
 }
 
-/// The limit is looked at when a chunk grows; below its size what lies in the spare room counts all the same.
+/// The limit is checked when a chunk grows. A limit that is smaller than a chunk is exceeded also by bytes in the
+/// chunk's spare room.
 #[test]
 fn a_limit_that_is_smaller_than_a_chunk_is_exceeded_by_the_first_byte_above_it() {
     let mut seen_in_spare_room = 0;
@@ -188,7 +189,7 @@ fn a_limit_that_is_smaller_than_a_chunk_is_exceeded_by_the_first_byte_above_it()
     assert!(seen_in_spare_room > 0);
 }
 
-/// What was not wanted leaves a chain as it was, unless something else was lost with it.
+/// Disowned bytes leave a chain as it was before them, unless the chain lost other bytes with them.
 #[test]
 fn what_is_disowned_counts_for_nothing() {
     let mut reply = Reply::limited(Proto::V2, 1000);

@@ -87,7 +87,7 @@ fn inline_commands() {
             strings(&[b"x"])
         ]
     );
-    // RESP3 frames that are no array are words like any other.
+    // RESP3 frames other than arrays are words of an inline command.
     assert_eq!(commands(b"%1\r\n+OK\r\n:1\r\n"), [strings(&[b"%1"]), strings(&[b"+OK"]), strings(&[b":1"])]);
     assert_eq!(error(b"get \"a\r\n"), "ERR Protocol error: unbalanced quotes in request");
     assert_eq!(error(b"get 'a'b\r\n"), "ERR Protocol error: unbalanced quotes in request");
@@ -135,7 +135,7 @@ fn arguments_must_be_bulk_strings() {
     assert_eq!(error(b"*1\r\n:1\r\n"), "ERR Protocol error: expected '$', got ':'");
     assert_eq!(error(b"*1\r\n*1\r\n"), "ERR Protocol error: expected '$', got '*'");
     assert_eq!(decode(b"*1\r\n\xff\r\n").1.unwrap().text(), b"ERR Protocol error: expected '$', got '\xff'");
-    // The byte is judged once its line is here.
+    // The decoder looks at the byte only once its line has arrived.
     assert_eq!(commands(b"*1\r\n:1"), Commands::new());
 }
 
@@ -155,7 +155,7 @@ fn unauthenticated_clients_are_kept_short() {
     assert_eq!(decode_with(b"*11\r\n", &limits).1, Some(ProtocolError::UnauthenticatedMultibulkLength));
     assert_eq!(decode_with(b"*1\r\n$16384\r\n", &limits).1, None);
     assert_eq!(decode_with(b"*1\r\n$16385\r\n", &limits).1, Some(ProtocolError::UnauthenticatedBulkLength));
-    // What stands behind the command that may authenticate is judged only afterwards.
+    // The command behind AUTH is decoded in a later call, when AUTH may have raised the limits.
     let mut data = b"*2\r\n$4\r\nAUTH\r\n$1\r\nx\r\n*11\r\n".to_vec();
     let mut batch = Batch::new();
     let mut decoder = Decoder::new();
@@ -165,7 +165,7 @@ fn unauthenticated_clients_are_kept_short() {
     assert_eq!(decoder.decode(&mut data, &Limits::default(), &mut batch, 100), Ok(()));
 }
 
-/// A command that is here as a whole is read at one go, where the limits hold as they do for one that comes in pieces.
+/// The limits for a command that is read at one go are those for one that comes in pieces.
 #[test]
 fn limits_hold_for_whole_commands() {
     let argument = |length: usize| encode(&vec![vec![b"ECHO".to_vec(), vec![b'x'; length]]]);
