@@ -5,8 +5,9 @@ use super::{group_at, no_group, parse_id, reply};
 use crate::command::{Cx, Fail, Outcome};
 use crate::effect::{Ids, StreamChange};
 use crate::engine::Classes;
+use crate::resp::Reply;
 use crate::store::Awaited;
-use crate::value::stream::{Group, GroupPosition, Stream, StreamId};
+use crate::value::stream::{Group, GroupPosition, StreamEntry, StreamId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -143,8 +144,9 @@ fn read_history(
     streams.next(cx.out, key);
     cx.out.array(pending.len());
     let mut again: BTreeMap<u64, Vec<StreamId>> = BTreeMap::new();
+    let mut entries = stream.lookups();
     for id in pending {
-        if show_pending(cx.out, stream, id) {
+        if show_pending(cx.out, entries.get(id).as_ref(), id) {
             let deliveries = known.pending_entry(id).map_or(0, |pending| pending.deliveries);
             again.entry(deliveries.saturating_add(1)).or_default().push(id);
         }
@@ -164,9 +166,8 @@ fn pending_of(group: &Group, consumer: &[u8], behind: StreamId, count: usize) ->
 }
 
 /// An entry, or its identifier alone if it is gone; whether it was there.
-fn show_pending(out: &mut crate::resp::Reply, stream: &Stream, id: StreamId) -> bool {
-    let found = stream.get(id);
-    if let Some(entry) = &found {
+fn show_pending(out: &mut Reply, found: Option<&StreamEntry<'_>>, id: StreamId) -> bool {
+    if let Some(entry) = found {
         reply::entry(out, entry);
     } else {
         out.array(2);

@@ -22,5 +22,5 @@ pub use group::{Consumer, ConsumerKey, Group, GroupPosition, Groups, Pending};
 pub use id::{BadBound, NewId, StreamId};
 pub use inverse::Inverse;
 pub use node::{Fields, NodeLimits, StreamNode};
-pub use range::{Range, RangeRev, StreamEntry};
+pub use range::{Lookups, Range, RangeRev, StreamEntry};
 pub use trim::{Trim, TrimBy, TrimPlan, default_trim_limit};

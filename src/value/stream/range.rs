@@ -92,7 +92,58 @@ impl<'a> Iterator for RangeRev<'a> {
     }
 }
 
+/// Looks entries up whose identifiers ascend, so that a node that holds many of them is read once.
+pub struct Lookups<'a> {
+    stream: &'a Stream,
+    /// The last identifier of the node that is being read.
+    last: Option<StreamId>,
+    entries: Option<NodeEntries<'a>>,
+    /// The entry that was read and lies behind the last identifier.
+    ahead: Option<NodeEntry<'a>>,
+    /// How many entries were read.
+    #[cfg(test)]
+    pub(super) read: usize,
+}
+
+impl<'a> Lookups<'a> {
+    /// The entry of an identifier, which is greater than all before. O(log nodes) where another node has it, and O(the
+    /// entries of a node) in all for each node.
+    pub fn get(&mut self, id: StreamId) -> Option<StreamEntry<'a>> {
+        if self.last.is_none_or(|last| last < id) {
+            let node = self.stream.node_holding(id).filter(|node| node.last() >= id)?;
+            (self.last, self.entries, self.ahead) = (Some(node.last()), Some(node.entries()), None);
+        }
+        let entries = self.entries.as_mut()?;
+        while let Some(entry) = self.ahead.take().or_else(|| entries.next()) {
+            #[cfg(test)]
+            {
+                self.read += 1;
+            }
+            if entry.id > id {
+                self.ahead = Some(entry);
+                return None;
+            }
+            if entry.id == id {
+                return StreamEntry::live(entry);
+            }
+        }
+        None
+    }
+}
+
 impl Stream {
+    /// Begins to look entries up whose identifiers ascend.
+    pub fn lookups(&self) -> Lookups<'_> {
+        Lookups {
+            stream: self,
+            last: None,
+            entries: None,
+            ahead: None,
+            #[cfg(test)]
+            read: 0,
+        }
+    }
+
     /// The entries from `start` to `end`, both included, ascending. O(log nodes + size of a node) to the first one,
     /// O(its size) for each.
     pub fn range(&self, start: StreamId, end: StreamId) -> Range<'_> {

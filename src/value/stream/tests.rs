@@ -274,6 +274,28 @@ proptest! {
         }
     }
 
+    /// Each node is read once at most, however many of its entries are looked up.
+    #[test]
+    fn ascending_lookups(ids in proptest::collection::btree_set(1u64..200, 0..100), gone in vec(1u64..200, 0..30),
+                         wanted in proptest::collection::btree_set(0u64..205, 0..100), max_entries in 1usize..10) {
+        let mut stream = Stream::new();
+        let limits = NodeLimits { max_bytes: 0, max_entries };
+        for ms in &ids {
+            stream.append(StreamId::new(*ms, 5), [b"f".as_slice(), b"v"].into_iter(), limits).expect("larger");
+        }
+        for ms in &gone {
+            stream.delete(StreamId::new(*ms, 5));
+        }
+        let mut lookups = stream.lookups();
+        for ms in &wanted {
+            let id = StreamId::new(*ms, 5);
+            let found = lookups.get(id).map(|entry| entry.id);
+            prop_assert_eq!(found, stream.get(id).map(|entry| entry.id));
+        }
+        // One that lies behind the identifier is looked at once more for the next one.
+        prop_assert!(lookups.read <= ids.len() + wanted.len(), "{}", lookups.read);
+    }
+
     #[test]
     fn ranges(ids in proptest::collection::btree_set(1u64..100, 0..60), gone in vec(1u64..100, 0..30),
               start in 0u64..105, end in 0u64..105, max_entries in 1usize..10) {
