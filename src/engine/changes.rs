@@ -24,8 +24,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// Milliseconds between two rounds of removing old records.
 const TRIM_MILLIS: u64 = 1000;
-/// The most records that are removed while a shard is held once.
-const TRIM_HOLD: u64 = 10_000;
+/// The most records that are removed while a shard is held once. Tests use a small number to get many holds.
+const TRIM_HOLD: u64 = if cfg!(test) { 200 } else { 1000 };
 
 impl Tables {
     /// Whether a key is the name of a table's change stream, which is the same in every database.

@@ -10,7 +10,7 @@ use super::events::ItemsTell;
 use super::{Engine, NotNow, Over, Table, Tx, VIEW_DB};
 use crate::effect::{Effect, Structural};
 use crate::item::{Item, ItemError, ItemKeys, ItemLimits, TableSchema, Template};
-use crate::store::{Entry, Holder, Mode};
+use crate::store::{Entry, Holder};
 use std::sync::Arc;
 
 /// Why lifting did not finish.
@@ -125,10 +125,16 @@ impl Engine {
 
     /// The keys in a shard that fit a template.
     fn fitting(&self, shard: usize, template: &Template) -> Vec<Box<[u8]>> {
-        let locked = self.store.lock_shard(shard, Mode::Read, self.clock.now_ms()).timed(Holder::Lifting);
+        let mut found = Vec::new();
+        // No other space takes its place: a database with views is not swapped, and what comes into an emptied one has
+        // no name that fits.
         let space = self.store.space(VIEW_DB);
-        let fits = |entry: &&Entry| entry.space() == space && template.claims(entry.key());
-        locked.entries(shard).filter(fits).map(|entry| Box::from(entry.key())).collect()
+        self.store.walk_in_pieces((shard, space), self.clock.now_ms(), Holder::Lifting, &mut |entry| {
+            if template.claims(entry.key()) {
+                found.push(Box::from(entry.key()));
+            }
+        });
+        found
     }
 
     /// Checks that the hashes which fit a schema's template can become items of the table; the table is `None` if it is

@@ -17,6 +17,11 @@ const SHARD_BITS: u32 = 12;
 const SLOT_BITS: u32 = 27;
 const GENERATION_MASK: u64 = (1 << 14) - 1;
 
+/// How many slots a walk in pieces looks at under one hold. Tests use a small number to get many holds.
+const PIECE_SLOTS: usize = if cfg!(test) { 64 } else { 4096 };
+/// How often a walk in pieces begins anew because the table was reorganised. Then it goes through the shard at once.
+const MOST_RESTARTS: usize = 4;
+
 /// How many bits of a partition's place in the order a cursor holds.
 pub const POSITION_BITS: u32 = 26;
 /// A slot that no shard has; a cursor with it belongs to a walk over partitions.
@@ -88,6 +93,35 @@ impl Store {
             }
         }
         if step.shard >= self.shard_count() { 0 } else { step.cursor() }
+    }
+
+    /// Visits the entries of a space in a shard, expired ones included, in holds of `holder` with pauses between them.
+    /// What stays in the space is visited, some of it twice if the shard's table is reorganised between two holds. No
+    /// lock is held by the caller.
+    pub fn walk_in_pieces(
+        &self,
+        (shard, space): (usize, u32),
+        now: u64,
+        holder: Holder,
+        visit: &mut dyn FnMut(&Entry),
+    ) {
+        let (mut slot, mut generation, mut restarts) = (0, None, 0);
+        loop {
+            let locked = self.lock_shard(shard, Mode::Read, now).timed(holder);
+            let Some(raw) = locked.raw(shard) else { return };
+            let current = self.sides[shard].generation.load(Relaxed);
+            if generation.replace(current).is_some_and(|before| before != current) {
+                (slot, restarts) = (0, restarts + 1);
+            }
+            let piece = if restarts < MOST_RESTARTS { PIECE_SLOTS } else { raw.buckets() };
+            let end = raw.buckets().min(slot + piece);
+            let entries = (slot..end).filter_map(|at| raw_table::slot(raw, at));
+            entries.filter(|entry| entry.space() == space).for_each(&mut *visit);
+            slot = end;
+            if slot == raw.buckets() {
+                return;
+            }
+        }
     }
 
     /// Visits every live entry of a space, shard by shard.
@@ -186,5 +220,53 @@ impl Locked<'_> {
             }
         }
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::StringChange;
+    use std::collections::BTreeSet;
+    use std::sync::atomic::AtomicUsize;
+
+    fn put(store: &Store, key: u32) {
+        let key = key.to_string();
+        let hash = store.hash(key.as_bytes());
+        let effect = StringChange::Set { value: b"v", expire: None }.on(0, key.as_bytes());
+        store.lock_one(hash, Mode::Write, 0).apply(&effect, hash);
+    }
+
+    /// A writer that waits has its turn when a piece ends, and may have the table reorganised.
+    #[test]
+    fn a_walk_in_pieces_lets_writers_in_and_misses_nothing() {
+        for added in [1, 5000] {
+            let store = Store::new(2, 1);
+            let hash_of = |key: u32| store.hash(key.to_string().as_bytes());
+            let mut in_shard = (0..).filter(|key| store.shard_of(hash_of(*key)) == 0);
+            let there: Vec<u32> = in_shard.by_ref().take(2000).collect();
+            let coming: Vec<u32> = in_shard.take(added).collect();
+            there.iter().for_each(|key| put(&store, *key));
+            let (visited, seen_by_writer) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let mut found = BTreeSet::new();
+            std::thread::scope(|scope| {
+                store.walk_in_pieces((0, store.space(0)), 0, Holder::Lifting, &mut |entry| {
+                    found.insert(entry.key().to_vec());
+                    if visited.fetch_add(1, Relaxed) > 0 {
+                        return;
+                    }
+                    scope.spawn(|| {
+                        put(&store, coming[0]);
+                        seen_by_writer.store(visited.load(Relaxed), Relaxed);
+                        coming.iter().for_each(|key| put(&store, *key));
+                    });
+                    while !store.has_writer_waiting(hash_of(coming[0])) {
+                        std::thread::yield_now();
+                    }
+                });
+            });
+            assert!(seen_by_writer.load(Relaxed) < there.len(), "the writer came behind the walk");
+            assert!(there.iter().all(|key| found.contains(key.to_string().as_bytes())));
+        }
     }
 }
