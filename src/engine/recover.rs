@@ -181,10 +181,11 @@ impl Engine {
     /// Empties memory and reads it up to an LSN. A failed reading is tried again after a second, and so is one that
     /// stops at a gap unless `gap` is set. `None` if the server ends before a reading works.
     pub(super) fn read_until_it_works(&self, log: &Log, upto: Lsn, gap: bool) -> Option<RecoveryReport> {
+        self.forget_all();
+        // The freed pages belong to other threads, so without this the reading thread would take new ones. A reading that
+        // is tried again uses this thread's own.
+        memory::purge();
         loop {
-            self.forget_all();
-            // The freed pages belong to other threads, so without this the reading thread would take new ones.
-            memory::purge();
             self.store.set_rereading(true);
             let mut report = RecoveryReport { tail: log.tail(), ..RecoveryReport::default() };
             let read = AssertUnwindSafe(|| self.read_up_to(log, upto, &mut report));
@@ -205,6 +206,7 @@ impl Engine {
             if !self.rest_for(REREAD_PAUSE) {
                 return None;
             }
+            self.forget_all();
         }
     }
 

@@ -173,6 +173,27 @@ pub fn purge() {
     }
 }
 
+/// Returns the unused pages of this thread's arena to the system. A thread that has used much memory calls this when it
+/// ends. Other threads that share the arena fetch pages again as they need them.
+pub fn purge_own() {
+    let (null, mut arena, mut size) = (std::ptr::null_mut(), 0_u32, size_of::<u32>());
+    // SAFETY: the first control takes and gives no value; the second gives an unsigned number, for which there is room.
+    let found = unsafe {
+        tikv_jemalloc_sys::mallctl(c"thread.tcache.flush".as_ptr(), null, null.cast(), null, 0);
+        let to = (&raw mut arena).cast();
+        tikv_jemalloc_sys::mallctl(c"thread.arena".as_ptr(), to, &raw mut size, null, 0)
+    };
+    if found != 0 {
+        return;
+    }
+    if let Ok(name) = std::ffi::CString::new(format!("arena.{arena}.purge")) {
+        // SAFETY: the name is a C string, and this control takes and gives no value.
+        unsafe {
+            tikv_jemalloc_sys::mallctl(name.as_ptr(), null, null.cast(), null, 0);
+        }
+    }
+}
+
 /// The allocator's own report for people.
 pub fn allocator_report() -> String {
     extern "C" fn append(text: *mut std::ffi::c_void, part: *const std::ffi::c_char) {
@@ -195,13 +216,38 @@ pub fn allocator_report() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Allocator, PLACES, allocator_report, class_bytes, purge, thread_bytes};
+    use super::{
+        Allocator, PLACES, allocator_report, allocator_stats, class_bytes, purge, purge_own, thread_bytes,
+    };
     use std::alloc::{GlobalAlloc, Layout};
+    use tikv_jemallocator::Jemalloc;
 
     #[test]
     fn the_allocator_reports_and_purges() {
         assert!(allocator_report().contains("jemalloc statistics"));
         purge();
+    }
+
+    /// The pages are given back when the thread ends, not only when other threads allocate as much.
+    #[test]
+    fn what_a_thread_used_can_be_given_back() {
+        const BLOCKS: usize = 1000;
+        let layout = Layout::from_size_align(64 << 10, 8).unwrap();
+        let use_much = move || {
+            // SAFETY: the layout has a size; each block is written as far as that and freed once with it.
+            unsafe {
+                let blocks: Vec<*mut u8> = (0..BLOCKS).map(|_| Jemalloc.alloc(layout)).collect();
+                for block in blocks {
+                    block.write_bytes(1, layout.size());
+                    Jemalloc.dealloc(block, layout);
+                }
+            }
+            let used = allocator_stats().resident;
+            purge_own();
+            (used, allocator_stats().resident)
+        };
+        let (used, then) = std::thread::spawn(use_much).join().unwrap();
+        assert!(then + (BLOCKS * layout.size() / 2) as u64 <= used, "{used} {then}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Work that takes long, on threads of its own.
 
+use crate::env::memory;
 use std::io;
 use tokio::sync::oneshot;
 
@@ -15,6 +16,8 @@ pub(super) fn run<T: Send + 'static>(
     let work = move || {
         // The receiver may be gone.
         let _ = done.send(work());
+        // A long command or a recovery uses much for a while; no other thread of its kind may come for long.
+        memory::purge_own();
     };
     std::thread::Builder::new().name(name.to_owned()).spawn(work)?;
     Ok(result)
