@@ -3,8 +3,6 @@
 use super::Place;
 use crate::store::entry::Kind;
 use crate::store::{Entry, Locked, Object, ValueRef};
-use crate::value::hash::BigHash;
-use crate::value::set::BigSet;
 
 impl Locked<'_> {
     /// Moves what is at a place to another one, in place of what is there, with its deadlines and its access clock.
@@ -19,27 +17,17 @@ impl Locked<'_> {
     }
 
     /// Copies what is at a place to another one, in place of what is there, with its deadlines. Whether it has expired
-    /// does not matter: it had not when it was copied first.
+    /// does not matter: it had not when it was copied first. O(size of the value): a large string or stream is copied.
+    /// Any other large value shares its parts with the copy until they are changed, which takes a thousandth of that
+    /// time or less.
     pub(super) fn copy_entry(&mut self, from: Place<'_>, to: Place<'_>) {
         let clock = self.store.fresh_clock(self.now);
         let Some(entry) = self.look(from) else { return };
         let (space, key, expire) = (to.space, to.key, entry.expire());
         let boxed = |object| Entry::boxed(space, key, expire, Box::new(object), clock);
         let copy = match entry.value() {
-            ValueRef::Boxed(Object::Hash(big)) => {
-                let mut copy = BigHash::default();
-                for f in big.iter() {
-                    copy.set(f.name, f.value, f.expire);
-                }
-                boxed(Object::Hash(copy))
-            }
-            ValueRef::Boxed(Object::Set(big)) => {
-                let mut copy = BigSet::default();
-                for member in big.iter() {
-                    copy.add(member);
-                }
-                boxed(Object::Set(copy))
-            }
+            ValueRef::Boxed(Object::Hash(big)) => boxed(Object::Hash(big.clone())),
+            ValueRef::Boxed(Object::Set(big)) => boxed(Object::Set(big.clone())),
             ValueRef::Boxed(Object::Stream(stream)) => boxed(Object::Stream(stream.clone())),
             ValueRef::Boxed(Object::Zset(set)) => boxed(Object::Zset(set.clone())),
             ValueRef::Str(bytes) if entry.kind() == Kind::Far => {

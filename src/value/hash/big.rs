@@ -3,6 +3,7 @@
 use super::part::{Field, Fields};
 use super::{FieldRef, packed_fields, passed};
 use crate::value::parted::{Inverse, Parted, Step};
+use std::sync::Arc;
 
 /// A hash above the compact thresholds. About 50 bytes a field beside its name and value, 43 more with a deadline.
 pub type BigHash = Parted<Fields>;
@@ -39,7 +40,7 @@ impl BigHash {
     }
 
     fn due_parts(&self, now: u64) -> impl Iterator<Item = &Fields> {
-        self.whole().parts_due(now).filter_map(|part| self.parts().get(part))
+        self.whole().parts_due(now).filter_map(|part| self.parts().get(part)).map(Arc::as_ref)
     }
 
     /// The expired fields, earliest first within a part. O(log n + what is taken).

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 
 /// One field by itself: `varint (name length << 1 | has deadline), [deadline u64 le], name, value`.
+#[derive(Clone)]
 pub struct Field(Box<[u8]>);
 
 /// The offsets of a field's parts in its block.
@@ -103,7 +104,7 @@ impl Equivalent<Field> for Name<'_> {
 }
 
 /// The deadlines of all parts: their number, and the earliest one of each part.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Deadlines {
     fields: usize,
     /// The earliest deadline of every part that has one.
@@ -141,6 +142,7 @@ impl Deadlines {
 }
 
 /// The fields whose names' hashes select this part. A small hash has a single part with all its fields.
+#[derive(Clone)]
 pub struct Fields {
     fields: IndexSet<Field, ahash::RandomState>,
     /// Deadline and position of every field that has a deadline.

@@ -84,6 +84,25 @@ proptest! {
     }
 
     #[test]
+    fn a_copy_is_a_hash_of_its_own(
+        before in prop::collection::vec(op(), 1..200),
+        ops in prop::collection::vec((op(), any::<bool>()), 1..100),
+        now in 0..22u64,
+    ) {
+        let (mut hash, mut model) = (BigHash::default(), Model::new());
+        for (step, op) in before.iter().enumerate() {
+            run(&mut hash, &mut model, op, step);
+        }
+        let (mut copy, mut copied) = (hash.clone(), model.clone());
+        for (step, (op, on_copy)) in ops.iter().enumerate() {
+            let (hash, model) = if *on_copy { (&mut copy, &mut copied) } else { (&mut hash, &mut model) };
+            run(hash, model, op, step);
+        }
+        same(HashRef::Big(&hash), &model, now);
+        same(HashRef::Big(&copy), &copied, now);
+    }
+
+    #[test]
     fn forms_hold_the_same(ops in prop::collection::vec(op(), 1..200), now in 0..22u64) {
         let (mut hash, mut model) = (BigHash::default(), Model::new());
         for (step, op) in ops.iter().enumerate() {

@@ -34,7 +34,7 @@ impl Place {
 }
 
 /// The members' bytes.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Names {
     /// Short members: a byte for the length and the bytes. Between them stands what is left of removed ones.
     near: Vec<u8>,
@@ -91,6 +91,7 @@ fn make_room<T>(list: &mut Vec<T>, more: usize) {
 }
 
 /// Members whose hashes have something in common; all members of a set that is not very large.
+#[derive(Clone)]
 pub struct Members {
     names: Names,
     places: Vec<Place>,

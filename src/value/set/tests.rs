@@ -48,6 +48,25 @@ proptest! {
     }
 
     #[test]
+    fn a_copy_is_a_set_of_its_own(
+        before in prop::collection::vec(change(), 1..300),
+        changes in prop::collection::vec((change(), any::<bool>()), 1..200),
+    ) {
+        let (mut set, mut model) = (BigSet::default(), Model::new());
+        before.into_iter().for_each(|change| run(&mut set, &mut model, change));
+        let (mut copy, mut copied) = (set.clone(), model.clone());
+        for (change, on_copy) in changes {
+            let (set, model) = if on_copy { (&mut copy, &mut copied) } else { (&mut set, &mut model) };
+            run(set, model, change);
+        }
+        for (set, model) in [(set, model), (copy, copied)] {
+            prop_assert_eq!(set.len(), model.len());
+            prop_assert!((0..MEMBERS).all(|n| set.contains(&name(n)) == model.contains(&name(n))));
+            prop_assert_eq!(all(&set).into_iter().collect::<Model>(), model);
+        }
+    }
+
+    #[test]
     fn changes_that_are_taken_back_were_never_there(
         before in prop::collection::vec(change(), 0..200), kept in prop::collection::vec(change(), 1..200),
     ) {
