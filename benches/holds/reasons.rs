@@ -94,7 +94,7 @@ pub(crate) const EXCEPTIONS: &[(&[&str], &str)] = &[
     ),
     (
         &["xrange", "xrevrange", "xread", "xreadgroup", "xinfo|stream"],
-        "The reply has all entries that were asked for, as of one moment; COUNT splits the work. What is pending XREADGROUP looks up entry by entry, which takes 2 s for a million.",
+        "The reply has all entries that were asked for, as of one moment; COUNT splits the work.",
     ),
     (
         &["item.query", "ddb|query"],
@@ -110,7 +110,7 @@ pub(crate) const EXCEPTIONS: &[(&[&str], &str)] = &[
     ),
     (
         &["copy", "dump", "restore"],
-        "A large value is copied, written down or built as a whole, while its shard is held. RESTORE could build it before; it does not yet.",
+        "COPY of a large string or stream copies it, and DUMP writes any large value down, while its shard is held. RESTORE builds the value before, but copies a long payload into the log's record.",
     ),
     (&["xautoclaim", "xclaim", "xdel"], "A thousand entries named in one command change together."),
     (
@@ -124,11 +124,6 @@ pub(crate) const EXCEPTIONS: &[(&[&str], &str)] = &[
         &["walk", "ddb|scan"],
         "A page of a scan reads a partition without giving its shard back; LIMIT splits the work.",
     ),
-    (
-        &["lifting"],
-        "It looks through a shard at a time for keys that fit the template, up to 25 ms; this could be done in pieces and is not yet.",
-    ),
-    (&["trimming"], "It removes up to 10000 records at a time, which takes 8 ms."),
     (
         &["expiry", "eviction", "indexing", "populating"],
         "They work in small pieces. A few of thousands of holds took longer, up to 20 ms, with more threads at work than processors; whether all of these are threads that the system interrupted is not known.",

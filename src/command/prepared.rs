@@ -70,6 +70,11 @@ impl Cx<'_, '_> {
         read(&self.reading(), args)
     }
 
+    /// Keeps something that may be large until the shards are given back.
+    pub(super) fn free_later<T: 'static>(&mut self, value: T) {
+        *self.prepared = Some(Prepared { request: Box::new(value), tables: u64::MAX });
+    }
+
     /// What requests are read with now.
     pub(super) fn reading(&self) -> Reading<'_> {
         Reading { tables: &self.tx.engine().tables, settings: self.settings, now: self.tx.now() }

@@ -57,13 +57,19 @@ mod harness {
 
         /// Adds a client; its number is for [`Harness::run_as`].
         pub(crate) fn connect(&mut self) -> usize {
+            let client = self.new_client();
+            self.clients.push(client);
+            self.clients.len() - 1
+        }
+
+        /// A client that no line is sent for.
+        pub(crate) fn new_client(&self) -> Client {
             let id = self.server.next_client_id();
             let (addr, laddr) = ("127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned());
             let now = self.server.engine.clock.instant();
             let handle = Arc::new(ClientHandle::new(id, addr, laddr, false, now));
             self.server.clients.lock().insert(id, Arc::clone(&handle));
-            self.clients.push(Client::new(handle, true));
-            self.clients.len() - 1
+            Client::new(handle, true)
         }
 
         /// What others have sent a client.

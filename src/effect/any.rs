@@ -115,6 +115,19 @@ pub enum Effect<'a> {
         /// The key.
         to: &'a [u8],
     },
+    /// The key holds the value that a payload of Redis's serialisation holds, in its large form; no string.
+    Restore {
+        /// The database.
+        db: u32,
+        /// The key.
+        key: &'a [u8],
+        /// The payload with its footer.
+        payload: &'a [u8],
+        /// The deadline in ms since the epoch.
+        expire: Option<u64>,
+        /// When it was read, in ms since the epoch: fields of a hash that had expired by then are left out.
+        read_at: u64,
+    },
     /// The key holds a combination of strings, bit by bit, without a deadline.
     Combine {
         /// The operation.
@@ -155,6 +168,7 @@ impl<'a> Effect<'a> {
             | Self::Zset { db, key, .. }
             | Self::Delete { db, key }
             | Self::Expire { db, key, .. }
+            | Self::Restore { db, key, .. }
             | Self::Move { to_db: db, to: key, .. }
             | Self::Copy { to_db: db, to: key, .. }
             | Self::Combine { db, to: key, .. } => Subject::Key(db, key),
@@ -195,6 +209,7 @@ impl<'a> Effect<'a> {
             Self::Stream { .. } | Self::Expire { .. } => true,
             Self::Item { .. }
             | Self::Delete { .. }
+            | Self::Restore { .. }
             | Self::Move { .. }
             | Self::Copy { .. }
             | Self::Combine { .. }
@@ -231,6 +246,7 @@ impl<'a> Effect<'a> {
             | Self::Item { .. }
             | Self::Delete { .. }
             | Self::Expire { .. }
+            | Self::Restore { .. }
             | Self::Structural(_) => None,
         }
     }

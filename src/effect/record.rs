@@ -10,6 +10,7 @@
 //!   4 Delete                              5 Persist
 //!   6 Expire      at:u64le               33 Combine                    op:u8 count list
 //!  31 Move        db key                 32 Copy                       db key
+//!  36 Restore     read:u64le payload     37 Restore with deadline      expire:u64le read:u64le payload
 //! of hashes (`hash.rs`), behind db and key:
 //!   7 Put         form:u8 payload         8 Put with deadline          expire:u64le form:u8 payload
 //!                                           (form 1 plain, 2 with fields' deadlines)
@@ -82,6 +83,11 @@ impl Effect<'_> {
             Self::Item { table, partition, ref change } => change.encode(table, partition, out),
             Self::Move { db, key, to_db, to } => put_between(out, 31, (db, key), (to_db, to)),
             Self::Copy { db, key, to_db, to } => put_between(out, 32, (db, key), (to_db, to)),
+            Self::Restore { db, key, payload, expire, read_at } => {
+                put_head_until(out, [36, 37], db, key, expire);
+                out.extend_from_slice(&read_at.to_le_bytes());
+                put_part(out, payload);
+            }
             Self::Combine { op, db, to, keys } => {
                 put_head(out, 33, db, to);
                 out.push(op as u8);
@@ -117,7 +123,7 @@ impl<'a> Decoder<'a> {
                 let db = if (opcode, db) == (2, SYSTEM) { TOKENS } else { db };
                 string::decode(opcode, from)?.on(db, key)
             }
-            4..=6 | 31..=33 => {
+            4..=6 | 31..=33 | 36..=37 => {
                 let head = from.head()?;
                 decode_of_key(opcode, head, from)?
             }
@@ -167,6 +173,11 @@ fn decode_of_key<'a>(
         33 => {
             let op = BitOp::of_number(from.byte()?).ok_or(EffectError::Malformed)?;
             Effect::Combine { op, db, to: key, keys: from.list()? }
+        }
+        36 | 37 => {
+            let expire = if opcode == 37 { Some(from.time()?) } else { None };
+            let read_at = from.time()?;
+            Effect::Restore { db, key, payload: from.part()?, expire, read_at }
         }
         other => return Err(EffectError::Opcode(other)),
     })

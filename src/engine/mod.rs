@@ -27,6 +27,7 @@ mod pool;
 mod reconfigure;
 mod recover;
 mod replace;
+mod restored;
 mod save_state;
 mod sourced;
 mod statistics;

@@ -178,41 +178,6 @@ impl Tx<'_> {
         Ok(len)
     }
 
-    /// Puts a string that came as a payload of Redis's serialisation in place of what is at a key.
-    ///
-    /// # Errors
-    /// Those of [`Tx::ask`]; nothing was changed then.
-    pub fn restore_string(
-        &mut self,
-        key: &[u8],
-        (payload, value): (&[u8], &[u8]),
-        expire: Option<u64>,
-    ) -> Result<(), LogError> {
-        let db = self.db as u32;
-        let whole = StringChange::Set { value, expire }.on(db, key);
-        if value.len() <= SMALL || value.len() <= payload.len() {
-            self.ask(value.len() + key.len() + EFFECT_BYTES)?;
-            self.apply(whole);
-            return Ok(());
-        }
-        self.ask(payload.len() + key.len() + EFFECT_BYTES)?;
-        let hash = self.hash(key);
-        if self.lacks_shards() {
-            return Ok(());
-        }
-        assert!(self.locked.owns(hash), "a change of a key whose shard is not held exclusively");
-        let is_new = self.telling.looks() && self.look_before(&whole, hash);
-        let mut logged = Vec::with_capacity(payload.len() + key.len() + EFFECT_BYTES);
-        StringChange::Restore { payload, expire }.on(db, key).encode(&mut logged);
-        self.note_encoded(&logged);
-        self.locked.apply(&whole, hash);
-        if is_new {
-            self.look_after(&whole, hash);
-        }
-        self.changes += 1;
-        Ok(())
-    }
-
     /// Whether every replay of an effect that happens now will have its sources. The shards of sources and target are
     /// held exclusively.
     pub(super) fn replays(&self, effect: &Effect<'_>) -> bool {

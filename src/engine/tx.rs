@@ -288,6 +288,7 @@ impl<'a> Tx<'a> {
             | Effect::Item { .. }
             | Effect::Delete { .. }
             | Effect::Expire { .. }
+            | Effect::Restore { .. }
             | Effect::Structural(_) => {}
         }
         self.note(&effect);
@@ -318,6 +319,7 @@ impl<'a> Tx<'a> {
             | Effect::Item { .. }
             | Effect::Delete { .. }
             | Effect::Expire { .. }
+            | Effect::Restore { .. }
             | Effect::Move { .. }
             | Effect::Copy { .. }
             | Effect::Combine { .. }
@@ -352,7 +354,7 @@ impl<'a> Tx<'a> {
     }
 
     #[inline]
-    fn note(&mut self, effect: &Effect<'_>) {
+    pub(super) fn note(&mut self, effect: &Effect<'_>) {
         self.begin_record();
         effect.encode(self.record);
         self.effects += 1;

@@ -63,6 +63,8 @@ pub struct Multi<C: 'static> {
     pub bytes: usize,
     /// Bytes of the queued arguments whose commands take time to read.
     pub body_bytes: usize,
+    /// Bytes of the queued arguments whose requests are kept as they were read.
+    pub kept_bytes: usize,
     /// How many of the commands were counted and observed already, if EXEC has begun and is to be run again.
     pub concluded: usize,
     /// The lines that the clients of MONITOR are to see of these commands.
@@ -76,6 +78,7 @@ impl<C> Default for Multi<C> {
             broken: false,
             bytes: 0,
             body_bytes: 0,
+            kept_bytes: 0,
             concluded: 0,
             monitored: String::new(),
         }

@@ -217,6 +217,7 @@ fn is_foreign(name: &[u8]) -> bool {
 fn queue(client: &mut Client, command: &'static Command, args: &[&[u8]]) {
     let Some(multi) = &mut client.multi else { return };
     multi.body_bytes += Call::body_bytes(command, args.iter().map(|arg| arg.len()));
+    multi.kept_bytes += Call::kept_bytes(command, args.iter().map(|arg| arg.len()));
     let args = OwnedArgs::of(args);
     multi.bytes += args.memory() + size_of::<Queued>();
     client.handle.multi_bytes.store(multi.bytes, Relaxed);

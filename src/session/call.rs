@@ -41,6 +41,12 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// The bytes of the arguments that a transaction keeps as they were read until it ends: those of requests on items.
+    /// What other commands read becomes the value that is stored.
+    pub(super) fn kept_bytes(command: &Command, args: impl Iterator<Item = usize>) -> usize {
+        if command.spec.item_keys.is_some() { Self::body_bytes(command, args) } else { 0 }
+    }
+
     /// The bytes of the arguments if the command has a body that takes time to read, else 0.
     pub(super) fn body_bytes(command: &Command, args: impl Iterator<Item = usize>) -> usize {
         if command.has(flag::HEAVY) { args.sum() } else { 0 }

@@ -160,9 +160,9 @@ fn check_queued(multi: &Multi, command: &Command) -> Result<(), Fail> {
 /// Whether a transaction may contain a command with a body that takes time to read. Such requests are kept as they were
 /// read until EXEC has run, so their total size is bounded.
 fn check_bodies(multi: &Multi, command: &Command, args: &[&[u8]], settings: &Settings) -> Result<(), Fail> {
-    let bytes = Call::body_bytes(command, args.iter().map(|arg| arg.len()));
+    let bytes = Call::kept_bytes(command, args.iter().map(|arg| arg.len()));
     let most = settings.item_max_transaction_size;
-    if bytes == 0 || (multi.body_bytes + bytes) as u64 <= most {
+    if bytes == 0 || (multi.kept_bytes + bytes) as u64 <= most {
         return Ok(());
     }
     Err(Fail::text(format!(

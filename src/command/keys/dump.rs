@@ -1,15 +1,19 @@
 //! DUMP and RESTORE: Redis's own serialisation.
 
 use crate::command::fail::{self, Fail};
-use crate::command::{Cx, Outcome, eq, parse_int};
+use crate::command::prepared::ahead;
+use crate::command::{Cx, Outcome, Preparation, Reading, eq, parse_int};
+use crate::config::Settings;
 use crate::effect::{Effect, HashChange, List, ListChange, ZsetChange};
 use crate::engine::{Classes, EFFECT_BYTES, Renewal};
-use crate::store::{Entry, Object, Store, ValueRef};
+use crate::store::{Built, Entry, MOST_PACKED, Object, Store, ValueRef};
+use crate::text::parse_i64_strict;
+use crate::value::ValueError;
 use crate::value::hash::{HashRef, pack_field};
 use crate::value::list::encode_all;
-use crate::value::rdb::{self, Decoded, Form};
+use crate::value::rdb::{self, Decoded, Form, HashField};
 use crate::value::set::{Member, SetRef};
-use crate::value::zset::{ZsetRef, compare, pack_member};
+use crate::value::zset::{ZsetRef, pack_all, packed_fits};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A value in Redis's serialisation, with its footer. A list is written in nodes as `list-max-listpack-size` has them.
@@ -86,6 +90,108 @@ impl Options {
     }
 }
 
+/// Reads a long payload before the key's shard is locked.
+pub(super) const AHEAD: Preparation =
+    Preparation { read: |with, args| ahead(with, args, Read::signed), keys: None };
+
+/// What a payload holds, and when it was read in ms since the epoch.
+struct Read {
+    at: u64,
+    value: Value,
+}
+
+/// The value that a payload holds. The store builds a small one when it applies the effect.
+enum Value {
+    /// A hash whose fields have all expired.
+    Nothing,
+    /// A hash of the packed form, and whether its fields have deadlines.
+    Packed(bool, Vec<u8>),
+    /// The members of a set of a compact form.
+    Members(Vec<Vec<u8>>),
+    /// The entries of a list that may be packed.
+    Entries(Vec<u8>),
+    /// The members of a packed sorted set.
+    Scored(Vec<u8>),
+    /// Any other value.
+    Built(Built),
+}
+
+type Decode = fn(&[u8]) -> Result<Decoded, ValueError>;
+
+impl Read {
+    /// Reads a request's payload, whose checksum must be right.
+    fn signed(with: &Reading<'_>, args: &[&[u8]]) -> Result<Self, Fail> {
+        Self::of(with, args, rdb::decode_dump)
+    }
+
+    /// Reads a request's payload; `decode` checks it.
+    fn of(with: &Reading<'_>, args: &[&[u8]], decode: Decode) -> Result<Self, Fail> {
+        let decoded = decode(args[3]).map_err(|error| Fail::text(error.to_string()))?;
+        Ok(Self { at: with.now, value: Value::of(decoded, with) })
+    }
+}
+
+impl Value {
+    fn of(decoded: Decoded, with: &Reading<'_>) -> Self {
+        let built = |decoded| Built::of(decoded, with.now).map_or(Self::Nothing, Self::Built);
+        match decoded {
+            Decoded::Hash(fields) => {
+                Self::packed(&fields, with).unwrap_or_else(|| built(Decoded::Hash(fields)))
+            }
+            Decoded::Set(members) if is_compact(&members, with.settings) => Self::Members(members),
+            Decoded::List(elements) => {
+                let entries = encode_all(elements.iter().map(Vec::as_slice));
+                let may_be_packed = entries.len() <= MOST_PACKED;
+                if may_be_packed { Self::Entries(entries) } else { Self::Built(Built::list(&entries)) }
+            }
+            Decoded::ZSet(members) => {
+                let payload = pack_all(members);
+                let [most, longest] =
+                    [with.settings.zset_max_listpack_entries, with.settings.zset_max_listpack_value];
+                let fits = packed_fits(&payload, most as usize, longest as usize);
+                if fits { Self::Scored(payload) } else { Self::Built(Built::zset(&payload)) }
+            }
+            other @ (Decoded::String(_) | Decoded::Set(_) | Decoded::Stream(_)) => built(other),
+        }
+    }
+
+    /// The live fields of a hash in the packed form, if that has room for them.
+    fn packed(fields: &[HashField], with: &Reading<'_>) -> Option<Self> {
+        let live = || fields.iter().filter(|f| f.2.is_none_or(|at| at > with.now));
+        let [most, longest] =
+            [with.settings.hash_max_listpack_entries, with.settings.hash_max_listpack_value];
+        let fits = |len: usize| len as u64 <= longest;
+        if live().count() as u64 > most || !live().all(|f| fits(f.0.len()) && fits(f.1.len())) {
+            return None;
+        }
+        let ttl = live().any(|f| f.2.is_some());
+        let mut packed = Vec::new();
+        for f in live() {
+            pack_field(&mut packed, ttl, &f.0, &f.1, f.2.unwrap_or(0));
+        }
+        Some(if packed.is_empty() { Self::Nothing } else { Self::Packed(ttl, packed) })
+    }
+}
+
+/// Whether a set of these members has a compact form.
+fn is_compact(members: &[Vec<u8>], settings: &Settings) -> bool {
+    let count = members.len() as u64;
+    let longest = settings.set_max_listpack_value;
+    count <= settings.set_max_intset_entries && members.iter().all(|name| parse_i64_strict(name).is_some())
+        || count <= settings.set_max_listpack_entries
+            && members.iter().all(|name| name.len() as u64 <= longest)
+}
+
+/// What the request's payload holds, read now unless that was done ahead.
+fn read(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Result<Read, Fail> {
+    let unsigned = cx.server.engine.skip_checksums.load(Relaxed);
+    let ahead = cx.take_prepared::<Result<Read, Fail>>();
+    ahead.filter(|read| read.is_ok() || !unsigned).unwrap_or_else(|| {
+        let decode = if unsigned { rdb::decode_unsigned_dump } else { rdb::decode_dump };
+        Read::of(&cx.reading(), args, decode)
+    })
+}
+
 pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let (key, db, now) = (args[1], cx.db(), cx.tx.now());
     let options = Options::parse(&args[4..])?;
@@ -94,60 +200,43 @@ pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     }
     let ttl =
         u64::try_from(parse_int(args[2])?).map_err(|_| Fail::new("ERR Invalid TTL value, must be >= 0"))?;
-    let unsigned = cx.server.engine.skip_checksums.load(Relaxed);
-    let decode = if unsigned { rdb::decode_unsigned_dump } else { rdb::decode_dump };
-    let decoded = decode(args[3]).map_err(|error| Fail::text(error.to_string()))?;
     let expire = match (ttl, options.absolute) {
         (0, _) => None,
         (at, true) => Some(at),
         // As in Redis the sum wraps around, and a key that then seems to have expired is not made.
         (ttl, false) => Some(u64::try_from((now as i64).wrapping_add(ttl as i64)).unwrap_or(0)),
     };
+    let Read { at, value } = read(cx, args)?;
     let replaces = cx.tx.exists(key);
-    if expire.is_some_and(|at| at <= now) {
-        return make_nothing(cx, key, replaces);
-    }
-    // Redis removes what was there, so the key is new. A stream is put in that way here too.
-    let renews = match decoded {
-        Decoded::String(value) => {
-            cx.tx.restore_string(key, (args[3], &value), expire)?;
-            replaces
+    // Redis removes what was there, so the key is new. A small set is put in that way here too.
+    let renews = match value {
+        Value::Nothing => return make_nothing(cx, key, replaces),
+        value if expire.is_some_and(|at| at <= now) => {
+            cx.free_later(value);
+            return make_nothing(cx, key, replaces);
         }
-        Decoded::Hash(fields) => {
-            let live: Vec<_> = fields.iter().filter(|f| f.2.is_none_or(|at| at > now)).collect();
-            let ttl = live.iter().any(|f| f.2.is_some());
-            let mut payload = Vec::new();
-            for f in &live {
-                pack_field(&mut payload, ttl, &f.0, &f.1, f.2.unwrap_or(0));
-            }
+        Value::Packed(ttl, payload) => {
             cx.tx.ask(payload.len() + key.len() + EFFECT_BYTES)?;
-            if live.is_empty() {
-                return make_nothing(cx, key, replaces);
-            }
             cx.tx.apply(HashChange::Put { expire, ttl, payload: &payload }.on(db, key));
             replaces
         }
-        Decoded::Stream(stream) => {
-            cx.tx.put_stream(key, &stream, expire)?;
-            false
-        }
-        Decoded::Set(members) => {
+        Value::Members(members) => {
             let members: Vec<&[u8]> = members.iter().map(Vec::as_slice).collect();
             cx.tx.put_set(key, List::Slices(&members), expire, Renewal::New)?;
             false
         }
-        Decoded::List(elements) => {
-            let entries = encode_all(elements.iter().map(Vec::as_slice));
+        Value::Entries(entries) => {
             cx.tx.ask(entries.len() + key.len() + EFFECT_BYTES)?;
             cx.tx.apply(ListChange::Put { payload: &entries, expire }.on(db, key));
             replaces
         }
-        Decoded::ZSet(mut members) => {
-            members.sort_unstable_by(|a, b| compare((a.1, &a.0), (b.1, &b.0)));
-            let mut payload = Vec::new();
-            members.iter().for_each(|(member, score)| pack_member(&mut payload, member, *score));
+        Value::Scored(payload) => {
             cx.tx.ask(payload.len() + key.len() + EFFECT_BYTES)?;
             cx.tx.apply(ZsetChange::Put { payload: &payload, expire }.on(db, key));
+            replaces
+        }
+        Value::Built(built) => {
+            cx.tx.restore(key, (args[3], at), built, expire)?;
             replaces
         }
     };

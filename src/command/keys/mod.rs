@@ -6,6 +6,8 @@ mod copy;
 mod dump;
 mod expire;
 mod object;
+#[cfg(test)]
+mod tests;
 mod view;
 mod walk;
 
@@ -211,8 +213,9 @@ pub(super) static COMMANDS: &[Spec] = &[
     )
     .tips(&["nondeterministic_output"]),
     key(
-        spec("restore", -4, flag::WRITE | flag::DENYOOM, dump::restore)
+        spec("restore", -4, flag::WRITE | flag::DENYOOM | flag::HEAVY, dump::restore)
             .keys(OVERWRITE_KEY)
+            .prepare(dump::AHEAD)
             .on_view(view::restore),
         "2.6.0",
         "O(N) where N is the size of the value.",

@@ -1,30 +1,9 @@
 //! Streams within a transaction.
 
-use super::{EFFECT_BYTES, Tx};
-use crate::effect::{self, Decoder, Effect, StreamChange};
-use crate::log::LogError;
-use crate::store::stream_effects;
-use crate::value::stream::Stream;
+use super::Tx;
+use crate::effect::StreamChange;
 
 impl Tx<'_> {
-    /// Puts a stream in place of what is at a key. O(size of the stream).
-    ///
-    /// # Errors
-    /// Those of [`Tx::ask`]; nothing was changed then.
-    pub fn put_stream(&mut self, key: &[u8], stream: &Stream, expire: Option<u64>) -> Result<(), LogError> {
-        let db = self.db as u32;
-        let mut record = vec![effect::VERSION];
-        stream_effects(db, key, stream, expire, &mut record);
-        self.ask(record.len() + key.len() + EFFECT_BYTES)?;
-        if self.exists(key) {
-            self.apply(Effect::Delete { db, key });
-        }
-        for effect in Decoder::new(&record).into_iter().flatten().flatten() {
-            self.apply(effect);
-        }
-        Ok(())
-    }
-
     /// Changes a stream in the current database; returns how many entries this removed, see
     /// [`crate::store::Locked::apply`].
     #[inline]

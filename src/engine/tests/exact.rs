@@ -8,12 +8,14 @@ use crate::effect::{
 };
 use crate::engine::image::between;
 use crate::env::Random;
-use crate::store::{Entry, Object};
+use crate::store::{Built, Entry, Object};
 use crate::value::bits::BitOp;
 use crate::value::hash::pack_field;
 use crate::value::list::{Run, encode_all};
-use crate::value::rdb::dump_string;
-use crate::value::stream::{GroupPosition, NodeLimits, Stream, StreamId};
+use crate::value::rdb::{
+    Form, decode_dump, dump_hash, dump_list, dump_set, dump_stream, dump_string, dump_zset,
+};
+use crate::value::stream::{Group, GroupPosition, NodeLimits, Stream, StreamId};
 use crate::value::zset::{compare, pack_member};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -521,12 +523,48 @@ impl Changes {
             0..=2 => target.apply(Effect::Move { db, key: &key, to_db, to: &to }),
             3 => target.with(&mut |tx| tx.copy_key(from, onto).unwrap()),
             4 => target.with(&mut |tx| assert!(tx.combine(BitOp::Xor, &to, &[&key, &other]).is_ok())),
-            _ => {
-                let value = vec![b'r'; self.below(200) as usize];
-                let (payload, expire) = (dump_string(&value), Some(self.at()).filter(|at| at % 3 == 0));
-                target.with(&mut |tx| tx.restore_string(&other, (&payload, &value), expire).unwrap());
-            }
+            _ => self.restored(target, (to_db, &to)),
         }
+    }
+
+    /// What comes as a payload.
+    fn restored(&mut self, target: &mut dyn Target, (db, key): (u32, &[u8])) {
+        let count = self.below(200);
+        let payload = match key {
+            [b'h', ..] => {
+                let fields: Vec<_> = (0..=count).map(|n| (format!("field{n}"), format!("r{n}"))).collect();
+                let at = |n: usize| (n % 5 == 1).then_some(START + n as u64);
+                let fields = fields.iter().enumerate();
+                let fields = fields.map(|(n, (name, value))| (name.as_bytes(), value.as_bytes(), at(n)));
+                dump_hash(fields.collect::<Vec<_>>(), Form::Full)
+            }
+            [b'l', ..] => dump_list((0..=count).map(|n| format!("r{n}")), -1),
+            [b'z', ..] => {
+                let members = (0..=count).map(|n| (format!("m{n}"), (n * 7 % 50) as f64));
+                dump_zset(members.collect::<Vec<_>>(), Form::Full)
+            }
+            [b's', b'e', ..] => {
+                dump_set((0..=count).map(|n| format!("m{n}")).collect::<Vec<_>>(), Form::Full)
+            }
+            [b's', ..] => {
+                let limits = NodeLimits { max_bytes: 0, max_entries: 7 };
+                let mut stream = Stream::new();
+                for n in 1..=count {
+                    let pair = [&b"f"[..], &n.to_le_bytes()];
+                    stream.append(StreamId::new(n, 0), pair.into_iter(), limits).unwrap();
+                }
+                stream.groups_mut().insert(b"g", Group::new(GroupPosition::default()));
+                dump_stream(&stream)
+            }
+            _ => dump_string(&vec![b'r'; count as usize]),
+        };
+        let (expire, read_at) = (Some(self.at()).filter(|at| at % 3 == 0), START + 20);
+        target.with(&mut |tx| {
+            let built = Built::of(decode_dump(&payload).unwrap(), read_at).unwrap();
+            let before = std::mem::replace(&mut tx.db, db as usize);
+            tx.restore(key, (&payload, read_at), built, expire).unwrap();
+            tx.db = before;
+        });
     }
 
     /// Changes of whole keys, databases and tables.

@@ -69,6 +69,10 @@ impl Locked<'_> {
                 let place = self.place(db, key, hash);
                 self.expire(place, at);
             }
+            Effect::Restore { db, key, payload, expire, read_at } => {
+                let place = self.place(db, key, hash);
+                self.restore(place, payload, expire, read_at);
+            }
             Effect::Move { db, key, to_db, to } => {
                 let hash_from = self.store.hash(key);
                 self.changed.add(Classes::of(hash_from));

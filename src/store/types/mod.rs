@@ -7,6 +7,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod any;
+mod built;
 pub(super) mod hash;
 pub(super) mod item;
 pub(super) mod list;
@@ -16,6 +17,8 @@ pub(super) mod stream;
 pub(super) mod string;
 mod walked;
 pub(super) mod zset;
+
+pub use built::Built;
 
 pub(super) use any::{Inverse, Reading, put_kept};
 pub(super) use reading::{Change, Kept, put_deadline};

@@ -15,5 +15,7 @@ mod view;
 
 pub use big::{BigZset, Image, Inverse, Walk};
 pub use cut::{Cut, compare};
-pub use packed::{PackedMember, check_packed, pack_member, packed_find, packed_fits, packed_members};
+pub use packed::{
+    PackedMember, check_packed, pack_all, pack_member, packed_find, packed_fits, packed_members,
+};
 pub use view::{Members, ZsetRef};

@@ -68,6 +68,14 @@ pub fn pack_member(out: &mut Vec<u8>, member: &[u8], score: f64) {
     }
 }
 
+/// Packs members that are in any order. O(n log n).
+pub fn pack_all(mut members: Vec<(Vec<u8>, f64)>) -> Vec<u8> {
+    members.sort_unstable_by(|a, b| compare((a.1, &a.0), (b.1, &b.0)));
+    let mut packed = Vec::new();
+    members.iter().for_each(|(member, score)| pack_member(&mut packed, member, *score));
+    packed
+}
+
 /// Finds a member. O(members).
 #[inline]
 pub fn packed_find<'a>(packed: &'a [u8], member: &[u8]) -> Option<PackedMember<'a>> {

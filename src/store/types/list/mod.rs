@@ -23,7 +23,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// Entries of a packed list take no more bytes, whatever its limits are: these do not count what an element takes
 /// beside its own bytes.
-const MOST_PACKED: usize = 1 << 16;
+pub const MOST_PACKED: usize = 1 << 16;
 
 impl Locked<'_> {
     /// Changes a list; how many elements were removed.

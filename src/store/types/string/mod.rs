@@ -11,7 +11,6 @@ use crate::store::entry::{Kind, Parts};
 use crate::store::types::reading::Change;
 use crate::store::{Entry, Locked};
 use crate::value::bits::{BitOp, bitop};
-use crate::value::rdb::{Decoded, decode_unsigned_dump};
 
 impl Locked<'_> {
     /// Changes a string.
@@ -23,7 +22,7 @@ impl Locked<'_> {
                 self.keep_for_image(place, Change::String(change));
                 self.splice(place, at, bytes);
             }
-            StringChange::Restore { payload, expire } => self.restore(place, payload, expire),
+            StringChange::Restore { payload, expire } => self.restore(place, payload, expire, 0),
         }
     }
 
@@ -87,15 +86,7 @@ impl Locked<'_> {
         self.put_string(place, result, None);
     }
 
-    /// Puts the string that a payload holds at a place, in place of what is there.
-    fn restore(&mut self, place: Place<'_>, payload: &[u8], expire: Option<u64>) {
-        // Its checksum and its type were looked at when it came.
-        if let Ok(Decoded::String(bytes)) = decode_unsigned_dump(payload) {
-            self.put_string(place, bytes, expire);
-        }
-    }
-
-    fn put_string(&mut self, place: Place<'_>, bytes: Vec<u8>, expire: Option<u64>) {
+    pub(in crate::store) fn put_string(&mut self, place: Place<'_>, bytes: Vec<u8>, expire: Option<u64>) {
         if !self.is_far(bytes.len()) {
             return self.put(place, Kind::Str, expire, &bytes);
         }
