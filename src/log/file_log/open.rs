@@ -154,7 +154,12 @@ fn create_folder(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
     for path in missing.into_iter().rev() {
         disk.create_dir_all(path).map_err(|error| LogError::io("create", path, &error))?;
         let parent = holder_of(path);
-        disk.fsync_dir(parent).map_err(|error| LogError::io("fsync", parent, &error))?;
+        if let Err(error) = disk.fsync_dir(parent) {
+            // Where parents cannot be synced, a later start would take a folder that is there for one with a durable
+            // name.
+            let _ = disk.remove_dir(path);
+            return Err(LogError::io("fsync", parent, &error));
+        }
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Failed writes and syncs, and a disk that is full for a while.
 
 use super::*;
-use crate::env::{CrashMode, Fault};
+use crate::env::{CrashMode, Disk, Fault};
 
 fn refused_for_good(disk: &SimDisk, log: &Log, cause: &str) {
     let before = (disk.changes(), disk.sync_points());
@@ -211,4 +211,17 @@ fn a_full_disk_at_start_still_opens_for_reads() {
     let (log, _) = Log::open(disk.shared(), Clock::manual(0), Path::new(DIR), options).unwrap();
     assert_eq!(read_all(&log, 1).unwrap().len(), 1);
     assert!(matches!(log.reserve(1), Err(LogError::DiskFull { .. })));
+}
+
+#[test]
+fn a_folder_whose_name_cannot_be_made_durable_is_refused_by_every_start() {
+    const EACCES: i32 = 13;
+    let disk = SimDisk::new(9);
+    disk.fail_on(Fault::SyncDir, EACCES);
+    for _ in 0..3 {
+        assert!(open(&disk).is_err());
+        assert!(!disk.exists(Path::new(DIR)), "what is left would be taken for a folder with a durable name");
+    }
+    disk.heal();
+    open(&disk).unwrap();
 }
