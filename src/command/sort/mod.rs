@@ -1,5 +1,5 @@
-//! SORT and SORT_RO: the elements of a list or a set, ordered by themselves or by what is at keys that they name, and
-//! shown as they are or as what is at keys that they name (`pattern`).
+//! SORT and SORT_RO: the elements of a list, a set or a sorted set, ordered by themselves or by what is at keys that
+//! they name, and shown as they are or as what is at keys that they name (`pattern`).
 
 mod options;
 mod order;
@@ -50,7 +50,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         .categories(CATEGORIES),
         "1.0.0",
         COMPLEXITY,
-        "Returns or stores the elements of a list or a set in an order.",
+        "Returns or stores the elements of a list, a set or a sorted set in an order.",
         SYNTAX_STORE,
     ),
     generic(
@@ -60,7 +60,7 @@ pub(super) static COMMANDS: &[Spec] = &[
             .categories(CATEGORIES),
         "7.0.0",
         COMPLEXITY,
-        "Returns the elements of a list or a set in an order.",
+        "Returns the elements of a list, a set or a sorted set in an order.",
         SYNTAX,
     ),
 ];
@@ -80,11 +80,14 @@ fn sort_ro(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 /// What of a value is sorted, in the value's own order; nothing of one that cannot be.
 fn elements_of(entry: &Entry) -> Option<Vec<Cow<'_, [u8]>>> {
-    match (entry.value().list(), entry.value().set()) {
-        (Some(list), _) => Some(list.iter_from(0).map(|element| element.bytes()).collect()),
-        (_, Some(set)) => Some(set.iter().map(Member::bytes).collect()),
-        (None, None) => None,
+    let value = entry.value();
+    if let Some(list) = value.list() {
+        return Some(list.iter_from(0).map(|element| element.bytes()).collect());
     }
+    if let Some(set) = value.set() {
+        return Some(set.iter().map(Member::bytes).collect());
+    }
+    value.zset().map(|zset| zset.iter().map(|(member, _)| Cow::Borrowed(member)).collect())
 }
 
 fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]], may_store: bool) -> Outcome {
