@@ -16,6 +16,7 @@ use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
@@ -336,19 +337,20 @@ impl Connection {
             let mut worker = Worker::for_long_command(server);
             let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
             let mut reply = Reply::limited(proto_of(&client), most);
-            let progress = worker.run_long(&mut client, &args, &mut reply);
-            Some((client, reply.take(), progress, worker.stats))
+            // A panic costs the connection, which forgets what the client watches as after any other.
+            let ran = catch_unwind(AssertUnwindSafe(|| worker.run_long(&mut client, &args, &mut reply)));
+            Some((client, reply.take(), ran.ok(), worker.stats))
         };
         let result = match thread::run("command", work) {
             Ok(result) => result,
             Err(error) => return self.refuse_long(client, &error, began),
         };
         let _ = give.send(client);
-        // If the command panicked on that thread, the client's state is lost.
-        let Ok(Some((client, replies, progress, stats))) = self.sending(result).await else { return false };
+        let Ok(Some((client, replies, ran, stats))) = self.sending(result).await else { return false };
         self.client = Some(client);
-        self.at += progress.done;
         self.local.stats.absorb(&stats);
+        let Some(progress) = ran else { return false };
+        self.at += progress.done;
         let mut outbox = self.shared.outbox.borrow_mut();
         let mut reply = self.local.sink(&self.shared, &mut outbox, Proto::V2);
         reply.append(replies);

@@ -4,7 +4,7 @@ mod later;
 
 use super::local::Seat;
 use super::worker::{Accepted, Workers};
-use crate::command::Server;
+use crate::command::{HEAVY_BYTES, Server};
 use crate::config::{AppendFsync, Config, ProtectedAction, Settings};
 use crate::engine::Engine;
 use crate::env::{
@@ -328,6 +328,24 @@ fn a_panic_lets_nothing_through_that_waits_and_brings_nothing_out_of_order() {
     other.run("PING", "+PONG\r\n");
     drop((client, other, neighbour));
     workers.join();
+}
+
+#[test]
+fn a_client_whose_long_command_panics_watches_nothing_any_more() {
+    let (server, workers, _gate) = serve_on(&SimDisk::new(1), AppendFsync::Everysec);
+    let mut client = Connection::open(&server, &workers);
+    client.run("WATCH k", "+OK\r\n");
+    client.run("MULTI", "+OK\r\n");
+    // EXEC has a thread of its own because of it.
+    let body = " ".repeat(HEAVY_BYTES + 1);
+    client.run(&format!("*3\r\n$3\r\nDDB\r\n$7\r\nPutItem\r\n${}\r\n{body}", body.len()), "+QUEUED\r\n");
+    client.run("DEBUG PANIC", "+QUEUED\r\n");
+    assert_eq!(server.engine.store.watched(), 1);
+    client.send("EXEC");
+    assert_eq!(client.rest(), b"");
+    workers.join();
+    assert_eq!(server.engine.store.watched(), 0);
+    assert!(server.clients.lock().is_empty());
 }
 
 #[test]

@@ -6,12 +6,12 @@ use super::worker::Worker;
 use crate::command::{Client, Fail, Parked};
 use crate::engine::Phase;
 use crate::node::handle::state;
-use crate::node::{Served, Slot, output};
+use crate::node::{Served, Slot, end_transaction, output};
 use crate::resp::{Proto, Reply};
 use crate::store::{Awaited, KeyAt, Mode, shown};
 use crate::value::stream::StreamId;
 use std::borrow::Cow;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
@@ -77,7 +77,7 @@ impl Worker {
         {
             behind = next.ticket;
             let Ok(parked) = next.who.as_any().downcast::<Parked>() else { continue };
-            match self.serve_surely(&parked, next.number) {
+            match self.serve(&parked, next.number) {
                 turn @ (Turn::Postponed | Turn::HeldUp) => return turn,
                 Turn::Missed if awaited.is_for_one() => break,
                 Turn::Missed | Turn::Over => {}
@@ -99,20 +99,10 @@ impl Worker {
         shown::apart(look).0
     }
 
-    /// Serves a waiting client. If the client's command panics, only the client's own connection is lost: not the one
-    /// whose command this thread has just run, nor those of the other waiting clients.
-    pub(super) fn serve_surely(&mut self, parked: &Parked, number: usize) -> Turn {
-        let wrote = self.wrote;
-        let served = std::panic::catch_unwind(AssertUnwindSafe(|| self.serve(parked, number)));
-        served.unwrap_or_else(|_| {
-            self.wrote = wrote;
-            parked.give_up();
-            Turn::Over
-        })
-    }
-
-    /// Runs a waiting client's command again, in the client's place, for one of its keys.
-    fn serve(&mut self, parked: &Parked, number: usize) -> Turn {
+    /// Runs a waiting client's command again, in the client's place, for one of its keys. If the command panics, only the
+    /// client's own connection is lost: not the one whose command this thread has just run, nor those of the other
+    /// waiting clients.
+    pub(super) fn serve(&mut self, parked: &Parked, number: usize) -> Turn {
         let Some(mut slot) = parked.claim(number) else { return Turn::Over };
         let Slot::Waiting(mut client) = std::mem::replace(&mut *slot, Slot::Gone) else {
             return Turn::Over;
@@ -120,8 +110,15 @@ impl Worker {
         let began = self.server.engine.state();
         let wrote_before = std::mem::take(&mut self.wrote);
         let mut out = Reply::limited(proto_of(&client), output::most(&self.settings, true));
-        let (turn, shows) = shown::apart(|| self.run_again(&mut client, parked, number, &mut out));
+        let run = || self.run_again(&mut client, parked, number, &mut out);
+        let (ran, shows) = shown::apart(|| catch_unwind(AssertUnwindSafe(run)));
         let wrote = std::mem::replace(&mut self.wrote, wrote_before);
+        let Ok(turn) = ran else {
+            end_transaction(&self.server.engine.store, &mut client);
+            drop(slot);
+            parked.give_up();
+            return Turn::Over;
+        };
         client.postponed = false;
         match turn {
             Turn::Over => {}

@@ -93,6 +93,12 @@ impl Store {
         side.watched.store(table.len(), Relaxed);
     }
 
+    /// How many keys and items are watched.
+    #[cfg(test)]
+    pub(crate) fn watched(&self) -> usize {
+        self.sides.iter().map(|side| side.watch.lock().keys.len()).sum()
+    }
+
     /// Raises the flags of a key's watchers, and notes the change for clients that wait for the key. The caller holds
     /// the shard exclusively.
     #[inline]

@@ -167,7 +167,7 @@ fn a_client_that_waits_for_a_key_is_served_what_came_while_the_server_was_about_
     store.take_ready().unwrap();
     h.server.engine.set_phase(Phase::Ending);
     // The clients behind it in the line must not be served before it.
-    assert_eq!(writer.worker.serve_surely(&parked, 0), Turn::Postponed);
+    assert_eq!(writer.worker.serve(&parked, 0), Turn::Postponed);
     store.served();
     assert!(parked.take_served().is_none());
     h.server.engine.set_phase(Phase::Serving);

@@ -13,7 +13,7 @@ use crate::command::testing::Harness;
 use crate::command::{Client, Parked};
 use crate::config::{ProtectedAction, Settings};
 use crate::engine::Phase;
-use crate::node::{AwaitedKey, ClientHandle, Kill, Slot, Wait};
+use crate::node::{AwaitedKey, ClientHandle, Kill, Slot, Wait, Watched};
 use crate::store::Awaited;
 use crate::value::stream::StreamId;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -243,7 +243,7 @@ fn many_keys_can_be_watched_and_each_once() {
 
 const READ: &[&[u8]] = &[b"XREAD", b"BLOCK", b"0", b"STREAMS", b"s", b"0"];
 
-/// A client with the id 99 whose command waits for the stream `s`.
+/// A client with the number 99 that watches `w`, and waits for the stream `s` with a command.
 fn waiting(h: &Harness, words: &[&[u8]]) -> std::sync::Arc<Parked> {
     let engine = &h.server.engine;
     let command = h.server.registry.lookup(words).unwrap();
@@ -251,7 +251,11 @@ fn waiting(h: &Harness, words: &[&[u8]]) -> std::sync::Arc<Parked> {
     let handle = ClientHandle::new(99, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), true, now);
     let handle = std::sync::Arc::new(handle);
     h.server.clients.lock().insert(99, std::sync::Arc::clone(&handle));
-    let client = Client::new(handle, true);
+    let mut client = Client::new(handle, true);
+    let hash = engine.store.hash(b"w");
+    engine.store.watch(0, b"w", hash, &client.watcher);
+    let key = b"w"[..].into();
+    client.watched.push(Watched { db: 0, key, hash, item: None, live: false, field_deadline: None });
     let wait = Wait {
         keys: vec![AwaitedKey { key: b"s"[..].into(), awaited: Awaited::Entries, behind: StreamId::MIN }],
         until: None,
@@ -271,8 +275,10 @@ fn a_panic_of_a_command_that_waits_costs_its_connection_only() {
     let mut h = Harness::with(settings);
     let engine = std::sync::Arc::clone(&h.server.engine);
     let parked = waiting(&h, &[b"DEBUG", b"PANIC", b"other"]);
+    assert_eq!(engine.store.watched(), 1);
     assert_eq!(h.run("XADD s 1-1 a b"), "\"1-1\"");
     assert_eq!(parked.handle.killed(), Kill::Now);
+    assert_eq!(engine.store.watched(), 0, "what it watched is forgotten");
     assert!(!engine.store.has_ready(), "nobody has to serve it again");
     assert_eq!(h.run("XADD s 2-1 a b"), "\"2-1\"");
     assert_eq!(h.run("GET other"), "\"panic\"", "what it had changed stays");
