@@ -1,6 +1,6 @@
 //! Commands that take long, each on a thread of its own.
 
-use super::gate::{self, ENDING_MILLIS};
+use super::gate::{self, ENDING_MILLIS, Verdict};
 use super::worker::{Progress, Stop, Worker};
 use crate::command::{Client, Fail, Server, flag};
 use crate::env::Instant;
@@ -46,20 +46,26 @@ impl Worker {
         let mark = out.len();
         self.wrote = false;
         shown::take();
-        let (mut done, mut stop) = (1, None);
+        let mut stop = None;
         if let Ok(command) = self.find(args) {
-            // The gates are asked again, because the command waited for its thread. A pause that began meanwhile does
-            // not hold it up.
-            match gate::check(self, client, command, args) {
-                Ok(_) => self.execute(client, command, args, None, now, &mut clock, out),
-                Err(fail) => self.refuse(client, Some(command), &fail, out),
-            }
-            if std::mem::take(&mut client.postponed) {
-                (done, stop) = (0, Some(Stop::Paused(Instant::from_nanos(clock).after_ms(ENDING_MILLIS))));
-            } else {
-                stop = Self::after(client, out, mark);
-            }
+            // The gates are asked again, because the command waited for its thread.
+            stop = match gate::check(self, client, command, args) {
+                Ok(Verdict::Wait(until)) => Some(Stop::Paused(until)),
+                Ok(Verdict::Go) => {
+                    self.execute(client, command, args, None, now, &mut clock, out);
+                    if std::mem::take(&mut client.postponed) {
+                        Some(Stop::Paused(Instant::from_nanos(clock).after_ms(ENDING_MILLIS)))
+                    } else {
+                        Self::after(client, out, mark)
+                    }
+                }
+                Err(fail) => {
+                    self.refuse(client, Some(command), &fail, out);
+                    Self::after(client, out, mark)
+                }
+            };
         }
+        let done = usize::from(!matches!(stop, Some(Stop::Paused(_))));
         if self.server.engine.store.has_ready() {
             self.serve_ready();
         }

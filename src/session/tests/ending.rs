@@ -1,5 +1,5 @@
-//! Commands that passed their gates just before an end of the server began wait like the commands that come after:
-//! until the end is refused or happens.
+//! Commands that passed their gates just before an end of the server or a pause began wait like the commands that come
+//! after: until the end is refused or happens, or the pause is over.
 
 use crate::command::testing::{Harness, START, args_of, show};
 use crate::command::{Client, Parked};
@@ -7,8 +7,8 @@ use crate::config::{ProtectedAction, Settings};
 use crate::engine::Phase;
 use crate::node::{ClientHandle, WorkerStats};
 use crate::resp::{Proto, Reply, ReplyDecoder};
-use crate::session::Worker;
 use crate::session::serve::Turn;
+use crate::session::{Stop, Worker};
 use crate::text::split_words;
 use std::sync::Arc;
 
@@ -133,6 +133,31 @@ fn a_long_write_that_meets_an_end_on_its_own_thread_is_not_done() {
     let progress = late.worker.run_long(&mut late.client, &args, &mut out);
     assert_eq!((progress.done, progress.stop, &*out.since(0)), (1, None, &b"+OK\r\n"[..]));
     assert_eq!(h.run("DBSIZE"), ":3");
+}
+
+#[test]
+fn a_long_command_that_meets_a_pause_on_its_own_thread_is_not_done_before_the_pause_is_over() {
+    let cases: [(&[&str], &[&[u8]], &str); 3] = [
+        (&["WATCH w", "MULTI", "SET k 1", "DBSIZE"], &[b"EXEC"], "*2\r\n+OK\r\n:2\r\n"),
+        (&[], &[b"DEBUG", b"POPULATE", b"3"], "+OK\r\n"),
+        (&[], &[b"KEYS", b"*"], "*1\r\n$1\r\na\r\n"),
+    ];
+    for (queued, args, reply) in cases {
+        let mut h = debugging();
+        let mut late = Late::of(&h);
+        h.run("SET a 1");
+        late.queue(queued);
+        h.run("CLIENT PAUSE 1000");
+        let over = h.server.engine.clock.instant().after_ms(1000);
+        let mut out = Reply::new(Proto::V2);
+        let progress = late.worker.run_long(&mut late.client, args, &mut out);
+        assert_eq!((progress.done, progress.stop, progress.wrote), (0, Some(Stop::Paused(over)), false));
+        assert!(out.is_empty());
+        h.advance(1001);
+        let progress = late.worker.run_long(&mut late.client, args, &mut out);
+        assert_eq!((progress.done, progress.stop), (1, None));
+        assert_eq!(String::from_utf8_lossy(&out.since(0)), reply);
+    }
 }
 
 #[test]

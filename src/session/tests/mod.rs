@@ -243,7 +243,7 @@ fn many_keys_can_be_watched_and_each_once() {
 
 const READ: &[&[u8]] = &[b"XREAD", b"BLOCK", b"0", b"STREAMS", b"s", b"0"];
 
-/// A client with the number 99 that watches `w`, and waits for the stream `s` with a command.
+/// A client with the id 99 that watches `w`, and whose command waits for the stream `s`.
 fn waiting(h: &Harness, words: &[&[u8]]) -> std::sync::Arc<Parked> {
     let engine = &h.server.engine;
     let command = h.server.registry.lookup(words).unwrap();
