@@ -39,6 +39,8 @@ const SCRUB_RATE: u64 = 16 << 20;
 /// Microseconds that a tick spends on looking for what is due, times `active-expire-effort`. A few ticks look through a
 /// store of a million keys with deadlines; each tick looks through a small one.
 const TICK_MICROS: u64 = 2_000;
+/// A tick evicts for at most this part of the time between two ticks.
+const EVICTION_SHARE: u64 = 2;
 
 impl Engine {
     /// Starts the background threads. They end after [`Engine::stop`].
@@ -104,6 +106,8 @@ impl Engine {
             self.fall_back();
         }
         self.look_after_store(next_shard);
+        let share = 1_000_000 / EVICTION_SHARE / u64::from(self.settings().hz.max(1));
+        self.evict_in_rounds(self.clock.monotonic_micros() + share, &mut Vec::new());
         self.store.hand_over_ready();
         let now = self.clock.instant();
         if *next_lift <= now {
@@ -125,10 +129,6 @@ impl Engine {
         self.trim_streams(&mut record);
         if self.active_expire.load(Relaxed) && !self.keeps_all() {
             self.expire_some(next_shard, &mut record);
-        }
-        if !self.make_room(&self.settings(), &mut record) {
-            // No key may be evicted; commands that need memory are refused.
-            tracing::trace!("memory is above maxmemory");
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{Classes, Engine, Over};
 use crate::config::{EvictionPolicy, Settings};
 use crate::effect::Effect;
-use crate::env::memory;
+use crate::env::{memory, process};
 use crate::store::{EvictionOrder, EvictionRule, Holder};
 
 /// The most dead entries that are freed while a shard is held once.
@@ -27,6 +27,25 @@ impl Engine {
     #[inline]
     pub fn make_room(&self, settings: &Settings, record: &mut Vec<u8>) -> bool {
         settings.maxmemory == 0 || memory::used_bytes() <= settings.maxmemory || self.evict(settings, record)
+    }
+
+    /// Evicts in rounds, between which other threads have their turn, until memory is below `maxmemory`, nothing more
+    /// can go, or a moment of the monotonic clock in us has come. No lock may be held by the caller.
+    pub(super) fn evict_in_rounds(&self, end: u64, record: &mut Vec<u8>) {
+        loop {
+            let settings = self.settings();
+            if !self.make_room(&settings, record) {
+                // Nothing qualifies; commands that need memory are refused.
+                tracing::trace!("memory is above maxmemory");
+                return;
+            }
+            let is_above = settings.maxmemory != 0 && memory::used_bytes() > settings.maxmemory;
+            let may_go_on = self.state().permits_work() && !self.works.revoked() && !self.keeps_all();
+            if !is_above || !may_go_on || self.clock.monotonic_micros() > end {
+                return;
+            }
+            process::give_way();
+        }
     }
 
     #[cold]

@@ -4,7 +4,7 @@ use super::switches::until;
 use super::{START, open, set, settings};
 use crate::config::{AppendFsync, EvictionPolicy, Settings};
 use crate::engine::{Classes, Engine, KeyEvents, Listener, Phase};
-use crate::env::SimDisk;
+use crate::env::{Clock, SimDisk};
 use crate::store::Mode;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -66,6 +66,32 @@ fn eviction_that_nobody_stops_takes_everything_and_tells_of_each_key() {
     let mut all: Vec<_> = (0..KEYS).map(|i| ("evicted", i.to_le_bytes().to_vec())).collect();
     all.sort();
     assert_eq!(heard, all);
+}
+
+#[test]
+fn the_cycle_goes_on_until_memory_is_below_the_limit_or_nothing_is_left() {
+    let lowered = Settings {
+        maxmemory: 1,
+        maxmemory_policy: EvictionPolicy::AllkeysRandom,
+        // A round is as short as can be.
+        maxmemory_eviction_tenacity: 0,
+        ..(*settings(AppendFsync::No)).clone()
+    };
+    let engine = Engine::on_disk(Arc::new(lowered), Clock::default(), SimDisk::new(71).shared());
+    engine.recover().unwrap();
+    let engine = Arc::new(engine);
+    (0..10 * KEYS).for_each(|i| set(&engine, &i.to_le_bytes()));
+    engine.evict_in_rounds(u64::MAX, &mut Vec::new());
+    assert_eq!((engine.store.len(), traces(&engine).0), (0, u64::from(10 * KEYS)));
+    // A round that is over its time leaves the rest to the next one.
+    (0..10 * KEYS).for_each(|i| set(&engine, &i.to_le_bytes()));
+    engine.evict_in_rounds(0, &mut Vec::new());
+    let left = engine.store.len();
+    assert!(left > 0, "one round takes a few keys only");
+    let threads = engine.start_background().unwrap();
+    until(|| engine.store.is_empty());
+    engine.stop();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
 #[test]
