@@ -99,8 +99,8 @@ impl Worker {
         shown::apart(look).0
     }
 
-    /// Runs a waiting client's command again, in the client's place, for one of its keys. If the command panics, only the
-    /// client's own connection is lost: not the one whose command this thread has just run, nor those of the other
+    /// Runs a waiting client's command again, in the client's place, for one of its keys. If the command panics, only
+    /// the client's own connection is lost: not the one whose command this thread has just run, nor those of the other
     /// waiting clients.
     pub(super) fn serve(&mut self, parked: &Parked, number: usize) -> Turn {
         let Some(mut slot) = parked.claim(number) else { return Turn::Over };
