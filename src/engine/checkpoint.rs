@@ -1,8 +1,10 @@
 //! Checkpoints: an image of every shard with the LSN that it reflects. Each image is taken under its shard's shared
 //! lock, while the other shards take writes. There is no fork and no second copy of the data.
 //!
-//! ```text prologue  version u8 (3), log2 of the number of shards u8, next space u32le, then a record with the tables'
-//! effects chunk     shard, LSN, and a record of effects; those of a shard build its entries, in their order ```
+//! ```text
+//! prologue  version u8 (3), log2 of the number of shards u8, next space u32le, then a record with the tables' effects
+//! chunk     shard, LSN, and a record of effects; those of a shard build its entries, in their order
+//! ```
 
 use super::durability::LogState;
 use super::journal::NotNow;

@@ -56,7 +56,7 @@ impl Tally {
         }
     }
 
-    /// The sum, in O([`PLACES`]). It may include an addition of one thread and miss an earlier addition of another.
+    /// The sum, in O(`PLACES`). It may include an addition of one thread and miss an earlier addition of another.
     pub fn sum(&self) -> u64 {
         self.0.iter().map(|place| place.0.load(Relaxed)).fold(0, u64::wrapping_add)
     }

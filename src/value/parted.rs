@@ -2,7 +2,7 @@
 //! that no write moves the elements of more than one part.
 //!
 //! # Splitting
-//! There are enough parts to keep the average below [`FULL`] elements. An element's part follows from its name's hash:
+//! There are enough parts to keep the average below `FULL` elements. An element's part follows from its name's hash:
 //! with `n` parts it is the hash modulo the next power of two, or modulo half of that if the former part does not exist
 //! yet (linear hashing). The next part takes all its elements from one existing part, which the number of parts
 //! determines. Parts are never merged; an empty part frees its memory.

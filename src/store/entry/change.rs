@@ -126,8 +126,15 @@ impl Entry {
                 Self(Block::new(name, Content::Far(bytes.clone()), clock, self.is_raw()))
             }
             (None, View::Boxed(Object::List(list))) => {
-                let object = Box::new(Object::List(list.clone()));
-                Self::boxed(space, key, self.0.name().expire, object, clock)
+                let mut copy = Self::boxed(
+                    space,
+                    key,
+                    self.0.name().expire,
+                    Box::new(Object::List(list.clone())),
+                    clock,
+                );
+                copy.set_raw(self.is_raw());
+                copy
             }
             (None, View::Near(..) | View::Boxed(_)) => panic!("a copy of a whole object"),
         }
