@@ -64,6 +64,8 @@ fn whatever_brings_a_list_serves_who_waits() {
         assert_eq!(reply, pair("k", "c"));
         let reply = served(server, "BLMPOP 0 2 x k LEFT COUNT 2", &["RPUSH k a b c"]);
         assert_eq!(reply, Value::Array(vec![bulk("k"), Value::Array(vec![bulk("a"), bulk("b")])]));
+        let reply = served(server, "BLMPOP 0 3 k k j LEFT COUNT 2", &["RPUSH j a b c"]);
+        assert_eq!(reply, Value::Array(vec![bulk("j"), Value::Array(vec![bulk("a"), bulk("b")])]));
         assert_eq!(served(server, "BRPOPLPUSH k d 0", &["RPUSH k a b c"]), bulk("c"));
         assert_eq!(served(server, "BLMOVE k d LEFT RIGHT 0", &["RPUSH k a b c"]), bulk("a"));
         assert_eq!(server.client().run("LRANGE d 0 -1"), Value::Array(vec![bulk("a")]));

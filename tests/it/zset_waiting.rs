@@ -65,7 +65,7 @@ fn those_who_wait_longest_are_served_first() {
 fn several_members_are_taken_at_once_and_other_types_do_not_wake() {
     on_both(&[], |server| {
         let (mut waiter, mut writer) = (server.client(), server.client());
-        block(server, &mut waiter, "BZMPOP 0 2 y z MAX COUNT 2", 1);
+        block(server, &mut waiter, "BZMPOP 0 3 y y z MAX COUNT 2", 1);
         assert!(writer.run("SET z text").is_ok());
         assert_eq!(writer.run("DEL z"), Value::Int(1));
         for command in ["MULTI", "ZADD z 1 a", "DEL z", "EXEC"] {

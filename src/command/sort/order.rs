@@ -1,7 +1,7 @@
 //! The order of elements.
 
 use super::options::Options;
-use super::pattern::look_up;
+use super::pattern::at_key;
 use crate::command::Fail;
 use crate::engine::Tx;
 use crate::text::parse_f64;
@@ -12,7 +12,7 @@ const NOT_NUMBERS: Fail = Fail::new("ERR One or more scores can't be converted i
 
 /// The elements that are wanted, in order. What is equal is ordered by the elements themselves.
 pub(super) fn ordered<'t>(
-    tx: &Tx<'_>,
+    tx: &'t Tx<'_>,
     elements: Vec<Cow<'t, [u8]>>,
     options: &Options<'_>,
 ) -> Result<Vec<Cow<'t, [u8]>>, Fail> {
@@ -32,9 +32,9 @@ pub(super) fn ordered<'t>(
             elements
         }
         Some(by) if options.alpha => {
-            let weight = |element: &[u8]| look_up(tx, by, element).map(<[u8]>::to_vec);
-            let mut weighed: Vec<_> =
-                elements.into_iter().map(|element| (weight(&element), element)).collect();
+            // Many elements may name one large value, so no value is copied.
+            let mut weighed: Vec<(Option<&'t [u8]>, Cow<'t, [u8]>)> =
+                elements.into_iter().map(|element| (at_key(tx, by, &element), element)).collect();
             weighed.sort_unstable_by(|a, b| turn(a.cmp(b)));
             weighed.into_iter().map(|(_, element)| element).collect()
         }
@@ -42,7 +42,7 @@ pub(super) fn ordered<'t>(
             let weight = |element: &[u8]| match by {
                 None => number(element),
                 // What is not there weighs nothing.
-                Some(by) => look_up(tx, by, element).map_or(Ok(0.0), number),
+                Some(by) => at_key(tx, by, element).map_or(Ok(0.0), number),
             };
             let weighed: Result<Vec<(f64, Cow<'t, [u8]>)>, Fail> =
                 elements.into_iter().map(|element| Ok((weight(&element)?, element))).collect();

@@ -9,6 +9,11 @@ pub(super) fn look_up<'t>(tx: &'t Tx<'_>, pattern: &[u8], element: &'t [u8]) -> 
     if pattern == b"#" {
         return Some(element);
     }
+    at_key(tx, pattern, element)
+}
+
+/// What is at the key that a pattern other than `#` means for an element.
+pub(super) fn at_key<'t>(tx: &'t Tx<'_>, pattern: &[u8], element: &[u8]) -> Option<&'t [u8]> {
     let place = memchr::memchr(b'*', pattern)?;
     let (before, behind) = (&pattern[..place], &pattern[place + 1..]);
     let arrow = memchr::memmem::find(behind, b"->").filter(|at| at + 2 < behind.len());

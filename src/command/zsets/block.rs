@@ -74,6 +74,13 @@ pub(super) fn bzmpop(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 /// The command with one of its keys: what stands before their number, that number, the key, and what follows them.
 fn one_of_several<'a>(wait: &'a Wait, key: &'a AwaitedKey) -> Vec<Cow<'a, [u8]>> {
     let args = || wait.args.iter().map(|arg| Cow::Borrowed(&**arg));
-    let (before, behind) = (args().take(wait.first_key - 1), args().skip(wait.first_key + wait.keys.len()));
+    let (before, behind) = (args().take(wait.first_key - 1), args().skip(wait.first_key + asked_keys(wait)));
     before.chain([Cow::Borrowed(&b"1"[..]), Cow::Borrowed(&*key.key)]).chain(behind).collect()
+}
+
+/// How many keys the command names. A key that is named twice is waited for once, so these may be more than those that
+/// the client waits for.
+fn asked_keys(wait: &Wait) -> usize {
+    let number = wait.args.get(wait.first_key - 1).and_then(|word| std::str::from_utf8(word).ok());
+    number.and_then(|number| number.parse().ok()).unwrap_or(wait.keys.len())
 }

@@ -56,6 +56,10 @@ impl<'a> Range<'a> {
                 "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX",
             ));
         }
+        if by == By::Rank {
+            // As in Redis, `LIMIT <any> -1` has no effect on a range by rank.
+            offset = 0;
+        }
         if scores && by == By::Member {
             return Err(Fail::new("ERR syntax error, WITHSCORES not supported in combination with BYLEX"));
         }

@@ -165,8 +165,9 @@ impl Node {
             held.put(next, 0, key);
             return self.refresh(&held.leaves, at + 1);
         }
-        // A long member has a leaf of its own, so that others do not move it when they change.
-        let is_long = key.member.len() > BYTES / 2 || leaf.bytes_len() > BYTES;
+        // A long member has a leaf of its own, so that others do not move it when they change. A leaf of one member
+        // cannot be split: each half of a split leaf has at least one.
+        let is_long = key.member.len() > BYTES / 2 || leaf.bytes_len() > BYTES || leaf.len() == 1;
         if is_long || last && is_last {
             if place > 0 && !is_last {
                 let other = held.split_leaf(id, place);

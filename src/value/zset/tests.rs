@@ -256,3 +256,47 @@ fn what_a_set_takes_is_told() {
     let told = set.memory(0) as f64;
     assert!((taken * 0.95..=taken * 1.05).contains(&told), "{told} for {taken}");
 }
+
+#[test]
+fn a_leaf_that_one_member_fills_is_not_split() {
+    for lengths in [[80, 80, 60], [80, 60, 80], [60, 80, 80], [128, 128, 1], [65, 64, 64], [100, 29, 100]] {
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let mut set = BigZset::default();
+            for at in order {
+                set.set(&vec![b'a' + at as u8; lengths[at]], at as f64);
+                set.assert_sound();
+            }
+            assert_eq!(set.len(), 3);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn members_of_all_lengths_have_their_place(
+        ops in prop::collection::vec((0..160usize, any::<u8>(), 0..40u8, any::<bool>()), 1..300),
+    ) {
+        let (mut set, mut model) = (BigZset::default(), Model::new());
+        for (length, byte, score, removes) in ops {
+            let member = vec![byte; length];
+            if removes {
+                let known: Vec<Vec<u8>> = model.keys().cloned().collect();
+                if let Some(member) = known.get(usize::from(byte) % known.len().max(1)) {
+                    set.remove(member);
+                    model.remove(member);
+                }
+            }
+            set.set(&member, f64::from(score));
+            model.insert(member, f64::from(score));
+        }
+        set.assert_sound();
+        assert_same(ZsetRef::Big(&set), &model);
+        // What reads the image in its order makes the same set of it.
+        let (mut image, mut again) = (set.image(), BigZset::default());
+        while image.read_leaf(|member, score| {
+            again.set(member, score);
+        }) {}
+        again.assert_sound();
+        assert_same(ZsetRef::Big(&again), &model);
+    }
+}

@@ -182,7 +182,8 @@ fn set_packed(entry: &mut Entry, member: &[u8], score: f64, limits: Limits) -> O
         }
     }
     let is_new = old.is_none();
-    if member.len() > limits.value || count + usize::from(is_new) > limits.entries {
+    // As in Redis, a new score of a member that is there makes no large form, whatever the limits are by now.
+    if is_new && (member.len() > limits.value || count >= limits.entries) {
         return None;
     }
     let mut target = target.unwrap_or(packed.len());
