@@ -151,7 +151,7 @@ def test_sorted_sets(r):
     assert r.zunionstore("u", {"z": 2}) == 3
     assert [tuple(pair) for pair in r.zunion(["z", "u"], withscores=True)][0] == ("a", 7.5)
     assert r.zmpop(2, ["nope", "z"], max=True)[0] == "z"
-    popped = r.zpopmin("z")
+    popped = r.zpopmin("z", 1)
     assert [float(score) for _, score in [popped[0]]] == [2.5]
     assert r.zremrangebyrank("z", 0, -1) == 1
     assert r.exists("z") == 0
