@@ -1,6 +1,6 @@
 //! The changes that are drawn at random, on which the tests of images, replay and undoing stand, are of every kind.
 
-use super::exact::{Changes, Target, engine_with_large_values};
+use super::random_changes::{Changes, Target, engine_with_large_values};
 use super::*;
 use crate::effect::{Decoder, EffectError, VERSION};
 use std::collections::BTreeSet;

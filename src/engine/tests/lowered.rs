@@ -1,7 +1,8 @@
 //! Streams whose last identifier is lowered while an image of them is read: new nodes then come in below, among and at
 //! the identifiers of those that the image shows.
 
-use super::exact::{assert_shown, load, show, show_shard};
+use super::as_text::{assert_shown, show, show_shard};
+use super::exact::load;
 use super::*;
 use crate::effect::StreamChange;
 use crate::engine::image::between;

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+mod as_text;
 mod drawn;
 mod durability;
 mod evicting;
@@ -22,6 +23,7 @@ mod lowered;
 mod moved;
 mod pieces;
 mod places;
+mod random_changes;
 mod sweep;
 mod switches;
 mod undone;

@@ -1,6 +1,7 @@
 //! Values that are moved to another key: they stay what they are, and the log does not hold them again.
 
-use super::exact::show;
+use super::as_text::{show, show_shard};
+use super::exact::load;
 use super::*;
 use crate::engine::image::between;
 use crate::store::Object;
@@ -122,7 +123,7 @@ fn a_large_value_that_is_moved_while_its_pieces_are_read_is_read_to_its_end() {
     let home = key_in(&engine, 3, 0);
     fill(&engine, &home, LARGE);
     let mut expected = Vec::new();
-    super::exact::show_shard(&engine, 3, &mut expected);
+    show_shard(&engine, 3, &mut expected);
     let (mut pieces, mut at) = (0, (0, home));
     between::pieces(move |engine| {
         pieces += 1;
@@ -140,7 +141,7 @@ fn a_large_value_that_is_moved_while_its_pieces_are_read_is_read_to_its_end() {
     });
     let chunk = image_of(&engine, 3);
     between::nothing();
-    assert_eq!(show(&super::exact::load(&chunk, &[])), expected);
+    assert_eq!(show(&load(&chunk, &[])), expected);
     assert!(!engine.store.images_are_registered());
 }
 

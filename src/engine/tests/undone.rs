@@ -1,6 +1,7 @@
 //! What a transaction undoes was never there: nothing that can be observed differs from before.
 
-use super::exact::{Changes, assert_shown, engine_with_large_values, names_of, show};
+use super::as_text::{assert_shown, names_of, show};
+use super::random_changes::{Changes, engine_with_large_values};
 use super::*;
 use crate::effect::StreamChange;
 use crate::store::{Entry, Object, Watcher};
