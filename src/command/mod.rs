@@ -57,6 +57,7 @@ pub(crate) mod testing;
 pub mod transactions;
 mod types;
 mod views;
+mod waiting;
 mod zsets;
 
 pub use args::{eq, parse_float, parse_int, parse_small_int, parse_timeout_ms, parse_timeout_seconds};

@@ -10,7 +10,7 @@ use super::{Cx, Outcome, fail};
 use crate::effect::{Effect, ListChange};
 use crate::engine::{Classes, EFFECT_BYTES, Tx};
 use crate::store::Entry;
-use crate::value::list::encode_all;
+use crate::value::list::{encode_all, encode_next};
 use crate::value::set::Member;
 use options::Options;
 use pattern::look_up;
@@ -113,6 +113,9 @@ fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]], may_store: bool) -> Outcome {
     }
     cx.out.array(ordered.len() * options.get.len());
     for element in &ordered {
+        if cx.out.overran() {
+            break;
+        }
         for pattern in &options.get {
             match look_up(tx, pattern, element) {
                 Some(value) => cx.out.bulk(value),
@@ -128,10 +131,14 @@ fn entries_of(tx: &Tx<'_>, ordered: &[Cow<'_, [u8]>], get: &[&[u8]]) -> Vec<u8> 
     if get.is_empty() {
         return encode_all(ordered.iter().map(|element| &**element));
     }
-    let values = ordered.iter().flat_map(|element| get.iter().map(move |pattern| (element, pattern)));
-    let values: Vec<&[u8]> =
-        values.map(|(element, pattern)| look_up(tx, pattern, element).unwrap_or_default()).collect();
-    encode_all(values.iter().copied())
+    // Each is looked up once, because look-ups are counted.
+    let mut entries = Vec::new();
+    for element in ordered {
+        for pattern in get {
+            encode_next(&mut entries, look_up(tx, pattern, element).unwrap_or_default());
+        }
+    }
+    entries
 }
 
 /// Puts a list in place of what is at a key, or nothing if the list is empty.

@@ -1,43 +1,14 @@
 //! Waiting for members.
 
-use super::pop::{End, Form, Many, take};
-use crate::command::{Cx, Fail, Outcome, parse_timeout_seconds};
-use crate::node::{AwaitedKey, Wait};
+use super::pop::{End, Form as Shown, Many, take};
+use crate::command::waiting::{Form, one_of_several, only_key, timeout, wait};
+use crate::command::{Cx, Outcome};
 use crate::resp::Reply;
 use crate::store::Awaited;
-use crate::value::stream::StreamId;
-use std::borrow::Cow;
 
-/// How the command is run for one of its keys alone.
-type Alone = for<'a> fn(&'a Wait, &'a AwaitedKey) -> Vec<Cow<'a, [u8]>>;
-
-/// Waits for one of the keys, or answers as if the time were up where that is not possible.
-fn wait(
-    cx: &mut Cx<'_, '_>,
-    args: &[&[u8]],
-    (first_key, keys): (usize, usize),
-    timeout: Option<u64>,
-    alone: Alone,
-) {
-    if !cx.may_wait() {
-        return cx.out.null_array();
-    }
-    let now = cx.server.engine.clock.instant();
-    let awaited =
-        |key: &&[u8]| AwaitedKey { key: (*key).into(), awaited: Awaited::Members, behind: StreamId::MIN };
-    cx.wait(Wait {
-        keys: args[first_key..first_key + keys].iter().map(awaited).collect(),
-        until: timeout.map(|ms| now.after_ms(ms)),
-        args: args.iter().map(|arg| Box::from(*arg)).collect(),
-        first_key,
-        alone,
-        reply_on_timeout: Reply::null_array,
-    });
-}
-
-fn timeout(cx: &Cx<'_, '_>, arg: &[u8]) -> Result<Option<u64>, Fail> {
-    parse_timeout_seconds(arg, cx.tx.now())
-}
+const POP: Form = Form { awaited: Awaited::Members, alone: only_key, reply_at_once: Reply::null_array };
+const POP_MANY: Form =
+    Form { awaited: Awaited::Members, alone: one_of_several, reply_at_once: Reply::null_array };
 
 pub(super) fn bzpopmin(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     pop(cx, args, End::Min)
@@ -50,37 +21,17 @@ pub(super) fn bzpopmax(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 fn pop(cx: &mut Cx<'_, '_>, args: &[&[u8]], end: End) -> Outcome {
     let [_, keys @ .., last] = args else { return Ok(()) };
     let timeout = timeout(cx, last)?;
-    if !take(cx, keys, end, 1, Form::KeyAndOne)? {
-        wait(cx, args, (1, keys.len()), timeout, only_key);
+    if !take(cx, keys, end, 1, Shown::KeyAndOne)? {
+        wait(cx, args, (1, keys.len()), timeout, &POP);
     }
     Ok(())
-}
-
-/// The command with one key between its name and its last argument.
-fn only_key<'a>(wait: &'a Wait, key: &'a AwaitedKey) -> Vec<Cow<'a, [u8]>> {
-    let ends = [wait.args.first(), wait.args.last()].map(|arg| arg.map_or(&[][..], |arg| &**arg));
-    vec![Cow::Borrowed(ends[0]), Cow::Borrowed(&*key.key), Cow::Borrowed(ends[1])]
 }
 
 pub(super) fn bzmpop(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let Many { keys, end, count } = Many::read(&args[2..])?;
     let timeout = timeout(cx, args[1])?;
-    if !take(cx, keys, end, count, Form::KeyAndPairs)? {
-        wait(cx, args, (3, keys.len()), timeout, one_of_several);
+    if !take(cx, keys, end, count, Shown::KeyAndPairs)? {
+        wait(cx, args, (3, keys.len()), timeout, &POP_MANY);
     }
     Ok(())
-}
-
-/// The command with one of its keys: what stands before their number, that number, the key, and what follows them.
-fn one_of_several<'a>(wait: &'a Wait, key: &'a AwaitedKey) -> Vec<Cow<'a, [u8]>> {
-    let args = || wait.args.iter().map(|arg| Cow::Borrowed(&**arg));
-    let (before, behind) = (args().take(wait.first_key - 1), args().skip(wait.first_key + asked_keys(wait)));
-    before.chain([Cow::Borrowed(&b"1"[..]), Cow::Borrowed(&*key.key)]).chain(behind).collect()
-}
-
-/// How many keys the command names. A key that is named twice is waited for once, so these may be more than those that
-/// the client waits for.
-fn asked_keys(wait: &Wait) -> usize {
-    let number = wait.args.get(wait.first_key - 1).and_then(|word| std::str::from_utf8(word).ok());
-    number.and_then(|number| number.parse().ok()).unwrap_or(wait.keys.len())
 }

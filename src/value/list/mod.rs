@@ -22,7 +22,7 @@ pub use limits::Limits;
 pub use needle::Needle;
 pub use node::Removed;
 pub use packed::{
-    encode_all, encoded_len, packed_count, packed_entries, packed_of, packed_offset, put_count,
+    encode_all, encode_next, encoded_len, packed_count, packed_entries, packed_of, packed_offset, put_count,
 };
 pub use runs::{Run, keep};
 pub use view::ListRef;

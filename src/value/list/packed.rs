@@ -69,6 +69,11 @@ pub fn encoded_len(element: &[u8]) -> usize {
 #[must_use]
 pub fn encode_all<'a>(elements: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
     let mut entries = Vec::with_capacity(elements.clone().map(encoded_len).sum());
-    elements.for_each(|element| listpack::push_bytes(&mut entries, element));
+    elements.for_each(|element| encode_next(&mut entries, element));
     entries
+}
+
+/// Appends the entry of one element to those of others.
+pub fn encode_next(entries: &mut Vec<u8>, element: &[u8]) {
+    listpack::push_bytes(entries, element);
 }
