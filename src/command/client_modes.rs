@@ -88,7 +88,7 @@ static SUBS: &[Spec] = &[
     sub!(
         "pause",
         -3,
-        ADMIN,
+        ADMIN | flag::ALL_SHARDS,
         pause,
         "3.0.0",
         "O(1)",

@@ -60,6 +60,7 @@ impl Fail {
             NotNow::Loading => LOADING,
             NotNow::Refused(error) => Self::refused(error),
             NotNow::Ending => Self::new("ERR the server is shutting down"),
+            NotNow::Paused => Self::new("ERR the server is paused"),
         }
     }
 

@@ -31,6 +31,8 @@ pub enum NotNow {
     Refused(LogError),
     /// The server ends.
     Ending,
+    /// Commands of its kind are to wait, for as long as the server is told.
+    Paused,
 }
 
 impl Engine {

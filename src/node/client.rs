@@ -124,11 +124,15 @@ impl<C> Client<C> {
     }
 
     /// Takes note that a command which passed its gates was not admitted under its locks. The command is postponed if
-    /// the only reason is an end of the server that may yet be refused. Up to here the command must have changed
-    /// nothing, or nothing that a second run would change again.
+    /// the only reason is a pause, or an end of the server that may yet be refused. Up to here the command must have
+    /// changed nothing, or nothing that a second run would change again.
     #[cold]
     pub fn hold_up(&mut self, reason: &NotNow, engine: &Engine) {
-        self.postponed = *reason == NotNow::Ending && engine.state().phase() != Phase::Ended;
+        self.postponed = match reason {
+            NotNow::Paused => true,
+            NotNow::Ending => engine.state().phase() != Phase::Ended,
+            NotNow::Loading | NotNow::Refused(_) => false,
+        };
     }
 
     /// Chooses which commands are answered.

@@ -133,7 +133,8 @@ impl UnitOfWork for Run<'_> {
     }
 
     fn admit(&self, engine: &Engine, locked: &Locked<'_>) -> Result<(), NotNow> {
-        self.queue.iter().try_for_each(|queued| gate::check_locked(engine, locked, queued.command))
+        self.queue.iter().try_for_each(|queued| gate::check_locked(engine, locked, queued.command))?;
+        gate::check_pause(self.server, |bits| self.queue.iter().any(|queued| queued.command.has(bits)))
     }
 
     fn run(&mut self, tx: &mut Tx<'_>) -> Self::Done {
@@ -180,7 +181,11 @@ impl Run<'_> {
 
     fn lock_for_tables_as_they_are<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
         let settings = &self.worker.settings;
-        locks::prepare(engine, settings, &mut self.calls, self.now);
+        // A raised flag is not lowered before EXEC has answered, so the requests of a transaction that will not run
+        // need not be read.
+        if !self.client.watcher.load(Acquire) {
+            locks::prepare(engine, settings, &mut self.calls, self.now);
+        }
         let calls = &mut self.calls;
         let alone = |call: &Call<'_>| call.command.spec.alone.is_some_and(|is_alone| is_alone(call.args));
         if calls.iter().any(alone) {

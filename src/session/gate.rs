@@ -4,7 +4,7 @@ use super::atomic;
 use super::call::Call;
 use super::worker::Worker;
 use crate::command::fail::{LOADING, OUT_OF_MEMORY};
-use crate::command::{Client, Command, Fail, Multi, Queued, flag, is_write};
+use crate::command::{Client, Command, Fail, Multi, Queued, Server, flag, is_write};
 use crate::config::Settings;
 use crate::engine::{EFFECT_BYTES, Engine, NotNow, Phase};
 use crate::env::Instant;
@@ -24,6 +24,8 @@ const NO_DEBUG: Fail = Fail::new(
     "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a \
      local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
 );
+/// The flags of commands that a pause of writes holds back.
+const PAUSABLE: u64 = flag::WRITE | flag::MAY_REPLICATE;
 /// How many ms a command waits, if the server may be ending, before it asks again whether the end was refused.
 pub(super) const ENDING_MILLIS: u64 = 20;
 const NO_CHECKPOINT: Fail = Fail::new(
@@ -37,6 +39,16 @@ const NO_CHECKPOINT: Fail = Fail::new(
 #[inline]
 pub(super) fn check_locked(engine: &Engine, locked: &Locked<'_>, command: &Command) -> Result<(), NotNow> {
     if engine.state().accepts_writes() { Ok(()) } else { check_slowly(engine, locked, command) }
+}
+
+/// Whether CLIENT PAUSE lets a command go on under its locks that passed its gates before the pause began. CLIENT PAUSE
+/// holds every shard when it begins, so once it is answered no command that it forbids changes anything.
+#[inline]
+pub(super) fn check_pause(server: &Server, has: impl Fn(u64) -> bool) -> Result<(), NotNow> {
+    match server.pause.until(has(PAUSABLE), &server.engine.clock) {
+        Some(_) => Err(NotNow::Paused),
+        None => Ok(()),
+    }
 }
 
 #[cold]
@@ -122,7 +134,7 @@ pub(super) fn check(
     if state.phase() == Phase::Ending && touches(flag::WRITE) {
         return Ok(Verdict::Wait(server.engine.clock.instant().after_ms(ENDING_MILLIS)));
     }
-    match server.pause.until(touches(flag::WRITE | flag::MAY_REPLICATE), &server.engine.clock) {
+    match server.pause.until(touches(PAUSABLE), &server.engine.clock) {
         Some(until) => Ok(Verdict::Wait(until)),
         None => Ok(Verdict::Go),
     }

@@ -64,7 +64,9 @@ impl UnitOfWork for OneCommand<'_> {
 
     #[inline]
     fn admit(&self, engine: &Engine, locked: &Locked<'_>) -> Result<(), NotNow> {
-        gate::check_locked(engine, locked, self.call.command)
+        let command = self.call.command;
+        gate::check_locked(engine, locked, command)?;
+        gate::check_pause(self.server, |bits| command.has(bits))
     }
 
     #[inline(always)]

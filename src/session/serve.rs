@@ -154,6 +154,10 @@ impl Worker {
             Ok(_) => self.transact(client, parked.command, &again, None, now, out),
             Err(fail) => Err(fail),
         };
+        if client.postponed && self.server.engine.state().phase() != Phase::Ending {
+            // A pause began after the gates were asked.
+            return Turn::HeldUp;
+        }
         if client.postponed {
             // The key has something for the client, so it is looked at again, for the case that the end is refused.
             parked.look_again(&self.server.engine.store, number);

@@ -2,7 +2,7 @@
 //! after: until the end is refused or happens, or the pause is over.
 
 use crate::command::testing::{Harness, START, args_of, show};
-use crate::command::{Client, Parked};
+use crate::command::{Client, Parked, flag};
 use crate::config::{ProtectedAction, Settings};
 use crate::engine::Phase;
 use crate::node::{ClientHandle, WorkerStats};
@@ -158,6 +158,34 @@ fn a_long_command_that_meets_a_pause_on_its_own_thread_is_not_done_before_the_pa
         assert_eq!((progress.done, progress.stop), (1, None));
         assert_eq!(String::from_utf8_lossy(&out.since(0)), reply);
     }
+}
+
+#[test]
+fn what_passed_its_gates_before_a_pause_began_does_nothing_until_it_is_over() {
+    let cases: [(&[&str], &str, &str); 4] = [
+        (&[], "SET k 1", "+OK"),
+        (&[], "MSET k 1 other 1", "+OK"),
+        (&[], "FLUSHALL", "+OK"),
+        (&["WATCH w", "MULTI", "SET k 1", "GET k"], "EXEC", "[+OK \"1\"]"),
+    ];
+    for mode in ["WRITE", "ALL"] {
+        for (queued, line, reply) in cases {
+            let mut h = Harness::new();
+            h.run("SET a 1");
+            let mut late = Late::of(&h);
+            late.queue(queued);
+            let before = h.server.engine.store.len();
+            h.run(&format!("CLIENT PAUSE 1000 {mode}"));
+            assert_eq!(late.run(line), None, "{line}");
+            assert_eq!(h.server.engine.store.len(), before, "nothing has happened of {line}");
+            assert_eq!(Late::of(&h).run("GET a").is_none(), mode == "ALL");
+            h.advance(1001);
+            assert_eq!(late.run(line).as_deref(), Some(reply), "{line}");
+        }
+    }
+    // The command that begins a pause waits for all that were let through before it.
+    let h = Harness::new();
+    assert!(h.server.registry.lookup(&[b"CLIENT", b"PAUSE", b"1"]).unwrap().has(flag::ALL_SHARDS));
 }
 
 #[test]

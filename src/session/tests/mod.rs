@@ -57,7 +57,9 @@ fn a_watched_key_is_touched_by_a_reload() {
 #[test]
 fn figures_are_told_inside_a_transaction_that_holds_shards() {
     let mut h = Harness::new();
-    for line in ["INFO everything", "MEMORY STATS", "MEMORY DOCTOR", "DBSIZE", "FLUSHALL"] {
+    for line in
+        ["INFO everything", "MEMORY STATS", "MEMORY DOCTOR", "CLIENT PAUSE 0 WRITE", "DBSIZE", "FLUSHALL"]
+    {
         h.run("MULTI");
         h.run("SET k 1");
         h.run(line);
