@@ -1,4 +1,4 @@
-//! ACL: there is one user, `default`, who may do everything once the password, if there is one, was given.
+//! ACL: there is one user, `default`. It may run every command; if there is a password, only after AUTH.
 
 use super::acl_log::log;
 use super::introspect::categories;
@@ -144,7 +144,7 @@ static MODULE: &[Spec] = &[
     .tips(&["nondeterministic_output_order"]),
 ];
 
-/// Redis's categories in its order, and those of items and tables.
+/// The ACL categories of Redis in its order, then those of items and tables.
 const CATEGORIES: &[&str] = &[
     "keyspace",
     "read",
@@ -186,7 +186,7 @@ fn cat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
                 .server
                 .registry
                 .all()
-                // A container is not run itself.
+                // A container is listed only if it runs itself too (COMMAND).
                 .filter(|c| {
                     (c.subs.is_empty() || c.spec.arity == -1) && categories(c.spec).contains(&&*wanted)
                 })
@@ -208,7 +208,7 @@ fn cat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// The password as ACL shows it: its SHA-256 in hexadecimal digits.
+/// The password as ACL shows it: its SHA-256 in hexadecimal digits; `None` if there is no password.
 fn password_hash(settings: &Settings) -> Option<String> {
     let password = settings.requirepass.as_bytes();
     if password.is_empty() {

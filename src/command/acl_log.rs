@@ -1,13 +1,12 @@
-//! ACL LOG: what was refused to users. There are no rules to break yet, so that failed attempts to authenticate are all
-//! there is.
+//! ACL LOG: the refused attempts to authenticate. There are no ACL rules, so nothing else is refused to a user.
 
 use super::{Cx, Fail, Outcome, client_list, eq, parse_int};
 use crate::node::{AclEntry, slowlog};
 
-/// Entries shown unless a number is given.
+/// The number of entries that are shown if the request names none.
 const SHOWN: i64 = 10;
 
-/// Takes note that the current command failed to authenticate as a user.
+/// Enters in the log that the current command failed to authenticate as `user`.
 #[cold]
 pub(super) fn note_auth(cx: &Cx<'_, '_>, command: &[u8], user: &[u8]) {
     let now = cx.tx.now();

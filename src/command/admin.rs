@@ -95,7 +95,7 @@ fn dbsize(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Both ways of freeing do the same here: entries are freed in the background.
+/// Checks the options of FLUSHDB and FLUSHALL. SYNC and ASYNC do the same: entries are freed in the background.
 fn check_flush(args: &[&[u8]]) -> Result<(), Fail> {
     match &args[1..] {
         [] => Ok(()),
@@ -149,7 +149,7 @@ fn swap_db(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Here the clock itself is the answer, so it is read, rather than the time of the transaction.
+/// Reads the clock, not the time of the transaction, because the reply has microseconds.
 fn time(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     let micros = cx.server.engine.clock.now_micros();
     cx.out.array(2);
@@ -185,7 +185,7 @@ fn wait(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// A time to wait, in milliseconds; 0 stands for ever.
+/// Reads a time to wait in milliseconds; 0 waits for ever.
 pub(super) fn check_timeout(arg: &[u8]) -> Result<u64, Fail> {
     match parse_i64_strict(arg) {
         None => Err(Fail::new("ERR timeout is not an integer or out of range")),

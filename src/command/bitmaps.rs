@@ -1,4 +1,4 @@
-//! Bitmaps: strings as arrays of bits and of small integers. What changes is logged as the bytes that change.
+//! Bitmaps: strings as arrays of bits and of small integers. The log gets only the bytes that change.
 
 use super::fail::{self, Fail};
 use super::spec::*;
@@ -138,7 +138,7 @@ fn pos(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         return Err(fail::SYNTAX);
     }
     let found = match cx.string(args[1])? {
-        // A missing key is an endless row of zeros.
+        // A missing key counts as an endless row of zeros.
         None => (!bit).then_some(0),
         Some(bytes) => bitpos(bytes, bit, start, end, unit),
     };
@@ -233,11 +233,11 @@ fn bitfield_ro(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 fn run_steps(cx: &mut Cx<'_, '_>, key: &[u8], steps: &[Step]) -> Outcome {
-    // What only reads is a lookup, as in Redis.
+    // A BITFIELD that only reads counts as a lookup, as in Redis.
     let reads = steps.iter().all(|step| matches!(step.action, Action::Get));
     let found = if reads { cx.tx.entry(key) } else { cx.tx.look(key) };
     let len = found.map_or(Ok(0), |entry| str_of(entry).map(<[u8]>::len))?;
-    // The string is made long enough for all that is written before anything is, even if then nothing is.
+    // Before any step runs, the string is made long enough for all writes, even for those whose overflow fails.
     let writes = steps.iter().filter(|step| !matches!(step.action, Action::Get));
     let needed = writes.map(|step| step.kind.needed_len(step.offset) as usize).max().unwrap_or(0);
     let before = cx.tx.changes();
@@ -252,7 +252,7 @@ fn run_steps(cx: &mut Cx<'_, '_>, key: &[u8], steps: &[Step]) -> Outcome {
             None => cx.out.null(),
         }
     }
-    // The string became longer for the sake of the steps.
+    // The lengthening does not count as a change of its own if a step has changed the string.
     if cx.tx.changes() > lengthened {
         cx.tx.count_changes(before, cx.tx.changes() - lengthened);
     }

@@ -1,5 +1,5 @@
-//! Change streams of tables under the names of keys, `t@stream`: whoever reads finds them as any other stream, in every
-//! database; groups of readers may be made of them; nothing else writes to them.
+//! Change streams of tables under the names of keys, `t@stream`. Clients read them like any other stream, in every
+//! database, and may make consumer groups on them; no other command writes to them.
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +19,7 @@ pub(super) fn guard(command: &Command, cx: &Cx<'_, '_>, args: &[&[u8]]) -> Outco
     Ok(())
 }
 
-/// Whether all that a command writes to a stream is how far it was read.
+/// Whether the command only changes consumer groups of a stream, not its entries.
 fn only_reads_streams(command: &Command) -> bool {
     let name = command.full_name.as_str();
     name.starts_with("xgroup") || matches!(name, "xreadgroup" | "xack" | "xclaim" | "xautoclaim")

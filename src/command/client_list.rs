@@ -1,4 +1,4 @@
-//! CLIENT LIST, INFO, ID and KILL: looking at the connected clients, and ending some of them.
+//! CLIENT LIST, INFO, ID and KILL.
 
 use super::{Cx, Fail, Outcome, Server, eq, fail};
 use crate::env::Instant;
@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// The classes of clients that LIST and KILL choose by. Here all clients are normal, until there are subscribers and
+/// The types of clients that LIST and KILL choose by. All clients are of type normal: there are no subscribers and no
 /// replicas.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
@@ -30,12 +30,12 @@ impl Class {
     }
 }
 
-/// Bytes of the buffer that a worker reads into.
+/// Bytes of the buffer into which a worker reads.
 const READ_BYTES: usize = 16 * 1024;
-/// The least bytes that a buffer for replies is shown with, as in Redis.
+/// The size that is shown for a smaller reply buffer, as in Redis.
 const LEAST_REPLY_BYTES: usize = 1024;
 
-/// All clients that were not asked to end, by id.
+/// All clients that were not killed, by id.
 fn living(server: &Server) -> Vec<Arc<ClientHandle>> {
     server.clients.lock().values().filter(|client| client.killed() != Kill::Now).cloned().collect()
 }
@@ -54,7 +54,7 @@ fn flags_of(client: &ClientHandle) -> String {
     if flags.is_empty() { "N".to_owned() } else { flags }
 }
 
-/// Bytes of a command's arguments, and of the command as it is sent.
+/// The bytes of a command's arguments alone, and of the whole command in RESP.
 fn sizes(args: &[&[u8]]) -> (usize, usize) {
     let digits = |number: usize| number.checked_ilog10().unwrap_or(0) as usize + 1;
     let argv = args.iter().map(|arg| arg.len()).sum();
@@ -62,14 +62,14 @@ fn sizes(args: &[&[u8]]) -> (usize, usize) {
     (argv, argv + frames + digits(args.len()) + b"*\r\n".len())
 }
 
-/// One line of CLIENT LIST, without its end. `args` are those of the command that the client runs now, if it is the one
-/// that asks.
+/// One line of CLIENT LIST, without the line break. `args` are the arguments of the running command if `client` is the
+/// client that runs it.
 pub(super) fn line(server: &Server, client: &ClientHandle, args: Option<&[&[u8]]>) -> String {
     let names = client.names.lock().clone();
     line_of(server, client, &names, args)
 }
 
-/// The line of a client that runs another command, for a history that keeps it.
+/// The line with clipped names, for a log that keeps it. The client's own arguments are not counted.
 pub(super) fn short_line(server: &Server, client: &ClientHandle) -> String {
     let names = client.names.lock().clipped();
     line_of(server, client, &names, None)
@@ -79,7 +79,7 @@ fn line_of(server: &Server, client: &ClientHandle, names: &ClientNames, args: Op
     let (age, idle) = client.age_and_idle(server.engine.clock.instant());
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let command = server.registry.name_of(client.last_command.load(Relaxed) as usize).unwrap_or("NULL");
-    // Connections share their worker's buffer for reading; only what is incomplete stays in one of their own.
+    // All connections of a worker share its read buffer; a connection's own buffer holds only an incomplete command.
     let (argv, request) = args.map_or((0, 0), sizes);
     let query = client.query_bytes.load(Relaxed).max(request);
     let room = client.query_room.load(Relaxed);
@@ -136,7 +136,8 @@ pub(super) fn list(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let clients = living(cx.server);
     match &args[2..] {
         [] => reply_lines(cx, args, clients.iter()),
-        // In the order in which they are named; with other options, see below, in the order of all.
+        // Clients are shown in the order of these ids. If other options are given too, `Filter` reads the ids, and
+        // clients are shown in the order of all.
         [option, ids @ ..] if eq(option, "ID") && !ids.is_empty() && !ids.iter().any(|id| is_option(id)) => {
             let invalid = Fail::new("ERR Invalid client ID");
             let ids: Option<Vec<i64>> = ids.iter().map(|id| parse_i64_strict(id)).collect();
@@ -168,10 +169,10 @@ fn is_option(word: &[u8]) -> bool {
     ["ID", "TYPE", "USER", "ADDR", "LADDR", "SKIPME", "MAXAGE"].iter().any(|option| eq(word, option))
 }
 
-/// What a client must be to be killed or shown; what is absent does not matter.
+/// The conditions for CLIENT KILL and LIST. A condition that is absent is met by every client.
 #[derive(Default)]
 struct Filter<'a> {
-    /// Any of these, if there are some.
+    /// The client has one of these ids; empty if every id fits.
     ids: Vec<i64>,
     addr: Option<&'a [u8]>,
     laddr: Option<&'a [u8]>,
@@ -210,7 +211,7 @@ impl<'a> Filter<'a> {
                 b"addr" => filter.addr = Some(value),
                 b"laddr" => filter.laddr = Some(value),
                 b"user" => {
-                    // There is one user only, whose clients all clients are.
+                    // All clients belong to the one user.
                     if value != b"default" {
                         return Err(Fail::about("ERR No such user '", value, "'"));
                     }
@@ -250,7 +251,7 @@ pub(super) fn kill(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         }
         killed += 1;
         if client.id == own {
-            // The reply is still sent.
+            // The client that runs the command is closed after its reply was sent.
             cx.client.closing = true;
         } else {
             client.kill(Kill::Now);

@@ -1,4 +1,4 @@
-//! CLIENT: the table of its subcommands, and those that name a connection or change how it behaves.
+//! CLIENT: the table of its subcommands, and those that name a connection or change its modes.
 
 use super::connection::{check_name, is_printable};
 use super::spec::*;

@@ -1,5 +1,5 @@
-//! CLUSTER and what belongs to it. There is no cluster mode; the commands say so as Redis does without it, so that
-//! clients which look for a cluster find out in the way they know.
+//! CLUSTER, READONLY, READWRITE and ASKING. There is no cluster mode; the commands answer as Redis does with cluster
+//! support disabled, which client libraries recognise.
 
 use super::spec::*;
 use super::{Cx, Fail, Outcome};
@@ -168,7 +168,7 @@ const fn sub(
     of_cluster(spec(name, arity, flags, disabled), since, complexity, summary, syntax)
 }
 
-/// A container's own handler is not reached: without a subcommand its arity refuses.
+/// A container's own handler is never reached: a call without a subcommand fails by its arity.
 fn container(_cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Err(Fail::unknown_sub("cluster", args.get(1).copied().unwrap_or_default()))
 }

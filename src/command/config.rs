@@ -1,4 +1,4 @@
-//! CONFIG, and what a changed configuration does to the running server.
+//! CONFIG, and the effects of a changed configuration on the running server.
 
 use super::spec::*;
 use super::{Cx, Fail, Outcome, Server, fail, help::help};
@@ -96,7 +96,7 @@ fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         .set_with(&pairs, caller, |changed| apply_settings(server, changed, held))
         .map_err(|error| failed(&error))?;
     if !cx.client.in_exec && !held.holds_all() {
-        // A transaction holds shards, which eviction would wait for; whoever comes next evicts then.
+        // Eviction takes shards, so it does not run here if the transaction holds some; the next command evicts then.
         server.engine.evict_at_once();
     }
     cx.out.ok();
@@ -115,15 +115,15 @@ fn rewrite(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// As a Redis says it whose allocator cannot.
+/// Redis's text for an allocator that cannot defragment.
 const NO_DEFRAGMENTATION: &str = "Active defragmentation cannot be enabled: it requires a Redis server compiled with a \
      modified Jemalloc like the one shipped by default with the Redis source distribution";
 
-/// Brings a changed configuration to what it concerns. What can fail comes first, so that a refusal leaves all as it
-/// was.
+/// Puts a changed configuration into effect. Steps that can fail come first, so after a refusal nothing is changed.
 pub fn apply_settings(server: &Server, changed: &Changed, held: &Locked<'_>) -> Result<(), Refusal> {
     if changed.names.contains(&"activedefrag") && changed.new.accepted.activedefrag {
-        // In a file it does no harm; who turns it on at run time waits for it to do something.
+        // A configuration file may have it without effect; at run time it is refused, because the caller expects an
+        // effect.
         return Err(("activedefrag", NO_DEFRAGMENTATION.to_owned()));
     }
     if let Some(hook) = server.reconfigured.get() {
@@ -131,7 +131,7 @@ pub fn apply_settings(server: &Server, changed: &Changed, held: &Locked<'_>) -> 
     }
     if let Err(error) = server.engine.reconfigure(&changed.new, held) {
         if let Some(hook) = server.reconfigured.get() {
-            // Sockets and levels go back to what they were.
+            // Sockets and log levels go back to the old configuration.
             let (old, new) = (Arc::clone(&changed.new), Arc::clone(&changed.old));
             let _ = hook(&Changed { old, new, names: changed.names.clone() });
         }

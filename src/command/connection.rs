@@ -1,4 +1,4 @@
-//! The connection itself: HELLO, AUTH, PING, ECHO, SELECT, RESET, QUIT.
+//! Commands about the connection itself: HELLO, AUTH, PING, ECHO, SELECT, RESET, QUIT.
 
 use super::spec::*;
 use super::{Client, Cx, Fail, Outcome, acl_log, eq, fail, parse_small_int};
@@ -6,7 +6,7 @@ use crate::node::{ReplyMode, end_transaction};
 use crate::resp::Proto;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// The Redis version that clients are told, because libraries choose by it what they may send.
+/// The Redis version that clients are told: client libraries choose commands and options by it.
 pub(super) const REDIS_VERSION: &str = "7.4.0";
 
 const ALWAYS: u64 =
@@ -61,7 +61,7 @@ pub(super) static COMMANDS: &[Spec] = &[
     ),
 ];
 
-/// What HELLO's options ask for.
+/// The options of a HELLO.
 #[derive(Default)]
 struct HelloOptions<'a> {
     proto: Option<Proto>,
@@ -135,7 +135,7 @@ fn hello(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Refuses names that would break the lines of CLIENT LIST.
+/// Refuses a name that would break a line of CLIENT LIST.
 pub(super) fn check_name(name: &[u8]) -> Result<(), Fail> {
     if is_printable(name) {
         return Ok(());
@@ -148,7 +148,7 @@ pub(super) fn is_printable(text: &[u8]) -> bool {
     text.iter().all(|byte| (b'!'..=b'~').contains(byte))
 }
 
-/// Compares without telling by its duration where the texts differ.
+/// Compares two secrets. For texts of equal length the duration does not depend on where they differ.
 fn same_secret(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().zip(other).fold(0, |acc, (a, b)| acc | (a ^ b)) == 0
 }
@@ -216,9 +216,9 @@ fn reset(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Takes the client's state back to that of a new connection, the transaction aside.
+/// Resets the client's state to that of a new connection, except for the transaction.
 fn forget(cx: &mut Cx<'_, '_>) {
-    // RESET itself is still skipped, if that was asked for.
+    // After CLIENT REPLY SKIP the mode is kept, so the reply of RESET is skipped too.
     if cx.client.reply_mode == ReplyMode::Off {
         cx.client.set_reply_mode(ReplyMode::On);
     }

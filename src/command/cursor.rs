@@ -1,10 +1,10 @@
-//! What SCAN and its relatives have in common: the cursor and the options.
+//! The cursor and the options that SCAN, HSCAN, SSCAN and ZSCAN share.
 
 use super::fail::{self, Fail};
 use super::{eq, parse_int};
 
-/// Reads a cursor as C's `strtoul` does, as Redis: a sign is allowed, a negative number wraps around, blanks are not
-/// allowed, and the empty text is 0.
+/// Reads a cursor as Redis does, which uses C's `strtoul`: a sign is allowed, a negative number wraps around, blanks
+/// are refused, and the empty text is 0.
 pub fn parse_cursor(arg: &[u8]) -> Result<u64, Fail> {
     let invalid = Fail::new("ERR invalid cursor");
     let text = std::str::from_utf8(arg).map_err(|_| invalid.clone())?;
@@ -22,7 +22,7 @@ pub fn parse_cursor(arg: &[u8]) -> Result<u64, Fail> {
     Ok(if negative { number.wrapping_neg() } else { number })
 }
 
-/// Which command's options are read.
+/// The command whose options are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Scan {
     Keys,
@@ -30,12 +30,12 @@ enum Scan {
     Members,
 }
 
-/// The options of SCAN and its relatives.
+/// The options of SCAN, HSCAN, SSCAN and ZSCAN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScanOptions<'a> {
     /// MATCH: the pattern, unless it matches everything.
     pub pattern: Option<&'a [u8]>,
-    /// COUNT: about how many elements to look at; at least 1.
+    /// COUNT: about how many elements one call looks at; at least 1.
     pub count: usize,
     /// TYPE, of SCAN only.
     pub kind: Option<&'a [u8]>,

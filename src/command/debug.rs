@@ -1,4 +1,5 @@
-//! DEBUG: what tests need to look inside and to make rare things happen. Only where `enable-debug-command` allows it.
+//! DEBUG: commands with which tests look inside the server and cause rare situations. `enable-debug-command` permits
+//! them.
 
 use super::keys::{encoding_of, serialised};
 use super::spec::*;
@@ -127,7 +128,7 @@ pub(super) static COMMANDS: &[Spec] = &[spec("debug", -2, FLAGS | flag::HIDDEN_S
     .doc("server", "1.0.0", "Depends on subcommand.", "A container for commands that help testing.", "")
     .subs(SUBS)];
 
-/// Reached when no subcommand fits the name and the number of arguments.
+/// Answers if no subcommand fits the name and the number of arguments.
 fn unknown(_cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Err(Fail::sub_syntax(args))
 }
@@ -169,7 +170,7 @@ fn error(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 fn log(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    /// As many as Redis writes of one message.
+    /// Redis cuts a message at this length too.
     const MOST_BYTES: usize = 1024;
     let message = args[2].get(..MOST_BYTES).unwrap_or(args[2]);
     tracing::warn!("DEBUG LOG: {}", String::from_utf8_lossy(message));
@@ -190,7 +191,7 @@ fn reload(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     for option in &args[2..] {
         match option {
             option if eq(option, "NOSAVE") => save = false,
-            // What is on disk is all there is, so that there is nothing to merge with.
+            // NOFLUSH and MERGE change nothing: memory is always replaced by what is on disk.
             option if eq(option, "NOFLUSH") || eq(option, "MERGE") => {}
             _ => {
                 return Err(Fail::new(
@@ -206,7 +207,7 @@ fn load_aof(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     read_again(cx, false)
 }
 
-/// A checkpoint that is being written is waited for: Redis reads again beside one.
+/// Waits for a checkpoint that is being written; Redis reloads beside a save.
 fn read_again(cx: &mut Cx<'_, '_>, save: bool) -> Outcome {
     let report = loop {
         match cx.server.engine.reload(save) {
@@ -220,14 +221,14 @@ fn read_again(cx: &mut Cx<'_, '_>, save: bool) -> Outcome {
 }
 
 fn sleep(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    // As C's strtod: what is no number is no time.
+    // Redis reads the time with C's `strtod`: a text that is no number counts as 0.
     let seconds = crate::text::parse_f64(args[2]).filter(|s| s.is_finite() && *s > 0.0).unwrap_or(0.0);
     std::thread::sleep(Duration::from_secs_f64(seconds.min(1e6)));
     cx.out.ok();
     Ok(())
 }
 
-/// As C's atoi: what is no number is 0.
+/// Whether a text begins with a digit and is not `0`. Redis reads it with C's `atoi`.
 fn is_on(arg: &[u8]) -> bool {
     arg.first().is_some_and(u8::is_ascii_digit) && arg != b"0"
 }
@@ -299,7 +300,7 @@ fn protocol(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Each key is its own transaction, so that no shard is held for long; inside EXEC all are locked already.
+/// Writes each key in a transaction of its own, so no shard is held for long. EXEC holds all shards already.
 fn populate(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if args.len() > 5 {
         return unknown(cx, args);
@@ -345,7 +346,7 @@ fn populate(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// The digest of a value; tables' partitions have none.
+/// The digest of a value; `None` for a partition of a table.
 fn digest_of(entry: &Entry, key: Option<&[u8]>, now: u64) -> Option<Digest> {
     let digest = match entry.value() {
         ValueRef::Str(bytes) => {
@@ -394,7 +395,7 @@ fn digest_of(entry: &Entry, key: Option<&[u8]>, now: u64) -> Option<Digest> {
 
 fn digest(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     let now = cx.tx.now();
-    // Inside EXEC every shard is locked already.
+    // EXEC holds every shard already.
     let whole = if cx.tx.locked().holds_all() {
         digest_of_all(cx.tx.locked(), now)
     } else {
@@ -435,7 +436,7 @@ fn digest_value(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 fn object(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let now = cx.tx.now();
     let Some(entry) = cx.tx.look(args[2]) else { return Err(fail::NO_KEY) };
-    // Type and footer are not counted.
+    // Redis does not count the type and the footer.
     let length = serialised(&cx.server.engine.store, entry, now)?.len().saturating_sub(11);
     let text = format!(
         "Value at:{:p} refcount:1 encoding:{} serializedlength:{length} lru:{} lru_seconds_idle:{}",
@@ -471,7 +472,7 @@ fn htstats_key(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Strings have no room to spare here.
+/// Strings have no spare room, so `avail` is always 0.
 fn sdslen(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let Some(entry) = cx.tx.look(args[2]) else { return Err(fail::NO_KEY) };
     let (ValueRef::Str(text), "embstr" | "raw") = (entry.value(), encoding_of(entry)) else {

@@ -1,4 +1,4 @@
-//! COMMAND DOCS: what commands are for and which arguments they take.
+//! COMMAND DOCS: what commands do and which arguments they take.
 
 use super::history;
 use super::registry::{shown_subs, sorted};
@@ -28,7 +28,7 @@ pub(super) fn docs(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// A command's name and what there is to know about it.
+/// Writes a command's name and its documentation.
 fn reply_docs(out: &mut Reply, command: &Command) {
     let spec = command.spec;
     let args = parse(spec.syntax);
@@ -83,8 +83,8 @@ fn reply_docs(out: &mut Reply, command: &Command) {
     }
 }
 
-/// The arguments of one level. `keys` counts the keys so far: each is the next key specification's, until there are no
-/// more of them.
+/// Writes the arguments of one level. `keys` counts the key arguments so far; argument number n has key specification
+/// n, and those after the last specification have the last.
 fn reply_args(out: &mut Reply, spec: &Spec, args: &[Arg], keys: &mut usize) {
     out.array(args.len());
     for arg in args {
@@ -139,7 +139,7 @@ fn reply_arg(out: &mut Reply, spec: &Spec, arg: &Arg, keys: &mut usize) {
     }
 }
 
-/// What an argument is; an increment is a number of the command's kind.
+/// The kind of an argument. An `increment` is a double for commands whose names end in `float`, else an integer.
 fn kind_of(spec: &Spec, arg: &Arg) -> Kind {
     match arg.name.as_str() {
         "increment" if spec.name.ends_with("float") => Kind::Double,
@@ -148,7 +148,8 @@ fn kind_of(spec: &Spec, arg: &Arg) -> Kind {
     }
 }
 
-/// Which key specification an argument's keys are of: the one behind its token, else the next.
+/// The index of the key specification for an argument that is a key: the one whose keyword is the argument's token,
+/// else number `nth`.
 fn key_spec_of(spec: &Spec, arg: &Arg, nth: usize) -> usize {
     let by_token = arg.token.as_ref().and_then(|token| {
         spec.keys

@@ -1,4 +1,4 @@
-//! What commands share that draw elements at random.
+//! What commands that draw elements at random share.
 
 use super::types::Outcome;
 use super::{Fail, parse_int};
@@ -7,7 +7,7 @@ use crate::env::Random;
 use crate::resp::Reply;
 use ahash::AHashSet;
 
-/// How many elements a command is to draw: different ones, or if it is negative each anew.
+/// Reads how many elements to draw: a positive count draws different elements, a negative one may repeat them.
 pub(super) fn drawn_count(arg: &[u8]) -> Result<i64, Fail> {
     let count = parse_int(arg)?;
     if count == i64::MIN {
@@ -20,7 +20,7 @@ pub(super) fn drawn_count(arg: &[u8]) -> Result<i64, Fail> {
     Ok(count)
 }
 
-/// How long a reply may become. A negative count can ask for any number of elements.
+/// The bound of a reply's bytes, `proto-max-bulk-len`. A negative count can ask for any number of elements.
 pub(super) struct Bound {
     mark: usize,
     most: usize,
@@ -32,7 +32,10 @@ impl Bound {
         Self { mark: out.len(), most: settings.proto_max_bulk_len as usize }
     }
 
-    /// Refuses to go on with a reply that is too long.
+    /// Checks the length of the reply.
+    ///
+    /// # Errors
+    /// The reply is longer than its bound, or than the client's output limit.
     pub(super) fn check(&self, out: &Reply) -> Outcome {
         if out.overran() || out.len() - self.mark > self.most {
             return Err(Fail::new("ERR reply exceeds maximum allowed size (proto-max-bulk-len)"));

@@ -1,9 +1,9 @@
-//! Elements of packed sequences as replies.
+//! Writes elements of listpacks into replies.
 
 use crate::resp::Reply;
 use crate::value::listpack::Entry;
 
-/// An element of a listpack, as the bytes that it stands for.
+/// Writes an element of a listpack as a bulk string.
 #[inline]
 pub(super) fn element(out: &mut Reply, element: Entry<'_>) {
     match element {

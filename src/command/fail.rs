@@ -1,4 +1,4 @@
-//! Errors that commands answer with. The text begins with a stable code word, as Redis's does.
+//! Errors with which commands answer. The text begins with a stable code word, as Redis's does.
 
 use crate::engine::NotNow;
 use crate::expr::ExprError;
@@ -7,8 +7,8 @@ use crate::log::LogError;
 use crate::ops::OpError;
 use std::borrow::Cow;
 
-/// A command's error: the bytes after the protocol's minus sign. What clients sent is shown as it came, so it need not
-/// be text.
+/// A command's error: the bytes after the protocol's minus sign. They may contain a client's arguments, so they need
+/// not be UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fail(pub Cow<'static, [u8]>);
 
@@ -34,18 +34,18 @@ impl Fail {
         Self::bytes([before.as_bytes(), as_text(arg, usize::MAX), after.as_bytes()].concat())
     }
 
-    /// The wrong number of arguments for a command or, with `|`, a subcommand.
+    /// The error for a wrong number of arguments of a command or, written `parent|sub`, of a subcommand.
     pub fn arity(name: &str) -> Self {
         Self::text(format!("ERR wrong number of arguments for '{name}' command"))
     }
 
-    /// A container's subcommand that does not exist.
+    /// The error for an unknown subcommand of a container.
     pub fn unknown_sub(container: &str, sub: &[u8]) -> Self {
         let after = format!("'. Try {} HELP.", container.to_ascii_uppercase());
         Self::about("ERR unknown subcommand '", as_text(sub, SHOWN), &after)
     }
 
-    /// A subcommand whose arguments do not fit; `args` are the whole command's.
+    /// The error for a subcommand with wrong arguments; `args` are those of the whole command.
     pub fn sub_syntax(args: &[&[u8]]) -> Self {
         let container = String::from_utf8_lossy(args[0]).to_ascii_uppercase();
         let after = format!("'. Try {container} HELP.");
@@ -53,7 +53,7 @@ impl Fail {
         Self::about("ERR unknown subcommand or wrong number of arguments for '", sub, &after)
     }
 
-    /// A command that cannot go on because the state of durability has changed.
+    /// The error of a command that stops because the state of durability or the server's life cycle has changed.
     #[cold]
     pub fn not_now(reason: &NotNow) -> Self {
         match reason {
@@ -64,7 +64,7 @@ impl Fail {
         }
     }
 
-    /// A change that the log does not take.
+    /// The error for a change that the log refuses.
     #[cold]
     pub fn refused(error: &LogError) -> Self {
         match error {
@@ -76,16 +76,16 @@ impl Fail {
         }
     }
 
-    /// An expire time that overflows or is refused.
+    /// The error for an expire time that overflows or is not allowed.
     pub fn invalid_expire(command: &str) -> Self {
         Self::text(format!("ERR invalid expire time in '{command}' command"))
     }
 }
 
-/// The most bytes of a name that errors show.
+/// The most bytes of a name that an error shows.
 pub(super) const SHOWN: usize = 128;
 
-/// What errors show of an argument: as texts in C, it ends at a zero byte.
+/// The part of an argument that errors show: at most `most` bytes, up to the first zero byte, as C's strings end there.
 pub(super) fn as_text(arg: &[u8], most: usize) -> &[u8] {
     &arg[..memchr::memchr(0, arg).unwrap_or(arg.len()).min(most)]
 }
@@ -122,21 +122,21 @@ impl From<OpError> for Fail {
 
 /// The data is being read from disk.
 pub const LOADING: Fail = Fail::new("LOADING Redis is loading the dataset in memory");
-/// The data takes as much memory as it may.
+/// Memory is at its limit, `maxmemory`.
 pub const OUT_OF_MEMORY: Fail = Fail::new("OOM command not allowed when used memory > 'maxmemory'.");
-/// ITEM.ATOMIC anywhere else.
+/// ITEM.ATOMIC is not the first command of a transaction.
 pub const NOT_FIRST: Fail = Fail::new("ERR ITEM.ATOMIC must be the first command of a transaction");
 /// An option that is unknown or contradicts another.
 pub const SYNTAX: Fail = Fail::new("ERR syntax error");
 /// The key holds another type.
 pub const WRONG_TYPE: Fail = Fail::new("WRONGTYPE Operation against a key holding the wrong kind of value");
-/// Not a 64-bit integer.
+/// An argument is no 64-bit integer.
 pub const NOT_INTEGER: Fail = Fail::new("ERR value is not an integer or out of range");
-/// Not a number.
+/// An argument is no floating-point number, or NaN.
 pub const NOT_FLOAT: Fail = Fail::new("ERR value is not a valid float");
 /// An integer would overflow.
 pub const OVERFLOW: Fail = Fail::new("ERR increment or decrement would overflow");
-/// The key is needed.
+/// The command needs a key that does not exist.
 pub const NO_KEY: Fail = Fail::new("ERR no such key");
 /// A database number is too large.
 pub const DB_RANGE: Fail = Fail::new("ERR DB index is out of range");

@@ -1,4 +1,4 @@
-//! All families of commands, the registry that is made of them, and servers that have it.
+//! All families of commands, the registry that they make up, and servers with that registry.
 
 use super::registry::MAX_NAME;
 use super::types::{Registry, Server, Spec};
@@ -51,8 +51,11 @@ impl Registry {
         REGISTRY.get_or_init(|| Self::of(FAMILIES))
     }
 
-    /// A registry in which commands have other names, or none, as `rename-command` asks for. It lives as long as the
-    /// process.
+    /// A registry in which `rename-command` has given commands other names or removed them. It is leaked, so it lives
+    /// as long as the process.
+    ///
+    /// # Errors
+    /// There is no such command, or the new name is too long or taken.
     pub fn renamed(renames: &[RenamedCommand]) -> Result<&'static Self, String> {
         if renames.is_empty() {
             return Ok(Self::get());
@@ -60,7 +63,7 @@ impl Registry {
         let mut registry = Self::of(FAMILIES);
         for RenamedCommand { from, to } in renames {
             let fault = |what: &str| {
-                // Who renames a command keeps the new name secret.
+                // The error does not show the new name: operators use it as a secret.
                 format!("rename-command {} ...: {what}", crate::text::quoted(from))
             };
             let command = registry
@@ -81,12 +84,12 @@ impl Registry {
 }
 
 impl Server {
-    /// A server over an engine; the configuration says how many workers it has.
+    /// A server over an engine, with the registry of all families.
     pub fn new(engine: Arc<Engine>, config: Arc<Config>) -> Self {
         Self::with_registry(engine, config, Registry::get())
     }
 
-    /// As [`Server::new`], with commands that may have other names.
+    /// As [`Server::new`], with a registry of its own.
     pub fn with_registry(engine: Arc<Engine>, config: Arc<Config>, registry: &'static Registry) -> Self {
         Self::over(engine, config, registry, registry.count())
     }

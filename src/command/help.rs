@@ -2,7 +2,7 @@
 
 use super::{Command, Cx, Fail, Outcome};
 
-/// Answers with two lines a subcommand: its name with its arguments, and what it does.
+/// Answers with two lines for each subcommand: its name with its arguments, and what it does.
 pub(super) fn help(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let Some(container) = cx.server.registry.command(args[0]) else {
         return Err(Fail::new("ERR unknown command"));

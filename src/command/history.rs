@@ -1,15 +1,15 @@
-//! What COMMAND DOCS says of commands' past: which are deprecated, since when and in favour of what, and which version
-//! of Redis changed what.
+//! The past of commands as COMMAND DOCS tells it: deprecated commands with their replacements, and what changed in
+//! which version of Redis.
 
 /// A deprecated command.
 pub(super) struct Deprecated {
     /// The version that deprecated it.
     pub(super) since: &'static str,
-    /// What to use instead.
+    /// The replacement.
     pub(super) replaced_by: &'static str,
 }
 
-/// A version, and what changed with it.
+/// A version of Redis, and what changed in it.
 pub(super) type Change = (&'static str, &'static str);
 
 /// Deprecated commands by full name, with the version and the replacement.
@@ -122,13 +122,13 @@ static CHANGES: &[(&str, &[Change])] = &[
     ("xtrim", &[("6.2.0", "MINID and LIMIT.")]),
 ];
 
-/// What there is to know of a deprecated command.
+/// The deprecation of a command; `None` if it is not deprecated.
 pub(super) fn deprecated(full_name: &str) -> Option<Deprecated> {
     let found = DEPRECATED.iter().find(|(name, ..)| *name == full_name)?;
     Some(Deprecated { since: found.1, replaced_by: found.2 })
 }
 
-/// How a command changed, by version.
+/// The changes of a command, oldest version first; empty if there were none.
 pub(super) fn changes(full_name: &str) -> &'static [Change] {
     CHANGES.iter().find(|(name, _)| *name == full_name).map_or(&[], |(_, changes)| changes)
 }

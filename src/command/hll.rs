@@ -1,4 +1,4 @@
-//! HyperLogLogs, which are strings. What changes is logged as the bytes that change.
+//! HyperLogLogs, which are strings. The log gets only the bytes that change.
 
 use super::fail::{self, Fail};
 use super::spec::*;
@@ -63,7 +63,10 @@ impl From<Corrupt> for Fail {
     }
 }
 
-/// The HyperLogLog that an entry holds.
+/// The HyperLogLog of an entry; `None` if there is no entry.
+///
+/// # Errors
+/// The entry is no string, or a string that is no HyperLogLog.
 fn hll_of(entry: Option<&Entry>) -> Result<Option<HllRef<'_>>, Fail> {
     match entry.map(Entry::value) {
         None => Ok(None),
@@ -76,16 +79,17 @@ fn hll_at<'t>(tx: &'t Tx<'_>, key: &[u8]) -> Result<Option<HllRef<'t>>, Fail> {
     hll_of(tx.entry(key))
 }
 
-/// A copy of a HyperLogLog to be changed, or an empty one where there is none.
+/// A copy of a HyperLogLog that can be changed; an empty one for `None`.
 fn to_change(cx: &Cx<'_, '_>, hll: Option<HllRef<'_>>) -> Hll {
     let most = usize::try_from(cx.settings.hll_sparse_max_bytes).unwrap_or(usize::MAX);
     hll.map_or_else(|| Hll::empty(most), |hll| Hll::of(hll, most))
 }
 
-/// Bytes that did not change between two that did, from which on they are two changes.
+/// If at least so many unchanged bytes lie between two changed ones, the log gets two edits.
 const GAP: usize = 24;
 
-/// Puts new bytes in place of those at a key, which keeps its deadline: those alone that differ, where none is gone.
+/// Replaces the bytes at a key by `new` and keeps the key's deadline. If `new` is not shorter than the old bytes, only
+/// those that differ are written.
 fn put(cx: &mut Cx<'_, '_>, key: &[u8], new: &[u8]) -> Outcome {
     let (db, before) = (cx.db(), cx.tx.changes());
     let found = cx.tx.look(key);
@@ -99,7 +103,7 @@ fn put(cx: &mut Cx<'_, '_>, key: &[u8], new: &[u8]) -> Outcome {
     match changed {
         None => {
             cx.tx.apply(StringChange::Set { value: new, expire }.on(db, key));
-            // As in Redis it is no string of a better encoding; an edit of no bytes says so.
+            // After `Set` the encoding may be `embstr`. An edit of no bytes makes it `raw`, as in Redis.
             cx.tx.apply(StringChange::Splice { at: 0, bytes: b"" }.on(db, key));
         }
         Some(parts) => {
@@ -112,7 +116,7 @@ fn put(cx: &mut Cx<'_, '_>, key: &[u8], new: &[u8]) -> Outcome {
     Ok(())
 }
 
-/// The parts of a string in which it differs from a shorter one or one of its length.
+/// The ranges in which a string differs from `old`, which is not longer.
 fn changed_parts(old: &[u8], new: &[u8]) -> Vec<(usize, usize)> {
     let differs = |at: &usize| old.get(*at) != new.get(*at);
     let mut parts: Vec<(usize, usize)> = Vec::new();
@@ -149,7 +153,7 @@ fn add(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Adds elements to a dense HyperLogLog, register by register; whether one changed.
+/// Adds elements to a dense HyperLogLog, one edit for each register that changes. Returns whether one changed.
 fn add_to_dense(cx: &mut Cx<'_, '_>, key: &[u8], elements: &[&[u8]]) -> Result<bool, Fail> {
     let (db, before) = (cx.db(), cx.tx.changes());
     cx.tx.ask(elements.len() * (key.len() + EFFECT_BYTES))?;
@@ -183,7 +187,8 @@ fn count(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Keeps the estimate in the string, as Redis does; for those who watch the key that is a change.
+/// Answers with the estimate and keeps it in the string, as Redis does. For clients that watch the key that is a
+/// change.
 fn count_one(cx: &mut Cx<'_, '_>, key: &[u8]) -> Outcome {
     let Some(hll) = hll_at(cx.tx, key)? else {
         cx.out.int(0);

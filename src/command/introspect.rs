@@ -1,4 +1,4 @@
-//! COMMAND: what the command table says of itself.
+//! COMMAND: the command table as clients see it.
 
 use super::fail;
 use super::registry::{keys_of, shown_subs, sorted};
@@ -85,7 +85,7 @@ pub(super) static COMMANDS: &[Spec] = &[spec("command", -1, OPEN, command)
     .tips(UNORDERED)
     .subs(SUBS)];
 
-/// Flags that clients see, by their names there.
+/// The flags that clients see, with Redis's names for them.
 const SHOWN_FLAGS: &[(u64, &str)] = &[
     (flag::WRITE, "write"),
     (flag::READONLY, "readonly"),
@@ -112,8 +112,8 @@ fn shown_flags(spec: &Spec) -> SmallVec<[&'static str; 8]> {
     SHOWN_FLAGS.iter().filter(|(bit, _)| spec.has(*bit)).map(|(_, name)| *name).collect()
 }
 
-/// The ACL category that a group of commands is. Generic commands about connections or about the contents of values are
-/// not about keys.
+/// The ACL category of a group of commands. A generic command of category `connection` or `list` is not of category
+/// `keyspace`.
 fn category_of_group(spec: &Spec) -> Option<&'static str> {
     let elsewhere = ["connection", "list"];
     match spec.group {
@@ -126,8 +126,8 @@ fn category_of_group(spec: &Spec) -> Option<&'static str> {
     }
 }
 
-/// The ACL categories of a command: what its flags, its group and its spec say. A container has only what its flags
-/// say, because its subcommands are what runs.
+/// The ACL categories of a command, from its flags, its group and its spec. A container that never runs
+/// itself (arity -2) has none of its group.
 pub(super) fn categories(spec: &Spec) -> SmallVec<[&'static str; 8]> {
     let by_flags: [(bool, &[&'static str]); 8] = [
         (spec.has(flag::WRITE), &["write"]),
@@ -151,7 +151,7 @@ pub(super) fn categories(spec: &Spec) -> SmallVec<[&'static str; 8]> {
     found
 }
 
-/// First key, last key and step, as clients knew them before there were key specifications.
+/// First key, last key and step: the form in which clients knew keys before there were key specifications.
 fn legacy_range(spec: &Spec) -> (i64, i64, i64) {
     let range = |key: &KeySpec| match (key.begin, key.find) {
         (Begin::Index(at), Find::Range { last, step, .. }) => {
@@ -163,7 +163,7 @@ fn legacy_range(spec: &Spec) -> (i64, i64, i64) {
     if let [only] = spec.keys {
         return range(only).unwrap_or_default();
     }
-    // Neighbouring ranges of single steps are shown as one.
+    // Neighbouring ranges with step 1 are shown as one.
     let mut whole: Option<(i64, i64, i64)> = None;
     for (first, last, step) in spec.keys.iter().filter_map(range) {
         if step != 1 || whole.is_some_and(|(_, end, _)| end != first - 1) {
@@ -233,7 +233,7 @@ fn keyword(out: &mut Reply, word: &str, from: i64) {
     out.int(from);
 }
 
-/// What Redis remarks on the keys of a command.
+/// Redis's notes on the keys of a command.
 fn notes_of(command: &Command) -> Option<&'static str> {
     match command.full_name.as_str() {
         "set" => Some("RW and ACCESS due to the optional `GET` argument"),
@@ -246,7 +246,7 @@ fn notes_of(command: &Command) -> Option<&'static str> {
     }
 }
 
-/// What happens to the keys of a command whose specification says that it depends on the arguments.
+/// The flags of a key whose specification says that they depend on the arguments.
 fn flags_of_key(command: &Command, key: &KeySpec, args: &[&[u8]]) -> &'static [&'static str] {
     const READ_AND_CHANGE: &[&str] = &["RW", "access", "update"];
     let has = |words: &[&str]| args[2..].iter().any(|arg| words.iter().any(|word| eq(arg, word)));
@@ -348,10 +348,10 @@ fn list(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// A key's position among the arguments, and what happens to it.
+/// A key's position among the arguments, and its flags.
 type FoundKey = (usize, &'static [&'static str]);
 
-/// The keys of the command that stands from the third argument on.
+/// The keys of the command that begins with the third argument.
 fn keys_in(cx: &Cx<'_, '_>, args: &[&[u8]]) -> Result<Vec<FoundKey>, Fail> {
     let args = &args[2..];
     let invalid = Fail::new("ERR Invalid arguments specified for command");
@@ -369,7 +369,7 @@ fn keys_in(cx: &Cx<'_, '_>, args: &[&[u8]]) -> Result<Vec<FoundKey>, Fail> {
     }
     let mut found = Vec::new();
     if let (Some(find), Some(key)) = (command.spec.item_keys, command.spec.keys.first()) {
-        // Where keys are a table's, its schema may decide which arguments they are.
+        // For keys of tables, a table's schema may decide which arguments are keys.
         find(&cx.tx.engine().tables, args, &mut |item| found.push((item.arg, key.flags)));
         if !found.is_empty() {
             return Ok(found);

@@ -1,4 +1,4 @@
-//! LATENCY: shows the latency monitor, and how long commands take.
+//! LATENCY: the latency monitor, and how long commands take.
 
 use super::spec::*;
 use super::{Command, Cx, Fail, Outcome, Server, help::help};
@@ -85,7 +85,7 @@ fn reset(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// A bar of up to four heights a sample, drawn in columns, the newest on the right.
+/// Draws one column a sample, four rows high with three heights a row, the newest on the right.
 fn draw(series: &Series, now: u64) -> String {
     const ROWS: u64 = 4;
     const COLUMNS: usize = 80;
@@ -222,8 +222,8 @@ fn reply_histogram(cx: &mut Cx<'_, '_>, histogram: &Histogram) {
     cx.out.end_map(begun, pairs);
 }
 
-/// For each command and each holder in the background that has held shards for long, or those that are named: how
-/// often, the longest, and the holds by size, a doubling each from [`crate::store::holds::SHORT_NANOS`] on.
+/// Answers, for each command and background job that held shards for long, or for those that `args` name, with the
+/// number of long holds, the longest, and the holds by size. Sizes double from [`crate::store::holds::SHORT_NANOS`] on.
 fn holds(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let wanted =
         |name: &str| args.len() == 2 || args[2..].iter().any(|arg| arg.eq_ignore_ascii_case(name.as_bytes()));
@@ -250,8 +250,7 @@ fn holds(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// The names of those that have held shards for long, with their holds: what works in the background, then commands by
-/// name.
+/// The holders that held shards for long, with their holds: background jobs first, then commands by name.
 pub(super) fn all_holds(server: &Server) -> Vec<(&str, &Holds)> {
     let background =
         Holder::ALL.into_iter().map(|holder| (holder.name(), server.engine.store.holds.of(holder)));

@@ -1,4 +1,4 @@
-//! MEMORY: what keys and the server take.
+//! MEMORY: the memory of keys and of the server.
 
 use super::info::Figures;
 use super::spec::*;
@@ -58,7 +58,7 @@ pub(super) static COMMANDS: &[Spec] = &[spec("memory", -2, 0, help)
     .doc("server", "4.0.0", "Depends on subcommand.", "A container for commands about memory.", "")
     .subs(SUBS)];
 
-/// Bytes that an entry takes: its block, what it owns, and its place in the table.
+/// The bytes of an entry: its block, what it owns, its slot in the table and the slot's control byte.
 fn bytes_of(entry: &Entry, samples: usize) -> usize {
     let owned = match entry.value() {
         ValueRef::Boxed(object) => Object::memory(object, samples),
@@ -174,7 +174,7 @@ fn reply_figures(cx: &mut Cx<'_, '_>, figures: &[(&str, Figure)]) {
     }
 }
 
-/// Below so many bytes the figures say little.
+/// With fewer bytes in use than this, MEMORY DOCTOR draws no conclusions.
 const TOO_LITTLE: u64 = 5 << 20;
 
 fn doctor(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {

@@ -1,9 +1,10 @@
 //! The Redis surface: one file per family of commands, and the registry that lists them.
 //!
-//! A handler is synchronous, runs to completion and answers into the reply sink. It never waits, never touches a socket
-//! and never reads the clock. It touches only the keys that its spec declares; debug builds assert it.
+//! A handler is synchronous, runs to completion and answers into the reply sink. It never touches a socket, and takes
+//! the time from its transaction. Only handlers of `LONG` commands, and of some DEBUG commands, may sleep or wait. A
+//! handler touches only the keys that its spec declares; debug builds assert it.
 
-// All handlers have one type, also those that cannot fail.
+// All handlers have one type, so those that cannot fail return a result too.
 #![allow(clippy::unnecessary_wraps)]
 
 mod acl;

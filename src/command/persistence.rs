@@ -1,4 +1,5 @@
-//! SAVE, BGSAVE, BGREWRITEAOF and LASTSAVE: all of them are about checkpoints, for the log needs no other rewrite.
+//! SAVE, BGSAVE, BGREWRITEAOF and LASTSAVE, which write and tell of checkpoints: the log needs no other rewrite. And
+//! WAITAOF.
 
 use super::spec::*;
 use super::{Cx, Fail, Outcome, eq, fail};
@@ -7,7 +8,7 @@ use crate::node::Kill;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-/// How often WAITAOF looks whether the log is complete.
+/// The pause between two looks of WAITAOF at whether the log is complete.
 const WAIT_PAUSE: Duration = Duration::from_millis(5);
 
 const ADMIN: u64 = flag::ADMIN | flag::NOSCRIPT | flag::NO_ASYNC_LOADING;
@@ -112,7 +113,7 @@ fn waitaof(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if local == 1 && !logged {
         return Err(Fail::new("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."));
     }
-    // In a transaction it holds shards, and says what is durable without a sync, as in Redis.
+    // In a transaction, which holds shards, WAITAOF does not sync: it answers with what is durable, as in Redis.
     if logged && !cx.client.in_exec {
         engine.sync().map_err(|error| match error {
             error if error.is_superseded() => Fail::refused(&error),
@@ -128,7 +129,7 @@ fn waitaof(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// What is synced is worth nothing before the checkpoint is finished that a log needs which was switched on.
+/// A log that was switched on is complete after its first checkpoint. Before that a sync makes nothing durable.
 fn wait_for_complete_log(cx: &Cx<'_, '_>, timeout: u64) {
     let engine = &cx.server.engine;
     let begun = engine.clock.monotonic_micros();

@@ -1,5 +1,5 @@
-//! Requests with a body that takes time to read are read before their shards are locked: JSON, conditions, whole items.
-//! What was read holds for the tables as they were then, and is read again if they have changed.
+//! Requests whose bodies take time to read (JSON, conditions, whole items) are read before their shards are locked.
+//! What was read is valid for the tables of that moment; if they have changed, the request is read again.
 
 use super::{Cx, Fail, HEAVY_BYTES, Preparation, Prepared, Reading};
 use crate::engine::Tables;
@@ -7,13 +7,14 @@ use crate::store::holds::outside;
 use parking_lot::{Mutex, MutexGuard};
 use std::any::Any;
 
-/// Requests with fewer bytes are read under the locks: that takes no longer than it takes to keep what was read.
+/// A request with fewer bytes is read under the locks: to keep what was read ahead would take as long.
 const SHORT: usize = 4096;
 
 /// Long requests are read one at a time, because JSON takes many times its length while it is read.
 pub(super) static LONG_READS: Mutex<()> = Mutex::new(());
 
-/// Waits for its turn to read a request with a long argument. No shard is held, and the thread is not a worker's.
+/// Waits until no other long request is being read, if this one has a long argument. The caller holds no shard and its
+/// thread is not a worker's.
 pub(super) fn turn(longest: usize) -> Option<MutexGuard<'static, ()>> {
     (longest > HEAVY_BYTES).then(|| LONG_READS.lock())
 }
@@ -39,26 +40,26 @@ impl Prepared {
         (how.read)(with, args).map(|request| Self { request, tables })
     }
 
-    /// Whether it was read for the tables as they are.
+    /// Whether the request was read for the present tables.
     pub fn is_current(&self, tables: &Tables) -> bool {
         self.tables == tables.generation()
     }
 
-    /// What was read.
+    /// The request that was read.
     pub fn request(&self) -> &dyn Any {
         &*self.request
     }
 }
 
 impl Cx<'_, '_> {
-    /// What was read ahead of the command's request, if that was done and the tables are what they were then. They stay
-    /// as they are while a shard is held.
+    /// The command's request, if it was read ahead and for the present tables. Tables do not change while a shard is
+    /// held.
     pub(super) fn take_prepared<T: 'static>(&mut self) -> Option<T> {
         let prepared = self.prepared.take().filter(|read| read.is_current(&self.tx.engine().tables))?;
         prepared.request.downcast().ok().map(|request| *request)
     }
 
-    /// The command's request, read now unless it was read ahead.
+    /// The command's request: the one that was read ahead, or else it is read here.
     pub(super) fn request<T: 'static>(
         &mut self,
         args: &[&[u8]],
@@ -70,12 +71,12 @@ impl Cx<'_, '_> {
         read(&self.reading(), args)
     }
 
-    /// Keeps something that may be large until the shards are given back.
+    /// Keeps a value that may be large, so it is freed after the shards were given back.
     pub(super) fn free_later<T: 'static>(&mut self, value: T) {
         *self.prepared = Some(Prepared { request: Box::new(value), tables: u64::MAX });
     }
 
-    /// What requests are read with now.
+    /// The tables, settings and time with which requests are read.
     pub(super) fn reading(&self) -> Reading<'_> {
         Reading { tables: &self.tx.engine().tables, settings: self.settings, now: self.tx.now() }
     }

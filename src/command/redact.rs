@@ -1,11 +1,11 @@
-//! What of a command may be shown to others: MONITOR and the slow log leave secrets out.
+//! Redaction: MONITOR and the slow log show commands without their secrets.
 
 use super::{Command, eq};
 use std::borrow::Cow;
 
 const HIDDEN: &[u8] = b"(redacted)";
 
-/// The arguments as they may be shown.
+/// The arguments, with secrets replaced by `(redacted)`.
 pub fn shown<'a>(command: &Command, args: &[&'a [u8]]) -> Vec<Cow<'a, [u8]>> {
     let mut shown: Vec<Cow<'a, [u8]>> = args.iter().map(|arg| Cow::Borrowed(*arg)).collect();
     let mut hide = |at: usize| {

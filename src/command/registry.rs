@@ -19,7 +19,7 @@ fn lower(name: &[u8], into: &mut [u8; MAX_NAME]) -> Option<usize> {
 
 fn only_key(spec: &Spec) -> usize {
     match spec.keys {
-        // Whether others are locked too is known by the arguments only.
+        // The arguments decide whether more shards are locked, so there is no single key.
         _ if spec.alone.is_some() => 0,
         [KeySpec { begin: Begin::Index(at), find: Find::Range { last: 0, .. }, .. }] => *at,
         _ => 0,
@@ -46,7 +46,7 @@ impl Command {
         self.spec.has(bit)
     }
 
-    /// Whether all that it does can be taken back, as a transaction must that is all or nothing.
+    /// Whether all of the command's effects can be undone, as ITEM.ATOMIC requires of its commands.
     pub fn is_undoable(&self) -> bool {
         if is_write(self) {
             !self.has(flag::WHOLE | flag::ALL_SHARDS)
@@ -55,7 +55,7 @@ impl Command {
         }
     }
 
-    /// Checks the number of arguments, the name included.
+    /// Checks the number of arguments, which includes the name.
     #[inline]
     pub fn check_arity(&self, count: usize) -> Result<(), Fail> {
         let arity = self.spec.arity;
@@ -63,21 +63,22 @@ impl Command {
         if fits { Ok(()) } else { Err(Fail::arity(&self.full_name)) }
     }
 
-    /// Whether the command has no keys whatever its arguments.
+    /// Whether the command has no keys, whatever its arguments are.
     #[inline]
     pub fn is_keyless(&self) -> bool {
         self.spec.keys.is_empty() && self.spec.item_keys.is_none()
     }
 
-    /// Whether its reply may show stored data, or what became of it. What concerns connections and transactions as such
-    /// does not.
+    /// Whether its reply may show stored data or the outcome of a change. Commands about connections and transactions
+    /// as such do not.
     #[inline]
     pub fn may_show_data(&self) -> bool {
         !matches!(self.spec.group, "connection" | "transactions")
     }
 
-    /// Calls `visit` with each key as it is stored, which is what chooses the shard to lock, and with its table if it
-    /// is a table's. A key that may be a view, which depends on the database, is visited as both.
+    /// Calls `visit` with each key in its stored form, which decides the shard, and with the table if the key is a
+    /// table's. A key that may be a view (the database decides) is visited twice, as a plain key and as the item's
+    /// partition key.
     pub fn each_key(&self, tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(Option<u32>, &[u8])) {
         if let Some(find) = self.spec.item_keys {
             find(tables, args, &mut |found| visit(Some(found.table), found.key));
@@ -91,7 +92,7 @@ impl Command {
         }
     }
 
-    /// The positions of the keys in `args`, or `None` if the arguments are no valid use of the command.
+    /// The positions of the keys in `args`; `None` if the arguments are no valid use of the command.
     pub fn key_positions(&self, args: &[&[u8]]) -> Option<SmallVec<[usize; 8]>> {
         let mut found = SmallVec::new();
         if self.only_key != 0 {
@@ -107,7 +108,7 @@ impl Command {
     }
 }
 
-/// Where an option stands among others, whose arguments are passed over.
+/// The position of the option `word`. The arguments of `others` are skipped.
 fn option_at(args: &[&[u8]], word: &str, others: &[(&str, usize)]) -> Option<usize> {
     let mut at = 1;
     while let Some(arg) = args.get(at) {
@@ -120,8 +121,8 @@ fn option_at(args: &[&[u8]], word: &str, others: &[(&str, usize)]) -> Option<usi
     None
 }
 
-/// Where the last of an option stands among the arguments from a number on; 0 if it is not there. `None` if one is
-/// not known.
+/// The position of the last option `word` among the arguments from `from` on; 0 if there is none. `None` if an argument
+/// is no known option.
 fn last_option_at(args: &[&[u8]], word: &str, from: usize, known: &[(&str, usize)]) -> Option<usize> {
     let (mut at, mut last) = (from, 0);
     while let Some(arg) = args.get(at) {
@@ -134,7 +135,7 @@ fn last_option_at(args: &[&[u8]], word: &str, from: usize, known: &[(&str, usize
     Some(last)
 }
 
-/// The positions of one key specification's keys.
+/// Adds the positions of the keys of one key specification to `found`; `None` if the arguments do not fit it.
 pub(super) fn keys_of(spec: &KeySpec, args: &[&[u8]], found: &mut SmallVec<[usize; 8]>) -> Option<()> {
     let begin = match spec.begin {
         Begin::Index(at) => at,
@@ -185,7 +186,7 @@ pub(super) fn keys_of(spec: &KeySpec, args: &[&[u8]], found: &mut SmallVec<[usiz
 }
 
 impl Registry {
-    /// A registry of some families.
+    /// The registry of some families.
     pub(super) fn of(families: &[&'static [Spec]]) -> Self {
         let mut by_name = AHashMap::new();
         let mut names = Vec::new();
@@ -197,44 +198,46 @@ impl Registry {
         Self { by_name, names }
     }
 
-    /// The number of commands and subcommands; ids are below it.
+    /// The number of commands and subcommands; every id is less.
     pub fn count(&self) -> usize {
         self.names.len()
     }
 
-    /// The full name of the command with an id.
+    /// The full name of the command with this id.
     pub fn name_of(&self, id: usize) -> Option<&str> {
         self.names.get(id).map(String::as_str)
     }
 
-    /// Finds a command by name in any case.
+    /// Finds a command by its name, regardless of upper and lower case.
     pub fn command(&self, name: &[u8]) -> Option<&Command> {
         let mut buffer = [0; MAX_NAME];
         let len = lower(name, &mut buffer)?;
         self.by_name.get(&buffer[..len])
     }
 
-    /// Finds the command or subcommand that `args` call. A container's unknown subcommand is an error, as is an unknown
-    /// command.
+    /// Finds the command or subcommand that `args` call.
+    ///
+    /// # Errors
+    /// The command, or a container's subcommand, is unknown.
     pub fn lookup(&self, args: &[&[u8]]) -> Result<&Command, Fail> {
         let Some(command) = self.command(args[0]) else { return Err(unknown_command(args)) };
         if command.subs.is_empty() {
             return Ok(command);
         }
-        // Without a subcommand the container itself answers, or refuses the number of arguments.
+        // A container without a subcommand answers itself, or its arity refuses the call.
         let Some(name) = args.get(1) else { return Ok(command) };
         let mut buffer = [0; MAX_NAME];
         let sub = lower(name, &mut buffer).and_then(|len| command.subs.get(&buffer[..len]));
         match sub {
             Some(sub) if !command.has(flag::HIDDEN_SUBS) || sub.check_arity(args.len()).is_ok() => Ok(sub),
-            // To an operation that it does not know, DDB answers as AWS does.
+            // The container DDB answers to an unknown operation, as AWS does.
             None if command.spec.name == "ddb" => Ok(command),
             None if !command.has(flag::HIDDEN_SUBS) => Err(Fail::unknown_sub(command.spec.name, name)),
             _ => Ok(command),
         }
     }
 
-    /// Finds a command, or a subcommand by `parent|sub`.
+    /// Finds a command by its name, or a subcommand by `parent|sub`.
     pub fn by_full_name(&self, name: &[u8]) -> Option<&Command> {
         let Some(bar) = memchr::memchr(b'|', name) else { return self.command(name) };
         let mut buffer = [0; MAX_NAME];
@@ -242,12 +245,12 @@ impl Registry {
         self.command(&name[..bar])?.subs.get(&buffer[..len])
     }
 
-    /// All commands, without subcommands, in no order.
+    /// All commands without subcommands, in no particular order.
     pub fn commands(&self) -> impl ExactSizeIterator<Item = &Command> {
         self.by_name.values()
     }
 
-    /// All commands and subcommands, in no order.
+    /// All commands and subcommands, in no particular order.
     pub fn all(&self) -> impl Iterator<Item = &Command> {
         self.by_name.values().flat_map(|c| std::iter::once(c).chain(c.subs.values()))
     }
@@ -277,13 +280,13 @@ pub fn is_write(command: &Command) -> bool {
 }
 
 impl Multi {
-    /// Whether it is all or nothing.
+    /// Whether the transaction is all or nothing.
     pub fn is_atomic(&self) -> bool {
         self.queue.first().is_some_and(|first| first.command.has(flag::ATOMIC))
     }
 }
 
-/// The subcommands that clients know of, by name.
+/// The subcommands that COMMAND shows, by name.
 pub(super) fn shown_subs(command: &Command) -> Vec<&Command> {
     if command.has(flag::HIDDEN_SUBS) {
         return Vec::new();

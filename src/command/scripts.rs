@@ -1,5 +1,5 @@
-//! What there is to say of scripts and functions while there are none: that none is known, and that all are forgotten.
-//! What clears a server between two tests asks for it beside FLUSHALL.
+//! SCRIPT and FUNCTION of a server that has no scripts and functions: none is known, and flushing them
+//! succeeds. Test suites that clear a server flush scripts beside FLUSHALL.
 
 use super::spec::*;
 use super::{Cx, Fail, Outcome, eq, help::help};

@@ -1,4 +1,4 @@
-//! SHUTDOWN.
+//! SHUTDOWN and its options.
 
 use super::spec::*;
 use super::{Cx, Fail, Outcome, fail};
@@ -24,19 +24,20 @@ pub(super) static COMMANDS: &[Spec] = &[spec(
     "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
 )];
 
-/// What SHUTDOWN's words ask for.
+/// What SHUTDOWN's options ask for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wish {
-    /// To end, with a checkpoint if it is worth it, always or never; `force` ends also if it fails.
+    /// End. A checkpoint is written always, never, or if the engine finds it useful (`None`); with `force` the server
+    /// ends even if that fails.
     End { save: Option<bool>, force: bool },
-    /// To give up an end that waits for replicas.
+    /// Cancel an end that waits for replicas.
     Abort,
 }
 
 fn wish(args: &[&[u8]]) -> Result<Wish, Fail> {
     let words: Vec<String> =
         args[1..].iter().map(|word| String::from_utf8_lossy(word).to_ascii_uppercase()).collect();
-    // There are no replicas to wait for, hence NOW changes nothing.
+    // There are no replicas for which SHUTDOWN would wait, so NOW has no effect.
     const KNOWN: [&str; 5] = ["NOSAVE", "SAVE", "NOW", "FORCE", "ABORT"];
     if !words.iter().all(|word| KNOWN.contains(&word.as_str())) {
         return Err(fail::SYNTAX);

@@ -1,23 +1,23 @@
-//! What the command table says of a command: the single truth from which COMMAND, COMMAND DOCS, key extraction, ACL
-//! categories, lock sets, statistics' names and the documentation derive.
+//! The specification of a command: the only source of COMMAND, COMMAND DOCS, key extraction, ACL categories, lock sets,
+//! statistics' names and the documentation.
 
 pub use super::types::{Begin, Find, Handler, ItemKey, KeyFinder, KeySpec, OnView, Preparation, Spec};
 
 /// Flags of commands, as a set of bits.
 pub mod flag {
-    /// Changes keys: takes exclusive locks.
+    /// Changes keys: their shards are locked exclusively.
     pub const WRITE: u64 = 1;
-    /// Reads keys: takes shared locks.
+    /// Reads keys: their shards are locked shared.
     pub const READONLY: u64 = 1 << 1;
-    /// Refused when memory is short.
+    /// Refused when memory is at its limit.
     pub const DENYOOM: u64 = 1 << 2;
     /// An operator's command.
     pub const ADMIN: u64 = 1 << 3;
-    /// Publish and subscribe.
+    /// About publish and subscribe.
     pub const PUBSUB: u64 = 1 << 4;
     /// Not allowed in scripts.
     pub const NOSCRIPT: u64 = 1 << 5;
-    /// May wait.
+    /// May wait for keys or for time.
     pub const BLOCKING: u64 = 1 << 6;
     /// Allowed while loading.
     pub const LOADING: u64 = 1 << 7;
@@ -35,51 +35,52 @@ pub mod flag {
     pub const NO_MULTI: u64 = 1 << 13;
     /// Allowed while a script runs long.
     pub const ALLOW_BUSY: u64 = 1 << 14;
-    /// Beside `DENYOOM`: whether it needs memory depends on what it is asked for, so that its handler refuses it when
-    /// memory is short.
+    /// Beside `DENYOOM`: whether the command needs memory depends on its arguments, so the gate lets it pass, and its
+    /// handler refuses it when memory is at its limit.
     pub const WEIGHS: u64 = 1 << 15;
-    /// The first key may be absent or keys move: COMMAND reports `movablekeys`.
+    /// COMMAND reports `movablekeys`: the first key may be absent, or the arguments decide where the keys stand.
     pub const MOVABLE_KEYS: u64 = 1 << 16;
-    /// Not shown to clients (container of subcommands only).
+    /// Redis refuses such commands on a replica that loads data while it serves reads. COMMAND shows the flag; it has
+    /// no other effect.
     pub const NO_ASYNC_LOADING: u64 = 1 << 17;
-    /// Walks or changes whole databases. Inside EXEC it makes the transaction lock every shard.
+    /// Walks over or changes whole databases. A transaction with such a command locks every shard.
     pub const WHOLE: u64 = 1 << 18;
-    /// Needs every shard locked, also outside EXEC: exclusively if it writes, and else to show one moment.
+    /// Needs every shard locked, outside EXEC too: exclusively if it writes, else shared, so that it sees one moment.
     pub const ALL_SHARDS: u64 = 1 << 19;
-    /// May take long: outside EXEC it runs on a thread of its own, so that other clients are served meanwhile.
+    /// May take long. Outside EXEC it runs on a thread of its own, so that the worker serves other clients.
     pub const LONG: u64 = 1 << 20;
-    /// Takes long where one of its arguments is long, see [`HEAVY_BYTES`](super::HEAVY_BYTES). It is then run as `LONG`
-    /// says.
+    /// Takes long if one of its arguments has more than [`HEAVY_BYTES`](super::HEAVY_BYTES); then it runs as `LONG`
+    /// commands do.
     pub const HEAVY: u64 = 1 << 31;
-    /// Run by the session itself, because it needs more than a handler has (EXEC).
+    /// Run by the session, because it needs more than a handler has (EXEC).
     pub const SESSION: u64 = 1 << 21;
-    /// Runs at once also while MULTI is open (EXEC, DISCARD, WATCH ...), rather than being queued.
+    /// Runs at once, not queued, while MULTI is open (EXEC, DISCARD, WATCH ...).
     pub const IN_MULTI: u64 = 1 << 23;
-    /// Dangerous, beside what other flags imply.
+    /// In the ACL category `dangerous`, beside what other flags imply.
     pub const DANGEROUS: u64 = 1 << 22;
     /// Only allowed as the first command of a transaction, which it makes all or nothing.
     pub const ATOMIC: u64 = 1 << 29;
-    /// Only allowed where an option says so (DEBUG).
+    /// Only allowed if an option permits it (DEBUG).
     pub const PROTECTED: u64 = 1 << 24;
-    /// Its subcommands are a matter of its own: COMMAND does not show them, and statistics count them together.
+    /// COMMAND does not show its subcommands, and statistics count them together.
     pub const HIDDEN_SUBS: u64 = 1 << 25;
-    /// May be called without any key although it has key specifications.
+    /// Valid without keys although it has key specifications.
     pub const NO_MANDATORY_KEYS: u64 = 1 << 26;
-    /// Tells whether the server is well: refused when writes are (PING).
+    /// Tells whether the server is well: refused when writes are refused (PING).
     pub const PROBE: u64 = 1 << 28;
-    /// May have something to tell replicas although it writes no keys; it waits while writes are paused.
+    /// May have to be sent to replicas although it writes no keys; it waits while writes are paused.
     pub const MAY_REPLICATE: u64 = 1 << 27;
-    /// Its lookups count as keyspace hits and misses although it writes, for it tells what it found.
+    /// A command that writes, whose lookups count as keyspace hits and misses because its reply tells what it found.
     pub const COUNTED: u64 = 1 << 30;
-    /// Only tells something, or chooses the database: a transaction that is all or nothing may have it, as it may have
-    /// what reads or writes keys.
+    /// Neither reads nor writes keys, but is allowed in a transaction that is all or nothing: it only tells something,
+    /// or selects the database.
     pub const TELLS: u64 = 1 << 32;
-    /// Reads keys as far as clients can tell, but keeps what it works out: locks and admission are those of a write.
+    /// Reads keys, and stores in them what it works out. It is locked and admitted as a write.
     pub const CACHES: u64 = 1 << 33;
 }
 
-/// Longest argument of a `HEAVY` command that is run where others wait, in bytes. To read more JSON than that takes
-/// more than a few milliseconds.
+/// The longest argument of a `HEAVY` command, in bytes, with which it runs on the worker. To read more JSON than that
+/// takes more than a few milliseconds.
 pub const HEAVY_BYTES: usize = 128 << 10;
 
 /// Starts a spec; the builder methods fill in the rest.
@@ -105,7 +106,7 @@ pub const fn spec(name: &'static str, arity: i32, flags: u64, run: Handler) -> S
     }
 }
 
-/// Declares a function that gives a spec its documentation as one of a group: version, complexity, summary and syntax.
+/// Declares a function that gives a spec of one group its version, complexity, summary and syntax.
 macro_rules! in_group {
     ($name:ident, $group:literal) => {
         const fn $name(
@@ -128,25 +129,25 @@ impl Spec {
         self
     }
 
-    /// Sets the handler for calls of which a key is a view of an item.
+    /// Sets the handler for calls with a key that is a view of an item.
     pub const fn on_view(mut self, run: Handler) -> Self {
         self.on_view = OnView::Handler(run);
         self
     }
 
-    /// Says of which uses every shard is held exclusively.
+    /// Sets a function that says of a call's arguments whether the call needs every shard exclusively.
     pub const fn alone(mut self, is_alone: fn(&[&[u8]]) -> bool) -> Self {
         self.alone = Some(is_alone);
         self
     }
 
-    /// Says that the keys are partition keys of tables.
+    /// Sets the function that finds the keys, which are partition keys of tables.
     pub const fn item_keys(mut self, find: KeyFinder) -> Self {
         self.item_keys = Some(find);
         self
     }
 
-    /// Says how requests are read before the shards are locked.
+    /// Sets how requests are read before the shards are locked.
     pub const fn prepare(mut self, how: Preparation) -> Self {
         self.prepare = Some(how);
         self
@@ -175,7 +176,7 @@ impl Spec {
         self
     }
 
-    /// Adds tips.
+    /// Adds COMMAND's tips.
     pub const fn tips(mut self, tips: &'static [&'static str]) -> Self {
         self.tips = tips;
         self
@@ -194,7 +195,7 @@ impl Spec {
     }
 }
 
-/// A subcommand among those about the server, with what COMMAND DOCS says of it.
+/// Makes the spec of a subcommand of group `server`, with its documentation.
 macro_rules! server {
     ($name:literal, $arity:literal, $flags:expr, $run:expr, $since:literal, $complexity:literal, $summary:literal, $syntax:literal) => {
         spec($name, $arity, $flags, $run).doc("server", $since, $complexity, $summary, $syntax)
@@ -202,7 +203,8 @@ macro_rules! server {
 }
 pub(super) use server;
 
-/// Keys from argument `first` to `last` (relative to it; negative from the end), every `step`-th.
+/// A key specification: keys from argument `first` to `last` (relative to `first`; negative from the end), every
+/// `step`-th.
 pub const fn keys_at(first: usize, last: i32, step: usize, flags: &'static [&'static str]) -> KeySpec {
     KeySpec { begin: Begin::Index(first), find: Find::Range { last, step, limit: 0 }, flags }
 }

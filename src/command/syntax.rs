@@ -1,7 +1,7 @@
-//! The notation of a command's arguments, read into the tree that COMMAND DOCS shows.
+//! Reads the notation of a command's arguments into the tree that COMMAND DOCS shows.
 //!
 //! The notation is that of Redis's documentation: lower-case words are arguments, upper-case words are tokens, `[...]`
-//! may be left out, `<a | b>` is a choice, and `x [x ...]` is an argument that may be repeated.
+//! is optional, `<a | b>` is a choice, and `x [x ...]` is an argument that may be repeated.
 
 /// What an argument is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,16 +18,16 @@ pub enum Kind {
     Pattern,
     /// A time since the epoch.
     UnixTime,
-    /// A word that stands for itself.
+    /// A word that is written as it is.
     Token,
-    /// One of several.
+    /// One of several alternatives.
     OneOf,
-    /// Several in a row.
+    /// Several arguments in a row.
     Block,
 }
 
 impl Kind {
-    /// Redis's name for it.
+    /// Redis's name for the kind.
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "string",
@@ -43,22 +43,22 @@ impl Kind {
     }
 }
 
-/// One argument, or several that belong together.
+/// One argument, a choice or a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arg {
     /// Its name.
     pub name: String,
     /// What it is.
     pub kind: Kind,
-    /// The word that stands before it, or that it is.
+    /// The word that stands before it; for a `Token`, the word itself.
     pub token: Option<String>,
-    /// Whether it may be left out.
+    /// Whether it is optional.
     pub optional: bool,
     /// Whether it may be repeated.
     pub multiple: bool,
-    /// Whether the token is repeated with it.
+    /// Whether its token is repeated too.
     pub multiple_token: bool,
-    /// What a choice or a block consists of.
+    /// The parts of a choice or a block.
     pub args: Vec<Arg>,
 }
 
@@ -88,7 +88,7 @@ impl Arg {
         Self::new(word, kind_of(word))
     }
 
-    /// Whether two arguments are the same but for being optional or repeated.
+    /// Whether two arguments differ at most in being optional or repeated.
     fn resembles(&self, other: &Self) -> bool {
         self.name == other.name
             && self.kind == other.kind
@@ -103,7 +103,7 @@ fn is_token(word: &str) -> bool {
             && !word.bytes().any(|byte| byte.is_ascii_lowercase()))
 }
 
-/// Names of arguments that are whole numbers.
+/// The names of arguments that are whole numbers.
 const INTEGERS: &[&str] = &[
     "seconds",
     "milliseconds",
@@ -153,7 +153,7 @@ fn kind_of(name: &str) -> Kind {
     }
 }
 
-/// Reads the notation. What cannot be read is taken as a plain word; a test holds every command's to be readable.
+/// Reads the notation. A malformed part becomes a plain word; a test checks that no command has one.
 pub fn parse(syntax: &str) -> Vec<Arg> {
     let spaced: String = syntax
         .chars()
@@ -190,7 +190,7 @@ impl<'a> Parser<'a> {
         found
     }
 
-    /// Arguments in a row, up to a closing bracket or a bar.
+    /// Reads arguments in a row, up to a closing bracket or a bar.
     fn sequence(&mut self) -> Vec<Arg> {
         let mut args: Vec<Arg> = Vec::new();
         while let Some(word) = self.peek() {
@@ -221,7 +221,7 @@ impl<'a> Parser<'a> {
         args
     }
 
-    /// Adds an argument; right behind a token that has no argument yet, it becomes the token's.
+    /// Adds an argument. If a token without argument precedes it, the token becomes the argument's.
     fn push(args: &mut Vec<Arg>, mut arg: Arg) {
         if let Some(last) = args.last()
             && last.kind == Kind::Token
@@ -234,7 +234,7 @@ impl<'a> Parser<'a> {
         args.push(arg);
     }
 
-    /// Alternatives up to the closing bracket as one argument.
+    /// Reads alternatives up to the closing bracket as one argument.
     fn choice(&mut self) -> Arg {
         let mut alternatives = Vec::new();
         loop {
@@ -252,7 +252,8 @@ impl<'a> Parser<'a> {
         Arg { args: alternatives, ..Arg::new(name, Kind::OneOf) }
     }
 
-    /// What stands in square brackets: an option, or that the arguments before it may be repeated.
+    /// Reads the inside of square brackets: an optional argument, or the mark that the arguments before it may be
+    /// repeated.
     fn optional(&mut self, args: &mut Vec<Arg>) {
         let begun = self.at;
         let inner = self.sequence();
@@ -284,7 +285,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Several arguments in a row as one; the token before the first of them is the block's.
+/// Makes one argument of several in a row. If the first of them has a token, the token becomes the block's.
 fn as_one(mut args: Vec<Arg>) -> Option<Arg> {
     if args.len() <= 1 {
         return args.pop();
@@ -313,7 +314,7 @@ fn choice_name(names: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    /// The tree in brackets, to be read at a glance.
+    /// The tree as text with parentheses.
     fn show(args: &[Arg]) -> String {
         let one = |arg: &Arg| {
             let mut text = match arg.kind {

@@ -1,4 +1,4 @@
-//! Commands in tests: an in-memory server, one worker, and clients that send lines.
+//! A harness for tests of commands: an in-memory server, one worker, and clients that send lines.
 
 pub(crate) use harness::*;
 
@@ -15,10 +15,10 @@ mod harness {
     use crate::text::{repr, split_words};
     use std::sync::Arc;
 
-    /// When the clock of a harness starts, in ms since the epoch.
+    /// The time on the harness's clock at the start, in ms since the epoch.
     pub(crate) const START: u64 = 1_700_000_000_000;
 
-    /// A server in memory with a clock that is moved by hand, and its first client.
+    /// A server in memory with a manual clock, and its first client.
     pub(crate) struct Harness {
         /// The server.
         pub(crate) server: Arc<Server>,
@@ -31,12 +31,12 @@ mod harness {
             Self::with(Settings::default())
         }
 
-        /// The same with settings that cannot change while a server runs.
+        /// Makes a harness with settings that cannot change while a server runs.
         pub(crate) fn with(settings: Settings) -> Self {
             Self::on(Clock::manual(START), settings)
         }
 
-        /// The same with another clock.
+        /// Makes a harness with another clock.
         pub(crate) fn on(clock: Clock, settings: Settings) -> Self {
             let engine = Arc::new(Engine::in_memory(16, 16, clock));
             let server = Arc::new(Server::new(engine, Arc::new(Config::new(settings, None))));
@@ -46,7 +46,7 @@ mod harness {
             harness
         }
 
-        /// Another worker of the same server with a client of its own, for another thread.
+        /// Another worker of the same server with a client of its own, for another thread of the test.
         pub(crate) fn beside(&self) -> Self {
             let server = Arc::clone(&self.server);
             let mut harness =
@@ -55,14 +55,14 @@ mod harness {
             harness
         }
 
-        /// Adds a client; its number is for [`Harness::run_as`].
+        /// Adds a client and returns its number, for [`Harness::run_as`].
         pub(crate) fn connect(&mut self) -> usize {
             let client = self.new_client();
             self.clients.push(client);
             self.clients.len() - 1
         }
 
-        /// A client that no line is sent for.
+        /// Makes a client that the harness does not keep.
         pub(crate) fn new_client(&self) -> Client {
             let id = self.server.next_client_id();
             let (addr, laddr) = ("127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned());
@@ -72,12 +72,12 @@ mod harness {
             Client::new(handle, true)
         }
 
-        /// What others have sent a client.
+        /// Takes the messages that were pushed to a client.
         pub(crate) fn pushed_to(&self, client: usize) -> String {
             String::from_utf8(self.clients[client].handle.take_pushed().0.since(0).into_owned()).unwrap()
         }
 
-        /// Moves the time forward.
+        /// Moves the clock forward.
         pub(crate) fn advance(&self, ms: u64) {
             if let Some(clock) = self.server.engine.clock.as_manual() {
                 clock.advance_ms(ms);
@@ -89,7 +89,8 @@ mod harness {
             matches!(self.stop_of(line), (Some(Stop::Paused(_)), _))
         }
 
-        /// Until when a command of a new client waits for keys, if it does so and gives up at all.
+        /// The time until which a command of a new client waits for keys; `None` if it does not wait, or waits for
+        /// ever.
         pub(crate) fn waits_until(&mut self, line: &str) -> Option<Instant> {
             let (Some(Stop::Blocked), client) = self.stop_of(line) else { return None };
             client.parked.as_ref()?.wait.until
@@ -116,23 +117,24 @@ mod harness {
             self.server.engine.evict_at_once();
         }
 
-        /// The server, and the first client's state, for a test that runs a handler itself.
+        /// The server and the first client's state, for a test that calls a handler.
         pub(crate) fn parts(&mut self) -> (&Arc<Server>, &mut Client) {
             (&self.server, &mut self.clients[0])
         }
 
-        /// The first client's reply to a line of words, quoted as in redis-cli, in the notation of [`show`].
+        /// Runs a line of words, quoted as in redis-cli, as the first client. Returns the reply in the notation of
+        /// [`show`].
         pub(crate) fn run(&mut self, line: &str) -> String {
             self.run_as(0, line)
         }
 
-        /// A client's reply to a line of words.
+        /// Runs a line of words as a client.
         pub(crate) fn run_as(&mut self, client: usize, line: &str) -> String {
             let words = split_words(line.as_bytes()).unwrap();
             show(&self.call_as(client, &words.iter().map(Vec::as_slice).collect::<Vec<_>>()))
         }
 
-        /// The bytes that a line of the first client would add to the log, under all locks and without a reply.
+        /// The bytes that a line of the first client would append to the log. It runs under all locks.
         pub(crate) fn record(&mut self, line: &str) -> Vec<u8> {
             let words = split_words(line.as_bytes()).unwrap();
             let args: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
@@ -151,7 +153,7 @@ mod harness {
             record
         }
 
-        /// The first client's replies to lines that are sent together.
+        /// Sends lines of the first client together and returns their replies.
         pub(crate) fn pipeline(&mut self, lines: &[&str]) -> Vec<String> {
             let words: Vec<Vec<Vec<u8>>> =
                 lines.iter().map(|line| split_words(line.as_bytes()).unwrap()).collect();
@@ -161,12 +163,12 @@ mod harness {
             replies.iter().map(show).collect()
         }
 
-        /// A client's reply to a command.
+        /// Runs a command as a client and returns the reply.
         pub(crate) fn call_as(&mut self, client: usize, args: &[&[u8]]) -> Value {
             self.call_many(client, &[args]).remove(0)
         }
 
-        /// Whether a command of the first client wants a thread of its own; if not, it is run.
+        /// Whether a command of the first client asks for a thread of its own; if not, it runs here.
         pub(crate) fn takes_long(&mut self, args: &[&[u8]]) -> bool {
             let mut request = encoded(args);
             let mut batch = Batch::new();
@@ -184,7 +186,7 @@ mod harness {
             let mut out = Reply::new(Proto::V2);
             let mut progress = self.worker.run(client, &request, &batch, 0, &mut out);
             while progress.stop == Some(Stop::Long) {
-                // What would run on a thread of its own runs here.
+                // The worker asks for a thread of its own for this command; the harness runs it on this thread.
                 self.worker.run_long(client, calls[progress.done], &mut out);
                 progress = self.worker.run(client, &request, &batch, progress.done + 1, &mut out);
             }
@@ -194,7 +196,7 @@ mod harness {
         }
     }
 
-    /// A command as it is sent.
+    /// A command in RESP.
     fn encoded(args: &[&[u8]]) -> Vec<u8> {
         let mut request = format!("*{}\r\n", args.len()).into_bytes();
         for arg in args {
@@ -205,7 +207,7 @@ mod harness {
         request
     }
 
-    /// A line of words, quoted as in redis-cli, as it is sent.
+    /// A line of words, quoted as in redis-cli, in RESP.
     pub(crate) fn args_of(line: &str) -> Vec<u8> {
         let words = split_words(line.as_bytes()).unwrap();
         encoded(&words.iter().map(Vec::as_slice).collect::<Vec<_>>())

@@ -1,4 +1,4 @@
-//! Transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH. EXEC itself is run by the session, which owns the locks.
+//! Transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH. The session runs EXEC, because it owns the locks.
 
 use super::spec::*;
 use super::views::Subject;
@@ -59,7 +59,7 @@ fn multi(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Only reached where no session runs the command, hence without an open transaction.
+/// The session runs EXEC if a transaction is open, so this handler answers only without one.
 fn exec(_cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     Err(Fail::new("ERR EXEC without MULTI"))
 }
@@ -104,7 +104,7 @@ fn note_watched(cx: &mut Cx<'_, '_>, watched: Watched) {
     cx.client.watched.push(watched);
 }
 
-/// Watches the item that a key stands for.
+/// Watches the item of which a key is a view.
 fn watch_view(cx: &mut Cx<'_, '_>, key: &[u8], subject: &Subject) {
     let (table, keys) = (&subject.table, subject.keys.clone());
     let hash = cx.tx.hash(&keys.pk);
@@ -117,21 +117,22 @@ fn watch_view(cx: &mut Cx<'_, '_>, key: &[u8], subject: &Subject) {
     }
 }
 
-/// What is under a key of a database for readers.
+/// The live entry of a key; `None` if there is none, or if it has expired.
 fn live_entry<'t>(cx: &'t Cx<'_, '_>, db: usize, key: &[u8], hash: u64) -> Option<&'t Entry> {
     let engine = cx.tx.engine();
     let space = engine.store.space(engine.tables.home(db, key));
     cx.tx.locked().peek(space, key, hash).filter(|entry| !entry.expired(cx.tx.now()))
 }
 
-/// When the first live field of a hash expires. O(1) if no field has a deadline, else O(fields).
+/// The earliest deadline among the live fields of a hash. O(1) if no field has a deadline, else O(fields).
 fn next_field_deadline(entry: &Entry, now: u64) -> Option<u64> {
     let hash = entry.value().hash().filter(|_| entry.has_deadline())?;
     hash.live(now).map(|field| field.expire).filter(|at| *at != 0).min()
 }
 
-/// Whether what is watched is what it was, as far as time and tables are concerned; other changes raise the client's
-/// flag. The shards of the keys, and of the items that they stand for, are locked.
+/// Whether every watched key still has the state that it had when WATCH ran, as far as expiry and table definitions
+/// decide it; any other change raises the client's flag. The caller holds the shards of the keys and of the items of
+/// which they are views.
 pub fn watches_hold(cx: &Cx<'_, '_>) -> bool {
     cx.client.watched.iter().all(|watched| holds(cx, watched))
 }
@@ -147,7 +148,7 @@ fn holds(cx: &Cx<'_, '_>, watched: &Watched) -> bool {
             let same = item.table == subject.table.id && item.keys == subject.keys;
             same && subject.item(cx).is_some() == watched.live
         }
-        // A table has taken the key over, or given it back.
+        // The template of a table claims the key since WATCH, or claims it no more.
         _ => false,
     }
 }

@@ -1,5 +1,5 @@
-//! What a command is, and what its handler works with. These types name each other: the table holds handlers, a handler
-//! sees the server, and the server holds the table.
+//! The types of commands, and of the context in which their handlers run. They are in one file because they refer to
+//! each other: the table holds handlers, a handler sees the server, and the server holds the table.
 
 use super::fail::{self, Fail};
 use crate::config::Settings;
@@ -10,94 +10,97 @@ use crate::store::ValueRef;
 use ahash::AHashMap;
 use std::any::Any;
 
-/// A handler. `args[0]` is the command's name; the arity was checked.
+/// A handler. `args[0]` is the command's name; the number of arguments is as the arity demands.
 pub type Handler = fn(&mut Cx<'_, '_>, &[&[u8]]) -> Outcome;
 
 /// A key of a command on items.
 #[derive(Clone, Copy)]
 pub struct ItemKey<'k> {
-    /// The argument that it is, 0 if it stands within one.
+    /// The number of the argument that is the key; 0 if the key stands within an argument.
     pub arg: usize,
     /// The table's id.
     pub table: u32,
-    /// The bytes under which it is stored, which choose its shard.
+    /// The bytes under which the key is stored, which decide its shard.
     pub key: &'k [u8],
 }
 
-/// Finds the keys of a command on items, which the tables' schemas decide, and calls the visitor with each. Arguments
-/// that are no valid use of the command have no keys; the handler refuses them.
+/// Calls the visitor with each key of a command on items, as the tables' schemas define them. Arguments that are no
+/// valid use of the command have no keys; the handler refuses them.
 pub type KeyFinder = fn(&Tables, &[&[u8]], &mut dyn FnMut(ItemKey<'_>));
 
-/// What a request is read with.
+/// The context in which a request is read.
 pub struct Reading<'s> {
-    /// The tables that it may name.
+    /// The tables that the request may name.
     pub tables: &'s Tables,
     /// The configuration, which has the limits on items.
     pub settings: &'s Settings,
-    /// The time in ms since the epoch. A deadline that counts from the transaction's time is worked out from that one
-    /// when the request runs.
+    /// The time in ms since the epoch. A deadline relative to the transaction's time is computed when the request runs,
+    /// not from this time.
     pub now: u64,
 }
 
-/// How the requests of a command are read before its shards are locked.
+/// How a command's requests are read before its shards are locked.
 #[derive(Clone, Copy)]
 pub struct Preparation {
-    /// Reads a request; `None` if it may as well be read under the locks.
+    /// Reads a request; `None` if it is short enough to be read under the locks.
     pub read: fn(&Reading<'_>, &[&[u8]]) -> Option<Box<dyn Any>>,
-    /// Calls the visitor with each key in what was read, for commands whose keys stand within a body.
+    /// Calls the visitor with each key of a request that was read, for commands whose keys stand within a body.
     pub keys: Option<fn(&dyn Any, &mut dyn FnMut(ItemKey<'_>))>,
 }
 
 /// A request that was read ahead.
 pub struct Prepared {
     pub(super) request: Box<dyn Any>,
-    /// The tables' generation that it was read for.
+    /// The generation of the tables for which the request was read.
     pub(super) tables: u64,
 }
 
-/// What a command does where one of its keys is a view of an item.
+/// What a command does if one of its keys is a view of an item.
 #[derive(Clone, Copy)]
 pub enum OnView {
-    /// It reads the item as a hash if it only reads, and else refuses the key as one of the wrong type.
+    /// A command that only reads sees the item as a hash; any other refuses the key as one of the wrong type.
     Plain,
-    /// A handler of its own, for all its keys.
+    /// Another handler runs, for all keys of the call.
     Handler(Handler),
 }
 
-/// Where a key specification begins.
+/// Where the keys of a specification begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
     /// At this argument.
     Index(usize),
-    /// Behind this word, searched from an argument on (backwards from the end if negative).
+    /// After this word, searched from this argument on (backwards from the end if negative).
     Keyword(&'static str, i32),
-    /// Behind this option, wherever it stands, for clients searched from an argument on. The options that may stand
-    /// before it are named with the numbers of their arguments, for those may be the same word.
+    /// After this option, wherever it stands. COMMAND shows it as a keyword that is searched from this argument on. The
+    /// options that may stand before it are listed with their numbers of arguments, because an argument may be the same
+    /// word.
     Option(&'static str, i32, &'static [(&'static str, usize)]),
-    /// The same behind the last one of several, among the arguments from a number on.
+    /// After the last occurrence of this option, among the arguments from this number on. The known options are listed
+    /// with their numbers of arguments.
     LastOption(&'static str, usize, &'static [(&'static str, usize)]),
 }
 
-/// Which arguments from the beginning on are keys.
+/// Which arguments, counted from the beginning of a specification, are keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Find {
-    /// Up to `last` (relative to the beginning; negative from the end), every `step`-th; of what remains only the first
-    /// `1/limit`-th if `limit` is above 1.
+    /// Every `step`-th argument up to `last` (relative to the beginning; negative from the end). If `limit` is above 1,
+    /// only the first `1/limit` of the remaining arguments.
     Range {
-        /// Last key.
+        /// The last key.
         last: i32,
-        /// Distance of keys.
+        /// The distance between keys.
         step: usize,
-        /// Which part of the rest holds keys.
+        /// The divisor of the remaining arguments.
         limit: usize,
     },
-    /// A number at `at` says how many keys follow from `first` on, every `step`-th (both relative to the beginning).
+    /// The argument `at` is the number of keys, which begin at `first`, every `step`-th (both relative to the
+    /// beginning).
     Number {
-        /// Where the number stands.
+        /// The position of the number.
         at: usize,
-        /// Where the first key stands.
+        /// The position of the first key.
         first: usize,
-        /// Distance of keys.
+        /// The distance between keys.
         step: usize,
     },
 }
@@ -109,42 +112,42 @@ pub struct KeySpec {
     pub begin: Begin,
     /// Which arguments of it are keys.
     pub find: Find,
-    /// Redis's words for what happens to the keys, such as `RW`, `access`, `update`.
+    /// Redis's words for the use of the keys, such as `RW`, `access`, `update`.
     pub flags: &'static [&'static str],
 }
 
 /// One command or subcommand.
 #[derive(Clone, Copy)]
 pub struct Spec {
-    /// Lower-case name; a subcommand's own name without its parent's.
+    /// The name in lower case; a subcommand's own name, without its parent's.
     pub name: &'static str,
-    /// Exact number of arguments with the name, or its negative minimum.
+    /// The exact number of arguments including the name, or the negative of the least number.
     pub arity: i32,
     /// Bits of [`flag`](super::flag).
     pub flags: u64,
-    /// The keys.
+    /// The key specifications.
     pub keys: &'static [KeySpec],
-    /// Finds the keys where they are partition keys of tables.
+    /// Finds the keys of commands whose keys are partition keys of tables.
     pub item_keys: Option<KeyFinder>,
-    /// How its requests are read before its shards are locked.
+    /// How requests are read before the shards are locked.
     pub prepare: Option<Preparation>,
-    /// What it does where a key is a view of an item.
+    /// What the command does if a key is a view of an item.
     pub on_view: OnView,
-    /// Whether a use of it, by its arguments, needs every shard exclusively whatever its keys are.
+    /// Whether a call with these arguments needs every shard exclusively, whatever its keys are.
     pub alone: Option<fn(&[&[u8]]) -> bool>,
-    /// The handler; for a container, what answers when no subcommand fits.
+    /// The handler; for a container, the one that answers if no subcommand fits.
     pub run: Handler,
-    /// The group, as in COMMAND DOCS; also an ACL category.
+    /// The group, as in COMMAND DOCS; ACL categories derive from it.
     pub group: &'static str,
-    /// The Redis version that introduced it.
+    /// The version of Redis that introduced the command.
     pub since: &'static str,
-    /// What it costs.
+    /// The complexity in O notation.
     pub complexity: &'static str,
-    /// One sentence.
+    /// The summary, one sentence.
     pub summary: &'static str,
     /// The arguments in Redis's notation, from which COMMAND DOCS derives its tree.
     pub syntax: &'static str,
-    /// More ACL categories than group and flags imply.
+    /// ACL categories beside those that group and flags imply.
     pub categories: &'static [&'static str],
     /// COMMAND's tips.
     pub tips: &'static [&'static str],
@@ -152,15 +155,15 @@ pub struct Spec {
     pub subs: &'static [Spec],
 }
 
-/// A command of the table with what is worked out once.
+/// A command of the table, with what is derived from its spec once.
 pub struct Command {
     /// The declaration.
     pub spec: &'static Spec,
     /// `get`, or `client|list` for a subcommand.
     pub full_name: String,
-    /// The number that statistics are kept under.
+    /// The command's number in statistics.
     pub id: usize,
-    /// The argument that is the only key, when that is all there is to know about its keys; 0 if not.
+    /// The argument that is the only key of every call; 0 if calls may have several keys or none.
     pub only_key: usize,
     /// Subcommands by lower-case name.
     pub subs: AHashMap<&'static [u8], Command>,
@@ -175,21 +178,21 @@ pub struct Registry {
 
 /// A client of a server with this command table.
 pub type Client = node::Client<Command>;
-/// What a client has queued in MULTI.
+/// The transaction that a client has queued.
 pub type Multi = node::Multi<Command>;
-/// One of these commands.
+/// A queued command.
 pub type Queued = node::Queued<Command>;
-/// A client that waits for keys.
+/// The state of a client that waits for keys.
 pub type Parked = node::Parked<Command>;
-/// A client that was served while it waited.
+/// A waiting client that was served.
 pub type Served = node::Served<Command>;
 /// A server with this command table.
 pub type Server = node::Server<Registry>;
 
-/// What a handler returns: its reply is in the sink, or an error that is written for it.
+/// The result of a handler: the reply is in the sink, or the caller writes the error.
 pub type Outcome = Result<(), Fail>;
 
-/// What a handler works with.
+/// The context in which a handler runs.
 pub struct Cx<'a, 't> {
     /// The transaction: locked keys, effects, time.
     pub tx: &'a mut Tx<'t>,
@@ -206,19 +209,19 @@ pub struct Cx<'a, 't> {
 }
 
 impl Cx<'_, '_> {
-    /// The database's number as effects carry it.
+    /// The database's number, as effects have it.
     #[inline]
     pub fn db(&self) -> u32 {
         self.tx.db as u32
     }
 
-    /// Tells what was done to a key of the current database, under Redis's name for it; after the change.
+    /// Publishes the event `name` (Redis's name) for a key of the current database. Handlers call it after the change.
     #[inline]
     pub fn tell(&self, class: Classes, name: &'static str, key: &[u8]) {
         self.tx.tell(class, name, key);
     }
 
-    /// Refuses a command that needs memory where there is none, for those that find out by themselves that they do.
+    /// Refuses a command that needs memory if memory is at its limit, for commands flagged `WEIGHS`.
     ///
     /// # Errors
     /// [`fail::OUT_OF_MEMORY`].
@@ -226,26 +229,30 @@ impl Cx<'_, '_> {
         if self.client.memory_is_short { Err(fail::OUT_OF_MEMORY) } else { Ok(()) }
     }
 
-    /// Whether the command may wait for keys. Inside a transaction it takes what there is.
+    /// Whether the command may wait for keys. In a transaction it may not.
     pub fn may_wait(&self) -> bool {
         !self.client.in_exec
     }
 
-    /// The error of a command that is not admitted under its locks. The client does not see it if the command is
-    /// postponed.
+    /// Makes the error of a command that is not admitted under its locks. If the command is postponed, the client does
+    /// not see it.
     #[cold]
     pub fn hold_up(&mut self, reason: &NotNow) -> Fail {
         self.client.hold_up(reason, self.tx.engine());
         Fail::not_now(reason)
     }
 
-    /// Has the command wait: it is run again when one of the keys changes. There must be no reply.
+    /// Makes the client wait; the command runs again when one of the keys changes. The handler must not have written a
+    /// reply.
     pub fn wait(&mut self, wait: Wait) {
         debug_assert!(self.may_wait());
         self.client.wait = Some(wait);
     }
 
-    /// The string at a key.
+    /// The string at a key; `None` if there is no key.
+    ///
+    /// # Errors
+    /// The key holds another type.
     #[inline]
     pub fn string(&self, key: &[u8]) -> Result<Option<&[u8]>, Fail> {
         match self.tx.entry(key).map(crate::store::Entry::value) {

@@ -5,7 +5,7 @@ use crate::env::memory::{allocator_stats, used_bytes};
 use crate::env::process;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// A number of bytes as people read it, in Redis's form.
+/// A number of bytes in Redis's form for people, such as `1.50M`.
 fn human(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["K", "M", "G", "T", "P"];
     if bytes < 1024 {
@@ -38,7 +38,7 @@ pub(in crate::command) struct Figures {
 }
 
 impl Figures {
-    /// The figures now.
+    /// Measures the figures.
     pub(in crate::command) fn now(server: &crate::command::Server) -> Self {
         let used = used_bytes();
         let peak = server.memory_peak.fetch_max(used, Relaxed).max(used);
@@ -57,7 +57,7 @@ impl Figures {
         }
     }
 
-    /// The dataset's part of what was added since the start, in percent.
+    /// The share of the dataset in all memory that was added since the start, in percent.
     pub(in crate::command) fn dataset_percent(&self) -> f64 {
         ratio(self.dataset, self.used - self.startup).min(1.0) * 100.0
     }

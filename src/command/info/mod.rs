@@ -26,7 +26,7 @@ pub(super) static COMMANDS: &[Spec] =
         )
         .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"])];
 
-/// One section: its name, its title, what writes it, and whether it is shown without being asked for.
+/// One section: its name, its title, its writer, and whether INFO shows it without being asked for it.
 struct Section {
     name: &'static str,
     title: &'static str,
@@ -60,7 +60,7 @@ static SECTIONS: &[Section] = &[
     section("keyspace", "Keyspace", server::keyspace),
 ];
 
-/// The text of the chosen sections.
+/// The text of the chosen sections; of the default ones if none is chosen.
 pub(super) fn report(server: &Server, settings: &Settings, now: u64, chosen: &[&[u8]]) -> String {
     let named = |name: &str| chosen.iter().any(|word| word.eq_ignore_ascii_case(name.as_bytes()));
     let everything = named("all") || named("everything");

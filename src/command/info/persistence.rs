@@ -1,4 +1,4 @@
-//! The section about the log and its checkpoints, under the names that Redis gives its files.
+//! The section about the log and its checkpoints. Its lines have the names of Redis's for RDB and AOF.
 
 use super::report::Report;
 use crate::log::LogError;
@@ -11,7 +11,8 @@ fn status(ok: bool) -> &'static str {
 pub(super) fn persistence(report: &mut Report<'_>) {
     let engine = &report.server.engine;
     let save = &engine.save;
-    // One that is due begins soon, or when the running one ends: who waits for the end waits for that too.
+    // A due checkpoint begins soon, or when the running one ends. It counts as running, so a client that polls until
+    // the end waits for it too.
     let running = save.running.load(Acquire) || save.due.load(Acquire);
     let ok = status(save.last_ok.load(Relaxed));
     let last = match save.last_millis.load(Relaxed) {
@@ -53,7 +54,7 @@ pub(super) fn persistence(report: &mut Report<'_>) {
     log(report);
 }
 
-/// How far the loading has come.
+/// The progress of loading.
 fn loading(report: &mut Report<'_>) {
     let engine = &report.server.engine;
     if !engine.is_loading() {
@@ -71,7 +72,7 @@ fn loading(report: &mut Report<'_>) {
     report.line("loading_eta_seconds", eta);
 }
 
-/// The log itself.
+/// The lines about the log.
 fn log(report: &mut Report<'_>) {
     if !report.settings.appendonly {
         return;

@@ -1,11 +1,11 @@
-//! What a section is written with.
+//! The report into which the sections are written.
 
 use crate::command::Server;
 use crate::config::Settings;
 use crate::env::Instant;
 use std::fmt::Write as _;
 
-/// The text so far, and what it is about.
+/// The text so far, and the state that sections report.
 pub(super) struct Report<'a> {
     pub(super) server: &'a Server,
     pub(super) settings: &'a Settings,
@@ -16,12 +16,12 @@ pub(super) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// One line.
+    /// Writes one line.
     pub(super) fn line(&mut self, name: &str, value: impl std::fmt::Display) {
         let _ = write!(self.text, "{name}:{value}\r\n");
     }
 
-    /// Lines whose value is always the same, as text `name:value` per line.
+    /// Writes lines with constant values, given as `name:value` separated by white space.
     pub(super) fn constant(&mut self, lines: &str) {
         for line in lines.split_whitespace() {
             self.text += line;

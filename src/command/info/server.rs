@@ -96,7 +96,7 @@ pub(super) fn cluster(report: &mut Report<'_>) {
     report.line("cluster_enabled", 0);
 }
 
-/// Keys from which the average time to live is guessed.
+/// The number of keys from which the average time to live is estimated.
 const TTL_SAMPLES: u64 = 128;
 
 pub(super) fn keyspace(report: &mut Report<'_>) {

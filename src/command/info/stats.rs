@@ -1,4 +1,4 @@
-//! The sections about what was done: counters, commands, errors, durations.
+//! The sections with counters, commands, errors and durations.
 
 use super::report::Report;
 use crate::command::Command;
@@ -51,7 +51,7 @@ pub(super) fn stats(report: &mut Report<'_>) {
     report.constant("acl_access_denied_cmd:0 acl_access_denied_key:0 acl_access_denied_channel:0");
 }
 
-/// All commands that count for themselves, by name.
+/// All commands with statistics of their own, by name.
 fn counted<'r>(report: &Report<'r>) -> Vec<&'r Command> {
     let registry = report.server.registry;
     let mut commands: Vec<&Command> = registry.commands().collect();
@@ -110,8 +110,8 @@ pub(super) fn latency_stats(report: &mut Report<'_>) {
     }
 }
 
-/// How long shards were held, by what held them: how often for long, the longest in microseconds, and how many for at
-/// least so many.
+/// One line for each holder of shards, command or background job: how many long holds it had, the longest in
+/// microseconds, and the number of holds from each size on.
 pub(super) fn hold_stats(r: &mut Report<'_>) {
     let server = r.server;
     for (name, holds) in all_holds(server) {
