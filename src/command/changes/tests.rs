@@ -1,11 +1,11 @@
-//! Change streams in one process.
+//! Tests of change streams, in one process.
 
 use crate::command::testing::Harness;
 use crate::effect::SYSTEM;
 use crate::engine::Engine;
 use crate::store::Mode;
 
-/// The records of a table's stream, a line each: the identifier and the fields with their values.
+/// The records of a table's stream, one line each: the identifier and the fields with their values.
 fn records(engine: &Engine, table: &str) -> Vec<String> {
     let key = format!("{table}@stream");
     let hash = engine.store.hash(key.as_bytes());
@@ -83,7 +83,7 @@ fn items_whose_time_has_come_are_recorded_as_removed_by_it() {
     h.run("ITEM.PUT t a SET 1 n:n 1 EX 1");
     h.run("ITEM.PUT t b SET 1 n:n 1 EX 1");
     h.advance(2000);
-    // One is replaced before the background comes by, the other one is not.
+    // The expired item `b` is replaced before the background removes it; the other expired item is not replaced.
     h.run("ITEM.PUT t b SET 1 n:n 2");
     let mut record = Vec::new();
     (0..engine.store.shard_count()).for_each(|shard| engine.expire_shard(shard, &mut record));
@@ -128,7 +128,7 @@ fn records_are_kept_for_their_time() {
     assert_eq!(records(&engine, "t").len(), 1);
 }
 
-/// A round of removing counts as two changes: the records go, and the stream remembers the last of them.
+/// A round that trims counts as two changes: it removes records, and it notes the last of them in the stream.
 #[test]
 fn old_records_go_a_few_at_a_time() {
     let mut h = Harness::new();
@@ -241,7 +241,7 @@ fn identifiers_ascend_when_the_clock_goes_back() {
     let found = records(&engine, "t");
     let ids: Vec<&str> = found.iter().map(|record| record.split(' ').next().unwrap()).collect();
     assert_eq!(ids, ["1700000010000-0", "1700000010000-1", "1700000010000-2"]);
-    // Both times are told apart all the same.
+    // The ends and beginnings of the two streams do not overlap.
     let table = engine.tables.get(b"t").unwrap();
     let [first, second] = &table.schema.streams[..] else { panic!("{:?}", table.schema.streams) };
     assert_eq!(first.end.unwrap().through, second.after);
@@ -258,7 +258,7 @@ fn old_records_go_as_new_ones_come() {
         h.run(&format!("ITEM.PUT t {n} SET 1 n 1"));
         h.advance(500);
     }
-    // A node's worth may be left over until the background comes by.
+    // At most a node of old records is left until the background trims.
     assert!((120..=240).contains(&records(&engine, "t").len()));
     engine.trim_streams(&mut Vec::new());
     assert_eq!(records(&engine, "t").len(), 120);
@@ -281,7 +281,7 @@ fn only_tables_with_a_stream_need_its_shard() {
     assert!(engine.tables.may_record(plain) && records(&engine, "plain").len() == 1);
     h.run("TABLE.DROP plain");
     assert!(!engine.tables.may_record(plain));
-    // What is left of a dropped table records nothing, also of one that takes its name.
+    // A change of a dropped table's stream leaves no records for a new table of its name.
     h.run("TABLE.CREATE plain PK id S");
     h.run("ITEM.PUT plain b SET 1 n 1");
     assert_eq!((records(&engine, "plain").len(), h.run("EXISTS plain@stream")), (1, ":0".to_owned()));

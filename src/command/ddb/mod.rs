@@ -1,5 +1,5 @@
-//! DDB: AWS's DynamoDB API over this connection, `DDB Operation json`. The reply is AWS's reply as one string; a
-//! refusal is the error `DDB {json}` with AWS's error.
+//! DDB: AWS's DynamoDB API over RESP, `DDB Operation json`. The reply is AWS's reply as one string; a refusal is the
+//! error `DDB {json}` with AWS's error.
 
 #[cfg(test)]
 mod tests;
@@ -72,10 +72,10 @@ pub(super) static COMMANDS: &[Spec] = &[spec("ddb", -2, flag::READONLY, run).sub
     "",
 )];
 
-/// A request that was read.
+/// A request that was read, or the reason why it is refused.
 type Read = Result<Call, AwsError>;
 
-/// A body has the keys, so it is read before the shards are locked however short it is.
+/// The keys stand in the body, so every request is read before the shards are locked, however short it is.
 const AHEAD: Preparation = Preparation { read: read_ahead, keys: Some(keys_of) };
 
 fn read_ahead(with: &Reading<'_>, args: &[&[u8]]) -> Option<Box<dyn Any>> {
@@ -84,7 +84,7 @@ fn read_ahead(with: &Reading<'_>, args: &[&[u8]]) -> Option<Box<dyn Any>> {
     Some(Box::new(outside(|| read(operation, body, with.tables))))
 }
 
-/// Reads a request. No shard is held: a long one waits for its turn.
+/// Reads a request. The caller holds no shard, because a long request waits until no other is being read.
 fn read(operation: Operation, body: &[u8], tables: &Tables) -> Read {
     let _turn = turn(body.len());
     aws::read(operation, body, tables)
@@ -96,7 +96,7 @@ fn keys_of(request: &dyn Any, visit: &mut dyn FnMut(ItemKey<'_>)) {
     }
 }
 
-/// Finds the stored partition keys in a request that was not read ahead.
+/// Finds the partition keys of a request that was not read ahead, as they are stored.
 fn keys(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(ItemKey<'_>)) {
     let [_, name, body] = args else { return };
     let Some(operation) = Operation::of(name) else { return };
@@ -104,7 +104,7 @@ fn keys(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(ItemKey<'_>)) {
 }
 
 fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    // The container is asked for operations that do not exist, whatever their arguments.
+    // The container itself runs for an unknown operation, with any arguments.
     let [_, name, rest @ ..] = args else { return Err(Fail::arity("ddb")) };
     let Some(operation) = Operation::of(name) else { return Err(failed(&AwsError::unknown_operation())) };
     let [body] = rest else { return Err(Fail::arity("ddb")) };

@@ -1,4 +1,4 @@
-//! Deadlines of fields: setting, reading and taking them.
+//! Deadlines of fields: the commands that set, read and remove them.
 
 use super::fields::{FIELDS_MISMATCH, NO_FIELDS, Unit, counted_fields, each_once, only_fields};
 use super::hash_at;
@@ -14,7 +14,7 @@ const CONDITION_FAILED: i64 = 0;
 const DONE: i64 = 1;
 const DELETED: i64 = 2;
 
-/// On which deadlines a new one may follow.
+/// Condition on the present deadline under which a new one is set.
 #[derive(Clone, Copy)]
 enum Condition {
     Always,
@@ -30,7 +30,7 @@ impl Condition {
         words.into_iter().find(|(w, _)| eq(word, w)).map(|(_, condition)| condition)
     }
 
-    /// Whether `at` may follow `before`, where 0 is no deadline, which counts as the latest.
+    /// Whether `at` may replace the deadline `before`; 0 means no deadline, which counts as later than any.
     fn holds(self, before: u64, at: u64) -> bool {
         match self {
             Self::Always => true,
@@ -80,7 +80,7 @@ fn expire(cx: &mut Cx<'_, '_>, args: &[&[u8]], unit: Unit, command: &str) -> Out
     Ok(())
 }
 
-/// `[NX | XX | GT | LT] FIELDS numfields field ...`, where the condition may also follow the fields.
+/// Reads `[NX | XX | GT | LT] FIELDS numfields field ...`; the condition may also follow the fields.
 fn condition_and_fields<'a, 'b>(args: &'a [&'b [u8]]) -> Result<(Condition, &'a [&'b [u8]]), Fail> {
     let mut condition = None;
     let mut names: Option<&[&[u8]]> = None;
@@ -100,7 +100,7 @@ fn condition_and_fields<'a, 'b>(args: &'a [&'b [u8]]) -> Result<(Condition, &'a 
     Ok((condition.unwrap_or(Condition::Always), names.ok_or(NO_FIELDS)?))
 }
 
-/// Tells that fields have got a deadline, or are gone because it has passed, once for all of them.
+/// Publishes one event for all fields that got the deadline `at`: `hexpire`, or `hdel` if it has passed.
 pub(super) fn tell_deadline(cx: &Cx<'_, '_>, key: &[u8], at: u64) {
     if at <= cx.tx.now() {
         cx.tell(Classes::HASH, "hdel", key);
@@ -110,7 +110,7 @@ pub(super) fn tell_deadline(cx: &Cx<'_, '_>, key: &[u8], at: u64) {
     }
 }
 
-/// Whether any of the fields has got the deadline, or is gone because it has passed.
+/// Gives fields a deadline, or removes them if it has passed. Returns whether any field was changed.
 fn expire_part(
     cx: &mut Cx<'_, '_>,
     key: &[u8],
@@ -201,7 +201,7 @@ fn deadlines(cx: &mut Cx<'_, '_>, args: &[&[u8]], unit: Unit) -> Outcome {
         let reply = match hash.and_then(|hash| hash.get(name, now)) {
             None => NO_FIELD,
             Some(field) if field.expire == 0 => NO_DEADLINE,
-            // Seconds are rounded up, as in Redis for fields (for keys it rounds to the nearest).
+            // Seconds are rounded up, as Redis does for fields; for keys it rounds to the nearest.
             Some(field) if unit.seconds => (field.expire - base).div_ceil(1000) as i64,
             Some(field) => (field.expire - base) as i64,
         };

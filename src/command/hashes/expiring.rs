@@ -1,4 +1,4 @@
-//! Reading or writing fields together with their deadlines: HGETDEL, HGETEX, HSETEX.
+//! Commands that read or write fields together with their deadlines: HGETDEL, HGETEX, HSETEX.
 
 use super::expire::tell_deadline;
 use super::fields::{
@@ -30,8 +30,8 @@ pub(super) fn hgetdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Writes the values of fields, nil for those that do not exist, and returns the names of those that do and whose
-/// deadline (0 for none) is as asked.
+/// Writes the values of fields, nil for a field that does not exist. Returns the names of the existing fields for whose
+/// deadline (0 is none) `take` is true.
 fn show<'a>(
     cx: &mut Cx<'_, '_>,
     key: &[u8],
@@ -55,10 +55,10 @@ fn show<'a>(
     Ok(taken)
 }
 
-/// What becomes of the deadlines.
+/// What a command does with the deadlines.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ttl {
-    /// Nothing was said: HGETEX leaves it, HSETEX clears it.
+    /// No option was given: HGETEX leaves deadlines as they are, HSETEX removes them.
     Unsaid,
     /// PERSIST or KEEPTTL.
     Word,
@@ -94,7 +94,7 @@ pub(super) fn hgetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// HGETEX's arguments, in any order.
+/// Reads HGETEX's arguments, in any order.
 pub(super) fn read_hgetex<'a, 'b>(args: &'a [&'b [u8]], now: u64) -> Result<(Ttl, &'a [&'b [u8]]), Fail> {
     const ONE: Fail = Fail::new("ERR Only one of EX, PX, EXAT, PXAT or PERSIST arguments can be specified");
     let mut ttl = Ttl::Unsaid;
@@ -122,12 +122,12 @@ fn once(before: Ttl, new: Ttl, twice: Fail) -> Result<Ttl, Fail> {
     if before == Ttl::Unsaid { Ok(new) } else { Err(twice) }
 }
 
-/// HSETEX's arguments.
+/// The arguments of HSETEX.
 pub(super) struct SetEx<'a, 'b> {
     pub(super) ttl: Ttl,
-    /// Whether all fields must exist (FXX) or none may (FNX).
+    /// FXX: all fields must exist; FNX: none may.
     pub(super) fields_exist: Option<bool>,
-    /// Whether the key must exist (XX) or may not (NX).
+    /// XX: the key must exist; NX: it must not.
     pub(super) key_exists: Option<bool>,
     /// Names and values in turn.
     pub(super) pairs: &'a [&'b [u8]],
@@ -150,7 +150,7 @@ pub(super) fn hsetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     }
     let pairs = List::Slices(options.pairs);
     match options.ttl {
-        // What is set with a passed deadline is gone at once.
+        // A field that is set with a passed deadline is removed at once.
         Ttl::At(at) if at <= now => {
             if names.clone().any(exists) {
                 let gone: SmallVec<[&[u8]; 16]> = names.by_ref().copied().collect();
@@ -174,7 +174,7 @@ fn set(cx: &mut Cx<'_, '_>, key: &[u8], pairs: List<'_>, expire: FieldExpire) {
 }
 
 impl<'a, 'b> SetEx<'a, 'b> {
-    /// Reads the arguments behind the key, in any order.
+    /// Reads the arguments after the key, in any order.
     pub(super) fn read(args: &'a [&'b [u8]], now: u64) -> Result<Self, Fail> {
         const ONE: Fail =
             Fail::new("ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified");

@@ -1,4 +1,4 @@
-//! `FIELDS numfields field ...`, the times beside it, and fields that are named twice.
+//! `FIELDS numfields field ...`, times in arguments, and fields that are named twice.
 
 use crate::command::{Fail, eq, parse_int};
 use crate::text::parse_i64_strict;
@@ -12,7 +12,7 @@ pub(super) const FIELDS_MISMATCH: Fail =
     Fail::new("ERR The `numfields` parameter must match the number of arguments");
 pub(super) const NUMBER_NOT_POSITIVE: Fail = Fail::new("ERR Number of fields must be a positive integer");
 
-/// The names behind `FIELDS numfields` where nothing may follow them.
+/// Reads `FIELDS numfields field ...`, which must be the last arguments, and returns the names.
 pub(super) fn only_fields<'a, 'b>(args: &'a [&'b [u8]]) -> Result<&'a [&'b [u8]], Fail> {
     let [word, number, names @ ..] = args else { return Err(NO_FIELDS) };
     if !eq(word, "fields") {
@@ -22,8 +22,10 @@ pub(super) fn only_fields<'a, 'b>(args: &'a [&'b [u8]]) -> Result<&'a [&'b [u8]]
     if count == names.len() { Ok(names) } else { Err(FIELDS_MISMATCH) }
 }
 
-/// Reads `numfields field ...` and gives the fields and what follows them; the error given if the number is not above
-/// zero.
+/// Reads `numfields field ...` and returns the fields and the arguments after them.
+///
+/// # Errors
+/// `wrong` if the number is not above zero.
 pub(super) fn counted_fields<'a, 'b>(
     args: &'a [&'b [u8]],
     wrong: &Fail,
@@ -32,13 +34,16 @@ pub(super) fn counted_fields<'a, 'b>(
     rest.split_at_checked(field_count(number, wrong)?).ok_or(FIELDS_MISMATCH)
 }
 
-/// Reads `numfields`, which must be above zero; else the error given.
+/// Reads `numfields`.
+///
+/// # Errors
+/// `wrong` if it is not above zero.
 pub(super) fn field_count(arg: &[u8], wrong: &Fail) -> Result<usize, Fail> {
     let count = parse_i64_strict(arg).filter(|n| *n > 0).and_then(|n| usize::try_from(n).ok());
     count.ok_or_else(|| wrong.clone())
 }
 
-/// How a time is given.
+/// The unit of a time, and whether the time is absolute or relative to the present.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Unit {
     pub(super) seconds: bool,
@@ -51,7 +56,7 @@ impl Unit {
     pub(super) const UNIX_SECONDS: Self = Self { seconds: true, absolute: true };
     pub(super) const UNIX_MILLIS: Self = Self { seconds: false, absolute: true };
 
-    /// The unit that an option's word stands for.
+    /// The unit for the word of an option.
     pub(super) fn of_word(word: &[u8]) -> Option<Self> {
         let words = [
             ("ex", Self::SECONDS),
@@ -62,7 +67,7 @@ impl Unit {
         words.into_iter().find(|(w, _)| eq(word, w)).map(|(_, unit)| unit)
     }
 
-    /// Reads a time as a deadline in ms since the epoch, which may have passed. `command` is named in errors.
+    /// Reads a time as a deadline in ms since the epoch, which may have passed. Errors name `command`.
     pub(super) fn deadline(self, arg: &[u8], now: u64, command: &str) -> Result<u64, Fail> {
         let given =
             u64::try_from(parse_int(arg)?).map_err(|_| Fail::new("ERR invalid expire time, must be >= 0"))?;
@@ -72,8 +77,8 @@ impl Unit {
     }
 }
 
-/// Splits names so that no part names a field twice: commands whose effect on a field shows in the reply for its
-/// next mention take one part after the other. Almost always there is one part. O(n log n).
+/// Splits names into parts of which none names a field twice. A command whose effect on a field shows in the reply for
+/// its next mention handles one part after the other. There is one part unless a name repeats. O(n log n).
 pub(super) fn each_once<'a, 'b>(names: &'a [&'b [u8]]) -> std::slice::Chunks<'a, &'b [u8]> {
     let twice = if names.len() <= 8 {
         names.iter().enumerate().any(|(i, name)| names[..i].contains(name))

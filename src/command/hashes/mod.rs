@@ -1,6 +1,6 @@
-//! Hashes: reading (`read`), writing (`write`), counters (`number`), walks (`scan`) and random fields (`random`),
-//! deadlines of fields (`expire`), and reading or writing together with deadlines (`expiring`); and what writing
-//! commands do on views of items (`view`).
+//! Hashes: reading (`read`), writing (`write`), counters (`number`), HSCAN (`scan`), random fields (`random`),
+//! deadlines of fields (`expire`), reading or writing together with deadlines (`expiring`), and commands that write to
+//! views of items (`view`).
 
 mod expire;
 mod expiring;
@@ -24,7 +24,7 @@ use crate::engine::{Classes, Tx};
 use crate::store::Entry;
 use crate::value::hash::HashRef;
 
-/// The hash at a key, if the key exists.
+/// The hash at a key; `None` if there is no key.
 #[inline]
 fn hash_at<'t>(tx: &'t Tx<'_>, key: &[u8]) -> Result<Option<HashRef<'t>>, Fail> {
     match tx.entry(key).map(Entry::value) {
@@ -33,7 +33,7 @@ fn hash_at<'t>(tx: &'t Tx<'_>, key: &[u8]) -> Result<Option<HashRef<'t>>, Fail> 
     }
 }
 
-/// Removes fields of a hash, and tells so; how many there were.
+/// Removes fields of a hash, publishes the event, and returns how many fields there were.
 fn delete_fields(cx: &mut Cx<'_, '_>, key: &[u8], fields: &[&[u8]]) -> usize {
     let (db, fields) = (cx.db(), List::Slices(fields));
     let gone = cx.tx.apply_counted(HashChange::Delete { fields }.on(db, key));

@@ -1,4 +1,4 @@
-//! Fields as numbers. A field keeps its deadline.
+//! Fields as numbers. A field keeps its deadline when its number changes.
 
 use super::hash_at;
 use crate::command::{Cx, Fail, Outcome, fail, parse_int};

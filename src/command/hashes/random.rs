@@ -8,10 +8,10 @@ use crate::value::hash::{BigHash, FieldRef, Fields, HashRef};
 use crate::value::parted::Numbered;
 use smallvec::SmallVec;
 
-/// The live fields of a hash by number. It lives on the stack for the time of one command.
+/// The live fields of a hash by number. The value is on the stack for one command.
 #[allow(clippy::large_enum_variant)]
 enum Live<'a> {
-    /// All fields of a large hash of which none has expired.
+    /// A large hash of which no field has expired.
     Big(&'a BigHash, Numbered<'a, Fields>),
     List(SmallVec<[FieldRef<'a>; 32]>),
 }
@@ -102,7 +102,7 @@ fn with_count(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     distinct(live.len(), wanted, &mut random, |i| live.at(i).map_or(Ok(()), |field| show.field(field)))
 }
 
-/// Writes fields, with their values if asked for: in pairs in RESP3, in turn in RESP2.
+/// Writes fields, with their values if asked for: as pairs in RESP3, in turn in RESP2.
 struct Show<'o> {
     out: &'o mut crate::resp::Reply,
     bound: Bound,

@@ -1,4 +1,4 @@
-//! Reading fields.
+//! Commands that read fields.
 
 use super::hash_at;
 use crate::command::{Cx, Outcome};
@@ -41,7 +41,7 @@ pub(super) fn hgetall(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         });
         return Ok(());
     }
-    // A packed hash is counted while it is written.
+    // The fields of a packed hash are counted while they are written.
     let begun = out.begin_deferred();
     let mut count = 0;
     hash.each_live(now, |field| {

@@ -5,7 +5,7 @@ use crate::command::{Cx, Outcome, ScanOptions, parse_cursor};
 use crate::text::glob_match;
 use crate::value::hash::{FieldRef, HashRef};
 
-/// A packed hash is returned whole, and so is a view's. A larger one is walked by position.
+/// Returns a packed hash, or a view of an item, as a whole. A larger hash is walked by position.
 pub(super) fn hscan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let cursor = parse_cursor(args[2])?;
     let now = cx.tx.now();
@@ -20,7 +20,8 @@ pub(super) fn hscan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     out.array(2);
     let step = match hash {
         HashRef::Packed(..) => None,
-        // Made of an item at each call: there is no order that a cursor could keep.
+        // A view's hash is made of the item at each call, so its order may differ between calls and a cursor would be
+        // void.
         HashRef::Big(_) if cx.tx.has_stand_ins() => None,
         HashRef::Big(big) => Some((big, big.step(cursor, options.count))),
     };

@@ -2,7 +2,7 @@ use crate::command::testing::{Harness, START};
 use crate::effect::{Decoder, Effect};
 use crate::store::Mode;
 
-/// In the packed form and in the indexed one.
+/// Runs a test with packed hashes and with large ones.
 fn both(test: impl Fn(&mut Harness)) {
     for entries in ["512", "0"] {
         let mut t = Harness::new();

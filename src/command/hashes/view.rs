@@ -1,5 +1,5 @@
-//! Hash commands that write, on keys that are views of items: each is an update of the item. (Those that read find a
-//! hash.)
+//! Hash commands that write, on keys that are views of items: each updates the item. Commands that only read run on a
+//! stand-in, a hash made of the item.
 
 use super::expiring::{SetEx, Ttl, read_hgetex};
 use super::fields::only_fields;
@@ -17,14 +17,14 @@ use smallvec::SmallVec;
 
 const NO_DEADLINE: &str = "its fields have no deadlines of their own";
 
-/// The name of an attribute.
+/// The name of the attribute that a field's name stands for.
 fn attribute(name: &[u8]) -> Result<&str, Fail> {
     let name = std::str::from_utf8(name).map_err(|_| ItemError::NameNotUtf8)?;
     crate::item::check_name(name.as_bytes())?;
     Ok(name)
 }
 
-/// Updates the item by actions; without any it is only made, if it does not exist.
+/// Updates the item by actions. Without actions the item is created if it does not exist.
 fn update(cx: &mut Cx<'_, '_>, subject: &Subject, actions: Vec<Action>) -> Result<Option<Item>, Fail> {
     let bound = if actions.is_empty() {
         None
@@ -38,10 +38,10 @@ fn setting(name: &str, value: &AttributeValue) -> Result<Action, Fail> {
     Ok(Action::Set(Path::attribute(name), SetValue::Operand(Operand::literal(value)?)))
 }
 
-/// Above so many names a table is made of them, so that the cost stays in proportion.
+/// If a command names more fields than this, a map or set of names is built, so that the cost stays linear.
 const FEW: usize = 32;
 
-/// The types of an item's attributes, for commands that name some of them.
+/// The types of an item's attributes, looked up by commands that name some of them.
 enum Fields<'i> {
     Few(Option<ItemRef<'i>>),
     Many(AHashMap<&'i [u8], AttrType>),
@@ -65,7 +65,7 @@ impl<'i> Fields<'i> {
     }
 }
 
-/// Names that were seen.
+/// A set of names.
 #[derive(Default)]
 struct Names<'n> {
     first: SmallVec<[&'n [u8]; FEW]>,
@@ -73,7 +73,7 @@ struct Names<'n> {
 }
 
 impl<'n> Names<'n> {
-    /// Adds a name; false if it is there already.
+    /// Adds a name; false if the set has it already.
     fn insert(&mut self, name: &'n [u8]) -> bool {
         if self.first.contains(&name) {
             return false;
@@ -86,7 +86,7 @@ impl<'n> Names<'n> {
     }
 }
 
-/// Sets fields, the last of those that are given twice; returns how many are new.
+/// Sets fields; of a field that is given twice the last value counts. Returns how many are new.
 fn set_fields(
     cx: &mut Cx<'_, '_>,
     subject: &Subject,
@@ -152,7 +152,7 @@ pub(super) fn hsetnx(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Removes those of the fields that the item has; returns how many.
+/// Removes those of the fields that the item has, and returns their number.
 fn remove_fields(
     cx: &mut Cx<'_, '_>,
     subject: &Subject,
@@ -184,7 +184,7 @@ pub(super) fn hdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// A field that is counted up: where it is text it stays text, else the change is an addition.
+/// A field with a counter. If the attribute is a text it stays a text, else the change is an addition to a number.
 enum Counted {
     Text(Vec<u8>, AttrType),
     Number(Option<Number>),
@@ -271,7 +271,7 @@ pub(super) fn hgetdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Writes the values of fields that are about to be removed: a name that is given again has none.
+/// Writes the values of fields that are about to be removed; nil for a name that was given before.
 fn show_once(cx: &mut Cx<'_, '_>, subject: &Subject, names: &[&[u8]]) {
     let mut text = Vec::new();
     cx.out.array(names.len());
@@ -293,7 +293,7 @@ pub(super) fn hgetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if matches!(ttl, Ttl::At(_)) {
         return Err(Subject::of(cx, args[1])?.refuses(args[1], NO_DEADLINE));
     }
-    // No field has a deadline that could be taken.
+    // No field of an item has a deadline that the command could remove.
     as_read(cx, args, expiring::hgetex)
 }
 
@@ -319,7 +319,7 @@ pub(super) fn hsetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// HEXPIRE and its like.
+/// Refuses HEXPIRE and its relatives.
 pub(super) fn no_deadlines(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Err(Subject::of(cx, args[1])?.refuses(args[1], NO_DEADLINE))
 }

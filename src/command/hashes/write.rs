@@ -1,4 +1,4 @@
-//! Writing fields.
+//! Commands that write fields.
 
 use super::{delete_fields, hash_at};
 use crate::command::{Cx, Fail, Outcome};

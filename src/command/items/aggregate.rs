@@ -1,4 +1,4 @@
-//! What a query says of its items instead of showing them.
+//! Aggregates of a query, which replace its items in the reply.
 
 use super::Words;
 use super::show::number;
@@ -15,14 +15,14 @@ enum Kind {
     Avg,
 }
 
-/// COUNT, or SUM, MIN, MAX or AVG of an attribute. Items whose attribute is no number do not count.
+/// COUNT, or SUM, MIN, MAX or AVG of an attribute. An item whose attribute is no number is left out of the latter.
 pub(super) struct Aggregate {
     kind: Kind,
     attribute: Box<str>,
 }
 
 impl Aggregate {
-    /// Reads the clause that `word` begins, if it is one of these.
+    /// Reads the clause if `word` begins one.
     pub(super) fn read(word: &[u8], words: &mut Words<'_, '_>) -> Result<Option<Self>, Fail> {
         let kind = match word {
             _ if eq(word, "COUNT") => return Ok(Some(Self { kind: Kind::Count, attribute: Box::default() })),
@@ -35,12 +35,12 @@ impl Aggregate {
         Ok(Some(Self { kind, attribute: words.text()?.into() }))
     }
 
-    /// The attribute that it looks at, if it looks at one.
+    /// The attribute that is aggregated; `None` for COUNT.
     pub(super) fn attribute(&self) -> Option<&str> {
         (self.kind != Kind::Count).then_some(&*self.attribute)
     }
 
-    /// Runs the query and replies.
+    /// Runs the query and writes the reply.
     pub(super) fn reply(&self, cx: &mut Cx<'_, '_>, query: &Query<'_>) -> Outcome {
         let (mut seen, mut total, mut failed) = (0, Number::ZERO, None);
         let page = ops::query(cx.tx, query, &mut |item| {

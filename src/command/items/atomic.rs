@@ -1,11 +1,11 @@
-//! ITEM.ATOMIC [TOKEN s]: what it asks for is done by EXEC.
+//! ITEM.ATOMIC [TOKEN s]. EXEC carries out what it asks for.
 
 use crate::command::fail::{self, Fail};
 use crate::command::{Cx, ItemKey, Outcome, eq};
 use crate::effect::TOKENS;
 use crate::engine::Tables;
 
-/// The key, in the database of tokens, under which a token is remembered; none if the command gives no token.
+/// The key in the database of tokens under which a token is remembered; `None` if the command gives no token.
 pub fn token_key(args: &[&[u8]]) -> Option<Vec<u8>> {
     match args {
         [_, word, token] if eq(word, "TOKEN") => Some([b"atomic:", *token].concat()),
@@ -13,7 +13,7 @@ pub fn token_key(args: &[&[u8]]) -> Option<Vec<u8>> {
     }
 }
 
-/// Finds the token's key, for the locks.
+/// Finds the token's key, whose shard is locked.
 pub(super) fn token(_tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(ItemKey<'_>)) {
     if let Some(key) = token_key(args) {
         visit(ItemKey { arg: 2, table: TOKENS, key: &key });

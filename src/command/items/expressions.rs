@@ -26,7 +26,7 @@ pub(super) struct Placeholders<'a> {
 }
 
 impl<'a> Placeholders<'a> {
-    /// Reads the clause that `word` begins, if it is one of these.
+    /// Reads the clause if `word` begins NAMES or VALUES; false if not.
     pub(super) fn read(&mut self, word: &[u8], words: &mut Words<'a, '_>) -> Result<bool, Fail> {
         let slot = match word {
             _ if word.eq_ignore_ascii_case(b"NAMES") => &mut self.names,
@@ -37,7 +37,7 @@ impl<'a> Placeholders<'a> {
         Ok(true)
     }
 
-    /// What expressions are bound with. Neither text may be longer than an item.
+    /// The binder with these placeholders. Neither text may be longer than an item.
     pub(super) fn binder(&self, limits: &ItemLimits) -> Result<Binder, Fail> {
         if self.names.is_none() && self.values.is_none() {
             return Ok(Binder::empty(ExprLimits::HUMAN));
@@ -60,7 +60,10 @@ impl<'a> Placeholders<'a> {
     }
 }
 
-/// Notes a clause that may be given once.
+/// Sets a clause that may be given only once.
+///
+/// # Errors
+/// The clause was given before.
 pub(super) fn set_once<T>(slot: &mut Option<T>, value: T) -> Result<(), Fail> {
     match slot.replace(value) {
         None => Ok(()),
@@ -77,7 +80,7 @@ fn members(clause: &str, text: Option<&[u8]>) -> Result<serde_json::Map<String, 
     }
 }
 
-/// A value with a type tag, as AWS writes it, or else plain JSON.
+/// The value of a JSON object with one of AWS's type tags as its only name, else of plain JSON.
 fn value_of(json: &Json, max_depth: usize) -> Result<AttributeValue, ItemError> {
     let tagged = match json {
         Json::Object(map) => map.len() == 1 && map.keys().all(|tag| AttrType::from_tag(tag).is_some()),
@@ -99,22 +102,22 @@ pub(super) fn condition(
     Ok(bound)
 }
 
-/// A condition that was bound, and for which table.
+/// A condition that was bound, and its table.
 struct Known {
     table: u32,
     text: Box<str>,
     bound: Rc<BoundCondition>,
 }
 
-/// Conditions without placeholders that a thread bound last.
+/// The last conditions without placeholders that a thread bound.
 struct Recent {
-    /// The tables that they hold for.
+    /// The version of the tables for which they were bound.
     of: (u64, u64),
     known: Vec<Known>,
     next: usize,
 }
 
-/// How many conditions a thread remembers, and how long their texts may be.
+/// How many conditions a thread remembers, and the longest text of one in bytes.
 const RECENT: usize = 16;
 const LONGEST: usize = 256;
 
@@ -122,8 +125,8 @@ thread_local! {
     static LAST: RefCell<Recent> = const { RefCell::new(Recent { of: (0, 0), known: Vec::new(), next: 0 }) };
 }
 
-/// The condition of a write on a table's item, bound and checked. What a thread bound lately it need not bind again:
-/// without placeholders a condition depends on its text and the table alone.
+/// The condition of a write on a table's item, bound and checked. A thread reuses a condition without placeholders that
+/// it bound lately, because such a condition depends only on its text and the table.
 pub(super) fn guard(binder: &mut Binder, text: &str, target: &Target) -> Result<Rc<BoundCondition>, Fail> {
     let (table, of) = (&target.table, target.version);
     let mut bind = || condition(binder, ExprKind::Condition, text, &table.schema).map(Rc::new);
@@ -151,7 +154,7 @@ pub(super) fn guard(binder: &mut Binder, text: &str, target: &Target) -> Result<
     })
 }
 
-/// Binds an update: the actions of an expression and further ones. None if there are none at all.
+/// Binds an update: the actions of an expression, and `actions`. `None` if there are none.
 pub(super) fn update_of(
     binder: &mut Binder,
     expression: Option<&str>,
@@ -171,8 +174,8 @@ pub(super) fn update_of(
     Ok(Some(binder.own_update(all)?))
 }
 
-/// The parts of items that `FIELDS` names: attributes by their names, which may hold any characters, and document paths
-/// where a name has a dot or bracket, or begins with `#`.
+/// Binds the paths of `FIELDS`: names of attributes, which may have any characters, or document paths if one of the
+/// names has a dot or a bracket or begins with `#`.
 pub(super) fn fields(binder: &mut Binder, names: &[&[u8]]) -> Result<BoundProjection, Fail> {
     let mut texts = Vec::with_capacity(names.len());
     for name in names {

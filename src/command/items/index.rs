@@ -1,4 +1,4 @@
-//! What the clauses of a query or scan say of indexes: `INDEX name [pk ...]` and `SK`.
+//! The clauses of a query or scan about indexes: `INDEX name [pk ...]` and `SK`.
 
 use super::Words;
 use crate::command::eq;
@@ -10,8 +10,8 @@ use crate::item::{
     put_key, put_key_part,
 };
 
-/// The index that a query reads. Its partition key's first attribute stands where the table's would; further ones, as
-/// many as the index has, stand behind its name.
+/// The index that a query reads. The first attribute of its partition key stands where the table's partition key would
+/// stand; the further ones follow the index's name.
 pub(super) struct IndexClause<'a, 'b> {
     pub(super) name: &'a [u8],
     rest: &'b [&'a [u8]],
@@ -24,7 +24,7 @@ impl<'a, 'b> IndexClause<'a, 'b> {
         Ok(Self { name, rest: words.take_many(more)? })
     }
 
-    /// The partition key as it is stored.
+    /// The partition key in its stored form.
     pub(super) fn partition(
         &self,
         index: &Index,
@@ -46,7 +46,10 @@ impl<'a, 'b> IndexClause<'a, 'b> {
     }
 }
 
-/// The value that a text given for a key attribute denotes.
+/// The value of a key attribute that a text denotes.
+///
+/// # Errors
+/// The text is no value of the attribute's type, or empty.
 pub(super) fn key_value<'t>(attr: &KeyAttr, text: &'t [u8]) -> Result<AttributeValueRef<'t>, ItemError> {
     let value = attr.value_of_text(text)?;
     if value.as_bytes().is_some_and(<[u8]>::is_empty) {
@@ -55,7 +58,7 @@ pub(super) fn key_value<'t>(attr: &KeyAttr, text: &'t [u8]) -> Result<AttributeV
     Ok(value)
 }
 
-/// A condition on a sort key attribute, as it was written.
+/// A condition on a sort key attribute, as the client wrote it.
 pub(super) struct SortClause<'a> {
     operator: &'a [u8],
     low: &'a [u8],
@@ -63,7 +66,7 @@ pub(super) struct SortClause<'a> {
 }
 
 impl<'a> SortClause<'a> {
-    /// Reads the condition behind `SK`.
+    /// Reads the condition after `SK`.
     pub(super) fn read(words: &mut Words<'a, '_>) -> Result<Self, Fail> {
         let (operator, low) = (words.need()?, words.need()?);
         let high = if eq(operator, "BETWEEN") { words.need()? } else { low };
@@ -90,8 +93,8 @@ impl<'a> SortClause<'a> {
     }
 }
 
-/// The range that conditions on the sort key attributes denote, one behind the other from the first on. All but the
-/// last must be equality.
+/// The range that the conditions on the sort key attributes denote. Condition number n is about attribute number n, and
+/// all but the last must be equality.
 pub(super) fn sort_range(clauses: &[SortClause<'_>], from: &Source<'_>) -> Result<SortRange, Fail> {
     let (attrs, form, what) = match from.index {
         Some(index) => (index.schema.sk.as_slice(), KeyForm::Index, "index"),
@@ -117,13 +120,16 @@ pub(super) fn sort_range(clauses: &[SortClause<'_>], from: &Source<'_>) -> Resul
     SortRange::new(form, &equal, last).ok_or(fail::SYNTAX)
 }
 
-/// The attributes that a projection asks for.
+/// The attributes that a projection names.
 pub(super) fn roots(fields: Option<&BoundProjection>) -> impl Iterator<Item = &str> {
     fields.into_iter().flat_map(BoundProjection::roots)
 }
 
-/// Whether items must be read as a whole, because an attribute is asked for that a local index does not hold. A global
-/// one gives what it holds, and a filter may not look at more.
+/// Whether a query must read whole items, because it asks for an attribute that a local index does not hold. A global
+/// index never makes it read whole items.
+///
+/// # Errors
+/// The filter uses an attribute that a global index does not hold.
 pub(super) fn reads_whole<'n>(
     from: &Source<'_>,
     mut asked: impl Iterator<Item = &'n str>,

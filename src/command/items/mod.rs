@@ -1,6 +1,6 @@
 //! Items of tables: reading and writing them (`read`, `write`, `update`), ranges of a partition (`query`, `aggregate`),
-//! whole tables (`scan`); what the commands share is the table and the keys that they name (`target`), their clauses
-//! (`words`, `expressions`) and how items are shown (`show`).
+//! whole tables (`scan`), transactions (`atomic`). The commands share the table and keys that they name (`target`),
+//! their clauses (`words`, `expressions`, `index`) and the form in which items are shown (`show`).
 
 mod aggregate;
 mod atomic;

@@ -1,4 +1,4 @@
-//! Reading a range of one partition's items.
+//! ITEM.QUERY: reads a range of one partition's items.
 
 use super::Words;
 use super::aggregate::Aggregate;
@@ -19,7 +19,7 @@ use crate::ops;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// The clauses of a query, as they were written.
+/// The clauses of a query, as the client wrote them.
 #[derive(Default)]
 struct Clauses<'a, 'b> {
     /// The conditions on sort key attributes, in their order.
@@ -59,7 +59,7 @@ impl<'a, 'b> Clauses<'a, 'b> {
     }
 }
 
-/// Finds the partition key as it is stored, for the locks.
+/// Finds the partition key in its stored form, whose shard is locked.
 pub(super) fn partition_key(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(ItemKey<'_>)) {
     let [_, table, first, clauses @ ..] = args else { return };
     if !clauses.iter().any(|word| eq(word, "INDEX")) {
@@ -74,14 +74,14 @@ pub(super) fn partition_key(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnM
     }
 }
 
-/// How it is read ahead.
+/// How ITEM.QUERY is read ahead.
 pub(super) const AHEAD: Preparation =
     Preparation { read: |with, args| ahead(with, args, Request::read), keys: None };
 
-/// ITEM.QUERY as it was read.
+/// An ITEM.QUERY that was read.
 struct Request {
     table: LocalTable,
-    /// The number of the index among the table's.
+    /// The position of the index in the table's list of indexes.
     index: Option<usize>,
     partition: KeyBytes,
     range: SortRange,
@@ -155,12 +155,13 @@ pub(super) fn query(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     show_page(cx, &request.view, &cursor, |tx, show| ops::query(tx, &query, show))
 }
 
-/// Bytes of items in one reply.
+/// The most bytes of items in one reply.
 pub(super) fn page_bytes(settings: &Settings) -> usize {
     usize::try_from(settings.item_max_page_size).unwrap_or(usize::MAX)
 }
 
-/// Replies with a page: the items that `read` shows, how many, how many were looked at, and where to go on.
+/// Replies with a page: the items that `read` shows, their number, the number of items that were looked at, and the
+/// cursor from which the next page begins.
 pub(super) fn show_page(
     cx: &mut Cx<'_, '_>,
     view: &View,

@@ -1,4 +1,4 @@
-//! Reading one item, or several by their keys.
+//! ITEM.GET and ITEM.MGET: read one item, or several by their keys.
 
 use super::Words;
 use super::expressions::{Placeholders, fields, set_once};
@@ -17,7 +17,7 @@ pub(super) const GET: Preparation =
 pub(super) const MGET: Preparation =
     Preparation { read: |with, args| ahead(with, args, GetMany::read), keys: None };
 
-/// ITEM.GET as it was read.
+/// An ITEM.GET that was read.
 struct Get {
     target: Target,
     view: View,
@@ -63,7 +63,7 @@ fn read_view(words: &mut Words<'_, '_>, limits: &ItemLimits) -> Result<View, Fai
     Ok(view)
 }
 
-/// ITEM.MGET as it was read.
+/// An ITEM.MGET that was read.
 struct GetMany {
     table: LocalTable,
     keys: Vec<ItemKeys>,

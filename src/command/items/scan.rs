@@ -1,4 +1,4 @@
-//! Reading whole tables.
+//! ITEM.SCAN: reads a whole table.
 
 use super::Words;
 use super::expressions::{Placeholders, condition, fields, set_once};
@@ -20,14 +20,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 /// The most segments, as in DynamoDB.
 const MAX_SEGMENTS: i64 = 1_000_000;
 
-/// How it is read ahead.
+/// How ITEM.SCAN is read ahead.
 pub(super) const AHEAD: Preparation =
     Preparation { read: |with, args| ahead(with, args, Request::read), keys: None };
 
-/// ITEM.SCAN as it was read.
+/// An ITEM.SCAN that was read.
 struct Request {
     table: LocalTable,
-    /// The number of the index among the table's.
+    /// The position of the index in the table's list of indexes.
     index: Option<usize>,
     segment: Segment,
     limit: usize,

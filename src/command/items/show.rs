@@ -1,4 +1,4 @@
-//! How items are shown: natively, or as one JSON string.
+//! Writes items into replies: as protocol types, or as one JSON string.
 
 use super::Words;
 use crate::command::eq;
@@ -7,7 +7,7 @@ use crate::expr::BoundProjection;
 use crate::item::{AttributeValueRef, ItemError, ItemRef, Number, write_plain_json, write_typed_json};
 use crate::resp::Reply;
 
-/// `FORMAT`.
+/// The form of items in a reply (`FORMAT`).
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Format {
     /// Each value as the protocol's nearest type.
@@ -20,7 +20,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// Reads the clause's argument.
+    /// Reads the argument of the clause.
     pub(super) fn read(words: &mut Words<'_, '_>) -> Result<Self, Fail> {
         let word = words.need()?;
         match word {
@@ -32,11 +32,11 @@ impl Format {
     }
 }
 
-/// What is shown of items, and how.
+/// Which parts of items are shown, and in which form.
 #[derive(Default)]
 pub(super) struct View {
     pub(super) format: Format,
-    /// Only these parts.
+    /// Only these parts are shown; `None` shows all.
     pub(super) fields: Option<BoundProjection>,
 }
 
@@ -103,7 +103,7 @@ pub(super) fn native(out: &mut Reply, value: &AttributeValueRef<'_>) {
     }
 }
 
-/// An integer where it fits 64 bits, a double where it says the same, else a string; a string in RESP2.
+/// In RESP3 an integer if it fits 64 bits, a double if a double holds it exactly, else a string. In RESP2 a string.
 pub(super) fn number(out: &mut Reply, number: Number) {
     match (out.is_resp3(), number.as_i64()) {
         (true, Some(int)) => return out.int(int),

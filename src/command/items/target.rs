@@ -1,5 +1,5 @@
-//! The table and the item that a command names: `NAME table pk [sk] ...`. Whether a sort key follows is decided by
-//! the table's schema.
+//! The table and the item that a command names: `NAME table pk [sk] ...`. The table's schema decides whether a sort key
+//! follows.
 
 use super::Words;
 use crate::command::{Fail, ItemKey, Reading};
@@ -10,14 +10,14 @@ use crate::item::{AttributeValueRef, Item, ItemKeys, ItemLimits, KeyBytes, put_k
 use crate::ops::At;
 use crate::text::parse_i64_strict;
 
-/// Finds the partition key as it is stored, for the locks.
+/// Finds the partition key in its stored form, whose shard is locked.
 pub(super) fn partition_key(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(ItemKey<'_>)) {
     let [_, table, text, ..] = args else { return };
     let Some(table) = tables.local(table) else { return };
     stored(&table, text, &mut |key| visit(ItemKey { arg: 2, table: table.id, key }));
 }
 
-/// Finds the partition keys that a number announces: `NAME table numkeys pk [sk] ...`.
+/// Finds the partition keys of `NAME table numkeys pk [sk] ...`.
 pub(super) fn partition_keys(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnMut(ItemKey<'_>)) {
     let [_, table, count, ..] = args else { return };
     let (Some(table), Some(count)) = (tables.local(table), parse_i64_strict(count)) else { return };
@@ -28,7 +28,7 @@ pub(super) fn partition_keys(tables: &Tables, args: &[&[u8]], visit: &mut dyn Fn
     }
 }
 
-/// A partition key as it is stored.
+/// Calls `visit` with a partition key in its stored form, unless the text is no key of the table.
 fn stored(table: &Table, text: &[u8], visit: &mut dyn FnMut(&[u8])) {
     match table.schema.keys.pk.value_of_text(text) {
         Ok(AttributeValueRef::S(bytes) | AttributeValueRef::B(bytes)) => visit(bytes),
@@ -41,12 +41,12 @@ fn stored(table: &Table, text: &[u8], visit: &mut dyn FnMut(&[u8])) {
     }
 }
 
-/// The table of a name.
+/// The table with this name.
 pub(super) fn table(with: &Reading<'_>, name: &[u8]) -> Result<LocalTable, Fail> {
     with.tables.local(name).ok_or_else(|| missing(with.tables, name))
 }
 
-/// There is no table of this name that commands could use.
+/// The error for a table that does not exist, or is not ready.
 pub(in crate::command) fn missing(tables: &Tables, name: &[u8]) -> Fail {
     let why = match tables.get_any(name) {
         Some(_) => "' is not ready: hashes are becoming its items",
@@ -55,7 +55,7 @@ pub(in crate::command) fn missing(tables: &Tables, name: &[u8]) -> Fail {
     Fail::about("NOTABLE table '", name, why)
 }
 
-/// The limits on items that the configuration sets.
+/// The limits on items in the configuration.
 pub(in crate::command) fn limits(settings: &Settings) -> ItemLimits {
     let size = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     ItemLimits {
@@ -68,7 +68,7 @@ pub(in crate::command) fn limits(settings: &Settings) -> ItemLimits {
 
 /// The item that a command names.
 pub(super) struct Target {
-    /// The tables' version from before the table was looked up, so that the table is at least as new.
+    /// The tables' version from before the table was looked up, so the table is at least as new as the version.
     pub(super) version: (u64, u64),
     pub(super) table: LocalTable,
     pub(super) keys: ItemKeys,
@@ -76,7 +76,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Reads table and keys; `words` stands behind the command's name, and afterwards behind the keys.
+    /// Reads the table and the keys. `words` is after the command's name, and after the call it is after the keys.
     pub(super) fn read(with: &Reading<'_>, words: &mut Words<'_, '_>) -> Result<Self, Fail> {
         let version = with.tables.version();
         let table = table(with, words.need()?)?;
@@ -95,7 +95,7 @@ impl Target {
         Ok(Self { version, table, keys, limits })
     }
 
-    /// Checks the size of an item that is to be put here, and with `keys` that it has these keys.
+    /// Checks the size of an item that is to be put, and if `keys` is set that its key attributes are these keys.
     pub(super) fn check(&self, item: &Item, keys: bool) -> Result<(), Fail> {
         let schema = &self.table.schema;
         if keys && schema.item_keys(&item.view(), &self.limits)? != self.keys {
@@ -106,7 +106,7 @@ impl Target {
         Ok(schema.check_size(&item.view(), &self.limits)?)
     }
 
-    /// The item for an operation.
+    /// The item as the target of an operation.
     pub(super) fn at<'t>(&'t self, condition: Option<&'t BoundCondition>, return_old: bool) -> At<'t> {
         At { condition, return_old, ..At::new(&self.table, &self.keys) }
     }

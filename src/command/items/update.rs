@@ -1,4 +1,4 @@
-//! ITEM.UPDATE: changes of attributes, as clauses, as an update expression, or both.
+//! ITEM.UPDATE: changes attributes by clauses, by an update expression, or by both.
 
 use super::Words;
 use super::expressions::{set_once, update_of};
@@ -16,17 +16,17 @@ use crate::item::{
 use crate::ops::{self, OpError, Write};
 use std::rc::Rc;
 
-/// How it is read ahead.
+/// How ITEM.UPDATE is read ahead.
 pub(super) const AHEAD: Preparation =
     Preparation { read: |with, args| ahead(with, args, Update::read), keys: None };
 
-/// ITEM.UPDATE as it was read.
+/// An ITEM.UPDATE that was read.
 struct Update {
     target: Target,
     changes: BoundUpdate,
     condition: Option<Rc<BoundCondition>>,
     returns: Option<Returns>,
-    /// When the item expires, if that counts from the transaction's time.
+    /// The item's deadline, if it is relative to the transaction's time.
     expires: Option<Expiry>,
     view: View,
 }
@@ -77,7 +77,7 @@ impl Update {
         Ok(Self { target, changes, condition, returns, expires, view })
     }
 
-    /// Has the item expire as the request says, counted from the transaction's time rather than that of the reading.
+    /// Computes the deadline from the transaction's time, because the request may have been read earlier.
     fn count_from(&mut self, now: u64) -> Outcome {
         if let Some(expires) = self.expires {
             let value = EncodedValue::new(&AttributeValue::N(Number::from(expires.seconds(now)?)))?;

@@ -1,4 +1,4 @@
-//! Writing one item.
+//! ITEM.PUT, ITEM.DEL and ITEM.CHECK: write or check one item.
 
 use super::Words;
 use super::expressions::{Placeholders, guard, set_once};
@@ -17,7 +17,7 @@ use serde_json::Value as Json;
 use std::any::Any;
 use std::rc::Rc;
 
-/// What a write replies with.
+/// RETURN: what a write replies with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Returns {
     Old,
@@ -36,7 +36,7 @@ pub(super) struct Clauses<'a> {
 }
 
 impl<'a> Clauses<'a> {
-    /// Reads the clause that `word` begins, if it is one of these.
+    /// Reads the clause if `word` begins one of these; false if not.
     pub(super) fn read(
         &mut self,
         word: &[u8],
@@ -63,7 +63,7 @@ impl<'a> Clauses<'a> {
         Ok(true)
     }
 
-    /// Whether the item before the write is asked for, where that is all that can be.
+    /// Whether RETURN OLD was given, for commands that have no other RETURN.
     fn old_only(&self) -> Result<bool, Fail> {
         match self.returns {
             None => Ok(false),
@@ -89,7 +89,7 @@ impl<'a> Clauses<'a> {
     }
 }
 
-/// Replies with an item, or nil.
+/// Replies with an item, or nil for `None`.
 pub(super) fn show(cx: &mut Cx<'_, '_>, view: &View, item: Option<&Item>) -> Outcome {
     match item {
         Some(item) => view.item(cx.out, item.view())?,
@@ -98,7 +98,7 @@ pub(super) fn show(cx: &mut Cx<'_, '_>, view: &View, item: Option<&Item>) -> Out
     Ok(())
 }
 
-/// How the writes of items are read ahead.
+/// How a command is read ahead by `read`.
 const fn ahead_by(read: fn(&Reading<'_>, &[&[u8]]) -> Option<Box<dyn Any>>) -> Preparation {
     Preparation { read, keys: None }
 }
@@ -107,13 +107,13 @@ pub(super) const PUT: Preparation = ahead_by(|with, args| ahead(with, args, Put:
 pub(super) const DELETE: Preparation = ahead_by(|with, args| ahead(with, args, Guarded::read_delete));
 pub(super) const CHECK: Preparation = ahead_by(|with, args| ahead(with, args, Guarded::read_check));
 
-/// ITEM.PUT as it was read.
+/// An ITEM.PUT that was read.
 struct Put {
     target: Target,
     item: Item,
     condition: Option<Rc<BoundCondition>>,
     return_old: bool,
-    /// When the item expires, if that counts from the transaction's time, and the seconds that it has for that.
+    /// The item's deadline, if it is relative to the transaction's time, and the seconds that the item has for it.
     expires: Option<(Expiry, i64)>,
     view: View,
 }
@@ -151,7 +151,7 @@ impl Put {
         Ok(Self { target, item, condition, return_old, expires, view: clauses.view })
     }
 
-    /// Has the item expire as the request says, counted from the transaction's time rather than that of the reading.
+    /// Computes the deadline from the transaction's time, because the request may have been read earlier.
     fn count_from(&mut self, now: u64) -> Outcome {
         let Some((expires, read)) = self.expires else { return Ok(()) };
         let seconds = expires.seconds(now)?;
@@ -160,7 +160,7 @@ impl Put {
         }
         let name = ttl_attribute(&self.target)?;
         let value = AttributeValueRef::N(Number::from(seconds));
-        // Mostly the number takes as many bytes as the one before it, and nothing else changes.
+        // Usually the new number takes as many bytes as the old one and is written in its place.
         if self.item.overwrite(name, &value) {
             return Ok(());
         }
@@ -184,7 +184,7 @@ pub(super) fn put(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// ITEM.DEL or ITEM.CHECK as it was read.
+/// An ITEM.DEL or ITEM.CHECK that was read.
 struct Guarded {
     target: Target,
     condition: Option<Rc<BoundCondition>>,
@@ -241,7 +241,7 @@ pub(super) fn check(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Replies to a write that was refused: nil where its condition did not hold.
+/// Replies to a write that was refused: nil if its condition did not hold, else the error.
 pub(super) fn refused(cx: &mut Cx<'_, '_>, error: OpError) -> Outcome {
     match error {
         OpError::ConditionFailed(_) => {
@@ -253,7 +253,7 @@ pub(super) fn refused(cx: &mut Cx<'_, '_>, error: OpError) -> Outcome {
     }
 }
 
-/// The keys as attributes of the item.
+/// Adds the key attributes to the item.
 fn put_keys(builder: &mut ItemBuilder, target: &Target, texts: &[&[u8]]) -> Result<(), ItemError> {
     let keys = &target.table.schema.keys;
     let attrs = std::iter::once(&keys.pk).chain(&keys.sk);
@@ -263,7 +263,7 @@ fn put_keys(builder: &mut ItemBuilder, target: &Target, texts: &[&[u8]]) -> Resu
     Ok(())
 }
 
-/// The attributes of name and value pairs; returns whether a key attribute is among them.
+/// Adds the attributes of name and value pairs to the item. Returns whether a key attribute is among them.
 fn put_pairs(builder: &mut ItemBuilder, target: &Target, pairs: &[&[u8]]) -> Result<bool, Fail> {
     let mut keys = false;
     for pair in pairs.chunks_exact(2) {
@@ -278,8 +278,8 @@ fn put_pairs(builder: &mut ItemBuilder, target: &Target, pairs: &[&[u8]]) -> Res
     Ok(keys)
 }
 
-/// The attributes of a plain JSON document; declared attributes take their declared type. Returns whether a key
-/// attribute is among them.
+/// Adds the attributes of a plain JSON document to the item; declared attributes take their declared type. Returns
+/// whether a key attribute is among them.
 fn put_document(builder: &mut ItemBuilder, target: &Target, text: &[u8]) -> Result<bool, Fail> {
     target.limits.check_text(text)?;
     let json = read_json(text)?;
@@ -295,8 +295,8 @@ fn put_document(builder: &mut ItemBuilder, target: &Target, text: &[u8]) -> Resu
     Ok(keys)
 }
 
-/// The value of an attribute given in JSON. JSON has fewer types than items: where an attribute is declared, a string
-/// may stand for a binary (in base64), and an array for a set.
+/// The value of an attribute given in JSON. JSON has fewer types than items: if the attribute is declared, a string may
+/// stand for a binary (in base64), and an array for a set.
 fn declared_value(
     schema: &TableSchema,
     name: &str,
@@ -320,17 +320,17 @@ fn declared_value(
     }
 }
 
-/// When an item expires, as a clause says it.
+/// An item's deadline, as a clause gives it.
 #[derive(Clone, Copy)]
 pub(super) struct Expiry {
-    /// Milliseconds since the epoch, or since the transaction's time.
+    /// In milliseconds, since the epoch or, if `relative` is set, since the transaction's time.
     millis: i64,
     relative: bool,
     command: &'static str,
 }
 
 impl Expiry {
-    /// Reads the clause that `word` begins, if it is one of these.
+    /// Reads the clause if `word` begins one of these.
     fn read(word: &[u8], words: &mut Words<'_, '_>, command: &'static str) -> Result<Option<Self>, Fail> {
         let (per_second, relative) = match word {
             _ if eq(word, "EX") => (1, true),
@@ -344,16 +344,16 @@ impl Expiry {
         Ok(Some(Self { millis, relative, command }))
     }
 
-    /// Whether it counts from the transaction's time.
+    /// Whether the deadline is relative to the transaction's time.
     pub(super) fn is_relative(self) -> bool {
         self.relative
     }
 
-    /// Seconds since the epoch for a transaction at `now`, which is in ms. The attribute counts seconds, and an item
-    /// does not expire early.
+    /// The deadline in seconds since the epoch, rounded up, for a transaction at `now`, which is in ms. An item does
+    /// not expire early.
     ///
     /// # Errors
-    /// For a time that cannot be counted.
+    /// The deadline overflows.
     pub(super) fn seconds(self, now: u64) -> Result<i64, Fail> {
         let from = if self.relative { now as i64 } else { 0 };
         let millis = self.millis.checked_add(from).and_then(|ms| ms.checked_add(999));

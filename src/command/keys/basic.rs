@@ -1,4 +1,4 @@
-//! Existence, type and removal.
+//! EXISTS, TOUCH, TYPE, DEL and UNLINK.
 
 use super::object::type_of;
 use crate::command::{Cx, Outcome};
@@ -20,7 +20,7 @@ pub(super) fn del(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 pub(super) fn exists(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    // Redis does not count this as an access, but as a hit or a miss.
+    // Redis counts EXISTS as a hit or a miss, but not as an access.
     cx.tx.set_no_touch(true);
     let count = args[1..].iter().filter(|key| cx.tx.entry(key).is_some()).count();
     cx.out.int(count as i64);

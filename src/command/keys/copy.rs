@@ -1,4 +1,4 @@
-//! Values that go to another key or database.
+//! RENAME, RENAMENX, MOVE and COPY: values that go to another key or database.
 
 use crate::command::fail::{self, Fail};
 use crate::command::views::refuse_claimed;
@@ -41,13 +41,13 @@ pub(super) fn tell_renamed(cx: &Cx<'_, '_>, from: &[u8], to: &[u8]) {
     cx.tell(Classes::GENERIC, "rename_to", to);
 }
 
-/// A database's number, in Redis's words when it is none.
+/// Reads a database's number; Redis's errors if it is none.
 fn database(cx: &Cx<'_, '_>, arg: &[u8]) -> Result<usize, Fail> {
     let number = parse_small_int(arg)?;
     usize::try_from(number).ok().filter(|db| *db < cx.tx.engine().store.databases()).ok_or(fail::DB_RANGE)
 }
 
-/// COPY's options: the target's database, and whether it may be replaced.
+/// Reads COPY's options: the target's database, and whether COPY may replace the target.
 pub(super) fn copy_options(cx: &Cx<'_, '_>, args: &[&[u8]]) -> Result<(usize, bool), Fail> {
     let (mut target, mut replace) = (cx.tx.db, false);
     let mut rest = &args[3..];

@@ -16,7 +16,7 @@ use crate::value::set::{Member, SetRef};
 use crate::value::zset::{ZsetRef, pack_all, packed_fits};
 use std::sync::atomic::Ordering::Relaxed;
 
-/// A value in Redis's serialisation, with its footer. A list is written in nodes as `list-max-listpack-size` has them.
+/// A value in Redis's serialisation, with its footer. Lists have nodes of the size that `list-max-listpack-size` gives.
 pub fn serialised(store: &Store, entry: &Entry, now: u64) -> Result<Vec<u8>, Fail> {
     let value = entry.value();
     if let ValueRef::Str(bytes) = value {
@@ -94,19 +94,19 @@ impl Options {
 pub(super) const AHEAD: Preparation =
     Preparation { read: |with, args| ahead(with, args, Read::signed), keys: None };
 
-/// What a payload holds, and when it was read in ms since the epoch.
+/// The value of a payload, and the time in ms since the epoch at which it was read.
 struct Read {
     at: u64,
     value: Value,
 }
 
-/// The value that a payload holds. The store builds a small one when it applies the effect.
+/// The value of a payload. Values in compact form are built by the store when it applies the effect.
 enum Value {
     /// A hash whose fields have all expired.
     Nothing,
-    /// A hash of the packed form, and whether its fields have deadlines.
+    /// A hash in the packed form, and whether its fields have deadlines.
     Packed(bool, Vec<u8>),
-    /// The members of a set of a compact form.
+    /// The members of a set that has a compact form.
     Members(Vec<Vec<u8>>),
     /// The entries of a list that may be packed.
     Entries(Vec<u8>),
@@ -119,12 +119,12 @@ enum Value {
 type Decode = fn(&[u8]) -> Result<Decoded, ValueError>;
 
 impl Read {
-    /// Reads a request's payload, whose checksum must be right.
+    /// Reads a request's payload and checks its checksum.
     fn signed(with: &Reading<'_>, args: &[&[u8]]) -> Result<Self, Fail> {
         Self::of(with, args, rdb::decode_dump)
     }
 
-    /// Reads a request's payload; `decode` checks it.
+    /// Reads a request's payload with `decode`.
     fn of(with: &Reading<'_>, args: &[&[u8]], decode: Decode) -> Result<Self, Fail> {
         let decoded = decode(args[3]).map_err(|error| Fail::text(error.to_string()))?;
         Ok(Self { at: with.now, value: Value::of(decoded, with) })
@@ -155,7 +155,7 @@ impl Value {
         }
     }
 
-    /// The live fields of a hash in the packed form, if that has room for them.
+    /// The live fields of a hash in the packed form; `None` if there are too many, or if one is too long.
     fn packed(fields: &[HashField], with: &Reading<'_>) -> Option<Self> {
         let live = || fields.iter().filter(|f| f.2.is_none_or(|at| at > with.now));
         let [most, longest] =
@@ -182,7 +182,7 @@ fn is_compact(members: &[Vec<u8>], settings: &Settings) -> bool {
             && members.iter().all(|name| name.len() as u64 <= longest)
 }
 
-/// What the request's payload holds, read now unless that was done ahead.
+/// The value of the request's payload, read here unless it was read ahead.
 fn read(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Result<Read, Fail> {
     let unsigned = cx.server.engine.skip_checksums.load(Relaxed);
     let ahead = cx.take_prepared::<Result<Read, Fail>>();
@@ -203,12 +203,12 @@ pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let expire = match (ttl, options.absolute) {
         (0, _) => None,
         (at, true) => Some(at),
-        // As in Redis the sum wraps around, and a key that then seems to have expired is not made.
+        // As in Redis the sum wraps around. If the key then seems to have expired, it is not created.
         (ttl, false) => Some(u64::try_from((now as i64).wrapping_add(ttl as i64)).unwrap_or(0)),
     };
     let Read { at, value } = read(cx, args)?;
     let replaces = cx.tx.exists(key);
-    // Redis removes what was there, so the key is new. A small set is put in that way here too.
+    // As in Redis a replaced key counts as new; for a small set an effect of its own replaces it.
     let renews = match value {
         Value::Nothing => return make_nothing(cx, key, replaces),
         value if expire.is_some_and(|at| at <= now) => {
@@ -249,7 +249,7 @@ pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Puts nothing in place of what is at a key, for the payload holds nothing that has not expired.
+/// Removes the present value of a key, because the payload has nothing that has not expired.
 fn make_nothing(cx: &mut Cx<'_, '_>, key: &[u8], replaces: bool) -> Outcome {
     if replaces {
         cx.tx.apply(Effect::Delete { db: cx.db(), key });
@@ -259,7 +259,7 @@ fn make_nothing(cx: &mut Cx<'_, '_>, key: &[u8], replaces: bool) -> Outcome {
     Ok(())
 }
 
-/// Takes over the age or frequency that the payload's sender knows.
+/// Sets the idle time or the frequency that the request gives.
 fn note_age(cx: &mut Cx<'_, '_>, key: &[u8], options: &Options) {
     cx.tx.set_no_touch(true);
     let now = cx.tx.now();

@@ -1,4 +1,4 @@
-//! Deadlines of keys.
+//! Deadlines of keys: EXPIRE, TTL, PERSIST and their relatives.
 
 use crate::command::{Cx, Fail, Outcome, eq, parse_int};
 use crate::effect::Effect;
@@ -34,7 +34,7 @@ impl Conditions {
         Ok(c)
     }
 
-    /// No deadline counts as an infinitely late one.
+    /// Whether the conditions allow `at` in place of the current deadline. No deadline counts as later than any.
     pub(super) fn allow(self, current: Option<u64>, at: i64) -> bool {
         match current {
             None => !self.xx && !self.gt,
@@ -43,7 +43,7 @@ impl Conditions {
     }
 }
 
-/// How a command gives a time: milliseconds in its unit, whether since the epoch, and the command's name.
+/// The form in which a command gives a time: milliseconds of its unit, whether it is absolute, and the command's name.
 #[derive(Clone, Copy)]
 pub(super) struct Time {
     unit: i64,
@@ -57,7 +57,7 @@ impl Time {
     pub(super) const EXPIREAT: Self = Self { unit: 1000, absolute: true, name: "expireat" };
     pub(super) const PEXPIREAT: Self = Self { unit: 1, absolute: true, name: "pexpireat" };
 
-    /// Reads the conditions and the deadline, in ms since the epoch.
+    /// Reads the conditions and the deadline in ms since the epoch.
     pub(super) fn read(self, args: &[&[u8]], now: i64) -> Result<(Conditions, i64), Fail> {
         let conditions = Conditions::parse(&args[3..])?;
         let base = if self.absolute { 0 } else { now };
@@ -101,7 +101,7 @@ pub(super) fn persist(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Answers with what `of` makes of the deadline; -2 without a key, -1 without a deadline.
+/// Answers with `of` of the deadline and the time; -2 if there is no key, -1 if it has no deadline.
 fn tell(cx: &mut Cx<'_, '_>, key: &[u8], of: impl FnOnce(i64, i64) -> i64) -> Outcome {
     cx.tx.set_no_touch(true);
     let now = cx.tx.now() as i64;

@@ -1,5 +1,5 @@
 //! Keys of any type: existence and removal (`basic`), walks (`walk`), deadlines (`expire`), copies and moves (`copy`),
-//! what is inside (`object`), Redis's own serialisation (`dump`), and what these do to views of items (`view`).
+//! OBJECT (`object`), DUMP and RESTORE (`dump`), and what the commands that write do to views of items (`view`).
 
 mod basic;
 mod copy;
@@ -28,7 +28,7 @@ const RENAMENX_KEYS: &[KeySpec] = &from_to(&["RW", "access", "delete"], &["OW", 
 const COPY_KEYS: &[KeySpec] = &from_to(&["RO", "access"], &["OW", "update"]);
 const OBJECT_KEY: &[KeySpec] = &[keys_at(2, 0, 1, &["RO"])];
 
-/// A key that a value is taken from, and one that it goes to.
+/// The key specifications of a command that takes a value from its first key and puts it at its second.
 const fn from_to(from: &'static [&'static str], to: &'static [&'static str]) -> [KeySpec; 2] {
     [keys_at(1, 0, 1, from), keys_at(2, 0, 1, to)]
 }
@@ -233,7 +233,7 @@ pub(super) static COMMANDS: &[Spec] = &[
     .subs(OBJECT),
 ];
 
-/// A container's own handler is not reached: without a subcommand its arity refuses.
+/// A container's own handler is never reached: a call without a subcommand fails by its arity.
 fn container(_cx: &mut super::Cx<'_, '_>, args: &[&[u8]]) -> super::Outcome {
     Err(super::Fail::unknown_sub("object", args.get(1).copied().unwrap_or_default()))
 }

@@ -1,4 +1,4 @@
-//! How values are kept.
+//! OBJECT: how values are stored.
 
 use crate::command::strings::string_encoding;
 use crate::command::{Cx, Fail, Outcome};
@@ -18,7 +18,7 @@ pub fn type_of(value: &ValueRef<'_>) -> &'static str {
     }
 }
 
-/// Redis's name of the form in which a value is kept.
+/// Redis's name of the form in which a value is stored.
 pub fn encoding_of(entry: &Entry) -> &'static str {
     match entry.value() {
         ValueRef::Str(bytes) => string_encoding(bytes, entry.is_raw()),
@@ -35,7 +35,7 @@ pub fn encoding_of(entry: &Entry) -> &'static str {
     }
 }
 
-/// Has lookups be neither accesses nor tell what they miss.
+/// Makes lookups count neither as accesses nor, if there is no key, as `keymiss` events.
 fn only_look(cx: &mut Cx<'_, '_>) {
     cx.tx.set_no_touch(true);
     cx.tx.set_tells_misses(false);
@@ -53,7 +53,7 @@ pub(super) fn encoding(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 pub(super) fn refcount(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     only_look(cx);
     match cx.tx.entry(args[2]) {
-        // Redis shares the objects of small integers, and says so with the largest number.
+        // Redis shares the objects of small integers and reports the largest number as their reference count.
         Some(entry) if is_small_integer(entry) => cx.out.int(i64::from(i32::MAX)),
         Some(_) => cx.out.int(1),
         None => cx.out.null(),

@@ -1,4 +1,4 @@
-//! What is done with large values while their shards are locked, and what is not.
+//! Tests of what happens to large values outside and inside of the locks.
 
 use crate::command::testing::{Harness, show};
 use crate::command::{Cx, Prepared, Reading, Registry};
@@ -8,7 +8,7 @@ use crate::resp::{Proto, Reply, Value};
 use crate::store::Holder;
 use std::sync::Arc;
 
-/// What DUMP gives of a hash of so many fields under a name.
+/// The payload of DUMP for a hash with `fields` fields, stored at `name`.
 fn dump_of_hash(h: &mut Harness, name: &str, fields: usize) -> Vec<u8> {
     make_hash(h, name, fields);
     match h.call_as(0, &[b"DUMP", name.as_bytes()]) {
@@ -23,7 +23,7 @@ fn make_hash(h: &mut Harness, name: &str, fields: usize) {
     }
 }
 
-/// The handler gets the request of one payload, read ahead, together with the arguments of another one.
+/// The handler gets a request that was read ahead from one payload, together with the arguments of another.
 #[test]
 fn a_long_payload_is_read_before_the_shard_is_locked() {
     let mut h = Harness::new();
@@ -52,7 +52,7 @@ fn a_long_payload_is_read_before_the_shard_is_locked() {
     assert_eq!(h.run("HLEN copy"), ":2000");
 }
 
-/// A payload whose checksum is wrong is read once more where checksums are not looked at.
+/// If checksums are not verified, a payload with a wrong checksum that was refused ahead is read once more.
 #[test]
 fn a_long_payload_without_a_checksum_is_taken_where_none_is_asked_for() {
     let mut h = Harness::new();

@@ -1,4 +1,4 @@
-//! Commands on keys of any type that write, where a key is a view of an item. (Those that read find a hash.)
+//! Commands on keys of any type that write, if a key is a view of an item. Commands that only read run on a stand-in.
 
 use super::copy::{SAME, copy_options, tell_renamed};
 use super::expire::Time;
@@ -33,7 +33,7 @@ pub(super) fn del(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Sets the TTL attribute.
+/// Sets the item's TTL attribute.
 pub(super) fn set_deadline(cx: &mut Cx<'_, '_>, args: &[&[u8]], time: Time) -> Outcome {
     let now = cx.tx.now() as i64;
     let (conditions, at) = time.read(args, now)?;
@@ -108,7 +108,7 @@ pub(super) fn copy(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let (db, replace) = copy_options(cx, args)?;
     let (from, to) = (Place::of(cx, args[1])?, Place::of(cx, args[2])?);
     if db != cx.tx.db {
-        // Under the name of a view there may be a key in another database.
+        // In another database a key with the name of a view is a plain key.
         return if from.subject.is_some() { Err(elsewhere(&from)) } else { super::copy::copy(cx, args) };
     }
     if args[1] == args[2] {
@@ -128,7 +128,7 @@ pub(super) fn move_key(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Err(elsewhere(&place))
 }
 
-/// The serialised value may be of any type, and a hash is written by HSET just as well.
+/// Refuses RESTORE: a payload may have any type, and HSET writes fields of an item.
 pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Err(Subject::of(cx, args[1])?.refuses(args[1], "RESTORE makes keys only"))
 }
@@ -140,7 +140,7 @@ fn elsewhere(place: &Place<'_>) -> Fail {
     }
 }
 
-/// A key, and the item that it stands for if it does.
+/// A key, and the item of which it is a view, if it is one.
 struct Place<'k> {
     key: &'k [u8],
     subject: Option<Subject>,
@@ -159,7 +159,7 @@ impl<'k> Place<'k> {
     }
 }
 
-/// Puts what is at one place at another, at least one of which is an item's.
+/// Puts the value at `from` at `to`. At least one of them is an item.
 fn transfer(cx: &mut Cx<'_, '_>, from: &Place<'_>, to: &Place<'_>) -> Outcome {
     match (&from.subject, &to.subject) {
         (Some(source), Some(target)) if source.table.id == target.table.id => {
@@ -196,12 +196,12 @@ fn transfer(cx: &mut Cx<'_, '_>, from: &Place<'_>, to: &Place<'_>) -> Outcome {
     }
 }
 
-/// More than what the record of a transfer takes: what is put, with its entries in indexes, and what is removed.
+/// An upper bound for the record of a transfer: the value that is put, its index entries, and what is removed.
 fn record_bytes(value: usize, subject: &Subject, key: &[u8]) -> usize {
     (value + key.len() + 256) * (2 + subject.table.schema.indexes.len())
 }
 
-/// An item of the same table with other keys.
+/// The source's item with the target's keys; both are in one table.
 fn same_item(cx: &Cx<'_, '_>, source: &Subject, target: &Subject) -> Result<Item, Fail> {
     let schema = &target.table.schema;
     let mut builder = ItemBuilder::new();
@@ -221,7 +221,7 @@ fn put(cx: &mut Cx<'_, '_>, target: &Subject, item: &Item) -> Outcome {
     Ok(())
 }
 
-/// Names and values in turn, and the deadline.
+/// Names and values in turn, and the key's deadline.
 type Fields = (Vec<Vec<u8>>, Option<u64>);
 
 fn fields_of(cx: &Cx<'_, '_>, key: &[u8]) -> Fields {
@@ -230,7 +230,7 @@ fn fields_of(cx: &Cx<'_, '_>, key: &[u8]) -> Fields {
     (hash.flat_map(|field| [field.name.to_vec(), field.value.to_vec()]).collect(), Entry::expire(entry))
 }
 
-/// Makes a hash in place of what is there.
+/// Puts a hash at a key, in place of any value there.
 fn make_hash(cx: &mut Cx<'_, '_>, key: &[u8], (fields, deadline): &Fields) {
     let db = cx.db();
     if cx.tx.exists(key) {

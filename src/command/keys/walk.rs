@@ -1,4 +1,4 @@
-//! Walks over a database.
+//! KEYS, SCAN and RANDOMKEY: walks over a database.
 
 use super::object::type_of;
 use crate::command::cursor::{ScanOptions, parse_cursor};
@@ -22,7 +22,8 @@ pub(super) fn randomkey(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Names a random view as often as views are among the keys; false if a key is to be named.
+/// Answers with a random view, with a probability equal to the share of views among all keys; false if the caller must
+/// name a key.
 fn random_view(cx: &mut Cx<'_, '_>) -> bool {
     let engine = cx.tx.engine();
     let mut random = Random::seeded(cx.server.random());
@@ -100,12 +101,12 @@ pub(super) fn scan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             found.push(entry.key().to_vec());
         }
     });
-    // Inside EXEC the shards are locked: the cycle removes them then.
+    // EXEC holds the shards, so the expired keys are left for the cycle to remove.
     if !expired.is_empty() && !cx.tx.locked().holds_all() {
         cx.server.engine.remove_expired(cx.tx.db, expired.iter().map(Vec::as_slice), &mut Vec::new());
     }
     if next == 0 && views {
-        // Views follow the keys, at once if few keys were seen.
+        // The views follow the keys: in this call if it found few keys, else in the next.
         next =
             if found.len() < options.count { scan_views(cx, 0, &options, &mut found) } else { cursor_of(0) };
     }
@@ -120,7 +121,7 @@ fn show(cx: &mut Cx<'_, '_>, next: u64, found: &[Vec<u8>]) -> Outcome {
     Ok(())
 }
 
-/// Adds names of views from a position on, and returns the next cursor.
+/// Adds names of views from a position on to `found`, and returns the next cursor.
 fn scan_views(cx: &Cx<'_, '_>, position: u64, options: &ScanOptions<'_>, found: &mut Vec<Vec<u8>>) -> u64 {
     let kind_fits = options.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(b"hash"));
     let next = cx.tx.engine().walk_views(cx.tx.locked(), position, options.count, &mut |name| {

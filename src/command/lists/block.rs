@@ -1,4 +1,4 @@
-//! Waiting for elements.
+//! BLPOP, BRPOP, BLMOVE, BRPOPLPUSH and BLMPOP: commands that wait for elements.
 
 use super::End;
 use super::moves::{Taking, move_one, take_one};

@@ -1,4 +1,4 @@
-//! Changing a list in its middle.
+//! LSET, LINSERT, LREM and LTRIM: change elements within a list.
 
 use super::list_at;
 use super::read::{position, span};
@@ -7,7 +7,7 @@ use crate::effect::{ListChange, Runs};
 use crate::engine::{Classes, EFFECT_BYTES};
 use crate::value::list::{ListRef, Needle, Run};
 
-/// More than a run takes in the log.
+/// An upper bound for the bytes of a run in the log.
 const RUN_BYTES: usize = 10;
 
 pub(super) fn lset(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -42,7 +42,8 @@ pub(super) fn linsert(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// The elements that are `needle`: at most so many from the front, from the end if `count` is negative, all if it is 0.
+/// The elements equal to `needle`, as runs: at most `count` from the front, from the end if it is negative, all if it
+/// is 0.
 fn runs_of(list: ListRef<'_>, needle: Needle<'_>, count: i64) -> Vec<Run> {
     let most = match count.unsigned_abs() {
         0 => usize::MAX,
@@ -94,7 +95,7 @@ pub(super) fn ltrim(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         return Ok(());
     };
     let (first, count) = span(start, stop, len);
-    // Of nothing that stays all goes from the front.
+    // If no element stays, all are removed from the front.
     let (before, behind) = if count == 0 { (len, 0) } else { (first, len - first - count) };
     for (front, count) in [(true, before), (false, behind)] {
         if count > 0 {

@@ -1,4 +1,4 @@
-//! Adding and taking at the ends.
+//! Commands that add or remove elements at the ends of a list.
 
 use super::{End, drop_some, list_at, outermost, push, show_some};
 use crate::command::element::element;

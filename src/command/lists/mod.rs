@@ -1,4 +1,4 @@
-//! Lists: adding and taking at the ends (`ends`), reading (`read`), searching (`search`), changing in the middle
+//! Lists: adding and removing at the ends (`ends`), reading (`read`), LPOS (`search`), changing elements within a list
 //! (`edit`), moving between lists (`moves`), and waiting for elements (`block`).
 
 mod block;
@@ -23,7 +23,7 @@ use crate::store::Entry;
 use crate::value::list::ListRef;
 use crate::value::listpack;
 
-/// The list at a key, if the key exists.
+/// The list at a key; `None` if there is no key.
 #[inline]
 fn list_at<'t>(tx: &'t Tx<'_>, key: &[u8]) -> Result<Option<ListRef<'t>>, Fail> {
     match tx.entry(key).map(Entry::value) {
@@ -52,25 +52,25 @@ impl End {
         self == Self::Left
     }
 
-    /// The event of adding there.
+    /// The event of an element added at this end.
     fn pushed(self) -> &'static str {
         if self.is_front() { "lpush" } else { "rpush" }
     }
 
-    /// The event of taking from there.
+    /// The event of an element removed from this end.
     fn popped(self) -> &'static str {
         if self.is_front() { "lpop" } else { "rpop" }
     }
 }
 
-/// Adds elements, and tells so.
+/// Adds elements and publishes the event.
 fn push(cx: &mut Cx<'_, '_>, key: &[u8], end: End, values: &[&[u8]]) {
     let (db, values) = (cx.db(), List::Slices(values));
     cx.tx.apply(ListChange::Push { front: end.is_front(), values }.on(db, key));
     cx.tell(Classes::LIST, end.pushed(), key);
 }
 
-/// Removes elements of an end, and tells so.
+/// Removes elements of an end and publishes the event.
 fn drop_some(cx: &mut Cx<'_, '_>, key: &[u8], end: End, count: usize) {
     let db = cx.db();
     cx.tx.apply(ListChange::Pop { front: end.is_front(), count }.on(db, key));
@@ -87,7 +87,7 @@ fn show_some(out: &mut Reply, list: ListRef<'_>, end: End, count: usize) {
     }
 }
 
-/// The element at an end.
+/// The outermost element of an end.
 fn outermost(list: ListRef<'_>, end: End) -> Option<listpack::Entry<'_>> {
     match end {
         End::Left => list.iter_from(0).next(),

@@ -1,4 +1,5 @@
-//! Moving between lists, and taking from the first list of several that has something.
+//! LMOVE, RPOPLPUSH and LMPOP: move an element between lists, and take elements from the first list of several that
+//! exists.
 
 use super::{End, drop_some, list_at, outermost, push, show_some};
 use crate::command::element::element;
@@ -21,8 +22,8 @@ fn answer_move(cx: &mut Cx<'_, '_>, source: (&[u8], End), target: (&[u8], End)) 
     Ok(())
 }
 
-/// Moves an element from an end of a list to that of another one, or of the same one, and answers with it. False if
-/// there is none, and no reply.
+/// Moves an element from an end of a list to an end of another list or of the same one, and answers with it. If there
+/// is no element, returns false and writes no reply.
 pub(super) fn move_one(
     cx: &mut Cx<'_, '_>,
     source: (&[u8], End),
@@ -34,7 +35,8 @@ pub(super) fn move_one(
     list_at(cx.tx, to)?;
     cx.tx.ask(value.len() + from.len() + to.len() + 2 * EFFECT_BYTES)?;
     let before = cx.tx.changes();
-    // The list that it is taken from may be the same, and is not to go with its last element before it is back there.
+    // The element is added before it is removed. If both lists are one, a list with one element does not vanish in
+    // between.
     push(cx, to, to_end, &[&value]);
     drop_some(cx, from, from_end, 1);
     cx.tx.count_changes(before, 1);
@@ -42,7 +44,7 @@ pub(super) fn move_one(
     Ok(true)
 }
 
-/// From which keys how much is taken, and where.
+/// The keys from whose first existing list elements are taken, the end, and the number of elements.
 pub(super) struct Taking<'a, 'b> {
     pub(super) keys: &'a [&'b [u8]],
     pub(super) end: End,
@@ -67,8 +69,8 @@ impl<'a, 'b> Taking<'a, 'b> {
         Ok(Self { keys, end, count })
     }
 
-    /// Takes elements from the first list that there is, and answers with its name and them. False if there is none,
-    /// and no reply.
+    /// Takes elements from the first list that exists, and answers with its name and the elements. If none exists,
+    /// returns false and writes no reply.
     pub(super) fn take(&self, cx: &mut Cx<'_, '_>) -> Result<bool, Fail> {
         for key in self.keys {
             let Some(list) = list_at(cx.tx, key)? else { continue };
@@ -95,8 +97,8 @@ pub(super) fn lmpop(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Takes one element from the first list of several that there is, and answers with its name and it. False if there is
-/// none, and no reply.
+/// Takes one element from the first list that exists, and answers with its name and the element. If none exists,
+/// returns false and writes no reply.
 pub(super) fn take_one(cx: &mut Cx<'_, '_>, keys: &[&[u8]], end: End) -> Result<bool, Fail> {
     for key in keys {
         let Some(found) = list_at(cx.tx, key)?.and_then(|list| outermost(list, end)) else { continue };

@@ -1,4 +1,4 @@
-//! Reading by position.
+//! LLEN, LINDEX and LRANGE: read by position.
 
 use super::list_at;
 use crate::command::element::element;
@@ -10,13 +10,13 @@ pub(super) fn llen(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// The position that an index stands for, which counts from the end if it is negative.
+/// The position of an index, which counts from the end if it is negative; `None` if it is outside of the list.
 pub(super) fn position(index: i64, len: usize) -> Option<usize> {
     let at = if index < 0 { index + len as i64 } else { index };
     usize::try_from(at).ok().filter(|at| *at < len)
 }
 
-/// Which elements lie between two indexes, both included: the first one and how many.
+/// The first position and the number of the elements between two indexes, both included.
 pub(super) fn span(start: i64, stop: i64, len: usize) -> (usize, usize) {
     let absolute = |index: i64| if index < 0 { index.saturating_add(len as i64) } else { index };
     let (start, stop) = (absolute(start).max(0), absolute(stop).min(len as i64 - 1));

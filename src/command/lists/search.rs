@@ -8,11 +8,11 @@ use crate::value::listpack::Entry;
 
 #[derive(Clone, Copy)]
 struct Options {
-    /// RANK: which of the matches is the first one; from the end if it is negative.
+    /// RANK: the number of the match that is shown first, counted from the end if it is negative.
     rank: i64,
-    /// COUNT: how many are wanted, 0 for all.
+    /// COUNT: the number of matches that are shown, 0 for all.
     count: Option<usize>,
-    /// MAXLEN: how many elements are looked at, 0 for all.
+    /// MAXLEN: the number of elements that are compared, 0 for all.
     most: usize,
 }
 
@@ -72,7 +72,7 @@ pub(super) fn lpos(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Answers with the positions of matches among elements in the order in which they are looked at.
+/// Answers with the positions of matches among `elements`, in the order of `elements`.
 fn answer<'l>(
     out: &mut Reply,
     options: Options,

@@ -1,4 +1,4 @@
-//! Intersections, unions and differences.
+//! SINTER, SUNION, SDIFF and their relatives.
 
 use super::set_at;
 use crate::command::{Cx, Fail, Outcome, eq, fail};
@@ -20,7 +20,7 @@ enum Op {
     Diff,
 }
 
-/// The sets of keys in their order; nothing where there is none.
+/// The sets of several keys, in the keys' order; `None` for a missing key.
 type Sets<'a> = SmallVec<[Option<SetRef<'a>>; 8]>;
 
 fn sets_at<'t>(tx: &'t Tx<'_>, keys: &[&[u8]]) -> Result<Sets<'t>, Fail> {
@@ -28,9 +28,9 @@ fn sets_at<'t>(tx: &'t Tx<'_>, keys: &[&[u8]]) -> Result<Sets<'t>, Fail> {
 }
 
 impl Op {
-    /// Calls `visit` with each member of the result, until it breaks.
+    /// Calls `visit` with each member of the result until it returns `Break`.
     fn each<'a>(self, sets: &Sets<'a>, visit: impl FnMut(Member<'a>) -> ControlFlow<()>) {
-        // Who stops has had enough.
+        // It does not matter whether `visit` has broken off.
         let _ = match self {
             Self::Inter => inter(sets, visit),
             Self::Union => union(sets, visit),
@@ -39,7 +39,7 @@ impl Op {
     }
 }
 
-/// O(size of the smallest set * sets).
+/// Visits the intersection. O(size of the smallest set * sets).
 fn inter<'a>(sets: &Sets<'a>, mut visit: impl FnMut(Member<'a>) -> ControlFlow<()>) -> ControlFlow<()> {
     let Some(mut sets) = sets.iter().copied().collect::<Option<SmallVec<[SetRef<'a>; 8]>>>() else {
         return ControlFlow::Continue(());
@@ -50,7 +50,7 @@ fn inter<'a>(sets: &Sets<'a>, mut visit: impl FnMut(Member<'a>) -> ControlFlow<(
     smallest.iter().filter(|member| member.with(everywhere)).try_for_each(&mut visit)
 }
 
-/// O(members). What is not in the largest set is remembered while others are looked at.
+/// Visits the union. O(members). Members that the largest set lacks are remembered, so that each is visited once.
 fn union<'a>(sets: &Sets<'a>, mut visit: impl FnMut(Member<'a>) -> ControlFlow<()>) -> ControlFlow<()> {
     let mut sets: SmallVec<[SetRef<'a>; 8]> = sets.iter().flatten().copied().collect();
     sets.sort_by_key(|set| std::cmp::Reverse(set.len()));
@@ -65,13 +65,13 @@ fn union<'a>(sets: &Sets<'a>, mut visit: impl FnMut(Member<'a>) -> ControlFlow<(
     ControlFlow::Continue(())
 }
 
-/// O(members), or O(size of the first set * sets) where that is less.
+/// Visits the difference. O(members), or O(size of the first set * sets) if that is less.
 fn diff<'a>(sets: &Sets<'a>, mut visit: impl FnMut(Member<'a>) -> ControlFlow<()>) -> ControlFlow<()> {
     let Some((Some(first), others)) = sets.split_first() else { return ControlFlow::Continue(()) };
     let mut others: SmallVec<[SetRef<'a>; 8]> = others.iter().flatten().copied().collect();
     others.sort_by_key(|set| std::cmp::Reverse(set.len()));
     let (first_len, all) = (first.len(), others.iter().map(SetRef::len).sum::<usize>());
-    // A lookup costs about as much as remembering a member.
+    // A lookup takes about as long as adding a member to a set.
     if first_len.saturating_mul(others.len()) / 2 <= first_len + all {
         let nowhere = |name: &[u8]| !others.iter().any(|set| set.contains(name));
         return first.iter().filter(|member| member.with(nowhere)).try_for_each(&mut visit);
@@ -94,7 +94,7 @@ fn show(cx: &mut Cx<'_, '_>, op: Op, keys: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// The result is logged as it is, for it depends on what had expired.
+/// Stores the result. The log gets its members, because they depend on which elements had expired.
 fn store(cx: &mut Cx<'_, '_>, op: Op, args: &[&[u8]], event: &'static str) -> Outcome {
     let to = args[1];
     let sets = sets_at(cx.tx, &args[2..])?;
@@ -140,7 +140,7 @@ pub(super) fn sdiffstore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     store(cx, Op::Diff, args, "sdiffstore")
 }
 
-/// `numkeys key ... [LIMIT limit]`, and for unions APPROX; a limit of 0 is none.
+/// `numkeys key ... [LIMIT limit]`, for unions also APPROX. A limit of 0 means no limit.
 struct Counting<'a, 'b> {
     keys: &'a [&'b [u8]],
     limit: usize,

@@ -1,5 +1,5 @@
-//! Sets: reading (`read`), walks (`scan`) and random members (`random`), writing (`write`), drawing members out of a
-//! set (`pop`), and intersections, unions and differences (`combine`).
+//! Sets: reading (`read`), SSCAN (`scan`), random members (`random`), writing (`write`), SPOP (`pop`), and
+//! intersections, unions and differences (`combine`).
 
 mod combine;
 mod pop;
@@ -20,7 +20,7 @@ use crate::engine::Tx;
 use crate::store::Entry;
 use crate::value::set::SetRef;
 
-/// The set at a key, if the key exists.
+/// The set at a key; `None` if there is no key.
 #[inline]
 fn set_at<'t>(tx: &'t Tx<'_>, key: &[u8]) -> Result<Option<SetRef<'t>>, Fail> {
     match tx.entry(key).map(Entry::value) {
@@ -29,7 +29,7 @@ fn set_at<'t>(tx: &'t Tx<'_>, key: &[u8]) -> Result<Option<SetRef<'t>>, Fail> {
     }
 }
 
-/// Removes members of a set; how many there were.
+/// Removes members of a set and returns how many there were.
 fn delete_members(cx: &mut Cx<'_, '_>, key: &[u8], members: &[&[u8]]) -> usize {
     let db = cx.db();
     cx.tx.apply_counted(SetChange::Delete { members: List::Slices(members) }.on(db, key))

@@ -37,7 +37,7 @@ fn tell(cx: &Cx<'_, '_>, key: &[u8]) {
     cx.tx.tell_if_gone(cx.db(), key);
 }
 
-/// What is drawn is named in the log, a whole set by its key alone.
+/// Removes several random members. The log gets their names, or only the key if the whole set is removed.
 fn several(cx: &mut Cx<'_, '_>, key: &[u8], count: &[u8]) -> Outcome {
     const NOT_POSITIVE: Fail = Fail::new("ERR value is out of range, must be positive");
     let wanted = parse_i64_strict(count).and_then(|n| usize::try_from(n).ok()).ok_or(NOT_POSITIVE)?;

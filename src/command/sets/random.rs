@@ -1,4 +1,4 @@
-//! Random members.
+//! SRANDMEMBER, and random members for SPOP.
 
 use super::set_at;
 use crate::command::draw::{Bound, distinct, drawn_count};
@@ -8,7 +8,7 @@ use crate::value::parted::Numbered;
 use crate::value::set::{Ints, Member, Members, SetRef};
 use smallvec::SmallVec;
 
-/// The members of a set by number. It lives on the stack for the time of one command.
+/// The members of a set by number. The value is on the stack for one command.
 #[allow(clippy::large_enum_variant)]
 pub(super) enum ByNumber<'a> {
     Ints(Ints<'a>),
@@ -34,7 +34,7 @@ impl<'a> ByNumber<'a> {
     }
 }
 
-/// A member drawn at random. Expected O(1), in the packed form O(members).
+/// A random member. Expected O(1) for a large set, O(members) for a compact one.
 pub(super) fn any<'a>(set: SetRef<'a>, random: &mut Random) -> Option<Member<'a>> {
     match set {
         SetRef::Big(big) => big.any(|bound| random.below(bound)).map(Member::Text),

@@ -1,4 +1,4 @@
-//! Reading members.
+//! Commands that read members.
 
 use super::set_at;
 use crate::command::{Cx, Outcome};

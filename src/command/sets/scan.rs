@@ -5,7 +5,7 @@ use crate::command::{Cx, Outcome, ScanOptions, parse_cursor};
 use crate::text::glob_match;
 use crate::value::set::SetRef;
 
-/// A compact set is returned whole. A larger one is walked by position.
+/// Returns a compact set as a whole. A larger set is walked by position.
 pub(super) fn sscan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let cursor = parse_cursor(args[2])?;
     let out = &mut *cx.out;

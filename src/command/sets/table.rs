@@ -11,7 +11,7 @@ const STORE: u64 = flag::WRITE | flag::DENYOOM | flag::COUNTED;
 
 const MOVED_KEYS: &[KeySpec] =
     &[keys_at(1, 0, 1, &["RW", "access", "delete"]), keys_at(2, 0, 1, &["RW", "insert"])];
-// Redis's table has another flag for this one.
+// In Redis's table the target of SINTERSTORE has the flag RW, that of SUNIONSTORE and SDIFFSTORE has OW.
 const INTERSECTED_KEYS: &[KeySpec] =
     &[keys_at(1, 0, 1, &["RW", "update"]), keys_at(2, -1, 1, &["RO", "access"])];
 const STORED_KEYS: &[KeySpec] = &[keys_at(1, 0, 1, &["OW", "update"]), keys_at(2, -1, 1, &["RO", "access"])];

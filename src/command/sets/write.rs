@@ -1,4 +1,4 @@
-//! Adding, removing and moving members.
+//! SADD, SREM and SMOVE.
 
 use super::{delete_members, set_at};
 use crate::command::{Cx, Outcome};

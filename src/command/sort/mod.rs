@@ -1,5 +1,5 @@
-//! SORT and SORT_RO: the elements of a list, a set or a sorted set, ordered by themselves or by what is at keys that
-//! they name, and shown as they are or as what is at keys that they name (`pattern`).
+//! SORT and SORT_RO: the elements of a list, a set or a sorted set, ordered by themselves or by values of other keys,
+//! whose names contain the elements (`pattern`). The elements or such values are shown.
 
 mod options;
 mod order;
@@ -23,7 +23,7 @@ const COMPLEXITY: &str = "O(N log N) where N is the number of elements, O(N) whe
 const CATEGORIES: &[&str] = &["set", "sortedset", "list"];
 
 const SORTED: KeySpec = keys_at(1, 0, 1, &["RO", "access"]);
-/// As in Redis, the last one counts.
+/// As in Redis, the last STORE counts.
 const STORED: KeySpec = KeySpec {
     begin: Begin::LastOption(
         "STORE",
@@ -65,7 +65,7 @@ pub(super) static COMMANDS: &[Spec] = &[
     ),
 ];
 
-/// Whether a use looks at keys that only the elements name.
+/// Whether a call reads keys whose names contain elements.
 fn reaches_others(args: &[&[u8]]) -> bool {
     Options::parse(args, true).is_ok_and(|options| options.reaches_others())
 }
@@ -78,7 +78,7 @@ fn sort_ro(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     run(cx, args, false)
 }
 
-/// What of a value is sorted, in the value's own order; nothing of one that cannot be.
+/// The elements of a value in the value's own order; `None` if the value's type cannot be sorted.
 fn elements_of(entry: &Entry) -> Option<Vec<Cow<'_, [u8]>>> {
     let value = entry.value();
     if let Some(list) = value.list() {
@@ -126,12 +126,12 @@ fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]], may_store: bool) -> Outcome {
     Ok(())
 }
 
-/// The entries of a list of the result. What is not there is an empty element.
+/// The packed entries of the list that is stored. A missing value becomes an empty element.
 fn entries_of(tx: &Tx<'_>, ordered: &[Cow<'_, [u8]>], get: &[&[u8]]) -> Vec<u8> {
     if get.is_empty() {
         return encode_all(ordered.iter().map(|element| &**element));
     }
-    // Each is looked up once, because look-ups are counted.
+    // Each value is looked up only once, because lookups are counted.
     let mut entries = Vec::new();
     for element in ordered {
         for pattern in get {
@@ -141,7 +141,7 @@ fn entries_of(tx: &Tx<'_>, ordered: &[Cow<'_, [u8]>], get: &[&[u8]]) -> Vec<u8> 
     entries
 }
 
-/// Puts a list in place of what is at a key, or nothing if the list is empty.
+/// Puts a list at a key, in place of any value there; removes the key if the list is empty.
 fn store(cx: &mut Cx<'_, '_>, key: &[u8], count: usize, entries: &[u8]) -> Outcome {
     let (db, before) = (cx.db(), cx.tx.changes());
     if count == 0 {

@@ -1,14 +1,14 @@
-//! The arguments behind the key.
+//! The options of SORT and SORT_RO.
 
 use crate::command::{Fail, eq, fail, parse_int};
 
 #[derive(Default)]
 pub(super) struct Options<'a> {
-    /// BY, if it has a place for the element.
+    /// BY with a place for the element.
     pub(super) by: Option<&'a [u8]>,
-    /// Whether the elements stay in their own order: BY has no place for the element.
+    /// Whether BY has no place for the element, so the elements stay in their own order.
     pub(super) unordered: bool,
-    /// LIMIT: how many are passed over, and how many are wanted; all if it is negative.
+    /// LIMIT: the number of elements that are skipped, and the number that are shown, all if negative.
     pub(super) limit: Option<(i64, i64)>,
     pub(super) get: Vec<&'a [u8]>,
     pub(super) descending: bool,
@@ -43,7 +43,7 @@ impl<'a> Options<'a> {
                     behind
                 }
                 [pattern, behind @ ..] if eq(word, "by") => {
-                    // As in Redis, order is lost for good once a pattern says so.
+                    // As in Redis, one BY without `*` switches the ordering off, even if another BY follows.
                     options.unordered |= !pattern.contains(&b'*');
                     options.by = Some(pattern);
                     behind
@@ -58,19 +58,19 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
-    /// A set has no order of its own that could be stored: its members are ordered as texts.
+    /// For STORE the members of a set are ordered as texts, because a set has no order of its own.
     pub(super) fn order_members(&mut self) {
         if self.unordered {
             (self.unordered, self.alpha, self.by) = (false, true, None);
         }
     }
 
-    /// Whether keys are looked at that only the elements name.
+    /// Whether keys are read whose names contain elements.
     pub(super) fn reaches_others(&self) -> bool {
         self.by.is_some() && !self.unordered || self.get.iter().any(|pattern| pattern.contains(&b'*'))
     }
 
-    /// Which of so many ordered elements are wanted.
+    /// The range of the ordered elements that LIMIT chooses, of `len` elements.
     pub(super) fn wanted(&self, len: usize) -> std::ops::Range<usize> {
         let Some((offset, count)) = self.limit else { return 0..len };
         let start = usize::try_from(offset).unwrap_or(0).min(len);

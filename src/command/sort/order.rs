@@ -1,4 +1,4 @@
-//! The order of elements.
+//! Orders the elements.
 
 use super::options::Options;
 use super::pattern::at_key;
@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 
 const NOT_NUMBERS: Fail = Fail::new("ERR One or more scores can't be converted into double");
 
-/// The elements that are wanted, in order. What is equal is ordered by the elements themselves.
+/// The elements that LIMIT chooses, in order. Elements of equal weight are ordered by their bytes.
 pub(super) fn ordered<'t>(
     tx: &'t Tx<'_>,
     elements: Vec<Cow<'t, [u8]>>,
@@ -32,7 +32,7 @@ pub(super) fn ordered<'t>(
             elements
         }
         Some(by) if options.alpha => {
-            // Many elements may name one large value, so no value is copied.
+            // The values are not copied, because many elements may refer to one large value.
             let mut weighed: Vec<(Option<&'t [u8]>, Cow<'t, [u8]>)> =
                 elements.into_iter().map(|element| (at_key(tx, by, &element), element)).collect();
             weighed.sort_unstable_by(|a, b| turn(a.cmp(b)));
@@ -41,14 +41,14 @@ pub(super) fn ordered<'t>(
         by => {
             let weight = |element: &[u8]| match by {
                 None => number(element),
-                // What is not there weighs nothing.
+                // A missing value counts as 0.
                 Some(by) => at_key(tx, by, element).map_or(Ok(0.0), number),
             };
             let weighed: Result<Vec<(f64, Cow<'t, [u8]>)>, Fail> =
                 elements.into_iter().map(|element| Ok((weight(&element)?, element))).collect();
             let mut weighed = weighed?;
             weighed.sort_unstable_by(|a, b| {
-                // Zeros are equal whatever their sign; there is nothing that is no number.
+                // Zeros of both signs are equal. No weight is NaN.
                 turn(a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal).then_with(|| a.1.cmp(&b.1)))
             });
             weighed.into_iter().map(|(_, element)| element).collect()
@@ -57,7 +57,7 @@ pub(super) fn ordered<'t>(
     Ok(ordered.into_iter().skip(wanted.start).take(wanted.len()).collect())
 }
 
-/// A number as C reads one: blanks may stand before it, and what is empty is 0.
+/// A number as C's `strtod` reads it: blanks may precede it, and an empty text is 0.
 fn number(text: &[u8]) -> Result<f64, Fail> {
     if text.is_empty() {
         return Ok(0.0);

@@ -1,10 +1,11 @@
-//! Keys that are named by elements.
+//! Keys whose names contain elements.
 
 use crate::engine::Tx;
 use crate::store::{Entry, ValueRef};
 
-/// What a pattern means for an element: `#` is the element itself; else the first `*` stands for the element in the
-/// name of a string, or before `->` in that of a hash, of which the field behind it is meant. Nothing if there is none.
+/// The value of a pattern for an element. `#` is the element. In other patterns the element replaces the first `*`; the
+/// result is the key of a string, or, before `->`, the key of a hash whose field follows. `None` if there is no such
+/// value.
 pub(super) fn look_up<'t>(tx: &'t Tx<'_>, pattern: &[u8], element: &'t [u8]) -> Option<&'t [u8]> {
     if pattern == b"#" {
         return Some(element);
@@ -12,7 +13,7 @@ pub(super) fn look_up<'t>(tx: &'t Tx<'_>, pattern: &[u8], element: &'t [u8]) -> 
     at_key(tx, pattern, element)
 }
 
-/// What is at the key that a pattern other than `#` means for an element.
+/// The value of a pattern other than `#` for an element.
 pub(super) fn at_key<'t>(tx: &'t Tx<'_>, pattern: &[u8], element: &[u8]) -> Option<&'t [u8]> {
     let place = memchr::memchr(b'*', pattern)?;
     let (before, behind) = (&pattern[..place], &pattern[place + 1..]);

@@ -8,14 +8,14 @@ use crate::engine::Classes;
 use crate::value::ValueError;
 use crate::value::stream::{NewId, Stream, StreamId, Trim, TrimBy, default_trim_limit};
 
-/// The options before the identifier or, of XTRIM, all of them.
+/// The options before the identifier; of XTRIM, all options.
 #[derive(Default)]
 struct Options {
     no_make: bool,
     by: Option<TrimBy>,
     approximate: bool,
     limit: Option<u64>,
-    /// The identifier, and how many words there are up to it.
+    /// The identifier, and the number of words up to and with it.
     id: Option<(NewId, usize)>,
 }
 
@@ -50,7 +50,7 @@ impl Options {
         Ok((options, trim))
     }
 
-    /// MAXLEN or MINID at `at`; returns where its last word stands.
+    /// Reads MAXLEN or MINID at `at`, and returns the position of the option's last word.
     fn strategy(&mut self, args: &[&[u8]], mut at: usize) -> Result<usize, Fail> {
         if self.by.is_some() {
             return Err(Fail::new(

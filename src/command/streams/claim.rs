@@ -1,4 +1,4 @@
-//! XCLAIM and XAUTOCLAIM: pending entries change hands.
+//! XCLAIM and XAUTOCLAIM: pending entries get another consumer.
 
 use super::read_group::{Name, note_consumer};
 use super::{known_group, parse_id, parse_start, reply};
@@ -8,40 +8,40 @@ use crate::text::parse_i64_strict;
 use crate::value::stream::{Group, GroupPosition, Stream, StreamId};
 use std::collections::{BTreeMap, HashMap};
 
-/// Pending entries that XAUTOCLAIM looks at for each that it may claim.
+/// XAUTOCLAIM looks at up to so many pending entries for each entry that it may claim.
 const LOOKED_AT: usize = 10;
 
 fn number(arg: &[u8], what: &str) -> Result<i64, Fail> {
     parse_i64_strict(arg).ok_or_else(|| Fail::text(format!("ERR Invalid {what}")))
 }
 
-/// How entries are claimed.
+/// The options of a claim.
 #[derive(Clone, Copy)]
 struct Manner {
     now: u64,
     min_idle: u64,
-    /// When they count as delivered.
+    /// The time of delivery that claimed entries get, in ms since the epoch.
     delivered_at_ms: u64,
-    /// How often they count as delivered; once more than before if there is nothing.
+    /// The number of deliveries that claimed entries get; `None` for one more than before.
     deliveries: Option<u64>,
     force: bool,
     just_id: bool,
 }
 
-/// What is to change.
+/// The changes that a claim makes.
 #[derive(Default)]
 struct Claims {
-    /// Their numbers of deliveries then.
+    /// The claimed entries with their new numbers of deliveries.
     claimed: HashMap<StreamId, u64>,
-    /// In the order of the reply.
+    /// The claimed entries in the order of the reply.
     shown: Vec<StreamId>,
-    /// Pending entries that are deleted.
+    /// Pending entries that are deleted from the stream.
     gone: Vec<StreamId>,
 }
 
 impl Claims {
     fn consider(&mut self, stream: &Stream, group: &Group, id: StreamId, manner: Manner) -> bool {
-        // One that is named twice is looked at again as the first time leaves it.
+        // An identifier that is given twice is looked at in the state after its first claim.
         let pending = match self.claimed.get(&id) {
             Some(deliveries) => Some((manner.delivered_at_ms, *deliveries)),
             None => group.pending_entry(id).map(|pending| (pending.delivered_at_ms, pending.deliveries)),
@@ -53,7 +53,7 @@ impl Claims {
             return pending.is_some();
         }
         let deliveries = match pending {
-            // As in Redis an entry that is made to be pending by force counts as delivered once already.
+            // As in Redis an entry that FORCE makes pending counts as delivered once already.
             None if manner.force => 1,
             None => return false,
             Some((delivered_at_ms, deliveries)) => {
@@ -105,7 +105,7 @@ impl Claims {
     }
 }
 
-/// Reads the options of XCLAIM behind the identifiers.
+/// Reads the options of XCLAIM after the identifiers.
 fn options(args: &[&[u8]], mut manner: Manner) -> Result<(Manner, StreamId), Fail> {
     let mut last_id = StreamId::MIN;
     let mut delivered_at = None;
@@ -135,7 +135,7 @@ fn options(args: &[&[u8]], mut manner: Manner) -> Result<(Manner, StreamId), Fai
         }
         rest = &rest[1..];
     }
-    // A time that makes no sense is taken for now, because the client's clock need not be the server's.
+    // A time in the future or before the epoch is replaced by the present, because the client's clock may be wrong.
     let sensible = delivered_at.and_then(|at| u64::try_from(at).ok()).filter(|at| *at <= manner.now);
     manner.delivered_at_ms = sensible.unwrap_or(manner.now);
     Ok((manner, last_id))

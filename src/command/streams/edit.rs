@@ -50,7 +50,7 @@ pub(super) fn xsetid(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let change = StreamChange::Marks {
         last_id: marks.last_id,
         entries_added: marks.entries_added.unwrap_or(stream.entries_added()),
-        // As in Redis 0-0 is no mark.
+        // As in Redis, 0-0 leaves the mark as it is.
         max_deleted_id: marks
             .max_deleted_id
             .filter(|id| *id != StreamId::MIN)

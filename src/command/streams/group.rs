@@ -11,7 +11,7 @@ const NO_KEY: Fail = Fail::new(
      to create an empty stream automatically.",
 );
 
-/// What follows the identifier in CREATE and SETID.
+/// The options after the identifier in CREATE and SETID.
 #[derive(Default)]
 struct Options {
     make: bool,
@@ -43,7 +43,7 @@ impl Options {
     }
 }
 
-/// Where a group is to stand. `-` and `+` are SETID's only, as in Redis.
+/// The position of a group. Only SETID takes `-` and `+`, as in Redis.
 fn position_id(stream: Option<&Stream>, arg: &[u8], ends: bool) -> Result<StreamId, Fail> {
     match arg {
         b"$" => Ok(stream.map_or(StreamId::MIN, Stream::last_id)),
@@ -90,7 +90,10 @@ pub(super) fn setid(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// The stream, which must exist, and with it a group if one is named.
+/// The stream at a key.
+///
+/// # Errors
+/// There is none, or it has no group of this name.
 fn existing<'c>(cx: &'c Cx<'_, '_>, key: &[u8], group: Option<&[u8]>) -> Result<&'c Stream, Fail> {
     let stream = stream_at(cx.tx, key)?.ok_or(NO_KEY)?;
     match group {

@@ -5,7 +5,7 @@ use crate::command::{Cx, Fail, Outcome, eq, fail, parse_int};
 use crate::resp::Reply;
 use crate::value::stream::{Consumer, Group, Stream, StreamId};
 
-/// Entries and pending ones that FULL shows of each kind if nothing else is asked for.
+/// The number of entries, and of pending entries, that FULL shows without COUNT.
 const SHOWN: usize = 10;
 
 fn named_int(out: &mut Reply, name: &str, value: u64) {

@@ -1,5 +1,5 @@
-//! Streams: adding and trimming (`add`), deleting and marks (`edit`), ranges (`range`), reading and waiting (`read`,
-//! `read_group`), groups (`group`), claiming (`claim`), what is pending (`pending`) and figures (`info`).
+//! Streams: adding and trimming (`add`), deleting and XSETID (`edit`), ranges (`range`), reading and waiting (`read`,
+//! `read_group`), groups (`group`), claiming (`claim`), XPENDING (`pending`) and XINFO (`info`).
 
 mod add;
 mod claim;
@@ -22,7 +22,7 @@ use crate::engine::Tx;
 use crate::store::Entry;
 use crate::value::stream::{BadBound, Group, Stream, StreamId};
 
-/// The stream at a key, if the key exists.
+/// The stream at a key; `None` if there is no key.
 #[inline]
 fn stream_at<'t>(tx: &'t Tx<'_>, key: &[u8]) -> Result<Option<&'t Stream>, Fail> {
     match tx.entry(key).map(Entry::value) {
@@ -31,12 +31,15 @@ fn stream_at<'t>(tx: &'t Tx<'_>, key: &[u8]) -> Result<Option<&'t Stream>, Fail>
     }
 }
 
-/// A group of the stream at a key.
+/// A group of the stream at a key; `None` if there is no such key or group.
 fn group_at<'t>(tx: &'t Tx<'_>, key: &[u8], group: &[u8]) -> Result<Option<(&'t Stream, &'t Group)>, Fail> {
     Ok(stream_at(tx, key)?.and_then(|stream| Some((stream, stream.groups().get(group)?))))
 }
 
-/// The group that a command names must exist.
+/// A group of the stream at a key.
+///
+/// # Errors
+/// There is no such key or group.
 fn known_group<'t>(tx: &'t Tx<'_>, key: &[u8], group: &[u8]) -> Result<(&'t Stream, &'t Group), Fail> {
     group_at(tx, key, group)?.ok_or_else(|| no_group(key, group, ""))
 }
@@ -55,7 +58,7 @@ fn no_group_for_key(key: &[u8], group: &[u8]) -> Fail {
 
 const BAD_ID: Fail = Fail::new("ERR Invalid stream ID specified as stream command argument");
 
-/// The identifier of one entry; a missing sequence number is 0.
+/// Reads the identifier of one entry; a missing sequence number is 0.
 fn parse_id(arg: &[u8]) -> Result<StreamId, Fail> {
     StreamId::parse_strict(arg, 0).ok_or(BAD_ID)
 }
@@ -78,7 +81,7 @@ fn parse_end(arg: &[u8]) -> Result<StreamId, Fail> {
     })
 }
 
-/// What a handler answers with when a value itself says what is wrong.
+/// The error of a command for an error of a value.
 #[cold]
 fn value_fail(error: crate::value::ValueError) -> Fail {
     Fail::text(error.to_string())

@@ -30,7 +30,7 @@ pub(super) fn xpending(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let consumer = args.get(at + 3).map(|name| group.find_consumer(name).and_then(|key| group.consumer(key)));
     let begun = cx.out.begin_deferred();
     let mut len = 0;
-    // Of one consumer, or of all.
+    // The pending entries of the named consumer, or of all consumers if none is named.
     let own = consumer.flatten().into_iter().flat_map(|consumer| consumer.pending(start..=end));
     let own = own.filter_map(|id| Some((id, group.pending_entry(id)?)));
     let all = consumer.is_none().then(|| group.pending(start..=end)).into_iter().flatten();

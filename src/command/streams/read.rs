@@ -8,22 +8,22 @@ use crate::store::Awaited;
 use crate::value::stream::{Stream, StreamId};
 use std::borrow::Cow;
 
-/// The arguments before the keys, and where the keys begin.
+/// The options of XREAD and XREADGROUP, and the position of the keys.
 #[derive(Default)]
 pub(super) struct Options<'a> {
-    /// BLOCK.
+    /// Whether BLOCK was given.
     waits: bool,
-    /// Until when it waits, in ms since the epoch; for ever if there is nothing.
+    /// How long it waits, in ms; `None` to wait for ever.
     timeout: Option<u64>,
-    /// COUNT, 0 for all.
+    /// COUNT; 0 for all entries.
     pub(super) count: usize,
     /// GROUP: the group and the consumer.
     pub(super) group: Option<(&'a [u8], &'a [u8])>,
     /// NOACK.
     pub(super) no_ack: bool,
-    /// Where the keys begin.
+    /// The position of the first key.
     pub(super) first: usize,
-    /// How many keys there are; as many identifiers follow.
+    /// The number of keys. As many identifiers follow them.
     pub(super) keys: usize,
 }
 
@@ -69,13 +69,13 @@ impl<'a> Options<'a> {
         if options.first == 0 { Err(fail::SYNTAX) } else { Ok(options) }
     }
 
-    /// A key, and where its identifier stands.
+    /// The key with this number, and the position of its identifier.
     pub(super) fn key(&self, args: &[&'a [u8]], number: usize) -> (&'a [u8], usize) {
         (args[self.first + number], self.first + self.keys + number)
     }
 
-    /// Waits until there is something in one of the keys, or answers as if the time were up where that is not possible.
-    /// Of each key `awaited` says what is waited for, and behind which identifier.
+    /// Waits for entries in one of the keys; if the command may not wait, answers as after a timeout. `awaited` says
+    /// for each key what the client waits for, and after which identifier.
     pub(super) fn wait(
         &self,
         cx: &mut Cx<'_, '_>,
@@ -102,7 +102,7 @@ impl<'a> Options<'a> {
     }
 }
 
-/// The command with one of its keys.
+/// The arguments of the command with one of its keys only.
 fn alone<'a>(wait: &'a Wait, key: &'a AwaitedKey) -> Vec<Cow<'a, [u8]>> {
     let id = match &key.awaited {
         Awaited::Entries => Cow::Owned(key.behind.to_string().into_bytes()),
@@ -120,7 +120,7 @@ fn unbalanced(in_group: bool) -> Fail {
     ))
 }
 
-/// The replies of several streams: a map, in RESP2 an array of pairs.
+/// Writes the replies of several streams: a map, in RESP2 an array of pairs.
 pub(super) struct Streams {
     begun: Option<crate::resp::Deferred>,
     len: usize,
@@ -131,7 +131,7 @@ impl Streams {
         Self { begun: None, len: 0 }
     }
 
-    /// Begins with the next stream.
+    /// Begins the reply of the next stream.
     pub(super) fn next(&mut self, out: &mut Reply, key: &[u8]) {
         if self.begun.is_none() {
             self.begun = Some(out.begin_deferred());
@@ -143,7 +143,7 @@ impl Streams {
         out.bulk(key);
     }
 
-    /// Ends the reply; false if there was no stream.
+    /// Ends the reply. Returns false if there was no stream; then nothing was written.
     pub(super) fn end(self, out: &mut Reply) -> bool {
         let Some(begun) = self.begun else { return false };
         if out.is_resp3() {
@@ -155,7 +155,7 @@ impl Streams {
     }
 }
 
-/// The identifier behind which a stream is to be read.
+/// The identifier after which a stream is read.
 fn behind(stream: Option<&Stream>, text: &[u8]) -> Result<StreamId, Fail> {
     let last_id = stream.map_or(StreamId::MIN, Stream::last_id);
     match text {
@@ -189,7 +189,8 @@ pub(super) fn xread(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         }
     }
     if !streams.end(cx.out) {
-        // What "now" means was worked out: run again, the command sees what came since.
+        // The client waits for entries after the resolved identifiers, not after `$` as it is when the command runs
+        // again.
         options.wait(cx, args, |number| (Awaited::Entries, ids[number]));
     }
     Ok(())

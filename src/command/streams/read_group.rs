@@ -11,12 +11,12 @@ use crate::value::stream::{Group, GroupPosition, StreamEntry, StreamId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What is to be read of a stream.
+/// What is read of a stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum From {
-    /// `>`: what was not delivered to anybody.
+    /// `>`: the entries that were not delivered to any consumer.
     New,
-    /// What is pending for the consumer, behind an identifier.
+    /// The consumer's pending entries after an identifier.
     History(StreamId),
 }
 
@@ -36,7 +36,7 @@ pub(super) fn xreadgroup(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             b"$" => return Err(meaningless('$')),
             b"+" => return Err(meaningless('+')),
             text => match parse_id(text)? {
-                // Redis takes the last of all identifiers as another word for `>`.
+                // In Redis the greatest identifier means the same as `>`.
                 StreamId::MAX => From::New,
                 id => From::History(id),
             },
@@ -52,7 +52,7 @@ pub(super) fn xreadgroup(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         }
     }
     if !streams.end(cx.out) {
-        // Whoever names an identifier is answered, so all wait for what is new.
+        // A key with an identifier always gets an answer, so if none did, all keys have `>`.
         let group: Arc<[u8]> = group.into();
         options.wait(cx, args, |_| (Awaited::NewTo(Arc::clone(&group)), StreamId::MIN));
     }
@@ -75,7 +75,7 @@ pub(super) struct Name<'a> {
     pub(super) consumer: &'a [u8],
 }
 
-/// Takes note that a consumer was seen, and made if there was none, and whether it got something.
+/// Notes that a consumer was seen, and with `active` that it got entries. Creates the consumer if it does not exist.
 pub(super) fn note_consumer(cx: &mut Cx<'_, '_>, name: Name<'_>, active: bool) -> Result<(), Fail> {
     let Name { key, group, consumer } = name;
     let known =
@@ -129,7 +129,7 @@ fn read_new(cx: &mut Cx<'_, '_>, name: Name<'_>, options: &Options<'_>, streams:
     Ok(())
 }
 
-/// The consumer's own pending entries. That they were read again counts as another delivery.
+/// Reads the consumer's pending entries. Each entry that is shown counts as delivered once more.
 fn read_history(
     cx: &mut Cx<'_, '_>,
     name: Name<'_>,
@@ -165,7 +165,7 @@ fn pending_of(group: &Group, consumer: &[u8], behind: StreamId, count: usize) ->
     consumer.pending(start..=StreamId::MAX).take(if count == 0 { usize::MAX } else { count }).collect()
 }
 
-/// An entry, or its identifier alone if it is gone; whether it was there.
+/// Writes an entry, or only its identifier if it was deleted. Returns whether the entry exists.
 fn show_pending(out: &mut Reply, found: Option<&StreamEntry<'_>>, id: StreamId) -> bool {
     if let Some(entry) = found {
         reply::entry(out, entry);

@@ -1,15 +1,15 @@
-//! Entries as replies.
+//! Writes entries of streams into replies.
 
 use crate::command::element::element;
 use crate::resp::Reply;
 use crate::value::stream::{StreamEntry, StreamId};
 
-/// An identifier.
+/// Writes an identifier.
 pub(super) fn id(out: &mut Reply, id: StreamId) {
     out.bulk_fmt(id);
 }
 
-/// An entry: its identifier, and its fields and values in turn.
+/// Writes an entry: its identifier, and its fields and values in turn.
 pub(super) fn entry(out: &mut Reply, entry: &StreamEntry<'_>) {
     out.array(2);
     id(out, entry.id);
@@ -21,7 +21,7 @@ pub(super) fn entry(out: &mut Reply, entry: &StreamEntry<'_>) {
     }
 }
 
-/// As many entries as a count allows, 0 for all of them.
+/// Writes at most `count` entries, all if `count` is 0.
 pub(super) fn entries<'s>(out: &mut Reply, entries: impl Iterator<Item = StreamEntry<'s>>, count: usize) {
     let begun = out.begin_deferred();
     let mut len = 0;
@@ -32,7 +32,7 @@ pub(super) fn entries<'s>(out: &mut Reply, entries: impl Iterator<Item = StreamE
     out.end_array(begun, len);
 }
 
-/// A number, or nothing where it is not known.
+/// Writes a number, or nil for `None`.
 pub(super) fn maybe_number(out: &mut Reply, number: Option<u64>) {
     match number {
         Some(number) => out.int(number as i64),

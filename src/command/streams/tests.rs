@@ -1,4 +1,4 @@
-//! What needs a clock that stands still; everything else is in `tests/scripts/streams.txt`.
+//! Tests that need a clock that stands still. The other tests of streams are in `tests/scripts/streams.txt`.
 
 use crate::command::testing::{Harness, START};
 
@@ -61,7 +61,7 @@ fn idle_times_decide_who_may_claim() {
     assert_eq!(h.run("XAUTOCLAIM s g b 20 0 JUSTID"), r#"["0-0" ["1-1"] []]"#);
     assert_eq!(h.run("XCLAIM s g b 10 2-1 IDLE 7 JUSTID"), r#"["2-1"]"#);
     assert_eq!(h.run("XPENDING s g - + 9"), r#"[["1-1" "b" :0 :1] ["2-1" "b" :7 :1]]"#);
-    // What is read again counts as delivered again.
+    // Entries that are read again count as delivered once more.
     h.run("XREADGROUP GROUP g b STREAMS s 1-1");
     assert_eq!(h.run("XPENDING s g - + 9"), r#"[["1-1" "b" :0 :1] ["2-1" "b" :0 :2]]"#);
 }

@@ -1,4 +1,4 @@
-//! Changes that depend on the value there is, and the digest that stands for a value.
+//! Commands that depend on the present value of a string, and the digest of a value.
 
 use super::str_of;
 use crate::command::{Cx, Fail, Outcome, eq};
@@ -26,7 +26,10 @@ impl Test {
         WORDS.iter().find(|(known, _)| eq(word, known)).map(|(_, test)| *test)
     }
 
-    /// Whether it holds for a string. A digest in the wrong length is an error; its case does not matter.
+    /// Whether the comparison holds for a string. The case of a digest does not matter.
+    ///
+    /// # Errors
+    /// The operand of a comparison by digest does not have a digest's length.
     pub(super) fn holds(self, bytes: &[u8], operand: &[u8]) -> Result<bool, Fail> {
         Ok(match self {
             Self::Equal => bytes == operand,
@@ -36,7 +39,7 @@ impl Test {
         })
     }
 
-    /// Whether it holds where there is no key: what is not there differs from everything.
+    /// Whether the comparison holds if there is no key: a missing key differs from every operand.
     pub(super) fn holds_for_missing(self) -> bool {
         matches!(self, Self::Differs | Self::DigestDiffers)
     }

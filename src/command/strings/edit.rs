@@ -1,4 +1,4 @@
-//! Parts of a string. What changes is logged as the bytes that change.
+//! Parts of strings. The log gets only the bytes that change.
 
 use super::{check_len, str_of};
 use crate::command::fail;
@@ -36,8 +36,8 @@ pub(super) fn getrange(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// The bytes from `start` to `end` inclusive; negative numbers count from the end. An end before the first byte counts
-/// as the first, as in Redis, unless the range is the wrong way round.
+/// The bytes from `start` to `end` inclusive; negative numbers count from the end. As in Redis an `end` before the
+/// first byte counts as the first, unless both are negative and `start` is greater.
 fn range(bytes: &[u8], start: i64, end: i64) -> &[u8] {
     if start < 0 && end < 0 && start > end {
         return b"";

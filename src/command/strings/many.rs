@@ -1,4 +1,4 @@
-//! Whole values of several keys.
+//! MGET, MSET, MSETNX and MSETEX: whole values of several keys.
 
 use super::options::{Condition, For, Options, Ttl};
 use super::{put, set_to};
@@ -16,7 +16,7 @@ pub(super) fn mget(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// The keys and values behind the name; an odd one is an error.
+/// The keys and values after the name; an odd number of arguments is an error.
 fn pairs<'a, 'b>(args: &'b [&'a [u8]], name: &str) -> Result<&'b [[&'a [u8]; 2]], Fail> {
     match args[1..].as_chunks() {
         (pairs, []) => Ok(pairs),

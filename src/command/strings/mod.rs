@@ -1,5 +1,5 @@
 //! Strings: whole values (`set`, `many`), options that several commands share (`options`), parts of values (`edit`),
-//! counters (`number`), changes that depend on the value (`compare`), and the longest common subsequence (`lcs`).
+//! counters (`number`), commands that depend on the value (`compare`), and the longest common subsequence (`lcs`).
 
 mod compare;
 mod edit;
@@ -19,13 +19,13 @@ use crate::engine::Classes;
 use crate::store::{Entry, ValueRef};
 use crate::text::parse_i64_strict;
 
-/// Longer texts are never integers: 19 digits and a sign.
+/// The greatest length of a 64-bit integer's text: 19 digits and a sign.
 const MAX_INT_TEXT: usize = 20;
 
-/// Longer strings do not share an allocation with their header in Redis.
+/// The longest string that Redis allocates together with its header.
 const MAX_EMBEDDED: usize = 44;
 
-/// What OBJECT ENCODING calls a string. `raw` says that it was edited in place ([`Entry::is_raw`]).
+/// Redis's name of a string's encoding. `raw` says that the string was edited in place ([`Entry::is_raw`]).
 pub fn string_encoding(bytes: &[u8], raw: bool) -> &'static str {
     if raw {
         "raw"
@@ -38,7 +38,10 @@ pub fn string_encoding(bytes: &[u8], raw: bool) -> &'static str {
     }
 }
 
-/// The string in an entry.
+/// The string of an entry.
+///
+/// # Errors
+/// The entry holds another type.
 #[inline]
 pub(super) fn str_of(entry: &Entry) -> Result<&[u8], Fail> {
     match entry.value() {
@@ -47,13 +50,13 @@ pub(super) fn str_of(entry: &Entry) -> Result<&[u8], Fail> {
     }
 }
 
-/// The longest string in bytes that commands may make.
+/// The greatest length in bytes of a string that commands may make.
 #[inline]
 pub(super) fn max_len(cx: &Cx<'_, '_>) -> u64 {
     cx.settings.proto_max_bulk_len.min(MAX_STRING as u64)
 }
 
-/// Checks that a string may become `at` plus `more` bytes long.
+/// Checks that a string of `at` plus `more` bytes is not too long.
 pub(super) fn check_len(cx: &Cx<'_, '_>, at: u64, more: usize) -> Result<(), Fail> {
     match at.checked_add(more as u64) {
         Some(total) if total <= max_len(cx) => Ok(()),
@@ -61,7 +64,7 @@ pub(super) fn check_len(cx: &Cx<'_, '_>, at: u64, more: usize) -> Result<(), Fai
     }
 }
 
-/// Sets a string with a deadline that the command gives, if it does; one that has passed deletes the key instead.
+/// Sets a string. `given` is the deadline of the command; if it has passed, the key is deleted instead.
 #[inline]
 fn put(cx: &mut Cx<'_, '_>, key: &[u8], value: &[u8], given: Option<u64>) {
     if given.is_some_and(|at| at <= cx.tx.now()) {
@@ -77,7 +80,7 @@ fn put(cx: &mut Cx<'_, '_>, key: &[u8], value: &[u8], given: Option<u64>) {
     }
 }
 
-/// Sets a string with a deadline that it may have had before.
+/// Sets a string with a deadline that the key may have had before.
 #[inline]
 fn set_to(cx: &mut Cx<'_, '_>, key: &[u8], value: &[u8], expire: Option<u64>) {
     cx.tx.apply(StringChange::Set { value, expire }.on(cx.db(), key));

@@ -1,4 +1,4 @@
-//! Strings as numbers.
+//! INCR, INCRBYFLOAT and their relatives: strings as numbers.
 
 use super::str_of;
 use crate::command::fail::{self, Fail};

@@ -6,7 +6,7 @@ use crate::command::fail::{self, Fail};
 use crate::command::{eq, parse_int};
 use crate::store::Entry;
 
-/// Whose options are read, since not all take all.
+/// The command whose options are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum For {
     Set,
@@ -14,7 +14,7 @@ pub(super) enum For {
     MSetEx,
 }
 
-/// When the command does what it is for.
+/// The condition under which a command writes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Condition<'a> {
     Always,
@@ -24,7 +24,10 @@ pub(super) enum Condition<'a> {
 }
 
 impl Condition<'_> {
-    /// Whether it holds for what is at the key.
+    /// Whether the condition holds for the key's entry.
+    ///
+    /// # Errors
+    /// A comparison with a value of another type, or with an operand that is no digest.
     pub(super) fn holds(self, found: Option<&Entry>) -> Result<bool, Fail> {
         Ok(match self {
             Self::Always => true,
@@ -38,7 +41,7 @@ impl Condition<'_> {
     }
 }
 
-/// How a time is given.
+/// The unit of a time, absolute or relative to the present.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
     Seconds,
@@ -47,28 +50,31 @@ pub(super) enum Unit {
     UnixMillis,
 }
 
-/// What becomes of the deadline.
+/// What a command does with the deadline.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ttl<'a> {
-    /// Nothing was said: SET clears it, GETEX leaves it.
+    /// No option was given: SET removes the deadline, GETEX leaves it as it is.
     Unsaid,
     /// KEEPTTL.
     Keep,
     /// PERSIST.
     Persist,
-    /// A time, not yet looked at.
+    /// A time that was not read yet.
     At(Unit, &'a [u8]),
 }
 
 impl Ttl<'_> {
-    /// The deadline in ms since the epoch, if one is given. It may have passed. `command` is named in errors.
+    /// The deadline in ms since the epoch if a time is given. It may have passed. Errors name `command`.
     pub(super) fn deadline(self, now: u64, command: &str) -> Result<Option<u64>, Fail> {
         let Self::At(unit, text) = self else { return Ok(None) };
         deadline(unit, text, now, command).map(Some)
     }
 }
 
-/// Reads a time as a deadline in ms since the epoch: above zero, and no overflow on the way.
+/// Reads a time as a deadline in ms since the epoch.
+///
+/// # Errors
+/// The time is not above zero, or overflows.
 pub(super) fn deadline(unit: Unit, text: &[u8], now: u64, command: &str) -> Result<u64, Fail> {
     let given = parse_int(text)?;
     let scale = if matches!(unit, Unit::Seconds | Unit::UnixSeconds) { 1000 } else { 1 };
@@ -77,7 +83,7 @@ pub(super) fn deadline(unit: Unit, text: &[u8], now: u64, command: &str) -> Resu
     at.map(|at| at as u64).ok_or_else(|| Fail::invalid_expire(command))
 }
 
-/// What the options say.
+/// The options of a command.
 pub(super) struct Options<'a> {
     pub(super) condition: Condition<'a>,
     pub(super) get: bool,
@@ -85,8 +91,8 @@ pub(super) struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// Reads options in any order. Options that exclude each other are a syntax error; the same one twice is not,
-    /// but for the comparisons.
+    /// Reads options in any order. Options that exclude each other are a syntax error. An option may be repeated, but
+    /// not a comparison.
     pub(super) fn parse(args: &[&'a [u8]], whose: For) -> Result<Self, Fail> {
         let mut options = Self { condition: Condition::Always, get: false, ttl: Ttl::Unsaid };
         let mut rest = args.iter();
@@ -99,7 +105,7 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
-    /// Takes a word that stands alone; false if it is none, or not here.
+    /// Takes an option without an argument; false if `word` is no such option of this command.
     fn flag(&mut self, word: &[u8], whose: For) -> bool {
         let conditional = whose != For::GetEx;
         if conditional && eq(word, "NX") && matches!(self.condition, Condition::Always | Condition::Absent) {

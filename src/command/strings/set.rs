@@ -1,4 +1,4 @@
-//! Whole values of one key.
+//! GET, SET and their relatives: whole values of one key.
 
 use super::options::{Condition, For, Options, Ttl, Unit, deadline};
 use super::{put, set_to, str_of};
@@ -24,7 +24,7 @@ pub(super) fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let options = Options::parse(&args[3..], For::Set)?;
     let (key, value) = (args[1], args[2]);
     let given = options.ttl.deadline(cx.tx.now(), "set")?;
-    // Nothing but the new value matters where nothing asks for the old one, so it is not looked up.
+    // The old value is not looked up unless an option needs it.
     let asks = options.ttl == Ttl::Keep || options.condition != Condition::Always;
     let found = match (options.get, asks) {
         (true, _) => cx.tx.entry(key),

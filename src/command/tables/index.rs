@@ -1,5 +1,5 @@
-//! Secondary indexes: `TABLE.INDEX ADD` and `DROP`, the INDEX clause of `TABLE.CREATE`, and what `TABLE.DESCRIBE` says
-//! of them.
+//! Secondary indexes: `TABLE.INDEX ADD` and `DROP`, the INDEX clause of `TABLE.CREATE`, and the indexes in
+//! `TABLE.DESCRIBE`.
 
 use super::template::find;
 use super::words::{attribute, key_attr};
@@ -33,12 +33,12 @@ pub(super) fn drop(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// TABLE.INDEX without a subcommand that exists.
+/// Refuses an unknown subcommand of TABLE.INDEX.
 pub(super) fn unknown(_cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Err(Fail::unknown_sub("table.index", args[1]))
 }
 
-/// An index's name and its clauses, up to a word that is none of them.
+/// Reads an index's name and its clauses, up to a word that begins none of them.
 pub(super) fn definition(words: &mut Words<'_, '_>) -> Result<IndexSchema, Fail> {
     let name = words.text()?.to_owned();
     let (mut pk, mut sk, mut projection, mut local) = (Vec::new(), Vec::new(), None, false);
@@ -82,7 +82,10 @@ fn project(words: &mut Words<'_, '_>) -> Result<Projection, Fail> {
     Ok(Projection::Include(names))
 }
 
-/// A local index has the table's partition key, which need not be named.
+/// Fills in the partition key of a local index, which is the table's if it is not named.
+///
+/// # Errors
+/// A global index has no partition key.
 pub(super) fn complete(mut index: IndexSchema, table: &KeySchema) -> Result<IndexSchema, Fail> {
     if index.local && index.pk.is_empty() {
         index.pk = vec![table.pk.clone()];
@@ -93,7 +96,7 @@ pub(super) fn complete(mut index: IndexSchema, table: &KeySchema) -> Result<Inde
     Ok(index)
 }
 
-/// The member `indexes` of a table's description.
+/// Writes the member `indexes` of a table's description.
 pub(super) fn show_all(out: &mut Reply, table: &Table) {
     out.bulk(b"indexes");
     out.array(table.indexes.len());

@@ -1,4 +1,4 @@
-//! Secondary indexes from the outside: added, kept, read and dropped.
+//! Tests of secondary indexes: how they are added, filled, read and dropped.
 
 use crate::command::testing::Harness;
 

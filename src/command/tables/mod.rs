@@ -1,4 +1,4 @@
-//! Tables of items: creating, changing, describing, listing and dropping them.
+//! Commands that create, change, describe, list and drop tables.
 
 use super::fail::{self, Fail};
 use super::items::{Words, missing};
@@ -18,7 +18,7 @@ mod template;
 mod tests;
 mod words;
 
-/// Locks what it needs itself, unless it is part of a transaction.
+/// The flags of a command that locks shards itself, unless it is part of a transaction.
 const APART: u64 = flag::WRITE | flag::WHOLE | flag::LONG;
 const CHANGE: u64 = flag::WRITE | flag::ALL_SHARDS;
 
@@ -149,7 +149,7 @@ fn alter(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// A schema as TABLE.ALTER's words change it, but for the change stream; and what becomes of that.
+/// The schema after the options of TABLE.ALTER, except for the change stream, and the change of the latter.
 fn altered(schema: &TableSchema, words: &[&[u8]]) -> Result<(TableSchema, StreamChange), Fail> {
     let mut schema = schema.clone();
     let mut words = Words::new(words);
@@ -263,7 +263,7 @@ fn list(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     page.iter().for_each(|table| out.bulk(table.name.as_bytes()));
     out.bulk(b"cursor");
     match page.last() {
-        // A table's name is the cursor behind it.
+        // The cursor is the name of the last table that was shown.
         Some(last) if from + page.len() < tables.len() => out.bulk(last.name.as_bytes()),
         _ => out.null(),
     }

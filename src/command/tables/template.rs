@@ -1,5 +1,5 @@
-//! Giving tables their schemas, and hashes that fit a template their place in them: at once where every shard is
-//! locked, as in a transaction, else one by one while other clients are served.
+//! Gives tables their schemas, and makes items of the hashes that fit a template. If every shard is locked, as in a
+//! transaction, all hashes are converted at once, else one by one while other clients are served.
 
 use crate::command::fail::LOADING;
 use crate::command::items::{limits, missing};
@@ -26,7 +26,7 @@ pub(super) fn create(cx: &mut Cx<'_, '_>, name: &str, schema: &TableSchema) -> O
     lift(cx, name, lifting)
 }
 
-/// Changes a table's schema to what `change` makes of it.
+/// Replaces a table's schema by the result of `change`.
 pub(super) fn alter(
     cx: &mut Cx<'_, '_>,
     name: &[u8],
@@ -52,7 +52,7 @@ pub(super) fn alter(
                 ops::alter_table(tx, &now, &schema)?;
                 Ok(true)
             }
-            // Another change came before: this one is made of what that left.
+            // The table was changed in between, so the change is made again from its new schema.
             _ => Ok(false),
         })?;
         if done {
@@ -77,7 +77,7 @@ fn at_once(
     Ok(())
 }
 
-/// Does something about tables in a transaction of its own that holds every shard.
+/// Runs a change of tables in a transaction of its own that holds every shard.
 fn alone<T>(cx: &mut Cx<'_, '_>, run: impl FnMut(&mut Tx<'_>) -> Result<T, Fail>) -> Result<T, Fail> {
     let engine = cx.tx.engine();
     let outcome = engine.transact_over(Holder::Tables, Over::Everything, cx.tx.db, &mut Vec::new(), run);
@@ -86,7 +86,7 @@ fn alone<T>(cx: &mut Cx<'_, '_>, run: impl FnMut(&mut Tx<'_>) -> Result<T, Fail>
     outcome
 }
 
-/// Checks that hashes that fit a template can become items, before anything is changed.
+/// Checks, before anything is changed, that all hashes that fit a template can become items.
 fn check(cx: &Cx<'_, '_>, table: Option<&Table>, schema: &TableSchema, lifting: bool) -> Outcome {
     if !lifting {
         return Ok(());
@@ -97,7 +97,7 @@ fn check(cx: &Cx<'_, '_>, table: Option<&Table>, schema: &TableSchema, lifting: 
         return Err(ops::templates_overlap(schema, &other).into());
     }
     match cx.tx.engine().check_liftable(table, schema, &limits(cx.settings)) {
-        // The data is being read anew.
+        // The data is being read again from disk.
         Err(LiftError::Later) => Err(LOADING),
         checked => Ok(checked.map_err(OpError::from)?),
     }
@@ -127,12 +127,12 @@ pub(super) enum StreamChange {
 }
 
 impl StreamChange {
-    /// Whether a table records its changes from then on that did not do so, or otherwise.
+    /// Whether the table has to record changes that it does not record yet.
     pub(super) fn adds_to(self, schema: &TableSchema) -> bool {
         matches!(self, Self::On(view) if schema.stream().is_none_or(|span| span.view != view))
     }
 
-    /// Makes the change in the schema that a table is about to have. Every shard is held.
+    /// Makes the change in the new schema of a table. The caller holds every shard.
     fn carry_out(self, tx: &Tx<'_>, table: &Table, schema: &mut TableSchema) {
         match self {
             Self::On(view) if self.adds_to(&table.schema) => ops::enable_stream(tx, table, schema, view),
@@ -142,7 +142,10 @@ impl StreamChange {
     }
 }
 
-/// The table of a name.
+/// The table with this name.
+///
+/// # Errors
+/// There is none, or it is not ready.
 pub(super) fn find(cx: &Cx<'_, '_>, name: &[u8]) -> Result<Arc<Table>, Fail> {
     cx.tx.engine().tables.get(name).ok_or_else(|| missing(&cx.tx.engine().tables, name))
 }

@@ -1,11 +1,11 @@
-//! The words of a table's definition that several commands read: attributes, their types, and what is recorded of
-//! changes.
+//! Reads the words of a table's definition that several commands share: attributes, their types, and what a change
+//! stream records.
 
 use crate::command::items::Words;
 use crate::command::{Fail, eq};
 use crate::item::{AttrType, KeyAttr, KeyType, StreamView, TableSchema};
 
-/// The declarations behind ATTR: one, and more as long as a name and a type follow.
+/// Reads the declarations after ATTR: one, and further ones as long as a name and a type follow.
 pub(super) fn declarations(schema: &mut TableSchema, words: &mut Words<'_, '_>) -> Result<(), Fail> {
     declare(schema, words)?;
     while words.peek_second().is_some_and(|word| attr_type(word).is_some())
@@ -42,7 +42,7 @@ fn attr_type(word: &[u8]) -> Option<AttrType> {
     AttrType::ALL.into_iter().find(|t| eq(word, t.tag()))
 }
 
-/// A key attribute: its name, and its type if it is not S.
+/// Reads a key attribute: its name, and its type if it is not S.
 pub(super) fn key_attr(words: &mut Words<'_, '_>) -> Result<KeyAttr, Fail> {
     let name = attribute(words)?;
     let of_index = |word| eq(word, "PROJECT") || eq(word, "LOCAL");

@@ -1,7 +1,8 @@
-//! Keys that are views of items: where a command's call goes if one of its keys is such a key.
+//! Keys that are views of items: chooses the handler of a command if one of its keys is a view.
 //!
-//! A command that only reads finds a stand-in, a hash made of the item, and need not know. One that writes has a
-//! handler for views in its spec, which changes the item through `ops`; without one the key has the wrong type.
+//! A command that only reads runs on a stand-in, a hash made of the item, as on any hash. A command that writes has a
+//! handler for views in its spec, which changes the item through `ops`; without such a handler a view has the wrong
+//! type.
 
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,8 @@ use crate::engine::{Classes, LocalTable, VIEW_DB};
 use crate::item::{ItemError, ItemKeys, ItemLimits, ItemRef};
 use crate::ops::{self, At, OpError, Write, Written};
 
-/// Runs a command, over items where its keys are views of items. Nothing is written to a change stream.
+/// Runs a command. Keys that are views of items are read and changed as items; a command that would write to a change
+/// stream is refused.
 #[inline]
 pub fn run(command: &Command, cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     super::changes::guard(command, cx, args)?;
@@ -37,7 +39,7 @@ fn routed(command: &Command, cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if cx.tx.engine().tables.any_lifting() {
         lift_first(cx, &positions, args);
         if cx.tx.lacks_shards() {
-            // All is done again with more of them.
+            // The session locks more shards and runs the command again.
             return Ok(());
         }
     }
@@ -61,7 +63,8 @@ fn routed(command: &Command, cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     }
 }
 
-/// Makes items of the hashes that the keys name and that are still to become some. One that cannot stays what it is.
+/// Converts the hashes under the given keys that a lifting table has not converted yet. A hash that cannot become an
+/// item stays a hash.
 #[cold]
 fn lift_first(cx: &mut Cx<'_, '_>, positions: &[usize], args: &[&[u8]]) {
     let limits = limits(cx.settings);
@@ -75,8 +78,7 @@ fn lift_first(cx: &mut Cx<'_, '_>, positions: &[usize], args: &[&[u8]]) {
     }
 }
 
-/// Runs the plain handler of a command that writes over the hash of a view, in a case in which it only reads. The key
-/// is argument 1.
+/// Runs the plain handler of a command that writes on a stand-in, for a call that only reads. The key is argument 1.
 pub(super) fn as_read(cx: &mut Cx<'_, '_>, args: &[&[u8]], run: Handler) -> Outcome {
     let subject = Subject::of(cx, args[1])?;
     cx.tx.stand_in(args[1], &subject.table, &subject.keys);
@@ -85,7 +87,7 @@ pub(super) fn as_read(cx: &mut Cx<'_, '_>, args: &[&[u8]], run: Handler) -> Outc
     outcome
 }
 
-/// The item that a key stands for.
+/// The item of which a key is a view.
 pub(super) struct Subject {
     pub(super) table: LocalTable,
     pub(super) keys: ItemKeys,
@@ -93,12 +95,12 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    /// The item that a key of the current database stands for, if it does.
+    /// The item of which a key of the current database is a view; `None` if it is a plain key.
     pub(super) fn find(cx: &Cx<'_, '_>, key: &[u8]) -> Result<Option<Self>, Fail> {
         Self::find_in(cx, cx.tx.db, key)
     }
 
-    /// The item that a key of a database stands for, if it does.
+    /// The item of which a key of a database is a view; `None` if it is a plain key.
     pub(super) fn find_in(cx: &Cx<'_, '_>, db: usize, key: &[u8]) -> Result<Option<Self>, Fail> {
         if db != VIEW_DB {
             return Ok(None);
@@ -113,22 +115,22 @@ impl Subject {
         Ok(Some(Self { table: view.table, keys, limits }))
     }
 
-    /// The item that a key stands for, which it is known to do.
+    /// The item of a key that is known to be a view.
     pub(super) fn of(cx: &Cx<'_, '_>, key: &[u8]) -> Result<Self, Fail> {
         Self::find(cx, key)?.ok_or(super::fail::WRONG_TYPE)
     }
 
-    /// The item as it is.
+    /// The item; `None` if it does not exist.
     pub(super) fn item<'t>(&self, cx: &'t Cx<'_, '_>) -> Option<ItemRef<'t>> {
         cx.tx.item(&self.table, &self.keys)
     }
 
-    /// When the item expires, in ms since the epoch.
+    /// The item's deadline in ms since the epoch.
     pub(super) fn deadline(&self, cx: &Cx<'_, '_>) -> Option<u64> {
         self.table.deadline(&self.item(cx)?, cx.tx.now())
     }
 
-    /// Deletes the item; returns whether there was one.
+    /// Deletes the item and returns whether there was one.
     pub(super) fn delete(&self, cx: &mut Cx<'_, '_>) -> Result<bool, Fail> {
         Ok(self.write(cx, Write::Delete)?.existed)
     }
@@ -145,19 +147,19 @@ impl Subject {
         })
     }
 
-    /// A command that does not fit what the key is.
+    /// The error for a command on a view that has no handler for it.
     pub(super) fn wrong_type(&self, key: &[u8]) -> Fail {
         let before = "WRONGTYPE Operation against a key holding the wrong kind of value: '";
         Fail::about(before, key, &format!("' is an item of table '{}'", self.table.name))
     }
 
-    /// The error for what an item has no place for.
+    /// The error for an operation that items do not have.
     pub(super) fn refuses(&self, key: &[u8], what: &str) -> Fail {
         Fail::about("ERR '", key, &format!("' is an item of table '{}': {what}", self.table.name))
     }
 }
 
-/// Whether a key fits the template of a table that is lifting, but is still a key itself, for it cannot become an item.
+/// Whether a key fits the template of a lifting table but is still a plain key, because it cannot become an item.
 #[cold]
 fn stays_plain(cx: &Cx<'_, '_>, key: &[u8]) -> bool {
     let mut lifting = cx.tx.engine().tables.with_templates();
@@ -175,7 +177,7 @@ pub(super) fn fit(error: ItemError) -> Fail {
     }
 }
 
-/// Refuses a key of a database that stands for an item, for commands that put a value under the key itself.
+/// Refuses a key of a database that is a view, for commands that put a value at the key itself.
 pub(super) fn refuse_claimed(cx: &Cx<'_, '_>, db: usize, key: &[u8]) -> Outcome {
     if db != VIEW_DB {
         return Ok(());

@@ -7,7 +7,7 @@ use crate::engine::Classes;
 use ahash::AHashMap;
 use smallvec::SmallVec;
 
-/// From so many pairs on, members that are named twice are found by an index.
+/// From this number of changed members on, an index finds members that are named again.
 const MANY: usize = 16;
 
 const NAN: Fail = Fail::new("ERR resulting score is not a number (NaN)");
@@ -23,7 +23,7 @@ struct Options {
 }
 
 impl Options {
-    /// Reads the options behind the key, and what follows them.
+    /// Reads the options after the key. Returns the arguments after them too.
     fn read<'a, 'b>(mut args: &'a [&'b [u8]], incr: bool) -> Result<(Self, &'a [&'b [u8]]), Fail> {
         let mut options = Self { incr, ..Self::default() };
         while let [word, rest @ ..] = args {
@@ -53,7 +53,7 @@ impl Options {
         Ok((options, args))
     }
 
-    /// The score that a member gets which has one or none; nothing if it is left as it is.
+    /// The new score of a member with the score `current`; `None` if the member is left as it is.
     fn score(self, current: Option<f64>, given: f64) -> Result<Option<f64>, Fail> {
         let Some(current) = current else { return Ok((!self.xx).then_some(given)) };
         if self.nx {
@@ -72,7 +72,7 @@ impl Options {
 #[derive(Default)]
 struct Changes<'a> {
     list: SmallVec<[(&'a [u8], f64); 4]>,
-    /// Where members stand in the list, once there are many.
+    /// The positions of members in the list, if there are many.
     index: AHashMap<&'a [u8], usize>,
 }
 

@@ -1,4 +1,4 @@
-//! Waiting for members.
+//! BZPOPMIN, BZPOPMAX and BZMPOP: wait for members.
 
 use super::pop::{End, Form as Shown, Many, take};
 use crate::command::waiting::{Form, one_of_several, only_key, timeout, wait};

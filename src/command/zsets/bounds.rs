@@ -1,13 +1,13 @@
-//! The bounds of ranges, in words.
+//! Reads the bounds of ranges.
 
 use crate::command::{Fail, parse_int};
 use crate::text::parse_strtod;
 use crate::value::zset::{Cut, ZsetRef};
 
-/// Where a range begins and ends.
+/// The bounds of a range.
 #[derive(Clone, Copy)]
 pub(super) enum Bounds<'a> {
-    /// By rank, negative from the end, both included.
+    /// By rank, both included; a negative rank counts from the end.
     Ranks(i64, i64),
     /// By places in the order.
     Cuts(Cut<'a>, Cut<'a>),
@@ -26,8 +26,8 @@ impl<'a> Bounds<'a> {
         lex_bounds(low, high).map(|(low, high)| Self::Cuts(low, high))
     }
 
-    /// The ranks in the range: the first one, and the one behind the last. Ranks count from the other end if the range
-    /// is `backward`.
+    /// The first rank of the range, and the rank after its last. If `backward` is set, the ranks of the bounds count
+    /// from the greatest member.
     pub(super) fn resolve(&self, set: ZsetRef<'_>, backward: bool) -> (usize, usize) {
         match self {
             Self::Ranks(start, stop) => {
@@ -50,7 +50,7 @@ impl<'a> Bounds<'a> {
     }
 }
 
-/// A bound by score: a number as C reads it, with `(` if it is not part of the range; and whether it is.
+/// Reads a bound by score, as C's `strtod` does. `(` before it excludes it; the result says whether it is included.
 fn score_bound(arg: &[u8]) -> Result<(f64, bool), Fail> {
     let (text, included) = match arg {
         [b'(', rest @ ..] => (rest, false),
@@ -80,7 +80,7 @@ pub(super) fn lex_bounds<'a>(low: &'a [u8], high: &'a [u8]) -> Result<(Cut<'a>, 
 
 fn lex_bound(arg: &[u8], is_low: bool) -> Result<Cut<'_>, Fail> {
     match arg {
-        // As in C a zero byte ends the word.
+        // A zero byte ends the word, as in C.
         [b'-'] | [b'-', 0, ..] => Ok(Cut::Start),
         [b'+'] | [b'+', 0, ..] => Ok(Cut::End),
         [b'[', member @ ..] if is_low => Ok(Cut::BeforeMember(member)),

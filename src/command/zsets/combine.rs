@@ -1,4 +1,4 @@
-//! ZUNION, ZINTER, ZDIFF, the forms that store, and ZINTERCARD.
+//! ZUNION, ZINTER, ZDIFF, their STORE forms, and ZINTERCARD.
 
 use super::source::Source;
 use super::{Stored, show};
@@ -10,7 +10,7 @@ use ahash::AHashMap;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
-/// What is made of the sources.
+/// The operation on the sources.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Op {
     Union,
@@ -18,7 +18,7 @@ enum Op {
     Diff,
 }
 
-/// What becomes of a member's scores.
+/// How a member's scores are combined.
 #[derive(Clone, Copy)]
 enum Aggregate {
     Sum,
@@ -37,12 +37,12 @@ impl Aggregate {
     }
 }
 
-/// Infinities that cancel each other, or are weighted with nothing, are nothing.
+/// Replaces NaN by 0: opposite infinities were added, or an infinity was multiplied by 0.
 fn number(score: f64) -> f64 {
     if score.is_nan() { 0.0 } else { score }
 }
 
-/// What a command allows beside its keys.
+/// The kind of a command, which decides its options.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Asks {
     Members,
@@ -50,12 +50,12 @@ enum Asks {
     HowMany,
 }
 
-/// `numkeys key ... [option ...]`.
+/// The arguments `numkeys key ... [option ...]`.
 struct Request<'a> {
     keys: SmallVec<[(&'a [u8], f64); 8]>,
     aggregate: Aggregate,
     scores: bool,
-    /// Of ZINTERCARD, 0 for none.
+    /// LIMIT of ZINTERCARD; 0 for no limit.
     limit: usize,
 }
 
@@ -71,7 +71,7 @@ impl<'a> Request<'a> {
         Ok((Self { keys, aggregate: Aggregate::Sum, scores: false, limit: 0 }, number))
     }
 
-    /// Reads what follows the keys.
+    /// Reads the options after the keys.
     fn options(&mut self, mut rest: &[&[u8]], op: Op, asks: Asks) -> Result<(), Fail> {
         let weighs = op != Op::Diff && asks != Asks::HowMany;
         while let [word, tail @ ..] = rest {
@@ -116,7 +116,7 @@ type Weighted<'t> = (Source<'t>, f64);
 
 /// The members of a combination, in order.
 fn combined<'t>(mut sources: SmallVec<[Weighted<'t>; 8]>, op: Op, aggregate: Aggregate) -> Vec<Scored<'t>> {
-    // As in Redis scores are added from the smallest source to the largest.
+    // As in Redis, scores are added from the smallest source to the largest.
     if op != Op::Diff {
         sources.sort_by_key(|(source, _)| source.len());
     }
@@ -148,7 +148,7 @@ fn union<'t>(sources: &[Weighted<'t>], aggregate: Aggregate) -> Vec<Scored<'t>> 
     scores.into_iter().collect()
 }
 
-/// Calls `visit` with what is in all sources, until it breaks off.
+/// Calls `visit` with each member that all sources have, until it returns false.
 fn each_common<'t>(
     sources: &[Weighted<'t>],
     aggregate: Aggregate,
@@ -177,7 +177,7 @@ fn difference<'t>(sources: &[Weighted<'t>]) -> Vec<Scored<'t>> {
     left
 }
 
-/// Reads a command from its number of keys on, and finds its sources.
+/// Reads a command's arguments from the number of keys on, and finds its sources.
 fn request<'a, 't>(
     tx: &'t Tx<'_>,
     args: &[&'a [u8]],

@@ -1,6 +1,6 @@
-//! Sorted sets: adding (`add`), reading (`read`), ranges (`range` with the bounds of `bounds`), removing (`remove`),
-//! taking from the ends (`pop`) and waiting to (`block`), random members (`random`), walks (`scan`), and combinations
-//! of several (`combine`).
+//! Sorted sets: ZADD (`add`), scores, ranks and counts (`read`), ranges (`range`, with the bounds of `bounds`),
+//! removing (`remove`), removing from the ends (`pop`) and waiting for members (`block`), random members (`random`),
+//! ZSCAN (`scan`), and combinations of several sets (`combine`, of the `source`s).
 
 mod add;
 mod block;
@@ -27,7 +27,7 @@ use crate::engine::{Classes, EFFECT_BYTES, Tx};
 use crate::store::Entry;
 use crate::value::zset::{ZsetRef, pack_member};
 
-/// The sorted set at a key, if the key exists.
+/// The sorted set at a key; `None` if there is no key.
 #[inline]
 fn zset_at<'t>(tx: &'t Tx<'_>, key: &[u8]) -> Result<Option<ZsetRef<'t>>, Fail> {
     match tx.entry(key).map(Entry::value) {
@@ -36,8 +36,8 @@ fn zset_at<'t>(tx: &'t Tx<'_>, key: &[u8]) -> Result<Option<ZsetRef<'t>>, Fail> 
     }
 }
 
-/// Removes the members of a range of ranks of a sorted set that has `len`, and tells so. O(log n + what goes); all of
-/// them in O(1).
+/// Removes a range of ranks of a sorted set with `len` members, and publishes the event. O(log n + members that are
+/// removed); O(1) if all are.
 fn delete_range(
     cx: &mut Cx<'_, '_>,
     key: &[u8],
@@ -59,7 +59,7 @@ fn delete_range(
     cx.tx.tell_if_gone(db, key);
 }
 
-/// A sorted set that is to be put at a key.
+/// A sorted set that is to be stored at a key.
 #[derive(Default)]
 pub(super) struct Stored {
     packed: Vec<u8>,
@@ -67,7 +67,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// Of members in ascending order.
+    /// Makes one of members in ascending order.
     pub(super) fn of<'m>(members: impl Iterator<Item = (&'m [u8], f64)>) -> Self {
         let mut stored = Self::default();
         for (member, score) in members {
@@ -77,7 +77,7 @@ impl Stored {
         stored
     }
 
-    /// Puts it in place of what is at a key, whatever that is; an empty one deletes the key. Answers with its length.
+    /// Stores it at a key, in place of any value there; if it is empty, deletes the key. Answers with its length.
     pub(super) fn put(&self, cx: &mut Cx<'_, '_>, key: &[u8], event: &'static str) -> Result<(), Fail> {
         let db = cx.db();
         if self.len > 0 {

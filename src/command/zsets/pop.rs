@@ -1,4 +1,4 @@
-//! Taking members from the ends.
+//! ZPOPMIN, ZPOPMAX and ZMPOP: remove members from the ends.
 
 use super::{delete_range, show, zset_at};
 use crate::command::{Cx, Fail, Outcome, eq, fail};
@@ -28,7 +28,7 @@ impl End {
     }
 }
 
-/// How what was taken is shown.
+/// The form in which the removed members are shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// Members and scores in turn.
@@ -41,7 +41,8 @@ pub(super) enum Form {
     KeyAndPairs,
 }
 
-/// Takes members from the first of some keys that has any, and shows them; false, having written nothing, if none has.
+/// Removes members from the first existing set of some keys and shows them. If none exists, returns false and writes no
+/// reply.
 pub(super) fn take(
     cx: &mut Cx<'_, '_>,
     keys: &[&[u8]],
@@ -118,7 +119,10 @@ pub(super) struct Many<'a, 'b> {
     pub(super) count: usize,
 }
 
-/// A number above zero, or the error given.
+/// Reads a number above zero.
+///
+/// # Errors
+/// `wrong` if it is none.
 fn positive(arg: &[u8], wrong: &'static str) -> Result<usize, Fail> {
     let number = parse_i64_strict(arg).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
     number.ok_or(Fail::new(wrong))

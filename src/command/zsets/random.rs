@@ -18,7 +18,7 @@ pub(super) fn zrandmember(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// A member drawn at random from a set of so many. O(log n), in the packed form O(n).
+/// A random member of a set with `len` members. O(log n), in the packed form O(n).
 fn any<'s>(set: ZsetRef<'s>, len: usize, random: &mut Random) -> Option<(&'s [u8], f64)> {
     set.range(random.below(len as u64) as usize, 1, false).next()
 }
@@ -39,7 +39,7 @@ fn with_count(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     };
     let mut random = Random::seeded(cx.server.random());
     let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-    // A packed set is walked once.
+    // A packed set is read once into a list.
     let listed: Vec<(&[u8], f64)> = match set {
         ZsetRef::Packed(_) => set.iter().collect(),
         ZsetRef::Big(_) => Vec::new(),

@@ -1,11 +1,11 @@
-//! Ranges: ZRANGE, ZRANGESTORE and the older forms.
+//! ZRANGE, ZRANGESTORE and the older forms.
 
 use super::bounds::Bounds;
 use super::{Stored, show, zset_at};
 use crate::command::{Cx, Fail, Outcome, eq, fail, parse_int};
 use crate::value::zset::{Members, ZsetRef};
 
-/// By what a range is.
+/// What a range's bounds are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum By {
     Rank,
@@ -13,7 +13,7 @@ enum By {
     Member,
 }
 
-/// What a command says of a range before its arguments do.
+/// The form of a command: what its name fixes of a range.
 #[derive(Clone, Copy)]
 struct Form {
     by: Option<By>,
@@ -57,7 +57,7 @@ impl<'a> Range<'a> {
             ));
         }
         if by == By::Rank {
-            // As in Redis, `LIMIT <any> -1` has no effect on a range by rank.
+            // Only `LIMIT <any> -1` is allowed with a range by rank; as in Redis it has no effect.
             offset = 0;
         }
         if scores && by == By::Member {
@@ -72,10 +72,10 @@ impl<'a> Range<'a> {
         Ok(Self { bounds, backward, offset, limit, scores })
     }
 
-    /// How many members are in the range, and they.
+    /// The number of members in the range, and the members.
     fn members<'s>(&self, set: ZsetRef<'s>) -> (usize, Members<'s>) {
         let (start, end) = self.bounds.resolve(set, self.backward);
-        // A negative offset passes over all.
+        // A negative offset skips all members.
         let offset = usize::try_from(self.offset).unwrap_or(usize::MAX).min(end - start);
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let count = limit.min(end - start - offset);

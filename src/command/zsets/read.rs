@@ -1,4 +1,4 @@
-//! Scores, ranks and counts.
+//! ZSCORE, ZRANK, ZCARD, ZCOUNT and their relatives.
 
 use super::bounds::{lex_bounds, score_bounds};
 use super::zset_at;

@@ -1,4 +1,4 @@
-//! Removing members.
+//! ZREM and ZREMRANGEBY*.
 
 use super::bounds::Bounds;
 use super::{delete_range, zset_at};

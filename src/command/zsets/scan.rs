@@ -6,8 +6,8 @@ use crate::text::{format_f64, glob_match};
 use crate::value::digest::percent_17g;
 use crate::value::zset::ZsetRef;
 
-/// A packed sorted set is returned whole. A larger one is walked in an order that depends on its members alone, so that
-/// one which gets another score meanwhile is not missed.
+/// Returns a packed sorted set as a whole. A larger set is walked in an order that depends only on its members, so that
+/// a member whose score changes meanwhile is not missed.
 pub(super) fn zscan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let cursor = parse_cursor(args[2])?;
     let out = &mut *cx.out;
@@ -34,7 +34,7 @@ pub(super) fn zscan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             continue;
         }
         out.bulk(member);
-        // As in Redis a score is text here, of seventeen digits in the large form.
+        // As in Redis a score is a text here, in the large form with 17 significant digits.
         match set {
             ZsetRef::Packed(_) => out.bulk(format_f64(score).as_bytes()),
             ZsetRef::Big(_) => out.bulk(percent_17g(score).as_bytes()),

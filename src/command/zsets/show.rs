@@ -1,13 +1,13 @@
-//! Members in replies.
+//! Writes members into replies.
 
 use crate::resp::Reply;
 
-/// Begins so many members, with their scores if asked for: in pairs in RESP3, in turn in RESP2.
+/// Begins `members` members. With scores, they are pairs in RESP3, and members and scores in turn in RESP2.
 pub(super) fn header(out: &mut Reply, members: usize, scores: bool) {
     out.array(if scores && !out.is_resp3() { members * 2 } else { members });
 }
 
-/// Writes one of them.
+/// Writes one of the members.
 pub(super) fn member(out: &mut Reply, member: &[u8], score: f64, scores: bool) {
     if scores && out.is_resp3() {
         out.array(2);
@@ -18,7 +18,7 @@ pub(super) fn member(out: &mut Reply, member: &[u8], score: f64, scores: bool) {
     }
 }
 
-/// Writes so many members.
+/// Writes `len` members.
 pub(super) fn members<'m>(
     out: &mut Reply,
     len: usize,

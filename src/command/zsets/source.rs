@@ -1,4 +1,4 @@
-//! What combinations are made of: sorted sets, and sets, whose members have the score 1.
+//! The sources of combinations: sorted sets, and sets, whose members have the score 1.
 
 use crate::command::Fail;
 use crate::command::fail::WRONG_TYPE;
@@ -8,7 +8,7 @@ use crate::value::set::SetRef;
 use crate::value::zset::ZsetRef;
 use std::borrow::Cow;
 
-/// The members at a key, with their scores; none if there is no such key.
+/// The value at a key as a source.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'t> {
     Nothing,
@@ -39,7 +39,7 @@ impl<'t> Source<'t> {
         }
     }
 
-    /// Calls `visit` with each member and its score, until it breaks off.
+    /// Calls `visit` with each member and its score, until it returns false.
     pub(super) fn each(self, mut visit: impl FnMut(Cow<'t, [u8]>, f64) -> bool) {
         match self {
             Self::Nothing => {}

@@ -2,7 +2,7 @@ use crate::command::testing::Harness;
 
 #[test]
 fn scores_are_written_with_as_many_digits_as_they_need() {
-    // As in Redis the packed form knows one zero.
+    // As in Redis, the packed form does not keep the sign of a zero.
     for (entries, zero) in [("0", "-0"), ("128", "0")] {
         let mut t = Harness::new();
         t.configure("zset-max-listpack-entries", entries);
@@ -61,7 +61,7 @@ fn many_members_are_drawn_fairly() {
         let number = drawn.trim_matches('"').trim_start_matches('m').parse::<usize>().unwrap();
         seen[number] += 1;
     }
-    // 100 of each; six standard deviations are about 55.
+    // Each is expected 100 times; six standard deviations are about 55.
     assert!(seen.iter().all(|n| n.abs_diff(100) < 56), "{seen:?}");
 }
 

@@ -1,4 +1,4 @@
-//! Requests are read before their shards are locked.
+//! Tests that requests are read before their shards are locked.
 
 use super::{call, json, put, table};
 use crate::command::HEAVY_BYTES;
@@ -8,13 +8,14 @@ use crate::store::Mode;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-/// An item of which only the reading takes long.
+/// A PutItem whose body takes long to read.
 fn long_item() -> String {
     json!({"TableName": "ttt", "Item": {"id": {"S": "a"}, "text": {"S": "x".repeat(HEAVY_BYTES)}}})
         .to_string()
 }
 
-/// Has another thread run a command that takes its turn at long reads, and checks that it holds no shard until then.
+/// Runs a command on another thread while this one keeps `LONG_READS`, and checks that the command holds no shard
+/// before it has that lock.
 fn reads_without_shards(run: impl FnOnce(&mut Harness) -> String + Send) -> String {
     let mut h = Harness::new();
     table(&mut h, "ttt", None);
@@ -28,7 +29,7 @@ fn reads_without_shards(run: impl FnOnce(&mut Harness) -> String + Send) -> Stri
             (reply, turn_given.load(SeqCst))
         });
         std::thread::sleep(Duration::from_millis(50));
-        // Whoever read under the locks would keep these shards.
+        // If the command read under its locks, this would wait for ever.
         drop(engine.store.lock_all(Mode::Write, engine.clock.now_ms()));
         assert!(!running.is_finished(), "a long request was read without its turn");
         turn_given.store(true, SeqCst);
@@ -82,7 +83,7 @@ fn what_was_read_ahead_is_read_again_if_tables_change() {
     let mut h = Harness::new();
     table(&mut h, "ttt", None);
     put(&mut h, "ttt", json!({"id": {"S": "a"}}));
-    // The second table has another key, which the first command of the transaction makes known.
+    // The second table has a key of another name; only the first command of the transaction makes that known.
     let create = json!({"TableName": "uuu", "AttributeDefinitions": [{"AttributeName": "n", "AttributeType": "N"}],
         "KeySchema": [{"AttributeName": "n", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST"});
     let item = json!({"TableName": "uuu", "Item": {"n": {"N": "1"}}});

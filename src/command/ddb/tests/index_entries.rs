@@ -1,5 +1,5 @@
-//! What an index holds: keys that are too long or have several attributes, attributes that are not projected, and how
-//! entries count.
+//! Tests of index entries: keys that are too long or have several attributes, attributes that are not projected, and
+//! the size of entries.
 
 use super::indexes::{attribute, filled, index, key, query, subjects, values};
 use super::{call, invalid, put};
@@ -34,7 +34,7 @@ fn a_querys_filter_looks_at_no_more_than_a_global_index_holds() {
     let old = |filter: Value| json!({"TableName": "threads", "IndexName": "author", "KeyConditions": condition("by"), "QueryFilter": filter});
     assert_eq!(call(&mut h, "Query", &old(condition("text"))), unheld("text"));
     assert_eq!(call(&mut h, "Query", &old(condition("subject")))["Count"], 0);
-    // The keys of the table are held, and what is named; a scan finds the rest missing.
+    // The index holds the table's keys and the named attributes. A scan's filter sees the others as missing.
     assert_eq!(
         call(&mut h, "Query", &query(&json!({"FilterExpression": "attribute_exists(tags)"})))["Count"],
         2
@@ -44,7 +44,7 @@ fn a_querys_filter_looks_at_no_more_than_a_global_index_holds() {
             "ExpressionAttributeNames": {"#t": "text"}});
         assert_eq!(call(&mut h, "Scan", &scan)["Count"], count, "{filter}");
     }
-    // A local index gives what its items hold.
+    // A query on a local index also gives attributes that only the item has.
     let local = json!({"IndexName": "hits", "FilterExpression": "attribute_exists(#t)",
         "ExpressionAttributeNames": {"#k": "forum", "#t": "text"}, "ExpressionAttributeValues": {":v": {"S": "f"}}});
     assert_eq!(call(&mut h, "Query", &query(&local))["Count"], 3);
@@ -75,7 +75,7 @@ fn a_local_index_reads_whole_items_where_they_are_asked_for() {
     assert_eq!(part["Items"][2], json!({"subject": {"S": "a"}, "tags": {"SS": ["t"]}}));
 }
 
-/// A table with items of two attributes beside its keys and the key of a local index.
+/// Makes a table with a local index whose items have two more attributes than keys.
 fn with_local_index(h: &mut Harness, projection: Value) {
     let table = json!({"TableName": "abc", "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [attribute("p", "S"), attribute("s", "S"), attribute("l", "S")],
@@ -90,7 +90,7 @@ fn an_items_entries_in_local_indexes_count_with_it() {
     let all = json!({"ProjectionType": "ALL"});
     let keys = json!({"ProjectionType": "KEYS_ONLY"});
     let part = json!({"ProjectionType": "INCLUDE", "NonKeyAttributes": ["x"]});
-    // The most that x may hold. Names have one byte, and so have the values of the keys and of y.
+    // The longest text in x. All names, and the values of the keys and of y, have one byte.
     for (projection, indexed, most) in [
         (&all, true, most / 2 - 9),
         (&all, false, most - 7),
@@ -179,7 +179,7 @@ fn an_index_key_that_is_too_long_is_refused_or_left_out() {
         let old = json!({"TableName": "abc", "Key": key, "AttributeUpdates": {attr: {"Value": large[attr]}}});
         assert_eq!(call(&mut h, "UpdateItem", &old), refused);
     }
-    // What was there before the index is left out of it, but can be changed otherwise.
+    // An item that was there before the index is left out of it, but may be changed otherwise.
     table["TableName"] = "old".into();
     let members = table.as_object_mut().unwrap();
     members.remove("GlobalSecondaryIndexes");

@@ -1,4 +1,4 @@
-//! Secondary indexes as AWS's API has them.
+//! Tests of secondary indexes through AWS's API.
 
 use super::{call, invalid, put, refused};
 use crate::command::testing::Harness;

@@ -1,4 +1,4 @@
-//! Items one by one, and pages of them.
+//! Tests of single items and of pages of items.
 
 use super::{call, invalid, put, refused, table};
 use crate::command::testing::Harness;

@@ -1,4 +1,4 @@
-//! Parameters from before expressions.
+//! Tests of the parameters that DynamoDB had before expressions.
 
 use super::{call, invalid, put, refused};
 use crate::command::testing::Harness;
@@ -72,7 +72,7 @@ fn expected_decides_whether_an_item_is_written() {
         ("none", of("NOT_CONTAINS", text("ell")), false),
         ("n", json!({"ComparisonOperator": "NOT_NULL"}), true),
         ("n", json!({"ComparisonOperator": "NULL"}), false),
-        // A name is an attribute's, not a path.
+        // The name is an attribute's name, not a path.
         ("m.x", json!({"ComparisonOperator": "NULL"}), true),
     ] {
         let expected = json!({name: condition});
@@ -107,7 +107,7 @@ fn every_parameter_that_the_documentation_names_works() {
     for name in named.split('`').skip(1).step_by(2) {
         let of = |values: Value| json!({"ComparisonOperator": "EQ", "AttributeValueList": [values]});
         let (one, other) = (of(json!({"N": "5"})), of(json!({"S": "none"})));
-        // With the parameter and without it the reply, or what is then read, is another.
+        // With the parameter the reply, or what is read afterwards, differs from that without it.
         let partition = json!({"id": of(json!({"S": "a"}))});
         let (operation, rest, value) = match name {
             "AttributesToGet" => ("GetItem", json!({"Key": key()}), json!(["n"])),

@@ -1,4 +1,4 @@
-//! What is done and what is refused where the data takes as much memory as it may.
+//! Tests of what is carried out and what is refused while memory is at its limit.
 
 use super::{call, put, refused, table};
 use crate::command::testing::Harness;
@@ -116,13 +116,13 @@ fn what_needs_memory_is_refused_on_both_fronts() {
     ] {
         assert_eq!(h.run(line), format!("-{OOM}"), "{line}");
     }
-    // What is wrong by itself is told as ever, and nothing has changed.
+    // A request with another fault is refused for that fault, and nothing has changed.
     assert_eq!(
         call(&mut h, "PutItem", &json!({"TableName": "none", "Item": key("n")}))["__type"],
         "ResourceNotFoundException"
     );
     assert_eq!(call(&mut h, "Scan", &json!({"TableName": "abc"}))["Count"], 4);
-    // A refused transaction was not carried out under its token; one that was is told so.
+    // The refused transaction was not remembered with its token; the one that was carried out was.
     h.configure("maxmemory", "0");
     let carried_out = &requests[4];
     assert_eq!(call(&mut h, carried_out.0, &carried_out.1), json!({}));
@@ -171,7 +171,7 @@ fn a_transaction_that_was_carried_out_under_its_token_is_told_so() {
     let done = (queued.clone(), "[+OK :1 +OK]".to_owned());
     assert_eq!(send("0", lines(" TOKEN t", put)), done);
     assert_eq!(send("1", lines(" TOKEN t", put)), done, "it comes again");
-    // What takes memory away is done; without a token nothing is queued, as in Redis.
+    // A command that frees memory runs. Without a token nothing is queued, as in Redis.
     assert_eq!(send("1", lines(" TOKEN u", "ITEM.DEL abc b")), (queued, "[+OK :0 :1]".to_owned()));
     assert_eq!(send("1", lines("", "ITEM.DEL abc c")).0, format!("-{OOM}"));
 }

@@ -13,7 +13,7 @@ mod transactions;
 use crate::command::testing::Harness;
 use serde_json::{Value, json};
 
-/// A reply or an error as JSON, the error's type without what is before `#`.
+/// Runs an operation and returns the reply or the error as JSON. The error's type is cut at `#`.
 fn call(h: &mut Harness, operation: &str, body: &Value) -> Value {
     let text = body.to_string();
     let reply = h.call_as(0, &[b"DDB", operation.as_bytes(), text.as_bytes()]);
@@ -36,7 +36,7 @@ fn invalid(message: &str) -> Value {
     refused("ValidationException", message)
 }
 
-/// A table with the partition key `id` and, where its type is given, the sort key `k`.
+/// Makes a table with the partition key `id` and, if `sort` gives its type, the sort key `k`.
 fn table(h: &mut Harness, name: &str, sort: Option<&str>) {
     let mut attributes = vec![json!({"AttributeName": "id", "AttributeType": "S"})];
     let mut keys = vec![json!({"AttributeName": "id", "KeyType": "HASH"})];

@@ -1,4 +1,4 @@
-//! What is refused, in AWS's words.
+//! Tests of refusals, in AWS's words.
 
 use super::{call, invalid, refused, table};
 use crate::command::testing::Harness;

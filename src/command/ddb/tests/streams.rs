@@ -1,4 +1,4 @@
-//! DynamoDB Streams.
+//! Tests of DynamoDB Streams.
 
 use super::{call, invalid, refused};
 use crate::command::testing::Harness;
@@ -168,7 +168,7 @@ fn streams_are_enabled_disabled_and_enabled_again() {
     let page = call(&mut h, "ListStreams", &json!({"Limit": 1, "ExclusiveStartStreamArn": first}));
     assert_eq!(page["Streams"][0]["StreamArn"], second.as_str());
     assert!(page.get("LastEvaluatedStreamArn").is_none());
-    // Each has its own records only, and the one that is over has an end.
+    // Each stream has only its own records, and the one that was switched off has an end.
     for (arn, names, ends) in [(&first, ["INSERT"], true), (&second, ["MODIFY"], false)] {
         let horizon = iterator(&mut h, arn, "TRIM_HORIZON", None);
         let reply = records(&mut h, &horizon, 1000);
@@ -205,7 +205,7 @@ fn what_was_trimmed_is_told() {
     let trimmed = refused("TrimmedDataAccessException", "The data you are trying to access has been trimmed");
     assert_eq!(iterator(&mut h, &arn, "AFTER_SEQUENCE_NUMBER", Some(&number)), trimmed);
     assert_eq!(records(&mut h, &at, 1), trimmed);
-    // What was read already is no loss, and the first that is there can always be read.
+    // A position behind the trimmed records is valid, and so is TRIM_HORIZON of a new iterator.
     assert_eq!(records(&mut h, &latest, 9)["Records"].as_array().unwrap().len(), 1);
     assert_eq!(records(&mut h, &horizon, 9)["__type"], "ExpiredIteratorException");
     let horizon = iterator(&mut h, &arn, "TRIM_HORIZON", None);
@@ -267,7 +267,7 @@ fn the_stream_of_a_dropped_table_can_be_read_for_a_day() {
     let open = iterator(&mut h, &first, "TRIM_HORIZON", None);
     let described = call(&mut h, "DeleteTable", &json!({"TableName": "abc"}));
     assert_eq!(described["TableDescription"]["LatestStreamArn"], first.as_str());
-    // The name is free for keys.
+    // A key may have the name of the dropped table's stream.
     assert_eq!(h.run("XLEN abc@stream"), ":0");
     h.run("SET abc@stream x");
     assert_eq!(h.run("DEL abc@stream"), ":1");
@@ -278,7 +278,7 @@ fn the_stream_of_a_dropped_table_can_be_read_for_a_day() {
     let description = |h: &mut Harness, arn: &str| {
         call(h, "DescribeStream", &json!({"StreamArn": arn}))["StreamDescription"].take()
     };
-    // Another table of the name, without a stream, leaves it alone.
+    // A new table of the same name without a stream does not change the old stream.
     call(
         &mut h,
         "CreateTable",
@@ -297,7 +297,7 @@ fn the_stream_of_a_dropped_table_can_be_read_for_a_day() {
     let reply = records(&mut h, &open, 10);
     assert_eq!(reply["Records"][0]["dynamodb"]["NewImage"], json!({"id": {"S": "a"}, "n": {"N": "1"}}));
     assert!(reply.get("NextShardIterator").is_none());
-    // One with a stream begins afresh, under another label.
+    // A new table of the same name with a stream begins an empty stream with another label.
     call(&mut h, "DeleteTable", &json!({"TableName": "abc"}));
     create(&mut h, "NEW_IMAGE");
     let second = arn(&mut h);

@@ -1,4 +1,4 @@
-//! AWS's operations as commands among others.
+//! Tests of AWS's operations as commands among others.
 
 use super::{call, table};
 use crate::command::testing::Harness;
@@ -36,7 +36,7 @@ fn unknown_operations_are_refused_as_aws_does() {
     assert!(few.as_error().unwrap().starts_with(b"ERR wrong number of arguments"));
 }
 
-/// A reply's error type, or the reply.
+/// Runs an operation and returns the error's type, or the reply.
 fn outcome(h: &mut Harness, operation: &str, body: &[u8]) -> String {
     let reply = h.call_as(0, &[b"DDB", operation.as_bytes(), body]);
     match reply.as_error() {
@@ -61,7 +61,7 @@ fn a_request_that_is_too_long_is_refused_by_its_length() {
     let list = r#"{"Limit":1}"#;
     assert_eq!(outcome(&mut h, "ListTables", &of_length(list, 256 << 10)), r#"{"TableNames":["abc"]}"#);
     assert_eq!(outcome(&mut h, "ListTables", &of_length(list, (256 << 10) + 1)), too_long);
-    // What is no JSON at all is not looked at either.
+    // A body that is too long is refused before it is parsed as JSON.
     for operation in crate::aws::Operation::ALL.map(|(name, _)| name) {
         assert_eq!(outcome(&mut h, operation, &vec![b'['; (16 << 20) + 1]), too_long, "{operation}");
     }
@@ -89,7 +89,7 @@ fn a_long_request_is_read_on_a_thread_of_its_own() {
         let bytes: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
         assert_eq!(h.takes_long(&bytes), takes_long, "{} {}", args[0], args[1]);
     }
-    // It does the same there.
+    // The thread of its own carries it out like any other.
     assert_eq!(outcome(&mut h, "PutItem", long.as_bytes()), "{}");
     let key = br#"{"TableName":"abc","Key":{"id":{"S":"a"}}}"#;
     assert!(outcome(&mut h, "GetItem", key).len() > 128 << 10);
@@ -106,7 +106,7 @@ fn the_values_of_a_request_are_counted_before_they_are_read() {
     };
     assert_eq!(outcome(&mut h, "PutItem", &body(900_000, r#"\",{[\\"#)), "{}");
     assert_eq!(outcome(&mut h, "PutItem", &body(1_000_001, "a")), "RequestEntityTooLargeException");
-    // Commas within a text are no values.
+    // Commas within a text do not count as values.
     assert_eq!(outcome(&mut h, "PutItem", &body(2, &",".repeat(2000))), "{}");
     let commas = ",".repeat(3_000_000);
     assert_eq!(outcome(&mut h, "PutItem", &body(2, &commas)), "ValidationException", "its key is too long");
@@ -144,7 +144,7 @@ fn commands_of_items_and_tables_have_their_categories() {
         h.server.registry.all().filter(|command| command.subs.is_empty()).map(|c| c.full_name.clone());
     let ours: Vec<String> = names
         .filter(|name| ["item.", "table.", "ddb|"].iter().any(|start| name.starts_with(start)))
-        // HELP neither reads nor writes.
+        // HELP has neither category.
         .filter(|name| !name.ends_with("|help"))
         .collect();
     assert!(ours.len() > 30);
@@ -152,7 +152,7 @@ fn commands_of_items_and_tables_have_their_categories() {
         let about_tables = name.contains("table") || !items.contains(name);
         assert!(items.contains(name) != tables.contains(name), "{name}");
         assert_eq!(tables.contains(name), about_tables, "{name}");
-        // HELP looks at no data, as in Redis.
+        // HELP reads no data, as in Redis.
         assert!(name.ends_with("|help") || reads.contains(name) != writes.contains(name), "{name}");
     }
     for (line, keys) in [

@@ -1,4 +1,4 @@
-//! The control plane.
+//! Tests of the operations on tables.
 
 use super::{call, invalid, refused};
 use crate::command::testing::Harness;
@@ -80,7 +80,7 @@ fn tables_are_described_changed_and_dropped() {
     }
 }
 
-/// CreateTable with some members.
+/// Runs CreateTable with these further members.
 fn create(h: &mut Harness, members: &Value) -> Value {
     let mut body = json!({"TableName": "abc", "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
@@ -121,7 +121,7 @@ fn throughput_is_changed_as_at_aws() {
         "GlobalSecondaryIndexes": index("gsi", &units(1, 1))});
     let made = create(&mut h, &provisioned);
     assert!(made["TableDescription"].get("BillingModeSummary").is_none(), "{made}");
-    // The reply has the old units; how often they were lowered counts by day.
+    // The reply has the old units. `NumberOfDecreasesToday` counts decreases by day.
     let more = update(&mut h, &json!({"ProvisionedThroughput": units(7, 6)}))["TableDescription"].take();
     assert_eq!(more["TableStatus"], "UPDATING");
     assert_eq!(
@@ -200,7 +200,7 @@ fn billing_modes_are_changed_as_at_aws() {
     let back = json!({"BillingMode": "PROVISIONED", "ProvisionedThroughput": units(1, 1),
         "GlobalSecondaryIndexUpdates": [{"Update": {"IndexName": "gsi", "ProvisionedThroughput": units(2, 2)}}]});
     update(&mut h, &back);
-    // An index from elsewhere has no units, which is no reason to refuse other changes.
+    // An index that TABLE.INDEX made has no units; other changes of the table are not refused for that.
     h.run("TABLE.INDEX ADD abc own PK x S");
     assert!(update(&mut h, &json!({"DeletionProtectionEnabled": false}))["TableDescription"].is_object());
     let table = described(&mut h);

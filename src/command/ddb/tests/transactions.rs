@@ -1,4 +1,4 @@
-//! Batches and transactions.
+//! Tests of batches and transactions.
 
 use super::{call, indexes, invalid, put, table};
 use crate::command::testing::Harness;
@@ -134,7 +134,7 @@ fn transactions_say_why_they_were_cancelled_and_run_once() {
     );
     let capacity = json!([{"TableName": "abc", "CapacityUnits": 4.0, "WriteCapacityUnits": 4.0}]);
     assert_eq!(call(&mut h, "TransactWriteItems", &update("1", "t")), json!({"ConsumedCapacity": capacity}));
-    // Again it costs a look at the items.
+    // The repeated request costs reads of the items.
     let capacity = json!([{"TableName": "abc", "CapacityUnits": 4.0, "ReadCapacityUnits": 4.0}]);
     assert_eq!(call(&mut h, "TransactWriteItems", &update("1", "t")), json!({"ConsumedCapacity": capacity}));
     assert_eq!(
@@ -222,7 +222,7 @@ fn a_transaction_reads_no_more_than_four_megabytes() {
     let mut h = Harness::new();
     table(&mut h, "abc", None);
     let key = |n: usize| json!({"id": {"S": format!("{n:03}")}});
-    // Name and value of the key have 5 bytes, the name of the other attribute one.
+    // Name and value of the key have 5 bytes, the name of the other attribute has one.
     let mut fill = |n: usize, bytes: usize| {
         let mut item = key(n);
         item["x"] = json!({"S": "y".repeat(bytes - 6)});
@@ -261,7 +261,7 @@ fn a_transaction_costs_its_items_twice_and_entries_of_indexes_once() {
         json!([{"TableName": "threads", "CapacityUnits": 6.0, "WriteCapacityUnits": 6.0, "Table": units(4.0),
             "GlobalSecondaryIndexes": {"author": units(1.0)}, "LocalSecondaryIndexes": {"hits": units(1.0)}}])
     );
-    // What comes again reads its items as the first call had them, whatever became of them since.
+    // A repeated transaction is charged for the items as the first call had them, not as they are at present.
     let again = json!({"ClientRequestToken": "t", "ReturnConsumedCapacity": "TOTAL", "TransactItems": [
         {"Put": {"TableName": "threads", "Item": item(9000)}},
         {"Delete": {"TableName": "threads", "Key": key("a")}},

@@ -1,4 +1,4 @@
-//! Requests that take time to read are read before their shards are locked.
+//! Tests that requests that take time to read are read before their shards are locked.
 
 use super::super::expressions::CACHE;
 use crate::command::testing::{Harness, show};
@@ -8,7 +8,7 @@ use crate::resp::{Proto, Reply};
 use crate::store::{Holder, Mode};
 use std::time::{Duration, Instant};
 
-/// Waits until an expression was read, while every shard is held.
+/// Waits until an expression was parsed. Every shard is held meanwhile.
 fn until_read(text: &str) -> bool {
     let begun = Instant::now();
     while !CACHE.keeps(text) && begun.elapsed() < Duration::from_secs(30) {
@@ -17,8 +17,8 @@ fn until_read(text: &str) -> bool {
     CACHE.keeps(text)
 }
 
-/// Runs commands of one client while every shard is held until the last one was read, of which `expression` is a part;
-/// returns the last reply.
+/// Runs commands of one client while every shard is held, and gives the shards back once `expression`, a part of the
+/// last command, was read. Returns the last reply.
 fn reads_before_it_locks(h: &Harness, calls: &[Vec<&[u8]>], expression: &str) -> String {
     let engine = std::sync::Arc::clone(&h.server.engine);
     let mut other = h.beside();
@@ -70,7 +70,7 @@ fn long_requests_are_read_before_their_shards_are_locked() {
             let reply = reads_before_it_locks(&h, &[args], expression);
             assert!(!reply.starts_with('-'), "{reply}");
         }
-        // A scan of its own locks nothing before it walks; within a transaction it needs every shard.
+        // A scan outside of transactions locks nothing before it walks; in a transaction it needs every shard.
         let scan_args = with(&["ITEM.SCAN", "t"], "WHERE", &scan);
         let scan_args = scan_args.iter().map(Vec::as_slice).collect();
         let calls = [vec![&b"MULTI"[..]], scan_args, vec![&b"EXEC"[..]]];
@@ -105,7 +105,7 @@ fn the_requests_of_a_transaction_are_bounded_together() {
         "-VALIDATION the requests of a transaction may have 10000 bytes together (item-max-transaction-size)";
     let aborted = "-EXECABORT Transaction discarded because of previous errors.";
     h.run("MULTI");
-    // Other commands do not count.
+    // Commands that do not write items do not count.
     let lines = [&put("a"), &put("b"), &format!("SET k {}", text.repeat(3)), &put("c"), "EXEC"];
     let replies: Vec<String> = lines.iter().map(|line| h.run(line)).collect();
     assert_eq!(replies, ["+QUEUED", "+QUEUED", "+QUEUED", refusal, aborted]);
@@ -116,8 +116,8 @@ fn the_requests_of_a_transaction_are_bounded_together() {
     assert_eq!(h.run("EXEC"), "[+OK +OK +OK +OK]");
 }
 
-/// What the item of key `a` has as its deadline after a request was read at one time and carried out at another, in ms
-/// after the harness's beginning.
+/// The deadline of item `a`, in text, after a request was read at one time and carried out at another. Both are in ms
+/// after the harness's start.
 fn deadline_of(request: &str, read_at: u64, run_at: u64) -> String {
     let mut h = Harness::new();
     h.run("TABLE.CREATE t PK id TTL until");
@@ -147,7 +147,7 @@ fn a_deadline_counts_from_the_transaction_however_long_the_request_was_read() {
     let put = "ITEM.PUT t a SET 1 text TEXT";
     let update = "ITEM.UPDATE t a SET 1 text TEXT";
     for request in [put, update] {
-        // The number has fewer digits to be kept where it ends with zeros.
+        // One of the numbers ends with zeros, so its stored form has fewer digits.
         for (read_at, run_at, deadline) in [
             (0, 0, 1_700_000_009_u64),
             (0, 3000, 1_700_000_012),
@@ -169,7 +169,7 @@ fn an_item_may_not_outgrow_its_limit_by_a_deadline_that_is_filled_in() {
     let mut h = Harness::new();
     h.run("TABLE.CREATE t PK id TTL until");
     h.configure("item-max-size", "6000");
-    // id, text and until: the deadline takes what is left, and not a byte more.
+    // The sizes of id, text and until: the deadline takes what is left of the item's limit, and not a byte more.
     let most = 6000 - (2 + 1) - 4 - 5 - 6;
     for (bytes, outcome) in [(most, "+OK"), (most + 1, "-VALIDATION")] {
         let line = format!("ITEM.PUT t a SET 1 text {} EX 9", "x".repeat(bytes));

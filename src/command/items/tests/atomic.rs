@@ -1,4 +1,4 @@
-//! Items in transactions: ITEM.ATOMIC and its tokens.
+//! Tests of items in transactions: ITEM.ATOMIC and its tokens.
 
 use super::sweep;
 use crate::command::flag;
@@ -16,7 +16,7 @@ fn items_and_keys_change_together() {
         h.run("EXEC"),
         r#"[+OK :1 ["id" "1" "v" "1"] -VALIDATION The parameter cannot be converted to a numeric value: x ["tables" ["t"] "cursor" nil]]"#
     );
-    // The table's type of key changes between queueing and EXEC, and within it.
+    // The type of the table's key changes between queueing and EXEC, and within EXEC.
     h.run("MULTI");
     for line in
         ["TABLE.DROP t", "TABLE.CREATE t PK id S", "ITEM.PUT t 1.0 SET 0", "ITEM.GET t 1.0", "ITEM.GET t 1"]
@@ -83,7 +83,7 @@ fn atomic_transactions_are_all_or_nothing() {
     ];
     assert_eq!(exec(&mut h, &changes), "-TXCANCELLED 17:ConditionalCheckFailed");
     assert_eq!(dump(&mut h), before);
-    // An error cancels as well; without ITEM.ATOMIC neither does.
+    // An error cancels the transaction too. Without ITEM.ATOMIC neither of the two cancels it.
     assert_eq!(
         exec(&mut h, &["ITEM.ATOMIC", "INCR counter", "INCR s", "INCR counter"]),
         "-TXCANCELLED 2:ERR value is not an integer or out of range"
@@ -132,7 +132,7 @@ fn a_token_carries_a_transaction_out_once() {
         "-TXCANCELLED 0:IdempotentParameterMismatch"
     );
     assert_eq!(exec(&mut h, &["ITEM.ATOMIC TOKEN abd", "INCR n"]), "[+OK :2]");
-    // A cancelled transaction may be tried again; flushing does not forget; ten minutes do.
+    // A cancelled transaction may be tried again. FLUSHALL does not forget tokens; ten minutes do.
     let lines = ["ITEM.ATOMIC TOKEN x", "INCR n", "LCS n n nonsense"];
     assert!(exec(&mut h, &lines).starts_with("-TXCANCELLED 2:"));
     assert!(exec(&mut h, &lines).starts_with("-TXCANCELLED 2:"));
@@ -159,7 +159,7 @@ fn a_transaction_that_is_sent_again_leaves_the_client_where_it_did_the_first_tim
         h.run("DECR k");
         h.run("SELECT 0");
     }
-    // One that comes back, or does not leave, stays.
+    // A transaction that leaves the client in the database in which it began does so again when it is repeated.
     for lines in [
         &["ITEM.ATOMIC TOKEN back", "SELECT 3", "GET k", "SELECT 0"][..],
         &["ITEM.ATOMIC TOKEN none", "GET k"],
@@ -168,7 +168,7 @@ fn a_transaction_that_is_sent_again_leaves_the_client_where_it_did_the_first_tim
         exec(&mut h, lines);
         assert_eq!(h.run("GET k"), "\"1\"");
     }
-    // The database in which it begins is part of it.
+    // A repetition from another database is not the same transaction.
     h.run("SELECT 1");
     assert_eq!(exec(&mut h, &lines), "-TXCANCELLED 0:IdempotentParameterMismatch");
     assert_eq!(h.run("GET k"), "nil");
@@ -203,7 +203,7 @@ fn tokens_are_no_keys_that_a_client_can_watch_or_wait_for() {
     }
 }
 
-/// All of a client and a server that a command could change beside keys and items.
+/// The state of a client and a server that a command could change, except for keys and items.
 fn beside_keys(h: &mut Harness) -> Vec<String> {
     let own = h.run("CLIENT LIST");
     let kept = ["name=", "db=", "flags=", "user=", "resp=", "lib-name=", "lib-ver="];
@@ -226,7 +226,7 @@ fn beside_keys(h: &mut Harness) -> Vec<String> {
     all
 }
 
-/// Uses of commands that neither read nor write keys, those of one word beside.
+/// Calls of commands that neither read nor write keys, without those that consist of one word.
 const BESIDE_KEYS: &str = "\
     acl cat | acl deluser u | acl dryrun default get k | acl genpass | acl getuser default | acl list | \
     acl load | acl log reset | acl save | acl setuser u on | acl users | acl whoami | auth default x | \
@@ -279,7 +279,7 @@ fn a_cancelled_transaction_leaves_nothing_beside_keys_either() {
     assert!(queued >= 15, "{queued}");
 }
 
-/// A transaction of these commands that its last command cancels.
+/// Runs a transaction of these commands that a failed ITEM.CHECK at its end cancels.
 fn cancelled(h: &mut Harness, lines: &[&str]) {
     let mut all = vec!["ITEM.ATOMIC"];
     all.extend(lines);

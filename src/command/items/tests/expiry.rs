@@ -1,4 +1,4 @@
-//! When items expire, and who removes them.
+//! Tests of when items expire, and which thread removes them.
 
 use super::{counts, sweep};
 use crate::command::testing::Harness;

@@ -63,14 +63,14 @@ fn a_condition_that_was_used_before_is_checked_again_when_its_table_has_changed(
         |h: &mut Harness, table: &str| h.run(&format!("ITEM.UPDATE {table} k SET 1 b x IF 'a.c = 1'"));
     for _ in 0..2 {
         assert_eq!(write(&mut h, "t"), "nil");
-        // The same text where its attribute is a key.
+        // In table `other` the same text is refused, because there `a` is a key.
         let refused = write(&mut h, "other");
         assert!(refused.contains("Key attributes must be scalars"), "{refused}");
     }
     assert_eq!(h.run("TABLE.INDEX ADD t by_a PK a S"), "+OK");
     let refused = write(&mut h, "t");
     assert!(refused.contains("are not allowed: IndexKey: a"), "{refused}");
-    // What placeholders stand for is each request's own, and their lack is told each time.
+    // Each request has placeholders of its own, and each request without them is refused.
     for (values, outcome) in [("1", "nil"), ("2", "+OK")] {
         h.run("ITEM.PUT t v SET 1 n:n 2");
         let values = format!(r#"{{":v":{values}}}"#);
@@ -438,7 +438,7 @@ fn scans_see_every_item_once() {
     }
     let (found, _) = scan_all(&mut h, "WHERE 'v = 2' LIMIT 5");
     assert_eq!(found.len(), 10);
-    // What is there throughout is seen once, whatever comes and goes meanwhile.
+    // An item that exists during the whole scan is seen exactly once, whatever is put and deleted meanwhile.
     let first = h.run("ITEM.SCAN t LIMIT 30 FIELDS 1 id");
     let cursor =
         first.rsplit("\"cursor\" ").next().unwrap().trim_end_matches(']').trim_matches('"').to_owned();

@@ -1,4 +1,4 @@
-//! Tables against a model, live and replayed.
+//! Tests of tables against a model, live and replayed.
 
 use super::counts;
 use crate::command::testing::Harness;
@@ -25,7 +25,7 @@ fn op() -> impl Strategy<Value = Op> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
-    /// Live, and replayed from the log's effects into another engine: the same items, and exact counts.
+    /// The live engine and one into which the log's effects are replayed have the model's items and exact counts.
     #[test]
     fn tables_keep_to_a_model(ops in prop::collection::vec(op(), 1..120)) {
         let mut h = Harness::new();

@@ -1,4 +1,4 @@
-//! Hash commands on views.
+//! Tests of hash commands on views.
 
 use super::{check, users};
 use crate::command::testing::Harness;

@@ -1,4 +1,4 @@
-//! Commands for keys of any type on views.
+//! Tests of commands for keys of any type on views.
 
 use super::{check, users};
 use crate::command::testing::Harness;
@@ -139,7 +139,7 @@ fn values_move_between_names() {
     assert_eq!(h.run("HGETALL again"), h.run("HGETALL user:4"));
 }
 
-/// The names that a whole SCAN finds, with `between` run before each call but the first.
+/// The names that a whole SCAN finds. `between` runs before each call but the first.
 pub(super) fn scan(h: &mut Harness, options: &str, mut between: impl FnMut(&mut Harness)) -> Vec<String> {
     let (mut cursor, mut names) = ("0".to_owned(), Vec::new());
     loop {
@@ -188,7 +188,7 @@ fn walks_name_views_once() {
             number += 1;
         });
         names.sort();
-        // Keys may come twice where the store grows meanwhile; views do not.
+        // A plain key may come twice if the store grows meanwhile; a view comes once.
         let mut before = 0;
         names.retain(|name| {
             name.starts_with("plain") || {

@@ -1,11 +1,11 @@
-//! A table that is still taking hashes over.
+//! Tests of a table that is still converting hashes.
 
 use super::{check, keys::scan};
 use crate::command::testing::Harness;
 use crate::engine::{Over, Tx};
 use crate::store::Holder;
 
-/// A table that is lifting, before anything is lifted.
+/// A table that is lifting; no hash is converted yet.
 fn lifting() -> Harness {
     use crate::item::{KeyAttr, KeyType, TableSchema};
     let mut h = Harness::new();
@@ -88,7 +88,7 @@ fn a_table_that_takes_hashes_over_is_seen_whole() {
 #[test]
 fn a_key_that_came_in_between_waits() {
     let mut h = lifting();
-    // As if it had been written between the check and the table's creation.
+    // The key is written as if between the check and the table's creation.
     let engine = std::sync::Arc::clone(&h.server.engine);
     let mut record = Vec::new();
     let put = |tx: &mut Tx<'_>| {

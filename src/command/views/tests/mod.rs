@@ -6,7 +6,7 @@ mod transactions;
 
 use crate::command::testing::Harness;
 
-/// A table whose items are the hashes `user:*`.
+/// A server with a table whose items have the views `user:*`.
 fn users() -> Harness {
     let mut h = Harness::new();
     assert_eq!(h.run("TABLE.CREATE users PK id S TTL until ATTR age N on BOOL KEYSPACE user:{id}"), "+OK");

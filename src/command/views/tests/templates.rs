@@ -1,4 +1,4 @@
-//! Templates that come and go, and the hashes that become items with them.
+//! Tests of templates that are added and removed, and of the hashes that become items.
 
 use super::{check, users};
 use crate::command::testing::Harness;

@@ -1,4 +1,4 @@
-//! Views in transactions, under WATCH and in change streams.
+//! Tests of views in transactions, under WATCH and in change streams.
 
 use super::{check, users};
 use crate::command::testing::Harness;
