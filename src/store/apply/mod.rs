@@ -11,25 +11,30 @@ use super::{Entry, Locked, Store};
 use crate::effect::Effect;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Where an effect goes.
+/// The entry that an effect changes.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'k> {
     pub(super) shard: usize,
-    /// The full hash, with the space mixed in.
+    /// The full hash, which the space is mixed into.
     pub(super) hash: u64,
     pub(super) space: u32,
-    /// The database whose keys are counted; none for tables.
+    /// The database whose keys are counted; `None` for tables.
     pub(super) db: Option<usize>,
     pub(super) key: &'k [u8],
 }
 
 impl Locked<'_> {
-    /// Applies an effect to the key's shard, which is locked exclusively, as is that of its source if it has one.
-    /// `hash` is the key's hash. Structural effects need all shards, see [`Locked::apply_structural`]. Returns how many
-    /// elements of a container are new (fields of hashes that are set and were not there for readers) or gone (fields
-    /// that are deleted and were there; members of sets that come or go; of streams: entries that were deleted or
-    /// trimmed, pending ones that were acknowledged or went with their consumer; of lists: elements that were removed;
-    /// of sorted sets: members that are new, or were there), 0 for other effects.
+    /// Applies an effect to the shard of its key. The caller holds that shard exclusively, and the shards of the
+    /// effect's sources too. `hash` is the key's hash. Structural effects need all shards, see
+    /// [`Locked::apply_structural`].
+    ///
+    /// Returns a number of elements, 0 for effects that are not listed here:
+    /// - hashes: live fields that a `Set` adds or a `Delete` removes;
+    /// - sets: members that are added or removed;
+    /// - sorted sets: members that are added or removed;
+    /// - lists: elements that are removed;
+    /// - streams: entries that are deleted or trimmed, pending entries that are acknowledged or removed with their
+    ///   consumer.
     pub fn apply(&mut self, effect: &Effect<'_>, hash: u64) -> usize {
         self.changed.add(Classes::of(hash));
         match *effect {
@@ -107,7 +112,7 @@ impl Locked<'_> {
         Place { shard, hash: Store::place(hash, table), space: table, db: None, key }
     }
 
-    /// The entry, to change it.
+    /// The entry, mutable.
     #[inline]
     pub(super) fn find(&mut self, place: Place<'_>) -> Option<&mut Entry> {
         raw_table::find_mut(self.raw_mut(place.shard)?, place.hash, place.space, place.key)
@@ -144,7 +149,7 @@ impl Locked<'_> {
         }
     }
 
-    /// Tells of a change to what is under a key.
+    /// Tells watchers and waiting clients that the value of a key has changed.
     #[inline]
     pub(super) fn changed(&mut self, place: Place<'_>) {
         if let Some(db) = place.db {
@@ -187,21 +192,20 @@ impl Locked<'_> {
         self.changed(place);
     }
 
-    /// The access clock of what is put in place of what is there: how often a key is used says something about the next
-    /// value too.
+    /// The access clock of a value that replaces the present one. Under an LFU policy the key keeps its frequency.
     pub(super) fn clock_over(&self, place: Place<'_>) -> u32 {
         let lfu = self.store.lfu.load(Relaxed);
         let before = self.look(place).filter(|_| lfu).map(Entry::clock);
         before.unwrap_or_else(|| self.store.fresh_clock(self.now))
     }
 
-    /// Whether a string of so many bytes has an allocation of its own.
+    /// Whether a string of `len` bytes gets an allocation of its own.
     #[inline]
     pub(super) fn is_far(&self, len: usize) -> bool {
         len >= self.store.thresholds.string_bytes.load(Relaxed)
     }
 
-    /// Puts a whole entry in place of the one with its name.
+    /// Puts an entry in place of the one with its name, or inserts it.
     pub(super) fn put_entry(&mut self, place: Place<'_>, entry: Entry) {
         let (deadline, after) = (entry.has_deadline(), entry.deadlines());
         let Some(old) = self.find(place) else {
@@ -223,7 +227,7 @@ impl Locked<'_> {
         }
     }
 
-    /// Takes an entry out of the store, and says in which slot it was.
+    /// Removes an entry from the store and returns it with its slot.
     fn take(&mut self, place: Place<'_>) -> Option<(Entry, usize)> {
         let raw = self.raw_mut(place.shard)?;
         let (entry, slot) = raw_table::remove_from_slot(raw, place.hash, place.space, place.key)?;
@@ -231,7 +235,7 @@ impl Locked<'_> {
             Some(db) => {
                 self.store.count(place.shard, db, -1, entry.deadlines(), Deadlines::default());
                 if entry.expired(self.now) {
-                    // It was gone for readers already; only those who wait for something in it have not been told.
+                    // Readers did not see the expired entry, so watchers are not told; clients that wait for it are.
                     self.tell_waiting(place, db);
                 } else {
                     self.tell(place, db);

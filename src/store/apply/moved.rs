@@ -5,8 +5,8 @@ use crate::store::entry::Kind;
 use crate::store::{Entry, Locked, Object, ValueRef};
 
 impl Locked<'_> {
-    /// Moves what is at a place to another one, in place of what is there, with its deadlines and its access clock.
-    /// O(1) beside what freeing the latter costs: a large value is not looked into.
+    /// Moves an entry to another place, in place of any entry there, with its deadlines and its access clock. O(1)
+    /// beside freeing the replaced value: a large value is not looked into.
     pub(super) fn move_entry(&mut self, from: Place<'_>, to: Place<'_>) {
         let Some((entry, slot)) = self.take(from) else { return };
         self.delete(to);
@@ -16,10 +16,10 @@ impl Locked<'_> {
         self.changed(to);
     }
 
-    /// Copies what is at a place to another one, in place of what is there, with its deadlines. Whether it has expired
-    /// does not matter: it had not when it was copied first. O(size of the value): a large string or stream is copied.
-    /// Any other large value shares its parts with the copy until they are changed, which takes a thousandth of that
-    /// time or less.
+    /// Copies an entry to another place, in place of any entry there, with its deadlines. An expired entry is copied
+    /// too: it had not expired when the effect was logged. O(size of the value). A large string or stream is copied as
+    /// a whole. Any other large value shares its parts with the copy until one of the two changes them, which takes at
+    /// most a thousandth of that time.
     pub(super) fn copy_entry(&mut self, from: Place<'_>, to: Place<'_>) {
         let clock = self.store.fresh_clock(self.now);
         let Some(entry) = self.look(from) else { return };
@@ -39,7 +39,7 @@ impl Locked<'_> {
             | ValueRef::List(_)
             | ValueRef::Zset(_)
             | ValueRef::Boxed(Object::List(_)) => entry.named_twin(space, key, clock),
-            // No key has items.
+            // A key never holds an item collection.
             ValueRef::Items(_) | ValueRef::Boxed(Object::Items(_)) => return,
         };
         self.put_entry(to, copy);

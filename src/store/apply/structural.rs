@@ -1,4 +1,4 @@
-//! Effects about whole databases and tables, under all locks.
+//! Effects on whole databases and tables, under all locks.
 
 use super::{Place, raw_table};
 use crate::effect::Structural;
@@ -8,7 +8,7 @@ use crate::store::{DbCount, Locked, Store};
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Locked<'_> {
-    /// Applies an effect about whole databases. The caller holds all shards exclusively.
+    /// Applies a structural effect. The caller holds all shards exclusively.
     pub fn apply_structural(&mut self, change: &Structural<'_>) {
         debug_assert!(self.holds_all());
         self.changed = Classes::ALL;
@@ -46,7 +46,7 @@ impl Locked<'_> {
         }
     }
 
-    /// Applies a structural effect to the entries whose key's hash qualifies, one by one: for recovery, when a
+    /// Applies a structural effect only to the entries whose key's hash qualifies, one by one. Recovery needs this if a
     /// checkpoint shows the effect in some shards already. O(entries).
     pub fn apply_structural_where(&mut self, change: &Structural<'_>, qualifies: &dyn Fn(u64) -> bool) {
         let store = self.store;
@@ -63,7 +63,8 @@ impl Locked<'_> {
         match *change {
             Structural::FlushDb { space, .. } => store.note_space(space),
             Structural::TablePut { table, .. } => store.note_space(table),
-            // The number is never used again, so all its items are dead, whatever image they came from.
+            // A table's number is never used again, so all items of the number are dead, whichever image they came
+            // from.
             Structural::TableDrop { table } => {
                 store.strike_all(table);
                 store.give_up_space(table);
@@ -100,13 +101,13 @@ impl Locked<'_> {
         }
     }
 
-    /// Raises the watchers of all keys that exist. All shards are locked.
+    /// Tells the watchers of all keys that exist. The caller holds all shards.
     pub fn touch_all(&self) {
         (0..self.store.databases()).for_each(|db| self.touch_database(db, None));
     }
 
-    /// Raises the watchers of the database's keys that exist, in it or in the one that takes its place, and has all be
-    /// looked at that somebody waits for.
+    /// Tells the watchers of all keys that exist in the database, or in `other`, which takes its place. All keys for
+    /// which clients wait are looked at again.
     fn touch_database(&self, db: usize, other: Option<usize>) {
         let space = self.store.space(db);
         for shard in 0..self.store.shard_count() {

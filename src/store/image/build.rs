@@ -5,7 +5,7 @@ use crate::store::types::{hash, list, put_deadline, set, stream, zset};
 use crate::store::{Entry, Object, ValueRef};
 use crate::value::list::packed_entries;
 
-/// The effects that build an entry's value under a key from nothing.
+/// Appends the effects that build an entry's value at a key from nothing.
 pub fn key_effects(db: u32, key: &[u8], entry: &Entry, out: &mut Vec<u8>) {
     let expire = entry.expire();
     match entry.value() {

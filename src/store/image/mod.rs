@@ -1,23 +1,24 @@
-//! Images of values: the effects that build them again.
+//! Images of values: effects that build the values again.
 //!
 //! # The image of a shard
 //! It shows the shard exactly as it was under one hold of it. Small values are read under that hold. Large strings,
-//! hashes, sets, item collections and streams are only registered with the shard then, and read in pieces afterwards,
-//! each under a hold of its own. From the registration on
-//! - whoever is about to change a part of a registered value keeps it for the reader as it is
-//!   ([`Locked::keep_for_image`]), unless that part was read or kept before; the reader takes what was kept in place of
-//!   what it finds, and passes over what is new;
-//! - what a stream loses as a whole, nodes or a group, is handed to the reader once nobody can take the change back;
+//! hashes, sets, sorted sets, item collections and streams are only registered with the shard then, and read in pieces
+//! afterwards, each under a hold of its own. From the registration on
+//! - a change of a part of a registered value first keeps that part for the reader as it is
+//!   ([`Locked::keep_for_image`]), unless the part was read or kept before; the reader takes what was kept instead of
+//!   what it finds, and skips what is new;
+//! - what a stream loses as a whole, nodes or a group, is handed to the reader once the change can no longer be undone;
 //! - a registered value that leaves the store as a whole, because its key is deleted or overwritten or its space is
 //!   freed, is handed to the reader instead of being freed ([`Store::hand_over`]), and read to its end outside the
 //!   store;
-//! - one that is moved to another key, which may be in another shard, stays registered, and the reader follows it.
+//! - a registered value that is moved to another key, perhaps in another shard, stays registered, and the reader
+//!   follows it.
 //!
-//! A large list is not registered: its nodes are shared by its copies, so it is copied under the hold, and read without
-//! one.
+//! A sorted set is registered with a snapshot that shares its parts, so its changes keep nothing. A large list is not
+//! registered: it shares its nodes with copies, so it is copied under the hold, and the copy is read without a hold.
 //!
-//! So an image needs nothing of the effects that happen while it is read. Values are registered by the address of their
-//! object, which stays the same as long as the value lives, whatever happens to the entry that holds it.
+//! So an image is independent of the effects that happen while it is read. Values are registered by the address of
+//! their object, which does not change as long as the value lives, even if another entry holds it.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod build;
@@ -33,7 +34,7 @@ use ahash::AHashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Whose an entry is.
+/// The owner of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// A key of a database.
@@ -50,14 +51,14 @@ impl Owner {
     }
 }
 
-/// What a registered value was at the hold.
+/// The name and the deadline of a registered value under the hold.
 struct Name {
     owner: Owner,
     key: Box<[u8]>,
     expire: Option<u64>,
 }
 
-/// Where a registered value is now.
+/// The present place of a registered value.
 struct Whereabouts {
     shard: usize,
     space: u32,
@@ -67,58 +68,59 @@ struct Whereabouts {
 /// A registered value.
 struct Large {
     name: Arc<Name>,
-    /// Where it is found.
+    /// The place at which the value is found.
     now: Whereabouts,
     reading: Reading,
-    /// The value itself, once it is not in the store any more.
+    /// The value, once it has left the store.
     left: Option<Entry>,
 }
 
-/// The large values of a shard whose image is being read, by the address of their object. `Side::imaged` is set of
-/// every shard in which one of them is or was, until there are none.
+/// The large values of a shard whose image is being read, by the address of their object. `Side::imaged` is set for
+/// every shard in which one of them is or was. Once no value is registered, it is cleared for all shards.
 #[derive(Default)]
 pub(super) struct Registry(AHashMap<usize, Large>);
 
-/// How a piece ended.
+/// The outcome of reading a piece.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Piece {
-    /// It is read.
+    /// The piece was read.
     Read,
-    /// Its value was moved to another shard, see [`ShardImage::next_shard`].
+    /// The value was moved to another shard, see [`ShardImage::next_shard`].
     Elsewhere,
-    /// The store was emptied under the reader, so that there is no image.
+    /// The store was emptied while the image was read, so there is no image.
     Lost,
 }
 
 /// A value that is read without a hold.
 enum Left {
-    /// One that left the store.
+    /// A value that has left the store.
     Value(Reading, Entry),
-    /// A list, of which there is a copy.
+    /// The copy of a list.
     List(list::Reading),
 }
 
-/// The image of a shard that is being read. Its values are registered until it is dropped, or they are read.
+/// The image of a shard that is being read. Each of its values stays registered until it is read or the image is
+/// dropped.
 pub struct ShardImage<'s> {
     store: &'s Store,
     shard: usize,
-    /// What is left to be read, by address.
+    /// The addresses of the values that are left to be read.
     waiting: Vec<usize>,
-    /// The value that the last piece is of, and what was kept of it.
+    /// The value to which the last piece belongs, and what was kept of it.
     current: Option<(Arc<Name>, Kept)>,
-    /// Lists are copied under the hold, for that takes no time, and read without it.
+    /// Copies of lists, made under the hold in O(1) each, and read without a hold.
     lists: Vec<(Arc<Name>, list::Reading)>,
-    /// What is read without a hold.
+    /// The value that is being read without a hold.
     left: Option<Left>,
-    /// What was read of a value, to be freed without a hold.
+    /// A value that was read, to be freed without a hold.
     done: Option<Large>,
-    /// Whether the last piece of the current value was read.
+    /// Whether the last piece of `current` was read.
     ended: bool,
 }
 
 impl Locked<'_> {
-    /// Begins the image of a locked shard: appends the effects that build its small values, and registers the others.
-    /// `owner_of` tells whose a space is, if its entries are part of the image.
+    /// Begins the image of a locked shard: appends the effects that build its small values, and registers the large
+    /// ones. `owner_of` gives the owner of a space, or `None` if its entries are not part of the image.
     pub fn begin_image<'s>(
         &self,
         store: &'s Store,
@@ -163,8 +165,8 @@ impl Locked<'_> {
         image
     }
 
-    /// Keeps what is about to change for the reader of an image, if the value is registered. One relaxed load if none
-    /// is.
+    /// Keeps what is about to change for the reader of an image, if the value is registered. One relaxed load if no
+    /// value is.
     #[inline]
     pub(super) fn keep_for_image(&self, place: Place<'_>, change: Change<'_, '_>) {
         if self.store.is_imaged(place.shard) {
@@ -183,14 +185,14 @@ impl Locked<'_> {
 }
 
 impl Store {
-    /// Takes note that values are not registered any more.
+    /// Clears the shards' flags if no value is registered.
     fn note_struck(&self, registry: &Registry) {
         if registry.0.is_empty() {
             self.sides.iter().for_each(|side| side.imaged.store(false, Relaxed));
         }
     }
 
-    /// Takes note that an entry is moved, whose value may be registered. The caller holds both shards exclusively.
+    /// Notes that an entry is moved, if its value is registered. The caller holds both shards exclusively.
     pub(super) fn note_moved(&self, from: Place<'_>, to: Place<'_>, entry: &Entry) {
         if !self.is_imaged(from.shard) {
             return;
@@ -217,20 +219,20 @@ impl Store {
         None
     }
 
-    /// Whether values that are or were in a shard are registered. One relaxed load.
+    /// Whether values that are or were in a shard may be registered. One relaxed load.
     #[inline]
     pub(super) fn is_imaged(&self, shard: usize) -> bool {
         self.sides[shard].imaged.load(Relaxed)
     }
 
-    /// Hands what a change took out of a stream, by the address of its object, to the reader of an image, if the stream
-    /// is registered; nobody takes the change back any more. Changes of a stream come in their order. The caller holds
-    /// the shard exclusively.
+    /// Hands what a change removed from a stream to the reader of an image, if the stream is registered. `address` is
+    /// that of the stream's object. The caller holds the shard exclusively, calls in the order of the stream's changes,
+    /// and only once the change can no longer be undone.
     pub(super) fn hand_over_of_stream(&self, shard: usize, address: Option<usize>, left: Inverse) {
         self.with_stream(shard, address, |reading| reading.take_over(left));
     }
 
-    /// Tells the reader of an image that a change of a stream is taken back, and so are all later ones.
+    /// Tells the reader of an image that a change of a stream, and all later ones, are undone.
     pub(super) fn is_taken_back(&self, shard: usize, address: Option<usize>, change: &Inverse) {
         self.with_stream(shard, address, |reading| reading.is_taken_back(change));
     }
@@ -246,13 +248,13 @@ impl Store {
         }
     }
 
-    /// Whether anything is registered, or a shard taken for one that has something registered.
+    /// Whether a value is registered, or a shard's flag says so.
     #[cfg(test)]
     pub(crate) fn images_are_registered(&self) -> bool {
         !self.images.lock().0.is_empty() || (0..self.shard_count()).any(|shard| self.is_imaged(shard))
     }
 
-    /// Forgets what is registered of a shard that is emptied without anything being handed over.
+    /// Forgets the registered values of a shard that is emptied without handing its values over.
     pub(super) fn lose_images(&self, shard: usize) {
         let mut registry = self.images.lock();
         let lost: Vec<Large> =
@@ -264,12 +266,13 @@ impl Store {
 }
 
 impl ShardImage<'_> {
-    /// Whether something is left to be read.
+    /// Whether values are left to be read.
     pub fn has_more(&self) -> bool {
         !self.waiting.is_empty() || !self.lists.is_empty()
     }
 
-    /// Begins with what needs no hold, if anything is left of it; [`ShardImage::complete`] must follow then.
+    /// Begins with a copied list, which needs no hold, and returns whether there was one; if so,
+    /// [`ShardImage::complete`] must follow.
     pub fn begin_without_hold(&mut self) -> bool {
         let Some((name, list)) = self.lists.pop() else { return false };
         self.left = Some(Left::List(list));
@@ -285,8 +288,8 @@ impl ShardImage<'_> {
         next.map_or(self.shard, |large| large.now.shard)
     }
 
-    /// Reads the next piece under a hold of a shard. [`ShardImage::complete`] must follow when the hold has ended and
-    /// the piece is read.
+    /// Reads the next piece under a hold of `shard`. After the hold [`ShardImage::complete`] must follow, unless the
+    /// outcome is [`Piece::Elsewhere`] or [`Piece::Lost`].
     pub fn piece(&mut self, locked: &Locked<'_>, shard: usize, out: &mut Vec<u8>) -> Piece {
         let Some(address) = self.waiting.last().copied() else { return Piece::Read };
         let mut registry = self.store.images.lock();
@@ -320,8 +323,9 @@ impl ShardImage<'_> {
         Piece::Read
     }
 
-    /// Adds what needs no hold: what was kept, the next piece of what is read without one, and the deadline behind the
-    /// last piece. Whether there is more of what is read without a hold, so that it must be called again.
+    /// Appends what needs no hold: what was kept, the next piece of a value that is read without a hold, and after the
+    /// last piece the deadline. Returns true if there are more pieces to read without a hold; then it must be called
+    /// again.
     pub fn complete(&mut self, out: &mut Vec<u8>) -> bool {
         self.done = None;
         let Some((name, mut kept)) = self.current.take() else { return false };

@@ -9,7 +9,7 @@ use crate::value::hash::Field;
 use crate::value::parted;
 use crate::value::set::Name;
 
-/// How far a large value is read.
+/// How far a large value was read.
 pub(in crate::store) enum Reading {
     String(string::Reading),
     Hash(hash::Reading),
@@ -20,14 +20,14 @@ pub(in crate::store) enum Reading {
 }
 
 impl Reading {
-    /// Begins to read a value of a database or a table; nothing if it is small.
+    /// Begins to read a value of a database or a table; `None` if it is small.
     pub(in crate::store) fn of(entry: &Entry, number: u32) -> Option<Self> {
         match entry.value() {
             ValueRef::Str(bytes) => {
                 (entry.kind() == Kind::Far).then(|| Self::String(string::Reading::of(bytes)))
             }
             ValueRef::Hash(..) | ValueRef::Set(..) | ValueRef::Items(_) | ValueRef::List(_) => None,
-            // It is read by itself, see `list::Reading`.
+            // A list is copied for the image, see `list::Reading`.
             ValueRef::Boxed(Object::List(_)) => None,
             ValueRef::Zset(_) => None,
             ValueRef::Boxed(Object::Hash(hash)) => hash::Reading::of(hash).map(Self::Hash),
@@ -51,7 +51,7 @@ impl Reading {
     }
 }
 
-/// Appends the effects that bring what was kept for a reader.
+/// Appends the effects that write what was kept for a reader.
 pub(in crate::store) fn put_kept(kept: &Kept, number: u32, key: &[u8], out: &mut Vec<u8>) {
     match kept {
         Kept::Nothing => {}
@@ -60,7 +60,7 @@ pub(in crate::store) fn put_kept(kept: &Kept, number: u32, key: &[u8], out: &mut
     }
 }
 
-/// What takes a change within a value back.
+/// What is needed to undo a change within a value.
 pub(in crate::store) enum Inverse {
     String(string::Inverse),
     Hash(Vec<parted::Inverse<Field>>),
@@ -108,7 +108,7 @@ impl From<(Option<usize>, crate::value::stream::Inverse)> for Inverse {
 }
 
 impl Inverse {
-    /// Nobody takes the change back any more: what it took out of a value that is being read goes to the reader.
+    /// Ends the possibility to undo the change: what it removed from a value that is being read goes to the reader.
     pub(in crate::store) fn settle(self, store: &Store, shard: usize) {
         match self {
             Self::String(_) | Self::Hash(_) | Self::Set(_) | Self::Item(_) | Self::Zset(_) => {}
@@ -118,7 +118,7 @@ impl Inverse {
 }
 
 impl Locked<'_> {
-    /// Takes a change within a value back.
+    /// Undoes a change within a value.
     pub(in crate::store) fn take_back_within(
         &mut self,
         place: Place<'_>,

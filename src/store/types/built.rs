@@ -1,5 +1,4 @@
-//! Values that are built before their shard is locked, however large they are, and put in place as a whole under the
-//! lock.
+//! Values of any size that are built before their shard is locked, and stored as a whole under the lock.
 
 use crate::store::apply::Place;
 use crate::store::shown::Classes;
@@ -11,7 +10,7 @@ use crate::value::set::BigSet;
 use crate::value::stream::Stream;
 use crate::value::zset::{BigZset, pack_all};
 
-/// A value that no key has yet.
+/// A value that is not stored at a key yet.
 pub struct Built(Value);
 
 enum Value {
@@ -20,9 +19,8 @@ enum Value {
 }
 
 impl Built {
-    /// The value that a payload of Redis's serialisation holds. A hash is without the fields that had expired by
-    /// `read_at`, in ms since the epoch. `None` if nothing is left of it. O(size of the value), and for a sorted set
-    /// O(n log n).
+    /// The value of a payload in Redis's serialisation. Fields of a hash that had expired by `read_at`, in ms since the
+    /// epoch, are left out; `None` if nothing is left. O(size of the value), for a sorted set O(n log n).
     pub fn of(decoded: Decoded, read_at: u64) -> Option<Self> {
         match decoded {
             Decoded::String(bytes) => Some(Self::string(bytes)),
@@ -69,7 +67,7 @@ impl Built {
         Self(Value::Object(Box::new(Object::Stream(stream))))
     }
 
-    /// The string that it is, if it is one.
+    /// The string; `None` for other types.
     pub fn as_string(&self) -> Option<&[u8]> {
         match &self.0 {
             Value::String(bytes) => Some(bytes),
@@ -79,17 +77,17 @@ impl Built {
 }
 
 impl Locked<'_> {
-    /// Puts a value in place of what is at a key, whose shard is locked exclusively; `hash` is the key's hash. O(1)
-    /// beside a string that is short enough to stand in its entry.
+    /// Stores a value at a key, in place of any value there. The caller holds the key's shard exclusively; `hash` is
+    /// the key's hash. O(1) except for a string that is short enough to be in its entry.
     ///
-    /// The caller logs an effect that builds the same value: this carries it out, as [`Locked::apply`] does elsewhere.
+    /// The caller logs an effect that builds the same value, and calls this instead of [`Locked::apply`].
     pub fn put_built(&mut self, (db, key): (u32, &[u8]), hash: u64, built: Built, expire: Option<u64>) {
         self.changed.add(Classes::of(hash));
         let place = self.place(db, key, hash);
         self.put_value(place, built, expire);
     }
 
-    /// Puts what a payload holds at a place, in place of what is there.
+    /// Stores the value of a payload at a place, in place of any value there.
     pub(in crate::store) fn restore(
         &mut self,
         place: Place<'_>,
@@ -97,7 +95,7 @@ impl Locked<'_> {
         expire: Option<u64>,
         read_at: u64,
     ) {
-        // Its checksum and its type were looked at when it came.
+        // The command has checked the payload's checksum and its type.
         let decoded = decode_unsigned_dump(payload).ok();
         if let Some(built) = decoded.and_then(|decoded| Built::of(decoded, read_at)) {
             self.put_value(place, built, expire);

@@ -1,5 +1,5 @@
-//! What the store does with values of each type: how effects change them, what takes a change back, and how they are
-//! written into an image. One folder a type; what all types share is in `apply`, `undo` and `image`.
+//! The store's part of each type: how effects change values, how changes are undone, and how values are written into an
+//! image. Each type has a folder; what all types share is in `apply`, `undo` and `image`.
 //!
 //! A type is added by a folder here, a file in `effect`, and an arm in each match over
 //! [`Effect`](crate::effect::Effect), [`ValueRef`](super::ValueRef) and [`Object`](super::Object), and over the sums in

@@ -1,14 +1,14 @@
-//! Reading a value for an image: what the types have in common.
+//! What the types share for reading a value for an image.
 
 use crate::effect::{Effect, HashChange, ItemChange, SetChange, StreamChange, StringChange};
 use crate::store::ValueRef;
 
-/// Elements that are read in one hold; a few under test, so that there are always several pieces.
+/// The most elements that are read in one hold; few under test, so that there are always several pieces.
 pub(in crate::store) const PIECE: usize = if cfg!(test) { 16 } else { 4096 };
-/// Bytes after which a piece ends: it has no more than these and one element.
+/// A piece ends when it has so many bytes, so it has at most so many and one element.
 pub(in crate::store) const BYTES: usize = if cfg!(test) { 2048 } else { 256 << 10 };
 
-/// Whether elements of these sizes are more than a piece.
+/// Whether elements of these sizes need more than one piece.
 pub(super) fn is_large(sizes: impl Iterator<Item = usize>) -> bool {
     let mut bytes = 0;
     sizes.enumerate().any(|(at, size)| {
@@ -27,13 +27,13 @@ pub(in crate::store) enum Change<'c, 'a> {
     Stream(&'c StreamChange<'a>),
 }
 
-/// Reads a large value in pieces, each under a hold of its own, as it was when the reading began.
+/// Reads a large value in pieces, each under a hold of its own, as the value was when the reading began.
 pub(in crate::store) trait Reader {
-    /// Keeps what a change is about to change as it is, unless it was read or kept before.
+    /// Keeps the parts that a change is about to change, unless they were read or kept before.
     fn keep(&mut self, value: ValueRef<'_>, change: Change<'_, '_>);
 
-    /// Appends the effects of the next piece, for a key of a database or a partition of a table; whether it was the
-    /// last one.
+    /// Appends the effects of the next piece, for a key of a database or a partition of a table. Returns whether it was
+    /// the last.
     fn read(&mut self, value: ValueRef<'_>, number: u32, key: &[u8], out: &mut Vec<u8>) -> bool;
 
     /// Takes what was kept and has no place in the order of pieces.
@@ -53,7 +53,7 @@ pub(in crate::store) enum Kept {
     Members(Vec<u8>),
 }
 
-/// The effect that gives a key its deadline, if it has one.
+/// Appends the effect that sets a key's deadline, if there is one.
 pub(in crate::store) fn put_deadline(db: u32, key: &[u8], expire: Option<u64>, out: &mut Vec<u8>) {
     if expire.is_some() {
         Effect::Expire { db, key, at: expire }.encode(out);

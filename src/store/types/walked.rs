@@ -1,54 +1,55 @@
-//! Reading a large value whose elements have names in pieces: hashes and sets.
+//! The reader of large hashes and sets, whose elements have names.
 //!
-//! Elements move within the value as others come and go, so whoever changes one cannot tell whether it was read
-//! already: it is imaged once more then, in the same state.
+//! Elements move within the value when others are added or removed, so a change cannot find out whether an element was
+//! read already. The image then has such an element twice, in the same state.
 
 use super::reading::{BYTES, PIECE, is_large};
 use crate::effect::List;
 use crate::value::parted::{Part, Parted};
 use ahash::AHashSet;
 
-/// Elements that are looked at before a piece may end.
+/// The number of elements that one step looks at.
 const FEW: usize = 4;
 
-/// Elements of a large value in one effect.
+/// The most elements of a large value in one effect.
 pub(super) const IN_EFFECT: usize = 512;
 
-/// What elements are to their reader.
+/// The elements of a large value as the reader uses them.
 pub(super) trait Walked: Part {
     /// An element's name.
     fn name<'e>(element: &'e Self::Ref<'_>) -> &'e [u8];
 
-    /// How many bytes an element has.
+    /// The bytes of an element.
     fn size(element: &Self::Ref<'_>) -> usize;
 
-    /// Appends an element to those that are kept.
+    /// Appends an element to the elements that are kept.
     fn pack(element: &Self::Ref<'_>, kept: &mut Vec<u8>);
 
-    /// Appends the effects that put elements under a key.
+    /// Appends the effects that put elements at a key.
     fn put<'a>(db: u32, key: &[u8], elements: impl Iterator<Item = Self::Ref<'a>>, out: &mut Vec<u8>)
     where
         Self: 'a;
 }
 
-/// How far a value is read.
+/// How far a value was read.
 #[derive(Default)]
 pub(in crate::store) struct Walk {
-    /// Where the value's own walk goes on.
+    /// The cursor of the value's own walk.
     cursor: u64,
-    /// Names of elements that have changed since the hold. What the value holds under them is no part of the image.
+    /// The names of elements that have changed since the hold. What the value has at these names is not part of the
+    /// image.
     changed: AHashSet<Box<[u8]>>,
-    /// The former state of those of them that were there, until the reader takes it.
+    /// The former state of the elements among them that existed, until the reader takes it.
     before: Vec<u8>,
 }
 
 impl Walk {
-    /// Nothing if the value is small.
+    /// `None` if the value is small.
     pub(super) fn of<P: Walked>(value: &Parted<P>) -> Option<Self> {
         is_large(value.iter().map(|element| P::size(&element))).then(Self::default)
     }
 
-    /// Keeps elements that are about to change as they are.
+    /// Keeps elements that are about to change.
     pub(super) fn keep<'n, P: Walked>(&mut self, value: &Parted<P>, names: impl Iterator<Item = &'n [u8]>) {
         for name in names {
             if self.changed.contains(name) {
@@ -61,7 +62,7 @@ impl Walk {
         }
     }
 
-    /// Reads the next piece; whether it was the last one.
+    /// Reads the next piece. Returns whether it was the last.
     pub(super) fn read<P: Walked>(
         &mut self,
         value: &Parted<P>,
@@ -92,7 +93,7 @@ impl Walk {
     }
 }
 
-/// Calls a function with lists of at most so many names each.
+/// Calls `then` with lists of at most `most` names each.
 pub(super) fn in_lists<'a>(
     names: impl Iterator<Item = &'a [u8]>,
     most: usize,

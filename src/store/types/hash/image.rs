@@ -1,4 +1,4 @@
-//! The effects that build a hash, and reading a large one in pieces.
+//! Effects that build a hash, and the reader of a large hash.
 
 use crate::effect::{FieldExpire, HashChange, List};
 use crate::store::types::reading::{Change, Kept, Reader};
@@ -24,11 +24,11 @@ impl Walked for Fields {
     }
 }
 
-/// How far a hash is read.
+/// How far a hash was read.
 pub(in crate::store) struct Reading(Walk);
 
 impl Reading {
-    /// Nothing if the hash is small.
+    /// `None` if the hash is small.
     pub(in crate::store) fn of(hash: &BigHash) -> Option<Self> {
         Walk::of(hash).map(Self)
     }
@@ -51,13 +51,13 @@ impl Reader for Reading {
     }
 }
 
-/// The effects that set fields which were kept.
+/// Appends the effects that set fields which were kept.
 pub(in crate::store) fn put_kept(packed: &[u8], db: u32, key: &[u8], out: &mut Vec<u8>) {
     let fields = packed_fields(packed, true);
     hash_pairs(db, key, fields.map(|f| FieldRef { name: f.name, value: f.value, expire: f.expire }), out);
 }
 
-/// The effects that set fields of a hash.
+/// Appends the effects that set fields of a hash.
 pub(in crate::store) fn hash_pairs<'f>(
     db: u32,
     key: &[u8],

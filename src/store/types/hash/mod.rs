@@ -1,5 +1,5 @@
-//! Effects on hashes: in place in the packed form, which turns into the indexed one when it outgrows the thresholds and
-//! never turns back.
+//! Effects on hashes. A packed hash is changed in place. It becomes an indexed one when it exceeds the thresholds, and
+//! never a packed one again.
 
 mod image;
 #[cfg(test)]
@@ -32,7 +32,7 @@ struct Limits {
 }
 
 impl Locked<'_> {
-    /// Changes a hash; how many fields are new or gone for readers.
+    /// Applies a change of a hash. Returns how many live fields are added or removed.
     pub(in crate::store) fn hash(&mut self, place: Place<'_>, change: &HashChange<'_>) -> usize {
         self.keep_for_image(place, Change::Hash(change));
         match *change {
@@ -51,7 +51,7 @@ impl Locked<'_> {
         }
     }
 
-    /// Puts a whole hash; one that is packed but above the thresholds is indexed.
+    /// Stores a whole hash. If the packed payload exceeds the thresholds, the hash is indexed.
     fn hash_put(&mut self, place: Place<'_>, ttl: bool, expire: Option<u64>, payload: &[u8]) {
         let limits = self.hash_limits();
         if packed_fits(payload, ttl, limits.entries, limits.value) {
@@ -63,7 +63,7 @@ impl Locked<'_> {
         self.put_entry(place, entry);
     }
 
-    /// Sets fields; returns how many of them were not there or had expired.
+    /// Sets fields. Returns how many of them did not exist or had expired.
     fn hash_set(&mut self, place: Place<'_>, pairs: List<'_>, expire: FieldExpire) -> usize {
         let limits = self.hash_limits();
         let now = self.now;
@@ -86,7 +86,7 @@ impl Locked<'_> {
         created
     }
 
-    /// Removes fields, and the hash with its last one; returns how many live fields were removed.
+    /// Removes fields, and the hash with its last field. Returns how many live fields were removed.
     fn hash_delete(&mut self, place: Place<'_>, fields: List<'_>) -> usize {
         let now = self.now;
         let mut kept = self.records_within(place).then(Vec::new);
@@ -155,7 +155,7 @@ impl Locked<'_> {
         self.changed(place);
     }
 
-    /// Records what takes changes of fields back.
+    /// Records what undoes changes of fields.
     fn record_fields(&mut self, place: Place<'_>, inverses: Vec<Inverse>) {
         if !inverses.is_empty() {
             self.record_within(place, inverses);
@@ -170,7 +170,7 @@ pub(super) fn take_back(entry: &mut Entry, inverses: Vec<Inverse>) {
     }
 }
 
-/// Brings the slot's deadline up to date where a field may have one.
+/// Updates the slot's deadline if fields may have deadlines.
 fn refresh(entry: &mut Entry) {
     if entry.kind() != Kind::Hash {
         entry.refresh_deadline();
@@ -190,7 +190,7 @@ fn after(before: u64, expire: FieldExpire) -> u64 {
     }
 }
 
-/// A hash of these fields and their number; a field given twice counts once, with its last value.
+/// A hash of these fields, and their number. Of a field that is given twice the last value counts.
 fn new_hash(
     place: Place<'_>,
     pairs: List<'_>,
@@ -281,8 +281,8 @@ fn set_big<'a>(
     created
 }
 
-/// Sets one field in a packed hash and returns whether it is new or had expired; nothing, having changed nothing, if
-/// the hash must outgrow the packed form.
+/// Sets one field in a packed hash, and returns whether the field is new or had expired. `None`, without a change, if
+/// the hash exceeds the limits of the packed form.
 fn set_packed(
     entry: &mut Entry,
     name: &[u8],
@@ -313,8 +313,8 @@ fn set_packed(
         }
         return Some(true);
     };
-    // Above a threshold that was lowered, any write makes the hash outgrow the form. The length tells most of the time
-    // that it does not.
+    // After a threshold was lowered, any write converts a hash that exceeds it. Usually the payload's length shows that
+    // it does not.
     let smallest = if ttl { 10 } else { 2 };
     if packed.len() / smallest > limits.entries && packed_fields(packed, ttl).nth(limits.entries).is_some() {
         return None;

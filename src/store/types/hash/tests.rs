@@ -94,7 +94,7 @@ impl Run {
         let (db, key) = (0, b"k".as_slice());
         match op {
             Op::Set(fields, mode) => {
-                // Handlers delete rather than set a deadline that has passed.
+                // A handler never sets a deadline that has passed; it deletes the fields.
                 let mode = match *mode {
                     FieldExpire::At(at) => FieldExpire::At(self.now + at),
                     FieldExpire::Clear | FieldExpire::Keep => *mode,
@@ -328,7 +328,8 @@ fn large_values_are_freed_by_a_thread_of_their_own() {
     assert_eq!(remove(100), 1);
 }
 
-/// A log may name a database that a later start does not have. The server's own ones are not it.
+/// A log may name a database that does not exist with the present configuration. The server's own databases always
+/// exist.
 #[test]
 fn what_happens_to_a_database_that_does_not_exist_changes_no_other() {
     const MISSING: u32 = 9;

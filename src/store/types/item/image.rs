@@ -1,4 +1,4 @@
-//! The effects that build an item collection, and reading a large one in pieces.
+//! Effects that build an item collection, and the reader of a large one.
 
 use crate::effect::ItemChange;
 use crate::store::collection::{Collection, ItemsRef};
@@ -7,23 +7,23 @@ use crate::store::{Entry, Object, ValueRef};
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 
-/// How far a collection is read, in the order of sort keys.
+/// How far a collection was read, in the order of sort keys.
 #[derive(Default)]
 pub(in crate::store) struct Reading {
-    /// All items up to this sort key were read.
+    /// All items up to and with this sort key were read.
     behind: Option<Box<[u8]>>,
-    /// Items behind it that have changed since the hold, as they were; nothing for those that were not there.
+    /// Items after it that have changed since the hold, as they were; `None` for an item that did not exist.
     before: BTreeMap<Box<[u8]>, Option<Box<[u8]>>>,
 }
 
 impl Reading {
-    /// Nothing if the collection is small.
+    /// `None` if the collection is small.
     pub(in crate::store) fn of(items: &Collection) -> Option<Self> {
         let sizes = ItemsRef::Big(items).iter().map(|(sort, item)| sort.len() + item.len());
         is_large(sizes).then(Self::default)
     }
 
-    /// Keeps an item that is about to change as it is.
+    /// Keeps an item that is about to change.
     fn keep_item(&mut self, items: &Collection, sort: &[u8]) {
         let read = self.behind.as_deref().is_some_and(|behind| sort <= behind);
         if !read && !self.before.contains_key(sort) {
@@ -31,7 +31,7 @@ impl Reading {
         }
     }
 
-    /// Reads the next piece; whether it was the last one.
+    /// Reads the next piece. Returns whether it was the last.
     fn read_items(&mut self, items: &Collection, table: u32, partition: &[u8], out: &mut Vec<u8>) -> bool {
         let behind = self.behind.take();
         let low = behind.as_deref().map_or(Unbounded, Excluded);
@@ -77,7 +77,7 @@ impl Reader for Reading {
     }
 }
 
-/// The effects that build a partition's items from nothing.
+/// Appends the effects that build a partition's items from nothing.
 pub fn item_effects(table: u32, entry: &Entry, out: &mut Vec<u8>) {
     let partition = entry.key();
     for (sort, item) in entry.value().items().into_iter().flat_map(ItemsRef::iter) {

@@ -15,11 +15,11 @@ use crate::store::object::Object;
 use crate::store::types::reading::Change;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// When an item of a space expires, in ms since the epoch.
+/// Gives the deadline of an item of a space in ms since the epoch.
 pub type DeadlineIn<'f> = &'f dyn Fn(u32, &[u8]) -> Option<u64>;
 
 impl Locked<'_> {
-    /// Changes an item of a partition.
+    /// Applies a change of an item of a partition.
     pub(in crate::store) fn item(&mut self, place: Place<'_>, change: &ItemChange<'_>) {
         self.keep_for_image(place, Change::Item(change));
         if self.records_within(place) {
@@ -92,7 +92,7 @@ impl Locked<'_> {
     }
 }
 
-/// An item as it was, or nothing where none was.
+/// An item before its change; `None` if it did not exist.
 pub(in crate::store) struct Inverse {
     sort: Box<[u8]>,
     item: Option<Box<[u8]>>,

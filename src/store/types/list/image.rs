@@ -1,4 +1,4 @@
-//! The effects that build a list, and reading a large one in pieces.
+//! Effects that build a list, and the reader of a large one.
 
 use crate::effect::{List, ListChange};
 use crate::store::types::reading::BYTES;
@@ -6,10 +6,10 @@ use crate::value::list::BigList;
 use crate::value::listpack::split_first;
 use crate::value::packed::put_part;
 
-/// A large list that is read without a hold of its shard: a copy of it, as it was when the reading began.
+/// A copy of a large list, made when the reading began, which is read without a hold of the shard.
 pub(in crate::store) struct Reading {
     list: BigList,
-    /// How many elements are read.
+    /// The number of elements that were read.
     read: usize,
 }
 
@@ -18,7 +18,7 @@ impl Reading {
         Self { list: list.clone(), read: 0 }
     }
 
-    /// Appends the effects of the next piece; whether it was the last one.
+    /// Appends the effects of the next piece. Returns whether it was the last.
     pub(in crate::store) fn read(&mut self, db: u32, key: &[u8], out: &mut Vec<u8>) -> bool {
         let (from, end) = (self.read, out.len() + BYTES);
         let read = &mut self.read;
@@ -31,7 +31,7 @@ impl Reading {
     }
 }
 
-/// The effects that build a large list from nothing.
+/// Appends the effects that build a large list from nothing.
 pub(in crate::store) fn list_effects(db: u32, key: &[u8], list: &BigList, out: &mut Vec<u8>) {
     list.each_leaf_from(0, &mut |entries, count| {
         push(db, key, entries, count, out);
@@ -39,7 +39,7 @@ pub(in crate::store) fn list_effects(db: u32, key: &[u8], list: &BigList, out: &
     });
 }
 
-/// The effect that adds what bare entries hold.
+/// Appends the effect that adds the elements of bare entries at the end.
 fn push(db: u32, key: &[u8], entries: &[u8], count: usize, out: &mut Vec<u8>) {
     let (mut rest, mut bytes) = (entries, Vec::with_capacity(entries.len()));
     while let Some((element, size)) = split_first(rest) {

@@ -1,8 +1,8 @@
-//! Effects on lists: in place in the packed form, which turns into the large one when it outgrows its limits, and back
-//! when it is far below them, as in Redis.
+//! Effects on lists. A packed list is changed in place. It becomes a large one when it exceeds its limits, and a packed
+//! one again when it is far below them, as in Redis.
 //!
-//! A large list shares its nodes with copies of it. So whoever reads it for an image has a copy, and so has what takes
-//! changes back: neither has to know what happens to the list.
+//! A large list shares its nodes with copies of it. The reader of an image and the undo record each have a copy, so
+//! changes of the list keep nothing for them.
 
 mod image;
 #[cfg(test)]
@@ -21,19 +21,18 @@ use crate::value::list::{
 };
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Entries of a packed list take no more bytes, whatever its limits are: these do not count what an element takes
-/// beside its own bytes.
+/// The most bytes of a packed list's entries, whatever the limits are: the limits do not count an element's overhead.
 pub const MOST_PACKED: usize = 1 << 16;
 
 impl Locked<'_> {
-    /// Changes a list; how many elements were removed.
+    /// Applies a change of a list. Returns how many elements were removed.
     pub(in crate::store) fn list(&mut self, place: Place<'_>, change: &ListChange<'_>) -> usize {
         let limits = Limits::of_option(self.store.thresholds.list_size.load(Relaxed).into());
         if let ListChange::Put { payload, expire } = *change {
             self.list_put(place, payload, expire, limits);
             return 0;
         }
-        // What takes it back is the list as it was, of which a copy goes on.
+        // Undoing restores a copy of the list, which is recorded here.
         self.records_within(place);
         match *change {
             ListChange::Put { .. } => {}
@@ -76,7 +75,7 @@ impl Locked<'_> {
         self.changed(place);
     }
 
-    /// Puts an element in place of `remove` ones, which is one or none.
+    /// Replaces `remove` elements, one or none, by another element.
     fn list_edit(&mut self, place: Place<'_>, at: usize, remove: usize, value: &[u8], limits: Limits) {
         let Some(entry) = self.find(place) else { return };
         if entry.value().list().is_none_or(|list| at + remove > list.len()) {
@@ -89,7 +88,7 @@ impl Locked<'_> {
         self.changed(place);
     }
 
-    /// Removes elements, and the list with its last one.
+    /// Removes elements, and the list with its last one. Returns how many were removed.
     fn list_remove(&mut self, place: Place<'_>, runs: &[Run], limits: Limits) -> usize {
         let Some(entry) = self.find(place) else { return 0 };
         let Some(before) = entry.value().list().map(|list| list.len()) else { return 0 };
@@ -113,7 +112,7 @@ impl Locked<'_> {
         removed
     }
 
-    /// Frees nodes of a list; many of them as a removed value is freed.
+    /// Frees nodes of a list. If they are many, the background frees them, as it does removed values.
     fn free_nodes(&mut self, place: Place<'_>, gone: Removed) {
         if gone.is_large() {
             let object = Box::new(Object::List(BigList::of_removed(gone)));
@@ -152,7 +151,7 @@ fn edit(entry: &mut Entry, at: usize, remove: usize, value: &[u8], limits: Limit
     if let ValueRef::List(packed) = entry.value() {
         let (bytes, count) = (packed_entries(packed).len(), packed_count(packed));
         let encoded = encode_all(std::iter::once(value));
-        // As in Redis, what is replaced counts.
+        // As in Redis, the element that is replaced counts too.
         let fits = limits.allow(bytes.saturating_add(value.len()), count + 1);
         if fits && bytes + encoded.len() <= MOST_PACKED {
             let (from, to) = (packed_offset(packed, at), packed_offset(packed, at + remove));
@@ -167,7 +166,7 @@ fn edit(entry: &mut Entry, at: usize, remove: usize, value: &[u8], limits: Limit
     }
 }
 
-/// Removes some elements of a packed list, which are not all that it has.
+/// Removes some elements of a packed list, but not all of them.
 fn remove_packed(entry: &mut Entry, runs: &[Run]) {
     let ValueRef::List(packed) = entry.value() else { return };
     let count = packed_count(packed);
@@ -192,7 +191,7 @@ fn make_big(entry: &mut Entry) {
     *entry = Entry::boxed(entry.space(), entry.key(), entry.expire(), big, entry.clock());
 }
 
-/// Gives a large list that has become small the packed form.
+/// Converts a large list that has become small to the packed form.
 fn make_packed(entry: &mut Entry, limits: Limits) {
     let ValueRef::Boxed(Object::List(list)) = entry.value() else { return };
     let Some(entries) = list.only_leaf().filter(|entries| limits.allow_again(entries.len(), list.len()))

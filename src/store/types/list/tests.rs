@@ -1,4 +1,4 @@
-//! Lists in the store, against plain ones: in both forms, across changes of form, as copies and under undoing.
+//! Tests lists in the store against plain ones: in both forms, across changes of form, as copies and under undoing.
 
 use crate::effect::{Effect, List, ListChange, Runs};
 use crate::store::{Kind, Locked, Mode, Store};
@@ -76,7 +76,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Calls `then` with the effect of a step on a list that is there in a plain form too, and changes that.
+/// Calls `then` with the effect of a step, and makes the same step on the model.
 fn take(step: &Step, model: &mut Vec<Vec<u8>>, then: &mut dyn FnMut(Effect<'_>)) {
     let mut on = |change: ListChange<'_>| then(change.on(0, KEY));
     match step {
@@ -138,7 +138,7 @@ proptest! {
             if let Step::Threshold(size) = step {
                 store.thresholds.list_size.store(*size, Relaxed);
             }
-            // First undone, then done.
+            // Each step is made and undone first, and then made again.
             let before = model.clone();
             let mut again = model.clone();
             take(step, &mut again, &mut |effect| apply(&store, &[effect, effect], true));

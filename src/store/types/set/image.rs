@@ -1,4 +1,4 @@
-//! The effects that build a set, and reading a large one in pieces.
+//! Effects that build a set, and the reader of a large one.
 
 use crate::effect::{List, SetChange};
 use crate::store::types::reading::{Change, Kept, Reader};
@@ -25,11 +25,11 @@ impl Walked for Members {
     }
 }
 
-/// How far a set is read.
+/// How far a set was read.
 pub(in crate::store) struct Reading(Walk);
 
 impl Reading {
-    /// Nothing if the set is small.
+    /// `None` if the set is small.
     pub(in crate::store) fn of(set: &BigSet) -> Option<Self> {
         Walk::of(set).map(Self)
     }
@@ -52,12 +52,12 @@ impl Reader for Reading {
     }
 }
 
-/// The effects that add members which were kept.
+/// Appends the effects that add members which were kept.
 pub(in crate::store) fn put_kept(packed: &[u8], db: u32, key: &[u8], out: &mut Vec<u8>) {
     Members::put(db, key, packed_members(packed).map(|member| member.name), out);
 }
 
-/// The effects that build a set, without its deadline.
+/// Appends the effects that build a set, without its deadline.
 pub(in crate::store) fn set_effects(db: u32, key: &[u8], value: ValueRef<'_>, out: &mut Vec<u8>) {
     match value.set() {
         Some(SetRef::Packed(bytes)) => {

@@ -1,5 +1,5 @@
-//! Effects on sets: in place in the compact forms. A set of integers becomes a packed one with the first member that is
-//! none, and either becomes the indexed form when it outgrows its thresholds; none turns back.
+//! Effects on sets. A compact set is changed in place. A set of integers becomes a packed set with the first member
+//! that is no integer. Both become indexed when they exceed their thresholds. No set becomes compact again.
 
 mod image;
 #[cfg(test)]
@@ -32,7 +32,7 @@ struct Limits {
 }
 
 impl Locked<'_> {
-    /// Changes a set; how many members came or went.
+    /// Applies a change of a set. Returns how many members were added or removed.
     pub(in crate::store) fn set(&mut self, place: Place<'_>, change: &SetChange<'_>) -> usize {
         self.keep_for_image(place, Change::Set(change));
         match *change {
@@ -50,7 +50,7 @@ impl Locked<'_> {
         }
     }
 
-    /// Adds members; how many of them were not there.
+    /// Adds members. Returns how many of them are new.
     fn set_add(&mut self, place: Place<'_>, members: List<'_>) -> usize {
         let limits = self.set_limits();
         let mut kept = self.records_within(place).then(Vec::new);
@@ -68,7 +68,7 @@ impl Locked<'_> {
         added
     }
 
-    /// Removes members, and the set with its last one; how many were there.
+    /// Removes members, and the set with its last member. Returns how many were removed.
     fn set_delete(&mut self, place: Place<'_>, members: List<'_>) -> usize {
         let mut kept = self.records_within(place).then(Vec::new);
         let Some(entry) = self.find(place) else { return 0 };
@@ -91,7 +91,7 @@ impl Locked<'_> {
         removed
     }
 
-    /// Records what takes changes of members back.
+    /// Records what undoes changes of members.
     fn record_members(&mut self, place: Place<'_>, inverses: Option<Vec<Inverse>>) {
         if let Some(inverses) = inverses.filter(|inverses| !inverses.is_empty()) {
             self.record_within(place, inverses);
@@ -105,8 +105,8 @@ pub(super) fn take_back(entry: &mut Entry, inverses: Vec<Inverse>) {
     }
 }
 
-/// A set of these members and their number; none of none. As in Redis a number of members above the threshold of the
-/// form that the first one would have decides, even if some are named twice.
+/// A set of these members, and their number; `None` if there are no members. As in Redis the number of given members,
+/// even if some are the same, is compared with the threshold of the form that the first member would have.
 fn new_set(place: Place<'_>, members: List<'_>, limits: Limits, clock: u32) -> Option<(Entry, usize)> {
     let first = members.iter().next()?;
     let number = parse_i64_strict(first).filter(|_| members.len() <= limits.ints);
@@ -133,7 +133,7 @@ fn new_set(place: Place<'_>, members: List<'_>, limits: Limits, clock: u32) -> O
     Some((entry, more + 1))
 }
 
-/// Indexes a compact set to which more members are added than its form holds, as Redis does.
+/// Indexes a compact set if more members are added at once than its form holds, as Redis does.
 fn make_ready(entry: &mut Entry, more: usize, limits: Limits) {
     let most = if entry.kind() == Kind::IntSet { limits.ints } else { limits.entries };
     if more > most {
@@ -167,8 +167,8 @@ fn add_members<'m>(
     added + new.count()
 }
 
-/// Adds a member to a compact set and returns whether it is new; nothing, having changed nothing, if the set must
-/// outgrow the compact forms.
+/// Adds a member to a compact set, and returns whether it is new. `None`, without a change, if the set exceeds the
+/// limits of the compact forms.
 fn add_compact(entry: &mut Entry, member: &[u8], limits: Limits) -> Option<bool> {
     match entry.value() {
         ValueRef::Set(payload, true) => {
@@ -214,7 +214,7 @@ fn add_compact(entry: &mut Entry, member: &[u8], limits: Limits) -> Option<bool>
     }
 }
 
-/// Removes a member of a compact set; whether it was there.
+/// Removes a member of a compact set. Returns whether it existed.
 fn remove_compact(entry: &mut Entry, member: &[u8]) -> bool {
     let found = match entry.value().set() {
         Some(SetRef::Ints(ints)) => {
@@ -231,7 +231,7 @@ fn remove_compact(entry: &mut Entry, member: &[u8]) -> bool {
     true
 }
 
-/// Packs a set of integers.
+/// Converts a set of integers to a packed set.
 fn pack_ints(entry: &mut Entry) {
     let ValueRef::Set(payload, true) = entry.value() else { return };
     let mut packed = Vec::new();

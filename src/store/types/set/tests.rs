@@ -39,7 +39,7 @@ fn apply(store: &Store, effect: &Effect<'_>) -> usize {
     store.lock_one(hash, Mode::Write, 0).apply(effect, hash)
 }
 
-/// What is at the key: members, deadline and kind.
+/// The value at the key: members, deadline and kind.
 fn shown(store: &Store) -> Option<(BTreeSet<Vec<u8>>, Option<u64>, Kind)> {
     let hash = store.hash(b"k");
     let locked = store.lock_one(hash, Mode::Read, 0);
@@ -123,7 +123,7 @@ fn forms_follow_the_thresholds_as_in_redis() {
         (&["a b c", "d"], Kind::Boxed),
         (&["a b c", "1"], Kind::Boxed),
         (&["abcdef"], Kind::Boxed),
-        // Members that are named twice count where the form is chosen.
+        // Members that are given twice count when the form is chosen.
         (&["a a a a"], Kind::Boxed),
         (&["1", "1 1 1 1 1"], Kind::Boxed),
     ];

@@ -1,14 +1,14 @@
-//! The effects that build a stream from nothing.
+//! Effects that build a stream from nothing.
 
 use crate::effect::{Ids, StreamChange};
 use crate::store::types::reading::put_deadline;
 use crate::value::stream::{Group, Stream, StreamId};
 use std::collections::BTreeMap;
 
-/// Pending entries in one effect.
+/// The most pending entries in one effect.
 const PENDING: usize = 512;
 
-/// The effects that build a stream under a key from nothing.
+/// Appends the effects that build a stream at a key from nothing.
 pub fn stream_effects(db: u32, key: &[u8], stream: &Stream, expire: Option<u64>, out: &mut Vec<u8>) {
     let mut put = |change: StreamChange<'_>| change.on(db, key).encode(out);
     for node in stream.nodes() {
@@ -23,7 +23,7 @@ pub fn stream_effects(db: u32, key: &[u8], stream: &Stream, expire: Option<u64>,
     put_deadline(db, key, expire, out);
 }
 
-/// What is kept about entries that are gone.
+/// The change that sets a stream's marks: what it knows about deleted entries.
 pub(super) fn marks(stream: &Stream) -> StreamChange<'static> {
     StreamChange::Marks {
         last_id: stream.last_id(),
@@ -32,7 +32,7 @@ pub(super) fn marks(stream: &Stream) -> StreamChange<'static> {
     }
 }
 
-/// A group with its consumers, and nothing pending.
+/// Puts the changes that create a group and its consumers, without pending entries.
 pub(super) fn group_head(name: &[u8], group: &Group, put: &mut dyn FnMut(StreamChange<'_>)) {
     put(StreamChange::Group { group: name, position: group.position });
     for consumer in group.consumers() {
@@ -41,7 +41,7 @@ pub(super) fn group_head(name: &[u8], group: &Group, put: &mut dyn FnMut(StreamC
     }
 }
 
-/// To whom, when and how often an entry was delivered. What was delivered together is one effect.
+/// The consumer, time and number of a delivery. Entries with the same delivery are in one effect.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Delivery<'a> {
     pub(super) consumer: &'a [u8],
@@ -50,7 +50,7 @@ pub(super) struct Delivery<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    /// What is pending under an identifier.
+    /// The delivery of a pending entry; `None` if the entry is not pending.
     pub(super) fn of(group: &'a Group, id: StreamId) -> Option<Self> {
         let pending = group.pending_entry(id)?;
         let consumer = group.consumer(pending.consumer)?.name();
@@ -58,7 +58,7 @@ impl<'a> Delivery<'a> {
     }
 }
 
-/// The changes that make entries pending in a group whose consumers are there.
+/// Puts the changes that make entries pending. The group's consumers exist.
 pub(super) fn put_pending<'a>(
     group: &[u8],
     pending: impl Iterator<Item = (StreamId, Delivery<'a>)>,

@@ -1,4 +1,4 @@
-//! Reading a large stream in pieces: its nodes, and then what is pending in its groups.
+//! The reader of a large stream: it reads the nodes first, then the pending entries of the groups.
 
 use super::build::{Delivery, group_head, marks, put_pending};
 use crate::effect::StreamChange;
@@ -8,34 +8,34 @@ use crate::value::stream::{Group, Inverse, Stream, StreamId, StreamNode};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
 
-/// Nodes that are read in one hold.
+/// The most nodes that are read in one hold.
 const NODES: usize = if cfg!(test) { 3 } else { 256 };
 
-/// How far a stream is read. Marks, groups and consumers are few and are kept when the reading begins.
+/// How far a stream is read. Marks, groups and consumers are few, so they are kept when the reading begins.
 pub(in crate::store) struct Reading {
-    /// The nodes in the stream up to this one are those of the hold; those behind it came later. It is the last node at
-    /// the hold, or a lower one that was the last when the marks were set since: the last identifier may have been
-    /// lowered then, so that nodes come in behind that one, among and at the identifiers of those that are gone.
+    /// The nodes of the stream up to and with this one belong to the image; later nodes do not. It is the last node at
+    /// the hold. If marks were set since, it is the last node at that time if that one is lower: setting marks may
+    /// lower the last identifier, and then new nodes come after that node, with identifiers of nodes that are gone.
     present: Option<StreamId>,
-    /// The same without the changes that may still be taken back, for what is taken over when they are kept.
+    /// The same, but without the changes that may still be undone. It decides for nodes that are handed over.
     settled: Option<StreamId>,
-    /// All nodes up to this one were read.
+    /// All nodes up to and with this one were read.
     behind: Option<StreamId>,
-    /// Nodes behind it that have changed since the hold, as they were.
+    /// Nodes after it that have changed since the hold, as they were.
     before: BTreeMap<StreamId, Before>,
     /// The effect that sets the marks, until it is in a piece.
     marks: Vec<u8>,
     /// The groups that are not read to their end.
     groups: VecDeque<PendingOf>,
-    /// Those that were read. They may be large, and are freed without a hold.
+    /// The groups that were read. They may be large, and are freed without a hold.
     done: Vec<PendingOf>,
 }
 
-/// A node as it was.
+/// A node as it was at the hold.
 enum Before {
-    /// A copy, of one that has changed.
+    /// A copy of a node that has changed.
     Copy(Box<[u8]>),
-    /// Itself, once it has left the stream.
+    /// The node, after it has left the stream.
     Node(Box<StreamNode>),
 }
 
@@ -51,14 +51,14 @@ impl Before {
 /// How far the pending entries of a group are read.
 struct PendingOf {
     group: Box<[u8]>,
-    /// The effects that make the group and its consumers, until they are in a piece.
+    /// The effects that create the group and its consumers, until they are in a piece.
     head: Vec<u8>,
     behind: Option<StreamId>,
-    /// What was pending under identifiers that have changed since the hold; nothing where nothing was.
+    /// Pending entries that have changed since the hold, as they were; `None` for an entry that was not pending.
     before: BTreeMap<StreamId, Option<Kept>>,
-    /// The group is gone: one of its name that comes later is another one.
+    /// Whether the group was removed. A group of the same name that is created later is not part of the image.
     gone: bool,
-    /// The group itself, once it has left the stream for good.
+    /// The group, after its removal can no longer be undone.
     left: Option<Box<Group>>,
 }
 
@@ -80,7 +80,7 @@ impl Kept {
 }
 
 impl Reading {
-    /// Nothing if the stream is small.
+    /// `None` if the stream is small.
     pub(in crate::store) fn of(stream: &Stream, db: u32, key: &[u8]) -> Option<Self> {
         let pending: usize = stream.groups().iter().map(|(_, group)| group.pending_len()).sum();
         let large = stream.nodes().len() > NODES
@@ -118,8 +118,8 @@ impl Reading {
         }
     }
 
-    /// Keeps what a change of the stream is about to change as it is. What it removes as a whole comes by
-    /// [`Reading::take_over`], once nobody can take the change back.
+    /// Keeps the parts that a change of the stream is about to change. What the change removes as a whole is handed
+    /// over by [`Reading::take_over`], once the change can no longer be undone.
     fn keep_parts(&mut self, stream: &Stream, change: &StreamChange<'_>) {
         match *change {
             StreamChange::Add { .. } => self.keep_nodes(stream.nodes().next_back()),
@@ -127,7 +127,7 @@ impl Reading {
                 self.keep_nodes(ids.iter().filter_map(|id| stream.node_holding(id)));
             }
             StreamChange::Trim { through } => {
-                // All nodes before this one go as a whole.
+                // All nodes before this one are removed as a whole.
                 self.keep_nodes(stream.node_holding(through));
             }
             StreamChange::GroupDelete { group } => {
@@ -148,14 +148,14 @@ impl Reading {
                 }
             }
             StreamChange::Marks { .. } => self.present = self.present.min(stream.last_master()),
-            // Nodes come behind the last one of a stream that is being built, and the rest was kept when the reading
-            // began.
+            // New nodes are after `present`, and groups and consumers were kept when the reading began.
             StreamChange::Node { .. } | StreamChange::Group { .. } | StreamChange::Consumer { .. } => {}
         }
     }
 
-    /// Takes over what has left the stream as a whole, in place of a copy. Changes come in their order, so that the
-    /// nodes that left before the marks were set are told from those that came in after. O(nodes that left).
+    /// Takes over nodes or a group that a change has removed as a whole, in place of copies. Changes must come in their
+    /// order, because `settled` separates nodes that left before marks were set from nodes that were added afterwards.
+    /// O(nodes that left).
     pub(in crate::store) fn take_over(&mut self, left: Inverse) {
         if let Some(last) = left.marked_behind() {
             self.settled = self.settled.min(last);
@@ -163,18 +163,18 @@ impl Reading {
         let (nodes, group) = left.into_removed();
         let settled = self.settled;
         for node in nodes.filter(|node| self.is_to_be_read(node, settled)).collect::<Vec<_>>() {
-            // What was kept before is older: nodes that are not of the hold are never kept.
+            // A copy that was kept before is older than the node, so it stays.
             self.before.entry(node.master()).or_insert(Before::Node(node));
         }
         let Some((name, group)) = group else { return };
         let of_name = |reading: &&mut PendingOf| *reading.group == *name && reading.gone;
-        // A group of the same name that came and went later is none of the image.
+        // A group of the same name that was created and removed later is not part of the image.
         if let Some(reading) = self.groups.iter_mut().find(of_name).filter(|reading| reading.left.is_none()) {
             reading.left = Some(group);
         }
     }
 
-    /// A change is taken back, as are all later ones.
+    /// A change is undone, and all later ones are too.
     pub(in crate::store) fn is_taken_back(&mut self, change: &Inverse) {
         if change.marked_behind().is_some() {
             self.present = self.settled;
@@ -208,7 +208,7 @@ impl Reading {
         (reading, stream.groups().get(group))
     }
 
-    /// Reads the next piece; whether it was the last one.
+    /// Reads the next piece. Returns whether it was the last.
     fn read_parts(&mut self, stream: &Stream, db: u32, key: &[u8], out: &mut Vec<u8>) -> bool {
         let mut put = |change: StreamChange<'_>| change.on(db, key).encode(out);
         if !self.marks.is_empty() {
@@ -231,7 +231,7 @@ impl Reading {
         self.groups.is_empty()
     }
 
-    /// Reads some nodes; whether none is left.
+    /// Reads some nodes. Returns whether none is left.
     fn read_nodes(&mut self, stream: &Stream, put: &mut dyn FnMut(StreamChange<'_>)) -> bool {
         let last = self.present;
         let now = stream.nodes_behind(self.behind).take_while(|node| Some(node.master()) <= last);
@@ -275,7 +275,7 @@ impl Reader for Reading {
 }
 
 impl PendingOf {
-    /// Keeps what is pending under identifiers as it is.
+    /// Keeps the pending entries of these identifiers.
     fn keep(&mut self, group: &Group, ids: impl Iterator<Item = StreamId>) {
         for id in ids.filter(|id| Some(*id) > self.behind) {
             let before = || Delivery::of(group, id).map(Kept::of);
@@ -283,7 +283,7 @@ impl PendingOf {
         }
     }
 
-    /// Reads some pending entries; whether none is left.
+    /// Reads some pending entries. Returns whether none is left.
     fn read(&mut self, group: Option<&Group>, put: &mut dyn FnMut(StreamChange<'_>)) -> bool {
         let low = self.behind.map_or(Unbounded, Excluded);
         let mut now = group.into_iter().flat_map(|group| group.pending_in((low, Unbounded))).peekable();
@@ -322,7 +322,7 @@ mod tests {
 
     const ENTRIES: u64 = 4000;
 
-    /// A stream of many nodes, with a group in which everything is pending.
+    /// A stream of many nodes, with a group in which all entries are pending.
     fn filled() -> Stream {
         let mut stream = Stream::new();
         let limits = NodeLimits { max_bytes: 4096, max_entries: 10 };
@@ -339,7 +339,7 @@ mod tests {
         stream
     }
 
-    /// What the image of a stream brings, from where its reader stands.
+    /// The effects that the reader still has to append.
     fn read(reading: &mut Reading, stream: &Stream) -> Vec<u8> {
         let mut out = Vec::new();
         while !reading.read_parts(stream, 0, b"s", &mut out) {}
@@ -350,7 +350,7 @@ mod tests {
         read(&mut Reading::begin(stream, 0, b"s"), stream)
     }
 
-    /// How many nodes were copied, and how many handed over.
+    /// The number of nodes that were copied, and of nodes that were handed over.
     fn kept(reading: &Reading) -> (usize, usize) {
         let copies = reading.before.values().filter(|before| matches!(before, Before::Copy(_))).count();
         (copies, reading.before.len() - copies)
@@ -392,7 +392,7 @@ mod tests {
             let pending = reading.groups.front().unwrap();
             assert!(pending.before.is_empty());
             assert!(std::ptr::eq(&raw const **pending.left.as_ref().unwrap(), group));
-            // Another one of its name is none of the image, and neither is its end.
+            // A later group of the same name is not part of the image, and neither is its removal.
             let position = GroupPosition { last_id: StreamId::MIN, entries_read: Some(9) };
             assert!(stream.groups_mut().insert(b"g", Group::new(position)));
             let again = StreamChange::GroupDelete { group: b"g" };

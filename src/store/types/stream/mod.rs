@@ -16,7 +16,7 @@ use crate::value::stream::{Group, Inverse, NodeLimits, Pending, Stream};
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Locked<'_> {
-    /// Changes a stream; how many entries, or pending ones, are gone by it.
+    /// Applies a change of a stream. Returns how many entries, or pending entries, it removes.
     pub(in crate::store) fn stream(&mut self, place: Place<'_>, change: &StreamChange<'_>) -> usize {
         self.keep_for_image(place, Change::Stream(change));
         let thresholds = &self.store.thresholds;
@@ -35,7 +35,7 @@ impl Locked<'_> {
             self.insert(place, Entry::boxed(place.space, place.key, None, object, clock));
         }
         let recorded = self.records_within(place);
-        // The reader of an image gets what goes as a whole, and learns that the marks are set.
+        // The reader of an image gets what is removed as a whole, and learns that marks are set.
         let handed_over = self.store.is_imaged(place.shard)
             && matches!(
                 change,
@@ -55,14 +55,14 @@ impl Locked<'_> {
             None => {}
         }
         match change {
-            // Who watches a stream watches its entries: marks and how far groups have read are no change, as in Redis.
+            // A change of marks, or of a group's position, does not count as a change for WATCH, as in Redis.
             StreamChange::Marks { .. } if !new => {}
             StreamChange::Add { .. }
             | StreamChange::Node { .. }
             | StreamChange::Marks { .. }
             | StreamChange::Delete { .. }
             | StreamChange::Trim { .. } => self.changed(place),
-            // Who waits for something from a group that is gone waits in vain.
+            // Clients that wait for entries of the removed group are told, so that they get an error.
             StreamChange::GroupDelete { .. } => {
                 place.db.into_iter().for_each(|db| self.tell_waiting(place, db));
             }
@@ -75,7 +75,7 @@ impl Locked<'_> {
         gone
     }
 
-    /// Takes note that a consumer of a group was seen now; nobody is told.
+    /// Notes that a consumer of a group was seen at the present time. Watchers and waiting clients are not told.
     pub fn note_consumer_seen(&mut self, space: u32, key: &[u8], hash: u64, group: &[u8], consumer: &[u8]) {
         let place = self.table_place(space, key, hash);
         let now = self.now;
@@ -98,12 +98,12 @@ pub(super) fn take_back(entry: &mut Entry, inverse: Inverse) {
     }
 }
 
-/// How many entries, or pending ones, are gone by a change.
+/// Makes a change, and returns how many entries, or pending entries, it removes.
 fn change_stream(stream: &mut Stream, change: &StreamChange<'_>, limits: NodeLimits) -> usize {
     match *change {
         StreamChange::Add { id, pairs } => {
-            // Whoever adds an entry has checked that it can be added. One may be there already in the recovery from a
-            // checkpoint of format version 1, whose pieces of a stream show it at different times.
+            // The caller has checked that the entry can be added. In a recovery from a checkpoint of format version 1,
+            // whose pieces show a stream at different times, it may exist already.
             let _ = stream.append(id, pairs.iter(), limits);
         }
         StreamChange::Node { master, body } => {
@@ -151,7 +151,7 @@ fn change_stream(stream: &mut Stream, change: &StreamChange<'_>, limits: NodeLim
     0
 }
 
-/// The same, and what takes the change back, if there was one.
+/// Makes a change, and returns also what undoes it, if it changed anything.
 fn change_kept(
     stream: &mut Stream,
     change: &StreamChange<'_>,

@@ -1,4 +1,4 @@
-//! Reading a large string in pieces.
+//! The reader of a large string.
 
 use crate::effect::StringChange;
 use crate::store::ValueRef;
@@ -6,14 +6,15 @@ use crate::store::types::reading::{BYTES, Change, Reader};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Bytes that are read in one hold.
+/// The most bytes that are read in one hold.
 const BLOCK: usize = if cfg!(test) { 64 } else { BYTES };
 
-/// How far a string is read. A string that is there grows only at its end, so all that it was is in it or kept.
+/// How far a string was read. A stored string never becomes shorter, so each of its bytes at the hold is in it or was
+/// kept.
 pub(in crate::store) struct Reading {
-    /// How many bytes it had at the hold.
+    /// The string's length in bytes at the hold.
     len: usize,
-    /// How many blocks of [`BLOCK`] bytes were read.
+    /// The number of blocks of [`BLOCK`] bytes that were read.
     read: usize,
     /// Blocks that have changed since the hold, as they were, by their number.
     before: BTreeMap<usize, Box<[u8]>>,
@@ -29,7 +30,7 @@ impl Reading {
         bytes.get(at..(at + BLOCK).min(self.len)).unwrap_or_default()
     }
 
-    /// Keeps bytes that are about to change as they are.
+    /// Keeps the blocks of bytes that are about to change.
     fn keep_bytes(&mut self, bytes: &[u8], range: &Range<usize>) {
         let end = range.end.min(self.len);
         if range.start < end {
@@ -41,14 +42,14 @@ impl Reading {
         }
     }
 
-    /// Reads the next piece; whether it was the last one.
+    /// Reads the next piece. Returns whether it was the last.
     fn read_block(&mut self, bytes: &[u8], db: u32, key: &[u8], out: &mut Vec<u8>) -> bool {
         let (number, at) = (self.read, self.read * BLOCK);
         self.read += 1;
         let before = self.before.remove(&number);
         let bytes = before.as_deref().unwrap_or_else(|| self.block(bytes, number));
         if number == 0 {
-            // Whoever builds it makes room once.
+            // The first effect gives the string its full length, so that it is allocated only once.
             StringChange::Splice { at: self.len - 1, bytes: &[0] }.on(db, key).encode(out);
         }
         StringChange::Splice { at, bytes }.on(db, key).encode(out);

@@ -1,4 +1,4 @@
-//! Strings: in the entry's block, or in an allocation of their own once they are large.
+//! Effects on strings. A string is in its entry's block; a large one has an allocation of its own.
 
 mod image;
 
@@ -13,7 +13,7 @@ use crate::store::{Entry, Locked};
 use crate::value::bits::{BitOp, bitop};
 
 impl Locked<'_> {
-    /// Changes a string.
+    /// Applies a change of a string.
     #[inline]
     pub(in crate::store) fn string(&mut self, place: Place<'_>, change: &StringChange<'_>) {
         match *change {
@@ -26,7 +26,7 @@ impl Locked<'_> {
         }
     }
 
-    /// Overwrites bytes of a string, which is created and padded with zeros as needed, and notes that it was edited.
+    /// Overwrites bytes of a string, which is created and padded with zeros as needed, and marks it as edited.
     fn splice(&mut self, place: Place<'_>, at: usize, bytes: &[u8]) {
         let clock = self.store.fresh_clock(self.now);
         let Some(end) = at.checked_add(bytes.len()).filter(|end| *end <= MAX_STRING) else { return };
@@ -63,7 +63,7 @@ impl Locked<'_> {
         self.changed(place);
     }
 
-    /// Gives a string that is about to be large an allocation of its own.
+    /// Gives a string that is about to become large an allocation of its own.
     fn set_apart(&mut self, place: Place<'_>) {
         let Some(entry) = self.find(place).filter(|entry| entry.kind() == Kind::Str) else { return };
         let far = entry.far_twin();
@@ -71,8 +71,8 @@ impl Locked<'_> {
         self.replaced(place, old);
     }
 
-    /// Puts a combination of strings at a place, in place of what is there. What is not there or no string counts as
-    /// empty.
+    /// Stores a combination of strings at a place, in place of any value there. A missing key, or one that is no
+    /// string, counts as empty.
     pub(in crate::store) fn combine(&mut self, place: Place<'_>, op: BitOp, keys: List<'_>) {
         let Some(db) = place.db else { return };
         let sources = keys.iter().map(|key| {
@@ -94,7 +94,7 @@ impl Locked<'_> {
         self.put_entry(place, Entry::far(place.space, place.key, expire, bytes, clock));
     }
 
-    /// Records the bytes of a string of which some are about to be overwritten.
+    /// Records the bytes of a string that are about to be overwritten.
     fn record_bytes(&mut self, place: Place<'_>, at: usize, end: usize) {
         if self.undo.is_none() {
             return;
@@ -111,7 +111,7 @@ impl Locked<'_> {
     }
 }
 
-/// Bytes of a string that were overwritten, its length, and whether it had been edited.
+/// Bytes of a string that were overwritten, the string's former length, and whether it was marked as edited.
 pub(in crate::store) struct Inverse {
     at: usize,
     bytes: Box<[u8]>,
@@ -180,7 +180,7 @@ mod tests {
         #[test]
         fn effects_on_a_string_do_what_they_say(ops in prop::collection::vec(op(), 1..20)) {
             let store = Store::new(2, 16);
-            // The greater of the lengths are apart.
+            // Longer strings have an allocation of their own.
             store.thresholds.string_bytes.store(120, Relaxed);
             let mut model = Model::default();
             for (step, op) in ops.iter().enumerate() {

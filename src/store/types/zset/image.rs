@@ -1,18 +1,19 @@
-//! The effects that build a sorted set, and reading a large one in pieces.
+//! Effects that build a sorted set, and the reader of a large one.
 
 use crate::effect::{List, ZsetChange, score_bytes};
 use crate::store::ValueRef;
 use crate::store::types::reading::{BYTES, Change, PIECE, Reader};
 use crate::value::zset::{BigZset, Image};
 
-/// Members of a large sorted set in one effect.
+/// The most members of a large sorted set in one effect.
 const PAIRS: usize = 512;
 
-/// A sorted set as it was at the hold, of which the rest is to be read. Nothing that happens to the set changes it.
+/// A snapshot of a sorted set at the hold, of which the rest is to be read. Changes of the set do not change the
+/// snapshot.
 pub(in crate::store) struct Reading(Image);
 
 impl Reading {
-    /// Nothing if the sorted set is small.
+    /// `None` if the sorted set is small.
     pub(in crate::store) fn of(set: &BigZset) -> Option<Self> {
         (set.len() > PIECE || set.memory(PIECE) > BYTES).then(|| Self(set.image()))
     }
@@ -63,7 +64,7 @@ impl Pairs {
     }
 }
 
-/// The effects that give members of a sorted set their scores.
+/// Appends the effects that give members of a sorted set their scores.
 pub(in crate::store) fn zset_pairs<'m>(
     db: u32,
     key: &[u8],

@@ -1,5 +1,5 @@
-//! Effects on sorted sets: in place in the packed form, which turns into the large one when it outgrows the thresholds
-//! and never turns back.
+//! Effects on sorted sets. A packed sorted set is changed in place. It becomes a large one when it exceeds the
+//! thresholds, and never a packed one again.
 
 mod image;
 #[cfg(test)]
@@ -23,7 +23,7 @@ struct Limits {
 }
 
 impl Locked<'_> {
-    /// Changes a sorted set; how many members are new or gone.
+    /// Applies a change of a sorted set. Returns how many members are added or removed.
     pub(in crate::store) fn zset(&mut self, place: Place<'_>, change: &ZsetChange<'_>) -> usize {
         match *change {
             ZsetChange::Put { payload, expire } => {
@@ -48,7 +48,7 @@ impl Locked<'_> {
         }
     }
 
-    /// Puts a whole sorted set; one that is packed but above the thresholds is indexed.
+    /// Stores a whole sorted set. If the packed payload exceeds the thresholds, the set is indexed.
     fn zset_put(&mut self, place: Place<'_>, expire: Option<u64>, payload: &[u8]) {
         let limits = self.zset_limits();
         if packed_fits(payload, limits.entries, limits.value) {
@@ -59,7 +59,7 @@ impl Locked<'_> {
         self.put_entry(place, Entry::boxed(place.space, place.key, expire, big, clock));
     }
 
-    /// Sets scores; returns how many members are new.
+    /// Sets scores. Returns how many members are new.
     fn zset_set(&mut self, place: Place<'_>, pairs: List<'_>) -> usize {
         let limits = self.zset_limits();
         let mut kept = self.records_within(place).then(Vec::new);
@@ -76,7 +76,7 @@ impl Locked<'_> {
         created
     }
 
-    /// Removes members, and the sorted set with its last one; returns how many were there.
+    /// Removes members, and the sorted set with its last member. Returns how many were removed.
     fn zset_shrink(
         &mut self,
         place: Place<'_>,
@@ -95,7 +95,7 @@ impl Locked<'_> {
         removed
     }
 
-    /// Records what takes changes of members back.
+    /// Records what undoes changes of members.
     fn record_scores(&mut self, place: Place<'_>, inverses: Vec<Inverse>) {
         if !inverses.is_empty() {
             self.record_within(place, inverses);
@@ -109,7 +109,7 @@ pub(super) fn take_back(entry: &mut Entry, inverses: &[Inverse]) {
     }
 }
 
-/// A sorted set of these members and their number; a member given twice counts once, with its last score.
+/// A sorted set of these members, and their number. Of a member that is given twice the last score counts.
 fn new_zset(place: Place<'_>, pairs: List<'_>, limits: Limits, clock: u32) -> (Entry, usize) {
     let count = pairs.len() / 2;
     let small = count <= limits.entries
@@ -166,12 +166,12 @@ fn set_scores(
     created
 }
 
-/// Sets one score in a packed sorted set and returns whether the member is new; nothing, having changed nothing, if the
-/// set must outgrow the packed form.
+/// Sets one score in a packed sorted set, and returns whether the member is new. `None`, without a change, if the set
+/// exceeds the limits of the packed form.
 fn set_packed(entry: &mut Entry, member: &[u8], score: f64, limits: Limits) -> Option<bool> {
     let ValueRef::Zset(packed) = entry.value() else { return Some(false) };
     let mut count = 0;
-    // Where the member stands, and where it is to stand.
+    // The present position of the member, and its new position.
     let (mut old, mut target) = (None, None);
     for m in packed_members(packed) {
         count += 1;
@@ -182,7 +182,7 @@ fn set_packed(entry: &mut Entry, member: &[u8], score: f64, limits: Limits) -> O
         }
     }
     let is_new = old.is_none();
-    // As in Redis, a new score of a member that is there makes no large form, whatever the limits are by now.
+    // As in Redis, a new score of an existing member never converts the set, even if a limit was lowered.
     if is_new && (member.len() > limits.value || count >= limits.entries) {
         return None;
     }
@@ -191,7 +191,7 @@ fn set_packed(entry: &mut Entry, member: &[u8], score: f64, limits: Limits) -> O
     pack_member(&mut bytes, member, score);
     if let Some(old) = old {
         if old.start == target || old.end == target {
-            // Its place stays the same.
+            // The member stays at its place.
             entry.splice(old.start, old.len(), bytes.len()).copy_from_slice(&bytes);
             return Some(false);
         }
