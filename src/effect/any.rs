@@ -115,7 +115,8 @@ pub enum Effect<'a> {
         /// The key.
         to: &'a [u8],
     },
-    /// The key holds the value that a payload of Redis's serialisation holds, in its large form; no string.
+    /// The key holds the value of a payload in Redis's serialisation, which is no string. The value is built in its
+    /// large form.
     Restore {
         /// The database.
         db: u32,
@@ -125,7 +126,8 @@ pub enum Effect<'a> {
         payload: &'a [u8],
         /// The deadline in ms since the epoch.
         expire: Option<u64>,
-        /// When it was read, in ms since the epoch: fields of a hash that had expired by then are left out.
+        /// The time in ms since the epoch at which the payload was read. Fields of a hash that had expired by then are
+        /// left out.
         read_at: u64,
     },
     /// The key holds a combination of strings, bit by bit, without a deadline.
@@ -301,7 +303,7 @@ impl<'a> ZsetChange<'a> {
 }
 
 impl<'a> ItemChange<'a> {
-    /// The effect that this happens in a table, under an encoded partition key.
+    /// The effect that this happens to a partition of a table, given its encoded key.
     #[inline]
     pub fn on(self, table: u32, partition: &'a [u8]) -> Effect<'a> {
         Effect::Item { table, partition, change: self }

@@ -20,7 +20,7 @@ pub enum HashChange<'a> {
     Set {
         /// Fields and values in turn.
         pairs: List<'a>,
-        /// What becomes of the fields' deadlines.
+        /// What happens to the fields' deadlines.
         expire: FieldExpire,
     },
     /// Fields are removed; a hash without fields is removed.
@@ -48,7 +48,7 @@ pub enum FieldExpire {
     At(u64),
 }
 
-/// Packed forms by their numbers in the log.
+/// The numbers of the packed forms in the log.
 const PLAIN: u8 = 1;
 const WITH_DEADLINES: u8 = 2;
 

@@ -13,7 +13,7 @@ pub enum ItemChange<'a> {
         /// The encoded item.
         item: &'a [u8],
     },
-    /// It is removed.
+    /// The item is removed.
     Delete {
         /// The encoded sort key, empty in tables without one.
         sort: &'a [u8],

@@ -21,26 +21,26 @@ pub enum ListChange<'a> {
     Pop {
         /// From the front, else from the end.
         front: bool,
-        /// How many.
+        /// The number of elements.
         count: usize,
     },
     /// The element at a position is replaced.
     Set {
-        /// Where.
+        /// The position.
         at: usize,
         /// The element.
         value: &'a [u8],
     },
     /// An element is added before another one, or at the end.
     Insert {
-        /// Where.
+        /// The position before which it is added.
         at: usize,
         /// The element.
         value: &'a [u8],
     },
     /// Elements are removed; a list without elements is removed.
     Remove {
-        /// Which.
+        /// The elements, as runs.
         runs: Runs<'a>,
     },
     /// The key holds exactly this list.
@@ -81,7 +81,7 @@ impl<'a> Runs<'a> {
         slice.iter().copied().chain(packed)
     }
 
-    /// How many elements are removed.
+    /// The number of elements that are removed.
     pub fn removed(&self) -> usize {
         self.iter().map(|run| run.removed).sum()
     }

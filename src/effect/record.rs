@@ -46,8 +46,8 @@
 //! runs: varint byte length, then two varints each: elements passed over, elements removed
 //! a u64le of all ones in `read` and `active` stands for nothing
 //! ```
-//! An opcode never changes its meaning; new ones are added. 47 to 49 are kept for lists, 50 to 59 for sets, 60 to 69
-//! for sorted sets (docs/adr/0008). Decoding never panics and allocates nothing.
+//! An opcode never changes its meaning; new opcodes are added. 47 to 49 are reserved for lists, 52 to 59 for sets, 65
+//! to 69 for sorted sets (docs/adr/0008). Decoding never panics and allocates nothing.
 
 use super::any::Effect;
 use super::codec::{EffectError, Reader, put_head, put_head_until};

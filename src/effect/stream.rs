@@ -53,16 +53,16 @@ impl PartialEq for Ids<'_> {
 /// What happens to a stream.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum StreamChange<'a> {
-    /// An entry is added behind all others; the stream is created if missing.
+    /// An entry is added after all others; the stream is created if missing.
     Add {
         /// The entry's identifier.
         id: StreamId,
         /// Its fields and values in turn.
         pairs: List<'a>,
     },
-    /// A whole node of entries is added behind all others; the stream is created if missing.
+    /// A whole node of entries is added after all others; the stream is created if missing.
     Node {
-        /// The identifier that the entries' are relative to.
+        /// The identifier to which the identifiers of the entries are relative.
         master: StreamId,
         /// The packed entries, see [`crate::value::stream::StreamNode`].
         body: &'a [u8],
@@ -81,19 +81,19 @@ pub enum StreamChange<'a> {
         /// Their identifiers.
         ids: Ids<'a>,
     },
-    /// All entries up to and including this one are gone.
+    /// All entries up to and including this one are deleted.
     Trim {
-        /// The last one to go.
+        /// The identifier of the last entry that is deleted.
         through: StreamId,
     },
     /// A group exists and has read up to here.
     Group {
         /// Its name.
         group: &'a [u8],
-        /// How far it has read.
+        /// The identifier up to which it has read, and the number of entries that it has read.
         position: GroupPosition,
     },
-    /// A group is gone.
+    /// A group is removed.
     GroupDelete {
         /// Its name.
         group: &'a [u8],
@@ -109,14 +109,14 @@ pub enum StreamChange<'a> {
         /// When it last got an entry, in ms since the epoch; `None` if never.
         active_at_ms: Option<u64>,
     },
-    /// A consumer is removed, and all that is pending for it.
+    /// A consumer is removed, with all its pending entries.
     ConsumerDelete {
         /// The group.
         group: &'a [u8],
         /// The consumer.
         consumer: &'a [u8],
     },
-    /// Entries are pending for this consumer, and for no other one any more.
+    /// Entries are pending for this consumer, and for no other consumer of the group.
     Pending {
         /// The group.
         group: &'a [u8],
@@ -124,12 +124,12 @@ pub enum StreamChange<'a> {
         consumer: &'a [u8],
         /// When they were delivered, in ms since the epoch.
         delivered_at_ms: u64,
-        /// How many times.
+        /// The number of deliveries.
         deliveries: u64,
         /// Their identifiers.
         ids: Ids<'a>,
     },
-    /// Entries are not pending any more.
+    /// Entries become acknowledged: they are not pending for any consumer of the group.
     Acknowledge {
         /// The group.
         group: &'a [u8],

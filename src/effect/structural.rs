@@ -6,7 +6,7 @@ use crate::value::packed::{put_part, put_varint_to};
 /// What happens to whole databases or tables, or to the log: an effect on every shard.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Structural<'a> {
-    /// The database is empty and goes on in a new space.
+    /// The database becomes empty and gets a new space.
     FlushDb {
         /// The database.
         db: u32,
@@ -31,7 +31,7 @@ pub enum Structural<'a> {
         /// The encoded schema, opaque here.
         schema: &'a [u8],
     },
-    /// A table is gone with all its items.
+    /// A table is removed with all its items.
     TableDrop {
         /// The table's id.
         table: u32,

@@ -97,7 +97,7 @@ fn list_samples<'a>(
     changes.map(|change| change.on(3, key)).to_vec()
 }
 
-/// One of every change of a sorted set, in all its shapes.
+/// Every change of a sorted set, in every form.
 fn zset_samples<'a>(
     key: &'a [u8],
     pairs: &'a [&'a [u8]],
@@ -115,7 +115,7 @@ fn zset_samples<'a>(
     changes.map(|change| change.on(3, key)).to_vec()
 }
 
-/// The bytes of one of every effect.
+/// The bytes of `samples`, one line for each effect.
 const BYTES: &[&str] = &[
     "01ac02036b65790576616c7565",
     "02ac02036b657908070605040302010576616c7565",

@@ -29,17 +29,17 @@ pub enum ZsetChange<'a> {
     DeleteRange {
         /// The first rank.
         at: usize,
-        /// How many.
+        /// The number of members.
         count: usize,
     },
 }
 
-/// A score in an effect.
+/// The bytes of a score in an effect.
 pub fn score_bytes(score: f64) -> [u8; 8] {
     score.to_le_bytes()
 }
 
-/// The score that such bytes are; none if they are not eight, or not a number.
+/// The score of these bytes; `None` if they are not eight, or if they are NaN.
 fn read_score(bytes: &[u8]) -> Option<f64> {
     bytes.try_into().ok().map(f64::from_le_bytes).filter(|score| !score.is_nan())
 }

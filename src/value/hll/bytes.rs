@@ -1,4 +1,4 @@
-//! The string: its header, and what is done to it.
+//! The bytes of a HyperLogLog: its header, and the operations on it.
 
 use super::dense::{dense_at, raised, set_dense};
 use super::estimate::Histogram;
@@ -7,25 +7,25 @@ use super::sparse::{self, Corrupt, Placed, Run};
 
 const MAGIC: &[u8] = b"HYLL";
 pub(super) const HEADER: usize = 16;
-/// Where the encoding and the estimate stand.
+/// The offsets of the encoding and of the estimate.
 const ENCODING_AT: usize = 4;
 const ESTIMATE_AT: usize = 8;
-/// The bit of the estimate's last byte that says that it is stale.
+/// The bit of the estimate's last byte that marks the estimate as stale.
 const STALE: u8 = 1 << 7;
 const DENSE: u8 = 0;
 const SPARSE: u8 = 1;
 const DENSE_SIZE: usize = HEADER + REGISTERS * 6 / 8;
 
-/// How the registers are kept.
+/// The form of the registers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Encoding {
-    /// Each by itself.
+    /// Each register has six bits of its own.
     Dense,
-    /// In runs of equal ones.
+    /// Registers are stored as runs of equal ones.
     Sparse,
 }
 
-/// The bytes of a string that is a HyperLogLog by its header and its size.
+/// The bytes of a string whose header and size are those of a HyperLogLog.
 #[derive(Clone, Copy)]
 pub struct HllRef<'a> {
     encoding: Encoding,
@@ -35,7 +35,7 @@ pub struct HllRef<'a> {
 }
 
 impl<'a> HllRef<'a> {
-    /// Reads the header; nothing if the string is no HyperLogLog. What is behind the header may still be corrupt.
+    /// Reads the header; `None` if the string is no HyperLogLog. The bytes after the header may still be corrupt.
     pub fn of(bytes: &'a [u8]) -> Option<Self> {
         let (header, body) = bytes.split_at_checked(HEADER)?;
         let encoding = match *header.get(ENCODING_AT)? {
@@ -47,17 +47,17 @@ impl<'a> HllRef<'a> {
         header.starts_with(MAGIC).then_some(Self { encoding, estimate, bytes, body })
     }
 
-    /// How the registers are kept.
+    /// The form of the registers.
     pub fn encoding(&self) -> Encoding {
         self.encoding
     }
 
-    /// The estimate that was written, unless it is stale.
+    /// The stored estimate, unless it is stale.
     pub fn cached(&self) -> Option<u64> {
         (self.estimate >> 63 == 0).then_some(self.estimate)
     }
 
-    /// Calls a function with each register's index, how many have its value from there on, and the value. O(registers).
+    /// Calls `then` for each run of equal registers with the first index, the length and the value. O(registers).
     fn each(&self, mut then: impl FnMut(usize, usize, u8)) -> Result<(), Corrupt> {
         match self.encoding {
             Encoding::Dense => (0..REGISTERS).for_each(|index| then(index, 1, dense_at(self.body, index))),
@@ -89,14 +89,15 @@ impl<'a> HllRef<'a> {
         Ok(histogram.estimate())
     }
 
-    /// The two bytes that adding an element to a dense one changes, and where they stand in the string; nothing if the
-    /// element changes none. O(length).
+    /// The two bytes that adding an element to a dense HyperLogLog changes, and their offset in the string; `None` if
+    /// no register changes. O(length of the element).
     pub fn dense_change(&self, element: &[u8]) -> Option<(usize, [u8; 2])> {
         let (index, value) = hash::place_of(element);
         raised(self.body, index, value).map(|(at, pair)| (HEADER + at, pair))
     }
 
-    /// The runs of a sparse one as text, `z:len` and `Z:len` of zeros in one and two bytes, `v:value,len` of others.
+    /// The runs of a sparse HyperLogLog as text: `z:len` and `Z:len` for zeros in one and two bytes, `v:value,len` for
+    /// others.
     ///
     /// # Errors
     /// [`Corrupt`].
@@ -114,7 +115,7 @@ impl<'a> HllRef<'a> {
     }
 }
 
-/// The registers of several HyperLogLogs together: of each the greatest.
+/// The registers of several HyperLogLogs together: each has the greatest value that any of them has.
 pub struct Registers(Box<[u8]>);
 
 impl Default for Registers {
@@ -124,10 +125,10 @@ impl Default for Registers {
 }
 
 impl Registers {
-    /// Adds those of another one. O(registers).
+    /// Merges the registers of another HyperLogLog. O(registers).
     ///
     /// # Errors
-    /// [`Corrupt`]; some of its registers are added then.
+    /// [`Corrupt`]; then some of its registers were merged.
     pub fn merge(&mut self, other: HllRef<'_>) -> Result<(), Corrupt> {
         other.each(|index, len, value| {
             let run = self.0.iter_mut().skip(index).take(len);
@@ -135,19 +136,19 @@ impl Registers {
         })
     }
 
-    /// The registers.
+    /// The values of all registers.
     pub fn all(&self) -> &[u8] {
         &self.0
     }
 
-    /// Estimates how many elements were added to any of them. O(registers).
+    /// Estimates how many different elements were added to any of the HyperLogLogs. O(registers).
     pub fn count(&self) -> u64 {
         let mut histogram = Histogram::default();
         self.0.iter().for_each(|value| histogram.add(*value, 1));
         histogram.estimate()
     }
 
-    /// Adds an element. O(length).
+    /// Adds an element. O(length of the element).
     pub fn add(&mut self, element: &[u8]) {
         let (index, value) = hash::place_of(element);
         if let Some(register) = self.0.get_mut(index) {
@@ -156,14 +157,14 @@ impl Registers {
     }
 }
 
-/// A HyperLogLog to be changed. It stays sparse up to a size.
+/// A HyperLogLog that can be changed. It stays sparse up to a size.
 pub struct Hll {
     bytes: Vec<u8>,
     most: usize,
 }
 
 impl Hll {
-    /// An empty one, sparse up to so many bytes.
+    /// An empty HyperLogLog, which stays sparse up to `most` bytes.
     pub fn empty(most: usize) -> Self {
         let mut bytes = MAGIC.to_vec();
         bytes.extend_from_slice(&[SPARSE, 0, 0, 0]);
@@ -172,12 +173,12 @@ impl Hll {
         Self { bytes, most }
     }
 
-    /// A copy of one.
+    /// A copy of a HyperLogLog, which stays sparse up to `most` bytes.
     pub fn of(hll: HllRef<'_>, most: usize) -> Self {
         Self { bytes: hll.bytes.to_vec(), most }
     }
 
-    /// Its bytes.
+    /// The bytes of the string.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -186,7 +187,7 @@ impl Hll {
         self.bytes.get(ENCODING_AT) == Some(&SPARSE)
     }
 
-    /// Adds an element; whether that changed a register. O(length), while it is sparse O(its size).
+    /// Adds an element. Returns whether a register changed. O(length of the element), in the sparse form also O(size).
     ///
     /// # Errors
     /// [`Corrupt`].
@@ -195,7 +196,7 @@ impl Hll {
         self.raise(index, value)
     }
 
-    /// Raises a register to a value; whether it was lower.
+    /// Raises a register to a value. Returns whether it was lower.
     ///
     /// # Errors
     /// [`Corrupt`].
@@ -221,7 +222,7 @@ impl Hll {
         Ok(raised)
     }
 
-    /// Makes a sparse one dense; whether it was sparse. The estimate stays what it was.
+    /// Converts a sparse HyperLogLog to the dense form. Returns whether it was sparse. The estimate does not change.
     ///
     /// # Errors
     /// [`Corrupt`].
@@ -242,7 +243,7 @@ impl Hll {
         Ok(true)
     }
 
-    /// Says that the estimate is stale.
+    /// Marks the estimate as stale.
     pub fn make_stale(&mut self) {
         if let Some(last) = self.bytes.get_mut(HEADER - 1) {
             *last |= STALE;
@@ -250,14 +251,14 @@ impl Hll {
     }
 }
 
-/// Where the byte stands that says that the estimate is stale, and it, if it does not say so yet.
+/// The offset of the byte that marks the estimate as stale, and its new value; `None` if it is stale already.
 pub fn stale_change(hll: HllRef<'_>) -> Option<(usize, [u8; 1])> {
     let (_, bytes) = estimate_bytes(hll.cached()?);
     let [.., last] = bytes;
     Some((HEADER - 1, [last | STALE]))
 }
 
-/// The bytes of an estimate, and where they stand.
+/// The bytes of an estimate, and their offset.
 pub fn estimate_bytes(estimate: u64) -> (usize, [u8; 8]) {
     (ESTIMATE_AT, estimate.to_le_bytes())
 }

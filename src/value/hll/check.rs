@@ -1,18 +1,18 @@
-//! What PFSELFTEST runs.
+//! The checks of PFSELFTEST.
 
 use super::bytes::{Encoding, Hll, HllRef};
 use super::dense::{dense_at, set_dense};
 use super::hash::REGISTERS;
 
-/// Elements that are added.
+/// The number of elements that are added.
 const ELEMENTS: u64 = 100_000;
-/// The sparse form's bytes at which it is left.
+/// The size in bytes above which the sparse form becomes dense.
 const MOST: usize = 3000;
 
-/// Checks that registers keep their values, that both forms agree, and that estimates are as good as they should be.
+/// Checks that registers keep their values, that both forms agree, and that estimates are as exact as they should be.
 ///
 /// # Errors
-/// What is wrong.
+/// A description of the failure.
 pub fn self_test() -> Result<(), String> {
     let mut body = vec![0; REGISTERS * 6 / 8];
     let value_of = |index: usize, round: usize| (index * 7 + round) as u8 & 63;
@@ -38,7 +38,7 @@ pub fn self_test() -> Result<(), String> {
         next *= 10;
         let count = |hll: &Hll| HllRef::of(hll.bytes()).map_or(Ok(0), |hll| hll.count()).map_err(corrupt);
         let (of_sparse, of_dense) = (count(&sparse)?, count(&dense)?);
-        // Four standard deviations, and one element for small numbers.
+        // Four standard deviations, and one element more for small numbers.
         let allowed = n as f64 * 4.0 * 1.04 / (REGISTERS as f64).sqrt() + 1.0;
         if of_sparse != of_dense || of_sparse.abs_diff(n) as f64 > allowed {
             return Err(format!("{n} elements are estimated as {of_sparse} and {of_dense}"));

@@ -1,6 +1,6 @@
 //! The dense form: registers of six bits, from the lowest bit of the first byte on.
 
-/// A register's byte, and the first of its bits there.
+/// The byte in which a register begins, and the number of its first bit there.
 fn dense_place(index: usize) -> (usize, usize) {
     (index * 6 / 8, index * 6 % 8)
 }
@@ -11,8 +11,8 @@ pub(super) fn dense_at(body: &[u8], index: usize) -> u8 {
     ((byte(at) | byte(at + 1) << 8) >> shift) as u8 & 63
 }
 
-/// The pair of bytes in which a register lies, with the register raised to a value, and where the pair begins; nothing
-/// if the register is as high already.
+/// The pair of bytes that contains a register, with the register raised to a value, and the pair's offset; `None` if
+/// the register has at least that value.
 pub(super) fn raised(body: &[u8], index: usize, value: u8) -> Option<(usize, [u8; 2])> {
     if dense_at(body, index) >= value {
         return None;

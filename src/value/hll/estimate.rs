@@ -3,13 +3,12 @@
 
 use super::hash::{INDEX_BITS, REGISTERS};
 
-/// The bits of a hash that are no index; registers hold one more at most.
+/// The number of bits of a hash that do not choose the register. A register's value is at most one more.
 const BITS: usize = (u64::BITS - INDEX_BITS) as usize;
 /// 1 / (2 ln 2).
 const ALPHA: f64 = 0.721_347_520_444_481_7;
 
-/// How many registers have which value. Values above what the hash can give are counted and have no part in the
-/// estimate.
+/// The number of registers with each value. Values that no hash can give are counted, but have no part in the estimate.
 pub(super) struct Histogram([usize; 64]);
 
 impl Default for Histogram {

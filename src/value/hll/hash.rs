@@ -1,4 +1,4 @@
-//! The hash of elements, MurmurHash64A with Redis's seed, and the registers that it chooses.
+//! The hash of elements, MurmurHash64A with Redis's seed, and the register that it chooses.
 
 /// The bits of a hash that choose a register.
 pub(super) const INDEX_BITS: u32 = 14;
@@ -26,11 +26,11 @@ fn murmur64a(bytes: &[u8]) -> u64 {
     hash ^ hash >> SHIFT
 }
 
-/// The register of an element, and the value that it asks for.
+/// The register of an element, and the value to which the element raises it.
 pub(super) fn place_of(element: &[u8]) -> (usize, u8) {
     let hash = murmur64a(element);
     let index = (hash & ((1 << INDEX_BITS) - 1)) as usize;
-    // The bit behind the others ends the zeros.
+    // A one after the last bit bounds the number of zeros.
     let rest = hash >> INDEX_BITS | 1 << (u64::BITS - INDEX_BITS);
     (index, rest.trailing_zeros() as u8 + 1)
 }

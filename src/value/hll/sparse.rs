@@ -6,19 +6,19 @@
 //! 1vvvvvll            len 1 to 4 registers of value 1 to 32
 //! ```
 
-/// Runs that do not cover the registers exactly.
+/// The runs do not cover the registers exactly.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Corrupt;
 
 /// The longest run of zeros in one byte.
 const ZEROS: usize = 64;
-/// The longest run of another value, and the greatest value.
+/// The longest run of another value, and the greatest value that the form can hold.
 const VALUES: usize = 4;
 const GREATEST: u8 = 32;
-/// Runs that are looked at behind a change for neighbours that can be one run.
+/// The number of runs, from before a change on, that are examined for neighbours to be joined.
 const LOOKED_AT: usize = 5;
 
-/// A run, and how many bytes it has.
+/// A run, and its size in bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Run {
     pub(super) len: usize,
@@ -26,10 +26,10 @@ pub(super) struct Run {
     pub(super) size: usize,
 }
 
-/// What became of a change.
+/// The outcome of raising a register.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Placed {
-    /// The register was as high already.
+    /// The register had at least the value already.
     Unchanged,
     Changed,
     /// The sparse form cannot hold it.
@@ -48,7 +48,7 @@ fn run_at(bytes: &[u8]) -> Result<Run, Corrupt> {
     })
 }
 
-/// The runs up to the first that is cut short.
+/// The runs, up to the first that is cut short.
 pub(super) fn runs(bytes: &[u8]) -> impl Iterator<Item = Result<Run, Corrupt>> {
     let mut rest = Some(bytes);
     std::iter::from_fn(move || {
@@ -59,7 +59,7 @@ pub(super) fn runs(bytes: &[u8]) -> impl Iterator<Item = Result<Run, Corrupt>> {
     })
 }
 
-/// Appends a run of zeros: in one byte where it fits.
+/// Appends a run of zeros, in one byte if it fits.
 pub(super) fn put_zeros(out: &mut Vec<u8>, len: usize) {
     let count = len.wrapping_sub(1);
     match len {
@@ -69,15 +69,15 @@ pub(super) fn put_zeros(out: &mut Vec<u8>, len: usize) {
     }
 }
 
-/// Appends a run of up to four registers of a value.
+/// Appends a run of one to four registers with a value.
 fn put_values(out: &mut Vec<u8>, value: u8, len: usize) {
     if len > 0 {
         out.push(1 << 7 | (value - 1) << 2 | (len - 1) as u8);
     }
 }
 
-/// Raises a register in the runs that begin at an offset, unless the whole would become longer than `most` bytes. What
-/// Redis does is done step by step, so that the bytes are the same. O(runs).
+/// Raises a register in the runs that begin at an offset, unless the string would become longer than `most` bytes. The
+/// steps are Redis's, so the bytes are the same. O(runs).
 pub(super) fn raise(
     bytes: &mut Vec<u8>,
     begin: usize,
@@ -121,7 +121,7 @@ pub(super) fn raise(
     Ok(Placed::Changed)
 }
 
-/// Makes runs one that have the same value, among some from an offset on.
+/// Joins neighbouring runs of equal value among the next [`LOOKED_AT`] from an offset on.
 fn join(bytes: &mut Vec<u8>, mut at: usize) {
     for _ in 0..LOOKED_AT {
         let Ok(run) = run_at(bytes.get(at..).unwrap_or_default()) else { return };

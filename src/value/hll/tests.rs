@@ -78,7 +78,7 @@ proptest! {
         }
     }
 
-    /// Any bytes behind a header are counted, changed and described, or refused.
+    /// Any bytes after a header are counted, changed and described, or refused.
     #[test]
     fn corrupt_bytes_are_refused(
         body in prop::collection::vec(any::<u8>(), 0..300), header in any::<[u8; 11]>(), cut in any::<bool>(),

@@ -1,9 +1,9 @@
-//! The large form: a tree of leaves with the number of elements below each child, so that positions are found in
+//! The large form: a tree of leaves. Each node knows the number of elements below each child, so a position is found in
 //! O(log n).
 //!
-//! Nodes are shared: a copy of a list is its root, and whoever changes a node that others have too copies it first,
-//! from the root down. So a copy is an image of the list for whoever reads it, at no cost for the list but that of
-//! copying the nodes that change meanwhile.
+//! Nodes are shared: a copy of a list is a copy of its root. A change copies each shared node on its way from the root
+//! down before it changes the node. So a copy is an image of the list, and costs the list only the copies of the nodes
+//! that are changed while the image exists.
 
 use super::iter::{Backward, Forward};
 use super::leaf::{LEAF_BYTES, Leaf};
@@ -12,12 +12,12 @@ use super::packed::{encoded_len, packed_entries};
 use super::runs::{Run, keep};
 use crate::value::listpack::{Entry, split_first};
 
-/// Of more runs a list is made anew instead of their being removed one by one.
+/// If more runs than this are removed at once, the list is built anew instead.
 const RUNS: usize = if cfg!(test) { 3 } else { 16 };
-/// Leaves that are looked at to know what a list takes.
+/// The number of leaves that are measured to estimate the memory of a list.
 const SAMPLED: usize = 1024;
 
-/// A list in the large form. To copy it is O(1).
+/// A list in the large form. A clone takes O(1).
 #[derive(Clone)]
 pub struct BigList {
     root: Child,
@@ -30,13 +30,13 @@ impl Default for BigList {
 }
 
 impl BigList {
-    /// The list of a packed one. O(n)
+    /// Makes a list of a packed one. O(n)
     #[must_use]
     pub fn from_packed(packed: &[u8]) -> Self {
         Self::from_entries(packed_entries(packed))
     }
 
-    /// The list of bare entries. O(n)
+    /// Makes a list of bare entries. O(n)
     #[must_use]
     pub fn from_entries(entries: &[u8]) -> Self {
         let mut builder = Builder::default();
@@ -56,7 +56,7 @@ impl BigList {
         self.root.count == 0
     }
 
-    /// A list that owns what was removed from one, in no order, to be freed elsewhere.
+    /// A list, in no particular order, that owns what was removed from another, so that it can be freed elsewhere.
     #[must_use]
     pub fn of_removed(removed: Removed) -> Self {
         Self { root: removed.into_root() }
@@ -71,27 +71,27 @@ impl BigList {
         }
     }
 
-    /// An element. O(log n)
+    /// The element at a position. O(log n)
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Entry<'_>> {
         self.iter_from(index).next()
     }
 
-    /// Walks to the end, beginning with an element. O(log n) until the first one.
+    /// The elements from a position to the end. O(log n) until the first one.
     #[must_use]
     pub fn iter_from(&self, index: usize) -> Forward<'_> {
         Forward::new(&self.root, index)
     }
 
-    /// Walks to the front, beginning with an element; from the last one if there is no such element. O(log n) until the
-    /// first one.
+    /// The elements from a position back to the front; from the last element on if there is no such position. O(log n)
+    /// until the first one.
     #[must_use]
     pub fn iter_back_from(&self, index: usize) -> Backward<'_> {
         Backward::new(&self.root, index)
     }
 
-    /// Calls `visit` with the entries of each leaf and their number, from the front, until it returns false; those
-    /// before an element may be left out. O(log n) until the first one.
+    /// Calls `visit` with the entries of each leaf and their number, from the front, until it returns false. Leaves
+    /// that are wholly before the position `index` may be left out. O(log n) until the first one.
     pub fn each_leaf_from(&self, index: usize, visit: &mut dyn FnMut(&[u8], usize) -> bool) {
         each_leaf(&self.root.node, index, visit);
     }
@@ -101,7 +101,7 @@ impl BigList {
         self.insert(if front { 0 } else { self.len() }, element);
     }
 
-    /// Adds an element before another one, or at the end. O(log n)
+    /// Adds an element before the one at a position, or at the end. O(log n)
     pub fn insert(&mut self, index: usize, element: &[u8]) {
         let siblings = insert(&mut self.root.node, index, element, encoded_len(element));
         self.root.count += 1;
@@ -112,7 +112,7 @@ impl BigList {
         }
     }
 
-    /// Puts an element in place of another one. O(log n)
+    /// Replaces the element at a position. O(log n)
     pub fn set(&mut self, index: usize, element: &[u8]) {
         if !replace(&mut self.root.node, index, element, encoded_len(element)) {
             drop(self.remove(index, 1));
@@ -120,7 +120,8 @@ impl BigList {
         }
     }
 
-    /// Removes some elements; gives back the nodes that went as a whole, to be freed. O(log n + nodes)
+    /// Removes `count` elements from a position on. Returns the nodes that were removed as a whole, to be freed by the
+    /// caller. O(log n + nodes)
     pub fn remove(&mut self, index: usize, count: usize) -> Removed {
         let mut gone = Removed(Vec::new());
         if count >= self.len() {
@@ -137,7 +138,7 @@ impl BigList {
         gone
     }
 
-    /// Removes runs of elements. A few of them cost O(log n) each, many O(n) together.
+    /// Removes runs of elements. O(log n) for each of a few runs, O(n) for many together.
     pub fn remove_runs(&mut self, runs: &[Run]) -> Removed {
         if runs.len() <= RUNS {
             let mut gone = Removed(Vec::new());
@@ -158,7 +159,7 @@ impl BigList {
         Removed(vec![old.root.node])
     }
 
-    /// Approximate bytes allocated. Of more leaves than 1,024 some are looked at that are spread evenly, unless
+    /// Approximate bytes allocated. If there are more than 1,024 leaves, only some are measured, spread evenly, unless
     /// `samples` is 0. O(leaves / 64)
     #[must_use]
     pub fn memory(&self, samples: usize) -> usize {
@@ -171,7 +172,7 @@ impl BigList {
     }
 }
 
-/// Makes a list from its front on.
+/// Builds a list from the front on.
 #[derive(Default)]
 struct Builder {
     leaves: Vec<Child>,
@@ -183,7 +184,7 @@ impl Builder {
     /// Adds bare entries.
     fn add(&mut self, mut entries: &[u8]) {
         while !entries.is_empty() {
-            // As many as have room.
+            // Takes as many entries as fit into the leaf.
             let (mut some, mut size) = (0, 0);
             while let Some((_, next)) = split_first(&entries[size..]) {
                 if self.count + some > 0 && self.entries.len() + size + next > LEAF_BYTES {
@@ -203,7 +204,7 @@ impl Builder {
 
     fn end_leaf(&mut self) {
         if self.count > 0 {
-            // The buffer goes on; a leaf is as small as it can be.
+            // The buffer is used again, so the leaf gets a copy without spare room.
             self.leaves.push(Child::leaf(Leaf::of_entries(self.entries.as_slice().to_vec(), self.count)));
             self.entries.clear();
             self.count = 0;

@@ -1,14 +1,14 @@
-//! Walks over a list, in both directions.
+//! Iterators over a list, in both directions.
 
 use super::node::{Child, Node, find};
 use super::packed::{offset_in, packed_count, packed_entries};
 use crate::value::listpack::{Entry, split_first, split_last};
 use smallvec::SmallVec;
 
-/// What is left to be walked at each height of a tree, the root's first.
+/// The children that are left at each height of a tree, the root's first.
 type Stack<'a> = SmallVec<[&'a [Child]; 6]>;
 
-/// Walks to the end of a list.
+/// Iterates to the end of a list.
 #[derive(Clone)]
 pub struct Forward<'a> {
     stack: Stack<'a>,
@@ -66,7 +66,7 @@ impl<'a> Iterator for Forward<'a> {
     }
 }
 
-/// Walks to the front of a list.
+/// Iterates to the front of a list.
 #[derive(Clone)]
 pub struct Backward<'a> {
     stack: Stack<'a>,

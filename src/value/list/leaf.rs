@@ -4,20 +4,21 @@ use super::packed::{encoded_len, offset_in};
 use crate::value::heap;
 use crate::value::listpack::{self, split_first, split_last};
 
-/// The entries of a leaf take no more bytes, unless there is only one. Few under test, so that there are many leaves.
+/// The most bytes of a leaf's entries, unless there is only one. Few under test, so that there are many leaves.
 pub(super) const LEAF_BYTES: usize = if cfg!(test) { 256 } else { 8192 };
 
-/// Some elements of a list. Those at the front are removed, and added as long as there is room, without moving others.
+/// Some elements of a list. Removing the first ones moves no others, and neither does adding at the front while there
+/// is room.
 #[derive(Default)]
 pub(super) struct Leaf {
     count: usize,
-    /// Bytes at the beginning that are not used.
+    /// The number of unused bytes at the beginning.
     start: usize,
     bytes: Vec<u8>,
 }
 
 impl Clone for Leaf {
-    /// A copy that is as small as it can be.
+    /// Makes a copy without spare room.
     fn clone(&self) -> Self {
         Self::of_entries(self.entries().to_vec(), self.count)
     }
@@ -48,22 +49,22 @@ impl Leaf {
         self.bytes.len() - self.start
     }
 
-    /// Approximate bytes allocated, beside the leaf's own.
+    /// Approximate bytes allocated, without the leaf itself.
     pub(super) fn memory(&self) -> usize {
         heap::block(self.bytes.capacity())
     }
 
-    /// Where an element's entry begins in the entries. O(elements)
+    /// The offset of an element's entry in the entries. O(elements)
     pub(super) fn offset(&self, index: usize) -> usize {
         offset_in(self.entries(), self.count, index)
     }
 
-    /// Whether an element whose entry has so many bytes may be added.
+    /// Whether there is room for an element whose entry has `size` bytes.
     pub(super) fn has_room(&self, size: usize) -> bool {
         self.count == 0 || self.size() + size <= LEAF_BYTES
     }
 
-    /// Room to allocate for so many bytes: a leaf that grows is filled mostly.
+    /// The capacity for `needed` bytes. A leaf that grows gets twice as much, because most leaves become full.
     fn room(needed: usize) -> usize {
         (needed * 2).min(LEAF_BYTES).max(needed)
     }
@@ -93,7 +94,7 @@ impl Leaf {
         self.bytes = bytes;
     }
 
-    /// Adds an element, whether or not there is room for it.
+    /// Adds an element, even if there is no room for it.
     pub(super) fn insert(&mut self, index: usize, element: &[u8], size: usize) {
         if index == self.count {
             self.make_room_behind(size);
@@ -115,7 +116,7 @@ impl Leaf {
         self.count += 1;
     }
 
-    /// Removes some elements.
+    /// Removes `count` elements from a position on.
     pub(super) fn remove(&mut self, index: usize, count: usize) {
         if index == 0 {
             for _ in 0..count {
@@ -134,7 +135,7 @@ impl Leaf {
         self.give_room_back();
     }
 
-    /// Gives room back that a leaf has no use for which has lost most of its elements.
+    /// Gives back spare room after a leaf has lost most of its elements.
     fn give_room_back(&mut self) {
         let size = self.size();
         if self.bytes.capacity() > LEAF_BYTES / 16 && size * 4 <= self.bytes.capacity() {
@@ -144,7 +145,7 @@ impl Leaf {
         }
     }
 
-    /// Puts an element in place of another one, if it fits; whether it did.
+    /// Replaces the element at a position if the new one fits. Returns whether it did.
     pub(super) fn replace(&mut self, index: usize, element: &[u8], size: usize) -> bool {
         let at = self.offset(index);
         let old = split_first(&self.entries()[at..]).map_or(0, |(_, size)| size);
@@ -161,7 +162,7 @@ impl Leaf {
         true
     }
 
-    /// The elements from `index` on, which is neither 0 nor all, as a leaf of their own.
+    /// Moves the elements from `index` on to a new leaf. `index` is neither 0 nor the number of elements.
     pub(super) fn split_off(&mut self, index: usize) -> Self {
         let at = self.start + self.offset(index);
         let right = Self::of_entries(self.bytes[at..].to_vec(), self.count - index);
@@ -172,8 +173,8 @@ impl Leaf {
         right
     }
 
-    /// The element with which the second half of the bytes begins: neither the first one nor none. There are at least
-    /// two.
+    /// The position of the first element in the second half of the bytes, at least 1. The leaf has at least two
+    /// elements.
     pub(super) fn middle(&self) -> usize {
         let (mut index, mut at) = (0, 0);
         while at < self.size() / 2 {
@@ -183,7 +184,7 @@ impl Leaf {
         index.clamp(1, self.count - 1)
     }
 
-    /// Takes the elements of another leaf behind its own.
+    /// Appends the elements of another leaf.
     pub(super) fn append(&mut self, other: &Self) {
         self.make_room_behind(other.size());
         self.bytes.extend_from_slice(other.entries());

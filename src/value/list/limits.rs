@@ -1,8 +1,8 @@
-//! Up to which size a list has the packed form: Redis's rules for `list-max-listpack-size`.
+//! The limits of the packed form: Redis's rules for `list-max-listpack-size`.
 
-/// The bytes that a listpack has beside its entries.
+/// The bytes of a listpack beside its entries.
 const FRAME: usize = 7;
-/// A listpack whose elements are counted has at most so many bytes.
+/// The most bytes of a listpack whose limit is a number of elements.
 const MOST_COUNTED_BYTES: usize = 8192;
 
 /// The limits of the packed form.
@@ -13,7 +13,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The limits by the option: elements from 0 on, of which 0 counts as 1; from -1 to -5, and below, 4 KiB to 64 KiB.
+    /// The limits for a value of the option. From 0 on it is a number of elements, where 0 counts as 1; -1 to -5 mean 4
+    /// KiB to 64 KiB, and numbers below -5 mean the same as -5.
     #[must_use]
     pub fn of_option(option: i64) -> Self {
         match usize::try_from(option) {
@@ -22,13 +23,13 @@ impl Limits {
         }
     }
 
-    /// Whether entries of so many bytes and of this number fit.
+    /// Whether `count` entries of `entries` bytes together fit.
     #[must_use]
     pub fn allow(self, entries: usize, count: usize) -> bool {
         entries + FRAME <= self.bytes && count <= self.count
     }
 
-    /// Whether they are so few that a list which was larger is packed again: half as many as may be there.
+    /// Whether a large list has become so small that it is packed again: at most half of what the limits allow.
     #[must_use]
     pub fn allow_again(self, entries: usize, count: usize) -> bool {
         entries + FRAME <= self.bytes / 2 && (self.count == usize::MAX || count <= self.count / 2)

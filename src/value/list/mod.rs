@@ -1,8 +1,8 @@
-//! Redis lists: the packed form that lives inside an entry, the large form, a tree of shared nodes, and one view of
-//! both.
+//! Redis lists: the packed form, which is part of an entry, the large form, which is a tree of shared nodes, and one
+//! view of both.
 //!
-//! Both forms keep their elements as entries of listpacks ([`crate::value::listpack`]), so that what is decimal takes
-//! few bytes, and a list can be read from either end. Positions count from the front.
+//! Both forms keep their elements as entries of listpacks ([`crate::value::listpack`]). So decimal numbers take few
+//! bytes, and a list can be read from both ends. Positions count from the front.
 
 mod big;
 mod iter;

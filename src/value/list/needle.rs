@@ -3,18 +3,18 @@
 use crate::text::parse_i64_strict;
 use crate::value::listpack::Entry;
 
-/// Bytes as an element would be kept, to be compared with many.
+/// A searched element in the form in which lists store elements, so that many can be compared with it.
 #[derive(Clone, Copy, Debug)]
 pub struct Needle<'a>(Entry<'a>);
 
 impl<'a> Needle<'a> {
-    /// Searches for these bytes.
+    /// The needle for these bytes.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self(parse_i64_strict(bytes).map_or(Entry::Str(bytes), Entry::Int))
     }
 
-    /// Whether an element is the one.
+    /// Whether an element equals the needle.
     #[inline]
     #[must_use]
     pub fn is(&self, element: Entry<'_>) -> bool {

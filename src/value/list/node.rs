@@ -6,24 +6,24 @@ use smallvec::SmallVec;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Children of an inner node.
+/// The most children of an inner node.
 pub(super) const FANOUT: usize = if cfg!(test) { 6 } else { 64 };
 
-/// A node with the number of its elements.
+/// A node with the number of elements below it.
 #[derive(Clone)]
 pub(super) struct Child {
     pub(super) count: usize,
     pub(super) node: Node,
 }
 
-/// A node. Those below one node have the same height.
+/// A node. All children of a node have the same height.
 #[derive(Clone)]
 pub(super) enum Node {
     Leaf(Arc<Leaf>),
     Inner(Arc<Vec<Child>>),
 }
 
-/// New nodes on the right of one that was split.
+/// New nodes to the right of a node that was split.
 type Siblings = SmallVec<[Child; 2]>;
 
 impl Child {
@@ -36,7 +36,7 @@ impl Child {
     }
 }
 
-/// Nodes that were taken out of a list.
+/// Nodes that were removed from a list.
 #[derive(Default)]
 pub struct Removed(pub(super) Vec<Node>);
 
@@ -47,7 +47,7 @@ impl Removed {
         self.0.len() > 2 || self.0.iter().any(|node| matches!(node, Node::Inner(_)))
     }
 
-    /// A node that has them below it, to be freed elsewhere.
+    /// A node with the removed nodes as children, so that they can be freed elsewhere.
     pub(super) fn into_root(self) -> Child {
         let count = |node: &Node| match node {
             Node::Leaf(leaf) => leaf.len(),
@@ -57,7 +57,8 @@ impl Removed {
     }
 }
 
-/// The child in which a position is, and where in it; one behind the last element is in the last child.
+/// The child that contains a position, and the position within it; the position after the last element is in the last
+/// child.
 pub(super) fn find(children: &[Child], index: usize) -> (usize, usize) {
     let mut before = 0;
     for (at, child) in children.iter().enumerate() {
@@ -69,7 +70,7 @@ pub(super) fn find(children: &[Child], index: usize) -> (usize, usize) {
     (0, index)
 }
 
-/// The same for a position at which something is inserted: it may be behind the last element of any child.
+/// The same for a position at which an element is inserted, which may be the end.
 fn find_gap(children: &[Child], index: usize, all: usize) -> (usize, usize) {
     match children.last() {
         Some(last) if index == all => (children.len() - 1, last.count),
@@ -109,8 +110,8 @@ pub(super) fn insert(node: &mut Node, index: usize, element: &[u8], size: usize)
     }
 }
 
-/// Splits the children of a node that has too many, where one of them was split: so that a list which grows at one end
-/// has full nodes.
+/// Splits the children of a node that has too many, near the child `at` that was split, so that a list that grows at
+/// one end has full nodes.
 fn split(children: &mut Vec<Child>, at: usize) -> Siblings {
     let mut siblings = Siblings::new();
     if children.len() > FANOUT {
@@ -163,7 +164,7 @@ pub(super) fn replace(node: &mut Node, index: usize, element: &[u8], size: usize
     }
 }
 
-/// Removes some elements of a node, which are not all that it has.
+/// Removes some elements of a node, but not all of them.
 pub(super) fn remove(node: &mut Node, index: usize, count: usize, gone: &mut Removed) {
     let children = match node {
         Node::Leaf(leaf) => return Arc::make_mut(leaf).remove(index, count),
@@ -184,7 +185,7 @@ pub(super) fn remove(node: &mut Node, index: usize, count: usize, gone: &mut Rem
         (at, left, offset) = (at + 1, left - some, 0);
     }
     gone.0.extend(children.drain(whole).map(|child| child.node));
-    // Those on both sides of what is gone may have become small.
+    // The neighbours of the removed elements may have become small.
     for at in [first + 1, first, first.saturating_sub(1)] {
         merge(children, at);
     }
@@ -214,10 +215,10 @@ pub(super) fn leaves(node: &Node) -> usize {
     }
 }
 
-/// What nodes take.
+/// Measures the memory of nodes.
 #[derive(Default)]
 pub(super) struct Measure {
-    /// Of so many leaves one is looked at.
+    /// One of so many leaves is measured.
     pub(super) every: usize,
     pub(super) leaves: usize,
     pub(super) looked_at: usize,
@@ -226,7 +227,7 @@ pub(super) struct Measure {
 }
 
 impl Measure {
-    /// What an `Arc` has beside its content.
+    /// The bytes of an `Arc` beside its content.
     const COUNTS: usize = 2 * size_of::<usize>();
 
     pub(super) fn node(&mut self, node: &Node) {

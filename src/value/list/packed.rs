@@ -1,4 +1,4 @@
-//! The packed form: the number of elements in two bytes, little endian, and their entries.
+//! The packed form: the number of elements in two bytes, little endian, then their entries.
 
 use crate::value::listpack::{self, split_first, split_last};
 
@@ -27,7 +27,7 @@ pub fn put_count(packed: &mut [u8], count: usize) {
     }
 }
 
-/// The packed list of so many entries.
+/// Makes a packed list of `count` entries.
 #[must_use]
 pub fn packed_of(entries: &[u8], count: usize) -> Vec<u8> {
     let mut packed = vec![0; HEAD];
@@ -36,14 +36,14 @@ pub fn packed_of(entries: &[u8], count: usize) -> Vec<u8> {
     packed
 }
 
-/// Where in a packed list the entry of an element begins, from the nearer end; the end of all for the number of
+/// The offset of an element's entry in a packed list, found from the nearer end; the end of the list for the number of
 /// elements. O(elements)
 #[must_use]
 pub fn packed_offset(packed: &[u8], index: usize) -> usize {
     HEAD + offset_in(packed_entries(packed), packed_count(packed), index)
 }
 
-/// The same in bare entries, of which there are `count`.
+/// The same for bare entries, whose number is `count`.
 pub(super) fn offset_in(entries: &[u8], count: usize, index: usize) -> usize {
     if index <= count / 2 {
         let mut at = 0;
@@ -65,7 +65,7 @@ pub fn encoded_len(element: &[u8]) -> usize {
     listpack::bytes_size(element)
 }
 
-/// The entries of some elements, one behind the other.
+/// The entries of some elements, one after the other.
 #[must_use]
 pub fn encode_all<'a>(elements: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<u8> {
     let mut entries = Vec::with_capacity(elements.clone().map(encoded_len).sum());
@@ -73,7 +73,7 @@ pub fn encode_all<'a>(elements: impl Iterator<Item = &'a [u8]> + Clone) -> Vec<u
     entries
 }
 
-/// Appends the entry of one element to those of others.
+/// Appends the entry of an element.
 pub fn encode_next(entries: &mut Vec<u8>, element: &[u8]) {
     listpack::push_bytes(entries, element);
 }

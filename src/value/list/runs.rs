@@ -1,21 +1,21 @@
-//! Elements that are removed.
+//! Runs of removed elements.
 
 use crate::value::listpack::split_first;
 
-/// Some removed elements: how many stay before them, counted from those removed before, and how many go.
+/// Some removed elements: how many elements stay before them, counted from the previous run, and how many are removed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Run {
-    /// Elements that stay.
+    /// The number of elements that stay before the removed ones.
     pub passed: usize,
-    /// Elements that go.
+    /// The number of elements that are removed.
     pub removed: usize,
 }
 
-/// A function that is called with the bare entries of a list piece by piece, and the number of each piece's elements.
-/// It calls the other one with those that stay, and their number. O(n)
+/// Makes a function that is called with the bare entries of a list piece by piece, and with the number of each piece's
+/// elements. It passes the elements that stay, and their number, to its last argument. O(n)
 pub fn keep(runs: &[Run]) -> impl FnMut(&[u8], usize, &mut dyn FnMut(&[u8], usize)) {
     let mut runs = runs.iter();
-    // How many stay until the next ones that go, and how many of a run are left to go.
+    // The number of elements that stay before the next removal, and the number that are still to be removed.
     let (mut stay, mut go) = (0, 0);
     move |mut entries, mut count, kept| {
         while count > 0 {

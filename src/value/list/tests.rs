@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 #[derive(Clone, Debug)]
 enum Step {
     Push(bool, Vec<u8>),
-    /// So many elements that differ.
+    /// This many elements, which all differ.
     Many(bool, u16, u8),
     Pop(bool, u16),
     Insert(u16, Vec<u8>),
@@ -42,7 +42,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Changes a list and a plain one in the same way.
+/// Makes the same change of a list and of a plain one.
 fn change(list: &mut BigList, model: &mut VecDeque<Vec<u8>>, step: Step) {
     match step {
         Step::Push(front, element) => push(list, model, front, element),
@@ -99,7 +99,7 @@ fn all(list: ListRef<'_>) -> Vec<Vec<u8>> {
     list.iter_from(0).map(Entry::into_vec).collect()
 }
 
-/// The list is what the plain one is, from wherever one looks at it.
+/// The list equals the plain one, wherever reading begins.
 fn check(list: &BigList, model: &VecDeque<Vec<u8>>) {
     let view = ListRef::Big(list);
     assert_eq!(view.len(), model.len());
@@ -134,7 +134,7 @@ proptest! {
             change(&mut list, &mut model, step);
             check(&list, &model);
         }
-        // Whatever happened to the list since then, the copies are as they were.
+        // The copies are as they were when they were made, whatever has happened to the list.
         copies.iter().for_each(|(list, model)| check(list, model));
     }
 

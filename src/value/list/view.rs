@@ -3,7 +3,7 @@
 use super::{Backward, BigList, Forward, packed_count, packed_entries};
 use crate::value::listpack::Entry;
 
-/// A list in any of its forms. There are no empty ones.
+/// A list in any of its forms. It is never empty.
 #[derive(Clone, Copy)]
 pub enum ListRef<'a> {
     /// Packed.
@@ -29,13 +29,13 @@ impl<'a> ListRef<'a> {
         self.len() == 0
     }
 
-    /// An element. O(log n), in the packed form O(n).
+    /// The element at a position. O(log n), in the packed form O(n).
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Entry<'a>> {
         self.iter_from(index).next()
     }
 
-    /// Walks to the end, beginning with an element.
+    /// The elements from a position to the end.
     #[must_use]
     pub fn iter_from(&self, index: usize) -> Forward<'a> {
         match *self {
@@ -44,7 +44,7 @@ impl<'a> ListRef<'a> {
         }
     }
 
-    /// Walks to the front, beginning with an element, or with the last one if there is no such element.
+    /// The elements from a position back to the front; from the last element on if there is no such position.
     #[must_use]
     pub fn iter_back_from(&self, index: usize) -> Backward<'a> {
         match *self {

@@ -1,12 +1,12 @@
-//! The form of a small set of integers: one byte that tells how wide they are (2, 4 or 8), and the integers, little
-//! endian, in ascending order. The width is that of the widest that ever was there.
+//! The form of a small set of integers: one byte with their width (2, 4 or 8), then the integers, little endian, in
+//! ascending order. The width is that of the widest integer that ever was in the set.
 
-/// An empty set of integers that has room for one.
+/// An empty set of integers whose width fits `n`.
 pub fn empty_ints(n: i64) -> Vec<u8> {
     vec![width_of(n)]
 }
 
-/// The bytes that an integer needs.
+/// The width that an integer needs.
 fn width_of(n: i64) -> u8 {
     if i16::try_from(n).is_ok() {
         2
@@ -25,7 +25,7 @@ pub struct Ints<'a> {
 }
 
 impl<'a> Ints<'a> {
-    /// The set that stands in a payload.
+    /// The set in a payload.
     #[inline]
     pub fn of(payload: &'a [u8]) -> Self {
         match payload {
@@ -34,7 +34,7 @@ impl<'a> Ints<'a> {
         }
     }
 
-    /// How many there are. O(1).
+    /// The number of integers. O(1).
     #[inline]
     pub fn len(&self) -> usize {
         self.bytes.len() / self.width
@@ -45,7 +45,7 @@ impl<'a> Ints<'a> {
         self.bytes.is_empty()
     }
 
-    /// An integer by its rank.
+    /// The integer of a rank.
     #[inline]
     pub fn at(&self, index: usize) -> Option<i64> {
         let bytes = self.bytes.get(index * self.width..)?;
@@ -56,7 +56,7 @@ impl<'a> Ints<'a> {
         })
     }
 
-    /// The rank of an integer, or the one that it would have. O(log n).
+    /// The rank of an integer; `Err` with the rank that it would have if it does not exist. O(log n).
     pub fn find(&self, n: i64) -> Result<usize, usize> {
         let (mut low, mut high) = (0, self.len());
         while low < high {
@@ -69,29 +69,29 @@ impl<'a> Ints<'a> {
         if self.at(low) == Some(n) { Ok(low) } else { Err(low) }
     }
 
-    /// All in ascending order.
+    /// All integers in ascending order.
     pub fn iter(self) -> impl Iterator<Item = i64> + use<'a> {
         (0..self.len()).filter_map(move |index| self.at(index))
     }
 
-    /// Where an integer stands in the payload, by its rank, and how many bytes it has there.
+    /// The offset and the size in the payload of the integer with this rank.
     pub fn place(&self, index: usize) -> (usize, usize) {
         (1 + index * self.width, self.width)
     }
 
-    /// Whether an integer fits the width.
+    /// Whether an integer fits the set's width.
     pub fn holds(&self, n: i64) -> bool {
         usize::from(width_of(n)) <= self.width
     }
 
-    /// The payload of this set with room for an integer that does not fit its width.
+    /// The payload of this set with a width that `n` fits too.
     pub fn widened(self, n: i64) -> Vec<u8> {
         let mut payload = empty_ints(n);
         self.iter().for_each(|there| put_int(&mut payload, there));
         payload
     }
 
-    /// The length of the longest as decimal text. O(1).
+    /// The length of the longest integer as decimal text. O(1).
     pub fn longest_text(&self) -> usize {
         let digits = |n: i64| itoa::Buffer::new().format(n).len();
         let ends = [self.at(0), self.len().checked_sub(1).and_then(|last| self.at(last))];
@@ -99,13 +99,13 @@ impl<'a> Ints<'a> {
     }
 }
 
-/// Appends an integer to a payload whose width it fits.
+/// Appends an integer to a payload whose width fits it.
 fn put_int(payload: &mut Vec<u8>, n: i64) {
     let width = payload.first().map_or(8, |width| usize::from(*width));
     payload.extend_from_slice(&n.to_le_bytes()[..width]);
 }
 
-/// Writes an integer into its place.
+/// Writes an integer to its place.
 pub fn fill_int(place: &mut [u8], n: i64) {
     let bytes = n.to_le_bytes();
     let width = place.len().min(bytes.len());

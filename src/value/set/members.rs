@@ -1,17 +1,17 @@
-//! One part of a large set: members one behind the other in one allocation, their places in an order, and an index by
-//! name. Beside its name a short member takes a byte for its length, five for its place and up to fourteen in the
-//! index, with what is not used yet.
+//! One part of a large set: members one after the other in one allocation, a list of their places, and an index by
+//! name. Beside its name a short member takes a byte for its length, about five for its place and up to fourteen in the
+//! index, spare room included.
 
 use crate::value::heap;
 use crate::value::parted::Part;
 use ahash::RandomState;
 use hashbrown::HashTable;
 
-/// The longest member that stands among others. Longer ones have an allocation of their own, so that no write moves
-/// more than some 200 KB.
+/// The longest member that is stored among others. Longer members have an allocation of their own, so that no write
+/// moves more than some 200 KB.
 const NEAR: usize = 64;
 
-/// Where a member stands: its offset in `near`, or its number in `far`.
+/// The place of a member: its offset in `near`, or its number in `far`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Place(u32);
 
@@ -27,7 +27,7 @@ impl Place {
         Self(number as u32 | Self::FAR)
     }
 
-    /// The number in `far`, if it stands there.
+    /// The number in `far`, if the member is there.
     fn as_far(self) -> Option<usize> {
         (self.0 & Self::FAR != 0).then_some((self.0 & !Self::FAR) as usize)
     }
@@ -36,14 +36,14 @@ impl Place {
 /// The members' bytes.
 #[derive(Clone, Default)]
 struct Names {
-    /// Short members: a byte for the length and the bytes. Between them stands what is left of removed ones.
+    /// Short members, each with a byte for its length. Between them are the bytes of removed members.
     near: Vec<u8>,
-    /// How many bytes of `near` are left of removed members.
+    /// The number of bytes in `near` that belong to removed members.
     holes: usize,
     far: Vec<Box<[u8]>>,
 }
 
-/// A member by itself.
+/// A member that was taken out of a set.
 pub struct Name(Box<[u8]>);
 
 impl Names {
@@ -74,7 +74,7 @@ impl Names {
         Place::far(self.far.len() - 1)
     }
 
-    /// Puts a member that stood among others.
+    /// Takes a member over from other names.
     fn take_over(&mut self, other: &mut Self, place: Place) -> Place {
         match place.as_far() {
             Some(number) => self.put_far(std::mem::take(&mut other.far[number])),
@@ -83,14 +83,14 @@ impl Names {
     }
 }
 
-/// Makes room for so many more. What grows gets an eighth more than it has, so that little is unused.
+/// Makes room for `more` elements. A list grows by at least an eighth, so that little room is unused.
 fn make_room<T>(list: &mut Vec<T>, more: usize) {
     if list.capacity() - list.len() < more {
         list.reserve_exact(more.max(list.len() / 8));
     }
 }
 
-/// Members whose hashes have something in common; all members of a set that is not very large.
+/// Members whose hashes have some bits in common; all members of a set that is not very large.
 #[derive(Clone)]
 pub struct Members {
     names: Names,
@@ -112,7 +112,7 @@ impl Members {
         self.index.find(hash, same).copied()
     }
 
-    /// Adds a member behind the others; whether it was not there.
+    /// Adds a member after the others. Returns whether it is new.
     pub(super) fn add(&mut self, name: &[u8]) -> bool {
         let hash = self.hash(name);
         if self.find(hash, name).is_some() {
@@ -132,7 +132,7 @@ impl Members {
         places.push(place);
     }
 
-    /// Takes the member at a position out, whose position the last one takes.
+    /// Removes the member at a position. The last member gets its position.
     fn remove(&mut self, number: u32) -> Name {
         let last = self.places.len() as u32 - 1;
         let place = self.places[number as usize];
@@ -149,7 +149,7 @@ impl Members {
         name
     }
 
-    /// Writes a member's new position into the index; its place is still that of the old one.
+    /// Writes a member's new position into the index. The member's place is still found at its old position.
     fn renumber(&mut self, before: u32, after: u32) {
         let hash = self.hash(self.names.at(self.places[before as usize]));
         if let Some(number) = self.index.find_mut(hash, |n| *n == before) {
@@ -172,7 +172,7 @@ impl Members {
         }
     }
 
-    /// Gives room back that is not used: all with the last member, and otherwise so rarely that removing costs O(1).
+    /// Gives back spare room: all of it with the last member, otherwise so rarely that removing costs O(1) amortised.
     fn shrink(&mut self) {
         let (len, capacity) = (self.places.len(), self.places.capacity());
         if self.names.holes > 256 && self.names.holes * 4 > self.names.near.len() || len == 0 {
@@ -196,14 +196,14 @@ impl Members {
         }
     }
 
-    /// An empty part with room for so many members of so many bytes.
+    /// An empty part with room for `members` members of `near` bytes together.
     fn with_room(state: RandomState, members: usize, near: usize) -> Self {
         let names = Names { near: Vec::with_capacity(near), holes: 0, far: Vec::new() };
         let places = Vec::with_capacity(members);
         Self { names, places, index: HashTable::with_capacity(members), state }
     }
 
-    /// Takes a member over from another part, behind the others.
+    /// Takes a member over from another part, and adds it after the others.
     fn take_over(&mut self, from: &mut Names, place: Place) {
         let hash = self.hash(from.at(place));
         let place = self.names.take_over(from, place);
@@ -254,7 +254,7 @@ impl Part for Members {
         self.add(&name);
         let last = self.places.len() - 1;
         if index < last {
-            // No member has this number while two change theirs.
+            // No member has this number while two members exchange theirs.
             let aside = u32::MAX;
             let hash = self.hash(&name);
             let number = self.index.find_mut(hash, |n| *n as usize == last);
@@ -266,7 +266,7 @@ impl Part for Members {
         }
     }
 
-    /// A member is its name, so there is nothing to put in its place.
+    /// A member is only its name, so nothing is exchanged.
     fn exchange(&mut self, name: Name) -> Option<Name> {
         self.get(&name.0).is_some().then_some(name)
     }

@@ -1,5 +1,5 @@
-//! Redis sets: the forms that live inside an entry (integers, and members one behind the other), the indexed form above
-//! the thresholds, and one view of all.
+//! Redis sets: the compact forms, which are part of an entry (integers, and members one after the other), the indexed
+//! form above the thresholds, and one view of all.
 
 mod big;
 mod ints;

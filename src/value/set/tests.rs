@@ -88,7 +88,8 @@ proptest! {
         prop_assert!(order.iter().all(|name| set.contains(name)));
     }
 
-    /// SCAN's guarantee: what stays in the set from the walk's beginning to its end is visited, whatever else happens.
+    /// SCAN's guarantee: a member that stays in the set from the walk's beginning to its end is visited, whatever other
+    /// changes are made.
     #[test]
     fn a_walk_misses_no_member_that_stays(
         start in prop::collection::vec(change(), 0..300),
@@ -118,7 +119,7 @@ proptest! {
 
     #[test]
     fn memory_is_what_the_allocator_gives(changes in prop::collection::vec(change(), 1..400)) {
-        // What a thread allocates once is there before.
+        // A set is made before, so that what a thread allocates once is not measured.
         drop(BigSet::default());
         let before = thread_bytes();
         let mut set = BigSet::default();

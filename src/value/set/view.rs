@@ -6,17 +6,17 @@ use crate::value::hash::same_name;
 use crate::value::packed::read_part;
 use std::borrow::Cow;
 
-/// A member as a reader sees it.
+/// A member of a set in any form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Member<'a> {
-    /// An integer, which stands for its decimal text.
+    /// An integer, which represents its decimal text.
     Int(i64),
     /// Any bytes.
     Text(&'a [u8]),
 }
 
 impl<'a> Member<'a> {
-    /// Calls a function with the member's bytes.
+    /// Calls `then` with the member's bytes.
     #[inline]
     pub fn with<T>(self, then: impl FnOnce(&[u8]) -> T) -> T {
         match self {
@@ -25,7 +25,7 @@ impl<'a> Member<'a> {
         }
     }
 
-    /// The member's bytes; an integer's are made.
+    /// The member's bytes; an integer is converted to text.
     pub fn bytes(self) -> Cow<'a, [u8]> {
         match self {
             Self::Int(n) => Cow::Owned(itoa::Buffer::new().format(n).as_bytes().to_vec()),
@@ -39,24 +39,24 @@ impl<'a> Member<'a> {
 pub enum SetRef<'a> {
     /// Integers.
     Ints(Ints<'a>),
-    /// Members one behind the other: `(varint length, bytes)`, in the order in which they came.
+    /// Members one after the other: `(varint length, bytes)`, in the order in which they were added.
     Packed(&'a [u8]),
     /// Indexed.
     Big(&'a BigSet),
 }
 
-/// A member of a packed set and where it stands.
+/// A member of a packed set and its place.
 #[derive(Clone, Copy)]
 pub struct PackedMember<'a> {
-    /// Its bytes.
+    /// The member's bytes.
     pub name: &'a [u8],
-    /// Offset of its first byte.
+    /// The offset of its first byte.
     pub start: usize,
-    /// Offset behind it.
+    /// The offset after it.
     pub end: usize,
 }
 
-/// Walks a packed set.
+/// Iterates over a packed set.
 #[inline]
 pub fn packed_members(packed: &[u8]) -> impl Iterator<Item = PackedMember<'_>> {
     let mut start = 0;
@@ -121,7 +121,7 @@ impl<'a> SetRef<'a> {
         }
     }
 
-    /// Whether a member is there. O(1), O(log n) of integers, in the packed form O(members).
+    /// Whether a member exists. O(1), for integers O(log n), in the packed form O(members).
     #[inline]
     pub fn contains(&self, name: &[u8]) -> bool {
         match *self {

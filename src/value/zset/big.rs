@@ -1,8 +1,8 @@
-//! The large form: members stand once, in leaves that are ordered by a tree; an index finds a member's leaf by its
-//! hash.
+//! The large form: each member is stored once, in leaves that a tree orders. An index finds a member's leaf by the
+//! member's hash.
 //!
-//! Leaves and the index's parts are shared (`Arc`) with images and copies of the set. Who changes one that is shared
-//! copies it first.
+//! Leaves and the index's parts are shared (`Arc`) with images and copies of the set. A change copies a shared one
+//! first.
 
 use super::cut::Cut;
 use super::leaves::Leaves;
@@ -10,7 +10,8 @@ use super::order::{Held, Key, Node, Range};
 use super::packed_members;
 use ahash::RandomState;
 
-/// A sorted set above the compact thresholds: some 41 bytes a member beside its own, of which 8 are the score.
+/// A sorted set above the thresholds of the packed form. A member takes some 41 bytes beside its name, 8 of them for
+/// the score.
 #[derive(Clone)]
 pub struct BigZset {
     root: Node,
@@ -25,13 +26,13 @@ impl Default for BigZset {
     }
 }
 
-/// What takes one change back: a member, and the score that it had, if it was there.
+/// What is needed to undo one change: a member and its former score, `None` if it did not exist.
 pub struct Inverse {
     member: Box<[u8]>,
     score: Option<f64>,
 }
 
-/// What a step of a walk came upon, and the cursor of the next step; 0 ends the walk.
+/// What a step of a walk found, and the cursor of the next step; 0 ends the walk.
 pub struct Walk<'a> {
     /// Members and their scores.
     pub found: Vec<(&'a [u8], f64)>,
@@ -40,7 +41,7 @@ pub struct Walk<'a> {
 }
 
 impl BigZset {
-    /// Takes over a packed sorted set.
+    /// Makes a set of a packed one.
     pub fn from_packed(packed: &[u8]) -> Self {
         let mut set = Self::default();
         for m in packed_members(packed) {
@@ -54,7 +55,7 @@ impl BigZset {
         self.len
     }
 
-    /// Whether no member is left.
+    /// Whether there is no member.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -77,7 +78,8 @@ impl BigZset {
         Some(self.held.leaves.get(id).slot(at).score)
     }
 
-    /// Gives a member a score; the one that it had, if it was there. O(log n), O(1) where its place stays the same.
+    /// Gives a member a score. Returns the former score if the member existed. O(log n); O(1) if the member stays at
+    /// its place.
     pub fn set(&mut self, member: &[u8], score: f64) -> Option<f64> {
         let hash = self.hash(member);
         let Some((id, at)) = self.find(hash, member) else {
@@ -87,7 +89,8 @@ impl BigZset {
         };
         let leaf = self.held.leaves.get(id);
         let before = leaf.slot(at).score;
-        // Not the first of its leaf, whose score nodes know, and not the last, whose neighbour is elsewhere.
+        // The first member of a leaf is excluded, because nodes know its score, and the last one, because the next
+        // member is in another leaf.
         let stays = at > 0
             && at + 1 < leaf.len()
             && Cut::Before(score, member).is_behind(leaf.slot(at - 1).score, || leaf.member(at - 1))
@@ -101,7 +104,7 @@ impl BigZset {
         Some(before)
     }
 
-    /// Removes a member; the score that it had, if it was there. O(log n).
+    /// Removes a member. Returns its score if it existed. O(log n).
     pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
         let hash = self.hash(member);
         let (id, at) = self.find(hash, member)?;
@@ -111,7 +114,7 @@ impl BigZset {
         Some(score)
     }
 
-    /// Removes the members of a range of ranks, and calls `gone` with each. O(log n + what goes).
+    /// Removes the members of a range of ranks and calls `gone` with each. O(log n + members that are removed).
     pub fn remove_range(&mut self, from: usize, to: usize, gone: &mut dyn FnMut(&[u8], f64)) {
         let to = to.min(self.len);
         if from < to {
@@ -120,18 +123,18 @@ impl BigZset {
         }
     }
 
-    /// How many members lie before a place in the order. O(log n).
+    /// The number of members before a place in the order. O(log n).
     pub fn partition(&self, cut: &Cut<'_>) -> usize {
         self.root.partition(&self.held.leaves, cut)
     }
 
-    /// So many members from a rank on, upwards or downwards. O(log n + count).
+    /// At most `count` members from a rank on, upwards or downwards. O(log n + count).
     pub fn range(&self, rank: usize, count: usize, backward: bool) -> Range<'_> {
         Range::new(&self.root, &self.held.leaves, rank, count, backward)
     }
 
-    /// About so many members from a cursor on, in an order that depends on members alone: a walk comes upon all that
-    /// are there throughout, whatever else happens. O(count).
+    /// About `count` members from a cursor on, in an order that depends only on the members: a walk finds every member
+    /// that exists during the whole walk, whatever other changes are made. O(count).
     pub fn walk(&self, cursor: u64, count: usize) -> Walk<'_> {
         let mut found = Vec::new();
         let next = self.held.index.walk(cursor, count, |entry| {
@@ -142,28 +145,28 @@ impl BigZset {
         Walk { found, next }
     }
 
-    /// As [`BigZset::set`], and adds what takes it back.
+    /// As [`BigZset::set`]; also adds to `kept` what undoes the change.
     pub fn set_kept(&mut self, member: &[u8], score: f64, kept: &mut Vec<Inverse>) -> Option<f64> {
         let before = self.set(member, score);
         kept.push(Inverse { member: member.into(), score: before });
         before
     }
 
-    /// As [`BigZset::remove`], and adds what takes it back.
+    /// As [`BigZset::remove`]; also adds to `kept` what undoes the change.
     pub fn remove_kept(&mut self, member: &[u8], kept: &mut Vec<Inverse>) -> Option<f64> {
         let before = self.remove(member)?;
         kept.push(Inverse { member: member.into(), score: Some(before) });
         Some(before)
     }
 
-    /// As [`BigZset::remove_range`], and adds what takes it back.
+    /// As [`BigZset::remove_range`]; also adds to `kept` what undoes the change.
     pub fn remove_range_kept(&mut self, from: usize, to: usize, kept: &mut Vec<Inverse>) {
         self.remove_range(from, to, &mut |member, score| {
             kept.push(Inverse { member: member.into(), score: Some(score) });
         });
     }
 
-    /// Takes a change back, all later ones having been taken back.
+    /// Undoes a change. All later changes must have been undone.
     pub fn revert(&mut self, inverse: &Inverse) {
         match inverse.score {
             Some(score) => drop(self.set(&inverse.member, score)),
@@ -171,7 +174,7 @@ impl BigZset {
         }
     }
 
-    /// An image of the set, in O(1) for every 8,000 members.
+    /// An image of the set. O(members / 8,000).
     pub fn image(&self) -> Image {
         Image { leaves: self.held.leaves.clone(), next: 0 }
     }
@@ -182,14 +185,14 @@ impl BigZset {
     }
 }
 
-/// A sorted set as it was at a moment, to be read leaf by leaf in any order.
+/// A sorted set as it was at a moment. Its leaves are read in no particular order.
 pub struct Image {
     leaves: Leaves,
     next: u32,
 }
 
 impl Image {
-    /// Calls `visit` with the members of one leaf; false if none is left.
+    /// Calls `visit` with the members of the next leaf. Returns false if none is left.
     pub fn read_leaf(&mut self, mut visit: impl FnMut(&[u8], f64)) -> bool {
         while self.next < self.leaves.end() {
             let leaf = self.leaves.get(self.next);
@@ -226,7 +229,7 @@ impl BigZset {
         assert_eq!(self.range(self.len.saturating_sub(1), usize::MAX, true).count(), self.len);
     }
 
-    /// How many leaves there are.
+    /// The number of leaves.
     pub(super) fn leaves(&self) -> usize {
         self.held.leaves.len()
     }

@@ -5,33 +5,33 @@ use std::cmp::Ordering;
 /// The order of members: by score, then by bytes.
 #[inline]
 pub fn compare(a: (f64, &[u8]), b: (f64, &[u8])) -> Ordering {
-    // No score is not-a-number, so that there is always an order.
+    // No score is NaN, so there always is an order.
     a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal).then_with(|| a.1.cmp(b.1))
 }
 
 /// A place between members.
 #[derive(Clone, Copy, Debug)]
 pub enum Cut<'a> {
-    /// Before all.
+    /// Before all members.
     Start,
-    /// Behind all.
+    /// After all members.
     End,
-    /// Before all members of a score.
+    /// Before all members with this score.
     BeforeScore(f64),
-    /// Behind all members of a score.
+    /// After all members with this score.
     BehindScore(f64),
-    /// Before a member, where all have one score.
+    /// Before a member, in a set whose members have one score.
     BeforeMember(&'a [u8]),
-    /// Behind a member, where all have one score.
+    /// After a member, in a set whose members have one score.
     BehindMember(&'a [u8]),
     /// Before a member with this score.
     Before(f64, &'a [u8]),
-    /// Behind a member with this score.
+    /// After a member with this score.
     Behind(f64, &'a [u8]),
 }
 
 impl Cut<'_> {
-    /// Whether a member lies before the place. Its bytes are looked at only where its score does not decide.
+    /// Whether a member is before the place. `member` is called only if the score does not decide.
     #[inline]
     pub fn is_behind<'m>(&self, score: f64, member: impl FnOnce() -> &'m [u8]) -> bool {
         match *self {

@@ -1,18 +1,18 @@
-//! The index from a member's hash to the leaf that holds it, in parts which are split one after the other as the set
-//! grows, so that no change moves more than one part's entries.
+//! The index from a member's hash to the leaf that contains it. It consists of parts that are split one after the other
+//! as the set grows, so that no change moves more than one part's entries.
 //!
-//! With `n` parts, an entry's part is its hash modulo the next power of two, or half of that where such a part is not
-//! there yet (linear hashing). So the entries of a part are all those whose hashes, with their bits reversed, lie in
-//! one range, and walks go along that order: it does not depend on what else is there or on how many parts there are.
+//! With `n` parts, an entry's part is its hash modulo the next power of two, or half of that if there is no such part
+//! yet (linear hashing). So a part has exactly the entries whose hashes, with their bits reversed, are in one range.
+//! Walks follow the order of reversed hashes, which depends neither on other entries nor on the number of parts.
 
 use crate::value::heap;
 use hashbrown::HashTable;
 use std::sync::Arc;
 
-/// How many entries a part has on average before there is one more.
+/// The average number of entries of a part above which a part is added.
 const FULL: usize = if cfg!(test) { 12 } else { 384 };
 
-/// Where a member is. Two members of one hash in one leaf have equal entries, either of which stands for either.
+/// The leaf of a member. Two members with one hash in one leaf have equal entries, which are interchangeable.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) hash: u32,
@@ -32,13 +32,13 @@ impl Default for Index {
     }
 }
 
-/// The hash by which a part's table finds an entry: all entries of a part have low bits of their hashes in common.
+/// The hash for a part's table. The hashes of a part's entries have equal low bits, so they are mixed.
 fn spread(hash: u32) -> u64 {
     let product = u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     product ^ product >> 32
 }
 
-/// The part of a hash among so many.
+/// The part of a hash if there are `parts`.
 fn home(hash: u32, parts: usize) -> usize {
     let mask = parts.next_power_of_two() - 1;
     let home = hash as usize & mask;
@@ -51,7 +51,7 @@ impl Index {
         Arc::make_mut(&mut self.parts[home])
     }
 
-    /// Looks among the leaves that may hold a member of this hash for one that does.
+    /// Calls `look` with the leaves that may contain a member of this hash, until it finds the member.
     #[inline]
     pub(super) fn find<T>(&self, hash: u32, mut look: impl FnMut(u32) -> Option<T>) -> Option<T> {
         let mut found = None;
@@ -85,7 +85,7 @@ impl Index {
         }
     }
 
-    /// Notes that a member is in another leaf now.
+    /// Notes that a member was moved to another leaf.
     pub(super) fn relocate(&mut self, hash: u32, from: u32, to: u32) {
         let entry = Entry { hash, leaf: from };
         if let Some(found) = self.part_mut(hash).find_mut(spread(hash), |other| *other == entry) {
@@ -93,7 +93,7 @@ impl Index {
         }
     }
 
-    /// Adds a part, which takes its entries from the one that has had them.
+    /// Adds a part, which takes its entries from one other part.
     fn split(&mut self) {
         let new = self.parts.len();
         let from = new - (1 << new.ilog2());
@@ -110,7 +110,7 @@ impl Index {
         self.parts.push(Arc::new(other));
     }
 
-    /// Gives the last part's entries back to the one that had them.
+    /// Removes the last part, whose entries go back to the part from which they came.
     fn unsplit(&mut self) {
         let Some(other) = self.parts.pop() else { return };
         let new = self.parts.len();
@@ -120,15 +120,15 @@ impl Index {
         }
     }
 
-    /// How many low bits of a hash decide that an entry is in a part.
+    /// The number of low bits of a hash that decide that an entry is in a part.
     fn bits(&self, part: usize) -> u32 {
         let parts = self.parts.len();
         let round = parts.ilog2();
         round + u32::from(part >> round != 0 || part | 1 << round < parts)
     }
 
-    /// Calls `visit` with about `count` entries from a cursor on, in the order of their reversed hashes, those of one
-    /// hash together; the next cursor, 0 at the end. O(count + a part).
+    /// Calls `visit` with about `count` entries from a cursor on, in the order of their reversed hashes; entries of one
+    /// hash are in one step. Returns the next cursor, 0 at the end. O(count + entries of a part).
     pub(super) fn walk(&self, cursor: u64, count: usize, mut visit: impl FnMut(Entry)) -> u64 {
         let Ok(mut at) = u32::try_from(cursor) else { return 0 };
         let mut seen = 0;
@@ -161,7 +161,7 @@ impl Index {
         }
     }
 
-    /// The bytes that it has on the heap, from a sample of parts.
+    /// The bytes that the index has on the heap, estimated from a sample of parts.
     pub(super) fn memory(&self) -> usize {
         const SAMPLES: usize = 64;
         let step = self.parts.len().div_ceil(SAMPLES);

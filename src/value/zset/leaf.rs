@@ -8,13 +8,13 @@ pub(super) const MEMBERS: usize = if cfg!(test) { 8 } else { 128 };
 /// The most bytes of a leaf's members; a longer member has a leaf of its own.
 pub(super) const BYTES: usize = if cfg!(test) { 128 } else { 8 << 10 };
 
-/// A member but for its bytes.
+/// A member without its bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Slot {
     pub(super) score: f64,
-    /// The member's hash, by which the index knows it.
+    /// The member's hash in the index.
     pub(super) hash: u32,
-    /// Where its bytes end.
+    /// The offset after the member's bytes.
     end: u32,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Leaf {
     bytes: Vec<u8>,
 }
 
-/// The elements for which a block has room that holds so many, in the allocator's size classes.
+/// The capacity in elements of the allocator's size class for so many elements.
 fn room<T>(elements: usize) -> usize {
     heap::block(elements * size_of::<T>()) / size_of::<T>()
 }
@@ -54,17 +54,17 @@ impl Leaf {
         self.bytes.len()
     }
 
-    /// Whether another member of so many bytes has room.
+    /// Whether there is room for another member of `bytes` bytes.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         self.len() < MEMBERS && self.bytes.len() + bytes <= BYTES
     }
 
-    /// Whether its members had better be in another leaf too.
+    /// Whether the leaf has so few members that it should be merged with another leaf.
     pub(super) fn is_small(&self) -> bool {
         self.len() < MEMBERS / 4 && self.bytes.len() < BYTES / 2
     }
 
-    /// Whether the members of another one have room, and some more.
+    /// Whether the members of another leaf fit, with some room left.
     pub(super) fn takes(&self, other: &Self) -> bool {
         self.len() + other.len() <= MEMBERS / 4 * 3 && self.bytes.len() + other.bytes.len() <= BYTES / 4 * 3
     }
@@ -95,7 +95,7 @@ impl Leaf {
         (self.member(at), self.slots[at].score)
     }
 
-    /// How many members lie before a place.
+    /// The number of members before a place.
     #[inline]
     pub(super) fn partition(&self, cut: &Cut<'_>) -> usize {
         let (mut low, mut high) = (0, self.slots.len());
@@ -110,7 +110,7 @@ impl Leaf {
         low
     }
 
-    /// Where a member of this hash stands.
+    /// The position of a member with this hash.
     #[inline]
     pub(super) fn find(&self, hash: u32, member: &[u8]) -> Option<usize> {
         let mut alike = self.slots.iter().enumerate().filter(|(_, slot)| slot.hash == hash);
@@ -121,7 +121,7 @@ impl Leaf {
         self.slots[at].score = score;
     }
 
-    /// Puts a member in at a place.
+    /// Inserts a member at a position.
     pub(super) fn insert(&mut self, at: usize, member: &[u8], score: f64, hash: u32) {
         let start = self.start(at);
         make_room(&mut self.slots, 1);
@@ -137,7 +137,7 @@ impl Leaf {
         self.slots.insert(at, Slot { score, hash, end: start as u32 + len });
     }
 
-    /// Takes members out.
+    /// Removes members.
     pub(super) fn remove(&mut self, from: usize, to: usize) {
         let (start, end) = (self.start(from), self.start(to));
         self.bytes.drain(start..end);
@@ -147,7 +147,7 @@ impl Leaf {
         self.shrink();
     }
 
-    /// Gives back what is much more than is used.
+    /// Gives back room if much more is allocated than used.
     fn shrink(&mut self) {
         if self.slots.capacity() > self.slots.len() * 2 + 8 {
             self.slots.shrink_to(room::<Slot>(self.slots.len()));
@@ -157,7 +157,7 @@ impl Leaf {
         }
     }
 
-    /// Takes the members from a place on into a leaf of their own.
+    /// Moves the members from a position on to a new leaf.
     pub(super) fn split_off(&mut self, at: usize) -> Self {
         let start = self.start(at);
         let mut other = Self::default();
@@ -174,7 +174,7 @@ impl Leaf {
         other
     }
 
-    /// Adds the members of another one behind its own.
+    /// Appends the members of another leaf.
     pub(super) fn append(&mut self, other: &Self) {
         let before = self.bytes.len() as u32;
         make_room(&mut self.slots, other.slots.len());
@@ -183,7 +183,7 @@ impl Leaf {
         self.slots.extend(other.slots.iter().map(|slot| Slot { end: slot.end + before, ..*slot }));
     }
 
-    /// The bytes that it has on the heap.
+    /// The bytes that the leaf has on the heap.
     pub(super) fn memory(&self) -> usize {
         heap::block(self.slots.capacity() * size_of::<Slot>()) + heap::block(self.bytes.capacity())
     }

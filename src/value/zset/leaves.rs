@@ -1,43 +1,43 @@
-//! The leaves of a sorted set by their numbers, shared with images and copies of it until they change.
+//! The leaves of a sorted set by number. They are shared with images and copies of the set until they change.
 
 use super::leaf::Leaf;
 use crate::value::heap;
 use std::sync::Arc;
 
-/// Leaves in one block of the table.
+/// The number of leaves in one block of the table.
 const CHUNK: usize = 64;
 
-/// Some places of leaves.
+/// A block of the table.
 #[derive(Clone)]
 struct Chunk([Option<Arc<Leaf>>; CHUNK]);
 
-/// All leaves. A clone shares them; whoever changes one that is shared copies it first, with the 64 references beside
-/// it.
+/// All leaves. A clone shares them. A change of a shared leaf copies the leaf first, and the block of 64 references
+/// that contains it.
 #[derive(Clone, Default)]
 pub(super) struct Leaves {
     chunks: Vec<Arc<Chunk>>,
-    /// Numbers that no leaf has, below `chunks.len() * CHUNK`.
+    /// The unused numbers below `chunks.len() * CHUNK`.
     free: Vec<u32>,
 }
 
 static NONE: Leaf = Leaf::EMPTY;
 
 impl Leaves {
-    /// A leaf; an empty one for a number that none has.
+    /// The leaf with a number; an empty leaf for an unused number.
     #[inline]
     pub(super) fn get(&self, id: u32) -> &Leaf {
         let chunk = self.chunks.get(id as usize / CHUNK);
         chunk.and_then(|chunk| chunk.0[id as usize % CHUNK].as_deref()).unwrap_or(&NONE)
     }
 
-    /// A leaf that is there, to change it.
+    /// An existing leaf, mutable.
     #[inline]
     pub(super) fn get_mut(&mut self, id: u32) -> &mut Leaf {
         let chunk = Arc::make_mut(&mut self.chunks[id as usize / CHUNK]);
         Arc::make_mut(chunk.0[id as usize % CHUNK].get_or_insert_default())
     }
 
-    /// Adds a leaf; its number.
+    /// Adds a leaf and returns its number.
     pub(super) fn add(&mut self, leaf: Leaf) -> u32 {
         let id = self.free.pop().unwrap_or_else(|| {
             let first = (self.chunks.len() * CHUNK) as u32;
@@ -49,19 +49,19 @@ impl Leaves {
         id
     }
 
-    /// Takes a leaf out.
+    /// Removes a leaf.
     pub(super) fn remove(&mut self, id: u32) -> Option<Arc<Leaf>> {
         let gone = Arc::make_mut(&mut self.chunks[id as usize / CHUNK]).0[id as usize % CHUNK].take();
         self.free.extend(gone.is_some().then_some(id));
         gone
     }
 
-    /// The number above all that leaves have.
+    /// A number greater than those of all leaves.
     pub(super) fn end(&self) -> u32 {
         (self.chunks.len() * CHUNK) as u32
     }
 
-    /// How many leaves there are.
+    /// The number of leaves.
     pub(super) fn len(&self) -> usize {
         self.chunks.len() * CHUNK - self.free.len()
     }
@@ -71,9 +71,9 @@ impl Leaves {
         self.chunks.iter().flat_map(|chunk| chunk.0.iter().filter_map(Option::as_deref))
     }
 
-    /// The bytes that it has on the heap, from a sample of leaves (0 for all).
+    /// The bytes that the leaves have on the heap, estimated from a sample (0 for all).
     pub(super) fn memory(&self, samples: usize) -> usize {
-        /// What stands before the value behind an `Arc`.
+        /// The bytes that an `Arc` has before its value.
         const COUNTS: usize = 2 * size_of::<usize>();
         let step = if samples == 0 { 1 } else { self.len().div_ceil(samples).max(1) };
         let (seen, sum) =

@@ -1,6 +1,6 @@
-//! Sorted sets: the packed form that lives inside an entry, the large form above the thresholds, and one view of both.
+//! Sorted sets: the packed form, which is part of an entry, the large form above the thresholds, and one view of both.
 //!
-//! Members are ordered by score and then by their bytes. A score is never not-a-number, and the two zeros are equal.
+//! Members are ordered by score and then by their bytes. A score is never NaN, and the two zeros are equal.
 
 mod big;
 mod cut;

@@ -1,5 +1,5 @@
-//! The order of the leaves: a tree that knows of each child its first member's score and how many members are below.
-//! A first member's bytes are looked up in its leaf where scores do not decide.
+//! The order of the leaves: a tree that knows, of each child, the score of its first member and the number of members
+//! below. If scores do not decide, the bytes of the first member are looked up in its leaf.
 
 use super::cut::Cut;
 use super::index::Index;
@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 /// The most children of a node.
 const CHILDREN: usize = if cfg!(test) { 6 } else { 64 };
 
-/// The leaves, and the index that knows in which one a member is.
+/// The leaves, and the index from members to leaves.
 #[derive(Clone, Default)]
 pub(super) struct Held {
     pub(super) leaves: Leaves,
@@ -18,7 +18,7 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Moves the members of a leaf from a place on to a new leaf; its number.
+    /// Moves the members of a leaf from a position on to a new leaf, and returns its number.
     fn split_leaf(&mut self, id: u32, at: usize) -> u32 {
         let other = self.leaves.get_mut(id).split_off(at);
         let hashes: SmallVec<[u32; 128]> = other.slots().iter().map(|slot| slot.hash).collect();
@@ -27,7 +27,7 @@ impl Held {
         new
     }
 
-    /// Moves the members of a leaf behind those of another one.
+    /// Moves the members of the leaf `from` to the end of the leaf `id`.
     fn merge_leaves(&mut self, id: u32, from: u32) {
         let Some(other) = self.leaves.remove(from) else { return };
         self.leaves.get_mut(id).append(&other);
@@ -46,7 +46,7 @@ impl Held {
     }
 }
 
-/// A member with all that is known of it.
+/// A member with its score and its hash.
 #[derive(Clone, Copy)]
 pub(super) struct Key<'a> {
     pub(super) score: f64,
@@ -54,18 +54,18 @@ pub(super) struct Key<'a> {
     pub(super) hash: u32,
 }
 
-/// What a node knows of a child.
+/// What a node knows about a child.
 #[derive(Clone, Copy)]
 struct Child {
-    /// The score of the first member below.
+    /// The score of the first member below the child.
     score: f64,
-    /// How many members are below.
+    /// The number of members below the child.
     count: usize,
-    /// The first leaf below; the child itself at the lowest level.
+    /// The first leaf below the child; at the lowest level, the child itself.
     first: u32,
 }
 
-/// A node. There is no child without members.
+/// A node. Every child has members.
 #[derive(Clone, Default)]
 pub(super) struct Node {
     children: Vec<Child>,
@@ -82,13 +82,13 @@ impl Node {
         self.children.iter().map(|child| child.count).sum()
     }
 
-    /// The last child whose first member lies before a place, or the first child. There is one.
+    /// The last child whose first member is before a place, or else the first child. The node has children.
     fn choose(&self, leaves: &Leaves, cut: &Cut<'_>) -> usize {
         let others = self.children.get(1..).unwrap_or_default();
         others.partition_point(|child| cut.is_behind(child.score, || leaves.get(child.first).member(0)))
     }
 
-    /// How many members lie before a place. O(log n).
+    /// The number of members before a place. O(log n).
     pub(super) fn partition(&self, leaves: &Leaves, cut: &Cut<'_>) -> usize {
         let (mut node, mut before) = (self, 0);
         loop {
@@ -103,7 +103,7 @@ impl Node {
         }
     }
 
-    /// Brings what is known of a child up to date.
+    /// Updates what the node knows about a child.
     fn refresh(&mut self, leaves: &Leaves, at: usize) {
         let (first, count) = if self.is_lowest() {
             let first = self.children[at].first;
@@ -132,7 +132,8 @@ impl Node {
         Some(Self { children: self.children.split_off(middle), below })
     }
 
-    /// Puts a new member in; `last` if nothing is behind this node. A node that is split off stands behind this one.
+    /// Inserts a new member. `last` says that no node follows this one. Returns a new node that follows this one, if
+    /// this one was split.
     fn insert(&mut self, held: &mut Held, key: &Key<'_>, last: bool) -> Option<Self> {
         let at = self.choose(&held.leaves, &Cut::Before(key.score, key.member));
         let last = last && at + 1 >= self.children.len();
@@ -165,8 +166,8 @@ impl Node {
             held.put(next, 0, key);
             return self.refresh(&held.leaves, at + 1);
         }
-        // A long member has a leaf of its own, so that others do not move it when they change. A leaf of one member
-        // cannot be split: each half of a split leaf has at least one.
+        // A long member gets a leaf of its own, so that changes of other members do not move it. A leaf with one member
+        // cannot be split, because each half needs at least one.
         let is_long = key.member.len() > BYTES / 2 || leaf.bytes_len() > BYTES || leaf.len() == 1;
         if is_long || last && is_last {
             if place > 0 && !is_last {
@@ -188,7 +189,7 @@ impl Node {
         self.add(&held.leaves, at + 1, other, None);
     }
 
-    /// Takes a member out that is there.
+    /// Removes a member that exists.
     fn remove(&mut self, held: &mut Held, key: &Key<'_>) {
         let at = self.choose(&held.leaves, &Cut::Behind(key.score, key.member));
         if self.is_lowest() {
@@ -202,7 +203,8 @@ impl Node {
         self.settle(held, at);
     }
 
-    /// After members of a child were taken out: it goes if it is empty, or joins another one if it is small.
+    /// After members of a child were removed: removes the child if it is empty, or merges it with a neighbour if it is
+    /// small.
     fn settle(&mut self, held: &mut Held, at: usize) {
         if self.drop_if_empty(held, at) {
             return;
@@ -223,7 +225,7 @@ impl Node {
         }
     }
 
-    /// Whether a child is so small that the two from `left` on had better be one.
+    /// Whether the child `small` is so small that the children `left` and `left + 1` should be merged.
     fn joins(&self, held: &Held, small: usize, left: usize) -> bool {
         if self.is_lowest() {
             let leaf = |at: usize| held.leaves.get(self.children[at].first);
@@ -250,7 +252,7 @@ impl Node {
         empty
     }
 
-    /// Takes the members of a range of ranks out, and calls `gone` with each.
+    /// Removes the members of a range of ranks, and calls `gone` with each.
     fn remove_range(&mut self, held: &mut Held, from: usize, to: usize, gone: &mut dyn FnMut(&[u8], f64)) {
         let mut start = self.count();
         let lowest = self.is_lowest();
@@ -297,9 +299,9 @@ impl Node {
     }
 }
 
-/// What the whole tree is changed by.
+/// Changes of the whole tree.
 impl Node {
-    /// Puts a new member in. O(log n).
+    /// Inserts a new member. O(log n).
     pub(super) fn insert_at_root(&mut self, held: &mut Held, key: &Key<'_>) {
         if let Some(other) = self.insert(held, key, true) {
             let left = std::mem::take(self);
@@ -309,13 +311,13 @@ impl Node {
         }
     }
 
-    /// Takes a member out that is there. O(log n).
+    /// Removes a member that exists. O(log n).
     pub(super) fn remove_at_root(&mut self, held: &mut Held, key: &Key<'_>) {
         self.remove(held, key);
         self.lower();
     }
 
-    /// Takes the members of a range of ranks out, and calls `gone` with each. O(log n + what goes).
+    /// Removes the members of a range of ranks, and calls `gone` with each. O(log n + members that are removed).
     pub(super) fn remove_range_at_root(
         &mut self,
         held: &mut Held,
@@ -327,7 +329,7 @@ impl Node {
         self.lower();
     }
 
-    /// Takes levels away that are not needed.
+    /// Removes levels with only one node.
     fn lower(&mut self) {
         while self.below.len() == 1 {
             let Some(only) = self.below.pop() else { return };
@@ -338,7 +340,7 @@ impl Node {
         }
     }
 
-    /// The bytes that it has on the heap.
+    /// The bytes that the tree has on the heap.
     pub(super) fn memory(&self) -> usize {
         use crate::value::heap::block;
         block(self.children.capacity() * size_of::<Child>())
@@ -347,11 +349,11 @@ impl Node {
     }
 }
 
-/// Members in their order, or against it.
+/// Members in ascending or descending order.
 #[derive(Clone)]
 pub struct Range<'a> {
     leaves: &'a Leaves,
-    /// The nodes above the leaf, and the child that was taken in each.
+    /// The nodes above the leaf, with the number of the child on the path in each.
     path: SmallVec<[(&'a Node, usize); 6]>,
     leaf: &'a Leaf,
     at: usize,
@@ -360,7 +362,7 @@ pub struct Range<'a> {
 }
 
 impl<'a> Range<'a> {
-    /// So many members from a rank on, upwards or downwards. There is a member of this rank, or none is wanted.
+    /// At most `count` members from a rank on, upwards or downwards. The rank exists, or `count` is 0.
     pub(super) fn new(root: &'a Node, leaves: &'a Leaves, rank: usize, count: usize, backward: bool) -> Self {
         let (mut node, mut at) = (root, rank);
         let mut path: SmallVec<[(&Node, usize); 6]> = SmallVec::new();
@@ -382,7 +384,7 @@ impl<'a> Range<'a> {
         Self { leaves, path, leaf, at, left, backward }
     }
 
-    /// Goes on to the next leaf; whether there is one.
+    /// Moves on to the next leaf. Returns whether there is one.
     fn next_leaf(&mut self) -> bool {
         while let Some((node, child)) = self.path.last_mut() {
             let next = if self.backward { child.checked_sub(1) } else { Some(*child + 1) };

@@ -1,27 +1,27 @@
-//! The packed form: members one behind the other, in their order.
+//! The packed form: members one after the other, in their order.
 //!
-//! For each member `(varint length, member, score)`. A score that is an integer below 2^53 is a varint: one more than
-//! its zigzag form, which has the sign in its lowest bit; any other is a zero byte and eight bytes (little endian). As
-//! in Redis's packed form the negative zero becomes zero. Lookup is a linear scan; the thresholds
+//! Each member is `(varint length, member, score)`. A score that is an integer below 2^53 is a varint: one more than
+//! its zigzag form, which has the sign in its lowest bit. Any other score is a zero byte and eight bytes (little
+//! endian). As in Redis's packed form, the negative zero becomes zero. Lookup is a linear scan; the thresholds
 //! `zset-max-listpack-entries` and `-value` bound it.
 
 use super::cut::compare;
 use crate::value::packed::{get_varint, put_part, put_varint_to, read_part, read_varint};
 
-/// A member of a packed sorted set and where it stands.
+/// A member of a packed sorted set and its place.
 #[derive(Clone, Copy, Debug)]
 pub struct PackedMember<'a> {
     /// The member.
     pub member: &'a [u8],
     /// Its score.
     pub score: f64,
-    /// Offset of its first byte.
+    /// The offset of its first byte.
     pub start: usize,
-    /// Offset behind its score.
+    /// The offset after its score.
     pub end: usize,
 }
 
-/// Walks a packed sorted set.
+/// Iterates over a packed sorted set.
 pub fn packed_members(packed: &[u8]) -> impl Iterator<Item = PackedMember<'_>> + Clone {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -50,7 +50,7 @@ fn unzigzag(n: u64) -> i64 {
     (n >> 1) as i64 ^ -((n & 1) as i64)
 }
 
-/// The integer that a score is, if it is one that the short form has.
+/// The integer that equals a score, if the short form can hold it.
 fn as_small_integer(score: f64) -> Option<i64> {
     const LIMIT: f64 = (1u64 << 53) as f64;
     let integer = score as i64;
@@ -68,7 +68,7 @@ pub fn pack_member(out: &mut Vec<u8>, member: &[u8], score: f64) {
     }
 }
 
-/// Packs members that are in any order. O(n log n).
+/// Packs members that are given in any order. O(n log n).
 pub fn pack_all(mut members: Vec<(Vec<u8>, f64)>) -> Vec<u8> {
     members.sort_unstable_by(|a, b| compare((a.1, &a.0), (b.1, &b.0)));
     let mut packed = Vec::new();
@@ -90,7 +90,7 @@ pub fn packed_fits(packed: &[u8], entries: usize, longest: usize) -> bool {
     packed_members(packed).enumerate().all(|(at, m)| at < entries && m.member.len() <= longest)
 }
 
-/// Whether bytes are a packed sorted set: whole members in ascending order, with scores that are numbers.
+/// Whether the bytes are a packed sorted set: whole members in ascending order, whose scores are not NaN.
 pub fn check_packed(bytes: &[u8]) -> bool {
     let (mut at, mut before) = (0, None);
     while at < bytes.len() {

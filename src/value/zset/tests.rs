@@ -291,7 +291,7 @@ proptest! {
         }
         set.assert_sound();
         assert_same(ZsetRef::Big(&set), &model);
-        // What reads the image in its order makes the same set of it.
+        // An image, read leaf by leaf, gives a set that is equal.
         let (mut image, mut again) = (set.image(), BigZset::default());
         while image.read_leaf(|member, score| {
             again.set(member, score);

@@ -13,7 +13,7 @@ pub enum ZsetRef<'a> {
     Big(&'a BigZset),
 }
 
-/// Members in their order, or against it. It lives on the stack for the time of one command.
+/// Members in ascending or descending order. The value is on the stack for one command.
 #[derive(Clone)]
 #[allow(clippy::large_enum_variant)]
 pub enum Members<'a> {
@@ -67,7 +67,7 @@ impl<'a> ZsetRef<'a> {
         }
     }
 
-    /// How many members lie before a place in the order. O(log n), in the packed form O(members).
+    /// The number of members before a place in the order. O(log n), in the packed form O(members).
     pub fn partition(self, cut: &Cut<'_>) -> usize {
         match self {
             Self::Packed(packed) => {
@@ -91,8 +91,8 @@ impl<'a> ZsetRef<'a> {
         }
     }
 
-    /// So many members from a rank on, upwards or downwards; none if there is no such rank. O(log n + count), in the
-    /// packed form O(members).
+    /// At most `count` members from a rank on, upwards or downwards; none if there is no such rank. O(log n + count),
+    /// in the packed form O(members).
     pub fn range(self, rank: usize, count: usize, backward: bool) -> Members<'a> {
         match self {
             Self::Packed(packed) => {
