@@ -39,7 +39,7 @@ const SCRUB_RATE: u64 = 16 << 20;
 /// Microseconds that a tick spends on looking for what is due, times `active-expire-effort`. A few ticks look through a
 /// store of a million keys with deadlines; each tick looks through a small one.
 const TICK_MICROS: u64 = 2_000;
-/// A tick evicts for at most this part of the time between two ticks.
+/// A tick evicts for at most this share of the time between two ticks.
 const EVICTION_SHARE: u64 = 2;
 
 impl Engine {

@@ -29,13 +29,13 @@ impl Engine {
         settings.maxmemory == 0 || memory::used_bytes() <= settings.maxmemory || self.evict(settings, record)
     }
 
-    /// Evicts in rounds, between which other threads have their turn, until memory is below `maxmemory`, nothing more
-    /// can go, or a moment of the monotonic clock in us has come. No lock may be held by the caller.
+    /// Evicts in rounds, between which other threads may take the shards, until memory is below `maxmemory`, no key can
+    /// be evicted, or the monotonic clock reaches a time in us. The caller must not hold a lock.
     pub(super) fn evict_in_rounds(&self, end: u64, record: &mut Vec<u8>) {
         loop {
             let settings = self.settings();
             if !self.make_room(&settings, record) {
-                // Nothing qualifies; commands that need memory are refused.
+                // No key can be evicted; commands that need memory are refused.
                 tracing::trace!("memory is above maxmemory");
                 return;
             }

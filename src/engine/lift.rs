@@ -126,8 +126,8 @@ impl Engine {
     /// The keys in a shard that fit a template.
     fn fitting(&self, shard: usize, template: &Template) -> Vec<Box<[u8]>> {
         let mut found = Vec::new();
-        // No other space takes its place: a database with views is not swapped, and what comes into an emptied one has
-        // no name that fits.
+        // The table's space is not replaced by another: a database with views cannot be swapped, and after a flush no
+        // new key has a name that fits the template.
         let space = self.store.space(VIEW_DB);
         self.store.walk_in_pieces((shard, space), self.clock.now_ms(), Holder::Lifting, &mut |entry| {
             if template.claims(entry.key()) {

@@ -182,8 +182,8 @@ impl Engine {
     /// stops at a gap unless `gap` is set. `None` if the server ends before a reading works.
     pub(super) fn read_until_it_works(&self, log: &Log, upto: Lsn, gap: bool) -> Option<RecoveryReport> {
         self.forget_all();
-        // The freed pages belong to other threads, so without this the reading thread would take new ones. A reading
-        // that is tried again uses the pages of this thread.
+        // The freed pages belong to other threads' arenas, so without this the thread that reads would allocate new
+        // ones. Another attempt to read uses the pages of this thread.
         memory::purge();
         loop {
             self.store.set_rereading(true);

@@ -1,20 +1,20 @@
-//! Values that come as payloads of Redis's serialisation.
+//! Values of payloads in Redis's serialisation.
 
 use super::{EFFECT_BYTES, Tx};
 use crate::effect::{Effect, StringChange};
 use crate::log::LogError;
 use crate::store::Built;
 
-/// Strings up to so many bytes are written as they are; few under test, so that most are not.
+/// Strings up to this length in bytes are logged as strings; the limit is low under test, so that most are not.
 const SMALL: usize = if cfg!(test) { 64 } else { 1024 };
 
 impl Tx<'_> {
-    /// Puts a value in place of what is at a key, which was built of a payload that was read at a time in ms since the
-    /// epoch. The log holds the payload as it came, unless it holds no less than the string in it. O(size of the
+    /// Stores a value at a key, in place of any value there. The value was built from a payload that was read at a time
+    /// in ms since the epoch. The log gets the payload, or the string in it if that is not longer. O(size of the
     /// payload), which is copied into the record.
     ///
     /// # Errors
-    /// Those of [`Tx::ask`]; nothing was changed then.
+    /// Those of [`Tx::ask`]; then nothing was changed.
     pub fn restore(
         &mut self,
         key: &[u8],

@@ -122,7 +122,7 @@ impl Binder {
             let found = table.and_then(|t| t.values.binary_search_by(|(known, _)| known.cmp(key)).ok());
             values.push(mark(&mut self.used_values, found));
         }
-        // What lives longer than its request does must not keep definitions that it does not use.
+        // The result may live longer than the request, so it must not keep definitions that it does not use.
         let used = !(names.is_empty() && values.is_empty());
         Scope { table: self.table.as_ref().filter(|_| used).cloned(), names, values }
     }

@@ -47,17 +47,17 @@ enum NoValue {
     TooLarge,
 }
 
-/// What an update takes its values from, and how much of it.
+/// The sources of an update's values, and a budget for them.
 struct Source<'a> {
     scope: &'a Scope,
     item: ItemRef<'a>,
-    /// How many bytes by AWS's rules may still be copied into the new item. A short text may name a large value often,
-    /// so what is too large together must be known before it is made.
+    /// How many bytes, by AWS's rules, may still be copied into the new item. A short text may name a large value many
+    /// times, so the values' total size is checked before they are copied.
     left: Cell<usize>,
 }
 
 impl Source<'_> {
-    /// Accounts for a value that becomes part of the new item.
+    /// Charges the budget for a value that becomes part of the new item.
     fn take(&self, value: &AttributeValueRef<'_>) -> Result<(), NoValue> {
         let left = self.left.get().checked_sub(value.least_size()).ok_or(NoValue::TooLarge)?;
         self.left.set(left);
@@ -206,7 +206,7 @@ fn outcome<'a>(action: &'a Action, source: &Source<'a>) -> Result<Outcome<'a>, E
     }
 }
 
-/// What comes of a value that is put, or of there being none.
+/// The outcome for a value that is put, or for its absence.
 fn written(value: Result<New<'_>, NoValue>) -> Result<Outcome<'_>, ExprError> {
     match value {
         Ok(value) => Ok(Outcome::Ready(Some(Write::Put(value)))),
@@ -235,7 +235,7 @@ fn set_value<'a>(value: &'a SetValue, source: &Source<'a>) -> Result<New<'a>, No
     result.map(|number| New::Owned(AttributeValue::N(number))).map_err(NoValue::Number)
 }
 
-/// An operand's value. What is owned is accounted for.
+/// The value of an operand. An owned value is charged to the budget.
 fn operand<'a>(one: &'a Operand, source: &Source<'a>) -> Result<New<'a>, NoValue> {
     let find = |path| path::find(path, source.scope, source.item);
     match one {
@@ -251,7 +251,7 @@ fn operand<'a>(one: &'a Operand, source: &Source<'a>) -> Result<New<'a>, NoValue
         Operand::Call(Call { function: Function::ListAppend, args }) => match args.as_slice() {
             [first, second] => {
                 let (mut all, more) = match list(first, source) {
-                    // What else is wrong is told first.
+                    // All other faults are reported before this one.
                     Err(NoValue::TooLarge) => list(second, source).and(Err(NoValue::TooLarge))?,
                     all => (all?, list(second, source)?),
                 };

@@ -33,7 +33,7 @@ impl AttributeValueRef<'_> {
         }
     }
 
-    /// What the size is at least: the size itself but for numbers, whose digits are not counted.
+    /// A lower bound of the size: the digits of numbers are not counted, all else is.
     pub fn least_size(&self) -> usize {
         if let Self::N(_) = self { 1 } else { self.size() }
     }

@@ -63,7 +63,7 @@ pub struct Multi<C: 'static> {
     pub bytes: usize,
     /// Bytes of the queued arguments whose commands take time to read.
     pub body_bytes: usize,
-    /// Bytes of the queued arguments whose requests are kept as they were read.
+    /// The bytes of the queued arguments whose requests are kept as they were read.
     pub kept_bytes: usize,
     /// How many of the commands were counted and observed already, if EXEC has begun and is to be run again.
     pub concluded: usize,

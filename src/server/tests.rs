@@ -336,7 +336,7 @@ fn a_client_whose_long_command_panics_watches_nothing_any_more() {
     let mut client = Connection::open(&server, &workers);
     client.run("WATCH k", "+OK\r\n");
     client.run("MULTI", "+OK\r\n");
-    // EXEC has a thread of its own because of it.
+    // Because of this command, EXEC runs on a thread of its own.
     let body = " ".repeat(HEAVY_BYTES + 1);
     client.run(&format!("*3\r\n$3\r\nDDB\r\n$7\r\nPutItem\r\n${}\r\n{body}", body.len()), "+QUEUED\r\n");
     client.run("DEBUG PANIC", "+QUEUED\r\n");

@@ -16,7 +16,8 @@ pub(super) fn run<T: Send + 'static>(
     let work = move || {
         // The receiver may be gone.
         let _ = done.send(work());
-        // A long command or a recovery uses much for a while; no other thread of its kind may come for long.
+        // A long command or a recovery uses much memory for a while, and its thread's arena may not be used again for
+        // long.
         memory::purge_own();
     };
     std::thread::Builder::new().name(name.to_owned()).spawn(work)?;

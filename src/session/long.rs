@@ -48,7 +48,7 @@ impl Worker {
         shown::take();
         let mut stop = None;
         if let Ok(command) = self.find(args) {
-            // The gates are asked again, because the command waited for its thread.
+            // The gates are passed again, because the command waited for its thread.
             stop = match gate::check(self, client, command, args) {
                 Ok(Verdict::Wait(until)) => Some(Stop::Paused(until)),
                 Ok(Verdict::Go) => {

@@ -155,7 +155,7 @@ impl Worker {
             Err(fail) => Err(fail),
         };
         if client.postponed && self.server.engine.state().phase() != Phase::Ending {
-            // A pause began after the gates were asked.
+            // A pause began after the command had passed its gates.
             return Turn::HeldUp;
         }
         if client.postponed {

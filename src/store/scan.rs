@@ -17,9 +17,10 @@ const SHARD_BITS: u32 = 12;
 const SLOT_BITS: u32 = 27;
 const GENERATION_MASK: u64 = (1 << 14) - 1;
 
-/// How many slots a walk in pieces looks at under one hold. Tests use a small number to get many holds.
+/// The most slots that a walk in pieces looks at under one hold. Tests use a small number to get many holds.
 const PIECE_SLOTS: usize = if cfg!(test) { 64 } else { 4096 };
-/// How often a walk in pieces begins anew because the table was reorganised. Then it goes through the shard at once.
+/// How often a walk in pieces begins anew because the table was reorganised. After that it goes through the shard under
+/// one hold.
 const MOST_RESTARTS: usize = 4;
 
 /// How many bits of a partition's place in the order a cursor holds.
@@ -96,8 +97,8 @@ impl Store {
     }
 
     /// Visits the entries of a space in a shard, expired ones included, in holds of `holder` with pauses between them.
-    /// What stays in the space is visited, some of it twice if the shard's table is reorganised between two holds. No
-    /// lock is held by the caller.
+    /// An entry that stays in the space is visited; it is visited twice if the shard's table is reorganised between two
+    /// holds. The caller must not hold a lock.
     pub fn walk_in_pieces(
         &self,
         (shard, space): (usize, u32),
@@ -237,7 +238,7 @@ mod tests {
         store.lock_one(hash, Mode::Write, 0).apply(&effect, hash);
     }
 
-    /// A writer that waits has its turn when a piece ends, and may have the table reorganised.
+    /// Between two pieces a waiting writer gets the shard, and may make the table be reorganised.
     #[test]
     fn a_walk_in_pieces_lets_writers_in_and_misses_nothing() {
         for added in [1, 5000] {

@@ -93,7 +93,7 @@ impl Store {
         side.watched.store(table.len(), Relaxed);
     }
 
-    /// How many keys and items are watched.
+    /// The number of watched keys and items.
     #[cfg(test)]
     pub(crate) fn watched(&self) -> usize {
         self.sides.iter().map(|side| side.watch.lock().keys.len()).sum()

@@ -145,8 +145,8 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
     parse(text, false)
 }
 
-/// Parses a double as C's `strtod` does where the whole text must be one, as Redis does for bounds of scores: blanks
-/// may stand before it, an empty text is 0, a zero byte ends it, and a value out of range is an infinity or 0. No NaN.
+/// Parses a whole text as C's `strtod` does, as Redis does for bounds of scores: blanks may precede the number, an
+/// empty text is 0, a zero byte ends the text, and a value out of range becomes an infinity or 0. NaN is refused.
 pub fn parse_strtod(text: &[u8]) -> Option<f64> {
     let text = &text[..memchr::memchr(0, text).unwrap_or(text.len())];
     if text.is_empty() {
@@ -156,7 +156,7 @@ pub fn parse_strtod(text: &[u8]) -> Option<f64> {
     parse(&text[blanks..], true)
 }
 
-/// Parses a double; `wide` if one that is out of range is taken as the nearest.
+/// Parses a double. With `wide`, a value out of range becomes the nearest double, an infinity or 0.
 fn parse(text: &[u8], wide: bool) -> Option<f64> {
     let text = std::str::from_utf8(text).ok()?;
     let (negative, rest) = match text.as_bytes().first()? {

@@ -353,7 +353,7 @@ impl<P: Part> Parted<P> {
     /// Approximate bytes allocated, from a sample of elements (0 for all).
     pub fn memory(&self, samples: usize) -> usize {
         let samples = if samples == 0 { self.len } else { samples.div_ceil(self.parts.len()) };
-        // A part stands behind the two counts of the values that share it.
+        // The two counters of an `Arc` are before the part.
         let part = heap::block(2 * size_of::<usize>() + size_of::<P>());
         let parts: usize = self.parts.iter().map(|it| part + it.memory(samples)).sum();
         let own = if self.parts.spilled() { self.parts.capacity() * size_of::<Arc<P>>() } else { 0 };

@@ -24,7 +24,8 @@ impl Names {
     }
 }
 
-/// A 128-bit digest of a stream and a place. Two places of any streams have different ones, in practice.
+/// A 128-bit digest of a stream and a place. Two different places, of the same stream or of two, practically never have
+/// the same digest.
 fn digest(arn: &str, (ms, number): StreamPlace) -> u128 {
     let mut hasher = SipHasher13::new();
     hasher.write(arn.as_bytes());

@@ -1,4 +1,4 @@
-//! What a store holds as text, so that two stores can be compared and a difference can be read.
+//! The contents of a store as text, so that two stores can be compared and a difference can be read.
 
 use super::*;
 use crate::store::{Entry, Object};
@@ -9,7 +9,7 @@ fn text(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
 }
 
-/// All that can be told of a stream.
+/// All properties of a stream.
 fn show_stream(stream: &Stream) -> String {
     let mut out = String::new();
     for entry in stream.range(StreamId::MIN, StreamId::MAX) {
@@ -31,7 +31,7 @@ fn show_stream(stream: &Stream) -> String {
     out
 }
 
-/// The names of a hash's fields or a set's members, in its order.
+/// The names of a hash's fields or a set's members, sorted.
 pub(super) fn names_of(entry: &Entry) -> Vec<Vec<u8>> {
     let value = entry.value();
     let fields = value.hash().into_iter().flat_map(|hash| hash.live(0)).map(|f| f.name.to_vec());
@@ -39,7 +39,7 @@ pub(super) fn names_of(entry: &Entry) -> Vec<Vec<u8>> {
     fields.chain(members).collect()
 }
 
-/// All that can be told of a value, whatever form it has.
+/// All properties of a value, independent of its form.
 pub(super) fn show_value(entry: &Entry) -> String {
     match entry.value() {
         ValueRef::Str(value) => text(value),
@@ -87,7 +87,7 @@ pub(super) fn show_shard(engine: &Engine, shard: usize, out: &mut Vec<String>) {
     out.sort();
 }
 
-/// All that is in a store, in an order of its own.
+/// All contents of a store, sorted.
 pub(super) fn show(engine: &Engine) -> Vec<String> {
     let mut all = Vec::new();
     (0..engine.store.shard_count()).for_each(|shard| show_shard(engine, shard, &mut all));
@@ -95,7 +95,7 @@ pub(super) fn show(engine: &Engine) -> Vec<String> {
     all
 }
 
-/// What is counted of each database is what there is.
+/// Each database's counters equal what they count.
 fn assert_counted(engine: &Engine) {
     let store = &engine.store;
     for db in 0..store.databases() {

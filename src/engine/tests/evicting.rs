@@ -73,7 +73,7 @@ fn the_cycle_goes_on_until_memory_is_below_the_limit_or_nothing_is_left() {
     let lowered = Settings {
         maxmemory: 1,
         maxmemory_policy: EvictionPolicy::AllkeysRandom,
-        // A round is as short as can be.
+        // Each round is as short as possible.
         maxmemory_eviction_tenacity: 0,
         ..(*settings(AppendFsync::No)).clone()
     };
@@ -83,7 +83,7 @@ fn the_cycle_goes_on_until_memory_is_below_the_limit_or_nothing_is_left() {
     (0..10 * KEYS).for_each(|i| set(&engine, &i.to_le_bytes()));
     engine.evict_in_rounds(u64::MAX, &mut Vec::new());
     assert_eq!((engine.store.len(), traces(&engine).0), (0, u64::from(10 * KEYS)));
-    // A round that is over its time leaves the rest to the next one.
+    // A round whose time is over leaves the rest to the next round.
     (0..10 * KEYS).for_each(|i| set(&engine, &i.to_le_bytes()));
     engine.evict_in_rounds(0, &mut Vec::new());
     let left = engine.store.len();

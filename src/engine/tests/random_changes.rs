@@ -1,4 +1,4 @@
-//! Changes that are drawn at random: of every kind, and of few keys and partitions, many of which are large.
+//! Random changes: of every kind, and of few keys and partitions, many of which are large.
 
 use super::as_text::names_of;
 use super::*;
@@ -18,7 +18,7 @@ use crate::value::stream::{Group, GroupPosition, NodeLimits, Stream, StreamId};
 use crate::value::zset::{compare, pack_member};
 use std::collections::BTreeSet;
 
-/// A table that may be dropped; the one that comes after it has another number.
+/// A table that may be dropped; a table that is created later has another number.
 const OTHER_TABLE: u32 = 17;
 
 pub(super) fn put_table(engine: &Engine, table: u32) {
@@ -28,23 +28,23 @@ pub(super) fn put_table(engine: &Engine, table: u32) {
     commit(engine, &[Structural::TablePut { table, created: START, name, schema: &schema }.into()]);
 }
 
-/// What drawn changes are applied to.
+/// The target of random changes.
 pub(super) trait Target {
     fn engine(&self) -> &Engine;
 
     fn apply(&mut self, effect: Effect<'_>);
 
-    /// Does something within a transaction.
+    /// Runs `then` within a transaction.
     fn with(&mut self, work: &mut dyn FnMut(&mut Tx<'_>));
 
-    /// The names of a hash's fields or a set's members, in an order of their own.
+    /// The names of a hash's fields or a set's members, sorted.
     fn fields(&self, db: u32, key: &[u8]) -> Vec<Vec<u8>>;
 
     /// The number of a list's elements.
     fn elements(&self, db: u32, key: &[u8]) -> usize;
 }
 
-/// Each change is a transaction of its own.
+/// Applies each change in a transaction of its own.
 struct Committing<'e>(&'e Engine);
 
 impl Target for Committing<'_> {
@@ -105,7 +105,7 @@ impl Target for Tx<'_> {
 /// Draws changes of a few keys and partitions, many of which are large.
 pub(super) struct Changes {
     random: Random,
-    /// Ascends, for identifiers and values.
+    /// Increases with every change, for identifiers and values.
     count: u64,
     other_table: u32,
     pub(super) structural: bool,
@@ -181,7 +181,7 @@ impl Changes {
             5..=6 => target.apply(HashChange::Delete { fields }.on(db, &key)),
             7 => target.apply(HashChange::Expire { fields, at: self.at() }.on(db, &key)),
             8 => {
-                // All that is there but one goes, others come, then that one goes.
+                // All elements but one are removed, others are added, then the one is removed.
                 let names = target.fields(db, &key);
                 let all: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
                 let Some((last, others)) = all.split_last() else { return };
@@ -215,7 +215,7 @@ impl Changes {
             0..=5 => target.apply(SetChange::Add { members }.on(db, &key)),
             6..=7 => target.apply(SetChange::Delete { members }.on(db, &key)),
             8 => {
-                // All that is there but one goes, others come, then that one goes.
+                // All elements but one are removed, others are added, then the one is removed.
                 let names = target.fields(db, &key);
                 let all: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
                 let Some((last, others)) = all.split_last() else { return };
@@ -270,7 +270,7 @@ impl Changes {
                 target.apply(Effect::Expire { db, key: &key, at });
             }
             _ => {
-                // As LMOVE does on one list.
+                // An element is moved as LMOVE does within one list.
                 if len > 0 {
                     put(ListChange::Push { front, values: List::Slices(&[value]) });
                     put(ListChange::Pop { front: !front, count: 1 });
@@ -320,7 +320,7 @@ impl Changes {
         let count = if self.below(6) == 0 { 40 } else { 1 };
         for _ in 0..count {
             let sort = vec![b'0' + self.below(70) as u8; 60];
-            // Items without attributes, and with one.
+            // Items without attributes, and items with one.
             let item = [1, self.below(1) as u8];
             if self.below(3) > 0 {
                 target.apply(ItemChange::Put { sort: &sort, item: &item }.on(table, &partition));
@@ -373,7 +373,7 @@ impl Changes {
         target.apply(change.on(db, &key));
     }
 
-    /// All of a stream goes, and what comes next has the place of what was there.
+    /// All entries of a stream are removed, and the next ones get the place of the former.
     fn lowered_stream(&mut self, target: &mut dyn Target, (db, key): (u32, &[u8]), first: StreamId) {
         let (last_id, max_deleted_id) = (StreamId::new(first.ms - 1, 0), StreamId::MIN);
         let pairs = List::Slices(&[b"f", b"v"]);
@@ -387,7 +387,7 @@ impl Changes {
         }
     }
 
-    /// What is made from other keys.
+    /// Changes that depend on other keys.
     fn made(&mut self, target: &mut dyn Target) {
         let ((db, key), (to_db, to)) = match self.below(6) {
             3 => (self.place("list"), self.place("list")),
@@ -407,7 +407,7 @@ impl Changes {
         }
     }
 
-    /// What comes as a payload.
+    /// Values of payloads.
     fn restored(&mut self, target: &mut dyn Target, (db, key): (u32, &[u8])) {
         let count = self.below(200);
         let payload = match key {
@@ -459,7 +459,7 @@ impl Changes {
             }
             3 => target.apply(Effect::Expire { db, key: &key, at: None }),
             4 => {
-                // A value that takes the place of another one of the same name.
+                // A value replaces another one of the same name.
                 let value = self.count.to_string().into_bytes();
                 target.apply(Effect::Delete { db, key: &key });
                 let pairs = List::Slices(&[b"field1", &value]);
@@ -499,7 +499,7 @@ impl Changes {
             tx.begin_undo();
             (0..self.below(20)).for_each(|_| self.draw(&mut tx));
             if is_undone {
-                // It leaves no trace in the image either.
+                // The transaction leaves no trace in the image either.
                 tx.roll_back();
             }
             self.structural = true;

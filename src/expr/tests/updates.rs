@@ -148,7 +148,7 @@ fn values_that_are_too_large_together_are_not_made() {
         bound.apply(before.view(), &limits).map_err(|error| error.to_string())
     };
     let unlimited = |text: &str| limited(text, usize::MAX).unwrap();
-    // Each with the size of its new values.
+    // Each update is given with the size of its new values.
     for (text, bytes) in [
         ("SET a = b, c = b, d = if_not_exists(e, b)", 30),
         ("SET a = 'xyz', c = true", 4),
@@ -165,7 +165,7 @@ fn values_that_are_too_large_together_are_not_made() {
         }
         assert!(unlimited(text).view().size() >= bytes);
     }
-    // It is told last.
+    // The size is checked last.
     for (text, message) in [
         ("SET a = b, c = b, d = absent", "does not exist in the item"),
         ("SET a = b, c = b ADD b :s", "incorrect data type"),

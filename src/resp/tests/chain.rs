@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use crate::resp::*;
 
-/// A step on a reply and on its model, one vector.
+/// A step on a reply and on its model, which is one vector.
 #[derive(Debug, Clone)]
 enum Step {
     Bulk(usize),
@@ -100,8 +100,8 @@ fn appended(reply: &mut Reply, step: &Step) -> Vec<u8> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// Steps write, drop and send in any order. Every byte comes out once and in order, and marks hold. What is held is
-    /// what was not sent, except for the rest of a chunk.
+    /// Steps write, drop and send in any order. Every byte comes out once and in order, and marks stay valid. The chain
+    /// holds the bytes that were not sent, and at most the rest of a chunk.
     #[test]
     fn a_chain_is_a_queue_of_bytes_that_holds_little_else(steps in proptest::collection::vec(step(), 1..25)) {
         let (mut reply, mut model, mut sent) = (Reply::new(Proto::V2), Vec::new(), 0);
@@ -134,8 +134,8 @@ proptest! {
         }
     }
 
-    /// The chain never holds more than the limit, except in the spare room of a chunk. Once it overran it holds
-    /// nothing, and marks still hold.
+    /// The chain never holds more than the limit, except for the spare room of a chunk. After it has exceeded the limit
+    /// it holds nothing, and marks stay valid.
     #[test]
     fn a_chain_that_overran_holds_nothing(most in 1..300_000usize, steps in proptest::collection::vec(step(), 1..40)) {
         let mut reply = Reply::limited(Proto::V2, most);

@@ -1,5 +1,5 @@
-//! Commands that passed their gates just before an end of the server or a pause began wait like the commands that come
-//! after: until the end is refused or happens, or the pause is over.
+//! Tests of commands that passed their gates just before an end of the server or a pause began. They wait like the
+//! commands that come later: until the end is refused or happens, or until the pause is over.
 
 use crate::command::testing::{Harness, START, args_of, show};
 use crate::command::{Client, Parked, flag};
@@ -183,7 +183,7 @@ fn what_passed_its_gates_before_a_pause_began_does_nothing_until_it_is_over() {
             assert_eq!(late.run(line).as_deref(), Some(reply), "{line}");
         }
     }
-    // The command that begins a pause waits for all that were let through before it.
+    // The command that begins a pause waits for all commands that passed their gates before it.
     let h = Harness::new();
     assert!(h.server.registry.lookup(&[b"CLIENT", b"PAUSE", b"1"]).unwrap().has(flag::ALL_SHARDS));
 }

@@ -92,22 +92,22 @@ impl<'a> Iterator for RangeRev<'a> {
     }
 }
 
-/// Looks entries up whose identifiers ascend, so that a node that holds many of them is read once.
+/// Looks up entries in ascending order of their identifiers, so that a node with many of them is read once.
 pub struct Lookups<'a> {
     stream: &'a Stream,
     /// The last identifier of the node that is being read.
     last: Option<StreamId>,
     entries: Option<NodeEntries<'a>>,
-    /// The entry that was read and lies behind the last identifier.
+    /// An entry that was read but is greater than the last identifier.
     ahead: Option<NodeEntry<'a>>,
-    /// How many entries were read.
+    /// The number of entries that were read.
     #[cfg(test)]
     pub(super) read: usize,
 }
 
 impl<'a> Lookups<'a> {
-    /// The entry of an identifier, which is greater than all before. O(log nodes) where another node has it, and O(the
-    /// entries of a node) in all for each node.
+    /// The entry of an identifier, which must be greater than all identifiers before. O(log nodes) if another node has
+    /// it; all calls together read each node's entries once.
     pub fn get(&mut self, id: StreamId) -> Option<StreamEntry<'a>> {
         if self.last.is_none_or(|last| last < id) {
             let node = self.stream.node_holding(id).filter(|node| node.last() >= id)?;
@@ -132,7 +132,7 @@ impl<'a> Lookups<'a> {
 }
 
 impl Stream {
-    /// Begins to look entries up whose identifiers ascend.
+    /// Begins to look up entries in ascending order of their identifiers.
     pub fn lookups(&self) -> Lookups<'_> {
         Lookups {
             stream: self,

@@ -274,7 +274,7 @@ proptest! {
         }
     }
 
-    /// Each node is read once at most, however many of its entries are looked up.
+    /// Each node is read at most once, however many of its entries are looked up.
     #[test]
     fn ascending_lookups(ids in proptest::collection::btree_set(1u64..200, 0..100), gone in vec(1u64..200, 0..30),
                          wanted in proptest::collection::btree_set(0u64..205, 0..100), max_entries in 1usize..10) {
@@ -292,7 +292,7 @@ proptest! {
             let found = lookups.get(id).map(|entry| entry.id);
             prop_assert_eq!(found, stream.get(id).map(|entry| entry.id));
         }
-        // One that lies behind the identifier is looked at once more for the next one.
+        // An entry that is greater than the identifier is compared once more with the next one.
         prop_assert!(lookups.read <= ids.len() + wanted.len(), "{}", lookups.read);
     }
 
