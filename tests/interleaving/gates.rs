@@ -1,4 +1,5 @@
-//! The gates before the shards: for whom a writer waits, and what somebody holds who waits for one shard of several.
+//! The gates before the shards: for which threads a writer waits, and which shards a thread holds while it waits for
+//! one of several.
 
 use crate::explore;
 use crate::gate::{Gate, take_all};
@@ -11,13 +12,13 @@ use std::sync::atomic::AtomicUsize;
 #[derive(Default)]
 struct Shard {
     gate: Gate,
-    /// Whether a writer is at it.
+    /// Whether a writer holds the lock.
     lock: RwLock<AtomicBool>,
     writes: AtomicU32,
 }
 
 impl Shard {
-    /// How often it was written to, as a reader sees it who takes some time.
+    /// The number of writes, read by a reader that takes some time.
     fn look(&self, written_to: &AtomicBool) -> u32 {
         let writes = self.writes.load(SeqCst);
         for _ in 0..2 {
@@ -43,7 +44,8 @@ fn together(threads: Vec<Work>) {
     handles.into_iter().for_each(|handle| handle.join().unwrap());
 }
 
-/// Who comes while a writer waits at the lock sees what it has written: no writer waits for those who come later.
+/// A reader that comes while a writer waits at the lock sees what it has written: a writer does not wait for later
+/// readers.
 #[test]
 fn a_writer_waits_for_those_before_it_only() {
     let closed = Arc::new(AtomicUsize::new(0));
@@ -88,7 +90,7 @@ enum Guard<'a> {
     Write(RwLockWriteGuard<'a, AtomicBool>),
 }
 
-/// What a thread holds of several shards, and which of these it could not have soon.
+/// The shards that a thread holds, and those that it could not get soon.
 #[derive(Default)]
 struct Seen {
     held: RefCell<BTreeSet<usize>>,
@@ -102,7 +104,7 @@ impl Seen {
     }
 }
 
-/// A shard that is held, as [`Seen`] has it.
+/// A shard that is held and entered in [`Seen`].
 struct Holding<'a> {
     seen: &'a Seen,
     shard: usize,
@@ -115,7 +117,7 @@ impl Drop for Holding<'_> {
     }
 }
 
-/// Takes several shards and does something with each.
+/// Locks several shards and does something with each.
 fn take(shards: &[Shard], which: &[usize], write: bool, waits: &AtomicUsize) {
     let seen = Seen::default();
     let soon = |at: usize| {
@@ -148,7 +150,7 @@ fn take(shards: &[Shard], which: &[usize], write: bool, waits: &AtomicUsize) {
     }
 }
 
-/// They come to an end, and who waits for a shard holds only such as are held for long as well.
+/// All threads finish, and a thread that waits for a shard holds only shards that other threads hold for long too.
 #[test]
 fn who_waits_for_one_of_several_shards_holds_none_that_others_could_have() {
     let waited = Arc::new(AtomicUsize::new(0));

@@ -1,9 +1,9 @@
-//! The state of durability under an explorer of interleavings: the very files that decide over it, built with the
-//! explorer's locks and atomics, with appenders, a syncer, a disk that fails, CONFIG SET, a checkpoint, a reload and an
-//! end as threads. So are the gates before the shards, see `gates.rs`.
+//! The state of durability under an explorer of interleavings. The files that decide over it are built with the
+//! explorer's locks and atomics. Appenders, a syncer, a failing disk, CONFIG SET, a checkpoint, a reload and an end of
+//! the server are threads. The gates before the shards are tested in the same way, see `gates.rs`.
 //!
-//! `model.rs` stands for store, log and disk: a shard is a lock and the names that were written to it, a record is such
-//! a name.
+//! `model.rs` replaces store, log and disk: a shard is a lock and the names that were written to it, a record is one
+//! such name.
 #![allow(missing_docs, dead_code, clippy::unwrap_used, unreachable_pub)]
 
 #[path = "../../src/engine/durability.rs"]
@@ -21,7 +21,7 @@ use model::{Acknowledged, Server};
 use shuttle::rand::Rng as _;
 use std::sync::Arc;
 
-/// Schedules that are tried of each scene.
+/// The number of schedules that are tried for each scene.
 const SCHEDULES: usize = 400;
 
 fn explore(scene: impl Fn() + Send + Sync + 'static) {
@@ -32,7 +32,7 @@ fn explore(scene: impl Fn() + Send + Sync + 'static) {
     shuttle::Runner::new(scheduler, config).run(scene);
 }
 
-/// Runs some threads beside each other, each once, and waits for them.
+/// Runs several threads concurrently, each once, and waits for them.
 fn beside(server: &Arc<Server>, threads: Vec<fn(&Arc<Server>)>) {
     let handles: Vec<_> = threads
         .into_iter()
@@ -129,7 +129,7 @@ fn an_end_beside_everything() {
     }
 }
 
-/// The model itself: where a record is thrown away, it says so.
+/// Tests the model: if a record is thrown away, the model notices it.
 #[test]
 fn a_lost_record_is_noticed() {
     let caught = std::panic::catch_unwind(|| {

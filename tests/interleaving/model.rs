@@ -1,5 +1,5 @@
-//! A server in small, around the real state of durability. It goes the ways of the engine step by step; where the
-//! engine's own files say under which locks something happens, this does the same.
+//! A small server around the real state of durability. It does the engine's steps in the engine's order and takes the
+//! same locks.
 
 use crate::durability::{Event, Gate, Level, LogState, Machine, Phase, State};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering::SeqCst};
@@ -22,7 +22,7 @@ struct Log {
     written: u64,
     synced: u64,
     failed: bool,
-    /// The next sync fails.
+    /// Whether the next sync fails.
     failing: bool,
 }
 
@@ -41,7 +41,7 @@ struct Checkpoint {
 /// What a client was told.
 pub(crate) struct Acknowledged {
     pub(crate) name: u64,
-    /// Whether it was logged, so that it is promised to be there whatever happens to the log later.
+    /// Whether the write was logged. Then it must survive, whatever happens to the log later.
     pub(crate) promised: bool,
 }
 
@@ -119,7 +119,7 @@ impl Server {
         }
         self.write_out()?;
         let written = self.log.lock().written;
-        // Others append and write while the disk works.
+        // Other threads append and write during the sync.
         shuttle::thread::yield_now();
         let mut log = self.log.lock();
         if log.failed || std::mem::take(&mut log.failing) {
@@ -220,7 +220,7 @@ impl Server {
         self.step(Event::FellBack).unwrap();
     }
 
-    /// What a start finds: the newest checkpoint and the log behind it, up to a record or a gap.
+    /// The state that a start recovers: the newest checkpoint and the log after it, up to a record or a gap.
     fn recovered(&self, upto: u64) -> Vec<Shard> {
         let (log, checkpoints) = (self.log.lock(), self.checkpoints.lock());
         let newest = checkpoints.last();
@@ -241,7 +241,7 @@ impl Server {
         shards
     }
 
-    /// Memory is emptied and read again, shard by shard.
+    /// Empties memory and reads it again, shard by shard.
     fn read_again(&self, upto: u64) {
         for shard in &self.shards {
             *shard.write().unwrap() = Shard::default();
@@ -300,7 +300,7 @@ impl Server {
         self.works.leave();
     }
 
-    /// Writes a checkpoint; one that others may revoke gives up between two shards.
+    /// Writes a checkpoint. If it is revocable, it stops between two shards once it was revoked.
     fn save(&self, revocable: bool) -> Result<(), ()> {
         let all = self.all_shared();
         let start = if self.machine.state().appends() { self.tail() } else { self.append(Record::Gap) };
@@ -390,7 +390,7 @@ impl Server {
         }
     }
 
-    /// Pulls the plug, and compares what a start finds with what clients were told.
+    /// Cuts the power, and compares the state that a start recovers with what clients were told.
     pub(crate) fn finish(&self) {
         let state = self.machine.state();
         let synced = self.log.lock().synced;

@@ -1,4 +1,4 @@
-//! The explorer's locks and atomics, in the form in which the engine uses its own.
+//! The explorer's locks and atomics, with the interface of the engine's.
 
 pub(super) use shuttle::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -26,10 +26,10 @@ impl Condvar {
     }
 }
 
-/// A lock as the map has it for its shards: readers get in as long as no writer has it.
+/// A lock like the map's for its shards: readers get it as long as no writer holds it.
 #[derive(Default)]
 pub(super) struct RwLock<T> {
-    /// How many readers have it; -1 for a writer.
+    /// The number of readers that hold it; -1 for a writer.
     state: shuttle::sync::Mutex<i32>,
     given_back: shuttle::sync::Condvar,
     data: T,
@@ -105,7 +105,7 @@ impl<T> Drop for RwLockWriteGuard<'_, T> {
     }
 }
 
-/// Lets others run.
+/// Lets other threads run.
 pub(super) fn pause(_round: u32) {
     shuttle::thread::yield_now();
 }

@@ -1,4 +1,5 @@
-//! The behaviour scripts in `tests/scripts`: ours beside a real redis-server, and that server beside itself.
+//! Runs the behaviour scripts in `tests/scripts` on the tested server beside a real redis-server, and on that server
+//! beside itself.
 
 use crate::script::{Pair, run_file};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ fn folder() -> PathBuf {
 
 macro_rules! scripts {
     ($($name:ident)*) => {
-        /// Ours (or the server that the environment names) and the referee give the same replies.
+        /// The tested server (or the one that the environment names) and the referee give the same replies.
         mod target {
             $(#[test]
             fn $name() {
@@ -17,7 +18,7 @@ macro_rules! scripts {
             })*
         }
 
-        /// The referee agrees with itself, so a difference is the target's.
+        /// Two runs of the referee give the same replies, so a difference is the target's.
         mod referee {
             $(#[test]
             fn $name() {

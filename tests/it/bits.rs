@@ -1,4 +1,4 @@
-//! Bit operations and the longest common subsequence against a real redis-server.
+//! Tests bit operations and the longest common subsequence against a real redis-server.
 
 use crate::harness::{Client, Server, Value};
 use itemory::value::bits::{
@@ -119,7 +119,7 @@ fn fields() {
                 &value,
             ]);
             prop_assert_eq!(theirs, Value::Array(vec![ours]));
-            // A failed write makes the string longer all the same in Redis, with zeros.
+            // In Redis a write that fails has lengthened the string with zeros.
             let stored = client.run("GET k").bytes().unwrap();
             prop_assert_eq!(&stored[..bytes.len()], &bytes[..]);
             prop_assert!(stored[bytes.len()..].iter().all(|byte| *byte == 0));

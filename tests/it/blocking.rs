@@ -1,4 +1,4 @@
-//! Commands that wait for keys, over sockets; where Redis 7.0 does the same, beside it.
+//! Tests commands that wait for keys, over sockets, and beside Redis 7.0 if it does the same.
 
 use crate::harness::{Client, Server, Value, on_both};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -8,14 +8,14 @@ fn bulk(text: &str) -> Value {
     Value::Bulk(text.as_bytes().to_vec())
 }
 
-/// One entry of one stream, as XREAD replies in RESP2.
+/// One entry of one stream, in the form of an XREAD reply in RESP2.
 fn entry(key: &str, id: &str, field: &str, value: &str) -> Value {
     let fields = Value::Array(vec![bulk(field), bulk(value)]);
     let entries = Value::Array(vec![Value::Array(vec![bulk(id), fields])]);
     Value::Array(vec![Value::Array(vec![bulk(key), entries])])
 }
 
-/// Sends a command and waits until so many clients are blocked.
+/// Sends a command and waits until `blocked` clients are blocked.
 fn block(server: &Server, client: &mut Client, command: &str, blocked: usize) {
     let args: Vec<&str> = command.split_whitespace().collect();
     client.send(&args).unwrap();
@@ -65,7 +65,7 @@ fn a_reader_is_served_before_what_follows() {
         assert_eq!(server.info("blocked_clients"), "0");
         assert_eq!(reader.read(), entry("b", "1-1", "f", "v"));
         assert_eq!(reader.read(), Value::Simple(b"PONG".to_vec()));
-        // What was "now" at the beginning stays so.
+        // `$` keeps the meaning that it had when the command began to wait.
         block(server, &mut reader, "XREAD COUNT 1 BLOCK 60000 STREAMS a b $ $", 1);
         writer.run("MULTI");
         writer.run("XADD b 2-1 f w");
@@ -90,7 +90,7 @@ fn the_slow_log_shows_what_was_sent() {
     });
 }
 
-/// However the waiting ends, what came meanwhile is looked at without anything else coming.
+/// However the waiting ends, commands that arrived meanwhile run then, without any further input.
 #[test]
 fn what_comes_meanwhile_is_run_afterwards() {
     on_both(&[], |server| {
@@ -151,7 +151,7 @@ fn time_is_up_to_the_millisecond() {
                 assert!(took >= Duration::from_millis(millis), "{took:?}");
                 took
             };
-            // A busy machine is late now and then; a server that is late is so each time.
+            // A busy machine may be late sometimes; a server that is late is late each time.
             assert!((0..10).any(|_| once() < Duration::from_millis(millis + 150)), "{millis} ms take longer");
         }
         assert_eq!(server.info("blocked_clients"), "0");
@@ -183,7 +183,7 @@ fn clients_are_unblocked_by_others() {
         assert_eq!(other.run(&format!("CLIENT KILL ID {id}")), Value::Int(1));
         until_blocked(server, 0);
         assert_eq!(reader.read(), Value::Eof);
-        // A connection that its client gives up leaves nothing behind.
+        // A connection that its client closes leaves no waiting client.
         let mut reader = server.client();
         block(server, &mut reader, "XREAD BLOCK 0 STREAMS s $", 1);
         drop(reader);
@@ -230,7 +230,7 @@ fn changes_that_are_no_entries() {
     });
 }
 
-/// Where readers in a group can hope for nothing more they are told, as in Redis 7.2.
+/// If a group is removed, its waiting readers get an error, as in Redis 7.2.
 #[test]
 fn groups_that_go_away() {
     let server = &mut Server::start(&[]);
@@ -272,7 +272,7 @@ fn changes_of_items_are_waited_for() {
     assert_eq!(server.info("blocked_clients"), "0");
     let (one, other) = (reader.read().to_string(), grouped.read().to_string());
     assert!(one.contains("INSERT") && one == other, "{one}\n{other}");
-    // What nobody's command changes is seen as well.
+    // A change that no command makes, an expiry, is seen as well.
     writer.run("ITEM.PUT t k SET 1 a c EX 1");
     let last = writer.run("XREVRANGE t@stream + - COUNT 1").items()[0].items()[0].text();
     let gone = reader.run(&format!("XREAD BLOCK 20000 STREAMS t@stream {last}")).to_string();
@@ -360,7 +360,7 @@ fn a_stop_does_not_wait_for_those_who_wait() {
     let mut server = Server::start(&[]);
     let mut reader = server.client();
     block(&server, &mut reader, "XREAD BLOCK 0 STREAMS s $", 1);
-    // Those who wait here wait for ever, and the stop is given a minute.
+    // The clients wait for ever; the server must stop nevertheless, within a minute.
     assert!(server.stop().success());
     assert_eq!(reader.read(), Value::Eof);
 }
@@ -381,7 +381,8 @@ fn waiting_costs_nothing() {
             .split_whitespace()
             .filter_map(|word| word.parse().ok())
             .collect();
-        // Behind the name, the state (no number) is left out: user and system time are the 11th and 12th from there.
+        // After the name, the state (which is no number) is left out: user and system time are the 11th and 12th fields
+        // from there.
         fields[10] + fields[11]
     };
     let before = ticks();
@@ -390,7 +391,7 @@ fn waiting_costs_nothing() {
     assert!(used < 20, "{used} ticks of 10 ms in a second");
 }
 
-/// As in Redis 7.0: what is in the key that became ready first.
+/// The client gets the entries of the key that became ready first, as in Redis 7.0.
 #[test]
 fn who_waits_for_several_keys_is_served_from_one() {
     on_both(&[], |server| {
@@ -406,7 +407,7 @@ fn who_waits_for_several_keys_is_served_from_one() {
     });
 }
 
-/// Many who wait in a group, and as many entries in one go: each gets the one that is its own.
+/// Many clients wait in a group, and as many entries are added at once: each client gets the entry that belongs to it.
 #[test]
 fn a_crowd_is_served_in_its_order() {
     const CROWD: usize = 300;
@@ -419,7 +420,7 @@ fn a_crowd_is_served_in_its_order() {
         for (n, reader) in readers.iter_mut().enumerate() {
             let command = format!("XREADGROUP GROUP g c{n} COUNT 1 BLOCK 0 STREAMS t s > >");
             reader.send(&command.split(' ').collect::<Vec<_>>()).unwrap();
-            // Else they may come in another order.
+            // Without this they might begin to wait in another order.
             until_blocked(server, n + 1);
         }
         let key = |n: usize| if n.is_multiple_of(3) { "t" } else { "s" };

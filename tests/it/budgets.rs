@@ -1,7 +1,7 @@
-//! Promises about memory as kinds: every buffer has a bound that is counted, and what outgrew its use is given back.
-//! Each scene compares `used_memory`, and what is resident, with the constant or the option that bounds it.
+//! Tests of promises about memory: every buffer has a bound that is counted, and memory that outgrew its use is given
+//! back. Each scene compares `used_memory` and the resident memory with the constant or the option that bounds it.
 //!
-//! `ITEMORY_TEST_LARGE=1` takes a hash of 400 MB where a smaller one stands for it.
+//! `ITEMORY_TEST_LARGE=1` uses a hash of 400 MB instead of a smaller one.
 
 use crate::harness::memory::{MB, constant, peak, resident, used};
 use crate::harness::{Client, Server, Value, until};
@@ -10,9 +10,10 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-/// What a checkpoint may take over the data at its peak.
+/// The bytes that a checkpoint may use over the data at its peak.
 const CHECKPOINT_OVER: usize = 64 * MB;
-/// What the process may take beside all that is counted: pages that the allocator keeps for a while, stacks, arenas.
+/// The bytes that the process may use beside what is counted: pages that the allocator keeps for a while, stacks,
+/// arenas.
 const SLACK: usize = 16 * MB;
 const WORKERS: usize = 2;
 
@@ -21,7 +22,7 @@ fn start(flags: &[&str]) -> Server {
     Server::start(&[&["--io-threads", &workers, "--enable-debug-command", "yes"], flags].concat())
 }
 
-/// The sum of a field over the clients of a name in CLIENT LIST.
+/// The sum of a field over all clients with this name in CLIENT LIST.
 fn listed(client: &mut Client, name: &str, field: &str) -> usize {
     let list = client.run("CLIENT LIST").text();
     let named = list.lines().filter(|line| line.contains(&format!(" name={name} ")));
@@ -31,7 +32,7 @@ fn listed(client: &mut Client, name: &str, field: &str) -> usize {
         .sum()
 }
 
-/// What the workers and the log may keep of buffers when nothing is under way.
+/// The bytes of buffers that the workers and the log may keep while nothing is under way.
 fn kept() -> usize {
     let worker = constant("server/local.rs", "SCRATCH")
         + constant("server/spares.rs", "MOST")
@@ -40,7 +41,7 @@ fn kept() -> usize {
     WORKERS * worker + 2 * constant("log/commit.rs", "KEEP_CAPACITY")
 }
 
-/// Has the allocator give back what it keeps, and waits until no more is resident than `most`.
+/// Makes the allocator give back its spare pages, and waits until at most `most` bytes are resident.
 fn settles(server: &Server, client: &mut Client, most: usize) {
     until(&format!("{most} bytes are resident at most"), || {
         assert!(client.run("MEMORY PURGE").is_ok());
@@ -48,7 +49,7 @@ fn settles(server: &Server, client: &mut Client, most: usize) {
     });
 }
 
-/// Many replies to clients that do not read: what is counted is what is held, and both are bound by the option.
+/// Many replies go to clients that do not read. What is counted is what is held, and the option bounds both.
 #[test]
 fn replies_to_slow_readers_are_within_the_limit_and_counted() {
     const CLIENTS: usize = 12;
@@ -63,8 +64,8 @@ fn replies_to_slow_readers_are_within_the_limit_and_counted() {
     for client in &mut slow {
         assert!(client.run("CLIENT SETNAME slow").is_ok());
     }
-    // Each asks for as much as stays, once the system's own buffers are full, below the limit; how much those take is
-    // seen.
+    // Each client asks for so much that, once the system's own buffers are full, the rest stays below the limit. The
+    // test measures how much those buffers take.
     let (mut asked, mut outstanding) = (0, 0);
     while outstanding < LIMIT / 2 {
         slow.iter_mut().for_each(|client| client.send_raw(&get.repeat(5)).unwrap());
@@ -85,7 +86,7 @@ fn replies_to_slow_readers_are_within_the_limit_and_counted() {
     let allocated: usize = server.info("allocator_allocated").parse().unwrap();
     assert!(used(&server).abs_diff(allocated) <= allocated / 10 + MB, "the allocator says {allocated}");
     assert!(peak(&server) <= before.1 + CLIENTS * LIMIT + kept() + SLACK);
-    // Who asks for more is closed; what the others wait for they get.
+    // A client that asks for more is closed. The other clients get their replies.
     let mut greedy = slow.pop().unwrap();
     drop(greedy.send_raw(&get.repeat(2 * LIMIT / VALUE + 200)));
     until("the greedy one is closed", || server.info("client_output_buffer_limit_disconnections") == "1");
@@ -97,13 +98,13 @@ fn replies_to_slow_readers_are_within_the_limit_and_counted() {
     settles(&server, &mut other, before.1 + kept() + SLACK);
 }
 
-/// Records as large as what they change, and pipelines of small ones: the buffers on their way to the log are given
-/// back.
+/// After records as large as the values that they change, and pipelines of small records, the buffers on the way to the
+/// log are given back.
 #[test]
 fn buffers_of_records_are_given_back() {
     const VALUE: usize = 20 * MB;
     let server = start(&["--appendonly", "yes"]);
-    // Several connections come to each worker.
+    // Each worker gets several connections.
     let mut clients: Vec<Client> = (0..3 * WORKERS).map(|_| server.client()).collect();
     let before = (used(&server), resident(&server));
     let value = "x".repeat(VALUE);
@@ -114,14 +115,13 @@ fn buffers_of_records_are_given_back() {
         }
     }
     until("large records are given back", || used(&server) <= before.0 + kept() + MB);
-    // The request, the value, the record that the worker encodes and the log's pending one.
+    // The request, the value, the record that the worker encodes, and the log's pending record.
     let at_once = 4 * VALUE + 2 * VALUE;
     assert!(peak(&server) <= before.1 + at_once + kept() + SLACK, "{} over", peak(&server) - before.1);
     settles(&server, &mut clients[0], before.1 + kept() + SLACK);
 }
 
-/// A client that sends commands by the thousand and reads the replies: it is served piece by piece, and nothing of it
-/// stays.
+/// A client sends thousands of commands and reads the replies. It is served in pieces, and none of its memory stays.
 #[test]
 fn a_long_pipeline_takes_little() {
     const COMMANDS: usize = 300_000;
@@ -143,7 +143,7 @@ fn a_long_pipeline_takes_little() {
     let most = before.1 + 2 * turn + kept() + SLACK;
     assert!(peak(&server) <= most, "{} over", peak(&server) - before.1);
     until("all is given back", || used(&server) <= before.0 + kept() + MB);
-    // Queued in a transaction they are counted as what the client holds, and given back with it.
+    // Commands that are queued in a transaction count as the client's memory, and are given back with it.
     assert!(client.run("CLIENT SETNAME queueing").is_ok());
     let queue = Client::encode(&["SET", "some-key", "v"]).repeat(20_000);
     client.send_raw(&[Client::encode(&["MULTI"]), queue].concat()).unwrap();
@@ -154,7 +154,7 @@ fn a_long_pipeline_takes_little() {
     until("all is given back", || used(&server) <= before.0 + kept() + MB);
 }
 
-/// Before they authenticate, clients have what they send and what they do not read bounded by constants.
+/// What a client sends, and what it does not read, is bounded by constants before it authenticates.
 #[test]
 fn clients_that_have_not_authenticated_take_little() {
     const CLIENTS: usize = 40;
@@ -185,7 +185,7 @@ fn clients_that_have_not_authenticated_take_little() {
         .collect();
     assert!(peak(&server) <= before.1 + most + SLACK, "{} over", peak(&server) - before.1);
     drop(streams);
-    // Half commands that never come to their end.
+    // The clients send incomplete commands.
     let halves: Vec<TcpStream> = (0..CLIENTS)
         .map(|_| {
             let mut stream = TcpStream::connect(server.address()).unwrap();
@@ -201,7 +201,7 @@ fn clients_that_have_not_authenticated_take_little() {
     drop(halves);
 }
 
-/// Fills a hash in commands of some fields each, and gives the number of fields.
+/// Fills a hash by commands with some fields each, and returns the number of fields.
 fn fill_hash(client: &mut Client, megabytes: usize) -> usize {
     let value = "v".repeat(if large() { 100 } else { 400 });
     let fields = megabytes * MB / value.len();
@@ -224,7 +224,7 @@ fn large() -> bool {
     std::env::var_os("ITEMORY_TEST_LARGE").is_some()
 }
 
-/// Has a checkpoint be written to its end, and nobody else's stand for it.
+/// Waits until a checkpoint that was begun here is complete.
 fn checkpoint(server: &Server, client: &mut Client) {
     until("no checkpoint is being written", || server.info("rdb_bgsave_in_progress") == "0");
     let before: u64 = server.info("rdb_saves").parse().unwrap();
@@ -236,8 +236,8 @@ fn checkpoint(server: &Server, client: &mut Client) {
     assert_eq!(server.info("rdb_last_bgsave_status"), "ok");
 }
 
-/// A checkpoint reads a large hash in pieces, also while its fields are overwritten, removed and added, and holds no
-/// copy of it. So does a reload, and so does the log when it goes from segment to segment and is rewritten.
+/// A checkpoint reads a large hash in pieces, even while its fields are overwritten, removed and added, and holds no
+/// copy of it. The same is true of a reload, and of the log when it rotates and is rewritten.
 #[test]
 fn a_checkpoint_of_a_large_hash_takes_little_over_the_data() {
     let megabytes = if large() { 400 } else { 96 };
@@ -287,13 +287,13 @@ fn a_checkpoint_of_a_large_hash_takes_little_over_the_data() {
     assert!(over <= CHECKPOINT_OVER, "{over} bytes over {before} in a reload");
 }
 
-/// The largest body that is read at a time, of many that wait, is what costs; those that wait cost what they are.
+/// Of many large bodies that wait only one is read at a time. The others cost no more than their bytes.
 #[test]
 fn large_bodies_are_read_one_at_a_time() {
     const CLIENTS: usize = 12;
-    /// What a request in JSON takes while it is read, for each of its bytes: an object of one member takes 500 bytes.
+    /// The memory of a JSON request while it is read, per byte of the request: an object of one member takes 500 bytes.
     const TREE: usize = 64;
-    // The allocator keeps the pages of a thread that has ended for some seconds, in one of its arenas.
+    // The allocator keeps the pages of a thread that has ended in its arena for some seconds.
     let arenas = 4 * std::thread::available_parallelism().unwrap().get();
     let server = start(&[]);
     let mut other = server.client();
@@ -321,8 +321,8 @@ fn large_bodies_are_read_one_at_a_time() {
                 assert!(!reply.is_error() && !reply.to_string().contains("-DDB"), "{reply}");
             });
         }
-        // What was sent, decoded and queued, or handed to a thread; the values themselves; and the trees: of a
-        // transaction's requests one for each worker, of others as many as have a turn.
+        // What was sent, decoded and queued, or handed to a thread; the values; and the parsed trees. Requests of a
+        // transaction have one tree for each worker, other requests one for each that has its turn.
         let bodies = CLIENTS * 4 * 2 * length;
         let trees = (WORKERS + arenas) * TREE * length;
         let over = peak(&server).saturating_sub(before.1);
@@ -336,8 +336,8 @@ fn large_bodies_are_read_one_at_a_time() {
     }
 }
 
-/// Clients that watch or wait for many keys: what they take is used, counted and, once they let go, not resident any
-/// more.
+/// Clients watch or wait for many keys. The memory for that is used and counted, and is no longer resident once they
+/// have stopped.
 #[test]
 fn what_watching_and_waiting_took_is_given_back_to_the_system() {
     const CLIENTS: usize = 8;
@@ -370,7 +370,7 @@ fn what_watching_and_waiting_took_is_given_back_to_the_system() {
             "{name}: {}",
             peak(&server) - before.1
         );
-        // They go, each in its way: half say so.
+        // Half of the clients that watch stop watching, the others close. One entry serves all clients that wait.
         for client in clients.iter_mut().take(CLIENTS / 2) {
             if name == "watching" {
                 assert!(client.run("UNWATCH").is_ok());

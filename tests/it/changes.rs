@@ -1,4 +1,4 @@
-//! Change streams of tables over sockets: readers that wait, groups over kill -9, many writers at once.
+//! Tests change streams of tables over sockets: readers that wait, groups across kill -9, many concurrent writers.
 
 use crate::harness::{Client, Server, Value};
 use serde_json::{Value as Json, json};
@@ -14,7 +14,7 @@ fn until_blocked(server: &Server, blocked: usize) {
 
 /// The entries of one stream in a reply of XREAD, in either protocol: identifiers, and fields with their values.
 fn entries(reply: &Value) -> Vec<(String, Vec<(String, String)>)> {
-    // A map comes as names and values in turn, which is what one stream's pair is in RESP2.
+    // A map comes as names and values in turn, like the pair of one stream in RESP2.
     let stream = match reply {
         Value::Map(pairs) => pairs[0].1.clone(),
         other => other.items()[0].items()[1].clone(),
@@ -45,7 +45,7 @@ fn readers_are_woken_by_changes_of_items() {
         reader.run("SELECT 7");
         reader.send(&["XREAD", "BLOCK", "20000", "STREAMS", "t@stream", "$"]).unwrap();
         until_blocked(&server, 1);
-        // What one EXEC does is seen together.
+        // All changes of one EXEC arrive together.
         writer.run("MULTI");
         writer.run("ITEM.PUT t a SET 1 n:n 1");
         writer.run("ITEM.UPDATE t a INCR 1 n 1");
@@ -60,7 +60,7 @@ fn readers_are_woken_by_changes_of_items() {
         assert_eq!(field(&found[1], "old").as_deref(), Some(r#"{"id":{"S":"a"},"n":{"N":"1"}}"#));
         assert_eq!(field(&found[1], "new").as_deref(), Some(r#"{"id":{"S":"a"},"n":{"N":"2"}}"#));
         assert_eq!(field(&found[2], "new"), None);
-        // So is what the background removes.
+        // A removal by the background arrives too.
         writer.run("ITEM.PUT t b SET 1 n:n 1 EX 1");
         let last = writer.run("XREVRANGE t@stream + - COUNT 1").items()[0].items()[0].text();
         let found = entries(&reader.run(&format!("XREAD BLOCK 20000 STREAMS t@stream {last}")));
@@ -119,7 +119,7 @@ fn many_writers_make_one_order() {
             let mut client = server.client();
             scope.spawn(move || {
                 for n in 0..EACH {
-                    // Both tables' items change in one transaction, in an order that differs between writers.
+                    // The items of both tables change in one transaction, in an order that differs between writers.
                     let (first, second) = if writer % 2 == 0 { ("one", "two") } else { ("two", "one") };
                     client.run("MULTI");
                     client.run(&format!("ITEM.UPDATE {first} k{} INCR 1 n 1", n % 7));
@@ -150,7 +150,7 @@ fn many_writers_make_one_order() {
                 let n =
                     |image: &str| change[image]["n"]["N"].as_str().map_or(0, |n| n.parse::<u64>().unwrap());
                 let count: &mut u64 = counts.entry(change["Keys"]["id"]["S"].to_string()).or_default();
-                // Each record goes on where the one before it of the same item ended.
+                // Each record's old image is the new image of the item's record before it.
                 assert_eq!((n("OldImage"), n("NewImage")), (*count, *count + 1), "{record}");
                 *count += 1;
                 total += 1;

@@ -1,10 +1,10 @@
-//! redis-cli, as people and scripts use it.
+//! Tests redis-cli in the ways in which people and scripts use it.
 
 use crate::harness::{Client, Server, on_both};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// Runs redis-cli with this standard input and gives what it printed.
+/// Runs redis-cli with this standard input and returns what it printed.
 fn cli(server: &Server, args: &[&str], input: &[u8]) -> String {
     let mut command = Command::new("redis-cli");
     command.args(["-p", &server.address().port().to_string()]).args(args);

@@ -1,4 +1,4 @@
-//! The configuration in the hands of somebody who means harm, or who makes a mistake.
+//! Tests the configuration against hostile and mistaken users.
 
 use crate::harness::{Server, Value, on_both};
 use std::fs;
@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-/// What ends lines, closes quotes, and begins comments and other options.
+/// Texts that end lines, close quotes, and begin comments and other options.
 const HOSTILE: [&[u8]; 8] = [
     b"x\nenable-debug-command yes\nlogfile /any/path\n",
     b"-x\nenable-debug-command\tyes\r\nlogfile\t/any/path",
@@ -39,7 +39,8 @@ fn what_is_no_address_is_not_listened_on() {
     });
 }
 
-/// Every option is offered every value. What is taken is what the next start reads, and nothing else is.
+/// Every option is set to every text. The values that it accepts are what the next start reads, and no other option
+/// changes.
 #[test]
 fn a_value_reaches_no_other_option_through_the_file() {
     let folder = tempfile::tempdir().unwrap();
@@ -52,7 +53,7 @@ fn a_value_reaches_no_other_option_through_the_file() {
             client.run("CONFIG GET *").items().iter().step_by(2).map(|name| name.bytes().unwrap()).collect();
         let taken = names
             .iter()
-            // The tests' own client gives no password.
+            // The tests' own client sends no password.
             .filter(|name| *name != b"requirepass")
             .filter(|name| client.call(&[b"CONFIG".as_slice(), b"SET", name.as_slice(), value]).is_ok())
             .count();
@@ -69,14 +70,14 @@ fn a_value_reaches_no_other_option_through_the_file() {
     }
 }
 
-/// Names and values, without the port, which every start of a test chooses.
+/// Names and values, without the port, which each start of a test chooses.
 fn options(reply: &Value) -> Vec<(String, Vec<u8>)> {
     let items = reply.items();
     let pairs = items.chunks(2).map(|pair| (pair[0].text(), pair[1].bytes().unwrap()));
     pairs.filter(|(name, _)| name != "port").collect()
 }
 
-/// Whether somebody serves the unix socket.
+/// Whether a server serves the unix socket.
 fn is_served(path: &Path) -> bool {
     let Ok(mut stream) = UnixStream::connect(path) else { return false };
     let mut reply = [0; 7];
@@ -115,7 +116,7 @@ fn a_second_start_touches_nothing_of_the_first() {
         assert!(said.is_some(), "{what}: it started");
         as_before(what);
     }
-    // Only the process id's file is the same: both serve.
+    // The second server shares only the pid file's name with the first: both serve.
     let mut second = Server::try_start_in(other, &flags[2..]).unwrap_or_else(|said| panic!("{said}"));
     assert!(second.log().contains("pidfile"), "{}", second.log());
     assert!(second.stop().success());
@@ -132,7 +133,7 @@ fn a_second_start_touches_nothing_of_the_first() {
     assert_eq!(fs::read(&socket).unwrap(), b"precious");
 }
 
-/// Everything that lies under a folder.
+/// All paths below a folder.
 fn tree(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     for index in 0..found.len() {

@@ -1,4 +1,4 @@
-//! kill -9 under load: every acknowledged write is there afterwards, and no half transaction.
+//! Tests kill -9 under load: every acknowledged write is there afterwards, and no half transaction.
 
 use crate::harness::{Random, Server};
 use crate::writers::{NEVER, Writer, accounts_sum};
@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 const WRITERS: usize = 4;
 const ROUNDS: usize = 20;
-/// Writes of a round that are acknowledged at least, however slow the machine, before the server is killed.
+/// The least number of writes that are acknowledged in a round, however slow the machine is, before the server is
+/// killed.
 const LOAD: usize = 20;
 
-/// Load, kill -9 and verification, round after round on the same data.
+/// Puts a server under load, kills it and verifies its data, round after round on the same data.
 fn kill_under_load(mut server: Server, rounds: usize) {
     let mut random = Random::from_environment("kill under load");
     let items = server
@@ -79,7 +80,7 @@ fn nothing_acknowledged_is_lost_at_no() {
     itemory("no");
 }
 
-/// The same load and the same questions put to the referee: the test itself is sound.
+/// The referee passes the same load and the same checks, so the test is sound.
 #[test]
 fn the_referee_passes_too() {
     kill_under_load(Server::referee(&["--appendonly", "yes", "--appendfsync", "always"]), 3);

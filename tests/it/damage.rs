@@ -1,4 +1,4 @@
-//! A torn tail of every length and a flipped byte anywhere, in a data folder that the real binary wrote.
+//! Tests a torn tail of every length and a flipped byte anywhere, in a data folder that the real binary wrote.
 
 use crate::harness::{Random, Server};
 use std::fs;
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-/// Writes in the folder; the n-th sets `k<n>` to `v<n>`.
+/// The number of writes in the folder; write number n sets `k<n>` to `v<n>`.
 const WRITTEN: usize = 60;
 const FLAGS: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
-/// A data folder of a server that was killed, with the history of its keys.
+/// The data folder of a server that was killed.
 struct Folder {
     master: TempDir,
 }
@@ -36,7 +36,7 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     out
 }
 
-/// Where a file's content ends, when what follows is zeros.
+/// The end of a file's content, if zeros follow it.
 pub(crate) fn content_end(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1)
 }
@@ -73,7 +73,7 @@ impl Folder {
         self.master.path().join("data")
     }
 
-    /// A copy that a test may damage.
+    /// Makes a copy that a test may damage.
     fn copy(&self) -> (TempDir, PathBuf) {
         let folder = tempfile::Builder::new().prefix("itemory-copy-").tempdir().unwrap();
         let data = folder.path().join("data");
@@ -81,7 +81,7 @@ impl Folder {
         (folder, data)
     }
 
-    /// The segment that holds the last write, relative to the data folder, and where its content ends.
+    /// The segment with the last write, relative to the data folder, and the end of its content.
     fn last_segment(&self) -> (PathBuf, usize) {
         let last = format!("v{}", WRITTEN - 1);
         let file = files(&self.data())
@@ -93,13 +93,14 @@ impl Folder {
     }
 }
 
-/// All files of a folder with their content, but for the lock, which holds none.
+/// All files of a folder with their contents, except for the lock, which is empty.
 pub(crate) fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let named = files(folder).into_iter().filter(|file| !file.ends_with("LOCK"));
     named.map(|file| (file.clone(), fs::read(file).unwrap())).collect()
 }
 
-/// Starts on the folder; what a server that refuses to start prints. A refused start has changed nothing.
+/// Starts a server on the folder; `Err` with its output if it refuses to start. A refused start must not change any
+/// file.
 pub(crate) fn try_start(data: &Path, flags: &[&str]) -> Result<Server, String> {
     let before = contents(data);
     Server::try_start_in(data, flags).inspect_err(|log| {
@@ -107,8 +108,8 @@ pub(crate) fn try_start(data: &Path, flags: &[&str]) -> Result<Server, String> {
     })
 }
 
-/// Starts on the folder and gives how many writes are there, which must be a beginning of the history; or what was
-/// printed by a server that refused to start.
+/// Starts a server on the folder and returns the number of writes that it has, which must be the first ones; `Err` with
+/// its output if it refuses to start.
 fn start(data: &Path) -> Result<usize, String> {
     let mut server = try_start(data, &FLAGS)?;
     let mut client = server.client();
@@ -151,7 +152,7 @@ fn a_torn_tail_of_every_length_is_cut() {
             fs::write(&file, bytes).unwrap();
             let checked = check(&data, false);
             let count = start(&data).unwrap_or_else(|log| panic!("{cut} bytes cut: refused to start\n{log}"));
-            // A frame has 32 bytes and more, so so many records at most lost a byte.
+            // A frame has at least 32 bytes, so at most so many records have lost a byte.
             assert!(count + cut.div_ceil(32) >= WRITTEN, "{cut} bytes cut: {count} of {WRITTEN} left");
             assert!(count <= before, "{cut} bytes cut: {count} left, {before} before");
             assert!(cut > 0 || count == WRITTEN);
@@ -164,8 +165,8 @@ fn a_torn_tail_of_every_length_is_cut() {
     assert!(before < WRITTEN, "the cuts reached no record");
 }
 
-/// A flipped byte is found: the start is refused with file and offset, or, in what may be a torn tail, what follows is
-/// cut. No wrong value is ever served.
+/// A flipped byte is found. The start is refused with file and offset, or, if the byte may be in a torn tail, the log
+/// is cut there. No wrong value is ever served.
 #[test]
 fn a_flipped_byte_anywhere_is_found() {
     let mut random = Random::from_environment("flipped bytes");
@@ -219,7 +220,7 @@ fn a_flipped_byte_in_any_file_never_gives_wrong_data() {
     }
 }
 
-/// `check --repair` cuts at the damage, says what it dropped, keeps a copy, and the server starts again.
+/// `check --repair` cuts the log at the damage, reports what it dropped and keeps a copy; then the server starts.
 #[test]
 fn repair_cuts_at_the_damage_and_keeps_a_copy() {
     let folder = Folder::new(false);
@@ -244,7 +245,7 @@ fn repair_cuts_at_the_damage_and_keeps_a_copy() {
     assert!(count > 10 && count < WRITTEN, "{count} writes left");
 }
 
-/// A folder is open once only.
+/// Only one process can open a folder at a time.
 #[test]
 fn one_process_for_one_folder() {
     let first = Server::start(&FLAGS);

@@ -1,10 +1,10 @@
-//! Digests of data against a real redis-server.
+//! Tests digests of data against a real redis-server.
 
 use crate::harness::{Client, Server};
 use itemory::value::digest::{DatasetDigest, Digest, DigestKind, ValueDigest};
 use itemory::value::stream::StreamId;
 
-/// One key of the test's data: its name, the command that makes it, and its digest with or without the key.
+/// One key of the test: its name, the command that creates it, and its digest with or without the key.
 type Case = (&'static str, &'static str, fn(Option<&[u8]>) -> ValueDigest);
 
 const CASES: [Case; 8] = [

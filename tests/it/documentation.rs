@@ -1,6 +1,6 @@
-//! Every example in README.md and docs/: what is shown is what comes.
+//! Runs every example in README.md and docs/, and compares the replies with what the page shows.
 //!
-//! A block fenced with `redis` holds what is typed after a prompt and what redis-cli then prints:
+//! A block fenced with `redis` has commands after a prompt, and what redis-cli prints for them:
 //!
 //! ```text
 //! > SET greeting hello
@@ -9,20 +9,20 @@
 //! (integer) -1
 //! ```
 //!
-//! The prompt is `>`, with or without an address before it. A line of `...` stands for any lines. The blocks of one
-//! file are one conversation with one server; a block fenced with `redis fresh` begins with a new server. Blocks fenced
-//! with `redis resp3` are printed as RESP3. The binary's `--help` and shell commands are not run here.
+//! The prompt is `>`, with or without an address before it. A line of `...` stands for any number of lines. The blocks
+//! of one file are one conversation with one server; a block fenced with `redis fresh` begins with a new server. Blocks
+//! fenced with `redis resp3` are shown as RESP3. The binary's `--help` and shell commands are not run.
 
 use crate::harness::{Client, Server, Value};
 use crate::script::{TIME_LEFT, arguments, slack};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Commands whose text redis-cli prints as it is.
+/// Commands whose text redis-cli prints without quotes.
 const RAW: [&str; 7] =
     ["INFO", "LOLWUT", "CLIENT LIST", "CLIENT INFO", "LATENCY DOCTOR", "LATENCY GRAPH", "MEMORY DOCTOR"];
 
-/// One command and the lines that the page shows after it.
+/// One command, and the lines that the page shows after it.
 struct Example {
     line: usize,
     command: String,
@@ -93,7 +93,7 @@ fn printed(value: &Value, indent: usize) -> String {
     }
 }
 
-/// Whether the printed lines are the shown ones, in which `...` stands for any.
+/// Whether the printed lines are the shown ones; `...` stands for any number of lines.
 fn agrees(shown: &[String], printed: &[&str]) -> bool {
     match shown.split_first() {
         None => printed.is_empty(),
@@ -106,7 +106,7 @@ fn agrees(shown: &[String], printed: &[&str]) -> bool {
     }
 }
 
-/// README.md and ARCHITECTURE.md, and every page under docs/.
+/// README.md, ARCHITECTURE.md and every page under docs/.
 fn pages() -> Vec<PathBuf> {
     fn pages_in(folder: &Path, out: &mut Vec<PathBuf>) {
         for path in fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
@@ -144,7 +144,7 @@ fn links_lead_somewhere() {
     assert!(count > 20, "{count}");
 }
 
-/// Pages name files in code style, from the repository's root or from `src`.
+/// Every file that a page names in code style, from the repository's root or from `src`, exists.
 #[test]
 fn files_that_are_named_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -165,7 +165,7 @@ fn files_that_are_named_exist() {
     assert!(count > 20, "{count}");
 }
 
-/// Whether the lines are those shown, but for numbers at their ends that tell a little less time.
+/// Whether the lines are the shown ones, except that times left at the ends of lines may be a little less.
 fn a_little_later(shown: &[String], lines: &[&str]) -> bool {
     let parts = |line: &str| {
         let (before, last) = line.rsplit_once(' ')?;
@@ -178,7 +178,7 @@ fn a_little_later(shown: &[String], lines: &[&str]) -> bool {
     shown.len() == lines.len() && shown.iter().zip(lines).all(|(shown, line)| close(shown, line))
 }
 
-/// Runs a page's examples and gives what is not as shown.
+/// Runs a page's examples and returns the differences.
 fn differences(text: &str, start: impl Fn() -> Server) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut running: Option<(Server, [Client; 2])> = None;
@@ -229,7 +229,7 @@ fn every_example_is_true() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// Every test that docs/durability.md names for a fault is there.
+/// Every test that docs/durability.md names for a fault exists.
 #[test]
 fn the_tests_of_faults_are_there() {
     fn sources(folder: &Path, out: &mut String) {
@@ -257,7 +257,7 @@ fn the_tests_of_faults_are_there() {
     assert!(named > 30, "only {named} tests are named");
 }
 
-/// The runner itself, shown on the referee.
+/// The runner itself is tested on the referee.
 #[test]
 fn examples_are_read_and_compared() {
     let page = "text\n```redis\n> SET k \"a b\"\nOK\n127.0.0.1:6379> GET k\n\"a b\"\n> HSET h f v\n(integer) 1\n```\n\n```redis resp3\n> HGETALL h\n1# \"f\" => \"v\"\n> GET none\n(nil)\n```\n```sh\n> not run\n```\n```redis\n> SCAN 0 MATCH h\n1) \"0\"\n2) 1) \"h\"\n> INFO server\n# Server\n...\n> KEYS none\n(empty array)\n```\n";

@@ -1,5 +1,5 @@
-//! The use cases of docs/examples in Rust: each ends well, and what it left is there after kill -9. Those in Python and
-//! Node are run by tests/clients.
+//! Runs the Rust examples of docs/examples: each succeeds, and its data is there after kill -9. `tests/clients` runs
+//! those in Python and Node.
 
 use crate::harness::{Client, Server};
 use std::error::Error;
@@ -33,7 +33,7 @@ fn everything(client: &mut Client) -> Vec<String> {
     out
 }
 
-/// Plays an example in RESP2, kills the server, looks, and plays it again in RESP3 on what was there.
+/// Runs an example in RESP2, kills the server, compares the data, and runs the example again in RESP3 on that data.
 fn play(example: impl Fn(&str) -> Result<(), Box<dyn Error>>) {
     let mut server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     example(&format!("redis://{}", server.address())).unwrap();

@@ -1,27 +1,27 @@
-//! Promises about waiting as kinds: whoever waits for a shard, or for all of them, waits for those before it, and what
-//! takes long gives way. That nobody holds a shard while waiting for another is checked by the explorer of
-//! interleavings (`tests/interleaving/gates.rs`).
+//! Tests of promises about waiting: a command that waits for a shard, or for all of them, waits only for those that
+//! came before it, and long work gives way. The explorer of interleavings checks that no thread holds a shard while it
+//! waits for another (`tests/interleaving/gates.rs`).
 //!
-//! These tests count: how many commands that were sent later came first, or were answered meanwhile. A busy machine
-//! slows both sides. Where time is looked at, it is compared with the longest command of the same run.
+//! These tests count how many commands that were sent later came first, or were answered meanwhile, because a busy
+//! machine slows both sides. Times are only compared with the longest command of the same run.
 
 use crate::harness::memory::{MB, used};
 use crate::harness::{Client, Server, Value, until};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-/// Items of the collection that is read as a whole: some milliseconds.
+/// The number of items in the collection, whose reading takes some milliseconds.
 const ITEMS: usize = 2000;
-/// Clients that read it again and again.
+/// The number of clients that read it again and again.
 const READERS: usize = 5;
 const CHANGES: u64 = 40;
 /// How many queries of one reader may overtake a change, on average. One may be on its way when the change is sent, and
 /// the change's thread may get the processor late.
 const OVERTAKING: usize = 2;
-/// What the system's scheduling may add to any wait.
+/// The time that the system's scheduling may add to any wait.
 const SCHEDULING: Duration = Duration::from_secs(2);
 
-/// A server with the collection `one`, whose item 0 has a version.
+/// Starts a server with the collection `one`, whose item 0 has a version.
 fn start(workers: usize) -> Server {
     let workers = workers.to_string();
     let server = Server::start(&["--io-threads", &workers, "--enable-debug-command", "yes"]);
@@ -54,14 +54,14 @@ fn version(client: &mut Client) -> u64 {
     digits.parse().unwrap()
 }
 
-/// One query: its number among all that was sent, the version that it saw, and how long it took.
+/// One query: its number in the order of sending, the version that it saw, and its duration.
 struct Seen {
     sent: u64,
     version: u64,
     took: Duration,
 }
 
-/// What the readers saw while `work` ran, which is given the counter of what is sent.
+/// Runs `work` beside the readers, with the counter of what is sent. Returns its result and what the readers saw.
 fn beside_readers<R>(server: &Server, work: impl FnOnce(&AtomicU64) -> R) -> (R, Vec<Seen>) {
     let (order, over) = (AtomicU64::new(0), AtomicBool::new(false));
     let clients: Vec<Client> = (0..READERS).map(|_| server.client()).collect();
@@ -81,7 +81,7 @@ fn beside_readers<R>(server: &Server, work: impl FnOnce(&AtomicU64) -> R) -> (R,
                 })
             })
             .collect();
-        // All of them read.
+        // Waits until all readers read.
         while order.load(SeqCst) < 3 * READERS as u64 {
             std::thread::yield_now();
         }
@@ -92,8 +92,8 @@ fn beside_readers<R>(server: &Server, work: impl FnOnce(&AtomicU64) -> R) -> (R,
     })
 }
 
-/// Sends the changes one after the other, each once all readers read again; the number of each among all that was sent,
-/// and how long it took.
+/// Sends the changes one after the other, each after all readers have read again. Returns for each its number in the
+/// order of sending and its duration.
 fn change(order: &AtomicU64, mut once: impl FnMut(u64)) -> Vec<(u64, Duration)> {
     (1..=CHANGES)
         .map(|version| {
@@ -108,8 +108,8 @@ fn change(order: &AtomicU64, mut once: impl FnMut(u64)) -> Vec<(u64, Duration)> 
         .collect()
 }
 
-/// Queries that were sent after a change and did not see it are few, and no change waits much longer than a query
-/// takes.
+/// Checks that few queries that were sent after a change did not see it, and that no change waited much longer than a
+/// query takes.
 fn check(what: &str, changes: &[(u64, Duration)], seen: &[Seen]) {
     let overtook = |(version, sent): (u64, u64)| {
         seen.iter().filter(|query| query.sent > sent && query.version < version).count()
@@ -158,7 +158,7 @@ fn who_takes_all_shards_waits_for_those_before_it_only() {
     }
 }
 
-/// Those who wait for entries get them in their order and in time, whatever holds other shards.
+/// Clients that wait for entries get them in order and in time, whichever other shards are held.
 #[test]
 fn those_who_wait_for_keys_are_served_beside_long_reads() {
     const WAITING: usize = 12;
@@ -188,8 +188,8 @@ fn those_who_wait_for_keys_are_served_beside_long_reads() {
     }
 }
 
-/// A command that walks over all keys has a thread of its own and holds one shard at a time: others are answered
-/// meanwhile, by the one worker that there is.
+/// A command that walks over all keys has a thread of its own and holds one shard at a time, so the only worker answers
+/// other clients meanwhile.
 #[test]
 fn a_walk_over_all_keys_lets_others_pass() {
     const ROUNDS: u64 = 5;
@@ -215,8 +215,8 @@ fn a_walk_over_all_keys_lets_others_pass() {
     assert!(answered >= 5 * ROUNDS, "{answered} commands were answered beside {ROUNDS} walks");
 }
 
-/// Many who wait for many keys each, and one change for which they all are served: while they leave the lines of their
-/// other keys the one worker answers others.
+/// Many clients wait for many keys each, and one change serves them all. While they leave the waiting lines of their
+/// other keys, the only worker answers other clients.
 #[test]
 fn those_who_leave_many_lines_let_others_pass() {
     const CLIENTS: usize = 60;

@@ -1,4 +1,4 @@
-//! Failing system calls and full disks under the real binary.
+//! Tests failing system calls and full disks with the real binary.
 
 use crate::harness::{Client, Fault, Server, SmallDisk, Value};
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ fn server(appendfsync: &str) -> Server {
     Server::start(&["--appendonly", "yes", "--appendfsync", appendfsync])
 }
 
-/// Tries a command until `done` says so about its reply. The log may fail while a reply waits for it: who has written
-/// and cannot be told what became of it is sent away, and comes again.
+/// Repeats a command until `done` accepts its reply. The log may fail while a reply waits for it; then the server
+/// closes the connection, because it cannot tell the outcome, and the client connects again.
 fn until(server: &Server, command: &str, done: impl Fn(&Value) -> bool) -> Value {
     let deadline = Instant::now() + Duration::from_mins(1);
     let mut client = server.client();
@@ -42,7 +42,7 @@ fn text(value: &Value) -> String {
     value.text()
 }
 
-/// The files in the data folder, those in folders below it too.
+/// The files in the data folder and in the folders below it.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut out = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
@@ -51,9 +51,9 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     out
 }
 
-/// After a failure the server answers reads, refuses writes for good, and is whole again after a new start.
+/// After a failure the server answers reads, refuses writes for good, and is healthy after a restart.
 fn refuses_for_good(mut server: Server, fault: Fault) {
-    // While memory goes back to what is durable, clients may be sent away.
+    // While memory goes back to what is durable, the server may close connections.
     let mut client = server.client();
     let deadline = Instant::now() + Duration::from_mins(1);
     while client.run("GET before") != bulk("1") {
@@ -109,7 +109,7 @@ fn a_failed_sync_is_final_at_everysec() {
     until(&server, "INFO persistence", |info| info.text().contains("log_synced_lsn:1\r"));
     let fault = Fault::inject(&server, SYNCS, "error=EIO:when=1+", &[]);
     until(&server, "SET lost 1", misconf);
-    // Two more times the second would be synced.
+    // In this time a second sync, and a third, would be due.
     std::thread::sleep(Duration::from_millis(2100));
     assert_eq!(fault.hits(), 1, "the sync was tried again");
     refuses_for_good(server, fault);
@@ -129,7 +129,7 @@ fn a_failed_write_is_final() {
     }
 }
 
-/// At `always` neither the writer nor anybody else sees a write before its sync is done.
+/// At `always` no client sees a write before its sync is done.
 #[test]
 fn nobody_is_shown_an_undurable_write() {
     let server = server("always");
@@ -151,7 +151,7 @@ fn nobody_is_shown_an_undurable_write() {
     assert!(shown_at.unwrap() >= Duration::from_millis(380), "shown after {shown_at:?}");
 }
 
-/// The process dies at its n-th sync; whatever was acknowledged before is there.
+/// The process dies at its sync number n. Every write that was acknowledged before is there.
 #[test]
 fn killed_at_any_sync() {
     let mut server = server("always");
@@ -172,8 +172,8 @@ fn killed_at_any_sync() {
     }
 }
 
-/// A full disk makes the server read-only; nothing acknowledged is lost, also over a kill and a start on the full
-/// disk; with room again it writes again.
+/// A full disk makes the server read-only. No acknowledged write is lost, not even by a kill and a start on the full
+/// disk. With room again the server accepts writes.
 #[test]
 fn a_full_disk_and_its_end() {
     for level in ["always", "everysec"] {
@@ -239,7 +239,7 @@ fn a_start_on_a_full_disk() {
         assert!(client.run("SET due 1 PX 1").is_ok());
         server.kill9();
         disk.fill_but(1 << 20);
-        // What is left goes to files that grow a little at a time.
+        // Files that grow a little at a time take the rest of the room.
         for size in [4096, 1] {
             let mut at = 0;
             while std::fs::write(disk.path().join(format!("rest{size}-{at}")), vec![1; size]).is_ok() {
@@ -268,7 +268,7 @@ fn a_start_on_a_full_disk() {
     }
 }
 
-/// Background work comes by meanwhile. It is sent away, and neither it nor the end that follows suffers from that.
+/// Background work begins meanwhile and is revoked. Neither it nor the end that follows suffers from that.
 #[test]
 fn a_reload_that_takes_long_leaves_the_server_whole() {
     let mut server =
@@ -283,7 +283,7 @@ fn a_reload_that_takes_long_leaves_the_server_whole() {
     assert!(server.stop().success(), "{}", server.log());
 }
 
-/// Whenever a fault is taken away, calls fail with its error or not at all.
+/// Whenever a fault is removed, calls either fail with its error or do not fail.
 #[test]
 fn a_fault_that_is_taken_away_gives_no_other_error() {
     let server = server("always");
@@ -313,7 +313,7 @@ fn a_fault_that_is_taken_away_gives_no_other_error() {
     assert_eq!(server.info("aof_last_write_status"), "ok");
 }
 
-/// The machinery itself, shown on the referee.
+/// The test's own machinery is tested on the referee.
 #[test]
 fn faults_and_small_disks_work_here() {
     let referee = Server::referee(&["--appendonly", "yes", "--appendfsync", "always"]);

@@ -1,4 +1,4 @@
-//! Data folders that former versions wrote are opened for ever; see `tests/fixtures/README.md`.
+//! Data folders that former versions wrote can always be opened; see `tests/fixtures/README.md`.
 
 use crate::harness::Server;
 use itemory::effect::{Decoder, Effect, StringChange};
@@ -13,7 +13,7 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-/// A copy of a folder, without the files that `leave_out` names.
+/// Copies a folder, without the files that `leave_out` names.
 fn copy(folder: &str, leave_out: &[&str]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(fixtures().join(folder)).unwrap() {
@@ -26,8 +26,8 @@ fn copy(folder: &str, leave_out: &[&str]) -> tempfile::TempDir {
     dir
 }
 
-/// Asks everything that the folder's file of commands asks. A command is a line; its reply, in the notation of the
-/// harness, the next one, indented.
+/// Runs all commands of the folder's file and compares the replies. A command is a line; the next line is its reply,
+/// indented, in the notation of the harness.
 fn compare(server: &Server, folder: &str, what: &str) {
     let text = fs::read_to_string(fixtures().join(folder).with_extension("txt")).unwrap();
     let mut client = server.client();
@@ -50,7 +50,8 @@ fn is_all_there(folder: &str) {
     let dir = copy(folder, &[]);
     let mut server = Server::start_in(dir.path(), &FLAGS);
     compare(&server, folder, "opened");
-    // As this version keeps it: from the log again, then from a checkpoint of its own with another number of shards.
+    // The folder as this version keeps it: first from the log, then from a checkpoint of its own with another number of
+    // shards.
     server.kill9();
     server.up();
     compare(&server, folder, "opened again");
@@ -84,7 +85,7 @@ fn sorted_sets_are_all_there() {
     is_all_there("data-zsets");
 }
 
-/// What the log of `data-v2` has behind its newer checkpoint, behind the older one, and at all.
+/// The log of `data-v2` after its newer checkpoint, after the older one, and as a whole.
 #[test]
 fn the_log_of_the_second_folder_names_what_values_were_made_from() {
     let dir = copy("data-v2", &[]);

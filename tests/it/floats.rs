@@ -1,4 +1,4 @@
-//! The arithmetic of `INCRBYFLOAT` against a real redis-server.
+//! Tests the arithmetic of `INCRBYFLOAT` against a real redis-server.
 
 use crate::harness::{Server, Value};
 use itemory::value::longdouble::{hash_incr_by_float, incr_by_float, parse_hash_increment};
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::cell::RefCell;
 
-/// Texts that are numbers, nearly numbers, or at the edges of the range.
+/// Texts that are numbers, nearly numbers, or at the limits of the range.
 fn number() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => any::<f64>().prop_map(|n| n.to_string()),

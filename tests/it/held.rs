@@ -1,4 +1,4 @@
-//! What is held for a client: bounded while commands run, counted, and given back.
+//! Tests of the memory that is held for clients: it is bounded while commands run, counted, and given back.
 
 use crate::harness::memory::{MB, peak, used};
 use crate::harness::{Client, Server, Value, on_both, until};
@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// A client that is always behind, but reads: what was sent takes no memory any more, however long that goes on.
+/// A client reads, but is always behind. Replies that were sent take no memory, however long that goes on.
 #[test]
 fn replies_that_were_sent_take_no_memory() {
     on_both(&["--save", ""], |server| {
@@ -38,8 +38,8 @@ fn replies_that_were_sent_take_no_memory() {
     });
 }
 
-/// The limit holds for what one command, or a transaction of many, replies: no more than that is ever held. What a
-/// transaction changes it changes all the same.
+/// The limit bounds the replies of one command, and of a transaction of many: no more than that is ever held. The
+/// changes of the transaction are made nevertheless.
 #[test]
 fn the_output_limit_holds_within_a_command_and_a_transaction() {
     on_both(&["--client-output-buffer-limit", "normal 8mb 0 0", "--save", ""], |server| {
@@ -63,13 +63,13 @@ fn the_output_limit_holds_within_a_command_and_a_transaction() {
             assert!(grown < 60 * MB, "{what}: {grown} bytes more");
         }
         assert_eq!(other.run("GET done").text(), "1");
-        // What fits is sent.
+        // A reply that fits is sent.
         assert_eq!(other.call(&["GET", "big"]).bytes().unwrap().len(), 4 * MB);
     });
 }
 
-/// Who cannot be told what became of a transaction that is all or nothing finds nothing done, and no token that says
-/// otherwise.
+/// If the reply of a transaction that is all or nothing is too large to be sent, nothing was changed, and its token is
+/// not remembered.
 #[test]
 fn an_atomic_transaction_whose_replies_are_too_large_is_not_carried_out() {
     let server = Server::start(&["--client-output-buffer-limit", "normal 1mb 0 0"]);
@@ -85,7 +85,7 @@ fn an_atomic_transaction_whose_replies_are_too_large_is_not_carried_out() {
         assert_eq!(closed.read(), Value::Eof, "{first}");
         assert_eq!(client.run("EXISTS done"), Value::Int(0), "{first}");
     }
-    // So it is where the limit is smaller than the room that replies are given.
+    // The same is true if the limit is smaller than the space that a reply buffer begins with.
     assert!(client.call(&["CONFIG", "SET", "client-output-buffer-limit", "normal 1000 0 0"]).is_ok());
     assert!(client.call(&["SET", "small", &"x".repeat(100)]).is_ok());
     let mut closed = server.client();
@@ -101,15 +101,15 @@ fn an_atomic_transaction_whose_replies_are_too_large_is_not_carried_out() {
     );
     assert_eq!(client.run("EXISTS done"), Value::Int(0));
     assert!(client.call(&["CONFIG", "SET", "client-output-buffer-limit", "normal 1mb 0 0"]).is_ok());
-    // A reply without an end comes to one.
+    // A reply that would have no end is cut off.
     let mut closed = server.client();
     closed.send(&["HRANDFIELD", "h", "-4000000000", "WITHVALUES"]).unwrap();
     assert!(closed.is_closed());
     assert_eq!(server.info("client_output_buffer_limit_disconnections"), "3");
 }
 
-/// A reply that the client does not want is no reason to close it, however large; neither does it cost the client those
-/// that it has yet to read.
+/// A reply that the client does not want is no reason to close it, however large it is, and the client still gets the
+/// replies that it has yet to read.
 #[test]
 fn replies_that_are_not_wanted_are_no_reason_to_close_a_client() {
     on_both(&["--client-output-buffer-limit", "normal 1mb 0 0", "--save", ""], |server| {
@@ -138,7 +138,7 @@ fn replies_that_are_not_wanted_are_no_reason_to_close_a_client() {
             for off in [true, false] {
                 let mut client = server.client();
                 let mode = Client::encode(&["CLIENT", "REPLY", if off { "OFF" } else { "SKIP" }]);
-                // MULTI would be skipped, and EXEC not.
+                // SKIP would skip the reply of MULTI, but not that of EXEC.
                 if !off && *what == "EXEC" {
                     continue;
                 }
@@ -162,11 +162,11 @@ fn replies_that_are_not_wanted_are_no_reason_to_close_a_client() {
     });
 }
 
-/// What large changes took on their way to the log is given back by whoever made them.
+/// The memory that large changes used on their way to the log is given back by the worker that made them.
 #[test]
 fn large_changes_leave_nothing_behind() {
     on_both(&["--save", ""], |server| {
-        // Wherever connections are dealt out to, several of them come to each worker.
+        // However connections are distributed, each worker gets several of them.
         let mut clients: Vec<Client> = (0..16).map(|_| server.client()).collect();
         let before = used(server);
         for client in &mut clients {
@@ -182,7 +182,7 @@ fn large_changes_leave_nothing_behind() {
     });
 }
 
-/// A client of MONITOR that does not read is closed at its limit, not once somebody comes to look.
+/// A client of MONITOR that does not read is closed when it reaches its limit, not at the next periodic check.
 #[test]
 fn a_monitor_that_does_not_read_is_closed() {
     on_both(&["--client-output-buffer-limit", "normal 4mb 0 0", "--save", ""], |server| {
@@ -201,7 +201,7 @@ fn a_monitor_that_does_not_read_is_closed() {
     });
 }
 
-/// Before it has authenticated a client may neither send much nor leave much unread.
+/// A client may neither send much nor leave much unread before it has authenticated.
 #[test]
 fn a_client_that_has_not_authenticated_is_held_short() {
     on_both(&["--save", ""], |server| {
@@ -212,7 +212,7 @@ fn a_client_that_has_not_authenticated_is_held_short() {
             let mut stream = TcpStream::connect(server.address()).unwrap();
             stream.set_write_timeout(Some(Duration::from_mins(1))).unwrap();
             let flood = line.repeat(1000);
-            // More than all buffers between the two take, many times over.
+            // Many times more than all buffers between the two can take.
             let closed = (0..24 * MB / flood.len()).any(|_| stream.write_all(&flood).is_err());
             assert!(closed, "{} was sent and nothing was read", String::from_utf8_lossy(line));
         }
@@ -228,7 +228,7 @@ fn a_client_that_has_not_authenticated_is_held_short() {
             assert_eq!(client.read(), Value::Error(expected.into_bytes()));
             assert_eq!(client.read(), Value::Eof);
         }
-        // Who authenticates is bound by the options.
+        // The options bound what a client uses after it has authenticated.
         let mut client = server.client();
         assert!(client.run("AUTH secret").is_ok());
         assert!(client.call(&["SET", "big", &"x".repeat(MB)]).is_ok());
@@ -240,7 +240,7 @@ fn a_client_that_has_not_authenticated_is_held_short() {
     });
 }
 
-/// What is used once nothing is given back any more of what others have held.
+/// The used memory, once no more memory of other clients is given back.
 fn settled(server: &Server) -> usize {
     let (mut least, mut same) = (used(server), 0);
     until("memory comes to rest", || {
@@ -252,7 +252,7 @@ fn settled(server: &Server) -> usize {
     least
 }
 
-/// What CLIENT LIST says the clients of a name take.
+/// The sum of `tot-mem` over the clients with this name in CLIENT LIST.
 fn shown(client: &mut Client, name: &str) -> usize {
     let list = client.run("CLIENT LIST").text();
     let named = list.lines().filter(|line| line.contains(&format!(" name={name} ")));
@@ -260,17 +260,17 @@ fn shown(client: &mut Client, name: &str) -> usize {
     named.map(|line| field(line).unwrap_or(0)).sum()
 }
 
-/// A client's name, and what brings it to hold something and to let go of it.
+/// A kind of client, with the commands by which it holds memory and gives it back.
 struct Holding {
     name: &'static str,
     clients: usize,
     begin: Vec<Vec<u8>>,
     end: &'static str,
-    /// The most bytes that each may take in between, and still take afterwards.
+    /// The most bytes for each client, while it holds memory and afterwards.
     most: (usize, usize),
 }
 
-/// Whatever a client holds is shown in its tot-mem, about as much as it is, and given back when it is done.
+/// All memory that a client holds is part of its tot-mem, about as much as it is, and is given back.
 #[test]
 fn what_clients_hold_is_counted_and_given_back() {
     let server = Server::start(&["--save", ""]);
@@ -342,14 +342,14 @@ fn what_clients_hold_is_counted_and_given_back() {
     }
 }
 
-/// Has a client hold something, once it has read what it was answered.
+/// Makes a client hold memory, and reads its replies.
 fn hold(client: &mut Client, begin: &[Vec<u8>]) {
     for request in begin {
         client.send_raw(request).unwrap();
     }
     client.send(&["ECHO", "all was read"]).unwrap();
     while client.read() != Value::Bulk(b"all was read".to_vec()) {
-        // Inside MULTI it is the last thing to be queued.
+        // Inside MULTI the ECHO is queued as the last command.
         if begin.first().is_some_and(|first| first.ends_with(b"MULTI\r\n")) {
             (0..begin.len()).for_each(|_| drop(client.read()));
             return;
@@ -357,7 +357,7 @@ fn hold(client: &mut Client, begin: &[Vec<u8>]) {
     }
 }
 
-/// Clients that wait cost little more than those that do not.
+/// Clients that wait cost little more memory than clients that do not.
 #[test]
 fn clients_that_wait_cost_little() {
     let server = Server::start(&["--save", ""]);
@@ -379,8 +379,8 @@ fn clients_that_wait_cost_little() {
     }
 }
 
-/// What waiting takes is shown about as much as it is, also of those who wait for many keys, each in lines of its own;
-/// and all of it is given back once they are served by one of the keys.
+/// The memory of waiting clients is shown as about what it is, even if they wait for many keys, each in lines of its
+/// own. All of it is given back after they were served by one of the keys.
 #[test]
 fn waiting_for_many_keys_is_counted_and_given_back() {
     const CLIENTS: usize = 10;
@@ -417,7 +417,7 @@ fn waiting_for_many_keys_is_counted_and_given_back() {
     }
 }
 
-/// What clients hold beside their buffers counts against `maxmemory-clients`.
+/// The memory that clients hold beside their buffers counts for `maxmemory-clients`.
 #[test]
 fn clients_that_watch_too_much_are_closed() {
     let server = Server::start(&["--maxmemory-clients", "8mb"]);

@@ -1,4 +1,5 @@
-//! What waits for CLIENT PAUSE, for keys or for a long command to end, and what does not wait meanwhile.
+//! Tests of clients that wait for the end of CLIENT PAUSE, for keys or for a long command, and of what goes on
+//! meanwhile.
 
 use crate::harness::{Client, Server, Value, on_both};
 use std::time::{Duration, Instant};
@@ -9,13 +10,13 @@ fn bulk(text: &str) -> Value {
     Value::Bulk(text.as_bytes().to_vec())
 }
 
-/// The state that CLIENT LIST shows of the clients of a name.
+/// The lines of CLIENT LIST for the clients with this name.
 fn listed(observer: &mut Client, name: &str) -> Vec<String> {
     let list = observer.run("CLIENT LIST").text();
     list.lines().filter(|line| line.contains(&format!(" name={name} "))).map(str::to_owned).collect()
 }
 
-/// Waits until so many clients of a name are blocked in a command, of so many.
+/// Waits until the clients with this name are `count`, and all are blocked in this command.
 fn until_blocked(observer: &mut Client, name: &str, command: &str, count: usize) {
     let deadline = Instant::now() + Duration::from_mins(2);
     loop {
@@ -30,14 +31,14 @@ fn until_blocked(observer: &mut Client, name: &str, command: &str, count: usize)
     }
 }
 
-/// A client of a name.
+/// Connects a client and names it.
 fn named(server: &Server, name: &str) -> Client {
     let mut client = server.client();
     assert!(client.run(&format!("CLIENT SETNAME {name}")).is_ok());
     client
 }
 
-/// Has a pause begin and an entry come in one transaction, so that the pause is there when those who wait are looked
+/// Begins a pause and adds an entry in one transaction, so that the pause has begun when the waiting clients are looked
 /// at.
 fn add_and_pause(writer: &mut Client, pause: &str, id: &str) {
     assert!(writer.run("MULTI").is_ok());
@@ -47,7 +48,7 @@ fn add_and_pause(writer: &mut Client, pause: &str, id: &str) {
     assert_eq!(writer.run("EXEC").items()[1], bulk(id));
 }
 
-/// The rest of a reply that is larger than the socket's buffers goes out while the client's next command waits.
+/// The rest of a reply that is larger than the socket's buffers is sent while the client's next command waits.
 #[test]
 fn what_is_left_of_a_reply_is_sent_while_the_next_command_waits() {
     on_both(&["--save", ""], |server| {
@@ -71,7 +72,7 @@ fn what_is_left_of_a_reply_is_sent_while_the_next_command_waits() {
     });
 }
 
-/// The same while a long command runs on a thread of its own; what others push goes out, too.
+/// The same while a long command runs on a thread of its own. Pushed messages are sent too.
 #[test]
 fn what_is_left_of_a_reply_is_sent_while_a_long_command_runs() {
     let server = Server::start(&["--save", "", "--enable-debug-command", "yes"]);
@@ -89,8 +90,8 @@ fn what_is_left_of_a_reply_is_sent_while_a_long_command_runs() {
     assert!(shown.take(4).any(|shown| shown.text().contains("pushed")), "nothing is pushed");
 }
 
-/// A pause of writes holds back who waits for what is new to a group, whoever brought it, and not who only reads. Those
-/// who are held back are served in their order, whoever of them has gone.
+/// A pause of writes holds back clients that wait for new entries of a group, whichever command adds the entries, but
+/// not clients that only read. The clients that were held back are served in order, even if some of them have gone.
 #[test]
 fn a_pause_holds_back_those_who_would_be_served_by_a_write() {
     let server = Server::start(&[]);
@@ -119,7 +120,7 @@ fn a_pause_holds_back_those_who_would_be_served_by_a_write() {
     assert_eq!(pending(&mut admin), Value::Int(0));
     let (first, id) = clients.remove(0);
     assert_eq!(admin.run(&format!("CLIENT UNBLOCK {id}")), Value::Int(0), "it waits for the pause");
-    // Another pause that has begun meanwhile counts, too.
+    // Another pause that has begun meanwhile counts too.
     assert!(admin.run("CLIENT PAUSE 600001 WRITE").is_ok());
     assert_eq!(pending(&mut admin), Value::Int(0));
     drop(first);
@@ -133,7 +134,7 @@ fn a_pause_holds_back_those_who_would_be_served_by_a_write() {
     drop((second, third));
     until_blocked(&mut admin, "waiting", "xreadgroup", 0);
 
-    // Reads wait for a pause of everything. Nobody asks for anything while it ends.
+    // Clients that read wait for a pause of all commands. No client sends a command while it ends.
     let mut clients = ask(1, ["fourth"; 3]);
     reader.send(&["XREAD", "BLOCK", "0", "STREAMS", "s", "$"]).unwrap();
     until_blocked(&mut admin, "reading", "xread", 1);
@@ -143,14 +144,14 @@ fn a_pause_holds_back_those_who_would_be_served_by_a_write() {
     assert_eq!(pending(&mut admin), Value::Int(2));
 }
 
-/// What came in time is not lost because the pause took longer than the client wanted to wait.
+/// A client gets an entry that came in time even if the pause lasts longer than the client's timeout.
 #[test]
 fn the_time_of_a_client_is_not_up_while_a_pause_holds_it_back() {
     let server = Server::start(&[]);
     let (mut admin, mut writer) = (server.client(), server.client());
     assert!(admin.run("XGROUP CREATE s g $ MKSTREAM").is_ok());
     let mut client = named(&server, "waiting");
-    // On a busy machine the time may be up before the entry comes: then the client gets more of it.
+    // On a busy machine the timeout may be over before the entry comes. Then a longer one is tried.
     for (round, timeout) in [200, 2000, 20_000, 200_000].into_iter().enumerate() {
         let ask = format!("XREADGROUP GROUP g me BLOCK {timeout} STREAMS s >");
         client.send(&ask.split(' ').collect::<Vec<_>>()).unwrap();

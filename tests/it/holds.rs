@@ -1,5 +1,5 @@
-//! The bench of holds (`benches/holds`) knows every command and everything that works in the background, its cases run,
-//! and the page for operators says what it says.
+//! Checks that the bench of holds (`benches/holds`) has every command and every background job, that its cases run, and
+//! that the page for operators agrees with it.
 
 #[path = "../../benches/holds/calls.rs"]
 mod calls;
@@ -21,7 +21,7 @@ use reasons::{EXCEPTIONS, NOT_CALLED};
 use std::collections::BTreeSet;
 use std::net::TcpStream;
 
-/// The commands of the table that can be called, by their full names.
+/// The full names of all commands that can be called.
 fn all_commands() -> BTreeSet<&'static str> {
     Registry::get()
         .all()
@@ -30,7 +30,7 @@ fn all_commands() -> BTreeSet<&'static str> {
         .collect()
 }
 
-/// The command that a case is about.
+/// The command that a case measures.
 fn measured(case: &str) -> &'static str {
     let all = commands(case);
     let words = words(stripped(all.last().unwrap()).0, 0, Scale::Small);

@@ -1,4 +1,4 @@
-//! Slow, idle and hostile clients: bounded, and nobody else is disturbed.
+//! Tests slow, idle and hostile clients: they are bounded, and do not disturb other clients.
 
 use crate::harness::{Client, Server, Value, on_both, until};
 use std::io::{Read, Write};
@@ -23,8 +23,8 @@ fn a_client_that_does_not_read_is_closed_at_its_limit() {
     });
 }
 
-/// However fast the client reads: what is too much at once is not sent. What fits Redis's own buffer for a client is
-/// not counted.
+/// A reply that is too large is not sent, however fast the client reads. What fits into Redis's fixed buffer for a
+/// client does not count.
 #[test]
 fn replies_that_are_too_much_at_once_are_not_sent() {
     on_both(&[], |server| {
@@ -43,7 +43,7 @@ fn replies_that_are_too_much_at_once_are_not_sent() {
     });
 }
 
-/// CLIENT LIST shows what an argument on its way takes, and the transaction that asks.
+/// CLIENT LIST shows the memory of an incomplete argument, and the transaction of the client that asks.
 #[test]
 fn client_list_shows_what_is_under_way() {
     on_both(&[], |server| {
@@ -108,7 +108,7 @@ fn client_list_chooses() {
     let (mut one, mut other) = (server.client(), server.client());
     assert!(other.run("CLIENT SETNAME other").is_ok());
     let (own, id) = (one.run("CLIENT ID").text(), other.run("CLIENT ID").text());
-    // Whichever was accepted first, by one worker or another.
+    // One of two workers may have accepted either client first.
     let mut in_order = vec![&own, &id];
     in_order.sort_by_key(|id| id.parse::<u64>().unwrap());
     for (options, expected) in [
@@ -127,7 +127,8 @@ fn client_list_chooses() {
     assert_eq!(other.read(), Value::Eof);
 }
 
-/// Whoever goes while its command waits for the end of a pause is gone; CLIENT LIST shows the command that waits.
+/// A client that closes while its command waits for the end of a pause is gone. CLIENT LIST shows the command that
+/// waits.
 #[test]
 fn a_paused_client_may_go() {
     on_both(&[], |server| {
@@ -199,7 +200,7 @@ fn idle_clients_are_closed_when_a_timeout_is_set() {
     });
 }
 
-/// The referee reserves what a client announces; ours reserves what a client sent.
+/// The referee allocates as much as a client announces; our server allocates as much as a client has sent.
 #[test]
 fn half_commands_of_many_clients_cost_little() {
     let server = Server::start(&[]);
@@ -280,7 +281,7 @@ fn a_unix_socket() {
     });
 }
 
-/// What `used_memory` says is near what the allocator says.
+/// `used_memory` is near the allocator's own figure.
 #[test]
 fn used_memory_is_what_the_allocator_says() {
     let server = Server::start(&["--enable-debug-command", "yes", "--appendonly", "no"]);
@@ -297,7 +298,8 @@ fn used_memory_is_what_the_allocator_says() {
     assert!((used / allocated - 1.0).abs() <= 0.1, "used_memory {used}, the allocator {allocated}");
 }
 
-/// What would make a record larger than the log takes is refused before anything of it happens, and the log lives on.
+/// A change that would make a record larger than the log accepts is refused before any part of it is made, and the log
+/// stays usable.
 #[test]
 fn changes_that_are_larger_than_a_record_are_refused_whole() {
     let mut server =
@@ -322,7 +324,7 @@ fn changes_that_are_larger_than_a_record_are_refused_whole() {
             client.run(&format!("HSET hash {}", part.join(" ")));
         }
     }
-    // What is moved, copied or combined is not written again, and what is restored as it came.
+    // Values that are moved, copied or combined are not written again, and RESTORE writes the payload as it came.
     for command in [
         "RENAME big to",
         "RENAMENX to big",
@@ -343,7 +345,7 @@ fn changes_that_are_larger_than_a_record_are_refused_whole() {
     assert!(client.call(&[&b"RESTORE"[..], b"restored", b"0", &payload]).is_ok());
     let reply = client.call(&["SET", "to", &"x".repeat(70_000)]);
     assert!(too_large(&reply), "{reply}");
-    // Parts that fit, of a transaction that does not, are refused together when the arguments tell it beforehand ...
+    // If the arguments show that a transaction's record would be too large, the transaction is refused as a whole ...
     client.run("MULTI");
     for n in 0..4 {
         client.call(&["SET", &format!("part{n}"), &value]);
@@ -354,7 +356,8 @@ fn changes_that_are_larger_than_a_record_are_refused_whole() {
         "{reply}"
     );
     assert_eq!(client.run("EXISTS part0 part1 part2 part3 to"), Value::Int(0));
-    // ... and one by one when only the copies are too large, which are written as a whole because they are small.
+    // ... if only its copies are too large, which are logged as whole values because they are small, single commands
+    // are refused.
     client.call(&["SET", "small", &"s".repeat(1000)]);
     let copy = |client: &mut Client, first: &str, to: &str| {
         let copies = (0..80).map(|n| format!("COPY small {to}{n}"));
@@ -366,7 +369,7 @@ fn changes_that_are_larger_than_a_record_are_refused_whole() {
     let Value::Array(replies) = copy(&mut client, "PING", "copy") else { panic!() };
     assert_eq!((replies[1].clone(), replies[81].is_ok()), (Value::Int(1), true));
     assert!(too_large(&replies[80]), "{}", replies[80]);
-    // All or nothing stays so.
+    // A transaction that is all or nothing stays so.
     let reply = copy(&mut client, "ITEM.ATOMIC", "other");
     assert!(
         matches!(&reply, Value::Error(e) if e.starts_with(b"TXCANCELLED ") && String::from_utf8_lossy(e).contains(":ERR the change")),
@@ -385,7 +388,7 @@ fn changes_that_are_larger_than_a_record_are_refused_whole() {
     assert_eq!(client.run("STRLEN big"), Value::Int(100_000));
 }
 
-/// Commands that work long on the data share a few threads, and the others wait for their turn.
+/// Long commands on the data share a few threads, and the others wait for their turn.
 #[test]
 fn long_commands_of_many_clients_have_few_threads() {
     const KEYS: usize = 2000;
@@ -393,7 +396,7 @@ fn long_commands_of_many_clients_have_few_threads() {
     const WORKERS: usize = 4;
     let server =
         Server::start(&["--enable-debug-command", "yes", "--io-threads", &WORKERS.to_string(), "--save", ""]);
-    // Connections are dealt out to the workers in turn: the second client's worker is not the first one's.
+    // Connections are distributed to the workers in turn: the second client has another worker than the first.
     let (mut holder, mut observer) = (server.client(), server.client());
     assert!(observer.run(&format!("DEBUG POPULATE {KEYS}")).is_ok());
     let threads = || {
@@ -404,7 +407,8 @@ fn long_commands_of_many_clients_have_few_threads() {
     let mut looked = false;
     for (round, seconds) in [1, 4, 16, 64].into_iter().enumerate() {
         until("threads of commands that are done end", || threads() == 0);
-        // A transaction that holds every shard for a while: whoever has a thread waits for it there, so none ends.
+        // A transaction holds every shard for a while. Each long command that has a thread waits for it, so no such
+        // thread ends.
         let sleep = format!("DEBUG SLEEP {seconds}");
         for command in ["MULTI", "DEL none", &sleep, "KEYS none"] {
             holder.run(command);
@@ -415,27 +419,27 @@ fn long_commands_of_many_clients_have_few_threads() {
         until("the transaction runs", || observer.run("INFO commandstats").text().contains(&calls));
         let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.client()).collect();
         clients.iter_mut().for_each(|client| client.send(&["KEYS", "*"]).unwrap());
-        // Those of the worker that runs the transaction are not looked at before it ends.
+        // The worker that runs the transaction does not read its clients' commands before the transaction ends.
         let is_held = || begun.elapsed() < Duration::from_secs(seconds);
         let asked = |observer: &mut Client| observer.run("CLIENT LIST").text().matches(" cmd=keys ").count();
         let all_asked = |observer: &mut Client| asked(observer) >= CLIENTS - CLIENTS / WORKERS;
         while is_held() && !(all_asked(&mut observer) && threads() >= WORKERS) {}
         let seen = threads();
         looked = is_held();
-        // Those who go meanwhile keep nobody waiting.
+        // Clients that close meanwhile do not delay others.
         clients.truncate(CLIENTS / 2);
         assert!(matches!(holder.read(), Value::Array(replies) if replies.len() == 3));
         for client in &mut clients {
             assert_eq!(client.read().items().len(), KEYS);
         }
-        // On a busy machine the transaction may have ended before all had asked: then it takes longer.
+        // On a busy machine the transaction may end before all clients have asked. Then a longer one is tried.
         if looked {
             assert_eq!(seen, WORKERS);
             break;
         }
     }
     assert!(looked, "not all clients come to ask");
-    // Those that wait for something take nobody's turn.
+    // Long commands that only wait do not count for the limit on threads.
     let mut waiting: Vec<Client> = (0..2 * WORKERS).map(|_| server.client()).collect();
     waiting.iter_mut().for_each(|client| client.send(&["DEBUG", "SLEEP", "600"]).unwrap());
     assert_eq!(observer.run("KEYS *").items().len(), KEYS);

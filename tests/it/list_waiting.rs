@@ -1,4 +1,4 @@
-//! Commands that wait for elements of lists, over sockets; ours beside a real redis-server.
+//! Tests commands that wait for elements of lists, over sockets, on our server and on a real redis-server.
 
 use crate::harness::{Client, Server, Value, on_both};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ fn pair(key: &str, element: &str) -> Value {
     Value::Array(vec![bulk(key), bulk(element)])
 }
 
-/// Sends a command and waits until so many clients are blocked.
+/// Sends a command and waits until `blocked` clients are blocked.
 fn block(server: &Server, client: &mut Client, command: &str, blocked: usize) {
     let args: Vec<&str> = command.split_whitespace().collect();
     client.send(&args).unwrap();
@@ -26,7 +26,7 @@ fn until_blocked(server: &Server, blocked: usize) {
     }
 }
 
-/// What a client that waits with a command gets once others were sent, one after the other.
+/// The reply to a client that waits with the command `waiting`, after other commands were sent one after the other.
 fn served(server: &Server, waiting: &str, commands: &[&str]) -> Value {
     let (mut waiter, mut other) = (server.client(), server.client());
     other.run("FLUSHALL");
@@ -103,7 +103,7 @@ fn a_chain_of_moves_is_followed_to_its_end() {
         assert_eq!(last.read(), pair("c", "x"));
         until_blocked(server, 0);
         assert_eq!(other.run("EXISTS a b c"), Value::Int(0));
-        // One that waits for what it gives back itself.
+        // A client waits for a key to which it adds elements itself.
         block(server, &mut first, "BLMOVE a a LEFT RIGHT 0", 1);
         other.run("RPUSH a x y");
         assert_eq!(first.read(), bulk("x"));

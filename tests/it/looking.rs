@@ -1,4 +1,4 @@
-//! `check` by somebody who may read the folder and change nothing in it, and where nothing can be changed.
+//! Tests `check` by a user who may read the folder but not change it, and on a read-only file system.
 
 use crate::damage::{contents, files};
 use crate::harness::Server;
@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-/// The user of whom nothing is.
+/// A user who owns nothing.
 const NOBODY: u32 = 65534;
 
-/// A data folder with a checkpoint and several segments, and a copy of the program that everybody may run.
+/// A data folder with a checkpoint and several segments, and a copy of the program that every user may run.
 struct Folder {
     keep: TempDir,
 }
@@ -42,13 +42,13 @@ impl Folder {
         self.keep.path().join("data")
     }
 
-    /// Gives all files, and the folder itself, their permissions.
+    /// Sets the permissions of all files and of the folder.
     fn allow(&self, file: u32, folder: u32) {
         files(&self.data()).iter().for_each(|path| permit(path, file));
         permit(&self.data(), folder);
     }
 
-    /// What the program says to a user who is not the superuser.
+    /// The output of the program for a user who is not the superuser.
     fn look(&self, words: &[&str], at: &Path) -> Output {
         let mut command = Command::new(self.keep.path().join("itemory"));
         command.arg("check").args(words).arg(at).current_dir("/");
@@ -61,7 +61,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Otherwise a user who is not the superuser could not remove it.
+        // Without this a user who is not the superuser could not remove the folder.
         permit(&self.data(), 0o755);
     }
 }
@@ -143,11 +143,11 @@ fn damage_is_told_to_who_may_only_read() {
     assert_eq!(looked.status.code(), Some(1), "{}", said(&looked));
 }
 
-/// A folder that is seen once more, read-only, at another place.
+/// A folder that is mounted once more, read-only, at another place.
 struct ReadOnly(PathBuf);
 
 impl ReadOnly {
-    /// None, with a word on standard error, where mounting is not permitted.
+    /// If mounting is not permitted, returns `None` and says so on standard error.
     fn of(data: &Path, at: PathBuf) -> Option<Self> {
         fs::create_dir(&at).unwrap();
         let mount = |words: &[&str]| Command::new("mount").args(words).arg(data).arg(&at).output().unwrap();

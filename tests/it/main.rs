@@ -1,4 +1,5 @@
-//! The tests from outside: everything here talks to a running server over the wire, or reads the repository.
+//! The tests from outside. They talk to a running server over a socket, run the server's code in their own process, or
+//! read the repository.
 //!
 //! `ITEMORY_TEST_SERVER=host:port` points the behaviour scripts at another server.
 //! `ITEMORY_TEST_CASE=text` runs only the script cases whose name or file contains the text.

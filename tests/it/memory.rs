@@ -1,4 +1,4 @@
-//! Eviction chooses well and in time; what has expired leaves memory without a stall.
+//! Tests that eviction chooses the right keys in time, and that expired keys leave memory without a stall.
 
 use crate::harness::{Client, Server, Value, on_both};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -18,7 +18,7 @@ fn fill(client: &mut Client, prefix: &str, count: usize, value: &str, expire: Op
     (0..count).filter(|_| client.read().is_ok()).count()
 }
 
-/// How many of `prefix:0` to `prefix:count - 1` are there; does not count as use.
+/// The number of existing keys among `prefix:0` to `prefix:count - 1`. EXISTS does not count as use.
 fn left(client: &mut Client, prefix: &str, count: usize) -> usize {
     let keys: Vec<String> = (0..count).map(|n| format!("{prefix}:{n}")).collect();
     let args: Vec<&str> = std::iter::once("EXISTS").chain(keys.iter().map(String::as_str)).collect();
@@ -29,7 +29,7 @@ fn used(server: &Server) -> u64 {
     server.info("used_memory").parse().unwrap()
 }
 
-/// Fills half of what is left with `prefix` keys, and says how many those were.
+/// Fills half of the free memory with `prefix` keys, and returns their number.
 fn fill_half(server: &Server, client: &mut Client, prefix: &str, expire: Option<&str>) -> usize {
     let goal = used(server) + (MAXMEMORY - used(server)) / 2;
     let value = "x".repeat(500);
@@ -78,7 +78,7 @@ fn lru_keeps_what_is_used() {
     on_both(&flags("allkeys-lru"), |server| {
         let mut client = server.client();
         let hot = fill_half(server, &mut client, "hot", None);
-        // The clock of idle times counts in seconds at the referee.
+        // The referee's clock of idle times counts seconds.
         std::thread::sleep(Duration::from_millis(1100));
         let value = "x".repeat(500);
         for n in 0..6000 {
@@ -119,8 +119,7 @@ fn lfu_keeps_what_is_used_often() {
     });
 }
 
-/// What a key was used for is known under its new name too, and a new name is a use. Without a logarithm each use
-/// counts.
+/// A renamed key keeps its frequency, and renaming counts as a use. With a log factor of 0, each use counts.
 #[test]
 fn how_often_a_key_was_used_goes_along_with_it() {
     let flags = ["--maxmemory-policy", "allkeys-lfu", "--lfu-log-factor", "0", "--lfu-decay-time", "0"];
@@ -166,7 +165,7 @@ fn volatile_policies_leave_other_keys_alone() {
             let lasting = fill_half(server, &mut client, "lasting", None);
             fill(&mut client, "volatile", 20_000, &"x".repeat(500), Some("1000"));
             assert_eq!(left(&mut client, "lasting", lasting), lasting, "{policy}");
-            // With nothing volatile left, writes are refused.
+            // If no volatile key is left, writes are refused.
             let value = "x".repeat(500);
             let refused = (0..60_000).any(|n| {
                 let reply = client.call(&["SET", &format!("more:{n}"), &value]);
@@ -189,7 +188,7 @@ fn expired_keys_leave_memory_without_a_stall() {
             let ttl = (500 + n % 1000).to_string();
             bytes.extend(Client::encode(&["SET", &format!("k{n}"), "some value", "PX", &ttl]));
         }
-        // Writes all keys, waits until they are gone, and gives the longest time that a reader waited meanwhile.
+        // Writes all keys, waits until they are gone, and returns the longest time that a reader waited meanwhile.
         let mut round = || {
             client.run("CONFIG RESETSTAT");
             let gone = AtomicBool::new(false);
@@ -216,7 +215,7 @@ fn expired_keys_leave_memory_without_a_stall() {
                 longest.join().unwrap()
             })
         };
-        // A busy machine stalls now and then; a server that stalls does so each time.
+        // A busy machine may stall sometimes; a server that stalls does so each time.
         assert!((0..3).any(|_| round() < Duration::from_millis(500)), "each time a stall of half a second");
         assert_eq!(server.info("expired_keys"), COUNT.to_string());
         assert!(used(server) < before + (8 << 20), "{} before, {} after", before, used(server));
@@ -250,7 +249,7 @@ fn lookups_that_tell_what_they_found_are_counted_as_hits_and_misses() {
     });
 }
 
-/// Many keys of one kind: what MEMORY USAGE says of all of them against what the server's memory has grown by.
+/// Compares the sum of MEMORY USAGE over many keys of one kind with the growth of the server's memory.
 #[test]
 fn memory_usage_is_what_the_allocator_says() {
     const KEYS: usize = 30;

@@ -1,11 +1,11 @@
-//! What operators see: latency events, average times to live, memory freed in the background.
+//! Tests what operators see: latency events, average times to live, memory that is freed in the background.
 
 use crate::harness::{Client, Server, Value};
 use std::io::Read as _;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-/// Waits until INFO or LATENCY says something.
+/// Waits until the reply to INFO or LATENCY contains a text.
 fn until(client: &mut Client, command: &str, wanted: &str) -> String {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
@@ -64,7 +64,7 @@ fn long_holds_are_shown_by_what_held_the_shards() {
     assert!(shown.contains("hgetall") && !shown.contains("ping"), "{shown}");
     let info = until(&mut client, "INFO holdstats", "hold_hgetall:holds=1,longest_usec=");
     assert!(info.starts_with("# Holdstats"), "{info}");
-    // A transaction holds what its commands need all the time; they hold nothing of their own.
+    // A transaction holds all shards that its commands need; they hold none of their own.
     for command in ["MULTI", "HGETALL big", "EXEC"] {
         client.run(command);
     }
@@ -162,7 +162,7 @@ fn the_hashes_of_which_fields_expire_are_counted() {
     assert_eq!(counted(&server, "db1"), "0");
 }
 
-/// Commands that count as lookups of keys are those that count in Redis.
+/// The same commands count as lookups of keys as in Redis.
 #[test]
 fn hits_and_misses_are_counted_as_in_redis() {
     const SETUP: &str = "SET s abc | SET n 5 | HSET h f v g w | SET e x PX 100000 | SETBIT b 7 1 | SET d 1 | SET d2 1 | SET d3 1";
@@ -190,7 +190,7 @@ fn hits_and_misses_are_counted_as_in_redis() {
     counted_as_in_redis(["keyspace_hits", "keyspace_misses"], SETUP, COMMANDS);
 }
 
-/// By how much each command moves figures of INFO is the same in Redis.
+/// Checks that each command changes these figures of INFO by as much as in Redis.
 fn counted_as_in_redis<const N: usize>(names: [&str; N], setup: &str, commands: &str) {
     let flags = ["--appendonly", "no", "--enable-debug-command", "yes"];
     let counts = |server: &Server| -> Vec<(String, [u64; N])> {
@@ -211,7 +211,7 @@ fn counted_as_in_redis<const N: usize>(names: [&str; N], setup: &str, commands: 
     assert_eq!(counts(&Server::start(&flags)), expected);
 }
 
-/// What counts as a change for save points counts as one, or as several, in Redis.
+/// Each command counts as as many changes for save points as in Redis.
 #[test]
 fn changes_are_counted_as_in_redis() {
     const COMMANDS: &str = "SET s abc | SET s abc | SET s x NX | SET s x GET | GETSET s y | APPEND s z | SETRANGE s 0 a | \
@@ -257,7 +257,7 @@ fn a_monitor_sees_transactions_in_the_order_of_redis() {
         }
         let mut lines = Vec::new();
         loop {
-            // What stands before the words are the time, the database and the address.
+            // Time, database and address precede the words.
             let line = monitor.read().text();
             let words = line.split_once("] ").map_or(line.as_str(), |(_, words)| words).to_owned();
             lines.push(words);
@@ -269,10 +269,11 @@ fn a_monitor_sees_transactions_in_the_order_of_redis() {
     assert_eq!(shown(&Server::start(&[])), shown(&Server::referee(&[])));
 }
 
-/// Without a password a server that listens everywhere serves this machine only; with one it serves all.
+/// Without a password, a server that listens on all addresses serves only this machine; with a password it serves all
+/// clients.
 #[test]
 fn protected_mode_refuses_other_addresses() {
-    // No packet is sent: connecting a datagram socket only chooses the address that would be used.
+    // No packet is sent: to connect a datagram socket only chooses the local address.
     let own = UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
         socket.connect("192.0.2.1:9")?;
         socket.local_addr()

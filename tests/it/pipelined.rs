@@ -1,21 +1,21 @@
-//! Commands that are sent together answer, and leave behind, what they do when they are sent one by one: random
-//! commands of every family go to one server singly and to another in batches of one write each, with checkpoints,
-//! kills and new starts of both.
+//! Commands that are sent together have the same replies and effects as commands that are sent one by one. Random
+//! commands of every family go to one server singly, and to another in batches of one write each, with checkpoints,
+//! kills and restarts of both.
 
 use crate::harness::{Client, Random, Server, Value};
 use crate::random::{command, contents, filled};
 use std::fmt::Write as _;
 
-/// Clients of each server; they take turns, so that what they do has one order.
+/// The number of clients of each server. They take turns, so that their commands have one order.
 const CLIENTS: usize = 3;
-/// Batches between two kills.
+/// The number of batches between two kills.
 const BATCHES: usize = 120;
-/// Commands of a batch, at most: more than are looked up together.
+/// The most commands of a batch: more than are looked up together.
 const LONGEST: usize = 80;
-/// Fields and items of large values: more than a checkpoint writes in one piece.
+/// The number of fields and items of large values: more than a checkpoint writes in one piece.
 const LARGE: usize = 4500;
 
-/// Templates as in `random.rs`: what changes the meaning of keys, and what they mean then.
+/// Templates as in `random.rs`: commands that change the meaning of keys, and commands on such keys.
 const COMMANDS: &[&str] = &[
     "SELECT 0",
     "SELECT 0",
@@ -86,7 +86,7 @@ const COMMANDS: &[&str] = &[
     "TABLE.LIST",
 ];
 
-/// Now and then.
+/// Templates that are used rarely.
 const RARE: &[&str] = &[
     "TABLE.CREATE users PK id S KEYSPACE user:{id} INDEX by_a PK a S STREAM NEW",
     "TABLE.CREATE users PK id S KEYSPACE user:{id} INDEX by_a PK a S STREAM NEW",
@@ -105,7 +105,7 @@ const RARE: &[&str] = &[
     "CONFIG SET set-max-listpack-entries 128",
 ];
 
-/// A command that both servers answer alike: not with random fields of a large hash.
+/// A command to which both servers reply alike; random fields of a large hash are excluded.
 fn any(random: &mut Random, step: usize) -> Vec<Vec<u8>> {
     loop {
         let command = match random.below(24) {
@@ -119,7 +119,7 @@ fn any(random: &mut Random, step: usize) -> Vec<Vec<u8>> {
     }
 }
 
-/// Commands that make a value large, empty it, or empty and refill it.
+/// Commands that make a value large, that empty it, or that empty and refill it.
 fn large(random: &mut Random) -> Vec<Vec<Vec<u8>>> {
     let words = |line: String| line.split(' ').map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>();
     let key = format!("hash{}", random.below(4));
@@ -181,7 +181,7 @@ fn everything(server: &Server) -> String {
     out
 }
 
-/// A reply in a fixed order. Of several keys that refuse something any may be named first.
+/// A reply in a fixed order. If several keys refuse a command, each server may name another one.
 fn plain(value: &Value) -> Value {
     match value.sorted() {
         Value::Error(text) if text.starts_with(b"VALIDATION key ") => {
@@ -270,7 +270,7 @@ fn pipelined_equals_single(threads: &str, fsync: &str) {
             step += commands.len();
             pair.run(random.below(CLIENTS), &commands);
             if random.one_in(if round == 0 { 1000 } else { 20 }) {
-                // One that runs already is as good.
+                // A checkpoint that is already being written is as good.
                 pair.single.client().run("BGSAVE");
                 pair.batched.client().run("BGSAVE");
             }

@@ -1,4 +1,4 @@
-//! The process: how it starts, is configured, and ends.
+//! Tests how the process starts, is configured, and ends.
 
 use crate::harness::{Server, on_both};
 use std::fs;
@@ -122,7 +122,7 @@ fn help_and_version() {
     assert!(run("--version").contains(env!("CARGO_PKG_VERSION")));
 }
 
-/// INFO speaks of a Redis that libraries gate on, beside the server's own version.
+/// The program does not fail if the reader of its output closes early.
 #[test]
 fn a_reader_who_leaves_early_is_no_failure() {
     let mut child =
@@ -131,6 +131,7 @@ fn a_reader_who_leaves_early_is_no_failure() {
     assert!(child.wait().unwrap().success());
 }
 
+/// INFO shows the version of Redis by which client libraries choose features, beside the server's own version.
 #[test]
 fn info_names_both_versions() {
     on_both(&[], |server| assert!(!server.info("redis_version").is_empty()));

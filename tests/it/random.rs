@@ -1,5 +1,5 @@
-//! Random commands sent to ours and to the referee from several connections, with a kill and a new start of both in
-//! between: every reply is the same, and so is all data at the end.
+//! Random commands are sent to our server and to the referee from several connections, with a kill and a restart of
+//! both in between: every reply is the same, and so is all data at the end.
 
 use crate::harness::{Client, Random, Server, Value};
 use std::fmt::Write as _;
@@ -28,13 +28,13 @@ const VALUES: [&str; 16] = [
 const INTEGERS: [&str; 14] =
     ["0", "1", "-1", "2", "5", "-3", "100", "-100", "7", "a", "1.5", "9223372036854775807", "", "33"];
 const FLOATS: [&str; 8] = ["0.5", "-1.25", "3", "1e2", "a", "0", "-7", "100.125"];
-/// Far enough away that no run reaches them, or past.
+/// Times so far in the future that no run reaches them, or in the past.
 const TIMES: [&str; 5] = ["33177117420", "33177117421", "1", "0", "33277117420"];
 
-/// Templates: `k` a key, `v` a value, `i` an integer or not, `n` an integer, `f` a field, `r` a float, `t` a time, `b`
-/// a bit offset, `0` 0 or 1, `s` a stream, `l` a list, `y` a set, `p` a HyperLogLog, `m` a member, `z` a sorted set,
-/// `e` one in which all have one score, `d` a digit, `u` a key that may be a view, `J` an identifier that is new, `j`
-/// one that may be there, anything else itself.
+/// Templates: `k` a key, `v` a value, `i` a text that may be an integer, `n` an integer, `f` a field, `r` a float, `t`
+/// a time, `b` a bit offset, `0` 0 or 1, `s` a stream, `l` a list, `y` a set, `p` a HyperLogLog, `m` a member, `z` a
+/// sorted set, `e` a sorted set whose members have one score, `d` a digit, `u` a key that may be a view, `J` a new
+/// identifier, `j` an identifier that may exist, any other word itself.
 const COMMANDS: &[&str] = &[
     "SET k v",
     "SET k v",
@@ -309,19 +309,18 @@ const COMMANDS: &[&str] = &[
     "NOSUCH k",
     "GET",
 ];
-// Consumers that got nothing are forgotten by the referee at its next start, so none is asked for by XGROUP
-// CREATECONSUMER. A BITFIELD that changes nothing may still lengthen the string; the referee forgets that at its next
-// start, so such are left out.
-/// Now and then.
+// The referee forgets consumers that got no entries when it restarts, so XGROUP CREATECONSUMER is left out. It also
+// forgets that a BITFIELD that changes nothing has lengthened the string, so such BITFIELDs are left out.
+/// Commands that are used rarely.
 const RARE: [&str; 3] = ["FLUSHDB", "SWAPDB 0 1", "FLUSHALL"];
 
-/// A command of every family but those of items; `step` ascends.
+/// A command of any family but those of items. `step` increases.
 pub(crate) fn command(random: &mut Random, step: usize) -> Vec<Vec<u8>> {
     let template = if random.one_in(150) { random.pick(&RARE) } else { random.pick(COMMANDS) };
     filled(template, random, step)
 }
 
-/// A template with random arguments in their places.
+/// A template with random arguments in its places.
 pub(crate) fn filled(template: &str, random: &mut Random, step: usize) -> Vec<Vec<u8>> {
     let mut words = template.split(' ');
     let mut out = vec![words.next().unwrap().as_bytes().to_vec()];
@@ -359,14 +358,14 @@ pub(crate) fn filled(template: &str, random: &mut Random, step: usize) -> Vec<Ve
     out
 }
 
-/// Whether a command's reply has an order that both servers must agree on: that of lists, sorted sets and streams.
-/// Hashes and sets have none, and neither has ZSCAN.
+/// Whether a command's reply has an order on which both servers must agree: that of lists, sorted sets and streams. The
+/// order of hashes and sets, and of ZSCAN, may differ.
 fn has_order_of_its_own(command: &[Vec<u8>]) -> bool {
     let name = command[0].to_ascii_uppercase();
     name != b"ZSCAN" && name.first().is_some_and(|first| b"LXZ".contains(first))
 }
 
-/// Every key of both databases with its type, value and time, as text.
+/// Every key of both databases with its type, value and deadline, as text.
 pub(crate) fn contents(client: &mut Client) -> String {
     let mut out = String::new();
     for database in 0..2 {
@@ -433,7 +432,7 @@ fn random_commands(mut ours: Server, mut theirs: Server, proto: u8) {
     assert_eq!(contents(&mut ours.client()), contents(&mut theirs.client()));
 }
 
-/// At `everysec` the referee may hold writes back while it syncs, and a kill then loses them.
+/// At `everysec` the referee may delay writes while it syncs, and a kill then loses them.
 const REFEREE_FLAGS: [&str; 6] =
     ["--appendonly", "yes", "--appendfsync", "always", "--enable-debug-command", "yes"];
 const FLAGS: [&str; 4] = ["--appendonly", "yes", "--enable-debug-command", "yes"];

@@ -1,4 +1,4 @@
-//! The redis crate: blocking, asynchronous, pipelines, RESP2 and RESP3.
+//! Tests the redis crate: blocking, asynchronous, pipelines, RESP2 and RESP3.
 
 use crate::harness::{Server, on_both};
 use redis::{AsyncCommands, Client, Commands, ErrorKind, RedisResult, ServerErrorKind, Value};

@@ -1,4 +1,4 @@
-//! What `check`, `check --repair` and a start make of damaged and of partial folders, through the binary.
+//! Tests `check`, `check --repair` and starts of the binary on damaged and on partial folders.
 
 use crate::damage::{check, content_end, contents, copy, files, try_start};
 use crate::harness::{Client, Random, Server};
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 const FLAGS: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
-/// Sets `k<n>` to `v<n>` for all these n, in one go.
+/// Sets `k<n>` to `v<n>` for all n of the range, in one pipeline.
 fn set(client: &mut Client, range: std::ops::Range<usize>) {
     for n in range.clone() {
         client.send(&["SET".to_owned(), format!("k{n}"), format!("v{n}")]).unwrap();
@@ -23,7 +23,7 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
 }
 
-/// How many of the keys there are; they must be those that were set first.
+/// The number of keys, which must be those that were set first.
 fn count(server: &Server) -> usize {
     let mut client = server.client();
     let size = usize::try_from(client.run("DBSIZE").int().unwrap()).unwrap();
@@ -64,7 +64,7 @@ fn flip(file: &Path, at: usize) {
     fs::write(file, bytes).unwrap();
 }
 
-/// The folder as it is on another file system, and after another boot.
+/// Makes the folder look like one on another file system and after another boot.
 fn move_elsewhere(data: &Path) {
     let manifest = fs::read_to_string(data.join("MANIFEST")).unwrap();
     let lines = manifest.lines().filter(|line| !line.starts_with("crc "));
@@ -79,7 +79,7 @@ fn move_elsewhere(data: &Path) {
 
 const NOTHING_DROPPED: &str = "0 valid records were dropped in all";
 
-/// The first LSN of the last segment, if what was done to the folder is that it was removed.
+/// The first LSN of the last segment, if `how` says that this segment was removed.
 fn lost_from(how: &str) -> Option<usize> {
     let (file, _) = how.split_once(": removed, the last one")?;
     file.rsplit_once("segment-")?.1.strip_suffix(".log")?.parse().ok()
@@ -200,13 +200,13 @@ fn the_exit_code_tells_damage_from_what_could_not_be_looked_at() {
     assert_eq!(check(&data, true).status.code(), Some(1), "nothing is left");
 }
 
-/// The number behind a word of what was printed.
+/// The number that follows a text in the output.
 fn number(text: &str, before: &str) -> Option<usize> {
     let digits = text.split(before).nth(1)?;
     digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// Damages one file of a folder.
+/// Damages one file of a folder, and returns a description.
 fn damage(data: &Path, random: &mut Random) -> String {
     let all: Vec<PathBuf> = files(data).into_iter().filter(|file| !file.ends_with("LOCK")).collect();
     let file = &all[random.below(all.len())];

@@ -1,11 +1,12 @@
-//! Which commands are answered: CLIENT REPLY with everything that may come between. The same bytes go to a real server.
+//! Tests which commands get a reply: CLIENT REPLY with everything that may come in between. The same bytes go to a real
+//! server.
 
 use crate::harness::{Client, Random, Server, Value, on_both};
 
 const FLAGS: &[&str] = &["--requirepass", "secret"];
 
-/// What the rounds are made of: what changes whether there are replies, what changes the connection, errors of every
-/// kind.
+/// The commands of the rounds: those that switch replies on and off, those that change the connection, and errors of
+/// every kind.
 const COMMANDS: &[&str] = &[
     "CLIENT REPLY ON",
     "CLIENT REPLY OFF",
@@ -56,8 +57,9 @@ fn array(command: &str) -> Vec<u8> {
     Client::encode(&command.split(' ').collect::<Vec<_>>())
 }
 
-/// A connection's bytes. CLIENT REPLY within a transaction is left out: there a real server puts the protocol out of
-/// step. So is a wait before an end without replies: there it forgets to close the connection.
+/// The bytes of a connection. CLIENT REPLY within a transaction is left out, because it breaks the protocol of a real
+/// server. So is a command that waits before an end without replies, because a real server then does not close the
+/// connection.
 fn round(random: &mut Random) -> Vec<u8> {
     let (mut bytes, mut open, ending) = (array("AUTH secret"), false, random.below(6));
     for _ in 0..=random.below(24) {
@@ -80,7 +82,7 @@ fn round(random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// All that a server answers, up to the end of the connection, without what differs from server to server.
+/// All replies of a server up to the end of the connection, without parts that differ between servers.
 fn replies(server: &Server, bytes: &[u8]) -> Vec<Value> {
     let mut client = server.client();
     client.send_raw(bytes).unwrap();
@@ -128,7 +130,7 @@ fn client_reply_is_refused_in_a_transaction_where_it_would_put_the_protocol_out_
     }
 }
 
-/// The names of the commands, and subcommands, that no transaction may have.
+/// The names of the commands and subcommands that are not allowed in a transaction.
 fn never_queued(server: &Server) -> Vec<String> {
     fn walk(command: &Value, found: &mut Vec<String>) {
         let about = command.items();

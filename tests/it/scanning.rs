@@ -1,10 +1,10 @@
-//! SCAN's guarantee: a key that is there from the beginning to the end of a full iteration is returned, whatever else
-//! comes and goes, and a key that was never there is not.
+//! Tests SCAN's guarantee: a full iteration returns each key that exists from its beginning to its end, whatever other
+//! keys are added and removed, and never a key that did not exist.
 
 use crate::harness::{Client, Random, on_both};
 use std::collections::HashSet;
 
-/// Iterates once; between the calls `disturb` may do what it wants. Gives what was returned.
+/// Makes one full iteration and returns what was returned. `disturb` is called between the calls.
 fn full_scan(
     client: &mut Client,
     command: &[&str],

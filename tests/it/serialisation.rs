@@ -1,4 +1,4 @@
-//! Our serialisation of values against a real redis-server: it restores what we write, we read what it dumps.
+//! Tests our serialisation of values against a real redis-server: it restores what we write, and we read what it dumps.
 
 use crate::harness::{Client, Server, Value};
 use itemory::value::rdb::{self, Decoded, Form, Thresholds};
@@ -49,7 +49,7 @@ fn pairs(reply: &Value) -> Vec<(Vec<u8>, Vec<u8>)> {
     bulks(reply).chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
 }
 
-/// Makes the value with ordinary commands.
+/// Creates the value with ordinary commands.
 fn create(client: &mut Client, key: &str, value: &Decoded) {
     client.call(&["DEL", key]);
     let key = key.as_bytes();
@@ -77,7 +77,7 @@ fn create(client: &mut Client, key: &str, value: &Decoded) {
     assert!(!reply.is_error(), "{reply}");
 }
 
-/// Reads the value with ordinary commands, its unordered parts in order.
+/// Reads the value with ordinary commands. Its unordered parts are sorted.
 fn read(client: &mut Client, key: &str, like: &Decoded) -> Decoded {
     match like {
         Decoded::String(_) => Decoded::String(client.call(&["GET", key]).bytes().unwrap()),
@@ -115,7 +115,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Bytes that compress, more or less.
+/// Bytes that can be compressed more or less.
 fn long() -> impl Strategy<Value = Vec<u8>> {
     let part =
         prop_oneof![vec(any::<u8>(), 1..60), vec(0u8..4, 1..300), "[a-f]{1,40}".prop_map(String::into_bytes)];
@@ -157,7 +157,7 @@ fn lists() -> impl Strategy<Value = Decoded> {
     ]
 }
 
-/// Values whose payload is Redis's byte for byte.
+/// Our payloads of these values equal Redis's byte by byte.
 #[test]
 fn strings_lists_and_compact_hashes_are_dumped_as_redis_does() {
     let value = prop_oneof![
@@ -180,7 +180,7 @@ fn strings_lists_and_compact_hashes_are_dumped_as_redis_does() {
     });
 }
 
-/// All values but streams, there and back, in both forms.
+/// All values except for streams are written and read in both directions, in both forms.
 #[test]
 fn redis_restores_what_we_dump_and_we_read_what_it_dumps() {
     let value = prop_oneof![
@@ -206,7 +206,7 @@ fn redis_restores_what_we_dump_and_we_read_what_it_dumps() {
     });
 }
 
-/// What was once large stays in its full form.
+/// A small value that was large before keeps its full form.
 #[test]
 fn the_full_form_of_a_small_value_is_restored() {
     let server = referee();
@@ -221,7 +221,7 @@ fn the_full_form_of_a_small_value_is_restored() {
     assert_eq!(client.run("SISMEMBER mixed a").int(), Some(1));
 }
 
-/// Random streams made by Redis: read, written again and restored, they are the same to every question.
+/// Random streams of Redis that are read, written and restored answer all queries as before.
 #[test]
 fn streams_come_back_whole() {
     let fields = prop_oneof![Just(vec!["f"]), Just(vec!["f", "g"]), Just(vec!["other"])];

@@ -1,4 +1,4 @@
-//! The stream's structure against a real redis-server: the same commands lead to the same bytes.
+//! Tests the stream's structure against a real redis-server: the same commands lead to the same bytes.
 
 use crate::harness::{Client, Server, Value};
 use itemory::value::rdb::dump_stream;
@@ -62,7 +62,7 @@ fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
     words.map(str::to_owned).to_vec()
 }
 
-/// Does a step on both sides and compares the replies.
+/// Makes a step on both sides and compares the replies.
 fn apply(client: &mut Client, stream: &mut Stream, step: &Step) -> Result<(), TestCaseError> {
     let (command, ours) = match step {
         Step::Add(id, fields) => {
@@ -99,7 +99,7 @@ fn apply(client: &mut Client, stream: &mut Stream, step: &Step) -> Result<(), Te
                 && plan.removed == stream.len()
                 && last >= min
             {
-                // All that is behind the identifier is deleted: the referee keeps a node without entries then.
+                // All entries up to the identifier are deleted; in this case the referee keeps a node without entries.
                 return Ok(());
             }
             let removed = plan.map_or(0, |plan| stream.trim_through(plan.through));
@@ -108,7 +108,7 @@ fn apply(client: &mut Client, stream: &mut Stream, step: &Step) -> Result<(), Te
         Step::Marks(ms, added, gone) => {
             let (last_id, gone) = (StreamId::new(*ms, 0), gone.map(|ms| StreamId::new(ms, 1)));
             let mut command = words(["XSETID", "k", &last_id.to_string()]);
-            // The two options come together or not at all.
+            // The two options must be given together.
             let added = gone.map(|_| *added);
             if let (Some(added), Some(gone)) = (added, gone) {
                 command.extend(words([
@@ -122,8 +122,8 @@ fn apply(client: &mut Client, stream: &mut Stream, step: &Step) -> Result<(), Te
             let top =
                 stream.range_rev(StreamId::MIN, StreamId::MAX).next().map_or(StreamId::MIN, |top| top.id);
             if last_id < stream.max_deleted_id() || (top..room).contains(&last_id) {
-                // The referee does not look at this. Later versions look at the mark, and we at what was deleted and
-                // still takes up room.
+                // The referee does not check this. Later versions of Redis compare with the mark, and we compare with
+                // deleted entries that still take up room.
                 return Ok(());
             }
             let marks = StreamMarks { last_id, entries_added: added, max_deleted_id: gone };
@@ -146,8 +146,8 @@ fn apply(client: &mut Client, stream: &mut Stream, step: &Step) -> Result<(), Te
             let Some(group) = stream.groups().get(name.as_bytes()) else { return Ok(()) };
             let mut position = group.position;
             let Some(start) = position.last_id.next() else { return Ok(()) };
-            // The referee looks for what is gone behind the entry that it delivers; later versions look behind the
-            // group's position, as we do.
+            // The referee looks for deleted entries after the entry that it delivers; later versions of Redis look
+            // after the group's position, as we do.
             let gone = stream.max_deleted_id();
             let mut ids = stream.range(start, StreamId::MAX).take(*count).map(|entry| entry.id);
             let first =
@@ -194,7 +194,7 @@ fn the_same_commands_lead_to_the_same_bytes() {
             let group = group.items();
             let ours = stream.groups().get(&group[1].bytes().unwrap()).unwrap();
             let lag = stream.lag(ours);
-            // The referee is mistaken where a group is behind the first entry; later versions count as we do.
+            // The referee's lag is wrong if a group is before the first entry; later versions of Redis count as we do.
             let unread =
                 ours.position.last_id.next().map_or(0, |next| stream.range(next, StreamId::MAX).count());
             let counted = !steps.iter().any(|step| matches!(step, Step::Marks(..)));

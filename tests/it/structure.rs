@@ -1,4 +1,5 @@
-//! The house rules that a machine can check: which room imports which, how long files are, and what may not be written.
+//! Tests the house rules that a machine can check: which room imports which, how long files are, and which words and
+//! calls are forbidden.
 
 mod imports;
 mod knots;
@@ -7,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A leaf that imports nothing and that every room may import.
+/// A leaf, which imports nothing and which every room may import.
 const LEAF: &str = "text";
 
 /// Every room and its number. A room imports only rooms with a smaller number, and the leaf.
@@ -31,17 +32,17 @@ const ROOMS: &[(&str, u8)] = &[
     ("server", 9),
 ];
 
-/// Columns of a line that is a comment.
+/// The most columns of a comment line.
 const WIDEST_COMMENT: usize = 120;
 
-/// Lines of a file, its tests aside.
+/// The most lines of a file without its tests.
 const LONGEST_FILE: usize = 600;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The files under a folder, without what is built or fetched.
+/// The files under a folder, without build output and downloads.
 fn files(folder: &Path, out: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
         let name = entry.file_name().unwrap().to_string_lossy().into_owned();
@@ -71,12 +72,12 @@ fn rust_files(folder: &str) -> impl Iterator<Item = (PathBuf, String)> {
     })
 }
 
-/// The file's text before its tests.
+/// The text of a file before its tests.
 fn without_tests(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod ").next().unwrap_or(text)
 }
 
-/// What the files of `effect` are that are about no type of value.
+/// The files of `effect` that do not belong to a type of value.
 const EFFECTS_OF_NO_TYPE: &[&str] = &["any", "codec", "mod", "own", "parts", "record", "structural", "tests"];
 
 #[test]
@@ -150,7 +151,7 @@ fn dashmap_lives_in_the_store_alone() {
 
 #[test]
 fn unsafe_code_lives_in_few_files() {
-    // `entry/block` owns what entries hold, `raw_table` reaches into DashMap's table, `memory` is the allocator.
+    // `entry/block` owns the memory of entries, `raw_table` uses DashMap's internal table, `memory` is the allocator.
     let known = ["src/env/memory", "src/store/entry/block", "src/store/raw_table"];
     let code = ["unsafe_code", "unsafe {", "unsafe fn", "unsafe impl", "unsafe extern", "unsafe trait"];
     let elsewhere: Vec<_> = rust_files("src")
@@ -188,7 +189,7 @@ fn comments_are_narrow() {
     assert!(wide.is_empty(), "{}", wide.join("\n"));
 }
 
-/// The repository speaks of the project alone: no folder of one machine, no package registry's address.
+/// The repository names no folder of a machine and no address of a package registry.
 #[test]
 fn nothing_outside_the_repository_is_named() {
     let banned: Vec<String> = [
@@ -219,7 +220,7 @@ fn nothing_outside_the_repository_is_named() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// Every difference that a script marks is explained, and every explained one is marked somewhere.
+/// Every difference that a script marks is explained, and every explained difference is marked in a script.
 #[test]
 fn differences_are_explained() {
     let explained: Vec<String> = fs::read_to_string(root().join("docs/compatibility.md"))

@@ -1,4 +1,4 @@
-//! What goes wrong in one place stays there; memory is counted as the allocator counts it.
+//! Tests that a failure stays local, and that memory is counted as the allocator counts it.
 
 use crate::harness::{Client, Server, Value};
 
@@ -14,7 +14,7 @@ fn a_command_that_panics_costs_its_connection_only() {
         assert_eq!(client.run("DEBUG PANIC changed"), Value::Eof);
         assert_eq!(other.run("GET changed").text(), "panic");
         assert!(other.run(&format!("SET changed {round}")).is_ok());
-        // Inside EXEC, too.
+        // The same is true inside EXEC.
         let mut client = server.client();
         client.run("MULTI");
         client.run(&format!("SET before {round}"));
@@ -66,14 +66,14 @@ fn used_memory_is_what_the_allocator_reports() {
         for command in commands {
             assert!(!client.run(&command).is_error(), "{command:.60}");
         }
-        // Two figures of one moment; a buffer that is in use between them is no matter at this size.
+        // Both figures are of one moment; a buffer in use between them does not matter at this size.
         let info = client.run("INFO memory").text();
         let figure = |name: &str| -> f64 {
             let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
             line.trim().parse().unwrap()
         };
         let (used, allocated) = (figure("used_memory"), figure("allocator_allocated"));
-        // A server that is almost empty may differ by what its threads keep at hand.
+        // The figures of a nearly empty server may differ by what its threads' caches hold.
         let allowed = (allocated * 0.1).max(1e6);
         assert!((used - allocated).abs() < allowed, "{what}: {used} used, {allocated} allocated");
     }
@@ -91,7 +91,7 @@ fn figures_are_told_inside_a_transaction_that_writes() {
     }
 }
 
-/// What was carried out is not carried out again, and nobody is left in a database that there is not.
+/// A transaction that was carried out is not carried out again, and no client is left in a missing database.
 #[test]
 fn a_token_whose_database_is_gone_is_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
-//! The switching soak: clients write while the log is switched, synced otherwise, checkpointed, reloaded and ended at
-//! random.
+//! A soak test of switching: clients write while the log is switched on and off, synced differently, checkpointed and
+//! reloaded, and the server is ended, at random.
 //!
-//! `ITEMORY_SOAK_ROUNDS` says how many rounds are played.
+//! `ITEMORY_SOAK_ROUNDS` is the number of rounds.
 
 use crate::harness::{Client, Random, Server, Value};
 use crate::writers::{ANY, Writer, accounts_sum};
@@ -10,24 +10,24 @@ use std::time::{Duration, Instant};
 
 const WRITERS: usize = 3;
 const ROUNDS: usize = 20;
-/// Writes of a round that are acknowledged at least, however slow the machine.
+/// The least number of writes that are acknowledged in a round, however slow the machine is.
 const LOAD: usize = 20;
-/// Changes in a round.
+/// The number of changes in a round.
 const CHANGES: usize = 12;
 
-/// How a round ends, and what must be there afterwards.
+/// How a round ends, and which data must be there afterwards.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum End {
-    /// SIGTERM: the save points have a checkpoint written where nothing is logged.
+    /// SIGTERM: if nothing is logged, the save points make it write a checkpoint.
     Terminate,
     Shutdown,
-    /// The log is on, and WAITAOF has said so; then kill -9.
+    /// kill -9 once the log is on and WAITAOF has confirmed it.
     KillLogged,
-    /// kill -9 whatever the log is: no promise but that what is there is whole.
+    /// kill -9 in any state of the log: data may be lost, but what is left is consistent.
     Kill,
 }
 
-/// One change of what the log is, or of what works beside it. A refusal is fine; a wrong state is not.
+/// Changes the log's state, or starts work beside it. A refusal is allowed; a wrong state is not.
 fn change(client: &mut Client, random: &mut Random) {
     let command = random.pick(&[
         "CONFIG SET appendonly yes",
@@ -52,7 +52,7 @@ fn change(client: &mut Client, random: &mut Random) {
     ]);
     let reply = client.run(command);
     assert!(!matches!(reply, Value::Eof | Value::Timeout), "{command}: {reply}");
-    // Work for expiry, in a database of its own that is also emptied.
+    // Work for expiry, in a database of its own, which is flushed too.
     for line in ["SELECT 9", "SET short 1 PX 1", "HSET hash f v", "HPEXPIRE hash 1 FIELDS 1 f", "SELECT 0"] {
         client.run(line);
     }
@@ -76,7 +76,7 @@ fn logged(client: &mut Client) {
 fn switching_loses_nothing_acknowledged() {
     let rounds = std::env::var("ITEMORY_SOAK_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(ROUNDS);
     let mut random = Random::from_environment("switching soak");
-    // Save points that are never reached: they only have an end write a checkpoint.
+    // These save points are never reached; they only make an end write a checkpoint.
     let flags = [
         "--appendonly",
         "yes",
@@ -120,7 +120,7 @@ fn switching_loses_nothing_acknowledged() {
             match end {
                 End::Terminate => assert!(server.stop().success(), "{}", server.log()),
                 End::Shutdown => {
-                    // The closed connection is the answer.
+                    // SHUTDOWN's reply is that the connection closes.
                     let reply = client.run("SHUTDOWN");
                     assert!(matches!(reply, Value::Eof), "{reply}: {}", server.log());
                     assert!(server.wait().success(), "{}", server.log());

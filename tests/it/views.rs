@@ -1,9 +1,9 @@
-//! Keys that are views of items, beside plain hashes, over kill -9, and while tables come and go.
+//! Tests keys that are views of items: beside plain hashes, across kill -9, and while tables are created and dropped.
 
 use crate::harness::{Client, Server, Value};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// Commands whose replies are the same for a plain hash and for a view, with the key as `@`. The hash has the field
+/// Commands that have the same replies for a plain hash and for a view, with the key as `@`. The hash has the field
 /// `id`, which is the view's key attribute.
 const SAME: &str = "
     HSET @ id 1 name Ann
@@ -102,7 +102,7 @@ fn a_view_answers_as_a_hash_does() {
             let plain = client.run(&line.replace('@', "plain"));
             let view = client.run(&line.replace('@', "user:1"));
             if let (Some(plain), Some(view), true) = (plain.int(), view.int(), line.contains("TTL")) {
-                // What is left of a time is less when it is asked for later.
+                // The time left is less if it is asked for later.
                 assert_eq!(
                     (plain > 0, view.abs_diff(plain) <= 10),
                     (view > 0, true),
@@ -110,7 +110,7 @@ fn a_view_answers_as_a_hash_does() {
                 );
                 continue;
             }
-            // A hash has its fields in another order.
+            // The order of a hash's fields differs.
             let (plain, view) = (plain.sorted().to_string(), view.sorted().to_string());
             assert_eq!(view, plain, "RESP{protocol}: {line}");
         }
@@ -191,7 +191,7 @@ fn counters_of_a_view_lose_nothing_between_two_ways() {
     }
 }
 
-/// Debug builds assert that commands touch only what they have locked.
+/// Debug builds assert that commands touch only keys that they have locked.
 #[test]
 fn templates_come_and_go_under_traffic() {
     let server = Server::start(&[]);
@@ -261,7 +261,7 @@ fn a_kill_while_hashes_become_items_loses_none() {
             let fields = client.run(&format!("HMGET u:{n} n")).items();
             assert_eq!(fields[0].text(), n.to_string(), "after {delay} ms");
         }
-        // It goes on by itself where it was begun.
+        // Lifting that was begun goes on by itself after the restart.
         let begun = !client.run("TABLE.DESCRIBE t").is_error();
         while begun && client.run("ITEM.GET t 1").is_error() {
             std::thread::sleep(std::time::Duration::from_millis(20));

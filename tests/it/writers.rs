@@ -1,17 +1,18 @@
-//! Writers that know what was acknowledged to them, for all tests in which a server dies or changes under load.
+//! Writers that know which of their writes were acknowledged, for all tests in which a server dies or changes under
+//! load.
 
 use crate::harness::{Client, Random, Value};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-/// Accounts between which every writer moves amounts; their sum is always nothing.
+/// The number of accounts between which every writer moves amounts; their sum is always 0.
 const ACCOUNTS: usize = 8;
 
-/// What one writer knows of one thing that it alone writes. A value is a number in text; None is "not there".
+/// What a writer knows about a value that only it writes. A value is a number as text; `None` means that there is none.
 #[derive(Clone, Debug, Default)]
 struct Slot {
     acknowledged: Option<String>,
-    /// Sent after that, in order, and not answered.
+    /// The values that were sent afterwards, in order, and not answered.
     pending: Vec<Option<String>>,
 }
 
@@ -24,13 +25,13 @@ enum Kind {
     /// A string with a time to live.
     Expiring,
     Counter,
-    /// A hash with two fields that are always the same.
+    /// A hash with two fields that are always equal.
     Hash,
-    /// Two strings and a hash field that only a transaction writes.
+    /// Two strings and a hash field that are only written together, in a transaction.
     Triple,
     /// An item with an attribute of type N.
     Item,
-    /// An item and a string that only a transaction writes.
+    /// An item and a string that are only written together, in a transaction.
     ItemAndKey,
 }
 
@@ -51,7 +52,7 @@ pub(crate) struct Writer {
     id: usize,
     random: Random,
     items: bool,
-    /// The refusals that may come: a command that is refused must have done nothing.
+    /// The errors with which commands may be refused. A refused command must not have changed anything.
     refusals: Refusals,
     next: u64,
     slots: BTreeMap<Name, Slot>,
@@ -61,18 +62,18 @@ fn words(line: &str) -> Vec<u8> {
     Client::encode(&line.split(' ').collect::<Vec<_>>())
 }
 
-/// The beginnings of errors which say that nothing of a command has happened.
+/// The beginnings of errors that mean that a command has changed nothing.
 pub(crate) type Refusals = &'static [&'static str];
 
-/// The server serves without a break.
+/// The server serves without interruption.
 pub(crate) const NEVER: Refusals = &[];
-/// The server reads its data again, or ends.
+/// The server may read its data again, or end.
 pub(crate) const BUSY: Refusals = &["LOADING", "EXECABORT", "ERR the server is shutting down"];
-/// The server cannot keep what is written, besides.
+/// The same, and the server may be unable to log writes.
 pub(crate) const ANY: Refusals = &["LOADING", "EXECABORT", "ERR the server is shutting down", "MISCONF"];
 
 impl Writer {
-    /// A few writers; `items` says whether the server has tables, and `refusals` what they may be answered.
+    /// Makes several writers. `items` says whether the server has tables, and `refusals` which errors it may reply.
     pub(crate) fn several(count: usize, random: &mut Random, items: bool, refusals: Refusals) -> Vec<Writer> {
         (0..count)
             .map(|id| Writer { id, random: random.fork(), items, refusals, next: 0, slots: BTreeMap::new() })
@@ -109,7 +110,7 @@ impl Writer {
         }
     }
 
-    /// What a slot holds now; panics when its parts are not the same.
+    /// The present value of a slot; panics if its parts differ.
     fn read(&self, name: Name, client: &mut Client) -> Option<String> {
         let key = self.key(name);
         let mut get = |command: String| {
@@ -171,7 +172,7 @@ impl Writer {
         }
     }
 
-    /// A move of an amount between two accounts, all or nothing.
+    /// Moves an amount between two accounts in a transaction.
     fn transfer(&mut self) -> Vec<String> {
         let (from, to) = (self.random.below(ACCOUNTS), self.random.below(ACCOUNTS));
         let amount = self.random.below(100);
@@ -183,7 +184,7 @@ impl Writer {
         ]
     }
 
-    /// Writes until the server goes away, which is false, or `over` says so; counts what was acknowledged.
+    /// Writes until the server is gone (returns false) or `over` is set (returns true), and counts acknowledged writes.
     pub(crate) fn run(&mut self, mut client: Client, acknowledged: &AtomicUsize, over: &AtomicBool) -> bool {
         while !over.load(Relaxed) {
             let mut bytes = Vec::new();
@@ -223,7 +224,7 @@ impl Writer {
                     if !refused {
                         slot.acknowledged = value;
                     } else if matches!(name, Some((Kind::Counter, _))) {
-                        // Those behind it counted on it.
+                        // The writes after it had expected that it would count.
                         slot.pending.iter_mut().flatten().for_each(|value| {
                             *value = (value.parse::<u64>().unwrap() - 1).to_string();
                         });
@@ -235,7 +236,7 @@ impl Writer {
         true
     }
 
-    /// Goes on from what the server has, whatever that is.
+    /// Takes the server's present values as acknowledged.
     pub(crate) fn adopt(&mut self, client: &mut Client) {
         for (name, _) in std::mem::take(&mut self.slots) {
             let slot = Slot { acknowledged: self.read(name, client), pending: Vec::new() };
@@ -243,7 +244,7 @@ impl Writer {
         }
     }
 
-    /// Compares the server with what was acknowledged, and goes on from what it has.
+    /// Compares the server's values with the acknowledged and the pending ones, and takes them as acknowledged.
     pub(crate) fn verify(&mut self, client: &mut Client) {
         for (name, mut slot) in std::mem::take(&mut self.slots) {
             let found = self.read(name, client);

@@ -1,4 +1,4 @@
-//! Commands that wait for members of sorted sets, over sockets, beside Redis.
+//! Tests commands that wait for members of sorted sets, over sockets, beside Redis.
 
 use crate::harness::{Client, Server, Value, on_both};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ fn popped(key: &str, member: &str, score: &str) -> Value {
     Value::Array(vec![bulk(key), bulk(member), bulk(score)])
 }
 
-/// Sends a command and waits until so many clients are blocked.
+/// Sends a command and waits until `blocked` clients are blocked.
 fn block(server: &Server, client: &mut Client, command: &str, blocked: usize) {
     let args: Vec<&str> = command.split_whitespace().collect();
     client.send(&args).unwrap();

@@ -1,6 +1,6 @@
 //! Examples of commands.
 
-/// Those that the referee knows.
+/// Examples that the referee knows.
 pub(super) const REFEREED: &[&str] = &[
     // Strings.
     "SET s v",
@@ -414,8 +414,8 @@ pub(super) const REFEREED: &[&str] = &[
     "DISCARD",
 ];
 
-/// Those that meet an expired key `k`, and whether ours tell in the same order. A key that a command only reads is
-/// removed once the command is done.
+/// Examples that find an expired key `k`, and whether our events have the referee's order. A key that a command only
+/// reads is removed after the command.
 pub(super) const ON_EXPIRED: &[(&str, bool)] = &[
     ("SET k v", true),
     ("SET k v EX 100", true),
@@ -451,7 +451,7 @@ pub(super) const ON_EXPIRED: &[(&str, bool)] = &[
     ("EXISTS k", false),
 ];
 
-/// Those that it does not know, and what they tell.
+/// Examples that the referee does not know, and their events.
 pub(super) const DOCUMENTED: &[(&str, &str)] = &[
     // Fields with deadlines.
     ("HSET h a 1 b 2 c 3 d 4 e 5", "0 new h, 0 hset h"),
@@ -477,7 +477,7 @@ pub(super) const DOCUMENTED: &[(&str, &str)] = &[
     ("HPEXPIRE h 0 FIELDS 2 d e", "0 hdel h, 0 del h"),
     ("HSETEX h FIELDS 1 f 1", "0 new h, 0 hset h"),
     ("HGETDEL h FIELDS 1 f", "0 hdel h, 0 del h"),
-    // A consumer that gets nothing is made, too.
+    // A consumer that gets no entries is created too.
     ("XGROUP CREATE x g 0 MKSTREAM", "0 new x, 0 xgroup-create x"),
     ("XREADGROUP GROUP g c STREAMS x >", "0 xgroup-createconsumer x"),
     ("XREADGROUP GROUP g c STREAMS x >", ""),
@@ -493,11 +493,11 @@ pub(super) const DOCUMENTED: &[(&str, &str)] = &[
     ("SET b 2", "0 new b, 0 set b"),
     ("DELEX b IFNE 2", ""),
     ("DELEX b IFEQ 2", "0 del b"),
-    // Items without views tell nothing.
+    // Items without views have no events.
     ("TABLE.CREATE plain PK id S STREAM BOTH", ""),
     ("ITEM.PUT plain 1 SET 1 a b", ""),
     ("ITEM.DEL plain 1", ""),
-    // Items tell under the names of their views, whoever changes them.
+    // Events of items have the names of their views, whichever command changes them.
     ("HSET user:0 a b", "0 new user:0, 0 hset user:0"),
     ("TABLE.CREATE users PK id S TTL until KEYSPACE user:{id}", ""),
     ("HSET user:0 a c", "0 hset user:0"),
@@ -524,6 +524,6 @@ pub(super) const DOCUMENTED: &[(&str, &str)] = &[
     ("HGETALL user:2", "0 keymiss user:2"),
 ];
 
-/// Commands that write and tell nothing: `pfdebug` and `xack` as in Redis, and `debug`, of which only a part names
-/// keys, and reads them.
+/// Commands that write and have no events: `pfdebug` and `xack` as in Redis, and `debug`, whose subcommands with keys
+/// only read them.
 pub(super) const SILENT: &[&str] = &["debug", "pfdebug", "xack"];

@@ -1,4 +1,4 @@
-//! The server's own code in this process, and somebody who listens to all events.
+//! A server in this process, and a listener to all its events.
 
 use crate::harness::{Client as Wire, Value};
 use itemory::command::{Client, Server};
@@ -12,10 +12,10 @@ use parking_lot::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// When the clock starts, in milliseconds since the Unix epoch.
+/// The time on the clock at the start, in ms since the epoch.
 const START: u64 = 1_700_000_000_000;
 
-/// What was heard, with its positions.
+/// The events that were heard, with their positions.
 #[derive(Default)]
 pub(super) struct Heard(Mutex<Vec<(u64, String)>>);
 
@@ -52,7 +52,7 @@ impl Ours {
         Self::over(Engine::in_memory(16, 16, Clock::manual(START)), Settings::default())
     }
 
-    /// One whose log lies on a simulated disk.
+    /// A server whose log is on a simulated disk.
     pub(super) fn logged(settings: Settings) -> Self {
         let settings = Settings {
             dir: PathBuf::from("/data"),
@@ -76,7 +76,7 @@ impl Ours {
         Self { worker: Worker::new(Arc::clone(&server), 0), client: client(&server), heard, server }
     }
 
-    /// Another client of the same server, with a worker for a thread of its own.
+    /// Another client of the same server, with a worker for another thread.
     pub(super) fn beside(&self, index: usize) -> Self {
         let (server, heard) = (Arc::clone(&self.server), Arc::clone(&self.heard));
         Self { worker: Worker::new(Arc::clone(&server), index), client: client(&server), heard, server }
@@ -86,7 +86,7 @@ impl Ours {
         self.server.engine.clock.as_manual().unwrap().advance_ms(ms);
     }
 
-    /// Runs a command; its reply, and what was heard.
+    /// Runs a command. Returns the reply and the events.
     pub(super) fn run(&mut self, args: &[Vec<u8>]) -> (Value, Vec<String>) {
         let reply = self.call(args);
         (reply, self.heard.take().into_iter().map(|(_, event)| event).collect())
@@ -105,7 +105,7 @@ impl Ours {
         let mut out = Reply::new(Proto::V2);
         let progress = self.worker.run(&mut self.client, &request, &batch, 0, &mut out);
         if progress.stop == Some(Stop::Long) {
-            // What would run on a thread of its own runs here.
+            // The worker asks for a thread of its own for this command; it runs on this thread.
             let args: Vec<&[u8]> = args.iter().map(AsRef::as_ref).collect();
             self.worker.run_long(&mut self.client, &args, &mut out);
         }

@@ -1,4 +1,4 @@
-//! What commands tell of the keys that they change, against a real redis-server.
+//! Tests the events of commands against a real redis-server.
 
 mod examples;
 mod heard;
@@ -9,7 +9,7 @@ use heard::Ours;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// A real redis-server, and somebody who is subscribed to all its events.
+/// A real redis-server, and a subscriber to all its events.
 struct Referee {
     client: Client,
     publisher: Client,
@@ -27,7 +27,7 @@ impl Referee {
 
     fn run(&mut self, args: &[Vec<u8>]) -> (Value, Vec<String>) {
         let reply = self.client.call(args);
-        // Behind all that the command tells, because the same thread publishes both.
+        // This event comes after all events of the command, because the same thread publishes both.
         self.publisher.run("PUBLISH __keyevent@0__: end");
         let mut told = Vec::new();
         loop {
@@ -113,7 +113,7 @@ fn what_the_referee_does_not_know_tells_what_is_documented() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Whoever adds a command that writes adds an example of what it tells.
+/// Every command that writes has an example with its events.
 #[test]
 fn every_command_that_writes_keys_tells_something() {
     let (mut ours, mut referee) = (Ours::in_memory(), Referee::start());

@@ -1,4 +1,4 @@
-//! Events of what is undone, their order and their positions.
+//! Tests of the order and the positions of events, and of changes that are undone.
 
 use super::heard::Ours;
 use itemory::config::{AppendFsync, Settings};

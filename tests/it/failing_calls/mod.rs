@@ -1,13 +1,13 @@
 //! A sweep over failing system calls of the real binary, while it starts, while the log is written, rotated,
 //! checkpointed, switched and reloaded, and while it ends.
 //!
-//! Whatever fails, once or for good: what was acknowledged is there after kill -9 and a start on a healthy disk;
-//! replies, INFO, WAITAOF and the server's own log agree on whether writes are kept, and what can recover does so
-//! without a restart when the fault is gone. Nobody notices a call that is interrupted, or a log of the server that
-//! cannot be written.
+//! Whichever call fails, once or for good: what was acknowledged is there after kill -9 and a start on a healthy disk.
+//! Replies, INFO, WAITAOF and the server's own log agree on whether writes are kept. A server that can recover does so
+//! without a restart when the fault is gone. A call that is interrupted, and a server log that cannot be written, have
+//! no visible effect.
 //!
-//! A few cases of each scene are drawn. `ITEMORY_SWEEP=all` plays every case, and `ITEMORY_SWEEP=2/8` the second eighth
-//! of them.
+//! A few cases of each scene are drawn at random. `ITEMORY_SWEEP=all` plays every case, and `ITEMORY_SWEEP=2/8` the
+//! second eighth of them.
 
 mod scenes;
 mod starting;
@@ -15,10 +15,10 @@ mod starting;
 use crate::harness::{Fault, Random, Server};
 use crate::writers::{ANY, BUSY, NEVER, Refusals};
 
-/// Cases of a scene that are played when not all are asked for.
+/// The number of cases of a scene that are played by default.
 const DRAWN: usize = 2;
 
-/// Calls that are made to fail together, and the errors that they are given.
+/// Calls that fail together, and the errors with which they fail.
 const CALLS: [(&str, &[&str]); 13] = [
     ("openat,open", &["EMFILE", "ENOSPC", "EACCES", "EIO", "EINTR"]),
     ("pwrite64", &["EIO", "ENOSPC", "EINTR"]),
@@ -35,14 +35,14 @@ const CALLS: [(&str, &[&str]); 13] = [
     (OWN_LOG, &["EIO", "ENOSPC"]),
 ];
 
-/// How often a thread's call is interrupted where that lasts.
+/// How often a thread's call is interrupted in a case whose fault lasts.
 const INTERRUPTED: usize = 25;
 
-/// With these the allocator and new threads get their memory.
+/// The calls by which the allocator and new threads get memory.
 const MEMORY: &str = "mmap,mremap,brk";
-/// With these threads are started.
+/// The calls that start threads.
 const THREADS: &str = "clone,clone3";
-/// Records are written at a position, so only what the server says of itself goes this way.
+/// Records are written at a position, so only the server's own log is written with these calls.
 const OWN_LOG: &str = "write,writev";
 
 /// The table of the writers' items.
@@ -50,7 +50,7 @@ const TABLE: &str = "TABLE.CREATE crash PK id S INDEX n PK n N INDEX ids PK id S
 
 const LEVELS: [&str; 3] = ["always", "everysec", "no"];
 
-/// What goes on while calls fail.
+/// What the server does while calls fail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Doing {
     Starting,
@@ -82,21 +82,21 @@ const DOINGS: [Doing; 10] = [
 struct Case {
     calls: &'static str,
     error: &'static str,
-    /// Once in each thread, or from then on.
+    /// Whether calls fail from the `nth` one on; else only that one fails in each thread.
     lasting: bool,
     level: &'static str,
     doing: Doing,
-    /// The how-manieth of a thread's calls.
+    /// The number, in each thread, of the call that fails.
     nth: usize,
 }
 
 impl Case {
-    /// Whether nobody may notice that the calls fail.
+    /// Whether the failing calls must not have a visible effect.
     fn is_harmless(self) -> bool {
         self.error == "EINTR" || self.calls == OWN_LOG
     }
 
-    /// Whether the process may end of itself.
+    /// Whether the process may end by itself.
     fn may_abort(self) -> bool {
         self.calls == MEMORY
     }
@@ -113,7 +113,7 @@ impl Case {
         }
     }
 
-    /// The system's words for the error.
+    /// The system's text for the error.
     fn words(self) -> &'static str {
         match self.error {
             "EMFILE" => "Too many open files",
@@ -146,17 +146,17 @@ impl Case {
         server
     }
 
-    /// Has the calls fail from now on.
+    /// Makes the calls fail from this moment on.
     fn inject(self, server: &Server) -> Fault {
         let when = match (self.lasting, self.error) {
             (false, _) => format!("when={}", self.nth),
-            // It is made again at once, and must come to its end.
+            // The call is repeated at once, and must succeed in the end.
             (true, "EINTR") => format!("when={}..{}", self.nth, self.nth + INTERRUPTED),
             (true, _) => format!("when={}+", self.nth),
         };
         let files = match (self.calls, self.doing) {
             (OWN_LOG, _) => vec![server.log_path()],
-            // A loader that finds no libraries is not the server's matter.
+            // A dynamic loader that finds no libraries is not tested here.
             (calls, Doing::Starting) if ![MEMORY, THREADS].contains(&calls) => starting::files(server.data()),
             _ => Vec::new(),
         };
@@ -172,7 +172,7 @@ fn all_cases(random: &mut Random) -> Vec<Case> {
                 for lasting in [false, true] {
                     for level in LEVELS {
                         let nth = match (doing, calls) {
-                            // The loader has had its share.
+                            // The first calls are the dynamic loader's.
                             (Doing::Starting, MEMORY) => 20 + random.below(80),
                             (Doing::Starting, _) => 1 + random.below(6),
                             _ => 1 + random.below(3),
@@ -186,7 +186,7 @@ fn all_cases(random: &mut Random) -> Vec<Case> {
     all
 }
 
-/// The cases that the environment asks for: `all`, a part of them such as `2/8`, or a few of each scene.
+/// The cases that the environment asks for: `all`, a part of them such as `2/8`, or by default a few of each scene.
 fn chosen(random: &mut Random) -> Vec<Case> {
     let all = all_cases(random);
     let Ok(asked) = std::env::var("ITEMORY_SWEEP") else {

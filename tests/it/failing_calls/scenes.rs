@@ -12,10 +12,10 @@ const WRITERS: usize = 2;
 const FAULT: Duration = Duration::from_millis(300);
 /// How long the server may take to recover, or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Values of a few KB that are written where segments are to be left behind: 16 KB are one.
+/// The number of values of a few KB that are written to fill segments of 16 KB.
 const ROTATING: usize = 24;
 
-/// What the scene is about, done once over a connection that may be lost. Whether all of it was done.
+/// Does what the case is about, once, over a connection that may be lost. Returns whether all of it was done.
 fn act(client: &mut Client, case: Case, random: &mut Random) -> bool {
     let commands: &[&str] = match case.doing {
         Doing::Starting | Doing::Writing | Doing::Sigterm => &[],
@@ -29,7 +29,7 @@ fn act(client: &mut Client, case: Case, random: &mut Random) -> bool {
     };
     let mut done = true;
     for command in commands {
-        // A reload may wait for as long as the fault stays.
+        // A reload may wait as long as the fault lasts.
         let reply = client.run(command);
         assert!(!matches!(reply, Value::Garbage(_)), "{case:?}: {command}: {reply}");
         let busy = reply.text().contains("in progress");
@@ -55,15 +55,15 @@ fn info(text: &str, name: &str) -> String {
         .unwrap_or_default()
 }
 
-/// After the fault is gone: replies, INFO, WAITAOF and the server's log come to say the same, and the server goes on
-/// unless its log has failed. Its state; none if the process has ended.
+/// Checks, after the fault is gone, that replies, INFO, WAITAOF and the server's log come to agree, and that the server
+/// accepts writes unless its log has failed. Returns its state; `None` if the process has ended.
 pub(super) fn agrees(server: &mut Server, case: Case) -> Option<String> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut client = match Client::connect(server.address()) {
             Ok(client) => client,
             Err(error) => {
-                // Its sockets are closed some time before it can be waited for.
+                // The process closes its sockets some time before its exit status can be read.
                 let mut gone = || {
                     (0..1000).any(|_| {
                         std::thread::sleep(Duration::from_millis(5));
@@ -108,7 +108,7 @@ pub(super) fn agrees(server: &mut Server, case: Case) -> Option<String> {
     }
 }
 
-/// How the process ended that was asked to while calls failed. An end that was refused is asked for once more.
+/// The exit status of a process that was asked to end while calls failed. If it refused, it is asked once more.
 fn ended(server: &mut Server, case: Case, refused: bool) -> ExitStatus {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -136,8 +136,8 @@ pub(super) fn verify(server: &Server, writers: &mut [Writer], adopt: bool, case:
     assert!(faultless, "{case:?}: {}", server.log());
 }
 
-/// Writers write, and the scene is played, while calls fail. How many calls did, and whether the scene was played to
-/// its end.
+/// Writers write and the scene is played while calls fail. Returns how many calls failed, and whether the scene was
+/// played to its end.
 fn under_fault(server: &Server, writers: &mut [Writer], case: Case, random: &mut Random) -> (usize, bool) {
     let (acknowledged, over) = (AtomicUsize::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -146,7 +146,7 @@ fn under_fault(server: &Server, writers: &mut [Writer], case: Case, random: &mut
             let (client, acknowledged, over) = (server.client(), &acknowledged, &over);
             threads.push(scope.spawn(move || writer.run(client, acknowledged, over)));
         }
-        // A client that is connected already needs no descriptor.
+        // A client that is already connected needs no new descriptor.
         let mut client = server.client();
         let fault = case.inject(server);
         let mut random = random.fork();
@@ -183,7 +183,7 @@ pub(super) fn play(case: Case, random: &mut Random) {
     let state = agrees(&mut server, case);
     match state.as_deref() {
         Some("stranded") => {
-            // Nothing can keep what was written while the log was off; so an end is refused, and readers are served.
+            // What was written while the log was off cannot be kept, so an end is refused, and reads are served.
             assert!(server.client().run("SHUTDOWN").is_error(), "{case:?}");
             let mut client = server.client();
             return writers.iter_mut().for_each(|writer| writer.verify(&mut client));
@@ -196,8 +196,7 @@ pub(super) fn play(case: Case, random: &mut Random) {
     }
     server.kill9();
     server.up();
-    // Without a log nothing was promised, and one that was to be switched on may have come too late. There may be no
-    // table then.
+    // Without a log no write was promised, and a log may have been switched on too late. Then there may be no table.
     let may_miss = match state.as_deref() {
         Some(state) => state == "unlogged",
         None => matches!(case.doing, Doing::SwitchingOn | Doing::SwitchingOff),

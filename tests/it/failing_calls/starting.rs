@@ -1,5 +1,5 @@
-//! Calls that fail while a server starts: it says why it does not, and has changed nothing that the next start needs,
-//! or it serves.
+//! Calls that fail while a server starts. Either it serves, or it reports why it does not start and has changed nothing
+//! that the next start needs.
 
 use super::Case;
 use super::scenes::{agrees, verify};
@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 const WRITERS: usize = 2;
-/// Writes that are acknowledged before the server is killed, and again after the start.
+/// The number of writes that are acknowledged before the server is killed, and again after the start.
 const LOAD: usize = 30;
-/// How often a start is tried whose port another process took.
+/// How often a start is tried if another process has taken the port.
 const STARTS: usize = 5;
 
-/// The data folder, what lies in it, and the names that a start may give there.
+/// The data folder, its files, and the names that a start may create there.
 pub(super) fn files(data: &Path) -> Vec<PathBuf> {
     let there = std::fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path());
     let new = ["MANIFEST.tmp", "segment-next-1.tmp", "segment-next-2.tmp", "segment-next-3.tmp"];
@@ -40,13 +40,13 @@ fn load(server: &Server, writers: &mut [Writer], case: Case) {
     assert!(acknowledged.load(Relaxed) >= LOAD, "{case:?}: writes do not get through: {}", server.log());
 }
 
-/// Starts the server while calls fail; true if it serves.
+/// Starts the server while calls fail. Returns whether it serves.
 fn start(server: &mut Server, case: Case) -> bool {
     for _ in 0..STARTS {
         let before = server.log().len();
         let (fault, outcome) = server.try_up_with(|server| case.inject(server));
         let Err(status) = outcome else {
-            // The fault goes on for a while, and may end the process.
+            // The fault lasts for a while, and may end the process.
             if let Ok(mut client) = Client::connect(server.address()) {
                 client.run("SET probe 1");
             }

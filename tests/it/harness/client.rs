@@ -1,11 +1,11 @@
-//! A blocking client that sends exactly the bytes it is told and gives back exactly what came.
+//! A blocking client that sends exactly the given bytes and returns exactly the bytes that it receives.
 
 use super::Value;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// How long a reply may take before [`Value::Timeout`] stands for it.
+/// How long the client waits for a reply. After that the reply is [`Value::Timeout`].
 const REPLY_TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(crate) struct Client {
@@ -14,7 +14,7 @@ pub(crate) struct Client {
     start: usize,
 }
 
-/// What a parse step found missing.
+/// Why a parser stopped before a reply was complete.
 enum Short {
     /// More bytes may complete the reply.
     More,
@@ -31,7 +31,7 @@ impl Client {
         Ok(Client { stream, buffer: Vec::new(), start: 0 })
     }
 
-    /// The wire form of a command: an array of bulk strings.
+    /// A command in RESP: an array of bulk strings.
     pub(crate) fn encode<A: AsRef<[u8]>>(args: &[A]) -> Vec<u8> {
         let mut out = format!("*{}\r\n", args.len()).into_bytes();
         for arg in args {
@@ -65,7 +65,7 @@ impl Client {
         self.call(&args)
     }
 
-    /// Reads one reply of any type. An end of the stream is [`Value::Eof`], silence is [`Value::Timeout`].
+    /// Reads one reply of any type. The end of the stream is [`Value::Eof`], and silence is [`Value::Timeout`].
     pub(crate) fn read(&mut self) -> Value {
         loop {
             let mut at = self.start;
@@ -101,7 +101,7 @@ impl Client {
 }
 
 impl Client {
-    /// Reads until the server closes the connection, and says whether it does.
+    /// Reads until the server closes the connection. Returns whether it does so.
     pub(crate) fn is_closed(&mut self) -> bool {
         loop {
             match self.read() {
@@ -114,7 +114,7 @@ impl Client {
 }
 
 impl Value {
-    /// The one reply in these bytes.
+    /// The only reply in these bytes.
     pub(crate) fn parse(bytes: &[u8]) -> Value {
         let mut at = 0;
         match parse(bytes, &mut at) {

@@ -9,21 +9,21 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// An attached strace. Dropping it takes the fault away and leaves the server running.
+/// An attached strace. Dropping it removes the fault and leaves the server running.
 pub(crate) struct Fault {
     strace: Child,
     folder: TempDir,
     pid: u32,
 }
 
-/// How long all threads of a server may take to stop, which they do between two calls.
+/// How long it may take until all threads of a server have stopped between two calls.
 const STOPPING: Duration = Duration::from_mins(1);
-/// What strace writes of a thread that has stopped.
+/// The text that strace writes for a thread that has stopped.
 const STOPPED: &str = " --- stopped by SIGSTOP ---";
 
 impl Fault {
-    /// Injects a fault into calls of `syscalls` (names with commas between) as strace's `inject` words it, such as
-    /// `error=EIO:when=1+`. With `files`, only calls on one of these files count.
+    /// Injects a fault into calls of `syscalls` (names separated by commas). `fault` has the form of strace's `inject`,
+    /// such as `error=EIO:when=1+`. With `files`, only calls on one of these files count.
     pub(crate) fn inject(server: &Server, syscalls: &str, fault: &str, files: &[PathBuf]) -> Fault {
         let folder = tempfile::Builder::new().prefix("itemory-strace-").tempdir().unwrap();
         let mut command = Command::new("strace");
@@ -36,7 +36,7 @@ impl Fault {
         let mut lines = BufReader::new(strace.stderr.take().unwrap()).lines();
         let attached = lines.by_ref().map_while(Result::ok).find(|l| l.contains("attached"));
         assert!(attached.is_some(), "strace did not attach");
-        // The rest is read to its end, so that strace never waits for a reader.
+        // The rest of strace's output is read to its end, so that strace never waits for a reader.
         std::thread::spawn(move || lines.for_each(drop));
         Fault { strace, folder, pid: server.pid() }
     }
@@ -45,8 +45,8 @@ impl Fault {
         fs::read_to_string(self.folder.path().join("trace")).unwrap_or_default()
     }
 
-    /// Stops the server and waits until no thread is within a call: strace has been told of each that it has stopped.
-    /// Nothing is waited for if the process ends.
+    /// Stops the server and waits until no thread is within a call, which is so when strace has written of each thread
+    /// that it has stopped. Returns at once if the process ends.
     fn stop_between_calls(&self) {
         let before = self.trace().len();
         if !signal(self.pid, "-STOP") {
@@ -61,7 +61,8 @@ impl Fault {
                 .map(str::trim)
                 .collect();
             let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", self.pid)) else { return };
-            // A thread that has ended is not waited for; nor is a process that has, of which its parent has not heard.
+            // A thread that has ended, and a process that has ended before its parent asked for its status, is not
+            // waited for.
             let runs = |path: PathBuf| {
                 let stat = fs::read_to_string(path.join("stat")).unwrap_or_default();
                 stat.rsplit(") ")
@@ -82,21 +83,21 @@ impl Fault {
         }
     }
 
-    /// How many calls got the fault so far.
+    /// The number of calls that got the fault so far.
     pub(crate) fn hits(&self) -> usize {
         self.trace().lines().filter(|l| l.contains("INJECTED") || l.contains("DELAYED")).count()
     }
 }
 
-/// Sends a process a signal; false if there is no such process.
+/// Sends a signal to a process. Returns false if there is no such process.
 fn signal(pid: u32, signal: &str) -> bool {
     let sent = Command::new("kill").args([signal, &pid.to_string()]).stderr(Stdio::null()).status();
     sent.is_ok_and(|status| status.success())
 }
 
 impl Drop for Fault {
-    /// A call that strace has kept from the system and not yet given its error would fail as one that does not exist if
-    /// strace went away. So it goes while the server stands still.
+    /// If strace ended while it held a call whose error it had not yet returned, the call would fail as one that does
+    /// not exist. So strace ends while the server is stopped.
     fn drop(&mut self) {
         self.stop_between_calls();
         signal(self.strace.id(), "-INT");
@@ -105,14 +106,14 @@ impl Drop for Fault {
     }
 }
 
-/// A small file system of its own, taken away again when dropped.
+/// A small file system of its own, which is removed when this is dropped.
 pub(crate) struct SmallDisk {
     folder: TempDir,
 }
 
 impl SmallDisk {
-    /// Makes an ext4 file system of so many megabytes in a file; None, with a word on standard error, where mounting
-    /// is not permitted.
+    /// Makes an ext4 file system of so many megabytes in a file. If mounting is not permitted, returns `None` and says
+    /// so on standard error.
     pub(crate) fn new(megabytes: u64) -> Option<SmallDisk> {
         let folder = tempfile::Builder::new().prefix("itemory-disk-").tempdir().unwrap();
         let image = folder.path().join("image");
@@ -142,7 +143,7 @@ impl SmallDisk {
         self.folder.path().join("mount")
     }
 
-    /// Fills the disk but for so many bytes, with a file that [`SmallDisk::make_room`] removes.
+    /// Fills the disk except for `bytes` bytes, with a file that [`SmallDisk::make_room`] removes.
     pub(crate) fn fill_but(&self, bytes: u64) {
         let free = free_bytes(&self.path());
         let mut ballast = Command::new("fallocate");

@@ -1,4 +1,4 @@
-//! What a server's memory comes to, and the bounds that the code names for it.
+//! Measures a server's memory, and reads the bounds that the code defines for it.
 
 use super::Server;
 use std::path::{Path, PathBuf};
@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 /// A megabyte.
 pub(crate) const MB: usize = 1 << 20;
 
-/// A figure of the process's status in bytes.
+/// A figure of the process's status, in bytes.
 fn status(server: &Server, name: &str) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
     line.trim().trim_end_matches("kB").trim().parse::<usize>().unwrap() * 1024
 }
 
-/// The most bytes of the process that were resident at a time.
+/// The most bytes of the process that were resident at one time.
 pub(crate) fn peak(server: &Server) -> usize {
     status(server, "VmHWM")
 }
 
-/// The bytes of the process that are resident. The peak is counted anew from here.
+/// The resident bytes of the process. Resets the peak to this value.
 pub(crate) fn resident(server: &Server) -> usize {
     std::fs::write(format!("/proc/{}/clear_refs", server.pid()), "5").unwrap();
     status(server, "VmRSS")
@@ -38,8 +38,8 @@ fn sources(under: &Path, all: &mut Vec<PathBuf>) {
     }
 }
 
-/// The value of a constant by its name. It must be defined once in the files under `at`, as a product or a shift of
-/// numbers.
+/// The value of the constant with this name. It must be defined only once in the files under `at`, as a product or a
+/// shift of numbers.
 pub(crate) fn constant(at: &str, name: &str) -> usize {
     let mut files = Vec::new();
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(at), &mut files);

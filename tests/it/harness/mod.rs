@@ -1,4 +1,4 @@
-//! Starting servers, and a small client that shows every byte of a reply.
+//! Starts servers, and has a small client that shows every byte of a reply.
 
 mod client;
 mod fault;
@@ -14,10 +14,10 @@ pub(crate) use server::Server;
 use std::time::{Duration, Instant};
 pub(crate) use value::Value;
 
-/// How long anything may take that comes to be: far longer than it does, on however busy a machine.
+/// How long a test waits for a condition: far longer than it takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Waits until something holds.
+/// Waits until a condition is true.
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
@@ -26,7 +26,7 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Runs a test against the referee, which shows that the test is right, and then against ours.
+/// Runs a test against the referee, which shows that the test is right, and then against our server.
 pub(crate) fn on_both(flags: &[&str], test: impl Fn(&mut Server)) {
     test(&mut Server::referee(flags));
     test(&mut Server::start(flags));

@@ -1,4 +1,4 @@
-//! Randomness that a failure can repeat: the seed is printed, and `ITEMORY_TEST_SEED` sets it.
+//! Randomness that can be repeated after a failure: the seed is printed, and `ITEMORY_TEST_SEED` sets it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,8 @@ impl Random {
         Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    /// The seed of the environment, or one from the clock; said on standard error, which shows when a test fails.
+    /// The seed of the environment, or one from the clock. It is printed on standard error, which is shown when a test
+    /// fails.
     pub(crate) fn from_environment(what: &str) -> Random {
         let seed =
             std::env::var("ITEMORY_TEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(|| {
@@ -28,7 +29,7 @@ impl Random {
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
-    /// Below `end`, which is not 0.
+    /// A number below `end`, which is not 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() >> 11) as usize % end
     }
@@ -41,7 +42,7 @@ impl Random {
         from[self.below(from.len())]
     }
 
-    /// A generator of its own for a thread.
+    /// A new generator for a thread.
     pub(crate) fn fork(&mut self) -> Random {
         Random::seeded(self.next())
     }

@@ -1,4 +1,4 @@
-//! Starting, killing and restarting a server in a folder of its own.
+//! Starts, kills and restarts a server in a folder of its own.
 
 use super::{Client, Fault, Value};
 use std::fs::{self, File};
@@ -9,16 +9,16 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// How long a start, a stop or a death may take.
+/// How long a start, a stop or the death of a process may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The binary of this crate.
     Itemory,
-    /// A real redis-server, which referees.
+    /// A real redis-server, which is the referee.
     Redis,
-    /// A server that somebody else started.
+    /// A server that the test did not start.
     External,
 }
 
@@ -30,16 +30,16 @@ pub(crate) struct Server {
     folder: Option<TempDir>,
     /// The data folder; inside `folder` unless a test chose its own.
     data: PathBuf,
-    /// A configuration file, named before all flags.
+    /// A configuration file, which is passed before all flags.
     file: Option<String>,
     /// Variables of the process's environment.
     variables: Vec<(String, String)>,
-    /// The umask that the process begins with, if not that of the tests.
+    /// The umask of the process, if it differs from that of the tests.
     umask: Option<&'static str>,
 }
 
-/// A free port that the system hands to nobody else for a minute: a connection that this side closed first lingers
-/// there, which keeps it from being chosen but not from being listened on.
+/// A free port that the system gives to no other process for a minute. A connection that this side closed first lingers
+/// on the port. That keeps the system from choosing the port, but not a server from listening on it.
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -65,7 +65,7 @@ impl Server {
         Self::launch(Kind::Itemory, flags, Some(data))
     }
 
-    /// The same, but gives back what the process printed when it ended instead of serving.
+    /// The same, but returns the output of a process that ended instead of serving.
     pub(crate) fn try_start_in(data: &Path, flags: &[&str]) -> Result<Server, String> {
         let mut server = Self::prepare(Kind::Itemory, flags, Some(data));
         match server.try_up() {
@@ -91,7 +91,7 @@ impl Server {
         server
     }
 
-    /// Stands for a server that runs already.
+    /// Represents a server that is already running.
     pub(crate) fn external(address: SocketAddr) -> Server {
         Server {
             kind: Kind::External,
@@ -138,7 +138,7 @@ impl Server {
         }
     }
 
-    /// Starts `itemory` with these variables in its environment; gives what it printed when it ends instead.
+    /// Starts `itemory` with these variables in its environment; `Err` with its output if it ends.
     pub(crate) fn try_start_with(flags: &[&str], variables: &[(&str, &str)]) -> Result<Server, String> {
         let mut server = Self::prepare(Kind::Itemory, flags, None);
         server.variables = variables.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
@@ -160,12 +160,12 @@ impl Server {
         self.child.as_ref().unwrap().id()
     }
 
-    /// The file that standard output and standard error go to.
+    /// The file to which standard output and standard error are written.
     pub(crate) fn log_path(&self) -> PathBuf {
         self.folder.as_ref().unwrap().path().join("log")
     }
 
-    /// What the server wrote to standard output and standard error so far.
+    /// The text that the server has written to standard output and standard error so far.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.log_path()).unwrap_or_default()).into_owned()
     }
@@ -196,15 +196,15 @@ impl Server {
         self.child = Some(command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}")));
     }
 
-    /// Starts the process and reports how it ended when it did not come to serve.
+    /// Starts the process; `Err` with its exit status if it ended before it served.
     pub(crate) fn try_up(&mut self) -> Result<(), ExitStatus> {
         self.address.set_port(free_port());
         self.spawn(self.command());
         self.comes_up()
     }
 
-    /// As [`Server::try_up`], with a fault that is there before the process's first call. The fault comes back with the
-    /// outcome, because it lasts until it is dropped.
+    /// As [`Server::try_up`], with a fault that is injected before the process's first call. The fault is returned too,
+    /// because it lasts until it is dropped.
     pub(crate) fn try_up_with(
         &mut self,
         inject: impl FnOnce(&Server) -> Fault,
@@ -253,8 +253,8 @@ impl Server {
         }
     }
 
-    /// Starts the process again after it was killed or stopped, on the same data folder. Tries again when
-    /// another process took the port in between.
+    /// Starts the process again on the same data folder, after it was killed or stopped. Tries again if another process
+    /// took the port in between.
     pub(crate) fn up(&mut self) {
         for _ in 0..5 {
             let before = self.log().len();
@@ -267,7 +267,7 @@ impl Server {
         panic!("no free port:\n{}", self.log());
     }
 
-    /// Kills with SIGKILL and waits until the process is gone.
+    /// Kills the process with SIGKILL and waits until it is gone.
     pub(crate) fn kill9(&mut self) {
         if let Some(mut child) = self.child.take() {
             drop(child.kill());
@@ -275,7 +275,7 @@ impl Server {
         }
     }
 
-    /// Kills with SIGKILL and starts again.
+    /// Kills the process with SIGKILL and starts it again.
     pub(crate) fn crash(&mut self) {
         self.kill9();
         self.up();
@@ -287,7 +287,7 @@ impl Server {
         self.wait()
     }
 
-    /// Whether the process has ended, and how.
+    /// The exit status of the process if it has ended.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.as_mut().unwrap().try_wait().unwrap()
     }
@@ -313,7 +313,7 @@ impl Server {
         }
     }
 
-    /// An orderly stop and a new start.
+    /// Stops the server in an orderly way and starts it again.
     pub(crate) fn restart(&mut self) {
         assert!(self.stop().success(), "the stop failed:\n{}", self.log());
         self.up();
@@ -323,7 +323,7 @@ impl Server {
         Client::connect(self.address).unwrap_or_else(|e| panic!("{}: {e}\n{}", self.address, self.log()))
     }
 
-    /// What `name` stands at in INFO.
+    /// The value of the field `name` in INFO.
     pub(crate) fn info(&self, name: &str) -> String {
         let text = self.client().run("INFO everything").text();
         let line = text.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':').map(str::to_owned));

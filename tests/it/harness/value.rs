@@ -1,8 +1,8 @@
-//! A reply as it came over the wire: every RESP2 and RESP3 type stays distinguishable.
+//! A reply as it was received: every RESP2 and RESP3 type is a different value.
 
 use std::fmt;
 
-/// One reply. Two replies are equal exactly when their wire types and bytes are.
+/// One reply. Two replies are equal if their wire types and bytes are equal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Value {
     Simple(Vec<u8>),
@@ -28,7 +28,7 @@ pub(crate) enum Value {
     Attribute(Vec<(Value, Value)>),
     /// The server closed the connection.
     Eof,
-    /// Nothing came before the client's time limit.
+    /// Nothing arrived within the client's time limit.
     Timeout,
     /// Bytes that are no reply.
     Garbage(Vec<u8>),
@@ -46,12 +46,12 @@ impl Value {
         }
     }
 
-    /// The same as text, lossy; empty for what has no bytes.
+    /// The same as text, lossy; empty for a reply without bytes.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes().unwrap_or_default()).into_owned()
     }
 
-    /// The integer, when the reply is one (or a string that spells one).
+    /// The integer, if the reply is one or a string that spells one.
     pub(crate) fn int(&self) -> Option<i64> {
         match self {
             Self::Int(i) => Some(*i),
@@ -60,7 +60,7 @@ impl Value {
         }
     }
 
-    /// The elements of any list-like reply; a map gives its keys and values in turn.
+    /// The elements of any list-like reply; the keys and values in turn of a map.
     pub(crate) fn items(&self) -> Vec<Value> {
         match self {
             Self::Array(v) | Self::Set(v) | Self::Push(v) => v.clone(),
@@ -81,7 +81,7 @@ impl Value {
         *self == Self::Simple(b"OK".to_vec())
     }
 
-    /// The same reply with the elements of every list, set and map in one fixed order.
+    /// The same reply, with the elements of every list, set and map sorted.
     pub(crate) fn sorted(&self) -> Value {
         let sort = |v: &[Value]| {
             let mut v: Vec<Value> = v.iter().map(Value::sorted).collect();
@@ -101,7 +101,7 @@ impl Value {
         }
     }
 
-    /// The reply's shape: types and lengths, without the contents.
+    /// The shape of the reply: types and lengths, without the contents.
     pub(crate) fn shape(&self) -> String {
         let list = |v: &[Value]| v.iter().map(Value::shape).collect::<Vec<_>>().join(" ");
         match self {
@@ -148,7 +148,7 @@ fn quoted(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     write!(f, "\"")
 }
 
-/// Writes a reply in the notation of expected replies in the scripts.
+/// Writes a reply in the notation in which scripts give expected replies.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |f: &mut fmt::Formatter<'_>, open: &str, v: &[Value]| {

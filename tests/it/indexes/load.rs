@@ -1,5 +1,5 @@
-//! Several clients write through the same partitions of global indexes, while indexes come and go, checkpoints are
-//! written and the server is killed.
+//! Several clients write through the same partitions of global indexes, while indexes are added and dropped,
+//! checkpoints are written and the server is killed.
 
 use super::{check, member, scan};
 use crate::harness::{Client, Random, Server, Value};
@@ -18,7 +18,7 @@ fn item(random: &mut Random) -> String {
     )
 }
 
-/// A transaction of AWS's API over two items.
+/// A transaction of AWS's API on two items.
 fn transact(random: &mut Random) -> String {
     let first = random.below(399);
     let put = |n: usize, random: &mut Random| {
@@ -32,7 +32,7 @@ fn transact(random: &mut Random) -> String {
     format!(r#"DDB TransactWriteItems {{"TransactItems":[{puts}]}}"#)
 }
 
-/// Commands that change items, one line each; `brief` items expire soon.
+/// Commands that change items, one line each; with `brief`, some items expire soon.
 fn change(random: &mut Random, brief: bool) -> Vec<String> {
     let mut one = || {
         let key = format!("t p{}", random.below(400));
@@ -61,7 +61,7 @@ fn change(random: &mut Random, brief: bool) -> Vec<String> {
     lines
 }
 
-/// Sends changes until told to stop, or the server goes away.
+/// Sends changes until `stop` is set or the server is gone.
 fn write(mut client: Client, mut random: Random, brief: bool, stop: &AtomicBool, done: &AtomicUsize) {
     while !stop.load(Relaxed) {
         let lines: Vec<String> = (0..4).flat_map(|_| change(&mut random, brief)).collect();
@@ -81,7 +81,7 @@ fn write(mut client: Client, mut random: Random, brief: bool, stop: &AtomicBool,
     }
 }
 
-/// Reads indexes, which holds their shards against writers, and finds every page in order.
+/// Reads indexes, which keeps writers from their shards, and checks that every page is in order.
 fn read(mut client: Client, mut random: Random, stop: &AtomicBool) {
     while !stop.load(Relaxed) {
         let line = format!("ITEM.QUERY t a{} INDEX ab SK >= {} COUNT", random.below(3), random.below(50));
@@ -119,7 +119,7 @@ fn wait_until_active(client: &mut Client) {
 
 /// Waits until the items that were written with `PX 50` have expired and are removed.
 fn wait_until_removed(client: &mut Client) {
-    // The attribute counts whole seconds, upwards.
+    // The TTL attribute is in whole seconds, rounded up.
     std::thread::sleep(Duration::from_millis(1050));
     for _ in 0..1000 {
         let counted = member(&client.run("TABLE.DESCRIBE t"), "items").int().unwrap();

@@ -1,4 +1,4 @@
-//! Secondary indexes: whatever happened, each holds what a fresh rebuild from its table would.
+//! Tests secondary indexes: each always holds what a rebuild from its table would hold.
 
 mod load;
 mod model;
@@ -7,7 +7,7 @@ use crate::harness::Value;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
-/// Sends a command and gives its reply.
+/// Sends a command and returns its reply.
 pub(crate) type Call<'c> = &'c mut dyn FnMut(&[String]) -> Value;
 
 /// A member of a reply that is a map.
@@ -23,12 +23,12 @@ fn run(call: Call<'_>, line: &str) -> Value {
     reply
 }
 
-/// An index as its table describes it.
+/// An index in its table's description.
 struct Definition {
     name: String,
     pk: Vec<(String, String)>,
     sk: Vec<(String, String)>,
-    /// The attributes beside keys; none for all.
+    /// The projected attributes beside keys; `None` for all attributes.
     project: Option<Vec<String>>,
     active: bool,
     items: i64,
@@ -54,7 +54,7 @@ fn definition(described: &Value) -> Definition {
     }
 }
 
-/// All items that a scan shows, page by page.
+/// All items of a scan, which is read page by page.
 fn scan(call: Call<'_>, what: &str) -> Vec<Json> {
     let (mut items, mut cursor) = (Vec::new(), String::new());
     loop {
@@ -69,7 +69,7 @@ fn scan(call: Call<'_>, what: &str) -> Vec<Json> {
 }
 
 impl Definition {
-    /// What the index should hold of an item.
+    /// The entry that the index should have for an item; `None` if it should have none.
     fn entry(&self, item: &Json, table_keys: &[String]) -> Option<Json> {
         let keys = || self.pk.iter().chain(&self.sk);
         keys().all(|(name, tag)| item[name].get(tag).is_some()).then_some(())?;
@@ -85,7 +85,7 @@ impl Definition {
         self.pk.iter().map(|(name, tag)| item[name][tag].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Compares sort keys as the index orders them.
+    /// Whether two entries are in the order of the index's sort keys.
     fn in_order(&self, a: &Json, b: &Json) -> bool {
         for (name, tag) in &self.sk {
             let text = |item: &Json| item[name][tag].as_str().unwrap().to_owned();
@@ -107,8 +107,8 @@ fn sorted(items: &[Json]) -> Vec<String> {
     texts
 }
 
-/// Compares every complete index of a table with what its items say it should hold; returns how many there are.
-/// `counts` says whether what is counted must agree, too: expired items count until they are removed.
+/// Compares every complete index of a table with the entries that the items should have, and returns the number of
+/// indexes. With `counts`, the item counts must agree too; expired items count until they are removed.
 pub(crate) fn check(call: Call<'_>, table: &str, counts: bool) -> usize {
     let described = run(call, &format!("TABLE.DESCRIBE {table}"));
     let items = scan(call, table);

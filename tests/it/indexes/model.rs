@@ -1,4 +1,4 @@
-//! Random changes of items and indexes over a simulated disk, with new starts, checkpoints and the clock moving.
+//! Random changes of items and indexes on a simulated disk, with restarts, checkpoints and a clock that advances.
 
 use super::check;
 use crate::harness::Random;
@@ -19,7 +19,8 @@ fn words(line: &str) -> Vec<String> {
     line.split(' ').map(str::to_owned).collect()
 }
 
-/// Attributes and values for SET: names of which some are keys of indexes, few values so that they meet.
+/// Attributes and values for SET. Some of the names are keys of indexes, and there are only a few values, so that items
+/// share them.
 fn pairs(random: &mut Random, now: u64) -> String {
     let mut pairs = Vec::new();
     for name in ["a", "c", "d"] {
@@ -57,7 +58,7 @@ fn write(random: &mut Random, now: u64) -> String {
     }
 }
 
-/// What the background threads of a server do.
+/// Does the work of a server's background threads.
 fn background(subject: &InProcess, random: &mut Random, whole: bool) {
     let engine = subject.engine();
     let mut record = Vec::new();
@@ -111,7 +112,7 @@ fn compare(fsync: AppendFsync, steps: usize) {
     for n in 0..steps {
         step(&mut subject, &mut random);
         if n % 7 == 0 {
-            // What expires when the TTL attribute was changed is known only after the background has been over it.
+            // After the TTL attribute was changed, the background must walk over the items to find their deadlines.
             background(&subject, &mut random, true);
             seen += check(&mut |command| subject.call(0, command), "t", true);
         }

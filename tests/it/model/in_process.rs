@@ -1,4 +1,4 @@
-//! The server's own code in this process, over a simulated disk and a clock that is moved by hand.
+//! A server in this process, with a simulated disk and a manual clock.
 
 use super::{Reopen, Subject};
 use crate::harness::{Client as Wire, Value};
@@ -12,7 +12,7 @@ use itemory::session::{Stop, Worker};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// When the clock starts, in milliseconds since the Unix epoch.
+/// The time on the clock at the start, in ms since the epoch.
 const START: u64 = 1_700_000_000_000;
 
 pub(crate) struct InProcess {
@@ -20,7 +20,7 @@ pub(crate) struct InProcess {
     disk: SimDisk,
     clock: u64,
     clients: usize,
-    /// None only while it is opened anew.
+    /// `None` only while the server is opened again.
     running: Option<Running>,
 }
 
@@ -53,7 +53,7 @@ impl InProcess {
         subject
     }
 
-    /// The engine, until it is opened anew.
+    /// The engine, which is another one after the server was opened again.
     pub(crate) fn engine(&self) -> Arc<Engine> {
         Arc::clone(&self.running.as_ref().unwrap().server.engine)
     }
@@ -86,7 +86,7 @@ impl Running {
         let mut out = Reply::new(Proto::V2);
         let progress = self.worker.run(client, &request, &batch, 0, &mut out);
         if progress.stop == Some(Stop::Long) {
-            // What would run on a thread of its own runs here.
+            // The worker asks for a thread of its own for this command; it runs on this thread.
             let args: Vec<&[u8]> = command.iter().map(String::as_bytes).collect();
             self.worker.run_long(client, &args, &mut out);
         }

@@ -1,5 +1,5 @@
-//! Random commands from several clients against a model that is simple enough to be seen to be right, with new starts
-//! in between and the clock moving.
+//! Random commands from several clients against a model that is simple enough to be seen to be right, with restarts in
+//! between and a clock that advances.
 
 pub(crate) mod in_process;
 mod items;
@@ -10,18 +10,18 @@ use in_process::InProcess;
 use itemory::config::AppendFsync;
 use state::Model;
 
-/// What is compared with the model: a server that can be started anew, and whose clock may be moved.
+/// The side that is compared with the model: a server that can be restarted, and whose clock may be advanced.
 pub(crate) trait Subject {
     fn call(&mut self, client: usize, command: &[String]) -> Value;
-    /// Everything in memory is dropped and read again from disk. Every client is new after it.
+    /// Drops everything in memory and reads it again from disk. All clients connect again.
     fn reopen(&mut self, how: Reopen);
     /// Writes a checkpoint.
     fn checkpoint(&mut self);
-    /// Milliseconds since the Unix epoch.
+    /// The time in ms since the epoch.
     fn now(&self) -> u64;
-    /// Moves the clock, where it can be moved, and says whether it could.
+    /// Advances the clock if that is possible, and returns whether it is.
     fn advance(&mut self, millis: u64) -> bool;
-    /// Removes what has expired, where time stands still meanwhile.
+    /// Removes what has expired, if time stands still meanwhile.
     fn remove_expired(&mut self);
 }
 
@@ -31,7 +31,7 @@ pub(crate) enum Reopen {
     Orderly,
 }
 
-/// A process reached over the wire. Its clock is the system's.
+/// A server process, reached over a socket. Its clock is the system's.
 struct Process {
     server: Server,
     clients: Vec<Client>,
@@ -60,7 +60,7 @@ impl Subject for Process {
     }
 
     fn checkpoint(&mut self) {
-        // One that runs already is as good.
+        // A checkpoint that is already being written is as good.
         self.server.client().run("BGSAVE");
     }
 
@@ -78,10 +78,10 @@ impl Subject for Process {
 
 const CLIENTS: usize = 4;
 
-/// One command of the model's language.
+/// A random command of those that the model knows.
 fn command(random: &mut Random, step: usize, now: u64, movable: bool) -> Vec<String> {
     let key = |random: &mut Random| format!("k{}", random.below(6));
-    // Where the clock cannot be moved, only times that are far away or long past are sure.
+    // If the clock cannot be advanced, only times far in the future or in the past have a certain effect.
     let time = |random: &mut Random| {
         let at = match (movable, random.below(4)) {
             (true, 0 | 1) => now + random.below(200) as u64,
@@ -101,8 +101,8 @@ fn command(random: &mut Random, step: usize, now: u64, movable: bool) -> Vec<Str
             "text".into(),
             random.pick(&["NX", "XX", "KEEPTTL", "GET"]).into(),
         ],
-        // A SET that is past at once is no change to a key that is not there; the referee, whose clock is not moved and
-        // who therefore never gets one, counts it as one.
+        // The deadline is always in the future: a SET with a passed deadline does not count as a change of a missing
+        // key here, but it does in the referee.
         5 => {
             let at = if movable { now + 1 + random.below(200) as u64 } else { 33_177_117_420_050 };
             vec!["SET".into(), key(random), "timed".into(), "PXAT".into(), at.to_string()]
@@ -187,7 +187,7 @@ fn compare(mut subject: impl Subject, steps: usize) {
     }
 }
 
-/// At `everysec` the referee may hold writes back while it syncs, and a kill then loses them.
+/// At `everysec` the referee may delay writes while it syncs, and a kill then loses them.
 const REFEREE_FLAGS: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 const FLAGS: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "everysec"];
 
@@ -210,7 +210,7 @@ fn the_code_over_a_simulated_disk_is_as_the_model_at_everysec() {
     }
 }
 
-/// The referee is as the model, so the model is right.
+/// The referee agrees with the model, so the model is right.
 #[test]
 fn the_referee_is_as_the_model() {
     compare(Process::new(Server::referee(&REFEREE_FLAGS), CLIENTS), 6000);

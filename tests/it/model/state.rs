@@ -1,4 +1,4 @@
-//! The model: two databases of strings, hashes and streams with times, and clients with transactions.
+//! The model: two databases of strings, hashes and streams with deadlines, and clients with transactions.
 
 use crate::harness::Value;
 use std::collections::BTreeMap;
@@ -10,12 +10,12 @@ enum Data {
     Stream(Stream),
 }
 
-/// Identifiers are `n-0`, all fields are `f`.
+/// A stream whose identifiers are `n-0`, and whose only field is `f`.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Stream {
     entries: BTreeMap<u64, String>,
     last: u64,
-    /// The only group: how far it has read, and the consumers of what is pending.
+    /// The only group: the last identifier that it has read, and the consumers of pending entries.
     group: Option<(u64, BTreeMap<u64, String>)>,
 }
 
@@ -29,14 +29,14 @@ struct Entry {
 struct Session {
     database: usize,
     queue: Option<Vec<Vec<String>>>,
-    /// What was watched: database, key and the number of its last change.
+    /// The watched keys: database, key, and the number of the key's last change.
     watched: Vec<(usize, String, u64)>,
 }
 
 pub(super) struct Model {
     databases: [BTreeMap<String, Entry>; 2],
     sessions: Vec<Session>,
-    /// The number of the last change of each key that ever changed.
+    /// The number of the last change of each key that was ever changed.
     changes: BTreeMap<(usize, String), u64>,
     last_change: u64,
 }
@@ -67,7 +67,7 @@ impl Model {
         }
     }
 
-    /// Every connection is gone, the data is not.
+    /// Closes all connections; the data stays.
     pub(super) fn reopen(&mut self) {
         self.sessions.fill(Session::default());
     }
@@ -156,7 +156,7 @@ impl Model {
         }
     }
 
-    /// Gives a key another time; one that is past removes it.
+    /// Gives a key another deadline; one that has passed removes the key.
     fn expire(&mut self, database: usize, key: &str, at: Option<u64>, now: u64) {
         if at.is_some_and(|at| at <= now) {
             self.remove(database, key);
@@ -356,7 +356,7 @@ impl Model {
         };
         let before = stream.clone();
         let reply = stream.call(key, there, words);
-        // How far a group has read is no change.
+        // A group's position does not count as a change.
         let changed = (&stream.entries, stream.last) != (&before.entries, before.last);
         if changed || !there && stream.group.is_some() {
             self.put(db, key, Data::Stream(stream), expires);

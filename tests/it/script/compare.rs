@@ -1,25 +1,26 @@
-//! How two replies to the same command are compared.
+//! Compares two replies to the same command.
 
 use crate::harness::Value;
 use std::collections::BTreeSet;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Types and bytes.
+    /// Types and bytes must be equal.
     Exact,
-    /// The same without regard to order inside lists, sets and maps.
+    /// The same, regardless of the order in lists, sets and maps.
     Unordered,
-    /// Types and lengths.
+    /// Types and lengths must be equal.
     Shape,
-    /// Two errors with the same first word.
+    /// Both must be errors with the same first word.
     ErrorWord,
-    /// Exact, but integers may differ by this much; the count at the end of what XPENDING says of an entry may not.
+    /// Types and bytes must be equal, but integers may differ by this much, except for the count at the end of an entry
+    /// of XPENDING.
     Near(i64),
-    /// Exact, but what is left of a time in seconds may differ by what a busy machine explains.
+    /// Types and bytes must be equal, but times left in seconds may differ by a busy machine's delay.
     TimeLeft,
-    /// The names in lines of `name:value` or words of `name=value`.
+    /// The names in lines of `name:value` or words of `name=value` must be equal.
     Names,
-    /// Anything.
+    /// Any replies are accepted.
     Ignored,
 }
 
@@ -35,7 +36,7 @@ impl Mode {
         })
     }
 
-    /// Whether `ours` is as good as `theirs`.
+    /// Whether the reply `ours` is accepted beside `theirs`.
     pub(crate) fn same(&self, theirs: &Value, ours: &Value) -> bool {
         match self {
             Mode::Exact => theirs == ours,
@@ -51,7 +52,7 @@ impl Mode {
 }
 
 impl Mode {
-    /// The names that ours lacks, when names are what is compared.
+    /// The names that our reply lacks, if names are compared.
     pub(crate) fn missing(&self, theirs: &Value, ours: &Value) -> Option<String> {
         let ours_names = names(ours);
         let missing: Vec<String> = names(theirs).into_iter().filter(|n| !ours_names.contains(n)).collect();
@@ -59,11 +60,11 @@ impl Mode {
     }
 }
 
-/// The commands that tell what is left of a time in seconds.
+/// The commands that reply with times left in seconds.
 pub(crate) const TIME_LEFT: [&str; 2] = ["TTL", "HTTL"];
 
-/// How many seconds may have passed between a time of so many seconds being set and being asked for. Zero and less are
-/// no time: a key without a deadline, or none at all.
+/// How many seconds may pass between setting a deadline `seconds` away and reading the time left. Zero and negative
+/// numbers are no times: the key has no deadline, or does not exist.
 pub(crate) fn slack(seconds: i64) -> i64 {
     if seconds <= 0 { 0 } else { (seconds / 10).clamp(1, 5) }
 }

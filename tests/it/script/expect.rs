@@ -1,9 +1,9 @@
-//! Replies written out in scripts.
+//! Expected replies, as scripts write them.
 //!
 //! `+OK`, `-ERR text`, `:1`, `,1.5`, `#t`, `"bulk"`, `nil` (any null), `[a b]` (a list), `{k v}` (a map, or RESP2's
 //! flat list), `~[a b]` (a set, or RESP2's list, in any order), `*` (anything). A `*` at the end of an error, status or
-//! string stands for any rest, and `*"text"*` for a string that has the text anywhere. `=1.5` is a number however it is
-//! sent. A double may come as a bulk string in RESP2.
+//! string stands for any rest, and `*"text"*` for a string that contains the text. `=1.5` is a number of any type. In
+//! RESP2 a double may be a bulk string.
 
 use super::compare::slack;
 use super::parse::{plain, tokens};
@@ -16,14 +16,14 @@ pub(crate) enum Expected {
     Simple(String),
     Error(String),
     Int(i64),
-    /// Any integer up to this one that is not negative.
+    /// Any integer from 0 to this one.
     AtMost(i64),
-    /// What is left of a time of so many seconds, or a little less.
+    /// A time left of so many seconds, or a little less.
     TimeLeft(i64),
     Bulk(Vec<u8>),
-    /// A string that begins so.
+    /// A string with this beginning.
     Prefix(Vec<u8>),
-    /// A string that has this anywhere.
+    /// A string that contains this.
     Within(Vec<u8>),
     Double(String),
     /// A number as an integer, a double or a string.
@@ -48,7 +48,7 @@ impl Expected {
         if rest.trim().is_empty() { Ok(value) } else { Err(format!("left over: {rest}")) }
     }
 
-    /// The same for a command that tells what is left of times.
+    /// The same for a command that replies with times left.
     pub(crate) fn of_time_left(self) -> Expected {
         match self {
             Expected::Int(seconds) => Expected::TimeLeft(seconds),
@@ -144,7 +144,7 @@ fn in_any_order(expected: &[Expected], values: &[Value]) -> bool {
         })
 }
 
-/// Pairs in any order, as maps have none.
+/// Whether the pairs of a map match in any order.
 fn pairs_match(expected: &[Expected], values: &[Value]) -> bool {
     let mut left: Vec<&[Value]> = values.chunks(2).collect();
     expected.len() == values.len()
@@ -154,7 +154,7 @@ fn pairs_match(expected: &[Expected], values: &[Value]) -> bool {
         })
 }
 
-/// Whether the reply is the one that was written out.
+/// Whether a reply matches the expected one.
 pub(crate) fn matches(expected: &Expected, value: &Value) -> bool {
     match (expected, value) {
         (Expected::Anything, _) => true,

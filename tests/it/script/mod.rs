@@ -1,7 +1,7 @@
-//! Behaviour scripts: plain text, run against two servers at once, replies compared to the byte.
+//! Behaviour scripts: plain text that is run on two servers at once, whose replies are compared to the byte.
 //!
-//! A script is a list of cases. Before each case both servers are flushed and every connection is new; each case
-//! runs once in RESP2 and once in RESP3 (`HELLO 3` is sent first on every connection).
+//! A script is a list of cases. Before each case both servers are flushed, and all connections are new. Each case runs
+//! once in RESP2 and once in RESP3 (then `HELLO 3` is sent first on every connection).
 //!
 //! ```text
 //! !flags --requirepass secret     the servers' flags, for the file (before its first case) or for one case

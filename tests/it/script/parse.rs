@@ -9,9 +9,9 @@ use std::path::Path;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
     Bytes(Vec<u8>),
-    /// A kept reply of this server.
+    /// A stored reply of this server.
     Kept(String),
-    /// A kept reply of the referee.
+    /// A stored reply of the referee.
     Referee(String),
     /// The counter of `!for`.
     Counter,
@@ -21,17 +21,17 @@ pub(crate) type Argument = Vec<Piece>;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
-    /// Send a command and read its reply.
+    /// Sends a command and reads its reply.
     Call(Vec<Argument>),
-    /// Send a command and leave its reply unread.
+    /// Sends a command and leaves its reply unread.
     Send(Vec<Argument>),
-    /// Send bytes as they are.
+    /// Sends bytes as they are.
     Raw(Argument),
-    /// Read a reply that is due.
+    /// Reads a reply.
     Read,
     Close,
     Sleep(u64),
-    /// Call until the reply is the one that is written out.
+    /// Repeats a command until the reply is the expected one.
     Until(Vec<Argument>),
     /// Pipelined calls with the counter in this range, both ends included.
     Loop(i64, i64, Vec<Argument>),
@@ -96,7 +96,7 @@ pub(crate) fn read(path: &Path) -> Script {
     script
 }
 
-/// Drops comments and empty lines, and writes out `!each`.
+/// Removes comments and empty lines, and expands `!each`.
 fn expand(text: &str) -> Vec<(usize, String)> {
     let mut lines = text
         .lines()

@@ -10,22 +10,22 @@ use std::net::ToSocketAddrs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Flags that both servers get in every case.
+/// The flags that both servers get in every case.
 const FLAGS: [&str; 4] = ["--appendonly", "yes", "--enable-debug-command", "yes"];
 
-/// How long `!until` goes on.
+/// How long `!until` repeats its command.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Who is compared.
+/// The two sides that are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pair {
-    /// The referee with itself: shows that a script is deterministic.
+    /// The referee with itself, which shows that a script is deterministic.
     RefereeTwice,
-    /// Ours (or the server that the environment names) with the referee.
+    /// The tested server (ours, or the one that the environment names) with the referee.
     TargetAndReferee,
 }
 
-/// One server with the connections of a case and what the case kept.
+/// One server, with the connections of a case and the replies that the case stored.
 struct Side {
     server: Server,
     clients: HashMap<String, Client>,
@@ -37,8 +37,8 @@ impl Side {
         Side { server, clients: HashMap::new(), kept: HashMap::new() }
     }
 
-    /// Everything gone, every connection new.
-    /// False when the server would not be flushed, and is not fit for another case.
+    /// Flushes the server and closes all connections. Returns false if the server could not be flushed, so it cannot be
+    /// used for another case.
     fn reset(&mut self, flags: &[String]) -> bool {
         self.clients.clear();
         self.kept.clear();
@@ -57,7 +57,7 @@ impl Side {
         self.clients.entry(name.to_owned()).or_insert_with(|| {
             let mut client = server.client();
             if proto == 3 {
-                // A refusal shows in the replies that follow.
+                // If it is refused, the following replies show that.
                 client.run("HELLO 3");
             }
             client
@@ -67,11 +67,11 @@ impl Side {
 
 struct Sides {
     target: Side,
-    /// None when the script writes every reply out.
+    /// `None` if the script gives every expected reply.
     referee: Option<Side>,
 }
 
-/// Runs every case of a script in RESP2 and RESP3, and fails with all the differences.
+/// Runs every case of a script in RESP2 and RESP3, and fails with all differences.
 pub(crate) fn run_file(path: &Path, pair: Pair) {
     let script = parse::read(path);
     let file = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -103,7 +103,7 @@ pub(crate) fn run_file(path: &Path, pair: Pair) {
     assert!(failures == 0, "{failures} differences\n{report}");
 }
 
-/// Whether a case changes more than the data, so that its servers are not used again.
+/// Whether a case changes more than the data, so that its servers cannot be used again.
 fn leaves_traces(case: &Case) -> bool {
     let upper: Vec<String> = case.steps.iter().map(|s| s.text.to_ascii_uppercase()).collect();
     ["CONFIG SET", "CONFIG REWRITE", "DEBUG", "CLIENT PAUSE", "MONITOR", "SHUTDOWN", "ACL"]
@@ -163,7 +163,7 @@ fn run_case(case: &Case, proto: u8, sides: &mut Sides, pair: Pair) -> Vec<String
     differences
 }
 
-/// What is wrong with our replies, if anything.
+/// The fault of our replies; `None` if there is none.
 fn judge(step: &Step, theirs: &[Value], ours: &[Value], referee: bool, pair: Pair) -> Option<String> {
     let pinned = |who: &str, values: &[Value]| {
         let expected = step.expected.as_ref()?;
@@ -193,7 +193,7 @@ fn judge(step: &Step, theirs: &[Value], ours: &[Value], referee: bool, pair: Pai
     pinned("ours", ours)
 }
 
-/// Calls until the expected reply comes, and gives the last one.
+/// Repeats a command until the expected reply comes, and returns the last reply.
 fn until(client: &mut Client, command: &[Vec<u8>], expected: Option<&Expected>) -> Value {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -205,7 +205,7 @@ fn until(client: &mut Client, command: &[Vec<u8>], expected: Option<&Expected>) 
     }
 }
 
-/// Does a step on one server and gives the replies it brought.
+/// Makes a step on one server and returns the replies.
 fn perform(
     side: &mut Side,
     step: &Step,

@@ -1,4 +1,4 @@
-//! Which modules a module names, read from the text of the sources.
+//! The modules that each module names, read from the text of the sources.
 
 use super::rust_files;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,9 +13,9 @@ pub(super) struct Modules {
 
 #[derive(Default)]
 struct Module {
-    /// What `use` gives a name to, and where that stands.
+    /// The names that `use` declares, with their paths.
     names: BTreeMap<String, Path>,
-    /// The paths that the module's own code goes by. Re-exports are none.
+    /// The paths in the module's own code, without re-exports.
     paths: BTreeSet<Path>,
 }
 
@@ -39,19 +39,19 @@ impl Modules {
         Self { modules: modules.collect() }
     }
 
-    /// The folders, the crate's root aside.
+    /// The folders, without the crate's root.
     pub(super) fn folders(&self) -> BTreeSet<&[String]> {
         self.modules.keys().filter(|path| path.len() > 1).map(|path| &path[..path.len() - 1]).collect()
     }
 
-    /// Who names whom by which path: two modules, and the path as it is written out.
+    /// Each import: the module that imports, the module that is imported, and the path in the source.
     pub(super) fn imports(&self) -> impl Iterator<Item = (&Path, Path, String)> {
         self.modules.iter().flat_map(move |(path, module)| {
             module.paths.iter().map(move |to| (path, self.home(to.clone(), 0), to.join("::")))
         })
     }
 
-    /// The module in which what a path names is defined: re-exports are followed.
+    /// The module that defines the target of a path. Re-exports are followed.
     fn home(&self, path: Path, hops: usize) -> Path {
         let known = (0..=path.len()).rev().find(|n| self.modules.contains_key(&path[..*n])).unwrap_or(0);
         let exported = path.get(known).and_then(|name| self.modules.get(&path[..known])?.names.get(name));
@@ -62,7 +62,7 @@ impl Modules {
     }
 }
 
-/// The text without what is built for tests only; and the names of modules that are.
+/// The text without items that are built only for tests, and the names of modules among those.
 fn code(text: &str) -> (String, Vec<String>) {
     let (mut out, mut tests) = (String::new(), Vec::new());
     let mut skipped: Option<usize> = None;
@@ -71,7 +71,7 @@ fn code(text: &str) -> (String, Vec<String>) {
         if let Some(depth) = skipped {
             let name = line.split_once("mod ").and_then(|(_, name)| name.strip_suffix(';'));
             tests.extend(name.map(str::to_owned));
-            // The item ends at the first line that is indented as it is and closes something.
+            // The item ends at the first line with its indentation that closes something.
             if indent == depth && line.ends_with([';', '}', ',']) {
                 skipped = None;
             }
@@ -93,7 +93,7 @@ fn tokens(code: &str) -> Vec<String> {
         let len = match c {
             '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
             '"' => string(rest),
-            // Outside strings a backslash stands in a character only.
+            // Outside of strings a backslash only occurs in a character.
             '\\' => 2,
             '\'' if rest.starts_with("'\"'") => 3,
             ':' if rest.starts_with("::") => {
@@ -160,7 +160,7 @@ fn module(path: &[String], tokens: &[String], known: &BTreeSet<Path>) -> Module 
             while tokens.get(end).is_some_and(|t| t == "::") && tokens.get(end + 1).is_some() {
                 end += 2;
             }
-            // `pub(in path)` names whom something is for, and `mod name` what there is, not what it needs.
+            // `pub(in path)` and `mod name` do not import anything.
             let before = |words: &[&str]| {
                 let from = at.saturating_sub(words.len());
                 tokens[from..at].iter().map(String::as_str).eq(words.iter().copied())
@@ -181,7 +181,7 @@ fn module(path: &[String], tokens: &[String], known: &BTreeSet<Path>) -> Module 
     module
 }
 
-/// The leaves of a tree of imports, each with the name that it gets.
+/// The leaves of an import tree, each with its name in the module.
 fn leaves(tokens: &mut dyn Iterator<Item = &str>, prefix: &[String], out: &mut Vec<(Path, String)>) {
     let mut words: Path = Vec::new();
     let mut name: Option<String> = None;
@@ -210,7 +210,7 @@ fn leaves(tokens: &mut dyn Iterator<Item = &str>, prefix: &[String], out: &mut V
     }
 }
 
-/// A path as it stands in a module, from the crate's root on; nothing for what is not of this crate.
+/// The path of an import from the crate's root; `None` if it is not of this crate.
 fn absolute(module: &[String], written: &[String], known: &BTreeSet<Path>) -> Option<Path> {
     let supers = written.iter().take_while(|word| *word == "super").count();
     Some(match written[0].as_str() {

@@ -1,24 +1,26 @@
-//! Files of one room may know each other in one direction. Where two need each other, what both need is a third file.
+//! Files of one room may know each other in one direction. What two files need from each other belongs in a third file.
 
 use super::imports::Modules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-/// The knots that there are, each with its folder. The list only shrinks: one that is gone or smaller is changed here.
+/// The known knots, each with its folder. The list may only shrink: a knot that is gone or smaller must be changed
+/// here.
 const KNOTS: &[(&str, &str)] =
     &[("store", "apply image locks mod partitions reaper types undo waiting watch")];
 
-/// Within a folder: who names whom, and by which paths.
+/// The imports within a folder: importing file, imported file, and the paths.
 type Graph = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
-/// The rule holds folder by folder, for what lies in it directly:
+/// The rule holds for the files directly in each folder:
 ///
-/// - a folder within it is one file, whose own files are looked at by themselves; so is `x.rs` together with `x/`;
-/// - the folder's own `mod.rs` (or `x.rs` beside `x/`) is a file like the others, named `mod`: what it declares and
-///   re-exports does not count, but a type that it defines and its children use does, and so does a child that it
-///   calls. A facade that only re-exports is in no knot, nor is one that calls its children and that they do not know.
-/// - A path counts for the file that defines what it names: re-exports are followed, those of `mod.rs` too. Methods
-///   count for nothing: `impl Engine` may be spread over many files, each of which knows the file of `Engine`.
+/// - A folder within it counts as one file, and its own files are checked separately; so does `x.rs` together with
+///   `x/`.
+/// - The folder's own `mod.rs` (or `x.rs` beside `x/`) is a file like the others, named `mod`. Its declarations and
+///   re-exports do not count. A type that it defines and its children use counts, and so does a child that it calls. A
+///   facade that only re-exports is in no knot, nor is one that calls its children and that they do not know.
+/// - A path counts for the file that defines its target: re-exports are followed, those of `mod.rs` too. Methods do not
+///   count: `impl Engine` may be spread over many files, each of which knows the file of `Engine`.
 #[test]
 fn files_of_a_room_know_each_other_in_one_direction() {
     let modules = Modules::read();
@@ -58,7 +60,7 @@ fn graph(modules: &Modules, folder: &[String]) -> Graph {
     graph
 }
 
-/// The groups of files of which each reaches each other one.
+/// The largest groups of files in which each file reaches all others.
 fn knots(graph: &Graph) -> BTreeSet<Vec<String>> {
     let reached: BTreeMap<&String, BTreeSet<&String>> = graph
         .keys()
@@ -80,7 +82,7 @@ fn knots(graph: &Graph) -> BTreeSet<Vec<String>> {
         .collect()
 }
 
-/// What a knot consists of, a line for each import.
+/// A knot's imports, one line each.
 fn threads(graph: &Graph, knot: &[String]) -> String {
     let mut out = String::new();
     for (from, targets) in graph.iter().filter(|(from, _)| knot.contains(from)) {

@@ -1,10 +1,10 @@
-//! Change streams beside the model: one that is replayed from its start equals the table.
+//! Checks change streams beside the model: a replay of a stream from its start gives the table.
 
 use super::{Driver, Key, item_json, key_json, plain};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
-/// All records of a table's stream, if it has one.
+/// All records of a table's stream; `None` if it has none.
 fn records(driver: &mut Driver<'_>, name: &str) -> Option<Vec<Json>> {
     let table = driver.ddb("DescribeTable", &json!({"TableName": name}));
     let arn = table["Table"].get("LatestStreamArn")?.clone();
@@ -25,7 +25,7 @@ fn records(driver: &mut Driver<'_>, name: &str) -> Option<Vec<Json>> {
     }
 }
 
-/// Replays a table's stream. Each record must fit what those before it have made.
+/// Replays a table's stream. Each record must fit the state after the records before it.
 pub(super) fn replayed(driver: &mut Driver<'_>, name: &str) {
     let Some(records) = records(driver, name) else { return };
     let mut items: BTreeMap<String, Json> = BTreeMap::new();

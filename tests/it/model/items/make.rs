@@ -1,4 +1,4 @@
-//! Requests at random, and how they are written in AWS's JSON.
+//! Random requests, and their form in AWS's JSON.
 
 use super::state::{
     Action, BLOBS, Change, Condition, Item, Key, Model, Scalar, Table, Write, item_json, key_item,
@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 pub(super) const TABLES: [&str; 4] = ["one", "two", "three", "four"];
 const ATTRIBUTES: [&str; 6] = ["a", "b", "n", "l", "m", "ss"];
 
-/// Attributes that are keys of indexes, and always of their types.
+/// Attributes that are keys of indexes. They always have the right type.
 pub(super) const INDEXED: [&str; 2] = ["g", "h"];
 
 fn indexed(random: &mut Random, name: &str) -> Json {
@@ -45,7 +45,7 @@ pub(super) fn value(random: &mut Random) -> Json {
     }
 }
 
-/// Most often a value of the type that an attribute's name promises.
+/// Usually a value of the type that fits the attribute's name.
 fn typical(random: &mut Random, name: &str) -> Json {
     match name {
         _ if random.one_in(4) => value(random),
@@ -69,7 +69,7 @@ pub(super) fn key(random: &mut Random, table: &Table) -> Key {
     (scalar(random, table.pk, 3), table.sk.map(|kind| scalar(random, kind, 8)))
 }
 
-/// What an item's TTL attribute may hold: soon, far away, or no time at all.
+/// A value for an item's TTL attribute: soon, far away, or no valid time.
 fn time(random: &mut Random, now: u64, movable: bool) -> Json {
     let at = match (movable, random.below(4)) {
         (true, 0 | 1) => now / 1000 + random.below(4) as u64,
@@ -255,7 +255,7 @@ impl Text {
     }
 }
 
-/// An action as AWS's operation and its body.
+/// The operation and the body of an action in AWS's API.
 pub(super) fn request(action: &Action, alone: bool) -> (&'static str, Json) {
     let mut text = Text::default();
     let mut body = json!({"TableName": action.table});

@@ -1,9 +1,9 @@
 //! Random requests on tables of items against a model that is simple enough to be seen to be right: single writes,
-//! transactions, batches, queries and scans, tables that come and go, items that expire, transactions over items and
-//! keys; with new starts and checkpoints in between and the clock moving.
+//! transactions, batches, queries and scans, tables that are created and dropped, items that expire, and transactions
+//! over items and keys. In between there are restarts and checkpoints, and the clock advances.
 //!
-//! After a while everything is compared as a whole: each of [`CHECKS`] looks at one table. What is kept beside a table
-//! and follows from it (an index, a change stream) is checked by one more function there.
+//! From time to time everything is compared as a whole: each of [`CHECKS`] compares one table. Whatever derives from a
+//! table (an index, a change stream) is checked by a function there.
 
 mod changes;
 mod make;
@@ -18,10 +18,10 @@ use serde_json::{Value as Json, json};
 use state::{Action, Item, Key, Model, Scalar, Table, Write, item_json, item_size, key_item};
 use std::collections::BTreeMap;
 
-/// What is compared of a table as a whole, when nothing in it is expired but still there.
+/// The comparisons of a table as a whole. They run when no expired item is left in it.
 const CHECKS: [fn(&mut Driver<'_>, &str); 4] = [whole_table, counts, indexes, changes::replayed];
 
-/// The subject with its model and what was done to both.
+/// The subject, its model, and the history of requests.
 struct Driver<'s> {
     subject: &'s mut dyn Subject,
     model: Model,
@@ -30,7 +30,7 @@ struct Driver<'s> {
     movable: bool,
 }
 
-/// A reply with sets in order and errors without their texts.
+/// A reply with sorted sets, and with errors without their texts.
 fn plain(json: &Json) -> Json {
     match json {
         Json::Object(object) => {
@@ -71,7 +71,7 @@ impl Driver<'_> {
         plain(&serde_json::from_str(json).unwrap_or_else(|_| panic!("{text}\n{}", self.past())))
     }
 
-    /// The last that was done.
+    /// The latest requests.
     fn past(&self) -> String {
         self.history[self.history.len().saturating_sub(30)..].join("\n")
     }
@@ -93,7 +93,7 @@ impl Driver<'_> {
     }
 }
 
-/// One request, or one event.
+/// Makes one request, or one event.
 fn step(driver: &mut Driver<'_>) {
     let now = driver.subject.now();
     match driver.random.below(100) {
@@ -141,7 +141,7 @@ fn create_table(driver: &mut Driver<'_>, name: &str) {
     if driver.random.one_in(2) {
         attributes.push(json!({"AttributeName": "g", "AttributeType": "S"}));
         attributes.push(json!({"AttributeName": "h", "AttributeType": "N"}));
-        // The check of indexes names partition keys as text.
+        // The check of indexes passes partition keys as text.
         index_definitions(&mut driver.random, sk.is_some() && pk != 'B', &mut body);
     }
     body["AttributeDefinitions"] = attributes.into();
@@ -157,7 +157,7 @@ fn create_table(driver: &mut Driver<'_>, name: &str) {
     driver.model.tables.insert(name.to_owned(), Table { pk, sk, ttl: None, items: BTreeMap::new() });
 }
 
-/// A global index on `g` and `h`, and a local one on `h` where there can be one.
+/// A global index on `g` and `h`, and a local one on `h` if the table can have one.
 fn index_definitions(random: &mut Random, with_sort: bool, body: &mut Json) {
     let key = |name: &str, role: &str| json!({"AttributeName": name, "KeyType": role});
     let projection = [
@@ -210,7 +210,7 @@ fn get(driver: &mut Driver<'_>) {
     driver.expect("GetItem", &body, &expected);
 }
 
-/// A condition on the sort key, as text and as what it means.
+/// The meaning of a condition on the sort key.
 type SortTest = Box<dyn Fn(&Scalar) -> bool>;
 
 fn sort_condition(random: &mut Random, key: &Scalar, text: &mut Text) -> (String, SortTest) {
@@ -238,7 +238,7 @@ fn sort_condition(random: &mut Random, key: &Scalar, text: &mut Text) -> (String
     }
 }
 
-/// A query read page by page, in both directions.
+/// Makes a query page by page, in both directions.
 fn query(driver: &mut Driver<'_>) {
     let Some(name) = driver.pick_table() else { return };
     let (now, random) = (driver.subject.now(), &mut driver.random);
@@ -272,11 +272,11 @@ fn query(driver: &mut Driver<'_>) {
     assert_eq!(scanned, expected.len());
 }
 
-/// Reads all pages; returns the items and how many were looked at.
+/// Reads all pages. Returns the items and how many were looked at.
 fn read_all(driver: &mut Driver<'_>, operation: &str, mut body: Json, most: usize) -> (Vec<Json>, usize) {
     let limit = body.get("Limit").and_then(Json::as_u64).map_or(usize::MAX, |limit| limit as usize);
     let (mut items, mut scanned) = (Vec::new(), 0);
-    // A limit may end a page just where the items end, and then one more is empty.
+    // A limit may end a page exactly at the last item; then another, empty page follows.
     for _ in 0..=most + 1 {
         let page = driver.ddb(operation, &body);
         assert!(page.get("error").is_none(), "{page}\n{}", driver.past());
@@ -294,7 +294,7 @@ fn read_all(driver: &mut Driver<'_>, operation: &str, mut body: Json, most: usiz
     panic!("there is always one more page\n{}", driver.past());
 }
 
-/// A scan in segments, with a filter.
+/// Makes a scan in segments, with a filter.
 fn scan(driver: &mut Driver<'_>) {
     let Some(name) = driver.pick_table() else { return };
     let (now, random) = (driver.subject.now(), &mut driver.random);
@@ -385,7 +385,7 @@ fn transact(driver: &mut Driver<'_>) {
     for _ in 0..=driver.random.below(4) {
         let Some(name) = driver.pick_table() else { return };
         let mut action = driver.action(&name);
-        // A transaction's update needs an expression, and a check its condition.
+        // In a transaction an update needs an expression, and a check needs a condition.
         if matches!(&action.write, Write::Update(changes) if changes.is_empty()) || driver.random.one_in(6) {
             action.write = Write::Check;
             action.condition = Some(make::condition(&mut driver.random, 0));
@@ -415,7 +415,7 @@ fn transact(driver: &mut Driver<'_>) {
     }
 }
 
-/// Items and a key changed by one EXEC, all or nothing.
+/// Changes items and a key in one EXEC, all or nothing.
 fn exec(driver: &mut Driver<'_>) {
     let now = driver.subject.now();
     let Some(name) = driver.pick_table() else { return };
@@ -470,7 +470,7 @@ fn whole_table(driver: &mut Driver<'_>, name: &str) {
     assert!(items == expected, "{items:?} came, the model says {expected:?}\n{}", driver.past());
 }
 
-/// What the table counts is what it holds.
+/// The table's counters equal what the table holds.
 fn counts(driver: &mut Driver<'_>, name: &str) {
     let items = &driver.model.tables[name].items;
     let (count, bytes) = (items.len(), items.values().map(item_size).sum::<usize>());
@@ -484,12 +484,12 @@ fn counts(driver: &mut Driver<'_>, name: &str) {
     );
 }
 
-/// Each index holds what a fresh rebuild from the table would.
+/// Each index holds what a rebuild from the table would hold.
 fn indexes(driver: &mut Driver<'_>, name: &str) {
     crate::indexes::check(&mut |words| driver.call(words), name, true);
 }
 
-/// Compares everything, after what has expired was removed.
+/// Compares everything, after expired items were removed.
 fn check_all(driver: &mut Driver<'_>) {
     let now = driver.subject.now();
     driver.subject.remove_expired();

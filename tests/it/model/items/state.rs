@@ -1,23 +1,23 @@
-//! The model: tables as ordered maps of items, and what each request does to them.
+//! The model: tables as ordered maps of items, and the effect of each request on them.
 
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 
 pub(super) type Item = BTreeMap<String, Json>;
 
-/// Binaries that keys may be, ascending, as base64.
+/// Binary keys in ascending order, as base64.
 pub(super) const BLOBS: [&str; 4] = ["AA==", "YQ==", "YWI=", "/w=="];
-/// What is no time: as in DynamoDB, a TTL attribute this many seconds below the present.
+/// A TTL attribute that is more than so many seconds in the past does not count as a deadline, as in DynamoDB.
 const NO_TIME: u64 = 5 * 365 * 24 * 60 * 60;
-/// How long a transaction's token is remembered, in milliseconds.
+/// How long a transaction's token is remembered, in ms.
 const REMEMBERED: u64 = 10 * 60 * 1000;
 
-/// A key attribute's value; those of one table are of one kind.
+/// The value of a key attribute. The keys of one table have one type.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Scalar {
     N(i64),
     S(String),
-    /// A number in [`BLOBS`].
+    /// An index into [`BLOBS`].
     B(usize),
 }
 
@@ -33,7 +33,7 @@ impl Scalar {
 
 pub(super) type Key = (Scalar, Option<Scalar>);
 
-/// The item that has its key attributes alone.
+/// The item that has only its key attributes.
 pub(super) fn key_item(key: &Key) -> Item {
     let mut item = Item::from([("id".to_owned(), key.0.json())]);
     if let Some(sk) = &key.1 {
@@ -108,7 +108,7 @@ impl Change {
         }
     }
 
-    /// The attribute's new value (or none) in view of the item as it was; an error where it does not fit.
+    /// The attribute's new value, or none, after the change of the item `old`; an error if the change does not fit.
     fn value(&self, old: &Item) -> Result<Option<Json>, Refusal> {
         let current = old.get(self.attribute());
         let members = |value: &Json| -> Option<Vec<String>> {
@@ -175,9 +175,9 @@ pub(super) struct Action {
     pub(super) key: Key,
     pub(super) write: Write,
     pub(super) condition: Option<Condition>,
-    /// `ReturnValues` of a write that stands alone.
+    /// `ReturnValues` of a write outside of transactions.
     pub(super) returns: &'static str,
-    /// Whether a failed condition shows the item.
+    /// Whether a failed condition returns the item.
     pub(super) show: bool,
 }
 
@@ -191,7 +191,7 @@ pub(super) struct Table {
     pub(super) pk: char,
     pub(super) sk: Option<char>,
     pub(super) ttl: Option<String>,
-    /// All items, those included that have expired and were not removed yet.
+    /// All items, including expired ones that were not removed yet.
     pub(super) items: BTreeMap<Key, Item>,
 }
 
@@ -206,7 +206,7 @@ impl Table {
         self.items.get(key).filter(|item| !self.expired(item, now))
     }
 
-    /// The items there are, in the order of their keys.
+    /// The items that have not expired, in the order of their keys.
     pub(super) fn shown(&self, now: u64) -> impl Iterator<Item = (&Key, &Item)> {
         self.items.iter().filter(move |(_, item)| !self.expired(item, now))
     }
@@ -223,7 +223,7 @@ impl Table {
         }
     }
 
-    /// What an action would leave: the item before and after.
+    /// The item before and after an action.
     fn plan(&self, action: &Action, now: u64) -> Result<(Option<Item>, Option<Item>), Refusal> {
         let old = self.get(&action.key, now);
         if action.condition.as_ref().is_some_and(|condition| !condition.holds(old)) {
@@ -242,7 +242,7 @@ impl Table {
                         None => new.remove(change.attribute()),
                     };
                 }
-                // What only takes away makes no item.
+                // An update that only removes does not create an item.
                 let takes = |change: &Change| matches!(change, Change::Remove(_) | Change::Without(..));
                 (old.is_some() || changes.is_empty() || !changes.iter().all(takes)).then_some(new)
             }
@@ -262,9 +262,9 @@ impl Table {
 #[derive(Default)]
 pub(super) struct Model {
     pub(super) tables: BTreeMap<String, Table>,
-    /// Keys beside the tables.
+    /// Counters: keys beside the tables.
     pub(super) counters: BTreeMap<String, i64>,
-    /// Tokens of transactions: when each was used first, and for what.
+    /// Tokens of transactions: the time of each first use, and the transaction.
     tokens: BTreeMap<String, (u64, String)>,
 }
 
@@ -281,7 +281,7 @@ fn failed(item: Option<&Item>) -> Json {
 }
 
 impl Model {
-    /// The reply to a write that stands alone.
+    /// The reply to a write outside of transactions.
     pub(super) fn write(&mut self, action: &Action, now: u64) -> Json {
         let table = self.tables.get_mut(&action.table).unwrap();
         let (old, new) = match table.plan(action, now) {
@@ -362,7 +362,7 @@ impl Model {
     }
 }
 
-/// Bytes that an item counts, by the rules that AWS publishes.
+/// The size of an item in bytes, by the rules that AWS publishes.
 pub(super) fn item_size(item: &Item) -> usize {
     item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
 }
