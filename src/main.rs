@@ -35,12 +35,12 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Prints a line. A reader who has seen enough, such as `head`, is no failure.
+/// Prints a line. It is no failure if the reader has closed the output, as `head` does.
 fn say(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// Says why the program ends; nobody may be there to read it.
+/// Prints why the program ends. It is no failure if standard error is closed.
 fn fail(why: impl std::fmt::Display) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "{why}");
     ExitCode::FAILURE

@@ -24,7 +24,7 @@ pub struct Config {
     file: Option<PathBuf>,
 }
 
-/// What CONFIG SET needs to know of the one who asks.
+/// What CONFIG SET needs to know of the client that runs it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Caller {
     /// Connected through a loopback address or the unix socket.

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 use std::time::Duration;
 
-/// Does one round of background work. A panic ends only that round; otherwise nothing would expire or be synced any
-/// more, and nobody would notice.
+/// Does one round of background work. A panic ends only that round; otherwise nothing would expire or be synced from
+/// then on, without any sign of it.
 fn survive(round: impl FnOnce()) {
     // Unwinding leaves what any early return leaves: locks are given back, transactions are logged.
     if std::panic::catch_unwind(AssertUnwindSafe(round)).is_err() {

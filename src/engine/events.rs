@@ -130,9 +130,9 @@ impl KeyEvents {
 pub trait Listener: Send + Sync {
     /// The classes that the listener wants to hear of.
     fn classes(&self) -> Classes;
-    /// Receives the events of a transaction, also those that only other listeners want. The shards of the transaction
-    /// are held, so this must neither wait nor take a shard, and what it keeps must be bounded. The listener shows
-    /// nobody the events before the log is settled up to their position.
+    /// Receives the events of a transaction, including events that only other listeners want. The shards of the
+    /// transaction are held, so this must neither wait nor take a shard, and what it keeps must be bounded. The
+    /// listener must not pass the events on before the log is settled up to their position.
     fn hear(&self, events: &KeyEvents);
 }
 

@@ -119,8 +119,8 @@ impl Log {
     }
 
     /// Makes everything up to `upto` durable, on the calling thread: writes out what is pending and syncs once for all
-    /// who wait meanwhile. Returns at once when `upto` is durable already. Errors are those of [`Log::write_out`]; a
-    /// failed sync is final.
+    /// threads that wait meanwhile. Returns at once when `upto` is durable already. Errors are those of
+    /// [`Log::write_out`]; a failed sync is final.
     ///
     /// Where the store answers later this waits for its answer, and fails with [`LogError::Unavailable`] as long as a
     /// record has been waiting for longer than [`super::SubmitOptions::patience_ms`].

@@ -25,7 +25,7 @@ pub trait LogPlace: Debug + Send + Sync {
     /// far as the place can. [`LogStore::establish_epoch`] makes the cuts and removals that the report lists.
     ///
     /// # Errors
-    /// Damage that cannot be a torn end is refused, and so is a log that somebody else uses.
+    /// Damage that cannot be a torn end is refused, and so is a log that another process uses.
     fn look(&self, clock: &Clock, options: LogOptions) -> Result<(Arc<dyn LogStore>, OpenReport), LogError>;
 
     /// The checkpoints of the log with this identity, for the writer of an epoch. Epoch 0 stands for a process that

@@ -1,5 +1,5 @@
-//! Watched keys, and who is told when a key changes. A watch is for a database's number and not for its space, because
-//! FLUSHDB and SWAPDB give the database another space.
+//! Watched keys, and the clients that are told when a key changes. A watch is for a database's number and not for its
+//! space, because FLUSHDB and SWAPDB give the database another space.
 
 use super::Store;
 use super::names::Names;

@@ -1,4 +1,4 @@
-//! Eviction beside those who take the data away.
+//! Tests of eviction beside work that takes the data away.
 
 use super::switches::until;
 use super::{START, open, set, settings};
@@ -23,7 +23,7 @@ fn filled() -> Arc<Engine> {
     engine
 }
 
-/// Evicts on a thread of its own until nothing is left, or somebody stops it.
+/// Evicts on a thread of its own until nothing is left, or until it is stopped.
 fn evict(engine: &Arc<Engine>) -> JoinHandle<bool> {
     let engine = Arc::clone(engine);
     let settings = Settings {
@@ -173,7 +173,7 @@ fn a_permit_that_is_refused_is_not_given_back() {
     assert!(!excluded.load(Relaxed), "a permit is still out");
     drop(held);
     alone.join().unwrap();
-    // Otherwise nobody could exclude the others any more: an end would wait for ever.
+    // If a permit were lost, no later caller could exclude the others, and an end would wait for ever.
     drop(engine.works.exclude());
     assert!(engine.works.permit().is_some());
 }

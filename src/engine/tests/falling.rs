@@ -98,7 +98,7 @@ fn what_is_durable_stays_readable_while_memory_falls_back() {
     assert_eq!(admitted(&changed), Ok(()));
 }
 
-/// What is being read again is not there yet: nobody takes it for gone.
+/// Data that is being read again must not be taken for missing.
 #[test]
 fn nobody_is_served_from_memory_that_was_emptied() {
     let disk = SimDisk::new(59);

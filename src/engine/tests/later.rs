@@ -116,7 +116,7 @@ fn a_process_that_dies_at_each_event_of_the_service_loses_nothing_acknowledged()
             let old = elsewhere.open(AppendFsync::Always);
             elsewhere.service.kill_at(n);
             let (images, acknowledged) = live(&old);
-            // From here on nobody is killed.
+            // From here on no writer is killed.
             elsewhere.service.kill_at(0);
             let new = elsewhere.open(AppendFsync::Always);
             let found = image(&new);

@@ -348,7 +348,7 @@ struct History {
     writers: Vec<Steps>,
     /// The log was closed in order, so that nothing may be missing.
     closed: bool,
-    /// What happened, for whoever reads of a failure.
+    /// What happened, to be shown with a failure.
     story: Vec<String>,
 }
 

@@ -92,7 +92,7 @@ fn who_was_given_no_permit_gives_none_back() {
     let alone = engine.works.exclude();
     assert!(engine.works.permit().is_none());
     drop(alone);
-    // The next one finds nobody to wait for.
+    // The next caller finds no permit to wait for.
     drop(engine.works.exclude());
     assert!(engine.works.permit().is_some());
 }

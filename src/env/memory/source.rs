@@ -15,7 +15,7 @@ fn from_system() -> bool {
     static CHOICE: AtomicU8 = AtomicU8::new(UNDECIDED);
     let mut choice = CHOICE.load(Relaxed);
     if choice == UNDECIDED {
-        // SAFETY: the name is a C string, and nobody changes the environment before there is an allocation.
+        // SAFETY: the name is a C string, and the environment does not change before the first allocation.
         let named = unsafe { !libc::getenv(c"ITEMORY_SYSTEM_ALLOCATOR".as_ptr()).is_null() };
         choice = if named { SYSTEM } else { JEMALLOC };
         CHOICE.store(choice, Relaxed);

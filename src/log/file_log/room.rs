@@ -112,7 +112,7 @@ impl FileLog {
         Ok(())
     }
 
-    /// Makes the next segment's file ready while nobody waits.
+    /// Makes the next segment's file ready before a thread has to wait for it.
     pub(in crate::log) fn prepare_next(&self) {
         let done = self.prepare(true);
         self.note_secured(done);

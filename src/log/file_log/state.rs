@@ -54,7 +54,7 @@ pub(super) struct Active {
     pub(super) next: Option<NextFile>,
 }
 
-/// A file that becomes the next segment. Nobody else knows its name.
+/// A file that becomes the next segment. Only this value knows its name.
 #[derive(Debug)]
 pub(super) struct NextFile {
     pub(super) file: Arc<dyn DiskFile>,

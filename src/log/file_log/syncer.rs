@@ -107,7 +107,7 @@ impl Syncer {
         self.folder_durable()
     }
 
-    /// Fails for good when the segment that is being written has lost its name: nobody would find its records again.
+    /// Fails for good when the segment that is being written has lost its name: a start would not find its records.
     pub(super) fn check_linked(&self) -> Result<(), LogError> {
         let current = Arc::clone(&self.unsynced.lock().current);
         self.linked(&*current)

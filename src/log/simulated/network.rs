@@ -1,4 +1,4 @@
-//! Messages under way: requests, answers, and the timers of those who wait for an answer.
+//! Messages under way: requests, answers, and the timers that wait for an answer.
 
 use super::options::{SimFault, SimOptions};
 use super::service::Kept;

@@ -27,7 +27,7 @@ pub(super) struct Kept {
     /// The first LSN that can be read.
     first: Lsn,
     bytes: u64,
-    /// Whether the last writer ended in order, and nobody has begun since.
+    /// Whether the last writer ended in order, and no writer has begun since.
     closed: bool,
     /// Epochs up to this one have lost the leadership, for this reason.
     deposed: (u64, String),

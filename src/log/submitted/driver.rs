@@ -337,7 +337,7 @@ impl Shared {
         self.durable.store(inner.window.durable(), Ordering::Release);
     }
 
-    /// Wakes the driver and all who wait for it. The lock is not held.
+    /// Wakes the driver and all threads that wait for it. The lock is not held.
     fn wake_all(&self) {
         self.work.notify_one();
         self.moved.notify_all();

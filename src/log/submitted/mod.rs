@@ -1,7 +1,7 @@
 //! The log's side of a store that takes batches and tells later what became of them (`submit.rs`).
 //!
 //! `window.rs` keeps what was handed over until it is durable, and knows what may be submitted next; it has no thread.
-//! `driver.rs` has the one thread that submits, takes the store's news and wakes those who wait.
+//! `driver.rs` has the one thread that submits, takes the store's answers and wakes waiting threads.
 //!
 //! - A record is kept here until the store has said that it is durable. Up to that LSN, the watermark, the log is
 //!   written and synced at once. So a killed process loses nothing that was acknowledged, at any level.
