@@ -1,4 +1,4 @@
-//! The log's own costs: one append, one group commit, the replay of a long log, a checkpoint.
+//! Measures the log: one append, one group commit, the replay of a long log, a checkpoint.
 //!
 //! `cargo bench --bench log`; the bars are in docs/benchmarks.md.
 
@@ -17,7 +17,8 @@ fn open(dir: &Path) -> Log {
     Log::open(OsDisk::shared(), Clock::System, dir, LogOptions::default()).unwrap().0
 }
 
-/// One append under its lock, the hand-over to the system every 64 records left out and counted in.
+/// Measures an append under its lock: once without the hand-over to the system after every 64 records, and once with
+/// it.
 fn append(c: &mut Criterion) {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path());
@@ -48,7 +49,7 @@ fn append(c: &mut Criterion) {
     group.finish();
 }
 
-/// One record, written and synced: what a lonely writer waits for at `appendfsync always`.
+/// Measures one record that is written and synced: the wait of a single writer at `appendfsync always`.
 fn sync(c: &mut Criterion) {
     let dir = tempfile::tempdir_in("target").unwrap();
     for frequent in [false, true] {

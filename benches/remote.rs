@@ -1,9 +1,10 @@
-//! A server whose log is a service some milliseconds away: how many writes a second many connections get at
-//! `appendfsync always`, how long each of them waits, and whether readers notice.
+//! Measures a server whose log is a service some milliseconds away: how many writes a second many connections get at
+//! `appendfsync always`, how long each of them waits, and whether readers are slowed down.
 //!
 //! `cargo run --release --example remote -- --connections 500 --round-trip-micros 5000 --seconds 5 --faults 0`; every
-//! flag may be left out. Server, service and clients share this process and its processors. `--faults` is how many of a
-//! thousand requests and of a thousand answers are lost; an outcome is called unknown after four round trips.
+//! flag is optional. Server, service and clients share this process and its processors. Of a thousand requests, and of
+//! a thousand answers, `--faults` are lost. The outcome of a request without an answer is unknown after four round
+//! trips.
 
 // A bench measures real time, as no other part may.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used)]
@@ -27,7 +28,7 @@ static ALLOCATOR: itemory::env::memory::Allocator = itemory::env::memory::Alloca
 /// Connections that read, each every two milliseconds.
 const READERS: usize = 20;
 const READ_PAUSE: Duration = Duration::from_millis(2);
-/// Writes a second of all connections together where readers are watched.
+/// The writes a second of all connections together while readers are measured.
 const PACED_WRITES: u64 = 20_000;
 
 /// What is measured.
@@ -112,7 +113,7 @@ fn serve(plan: Plan, socket: &Path) -> (Arc<Server>, std::thread::JoinHandle<()>
     (server, thread)
 }
 
-/// Runs writers and readers beside each other for a while; returns the latencies of both.
+/// Runs writers and readers concurrently, and returns the latencies of both.
 fn run(plan: Plan, socket: &Path, writers: usize, pause: Duration, readers: usize) -> (Latencies, Latencies) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let end = Instant::now() + Duration::from_secs(plan.seconds);
@@ -136,7 +137,7 @@ fn run(plan: Plan, socket: &Path, writers: usize, pause: Duration, readers: usiz
 async fn client(socket: PathBuf, n: usize, verb: &'static str, pause: Duration, end: Instant) -> Latencies {
     let mut stream = UnixStream::connect(socket).await.unwrap();
     let (mut latencies, mut reply) = (Latencies::new(), [0; 256]);
-    // Not all at once.
+    // The clients do not all begin at the same time.
     tokio::time::sleep(pause.mul_f64(n as f64 % 100.0 / 100.0)).await;
     let mut round = 0_usize;
     let mut due = Instant::now();

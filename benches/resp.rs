@@ -1,4 +1,4 @@
-//! The wire: what justifies the hand-written fast lane beside redis-protocol's decoders, and what replies cost.
+//! Measures the hand-written decoder beside redis-protocol's decoders, and the cost of replies.
 //!
 //! `cargo bench --bench resp`. Decoding is measured per batch of 64 commands, in commands; replies one by one.
 
@@ -23,7 +23,7 @@ fn encode(args: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// A batch of each shape that the everyday workloads send.
+/// A batch of each kind of command that ordinary workloads send.
 fn workloads() -> Vec<(&'static str, Vec<u8>)> {
     let key = |n: usize| format!("key:{n:012}").into_bytes();
     let many = |make: &dyn Fn(usize) -> Vec<u8>| (0..BATCH).flat_map(make).collect();
@@ -100,7 +100,8 @@ fn decoding(criterion: &mut Criterion) {
     }
 }
 
-/// One command of 100,000 arguments that arrives in reads of 16 KiB: whole, and as redis-protocol must take it.
+/// Decodes a command of 100,000 arguments that arrives in reads of 16 KiB: with our decoder, which resumes, and with
+/// redis-protocol's, which begins again after each read.
 fn resuming(criterion: &mut Criterion) {
     let args: Vec<Vec<u8>> = (0..100_000).map(|n| format!("k{n:08}").into_bytes()).collect();
     let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();

@@ -1,12 +1,12 @@
-//! The commands that the bench of holds runs: each at the size at which its shards are held longest.
+//! The commands that the bench of holds runs, each with the arguments with which its shards are held longest.
 //!
-//! A case is a line of commands with ` ; ` between them, of which the last is measured. `! ` before a command says that
-//! it is refused, `? ` that it may be, `10 x ` that it is sent so many times, with `^` for the number. `<10 :a%>`
-//! stands for `a0 a1 ... a9`, `<10,:a%>` for the same with commas, `<10*:a>` for the same without anything between;
-//! `<dump:key>` for what DUMP answers, and
-//! `<json:Name>` for the string of this name in the reply before.
+//! A case is a line of commands with ` ; ` between them, of which the last is measured. A command after `! ` is
+//! refused, and one after `? ` may be refused. A command after `10 x ` is sent ten times, with `^` for the number of
+//! the round. `<10 :a%>` stands for `a0 a1 ... a9`, `<10,:a%>` for the same with commas, `<10*:a>` for ten times `a`
+//! without separators; `<dump:key>` for the payload of DUMP, and `<json:Name>` for the string with this name in the
+//! reply before.
 
-/// Fills the server.
+/// Commands that fill the server.
 pub(crate) const LOADS: &[&str] = &[
     "SET string <16777216*:x>",
     "SETRANGE zeros 16777215 \"\\0\"",

@@ -1,4 +1,4 @@
-//! Carries out the cases of [`calls`](super::calls) on a server.
+//! Runs the cases of [`calls`](super::calls) on a server.
 
 use super::jobs::Done;
 use super::reasons::BUDGET_MICROS;
@@ -7,25 +7,25 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::time::Duration;
 
-/// Commands that are sent before their replies are read.
+/// The number of commands that are sent before their replies are read.
 const WINDOW: usize = 1_000;
-/// Bytes of a reply that are kept to be looked at.
+/// The bytes of a reply that are kept to be looked at.
 const SHOWN_BYTES: usize = 64 << 10;
-/// Looks for the end of a job, and the pause between two of them.
+/// How often the end of a job is checked, and the pause between two checks.
 const LOOKS: usize = 1_200;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How large the cases are.
+/// The size of the cases.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scale {
     /// As they are written.
     Full,
-    /// So small that they only show that every command is understood.
+    /// So small that they only show that every command is accepted.
     Small,
 }
 
 impl Scale {
-    /// What a million is.
+    /// A text with its millions replaced by the scale's number.
     fn of(self, text: &str) -> String {
         if self == Self::Small { text.replace("1000000", "10") } else { text.to_owned() }
     }
@@ -39,12 +39,12 @@ impl Scale {
     }
 }
 
-/// The commands of a case, the last being the one that matters.
+/// The commands of a case; the last one is measured.
 pub(crate) fn commands(case: &str) -> Vec<&str> {
     case.split(" ; ").collect()
 }
 
-/// A command without what says how it is sent: whether its reply may be, or is, an error, and how often.
+/// A command without its prefixes, whether it is refused, and how often it is sent.
 pub(crate) fn stripped(command: &str) -> (&str, Refusal, usize) {
     if let Some(rest) = command.strip_prefix("! ") {
         return (rest, Refusal::Always, 1);
@@ -60,11 +60,11 @@ pub(crate) fn stripped(command: &str) -> (&str, Refusal, usize) {
 /// Whether a command is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refusal {
-    /// It is not.
+    /// It must not be refused.
     Never,
-    /// It may be.
+    /// It may be refused.
     Perhaps,
-    /// It is.
+    /// It must be refused.
     Always,
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn words(command: &str, number: usize, scale: Scale) -> Vec<Vec<u8>> 
     split_words(text.as_bytes()).expect("quotes are closed")
 }
 
-/// The parts of what stands behind an opening bracket, and what is behind the closing one.
+/// The parts of a text after an opening bracket, and the text after the closing bracket.
 fn repetition(text: &str) -> Option<(usize, char, &str, &str)> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let count = text[..digits].parse().ok()?;
@@ -102,12 +102,12 @@ fn repetition(text: &str) -> Option<(usize, char, &str, &str)> {
     Some((count, separator.chars().next()?, body, behind))
 }
 
-/// A reply: its parts as text with blanks between them, and the bytes of its first string.
+/// A reply: its parts as text, separated by blanks, and the bytes of its first string.
 #[derive(Default)]
 pub(crate) struct Answer {
-    /// The text, at its beginning and end a blank.
+    /// The text, with a blank at its beginning and its end.
     pub(crate) text: String,
-    /// What DUMP answers.
+    /// The payload of DUMP.
     pub(crate) string: Vec<u8>,
     /// Whether it is an error.
     pub(crate) is_error: bool,
@@ -124,12 +124,12 @@ impl Answer {
 /// One connection.
 pub(crate) struct Client<S> {
     stream: BufReader<S>,
-    /// Replies that were not expected.
+    /// The unexpected replies.
     pub(crate) faults: Vec<String>,
 }
 
 impl<S: Read + Write> Client<S> {
-    /// Over a stream.
+    /// Makes a client of a stream.
     pub(crate) fn new(stream: S) -> Self {
         Self { stream: BufReader::with_capacity(1 << 16, stream), faults: Vec::new() }
     }
@@ -200,7 +200,7 @@ impl<S: Read + Write> Client<S> {
         self.call(words(line, 0, Scale::Full))
     }
 
-    /// Runs a command of a case, as often as it says; the reply is the last one.
+    /// Runs a command of a case as often as it says; returns the last reply.
     pub(crate) fn run(&mut self, command: &str, scale: Scale, before: &Answer) -> Answer {
         let scaled = scale.of(command);
         let (line, refusal, count) = stripped(&scaled);
@@ -224,7 +224,7 @@ impl<S: Read + Write> Client<S> {
         last
     }
 
-    /// Puts in what the server has to tell.
+    /// Replaces the parts of words that come from the server.
     fn complete(&mut self, mut words: Vec<Vec<u8>>, before: &Answer) -> Vec<Vec<u8>> {
         for word in &mut words {
             if word.len() > SHOWN_BYTES {
@@ -244,7 +244,7 @@ impl<S: Read + Write> Client<S> {
         words
     }
 
-    /// Waits until the reply to a command is as wanted.
+    /// Waits until `done` accepts the reply to a command.
     pub(crate) fn wait(&mut self, ask: &str, scale: Scale, done: impl Fn(&str) -> bool) {
         for _ in 0..LOOKS {
             if done(&self.ask(&scale.of(ask)).text) {
@@ -256,12 +256,12 @@ impl<S: Read + Write> Client<S> {
     }
 }
 
-/// What a case held, by holder: the longest hold in microseconds, and how many were longer than [`BUDGET_MICROS`], in
+/// The holds of a case by holder: the longest in microseconds, and how many were longer than [`BUDGET_MICROS`], in
 /// whole octaves.
 pub(crate) type Held = BTreeMap<String, (u64, u64)>;
 
-/// Carries out a case on a connection of its own; `watcher` forgets the holds before the command that matters and tells
-/// them behind it.
+/// Runs a case on a connection of its own. `watcher` resets the statistics of holds before the measured command and
+/// reads them after it.
 pub(crate) fn run_case<S: Read + Write>(
     client: &mut Client<S>,
     watcher: &mut Client<S>,
@@ -281,7 +281,7 @@ pub(crate) fn run_case<S: Read + Write>(
     held(&watcher.ask("INFO holdstats").text)
 }
 
-/// Reads INFO holdstats.
+/// Parses INFO holdstats.
 fn held(info: &str) -> Held {
     let line = |line: &str| {
         let (name, figures) = line.strip_prefix("hold_")?.split_once(":holds=")?;

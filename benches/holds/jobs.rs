@@ -1,22 +1,22 @@
-//! What the bench of holds has the background do. A case is written as in [`calls`](super::calls).
+//! The background jobs that the bench of holds starts. A case is written as in [`calls`](super::calls).
 
-/// Work in the background.
+/// A job of the background.
 pub(crate) struct Job {
-    /// What holds the shards, by its name in LATENCY HOLDS.
+    /// The holder of the shards, by its name in LATENCY HOLDS.
     pub(crate) holder: &'static str,
-    /// What sets it going.
+    /// The case that starts the job.
     pub(crate) case: &'static str,
-    /// It is done when the reply to this
+    /// The job is done when the reply to this command
     pub(crate) ask: &'static str,
-    /// has this text, or has not.
+    /// has, or lacks, this text.
     pub(crate) done: Done,
 }
 
-/// How a reply tells that a job is done.
+/// How a reply shows that a job is done.
 pub(crate) enum Done {
-    /// By this being there.
+    /// The reply has this text.
     Has(&'static str),
-    /// By this being gone.
+    /// The reply lacks this text.
     Lacks(&'static str),
 }
 
@@ -24,7 +24,7 @@ const fn job(holder: &'static str, case: &'static str, ask: &'static str, done: 
     Job { holder, case, ask, done }
 }
 
-/// What works in the background, behind all calls; what takes the data away is last.
+/// All background jobs. They run after all calls; jobs that take the data away are last.
 pub(crate) const JOBS: &[Job] = &[
     job("tables", "? TABLE.DROP fresh ; TABLE.CREATE fresh PK pk", "PING", Done::Has("PONG")),
     job("walk", "KEYS nothing*", "PING", Done::Has("PONG")),

@@ -1,9 +1,9 @@
-//! How long every command, and everything that works in the background, holds shards at a million elements.
+//! Measures how long every command and every background job holds shards, with a million elements.
 //!
-//! `cargo run --release --example holds -- --rounds 3 --only hgetall`; every flag may be left out. Each case of
-//! [`calls`] and [`jobs`] is run so many times. Of its longest holds the shortest counts, because a thread that the
-//! system interrupts holds its shards meanwhile; of the cases of one holder the worst. Ends with 1 if a holder without
-//! a reason in [`reasons::EXCEPTIONS`] exceeds the budget.
+//! `cargo run --release --example holds -- --rounds 3 --only hgetall`; every flag is optional. Each case of [`calls`]
+//! and [`jobs`] runs once in every round. Of a case's longest holds the shortest counts, because a thread that the
+//! system interrupts holds its shards meanwhile; of a holder's cases the worst counts. The exit code is 1 if a holder
+//! without a reason in [`reasons::EXCEPTIONS`] exceeds the budget.
 
 // A bench measures real time, as no other part may.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used)]
@@ -103,7 +103,7 @@ fn main() -> ExitCode {
     report(&all)
 }
 
-/// What both rounds held.
+/// For each holder of both rounds, the shorter of its holds.
 fn shorter(one: &Held, other: &Held) -> Held {
     let both = one.iter().filter_map(|(holder, held)| Some((holder.clone(), *held.min(other.get(holder)?))));
     both.collect()
@@ -130,7 +130,7 @@ fn serve(dir: &Path, socket: &Path) -> (Arc<Server>, std::thread::JoinHandle<()>
     (server, thread)
 }
 
-/// Prints the holders from the longest hold on; fails if one has no reason.
+/// Prints the holders, the one with the longest hold first. Fails if a holder exceeds the budget without a reason.
 fn report(all: &BTreeMap<String, Worst>) -> ExitCode {
     let mut sorted: Vec<(&String, &Worst)> = all.iter().collect();
     sorted.sort_by_key(|(_, worst)| std::cmp::Reverse(worst.micros));

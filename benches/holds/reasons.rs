@@ -1,9 +1,9 @@
-//! Which holds may be long, with the reason, and which commands are not measured.
+//! The holders that may exceed the budget, with the reason, and the commands that are not measured.
 
-/// Microseconds that shards may be held without a reason.
+/// How long, in microseconds, shards may be held without a reason.
 pub(crate) const BUDGET_MICROS: u64 = 2_000;
 
-/// Commands that are not called, and why.
+/// Commands that are not run, and why.
 pub(crate) const NOT_CALLED: &[(&str, &str)] = &[
     ("client|reply", "its reply may not come"),
     ("monitor", "the connection gets what others do from there on"),
@@ -11,7 +11,7 @@ pub(crate) const NOT_CALLED: &[(&str, &str)] = &[
     ("shutdown", "it ends the server; nobody is served beside it"),
 ];
 
-/// What may hold shards for longer, and why.
+/// Holders that may hold shards longer, and why.
 pub(crate) const EXCEPTIONS: &[(&[&str], &str)] = &[
     (
         &["get", "getdel", "getex", "getrange", "substr"],

@@ -1,9 +1,9 @@
 //! The load client of the peer bench: it loads keys into a server that speaks RESP, sends it one kind of request over
 //! many connections, checks every reply, and prints what that cost as one line of JSON.
 //!
-//! `scripts/bench-peers` is what to run; it starts the servers and calls this client. The measure is the server's
-//! processor time per operation, which holds on a busy machine where throughput does not. The client is single-threaded
-//! and lean, because at depth it has to feed a server that spends a fraction of a microsecond on a request.
+//! `scripts/bench-peers` starts the servers and runs this client. The measure is the server's processor time per
+//! operation, which is stable on a busy machine, where throughput is not. The client has one thread and does little per
+//! request, because at depth it has to feed a server that needs a fraction of a microsecond for a request.
 //!
 //! ```text
 //! load list

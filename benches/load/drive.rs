@@ -17,11 +17,11 @@ use crate::random::Random;
 use crate::reply::{self, Expect};
 use crate::workload::{Sizes, Template, Workload};
 
-/// Bytes that one read may bring.
+/// The most bytes of one read.
 const SCRATCH: usize = 1 << 18;
-/// Requests without a reply that one connection may have before an open loop gives up.
+/// The most requests without a reply on one connection before an open loop gives up.
 const MAX_UNANSWERED: usize = 100_000;
-/// How long the server may leave everything unanswered.
+/// How long the server may leave all requests unanswered.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How to load the server.
@@ -48,11 +48,11 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
 }
 
-/// What was measured.
+/// The results of a measurement.
 pub(crate) struct Outcome {
-    /// Replies.
+    /// The number of replies.
     pub(crate) operations: u64,
-    /// Their time.
+    /// The time in which they came.
     pub(crate) elapsed: Duration,
     /// Processor time of the server meanwhile, in nanoseconds.
     pub(crate) server_cpu_nanos: u64,
@@ -82,7 +82,7 @@ struct Connection {
 struct Request {
     template: Template,
     expect: Expect,
-    /// The sum of the shares up to and with this one.
+    /// The sum of the shares of all requests up to this one.
     share_end: u64,
 }
 
@@ -134,7 +134,7 @@ pub(crate) fn drive(workload: &Workload, sizes: Sizes, plan: &Plan) -> Result<Ou
     })
 }
 
-/// When the next requests of an open loop are due.
+/// The times at which the requests of an open loop are due.
 struct Schedule {
     next: Instant,
     interval: Duration,

@@ -1,4 +1,4 @@
-//! Loading a data set: one connection, deep pipelines, every reply checked.
+//! Loads a data set over one connection, with deep pipelines, and checks every reply.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ use crate::workload::{Dataset, Sizes, Template};
 /// Requests that are written before the replies to the ones before them are awaited.
 const CHUNK: u64 = 512;
 
-/// What to load.
+/// The data to load.
 pub(crate) struct Fill {
     /// The server's port on the loopback interface.
     pub(crate) port: u16,
@@ -20,7 +20,7 @@ pub(crate) struct Fill {
     pub(crate) keys: u64,
     /// How many requests are sent.
     pub(crate) requests: u64,
-    /// Keys are drawn at random; otherwise they are taken in turn.
+    /// Whether keys are drawn at random; otherwise they are taken in turn.
     pub(crate) at_random: bool,
     /// The seed of keys and values.
     pub(crate) seed: u64,

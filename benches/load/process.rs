@@ -1,4 +1,4 @@
-//! What is read from the server's process, and the background work that a run can set off in it.
+//! Reads figures of the server's process, and starts background work in the server during a run.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -42,7 +42,8 @@ const RUNNING: u8 = 0;
 const FINISHED: u8 = 1;
 const FAILED: u8 = 2;
 
-/// A command such as BGSAVE that was sent from a thread of its own, which waits until the server is done with it.
+/// A command such as BGSAVE, which was sent from a thread of its own. The thread waits until the server has finished
+/// it.
 pub(crate) struct Background {
     state: Arc<AtomicU8>,
 }
@@ -65,7 +66,7 @@ impl Background {
         Ok(Background { state })
     }
 
-    /// Whether the server is done.
+    /// Whether the server has finished.
     pub(crate) fn is_finished(&self) -> Result<bool, String> {
         match self.state.load(Ordering::Acquire) {
             RUNNING => Ok(false),
@@ -101,9 +102,9 @@ fn run_command(port: u16, command: &str) -> Result<(), String> {
     }
 }
 
-/// What INFO says while a server saves.
+/// The lines of INFO while a server saves.
 const SAVING: &[&str] = &["rdb_bgsave_in_progress:1", "aof_rewrite_in_progress:1", "aof_rewrite_scheduled:1"];
-/// What the description of a table says while one of its indexes is filled.
+/// The text in a table's description while one of its indexes is filled.
 const INDEXING: &[&str] = &["\"IndexStatus\":\"CREATING\""];
 
 /// A blocking connection for single commands.

@@ -1,4 +1,5 @@
-//! A small generator of pseudo-random numbers and texts: the load needs spread, not secrecy, at a nanosecond each.
+//! A small generator of pseudo-random numbers and texts, a nanosecond each. The load needs even distribution, not
+//! secrecy.
 
 const POOL_BYTES: usize = 1 << 16;
 

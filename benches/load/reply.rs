@@ -1,4 +1,4 @@
-//! The smallest scanner of replies that can tell a right one from a wrong one.
+//! A small scanner of replies that can tell a right reply from a wrong one.
 //!
 //! It measures how many bytes the first reply in a buffer takes, and refuses a reply of another kind than the
 //! request must get. So an error reply, a missing key or a desynchronised stream fails the run instead of
@@ -39,7 +39,7 @@ pub(crate) fn scan(buffer: &[u8], expect: Expect) -> Result<Option<usize>, Strin
         _ => {}
     }
     let Some(end) = skip(buffer, 0, 0)? else {
-        // A first byte that is wrong already is reported now: the rest of an error may never be of interest.
+        // A wrong first byte is reported at once, because the rest of an error may not arrive.
         return if buffer.first().is_none_or(|&kind| fits_kind(kind, expect)) {
             Ok(None)
         } else {
@@ -93,7 +93,7 @@ fn fits_kind(kind: u8, expect: Expect) -> bool {
         Expect::Integer => kind == b':',
         Expect::Bulk => kind == b'$',
         Expect::Array(_) | Expect::Page(_) => matches!(kind, b'*' | b'%'),
-        // MULTI's.
+        // The reply to MULTI.
         Expect::Transaction(_) => kind == b'+',
     }
 }

@@ -229,7 +229,7 @@ const fn ours(
     Workload { name, dataset, itemory_only: true, requests }
 }
 
-/// What the command line says about the values in requests.
+/// The sizes of values in requests, from the command line.
 #[derive(Clone, Copy)]
 pub(crate) struct Sizes {
     /// Bytes in a `{value}`.

@@ -1,5 +1,5 @@
-//! DynamoDB's API as JSON: any operation with any body is carried out or refused with an error, and afterwards tables
-//! count what they hold.
+//! DynamoDB's API as JSON: any operation with any body is carried out or refused with an error, and afterwards the
+//! tables' counters equal what the tables hold.
 #![no_main]
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use serde_json::Value;
 const NOW: u64 = 1_700_000_000_000;
 const SHARDS: usize = 4;
 
-/// Tables that every input finds.
+/// The tables that exist before every input.
 const TABLES: [&str; 2] = [
     r#"{"TableName":"abc","AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"}],"KeySchema":[{"AttributeName":"id","KeyType":"HASH"}],"BillingMode":"PAY_PER_REQUEST"}"#,
     r#"{"TableName":"xyz","AttributeDefinitions":[{"AttributeName":"id","AttributeType":"S"},{"AttributeName":"k","AttributeType":"N"}],"KeySchema":[{"AttributeName":"id","KeyType":"HASH"},{"AttributeName":"k","KeyType":"RANGE"}],"BillingMode":"PAY_PER_REQUEST"}"#,
@@ -32,7 +32,7 @@ fuzz_target!(|input: &[u8]| {
         let name = parts.next().unwrap_or_default();
         call(&engine, name, parts.next().unwrap_or_default());
     }
-    // What has expired is counted until it is removed, and not shown.
+    // Expired items are not shown, but count until they are removed.
     engine.follow_tables();
     let mut record = Vec::new();
     for shard in 0..engine.store.shard_count() {

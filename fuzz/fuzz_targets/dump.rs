@@ -1,4 +1,5 @@
-//! RESTORE's payloads behind a correct footer: any bytes are decoded or refused, and survive a round trip.
+//! RESTORE's payloads with a correct footer: any bytes are decoded or refused, and a decoded value survives a round
+//! trip.
 #![no_main]
 
 use crc::{CRC_64_REDIS, Crc};
@@ -16,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(again.map(sorted), Ok(sorted(value)));
 });
 
-/// Members and fields have no order of their own, and when a consumer was last active is not written.
+/// The value with sorted members and fields. The times at which consumers were last active are not written.
 fn sorted(mut value: Decoded) -> Decoded {
     match &mut value {
         Decoded::Set(members) => members.sort(),

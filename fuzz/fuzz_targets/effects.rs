@@ -1,4 +1,4 @@
-//! A record of effects: any bytes are decoded or refused, and what was decoded survives a round trip.
+//! A record of effects: any bytes are decoded or refused, and decoded effects survive a round trip.
 #![no_main]
 
 use itemory::effect::{Decoder, VERSION};

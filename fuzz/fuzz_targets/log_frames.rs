@@ -1,4 +1,5 @@
-//! A segment whose checksums are forged to match: any fields are read or refused, and what is read is what is there.
+//! A segment with forged checksums: any fields are read or refused, and the records that are read are those of the
+//! input.
 #![no_main]
 
 use crc32fast::Hasher;
@@ -10,15 +11,15 @@ const FRAME_HEADER: usize = 32;
 
 /// The next frame's LSN is not the one that must follow.
 const LSN: u8 = 1;
-/// Version, flags and timestamp are taken as they come.
+/// Version, flags and timestamp are those of the input.
 const WORD: u8 = 2;
-/// The payload's checksum is taken as it comes.
+/// The payload's checksum is that of the input.
 const PAYLOAD: u8 = 4;
-/// The chain is taken as it comes.
+/// The chain is that of the input.
 const CHAIN: u8 = 8;
 
-// The input is the header's fields, then frames: a byte of the flags above in its low half, a length, a raw header, a
-// payload. What is too short for a frame is the segment's tail.
+// The input is the header's fields, then frames. A frame is a byte with the flags above in its low half, a length, a
+// raw header and a payload. A rest that is too short for a frame is the segment's tail.
 fuzz_target!(|input: &[u8]| {
     let _ = parse_segment(input);
     let Some((fields, mut rest)) = input.split_at_checked(SEGMENT_HEADER) else { return };
@@ -44,7 +45,7 @@ fuzz_target!(|input: &[u8]| {
         return;
     };
     assert_eq!(found, first);
-    // Fields that were taken as they came may be right by chance, but what is whole is always read.
+    // Fields of the input may be right by chance; a frame without faults is always read.
     assert!(found_end >= end as u64);
     assert!(found_end > end as u64 || last == next.wrapping_sub(1));
 });
@@ -61,7 +62,7 @@ fn header(fields: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A frame header that is right but for what `faults` names.
+/// A frame header that is right except for the fields that `faults` names.
 fn forge(raw: &[u8], payload: &[u8], faults: u8, key: u32, next: u64, chain: &mut u32) -> Vec<u8> {
     let mut bytes = raw.to_vec();
     if faults & PAYLOAD == 0 {

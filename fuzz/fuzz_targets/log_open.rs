@@ -1,5 +1,5 @@
-//! A log whose folder was damaged: it gives a prefix of what was appended, or the damage is named while it is opened or
-//! read. Undamaged, it gives all that was synced.
+//! A log whose folder was damaged: reading gives a prefix of the appended records, or the damage is reported when the
+//! log is opened or read. Without damage, reading gives all synced records.
 #![no_main]
 
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use itemory::log::{Log, LogOptions, Piece};
 use libfuzzer_sys::fuzz_target;
 
 const DIR: &str = "/data";
-/// Segments of a few hundred bytes, so that there are several.
+/// Options for segments of a few hundred bytes, so that there are several.
 fn options() -> LogOptions {
     LogOptions {
         segment_bytes: 600,
@@ -79,7 +79,7 @@ fn files(disk: &SimDisk, dir: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// Changes one byte; false if there is none or it has that value already.
+/// Changes one byte. Returns false if there is no such byte or if it has that value already.
 fn corrupt(disk: &SimDisk, file: usize, offset: usize, value: u8) -> bool {
     let all = files(disk, Path::new(DIR));
     let Some(path) = all.get(file % all.len().max(1)) else { return false };
@@ -91,7 +91,7 @@ fn corrupt(disk: &SimDisk, file: usize, offset: usize, value: u8) -> bool {
     }
 }
 
-/// The records, and whether no damage stopped the reading.
+/// The records, and whether reading was not stopped by damage.
 fn read(log: &Log) -> (Vec<Vec<u8>>, bool) {
     let mut all = Vec::new();
     let Ok(mut reader) = log.read_from(1) else { return (all, false) };

@@ -1,4 +1,4 @@
-//! The 38-digit number: what is read is written in one form, and arithmetic undoes itself where it is exact.
+//! The 38-digit number: a number that is read has one written form, and exact arithmetic can be reversed.
 #![no_main]
 
 use itemory::item::Number;

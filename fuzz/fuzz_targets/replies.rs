@@ -1,4 +1,4 @@
-//! What a server sends: any bytes are decoded or refused, and byte by byte as in one piece.
+//! A server's bytes: any bytes are decoded or refused, with the same result byte by byte as in one piece.
 #![no_main]
 
 use itemory::resp::{ReplyDecoder, Value};
@@ -19,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// Not-a-number is not equal to itself, but its text is.
+/// The result as text, because NaN does not equal itself, but its text does.
 fn comparable<E: std::fmt::Debug>(result: &Result<Option<(Value, usize)>, E>) -> String {
     format!("{result:?}")
 }

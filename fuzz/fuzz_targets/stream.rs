@@ -1,5 +1,5 @@
-//! A stream's own bytes: any are decoded or refused, and what is a stream can be read from both ends, trimmed, added to
-//! and written again.
+//! The bytes of a stream: any bytes are decoded or refused, and a decoded stream can be read from both ends, trimmed,
+//! added to and written again.
 #![no_main]
 
 use itemory::value::rdb::{Decoded, decode_dump, dump_stream};
