@@ -7,7 +7,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 
 def target_folder():
-    """Where cargo puts what it builds."""
+    """The folder into which cargo builds."""
     return os.environ.get("CARGO_TARGET_DIR") or os.path.join(ROOT, "target")
 
 

@@ -1,4 +1,4 @@
-"""Items beside Redis's strings and hashes of like data: CPU time per operation, and memory."""
+"""Items beside Redis's strings and hashes with the same data: CPU time per operation, and memory."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from .report import ITEM_OVERHEAD, ITEMS, median
 from .server import Server
 from .storage import SETTLE_SECONDS
 
-# What is measured of items, beside which workload of Redis. None: Redis has nothing like it.
+# The workloads of items, each with the workload of Redis beside it; None if Redis has no such workload.
 PAIRS = [
     ("item-get", "hgetall"),
     ("item-get", "get"),
@@ -24,7 +24,7 @@ PAIRS = [
 ]
 # Items in a collection of the data set `collections`; as COLLECTION in benches/load/workload.rs.
 COLLECTION = 100
-# The bytes of a sized item by DynamoDB's rules, and where they lie.
+# The bytes of a sized item by DynamoDB's rules, and its data sets.
 SIZED = [
     ("items-200", "each its own partition key"),
     ("items-200-collected", "a hundred to a partition key"),
@@ -39,7 +39,7 @@ def items(args, client, programs, report):
 
 
 def operations(args, client, programs, report):
-    """CPU time per operation, the subject's items in alternation with what is like it in Redis."""
+    """CPU time per operation of the subject's items, in alternation with the workload of Redis beside them."""
     subject, peer = programs[0], (programs[1:] or [None])[0]
     keys = args.keys or (100_000 if args.quick else 1_000_000)
     keys -= keys % COLLECTION
@@ -89,7 +89,7 @@ def row(args, client, report, own, other, name, beside, depth, keys):
 
 
 def overhead(args, client, subject, report):
-    """Resident bytes of items beyond their own by DynamoDB's rules."""
+    """Resident bytes of items beyond their size by DynamoDB's rules."""
     if not subject.is_itemory:
         return
     count = args.keys or (100_000 if args.quick else 1_000_000)

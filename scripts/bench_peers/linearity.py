@@ -1,4 +1,4 @@
-"""Whether the size of an item collection matters: many items in one collection against as many collections of one."""
+"""Whether an item collection's size matters: many items in one collection against as many collections of one item."""
 
 import random
 import time
@@ -7,7 +7,7 @@ from .probe import packed
 from .report import SAME_ORDER, median
 from .server import Server
 
-# Requests in one measurement, and how many are sent before their replies are awaited.
+# The number of requests in one measurement, and how many of them are sent before their replies are read.
 REQUESTS = 20_000
 DEPTH = 16
 PAGE = 100
@@ -36,7 +36,7 @@ def linearity(args, client, programs, report):
 
 
 class One:
-    """Items c:0 0, c:0 1 ...: a query has them all in order."""
+    """Items c:0 0, c:0 1 ...: a query returns them all in order."""
 
     def __init__(self, count):
         self.count = count
@@ -45,19 +45,19 @@ class One:
         return "c:0", number
 
     def by_score(self, number):
-        """The index's key of an item, whose score is its number at first."""
+        """The index's key of an item. At first an item's score is its number."""
         return "c:0", number
 
     def page(self, cursor):
         return ["ITEM.QUERY", "linear", "c:0", "LIMIT", PAGE, *(["CURSOR", cursor] if cursor else [])]
 
     def some(self, _):
-        """A hundred from the middle, at random."""
+        """A hundred items from a random place in the middle."""
         return ["ITEM.QUERY", "linear", "c:0", "SK", ">=", random.randrange(self.count - PAGE), "LIMIT", PAGE]
 
 
 class Many:
-    """Items c:000000000 0, c:000000001 0 ...: a scan has them all."""
+    """Items c:000000000 0, c:000000001 0 ...: a scan returns them all."""
 
     def __init__(self, count):
         self.count = count
@@ -72,7 +72,7 @@ class Many:
         return ["ITEM.SCAN", "linear", "LIMIT", PAGE, *(["CURSOR", cursor] if cursor else [])]
 
     def some(self, cursors):
-        """A hundred from the middle: behind a cursor that the walk came by."""
+        """A hundred items from the middle, after a cursor of the walk."""
         return self.page(random.choice(cursors))
 
 
@@ -89,7 +89,7 @@ def measured(server, shape, requests, rounds, report, dataset):
 
     with Wire(server) as wire:
         for number in range(rounds):
-            # The index is read before its scores are changed, so that each is where it was put.
+            # The index is read before scores are changed, so that each item is at its first place.
             if number == 0:
                 keep("index query of one", wire.cost(
                     lambda: ["ITEM.QUERY", "linear", *index_key(shape, anywhere())], requests, b"*8\r\n$5\r\nitems\r\n*1\r\n"))
@@ -143,7 +143,7 @@ class Wire:
         return (cpu_seconds(self.server.pid) - before) * 1e6 / (len(groups) * DEPTH)
 
     def walk(self, shape):
-        """All cursors of a walk through all items, and the CPU microseconds of each page, each the mean of some."""
+        """All cursors of a walk through all items, and the CPU microseconds of each page, as means of several pages."""
         cursors, costs, cursor, seen, together = [], [], None, 0, 20
         while True:
             before = cpu_seconds(self.server.pid)

@@ -1,4 +1,4 @@
-"""Draws kept results: ratios by workload and depth, and latency over time."""
+"""Draws stored results: ratios by workload and depth, and latency over time."""
 
 import os
 import re
@@ -11,8 +11,8 @@ MARGIN = 16
 # Pixels from one bar to the next, and of the bar itself.
 PITCH, THICK = 17, 14
 PANEL = 170
-# The tables that are drawn: their title, how their ratios are read, and whether these may not fall below the bar's
-# inverse either.
+# The tables that are drawn: their titles, the meaning of their ratios, and whether the inverse of the bar is a lower
+# bound too.
 RATIOS = {
     "operations": ("Server CPU time per operation, {subject} / {peer}",
                    "1.0: as much as {peer}; shorter is better", False),
@@ -26,12 +26,12 @@ WORK = {
     "indexing": "an index is filled",
     "expiry": "keys expire",
 }
-# The columns of a time bucket that are drawn, and how they look.
+# The columns of a time bucket that are drawn, with their styles.
 CURVES = [("p50_ms", "p50", "p50"), ("p99_ms", "p99", "p99"), ("max_ms", "max", "longest")]
 
 
 def draw(runs, folder):
-    """Draws what can be drawn of the results of some runs; returns the paths of the pictures."""
+    """Draws the results of some runs, as far as there are pictures for them; returns the pictures' paths."""
     tables, timelines = merge(runs)
     pictures = {}
     for name in RATIOS:
@@ -83,14 +83,14 @@ def bars(found):
 
 
 def names(table):
-    """What the servers that a table compares are called."""
+    """The names of the servers that a table compares."""
     found = [re.fullmatch("beside, in (.+)|(.+) min", column) for column in table["columns"]]
     found = [match[1] or match[2] for match in found if match]
     return {"subject": found[0], "peer": found[1]}
 
 
 def ratios(name, found):
-    """Horizontal bars in groups, a line where both are alike, and a mark where the project's own bar is."""
+    """Horizontal bars in groups, a line at the ratio 1, and a mark at the project's own limit."""
     groups = bars(found)
     drawn = [bar for group in groups.values() for bar in group]
     depths = list(dict.fromkeys(bar.depth for bar in drawn))
@@ -129,7 +129,7 @@ def ratios(name, found):
 
 
 def figure(canvas, scale, bar, y):
-    """The marks of a bar's limits, and its figure behind its end, or behind the marks where it would lie on one."""
+    """The marks of a bar's limits, and its figure after its end, or after the marks if it would cover one."""
     x = scale.at(bar.ratio) + 5
     for limit in bar.limits:
         canvas.line(scale.at(limit), y, scale.at(limit), y + PITCH - 1, "bar")
@@ -140,7 +140,7 @@ def figure(canvas, scale, bar, y):
 
 
 def legend(canvas, depths):
-    """What the shades and the marks mean."""
+    """The legend of shades and marks."""
     x = MARGIN
     if len(depths) > 1:
         canvas.text(x, 66, "pipeline")
@@ -194,7 +194,7 @@ def panel(canvas, timeline, time, first, latency):
     for value, text in latency.ticks():
         canvas.line(time.start, latency.at(value), time.end, latency.at(value), "grid")
         canvas.text(time.start - 6, latency.at(value) + 4, text, "small", "end")
-    # The ticks are whole steps from the beginning of the work, which lies somewhere within the axis.
+    # The ticks are whole steps from the beginning of the work, which is within the axis.
     number = -int(-first // time.step)
     while number * time.step <= first + time.high:
         x = time.at(number * time.step - first)
@@ -213,14 +213,14 @@ def panel(canvas, timeline, time, first, latency):
 
 
 def summary(timeline):
-    """A timeline in words, for those who do not see it."""
+    """A timeline in words, for readers who cannot see the picture."""
     longest = max(bucket["max_ms"] for bucket in timeline["buckets"])
     return (f"{timeline['server']}: {timeline['work']} took {timeline['ends']:.1f} s, "
             f"the longest latency was {longest:.2f} ms")
 
 
 def source(drawn):
-    """Where the figures of tables or timelines come from."""
+    """The machine, servers and time of the figures of tables or timelines."""
     measured = dict.fromkeys(entry["measured"] for entry in drawn)
     versions = {}
     for entry in drawn:

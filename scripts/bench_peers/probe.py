@@ -20,10 +20,10 @@ import time
 
 # Requests a second.
 RATE = 1000
-# Requests without a reply that the probe bears, and seconds that it waits for the last ones.
+# The most requests without a reply, and the seconds for which the probe waits for the last replies.
 MAX_UNANSWERED = 100_000
 PATIENCE = 60
-# The requests of the load client's workloads for a key and a value, and how the replies to them begin.
+# The requests of the load client's workloads for a key and a value, and the beginnings of their replies.
 REQUESTS = {
     "get": (lambda number, _: ["GET", f"key:{number:012}"], "${size}\r\n"),
     "set": (lambda number, value: ["SET", f"key:{number:012}", value], "+OK\r\n"),
@@ -45,14 +45,14 @@ class Probe:
         self.samples = []
 
     def __enter__(self):
-        # It ends when its standard input does, so that it does not outlive this process.
+        # The probe ends when its standard input is closed, so it does not outlive this process.
         self.process = subprocess.Popen(
             self.command, cwd=os.path.dirname(os.path.dirname(os.path.abspath(__file__))), text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         return self
 
     def stop(self):
-        """Has it ask no more; it ends when it has all replies."""
+        """Makes the probe stop sending; it ends once it has all replies."""
         self.process.stdin.close()
 
     def __exit__(self, kind, *_):
@@ -84,12 +84,12 @@ def buckets(samples, origin, length):
 
 
 def quantile(ordered, share):
-    """The smallest value that at least this share of all does not exceed."""
+    """The smallest value that is not exceeded by at least this share of all values."""
     return round(ordered[max(math.ceil(share * len(ordered)) - 1, 0)], 3)
 
 
 def end_of_reply(data, at=0):
-    """Where the reply that begins at `at` ends; None if it is not all there."""
+    """The end of the reply that begins at `at`; None if it is incomplete."""
     line_end = data.find(b"\r\n", at)
     if line_end < 0:
         return None
@@ -107,7 +107,7 @@ def end_of_reply(data, at=0):
 
 
 def probe(port, workload, keys, value_size, ended):
-    """Asks until `ended` can be read; the samples."""
+    """Sends requests until `ended` can be read; returns the samples."""
     request, beginning = REQUESTS[workload]
     beginning, value = beginning.format(size=value_size).encode(), "v" * value_size
     waiting, samples, replies, out = [], [], b"", b""
@@ -148,7 +148,7 @@ def probe(port, workload, keys, value_size, ended):
 
 
 def sent(connection, data):
-    """Sends what the socket takes; the rest."""
+    """Sends as much as the socket takes; returns the rest."""
     try:
         return data[connection.send(data):]
     except BlockingIOError:
@@ -156,14 +156,14 @@ def sent(connection, data):
 
 
 def packed(words):
-    """A command as the protocol has it."""
+    """A command in RESP."""
     parts = [b"*%d\r\n" % len(words)]
     parts += [b"$%d\r\n%s\r\n" % (len(word), word) for word in (str(word).encode() for word in words)]
     return b"".join(parts)
 
 
 if __name__ == "__main__":
-    # A collection would look like a stall of the server.
+    # A garbage collection would look like a stall of the server.
     gc.disable()
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))

@@ -7,7 +7,7 @@ import time
 from . import results
 from .pictures import draw
 
-# The ratio of CPU time per operation to redis-server 7.0's that must not be passed, by workload and pipeline.
+# The greatest allowed ratio of CPU time per operation to redis-server 7.0's, by workload and pipeline.
 PLAIN = {1: 0.92, 16: 0.40, 64: 0.25}
 ALWAYS = {1: 1.00, 16: 0.50, 64: 0.50}
 OTHER = {1: 0.95, 16: 0.60, 64: 0.50}
@@ -16,7 +16,7 @@ BARS = {
     "everysec": {"get": PLAIN, "set": PLAIN, "incr": OTHER, "hset": OTHER, "hgetall": OTHER},
     "always": {"set": ALWAYS},
 }
-# The further bars, absolute or against the subject's own figure.
+# The other limits, absolute or relative to the subject's own figure.
 TWO_WORKERS = 1.1
 CHECKPOINT_P999 = 2.0
 STALL_MS = 5.0
@@ -24,8 +24,8 @@ BYTES_PER_KEY = 125
 BYTES_PER_HASH = 170
 RESIDENT_OVER_LIVE = 1.4
 START_AGAINST_AOF = 1 / 3
-# Items: the ratio of CPU time to a workload of Redis on like data, whatever the pipeline; bytes of memory beyond an
-# item's own; and how far apart the costs of one large collection and of many small ones may be.
+# Items: the ratio of CPU time to a workload of Redis on the same data, at every pipeline; bytes of memory beyond an
+# item's size; and the ratio between the costs of one large collection and of many small ones.
 ITEMS = {("item-get", "hgetall"): 1.0, ("item-put", "hset-5"): 1.5}
 ITEM_OVERHEAD = 120
 SAME_ORDER = 3.0
@@ -39,7 +39,7 @@ def median(values):
 
 
 def rate(ops_per_second):
-    """Operations per second, short."""
+    """Operations per second as a short text."""
     return f"{ops_per_second / 1e6:.2f}M" if ops_per_second >= 1e6 else f"{ops_per_second / 1e3:.0f}k"
 
 
@@ -61,7 +61,7 @@ class Report:
 
     @property
     def watches(self):
-        """Whether latency over time is of use."""
+        """Whether latency over time is wanted."""
         return bool(self.args.json or self.args.draw)
 
     def say(self, line=""):
@@ -70,7 +70,7 @@ class Report:
         self.text.append(line)
 
     def table(self, title, columns, rows, name):
-        """A markdown table; in the results it goes by `name` and the log's durability."""
+        """Adds a markdown table; its key in the results is `name` and the log's durability."""
         rows = [[str(cell) for cell in row] for row in rows]
         self.results["tables"].append(
             {"name": name, "log": self.args.log, "title": title, "columns": columns, "rows": rows})
@@ -83,11 +83,11 @@ class Report:
         self.say()
 
     def verdict(self, value, bar):
-        """`met` or `MISSED`; nothing where there is no bar, or where it is not Itemory that is measured."""
+        """`met` or `MISSED`; empty if there is no limit, or if the subject is not Itemory."""
         return "" if bar is None or not self.judges else "met" if value <= bar else "MISSED"
 
     def stall_verdict(self, longest_us, longest_without_us):
-        """Judges the longest latency of a run, unless the machine stalled as long while nothing went on."""
+        """Judges the longest latency of a run, unless the machine stalled as long in a run without background work."""
         if min(longest_us, longest_without_us) / 1000 > STALL_MS:
             return "open (the machine stalls as long)" if self.judges else ""
         return self.verdict(longest_us / 1000, STALL_MS)

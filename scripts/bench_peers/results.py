@@ -1,4 +1,4 @@
-"""What a run found, as data: kept in a file, read again, and merged with other runs."""
+"""The results of a run as data, which is written to a file, read again, and merged with other runs."""
 
 import json
 
@@ -8,19 +8,19 @@ PARTS = ["measured", "servers", "tables", "timelines", "measurements"]
 
 
 def empty():
-    """The results of nothing: when and where it was measured, {server: its version}, tables, latencies over time, and
+    """Empty results: time and machine of the measurement, {server: its version}, tables, latencies over time, and
     single measurements."""
     return {"format": FORMAT, "measured": "", "servers": {}, "tables": [], "timelines": [], "measurements": []}
 
 
 def write(results, path):
-    """Keeps results in a file."""
+    """Writes results to a file."""
     with open(path, "w", encoding="utf-8") as file:
         file.write(text(results, 4) + "\n")
 
 
 def read(path):
-    """The results that a file keeps."""
+    """The results in a file."""
     try:
         with open(path, encoding="utf-8") as file:
             results = json.load(file)
@@ -48,7 +48,7 @@ def merge(runs):
 
 
 def text(value, levels, indent=""):
-    """JSON whose outer levels have a line for each entry; what is deeper stands in one line."""
+    """JSON with one line for each entry of the outer levels; deeper levels are in one line."""
     if levels == 0 or not value or not isinstance(value, (dict, list)):
         return json.dumps(value, ensure_ascii=False)
     deeper = indent + " "

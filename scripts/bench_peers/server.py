@@ -14,7 +14,7 @@ START_SECONDS = 180
 
 
 class Program:
-    """A server's executable, and what it calls itself."""
+    """A server's executable and its name."""
 
     def __init__(self, path):
         self.path = shutil.which(path) or path
@@ -62,7 +62,7 @@ class Server:
         return self.process.pid
 
     def start(self):
-        """Starts the process and waits until it answers; returns the seconds that took."""
+        """Starts the process and waits until it answers; returns the duration in seconds."""
         self.port = free_port()
         command = [
             *(["taskset", "-c", self.cores] if self.cores else []), self.program.path,
@@ -97,7 +97,7 @@ class Server:
         self.process = None
 
     def answers(self):
-        """Whether it answers PING with PONG by now."""
+        """Whether it answers PING with PONG."""
         try:
             return self.ask("PING") == "PONG"
         except (OSError, RuntimeError):
@@ -140,7 +140,7 @@ class Server:
         raise RuntimeError("no VmRSS")
 
     def save_in_background(self):
-        """Has it write a checkpoint and waits for the end; returns the seconds that took."""
+        """Makes it write a checkpoint and waits for the end; returns the duration in seconds."""
         begin = time.monotonic()
         self.ask("BGSAVE")
         while True:
@@ -152,13 +152,13 @@ class Server:
             time.sleep(0.02)
 
     def output(self):
-        """The end of what it printed."""
+        """The end of its output."""
         with open(os.path.join(self.folder, "output"), encoding="utf-8", errors="replace") as output:
             return output.read()[-1500:]
 
 
 def free_port():
-    """A port that nobody listens on."""
+    """A port on which no process listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

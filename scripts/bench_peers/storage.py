@@ -6,7 +6,7 @@ import time
 from .report import BYTES_PER_HASH, BYTES_PER_KEY, RESIDENT_OVER_LIVE, START_AGAINST_AOF
 from .server import Server
 
-# The allocator returns memory with a delay, which must not be taken for the data's size.
+# The allocator returns memory with a delay; memory that is still to be returned is not the data's.
 SETTLE_SECONDS = 1.5
 
 
@@ -62,7 +62,7 @@ def churn(args, client, program, keys, overwrites):
 
 
 def start(args, client, programs, report):
-    """The subcommand `start`: killed and started again with all keys in the log; then from a checkpoint alone."""
+    """The subcommand `start`: kills and starts the server with all keys in the log, then with a checkpoint alone."""
     keys = args.keys or (500_000 if args.quick else 5_000_000)
     rounds = min(args.rounds, 3)
     times = {}
@@ -93,7 +93,7 @@ def restarts(args, client, program, keys, rounds, log, checkpoint):
         if checkpoint:
             server.save_in_background()
         else:
-            # Once a second is what everysec promises; a killed process loses nothing either way.
+            # Waits for a sync, which everysec makes once a second; a killed process loses nothing in any case.
             time.sleep(1.5)
         times = []
         for _ in range(rounds):

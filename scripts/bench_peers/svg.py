@@ -3,8 +3,8 @@
 import math
 import xml.etree.ElementTree as xml
 
-# The colours are Okabe and Ito's, which people with any kind of colour blindness tell apart. A picture has a ground of
-# its own, so that it can be read on a page whose mode is not that of the reader's system.
+# The colours are Okabe and Ito's, which people with any kind of colour blindness can tell apart. A picture has its own
+# background, so that it can be read on a page whose mode differs from that of the reader's system.
 STYLE = """
 text { font: 12px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f2328 }
 .title { font-size: 15px; font-weight: 600 }
@@ -44,7 +44,7 @@ LETTER = 6.6
 
 
 class Canvas:
-    """A picture that is being drawn; the words for how a thing looks are the classes of STYLE."""
+    """A picture that is being drawn; styles are the classes of STYLE."""
 
     def __init__(self, width, height, title, description):
         self.width = width
@@ -118,7 +118,7 @@ class Logarithmic:
         self.start, self.end = start, end
 
     def at(self, value):
-        """The pixel of a value; what is below the scale is drawn at its foot."""
+        """The pixel of a value; a value below the scale is drawn at its lower end."""
         share = (math.log10(max(value, 10 ** self.first)) - self.first) / (self.last - self.first)
         return self.start + share * (self.end - self.start)
 
@@ -128,5 +128,5 @@ class Logarithmic:
 
 
 def short(number):
-    """A coordinate with one decimal at most."""
+    """A coordinate with at most one decimal."""
     return f"{number:.1f}".removesuffix(".0")

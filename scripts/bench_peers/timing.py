@@ -1,4 +1,5 @@
-"""Latency at a fixed rate: plain, during a checkpoint, while an index is filled, while keys expire; and two workers against one."""
+"""Latency at a fixed rate: plain, during a checkpoint, while an index is filled, while keys expire; and two workers
+against one."""
 
 import time
 from contextlib import ExitStack
@@ -9,7 +10,7 @@ from .report import CHECKPOINT_P999, STALL_MS, TWO_WORKERS, median, rate
 from .server import Server
 
 LATENCIES = ["p50_us", "p99_us", "p999_us", "max_us"]
-# Where latency is shown over time: the seconds before and after the work, and those of one bucket.
+# For latency over time: the seconds before and after the work, and the seconds of one bucket.
 AROUND = 2.0
 BUCKET = 0.25
 
@@ -66,7 +67,7 @@ def workers(args, client, programs, report):
                 runs = {1: [], 2: []}
                 for number in range(args.rounds):
                     for count, server in pair.items():
-                        # With two workers the client has no core of its own; the scheduler places it.
+                        # With two workers the client has no core of its own; the scheduler chooses one.
                         runs[count].append(client.run(
                             server, workload, cores=args.client_cores if count == 1 else cores, pipeline=depth,
                             connections=args.connections, keys=keys, seconds=args.seconds,
@@ -118,7 +119,7 @@ def checkpoint(args, client, programs, report):
 
 
 def indexing(args, client, programs, report):
-    """The subcommand `indexing`: ITEM.GET at half of saturation while an index is added to the table, and without that."""
+    """The subcommand `indexing`: ITEM.GET at half of saturation, with and without an index being added to the table."""
     keys = args.keys or (100_000 if args.quick else 1_000_000)
     subject = programs[0]
     without, during = [], []
@@ -157,7 +158,7 @@ def expiry(args, client, programs, report):
     count = args.keys or (100_000 if args.quick else 1_000_000)
     spread = 6.0 if args.quick else 60.0
     live = 100_000
-    # The first keys expire when about all are loaded.
+    # The first keys expire when nearly all are loaded.
     lead = 1.0 + count / 200_000
     lifetimes = f"{int(lead * 1000)}-{int((lead + spread) * 1000)}"
     rows = []
@@ -194,7 +195,7 @@ def expiry(args, client, programs, report):
 
 
 def over_time(args, client, server, report, kind, workload, load, what, work, run, quiet=None):
-    """Has the probe beside the load before, during and after `run`, which sets `work` off and ends with it.
+    """Runs the probe beside the load before, during and after `run`, which starts `work` and ends with it.
 
     The work begins with the run's measurement; where `quiet` is given, that many seconds after the probe, which then is
     what shows latency without the work.

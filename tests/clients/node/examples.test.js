@@ -1,5 +1,5 @@
-// The use cases of docs/examples in Node: each ends well, and what it left is there after kill -9. scripts/test lays them into
-// the folder `examples` beside this file, where they find the client library.
+// Runs the Node examples of docs/examples: each succeeds, and its data is there after kill -9. scripts/test copies them
+// into the folder `examples` beside this file, where they find the client library.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -27,7 +27,7 @@ async function everything(url) {
   return result;
 }
 
-/** By its argument and by the variable alike; an exit code other than 0 rejects. */
+/** The server's address is given by an argument, and by the variable; an exit code other than 0 rejects. */
 async function play(name, url) {
   const script = join(EXAMPLES, name);
   for (const [words, variables] of [[[url], {}], [[], { ITEMORY_URL: url }]]) {

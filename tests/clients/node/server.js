@@ -11,8 +11,8 @@ const BINARY = process.env.ITEMORY_BIN ?? 'redis-server';
 const PATIENCE_MS = 30_000;
 
 /**
- * A free port that the system hands to nobody else for a minute: a connection that this side closed first lingers there,
- * which keeps it from being chosen but not from being listened on.
+ * A free port that the system gives to no other process for a minute. A connection that this side closed first lingers
+ * on the port. That keeps the system from choosing the port, but not a server from listening on it.
  */
 async function freePort() {
   const listener = createServer((socket) => socket.end()).listen(0, '127.0.0.1');
@@ -40,7 +40,7 @@ function answers(port) {
   });
 }
 
-/** Keeps its port and its data folder over a kill and a new start. */
+/** A server that keeps its port and its data folder when it is killed and started again. */
 export class Server {
   static async start(...flags) {
     const server = new Server();
@@ -73,7 +73,7 @@ export class Server {
     await gone;
   }
 
-  /** Killed with SIGKILL and started again on the same port and folder. */
+  /** Kills the process with SIGKILL and starts it again on the same port and folder. */
   async crash() {
     await this.kill9();
     await this.up();

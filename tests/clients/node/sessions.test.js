@@ -1,4 +1,4 @@
-// express-session with connect-redis: who is logged in stays logged in over kill -9.
+// express-session with connect-redis: a user who is logged in stays logged in across kill -9.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';

@@ -19,7 +19,7 @@ def protocol(request):
 
 @pytest.fixture
 def r(server, protocol):
-    """A client that comes back by itself after the server was killed and started again."""
+    """A client that connects again by itself after the server was killed and started again."""
     client = redis.Redis(port=server.port, protocol=protocol, decode_responses=True,
                          retry=Retry(ConstantBackoff(0.02), 20))
     yield client

@@ -13,8 +13,8 @@ PATIENCE_S = 30
 
 
 def free_port():
-    """A free port that the system hands to nobody else for a minute: a connection that this side closed first lingers
-    there, which keeps it from being chosen but not from being listened on."""
+    """A free port that the system gives to no other process for a minute. A connection that this side closed first
+    lingers on the port. That keeps the system from choosing the port, but not a server from listening on it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         with socket.create_connection(listener.getsockname()) as client:
             listener.accept()[0].close()
@@ -23,7 +23,7 @@ def free_port():
 
 
 class Server:
-    """Keeps its port and its data folder over a kill and a new start."""
+    """A server that keeps its port and its data folder when it is killed and started again."""
 
     def __init__(self, *flags):
         self.folder = tempfile.mkdtemp(prefix="itemory-test-")
@@ -62,7 +62,7 @@ class Server:
             self.log.close()
 
     def crash(self):
-        """Killed with SIGKILL and started again on the same port and folder."""
+        """Kills the process with SIGKILL and starts it again on the same port and folder."""
         self.kill9()
         self.up()
 

@@ -1,4 +1,4 @@
-"""What scripts/bench-peers keeps and draws, and that docs/benchmarks.md and its pictures show the same figures."""
+"""Tests the results and pictures of scripts/bench-peers, and that docs/benchmarks.md and its pictures agree."""
 
 import os
 import re
@@ -123,7 +123,7 @@ def test_latency_over_time_has_a_panel_for_each_server_on_one_scale(tmp_path):
     assert spans[1] == pytest.approx(2 * spans[0], abs=0.2)
     mine, other = looks(root, "polyline", "max")
     heights = [[float(point.split(",")[1]) for point in curve.get("points").split()] for curve in (mine, other)]
-    # A millisecond, ten and a thousand: each power of ten is as high as the other.
+    # A millisecond, ten and a thousand: all powers of ten have the same height.
     decade = heights[0][0] - heights[0][1]
     assert decade > 10
     assert heights[1][0] - heights[1][1] == pytest.approx(3 * decade, abs=0.5)
@@ -255,7 +255,7 @@ def test_the_probe_goes_on_asking_while_nothing_is_answered():
     sent = [at for at, _ in watching.samples]
     assert len(sent) == answered >= 50
     assert sent == sorted(sent)
-    # The first fifty were answered together, so that who asked first waited longest.
+    # The first fifty requests were answered together, so the first of them waited longest.
     assert watching.samples[0][1] > watching.samples[49][1]
 
 

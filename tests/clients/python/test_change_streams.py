@@ -11,7 +11,7 @@ from botocore.config import Config
 
 
 class Raw:
-    """What is left to read of a response."""
+    """The unread rest of a response."""
 
     def __init__(self, body):
         self.body = body
@@ -26,7 +26,7 @@ class Raw:
 
 @pytest.fixture
 def aws(server):
-    """Makes boto3 clients whose requests go through the DDB command; all else is boto3's own."""
+    """Makes boto3 clients whose requests go through the DDB command; everything else is boto3's own."""
     connection = redis.Redis(port=server.port)
 
     def send(request, **_kwargs):

@@ -32,7 +32,7 @@ urlpatterns = [path("login", login), path("logout", logout), path("", home)]
 
 @pytest.fixture(scope="module")
 def server():
-    """One server for the module: Django is configured once in a process."""
+    """One server for the module, because Django is configured only once in a process."""
     s = Server()
     settings.configure(
         DEBUG=False, SECRET_KEY="only for this test", ROOT_URLCONF=__name__, ALLOWED_HOSTS=["127.0.0.1"],

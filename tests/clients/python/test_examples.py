@@ -1,4 +1,4 @@
-"""The use cases of docs/examples in Python: each ends well, and what it left is there after kill -9."""
+"""Runs the Python examples of docs/examples: each succeeds, and its data is there after kill -9."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ def everything(server):
 
 
 def play(name, server):
-    """By its argument and by the variable alike."""
+    """The server's address is given by an argument, and by the variable."""
     url = f"redis://127.0.0.1:{server.port}"
     for arguments, variables in [([url], {}), ([], {"ITEMORY_URL": url})]:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Flask with Flask-Session: who is logged in stays logged in over kill -9."""
+"""Flask with Flask-Session: a user who is logged in stays logged in across kill -9."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Other implementations of DynamoDB referee: moto in this process, dynalite beside it.
+"""Tests with other implementations of DynamoDB as referees: moto in this process, dynalite beside it.
 
 `ITEMORY_REFEREE_OPERATIONS` sets how many requests are made up for each, `ITEMORY_TEST_SEED` another seed.
 """
@@ -41,7 +41,7 @@ def test_the_referees_agree_on_generated_requests(panel):
 
 
 def test_the_referees_agree_in_the_corners(panel):
-    # moto looks at few of a request's details; what it does look at is transactions, which dynalite does not have.
+    # moto checks few details of requests, but it has transactions, which dynalite lacks.
     families = {"transactions"} if isinstance(panel.others[0], Moto) else None
     for name in ("hash", "sort", "text", "bytes", "count"):
         panel.create(corners.create(name))
@@ -54,7 +54,7 @@ def test_the_referees_agree_in_the_corners(panel):
         everyone = [panel.ours, *panel.others]
         if operation == "CreateTable":
             for one in everyone:
-                # One that replies before the table is there has to be asked again.
+                # A referee that replies before the table exists has to be asked again.
                 while one.call("DeleteTable", {"TableName": "made"}).error == "ResourceInUseException":
                     pass
         elif operation in ("PutItem", "UpdateItem", "DeleteItem"):
@@ -70,7 +70,7 @@ def test_every_excuse_is_explained():
     assert not [name for name in sorted(names) if f"`{name}`" not in text]
 
 
-# What a request's deserialiser passes over so far.
+# The members of requests that are ignored.
 PASSED_OVER = {
     "ResourcePolicy", "ReplicaUpdates",
     "MultiRegionConsistency", "GlobalTableWitnessUpdates", "GlobalTableSettingsReplicationMode", "GlobalTableSourceArn",

@@ -1,4 +1,4 @@
-"""Items as hashes: a library that keeps its data in hashes works on a table, over kill -9."""
+"""Items as hashes: a library that keeps its data in hashes works on a table, across kill -9."""
 
 import pytest
 import redis

@@ -1,4 +1,4 @@
-"""What is compared: each takes an operation and a request's body, and gives back AWS's reply or error as JSON."""
+"""The compared implementations: each takes an operation and a request's body, and returns a reply or error as JSON."""
 
 import http.client
 import json
@@ -8,7 +8,7 @@ import subprocess
 
 import redis
 
-# Where dynalite's node_modules are.
+# The folder of dynalite's node_modules.
 DYNALITE = os.environ.get("ITEMORY_DYNALITE")
 
 
@@ -58,7 +58,7 @@ class Moto:
     """moto's server application, called without a socket."""
 
     name = "moto"
-    # What it makes up, asked or not.
+    # Members that it adds to replies, even if the request does not ask for them.
     without = ("ConsumedCapacity", "ItemCollectionMetrics")
     lacks = ()
 
@@ -73,7 +73,7 @@ class Moto:
         try:
             reply = self.client.post("/", data=json.dumps(body), headers=headers)
         except Exception as error:
-            # Requests that it does not foresee make it fail in many ways.
+            # Unexpected requests make it fail in many ways.
             return Reply({"__type": "#InternalFailure", "message": type(error).__name__}, True)
         return Reply(json.loads(reply.data), reply.status_code != 200)
 
@@ -99,7 +99,7 @@ class Dynalite:
             const server = require('dynalite')({ createTableMs: 0, deleteTableMs: 0, updateTableMs: 0 })
             let last
             server.on('request', (_, reply) => { last = reply })
-            // It would end with the first request that it does not foresee.
+            // Without this it would end with the first unexpected request.
             process.on('uncaughtException', () => { last.statusCode = 500; last.end() })
             server.listen(0, '127.0.0.1', () => console.log('port ' + server.address().port))
             process.stdin.on('end', () => process.exit()).resume()
@@ -119,7 +119,7 @@ class Dynalite:
         return Reply(json.loads(text), reply.status != 200)
 
     def restart(self):
-        """A request that it fell over leaves its locks taken; it begins anew, empty."""
+        """After a request that made it fail its locks stay taken, so it is started again, empty."""
         self.close()
         self.start()
         return True

@@ -1,4 +1,4 @@
-"""When two replies are the same: sets have no order, a number has many spellings, and a scan any order."""
+"""Compares replies: sets have no order, a number has many spellings, and a scan may have any order."""
 
 import base64
 import json
@@ -6,7 +6,7 @@ from decimal import Decimal
 
 
 def number(text):
-    """A number in one spelling, whatever an implementation made of it; text that is none stays."""
+    """A number in one spelling, whatever its spelling in the reply is; a text that is no number stays."""
     try:
         value = Decimal(text)
     except ArithmeticError:
@@ -37,7 +37,7 @@ def item(attributes):
 
 
 def capacity(consumed):
-    """Numbers as numbers: 1 and 1.0 are one."""
+    """Compares numbers as numbers: 1 and 1.0 are equal."""
     if isinstance(consumed, dict):
         return {name: capacity(inner) for name, inner in consumed.items()}
     if isinstance(consumed, list):
@@ -50,7 +50,7 @@ def _any_order(items):
 
 
 def canonical(operation, body):
-    """A reply's body in a form that is equal exactly if the replies mean the same."""
+    """A reply's body in a form that is equal if and only if the replies mean the same."""
     out = {}
     for name, member in body.items():
         if name in ("Item", "Attributes", "LastEvaluatedKey"):
@@ -74,7 +74,7 @@ def canonical(operation, body):
 
 
 def same(operation, ours, theirs, without=()):
-    """Whether two replies mean the same, some members left aside."""
+    """Whether two replies mean the same, without some members."""
     if ours.error != theirs.error:
         return False
     ours, theirs = canonical(operation, ours.body), canonical(operation, theirs.body)

@@ -1,4 +1,4 @@
-"""Requests at the edges of what DynamoDB documents, written out one by one, on tables with a few known items."""
+"""Requests at the limits of what DynamoDB documents, listed one by one, on tables with a few known items."""
 
 TABLES = {
     "hash": [("id", "S")],
@@ -29,7 +29,7 @@ def create(name):
 
 
 def setup():
-    """The items that every corner finds."""
+    """The items that exist before every request."""
     yield "PutItem", {"TableName": "hash", "Item": NESTED}
     for n in range(8):
         yield "PutItem", {"TableName": "sort", "Item": {"id": {"S": "a"}, "k": {"N": str(n)}, "v": {"S": "x" * n}}}
@@ -50,7 +50,7 @@ def _values(values):
 
 
 def condition(text, values=None, **more):
-    """A condition that decides about a delete of an item that is not there, or of the one that is."""
+    """A delete with a condition, of a missing item or of the existing one."""
     return "UpdateItem", {"TableName": "hash", "Key": KEY, "ConditionExpression": text, **_values(values), **more}
 
 
@@ -431,7 +431,7 @@ def tables():
 
 
 def size(value):
-    """What a value counts, by the rules that AWS publishes."""
+    """The size of a value, by the rules that AWS publishes."""
     (tag, inner), = value.items()
     if tag == "S":
         return len(inner.encode())

@@ -12,7 +12,7 @@ def summary(reply):
 
 
 class Excuse:
-    """Covers a referee's answer to some operations, where both answers fit its patterns and `when` holds."""
+    """Covers a referee's answer to some operations, if both answers fit its patterns and `when` is true."""
 
     def __init__(self, name, who, ours, theirs, operations=None, when=None):
         self.name = name
@@ -45,7 +45,7 @@ def _nothing_touched(_operation, body, ours, theirs):
 
 
 def _takes_away(_operation, body, *_):
-    """An update of which nothing but removals are seen, or a transaction with one."""
+    """An update that only removes, or a transaction with such an update."""
     updates = [body, *(action.get("Update", {}) for action in body.get("TransactItems", []))]
     changes = [one.get("Action") for one in body.get("AttributeUpdates", {}).values()] if isinstance(body.get("AttributeUpdates"), dict) else []
     words = [re.search(r"(^|\s)(SET|ADD)\s", one["UpdateExpression"]) for one in updates if "UpdateExpression" in one]
@@ -61,7 +61,7 @@ def _expects_documents(_operation, body, *_):
 
 
 def _compares_numbers(_operation, body, *_):
-    """A condition from before expressions has a number that is not written as the item's, or a set in another order."""
+    """A legacy condition has a number that is not spelled like the item's, or a set in another order."""
     return re.search(r'"(5\.0|2\.0)"|\["c", "a", "b"\]', json.dumps([body.get("Expected"), body.get("ScanFilter")])) is not None
 
 
@@ -92,7 +92,7 @@ DYNALITE = [
     # Names of tables.
     ("arn-names", "(ResourceNotFoundException: Requested resource not found|ValidationException: .*" + TABLE_NAME + ".*)", INVALID + r"\d validation errors? detected: Value .* at " + TABLE_NAME + ".*"),
     ("arn-names", "ResourceNotFoundException: Requested resource not found", INVALID + r".* at 'requestItems' failed to satisfy constraint: Map keys .*", LISTS),
-    # What is refused here and in AWS.
+    # Requests that are refused here and in AWS.
     ("string-sizes", INVALID + "Item size has exceeded the maximum allowed size", "ok", {"PutItem"}, lambda _o, body, *_: not str(body).isascii()),
     ("distinct-or-many", INVALID + "Invalid KeyConditionExpression: The first operand must be distinct .*", INVALID + "Invalid condition in KeyConditionExpression: Multiple .*", {"Query"}),
     ("conditions-words", INVALID + "Query key condition not supported", INVALID + "Conditions can be of length 1 or 2 only", {"Query"}),
@@ -123,11 +123,11 @@ DYNALITE = [
     ("newer-members", "(ValidationException: .*'tableClass'.*|SerializationException: .*)", "(ok|ResourceInUseException: )", {"CreateTable"}),
     ("foreign-resources", INVALID + "Invalid TableArn: Invalid ResourceArn provided as input.*", "AccessDeniedException: .*", TAGS),
     ("sum-digits", INVALID + "(Attempting to store more than 38 significant digits in a Number|Number (over|under)flow.*)", "ok", {"UpdateItem"}),
-    # What is accepted here and in AWS.
+    # Requests that are accepted here and in AWS.
     ("signed-numbers", "ok", INVALID + r".*The parameter cannot be converted to a numeric value: \+.*"),
     ("double-not", REFUSED, EXPRESSION + 'Syntax error; Expected "\\(" but "N" found.', None, uses("NOT NOT")),
     ("sum-parentheses", f"(ok|{INVALID}The provided expression.*)", EXPRESSION + "Syntax error; Expected .*", {"UpdateItem"}, uses(r"\) [+-]")),
-    # What it cannot do.
+    # Features that the referee lacks.
     ("fell-over", r"(ok|ConditionalCheckFailedException: .*|ValidationException: .*)", "InternalFailure: .*"),
     ("structures-in-lists", REFUSED, REFUSED, {"UpdateItem", "DeleteItem", "PutItem", "Scan", "Query"}, uses(r"contains ?\(|IN \(")),
     ("missing-sizes", REFUSED, REFUSED, {"Scan", "Query", "UpdateItem", "DeleteItem", "PutItem"}, uses(r"size")),
@@ -155,7 +155,7 @@ DYNALITE = [
     ("action-names", INVALID + ".*'attributeUpdates.*", f"(ok|{INVALID}.*)", {"UpdateItem"}),
     ("indexable-first", INVALID + "Attempted conditional constraint is not an indexable operation", INVALID + "Query key condition not supported", {"Query"}),
     ("batch-words", INVALID + r"(1 validation error detected: Value at 'RequestItems.*|The requestItems parameter is required .*)", INVALID + ".* at 'requestItems.*", LISTS),
-    # Here all the same.
+    # Refusals that always have the same reason here.
     ("query-start", INVALID + "The provided starting key is invalid: .*", INVALID + "(The provided starting key is invalid|The provided key element does not match the schema|One or more parameter values were invalid: .*)", {"Query"}),
 ]
 
@@ -170,19 +170,19 @@ def _has_null(_operation, body, *_):
 
 
 def _has_set(_operation, body, *_):
-    """It keeps the numbers of a set as texts, so that 1E3 and 1000 are two, and compares sets in their order."""
+    """The referee keeps the numbers of a set as texts, so 1E3 and 1000 differ, and compares sets with their order."""
     values = [body, *(one for action in body.get("TransactItems", []) for one in action.values())]
     return any({"SS", "NS", "BS"} & set(value) for one in values for value in one.get("ExpressionAttributeValues", {}).values())
 
 
 def _indexed_name(_operation, body, *_):
-    """A projection looks for a place of a list behind a placeholder."""
+    """A projection has a list index after a placeholder."""
     parts = [body, *body.get("RequestItems", {}).values()]
     return any(re.search(r"#\w+\[", part.get("ProjectionExpression", "")) for part in parts)
 
 
 def _no_last_key(_operation, body, ours, theirs):
-    """It leaves out the last key where a limit ended the page just where the items end."""
+    """The referee omits the last key if a limit ends the page exactly at the last item."""
     return "Limit" in body and "LastEvaluatedKey" in ours and "LastEvaluatedKey" not in theirs
 
 
@@ -195,7 +195,7 @@ def _not_both_ok(_operation, _body, ours, theirs):
 
 
 def _malformed(_operation, body, *_):
-    """A request that breaks a rule for requests, as those that are written out do."""
+    """A request that breaks a rule for requests, as the listed ones do."""
     actions = body.get("TransactItems")
     if not actions or len(actions) > 100 or not 1 <= len(body.get("ClientRequestToken", "x")) <= 36:
         return True
@@ -213,7 +213,7 @@ def _updated_parts(_operation, body, *_):
 
 
 def _several_actions(_operation, body, *_):
-    """It carries out the actions of an update one after the other, each seeing what the one before did."""
+    """The referee makes the actions of an update one after the other, each on the result of the one before."""
     updates = [body, *(action.get("Update", {}) for action in body.get("TransactItems", []))]
     return any(re.search(r",| (SET|REMOVE|ADD|DELETE) ", one.get("UpdateExpression", "")) for one in updates)
 
@@ -249,7 +249,7 @@ EXCUSES = [Excuse(name, who, *rest) for who, rows in (("dynalite", DYNALITE), ("
 
 
 def excuse(who, operation, body, ours, theirs):
-    """The name of what explains a difference, if something does."""
+    """The name of the excuse that covers a difference, if there is one."""
     for one in EXCUSES:
         if one.who == who and one.covers(operation, body, ours, theirs):
             return one.name

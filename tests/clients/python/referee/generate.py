@@ -1,4 +1,4 @@
-"""Requests made up at random on a few small tables: mostly meaningful ones, so that items build up and are found again."""
+"""Random requests on a few small tables: mostly valid ones, so that items are created and found again."""
 
 import base64
 
@@ -13,7 +13,7 @@ NUMBERS = ["0", "1", "-1", "2", "3", "10", "99", "-7.5", "0.1", "0.001", "1E10",
            "0.00000000000000000001", "-3E-5", "9.99E20", "1E-20", "100", "1.5", "2.50"]
 TEXTS = ["", "a", "b", "ab", "abc", "b a", "é", "\U0001f600", "Z", "~", "0", "10", "aa\tb", "x" * 40]
 NAMES = ["a", "b", "c", "n", "s", "l", "m", "ss", "ns", "t"]
-# Words that expressions must not use; they stand behind placeholders.
+# Reserved words, which expressions can only use through placeholders.
 RESERVED = ["name", "size", "Date", "a.b", "with space", "é", "0"]
 
 
@@ -86,7 +86,7 @@ class Generator:
         return {**self.key(table), **{name: self.typical(name) for name in names}}
 
     def typical(self, name):
-        """Most often a value of the type that an attribute's name promises."""
+        """Usually a value of the type that fits the attribute's name."""
         if self.random.random() < 0.15:
             return self.value()
         if name in ("n", "a"):

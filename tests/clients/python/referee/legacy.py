@@ -1,4 +1,4 @@
-"""Requests with the parameters from before expressions, written out one by one, on the items of `corners`."""
+"""Requests with the legacy parameters, listed one by one, on the items of `corners`."""
 
 from .corners import KEY, NESTED
 

@@ -1,4 +1,5 @@
-"""One request to all: Itemory, whose replies must fit the service's model, and the referees, who must agree or be excused."""
+"""Sends each request to Itemory, whose replies must fit the service's model, and to the referees, whose replies must be
+the same or be covered by an excuse."""
 
 import json
 
@@ -74,7 +75,7 @@ class Panel:
                 return
 
     def copy(self, other, operation, body):
-        """Makes a referee's items those of Itemory again, where a request may have changed them."""
+        """Makes a referee's items equal to Itemory's again, if a request may have changed them."""
         for table, key in touched(operation, body, self.keys):
             reply = self.ours.call("GetItem", {"TableName": table, "Key": key, "ConsistentRead": True})
             if reply.error:
@@ -113,7 +114,7 @@ def make(one, body):
 
 
 def touched(operation, body, schema):
-    """The keys that a request may have changed, as far as they can be told."""
+    """The keys that a request may have changed, as far as the request shows them."""
     found = []
 
     def note(table, attributes):

@@ -14,7 +14,7 @@ class Misshapen(AssertionError):
     """A reply does not fit the service's model."""
 
 
-# Errors that every AWS service may answer, and so its model leaves out.
+# Errors that every AWS service may return, and that its model therefore omits.
 COMMON = {"ValidationException", "SerializationException", "UnknownOperationException"}
 
 
