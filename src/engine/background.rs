@@ -91,7 +91,7 @@ impl Engine {
 
     /// Frees large values that were removed.
     fn reaper_thread(self: &Arc<Self>) {
-        self.store.reap_until(&|| *self.stopping.lock());
+        self.store.reaper.run_until(&|| *self.stopping.lock());
     }
 
     fn index_round(&self, record: &mut Vec<u8>) -> bool {

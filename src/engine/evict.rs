@@ -64,7 +64,7 @@ impl Engine {
                 self.works.revoked() || memory::used_bytes() <= settings.maxmemory
             });
         }
-        self.store.reap_now();
+        self.store.reaper.finish();
         if memory::used_bytes() <= settings.maxmemory {
             return true;
         }
@@ -92,7 +92,7 @@ impl Engine {
             let one = self.clock.monotonic_micros();
             self.evict_key(rule, db, &key, record);
             // Freed at once, so that the next measurement sees it; otherwise more would be evicted than is needed.
-            self.store.reap_now();
+            self.store.reaper.finish();
             self.note_work(settings, "eviction-del", one);
             tries += 1;
             if tries.is_multiple_of(16) && self.clock.monotonic_micros() > end {

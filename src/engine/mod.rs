@@ -282,7 +282,7 @@ impl Engine {
     pub fn stop(&self) {
         *self.stopping.lock() = true;
         self.wake.notify_all();
-        self.store.wake_reaper();
+        self.store.reaper.wake();
     }
 
     /// Makes the background work look for something to do at once.

@@ -189,7 +189,7 @@ impl<R> Server<R> {
             &statistics.expired_keys,
             &statistics.expired_fields,
             &statistics.evicted_keys,
-            self.engine.store.lazyfreed(),
+            self.engine.store.reaper.freed(),
         ] {
             counter.store(0, Relaxed);
         }

@@ -1,8 +1,9 @@
 //! Background work on the store: removing what has expired, freeing dead spaces, choosing victims for eviction. Each
 //! call looks at one shard under its lock, and its work is bounded.
 
-use super::locks::noise;
+use super::access::noise;
 use super::raw_table;
+use super::side::DbCount;
 use super::{Entry, Holder, Locked, Mode, Store};
 use crate::value::hash::{HashRef, packed_fields};
 use std::sync::atomic::Ordering::Relaxed;
@@ -70,7 +71,9 @@ impl Locked<'_> {
             }
             let Some(db) = self.store.owner_of(entry.space()) else {
                 // A partition without a table is freed with its dead space.
-                if entry.deadline_passed(self.now) && self.store.has_partitions(shard, entry.space()) {
+                if entry.deadline_passed(self.now)
+                    && self.store.sides[shard].rosters.read().of(entry.space()).is_some()
+                {
                     sweep.partitions.push((entry.space(), entry.key().to_vec()));
                     room = room.saturating_sub(1);
                     if room == 0 {
@@ -120,9 +123,9 @@ impl Locked<'_> {
         }
         if raw.is_empty() && raw.buckets() > 64 {
             *raw = raw_table::Raw::new();
-            self.store.reorganised(shard, 0);
+            self.store.sides[shard].reorganised(0);
         }
-        self.store.note_buried(freed.len() as u64, false);
+        self.store.reaper.note_buried(freed.len() as u64, false);
         let store = self.store;
         for entry in freed.into_iter().filter_map(|entry| store.hand_over(shard, entry)) {
             self.garbage.get_or_insert_default().0.push(entry);
@@ -136,7 +139,7 @@ impl Locked<'_> {
         let Some(raw) = self.raw_mut(shard) else { return };
         if raw.buckets() > 64 && raw.len() * 8 < raw.buckets() {
             raw.shrink_to(raw.len() * 2, |(e, _)| store.place_of(e));
-            store.reorganised(shard, raw.buckets());
+            store.sides[shard].reorganised(raw.buckets());
         }
     }
 }
@@ -169,9 +172,8 @@ impl Store {
         let mut seen = 0;
         let shards = self.shard_count();
         let start = noise() as usize % shards;
-        let wanted = |c: &super::DbCount| {
-            (if rule.volatile { c.expires.load(Relaxed) } else { c.keys.load(Relaxed) }) > 0
-        };
+        let wanted =
+            |c: &DbCount| (if rule.volatile { c.expires.load(Relaxed) } else { c.keys.load(Relaxed) }) > 0;
         for i in 0..shards {
             // The hash spreads keys over shards, so neighbouring shards are as random a sample as any others.
             let shard = (start + i) % shards;
@@ -280,7 +282,7 @@ impl Store {
         let mut left = self.dead.lock();
         left.retain(|s| !dead.contains(s));
         if left.is_empty() {
-            self.note_buried(0, true);
+            self.reaper.note_buried(0, true);
         }
         true
     }

@@ -11,12 +11,14 @@ mod change;
 mod kind;
 mod layout;
 
+pub(super) use change::StringInverse;
 pub use kind::Kind;
 
 use super::object::{Object, ValueRef};
 use block::{Block, Content, Name, View};
 use kind::Near;
 use layout::{TICK_MASK, TICK_SHIFT};
+use std::hash::{Hash, Hasher};
 
 /// The parts from which a block is made.
 #[derive(Clone, Copy)]
@@ -44,6 +46,20 @@ pub(super) struct Deadlines {
 
 /// An owned entry. See the module's description for its layout.
 pub struct Entry(Block);
+
+impl Hash for Entry {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(other.space(), other.key())
+    }
+}
+
+impl Eq for Entry {}
 
 impl Entry {
     /// Makes an entry in one allocation. [`Entry::boxed`] and [`Entry::far`] make entries whose values are apart; this

@@ -2,14 +2,12 @@
 
 use super::holds;
 use super::raw_table::{self, Raw};
+use super::recording::Recording;
 use super::seldom::Seldom;
 use super::shown::Classes;
-use super::undo::Undo;
 use super::{Entry, Store, gate, shown};
 use dashmap::{RwLockReadGuard, RwLockWriteGuard};
 use smallvec::SmallVec;
-use std::cell::Cell;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// Shared or exclusive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,11 +46,6 @@ impl Guard<'_> {
     }
 }
 
-/// How many lookups are prefetched together.
-const PREFETCH_GROUP: usize = 32;
-/// The most keys of one command that are prefetched.
-const MOST_PREFETCHED: usize = 1024;
-
 /// Kept small, because it is moved into each transaction, and nearly every transaction holds one shard.
 enum Held<'a> {
     None,
@@ -72,7 +65,7 @@ pub struct Locked<'a> {
     /// it.
     pub(super) garbage: Seldom<Garbage>,
     /// The recorded changes, while changes are recorded.
-    pub(super) undo: Seldom<Undo>,
+    pub(super) recording: Seldom<Recording>,
     /// The classes of keys that were changed.
     pub(super) changed: Classes,
     /// The classes of keys for which this thread has noted the position in every shard that it holds.
@@ -81,22 +74,6 @@ pub struct Locked<'a> {
     pub now: u64,
     /// Whether lookups leave the access clock as it is (CLIENT NO-TOUCH, OBJECT, background work).
     pub no_touch: bool,
-}
-
-thread_local! {
-    static NOISE: Cell<u64> = const { Cell::new(0x2545_F491_4F6C_DD1D) };
-}
-
-/// A cheap random number for sampling. Its quality affects only which keys are looked at first.
-pub(super) fn noise() -> u64 {
-    NOISE.with(|n| {
-        let mut x = n.get();
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        n.set(x);
-        x.wrapping_mul(0x9E37_79B9_7F4A_7C15)
-    })
 }
 
 impl Store {
@@ -146,7 +123,7 @@ impl Store {
             store: self,
             held,
             garbage: Seldom::NONE,
-            undo: Seldom::NONE,
+            recording: Seldom::NONE,
             changed,
             noted,
             now,
@@ -253,7 +230,7 @@ impl<'a> Locked<'a> {
     #[inline]
     pub(super) fn discard(&mut self, shard: usize, entry: Entry) {
         if entry.kind().is_apart() {
-            let free = self.store.hand_over(shard, entry).and_then(|entry| self.store.reap(entry));
+            let free = self.store.hand_over(shard, entry).and_then(|entry| self.store.reaper.take(entry));
             if let Some(entry) = free {
                 self.garbage.get_or_insert_default().0.push(entry);
             }
@@ -344,24 +321,6 @@ impl<'a> Locked<'a> {
         found
     }
 
-    /// Prefetches the memory that lookups of these hashes in a space will read, so that the cache misses of many keys
-    /// overlap. It is only a hint.
-    pub fn prefetch(&self, hashes: &[u64], space: u32) {
-        // With larger groups the first lines would leave the near cache before they are used.
-        for group in hashes.get(..MOST_PREFETCHED).unwrap_or(hashes).chunks(PREFETCH_GROUP) {
-            for hash in group {
-                if let Some(table) = self.raw(self.store.shard_of(*hash)) {
-                    raw_table::prefetch_group(table, Store::place(*hash, space));
-                }
-            }
-            for hash in group {
-                if let Some(table) = self.raw(self.store.shard_of(*hash)) {
-                    raw_table::prefetch_entry(table, Store::place(*hash, space));
-                }
-            }
-        }
-    }
-
     /// The entry of a key, if it is there and has not expired; notes the access.
     #[inline]
     pub fn get(&self, space: u32, key: &[u8], hash: u64) -> Option<&Entry> {
@@ -370,8 +329,8 @@ impl<'a> Locked<'a> {
             return None;
         }
         if !self.no_touch {
-            if let Some(undo) = &*self.undo {
-                undo.note_clock(entry, hash);
+            if let Some(recording) = &*self.recording {
+                recording.note_clock(entry, hash);
             }
             self.store.note_access(entry, self.now);
         }
@@ -386,49 +345,6 @@ impl<'a> Locked<'a> {
         }
         let table = self.raw(self.store.shard_of(hash))?;
         raw_table::find(table, Store::place(hash, space), space, key)
-    }
-}
-
-impl Store {
-    /// The access clock of a fresh entry.
-    #[inline]
-    pub fn fresh_clock(&self, now: u64) -> u32 {
-        if self.lfu.load(Relaxed) {
-            ((now / 60_000) as u32 & 0xffff) << 8 | 5
-        } else {
-            (now / 1000) as u32 & 0xff_ffff
-        }
-    }
-
-    #[inline]
-    fn note_access(&self, entry: &Entry, now: u64) {
-        if self.lfu.load(Relaxed) {
-            let minutes = (now / 60_000) as u32 & 0xffff;
-            entry.set_clock(minutes << 8 | self.lfu_increment(self.lfu_count(entry.clock(), now)));
-        } else {
-            entry.set_clock((now / 1000) as u32 & 0xff_ffff);
-        }
-    }
-
-    /// The decayed frequency counter in an LFU access clock.
-    pub fn lfu_count(&self, clock: u32, now: u64) -> u32 {
-        let idle_minutes = ((now / 60_000) as u32 & 0xffff).wrapping_sub(clock >> 8) & 0xffff;
-        let count = clock & 0xff;
-        match idle_minutes.checked_div(self.lfu_decay.load(Relaxed)) {
-            Some(periods) => count.saturating_sub(periods),
-            None => count,
-        }
-    }
-
-    fn lfu_increment(&self, count: u32) -> u32 {
-        if count >= 255 {
-            return 255;
-        }
-        // The chance falls with the count, so that eight bits can tell keys with millions of hits apart.
-        let chance =
-            1.0 / (f64::from(count.saturating_sub(5)) * f64::from(self.lfu_log_factor.load(Relaxed)) + 1.0);
-        let draw = (noise() >> 11) as f64 / (1u64 << 53) as f64;
-        count + u32::from(draw < chance)
     }
 }
 

@@ -12,50 +12,21 @@
 //! The engine knows which attribute holds the time, the store does not. A collection's deadline (that of its entry) is
 //! never later than that of its earliest item, but may be earlier. The same holds for each chunk of a large collection.
 
-use super::apply::Place;
 use super::entry::Entry;
+use super::place::Place;
 use super::{DeadlineOf, Holder, Locked, Mode, Object, Store, raw_table};
-use ahash::AHashMap;
 use smallvec::SmallVec;
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
-
-/// The ordered hashes of each table's partitions in a shard.
-pub(super) type Rosters = AHashMap<u32, BTreeSet<u64>>;
 
 /// How many partitions a walk prefetches, so that their cache misses overlap. The prefetched partitions behind the last
 /// wanted one are not used.
 const WALK_AHEAD: usize = 16;
 
-/// The place of the partition with this hash in a walk.
-#[inline]
-pub fn walk_order(hash: u64) -> u64 {
-    hash.rotate_left(7)
-}
-
 /// A walk's callback: it gets each partition, and the locks under which the partition is held.
 pub type Visit<'f> = &'f mut dyn FnMut(&Locked<'_>, &Entry) -> ControlFlow<()>;
 
 impl Store {
-    pub(super) fn enlist(&self, shard: usize, space: u32, hash: u64) {
-        self.sides[shard].rosters.write().entry(space).or_default().insert(walk_order(hash));
-    }
-
-    pub(super) fn strike(&self, shard: usize, space: u32, hash: u64) {
-        let mut rosters = self.sides[shard].rosters.write();
-        if let Some(roster) = rosters.get_mut(&space) {
-            roster.remove(&walk_order(hash));
-            if roster.is_empty() {
-                rosters.remove(&space);
-            }
-        }
-    }
-
-    pub(super) fn has_partitions(&self, shard: usize, space: u32) -> bool {
-        self.sides[shard].rosters.read().contains_key(&space)
-    }
-
     /// Gives up the partitions of a removed table or index; the background frees their memory bit by bit. The caller
     /// holds all shards exclusively, or is recovery.
     pub fn give_up_partitions(&self, space: u32) {
@@ -65,7 +36,7 @@ impl Store {
 
     pub(super) fn strike_all(&self, space: u32) {
         for side in &self.sides {
-            side.rosters.write().remove(&space);
+            side.rosters.write().strike_all(space);
         }
     }
 
@@ -100,7 +71,7 @@ impl Locked<'_> {
         visit: Visit<'_>,
     ) -> ControlFlow<()> {
         let rosters = self.store.sides[shard].rosters.read();
-        let (Some(roster), Some(raw)) = (rosters.get(&space), self.raw(shard)) else {
+        let (Some(roster), Some(raw)) = (rosters.of(space), self.raw(shard)) else {
             return ControlFlow::Continue(());
         };
         let mut orders = roster.range(from..=to);
@@ -172,7 +143,7 @@ impl Locked<'_> {
     pub fn retime_items(&mut self, shard: usize, space: u32, deadline_of: DeadlineOf<'_>) {
         let store = self.store;
         let rosters = store.sides[shard].rosters.read();
-        let (Some(roster), Some(raw)) = (rosters.get(&space), self.raw_mut(shard)) else { return };
+        let (Some(roster), Some(raw)) = (rosters.of(space), self.raw_mut(shard)) else { return };
         let mut any = false;
         for order in roster {
             let hash = order.rotate_right(7);

@@ -1,7 +1,7 @@
 //! Freeing that takes long. A thread of its own frees large values that were removed, so that neither their shard nor
 //! the worker that removed them is held up. The background frees the entries of flushed databases bit by bit.
 
-use super::{Entry, Store, ValueRef};
+use super::{Entry, ValueRef};
 use parking_lot::{Condvar, Mutex};
 use std::sync::atomic::{
     AtomicBool, AtomicU64,
@@ -15,9 +15,9 @@ const LARGE_BYTES: usize = 1 << 20;
 /// If so many values wait to be freed, the thread that removes another one frees it itself.
 const MOST_WAITING: usize = 100_000;
 
-/// The values that wait to be freed.
+/// The values that wait to be freed, and the thread that frees them.
 #[derive(Default)]
-pub(super) struct Reaper {
+pub struct Reaper {
     waiting: Mutex<Vec<Entry>>,
     wake: Condvar,
     /// Whether a thread frees the waiting values.
@@ -28,11 +28,10 @@ pub(super) struct Reaper {
     freed: AtomicU64,
 }
 
-impl Store {
+impl Reaper {
     /// Hands a removed entry over to the thread that frees. Gives it back if it is small, if too many wait, or if no
     /// thread frees.
-    pub(super) fn reap(&self, entry: Entry) -> Option<Entry> {
-        let reaper = &self.reaper;
+    pub(super) fn take(&self, entry: Entry) -> Option<Entry> {
         let large = match entry.value() {
             ValueRef::Boxed(object) => object.elements() > LARGE,
             ValueRef::Str(bytes) => bytes.len() > LARGE_BYTES,
@@ -42,81 +41,79 @@ impl Store {
             | ValueRef::List(_)
             | ValueRef::Zset(_) => false,
         };
-        if !large || !reaper.works.load(Acquire) {
+        if !large || !self.works.load(Acquire) {
             return Some(entry);
         }
-        let mut waiting = reaper.waiting.lock();
+        let mut waiting = self.waiting.lock();
         if waiting.len() >= MOST_WAITING {
             return Some(entry);
         }
         waiting.push(entry);
-        reaper.pending.fetch_add(1, Relaxed);
-        reaper.wake.notify_one();
+        self.pending.fetch_add(1, Relaxed);
+        self.wake.notify_one();
         None
     }
 
     /// Frees the waiting values on the calling thread, until `stop` returns true; it is asked after each wake-up.
-    pub fn reap_until(&self, stop: &dyn Fn() -> bool) {
-        let reaper = &self.reaper;
-        reaper.works.store(true, Release);
+    pub fn run_until(&self, stop: &dyn Fn() -> bool) {
+        self.works.store(true, Release);
         while !stop() {
-            self.reap_waiting();
-            let mut waiting = reaper.waiting.lock();
+            self.free_waiting();
+            let mut waiting = self.waiting.lock();
             if waiting.is_empty() && !stop() {
-                reaper.wake.wait(&mut waiting);
+                self.wake.wait(&mut waiting);
             }
         }
-        reaper.works.store(false, Release);
-        self.reap_waiting();
+        self.works.store(false, Release);
+        self.free_waiting();
     }
 
     /// Wakes the thread that frees, so that it asks whether to stop.
-    pub fn wake_reaper(&self) {
+    pub fn wake(&self) {
         // Under the lock, so that the thread either has not asked yet or is asleep already.
-        let _waiting = self.reaper.waiting.lock();
-        self.reaper.wake.notify_all();
+        let _waiting = self.waiting.lock();
+        self.wake.notify_all();
     }
 
     /// Frees the waiting values, and waits for those that the thread is freeing. For callers that remove values to have
     /// their memory.
-    pub fn reap_now(&self) {
-        while self.reaper.pending.load(Acquire) > 0 {
-            self.reap_waiting();
+    pub fn finish(&self) {
+        while self.pending.load(Acquire) > 0 {
+            self.free_waiting();
             std::thread::yield_now();
         }
     }
 
-    fn reap_waiting(&self) {
+    fn free_waiting(&self) {
         loop {
-            let Some(entry) = self.reaper.waiting.lock().pop() else { return };
+            let Some(entry) = self.waiting.lock().pop() else { return };
             drop(entry);
-            self.reaper.freed.fetch_add(1, Relaxed);
-            self.reaper.pending.fetch_sub(1, Release);
+            self.freed.fetch_add(1, Relaxed);
+            self.pending.fetch_sub(1, Release);
         }
     }
 
     /// Notes that a database with so many keys was given up.
     pub(super) fn note_flushed(&self, keys: u64) {
-        self.reaper.flushed.fetch_add(keys, Relaxed);
+        self.flushed.fetch_add(keys, Relaxed);
     }
 
     /// Notes that so many entries of dead spaces were freed; `last` if there are no others.
     pub(super) fn note_buried(&self, entries: u64, last: bool) {
         let before = self
-            .reaper
             .flushed
             .fetch_update(Relaxed, Relaxed, |keys| Some(if last { 0 } else { keys.saturating_sub(entries) }));
         // Entries of dropped tables do not count as keys.
-        self.reaper.freed.fetch_add(entries.min(before.unwrap_or(0)), Relaxed);
+        self.freed.fetch_add(entries.min(before.unwrap_or(0)), Relaxed);
     }
 
     /// How many keys' values wait to be freed.
-    pub fn lazyfree_pending(&self) -> u64 {
-        self.reaper.pending.load(Relaxed) + self.reaper.flushed.load(Relaxed)
+    pub fn pending(&self) -> u64 {
+        self.pending.load(Relaxed) + self.flushed.load(Relaxed)
     }
 
     /// How many keys' values were freed in the background.
-    pub fn lazyfreed(&self) -> &AtomicU64 {
-        &self.reaper.freed
+    pub fn freed(&self) -> &AtomicU64 {
+        &self.freed
     }
 }

@@ -8,7 +8,7 @@
 //! and makes progress even if the table is reorganised often. A walk over partitions of tables may follow the keys. Its
 //! position stands in the bits of generation and shard, and its slot is one that no shard has.
 
-use super::locks::noise;
+use super::access::noise;
 use super::raw_table;
 use super::{Entry, Holder, Locked, Mode, Store};
 use std::sync::atomic::Ordering::Relaxed;

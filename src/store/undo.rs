@@ -10,154 +10,39 @@
 //! taken back.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use super::apply::Place;
-use super::entry::Deadlines;
+use super::inverse::Inverse;
+use super::place::Place;
 use super::raw_table;
-use super::types::Inverse;
+use super::recording::{Home, Recording, Slot, Step, Told, Used};
 use super::types::item::DeadlineIn;
 use super::{Entry, Locked, Object, Store, ValueRef};
-use ahash::AHashSet;
-use smallvec::SmallVec;
-use std::cell::{Cell, RefCell};
 use std::sync::atomic::Ordering::Relaxed;
-
-/// A key; short ones need no allocation.
-type Key = SmallVec<[u8; 24]>;
-
-/// The owned place of an entry.
-struct Home {
-    shard: usize,
-    hash: u64,
-    space: u32,
-    db: Option<usize>,
-    key: Key,
-}
-
-impl Home {
-    fn of(place: Place<'_>) -> Self {
-        let Place { shard, hash, space, db, key } = place;
-        Self { shard, hash, space, db, key: Key::from_slice(key) }
-    }
-
-    fn place(&self) -> Place<'_> {
-        Place { shard: self.shard, hash: self.hash, space: self.space, db: self.db, key: &self.key }
-    }
-}
-
-/// The slot in its shard's table that an entry had.
-#[derive(Clone, Copy)]
-struct Slot {
-    index: usize,
-    generation: u32,
-}
-
-/// How one change is taken back.
-enum Step {
-    /// The change inserted an entry where there was none.
-    Inserted,
-    Removed(Entry, Slot),
-    Replaced(Entry),
-    /// The change moved the entry here, from that place and slot.
-    Moved(Box<Home>, Slot),
-    Deadline(Option<u64>),
-    /// The change was within the entry's value.
-    Within(Inverse),
-}
-
-/// Whom a change is told.
-enum Told {
-    Watchers { shard: usize, db: usize, key: Box<[u8]> },
-    WatchersOfItem { shard: usize, table: u32, partition: Box<[u8]>, sort: Box<[u8]> },
-    Waiting { shard: usize, db: usize, key: Box<[u8]> },
-}
-
-/// The changes since the recording began.
-#[derive(Default)]
-pub(super) struct Undo {
-    steps: Vec<(Home, Step)>,
-    /// Keys whose whole value an earlier step puts back. Changes within such a value need no steps.
-    covered: AHashSet<(u32, Key)>,
-    told: Vec<Told>,
-    used: RefCell<Vec<Used>>,
-}
-
-/// An entry that was used, with its access clock before that.
-struct Used {
-    /// How many steps had been recorded before the use.
-    steps: usize,
-    space: u32,
-    key: Key,
-    hash: u64,
-    clock: u32,
-}
-
-/// A recording of more changes than this frees its memory at its end.
-const KEPT: usize = 64;
-
-thread_local! {
-    /// An empty recording that this thread can use next.
-    static SPARE: Cell<Option<Box<Undo>>> = const { Cell::new(None) };
-}
-
-impl Undo {
-    fn begin() -> Box<Self> {
-        SPARE.take().unwrap_or_default()
-    }
-
-    /// Keeps the memory of a recording that has ended for the next one, unless it is large.
-    fn end(mut self: Box<Self>) {
-        let used = self.used.get_mut();
-        let rooms = [self.steps.capacity(), self.covered.capacity(), self.told.capacity(), used.capacity()];
-        if rooms.into_iter().all(|room| room <= KEPT) {
-            self.steps.clear();
-            self.covered.clear();
-            self.told.clear();
-            used.clear();
-            SPARE.set(Some(self));
-        }
-    }
-
-    fn cover(&mut self, place: Place<'_>) {
-        self.covered.insert((place.space, Key::from_slice(place.key)));
-    }
-
-    fn covers(&self, place: Place<'_>) -> bool {
-        !self.covered.is_empty() && self.covered.contains(&(place.space, Key::from_slice(place.key)))
-    }
-
-    /// Notes the access clock of an entry before the entry is used. `hash` is that of its key.
-    #[cold]
-    pub(super) fn note_clock(&self, entry: &Entry, hash: u64) {
-        let (steps, space, clock) = (self.steps.len(), entry.space(), entry.clock());
-        self.used.borrow_mut().push(Used { steps, space, key: Key::from_slice(entry.key()), hash, clock });
-    }
-}
 
 impl Locked<'_> {
     /// Records all changes from now on, until [`Locked::keep_changes`] or [`Locked::take_back`]. Structural effects
     /// must not follow.
     pub fn record_changes(&mut self) {
-        self.undo.get_or_insert_with(Undo::begin);
+        self.recording.get_or_insert_with(Recording::begin);
     }
 
     /// Ends the recording and keeps the changes. What was removed is freed, and watchers and waiting clients are told.
     #[inline]
     pub fn keep_changes(&mut self) {
-        if let Some(undo) = self.undo.take() {
-            self.keep_recorded(undo);
+        if let Some(recording) = self.recording.take() {
+            self.keep_recorded(recording);
         }
     }
 
     #[cold]
-    fn keep_recorded(&mut self, mut undo: Box<Undo>) {
-        for (home, step) in undo.steps.drain(..) {
+    fn keep_recorded(&mut self, mut recording: Box<Recording>) {
+        for (home, step) in recording.steps.drain(..) {
             match step {
                 Step::Removed(entry, _) | Step::Replaced(entry) => self.discard(home.shard, entry),
                 Step::Within(inverse) => inverse.settle(self.store, home.shard),
                 Step::Inserted | Step::Moved(..) | Step::Deadline(_) => {}
             }
         }
-        for told in undo.told.drain(..) {
+        for told in recording.told.drain(..) {
             match told {
                 Told::Watchers { shard, db, key } => self.store.touched(shard, db, &key),
                 Told::WatchersOfItem { shard, table, partition, sort } => {
@@ -166,15 +51,15 @@ impl Locked<'_> {
                 Told::Waiting { shard, db, key } => self.store.signal(shard, db, &key),
             }
         }
-        undo.end();
+        recording.end();
     }
 
     /// Takes all recorded changes back. `deadline_of` tells when the items that are put back expire.
     #[cold]
     pub fn take_back(&mut self, deadline_of: DeadlineIn<'_>) {
-        let Some(undo) = self.undo.take() else { return };
-        let mut used = undo.used.into_inner();
-        for (at, (home, step)) in undo.steps.into_iter().enumerate().rev() {
+        let Some(recording) = self.recording.take() else { return };
+        let mut used = recording.used.into_inner();
+        for (at, (home, step)) in recording.steps.into_iter().enumerate().rev() {
             self.set_clocks_back(&mut used, at + 1);
             let place = home.place();
             match step {
@@ -221,7 +106,7 @@ impl Locked<'_> {
         let moved =
             store.sides[place.shard].generation.load(Relaxed) == slot.generation && index != slot.index;
         if grown || moved {
-            store.reorganised(place.shard, buckets);
+            store.sides[place.shard].reorganised(buckets);
         }
         self.count_inserted(place, deadlines);
     }
@@ -248,19 +133,19 @@ impl Locked<'_> {
 impl Locked<'_> {
     #[inline]
     pub(super) fn recorded_insert(&mut self, place: Place<'_>) {
-        if let Some(undo) = &mut *self.undo {
-            undo.steps.push((Home::of(place), Step::Inserted));
-            undo.cover(place);
+        if let Some(recording) = &mut *self.recording {
+            recording.steps.push((Home::of(place), Step::Inserted));
+            recording.cover(place);
         }
     }
 
     /// Takes over a removed entry: keeps it while changes are recorded, else frees it.
     pub(super) fn removed(&mut self, place: Place<'_>, entry: Entry, index: usize) {
-        match &mut *self.undo {
+        match &mut *self.recording {
             None => self.discard(place.shard, entry),
-            Some(undo) => {
+            Some(recording) => {
                 let generation = self.store.sides[place.shard].generation.load(Relaxed);
-                undo.steps.push((Home::of(place), Step::Removed(entry, Slot { index, generation })));
+                recording.steps.push((Home::of(place), Step::Removed(entry, Slot { index, generation })));
             }
         }
     }
@@ -268,21 +153,22 @@ impl Locked<'_> {
     /// Notes a move of an entry that has just left its slot. Later changes within the entry get steps of their own,
     /// even if the whole value at its new key was kept before.
     pub(super) fn recorded_move(&mut self, from: Place<'_>, to: Place<'_>, index: usize) {
-        if let Some(undo) = &mut *self.undo {
+        if let Some(recording) = &mut *self.recording {
             let generation = self.store.sides[from.shard].generation.load(Relaxed);
-            undo.steps
+            recording
+                .steps
                 .push((Home::of(to), Step::Moved(Box::new(Home::of(from)), Slot { index, generation })));
-            undo.covered.remove(&(to.space, Key::from_slice(to.key)));
+            recording.uncover(to);
         }
     }
 
     /// Takes over an entry that another one replaced: keeps it while changes are recorded, else frees it.
     pub(super) fn replaced(&mut self, place: Place<'_>, entry: Entry) {
-        match &mut *self.undo {
+        match &mut *self.recording {
             None => self.discard(place.shard, entry),
-            Some(undo) => {
-                undo.steps.push((Home::of(place), Step::Replaced(entry)));
-                undo.cover(place);
+            Some(recording) => {
+                recording.steps.push((Home::of(place), Step::Replaced(entry)));
+                recording.cover(place);
             }
         }
     }
@@ -298,10 +184,10 @@ impl Locked<'_> {
     }
 
     fn record(&mut self, place: Place<'_>, step: Step) {
-        if let Some(undo) = &mut *self.undo
-            && !undo.covers(place)
+        if let Some(recording) = &mut *self.recording
+            && !recording.covers(place)
         {
-            undo.steps.push((Home::of(place), step));
+            recording.steps.push((Home::of(place), step));
         }
     }
 
@@ -310,12 +196,12 @@ impl Locked<'_> {
     /// nodes.
     #[inline]
     pub(super) fn records_within(&mut self, place: Place<'_>) -> bool {
-        self.undo.is_some() && self.cover_small(place)
+        self.recording.is_some() && self.cover_small(place)
     }
 
     #[cold]
     fn cover_small(&mut self, place: Place<'_>) -> bool {
-        if self.undo.as_deref().is_none_or(|undo| undo.covers(place)) {
+        if self.recording.as_deref().is_none_or(|recording| recording.covers(place)) {
             return false;
         }
         let Some(entry) = self.find(place) else { return false };
@@ -333,10 +219,10 @@ impl Locked<'_> {
     /// kept.
     #[inline]
     pub(super) fn tell(&mut self, place: Place<'_>, db: usize) {
-        match &mut *self.undo {
+        match &mut *self.recording {
             None => self.store.touched(place.shard, db, place.key),
-            Some(undo) if self.store.is_watched(place.shard) => {
-                undo.told.push(Told::Watchers { shard: place.shard, db, key: place.key.into() });
+            Some(recording) if self.store.is_watched(place.shard) => {
+                recording.told.push(Told::Watchers { shard: place.shard, db, key: place.key.into() });
             }
             Some(_) => {}
         }
@@ -344,10 +230,10 @@ impl Locked<'_> {
 
     /// As [`Locked::tell`], but only clients that wait for the key.
     pub(super) fn tell_waiting(&mut self, place: Place<'_>, db: usize) {
-        match &mut *self.undo {
+        match &mut *self.recording {
             None => self.store.signal(place.shard, db, place.key),
-            Some(undo) if self.store.is_watched(place.shard) => {
-                undo.told.push(Told::Waiting { shard: place.shard, db, key: place.key.into() });
+            Some(recording) if self.store.is_watched(place.shard) => {
+                recording.told.push(Told::Waiting { shard: place.shard, db, key: place.key.into() });
             }
             Some(_) => {}
         }
@@ -357,11 +243,11 @@ impl Locked<'_> {
     #[inline]
     pub(super) fn tell_of_item(&mut self, place: Place<'_>, sort: &[u8]) {
         let (shard, table) = (place.shard, place.space);
-        match &mut *self.undo {
+        match &mut *self.recording {
             None => self.store.touched_item(shard, table, place.key, sort),
-            Some(undo) if self.store.is_watched(shard) => {
+            Some(recording) if self.store.is_watched(shard) => {
                 let (partition, sort) = (place.key.into(), sort.into());
-                undo.told.push(Told::WatchersOfItem { shard, table, partition, sort });
+                recording.told.push(Told::WatchersOfItem { shard, table, partition, sort });
             }
             Some(_) => {}
         }
@@ -372,29 +258,5 @@ impl Store {
     #[inline]
     fn is_watched(&self, shard: usize) -> bool {
         self.sides[shard].watched.load(Relaxed) != 0
-    }
-}
-
-impl Locked<'_> {
-    /// Updates the shard's counts of deadlines for an entry that has changed.
-    #[inline]
-    pub(super) fn count_deadlines(&self, place: Place<'_>, before: Deadlines, after: Deadlines) {
-        if let (Some(db), true) = (place.db, before != after) {
-            self.store.count(place.shard, db, 0, before, after);
-        }
-    }
-
-    pub(super) fn count_inserted(&self, place: Place<'_>, deadlines: Deadlines) {
-        match place.db {
-            Some(db) => self.store.count(place.shard, db, 1, Deadlines::default(), deadlines),
-            None => self.store.enlist(place.shard, place.space, Store::place(place.hash, place.space)),
-        }
-    }
-
-    fn uncount(&self, place: Place<'_>, entry: &Entry) {
-        match place.db {
-            Some(db) => self.store.count(place.shard, db, -1, entry.deadlines(), Deadlines::default()),
-            None => self.store.strike(place.shard, place.space, Store::place(place.hash, place.space)),
-        }
     }
 }

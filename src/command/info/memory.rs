@@ -102,8 +102,8 @@ pub(super) fn memory(report: &mut Report<'_>) {
          mem_overhead_db_hashtable_rehashing:0 active_defrag_running:0",
     );
     let store = &report.server.engine.store;
-    report.line("lazyfree_pending_objects", store.lazyfree_pending());
-    report.line("lazyfreed_objects", store.lazyfreed().load(Relaxed));
+    report.line("lazyfree_pending_objects", store.reaper.pending());
+    report.line("lazyfreed_objects", store.reaper.freed().load(Relaxed));
 }
 
 fn fragmentation(report: &mut Report<'_>, figures: &Figures) {

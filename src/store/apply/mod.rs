@@ -5,23 +5,12 @@ mod moved;
 mod structural;
 
 use super::entry::{Deadlines, Kind, Parts};
+use super::place::Place;
 use super::raw_table::{self, Raw};
 use super::shown::Classes;
 use super::{Entry, Locked, Store};
 use crate::effect::Effect;
 use std::sync::atomic::Ordering::Relaxed;
-
-/// The entry that an effect changes.
-#[derive(Clone, Copy)]
-pub(super) struct Place<'k> {
-    pub(super) shard: usize,
-    /// The full hash, which the space is mixed into.
-    pub(super) hash: u64,
-    pub(super) space: u32,
-    /// The database whose keys are counted; `None` for tables.
-    pub(super) db: Option<usize>,
-    pub(super) key: &'k [u8],
-}
 
 impl Locked<'_> {
     /// Applies an effect to the shard of its key. The caller holds that shard exclusively, and the shards of the
@@ -136,7 +125,7 @@ impl Locked<'_> {
         let Some(raw) = self.raw_mut(place.shard) else { return };
         if raw_table::insert(raw, place.hash, entry, |e| store.place_of(e)) {
             let buckets = self.raw(place.shard).map_or(0, Raw::buckets);
-            store.reorganised(place.shard, buckets);
+            store.sides[place.shard].reorganised(buckets);
         }
         self.count_inserted(place, deadlines);
     }
@@ -159,7 +148,7 @@ impl Locked<'_> {
 
     pub(super) fn put(&mut self, place: Place<'_>, kind: Kind, expire: Option<u64>, payload: &[u8]) {
         let far = kind == Kind::Str && self.is_far(payload.len());
-        if far || self.undo.is_some() {
+        if far || self.recording.is_some() {
             let clock = self.clock_over(place);
             let entry = if far {
                 Entry::far(place.space, place.key, expire, payload.to_vec(), clock)
@@ -231,17 +220,12 @@ impl Locked<'_> {
     fn take(&mut self, place: Place<'_>) -> Option<(Entry, usize)> {
         let raw = self.raw_mut(place.shard)?;
         let (entry, slot) = raw_table::remove_from_slot(raw, place.hash, place.space, place.key)?;
+        self.uncount(place, &entry);
         match place.db {
-            Some(db) => {
-                self.store.count(place.shard, db, -1, entry.deadlines(), Deadlines::default());
-                if entry.expired(self.now) {
-                    // Readers did not see the expired entry, so watchers are not told; clients that wait for it are.
-                    self.tell_waiting(place, db);
-                } else {
-                    self.tell(place, db);
-                }
-            }
-            None => self.store.strike(place.shard, place.space, Store::place(place.hash, place.space)),
+            // Readers did not see the expired entry, so watchers are not told; clients that wait for it are.
+            Some(db) if entry.expired(self.now) => self.tell_waiting(place, db),
+            Some(db) => self.tell(place, db),
+            None => {}
         }
         Some((entry, slot))
     }
@@ -255,5 +239,33 @@ impl Locked<'_> {
         self.note_deadline(place, at.is_some());
         self.count_deadlines(place, before, after);
         self.changed(place);
+    }
+}
+
+impl Locked<'_> {
+    /// Updates the shard's counts of deadlines for an entry that has changed.
+    #[inline]
+    pub(super) fn count_deadlines(&self, place: Place<'_>, before: Deadlines, after: Deadlines) {
+        if let (Some(db), true) = (place.db, before != after) {
+            self.store.sides[place.shard].count(db, 0, before, after);
+        }
+    }
+
+    /// Counts an entry that came in; a partition is entered in its table's roster.
+    pub(super) fn count_inserted(&self, place: Place<'_>, deadlines: Deadlines) {
+        let side = &self.store.sides[place.shard];
+        match place.db {
+            Some(db) => side.count(db, 1, Deadlines::default(), deadlines),
+            None => side.rosters.write().enlist(place.space, Store::place(place.hash, place.space)),
+        }
+    }
+
+    /// Counts an entry that left; a partition is struck from its table's roster.
+    pub(super) fn uncount(&self, place: Place<'_>, entry: &Entry) {
+        let side = &self.store.sides[place.shard];
+        match place.db {
+            Some(db) => side.count(db, -1, entry.deadlines(), Deadlines::default()),
+            None => side.rosters.write().strike(place.space, Store::place(place.hash, place.space)),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Entries that are moved or copied to another key.
 
-use super::Place;
 use crate::store::entry::Kind;
+use crate::store::place::Place;
 use crate::store::{Entry, Locked, Object, ValueRef};
 
 impl Locked<'_> {

@@ -1,10 +1,12 @@
 //! Effects on whole databases and tables, under all locks.
 
-use super::{Place, raw_table};
+use super::raw_table;
 use crate::effect::Structural;
 use crate::store::entry::Deadlines;
+use crate::store::place::Place;
 use crate::store::shown::Classes;
-use crate::store::{DbCount, Locked, Store};
+use crate::store::side::DbCount;
+use crate::store::{Locked, Store};
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Locked<'_> {
@@ -17,7 +19,7 @@ impl Locked<'_> {
             Structural::FlushDb { db, space } => {
                 store.note_space(space);
                 self.touch_database(db as usize, None);
-                store.note_flushed(store.db_size(db as usize).0);
+                store.reaper.note_flushed(store.db_size(db as usize).0);
                 if let Some(slot) = store.dbs.get(db as usize) {
                     store.give_up_space(slot.swap(space, Relaxed));
                 }
@@ -84,7 +86,7 @@ impl Locked<'_> {
         }
         for (entry, hash, target) in taken {
             if let Some(db) = store.db_of(entry.space()) {
-                store.count(store.shard_of(hash), db, -1, entry.deadlines(), Deadlines::default());
+                store.sides[store.shard_of(hash)].count(db, -1, entry.deadlines(), Deadlines::default());
             }
             if let Some(db) = target {
                 let space = store.space(db as usize);

@@ -11,4 +11,4 @@ mod tree;
 
 pub use packed::{PackedItem, pack_item, pack_item_into, packed_find, packed_items, packed_len};
 pub use range::{Items, ItemsRef};
-pub use tree::{Collection, DeadlineOf, sort_out};
+pub use tree::{Collection, DeadlineOf, ItemInverse, sort_out};

@@ -141,6 +141,14 @@ impl Chunk {
     }
 }
 
+/// An item before its change.
+pub struct ItemInverse {
+    /// Its sort key.
+    pub sort: Box<[u8]>,
+    /// The item; `None` if it did not exist.
+    pub item: Option<Box<[u8]>>,
+}
+
 impl Collection {
     /// Makes a collection of a packed one. None of its items expires before `deadline`, in ms since the epoch.
     pub fn from_packed(packed: &[u8], deadline: Option<u64>) -> Self {
@@ -212,6 +220,19 @@ impl Collection {
             self.join(&at);
         }
         true
+    }
+
+    /// What is needed to undo a change of an item, before the item changes.
+    pub fn undo_of(&self, sort: &[u8]) -> ItemInverse {
+        ItemInverse { sort: sort.into(), item: self.get(sort).map(Box::from) }
+    }
+
+    /// Undoes a change of an item.
+    pub fn revert(&mut self, inverse: &ItemInverse) {
+        match &inverse.item {
+            Some(item) => self.put(&inverse.sort, item),
+            None => self.remove(&inverse.sort),
+        };
     }
 
     /// Joins a sparse chunk with a neighbour if they fit together, or removes it if it is empty.

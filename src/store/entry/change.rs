@@ -14,6 +14,14 @@ fn slack(need: usize) -> usize {
     if need > 256 { (need / 2).min(MOST_SLACK) } else { 0 }
 }
 
+/// Bytes of a string that were overwritten, its former length, and whether it was marked as edited.
+pub(in crate::store) struct StringInverse {
+    at: usize,
+    bytes: Box<[u8]>,
+    len: usize,
+    raw: bool,
+}
+
 impl Entry {
     /// The boxed value, for a change. The caller calls [`Entry::refresh_deadline`] afterwards.
     pub fn object_mut(&mut self) -> Option<&mut Object> {
@@ -58,6 +66,30 @@ impl Entry {
         } else {
             self.splice(len, now - len, 0);
         }
+    }
+
+    /// What is needed to undo a change of the bytes from `at` to `end` of a string, before they change; `None` for
+    /// other values.
+    pub(in crate::store) fn undo_of_bytes(&self, at: usize, end: usize) -> Option<StringInverse> {
+        let ValueRef::Str(all) = self.value() else { return None };
+        let (at, len) = (at.min(all.len()), all.len());
+        let bytes = all.get(at..end.min(len)).unwrap_or_default().into();
+        Some(StringInverse { at, bytes, len, raw: self.is_raw() })
+    }
+
+    /// Undoes a change of a string's bytes. Does nothing to other values.
+    pub(in crate::store) fn revert_bytes(&mut self, inverse: &StringInverse) {
+        let StringInverse { at, bytes, len, raw } = inverse;
+        if !matches!(self.kind(), Kind::Str | Kind::Far) {
+            return;
+        }
+        if self.string_mut().len() > *len {
+            self.resize_string(*len);
+        }
+        if let Some(target) = self.string_mut().get_mut(*at..at + bytes.len()) {
+            target.copy_from_slice(bytes);
+        }
+        self.set_raw(*raw);
     }
 
     /// A copy of a string in an allocation of its own. O(size).

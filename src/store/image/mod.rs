@@ -25,60 +25,15 @@ mod build;
 
 pub use build::key_effects;
 
-use super::apply::Place;
+use super::imaged::{Imaged, ImagedName, ImagedValues, Owner, Whereabouts};
+use super::place::Place;
+use super::reader::{Kept, PieceReader, ValueChange};
 use super::types::item::item_effects;
-use super::types::{Change, Kept, Reading, list, put_deadline, put_kept, stream};
+use super::types::{ListReading, put_deadline, put_kept, reader_of};
 use super::{Entry, Locked, Object, Store, ValueRef};
-use crate::value::stream::Inverse;
-use ahash::AHashMap;
+use crate::value::stream::Inverse as StreamInverse;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-
-/// The owner of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
-    /// A key of a database.
-    Database(u32),
-    /// A partition of a table or of an index.
-    Table(u32),
-}
-
-impl Owner {
-    fn number(self) -> u32 {
-        match self {
-            Self::Database(number) | Self::Table(number) => number,
-        }
-    }
-}
-
-/// The name and the deadline of a registered value under the hold.
-struct Name {
-    owner: Owner,
-    key: Box<[u8]>,
-    expire: Option<u64>,
-}
-
-/// The present place of a registered value.
-struct Whereabouts {
-    shard: usize,
-    space: u32,
-    key: Box<[u8]>,
-}
-
-/// A registered value.
-struct Large {
-    name: Arc<Name>,
-    /// The place at which the value is found.
-    now: Whereabouts,
-    reading: Reading,
-    /// The value, once it has left the store.
-    left: Option<Entry>,
-}
-
-/// The large values of a shard whose image is being read, by the address of their object. `Side::imaged` is set for
-/// every shard in which one of them is or was. Once no value is registered, it is cleared for all shards.
-#[derive(Default)]
-pub(super) struct Registry(AHashMap<usize, Large>);
 
 /// The outcome of reading a piece.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,9 +49,9 @@ pub enum Piece {
 /// A value that is read without a hold.
 enum Left {
     /// A value that has left the store.
-    Value(Reading, Entry),
+    Value(Box<dyn PieceReader>, Entry),
     /// The copy of a list.
-    List(list::Reading),
+    List(ListReading),
 }
 
 /// The image of a shard that is being read. Each of its values stays registered until it is read or the image is
@@ -107,13 +62,13 @@ pub struct ShardImage<'s> {
     /// The addresses of the values that are left to be read.
     waiting: Vec<usize>,
     /// The value to which the last piece belongs, and what was kept of it.
-    current: Option<(Arc<Name>, Kept)>,
+    current: Option<(Arc<ImagedName>, Kept)>,
     /// Copies of lists, made under the hold in O(1) each, and read without a hold.
-    lists: Vec<(Arc<Name>, list::Reading)>,
+    lists: Vec<(Arc<ImagedName>, ListReading)>,
     /// The value that is being read without a hold.
     left: Option<Left>,
     /// A value that was read, to be freed without a hold.
-    done: Option<Large>,
+    done: Option<Imaged>,
     /// Whether the last piece of `current` was read.
     ended: bool,
 }
@@ -142,15 +97,15 @@ impl Locked<'_> {
         for entry in self.entries(shard) {
             let (space, key) = (entry.space(), entry.key());
             let Some(owner) = owner_of(space) else { continue };
-            let reading = Reading::of(entry, owner.number());
+            let reading = reader_of(entry, owner.number());
             if let (Some(reading), Some(address)) = (reading, entry.object_address()) {
-                let name = Arc::new(Name { owner, key: key.into(), expire: entry.expire() });
+                let name = Arc::new(ImagedName { owner, key: key.into(), expire: entry.expire() });
                 let now = Whereabouts { shard, space, key: key.into() };
-                registry.0.insert(address, Large { name, now, reading, left: None });
+                registry.0.insert(address, Imaged { name, now, reading, left: None });
                 image.waiting.push(address);
             } else if let ValueRef::Boxed(Object::List(list)) = entry.value() {
-                let name = Arc::new(Name { owner, key: key.into(), expire: entry.expire() });
-                image.lists.push((name, list::Reading::of(list)));
+                let name = Arc::new(ImagedName { owner, key: key.into(), expire: entry.expire() });
+                image.lists.push((name, ListReading::of(list)));
             } else {
                 match owner {
                     Owner::Database(db) => key_effects(db, key, entry, out),
@@ -168,25 +123,25 @@ impl Locked<'_> {
     /// Keeps what is about to change for the reader of an image, if the value is registered. One relaxed load if no
     /// value is.
     #[inline]
-    pub(super) fn keep_for_image(&self, place: Place<'_>, change: Change<'_, '_>) {
+    pub(super) fn keep_for_image(&self, place: Place<'_>, change: ValueChange<'_, '_>) {
         if self.store.is_imaged(place.shard) {
             self.keep_registered(place, change);
         }
     }
 
     #[cold]
-    fn keep_registered(&self, place: Place<'_>, change: Change<'_, '_>) {
+    fn keep_registered(&self, place: Place<'_>, change: ValueChange<'_, '_>) {
         let Some(entry) = self.look(place) else { return };
         let Some(address) = entry.object_address() else { return };
         let mut registry = self.store.images.lock();
         let Some(large) = registry.0.get_mut(&address) else { return };
-        large.reading.reader().keep(entry.value(), change);
+        large.reading.keep(entry.value(), change);
     }
 }
 
 impl Store {
     /// Clears the shards' flags if no value is registered.
-    fn note_struck(&self, registry: &Registry) {
+    fn note_struck(&self, registry: &ImagedValues) {
         if registry.0.is_empty() {
             self.sides.iter().for_each(|side| side.imaged.store(false, Relaxed));
         }
@@ -228,23 +183,22 @@ impl Store {
     /// Hands what a change removed from a stream to the reader of an image, if the stream is registered. `address` is
     /// that of the stream's object. The caller holds the shard exclusively, calls in the order of the stream's changes,
     /// and only once the change can no longer be undone.
-    pub(super) fn hand_over_of_stream(&self, shard: usize, address: Option<usize>, left: Inverse) {
-        self.with_stream(shard, address, |reading| reading.take_over(left));
+    pub(super) fn hand_over_of_stream(&self, shard: usize, address: Option<usize>, left: StreamInverse) {
+        self.with_reader(shard, address, |reading| reading.take_over(left));
     }
 
     /// Tells the reader of an image that a change of a stream, and all later ones, are undone.
-    pub(super) fn is_taken_back(&self, shard: usize, address: Option<usize>, change: &Inverse) {
-        self.with_stream(shard, address, |reading| reading.is_taken_back(change));
+    pub(super) fn is_taken_back(&self, shard: usize, address: Option<usize>, change: &StreamInverse) {
+        self.with_reader(shard, address, |reading| reading.is_taken_back(change));
     }
 
-    fn with_stream(&self, shard: usize, address: Option<usize>, then: impl FnOnce(&mut stream::Reading)) {
+    fn with_reader(&self, shard: usize, address: Option<usize>, then: impl FnOnce(&mut dyn PieceReader)) {
         if !self.is_imaged(shard) {
             return;
         }
         let mut registry = self.images.lock();
-        let large = address.and_then(|address| registry.0.get_mut(&address));
-        if let Some(Large { reading: Reading::Stream(reading), .. }) = large {
-            then(reading);
+        if let Some(imaged) = address.and_then(|address| registry.0.get_mut(&address)) {
+            then(&mut *imaged.reading);
         }
     }
 
@@ -257,7 +211,7 @@ impl Store {
     /// Forgets the registered values of a shard that is emptied without handing its values over.
     pub(super) fn lose_images(&self, shard: usize) {
         let mut registry = self.images.lock();
-        let lost: Vec<Large> =
+        let lost: Vec<Imaged> =
             registry.0.extract_if(|_, large| large.now.shard == shard).map(|(_, large)| large).collect();
         self.note_struck(&registry);
         drop(registry);
@@ -308,7 +262,7 @@ impl ShardImage<'_> {
             let Some(entry) = found.filter(|entry| entry.object_address() == Some(address)) else {
                 return Piece::Lost;
             };
-            let reader = large.reading.reader();
+            let reader = &mut large.reading;
             self.ended = reader.read(entry.value(), name.owner.number(), &name.key, out);
             self.current = Some((Arc::clone(&name), reader.take_kept()));
             if self.ended {
@@ -332,8 +286,8 @@ impl ShardImage<'_> {
         let number = name.owner.number();
         self.left = match self.left.take() {
             Some(Left::Value(mut reading, entry)) => {
-                kept = reading.reader().take_kept();
-                let ended = reading.reader().read(entry.value(), number, &name.key, out);
+                kept = reading.take_kept();
+                let ended = reading.read(entry.value(), number, &name.key, out);
                 (!ended).then_some(Left::Value(reading, entry))
             }
             Some(Left::List(mut reading)) => {

@@ -1,53 +1,35 @@
 //! The sum over all types.
 
-use super::item::DeadlineIn;
-use super::reading::{Kept, Reader};
-use super::{hash, item, set, stream, string, zset};
-use crate::store::apply::Place;
+use super::hash::{self, HashReading};
+use super::item::{DeadlineIn, ItemsReading};
+use super::set::{self, SetReading};
+use super::stream::{self, StreamReading};
+use super::string::StringReading;
+use super::zset::{self, ZsetReading};
+use crate::store::inverse::Inverse;
+use crate::store::place::Place;
+use crate::store::reader::{Kept, PieceReader};
 use crate::store::{Entry, Kind, Locked, Object, Store, ValueRef};
-use crate::value::hash::Field;
-use crate::value::parted;
-use crate::value::set::Name;
 
-/// How far a large value was read.
-pub(in crate::store) enum Reading {
-    String(string::Reading),
-    Hash(hash::Reading),
-    Set(set::Reading),
-    Item(item::Reading),
-    Stream(Box<stream::Reading>),
-    Zset(zset::Reading),
-}
-
-impl Reading {
-    /// Begins to read a value of a database or a table; `None` if it is small.
-    pub(in crate::store) fn of(entry: &Entry, number: u32) -> Option<Self> {
-        match entry.value() {
-            ValueRef::Str(bytes) => {
-                (entry.kind() == Kind::Far).then(|| Self::String(string::Reading::of(bytes)))
-            }
-            ValueRef::Hash(..) | ValueRef::Set(..) | ValueRef::Items(_) | ValueRef::List(_) => None,
-            // A list is copied for the image, see `list::Reading`.
-            ValueRef::Boxed(Object::List(_)) => None,
-            ValueRef::Zset(_) => None,
-            ValueRef::Boxed(Object::Hash(hash)) => hash::Reading::of(hash).map(Self::Hash),
-            ValueRef::Boxed(Object::Set(set)) => set::Reading::of(set).map(Self::Set),
-            ValueRef::Boxed(Object::Items(items)) => item::Reading::of(items).map(Self::Item),
-            ValueRef::Boxed(Object::Stream(stream)) => stream::Reading::of(stream, number, entry.key())
-                .map(|reading| Self::Stream(Box::new(reading))),
-            ValueRef::Boxed(Object::Zset(set)) => zset::Reading::of(set).map(Self::Zset),
-        }
+/// Begins to read a value of a database or a table; `None` if it is small.
+pub(in crate::store) fn reader_of(entry: &Entry, number: u32) -> Option<Box<dyn PieceReader>> {
+    fn boxed(reader: Option<impl PieceReader + 'static>) -> Option<Box<dyn PieceReader>> {
+        reader.map(|reader| Box::new(reader) as Box<dyn PieceReader>)
     }
-
-    pub(in crate::store) fn reader(&mut self) -> &mut dyn Reader {
-        match self {
-            Self::String(reading) => reading,
-            Self::Hash(reading) => reading,
-            Self::Set(reading) => reading,
-            Self::Item(reading) => reading,
-            Self::Stream(reading) => &mut **reading,
-            Self::Zset(reading) => reading,
-        }
+    match entry.value() {
+        ValueRef::Str(bytes) => boxed((entry.kind() == Kind::Far).then(|| StringReading::of(bytes))),
+        ValueRef::Hash(..)
+        | ValueRef::Set(..)
+        | ValueRef::Items(_)
+        | ValueRef::List(_)
+        | ValueRef::Zset(_)
+        // A list is copied for the image, see `ListReading`.
+        | ValueRef::Boxed(Object::List(_)) => None,
+        ValueRef::Boxed(Object::Hash(hash)) => boxed(HashReading::of(hash)),
+        ValueRef::Boxed(Object::Set(set)) => boxed(SetReading::of(set)),
+        ValueRef::Boxed(Object::Items(items)) => boxed(ItemsReading::of(items)),
+        ValueRef::Boxed(Object::Stream(stream)) => boxed(StreamReading::of(stream, number, entry.key())),
+        ValueRef::Boxed(Object::Zset(set)) => boxed(ZsetReading::of(set)),
     }
 }
 
@@ -57,53 +39,6 @@ pub(in crate::store) fn put_kept(kept: &Kept, number: u32, key: &[u8], out: &mut
         Kept::Nothing => {}
         Kept::Fields(packed) => hash::put_kept(packed, number, key, out),
         Kept::Members(packed) => set::put_kept(packed, number, key, out),
-    }
-}
-
-/// What is needed to undo a change within a value.
-pub(in crate::store) enum Inverse {
-    String(string::Inverse),
-    Hash(Vec<parted::Inverse<Field>>),
-    Set(Vec<parted::Inverse<Name>>),
-    Item(item::Inverse),
-    /// With the address of the stream's object.
-    Stream(Option<usize>, crate::value::stream::Inverse),
-    Zset(Vec<crate::value::zset::Inverse>),
-}
-
-impl From<string::Inverse> for Inverse {
-    fn from(inverse: string::Inverse) -> Self {
-        Self::String(inverse)
-    }
-}
-
-impl From<Vec<parted::Inverse<Field>>> for Inverse {
-    fn from(inverses: Vec<parted::Inverse<Field>>) -> Self {
-        Self::Hash(inverses)
-    }
-}
-
-impl From<Vec<parted::Inverse<Name>>> for Inverse {
-    fn from(inverses: Vec<parted::Inverse<Name>>) -> Self {
-        Self::Set(inverses)
-    }
-}
-
-impl From<Vec<crate::value::zset::Inverse>> for Inverse {
-    fn from(inverses: Vec<crate::value::zset::Inverse>) -> Self {
-        Self::Zset(inverses)
-    }
-}
-
-impl From<item::Inverse> for Inverse {
-    fn from(inverse: item::Inverse) -> Self {
-        Self::Item(inverse)
-    }
-}
-
-impl From<(Option<usize>, crate::value::stream::Inverse)> for Inverse {
-    fn from((address, inverse): (Option<usize>, crate::value::stream::Inverse)) -> Self {
-        Self::Stream(address, inverse)
     }
 }
 
@@ -129,11 +64,11 @@ impl Locked<'_> {
         let Some(entry) = self.find(place) else { return };
         let before = entry.deadlines();
         match inverse {
-            Inverse::String(inverse) => string::take_back(entry, &inverse),
+            Inverse::String(inverse) => entry.revert_bytes(&inverse),
             Inverse::Hash(inverses) => hash::take_back(entry, inverses),
             Inverse::Set(inverses) => set::take_back(entry, inverses),
             Inverse::Zset(inverses) => zset::take_back(entry, &inverses),
-            Inverse::Item(inverse) => return self.take_item_back(place, inverse, deadline_of),
+            Inverse::Item(inverse) => return self.take_item_back(place, &inverse, deadline_of),
             Inverse::Stream(address, inverse) => {
                 store.is_taken_back(place.shard, address, &inverse);
                 stream::take_back(entry, inverse);

@@ -1,6 +1,6 @@
 //! Values of any size that are built before their shard is locked, and stored as a whole under the lock.
 
-use crate::store::apply::Place;
+use crate::store::place::Place;
 use crate::store::shown::Classes;
 use crate::store::{Entry, Locked, Object};
 use crate::value::hash::BigHash;

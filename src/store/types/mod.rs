@@ -20,5 +20,6 @@ pub(super) mod zset;
 
 pub use built::Built;
 
-pub(super) use any::{Inverse, Reading, put_kept};
-pub(super) use reading::{Change, Kept, put_deadline};
+pub(super) use any::{put_kept, reader_of};
+pub(super) use list::ListReading;
+pub(super) use reading::put_deadline;

@@ -1,8 +1,11 @@
 //! The lines against a plain list of waiters, and how many of the waiters in a line are asked.
 
-use super::*;
+use crate::effect::SYSTEM;
+use crate::store::{Awaited, KeyAt, Store, Waiter, Waiting};
+use crate::value::stream::StreamId;
 use proptest::prelude::*;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 /// A waiter that counts how often the table asks it.
 #[derive(Default)]

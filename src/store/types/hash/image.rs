@@ -1,7 +1,8 @@
 //! Effects that build a hash, and the reader of a large hash.
 
 use crate::effect::{FieldExpire, HashChange, List};
-use crate::store::types::reading::{Change, Kept, Reader};
+use crate::store::reader::{Kept, PieceReader, ValueChange};
+
 use crate::store::types::walked::{IN_EFFECT, Walk, Walked, in_lists};
 use crate::store::{Object, ValueRef};
 use crate::value::hash::{BigHash, FieldRef, Fields, pack_field, packed_fields};
@@ -25,18 +26,18 @@ impl Walked for Fields {
 }
 
 /// How far a hash was read.
-pub(in crate::store) struct Reading(Walk);
+pub(in crate::store) struct HashReading(Walk);
 
-impl Reading {
+impl HashReading {
     /// `None` if the hash is small.
     pub(in crate::store) fn of(hash: &BigHash) -> Option<Self> {
         Walk::of(hash).map(Self)
     }
 }
 
-impl Reader for Reading {
-    fn keep(&mut self, value: ValueRef<'_>, change: Change<'_, '_>) {
-        if let (ValueRef::Boxed(Object::Hash(hash)), Change::Hash(change)) = (value, change) {
+impl PieceReader for HashReading {
+    fn keep(&mut self, value: ValueRef<'_>, change: ValueChange<'_, '_>) {
+        if let (ValueRef::Boxed(Object::Hash(hash)), ValueChange::Hash(change)) = (value, change) {
             self.0.keep(hash, change.fields());
         }
     }

@@ -6,15 +6,15 @@ mod image;
 mod tests;
 
 pub(super) use image::put_kept;
-pub(in crate::store) use image::{Reading, hash_pairs};
+pub(in crate::store) use image::{HashReading, hash_pairs};
 
 use crate::effect::{FieldExpire, HashChange, List};
 use crate::store::Locked;
 use crate::store::ValueRef;
-use crate::store::apply::Place;
 use crate::store::entry::{Entry, Kind, Parts};
 use crate::store::object::Object;
-use crate::store::types::reading::Change;
+use crate::store::place::Place;
+use crate::store::reader::ValueChange;
 use crate::value::hash::{
     BigHash, Field, HashRef, pack_field, packed_fields, packed_find, packed_fits, passed, same_name,
 };
@@ -34,7 +34,7 @@ struct Limits {
 impl Locked<'_> {
     /// Applies a change of a hash. Returns how many live fields are added or removed.
     pub(in crate::store) fn hash(&mut self, place: Place<'_>, change: &HashChange<'_>) -> usize {
-        self.keep_for_image(place, Change::Hash(change));
+        self.keep_for_image(place, ValueChange::Hash(change));
         match *change {
             HashChange::Put { ttl, payload, expire } => self.hash_put(place, ttl, expire, payload),
             HashChange::Set { pairs, expire } => return self.hash_set(place, pairs, expire),

@@ -314,16 +314,16 @@ fn large_values_are_freed_by_a_thread_of_their_own() {
     let stop = std::sync::Arc::new(AtomicBool::new(false));
     let thread = {
         let (store, stop) = (std::sync::Arc::clone(&store), std::sync::Arc::clone(&stop));
-        std::thread::spawn(move || store.reap_until(&|| stop.load(Relaxed)))
+        std::thread::spawn(move || store.reaper.run_until(&|| stop.load(Relaxed)))
     };
     while remove(100) != 0 {
         std::thread::yield_now();
     }
-    store.reap_now();
-    assert_eq!((store.lazyfreed().load(Relaxed), store.lazyfree_pending()), (1, 0));
+    store.reaper.finish();
+    assert_eq!((store.reaper.freed().load(Relaxed), store.reaper.pending()), (1, 0));
     assert_eq!(remove(64), 1, "what is small is not worth it");
     stop.store(true, Relaxed);
-    store.wake_reaper();
+    store.reaper.wake();
     thread.join().unwrap();
     assert_eq!(remove(100), 1);
 }

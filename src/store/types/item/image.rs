@@ -2,21 +2,22 @@
 
 use crate::effect::ItemChange;
 use crate::store::collection::{Collection, ItemsRef};
-use crate::store::types::reading::{BYTES, Change, PIECE, Reader, is_large};
+use crate::store::reader::{PieceReader, ValueChange};
+use crate::store::types::reading::{BYTES, PIECE, is_large};
 use crate::store::{Entry, Object, ValueRef};
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 
 /// How far a collection was read, in the order of sort keys.
 #[derive(Default)]
-pub(in crate::store) struct Reading {
+pub(in crate::store) struct ItemsReading {
     /// All items up to and with this sort key were read.
     behind: Option<Box<[u8]>>,
     /// Items after it that have changed since the hold, as they were; `None` for an item that did not exist.
     before: BTreeMap<Box<[u8]>, Option<Box<[u8]>>>,
 }
 
-impl Reading {
+impl ItemsReading {
     /// `None` if the collection is small.
     pub(in crate::store) fn of(items: &Collection) -> Option<Self> {
         let sizes = ItemsRef::Big(items).iter().map(|(sort, item)| sort.len() + item.len());
@@ -64,9 +65,9 @@ impl Reading {
     }
 }
 
-impl Reader for Reading {
-    fn keep(&mut self, value: ValueRef<'_>, change: Change<'_, '_>) {
-        if let (ValueRef::Boxed(Object::Items(items)), Change::Item(change)) = (value, change) {
+impl PieceReader for ItemsReading {
+    fn keep(&mut self, value: ValueRef<'_>, change: ValueChange<'_, '_>) {
+        if let (ValueRef::Boxed(Object::Items(items)), ValueChange::Item(change)) = (value, change) {
             self.keep_item(items, change.sort());
         }
     }

@@ -2,17 +2,17 @@
 
 mod image;
 
-pub(super) use image::Reading;
+pub(super) use image::ItemsReading;
 pub use image::item_effects;
 
 use crate::effect::ItemChange;
 use crate::store::Locked;
 use crate::store::ValueRef;
-use crate::store::apply::Place;
-use crate::store::collection::{self, Collection};
+use crate::store::collection::{self, Collection, ItemInverse};
 use crate::store::entry::{Entry, Kind, Parts};
 use crate::store::object::Object;
-use crate::store::types::reading::Change;
+use crate::store::place::Place;
+use crate::store::reader::ValueChange;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Gives the deadline of an item of a space in ms since the epoch.
@@ -21,7 +21,7 @@ pub type DeadlineIn<'f> = &'f dyn Fn(u32, &[u8]) -> Option<u64>;
 impl Locked<'_> {
     /// Applies a change of an item of a partition.
     pub(in crate::store) fn item(&mut self, place: Place<'_>, change: &ItemChange<'_>) {
-        self.keep_for_image(place, Change::Item(change));
+        self.keep_for_image(place, ValueChange::Item(change));
         if self.records_within(place) {
             self.record_item(place, change.sort());
         }
@@ -74,28 +74,22 @@ impl Locked<'_> {
     /// Records an item that is about to change.
     fn record_item(&mut self, place: Place<'_>, sort: &[u8]) {
         let Some(Object::Items(items)) = self.find(place).and_then(Entry::object_mut) else { return };
-        let item = items.get(sort).map(Box::from);
-        self.record_within(place, Inverse { sort: sort.into(), item });
+        let inverse = items.undo_of(sort);
+        self.record_within(place, inverse);
     }
 
-    pub(super) fn take_item_back(&mut self, place: Place<'_>, inverse: Inverse, deadline_of: DeadlineIn<'_>) {
-        let Inverse { sort, item } = inverse;
+    pub(super) fn take_item_back(
+        &mut self,
+        place: Place<'_>,
+        inverse: &ItemInverse,
+        deadline_of: DeadlineIn<'_>,
+    ) {
         let Some(Object::Items(items)) = self.find(place).and_then(Entry::object_mut) else { return };
-        let Some(item) = item else {
-            items.remove(&sort);
-            return;
-        };
-        items.put(&sort, &item);
-        if let Some(at) = deadline_of(place.space, &item) {
-            self.note_deadline_of_item(place, &sort, at);
+        items.revert(inverse);
+        if let Some(at) = inverse.item.as_deref().and_then(|item| deadline_of(place.space, item)) {
+            self.note_deadline_of_item(place, &inverse.sort, at);
         }
     }
-}
-
-/// An item before its change; `None` if it did not exist.
-pub(in crate::store) struct Inverse {
-    sort: Box<[u8]>,
-    item: Option<Box<[u8]>>,
 }
 
 fn put_item(entry: &mut Entry, sort: &[u8], item: &[u8], limit: usize) {

@@ -7,13 +7,13 @@ use crate::value::listpack::split_first;
 use crate::value::packed::put_part;
 
 /// A copy of a large list, made when the reading began, which is read without a hold of the shard.
-pub(in crate::store) struct Reading {
+pub(in crate::store) struct ListReading {
     list: BigList,
     /// The number of elements that were read.
     read: usize,
 }
 
-impl Reading {
+impl ListReading {
     pub(in crate::store) fn of(list: &BigList) -> Self {
         Self { list: list.clone(), read: 0 }
     }

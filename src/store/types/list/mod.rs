@@ -8,12 +8,12 @@ mod image;
 #[cfg(test)]
 mod tests;
 
-pub(in crate::store) use image::{Reading, list_effects};
+pub(in crate::store) use image::{ListReading, list_effects};
 
 use crate::effect::{List, ListChange};
-use crate::store::apply::Place;
 use crate::store::entry::{Entry, Kind, Parts};
 use crate::store::object::Object;
+use crate::store::place::Place;
 use crate::store::{Locked, ValueRef};
 use crate::value::list::{
     BigList, Limits, Removed, Run, encode_all, keep, packed_count, packed_entries, packed_of, packed_offset,

@@ -1,7 +1,8 @@
 //! Effects that build a set, and the reader of a large one.
 
 use crate::effect::{List, SetChange};
-use crate::store::types::reading::{Change, Kept, Reader};
+use crate::store::reader::{Kept, PieceReader, ValueChange};
+
 use crate::store::types::walked::{IN_EFFECT, Walk, Walked, in_lists};
 use crate::store::{Object, ValueRef};
 use crate::value::packed::put_part;
@@ -26,18 +27,18 @@ impl Walked for Members {
 }
 
 /// How far a set was read.
-pub(in crate::store) struct Reading(Walk);
+pub(in crate::store) struct SetReading(Walk);
 
-impl Reading {
+impl SetReading {
     /// `None` if the set is small.
     pub(in crate::store) fn of(set: &BigSet) -> Option<Self> {
         Walk::of(set).map(Self)
     }
 }
 
-impl Reader for Reading {
-    fn keep(&mut self, value: ValueRef<'_>, change: Change<'_, '_>) {
-        if let (ValueRef::Boxed(Object::Set(set)), Change::Set(change)) = (value, change) {
+impl PieceReader for SetReading {
+    fn keep(&mut self, value: ValueRef<'_>, change: ValueChange<'_, '_>) {
+        if let (ValueRef::Boxed(Object::Set(set)), ValueChange::Set(change)) = (value, change) {
             self.0.keep(set, change.members().iter());
         }
     }

@@ -6,15 +6,15 @@ mod image;
 mod tests;
 
 pub(super) use image::put_kept;
-pub(in crate::store) use image::{Reading, set_effects};
+pub(in crate::store) use image::{SetReading, set_effects};
 
 use crate::effect::{List, SetChange};
 use crate::store::Locked;
 use crate::store::ValueRef;
-use crate::store::apply::Place;
 use crate::store::entry::{Entry, Kind, Parts};
 use crate::store::object::Object;
-use crate::store::types::reading::Change;
+use crate::store::place::Place;
+use crate::store::reader::ValueChange;
 use crate::text::parse_i64_strict;
 use crate::value::packed::{fill_part, part_len, put_part};
 use crate::value::parted;
@@ -34,7 +34,7 @@ struct Limits {
 impl Locked<'_> {
     /// Applies a change of a set. Returns how many members were added or removed.
     pub(in crate::store) fn set(&mut self, place: Place<'_>, change: &SetChange<'_>) -> usize {
-        self.keep_for_image(place, Change::Set(change));
+        self.keep_for_image(place, ValueChange::Set(change));
         match *change {
             SetChange::Add { members } => self.set_add(place, members),
             SetChange::Delete { members } => self.set_delete(place, members),

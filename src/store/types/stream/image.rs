@@ -2,7 +2,8 @@
 
 use super::build::{Delivery, group_head, marks, put_pending};
 use crate::effect::StreamChange;
-use crate::store::types::reading::{BYTES, Change, PIECE, Reader, is_large};
+use crate::store::reader::{PieceReader, ValueChange};
+use crate::store::types::reading::{BYTES, PIECE, is_large};
 use crate::store::{Object, ValueRef};
 use crate::value::stream::{Group, Inverse, Stream, StreamId, StreamNode};
 use std::collections::{BTreeMap, VecDeque};
@@ -12,7 +13,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 const NODES: usize = if cfg!(test) { 3 } else { 256 };
 
 /// How far a stream is read. Marks, groups and consumers are few, so they are kept when the reading begins.
-pub(in crate::store) struct Reading {
+pub(in crate::store) struct StreamReading {
     /// The nodes of the stream up to and with this one belong to the image; later nodes do not. It is the last node at
     /// the hold. If marks were set since, it is the last node at that time if that one is lower: setting marks may
     /// lower the last identifier, and then new nodes come after that node, with identifiers of nodes that are gone.
@@ -79,7 +80,7 @@ impl Kept {
     }
 }
 
-impl Reading {
+impl StreamReading {
     /// `None` if the stream is small.
     pub(in crate::store) fn of(stream: &Stream, db: u32, key: &[u8]) -> Option<Self> {
         let pending: usize = stream.groups().iter().map(|(_, group)| group.pending_len()).sum();
@@ -119,7 +120,7 @@ impl Reading {
     }
 
     /// Keeps the parts that a change of the stream is about to change. What the change removes as a whole is handed
-    /// over by [`Reading::take_over`], once the change can no longer be undone.
+    /// over by [`PieceReader::take_over`], once the change can no longer be undone.
     fn keep_parts(&mut self, stream: &Stream, change: &StreamChange<'_>) {
         match *change {
             StreamChange::Add { .. } => self.keep_nodes(stream.nodes().next_back()),
@@ -150,39 +151,6 @@ impl Reading {
             StreamChange::Marks { .. } => self.present = self.present.min(stream.last_master()),
             // New nodes are after `present`, and groups and consumers were kept when the reading began.
             StreamChange::Node { .. } | StreamChange::Group { .. } | StreamChange::Consumer { .. } => {}
-        }
-    }
-
-    /// Takes over nodes or a group that a change has removed as a whole, in place of copies. Changes must come in their
-    /// order, because `settled` separates nodes that left before marks were set from nodes that were added afterwards.
-    /// O(nodes that left).
-    pub(in crate::store) fn take_over(&mut self, left: Inverse) {
-        if let Some(last) = left.marked_behind() {
-            self.settled = self.settled.min(last);
-        }
-        let (nodes, group) = left.into_removed();
-        let settled = self.settled;
-        for node in nodes.filter(|node| self.is_to_be_read(node, settled)).collect::<Vec<_>>() {
-            // A copy that was kept before is older than the node, so it stays.
-            self.before.entry(node.master()).or_insert(Before::Node(node));
-        }
-        let Some((name, group)) = group else { return };
-        let of_name = |reading: &&mut PendingOf| *reading.group == *name && reading.gone;
-        // A group of the same name that was created and removed later is not part of the image.
-        if let Some(reading) = self.groups.iter_mut().find(of_name).filter(|reading| reading.left.is_none()) {
-            reading.left = Some(group);
-        }
-    }
-
-    /// A change is undone, and all later ones are too.
-    pub(in crate::store) fn is_taken_back(&mut self, change: &Inverse) {
-        if change.marked_behind().is_some() {
-            self.present = self.settled;
-        }
-        let Some(name) = change.removed_group() else { return };
-        let removed = |reading: &&mut PendingOf| *reading.group == *name && reading.left.is_none();
-        if let Some(reading) = self.groups.iter_mut().find(removed) {
-            reading.gone = false;
         }
     }
 
@@ -261,9 +229,9 @@ impl Reading {
     }
 }
 
-impl Reader for Reading {
-    fn keep(&mut self, value: ValueRef<'_>, change: Change<'_, '_>) {
-        if let (ValueRef::Boxed(Object::Stream(stream)), Change::Stream(change)) = (value, change) {
+impl PieceReader for StreamReading {
+    fn keep(&mut self, value: ValueRef<'_>, change: ValueChange<'_, '_>) {
+        if let (ValueRef::Boxed(Object::Stream(stream)), ValueChange::Stream(change)) = (value, change) {
             self.keep_parts(stream, change);
         }
     }
@@ -271,6 +239,39 @@ impl Reader for Reading {
     fn read(&mut self, value: ValueRef<'_>, number: u32, key: &[u8], out: &mut Vec<u8>) -> bool {
         let ValueRef::Boxed(Object::Stream(stream)) = value else { return true };
         self.read_parts(stream, number, key, out)
+    }
+
+    /// Takes over nodes or a group that a change has removed as a whole, in place of copies. Changes must come in their
+    /// order, because `settled` separates nodes that left before marks were set from nodes that were added afterwards.
+    /// O(nodes that left).
+    fn take_over(&mut self, left: Inverse) {
+        if let Some(last) = left.marked_behind() {
+            self.settled = self.settled.min(last);
+        }
+        let (nodes, group) = left.into_removed();
+        let settled = self.settled;
+        for node in nodes.filter(|node| self.is_to_be_read(node, settled)).collect::<Vec<_>>() {
+            // A copy that was kept before is older than the node, so it stays.
+            self.before.entry(node.master()).or_insert(Before::Node(node));
+        }
+        let Some((name, group)) = group else { return };
+        let of_name = |reading: &&mut PendingOf| *reading.group == *name && reading.gone;
+        // A group of the same name that was created and removed later is not part of the image.
+        if let Some(reading) = self.groups.iter_mut().find(of_name).filter(|reading| reading.left.is_none()) {
+            reading.left = Some(group);
+        }
+    }
+
+    /// A change is undone, and all later ones are too.
+    fn is_taken_back(&mut self, change: &Inverse) {
+        if change.marked_behind().is_some() {
+            self.present = self.settled;
+        }
+        let Some(name) = change.removed_group() else { return };
+        let removed = |reading: &&mut PendingOf| *reading.group == *name && reading.left.is_none();
+        if let Some(reading) = self.groups.iter_mut().find(removed) {
+            reading.gone = false;
+        }
     }
 }
 
@@ -340,18 +341,18 @@ mod tests {
     }
 
     /// The effects that the reader still has to append.
-    fn read(reading: &mut Reading, stream: &Stream) -> Vec<u8> {
+    fn read(reading: &mut StreamReading, stream: &Stream) -> Vec<u8> {
         let mut out = Vec::new();
         while !reading.read_parts(stream, 0, b"s", &mut out) {}
         out
     }
 
     fn whole(stream: &Stream) -> Vec<u8> {
-        read(&mut Reading::begin(stream, 0, b"s"), stream)
+        read(&mut StreamReading::begin(stream, 0, b"s"), stream)
     }
 
     /// The number of nodes that were copied, and of nodes that were handed over.
-    fn kept(reading: &Reading) -> (usize, usize) {
+    fn kept(reading: &StreamReading) -> (usize, usize) {
         let copies = reading.before.values().filter(|before| matches!(before, Before::Copy(_))).count();
         (copies, reading.before.len() - copies)
     }
@@ -361,7 +362,7 @@ mod tests {
         for (through, copies, handed_over) in [(2000, 1, 200), (2005, 1, 200), (ENTRIES, 1, 399)] {
             let mut stream = filled();
             let expected = whole(&stream);
-            let mut reading = Reading::begin(&stream, 0, b"s");
+            let mut reading = StreamReading::begin(&stream, 0, b"s");
             let bodies: Vec<_> = stream.nodes().map(|node| node.body().as_ptr()).collect();
             let through = StreamId::new(through, 0);
             reading.keep_parts(&stream, &StreamChange::Trim { through });
@@ -381,7 +382,7 @@ mod tests {
         for pieces in [0, 200, 300] {
             let mut stream = filled();
             let expected = whole(&stream);
-            let mut reading = Reading::begin(&stream, 0, b"s");
+            let mut reading = StreamReading::begin(&stream, 0, b"s");
             let mut out = Vec::new();
             for _ in 0..pieces {
                 assert!(!reading.read_parts(&stream, 0, b"s", &mut out));
@@ -407,7 +408,7 @@ mod tests {
     fn a_removal_that_is_taken_back_leaves_the_reader_where_it_was() {
         let mut stream = filled();
         let expected = whole(&stream);
-        let mut reading = Reading::begin(&stream, 0, b"s");
+        let mut reading = StreamReading::begin(&stream, 0, b"s");
         let through = StreamId::new(3001, 0);
         reading.keep_parts(&stream, &StreamChange::Trim { through });
         let (_, trimmed) = stream.trim_kept(through);

@@ -4,13 +4,13 @@ mod build;
 mod image;
 
 pub use build::stream_effects;
-pub(in crate::store) use image::Reading;
+pub(in crate::store) use image::StreamReading;
 
 use crate::effect::StreamChange;
-use crate::store::apply::Place;
 use crate::store::entry::Entry;
 use crate::store::object::Object;
-use crate::store::types::reading::Change;
+use crate::store::place::Place;
+use crate::store::reader::ValueChange;
 use crate::store::{Kind, Locked};
 use crate::value::stream::{Group, Inverse, NodeLimits, Pending, Stream};
 use std::sync::atomic::Ordering::Relaxed;
@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering::Relaxed;
 impl Locked<'_> {
     /// Applies a change of a stream. Returns how many entries, or pending entries, it removes.
     pub(in crate::store) fn stream(&mut self, place: Place<'_>, change: &StreamChange<'_>) -> usize {
-        self.keep_for_image(place, Change::Stream(change));
+        self.keep_for_image(place, ValueChange::Stream(change));
         let thresholds = &self.store.thresholds;
         let limits = NodeLimits {
             max_bytes: thresholds.stream_node_bytes.load(Relaxed),

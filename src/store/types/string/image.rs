@@ -2,7 +2,8 @@
 
 use crate::effect::StringChange;
 use crate::store::ValueRef;
-use crate::store::types::reading::{BYTES, Change, Reader};
+use crate::store::reader::{PieceReader, ValueChange};
+use crate::store::types::reading::BYTES;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -11,7 +12,7 @@ const BLOCK: usize = if cfg!(test) { 64 } else { BYTES };
 
 /// How far a string was read. A stored string never becomes shorter, so each of its bytes at the hold is in it or was
 /// kept.
-pub(in crate::store) struct Reading {
+pub(in crate::store) struct StringReading {
     /// The string's length in bytes at the hold.
     len: usize,
     /// The number of blocks of [`BLOCK`] bytes that were read.
@@ -20,7 +21,7 @@ pub(in crate::store) struct Reading {
     before: BTreeMap<usize, Box<[u8]>>,
 }
 
-impl Reading {
+impl StringReading {
     pub(in crate::store) fn of(bytes: &[u8]) -> Self {
         Self { len: bytes.len(), read: 0, before: BTreeMap::new() }
     }
@@ -57,9 +58,11 @@ impl Reading {
     }
 }
 
-impl Reader for Reading {
-    fn keep(&mut self, value: ValueRef<'_>, change: Change<'_, '_>) {
-        if let (ValueRef::Str(text), Change::String(StringChange::Splice { at, bytes })) = (value, change) {
+impl PieceReader for StringReading {
+    fn keep(&mut self, value: ValueRef<'_>, change: ValueChange<'_, '_>) {
+        if let (ValueRef::Str(text), ValueChange::String(StringChange::Splice { at, bytes })) =
+            (value, change)
+        {
             self.keep_bytes(text, &(*at..at.saturating_add(bytes.len())));
         }
     }

@@ -2,13 +2,13 @@
 
 mod image;
 
-pub(super) use image::Reading;
+pub(super) use image::StringReading;
 
 use crate::effect::{List, MAX_STRING, StringChange};
 use crate::store::ValueRef;
-use crate::store::apply::Place;
 use crate::store::entry::{Kind, Parts};
-use crate::store::types::reading::Change;
+use crate::store::place::Place;
+use crate::store::reader::ValueChange;
 use crate::store::{Entry, Locked};
 use crate::value::bits::{BitOp, bitop};
 
@@ -19,7 +19,7 @@ impl Locked<'_> {
         match *change {
             StringChange::Set { value, expire } => self.put(place, Kind::Str, expire, value),
             StringChange::Splice { at, bytes } => {
-                self.keep_for_image(place, Change::String(change));
+                self.keep_for_image(place, ValueChange::String(change));
                 self.splice(place, at, bytes);
             }
             StringChange::Restore { payload, expire } => self.restore(place, payload, expire, 0),
@@ -96,41 +96,12 @@ impl Locked<'_> {
 
     /// Records the bytes of a string that are about to be overwritten.
     fn record_bytes(&mut self, place: Place<'_>, at: usize, end: usize) {
-        if self.undo.is_none() {
-            return;
+        if self.recording.is_some()
+            && let Some(inverse) = self.find(place).and_then(|entry| entry.undo_of_bytes(at, end))
+        {
+            self.record_within(place, inverse);
         }
-        let Some(entry) = self.find(place).filter(|entry| matches!(entry.kind(), Kind::Str | Kind::Far))
-        else {
-            return;
-        };
-        let raw = entry.is_raw();
-        let bytes = entry.string_mut();
-        let (at, len) = (at.min(bytes.len()), bytes.len());
-        let bytes = bytes.get(at..end.min(len)).unwrap_or_default().into();
-        self.record_within(place, Inverse { at, bytes, len, raw });
     }
-}
-
-/// Bytes of a string that were overwritten, the string's former length, and whether it was marked as edited.
-pub(in crate::store) struct Inverse {
-    at: usize,
-    bytes: Box<[u8]>,
-    len: usize,
-    raw: bool,
-}
-
-pub(super) fn take_back(entry: &mut Entry, inverse: &Inverse) {
-    let Inverse { at, bytes, len, raw } = inverse;
-    if !matches!(entry.kind(), Kind::Str | Kind::Far) {
-        return;
-    }
-    if entry.string_mut().len() > *len {
-        entry.resize_string(*len);
-    }
-    if let Some(target) = entry.string_mut().get_mut(*at..at + bytes.len()) {
-        target.copy_from_slice(bytes);
-    }
-    entry.set_raw(*raw);
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use crate::effect::{List, ZsetChange, score_bytes};
 use crate::store::ValueRef;
-use crate::store::types::reading::{BYTES, Change, PIECE, Reader};
+use crate::store::reader::{PieceReader, ValueChange};
+use crate::store::types::reading::{BYTES, PIECE};
 use crate::value::zset::{BigZset, Image};
 
 /// The most members of a large sorted set in one effect.
@@ -10,17 +11,17 @@ const PAIRS: usize = 512;
 
 /// A snapshot of a sorted set at the hold, of which the rest is to be read. Changes of the set do not change the
 /// snapshot.
-pub(in crate::store) struct Reading(Image);
+pub(in crate::store) struct ZsetReading(Image);
 
-impl Reading {
+impl ZsetReading {
     /// `None` if the sorted set is small.
     pub(in crate::store) fn of(set: &BigZset) -> Option<Self> {
         (set.len() > PIECE || set.memory(PIECE) > BYTES).then(|| Self(set.image()))
     }
 }
 
-impl Reader for Reading {
-    fn keep(&mut self, _: ValueRef<'_>, _: Change<'_, '_>) {}
+impl PieceReader for ZsetReading {
+    fn keep(&mut self, _: ValueRef<'_>, _: ValueChange<'_, '_>) {}
 
     fn read(&mut self, _: ValueRef<'_>, number: u32, key: &[u8], out: &mut Vec<u8>) -> bool {
         let (mut members, mut bytes) = (0, 0);

@@ -5,12 +5,12 @@ mod image;
 #[cfg(test)]
 mod tests;
 
-pub(in crate::store) use image::{Reading, zset_pairs};
+pub(in crate::store) use image::{ZsetReading, zset_pairs};
 
 use crate::effect::{List, ZsetChange};
-use crate::store::apply::Place;
 use crate::store::entry::{Entry, Kind, Parts};
 use crate::store::object::Object;
+use crate::store::place::Place;
 use crate::store::{Locked, ValueRef};
 use crate::value::zset::{BigZset, Inverse, compare, pack_member, packed_find, packed_fits, packed_members};
 use std::sync::atomic::Ordering::Relaxed;

@@ -1,0 +1,131 @@
+//! What is kept of a transaction's changes, so that they can be taken back.
+
+use super::Entry;
+use super::inverse::Inverse;
+use super::place::Place;
+use ahash::AHashSet;
+use smallvec::SmallVec;
+use std::cell::{Cell, RefCell};
+
+/// A key; short ones need no allocation.
+pub(super) type ShortKey = SmallVec<[u8; 24]>;
+
+/// The owned place of an entry.
+pub(super) struct Home {
+    pub(super) shard: usize,
+    pub(super) hash: u64,
+    pub(super) space: u32,
+    pub(super) db: Option<usize>,
+    pub(super) key: ShortKey,
+}
+
+impl Home {
+    pub(super) fn of(place: Place<'_>) -> Self {
+        let Place { shard, hash, space, db, key } = place;
+        Self { shard, hash, space, db, key: ShortKey::from_slice(key) }
+    }
+
+    pub(super) fn place(&self) -> Place<'_> {
+        Place { shard: self.shard, hash: self.hash, space: self.space, db: self.db, key: &self.key }
+    }
+}
+
+/// The slot in its shard's table that an entry had.
+#[derive(Clone, Copy)]
+pub(super) struct Slot {
+    pub(super) index: usize,
+    pub(super) generation: u32,
+}
+
+/// How one change is taken back.
+pub(super) enum Step {
+    /// The change inserted an entry where there was none.
+    Inserted,
+    Removed(Entry, Slot),
+    Replaced(Entry),
+    /// The change moved the entry here, from that place and slot.
+    Moved(Box<Home>, Slot),
+    Deadline(Option<u64>),
+    /// The change was within the entry's value.
+    Within(Inverse),
+}
+
+/// Whom a change is told.
+pub(super) enum Told {
+    Watchers { shard: usize, db: usize, key: Box<[u8]> },
+    WatchersOfItem { shard: usize, table: u32, partition: Box<[u8]>, sort: Box<[u8]> },
+    Waiting { shard: usize, db: usize, key: Box<[u8]> },
+}
+
+/// The changes since the recording began.
+#[derive(Default)]
+pub(super) struct Recording {
+    pub(super) steps: Vec<(Home, Step)>,
+    /// Keys whose whole value an earlier step puts back. Changes within such a value need no steps.
+    pub(super) covered: AHashSet<(u32, ShortKey)>,
+    pub(super) told: Vec<Told>,
+    pub(super) used: RefCell<Vec<Used>>,
+}
+
+/// An entry that was used, with its access clock before that.
+pub(super) struct Used {
+    /// How many steps had been recorded before the use.
+    pub(super) steps: usize,
+    pub(super) space: u32,
+    pub(super) key: ShortKey,
+    pub(super) hash: u64,
+    pub(super) clock: u32,
+}
+
+/// A recording of more changes than this frees its memory at its end.
+const KEPT: usize = 64;
+
+thread_local! {
+    /// An empty recording that this thread can use next.
+    static SPARE: Cell<Option<Box<Recording>>> = const { Cell::new(None) };
+}
+
+impl Recording {
+    pub(super) fn begin() -> Box<Self> {
+        SPARE.take().unwrap_or_default()
+    }
+
+    /// Keeps the memory of a recording that has ended for the next one, unless it is large.
+    pub(super) fn end(mut self: Box<Self>) {
+        let used = self.used.get_mut();
+        let rooms = [self.steps.capacity(), self.covered.capacity(), self.told.capacity(), used.capacity()];
+        if rooms.into_iter().all(|room| room <= KEPT) {
+            self.steps.clear();
+            self.covered.clear();
+            self.told.clear();
+            used.clear();
+            SPARE.set(Some(self));
+        }
+    }
+
+    pub(super) fn cover(&mut self, place: Place<'_>) {
+        self.covered.insert((place.space, ShortKey::from_slice(place.key)));
+    }
+
+    pub(super) fn covers(&self, place: Place<'_>) -> bool {
+        !self.covered.is_empty() && self.covered.contains(&(place.space, ShortKey::from_slice(place.key)))
+    }
+
+    /// Notes the access clock of an entry before the entry is used. `hash` is that of its key.
+    #[cold]
+    pub(super) fn note_clock(&self, entry: &Entry, hash: u64) {
+        let (steps, space, clock) = (self.steps.len(), entry.space(), entry.clock());
+        self.used.borrow_mut().push(Used {
+            steps,
+            space,
+            key: ShortKey::from_slice(entry.key()),
+            hash,
+            clock,
+        });
+    }
+
+    /// Has later changes at a place recorded, even if its whole value was kept before.
+    pub(super) fn uncover(&mut self, place: Place<'_>) {
+        self.covered.remove(&(place.space, ShortKey::from_slice(place.key)));
+    }
+}
