@@ -155,7 +155,7 @@ DYNALITE = [
     ("action-names", INVALID + ".*'attributeUpdates.*", f"(ok|{INVALID}.*)", {"UpdateItem"}),
     ("indexable-first", INVALID + "Attempted conditional constraint is not an indexable operation", INVALID + "Query key condition not supported", {"Query"}),
     ("batch-words", INVALID + r"(1 validation error detected: Value at 'RequestItems.*|The requestItems parameter is required .*)", INVALID + ".* at 'requestItems.*", LISTS),
-    # Refusals that always have the same reason here.
+    # Refusals in other words.
     ("query-start", INVALID + "The provided starting key is invalid: .*", INVALID + "(The provided starting key is invalid|The provided key element does not match the schema|One or more parameter values were invalid: .*)", {"Query"}),
 ]
 
