@@ -229,6 +229,17 @@ pub(crate) const CALLS: &[&str] = &[
     "SORT list ALPHA LIMIT 0 10",
     "SORT list BY none* ALPHA STORE copy",
     "SORT_RO list BY nosort LIMIT 0 1000",
+    // Positions, of which the members' scores are such as they are.
+    "DEL places ; GEOADD places <1000 :1 1 m%>",
+    "GEODIST scores m0-0 m1-1",
+    "GEOHASH scores <1000 :m0-%>",
+    "GEOPOS scores <1000 :m0-%>",
+    "GEORADIUS scores 0 0 30000 km STORE copy",
+    "GEORADIUS_RO scores -180 -85 10 km COUNT 10 ANY",
+    "GEORADIUSBYMEMBER scores m0-0 30000 km COUNT 10",
+    "GEORADIUSBYMEMBER_RO scores m0-0 30000 km",
+    "GEOSEARCH scores FROMMEMBER m0-0 BYBOX 30000 30000 km ASC",
+    "GEOSEARCHSTORE copy scores FROMLONLAT 0 0 BYRADIUS 30000 km STOREDIST",
     // Sorted sets.
     "COPY scores copy REPLACE",
     "DUMP scores",

@@ -80,6 +80,17 @@ pub(crate) const EXCEPTIONS: &[(&[&str], &str)] = &[
     ),
     (
         &[
+            "geosearch",
+            "geosearchstore",
+            "georadius",
+            "georadius_ro",
+            "georadiusbymember",
+            "georadiusbymember_ro",
+        ],
+        "All members in the cells around the shape are looked at as of one moment; COUNT with ANY bounds how many.",
+    ),
+    (
+        &[
             "zadd",
             "zrem",
             "zremrangebyrank",

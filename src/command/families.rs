@@ -3,7 +3,7 @@
 use super::registry::MAX_NAME;
 use super::types::{Registry, Server, Spec};
 use super::{
-    acl, admin, bitmaps, client_modes, cluster, config, connection, ddb, debug, hashes, hll, info,
+    acl, admin, bitmaps, client_modes, cluster, config, connection, ddb, debug, geo, hashes, hll, info,
     introspect, items, keys, latency, lists, memory, persistence, scripts, sets, shutdown, slowlog, sort,
     streams, strings, tables, transactions, zsets,
 };
@@ -22,6 +22,7 @@ static FAMILIES: &[&[Spec]] = &[
     connection::COMMANDS,
     ddb::COMMANDS,
     debug::COMMANDS,
+    geo::COMMANDS,
     hashes::COMMANDS,
     hll::COMMANDS,
     info::COMMANDS,

@@ -26,6 +26,7 @@ mod draw;
 mod element;
 pub mod fail;
 mod families;
+mod geo;
 mod hashes;
 mod help;
 mod history;

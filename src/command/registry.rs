@@ -121,18 +121,18 @@ fn option_at(args: &[&[u8]], word: &str, others: &[(&str, usize)]) -> Option<usi
     None
 }
 
-/// The position of the last option `word` among the arguments from `from` on; 0 if there is none. `None` if an argument
-/// is no known option.
+/// The position of the last option `word` among the arguments from `from` on. An argument that is no option is passed
+/// over: the command fails on it, perhaps after it looked at its other keys.
 fn last_option_at(args: &[&[u8]], word: &str, from: usize, known: &[(&str, usize)]) -> Option<usize> {
-    let (mut at, mut last) = (from, 0);
+    let (mut at, mut last) = (from, None);
     while let Some(arg) = args.get(at) {
-        let (name, values) = known.iter().find(|(name, _)| arg.eq_ignore_ascii_case(name.as_bytes()))?;
-        if *name == word {
-            last = at;
+        let option = known.iter().find(|(name, _)| arg.eq_ignore_ascii_case(name.as_bytes()));
+        if option.is_some_and(|(name, _)| *name == word) {
+            last = Some(at);
         }
-        at += 1 + values;
+        at += 1 + option.map_or(0, |(_, values)| *values);
     }
-    Some(last)
+    last
 }
 
 /// Adds the positions of the keys of one key specification to `found`; `None` if the arguments do not fit it.
@@ -152,9 +152,9 @@ pub(super) fn keys_of(spec: &KeySpec, args: &[&[u8]], found: &mut SmallVec<[usiz
                 None => return Some(()),
             }
         }
-        Begin::LastOption(word, from, known) => match last_option_at(args, word, from, known)? {
-            0 => return Some(()),
-            at => at + 1,
+        Begin::LastOption(word, from, known) => match last_option_at(args, word, from, known) {
+            Some(at) => at + 1,
+            None => return Some(()),
         },
         Begin::Option(word, _, others) => match option_at(args, word, others) {
             Some(at) => at + 1,

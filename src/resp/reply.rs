@@ -18,6 +18,16 @@ pub enum Proto {
     V3 = 3,
 }
 
+/// A buffer that texts are formatted into.
+struct Sink<'v>(&'v mut Vec<u8>);
+
+impl std::fmt::Write for Sink<'_> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
 /// The place of an aggregate's header whose length is not known yet.
 ///
 /// Close it with [`Reply::end_array`] or [`Reply::end_map`], innermost first.
@@ -210,13 +220,6 @@ impl Reply {
 
     /// A bulk string of the value's text, written without a `String` in between.
     pub fn bulk_fmt(&mut self, value: impl Display) {
-        struct Sink<'v>(&'v mut Vec<u8>);
-        impl std::fmt::Write for Sink<'_> {
-            fn write_str(&mut self, text: &str) -> std::fmt::Result {
-                self.0.extend_from_slice(text.as_bytes());
-                Ok(())
-            }
-        }
         // Writing to a vector fails only if `Display` itself fails; then what it wrote until then stands.
         self.framed(|out| {
             let _ = write!(Sink(out), "{value}");
@@ -289,6 +292,16 @@ impl Reply {
             out.push(b',');
             write_f64(out, value);
             out.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// A double whose digits the caller chose, in RESP2 a string.
+    pub fn double_fmt(&mut self, digits: impl Display) {
+        if !self.is_resp3() {
+            self.bulk_fmt(digits);
+        } else if self.out.room(FRAMED) {
+            // As in `bulk_fmt`.
+            let _ = write!(Sink(&mut self.out.last), ",{digits}\r\n");
         }
     }
 

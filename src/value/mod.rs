@@ -4,6 +4,7 @@
 //! - `digest`: digests of values (`DEBUG DIGEST`, `DIGEST`).
 //! - `heap`: how many bytes structures take on the heap.
 //! - `parted`: elements in parts; large hashes and sets use it.
+//! - `geo`: positions on the earth as scores.
 //! - `hll`: HyperLogLogs.
 //! - `list`: lists.
 //! - `rdb`: Redis's own serialisation of a value (`DUMP` and `RESTORE`), both ways.
@@ -17,6 +18,7 @@
 pub mod bits;
 pub mod digest;
 mod error;
+pub mod geo;
 pub mod hash;
 pub mod heap;
 pub mod hll;

@@ -109,7 +109,7 @@ impl<'a> Changes<'a> {
     }
 }
 
-pub(super) fn zadd(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+pub(in crate::command) fn zadd(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     add(cx, args, false)
 }
 

@@ -18,6 +18,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub(super) use add::zadd;
 pub(super) use table::COMMANDS;
 
 use super::Cx;
@@ -29,7 +30,7 @@ use crate::value::zset::{ZsetRef, pack_member};
 
 /// The sorted set at a key; `None` if there is no key.
 #[inline]
-fn zset_at<'t>(tx: &'t Tx<'_>, key: &[u8]) -> Result<Option<ZsetRef<'t>>, Fail> {
+pub(super) fn zset_at<'t>(tx: &'t Tx<'_>, key: &[u8]) -> Result<Option<ZsetRef<'t>>, Fail> {
     match tx.entry(key).map(Entry::value) {
         None => Ok(None),
         Some(value) => value.zset().map(Some).ok_or(fail::WRONG_TYPE),

@@ -1,0 +1,258 @@
+//! What a search asks for, in words.
+
+use super::args::{parse_position, parse_unit};
+use crate::command::{Fail, eq, fail, parse_int};
+use crate::text::parse_f64;
+use crate::value::geo::{Position, Shape};
+use crate::value::zset::ZsetRef;
+
+/// Which command a search is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// GEORADIUS.
+    AroundPosition { may_store: bool },
+    /// GEORADIUSBYMEMBER.
+    AroundMember { may_store: bool },
+    /// GEOSEARCH.
+    Search,
+    /// GEOSEARCHSTORE.
+    SearchStore,
+}
+
+impl Form {
+    fn is_search(self) -> bool {
+        matches!(self, Self::Search | Self::SearchStore)
+    }
+
+    fn may_store(self) -> bool {
+        matches!(self, Self::AroundPosition { may_store: true } | Self::AroundMember { may_store: true })
+    }
+}
+
+/// In which order members are shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sorting {
+    /// As they are found.
+    None,
+    /// From the nearest on.
+    Ascending,
+    /// From the farthest on.
+    Descending,
+}
+
+/// What a search asks for.
+pub(super) struct Query<'a> {
+    /// The middle of the shape; none if it is a member of a sorted set that does not exist.
+    pub(super) middle: Option<Position>,
+    pub(super) shape: Shape,
+    /// Metres of the unit that distances are shown in.
+    pub(super) unit: f64,
+    pub(super) sorting: Sorting,
+    /// How many members are shown; 0 for all.
+    pub(super) count: usize,
+    /// Whether the first ones that are found will do.
+    pub(super) any: bool,
+    pub(super) with_distance: bool,
+    pub(super) with_hash: bool,
+    pub(super) with_position: bool,
+    /// The key at which the members are stored.
+    pub(super) target: Option<&'a [u8]>,
+    /// Whether what is stored as scores are distances.
+    pub(super) stores_distances: bool,
+}
+
+/// What is known while options are read.
+#[derive(Default)]
+struct Parts {
+    middle: Option<Position>,
+    /// FROMMEMBER was given, perhaps where there is no sorted set.
+    from_member: bool,
+    from_position: bool,
+    circle: Option<(f64, f64)>,
+    bounds: Option<(f64, f64, f64)>,
+}
+
+fn parse_number(arg: &[u8], needed: &'static str) -> Result<f64, Fail> {
+    parse_f64(arg).filter(|number| !number.is_nan()).ok_or(Fail::new(needed))
+}
+
+/// Reads `radius unit`.
+fn parse_radius(radius: &[u8], unit: &[u8]) -> Result<(f64, f64), Fail> {
+    let radius = parse_number(radius, "ERR need numeric radius")?;
+    if radius < 0.0 {
+        return Err(Fail::new("ERR radius cannot be negative"));
+    }
+    Ok((radius, parse_unit(unit)?))
+}
+
+/// Reads `width height unit`.
+fn parse_box(width: &[u8], height: &[u8], unit: &[u8]) -> Result<(f64, f64, f64), Fail> {
+    let width = parse_number(width, "ERR need numeric width")?;
+    let height = parse_number(height, "ERR need numeric height")?;
+    if height < 0.0 || width < 0.0 {
+        return Err(Fail::new("ERR height or width cannot be negative"));
+    }
+    Ok((width, height, parse_unit(unit)?))
+}
+
+/// The position of a member; none if there is no sorted set.
+fn position_of(set: Option<ZsetRef<'_>>, member: &[u8]) -> Result<Option<Position>, Fail> {
+    let Some(set) = set else { return Ok(None) };
+    let score = set.score(member).ok_or(Fail::new("ERR could not decode requested zset member"))?;
+    Ok(Some(Position::from_score(score)))
+}
+
+impl<'a> Query<'a> {
+    /// Reads a command's arguments, in which the middle may be a member of the sorted set.
+    pub(super) fn parse(args: &[&'a [u8]], form: Form, set: Option<ZsetRef<'_>>) -> Result<Self, Fail> {
+        let mut parts = Parts::default();
+        let begin = match form {
+            Form::AroundPosition { .. } => {
+                parts.middle = Some(parse_position(args[2], args[3])?);
+                parts.circle = Some(parse_radius(args[4], args[5])?);
+                6
+            }
+            Form::AroundMember { .. } => {
+                parts.middle = position_of(set, args[2])?;
+                // Where there is nothing to search, Redis passes over the radius unread.
+                parts.circle = Some(set.map_or(Ok((0.0, 1.0)), |_| parse_radius(args[3], args[4]))?);
+                5
+            }
+            Form::Search => 2,
+            Form::SearchStore => 3,
+        };
+        let mut query = Self {
+            middle: None,
+            shape: Shape::Circle(0.0),
+            unit: 1.0,
+            sorting: Sorting::None,
+            count: 0,
+            any: false,
+            with_distance: false,
+            with_hash: false,
+            with_position: false,
+            target: (form == Form::SearchStore).then(|| args[1]),
+            stores_distances: false,
+        };
+        let mut rest = &args[begin..];
+        while let [word, tail @ ..] = rest {
+            rest = query
+                .option(word, tail, form)
+                .or_else(|| parts.option(word, tail, form, set))
+                .ok_or(fail::SYNTAX)??;
+        }
+        query.check(&parts, form, args[0])?;
+        query.middle = parts.middle;
+        (query.shape, query.unit) = match (parts.circle, parts.bounds) {
+            (_, Some((width, height, unit))) => {
+                (Shape::Box { width: width * unit, height: height * unit }, unit)
+            }
+            (Some((radius, unit)), None) => (Shape::Circle(radius * unit), unit),
+            (None, None) => (Shape::Circle(0.0), 1.0),
+        };
+        // The first ones can only be told in an order.
+        if query.count > 0 && query.sorting == Sorting::None && !query.any {
+            query.sorting = Sorting::Ascending;
+        }
+        Ok(query)
+    }
+
+    /// Takes an option that does not say where to search, and returns what follows it; nothing if it is none of these.
+    fn option<'r>(
+        &mut self,
+        word: &[u8],
+        tail: &'r [&'a [u8]],
+        form: Form,
+    ) -> Option<Result<&'r [&'a [u8]], Fail>> {
+        match (word, tail) {
+            (word, _) if eq(word, "withdist") => self.with_distance = true,
+            (word, _) if eq(word, "withhash") => self.with_hash = true,
+            (word, _) if eq(word, "withcoord") => self.with_position = true,
+            (word, _) if eq(word, "any") => self.any = true,
+            (word, _) if eq(word, "asc") => self.sorting = Sorting::Ascending,
+            (word, _) if eq(word, "desc") => self.sorting = Sorting::Descending,
+            (word, [count, tail @ ..]) if eq(word, "count") => {
+                let count = match parse_int(count) {
+                    Ok(count) if count > 0 => count,
+                    Ok(_) => return Some(Err(Fail::new("ERR COUNT must be > 0"))),
+                    Err(error) => return Some(Err(error)),
+                };
+                self.count = usize::try_from(count).unwrap_or(usize::MAX);
+                return Some(Ok(tail));
+            }
+            (word, [key, tail @ ..]) if form.may_store() && (eq(word, "store") || eq(word, "storedist")) => {
+                self.target = Some(key);
+                self.stores_distances = eq(word, "storedist");
+                return Some(Ok(tail));
+            }
+            (word, _) if form == Form::SearchStore && eq(word, "storedist") => self.stores_distances = true,
+            _ => return None,
+        }
+        Some(Ok(tail))
+    }
+
+    /// Whether the options fit together.
+    fn check(&self, parts: &Parts, form: Form, command: &[u8]) -> Result<(), Fail> {
+        let fail = |text: &str| Err(Fail::text(format!("ERR {text}")));
+        if self.target.is_some() && (self.with_distance || self.with_hash || self.with_position) {
+            let what = match form {
+                Form::SearchStore => "GEOSEARCHSTORE",
+                _ => "STORE option in GEORADIUS",
+            };
+            return fail(&format!("{what} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"));
+        }
+        let command = String::from_utf8_lossy(command);
+        if form.is_search() && !parts.from_member && !parts.from_position {
+            return fail(&format!("exactly one of FROMMEMBER or FROMLONLAT can be specified for {command}"));
+        }
+        if form.is_search() && parts.circle.is_none() && parts.bounds.is_none() {
+            return fail(&format!("exactly one of BYRADIUS and BYBOX can be specified for {command}"));
+        }
+        if self.any && self.count == 0 {
+            return fail("the ANY argument requires COUNT argument");
+        }
+        Ok(())
+    }
+}
+
+impl Parts {
+    /// Takes an option that says where to search, as [`Query::option`] does.
+    fn option<'r, 'a>(
+        &mut self,
+        word: &[u8],
+        tail: &'r [&'a [u8]],
+        form: Form,
+        set: Option<ZsetRef<'_>>,
+    ) -> Option<Result<&'r [&'a [u8]], Fail>> {
+        if !form.is_search() {
+            return None;
+        }
+        match (word, tail) {
+            (word, [member, tail @ ..]) if eq(word, "frommember") && !self.from_position => {
+                Some(position_of(set, member).map(|middle| {
+                    (self.middle, self.from_member) = (middle, true);
+                    tail
+                }))
+            }
+            (word, [longitude, latitude, tail @ ..]) if eq(word, "fromlonlat") && !self.from_member => {
+                Some(parse_position(longitude, latitude).map(|middle| {
+                    (self.middle, self.from_position) = (Some(middle), true);
+                    tail
+                }))
+            }
+            (word, [radius, unit, tail @ ..]) if eq(word, "byradius") && self.bounds.is_none() => {
+                Some(parse_radius(radius, unit).map(|circle| {
+                    self.circle = Some(circle);
+                    tail
+                }))
+            }
+            (word, [width, height, unit, tail @ ..]) if eq(word, "bybox") && self.circle.is_none() => {
+                Some(parse_box(width, height, unit).map(|bounds| {
+                    self.bounds = Some(bounds);
+                    tail
+                }))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! GEOSEARCH and GEOSEARCHSTORE, and the older GEORADIUS and GEORADIUSBYMEMBER.
+
+use super::query::{Form, Query, Sorting};
+use super::show::{write_distance, write_position};
+use crate::command::zsets::{Stored, zset_at};
+use crate::command::{Cx, Outcome};
+use crate::resp::Reply;
+use crate::value::geo::{Position, areas};
+use crate::value::zset::{Cut, ZsetRef, compare};
+
+/// A member in the shape.
+struct Found<'t> {
+    member: &'t [u8],
+    score: f64,
+    /// Metres from the middle.
+    distance: f64,
+}
+
+pub(super) fn radius(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    run(cx, args, Form::AroundPosition { may_store: true })
+}
+
+pub(super) fn radius_ro(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    run(cx, args, Form::AroundPosition { may_store: false })
+}
+
+pub(super) fn radius_by_member(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    run(cx, args, Form::AroundMember { may_store: true })
+}
+
+pub(super) fn radius_by_member_ro(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    run(cx, args, Form::AroundMember { may_store: false })
+}
+
+pub(super) fn search(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    run(cx, args, Form::Search)
+}
+
+pub(super) fn search_store(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    run(cx, args, Form::SearchStore)
+}
+
+fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]], form: Form) -> Outcome {
+    let set = zset_at(cx.tx, if form == Form::SearchStore { args[2] } else { args[1] })?;
+    let query = Query::parse(args, form, set)?;
+    let found = match (set, query.middle) {
+        (Some(set), Some(middle)) => ordered(members_in(set, middle, &query), &query),
+        _ => Vec::new(),
+    };
+    let Some(target) = query.target else {
+        write(cx.out, &query, &found);
+        return Ok(());
+    };
+    let stored = stored(found, &query);
+    let event = if form == Form::SearchStore { "geosearchstore" } else { "georadiusstore" };
+    stored.put(cx, target, event)
+}
+
+/// The members in the query's shape in the order in which its cells are looked at, with ANY not more than needed.
+fn members_in<'t>(set: ZsetRef<'t>, middle: Position, query: &Query<'_>) -> Vec<Found<'t>> {
+    let most = if query.any { query.count } else { usize::MAX };
+    let mut found = Vec::new();
+    for (first, end) in areas(middle, query.shape) {
+        let start = set.partition(&Cut::BeforeScore(first));
+        let count = set.partition(&Cut::BeforeScore(end)).saturating_sub(start);
+        for (member, score) in set.range(start, count, false) {
+            if let Some(distance) = query.shape.distance(middle, Position::from_score(score)) {
+                found.push(Found { member, score, distance });
+                if found.len() == most {
+                    return found;
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The members that are asked for in the order that is asked for. Those of one distance stay as they were found.
+fn ordered<'t>(mut found: Vec<Found<'t>>, query: &Query<'_>) -> Vec<Found<'t>> {
+    // A distance can be not-a-number in a shape without end; such members come last.
+    match query.sorting {
+        Sorting::None => {}
+        Sorting::Ascending => found.sort_by(|a, b| a.distance.total_cmp(&b.distance)),
+        Sorting::Descending => found.sort_by(|a, b| b.distance.total_cmp(&a.distance)),
+    }
+    if query.count > 0 {
+        found.truncate(query.count);
+    }
+    found
+}
+
+fn write(out: &mut Reply, query: &Query<'_>, found: &[Found<'_>]) {
+    let parts =
+        [query.with_distance, query.with_hash, query.with_position].iter().filter(|with| **with).count();
+    out.array(found.len());
+    for Found { member, score, distance } in found {
+        if out.overran() {
+            break;
+        }
+        if parts > 0 {
+            out.array(parts + 1);
+        }
+        out.bulk(member);
+        if query.with_distance {
+            write_distance(out, distance / query.unit);
+        }
+        if query.with_hash {
+            out.int(*score as i64);
+        }
+        if query.with_position {
+            write_position(out, Position::from_score(*score));
+        }
+    }
+}
+
+/// What is stored of the members: their own scores, or their distances.
+fn stored(mut found: Vec<Found<'_>>, query: &Query<'_>) -> Stored {
+    if query.stores_distances {
+        found.iter_mut().for_each(|found| found.score = found.distance / query.unit);
+    }
+    found.sort_unstable_by(|a, b| compare((a.score, a.member), (b.score, b.member)));
+    Stored::of(found.iter().map(|found| (found.member, found.score)))
+}
