@@ -31,7 +31,7 @@ pub enum NotNow {
     Refused(LogError),
     /// The server ends.
     Ending,
-    /// Commands of this kind must wait, as long as the server is told to hold them back.
+    /// /// CLIENT PAUSE holds back commands of this kind.
     Paused,
 }
 

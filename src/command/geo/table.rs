@@ -31,7 +31,8 @@ const RADIUS_OPTIONS: &[(&str, usize)] = &[
     ("STOREDIST", 1),
 ];
 
-/// The key behind one of the two options that store. The last one of both counts, but as in Redis both are keys.
+/// /// The key behind `STORE` or `STOREDIST`. The command uses the last of these options. As in Redis, the key of each
+/// option is a key of the command.
 const fn target(option: &'static str, from: usize) -> KeySpec {
     KeySpec {
         begin: Begin::LastOption(option, from, RADIUS_OPTIONS),
