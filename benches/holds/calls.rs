@@ -229,7 +229,7 @@ pub(crate) const CALLS: &[&str] = &[
     "SORT list ALPHA LIMIT 0 10",
     "SORT list BY none* ALPHA STORE copy",
     "SORT_RO list BY nosort LIMIT 0 1000",
-    // // Positions. The scores of `scores` serve as positions.
+    // Positions. The scores of `scores` serve as positions.
     "DEL places ; GEOADD places <1000 :1 1 m%>",
     "GEODIST scores m0-0 m1-1",
     "GEOHASH scores <1000 :m0-%>",

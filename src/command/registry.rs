@@ -121,8 +121,8 @@ fn option_at(args: &[&[u8]], word: &str, others: &[(&str, usize)]) -> Option<usi
     None
 }
 
-/// /// The position of the last option `word` among the arguments from `from` on. Skips arguments that are no options:
-/// the command fails on them, possibly after it has looked at its other keys.
+/// The position of the last option `word` among the arguments from `from` on. Skips arguments that are no options: the
+/// command fails on them, possibly after it has looked at its other keys.
 fn last_option_at(args: &[&[u8]], word: &str, from: usize, known: &[(&str, usize)]) -> Option<usize> {
     let (mut at, mut last) = (from, None);
     while let Some(arg) = args.get(at) {

@@ -298,8 +298,8 @@ impl Engine {
         }
     }
 
-    /// Forgets a dropped table of which nothing can be read any more. If no change may be made now, a later round does
-    /// it.
+    /// Forgets a dropped table whose records can all no longer be read. If no change may be made now, a later round
+    /// does it.
     fn forget_dropped(&self, table: &Table, record: &mut Vec<u8>) {
         let _ = self.transact_over(Holder::Trimming, Over::Everything, 0, record, |tx| {
             // Another table of this name may have been dropped since.

@@ -1,10 +1,10 @@
-//! Events: each change tells its class and name where it is made, and listeners hear of it when the transaction
+//! Events: each change tells its class and name where it is made, and listeners receive them when the transaction
 //! commits.
 //!
-//! Events are kept only for classes that a listener wants, and are forgotten if their change is undone. They are handed
-//! over in their order while the shards of the transaction are still held, so every listener hears of two changes of
-//! one key in the order in which they happened. With the events a listener gets a position in the log; it must not show
-//! them to anybody before the log is settled up to there ([`Engine::settled`](super::Engine::settled)).
+//! Events are kept only for classes that have a listener, and are dropped if their change is undone. They are handed
+//! over in their order while the shards of the transaction are still held, so every listener receives the events of one
+//! key in the order of its changes. With the events a listener gets a position in the log. It must not pass them on to
+//! a client before the log is settled up to this position ([`Engine::settled`](super::Engine::settled)).
 //!
 //! Names and order are Redis's. Keys of the server's own databases have no events. An item's events have the name of
 //! its view, if it has one (docs/adr/0009).
@@ -110,7 +110,7 @@ impl KeyEvents {
         self.heads.push(Head { class, name, db, end: self.keys.len(), fields });
     }
 
-    /// The log must be settled up to this position before the events are shown to anybody.
+    /// The log must be settled up to this position before a client gets the events.
     pub fn position(&self) -> Lsn {
         self.position
     }
@@ -128,7 +128,7 @@ impl KeyEvents {
 
 /// A receiver of events.
 pub trait Listener: Send + Sync {
-    /// The classes that the listener wants to hear of.
+    /// The classes that the listener receives.
     fn classes(&self) -> Classes;
     /// Receives the events of a transaction, including events that only other listeners want. The shards of the
     /// transaction are held, so this must neither wait nor take a shard, and what it keeps must be bounded. The

@@ -31,7 +31,7 @@ pub enum NotNow {
     Refused(LogError),
     /// The server ends.
     Ending,
-    /// /// CLIENT PAUSE holds back commands of this kind.
+    /// CLIENT PAUSE holds back commands of this kind.
     Paused,
 }
 

@@ -1,9 +1,9 @@
 //! Permits for work on the store beside the commands: upkeep, checkpoints, lifting, populating, scrubbing.
 //!
-//! A thread that takes the data away (falling back, a reload, the end) excludes the permits' holders first: no permit
-//! is given any more, the permits that are out are revoked, and the thread waits until they have come back. A holder
-//! asks [`Works::revoked`] between two pieces of its work and gives up if it is true. A permit says nothing about the
-//! state of durability: a holder asks for that again under each lock.
+//! A thread that takes the data away (falling back, a reload, the end) excludes the permits' holders first: it stops
+//! giving permits, revokes those that are out, and waits until they have come back. A holder checks [`Works::revoked`]
+//! between two pieces of its work and gives up if it is true. A permit does not depend on the state of durability: a
+//! holder checks that again under each lock.
 //!
 //! A thread that excludes the others holds neither a shard nor a permit.
 

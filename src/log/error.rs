@@ -9,8 +9,8 @@ use std::path::Path;
 /// error.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
-    /// A sync failed, or a write that will not succeed later. Nothing is written any more until a restart. The call is
-    /// not tried again, because a second sync may succeed although the bytes are lost.
+    /// A sync failed, or a write that will not succeed later. The log writes nothing until a restart. The call is not
+    /// tried again, because a second sync may succeed although the bytes are lost.
     #[error("the log refuses writes until a restart, because {what} failed: {cause}")]
     Failed {
         /// The call that failed.

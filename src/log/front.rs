@@ -286,7 +286,7 @@ impl Log {
 
     pub(super) fn check_failure(&self) -> Result<(), LogError> {
         let Some(failure) = self.failure.get() else { return Ok(()) };
-        // A store that answers later fails on a thread that does not know of this.
+        // A store that answers later fails on its own thread, which does not set this.
         self.refusing.store(FAILED, Ordering::Release);
         Err(failure.clone())
     }

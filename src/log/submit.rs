@@ -35,7 +35,7 @@ pub enum News {
         /// What happened.
         cause: String,
     },
-    /// A newer epoch was established: nothing of this writer is kept any more.
+    /// A newer epoch was established: the store keeps no more batches of this writer.
     Fenced {
         /// The epoch now in force.
         by: u64,

@@ -198,7 +198,7 @@ pub enum Slot<C: 'static> {
     Waiting(Box<Client<C>>),
     /// The client was served.
     Done(Box<Served<C>>),
-    /// It is not in the slot any more, or the thread that runs the client's command again has it.
+    /// The client is not in the slot, or the thread that runs its command again has it.
     Gone,
 }
 

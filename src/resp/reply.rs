@@ -18,7 +18,7 @@ pub enum Proto {
     V3 = 3,
 }
 
-/// /// A buffer to format text into.
+/// A buffer to format text into.
 struct Sink<'v>(&'v mut Vec<u8>);
 
 impl std::fmt::Write for Sink<'_> {
@@ -295,7 +295,7 @@ impl Reply {
         }
     }
 
-    /// /// A double with the caller's digits; in RESP2 a bulk string.
+    /// A double with the caller's digits; in RESP2 a bulk string.
     pub fn double_fmt(&mut self, digits: impl Display) {
         if !self.is_resp3() {
             self.bulk_fmt(digits);

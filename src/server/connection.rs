@@ -32,7 +32,7 @@ const CHUNK: usize = 16 * 1024;
 const MOST: usize = 256 * 1024;
 /// The most bytes of unprocessed input of a client that has not authenticated, as in Redis.
 const UNAUTHENTICATED_INPUT: u64 = 1 << 20;
-/// How many ms a command waits before it passes its gates again, when no pause holds it up any more.
+/// How many ms a command that no pause holds back waits before it passes its gates again.
 const LOOK_AGAIN_MILLIS: u64 = 20;
 
 enum Event {
@@ -380,7 +380,7 @@ impl Connection {
         handle.blocked.store(state::PAUSED, Relaxed);
         let now = local.server.engine.clock.instant();
         let pause = &local.server.pause;
-        // If no pause is in force any more, the command waits for the outcome of an end of the server, or for nothing.
+        // Without a pause in force, the command waits for the outcome of an end of the server, or for nothing.
         let (paused, until) = match pause.state(now) {
             Some(_) => (true, until),
             None => (false, until.min(now.after_ms(LOOK_AGAIN_MILLIS))),

@@ -34,7 +34,7 @@ fn proto_of(client: &Client) -> Proto {
 /// The outcome of a waiting client's turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Turn {
-    /// The client was served, or does not wait any more.
+    /// The client was served, or does not wait.
     Over,
     /// The client found nothing and goes on waiting.
     Missed,

@@ -1,4 +1,4 @@
-//! //! Positions on the earth as scores of sorted sets, as in Redis. A score is the number of a cell in a grid of 2^26
+//! Positions on the earth as scores of sorted sets, as in Redis. A score is the number of a cell in a grid of 2^26
 //! columns and 2^26 rows over the latitudes of the Mercator projection. The number interleaves the bits of column and
 //! row (a geohash of 52 bits). A search reads up to nine cells of a coarser grid, see [`areas`].
 //!
@@ -11,11 +11,11 @@ use std::f64::consts::PI;
 pub struct Position {
     /// From -180 to 180.
     pub longitude: f64,
-    /// /// From -85.05112878 to 85.05112878 in stored positions.
+    /// From -85.05112878 to 85.05112878 in stored positions.
     pub latitude: f64,
 }
 
-/// /// The bounds of a grid or a cell in degrees: west and east, south and north.
+/// The bounds of a grid or a cell in degrees: west and east, south and north.
 struct Extent {
     longitude: (f64, f64),
     latitude: (f64, f64),
@@ -25,12 +25,12 @@ const LONGITUDE: (f64, f64) = (-180.0, 180.0);
 /// The latitudes of the Mercator projection (EPSG:3857).
 const LATITUDE: (f64, f64) = (-85.051_128_78, 85.051_128_78);
 const MERCATOR: Extent = Extent { longitude: LONGITUDE, latitude: LATITUDE };
-/// /// The grid of geohashes in text form.
+/// The grid of geohashes in text form.
 const WHOLE: Extent = Extent { longitude: LONGITUDE, latitude: (-90.0, 90.0) };
 
-/// /// Binary digits of a stored column, and of a stored row.
+/// Binary digits of a stored column, and of a stored row.
 const STEPS: u32 = 26;
-/// /// In metres.
+/// In metres.
 const EARTH_RADIUS: f64 = 6_372_797.560_856;
 /// Half of the projection's equator in metres.
 const MERCATOR_MAX: f64 = 20_037_726.37;
@@ -44,7 +44,7 @@ fn degrees(radians: f64) -> f64 {
     radians / (PI / 180.0)
 }
 
-/// /// Puts a zero bit before each bit of a number.
+/// Puts a zero bit before each bit of a number.
 fn spread(number: u32) -> u64 {
     let mut bits = u64::from(number);
     for (shift, mask) in [
@@ -59,7 +59,7 @@ fn spread(number: u32) -> u64 {
     bits
 }
 
-/// /// Every second bit of a number, from the lowest bit on.
+/// Every second bit of a number, from the lowest bit on.
 fn gather(bits: u64) -> u32 {
     let mut bits = bits & 0x5555_5555_5555_5555;
     for (shift, mask) in [
@@ -82,7 +82,7 @@ struct Cell {
 }
 
 impl Cell {
-    /// /// The cell that has a position.
+    /// The cell that has a position.
     fn of(position: Position, extent: &Extent, steps: u32) -> Self {
         let part = |at: f64, (low, high): (f64, f64)| {
             let offset = (at - low) / (high - low) * (1u64 << steps) as f64;
@@ -93,7 +93,7 @@ impl Cell {
         Self { bits: spread(row) | spread(column) << 1, steps }
     }
 
-    /// /// The bounds of the cell in the projection's grid.
+    /// The bounds of the cell in the projection's grid.
     fn extent(self) -> Extent {
         let side = |number: u32, (low, high): (f64, f64)| {
             let cells = (1u64 << self.steps) as f64;
@@ -106,8 +106,8 @@ impl Cell {
         }
     }
 
-    /// /// The cell `east` columns to the east and `north` rows to the north, around the ends of the grid. A position
-    /// at the east or north end of the grid is in a column or row behind the last one; a shift by 0 leaves it there.
+    /// The cell `east` columns to the east and `north` rows to the north, around the ends of the grid. A position at
+    /// the east or north end of the grid is in a column or row behind the last one; a shift by 0 leaves it there.
     fn beside(self, east: i32, north: i32) -> Self {
         let mask = (1u32 << self.steps) - 1;
         let wrapped = |number: u32, by: i32| {
@@ -117,7 +117,7 @@ impl Cell {
         Self { bits: spread(row) | spread(column) << 1, steps: self.steps }
     }
 
-    /// /// The scores of all positions in the cell: from the first number on, below the second.
+    /// The scores of all positions in the cell: from the first number on, below the second.
     fn scores(self) -> (f64, f64) {
         let shift = 2 * (STEPS - self.steps);
         ((self.bits << shift) as f64, ((self.bits + 1) << shift) as f64)
@@ -131,12 +131,12 @@ impl Position {
         within(self.longitude, LONGITUDE) && within(self.latitude, LATITUDE)
     }
 
-    /// /// The position's score: the number of its cell.
+    /// The position's score: the number of its cell.
     pub fn to_score(self) -> u64 {
         Cell::of(self, &MERCATOR, STEPS).bits
     }
 
-    /// /// The middle of the cell with this number. A score that is not the number of a cell gives an unspecified valid
+    /// The middle of the cell with this number. A score that is not the number of a cell gives an unspecified valid
     /// position.
     pub fn from_score(score: f64) -> Self {
         let cell = Cell { bits: score as i64 as u64, steps: STEPS };
@@ -146,7 +146,7 @@ impl Position {
         Self { longitude: middle(longitude, LONGITUDE), latitude: middle(latitude, LATITUDE) }
     }
 
-    /// /// The position as a geohash of eleven characters. The last one is always 0, because 52 bits fill only ten.
+    /// The position as a geohash of eleven characters. The last one is always 0, because 52 bits fill only ten.
     pub fn to_text(self) -> [u8; 11] {
         let bits = Cell::of(self, &WHOLE, STEPS).bits;
         let mut text = [b'0'; 11];
@@ -156,7 +156,7 @@ impl Position {
         text
     }
 
-    /// /// The distance to another position in metres, along a great circle of a sphere (haversine formula).
+    /// The distance to another position in metres, along a great circle of a sphere (haversine formula).
     pub fn distance(self, other: Self) -> f64 {
         let v = ((radians(other.longitude) - radians(self.longitude)) / 2.0).sin();
         if v == 0.0 {
@@ -168,18 +168,18 @@ impl Position {
         2.0 * EARTH_RADIUS * a.sqrt().asin()
     }
 
-    /// /// The distance between the latitudes of two positions in metres.
+    /// The distance between the latitudes of two positions in metres.
     fn distance_north(self, other: Self) -> f64 {
         EARTH_RADIUS * (radians(other.latitude) - radians(self.latitude)).abs()
     }
 }
 
-/// /// The shape that a search covers, in metres.
+/// The shape that a search covers, in metres.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
-    /// /// The positions within this radius.
+    /// The positions within this radius.
     Circle(f64),
-    /// /// The positions within half of the width to the west and east, and half of the height to the south and north.
+    /// The positions within half of the width to the west and east, and half of the height to the south and north.
     Box {
         /// From west to east.
         width: f64,
@@ -189,7 +189,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// /// The distance from the middle in metres, if the shape covers the position.
+    /// The distance from the middle in metres, if the shape covers the position.
     pub fn distance(self, middle: Position, to: Position) -> Option<f64> {
         match self {
             Self::Circle(radius) => {
@@ -206,7 +206,7 @@ impl Shape {
         }
     }
 
-    /// /// The smallest bounds in degrees that cover the shape, apart from wide shapes near the poles.
+    /// The smallest bounds in degrees that cover the shape, apart from wide shapes near the poles.
     fn extent(self, middle: Position) -> Extent {
         let (width, height) = match self {
             Self::Circle(radius) => (radius, radius),
@@ -214,7 +214,7 @@ impl Shape {
         };
         let Position { longitude, latitude } = middle;
         let north = degrees(height / EARTH_RADIUS);
-        // // A degree of longitude is shortest at the latitude nearest to a pole.
+        // A degree of longitude is shortest at the latitude nearest to a pole.
         let nearest = if latitude < 0.0 { latitude - north } else { latitude + north };
         let east = degrees(width / EARTH_RADIUS / radians(nearest).cos());
         Extent {
@@ -223,7 +223,7 @@ impl Shape {
         }
     }
 
-    /// /// Binary digits of a grid in which nine cells around a position usually cover the shape.
+    /// Binary digits of a grid in which nine cells around a position usually cover the shape.
     fn steps(self, latitude: f64) -> u32 {
         let mut radius = match self {
             Self::Circle(radius) => radius,
@@ -237,7 +237,7 @@ impl Shape {
             radius *= 2.0;
             steps += 1;
         }
-        // // Redis's margins: two digits fewer, and fewer still near the poles.
+        // Redis's margins: two digits fewer, and fewer still near the poles.
         steps -= 2;
         if latitude.abs() > 66.0 {
             steps -= 1;
@@ -249,7 +249,7 @@ impl Shape {
     }
 }
 
-/// /// Ranges of scores, each from its first number on, below its second. Together they have all positions that a shape
+/// Ranges of scores, each from its first number on, below its second. Together they have all positions that a shape
 /// around a position covers, except for wide shapes near the poles, and other positions too. The ranges do not overlap.
 /// Their order is Redis's: the middle cell, north, south, east, west, and the corners.
 pub fn areas(middle: Position, shape: Shape) -> Vec<(f64, f64)> {
@@ -276,7 +276,7 @@ pub fn areas(middle: Position, shape: Shape) -> Vec<(f64, f64)> {
     let mut cells: Vec<Cell> = Vec::with_capacity(around.len());
     for side in around.into_iter().filter(|side| needed(*side)) {
         let beside = cell.beside(side.0, side.1);
-        // // In a grid of two columns the cell to the east is also the cell to the west.
+        // In a grid of two columns the cell to the east is also the cell to the west.
         if !cells.contains(&beside) {
             cells.push(beside);
         }
@@ -310,7 +310,7 @@ mod tests {
             prop_assert!(middle.distance(at) < 0.5);
         }
 
-        /// /// Near the poles the cells do not cover a wide shape, as in Redis.
+        /// Near the poles the cells do not cover a wide shape, as in Redis.
         #[test]
         fn areas_hold_what_the_shape_covers(
             middle in position().prop_filter("far from the poles", |at| at.latitude.abs() < 60.0),

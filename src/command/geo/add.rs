@@ -5,7 +5,7 @@ use crate::command::zsets::zadd;
 use crate::command::{Cx, Outcome, eq, fail};
 use std::borrow::Cow;
 
-/// /// Runs ZADD with the positions' scores.
+/// Runs ZADD with the positions' scores.
 pub(super) fn geoadd(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let options = args[2..].iter().take_while(|arg| eq(arg, "nx") || eq(arg, "xx") || eq(arg, "ch")).count();
     let (options, triples) = args[2..].split_at(options);

@@ -1,4 +1,4 @@
-//! //! Positions and units in arguments.
+//! Positions and units in arguments.
 
 use crate::command::{Fail, eq, parse_float};
 use crate::value::geo::Position;
@@ -13,7 +13,7 @@ pub(super) fn parse_position(longitude: &[u8], latitude: &[u8]) -> Result<Positi
     Err(Fail::text(format!("ERR invalid longitude,latitude pair {longitude:.6},{latitude:.6}")))
 }
 
-/// /// The unit in metres.
+/// The unit in metres.
 pub(super) fn parse_unit(unit: &[u8]) -> Result<f64, Fail> {
     match unit {
         unit if eq(unit, "m") => Ok(1.0),

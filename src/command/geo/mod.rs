@@ -1,5 +1,5 @@
-//! //! Positions on the earth, which are scores of sorted sets: `add` adds them, `show` shows them, and `search`
-//! searches them with the arguments that `query` reads.
+//! Positions on the earth, which are scores of sorted sets: `add` adds them, `show` shows them, and `search` searches
+//! them with the arguments that `query` reads.
 
 mod add;
 mod args;

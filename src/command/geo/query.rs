@@ -1,4 +1,4 @@
-//! //! The arguments of searches.
+//! The arguments of searches.
 
 use super::args::{parse_position, parse_unit};
 use crate::command::{Fail, eq, fail, parse_int};
@@ -6,7 +6,7 @@ use crate::text::parse_f64;
 use crate::value::geo::{Position, Shape};
 use crate::value::zset::ZsetRef;
 
-/// /// The command of a search.
+/// The command of a search.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// GEORADIUS.
@@ -29,43 +29,43 @@ impl Form {
     }
 }
 
-/// /// The order of members in the reply.
+/// The order of members in the reply.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sorting {
-    /// /// The order of [`areas`](crate::value::geo::areas) and, within an area, of scores.
+    /// The order of [`areas`](crate::value::geo::areas) and, within an area, of scores.
     None,
-    /// /// By ascending distance.
+    /// By ascending distance.
     Ascending,
-    /// /// By descending distance.
+    /// By descending distance.
     Descending,
 }
 
-/// /// The request of a search.
+/// The request of a search.
 pub(super) struct Query<'a> {
-    /// /// The middle of the shape; `None` if FROMMEMBER or GEORADIUSBYMEMBER names a sorted set that does not exist.
+    /// The middle of the shape; `None` if FROMMEMBER or GEORADIUSBYMEMBER names a sorted set that does not exist.
     pub(super) middle: Option<Position>,
     pub(super) shape: Shape,
-    /// /// The unit of the distances in the reply, in metres.
+    /// The unit of the distances in the reply, in metres.
     pub(super) unit: f64,
     pub(super) sorting: Sorting,
-    /// /// The maximal number of members; 0 for all.
+    /// The maximal number of members; 0 for all.
     pub(super) count: usize,
-    /// /// Whether the search ends once it has found `count` members, rather than returning the nearest ones.
+    /// Whether the search ends once it has found `count` members, rather than returning the nearest ones.
     pub(super) any: bool,
     pub(super) with_distance: bool,
     pub(super) with_hash: bool,
     pub(super) with_position: bool,
-    /// /// The key to store the members at.
+    /// The key to store the members at.
     pub(super) target: Option<&'a [u8]>,
-    /// /// Whether distances are stored as scores, instead of the members' own scores.
+    /// Whether distances are stored as scores, instead of the members' own scores.
     pub(super) stores_distances: bool,
 }
 
-/// /// The middle and the shape, while options are read.
+/// The middle and the shape, while options are read.
 #[derive(Default)]
 struct Parts {
     middle: Option<Position>,
-    /// /// FROMMEMBER was given; the sorted set may not exist.
+    /// FROMMEMBER was given; the sorted set may not exist.
     from_member: bool,
     from_position: bool,
     circle: Option<(f64, f64)>,
@@ -95,7 +95,7 @@ fn parse_box(width: &[u8], height: &[u8], unit: &[u8]) -> Result<(f64, f64, f64)
     Ok((width, height, parse_unit(unit)?))
 }
 
-/// /// The position of a member; `None` if there is no sorted set. A member that is not in the set is an error.
+/// The position of a member; `None` if there is no sorted set. A member that is not in the set is an error.
 fn position_of(set: Option<ZsetRef<'_>>, member: &[u8]) -> Result<Option<Position>, Fail> {
     let Some(set) = set else { return Ok(None) };
     let score = set.score(member).ok_or(Fail::new("ERR could not decode requested zset member"))?;
@@ -103,7 +103,7 @@ fn position_of(set: Option<ZsetRef<'_>>, member: &[u8]) -> Result<Option<Positio
 }
 
 impl<'a> Query<'a> {
-    /// /// Reads a command's arguments. `set` has the member that is the middle, if the command names one.
+    /// Reads a command's arguments. `set` has the member that is the middle, if the command names one.
     pub(super) fn parse(args: &[&'a [u8]], form: Form, set: Option<ZsetRef<'_>>) -> Result<Self, Fail> {
         let mut parts = Parts::default();
         let begin = match form {
@@ -114,7 +114,7 @@ impl<'a> Query<'a> {
             }
             Form::AroundMember { .. } => {
                 parts.middle = position_of(set, args[2])?;
-                // // If there is no sorted set, Redis does not check the radius.
+                // If there is no sorted set, Redis does not check the radius.
                 parts.circle = Some(set.map_or(Ok((0.0, 1.0)), |_| parse_radius(args[3], args[4]))?);
                 5
             }
@@ -150,15 +150,15 @@ impl<'a> Query<'a> {
             (Some((radius, unit)), None) => (Shape::Circle(radius * unit), unit),
             (None, None) => (Shape::Circle(0.0), 1.0),
         };
-        // // COUNT without ANY returns the nearest members.
+        // COUNT without ANY returns the nearest members.
         if query.count > 0 && query.sorting == Sorting::None && !query.any {
             query.sorting = Sorting::Ascending;
         }
         Ok(query)
     }
 
-    /// /// Reads an option that does not belong to the middle or the shape. Returns the arguments behind it, or `None`
-    /// if the option is not one of these.
+    /// Reads an option that does not belong to the middle or the shape. Returns the arguments behind it, or `None` if
+    /// the option is not one of these.
     fn option<'r>(
         &mut self,
         word: &[u8],
@@ -192,7 +192,7 @@ impl<'a> Query<'a> {
         Some(Ok(tail))
     }
 
-    /// /// Checks the combination of options.
+    /// Checks the combination of options.
     fn check(&self, parts: &Parts, form: Form, command: &[u8]) -> Result<(), Fail> {
         let fail = |text: &str| Err(Fail::text(format!("ERR {text}")));
         if self.target.is_some() && (self.with_distance || self.with_hash || self.with_position) {
@@ -217,7 +217,7 @@ impl<'a> Query<'a> {
 }
 
 impl Parts {
-    /// /// Reads an option of the middle or the shape, as [`Query::option`] does.
+    /// Reads an option of the middle or the shape, as [`Query::option`] does.
     fn option<'r, 'a>(
         &mut self,
         word: &[u8],

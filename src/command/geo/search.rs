@@ -56,7 +56,7 @@ fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]], form: Form) -> Outcome {
     stored.put(cx, target, event)
 }
 
-/// /// The members in the query's shape, in the order of [`areas`]. With ANY it ends after `count` members.
+/// The members in the query's shape, in the order of [`areas`]. With ANY it ends after `count` members.
 fn members_in<'t>(set: ZsetRef<'t>, middle: Position, query: &Query<'_>) -> Vec<Found<'t>> {
     let most = if query.any { query.count } else { usize::MAX };
     let mut found = Vec::new();
@@ -75,7 +75,7 @@ fn members_in<'t>(set: ZsetRef<'t>, middle: Position, query: &Query<'_>) -> Vec<
     found
 }
 
-/// /// Sorts members and keeps the first `count`. Members at equal distances keep their order.
+/// Sorts members and keeps the first `count`. Members at equal distances keep their order.
 fn ordered<'t>(mut found: Vec<Found<'t>>, query: &Query<'_>) -> Vec<Found<'t>> {
     match query.sorting {
         Sorting::None => {}
@@ -112,7 +112,7 @@ fn write(out: &mut Reply, query: &Query<'_>, found: &[Found<'_>]) {
     }
 }
 
-/// /// The result as a sorted set. Its scores are the members' own scores, or their distances in the query's unit.
+/// The result as a sorted set. Its scores are the members' own scores, or their distances in the query's unit.
 fn stored(mut found: Vec<Found<'_>>, query: &Query<'_>) -> Stored {
     if query.stores_distances {
         found.iter_mut().for_each(|found| found.score = found.distance / query.unit);

@@ -24,7 +24,7 @@ pub(super) fn write_position(out: &mut Reply, position: Position) {
     out.double_fmt(Degrees(position.latitude));
 }
 
-/// /// Writes a distance. It is a bulk string in RESP3 too.
+/// Writes a distance. It is a bulk string in RESP3 too.
 pub(super) fn write_distance(out: &mut Reply, distance: f64) {
     out.bulk_fmt(format_args!("{distance:.4}"));
 }
@@ -52,8 +52,8 @@ pub(super) fn position(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     each(cx, args, write_position, Reply::null_array)
 }
 
-/// /// Replies with an array of one element for each member: `write` writes a position, and `nothing` is for members
-/// that are not in the sorted set.
+/// Replies with an array of one element for each member: `write` writes a position, and `nothing` is for members that
+/// are not in the sorted set.
 fn each(
     cx: &mut Cx<'_, '_>,
     args: &[&[u8]],

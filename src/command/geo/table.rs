@@ -31,7 +31,7 @@ const RADIUS_OPTIONS: &[(&str, usize)] = &[
     ("STOREDIST", 1),
 ];
 
-/// /// The key behind `STORE` or `STOREDIST`. The command uses the last of these options. As in Redis, the key of each
+/// The key behind `STORE` or `STOREDIST`. The command uses the last of these options. As in Redis, the key of each
 /// option is a key of the command.
 const fn target(option: &'static str, from: usize) -> KeySpec {
     KeySpec {

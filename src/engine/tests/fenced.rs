@@ -22,8 +22,8 @@ fn work_and_save(engine: &Engine, from: u32) {
     engine.save().unwrap();
 }
 
-/// A process that wrote one checkpoint, and another one that took over from it and wrote so many. The first does not
-/// know of it.
+/// A process that wrote one checkpoint, and another one that took over from it and wrote `saves` checkpoints. The first
+/// process has not noticed it.
 fn superseded(elsewhere: &Elsewhere, saves: u32) -> (Arc<Engine>, Arc<Engine>) {
     let old = elsewhere.open(AppendFsync::Always);
     create_table(&old);

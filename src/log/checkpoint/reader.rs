@@ -163,7 +163,7 @@ impl Checkpoint {
         let failure = Mutex::new(None);
         let work = || {
             let mut buffer = Vec::new();
-            // Relaxed: the counter only deals out indices; the chunks are not changed by anybody.
+            // Relaxed: the counter only deals out indices; no thread changes the chunks.
             while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let done = run.iter().try_for_each(|place| {
                     let chunk = self.read_chunk(*place, &mut buffer)?;

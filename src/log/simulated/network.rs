@@ -114,7 +114,7 @@ impl Network {
         self.links[link].watcher = Some(watcher);
     }
 
-    /// The process behind a link is gone: it is told nothing any more.
+    /// The process behind a link is gone: it gets no more messages.
     pub(super) fn disconnect(&mut self, link: LinkId) {
         self.links[link].cut = true;
         self.links[link].watcher = None;

@@ -72,7 +72,7 @@ fn damaged_checkpoints_are_not_counted_among_the_kept() {
     let second = write(&log, &folder, 2).unwrap();
     let middle = second.bytes as usize - 70;
     disk.corrupt(&Path::new(DIR).join(&second.name), middle, b"????").unwrap();
-    // `twin` does not know of the damage and finds it before it removes anything.
+    // `twin` has not seen the damage. It finds it before it removes anything.
     let twin = Checkpoints::new(disk.shared(), Path::new(DIR), log.log_id());
     let report = scrub(&log, &folder, 0, |_| true);
     assert!(report.finished);

@@ -313,7 +313,7 @@ fn compare_repair(history: &History, disk: &SimDisk, damaged: &Files, foreign: b
         Ok(report) => report,
         Err(error) => {
             expect(files(disk) == *damaged, || "a refused repair changed something".to_owned())?;
-            // An empty log may be one of which nothing tells the identity any more.
+            // A log may be empty because no file has its identity.
             let nothing = best.is_none_or(|best| best == 0);
             let known = !foreign && !matches!(error, LogError::UnknownVersion { .. });
             return expect(nothing || !known, || format!("{error}, where LSN {best:?} is there"));
