@@ -7,7 +7,7 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use itemory::env::{Clock, OsDisk};
 use itemory::log::checkpoint::{CheckpointWriter, Checkpoints};
-use itemory::log::{Log, LogOptions, Piece};
+use itemory::log::{Log, LogOptions, RecordRun};
 use std::hint::black_box;
 use std::path::Path;
 
@@ -77,7 +77,7 @@ fn replay(c: &mut Criterion) {
     let mut group = c.benchmark_group("replay");
     group.sample_size(10).throughput(Throughput::Elements(RECORDS));
     group.bench_function("records of 100 B", |b| {
-        let mut piece = Piece::new();
+        let mut piece = RecordRun::new();
         b.iter(|| {
             let mut reader = log.read_from(1).unwrap();
             let mut sum = 0;

@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use itemory::resp::{Batch, Decoder, Limits, Proto, Reply};
+use itemory::resp::{Batch, Decoder, InputLimits, Proto, Reply};
 use redis_protocol::resp2::decode::{decode_bytes, decode_range};
 use redis_protocol::resp2::types::OwnedFrame;
 use redis_protocol::resp3;
@@ -58,7 +58,7 @@ fn decoding(criterion: &mut Criterion) {
     for (name, mut data) in workloads() {
         let mut group = criterion.benchmark_group(format!("decode/{name}"));
         group.throughput(Throughput::Elements(BATCH as u64));
-        let (mut decoder, mut batch, limits) = (Decoder::new(), Batch::new(), Limits::default());
+        let (mut decoder, mut batch, limits) = (Decoder::new(), Batch::new(), InputLimits::default());
         group.bench_function("fast_lane", |bencher| {
             bencher.iter(|| {
                 let result = decoder.decode(black_box(&mut data), &limits, &mut batch, usize::MAX);
@@ -108,7 +108,7 @@ fn resuming(criterion: &mut Criterion) {
     let mut data = encode(&args);
     let mut group = criterion.benchmark_group("decode/100k_arguments_in_16k_reads");
     group.sample_size(10);
-    let limits = Limits::default();
+    let limits = InputLimits::default();
     group.bench_function("fast_lane", |bencher| {
         bencher.iter(|| {
             let (mut decoder, mut batch) = (Decoder::new(), Batch::new());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use itemory::aws::{self, AwsError, Memory, Operation};
 use itemory::store::Holder;
-use itemory::engine::{Engine, Over, Source, Table, Tx};
+use itemory::engine::{Engine, Over, ReadSource, Table, Tx};
 use itemory::env::Clock;
 use itemory::ops::{self, Scan, Segment};
 use libfuzzer_sys::fuzz_target;
@@ -64,7 +64,7 @@ fn call(engine: &Engine, name: &[u8], body: &[u8]) {
 
 fn check_counts(engine: &Engine, table: &Arc<Table>) {
     let mut record = Vec::new();
-    let from = Source { table, index: None };
+    let from = ReadSource { table, index: None };
     let (limit, max_bytes) = (usize::MAX, usize::MAX - 1);
     let scan =
         Scan { from, segment: Segment::WHOLE, start: None, limit, max_bytes, filter: None, whole: false };

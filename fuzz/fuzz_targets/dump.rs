@@ -3,7 +3,7 @@
 #![no_main]
 
 use crc::{CRC_64_REDIS, Crc};
-use itemory::value::rdb::{Decoded, Thresholds, decode_dump, encode_dump};
+use itemory::value::rdb::{Decoded, ListpackLimits, decode_dump, encode_dump};
 use libfuzzer_sys::fuzz_target;
 
 static CRC: Crc<u64> = Crc::<u64>::new(&CRC_64_REDIS);
@@ -13,7 +13,7 @@ fuzz_target!(|data: &[u8]| {
     payload.extend_from_slice(&11u16.to_le_bytes());
     payload.extend_from_slice(&CRC.checksum(&payload).to_le_bytes());
     let Ok(value) = decode_dump(&payload) else { return };
-    let again = decode_dump(&encode_dump(&value, &Thresholds::default()));
+    let again = decode_dump(&encode_dump(&value, &ListpackLimits::default()));
     assert_eq!(again.map(sorted), Ok(sorted(value)));
 });
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use itemory::expr::{Binder, ExprKind, Options, parse_condition, parse_projection, parse_update};
+use itemory::expr::{Binder, ExprKind, ParseOptions, parse_condition, parse_projection, parse_update};
 use itemory::item::{HARD_MAX_DEPTH, Item, ItemLimits, decode_item, item_from_plain_json};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -20,7 +20,7 @@ fuzz_target!(|input: &str| {
         .unwrap_or_else(|| {
             item_from_plain_json(b"{\"a\":1,\"b\":[1,\"x\"],\"c\":{\"d\":\"y\"}}", 9).expect("an item")
         });
-    for options in [Options::STRICT, Options::HUMAN] {
+    for options in [ParseOptions::STRICT, ParseOptions::HUMAN] {
         let Ok(mut binder) = Binder::from_json(names.as_ref(), values.as_ref(), 32, options.limits) else {
             continue;
         };
@@ -29,7 +29,7 @@ fuzz_target!(|input: &str| {
     }
 });
 
-fn run(text: &str, options: &Options, binder: &mut Binder, item: &Item) {
+fn run(text: &str, options: &ParseOptions, binder: &mut Binder, item: &Item) {
     if let Ok(parsed) = parse_condition(text, options)
         && let Ok(bound) = binder.condition(ExprKind::Condition, &Arc::new(parsed))
     {

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use itemory::env::{Clock, CrashMode, Disk, SimDisk};
-use itemory::log::{Log, LogOptions, Piece};
+use itemory::log::{Log, LogOptions, RecordRun};
 use libfuzzer_sys::fuzz_target;
 
 const DIR: &str = "/data";
@@ -95,7 +95,7 @@ fn corrupt(disk: &SimDisk, file: usize, offset: usize, value: u8) -> bool {
 fn read(log: &Log) -> (Vec<Vec<u8>>, bool) {
     let mut all = Vec::new();
     let Ok(mut reader) = log.read_from(1) else { return (all, false) };
-    let mut piece = Piece::new();
+    let mut piece = RecordRun::new();
     loop {
         match reader.next_piece(&mut piece) {
             Ok(true) => all.extend(piece.records().map(|record| record.payload.to_vec())),

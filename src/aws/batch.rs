@@ -4,11 +4,11 @@ use super::body::{Body, Violations};
 use super::capacity::{Capacity, read_units};
 use super::collections::Collections;
 use super::error::AwsError;
-use super::items::{Prepared, attributes_to_get};
-use super::json::Object;
+use super::items::{PreparedWrite, attributes_to_get};
+use super::json::ObjectWriter;
 use super::legacy::Style;
 use super::request::{Asked, Expressions, LIMITS, item, keys, table_of};
-use super::{Call, shape};
+use super::{AwsCall, shape};
 use crate::engine::Tables;
 use crate::expr::BoundProjection;
 use crate::item::{ItemError, ItemKeys, write_typed_json};
@@ -130,7 +130,7 @@ struct Gets {
 }
 
 /// Reads BatchGetItem.
-pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, AwsError> {
+pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<AwsCall, AwsError> {
     shape::batch_get(map)?;
     let body = Body(map);
     limit(body, false)?;
@@ -153,9 +153,9 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
         .flat_map(|gets| gets.keys.iter().map(|(keys, _)| (gets.table.id, keys.pk.clone())))
         .collect();
     let mut capacity = Capacity::asked(body);
-    Ok(Call::new(locks, move |tx| {
+    Ok(AwsCall::new(locks, move |tx| {
         let mut out = Vec::new();
-        let mut object = Object::begin(&mut out);
+        let mut object = ObjectWriter::begin(&mut out);
         let (mut bytes, mut left) = (0, Vec::new());
         let mut failed = None;
         object.object("Responses", |responses| {
@@ -239,7 +239,7 @@ fn gets(name: &str, request: Body<'_>, tables: &Tables) -> Result<Gets, AwsError
 }
 
 /// Reads BatchWriteItem.
-pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, AwsError> {
+pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<AwsCall, AwsError> {
     shape::batch_write(map)?;
     let body = Body(map);
     limit(body, true)?;
@@ -271,19 +271,19 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
         if !seen.insert((table.id, keys.clone())) {
             return Err(duplicates());
         }
-        all.push(Prepared::plain(table, keys, put.then_some(given)));
+        all.push(PreparedWrite::plain(table, keys, put.then_some(given)));
     }
-    let locks = all.iter().map(Prepared::lock).collect();
+    let locks = all.iter().map(PreparedWrite::lock).collect();
     let (mut capacity, mut collections) = (Capacity::asked(body), Collections::asked(body));
-    let needs_memory = all.iter().any(Prepared::needs_memory);
-    let call = Call::new(locks, move |tx| {
+    let needs_memory = all.iter().any(PreparedWrite::needs_memory);
+    let call = AwsCall::new(locks, move |tx| {
         for prepared in &all {
             let written = ops::write_measured(tx, &prepared.write(false))?;
             capacity.add_written(&prepared.table, &written);
         }
         all.iter().for_each(|prepared| collections.note(tx, &prepared.table, &prepared.keys));
         let mut out = Vec::new();
-        let mut object = Object::begin(&mut out);
+        let mut object = ObjectWriter::begin(&mut out);
         object.object("UnprocessedItems", |_| {});
         collections.write_all(&mut object);
         capacity.write_all(&mut object);

@@ -117,12 +117,12 @@ impl Memory {
 type Run = Box<dyn FnOnce(&mut Tx<'_>, Memory) -> Result<Vec<u8>, AwsError>>;
 
 /// A request that was read.
-pub struct Call {
+pub struct AwsCall {
     keys: Vec<(u32, KeyBytes)>,
     run: Run,
 }
 
-impl Call {
+impl AwsCall {
     /// A call that needs no memory.
     pub(super) fn new(
         keys: Vec<(u32, KeyBytes)>,

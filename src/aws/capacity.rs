@@ -1,7 +1,7 @@
 //! ConsumedCapacity by AWS's rules.
 
 use super::body::Body;
-use super::json::Object;
+use super::json::ObjectWriter;
 use super::request::Asked;
 use crate::engine::Index;
 use crate::ops::Written;
@@ -115,7 +115,7 @@ impl Capacity {
         }
     }
 
-    fn units(&self, object: &mut Object<'_>, units: f64) {
+    fn units(&self, object: &mut ObjectWriter<'_>, units: f64) {
         object.double("CapacityUnits", units);
         if let Some(kind) = self.transaction {
             object.double(kind.name(), units);
@@ -126,7 +126,7 @@ impl Capacity {
         let indexes =
             [("LocalSecondaryIndexes", &consumed.locals), ("GlobalSecondaryIndexes", &consumed.globals)];
         let of_indexes: f64 = indexes.iter().flat_map(|(_, units)| units.values()).sum();
-        let mut object = Object::begin(out);
+        let mut object = ObjectWriter::begin(out);
         object.text("TableName", table);
         self.units(&mut object, consumed.table + of_indexes);
         if self.detail == Detail::Indexes {
@@ -143,14 +143,14 @@ impl Capacity {
     }
 
     /// The member of a reply about one table.
-    pub(super) fn write(&self, object: &mut Object<'_>) {
+    pub(super) fn write(&self, object: &mut ObjectWriter<'_>) {
         if let Some((table, consumed)) = self.tables.iter().next() {
             self.one(table, consumed, object.key("ConsumedCapacity"));
         }
     }
 
     /// The member of a reply about several tables.
-    pub(super) fn write_all(&self, object: &mut Object<'_>) {
+    pub(super) fn write_all(&self, object: &mut ObjectWriter<'_>) {
         if self.detail != Detail::None {
             object.array("ConsumedCapacity", &self.tables, |(table, consumed), out| {
                 self.one(table, consumed, out);

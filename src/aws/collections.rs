@@ -1,7 +1,7 @@
 //! ItemCollectionMetrics: how large the item collections are that a request changed, for tables with local indexes.
 
 use super::body::Body;
-use super::json::Object;
+use super::json::ObjectWriter;
 use super::request::Asked;
 use crate::engine::Tx;
 use crate::item::{Item, ItemKeys, KeyBytes};
@@ -42,14 +42,14 @@ impl Collections {
     }
 
     /// The member of a reply about one item.
-    pub(super) fn write(&self, object: &mut Object<'_>) {
+    pub(super) fn write(&self, object: &mut ObjectWriter<'_>) {
         if let Some(metrics) = self.found.values().flatten().next() {
             one(metrics, object.key("ItemCollectionMetrics"));
         }
     }
 
     /// The member of a reply about several tables.
-    pub(super) fn write_all(&self, object: &mut Object<'_>) {
+    pub(super) fn write_all(&self, object: &mut ObjectWriter<'_>) {
         if self.asked {
             object.object("ItemCollectionMetrics", |object| {
                 for (table, all) in &self.found {
@@ -69,7 +69,7 @@ fn size_of(items: ItemsRef<'_>) -> usize {
 
 fn one((key, bytes): &(Item, usize), out: &mut Vec<u8>) {
     let gigabytes = (bytes >> 30) as f64;
-    let mut object = Object::begin(out);
+    let mut object = ObjectWriter::begin(out);
     object.item("ItemCollectionKey", key.view());
     object.array("SizeEstimateRangeGB", [gigabytes, gigabytes + 1.0], |bound, out| {
         out.extend_from_slice(format!("{bound:?}").as_bytes());

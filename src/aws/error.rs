@@ -1,6 +1,6 @@
 //! AWS's errors.
 
-use super::json::Object;
+use super::json::ObjectWriter;
 use crate::expr::ExprError;
 use crate::item::{Item, ItemError};
 use crate::ops::OpError;
@@ -117,14 +117,14 @@ impl AwsError {
     /// The error as AWS answers it.
     pub fn to_json(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        let mut object = Object::begin(&mut out);
+        let mut object = ObjectWriter::begin(&mut out);
         object.text("__type", self.kind.type_name());
         if let Some(item) = &self.item {
             object.item("Item", item.view());
         }
         if self.kind == ErrorKind::TransactionCanceled {
             object.array("CancellationReasons", &self.reasons, |reason, out| {
-                let mut object = Object::begin(out);
+                let mut object = ObjectWriter::begin(out);
                 if let Some(OpError::ConditionFailed(Some(item))) = reason {
                     object.item("Item", item.view());
                 }

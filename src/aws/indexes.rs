@@ -3,7 +3,7 @@
 use super::body::Body;
 use super::error::AwsError;
 use super::request::{Asked, LIMITS, table};
-use crate::engine::{Source, Tables};
+use crate::engine::{ReadSource, Tables};
 use crate::expr::{BoundCondition, BoundProjection, KeyTarget};
 use crate::item::{Item, ItemError, ItemKeys, KeyAttr, Projection, read_key_part};
 use crate::ops;
@@ -46,8 +46,8 @@ impl Target {
         Ok(Self { table, index: Some(at) })
     }
 
-    pub(super) fn source(&self) -> Source<'_> {
-        Source { table: &self.table, index: self.index.and_then(|at| self.table.indexes.get(at)) }
+    pub(super) fn source(&self) -> ReadSource<'_> {
+        ReadSource { table: &self.table, index: self.index.and_then(|at| self.table.indexes.get(at)) }
     }
 
     /// The keys that a query is about.

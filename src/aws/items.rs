@@ -4,10 +4,10 @@ use super::body::{Body, Violations};
 use super::capacity::{Capacity, read_units};
 use super::collections::Collections;
 use super::error::AwsError;
-use super::json::Object;
+use super::json::ObjectWriter;
 use super::legacy::{self, Style};
 use super::request::{Asked, Expressions, LIMITS, item, table};
-use super::{Call, Operation, shape};
+use super::{AwsCall, Operation, shape};
 use crate::engine::Tables;
 use crate::expr::{BoundCondition, BoundProjection, BoundUpdate, ExprError, ExprKind};
 use crate::item::{Item, ItemError, ItemKeys, ItemRef, KeyBytes};
@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 /// What a write does.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
+pub(super) enum WriteAction {
     Put,
     Update,
     Delete,
@@ -24,10 +24,10 @@ pub(super) enum Action {
 }
 
 /// A write that was read, alone or in a transaction.
-pub(super) struct Prepared {
+pub(super) struct PreparedWrite {
     pub(super) table: Asked,
     pub(super) keys: ItemKeys,
-    action: Action,
+    action: WriteAction,
     item: Option<Item>,
     changes: Option<BoundUpdate>,
     condition: Option<BoundCondition>,
@@ -36,24 +36,24 @@ pub(super) struct Prepared {
     from_before: bool,
 }
 
-impl Prepared {
+impl PreparedWrite {
     /// Reads a write.
-    pub(super) fn read(action: Action, body: Body<'_>, tables: &Tables) -> Result<Self, AwsError> {
+    pub(super) fn read(action: WriteAction, body: Body<'_>, tables: &Tables) -> Result<Self, AwsError> {
         Ok(Self::read_apart(action, body, tables, true)??)
     }
 
     /// Reads a write, alone or in a transaction. The inner result is the error of a write that does not fit its table's
     /// schema: in a transaction that is a cancellation reason. All other errors are in the outer result.
     pub(super) fn read_apart(
-        action: Action,
+        action: WriteAction,
         body: Body<'_>,
         tables: &Tables,
         alone: bool,
     ) -> Result<Result<Self, OpError>, AwsError> {
         // The item or key is checked before the expressions, as AWS does.
-        let json = body.get(if action == Action::Put { "Item" } else { "Key" });
+        let json = body.get(if action == WriteAction::Put { "Item" } else { "Key" });
         let given = item(json.unwrap_or(&Value::Null))?;
-        if action == Action::Put {
+        if action == WriteAction::Put {
             given.view().check_size(LIMITS)?;
         }
         let from_before = alone && body.get("AttributeUpdates").is_some();
@@ -67,7 +67,7 @@ impl Prepared {
             if let Some(changes) = &changes {
                 changes.check_keys(&table.schema)?;
             }
-            if action != Action::Put {
+            if action != WriteAction::Put {
                 return Ok(table.schema.key_map_keys(&given.view(), LIMITS)?);
             }
             let keys = table.schema.item_keys(&given.view(), LIMITS)?;
@@ -78,13 +78,13 @@ impl Prepared {
             Ok(keys) => keys,
             Err(error) => return refused_apart(error),
         };
-        let item = (action == Action::Put).then_some(given);
+        let item = (action == WriteAction::Put).then_some(given);
         Ok(Ok(Self { table, keys, action, item, changes, condition, return_on_failure, from_before }))
     }
 
     /// A put or delete without condition and options, as in a batch.
     pub(super) fn plain(table: Asked, keys: ItemKeys, item: Option<Item>) -> Self {
-        let action = if item.is_some() { Action::Put } else { Action::Delete };
+        let action = if item.is_some() { WriteAction::Put } else { WriteAction::Delete };
         Self {
             table,
             keys,
@@ -105,9 +105,9 @@ impl Prepared {
     /// Whether the write may take memory.
     pub(super) fn needs_memory(&self) -> bool {
         match self.action {
-            Action::Put => true,
-            Action::Update => !self.changes.as_ref().is_some_and(BoundUpdate::only_takes_away),
-            Action::Delete | Action::Check => false,
+            WriteAction::Put => true,
+            WriteAction::Update => !self.changes.as_ref().is_some_and(BoundUpdate::only_takes_away),
+            WriteAction::Delete | WriteAction::Check => false,
         }
     }
 
@@ -120,9 +120,9 @@ impl Prepared {
             return_on_failure: self.return_on_failure,
         };
         match (self.action, &self.item) {
-            (Action::Put, Some(item)) => Write::Put(at, item),
-            (Action::Update, _) => Write::Update(at, self.changes.as_ref(), LIMITS),
-            (Action::Delete, _) => Write::Delete(at),
+            (WriteAction::Put, Some(item)) => Write::Put(at, item),
+            (WriteAction::Update, _) => Write::Update(at, self.changes.as_ref(), LIMITS),
+            (WriteAction::Delete, _) => Write::Delete(at),
             _ => Write::Check(at),
         }
     }
@@ -143,17 +143,17 @@ impl Prepared {
 
 /// Reads the changes that a write makes, and its condition.
 fn what_and_when(
-    action: Action,
+    action: WriteAction,
     body: Body<'_>,
     alone: bool,
 ) -> Result<(Option<BoundUpdate>, Option<BoundCondition>), AwsError> {
     let users: &[&str] = match action {
-        Action::Update => &["UpdateExpression", "ConditionExpression"],
+        WriteAction::Update => &["UpdateExpression", "ConditionExpression"],
         _ => &["ConditionExpression"],
     };
     let mut expressions =
         if alone { Expressions::new(body, users, users)? } else { Expressions::if_used(body, users)? };
-    let changes = if action == Action::Update { expressions.update()? } else { None };
+    let changes = if action == WriteAction::Update { expressions.update()? } else { None };
     let condition = expressions.condition(ExprKind::Condition)?;
     expressions.finish()?;
     // Expressions and legacy parameters may not be combined.
@@ -161,7 +161,7 @@ fn what_and_when(
         return Ok((changes, condition));
     }
     let condition = legacy::expected(body)?;
-    let changes = if action == Action::Update { legacy::attribute_updates(body)? } else { None };
+    let changes = if action == WriteAction::Update { legacy::attribute_updates(body)? } else { None };
     Ok((changes, condition))
 }
 
@@ -181,20 +181,20 @@ fn refused_apart<T>(error: OpError) -> Result<Result<T, OpError>, AwsError> {
 }
 
 /// Checks the constraints on the parameters of a write outside a transaction.
-fn constrain(action: Action, body: Body<'_>) -> Result<(), AwsError> {
+fn constrain(action: WriteAction, body: Body<'_>) -> Result<(), AwsError> {
     let mut violations = Violations::default();
     constrain_write(action, body, true, &mut violations);
     violations.finish()?;
-    if action == Action::Update { Style::UPDATE } else { Style::PUT_DELETE }.check(body)
+    if action == WriteAction::Update { Style::UPDATE } else { Style::PUT_DELETE }.check(body)
 }
 
 /// Checks the constraints on a write's parameters. In a transaction there are fewer than `alone`.
-pub(super) fn constrain_write(action: Action, body: Body<'_>, alone: bool, violations: &mut Violations) {
+pub(super) fn constrain_write(action: WriteAction, body: Body<'_>, alone: bool, violations: &mut Violations) {
     if alone {
         violations.capacity(body);
     }
     violations.table(body);
-    if action == Action::Put {
+    if action == WriteAction::Put {
         violations.required(body.get("Item").is_some(), "item");
         if alone {
             constrain_expected(body, violations);
@@ -203,7 +203,7 @@ pub(super) fn constrain_write(action: Action, body: Body<'_>, alone: bool, viola
     if alone {
         // AWS reports violations in the order of a hash map.
         let all = ["ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"];
-        if action == Action::Update {
+        if action == WriteAction::Update {
             violations.metrics(body);
             violations.one_of(body, "ReturnValues", &all);
         } else {
@@ -211,7 +211,7 @@ pub(super) fn constrain_write(action: Action, body: Body<'_>, alone: bool, viola
             violations.metrics(body);
         }
     }
-    if action != Action::Put {
+    if action != WriteAction::Put {
         violations.required(body.get("Key").is_some(), "key");
         if alone {
             constrain_expected(body, violations);
@@ -231,30 +231,30 @@ pub(super) fn write(
     operation: Operation,
     map: &Map<String, Value>,
     tables: &Tables,
-) -> Result<Call, AwsError> {
+) -> Result<AwsCall, AwsError> {
     shape::write(map)?;
     let body = Body(map);
     let action = match operation {
-        Operation::PutItem => Action::Put,
-        Operation::UpdateItem => Action::Update,
-        _ => Action::Delete,
+        Operation::PutItem => WriteAction::Put,
+        Operation::UpdateItem => WriteAction::Update,
+        _ => WriteAction::Delete,
     };
     constrain(action, body)?;
     let returns = body.text("ReturnValues").unwrap_or("NONE").to_owned();
-    if action != Action::Update && !matches!(returns.as_str(), "NONE" | "ALL_OLD") {
+    if action != WriteAction::Update && !matches!(returns.as_str(), "NONE" | "ALL_OLD") {
         return Err(AwsError::validation("ReturnValues can only be ALL_OLD or NONE"));
     }
-    let prepared = Prepared::read(action, body, tables)?;
+    let prepared = PreparedWrite::read(action, body, tables)?;
     let (mut capacity, mut collections) = (Capacity::asked(body), Collections::asked(body));
     let needs_memory = prepared.needs_memory();
-    let call = Call::new(vec![prepared.lock()], move |tx| {
+    let call = AwsCall::new(vec![prepared.lock()], move |tx| {
         let return_old = matches!(returns.as_str(), "ALL_OLD" | "UPDATED_OLD");
         let written =
             ops::write_measured(tx, &prepared.write(return_old)).map_err(|error| prepared.refusal(error))?;
         capacity.add_written(&prepared.table, &written);
         collections.note(tx, &prepared.table, &prepared.keys);
         let mut out = Vec::new();
-        let mut object = Object::begin(&mut out);
+        let mut object = ObjectWriter::begin(&mut out);
         if let Some(attributes) = attributes(&returns, &prepared, &written)? {
             object.item("Attributes", attributes.view());
         }
@@ -267,7 +267,7 @@ pub(super) fn write(
 }
 
 /// The attributes that `ReturnValues` asks for.
-fn attributes(returns: &str, prepared: &Prepared, written: &Written) -> Result<Option<Item>, AwsError> {
+fn attributes(returns: &str, prepared: &PreparedWrite, written: &Written) -> Result<Option<Item>, AwsError> {
     let touched = |item: Option<&Item>| -> Result<Option<Item>, AwsError> {
         let (Some(item), Some(changes)) = (item, &prepared.changes) else { return Ok(None) };
         let touched = changes.touched().apply(item.view())?;
@@ -296,7 +296,7 @@ impl Get {
         Ok(Self::read_apart(body, tables, true)??)
     }
 
-    /// As [`Prepared::read_apart`].
+    /// As [`PreparedWrite::read_apart`].
     pub(super) fn read_apart(
         body: Body<'_>,
         tables: &Tables,
@@ -322,7 +322,7 @@ impl Get {
     pub(super) fn write(
         &self,
         item: Option<ItemRef<'_>>,
-        object: &mut Object<'_>,
+        object: &mut ObjectWriter<'_>,
     ) -> Result<usize, AwsError> {
         let Some(item) = item else { return Ok(0) };
         let shown = self.projection.as_ref().map(|projection| projection.apply(item)).transpose()?;
@@ -350,7 +350,7 @@ pub(super) fn constrain_get(body: Body<'_>, alone: bool, violations: &mut Violat
 }
 
 /// Reads GetItem.
-pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, AwsError> {
+pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<AwsCall, AwsError> {
     shape::read(map)?;
     let body = Body(map);
     let mut violations = Violations::default();
@@ -360,9 +360,9 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
     let get = Get::read(body, tables)?;
     let consistent = body.bool("ConsistentRead");
     let mut capacity = Capacity::asked(body);
-    Ok(Call::new(vec![(get.table.id, get.keys.pk.clone())], move |tx| {
+    Ok(AwsCall::new(vec![(get.table.id, get.keys.pk.clone())], move |tx| {
         let mut out = Vec::new();
-        let mut object = Object::begin(&mut out);
+        let mut object = ObjectWriter::begin(&mut out);
         let size = get.write(tx.item(&get.table, &get.keys), &mut object)?;
         capacity.add(&get.table, read_units(size, consistent));
         capacity.write(&mut object);

@@ -3,7 +3,7 @@
 use crate::item::{ItemRef, write_typed_json};
 
 /// An object that is being written.
-pub(super) struct Object<'o> {
+pub(super) struct ObjectWriter<'o> {
     out: &'o mut Vec<u8>,
     empty: bool,
 }
@@ -14,7 +14,7 @@ pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
     let _ = serde_json::to_writer(&mut *out, text);
 }
 
-impl<'o> Object<'o> {
+impl<'o> ObjectWriter<'o> {
     pub(super) fn begin(out: &'o mut Vec<u8>) -> Self {
         out.push(b'{');
         Self { out, empty: true }
@@ -55,8 +55,8 @@ impl<'o> Object<'o> {
     }
 
     /// A member that is an object.
-    pub(super) fn object(&mut self, name: &str, fill: impl FnOnce(&mut Object<'_>)) {
-        let mut inner = Object::begin(self.key(name));
+    pub(super) fn object(&mut self, name: &str, fill: impl FnOnce(&mut ObjectWriter<'_>)) {
+        let mut inner = ObjectWriter::begin(self.key(name));
         fill(&mut inner);
         inner.end();
     }

@@ -1,6 +1,6 @@
 //! AWS's DynamoDB API as JSON: a request's body in, a reply's body out, word for word.
 //!
-//! [`read`] turns a body into a [`Call`]: parsed, checked in AWS's order, bound to its tables, with the keys whose
+//! [`read`] turns a body into an [`AwsCall`]: parsed, checked in AWS's order, bound to its tables, with the keys whose
 //! shards it needs. The front end locks them and runs the call. Under the locks the tables' schemas must be those from
 //! which the call was read, see [`crate::engine::Tables::generation`].
 
@@ -22,7 +22,7 @@ mod streams;
 mod tables;
 mod transact;
 
-pub use call::{Call, Memory, Operation};
+pub use call::{AwsCall, Memory, Operation};
 pub use error::{AwsError, ErrorKind};
 
 use crate::engine::Tables;
@@ -36,7 +36,7 @@ const MAX_TABLE_BODY: usize = 256 << 10;
 ///
 /// # Errors
 /// AWS's.
-pub fn read(operation: Operation, body: &[u8], tables: &Tables) -> Result<Call, AwsError> {
+pub fn read(operation: Operation, body: &[u8], tables: &Tables) -> Result<AwsCall, AwsError> {
     if body.len() > if operation.is_about_tables() { MAX_TABLE_BODY } else { MAX_BODY } {
         return Err(AwsError::new(ErrorKind::TooLarge, "The request entity is too large."));
     }

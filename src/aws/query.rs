@@ -5,10 +5,10 @@ use super::capacity::{Capacity, read_blocks, read_units};
 use super::error::AwsError;
 use super::indexes::Target;
 use super::items::attributes_to_get;
-use super::json::Object;
+use super::json::ObjectWriter;
 use super::legacy::{self, Style};
 use super::request::{Expressions, LIMITS, item};
-use super::{Call, shape};
+use super::{AwsCall, shape};
 use crate::engine::{Tables, Tx};
 use crate::expr::{BoundCondition, BoundProjection, ExprError, ExprKind, KeyRanges};
 use crate::item::{Item, ItemKeys, ItemRef, write_typed_json};
@@ -106,7 +106,7 @@ fn projection(
 }
 
 /// Reads Query.
-pub(super) fn query(map: &Map<String, Value>, tables: &Tables) -> Result<Call, AwsError> {
+pub(super) fn query(map: &Map<String, Value>, tables: &Tables) -> Result<AwsCall, AwsError> {
     shape::read(map)?;
     let body = Body(map);
     constrain(body, false)?;
@@ -153,7 +153,7 @@ pub(super) fn query(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
     check_start(&ranges, start.as_ref())?;
     let descending = body.get("ScanIndexForward").is_some() && !body.bool("ScanIndexForward");
     let common = Common::read(body, target, start, filter, projection, true)?;
-    Ok(Call::new(vec![(common.target.source().space(), ranges.pk.clone())], move |tx| {
+    Ok(AwsCall::new(vec![(common.target.source().space(), ranges.pk.clone())], move |tx| {
         common.reply(tx, |common, tx, show| {
             let query = ops::Query {
                 from: common.target.source(),
@@ -184,7 +184,7 @@ fn check_start(ranges: &KeyRanges, start: Option<&ItemKeys>) -> Result<(), AwsEr
 }
 
 /// Reads Scan.
-pub(super) fn scan(map: &Map<String, Value>, tables: &Tables) -> Result<Call, AwsError> {
+pub(super) fn scan(map: &Map<String, Value>, tables: &Tables) -> Result<AwsCall, AwsError> {
     shape::read(map)?;
     let body = Body(map);
     constrain(body, true)?;
@@ -204,7 +204,7 @@ pub(super) fn scan(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aw
     }
     let start = start.map(|key| target.start_keys(&key, false)).transpose()?;
     let common = Common::read(body, target, start, filter, projection, false)?;
-    Ok(Call::new(Vec::new(), move |tx| {
+    Ok(AwsCall::new(Vec::new(), move |tx| {
         if let Some(start) = &common.start {
             let order = walk_order(tx.engine().store.hash(&start.pk));
             if !segment.contains(order) {
@@ -294,7 +294,7 @@ impl Common {
             return Err(error.into());
         }
         let mut out = Vec::with_capacity(items.len() + 200);
-        let mut object = Object::begin(&mut out);
+        let mut object = ObjectWriter::begin(&mut out);
         if !self.count_only {
             let out = object.key("Items");
             out.push(b'[');

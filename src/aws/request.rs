@@ -4,7 +4,8 @@ use super::body::{Body, bare_name};
 use super::error::AwsError;
 use crate::engine::{Table, Tables};
 use crate::expr::{
-    Binder, BoundCondition, BoundProjection, BoundUpdate, ExprCache, ExprError, ExprKind, ExprLimits, Options,
+    Binder, BoundCondition, BoundProjection, BoundUpdate, ExprCache, ExprError, ExprKind, ExprLimits,
+    ParseOptions,
 };
 use crate::item::{Item, ItemKeys, ItemLimits, map_from_typed_json};
 use serde_json::Value;
@@ -15,7 +16,7 @@ use std::sync::{Arc, LazyLock};
 pub(super) const LIMITS: &ItemLimits = &ItemLimits::DYNAMODB;
 
 /// Parsed expressions by their text.
-static CACHE: LazyLock<ExprCache> = LazyLock::new(|| ExprCache::new(Options::STRICT, 4096));
+static CACHE: LazyLock<ExprCache> = LazyLock::new(|| ExprCache::new(ParseOptions::STRICT, 4096));
 
 /// A table and the name or ARN by which a request names it. The reply uses the same one.
 pub(super) struct Asked {

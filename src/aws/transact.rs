@@ -4,9 +4,9 @@ use super::body::{Body, Violations};
 use super::capacity::{Capacity, Units, blocks, read_blocks, read_units};
 use super::collections::Collections;
 use super::error::{AwsError, ErrorKind};
-use super::items::{Action, Get, Prepared, constrain_get, constrain_write};
-use super::json::Object;
-use super::{Call, shape};
+use super::items::{Get, PreparedWrite, WriteAction, constrain_get, constrain_write};
+use super::json::ObjectWriter;
+use super::{AwsCall, shape};
 use crate::effect::{StringChange, TOKENS};
 use crate::engine::{Tables, Tx};
 use crate::item::{ItemKeys, ItemRef, KeyBytes};
@@ -24,11 +24,11 @@ const MAX_BYTES: usize = 4 << 20;
 const REMEMBERED_MS: u64 = 10 * 60 * 1000;
 
 /// The kinds of actions in a transaction.
-const KINDS: [(&str, Action); 4] = [
-    ("ConditionCheck", Action::Check),
-    ("Put", Action::Put),
-    ("Update", Action::Update),
-    ("Delete", Action::Delete),
+const KINDS: [(&str, WriteAction); 4] = [
+    ("ConditionCheck", WriteAction::Check),
+    ("Put", WriteAction::Put),
+    ("Update", WriteAction::Update),
+    ("Delete", WriteAction::Delete),
 ];
 
 fn constrain<'j>(
@@ -64,7 +64,7 @@ fn constrain<'j>(
 }
 
 /// Reads TransactGetItems.
-pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, AwsError> {
+pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<AwsCall, AwsError> {
     shape::transact(map)?;
     let body = Body(map);
     let mut all = Vec::new();
@@ -85,16 +85,16 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
     check_distinct(all.iter().map(|get| (get.table.id, &get.keys)))?;
     let locks = all.iter().map(|get| (get.table.id, get.keys.pk.clone())).collect();
     let mut capacity = Capacity::asked(body).in_transaction(Units::Read);
-    Ok(Call::new(locks, move |tx| {
+    Ok(AwsCall::new(locks, move |tx| {
         let mut out = Vec::new();
-        let mut object = Object::begin(&mut out);
+        let mut object = ObjectWriter::begin(&mut out);
         let found: Vec<_> = all.iter().map(|get| tx.item(&get.table, &get.keys)).collect();
         if found.iter().flatten().map(ItemRef::size).sum::<usize>() > MAX_BYTES {
             return Err(too_large());
         }
         let mut failed = None;
         object.array("Responses", all.iter().zip(found), |(get, item), out| {
-            let mut response = Object::begin(out);
+            let mut response = ObjectWriter::begin(out);
             match get.write(item, &mut response) {
                 Ok(size) => capacity.add(&get.table, read_units(size, true)),
                 Err(error) => failed = Some(error),
@@ -111,7 +111,7 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<Call, Aws
 }
 
 /// Reads TransactWriteItems.
-pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, AwsError> {
+pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<AwsCall, AwsError> {
     shape::transact(map)?;
     let body = Body(map);
     let mut all = Vec::new();
@@ -121,14 +121,14 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
             violations.within(format!("{path}{}.", super::body::path(name)));
             constrain_write(kind, Body(inner), false, violations);
             match kind {
-                Action::Check => {
+                WriteAction::Check => {
                     violations
                         .required(Body(inner).get("ConditionExpression").is_some(), "conditionExpression");
                 }
-                Action::Update => {
+                WriteAction::Update => {
                     violations.required(Body(inner).get("UpdateExpression").is_some(), "updateExpression");
                 }
-                Action::Put | Action::Delete => {}
+                WriteAction::Put | WriteAction::Delete => {}
             }
         }
     })?;
@@ -139,16 +139,16 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
                 "TransactItems can only contain one of Check, Put, Update or Delete",
             ));
         };
-        all.push(Prepared::read_apart(kind, Body(inner), tables, false)?);
+        all.push(PreparedWrite::read_apart(kind, Body(inner), tables, false)?);
     }
     let all = fitting(all)?;
     check_distinct(all.iter().map(|prepared| (prepared.table.id, &prepared.keys)))?;
     let token = body.text("ClientRequestToken").map(|token| Token::new(token, map));
-    let mut locks: Vec<_> = all.iter().map(Prepared::lock).collect();
+    let mut locks: Vec<_> = all.iter().map(PreparedWrite::lock).collect();
     locks.extend(token.as_ref().map(|token| (TOKENS, token.key.clone())));
     let mut capacity = Capacity::asked(body).in_transaction(Units::Write);
     let mut collections = Collections::asked(body);
-    Ok(Call::weighing(locks, move |tx, memory| {
+    Ok(AwsCall::weighing(locks, move |tx, memory| {
         let known = token.as_ref().map(|token| token.known(tx)).transpose()?.flatten();
         if let Some(known) = known {
             // A repeated transaction costs a read of its items, by their sizes when it was carried out.
@@ -157,7 +157,7 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
                 capacity.add(&prepared.table, read_blocks(blocks, true));
             }
         } else {
-            if all.iter().any(Prepared::needs_memory) {
+            if all.iter().any(PreparedWrite::needs_memory) {
                 memory.take()?;
             }
             let writes: Vec<_> = all.iter().map(|prepared| prepared.write(false)).collect();
@@ -174,7 +174,7 @@ pub(super) fn write(map: &Map<String, Value>, tables: &Tables) -> Result<Call, A
             }
         }
         let mut out = Vec::new();
-        let mut object = Object::begin(&mut out);
+        let mut object = ObjectWriter::begin(&mut out);
         collections.write_all(&mut object);
         capacity.write_all(&mut object);
         object.end();

@@ -3,7 +3,7 @@
 use super::history;
 use super::registry::{shown_subs, sorted};
 use super::spec::{Begin, Spec};
-use super::syntax::{Arg, Kind, parse};
+use super::syntax::{Arg, ArgKind, parse};
 use super::{Command, Cx, Outcome};
 use crate::resp::Reply;
 
@@ -93,7 +93,7 @@ fn reply_args(out: &mut Reply, spec: &Spec, args: &[Arg], keys: &mut usize) {
 }
 
 fn reply_arg(out: &mut Reply, spec: &Spec, arg: &Arg, keys: &mut usize) {
-    let index = (arg.kind == Kind::Key && !spec.keys.is_empty()).then(|| {
+    let index = (arg.kind == ArgKind::Key && !spec.keys.is_empty()).then(|| {
         let index = key_spec_of(spec, arg, *keys);
         *keys += 1;
         index
@@ -107,7 +107,7 @@ fn reply_arg(out: &mut Reply, spec: &Spec, arg: &Arg, keys: &mut usize) {
     .filter(|(on, _)| *on)
     .map(|(_, name)| name)
     .collect();
-    let is_group = matches!(arg.kind, Kind::OneOf | Kind::Block);
+    let is_group = matches!(arg.kind, ArgKind::OneOf | ArgKind::Block);
     let parts = [index.is_some(), arg.token.is_some(), !flags.is_empty(), true];
     out.map(2 + parts.into_iter().filter(|there| *there).count());
     out.bulk(b"name");
@@ -140,10 +140,10 @@ fn reply_arg(out: &mut Reply, spec: &Spec, arg: &Arg, keys: &mut usize) {
 }
 
 /// The kind of an argument. An `increment` is a double for commands whose names end in `float`, else an integer.
-fn kind_of(spec: &Spec, arg: &Arg) -> Kind {
+fn kind_of(spec: &Spec, arg: &Arg) -> ArgKind {
     match arg.name.as_str() {
-        "increment" if spec.name.ends_with("float") => Kind::Double,
-        "increment" => Kind::Integer,
+        "increment" if spec.name.ends_with("float") => ArgKind::Double,
+        "increment" => ArgKind::Integer,
         _ => arg.kind,
     }
 }

@@ -1,13 +1,13 @@
 //! Writes elements of listpacks into replies.
 
 use crate::resp::Reply;
-use crate::value::listpack::Entry;
+use crate::value::listpack::ListpackEntry;
 
 /// Writes an element of a listpack as a bulk string.
 #[inline]
-pub(super) fn element(out: &mut Reply, element: Entry<'_>) {
+pub(super) fn element(out: &mut Reply, element: ListpackEntry<'_>) {
     match element {
-        Entry::Int(number) => out.bulk_int(number),
-        Entry::Str(bytes) => out.bulk(bytes),
+        ListpackEntry::Int(number) => out.bulk_int(number),
+        ListpackEntry::Str(bytes) => out.bulk(bytes),
     }
 }

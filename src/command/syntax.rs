@@ -5,7 +5,7 @@
 
 /// What an argument is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ArgKind {
     /// Any text.
     Text,
     /// A whole number.
@@ -26,7 +26,7 @@ pub enum Kind {
     Block,
 }
 
-impl Kind {
+impl ArgKind {
     /// Redis's name for the kind.
     pub fn name(self) -> &'static str {
         match self {
@@ -49,7 +49,7 @@ pub struct Arg {
     /// Its name.
     pub name: String,
     /// What it is.
-    pub kind: Kind,
+    pub kind: ArgKind,
     /// The word that stands before it; for a `Token`, the word itself.
     pub token: Option<String>,
     /// Whether it is optional.
@@ -63,7 +63,7 @@ pub struct Arg {
 }
 
 impl Arg {
-    fn new(name: impl Into<String>, kind: Kind) -> Self {
+    fn new(name: impl Into<String>, kind: ArgKind) -> Self {
         Self {
             name: name.into(),
             kind,
@@ -83,7 +83,7 @@ impl Arg {
                 "~" => "approximately".to_owned(),
                 word => word.to_ascii_lowercase(),
             };
-            return Self { token: Some(word.to_owned()), ..Self::new(name, Kind::Token) };
+            return Self { token: Some(word.to_owned()), ..Self::new(name, ArgKind::Token) };
         }
         Self::new(word, kind_of(word))
     }
@@ -140,16 +140,18 @@ const INTEGERS: &[&str] = &[
     "limit",
 ];
 
-fn kind_of(name: &str) -> Kind {
+fn kind_of(name: &str) -> ArgKind {
     match name {
-        "key" | "newkey" | "source" | "destination" | "destkey" | "key1" | "key2" | "sourcekey" => Kind::Key,
-        "pattern" => Kind::Pattern,
-        "score" | "min" | "max" | "longitude" | "latitude" | "radius" | "width" | "height" | "weight" => {
-            Kind::Double
+        "key" | "newkey" | "source" | "destination" | "destkey" | "key1" | "key2" | "sourcekey" => {
+            ArgKind::Key
         }
-        name if name.starts_with("unix-time") || name.starts_with("timestamp") => Kind::UnixTime,
-        name if INTEGERS.contains(&name) => Kind::Integer,
-        _ => Kind::Text,
+        "pattern" => ArgKind::Pattern,
+        "score" | "min" | "max" | "longitude" | "latitude" | "radius" | "width" | "height" | "weight" => {
+            ArgKind::Double
+        }
+        name if name.starts_with("unix-time") || name.starts_with("timestamp") => ArgKind::UnixTime,
+        name if INTEGERS.contains(&name) => ArgKind::Integer,
+        _ => ArgKind::Text,
     }
 }
 
@@ -224,7 +226,7 @@ impl<'a> Parser<'a> {
     /// Adds an argument. If a token without argument precedes it, the token becomes the argument's.
     fn push(args: &mut Vec<Arg>, mut arg: Arg) {
         if let Some(last) = args.last()
-            && last.kind == Kind::Token
+            && last.kind == ArgKind::Token
             && !last.optional
             && arg.token.is_none()
         {
@@ -249,7 +251,7 @@ impl<'a> Parser<'a> {
         }
         let names: Vec<&str> = alternatives.iter().map(|arg| arg.name.as_str()).collect();
         let name = choice_name(&names);
-        Arg { args: alternatives, ..Arg::new(name, Kind::OneOf) }
+        Arg { args: alternatives, ..Arg::new(name, ArgKind::OneOf) }
     }
 
     /// Reads the inside of square brackets: an optional argument, or the mark that the arguments before it may be
@@ -293,11 +295,11 @@ fn as_one(mut args: Vec<Arg>) -> Option<Arg> {
     let names: Vec<&str> = args.iter().map(|arg| arg.name.as_str()).collect();
     let name = names.join("-");
     let token = match &mut args[0] {
-        first if first.kind != Kind::Token && !first.optional && !first.multiple => first.token.take(),
+        first if first.kind != ArgKind::Token && !first.optional && !first.multiple => first.token.take(),
         _ => None,
     };
     let name = token.as_ref().map_or(name, |token| token.to_ascii_lowercase());
-    Some(Arg { token, args, ..Arg::new(name, Kind::Block) })
+    Some(Arg { token, args, ..Arg::new(name, ArgKind::Block) })
 }
 
 fn choice_name(names: &[&str]) -> String {
@@ -318,7 +320,7 @@ mod tests {
     fn show(args: &[Arg]) -> String {
         let one = |arg: &Arg| {
             let mut text = match arg.kind {
-                Kind::OneOf | Kind::Block => {
+                ArgKind::OneOf | ArgKind::Block => {
                     format!("{}:{}({})", arg.name, arg.kind.name(), show(&arg.args))
                 }
                 kind => format!("{}:{}", arg.name, kind.name()),

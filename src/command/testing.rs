@@ -9,7 +9,7 @@ mod harness {
     use crate::engine::{Engine, Over, Tx};
     use crate::env::{Clock, Instant};
     use crate::node::ClientHandle;
-    use crate::resp::{Batch, Decoder, Limits, Proto, Reply, ReplyDecoder, Value};
+    use crate::resp::{Batch, Decoder, InputLimits, Proto, Reply, ReplyDecoder, Value};
     use crate::session::{Stop, Worker};
     use crate::store::{Holder, Mode};
     use crate::text::{repr, split_words};
@@ -100,7 +100,7 @@ mod harness {
             let number = self.connect();
             let mut request = args_of(line);
             let mut batch = Batch::new();
-            Decoder::new().decode(&mut request, &Limits::default(), &mut batch, 1).unwrap();
+            Decoder::new().decode(&mut request, &InputLimits::default(), &mut batch, 1).unwrap();
             let client = &mut self.clients[number];
             let progress = self.worker.run(client, &request, &batch, 0, &mut Reply::new(Proto::V2));
             (progress.stop, client)
@@ -172,7 +172,7 @@ mod harness {
         pub(crate) fn takes_long(&mut self, args: &[&[u8]]) -> bool {
             let mut request = encoded(args);
             let mut batch = Batch::new();
-            Decoder::new().decode(&mut request, &Limits::default(), &mut batch, 1).unwrap();
+            Decoder::new().decode(&mut request, &InputLimits::default(), &mut batch, 1).unwrap();
             let mut out = Reply::new(Proto::V2);
             let progress = self.worker.run(&mut self.clients[0], &request, &batch, 0, &mut out);
             progress.stop == Some(Stop::Long)
@@ -181,7 +181,7 @@ mod harness {
         fn call_many(&mut self, client: usize, calls: &[&[&[u8]]]) -> Vec<Value> {
             let mut request: Vec<u8> = calls.iter().flat_map(|args| encoded(args)).collect();
             let mut batch = Batch::new();
-            Decoder::new().decode(&mut request, &Limits::default(), &mut batch, calls.len()).unwrap();
+            Decoder::new().decode(&mut request, &InputLimits::default(), &mut batch, calls.len()).unwrap();
             let client = &mut self.clients[client];
             let mut out = Reply::new(Proto::V2);
             let mut progress = self.worker.run(client, &request, &batch, 0, &mut out);

@@ -1,6 +1,6 @@
 //! Options that take one of a few words.
 
-use super::value::{Value, one_word};
+use super::value::{OptionValue, one_word};
 
 /// Builds the reply to a word that is none of the choices.
 fn not_among<'a>(names: impl Iterator<Item = &'a str>) -> String {
@@ -23,7 +23,7 @@ macro_rules! choices {
             }
         }
 
-        impl Value for $name {
+        impl OptionValue for $name {
             type Rule = ();
 
             fn parse((): &(), words: &[Vec<u8>], _: &Self, _: bool) -> Result<Self, String> {
@@ -143,7 +143,7 @@ impl ProtectedAction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Word(pub(super) &'static str);
 
-impl Value for Word {
+impl OptionValue for Word {
     type Rule = &'static [&'static str];
 
     fn parse(rule: &Self::Rule, words: &[Vec<u8>], _: &Self, _: bool) -> Result<Self, String> {
@@ -168,7 +168,7 @@ pub struct SignalFlags(pub(super) Vec<&'static str>);
 
 const SIGNAL_FLAGS: [&str; 5] = ["default", "save", "nosave", "now", "force"];
 
-impl Value for SignalFlags {
+impl OptionValue for SignalFlags {
     type Rule = ();
 
     const MULTI: bool = true;

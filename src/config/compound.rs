@@ -1,6 +1,6 @@
 //! Options whose value has parts: save points, buffer limits, events, percentiles, and a few more.
 
-use super::value::{Value, Words, memory_text, one_text, parse_loose, parse_memory, utf8};
+use super::value::{OptionValue, Words, memory_text, one_text, parse_loose, parse_memory, utf8};
 
 fn words<const N: usize>(words: [String; N]) -> Words {
     words.map(String::into_bytes).into()
@@ -15,7 +15,7 @@ pub struct SavePoint {
     pub changes: u64,
 }
 
-impl Value for Vec<SavePoint> {
+impl OptionValue for Vec<SavePoint> {
     type Rule = ();
 
     const MULTI: bool = true;
@@ -81,7 +81,7 @@ pub struct OutputLimits {
     pub pubsub: OutputLimit,
 }
 
-impl Value for OutputLimits {
+impl OptionValue for OutputLimits {
     type Rule = ();
 
     const MULTI: bool = true;
@@ -210,7 +210,7 @@ impl KeyspaceEvents {
         [(b'K', Self::KEYSPACE), (b'E', Self::KEYEVENT), (b'm', Self::KEY_MISS), (b'n', Self::NEW)];
 }
 
-impl Value for KeyspaceEvents {
+impl OptionValue for KeyspaceEvents {
     type Rule = ();
 
     fn parse((): &(), words: &[Vec<u8>], _: &Self, _: bool) -> Result<Self, String> {
@@ -246,7 +246,7 @@ impl Value for KeyspaceEvents {
 }
 
 /// Which percentiles INFO latencystats reports.
-impl Value for Vec<f64> {
+impl OptionValue for Vec<f64> {
     type Rule = ();
 
     const MULTI: bool = true;
@@ -303,12 +303,12 @@ impl WorkerThreads {
     }
 }
 
-impl Value for WorkerThreads {
+impl OptionValue for WorkerThreads {
     type Rule = ();
 
     fn parse((): &(), words: &[Vec<u8>], _: &Self, _: bool) -> Result<Self, String> {
         let rule = super::value::int(0, 128);
-        <u16 as Value>::parse(&rule, words, &0, false).map(Self)
+        <u16 as OptionValue>::parse(&rule, words, &0, false).map(Self)
     }
 
     fn show(&self, (): &()) -> Vec<u8> {
@@ -328,7 +328,7 @@ impl Value for WorkerThreads {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OomScores(pub(super) [i16; 3]);
 
-impl Value for OomScores {
+impl OptionValue for OomScores {
     type Rule = ();
 
     const MULTI: bool = true;
@@ -365,7 +365,7 @@ impl Value for OomScores {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Upstream(Option<(String, u16)>);
 
-impl Value for Upstream {
+impl OptionValue for Upstream {
     type Rule = ();
 
     const MULTI: bool = true;

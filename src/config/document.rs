@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::options::{OptionSpec, specs};
 use super::settings::Settings;
-use super::spec::Change;
+use super::spec::Changeable;
 
 /// What `itemory --version` prints.
 pub fn version() -> String {
@@ -54,9 +54,9 @@ pub fn options_markdown() -> String {
             let default: Vec<String> =
                 spec.written(&defaults).iter().map(|line| format!("`{line}`")).collect();
             let changes = match spec.change {
-                Change::Live => "live",
-                Change::Fixed => "at start",
-                Change::Guarded => "protected",
+                Changeable::Live => "live",
+                Changeable::Fixed => "at start",
+                Changeable::Guarded => "protected",
             };
             _ = writeln!(
                 text,

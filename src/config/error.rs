@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// Where a directive stood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum DirectivePlace {
     /// A line of a file; lines are counted from 1. The file is `None` for standard input.
     Line {
         /// The file, or `None` for standard input or plain text.
@@ -18,7 +18,7 @@ pub enum Place {
     Flag,
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for DirectivePlace {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Line { file: Some(file), line } => {
@@ -44,7 +44,7 @@ pub enum ConfigError {
     )]
     Directive {
         /// Where it stood.
-        place: Place,
+        place: DirectivePlace,
         /// The directive as written, with the values of secret options left out.
         directive: String,
         /// What is wrong with it.

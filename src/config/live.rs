@@ -10,7 +10,7 @@ use super::error::ConfigError;
 use super::options::{OptionSpec, find_spelling, specs};
 use super::rewrite;
 use super::settings::Settings;
-use super::spec::{Change, Trait};
+use super::spec::{Changeable, Trait};
 use super::value::split_at_spaces;
 use crate::text::glob_match_nocase;
 
@@ -168,10 +168,10 @@ fn resolve(
         let given = || String::from_utf8_lossy(name).into_owned();
         let refused = |reason: &str| ConfigError::Refused { option: given(), reason: reason.to_owned() };
         let (spec, spelling) = find_spelling(name).ok_or_else(|| ConfigError::Unknown(name.to_vec()))?;
-        if spec.change == Change::Fixed {
+        if spec.change == Changeable::Fixed {
             return Err(refused("can't set immutable config"));
         }
-        if spec.change == Change::Guarded && !settings.enable_protected_configs.allows(caller.local) {
+        if spec.change == Changeable::Guarded && !settings.enable_protected_configs.allows(caller.local) {
             return Err(refused("can't set protected config"));
         }
         if caller.loading && spec.has(Trait::NotWhileLoading) {
@@ -388,7 +388,7 @@ mod tests {
         #[test]
         fn what_get_reports_can_be_set(pick in any::<prop::sample::Index>(), value in "[ -~]{0,12}|[0-9]{1,6}(mb|%)?|yes|no") {
             let config = config();
-            let live: Vec<_> = specs().filter(|spec| spec.change == Change::Live).collect();
+            let live: Vec<_> = specs().filter(|spec| spec.change == Changeable::Live).collect();
             let name = pick.get(&live).name;
             if set(&config, &[(name, &value)]).is_ok() {
                 let reported = config.get(&[name]).remove(0).1;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
-use super::error::{ConfigError, Place};
+use super::error::{ConfigError, DirectivePlace};
 use super::live::Config;
 use super::options::{OptionSpec, find, specs};
 use super::reader::Reader;
@@ -77,11 +77,11 @@ impl Config {
         }
         reader.begin_source();
         for (variable, words) in variables.directives {
-            reader.directive(&words, &Place::Variable(variable))?;
+            reader.directive(&words, &DirectivePlace::Variable(variable))?;
         }
         reader.begin_source();
         for words in line.directives {
-            reader.directive(&words, &Place::Flag)?;
+            reader.directive(&words, &DirectivePlace::Flag)?;
         }
         let (mut settings, mut warnings) = reader.finish();
         settings.dir = absolute(&settings.dir)?;

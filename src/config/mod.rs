@@ -26,10 +26,10 @@ pub use compound::{
     KeyspaceEvents, OomScores, OutputLimit, OutputLimits, SavePoint, Upstream, WorkerThreads,
 };
 pub use document::{help, options_markdown, sample_file, version};
-pub use error::{CANNOT_BIND, ConfigError, Place};
+pub use error::{CANNOT_BIND, ConfigError, DirectivePlace};
 pub use live::{Caller, Changed, Config, Refusal};
 pub use load::{Invocation, Loaded, parse_config_text};
 pub use options::{OptionSpec, find, specs};
 pub use settings::{RenamedCommand, Settings};
-pub use spec::Change;
+pub use spec::Changeable;
 pub use value::{MemoryOrPercent, Secret};

@@ -2,10 +2,10 @@
 
 use super::accepted;
 use super::settings::{self, Settings};
-use super::spec::Spec;
+use super::spec::OptionOf;
 
 /// What is known of an option.
-pub type OptionSpec = Spec<Settings>;
+pub type OptionSpec = OptionOf<Settings>;
 
 /// All options, those with an effect first.
 pub fn specs() -> impl Iterator<Item = &'static OptionSpec> {

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::error::{ConfigError, Place};
+use super::error::{ConfigError, DirectivePlace};
 use super::options::{OptionSpec, find};
 use super::settings::{RenamedCommand, Settings};
 use crate::text::{glob_match, quoted, split_words};
@@ -71,7 +71,7 @@ impl Reader {
             if line.is_empty() || line.starts_with(b"#") {
                 continue;
             }
-            let place = Place::Line { file: file.map(Path::to_owned), line: index + 1 };
+            let place = DirectivePlace::Line { file: file.map(Path::to_owned), line: index + 1 };
             let Ok(words) = split_words(line) else {
                 return Err(ConfigError::Directive {
                     place,
@@ -85,7 +85,7 @@ impl Reader {
     }
 
     /// Takes one directive: its name and what follows it.
-    pub(super) fn directive(&mut self, words: &[Vec<u8>], place: &Place) -> Result<(), ConfigError> {
+    pub(super) fn directive(&mut self, words: &[Vec<u8>], place: &DirectivePlace) -> Result<(), ConfigError> {
         let Some((name, values)) = words.split_first() else { return Ok(()) };
         let spec = find(name);
         let outcome = match spec {

@@ -5,7 +5,7 @@ use crate::text::quoted;
 
 /// When an option may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub enum Changeable {
     /// At start and by CONFIG SET.
     Live,
     /// Only at start.
@@ -29,7 +29,7 @@ pub(super) enum Trait {
 pub(super) type Parse<S> = fn(&mut S, &[Vec<u8>], bool) -> Result<(), String>;
 
 /// One option of the settings `S`. CONFIG, `--help`, the documentation and the sample file derive from it.
-pub struct Spec<S> {
+pub struct OptionOf<S> {
     /// The name users write.
     pub name: &'static str,
     /// Other spellings of the name; CONFIG GET reports each beside the name, as Redis does.
@@ -37,7 +37,7 @@ pub struct Spec<S> {
     /// The heading under which it is documented.
     pub section: &'static str,
     /// When it may change.
-    pub change: Change,
+    pub change: Changeable,
     /// Why the option has no effect here, if it has none.
     pub no_effect: Option<&'static str>,
     /// CONFIG SET splits its value into words at spaces.
@@ -52,7 +52,7 @@ pub struct Spec<S> {
     pub(super) describe: fn() -> String,
 }
 
-impl<S> Spec<S> {
+impl<S> OptionOf<S> {
     /// What the option does, in one or two sentences.
     pub fn doc(&self) -> &'static str {
         self.doc.trim()
@@ -88,11 +88,11 @@ impl<S> Spec<S> {
     }
 }
 
-/// Declares a struct with a field per option, its defaults, and the table of [`Spec`]s.
+/// Declares a struct with a field per option, its defaults, and the table of [`OptionOf`]s.
 ///
-/// An entry reads: doc comment, `"name" | "alias" => field: Type [rule] = default, Change + Trait;`. The rule may be
-/// left out. A section's name is followed by the reason why its options have no effect, or by `None` if they have one.
-/// The table serves all settings that contain the struct.
+/// An entry reads: doc comment, `"name" | "alias" => field: Type [rule] = default, Changeable + Trait;`. The rule may
+/// be left out. A section's name is followed by the reason why its options have no effect, or by `None` if they have
+/// one. The table serves all settings that contain the struct.
 macro_rules! options {
     (
         $(#[$about:meta])*
@@ -122,31 +122,31 @@ macro_rules! options {
 
         // The array is a constant and never on the stack.
         #[allow(clippy::large_stack_arrays)]
-        pub(super) fn table<S: AsRef<$Struct> + AsMut<$Struct>>() -> &'static [$crate::config::spec::Spec<S>] {
-            use $crate::config::{spec::{Change, Spec, Trait, options}, value::Value};
+        pub(super) fn table<S: AsRef<$Struct> + AsMut<$Struct>>() -> &'static [$crate::config::spec::OptionOf<S>] {
+            use $crate::config::{spec::{Changeable, OptionOf, Trait, options}, value::OptionValue};
             const { &[$($({
-                fn rule() -> <$type as Value>::Rule {
+                fn rule() -> <$type as OptionValue>::Rule {
                     options!(@rule $($rule)?)
                 }
-                Spec {
+                OptionOf {
                     name: $name,
                     aliases: &[$($alias),*],
                     section: $section,
-                    change: Change::$change,
+                    change: Changeable::$change,
                     no_effect: $no_effect,
-                    multi: <$type as Value>::MULTI,
+                    multi: <$type as OptionValue>::MULTI,
                     traits: &[$(Trait::$trait),*],
                     doc: concat!($($doc),+),
-                    always_written: <$type as Value>::ALWAYS_WRITTEN,
+                    always_written: <$type as OptionValue>::ALWAYS_WRITTEN,
                     parse: |settings: &mut S, words, again| {
                         let field = &mut settings.as_mut().$field;
-                        *field = <$type as Value>::parse(&rule(), words, field, again)?;
+                        *field = <$type as OptionValue>::parse(&rule(), words, field, again)?;
                         Ok(())
                     },
                     show: |settings: &S| settings.as_ref().$field.show(&rule()),
                     lines: |settings: &S| settings.as_ref().$field.lines(&rule()),
                     same: |one: &S, other: &S| one.as_ref().$field == other.as_ref().$field,
-                    describe: || <$type as Value>::describe(&rule()),
+                    describe: || <$type as OptionValue>::describe(&rule()),
                 }
             },)+)+] }
         }

@@ -8,7 +8,7 @@ use crate::text::{self, parse_i64_strict};
 pub(super) type Words = Vec<Vec<u8>>;
 
 /// How an option's type is read and written.
-pub(super) trait Value: Clone + PartialEq {
+pub(super) trait OptionValue: Clone + PartialEq {
     /// A restriction of the type for one option, such as the range of a number.
     type Rule: Default;
 
@@ -25,7 +25,7 @@ pub(super) trait Value: Clone + PartialEq {
     fn show(&self, rule: &Self::Rule) -> Vec<u8>;
 
     /// The lines in a file, as words. [`parse`](Self::parse) makes the value from them.
-    /// [`Spec::written`](super::spec::Spec::written) puts them into quotes.
+    /// [`OptionOf::written`](super::spec::OptionOf::written) puts them into quotes.
     fn lines(&self, rule: &Self::Rule) -> Vec<Words> {
         let shown = self.show(rule);
         vec![if Self::MULTI { split_at_spaces(&shown) } else { vec![shown] }]
@@ -56,7 +56,7 @@ pub(super) fn utf8(word: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(word).map_err(|_| "argument must be valid UTF-8".to_owned())
 }
 
-impl Value for bool {
+impl OptionValue for bool {
     type Rule = ();
 
     fn parse((): &(), words: &[Vec<u8>], _: &Self, _: bool) -> Result<Self, String> {
@@ -86,7 +86,7 @@ enum Form {
 
 /// How a number is written and between which bounds (both included) it lies.
 #[derive(Clone, Copy)]
-pub(super) struct Number {
+pub(super) struct NumberFormat {
     form: Form,
     min: i128,
     max: i128,
@@ -94,33 +94,33 @@ pub(super) struct Number {
     clamp: Option<(i128, i128)>,
 }
 
-impl Default for Number {
+impl Default for NumberFormat {
     fn default() -> Self {
         int(0, i64::MAX as i128)
     }
 }
 
 /// A whole number.
-pub(super) const fn int(min: i128, max: i128) -> Number {
-    Number { form: Form::Integer, min, max, clamp: None }
+pub(super) const fn int(min: i128, max: i128) -> NumberFormat {
+    NumberFormat { form: Form::Integer, min, max, clamp: None }
 }
 
 /// A whole number. Every value in the first range is accepted, and then moved into the second range.
-pub(super) const fn int_clamped(min: i128, max: i128, low: i128, high: i128) -> Number {
-    Number { form: Form::Integer, min, max, clamp: Some((low, high)) }
+pub(super) const fn int_clamped(min: i128, max: i128, low: i128, high: i128) -> NumberFormat {
+    NumberFormat { form: Form::Integer, min, max, clamp: Some((low, high)) }
 }
 
 /// A number of bytes, perhaps with a unit.
-pub(super) const fn memory(min: i128, max: i128) -> Number {
-    Number { form: Form::Memory, min, max, clamp: None }
+pub(super) const fn memory(min: i128, max: i128) -> NumberFormat {
+    NumberFormat { form: Form::Memory, min, max, clamp: None }
 }
 
 /// File permissions in octal.
-pub(super) const fn octal(max: i128) -> Number {
-    Number { form: Form::Octal, min: 0, max, clamp: None }
+pub(super) const fn octal(max: i128) -> NumberFormat {
+    NumberFormat { form: Form::Octal, min: 0, max, clamp: None }
 }
 
-impl Number {
+impl NumberFormat {
     fn parse(&self, words: &[Vec<u8>]) -> Result<i128, String> {
         let word = one_word(words)?;
         let value = match self.form {
@@ -192,22 +192,22 @@ pub(super) fn memory_text(bytes: i128) -> String {
 
 macro_rules! numbers {
     ($($type:ty),*) => {$(
-        impl Value for $type {
-            type Rule = Number;
+        impl OptionValue for $type {
+            type Rule = NumberFormat;
 
-            fn parse(rule: &Number, words: &[Vec<u8>], _: &Self, _: bool) -> Result<Self, String> {
+            fn parse(rule: &NumberFormat, words: &[Vec<u8>], _: &Self, _: bool) -> Result<Self, String> {
                 <$type>::try_from(rule.parse(words)?).map_err(|_| "argument is out of range".to_owned())
             }
 
-            fn show(&self, rule: &Number) -> Vec<u8> {
+            fn show(&self, rule: &NumberFormat) -> Vec<u8> {
                 rule.show(i128::from(*self)).into_bytes()
             }
 
-            fn lines(&self, rule: &Number) -> Vec<Words> {
+            fn lines(&self, rule: &NumberFormat) -> Vec<Words> {
                 vec![vec![rule.line(i128::from(*self)).into_bytes()]]
             }
 
-            fn describe(rule: &Number) -> String {
+            fn describe(rule: &NumberFormat) -> String {
                 rule.describe()
             }
         }
@@ -224,7 +224,7 @@ pub enum MemoryOrPercent {
     Percent(u8),
 }
 
-impl Value for MemoryOrPercent {
+impl OptionValue for MemoryOrPercent {
     type Rule = ();
 
     fn parse((): &(), words: &[Vec<u8>], _: &Self, _: bool) -> Result<Self, String> {
@@ -268,7 +268,7 @@ pub(super) struct Text {
     pub(super) fault: Option<fn(&str) -> Option<&'static str>>,
 }
 
-impl Value for String {
+impl OptionValue for String {
     type Rule = Text;
 
     fn parse(rule: &Text, words: &[Vec<u8>], _: &Self, _: bool) -> Result<Self, String> {
@@ -288,7 +288,7 @@ impl Value for String {
     }
 }
 
-impl Value for PathBuf {
+impl OptionValue for PathBuf {
     type Rule = ();
 
     const ALWAYS_WRITTEN: bool = true;
@@ -337,7 +337,7 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-impl Value for Secret {
+impl OptionValue for Secret {
     type Rule = ();
 
     fn parse((): &(), words: &[Vec<u8>], _: &Self, _: bool) -> Result<Self, String> {
@@ -353,7 +353,7 @@ impl Value for Secret {
     }
 }
 
-impl Value for Vec<String> {
+impl OptionValue for Vec<String> {
     type Rule = ();
 
     const MULTI: bool = true;
@@ -394,7 +394,7 @@ fn address(word: &[u8]) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    fn number(rule: &Number, word: &str) -> Result<i128, String> {
+    fn number(rule: &NumberFormat, word: &str) -> Result<i128, String> {
         rule.parse(&[word.as_bytes().to_vec()])
     }
 

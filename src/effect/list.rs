@@ -3,7 +3,7 @@
 
 use super::codec::{EffectError, Reader, put_head, put_head_until};
 use super::parts::List;
-use crate::value::list::Run;
+use crate::value::list::RemovedRun;
 use crate::value::listpack::split_first;
 use crate::value::packed::{get_varint, put_part, put_varint_to, read_varint};
 
@@ -56,15 +56,15 @@ pub enum ListChange<'a> {
 #[derive(Clone, Copy, Debug)]
 pub enum Runs<'a> {
     /// Borrowed.
-    Slice(&'a [Run]),
+    Slice(&'a [RemovedRun]),
     /// Their bytes.
     Packed(&'a [u8]),
 }
 
 impl<'a> Runs<'a> {
     /// The runs, from the front.
-    pub fn iter(&self) -> impl Iterator<Item = Run> + use<'a> {
-        let (slice, bytes): (&[Run], &[u8]) = match *self {
+    pub fn iter(&self) -> impl Iterator<Item = RemovedRun> + use<'a> {
+        let (slice, bytes): (&[RemovedRun], &[u8]) = match *self {
             Self::Slice(runs) => (runs, &[]),
             Self::Packed(bytes) => (&[], bytes),
         };
@@ -76,7 +76,7 @@ impl<'a> Runs<'a> {
             let (passed, behind) = read_varint(bytes, at);
             let (removed, behind) = read_varint(bytes, behind);
             at = behind;
-            Some(Run { passed, removed })
+            Some(RemovedRun { passed, removed })
         });
         slice.iter().copied().chain(packed)
     }

@@ -33,7 +33,7 @@ pub use item::ItemChange;
 pub use list::{ListChange, Runs};
 pub use own::{SYSTEM, TOKENS, is_own};
 pub use parts::{List, ListIter};
-pub use record::Decoder;
+pub use record::EffectDecoder;
 pub use set::SetChange;
 pub use stream::{Ids, StreamChange};
 pub use string::{MAX_STRING, StringChange};

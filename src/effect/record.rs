@@ -105,9 +105,9 @@ fn put_between(out: &mut Vec<u8>, opcode: u8, from: (u32, &[u8]), to: (u32, &[u8
 }
 
 /// Walks the effects of one record.
-pub struct Decoder<'a>(Reader<'a>);
+pub struct EffectDecoder<'a>(Reader<'a>);
 
-impl<'a> Decoder<'a> {
+impl<'a> EffectDecoder<'a> {
     /// Checks the version byte.
     pub fn new(record: &'a [u8]) -> Result<Self, EffectError> {
         Reader::new(record).map(Self)
@@ -183,7 +183,7 @@ fn decode_of_key<'a>(
     })
 }
 
-impl<'a> Iterator for Decoder<'a> {
+impl<'a> Iterator for EffectDecoder<'a> {
     type Item = Result<Effect<'a>, EffectError>;
 
     #[inline]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::value::bits::BitOp;
-use crate::value::list::Run;
+use crate::value::list::RemovedRun;
 use crate::value::stream::{GroupPosition, StreamId};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -77,7 +77,7 @@ fn list_samples<'a>(
     key: &'a [u8],
     value: &'a [u8],
     slices: &'a [&'a [u8]],
-    runs: &'a [Run],
+    runs: &'a [RemovedRun],
     n: u32,
     at: u64,
 ) -> Vec<Effect<'a>> {
@@ -182,7 +182,7 @@ fn fixed_samples(then: &mut dyn FnMut(&[Effect<'_>])) {
     let mut effects = samples(b"key", b"value", &slices, 300, at);
     let ids = [StreamId::new(at, 7), StreamId::new(300, at), StreamId::MAX];
     effects.extend(stream_samples(b"key", b"name", &slices, &ids, at));
-    let runs = [Run { passed: 300, removed: 2 }, Run { passed: 1, removed: 1 }];
+    let runs = [RemovedRun { passed: 300, removed: 2 }, RemovedRun { passed: 1, removed: 1 }];
     effects.extend(list_samples(b"key", b"value", &slices, &runs, 300, at));
     let scores = [1.5, f64::NEG_INFINITY].map(score_bytes);
     let pairs: [&[u8]; 4] = [b"a", &scores[0], b"", &scores[1]];
@@ -199,7 +199,7 @@ fn every_effect_has_the_bytes_that_it_always_had() {
             effect.encode(&mut record);
             let hex = record[1..].iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
             assert_eq!(hex, *expected, "{effect:?}");
-            assert_eq!(Decoder::new(&record).unwrap().next(), Some(Ok(*effect)));
+            assert_eq!(EffectDecoder::new(&record).unwrap().next(), Some(Ok(*effect)));
         }
     });
 }
@@ -216,7 +216,7 @@ fn every_opcode_that_is_read_is_written_too() {
     });
     let is_read = |opcode: &u8| {
         let record = [VERSION, *opcode];
-        let found = Decoder::new(&record).unwrap().next();
+        let found = EffectDecoder::new(&record).unwrap().next();
         found != Some(Err(EffectError::Opcode(*opcode)))
     };
     assert_eq!((0..=u8::MAX).filter(is_read).collect::<BTreeSet<_>>(), written);
@@ -232,7 +232,7 @@ fn tokens_from_before_they_had_a_database_of_their_own_are_in_it() {
     let token = |db| StringChange::Set { value: b"reply", expire: Some(1) }.on(db, b"atomic:abc");
     let mut record = vec![VERSION];
     token(SYSTEM).encode(&mut record);
-    assert_eq!(Decoder::new(&record).unwrap().next(), Some(Ok(token(TOKENS))));
+    assert_eq!(EffectDecoder::new(&record).unwrap().next(), Some(Ok(token(TOKENS))));
 }
 
 proptest! {
@@ -243,20 +243,20 @@ proptest! {
         let mut effects = samples(&key, &value, &slices, n, at);
         let ids = [StreamId::new(at, 7), StreamId::new(u64::from(n), at), StreamId::MAX];
         effects.extend(stream_samples(&key, &value, &slices, &ids, at));
-        let runs = [Run { passed: n as usize, removed: 1 }, Run { passed: 1, removed: n as usize }];
+        let runs = [RemovedRun { passed: n as usize, removed: 1 }, RemovedRun { passed: 1, removed: n as usize }];
         effects.extend(list_samples(&key, &value, &slices, &runs, n, at));
         let score = score_bytes(at as f64);
         let pairs: [&[u8]; 4] = [&key, &score, &value, &score];
         effects.extend(zset_samples(&key, &pairs, &slices, at));
         let mut record = vec![VERSION];
         effects.iter().for_each(|e| e.encode(&mut record));
-        let decoded: Result<Vec<_>, _> = Decoder::new(&record).unwrap().collect();
+        let decoded: Result<Vec<_>, _> = EffectDecoder::new(&record).unwrap().collect();
         prop_assert_eq!(decoded.unwrap(), effects);
     }
 
     #[test]
     fn any_bytes_are_effects_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-        if let Ok(decoder) = Decoder::new(&bytes) {
+        if let Ok(decoder) = EffectDecoder::new(&bytes) {
             let _ = decoder.count();
         }
     }

@@ -49,7 +49,7 @@ impl Tables {
 
 /// The records that a change of an item adds to its table's stream.
 #[derive(Default)]
-pub(super) struct Records(SmallVec<[Record; 1]>);
+pub(super) struct ChangeRecords(SmallVec<[Record; 1]>);
 
 struct Record {
     fields: SmallVec<[(&'static str, Range<usize>); 6]>,
@@ -131,8 +131,8 @@ impl Tx<'_> {
         table: &Table,
         keys: &ItemKeys,
         new: Option<&[u8]>,
-    ) -> Option<Records> {
-        let Some(span) = table.schema.stream() else { return Some(Records::default()) };
+    ) -> Option<ChangeRecords> {
+        let Some(span) = table.schema.stream() else { return Some(ChangeRecords::default()) };
         let hash = self.engine.store.hash(&table.stream_key);
         if !self.locked.try_extend(hash) {
             self.lacks(vec![hash]);
@@ -140,7 +140,7 @@ impl Tx<'_> {
         }
         let old = self.stored(table.id, keys).filter(|old| new != Some(old));
         let old_was_same = old.is_none() && new.is_some() && self.stored(table.id, keys).is_some();
-        let mut records = Records::default();
+        let mut records = ChangeRecords::default();
         if old_was_same {
             return Some(records);
         }
@@ -157,7 +157,7 @@ impl Tx<'_> {
     }
 
     /// Appends the records of a change that has happened.
-    pub(super) fn append_records(&mut self, table: &Table, records: &Records) {
+    pub(super) fn append_records(&mut self, table: &Table, records: &ChangeRecords) {
         for record in &records.0 {
             let id = match self.change_stream_of(table) {
                 // `resolve_id` fails only when the identifiers are used up, which takes longer than time lasts.

@@ -61,7 +61,7 @@ pub enum Level {
 
 /// What a reply that shows a write waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Gate {
+pub enum ReplyGate {
     /// Nothing.
     Open,
     /// The record was handed to the system.
@@ -103,18 +103,18 @@ pub enum Event {
 
 /// The state, in a byte: phase, log and level.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct State(u8);
+pub struct DurabilityState(u8);
 
 const LOG_SHIFT: u8 = 2;
 const PHASE_SHIFT: u8 = 5;
 
-impl std::fmt::Debug for State {
+impl std::fmt::Debug for DurabilityState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}/{:?}/{:?}", self.phase(), self.log(), self.level())
     }
 }
 
-impl State {
+impl DurabilityState {
     /// A state. Any three parts can be combined, but not all combinations can be reached.
     pub const fn new(phase: Phase, log: LogState, level: Level) -> Self {
         Self((phase as u8) << PHASE_SHIFT | (log as u8) << LOG_SHIFT | level as u8)
@@ -210,11 +210,11 @@ impl State {
 
     /// What a reply that shows a write waits for.
     #[inline]
-    pub const fn gate(self) -> Gate {
+    pub const fn gate(self) -> ReplyGate {
         match (self.log(), self.level()) {
-            (LogState::Off, _) => Gate::Open,
-            (_, Level::Always) => Gate::Synced,
-            (_, Level::Everysec | Level::No) => Gate::Written,
+            (LogState::Off, _) => ReplyGate::Open,
+            (_, Level::Always) => ReplyGate::Synced,
+            (_, Level::Everysec | Level::No) => ReplyGate::Written,
         }
     }
 
@@ -306,7 +306,7 @@ impl Machine {
     /// A machine in the phase of recovering.
     pub(super) fn new(level: Level) -> Self {
         Self {
-            state: AtomicU8::new(State::new(Phase::Recovering, LogState::Off, level).0),
+            state: AtomicU8::new(DurabilityState::new(Phase::Recovering, LogState::Off, level).0),
             gap: AtomicU64::new(0),
             switches: AtomicU64::new(0),
             imaging: AtomicBool::new(false),
@@ -315,8 +315,8 @@ impl Machine {
 
     /// The state. It does not change while a shard is held, except that a gap may close.
     #[inline]
-    pub(super) fn state(&self) -> State {
-        State(self.state.load(Ordering::Acquire))
+    pub(super) fn state(&self) -> DurabilityState {
+        DurabilityState(self.state.load(Ordering::Acquire))
     }
 
     /// For tests: sets a phase without an event.
@@ -327,20 +327,20 @@ impl Machine {
 
     /// Makes an event happen. The caller holds every shard exclusively. Returns the new state, or the present one as an
     /// error if the event cannot happen.
-    pub(super) fn step(&self, event: Event) -> Result<State, State> {
-        let step = |raw| State(raw).next(event).map(|next| next.0);
+    pub(super) fn step(&self, event: Event) -> Result<DurabilityState, DurabilityState> {
+        let step = |raw| DurabilityState(raw).next(event).map(|next| next.0);
         if matches!(event, Event::SwitchedOn | Event::SwitchedOff) {
             self.switches.fetch_add(1, Ordering::AcqRel);
         }
         match self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, step) {
-            Ok(before) => State(before).next(event).ok_or(State(before)),
-            Err(before) => Err(State(before)),
+            Ok(before) => DurabilityState(before).next(event).ok_or(DurabilityState(before)),
+            Err(before) => Err(DurabilityState(before)),
         }
     }
 
     /// Switches the log on behind a gap. The caller holds every shard exclusively and has appended the record of the
     /// gap.
-    pub(super) fn switch_on(&self, gap: u64) -> Result<State, State> {
+    pub(super) fn switch_on(&self, gap: u64) -> Result<DurabilityState, DurabilityState> {
         self.open_gap(gap);
         self.step(Event::SwitchedOn)
     }

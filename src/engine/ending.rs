@@ -1,6 +1,6 @@
 //! The orderly end: first writes stop, then what must be kept is brought to disk, and only then the server ends.
 
-use super::durability::{Event, LogState, Phase, State};
+use super::durability::{DurabilityState, Event, LogState, Phase};
 use super::{Engine, EngineError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Acquire;
@@ -46,7 +46,7 @@ impl Engine {
         Ok(())
     }
 
-    fn bring_to_disk(&self, state: State, save: Option<bool>) -> Result<(), EngineError> {
+    fn bring_to_disk(&self, state: DurabilityState, save: Option<bool>) -> Result<(), EngineError> {
         let wanted = match (state.log(), save) {
             (LogState::Stranded, _) => return Err(self.failure().into()),
             (LogState::Incomplete, Some(false)) => return Err(EngineError::Gap),

@@ -11,7 +11,7 @@
 //! shown at a later state, because memory would mix two states; nor may all shards go to the later state, because this
 //! process would then follow a log that it has lost.
 
-use super::durability::{Event, Phase, State};
+use super::durability::{DurabilityState, Event, Phase};
 use super::only::Only;
 use super::recover::{REREAD_PAUSE, RecoveryReport};
 use super::{Engine, EngineError, NotNow};
@@ -26,7 +26,7 @@ const GROUPS: usize = 8;
 
 impl Engine {
     /// If the state is falling back, starts a thread that has memory fall back.
-    pub(super) fn take_back_if_needed(self: &Arc<Self>, state: State) {
+    pub(super) fn take_back_if_needed(self: &Arc<Self>, state: DurabilityState) {
         if state.phase() != Phase::FallingBack {
             return;
         }

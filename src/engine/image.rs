@@ -3,7 +3,7 @@
 use super::{Engine, EngineError};
 use crate::effect;
 use crate::env::process;
-use crate::store::{Holder, Mode, Owner, Piece};
+use crate::store::{Holder, Mode, Owner, PieceEnd};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A record ends after so many bytes; after a few under test, so that there are several records.
@@ -43,10 +43,10 @@ impl Engine {
                 let piece = image.piece(&locked, at, &mut record);
                 longest = longest.max(self.clock.monotonic_micros() - began);
                 drop(locked);
-                if piece == Piece::Lost {
+                if piece == PieceEnd::Lost {
                     return Err(EngineError::Loading);
                 }
-                more = piece == Piece::Read;
+                more = piece == PieceEnd::Read;
             }
             while more {
                 more = image.complete(&mut record);

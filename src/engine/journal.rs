@@ -1,7 +1,7 @@
 //! The engine's side of the log: appending, how durable a record must be before a reply shows it, and changes of that.
 
-use super::durability::{Event, Gate, Level, LogState, State};
-use super::open_log::Waker;
+use super::durability::{DurabilityState, Event, Level, LogState, ReplyGate};
+use super::open_log::SettledWaker;
 use super::{Engine, EngineError};
 use crate::effect::{self, Effect, Structural};
 use crate::log::{Log, LogError, LogStats, Lsn};
@@ -38,7 +38,7 @@ pub enum NotNow {
 impl Engine {
     /// The state of durability. It does not change while a shard is held.
     #[inline]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> DurabilityState {
         self.machine.state()
     }
 
@@ -59,7 +59,7 @@ impl Engine {
     }
 
     #[cold]
-    fn admits_slowly(&self, state: State, writes: bool) -> Result<(), NotNow> {
+    fn admits_slowly(&self, state: DurabilityState, writes: bool) -> Result<(), NotNow> {
         if state.is_loading() {
             return Err(NotNow::Loading);
         }
@@ -75,7 +75,11 @@ impl Engine {
     }
 
     /// Makes an event happen while every shard is held exclusively; `held` is that lock, if the caller has it already.
-    pub(super) fn step(&self, event: Event, held: Option<&Locked<'_>>) -> Result<State, State> {
+    pub(super) fn step(
+        &self,
+        event: Event,
+        held: Option<&Locked<'_>>,
+    ) -> Result<DurabilityState, DurabilityState> {
         let _all = match held {
             Some(held) if held.holds_all() => None,
             _ => Some(self.store.lock_all(Mode::Write, self.clock.now_ms()).timed(Holder::State)),
@@ -90,7 +94,13 @@ impl Engine {
     /// Appends a record under the locks of the shards that it changed. `accepted` is the state in which its transaction
     /// was accepted; it decides whether the record is logged. Returns the record's position if so.
     #[inline]
-    pub(super) fn append(&self, accepted: State, now: u64, record: &[u8], changes: u64) -> Option<Lsn> {
+    pub(super) fn append(
+        &self,
+        accepted: DurabilityState,
+        now: u64,
+        record: &[u8],
+        changes: u64,
+    ) -> Option<Lsn> {
         self.unsaved.add(changes);
         if (accepted.appends() || self.machine.is_imaging())
             && let Some(log) = self.journal.log()
@@ -123,9 +133,9 @@ impl Engine {
     pub fn settled(&self) -> Lsn {
         let Some(log) = self.journal.log() else { return Lsn::MAX };
         match self.state().gate() {
-            Gate::Open => Lsn::MAX,
-            Gate::Written => log.written(),
-            Gate::Synced => log.synced(),
+            ReplyGate::Open => Lsn::MAX,
+            ReplyGate::Written => log.written(),
+            ReplyGate::Synced => log.synced(),
         }
     }
 
@@ -137,7 +147,7 @@ impl Engine {
     /// The last LSN that a reply can show if its command began in the state `began`. Once the log has failed (and
     /// memory has fallen back, if it must), that is no more than what was settled.
     #[inline]
-    pub fn everything_since(&self, began: State) -> Lsn {
+    pub fn everything_since(&self, began: DurabilityState) -> Lsn {
         if began.has_failed() { self.settled() } else { self.tail() }
     }
 
@@ -148,7 +158,7 @@ impl Engine {
         let Some(log) = self.journal.log() else { return Ok(Settling::Done) };
         let state = self.state();
         match state.gate() {
-            Gate::Open => {}
+            ReplyGate::Open => {}
             // The callers' replies have waited since before the failure.
             _ if state.has_failed() => return Err(self.failure()),
             _ if log.answers_later() => {
@@ -156,26 +166,26 @@ impl Engine {
                 log.write_out(tail)?;
                 return Ok(if log.synced() >= tail { Settling::Done } else { Settling::Pending });
             }
-            Gate::Written => {
+            ReplyGate::Written => {
                 log.write_out(log.tail())?;
                 if state.level() == Level::Everysec {
                     self.hold_writers(log)?;
                 }
             }
-            Gate::Synced => log.sync(log.tail())?,
+            ReplyGate::Synced => log.sync(log.tail())?,
         }
         Ok(Settling::Done)
     }
 
     /// Whether [`Engine::settle`] waits for a disk. Then a call should cover as many writes as it can.
     pub fn settles_on_disk(&self) -> bool {
-        matches!(self.state().gate(), Gate::Synced)
+        matches!(self.state().gate(), ReplyGate::Synced)
             && self.journal.log().is_some_and(|log| !log.answers_later())
     }
 
     /// Adds a waker for a log that [`Engine::settle`] does not wait for. It is called when that log has become more
     /// durable or has failed, from any thread, sometimes without need, and for as long as the engine exists.
-    pub fn wake_when_settled(&self, waker: Waker) {
+    pub fn wake_when_settled(&self, waker: SettledWaker) {
         self.journal.wakers.lock().push(waker);
     }
 

@@ -45,20 +45,20 @@ mod works;
 
 pub use aside::IndexWrite;
 pub use build::Build;
-pub use durability::{Event, Gate, Level, LogState, Phase, State};
+pub use durability::{DurabilityState, Event, Level, LogState, Phase, ReplyGate};
 pub use events::{Classes, KeyEvent, KeyEvents, Listener, Listeners};
 pub use journal::{JournalStats, NotNow, Settling};
 pub use lift::{LiftError, item_of_hash};
-pub use open_log::Waker;
+pub use open_log::SettledWaker;
 pub use recover::RecoveryReport;
 pub use replace::Renewal;
 pub use save_state::{CheckpointReport, SaveState, Unsaved};
 pub use statistics::Statistics;
-pub use tables::{Index, LocalTable, STREAM_SUFFIX, Source, Table, TableCounts, Tables};
+pub use tables::{Index, LocalTable, ReadSource, STREAM_SUFFIX, Table, TableCounts, Tables};
 pub use transact::{Over, UnitOfWork};
 pub use tx::{EFFECT_BYTES, Tx};
 pub use undo::Reach;
-pub use views::{VIEW_DB, View};
+pub use views::{ItemView, VIEW_DB};
 
 use crate::config::Settings;
 use crate::env::{AtomicInstant, Clock, Disk, Random};

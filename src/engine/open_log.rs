@@ -7,14 +7,14 @@ use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 
 /// Called when replies may have become sendable. It returns at once.
-pub type Waker = Box<dyn Fn() + Send + Sync>;
+pub type SettledWaker = Box<dyn Fn() + Send + Sync>;
 
 /// The log, once recovery has opened it.
 #[derive(Default)]
 pub(super) struct Journal {
     log: OnceLock<Arc<Log>>,
     /// The wakers for a log that answers later.
-    pub(super) wakers: Arc<Mutex<Vec<Waker>>>,
+    pub(super) wakers: Arc<Mutex<Vec<SettledWaker>>>,
 }
 
 impl Journal {
@@ -34,7 +34,7 @@ impl Journal {
     }
 }
 
-fn wake_all(wakers: &Mutex<Vec<Waker>>) {
+fn wake_all(wakers: &Mutex<Vec<SettledWaker>>) {
     wakers.lock().iter().for_each(|wake| wake());
 }
 

@@ -4,12 +4,12 @@
 //! shard only if the record is newer than the shard's image. It applies records behind it to all shards.
 
 use super::checkpoint::{PROLOGUE_VERSION, PROLOGUE_VERSION_OF_PIECES, PROLOGUE_VERSION_OF_WHOLE_SHARDS};
-use super::durability::{Event, LogState, Phase, State};
+use super::durability::{DurabilityState, Event, LogState, Phase};
 use super::{Engine, EngineError};
-use crate::effect::{self, Decoder, Effect, EffectError, Structural, Subject};
+use crate::effect::{self, Effect, EffectDecoder, EffectError, Structural, Subject};
 use crate::env::memory;
 use crate::log::checkpoint::{Checkpoint, ReadError};
-use crate::log::{Begun, Cut, Log, LogError, LogOptions, LogReader, Lsn, Piece, ReadAhead};
+use crate::log::{Begun, Log, LogError, LogOptions, LogReader, Lsn, ReadAhead, RecordRun, TornEnd};
 use crate::store::{Mode, Store};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub struct RecoveryReport {
     /// Records replayed.
     pub records: u64,
     /// What was cut off the log's end.
-    pub cut: Option<Cut>,
+    pub cut: Option<TornEnd>,
     /// The checkpoint with which a new log begins, if there was no log.
     pub begun_from: Option<Begun>,
     /// The last LSN of the log.
@@ -211,7 +211,7 @@ impl Engine {
     }
 
     /// Why an event cannot happen in a state.
-    pub(super) fn why_not(&self, state: State) -> EngineError {
+    pub(super) fn why_not(&self, state: DurabilityState) -> EngineError {
         match state.phase() {
             _ if state.has_failed() => self.failure().into(),
             Phase::Ending | Phase::Ended => EngineError::Ending,
@@ -281,7 +281,7 @@ impl Engine {
         }
         self.store.note_space(u32::from_le_bytes([*a, *b, *c, *d]).saturating_sub(1));
         let of = |error| LoadError::Fatal(EngineError::Effect { place: place(), error });
-        for effect in Decoder::new(tables).map_err(of)? {
+        for effect in EffectDecoder::new(tables).map_err(of)? {
             if let Effect::Structural(change) = effect.map_err(of)? {
                 self.change_tables(&change).map_err(of)?;
             }
@@ -308,7 +308,7 @@ impl Engine {
 
     pub(super) fn load_chunk(&self, record: &[u8]) -> Result<(), Unfit> {
         let now = self.clock.now_ms();
-        for effect in Decoder::new(record)? {
+        for effect in EffectDecoder::new(record)? {
             let effect = effect?;
             self.check_database(&effect)?;
             if effect.has_sources() {
@@ -357,12 +357,12 @@ impl Engine {
             return Ok(());
         }
         let mut reader = ReadAhead::new(log.read_from(start + 1)?, PIECES_AHEAD)?;
-        let mut piece = Piece::new();
+        let mut piece = RecordRun::new();
         while reader.next_piece(&mut piece)? {
             let mut batch = Vec::with_capacity(4096);
             for record in piece.records().take_while(|record| record.lsn <= upto) {
                 let of = |error| EngineError::Effect { place: format!("log record {}", record.lsn), error };
-                for effect in Decoder::new(record.payload).map_err(of)? {
+                for effect in EffectDecoder::new(record.payload).map_err(of)? {
                     batch.push((record.lsn, effect.map_err(of)?));
                 }
                 report.records += 1;

@@ -18,7 +18,7 @@
 
 use super::recover::Images;
 use super::{EFFECT_BYTES, Engine, EngineError, Tx};
-use crate::effect::{self, Decoder, Effect, EffectError, List, StringChange};
+use crate::effect::{self, Effect, EffectDecoder, EffectError, List, StringChange};
 use crate::log::{LogError, Lsn};
 use crate::store::{Entry, Mode, Object, ValueRef, key_effects};
 use crate::value::bits::{BitOp, bitop};
@@ -136,7 +136,7 @@ impl Tx<'_> {
         if self.exists_in(to.0, to.1) {
             self.apply(Effect::Delete { db: to.0 as u32, key: to.1 });
         }
-        for effect in Decoder::new(&record).into_iter().flatten().flatten() {
+        for effect in EffectDecoder::new(&record).into_iter().flatten().flatten() {
             self.apply(effect);
         }
         Ok(())

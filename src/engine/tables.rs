@@ -96,20 +96,20 @@ fn is_time(at: u64, now: u64) -> bool {
 
 /// What a read reads: a table, or one of its indexes.
 #[derive(Clone, Copy)]
-pub struct Source<'t> {
+pub struct ReadSource<'t> {
     /// The table.
     pub table: &'t Table,
     /// The index.
     pub index: Option<&'t Index>,
 }
 
-impl<'t> Source<'t> {
+impl<'t> ReadSource<'t> {
     /// A table itself.
     pub fn table(table: &'t Table) -> Self {
         Self { table, index: None }
     }
 
-    /// A table, or its index with a number that [`Source::index_number`] gave.
+    /// A table, or its index with a number that [`ReadSource::index_number`] gave.
     pub fn numbered(table: &'t Table, index: Option<usize>) -> Self {
         Self { table, index: index.and_then(|number| table.indexes.get(number)) }
     }

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::aside::{Aside, Undo};
-use super::durability::State;
+use super::durability::DurabilityState;
 use super::events::Telling;
 use crate::effect::{self, Effect, FieldExpire, HashChange, ListChange, Structural, Subject, ZsetChange};
 use crate::log::{LogError, Lsn};
@@ -20,7 +20,7 @@ pub struct Tx<'a> {
     pub(super) locked: Locked<'a>,
     pub(super) record: &'a mut Vec<u8>,
     /// The state in which the transaction was accepted. It does not change while a shard is held.
-    accepted: State,
+    accepted: DurabilityState,
     /// The length of the record up to the end of its last whole effect.
     whole: usize,
     pub(super) effects: u64,

@@ -25,14 +25,14 @@ use std::sync::atomic::Ordering::Relaxed;
 pub const VIEW_DB: usize = 0;
 
 /// A key that stands for an item.
-pub struct View<'k> {
+pub struct ItemView<'k> {
     /// The table.
     pub table: LocalTable,
     /// The item's keys as texts.
     pub texts: KeyTexts<'k>,
 }
 
-impl View<'_> {
+impl ItemView<'_> {
     /// The item's keys as they are stored.
     ///
     /// # Errors
@@ -65,7 +65,7 @@ impl Tables {
     /// # Errors
     /// [`ItemError::BadViewKey`] if the key fits a table's template but is not in the one form in which the table
     /// writes it.
-    pub fn view_of<'k>(&self, key: &'k [u8]) -> Result<Option<View<'k>>, ItemError> {
+    pub fn view_of<'k>(&self, key: &'k [u8]) -> Result<Option<ItemView<'k>>, ItemError> {
         if !self.have_views() {
             return Ok(None);
         }
@@ -78,7 +78,7 @@ impl Tables {
             for table in &known.tables {
                 let Some(template) = &table.template else { continue };
                 if let Some(texts) = template.read(key, &table.schema.keys)? {
-                    return Ok(Some(View { table: table.clone(), texts }));
+                    return Ok(Some(ItemView { table: table.clone(), texts }));
                 }
             }
             Ok(None)

@@ -8,7 +8,7 @@ use crate::item::{AttributeValue, EncodedValue, ItemError};
 
 /// A name: written out, or a `#placeholder` by its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Name {
+pub enum AttributeName {
     /// The attribute's name.
     Plain(Box<str>),
     /// Number in [`Parsed::names`].
@@ -17,9 +17,9 @@ pub enum Name {
 
 /// A step below an attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum PathStep {
     /// An entry of a map.
-    Name(Name),
+    Name(AttributeName),
     /// A value of a list.
     Index(u64),
 }
@@ -28,21 +28,21 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
     /// The attribute.
-    pub root: Name,
+    pub root: AttributeName,
     /// The steps.
-    pub steps: Vec<Step>,
+    pub steps: Vec<PathStep>,
 }
 
 impl Path {
     /// The path of a top-level attribute.
     pub fn attribute(name: impl Into<Box<str>>) -> Self {
-        Self { root: Name::Plain(name.into()), steps: Vec::new() }
+        Self { root: AttributeName::Plain(name.into()), steps: Vec::new() }
     }
 }
 
 /// A value: a `:placeholder` by its number, or a literal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
+pub enum ValueTerm {
     /// Number in [`Parsed::values`].
     Placeholder(u16),
     /// The value itself.
@@ -117,7 +117,7 @@ impl Function {
 
 /// A function with its operands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
+pub struct FunctionCall {
     /// The function.
     pub function: Function,
     /// The operands.
@@ -130,9 +130,9 @@ pub enum Operand {
     /// An attribute or something within it.
     Path(Path),
     /// A value.
-    Value(Value),
+    Value(ValueTerm),
     /// A function that yields a value: `size` in conditions, `if_not_exists` and `list_append` in updates.
-    Call(Call),
+    Call(FunctionCall),
 }
 
 impl Operand {
@@ -141,7 +141,7 @@ impl Operand {
     /// # Errors
     /// When the value is not valid.
     pub fn literal(value: &AttributeValue) -> Result<Self, ItemError> {
-        Ok(Self::Value(Value::Literal(EncodedValue::new(value)?)))
+        Ok(Self::Value(ValueTerm::Literal(EncodedValue::new(value)?)))
     }
 }
 
@@ -197,7 +197,7 @@ pub enum Condition {
     /// `value IN (list)`.
     In(Operand, Vec<Operand>),
     /// A function that is a condition.
-    Call(Call),
+    Call(FunctionCall),
     /// All of several, joined by AND.
     All(Vec<Condition>),
     /// Any of several, joined by OR.
@@ -225,9 +225,9 @@ pub enum Action {
     /// Removes what is at the path.
     Remove(Path),
     /// Adds a number to a number, or members to a set.
-    Add(Path, Value),
+    Add(Path, ValueTerm),
     /// Removes members from a set.
-    Delete(Path, Value),
+    Delete(Path, ValueTerm),
 }
 
 impl Action {

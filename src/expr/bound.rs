@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::ast::{Action, Condition, Operand, Parsed, ParsedCondition, ParsedUpdate, Path, SetValue, Value};
+use super::ast::{
+    Action, Condition, Operand, Parsed, ParsedCondition, ParsedUpdate, Path, SetValue, ValueTerm,
+};
 use super::error::ExprError;
 use super::path;
 use super::project::BoundProjection;
@@ -105,7 +107,7 @@ impl BoundUpdate {
         let is_it = |path: &Path| path.steps.is_empty() && self.scope.name(&path.root) == attribute;
         let SharedUpdate::Own(parsed) = &mut self.parsed else { return };
         for action in &mut parsed.root {
-            if let Action::Set(path, SetValue::Operand(Operand::Value(Value::Literal(literal)))) = action
+            if let Action::Set(path, SetValue::Operand(Operand::Value(ValueTerm::Literal(literal)))) = action
                 && is_it(path)
             {
                 *literal = value;

@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 
 use super::ast::{ParsedCondition, ParsedProjection, ParsedUpdate};
 use super::error::Reason;
-use super::options::{Mode, Options};
+use super::options::{Dialect, ParseOptions};
 use super::parse::{parse_condition, parse_projection, parse_update};
 
 /// Longer texts are parsed each time: they are rare, and would take much memory.
@@ -20,7 +20,7 @@ const SHARDS: usize = 16;
 /// a shard is full, it drops the entries that were not used since it was last full.
 #[derive(Debug)]
 pub struct ExprCache {
-    options: Options,
+    options: ParseOptions,
     conditions: Texts<ParsedCondition>,
     updates: Texts<ParsedUpdate>,
     projections: Texts<ParsedProjection>,
@@ -28,7 +28,7 @@ pub struct ExprCache {
 
 impl ExprCache {
     /// A cache of at most about `capacity` expressions of each of the three grammars.
-    pub fn new(options: Options, capacity: usize) -> Self {
+    pub fn new(options: ParseOptions, capacity: usize) -> Self {
         Self {
             options,
             conditions: Texts::new(capacity),
@@ -38,12 +38,12 @@ impl ExprCache {
     }
 
     /// The options its expressions are parsed with.
-    pub fn options(&self) -> &Options {
+    pub fn options(&self) -> &ParseOptions {
         &self.options
     }
 
     /// The mode its expressions are parsed in.
-    pub fn mode(&self) -> Mode {
+    pub fn mode(&self) -> Dialect {
         self.options.mode
     }
 
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn hits_share_one_tree_and_failures_are_not_kept() {
-        let cache = ExprCache::new(Options::STRICT, 64);
+        let cache = ExprCache::new(ParseOptions::STRICT, 64);
         let first = cache.condition("a = :v").unwrap();
         assert!(Arc::ptr_eq(&first, &cache.condition("a = :v").unwrap()));
         assert!(cache.condition("a = ").is_err());
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn it_stays_bounded_and_keeps_what_is_used() {
-        let cache = ExprCache::new(Options::HUMAN, 160);
+        let cache = ExprCache::new(ParseOptions::HUMAN, 160);
         let kept = cache.condition("kept = 1").unwrap();
         for number in 0..10_000 {
             cache.condition(&format!("a = {number}")).unwrap();
@@ -162,6 +162,6 @@ mod tests {
         let entries: usize = cache.conditions.shards.iter().map(|shard| shard.read().len()).sum();
         assert!(entries <= 160, "{entries}");
         // A cache without room still parses.
-        assert!(ExprCache::new(Options::HUMAN, 0).condition("a = 1").is_ok());
+        assert!(ExprCache::new(ParseOptions::HUMAN, 0).condition("a = 1").is_ok());
     }
 }

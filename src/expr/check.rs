@@ -1,10 +1,12 @@
 //! The checks that need only the text, in AWS's order: reserved words, list indexes, names and places of functions, and
 //! the number of their operands.
 
-use super::ast::{Action, Call, Condition, Function, Name, Operand, Path, SetValue, Step};
+use super::ast::{
+    Action, AttributeName, Condition, Function, FunctionCall, Operand, Path, PathStep, SetValue,
+};
 use super::error::Reason;
 use super::reserved::is_reserved;
-use super::{Mode, Options};
+use super::{Dialect, ParseOptions};
 
 type Check = Result<(), Reason>;
 
@@ -15,7 +17,7 @@ enum Place {
     Update,
 }
 
-pub(super) fn condition(root: &Condition, options: &Options) -> Check {
+pub(super) fn condition(root: &Condition, options: &ParseOptions) -> Check {
     match root {
         Condition::Compare(_, left, right) => {
             operand(left, Place::Condition, options)?;
@@ -34,7 +36,7 @@ pub(super) fn condition(root: &Condition, options: &Options) -> Check {
     }
 }
 
-pub(super) fn update(actions: &[Action], sections: &[&'static str], options: &Options) -> Check {
+pub(super) fn update(actions: &[Action], sections: &[&'static str], options: &ParseOptions) -> Check {
     for (at, section) in sections.iter().enumerate() {
         if sections.iter().take(at).any(|earlier| earlier == section) {
             continue;
@@ -58,11 +60,11 @@ pub(super) fn update(actions: &[Action], sections: &[&'static str], options: &Op
     Ok(())
 }
 
-pub(super) fn projection(paths: &[Path], options: &Options) -> Check {
+pub(super) fn projection(paths: &[Path], options: &ParseOptions) -> Check {
     paths.iter().try_for_each(|p| path(p, options))
 }
 
-fn operand(operand: &Operand, place: Place, options: &Options) -> Check {
+fn operand(operand: &Operand, place: Place, options: &ParseOptions) -> Check {
     match operand {
         Operand::Path(p) => path(p, options),
         Operand::Value(_) => Ok(()),
@@ -70,7 +72,7 @@ fn operand(operand: &Operand, place: Place, options: &Options) -> Check {
     }
 }
 
-fn function(call: &Call, place: Place, as_condition: bool, options: &Options) -> Check {
+fn function(call: &FunctionCall, place: Place, as_condition: bool, options: &ParseOptions) -> Check {
     let function = &call.function;
     if let Function::Unknown(name) = function {
         return Err(Reason::UnknownFunction(name.to_string()));
@@ -93,28 +95,28 @@ fn function(call: &Call, place: Place, as_condition: bool, options: &Options) ->
 }
 
 /// Checks how many operands a function was given.
-pub(super) fn operand_count(call: &Call) -> Check {
+pub(super) fn operand_count(call: &FunctionCall) -> Check {
     if call.args.len() == call.function.operands() {
         return Ok(());
     }
     Err(Reason::OperandCount { function: call.function.name(), count: call.args.len() })
 }
 
-fn path(path: &Path, options: &Options) -> Check {
+fn path(path: &Path, options: &ParseOptions) -> Check {
     name(&path.root, options)?;
     for step in &path.steps {
         match step {
-            Step::Name(n) => name(n, options)?,
-            Step::Index(index) if *index > 2_147_483_647 => return Err(Reason::Index(index.to_string())),
-            Step::Index(_) => {}
+            PathStep::Name(n) => name(n, options)?,
+            PathStep::Index(index) if *index > 2_147_483_647 => return Err(Reason::Index(index.to_string())),
+            PathStep::Index(_) => {}
         }
     }
     Ok(())
 }
 
-fn name(name: &Name, options: &Options) -> Check {
+fn name(name: &AttributeName, options: &ParseOptions) -> Check {
     match name {
-        Name::Plain(name) if options.mode == Mode::Strict && is_reserved(name) => {
+        AttributeName::Plain(name) if options.mode == Dialect::Strict && is_reserved(name) => {
             Err(Reason::Reserved(name.to_string()))
         }
         _ => Ok(()),

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::ast::{Call, Comparator, Condition, Function, Operand};
+use super::ast::{Comparator, Condition, Function, FunctionCall, Operand};
 use super::bound::BoundCondition;
 use super::path;
 use super::scope::Scope;
@@ -106,7 +106,7 @@ pub fn order(left: &AttributeValueRef<'_>, right: &AttributeValueRef<'_>) -> Opt
     }
 }
 
-fn call_holds(call: &Call, scope: &Scope, item: ItemRef<'_>) -> bool {
+fn call_holds(call: &FunctionCall, scope: &Scope, item: ItemRef<'_>) -> bool {
     let arg = |at: usize| call.args.get(at).and_then(|operand| value(operand, scope, item));
     match call.function {
         Function::AttributeExists => arg(0).is_some(),

@@ -1,6 +1,6 @@
 //! Turns a key condition into a partition key and a range of sort keys.
 
-use super::ast::{Call, Comparator, Condition, Function, Operand, Path};
+use super::ast::{Comparator, Condition, Function, FunctionCall, Operand, Path};
 use super::bound::BoundCondition;
 use super::error::ExprError;
 use super::scope::Scope;
@@ -166,7 +166,7 @@ fn collect<'a>(condition: &'a Condition, ones: &mut Vec<One<'a>>) -> Result<(), 
             ones.push(One { path, test: Test::Between(low, high) });
             Ok(())
         }
-        Condition::Call(Call { function: Function::BeginsWith, args }) => match args.as_slice() {
+        Condition::Call(FunctionCall { function: Function::BeginsWith, args }) => match args.as_slice() {
             [first, prefix] => {
                 let path = first_path(first, "begins_with")?;
                 no_path(prefix)?;

@@ -31,8 +31,8 @@ mod update;
 mod walk;
 
 pub use ast::{
-    Action, Call, Comparator, Condition, Function, Name, Operand, Parsed, ParsedCondition, ParsedProjection,
-    ParsedUpdate, Path, SetValue, Step, Value,
+    Action, AttributeName, Comparator, Condition, Function, FunctionCall, Operand, Parsed, ParsedCondition,
+    ParsedProjection, ParsedUpdate, Path, PathStep, SetValue, ValueTerm,
 };
 pub use bind::Binder;
 pub use bound::{BoundCondition, BoundUpdate};
@@ -40,6 +40,6 @@ pub use cache::ExprCache;
 pub use error::{ExprError, ExprKind, Reason};
 pub use eval::order;
 pub use key_condition::{KeyRanges, KeyTarget};
-pub use options::{ExprLimits, Mode, Options};
+pub use options::{Dialect, ExprLimits, ParseOptions};
 pub use parse::{parse_condition, parse_projection, parse_update};
 pub use project::BoundProjection;

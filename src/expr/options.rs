@@ -2,7 +2,7 @@
 
 /// The variant of the grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mode {
+pub enum Dialect {
     /// AWS's, to the letter.
     Strict,
     /// With inline literals and without reserved words.
@@ -34,16 +34,16 @@ impl ExprLimits {
 
 /// Mode and limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
+pub struct ParseOptions {
     /// The mode.
-    pub mode: Mode,
+    pub mode: Dialect,
     /// The limits.
     pub limits: ExprLimits,
 }
 
-impl Options {
+impl ParseOptions {
     /// AWS's mode and limits.
-    pub const STRICT: Self = Self { mode: Mode::Strict, limits: ExprLimits::DYNAMODB };
+    pub const STRICT: Self = Self { mode: Dialect::Strict, limits: ExprLimits::DYNAMODB };
     /// Human mode and its limits.
-    pub const HUMAN: Self = Self { mode: Mode::Human, limits: ExprLimits::HUMAN };
+    pub const HUMAN: Self = Self { mode: Dialect::Human, limits: ExprLimits::HUMAN };
 }

@@ -16,13 +16,13 @@
 //! If both fail, the error of the attempt that read further is reported, as AWS does.
 
 use super::ast::{
-    Action, Call, Comparator, Condition, Function, Name, Operand, Parsed, ParsedCondition, ParsedProjection,
-    ParsedUpdate, Path, SetValue, Step, Value,
+    Action, AttributeName, Comparator, Condition, Function, FunctionCall, Operand, Parsed, ParsedCondition,
+    ParsedProjection, ParsedUpdate, Path, PathStep, SetValue, ValueTerm,
 };
 use super::check;
 use super::error::Reason;
 use super::token::{Tok, Token, section_name, tokenize, unquote};
-use super::{Mode, Options};
+use super::{Dialect, ParseOptions};
 use crate::item::{AttributeValue, EncodedValue, Number};
 
 /// Deepest nesting of parentheses and NOT; it bounds the parser's recursion.
@@ -38,7 +38,7 @@ type Parse<T> = Result<T, Stop>;
 
 struct Parser<'t> {
     text: &'t str,
-    options: &'t Options,
+    options: &'t ParseOptions,
     tokens: Vec<Token>,
     at: usize,
     names: Vec<Box<str>>,
@@ -51,7 +51,7 @@ struct Parser<'t> {
 ///
 /// # Errors
 /// What is wrong with the text.
-pub fn parse_condition(text: &str, options: &Options) -> Result<ParsedCondition, Reason> {
+pub fn parse_condition(text: &str, options: &ParseOptions) -> Result<ParsedCondition, Reason> {
     let parsed = run(text, options, |parser| parser.condition().map(|(condition, _)| condition))?;
     check::condition(&parsed.root, options)?;
     Ok(parsed)
@@ -61,7 +61,7 @@ pub fn parse_condition(text: &str, options: &Options) -> Result<ParsedCondition,
 ///
 /// # Errors
 /// What is wrong with the text.
-pub fn parse_update(text: &str, options: &Options) -> Result<ParsedUpdate, Reason> {
+pub fn parse_update(text: &str, options: &ParseOptions) -> Result<ParsedUpdate, Reason> {
     let Parsed { root: (actions, sections), names, values } = run(text, options, Parser::update)?;
     check::update(&actions, &sections, options)?;
     Ok(Parsed { root: actions, names, values })
@@ -71,7 +71,7 @@ pub fn parse_update(text: &str, options: &Options) -> Result<ParsedUpdate, Reaso
 ///
 /// # Errors
 /// What is wrong with the text.
-pub fn parse_projection(text: &str, options: &Options) -> Result<ParsedProjection, Reason> {
+pub fn parse_projection(text: &str, options: &ParseOptions) -> Result<ParsedProjection, Reason> {
     let parsed = run(text, options, |parser| parser.list(Parser::path))?;
     check::projection(&parsed.root, options)?;
     Ok(parsed)
@@ -79,7 +79,7 @@ pub fn parse_projection(text: &str, options: &Options) -> Result<ParsedProjectio
 
 fn run<'t, T>(
     text: &'t str,
-    options: &'t Options,
+    options: &'t ParseOptions,
     parse: impl FnOnce(&mut Parser<'t>) -> Parse<T>,
 ) -> Result<Parsed<T>, Reason> {
     if text.is_empty() {
@@ -225,7 +225,7 @@ impl<'t> Parser<'t> {
     }
 
     fn no_redundance(&self, again: bool) -> Parse<()> {
-        if again && self.options.mode == Mode::Strict {
+        if again && self.options.mode == Dialect::Strict {
             return Err(Stop::Now(Reason::RedundantParentheses));
         }
         Ok(())
@@ -292,18 +292,18 @@ impl<'t> Parser<'t> {
         Ok((operand, false))
     }
 
-    fn call(&mut self) -> Parse<Call> {
+    fn call(&mut self) -> Parse<FunctionCall> {
         let name = self.next();
         self.operator()?;
         self.expect(Tok::LParen)?;
         let args = self.list(|parser| parser.operand().map(|(operand, _)| operand))?;
         self.expect(Tok::RParen)?;
-        Ok(Call { function: Function::from_name(self.word(name)), args })
+        Ok(FunctionCall { function: Function::from_name(self.word(name)), args })
     }
 
     /// A literal of human mode: a number, a quoted string, true, false or null.
-    fn literal(&mut self) -> Parse<Option<Value>> {
-        if self.options.mode == Mode::Strict {
+    fn literal(&mut self) -> Parse<Option<ValueTerm>> {
+        if self.options.mode == Dialect::Strict {
             return Ok(None);
         }
         let (token, after) = (self.token(self.at), self.token(self.at + 1));
@@ -332,25 +332,25 @@ impl<'t> Parser<'t> {
         };
         self.at += len;
         let encoded = EncodedValue::new(&value).map_err(|e| Stop::Now(Reason::Literal(e.to_string())))?;
-        Ok(Some(Value::Literal(encoded)))
+        Ok(Some(ValueTerm::Literal(encoded)))
     }
 
-    fn value_placeholder(&mut self) -> Parse<Value> {
+    fn value_placeholder(&mut self) -> Parse<ValueTerm> {
         let token = self.expect(Tok::Value)?;
         let word = self.word(token);
-        number_of(&mut self.values, word).map(Value::Placeholder)
+        number_of(&mut self.values, word).map(ValueTerm::Placeholder)
     }
 
-    fn name(&mut self) -> Parse<Name> {
+    fn name(&mut self) -> Parse<AttributeName> {
         match self.peek() {
             Tok::Ident => {
                 let token = self.next();
-                Ok(Name::Plain(self.word(token).into()))
+                Ok(AttributeName::Plain(self.word(token).into()))
             }
             Tok::Name => {
                 let token = self.next();
                 let word = self.word(token);
-                number_of(&mut self.names, word).map(Name::Placeholder)
+                number_of(&mut self.names, word).map(AttributeName::Placeholder)
             }
             _ => Err(Stop::At(self.at)),
         }
@@ -361,11 +361,11 @@ impl<'t> Parser<'t> {
         let mut steps = Vec::new();
         loop {
             if self.take(Tok::Dot) {
-                steps.push(Step::Name(self.name()?));
+                steps.push(PathStep::Name(self.name()?));
             } else if self.take(Tok::LBracket) {
                 let token = self.expect(Tok::Int)?;
                 // An index that does not fit `u64` is outside the allowed range too.
-                steps.push(Step::Index(self.word(token).parse().unwrap_or(u64::MAX)));
+                steps.push(PathStep::Index(self.word(token).parse().unwrap_or(u64::MAX)));
                 self.expect(Tok::RBracket)?;
             } else {
                 return Ok(Path { root, steps });
@@ -444,7 +444,7 @@ impl<'t> Parser<'t> {
         Ok(join(first, second))
     }
 
-    fn value(&mut self) -> Parse<Value> {
+    fn value(&mut self) -> Parse<ValueTerm> {
         match self.literal()? {
             Some(literal) => Ok(literal),
             None => self.value_placeholder(),

@@ -1,6 +1,6 @@
 //! Document paths once their names are known.
 
-use super::ast::{Name, Path, Step};
+use super::ast::{AttributeName, Path, PathStep};
 use super::error::Reason;
 use super::scope::Scope;
 use crate::item::{AttributeValue, AttributeValueRef, ItemRef};
@@ -22,10 +22,10 @@ pub(super) fn steps<'a>(path: &'a Path, scope: &'a Scope) -> impl Iterator<Item 
     path.steps.iter().map(|step| key(step, scope))
 }
 
-fn key<'a>(step: &'a Step, scope: &'a Scope) -> Key<'a> {
+fn key<'a>(step: &'a PathStep, scope: &'a Scope) -> Key<'a> {
     match step {
-        Step::Name(name) => Key::Name(scope.name(name)),
-        Step::Index(index) => Key::Index(*index),
+        PathStep::Name(name) => Key::Name(scope.name(name)),
+        PathStep::Index(index) => Key::Index(*index),
     }
 }
 
@@ -46,10 +46,10 @@ pub(super) fn same(a: &Path, b: &Path, scope: &Scope) -> bool {
 }
 
 /// Every name in a path.
-pub(super) fn names(path: &Path) -> impl Iterator<Item = &Name> {
+pub(super) fn names(path: &Path) -> impl Iterator<Item = &AttributeName> {
     std::iter::once(&path.root).chain(path.steps.iter().filter_map(|step| match step {
-        Step::Name(name) => Some(name),
-        Step::Index(_) => None,
+        PathStep::Name(name) => Some(name),
+        PathStep::Index(_) => None,
     }))
 }
 
@@ -72,7 +72,7 @@ pub(super) fn find_parent<'a>(
 
 fn find_below<'a>(
     mut value: AttributeValueRef<'a>,
-    below: &[Step],
+    below: &[PathStep],
     scope: &Scope,
 ) -> Option<AttributeValueRef<'a>> {
     for key in below.iter().map(|step| key(step, scope)) {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::ast::{Name, Path, Step};
+use super::ast::{AttributeName, Path, PathStep};
 use super::scope::Scope;
 use crate::item::{
-    AttributeValue, AttributeValueRef, EncodedValue, Item, ItemBuilder, ItemError, ItemRef, ListRef, MapRef,
+    AttributeValue, AttributeValueRef, EncodedValue, Item, ItemBuilder, ItemError, ItemRef, MapRef,
+    StoredList,
 };
 
 /// Which parts of a value are wanted.
@@ -35,13 +36,13 @@ impl BoundProjection {
 
     pub(super) fn from_paths<'p>(paths: impl Iterator<Item = &'p Path>, scope: &Scope) -> Self {
         let mut projection = Self::default();
-        let owned = |name: &Name| Box::<str>::from(scope.name(name));
+        let owned = |name: &AttributeName| Box::<str>::from(scope.name(name));
         for path in paths {
             let mut wanted = projection.attributes.entry(owned(&path.root)).or_default();
             for step in &path.steps {
                 wanted = match step {
-                    Step::Name(name) => wanted.names.entry(owned(name)).or_default(),
-                    Step::Index(index) => wanted.indexes.entry(*index).or_default(),
+                    PathStep::Name(name) => wanted.names.entry(owned(name)).or_default(),
+                    PathStep::Index(index) => wanted.indexes.entry(*index).or_default(),
                 };
             }
             wanted.whole = true;
@@ -106,7 +107,7 @@ fn part_of_map(map: &MapRef<'_>, wanted: &Wanted) -> Option<AttributeValue> {
     (!part.is_empty()).then_some(AttributeValue::M(part))
 }
 
-fn part_of_list(list: &ListRef<'_>, wanted: &Wanted) -> Option<AttributeValue> {
+fn part_of_list(list: &StoredList<'_>, wanted: &Wanted) -> Option<AttributeValue> {
     let values =
         list.iter().zip(0_u64..).filter_map(|(value, index)| part_of(&value, wanted.indexes.get(&index)?));
     let part: Vec<AttributeValue> = values.collect();

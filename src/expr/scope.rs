@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::ast::{Name, Value};
+use super::ast::{AttributeName, ValueTerm};
 use crate::item::{AttributeValueRef, EncodedValue};
 
 /// Slot of a placeholder that is not defined.
@@ -28,10 +28,10 @@ pub(super) struct Scope {
 
 impl Scope {
     /// The attribute's name; empty for a placeholder that is not defined, which binding refuses.
-    pub(super) fn name<'a>(&'a self, name: &'a Name) -> &'a str {
+    pub(super) fn name<'a>(&'a self, name: &'a AttributeName) -> &'a str {
         match name {
-            Name::Plain(name) => name,
-            Name::Placeholder(number) => {
+            AttributeName::Plain(name) => name,
+            AttributeName::Placeholder(number) => {
                 let slot = self.names.get(usize::from(*number)).copied().unwrap_or(UNDEFINED);
                 let names = self.table.as_deref().map_or(&[][..], |table| &table.names);
                 names.get(usize::from(slot)).map_or("", |(_, name)| name)
@@ -40,10 +40,10 @@ impl Scope {
     }
 
     /// The value; null for a placeholder that is not defined, which binding refuses.
-    pub(super) fn value<'a>(&'a self, value: &'a Value) -> AttributeValueRef<'a> {
+    pub(super) fn value<'a>(&'a self, value: &'a ValueTerm) -> AttributeValueRef<'a> {
         match value {
-            Value::Literal(value) => value.view(),
-            Value::Placeholder(number) => {
+            ValueTerm::Literal(value) => value.view(),
+            ValueTerm::Placeholder(number) => {
                 let slot = self.values.get(usize::from(*number)).copied().unwrap_or(UNDEFINED);
                 let values = self.table.as_deref().map_or(&[][..], |table| &table.values);
                 values.get(usize::from(slot)).map_or(AttributeValueRef::Null, |(_, value)| value.view())
@@ -51,19 +51,19 @@ impl Scope {
         }
     }
 
-    pub(super) fn defines_name(&self, name: &Name) -> bool {
+    pub(super) fn defines_name(&self, name: &AttributeName) -> bool {
         match name {
-            Name::Plain(_) => true,
-            Name::Placeholder(number) => {
+            AttributeName::Plain(_) => true,
+            AttributeName::Placeholder(number) => {
                 self.names.get(usize::from(*number)).is_some_and(|slot| *slot != UNDEFINED)
             }
         }
     }
 
-    pub(super) fn defines_value(&self, value: &Value) -> bool {
+    pub(super) fn defines_value(&self, value: &ValueTerm) -> bool {
         match value {
-            Value::Literal(_) => true,
-            Value::Placeholder(number) => {
+            ValueTerm::Literal(_) => true,
+            ValueTerm::Placeholder(number) => {
                 self.values.get(usize::from(*number)).is_some_and(|slot| *slot != UNDEFINED)
             }
         }

@@ -1,6 +1,6 @@
 //! Splits the text of an expression into tokens.
 
-use super::Mode;
+use super::Dialect;
 use super::error::Reason;
 
 /// What a token is.
@@ -55,7 +55,7 @@ pub(super) struct Token {
 ///
 /// # Errors
 /// For a string literal that does not end.
-pub(super) fn tokenize(text: &str, mode: Mode) -> Result<Vec<Token>, Reason> {
+pub(super) fn tokenize(text: &str, mode: Dialect) -> Result<Vec<Token>, Reason> {
     let bytes = text.as_bytes();
     let mut tokens = Vec::new();
     let mut at = 0;
@@ -68,7 +68,7 @@ pub(super) fn tokenize(text: &str, mode: Mode) -> Result<Vec<Token>, Reason> {
             b'#' => placeholder(bytes, at, Tok::Name),
             b':' => placeholder(bytes, at, Tok::Value),
             b'0'..=b'9' => number(bytes, at, mode),
-            b'\'' | b'"' if mode == Mode::Human => {
+            b'\'' | b'"' if mode == Dialect::Human => {
                 let len =
                     quoted(bytes, at).ok_or_else(|| Reason::Literal("a string does not end".to_owned()))?;
                 (Tok::Text, len)
@@ -97,9 +97,9 @@ fn placeholder(bytes: &[u8], at: usize, kind: Tok) -> (Tok, usize) {
 }
 
 /// Strict mode has only list indexes, without leading zeros; human mode has decimals with exponents.
-fn number(bytes: &[u8], at: usize, mode: Mode) -> (Tok, usize) {
+fn number(bytes: &[u8], at: usize, mode: Dialect) -> (Tok, usize) {
     let digits = |from: usize| bytes.iter().skip(from).take_while(|b| b.is_ascii_digit()).count();
-    if mode == Mode::Strict {
+    if mode == Dialect::Strict {
         return (Tok::Int, if bytes.get(at) == Some(&b'0') { 1 } else { digits(at) });
     }
     let mut end = at + digits(at);
@@ -165,15 +165,15 @@ pub(super) fn unquote(quoted: &str) -> Option<String> {
 
 /// Length of the name that begins at `at`; 0 if no name begins there. Human mode also takes `_` and letters of all
 /// scripts.
-fn word(text: &str, at: usize, mode: Mode) -> usize {
+fn word(text: &str, at: usize, mode: Dialect) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     let first = |c: char| match mode {
-        Mode::Strict => c.is_ascii_alphabetic(),
-        Mode::Human => c == '_' || c.is_alphabetic(),
+        Dialect::Strict => c.is_ascii_alphabetic(),
+        Dialect::Human => c == '_' || c.is_alphabetic(),
     };
     let next = |c: char| match mode {
-        Mode::Strict => c.is_ascii_alphanumeric() || c == '_',
-        Mode::Human => c == '_' || c.is_alphanumeric(),
+        Dialect::Strict => c.is_ascii_alphanumeric() || c == '_',
+        Dialect::Human => c == '_' || c.is_alphanumeric(),
     };
     if !rest.starts_with(first) {
         return 0;
@@ -181,7 +181,7 @@ fn word(text: &str, at: usize, mode: Mode) -> usize {
     rest.find(|c| !next(c)).unwrap_or(rest.len())
 }
 
-fn keyword(word: &[u8], mode: Mode) -> Tok {
+fn keyword(word: &[u8], mode: Dialect) -> Tok {
     let is = |keyword: &str| word.eq_ignore_ascii_case(keyword.as_bytes());
     match word.len() {
         2 if is("or") => Tok::Or,
@@ -189,7 +189,7 @@ fn keyword(word: &[u8], mode: Mode) -> Tok {
         3 if is("and") => Tok::And,
         3 if is("not") => Tok::Not,
         7 if is("between") => Tok::Between,
-        _ if mode == Mode::Strict && section_name(word).is_some() => Tok::Section,
+        _ if mode == Dialect::Strict && section_name(word).is_some() => Tok::Section,
         _ => Tok::Ident,
     }
 }

@@ -1,6 +1,8 @@
 //! The checks that need the placeholders' definitions, in AWS's order: what is defined, types of operands, bounds.
 
-use super::ast::{Action, Call, Condition, Function, Name, Operand, Path, SetValue, Value};
+use super::ast::{
+    Action, AttributeName, Condition, Function, FunctionCall, Operand, Path, SetValue, ValueTerm,
+};
 use super::check::operand_count;
 use super::error::Reason;
 use super::eval::order;
@@ -123,9 +125,9 @@ impl<'a> Checker<'a> {
         [left, right].into_iter().try_for_each(|o| self.only(operator, o, |t| t == AttrType::N))
     }
 
-    fn name(&self, name: &Name) -> Check {
+    fn name(&self, name: &AttributeName) -> Check {
         match name {
-            Name::Placeholder(number) if !self.scope.defines_name(name) => {
+            AttributeName::Placeholder(number) if !self.scope.defines_name(name) => {
                 Err(Reason::UndefinedName(text_of(self.names, *number)))
             }
             _ => Ok(()),
@@ -141,9 +143,9 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    fn value(&self, value: &Value) -> Check {
+    fn value(&self, value: &ValueTerm) -> Check {
         match value {
-            Value::Placeholder(number) if !self.scope.defines_value(value) => {
+            ValueTerm::Placeholder(number) if !self.scope.defines_value(value) => {
                 Err(Reason::UndefinedValue(text_of(self.values, *number)))
             }
             _ => Ok(()),
@@ -158,7 +160,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn call(&self, call: &Call) -> Check {
+    fn call(&self, call: &FunctionCall) -> Check {
         operand_count(call)?;
         call.args.iter().try_for_each(|operand| self.operand(operand))?;
         let name = call.function.name();
@@ -268,8 +270,8 @@ impl<'a> Checker<'a> {
 fn sets_plain(action: &Action) -> bool {
     match action {
         Action::Set(
-            Path { root: Name::Plain(_), steps },
-            SetValue::Operand(Operand::Value(Value::Literal(_))),
+            Path { root: AttributeName::Plain(_), steps },
+            SetValue::Operand(Operand::Value(ValueTerm::Literal(_))),
         ) => steps.is_empty(),
         _ => false,
     }

@@ -8,7 +8,7 @@
 use smallvec::SmallVec;
 use std::cell::Cell;
 
-use super::ast::{Action, Call, Function, Operand, Path, SetValue, Step, Value};
+use super::ast::{Action, Function, FunctionCall, Operand, Path, PathStep, SetValue, ValueTerm};
 use super::bound::BoundUpdate;
 use super::error::ExprError;
 use super::path::{self, Key};
@@ -140,9 +140,8 @@ fn place(path: &Path, scope: &Scope, item: ItemRef<'_>) -> Place {
     let Some(last) = path.steps.last() else { return Place::Writable };
     match (path::find_parent(path, scope, item), last) {
         (None, _) => Place::Absent,
-        (Some(AttributeValueRef::M(_)), Step::Name(_)) | (Some(AttributeValueRef::L(_)), Step::Index(_)) => {
-            Place::Writable
-        }
+        (Some(AttributeValueRef::M(_)), PathStep::Name(_))
+        | (Some(AttributeValueRef::L(_)), PathStep::Index(_)) => Place::Writable,
         (Some(_), _) => Place::WrongKind,
     }
 }
@@ -241,14 +240,14 @@ fn operand<'a>(one: &'a Operand, source: &Source<'a>) -> Result<New<'a>, NoValue
     match one {
         Operand::Path(path) => find(path).map(New::Ref).ok_or(NoValue::Missing),
         Operand::Value(value) => Ok(New::Ref(source.scope.value(value))),
-        Operand::Call(Call { function: Function::IfNotExists, args }) => match args.as_slice() {
+        Operand::Call(FunctionCall { function: Function::IfNotExists, args }) => match args.as_slice() {
             [Operand::Path(path), default] => match find(path) {
                 Some(current) => Ok(New::Ref(current)),
                 None => operand(default, source),
             },
             _ => Err(NoValue::WrongType),
         },
-        Operand::Call(Call { function: Function::ListAppend, args }) => match args.as_slice() {
+        Operand::Call(FunctionCall { function: Function::ListAppend, args }) => match args.as_slice() {
             [first, second] => {
                 let (mut all, more) = match list(first, source) {
                     // All other faults are reported before this one.
@@ -301,7 +300,7 @@ fn add(current: &AttributeValueRef<'_>, added: &AttributeValueRef<'_>) -> Result
 fn subtract(
     current: &AttributeValueRef<'_>,
     scope: &Scope,
-    value: &Value,
+    value: &ValueTerm,
 ) -> Result<Option<AttributeValue>, ExprError> {
     let left = match (current.to_owned_value(), scope.value(value).to_owned_value()) {
         (AttributeValue::Ss(set), AttributeValue::Ss(less)) => AttributeValue::Ss(&set - &less),

@@ -22,7 +22,7 @@
 use super::bytes::{Out, Reader, put_block, put_sized, put_varint, put_varint_wide, zigzag};
 use super::tag;
 use super::value::check_name;
-use super::view::{AttributeValueRef, ListRef};
+use super::view::{AttributeValueRef, StoredList};
 use super::{AttributeValue, ItemError, Number};
 use smallvec::SmallVec;
 
@@ -82,7 +82,7 @@ pub(super) fn put_ref(out: &mut impl Out, value: &AttributeValueRef<'_>) {
     }
 }
 
-fn put_list(out: &mut impl Out, tag: u8, list: &ListRef<'_>) {
+fn put_list(out: &mut impl Out, tag: u8, list: &StoredList<'_>) {
     put_body(out, tag, list.body());
 }
 

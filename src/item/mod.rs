@@ -55,4 +55,4 @@ pub use template::{KeyTexts, Template};
 pub use typed::{encode_typed, parse_typed, split_suffix};
 pub use types::{AttrType, KeyType};
 pub use value::{AttributeValue, check_name};
-pub use view::{AttributeValueRef, Entries, ListRef, MapRef, Values};
+pub use view::{AttributeValueRef, Entries, MapRef, StoredList, Values};

@@ -26,13 +26,13 @@ pub enum AttributeValueRef<'a> {
     /// Map, ordered by name.
     M(MapRef<'a>),
     /// List.
-    L(ListRef<'a>),
+    L(StoredList<'a>),
     /// Set of strings, ascending.
-    Ss(ListRef<'a>),
+    Ss(StoredList<'a>),
     /// Set of numbers, ascending.
-    Ns(ListRef<'a>),
+    Ns(StoredList<'a>),
     /// Set of binaries, ascending.
-    Bs(ListRef<'a>),
+    Bs(StoredList<'a>),
 }
 
 impl<'a> AttributeValueRef<'a> {
@@ -106,10 +106,10 @@ impl<'a> AttributeValueRef<'a> {
             tag::B => Self::B(reader.block()?),
             tag::INT => Self::N(Number::from(unzigzag(reader.varint()?))),
             tag::DECIMAL => Self::N(read_decimal(reader)?),
-            tag::SS => Self::Ss(ListRef::read(reader.block()?)?),
-            tag::NS => Self::Ns(ListRef::read(reader.block()?)?),
-            tag::BS => Self::Bs(ListRef::read(reader.block()?)?),
-            tag::L => Self::L(ListRef::read(reader.block()?)?),
+            tag::SS => Self::Ss(StoredList::read(reader.block()?)?),
+            tag::NS => Self::Ns(StoredList::read(reader.block()?)?),
+            tag::BS => Self::Bs(StoredList::read(reader.block()?)?),
+            tag::L => Self::L(StoredList::read(reader.block()?)?),
             tag::M => Self::M(MapRef::read(reader.block()?)?),
             _ => return None,
         })
@@ -167,12 +167,12 @@ fn text_of(bytes: &[u8]) -> String {
 
 /// The values of a list or a set in stored bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ListRef<'a> {
+pub struct StoredList<'a> {
     count: usize,
     values: &'a [u8],
 }
 
-impl<'a> ListRef<'a> {
+impl<'a> StoredList<'a> {
     pub(super) fn read(body: &'a [u8]) -> Option<Self> {
         let mut reader = Reader::new(body);
         let count = usize::try_from(reader.varint()?).ok()?;
@@ -217,7 +217,7 @@ impl<'a> ListRef<'a> {
     }
 }
 
-impl<'a> IntoIterator for ListRef<'a> {
+impl<'a> IntoIterator for StoredList<'a> {
     type Item = AttributeValueRef<'a>;
     type IntoIter = Values<'a>;
 
@@ -226,7 +226,7 @@ impl<'a> IntoIterator for ListRef<'a> {
     }
 }
 
-/// Iterator over the values of a [`ListRef`].
+/// Iterator over the values of a [`StoredList`].
 #[derive(Clone, Debug)]
 pub struct Values<'a> {
     left: usize,
@@ -422,7 +422,7 @@ pub(super) fn check_map(map: MapRef<'_>, max_depth: usize) -> Result<(), ItemErr
     check_end(reader)
 }
 
-fn check_set(set: ListRef<'_>, member: AttrType) -> Result<(), ItemError> {
+fn check_set(set: StoredList<'_>, member: AttrType) -> Result<(), ItemError> {
     if set.is_empty() {
         return Err(ItemError::corrupt_item("a set is empty"));
     }

@@ -14,7 +14,7 @@ pub(super) struct Padded<T>(pub(super) T);
 
 /// Frames that were appended and not yet handed to the store.
 #[derive(Debug)]
-pub(super) struct Pending {
+pub(super) struct PendingFrames {
     pub(super) bytes: Vec<u8>,
     pub(super) tail: Lsn,
     pub(super) chain: u32,
@@ -50,7 +50,7 @@ impl Writer {
 /// When the oldest record was written that is not durable yet. Microseconds of the monotonic clock; 0 when every
 /// written record is durable.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub(super) struct WaitingSince {
     /// Held while `written` changes together with one of the two times below.
     pub(super) changing: Mutex<()>,
     /// The oldest record that the next sync covers.

@@ -1,6 +1,6 @@
 //! Hands what was appended to the system, and makes it durable.
 
-use super::buffers::{Waiting, Writer};
+use super::buffers::{WaitingSince, Writer};
 use super::front::{ACCEPTING, FAILED, FULL, Log};
 use super::store::RecordBatch;
 use super::submitted::Submitted;
@@ -167,7 +167,7 @@ impl Log {
     /// One sync of the store; `syncing` is held.
     fn sync_now(&self) -> Result<(), LogError> {
         self.check_failure()?;
-        let Waiting { changing, next_sync, running_sync } = &self.waiting;
+        let WaitingSince { changing, next_sync, running_sync } = &self.waiting;
         // The sync covers everything written before it begins.
         let written = {
             let _changing = changing.lock();

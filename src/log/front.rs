@@ -10,7 +10,7 @@
 //! with Acquire, so a thread that loads an LSN also sees everything done before it was stored. The bytes themselves
 //! travel through the locks. `refusing` and the counters are hints and relaxed: a stale value costs one slow check.
 
-use super::buffers::{Padded, Pending, Waiting, Writer};
+use super::buffers::{Padded, PendingFrames, WaitingSince, Writer};
 use super::figures::{LogStats, SyncFigures};
 use super::frame::{FrameHeader, MAX_PAYLOAD, payload_checksum};
 use super::store::{LogReader, LogStore};
@@ -45,7 +45,7 @@ pub struct Log {
     key: u32,
     pub(super) keep_free_bytes: AtomicU64,
     pub(super) max_record_bytes: u64,
-    pub(super) pending: Padded<Mutex<Pending>>,
+    pub(super) pending: Padded<Mutex<PendingFrames>>,
     appended: Padded<Appended>,
     pub(super) synced: Padded<AtomicU64>,
     pub(super) written: AtomicU64,
@@ -58,7 +58,7 @@ pub struct Log {
     /// Why records, or the beginning of the epoch, could not be written; `None` once they are. Held records are written
     /// before others.
     pub(super) held: Mutex<Option<LogError>>,
-    pub(super) waiting: Waiting,
+    pub(super) waiting: WaitingSince,
     pub(super) failure: Arc<OnceLock<LogError>>,
     pub(super) syncs: SyncFigures,
     /// What was submitted, if the store takes batches and answers later. Its watermark stands for `written` and
@@ -99,7 +99,11 @@ impl Log {
             epoch: AtomicU64::new(epoch),
             keep_free_bytes: AtomicU64::new(options.keep_free_bytes),
             max_record_bytes: options.max_record_bytes.min(MAX_PAYLOAD),
-            pending: Padded(Mutex::new(Pending { bytes: Vec::new(), tail: tail.lsn, chain: tail.chain })),
+            pending: Padded(Mutex::new(PendingFrames {
+                bytes: Vec::new(),
+                tail: tail.lsn,
+                chain: tail.chain,
+            })),
             appended: Padded(Appended { tail: AtomicU64::new(tail.lsn), bytes: AtomicU64::new(0) }),
             synced: Padded(AtomicU64::new(tail.lsn)),
             written: AtomicU64::new(tail.lsn),
@@ -110,7 +114,7 @@ impl Log {
             writer: Mutex::new(Writer::at(tail)),
             syncing: Mutex::new(()),
             held: Mutex::new(held),
-            waiting: Waiting::default(),
+            waiting: WaitingSince::default(),
             failure,
             syncs: SyncFigures::default(),
             submitted,

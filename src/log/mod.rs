@@ -50,12 +50,12 @@ pub use file_log::{FileLog, FolderPlace};
 pub use frame::LogId;
 pub use front::Log;
 pub use options::{LogOptions, SubmitOptions};
-pub use place::{Begun, Cut, LogPlace, OpenReport};
+pub use place::{Begun, LogPlace, OpenReport, TornEnd};
 pub use read_ahead::ReadAhead;
 pub use scrub::{ScrubReport, scrub};
 pub use segment::{FORMAT_VERSION, HeaderFault, SegmentSummary, parse_segment};
-pub use store::{LogReader, LogStore, Piece, Record, RecordBatch, Records, Room, StoreStats};
-pub use submit::{News, Submission, Submit, Watcher};
+pub use store::{LogReader, LogStore, Record, RecordBatch, RecordRun, Records, Room, StoreStats};
+pub use submit::{BatchObserver, News, Submission, Submit};
 pub use tail::Tail;
 
 /// A log sequence number: 1 for a log's first record, one more for each record after it. 0 stands before all.

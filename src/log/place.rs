@@ -50,7 +50,7 @@ pub struct OpenReport {
     /// The last LSN; 0 in an empty log.
     pub tail: Lsn,
     /// What was cut off at the end, if anything. Only files have a torn end.
-    pub cut: Option<Cut>,
+    pub cut: Option<TornEnd>,
     /// Files that are removed because an interrupted step left them.
     pub removed: Vec<String>,
     /// The checkpoint from which a new log continues, because the place held only checkpoints.
@@ -84,7 +84,7 @@ impl std::fmt::Display for Begun {
 
 /// A torn end that was cut off.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cut {
+pub struct TornEnd {
     /// The file in which the valid records end.
     pub file: String,
     /// The offset at which it was cut.
@@ -99,7 +99,7 @@ pub struct Cut {
     pub what: String,
 }
 
-impl std::fmt::Display for Cut {
+impl std::fmt::Display for TornEnd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { file, offset, lsn, bytes, records, what } = self;
         let last = lsn - 1;

@@ -1,16 +1,16 @@
 //! Reads and verifies on a thread of its own, while the caller applies what was read before.
 
-use super::{LogError, LogReader, Piece};
+use super::{LogError, LogReader, RecordRun};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// A reader that is some pieces ahead of its caller. It stops the first time that the log has no further records.
 #[derive(Debug)]
 pub struct ReadAhead {
     /// `None` stands for the log's end. If the thread ends without sending it, not everything was read.
-    filled: Receiver<Result<Option<Piece>, LogError>>,
+    filled: Receiver<Result<Option<RecordRun>, LogError>>,
     ended: bool,
     /// Pieces go back, so that their memory is used again.
-    emptied: SyncSender<Piece>,
+    emptied: SyncSender<RecordRun>,
 }
 
 impl ReadAhead {
@@ -18,7 +18,7 @@ impl ReadAhead {
     /// or after this was dropped.
     pub fn new(mut reader: Box<dyn LogReader>, pieces: usize) -> Result<Self, LogError> {
         let (fill, filled) = sync_channel(pieces.max(1));
-        let (emptied, empty) = sync_channel::<Piece>(pieces + 2);
+        let (emptied, empty) = sync_channel::<RecordRun>(pieces + 2);
         let work = move || {
             loop {
                 let mut piece = empty.try_recv().unwrap_or_default();
@@ -44,7 +44,7 @@ impl ReadAhead {
 }
 
 impl LogReader for ReadAhead {
-    fn next_piece(&mut self, piece: &mut Piece) -> Result<bool, LogError> {
+    fn next_piece(&mut self, piece: &mut RecordRun) -> Result<bool, LogError> {
         // If the channel is full, the piece is freed.
         let _ = self.emptied.try_send(std::mem::take(piece));
         let next = match self.filled.recv() {
@@ -74,7 +74,7 @@ mod tests {
     struct Panics;
 
     impl LogReader for Panics {
-        fn next_piece(&mut self, _piece: &mut Piece) -> Result<bool, LogError> {
+        fn next_piece(&mut self, _piece: &mut RecordRun) -> Result<bool, LogError> {
             panic!("a fault of the program")
         }
     }
@@ -82,6 +82,6 @@ mod tests {
     #[test]
     fn a_thread_that_panics_is_not_the_end_of_the_log() {
         let mut reader = ReadAhead::new(Box::new(Panics), 1).unwrap();
-        assert!(reader.next_piece(&mut Piece::new()).is_err());
+        assert!(reader.next_piece(&mut RecordRun::new()).is_err());
     }
 }

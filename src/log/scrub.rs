@@ -1,7 +1,7 @@
 //! Slowly re-reads the log and the checkpoints, so that damage is found while another checkpoint is still sound.
 
 use super::checkpoint::Checkpoints;
-use super::{Log, LogError, LogReader, Lsn, Piece};
+use super::{Log, LogError, LogReader, Lsn, RecordRun};
 use std::time::Duration;
 
 /// What a scrub found.
@@ -44,7 +44,7 @@ fn scrub_log(
     rest: &mut impl FnMut(&mut ScrubReport, u64) -> bool,
 ) -> bool {
     let end = log.synced();
-    let mut piece = Piece::new();
+    let mut piece = RecordRun::new();
     let mut next: Lsn = 1;
     let mut reader: Option<Box<dyn LogReader>> = None;
     while next <= end {

@@ -121,10 +121,10 @@ pub trait LogStore: Debug + Send + Sync {
 pub trait LogReader: Send {
     /// Fills `piece` with the next verified records, at most up to the tail at the time of the call. False: there are
     /// none (yet).
-    fn next_piece(&mut self, piece: &mut Piece) -> Result<bool, LogError>;
+    fn next_piece(&mut self, piece: &mut RecordRun) -> Result<bool, LogError>;
 }
 
-/// One record, borrowed from a [`Piece`].
+/// One record, borrowed from a [`RecordRun`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
     /// The record's position.
@@ -137,14 +137,14 @@ pub struct Record<'a> {
 
 /// A run of verified records in one buffer. Reuse it for the next read: its memory is kept.
 #[derive(Debug, Default)]
-pub struct Piece {
+pub struct RecordRun {
     pub(super) bytes: Vec<u8>,
     pub(super) start: usize,
     pub(super) end: usize,
     pub(super) last: Lsn,
 }
 
-impl Piece {
+impl RecordRun {
     /// An empty piece.
     pub fn new() -> Self {
         Self::default()
@@ -170,7 +170,7 @@ impl Piece {
     }
 }
 
-/// Iterates over the records of a [`Piece`].
+/// Iterates over the records of a [`RecordRun`].
 #[derive(Clone, Debug)]
 pub struct Records<'a> {
     pub(super) left: &'a [u8],

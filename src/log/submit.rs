@@ -48,7 +48,7 @@ pub enum News {
 }
 
 /// Is told what becomes of batches.
-pub trait Watcher: Debug + Send + Sync {
+pub trait BatchObserver: Debug + Send + Sync {
     /// Takes news, from any thread, also from within [`Submit::submit`]. It returns at once.
     fn tell(&self, news: News);
 }
@@ -60,7 +60,7 @@ pub trait Watcher: Debug + Send + Sync {
 /// was called unknown. That does no harm: a record has the same bytes each time that it is submitted.
 pub trait Submit: Debug + Send + Sync {
     /// Sets the watcher that is told what becomes of the batches. Called once, before the first batch.
-    fn watch(&self, watcher: Arc<dyn Watcher>);
+    fn watch(&self, watcher: Arc<dyn BatchObserver>);
 
     /// Submits a batch and returns at once. The watcher is told later: [`News::Durable`] or other news covers each
     /// batch.

@@ -10,7 +10,7 @@
 
 use super::handle::{ClientHandle, Kill, state};
 use super::transaction::{Multi, Watched, WatchedItem};
-use crate::engine::{Engine, NotNow, Phase, State};
+use crate::engine::{DurabilityState, Engine, NotNow, Phase};
 use crate::env::Instant;
 use crate::env::memory::class_bytes;
 use crate::log::Lsn;
@@ -183,7 +183,7 @@ pub struct Parked<C: 'static> {
     places: Vec<(usize, u64)>,
     /// The client's place in the order of all waiting clients.
     ticket: u64,
-    slot: Mutex<Slot<C>>,
+    slot: Mutex<StateSlot<C>>,
     /// The numbers of the keys for which the client would have been served if CLIENT PAUSE had not held its command up.
     held_up: Mutex<Vec<usize>>,
     /// Whether the client's waiting is over.
@@ -191,7 +191,7 @@ pub struct Parked<C: 'static> {
 }
 
 /// Where the state of a waiting client is.
-pub enum Slot<C: 'static> {
+pub enum StateSlot<C: 'static> {
     /// It is not in the slot yet. The numbers are the client's keys that have changed meanwhile.
     Coming(Vec<usize>),
     /// The client waits.
@@ -213,7 +213,7 @@ pub struct Served<C: 'static> {
     /// The position in the log of the last record that the reply shows.
     pub shows: Lsn,
     /// The state of durability before the command ran.
-    pub began: State,
+    pub began: DurabilityState,
 }
 
 impl<C: Sync> Parked<C> {
@@ -232,7 +232,7 @@ impl<C: Sync> Parked<C> {
             places: wait.keys.iter().map(place).collect(),
             wait,
             ticket: store.next_ticket(),
-            slot: Mutex::new(Slot::Coming(Vec::new())),
+            slot: Mutex::new(StateSlot::Coming(Vec::new())),
             held_up: Mutex::default(),
             over: AtomicBool::new(false),
         });
@@ -287,11 +287,11 @@ impl<C: Sync> Parked<C> {
     /// registered.
     pub fn park(&self, store: &Store, client: Client<C>) -> bool {
         let mut slot = self.slot.lock();
-        let before = std::mem::replace(&mut *slot, Slot::Waiting(Box::new(client)));
+        let before = std::mem::replace(&mut *slot, StateSlot::Waiting(Box::new(client)));
         self.handle.waits_until.store(self.wait.until);
         self.handle.blocked.store(state::WAITING, Release);
         drop(slot);
-        let Slot::Coming(missed) = before else { return false };
+        let StateSlot::Coming(missed) = before else { return false };
         missed.iter().for_each(|number| self.look_again(store, *number));
         !missed.is_empty()
     }
@@ -305,35 +305,35 @@ impl<C: Sync> Parked<C> {
 
     /// The slot of a client that waits, to serve that client for one of its keys. `None` if no client is in the slot,
     /// or CLIENT UNBLOCK came first.
-    pub fn claim(&self, number: usize) -> Option<MutexGuard<'_, Slot<C>>> {
+    pub fn claim(&self, number: usize) -> Option<MutexGuard<'_, StateSlot<C>>> {
         let mut slot = self.slot.lock();
         match &mut *slot {
-            Slot::Coming(missed) => {
+            StateSlot::Coming(missed) => {
                 missed.push(number);
                 None
             }
-            Slot::Waiting(_) => {
+            StateSlot::Waiting(_) => {
                 let blocked: &AtomicU8 = &self.handle.blocked;
                 // A client that a pause held up is tried again: the pause may be over.
                 let waits = |now: u8| matches!(now, state::WAITING | state::PAUSED).then_some(state::SERVED);
                 blocked.fetch_update(AcqRel, Relaxed, waits).ok().map(|_| slot)
             }
-            Slot::Done(_) | Slot::Gone => None,
+            StateSlot::Done(_) | StateSlot::Gone => None,
         }
     }
 
     /// Puts a client back that [`Parked::claim`] gave and that goes on waiting. If CLIENT UNBLOCK has asked it to stop
     /// since, its connection takes it from there.
-    pub fn wait_on(&self, mut slot: MutexGuard<'_, Slot<C>>, client: Box<Client<C>>) {
-        *slot = Slot::Waiting(client);
+    pub fn wait_on(&self, mut slot: MutexGuard<'_, StateSlot<C>>, client: Box<Client<C>>) {
+        *slot = StateSlot::Waiting(client);
         // This fails if CLIENT UNBLOCK came meanwhile, which has woken the connection.
         let _ = self.handle.blocked.compare_exchange(state::SERVED, state::WAITING, AcqRel, Relaxed);
     }
 
     /// Puts a client back that [`Parked::claim`] gave and whose command, for key `number`, a pause holds up. Its
     /// connection waits for the pause to end, and then calls [`Parked::go_on`].
-    pub fn hold_up(&self, mut slot: MutexGuard<'_, Slot<C>>, client: Box<Client<C>>, number: usize) {
-        *slot = Slot::Waiting(client);
+    pub fn hold_up(&self, mut slot: MutexGuard<'_, StateSlot<C>>, client: Box<Client<C>>, number: usize) {
+        *slot = StateSlot::Waiting(client);
         let mut held_up = self.held_up.lock();
         if !held_up.contains(&number) {
             held_up.push(number);
@@ -365,8 +365,8 @@ impl<C: Sync> Parked<C> {
     /// For the connection: gives the client back if it was served. The connection then has it leave its lines.
     pub fn take_served(&self) -> Option<Box<Served<C>>> {
         let mut slot = self.slot.lock();
-        match std::mem::replace(&mut *slot, Slot::Gone) {
-            Slot::Done(served) => Some(served),
+        match std::mem::replace(&mut *slot, StateSlot::Gone) {
+            StateSlot::Done(served) => Some(served),
             other => {
                 *slot = other;
                 None
@@ -378,8 +378,8 @@ impl<C: Sync> Parked<C> {
     /// has it leave its lines.
     pub fn withdraw(&self) -> Option<Client<C>> {
         let mut slot = self.slot.lock();
-        match std::mem::replace(&mut *slot, Slot::Gone) {
-            Slot::Waiting(client) => {
+        match std::mem::replace(&mut *slot, StateSlot::Gone) {
+            StateSlot::Waiting(client) => {
                 drop(slot);
                 self.end();
                 self.handle.blocked.store(state::NO, Release);

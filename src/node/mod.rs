@@ -20,7 +20,7 @@ mod transaction;
 
 pub use acl_log::{AclEntry, AclLog};
 pub use client::{
-    AwaitedKey, Client, Parked, ReplyMode, Served, Slot, Wait, end_transaction, forget_watched,
+    AwaitedKey, Client, Parked, ReplyMode, Served, StateSlot, Wait, end_transaction, forget_watched,
 };
 pub use handle::{ClientHandle, ClientNames, Kill};
 pub use latency::{LatencyMonitor, Series};

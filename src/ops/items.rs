@@ -229,13 +229,13 @@ mod tests {
     use super::*;
     use crate::command::testing::Harness;
     use crate::engine::Over;
-    use crate::expr::{Binder, ExprKind, ExprLimits, Options, parse_condition};
+    use crate::expr::{Binder, ExprKind, ExprLimits, ParseOptions, parse_condition};
     use crate::item::ItemBuilder;
     use crate::store::Holder;
     use std::sync::Arc;
 
     fn condition(text: &str) -> BoundCondition {
-        let parsed = Arc::new(parse_condition(text, &Options::HUMAN).unwrap());
+        let parsed = Arc::new(parse_condition(text, &ParseOptions::HUMAN).unwrap());
         Binder::empty(ExprLimits::HUMAN).condition(ExprKind::Condition, &parsed).unwrap()
     }
 

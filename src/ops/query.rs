@@ -1,6 +1,6 @@
 //! Reading a range of one partition's items. The caller holds the shard of the partition key.
 
-use crate::engine::{Source, Tx};
+use crate::engine::{ReadSource, Tx};
 use crate::expr::BoundCondition;
 use crate::item::{ItemKeys, ItemRef, KeyBytes, SortRange};
 use crate::store::Locked;
@@ -9,7 +9,7 @@ use std::ops::Bound::{self, Excluded, Included, Unbounded};
 /// Reads a range of one partition's items in the order of their sort keys.
 pub struct Query<'r> {
     /// The table or index.
-    pub from: Source<'r>,
+    pub from: ReadSource<'r>,
     /// The encoded partition key.
     pub partition: &'r [u8],
     /// Which sort keys.
@@ -112,7 +112,7 @@ pub fn query(tx: &Tx<'_>, query: &Query<'_>, show: &mut dyn FnMut(ItemRef<'_>)) 
 /// The item of a local index's entry. Both are in the same shard.
 pub(super) fn whole_item<'l>(
     locked: &'l Locked<'_>,
-    from: &Source<'_>,
+    from: &ReadSource<'_>,
     partition: &[u8],
     entry: &[u8],
 ) -> Option<ItemRef<'l>> {

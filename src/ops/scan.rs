@@ -1,7 +1,7 @@
 //! Reading a whole table, or a segment of it, page by page.
 
 use super::query::{Page, Reader, whole_item};
-use crate::engine::{Source, Tx};
+use crate::engine::{ReadSource, Tx};
 use crate::expr::BoundCondition;
 use crate::item::{ItemKeys, ItemRef, KeyBytes};
 use crate::store::walk_order;
@@ -37,7 +37,7 @@ impl Segment {
 /// Reads a table's items, partition by partition in an order of the store's own.
 pub struct Scan<'r> {
     /// The table or index.
-    pub from: Source<'r>,
+    pub from: ReadSource<'r>,
     /// Which part of it.
     pub segment: Segment,
     /// The page begins behind these keys; `None` for the first page.

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::ProtocolError;
 use super::inline::{self, Inline};
-use super::line::{Limits, Line, Span, find_line};
+use super::line::{InputLimits, Line, Span, find_line};
 use crate::text::parse_i64_strict;
 
 /// The most bytes of a buffer that one call looks at. Positions are 32 bits wide, which halves what a batch writes.
@@ -26,7 +26,7 @@ const COPY_ARGS: usize = 64;
 /// The longest argument whose length the short path reads: `$`, five digits and the line's end fit one word.
 const SHORT_MAX: usize = 99_999;
 /// The most arguments of a command that [`take_array`] reads. If such a command is incomplete it is read a second time.
-const AT_ONCE: usize = Limits::UNAUTHENTICATED_MULTIBULK;
+const AT_ONCE: usize = InputLimits::UNAUTHENTICATED_MULTIBULK;
 
 /// One command: a run of [`Batch::args`], never empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +134,7 @@ impl Decoder {
     pub fn decode(
         &mut self,
         buf: &mut [u8],
-        limits: &Limits,
+        limits: &InputLimits,
         batch: &mut Batch,
         max_commands: usize,
     ) -> Result<(), ProtocolError> {
@@ -174,7 +174,7 @@ impl Decoder {
     fn run(
         &mut self,
         buf: &mut [u8],
-        limits: &Limits,
+        limits: &InputLimits,
         batch: &mut Batch,
         max_commands: usize,
     ) -> Result<(), ProtocolError> {
@@ -270,14 +270,14 @@ impl Decoder {
 
 /// The longest argument whose length the short path reads for this client.
 #[inline]
-fn short_max(limits: &Limits) -> usize {
-    limits.max_bulk.min(if limits.authenticated { SHORT_MAX } else { Limits::UNAUTHENTICATED_BULK })
+fn short_max(limits: &InputLimits) -> usize {
+    limits.max_bulk.min(if limits.authenticated { SHORT_MAX } else { InputLimits::UNAUTHENTICATED_BULK })
 }
 
 /// Reads a whole array of a few short bulk strings from its `*` on and gives the offset behind it; nearly every command
 /// is such an array. `None` means that [`read_array`] must read it; `args` may then hold some of its arguments.
 #[inline]
-fn take_array(buf: &[u8], start: usize, limits: &Limits, args: &mut Vec<Span>) -> Option<usize> {
+fn take_array(buf: &[u8], start: usize, limits: &InputLimits, args: &mut Vec<Span>) -> Option<usize> {
     let (count, mut pos) = short_header(buf, start, b'*')?;
     if count == 0 || count > AT_ONCE.min(limits.max_multibulk) {
         return None;
@@ -301,10 +301,10 @@ fn read_array(
     buf: &[u8],
     state: &mut State,
     args: &mut Vec<Span>,
-    limits: &Limits,
+    limits: &InputLimits,
 ) -> Result<bool, ProtocolError> {
     match short_header(buf, state.pos, b'*') {
-        Some((count @ 1..=Limits::UNAUTHENTICATED_MULTIBULK, next)) if count <= limits.max_multibulk => {
+        Some((count @ 1..=InputLimits::UNAUTHENTICATED_MULTIBULK, next)) if count <= limits.max_multibulk => {
             state.remaining = count;
             state.pos = next;
             state.scanned = 0;
@@ -323,7 +323,7 @@ fn read_array(
             if count > limits.max_multibulk.min(MAX_WINDOW) {
                 return Err(ProtocolError::InvalidMultibulkLength);
             }
-            if count > Limits::UNAUTHENTICATED_MULTIBULK && !limits.authenticated {
+            if count > InputLimits::UNAUTHENTICATED_MULTIBULK && !limits.authenticated {
                 return Err(ProtocolError::UnauthenticatedMultibulkLength);
             }
             state.remaining = count;
@@ -338,7 +338,7 @@ fn read_args(
     buf: &[u8],
     state: &mut State,
     args: &mut Vec<Span>,
-    limits: &Limits,
+    limits: &InputLimits,
 ) -> Result<bool, ProtocolError> {
     let short_max = short_max(limits);
     let State { mut pos, mut remaining, mut bulk, mut scanned } = *state;
@@ -411,7 +411,7 @@ fn short_header(buf: &[u8], pos: usize, mark: u8) -> Option<(usize, usize)> {
 fn header_line<'b>(
     buf: &'b [u8],
     state: &mut State,
-    limits: &Limits,
+    limits: &InputLimits,
     too_big: ProtocolError,
 ) -> Result<Option<(&'b [u8], usize)>, ProtocolError> {
     match find_line(buf, state.pos, state.scanned, b'\r', limits.max_inline) {
@@ -433,7 +433,7 @@ fn header_line<'b>(
 
 /// Reads the length of the argument at the state's position by the full rules and steps over it.
 #[cold]
-fn bulk_header(buf: &[u8], state: &mut State, limits: &Limits) -> Result<Option<usize>, ProtocolError> {
+fn bulk_header(buf: &[u8], state: &mut State, limits: &InputLimits) -> Result<Option<usize>, ProtocolError> {
     let Some((line, next)) = header_line(buf, state, limits, ProtocolError::TooBigBulkCount)? else {
         return Ok(None);
     };
@@ -445,7 +445,7 @@ fn bulk_header(buf: &[u8], state: &mut State, limits: &Limits) -> Result<Option<
         .and_then(|length| usize::try_from(length).ok())
         .filter(|&length| length <= limits.max_bulk.min(MAX_WINDOW))
         .ok_or(ProtocolError::InvalidBulkLength)?;
-    if length > Limits::UNAUTHENTICATED_BULK && !limits.authenticated {
+    if length > InputLimits::UNAUTHENTICATED_BULK && !limits.authenticated {
         return Err(ProtocolError::UnauthenticatedBulkLength);
     }
     state.pos = next;

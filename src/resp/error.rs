@@ -3,7 +3,8 @@
 /// A client broke the protocol. The connection is answered with [`ProtocolError::text`] and closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
-    /// An inline command grew beyond [`Limits::max_inline`](crate::resp::Limits) without a line end.
+    /// An inline command grew beyond [`InputLimits::max_inline`](crate::resp::InputLimits::max_inline) without a line
+    /// end.
     #[error("Protocol error: too big inline request")]
     TooBigInline,
     /// An inline command had an open quote, or text right behind a closing one.

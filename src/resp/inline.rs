@@ -3,7 +3,7 @@
 #![deny(clippy::indexing_slicing)]
 
 use super::ProtocolError;
-use super::line::{Limits, Line, Span, find_line};
+use super::line::{InputLimits, Line, Span, find_line};
 use crate::text::split_words_in_place;
 
 /// The result of looking for the next inline command in the buffer.
@@ -19,7 +19,7 @@ pub(super) fn take(
     buf: &mut [u8],
     start: usize,
     scanned: usize,
-    limits: &Limits,
+    limits: &InputLimits,
     args: &mut Vec<Span>,
 ) -> Result<Inline, ProtocolError> {
     let newline = match find_line(buf, start, scanned, b'\n', limits.max_inline) {

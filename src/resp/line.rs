@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// Limits for the input of one client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct InputLimits {
     /// The longest argument in bytes (`proto-max-bulk-len`). Never more than 4 GiB, which also bounds a whole command.
     pub max_bulk: usize,
     /// The most arguments a command may have.
@@ -18,14 +18,14 @@ pub struct Limits {
     pub authenticated: bool,
 }
 
-impl Limits {
+impl InputLimits {
     /// The most arguments of a client that has not authenticated.
     pub const UNAUTHENTICATED_MULTIBULK: usize = 10;
     /// The longest argument of a client that has not authenticated.
     pub const UNAUTHENTICATED_BULK: usize = 16 * 1024;
 }
 
-impl Default for Limits {
+impl Default for InputLimits {
     /// Redis's defaults: arguments of 512 MiB, as many as fit a signed 32-bit integer, lines of 64 KiB.
     fn default() -> Self {
         Self {

@@ -23,6 +23,6 @@ pub use crate::text::{format_f64, parse_i64_strict, write_f64};
 pub use chain::Chain;
 pub use decode::{Batch, CommandSpan, Decoder};
 pub use error::{ProtocolError, ReplyError};
-pub use line::{Limits, Span};
+pub use line::{InputLimits, Span};
 pub use reply::{Deferred, Proto, Reply};
 pub use value::{ReplyDecoder, Value};

@@ -3,7 +3,7 @@
 use redis_protocol::resp2::decode::decode_range;
 use redis_protocol::resp2::types::RangeFrame;
 
-use super::{Batch, Decoder, Limits, ProtocolError};
+use super::{Batch, Decoder, InputLimits, ProtocolError};
 
 /// Commands as owned arguments, and the error that ended the stream, if one did.
 type Decoded = (Vec<Vec<Vec<u8>>>, Option<ProtocolError>);
@@ -11,7 +11,7 @@ type Decoded = (Vec<Vec<Vec<u8>>>, Option<ProtocolError>);
 /// Feeds `data` to the fast lane in reads that end at `cuts`, and gives all commands and the error, if any.
 ///
 /// `max_commands` bounds each call, as the session does.
-pub fn decode_in_pieces(data: &[u8], cuts: &[usize], limits: &Limits, max_commands: usize) -> Decoded {
+pub fn decode_in_pieces(data: &[u8], cuts: &[usize], limits: &InputLimits, max_commands: usize) -> Decoded {
     let mut decoder = Decoder::new();
     let mut batch = Batch::new();
     let mut commands = Vec::new();
@@ -93,7 +93,8 @@ fn canonical_prefix(data: &[u8], commands: &[Vec<Vec<u8>>]) -> usize {
 /// If one of the two does not hold, which is a bug.
 pub fn decode_equals_oracle(data: &[u8], cuts: &[usize]) {
     for authenticated in [true, false] {
-        let limits = Limits { max_bulk: 1 << 20, max_inline: 256, authenticated, ..Limits::default() };
+        let limits =
+            InputLimits { max_bulk: 1 << 20, max_inline: 256, authenticated, ..InputLimits::default() };
         let whole = decode_in_pieces(data, &[], &limits, usize::MAX);
         for max_commands in [1, 3, usize::MAX] {
             let pieces = decode_in_pieces(data, cuts, &limits, max_commands);

@@ -5,11 +5,11 @@ use super::shared::Shared;
 use super::stream::{ReadHalf, WriteHalf};
 use super::thread;
 use crate::command::{Client, Fail};
-use crate::engine::State;
+use crate::engine::DurabilityState;
 use crate::env::Instant;
 use crate::node::handle::state;
 use crate::node::{Kill, output};
-use crate::resp::{Batch, Decoder, Limits, Proto, ProtocolError, Reply, Span};
+use crate::resp::{Batch, Decoder, InputLimits, Proto, ProtocolError, Reply, Span};
 use crate::session::{Stop, Worker};
 use bytes::{Buf as _, BytesMut};
 use smallvec::SmallVec;
@@ -267,8 +267,10 @@ impl Connection {
         let Some(client) = &mut self.client else { return (0, More::Close) };
         if !self.open {
             self.local.worker.borrow_mut().refresh();
-            let limits =
-                Limits { authenticated: client.authenticated || self.local.is_open(), ..self.local.limits() };
+            let limits = InputLimits {
+                authenticated: client.authenticated || self.local.is_open(),
+                ..self.local.limits()
+            };
             self.batch = self.local.batch.take();
             self.shared.most.set(output::most(&self.local.worker.borrow().settings, limits.authenticated));
             self.fault = self.decoder.decode(buf, &limits, &mut self.batch, TURN).err();
@@ -359,7 +361,7 @@ impl Connection {
     }
 
     /// Answers the next decoded command when no thread can be started for it; false if the connection is to be closed.
-    fn refuse_long(&mut self, mut client: Client, error: &io::Error, began: State) -> bool {
+    fn refuse_long(&mut self, mut client: Client, error: &io::Error, began: DurabilityState) -> bool {
         let mut outbox = self.shared.outbox.borrow_mut();
         let mut reply = self.local.sink(&self.shared, &mut outbox, proto_of(&client));
         let fail = Fail::text(format!("ERR no thread can be started for the command: {error}"));

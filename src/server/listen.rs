@@ -81,7 +81,7 @@ struct Open {
 }
 
 /// The sockets on which the server listens now.
-pub(super) struct Listeners {
+pub(super) struct ListenSockets {
     tcp: Mutex<Vec<Open>>,
     /// Signals that CONFIG SET has opened sockets, on which no task accepts yet.
     changed: Notify,
@@ -99,7 +99,7 @@ fn in_words(address: SocketAddr, error: &io::Error) -> String {
     format!("Could not create the listening socket {address}: {error}")
 }
 
-impl Listeners {
+impl ListenSockets {
     /// Opens all sockets that the configuration names. Must be called inside the runtime that will accept on them.
     pub(super) fn open(settings: &Settings) -> Result<Self, String> {
         let listeners = Self { tcp: Mutex::default(), changed: Notify::new(), unix: open_unix(settings)? };
@@ -342,12 +342,12 @@ mod tests {
     async fn an_address_in_use_is_an_error_and_a_missing_one_only_if_it_must_be_there() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
-        let error = Listeners::open(&settings(&["-127.0.0.1"], port)).err().unwrap();
+        let error = ListenSockets::open(&settings(&["-127.0.0.1"], port)).err().unwrap();
         assert!(error.contains("ddress already in use"), "{error}");
         drop(taken);
         // An address of the range for documentation, which no machine has.
-        assert!(Listeners::open(&settings(&["127.0.0.1", "198.51.100.77"], port)).is_err());
-        let listeners = Listeners::open(&settings(&["127.0.0.1", "-198.51.100.77"], port)).unwrap();
+        assert!(ListenSockets::open(&settings(&["127.0.0.1", "198.51.100.77"], port)).is_err());
+        let listeners = ListenSockets::open(&settings(&["127.0.0.1", "-198.51.100.77"], port)).unwrap();
         assert_eq!(listeners.names(), [format!("127.0.0.1:{port}")]);
         // A change of the port closes the old socket, and a refused change leaves the socket open.
         let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -366,7 +366,7 @@ mod tests {
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let settings =
             Settings { unixsocket: path.display().to_string(), unixsocketperm: 0o600, ..settings(&[], 0) };
-        let listeners = Listeners::open(&settings).unwrap();
+        let listeners = ListenSockets::open(&settings).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         drop(listeners);
         assert!(!path.exists());

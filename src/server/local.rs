@@ -1,7 +1,7 @@
 //! What the tasks of one worker share, and the worker's flusher, which settles the log for all of them at once.
 
 use super::outbox::Outbox;
-use super::parked::Parked;
+use super::parked::ParkedConnections;
 use super::shared::Shared;
 use super::spares::Spares;
 use crate::command::{Client, Server};
@@ -9,7 +9,7 @@ use crate::config::AppendFsync;
 use crate::engine::Settling;
 use crate::log::{LogError, Lsn};
 use crate::node::{ClientHandle, Kill, WorkerStats, end_transaction, output};
-use crate::resp::{Batch, Limits, Proto, Reply};
+use crate::resp::{Batch, InputLimits, Proto, Reply};
 use crate::session::Worker;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -39,7 +39,7 @@ pub(super) struct Local {
     pub(super) batch: Cell<Batch>,
     waiting: RefCell<Vec<Rc<Shared>>>,
     /// Connections whose replies wait for a log that answers later. A connection may end meanwhile.
-    parked: RefCell<Parked>,
+    parked: RefCell<ParkedConnections>,
     /// Wakes the flusher. A log that answers later does so from its own thread.
     wake_flusher: Arc<Notify>,
     /// One permit for each long command that may work on the data at a time, for the clients of all workers: each such
@@ -77,10 +77,10 @@ impl Local {
         }
     }
 
-    pub(super) fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> InputLimits {
         let worker = self.worker.borrow();
         let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-        Limits {
+        InputLimits {
             max_bulk: size(worker.settings.proto_max_bulk_len),
             max_multibulk: worker.settings.proto_max_multibulk_len as usize,
             max_inline: size(worker.settings.proto_inline_max_size),

@@ -14,7 +14,7 @@ const LOOK_AT: usize = 64;
 /// It does not keep a connection alive. A connection that ends leaves its entry behind; even so there are at most
 /// [`LOOK_AT`] entries, or twice as many as were left when the entries of ended connections were taken out last.
 #[derive(Default)]
-pub(super) struct Parked {
+pub(super) struct ParkedConnections {
     heap: BinaryHeap<Reverse<Waiting>>,
     /// The entries that were left when those of ended connections were taken out last.
     left: usize,
@@ -45,7 +45,7 @@ impl Ord for Waiting {
     }
 }
 
-impl Parked {
+impl ParkedConnections {
     /// Parks a connection until the log has reached its next gate. A connection that is parked already keeps its entry,
     /// because its gates open in order.
     pub(super) fn park(&mut self, shared: &Rc<Shared>) {
@@ -105,7 +105,7 @@ mod tests {
     fn connections_come_out_in_the_order_of_their_positions_and_ended_ones_do_not() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _entered = runtime.enter();
-        let mut parked = Parked::default();
+        let mut parked = ParkedConnections::default();
         let mut connections: Vec<_> = [7, 3, 5, 9].into_iter().map(waiting).collect();
         connections.iter().for_each(|shared| parked.park(shared));
         parked.park(&connections[0]);
@@ -121,7 +121,7 @@ mod tests {
     fn entries_of_ended_connections_do_not_pile_up() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _entered = runtime.enter();
-        let mut parked = Parked::default();
+        let mut parked = ParkedConnections::default();
         let alive: Vec<_> = (0..100).map(|_| waiting(1)).collect();
         alive.iter().for_each(|shared| parked.park(shared));
         for _ in 0..1000 {

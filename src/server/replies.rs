@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::outbox::Outbox;
-use crate::engine::State;
+use crate::engine::DurabilityState;
 use crate::log::Lsn;
 use crate::node::output;
 use crate::resp::{Proto, Reply};
@@ -29,7 +29,7 @@ impl Connection {
         reply: Reply,
         wrote: bool,
         shows: Lsn,
-        began: State,
+        began: DurabilityState,
     ) {
         let engine = &self.local.server.engine;
         let shows = if shows == shown::EVERYTHING { engine.everything_since(began) } else { shows };

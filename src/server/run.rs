@@ -1,7 +1,7 @@
 //! The life of a server: it opens its sockets, recovers, serves, and ends in order.
 
 use super::cron;
-use super::listen::Listeners;
+use super::listen::ListenSockets;
 use super::logging;
 use super::notify::Notifier;
 use super::signal::Signals;
@@ -66,7 +66,7 @@ pub fn run(server: &Arc<Server>) -> Result<(), ServerError> {
     server.engine.claim()?;
     let (listeners, signals) = {
         let _entered = runtime.enter();
-        let listeners = Listeners::open(&settings).map_err(ServerError::Listen)?;
+        let listeners = ListenSockets::open(&settings).map_err(ServerError::Listen)?;
         (Arc::new(listeners), Signals::take_over().map_err(system("watching for signals"))?)
     };
     let pid_file = write_pid_file(&settings);
@@ -99,7 +99,7 @@ pub fn run(server: &Arc<Server>) -> Result<(), ServerError> {
 }
 
 /// Registers what CONFIG SET must do in the server room.
-fn react_to_changes(server: &Arc<Server>, listeners: &Arc<Listeners>) {
+fn react_to_changes(server: &Arc<Server>, listeners: &Arc<ListenSockets>) {
     let (listeners, weak) = (Arc::downgrade(listeners), Arc::downgrade(server));
     let react = move |changed: &Changed| -> Result<(), Refusal> {
         if changed.names.iter().any(|name| ["port", "bind"].contains(name))

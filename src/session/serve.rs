@@ -6,7 +6,7 @@ use super::worker::Worker;
 use crate::command::{Client, Fail, Parked};
 use crate::engine::Phase;
 use crate::node::handle::state;
-use crate::node::{Served, Slot, end_transaction, output};
+use crate::node::{Served, StateSlot, end_transaction, output};
 use crate::resp::{Proto, Reply};
 use crate::store::{Awaited, KeyAt, Mode, shown};
 use crate::value::stream::StreamId;
@@ -104,7 +104,7 @@ impl Worker {
     /// waiting clients.
     pub(super) fn serve(&mut self, parked: &Parked, number: usize) -> Turn {
         let Some(mut slot) = parked.claim(number) else { return Turn::Over };
-        let Slot::Waiting(mut client) = std::mem::replace(&mut *slot, Slot::Gone) else {
+        let StateSlot::Waiting(mut client) = std::mem::replace(&mut *slot, StateSlot::Gone) else {
             return Turn::Over;
         };
         let began = self.server.engine.state();
@@ -132,7 +132,7 @@ impl Worker {
             }
         }
         parked.end();
-        *slot = Slot::Done(Box::new(Served { client: *client, reply: out.take(), wrote, shows, began }));
+        *slot = StateSlot::Done(Box::new(Served { client: *client, reply: out.take(), wrote, shows, began }));
         parked.handle.blocked.store(state::NO, Release);
         drop(slot);
         parked.handle.waker.wake();

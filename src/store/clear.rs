@@ -1,7 +1,7 @@
 //! Emptying the store, so that its data can be read from disk again.
 
 use super::Store;
-use super::shown::Classes;
+use super::shown::KeyClasses;
 use super::side::DbCount;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
@@ -16,7 +16,7 @@ impl Store {
     /// Notes that a shard was read from disk: what it shows is durable.
     pub fn shard_is_read(&self, shard: usize) {
         let _held = self.write(shard);
-        self.sides[shard].positions.set(Classes::ALL, 0);
+        self.sides[shard].positions.set(KeyClasses::ALL, 0);
     }
 
     /// How often entries were taken away to be read again. If it changes during a walk over the shards, the walk has
@@ -34,7 +34,7 @@ impl Store {
         let side = &self.sides[shard];
         side.generation.fetch_add(1, Relaxed);
         // A position that is never settled, so no reader is shown the shard before it was read again.
-        side.positions.set(Classes::ALL, u64::MAX);
+        side.positions.set(KeyClasses::ALL, u64::MAX);
         side.counts.iter().for_each(DbCount::reset);
         side.rosters.write().clear();
     }

@@ -37,7 +37,7 @@ pub struct Parts<'a> {
 
 /// Which deadlines an entry has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Deadlines {
+pub(super) struct DeadlineFlags {
     /// The entry's own deadline.
     pub(super) own: bool,
     /// Deadlines of fields.
@@ -157,16 +157,16 @@ impl Entry {
 
     /// Which deadlines the entry has. O(fields) for packed hashes with deadlines, else O(1).
     #[inline]
-    pub(super) fn deadlines(&self) -> Deadlines {
+    pub(super) fn deadlines(&self) -> DeadlineFlags {
         if !self.has_deadline() {
-            return Deadlines::default();
+            return DeadlineFlags::default();
         }
         let fields = match self.value() {
             ValueRef::Hash(packed, true) => crate::value::hash::packed_deadline(packed).is_some(),
             ValueRef::Boxed(Object::Hash(hash)) => hash.with_deadline() != 0,
             _ => false,
         };
-        Deadlines { own: self.0.name().expire.is_some(), fields }
+        DeadlineFlags { own: self.0.name().expire.is_some(), fields }
     }
 
     /// Whether a deadline may have passed, judged by the slot alone. It may be true too early, because ticks are coarse

@@ -3,16 +3,16 @@
 use super::collection::ItemInverse;
 use super::entry::StringInverse;
 use crate::value::hash::Field;
-use crate::value::parted::Inverse as PartInverse;
-use crate::value::set::Name;
-use crate::value::stream::Inverse as StreamInverse;
-use crate::value::zset::Inverse as ZsetInverse;
+use crate::value::parted::PartInverse;
+use crate::value::set::MemberName;
+use crate::value::stream::StreamInverse;
+use crate::value::zset::ZsetInverse;
 
 /// What is needed to undo a change within a value.
 pub(super) enum Inverse {
     String(StringInverse),
     Hash(Vec<PartInverse<Field>>),
-    Set(Vec<PartInverse<Name>>),
+    Set(Vec<PartInverse<MemberName>>),
     Item(ItemInverse),
     /// With the address of the stream's object.
     Stream(Option<usize>, StreamInverse),
@@ -31,8 +31,8 @@ impl From<Vec<PartInverse<Field>>> for Inverse {
     }
 }
 
-impl From<Vec<PartInverse<Name>>> for Inverse {
-    fn from(inverses: Vec<PartInverse<Name>>) -> Self {
+impl From<Vec<PartInverse<MemberName>>> for Inverse {
+    fn from(inverses: Vec<PartInverse<MemberName>>) -> Self {
         Self::Set(inverses)
     }
 }

@@ -4,7 +4,7 @@ use super::holds;
 use super::raw_table::{self, Raw};
 use super::recording::Recording;
 use super::seldom::Seldom;
-use super::shown::Classes;
+use super::shown::KeyClasses;
 use super::{Entry, Store, gate, shown};
 use dashmap::{RwLockReadGuard, RwLockWriteGuard};
 use smallvec::SmallVec;
@@ -67,9 +67,9 @@ pub struct Locked<'a> {
     /// The recorded changes, while changes are recorded.
     pub(super) recording: Seldom<Recording>,
     /// The classes of keys that were changed.
-    pub(super) changed: Classes,
+    pub(super) changed: KeyClasses,
     /// The classes of keys for which this thread has noted the position in every shard that it holds.
-    noted: Classes,
+    noted: KeyClasses,
     /// The time in ms since the epoch. What has a deadline up to it has expired.
     pub now: u64,
     /// Whether lookups leave the access clock as it is (CLIENT NO-TOUCH, OBJECT, background work).
@@ -117,8 +117,8 @@ impl Store {
     }
 
     #[inline]
-    fn locked<'a>(&'a self, held: Held<'a>, noted: Classes, now: u64) -> Locked<'a> {
-        let changed = Classes::NONE;
+    fn locked<'a>(&'a self, held: Held<'a>, noted: KeyClasses, now: u64) -> Locked<'a> {
+        let changed = KeyClasses::NONE;
         Locked {
             store: self,
             held,
@@ -139,7 +139,7 @@ impl Store {
 
     /// Locks nothing: for commands without keys.
     pub fn lock_none(&self, now: u64) -> Locked<'_> {
-        self.locked(Held::None, Classes::NONE, now)
+        self.locked(Held::None, KeyClasses::NONE, now)
     }
 
     /// Locks the shard of one hash.
@@ -148,7 +148,7 @@ impl Store {
         let shard = self.shard_of(hash);
         let guard = self.guard(shard, mode);
         shown::note(self.sides[shard].positions.of(hash));
-        self.locked(Held::One(shard, guard), Classes::of(hash), now)
+        self.locked(Held::One(shard, guard), KeyClasses::of(hash), now)
     }
 
     /// Locks one shard by its number, to walk over it.
@@ -156,7 +156,7 @@ impl Store {
     pub fn lock_shard(&self, shard: usize, mode: Mode, now: u64) -> Locked<'_> {
         let guard = self.guard(shard, mode);
         shown::note(self.sides[shard].positions.greatest());
-        self.locked(Held::One(shard, guard), Classes::ALL, now)
+        self.locked(Held::One(shard, guard), KeyClasses::ALL, now)
     }
 
     /// Locks the shards of several hashes; each shard once.
@@ -177,14 +177,14 @@ impl Store {
             _ => self.guards(shards.iter().copied(), mode),
         };
         hashes.iter().for_each(|hash| self.note_shown(*hash));
-        self.locked(held, Classes::NONE, now)
+        self.locked(held, KeyClasses::NONE, now)
     }
 
     /// Locks every shard. About 10 ns for each shard if no other thread holds one.
     pub fn lock_all(&self, mode: Mode, now: u64) -> Locked<'_> {
         let held = self.guards(0..self.shard_count(), mode);
         self.sides.iter().for_each(|side| shown::note(side.positions.greatest()));
-        self.locked(held, Classes::ALL, now)
+        self.locked(held, KeyClasses::ALL, now)
     }
 }
 
@@ -216,7 +216,7 @@ impl<'a> Locked<'a> {
         };
         guards.insert(at, (shard, Guard::Write(guard)));
         self.held = Held::Many(guards);
-        self.noted = Classes::NONE;
+        self.noted = KeyClasses::NONE;
         true
     }
 
@@ -340,7 +340,7 @@ impl<'a> Locked<'a> {
     /// The entry of a key even if it has expired; does not note the access.
     #[inline]
     pub fn peek(&self, space: u32, key: &[u8], hash: u64) -> Option<&Entry> {
-        if !self.noted.contains(Classes::of(hash)) {
+        if !self.noted.contains(KeyClasses::of(hash)) {
             self.store.note_shown(hash);
         }
         let table = self.raw(self.store.shard_of(hash))?;

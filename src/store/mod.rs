@@ -54,7 +54,7 @@ pub use collection::DeadlineOf;
 pub use cycle::{Due, EvictionOrder, EvictionRule, Sweep, Victim};
 pub use entry::{Entry, Kind};
 pub use holds::{Holder, Holds, HoldsByHolder};
-pub use image::{Piece, ShardImage, key_effects};
+pub use image::{PieceEnd, ShardImage, key_effects};
 pub use imaged::Owner;
 pub use lines::{Awaited, KeyAt, Waiter, Waiting};
 pub use locks::{Garbage, Locked, Mode};

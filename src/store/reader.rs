@@ -2,7 +2,7 @@
 
 use super::ValueRef;
 use crate::effect::{HashChange, ItemChange, SetChange, StreamChange, StringChange};
-use crate::value::stream::Inverse as StreamInverse;
+use crate::value::stream::StreamInverse;
 
 /// A change that is about to happen within a value.
 #[derive(Clone, Copy)]

@@ -14,9 +14,9 @@ const CLASSES: usize = 16;
 
 /// A set of classes of keys, a bit each.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Classes(u16);
+pub(super) struct KeyClasses(u16);
 
-impl Classes {
+impl KeyClasses {
     pub(super) const NONE: Self = Self(0);
     pub(super) const ALL: Self = Self(u16::MAX);
 
@@ -62,7 +62,7 @@ impl Positions {
 
     /// Sets the positions of some classes.
     #[inline]
-    pub(super) fn set(&self, classes: Classes, position: u64) {
+    pub(super) fn set(&self, classes: KeyClasses, position: u64) {
         let mut left = classes.0;
         while left != 0 {
             self.0[left.trailing_zeros() as usize % CLASSES].store(position, Relaxed);

@@ -1,6 +1,6 @@
 //! What belongs to a shard besides its table.
 
-use super::entry::Deadlines;
+use super::entry::DeadlineFlags;
 use super::gate::Gate;
 use super::rosters::Rosters;
 use super::shown::Positions;
@@ -78,7 +78,7 @@ impl Side {
 
     /// Counts a key that was added (1), removed (-1) or changed (0), with its deadlines before and after.
     #[inline]
-    pub(super) fn count(&self, db: usize, keys: i32, before: Deadlines, after: Deadlines) {
+    pub(super) fn count(&self, db: usize, keys: i32, before: DeadlineFlags, after: DeadlineFlags) {
         // The shard's exclusive lock is held, so a plain load and store suffice.
         let add = |count: &AtomicU32, by: i32| {
             if by != 0 {

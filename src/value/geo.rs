@@ -8,7 +8,7 @@ use std::f64::consts::PI;
 
 /// Degrees of longitude and latitude.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Position {
+pub struct Coordinates {
     /// From -180 to 180.
     pub longitude: f64,
     /// From -85.05112878 to 85.05112878 in stored positions.
@@ -83,7 +83,7 @@ struct Cell {
 
 impl Cell {
     /// The cell that has a position.
-    fn of(position: Position, extent: &Extent, steps: u32) -> Self {
+    fn of(position: Coordinates, extent: &Extent, steps: u32) -> Self {
         let part = |at: f64, (low, high): (f64, f64)| {
             let offset = (at - low) / (high - low) * (1u64 << steps) as f64;
             offset as u32
@@ -124,7 +124,7 @@ impl Cell {
     }
 }
 
-impl Position {
+impl Coordinates {
     /// Whether the position can be stored.
     pub fn is_valid(self) -> bool {
         let within = |at: f64, (low, high): (f64, f64)| (low..=high).contains(&at);
@@ -176,7 +176,7 @@ impl Position {
 
 /// The shape that a search covers, in metres.
 #[derive(Clone, Copy, Debug)]
-pub enum Shape {
+pub enum SearchArea {
     /// The positions within this radius.
     Circle(f64),
     /// The positions within half of the width to the west and east, and half of the height to the south and north.
@@ -188,9 +188,9 @@ pub enum Shape {
     },
 }
 
-impl Shape {
+impl SearchArea {
     /// The distance from the middle in metres, if the shape covers the position.
-    pub fn distance(self, middle: Position, to: Position) -> Option<f64> {
+    pub fn distance(self, middle: Coordinates, to: Coordinates) -> Option<f64> {
         match self {
             Self::Circle(radius) => {
                 let distance = middle.distance(to);
@@ -200,19 +200,19 @@ impl Shape {
                 if to.distance_north(middle) > height / 2.0 {
                     return None;
                 }
-                let beside = Position { longitude: middle.longitude, latitude: to.latitude };
+                let beside = Coordinates { longitude: middle.longitude, latitude: to.latitude };
                 (to.distance(beside) <= width / 2.0).then(|| middle.distance(to))
             }
         }
     }
 
     /// The smallest bounds in degrees that cover the shape, apart from wide shapes near the poles.
-    fn extent(self, middle: Position) -> Extent {
+    fn extent(self, middle: Coordinates) -> Extent {
         let (width, height) = match self {
             Self::Circle(radius) => (radius, radius),
             Self::Box { width, height } => (width / 2.0, height / 2.0),
         };
-        let Position { longitude, latitude } = middle;
+        let Coordinates { longitude, latitude } = middle;
         let north = degrees(height / EARTH_RADIUS);
         // A degree of longitude is shortest at the latitude nearest to a pole.
         let nearest = if latitude < 0.0 { latitude - north } else { latitude + north };
@@ -252,7 +252,7 @@ impl Shape {
 /// Ranges of scores, each from its first number on, below its second. Together they have all positions that a shape
 /// around a position covers, except for wide shapes near the poles, and other positions too. The ranges do not overlap.
 /// Their order is Redis's: the middle cell, north, south, east, west, and the corners.
-pub fn areas(middle: Position, shape: Shape) -> Vec<(f64, f64)> {
+pub fn areas(middle: Coordinates, shape: SearchArea) -> Vec<(f64, f64)> {
     let wanted = shape.extent(middle);
     let mut steps = shape.steps(middle.latitude);
     let mut cell = Cell::of(middle, &MERCATOR, steps);
@@ -289,15 +289,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn position() -> impl Strategy<Value = Position> {
+    fn position() -> impl Strategy<Value = Coordinates> {
         (-180.0..180.0, -85.051_128_78..85.051_128_78)
-            .prop_map(|(longitude, latitude)| Position { longitude, latitude })
+            .prop_map(|(longitude, latitude)| Coordinates { longitude, latitude })
     }
 
-    fn shape() -> impl Strategy<Value = Shape> {
+    fn shape() -> impl Strategy<Value = SearchArea> {
         prop_oneof![
-            (0.0..2e6).prop_map(Shape::Circle),
-            (0.0..2e6, 0.0..2e6).prop_map(|(width, height)| Shape::Box { width, height }),
+            (0.0..2e6).prop_map(SearchArea::Circle),
+            (0.0..2e6, 0.0..2e6).prop_map(|(width, height)| SearchArea::Box { width, height }),
         ]
     }
 
@@ -305,7 +305,7 @@ mod tests {
         #[test]
         fn the_middle_of_a_cell_is_in_the_cell(at in position()) {
             let score = at.to_score();
-            let middle = Position::from_score(score as f64);
+            let middle = Coordinates::from_score(score as f64);
             prop_assert_eq!(middle.to_score(), score);
             prop_assert!(middle.distance(at) < 0.5);
         }
@@ -318,8 +318,8 @@ mod tests {
             shape in shape(),
         ) {
             let longitude = (middle.longitude + east + 540.0).rem_euclid(360.0) - 180.0;
-            let at = Position { longitude, latitude: middle.latitude + north };
-            let at = Position::from_score(at.to_score() as f64);
+            let at = Coordinates { longitude, latitude: middle.latitude + north };
+            let at = Coordinates::from_score(at.to_score() as f64);
             let score = at.to_score() as f64;
             let areas = areas(middle, shape);
             let holding = areas.iter().filter(|(first, end)| (*first..*end).contains(&score)).count();
@@ -330,10 +330,10 @@ mod tests {
 
     #[test]
     fn known_positions_have_known_texts() {
-        let palermo = Position { longitude: 13.361_389, latitude: 38.115_556 };
+        let palermo = Coordinates { longitude: 13.361_389, latitude: 38.115_556 };
         assert_eq!(&palermo.to_text(), b"sqc8b49rny0");
         assert_eq!(palermo.to_score(), 3_479_099_956_230_698);
-        let catania = Position { longitude: 15.087_269, latitude: 37.502_669 };
+        let catania = Coordinates { longitude: 15.087_269, latitude: 37.502_669 };
         assert!((palermo.distance(catania) - 166_274.15).abs() < 1.0);
     }
 }

@@ -14,14 +14,14 @@ const END: u8 = 0xFF;
 
 /// One element of a listpack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entry<'a> {
+pub enum ListpackEntry<'a> {
     /// An integer, standing for its canonical decimal text.
     Int(i64),
     /// Any other bytes.
     Str(&'a [u8]),
 }
 
-impl<'a> Entry<'a> {
+impl<'a> ListpackEntry<'a> {
     /// The element's bytes.
     #[must_use]
     pub fn bytes(self) -> Cow<'a, [u8]> {
@@ -52,13 +52,13 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
 }
 
 /// The entry at the start of `bytes` and the length of its encoding and data, without its trailing length.
-fn entry_at(bytes: &[u8]) -> Option<(Entry<'_>, usize)> {
+fn entry_at(bytes: &[u8]) -> Option<(ListpackEntry<'_>, usize)> {
     let first = *bytes.first()?;
-    let text = |head: usize, len: usize| -> Option<(Entry<'_>, usize)> {
+    let text = |head: usize, len: usize| -> Option<(ListpackEntry<'_>, usize)> {
         let end = head.checked_add(len)?;
-        Some((Entry::Str(bytes.get(head..end)?), end))
+        Some((ListpackEntry::Str(bytes.get(head..end)?), end))
     };
-    let int = |n: i64, size: usize| Some((Entry::Int(n), size));
+    let int = |n: i64, size: usize| Some((ListpackEntry::Int(n), size));
     match first {
         0x00..=0x7F => int(i64::from(first), 1),
         0x80..=0xBF => text(1, usize::from(first & 0x3F)),
@@ -114,7 +114,7 @@ fn backlen_at_end(bytes: &[u8]) -> Option<(usize, usize)> {
 /// Reads the entry at the end of `bytes`, which must not include the terminating byte. Returns the entry and its whole
 /// size; `None` if it is malformed. O(1).
 #[must_use]
-pub fn split_last(bytes: &[u8]) -> Option<(Entry<'_>, usize)> {
+pub fn split_last(bytes: &[u8]) -> Option<(ListpackEntry<'_>, usize)> {
     let (size, taken) = backlen_at_end(bytes)?;
     let whole = size.checked_add(taken)?;
     let start = bytes.len().checked_sub(whole)?;
@@ -125,7 +125,7 @@ pub fn split_last(bytes: &[u8]) -> Option<(Entry<'_>, usize)> {
 /// Reads the entry at the start of `bytes`. Returns the entry and its whole size; `None` if it is malformed, or at the
 /// terminating byte. O(1).
 #[must_use]
-pub fn split_first(bytes: &[u8]) -> Option<(Entry<'_>, usize)> {
+pub fn split_first(bytes: &[u8]) -> Option<(ListpackEntry<'_>, usize)> {
     let (entry, size) = entry_at(bytes)?;
     let whole = size.checked_add(backlen_size(size))?;
     (backlen_at_end(bytes.get(size..whole)?) == Some((size, whole - size))).then_some((entry, whole))
@@ -157,9 +157,9 @@ impl<'a> Iter<'a> {
 }
 
 impl<'a> Iterator for Iter<'a> {
-    type Item = Entry<'a>;
+    type Item = ListpackEntry<'a>;
 
-    fn next(&mut self) -> Option<Entry<'a>> {
+    fn next(&mut self) -> Option<ListpackEntry<'a>> {
         let (entry, size) = split_first(self.rest)?;
         self.rest = self.rest.get(size..)?;
         Some(entry)
@@ -357,7 +357,7 @@ mod tests {
             let pack = build(&[item.clone(), b"tail".to_vec()]);
             assert_eq!(pack.len(), HEADER + bytes_size(&item) + bytes_size(b"tail") + 1, "{len}");
             assert_eq!(check(&pack), Some(2), "{len}");
-            assert_eq!(Iter::new(&pack).next().map(Entry::into_vec), Some(item), "{len}");
+            assert_eq!(Iter::new(&pack).next().map(ListpackEntry::into_vec), Some(item), "{len}");
         }
         for bits in 0..63 {
             for n in [1i64 << bits, (1 << bits) - 1, -(1 << bits), -(1 << bits) - 1, i64::MIN, i64::MAX] {
@@ -365,7 +365,7 @@ mod tests {
                 assert_eq!(check(&pack), Some(1));
                 assert_eq!(pack.len(), HEADER + number_size(n) + 1);
                 assert_eq!(number_size(n), bytes_size(n.to_string().as_bytes()));
-                assert_eq!(Iter::new(&pack).next(), Some(Entry::Int(n)));
+                assert_eq!(Iter::new(&pack).next(), Some(ListpackEntry::Int(n)));
             }
         }
     }
@@ -387,7 +387,7 @@ mod tests {
         ], 0..40)) {
             let pack = build(&items);
             prop_assert_eq!(check(&pack), Some(items.len()));
-            let back: Vec<Vec<u8>> = Iter::new(&pack).map(Entry::into_vec).collect();
+            let back: Vec<Vec<u8>> = Iter::new(&pack).map(ListpackEntry::into_vec).collect();
             prop_assert_eq!(&back, &items);
             let mut rest = &pack[HEADER..pack.len() - 1];
             for item in items.iter().rev() {

@@ -143,13 +143,13 @@ impl Place {
 
 /// One step of a walk.
 #[derive(Clone, Copy, Debug)]
-pub struct Step {
+pub struct WalkStep {
     from: Place,
     /// Where the next step begins.
     to: Option<Place>,
 }
 
-impl Step {
+impl WalkStep {
     /// The cursor of the next step; 0 ends the walk.
     pub fn next(self) -> u64 {
         self.to.map_or(0, Place::cursor)
@@ -157,7 +157,7 @@ impl Step {
 }
 
 /// The inverse of one change. Changes are taken back from the last to the first.
-pub struct Inverse<E>(Change<E>);
+pub struct PartInverse<E>(Change<E>);
 
 enum Change<E> {
     /// An element of a part was replaced; this is the old one.
@@ -308,13 +308,13 @@ impl<P: Part> Parted<P> {
 
     /// One step of a walk that survives changes between its steps: about `count` positions (at least one), from the
     /// cursor on that the step before gave, or from 0. Any number is fine as a cursor.
-    pub fn step(&self, cursor: u64, count: usize) -> Step {
+    pub fn step(&self, cursor: u64, count: usize) -> WalkStep {
         let from = Place::of_cursor(cursor);
         let mut place = from;
         let mut budget = count.max(1);
         while let Some(part) = self.parts.get(place.part) {
             if budget == 0 {
-                return Step { from, to: Some(place) };
+                return WalkStep { from, to: Some(place) };
             }
             let top = place.left.min(part.len());
             let take = top.min(budget);
@@ -327,12 +327,12 @@ impl<P: Part> Parted<P> {
             let Some(part) = self.next_part(place.part) else { break };
             place = Place { part, left: Place::ALL };
         }
-        Step { from, to: None }
+        WalkStep { from, to: None }
     }
 
     /// The elements of a step.
-    pub fn in_step(&self, step: Step) -> impl Iterator<Item = P::Ref<'_>> {
-        let Step { from, to } = step;
+    pub fn in_step(&self, step: WalkStep) -> impl Iterator<Item = P::Ref<'_>> {
+        let WalkStep { from, to } = step;
         let last = to.map(|to| to.part);
         let first = (from.part < self.parts.len()).then_some(from.part);
         let numbers =
@@ -368,32 +368,32 @@ impl<P: Part> Parted<P> {
         &mut self,
         part: usize,
         element: P::Element,
-        kept: &mut Vec<Inverse<P::Element>>,
+        kept: &mut Vec<PartInverse<P::Element>>,
     ) -> bool {
         let old = self.change(part, |part| part.exchange(element));
         let found = old.is_some();
-        kept.extend(old.map(|old| Inverse(Change::Set(part, old))));
+        kept.extend(old.map(|old| PartInverse(Change::Set(part, old))));
         found
     }
 
     /// Pushes the inverse of the addition of an element to a part. Then adds a part if the others are full.
-    pub(super) fn added_kept(&mut self, part: usize, kept: &mut Vec<Inverse<P::Element>>) {
-        kept.push(Inverse(Change::Added(part)));
+    pub(super) fn added_kept(&mut self, part: usize, kept: &mut Vec<PartInverse<P::Element>>) {
+        kept.push(PartInverse(Change::Added(part)));
         if let Some(moved) = self.split_if_full() {
-            kept.push(Inverse(Change::Split(moved)));
+            kept.push(PartInverse(Change::Split(moved)));
         }
     }
 
     /// As [`Parted::take`]; pushes the inverse change to `kept`. Returns whether the element existed.
-    pub(super) fn take_kept(&mut self, name: &[u8], kept: &mut Vec<Inverse<P::Element>>) -> bool {
+    pub(super) fn take_kept(&mut self, name: &[u8], kept: &mut Vec<PartInverse<P::Element>>) -> bool {
         let part = self.part_of(name);
         let Some((index, element)) = self.change(part, |part| part.take(name)) else { return false };
-        kept.push(Inverse(Change::Removed { part, index, element }));
+        kept.push(PartInverse(Change::Removed { part, index, element }));
         true
     }
 
     /// Takes a change back. All later changes must have been taken back before.
-    pub fn revert(&mut self, inverse: Inverse<P::Element>) {
+    pub fn revert(&mut self, inverse: PartInverse<P::Element>) {
         match inverse.0 {
             Change::Set(part, old) => drop(self.change(part, |part| part.exchange(old))),
             Change::Added(part) => self.change(part, P::drop_last),

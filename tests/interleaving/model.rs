@@ -1,7 +1,7 @@
 //! A small server around the real state of durability. It does the engine's steps in the engine's order and takes the
 //! same locks.
 
-use crate::durability::{Event, Gate, Level, LogState, Machine, Phase, State};
+use crate::durability::{DurabilityState, Event, Level, LogState, Machine, Phase, ReplyGate};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering::SeqCst};
 use crate::works::Works;
 use shuttle::rand::Rng as _;
@@ -89,7 +89,7 @@ impl Server {
         All::Read(self.shards.iter().map(|shard| shard.read().unwrap()).collect())
     }
 
-    fn step(&self, event: Event) -> Result<State, State> {
+    fn step(&self, event: Event) -> Result<DurabilityState, DurabilityState> {
         let _all = self.all();
         self.machine.step(event)
     }
@@ -132,19 +132,19 @@ impl Server {
 
     fn settled(&self) -> u64 {
         match self.machine.state().gate() {
-            Gate::Open => u64::MAX,
-            Gate::Written => self.log.lock().written,
-            Gate::Synced => self.log.lock().synced,
+            ReplyGate::Open => u64::MAX,
+            ReplyGate::Written => self.log.lock().written,
+            ReplyGate::Synced => self.log.lock().synced,
         }
     }
 
     fn settle(&self) -> Result<(), ()> {
         let state = self.machine.state();
         match state.gate() {
-            Gate::Open => Ok(()),
+            ReplyGate::Open => Ok(()),
             _ if state.has_failed() => Err(()),
-            Gate::Written => self.write_out(),
-            Gate::Synced => self.sync(self.tail()),
+            ReplyGate::Written => self.write_out(),
+            ReplyGate::Synced => self.sync(self.tail()),
         }
     }
 
@@ -207,7 +207,7 @@ impl Server {
         }
     }
 
-    fn take_back_if_needed(&self, state: State) {
+    fn take_back_if_needed(&self, state: DurabilityState) {
         if state.phase() != Phase::FallingBack {
             return;
         }
@@ -378,7 +378,7 @@ impl Server {
         }
     }
 
-    fn bring_to_disk(&self, state: State) -> Result<(), ()> {
+    fn bring_to_disk(&self, state: DurabilityState) -> Result<(), ()> {
         let _alone = self.works.exclude();
         match state.log() {
             LogState::Stranded => Err(()),

@@ -1,10 +1,10 @@
 //! Data folders that former versions wrote can always be opened; see `tests/fixtures/README.md`.
 
 use crate::harness::Server;
-use itemory::effect::{Decoder, Effect, StringChange};
+use itemory::effect::{Effect, EffectDecoder, StringChange};
 use itemory::env::{Clock, OsDisk};
 use itemory::log::checkpoint::Checkpoints;
-use itemory::log::{Log, LogOptions, Piece};
+use itemory::log::{Log, LogOptions, RecordRun};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -97,10 +97,10 @@ fn the_log_of_the_second_folder_names_what_values_were_made_from() {
     let last = log.tail();
     for from in infos.iter().map(|info| info.start_lsn).chain([0]) {
         let mut found: BTreeMap<&str, usize> = BTreeMap::new();
-        let (mut reader, mut piece) = (log.read_from(from + 1).unwrap(), Piece::new());
+        let (mut reader, mut piece) = (log.read_from(from + 1).unwrap(), RecordRun::new());
         while piece.last() < last && reader.next_piece(&mut piece).unwrap() {
             for record in piece.records() {
-                for effect in Decoder::new(record.payload).unwrap() {
+                for effect in EffectDecoder::new(record.payload).unwrap() {
                     *found
                         .entry(match effect.unwrap() {
                             Effect::Move { .. } => "moved",

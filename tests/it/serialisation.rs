@@ -1,7 +1,7 @@
 //! Tests our serialisation of values against a real redis-server: it restores what we write, and we read what it dumps.
 
 use crate::harness::{Client, Server, Value};
-use itemory::value::rdb::{self, Decoded, Form, Thresholds};
+use itemory::value::rdb::{self, Decoded, DumpForm, ListpackLimits};
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -174,7 +174,7 @@ fn strings_lists_and_compact_hashes_are_dumped_as_redis_does() {
         prop_assert_eq!(normal(decoded.clone()), normal(value));
         let encoding = client.call(&["OBJECT", "ENCODING", "k"]).text();
         if encoding != "hashtable" {
-            prop_assert_eq!(rdb::encode_dump(&decoded, &Thresholds::default()), theirs, "{}", encoding);
+            prop_assert_eq!(rdb::encode_dump(&decoded, &ListpackLimits::default()), theirs, "{}", encoding);
         }
         Ok(())
     });
@@ -197,7 +197,7 @@ fn redis_restores_what_we_dump_and_we_read_what_it_dumps() {
         let value = normal(value);
         create(client, "theirs", &value);
         prop_assert_eq!(&normal(rdb::decode_dump(&dump(client, "theirs")).unwrap()), &value);
-        restore(client, "ours", &rdb::encode_dump(&value, &Thresholds::default()));
+        restore(client, "ours", &rdb::encode_dump(&value, &ListpackLimits::default()));
         prop_assert_eq!(&read(client, "ours", &value), &value);
         let encoding = |client: &mut Client, key| client.call(&["OBJECT", "ENCODING", key]).text();
         prop_assert_eq!(encoding(client, "ours"), encoding(client, "theirs"));
@@ -211,10 +211,10 @@ fn redis_restores_what_we_dump_and_we_read_what_it_dumps() {
 fn the_full_form_of_a_small_value_is_restored() {
     let server = referee();
     let mut client = server.client();
-    restore(&mut client, "set", &rdb::dump_set(["1", "2"], Form::Full));
-    restore(&mut client, "hash", &rdb::dump_hash([("f", "v", None)], Form::Full));
-    restore(&mut client, "zset", &rdb::dump_zset([("a", 1.0), ("b", 2.5)], Form::Full));
-    restore(&mut client, "mixed", &rdb::dump_set(["1", "a"], Form::Compact));
+    restore(&mut client, "set", &rdb::dump_set(["1", "2"], DumpForm::Full));
+    restore(&mut client, "hash", &rdb::dump_hash([("f", "v", None)], DumpForm::Full));
+    restore(&mut client, "zset", &rdb::dump_zset([("a", 1.0), ("b", 2.5)], DumpForm::Full));
+    restore(&mut client, "mixed", &rdb::dump_set(["1", "a"], DumpForm::Compact));
     assert_eq!(client.run("SCARD set").int(), Some(2));
     assert_eq!(client.run("HGET hash f").text(), "v");
     assert_eq!(client.run("ZSCORE zset b").text(), "2.5");
@@ -255,7 +255,7 @@ fn streams_come_back_whole() {
         }
         let theirs = dump(client, "k");
         let decoded = rdb::decode_dump(&theirs).unwrap();
-        let ours = rdb::encode_dump(&decoded, &Thresholds::default());
+        let ours = rdb::encode_dump(&decoded, &ListpackLimits::default());
         prop_assert_eq!(&ours, &theirs);
         restore(client, "again", &ours);
         for question in ["XINFO STREAM {} FULL COUNT 0", "XRANGE {} - +", "XINFO GROUPS {}", "XPENDING {} g0"]
@@ -285,10 +285,10 @@ fn payloads_that_are_wrong_get_the_same_words() {
         assert_eq!(theirs, ours);
         assert!(theirs.starts_with("ERR DUMP payload"), "{theirs}");
     }
-    let duplicates = rdb::dump_set(["a", "a"], Form::Full);
-    let empty = rdb::dump_set::<&str, _>([], Form::Full);
-    let hash = rdb::dump_hash([("a", "1", None), ("a", "2", None)], Form::Compact);
-    for payload in [duplicates, empty, hash, rdb::dump_zset([("a", f64::NAN)], Form::Full)] {
+    let duplicates = rdb::dump_set(["a", "a"], DumpForm::Full);
+    let empty = rdb::dump_set::<&str, _>([], DumpForm::Full);
+    let hash = rdb::dump_hash([("a", "1", None), ("a", "2", None)], DumpForm::Compact);
+    for payload in [duplicates, empty, hash, rdb::dump_zset([("a", f64::NAN)], DumpForm::Full)] {
         let (theirs, ours) = replies(&payload);
         assert_eq!(theirs, ours);
         assert_eq!(theirs, "ERR Bad data format");

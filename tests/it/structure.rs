@@ -3,6 +3,7 @@
 
 mod imports;
 mod knots;
+mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

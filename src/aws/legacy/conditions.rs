@@ -4,7 +4,7 @@ use super::super::body::{Body, Violations, path};
 use super::super::error::AwsError;
 use super::style::any_is_enough;
 use super::{invalid, value};
-use crate::expr::{BoundCondition, Call, Comparator, Condition, Function, Operand, Path, order};
+use crate::expr::{BoundCondition, Comparator, Condition, Function, FunctionCall, Operand, Path, order};
 use crate::item::{AttrType, AttributeValue, EncodedValue};
 use serde_json::Value;
 
@@ -111,10 +111,13 @@ impl<'j> Test<'j> {
     pub(super) fn condition(self) -> Condition {
         let operand = || Operand::Path(Path::attribute(self.name));
         let call = |function: Function, value: Option<Operand>| {
-            Condition::Call(Call { function, args: std::iter::once(operand()).chain(value).collect() })
+            Condition::Call(FunctionCall {
+                function,
+                args: std::iter::once(operand()).chain(value).collect(),
+            })
         };
         let mut values =
-            self.values.into_iter().map(|value| Operand::Value(crate::expr::Value::Literal(value)));
+            self.values.into_iter().map(|value| Operand::Value(crate::expr::ValueTerm::Literal(value)));
         match (self.operator, values.next()) {
             (Operator::Compare(comparator), Some(value)) => Condition::Compare(comparator, operand(), value),
             (Operator::In, Some(first)) => {

@@ -3,7 +3,9 @@
 use super::super::body::{Body, Violations};
 use super::super::error::AwsError;
 use super::{invalid, value};
-use crate::expr::{Action, BoundUpdate, Call, Function, Operand, Path, SetValue, Value as Literal};
+use crate::expr::{
+    Action, BoundUpdate, Function, FunctionCall, Operand, Path, SetValue, ValueTerm as Literal,
+};
 use crate::item::{AttrType, AttributeValue, EncodedValue, check_name};
 use serde_json::Value;
 
@@ -60,8 +62,8 @@ fn action(name: &str, update: Body<'_>) -> Result<Action, AwsError> {
 fn appended(path: Path, more: Literal) -> Result<Action, AwsError> {
     let none = Operand::literal(&AttributeValue::L(Vec::new()))?;
     let args = vec![Operand::Path(path.clone()), none];
-    let present = Operand::Call(Call { function: Function::IfNotExists, args });
+    let present = Operand::Call(FunctionCall { function: Function::IfNotExists, args });
     let args = vec![present, Operand::Value(more)];
-    let appended = Operand::Call(Call { function: Function::ListAppend, args });
+    let appended = Operand::Call(FunctionCall { function: Function::ListAppend, args });
     Ok(Action::Set(path, SetValue::Operand(appended)))
 }

@@ -3,12 +3,12 @@
 //! An iterator is the stream's ARN, `|1|`, and in base64 `version(1) | kind(1) | ms(8) | number(8) | issued at ms(8)`,
 //! integers big-endian.
 
-use super::super::Call;
+use super::super::AwsCall;
 use super::super::body::{Body, Violations};
 use super::super::error::{AwsError, ErrorKind};
-use super::super::json::Object;
+use super::super::json::ObjectWriter;
 use super::names;
-use super::stream::{Stream, constrain_arn, constrain_shard};
+use super::stream::{NamedStream, constrain_arn, constrain_shard};
 use crate::engine::Tables;
 use crate::item::{StreamPlace, StreamSpan, from_base64, to_base64};
 use crate::ops::SpanExtent;
@@ -79,7 +79,7 @@ pub(super) fn trimmed() -> AwsError {
 }
 
 /// GetShardIterator.
-pub(super) fn get(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+pub(super) fn get(body: Body<'_>, tables: &Tables) -> Result<AwsCall, AwsError> {
     let mut violations = Violations::default();
     constrain_arn(body, &mut violations);
     let shard = body.text("ShardId");
@@ -106,7 +106,7 @@ pub(super) fn get(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
         None => None,
     };
     let shard = shard.unwrap_or_default().to_owned();
-    let stream = Stream::find(tables, body.text("StreamArn").unwrap_or_default())?;
+    let stream = NamedStream::find(tables, body.text("StreamArn").unwrap_or_default())?;
     Ok(stream.call(move |stream, tx, extent| {
         if shard != names::Names::of(&stream.table, &stream.span).shard {
             let message = "Requested resource not found: Shard does not exist";
@@ -118,7 +118,7 @@ pub(super) fn get(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
             None => Position::Horizon,
         };
         let mut out = Vec::new();
-        let mut reply = Object::begin(&mut out);
+        let mut reply = ObjectWriter::begin(&mut out);
         reply.text("ShardIterator", &position.to_iterator(&stream.arn, tx.now()));
         reply.end();
         Ok(out)

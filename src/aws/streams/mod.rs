@@ -8,20 +8,20 @@ mod stream;
 
 use super::body::{Body, Violations, bare_name};
 use super::error::AwsError;
-use super::json::Object;
-use super::{Call, Operation, shape};
+use super::json::ObjectWriter;
+use super::{AwsCall, Operation, shape};
 use crate::engine::{Table, Tables};
 pub(super) use names::Names;
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use stream::{Stream, constrain_arn, constrain_shard};
+use stream::{NamedStream, constrain_arn, constrain_shard};
 
 /// Reads an operation on streams.
 pub(super) fn read(
     operation: Operation,
     map: &Map<String, Value>,
     tables: &Tables,
-) -> Result<Call, AwsError> {
+) -> Result<AwsCall, AwsError> {
     shape::stream(map)?;
     let body = Body(map);
     match operation {
@@ -33,7 +33,7 @@ pub(super) fn read(
 }
 
 /// ListStreams.
-fn list(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+fn list(body: Body<'_>, tables: &Tables) -> Result<AwsCall, AwsError> {
     let mut violations = Violations::default();
     violations.name(body, "TableName");
     violations.range(body, "Limit", 1, 100);
@@ -49,7 +49,7 @@ fn list(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
         .into_iter()
         .filter(|table| only.as_ref().is_none_or(|name| table.name == *name))
         .collect();
-    Ok(Call::new(Vec::new(), move |tx| {
+    Ok(AwsCall::new(Vec::new(), move |tx| {
         let spans =
             tables.iter().flat_map(|table| table.schema.streams.iter().map(move |span| (table, span)));
         let known = spans.filter(|(_, span)| !tx.engine().is_stream_over(span, tx.now()));
@@ -58,9 +58,9 @@ fn list(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
         let from = all.partition_point(|names| names.arn <= after);
         let page = all.get(from..all.len().min(from + limit)).unwrap_or_default();
         let mut out = Vec::new();
-        let mut reply = Object::begin(&mut out);
+        let mut reply = ObjectWriter::begin(&mut out);
         reply.array("Streams", page, |names, out| {
-            let mut object = Object::begin(out);
+            let mut object = ObjectWriter::begin(out);
             object.text("StreamArn", &names.arn);
             object.text("TableName", &names.table);
             object.text("StreamLabel", &names.label);
@@ -75,7 +75,7 @@ fn list(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
 }
 
 /// DescribeStream.
-fn describe(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+fn describe(body: Body<'_>, tables: &Tables) -> Result<AwsCall, AwsError> {
     let mut violations = Violations::default();
     constrain_arn(body, &mut violations);
     violations.range(body, "Limit", 1, 100);
@@ -85,14 +85,14 @@ fn describe(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
         constrain_shard(filter.text("ShardId"), "shardFilter.shardId", &mut violations);
     }
     violations.finish()?;
-    let stream = Stream::find(tables, body.text("StreamArn").unwrap_or_default())?;
+    let stream = NamedStream::find(tables, body.text("StreamArn").unwrap_or_default())?;
     let after = body.text("ExclusiveStartShardId").unwrap_or_default().to_owned();
     let children = body.map("ShardFilter").is_some();
     Ok(stream.call(move |stream, _, extent| {
         let (table, span) = (&stream.table, &stream.span);
         let names = Names::of(table, span);
         let mut out = Vec::new();
-        let mut reply = Object::begin(&mut out);
+        let mut reply = ObjectWriter::begin(&mut out);
         reply.object("StreamDescription", |object| {
             object.text("StreamArn", &names.arn);
             object.text("StreamLabel", &names.label);
@@ -104,7 +104,7 @@ fn describe(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
                 "KeySchema",
                 table.schema.keys.attrs().zip(["HASH", "RANGE"]),
                 |(attr, role), out| {
-                    let mut object = Object::begin(out);
+                    let mut object = ObjectWriter::begin(out);
                     object.text("AttributeName", &attr.name);
                     object.text("KeyType", role);
                     object.end();
@@ -113,7 +113,7 @@ fn describe(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
             // The only shard has no parent and no children.
             let shown = (!children && names.shard > after).then_some(());
             object.array("Shards", shown, |(), out| {
-                let mut object = Object::begin(out);
+                let mut object = ObjectWriter::begin(out);
                 object.text("ShardId", &names.shard);
                 object.object("SequenceNumberRange", |object| {
                     let start = names::start(span, &extent);

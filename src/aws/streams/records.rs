@@ -1,12 +1,12 @@
 //! GetRecords.
 
-use super::super::Call;
+use super::super::AwsCall;
 use super::super::body::{Body, Violations};
 use super::super::error::AwsError;
-use super::super::json::Object;
+use super::super::json::ObjectWriter;
 use super::iterator::{self, Position};
 use super::names;
-use super::stream::Stream;
+use super::stream::NamedStream;
 use crate::engine::{Tables, Tx};
 use crate::ops::{ChangeRecord, SpanExtent, change_records};
 
@@ -15,7 +15,7 @@ const MOST: i64 = 1000;
 /// Most bytes of records in a reply, by DynamoDB's rules of size.
 const MOST_BYTES: u64 = 1 << 20;
 
-pub(super) fn get(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+pub(super) fn get(body: Body<'_>, tables: &Tables) -> Result<AwsCall, AwsError> {
     let mut violations = Violations::default();
     let given = body.text("ShardIterator");
     violations.required(given.is_some(), "shardIterator");
@@ -27,7 +27,7 @@ pub(super) fn get(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
     let limit = body.int("Limit").unwrap_or(MOST) as usize;
     let read = Position::read(given.unwrap_or_default());
     let (arn, position, issued) = read.ok_or_else(|| AwsError::validation("Invalid ShardIterator"))?;
-    let stream = Stream::find(tables, arn)?;
+    let stream = NamedStream::find(tables, arn)?;
     Ok(stream.call(move |stream, tx, extent| {
         iterator::check_age(issued, tx.now())?;
         page(stream, tx, &extent, position, limit)
@@ -35,7 +35,7 @@ pub(super) fn get(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
 }
 
 fn page(
-    stream: &Stream,
+    stream: &NamedStream,
     tx: &Tx<'_>,
     extent: &SpanExtent,
     position: Position,
@@ -68,7 +68,7 @@ fn page(
         .end
         .is_some_and(|_| change_records(tx, &stream.table, &stream.span, read_to).next().is_none());
     let mut out = Vec::new();
-    let mut reply = Object::begin(&mut out);
+    let mut reply = ObjectWriter::begin(&mut out);
     reply.array("Records", &records, |record, out| write_record(stream, record, out));
     if !ended {
         reply.text("NextShardIterator", &next.to_iterator(&stream.arn, tx.now()));
@@ -77,8 +77,8 @@ fn page(
     Ok(out)
 }
 
-fn write_record(stream: &Stream, record: &ChangeRecord<'_>, out: &mut Vec<u8>) {
-    let mut object = Object::begin(out);
+fn write_record(stream: &NamedStream, record: &ChangeRecord<'_>, out: &mut Vec<u8>) {
+    let mut object = ObjectWriter::begin(out);
     object.text("eventID", &names::event_id(&stream.arn, record.place));
     object.text("eventName", &String::from_utf8_lossy(&record.event));
     object.text("eventVersion", "1.1");

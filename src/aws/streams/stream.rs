@@ -1,6 +1,6 @@
 //! The stream that a request names.
 
-use super::super::Call;
+use super::super::AwsCall;
 use super::super::body::{Body, Violations};
 use super::super::error::{AwsError, ErrorKind};
 use super::names;
@@ -19,13 +19,13 @@ fn not_found(arn: &str) -> AwsError {
 
 /// The stream that a request names: its table, and which of the table's spans it is.
 #[derive(Clone)]
-pub(super) struct Stream {
+pub(super) struct NamedStream {
     pub(super) table: Arc<Table>,
     pub(super) span: StreamSpan,
     pub(super) arn: String,
 }
 
-impl Stream {
+impl NamedStream {
     /// The stream of an ARN. Whether it still exists is checked under its lock.
     pub(super) fn find(tables: &Tables, arn: &str) -> Result<Self, AwsError> {
         let (name, label) = names::split_arn(arn).ok_or_else(|| not_found(arn))?;
@@ -41,9 +41,9 @@ impl Stream {
     pub(super) fn call(
         self,
         run: impl FnOnce(&Self, &Tx<'_>, SpanExtent) -> Result<Vec<u8>, AwsError> + 'static,
-    ) -> Call {
+    ) -> AwsCall {
         let key = KeyBytes::from_slice(&self.table.stream_key);
-        Call::new(vec![(SYSTEM, key)], move |tx| {
+        AwsCall::new(vec![(SYSTEM, key)], move |tx| {
             if tx.engine().is_stream_over(&self.span, tx.now()) {
                 return Err(not_found(&self.arn));
             }

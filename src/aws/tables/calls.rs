@@ -1,8 +1,8 @@
 //! Makes the calls of operations on tables.
 
-use super::super::Call;
+use super::super::AwsCall;
 use super::super::error::{AwsError, ErrorKind};
-use super::super::json::Object;
+use super::super::json::ObjectWriter;
 use crate::engine::{Table, Tables};
 use crate::item::TableSchema;
 use crate::ops;
@@ -22,24 +22,24 @@ pub(super) fn find(tables: &Tables, name: &str) -> Result<Arc<Table>, AwsError> 
 }
 
 /// A call whose reply does not depend on the data.
-pub(super) fn said(fill: impl FnOnce(&mut Object<'_>)) -> Call {
+pub(super) fn said(fill: impl FnOnce(&mut ObjectWriter<'_>)) -> AwsCall {
     let mut out = Vec::new();
-    let mut object = Object::begin(&mut out);
+    let mut object = ObjectWriter::begin(&mut out);
     fill(&mut object);
     object.end();
-    Call::new(Vec::new(), move |_| Ok(out))
+    AwsCall::new(Vec::new(), move |_| Ok(out))
 }
 
 /// A call that gives a table another schema.
 pub(super) fn alter(
     table: Arc<Table>,
     schema: TableSchema,
-    reply: impl FnOnce(&Table, &mut Object<'_>) + 'static,
-) -> Call {
-    Call::new(Vec::new(), move |tx| {
+    reply: impl FnOnce(&Table, &mut ObjectWriter<'_>) + 'static,
+) -> AwsCall {
+    AwsCall::new(Vec::new(), move |tx| {
         ops::alter_table(tx, &table, &schema)?;
         let mut out = Vec::new();
-        let mut object = Object::begin(&mut out);
+        let mut object = ObjectWriter::begin(&mut out);
         if let Some(table) = tx.engine().tables.by_id(table.id) {
             reply(&table, &mut object);
         }

@@ -1,9 +1,9 @@
 //! CreateTable.
 
-use super::super::Call;
+use super::super::AwsCall;
 use super::super::body::{Body, Violations};
 use super::super::error::AwsError;
-use super::super::json::Object;
+use super::super::json::ObjectWriter;
 use super::describe::{Telling, describe_table};
 use super::keys::{Defined, Keys, constrain_keys, member};
 use super::stream::{self, Wanted};
@@ -11,7 +11,7 @@ use super::{indexes, settings, tags, throughput};
 use crate::item::{StreamSpan, TableSchema};
 use crate::ops;
 
-pub(super) fn create(body: Body<'_>) -> Result<Call, AwsError> {
+pub(super) fn create(body: Body<'_>) -> Result<AwsCall, AwsError> {
     let mut violations = Violations::default();
     let name = body.table_name(&mut violations)?.to_owned();
     constrain(body, violations)?;
@@ -24,10 +24,10 @@ pub(super) fn create(body: Body<'_>) -> Result<Call, AwsError> {
         schema.streams.push(StreamSpan::new(view));
     }
     tags::put(body.list("Tags").unwrap_or_default(), &mut schema)?;
-    let call = Call::new(Vec::new(), move |tx| {
+    let call = AwsCall::new(Vec::new(), move |tx| {
         ops::create_table(tx, &name, &schema)?;
         let mut out = Vec::new();
-        let mut reply = Object::begin(&mut out);
+        let mut reply = ObjectWriter::begin(&mut out);
         if let Some(table) = tx.engine().tables.get(name.as_bytes()) {
             let creating = |_: &str| Some("CREATING");
             let telling = Telling { index: &creating, ..Telling::of(&table, "CREATING", tx.now()) };

@@ -1,7 +1,7 @@
 //! Describes a table and its indexes in replies.
 
 use super::super::arn::ARN;
-use super::super::json::{Object, write_text};
+use super::super::json::{ObjectWriter, write_text};
 use super::{settings, stream, throughput};
 use crate::engine::{Index, Table};
 use crate::item::{IndexSchema, IndexStatus, Projection, TableSchema};
@@ -33,7 +33,7 @@ impl<'t> Telling<'t> {
 }
 
 /// Writes a table's description. For a table that is being deleted it has no keys and indexes.
-pub(super) fn describe_table(table: &Table, telling: Telling<'_>, object: &mut Object<'_>) {
+pub(super) fn describe_table(table: &Table, telling: Telling<'_>, object: &mut ObjectWriter<'_>) {
     let (schema, status) = (&table.schema, telling.status);
     let deleting = status == "DELETING";
     if !deleting {
@@ -42,7 +42,7 @@ pub(super) fn describe_table(table: &Table, telling: Telling<'_>, object: &mut O
     object.text("TableName", &table.name);
     if !deleting {
         object.array("KeySchema", schema.keys.attrs().zip(["HASH", "RANGE"]), |(attr, role), out| {
-            let mut object = Object::begin(out);
+            let mut object = ObjectWriter::begin(out);
             object.text("AttributeName", &attr.name);
             object.text("KeyType", role);
             object.end();
@@ -68,12 +68,12 @@ pub(super) fn describe_table(table: &Table, telling: Telling<'_>, object: &mut O
 }
 
 /// The definitions of all key attributes.
-fn describe_attributes(schema: &TableSchema, object: &mut Object<'_>) {
+fn describe_attributes(schema: &TableSchema, object: &mut ObjectWriter<'_>) {
     let mut used = used(schema);
     // AWS lists them by their names.
     used.sort_unstable();
     object.array("AttributeDefinitions", used, |name, out| {
-        let mut object = Object::begin(out);
+        let mut object = ObjectWriter::begin(out);
         object.text("AttributeName", name);
         object.text("AttributeType", schema.declared_type(name).map_or("S", |declared| declared.tag()));
         object.end();
@@ -93,7 +93,7 @@ pub(super) fn used(schema: &TableSchema) -> Vec<&str> {
 }
 
 /// The indexes of a table.
-fn describe_indexes(table: &Table, telling: Telling<'_>, object: &mut Object<'_>) {
+fn describe_indexes(table: &Table, telling: Telling<'_>, object: &mut ObjectWriter<'_>) {
     for (member, local) in [("LocalSecondaryIndexes", true), ("GlobalSecondaryIndexes", false)] {
         let indexes: Vec<&Index> = table.indexes.iter().filter(|index| index.schema.local == local).collect();
         if !indexes.is_empty() {
@@ -104,14 +104,14 @@ fn describe_indexes(table: &Table, telling: Telling<'_>, object: &mut Object<'_>
 
 fn describe_one(table: &Table, index: &Index, telling: Telling<'_>, out: &mut Vec<u8>) {
     let schema = &index.schema;
-    let mut object = Object::begin(out);
+    let mut object = ObjectWriter::begin(out);
     object.text("IndexName", &schema.name);
     let roles = schema.pk.iter().map(|attr| (attr, "HASH"));
     object.array(
         "KeySchema",
         roles.chain(schema.sk.iter().map(|attr| (attr, "RANGE"))),
         |(attr, role), out| {
-            let mut object = Object::begin(out);
+            let mut object = ObjectWriter::begin(out);
             object.text("AttributeName", &attr.name);
             object.text("KeyType", role);
             object.end();

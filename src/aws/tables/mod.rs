@@ -14,8 +14,8 @@ mod update;
 
 use super::body::{Body, Violations};
 use super::error::AwsError;
-use super::json::Object;
-use super::{Call, Operation, shape};
+use super::json::ObjectWriter;
+use super::{AwsCall, Operation, shape};
 use crate::engine::Tables;
 use crate::ops;
 use calls::{find, missing, said};
@@ -27,7 +27,7 @@ pub(super) fn read(
     operation: Operation,
     map: &Map<String, Value>,
     tables: &Tables,
-) -> Result<Call, AwsError> {
+) -> Result<AwsCall, AwsError> {
     shape::table(map)?;
     let body = Body(map);
     match operation {
@@ -46,11 +46,11 @@ pub(super) fn read(
     }
 }
 
-fn describe(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+fn describe(body: Body<'_>, tables: &Tables) -> Result<AwsCall, AwsError> {
     let table = find(tables, body.only_table_name()?)?;
-    Ok(Call::new(Vec::new(), move |tx| {
+    Ok(AwsCall::new(Vec::new(), move |tx| {
         let mut out = Vec::new();
-        let mut reply = Object::begin(&mut out);
+        let mut reply = ObjectWriter::begin(&mut out);
         let telling = Telling::of(&table, "ACTIVE", tx.now());
         reply.object("Table", |object| describe_table(&table, telling, object));
         reply.end();
@@ -58,7 +58,7 @@ fn describe(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
     }))
 }
 
-fn delete(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+fn delete(body: Body<'_>, tables: &Tables) -> Result<AwsCall, AwsError> {
     let name = body.only_table_name()?;
     let table = find(tables, name)?;
     if settings::is_protected(&table.schema) {
@@ -67,10 +67,10 @@ fn delete(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
         ));
     }
     let name = name.to_owned();
-    Ok(Call::new(Vec::new(), move |tx| {
+    Ok(AwsCall::new(Vec::new(), move |tx| {
         let table = ops::drop_table(tx, name.as_bytes()).map_err(|_| missing(&name))?;
         let mut out = Vec::new();
-        let mut reply = Object::begin(&mut out);
+        let mut reply = ObjectWriter::begin(&mut out);
         let telling = Telling::of(&table, "DELETING", tx.now());
         reply.object("TableDescription", |object| describe_table(&table, telling, object));
         reply.end();
@@ -78,7 +78,7 @@ fn delete(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
     }))
 }
 
-fn list(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+fn list(body: Body<'_>, tables: &Tables) -> Result<AwsCall, AwsError> {
     let mut violations = Violations::default();
     violations.range(body, "Limit", 1, 100);
     violations.name(body, "ExclusiveStartTableName");
@@ -96,7 +96,7 @@ fn list(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
     }))
 }
 
-fn limits(reply: &mut Object<'_>) {
+fn limits(reply: &mut ObjectWriter<'_>) {
     for (name, units) in [
         ("AccountMaxReadCapacityUnits", 80_000),
         ("AccountMaxWriteCapacityUnits", 80_000),
@@ -107,9 +107,9 @@ fn limits(reply: &mut Object<'_>) {
     }
 }
 
-fn endpoints(reply: &mut Object<'_>) {
+fn endpoints(reply: &mut ObjectWriter<'_>) {
     reply.array("Endpoints", ["dynamodb.us-east-1.amazonaws.com"], |address, out| {
-        let mut object = Object::begin(out);
+        let mut object = ObjectWriter::begin(out);
         object.text("Address", address);
         object.int("CachePeriodInMinutes", 1440);
         object.end();

@@ -1,7 +1,7 @@
 //! A table's class and encryption, which are kept and reported without effect, and its protection against deletion.
 
 use super::super::body::{Body, Violations};
-use super::super::json::Object;
+use super::super::json::ObjectWriter;
 use crate::item::TableSchema;
 
 /// The table's class, if it was ever given.
@@ -67,7 +67,7 @@ pub(super) fn is_protected(schema: &TableSchema) -> bool {
 }
 
 /// The members on class and encryption.
-pub(super) fn describe(schema: &TableSchema, object: &mut Object<'_>) {
+pub(super) fn describe(schema: &TableSchema, object: &mut ObjectWriter<'_>) {
     let setting = |name: &str| schema.settings.get(name).map(String::as_str);
     if let Some(class) = setting(CLASS) {
         object.object("TableClassSummary", |object| {

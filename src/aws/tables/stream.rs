@@ -2,7 +2,7 @@
 
 use super::super::body::{Body, Violations};
 use super::super::error::AwsError;
-use super::super::json::Object;
+use super::super::json::ObjectWriter;
 use super::super::streams::Names;
 use crate::engine::{Table, Tx};
 use crate::item::{StreamView, TableSchema};
@@ -68,7 +68,7 @@ pub(super) fn apply(tx: &Tx<'_>, table: &Table, schema: &mut TableSchema, change
 }
 
 /// The members of a table's description.
-pub(super) fn describe(table: &Table, object: &mut Object<'_>) {
+pub(super) fn describe(table: &Table, object: &mut ObjectWriter<'_>) {
     if let Some(span) = table.schema.stream() {
         object.object("StreamSpecification", |object| {
             object.bool("StreamEnabled", true);

@@ -1,10 +1,10 @@
 //! TagResource, UntagResource and ListTagsOfResource.
 
-use super::super::Call;
+use super::super::AwsCall;
 use super::super::arn::ARN;
 use super::super::body::{Body, Violations};
 use super::super::error::{AwsError, ErrorKind};
-use super::super::json::Object;
+use super::super::json::ObjectWriter;
 use super::calls::{alter, find, said};
 use crate::engine::{Table, Tables};
 use crate::item::TableSchema;
@@ -78,7 +78,7 @@ pub(super) fn put(tags: &[Value], schema: &mut TableSchema) -> Result<(), AwsErr
 }
 
 /// TagResource.
-pub(super) fn tag(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+pub(super) fn tag(body: Body<'_>, tables: &Tables) -> Result<AwsCall, AwsError> {
     let arn = resource_arn(body)?;
     let mut violations = Violations::default();
     violations.required(body.get("Tags").is_some(), "tags");
@@ -96,7 +96,7 @@ pub(super) fn tag(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
 }
 
 /// UntagResource.
-pub(super) fn untag(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+pub(super) fn untag(body: Body<'_>, tables: &Tables) -> Result<AwsCall, AwsError> {
     let arn = resource_arn(body)?;
     let mut violations = Violations::default();
     violations.required(body.get("TagKeys").is_some(), "tagKeys");
@@ -122,13 +122,13 @@ pub(super) fn untag(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
 }
 
 /// ListTagsOfResource.
-pub(super) fn list(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+pub(super) fn list(body: Body<'_>, tables: &Tables) -> Result<AwsCall, AwsError> {
     let table = resource(resource_arn(body)?, tables)?;
     let tags =
         table.schema.settings.iter().filter_map(|(name, value)| Some((name.strip_prefix(TAG)?, value)));
     Ok(said(|reply| {
         reply.array("Tags", tags, |(name, value), out| {
-            let mut object = Object::begin(out);
+            let mut object = ObjectWriter::begin(out);
             object.text("Key", name);
             object.text("Value", value);
             object.end();

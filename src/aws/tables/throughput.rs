@@ -4,7 +4,7 @@
 
 use super::super::body::{Body, Violations};
 use super::super::error::AwsError;
-use super::super::json::Object;
+use super::super::json::ObjectWriter;
 use crate::engine::Table;
 use crate::item::TableSchema;
 
@@ -296,7 +296,7 @@ pub(super) fn describe(
     units_of: &TableSchema,
     index: Option<&str>,
     now: u64,
-    object: &mut Object<'_>,
+    object: &mut ObjectWriter<'_>,
 ) {
     object.object("ProvisionedThroughput", |object| {
         for (setting, name) in [(INCREASED, "LastIncreaseDateTime"), (DECREASED, "LastDecreaseDateTime")] {
@@ -316,7 +316,7 @@ pub(super) fn describe_wishes(
     schema: &TableSchema,
     index: Option<&str>,
     status: &str,
-    object: &mut Object<'_>,
+    object: &mut ObjectWriter<'_>,
 ) {
     let most = MOST.map(|(setting, name)| (name, number(schema, setting, index)));
     if most.iter().any(|(_, most)| most.is_some()) {
@@ -342,7 +342,12 @@ pub(super) fn describe_wishes(
 
 /// The member `BillingModeSummary`, which only a table has whose billing mode is or was PAY_PER_REQUEST. `before` is
 /// the table before the change in progress.
-pub(super) fn describe_billing(table: &Table, before: &TableSchema, status: &str, object: &mut Object<'_>) {
+pub(super) fn describe_billing(
+    table: &Table,
+    before: &TableSchema,
+    status: &str,
+    object: &mut ObjectWriter<'_>,
+) {
     let schema = &table.schema;
     let settled = status == "ACTIVE" || status == "DELETING";
     let since = number(if settled { schema } else { before }, ON_DEMAND_SINCE, None);

@@ -1,13 +1,13 @@
 //! UpdateTimeToLive and DescribeTimeToLive.
 
-use super::super::Call;
+use super::super::AwsCall;
 use super::super::body::{Body, Violations};
 use super::super::error::AwsError;
 use super::calls::{alter, find, said};
 use crate::engine::Tables;
 
 /// UpdateTimeToLive.
-pub(super) fn update(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+pub(super) fn update(body: Body<'_>, tables: &Tables) -> Result<AwsCall, AwsError> {
     let mut violations = Violations::default();
     let table = body.table_name(&mut violations)?;
     let given = body.map("TimeToLiveSpecification");
@@ -45,7 +45,7 @@ pub(super) fn update(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> 
 }
 
 /// DescribeTimeToLive.
-pub(super) fn describe(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+pub(super) fn describe(body: Body<'_>, tables: &Tables) -> Result<AwsCall, AwsError> {
     let table = find(tables, body.only_table_name()?)?;
     Ok(said(|reply| {
         reply.object("TimeToLiveDescription", |object| match &table.schema.ttl {

@@ -1,9 +1,9 @@
 //! UpdateTable.
 
-use super::super::Call;
+use super::super::AwsCall;
 use super::super::body::{Body, Violations};
 use super::super::error::AwsError;
-use super::super::json::Object;
+use super::super::json::ObjectWriter;
 use super::calls::find;
 use super::describe::{Telling, describe_table};
 use super::indexes::{self, Updates};
@@ -26,7 +26,7 @@ const SLOW: [&str; 7] = [
 ];
 
 /// UpdateTable.
-pub(super) fn update(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> {
+pub(super) fn update(body: Body<'_>, tables: &Tables) -> Result<AwsCall, AwsError> {
     let mut violations = Violations::default();
     let name = body.table_name(&mut violations)?;
     settings::constrain(body, &mut violations);
@@ -50,7 +50,7 @@ pub(super) fn update(body: Body<'_>, tables: &Tables) -> Result<Call, AwsError> 
     let change = stream::change(body, &table)?;
     let slow = updates || SLOW.iter().any(given);
     let needs_memory = update.create.is_some() || matches!(change, Wanted::On(_));
-    let call = Call::new(Vec::new(), move |tx| {
+    let call = AwsCall::new(Vec::new(), move |tx| {
         stream::apply(tx, &table, &mut schema, &change);
         throughput::note_changes(&table.schema, &mut schema, tx.now());
         settings::note_changes(&table.schema, &mut schema, tx.now());
@@ -103,7 +103,7 @@ fn reply(tx: &Tx<'_>, before: &Table, shown: &Table, update: &Updates, slow: boo
         now: tx.now(),
     };
     let mut out = Vec::new();
-    let mut object = Object::begin(&mut out);
+    let mut object = ObjectWriter::begin(&mut out);
     object.object("TableDescription", |object| describe_table(shown, telling, object));
     object.end();
     out

@@ -15,8 +15,9 @@ fn records(engine: &Engine, table: &str) -> Vec<String> {
     let all = stream.range(crate::value::stream::StreamId::MIN, crate::value::stream::StreamId::MAX);
     all.map(|entry| {
         let fields = entry.fields.map(|(name, value)| {
-            let text =
-                |entry: crate::value::listpack::Entry<'_>| String::from_utf8(entry.into_vec()).unwrap();
+            let text = |entry: crate::value::listpack::ListpackEntry<'_>| {
+                String::from_utf8(entry.into_vec()).unwrap()
+            };
             format!("{}={}", text(name), text(value))
         });
         format!("{} {}", entry.id, fields.collect::<Vec<_>>().join(" "))

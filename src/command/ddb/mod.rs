@@ -7,7 +7,7 @@ mod tests;
 use super::prepared::turn;
 use super::spec::*;
 use super::{Cx, Fail, Outcome, Preparation, Reading};
-use crate::aws::{self, AwsError, Call, Memory, Operation};
+use crate::aws::{self, AwsCall, AwsError, Memory, Operation};
 use crate::engine::Tables;
 use crate::store::holds::outside;
 use std::any::Any;
@@ -73,7 +73,7 @@ pub(super) static COMMANDS: &[Spec] = &[spec("ddb", -2, flag::READONLY, run).sub
 )];
 
 /// A request that was read, or the reason why it is refused.
-type Read = Result<Call, AwsError>;
+type Read = Result<AwsCall, AwsError>;
 
 /// The keys stand in the body, so every request is read before the shards are locked, however short it is.
 const AHEAD: Preparation = Preparation { read: read_ahead, keys: Some(keys_of) };

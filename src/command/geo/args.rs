@@ -1,15 +1,15 @@
 //! Positions and units in arguments.
 
 use crate::command::{Fail, eq, parse_float};
-use crate::value::geo::Position;
+use crate::value::geo::Coordinates;
 
 /// Reads `longitude latitude`.
-pub(super) fn parse_position(longitude: &[u8], latitude: &[u8]) -> Result<Position, Fail> {
-    let position = Position { longitude: parse_float(longitude)?, latitude: parse_float(latitude)? };
+pub(super) fn parse_position(longitude: &[u8], latitude: &[u8]) -> Result<Coordinates, Fail> {
+    let position = Coordinates { longitude: parse_float(longitude)?, latitude: parse_float(latitude)? };
     if position.is_valid() {
         return Ok(position);
     }
-    let Position { longitude, latitude } = position;
+    let Coordinates { longitude, latitude } = position;
     Err(Fail::text(format!("ERR invalid longitude,latitude pair {longitude:.6},{latitude:.6}")))
 }
 

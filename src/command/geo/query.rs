@@ -3,12 +3,12 @@
 use super::args::{parse_position, parse_unit};
 use crate::command::{Fail, eq, fail, parse_int};
 use crate::text::parse_f64;
-use crate::value::geo::{Position, Shape};
+use crate::value::geo::{Coordinates, SearchArea};
 use crate::value::zset::ZsetRef;
 
 /// The command of a search.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum SearchForm {
     /// GEORADIUS.
     AroundPosition { may_store: bool },
     /// GEORADIUSBYMEMBER.
@@ -19,7 +19,7 @@ pub(super) enum Form {
     SearchStore,
 }
 
-impl Form {
+impl SearchForm {
     fn is_search(self) -> bool {
         matches!(self, Self::Search | Self::SearchStore)
     }
@@ -41,10 +41,10 @@ pub(super) enum Sorting {
 }
 
 /// The request of a search.
-pub(super) struct Query<'a> {
+pub(super) struct SearchRequest<'a> {
     /// The middle of the shape; `None` if FROMMEMBER or GEORADIUSBYMEMBER names a sorted set that does not exist.
-    pub(super) middle: Option<Position>,
-    pub(super) shape: Shape,
+    pub(super) middle: Option<Coordinates>,
+    pub(super) shape: SearchArea,
     /// The unit of the distances in the reply, in metres.
     pub(super) unit: f64,
     pub(super) sorting: Sorting,
@@ -64,7 +64,7 @@ pub(super) struct Query<'a> {
 /// The middle and the shape, while options are read.
 #[derive(Default)]
 struct Parts {
-    middle: Option<Position>,
+    middle: Option<Coordinates>,
     /// FROMMEMBER was given; the sorted set may not exist.
     from_member: bool,
     from_position: bool,
@@ -96,34 +96,34 @@ fn parse_box(width: &[u8], height: &[u8], unit: &[u8]) -> Result<(f64, f64, f64)
 }
 
 /// The position of a member; `None` if there is no sorted set. A member that is not in the set is an error.
-fn position_of(set: Option<ZsetRef<'_>>, member: &[u8]) -> Result<Option<Position>, Fail> {
+fn position_of(set: Option<ZsetRef<'_>>, member: &[u8]) -> Result<Option<Coordinates>, Fail> {
     let Some(set) = set else { return Ok(None) };
     let score = set.score(member).ok_or(Fail::new("ERR could not decode requested zset member"))?;
-    Ok(Some(Position::from_score(score)))
+    Ok(Some(Coordinates::from_score(score)))
 }
 
-impl<'a> Query<'a> {
+impl<'a> SearchRequest<'a> {
     /// Reads a command's arguments. `set` has the member that is the middle, if the command names one.
-    pub(super) fn parse(args: &[&'a [u8]], form: Form, set: Option<ZsetRef<'_>>) -> Result<Self, Fail> {
+    pub(super) fn parse(args: &[&'a [u8]], form: SearchForm, set: Option<ZsetRef<'_>>) -> Result<Self, Fail> {
         let mut parts = Parts::default();
         let begin = match form {
-            Form::AroundPosition { .. } => {
+            SearchForm::AroundPosition { .. } => {
                 parts.middle = Some(parse_position(args[2], args[3])?);
                 parts.circle = Some(parse_radius(args[4], args[5])?);
                 6
             }
-            Form::AroundMember { .. } => {
+            SearchForm::AroundMember { .. } => {
                 parts.middle = position_of(set, args[2])?;
                 // If there is no sorted set, Redis does not check the radius.
                 parts.circle = Some(set.map_or(Ok((0.0, 1.0)), |_| parse_radius(args[3], args[4]))?);
                 5
             }
-            Form::Search => 2,
-            Form::SearchStore => 3,
+            SearchForm::Search => 2,
+            SearchForm::SearchStore => 3,
         };
         let mut query = Self {
             middle: None,
-            shape: Shape::Circle(0.0),
+            shape: SearchArea::Circle(0.0),
             unit: 1.0,
             sorting: Sorting::None,
             count: 0,
@@ -131,7 +131,7 @@ impl<'a> Query<'a> {
             with_distance: false,
             with_hash: false,
             with_position: false,
-            target: (form == Form::SearchStore).then(|| args[1]),
+            target: (form == SearchForm::SearchStore).then(|| args[1]),
             stores_distances: false,
         };
         let mut rest = &args[begin..];
@@ -145,10 +145,10 @@ impl<'a> Query<'a> {
         query.middle = parts.middle;
         (query.shape, query.unit) = match (parts.circle, parts.bounds) {
             (_, Some((width, height, unit))) => {
-                (Shape::Box { width: width * unit, height: height * unit }, unit)
+                (SearchArea::Box { width: width * unit, height: height * unit }, unit)
             }
-            (Some((radius, unit)), None) => (Shape::Circle(radius * unit), unit),
-            (None, None) => (Shape::Circle(0.0), 1.0),
+            (Some((radius, unit)), None) => (SearchArea::Circle(radius * unit), unit),
+            (None, None) => (SearchArea::Circle(0.0), 1.0),
         };
         // COUNT without ANY returns the nearest members.
         if query.count > 0 && query.sorting == Sorting::None && !query.any {
@@ -163,7 +163,7 @@ impl<'a> Query<'a> {
         &mut self,
         word: &[u8],
         tail: &'r [&'a [u8]],
-        form: Form,
+        form: SearchForm,
     ) -> Option<Result<&'r [&'a [u8]], Fail>> {
         match (word, tail) {
             (word, _) if eq(word, "withdist") => self.with_distance = true,
@@ -186,18 +186,20 @@ impl<'a> Query<'a> {
                 self.stores_distances = eq(word, "storedist");
                 return Some(Ok(tail));
             }
-            (word, _) if form == Form::SearchStore && eq(word, "storedist") => self.stores_distances = true,
+            (word, _) if form == SearchForm::SearchStore && eq(word, "storedist") => {
+                self.stores_distances = true;
+            }
             _ => return None,
         }
         Some(Ok(tail))
     }
 
     /// Checks the combination of options.
-    fn check(&self, parts: &Parts, form: Form, command: &[u8]) -> Result<(), Fail> {
+    fn check(&self, parts: &Parts, form: SearchForm, command: &[u8]) -> Result<(), Fail> {
         let fail = |text: &str| Err(Fail::text(format!("ERR {text}")));
         if self.target.is_some() && (self.with_distance || self.with_hash || self.with_position) {
             let what = match form {
-                Form::SearchStore => "GEOSEARCHSTORE",
+                SearchForm::SearchStore => "GEOSEARCHSTORE",
                 _ => "STORE option in GEORADIUS",
             };
             return fail(&format!("{what} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"));
@@ -217,12 +219,12 @@ impl<'a> Query<'a> {
 }
 
 impl Parts {
-    /// Reads an option of the middle or the shape, as [`Query::option`] does.
+    /// Reads an option of the middle or the shape, as [`SearchRequest::option`] does.
     fn option<'r, 'a>(
         &mut self,
         word: &[u8],
         tail: &'r [&'a [u8]],
-        form: Form,
+        form: SearchForm,
         set: Option<ZsetRef<'_>>,
     ) -> Option<Result<&'r [&'a [u8]], Fail>> {
         if !form.is_search() {

@@ -1,11 +1,11 @@
 //! GEOSEARCH and GEOSEARCHSTORE, and the older GEORADIUS and GEORADIUSBYMEMBER.
 
-use super::query::{Form, Query, Sorting};
+use super::query::{SearchForm, SearchRequest, Sorting};
 use super::show::{write_distance, write_position};
 use crate::command::zsets::{Stored, zset_at};
 use crate::command::{Cx, Outcome};
 use crate::resp::Reply;
-use crate::value::geo::{Position, areas};
+use crate::value::geo::{Coordinates, areas};
 use crate::value::zset::{Cut, ZsetRef, compare};
 
 /// A member in the shape.
@@ -17,32 +17,32 @@ struct Found<'t> {
 }
 
 pub(super) fn radius(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    run(cx, args, Form::AroundPosition { may_store: true })
+    run(cx, args, SearchForm::AroundPosition { may_store: true })
 }
 
 pub(super) fn radius_ro(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    run(cx, args, Form::AroundPosition { may_store: false })
+    run(cx, args, SearchForm::AroundPosition { may_store: false })
 }
 
 pub(super) fn radius_by_member(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    run(cx, args, Form::AroundMember { may_store: true })
+    run(cx, args, SearchForm::AroundMember { may_store: true })
 }
 
 pub(super) fn radius_by_member_ro(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    run(cx, args, Form::AroundMember { may_store: false })
+    run(cx, args, SearchForm::AroundMember { may_store: false })
 }
 
 pub(super) fn search(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    run(cx, args, Form::Search)
+    run(cx, args, SearchForm::Search)
 }
 
 pub(super) fn search_store(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    run(cx, args, Form::SearchStore)
+    run(cx, args, SearchForm::SearchStore)
 }
 
-fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]], form: Form) -> Outcome {
-    let set = zset_at(cx.tx, if form == Form::SearchStore { args[2] } else { args[1] })?;
-    let query = Query::parse(args, form, set)?;
+fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]], form: SearchForm) -> Outcome {
+    let set = zset_at(cx.tx, if form == SearchForm::SearchStore { args[2] } else { args[1] })?;
+    let query = SearchRequest::parse(args, form, set)?;
     let found = match (set, query.middle) {
         (Some(set), Some(middle)) => ordered(members_in(set, middle, &query), &query),
         _ => Vec::new(),
@@ -52,19 +52,19 @@ fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]], form: Form) -> Outcome {
         return Ok(());
     };
     let stored = stored(found, &query);
-    let event = if form == Form::SearchStore { "geosearchstore" } else { "georadiusstore" };
+    let event = if form == SearchForm::SearchStore { "geosearchstore" } else { "georadiusstore" };
     stored.put(cx, target, event)
 }
 
 /// The members in the query's shape, in the order of [`areas`]. With ANY it ends after `count` members.
-fn members_in<'t>(set: ZsetRef<'t>, middle: Position, query: &Query<'_>) -> Vec<Found<'t>> {
+fn members_in<'t>(set: ZsetRef<'t>, middle: Coordinates, query: &SearchRequest<'_>) -> Vec<Found<'t>> {
     let most = if query.any { query.count } else { usize::MAX };
     let mut found = Vec::new();
     for (first, end) in areas(middle, query.shape) {
         let start = set.partition(&Cut::BeforeScore(first));
         let count = set.partition(&Cut::BeforeScore(end)).saturating_sub(start);
         for (member, score) in set.range(start, count, false) {
-            if let Some(distance) = query.shape.distance(middle, Position::from_score(score)) {
+            if let Some(distance) = query.shape.distance(middle, Coordinates::from_score(score)) {
                 found.push(Found { member, score, distance });
                 if found.len() == most {
                     return found;
@@ -76,7 +76,7 @@ fn members_in<'t>(set: ZsetRef<'t>, middle: Position, query: &Query<'_>) -> Vec<
 }
 
 /// Sorts members and keeps the first `count`. Members at equal distances keep their order.
-fn ordered<'t>(mut found: Vec<Found<'t>>, query: &Query<'_>) -> Vec<Found<'t>> {
+fn ordered<'t>(mut found: Vec<Found<'t>>, query: &SearchRequest<'_>) -> Vec<Found<'t>> {
     match query.sorting {
         Sorting::None => {}
         Sorting::Ascending => found.sort_by(|a, b| a.distance.total_cmp(&b.distance)),
@@ -88,7 +88,7 @@ fn ordered<'t>(mut found: Vec<Found<'t>>, query: &Query<'_>) -> Vec<Found<'t>> {
     found
 }
 
-fn write(out: &mut Reply, query: &Query<'_>, found: &[Found<'_>]) {
+fn write(out: &mut Reply, query: &SearchRequest<'_>, found: &[Found<'_>]) {
     let parts =
         [query.with_distance, query.with_hash, query.with_position].iter().filter(|with| **with).count();
     out.array(found.len());
@@ -107,13 +107,13 @@ fn write(out: &mut Reply, query: &Query<'_>, found: &[Found<'_>]) {
             out.int(*score as i64);
         }
         if query.with_position {
-            write_position(out, Position::from_score(*score));
+            write_position(out, Coordinates::from_score(*score));
         }
     }
 }
 
 /// The result as a sorted set. Its scores are the members' own scores, or their distances in the query's unit.
-fn stored(mut found: Vec<Found<'_>>, query: &Query<'_>) -> Stored {
+fn stored(mut found: Vec<Found<'_>>, query: &SearchRequest<'_>) -> Stored {
     if query.stores_distances {
         found.iter_mut().for_each(|found| found.score = found.distance / query.unit);
     }

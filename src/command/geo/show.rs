@@ -4,7 +4,7 @@ use super::args::parse_unit;
 use crate::command::zsets::zset_at;
 use crate::command::{Cx, Outcome, fail};
 use crate::resp::Reply;
-use crate::value::geo::Position;
+use crate::value::geo::Coordinates;
 use std::fmt::{self, Display, Formatter};
 
 /// Degrees with up to 17 digits behind the point.
@@ -18,7 +18,7 @@ impl Display for Degrees {
 }
 
 /// Writes a position as an array of longitude and latitude.
-pub(super) fn write_position(out: &mut Reply, position: Position) {
+pub(super) fn write_position(out: &mut Reply, position: Coordinates) {
     out.array(2);
     out.double_fmt(Degrees(position.longitude));
     out.double_fmt(Degrees(position.latitude));
@@ -36,7 +36,7 @@ pub(super) fn distance(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         _ => return Err(fail::SYNTAX),
     };
     let set = zset_at(cx.tx, args[1])?;
-    let at = |member| set.and_then(|set| set.score(member)).map(Position::from_score);
+    let at = |member| set.and_then(|set| set.score(member)).map(Coordinates::from_score);
     match at(args[2]).zip(at(args[3])) {
         Some((from, to)) => write_distance(cx.out, from.distance(to) / unit),
         None => cx.out.null(),
@@ -57,14 +57,14 @@ pub(super) fn position(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 fn each(
     cx: &mut Cx<'_, '_>,
     args: &[&[u8]],
-    write: impl Fn(&mut Reply, Position),
+    write: impl Fn(&mut Reply, Coordinates),
     nothing: impl Fn(&mut Reply),
 ) -> Outcome {
     let set = zset_at(cx.tx, args[1])?;
     cx.out.array(args.len() - 2);
     for member in &args[2..] {
         match set.and_then(|set| set.score(member)) {
-            Some(score) => write(cx.out, Position::from_score(score)),
+            Some(score) => write(cx.out, Coordinates::from_score(score)),
             None => nothing(cx.out),
         }
     }

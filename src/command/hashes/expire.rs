@@ -1,6 +1,6 @@
 //! Deadlines of fields: the commands that set, read and remove them.
 
-use super::fields::{FIELDS_MISMATCH, NO_FIELDS, Unit, counted_fields, each_once, only_fields};
+use super::fields::{FIELDS_MISMATCH, FieldTtlUnit, NO_FIELDS, counted_fields, each_once, only_fields};
 use super::hash_at;
 use crate::command::{Cx, Fail, Outcome, eq};
 use crate::effect::{HashChange, List};
@@ -43,22 +43,22 @@ impl Condition {
 }
 
 pub(super) fn hexpire(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    expire(cx, args, Unit::SECONDS, "hexpire")
+    expire(cx, args, FieldTtlUnit::SECONDS, "hexpire")
 }
 
 pub(super) fn hpexpire(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    expire(cx, args, Unit::MILLIS, "hpexpire")
+    expire(cx, args, FieldTtlUnit::MILLIS, "hpexpire")
 }
 
 pub(super) fn hexpireat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    expire(cx, args, Unit::UNIX_SECONDS, "hexpireat")
+    expire(cx, args, FieldTtlUnit::UNIX_SECONDS, "hexpireat")
 }
 
 pub(super) fn hpexpireat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    expire(cx, args, Unit::UNIX_MILLIS, "hpexpireat")
+    expire(cx, args, FieldTtlUnit::UNIX_MILLIS, "hpexpireat")
 }
 
-fn expire(cx: &mut Cx<'_, '_>, args: &[&[u8]], unit: Unit, command: &str) -> Outcome {
+fn expire(cx: &mut Cx<'_, '_>, args: &[&[u8]], unit: FieldTtlUnit, command: &str) -> Outcome {
     let key = args[1];
     let there = hash_at(cx.tx, key)?.is_some();
     let at = unit.deadline(args[2], cx.tx.now(), command)?;
@@ -176,22 +176,22 @@ pub(super) fn hpersist(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 pub(super) fn httl(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    deadlines(cx, args, Unit::SECONDS)
+    deadlines(cx, args, FieldTtlUnit::SECONDS)
 }
 
 pub(super) fn hpttl(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    deadlines(cx, args, Unit::MILLIS)
+    deadlines(cx, args, FieldTtlUnit::MILLIS)
 }
 
 pub(super) fn hexpiretime(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    deadlines(cx, args, Unit::UNIX_SECONDS)
+    deadlines(cx, args, FieldTtlUnit::UNIX_SECONDS)
 }
 
 pub(super) fn hpexpiretime(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    deadlines(cx, args, Unit::UNIX_MILLIS)
+    deadlines(cx, args, FieldTtlUnit::UNIX_MILLIS)
 }
 
-fn deadlines(cx: &mut Cx<'_, '_>, args: &[&[u8]], unit: Unit) -> Outcome {
+fn deadlines(cx: &mut Cx<'_, '_>, args: &[&[u8]], unit: FieldTtlUnit) -> Outcome {
     let now = cx.tx.now();
     let hash = hash_at(cx.tx, args[1])?;
     let names = only_fields(&args[2..])?;

@@ -2,7 +2,7 @@
 
 use super::expire::tell_deadline;
 use super::fields::{
-    FIELDS_MISMATCH, NO_FIELDS, NUMBER_NOT_POSITIVE, Unit, counted_fields, each_once, field_count,
+    FIELDS_MISMATCH, FieldTtlUnit, NO_FIELDS, NUMBER_NOT_POSITIVE, counted_fields, each_once, field_count,
     only_fields,
 };
 use super::{delete_fields, hash_at};
@@ -57,7 +57,7 @@ fn show<'a>(
 
 /// What a command does with the deadlines.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ttl {
+pub(super) enum FieldTtl {
     /// No option was given: HGETEX leaves deadlines as they are, HSETEX removes them.
     Unsaid,
     /// PERSIST or KEEPTTL.
@@ -73,21 +73,21 @@ pub(super) fn hgetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     cx.out.array(names.len());
     let before = cx.tx.effects();
     for part in each_once(names) {
-        let hit = show(cx, key, part, |expire| ttl != Ttl::Word || expire != 0)?;
+        let hit = show(cx, key, part, |expire| ttl != FieldTtl::Word || expire != 0)?;
         if hit.is_empty() {
             continue;
         }
         let (db, fields) = (cx.db(), List::Slices(&hit));
         match ttl {
-            Ttl::Unsaid => {}
-            Ttl::Word => cx.tx.apply(HashChange::Expire { fields, at: 0 }.on(db, key)),
-            Ttl::At(at) if at <= now => cx.tx.apply(HashChange::Delete { fields }.on(db, key)),
-            Ttl::At(at) => cx.tx.apply(HashChange::Expire { fields, at }.on(db, key)),
+            FieldTtl::Unsaid => {}
+            FieldTtl::Word => cx.tx.apply(HashChange::Expire { fields, at: 0 }.on(db, key)),
+            FieldTtl::At(at) if at <= now => cx.tx.apply(HashChange::Delete { fields }.on(db, key)),
+            FieldTtl::At(at) => cx.tx.apply(HashChange::Expire { fields, at }.on(db, key)),
         }
     }
     if cx.tx.effects() > before {
         match ttl {
-            Ttl::At(at) => tell_deadline(cx, key, at),
+            FieldTtl::At(at) => tell_deadline(cx, key, at),
             _ => cx.tell(Classes::HASH, "hpersist", key),
         }
     }
@@ -95,9 +95,12 @@ pub(super) fn hgetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 /// Reads HGETEX's arguments, in any order.
-pub(super) fn read_hgetex<'a, 'b>(args: &'a [&'b [u8]], now: u64) -> Result<(Ttl, &'a [&'b [u8]]), Fail> {
+pub(super) fn read_hgetex<'a, 'b>(
+    args: &'a [&'b [u8]],
+    now: u64,
+) -> Result<(FieldTtl, &'a [&'b [u8]]), Fail> {
     const ONE: Fail = Fail::new("ERR Only one of EX, PX, EXAT, PXAT or PERSIST arguments can be specified");
-    let mut ttl = Ttl::Unsaid;
+    let mut ttl = FieldTtl::Unsaid;
     let mut names: Option<&[&[u8]]> = None;
     let mut rest = args;
     while let [word, tail @ ..] = rest {
@@ -106,11 +109,11 @@ pub(super) fn read_hgetex<'a, 'b>(args: &'a [&'b [u8]], now: u64) -> Result<(Ttl
             let (these, tail) = counted_fields(tail, &NUMBER_NOT_POSITIVE)?;
             (names, rest) = (Some(these), tail);
         } else if eq(word, "persist") {
-            ttl = once(ttl, Ttl::Word, ONE)?;
-        } else if let Some(unit) = Unit::of_word(word) {
+            ttl = once(ttl, FieldTtl::Word, ONE)?;
+        } else if let Some(unit) = FieldTtlUnit::of_word(word) {
             let [time, tail @ ..] = tail else { return Err(Fail::new("ERR missing expire time")) };
-            once(ttl, Ttl::Word, ONE)?;
-            (ttl, rest) = (Ttl::At(unit.deadline(time, now, "hgetex")?), tail);
+            once(ttl, FieldTtl::Word, ONE)?;
+            (ttl, rest) = (FieldTtl::At(unit.deadline(time, now, "hgetex")?), tail);
         } else {
             return Err(if names.is_some() { FIELDS_MISMATCH } else { NO_FIELDS });
         }
@@ -118,13 +121,13 @@ pub(super) fn read_hgetex<'a, 'b>(args: &'a [&'b [u8]], now: u64) -> Result<(Ttl
     Ok((ttl, names.ok_or(NO_FIELDS)?))
 }
 
-fn once(before: Ttl, new: Ttl, twice: Fail) -> Result<Ttl, Fail> {
-    if before == Ttl::Unsaid { Ok(new) } else { Err(twice) }
+fn once(before: FieldTtl, new: FieldTtl, twice: Fail) -> Result<FieldTtl, Fail> {
+    if before == FieldTtl::Unsaid { Ok(new) } else { Err(twice) }
 }
 
 /// The arguments of HSETEX.
 pub(super) struct SetEx<'a, 'b> {
-    pub(super) ttl: Ttl,
+    pub(super) ttl: FieldTtl,
     /// FXX: all fields must exist; FNX: none may.
     pub(super) fields_exist: Option<bool>,
     /// XX: the key must exist; NX: it must not.
@@ -151,18 +154,18 @@ pub(super) fn hsetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let pairs = List::Slices(options.pairs);
     match options.ttl {
         // A field that is set with a passed deadline is removed at once.
-        Ttl::At(at) if at <= now => {
+        FieldTtl::At(at) if at <= now => {
             if names.clone().any(exists) {
                 let gone: SmallVec<[&[u8]; 16]> = names.by_ref().copied().collect();
                 delete_fields(cx, key, &gone);
             }
         }
-        Ttl::At(at) => {
+        FieldTtl::At(at) => {
             set(cx, key, pairs, FieldExpire::At(at));
             cx.tell(Classes::HASH, "hexpire", key);
         }
-        Ttl::Word => set(cx, key, pairs, FieldExpire::Keep),
-        Ttl::Unsaid => set(cx, key, pairs, FieldExpire::Clear),
+        FieldTtl::Word => set(cx, key, pairs, FieldExpire::Keep),
+        FieldTtl::Unsaid => set(cx, key, pairs, FieldExpire::Clear),
     }
     cx.out.int(1);
     Ok(())
@@ -180,7 +183,7 @@ impl<'a, 'b> SetEx<'a, 'b> {
             Fail::new("ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified");
         const ONE_FIELDS: Fail = Fail::new("ERR Only one of FXX or FNX arguments can be specified");
         const ONE_KEY: Fail = Fail::new("ERR Only one of XX or NX arguments can be specified");
-        let mut options = Self { ttl: Ttl::Unsaid, fields_exist: None, key_exists: None, pairs: &[] };
+        let mut options = Self { ttl: FieldTtl::Unsaid, fields_exist: None, key_exists: None, pairs: &[] };
         let mut rest = args;
         while let [word, tail @ ..] = rest {
             rest = tail;
@@ -197,11 +200,11 @@ impl<'a, 'b> SetEx<'a, 'b> {
             } else if eq(word, "xx") || eq(word, "nx") {
                 set_once(&mut options.key_exists, eq(word, "xx"), ONE_KEY)?;
             } else if eq(word, "keepttl") {
-                options.ttl = once(options.ttl, Ttl::Word, ONE)?;
-            } else if let Some(unit) = Unit::of_word(word) {
-                once(options.ttl, Ttl::Word, ONE)?;
+                options.ttl = once(options.ttl, FieldTtl::Word, ONE)?;
+            } else if let Some(unit) = FieldTtlUnit::of_word(word) {
+                once(options.ttl, FieldTtl::Word, ONE)?;
                 let [time, tail @ ..] = tail else { return Err(Fail::new("ERR missing expire time")) };
-                (options.ttl, rest) = (Ttl::At(unit.deadline(time, now, "hsetex")?), tail);
+                (options.ttl, rest) = (FieldTtl::At(unit.deadline(time, now, "hsetex")?), tail);
             } else {
                 return Err(Fail::about("ERR unknown argument: ", &word[..word.len().min(128)], ""));
             }

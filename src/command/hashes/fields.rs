@@ -45,12 +45,12 @@ pub(super) fn field_count(arg: &[u8], wrong: &Fail) -> Result<usize, Fail> {
 
 /// The unit of a time, and whether the time is absolute or relative to the present.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Unit {
+pub(super) struct FieldTtlUnit {
     pub(super) seconds: bool,
     pub(super) absolute: bool,
 }
 
-impl Unit {
+impl FieldTtlUnit {
     pub(super) const SECONDS: Self = Self { seconds: true, absolute: false };
     pub(super) const MILLIS: Self = Self { seconds: false, absolute: false };
     pub(super) const UNIX_SECONDS: Self = Self { seconds: true, absolute: true };
@@ -112,17 +112,17 @@ mod tests {
     #[test]
     fn times_have_bounds() {
         let now = 1_700_000_000_000;
-        let deadline = |unit: Unit, arg: &str| unit.deadline(arg.as_bytes(), now, "x").ok();
-        assert_eq!(deadline(Unit::SECONDS, "1"), Some(now + 1000));
-        assert_eq!(deadline(Unit::MILLIS, "0"), Some(now));
-        assert_eq!(deadline(Unit::UNIX_SECONDS, "0"), Some(0));
-        assert_eq!(deadline(Unit::UNIX_MILLIS, "70368744177663"), Some(LATEST));
-        assert_eq!(deadline(Unit::UNIX_MILLIS, "70368744177664"), None);
-        assert_eq!(deadline(Unit::UNIX_SECONDS, "70368744177"), Some(70_368_744_177_000));
-        assert_eq!(deadline(Unit::UNIX_SECONDS, "70368744178"), None);
-        assert_eq!(deadline(Unit::MILLIS, "68668744177663"), Some(LATEST));
-        assert_eq!(deadline(Unit::MILLIS, "68668744177664"), None);
-        assert_eq!(deadline(Unit::SECONDS, "9223372036854775807"), None);
-        assert_eq!(deadline(Unit::SECONDS, "-1"), None);
+        let deadline = |unit: FieldTtlUnit, arg: &str| unit.deadline(arg.as_bytes(), now, "x").ok();
+        assert_eq!(deadline(FieldTtlUnit::SECONDS, "1"), Some(now + 1000));
+        assert_eq!(deadline(FieldTtlUnit::MILLIS, "0"), Some(now));
+        assert_eq!(deadline(FieldTtlUnit::UNIX_SECONDS, "0"), Some(0));
+        assert_eq!(deadline(FieldTtlUnit::UNIX_MILLIS, "70368744177663"), Some(LATEST));
+        assert_eq!(deadline(FieldTtlUnit::UNIX_MILLIS, "70368744177664"), None);
+        assert_eq!(deadline(FieldTtlUnit::UNIX_SECONDS, "70368744177"), Some(70_368_744_177_000));
+        assert_eq!(deadline(FieldTtlUnit::UNIX_SECONDS, "70368744178"), None);
+        assert_eq!(deadline(FieldTtlUnit::MILLIS, "68668744177663"), Some(LATEST));
+        assert_eq!(deadline(FieldTtlUnit::MILLIS, "68668744177664"), None);
+        assert_eq!(deadline(FieldTtlUnit::SECONDS, "9223372036854775807"), None);
+        assert_eq!(deadline(FieldTtlUnit::SECONDS, "-1"), None);
     }
 }

@@ -4,7 +4,7 @@ use super::hash_at;
 use crate::command::draw::{Bound, distinct, drawn_count};
 use crate::command::{Cx, Fail, Outcome, eq, fail};
 use crate::env::Random;
-use crate::value::hash::{BigHash, FieldRef, Fields, HashRef};
+use crate::value::hash::{BigHash, FieldRef, HashPart, HashRef};
 use crate::value::parted::Numbered;
 use smallvec::SmallVec;
 
@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 #[allow(clippy::large_enum_variant)]
 enum Live<'a> {
     /// A large hash of which no field has expired.
-    Big(&'a BigHash, Numbered<'a, Fields>),
+    Big(&'a BigHash, Numbered<'a, HashPart>),
     List(SmallVec<[FieldRef<'a>; 32]>),
 }
 

@@ -1,5 +1,5 @@
 use crate::command::testing::{Harness, START};
-use crate::effect::{Decoder, Effect};
+use crate::effect::{Effect, EffectDecoder};
 use crate::store::Mode;
 
 /// Runs a test with packed hashes and with large ones.
@@ -110,7 +110,7 @@ fn the_log_holds_absolute_times_and_no_expired_field_comes_back() {
     t.run("hset h a 1");
     let shown = |record: Vec<u8>| {
         let effects: Vec<String> =
-            Decoder::new(&record).unwrap().map(|e| format!("{:?}", e.unwrap())).collect();
+            EffectDecoder::new(&record).unwrap().map(|e| format!("{:?}", e.unwrap())).collect();
         effects.join("; ")
     };
     let effects = shown(t.record("hpexpire h 10 fields 1 a"));

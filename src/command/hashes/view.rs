@@ -1,13 +1,13 @@
 //! Hash commands that write, on keys that are views of items: each updates the item. Commands that only read run on a
 //! stand-in, a hash made of the item.
 
-use super::expiring::{SetEx, Ttl, read_hgetex};
+use super::expiring::{FieldTtl, SetEx, read_hgetex};
 use super::fields::only_fields;
 use super::{expire, expiring};
 use crate::command::views::{Subject, as_read, fit};
 use crate::command::{Cx, Fail, Outcome, fail, parse_int};
 use crate::engine::Classes;
-use crate::expr::{Action, Binder, ExprLimits, Operand, ParsedUpdate, Path, SetValue, Value};
+use crate::expr::{Action, Binder, ExprLimits, Operand, ParsedUpdate, Path, SetValue, ValueTerm};
 use crate::item::{AttrType, AttributeValue, EncodedValue, Item, ItemError, ItemRef, Number};
 use crate::ops::Write;
 use crate::text::parse_i64_strict;
@@ -214,7 +214,7 @@ fn set_text(cx: &mut Cx<'_, '_>, subject: &Subject, name: &[u8], text: &[u8], ke
 
 fn add(cx: &mut Cx<'_, '_>, subject: &Subject, name: &[u8], by: Number) -> Outcome {
     let by = EncodedValue::new(&AttributeValue::N(by))?;
-    update(cx, subject, vec![Action::Add(Path::attribute(attribute(name)?), Value::Literal(by))])?;
+    update(cx, subject, vec![Action::Add(Path::attribute(attribute(name)?), ValueTerm::Literal(by))])?;
     Ok(())
 }
 
@@ -290,7 +290,7 @@ fn show_once(cx: &mut Cx<'_, '_>, subject: &Subject, names: &[&[u8]]) {
 
 pub(super) fn hgetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let (ttl, _) = read_hgetex(&args[2..], cx.tx.now())?;
-    if matches!(ttl, Ttl::At(_)) {
+    if matches!(ttl, FieldTtl::At(_)) {
         return Err(Subject::of(cx, args[1])?.refuses(args[1], NO_DEADLINE));
     }
     // No field of an item has a deadline that the command could remove.
@@ -300,7 +300,7 @@ pub(super) fn hgetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 pub(super) fn hsetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let options = SetEx::read(&args[2..], cx.tx.now())?;
     let subject = Subject::of(cx, args[1])?;
-    if matches!(options.ttl, Ttl::At(_)) {
+    if matches!(options.ttl, FieldTtl::At(_)) {
         return Err(subject.refuses(args[1], NO_DEADLINE));
     }
     let item = subject.item(cx);

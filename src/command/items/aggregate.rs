@@ -1,6 +1,6 @@
 //! Aggregates of a query, which replace its items in the reply.
 
-use super::Words;
+use super::ArgWords;
 use super::show::number;
 use crate::command::{Cx, Fail, Outcome, eq};
 use crate::item::{ItemError, Number};
@@ -23,7 +23,7 @@ pub(super) struct Aggregate {
 
 impl Aggregate {
     /// Reads the clause if `word` begins one.
-    pub(super) fn read(word: &[u8], words: &mut Words<'_, '_>) -> Result<Option<Self>, Fail> {
+    pub(super) fn read(word: &[u8], words: &mut ArgWords<'_, '_>) -> Result<Option<Self>, Fail> {
         let kind = match word {
             _ if eq(word, "COUNT") => return Ok(Some(Self { kind: Kind::Count, attribute: Box::default() })),
             _ if eq(word, "SUM") => Kind::Sum,

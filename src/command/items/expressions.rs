@@ -1,11 +1,11 @@
 //! Expressions in clauses: `IF` and `WHERE`, the placeholders of `NAMES` and `VALUES`, and the paths of `FIELDS`.
 
-use super::Words;
+use super::ArgWords;
 use super::target::Target;
 use crate::command::fail::{self, Fail};
 use crate::expr::{
     Action, Binder, BoundCondition, BoundProjection, BoundUpdate, ExprCache, ExprError, ExprKind, ExprLimits,
-    Options, ParsedUpdate,
+    ParseOptions, ParsedUpdate,
 };
 use crate::item::{
     AttrType, AttributeValue, ItemError, ItemLimits, TableSchema, plain_value, read_json, typed_value,
@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 /// Parsed expressions by their text.
-pub(super) static CACHE: LazyLock<ExprCache> = LazyLock::new(|| ExprCache::new(Options::HUMAN, 4096));
+pub(super) static CACHE: LazyLock<ExprCache> = LazyLock::new(|| ExprCache::new(ParseOptions::HUMAN, 4096));
 
 /// The placeholders that a command defines.
 #[derive(Default, Clone, Copy)]
@@ -27,7 +27,7 @@ pub(super) struct Placeholders<'a> {
 
 impl<'a> Placeholders<'a> {
     /// Reads the clause if `word` begins NAMES or VALUES; false if not.
-    pub(super) fn read(&mut self, word: &[u8], words: &mut Words<'a, '_>) -> Result<bool, Fail> {
+    pub(super) fn read(&mut self, word: &[u8], words: &mut ArgWords<'a, '_>) -> Result<bool, Fail> {
         let slot = match word {
             _ if word.eq_ignore_ascii_case(b"NAMES") => &mut self.names,
             _ if word.eq_ignore_ascii_case(b"VALUES") => &mut self.values,

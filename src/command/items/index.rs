@@ -1,9 +1,9 @@
 //! The clauses of a query or scan about indexes: `INDEX name [pk ...]` and `SK`.
 
-use super::Words;
+use super::ArgWords;
 use crate::command::eq;
 use crate::command::fail::{self, Fail};
-use crate::engine::{Index, Source, Table};
+use crate::engine::{Index, ReadSource, Table};
 use crate::expr::{BoundCondition, BoundProjection};
 use crate::item::{
     AttributeValueRef, ItemError, ItemLimits, KeyAttr, KeyBytes, KeyForm, KeyType, SortCondition, SortRange,
@@ -18,7 +18,7 @@ pub(super) struct IndexClause<'a, 'b> {
 }
 
 impl<'a, 'b> IndexClause<'a, 'b> {
-    pub(super) fn read(words: &mut Words<'a, 'b>, table: &Table) -> Result<Self, Fail> {
+    pub(super) fn read(words: &mut ArgWords<'a, 'b>, table: &Table) -> Result<Self, Fail> {
         let name = words.need()?;
         let more = table.index(name).map_or(0, |index| index.schema.pk.len() - 1);
         Ok(Self { name, rest: words.take_many(more)? })
@@ -67,7 +67,7 @@ pub(super) struct SortClause<'a> {
 
 impl<'a> SortClause<'a> {
     /// Reads the condition after `SK`.
-    pub(super) fn read(words: &mut Words<'a, '_>) -> Result<Self, Fail> {
+    pub(super) fn read(words: &mut ArgWords<'a, '_>) -> Result<Self, Fail> {
         let (operator, low) = (words.need()?, words.need()?);
         let high = if eq(operator, "BETWEEN") { words.need()? } else { low };
         Ok(Self { operator, low, high })
@@ -95,7 +95,7 @@ impl<'a> SortClause<'a> {
 
 /// The range that the conditions on the sort key attributes denote. Condition number n is about attribute number n, and
 /// all but the last must be equality.
-pub(super) fn sort_range(clauses: &[SortClause<'_>], from: &Source<'_>) -> Result<SortRange, Fail> {
+pub(super) fn sort_range(clauses: &[SortClause<'_>], from: &ReadSource<'_>) -> Result<SortRange, Fail> {
     let (attrs, form, what) = match from.index {
         Some(index) => (index.schema.sk.as_slice(), KeyForm::Index, "index"),
         None => (from.table.schema.keys.sk.as_slice(), KeyForm::Table, "table"),
@@ -131,7 +131,7 @@ pub(super) fn roots(fields: Option<&BoundProjection>) -> impl Iterator<Item = &s
 /// # Errors
 /// The filter uses an attribute that a global index does not hold.
 pub(super) fn reads_whole<'n>(
-    from: &Source<'_>,
+    from: &ReadSource<'_>,
     mut asked: impl Iterator<Item = &'n str>,
     filter: Option<&BoundCondition>,
 ) -> Result<bool, Fail> {

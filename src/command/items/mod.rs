@@ -19,7 +19,7 @@ mod write;
 
 pub use atomic::token_key;
 pub(super) use target::{limits, missing};
-pub(super) use words::Words;
+pub(super) use words::ArgWords;
 
 use super::spec::*;
 

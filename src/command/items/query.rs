@@ -1,6 +1,6 @@
 //! ITEM.QUERY: reads a range of one partition's items.
 
-use super::Words;
+use super::ArgWords;
 use super::aggregate::Aggregate;
 use super::expressions::{Placeholders, condition, fields, set_once};
 use super::index::{IndexClause, SortClause, key_value, reads_whole, roots, sort_range};
@@ -10,7 +10,7 @@ use crate::command::fail::{self, Fail};
 use crate::command::prepared::ahead;
 use crate::command::{Cx, ItemKey, Outcome, Preparation, Reading, eq};
 use crate::config::Settings;
-use crate::engine::{LocalTable, Source, Table, Tables, Tx};
+use crate::engine::{LocalTable, ReadSource, Table, Tables, Tx};
 use crate::expr::{BoundCondition, ExprKind};
 use crate::item::{
     ItemError, ItemKeys, ItemLimits, ItemRef, KeyAttr, KeyBytes, SortRange, put_key, read_key,
@@ -36,7 +36,7 @@ struct Clauses<'a, 'b> {
 }
 
 impl<'a, 'b> Clauses<'a, 'b> {
-    fn read(words: &mut Words<'a, 'b>, table: &Table) -> Result<Self, Fail> {
+    fn read(words: &mut ArgWords<'a, 'b>, table: &Table) -> Result<Self, Fail> {
         let mut this = Self::default();
         while let Some(word) = words.next() {
             match word {
@@ -66,7 +66,7 @@ pub(super) fn partition_key(tables: &Tables, args: &[&[u8]], visit: &mut dyn FnM
         return target::partition_key(tables, args, visit);
     }
     let Some(table) = tables.local(table) else { return };
-    let Ok(clauses) = Clauses::read(&mut Words::new(clauses), &table) else { return };
+    let Ok(clauses) = Clauses::read(&mut ArgWords::new(clauses), &table) else { return };
     let Some(index) = &clauses.index else { return target::partition_key(tables, args, visit) };
     let Some(found) = table.index(index.name) else { return };
     if let Ok(key) = index.partition(found, first, &ItemLimits::UNLIMITED) {
@@ -96,7 +96,7 @@ struct Request {
 
 impl Request {
     fn read(with: &Reading<'_>, args: &[&[u8]]) -> Result<Self, Fail> {
-        let mut words = Words::new(&args[1..]);
+        let mut words = ArgWords::new(&args[1..]);
         let table = table(with, words.need()?)?;
         let (schema, limits) = (&table.schema, limits(with.settings));
         let first = words.need()?;
@@ -107,7 +107,7 @@ impl Request {
             (Some(clause), Some(index)) => clause.partition(index, first, &limits)?,
             _ => partition(&schema.keys.pk, first, &limits)?,
         };
-        let from = Source { table: &table, index };
+        let from = ReadSource { table: &table, index };
         let range = sort_range(&clauses.sort, &from)?;
         let mut binder = clauses.placeholders.binder(&limits)?;
         let filter =
@@ -138,7 +138,7 @@ impl Request {
 pub(super) fn query(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let request = cx.request(args, Request::read)?;
     let query = ops::Query {
-        from: Source::numbered(&request.table, request.index),
+        from: ReadSource::numbered(&request.table, request.index),
         partition: &request.partition,
         range: &request.range,
         descending: request.descending,
@@ -202,7 +202,7 @@ fn partition(attr: &KeyAttr, text: &[u8], limits: &ItemLimits) -> Result<KeyByte
 }
 
 /// The sort key in a cursor that a query gave out.
-fn read_cursor(text: &[u8], from: &Source<'_>, partition: &[u8]) -> Result<KeyBytes, Fail> {
+fn read_cursor(text: &[u8], from: &ReadSource<'_>, partition: &[u8]) -> Result<KeyBytes, Fail> {
     let read = || {
         let keys = &from.table.schema.keys;
         let entry = ItemKeys {

@@ -1,6 +1,6 @@
 //! ITEM.GET and ITEM.MGET: read one item, or several by their keys.
 
-use super::Words;
+use super::ArgWords;
 use super::expressions::{Placeholders, fields, set_once};
 use super::show::{Format, View};
 use super::target::{Target, limits, table};
@@ -25,7 +25,7 @@ struct Get {
 
 impl Get {
     fn read(with: &Reading<'_>, args: &[&[u8]]) -> Result<Self, Fail> {
-        let mut words = Words::new(&args[1..]);
+        let mut words = ArgWords::new(&args[1..]);
         let target = Target::read(with, &mut words)?;
         let view = match words.peek() {
             Some(_) => read_view(&mut words, &target.limits)?,
@@ -45,7 +45,7 @@ pub(super) fn get(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-fn read_view(words: &mut Words<'_, '_>, limits: &ItemLimits) -> Result<View, Fail> {
+fn read_view(words: &mut ArgWords<'_, '_>, limits: &ItemLimits) -> Result<View, Fail> {
     let mut view = View::default();
     let (mut names, mut placeholders) = (None, Placeholders::default());
     while let Some(word) = words.next() {
@@ -72,7 +72,7 @@ struct GetMany {
 
 impl GetMany {
     fn read(with: &Reading<'_>, args: &[&[u8]]) -> Result<Self, Fail> {
-        let mut words = Words::new(&args[1..]);
+        let mut words = ArgWords::new(&args[1..]);
         let table = table(with, words.need()?)?;
         let limits = limits(with.settings);
         let size = table.schema.keys.attrs().count();

@@ -1,6 +1,6 @@
 //! ITEM.SCAN: reads a whole table.
 
-use super::Words;
+use super::ArgWords;
 use super::expressions::{Placeholders, condition, fields, set_once};
 use super::index::{reads_whole, roots};
 use super::query::{page_bytes, show_page};
@@ -9,7 +9,7 @@ use super::target::{limits, table};
 use crate::command::fail::{self, Fail};
 use crate::command::prepared::ahead;
 use crate::command::{Cx, Outcome, Preparation, Reading, eq, parse_int};
-use crate::engine::{LocalTable, Source};
+use crate::engine::{LocalTable, ReadSource};
 use crate::expr::{BoundCondition, ExprKind};
 use crate::item::{ItemKeys, KeyBytes};
 use crate::ops::{self, Segment};
@@ -39,7 +39,7 @@ struct Request {
 
 impl Request {
     fn read(with: &Reading<'_>, args: &[&[u8]]) -> Result<Self, Fail> {
-        let mut words = Words::new(&args[1..]);
+        let mut words = ArgWords::new(&args[1..]);
         let table = table(with, words.need()?)?;
         let limits = limits(with.settings);
         let (mut part, mut filter, mut limit, mut cursor, mut names) = (None, None, None, None, None);
@@ -65,7 +65,7 @@ impl Request {
             filter.map(|text| condition(&mut binder, ExprKind::Filter, text, &table.schema)).transpose()?;
         view.fields = names.map(|names| fields(&mut binder, names)).transpose()?;
         binder.finish()?;
-        let from = Source { table: &table, index };
+        let from = ReadSource { table: &table, index };
         Ok(Self {
             index: from.index_number(),
             segment: part.unwrap_or(Segment::WHOLE),
@@ -83,7 +83,7 @@ impl Request {
 pub(super) fn scan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let request = cx.request(args, Request::read)?;
     let scan = ops::Scan {
-        from: Source::numbered(&request.table, request.index),
+        from: ReadSource::numbered(&request.table, request.index),
         segment: request.segment,
         start: request.start.as_ref(),
         limit: request.limit,
@@ -94,7 +94,7 @@ pub(super) fn scan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     show_page(cx, &request.view, &write_cursor, |tx, show| ops::scan(tx, &scan, show))
 }
 
-fn segment(words: &mut Words<'_, '_>) -> Result<Segment, Fail> {
+fn segment(words: &mut ArgWords<'_, '_>) -> Result<Segment, Fail> {
     let (number, total) = (parse_int(words.need()?)?, parse_int(words.need()?)?);
     if !(1..=MAX_SEGMENTS).contains(&total) || !(0..total).contains(&number) {
         return Err(Fail::new("ERR SEGMENT takes a number from 0 and how many there are, at most 1000000"));
@@ -110,7 +110,7 @@ fn write_cursor(keys: &ItemKeys) -> String {
 }
 
 /// The keys in a cursor that a scan gave out.
-fn read_cursor(text: &[u8], from: &Source<'_>) -> Result<ItemKeys, Fail> {
+fn read_cursor(text: &[u8], from: &ReadSource<'_>) -> Result<ItemKeys, Fail> {
     let read = || {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (len, at) = get_varint(&bytes, 0)?;

@@ -1,6 +1,6 @@
 //! Writes items into replies: as protocol types, or as one JSON string.
 
-use super::Words;
+use super::ArgWords;
 use crate::command::eq;
 use crate::command::fail::{self, Fail};
 use crate::expr::BoundProjection;
@@ -21,7 +21,7 @@ pub(super) enum Format {
 
 impl Format {
     /// Reads the argument of the clause.
-    pub(super) fn read(words: &mut Words<'_, '_>) -> Result<Self, Fail> {
+    pub(super) fn read(words: &mut ArgWords<'_, '_>) -> Result<Self, Fail> {
         let word = words.need()?;
         match word {
             _ if eq(word, "NATIVE") => Ok(Self::Native),

@@ -1,7 +1,7 @@
 //! The table and the item that a command names: `NAME table pk [sk] ...`. The table's schema decides whether a sort key
 //! follows.
 
-use super::Words;
+use super::ArgWords;
 use crate::command::{Fail, ItemKey, Reading};
 use crate::config::Settings;
 use crate::engine::{LocalTable, Table, Tables};
@@ -77,7 +77,7 @@ pub(super) struct Target {
 
 impl Target {
     /// Reads the table and the keys. `words` is after the command's name, and after the call it is after the keys.
-    pub(super) fn read(with: &Reading<'_>, words: &mut Words<'_, '_>) -> Result<Self, Fail> {
+    pub(super) fn read(with: &Reading<'_>, words: &mut ArgWords<'_, '_>) -> Result<Self, Fail> {
         let version = with.tables.version();
         let table = table(with, words.need()?)?;
         let limits = limits(with.settings);

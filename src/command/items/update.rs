@@ -1,6 +1,6 @@
 //! ITEM.UPDATE: changes attributes by clauses, by an update expression, or by both.
 
-use super::Words;
+use super::ArgWords;
 use super::expressions::{set_once, update_of};
 use super::show::View;
 use super::target::Target;
@@ -8,7 +8,7 @@ use super::write::{Clauses, Expiry, Returns, refused, show, ttl_attribute};
 use crate::command::fail::{self, Fail};
 use crate::command::prepared::ahead;
 use crate::command::{Cx, Outcome, Preparation, Reading, eq};
-use crate::expr::{Action, BoundCondition, BoundUpdate, Operand, Path, SetValue, Value};
+use crate::expr::{Action, BoundCondition, BoundUpdate, Operand, Path, SetValue, ValueTerm};
 use crate::item::{
     AttrType, AttributeValue, EncodedValue, Item, ItemError, ItemLimits, ItemRef, Number, TableSchema,
     encode_typed, split_suffix,
@@ -33,7 +33,7 @@ struct Update {
 
 impl Update {
     fn read(with: &Reading<'_>, args: &[&[u8]]) -> Result<Self, Fail> {
-        let mut words = Words::new(&args[1..]);
+        let mut words = ArgWords::new(&args[1..]);
         let target = Target::read(with, &mut words)?;
         let (schema, limits) = (&target.table.schema, &target.limits);
         let mut clauses = Clauses::default();
@@ -122,7 +122,7 @@ fn attribute(name: &[u8]) -> Result<&str, Fail> {
 
 /// Calls `use_it` with each name and value of a clause.
 fn pairs(
-    words: &mut Words<'_, '_>,
+    words: &mut ArgWords<'_, '_>,
     mut use_it: impl FnMut(&str, &[u8]) -> Result<(), Fail>,
 ) -> Result<(), Fail> {
     for pair in words.counted(2)?.chunks_exact(2) {
@@ -144,11 +144,11 @@ fn typed<'n>(
 
 fn set(schema: &TableSchema, name: &str, text: &[u8], limits: &ItemLimits) -> Result<Action, Fail> {
     let (name, value) = typed(schema, name, text, limits)?;
-    Ok(Action::Set(Path::attribute(name), SetValue::Operand(Operand::Value(Value::Literal(value)))))
+    Ok(Action::Set(Path::attribute(name), SetValue::Operand(Operand::Value(ValueTerm::Literal(value)))))
 }
 
 fn adding(name: &str, value: EncodedValue) -> Action {
-    Action::Add(Path::attribute(name), Value::Literal(value))
+    Action::Add(Path::attribute(name), ValueTerm::Literal(value))
 }
 
 fn increment(schema: &TableSchema, name: &str, text: &[u8]) -> Result<Action, Fail> {

@@ -5,11 +5,11 @@ use crate::command::{eq, parse_int};
 
 /// The arguments that were not taken yet.
 #[derive(Clone, Copy)]
-pub(crate) struct Words<'a, 'b> {
+pub(crate) struct ArgWords<'a, 'b> {
     args: &'b [&'a [u8]],
 }
 
-impl<'a, 'b> Words<'a, 'b> {
+impl<'a, 'b> ArgWords<'a, 'b> {
     pub(crate) fn new(args: &'b [&'a [u8]]) -> Self {
         Self { args }
     }

@@ -1,6 +1,6 @@
 //! ITEM.PUT, ITEM.DEL and ITEM.CHECK: write or check one item.
 
-use super::Words;
+use super::ArgWords;
 use super::expressions::{Placeholders, guard, set_once};
 use super::show::{Format, View};
 use super::target::Target;
@@ -40,7 +40,7 @@ impl<'a> Clauses<'a> {
     pub(super) fn read(
         &mut self,
         word: &[u8],
-        words: &mut Words<'a, '_>,
+        words: &mut ArgWords<'a, '_>,
         command: &'static str,
     ) -> Result<bool, Fail> {
         if eq(word, "IF") {
@@ -120,7 +120,7 @@ struct Put {
 
 impl Put {
     fn read(with: &Reading<'_>, args: &[&[u8]]) -> Result<Self, Fail> {
-        let mut words = Words::new(&args[1..]);
+        let mut words = ArgWords::new(&args[1..]);
         let target = Target::read(with, &mut words)?;
         let mut builder = ItemBuilder::new();
         put_keys(&mut builder, &target, &args[2..])?;
@@ -194,7 +194,7 @@ struct Guarded {
 
 impl Guarded {
     fn read(with: &Reading<'_>, args: &[&[u8]], command: &'static str) -> Result<Self, Fail> {
-        let mut words = Words::new(&args[1..]);
+        let mut words = ArgWords::new(&args[1..]);
         let target = Target::read(with, &mut words)?;
         let mut clauses = Clauses::default();
         while let Some(word) = words.next() {
@@ -331,7 +331,7 @@ pub(super) struct Expiry {
 
 impl Expiry {
     /// Reads the clause if `word` begins one of these.
-    fn read(word: &[u8], words: &mut Words<'_, '_>, command: &'static str) -> Result<Option<Self>, Fail> {
+    fn read(word: &[u8], words: &mut ArgWords<'_, '_>, command: &'static str) -> Result<Option<Self>, Fail> {
         let (per_second, relative) = match word {
             _ if eq(word, "EX") => (1, true),
             _ if eq(word, "PX") => (1000, true),

@@ -11,7 +11,7 @@ use crate::text::parse_i64_strict;
 use crate::value::ValueError;
 use crate::value::hash::{HashRef, pack_field};
 use crate::value::list::encode_all;
-use crate::value::rdb::{self, Decoded, Form, HashField};
+use crate::value::rdb::{self, Decoded, DumpForm, HashField};
 use crate::value::set::{Member, SetRef};
 use crate::value::zset::{ZsetRef, pack_all, packed_fits};
 use std::sync::atomic::Ordering::Relaxed;
@@ -26,7 +26,7 @@ pub fn serialised(store: &Store, entry: &Entry, now: u64) -> Result<Vec<u8>, Fai
         return Ok(rdb::dump_stream(stream));
     }
     if let Some(set) = value.set() {
-        let form = if matches!(set, SetRef::Ints(_)) { Form::Compact } else { Form::Full };
+        let form = if matches!(set, SetRef::Ints(_)) { DumpForm::Compact } else { DumpForm::Full };
         return Ok(rdb::dump_set(set.iter().map(Member::bytes).collect::<Vec<_>>(), form));
     }
     if let Some(list) = value.list() {
@@ -34,11 +34,11 @@ pub fn serialised(store: &Store, entry: &Entry, now: u64) -> Result<Vec<u8>, Fai
         return Ok(rdb::dump_list(list.iter_from(0).map(|element| element.bytes()), node_size.into()));
     }
     if let Some(set) = value.zset() {
-        let form = if matches!(set, ZsetRef::Big(_)) { Form::Full } else { Form::Compact };
+        let form = if matches!(set, ZsetRef::Big(_)) { DumpForm::Full } else { DumpForm::Compact };
         return Ok(rdb::dump_zset(set.iter().collect::<Vec<_>>(), form));
     }
     let hash = value.hash().ok_or(fail::WRONG_TYPE)?;
-    let form = if matches!(hash, HashRef::Big(_)) { Form::Full } else { Form::Compact };
+    let form = if matches!(hash, HashRef::Big(_)) { DumpForm::Full } else { DumpForm::Compact };
     let fields = hash.live(now).map(|f| (f.name, f.value, (f.expire != 0).then_some(f.expire)));
     Ok(rdb::dump_hash(fields.collect::<Vec<_>>(), form))
 }

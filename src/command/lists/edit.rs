@@ -5,7 +5,7 @@ use super::read::{position, span};
 use crate::command::{Cx, Fail, Outcome, eq, fail, parse_int};
 use crate::effect::{ListChange, Runs};
 use crate::engine::{Classes, EFFECT_BYTES};
-use crate::value::list::{ListRef, Needle, Run};
+use crate::value::list::{ListRef, Needle, RemovedRun};
 
 /// An upper bound for the bytes of a run in the log.
 const RUN_BYTES: usize = 10;
@@ -44,7 +44,7 @@ pub(super) fn linsert(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 /// The elements equal to `needle`, as runs: at most `count` from the front, from the end if it is negative, all if it
 /// is 0.
-fn runs_of(list: ListRef<'_>, needle: Needle<'_>, count: i64) -> Vec<Run> {
+fn runs_of(list: ListRef<'_>, needle: Needle<'_>, count: i64) -> Vec<RemovedRun> {
     let most = match count.unsigned_abs() {
         0 => usize::MAX,
         count => usize::try_from(count).unwrap_or(usize::MAX),
@@ -60,11 +60,11 @@ fn runs_of(list: ListRef<'_>, needle: Needle<'_>, count: i64) -> Vec<Run> {
     if count < 0 {
         places.reverse();
     }
-    let (mut runs, mut end): (Vec<Run>, usize) = (Vec::new(), 0);
+    let (mut runs, mut end): (Vec<RemovedRun>, usize) = (Vec::new(), 0);
     for at in places {
         match runs.last_mut() {
             Some(last) if at == end => last.removed += 1,
-            _ => runs.push(Run { passed: at - end, removed: 1 }),
+            _ => runs.push(RemovedRun { passed: at - end, removed: 1 }),
         }
         end = at + 1;
     }

@@ -88,7 +88,7 @@ fn show_some(out: &mut Reply, list: ListRef<'_>, end: End, count: usize) {
 }
 
 /// The outermost element of an end.
-fn outermost(list: ListRef<'_>, end: End) -> Option<listpack::Entry<'_>> {
+fn outermost(list: ListRef<'_>, end: End) -> Option<listpack::ListpackEntry<'_>> {
     match end {
         End::Left => list.iter_from(0).next(),
         End::Right => list.iter_back_from(usize::MAX).next(),

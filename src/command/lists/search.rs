@@ -4,7 +4,7 @@ use super::list_at;
 use crate::command::{Cx, Fail, Outcome, eq, fail, parse_int};
 use crate::resp::Reply;
 use crate::value::list::Needle;
-use crate::value::listpack::Entry;
+use crate::value::listpack::ListpackEntry;
 
 #[derive(Clone, Copy)]
 struct Options {
@@ -76,7 +76,7 @@ pub(super) fn lpos(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 fn answer<'l>(
     out: &mut Reply,
     options: Options,
-    elements: impl Iterator<Item = (usize, Entry<'l>)>,
+    elements: impl Iterator<Item = (usize, ListpackEntry<'l>)>,
     needle: Needle<'_>,
 ) {
     let most = if options.most == 0 { usize::MAX } else { options.most };

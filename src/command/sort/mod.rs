@@ -12,7 +12,7 @@ use crate::engine::{Classes, EFFECT_BYTES, Tx};
 use crate::store::Entry;
 use crate::value::list::{encode_all, encode_next};
 use crate::value::set::Member;
-use options::Options;
+use options::SortOptions;
 use pattern::look_up;
 use std::borrow::Cow;
 
@@ -67,7 +67,7 @@ pub(super) static COMMANDS: &[Spec] = &[
 
 /// Whether a call reads keys whose names contain elements.
 fn reaches_others(args: &[&[u8]]) -> bool {
-    Options::parse(args, true).is_ok_and(|options| options.reaches_others())
+    SortOptions::parse(args, true).is_ok_and(|options| options.reaches_others())
 }
 
 fn sort(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -91,7 +91,7 @@ fn elements_of(entry: &Entry) -> Option<Vec<Cow<'_, [u8]>>> {
 }
 
 fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]], may_store: bool) -> Outcome {
-    let mut options = Options::parse(args, may_store)?;
+    let mut options = SortOptions::parse(args, may_store)?;
     let tx: &Tx<'_> = cx.tx;
     let elements = match tx.entry(args[1]) {
         None => Vec::new(),

@@ -3,7 +3,7 @@
 use crate::command::{Fail, eq, fail, parse_int};
 
 #[derive(Default)]
-pub(super) struct Options<'a> {
+pub(super) struct SortOptions<'a> {
     /// BY with a place for the element.
     pub(super) by: Option<&'a [u8]>,
     /// Whether BY has no place for the element, so the elements stay in their own order.
@@ -16,7 +16,7 @@ pub(super) struct Options<'a> {
     pub(super) store: Option<&'a [u8]>,
 }
 
-impl<'a> Options<'a> {
+impl<'a> SortOptions<'a> {
     pub(super) fn parse(args: &[&'a [u8]], may_store: bool) -> Result<Self, Fail> {
         let mut options = Self::default();
         let mut rest = args.get(2..).unwrap_or_default();

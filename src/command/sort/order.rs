@@ -1,6 +1,6 @@
 //! Orders the elements.
 
-use super::options::Options;
+use super::options::SortOptions;
 use super::pattern::at_key;
 use crate::command::Fail;
 use crate::engine::Tx;
@@ -14,7 +14,7 @@ const NOT_NUMBERS: Fail = Fail::new("ERR One or more scores can't be converted i
 pub(super) fn ordered<'t>(
     tx: &'t Tx<'_>,
     elements: Vec<Cow<'t, [u8]>>,
-    options: &Options<'_>,
+    options: &SortOptions<'_>,
 ) -> Result<Vec<Cow<'t, [u8]>>, Fail> {
     let wanted = options.wanted(elements.len());
     let turn = |order: Ordering| if options.descending { order.reverse() } else { order };

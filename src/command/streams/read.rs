@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 /// The options of XREAD and XREADGROUP, and the position of the keys.
 #[derive(Default)]
-pub(super) struct Options<'a> {
+pub(super) struct ReadOptions<'a> {
     /// Whether BLOCK was given.
     waits: bool,
     /// How long it waits, in ms; `None` to wait for ever.
@@ -27,7 +27,7 @@ pub(super) struct Options<'a> {
     pub(super) keys: usize,
 }
 
-impl<'a> Options<'a> {
+impl<'a> ReadOptions<'a> {
     pub(super) fn parse(args: &[&'a [u8]], in_group: bool, now: u64) -> Result<Self, Fail> {
         let mut options = Self::default();
         let mut at = 1;
@@ -172,7 +172,7 @@ fn behind(stream: Option<&Stream>, text: &[u8]) -> Result<StreamId, Fail> {
 }
 
 pub(super) fn xread(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let options = Options::parse(args, false, cx.tx.now())?;
+    let options = ReadOptions::parse(args, false, cx.tx.now())?;
     let mut ids = Vec::with_capacity(options.keys);
     for number in 0..options.keys {
         let (key, id) = options.key(args, number);

@@ -1,6 +1,6 @@
 //! XREADGROUP.
 
-use super::read::{Options, Streams};
+use super::read::{ReadOptions, Streams};
 use super::{group_at, no_group, parse_id, reply};
 use crate::command::{Cx, Fail, Outcome};
 use crate::effect::{Ids, StreamChange};
@@ -21,7 +21,7 @@ enum From {
 }
 
 pub(super) fn xreadgroup(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let options = Options::parse(args, true, cx.tx.now())?;
+    let options = ReadOptions::parse(args, true, cx.tx.now())?;
     let Some((group, consumer)) = options.group else {
         return Err(Fail::new("ERR Missing GROUP option for XREADGROUP"));
     };
@@ -93,7 +93,12 @@ pub(super) fn note_consumer(cx: &mut Cx<'_, '_>, name: Name<'_>, active: bool) -
     Ok(())
 }
 
-fn read_new(cx: &mut Cx<'_, '_>, name: Name<'_>, options: &Options<'_>, streams: &mut Streams) -> Outcome {
+fn read_new(
+    cx: &mut Cx<'_, '_>,
+    name: Name<'_>,
+    options: &ReadOptions<'_>,
+    streams: &mut Streams,
+) -> Outcome {
     let Name { key, group, consumer } = name;
     let mut ids = Vec::new();
     let mut position = GroupPosition::default();

@@ -1,6 +1,6 @@
 //! MGET, MSET, MSETNX and MSETEX: whole values of several keys.
 
-use super::options::{Condition, For, Options, Ttl};
+use super::options::{For, Precondition, StringOptions, Ttl};
 use super::{put, set_to};
 use crate::command::{Cx, Fail, Outcome, parse_int};
 use crate::store::{Entry, ValueRef};
@@ -53,11 +53,11 @@ pub(super) fn msetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         .split_at_checked(count as usize * 2)
         .ok_or(Fail::new("ERR wrong number of key-value pairs"))?;
     let (pairs, _) = pairs.as_chunks::<2>();
-    let options = Options::parse(rest, For::MSetEx)?;
+    let options = StringOptions::parse(rest, For::MSetEx)?;
     let expire = options.ttl.deadline(cx.tx.now(), "msetex")?;
     let wanted = match options.condition {
-        Condition::Absent => pairs.iter().all(|[key, _]| cx.tx.entry(key).is_none()),
-        Condition::Present => pairs.iter().all(|[key, _]| cx.tx.entry(key).is_some()),
+        Precondition::Absent => pairs.iter().all(|[key, _]| cx.tx.entry(key).is_none()),
+        Precondition::Present => pairs.iter().all(|[key, _]| cx.tx.entry(key).is_some()),
         _ => true,
     };
     if wanted {

@@ -16,14 +16,14 @@ pub(super) enum For {
 
 /// The condition under which a command writes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Condition<'a> {
+pub(super) enum Precondition<'a> {
     Always,
     Absent,
     Present,
     Value(Test, &'a [u8]),
 }
 
-impl Condition<'_> {
+impl Precondition<'_> {
     /// Whether the condition holds for the key's entry.
     ///
     /// # Errors
@@ -84,17 +84,17 @@ pub(super) fn deadline(unit: Unit, text: &[u8], now: u64, command: &str) -> Resu
 }
 
 /// The options of a command.
-pub(super) struct Options<'a> {
-    pub(super) condition: Condition<'a>,
+pub(super) struct StringOptions<'a> {
+    pub(super) condition: Precondition<'a>,
     pub(super) get: bool,
     pub(super) ttl: Ttl<'a>,
 }
 
-impl<'a> Options<'a> {
+impl<'a> StringOptions<'a> {
     /// Reads options in any order. Options that exclude each other are a syntax error. An option may be repeated, but
     /// not a comparison.
     pub(super) fn parse(args: &[&'a [u8]], whose: For) -> Result<Self, Fail> {
-        let mut options = Self { condition: Condition::Always, get: false, ttl: Ttl::Unsaid };
+        let mut options = Self { condition: Precondition::Always, get: false, ttl: Ttl::Unsaid };
         let mut rest = args.iter();
         while let Some(word) = rest.next() {
             if !options.flag(word, whose) {
@@ -108,13 +108,16 @@ impl<'a> Options<'a> {
     /// Takes an option without an argument; false if `word` is no such option of this command.
     fn flag(&mut self, word: &[u8], whose: For) -> bool {
         let conditional = whose != For::GetEx;
-        if conditional && eq(word, "NX") && matches!(self.condition, Condition::Always | Condition::Absent) {
-            self.condition = Condition::Absent;
+        if conditional
+            && eq(word, "NX")
+            && matches!(self.condition, Precondition::Always | Precondition::Absent)
+        {
+            self.condition = Precondition::Absent;
         } else if conditional
             && eq(word, "XX")
-            && matches!(self.condition, Condition::Always | Condition::Present)
+            && matches!(self.condition, Precondition::Always | Precondition::Present)
         {
-            self.condition = Condition::Present;
+            self.condition = Precondition::Present;
         } else if whose == For::Set && eq(word, "GET") {
             self.get = true;
         } else if conditional && eq(word, "KEEPTTL") && matches!(self.ttl, Ttl::Unsaid | Ttl::Keep) {
@@ -136,10 +139,10 @@ impl<'a> Options<'a> {
             w if eq(w, "PXAT") => Unit::UnixMillis,
             _ => {
                 let test = Test::parse(word).filter(|_| whose == For::Set).ok_or(fail::SYNTAX)?;
-                if self.condition != Condition::Always {
+                if self.condition != Precondition::Always {
                     return Err(fail::SYNTAX);
                 }
-                self.condition = Condition::Value(test, operand);
+                self.condition = Precondition::Value(test, operand);
                 return Ok(());
             }
         };

@@ -1,6 +1,6 @@
 //! GET, SET and their relatives: whole values of one key.
 
-use super::options::{Condition, For, Options, Ttl, Unit, deadline};
+use super::options::{For, Precondition, StringOptions, Ttl, Unit, deadline};
 use super::{put, set_to, str_of};
 use crate::command::{Cx, Outcome};
 use crate::effect::Effect;
@@ -21,11 +21,11 @@ pub(super) fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         cx.out.ok();
         return Ok(());
     }
-    let options = Options::parse(&args[3..], For::Set)?;
+    let options = StringOptions::parse(&args[3..], For::Set)?;
     let (key, value) = (args[1], args[2]);
     let given = options.ttl.deadline(cx.tx.now(), "set")?;
     // The old value is not looked up unless an option needs it.
-    let asks = options.ttl == Ttl::Keep || options.condition != Condition::Always;
+    let asks = options.ttl == Ttl::Keep || options.condition != Precondition::Always;
     let found = match (options.get, asks) {
         (true, _) => cx.tx.entry(key),
         (false, true) => cx.tx.look(key),
@@ -97,7 +97,7 @@ pub(super) fn getdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 pub(super) fn getex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let options = Options::parse(&args[2..], For::GetEx)?;
+    let options = StringOptions::parse(&args[2..], For::GetEx)?;
     let key = args[1];
     let Some(entry) = cx.tx.entry(key) else {
         cx.out.null();

@@ -4,7 +4,7 @@
 use super::template::find;
 use super::words::{attribute, key_attr};
 use crate::command::fail::{self, Fail};
-use crate::command::items::Words;
+use crate::command::items::ArgWords;
 use crate::command::{Cx, Outcome, eq};
 use crate::engine::{Index, Table};
 use crate::item::{IndexSchema, IndexStatus, KeyAttr, KeySchema, Projection};
@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// TABLE.INDEX ADD t name [PK a type ...] [SK b type ...] [PROJECT ALL|KEYS|n a ...] [LOCAL]
 pub(super) fn add(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let table = find(cx, args[2])?;
-    let mut words = Words::new(&args[3..]);
+    let mut words = ArgWords::new(&args[3..]);
     let index = definition(&mut words)?;
     if words.next().is_some() {
         return Err(fail::SYNTAX);
@@ -39,7 +39,7 @@ pub(super) fn unknown(_cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 /// Reads an index's name and its clauses, up to a word that begins none of them.
-pub(super) fn definition(words: &mut Words<'_, '_>) -> Result<IndexSchema, Fail> {
+pub(super) fn definition(words: &mut ArgWords<'_, '_>) -> Result<IndexSchema, Fail> {
     let name = words.text()?.to_owned();
     let (mut pk, mut sk, mut projection, mut local) = (Vec::new(), Vec::new(), None, false);
     loop {
@@ -58,12 +58,12 @@ pub(super) fn definition(words: &mut Words<'_, '_>) -> Result<IndexSchema, Fail>
     Ok(IndexSchema { name, local, pk, sk, projection, space: 0, status: IndexStatus::Active })
 }
 
-fn key(words: &mut Words<'_, '_>) -> Result<KeyAttr, Fail> {
+fn key(words: &mut ArgWords<'_, '_>) -> Result<KeyAttr, Fail> {
     words.next();
     key_attr(words)
 }
 
-fn project(words: &mut Words<'_, '_>) -> Result<Projection, Fail> {
+fn project(words: &mut ArgWords<'_, '_>) -> Result<Projection, Fail> {
     words.next();
     if words.take("ALL") {
         return Ok(Projection::All);
@@ -73,7 +73,7 @@ fn project(words: &mut Words<'_, '_>) -> Result<Projection, Fail> {
     }
     let mut names = Vec::new();
     for name in words.counted(1)? {
-        let name = attribute(&mut Words::new(&[name]))?;
+        let name = attribute(&mut ArgWords::new(&[name]))?;
         if names.contains(&name) {
             return Err(Fail::new("VALIDATION an attribute is named twice behind PROJECT"));
         }

@@ -1,13 +1,13 @@
 //! Commands that create, change, describe, list and drop tables.
 
 use super::fail::{self, Fail};
-use super::items::{Words, missing};
+use super::items::{ArgWords, missing};
 use super::spec::*;
 use super::{Cx, Outcome, eq};
 use crate::engine::Table;
 use crate::item::{KeyAttr, KeyType, StreamSpan, TableSchema};
 use crate::ops;
-use template::StreamChange;
+use template::StreamSetting;
 use words::{attribute, declarations, key_attr, stream_view};
 
 mod index;
@@ -91,7 +91,7 @@ const INDEX: &[Spec] = &[
 /// TABLE.CREATE t PK id S [SK at N] [TTL attr] [KEYSPACE template] [STREAM KEYS|NEW|OLD|BOTH] [ATTR name type ...]
 /// [INDEX name ...]
 fn create(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let mut words = Words::new(&args[1..]);
+    let mut words = ArgWords::new(&args[1..]);
     let name = table_name(words.need()?)?;
     let schema = schema(&mut words)?;
     template::create(cx, name, &schema)?;
@@ -107,7 +107,7 @@ fn table_name(name: &[u8]) -> Result<&str, Fail> {
         .ok_or(Fail::new("VALIDATION a table's name is 1 to 255 of the characters a-z A-Z 0-9 _ . -"))
 }
 
-fn schema(words: &mut Words<'_, '_>) -> Result<TableSchema, Fail> {
+fn schema(words: &mut ArgWords<'_, '_>) -> Result<TableSchema, Fail> {
     let (mut pk, mut sk) = (None, None);
     let mut schema = TableSchema::new(KeyAttr::new("", KeyType::S), None);
     while let Some(word) = words.next() {
@@ -150,10 +150,10 @@ fn alter(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 /// The schema after the options of TABLE.ALTER, except for the change stream, and the change of the latter.
-fn altered(schema: &TableSchema, words: &[&[u8]]) -> Result<(TableSchema, StreamChange), Fail> {
+fn altered(schema: &TableSchema, words: &[&[u8]]) -> Result<(TableSchema, StreamSetting), Fail> {
     let mut schema = schema.clone();
-    let mut words = Words::new(words);
-    let (mut ttl, mut template, mut stream) = (None, None, StreamChange::Unsaid);
+    let mut words = ArgWords::new(words);
+    let (mut ttl, mut template, mut stream) = (None, None, StreamSetting::Unsaid);
     while let Some(word) = words.next() {
         match word {
             _ if eq(word, "TTL") && ttl.is_none() => ttl = Some(Some(attribute(&mut words)?)),
@@ -162,10 +162,10 @@ fn altered(schema: &TableSchema, words: &[&[u8]]) -> Result<(TableSchema, Stream
                 template = Some(Some(words.text()?.to_owned()));
             }
             _ if eq(word, "NOKEYSPACE") && template.is_none() => template = Some(None),
-            _ if eq(word, "STREAM") && stream == StreamChange::Unsaid => {
-                stream = StreamChange::On(stream_view(&mut words)?);
+            _ if eq(word, "STREAM") && stream == StreamSetting::Unsaid => {
+                stream = StreamSetting::On(stream_view(&mut words)?);
             }
-            _ if eq(word, "NOSTREAM") && stream == StreamChange::Unsaid => stream = StreamChange::Off,
+            _ if eq(word, "NOSTREAM") && stream == StreamSetting::Unsaid => stream = StreamSetting::Off,
             _ if eq(word, "ATTR") => declarations(&mut schema, &mut words)?,
             _ if eq(word, "NOATTR") => {
                 for name in words.counted(1)? {
@@ -244,7 +244,7 @@ fn show(cx: &mut Cx<'_, '_>, table: &Table) {
 
 /// TABLE.LIST [CURSOR c] [COUNT n]
 fn list(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let mut words = Words::new(&args[1..]);
+    let mut words = ArgWords::new(&args[1..]);
     let (mut after, mut count) = (&b""[..], 100);
     while let Some(word) = words.next() {
         match word {

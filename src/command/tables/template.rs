@@ -30,7 +30,7 @@ pub(super) fn create(cx: &mut Cx<'_, '_>, name: &str, schema: &TableSchema) -> O
 pub(super) fn alter(
     cx: &mut Cx<'_, '_>,
     name: &[u8],
-    change: impl Fn(&TableSchema) -> Result<(TableSchema, StreamChange), Fail>,
+    change: impl Fn(&TableSchema) -> Result<(TableSchema, StreamSetting), Fail>,
 ) -> Outcome {
     let table = find(cx, name)?;
     let shown = table.name.clone();
@@ -120,13 +120,13 @@ fn lift(cx: &Cx<'_, '_>, name: &str, lifting: bool) -> Outcome {
 
 /// What TABLE.ALTER does to a table's change stream.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum StreamChange {
+pub(super) enum StreamSetting {
     Unsaid,
     On(StreamView),
     Off,
 }
 
-impl StreamChange {
+impl StreamSetting {
     /// Whether the table has to record changes that it does not record yet.
     pub(super) fn adds_to(self, schema: &TableSchema) -> bool {
         matches!(self, Self::On(view) if schema.stream().is_none_or(|span| span.view != view))

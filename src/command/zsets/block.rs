@@ -1,6 +1,6 @@
 //! BZPOPMIN, BZPOPMAX and BZMPOP: wait for members.
 
-use super::pop::{End, Form as Shown, Many, take};
+use super::pop::{End, Many, PopReply as Shown, take};
 use crate::command::waiting::{Form, one_of_several, only_key, timeout, wait};
 use crate::command::{Cx, Outcome};
 use crate::resp::Reply;

@@ -30,7 +30,7 @@ impl End {
 
 /// The form in which the removed members are shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum PopReply {
     /// Members and scores in turn.
     Flat,
     /// Members with their scores, in pairs in RESP3.
@@ -48,7 +48,7 @@ pub(super) fn take(
     keys: &[&[u8]],
     end: End,
     count: usize,
-    form: Form,
+    form: PopReply,
 ) -> Result<bool, Fail> {
     for key in keys {
         let Some(set) = zset_at(cx.tx, key)? else { continue };
@@ -59,22 +59,22 @@ pub(super) fn take(
             End::Max => (len - 1, (len - count, len)),
         };
         let out = &mut *cx.out;
-        let nested = form == Form::KeyAndPairs;
+        let nested = form == PopReply::KeyAndPairs;
         match form {
-            Form::Flat => out.array(count * 2),
-            Form::Pairs => show::header(out, count, true),
-            Form::KeyAndOne => {
+            PopReply::Flat => out.array(count * 2),
+            PopReply::Pairs => show::header(out, count, true),
+            PopReply::KeyAndOne => {
                 out.array(count * 2 + 1);
                 out.bulk(key);
             }
-            Form::KeyAndPairs => {
+            PopReply::KeyAndPairs => {
                 out.array(2);
                 out.bulk(key);
                 out.array(count);
             }
         }
         for (member, score) in set.range(first, count, end == End::Max) {
-            if nested || form == Form::Pairs && out.is_resp3() {
+            if nested || form == PopReply::Pairs && out.is_resp3() {
                 out.array(2);
             }
             out.bulk(member);
@@ -96,10 +96,10 @@ pub(super) fn zpopmax(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 fn pop(cx: &mut Cx<'_, '_>, args: &[&[u8]], end: End) -> Outcome {
     let (count, form) = match args[2..] {
-        [] => (1, Form::Flat),
+        [] => (1, PopReply::Flat),
         [count] => (
             parse_i64_strict(count).and_then(|n| usize::try_from(n).ok()).ok_or(fail::NOT_POSITIVE)?,
-            Form::Pairs,
+            PopReply::Pairs,
         ),
         _ => return Err(fail::SYNTAX),
     };
@@ -151,7 +151,7 @@ impl<'a, 'b> Many<'a, 'b> {
 
 pub(super) fn zmpop(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let Many { keys, end, count } = Many::read(&args[1..])?;
-    if !take(cx, keys, end, count, Form::KeyAndPairs)? {
+    if !take(cx, keys, end, count, PopReply::KeyAndPairs)? {
         cx.out.null_array();
     }
     Ok(())

@@ -3,7 +3,7 @@
 use super::bounds::Bounds;
 use super::{Stored, show, zset_at};
 use crate::command::{Cx, Fail, Outcome, eq, fail, parse_int};
-use crate::value::zset::{Members, ZsetRef};
+use crate::value::zset::{ZsetMembers, ZsetRef};
 
 /// What a range's bounds are.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl<'a> Range<'a> {
     }
 
     /// The number of members in the range, and the members.
-    fn members<'s>(&self, set: ZsetRef<'s>) -> (usize, Members<'s>) {
+    fn members<'s>(&self, set: ZsetRef<'s>) -> (usize, ZsetMembers<'s>) {
         let (start, end) = self.bounds.resolve(set, self.backward);
         // A negative offset skips all members.
         let offset = usize::try_from(self.offset).unwrap_or(usize::MAX).min(end - start);

@@ -1,6 +1,6 @@
 //! A stream is the same after its effects were written down, applied to another key, or undone.
 
-use crate::effect::{Decoder, Effect, Ids, List, StreamChange};
+use crate::effect::{Effect, EffectDecoder, Ids, List, StreamChange};
 use crate::engine::{Engine, Tx};
 use crate::env::Clock;
 use crate::store::Mode;
@@ -185,7 +185,7 @@ proptest! {
         let effects = tx.record.clone();
         tx.commit();
         let mut locked = engine.store.lock_all(Mode::Write, 1000);
-        for effect in Decoder::new(&effects).into_iter().flatten().flatten() {
+        for effect in EffectDecoder::new(&effects).into_iter().flatten().flatten() {
             locked.apply(&effect, engine.store.hash(KEY));
         }
         let tx = Tx::new(&engine, locked, 0, &mut record);

@@ -2,7 +2,7 @@
 
 use super::random_changes::{Changes, Target, engine_with_large_values};
 use super::*;
-use crate::effect::{Decoder, EffectError, VERSION};
+use crate::effect::{EffectDecoder, EffectError, VERSION};
 use std::collections::BTreeSet;
 
 /// Notes the opcodes of what is written.
@@ -26,7 +26,7 @@ impl Target for Noting<'_> {
         let mut tx = Tx::new(self.engine, locked, 0, &mut record);
         work(&mut tx);
         tx.commit();
-        for effect in Decoder::new(&record).into_iter().flatten() {
+        for effect in EffectDecoder::new(&record).into_iter().flatten() {
             let mut bytes = Vec::new();
             effect.unwrap().encode(&mut bytes);
             self.opcodes.insert(bytes[0]);
@@ -59,7 +59,7 @@ fn every_effect_is_among_the_changes_that_are_drawn() {
     }
     let is_known = |opcode: &u8| {
         let record = [VERSION, *opcode];
-        let found = Decoder::new(&record).unwrap().next();
+        let found = EffectDecoder::new(&record).unwrap().next();
         found != Some(Err(EffectError::Opcode(*opcode)))
     };
     assert_eq!(target.opcodes, (0..=u8::MAX).filter(is_known).collect());

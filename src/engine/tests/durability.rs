@@ -1,6 +1,6 @@
 //! The state of durability, event by event and cell by cell.
 
-use super::super::{Event, Gate, Level, LogState, Phase, State};
+use super::super::{DurabilityState, Event, Level, LogState, Phase, ReplyGate};
 
 const PHASES: [Phase; 6] =
     [Phase::Serving, Phase::Recovering, Phase::Reloading, Phase::FallingBack, Phase::Ending, Phase::Ended];
@@ -28,9 +28,9 @@ const EVENTS: [Event; 17] = [
 ];
 
 /// All states that events lead to from the beginning on.
-fn reachable() -> Vec<State> {
-    let mut found: Vec<State> =
-        LEVELS.iter().map(|level| State::new(Phase::Recovering, LogState::Off, *level)).collect();
+fn reachable() -> Vec<DurabilityState> {
+    let mut found: Vec<DurabilityState> =
+        LEVELS.iter().map(|level| DurabilityState::new(Phase::Recovering, LogState::Off, *level)).collect();
     let mut at = 0;
     while at < found.len() {
         let from = found[at];
@@ -49,7 +49,7 @@ fn a_state_is_what_it_was_made_of() {
     for phase in PHASES {
         for log in LOGS {
             for level in LEVELS {
-                let state = State::new(phase, log, level);
+                let state = DurabilityState::new(phase, log, level);
                 assert_eq!((state.phase(), state.log(), state.level()), (phase, log, level));
             }
         }
@@ -66,7 +66,7 @@ fn what_a_state_permits_holds_together() {
             state.accepts_writes() && state.appends(),
             state.accepts_writes() && state.log() != LogState::Off
         );
-        assert_eq!(state.gate() == Gate::Open, state.log() == LogState::Off, "{state:?}");
+        assert_eq!(state.gate() == ReplyGate::Open, state.log() == LogState::Off, "{state:?}");
         assert!(!state.permits_checkpoint() || state.accepts_writes(), "{state:?}");
         assert!(!state.ends_well() || matches!(state.log(), LogState::Off | LogState::Complete), "{state:?}");
         // What cannot be had from disk is never taken back, and what readers may not see always is.
@@ -124,9 +124,9 @@ fn the_table_of_states_is_true() {
         expect(
             "a reply waits for",
             match state.gate() {
-                Gate::Open => "nothing",
-                Gate::Written => "write",
-                Gate::Synced => "sync",
+                ReplyGate::Open => "nothing",
+                ReplyGate::Written => "write",
+                ReplyGate::Synced => "sync",
             },
         );
         expect("readers", if state.is_loading() { "LOADING" } else { "served" });

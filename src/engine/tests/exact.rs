@@ -4,13 +4,13 @@
 use super::as_text::{assert_shown, show, show_shard};
 use super::random_changes::{Changes, engine_with_large_values, put_table};
 use super::*;
-use crate::effect::Decoder;
+use crate::effect::EffectDecoder;
 use crate::engine::image::between;
 
 pub(super) fn load(chunk: &[u8], tables: &[u32]) -> Engine {
     let engine = Engine::in_memory(8, 16, Clock::manual(START));
     tables.iter().for_each(|table| put_table(&engine, *table));
-    for effect in Decoder::new(chunk).unwrap() {
+    for effect in EffectDecoder::new(chunk).unwrap() {
         let effect = effect.unwrap();
         let hash = engine.store.hash(effect.shard_key().unwrap());
         engine.store.lock_one(hash, Mode::Write, START).apply(&effect, hash);

@@ -7,7 +7,7 @@ use crate::effect::{
 };
 use crate::engine::image::between;
 use crate::store::Object;
-use crate::value::list::Run;
+use crate::value::list::RemovedRun;
 use crate::value::stream::{GroupPosition, StreamId};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -78,7 +78,7 @@ fn change_list(engine: &Engine, random: &mut crate::env::Random, i: u32) {
     let (value, front) = (text.as_bytes(), random.next_u64().is_multiple_of(2));
     let len = list_of(engine).len() as u64;
     let at = (random.next_u64() % len.max(1)) as usize;
-    let runs = [Run { passed: at / 2, removed: 1 }, Run { passed: at - at / 2, removed: 1 }];
+    let runs = [RemovedRun { passed: at / 2, removed: 1 }, RemovedRun { passed: at - at / 2, removed: 1 }];
     let change = match random.next_u64() % 100 {
         _ if len < 300 => ListChange::Push { front, values: List::Slices(&[value, b"v", b"w"]) },
         0..40 => ListChange::Push { front, values: List::Slices(&[value]) },

@@ -10,9 +10,9 @@ use crate::env::Random;
 use crate::store::Built;
 use crate::value::bits::BitOp;
 use crate::value::hash::pack_field;
-use crate::value::list::{Run, encode_all};
+use crate::value::list::{RemovedRun, encode_all};
 use crate::value::rdb::{
-    Form, decode_dump, dump_hash, dump_list, dump_set, dump_stream, dump_string, dump_zset,
+    DumpForm, decode_dump, dump_hash, dump_list, dump_set, dump_stream, dump_string, dump_zset,
 };
 use crate::value::stream::{Group, GroupPosition, NodeLimits, Stream, StreamId};
 use crate::value::zset::{compare, pack_member};
@@ -257,7 +257,7 @@ impl Changes {
                     if end > len as usize {
                         break;
                     }
-                    runs.push(Run { passed, removed });
+                    runs.push(RemovedRun { passed, removed });
                 }
                 put(ListChange::Remove { runs: Runs::Slice(&runs) });
             }
@@ -416,15 +416,15 @@ impl Changes {
                 let at = |n: usize| (n % 5 == 1).then_some(START + n as u64);
                 let fields = fields.iter().enumerate();
                 let fields = fields.map(|(n, (name, value))| (name.as_bytes(), value.as_bytes(), at(n)));
-                dump_hash(fields.collect::<Vec<_>>(), Form::Full)
+                dump_hash(fields.collect::<Vec<_>>(), DumpForm::Full)
             }
             [b'l', ..] => dump_list((0..=count).map(|n| format!("r{n}")), -1),
             [b'z', ..] => {
                 let members = (0..=count).map(|n| (format!("m{n}"), (n * 7 % 50) as f64));
-                dump_zset(members.collect::<Vec<_>>(), Form::Full)
+                dump_zset(members.collect::<Vec<_>>(), DumpForm::Full)
             }
             [b's', b'e', ..] => {
-                dump_set((0..=count).map(|n| format!("m{n}")).collect::<Vec<_>>(), Form::Full)
+                dump_set((0..=count).map(|n| format!("m{n}")).collect::<Vec<_>>(), DumpForm::Full)
             }
             [b's', ..] => {
                 let limits = NodeLimits { max_bytes: 0, max_entries: 7 };

@@ -7,7 +7,7 @@
 //! how many histories are played, and `ITEMORY_SWEEP_SEED` which one alone.
 
 use super::*;
-use crate::engine::{Gate, Level, State};
+use crate::engine::{DurabilityState, Level, ReplyGate};
 use crate::env::Random;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
@@ -87,19 +87,19 @@ impl Scene {
 }
 
 /// What a reply promises that was sent in the state `after`, to a command that ran in the state `before`.
-fn promise(before: State, after: State) -> Gate {
+fn promise(before: DurabilityState, after: DurabilityState) -> ReplyGate {
     match (before.log(), after.log()) {
         (_, LogState::Complete) => weaker(before.gate(), after.gate()),
         (LogState::Complete | LogState::Failed, LogState::Failed | LogState::Off) => before.gate(),
-        _ => Gate::Open,
+        _ => ReplyGate::Open,
     }
 }
 
-fn weaker(a: Gate, b: Gate) -> Gate {
+fn weaker(a: ReplyGate, b: ReplyGate) -> ReplyGate {
     match (a, b) {
-        (Gate::Open, _) | (_, Gate::Open) => Gate::Open,
-        (Gate::Written, _) | (_, Gate::Written) => Gate::Written,
-        _ => Gate::Synced,
+        (ReplyGate::Open, _) | (_, ReplyGate::Open) => ReplyGate::Open,
+        (ReplyGate::Written, _) | (_, ReplyGate::Written) => ReplyGate::Written,
+        _ => ReplyGate::Synced,
     }
 }
 
@@ -111,11 +111,11 @@ struct Promised {
 }
 
 impl Promised {
-    fn note(&mut self, gate: Gate, number: u64) {
-        if gate != Gate::Open {
+    fn note(&mut self, gate: ReplyGate, number: u64) {
+        if gate != ReplyGate::Open {
             self.written = self.written.max(number);
         }
-        if gate == Gate::Synced {
+        if gate == ReplyGate::Synced {
             self.synced = self.synced.max(number);
         }
     }
@@ -149,7 +149,7 @@ fn transact(
     keys: &[Vec<u8>],
     record: &mut Vec<u8>,
     work: impl FnOnce(&mut Tx<'_>),
-) -> Option<State> {
+) -> Option<DurabilityState> {
     let hashes: Vec<u64> = keys.iter().map(|key| engine.store.hash(key)).collect();
     let locked = engine.store.lock_many(&hashes, Mode::Write, engine.clock.now_ms());
     let mut tx = Tx::new(engine, locked, 0, record);
@@ -337,9 +337,9 @@ enum Ending {
 fn note_shown(scene: &Scene, writers: &mut [Steps]) {
     let engine = &scene.engine;
     let locked = engine.store.lock_all(Mode::Read, START);
-    if engine.state() == State::new(Phase::Serving, LogState::Failed, Level::Always) {
+    if engine.state() == DurabilityState::new(Phase::Serving, LogState::Failed, Level::Always) {
         for (id, writer) in writers.iter_mut().enumerate() {
-            writer.promised.note(Gate::Synced, number_in(&locked, engine, &key_of(id, None)));
+            writer.promised.note(ReplyGate::Synced, number_in(&locked, engine, &key_of(id, None)));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The ways on which a log changes what it is: switches, levels, gaps, and the end.
 
-use super::super::{Level, LogState, Phase, State};
+use super::super::{DurabilityState, Level, LogState, Phase};
 use super::{START, assert_same, commit, configure, image, open, set, settings, unlogged};
 use crate::config::{AppendFsync, Settings};
 use crate::effect::{Effect, StringChange};
@@ -132,7 +132,7 @@ fn the_level_that_is_set_while_data_is_read_is_in_force_afterwards() {
     let engine = Arc::new(Engine::on_disk(settings(AppendFsync::No), Clock::manual(START), disk.shared()));
     configure(&engine, &settings(AppendFsync::Always)).unwrap();
     engine.recover().unwrap();
-    assert_eq!(engine.state(), State::new(Phase::Serving, LogState::Complete, Level::Always));
+    assert_eq!(engine.state(), DurabilityState::new(Phase::Serving, LogState::Complete, Level::Always));
     set(&engine, b"k");
     engine.settle().unwrap();
     assert_eq!(image(&killed(&disk, engine, &settings(AppendFsync::Always))).len(), 1);
@@ -194,7 +194,7 @@ fn a_panic_during_an_end_leaves_a_server_that_can_be_ended() {
     disk.before(Fault::Sync, 1, || panic!("in the middle of an end"));
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| engine.end(Some(true), false)));
     assert!(ended.is_err());
-    assert_eq!(engine.state(), State::new(Phase::Serving, LogState::Complete, Level::Always));
+    assert_eq!(engine.state(), DurabilityState::new(Phase::Serving, LogState::Complete, Level::Always));
     assert!(!engine.works.revoked() && !engine.save.running.load(Relaxed));
     set(&engine, b"after");
     engine.end(Some(true), false).unwrap();
@@ -291,7 +291,7 @@ fn a_switch_whose_sync_fails_is_refused_and_the_failure_noted() {
     disk.fail(Fault::Sync, 1, SimDisk::EIO);
     assert!(configure(&engine, &unlogged()).is_err());
     assert!(engine.settings().appendonly, "nothing has changed");
-    assert_eq!(engine.state(), State::new(Phase::Serving, LogState::Failed, Level::Everysec));
+    assert_eq!(engine.state(), DurabilityState::new(Phase::Serving, LogState::Failed, Level::Everysec));
     assert!(configure(&engine, &unlogged()).is_err(), "a failed log is no log that is off");
 }
 

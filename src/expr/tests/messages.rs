@@ -63,7 +63,7 @@ fn syntax_errors_show_the_token_and_its_neighbours() {
     }
     for (text, token, near) in [("!!!", "!", "!!"), ("a b", "b", "a b"), ("a,", "<EOF>", ",")] {
         assert_eq!(
-            parse_projection(text, &Options::STRICT).unwrap_err().to_string(),
+            parse_projection(text, &ParseOptions::STRICT).unwrap_err().to_string(),
             format!("Syntax error; token: \"{token}\", near: \"{near}\""),
             "{text}"
         );
@@ -203,10 +203,10 @@ fn limits_are_named() {
         "Invalid ConditionExpression: The document path has too many nesting levels; nesting levels: 33"
     );
     let nested = format!("{}a = :v{}", "(NOT ".repeat(220), ")".repeat(220));
-    assert!(parse_condition(&nested, &Options::STRICT).is_err());
+    assert!(parse_condition(&nested, &ParseOptions::STRICT).is_err());
     let parentheses = "(".repeat(2000);
-    assert!(parse_condition(&parentheses, &Options::HUMAN).is_err());
-    assert!(parse_condition(&vec!["NOT"; 1000].join(" "), &Options::STRICT).is_err());
+    assert!(parse_condition(&parentheses, &ParseOptions::HUMAN).is_err());
+    assert!(parse_condition(&vec!["NOT"; 1000].join(" "), &ParseOptions::STRICT).is_err());
 }
 
 #[test]
@@ -345,7 +345,7 @@ fn keys() -> KeySchema {
 fn key_ranges(text: &str, keys: &KeySchema) -> Result<KeyRanges, ExprError> {
     let values = "{':s':{'S':'x'},':e':{'S':''},':n':{'N':'1'},':m':{'N':'9'}}";
     let kind = ExprKind::KeyCondition;
-    let parsed = parse_condition(text, &Options::STRICT).map_err(invalid(kind))?;
+    let parsed = parse_condition(text, &ParseOptions::STRICT).map_err(invalid(kind))?;
     let bound = binder("", values)?.condition(kind, &Arc::new(parsed))?;
     bound.key_ranges(&KeyTarget::table(keys), &ItemLimits::DYNAMODB)
 }
@@ -428,7 +428,7 @@ fn index_keys_of_several_attributes_take_equality_then_one_range() {
     };
     let values = "{':s':{'S':'x'},':n':{'N':'1'}}";
     let ranges = |text: &str| {
-        let parsed = Arc::new(parse_condition(text, &Options::STRICT).unwrap());
+        let parsed = Arc::new(parse_condition(text, &ParseOptions::STRICT).unwrap());
         let bound = binder("", values).unwrap().condition(ExprKind::KeyCondition, &parsed).unwrap();
         bound.key_ranges(&KeyTarget::index(&index), &ItemLimits::DYNAMODB).map_err(|error| error.to_string())
     };

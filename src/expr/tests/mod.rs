@@ -31,7 +31,7 @@ fn invalid(kind: ExprKind) -> impl Fn(Reason) -> ExprError {
 /// A strict condition, bound, with every placeholder used.
 fn condition(text: &str, names: &str, values: &str) -> Result<BoundCondition, ExprError> {
     let kind = ExprKind::Condition;
-    let parsed = parse_condition(text, &Options::STRICT).map_err(invalid(kind))?;
+    let parsed = parse_condition(text, &ParseOptions::STRICT).map_err(invalid(kind))?;
     let mut binder = binder(names, values)?;
     let bound = binder.condition(kind, &Arc::new(parsed))?;
     binder.finish()?;
@@ -40,7 +40,7 @@ fn condition(text: &str, names: &str, values: &str) -> Result<BoundCondition, Ex
 
 /// A strict update, bound, with every placeholder used.
 fn update(text: &str, names: &str, values: &str) -> Result<BoundUpdate, ExprError> {
-    let parsed = parse_update(text, &Options::STRICT).map_err(invalid(ExprKind::Update))?;
+    let parsed = parse_update(text, &ParseOptions::STRICT).map_err(invalid(ExprKind::Update))?;
     let mut binder = binder(names, values)?;
     let bound = binder.update(&Arc::new(parsed))?;
     binder.finish()?;
@@ -49,7 +49,8 @@ fn update(text: &str, names: &str, values: &str) -> Result<BoundUpdate, ExprErro
 
 /// A condition in human mode without placeholders.
 fn human(text: &str) -> BoundCondition {
-    let parsed = parse_condition(text, &Options::HUMAN).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let parsed =
+        parse_condition(text, &ParseOptions::HUMAN).unwrap_or_else(|error| panic!("{text}: {error}"));
     Binder::empty(ExprLimits::HUMAN).condition(ExprKind::Condition, &Arc::new(parsed)).unwrap()
 }
 
@@ -110,8 +111,8 @@ fn strict_texts_mean_the_same_in_both_modes() {
     let text = "#s = :s AND (a = :n OR NOT a <> :n) AND size(#s) IN (:n, a)";
     let (names, values) = ("{'#s':'status'}", "{':s':{'S':'x'},':n':{'N':'1'}}");
     assert!(condition(text, names, values).unwrap().holds(Some(item.view())));
-    let parsed = parse_condition(text, &Options::HUMAN).unwrap();
-    assert_eq!(parsed, parse_condition(text, &Options::STRICT).unwrap());
+    let parsed = parse_condition(text, &ParseOptions::HUMAN).unwrap();
+    assert_eq!(parsed, parse_condition(text, &ParseOptions::STRICT).unwrap());
 }
 
 #[test]
@@ -127,7 +128,7 @@ fn projections_keep_what_is_named() {
         ("m", "{'m':{'M':{'x':{'N':'5'}}}}"),
         ("m.x, #a", "{'a':{'S':'x'},'m':{'M':{'x':{'N':'5'}}}}"),
     ] {
-        let parsed = parse_projection(text, &Options::STRICT).unwrap();
+        let parsed = parse_projection(text, &ParseOptions::STRICT).unwrap();
         let mut binder = binder("{'#a':'a'}", "").unwrap();
         let projection = binder.projection(&parsed);
         if text == "b[9], m.q, a.b, b.c" {
@@ -188,7 +189,7 @@ fn parentheses_stand_around_operands_and_sums() {
         assert_eq!(x.ok(), expected.map(|n| AttributeValue::N(n.parse().unwrap())), "{text}");
     }
     assert_eq!(
-        parse_update("SET x = (n + :a) - :a", &Options::STRICT).unwrap_err().to_string(),
+        parse_update("SET x = (n + :a) - :a", &ParseOptions::STRICT).unwrap_err().to_string(),
         "Syntax error; token: \"-\", near: \") - :a\""
     );
 }
@@ -197,7 +198,7 @@ fn parentheses_stand_around_operands_and_sums() {
 fn what_is_bound_keeps_no_definitions_that_it_does_not_use() {
     let mut binder = binder("{'#n':'n'}", "{':v':{'S':'large'}}").unwrap();
     let mut bind = |text| {
-        let parsed = Arc::new(parse_condition(text, &Options::HUMAN).unwrap());
+        let parsed = Arc::new(parse_condition(text, &ParseOptions::HUMAN).unwrap());
         binder.condition(ExprKind::Condition, &parsed).unwrap()
     };
     let (without, with_name, with_value) = (bind("n = 1"), bind("#n = 1"), bind("n = :v"));

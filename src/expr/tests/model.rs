@@ -168,7 +168,7 @@ proptest! {
         before in prop::collection::btree_map(prop_oneof!["[abc]", "m\\.[xy]"], -3_i64..4, 0..5),
     ) {
         let text = text_of(&acts);
-        let parsed = Arc::new(parse_update(&text, &Options::HUMAN).unwrap());
+        let parsed = Arc::new(parse_update(&text, &ParseOptions::HUMAN).unwrap());
         let bound = Binder::empty(ExprLimits::HUMAN).update(&parsed);
         let mut targets: Vec<&str> = acts.iter().map(target).collect();
         targets.sort_unstable();
@@ -182,7 +182,7 @@ proptest! {
 
     #[test]
     fn no_text_panics(text in "[ab#:=<>(),.\\[\\]0-9'\" +-]{0,40}|(NOT |AND |OR |IN |BETWEEN |SET |ADD |a|=|:v|\\(|\\)| )*|\\PC{0,20}") {
-        for options in [Options::STRICT, Options::HUMAN] {
+        for options in [ParseOptions::STRICT, ParseOptions::HUMAN] {
             let _ = parse_condition(&text, &options);
             let _ = parse_update(&text, &options);
             let _ = parse_projection(&text, &options);
@@ -193,8 +193,8 @@ proptest! {
     fn strict_acceptance_implies_human_acceptance(
         text in "(NOT |AND |OR |a|b\\.c| = | < |:v|#n|size\\(a\\)|\\(|\\)| IN \\(:v\\)|attribute_exists\\(a\\)){1,8}",
     ) {
-        if let Ok(strict) = parse_condition(&text, &Options::STRICT) {
-            prop_assert_eq!(parse_condition(&text, &Options::HUMAN), Ok(strict));
+        if let Ok(strict) = parse_condition(&text, &ParseOptions::STRICT) {
+            prop_assert_eq!(parse_condition(&text, &ParseOptions::HUMAN), Ok(strict));
         }
     }
 }

@@ -125,14 +125,14 @@ fn touched_places_are_answered_alone() {
 #[test]
 fn human_mode_takes_literals_and_section_words_as_names() {
     let text = "SET add = 1, remove = if_not_exists(set, 'x'), n = n - -2 ADD total 1.5 REMOVE delete";
-    let parsed = Arc::new(parse_update(text, &Options::HUMAN).unwrap());
+    let parsed = Arc::new(parse_update(text, &ParseOptions::HUMAN).unwrap());
     let bound = Binder::empty(ExprLimits::HUMAN).update(&parsed).unwrap();
     let before = item("{'n':{'N':'1'},'delete':{'N':'1'}}");
     let after = bound.apply(before.view(), &ItemLimits::DYNAMODB).unwrap();
     assert_eq!(after, item("{'add':{'N':'1'},'remove':{'S':'x'},'n':{'N':'3'},'total':{'N':'1.5'}}"));
-    assert!(parse_update("SET a = 'x", &Options::HUMAN).is_err());
-    assert!(parse_update("SET a = '\\q'", &Options::HUMAN).is_err());
-    assert!(parse_update("SET a = 1e200", &Options::HUMAN).is_err());
+    assert!(parse_update("SET a = 'x", &ParseOptions::HUMAN).is_err());
+    assert!(parse_update("SET a = '\\q'", &ParseOptions::HUMAN).is_err());
+    assert!(parse_update("SET a = 1e200", &ParseOptions::HUMAN).is_err());
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn values_that_are_too_large_together_are_not_made() {
         "{'b':{'S':'1234567890'},'l':{'L':[{'S':'12345'},{'S':'1'}]},'n':{'N':'-123'},'s':{'SS':['abcde']}}",
     );
     let limited = |text: &str, bytes: usize| {
-        let parsed = Arc::new(parse_update(text, &Options::HUMAN).unwrap());
+        let parsed = Arc::new(parse_update(text, &ParseOptions::HUMAN).unwrap());
         let values = "{':l':{'L':[{'S':'1234567'}]},':s':{'SS':['abcde','f']}}";
         let bound = binder("", values).unwrap().update(&parsed).unwrap();
         let limits = ItemLimits { max_item_bytes: bytes, ..ItemLimits::DYNAMODB };

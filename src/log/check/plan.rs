@@ -11,7 +11,7 @@ use crate::log::checkpoint::CheckpointInfo;
 
 /// A run of records that stays, and the segment that holds it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Kept<'a> {
+pub(super) struct KeptRun<'a> {
     pub(super) seen: &'a Seen,
     pub(super) run: &'a Run,
 }
@@ -24,7 +24,7 @@ pub(super) struct Plan<'a> {
     /// The last LSN of the state.
     pub(super) tail: Lsn,
     /// The log that stays, one run for each segment.
-    pub(super) kept: Vec<Kept<'a>>,
+    pub(super) kept: Vec<KeptRun<'a>>,
     /// Segments that are dropped because a checkpoint covers their records.
     pub(super) old: Vec<&'a Seen>,
     /// Segments that are dropped because a record before theirs is lost.
@@ -42,7 +42,7 @@ struct Reach {
     tail: Lsn,
 }
 
-impl Kept<'_> {
+impl KeptRun<'_> {
     /// The run begins behind damage, or its segment's header is damaged.
     pub(super) fn is_written_anew(&self) -> bool {
         !self.run.headed
@@ -73,23 +73,28 @@ impl<'a> Plan<'a> {
 
     /// The segment must be cut behind the run: what follows is no valid record, or marks that name a segment which is
     /// missing or dropped.
-    pub(super) fn is_cut(&self, kept: &Kept<'_>) -> bool {
+    pub(super) fn is_cut(&self, kept: &KeptRun<'_>) -> bool {
         kept.has_rest() || (kept.seen.marked && self.after(kept).is_none())
     }
 
     /// The run that follows a kept one, and the segment that holds it.
-    pub(super) fn after(&self, kept: &Kept<'_>) -> Option<&Kept<'a>> {
+    pub(super) fn after(&self, kept: &KeptRun<'_>) -> Option<&KeptRun<'a>> {
         let index = self.kept.iter().position(|other| other.seen.first == kept.seen.first)?;
         self.kept.get(index + 1)
     }
 
-    fn runs(survey: &'a Survey) -> Vec<Kept<'a>> {
-        let of = |seen: &'a Seen| seen.runs.iter().map(move |run| Kept { seen, run });
+    fn runs(survey: &'a Survey) -> Vec<KeptRun<'a>> {
+        let of = |seen: &'a Seen| seen.runs.iter().map(move |run| KeptRun { seen, run });
         survey.segments.iter().flat_map(of).collect()
     }
 
     /// Keeps what is connected with the state: more of the log before it, and older checkpoints.
-    fn around(survey: &'a Survey, runs: &[Kept<'a>], base: Option<&'a CheckpointInfo>, reach: Reach) -> Self {
+    fn around(
+        survey: &'a Survey,
+        runs: &[KeptRun<'a>],
+        base: Option<&'a CheckpointInfo>,
+        reach: Reach,
+    ) -> Self {
         let mut kept = Vec::new();
         if let Some((mut begin, end)) = reach.runs {
             while begin > 0 && runs.get(begin - 1).zip(runs.get(begin)).is_some_and(|(a, b)| follows(a, b)) {
@@ -166,10 +171,10 @@ pub(super) fn readable(survey: &Survey, start: Option<Lsn>) -> Option<Lsn> {
     tail
 }
 
-fn reach(survey: &Survey, runs: &[Kept<'_>], start: Option<Lsn>) -> Option<Reach> {
+fn reach(survey: &Survey, runs: &[KeptRun<'_>], start: Option<Lsn>) -> Option<Reach> {
     let from = start.unwrap_or(0);
     let key = survey.id?.key();
-    let fits = |kept: &Kept<'_>| {
+    let fits = |kept: &KeptRun<'_>| {
         let Run { lower, last, before, first, .. } = *kept.run;
         let begins = start.is_some() || (first == 1 && before == key);
         begins && lower <= from + 1 && from <= last
@@ -188,7 +193,7 @@ fn reach(survey: &Survey, runs: &[Kept<'_>], start: Option<Lsn>) -> Option<Reach
 }
 
 /// Whether the second run continues the first one in another segment.
-pub(super) fn follows(before: &Kept<'_>, after: &Kept<'_>) -> bool {
+pub(super) fn follows(before: &KeptRun<'_>, after: &KeptRun<'_>) -> bool {
     before.seen.first != after.seen.first
         && before.run.last + 1 == after.run.lower
         && before.run.chain == after.run.before

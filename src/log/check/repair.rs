@@ -5,7 +5,7 @@
 //! files into the folder with the copies, and cuts segments.
 
 use super::findings::{Run, Survey};
-use super::plan::{Kept, Plan};
+use super::plan::{KeptRun, Plan};
 use super::report::RepairReport;
 use crate::env::{Access, Disk, DiskFile};
 use crate::log::file_log::Place;
@@ -92,7 +92,7 @@ impl Work<'_> {
         for name in self.changed() {
             self.copy(&name)?;
         }
-        let mut before: Option<Kept<'_>> = None;
+        let mut before: Option<KeptRun<'_>> = None;
         for kept in self.plan.kept.iter().copied() {
             if kept.is_written_anew() {
                 self.write_segment(kept, before)?;
@@ -124,7 +124,7 @@ impl Work<'_> {
 
     /// Files whose content changes under the same name.
     fn changed(&self) -> Vec<String> {
-        let cut = |kept: &&Kept<'_>| {
+        let cut = |kept: &&KeptRun<'_>| {
             if kept.is_written_anew() { kept.run.first == kept.seen.first } else { self.plan.is_cut(kept) }
         };
         let mut names: Vec<String> =
@@ -186,8 +186,8 @@ impl Work<'_> {
     }
 
     /// Writes a run's records into a segment of their own.
-    fn write_segment(&mut self, kept: Kept<'_>, before: Option<Kept<'_>>) -> Result<(), LogError> {
-        let Kept { seen, run } = kept;
+    fn write_segment(&mut self, kept: KeptRun<'_>, before: Option<KeptRun<'_>>) -> Result<(), LogError> {
+        let KeptRun { seen, run } = kept;
         let header = SegmentHeader {
             id: self.place.id,
             first: run.first,
@@ -211,7 +211,7 @@ impl Work<'_> {
     }
 
     /// The marks behind a kept run: they name what is kept behind it.
-    fn marks(&self, kept: &Kept<'_>) -> Option<[u8; MARKS]> {
+    fn marks(&self, kept: &KeptRun<'_>) -> Option<[u8; MARKS]> {
         let (key, next, chain) = (self.place.id.key(), kept.run.last + 1, kept.run.chain);
         self.plan.after(kept).map(|_| Marks { key, next, chain }.encode(Next::Durable))
     }
@@ -270,8 +270,8 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn cut(&self, kept: &Kept<'_>, report: &mut RepairReport) -> Result<(), LogError> {
-        let Kept { seen, run } = kept;
+    fn cut(&self, kept: &KeptRun<'_>, report: &mut RepairReport) -> Result<(), LogError> {
+        let KeptRun { seen, run } = kept;
         let (name, end) = (segment_name(seen.first), run.end);
         let path = self.place.dir.join(&name);
         let failed = |what: &str, error: &std::io::Error| LogError::io(what, &path, error);
@@ -287,8 +287,8 @@ impl Work<'_> {
     }
 
     /// Gives a segment that was written anew its name, and moves the damaged one away.
-    fn put_in_place(&self, kept: &Kept<'_>, report: &mut RepairReport) -> Result<(), LogError> {
-        let Kept { seen, run } = kept;
+    fn put_in_place(&self, kept: &KeptRun<'_>, report: &mut RepairReport) -> Result<(), LogError> {
+        let KeptRun { seen, run } = kept;
         let (old, new) = (segment_name(seen.first), segment_name(run.first));
         self.rename(&temporary(run.first), &new)?;
         if old != new {
@@ -325,12 +325,12 @@ impl Work<'_> {
 }
 
 /// The offset behind a kept run in the segment that will hold it.
-fn end_of(kept: &Kept<'_>) -> u64 {
+fn end_of(kept: &KeptRun<'_>) -> u64 {
     let Run { offset, end, .. } = *kept.run;
     if kept.is_written_anew() { SEGMENT_HEADER as u64 + end - offset } else { end }
 }
 
 /// The first LSN in the name that a kept segment will have.
-fn name_of(kept: &Kept<'_>) -> Lsn {
+fn name_of(kept: &KeptRun<'_>) -> Lsn {
     if kept.is_written_anew() { kept.run.first } else { kept.seen.first }
 }

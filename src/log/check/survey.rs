@@ -1,7 +1,7 @@
 //! Reads everything and notes what is wrong.
 
 use super::findings::{Image, Run, Seen, Survey};
-use super::plan::{self, Kept, Plan};
+use super::plan::{self, KeptRun, Plan};
 use super::report::{CheckReport, CheckpointCheck, Outlook, Problem, SegmentCheck};
 use crate::env::Disk;
 use crate::log::checkpoint::{self, CheckpointInfo};
@@ -165,8 +165,8 @@ impl Survey {
             return;
         };
         let Some(next) = seen.runs.first() else { return };
-        let first = Kept { seen: before, run };
-        if before.leftover || before.rubbish || plan::follows(&first, &Kept { seen, run: next }) {
+        let first = KeptRun { seen: before, run };
+        if before.leftover || before.rubbish || plan::follows(&first, &KeptRun { seen, run: next }) {
             return;
         }
         let (file, offset, expected) = (place.file(before.first), run.end, run.last + 1);

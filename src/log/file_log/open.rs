@@ -12,7 +12,7 @@ use crate::log::checkpoint;
 use crate::log::manifest::{MANIFEST, Manifest};
 use crate::log::mark::{Behind, Marks};
 use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, parse_segment, segment_first, segment_name};
-use crate::log::{Begun, Cut, LogError, LogId, LogOptions, Lsn, OpenReport};
+use crate::log::{Begun, LogError, LogId, LogOptions, Lsn, OpenReport, TornEnd};
 use parking_lot::Mutex;
 use std::io;
 use std::path::Path;
@@ -365,7 +365,7 @@ fn cut_off(
     damage: &Damage,
     records: u64,
     plan: &mut TakeOver,
-) -> Result<Cut, LogError> {
+) -> Result<TornEnd, LogError> {
     let mut bytes = 0;
     // If the first segment's header is damaged, nothing in it can be kept: it is written anew instead of cut.
     let rewrite = damage.segment == found.segment && damage.offset < SEGMENT_HEADER as u64;
@@ -386,7 +386,7 @@ fn cut_off(
         plan.cut_at = Some((*first, found.offset));
     }
     let file = segments.last().map(|first| place.file(*first)).unwrap_or_default();
-    Ok(Cut { file, offset: found.offset, lsn, bytes, records, what: damage.what.clone() })
+    Ok(TornEnd { file, offset: found.offset, lsn, bytes, records, what: damage.what.clone() })
 }
 
 /// Bytes from `offset` on up to the last one that is not zero.

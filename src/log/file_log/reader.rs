@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::scan::{Filled, SegmentScan};
-use crate::log::{LogError, LogReader, Lsn, Piece};
+use crate::log::{LogError, LogReader, Lsn, RecordRun};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -72,7 +72,7 @@ impl FileReader {
 }
 
 impl LogReader for FileReader {
-    fn next_piece(&mut self, piece: &mut Piece) -> Result<bool, LogError> {
+    fn next_piece(&mut self, piece: &mut RecordRun) -> Result<bool, LogError> {
         piece.clear();
         // Pairs with the store after the write: bytes of records up to `limit` are in the file.
         let limit = self.shared.tail.load(Ordering::Acquire);

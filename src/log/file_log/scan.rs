@@ -5,7 +5,7 @@ use crate::log::cursor::Cursor;
 use crate::log::frame::{FRAME_HEADER, FrameHeader, Step, chain_before, find_alone};
 use crate::log::mark::Behind;
 use crate::log::segment::{SEGMENT_HEADER, SegmentHeader, segment_name};
-use crate::log::{LogError, LogId, Lsn, Piece};
+use crate::log::{LogError, LogId, Lsn, RecordRun};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -115,7 +115,7 @@ impl SegmentScan {
     }
 
     /// Fills `piece` with the next records from LSN `from` up to `limit`. Damage before `from` is passed over.
-    pub(super) fn fill(&mut self, piece: &mut Piece, from: Lsn, limit: Lsn) -> Result<Filled, LogError> {
+    pub(super) fn fill(&mut self, piece: &mut RecordRun, from: Lsn, limit: Lsn) -> Result<Filled, LogError> {
         let mut wanted = self.piece_bytes.max(FRAME_HEADER);
         loop {
             piece.clear();
@@ -149,8 +149,8 @@ impl SegmentScan {
     }
 
     /// Steps over the records in the piece's first `got` bytes; returns how many bytes they take and what stopped it.
-    fn parse(&mut self, piece: &mut Piece, got: usize, from: Lsn, limit: Lsn) -> (usize, Step) {
-        let Piece { bytes, start, end, last } = piece;
+    fn parse(&mut self, piece: &mut RecordRun, got: usize, from: Lsn, limit: Lsn) -> (usize, Step) {
+        let RecordRun { bytes, start, end, last } = piece;
         let bytes = bytes.get(..got).unwrap_or_default();
         let mut at = 0;
         let stop = loop {

@@ -20,7 +20,7 @@ use crate::env::Disk;
 use crate::log::frame::{FRAME_HEADER, find_alone};
 use crate::log::mark::Next;
 use crate::log::segment::{SEGMENT_HEADER, segment_name};
-use crate::log::{LogError, LogId, LogOptions, Lsn, Piece};
+use crate::log::{LogError, LogId, LogOptions, Lsn, RecordRun};
 use std::path::Path;
 
 /// A disk writes each aligned block of this many bytes wholly or not at all.
@@ -192,14 +192,14 @@ fn unreadable(found: Option<Found>, index: usize, first: Lsn, error: LogError) -
 
 /// The offset behind the last record up to LSN `limit`. The records before `needed` may be damaged.
 fn offset_behind(scan: &mut SegmentScan, limit: Lsn, needed: Lsn) -> Result<u64, LogError> {
-    let mut piece = Piece::new();
+    let mut piece = RecordRun::new();
     while matches!(scan.fill(&mut piece, needed, limit)?, Filled::Piece) {}
     Ok(scan.offset)
 }
 
 /// Reads a segment to its end. The records before `needed` may be damaged.
 pub(in crate::log) fn scan_to_end(scan: &mut SegmentScan, needed: Lsn) -> Result<Ended, LogError> {
-    let mut piece = Piece::new();
+    let mut piece = RecordRun::new();
     let bad = loop {
         match scan.fill(&mut piece, needed, Lsn::MAX)? {
             Filled::Piece => {}

@@ -27,7 +27,7 @@ use blobs::SimBlobs;
 pub(in crate::log) use blobs::{MemoryBlob, absent};
 use network::Network;
 use parking_lot::{Condvar, Mutex};
-use service::Kept;
+use service::KeptLog;
 use shared::{Hook, Shared, State};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -102,7 +102,7 @@ impl SimService {
     fn with_clock(options: SimOptions, clock: Clock) -> Self {
         let mut id = [0; 16];
         crate::env::Random::seeded(options.seed).fill(&mut id);
-        let (kept, network) = (Kept::new(LogId(id)), Network::new(&options));
+        let (kept, network) = (KeptLog::new(LogId(id)), Network::new(&options));
         let state = Mutex::new(State { kept, network, blobs: BTreeMap::new(), hooks: Vec::new() });
         Self(Arc::new(Shared { state, sent: Condvar::new(), clock }))
     }

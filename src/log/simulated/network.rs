@@ -1,10 +1,10 @@
 //! Messages under way: requests, answers, and the timers that wait for an answer.
 
 use super::options::{SimFault, SimOptions};
-use super::service::Kept;
+use super::service::KeptLog;
 use crate::env::Random;
 use crate::log::Lsn;
-use crate::log::submit::{News, Submission, Watcher};
+use crate::log::submit::{BatchObserver, News, Submission};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::BinaryHeap;
@@ -14,13 +14,13 @@ use std::sync::Arc;
 pub(super) type LinkId = usize;
 
 /// News for a watcher.
-pub(super) type Told = (Arc<dyn Watcher>, News);
+pub(super) type Told = (Arc<dyn BatchObserver>, News);
 
 #[derive(Debug, Default)]
 struct Link {
     /// The epoch that its process established last.
     epoch: u64,
-    watcher: Option<Arc<dyn Watcher>>,
+    watcher: Option<Arc<dyn BatchObserver>>,
     /// When its last request and its last answer arrive, so that the next ones do not arrive before.
     last_request: u64,
     last_answer: u64,
@@ -110,7 +110,7 @@ impl Network {
         self.links.len() - 1
     }
 
-    pub(super) fn watch(&mut self, link: LinkId, watcher: Arc<dyn Watcher>) {
+    pub(super) fn watch(&mut self, link: LinkId, watcher: Arc<dyn BatchObserver>) {
         self.links[link].watcher = Some(watcher);
     }
 
@@ -124,7 +124,7 @@ impl Network {
         self.links[link].epoch = epoch;
     }
 
-    pub(super) fn watchers_of(&self, epoch: u64) -> Vec<Arc<dyn Watcher>> {
+    pub(super) fn watchers_of(&self, epoch: u64) -> Vec<Arc<dyn BatchObserver>> {
         let of_epoch = self.links.iter().filter(|link| link.epoch == epoch);
         of_epoch.filter_map(|link| link.watcher.clone()).collect()
     }
@@ -225,7 +225,7 @@ impl Network {
     }
 
     /// Lets the next message arrive; returns the news for a watcher, if any.
-    pub(super) fn deliver(&mut self, now: u64, kept: &mut Kept) -> Option<Told> {
+    pub(super) fn deliver(&mut self, now: u64, kept: &mut KeptLog) -> Option<Told> {
         self.events += 1;
         if self.kill_at == Some(self.events) {
             return self.kill(kept.tail().epoch);

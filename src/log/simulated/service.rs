@@ -2,7 +2,7 @@
 
 use crate::log::cursor::Cursor;
 use crate::log::frame::{FRAME_HEADER, FrameHeader, LogId, Step};
-use crate::log::store::{Piece, StoreStats};
+use crate::log::store::{RecordRun, StoreStats};
 use crate::log::submit::{News, Submission};
 use crate::log::tail::Tail;
 use crate::log::{LogError, Lsn};
@@ -19,7 +19,7 @@ struct Stored {
 
 /// The log as it is kept.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct KeptLog {
     id: LogId,
     batches: VecDeque<Stored>,
     /// With the epoch in force.
@@ -33,7 +33,7 @@ pub(super) struct Kept {
     deposed: (u64, String),
 }
 
-impl Kept {
+impl KeptLog {
     pub(super) fn new(id: LogId) -> Self {
         let tail = Tail { epoch: 0, lsn: 0, chain: 0 };
         Self {
@@ -128,7 +128,7 @@ impl Kept {
     }
 
     /// Copies records from LSN `from` on into a piece, about `most` bytes; false if there are none.
-    pub(super) fn read(&self, from: Lsn, most: usize, piece: &mut Piece) -> Result<bool, LogError> {
+    pub(super) fn read(&self, from: Lsn, most: usize, piece: &mut RecordRun) -> Result<bool, LogError> {
         piece.clear();
         if from < self.first {
             return Err(LogError::Trimmed { asked: from, first: self.first });

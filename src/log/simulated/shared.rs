@@ -1,7 +1,7 @@
 //! What the service, the processes that write to it and the thread that delivers share.
 
 use super::network::Network;
-use super::service::Kept;
+use super::service::KeptLog;
 use crate::env::Clock;
 use crate::log::LogError;
 use parking_lot::{Condvar, Mutex};
@@ -39,7 +39,7 @@ pub(super) struct Shared {
 
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) kept: Kept,
+    pub(super) kept: KeptLog,
     pub(super) network: Network,
     /// The checkpoints by their names.
     pub(super) blobs: BTreeMap<String, Arc<Vec<u8>>>,

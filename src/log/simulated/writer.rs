@@ -3,8 +3,8 @@
 use super::network::LinkId;
 use super::shared::{Shared, SimCall, unreachable};
 use crate::log::frame::LogId;
-use crate::log::store::{LogReader, LogStore, Piece, RecordBatch, Room, StoreStats};
-use crate::log::submit::{News, Submission, Submit, Watcher};
+use crate::log::store::{LogReader, LogStore, RecordBatch, RecordRun, Room, StoreStats};
+use crate::log::submit::{BatchObserver, News, Submission, Submit};
 use crate::log::tail::Tail;
 use crate::log::{LogError, Lsn};
 use bytes::Bytes;
@@ -56,7 +56,7 @@ impl Wire {
 }
 
 impl Submit for Wire {
-    fn watch(&self, watcher: Arc<dyn Watcher>) {
+    fn watch(&self, watcher: Arc<dyn BatchObserver>) {
         self.shared.state.lock().network.watch(self.link, watcher);
     }
 
@@ -161,7 +161,7 @@ struct SimReader {
 }
 
 impl LogReader for SimReader {
-    fn next_piece(&mut self, piece: &mut Piece) -> Result<bool, LogError> {
+    fn next_piece(&mut self, piece: &mut RecordRun) -> Result<bool, LogError> {
         let more = self.shared.state.lock().kept.read(self.next, PIECE, piece)?;
         if more {
             self.next = piece.last() + 1;

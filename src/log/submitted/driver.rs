@@ -6,9 +6,9 @@
 use super::window::{Misfit, Point, Window};
 use crate::env::Clock;
 use crate::log::SubmitOptions;
-use crate::log::buffers::Pending;
+use crate::log::buffers::PendingFrames;
 use crate::log::figures::{SubmitStats, SyncFigures};
-use crate::log::submit::{News, Submit, Watcher};
+use crate::log::submit::{BatchObserver, News, Submit};
 use crate::log::tail::Tail;
 use crate::log::{LogError, Lsn};
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -113,7 +113,7 @@ impl Submitted {
             (inner.epoch, inner.mode) = (tail.epoch, Mode::Submitting);
             shared.durable.store(tail.lsn, Ordering::Release);
         }
-        self.submit.watch(Arc::clone(&self.shared) as Arc<dyn Watcher>);
+        self.submit.watch(Arc::clone(&self.shared) as Arc<dyn BatchObserver>);
         let submit = Arc::clone(&self.submit);
         let work = move || {
             if std::panic::catch_unwind(AssertUnwindSafe(|| shared.drive(&*submit))).is_err() {
@@ -136,7 +136,7 @@ impl Submitted {
     }
 
     /// Hands over what is pending; it is submitted as soon as the window has room.
-    pub(in crate::log) fn hand_over(&self, pending: &Mutex<Pending>) {
+    pub(in crate::log) fn hand_over(&self, pending: &Mutex<PendingFrames>) {
         let shared = &self.shared;
         let now = shared.now();
         let mut inner = shared.inner.lock();
@@ -264,7 +264,7 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-impl Watcher for Shared {
+impl BatchObserver for Shared {
     fn tell(&self, news: News) {
         let mut inner = self.inner.lock();
         if !matches!(inner.mode, Mode::Submitting | Mode::Resolving) {

@@ -44,7 +44,7 @@ fn a_reader_follows_the_tail() {
     let disk = SimDisk::new(1);
     let (log, _) = open(&disk).unwrap();
     let mut reader = log.read_from(1).unwrap();
-    let mut piece = Piece::new();
+    let mut piece = RecordRun::new();
     for lsn in 1..=40 {
         log.append(0, &payload(lsn));
         assert!(!reader.next_piece(&mut piece).unwrap(), "not written out yet");
@@ -63,7 +63,7 @@ fn reading_ahead_gives_the_same_records() {
     }
     log.sync(100).unwrap();
     let mut reader = ReadAhead::new(log.read_from(5).unwrap(), 2).unwrap();
-    let mut piece = Piece::new();
+    let mut piece = RecordRun::new();
     let mut next = 5;
     while reader.next_piece(&mut piece).unwrap() {
         for record in piece.records() {

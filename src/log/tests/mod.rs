@@ -43,7 +43,7 @@ pub(super) fn open(disk: &SimDisk) -> Result<(Arc<Log>, OpenReport), LogError> {
 
 pub(super) fn read_all(log: &Log, from: Lsn) -> Result<Vec<(Lsn, u64, Vec<u8>)>, LogError> {
     let mut reader = log.read_from(from)?;
-    let mut piece = Piece::new();
+    let mut piece = RecordRun::new();
     let mut all = Vec::new();
     while reader.next_piece(&mut piece)? {
         all.extend(piece.records().map(|record| (record.lsn, record.ms, record.payload.to_vec())));

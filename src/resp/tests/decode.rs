@@ -6,11 +6,11 @@ use crate::resp::*;
 type Commands = Vec<Vec<Vec<u8>>>;
 
 fn decode(data: &[u8]) -> (Commands, Option<ProtocolError>) {
-    decode_with(data, &Limits::default())
+    decode_with(data, &InputLimits::default())
 }
 
 /// Decodes in one read, and checks that reads of one byte give the same.
-fn decode_with(data: &[u8], limits: &Limits) -> (Commands, Option<ProtocolError>) {
+fn decode_with(data: &[u8], limits: &InputLimits) -> (Commands, Option<ProtocolError>) {
     let whole = decode_in_pieces(data, &[], limits, usize::MAX);
     let bytewise: Vec<usize> = (0..data.len()).collect();
     assert_eq!(whole, decode_in_pieces(data, &bytewise, limits, 1), "{}", data.escape_ascii());
@@ -54,11 +54,11 @@ fn arrays_of_bulk_strings() {
     );
     for length in [9, 10, 99, 100, 999, 1000, 9999, 10_000, 99_999, 100_000, 1_000_000] {
         let expected = vec![vec![b"ECHO".to_vec(), vec![b'x'; length]]];
-        let (found, error) = decode_in_pieces(&encode(&expected), &[7, 20, 500], &Limits::default(), 9);
+        let (found, error) = decode_in_pieces(&encode(&expected), &[7, 20, 500], &InputLimits::default(), 9);
         assert_eq!((found, error), (expected, None));
     }
     let many = vec![vec![b"x".to_vec(); 12_345]];
-    assert_eq!(decode_in_pieces(&encode(&many), &[3, 60_000], &Limits::default(), 9).0, many);
+    assert_eq!(decode_in_pieces(&encode(&many), &[3, 60_000], &InputLimits::default(), 9).0, many);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn empty_arrays_and_lines_are_skipped() {
     assert_eq!(commands(b"*0\r\n*-1\r\n*-99\r\n\r\n\n  \t\r\n*1\r\n$1\r\na\r\n"), [strings(&[b"a"])]);
     let mut decoder = Decoder::new();
     let mut batch = Batch::new();
-    decoder.decode(&mut b"*0\r\n\r\n*1\r\n".to_vec(), &Limits::default(), &mut batch, 10).unwrap();
+    decoder.decode(&mut b"*0\r\n\r\n*1\r\n".to_vec(), &InputLimits::default(), &mut batch, 10).unwrap();
     assert_eq!((batch.consumed, batch.commands.len()), (6, 0));
 }
 
@@ -95,7 +95,7 @@ fn inline_commands() {
 
 #[test]
 fn inline_limit_counts_the_line() {
-    let limits = Limits { max_inline: 8, ..Limits::default() };
+    let limits = InputLimits { max_inline: 8, ..InputLimits::default() };
     assert_eq!(decode_with(b"12345678\n", &limits).0, [strings(&[b"12345678"])]);
     assert_eq!(decode_with(b"12345678", &limits), (vec![], None));
     assert_eq!(decode_with(b"123456789", &limits).1, Some(ProtocolError::TooBigInline));
@@ -123,7 +123,7 @@ fn counts_and_lengths_out_of_range() {
         assert_eq!(error(data.as_bytes()), "ERR Protocol error: invalid bulk length", "{length}");
     }
     assert_eq!(commands(b"*2147483647\r\n$536870912\r\n"), Commands::new());
-    let limits = Limits { max_bulk: 5, max_multibulk: 3, ..Limits::default() };
+    let limits = InputLimits { max_bulk: 5, max_multibulk: 3, ..InputLimits::default() };
     assert_eq!(decode_with(b"*3\r\n", &limits).1, None);
     assert_eq!(decode_with(b"*4\r\n", &limits).1, Some(ProtocolError::InvalidMultibulkLength));
     assert_eq!(decode_with(b"*1\r\n$5\r\n", &limits).1, None);
@@ -143,14 +143,14 @@ fn arguments_must_be_bulk_strings() {
 fn commands_before_an_error_are_delivered() {
     let mut data = b"*1\r\n$1\r\na\r\nb\r\n*2\r\n$1\r\nc\r\n!\r\n*1\r\n$1\r\nd\r\n".to_vec();
     let mut batch = Batch::new();
-    let result = Decoder::new().decode(&mut data, &Limits::default(), &mut batch, 100);
+    let result = Decoder::new().decode(&mut data, &InputLimits::default(), &mut batch, 100);
     assert_eq!(result, Err(ProtocolError::ExpectedDollar(b'!')));
     assert_eq!((batch.commands.len(), batch.args.len(), batch.consumed), (2, 2, 14));
 }
 
 #[test]
 fn unauthenticated_clients_are_kept_short() {
-    let limits = Limits { authenticated: false, ..Limits::default() };
+    let limits = InputLimits { authenticated: false, ..InputLimits::default() };
     assert_eq!(decode_with(b"*10\r\n", &limits).1, None);
     assert_eq!(decode_with(b"*11\r\n", &limits).1, Some(ProtocolError::UnauthenticatedMultibulkLength));
     assert_eq!(decode_with(b"*1\r\n$16384\r\n", &limits).1, None);
@@ -162,7 +162,7 @@ fn unauthenticated_clients_are_kept_short() {
     assert_eq!(decoder.decode(&mut data, &limits, &mut batch, 100), Ok(()));
     assert_eq!(batch.commands.len(), 1);
     data.drain(..batch.consumed);
-    assert_eq!(decoder.decode(&mut data, &Limits::default(), &mut batch, 100), Ok(()));
+    assert_eq!(decoder.decode(&mut data, &InputLimits::default(), &mut batch, 100), Ok(()));
 }
 
 /// The limits for a command that is read at one go are those for one that comes in pieces.
@@ -170,8 +170,8 @@ fn unauthenticated_clients_are_kept_short() {
 fn limits_hold_for_whole_commands() {
     let argument = |length: usize| encode(&vec![vec![b"ECHO".to_vec(), vec![b'x'; length]]]);
     let arguments = |count: usize| encode(&vec![vec![b"ECHO".to_vec(); count]]);
-    let small = Limits { max_bulk: 50, max_multibulk: 3, ..Limits::default() };
-    let early = Limits { authenticated: false, ..Limits::default() };
+    let small = InputLimits { max_bulk: 50, max_multibulk: 3, ..InputLimits::default() };
+    let early = InputLimits { authenticated: false, ..InputLimits::default() };
     for (allowed, beyond, limits, error) in [
         (argument(50), argument(51), &small, ProtocolError::InvalidBulkLength),
         (arguments(3), arguments(4), &small, ProtocolError::InvalidMultibulkLength),
@@ -189,9 +189,9 @@ fn max_commands_bounds_a_call() {
     let mut data = b"a\r\nb\r\nc\r\n".to_vec();
     let mut batch = Batch::new();
     let mut decoder = Decoder::new();
-    decoder.decode(&mut data, &Limits::default(), &mut batch, 2).unwrap();
+    decoder.decode(&mut data, &InputLimits::default(), &mut batch, 2).unwrap();
     assert_eq!((batch.commands.len(), batch.consumed), (2, 6));
-    decoder.decode(&mut data, &Limits::default(), &mut batch, 0).unwrap();
+    decoder.decode(&mut data, &InputLimits::default(), &mut batch, 0).unwrap();
     assert_eq!((batch.commands.len(), batch.consumed), (0, 0));
 }
 
@@ -199,7 +199,7 @@ fn max_commands_bounds_a_call() {
 fn a_length_alone_asks_for_little() {
     let mut decoder = Decoder::new();
     let mut batch = Batch::new();
-    let limits = Limits::default();
+    let limits = InputLimits::default();
     decoder.decode(&mut b"*2\r\n$1\r\na\r\n$10\r\n123".to_vec(), &limits, &mut batch, 9).unwrap();
     assert_eq!(decoder.wants(), 9);
     assert!(decoder.is_partial());
@@ -218,7 +218,7 @@ fn partial_input_is_not_parsed_again() {
     // Were it, a byte in front that changed in the meantime would be noticed.
     let mut decoder = Decoder::new();
     let mut batch = Batch::new();
-    let limits = Limits::default();
+    let limits = InputLimits::default();
     let mut data = b"*3\r\n$1\r\na\r\n$2\r\nb".to_vec();
     decoder.decode(&mut data, &limits, &mut batch, 9).unwrap();
     data[..4].fill(b'#');
@@ -231,7 +231,7 @@ fn partial_input_is_not_parsed_again() {
 fn what_was_searched_of_a_header_in_pieces_is_forgotten_with_its_command() {
     let mut decoder = Decoder::new();
     let mut batch = Batch::new();
-    let limits = Limits::default();
+    let limits = InputLimits::default();
     let mut data = b"*1".to_vec();
     decoder.decode(&mut data, &limits, &mut batch, 9).unwrap();
     assert!(decoder.is_partial());
@@ -257,7 +257,7 @@ proptest! {
         let data = encode(&commands);
         let cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(data.len() + 1)).collect();
         decode_equals_oracle(&data, &cuts);
-        let (found, error) = decode_in_pieces(&data, &cuts, &Limits::default(), 2);
+        let (found, error) = decode_in_pieces(&data, &cuts, &InputLimits::default(), 2);
         prop_assert_eq!((found, error), (commands, None));
     }
 

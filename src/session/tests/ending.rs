@@ -44,7 +44,7 @@ impl Late {
         for line in lines {
             let mut request = args_of(line);
             let mut batch = crate::resp::Batch::new();
-            let limits = crate::resp::Limits::default();
+            let limits = crate::resp::InputLimits::default();
             crate::resp::Decoder::new().decode(&mut request, &limits, &mut batch, 1).unwrap();
             self.worker.run(&mut self.client, &request, &batch, 0, &mut Reply::new(Proto::V2));
         }

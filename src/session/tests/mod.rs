@@ -13,7 +13,7 @@ use crate::command::testing::Harness;
 use crate::command::{Client, Parked};
 use crate::config::{ProtectedAction, Settings};
 use crate::engine::Phase;
-use crate::node::{AwaitedKey, ClientHandle, Kill, Slot, Wait, Watched};
+use crate::node::{AwaitedKey, ClientHandle, Kill, StateSlot, Wait, Watched};
 use crate::store::Awaited;
 use crate::value::stream::StreamId;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -292,7 +292,9 @@ fn client_unblock_reaches_a_client_whose_command_is_just_being_run_again() {
         let mut h = Harness::new();
         let parked = waiting(&h, READ);
         let mut slot = parked.claim(0).unwrap();
-        let Slot::Waiting(client) = std::mem::replace(&mut *slot, Slot::Gone) else { panic!("it waits") };
+        let StateSlot::Waiting(client) = std::mem::replace(&mut *slot, StateSlot::Gone) else {
+            panic!("it waits")
+        };
         assert_eq!(h.run(line), ":1");
         assert_eq!(h.run(line), ":0", "it has been asked already");
         // It finds nothing.
@@ -309,7 +311,9 @@ fn a_client_that_finds_nothing_waits_on_and_can_be_unblocked() {
     let mut h = Harness::new();
     let parked = waiting(&h, READ);
     let mut slot = parked.claim(0).unwrap();
-    let Slot::Waiting(client) = std::mem::replace(&mut *slot, Slot::Gone) else { panic!("it waits") };
+    let StateSlot::Waiting(client) = std::mem::replace(&mut *slot, StateSlot::Gone) else {
+        panic!("it waits")
+    };
     parked.wait_on(slot, client);
     assert_eq!(parked.unblocked(), None);
     assert_eq!(h.run("XADD s 1-1 a b"), "\"1-1\"");

@@ -6,7 +6,7 @@ use crate::config::{AppendFsync, Config, ProtectedAction, Settings};
 use crate::engine::Engine;
 use crate::env::{Clock, SimDisk};
 use crate::node::ClientHandle;
-use crate::resp::{Batch, Decoder, Limits, Proto, Reply};
+use crate::resp::{Batch, Decoder, InputLimits, Proto, Reply};
 use crate::session::{Stop, Worker};
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ impl Logged {
     fn waits(&mut self, client: &mut Client, lines: &[&str]) -> bool {
         let mut request: Vec<u8> = lines.iter().flat_map(|line| args_of(line)).collect();
         let mut batch = Batch::new();
-        Decoder::new().decode(&mut request, &Limits::default(), &mut batch, lines.len()).unwrap();
+        Decoder::new().decode(&mut request, &InputLimits::default(), &mut batch, lines.len()).unwrap();
         let mut out = Reply::new(Proto::V2);
         let progress = self.worker.run(client, &request, &batch, 0, &mut out);
         let shows = if progress.stop == Some(Stop::Long) {

@@ -2,8 +2,8 @@
 
 use crate::command::testing::{Harness, args_of, show};
 use crate::command::{Client, Parked};
-use crate::node::{ClientHandle, Slot};
-use crate::resp::{Batch, Decoder, Limits, Proto, Reply, ReplyDecoder};
+use crate::node::{ClientHandle, StateSlot};
+use crate::resp::{Batch, Decoder, InputLimits, Proto, Reply, ReplyDecoder};
 use crate::session::{Stop, Worker};
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ fn wait(h: &Harness, id: u64, line: &str) -> Arc<Parked> {
     let mut client = Client::new(Arc::new(handle), true);
     let mut request = args_of(line);
     let mut batch = Batch::new();
-    Decoder::new().decode(&mut request, &Limits::default(), &mut batch, 1).unwrap();
+    Decoder::new().decode(&mut request, &InputLimits::default(), &mut batch, 1).unwrap();
     let mut worker = Worker::new(Arc::clone(&h.server), 1);
     let progress = worker.run(&mut client, &request, &batch, 0, &mut Reply::new(Proto::V2));
     assert_eq!(progress.stop, Some(Stop::Blocked), "{line}");
@@ -132,7 +132,7 @@ fn a_change_that_comes_before_the_client_is_parked_is_not_missed() {
     let mut request = args_of("XREADGROUP GROUP g me BLOCK 0 STREAMS t s s > > >");
     h.run("XGROUP CREATE t g $ MKSTREAM");
     let mut batch = Batch::new();
-    Decoder::new().decode(&mut request, &Limits::default(), &mut batch, 1).unwrap();
+    Decoder::new().decode(&mut request, &InputLimits::default(), &mut batch, 1).unwrap();
     let mut worker = Worker::new(Arc::clone(&h.server), 1);
     worker.run(&mut client, &request, &batch, 0, &mut Reply::new(Proto::V2));
     let parked = client.parked.take().unwrap();
@@ -152,7 +152,9 @@ fn who_is_held_up_for_a_key_stays_so_whatever_becomes_of_another() {
     let parked = wait(&h, 1, "XREAD BLOCK 0 STREAMS a b $ $");
     let take = |number| {
         let mut slot = parked.claim(number).unwrap();
-        let Slot::Waiting(client) = std::mem::replace(&mut *slot, Slot::Gone) else { panic!("it waits") };
+        let StateSlot::Waiting(client) = std::mem::replace(&mut *slot, StateSlot::Gone) else {
+            panic!("it waits")
+        };
         (slot, client)
     };
     assert!(!parked.is_held_up());

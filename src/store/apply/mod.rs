@@ -4,10 +4,10 @@
 mod moved;
 mod structural;
 
-use super::entry::{Deadlines, Kind, Parts};
+use super::entry::{DeadlineFlags, Kind, Parts};
 use super::place::Place;
 use super::raw_table::{self, Raw};
-use super::shown::Classes;
+use super::shown::KeyClasses;
 use super::{Entry, Locked, Store};
 use crate::effect::Effect;
 use std::sync::atomic::Ordering::Relaxed;
@@ -25,7 +25,7 @@ impl Locked<'_> {
     /// - streams: entries that are deleted or trimmed, pending entries that are acknowledged or removed with their
     ///   consumer.
     pub fn apply(&mut self, effect: &Effect<'_>, hash: u64) -> usize {
-        self.changed.add(Classes::of(hash));
+        self.changed.add(KeyClasses::of(hash));
         match *effect {
             Effect::String { db, key, ref change } => {
                 let place = self.place(db, key, hash);
@@ -69,7 +69,7 @@ impl Locked<'_> {
             }
             Effect::Move { db, key, to_db, to } => {
                 let hash_from = self.store.hash(key);
-                self.changed.add(Classes::of(hash_from));
+                self.changed.add(KeyClasses::of(hash_from));
                 let (from, to) = (self.place(db, key, hash_from), self.place(to_db, to, hash));
                 self.move_entry(from, to);
             }
@@ -245,17 +245,17 @@ impl Locked<'_> {
 impl Locked<'_> {
     /// Updates the shard's counts of deadlines for an entry that has changed.
     #[inline]
-    pub(super) fn count_deadlines(&self, place: Place<'_>, before: Deadlines, after: Deadlines) {
+    pub(super) fn count_deadlines(&self, place: Place<'_>, before: DeadlineFlags, after: DeadlineFlags) {
         if let (Some(db), true) = (place.db, before != after) {
             self.store.sides[place.shard].count(db, 0, before, after);
         }
     }
 
     /// Counts an entry that came in; a partition is entered in its table's roster.
-    pub(super) fn count_inserted(&self, place: Place<'_>, deadlines: Deadlines) {
+    pub(super) fn count_inserted(&self, place: Place<'_>, deadlines: DeadlineFlags) {
         let side = &self.store.sides[place.shard];
         match place.db {
-            Some(db) => side.count(db, 1, Deadlines::default(), deadlines),
+            Some(db) => side.count(db, 1, DeadlineFlags::default(), deadlines),
             None => side.rosters.write().enlist(place.space, Store::place(place.hash, place.space)),
         }
     }
@@ -264,7 +264,7 @@ impl Locked<'_> {
     pub(super) fn uncount(&self, place: Place<'_>, entry: &Entry) {
         let side = &self.store.sides[place.shard];
         match place.db {
-            Some(db) => side.count(db, -1, entry.deadlines(), Deadlines::default()),
+            Some(db) => side.count(db, -1, entry.deadlines(), DeadlineFlags::default()),
             None => side.rosters.write().strike(place.space, Store::place(place.hash, place.space)),
         }
     }

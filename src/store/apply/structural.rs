@@ -2,9 +2,9 @@
 
 use super::raw_table;
 use crate::effect::Structural;
-use crate::store::entry::Deadlines;
+use crate::store::entry::DeadlineFlags;
 use crate::store::place::Place;
-use crate::store::shown::Classes;
+use crate::store::shown::KeyClasses;
 use crate::store::side::DbCount;
 use crate::store::{Locked, Store};
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,7 +13,7 @@ impl Locked<'_> {
     /// Applies a structural effect. The caller holds all shards exclusively.
     pub fn apply_structural(&mut self, change: &Structural<'_>) {
         debug_assert!(self.holds_all());
-        self.changed = Classes::ALL;
+        self.changed = KeyClasses::ALL;
         let store = self.store;
         match *change {
             Structural::FlushDb { db, space } => {
@@ -86,7 +86,7 @@ impl Locked<'_> {
         }
         for (entry, hash, target) in taken {
             if let Some(db) = store.db_of(entry.space()) {
-                store.sides[store.shard_of(hash)].count(db, -1, entry.deadlines(), Deadlines::default());
+                store.sides[store.shard_of(hash)].count(db, -1, entry.deadlines(), DeadlineFlags::default());
             }
             if let Some(db) = target {
                 let space = store.space(db as usize);

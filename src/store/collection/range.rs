@@ -1,7 +1,7 @@
 //! Reading collections, packed and large, forwards and backwards.
 
 use super::packed::{packed_at, packed_find, packed_items};
-use super::tree::{Chunk, Collection, Separator};
+use super::tree::{Collection, PackedChunk, Separator};
 use smallvec::SmallVec;
 use std::collections::btree_map;
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
@@ -88,7 +88,7 @@ fn first_chunk<'a>(items: &'a Collection, low: Bound<&[u8]>) -> Bound<&'a [u8]> 
 
 enum Chunks<'a> {
     One(Option<&'a [u8]>),
-    Many(btree_map::Range<'a, Separator, Chunk>),
+    Many(btree_map::Range<'a, Separator, PackedChunk>),
 }
 
 impl<'a> Chunks<'a> {

@@ -25,7 +25,7 @@ pub(super) type Separator = SmallVec<[u8; 24]>;
 const NEVER: u32 = u32::MAX;
 
 /// Packed items in order.
-pub(super) struct Chunk {
+pub(super) struct PackedChunk {
     pub(super) packed: Vec<u8>,
     pub(super) items: u32,
     /// No item expires before this second since the epoch; [`NEVER`] if none has a deadline.
@@ -35,7 +35,7 @@ pub(super) struct Chunk {
 /// A collection above the packed threshold.
 #[derive(Default)]
 pub struct Collection {
-    pub(super) chunks: BTreeMap<Separator, Chunk>,
+    pub(super) chunks: BTreeMap<Separator, PackedChunk>,
     items: usize,
 }
 
@@ -77,7 +77,7 @@ pub fn sort_out<'i>(
     earliest
 }
 
-impl Chunk {
+impl PackedChunk {
     fn of(sort: &[u8], item: &[u8]) -> Self {
         let mut chunk = Self { packed: Vec::new(), items: 1, deadline: NEVER };
         chunk.replace(0, 0, sort, item);
@@ -171,7 +171,7 @@ impl Collection {
     /// Inserts or replaces an item; returns whether one was there. O(log n).
     pub fn put(&mut self, sort: &[u8], item: &[u8]) -> bool {
         let Some((_, chunk)) = self.chunks.range_mut::<[u8], _>(up_to(sort)).next_back() else {
-            self.chunks.insert(Separator::new(), Chunk::of(sort, item));
+            self.chunks.insert(Separator::new(), PackedChunk::of(sort, item));
             self.items += 1;
             return false;
         };
@@ -182,12 +182,12 @@ impl Collection {
             // The new item is the last: it begins a chunk of its own, so items in ascending order leave full chunks
             // behind.
             let last = packed_items(&chunk.packed).last().map_or(&[][..], |e| e.sort);
-            Some((separator(last, sort), Chunk::of(sort, item)))
+            Some((separator(last, sort), PackedChunk::of(sort, item)))
         } else if !there && start == 0 && chunk.overfull_with(more) {
             // The same for items in descending order.
             let first = packed_items(&chunk.packed).next().map_or(&[][..], |e| e.sort);
             let at = separator(sort, first);
-            Some((at, std::mem::replace(chunk, Chunk::of(sort, item))))
+            Some((at, std::mem::replace(chunk, PackedChunk::of(sort, item))))
         } else {
             chunk.replace(start, end, sort, item);
             chunk.items += u32::from(!there);
@@ -239,7 +239,7 @@ impl Collection {
     fn join(&mut self, at: &[u8]) {
         let Some(chunk) = self.chunks.get(at) else { return };
         let len = chunk.packed.len();
-        let fits = |(key, other): (&Separator, &Chunk)| {
+        let fits = |(key, other): (&Separator, &PackedChunk)| {
             (len == 0 || len + other.packed.len() <= FULL / 4 * 3).then(|| key.clone())
         };
         // The later chunk of the two gives its items to the earlier one.
@@ -317,6 +317,6 @@ impl Collection {
         let take =
             if samples == 0 { total } else { (samples * total).div_ceil(self.items.max(1)).min(total) };
         let sum: usize = self.chunks.values().take(take).map(|c| heap::block(c.packed.capacity())).sum();
-        heap::btree::<Separator, Chunk>(total) + (sum * total).checked_div(take).unwrap_or(0)
+        heap::btree::<Separator, PackedChunk>(total) + (sum * total).checked_div(take).unwrap_or(0)
     }
 }

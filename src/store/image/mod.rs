@@ -31,13 +31,13 @@ use super::reader::{Kept, PieceReader, ValueChange};
 use super::types::item::item_effects;
 use super::types::{ListReading, put_deadline, put_kept, reader_of};
 use super::{Entry, Locked, Object, Store, ValueRef};
-use crate::value::stream::Inverse as StreamInverse;
+use crate::value::stream::StreamInverse;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The outcome of reading a piece.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Piece {
+pub enum PieceEnd {
     /// The piece was read.
     Read,
     /// The value was moved to another shard, see [`ShardImage::next_shard`].
@@ -243,14 +243,14 @@ impl ShardImage<'_> {
     }
 
     /// Reads the next piece under a hold of `shard`. After the hold [`ShardImage::complete`] must follow, unless the
-    /// outcome is [`Piece::Elsewhere`] or [`Piece::Lost`].
-    pub fn piece(&mut self, locked: &Locked<'_>, shard: usize, out: &mut Vec<u8>) -> Piece {
-        let Some(address) = self.waiting.last().copied() else { return Piece::Read };
+    /// outcome is [`PieceEnd::Elsewhere`] or [`PieceEnd::Lost`].
+    pub fn piece(&mut self, locked: &Locked<'_>, shard: usize, out: &mut Vec<u8>) -> PieceEnd {
+        let Some(address) = self.waiting.last().copied() else { return PieceEnd::Read };
         let mut registry = self.store.images.lock();
-        let Some(large) = registry.0.get_mut(&address) else { return Piece::Lost };
+        let Some(large) = registry.0.get_mut(&address) else { return PieceEnd::Lost };
         let name = Arc::clone(&large.name);
         if large.left.is_none() && large.now.shard != shard {
-            return Piece::Elsewhere;
+            return PieceEnd::Elsewhere;
         }
         if large.left.is_some() {
             let large = registry.0.remove(&address);
@@ -260,7 +260,7 @@ impl ShardImage<'_> {
             let Whereabouts { space, key, .. } = &large.now;
             let found = locked.peek(*space, key, self.store.hash(key));
             let Some(entry) = found.filter(|entry| entry.object_address() == Some(address)) else {
-                return Piece::Lost;
+                return PieceEnd::Lost;
             };
             let reader = &mut large.reading;
             self.ended = reader.read(entry.value(), name.owner.number(), &name.key, out);
@@ -274,7 +274,7 @@ impl ShardImage<'_> {
             self.store.note_struck(&registry);
         }
         self.current.get_or_insert((name, Kept::Nothing));
-        Piece::Read
+        PieceEnd::Read
     }
 
     /// Appends what needs no hold: what was kept, the next piece of a value that is read without a hold, and after the

@@ -1,7 +1,7 @@
 //! Values of any size that are built before their shard is locked, and stored as a whole under the lock.
 
 use crate::store::place::Place;
-use crate::store::shown::Classes;
+use crate::store::shown::KeyClasses;
 use crate::store::{Entry, Locked, Object};
 use crate::value::hash::BigHash;
 use crate::value::list::{BigList, encode_all};
@@ -82,7 +82,7 @@ impl Locked<'_> {
     ///
     /// The caller logs an effect that builds the same value, and calls this instead of [`Locked::apply`].
     pub fn put_built(&mut self, (db, key): (u32, &[u8]), hash: u64, built: Built, expire: Option<u64>) {
-        self.changed.add(Classes::of(hash));
+        self.changed.add(KeyClasses::of(hash));
         let place = self.place(db, key, hash);
         self.put_value(place, built, expire);
     }

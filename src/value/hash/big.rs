@@ -1,12 +1,12 @@
 //! The indexed form: fields are kept in parts. As the hash grows, parts are split, one at a time.
 
-use super::part::{Field, Fields};
+use super::part::{Field, HashPart};
 use super::{FieldRef, packed_fields, passed};
-use crate::value::parted::{Inverse, Parted, Step};
+use crate::value::parted::{PartInverse, Parted, WalkStep};
 use std::sync::Arc;
 
 /// A hash above the compact thresholds. About 50 bytes a field beside its name and value, 43 more with a deadline.
-pub type BigHash = Parted<Fields>;
+pub type BigHash = Parted<HashPart>;
 
 impl BigHash {
     /// Makes it from a packed hash.
@@ -39,7 +39,7 @@ impl BigHash {
         self.len() - self.due_parts(now).map(|part| part.expired_places(now).count()).sum::<usize>()
     }
 
-    fn due_parts(&self, now: u64) -> impl Iterator<Item = &Fields> {
+    fn due_parts(&self, now: u64) -> impl Iterator<Item = &HashPart> {
         self.whole().parts_due(now).filter_map(|part| self.parts().get(part)).map(Arc::as_ref)
     }
 
@@ -70,7 +70,7 @@ impl BigHash {
     }
 
     /// The live fields of a step.
-    pub fn live_in(&self, step: Step, now: u64) -> impl Iterator<Item = FieldRef<'_>> {
+    pub fn live_in(&self, step: WalkStep, now: u64) -> impl Iterator<Item = FieldRef<'_>> {
         self.in_step(step).filter(move |f| !passed(f.expire, now))
     }
 }
@@ -83,7 +83,7 @@ impl BigHash {
         name: &[u8],
         value: &[u8],
         expire: u64,
-        kept: &mut Vec<Inverse<Field>>,
+        kept: &mut Vec<PartInverse<Field>>,
     ) -> Option<u64> {
         let part = self.part_of(name);
         let before = self.get(name).map(|f| f.expire);
@@ -97,14 +97,14 @@ impl BigHash {
     }
 
     /// As [`BigHash::set_expire`]; pushes the inverse change to `kept`.
-    pub fn set_expire_kept(&mut self, name: &[u8], expire: u64, kept: &mut Vec<Inverse<Field>>) -> bool {
+    pub fn set_expire_kept(&mut self, name: &[u8], expire: u64, kept: &mut Vec<PartInverse<Field>>) -> bool {
         let part = self.part_of(name);
         let Some(field) = self.get(name).map(|f| Field::new(f.name, f.value, expire)) else { return false };
         self.exchange_kept(part, field, kept)
     }
 
     /// As [`BigHash::remove`]; pushes the inverse change to `kept`.
-    pub fn remove_kept(&mut self, name: &[u8], kept: &mut Vec<Inverse<Field>>) -> Option<u64> {
+    pub fn remove_kept(&mut self, name: &[u8], kept: &mut Vec<PartInverse<Field>>) -> Option<u64> {
         let before = self.get(name).map(|f| f.expire);
         self.take_kept(name, kept);
         before

@@ -18,7 +18,7 @@ pub use packed::{
     PackedField, PackedFields, pack_field, packed_deadline, packed_fields, packed_find, packed_fits,
     same_name,
 };
-pub use part::{Field, Fields};
+pub use part::{Field, HashPart};
 pub use view::HashRef;
 
 /// Whether a deadline (0 for none) has passed.

@@ -143,13 +143,13 @@ impl Deadlines {
 
 /// The fields whose names' hashes select this part. A small hash has a single part with all its fields.
 #[derive(Clone)]
-pub struct Fields {
+pub struct HashPart {
     fields: IndexSet<Field, ahash::RandomState>,
     /// Deadline and position of every field that has a deadline.
     deadlines: Measured<BTreeSet<(u64, usize)>>,
 }
 
-impl Fields {
+impl HashPart {
     /// The latest deadline.
     pub(super) fn last(&self) -> Option<u64> {
         self.deadlines.last().map(|(at, _)| *at)
@@ -205,7 +205,7 @@ impl Fields {
     }
 }
 
-impl Part for Fields {
+impl Part for HashPart {
     type Ref<'a> = FieldRef<'a>;
     type Element = Field;
     /// How many fields have a deadline, and the earliest.

@@ -1,7 +1,7 @@
 //! The bytes of a HyperLogLog: its header, and the operations on it.
 
 use super::dense::{dense_at, raised, set_dense};
-use super::estimate::Histogram;
+use super::estimate::RegisterCounts;
 use super::hash::{self, REGISTERS};
 use super::sparse::{self, Corrupt, Placed, Run};
 
@@ -84,7 +84,7 @@ impl<'a> HllRef<'a> {
     /// # Errors
     /// [`Corrupt`].
     pub fn count(&self) -> Result<u64, Corrupt> {
-        let mut histogram = Histogram::default();
+        let mut histogram = RegisterCounts::default();
         self.each(|_, len, value| histogram.add(value, len))?;
         Ok(histogram.estimate())
     }
@@ -143,7 +143,7 @@ impl Registers {
 
     /// Estimates how many different elements were added to any of the HyperLogLogs. O(registers).
     pub fn count(&self) -> u64 {
-        let mut histogram = Histogram::default();
+        let mut histogram = RegisterCounts::default();
         self.0.iter().for_each(|value| histogram.add(*value, 1));
         histogram.estimate()
     }

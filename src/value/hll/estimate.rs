@@ -9,15 +9,15 @@ const BITS: usize = (u64::BITS - INDEX_BITS) as usize;
 const ALPHA: f64 = 0.721_347_520_444_481_7;
 
 /// The number of registers with each value. Values that no hash can give are counted, but have no part in the estimate.
-pub(super) struct Histogram([usize; 64]);
+pub(super) struct RegisterCounts([usize; 64]);
 
-impl Default for Histogram {
+impl Default for RegisterCounts {
     fn default() -> Self {
         Self([0; 64])
     }
 }
 
-impl Histogram {
+impl RegisterCounts {
     pub(super) fn add(&mut self, value: u8, registers: usize) {
         if let Some(count) = self.0.get_mut(usize::from(value)) {
             *count += registers;

@@ -6,11 +6,11 @@
 //! that are changed while the image exists.
 
 use super::iter::{Backward, Forward};
-use super::leaf::{LEAF_BYTES, Leaf};
-use super::node::{Child, FANOUT, Measure, Node, Removed, each_leaf, insert, leaves, remove, replace};
+use super::leaf::{LEAF_BYTES, ListLeaf};
+use super::node::{Child, FANOUT, ListNode, Measure, Removed, each_leaf, insert, leaves, remove, replace};
 use super::packed::{encoded_len, packed_entries};
-use super::runs::{Run, keep};
-use crate::value::listpack::{Entry, split_first};
+use super::runs::{RemovedRun, keep};
+use crate::value::listpack::{ListpackEntry, split_first};
 
 /// If more runs than this are removed at once, the list is built anew instead.
 const RUNS: usize = if cfg!(test) { 3 } else { 16 };
@@ -25,7 +25,7 @@ pub struct BigList {
 
 impl Default for BigList {
     fn default() -> Self {
-        Self { root: Child::leaf(Leaf::default()) }
+        Self { root: Child::leaf(ListLeaf::default()) }
     }
 }
 
@@ -66,14 +66,14 @@ impl BigList {
     #[must_use]
     pub fn only_leaf(&self) -> Option<&[u8]> {
         match &self.root.node {
-            Node::Leaf(leaf) => Some(leaf.entries()),
-            Node::Inner(_) => None,
+            ListNode::Leaf(leaf) => Some(leaf.entries()),
+            ListNode::Inner(_) => None,
         }
     }
 
     /// The element at a position. O(log n)
     #[must_use]
-    pub fn get(&self, index: usize) -> Option<Entry<'_>> {
+    pub fn get(&self, index: usize) -> Option<ListpackEntry<'_>> {
         self.iter_from(index).next()
     }
 
@@ -129,7 +129,7 @@ impl BigList {
         } else if count > 0 {
             remove(&mut self.root.node, index, count, &mut gone);
             self.root.count -= count;
-            while let Node::Inner(children) = &self.root.node
+            while let ListNode::Inner(children) = &self.root.node
                 && let [only] = children.as_slice()
             {
                 self.root = only.clone();
@@ -139,7 +139,7 @@ impl BigList {
     }
 
     /// Removes runs of elements. O(log n) for each of a few runs, O(n) for many together.
-    pub fn remove_runs(&mut self, runs: &[Run]) -> Removed {
+    pub fn remove_runs(&mut self, runs: &[RemovedRun]) -> Removed {
         if runs.len() <= RUNS {
             let mut gone = Removed(Vec::new());
             let mut at = 0;
@@ -205,7 +205,7 @@ impl Builder {
     fn end_leaf(&mut self) {
         if self.count > 0 {
             // The buffer is used again, so the leaf gets a copy without spare room.
-            self.leaves.push(Child::leaf(Leaf::of_entries(self.entries.as_slice().to_vec(), self.count)));
+            self.leaves.push(Child::leaf(ListLeaf::of_entries(self.entries.as_slice().to_vec(), self.count)));
             self.entries.clear();
             self.count = 0;
         }

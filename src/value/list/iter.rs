@@ -1,8 +1,8 @@
 //! Iterators over a list, in both directions.
 
-use super::node::{Child, Node, find};
+use super::node::{Child, ListNode, find};
 use super::packed::{offset_in, packed_count, packed_entries};
-use crate::value::listpack::{Entry, split_first, split_last};
+use crate::value::listpack::{ListpackEntry, split_first, split_last};
 use smallvec::SmallVec;
 
 /// The children that are left at each height of a tree, the root's first.
@@ -30,14 +30,14 @@ impl<'a> Forward<'a> {
         Self { stack: Stack::new(), entries: entries.get(at..).unwrap_or_default() }
     }
 
-    fn descend(&mut self, mut node: &'a Node, mut index: usize) {
+    fn descend(&mut self, mut node: &'a ListNode, mut index: usize) {
         loop {
             match node {
-                Node::Leaf(leaf) => {
+                ListNode::Leaf(leaf) => {
                     self.entries = &leaf.entries()[leaf.offset(index)..];
                     return;
                 }
-                Node::Inner(children) => {
+                ListNode::Inner(children) => {
                     let (at, offset) = find(children, index);
                     self.stack.push(&children[at + 1..]);
                     (node, index) = (&children[at].node, offset);
@@ -48,10 +48,10 @@ impl<'a> Forward<'a> {
 }
 
 impl<'a> Iterator for Forward<'a> {
-    type Item = Entry<'a>;
+    type Item = ListpackEntry<'a>;
 
     #[inline]
-    fn next(&mut self) -> Option<Entry<'a>> {
+    fn next(&mut self) -> Option<ListpackEntry<'a>> {
         loop {
             if let Some((entry, size)) = split_first(self.entries) {
                 self.entries = &self.entries[size..];
@@ -88,14 +88,14 @@ impl<'a> Backward<'a> {
         Self { stack: Stack::new(), entries: entries.get(..end).unwrap_or_default() }
     }
 
-    fn descend(&mut self, mut node: &'a Node, mut index: usize) {
+    fn descend(&mut self, mut node: &'a ListNode, mut index: usize) {
         loop {
             match node {
-                Node::Leaf(leaf) => {
+                ListNode::Leaf(leaf) => {
                     self.entries = &leaf.entries()[..leaf.offset(index + 1)];
                     return;
                 }
-                Node::Inner(children) => {
+                ListNode::Inner(children) => {
                     let (at, offset) = find(children, index);
                     self.stack.push(&children[..at]);
                     (node, index) = (&children[at].node, offset);
@@ -106,10 +106,10 @@ impl<'a> Backward<'a> {
 }
 
 impl<'a> Iterator for Backward<'a> {
-    type Item = Entry<'a>;
+    type Item = ListpackEntry<'a>;
 
     #[inline]
-    fn next(&mut self) -> Option<Entry<'a>> {
+    fn next(&mut self) -> Option<ListpackEntry<'a>> {
         loop {
             if let Some((entry, size)) = split_last(self.entries) {
                 self.entries = &self.entries[..self.entries.len() - size];

@@ -10,21 +10,21 @@ pub(super) const LEAF_BYTES: usize = if cfg!(test) { 256 } else { 8192 };
 /// Some elements of a list. Removing the first ones moves no others, and neither does adding at the front while there
 /// is room.
 #[derive(Default)]
-pub(super) struct Leaf {
+pub(super) struct ListLeaf {
     count: usize,
     /// The number of unused bytes at the beginning.
     start: usize,
     bytes: Vec<u8>,
 }
 
-impl Clone for Leaf {
+impl Clone for ListLeaf {
     /// Makes a copy without spare room.
     fn clone(&self) -> Self {
         Self::of_entries(self.entries().to_vec(), self.count)
     }
 }
 
-impl Leaf {
+impl ListLeaf {
     /// A leaf of one element.
     pub(super) fn of(element: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(encoded_len(element));

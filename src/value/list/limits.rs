@@ -7,12 +7,12 @@ const MOST_COUNTED_BYTES: usize = 8192;
 
 /// The limits of the packed form.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Limits {
+pub struct ListLimits {
     bytes: usize,
     count: usize,
 }
 
-impl Limits {
+impl ListLimits {
     /// The limits for a value of the option. From 0 on it is a number of elements, where 0 counts as 1; -1 to -5 mean 4
     /// KiB to 64 KiB, and numbers below -5 mean the same as -5.
     #[must_use]

@@ -18,11 +18,11 @@ mod view;
 
 pub use big::BigList;
 pub use iter::{Backward, Forward};
-pub use limits::Limits;
+pub use limits::ListLimits;
 pub use needle::Needle;
 pub use node::Removed;
 pub use packed::{
     encode_all, encode_next, encoded_len, packed_count, packed_entries, packed_of, packed_offset, put_count,
 };
-pub use runs::{Run, keep};
+pub use runs::{RemovedRun, keep};
 pub use view::ListRef;

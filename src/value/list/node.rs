@@ -1,6 +1,6 @@
 //! The nodes of a large list.
 
-use super::leaf::{LEAF_BYTES, Leaf};
+use super::leaf::{LEAF_BYTES, ListLeaf};
 use crate::value::heap;
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -13,13 +13,13 @@ pub(super) const FANOUT: usize = if cfg!(test) { 6 } else { 64 };
 #[derive(Clone)]
 pub(super) struct Child {
     pub(super) count: usize,
-    pub(super) node: Node,
+    pub(super) node: ListNode,
 }
 
 /// A node. All children of a node have the same height.
 #[derive(Clone)]
-pub(super) enum Node {
-    Leaf(Arc<Leaf>),
+pub(super) enum ListNode {
+    Leaf(Arc<ListLeaf>),
     Inner(Arc<Vec<Child>>),
 }
 
@@ -27,31 +27,34 @@ pub(super) enum Node {
 type Siblings = SmallVec<[Child; 2]>;
 
 impl Child {
-    pub(super) fn leaf(leaf: Leaf) -> Self {
-        Self { count: leaf.len(), node: Node::Leaf(Arc::new(leaf)) }
+    pub(super) fn leaf(leaf: ListLeaf) -> Self {
+        Self { count: leaf.len(), node: ListNode::Leaf(Arc::new(leaf)) }
     }
 
     pub(super) fn inner(children: Vec<Self>) -> Self {
-        Self { count: children.iter().map(|child| child.count).sum(), node: Node::Inner(Arc::new(children)) }
+        Self {
+            count: children.iter().map(|child| child.count).sum(),
+            node: ListNode::Inner(Arc::new(children)),
+        }
     }
 }
 
 /// Nodes that were removed from a list.
 #[derive(Default)]
-pub struct Removed(pub(super) Vec<Node>);
+pub struct Removed(pub(super) Vec<ListNode>);
 
 impl Removed {
     /// Whether freeing them takes long.
     #[must_use]
     pub fn is_large(&self) -> bool {
-        self.0.len() > 2 || self.0.iter().any(|node| matches!(node, Node::Inner(_)))
+        self.0.len() > 2 || self.0.iter().any(|node| matches!(node, ListNode::Inner(_)))
     }
 
     /// A node with the removed nodes as children, so that they can be freed elsewhere.
     pub(super) fn into_root(self) -> Child {
-        let count = |node: &Node| match node {
-            Node::Leaf(leaf) => leaf.len(),
-            Node::Inner(children) => children.iter().map(|child| child.count).sum(),
+        let count = |node: &ListNode| match node {
+            ListNode::Leaf(leaf) => leaf.len(),
+            ListNode::Inner(children) => children.iter().map(|child| child.count).sum(),
         };
         Child::inner(self.0.into_iter().map(|node| Child { count: count(&node), node }).collect())
     }
@@ -78,10 +81,10 @@ fn find_gap(children: &[Child], index: usize, all: usize) -> (usize, usize) {
     }
 }
 
-pub(super) fn each_leaf(node: &Node, index: usize, visit: &mut dyn FnMut(&[u8], usize) -> bool) -> bool {
+pub(super) fn each_leaf(node: &ListNode, index: usize, visit: &mut dyn FnMut(&[u8], usize) -> bool) -> bool {
     match node {
-        Node::Leaf(leaf) => visit(leaf.entries(), leaf.len()),
-        Node::Inner(children) => {
+        ListNode::Leaf(leaf) => visit(leaf.entries(), leaf.len()),
+        ListNode::Inner(children) => {
             let (at, offset) = find(children, index);
             let mut rest = children.iter().skip(at);
             rest.next().is_none_or(|first| each_leaf(&first.node, offset, visit))
@@ -90,10 +93,10 @@ pub(super) fn each_leaf(node: &Node, index: usize, visit: &mut dyn FnMut(&[u8], 
     }
 }
 
-pub(super) fn insert(node: &mut Node, index: usize, element: &[u8], size: usize) -> Siblings {
+pub(super) fn insert(node: &mut ListNode, index: usize, element: &[u8], size: usize) -> Siblings {
     match node {
-        Node::Leaf(leaf) => insert_in_leaf(Arc::make_mut(leaf), index, element, size),
-        Node::Inner(children) => {
+        ListNode::Leaf(leaf) => insert_in_leaf(Arc::make_mut(leaf), index, element, size),
+        ListNode::Inner(children) => {
             let children = Arc::make_mut(children);
             let all = children.iter().map(|child| child.count).sum();
             let (at, offset) = find_gap(children, index, all);
@@ -127,17 +130,17 @@ fn split(children: &mut Vec<Child>, at: usize) -> Siblings {
     siblings
 }
 
-fn insert_in_leaf(leaf: &mut Leaf, index: usize, element: &[u8], size: usize) -> Siblings {
+fn insert_in_leaf(leaf: &mut ListLeaf, index: usize, element: &[u8], size: usize) -> Siblings {
     let mut siblings = Siblings::new();
     if leaf.has_room(size) {
         leaf.insert(index, element, size);
     } else if index == leaf.len() {
-        siblings.push(Child::leaf(Leaf::of(element)));
+        siblings.push(Child::leaf(ListLeaf::of(element)));
     } else if index == 0 {
-        siblings.push(Child::leaf(std::mem::replace(leaf, Leaf::of(element))));
+        siblings.push(Child::leaf(std::mem::replace(leaf, ListLeaf::of(element))));
     } else if size > LEAF_BYTES / 2 {
         let right = leaf.split_off(index);
-        siblings.extend([Child::leaf(Leaf::of(element)), Child::leaf(right)]);
+        siblings.extend([Child::leaf(ListLeaf::of(element)), Child::leaf(right)]);
     } else {
         let middle = leaf.middle();
         let mut right = leaf.split_off(middle);
@@ -153,10 +156,10 @@ fn insert_in_leaf(leaf: &mut Leaf, index: usize, element: &[u8], size: usize) ->
     siblings
 }
 
-pub(super) fn replace(node: &mut Node, index: usize, element: &[u8], size: usize) -> bool {
+pub(super) fn replace(node: &mut ListNode, index: usize, element: &[u8], size: usize) -> bool {
     match node {
-        Node::Leaf(leaf) => Arc::make_mut(leaf).replace(index, element, size),
-        Node::Inner(children) => {
+        ListNode::Leaf(leaf) => Arc::make_mut(leaf).replace(index, element, size),
+        ListNode::Inner(children) => {
             let children = Arc::make_mut(children);
             let (at, offset) = find(children, index);
             replace(&mut children[at].node, offset, element, size)
@@ -165,10 +168,10 @@ pub(super) fn replace(node: &mut Node, index: usize, element: &[u8], size: usize
 }
 
 /// Removes some elements of a node, but not all of them.
-pub(super) fn remove(node: &mut Node, index: usize, count: usize, gone: &mut Removed) {
+pub(super) fn remove(node: &mut ListNode, index: usize, count: usize, gone: &mut Removed) {
     let children = match node {
-        Node::Leaf(leaf) => return Arc::make_mut(leaf).remove(index, count),
-        Node::Inner(children) => Arc::make_mut(children),
+        ListNode::Leaf(leaf) => return Arc::make_mut(leaf).remove(index, count),
+        ListNode::Inner(children) => Arc::make_mut(children),
     };
     let (first, mut offset) = find(children, index);
     let (mut at, mut left) = (first, count);
@@ -195,8 +198,10 @@ pub(super) fn remove(node: &mut Node, index: usize, count: usize, gone: &mut Rem
 fn merge(children: &mut Vec<Child>, at: usize) {
     let [left, right, ..] = children.get_mut(at..).unwrap_or_default() else { return };
     match (&mut left.node, &right.node) {
-        (Node::Leaf(a), Node::Leaf(b)) if a.size() + b.size() <= LEAF_BYTES / 2 => Arc::make_mut(a).append(b),
-        (Node::Inner(a), Node::Inner(b)) if a.len() + b.len() <= FANOUT / 2 => {
+        (ListNode::Leaf(a), ListNode::Leaf(b)) if a.size() + b.size() <= LEAF_BYTES / 2 => {
+            Arc::make_mut(a).append(b);
+        }
+        (ListNode::Inner(a), ListNode::Inner(b)) if a.len() + b.len() <= FANOUT / 2 => {
             Arc::make_mut(a).extend_from_slice(b);
         }
         _ => return,
@@ -205,12 +210,12 @@ fn merge(children: &mut Vec<Child>, at: usize) {
     children.remove(at + 1);
 }
 
-pub(super) fn leaves(node: &Node) -> usize {
+pub(super) fn leaves(node: &ListNode) -> usize {
     match node {
-        Node::Leaf(_) => 1,
-        Node::Inner(children) => match children.first().map(|child| &child.node) {
-            Some(Node::Inner(_)) => children.iter().map(|child| leaves(&child.node)).sum(),
-            Some(Node::Leaf(_)) | None => children.len(),
+        ListNode::Leaf(_) => 1,
+        ListNode::Inner(children) => match children.first().map(|child| &child.node) {
+            Some(ListNode::Inner(_)) => children.iter().map(|child| leaves(&child.node)).sum(),
+            Some(ListNode::Leaf(_)) | None => children.len(),
         },
     }
 }
@@ -230,16 +235,16 @@ impl Measure {
     /// The bytes of an `Arc` beside its content.
     const COUNTS: usize = 2 * size_of::<usize>();
 
-    pub(super) fn node(&mut self, node: &Node) {
+    pub(super) fn node(&mut self, node: &ListNode) {
         match node {
-            Node::Leaf(leaf) => {
+            ListNode::Leaf(leaf) => {
                 if self.leaves.is_multiple_of(self.every) {
-                    self.of_leaves += heap::block(size_of::<Leaf>() + Self::COUNTS) + leaf.memory();
+                    self.of_leaves += heap::block(size_of::<ListLeaf>() + Self::COUNTS) + leaf.memory();
                     self.looked_at += 1;
                 }
                 self.leaves += 1;
             }
-            Node::Inner(children) => {
+            ListNode::Inner(children) => {
                 self.of_inner += heap::block(size_of::<Vec<Child>>() + Self::COUNTS)
                     + heap::block(children.capacity() * size_of::<Child>());
                 children.iter().for_each(|child| self.node(&child.node));

@@ -4,7 +4,7 @@ use crate::value::listpack::split_first;
 
 /// Some removed elements: how many elements stay before them, counted from the previous run, and how many are removed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Run {
+pub struct RemovedRun {
     /// The number of elements that stay before the removed ones.
     pub passed: usize,
     /// The number of elements that are removed.
@@ -13,7 +13,7 @@ pub struct Run {
 
 /// Makes a function that is called with the bare entries of a list piece by piece, and with the number of each piece's
 /// elements. It passes the elements that stay, and their number, to its last argument. O(n)
-pub fn keep(runs: &[Run]) -> impl FnMut(&[u8], usize, &mut dyn FnMut(&[u8], usize)) {
+pub fn keep(runs: &[RemovedRun]) -> impl FnMut(&[u8], usize, &mut dyn FnMut(&[u8], usize)) {
     let mut runs = runs.iter();
     // The number of elements that stay before the next removal, and the number that are still to be removed.
     let (mut stay, mut go) = (0, 0);

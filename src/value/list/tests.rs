@@ -1,5 +1,5 @@
 use super::*;
-use crate::value::listpack::Entry;
+use crate::value::listpack::ListpackEntry;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 
@@ -81,7 +81,7 @@ fn change(list: &mut BigList, model: &mut VecDeque<Vec<u8>>, step: Step) {
                 if removed > 0 {
                     at += passed;
                     model.drain(at..at + removed);
-                    runs.push(Run { passed, removed });
+                    runs.push(RemovedRun { passed, removed });
                 }
             }
             drop(list.remove_runs(&runs));
@@ -96,7 +96,7 @@ fn push(list: &mut BigList, model: &mut VecDeque<Vec<u8>>, front: bool, element:
 }
 
 fn all(list: ListRef<'_>) -> Vec<Vec<u8>> {
-    list.iter_from(0).map(Entry::into_vec).collect()
+    list.iter_from(0).map(ListpackEntry::into_vec).collect()
 }
 
 /// The list equals the plain one, wherever reading begins.
@@ -104,13 +104,13 @@ fn check(list: &BigList, model: &VecDeque<Vec<u8>>) {
     let view = ListRef::Big(list);
     assert_eq!(view.len(), model.len());
     assert!(all(view).iter().eq(model));
-    let back: Vec<_> = view.iter_back_from(usize::MAX).map(Entry::into_vec).collect();
+    let back: Vec<_> = view.iter_back_from(usize::MAX).map(ListpackEntry::into_vec).collect();
     assert!(back.iter().rev().eq(model));
     for at in (0..=model.len()).step_by(1 + model.len() / 7) {
-        assert_eq!(view.get(at).map(Entry::into_vec).as_ref(), model.get(at));
-        assert!(view.iter_from(at).map(Entry::into_vec).eq(model.iter().skip(at).cloned()));
+        assert_eq!(view.get(at).map(ListpackEntry::into_vec).as_ref(), model.get(at));
+        assert!(view.iter_from(at).map(ListpackEntry::into_vec).eq(model.iter().skip(at).cloned()));
         if at < model.len() {
-            let before = view.iter_back_from(at).map(Entry::into_vec);
+            let before = view.iter_back_from(at).map(ListpackEntry::into_vec);
             assert!(before.eq(model.iter().take(at + 1).rev().cloned()));
         }
     }
@@ -147,9 +147,9 @@ proptest! {
         let big = BigList::from_packed(&packed);
         check(&big, &elements.clone().into());
         for at in 0..=elements.len() {
-            prop_assert_eq!(view.get(at).map(Entry::into_vec), elements.get(at).cloned());
+            prop_assert_eq!(view.get(at).map(ListpackEntry::into_vec), elements.get(at).cloned());
             if at < elements.len() {
-                let before: Vec<_> = view.iter_back_from(at).map(Entry::into_vec).collect();
+                let before: Vec<_> = view.iter_back_from(at).map(ListpackEntry::into_vec).collect();
                 prop_assert!(before.iter().rev().eq(&elements[..=at]));
                 prop_assert!(Needle::new(&elements[at]).is(view.get(at).unwrap()));
             }
@@ -171,7 +171,7 @@ fn only_the_very_bytes_are_an_element() {
 
 #[test]
 fn limits_are_those_of_redis() {
-    let limits = Limits::of_option;
+    let limits = ListLimits::of_option;
     assert!(limits(-2).allow(8185, 1) && !limits(-2).allow(8186, 1));
     assert!(limits(-1).allow(4089, 1) && !limits(-1).allow(4090, 1));
     assert!(limits(-5).allow(65529, 1) && !limits(-5).allow(65530, 1));

@@ -1,7 +1,7 @@
 //! One view of a list's forms.
 
 use super::{Backward, BigList, Forward, packed_count, packed_entries};
-use crate::value::listpack::Entry;
+use crate::value::listpack::ListpackEntry;
 
 /// A list in any of its forms. It is never empty.
 #[derive(Clone, Copy)]
@@ -31,7 +31,7 @@ impl<'a> ListRef<'a> {
 
     /// The element at a position. O(log n), in the packed form O(n).
     #[must_use]
-    pub fn get(&self, index: usize) -> Option<Entry<'a>> {
+    pub fn get(&self, index: usize) -> Option<ListpackEntry<'a>> {
         self.iter_from(index).next()
     }
 

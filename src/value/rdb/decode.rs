@@ -6,7 +6,7 @@ use super::reader::{Reader, parse_score};
 use super::streams::{self, Layout};
 use super::{footer, old};
 use crate::value::ValueError;
-use crate::value::listpack::{self, Entry};
+use crate::value::listpack::{self, ListpackEntry};
 use crate::value::stream::Stream;
 use std::collections::HashSet;
 
@@ -64,7 +64,7 @@ fn decode_body(body: &[u8]) -> Result<Decoded, ValueError> {
         kind::LIST_QUICKLIST_2 => Decoded::List(quicklist(reader)?),
         kind::SET => Decoded::Set(distinct(strings(reader)?)?),
         kind::SET_INTSET => Decoded::Set(
-            old::intset(&reader.string()?)?.into_iter().map(|n| Entry::Int(n).into_vec()).collect(),
+            old::intset(&reader.string()?)?.into_iter().map(|n| ListpackEntry::Int(n).into_vec()).collect(),
         ),
         kind::SET_LISTPACK => Decoded::Set(distinct(from_listpack(reader, 1)?)?),
         kind::ZSET | kind::ZSET_2 => Decoded::ZSet(distinct_members(scored(reader, kind)?)?),
@@ -101,12 +101,12 @@ fn grouped(elements: Vec<Vec<u8>>, group: usize) -> Result<Vec<Vec<u8>>, ValueEr
 }
 
 fn from_ziplist(reader: &mut Reader<'_>, group: usize) -> Result<Vec<Vec<u8>>, ValueError> {
-    grouped(old::ziplist(&reader.string()?)?.into_iter().map(Entry::into_vec).collect(), group)
+    grouped(old::ziplist(&reader.string()?)?.into_iter().map(ListpackEntry::into_vec).collect(), group)
 }
 
 fn listpack_elements(pack: &[u8]) -> Result<Vec<Vec<u8>>, ValueError> {
     listpack::check(pack).ok_or(BAD)?;
-    Ok(listpack::Iter::new(pack).map(Entry::into_vec).collect())
+    Ok(listpack::Iter::new(pack).map(ListpackEntry::into_vec).collect())
 }
 
 fn from_listpack(reader: &mut Reader<'_>, group: usize) -> Result<Vec<Vec<u8>>, ValueError> {
@@ -116,7 +116,7 @@ fn from_listpack(reader: &mut Reader<'_>, group: usize) -> Result<Vec<Vec<u8>>, 
 fn quicklist_of_ziplists(reader: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, ValueError> {
     let mut list = Vec::new();
     for _ in 0..reader.count()? {
-        list.extend(old::ziplist(&reader.string()?)?.into_iter().map(Entry::into_vec));
+        list.extend(old::ziplist(&reader.string()?)?.into_iter().map(ListpackEntry::into_vec));
     }
     grouped(list, 1)
 }
@@ -199,7 +199,8 @@ fn packed_hash_with_expiry(reader: &mut Reader<'_>, kind: u8) -> Result<Vec<Hash
     let mut fields: Vec<HashField> = Vec::new();
     while let Some(field) = elements.next() {
         let value = elements.next().ok_or(BAD)?;
-        let at = elements.next().and_then(Entry::int).and_then(|at| u64::try_from(at).ok()).ok_or(BAD)?;
+        let at =
+            elements.next().and_then(ListpackEntry::int).and_then(|at| u64::try_from(at).ok()).ok_or(BAD)?;
         fields.push((field.into_vec(), value.into_vec(), expiry(at)?));
     }
     let ascending = fields.is_sorted_by_key(|(_, _, at)| at.unwrap_or(u64::MAX));

@@ -17,7 +17,7 @@ const FIELD_EXPIRY_VERSION: u16 = 12;
 
 /// The sizes up to which Redis keeps a collection in its compact form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Thresholds {
+pub struct ListpackLimits {
     /// `hash-max-listpack-entries`.
     pub hash_max_listpack_entries: usize,
     /// `hash-max-listpack-value`, in bytes.
@@ -32,7 +32,7 @@ pub struct Thresholds {
     pub list_max_listpack_size: i64,
 }
 
-impl Default for Thresholds {
+impl Default for ListpackLimits {
     fn default() -> Self {
         Self {
             hash_max_listpack_entries: 512,
@@ -47,7 +47,7 @@ impl Default for Thresholds {
 
 /// Which of a collection's two forms is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum DumpForm {
     /// The compact one (listpack, intset).
     Compact,
     /// The full one (hashtable, skiplist).
@@ -94,15 +94,15 @@ pub fn dump_list<T: AsRef<[u8]>>(items: impl IntoIterator<Item = T>, max_listpac
 /// A set's payload. The compact form holds only integers. Any other set is written in full, because Redis 7.0 has no
 /// other form.
 #[must_use]
-pub fn dump_set<T: AsRef<[u8]>, I>(members: I, form: Form) -> Vec<u8>
+pub fn dump_set<T: AsRef<[u8]>, I>(members: I, form: DumpForm) -> Vec<u8>
 where
     I: IntoIterator<Item = T>,
     I::IntoIter: ExactSizeIterator + Clone,
 {
     let members = members.into_iter();
     let integers: Option<Vec<i64>> = match form {
-        Form::Compact => members.clone().map(|member| parse_i64_strict(member.as_ref())).collect(),
-        Form::Full => None,
+        DumpForm::Compact => members.clone().map(|member| parse_i64_strict(member.as_ref())).collect(),
+        DumpForm::Full => None,
     };
     if let Some(mut integers) = integers {
         integers.sort_unstable();
@@ -121,7 +121,7 @@ where
 /// A hash's payload; the times at which fields expire are in milliseconds since the Unix epoch. The layout is that of
 /// Redis 7.4, which older versions refuse, only if a field has such a time.
 #[must_use]
-pub fn dump_hash<F, V, I>(fields: I, form: Form) -> Vec<u8>
+pub fn dump_hash<F, V, I>(fields: I, form: DumpForm) -> Vec<u8>
 where
     F: AsRef<[u8]>,
     V: AsRef<[u8]>,
@@ -133,7 +133,7 @@ where
         return dump_hash_with_expiry(fields, form, earliest);
     }
     match form {
-        Form::Compact => {
+        DumpForm::Compact => {
             let mut pack = Builder::new();
             for (field, value, _) in fields {
                 pack.push(field.as_ref());
@@ -144,7 +144,7 @@ where
             writer.string(&pack);
             writer.finish(VERSION)
         }
-        Form::Full => {
+        DumpForm::Full => {
             let mut writer = Writer::new(kind::HASH, 32 * fields.len());
             writer.len(fields.len() as u64);
             for (field, value, _) in fields {
@@ -156,13 +156,13 @@ where
     }
 }
 
-fn dump_hash_with_expiry<F, V, I>(fields: I, form: Form, earliest: u64) -> Vec<u8>
+fn dump_hash_with_expiry<F, V, I>(fields: I, form: DumpForm, earliest: u64) -> Vec<u8>
 where
     F: AsRef<[u8]>,
     V: AsRef<[u8]>,
     I: ExactSizeIterator<Item = (F, V, Option<u64>)>,
 {
-    if form == Form::Full {
+    if form == DumpForm::Full {
         let mut writer = Writer::new(kind::HASH_METADATA, 40 * fields.len());
         writer.millis(earliest);
         writer.len(fields.len() as u64);
@@ -190,13 +190,13 @@ where
 
 /// A sorted set's payload. The members must ascend by score and then by member, because Redis relies on that order.
 #[must_use]
-pub fn dump_zset<T: AsRef<[u8]>, I>(members: I, form: Form) -> Vec<u8>
+pub fn dump_zset<T: AsRef<[u8]>, I>(members: I, form: DumpForm) -> Vec<u8>
 where
     I: IntoIterator<Item = (T, f64)>,
     I::IntoIter: ExactSizeIterator + DoubleEndedIterator,
 {
     let members = members.into_iter();
-    if form == Form::Compact {
+    if form == DumpForm::Compact {
         let (mut pack, mut text) = (Builder::new(), Vec::new());
         for (member, score) in members {
             text.clear();
@@ -227,13 +227,13 @@ pub fn dump_stream(stream: &Stream) -> Vec<u8> {
     writer.finish(VERSION)
 }
 
-fn form(count: usize, max_count: usize, max_len: usize, mut lens: impl Iterator<Item = usize>) -> Form {
-    if count <= max_count && lens.all(|len| len <= max_len) { Form::Compact } else { Form::Full }
+fn form(count: usize, max_count: usize, max_len: usize, mut lens: impl Iterator<Item = usize>) -> DumpForm {
+    if count <= max_count && lens.all(|len| len <= max_len) { DumpForm::Compact } else { DumpForm::Full }
 }
 
 /// The payload of any value, in the compact or the full form by its size.
 #[must_use]
-pub fn encode_dump(value: &Decoded, thresholds: &Thresholds) -> Vec<u8> {
+pub fn encode_dump(value: &Decoded, thresholds: &ListpackLimits) -> Vec<u8> {
     match value {
         Decoded::String(bytes) => dump_string(bytes),
         Decoded::List(items) => dump_list(items, thresholds.list_max_listpack_size),

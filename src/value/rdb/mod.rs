@@ -20,7 +20,8 @@ mod tests;
 
 pub use decode::{Decoded, HashField, decode_dump, decode_unsigned_dump};
 pub use encode::{
-    Form, Thresholds, dump_hash, dump_list, dump_set, dump_stream, dump_string, dump_zset, encode_dump,
+    DumpForm, ListpackLimits, dump_hash, dump_list, dump_set, dump_stream, dump_string, dump_zset,
+    encode_dump,
 };
 
 /// The numbers of the types.

@@ -3,7 +3,7 @@
 
 use super::reader::Reader;
 use crate::value::ValueError;
-use crate::value::listpack::Entry;
+use crate::value::listpack::ListpackEntry;
 
 const BAD: ValueError = ValueError::BadFormat;
 
@@ -13,7 +13,7 @@ const BAD: ValueError = ValueError::BadFormat;
 /// total bytes: u32 | offset of the last entry: u32 | entries: u16 (65535: count them) | entry ... | 0xFF
 /// entry: size of the entry before, in 1 byte or 0xFE and 4 | encoding and data
 /// ```
-pub(super) fn ziplist(pack: &[u8]) -> Result<Vec<Entry<'_>>, ValueError> {
+pub(super) fn ziplist(pack: &[u8]) -> Result<Vec<ListpackEntry<'_>>, ValueError> {
     let mut reader = Reader::new(pack);
     let total = u32::from_le_bytes(reader.array()?);
     let tail = u32::from_le_bytes(reader.array()?) as usize;
@@ -51,10 +51,10 @@ fn size_before(rest: &[u8]) -> Result<(usize, usize), ValueError> {
     }
 }
 
-fn ziplist_entry(rest: &[u8]) -> Result<(Entry<'_>, usize), ValueError> {
+fn ziplist_entry(rest: &[u8]) -> Result<(ListpackEntry<'_>, usize), ValueError> {
     let mut reader = Reader::new(rest);
     let first = reader.byte()?;
-    let int = |n: i64, size: usize| Ok((Entry::Int(n), size));
+    let int = |n: i64, size: usize| Ok((ListpackEntry::Int(n), size));
     let (head, len) = match first {
         0x00..=0x3F => (1, usize::from(first)),
         0x40..=0x7F => (2, usize::from(first & 0x3F) << 8 | usize::from(reader.byte()?)),
@@ -71,7 +71,7 @@ fn ziplist_entry(rest: &[u8]) -> Result<(Entry<'_>, usize), ValueError> {
         _ => return Err(BAD),
     };
     let text = reader.bytes(len)?;
-    Ok((Entry::Str(text), head + len))
+    Ok((ListpackEntry::Str(text), head + len))
 }
 
 /// A key and its value.
@@ -242,7 +242,7 @@ mod tests {
             (0u32..40, any::<i64>()).prop_map(|(bits, n)| (n >> (63 - bits)).to_string().into_bytes()),
         ], 0..20), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
             let mut pack = write_ziplist(&items);
-            let back: Vec<Vec<u8>> = ziplist(&pack).expect("well formed").into_iter().map(Entry::into_vec).collect();
+            let back: Vec<Vec<u8>> = ziplist(&pack).expect("well formed").into_iter().map(ListpackEntry::into_vec).collect();
             prop_assert_eq!(back, items);
             let at = at.index(pack.len());
             prop_assert_eq!(ziplist(&pack[..at]), Err(BAD));

@@ -113,7 +113,7 @@ fn hashes_whose_fields_expire() {
     for bad in [&["a", "1", "0", "b", "2", "5"][..], &["a", "1"], &["a", "1", "x"], &["a", "1", "-1"], &[]] {
         assert_eq!(packed(kind::HASH_LISTPACK_EX_PRE_GA, bad), BAD, "{bad:?}");
     }
-    for form in [Form::Compact, Form::Full] {
+    for form in [DumpForm::Compact, DumpForm::Full] {
         let Decoded::Hash(fields) = &expected else { unreachable!() };
         let ours = dump_hash(fields.iter().map(|(name, value, at)| (name, value, *at)), form);
         assert_eq!(decode_dump(&ours), Ok(expected.clone()));
@@ -450,10 +450,10 @@ proptest! {
     #[test]
     fn every_value_comes_back(value in value(), small in any::<bool>()) {
         let thresholds = if small {
-            Thresholds { hash_max_listpack_entries: 3, zset_max_listpack_entries: 3, set_max_intset_entries: 3,
-                list_max_listpack_size: 3, ..Thresholds::default() }
+            ListpackLimits { hash_max_listpack_entries: 3, zset_max_listpack_entries: 3, set_max_intset_entries: 3,
+                list_max_listpack_size: 3, ..ListpackLimits::default() }
         } else {
-            Thresholds::default()
+            ListpackLimits::default()
         };
         let back = decode_dump(&encode_dump(&value, &thresholds)).expect("well formed");
         prop_assert_eq!(normal(back), normal(value));
@@ -464,7 +464,7 @@ proptest! {
     fn hostile_payloads(
         value in value(), hits in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4), cut in any::<prop::sample::Index>(),
     ) {
-        let whole = encode_dump(&value, &Thresholds::default());
+        let whole = encode_dump(&value, &ListpackLimits::default());
         let mut body = whole[..whole.len() - 10].to_vec();
         for (at, byte) in hits {
             let at = at.index(body.len());
@@ -474,7 +474,7 @@ proptest! {
             body.truncate(cut.index(body.len()));
         }
         if let Ok(value) = decode_dump(&footer::seal(body, 10)) {
-            let again = decode_dump(&encode_dump(&value, &Thresholds::default())).expect("well formed");
+            let again = decode_dump(&encode_dump(&value, &ListpackLimits::default())).expect("well formed");
             prop_assert_eq!(normal(again), normal(value));
         }
     }

@@ -1,7 +1,7 @@
 //! The large form: members in parts, which are split one after the other as the set grows.
 
-use super::members::{Members, Name};
-use crate::value::parted::{Inverse, Parted};
+use super::members::{MemberName, Members};
+use crate::value::parted::{PartInverse, Parted};
 
 /// A set above the thresholds of the compact forms. A member takes about 22 bytes beside its name, spare room included.
 pub type BigSet = Parted<Members>;
@@ -29,7 +29,7 @@ impl BigSet {
     }
 
     /// As [`BigSet::add`]; also adds to `kept` what undoes the change.
-    pub fn add_kept(&mut self, name: &[u8], kept: &mut Vec<Inverse<Name>>) -> bool {
+    pub fn add_kept(&mut self, name: &[u8], kept: &mut Vec<PartInverse<MemberName>>) -> bool {
         let part = self.part_of(name);
         let new = self.change(part, |part| part.add(name));
         if new {
@@ -39,7 +39,7 @@ impl BigSet {
     }
 
     /// As [`BigSet::remove`]; also adds to `kept` what undoes the change.
-    pub fn remove_kept(&mut self, name: &[u8], kept: &mut Vec<Inverse<Name>>) -> bool {
+    pub fn remove_kept(&mut self, name: &[u8], kept: &mut Vec<PartInverse<MemberName>>) -> bool {
         self.take_kept(name, kept)
     }
 }

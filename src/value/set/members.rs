@@ -44,7 +44,7 @@ struct Names {
 }
 
 /// A member that was taken out of a set.
-pub struct Name(Box<[u8]>);
+pub struct MemberName(Box<[u8]>);
 
 impl Names {
     #[inline]
@@ -133,10 +133,10 @@ impl Members {
     }
 
     /// Removes the member at a position. The last member gets its position.
-    fn remove(&mut self, number: u32) -> Name {
+    fn remove(&mut self, number: u32) -> MemberName {
         let last = self.places.len() as u32 - 1;
         let place = self.places[number as usize];
-        let name = Name(self.names.at(place).into());
+        let name = MemberName(self.names.at(place).into());
         if let Ok(entry) = self.index.find_entry(self.state.hash_one(&*name.0), |n| *n == number) {
             entry.remove();
         }
@@ -213,7 +213,7 @@ impl Members {
 
 impl Part for Members {
     type Ref<'a> = &'a [u8];
-    type Element = Name;
+    type Element = MemberName;
     type State = ();
     type Whole = ();
 
@@ -245,12 +245,12 @@ impl Part for Members {
         self.places.iter().map(|place| self.names.at(*place))
     }
 
-    fn take(&mut self, name: &[u8]) -> Option<(usize, Name)> {
+    fn take(&mut self, name: &[u8]) -> Option<(usize, MemberName)> {
         let number = self.find(self.hash(name), name)?;
         Some((number as usize, self.remove(number)))
     }
 
-    fn put_back(&mut self, index: usize, Name(name): Name) {
+    fn put_back(&mut self, index: usize, MemberName(name): MemberName) {
         self.add(&name);
         let last = self.places.len() - 1;
         if index < last {
@@ -267,7 +267,7 @@ impl Part for Members {
     }
 
     /// A member is only its name, so nothing is exchanged.
-    fn exchange(&mut self, name: Name) -> Option<Name> {
+    fn exchange(&mut self, name: MemberName) -> Option<MemberName> {
         self.get(&name.0).is_some().then_some(name)
     }
 

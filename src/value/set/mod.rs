@@ -10,5 +10,5 @@ mod view;
 
 pub use big::BigSet;
 pub use ints::{Ints, empty_ints, fill_int};
-pub use members::{Members, Name};
+pub use members::{MemberName, Members};
 pub use view::{Member, PackedMember, SetRef, packed_member, packed_members};

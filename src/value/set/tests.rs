@@ -1,6 +1,6 @@
 use super::*;
 use crate::env::memory::thread_bytes;
-use crate::value::parted::Inverse;
+use crate::value::parted::PartInverse;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -72,7 +72,7 @@ proptest! {
     ) {
         let (mut set, mut model) = (BigSet::default(), Model::new());
         before.into_iter().for_each(|change| run(&mut set, &mut model, change));
-        let (order, mut inverses) = (all(&set), Vec::<Inverse<Name>>::new());
+        let (order, mut inverses) = (all(&set), Vec::<PartInverse<MemberName>>::new());
         for (adds, n) in kept {
             let changed = if adds {
                 set.add_kept(&name(n), &mut inverses)

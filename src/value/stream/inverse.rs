@@ -6,7 +6,7 @@ use super::node::StreamNode;
 use super::{Stream, StreamId};
 
 /// The inverse of one change of a stream. Changes are taken back from the last to the first.
-pub struct Inverse(Step);
+pub struct StreamInverse(Step);
 
 /// The stream's counters and marks.
 #[derive(Clone, Copy)]
@@ -42,7 +42,7 @@ enum Step {
     Pending(Box<[u8]>, Vec<(StreamId, Option<Pending>)>),
 }
 
-impl Inverse {
+impl StreamInverse {
     /// The name of the group that the change removed, if it did.
     pub fn removed_group(&self) -> Option<&[u8]> {
         if let Step::Group(name, _) = &self.0 { Some(name) } else { None }
@@ -84,37 +84,41 @@ impl Stream {
     }
 
     /// The inverse of adding entries or a node from an identifier on. Call it before they are added.
-    pub fn undo_of_adding(&self, from: StreamId) -> Inverse {
-        Inverse(Step::Added(from, self.counters()))
+    pub fn undo_of_adding(&self, from: StreamId) -> StreamInverse {
+        StreamInverse(Step::Added(from, self.counters()))
     }
 
     /// The inverse of setting the marks. Call it before they are set.
-    pub fn undo_of_marks(&self) -> Inverse {
-        Inverse(Step::Marks(self.counters(), self.last_master()))
+    pub fn undo_of_marks(&self) -> StreamInverse {
+        StreamInverse(Step::Marks(self.counters(), self.last_master()))
     }
 
     /// The inverse of creating a group or setting its position. Call it before the change.
-    pub fn undo_of_position(&self, group: &[u8]) -> Inverse {
-        Inverse(Step::Position(group.into(), self.groups().get(group).map(|group| group.position)))
+    pub fn undo_of_position(&self, group: &[u8]) -> StreamInverse {
+        StreamInverse(Step::Position(group.into(), self.groups().get(group).map(|group| group.position)))
     }
 
     /// The inverse of creating a consumer or setting its times; `None` if there is no such group.
-    pub fn undo_of_times(&self, group: &[u8], consumer: &[u8]) -> Option<Inverse> {
+    pub fn undo_of_times(&self, group: &[u8], consumer: &[u8]) -> Option<StreamInverse> {
         let known = self.groups().get(group)?;
         let known = known.find_consumer(consumer).and_then(|key| known.consumer(key));
         let times = known.map(|consumer| (consumer.seen_at_ms, consumer.active_at_ms));
-        Some(Inverse(Step::Times(group.into(), consumer.into(), times)))
+        Some(StreamInverse(Step::Times(group.into(), consumer.into(), times)))
     }
 
     /// The inverse of making entries pending or acknowledging them; `None` if there is no such group.
-    pub fn undo_of_pending(&self, group: &[u8], ids: impl Iterator<Item = StreamId>) -> Option<Inverse> {
+    pub fn undo_of_pending(
+        &self,
+        group: &[u8],
+        ids: impl Iterator<Item = StreamId>,
+    ) -> Option<StreamInverse> {
         let known = self.groups().get(group)?;
         let before = ids.map(|id| (id, known.pending_entry(id))).collect();
-        Some(Inverse(Step::Pending(group.into(), before)))
+        Some(StreamInverse(Step::Pending(group.into(), before)))
     }
 
     /// As [`Stream::delete`] for several entries. Returns how many of them existed, and the inverse.
-    pub fn delete_kept(&mut self, ids: impl Iterator<Item = StreamId>) -> (usize, Inverse) {
+    pub fn delete_kept(&mut self, ids: impl Iterator<Item = StreamId>) -> (usize, StreamInverse) {
         let counters = self.counters();
         let mut gone = Vec::new();
         for id in ids {
@@ -131,11 +135,11 @@ impl Stream {
                 gone.push(Gone::Entry(id));
             }
         }
-        (gone.len(), Inverse(Step::Gone(gone, counters)))
+        (gone.len(), StreamInverse(Step::Gone(gone, counters)))
     }
 
     /// As [`Stream::trim_through`]; also returns the inverse. Nodes that are removed as a whole are not read.
-    pub fn trim_kept(&mut self, through: StreamId) -> (u64, Inverse) {
+    pub fn trim_kept(&mut self, through: StreamId) -> (u64, StreamInverse) {
         let counters = self.counters();
         let mut gone = Vec::new();
         while let Some(node) = self.nodes.front_mut() {
@@ -155,24 +159,24 @@ impl Stream {
             self.length -= removed;
             self.update_first_id();
         }
-        (removed, Inverse(Step::Gone(gone, counters)))
+        (removed, StreamInverse(Step::Gone(gone, counters)))
     }
 
     /// Removes a group. Returns the inverse, if the group existed.
-    pub fn remove_group_kept(&mut self, group: &[u8]) -> Option<Inverse> {
+    pub fn remove_group_kept(&mut self, group: &[u8]) -> Option<StreamInverse> {
         let removed = self.groups_mut().take(group)?;
-        Some(Inverse(Step::Group(group.into(), removed)))
+        Some(StreamInverse(Step::Group(group.into(), removed)))
     }
 
     /// Removes a consumer and its pending entries. Returns the number of those entries and the inverse, if the consumer
     /// existed.
-    pub fn remove_consumer_kept(&mut self, group: &[u8], consumer: &[u8]) -> Option<(usize, Inverse)> {
+    pub fn remove_consumer_kept(&mut self, group: &[u8], consumer: &[u8]) -> Option<(usize, StreamInverse)> {
         let removed = self.groups_mut().get_mut(group)?.take_consumer(consumer)?;
-        Some((removed.pending_len(), Inverse(Step::Consumer(group.into(), removed))))
+        Some((removed.pending_len(), StreamInverse(Step::Consumer(group.into(), removed))))
     }
 
     /// Takes a change back. All later changes must have been taken back before.
-    pub fn revert(&mut self, inverse: Inverse) {
+    pub fn revert(&mut self, inverse: StreamInverse) {
         match inverse.0 {
             Step::Added(from, counters) => {
                 self.rewind(from, counters.last_id, counters.entries_added);

@@ -12,7 +12,7 @@
 
 use super::StreamId;
 use crate::value::heap;
-use crate::value::listpack::{self, Builder, Entry, number_size, push_bytes, push_number};
+use crate::value::listpack::{self, Builder, ListpackEntry, number_size, push_bytes, push_number};
 
 const DELETED: u8 = 1;
 const SAME_FIELDS: u8 = 2;
@@ -61,7 +61,7 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Iterator for Fields<'a> {
-    type Item = (Entry<'a>, Entry<'a>);
+    type Item = (ListpackEntry<'a>, ListpackEntry<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
@@ -118,7 +118,7 @@ impl<'a> NodeEntries<'a> {
     fn entry(&self, start: usize) -> Option<(NodeEntry<'a>, usize)> {
         let mut at = listpack::Iter::bare(self.body.get(start..)?);
         // Flags are overwritten in place, so they must be encoded in one byte.
-        let Entry::Int(flags) = at.next()? else { return None };
+        let ListpackEntry::Int(flags) = at.next()? else { return None };
         let flags = u8::try_from(flags).ok().filter(|flags| *flags <= DELETED | SAME_FIELDS)?;
         if self.body.get(start) != Some(&flags) {
             return None;

@@ -20,7 +20,7 @@ impl<'a> StreamEntry<'a> {
 
 /// The entries of a range in ascending order.
 #[derive(Debug, Clone)]
-pub struct Range<'a> {
+pub struct EntryRange<'a> {
     stream: &'a Stream,
     /// The node to be read next.
     node: usize,
@@ -29,7 +29,7 @@ pub struct Range<'a> {
     end: StreamId,
 }
 
-impl<'a> Iterator for Range<'a> {
+impl<'a> Iterator for EntryRange<'a> {
     type Item = StreamEntry<'a>;
 
     fn next(&mut self) -> Option<StreamEntry<'a>> {
@@ -146,8 +146,8 @@ impl Stream {
 
     /// The entries from `start` to `end`, both included, ascending. O(log nodes + size of a node) to the first one,
     /// O(its size) for each.
-    pub fn range(&self, start: StreamId, end: StreamId) -> Range<'_> {
-        Range { stream: self, node: self.node_of(start).unwrap_or(0), entries: None, start, end }
+    pub fn range(&self, start: StreamId, end: StreamId) -> EntryRange<'_> {
+        EntryRange { stream: self, node: self.node_of(start).unwrap_or(0), entries: None, start, end }
     }
 
     /// The same in descending order.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::value::ValueError;
-use crate::value::listpack::Entry;
+use crate::value::listpack::ListpackEntry;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -224,7 +224,8 @@ impl Model {
 
     fn check(&self, stream: &Stream) {
         let read = |entry: StreamEntry<'_>| {
-            let pairs: Pairs = entry.fields.map(|(f, v)| (Entry::into_vec(f), Entry::into_vec(v))).collect();
+            let pairs: Pairs =
+                entry.fields.map(|(f, v)| (ListpackEntry::into_vec(f), ListpackEntry::into_vec(v))).collect();
             (entry.id, pairs)
         };
         let forwards: Vec<_> = stream.range(StreamId::MIN, StreamId::MAX).map(read).collect();

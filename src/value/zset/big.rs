@@ -6,7 +6,7 @@
 
 use super::cut::Cut;
 use super::leaves::Leaves;
-use super::order::{Held, Key, Node, Range};
+use super::order::{Held, Key, MemberRange, OrderNode};
 use super::packed_members;
 use ahash::RandomState;
 
@@ -14,7 +14,7 @@ use ahash::RandomState;
 /// the score.
 #[derive(Clone)]
 pub struct BigZset {
-    root: Node,
+    root: OrderNode,
     held: Held,
     state: RandomState,
     len: usize,
@@ -22,18 +22,18 @@ pub struct BigZset {
 
 impl Default for BigZset {
     fn default() -> Self {
-        Self { root: Node::default(), held: Held::default(), state: RandomState::new(), len: 0 }
+        Self { root: OrderNode::default(), held: Held::default(), state: RandomState::new(), len: 0 }
     }
 }
 
 /// What is needed to undo one change: a member and its former score, `None` if it did not exist.
-pub struct Inverse {
+pub struct ZsetInverse {
     member: Box<[u8]>,
     score: Option<f64>,
 }
 
 /// What a step of a walk found, and the cursor of the next step; 0 ends the walk.
-pub struct Walk<'a> {
+pub struct ZsetWalk<'a> {
     /// Members and their scores.
     pub found: Vec<(&'a [u8], f64)>,
     /// The next step's cursor, below 2^32.
@@ -129,45 +129,45 @@ impl BigZset {
     }
 
     /// At most `count` members from a rank on, upwards or downwards. O(log n + count).
-    pub fn range(&self, rank: usize, count: usize, backward: bool) -> Range<'_> {
-        Range::new(&self.root, &self.held.leaves, rank, count, backward)
+    pub fn range(&self, rank: usize, count: usize, backward: bool) -> MemberRange<'_> {
+        MemberRange::new(&self.root, &self.held.leaves, rank, count, backward)
     }
 
     /// About `count` members from a cursor on, in an order that depends only on the members: a walk finds every member
     /// that exists during the whole walk, whatever other changes are made. O(count).
-    pub fn walk(&self, cursor: u64, count: usize) -> Walk<'_> {
+    pub fn walk(&self, cursor: u64, count: usize) -> ZsetWalk<'_> {
         let mut found = Vec::new();
         let next = self.held.index.walk(cursor, count, |entry| {
             let leaf = self.held.leaves.get(entry.leaf);
             let alike = leaf.slots().iter().enumerate().filter(|(_, slot)| slot.hash == entry.hash);
             found.extend(alike.map(|(at, _)| leaf.get(at)));
         });
-        Walk { found, next }
+        ZsetWalk { found, next }
     }
 
     /// As [`BigZset::set`]; also adds to `kept` what undoes the change.
-    pub fn set_kept(&mut self, member: &[u8], score: f64, kept: &mut Vec<Inverse>) -> Option<f64> {
+    pub fn set_kept(&mut self, member: &[u8], score: f64, kept: &mut Vec<ZsetInverse>) -> Option<f64> {
         let before = self.set(member, score);
-        kept.push(Inverse { member: member.into(), score: before });
+        kept.push(ZsetInverse { member: member.into(), score: before });
         before
     }
 
     /// As [`BigZset::remove`]; also adds to `kept` what undoes the change.
-    pub fn remove_kept(&mut self, member: &[u8], kept: &mut Vec<Inverse>) -> Option<f64> {
+    pub fn remove_kept(&mut self, member: &[u8], kept: &mut Vec<ZsetInverse>) -> Option<f64> {
         let before = self.remove(member)?;
-        kept.push(Inverse { member: member.into(), score: Some(before) });
+        kept.push(ZsetInverse { member: member.into(), score: Some(before) });
         Some(before)
     }
 
     /// As [`BigZset::remove_range`]; also adds to `kept` what undoes the change.
-    pub fn remove_range_kept(&mut self, from: usize, to: usize, kept: &mut Vec<Inverse>) {
+    pub fn remove_range_kept(&mut self, from: usize, to: usize, kept: &mut Vec<ZsetInverse>) {
         self.remove_range(from, to, &mut |member, score| {
-            kept.push(Inverse { member: member.into(), score: Some(score) });
+            kept.push(ZsetInverse { member: member.into(), score: Some(score) });
         });
     }
 
     /// Undoes a change. All later changes must have been undone.
-    pub fn revert(&mut self, inverse: &Inverse) {
+    pub fn revert(&mut self, inverse: &ZsetInverse) {
         match inverse.score {
             Some(score) => drop(self.set(&inverse.member, score)),
             None => drop(self.remove(&inverse.member)),
@@ -175,8 +175,8 @@ impl BigZset {
     }
 
     /// An image of the set. O(members / 8,000).
-    pub fn image(&self) -> Image {
-        Image { leaves: self.held.leaves.clone(), next: 0 }
+    pub fn image(&self) -> ZsetSnapshot {
+        ZsetSnapshot { leaves: self.held.leaves.clone(), next: 0 }
     }
 
     /// Approximate bytes allocated, from a sample of leaves (0 for all).
@@ -186,12 +186,12 @@ impl BigZset {
 }
 
 /// A sorted set as it was at a moment. Its leaves are read in no particular order.
-pub struct Image {
+pub struct ZsetSnapshot {
     leaves: Leaves,
     next: u32,
 }
 
-impl Image {
+impl ZsetSnapshot {
     /// Calls `visit` with the members of the next leaf. Returns false if none is left.
     pub fn read_leaf(&mut self, mut visit: impl FnMut(&[u8], f64)) -> bool {
         while self.next < self.leaves.end() {
@@ -225,7 +225,7 @@ impl BigZset {
             seen += 1;
         }
         assert_eq!((seen, self.root.count()), (self.len, self.len));
-        assert_eq!(self.held.leaves.iter().map(super::leaf::Leaf::len).sum::<usize>(), self.len);
+        assert_eq!(self.held.leaves.iter().map(super::leaf::ZsetLeaf::len).sum::<usize>(), self.len);
         assert_eq!(self.range(self.len.saturating_sub(1), usize::MAX, true).count(), self.len);
     }
 

@@ -14,19 +14,19 @@ const FULL: usize = if cfg!(test) { 12 } else { 384 };
 
 /// The leaf of a member. Two members with one hash in one leaf have equal entries, which are interchangeable.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct MemberPlace {
     pub(super) hash: u32,
     pub(super) leaf: u32,
 }
 
 /// The index. A clone shares its parts until they change.
 #[derive(Clone)]
-pub(super) struct Index {
-    parts: Vec<Arc<HashTable<Entry>>>,
+pub(super) struct MemberIndex {
+    parts: Vec<Arc<HashTable<MemberPlace>>>,
     len: usize,
 }
 
-impl Default for Index {
+impl Default for MemberIndex {
     fn default() -> Self {
         Self { parts: vec![Arc::default()], len: 0 }
     }
@@ -45,8 +45,8 @@ fn home(hash: u32, parts: usize) -> usize {
     if home < parts { home } else { home & mask >> 1 }
 }
 
-impl Index {
-    fn part_mut(&mut self, hash: u32) -> &mut HashTable<Entry> {
+impl MemberIndex {
+    fn part_mut(&mut self, hash: u32) -> &mut HashTable<MemberPlace> {
         let home = home(hash, self.parts.len());
         Arc::make_mut(&mut self.parts[home])
     }
@@ -65,7 +65,8 @@ impl Index {
     }
 
     pub(super) fn insert(&mut self, hash: u32, leaf: u32) {
-        self.part_mut(hash).insert_unique(spread(hash), Entry { hash, leaf }, |entry| spread(entry.hash));
+        self.part_mut(hash)
+            .insert_unique(spread(hash), MemberPlace { hash, leaf }, |entry| spread(entry.hash));
         self.len += 1;
         if self.len > self.parts.len() * FULL {
             self.split();
@@ -74,7 +75,9 @@ impl Index {
 
     pub(super) fn remove(&mut self, hash: u32, leaf: u32) {
         let part = self.part_mut(hash);
-        let Ok(found) = part.find_entry(spread(hash), |entry| *entry == Entry { hash, leaf }) else { return };
+        let Ok(found) = part.find_entry(spread(hash), |entry| *entry == MemberPlace { hash, leaf }) else {
+            return;
+        };
         found.remove();
         if part.capacity() > 64 && part.len() < part.capacity() / 8 {
             part.shrink_to(part.len() * 2, |entry| spread(entry.hash));
@@ -87,7 +90,7 @@ impl Index {
 
     /// Notes that a member was moved to another leaf.
     pub(super) fn relocate(&mut self, hash: u32, from: u32, to: u32) {
-        let entry = Entry { hash, leaf: from };
+        let entry = MemberPlace { hash, leaf: from };
         if let Some(found) = self.part_mut(hash).find_mut(spread(hash), |other| *other == entry) {
             found.leaf = to;
         }
@@ -97,7 +100,7 @@ impl Index {
     fn split(&mut self) {
         let new = self.parts.len();
         let from = new - (1 << new.ilog2());
-        let leaves = |entry: &Entry| home(entry.hash, new + 1) == new;
+        let leaves = |entry: &MemberPlace| home(entry.hash, new + 1) == new;
         let old = std::mem::take(&mut self.parts[from]);
         let moved = old.iter().filter(|entry| leaves(entry)).count();
         let mut kept = HashTable::with_capacity(old.len() - moved);
@@ -129,7 +132,7 @@ impl Index {
 
     /// Calls `visit` with about `count` entries from a cursor on, in the order of their reversed hashes; entries of one
     /// hash are in one step. Returns the next cursor, 0 at the end. O(count + entries of a part).
-    pub(super) fn walk(&self, cursor: u64, count: usize, mut visit: impl FnMut(Entry)) -> u64 {
+    pub(super) fn walk(&self, cursor: u64, count: usize, mut visit: impl FnMut(MemberPlace)) -> u64 {
         let Ok(mut at) = u32::try_from(cursor) else { return 0 };
         let mut seen = 0;
         let mut found: Vec<(u32, u32)> = Vec::new();
@@ -145,7 +148,7 @@ impl Index {
                 end += 1;
             }
             found[..end].iter().for_each(|(place, leaf)| {
-                visit(Entry { hash: place.reverse_bits(), leaf: *leaf });
+                visit(MemberPlace { hash: place.reverse_bits(), leaf: *leaf });
             });
             seen += end;
             if let Some(next) = found.get(end) {
@@ -165,17 +168,17 @@ impl Index {
     pub(super) fn memory(&self) -> usize {
         const SAMPLES: usize = 64;
         let step = self.parts.len().div_ceil(SAMPLES);
-        let of_part = |part: &Arc<HashTable<Entry>>| match part.capacity() {
+        let of_part = |part: &Arc<HashTable<MemberPlace>>| match part.capacity() {
             0 => 0,
             capacity => {
                 let buckets = (capacity * 8 / 7).next_power_of_two().max(4);
-                heap::block(buckets * (size_of::<Entry>() + 1) + 16)
+                heap::block(buckets * (size_of::<MemberPlace>() + 1) + 16)
             }
         };
         let (seen, sum) =
             self.parts.iter().step_by(step).fold((0, 0), |(seen, sum), part| (seen + 1, sum + of_part(part)));
         sum * self.parts.len() / seen.max(1)
-            + self.parts.len() * heap::block(size_of::<HashTable<Entry>>() + 2 * size_of::<usize>())
+            + self.parts.len() * heap::block(size_of::<HashTable<MemberPlace>>() + 2 * size_of::<usize>())
             + heap::block(self.parts.capacity() * size_of::<usize>())
     }
 }

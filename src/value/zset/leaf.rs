@@ -20,7 +20,7 @@ pub(super) struct Slot {
 
 /// Some members.
 #[derive(Clone, Default)]
-pub(super) struct Leaf {
+pub(super) struct ZsetLeaf {
     slots: Vec<Slot>,
     bytes: Vec<u8>,
 }
@@ -37,7 +37,7 @@ fn make_room<T>(vec: &mut Vec<T>, more: usize) {
     }
 }
 
-impl Leaf {
+impl ZsetLeaf {
     pub(super) const EMPTY: Self = Self { slots: Vec::new(), bytes: Vec::new() };
 
     #[inline]

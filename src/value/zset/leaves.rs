@@ -1,6 +1,6 @@
 //! The leaves of a sorted set by number. They are shared with images and copies of the set until they change.
 
-use super::leaf::Leaf;
+use super::leaf::ZsetLeaf;
 use crate::value::heap;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ const CHUNK: usize = 64;
 
 /// A block of the table.
 #[derive(Clone)]
-struct Chunk([Option<Arc<Leaf>>; CHUNK]);
+struct Chunk([Option<Arc<ZsetLeaf>>; CHUNK]);
 
 /// All leaves. A clone shares them. A change of a shared leaf copies the leaf first, and the block of 64 references
 /// that contains it.
@@ -20,25 +20,25 @@ pub(super) struct Leaves {
     free: Vec<u32>,
 }
 
-static NONE: Leaf = Leaf::EMPTY;
+static NONE: ZsetLeaf = ZsetLeaf::EMPTY;
 
 impl Leaves {
     /// The leaf with a number; an empty leaf for an unused number.
     #[inline]
-    pub(super) fn get(&self, id: u32) -> &Leaf {
+    pub(super) fn get(&self, id: u32) -> &ZsetLeaf {
         let chunk = self.chunks.get(id as usize / CHUNK);
         chunk.and_then(|chunk| chunk.0[id as usize % CHUNK].as_deref()).unwrap_or(&NONE)
     }
 
     /// An existing leaf, mutable.
     #[inline]
-    pub(super) fn get_mut(&mut self, id: u32) -> &mut Leaf {
+    pub(super) fn get_mut(&mut self, id: u32) -> &mut ZsetLeaf {
         let chunk = Arc::make_mut(&mut self.chunks[id as usize / CHUNK]);
         Arc::make_mut(chunk.0[id as usize % CHUNK].get_or_insert_default())
     }
 
     /// Adds a leaf and returns its number.
-    pub(super) fn add(&mut self, leaf: Leaf) -> u32 {
+    pub(super) fn add(&mut self, leaf: ZsetLeaf) -> u32 {
         let id = self.free.pop().unwrap_or_else(|| {
             let first = (self.chunks.len() * CHUNK) as u32;
             self.chunks.push(Arc::new(Chunk([const { None }; CHUNK])));
@@ -50,7 +50,7 @@ impl Leaves {
     }
 
     /// Removes a leaf.
-    pub(super) fn remove(&mut self, id: u32) -> Option<Arc<Leaf>> {
+    pub(super) fn remove(&mut self, id: u32) -> Option<Arc<ZsetLeaf>> {
         let gone = Arc::make_mut(&mut self.chunks[id as usize / CHUNK]).0[id as usize % CHUNK].take();
         self.free.extend(gone.is_some().then_some(id));
         gone
@@ -67,7 +67,7 @@ impl Leaves {
     }
 
     /// All leaves, in the order of their numbers.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Leaf> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &ZsetLeaf> {
         self.chunks.iter().flat_map(|chunk| chunk.0.iter().filter_map(Option::as_deref))
     }
 
@@ -80,7 +80,7 @@ impl Leaves {
             self.iter().step_by(step).fold((0, 0), |(seen, sum), leaf| (seen + 1, sum + leaf.memory()));
         let owned = (sum * self.len()).checked_div(seen).unwrap_or(0);
         owned
-            + self.len() * heap::block(COUNTS + size_of::<Leaf>())
+            + self.len() * heap::block(COUNTS + size_of::<ZsetLeaf>())
             + self.chunks.len() * heap::block(COUNTS + size_of::<Chunk>())
             + heap::block(self.chunks.capacity() * size_of::<usize>())
             + heap::block(self.free.capacity() * size_of::<u32>())

@@ -13,9 +13,9 @@ mod packed;
 mod tests;
 mod view;
 
-pub use big::{BigZset, Image, Inverse, Walk};
+pub use big::{BigZset, ZsetInverse, ZsetSnapshot, ZsetWalk};
 pub use cut::{Cut, compare};
 pub use packed::{
-    PackedMember, check_packed, pack_all, pack_member, packed_find, packed_fits, packed_members,
+    PackedZsetMember, check_packed, pack_all, pack_member, packed_find, packed_fits, packed_members,
 };
-pub use view::{Members, ZsetRef};
+pub use view::{ZsetMembers, ZsetRef};

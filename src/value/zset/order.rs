@@ -2,8 +2,8 @@
 //! below. If scores do not decide, the bytes of the first member are looked up in its leaf.
 
 use super::cut::Cut;
-use super::index::Index;
-use super::leaf::{BYTES, Leaf};
+use super::index::MemberIndex;
+use super::leaf::{BYTES, ZsetLeaf};
 use super::leaves::Leaves;
 use smallvec::SmallVec;
 
@@ -14,7 +14,7 @@ const CHILDREN: usize = if cfg!(test) { 6 } else { 64 };
 #[derive(Clone, Default)]
 pub(super) struct Held {
     pub(super) leaves: Leaves,
-    pub(super) index: Index,
+    pub(super) index: MemberIndex,
 }
 
 impl Held {
@@ -40,7 +40,7 @@ impl Held {
     }
 
     fn put_alone(&mut self, key: &Key<'_>) -> u32 {
-        let id = self.leaves.add(Leaf::default());
+        let id = self.leaves.add(ZsetLeaf::default());
         self.put(id, 0, key);
         id
     }
@@ -67,13 +67,13 @@ struct Child {
 
 /// A node. Every child has members.
 #[derive(Clone, Default)]
-pub(super) struct Node {
+pub(super) struct OrderNode {
     children: Vec<Child>,
     /// The children, unless they are leaves.
-    below: Vec<Node>,
+    below: Vec<OrderNode>,
 }
 
-impl Node {
+impl OrderNode {
     fn is_lowest(&self) -> bool {
         self.below.is_empty()
     }
@@ -300,7 +300,7 @@ impl Node {
 }
 
 /// Changes of the whole tree.
-impl Node {
+impl OrderNode {
     /// Inserts a new member. O(log n).
     pub(super) fn insert_at_root(&mut self, held: &mut Held, key: &Key<'_>) {
         if let Some(other) = self.insert(held, key, true) {
@@ -351,21 +351,27 @@ impl Node {
 
 /// Members in ascending or descending order.
 #[derive(Clone)]
-pub struct Range<'a> {
+pub struct MemberRange<'a> {
     leaves: &'a Leaves,
     /// The nodes above the leaf, with the number of the child on the path in each.
-    path: SmallVec<[(&'a Node, usize); 6]>,
-    leaf: &'a Leaf,
+    path: SmallVec<[(&'a OrderNode, usize); 6]>,
+    leaf: &'a ZsetLeaf,
     at: usize,
     left: usize,
     backward: bool,
 }
 
-impl<'a> Range<'a> {
+impl<'a> MemberRange<'a> {
     /// At most `count` members from a rank on, upwards or downwards. The rank exists, or `count` is 0.
-    pub(super) fn new(root: &'a Node, leaves: &'a Leaves, rank: usize, count: usize, backward: bool) -> Self {
+    pub(super) fn new(
+        root: &'a OrderNode,
+        leaves: &'a Leaves,
+        rank: usize,
+        count: usize,
+        backward: bool,
+    ) -> Self {
         let (mut node, mut at) = (root, rank);
-        let mut path: SmallVec<[(&Node, usize); 6]> = SmallVec::new();
+        let mut path: SmallVec<[(&OrderNode, usize); 6]> = SmallVec::new();
         loop {
             let mut child = 0;
             while let Some(next) = node.children.get(child).filter(|next| at >= next.count) {
@@ -407,7 +413,7 @@ impl<'a> Range<'a> {
     }
 }
 
-impl<'a> Iterator for Range<'a> {
+impl<'a> Iterator for MemberRange<'a> {
     type Item = (&'a [u8], f64);
 
     #[inline]

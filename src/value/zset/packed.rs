@@ -10,7 +10,7 @@ use crate::value::packed::{get_varint, put_part, put_varint_to, read_part, read_
 
 /// A member of a packed sorted set and its place.
 #[derive(Clone, Copy, Debug)]
-pub struct PackedMember<'a> {
+pub struct PackedZsetMember<'a> {
     /// The member.
     pub member: &'a [u8],
     /// Its score.
@@ -22,7 +22,7 @@ pub struct PackedMember<'a> {
 }
 
 /// Iterates over a packed sorted set.
-pub fn packed_members(packed: &[u8]) -> impl Iterator<Item = PackedMember<'_>> + Clone {
+pub fn packed_members(packed: &[u8]) -> impl Iterator<Item = PackedZsetMember<'_>> + Clone {
     let mut at = 0;
     std::iter::from_fn(move || {
         if at >= packed.len() {
@@ -32,7 +32,7 @@ pub fn packed_members(packed: &[u8]) -> impl Iterator<Item = PackedMember<'_>> +
         let (member, score_at) = read_part(packed, at);
         let (score, end) = read_score(packed, score_at);
         at = end;
-        Some(PackedMember { member, score, start, end })
+        Some(PackedZsetMember { member, score, start, end })
     })
 }
 
@@ -78,8 +78,8 @@ pub fn pack_all(mut members: Vec<(Vec<u8>, f64)>) -> Vec<u8> {
 
 /// Finds a member. O(members).
 #[inline]
-pub fn packed_find<'a>(packed: &'a [u8], member: &[u8]) -> Option<PackedMember<'a>> {
-    let same = |m: &PackedMember<'_>| {
+pub fn packed_find<'a>(packed: &'a [u8], member: &[u8]) -> Option<PackedZsetMember<'a>> {
+    let same = |m: &PackedZsetMember<'_>| {
         m.member.len() == member.len() && m.member.last() == member.last() && m.member == member
     };
     packed_members(packed).find(same)

@@ -59,7 +59,7 @@ fn owned<'a>(members: impl Iterator<Item = (&'a [u8], f64)>) -> Vec<(Vec<u8>, f6
     members.map(|(member, score)| (member.to_vec(), score)).collect()
 }
 
-fn run(set: &mut BigZset, model: &mut Model, op: &Op, mut kept: Option<&mut Vec<Inverse>>) {
+fn run(set: &mut BigZset, model: &mut Model, op: &Op, mut kept: Option<&mut Vec<ZsetInverse>>) {
     match *op {
         Op::Set(n, score) => {
             let before = match &mut kept {

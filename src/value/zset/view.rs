@@ -1,7 +1,7 @@
 //! One view of a sorted set's forms.
 
-use super::order::Range;
-use super::{BigZset, Cut, PackedMember, packed_find, packed_members};
+use super::order::MemberRange;
+use super::{BigZset, Cut, PackedZsetMember, packed_find, packed_members};
 use smallvec::SmallVec;
 
 /// A sorted set in any of its forms.
@@ -16,16 +16,16 @@ pub enum ZsetRef<'a> {
 /// Members in ascending or descending order. The value is on the stack for one command.
 #[derive(Clone)]
 #[allow(clippy::large_enum_variant)]
-pub enum Members<'a> {
+pub enum ZsetMembers<'a> {
     /// Of the packed form.
     #[doc(hidden)]
     Packed(smallvec::IntoIter<[(&'a [u8], f64); 16]>),
     /// Of the large form.
     #[doc(hidden)]
-    Big(Range<'a>),
+    Big(MemberRange<'a>),
 }
 
-impl<'a> Iterator for Members<'a> {
+impl<'a> Iterator for ZsetMembers<'a> {
     type Item = (&'a [u8], f64);
 
     #[inline]
@@ -37,7 +37,7 @@ impl<'a> Iterator for Members<'a> {
     }
 }
 
-fn pair(m: PackedMember<'_>) -> (&[u8], f64) {
+fn pair(m: PackedZsetMember<'_>) -> (&[u8], f64) {
     (m.member, m.score)
 }
 
@@ -93,7 +93,7 @@ impl<'a> ZsetRef<'a> {
 
     /// At most `count` members from a rank on, upwards or downwards; none if there is no such rank. O(log n + count),
     /// in the packed form O(members).
-    pub fn range(self, rank: usize, count: usize, backward: bool) -> Members<'a> {
+    pub fn range(self, rank: usize, count: usize, backward: bool) -> ZsetMembers<'a> {
         match self {
             Self::Packed(packed) => {
                 let all = packed_members(packed).map(pair);
@@ -108,14 +108,14 @@ impl<'a> ZsetRef<'a> {
                 } else {
                     found.extend(all.skip(rank).take(count));
                 }
-                Members::Packed(found.into_iter())
+                ZsetMembers::Packed(found.into_iter())
             }
-            Self::Big(big) => Members::Big(big.range(rank, count, backward)),
+            Self::Big(big) => ZsetMembers::Big(big.range(rank, count, backward)),
         }
     }
 
     /// All members in their order.
-    pub fn iter(self) -> Members<'a> {
+    pub fn iter(self) -> ZsetMembers<'a> {
         self.range(0, usize::MAX, false)
     }
 

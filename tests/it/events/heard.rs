@@ -6,7 +6,7 @@ use itemory::config::{Config, Settings};
 use itemory::engine::{Classes, Engine, KeyEvents, Listener};
 use itemory::env::{Clock, SimDisk};
 use itemory::node::ClientHandle;
-use itemory::resp::{Batch, Decoder, Limits, Proto, Reply};
+use itemory::resp::{Batch, Decoder, InputLimits, Proto, Reply};
 use itemory::session::{Stop, Worker};
 use parking_lot::Mutex;
 use std::path::PathBuf;
@@ -101,7 +101,7 @@ impl Ours {
     pub(super) fn call<A: AsRef<[u8]>>(&mut self, args: &[A]) -> Value {
         let mut request = Wire::encode(args);
         let mut batch = Batch::new();
-        Decoder::new().decode(&mut request, &Limits::default(), &mut batch, 1).unwrap();
+        Decoder::new().decode(&mut request, &InputLimits::default(), &mut batch, 1).unwrap();
         let mut out = Reply::new(Proto::V2);
         let progress = self.worker.run(&mut self.client, &request, &batch, 0, &mut out);
         if progress.stop == Some(Stop::Long) {

@@ -7,7 +7,7 @@ use itemory::config::{AppendFsync, Config, Settings};
 use itemory::engine::Engine;
 use itemory::env::{Clock, CrashMode, SimDisk};
 use itemory::node::ClientHandle;
-use itemory::resp::{Batch, Decoder, Limits, Proto, Reply};
+use itemory::resp::{Batch, Decoder, InputLimits, Proto, Reply};
 use itemory::session::{Stop, Worker};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -81,7 +81,7 @@ impl Running {
     fn call(&mut self, client: usize, command: &[String]) -> Value {
         let mut request = Wire::encode(command);
         let mut batch = Batch::new();
-        Decoder::new().decode(&mut request, &Limits::default(), &mut batch, 1).unwrap();
+        Decoder::new().decode(&mut request, &InputLimits::default(), &mut batch, 1).unwrap();
         let client = &mut self.clients[client];
         let mut out = Reply::new(Proto::V2);
         let progress = self.worker.run(client, &request, &batch, 0, &mut out);

@@ -4,7 +4,7 @@ mod expiry;
 mod model;
 
 use crate::command::testing::Harness;
-use crate::effect::{Decoder, Effect, ItemChange};
+use crate::effect::{Effect, EffectDecoder, ItemChange};
 use crate::engine::Tables;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -479,7 +479,7 @@ fn the_log_holds_the_encoded_keys_and_the_whole_item() {
     let mut h = Harness::new();
     h.run("TABLE.CREATE t PK id N SK k B");
     let record = h.record("ITEM.PUT t 1.50 \"\\x00\\xff\" SET 1 v x");
-    let effects: Vec<Effect<'_>> = Decoder::new(&record).unwrap().map(Result::unwrap).collect();
+    let effects: Vec<Effect<'_>> = EffectDecoder::new(&record).unwrap().map(Result::unwrap).collect();
     let [Effect::Item { partition, change: ItemChange::Put { sort, item }, .. }] = effects[..] else {
         panic!("{effects:?}")
     };

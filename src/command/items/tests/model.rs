@@ -2,7 +2,7 @@
 
 use super::counts;
 use crate::command::testing::Harness;
-use crate::effect::Decoder;
+use crate::effect::EffectDecoder;
 use crate::engine::Engine;
 use crate::env::Clock;
 use crate::store::Mode;
@@ -44,7 +44,7 @@ proptest! {
                 }
             };
             let record = h.record(&line);
-            for effect in Decoder::new(&record).into_iter().flatten() {
+            for effect in EffectDecoder::new(&record).into_iter().flatten() {
                 let effect = effect.unwrap();
                 let hash = replica.store.hash(effect.shard_key().unwrap());
                 replica.store.lock_one(hash, Mode::Write, 0).apply(&effect, hash);

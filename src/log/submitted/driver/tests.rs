@@ -7,13 +7,13 @@ use std::time::Instant;
 /// A store that rejects each batch at once, and always says the same of its log's end.
 #[derive(Debug)]
 struct Rejecting {
-    watcher: OnceLock<Arc<dyn Watcher>>,
+    watcher: OnceLock<Arc<dyn BatchObserver>>,
     tail: Tail,
     asked: Mutex<Vec<Instant>>,
 }
 
 impl Submit for Rejecting {
-    fn watch(&self, watcher: Arc<dyn Watcher>) {
+    fn watch(&self, watcher: Arc<dyn BatchObserver>) {
         let _ = self.watcher.set(watcher);
     }
 
@@ -44,7 +44,7 @@ fn submitted(tail: impl FnOnce(u32) -> Tail) -> (Submitted, Arc<Rejecting>) {
     let clock = Clock::manual(1_000);
     let submitted = Submitted::new(submit, begun, SubmitOptions::default(), clock, Arc::default());
     submitted.begin(begun).unwrap();
-    submitted.hand_over(&Mutex::new(Pending { bytes: header.to_vec(), tail: 1, chain }));
+    submitted.hand_over(&Mutex::new(PendingFrames { bytes: header.to_vec(), tail: 1, chain }));
     (submitted, store)
 }
 

@@ -5,9 +5,9 @@ use crate::store::reader::{Kept, PieceReader, ValueChange};
 
 use crate::store::types::walked::{IN_EFFECT, Walk, Walked, in_lists};
 use crate::store::{Object, ValueRef};
-use crate::value::hash::{BigHash, FieldRef, Fields, pack_field, packed_fields};
+use crate::value::hash::{BigHash, FieldRef, HashPart, pack_field, packed_fields};
 
-impl Walked for Fields {
+impl Walked for HashPart {
     fn name<'e>(field: &'e FieldRef<'_>) -> &'e [u8] {
         field.name
     }

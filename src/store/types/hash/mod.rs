@@ -22,7 +22,7 @@ use crate::value::packed::{fill_part, part_len};
 use crate::value::parted;
 use std::sync::atomic::Ordering::Relaxed;
 
-type Inverse = parted::Inverse<Field>;
+type Inverse = parted::PartInverse<Field>;
 
 /// The thresholds of the packed form.
 #[derive(Clone, Copy)]

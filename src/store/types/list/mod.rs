@@ -16,8 +16,8 @@ use crate::store::object::Object;
 use crate::store::place::Place;
 use crate::store::{Locked, ValueRef};
 use crate::value::list::{
-    BigList, Limits, Removed, Run, encode_all, keep, packed_count, packed_entries, packed_of, packed_offset,
-    put_count,
+    BigList, ListLimits, Removed, RemovedRun, encode_all, keep, packed_count, packed_entries, packed_of,
+    packed_offset, put_count,
 };
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -27,7 +27,7 @@ pub const MOST_PACKED: usize = 1 << 16;
 impl Locked<'_> {
     /// Applies a change of a list. Returns how many elements were removed.
     pub(in crate::store) fn list(&mut self, place: Place<'_>, change: &ListChange<'_>) -> usize {
-        let limits = Limits::of_option(self.store.thresholds.list_size.load(Relaxed).into());
+        let limits = ListLimits::of_option(self.store.thresholds.list_size.load(Relaxed).into());
         if let ListChange::Put { payload, expire } = *change {
             self.list_put(place, payload, expire, limits);
             return 0;
@@ -44,7 +44,7 @@ impl Locked<'_> {
                     self.look(place).and_then(|entry| entry.value().list()).map_or(0, |list| list.len());
                 let removed = count.min(len);
                 let passed = if front { 0 } else { len - removed };
-                return self.list_remove(place, &[Run { passed, removed }], limits);
+                return self.list_remove(place, &[RemovedRun { passed, removed }], limits);
             }
             ListChange::Remove { runs } => {
                 return self.list_remove(place, &runs.iter().collect::<Vec<_>>(), limits);
@@ -53,7 +53,7 @@ impl Locked<'_> {
         0
     }
 
-    fn list_put(&mut self, place: Place<'_>, payload: &[u8], expire: Option<u64>, limits: Limits) {
+    fn list_put(&mut self, place: Place<'_>, payload: &[u8], expire: Option<u64>, limits: ListLimits) {
         let big = BigList::from_entries(payload);
         if payload.len() <= MOST_PACKED && limits.allow(payload.len(), big.len()) {
             return self.put(place, Kind::List, expire, &packed_of(payload, big.len()));
@@ -62,7 +62,7 @@ impl Locked<'_> {
         self.put_entry(place, Entry::boxed(place.space, place.key, expire, object, clock));
     }
 
-    fn list_push(&mut self, place: Place<'_>, front: bool, values: List<'_>, limits: Limits) {
+    fn list_push(&mut self, place: Place<'_>, front: bool, values: List<'_>, limits: ListLimits) {
         if let Some(entry) = self.find(place) {
             push(entry, front, values, limits);
         } else {
@@ -76,7 +76,7 @@ impl Locked<'_> {
     }
 
     /// Replaces `remove` elements, one or none, by another element.
-    fn list_edit(&mut self, place: Place<'_>, at: usize, remove: usize, value: &[u8], limits: Limits) {
+    fn list_edit(&mut self, place: Place<'_>, at: usize, remove: usize, value: &[u8], limits: ListLimits) {
         let Some(entry) = self.find(place) else { return };
         if entry.value().list().is_none_or(|list| at + remove > list.len()) {
             return;
@@ -89,7 +89,7 @@ impl Locked<'_> {
     }
 
     /// Removes elements, and the list with its last one. Returns how many were removed.
-    fn list_remove(&mut self, place: Place<'_>, runs: &[Run], limits: Limits) -> usize {
+    fn list_remove(&mut self, place: Place<'_>, runs: &[RemovedRun], limits: ListLimits) -> usize {
         let Some(entry) = self.find(place) else { return 0 };
         let Some(before) = entry.value().list().map(|list| list.len()) else { return 0 };
         let removed = runs.iter().map(|run| run.removed).sum::<usize>();
@@ -121,7 +121,7 @@ impl Locked<'_> {
     }
 }
 
-fn push(entry: &mut Entry, front: bool, values: List<'_>, limits: Limits) {
+fn push(entry: &mut Entry, front: bool, values: List<'_>, limits: ListLimits) {
     if let ValueRef::List(packed) = entry.value() {
         let (bytes, count) = (packed_entries(packed).len(), packed_count(packed) + values.len());
         let lengths = values.iter().map(<[u8]>::len).sum::<usize>();
@@ -147,7 +147,7 @@ fn push(entry: &mut Entry, front: bool, values: List<'_>, limits: Limits) {
     }
 }
 
-fn edit(entry: &mut Entry, at: usize, remove: usize, value: &[u8], limits: Limits) {
+fn edit(entry: &mut Entry, at: usize, remove: usize, value: &[u8], limits: ListLimits) {
     if let ValueRef::List(packed) = entry.value() {
         let (bytes, count) = (packed_entries(packed).len(), packed_count(packed));
         let encoded = encode_all(std::iter::once(value));
@@ -167,10 +167,10 @@ fn edit(entry: &mut Entry, at: usize, remove: usize, value: &[u8], limits: Limit
 }
 
 /// Removes some elements of a packed list, but not all of them.
-fn remove_packed(entry: &mut Entry, runs: &[Run]) {
+fn remove_packed(entry: &mut Entry, runs: &[RemovedRun]) {
     let ValueRef::List(packed) = entry.value() else { return };
     let count = packed_count(packed);
-    if let [Run { passed, removed }] = *runs {
+    if let [RemovedRun { passed, removed }] = *runs {
         let (from, to) = (packed_offset(packed, passed), packed_offset(packed, passed + removed));
         put_count(entry.payload_mut(), count - removed);
         entry.splice(from, to - from, 0);
@@ -192,7 +192,7 @@ fn make_big(entry: &mut Entry) {
 }
 
 /// Converts a large list that has become small to the packed form.
-fn make_packed(entry: &mut Entry, limits: Limits) {
+fn make_packed(entry: &mut Entry, limits: ListLimits) {
     let ValueRef::Boxed(Object::List(list)) = entry.value() else { return };
     let Some(entries) = list.only_leaf().filter(|entries| limits.allow_again(entries.len(), list.len()))
     else {

@@ -2,7 +2,7 @@
 
 use crate::effect::{Effect, List, ListChange, Runs};
 use crate::store::{Kind, Locked, Mode, Store};
-use crate::value::list::{Run, encode_all};
+use crate::value::list::{RemovedRun, encode_all};
 use proptest::prelude::*;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -114,7 +114,7 @@ fn take(step: &Step, model: &mut Vec<Vec<u8>>, then: &mut dyn FnMut(Effect<'_>))
                 if at + passed + removed <= model.len() {
                     at += passed;
                     drop(model.drain(at..at + removed));
-                    runs.push(Run { passed, removed });
+                    runs.push(RemovedRun { passed, removed });
                 }
             }
             on(ListChange::Remove { runs: Runs::Slice(&runs) });
@@ -191,7 +191,7 @@ fn effects_that_reach_beyond_a_list_change_nothing() {
     for size in [-2, 0] {
         let store = store(size);
         push(&store, &[b"a", b"b"]);
-        let runs = [Run { passed: 1, removed: 2 }];
+        let runs = [RemovedRun { passed: 1, removed: 2 }];
         for change in [
             ListChange::Set { at: 2, value: b"x" },
             ListChange::Insert { at: 3, value: b"x" },

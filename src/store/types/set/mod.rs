@@ -18,10 +18,12 @@ use crate::store::reader::ValueChange;
 use crate::text::parse_i64_strict;
 use crate::value::packed::{fill_part, part_len, put_part};
 use crate::value::parted;
-use crate::value::set::{BigSet, Ints, Name, SetRef, empty_ints, fill_int, packed_member, packed_members};
+use crate::value::set::{
+    BigSet, Ints, MemberName, SetRef, empty_ints, fill_int, packed_member, packed_members,
+};
 use std::sync::atomic::Ordering::Relaxed;
 
-type Inverse = parted::Inverse<Name>;
+type Inverse = parted::PartInverse<MemberName>;
 
 /// The thresholds of the compact forms.
 #[derive(Clone, Copy)]

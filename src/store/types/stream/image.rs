@@ -5,7 +5,7 @@ use crate::effect::StreamChange;
 use crate::store::reader::{PieceReader, ValueChange};
 use crate::store::types::reading::{BYTES, PIECE, is_large};
 use crate::store::{Object, ValueRef};
-use crate::value::stream::{Group, Inverse, Stream, StreamId, StreamNode};
+use crate::value::stream::{Group, Stream, StreamId, StreamInverse, StreamNode};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
 
@@ -244,7 +244,7 @@ impl PieceReader for StreamReading {
     /// Takes over nodes or a group that a change has removed as a whole, in place of copies. Changes must come in their
     /// order, because `settled` separates nodes that left before marks were set from nodes that were added afterwards.
     /// O(nodes that left).
-    fn take_over(&mut self, left: Inverse) {
+    fn take_over(&mut self, left: StreamInverse) {
         if let Some(last) = left.marked_behind() {
             self.settled = self.settled.min(last);
         }
@@ -263,7 +263,7 @@ impl PieceReader for StreamReading {
     }
 
     /// A change is undone, and all later ones are too.
-    fn is_taken_back(&mut self, change: &Inverse) {
+    fn is_taken_back(&mut self, change: &StreamInverse) {
         if change.marked_behind().is_some() {
             self.present = self.settled;
         }

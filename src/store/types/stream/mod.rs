@@ -12,7 +12,7 @@ use crate::store::object::Object;
 use crate::store::place::Place;
 use crate::store::reader::ValueChange;
 use crate::store::{Kind, Locked};
-use crate::value::stream::{Group, Inverse, NodeLimits, Pending, Stream};
+use crate::value::stream::{Group, NodeLimits, Pending, Stream, StreamInverse};
 use std::sync::atomic::Ordering::Relaxed;
 
 impl Locked<'_> {
@@ -92,7 +92,7 @@ impl Locked<'_> {
     }
 }
 
-pub(super) fn take_back(entry: &mut Entry, inverse: Inverse) {
+pub(super) fn take_back(entry: &mut Entry, inverse: StreamInverse) {
     if let Some(Object::Stream(stream)) = entry.object_mut() {
         stream.revert(inverse);
     }
@@ -156,7 +156,7 @@ fn change_kept(
     stream: &mut Stream,
     change: &StreamChange<'_>,
     limits: NodeLimits,
-) -> (usize, Option<Inverse>) {
+) -> (usize, Option<StreamInverse>) {
     let inverse = match *change {
         StreamChange::Add { id, pairs } => {
             let inverse = stream.undo_of_adding(id);

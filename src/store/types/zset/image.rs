@@ -4,14 +4,14 @@ use crate::effect::{List, ZsetChange, score_bytes};
 use crate::store::ValueRef;
 use crate::store::reader::{PieceReader, ValueChange};
 use crate::store::types::reading::{BYTES, PIECE};
-use crate::value::zset::{BigZset, Image};
+use crate::value::zset::{BigZset, ZsetSnapshot};
 
 /// The most members of a large sorted set in one effect.
 const PAIRS: usize = 512;
 
 /// A snapshot of a sorted set at the hold, of which the rest is to be read. Changes of the set do not change the
 /// snapshot.
-pub(in crate::store) struct ZsetReading(Image);
+pub(in crate::store) struct ZsetReading(ZsetSnapshot);
 
 impl ZsetReading {
     /// `None` if the sorted set is small.

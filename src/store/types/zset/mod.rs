@@ -12,7 +12,9 @@ use crate::store::entry::{Entry, Kind, Parts};
 use crate::store::object::Object;
 use crate::store::place::Place;
 use crate::store::{Locked, ValueRef};
-use crate::value::zset::{BigZset, Inverse, compare, pack_member, packed_find, packed_fits, packed_members};
+use crate::value::zset::{
+    BigZset, ZsetInverse, compare, pack_member, packed_find, packed_fits, packed_members,
+};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The thresholds of the packed form.
@@ -80,7 +82,7 @@ impl Locked<'_> {
     fn zset_shrink(
         &mut self,
         place: Place<'_>,
-        shrink: &dyn Fn(&mut Entry, Option<&mut Vec<Inverse>>) -> usize,
+        shrink: &dyn Fn(&mut Entry, Option<&mut Vec<ZsetInverse>>) -> usize,
     ) -> usize {
         let mut kept = self.records_within(place).then(Vec::new);
         let Some(entry) = self.find(place) else { return 0 };
@@ -96,14 +98,14 @@ impl Locked<'_> {
     }
 
     /// Records what undoes changes of members.
-    fn record_scores(&mut self, place: Place<'_>, inverses: Vec<Inverse>) {
+    fn record_scores(&mut self, place: Place<'_>, inverses: Vec<ZsetInverse>) {
         if !inverses.is_empty() {
             self.record_within(place, inverses);
         }
     }
 }
 
-pub(super) fn take_back(entry: &mut Entry, inverses: &[Inverse]) {
+pub(super) fn take_back(entry: &mut Entry, inverses: &[ZsetInverse]) {
     if let Some(Object::Zset(big)) = entry.object_mut() {
         inverses.iter().rev().for_each(|inverse| big.revert(inverse));
     }
@@ -145,7 +147,7 @@ fn set_scores(
     entry: &mut Entry,
     pairs: List<'_>,
     limits: Limits,
-    mut kept: Option<&mut Vec<Inverse>>,
+    mut kept: Option<&mut Vec<ZsetInverse>>,
 ) -> usize {
     let mut created = 0;
     for (member, score) in ZsetChange::pairs_of(pairs) {
@@ -202,7 +204,7 @@ fn set_packed(entry: &mut Entry, member: &[u8], score: f64, limits: Limits) -> O
     Some(is_new)
 }
 
-fn delete(entry: &mut Entry, members: List<'_>, mut kept: Option<&mut Vec<Inverse>>) -> usize {
+fn delete(entry: &mut Entry, members: List<'_>, mut kept: Option<&mut Vec<ZsetInverse>>) -> usize {
     let mut removed = 0;
     for member in members.iter() {
         if let Some(Object::Zset(big)) = entry.object_mut() {
@@ -222,7 +224,7 @@ fn delete(entry: &mut Entry, members: List<'_>, mut kept: Option<&mut Vec<Invers
     removed
 }
 
-fn delete_range(entry: &mut Entry, from: usize, to: usize, kept: Option<&mut Vec<Inverse>>) -> usize {
+fn delete_range(entry: &mut Entry, from: usize, to: usize, kept: Option<&mut Vec<ZsetInverse>>) -> usize {
     if let Some(Object::Zset(big)) = entry.object_mut() {
         let before = big.len();
         match kept {
