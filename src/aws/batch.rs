@@ -189,26 +189,31 @@ pub(super) fn get(map: &Map<String, Value>, tables: &Tables) -> Result<AwsCall, 
         if let Some(error) = failed {
             return Err(error.into());
         }
-        object.object("UnprocessedKeys", |unprocessed| {
-            for gets in &all {
-                let keys: Vec<&Value> =
-                    left.iter().filter(|(of, _)| std::ptr::eq(*of, gets)).map(|(_, json)| *json).collect();
-                if !keys.is_empty() {
-                    unprocessed.object(&gets.table.by, |table| {
-                        table.array("Keys", keys, |key, out| {
-                            out.extend_from_slice(key.to_string().as_bytes());
-                        });
-                        for (name, value) in &gets.rest {
-                            table.key(name).extend_from_slice(value.to_string().as_bytes());
-                        }
-                    });
-                }
-            }
-        });
+        write_unprocessed(&mut object, &all, &left);
         capacity.write_all(&mut object);
         object.end();
         Ok(out)
     }))
+}
+
+/// Writes the keys that are left, table by table, as the request that reads them.
+fn write_unprocessed(object: &mut ObjectWriter<'_>, all: &[Gets], left: &[(&Gets, &Value)]) {
+    object.object("UnprocessedKeys", |unprocessed| {
+        for gets in all {
+            let keys: Vec<&Value> =
+                left.iter().filter(|(of, _)| std::ptr::eq(*of, gets)).map(|(_, json)| *json).collect();
+            if !keys.is_empty() {
+                unprocessed.object(&gets.table.by, |table| {
+                    table.array("Keys", keys, |key, out| {
+                        out.extend_from_slice(key.to_string().as_bytes());
+                    });
+                    for (name, value) in &gets.rest {
+                        table.key(name).extend_from_slice(value.to_string().as_bytes());
+                    }
+                });
+            }
+        }
+    });
 }
 
 fn gets(name: &str, request: Body<'_>, tables: &Tables) -> Result<Gets, AwsError> {

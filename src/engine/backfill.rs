@@ -5,7 +5,7 @@
 //! adds the entry if that is missing, so the result does not depend on how far the walk is when an item changes. After
 //! a restart the walk begins again.
 
-use super::tables::{Index, Table};
+use super::table::{Index, Table};
 use super::{Engine, Over};
 use crate::effect::Structural;
 use crate::env::process;

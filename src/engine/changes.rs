@@ -10,7 +10,8 @@
 //! `size` (its size in bytes by DynamoDB's rules), and `by` = `ttl` if the item had expired. Keys and items are JSON
 //! with DynamoDB's type tags.
 
-use super::tables::{STREAM_SUFFIX, Table, Tables};
+use super::table::Table;
+use super::tables::{STREAM_SUFFIX, Tables};
 use super::{Engine, Over, Tx};
 use crate::effect::{Effect, List, SYSTEM, StreamChange, Structural};
 use crate::item::{

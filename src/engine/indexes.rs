@@ -10,7 +10,7 @@
 //! [`super::Reach`].
 
 use super::aside::IndexWrite;
-use super::tables::{Index, Table};
+use super::table::{Index, Table};
 use super::{Engine, Tx};
 use crate::effect::{EffectError, ItemChange, Structural};
 use crate::item::{ItemKeys, ItemRef, entry_item};

@@ -33,6 +33,7 @@ mod sourced;
 mod statistics;
 mod streams;
 mod sync;
+mod table;
 mod tables;
 mod telling;
 #[cfg(test)]
@@ -54,7 +55,8 @@ pub use recover::RecoveryReport;
 pub use replace::Renewal;
 pub use save_state::{CheckpointReport, SaveState, Unsaved};
 pub use statistics::Statistics;
-pub use tables::{Index, LocalTable, ReadSource, STREAM_SUFFIX, Table, TableCounts, Tables};
+pub use table::{Index, ReadSource, Table, TableCounts};
+pub use tables::{LocalTable, STREAM_SUFFIX, Tables};
 pub use transact::{Over, UnitOfWork};
 pub use tx::{EFFECT_BYTES, Tx};
 pub use undo::Reach;

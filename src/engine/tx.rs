@@ -296,35 +296,7 @@ impl<'a> Tx<'a> {
         if is_new {
             self.look_after(&effect, hash);
         }
-        self.changes += match effect {
-            Effect::Hash { change: HashChange::Set { pairs, .. }, .. } => pairs.len() as u64 / 2,
-            Effect::Hash { change: HashChange::Delete { .. }, .. }
-            | Effect::Set { .. }
-            | Effect::List { change: ListChange::Pop { .. } | ListChange::Remove { .. }, .. } => {
-                counted as u64
-            }
-            Effect::List { change: ListChange::Push { values, .. }, .. } => values.len() as u64,
-            Effect::Zset { change: ZsetChange::Set { pairs }, .. } => pairs.len() as u64 / 2,
-            Effect::Zset { change: ZsetChange::Delete { .. } | ZsetChange::DeleteRange { .. }, .. } => {
-                counted as u64
-            }
-            Effect::Zset { change: ZsetChange::Put { .. }, .. }
-            | Effect::Hash { change: HashChange::Put { .. } | HashChange::Expire { .. }, .. }
-            | Effect::String { .. }
-            | Effect::Stream { .. }
-            | Effect::List {
-                change: ListChange::Set { .. } | ListChange::Insert { .. } | ListChange::Put { .. },
-                ..
-            }
-            | Effect::Item { .. }
-            | Effect::Delete { .. }
-            | Effect::Expire { .. }
-            | Effect::Restore { .. }
-            | Effect::Move { .. }
-            | Effect::Copy { .. }
-            | Effect::Combine { .. }
-            | Effect::Structural(_) => 1,
-        };
+        self.changes += changes_of(&effect, counted as u64);
         counted
     }
 
@@ -462,5 +434,34 @@ impl Drop for Tx<'_> {
             self.record.truncate(self.whole);
             self.commit_in_place();
         }
+    }
+}
+
+/// As how many changes an effect counts in the statistics. `counted` is what [`Locked::apply`] returned for it.
+fn changes_of(effect: &Effect<'_>, counted: u64) -> u64 {
+    match *effect {
+        Effect::Hash { change: HashChange::Set { pairs, .. }, .. } => pairs.len() as u64 / 2,
+        Effect::Hash { change: HashChange::Delete { .. }, .. }
+        | Effect::Set { .. }
+        | Effect::List { change: ListChange::Pop { .. } | ListChange::Remove { .. }, .. } => counted,
+        Effect::List { change: ListChange::Push { values, .. }, .. } => values.len() as u64,
+        Effect::Zset { change: ZsetChange::Set { pairs }, .. } => pairs.len() as u64 / 2,
+        Effect::Zset { change: ZsetChange::Delete { .. } | ZsetChange::DeleteRange { .. }, .. } => counted,
+        Effect::Zset { change: ZsetChange::Put { .. }, .. }
+        | Effect::Hash { change: HashChange::Put { .. } | HashChange::Expire { .. }, .. }
+        | Effect::String { .. }
+        | Effect::Stream { .. }
+        | Effect::List {
+            change: ListChange::Set { .. } | ListChange::Insert { .. } | ListChange::Put { .. },
+            ..
+        }
+        | Effect::Item { .. }
+        | Effect::Delete { .. }
+        | Effect::Expire { .. }
+        | Effect::Restore { .. }
+        | Effect::Move { .. }
+        | Effect::Copy { .. }
+        | Effect::Combine { .. }
+        | Effect::Structural(_) => 1,
     }
 }

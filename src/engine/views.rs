@@ -5,7 +5,8 @@
 
 use super::Engine;
 use super::aside::StandIn;
-use super::tables::{LocalTable, Table, Tables};
+use super::table::Table;
+use super::tables::{LocalTable, Tables};
 use super::tx::Tx;
 use crate::item::{
     AttributeValueRef, ItemError, ItemKeys, ItemLimits, ItemRef, KeyBytes, KeyTexts, Template, put_key,

@@ -226,14 +226,7 @@ impl Decoder {
                 },
             };
             let Some(next) = complete else {
-                self.args.extend(
-                    batch
-                        .args
-                        .drain(first..)
-                        .map(|span| Span { start: span.start - start as u32, end: span.end - start as u32 }),
-                );
-                state.pos -= start;
-                self.suspend(state, buf.len() - start);
+                self.set_aside(batch, first, start, state, buf.len());
                 return Ok(());
             };
             state = State::default();
@@ -254,6 +247,16 @@ impl Decoder {
             batch.args = std::mem::take(&mut self.args);
         }
         batch.push_command(0);
+    }
+
+    /// Takes the arguments of the unfinished command, which begins at `start`, out of the batch, where they begin at
+    /// `first`, and keeps its state. The next buffer begins with the command.
+    fn set_aside(&mut self, batch: &mut Batch, first: usize, start: usize, mut state: State, len: usize) {
+        let offset = start as u32;
+        let args = batch.args.drain(first..);
+        self.args.extend(args.map(|span| Span { start: span.start - offset, end: span.end - offset }));
+        state.pos -= start;
+        self.suspend(state, len - start);
     }
 
     /// Keeps the state of the unfinished command; `arrived` bytes of it are here.
