@@ -39,6 +39,9 @@ const WIDEST_COMMENT: usize = 120;
 /// The most lines of a file without its tests.
 const LONGEST_FILE: usize = 600;
 
+/// The most lines of a function, from its name to its closing brace. Tests may have more, because tables of examples do.
+const LONGEST_FUNCTION: usize = 70;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -173,6 +176,44 @@ fn files_are_short() {
         .filter(|(file, lines)| *lines > LONGEST_FILE && !file.to_string_lossy().contains("tests"))
         .map(|(file, lines)| format!("{}: {lines} lines", file.display()))
         .collect();
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+/// The name of the function that begins on a line, and how far the line is indented.
+fn function(line: &str) -> Option<(usize, &str)> {
+    let code = line.trim_start();
+    let (before, after) = code.split_once("fn ")?;
+    let qualifiers = before.split_whitespace().all(|word| {
+        word.starts_with("pub") || ["const", "async", "unsafe", "extern", "\"C\"", "in"].contains(&word)
+    });
+    let name = after.split(|c: char| c != '_' && !c.is_alphanumeric()).next()?;
+    (qualifiers && !name.is_empty()).then_some((line.len() - code.len(), name))
+}
+
+#[test]
+fn functions_are_short() {
+    let mut long = Vec::new();
+    for (file, text) in ["src", "benches"].into_iter().flat_map(rust_files) {
+        if file.to_string_lossy().contains("tests") {
+            continue;
+        }
+        let mut open: Vec<(usize, &str, usize)> = Vec::new();
+        for (at, line) in without_tests(&text).lines().enumerate() {
+            if let Some((indent, name)) = function(line).filter(|_| !line.ends_with([';', '}'])) {
+                open.push((indent, name, at));
+            }
+            let indent = line.len() - line.trim_start().len();
+            // A function ends with a brace that stands where its first line does; one without a body with a semicolon.
+            let ends = matches!(line.trim(), "}" | ");")
+                || line.trim_start().starts_with(") ->") && line.ends_with(';');
+            if let Some((_, name, begin)) = open.pop_if(|(of, ..)| ends && *of == indent) {
+                let lines = at - begin + 1;
+                if lines > LONGEST_FUNCTION {
+                    long.push(format!("{}: `{name}` has {lines} lines", file.display()));
+                }
+            }
+        }
+    }
     assert!(long.is_empty(), "{}", long.join("\n"));
 }
 
