@@ -2,14 +2,13 @@
 
 use super::{Cx, Fail, Outcome, Server, eq, fail};
 use crate::env::Instant;
-use crate::node::{ClientHandle, ClientNames, Kill};
+use crate::node::{ChannelKind, ClientHandle, ClientNames, Kill};
 use crate::text::parse_i64_strict;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// The types of clients that LIST and KILL choose by. All clients are of type normal: there are no subscribers and no
-/// replicas.
+/// The types of clients that LIST and KILL choose by. There are no replicas.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     Normal,
@@ -28,6 +27,10 @@ impl Class {
             _ => return Err(Fail::about("ERR Unknown client type '", word, "'")),
         })
     }
+
+    fn of(client: &ClientHandle) -> Self {
+        if client.is_subscriber() { Self::Pubsub } else { Self::Normal }
+    }
 }
 
 /// Bytes of the buffer into which a worker reads.
@@ -43,6 +46,7 @@ fn living(server: &Server) -> Vec<Arc<ClientHandle>> {
 fn flags_of(client: &ClientHandle) -> String {
     let marks = [
         (client.monitor.load(Relaxed), 'O'),
+        (client.is_subscriber(), 'P'),
         (client.multi.load(Relaxed) >= 0, 'x'),
         (client.blocked.load(Relaxed) != 0, 'b'),
         (client.killed() == Kill::AfterReply, 'c'),
@@ -89,7 +93,7 @@ fn line_of(server: &Server, client: &ClientHandle, names: &ClientNames, args: Op
     let mut line = String::with_capacity(384);
     let _ = write!(
         line,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi={} \
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={} \
          watch={} qbuf={query} qbuf-free={spare} argv-mem={argv} multi-mem={} rbs={reply} rbp={output} obl=0 oll=0 omem={output} \
          tot-mem={} events={} cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={} \
          tot-net-in={} tot-net-out={} tot-cmds={}",
@@ -102,6 +106,9 @@ fn line_of(server: &Server, client: &ClientHandle, names: &ClientNames, args: Op
         idle.as_secs(),
         flags_of(client),
         client.db.load(Relaxed),
+        client.subscribed(ChannelKind::Channel),
+        client.subscribed(ChannelKind::Pattern),
+        client.subscribed(ChannelKind::Shard),
         client.multi.load(Relaxed),
         client.watching.load(Relaxed),
         client.multi_bytes.load(Relaxed),
@@ -229,7 +236,7 @@ impl<'a> Filter<'a> {
         (self.ids.is_empty() || self.ids.contains(&(client.id as i64)))
             && self.addr.is_none_or(|addr| addr == client.addr.as_bytes())
             && self.laddr.is_none_or(|addr| addr == client.laddr.as_bytes())
-            && self.class.is_none_or(|class| class == Class::Normal)
+            && self.class.is_none_or(|class| class == Class::of(client))
             && self.max_age.is_none_or(|least| age >= least)
             && !(self.keep_self && client.id == own)
     }

@@ -4,6 +4,7 @@ use super::spec::*;
 use super::{Client, Cx, Fail, Outcome, acl_log, eq, fail, parse_small_int};
 use crate::node::{ReplyMode, end_transaction};
 use crate::resp::Proto;
+use crate::store::shown;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The Redis version that clients are told: client libraries choose commands and options by it.
@@ -28,7 +29,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         "Authenticates the connection.",
         "[username] password",
     ),
-    spec("ping", -1, flag::FAST | flag::PROBE | flag::TELLS, ping)
+    spec("ping", -1, flag::FAST | flag::PROBE | flag::TELLS | flag::IN_SUBSCRIPTION, ping)
         .doc("connection", "1.0.0", "O(1)", "Answers PONG, or the given text.", "[message]")
         .tips(&["request_policy:all_shards", "response_policy:all_succeeded"]),
     spec("echo", 2, flag::LOADING | flag::STALE | flag::FAST | flag::TELLS, echo).doc(
@@ -45,14 +46,14 @@ pub(super) static COMMANDS: &[Spec] = &[
         "Chooses the database of the connection.",
         "index",
     ),
-    spec("reset", 1, ALWAYS | flag::IN_MULTI, reset).doc(
+    spec("reset", 1, ALWAYS | flag::IN_MULTI | flag::IN_SUBSCRIPTION, reset).doc(
         "connection",
         "6.2.0",
         "O(1)",
         "Takes the connection back to the state it began in.",
         "",
     ),
-    spec("quit", -1, ALWAYS | flag::IN_MULTI, quit).doc(
+    spec("quit", -1, ALWAYS | flag::IN_MULTI | flag::IN_SUBSCRIPTION, quit).doc(
         "connection",
         "1.0.0",
         "O(1)",
@@ -112,8 +113,7 @@ fn hello(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         cx.client.handle.names.lock().name = name.to_vec();
     }
     if let Some(proto) = options.proto {
-        cx.client.handle.resp.store(proto as u8, Relaxed);
-        cx.out.set_proto(proto);
+        choose_protocol(cx, proto);
     }
     let proto = cx.out.proto() as i64;
     let out = &mut *cx.out;
@@ -133,6 +133,16 @@ fn hello(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     out.bulk(b"modules");
     out.array(0);
     Ok(())
+}
+
+/// Changes the protocol of what follows. What others have sent the client in the protocol before goes ahead.
+fn choose_protocol(cx: &mut Cx<'_, '_>, proto: Proto) {
+    if proto != cx.out.proto() {
+        let (messages, shows) = cx.client.handle.set_protocol(proto as u8);
+        shown::note(shows);
+        messages.into_iter().for_each(|message| cx.out.share(message));
+        cx.out.set_proto(proto);
+    }
 }
 
 /// Refuses a name that would break a line of CLIENT LIST.
@@ -185,10 +195,20 @@ fn auth(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 fn ping(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    match args {
-        [_] => cx.out.pong(),
-        [_, text] => cx.out.bulk(text),
+    let text = match args {
+        [_] => None,
+        [_, text] => Some(*text),
         _ => return Err(Fail::arity("ping")),
+    };
+    match text {
+        // Among messages the answer looks like one.
+        text if cx.client.subscriber && !cx.out.is_resp3() => {
+            cx.out.array(2);
+            cx.out.bulk(b"pong");
+            cx.out.bulk(text.unwrap_or_default());
+        }
+        None => cx.out.pong(),
+        Some(text) => cx.out.bulk(text),
     }
     Ok(())
 }
@@ -210,8 +230,10 @@ fn select(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 fn reset(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     end_transaction(&cx.tx.engine().store, cx.client);
+    cx.server.roster.leave(&cx.client.handle);
+    cx.client.subscriber = false;
+    choose_protocol(cx, Proto::V2);
     forget(cx);
-    cx.out.set_proto(Proto::V2);
     cx.out.simple("RESET");
     Ok(())
 }
@@ -224,7 +246,6 @@ fn forget(cx: &mut Cx<'_, '_>) {
     }
     let Client { handle, authenticated, .. } = &mut *cx.client;
     *authenticated = cx.settings.requirepass.is_empty();
-    handle.resp.store(Proto::V2 as u8, Relaxed);
     handle.no_evict.store(false, Relaxed);
     handle.no_touch.store(false, Relaxed);
     if handle.monitor.swap(false, Relaxed) {

@@ -4,8 +4,8 @@ use super::registry::MAX_NAME;
 use super::types::{Registry, Server, Spec};
 use super::{
     acl, admin, bitmaps, client_modes, cluster, config, connection, ddb, debug, geo, hashes, hll, info,
-    introspect, items, keys, latency, lists, memory, persistence, scripts, sets, shutdown, slowlog, sort,
-    streams, strings, tables, transactions, zsets,
+    introspect, items, keys, latency, lists, memory, persistence, pubsub, scripts, sets, shutdown, slowlog,
+    sort, streams, strings, tables, transactions, zsets,
 };
 use crate::config::{Config, RenamedCommand};
 use crate::engine::Engine;
@@ -33,6 +33,7 @@ static FAMILIES: &[&[Spec]] = &[
     lists::COMMANDS,
     memory::COMMANDS,
     persistence::COMMANDS,
+    pubsub::COMMANDS,
     scripts::COMMANDS,
     sets::COMMANDS,
     shutdown::COMMANDS,

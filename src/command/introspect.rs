@@ -100,7 +100,6 @@ const SHOWN_FLAGS: &[(u64, &str)] = &[
     (flag::SKIP_SLOWLOG, "skip_slowlog"),
     (flag::FAST, "fast"),
     (flag::NO_AUTH, "no_auth"),
-    (flag::MAY_REPLICATE, "may_replicate"),
     (flag::NO_MANDATORY_KEYS, "no_mandatory_keys"),
     (flag::NO_ASYNC_LOADING, "no_async_loading"),
     (flag::NO_MULTI, "no_multi"),
@@ -151,6 +150,11 @@ pub(super) fn categories(spec: &Spec) -> SmallVec<[&'static str; 8]> {
     found
 }
 
+/// What COMMAND shows as the keys of a command: shard channels too, because they choose a cluster's node as keys do.
+fn shown_keys(spec: &Spec) -> &'static [KeySpec] {
+    if spec.keys.is_empty() { spec.channels } else { spec.keys }
+}
+
 /// First key, last key and step: the form in which clients knew keys before there were key specifications.
 fn legacy_range(spec: &Spec) -> (i64, i64, i64) {
     let range = |key: &KeySpec| match (key.begin, key.find) {
@@ -160,12 +164,13 @@ fn legacy_range(spec: &Spec) -> (i64, i64, i64) {
         }
         _ => None,
     };
-    if let [only] = spec.keys {
+    let keys = shown_keys(spec);
+    if let [only] = keys {
         return range(only).unwrap_or_default();
     }
     // Neighbouring ranges with step 1 are shown as one.
     let mut whole: Option<(i64, i64, i64)> = None;
-    for (first, last, step) in spec.keys.iter().filter_map(range) {
+    for (first, last, step) in keys.iter().filter_map(range) {
         if step != 1 || whole.is_some_and(|(_, end, _)| end != first - 1) {
             return (0, 0, 0);
         }
@@ -274,8 +279,9 @@ fn reply_command(out: &mut Reply, command: &Command) {
     for tip in spec.tips {
         out.bulk(tip.as_bytes());
     }
-    out.set(spec.keys.len());
-    for key in spec.keys {
+    let keys = shown_keys(spec);
+    out.set(keys.len());
+    for key in keys {
         reply_key_spec(out, key, notes_of(command));
     }
     let subs = shown_subs(command);

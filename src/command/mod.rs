@@ -40,6 +40,7 @@ mod lists;
 mod memory;
 mod persistence;
 mod prepared;
+mod pubsub;
 pub mod redact;
 mod registry;
 mod scripts;

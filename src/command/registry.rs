@@ -69,11 +69,11 @@ impl Command {
         self.spec.keys.is_empty() && self.spec.item_keys.is_none()
     }
 
-    /// Whether its reply may show stored data or the outcome of a change. Commands about connections and transactions
-    /// as such do not.
+    /// Whether its reply may show stored data or the outcome of a change. Commands about connections, transactions and
+    /// subscriptions as such do not.
     #[inline]
     pub fn may_show_data(&self) -> bool {
-        !matches!(self.spec.group, "connection" | "transactions")
+        !matches!(self.spec.group, "connection" | "transactions" | "pubsub")
     }
 
     /// Calls `visit` with each key in its stored form, which decides the shard, and with the table if the key is a

@@ -206,3 +206,18 @@ fn commands_have_the_names_that_the_configuration_gives_them() {
     }
     assert!(Registry::get().command(b"flushall").is_some());
 }
+
+/// Inside a transaction and outside. Otherwise a subscriber could see a message about a write that a power cut takes
+/// back.
+#[test]
+fn a_message_is_held_until_what_its_client_has_written_is_durable() {
+    let mut harness = Harness::new();
+    let subscriber = harness.connect();
+    harness.run_as(subscriber, "SUBSCRIBE a");
+    harness.parts().1.wrote_upto = 7;
+    for lines in [&["PUBLISH a x"][..], &["MULTI", "PUBLISH a x", "EXEC"]] {
+        lines.iter().for_each(|line| drop(harness.run(line)));
+        let (messages, shows) = harness.handle(subscriber).take_pushed();
+        assert_eq!((messages.len(), shows), (1, 7), "{lines:?}");
+    }
+}

@@ -68,7 +68,8 @@ pub mod flag {
     pub const NO_MANDATORY_KEYS: u64 = 1 << 26;
     /// Tells whether the server is well: refused when writes are refused (PING).
     pub const PROBE: u64 = 1 << 28;
-    /// May have to be sent to replicas although it writes no keys; it waits while writes are paused.
+    /// May have to be sent to replicas although it writes no keys; it waits while writes are paused. Not shown to
+    /// clients.
     pub const MAY_REPLICATE: u64 = 1 << 27;
     /// A command that writes, whose lookups count as keyspace hits and misses because its reply tells what it found.
     pub const COUNTED: u64 = 1 << 30;
@@ -77,6 +78,8 @@ pub mod flag {
     pub const TELLS: u64 = 1 << 32;
     /// Reads keys, and stores in them what it works out. It is locked and admitted as a write.
     pub const CACHES: u64 = 1 << 33;
+    /// Allowed to a subscriber that speaks RESP2.
+    pub const IN_SUBSCRIPTION: u64 = 1 << 34;
 }
 
 /// The longest argument of a `HEAVY` command, in bytes, with which it runs on the worker. To read more JSON than that
@@ -90,6 +93,7 @@ pub const fn spec(name: &'static str, arity: i32, flags: u64, run: Handler) -> S
         arity,
         flags,
         keys: &[],
+        channels: &[],
         item_keys: None,
         prepare: None,
         on_view: OnView::Plain,
@@ -126,6 +130,12 @@ impl Spec {
     /// Sets the keys.
     pub const fn keys(mut self, keys: &'static [KeySpec]) -> Self {
         self.keys = keys;
+        self
+    }
+
+    /// Sets the arguments that are shard channels.
+    pub const fn channels(mut self, channels: &'static [KeySpec]) -> Self {
+        self.channels = channels;
         self
     }
 

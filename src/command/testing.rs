@@ -74,7 +74,12 @@ mod harness {
 
         /// Takes the messages that were pushed to a client.
         pub(crate) fn pushed_to(&self, client: usize) -> String {
-            String::from_utf8(self.clients[client].handle.take_pushed().0.since(0).into_owned()).unwrap()
+            String::from_utf8(self.handle(client).take_pushed().0.concat()).unwrap()
+        }
+
+        /// What other threads see of a client.
+        pub(crate) fn handle(&self, client: usize) -> &ClientHandle {
+            &self.clients[client].handle
         }
 
         /// Moves the clock forward.

@@ -127,6 +127,8 @@ pub struct Spec {
     pub flags: u64,
     /// The key specifications.
     pub keys: &'static [KeySpec],
+    /// The arguments that are shard channels: no keys, but COMMAND shows them where it shows keys.
+    pub channels: &'static [KeySpec],
     /// Finds the keys of commands whose keys are partition keys of tables.
     pub item_keys: Option<KeyFinder>,
     /// How requests are read before the shards are locked.

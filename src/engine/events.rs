@@ -175,10 +175,21 @@ pub(super) enum ItemsTell {
     Nothing,
 }
 
-/// The events that a transaction has told so far, and the rules for telling.
+/// Called when a transaction commits, with the position of its record in the log, or `None` if it logged nothing. The
+/// transaction's shards are still held, so this must neither wait nor take a shard.
+pub type AtCommit = Box<dyn FnOnce(Option<Lsn>)>;
+
+/// What a transaction has told so far.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) events: KeyEvents,
+    pub(super) at_commit: Vec<AtCommit>,
+}
+
+/// What a transaction has told so far, and the rules for telling.
 pub(super) struct Telling {
     pub(super) heard: Classes,
-    pub(super) told: RefCell<Seldom<KeyEvents>>,
+    pub(super) told: RefCell<Seldom<Told>>,
     /// Whether a lookup that finds nothing tells it.
     pub(super) misses: bool,
     /// Whether the next value takes the place of another, so that its key is not new.
@@ -208,7 +219,7 @@ impl Telling {
     #[cold]
     pub(super) fn push(&self, event: KeyEvent<'_>) {
         if !is_own(event.db) {
-            self.told.borrow_mut().get_or_insert_default().push(event);
+            self.told.borrow_mut().get_or_insert_default().events.push(event);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How a transaction tells the events that happen in it, see [`super::events`].
 
-use super::events::{Classes, ItemsTell, KeyEvent};
+use super::events::{AtCommit, Classes, ItemsTell, KeyEvent, Told};
 use super::{Table, Tx};
 use crate::effect::{Effect, HashChange, ListChange, SetChange, ZsetChange};
 use crate::item::{ItemKeys, ItemRef};
@@ -145,10 +145,18 @@ impl Tx<'_> {
     /// may be shown once the log's present tail is settled.
     #[inline]
     pub(super) fn hand_over(&mut self, logged_at: Option<Lsn>) {
-        if let Some(mut events) = self.telling.told.get_mut().take() {
+        if let Some(told) = self.telling.told.get_mut().take() {
+            let Told { mut events, at_commit } = *told;
             events.position = logged_at.unwrap_or_else(|| self.engine.tail());
             self.engine.listeners.hand_over(&events);
+            at_commit.into_iter().for_each(|then| then(logged_at));
         }
+    }
+
+    /// Has something done when the transaction commits, in the order of these calls. It is not done if the transaction
+    /// is undone.
+    pub fn at_commit(&mut self, then: AtCommit) {
+        self.telling.told.get_mut().get_or_insert_default().at_commit.push(then);
     }
 }
 
@@ -193,7 +201,7 @@ mod tests {
         tx.tell(Classes::STRING, "set", b"a");
         assert!(tx.telling.told.borrow().is_none() && !tx.telling.looks());
         tell_some(&tx);
-        let kept = tx.telling.told.borrow().as_ref().map(|events| events.of(Classes::ALL).count());
+        let kept = tx.telling.told.borrow().as_ref().map(|told| told.events.of(Classes::ALL).count());
         assert_eq!(kept, Some(1), "what has expired is counted");
     }
 

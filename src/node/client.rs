@@ -85,6 +85,8 @@ pub struct Client<C: 'static> {
     pub watcher: Watcher,
     /// CLIENT REPLY.
     pub reply_mode: ReplyMode,
+    /// Whether it has a subscription.
+    pub subscriber: bool,
     /// Close once the replies are sent (QUIT, protocol errors).
     pub closing: bool,
     /// Whether the command runs inside EXEC.
@@ -113,6 +115,7 @@ impl<C> Client<C> {
             watched: Vec::new(),
             watcher: Watcher::default(),
             reply_mode: ReplyMode::On,
+            subscriber: false,
             closing: false,
             in_exec: false,
             memory_is_short: false,

@@ -1,9 +1,11 @@
 //! What other threads see of a client, and how they reach it.
 
+use super::inbox::Inbox;
+use super::subscriptions::{ChannelKind, Subscriptions};
 use crate::env::{AtomicInstant, Instant};
 use crate::log::Lsn;
-use crate::resp::Chain;
 use atomic_waker::AtomicWaker;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::atomic::{
@@ -88,7 +90,7 @@ pub struct ClientHandle {
     pub db: AtomicU32,
     /// The id of the last command, or `u32::MAX`.
     pub last_command: AtomicU32,
-    /// 2 or 3.
+    /// 2 or 3. It changes by [`ClientHandle::set_protocol`] only.
     pub resp: AtomicU8,
     /// The number of commands in MULTI, or -1.
     pub multi: AtomicI32,
@@ -128,10 +130,14 @@ pub struct ClientHandle {
     pub waits_until: AtomicInstant,
     /// Its names.
     pub names: Mutex<ClientNames>,
-    /// Replies that others send the client (MONITOR lines, later messages), written after its own, and the position in
-    /// the log of the last record that they show. `pushed_bytes` tells without the lock whether there are any.
-    pushed: Mutex<(Chain, Lsn)>,
+    /// What others send the client (messages, lines of MONITOR), which is written between its replies. `pushed_bytes`
+    /// tells without the lock whether there is anything.
+    pushed: Mutex<Inbox>,
     pushed_bytes: AtomicUsize,
+    /// What the client has subscribed to. The roster changes it.
+    pub(super) subscriptions: Mutex<Option<Box<Subscriptions>>>,
+    /// How many names of each kind these are.
+    pub(super) subscribed: [AtomicUsize; 3],
     kill: AtomicU8,
     /// Wakes the connection's task.
     pub waker: AtomicWaker,
@@ -172,6 +178,8 @@ impl ClientHandle {
             names: Mutex::new(ClientNames { user: b"default".to_vec(), ..ClientNames::default() }),
             pushed: Mutex::default(),
             pushed_bytes: AtomicUsize::new(0),
+            subscriptions: Mutex::default(),
+            subscribed: Default::default(),
             kill: AtomicU8::new(0),
             waker: AtomicWaker::new(),
         }
@@ -218,34 +226,58 @@ impl ClientHandle {
             + self.multi_bytes.load(Relaxed)
             + self.watch_bytes.load(Relaxed)
             + self.wait_bytes.load(Relaxed)
+            + self.subscriptions.lock().as_ref().map_or(0, |subscriptions| subscriptions.memory())
     }
 
-    /// Adds bytes that show the log up to `shows` and are sent once that is durable, and wakes the connection. False if
-    /// the client's replies would exceed `most` bytes (0: no limit): then the caller must close the client.
-    pub fn push(&self, bytes: &[u8], shows: Lsn, most: usize) -> bool {
+    /// Sends the client what `encoded` makes for its protocol version, and wakes the connection. What is sent shows the
+    /// log up to `shows` and waits until that is durable. False if the bytes that are held for the client would exceed
+    /// `most` (0: no limit): then the caller must close the client.
+    pub fn push(&self, encoded: impl FnOnce(u8) -> Bytes, shows: Lsn, most: usize) -> bool {
+        if self.killed() == Kill::Now {
+            return true;
+        }
         let mut pushed = self.pushed.lock();
-        let held = self.output_bytes.load(Relaxed);
-        pushed.0.set_most(if most == 0 { 0 } else { most.saturating_sub(held).max(1) });
-        pushed.0.put(bytes);
-        pushed.1 = pushed.1.max(shows);
+        let room = most.saturating_sub(self.output_bytes.load(Relaxed));
+        // The version does not change while the lock is held.
+        let taken =
+            pushed.put(encoded(self.resp.load(Relaxed)), shows, if most == 0 { usize::MAX } else { room });
         // Release: the connection's task, once woken, sees it.
-        self.pushed_bytes.store(pushed.0.held(), Release);
-        let taken = !pushed.0.overran();
+        self.pushed_bytes.store(pushed.bytes(), Release);
         drop(pushed);
         self.waker.wake();
         taken
     }
 
     /// How many bytes others have sent the client that its connection has not taken over yet.
+    #[inline]
     pub fn pushed_bytes(&self) -> usize {
         self.pushed_bytes.load(Acquire)
     }
 
     /// Takes over what others have sent the client, with the position in the log of the last record that it shows.
-    pub fn take_pushed(&self) -> (Chain, Lsn) {
+    pub fn take_pushed(&self) -> (Vec<Bytes>, Lsn) {
         let mut pushed = self.pushed.lock();
         self.pushed_bytes.store(0, Release);
-        std::mem::take(&mut *pushed)
+        pushed.take()
+    }
+
+    /// Chooses the version of the protocol for what is sent from here on, and takes over what was sent in the version
+    /// before.
+    pub fn set_protocol(&self, version: u8) -> (Vec<Bytes>, Lsn) {
+        let mut pushed = self.pushed.lock();
+        self.resp.store(version, Relaxed);
+        self.pushed_bytes.store(0, Release);
+        pushed.take()
+    }
+
+    /// How many names of a kind the client has subscribed to.
+    pub fn subscribed(&self, kind: ChannelKind) -> usize {
+        self.subscribed[kind as usize].load(Relaxed)
+    }
+
+    /// Whether the client has a subscription.
+    pub fn is_subscriber(&self) -> bool {
+        ChannelKind::ALL.into_iter().any(|kind| self.subscribed(kind) > 0)
     }
 
     /// Asks a client to stop waiting, as if its time were up or with an error; false if it waits for no keys. If a

@@ -1,5 +1,6 @@
 //! What a server knows apart from its commands: its clients and what they wait for, statistics, the slow log, the
-//! latency monitor, MONITOR's clients, what was refused to users, pauses, and the request to end.
+//! latency monitor, MONITOR's clients, subscribers and messages, what was refused to users, pauses, and the request to
+//! end.
 //!
 //! The rooms above decide what a command is. Clients and server are generic over commands and their table, and only
 //! hold references to them.
@@ -7,15 +8,20 @@
 mod acl_log;
 mod client;
 pub mod handle;
+mod inbox;
 mod latency;
 mod monitor;
+mod outgoing;
 pub mod output;
 mod pause;
+mod publish;
 mod rates;
+mod roster;
 mod server;
 mod shutdown;
 pub mod slowlog;
 mod stats;
+mod subscriptions;
 mod transaction;
 
 pub use acl_log::{AclEntry, AclLog};
@@ -25,9 +31,13 @@ pub use client::{
 pub use handle::{ClientHandle, ClientNames, Kill};
 pub use latency::{LatencyMonitor, Series};
 pub use monitor::{monitor_line, show_monitors};
+pub use outgoing::{Outgoing, Publication};
 pub use pause::Pause;
+pub use publish::{deliver_outgoing, publish};
 pub use rates::Rates;
+pub use roster::Roster;
 pub use server::{Counts, Reconfigured, Server};
 pub use shutdown::Shutdown;
 pub use stats::{Histogram, OCTAVES, WorkerStats, octave_micros};
+pub use subscriptions::ChannelKind;
 pub use transaction::{Multi, OwnedArgs, Queued, Watched, WatchedItem};

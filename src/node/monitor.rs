@@ -3,6 +3,7 @@
 use super::handle::ClientHandle;
 use super::output;
 use super::server::Server;
+use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -24,9 +25,11 @@ pub fn show_monitors<R>(server: &Server<R>, line: &str) {
     let watches = |other: &ClientHandle| other.monitor.load(Relaxed) && !other.silent.load(Relaxed);
     let monitors: Vec<_> = server.clients.lock().values().filter(|other| watches(other)).cloned().collect();
     let shows = server.engine.everything_since(server.engine.state());
-    let most = output::most(&server.config.snapshot(), true);
+    let settings = server.config.snapshot();
+    let line = Bytes::copy_from_slice(line.as_bytes());
     for monitor in monitors {
-        if !monitor.push(line.as_bytes(), shows, most) {
+        let most = output::most(&settings, &monitor, true);
+        if !monitor.push(|_| line.clone(), shows, most) {
             output::close(server, &monitor);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::handle::{ClientHandle, Kill};
 use super::server::Server;
-use crate::config::Settings;
+use crate::config::{OutputLimit, Settings};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Bytes of replies that are held for a client whatever the limits are, as in Redis.
@@ -15,14 +15,28 @@ pub fn counted(held: usize) -> u64 {
     held.saturating_sub(OWN_BUFFER) as u64
 }
 
+/// The limits of a client's class.
+pub fn limit_of<'s>(settings: &'s Settings, client: &ClientHandle) -> &'s OutputLimit {
+    let limits = &settings.client_output_buffer_limit;
+    if client.is_subscriber() { &limits.pubsub } else { &limits.normal }
+}
+
 /// The most bytes of replies that may be held for a client; 0 if any number may.
-pub fn most(settings: &Settings, authenticated: bool) -> usize {
-    let hard = settings.client_output_buffer_limit.normal.hard_bytes;
-    let limit = match hard {
+pub fn most(settings: &Settings, client: &ClientHandle, authenticated: bool) -> usize {
+    let hard = limit_of(settings, client).hard_bytes;
+    most_under(match hard {
         _ if authenticated => hard,
         0 => UNAUTHENTICATED,
         hard => hard.min(UNAUTHENTICATED),
-    };
+    })
+}
+
+/// The most bytes that may be held for a subscriber; 0 if any number may.
+pub fn most_of_subscribers(settings: &Settings) -> usize {
+    most_under(settings.client_output_buffer_limit.pubsub.hard_bytes)
+}
+
+fn most_under(limit: u64) -> usize {
     if limit == 0 { 0 } else { usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(OWN_BUFFER) }
 }
 

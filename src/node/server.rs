@@ -3,8 +3,10 @@
 use super::acl_log::AclLog;
 use super::handle::ClientHandle;
 use super::latency::LatencyMonitor;
+use super::outgoing::Outgoing;
 use super::pause::Pause;
 use super::rates::Rates;
+use super::roster::Roster;
 use super::shutdown::Shutdown;
 use super::slowlog::SlowLog;
 use super::stats::{Histogram, WorkerStats};
@@ -66,6 +68,10 @@ pub struct Server<R: 'static> {
     pub run_id: String,
     /// The number of MONITOR clients.
     pub monitors: AtomicUsize,
+    /// Who has subscribed to what.
+    pub roster: Roster,
+    /// Messages of transactions that have committed, on their way to the subscribers.
+    pub outgoing: Arc<Outgoing>,
     /// How long each command held its shards, by the command's id. An entry is made at the first long hold.
     command_holds: Box<[OnceLock<Box<Holds>>]>,
     /// Slow commands.
@@ -124,6 +130,8 @@ impl<R> Server<R> {
             started_at,
             run_id,
             monitors: AtomicUsize::new(0),
+            roster: Roster::default(),
+            outgoing: Arc::default(),
             command_holds: (0..commands).map(|_| OnceLock::new()).collect(),
             slow_log: Mutex::default(),
             acl_log: Mutex::default(),

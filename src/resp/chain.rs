@@ -2,8 +2,10 @@
 
 #![deny(clippy::indexing_slicing)]
 
+use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::ops::Deref;
 
 /// The room of an ordinary chunk. A larger chunk holds one large append, with the little that was before it.
 const CHUNK: usize = 64 * 1024;
@@ -11,6 +13,47 @@ const CHUNK: usize = 64 * 1024;
 const FIRST: usize = 1024;
 /// [`Chain::append`] copies another chain's chunk of up to so many bytes, and takes a longer one over.
 const COPY: usize = 4096;
+/// [`Chain::share`] copies up to so many bytes: a reference to them takes as much memory as they do, and cuts the chunk
+/// that they would have had room in.
+const SHARE: usize = 512;
+
+/// A chunk that is complete.
+#[derive(Debug)]
+enum Chunk {
+    /// The chain's own.
+    Own(Vec<u8>),
+    /// Bytes that other chains hold too.
+    Shared(Bytes),
+}
+
+impl Chunk {
+    /// The memory that it takes. Of shared bytes every chain counts all.
+    fn room(&self) -> usize {
+        match self {
+            Self::Own(bytes) => bytes.capacity(),
+            Self::Shared(bytes) => bytes.len(),
+        }
+    }
+
+    /// The chunk, to append to it.
+    fn into_own(self) -> Vec<u8> {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Shared(bytes) => bytes.to_vec(),
+        }
+    }
+}
+
+impl Deref for Chunk {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+}
 
 /// A queue of bytes. The bytes of one append lie in one chunk.
 ///
@@ -21,7 +64,7 @@ const COPY: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Chain {
     /// Chunks that are complete; none is empty.
-    full: VecDeque<Vec<u8>>,
+    full: VecDeque<Chunk>,
     /// The memory that `full` takes.
     full_room: usize,
     /// The position of the first chunk's first byte.
@@ -125,13 +168,13 @@ impl Chain {
     fn close_last(&mut self) {
         if !self.last.is_empty() {
             let chunk = std::mem::take(&mut self.last);
-            self.push_full(chunk);
+            self.push_full(Chunk::Own(chunk));
         }
     }
 
-    fn push_full(&mut self, chunk: Vec<u8>) {
+    fn push_full(&mut self, chunk: Chunk) {
         self.base += chunk.len();
-        self.full_room += chunk.capacity();
+        self.full_room += chunk.room();
         self.full.push_back(chunk);
     }
 
@@ -143,16 +186,27 @@ impl Chain {
         }
     }
 
+    /// Appends bytes that others hold too; many bytes are not copied.
+    pub fn share(&mut self, bytes: Bytes) {
+        if bytes.len() <= SHARE {
+            self.put(&bytes);
+        } else if self.may_hold(bytes.len()) {
+            self.close_last();
+            self.push_full(Chunk::Shared(bytes));
+        }
+    }
+
     /// Appends what another chain holds, from which nothing was taken out. Large chunks are moved over without a copy.
     pub fn append(&mut self, other: Self) {
         debug_assert_eq!(other.head, other.start, "nothing was taken out");
         if other.overran {
             return self.overrun();
         }
-        for chunk in other.full.into_iter().chain([other.last]) {
-            if chunk.len() <= COPY {
+        for chunk in other.full.into_iter().chain([Chunk::Own(other.last)]) {
+            let copied = if matches!(chunk, Chunk::Shared(_)) { SHARE } else { COPY };
+            if chunk.len() <= copied {
                 self.put(&chunk);
-            } else if self.may_hold(chunk.capacity()) {
+            } else if self.may_hold(chunk.room()) {
                 self.close_last();
                 self.push_full(chunk);
             }
@@ -164,7 +218,7 @@ impl Chain {
         self.head = self.end().min(self.head + bytes);
         while let Some(first) = self.full.pop_front_if(|first| self.start + first.len() <= self.head) {
             self.start += first.len();
-            self.full_room -= first.capacity();
+            self.full_room -= first.room();
         }
         if self.is_empty() {
             (self.start, self.base) = (self.head, self.head);
@@ -175,7 +229,7 @@ impl Chain {
     /// The bytes before a position that were not taken out, in order; no piece is empty.
     pub fn pieces(&self, upto: usize) -> impl Iterator<Item = &[u8]> {
         let mut next = self.start;
-        self.full.iter().chain([&self.last]).map_while(move |chunk| {
+        self.full.iter().map(|chunk| &**chunk).chain([&self.last[..]]).map_while(move |chunk| {
             let at = next;
             next += chunk.len();
             let piece = chunk.get(self.head.saturating_sub(at)..chunk.len().min(upto.saturating_sub(at)));
@@ -189,8 +243,9 @@ impl Chain {
         while mark < self.base {
             let Some(chunk) = self.full.pop_back() else { break };
             self.base -= chunk.len();
-            self.full_room -= chunk.capacity();
-            self.last = chunk;
+            self.full_room -= chunk.room();
+            // What is cut off whole is not copied.
+            self.last = if mark > self.base { chunk.into_own() } else { Vec::new() };
         }
         self.last.truncate(mark.saturating_sub(self.base));
         if self.last.capacity() > CHUNK {
@@ -249,9 +304,13 @@ impl Chain {
     /// Replaces the `old` bytes at a position, which lie in one chunk, by `new`. O(rest of the chunk).
     pub(super) fn replace(&mut self, at: usize, old: usize, new: &[u8]) {
         let Some((index, at)) = self.locate(at) else { return };
-        let full = self.full.get_mut(index);
-        let is_full = full.is_some();
-        let chunk = full.unwrap_or(&mut self.last);
+        let is_full = index < self.full.len();
+        let chunk = match self.full.get_mut(index) {
+            Some(Chunk::Own(chunk)) => chunk,
+            // What is replaced was put.
+            Some(Chunk::Shared(_)) => return,
+            None => &mut self.last,
+        };
         if at + old > chunk.len() {
             return;
         }

@@ -5,6 +5,7 @@ use std::fmt::{Display, Write as _};
 
 use super::Chain;
 use crate::text::write_f64;
+use bytes::Bytes;
 use smallvec::SmallVec;
 
 /// The protocol version that a client chose with HELLO.
@@ -344,6 +345,11 @@ impl Reply {
     #[inline]
     pub fn raw(&mut self, bytes: &[u8]) {
         self.out.put(bytes);
+    }
+
+    /// Appends a message in this client's protocol version that other clients get too.
+    pub fn share(&mut self, message: Bytes) {
+        self.out.share(message);
     }
 
     /// Appends replies in this client's protocol version that were written elsewhere.

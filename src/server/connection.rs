@@ -7,8 +7,8 @@ use super::thread;
 use crate::command::{Client, Fail};
 use crate::engine::DurabilityState;
 use crate::env::Instant;
+use crate::node::Kill;
 use crate::node::handle::state;
-use crate::node::{Kill, output};
 use crate::resp::{Batch, Decoder, InputLimits, Proto, ProtocolError, Reply, Span};
 use crate::session::{Stop, Worker};
 use bytes::{Buf as _, BytesMut};
@@ -126,6 +126,10 @@ impl Connection {
                 }
             }
             self.local.flush(&self.shared);
+            if self.shared.client.pushed_bytes() > 0 {
+                // Others send without pause, and the worker's other connections have their turn nevertheless.
+                tokio::task::yield_now().await;
+            }
         }
         self.drain().await;
     }
@@ -135,7 +139,7 @@ impl Connection {
         let Self { read, shared, input, decoder, local, .. } = self;
         poll_fn(|cx| {
             shared.client.waker.register(cx.waker());
-            if shared.client.killed() != Kill::No || shared.client.pushed_bytes() > 0 {
+            if shared.client.killed() != Kill::No {
                 return Poll::Ready(Event::Woken);
             }
             let polled = if input.is_empty() {
@@ -161,7 +165,9 @@ impl Connection {
                     }
                 });
             }
-            if shared.outbox.borrow().wants_write() && shared.write.poll_writable(cx).is_ready() {
+            if shared.client.pushed_bytes() > 0
+                || shared.outbox.borrow().wants_write() && shared.write.poll_writable(cx).is_ready()
+            {
                 return Poll::Ready(Event::Woken);
             }
             Poll::Pending
@@ -272,7 +278,7 @@ impl Connection {
                 ..self.local.limits()
             };
             self.batch = self.local.batch.take();
-            self.shared.most.set(output::most(&self.local.worker.borrow().settings, limits.authenticated));
+            self.local.refresh_limit(&self.shared, limits.authenticated);
             self.fault = self.decoder.decode(buf, &limits, &mut self.batch, TURN).err();
             (self.at, self.open, self.unauthenticated) = (0, true, !limits.authenticated);
             self.again = self.batch.commands.len() == TURN

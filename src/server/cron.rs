@@ -49,10 +49,11 @@ fn clients_of(server: &Server) -> Vec<Arc<ClientHandle>> {
 
 fn look_after_clients(server: &Server, settings: &Settings) {
     let now = server.engine.clock.instant();
-    let limit = settings.client_output_buffer_limit.normal;
     for client in clients_of(server) {
+        let limit = output::limit_of(settings, &client);
         let idle = client.age_and_idle(now).1.as_secs();
-        let spared = client.monitor.load(Relaxed) || client.blocked.load(Relaxed) != 0;
+        let spared =
+            client.monitor.load(Relaxed) || client.blocked.load(Relaxed) != 0 || client.is_subscriber();
         if settings.timeout > 0 && idle > u64::from(settings.timeout) && !spared {
             tracing::debug!("client {} is closed: it was idle for {idle} s", client.id);
             client.kill(Kill::Now);

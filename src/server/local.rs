@@ -93,6 +93,13 @@ impl Local {
         self.worker.borrow().settings.requirepass.is_empty()
     }
 
+    /// Takes note of the limit for what a client does not read, which depends on the client's class.
+    pub(super) fn refresh_limit(&self, shared: &Shared, authenticated: bool) {
+        let mut worker = self.worker.borrow_mut();
+        worker.refresh();
+        shared.most.set(output::most(&worker.settings, &shared.client, authenticated));
+    }
+
     /// Whether a connection holds more replies than its limit allows. Then the client is closed and gets none of them.
     fn is_above_limit(&self, shared: &Shared) -> bool {
         let most = shared.most.get();
@@ -255,10 +262,11 @@ impl Local {
     }
 
     /// Forgets a client whose connection has ended. There is no state if it was lost in a panic of a command.
-    pub(super) fn disconnected(&self, handle: &ClientHandle, client: Option<Client>) {
+    pub(super) fn disconnected(&self, handle: &Arc<ClientHandle>, client: Option<Client>) {
         self.connections.set(self.connections.get() - 1);
         self.gone.notify_one();
         self.server.clients.lock().remove(&handle.id);
+        self.server.roster.leave(handle);
         if handle.monitor.swap(false, Relaxed) {
             self.server.monitors.fetch_sub(1, Relaxed);
         }

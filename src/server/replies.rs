@@ -13,10 +13,11 @@ impl Connection {
     /// Takes over what other clients have sent this one. It may show writes, so it waits for them as replies do.
     pub(super) fn take_pushed(&mut self) {
         if self.shared.client.pushed_bytes() > 0 {
-            let (pushed, shows) = self.shared.client.take_pushed();
+            let (messages, shows) = self.shared.client.take_pushed();
+            self.local.refresh_limit(&self.shared, true);
             let mut outbox = self.shared.outbox.borrow_mut();
             let mut reply = self.local.sink(&self.shared, &mut outbox, Proto::V2);
-            reply.append(pushed);
+            messages.into_iter().for_each(|message| reply.share(message));
             self.hand_over(outbox, reply, false, shows);
         }
     }

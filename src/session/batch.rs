@@ -81,6 +81,9 @@ impl Worker {
                     clock = self.server.engine.clock.monotonic_nanos();
                     take_waited();
                 }
+                if client.handle.pushed_bytes() > 0 && !client.closing {
+                    take_pushed(client, out);
+                }
                 let spent = clock >= turn_end || out.len() - begun > TURN_BYTES;
                 if let Some(stop) = stop.or(spent.then_some(Stop::Yield)) {
                     let is_done = matches!(stop, Stop::Close | Stop::Yield);
@@ -198,6 +201,14 @@ impl Worker {
         }
         Self::after(client, out, mark)
     }
+}
+
+/// Takes over what others have sent the client, and what it sent itself, behind its last reply.
+#[cold]
+fn take_pushed(client: &Client, out: &mut Reply) {
+    let (messages, shows) = client.handle.take_pushed();
+    shown::note(shows);
+    messages.into_iter().for_each(|message| out.share(message));
 }
 
 /// Whether this call of a command that may take long does take long. EXEC does if its commands have much to read.

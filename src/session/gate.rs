@@ -74,7 +74,7 @@ pub(super) fn held_up(client: &mut Client, reason: &NotNow, engine: &Engine) -> 
 }
 
 /// Whether the command may run now (or be queued). The order is Redis's: protected commands, authentication, the rules
-/// of the open transaction, MONITOR, memory, then the state of log, checkpoints and server.
+/// of the open transaction, MONITOR, memory, the state of log and checkpoints, subscriptions, the state of the server.
 pub(super) fn check(
     worker: &mut Worker,
     client: &mut Client,
@@ -124,6 +124,9 @@ pub(super) fn check(
             return Err(NO_CHECKPOINT);
         }
     }
+    if client.subscriber && !command.has(flag::IN_SUBSCRIPTION) && client.handle.resp.load(Relaxed) == 2 {
+        return Err(only_in_subscription(command));
+    }
     if state.is_loading() && (!command.has(flag::LOADING) || lacks(flag::LOADING)) {
         // While the server falls back, a read is refused under its locks only, where it is known whether its shards are
         // affected.
@@ -138,6 +141,16 @@ pub(super) fn check(
         Some(until) => Ok(Verdict::Wait(until)),
         None => Ok(Verdict::Go),
     }
+}
+
+/// A connection in RESP2 that has a subscription carries messages only.
+#[cold]
+fn only_in_subscription(command: &Command) -> Fail {
+    Fail::text(format!(
+        "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+         context",
+        command.full_name
+    ))
 }
 
 /// Whether the gate refuses a command because memory is short.

@@ -109,7 +109,7 @@ impl Worker {
         };
         let began = self.server.engine.state();
         let wrote_before = std::mem::take(&mut self.wrote);
-        let mut out = Reply::limited(proto_of(&client), output::most(&self.settings, true));
+        let mut out = Reply::limited(proto_of(&client), output::most(&self.settings, &client.handle, true));
         let run = || self.run_again(&mut client, parked, number, &mut out);
         let (ran, shows) = shown::apart(|| catch_unwind(AssertUnwindSafe(run)));
         let wrote = std::mem::replace(&mut self.wrote, wrote_before);

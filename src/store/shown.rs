@@ -80,7 +80,7 @@ thread_local! {
 
 /// Notes that this thread has seen the log up to a position.
 #[inline]
-pub(super) fn note(position: u64) {
+pub fn note(position: u64) {
     SHOWN.with(|shown| shown.set(shown.get().max(position)));
 }
 

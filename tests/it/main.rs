@@ -42,6 +42,7 @@ mod model;
 mod observation;
 mod pipelined;
 mod process;
+mod pubsub;
 mod random;
 mod redis_rs;
 mod repair;

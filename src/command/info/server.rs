@@ -40,7 +40,7 @@ pub(super) fn server(report: &mut Report<'_>) {
 }
 
 pub(super) fn clients(report: &mut Report<'_>) {
-    let (mut connected, mut blocked, mut timed) = (0, 0, 0);
+    let (mut connected, mut subscribers, mut blocked, mut timed) = (0, 0, 0, 0);
     let (mut watching, mut keys, mut input, mut output) = (0, 0, 0, 0);
     for client in report.server.clients.lock().values() {
         connected += 1;
@@ -49,6 +49,7 @@ pub(super) fn clients(report: &mut Report<'_>) {
         timed += usize::from(waits && client.waits_until.load().is_some());
         let watched = client.watching.load(Relaxed);
         watching += usize::from(watched > 0);
+        subscribers += usize::from(client.is_subscriber());
         keys += watched as usize;
         input = input.max(client.query_bytes.load(Relaxed));
         output = output.max(client.output_bytes.load(Relaxed));
@@ -59,7 +60,8 @@ pub(super) fn clients(report: &mut Report<'_>) {
     report.line("client_recent_max_input_buffer", input);
     report.line("client_recent_max_output_buffer", output);
     report.line("blocked_clients", blocked);
-    report.constant("tracking_clients:0 pubsub_clients:0");
+    report.line("tracking_clients", 0);
+    report.line("pubsub_clients", subscribers);
     report.line("watching_clients", watching);
     report.line("clients_in_timeout_table", timed);
     report.line("total_watched_keys", keys);

@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use crate::resp::*;
@@ -16,6 +17,12 @@ enum Step {
     Dropped(usize),
     /// A chain that was written elsewhere, with strings of these lengths.
     Appended(Vec<usize>),
+    /// A string of so many bytes that others hold too.
+    Shared(usize),
+    /// The same behind a short reply, both dropped again.
+    DroppedShared(usize),
+    /// A chain with such a string, between two others.
+    AppendedShared(usize),
     /// So many thousandths of the present bytes are sent.
     Sent(usize),
 }
@@ -34,6 +41,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..3000usize, length()).prop_map(|(count, bytes)| Step::Deferred(count, bytes)),
         1 => length().prop_map(Step::Dropped),
         1 => proptest::collection::vec(length(), 0..4).prop_map(Step::Appended),
+        1 => length().prop_map(Step::Shared),
+        1 => length().prop_map(Step::DroppedShared),
+        1 => length().prop_map(Step::AppendedShared),
         2 => (0..=1000usize).prop_map(Step::Sent),
     ]
 }
@@ -92,6 +102,26 @@ fn appended(reply: &mut Reply, step: &Step) -> Vec<u8> {
             lens.iter().for_each(|len| other.bulk(&text(*len)));
             reply.append(other.take());
             lens.iter().flat_map(|len| bulk(*len)).collect()
+        }
+        Step::Shared(len) => {
+            reply.share(Bytes::from(bulk(*len)));
+            bulk(*len)
+        }
+        Step::DroppedShared(len) => {
+            let mark = reply.len();
+            reply.int(1);
+            reply.share(Bytes::from(bulk(*len)));
+            reply.truncate(mark + 2);
+            reply.truncate(mark);
+            Vec::new()
+        }
+        Step::AppendedShared(len) => {
+            let mut other = Reply::new(Proto::V2);
+            other.int(1);
+            other.share(Bytes::from(bulk(*len)));
+            other.int(2);
+            reply.append(other.take());
+            [b":1\r\n", &bulk(*len)[..], b":2\r\n"].concat()
         }
         Step::Sent(_) => Vec::new(),
     }

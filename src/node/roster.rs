@@ -1,0 +1,200 @@
+//! Who has subscribed to what.
+//!
+//! Channels are dealt to parts by their names' hashes, and each part has a lock. Who publishes holds the lock of the
+//! channel's part while the message is put into the subscribers' inboxes. So all subscribers of a channel, and those of
+//! patterns that match it, see its messages in one order. Who subscribes is confirmed under the same lock: the
+//! confirmation stands in front of the first message, and behind the last one when the subscription ends.
+//!
+//! Locks are taken in this order: a part's, that of the patterns, a client's own. The holder of none of them waits for
+//! a socket or takes a shard of the store.
+
+use super::handle::ClientHandle;
+use super::subscriptions::ChannelKind;
+use crate::text::glob_match;
+use ahash::{AHashMap, RandomState};
+use parking_lot::{Mutex, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// How many parts the channels are dealt to.
+const PARTS: usize = 64;
+
+/// Subscribers of one name, by their ids.
+type Subscribers = Vec<(u64, Arc<ClientHandle>)>;
+
+#[derive(Default)]
+struct Names(AHashMap<Arc<[u8]>, Subscribers>);
+
+impl Names {
+    /// Adds a subscriber, unless it is one already. O(subscribers) at worst; O(log n) for the youngest client.
+    fn add(&mut self, kind: ChannelKind, name: &[u8], client: &Arc<ClientHandle>) {
+        let name = match self.0.get_key_value(name) {
+            Some((name, _)) => Arc::clone(name),
+            None => Arc::from(name),
+        };
+        let subscribers = self.0.entry(Arc::clone(&name)).or_default();
+        if let Err(at) = subscribers.binary_search_by_key(&client.id, |(id, _)| *id) {
+            subscribers.insert(at, (client.id, Arc::clone(client)));
+            client.subscriptions.lock().get_or_insert_default().add(kind, name);
+            client.subscribed[kind as usize].fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Takes a subscriber out, if it is one.
+    fn remove(&mut self, kind: ChannelKind, name: &[u8], client: &ClientHandle) {
+        let Some(subscribers) = self.0.get_mut(name) else { return };
+        let Ok(at) = subscribers.binary_search_by_key(&client.id, |(id, _)| *id) else { return };
+        subscribers.remove(at);
+        if subscribers.is_empty() {
+            self.0.remove(name);
+            if self.0.capacity() > 64 && self.0.len() < self.0.capacity() / 8 {
+                let room = self.0.len() * 2;
+                self.0.shrink_to(room);
+            }
+        } else if subscribers.len() < subscribers.capacity() / 4 {
+            subscribers.shrink_to(subscribers.len() * 2);
+        }
+        let mut subscriptions = client.subscriptions.lock();
+        if subscriptions.as_mut().is_some_and(|own| own.remove(kind, name)) {
+            client.subscribed[kind as usize].fetch_sub(1, Relaxed);
+        }
+        if !client.is_subscriber() {
+            *subscriptions = None;
+        }
+    }
+}
+
+/// Names that are dealt to parts.
+struct Directory {
+    parts: [Mutex<Names>; PARTS],
+    hasher: RandomState,
+}
+
+impl Directory {
+    fn new() -> Self {
+        Self { parts: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
+    }
+
+    fn part(&self, name: &[u8]) -> &Mutex<Names> {
+        &self.parts[self.hasher.hash_one(name) as usize % PARTS]
+    }
+}
+
+/// All subscriptions.
+pub struct Roster {
+    channels: Directory,
+    shards: Directory,
+    patterns: RwLock<Names>,
+}
+
+impl Default for Roster {
+    fn default() -> Self {
+        Self { channels: Directory::new(), shards: Directory::new(), patterns: RwLock::default() }
+    }
+}
+
+impl Roster {
+    fn directory(&self, kind: ChannelKind) -> Option<&Directory> {
+        match kind {
+            ChannelKind::Channel => Some(&self.channels),
+            ChannelKind::Shard => Some(&self.shards),
+            ChannelKind::Pattern => None,
+        }
+    }
+
+    /// Subscribes a client to a name, or ends that, and calls `then` before any other message of that name.
+    pub fn change(
+        &self,
+        kind: ChannelKind,
+        name: &[u8],
+        client: &Arc<ClientHandle>,
+        subscribes: bool,
+        then: impl FnOnce(),
+    ) {
+        let change = |names: &mut Names| {
+            if subscribes {
+                names.add(kind, name, client);
+            } else {
+                names.remove(kind, name, client);
+            }
+            then();
+        };
+        match self.directory(kind) {
+            Some(directory) => change(&mut directory.part(name).lock()),
+            None => change(&mut self.patterns.write()),
+        }
+    }
+
+    /// Ends all of a client's subscriptions.
+    pub fn leave(&self, client: &Arc<ClientHandle>) {
+        for kind in ChannelKind::ALL {
+            for name in Self::names_of(client, kind) {
+                self.change(kind, &name, client, false, || ());
+            }
+        }
+    }
+
+    /// The names of a kind that a client has subscribed to, in no order.
+    pub fn names_of(client: &ClientHandle, kind: ChannelKind) -> Vec<Arc<[u8]>> {
+        let subscriptions = client.subscriptions.lock();
+        subscriptions.as_ref().map(|own| own.of(kind).iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Calls `send` for each subscriber that a message on a channel goes to, with the pattern by which it does. No
+    /// other message is sent on the channel meanwhile. Returns how many calls these were.
+    pub fn each_receiver(
+        &self,
+        kind: ChannelKind,
+        channel: &[u8],
+        mut send: impl FnMut(Option<&[u8]>, &ClientHandle),
+    ) -> usize {
+        let Some(directory) = self.directory(kind) else { return 0 };
+        let mut receivers = 0;
+        let mut send_all = |pattern: Option<&[u8]>, subscribers: &Subscribers| {
+            subscribers.iter().for_each(|(_, client)| send(pattern, client));
+            receivers += subscribers.len();
+        };
+        let part = directory.part(channel).lock();
+        if let Some(subscribers) = part.0.get(channel) {
+            send_all(None, subscribers);
+        }
+        if kind == ChannelKind::Channel {
+            let patterns = self.patterns.read();
+            for (pattern, subscribers) in &patterns.0 {
+                if glob_match(pattern, channel) {
+                    send_all(Some(pattern), subscribers);
+                }
+            }
+        }
+        receivers
+    }
+
+    /// How many clients have subscribed to a name itself.
+    pub fn subscribers(&self, kind: ChannelKind, name: &[u8]) -> usize {
+        let count = |names: &Names| names.0.get(name).map_or(0, Vec::len);
+        match self.directory(kind) {
+            Some(directory) => count(&directory.part(name).lock()),
+            None => count(&self.patterns.read()),
+        }
+    }
+
+    /// How many names of a kind have subscribers.
+    pub fn count(&self, kind: ChannelKind) -> usize {
+        match self.directory(kind) {
+            Some(directory) => directory.parts.iter().map(|part| part.lock().0.len()).sum(),
+            None => self.patterns.read().0.len(),
+        }
+    }
+
+    /// The names of a kind, other than patterns, that have subscribers and match a pattern, in no order.
+    pub fn names(&self, kind: ChannelKind, pattern: &[u8]) -> Vec<Arc<[u8]>> {
+        let Some(directory) = self.directory(kind) else { return Vec::new() };
+        let all = pattern == b"*";
+        let mut found = Vec::new();
+        for part in &directory.parts {
+            let part = part.lock();
+            found.extend(part.0.keys().filter(|name| all || glob_match(pattern, name)).cloned());
+        }
+        found
+    }
+}
