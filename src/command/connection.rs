@@ -230,7 +230,7 @@ fn select(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 fn reset(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     end_transaction(&cx.tx.engine().store, cx.client);
-    cx.server.roster.leave(&cx.client.handle);
+    cx.server.broker.roster.leave(&cx.client.handle);
     cx.client.subscriber = false;
     choose_protocol(cx, Proto::V2);
     forget(cx);

@@ -5,7 +5,7 @@
 
 use super::spec::*;
 use super::{Cx, Fail, Outcome, help::help};
-use crate::node::{self, ChannelKind, Publication, Roster, output};
+use crate::node::{ChannelKind, Publication, Roster, output};
 use crate::resp::{Proto, Reply};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -170,11 +170,11 @@ fn change(cx: &mut Cx<'_, '_>, kind: ChannelKind, name: Option<&[u8]>, subscribe
             Bytes::from(reply.since(0).into_owned())
         };
         if !handle.push(encoded, 0, output::most(settings, &handle, true)) {
-            output::close(server, &handle);
+            output::close(&server.counts, &handle);
         }
     };
     match name {
-        Some(name) => server.roster.change(kind, name, &client.handle, subscribes, then),
+        Some(name) => server.broker.roster.change(kind, name, &client.handle, subscribes, then),
         None => then(),
     }
     client.subscriber = client.handle.is_subscriber();
@@ -203,10 +203,10 @@ fn publish(cx: &mut Cx<'_, '_>, kind: ChannelKind, args: &[&[u8]]) -> Outcome {
     let (channel, payload, shows) = (args[1], args[2], cx.client.wrote_upto);
     let receivers = if cx.client.in_exec {
         let publication = Publication { kind, channel: channel.into(), payload: payload.into(), shows };
-        cx.tx.at_commit(publication.at_commit(&cx.server.outgoing));
-        cx.server.roster.each_receiver(kind, channel, |_, _| ())
+        cx.tx.at_commit(cx.server.broker.at_commit(publication));
+        cx.server.broker.roster.each_receiver(kind, channel, |_, _| ())
     } else {
-        node::publish(cx.server, kind, channel, payload, shows)
+        cx.server.broker.publish(kind, channel, payload, shows)
     };
     cx.out.len_int(receivers);
     Ok(())
@@ -218,7 +218,7 @@ fn channels(cx: &mut Cx<'_, '_>, kind: ChannelKind, args: &[&[u8]]) -> Outcome {
         [pattern] => pattern,
         _ => return Err(Fail::sub_syntax(args)),
     };
-    let names = cx.server.roster.names(kind, pattern);
+    let names = cx.server.broker.roster.names(kind, pattern);
     cx.out.array(names.len());
     names.iter().for_each(|name| cx.out.bulk(name));
     Ok(())
@@ -228,12 +228,12 @@ fn count_subscribers(cx: &mut Cx<'_, '_>, kind: ChannelKind, args: &[&[u8]]) -> 
     cx.out.array(2 * (args.len() - 2));
     for name in &args[2..] {
         cx.out.bulk(name);
-        cx.out.len_int(cx.server.roster.subscribers(kind, name));
+        cx.out.len_int(cx.server.broker.roster.subscribers(kind, name));
     }
     Ok(())
 }
 
 fn count_patterns(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
-    cx.out.len_int(cx.server.roster.count(ChannelKind::Pattern));
+    cx.out.len_int(cx.server.broker.roster.count(ChannelKind::Pattern));
     Ok(())
 }

@@ -134,6 +134,8 @@ pub trait Listener: Send + Sync {
     /// transaction are held, so this must neither wait nor take a shard, and what it keeps must be bounded. The
     /// listener must not pass the events on before the log is settled up to their position.
     fn hear(&self, events: &KeyEvents);
+    /// Called once a transaction that told something has given back its shards. The thread holds no shard.
+    fn released(&self) {}
 }
 
 /// All listeners.
@@ -151,6 +153,14 @@ impl Listeners {
         list.push(listener);
     }
 
+    /// Takes note that listeners want other classes than before. Transactions that lock their shards from here on ask
+    /// for these.
+    pub fn wants_changed(&self) {
+        let list = self.list.read();
+        let all = list.iter().fold(0, |all, listener| all | listener.classes().0);
+        self.heard.store(all, Relaxed);
+    }
+
     /// All classes that a listener wants. A transaction asks once, when it holds its shards.
     #[inline]
     fn heard(&self) -> Classes {
@@ -160,6 +170,11 @@ impl Listeners {
     #[cold]
     pub(super) fn hand_over(&self, events: &KeyEvents) {
         self.list.read().iter().for_each(|listener| listener.hear(events));
+    }
+
+    #[cold]
+    pub(super) fn released(&self) {
+        self.list.read().iter().for_each(|listener| listener.released());
     }
 }
 

@@ -142,15 +142,15 @@ impl Tx<'_> {
     }
 
     /// Hands the events over to the listeners. The shards are still held. If the transaction logged nothing, its events
-    /// may be shown once the log's present tail is settled.
+    /// may be shown once the log's present tail is settled. Returns whether there was something to hand over.
     #[inline]
-    pub(super) fn hand_over(&mut self, logged_at: Option<Lsn>) {
-        if let Some(told) = self.telling.told.get_mut().take() {
-            let Told { mut events, at_commit } = *told;
-            events.position = logged_at.unwrap_or_else(|| self.engine.tail());
-            self.engine.listeners.hand_over(&events);
-            at_commit.into_iter().for_each(|then| then(logged_at));
-        }
+    pub(super) fn hand_over(&mut self, logged_at: Option<Lsn>) -> bool {
+        let Some(told) = self.telling.told.get_mut().take() else { return false };
+        let Told { mut events, at_commit } = *told;
+        events.position = logged_at.unwrap_or_else(|| self.engine.tail());
+        self.engine.listeners.hand_over(&events);
+        at_commit.into_iter().for_each(|then| then(logged_at));
+        true
     }
 
     /// Has something done when the transaction commits, in the order of these calls. It is not done if the transaction

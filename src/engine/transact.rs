@@ -117,7 +117,7 @@ impl Engine {
             }
             let timer = unit.holder().map(|holder| self.store.holds.timer(holder));
             // What was removed is freed after the shards are given back.
-            let (done, _garbage);
+            let (done, told, _garbage);
             {
                 let mut tx = Tx::new(self, locked, db, record);
                 done = unit.run(&mut tx);
@@ -126,11 +126,14 @@ impl Engine {
                     continue;
                 }
                 _garbage = timer.as_ref().and_then(|_| tx.locked.take_garbage());
-                tx.commit_in_place();
+                told = tx.commit_in_place();
                 // The transaction is dropped here, which gives the shards back. It is not moved, because that would
                 // copy it.
             }
             drop(timer);
+            if told {
+                self.listeners.released();
+            }
             return Ok(done);
         }
     }

@@ -399,12 +399,13 @@ impl<'a> Tx<'a> {
     }
 
     /// Appends the record to the log and hands the events over. The caller drops the transaction next, which gives the
-    /// shards back. `self` is not taken by value, because that would copy it.
+    /// shards back. `self` is not taken by value, because that would copy it. Returns whether the transaction told
+    /// something: then the caller calls `Listeners::released` after that.
     #[inline]
-    pub(super) fn commit_in_place(&mut self) {
+    pub(super) fn commit_in_place(&mut self) -> bool {
         let position = if self.effects == 0 { None } else { self.append() };
         self.locked.keep_changes();
-        self.hand_over(position);
+        self.hand_over(position)
     }
 
     fn append(&mut self) -> Option<Lsn> {

@@ -7,10 +7,12 @@
 
 mod acl_log;
 mod client;
+mod counts;
 pub mod handle;
 mod inbox;
 mod latency;
 mod monitor;
+mod notifications;
 mod outgoing;
 pub mod output;
 mod pause;
@@ -28,15 +30,16 @@ pub use acl_log::{AclEntry, AclLog};
 pub use client::{
     AwaitedKey, Client, Parked, ReplyMode, Served, StateSlot, Wait, end_transaction, forget_watched,
 };
+pub use counts::Counts;
 pub use handle::{ClientHandle, ClientNames, Kill};
 pub use latency::{LatencyMonitor, Series};
 pub use monitor::{monitor_line, show_monitors};
-pub use outgoing::{Outgoing, Publication};
+pub use outgoing::Publication;
 pub use pause::Pause;
-pub use publish::{deliver_outgoing, publish};
+pub use publish::Broker;
 pub use rates::Rates;
 pub use roster::Roster;
-pub use server::{Counts, Reconfigured, Server};
+pub use server::{Reconfigured, Server};
 pub use shutdown::Shutdown;
 pub use stats::{Histogram, OCTAVES, WorkerStats, octave_micros};
 pub use subscriptions::ChannelKind;

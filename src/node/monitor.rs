@@ -30,7 +30,7 @@ pub fn show_monitors<R>(server: &Server<R>, line: &str) {
     for monitor in monitors {
         let most = output::most(&settings, &monitor, true);
         if !monitor.push(|_| line.clone(), shows, most) {
-            output::close(server, &monitor);
+            output::close(&server.counts, &monitor);
         }
     }
 }

@@ -27,7 +27,7 @@ pub struct Publication {
 /// while it holds its shards, and delivers what is queued once it has given them back. So the queue holds no more than
 /// what the transactions have published that are just ending.
 #[derive(Default)]
-pub struct Outgoing {
+pub(super) struct Outgoing {
     queue: Mutex<VecDeque<Publication>>,
     /// How many messages are queued or on their way to inboxes.
     pending: AtomicUsize,
@@ -37,7 +37,7 @@ pub struct Outgoing {
 
 impl Outgoing {
     /// Queues a message. Takes no shard and no lock of the roster.
-    pub fn put(&self, publication: Publication) {
+    pub(super) fn put(&self, publication: Publication) {
         self.pending.fetch_add(1, Relaxed);
         self.queue.lock().push_back(publication);
     }
@@ -46,7 +46,7 @@ impl Outgoing {
 impl Outgoing {
     /// Calls `send` with each message. When it returns, those that this thread has queued are sent. The caller holds no
     /// shard.
-    pub fn deliver(&self, mut send: impl FnMut(Publication)) {
+    pub(super) fn deliver(&self, mut send: impl FnMut(Publication)) {
         if self.pending.load(Acquire) == 0 {
             return;
         }
@@ -62,7 +62,7 @@ impl Outgoing {
 
 impl Publication {
     /// Has the message queued when a transaction commits.
-    pub fn at_commit(self, outgoing: &Arc<Outgoing>) -> AtCommit {
+    pub(super) fn at_commit(self, outgoing: &Arc<Outgoing>) -> AtCommit {
         let outgoing = Arc::clone(outgoing);
         Box::new(move |position| {
             let shows = self.shows.max(position.unwrap_or(0));

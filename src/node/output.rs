@@ -1,7 +1,7 @@
 //! How many bytes of replies are held for a client before it is closed.
 
+use super::counts::Counts;
 use super::handle::{ClientHandle, Kill};
-use super::server::Server;
 use crate::config::{OutputLimit, Settings};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -42,11 +42,11 @@ fn most_under(limit: u64) -> usize {
 
 /// Closes a client whose unread replies exceed its limit. The client gets none of them.
 #[cold]
-pub fn close<R>(server: &Server<R>, client: &ClientHandle) {
+pub fn close(counts: &Counts, client: &ClientHandle) {
     if client.killed() == Kill::Now {
         return;
     }
-    server.counts.output_limit_disconnections.fetch_add(1, Relaxed);
+    counts.output_limit_disconnections.fetch_add(1, Relaxed);
     tracing::warn!("client {} is closed: it does not read its replies", client.id);
     client.kill(Kill::Now);
 }

@@ -4,13 +4,17 @@
 //! publishes waits for a subscriber: a message is put into each one's inbox, and who does not read is closed at the
 //! limit of its class.
 
+use super::counts::Counts;
 use super::handle::ClientHandle;
-use super::outgoing::Publication;
+use super::outgoing::{Outgoing, Publication};
 use super::output;
-use super::server::Server;
+use super::roster::Roster;
 use super::subscriptions::ChannelKind;
+use crate::config::Config;
+use crate::engine::AtCommit;
 use crate::log::Lsn;
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// The bytes of a message that has these parts, in a version of the protocol.
 fn encoded(version: u8, parts: &[&[u8]]) -> Bytes {
@@ -43,41 +47,60 @@ impl Forms {
     }
 }
 
-/// Sends a message to all subscribers of a channel; returns how many it goes to. Those who get it see it once the log
-/// is settled up to `shows`. O(subscribers + patterns).
-pub fn publish<R>(
-    server: &Server<R>,
-    kind: ChannelKind,
-    channel: &[u8],
-    payload: &[u8],
-    shows: Lsn,
-) -> usize {
-    let most = output::most_of_subscribers(&server.config.snapshot());
-    let name: &[u8] = if kind == ChannelKind::Shard { b"smessage" } else { b"message" };
-    let mut plain = Forms::default();
-    let mut by_pattern = (Vec::new(), Forms::default());
-    let send = |pattern: Option<&[u8]>, client: &ClientHandle| {
-        let taken = match pattern {
-            None => client.push(|version| plain.of(version, &[name, channel, payload]), shows, most),
-            Some(pattern) => {
-                if by_pattern.0 != pattern {
-                    by_pattern = (pattern.to_vec(), Forms::default());
-                }
-                let parts = [b"pmessage", pattern, channel, payload];
-                client.push(|version| by_pattern.1.of(version, &parts), shows, most)
-            }
-        };
-        if !taken {
-            output::close(server, client);
-        }
-    };
-    server.roster.each_receiver(kind, channel, send)
+/// Channels and their messages.
+pub struct Broker {
+    /// Who has subscribed to what.
+    pub roster: Roster,
+    outgoing: Arc<Outgoing>,
+    config: Arc<Config>,
+    counts: Arc<Counts>,
 }
 
-/// Delivers the messages of transactions that have committed. When it returns, those of this thread's transactions are
-/// in the inboxes. The caller holds no shard.
-pub fn deliver_outgoing<R>(server: &Server<R>) {
-    server.outgoing.deliver(|Publication { kind, channel, payload, shows }| {
-        publish(server, kind, &channel, &payload, shows);
-    });
+impl Broker {
+    pub(super) fn new(config: Arc<Config>, counts: Arc<Counts>) -> Self {
+        Self { roster: Roster::default(), outgoing: Arc::default(), config, counts }
+    }
+
+    /// Sends a message to all subscribers of a channel; returns how many it goes to. Those who get it see it once the
+    /// log is settled up to `shows`. O(subscribers + patterns).
+    pub fn publish(&self, kind: ChannelKind, channel: &[u8], payload: &[u8], shows: Lsn) -> usize {
+        let most = output::most_of_subscribers(&self.config.snapshot());
+        let name: &[u8] = if kind == ChannelKind::Shard { b"smessage" } else { b"message" };
+        let mut plain = Forms::default();
+        let mut by_pattern = (Vec::new(), Forms::default());
+        let send = |pattern: Option<&[u8]>, client: &ClientHandle| {
+            let taken = match pattern {
+                None => client.push(|version| plain.of(version, &[name, channel, payload]), shows, most),
+                Some(pattern) => {
+                    if by_pattern.0 != pattern {
+                        by_pattern = (pattern.to_vec(), Forms::default());
+                    }
+                    let parts = [b"pmessage", pattern, channel, payload];
+                    client.push(|version| by_pattern.1.of(version, &parts), shows, most)
+                }
+            };
+            if !taken {
+                output::close(&self.counts, client);
+            }
+        };
+        self.roster.each_receiver(kind, channel, send)
+    }
+
+    /// Queues a message of a transaction that commits. Takes no shard and no lock of the roster.
+    pub(super) fn queue(&self, publication: Publication) {
+        self.outgoing.put(publication);
+    }
+
+    /// Publishes a message when a transaction commits.
+    pub fn at_commit(&self, publication: Publication) -> AtCommit {
+        publication.at_commit(&self.outgoing)
+    }
+
+    /// Delivers the messages of transactions that have committed. When it returns, those of this thread's transactions
+    /// are in the inboxes. The caller holds no shard.
+    pub(super) fn deliver(&self) {
+        self.outgoing.deliver(|Publication { kind, channel, payload, shows }| {
+            self.publish(kind, &channel, &payload, shows);
+        });
+    }
 }

@@ -14,7 +14,7 @@ use crate::text::glob_match;
 use ahash::{AHashMap, RandomState};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// How many parts the channels are dealt to.
 const PARTS: usize = 64;
@@ -26,24 +26,24 @@ type Subscribers = Vec<(u64, Arc<ClientHandle>)>;
 struct Names(AHashMap<Arc<[u8]>, Subscribers>);
 
 impl Names {
-    /// Adds a subscriber, unless it is one already. O(subscribers) at worst; O(log n) for the youngest client.
-    fn add(&mut self, kind: ChannelKind, name: &[u8], client: &Arc<ClientHandle>) {
+    /// Adds a subscriber; false if it is one already. O(subscribers) at worst; O(log n) for the youngest client.
+    fn add(&mut self, kind: ChannelKind, name: &[u8], client: &Arc<ClientHandle>) -> bool {
         let name = match self.0.get_key_value(name) {
             Some((name, _)) => Arc::clone(name),
             None => Arc::from(name),
         };
         let subscribers = self.0.entry(Arc::clone(&name)).or_default();
-        if let Err(at) = subscribers.binary_search_by_key(&client.id, |(id, _)| *id) {
-            subscribers.insert(at, (client.id, Arc::clone(client)));
-            client.subscriptions.lock().get_or_insert_default().add(kind, name);
-            client.subscribed[kind as usize].fetch_add(1, Relaxed);
-        }
+        let Err(at) = subscribers.binary_search_by_key(&client.id, |(id, _)| *id) else { return false };
+        subscribers.insert(at, (client.id, Arc::clone(client)));
+        client.subscriptions.lock().get_or_insert_default().add(kind, name);
+        client.subscribed[kind as usize].fetch_add(1, Relaxed);
+        true
     }
 
-    /// Takes a subscriber out, if it is one.
-    fn remove(&mut self, kind: ChannelKind, name: &[u8], client: &ClientHandle) {
-        let Some(subscribers) = self.0.get_mut(name) else { return };
-        let Ok(at) = subscribers.binary_search_by_key(&client.id, |(id, _)| *id) else { return };
+    /// Takes a subscriber out; false if it is none.
+    fn remove(&mut self, kind: ChannelKind, name: &[u8], client: &ClientHandle) -> bool {
+        let Some(subscribers) = self.0.get_mut(name) else { return false };
+        let Ok(at) = subscribers.binary_search_by_key(&client.id, |(id, _)| *id) else { return false };
         subscribers.remove(at);
         if subscribers.is_empty() {
             self.0.remove(name);
@@ -61,6 +61,7 @@ impl Names {
         if !client.is_subscriber() {
             *subscriptions = None;
         }
+        true
     }
 }
 
@@ -85,11 +86,18 @@ pub struct Roster {
     channels: Directory,
     shards: Directory,
     patterns: RwLock<Names>,
+    /// How many subscriptions there are to channels and patterns.
+    subscriptions: AtomicUsize,
 }
 
 impl Default for Roster {
     fn default() -> Self {
-        Self { channels: Directory::new(), shards: Directory::new(), patterns: RwLock::default() }
+        Self {
+            channels: Directory::new(),
+            shards: Directory::new(),
+            patterns: RwLock::default(),
+            subscriptions: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -113,9 +121,11 @@ impl Roster {
     ) {
         let change = |names: &mut Names| {
             if subscribes {
-                names.add(kind, name, client);
+                let added = names.add(kind, name, client) && kind != ChannelKind::Shard;
+                self.subscriptions.fetch_add(usize::from(added), Relaxed);
             } else {
-                names.remove(kind, name, client);
+                let removed = names.remove(kind, name, client) && kind != ChannelKind::Shard;
+                self.subscriptions.fetch_sub(usize::from(removed), Relaxed);
             }
             then();
         };
@@ -123,6 +133,11 @@ impl Roster {
             Some(directory) => change(&mut directory.part(name).lock()),
             None => change(&mut self.patterns.write()),
         }
+    }
+
+    /// Whether anybody has subscribed to a channel or pattern. A client whose subscription was confirmed is seen.
+    pub fn has_subscribers(&self) -> bool {
+        self.subscriptions.load(Relaxed) > 0
     }
 
     /// Ends all of a client's subscriptions.

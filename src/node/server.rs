@@ -1,17 +1,18 @@
 //! The server's state: what its clients share, besides the store and the log.
 
 use super::acl_log::AclLog;
+use super::counts::Counts;
 use super::handle::ClientHandle;
 use super::latency::LatencyMonitor;
-use super::outgoing::Outgoing;
+use super::notifications::Notifications;
 use super::pause::Pause;
+use super::publish::Broker;
 use super::rates::Rates;
-use super::roster::Roster;
 use super::shutdown::Shutdown;
 use super::slowlog::SlowLog;
 use super::stats::{Histogram, WorkerStats};
 use crate::config::{Changed, Config, Refusal, Settings};
-use crate::engine::Engine;
+use crate::engine::{Engine, Listener};
 use crate::env::{Instant, Random};
 use crate::store::{Holder, Holds};
 use parking_lot::Mutex;
@@ -21,27 +22,6 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed},
 };
 use std::sync::{Arc, OnceLock};
-
-/// Counters of rare events: all threads count them in one place.
-#[derive(Default)]
-pub struct Counts {
-    /// Clients that are connected or about to be; `maxclients` bounds them.
-    pub seats: AtomicUsize,
-    /// The most clients that the process's limit of open files allows.
-    pub most_clients: AtomicUsize,
-    /// Connections accepted.
-    pub connections: AtomicU64,
-    /// Connections refused because of `maxclients`.
-    pub rejected_connections: AtomicU64,
-    /// Clients closed because all of them together took more than `maxmemory-clients`.
-    pub evicted_clients: AtomicU64,
-    /// Wrong passwords and unknown users.
-    pub auth_failures: AtomicU64,
-    /// Clients closed because they did not read their replies.
-    pub output_limit_disconnections: AtomicU64,
-    /// Clients closed because their unprocessed input exceeded `client-query-buffer-limit`.
-    pub query_limit_disconnections: AtomicU64,
-}
 
 /// Applies a changed configuration in the server room, such as the addresses and the log level. It may refuse.
 pub type Reconfigured = Box<dyn Fn(&Changed) -> Result<(), Refusal> + Send + Sync>;
@@ -59,7 +39,7 @@ pub struct Server<R: 'static> {
     /// What each worker counts.
     pub workers: Vec<Arc<WorkerStats>>,
     /// What is counted in one place.
-    pub counts: Counts,
+    pub counts: Arc<Counts>,
     /// When the server started, in ms since the epoch.
     pub started: u64,
     /// The same instant on this process's clock.
@@ -68,10 +48,10 @@ pub struct Server<R: 'static> {
     pub run_id: String,
     /// The number of MONITOR clients.
     pub monitors: AtomicUsize,
-    /// Who has subscribed to what.
-    pub roster: Roster,
-    /// Messages of transactions that have committed, on their way to the subscribers.
-    pub outgoing: Arc<Outgoing>,
+    /// Channels and their messages.
+    pub broker: Arc<Broker>,
+    /// Keyspace notifications.
+    notifications: Arc<Notifications>,
     /// How long each command held its shards, by the command's id. An entry is made at the first long hold.
     command_holds: Box<[OnceLock<Box<Holds>>]>,
     /// Slow commands.
@@ -118,6 +98,10 @@ impl<R> Server<R> {
         let record = move |kind, millis| monitor.record(kind, clock.now_ms() / 1000, millis);
         // An engine belongs to one server.
         let _ = engine.slow_work.set(Box::new(record));
+        let counts = Arc::<Counts>::default();
+        let broker = Arc::new(Broker::new(Arc::clone(&config), Arc::clone(&counts)));
+        let notifications = Arc::new(Notifications::through(Arc::clone(&broker)));
+        engine.listeners.add(Arc::clone(&notifications) as Arc<dyn Listener>);
         let server = Self {
             random: Mutex::new(random),
             engine,
@@ -125,13 +109,13 @@ impl<R> Server<R> {
             registry,
             clients: Mutex::default(),
             workers: (0..settings.io_threads.count()).map(|_| Arc::new(WorkerStats::new(commands))).collect(),
-            counts: Counts::default(),
+            counts,
             started,
             started_at,
             run_id,
             monitors: AtomicUsize::new(0),
-            roster: Roster::default(),
-            outgoing: Arc::default(),
+            broker,
+            notifications,
             command_holds: (0..commands).map(|_| OnceLock::new()).collect(),
             slow_log: Mutex::default(),
             acl_log: Mutex::default(),
@@ -155,6 +139,8 @@ impl<R> Server<R> {
     /// Copies the settings that are read without the configuration. Called at the start and after each change.
     pub fn configure(&self, settings: &Settings) {
         self.slow_log.lock().set_capacity(settings.slowlog_max_len);
+        self.notifications.choose(settings.notify_keyspace_events);
+        self.engine.listeners.wants_changed();
     }
 
     /// A random number for choosing elements and seeding.

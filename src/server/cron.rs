@@ -66,7 +66,7 @@ fn look_after_clients(server: &Server, settings: &Settings) {
         client.slow_since.store(since);
         let too_long = since.is_some_and(|since| now.since(since) > Duration::from_secs(limit.soft_seconds));
         if above_hard || too_long {
-            output::close(server, &client);
+            output::close(&server.counts, &client);
         }
     }
 }

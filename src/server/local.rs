@@ -105,7 +105,7 @@ impl Local {
         let most = shared.most.get();
         let above = most != 0 && shared.outbox.borrow().held() > most;
         if above {
-            output::close(&self.server, &shared.client);
+            output::close(&self.server.counts, &shared.client);
         }
         above
     }
@@ -266,7 +266,7 @@ impl Local {
         self.connections.set(self.connections.get() - 1);
         self.gone.notify_one();
         self.server.clients.lock().remove(&handle.id);
-        self.server.roster.leave(handle);
+        self.server.broker.roster.leave(handle);
         if handle.monitor.swap(false, Relaxed) {
             self.server.monitors.fetch_sub(1, Relaxed);
         }

@@ -41,7 +41,7 @@ impl Connection {
     /// closed.
     fn hand_over(&self, mut outbox: RefMut<'_, Outbox>, mut reply: Reply, wrote: bool, shows: Lsn) {
         if reply.overran() {
-            output::close(&self.local.server, &self.shared.client);
+            output::close(&self.local.server.counts, &self.shared.client);
         }
         let waits = outbox.put_back(reply.take(), shows, self.local.server.engine.settled(), wrote);
         drop(outbox);

@@ -9,7 +9,7 @@ use crate::command::transactions::watches_hold;
 use crate::command::{Client, Command, Cx, Fail, Multi, Queued, Server, counts_lookups, flag, is_write};
 use crate::config::Settings;
 use crate::engine::{Engine, NotNow, Reach, Tx, UnitOfWork, VIEW_DB};
-use crate::node::{Watched, deliver_outgoing, forget_watched, show_monitors};
+use crate::node::{Watched, forget_watched, show_monitors};
 use crate::resp::Reply;
 use crate::store::{Locked, Mode, shown};
 use smallvec::SmallVec;
@@ -74,7 +74,6 @@ fn exec(
     let Run { concluded, monitored, worker, client, .. } = run;
     give_back(&mut record);
     worker.record = record;
-    deliver_outgoing(&server);
     let outcome = match ran {
         Ok((outcome, wrote)) => {
             if wrote {

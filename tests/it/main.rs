@@ -39,6 +39,7 @@ mod list_waiting;
 mod looking;
 mod memory;
 mod model;
+mod notifications;
 mod observation;
 mod pipelined;
 mod process;

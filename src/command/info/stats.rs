@@ -31,9 +31,9 @@ pub(super) fn stats(report: &mut Report<'_>) {
     report.constant("evicted_scripts:0 total_eviction_exceeded_time:0 current_eviction_exceeded_time:0");
     report.line("keyspace_hits", server.sum(|w| w.hits.get()));
     report.line("keyspace_misses", server.sum(|w| w.misses.get()));
-    report.line("pubsub_channels", server.roster.count(ChannelKind::Channel));
-    report.line("pubsub_patterns", server.roster.count(ChannelKind::Pattern));
-    report.line("pubsubshard_channels", server.roster.count(ChannelKind::Shard));
+    report.line("pubsub_channels", server.broker.roster.count(ChannelKind::Channel));
+    report.line("pubsub_patterns", server.broker.roster.count(ChannelKind::Pattern));
+    report.line("pubsubshard_channels", server.broker.roster.count(ChannelKind::Shard));
     report.constant(
         "latest_fork_usec:0 total_forks:0 migrate_cached_sockets:0 slave_expires_tracked_keys:0 active_defrag_hits:0 active_defrag_misses:0 \
          active_defrag_key_hits:0 active_defrag_key_misses:0 total_active_defrag_time:0 \
