@@ -63,7 +63,7 @@ pub enum Runs<'a> {
 
 impl<'a> Runs<'a> {
     /// The runs, from the front.
-    pub fn iter(&self) -> impl Iterator<Item = RemovedRun> + use<'a> {
+    pub fn iter(&self) -> impl Iterator<Item = RemovedRun> + Clone + use<'a> {
         let (slice, bytes): (&[RemovedRun], &[u8]) = match *self {
             Self::Slice(runs) => (runs, &[]),
             Self::Packed(bytes) => (&[], bytes),
@@ -91,13 +91,45 @@ impl<'a> Runs<'a> {
             Self::Packed(bytes) => put_part(out, bytes),
             Self::Slice(runs) => {
                 let mut bytes = Vec::with_capacity(runs.len() * 2);
-                for run in *runs {
-                    put_varint_to(&mut bytes, run.passed);
-                    put_varint_to(&mut bytes, run.removed);
-                }
+                runs.iter().for_each(|run| put_run(&mut bytes, *run));
                 put_part(out, &bytes);
             }
         }
+    }
+}
+
+fn put_run(bytes: &mut Vec<u8>, run: RemovedRun) {
+    put_varint_to(bytes, run.passed);
+    put_varint_to(bytes, run.removed);
+}
+
+/// Writes runs down, from the front of a list on: many of them take less so than as [`RemovedRun`]s.
+#[derive(Default)]
+pub struct RunsWriter {
+    bytes: Vec<u8>,
+    last: RemovedRun,
+    /// The position behind the last removed element.
+    end: usize,
+}
+
+impl RunsWriter {
+    /// Adds an element that is removed, which is behind those added before.
+    pub fn remove(&mut self, at: usize) {
+        if at != self.end && self.last.removed > 0 {
+            put_run(&mut self.bytes, std::mem::take(&mut self.last));
+        }
+        self.last.passed += at - self.end;
+        self.last.removed += 1;
+        self.end = at + 1;
+    }
+
+    /// The bytes of [`Runs::Packed`].
+    #[must_use]
+    pub fn finish(mut self) -> Vec<u8> {
+        if self.last.removed > 0 {
+            put_run(&mut self.bytes, self.last);
+        }
+        self.bytes
     }
 }
 

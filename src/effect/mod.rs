@@ -30,7 +30,7 @@ pub use any::{Effect, Subject};
 pub use codec::{EffectError, VERSION};
 pub use hash::{FieldExpire, HashChange};
 pub use item::ItemChange;
-pub use list::{ListChange, Runs};
+pub use list::{ListChange, Runs, RunsWriter};
 pub use own::{SYSTEM, TOKENS, is_own};
 pub use parts::{List, ListIter};
 pub use record::EffectDecoder;

@@ -3,12 +3,9 @@
 use super::list_at;
 use super::read::{position, span};
 use crate::command::{Cx, Fail, Outcome, eq, fail, parse_int};
-use crate::effect::{ListChange, Runs};
+use crate::effect::{ListChange, Runs, RunsWriter};
 use crate::engine::{Classes, EFFECT_BYTES};
-use crate::value::list::{ListRef, Needle, RemovedRun};
-
-/// An upper bound for the bytes of a run in the log.
-const RUN_BYTES: usize = 10;
+use crate::value::list::{ListRef, Needle};
 
 pub(super) fn lset(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let key = args[1];
@@ -42,33 +39,24 @@ pub(super) fn linsert(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// The elements equal to `needle`, as runs: at most `count` from the front, from the end if it is negative, all if it
-/// is 0.
-fn runs_of(list: ListRef<'_>, needle: Needle<'_>, count: i64) -> Vec<RemovedRun> {
+/// The elements that are `needle`, as the bytes of runs: at most so many from the front, from the end if `count` is
+/// negative, all if it is 0.
+fn runs_of(list: ListRef<'_>, needle: Needle<'_>, count: i64) -> Vec<u8> {
     let most = match count.unsigned_abs() {
         0 => usize::MAX,
         count => usize::try_from(count).unwrap_or(usize::MAX),
     };
     let len = list.len();
-    let mut places: Vec<usize> = if count >= 0 {
-        let all = (0..len).zip(list.iter_from(0)).filter(|(_, found)| needle.is(*found));
-        all.take(most).map(|(at, _)| at).collect()
-    } else {
-        let all = (0..len).rev().zip(list.iter_back_from(usize::MAX)).filter(|(_, found)| needle.is(*found));
-        all.take(most).map(|(at, _)| at).collect()
-    };
+    let mut first = 0;
     if count < 0 {
-        places.reverse();
+        let all = (0..len).rev().zip(list.iter_back_from(usize::MAX)).filter(|(_, found)| needle.is(*found));
+        // The runs are written from the front, so the first one is looked for before.
+        first = all.take(most).last().map_or(len, |(at, _)| at);
     }
-    let (mut runs, mut end): (Vec<RemovedRun>, usize) = (Vec::new(), 0);
-    for at in places {
-        match runs.last_mut() {
-            Some(last) if at == end => last.removed += 1,
-            _ => runs.push(RemovedRun { passed: at - end, removed: 1 }),
-        }
-        end = at + 1;
-    }
-    runs
+    let mut runs = RunsWriter::default();
+    let all = (first..len).zip(list.iter_from(first)).filter(|(_, found)| needle.is(*found));
+    all.take(most).for_each(|(at, _)| runs.remove(at));
+    runs.finish()
 }
 
 pub(super) fn lrem(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -78,8 +66,8 @@ pub(super) fn lrem(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         cx.out.int(0);
         return Ok(());
     }
-    cx.tx.ask(runs.len() * RUN_BYTES + key.len() + EFFECT_BYTES)?;
-    let (db, runs) = (cx.db(), Runs::Slice(&runs));
+    cx.tx.ask(runs.len() + key.len() + EFFECT_BYTES)?;
+    let (db, runs) = (cx.db(), Runs::Packed(&runs));
     let removed = cx.tx.apply_counted(ListChange::Remove { runs }.on(db, key));
     cx.tell(Classes::LIST, "lrem", key);
     cx.tx.tell_if_gone(db, key);

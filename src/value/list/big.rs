@@ -114,14 +114,24 @@ impl BigList {
 
     /// Replaces the element at a position. O(log n)
     pub fn set(&mut self, index: usize, element: &[u8]) {
-        if !replace(&mut self.root.node, index, element, encoded_len(element)) {
+        if replace(&mut self.root.node, index, element, encoded_len(element)) {
+            self.lower();
+        } else {
             drop(self.remove(index, 1));
             self.insert(index, element);
         }
     }
 
-    /// Removes `count` elements from a position on. Returns the nodes that were removed as a whole, to be freed by the
-    /// caller. O(log n + nodes)
+    /// Takes away roots with a single child.
+    fn lower(&mut self) {
+        while let ListNode::Inner(children) = &self.root.node
+            && let [only] = children.as_slice()
+        {
+            self.root = only.clone();
+        }
+    }
+
+    /// Removes some elements; gives back the nodes that went as a whole, to be freed. O(log n + nodes)
     pub fn remove(&mut self, index: usize, count: usize) -> Removed {
         let mut gone = Removed(Vec::new());
         if count >= self.len() {
@@ -129,18 +139,14 @@ impl BigList {
         } else if count > 0 {
             remove(&mut self.root.node, index, count, &mut gone);
             self.root.count -= count;
-            while let ListNode::Inner(children) = &self.root.node
-                && let [only] = children.as_slice()
-            {
-                self.root = only.clone();
-            }
+            self.lower();
         }
         gone
     }
 
-    /// Removes runs of elements. O(log n) for each of a few runs, O(n) for many together.
-    pub fn remove_runs(&mut self, runs: &[RemovedRun]) -> Removed {
-        if runs.len() <= RUNS {
+    /// Removes runs of elements. A few of them cost O(log n) each, many O(n) together.
+    pub fn remove_runs(&mut self, runs: impl Iterator<Item = RemovedRun> + Clone) -> Removed {
+        if runs.clone().nth(RUNS).is_none() {
             let mut gone = Removed(Vec::new());
             let mut at = 0;
             for run in runs {

@@ -135,7 +135,7 @@ impl ListLeaf {
         self.give_room_back();
     }
 
-    /// Gives back spare room after a leaf has lost most of its elements.
+    /// Gives room back that a leaf has no use for which has lost most of its bytes.
     fn give_room_back(&mut self) {
         let size = self.size();
         if self.bytes.capacity() > LEAF_BYTES / 16 && size * 4 <= self.bytes.capacity() {
@@ -159,6 +159,7 @@ impl ListLeaf {
         }
         let at = self.start + at;
         self.bytes.splice(at..at + old, entry);
+        self.give_room_back();
         true
     }
 

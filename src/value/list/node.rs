@@ -156,13 +156,21 @@ fn insert_in_leaf(leaf: &mut ListLeaf, index: usize, element: &[u8], size: usize
     siblings
 }
 
+/// Puts an element in place of another one, if it fits; whether it did.
 pub(super) fn replace(node: &mut ListNode, index: usize, element: &[u8], size: usize) -> bool {
     match node {
         ListNode::Leaf(leaf) => Arc::make_mut(leaf).replace(index, element, size),
         ListNode::Inner(children) => {
             let children = Arc::make_mut(children);
             let (at, offset) = find(children, index);
-            replace(&mut children[at].node, offset, element, size)
+            let fits = replace(&mut children[at].node, offset, element, size);
+            if fits {
+                // The child may have become small.
+                for at in [at, at.saturating_sub(1)] {
+                    merge(children, at);
+                }
+            }
+            fits
         }
     }
 }

@@ -2,20 +2,21 @@
 
 use crate::value::listpack::split_first;
 
-/// Some removed elements: how many elements stay before them, counted from the previous run, and how many are removed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Some removed elements: how many stay before them, counted from those removed before, and how many go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RemovedRun {
-    /// The number of elements that stay before the removed ones.
+    /// Elements that stay.
     pub passed: usize,
     /// The number of elements that are removed.
     pub removed: usize,
 }
 
-/// Makes a function that is called with the bare entries of a list piece by piece, and with the number of each piece's
-/// elements. It passes the elements that stay, and their number, to its last argument. O(n)
-pub fn keep(runs: &[RemovedRun]) -> impl FnMut(&[u8], usize, &mut dyn FnMut(&[u8], usize)) {
-    let mut runs = runs.iter();
-    // The number of elements that stay before the next removal, and the number that are still to be removed.
+/// A function that is called with the bare entries of a list piece by piece, and the number of each piece's elements.
+/// It calls the other one with those that stay, and their number. O(n)
+pub fn keep(
+    mut runs: impl Iterator<Item = RemovedRun>,
+) -> impl FnMut(&[u8], usize, &mut dyn FnMut(&[u8], usize)) {
+    // How many stay until the next ones that go, and how many of a run are left to go.
     let (mut stay, mut go) = (0, 0);
     move |mut entries, mut count, kept| {
         while count > 0 {

@@ -10,7 +10,7 @@ mod tests;
 
 pub(in crate::store) use image::{ListReading, list_effects};
 
-use crate::effect::{List, ListChange};
+use crate::effect::{List, ListChange, Runs};
 use crate::store::entry::{Entry, Kind, Parts};
 use crate::store::object::Object;
 use crate::store::place::Place;
@@ -44,11 +44,9 @@ impl Locked<'_> {
                     self.look(place).and_then(|entry| entry.value().list()).map_or(0, |list| list.len());
                 let removed = count.min(len);
                 let passed = if front { 0 } else { len - removed };
-                return self.list_remove(place, &[RemovedRun { passed, removed }], limits);
+                return self.list_remove(place, Runs::Slice(&[RemovedRun { passed, removed }]), limits);
             }
-            ListChange::Remove { runs } => {
-                return self.list_remove(place, &runs.iter().collect::<Vec<_>>(), limits);
-            }
+            ListChange::Remove { runs } => return self.list_remove(place, runs, limits),
         }
         0
     }
@@ -88,11 +86,11 @@ impl Locked<'_> {
         self.changed(place);
     }
 
-    /// Removes elements, and the list with its last one. Returns how many were removed.
-    fn list_remove(&mut self, place: Place<'_>, runs: &[RemovedRun], limits: ListLimits) -> usize {
+    /// Removes elements, and the list with its last one.
+    fn list_remove(&mut self, place: Place<'_>, runs: Runs<'_>, limits: ListLimits) -> usize {
         let Some(entry) = self.find(place) else { return 0 };
         let Some(before) = entry.value().list().map(|list| list.len()) else { return 0 };
-        let removed = runs.iter().map(|run| run.removed).sum::<usize>();
+        let removed = runs.removed();
         let reached = runs.iter().map(|run| run.passed).sum::<usize>() + removed;
         if removed == 0 || reached > before {
             return 0;
@@ -102,7 +100,7 @@ impl Locked<'_> {
             return removed;
         }
         if let Some(Object::List(list)) = entry.object_mut() {
-            let gone = list.remove_runs(runs);
+            let gone = list.remove_runs(runs.iter());
             make_packed(entry, limits);
             self.free_nodes(place, gone);
         } else {
@@ -166,18 +164,19 @@ fn edit(entry: &mut Entry, at: usize, remove: usize, value: &[u8], limits: ListL
     }
 }
 
-/// Removes some elements of a packed list, but not all of them.
-fn remove_packed(entry: &mut Entry, runs: &[RemovedRun]) {
+/// Removes some elements of a packed list, which are not all that it has.
+fn remove_packed(entry: &mut Entry, runs: Runs<'_>) {
     let ValueRef::List(packed) = entry.value() else { return };
     let count = packed_count(packed);
-    if let [RemovedRun { passed, removed }] = *runs {
+    let mut each = runs.iter();
+    if let (Some(RemovedRun { passed, removed }), None) = (each.next(), each.next()) {
         let (from, to) = (packed_offset(packed, passed), packed_offset(packed, passed + removed));
         put_count(entry.payload_mut(), count - removed);
         entry.splice(from, to - from, 0);
         return;
     }
     let (mut entries, mut left) = (Vec::with_capacity(packed.len()), 0);
-    keep(runs)(packed_entries(packed), count, &mut |some, number| {
+    keep(runs.iter())(packed_entries(packed), count, &mut |some, number| {
         entries.extend_from_slice(some);
         left += number;
     });
