@@ -10,7 +10,6 @@ use crate::store::{Built, Entry, MOST_PACKED, Object, Store, ValueRef};
 use crate::text::parse_i64_strict;
 use crate::value::ValueError;
 use crate::value::hash::{HashRef, pack_field};
-use crate::value::list::encode_all;
 use crate::value::rdb::{self, Decoded, DumpForm, HashField};
 use crate::value::set::{Member, SetRef};
 use crate::value::zset::{ZsetRef, pack_all, packed_fits};
@@ -140,7 +139,7 @@ impl Value {
             }
             Decoded::Set(members) if is_compact(&members, with.settings) => Self::Members(members),
             Decoded::List(elements) => {
-                let entries = encode_all(elements.iter().map(Vec::as_slice));
+                let entries = elements.into_entries();
                 let may_be_packed = entries.len() <= MOST_PACKED;
                 if may_be_packed { Self::Entries(entries) } else { Self::Built(Built::list(&entries)) }
             }

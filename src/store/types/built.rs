@@ -4,7 +4,7 @@ use crate::store::place::Place;
 use crate::store::shown::KeyClasses;
 use crate::store::{Entry, Locked, Object};
 use crate::value::hash::BigHash;
-use crate::value::list::{BigList, encode_all};
+use crate::value::list::BigList;
 use crate::value::rdb::{Decoded, decode_unsigned_dump};
 use crate::value::set::BigSet;
 use crate::value::stream::Stream;
@@ -39,10 +39,7 @@ impl Built {
                 }
                 (!set.is_empty()).then(|| Self(Value::Object(Box::new(Object::Set(set)))))
             }
-            Decoded::List(elements) => {
-                let entries = encode_all(elements.iter().map(Vec::as_slice));
-                (!elements.is_empty()).then(|| Self::list(&entries))
-            }
+            Decoded::List(elements) => (!elements.is_empty()).then(|| Self::list(&elements.into_entries())),
             Decoded::ZSet(members) => (!members.is_empty()).then(|| Self::zset(&pack_all(members))),
         }
     }

@@ -1,6 +1,7 @@
 //! Reads a value from a payload.
 #![deny(clippy::indexing_slicing)]
 
+use super::elements::Elements;
 use super::kind;
 use super::reader::{Reader, parse_score};
 use super::streams::{self, Layout};
@@ -24,7 +25,7 @@ pub enum Decoded {
     /// A string, and all that is stored as one.
     String(Vec<u8>),
     /// A list, from its head on.
-    List(Vec<Vec<u8>>),
+    List(Elements),
     /// A set, in no order.
     Set(Vec<Vec<u8>>),
     /// A hash, in no order.
@@ -58,9 +59,12 @@ fn decode_body(body: &[u8]) -> Result<Decoded, ValueError> {
     let reader = &mut reader;
     Ok(match kind {
         kind::STRING => Decoded::String(reader.owned()?),
-        kind::LIST => Decoded::List(strings(reader)?),
-        kind::LIST_ZIPLIST => Decoded::List(from_ziplist(reader, 1)?),
-        kind::LIST_QUICKLIST => Decoded::List(quicklist_of_ziplists(reader)?),
+        kind::LIST => Decoded::List((0..reader.count()?).map(|_| reader.string()).collect::<Result<_, _>>()?),
+        kind::LIST_ZIPLIST => Decoded::List(ziplists(reader, 1)?),
+        kind::LIST_QUICKLIST => {
+            let nodes = reader.count()?;
+            Decoded::List(ziplists(reader, nodes)?)
+        }
         kind::LIST_QUICKLIST_2 => Decoded::List(quicklist(reader)?),
         kind::SET => Decoded::Set(distinct(strings(reader)?)?),
         kind::SET_INTSET => Decoded::Set(
@@ -113,24 +117,34 @@ fn from_listpack(reader: &mut Reader<'_>, group: usize) -> Result<Vec<Vec<u8>>, 
     grouped(listpack_elements(&reader.string()?)?, group)
 }
 
-fn quicklist_of_ziplists(reader: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, ValueError> {
-    let mut list = Vec::new();
-    for _ in 0..reader.count()? {
-        list.extend(old::ziplist(&reader.string()?)?.into_iter().map(ListpackEntry::into_vec));
-    }
-    grouped(list, 1)
+/// A list of which something is there.
+fn filled(list: Elements) -> Result<Elements, ValueError> {
+    if list.is_empty() { Err(BAD) } else { Ok(list) }
 }
 
-fn quicklist(reader: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, ValueError> {
-    let mut list = Vec::new();
+fn ziplists(reader: &mut Reader<'_>, nodes: u64) -> Result<Elements, ValueError> {
+    let mut list = Elements::default();
+    for _ in 0..nodes {
+        old::ziplist(&reader.string()?)?.into_iter().for_each(|element| list.push(&element.bytes()));
+    }
+    filled(list)
+}
+
+fn quicklist(reader: &mut Reader<'_>) -> Result<Elements, ValueError> {
+    let mut list = Elements::default();
     for _ in 0..reader.count()? {
-        match reader.len()? {
-            kind::NODE_PLAIN => list.push(reader.owned()?),
-            kind::NODE_PACKED => list.append(&mut listpack_elements(&reader.string()?)?),
+        let container = reader.len()?;
+        let node = reader.string()?;
+        match container {
+            kind::NODE_PLAIN => list.push(&node),
+            kind::NODE_PACKED => {
+                listpack::check(&node).ok_or(BAD)?;
+                listpack::Iter::new(&node).for_each(|element| list.push(&element.bytes()));
+            }
             _ => return Err(BAD),
         }
     }
-    grouped(list, 1)
+    filled(list)
 }
 
 fn scored(reader: &mut Reader<'_>, kind: u8) -> Result<Vec<(Vec<u8>, f64)>, ValueError> {

@@ -6,7 +6,7 @@ use super::old::intset_bytes;
 use super::streams::{self, Layout};
 use super::writer::Writer;
 use crate::text::{parse_i64_strict, write_f64};
-use crate::value::listpack::Builder;
+use crate::value::listpack::{Builder, ListpackEntry};
 use crate::value::stream::Stream;
 
 /// The version of all payloads but those of hashes with field expiry: Redis 7.0's, so that it and all later ones
@@ -236,7 +236,9 @@ fn form(count: usize, max_count: usize, max_len: usize, mut lens: impl Iterator<
 pub fn encode_dump(value: &Decoded, thresholds: &ListpackLimits) -> Vec<u8> {
     match value {
         Decoded::String(bytes) => dump_string(bytes),
-        Decoded::List(items) => dump_list(items, thresholds.list_max_listpack_size),
+        Decoded::List(items) => {
+            dump_list(items.iter().map(ListpackEntry::into_vec), thresholds.list_max_listpack_size)
+        }
         Decoded::Set(members) => {
             dump_set(members, form(members.len(), thresholds.set_max_intset_entries, 0, std::iter::empty()))
         }

@@ -7,6 +7,7 @@
 //! every newer version accept them. Only hashes whose fields expire need Redis 7.4 to read them.
 
 mod decode;
+mod elements;
 mod encode;
 mod footer;
 mod lzf;
@@ -19,6 +20,7 @@ mod writer;
 mod tests;
 
 pub use decode::{Decoded, HashField, decode_dump, decode_unsigned_dump};
+pub use elements::Elements;
 pub use encode::{
     DumpForm, ListpackLimits, dump_hash, dump_list, dump_set, dump_stream, dump_string, dump_zset,
     encode_dump,

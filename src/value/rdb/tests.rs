@@ -160,7 +160,7 @@ fn sorted_sets_of_every_kind() {
 
 #[test]
 fn lists_of_every_kind() {
-    let expected = Decoded::List(vec![b("a"), b("7")]);
+    let expected = Decoded::List([b("a"), b("7")].into_iter().collect());
     let ziplist = b"\x0f\0\0\0\x0d\0\0\0\x02\0\x00\x01a\x03\xF8\xFF";
     let ziplist = &[&[ziplist.len() as u8], &ziplist[1..]].concat();
     assert_eq!(counted(kind::LIST, 2, &["a", "7"]), Ok(expected.clone()));
@@ -415,7 +415,7 @@ fn value() -> impl Strategy<Value = Decoded> {
     let expiry = proptest::option::of(1u64..1 << 48);
     prop_oneof![
         bytes().prop_map(Decoded::String),
-        vec(bytes(), 1..60).prop_map(Decoded::List),
+        vec(bytes(), 1..60).prop_map(|items| Decoded::List(items.into_iter().collect())),
         btree_set(bytes(), 1..60).prop_map(|set| Decoded::Set(set.into_iter().collect())),
         btree_set(any::<i32>(), 1..60)
             .prop_map(|set| Decoded::Set(set.into_iter().map(|n| n.to_string().into_bytes()).collect())),
