@@ -8,6 +8,7 @@ use crate::command::{Client, Command, Fail, Multi, Queued, Server, flag, is_writ
 use crate::config::Settings;
 use crate::engine::{EFFECT_BYTES, Engine, NotNow, Phase};
 use crate::env::Instant;
+use crate::node::handle::state;
 use crate::store::{Locked, shown};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -100,7 +101,9 @@ pub(super) fn check(
     }
     client.memory_is_short =
         settings.maxmemory != 0 && !shown::apart(|| server.engine.make_room(settings, &mut worker.record)).0;
-    if client.memory_is_short && needs_memory(client, command, args) {
+    // A client that waits was let in when its command came. As in Redis it is served then: what it moves is there.
+    let waits = client.handle.blocked.load(Relaxed) != state::NO;
+    if client.memory_is_short && !waits && needs_memory(client, command, args) {
         return Err(OUT_OF_MEMORY);
     }
     // EXEC has the flags of its queued commands.
@@ -110,9 +113,9 @@ pub(super) fn check(
     };
     let touches = |bits: u64| command.has(bits) || queue.iter().any(|queued| queued.command.has(bits));
     let lacks = |bits: u64| queue.iter().any(|queued| !queued.command.has(bits));
-    let state = server.engine.state();
+    let durability = server.engine.state();
     if touches(flag::WRITE | flag::PROBE) {
-        if state.has_log()
+        if durability.has_log()
             && let Some(reason) = server.engine.refusal(bytes_of(queue, args))
         {
             return Err(Fail::refused(&reason));
@@ -127,14 +130,14 @@ pub(super) fn check(
     if client.subscriber && !command.has(flag::IN_SUBSCRIPTION) && client.handle.resp.load(Relaxed) == 2 {
         return Err(only_in_subscription(command));
     }
-    if state.is_loading() && (!command.has(flag::LOADING) || lacks(flag::LOADING)) {
+    if durability.is_loading() && (!command.has(flag::LOADING) || lacks(flag::LOADING)) {
         // While the server falls back, a read is refused under its locks only, where it is known whether its shards are
         // affected.
-        if state.phase() != Phase::FallingBack || touches(flag::WRITE) {
+        if durability.phase() != Phase::FallingBack || touches(flag::WRITE) {
             return Err(LOADING);
         }
     }
-    if state.phase() == Phase::Ending && touches(flag::WRITE) {
+    if durability.phase() == Phase::Ending && touches(flag::WRITE) {
         return Ok(Verdict::Wait(server.engine.clock.instant().after_ms(ENDING_MILLIS)));
     }
     match server.pause.until(touches(PAUSABLE), &server.engine.clock) {

@@ -81,6 +81,21 @@ fn whatever_brings_a_list_serves_who_waits() {
 }
 
 #[test]
+fn who_waits_already_is_served_although_memory_is_short() {
+    on_both(&[], |server| {
+        for waiting in ["BLMOVE k d LEFT RIGHT 0", "BRPOPLPUSH k d 0", "BLMOVE k k LEFT RIGHT 0"] {
+            let short = ["MULTI", "RPUSH k a", "CONFIG SET maxmemory 1", "EXEC"];
+            assert_eq!(served(server, waiting, &short), bulk("a"), "{waiting}");
+            let mut other = server.client();
+            let refused = other.run("BLMOVE k d LEFT RIGHT 0");
+            assert!(matches!(&refused, Value::Error(text) if text.starts_with(b"OOM")), "{refused}");
+            other.run("CONFIG SET maxmemory 0");
+        }
+        assert_eq!(server.client().run("LRANGE k 0 -1"), Value::Array(vec![bulk("a")]));
+    });
+}
+
+#[test]
 fn a_target_of_another_type_is_told_when_there_is_an_element() {
     on_both(&[], |server| {
         let reply = served(server, "BLMOVE k d LEFT LEFT 0", &["SET d v", "RPUSH k a"]);

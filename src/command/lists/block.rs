@@ -62,8 +62,8 @@ fn as_it_is<'a>(wait: &'a Wait, _: &'a AwaitedKey) -> Vec<Cow<'a, [u8]>> {
 }
 
 pub(super) fn blmpop(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let timeout = timeout(cx, args[1])?;
     let taking = Taking::parse(&args[2..])?;
+    let timeout = timeout(cx, args[1])?;
     if !taking.take(cx)? {
         wait(cx, args, (3, taking.keys.len()), timeout, &POP_MANY);
     }

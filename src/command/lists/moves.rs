@@ -61,8 +61,10 @@ impl<'a, 'b> Taking<'a, 'b> {
         let end = End::parse(end)?;
         let count = match options {
             [] => 1,
-            [word, count] if eq(word, "count") => {
-                parse_positive(count, "ERR count should be greater than 0")?
+            [word, count, more @ ..] if eq(word, "count") => {
+                // As in Redis, a wrong number is told before what follows it.
+                let count = parse_positive(count, "ERR count should be greater than 0")?;
+                more.is_empty().then_some(count).ok_or(fail::SYNTAX)?
             }
             _ => return Err(fail::SYNTAX),
         };
