@@ -5,7 +5,7 @@ use super::spec::*;
 use super::strings::{max_len, str_of};
 use super::{Cx, Outcome, eq, parse_int};
 use crate::effect::StringChange;
-use crate::engine::Classes;
+use crate::engine::{Classes, EFFECT_BYTES};
 use crate::value::bits::{
     BitOp, BitUnit, FieldOverflow, FieldType, bitcount, bitpos, parse_bit_offset, read_field, write_field,
 };
@@ -239,7 +239,9 @@ fn run_steps(cx: &mut Cx<'_, '_>, key: &[u8], steps: &[Step]) -> Outcome {
     let len = found.map_or(Ok(0), |entry| str_of(entry).map(<[u8]>::len))?;
     // Before any step runs, the string is made long enough for all writes, even for those whose overflow fails.
     let writes = steps.iter().filter(|step| !matches!(step.action, Action::Get));
-    let needed = writes.map(|step| step.kind.needed_len(step.offset) as usize).max().unwrap_or(0);
+    let needed = writes.clone().map(|step| step.kind.needed_len(step.offset) as usize).max().unwrap_or(0);
+    // Each change names the key anew, and one more makes the string longer.
+    cx.tx.ask_record((writes.count() + 1) * (key.len() + EFFECT_BYTES))?;
     let before = cx.tx.changes();
     if needed > len {
         cx.tx.apply(StringChange::Splice { at: needed, bytes: b"" }.on(cx.db(), key));

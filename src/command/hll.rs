@@ -85,11 +85,14 @@ fn to_change(cx: &Cx<'_, '_>, hll: Option<HllRef<'_>>) -> Hll {
     hll.map_or_else(|| Hll::empty(most), |hll| Hll::of(hll, most))
 }
 
-/// If at least so many unchanged bytes lie between two changed ones, the log gets two edits.
+/// Bytes that did not change between two that did, from which on they are two changes; more where the key is longer, for
+/// each change names it.
 const GAP: usize = 24;
+/// About what an effect that changes a register takes in the log, beside its key.
+const REGISTER_EFFECT: usize = 16;
 
-/// Replaces the bytes at a key by `new` and keeps the key's deadline. If `new` is not shorter than the old bytes, only
-/// those that differ are written.
+/// Puts new bytes in place of those at a key, which keeps its deadline: those alone that differ, where none is gone. As
+/// in Redis it is a change, for those who watch the key, even if none differs.
 fn put(cx: &mut Cx<'_, '_>, key: &[u8], new: &[u8]) -> Outcome {
     let (db, before) = (cx.db(), cx.tx.changes());
     let found = cx.tx.look(key);
@@ -98,8 +101,10 @@ fn put(cx: &mut Cx<'_, '_>, key: &[u8], new: &[u8]) -> Outcome {
         Some(ValueRef::Str(old)) if old.len() <= new.len() => Some(old),
         _ => None,
     };
-    let changed = old.map(|old| changed_parts(old, new));
-    cx.tx.ask(2 * new.len() + key.len() + EFFECT_BYTES)?;
+    let changed = old.map(|old| changed_parts(old, new, GAP.max(key.len())));
+    let whole = [(0, new.len()), (0, 0)];
+    let parts = changed.as_deref().unwrap_or(&whole);
+    cx.tx.ask(parts.iter().map(|(from, to)| to - from + key.len() + EFFECT_BYTES).sum())?;
     match changed {
         None => {
             cx.tx.apply(StringChange::Set { value: new, expire }.on(db, key));
@@ -116,15 +121,19 @@ fn put(cx: &mut Cx<'_, '_>, key: &[u8], new: &[u8]) -> Outcome {
     Ok(())
 }
 
-/// The ranges in which a string differs from `old`, which is not longer.
-fn changed_parts(old: &[u8], new: &[u8]) -> Vec<(usize, usize)> {
+/// The parts of a string in which it differs from a shorter one or one of its length; at least one, if of no bytes. So
+/// many bytes that do not differ lie between two parts.
+fn changed_parts(old: &[u8], new: &[u8], gap: usize) -> Vec<(usize, usize)> {
     let differs = |at: &usize| old.get(*at) != new.get(*at);
     let mut parts: Vec<(usize, usize)> = Vec::new();
     for at in (0..new.len()).filter(differs) {
         match parts.last_mut() {
-            Some((_, to)) if at - *to < GAP => *to = at + 1,
+            Some((_, to)) if at - *to < gap => *to = at + 1,
             _ => parts.push((at, at + 1)),
         }
+    }
+    if parts.is_empty() {
+        parts.push((0, 0));
     }
     parts
 }
@@ -132,8 +141,12 @@ fn changed_parts(old: &[u8], new: &[u8]) -> Vec<(usize, usize)> {
 fn add(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let key = args[1];
     let found = hll_at(cx.tx, key)?;
+    // Where the effects of registers would take more than all bytes, these are compared.
+    let effects = (args.len() - 2).saturating_mul(key.len() + REGISTER_EFFECT);
     let changed = match found {
-        Some(hll) if hll.encoding() == Encoding::Dense => add_to_dense(cx, key, &args[2..])?,
+        Some(hll) if hll.encoding() == Encoding::Dense && effects <= hll.size() => {
+            add_to_dense(cx, key, &args[2..])?
+        }
         _ => {
             let (mut hll, mut changed) = (to_change(cx, found), found.is_none());
             for element in &args[2..] {
@@ -156,7 +169,8 @@ fn add(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 /// Adds elements to a dense HyperLogLog, one edit for each register that changes. Returns whether one changed.
 fn add_to_dense(cx: &mut Cx<'_, '_>, key: &[u8], elements: &[&[u8]]) -> Result<bool, Fail> {
     let (db, before) = (cx.db(), cx.tx.changes());
-    cx.tx.ask(elements.len() * (key.len() + EFFECT_BYTES))?;
+    // One more says that the estimate is stale.
+    cx.tx.ask((elements.len() + 1) * (key.len() + EFFECT_BYTES))?;
     for element in elements {
         let hll = hll_of(cx.tx.look(key))?;
         if let Some((at, bytes)) = hll.and_then(|hll| hll.dense_change(element)) {
@@ -270,4 +284,26 @@ fn test(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     self_test().map_err(|reason| Fail::text(format!("TESTFAILED {reason}")))?;
     cx.out.ok();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::Harness;
+
+    /// A change of several places names its key once for each, so a long key makes them one change.
+    #[test]
+    fn a_long_key_is_not_logged_many_times() {
+        let mut h = Harness::new();
+        let key = "k".repeat(5_000);
+        let elements: Vec<String> = (0..200).map(|n| format!("e{n}")).collect();
+        h.run(&format!("PFADD {key} {}", elements[..100].join(" ")));
+        for before in ["PFDEBUG ENCODING", "PFDEBUG TODENSE"] {
+            h.run(&format!("{before} {key}"));
+            for line in [format!("PFADD {key} {}", elements.join(" ")), format!("PFMERGE {key} other")] {
+                h.run(&format!("PFADD other {}", elements[50..150].join(" ")));
+                let record = h.record(&line).len();
+                assert!(record < 30_000, "{record} bytes");
+            }
+        }
+    }
 }

@@ -52,7 +52,12 @@ impl<'a> HllRef<'a> {
         self.encoding
     }
 
-    /// The stored estimate, unless it is stale.
+    /// How many bytes it has.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The estimate that was written, unless it is stale.
     pub fn cached(&self) -> Option<u64> {
         (self.estimate >> 63 == 0).then_some(self.estimate)
     }

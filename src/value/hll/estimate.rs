@@ -5,6 +5,8 @@ use super::hash::{INDEX_BITS, REGISTERS};
 
 /// The number of bits of a hash that do not choose the register. A register's value is at most one more.
 const BITS: usize = (u64::BITS - INDEX_BITS) as usize;
+/// The greatest estimate, as in Redis, which takes it as a signed number.
+const MOST: u64 = 1 << 63;
 /// 1 / (2 ln 2).
 const ALPHA: f64 = 0.721_347_520_444_481_7;
 
@@ -35,7 +37,9 @@ impl RegisterCounts {
             z = (z + self.at(value)) * 0.5;
         }
         z += all * sigma(self.at(0) / all);
-        (ALPHA * all * all / z).round() as u64
+        let estimate = (ALPHA * all * all / z).round();
+        // No set of elements fills the registers so far, but bytes that were made up do.
+        if estimate < MOST as f64 { estimate as u64 } else { MOST }
     }
 }
 
