@@ -286,7 +286,7 @@ fn protocol(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             out.int(42);
             out.bulk(b"Some real reply following the push reply");
         }
-        b"bignum" => out.big_number("1234567999999999999999999999999999999"),
+        b"bignum" => out.big_number(b"1234567999999999999999999999999999999"),
         b"true" => out.bool(true),
         b"false" => out.bool(false),
         b"verbatim" => out.verbatim("txt", b"This is a verbatim\nstring"),

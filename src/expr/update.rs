@@ -360,7 +360,7 @@ fn write_all<'a>(
             editor.put_owned(name, &value)?;
         }
     }
-    Ok(editor.finish())
+    Ok(editor.finish()?)
 }
 
 /// Changes of a list that move its values. They are done last and use the original positions.

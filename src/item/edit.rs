@@ -26,6 +26,8 @@ pub struct ItemEditor<'a> {
     head: usize,
     /// How many attributes the other item has.
     before: usize,
+    /// Whether the other item's bytes turned out to be no item's.
+    damaged: bool,
 }
 
 impl<'a> ItemEditor<'a> {
@@ -36,7 +38,7 @@ impl<'a> ItemEditor<'a> {
         bytes.push(ITEM_VERSION);
         put_varint(&mut bytes, before as u64);
         let head = bytes.len();
-        Self { rest: Reader::new(entries), left: before, count: 0, bytes, head, before }
+        Self { rest: Reader::new(entries), left: before, count: 0, bytes, head, before, damaged: false }
     }
 
     /// Sets `name` to a value in stored form.
@@ -83,8 +85,7 @@ impl<'a> ItemEditor<'a> {
                 break;
             }
             if order.is_none() || skip(&mut ahead).is_none() {
-                // Damaged bytes end the item.
-                self.left = 0;
+                (self.left, self.damaged) = (0, true);
                 break;
             }
             (self.left, next) = (self.left - 1, ahead);
@@ -99,17 +100,21 @@ impl<'a> ItemEditor<'a> {
     }
 
     /// The item.
-    pub fn finish(mut self) -> Item {
+    ///
+    /// # Errors
+    /// [`ItemError::Corrupt`], if the other item is not one by as many of its bytes as were looked at.
+    pub fn finish(mut self) -> Result<Item, ItemError> {
         if self.left > 0 {
             self.bytes.extend_from_slice(self.rest.rest());
         }
-        let count = self.count + self.left;
+        let count = self.count.checked_add(self.left).filter(|_| !self.damaged);
+        let count = count.ok_or(ItemError::corrupt_item("its attributes end early"))?;
         if count != self.before {
             let mut written: SmallVec<[u8; MOST_HEAD]> = SmallVec::new();
             put_varint(&mut written, count as u64);
             self.bytes.splice(1..self.head, written);
         }
-        Item::from_stored(self.bytes)
+        Ok(Item::from_stored(self.bytes))
     }
 }
 
@@ -135,7 +140,7 @@ mod tests {
                 }
             }
         }
-        editor.finish()
+        editor.finish().unwrap()
     }
 
     fn model(before: &Map, changes: &BTreeMap<String, Option<AttributeValue>>) -> Item {
@@ -172,8 +177,30 @@ mod tests {
             let mut editor = ItemEditor::new(ItemRef::from_bytes_unchecked(&bytes), 0);
             editor.put(&name, &AttributeValueRef::Null).unwrap();
             editor.remove("zz");
-            drop(editor.finish().view().to_map());
+            if let Ok(item) = editor.finish() {
+                drop(item.view().to_map());
+            }
         }
+    }
+
+    #[test]
+    fn a_damaged_item_is_an_error() {
+        let whole =
+            Item::from_map(&Map::from([("b".to_owned(), AttributeValue::from(1))])).unwrap().into_bytes();
+        // As many attributes as can be written, and one that is cut.
+        let mut counted = vec![ITEM_VERSION];
+        put_varint(&mut counted, u64::MAX);
+        for damaged in [&counted, &whole[..whole.len() - 1]] {
+            for name in ["a", "z"] {
+                let mut editor = ItemEditor::new(ItemRef::from_bytes_unchecked(damaged), 0);
+                editor.put(name, &AttributeValueRef::Null).unwrap();
+                editor.remove("zz");
+                assert!(matches!(editor.finish(), Err(ItemError::Corrupt { .. })));
+            }
+        }
+        let mut editor = ItemEditor::new(ItemRef::from_bytes_unchecked(&counted), 0);
+        editor.put("a", &AttributeValueRef::Null).unwrap();
+        assert!(editor.finish().is_err());
     }
 
     #[test]

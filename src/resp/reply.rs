@@ -333,11 +333,11 @@ impl Reply {
     }
 
     /// An integer of any length, in RESP2 a string. Real clients cannot read it, so only DEBUG PROTOCOL uses it.
-    pub fn big_number(&mut self, digits: &str) {
+    pub fn big_number(&mut self, digits: &[u8]) {
         if self.is_resp3() {
-            self.line(b'(', digits.as_bytes());
+            self.line(b'(', digits);
         } else {
-            self.bulk(digits.as_bytes());
+            self.bulk(digits);
         }
     }
 

@@ -120,8 +120,12 @@ impl Reply {
             Value::Bulk(bytes) => self.bulk(bytes),
             Value::NullBulk | Value::Null => self.null(),
             Value::NullArray => self.null_array(),
-            Value::Array(values) | Value::Push(values) => {
+            Value::Array(values) => {
                 self.array(values.len());
+                values.iter().for_each(|value| self.value(value));
+            }
+            Value::Push(values) => {
+                self.push(values.len());
                 values.iter().for_each(|value| self.value(value));
             }
             Value::Set(values) => {
@@ -137,7 +141,7 @@ impl Reply {
             }
             Value::Double(double) => self.double(*double),
             Value::Bool(value) => self.bool(*value),
-            Value::BigNumber(digits) => self.bulk(digits),
+            Value::BigNumber(digits) => self.big_number(digits),
             Value::Verbatim { format, text } => {
                 self.verbatim(&String::from_utf8_lossy(format), text);
             }

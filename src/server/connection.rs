@@ -381,7 +381,9 @@ impl Connection {
         stop != Some(Stop::Close)
     }
 
-    /// Waits until CLIENT PAUSE ends or changes; false if the connection is to be closed.
+    /// Waits until CLIENT PAUSE ends or changes, at most until an instant. If no pause is in force, a command was
+    /// postponed because the server may be ending: then a moment is waited, after which the command is tried again.
+    /// False if the connection is to be closed, because its socket was, or its client was killed.
     async fn wait_for_pause(&mut self, until: Instant) -> bool {
         let local = Rc::clone(&self.local);
         let handle = std::sync::Arc::clone(&self.shared.client);

@@ -35,7 +35,7 @@ fn scalars() {
     both(|r| r.double(f64::NEG_INFINITY), "$4\r\n-inf\r\n", ",-inf\r\n");
     both(|r| r.double(f64::NAN), "$3\r\nnan\r\n", ",nan\r\n");
     both(|r| r.verbatim("txt", b"abc"), "$3\r\nabc\r\n", "=7\r\ntxt:abc\r\n");
-    both(|r| r.big_number("123"), "$3\r\n123\r\n", "(123\r\n");
+    both(|r| r.big_number(b"123"), "$3\r\n123\r\n", "(123\r\n");
 }
 
 #[test]

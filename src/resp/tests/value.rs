@@ -106,13 +106,14 @@ proptest! {
 
 #[test]
 fn replies_are_written_again_as_they_were() {
-    let resp3 = b"%1\r\n+k\r\n~2\r\n:1\r\n,1.5\r\n*3\r\n_\r\n#t\r\n=5\r\ntxt:x\r\n-ERR x\r\n";
+    let resp3 =
+        b"%1\r\n+k\r\n~2\r\n:1\r\n,1.5\r\n*3\r\n_\r\n#t\r\n=5\r\ntxt:x\r\n-ERR x\r\n>1\r\n+p\r\n(-12\r\n";
     let values = ReplyDecoder::decode_all(resp3).unwrap();
     let mut again = Reply::new(Proto::V3);
     values.iter().for_each(|value| again.value(value));
     assert_eq!(&*again.since(0), resp3);
     let mut older = Reply::new(Proto::V2);
     values.iter().for_each(|value| older.value(value));
-    let resp2 = b"*2\r\n+k\r\n*2\r\n:1\r\n$3\r\n1.5\r\n*3\r\n$-1\r\n:1\r\n$1\r\nx\r\n-ERR x\r\n";
+    let resp2 = b"*2\r\n+k\r\n*2\r\n:1\r\n$3\r\n1.5\r\n*3\r\n$-1\r\n:1\r\n$1\r\nx\r\n-ERR x\r\n*1\r\n+p\r\n$3\r\n-12\r\n";
     assert_eq!(&*older.since(0), resp2);
 }
