@@ -39,6 +39,7 @@ impl Tx<'_> {
         let is_new = self.telling.looks() && self.look_before(&whole, hash);
         self.note(&logged);
         self.locked.put_built((db, key), hash, built, expire);
+        self.carried_out();
         if is_new {
             self.look_after(&whole, hash);
         }

@@ -78,6 +78,7 @@ impl Tx<'_> {
         }
         self.note_encoded(logged);
         self.locked.apply(effect, hash);
+        self.carried_out();
         self.changes += 1;
     }
 

@@ -21,7 +21,7 @@ pub struct Tx<'a> {
     pub(super) record: &'a mut Vec<u8>,
     /// The state in which the transaction was accepted. It does not change while a shard is held.
     accepted: DurabilityState,
-    /// The length of the record up to the end of its last whole effect.
+    /// The length of the record up to the end of the last effect that was carried out in memory.
     whole: usize,
     pub(super) effects: u64,
     /// How many changes since the last save the effects count as, by Redis's rules.
@@ -293,6 +293,7 @@ impl<'a> Tx<'a> {
         }
         self.note(&effect);
         let counted = self.locked.apply(&effect, hash);
+        self.carried_out();
         if is_new {
             self.look_after(&effect, hash);
         }
@@ -311,6 +312,7 @@ impl<'a> Tx<'a> {
             | Structural::Gap => 1,
         };
         self.locked.apply_structural(change);
+        self.carried_out();
         // This cannot fail: the schema was just encoded.
         let _ = self.engine.change_tables(change);
     }
@@ -330,6 +332,11 @@ impl<'a> Tx<'a> {
         self.begin_record();
         effect.encode(self.record);
         self.effects += 1;
+    }
+
+    /// Notes that all effects in the record are carried out in memory.
+    #[inline]
+    pub(super) fn carried_out(&mut self) {
         self.whole = self.record.len();
     }
 
@@ -338,7 +345,6 @@ impl<'a> Tx<'a> {
         self.begin_record();
         self.record.extend_from_slice(effects);
         self.effects += 1;
-        self.whole = self.record.len();
     }
 
     #[inline]
@@ -360,6 +366,7 @@ impl<'a> Tx<'a> {
         let gone = Effect::Delete { db, key };
         self.note(&gone);
         self.locked.apply(&gone, hash);
+        self.carried_out();
     }
 
     fn bury_expired_fields<'f>(
@@ -388,6 +395,7 @@ impl<'a> Tx<'a> {
             let gone = HashChange::Delete { fields: effect::List::Slices(&expired) }.on(db, key);
             self.note(&gone);
             self.locked.apply(&gone, hash);
+            self.carried_out();
             self.tell_fields_expired(db, key, expired.len());
         }
     }
@@ -428,11 +436,15 @@ impl Tx<'_> {
 
 impl Drop for Tx<'_> {
     /// A command that panics has changed memory up to there, so the log gets the same. A transaction that is all or
-    /// nothing is undone.
+    /// nothing is undone. An effect that panicked while it was carried out is not logged: it would panic again at each
+    /// start.
     fn drop(&mut self) {
         if self.effects != 0 && std::thread::panicking() {
             self.roll_back();
             self.record.truncate(self.whole);
+            if self.record.is_empty() {
+                self.effects = 0;
+            }
             self.commit_in_place();
         }
     }

@@ -2,7 +2,9 @@
 
 use super::{Engine, LogState, Phase, Tx};
 use crate::config::{AppendFsync, Settings};
-use crate::effect::{Effect, FieldExpire, HashChange, ItemChange, List, SYSTEM, StringChange, Structural};
+use crate::effect::{
+    Effect, FieldExpire, HashChange, ItemChange, List, ListChange, SYSTEM, StringChange, Structural,
+};
 use crate::env::{Clock, CrashMode, Fault, SimDisk};
 use crate::item::{KeyAttr, KeyType, TableSchema};
 use crate::store::{Mode, ValueRef};
@@ -435,6 +437,37 @@ fn what_a_command_changed_before_it_panicked_is_in_the_log() {
     drop(engine);
     disk.restart(CrashMode::PowerLost);
     assert_same(&image(&open(&disk, AppendFsync::Always).unwrap()), &before);
+}
+
+#[test]
+fn an_effect_that_panicked_while_it_was_carried_out_is_not_in_the_log() {
+    for alone in [false, true] {
+        let disk = SimDisk::new(11);
+        let engine = open(&disk, AppendFsync::Always).unwrap();
+        let one = ListChange::Push { front: false, values: List::Slices(&[b"a"]) }.on(0, b"list");
+        if alone {
+            commit(&engine, &[one]);
+        }
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let mut record = Vec::new();
+            let mut tx = Tx::new(&engine, engine.store.lock_all(Mode::Write, START), 0, &mut record);
+            if !alone {
+                tx.apply(one);
+            }
+            // No list has so many elements.
+            let values = List::Packed { bytes: b"", count: usize::MAX };
+            tx.apply(ListChange::Push { front: false, values }.on(0, b"list"));
+        }))
+        .unwrap_err();
+        assert_eq!(image(&engine).len(), 1);
+        // The server goes on.
+        commit(&engine, &[StringChange::Set { value: b"v", expire: None }.on(0, b"after")]);
+        let before = image(&engine);
+        engine.settle().unwrap();
+        drop(engine);
+        disk.restart(CrashMode::PowerLost);
+        assert_same(&image(&open(&disk, AppendFsync::Always).unwrap()), &before);
+    }
 }
 
 #[test]
