@@ -50,7 +50,7 @@ pub(crate) const EXCEPTIONS: &[(&[&str], &str)] = &[
     ),
     (
         &["sort", "sort_ro"],
-        "All elements are ordered as of one moment, with BY and GET every shard is held; LIMIT does not split the work.",
+        "All elements are ordered as of one moment, with BY and GET every shard is held; LIMIT splits the work only where their own order stays (BY nosort).",
     ),
     (
         &[

@@ -68,7 +68,7 @@ pub use cursor::{ScanOptions, parse_cursor};
 pub use fail::Fail;
 pub use items::token_key;
 pub use registry::{counts_lookups, is_write};
-pub use spec::{HEAVY_BYTES, flag};
+pub use spec::{COMPRESSED_BYTES, HEAVY_BYTES, MANY_ELEMENTS, flag};
 pub use types::{
     Client, Command, Cx, ItemKey, Multi, OnView, Outcome, Parked, Preparation, Prepared, Queued, Reading,
     Registry, Served, Server, Spec,

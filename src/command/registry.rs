@@ -121,16 +121,17 @@ fn option_at(args: &[&[u8]], word: &str, others: &[(&str, usize)]) -> Option<usi
     None
 }
 
-/// The position of the last option `word` among the arguments from `from` on. Skips arguments that are no options: the
-/// command fails on them, possibly after it has looked at its other keys.
+/// Where the last of an option stands among the arguments from a number on. As in Redis, what is not known is passed
+/// over, and so is an option at the end that lacks its arguments: the command refuses both.
 fn last_option_at(args: &[&[u8]], word: &str, from: usize, known: &[(&str, usize)]) -> Option<usize> {
     let (mut at, mut last) = (from, None);
     while let Some(arg) = args.get(at) {
         let option = known.iter().find(|(name, _)| arg.eq_ignore_ascii_case(name.as_bytes()));
-        if option.is_some_and(|(name, _)| *name == word) {
+        let (name, values) = option.map_or(("", 0), |(name, values)| (*name, *values));
+        if name == word && at + values < args.len() {
             last = Some(at);
         }
-        at += 1 + option.map_or(0, |(_, values)| *values);
+        at += 1 + values;
     }
     last
 }

@@ -80,11 +80,24 @@ pub mod flag {
     pub const CACHES: u64 = 1 << 33;
     /// Allowed to a subscriber that speaks RESP2.
     pub const IN_SUBSCRIPTION: u64 = 1 << 34;
+    /// Beside `HEAVY`: an argument may be compressed, so that a shorter one takes long, see
+    /// [`COMPRESSED_BYTES`](super::COMPRESSED_BYTES).
+    pub const COMPRESSED: u64 = 1 << 35;
+    /// Goes through all elements of the values at its keys: takes long where they are many, see
+    /// [`MANY_ELEMENTS`](super::MANY_ELEMENTS). It is then run as `LONG` says.
+    pub const SIZED: u64 = 1 << 36;
 }
 
 /// The longest argument of a `HEAVY` command, in bytes, with which it runs on the worker. To read more JSON than that
 /// takes more than a few milliseconds.
 pub const HEAVY_BYTES: usize = 128 << 10;
+
+/// The same for a command that is `COMPRESSED`: its arguments hold up to 88 times their bytes.
+pub const COMPRESSED_BYTES: usize = 8 << 10;
+
+/// The most elements of the values at the keys of a `SIZED` command that is run where others wait. To order more takes
+/// more than a few milliseconds.
+pub const MANY_ELEMENTS: usize = 10_000;
 
 /// Starts a spec; the builder methods fill in the rest.
 pub const fn spec(name: &'static str, arity: i32, flags: u64, run: Handler) -> Spec {
@@ -145,7 +158,7 @@ impl Spec {
         self
     }
 
-    /// Sets a function that says of a call's arguments whether the call needs every shard exclusively.
+    /// Says of which uses every shard is held, exclusively unless the command only reads.
     pub const fn alone(mut self, is_alone: fn(&[&[u8]]) -> bool) -> Self {
         self.alone = Some(is_alone);
         self

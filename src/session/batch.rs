@@ -5,12 +5,12 @@ use super::call::Call;
 use super::gate::{self, ENDING_MILLIS, Verdict};
 use super::locks::{self, Assumed, LookedUp};
 use super::worker::{Progress, Stop, Worker};
-use crate::command::{Client, Command, HEAVY_BYTES, Queued, flag};
+use crate::command::{COMPRESSED_BYTES, Client, Command, HEAVY_BYTES, MANY_ELEMENTS, Queued, flag};
 use crate::env::Instant;
 use crate::node::{Kill, OwnedArgs, ReplyMode};
 use crate::resp::{Batch, CommandSpan, Reply};
 use crate::store::holds::take_waited;
-use crate::store::shown;
+use crate::store::{Mode, ValueRef, shown};
 use smallvec::SmallVec;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -189,7 +189,9 @@ impl Worker {
             out.queued();
             return Self::after(client, out, mark);
         }
-        if command.has(flag::LONG | flag::HEAVY | flag::SESSION) && takes_long(client, command, args) {
+        if command.has(flag::LONG | flag::HEAVY | flag::SESSION) && takes_long(client, command, args)
+            || command.has(flag::SIZED) && self.has_many_elements(client.db, command, args)
+        {
             return Some(Stop::Long);
         }
         self.execute(client, command, args, found.only, now, clock, out);
@@ -211,10 +213,33 @@ fn take_pushed(client: &Client, out: &mut Reply) {
     messages.into_iter().for_each(|message| out.share(message));
 }
 
+impl Worker {
+    /// Whether there is much at the keys of a command. They may change before the command runs.
+    #[cold]
+    fn has_many_elements(&self, db: usize, command: &Command, args: &[&[u8]]) -> bool {
+        let engine = &self.server.engine;
+        let mut elements = 0;
+        let look = |key: &[u8]| {
+            let hash = engine.store.hash(key);
+            let locked = engine.store.lock_one(hash, Mode::Read, engine.clock.now_ms());
+            let found = locked.peek(engine.store.space(engine.tables.home(db, key)), key, hash);
+            // A value in the compact form has few.
+            found.map_or(0, |entry| match entry.value() {
+                ValueRef::Boxed(object) => object.elements(),
+                _ => 0,
+            })
+        };
+        // This look does not count for what this thread's replies show.
+        shown::apart(|| command.each_key(&engine.tables, args, &mut |_, key| elements += look(key)));
+        elements > MANY_ELEMENTS
+    }
+}
+
 /// Whether this call of a command that may take long does take long. EXEC does if its commands have much to read.
 fn takes_long(client: &Client, command: &Command, args: &[&[u8]]) -> bool {
     let Some(multi) = client.multi.as_ref().filter(|_| command.has(flag::SESSION)) else {
-        return command.has(flag::LONG) || args.iter().any(|arg| arg.len() > HEAVY_BYTES);
+        let most = if command.has(flag::COMPRESSED) { COMPRESSED_BYTES } else { HEAVY_BYTES };
+        return command.has(flag::LONG) || args.iter().any(|arg| arg.len() > most);
     };
     multi.body_bytes > HEAVY_BYTES
 }

@@ -41,8 +41,8 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The bytes of the arguments whose requests a transaction keeps as they were read until it ends: those of requests
-    /// on items. The value that RESTORE reads is usually stored, so it is not counted.
+    /// The bytes of the arguments that a transaction keeps as they were read until it ends: those of requests on items.
+    /// What RESTORE reads ahead is bounded when it is read.
     pub(super) fn kept_bytes(command: &Command, args: impl Iterator<Item = usize>) -> usize {
         if command.spec.item_keys.is_some() { Self::body_bytes(command, args) } else { 0 }
     }

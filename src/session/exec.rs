@@ -187,12 +187,12 @@ impl Run<'_> {
             locks::prepare(engine, settings, &mut self.calls, self.now);
         }
         let calls = &mut self.calls;
-        let alone = |call: &Call<'_>| call.command.spec.alone.is_some_and(|is_alone| is_alone(call.args));
-        if calls.iter().any(alone) {
-            return locks::lock_whole(engine, Mode::Write, self.now);
-        }
         let writes = calls.iter().any(|call| is_write(call.command));
         let mode = if writes { Mode::Write } else { Mode::Read };
+        let alone = calls.iter().filter_map(|call| locks::alone(call.command, call.args));
+        if let Some(needed) = alone.reduce(Mode::or) {
+            return locks::lock_whole(engine, mode.or(needed), self.now);
+        }
         let whole = |call: &Call<'_>| call.command.has(flag::WHOLE | flag::ALL_SHARDS);
         let once = |call: &Call<'_>| call.command.has(flag::PUBSUB | flag::ADMIN);
         let again = calls.iter().any(|call| locks::changes_items(engine, call.command));

@@ -5,6 +5,7 @@ use crate::command::{Command, OnView, flag, is_write};
 use crate::config::Settings;
 use crate::effect::SYSTEM;
 use crate::engine::{Engine, Reach, VIEW_DB};
+use crate::env::memory;
 use crate::store::{Locked, Mode};
 use smallvec::SmallVec;
 
@@ -121,8 +122,8 @@ pub(super) fn lock_command<'a>(
 ) -> Locked<'a> {
     let (command, args) = (call.command, call.args);
     let mode = if is_write(command) { Mode::Write } else { Mode::Read };
-    if command.spec.alone.is_some_and(|is_alone| is_alone(args)) {
-        return engine.store.lock_all(Mode::Write, now);
+    if let Some(mode) = alone(command, args) {
+        return lock_whole(engine, mode, now);
     }
     if command.has(flag::ALL_SHARDS) {
         return engine.store.lock_all(mode, now);
@@ -136,10 +137,25 @@ pub(super) fn lock_command<'a>(
     lock_keys(engine, settings, std::slice::from_mut(call), reach.hashes(), db, mode, now)
 }
 
-/// Reads the requests of some calls ahead. No shard is held. The total size of a transaction's requests was checked
-/// when they were queued.
+/// How a use of a command needs every shard whatever its keys are, if it does: shared only if the command reads.
+pub(super) fn alone(command: &Command, args: &[&[u8]]) -> Option<Mode> {
+    let is_alone = command.spec.alone.is_some_and(|is_alone| is_alone(args));
+    is_alone.then_some(if command.has(flag::READONLY) { Mode::Read } else { Mode::Write })
+}
+
+/// What is read ahead of a transaction may take so many bytes. Payloads of RESTORE that come behind it are read under
+/// the locks, one at a time: a payload may hold 88 times its bytes, and what it replaces is not needed together with it.
+const AHEAD_BYTES: i64 = 16 << 20;
+
+/// Reads the requests of some calls ahead. No shard is held. The total size of a transaction's requests on items was
+/// checked when they were queued.
 pub(super) fn prepare(engine: &Engine, settings: &Settings, calls: &mut [Call<'_>], now: u64) {
-    calls.iter_mut().for_each(|call| call.prepare(engine, settings, now));
+    let before = memory::thread_bytes();
+    for call in calls {
+        if !call.command.has(flag::COMPRESSED) || memory::thread_bytes() - before <= AHEAD_BYTES {
+            call.prepare(engine, settings, now);
+        }
+    }
 }
 
 /// Locks the shards of all keys of some commands and of the hashes `others`, which are of `db`, and prefetches the

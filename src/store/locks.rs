@@ -18,6 +18,14 @@ pub enum Mode {
     Write,
 }
 
+impl Mode {
+    /// The mode that gives what both give.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        if self == Self::Write { self } else { other }
+    }
+}
+
 enum Guard<'a> {
     Read(RwLockReadGuard<'a, Raw>),
     Write(RwLockWriteGuard<'a, Raw>),

@@ -213,7 +213,7 @@ pub(super) static COMMANDS: &[Spec] = &[
     )
     .tips(&["nondeterministic_output"]),
     key(
-        spec("restore", -4, flag::WRITE | flag::DENYOOM | flag::HEAVY, dump::restore)
+        spec("restore", -4, flag::WRITE | flag::DENYOOM | flag::HEAVY | flag::COMPRESSED, dump::restore)
             .keys(OVERWRITE_KEY)
             .prepare(dump::AHEAD)
             .on_view(view::restore),

@@ -124,7 +124,7 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
         "destination key [key ...]",
     ),
     set(
-        spec("sunion", -2, READ, combine::sunion).keys(READ_KEYS).tips(ANY_ORDER),
+        spec("sunion", -2, READ | flag::SIZED, combine::sunion).keys(READ_KEYS).tips(ANY_ORDER),
         "1.0.0",
         ALL_MEMBERS,
         "Returns the members that are in any of some sets.",
@@ -138,7 +138,7 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
         "numkeys key [key ...] [APPROX] [LIMIT limit]",
     ),
     set(
-        spec("sunionstore", -3, STORE, combine::sunionstore).keys(STORED_KEYS),
+        spec("sunionstore", -3, STORE | flag::SIZED, combine::sunionstore).keys(STORED_KEYS),
         "1.0.0",
         ALL_MEMBERS,
         "Stores the members that are in any of some sets, and returns how many there are.",

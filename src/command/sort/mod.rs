@@ -6,14 +6,16 @@ mod order;
 mod pattern;
 
 use super::spec::*;
-use super::{Cx, Outcome, fail};
+use super::{Cx, Fail, Outcome, fail};
+use crate::config::Settings;
 use crate::effect::{Effect, ListChange};
 use crate::engine::{Classes, EFFECT_BYTES, Tx};
+use crate::env::memory;
 use crate::store::Entry;
-use crate::value::list::{encode_all, encode_next};
+use crate::value::list::{encode_next, encoded_len};
 use crate::value::set::Member;
 use options::SortOptions;
-use pattern::look_up;
+use pattern::{ITSELF, look_up};
 use std::borrow::Cow;
 
 const SYNTAX: &str =
@@ -42,7 +44,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         spec(
             "sort",
             -2,
-            flag::WRITE | flag::DENYOOM | flag::MOVABLE_KEYS | flag::COUNTED | flag::DANGEROUS,
+            flag::WRITE | flag::DENYOOM | flag::MOVABLE_KEYS | flag::COUNTED | flag::DANGEROUS | flag::SIZED,
             sort,
         )
         .keys(&[SORTED, STORED])
@@ -54,7 +56,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         SYNTAX_STORE,
     ),
     generic(
-        spec("sort_ro", -2, flag::READONLY | flag::MOVABLE_KEYS | flag::DANGEROUS, sort_ro)
+        spec("sort_ro", -2, flag::READONLY | flag::MOVABLE_KEYS | flag::DANGEROUS | flag::SIZED, sort_ro)
             .keys(&[SORTED])
             .alone(reaches_others)
             .categories(CATEGORIES),
@@ -78,31 +80,48 @@ fn sort_ro(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     run(cx, args, false)
 }
 
-/// The elements of a value in the value's own order; `None` if the value's type cannot be sorted.
-fn elements_of(entry: &Entry) -> Option<Vec<Cow<'_, [u8]>>> {
+/// What of a value is sorted, in the value's own order; nothing of one that cannot be. Where that order stays, it is
+/// what is wanted alone. As in Redis, a set has one order, and DESC does not turn it.
+fn elements_of<'t>(entry: &'t Entry, options: &SortOptions<'_>) -> Option<Vec<Cow<'t, [u8]>>> {
     let value = entry.value();
+    let turned = options.unordered && options.descending;
     if let Some(list) = value.list() {
-        return Some(list.iter_from(0).map(|element| element.bytes()).collect());
+        let len = list.len();
+        let taken = options.taken(len);
+        return Some(if taken.is_empty() {
+            Vec::new()
+        } else if turned {
+            let back = list.iter_back_from(len - 1 - taken.start);
+            back.take(taken.len()).map(|element| element.bytes()).collect()
+        } else {
+            list.iter_from(taken.start).take(taken.len()).map(|element| element.bytes()).collect()
+        });
     }
     if let Some(set) = value.set() {
-        return Some(set.iter().map(Member::bytes).collect());
+        let taken = options.taken(set.len());
+        return Some(set.iter().skip(taken.start).take(taken.len()).map(Member::bytes).collect());
     }
-    value.zset().map(|zset| zset.iter().map(|(member, _)| Cow::Borrowed(member)).collect())
+    let zset = value.zset()?;
+    let (len, taken) = (zset.len(), options.taken(zset.len()));
+    let first = if turned { len.saturating_sub(1 + taken.start) } else { taken.start };
+    let members = zset.range(first, taken.len(), turned);
+    Some(members.map(|(member, _)| Cow::Borrowed(member)).collect())
 }
 
 fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]], may_store: bool) -> Outcome {
     let mut options = SortOptions::parse(args, may_store)?;
     let tx: &Tx<'_> = cx.tx;
-    let elements = match tx.entry(args[1]) {
-        None => Vec::new(),
-        Some(entry) => elements_of(entry).ok_or(fail::WRONG_TYPE)?,
-    };
-    if options.store.is_some() && tx.look(args[1]).is_some_and(|entry| entry.value().set().is_some()) {
+    let entry = tx.entry(args[1]);
+    if options.store.is_some() && entry.is_some_and(|entry| entry.value().set().is_some()) {
         options.order_members();
     }
+    let elements = match entry {
+        None => Vec::new(),
+        Some(entry) => elements_of(entry, &options).ok_or(fail::WRONG_TYPE)?,
+    };
     let ordered = order::ordered(tx, elements, &options)?;
     if let Some(target) = options.store {
-        let entries = entries_of(tx, &ordered, &options.get);
+        let entries = entries_of(tx, cx.settings, &ordered, &options.get)?;
         let count = ordered.len() * options.get.len().max(1);
         return store(cx, target, count, &entries);
     }
@@ -126,19 +145,36 @@ fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]], may_store: bool) -> Outcome {
     Ok(())
 }
 
-/// The packed entries of the list that is stored. A missing value becomes an empty element.
-fn entries_of(tx: &Tx<'_>, ordered: &[Cow<'_, [u8]>], get: &[&[u8]]) -> Vec<u8> {
-    if get.is_empty() {
-        return encode_all(ordered.iter().map(|element| &**element));
-    }
-    // Each value is looked up only once, because lookups are counted.
-    let mut entries = Vec::new();
+/// How many bytes of a result are made before it is asked again whether there is room for it.
+const STEP: usize = 64 << 10;
+
+/// The entries of a list of the result. What is not there is an empty element. A result may have many times the bytes
+/// of what it is made of, so it is asked for while it grows.
+fn entries_of(
+    tx: &Tx<'_>,
+    settings: &Settings,
+    ordered: &[Cow<'_, [u8]>],
+    get: &[&[u8]],
+) -> Result<Vec<u8>, Fail> {
+    let get = if get.is_empty() { &[ITSELF] } else { get };
+    let (mut entries, mut asked) = (Vec::new(), 0);
     for element in ordered {
         for pattern in get {
-            encode_next(&mut entries, look_up(tx, pattern, element).unwrap_or_default());
+            // Each is looked up once, because look-ups are counted.
+            let value = look_up(tx, pattern, element).unwrap_or_default();
+            let needed = entries.len() + encoded_len(value);
+            if needed > asked {
+                asked = needed + STEP;
+                tx.ask_record(asked)?;
+                let most = settings.maxmemory;
+                if most != 0 && memory::used_bytes() + encoded_len(value) as u64 > most {
+                    return Err(fail::OUT_OF_MEMORY);
+                }
+            }
+            encode_next(&mut entries, value);
         }
     }
-    entries
+    Ok(entries)
 }
 
 /// Puts a list at a key, in place of any value there; removes the key if the list is empty.

@@ -70,7 +70,12 @@ impl<'a> SortOptions<'a> {
         self.by.is_some() && !self.unordered || self.get.iter().any(|pattern| pattern.contains(&b'*'))
     }
 
-    /// The range of the ordered elements that LIMIT chooses, of `len` elements.
+    /// Which of so many elements are looked at, in their own order or against it.
+    pub(super) fn taken(&self, len: usize) -> std::ops::Range<usize> {
+        if self.unordered { self.wanted(len) } else { 0..len }
+    }
+
+    /// Which of so many ordered elements are wanted.
     pub(super) fn wanted(&self, len: usize) -> std::ops::Range<usize> {
         let Some((offset, count)) = self.limit else { return 0..len };
         let start = usize::try_from(offset).unwrap_or(0).min(len);

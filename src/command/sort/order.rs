@@ -10,22 +10,19 @@ use std::cmp::Ordering;
 
 const NOT_NUMBERS: Fail = Fail::new("ERR One or more scores can't be converted into double");
 
-/// The elements that LIMIT chooses, in order. Elements of equal weight are ordered by their bytes.
+/// The elements that are wanted, in order. What is equal is ordered by the elements themselves. Where they stay in their
+/// own order, they are given in it, and are what is wanted.
 pub(super) fn ordered<'t>(
     tx: &'t Tx<'_>,
     elements: Vec<Cow<'t, [u8]>>,
     options: &SortOptions<'_>,
 ) -> Result<Vec<Cow<'t, [u8]>>, Fail> {
+    if options.unordered {
+        return Ok(elements);
+    }
     let wanted = options.wanted(elements.len());
     let turn = |order: Ordering| if options.descending { order.reverse() } else { order };
     let ordered: Vec<Cow<'t, [u8]>> = match options.by {
-        _ if options.unordered => {
-            let mut elements = elements;
-            if options.descending {
-                elements.reverse();
-            }
-            elements
-        }
         None if options.alpha => {
             let mut elements = elements;
             elements.sort_unstable_by(|a, b| turn(a.cmp(b)));
@@ -57,8 +54,9 @@ pub(super) fn ordered<'t>(
     Ok(ordered.into_iter().skip(wanted.start).take(wanted.len()).collect())
 }
 
-/// A number as C's `strtod` reads it: blanks may precede it, and an empty text is 0.
+/// A number as C reads one: it ends at a NUL, blanks may stand before it, and what is empty is 0.
 fn number(text: &[u8]) -> Result<f64, Fail> {
+    let text = &text[..memchr::memchr(0, text).unwrap_or(text.len())];
     if text.is_empty() {
         return Ok(0.0);
     }

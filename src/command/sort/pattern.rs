@@ -3,11 +3,13 @@
 use crate::engine::Tx;
 use crate::store::{Entry, ValueRef};
 
-/// The value of a pattern for an element. `#` is the element. In other patterns the element replaces the first `*`; the
-/// result is the key of a string, or, before `->`, the key of a hash whose field follows. `None` if there is no such
-/// value.
+/// The pattern that means the element itself.
+pub(super) const ITSELF: &[u8] = b"#";
+
+/// What a pattern means for an element: `#` is the element itself; else the first `*` stands for the element in the
+/// name of a string, or before `->` in that of a hash, of which the field behind it is meant. Nothing if there is none.
 pub(super) fn look_up<'t>(tx: &'t Tx<'_>, pattern: &[u8], element: &'t [u8]) -> Option<&'t [u8]> {
-    if pattern == b"#" {
+    if pattern == ITSELF {
         return Some(element);
     }
     at_key(tx, pattern, element)

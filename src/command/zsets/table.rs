@@ -77,8 +77,13 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
         "key min max",
     ),
     zset(
-        spec("zunionstore", -4, STORE | flag::COUNTED | flag::MOVABLE_KEYS, combine::zunionstore)
-            .keys(TARGET_AND_SOURCES),
+        spec(
+            "zunionstore",
+            -4,
+            STORE | flag::COUNTED | flag::MOVABLE_KEYS | flag::SIZED,
+            combine::zunionstore,
+        )
+        .keys(TARGET_AND_SOURCES),
         "2.0.0",
         COMBINED,
         "Stores the members of any of some sorted sets under a key; returns how many there are.",
@@ -101,7 +106,7 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
         "destination numkeys key [key ...]",
     ),
     zset(
-        spec("zunion", -3, READ | flag::MOVABLE_KEYS, combine::zunion).keys(SOURCES),
+        spec("zunion", -3, READ | flag::MOVABLE_KEYS | flag::SIZED, combine::zunion).keys(SOURCES),
         "6.2.0",
         COMBINED,
         "Returns the members of any of some sorted sets.",

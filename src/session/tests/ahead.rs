@@ -2,6 +2,10 @@
 //! was worked out.
 
 use crate::command::testing::Harness;
+use crate::env::memory;
+use crate::session::call::Call;
+use crate::session::locks;
+use crate::value::rdb::dump_string;
 
 /// The replies to `lines` when they are sent one by one, after `before`.
 fn one_by_one(before: &[&str], lines: &[&str]) -> (Vec<String>, String) {
@@ -77,6 +81,30 @@ fn a_batch_answers_as_its_commands_sent_one_by_one() {
     for (before, lines) in BATCHES {
         assert_eq!(together(before, lines), one_by_one(before, lines), "{before:?} {lines:?}");
     }
+}
+
+/// A transaction of payloads that hold many times their bytes does not read all of them at once.
+#[test]
+fn few_payloads_of_a_transaction_are_read_ahead() {
+    let mut h = Harness::new();
+    let payload = dump_string(&vec![b'x'; 4 << 20]);
+    assert!(payload.len() < 100_000, "{}", payload.len());
+    let args: Vec<&[u8]> = vec![b"RESTORE", b"k", b"0", &payload, b"REPLACE"];
+    let command = h.server.registry.command(b"restore").unwrap();
+    let mut calls: Vec<Call<'_>> = (0..20).map(|_| Call::new(command, &args)).collect();
+    let before = memory::thread_bytes();
+    locks::prepare(&h.server.engine, &h.server.engine.settings(), &mut calls, 0);
+    let read = calls.iter().filter(|call| call.prepared.is_some()).count();
+    assert!((1..10).contains(&read), "{read} were read");
+    assert!(memory::thread_bytes() - before < 32 << 20);
+    drop(calls);
+    // Those that were not read ahead are read in their turn.
+    h.run("MULTI");
+    for _ in 0..10 {
+        h.call_as(0, &args);
+    }
+    assert_eq!(h.run("EXEC"), format!("[{}]", ["+OK"; 10].join(" ")));
+    assert_eq!(h.run("STRLEN k"), ":4194304");
 }
 
 #[test]

@@ -399,3 +399,38 @@ fn monitors_see_a_transaction_once_it_is_in_the_log() {
     let at = |words: &str| shown.find(words).unwrap_or_else(|| panic!("{words} in {shown}"));
     assert!(at("\"SET\" \"k\"") < at("\"SET\" \"n\"") && at("\"SET\" \"n\"") < at("\"EXEC\""));
 }
+
+#[test]
+fn what_goes_through_many_elements_does_not_hold_the_worker_up() {
+    let mut h = Harness::new();
+    let numbers: Vec<String> = (0..20_000).map(|n| n.to_string()).collect();
+    for (add, key) in [("RPUSH", "many"), ("RPUSH", "few"), ("SADD", "set"), ("ZADD", "zset")] {
+        let count = if key == "few" { 100 } else { numbers.len() };
+        let mut args: Vec<&[u8]> = vec![add.as_bytes(), key.as_bytes()];
+        args.extend(
+            numbers[..count].iter().flat_map(|n| vec![n.as_bytes(); if add == "ZADD" { 2 } else { 1 }]),
+        );
+        h.call_as(0, &args);
+    }
+    let payload = vec![b'x'; 9_000];
+    for (line, long) in [
+        ("SORT many", true),
+        ("SORT_RO many BY nosort LIMIT 0 1", true),
+        ("SORT set STORE few", true),
+        ("SORT few", false),
+        ("SORT_RO none", false),
+        ("SUNION none set", true),
+        ("SUNIONSTORE d few set", true),
+        ("SUNION none", false),
+        ("ZUNION 2 none zset", true),
+        ("ZUNIONSTORE d 1 zset", true),
+        ("ZUNION 1 none", false),
+        ("SINTER none set", false),
+        ("LRANGE many 0 0", false),
+    ] {
+        let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        assert_eq!(h.takes_long(&args), long, "{line}");
+    }
+    assert!(h.takes_long(&[b"RESTORE", b"k", b"0", &payload]));
+    assert!(!h.takes_long(&[b"RESTORE", b"k", b"0", &payload[..8_000]]));
+}
