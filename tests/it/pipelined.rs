@@ -2,7 +2,7 @@
 //! commands of every family go to one server singly, and to another in batches of one write each, with checkpoints,
 //! kills and restarts of both.
 
-use crate::harness::{Client, Random, Server, Value};
+use crate::harness::{Client, Random, Server, Value, until};
 use crate::random::{command, contents, filled};
 use std::fmt::Write as _;
 
@@ -292,4 +292,19 @@ fn batches_are_as_single_commands_with_two_worker_threads() {
 #[test]
 fn batches_are_as_single_commands_at_always() {
     pipelined_equals_single("2", "always");
+}
+
+/// More of a reply than the sockets hold is sent although the connection's next command takes long.
+#[test]
+fn the_rest_of_a_large_reply_is_sent_while_the_next_command_takes_long() {
+    let server = Server::start(&["--enable-debug-command", "yes"]);
+    let mut client = server.client();
+    let value = "x".repeat(40 << 20);
+    assert!(client.call(&["SET", "big", &value]).is_ok());
+    let pipeline = [Client::encode(&["GET", "big"]), Client::encode(&["DEBUG", "SLEEP", "100000"])].concat();
+    client.send_raw(&pipeline).unwrap();
+    let mut other = server.client();
+    let sleeps = || other.run("CLIENT LIST").text().contains(" cmd=debug|sleep ");
+    until("the command is under way", sleeps);
+    assert_eq!(client.read().bytes().unwrap().len(), value.len());
 }

@@ -29,19 +29,28 @@ enum Kind {
     Hash,
     /// Two strings and a hash field that are only written together, in a transaction.
     Triple,
+    /// A list with two elements that are always the same, changed by position and by value.
+    List,
+    /// A set with two members that say the same, of which others are drawn.
+    Set,
+    /// A sorted set with two members that always have the same score.
+    Zset,
     /// An item with an attribute of type N.
     Item,
     /// An item and a string that are only written together, in a transaction.
     ItemAndKey,
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 11] = [
     Kind::Str,
     Kind::Deleted,
     Kind::Expiring,
     Kind::Counter,
     Kind::Hash,
     Kind::Triple,
+    Kind::List,
+    Kind::Set,
+    Kind::Zset,
     Kind::Item,
     Kind::ItemAndKey,
 ];
@@ -100,6 +109,19 @@ impl Writer {
                 format!("HSET {key}z f {v}"),
                 "EXEC".into(),
             ],
+            Kind::List => vec![
+                "MULTI".into(),
+                format!("RPUSH {key} {v} x y"),
+                format!("LTRIM {key} -3 -1"),
+                format!("LINSERT {key} AFTER x {v}"),
+                format!("LREM {key} 1 x"),
+                format!("RPOP {key}"),
+                "EXEC".into(),
+            ],
+            Kind::Set => {
+                vec!["MULTI".into(), format!("SPOP {key} 2"), format!("SADD {key} {v} {v}b"), "EXEC".into()]
+            }
+            Kind::Zset => vec![format!("ZADD {key} {v} a {v} b")],
             Kind::Item => vec![format!("ITEM.PUT crash {key} SET 1 n:n {v}")],
             Kind::ItemAndKey => vec![
                 "MULTI".into(),
@@ -117,6 +139,15 @@ impl Writer {
             let reply = client.run(&command);
             assert!(!reply.is_error(), "{command}: {reply}");
             if reply.is_null() { None } else { Some(reply) }
+        };
+        let texts = |reply: Option<Value>| -> Vec<String> {
+            reply.map(|all| all.items().iter().map(Value::text).collect()).unwrap_or_default()
+        };
+        // Two parts, or nothing.
+        let two = |parts: Vec<String>| match parts.len() {
+            0 => vec![None],
+            2 => parts.into_iter().map(Some).collect(),
+            _ => panic!("half a transaction in {key}: {parts:?}"),
         };
         let item = |reply: Value| {
             let items = reply.items();
@@ -142,6 +173,16 @@ impl Writer {
                 get(format!("GET {key}y")).map(|v| v.text()),
                 get(format!("HGET {key}z f")).map(|v| v.text()),
             ],
+            Kind::List => two(texts(get(format!("LRANGE {key} 0 -1")))),
+            Kind::Set => {
+                let mut members = texts(get(format!("SMEMBERS {key}")));
+                members.sort();
+                two(members.iter().map(|member| member.trim_end_matches('b').to_owned()).collect())
+            }
+            Kind::Zset => {
+                let scores = get(format!("ZMSCORE {key} a b")).map(|v| v.items()).unwrap_or_default();
+                scores.into_iter().map(|v| (!v.is_null()).then(|| v.text())).collect()
+            }
             Kind::Item => vec![get(format!("ITEM.GET crash {key}")).map(item)],
             Kind::ItemAndKey => vec![
                 get(format!("ITEM.GET crash {key}")).map(item),
