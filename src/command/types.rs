@@ -135,7 +135,7 @@ pub struct Spec {
     pub prepare: Option<Preparation>,
     /// What the command does if a key is a view of an item.
     pub on_view: OnView,
-    /// Whether a use of it, by its arguments, needs every shard whatever its keys are: shared if the command only reads,
+    /// Whether a call with these arguments needs every shard, whatever its keys are: shared if the command only reads,
     /// else exclusively.
     pub alone: Option<fn(&[&[u8]]) -> bool>,
     /// The handler; for a container, the one that answers if no subcommand fits.

@@ -143,8 +143,8 @@ pub(super) fn alone(command: &Command, args: &[&[u8]]) -> Option<Mode> {
     is_alone.then_some(if command.has(flag::READONLY) { Mode::Read } else { Mode::Write })
 }
 
-/// What is read ahead of a transaction may take so many bytes. Payloads of RESTORE that come behind it are read under
-/// the locks, one at a time: a payload may hold 88 times its bytes, and what it replaces is not needed together with it.
+/// The requests of a transaction that are read ahead may take so many bytes. Payloads of RESTORE behind these are read
+/// under the locks, one at a time, because a payload may hold 88 times its bytes.
 const AHEAD_BYTES: i64 = 16 << 20;
 
 /// Reads the requests of some calls ahead. No shard is held. The total size of a transaction's requests on items was
