@@ -85,8 +85,8 @@ fn to_change(cx: &Cx<'_, '_>, hll: Option<HllRef<'_>>) -> Hll {
     hll.map_or_else(|| Hll::empty(most), |hll| Hll::of(hll, most))
 }
 
-/// If at least so many unchanged bytes lie between two changed ones, the log gets two edits. It takes as many as the key
-/// has if that is longer, because each edit names the key.
+/// If at least so many unchanged bytes lie between two changed ones, the log gets two edits. If the key is longer, it
+/// takes as many as the key has, because each edit names the key.
 const GAP: usize = 24;
 /// About what an effect that changes a register takes in the log, beside its key.
 const REGISTER_EFFECT: usize = 16;

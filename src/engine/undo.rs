@@ -5,11 +5,11 @@
 use super::Tx;
 use crate::item::ItemRef;
 
-/// Shards that a unit of work turned out to need beyond those of its keys, because a change of an item changes entries
-/// of indexes, or adds a record to a change stream, elsewhere. They are kept as hashes of keys, whatever their spaces
-/// are, since only the hash chooses the shard. A round that lacked shards is undone, and the next round locks these too.
-/// A thread does not wait for a shard while it holds one, so two transactions never wait for each other. Each round asks
-/// for more shards, and the last one for all of them, so the rounds end.
+/// Shards that a unit of work turned out to need beyond those of its keys, because a change of an item changes
+/// entries of indexes, or adds a record to a change stream, elsewhere. They are kept as hashes of keys, whatever
+/// their spaces are, since only the hash chooses the shard. A round that lacked shards is undone, and the next
+/// round locks these too. A thread does not wait for a shard while it holds one, so two transactions never wait for
+/// each other. Each round asks for more shards, and the last one for all of them, so the rounds end.
 #[derive(Default)]
 pub struct Reach {
     hashes: Vec<u64>,

@@ -10,8 +10,8 @@ use std::cmp::Ordering;
 
 const NOT_NUMBERS: Fail = Fail::new("ERR One or more scores can't be converted into double");
 
-/// The elements that LIMIT chooses, in order. Elements of equal weight are ordered by their bytes. Elements that stay in
-/// their own order are passed in it, and LIMIT has chosen them already.
+/// The elements that LIMIT chooses, in order. Elements of equal weight are ordered by their bytes. Elements that stay
+/// in their own order are passed in it, and LIMIT has chosen them already.
 pub(super) fn ordered<'t>(
     tx: &'t Tx<'_>,
     elements: Vec<Cow<'t, [u8]>>,
