@@ -70,7 +70,7 @@ pub use items::token_key;
 pub use registry::{counts_lookups, is_write};
 pub use spec::{COMPRESSED_BYTES, HEAVY_BYTES, MANY_ELEMENTS, flag};
 pub use types::{
-    Client, Command, Cx, ItemKey, Multi, OnView, Outcome, Parked, Preparation, Prepared, Queued, Reading,
-    Registry, Served, Server, Spec,
+    Client, Command, Cx, ItemKey, Multi, OnView, Outcome, Parked, Preparation, Prepared, Reading, Registry,
+    Served, Server, Spec,
 };
 pub use views::run;

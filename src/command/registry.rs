@@ -283,7 +283,7 @@ pub fn is_write(command: &Command) -> bool {
 impl Multi {
     /// Whether the transaction is all or nothing.
     pub fn is_atomic(&self) -> bool {
-        self.queue.first().is_some_and(|first| first.command.has(flag::ATOMIC))
+        self.queue.commands().first().is_some_and(|first| first.command.has(flag::ATOMIC))
     }
 }
 

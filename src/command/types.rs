@@ -183,8 +183,6 @@ pub struct Registry {
 pub type Client = node::Client<Command>;
 /// The transaction that a client has queued.
 pub type Multi = node::Multi<Command>;
-/// A queued command.
-pub type Queued = node::Queued<Command>;
 /// The state of a client that waits for keys.
 pub type Parked = node::Parked<Command>;
 /// A waiting client that was served.

@@ -28,6 +28,8 @@ pub struct Tx<'a> {
     pub(super) changes: u64,
     pub(super) undo: Seldom<Undo>,
     hint: (usize, usize, u64),
+    /// The hash of the partition key of the only item that the command names.
+    partition: Option<u64>,
     /// Whether the reply also acknowledges writes that other transactions made for the command.
     acknowledges: bool,
     /// What most transactions do not need.
@@ -62,6 +64,7 @@ impl<'a> Tx<'a> {
             changes: 0,
             undo: Seldom::NONE,
             hint: (0, 0, 0),
+            partition: None,
             acknowledges: false,
             aside: Seldom::NONE,
             telling: Telling::to(&engine.listeners),
@@ -78,10 +81,25 @@ impl<'a> Tx<'a> {
         self.hint = (key.as_ptr() as usize, key.len(), hash);
     }
 
-    /// Runs `body`, which needs the hash of a key that is no argument many times: the hash is computed once.
+    /// Sets the known hash of the partition key of the only item that the command names.
+    #[inline]
+    pub fn hint_partition(&mut self, hash: u64) {
+        self.partition = Some(hash);
+    }
+
+    /// Forgets the known hashes, before another command.
+    #[inline]
+    pub fn forget_hashes(&mut self) {
+        (self.hint, self.partition) = ((0, 0, 0), None);
+    }
+
+    /// Runs `body`, which needs the hash of a partition key many times: the hash is known, or computed once. If the
+    /// command names only one item, it is that item's key.
     #[inline]
     pub fn with_hash_of<T>(&mut self, key: &[u8], body: impl FnOnce(&mut Self) -> T) -> T {
-        let hint = (key.as_ptr() as usize, key.len(), self.engine.store.hash(key));
+        let hash = self.partition.unwrap_or_else(|| self.engine.store.hash(key));
+        debug_assert_eq!(hash, self.engine.store.hash(key), "the command names only one item");
+        let hint = (key.as_ptr() as usize, key.len(), hash);
         let before = std::mem::replace(&mut self.hint, hint);
         let done = body(self);
         // The hint goes by the key's address, at which another key may lie later.

@@ -1,8 +1,9 @@
 //! ITEM.ATOMIC: transactions that are all or nothing, and the tokens by which each of them is carried out only once.
 
-use crate::command::{Command, Fail, Queued, flag, token_key};
+use crate::command::{Command, Fail, flag, token_key};
 use crate::effect::{StringChange, TOKENS};
 use crate::engine::{EFFECT_BYTES, Tx};
+use crate::node::Queue;
 use crate::resp::{Proto, Reply, ReplyDecoder};
 use crate::store::ValueRef;
 use smallvec::SmallVec;
@@ -18,11 +19,11 @@ const LEFT: u8 = 0x80;
 const HEAD: usize = DIGEST + 1 + size_of::<u32>();
 
 /// Whether a transaction has a token. If nothing is queued yet, the transaction begins with `command`.
-pub(super) fn has_token(queue: &[Queued], command: &Command, args: &[&[u8]]) -> bool {
-    match queue.first() {
-        Some(first) => {
-            let args: SmallVec<[&[u8]; 4]> = first.args.iter().collect();
-            first.command.has(flag::ATOMIC) && token_key(&args).is_some()
+pub(super) fn has_token(queue: &Queue<Command>, command: &Command, args: &[&[u8]]) -> bool {
+    match queue.iter().next() {
+        Some((first, args)) => {
+            let args: SmallVec<[&[u8]; 4]> = args.collect();
+            first.has(flag::ATOMIC) && token_key(&args).is_some()
         }
         None => command.has(flag::ATOMIC) && token_key(args).is_some(),
     }
@@ -49,14 +50,14 @@ pub(super) struct Token {
 
 impl Token {
     /// The token that a transaction begins with.
-    pub(super) fn of(queue: &[Queued], db: usize) -> Option<Self> {
-        let args: SmallVec<[&[u8]; 4]> = queue.first()?.args.iter().collect();
+    pub(super) fn of(queue: &Queue<Command>, db: usize) -> Option<Self> {
+        let args: SmallVec<[&[u8]; 4]> = queue.iter().next()?.1.collect();
         let key = token_key(&args)?;
         let mut hasher = Xxh3Default::new();
         hasher.update(&db.to_le_bytes());
-        for queued in queue {
-            hasher.update(&queued.args.count().to_le_bytes());
-            for arg in queued.args.iter() {
+        for (_, args) in queue.iter() {
+            hasher.update(&args.len().to_le_bytes());
+            for arg in args {
                 hasher.update(&arg.len().to_le_bytes());
                 hasher.update(arg);
             }

@@ -3,11 +3,11 @@
 
 use super::call::Call;
 use super::gate::{self, ENDING_MILLIS, Verdict};
-use super::locks::{self, Assumed, LookedUp};
+use super::locks::{self, Assumed, LookedUp, Only};
 use super::worker::{Progress, Stop, Worker};
-use crate::command::{COMPRESSED_BYTES, Client, Command, HEAVY_BYTES, MANY_ELEMENTS, Queued, flag};
+use crate::command::{COMPRESSED_BYTES, Client, Command, HEAVY_BYTES, MANY_ELEMENTS, flag};
 use crate::env::Instant;
-use crate::node::{Kill, OwnedArgs, ReplyMode};
+use crate::node::{Kill, ReplyMode};
 use crate::resp::{Batch, CommandSpan, Reply};
 use crate::store::holds::take_waited;
 use crate::store::{Mode, ValueRef, shown};
@@ -185,7 +185,7 @@ impl Worker {
                 self.refuse(client, Some(command), &crate::command::fail::NOT_FIRST, out);
                 return Self::after(client, out, mark);
             }
-            queue(client, command, args);
+            self.queue(client, command, found.only, args);
             out.queued();
             return Self::after(client, out, mark);
         }
@@ -202,6 +202,20 @@ impl Worker {
             return Some(Stop::Blocked);
         }
         Self::after(client, out, mark)
+    }
+
+    /// Queues a command in the open transaction. `only` is its only key, if that was looked up.
+    fn queue(&mut self, client: &mut Client, command: &'static Command, only: Option<Only>, args: &[&[u8]]) {
+        let Some(multi) = &mut client.multi else { return };
+        if multi.queue.is_empty() {
+            multi.queue = std::mem::take(&mut self.spare_queue);
+        }
+        let foreseen = only.and_then(|only| only.foreseen(command, self.assumed));
+        let bytes = multi.queue.push(command, foreseen, args);
+        multi.body_bytes += Call::body_bytes(command, bytes);
+        multi.kept_bytes += Call::kept_bytes(command, bytes);
+        client.handle.multi_bytes.store(multi.queue.memory(), Relaxed);
+        client.handle.multi.store(multi.queue.len() as i32, Relaxed);
     }
 }
 
@@ -248,15 +262,4 @@ fn takes_long(client: &Client, command: &Command, args: &[&[u8]]) -> bool {
 /// browser talk to this port.
 fn is_foreign(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"Host:")
-}
-
-fn queue(client: &mut Client, command: &'static Command, args: &[&[u8]]) {
-    let Some(multi) = &mut client.multi else { return };
-    multi.body_bytes += Call::body_bytes(command, args.iter().map(|arg| arg.len()));
-    multi.kept_bytes += Call::kept_bytes(command, args.iter().map(|arg| arg.len()));
-    let args = OwnedArgs::of(args);
-    multi.bytes += args.memory() + size_of::<Queued>();
-    client.handle.multi_bytes.store(multi.bytes, Relaxed);
-    multi.queue.push(Queued { command, args });
-    client.handle.multi.store(multi.queue.len() as i32, Relaxed);
 }

@@ -6,10 +6,10 @@ use super::worker::{Worker, give_back};
 use super::{gate, locks, observe};
 use crate::command::fail::{DB_RANGE, OUT_OF_MEMORY};
 use crate::command::transactions::watches_hold;
-use crate::command::{Client, Command, Cx, Fail, Multi, Queued, Server, counts_lookups, flag, is_write};
+use crate::command::{Client, Command, Cx, Fail, Multi, Server, counts_lookups, flag, is_write};
 use crate::config::Settings;
 use crate::engine::{Engine, NotNow, Reach, Tx, UnitOfWork, VIEW_DB};
-use crate::node::{Watched, forget_watched, show_monitors};
+use crate::node::{Queue, Queued, Watched, forget_watched, show_monitors};
 use crate::resp::Reply;
 use crate::store::{Locked, Mode, shown};
 use smallvec::SmallVec;
@@ -39,6 +39,7 @@ pub(super) fn session_command(
     client.handle.multi.store(-1, Relaxed);
     client.handle.multi_bytes.store(0, Relaxed);
     forget_watched(&worker.server.engine.store, client);
+    worker.spare_queue = multi.queue.emptied();
     outcome
 }
 
@@ -54,8 +55,8 @@ fn exec(
     }
     let server = Arc::clone(&worker.server);
     let mut record = std::mem::take(&mut worker.record);
-    let mut args: Vec<&[u8]> = Vec::with_capacity(multi.queue.iter().map(|queued| queued.args.count()).sum());
-    multi.queue.iter().for_each(|queued| args.extend(queued.args.iter()));
+    let mut args: SmallVec<[&[u8]; 64]> = SmallVec::with_capacity(multi.queue.count_args());
+    multi.queue.iter().for_each(|(_, own)| args.extend(own));
     let mut run = Run {
         queue: &multi.queue,
         calls: calls(&multi.queue, &args),
@@ -93,18 +94,18 @@ fn exec(
 }
 
 /// The calls of a queue; `args` are the arguments of all its commands, one command after the other.
-fn calls<'q>(queue: &[Queued], mut args: &'q [&'q [u8]]) -> Vec<Call<'q>> {
-    let call = |queued: &Queued| {
-        let (own, behind) = args.split_at(queued.args.count());
+fn calls<'q>(queue: &Queue<Command>, mut args: &'q [&'q [u8]]) -> Vec<Call<'q>> {
+    let call = |queued: &Queued<Command>| {
+        let (own, behind) = args.split_at(queued.count_args());
         args = behind;
-        Call::new(queued.command, own)
+        Call::queued(queued.command, own, queued.foreseen)
     };
-    queue.iter().map(call).collect()
+    queue.commands().iter().map(call).collect()
 }
 
 /// The run of a transaction's commands.
 struct Run<'q> {
-    queue: &'q [Queued],
+    queue: &'q Queue<Command>,
     calls: Vec<Call<'q>>,
     all_or_nothing: bool,
     /// How many of the commands were counted and observed. A repeated run does not count these again.
@@ -133,8 +134,9 @@ impl UnitOfWork for Run<'_> {
     }
 
     fn admit(&self, engine: &Engine, locked: &Locked<'_>) -> Result<(), NotNow> {
-        self.queue.iter().try_for_each(|queued| gate::check_locked(engine, locked, queued.command))?;
-        gate::check_pause(self.server, |bits| self.queue.iter().any(|queued| queued.command.has(bits)))
+        let queue = self.queue.commands();
+        queue.iter().try_for_each(|queued| gate::check_locked(engine, locked, queued.command))?;
+        gate::check_pause(self.server, |bits| queue.iter().any(|queued| queued.command.has(bits)))
     }
 
     fn run(&mut self, tx: &mut Tx<'_>) -> Self::Done {
@@ -148,8 +150,8 @@ impl UnitOfWork for Run<'_> {
             return (Ok(()), false);
         }
         let engine = tx.engine();
-        let changes_items = |queued: &Queued| locks::changes_items(engine, queued.command);
-        if !tx.locked().holds_all() && self.queue.iter().any(changes_items) {
+        let changes_items = |queued: &Queued<Command>| locks::changes_items(engine, queued.command);
+        if !tx.locked().holds_all() && self.queue.commands().iter().any(changes_items) {
             tx.expect_more_shards();
         }
         let outcome = self.replay_or_run(tx);
@@ -221,7 +223,8 @@ impl Run<'_> {
             self.client.select(left);
             return Ok(());
         }
-        if self.client.memory_is_short && self.queue.iter().any(|q| q.command.has(flag::DENYOOM)) {
+        let needs_memory = |q: &Queued<Command>| q.command.has(flag::DENYOOM);
+        if self.client.memory_is_short && self.queue.commands().iter().any(needs_memory) {
             let reason = &OUT_OF_MEMORY.0;
             return Err(Fail::bytes([b"EXECABORT Transaction discarded because of: ", &**reason].concat()));
         }
@@ -257,6 +260,10 @@ impl Run<'_> {
         out.array(self.queue.len());
         let mut clock = server.engine.clock.monotonic_nanos();
         for (index, queued) in self.calls.iter_mut().enumerate() {
+            tx.forget_hashes();
+            if let Some(known) = queued.known_hash(&server.engine.tables) {
+                known.tell(tx, queued.command, queued.args);
+            }
             let mut nothing = None;
             let (args, prepared) =
                 (queued.args, if settings_hold { &mut queued.prepared } else { &mut nothing });

@@ -4,10 +4,11 @@ use super::atomic;
 use super::call::Call;
 use super::worker::Worker;
 use crate::command::fail::{LOADING, OUT_OF_MEMORY};
-use crate::command::{Client, Command, Fail, Multi, Queued, Server, flag, is_write};
+use crate::command::{Client, Command, Fail, Multi, Server, flag, is_write};
 use crate::config::Settings;
 use crate::engine::{EFFECT_BYTES, Engine, NotNow, Phase};
 use crate::env::Instant;
+use crate::node::Queue;
 use crate::node::handle::state;
 use crate::store::{Locked, shown};
 use std::sync::atomic::Ordering::Relaxed;
@@ -107,12 +108,10 @@ pub(super) fn check(
         return Err(OUT_OF_MEMORY);
     }
     // EXEC has the flags of its queued commands.
-    let queue = match &client.multi {
-        Some(multi) if command.has(flag::SESSION) => &multi.queue[..],
-        _ => &[],
-    };
-    let touches = |bits: u64| command.has(bits) || queue.iter().any(|queued| queued.command.has(bits));
-    let lacks = |bits: u64| queue.iter().any(|queued| !queued.command.has(bits));
+    let queue = client.multi.as_ref().filter(|_| command.has(flag::SESSION)).map(|multi| &multi.queue);
+    let queued = queue.map_or(&[][..], Queue::commands);
+    let touches = |bits: u64| command.has(bits) || queued.iter().any(|queued| queued.command.has(bits));
+    let lacks = |bits: u64| queued.iter().any(|queued| !queued.command.has(bits));
     let durability = server.engine.state();
     if touches(flag::WRITE | flag::PROBE) {
         if durability.has_log()
@@ -169,7 +168,8 @@ fn needs_memory(client: &Client, command: &Command, args: &[&[u8]]) -> bool {
     }
     // Queuing any command takes memory. EXEC is refused if one of the queued commands needs memory.
     !command.has(flag::IN_MULTI)
-        || command.has(flag::SESSION) && multi.queue.iter().any(|queued| queued.command.has(flag::DENYOOM))
+        || command.has(flag::SESSION)
+            && multi.queue.commands().iter().any(|queued| queued.command.has(flag::DENYOOM))
 }
 
 /// Whether a transaction may contain a command. One that is all or nothing may contain only commands that can be
@@ -188,7 +188,7 @@ fn check_queued(multi: &Multi, command: &Command) -> Result<(), Fail> {
 /// Whether a transaction may contain a command with a body that takes time to read. Such requests are kept as they were
 /// read until EXEC has run, so their total size is bounded.
 fn check_bodies(multi: &Multi, command: &Command, args: &[&[u8]], settings: &Settings) -> Result<(), Fail> {
-    let bytes = Call::kept_bytes(command, args.iter().map(|arg| arg.len()));
+    let bytes = Call::kept_bytes(command, args.iter().map(|arg| arg.len()).sum());
     let most = settings.item_max_transaction_size;
     if bytes == 0 || (multi.kept_bytes + bytes) as u64 <= most {
         return Ok(());
@@ -205,7 +205,7 @@ pub(super) fn record_bytes<'a>(args: impl Iterator<Item = &'a [u8]>) -> usize {
 }
 
 /// About how many bytes a command may add to the log: its own arguments, and those of the queued writes if it is EXEC.
-fn bytes_of(queue: &[Queued], args: &[&[u8]]) -> usize {
-    let queued = queue.iter().filter(|queued| is_write(queued.command));
-    record_bytes(args.iter().copied()) + queued.map(|queued| record_bytes(queued.args.iter())).sum::<usize>()
+fn bytes_of(queue: Option<&Queue<Command>>, args: &[&[u8]]) -> usize {
+    let queued = queue.into_iter().flat_map(Queue::iter).filter(|(command, _)| is_write(command));
+    record_bytes(args.iter().copied()) + queued.map(|(_, args)| record_bytes(args)).sum::<usize>()
 }

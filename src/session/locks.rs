@@ -1,11 +1,12 @@
 //! Which shards a command locks: those in which its keys are stored.
 
-use super::call::Call;
+use super::call::{Call, KnownHash};
 use crate::command::{Command, OnView, flag, is_write};
 use crate::config::Settings;
 use crate::effect::SYSTEM;
 use crate::engine::{Engine, Reach, VIEW_DB};
 use crate::env::memory;
+use crate::node::Foreseen;
 use crate::store::{Locked, Mode};
 use smallvec::SmallVec;
 
@@ -54,6 +55,15 @@ pub(super) struct Ahead {
     assumed: Assumed,
 }
 
+impl Only {
+    /// What a command that is queued keeps of it. A key that is a view's is not kept, because it depends on the
+    /// database.
+    pub(super) fn foreseen(self, command: &Command, assumed: Assumed) -> Option<Foreseen> {
+        let keeps = self.own_name || command.spec.item_keys.is_some();
+        keeps.then_some(Foreseen { hash: self.at.hash, space: self.at.space, tables: assumed.tables })
+    }
+}
+
 impl Ahead {
     /// What was worked out for a command's only key; `None` if the command also locks the shard of a change stream.
     #[inline]
@@ -67,10 +77,13 @@ impl Ahead {
         self.assumed.db == db
     }
 
-    /// The hash of the key's own name, if this is one.
+    /// What the hash is of, but for a view's key.
     #[inline]
-    pub(super) fn name_hash(self) -> Option<u64> {
-        self.own_name.then_some(self.hash)
+    pub(super) fn known_hash(self, command: &Command) -> Option<KnownHash> {
+        if self.own_name {
+            return Some(KnownHash::Name(self.hash));
+        }
+        command.spec.item_keys.is_some().then_some(KnownHash::Partition(self.hash))
     }
 }
 
@@ -177,6 +190,13 @@ pub(super) fn lock_keys<'a>(
         // The hashes of keys in tables; `hashes` so far are of the database.
         let mut in_tables: SmallVec<[Hashed; 4]> = SmallVec::new();
         for call in &*calls {
+            if let Some(Foreseen { hash, space, .. }) = call.foreseen(&engine.tables) {
+                match call.command.spec.item_keys {
+                    None => hashes.push(hash),
+                    Some(_) => in_tables.push(Hashed { hash, space }),
+                }
+                continue;
+            }
             call.each_key(&engine.tables, &mut |table, key| {
                 let hash = store.hash(key);
                 match table {

@@ -7,6 +7,7 @@ mod exec;
 mod gate;
 mod locks;
 mod long;
+mod names;
 mod observe;
 mod run;
 mod serve;

@@ -1,6 +1,6 @@
 //! Running one command outside MULTI as a unit of work over the shards of its keys.
 
-use super::call::Call;
+use super::call::{Call, KnownHash};
 use super::locks::{self, Ahead, Only};
 use super::worker::{Worker, give_back};
 use super::{exec, gate};
@@ -18,8 +18,8 @@ struct OneCommand<'c> {
     call: Call<'c>,
     /// What was worked out ahead about the command's only key.
     ahead: Option<Ahead>,
-    /// The hash of the key's own name, if the shard was locked by that hash.
-    name_hash: Option<u64>,
+    /// The hash of the only key, if the shard was locked by that hash.
+    known_hash: Option<KnownHash>,
     now: u64,
     /// [`Store::clears`](crate::store::Store::clears) before the command locked its shards.
     clears: u64,
@@ -53,12 +53,12 @@ impl UnitOfWork for OneCommand<'_> {
         let db = self.client.db;
         let mode = if is_write(self.call.command) { Mode::Write } else { Mode::Read };
         let ahead = self.ahead.filter(|ahead| reach.is_first() && ahead.is_of(db));
-        self.name_hash = ahead.and_then(Ahead::name_hash);
+        self.known_hash = ahead.and_then(|ahead| ahead.known_hash(self.call.command));
         self.call.prepare(engine, self.settings, self.now);
         if let Some(locked) = ahead.and_then(|hint| locks::lock_ahead(engine, hint, mode, self.now)) {
             return locked;
         }
-        self.name_hash = None;
+        self.known_hash = None;
         locks::lock_command(engine, self.settings, &mut self.call, db, reach, self.now)
     }
 
@@ -79,8 +79,8 @@ impl UnitOfWork for OneCommand<'_> {
         if locks::may_lack_shards(engine, command) && !tx.locked().holds_all() {
             tx.expect_more_shards();
         }
-        if let Some(hash) = self.name_hash {
-            tx.hint(args[command.only_key], hash);
+        if let Some(known) = self.known_hash {
+            known.tell(tx, command, args);
         }
         if self.client.handle.no_touch.load(Relaxed) {
             tx.set_no_touch(true);
@@ -176,7 +176,7 @@ impl Worker {
         let mut unit = OneCommand {
             call: Call::new(command, args),
             ahead,
-            name_hash: None,
+            known_hash: None,
             now,
             clears: 0,
             mark: out.len(),

@@ -1,15 +1,15 @@
 //! A worker: what one thread needs to run commands, and what follows every command.
 
 use super::locks::{Assumed, LookedUp};
+use super::names::Names;
 use super::observe;
 use crate::command::{Client, Command, Fail, Server, flag};
 use crate::config::Settings;
 use crate::env::Instant;
 use crate::log::Lsn;
-use crate::node::{ReplyMode, WorkerStats, end_transaction};
+use crate::node::{Queue, ReplyMode, WorkerStats, end_transaction};
 use crate::resp::{ProtocolError, Reply};
 use crate::store::holds::{SHORT_NANOS, take_waited};
-use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -55,9 +55,9 @@ pub struct Worker {
     /// This worker's counters.
     pub stats: Arc<WorkerStats>,
     pub(super) record: Vec<u8>,
-    /// The command of the last lookup and its name as the client sent it: the commands of a pipeline often have one
-    /// name.
-    pub(super) last: Option<(&'static Command, SmallVec<[u8; 24]>)>,
+    names: Names,
+    /// An empty queue for the next transaction. Its memory is that of an earlier one.
+    pub(super) spare_queue: Queue<Command>,
     /// What was looked up for the present group of commands.
     pub(super) looked_up: Vec<LookedUp>,
     /// The state for which the keys of the group were looked up.
@@ -81,7 +81,8 @@ impl Worker {
             server,
             stats,
             record: Vec::with_capacity(4096),
-            last: None,
+            names: Names::default(),
+            spare_queue: Queue::default(),
             looked_up: Vec::new(),
             assumed: Assumed { db: 0, tables: 0 },
             settings,
@@ -101,14 +102,12 @@ impl Worker {
     }
 
     pub(super) fn find(&mut self, args: &[&[u8]]) -> Result<&'static Command, ()> {
-        if let Some((command, name)) = &self.last
-            && name.as_slice() == args[0]
-        {
+        if let Some(command) = self.names.get(args[0]) {
             return Ok(command);
         }
         let Ok(command) = self.server.registry.lookup(args) else { return Err(()) };
         if command.spec.subs.is_empty() && command.spec.name.as_bytes().eq_ignore_ascii_case(args[0]) {
-            self.last = Some((command, SmallVec::from_slice(args[0])));
+            self.names.remember(args[0], command);
         }
         Ok(command)
     }

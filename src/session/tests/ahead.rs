@@ -73,6 +73,34 @@ const BATCHES: &[(&[&str], &[&str])] = &[
             "EXEC",
         ],
     ),
+    (
+        &[TABLE],
+        &[
+            "MULTI",
+            "HSET user:1 a b",
+            "SELECT 1",
+            "SET user:1 v",
+            "GET user:1",
+            "SELECT 0",
+            "HGETALL user:1",
+            "EXEC",
+        ],
+    ),
+    (
+        &["TABLE.CREATE t PK id N"],
+        &[
+            "TABLE.DROP t",
+            "TABLE.CREATE t PK id S",
+            "MULTI",
+            "ITEM.PUT t 1 SET 1 a x",
+            "TABLE.DROP t",
+            "TABLE.CREATE t PK id N",
+            "ITEM.UPDATE t 1 SET 1 a y",
+            "ITEM.GET t 1",
+            "EXEC",
+            "ITEM.GET t 1",
+        ],
+    ),
     (&[], &["TABLE.CREATE t PK id S STREAM NEW", "ITEM.PUT t 1 SET 1 a x", "XLEN t@stream", "DEL t@stream"]),
 ];
 
@@ -119,4 +147,32 @@ fn settings_that_a_transaction_sets_hold_for_what_follows() {
     let (replies, _) = together(&[], &set);
     assert!(replies[3].starts_with("[+OK -ERR"), "{replies:?}");
     assert!(replies[4].starts_with("-ERR"), "{replies:?}");
+}
+
+#[test]
+fn what_was_looked_up_of_a_queued_command_does_not_outlive_the_tables() {
+    let change = |h: &mut Harness, client: usize| {
+        for line in ["TABLE.DROP t", "TABLE.CREATE t PK id S KEYSPACE user:{id}"] {
+            assert_eq!(h.run_as(client, line), "+OK");
+        }
+    };
+    let replies = |late: bool| {
+        let mut h = Harness::new();
+        let other = h.connect();
+        h.run("TABLE.CREATE t PK id N");
+        h.run("SELECT 0");
+        if !late {
+            change(&mut h, other);
+        }
+        let queued = ["ITEM.PUT t 1 SET 1 a x", "HSET user:2 a y", "HGETALL user:1", "GET other"];
+        h.run("MULTI");
+        queued.iter().for_each(|line| assert_eq!(h.run(line), "+QUEUED"));
+        if late {
+            change(&mut h, other);
+        }
+        (h.run("EXEC"), h.run("ITEM.GET t 2"), h.run("DEBUG DIGEST"))
+    };
+    let late = replies(true);
+    assert!(late.0.starts_with("[+OK :1 ["), "{late:?}");
+    assert_eq!(late, replies(false));
 }
