@@ -3,7 +3,7 @@
 use super::Entry;
 use super::inverse::Inverse;
 use super::place::Place;
-use ahash::AHashSet;
+use hashbrown::HashTable;
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
 
@@ -23,6 +23,10 @@ impl Home {
     pub(super) fn of(place: Place<'_>) -> Self {
         let Place { shard, hash, space, db, key } = place;
         Self { shard, hash, space, db, key: ShortKey::from_slice(key) }
+    }
+
+    fn is(&self, place: Place<'_>) -> bool {
+        self.space == place.space && *self.key == *place.key
     }
 
     pub(super) fn place(&self) -> Place<'_> {
@@ -61,8 +65,9 @@ pub(super) enum Told {
 #[derive(Default)]
 pub(super) struct Recording {
     pub(super) steps: Vec<(Home, Step)>,
-    /// Keys whose whole value an earlier step puts back. Changes within such a value need no steps.
-    pub(super) covered: AHashSet<(u32, ShortKey)>,
+    /// The numbers of the steps that put a whole value back, by the hashes of their places: the first of each key.
+    /// Later changes within such a value need no steps.
+    covered: HashTable<usize>,
     pub(super) told: Vec<Told>,
     pub(super) used: RefCell<Vec<Used>>,
 }
@@ -103,12 +108,18 @@ impl Recording {
         }
     }
 
-    pub(super) fn cover(&mut self, place: Place<'_>) {
-        self.covered.insert((place.space, ShortKey::from_slice(place.key)));
+    /// Adds a step that puts a whole value back.
+    pub(super) fn cover(&mut self, place: Place<'_>, step: Step) {
+        let is_first = !self.covers(place);
+        let steps = &mut self.steps;
+        steps.push((Home::of(place), step));
+        if is_first {
+            self.covered.insert_unique(place.hash, steps.len() - 1, |step| steps[*step].0.hash);
+        }
     }
 
     pub(super) fn covers(&self, place: Place<'_>) -> bool {
-        !self.covered.is_empty() && self.covered.contains(&(place.space, ShortKey::from_slice(place.key)))
+        self.covered.find(place.hash, |step| self.steps[*step].0.is(place)).is_some()
     }
 
     /// Notes the access clock of an entry before the entry is used. `hash` is that of its key.
@@ -126,6 +137,9 @@ impl Recording {
 
     /// Has later changes at a place recorded, even if its whole value was kept before.
     pub(super) fn uncover(&mut self, place: Place<'_>) {
-        self.covered.remove(&(place.space, ShortKey::from_slice(place.key)));
+        let steps = &self.steps;
+        if let Ok(covered) = self.covered.find_entry(place.hash, |step| steps[*step].0.is(place)) {
+            covered.remove();
+        }
     }
 }

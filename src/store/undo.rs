@@ -134,8 +134,7 @@ impl Locked<'_> {
     #[inline]
     pub(super) fn recorded_insert(&mut self, place: Place<'_>) {
         if let Some(recording) = &mut *self.recording {
-            recording.steps.push((Home::of(place), Step::Inserted));
-            recording.cover(place);
+            recording.cover(place, Step::Inserted);
         }
     }
 
@@ -167,8 +166,7 @@ impl Locked<'_> {
         match &mut *self.recording {
             None => self.discard(place.shard, entry),
             Some(recording) => {
-                recording.steps.push((Home::of(place), Step::Replaced(entry)));
-                recording.cover(place);
+                recording.cover(place, Step::Replaced(entry));
             }
         }
     }

@@ -144,7 +144,10 @@ impl Entry {
     /// A copy of an entry whose value is no [`Object`], or is a list. O(size of what is not shared).
     #[must_use]
     pub fn twin(&self) -> Self {
-        self.named_twin(self.space(), self.key(), self.clock())
+        match self.0.twin() {
+            Some(twin) => Self(twin),
+            None => self.named_twin(self.space(), self.key(), self.clock()),
+        }
     }
 
     /// A copy under another name, with an access clock of its own. Panics if the value is an [`Object`] that can be

@@ -4,7 +4,7 @@ use super::varint::put_varint;
 use super::{Block, Head, Name, begin, class_for, layout, slot, usable};
 use crate::store::entry::kind::Near;
 use crate::store::entry::layout::{CLOCK_SHIFT, FIXED, FLAG_RAW, KIND, class_size, varint_len};
-use std::alloc::{dealloc, realloc};
+use std::alloc::{alloc, dealloc, realloc};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
@@ -154,6 +154,27 @@ impl Block {
         }
         let flags = self.bits() & (KIND | FLAG_RAW) | clock << CLOCK_SHIFT;
         let block = self.under(Name { space, key, expire: self.name().expire }, flags);
+        Some(Self(slot(block, self.tag()), PhantomData))
+    }
+
+    /// A copy with the same name, deadlines and access clock; `None` if the value is apart. O(size).
+    pub(in crate::store::entry) fn twin(&self) -> Option<Self> {
+        if self.kind().is_apart() {
+            return None;
+        }
+        let h = self.head();
+        let len = h.size_with(h.payload_len);
+        let class = class_for(len);
+        // SAFETY: both blocks have room for `len` bytes, which hold all of the block's bytes but those beyond its
+        // payload. Readers may set the clock in the first word meanwhile, so it is read as an atomic; the size class
+        // behind it is that of the new block.
+        let block = unsafe {
+            let p = usable(alloc(layout(class)), class);
+            p.cast::<u32>().write(self.bits());
+            p.add(4).write(class);
+            p.add(FIXED).copy_from_nonoverlapping(self.ptr().add(FIXED), len - FIXED);
+            p
+        };
         Some(Self(slot(block, self.tag()), PhantomData))
     }
 
