@@ -8,6 +8,23 @@ use crate::store::collection::ItemsRef;
 use crate::store::{Holder, Mode};
 use std::sync::atomic::Ordering::Relaxed;
 
+/// By how much a change of an item changes the counts of its table.
+#[derive(Clone, Copy, Default)]
+pub struct Growth {
+    /// The number of items.
+    pub items: i64,
+    /// Their size in bytes, by DynamoDB's rules.
+    pub bytes: i64,
+}
+
+impl Growth {
+    /// That of an item which is put in place of another one, expired or not, or of none.
+    pub fn by_put(before: Option<ItemRef<'_>>, item: &Item) -> Self {
+        let bytes = item.view().size() as i64 - before.map_or(0, |item| item.size() as i64);
+        Self { items: i64::from(before.is_none()), bytes }
+    }
+}
+
 impl Tx<'_> {
     /// The items of one partition key, expired ones included; notes the access.
     #[inline]
@@ -35,59 +52,56 @@ impl Tx<'_> {
 
     /// Puts an item, in place of the one with its keys if there is one.
     pub fn put_item(&mut self, table: &Table, keys: &ItemKeys, item: &Item) {
-        let before = self.stored_item(table, keys).map(|item| item.size());
-        self.put_item_over(table, keys, item, before);
+        let growth = Growth::by_put(self.stored_item(table, keys), item);
+        self.put_item_over(table, keys, item, growth);
     }
 
-    /// As [`Tx::put_item`], for callers that have looked at what is there: `before` is the size of the item with these
-    /// keys, expired or not.
-    pub fn put_item_over(&mut self, table: &Table, keys: &ItemKeys, item: &Item, before: Option<usize>) {
-        self.change_item(table, keys, Some(item.as_bytes()), before);
+    /// As [`Tx::put_item`], for callers that have looked at what is there.
+    pub fn put_item_over(&mut self, table: &Table, keys: &ItemKeys, item: &Item, growth: Growth) {
+        self.change_item(table, keys, Some(item.as_bytes()), growth);
     }
 
     /// Removes the item with these keys, expired or not.
     pub fn delete_item(&mut self, table: &Table, keys: &ItemKeys) {
-        let before = self.stored_item(table, keys).map(|item| item.size());
-        self.change_item(table, keys, None, before);
+        let before = self.stored_item(table, keys);
+        let growth =
+            before.map_or(Growth::default(), |item| Growth { items: -1, bytes: -(item.size() as i64) });
+        self.change_item(table, keys, None, growth);
     }
 
-    /// The one place where an item changes, with its entries in indexes and its record in the stream. `before` is the
-    /// size of the item that is there. Nothing changes if the transaction lacks shards for it, see [`Reach`].
-    fn change_item(&mut self, table: &Table, keys: &ItemKeys, item: Option<&[u8]>, before: Option<usize>) {
+    /// The one place where an item changes, with its entries in indexes and its record in the stream. Nothing changes
+    /// if the transaction lacks shards for it, see [`Reach`].
+    fn change_item(&mut self, table: &Table, keys: &ItemKeys, item: Option<&[u8]>, growth: Growth) {
         if self.lacks_shards() {
             return;
         }
-        let before = before.map(|size| size as i64);
         if table.indexes.is_empty() && table.schema.streams.is_empty() {
-            return self.change_own(table, keys, item, before);
+            return self.change_own(table, keys, item, growth);
         }
         let Some(changes) = self.reach_indexes(table, keys, item) else { return };
         let Some(records) = self.reach_stream(table, keys, item) else { return };
-        self.change_own(table, keys, item, before);
+        self.change_own(table, keys, item, growth);
         self.change_indexes(table, &changes);
         self.append_records(table, &records);
     }
 
     /// Changes an item and the counts of its table.
     #[inline]
-    fn change_own(&mut self, table: &Table, keys: &ItemKeys, item: Option<&[u8]>, before: Option<i64>) {
+    fn change_own(&mut self, table: &Table, keys: &ItemKeys, item: Option<&[u8]>, growth: Growth) {
         if self.telling.looks() {
             self.tell_of_item(table, keys, item.is_some());
         }
         let (partition, sort) = (keys.pk.as_slice(), keys.sk.as_slice());
-        let Some(item) = item else {
-            let Some(before) = before else { return };
-            self.apply(ItemChange::Delete { sort }.on(table.id, partition));
-            table.counts.add(-1, -before);
-            self.note_counts(table.id, -1, -before);
-            return;
-        };
-        self.apply(ItemChange::Put { sort, item }.on(table.id, partition));
-        let item = ItemRef::from_bytes_unchecked(item);
-        let (items, bytes) = (i64::from(before.is_none()), item.size() as i64 - before.unwrap_or(0));
+        let Growth { items, bytes } = growth;
+        match item {
+            Some(item) => self.apply(ItemChange::Put { sort, item }.on(table.id, partition)),
+            None if items == 0 => return,
+            None => self.apply(ItemChange::Delete { sort }.on(table.id, partition)),
+        }
         table.counts.add(items, bytes);
         self.note_counts(table.id, items, bytes);
-        if let Some(at) = table.deadline(&item, self.now()) {
+        let item = item.map(ItemRef::from_bytes_unchecked);
+        if let Some(at) = item.and_then(|item| table.deadline(&item, self.now())) {
             let hash = self.hash(&keys.pk);
             self.locked_mut().note_item_deadline(table.id, &keys.pk, hash, &keys.sk, at);
         }

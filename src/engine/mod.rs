@@ -48,6 +48,7 @@ pub use aside::IndexWrite;
 pub use build::Build;
 pub use durability::{DurabilityState, Event, Level, LogState, Phase, ReplyGate};
 pub use events::{AtCommit, Classes, KeyEvent, KeyEvents, Listener, Listeners};
+pub use items::Growth;
 pub use journal::{JournalStats, NotNow, Settling};
 pub use lift::{LiftError, item_of_hash};
 pub use open_log::SettledWaker;

@@ -5,6 +5,7 @@
 //! values.
 
 use crate::item::{AttributeValue, EncodedValue, ItemError};
+use smallvec::SmallVec;
 
 /// A name: written out, or a `#placeholder` by its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,10 +212,10 @@ pub enum Condition {
 pub enum SetValue {
     /// An operand.
     Operand(Operand),
-    /// The sum of two numbers.
-    Plus(Operand, Operand),
+    /// The sum of two numbers. Boxed like the difference, so that the usual action is small.
+    Plus(Box<(Operand, Operand)>),
     /// The difference of two numbers.
-    Minus(Operand, Operand),
+    Minus(Box<(Operand, Operand)>),
 }
 
 /// One action of an update.
@@ -270,6 +271,8 @@ impl<T> Parsed<T> {
 /// A parsed condition, filter or key condition.
 pub type ParsedCondition = Parsed<Condition>;
 /// A parsed update, its actions in the order they are written.
-pub type ParsedUpdate = Parsed<Vec<Action>>;
+pub type ParsedUpdate = Parsed<Actions>;
+/// The actions of an update; a single one needs no allocation.
+pub type Actions = SmallVec<[Action; 1]>;
 /// A parsed projection.
 pub type ParsedProjection = Parsed<Vec<Path>>;

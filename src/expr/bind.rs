@@ -111,6 +111,10 @@ impl Binder {
     }
 
     fn scope<T>(&mut self, parsed: &Parsed<T>) -> Scope {
+        if parsed.names.is_empty() && parsed.values.is_empty() {
+            // What lives longer than its request does must not keep definitions that it does not use.
+            return Scope::default();
+        }
         let table = self.table.as_deref();
         let mut names = SmallVec::new();
         for key in &parsed.names {
@@ -122,9 +126,7 @@ impl Binder {
             let found = table.and_then(|t| t.values.binary_search_by(|(known, _)| known.cmp(key)).ok());
             values.push(mark(&mut self.used_values, found));
         }
-        // The result may live longer than the request, so it must not keep definitions that it does not use.
-        let used = !(names.is_empty() && values.is_empty());
-        Scope { table: self.table.as_ref().filter(|_| used).cloned(), names, values }
+        Scope { table: self.table.clone(), names, values }
     }
 
     /// Binds a condition, filter or key condition, as `kind` says.

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::ast::{
-    Action, Condition, Operand, Parsed, ParsedCondition, ParsedUpdate, Path, SetValue, ValueTerm,
+    Action, Actions, Condition, Operand, Parsed, ParsedCondition, ParsedUpdate, Path, SetValue, ValueTerm,
 };
 use super::error::ExprError;
 use super::path;
@@ -117,8 +117,8 @@ impl BoundUpdate {
     }
 
     /// An update without placeholders that was not made from an expression. The caller has checked it.
-    pub fn literal(actions: Vec<super::ast::Action>) -> Self {
-        Self { parsed: SharedUpdate::Own(Parsed::literal(actions)), scope: Scope::default() }
+    pub fn literal(actions: impl Into<Actions>) -> Self {
+        Self { parsed: SharedUpdate::Own(Parsed::literal(actions.into())), scope: Scope::default() }
     }
 
     /// Whether it only removes attributes or members of sets. Such an update does not create an item.

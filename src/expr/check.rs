@@ -46,9 +46,9 @@ pub(super) fn update(actions: &[Action], sections: &[&'static str], options: &Pa
             if let Action::Set(_, value) = action {
                 match value {
                     SetValue::Operand(one) => operand(one, Place::Update, options)?,
-                    SetValue::Plus(left, right) | SetValue::Minus(left, right) => {
-                        operand(left, Place::Update, options)?;
-                        operand(right, Place::Update, options)?;
+                    SetValue::Plus(both) | SetValue::Minus(both) => {
+                        operand(&both.0, Place::Update, options)?;
+                        operand(&both.1, Place::Update, options)?;
                     }
                 }
             }

@@ -31,8 +31,8 @@ mod update;
 mod walk;
 
 pub use ast::{
-    Action, AttributeName, Comparator, Condition, Function, FunctionCall, Operand, Parsed, ParsedCondition,
-    ParsedProjection, ParsedUpdate, Path, PathStep, SetValue, ValueTerm,
+    Action, Actions, AttributeName, Comparator, Condition, Function, FunctionCall, Operand, Parsed,
+    ParsedCondition, ParsedProjection, ParsedUpdate, Path, PathStep, SetValue, ValueTerm,
 };
 pub use bind::Binder;
 pub use bound::{BoundCondition, BoundUpdate};

@@ -64,7 +64,7 @@ pub fn parse_condition(text: &str, options: &ParseOptions) -> Result<ParsedCondi
 pub fn parse_update(text: &str, options: &ParseOptions) -> Result<ParsedUpdate, Reason> {
     let Parsed { root: (actions, sections), names, values } = run(text, options, Parser::update)?;
     check::update(&actions, &sections, options)?;
-    Ok(Parsed { root: actions, names, values })
+    Ok(Parsed { root: actions.into(), names, values })
 }
 
 /// Parses a projection.
@@ -441,7 +441,7 @@ impl<'t> Parser<'t> {
         self.next();
         self.operator()?;
         let (second, _) = self.operand()?;
-        Ok(join(first, second))
+        Ok(join(Box::new((first, second))))
     }
 
     fn value(&mut self) -> Parse<ValueTerm> {

@@ -103,8 +103,8 @@ impl<'a> Checker<'a> {
         self.path(action.path())?;
         match action {
             Action::Set(_, SetValue::Operand(operand)) => self.operand(operand),
-            Action::Set(_, SetValue::Plus(left, right)) => self.arithmetic("+", left, right),
-            Action::Set(_, SetValue::Minus(left, right)) => self.arithmetic("-", left, right),
+            Action::Set(_, SetValue::Plus(both)) => self.arithmetic("+", &both.0, &both.1),
+            Action::Set(_, SetValue::Minus(both)) => self.arithmetic("-", &both.0, &both.1),
             Action::Remove(_) => Ok(()),
             Action::Add(_, value) | Action::Delete(_, value) => {
                 self.value(value)?;

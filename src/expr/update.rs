@@ -65,30 +65,29 @@ impl Source<'_> {
     }
 }
 
-/// What happens at one place.
-enum Write<'a> {
+/// What comes of an action: what happens at its place, or why nothing can.
+enum Outcome<'a> {
     Put(New<'a>),
     Remove,
+    Nothing,
+    Missing,
+    Number(NumberError),
+    TooLarge,
 }
 
-impl Write<'_> {
+impl Outcome<'_> {
     /// About how many bytes the new value takes in stored form, without the name.
     fn room(&self) -> usize {
         match self {
             Self::Put(New::Ref(AttributeValueRef::S(bytes) | AttributeValueRef::B(bytes))) => bytes.len() + 8,
             Self::Put(_) => 32,
-            Self::Remove => 0,
+            _ => 0,
         }
     }
 }
 
-/// The result of evaluating an action: what it writes, or what is missing.
-enum Outcome<'a> {
-    Ready(Option<Write<'a>>),
-    Missing,
-    Number(NumberError),
-    TooLarge,
-}
+/// The actions of an update with what comes of them.
+type Outcomes<'a> = SmallVec<[(&'a Action, Outcome<'a>); 1]>;
 
 impl BoundUpdate {
     /// The updated item. `item` is the existing item, or one with only the key attributes. Containers in the result may
@@ -98,33 +97,47 @@ impl BoundUpdate {
     /// # Errors
     /// Those for which [`ExprError::depends_on_item`] is true.
     pub fn apply(&self, item: ItemRef<'_>, limits: &ItemLimits) -> Result<Item, ExprError> {
+        self.apply_measured(item, limits).map(|(item, _)| item)
+    }
+
+    /// As [`BoundUpdate::apply`]; also returns by how many bytes the new item is larger by AWS's rules.
+    ///
+    /// # Errors
+    /// As [`BoundUpdate::apply`].
+    pub fn apply_measured(&self, item: ItemRef<'_>, limits: &ItemLimits) -> Result<(Item, isize), ExprError> {
         let (actions, scope) = (&self.parsed.root, &self.scope);
         let source = Source { scope, item, left: Cell::new(limits.max_item_bytes) };
+        let mut all_there = true;
         for action in actions {
-            if place(action.path(), scope, item) == Place::WrongKind {
-                return Err(ExprError::InvalidPath);
+            match place(action.path(), scope, item) {
+                Place::Writable => {}
+                Place::WrongKind => return Err(ExprError::InvalidPath),
+                Place::Absent => all_there = false,
             }
         }
-        let mut outcomes: SmallVec<[Outcome<'_>; 2]> = SmallVec::new();
+        let mut outcomes = Outcomes::new();
         for action in actions {
-            outcomes.push(outcome(action, &source)?);
+            let outcome = outcome(action, &source)?;
+            all_there &= !matches!(outcome, Outcome::Missing);
+            outcomes.push((action, outcome));
         }
-        check_places(actions, &outcomes, scope, item)?;
-        let mut writes: Writes<'_> = SmallVec::new();
+        if !all_there {
+            // The sections decide which problem is reported.
+            check_places(&outcomes, scope, item)?;
+        }
         let mut too_large = false;
-        for (action, outcome) in actions.iter().zip(outcomes) {
+        for (_, outcome) in &outcomes {
             match outcome {
-                Outcome::Ready(Some(write)) => writes.push((action.path(), write)),
-                Outcome::Ready(None) => {}
+                Outcome::Put(_) | Outcome::Remove | Outcome::Nothing => {}
                 Outcome::Missing => return Err(ExprError::MissingAttribute),
-                Outcome::Number(error) => return Err(error.into()),
+                Outcome::Number(error) => return Err(error.clone().into()),
                 Outcome::TooLarge => too_large = true,
             }
         }
         if too_large {
             return Err(ExprError::Item(ItemError::ItemTooLarge));
         }
-        write_all(item, writes, scope, limits.max_depth)
+        write_all(item, outcomes, scope, limits.max_depth)
     }
 }
 
@@ -146,27 +159,19 @@ fn place(path: &Path, scope: &Scope, item: ItemRef<'_>) -> Place {
     }
 }
 
-fn check_places(
-    actions: &[Action],
-    outcomes: &[Outcome<'_>],
-    scope: &Scope,
-    item: ItemRef<'_>,
-) -> Result<(), ExprError> {
-    let all = actions.iter().zip(outcomes);
+/// Reports a place that does not exist, or an attribute that is read but missing.
+#[cold]
+fn check_places(outcomes: &Outcomes<'_>, scope: &Scope, item: ItemRef<'_>) -> Result<(), ExprError> {
     let absent = |action: &Action| place(action.path(), scope, item) != Place::Writable;
     let missing = |outcome: &Outcome<'_>| matches!(outcome, Outcome::Missing);
-    // The sections decide which problem is reported. Without a problem they need not be examined.
-    if !all.clone().any(|(action, outcome)| absent(action) || missing(outcome)) {
-        return Ok(());
-    }
     let mut sections: Vec<&str> = Vec::new();
-    for action in actions {
+    for (action, _) in outcomes {
         if !sections.contains(&action.clause()) {
             sections.push(action.clause());
         }
     }
     for section in sections.into_iter().rev() {
-        let in_section = || all.clone().filter(|(action, _)| action.clause() == section);
+        let in_section = || outcomes.iter().filter(|(action, _)| action.clause() == section);
         if in_section().any(|(action, _)| absent(action)) {
             return Err(ExprError::InvalidPath);
         }
@@ -178,11 +183,10 @@ fn check_places(
 }
 
 fn outcome<'a>(action: &'a Action, source: &Source<'a>) -> Result<Outcome<'a>, ExprError> {
-    let ready = |write| Ok(Outcome::Ready(write));
     let find = |path| path::find(path, source.scope, source.item);
     match action {
         Action::Set(_, value) => written(set_value(value, source)),
-        Action::Remove(_) => ready(Some(Write::Remove)),
+        Action::Remove(_) => Ok(Outcome::Remove),
         Action::Add(path, value) => {
             let added = source.scope.value(value);
             let sum = match find(path) {
@@ -196,11 +200,11 @@ fn outcome<'a>(action: &'a Action, source: &Source<'a>) -> Result<Outcome<'a>, E
             written(source.take(&added).map(|()| sum))
         }
         Action::Delete(path, value) => match find(path) {
-            None => ready(None),
-            Some(current) => match subtract(&current, source.scope, value)? {
-                Some(left) => ready(Some(Write::Put(New::Owned(left)))),
-                None => ready(Some(Write::Remove)),
-            },
+            None => Ok(Outcome::Nothing),
+            Some(current) => Ok(match subtract(&current, source.scope, value)? {
+                Some(left) => Outcome::Put(New::Owned(left)),
+                None => Outcome::Remove,
+            }),
         },
     }
 }
@@ -208,7 +212,7 @@ fn outcome<'a>(action: &'a Action, source: &Source<'a>) -> Result<Outcome<'a>, E
 /// The outcome for a value that is put, or for its absence.
 fn written(value: Result<New<'_>, NoValue>) -> Result<Outcome<'_>, ExprError> {
     match value {
-        Ok(value) => Ok(Outcome::Ready(Some(Write::Put(value)))),
+        Ok(value) => Ok(Outcome::Put(value)),
         Err(NoValue::Missing) => Ok(Outcome::Missing),
         Err(NoValue::Number(error)) => Ok(Outcome::Number(error)),
         Err(NoValue::TooLarge) => Ok(Outcome::TooLarge),
@@ -217,7 +221,7 @@ fn written(value: Result<New<'_>, NoValue>) -> Result<Outcome<'_>, ExprError> {
 }
 
 fn set_value<'a>(value: &'a SetValue, source: &Source<'a>) -> Result<New<'a>, NoValue> {
-    let (left, right, negate) = match value {
+    let (both, negate) = match value {
         SetValue::Operand(one) => {
             let value = operand(one, source)?;
             if let New::Ref(value) = &value {
@@ -225,11 +229,11 @@ fn set_value<'a>(value: &'a SetValue, source: &Source<'a>) -> Result<New<'a>, No
             }
             return Ok(value);
         }
-        SetValue::Plus(left, right) => (left, right, false),
-        SetValue::Minus(left, right) => (left, right, true),
+        SetValue::Plus(both) => (both, false),
+        SetValue::Minus(both) => (both, true),
     };
-    let left = operand(left, source)?.number().ok_or(NoValue::WrongType)?;
-    let right = operand(right, source)?.number().ok_or(NoValue::WrongType)?;
+    let left = operand(&both.0, source)?.number().ok_or(NoValue::WrongType)?;
+    let right = operand(&both.1, source)?.number().ok_or(NoValue::WrongType)?;
     let result = if negate { left.checked_sub(right) } else { left.checked_add(right) };
     result.map(|number| New::Owned(AttributeValue::N(number))).map_err(NoValue::Number)
 }
@@ -317,41 +321,39 @@ fn subtract(
     Ok((!empty).then_some(left))
 }
 
-/// What is written, and where.
-type Writes<'a> = SmallVec<[(&'a Path, Write<'a>); 2]>;
-
-/// Writes below one attribute: the steps, and what happens there.
-type Below<'a> = Vec<(Vec<Key<'a>>, Write<'a>)>;
+/// What happens below one attribute: the steps, and what comes of the action there.
+type Below<'a> = Vec<(Vec<Key<'a>>, Outcome<'a>)>;
 
 fn write_all<'a>(
     item: ItemRef<'_>,
-    mut writes: Writes<'a>,
+    mut outcomes: Outcomes<'a>,
     scope: &'a Scope,
     max_depth: usize,
-) -> Result<Item, ExprError> {
-    let root = |(path, _): &(&'a Path, Write<'a>)| scope.name(&path.root);
-    if writes.len() > 1 {
-        writes.sort_by(|one, other| root(one).cmp(root(other)));
-    }
-    let room = writes.iter().map(|write| root(write).len() + write.1.room()).sum();
+) -> Result<(Item, isize), ExprError> {
+    let root = |(action, _): &(&'a Action, Outcome<'a>)| scope.name(&action.path().root);
+    outcomes.sort_by(|one, other| root(one).cmp(root(other)));
+    let room = outcomes.iter().map(|outcome| root(outcome).len() + outcome.1.room()).sum();
     let mut editor = ItemEditor::new(item, room);
-    let mut writes = writes.into_iter().peekable();
-    while let Some((path, write)) = writes.next() {
-        let name = scope.name(&path.root);
-        // Paths do not overlap, so a write to the whole attribute is the attribute's only write.
-        if path.steps.is_empty() {
-            match write {
-                Write::Put(New::Ref(value)) => editor.put(name, &value)?,
-                Write::Put(New::Owned(value)) => editor.put_owned(name, &value)?,
-                Write::Remove => editor.remove(name),
+    for same in outcomes.chunk_by_mut(|one, other| root(one) == root(other)) {
+        let [(action, first), ..] = &*same else { continue };
+        let name = scope.name(&action.path().root);
+        // Paths do not overlap, so an action on the whole attribute is the attribute's only one.
+        if action.path().steps.is_empty() {
+            match first {
+                Outcome::Put(New::Ref(value)) => editor.put(name, value)?,
+                Outcome::Put(New::Owned(value)) => editor.put_owned(name, value)?,
+                Outcome::Remove => editor.remove(name),
+                _ => {}
             }
             continue;
         }
-        let mut below: Below<'a> = vec![(path::steps(path, scope).collect(), write)];
-        while let Some((path, write)) = writes.next_if(|next| root(next) == name) {
-            below.push((path::steps(path, scope).collect(), write));
-        }
-        if let Some(value) = item.get(name) {
+        let changes = same.iter_mut().filter(|(_, outcome)| !matches!(outcome, Outcome::Nothing));
+        let below: Below<'a> = changes
+            .map(|(action, outcome)| {
+                (path::steps(action.path(), scope).collect(), std::mem::replace(outcome, Outcome::Nothing))
+            })
+            .collect();
+        if let (Some(value), false) = (item.get(name), below.is_empty()) {
             let mut value = value.to_owned_value();
             write_below(&mut value, below);
             if value.depth() > max_depth {
@@ -375,21 +377,21 @@ fn write_below(root: &mut AttributeValue, writes: Below<'_>) {
     for (steps, write) in writes {
         let Some((last, parents)) = steps.split_last() else { continue };
         match (descend(root, parents), last, write) {
-            (Some(AttributeValue::M(map)), Key::Name(name), Write::Put(value)) => {
+            (Some(AttributeValue::M(map)), Key::Name(name), Outcome::Put(value)) => {
                 map.insert((*name).to_owned(), value.into_owned());
             }
-            (Some(AttributeValue::M(map)), Key::Name(name), Write::Remove) => {
+            (Some(AttributeValue::M(map)), Key::Name(name), Outcome::Remove) => {
                 map.remove(*name);
             }
             (Some(AttributeValue::L(list)), Key::Index(index), write) => {
                 let slot = usize::try_from(*index).ok().and_then(|at| list.get_mut(at));
                 match (slot, write) {
-                    (Some(slot), Write::Put(value)) => *slot = value.into_owned(),
-                    (None, Write::Put(value)) => {
+                    (Some(slot), Outcome::Put(value)) => *slot = value.into_owned(),
+                    (None, Outcome::Put(value)) => {
                         change_of(&mut lists, parents).appended.push((*index, value.into_owned()));
                     }
-                    (Some(_), Write::Remove) => change_of(&mut lists, parents).removed.push(*index),
-                    (None, Write::Remove) => {}
+                    (Some(_), Outcome::Remove) => change_of(&mut lists, parents).removed.push(*index),
+                    _ => {}
                 }
             }
             _ => {}

@@ -44,9 +44,7 @@ pub(super) fn operand_paths(
 pub(super) fn action_operands(action: &Action) -> impl Iterator<Item = &Operand> {
     let (first, second) = match action {
         Action::Set(_, SetValue::Operand(one)) => (Some(one), None),
-        Action::Set(_, SetValue::Plus(left, right) | SetValue::Minus(left, right)) => {
-            (Some(left), Some(right))
-        }
+        Action::Set(_, SetValue::Plus(both) | SetValue::Minus(both)) => (Some(&both.0), Some(&both.1)),
         _ => (None, None),
     };
     first.into_iter().chain(second)

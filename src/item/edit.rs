@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use super::bytes::{Reader, put_block, put_varint};
 use super::codec::{HARD_MAX_DEPTH, ITEM_VERSION, put_owned, put_ref};
 use super::value::check_name;
-use super::view::skip;
+use super::view::{read_size, skip};
 use super::{AttributeValue, AttributeValueRef, Item, ItemError, ItemRef};
 
 /// The most bytes before the attributes of an item: its version and a varint of 64 bits.
@@ -28,6 +28,8 @@ pub struct ItemEditor<'a> {
     before: usize,
     /// Whether the other item's bytes turned out to be no item's.
     damaged: bool,
+    /// By how many bytes the item is larger than the other one so far, by AWS's rules.
+    growth: isize,
 }
 
 impl<'a> ItemEditor<'a> {
@@ -38,7 +40,8 @@ impl<'a> ItemEditor<'a> {
         bytes.push(ITEM_VERSION);
         put_varint(&mut bytes, before as u64);
         let head = bytes.len();
-        Self { rest: Reader::new(entries), left: before, count: 0, bytes, head, before, damaged: false }
+        let rest = Reader::new(entries);
+        Self { rest, left: before, count: 0, bytes, head, before, damaged: false, growth: 0 }
     }
 
     /// Sets `name` to a value in stored form.
@@ -47,6 +50,7 @@ impl<'a> ItemEditor<'a> {
     /// For a name that is not 1 to 65535 bytes long.
     pub fn put(&mut self, name: &str, value: &AttributeValueRef<'_>) -> Result<(), ItemError> {
         self.begin(name)?;
+        self.growth += value.size() as isize;
         put_ref(&mut self.bytes, value);
         Ok(())
     }
@@ -57,6 +61,7 @@ impl<'a> ItemEditor<'a> {
     /// For empty sets, names of invalid length and nesting beyond [`HARD_MAX_DEPTH`].
     pub fn put_owned(&mut self, name: &str, value: &AttributeValue) -> Result<(), ItemError> {
         self.begin(name)?;
+        self.growth += value.size() as isize;
         put_owned(&mut self.bytes, value, HARD_MAX_DEPTH)
     }
 
@@ -64,6 +69,7 @@ impl<'a> ItemEditor<'a> {
         check_name(name.as_bytes())?;
         self.copy_up_to(name.as_bytes());
         put_block(&mut self.bytes, name.as_bytes());
+        self.growth += name.len() as isize;
         self.count += 1;
         Ok(())
     }
@@ -84,12 +90,15 @@ impl<'a> ItemEditor<'a> {
             if order == Some(Ordering::Greater) {
                 break;
             }
-            if order.is_none() || skip(&mut ahead).is_none() {
+            let is_it = order == Some(Ordering::Equal);
+            let passed = if is_it { read_size(&mut ahead) } else { skip(&mut ahead).map(|()| 0) };
+            let (Some(_), Some(size)) = (order, passed) else {
                 (self.left, self.damaged) = (0, true);
                 break;
-            }
+            };
             (self.left, next) = (self.left - 1, ahead);
-            if order == Some(Ordering::Equal) {
+            if is_it {
+                self.growth -= (name.len() + size) as isize;
                 break;
             }
             (self.count, end) = (self.count + 1, ahead);
@@ -99,11 +108,11 @@ impl<'a> ItemEditor<'a> {
         self.rest = next;
     }
 
-    /// The item.
+    /// The item, and by how many bytes it is larger than the other one by AWS's rules.
     ///
     /// # Errors
     /// [`ItemError::Corrupt`], if the other item is not one by as many of its bytes as were looked at.
-    pub fn finish(mut self) -> Result<Item, ItemError> {
+    pub fn finish(mut self) -> Result<(Item, isize), ItemError> {
         if self.left > 0 {
             self.bytes.extend_from_slice(self.rest.rest());
         }
@@ -114,7 +123,7 @@ impl<'a> ItemEditor<'a> {
             put_varint(&mut written, count as u64);
             self.bytes.splice(1..self.head, written);
         }
-        Ok(Item::from_stored(self.bytes))
+        Ok((Item::from_stored(self.bytes), self.growth))
     }
 }
 
@@ -140,7 +149,9 @@ mod tests {
                 }
             }
         }
-        editor.finish().unwrap()
+        let (after, growth) = editor.finish().unwrap();
+        assert_eq!(growth, after.view().size() as isize - item.view().size() as isize);
+        after
     }
 
     fn model(before: &Map, changes: &BTreeMap<String, Option<AttributeValue>>) -> Item {
@@ -177,7 +188,7 @@ mod tests {
             let mut editor = ItemEditor::new(ItemRef::from_bytes_unchecked(&bytes), 0);
             editor.put(&name, &AttributeValueRef::Null).unwrap();
             editor.remove("zz");
-            if let Ok(item) = editor.finish() {
+            if let Ok((item, _)) = editor.finish() {
                 drop(item.view().to_map());
             }
         }

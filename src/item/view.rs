@@ -151,7 +151,7 @@ pub(super) fn skip(reader: &mut Reader<'_>) -> Option<()> {
 /// Moves `reader` past one value and returns its size by AWS's rules. Short strings, which are most values, are passed
 /// over.
 #[inline]
-fn read_size(reader: &mut Reader<'_>) -> Option<usize> {
+pub(super) fn read_size(reader: &mut Reader<'_>) -> Option<usize> {
     match reader.rest().first() {
         Some(first) if *first >= tag::SHORT_S => {
             let len = usize::from(first - tag::SHORT_S);

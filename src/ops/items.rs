@@ -1,7 +1,7 @@
 //! Operations on one item. The caller holds the shard of its partition key; exclusively, if the operation writes.
 
 use super::OpError;
-use crate::engine::{IndexWrite, Table, Tx};
+use crate::engine::{Growth, IndexWrite, Table, Tx};
 use crate::expr::{BoundCondition, BoundUpdate, ExprError};
 use crate::item::{Item, ItemError, ItemKeys, ItemLimits, ItemRef};
 use std::borrow::Cow;
@@ -63,8 +63,8 @@ pub struct Written {
 struct Plan<'r> {
     at: At<'r>,
     change: Change<'r>,
-    /// The size of the stored item, even if it has expired.
-    before: Option<usize>,
+    /// By how much the change changes the table's counts; nothing for those that remove.
+    growth: Growth,
     written: Written,
 }
 
@@ -96,14 +96,22 @@ impl<'r> Write<'r> {
             bytes: current.filter(|_| measure).map_or(0, |item| item.size()),
             indexes: Vec::new(),
         };
+        let mut growth = Growth::default();
         let change = match *self {
-            Self::Put(_, item) => Change::Put(Cow::Borrowed(item)),
+            Self::Put(_, item) => {
+                growth = Growth::by_put(stored, item);
+                Change::Put(Cow::Borrowed(item))
+            }
             Self::Update(_, changes, limits) => {
-                let new = updated(&at, current, changes, limits)?;
+                let (new, bytes) = updated(&at, current, changes, limits)?;
                 // Changes that only remove do not create an item.
                 if current.is_none() && changes.is_some_and(BoundUpdate::only_takes_away) {
                     Change::Nothing
                 } else {
+                    growth = match current {
+                        Some(_) => Growth { items: 0, bytes: bytes as i64 },
+                        None => Growth::by_put(stored, &new),
+                    };
                     Change::Put(Cow::Owned(new))
                 }
             }
@@ -115,17 +123,17 @@ impl<'r> Write<'r> {
         if let (Change::Put(item), true) = (&change, measure) {
             written.bytes = written.bytes.max(item.view().size());
         }
-        let before = stored.filter(|_| matches!(change, Change::Put(_))).map(|item| item.size());
-        Ok(Plan { at, change, before, written })
+        Ok(Plan { at, change, growth, written })
     }
 }
 
+/// The updated item, and by how many bytes it is larger than the present one, or than one of its keys alone.
 fn updated(
     at: &At<'_>,
     current: Option<ItemRef<'_>>,
     changes: Option<&BoundUpdate>,
     limits: &ItemLimits,
-) -> Result<Item, OpError> {
+) -> Result<(Item, isize), OpError> {
     let schema = &at.table.schema;
     let blank;
     let base = if let Some(item) = current {
@@ -134,18 +142,18 @@ fn updated(
         blank = Item::from_map(&schema.keys_to_map(at.keys)?)?;
         blank.view()
     };
-    let new = match changes {
-        Some(changes) => changes.apply(base, limits).map_err(|error| match error {
+    let (new, growth) = match changes {
+        Some(changes) => changes.apply_measured(base, limits).map_err(|error| match error {
             ExprError::Item(ItemError::ItemTooLarge) => OpError::UpdateTooLarge,
             error => error.into(),
         })?,
-        None => base.to_item(),
+        None => (base.to_item(), 0),
     };
     schema
         .check_index_keys(current.unwrap_or(ItemRef::EMPTY), &new.view(), limits)
         .map_err(OpError::UpdatesIndexKey)?;
     schema.check_size(&new.view(), limits).map_err(|_| OpError::UpdateTooLarge)?;
-    Ok(new)
+    Ok((new, growth))
 }
 
 impl Plan<'_> {
@@ -159,7 +167,7 @@ impl Plan<'_> {
         let mut written = self.written;
         match self.change {
             Change::Put(item) => {
-                tx.put_item_over(self.at.table, self.at.keys, &item, self.before);
+                tx.put_item_over(self.at.table, self.at.keys, &item, self.growth);
                 if let Cow::Owned(item) = item {
                     written.new = Some(item);
                 }

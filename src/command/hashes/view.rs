@@ -29,7 +29,7 @@ fn update(cx: &mut Cx<'_, '_>, subject: &Subject, actions: Vec<Action>) -> Resul
     let bound = if actions.is_empty() {
         None
     } else {
-        Some(Binder::empty(ExprLimits::HUMAN).own_update(ParsedUpdate::literal(actions))?)
+        Some(Binder::empty(ExprLimits::HUMAN).own_update(ParsedUpdate::literal(actions.into()))?)
     };
     Ok(subject.write(cx, |at| Write::Update(at, bound.as_ref(), &subject.limits))?.new)
 }

@@ -4,8 +4,8 @@ use super::ArgWords;
 use super::target::Target;
 use crate::command::fail::{self, Fail};
 use crate::expr::{
-    Action, Binder, BoundCondition, BoundProjection, BoundUpdate, ExprCache, ExprError, ExprKind, ExprLimits,
-    ParseOptions, ParsedUpdate,
+    Actions, Binder, BoundCondition, BoundProjection, BoundUpdate, ExprCache, ExprError, ExprKind,
+    ExprLimits, ParseOptions, ParsedUpdate,
 };
 use crate::item::{
     AttrType, AttributeValue, ItemError, ItemLimits, TableSchema, plain_value, read_json, typed_value,
@@ -158,7 +158,7 @@ pub(super) fn guard(binder: &mut Binder, text: &str, target: &Target) -> Result<
 pub(super) fn update_of(
     binder: &mut Binder,
     expression: Option<&str>,
-    actions: Vec<Action>,
+    actions: Actions,
 ) -> Result<Option<BoundUpdate>, Fail> {
     let Some(text) = expression else {
         let own = (!actions.is_empty()).then(|| binder.own_update(ParsedUpdate::literal(actions)));

@@ -8,7 +8,7 @@ use super::write::{Clauses, Expiry, Returns, refused, show, ttl_attribute};
 use crate::command::fail::{self, Fail};
 use crate::command::prepared::ahead;
 use crate::command::{Cx, Outcome, Preparation, Reading, eq};
-use crate::expr::{Action, BoundCondition, BoundUpdate, Operand, Path, SetValue, ValueTerm};
+use crate::expr::{Action, Actions, BoundCondition, BoundUpdate, Operand, Path, SetValue, ValueTerm};
 use crate::item::{
     AttrType, AttributeValue, EncodedValue, Item, ItemError, ItemLimits, ItemRef, Number, TableSchema,
     encode_typed, split_suffix,
@@ -37,21 +37,18 @@ impl Update {
         let target = Target::read(with, &mut words)?;
         let (schema, limits) = (&target.table.schema, &target.limits);
         let mut clauses = Clauses::default();
-        let (mut actions, mut expression) = (Vec::new(), None);
+        let (mut actions, mut expression) = (Actions::new(), None);
         while let Some(word) = words.next() {
             match word {
-                _ if eq(word, "SET") => pairs(&mut words, |name, text| {
-                    actions.push(set(schema, name, text, limits)?);
-                    Ok(())
-                })?,
-                _ if eq(word, "INCR") => pairs(&mut words, |name, text| {
-                    actions.push(increment(schema, name, text)?);
-                    Ok(())
-                })?,
-                _ if eq(word, "ADD") => pairs(&mut words, |name, text| {
-                    actions.push(add(schema, name, text, limits)?);
-                    Ok(())
-                })?,
+                _ if eq(word, "SET") => {
+                    pairs(&mut words, &mut actions, |name, text| set(schema, name, text, limits))?;
+                }
+                _ if eq(word, "INCR") => {
+                    pairs(&mut words, &mut actions, |name, text| increment(schema, name, text))?;
+                }
+                _ if eq(word, "ADD") => {
+                    pairs(&mut words, &mut actions, |name, text| add(schema, name, text, limits))?;
+                }
                 _ if eq(word, "REMOVE") => {
                     for name in words.counted(1)? {
                         actions.push(Action::Remove(Path::attribute(attribute(name)?)));
@@ -120,14 +117,15 @@ fn attribute(name: &[u8]) -> Result<&str, Fail> {
     Ok(name)
 }
 
-/// Calls `use_it` with each name and value of a clause.
+/// Adds the action for each name and value of a clause.
 fn pairs(
     words: &mut ArgWords<'_, '_>,
-    mut use_it: impl FnMut(&str, &[u8]) -> Result<(), Fail>,
+    actions: &mut Actions,
+    action: impl Fn(&str, &[u8]) -> Result<Action, Fail>,
 ) -> Result<(), Fail> {
     for pair in words.counted(2)?.chunks_exact(2) {
         let [name, text] = pair else { continue };
-        use_it(attribute(name)?, text)?;
+        actions.push(action(attribute(name)?, text)?);
     }
     Ok(())
 }

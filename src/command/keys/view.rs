@@ -7,7 +7,7 @@ use crate::command::views::{Subject, fit};
 use crate::command::{Cx, Outcome};
 use crate::effect::{Effect, FieldExpire, HashChange, List};
 use crate::engine::{Classes, item_of_hash};
-use crate::expr::{Action, Binder, ExprLimits, Operand, ParsedUpdate, Path, SetValue};
+use crate::expr::{Action, Actions, Binder, ExprLimits, Operand, ParsedUpdate, Path, SetValue};
 use crate::item::{AttributeValue, Item, ItemBuilder, ItemRef, Number};
 use crate::ops::Write;
 use crate::store::Entry;
@@ -56,7 +56,8 @@ pub(super) fn set_deadline(cx: &mut Cx<'_, '_>, args: &[&[u8]], time: Time) -> O
 }
 
 fn update(cx: &mut Cx<'_, '_>, subject: &Subject, action: Action) -> Outcome {
-    let changes = Binder::empty(ExprLimits::HUMAN).own_update(ParsedUpdate::literal(vec![action]))?;
+    let actions = Actions::from_iter([action]);
+    let changes = Binder::empty(ExprLimits::HUMAN).own_update(ParsedUpdate::literal(actions))?;
     subject.write(cx, |at| Write::Update(at, Some(&changes), &subject.limits))?;
     Ok(())
 }
