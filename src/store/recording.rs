@@ -91,6 +91,10 @@ thread_local! {
 }
 
 impl Recording {
+    #[allow(
+        clippy::unnecessary_box_returns,
+        reason = "the box is what a thread keeps for its next recording"
+    )]
     pub(super) fn begin() -> Box<Self> {
         SPARE.take().unwrap_or_default()
     }

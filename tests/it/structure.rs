@@ -39,7 +39,8 @@ const WIDEST_COMMENT: usize = 120;
 /// The most lines of a file without its tests.
 const LONGEST_FILE: usize = 600;
 
-/// The most lines of a function, from its name to its closing brace. Tests may have more, because tables of examples do.
+/// The most lines of a function, from its name to its closing brace. Tests may have more, because tables of examples
+/// do.
 const LONGEST_FUNCTION: usize = 70;
 
 fn root() -> &'static Path {
