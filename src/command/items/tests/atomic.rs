@@ -237,9 +237,10 @@ const BESIDE_KEYS: &str = "\
     getkeysandflags get k | command info get | command list | config get port | config resetstat | \
     config rewrite | config set maxmemory 1gb | debug sleep 0 | echo text | hello 3 setname me | latency \
     doctor | latency graph x | latency histogram | latency history x | latency latest | latency reset | \
-    memory doctor | memory malloc-stats | memory purge | memory stats | module list | replicaof no one | \
-    script exists x | script flush | select 3 | slaveof no one | slowlog get | slowlog len | slowlog \
-    reset | table.index help | wait 0 0 | waitaof 0 0 0";
+    memory doctor | memory malloc-stats | memory purge | memory stats | module list | psubscribe c \
+    | publish c m | replicaof no one | script exists x | script flush | select 3 | slaveof no one | \
+    slowlog get | slowlog len | slowlog reset | spublish c m | ssubscribe c | subscribe c | table.index \
+    help | wait 0 0 | waitaof 0 0 0";
 
 #[test]
 fn a_cancelled_transaction_leaves_nothing_beside_keys_either() {
