@@ -217,7 +217,7 @@ const COMMANDS: &[&str] = &[
     "GEOHASH z f v",
     "GEOSEARCH z FROMMEMBER f BYRADIUS 300 km WITHDIST",
     "GEOSEARCHSTORE z z FROMLONLAT d d BYBOX 900 700 km",
-    "GEORADIUS z d n 9000 mi COUNT 9 STOREDIST z",
+    "GEORADIUS z d n 9000 mi COUNT 9 STORE z",
     "GEORADIUSBYMEMBER z f 100 km WITHHASH",
     "ZADD k d f",
     "GET z",
