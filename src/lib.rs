@@ -18,6 +18,7 @@ pub mod value;
 // Rooms of number 2.
 pub mod effect;
 pub mod expr;
+pub mod lua;
 
 // Rooms of number 3.
 pub mod log;

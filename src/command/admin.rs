@@ -151,7 +151,9 @@ fn swap_db(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 /// Reads the clock, not the time of the transaction, because the reply has microseconds.
 fn time(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
-    let micros = cx.server.engine.clock.now_micros();
+    // Time does not move within a transaction, but a command alone tells it exactly.
+    let exact = cx.server.engine.clock.now_micros();
+    let micros = if cx.client.in_exec { cx.tx.now() * 1000 } else { exact };
     cx.out.array(2);
     cx.out.bulk_int((micros / 1_000_000) as i64);
     cx.out.bulk_int((micros % 1_000_000) as i64);

@@ -61,6 +61,7 @@ impl Fail {
             NotNow::Refused(error) => Self::refused(error),
             NotNow::Ending => Self::new("ERR the server is shutting down"),
             NotNow::Paused => Self::new("ERR the server is paused"),
+            NotNow::TakesLong => Self::new("ERR the command takes long"),
         }
     }
 

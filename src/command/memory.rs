@@ -123,7 +123,7 @@ fn stats(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
         ("clients.normal", int(figures.clients)),
         ("cluster.links", Int(0)),
         ("aof.buffer", Int(0)),
-        ("lua.caches", Int(0)),
+        ("lua.caches", int(crate::lua::memory_in_use() as u64)),
         ("functions.caches", Int(0)),
     ];
     let after: [(&str, Figure); 17] = [

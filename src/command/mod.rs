@@ -41,6 +41,7 @@ mod memory;
 mod persistence;
 mod prepared;
 mod pubsub;
+pub mod record;
 pub mod redact;
 mod registry;
 mod scripts;

@@ -272,7 +272,7 @@ fn unknown_command(args: &[&[u8]]) -> Fail {
 
 /// Whether a command's lookups count as keyspace hits and misses.
 pub fn counts_lookups(command: &Command) -> bool {
-    !is_write(command) || command.has(flag::COUNTED)
+    !is_write(command) && !command.has(flag::SCRIPT) || command.has(flag::COUNTED)
 }
 
 /// Whether a command may change data.

@@ -2,6 +2,7 @@
 
 use super::spec::*;
 use super::{Cx, Fail, Outcome, fail};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The family.
 pub(super) static COMMANDS: &[Spec] = &[spec(
@@ -57,6 +58,13 @@ fn shutdown(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let Wish::End { save: saves, force } = wish(args)? else {
         return Err(Fail::new("ERR No shutdown in progress."));
     };
+    if saves == Some(false) {
+        cx.server.running.stop_all();
+    } else if cx.server.running.all().iter().any(|script| script.is_slow.load(Relaxed)) {
+        return Err(Fail::new(
+            "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+        ));
+    }
     if let Err(reason) = cx.server.engine.end(saves, force) {
         tracing::warn!("SHUTDOWN is refused: {reason}");
         return Err(Fail::new("ERR Errors trying to SHUTDOWN. Check logs."));

@@ -86,6 +86,9 @@ pub mod flag {
     /// Goes through all elements of the values at its keys: takes long where they are many, see
     /// [`MANY_ELEMENTS`](super::MANY_ELEMENTS). It is then run as `LONG` says.
     pub const SIZED: u64 = 1 << 36;
+    /// Runs a script: it may touch keys that are not among its arguments, is then run again with their shards, and
+    /// counts what it calls by itself.
+    pub const SCRIPT: u64 = 1 << 37;
 }
 
 /// The longest argument of a `HEAVY` command, in bytes, with which it runs on the worker. To read more JSON than that

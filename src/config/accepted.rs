@@ -212,15 +212,13 @@ options! {
         "cluster-announce-bus-port" => cluster_announce_bus_port: u16 [int(0, 65535)] = 0, Live;
     }
 
-    section "Users, modules and scripts", Some("There are no users beside the default one, no modules and no scripts yet.") => {
+    section "Users and modules", Some("There are no users beside the default one, and no modules.") => {
         /// The file of users.
         "aclfile" => aclfile: String = String::new(), Fixed;
         /// The channels of a new user.
         "acl-pubsub-default" => acl_pubsub_default: Word [&["allchannels", "resetchannels"]] = Word("resetchannels"), Live;
         /// Who may load modules.
         "enable-module-command" => enable_module_command: Word [&["no", "yes", "local"]] = Word("no"), Fixed;
-        /// Milliseconds after which a running script lets others be answered BUSY.
-        "busy-reply-threshold" | "lua-time-limit" => busy_reply_threshold: u64 [int(0, I64)] = 5000, Live;
         /// The keys remembered for client-side caching.
         "tracking-table-max-keys" => tracking_table_max_keys: u64 [int(0, I64)] = 1_000_000, Live;
     }

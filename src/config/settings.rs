@@ -169,6 +169,13 @@ options! {
         "table-stream-retention-ms" => table_stream_retention_ms: u64 [int(1000, I64)] = 86_400_000, Live;
     }
 
+    section "Scripts", None => {
+        /// Milliseconds after which those who need what a script works on are answered BUSY; 0 is never.
+        "busy-reply-threshold" | "lua-time-limit" => busy_reply_threshold: u64 [int(0, I64)] = 5000, Live;
+        /// The memory that each thread's interpreter may take while it runs a script; 0 is no limit.
+        "lua-memory-limit" => lua_memory_limit: u64 [memory(0, I64)] = 1024 * MB, Live;
+    }
+
     section "Security", None => {
         /// The password that clients must give with AUTH or HELLO; empty asks for none.
         "requirepass" => requirepass: Secret = Secret::default(), Live + Secret;

@@ -14,6 +14,17 @@ pub(super) struct Undo {
     /// The hashes whose shards the transaction needs and could not have. If there are any, the transaction changes
     /// nothing more.
     pub(super) lacking: Vec<u64>,
+    /// Whether the transaction is to be run again with every shard, or elsewhere: then too it changes nothing more.
+    pub(super) again: Option<Again>,
+}
+
+/// How a transaction is run again that has found out that it must be, other than with some more shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// With every shard.
+    WithEverything,
+    /// With the same shards; the unit of work decides when, as it is asked again whether it may go on.
+    AsBefore,
 }
 
 /// What an item's change did to an index: an entry was put, replaced or removed.

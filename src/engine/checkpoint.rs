@@ -94,7 +94,7 @@ impl Engine {
             return Err(match self.admits(true) {
                 Err(NotNow::Refused(error)) => error.into(),
                 Err(NotNow::Ending) => EngineError::Ending,
-                Err(NotNow::Loading | NotNow::Paused) | Ok(()) => EngineError::Loading,
+                Err(NotNow::Loading | NotNow::Paused | NotNow::TakesLong) | Ok(()) => EngineError::Loading,
             });
         }
         if self.save.running.swap(true, AcqRel) {

@@ -33,6 +33,8 @@ pub enum NotNow {
     Ending,
     /// CLIENT PAUSE holds back commands of this kind.
     Paused,
+    /// The unit of work is to be run on a thread of its own.
+    TakesLong,
 }
 
 impl Engine {

@@ -44,7 +44,7 @@ mod undo;
 mod views;
 mod works;
 
-pub use aside::IndexWrite;
+pub use aside::{Again, IndexWrite};
 pub use build::Build;
 pub use durability::{DurabilityState, Event, Level, LogState, Phase, ReplyGate};
 pub use events::{AtCommit, Classes, KeyEvent, KeyEvents, Listener, Listeners};

@@ -3,6 +3,7 @@
 //! are changed back.
 
 use super::Tx;
+use super::aside::{Again, Undo};
 use crate::item::ItemRef;
 
 /// Shards that a unit of work turned out to need beyond those of its keys, because a change of an item changes
@@ -46,13 +47,24 @@ impl Reach {
 
     #[cold]
     fn take(&mut self, tx: &mut Tx<'_>) -> bool {
-        let Some(undo) = tx.undo.as_mut().filter(|undo| !undo.lacking.is_empty()) else { return false };
+        let Some(undo) = tx.undo.as_mut().filter(|undo| undo.is_to_be_done_again()) else { return false };
         self.hashes.append(&mut undo.lacking);
         self.hashes.sort_unstable();
         self.hashes.dedup();
-        self.rounds += 1;
+        self.rounds = match undo.again {
+            Some(Again::WithEverything) => ROUNDS,
+            Some(Again::AsBefore) => self.rounds,
+            None => self.rounds + 1,
+        };
         tx.roll_back();
         true
+    }
+}
+
+impl Undo {
+    #[inline]
+    fn is_to_be_done_again(&self) -> bool {
+        !self.lacking.is_empty() || self.again.is_some()
     }
 }
 
@@ -88,7 +100,42 @@ impl Tx<'_> {
     /// Whether the transaction lacks shards. It changes nothing more then, and is run again.
     #[inline]
     pub fn lacks_shards(&self) -> bool {
-        self.undo.as_ref().is_some_and(|undo| !undo.lacking.is_empty())
+        self.undo.as_ref().is_some_and(|undo| undo.is_to_be_done_again())
+    }
+
+    /// Takes the shards of some hashes that the transaction does not hold yet, as far as that is possible without
+    /// waiting; false if some are held by others. Then the transaction lacks them: it changes nothing more, and is run
+    /// again with them. `to_write`: exclusively; what is held shared already stays so otherwise.
+    pub fn reach_for(&mut self, hashes: &[u64], to_write: bool) -> bool {
+        let locked = &mut self.locked;
+        let mut lacking = Vec::new();
+        for hash in hashes {
+            let held = if to_write { locked.owns(*hash) } else { locked.holds(*hash) };
+            if !held && !locked.try_extend(*hash) {
+                lacking.push(*hash);
+            }
+        }
+        if lacking.is_empty() {
+            return true;
+        }
+        self.lacks(lacking);
+        false
+    }
+
+    /// Keeps what has happened so far: it cannot be undone any more, nor what follows. The transaction holds every
+    /// shard, so it lacks none.
+    pub fn keep_so_far(&mut self) {
+        debug_assert!(self.locked.holds_all() && !self.lacks_shards());
+        self.undo.take();
+        self.locked.keep_changes();
+    }
+
+    /// Has the transaction undone and run again. Its changes so far must be undoable, see
+    /// [`Tx::expect_more_shards`].
+    #[cold]
+    pub fn run_again(&mut self, how: Again) {
+        assert!(self.effects == 0 || self.undo.is_some(), "what cannot be undone is to be run again");
+        self.undo.get_or_insert_default().again = Some(how);
     }
 
     /// Whether the transaction is all or nothing.

@@ -9,6 +9,7 @@
 //! connection, which sends the reply and takes the client out of the lines of its other keys.
 
 use super::handle::{ClientHandle, Kill, state};
+use super::running::Inside;
 use super::transaction::{Multi, Watched, WatchedItem};
 use crate::engine::{DurabilityState, Engine, NotNow, Phase};
 use crate::env::Instant;
@@ -20,6 +21,7 @@ use crate::value::stream::StreamId;
 use parking_lot::{Mutex, MutexGuard};
 use std::any::Any;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -102,6 +104,13 @@ pub struct Client<C: 'static> {
     /// Whether the command that just ran was not admitted because the server may be ending. The command is run again
     /// once the end was refused, if it is.
     pub postponed: bool,
+    /// Whether the command that just ran, a script, turned out to take long: it was undone, and is to be run again on
+    /// a thread of its own.
+    pub takes_long: bool,
+    /// Whether the client's command runs on a thread of its own.
+    pub has_own_thread: bool,
+    /// What the script that just ran has to tell once it is not undone any more.
+    pub inside: Cell<Option<Box<Inside>>>,
 }
 
 impl<C> Client<C> {
@@ -123,6 +132,9 @@ impl<C> Client<C> {
             wait: None,
             parked: None,
             postponed: false,
+            takes_long: false,
+            has_own_thread: false,
+            inside: Cell::default(),
         }
     }
 
@@ -132,7 +144,7 @@ impl<C> Client<C> {
     #[cold]
     pub fn hold_up(&mut self, reason: &NotNow, engine: &Engine) {
         self.postponed = match reason {
-            NotNow::Paused => true,
+            NotNow::Paused | NotNow::TakesLong => true,
             NotNow::Ending => engine.state().phase() != Phase::Ended,
             NotNow::Loading | NotNow::Refused(_) => false,
         };

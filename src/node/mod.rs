@@ -20,6 +20,7 @@ mod publish;
 mod queue;
 mod rates;
 mod roster;
+pub mod running;
 mod server;
 mod shutdown;
 pub mod slowlog;

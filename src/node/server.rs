@@ -8,12 +8,14 @@ use super::notifications::Notifications;
 use super::pause::Pause;
 use super::publish::Broker;
 use super::rates::Rates;
+use super::running::RunningScripts;
 use super::shutdown::Shutdown;
 use super::slowlog::SlowLog;
 use super::stats::{Histogram, WorkerStats};
 use crate::config::{Changed, Config, Refusal, Settings};
 use crate::engine::{Engine, Listener};
 use crate::env::{Instant, Random};
+use crate::lua::Scripts;
 use crate::store::{Holder, Holds};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -62,6 +64,10 @@ pub struct Server<R: 'static> {
     pub latency: Arc<LatencyMonitor>,
     /// CLIENT PAUSE.
     pub pause: Pause,
+    /// The scripts that EVALSHA finds.
+    pub scripts: Scripts,
+    /// The scripts that run for long.
+    pub running: RunningScripts,
     /// The lock of the thread that serves clients waiting for keys. It is taken before any shard.
     pub serving: Mutex<()>,
     /// Whether another checkpoint is to be written after the one in progress.
@@ -121,6 +127,8 @@ impl<R> Server<R> {
             acl_log: Mutex::default(),
             latency,
             pause: Pause::default(),
+            scripts: Scripts::default(),
+            running: RunningScripts::default(),
             serving: Mutex::default(),
             save_scheduled: AtomicBool::new(false),
             loaded_keys: AtomicU64::new(0),

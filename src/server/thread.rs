@@ -4,6 +4,9 @@ use crate::env::memory;
 use std::io;
 use tokio::sync::oneshot;
 
+/// The stack of a thread that runs commands, in bytes. Only what is used of it takes memory. Scripts nest values deep.
+pub(super) const STACK: usize = 16 << 20;
+
 /// Runs `work` on a new thread of this name. The receiver gets its result, or an error if `work` panics.
 ///
 /// # Errors
@@ -20,6 +23,6 @@ pub(super) fn run<T: Send + 'static>(
         // long.
         memory::purge_own();
     };
-    std::thread::Builder::new().name(name.to_owned()).spawn(work)?;
+    std::thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work)?;
     Ok(result)
 }

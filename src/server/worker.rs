@@ -47,6 +47,7 @@ impl Workers {
             let (sender, receiver) = mpsc::channel::<(Accepted, Seat)>(1024);
             let (server, working) = (Arc::clone(server), Arc::clone(&working));
             let thread = std::thread::Builder::new()
+                .stack_size(super::thread::STACK)
                 .name(format!("worker-{index}"))
                 .spawn(move || work(server, index, working, receiver))?;
             workers.senders.push(sender);

@@ -196,6 +196,9 @@ impl Worker {
         }
         self.execute(client, command, args, found.only, now, clock, out);
         if std::mem::take(&mut client.postponed) {
+            if std::mem::take(&mut client.takes_long) {
+                return Some(Stop::Long);
+            }
             return Some(Stop::Paused(Instant::from_nanos(*clock).after_ms(ENDING_MILLIS)));
         }
         if client.parked.is_some() {
@@ -255,7 +258,9 @@ fn takes_long(client: &Client, command: &Command, args: &[&[u8]]) -> bool {
         let most = if command.has(flag::COMPRESSED) { COMPRESSED_BYTES } else { HEAVY_BYTES };
         return command.has(flag::LONG) || args.iter().any(|arg| arg.len() > most);
     };
+    // A script must not take a worker for long, and in a transaction it cannot be moved any more.
     multi.body_bytes > HEAVY_BYTES
+        || multi.queue.commands().iter().any(|queued| queued.command.has(flag::SCRIPT))
 }
 
 /// Whether a command's name is the beginning of a line of HTTP. Such a client is closed: a web page may have made a

@@ -5,9 +5,9 @@ use super::call::Call;
 use super::worker::{Worker, give_back};
 use super::{gate, locks, observe};
 use crate::command::fail::{DB_RANGE, OUT_OF_MEMORY};
+use crate::command::record::fits;
 use crate::command::transactions::watches_hold;
 use crate::command::{Client, Command, Cx, Fail, Multi, Server, counts_lookups, flag, is_write};
-use crate::config::Settings;
 use crate::engine::{Engine, NotNow, Reach, Tx, UnitOfWork, VIEW_DB};
 use crate::node::{Queue, Queued, Watched, forget_watched, show_monitors};
 use crate::resp::Reply;
@@ -15,10 +15,6 @@ use crate::store::{Locked, Mode, shown};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-
-/// How often one item may stand in a record: once itself, once in each of as many indexes as a table of DynamoDB may
-/// have, and twice as text in its table's change stream.
-const COPIES: u64 = 34;
 
 /// Runs EXEC, which needs the session itself.
 pub(super) fn session_command(
@@ -150,8 +146,8 @@ impl UnitOfWork for Run<'_> {
             return (Ok(()), false);
         }
         let engine = tx.engine();
-        let changes_items = |queued: &Queued<Command>| locks::changes_items(engine, queued.command);
-        if !tx.locked().holds_all() && self.queue.commands().iter().any(changes_items) {
+        let may_lack = |queued: &Queued<Command>| locks::may_be_run_again(engine, queued.command);
+        if !tx.locked().holds_all() && self.queue.commands().iter().any(may_lack) {
             tx.expect_more_shards();
         }
         let outcome = self.replay_or_run(tx);
@@ -197,7 +193,7 @@ impl Run<'_> {
         }
         let whole = |call: &Call<'_>| call.command.has(flag::WHOLE | flag::ALL_SHARDS);
         let once = |call: &Call<'_>| call.command.has(flag::PUBSUB | flag::ADMIN);
-        let again = calls.iter().any(|call| locks::changes_items(engine, call.command));
+        let again = calls.iter().any(|call| locks::may_be_run_again(engine, call.command));
         if reach.is_everything() || calls.iter().any(|call| whole(call) || (again && once(call))) {
             return locks::lock_whole(engine, mode, self.now);
         }
@@ -288,6 +284,7 @@ impl Run<'_> {
                 break;
             }
             if index < self.concluded {
+                client.inside.set(None);
                 if let Err(fail) = outcome {
                     out.truncate(mark);
                     out.error(&fail.0);
@@ -313,19 +310,6 @@ impl Run<'_> {
         client.in_exec = false;
         cancelled.map_or(Ok(()), Err)
     }
-}
-
-/// Checks that the transaction's record has room for what a command may add to it; the commands before it may have
-/// filled the record.
-fn fits(tx: &Tx<'_>, settings: &Settings, command: &Command, args: &[&[u8]]) -> Result<(), Fail> {
-    if !is_write(command) {
-        return Ok(());
-    }
-    // An update logs the whole item, and its copies in indexes and change streams.
-    let whole = (settings.item_max_size * COPIES).min(settings.log_max_record_size / 4);
-    let items = command.spec.item_keys.is_some() || tx.engine().tables.have_views();
-    let item = if items { whole as usize } else { 0 };
-    Ok(tx.ask_record(gate::record_bytes(args.iter().copied()) + item)?)
 }
 
 /// The hashes of the shards that decide whether a watched key has changed: the shard of the key, of the item that the

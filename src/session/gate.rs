@@ -4,9 +4,10 @@ use super::atomic;
 use super::call::Call;
 use super::worker::Worker;
 use crate::command::fail::{LOADING, OUT_OF_MEMORY};
+use crate::command::record::record_bytes;
 use crate::command::{Client, Command, Fail, Multi, Server, flag, is_write};
 use crate::config::Settings;
-use crate::engine::{EFFECT_BYTES, Engine, NotNow, Phase};
+use crate::engine::{Engine, NotNow, Phase};
 use crate::env::Instant;
 use crate::node::Queue;
 use crate::node::handle::state;
@@ -27,9 +28,11 @@ const NO_DEBUG: Fail = Fail::new(
      local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
 );
 /// The flags of commands that a pause of writes holds back.
-const PAUSABLE: u64 = flag::WRITE | flag::MAY_REPLICATE;
+const PAUSABLE: u64 = flag::WRITE | flag::MAY_REPLICATE | flag::CACHES;
 /// How many ms a command waits, if the server may be ending, before it asks again whether the end was refused.
 pub(super) const ENDING_MILLIS: u64 = 20;
+/// How many ms a command waits for a script that holds its shards before it asks again.
+const SCRIPT_MILLIS: u64 = 5;
 const NO_CHECKPOINT: Fail = Fail::new(
     "MISCONF The last checkpoint failed, so that writes are refused as long as stop-writes-on-bgsave-error is on. The \
      server's log tells why it failed.",
@@ -139,9 +142,72 @@ pub(super) fn check(
     if durability.phase() == Phase::Ending && touches(flag::WRITE) {
         return Ok(Verdict::Wait(server.engine.clock.instant().after_ms(ENDING_MILLIS)));
     }
-    match server.pause.until(touches(PAUSABLE), &server.engine.clock) {
-        Some(until) => Ok(Verdict::Wait(until)),
-        None => Ok(Verdict::Go),
+    if let Some(until) = server.pause.until(touches(PAUSABLE), &server.engine.clock) {
+        return Ok(Verdict::Wait(until));
+    }
+    if server.running.any() && !command.has(flag::ALLOW_BUSY) {
+        return check_scripts(server, client, command, args);
+    }
+    Ok(Verdict::Go)
+}
+
+/// Whether a command needs shards that a script holds which runs for long. Until `busy-reply-threshold` the command
+/// waits without a thread, from then on it is refused.
+#[cold]
+fn check_scripts(
+    server: &Server,
+    client: &Client,
+    command: &Command,
+    args: &[&[u8]],
+) -> Result<Verdict, Fail> {
+    let queue = match &client.multi {
+        Some(multi) if command.has(flag::SESSION) => Some(&multi.queue),
+        // It is queued, for which it needs no shard.
+        Some(_) if !command.has(flag::IN_MULTI) => return Ok(Verdict::Go),
+        _ => None,
+    };
+    let mut needed = vec![false; server.engine.store.shard_count()];
+    add_shards(&server.engine, command, args, &mut needed);
+    for (command, args) in queue.into_iter().flat_map(Queue::iter) {
+        let args: Vec<&[u8]> = args.collect();
+        add_shards(&server.engine, command, &args, &mut needed);
+    }
+    let mut verdict = Verdict::Go;
+    for script in server.running.all() {
+        let needed = needed.iter().enumerate().filter(|(_, needed)| **needed).map(|(shard, _)| shard);
+        if !script.holds(needed) {
+            continue;
+        }
+        if script.is_slow.load(Relaxed) {
+            return Err(Fail::text(format!(
+                "BUSY Redis is busy running a script. You can only call {} KILL or SHUTDOWN NOSAVE.",
+                if script.is_function { "FUNCTION" } else { "SCRIPT" }
+            )));
+        }
+        verdict = Verdict::Wait(server.engine.clock.instant().after_ms(SCRIPT_MILLIS));
+    }
+    Ok(verdict)
+}
+
+/// Marks the shards that a command locks.
+fn add_shards(engine: &Engine, command: &Command, args: &[&[u8]], needed: &mut [bool]) {
+    if command.has(flag::WHOLE | flag::ALL_SHARDS)
+        || command.spec.alone.is_some_and(|is_alone| is_alone(args))
+    {
+        needed.fill(true);
+        return;
+    }
+    let mut any = false;
+    command.each_key(&engine.tables, args, &mut |_, key| {
+        any = true;
+        if let Some(needed) = needed.get_mut(engine.store.shard_of(engine.store.hash(key))) {
+            *needed = true;
+        }
+    });
+    if let (false, true, Some(first)) =
+        (any, command.has(flag::SCRIPT), needed.get_mut(engine.store.shard_of(0)))
+    {
+        *first = true;
     }
 }
 
@@ -196,12 +262,6 @@ fn check_bodies(multi: &Multi, command: &Command, args: &[&[u8]], settings: &Set
     Err(Fail::text(format!(
         "VALIDATION the requests of a transaction may have {most} bytes together (item-max-transaction-size)"
     )))
-}
-
-/// An upper bound for the record of a command whose effects hold its arguments: each argument may be a key or value of
-/// an effect of its own, and a key may stand in the record twice.
-pub(super) fn record_bytes<'a>(args: impl Iterator<Item = &'a [u8]>) -> usize {
-    args.map(|arg| 2 * arg.len() + EFFECT_BYTES).sum()
 }
 
 /// About how many bytes a command may add to the log: its own arguments, and those of the queued writes if it is EXEC.

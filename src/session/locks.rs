@@ -212,8 +212,10 @@ pub(super) fn lock_keys<'a>(
             add_streams(engine, &mut in_tables);
         }
         hashes.extend(in_tables.iter().map(|found| found.hash));
-        if hashes.is_empty() && calls.iter().any(|call| stays_in_tables(call.command)) {
-            // Any shard will do: no table can appear while one is held.
+        if hashes.is_empty()
+            && calls.iter().any(|call| stays_in_tables(call.command) || call.command.has(flag::SCRIPT))
+        {
+            // Any shard will do: no table can appear while one is held, and the state of durability stays as it is.
             hashes.push(0);
         }
         hashes.iter().for_each(|hash| store.prefetch_shard(*hash));
@@ -236,6 +238,12 @@ pub(super) fn lock_keys<'a>(
 /// Whether all keys of a command are items of tables, so that it locks no shard if their tables do not exist.
 fn stays_in_tables(command: &Command) -> bool {
     command.spec.item_keys.is_some() && !command.has(flag::WHOLE)
+}
+
+/// Whether a command may turn out to need other shards than its arguments tell: one that changes items, or a script.
+#[inline]
+pub(super) fn may_be_run_again(engine: &Engine, command: &Command) -> bool {
+    command.has(flag::SCRIPT) || changes_items(engine, command)
 }
 
 /// Adds the change streams of the tables that the keys are in.
@@ -279,5 +287,6 @@ fn changes_some(engine: &Engine, command: &Command) -> bool {
 /// first change.
 #[inline]
 pub(super) fn may_lack_shards(engine: &Engine, command: &Command) -> bool {
-    (command.only_key == 0 || engine.tables.any_lifting()) && changes_items(engine, command)
+    command.has(flag::SCRIPT)
+        || (command.only_key == 0 || engine.tables.any_lifting()) && changes_items(engine, command)
 }

@@ -9,11 +9,14 @@ use crate::resp::Reply;
 use crate::store::shown;
 use std::sync::Arc;
 
+/// What works on the data has one of these flags.
+const WORKS: u64 = flag::READONLY | flag::WRITE | flag::SESSION | flag::SCRIPT;
+
 impl Worker {
     /// Whether a command that stopped a run with [`Stop::Long`] works on the data. If not, it takes long because it
     /// waits for something.
     pub fn works_on_data(&mut self, args: &[&[u8]]) -> bool {
-        self.find(args).is_ok_and(|command| command.has(flag::READONLY | flag::WRITE | flag::SESSION))
+        self.find(args).is_ok_and(|command| command.has(WORKS))
     }
 
     /// Answers a command that stopped a run with [`Stop::Long`] and cannot be run.
@@ -52,7 +55,9 @@ impl Worker {
             stop = match gate::check(self, client, command, args) {
                 Ok(Verdict::Wait(until)) => Some(Stop::Paused(until)),
                 Ok(Verdict::Go) => {
+                    client.has_own_thread = true;
                     self.execute(client, command, args, None, now, &mut clock, out);
+                    client.has_own_thread = false;
                     if std::mem::take(&mut client.postponed) {
                         Some(Stop::Paused(Instant::from_nanos(clock).after_ms(ENDING_MILLIS)))
                     } else {

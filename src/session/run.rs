@@ -65,6 +65,9 @@ impl UnitOfWork for OneCommand<'_> {
     #[inline]
     fn admit(&self, engine: &Engine, locked: &Locked<'_>) -> Result<(), NotNow> {
         let command = self.call.command;
+        if self.client.takes_long {
+            return Err(NotNow::TakesLong);
+        }
         gate::check_locked(engine, locked, command)?;
         gate::check_pause(self.server, |bits| command.has(bits))
     }
@@ -76,7 +79,9 @@ impl UnitOfWork for OneCommand<'_> {
         if tx.locked().holds_none() && command.may_show_data() {
             shown::note_everything();
         }
-        if locks::may_lack_shards(engine, command) && !tx.locked().holds_all() {
+        // A script can also be undone because it takes long, or because the server ends.
+        let may_lack = locks::may_lack_shards(engine, command);
+        if may_lack && (command.has(flag::SCRIPT) || !tx.locked().holds_all()) {
             tx.expect_more_shards();
         }
         if let Some(known) = self.known_hash {
@@ -117,6 +122,7 @@ impl UnitOfWork for OneCommand<'_> {
     fn undone(&mut self) {
         self.out.truncate(self.mark);
         self.client.wait = None;
+        self.client.inside.set(None);
     }
 }
 

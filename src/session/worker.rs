@@ -7,6 +7,7 @@ use crate::command::{Client, Command, Fail, Server, flag};
 use crate::config::Settings;
 use crate::env::Instant;
 use crate::log::Lsn;
+use crate::lua::LogLevel;
 use crate::node::{Queue, ReplyMode, WorkerStats, end_transaction};
 use crate::resp::{ProtocolError, Reply};
 use crate::store::holds::{SHORT_NANOS, take_waited};
@@ -139,7 +140,8 @@ impl Worker {
             out.error(&fail.0);
         }
         let failed = out.is_error_at(mark);
-        if failed {
+        let is_counted = command.has(flag::SCRIPT) && self.count_inside(client);
+        if failed && !is_counted {
             self.stats.error(&out.scalar_at(mark)[1..]);
         }
         let end = self.server.engine.clock.monotonic_nanos();
@@ -158,6 +160,33 @@ impl Worker {
         if nanos >= self.slow_nanos {
             observe::slow(&self.server, &self.settings, client, command, args, nanos);
         }
+    }
+
+    /// Counts what a script has called, and shows what it had to say. Gives whether that counts the script's own error.
+    #[inline(never)]
+    fn count_inside(&self, client: &Client) -> bool {
+        let Some(mut inside) = client.inside.take() else { return false };
+        for calls in &inside.calls {
+            let nanos = calls.nanos / calls.count.max(1);
+            for at in 0..calls.count {
+                self.stats.ran(calls.id, nanos, at < calls.failed, self.settings.latency_tracking);
+            }
+        }
+        self.stats.hits.add(inside.lookups.0);
+        self.stats.misses.add(inside.lookups.1);
+        inside.errors.iter().for_each(|text| self.stats.error(text));
+        for (level, text) in &inside.log {
+            let text = String::from_utf8_lossy(text);
+            match level {
+                LogLevel::Debug => tracing::debug!("{text}"),
+                LogLevel::Verbose | LogLevel::Notice => tracing::info!("{text}"),
+                LogLevel::Warning => tracing::warn!("{text}"),
+            }
+        }
+        let is_counted = inside.is_counted;
+        inside.clear();
+        client.inside.set(Some(inside));
+        is_counted
     }
 
     /// Counts how long a command held its shards; `nanos` is its time without the time for which it waited for shards.

@@ -264,6 +264,20 @@ impl<'a> Locked<'a> {
         }
     }
 
+    /// Whether the shard of a hash is held, exclusively or not.
+    pub fn holds(&self, hash: u64) -> bool {
+        self.holds_shard(self.store.shard_of(hash))
+    }
+
+    /// Whether a shard is held, exclusively or not.
+    pub fn holds_shard(&self, shard: usize) -> bool {
+        match &self.held {
+            Held::None => false,
+            Held::One(held, _) => *held == shard,
+            Held::Many(guards) => guards.binary_search_by_key(&shard, |(held, _)| *held).is_ok(),
+        }
+    }
+
     /// Whether every shard is held exclusively, so that databases and tables may be changed.
     pub fn owns_all(&self) -> bool {
         self.holds_all()

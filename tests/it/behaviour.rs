@@ -31,7 +31,7 @@ macro_rules! scripts {
 }
 
 scripts! {
-    bitmaps client command config connection dump errors eviction expire geo hashes hyperloglog items keys lists newer_connection newer_hashes newer_sets newer_streams newer_strings notifications protocol pubsub scan server sets sort streams strings transactions zsets
+    bitmaps client command config connection dump errors eviction expire geo hashes hyperloglog items keys libraries lists newer_connection newer_hashes newer_sets newer_streams newer_strings notifications protocol pubsub scan scripting server sets sort streams strings transactions zsets
 }
 
 #[test]

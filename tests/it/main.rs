@@ -50,6 +50,7 @@ mod repair;
 mod replies;
 mod scanning;
 mod script;
+mod scripting;
 mod serialisation;
 mod streams;
 mod structure;

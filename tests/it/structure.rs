@@ -22,6 +22,7 @@ const ROOMS: &[(&str, u8)] = &[
     ("resp", 1),
     ("expr", 2),
     ("effect", 2),
+    ("lua", 2),
     ("log", 3),
     ("store", 3),
     ("engine", 4),
@@ -157,7 +158,8 @@ fn dashmap_lives_in_the_store_alone() {
 #[test]
 fn unsafe_code_lives_in_few_files() {
     // `entry/block` owns the memory of entries, `raw_table` uses DashMap's internal table, `memory` is the allocator.
-    let known = ["src/env/memory", "src/store/entry/block", "src/store/raw_table"];
+    // `lua/host` lends a script's functions what its caller has.
+    let known = ["src/env/memory", "src/lua/host", "src/store/entry/block", "src/store/raw_table"];
     let code = ["unsafe_code", "unsafe {", "unsafe fn", "unsafe impl", "unsafe extern", "unsafe trait"];
     let elsewhere: Vec<_> = rust_files("src")
         .filter(|(_, text)| code.iter().any(|code| text.contains(code)))

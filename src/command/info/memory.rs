@@ -84,12 +84,7 @@ pub(super) fn memory(report: &mut Report<'_>) {
     report.constant("allocator_muzzy:0");
     report.line("total_system_memory", total);
     report.line("total_system_memory_human", human(total));
-    report.constant(
-        "used_memory_lua:0 used_memory_vm_eval:0 used_memory_lua_human:0B used_memory_scripts_eval:0 \
-         number_of_cached_scripts:0 number_of_functions:0 number_of_libraries:0 used_memory_vm_functions:0 \
-         used_memory_vm_total:0 used_memory_vm_total_human:0B used_memory_functions:0 used_memory_scripts:0 \
-         used_memory_scripts_human:0B",
-    );
+    scripts(report);
     report.line("maxmemory", report.settings.maxmemory);
     report.line("maxmemory_human", human(report.settings.maxmemory));
     report.line("maxmemory_policy", report.settings.maxmemory_policy.name());
@@ -104,6 +99,23 @@ pub(super) fn memory(report: &mut Report<'_>) {
     let store = &report.server.engine.store;
     report.line("lazyfree_pending_objects", store.reaper.pending());
     report.line("lazyfreed_objects", store.reaper.freed().load(Relaxed));
+}
+
+/// What scripts take. All interpreters are counted as those of EVAL.
+fn scripts(report: &mut Report<'_>) {
+    let interpreters = crate::lua::memory_in_use() as u64;
+    let (count, bytes, _) = report.server.scripts.figures();
+    report.line("used_memory_lua", interpreters);
+    report.line("used_memory_vm_eval", interpreters);
+    report.line("used_memory_lua_human", human(interpreters));
+    report.line("used_memory_scripts_eval", bytes);
+    report.line("number_of_cached_scripts", count);
+    report.constant("number_of_functions:0 number_of_libraries:0 used_memory_vm_functions:0");
+    report.line("used_memory_vm_total", interpreters);
+    report.line("used_memory_vm_total_human", human(interpreters));
+    report.constant("used_memory_functions:0");
+    report.line("used_memory_scripts", bytes);
+    report.line("used_memory_scripts_human", human(bytes as u64));
 }
 
 fn fragmentation(report: &mut Report<'_>, figures: &Figures) {

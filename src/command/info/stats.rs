@@ -28,7 +28,8 @@ pub(super) fn stats(report: &mut Report<'_>) {
         .constant("expired_stale_perc:0.00 expired_time_cap_reached_count:0 expire_cycle_cpu_milliseconds:0");
     report.line("evicted_keys", removed.evicted_keys.load(Relaxed));
     report.line("evicted_clients", counts.evicted_clients.load(Relaxed));
-    report.constant("evicted_scripts:0 total_eviction_exceeded_time:0 current_eviction_exceeded_time:0");
+    report.line("evicted_scripts", report.server.scripts.figures().2);
+    report.constant("total_eviction_exceeded_time:0 current_eviction_exceeded_time:0");
     report.line("keyspace_hits", server.sum(|w| w.hits.get()));
     report.line("keyspace_misses", server.sum(|w| w.misses.get()));
     report.line("pubsub_channels", server.broker.roster.count(ChannelKind::Channel));

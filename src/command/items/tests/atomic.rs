@@ -235,12 +235,14 @@ const BESIDE_KEYS: &str = "\
     client setinfo lib-name x | client setname me | client tracking off | client trackinginfo | client \
     unblock 1 | client unpause | command count | command docs get | command getkeys get k | command \
     getkeysandflags get k | command info get | command list | config get port | config resetstat | \
-    config rewrite | config set maxmemory 1gb | debug sleep 0 | echo text | hello 3 setname me | latency \
-    doctor | latency graph x | latency histogram | latency history x | latency latest | latency reset | \
-    memory doctor | memory malloc-stats | memory purge | memory stats | module list | psubscribe c \
-    | publish c m | replicaof no one | script exists x | script flush | select 3 | slaveof no one | \
-    slowlog get | slowlog len | slowlog reset | spublish c m | ssubscribe c | subscribe c | table.index \
-    help | wait 0 0 | waitaof 0 0 0";
+    config rewrite | config set maxmemory 1gb | debug sleep 0 | echo text | eval return 0 | eval_ro \
+    return 0 | evalsha 63143b6f8007b98c53ca2149822777b3566f9241 0 \
+    | evalsha_ro 63143b6f8007b98c53ca2149822777b3566f9241 0 | hello 3 setname me | latency doctor | latency graph x | \
+    latency histogram | latency history x | latency latest | latency reset | memory doctor | memory \
+    malloc-stats | memory purge | memory stats | module list | psubscribe c | publish c m | replicaof \
+    no one | script debug no | script exists x | script flush | script load return | script show x | \
+    select 3 | slaveof no one | slowlog get | slowlog len | slowlog reset | spublish c m | ssubscribe \
+    c | subscribe c | table.index help | wait 0 0 | waitaof 0 0 0";
 
 #[test]
 fn a_cancelled_transaction_leaves_nothing_beside_keys_either() {

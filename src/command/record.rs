@@ -1,0 +1,31 @@
+//! Whether a transaction's record has room for what a command may add to it.
+
+use super::{Command, Fail, is_write};
+use crate::config::Settings;
+use crate::engine::{EFFECT_BYTES, Tx};
+
+/// How often one item may stand in a record: once itself, once in each of as many indexes as a table of DynamoDB may
+/// have, and twice as text in its table's change stream.
+const COPIES: u64 = 34;
+
+/// An upper bound for the record of a command whose effects hold its arguments: each argument may be a key or value of
+/// an effect of its own, and a key may stand in the record twice.
+pub fn record_bytes<'a>(args: impl Iterator<Item = &'a [u8]>) -> usize {
+    args.map(|arg| 2 * arg.len() + EFFECT_BYTES).sum()
+}
+
+/// Checks that the transaction's record has room for what a command may add to it; the commands before it may have
+/// filled the record.
+///
+/// # Errors
+/// That the change is too large.
+pub fn fits(tx: &Tx<'_>, settings: &Settings, command: &Command, args: &[&[u8]]) -> Result<(), Fail> {
+    if !is_write(command) {
+        return Ok(());
+    }
+    // An update logs the whole item, and its copies in indexes and change streams.
+    let whole = (settings.item_max_size * COPIES).min(settings.log_max_record_size / 4);
+    let items = command.spec.item_keys.is_some() || tx.engine().tables.have_views();
+    let item = if items { whole as usize } else { 0 };
+    Ok(tx.ask_record(record_bytes(args.iter().copied()) + item)?)
+}
