@@ -2,9 +2,11 @@
 
 use super::spec::*;
 use super::{Client, Cx, Fail, Outcome, acl_log, eq, fail, parse_small_int};
+use crate::log::Lsn;
 use crate::node::{ReplyMode, end_transaction};
 use crate::resp::Proto;
 use crate::store::shown;
+use bytes::Bytes;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The Redis version that clients are told: client libraries choose commands and options by it.
@@ -139,10 +141,15 @@ fn hello(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 fn choose_protocol(cx: &mut Cx<'_, '_>, proto: Proto) {
     if proto != cx.out.proto() {
         let (messages, shows) = cx.client.handle.set_protocol(proto as u8);
-        shown::note(shows);
-        messages.into_iter().for_each(|message| cx.out.share(message));
+        show_messages(cx, messages, shows);
         cx.out.set_proto(proto);
     }
+}
+
+/// Writes what others have sent the client, which shows the log up to `shows`.
+fn show_messages(cx: &mut Cx<'_, '_>, messages: Vec<Bytes>, shows: Lsn) {
+    shown::note(shows);
+    messages.into_iter().for_each(|message| cx.out.share(message));
 }
 
 /// Refuses a name that would break a line of CLIENT LIST.
@@ -232,6 +239,9 @@ fn reset(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     end_transaction(&cx.tx.engine().store, cx.client);
     cx.server.broker.roster.leave(&cx.client.handle);
     cx.client.subscriber = false;
+    // No message comes behind the reply: the client has left every channel.
+    let (messages, shows) = cx.client.handle.take_pushed();
+    show_messages(cx, messages, shows);
     choose_protocol(cx, Proto::V2);
     forget(cx);
     cx.out.simple("RESET");

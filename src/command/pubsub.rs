@@ -7,6 +7,7 @@ use super::spec::*;
 use super::{Cx, Fail, Outcome, help::help};
 use crate::node::{ChannelKind, Publication, Roster, output};
 use crate::resp::{Proto, Reply};
+use crate::store::shown;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -198,13 +199,21 @@ fn unsubscribe(cx: &mut Cx<'_, '_>, kind: ChannelKind, args: &[&[u8]]) -> Outcom
 }
 
 /// A message may tell of what its client has written before. So it is sent once that is durable; inside a transaction,
-/// once the transaction is.
+/// once the transaction is. A script may publish what it has read, so its message waits for that, too.
 fn publish(cx: &mut Cx<'_, '_>, kind: ChannelKind, args: &[&[u8]]) -> Outcome {
     let (channel, payload, shows) = (args[1], args[2], cx.client.wrote_upto);
     let receivers = if cx.client.in_exec {
-        let publication = Publication { kind, channel: channel.into(), payload: payload.into(), shows };
-        cx.tx.at_commit(cx.server.broker.at_commit(publication));
-        cx.server.broker.roster.each_receiver(kind, channel, |_, _| ())
+        let receivers = cx.server.broker.roster.each_receiver(kind, channel, |_, _| ());
+        if receivers > 0 {
+            let seen = match shown::so_far() {
+                shown::EVERYTHING => cx.tx.engine().tail(),
+                seen => seen,
+            };
+            let shows = shows.max(seen);
+            let publication = Publication { kind, channel: channel.into(), payload: payload.into(), shows };
+            cx.tx.at_commit(cx.server.broker.at_commit(publication));
+        }
+        receivers
     } else {
         cx.server.broker.publish(kind, channel, payload, shows)
     };

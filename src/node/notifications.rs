@@ -60,9 +60,12 @@ impl Notifications {
     }
 
     fn publish(&self, kind: &str, db: u32, name: &[u8], payload: &[u8], events: &KeyEvents) {
-        let channel = [format!("__{kind}@{db}__:").as_bytes(), name].concat().into();
-        let (payload, shows) = (payload.into(), events.position());
-        self.broker.queue(Publication { kind: ChannelKind::Channel, channel, payload, shows });
+        let channel = [format!("__{kind}@{db}__:").as_bytes(), name].concat();
+        let kind = ChannelKind::Channel;
+        if self.broker.roster.each_receiver(kind, &channel, |_, _| ()) > 0 {
+            let (payload, shows) = (payload.into(), events.position());
+            self.broker.queue(Publication { kind, channel: channel.into(), payload, shows });
+        }
     }
 }
 

@@ -11,6 +11,9 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 
+/// An empty queue with room for more messages than this frees its memory.
+const KEPT: usize = 1024;
+
 /// A message that a transaction publishes when it commits.
 pub struct Publication {
     /// The kind of channel.
@@ -44,6 +47,16 @@ impl Outgoing {
 }
 
 impl Outgoing {
+    /// Takes the first message out. A queue that is empty keeps little memory.
+    fn next(&self) -> Option<Publication> {
+        let mut queue = self.queue.lock();
+        let next = queue.pop_front();
+        if queue.is_empty() && queue.capacity() > KEPT {
+            *queue = VecDeque::new();
+        }
+        next
+    }
+
     /// Calls `send` with each message. When it returns, those that this thread has queued are sent. The caller holds no
     /// shard.
     pub(super) fn deliver(&self, mut send: impl FnMut(Publication)) {
@@ -52,8 +65,7 @@ impl Outgoing {
         }
         let _delivering = self.delivering.lock();
         loop {
-            let next = self.queue.lock().pop_front();
-            let Some(publication) = next else { return };
+            let Some(publication) = self.next() else { return };
             send(publication);
             self.pending.fetch_sub(1, Release);
         }

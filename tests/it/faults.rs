@@ -151,6 +151,29 @@ fn nobody_is_shown_an_undurable_write() {
     assert!(shown_at.unwrap() >= Duration::from_millis(380), "shown after {shown_at:?}");
 }
 
+/// Nor does a message of a script show it, which may have read it.
+#[test]
+fn no_message_shows_an_undurable_write() {
+    let server = server("always");
+    let (mut writer, mut publisher, mut subscriber) = (server.client(), server.client(), server.client());
+    assert!(writer.run("SET k old").is_ok());
+    subscriber.run("SUBSCRIBE c");
+    let _fault = Fault::inject(&server, SYNCS, "delay_enter=400000", &[]);
+    let begun = Instant::now();
+    writer.send(&["SET", "k", "new"]).unwrap();
+    let script = "return redis.call('publish', 'c', redis.call('get', KEYS[1]))";
+    loop {
+        publisher.send(&["EVAL", script, "1", "k"]).unwrap();
+        let shown = text(&subscriber.read().items()[2]);
+        if shown == "new" {
+            break;
+        }
+        assert_eq!((shown.as_str(), publisher.read()), ("old", Value::Int(1)));
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(380), "shown after {:?}", begun.elapsed());
+    assert!(writer.read().is_ok());
+}
+
 /// The process dies at its sync number n. Every write that was acknowledged before is there.
 #[test]
 fn killed_at_any_sync() {

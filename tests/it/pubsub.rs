@@ -2,6 +2,7 @@
 
 use crate::harness::memory::used;
 use crate::harness::{Client, Server, Value, on_both, until};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
 const MB: usize = 1 << 20;
@@ -325,4 +326,45 @@ fn what_subscribed_and_went_leaves_nothing() {
     }
     let grown = used(&server).saturating_sub(before);
     assert!(grown < MB, "{grown} bytes after subscriptions that are gone");
+}
+
+#[test]
+fn no_message_comes_behind_a_reset() {
+    let server = Server::start(&["--save", ""]);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (mut publisher, over) = (server.client(), &over);
+        scope.spawn(move || {
+            while !over.load(Relaxed) {
+                publisher.run("PUBLISH c m");
+            }
+        });
+        let mut client = server.client();
+        for _ in 0..400 {
+            let pipeline = ["SUBSCRIBE c", "RESET", "PING"]
+                .map(|line| Client::encode(&line.split(' ').collect::<Vec<_>>()));
+            client.send_raw(&pipeline.concat()).unwrap();
+            let reset = Value::Simple(b"RESET".to_vec());
+            while client.read() != reset {}
+            assert_eq!(client.read(), Value::Simple(b"PONG".to_vec()));
+        }
+        over.store(true, Relaxed);
+    });
+}
+
+#[test]
+fn messages_of_a_script_that_nobody_gets_take_no_memory() {
+    let server = Server::start(&["--save", "", "--notify-keyspace-events", "KEA"]);
+    let (mut client, mut other) = (server.client(), server.client());
+    other.run("SUBSCRIBE other");
+    let peak = |client: &mut Client| {
+        let memory = client.run("INFO memory").text();
+        let peak = memory.lines().find_map(|line| line.strip_prefix("used_memory_peak:")).unwrap();
+        peak.trim().parse::<usize>().unwrap()
+    };
+    let before = peak(&mut client);
+    let script =
+        "local x = ('x'):rep(1000) for i = 1, 40000 do redis.call('publish', 'nobody', x) end return 1";
+    assert_eq!(client.call(&["EVAL", script, "0"]), Value::Int(1));
+    assert!(peak(&mut client) < before + (8 << 20), "{before} {}", peak(&mut client));
 }

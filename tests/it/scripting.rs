@@ -75,24 +75,14 @@ fn scripts_over_undeclared_keys_are_atomic() {
 }
 
 #[test]
-fn an_endless_script_keeps_nobody_waiting_who_needs_other_keys() {
-    let server = Server::start(&["--save", "", "--busy-reply-threshold", "1", "--io-threads", "2"]);
+fn an_endless_script_is_killed() {
+    let server = Server::start(&["--save", "", "--io-threads", "2"]);
     let (mut runner, mut client) = (server.client(), server.client());
-    assert!(client.run("SET {held} 1").is_ok());
-    send(&mut runner, FOR_EVER, &["{held}"]);
-    until("others are told BUSY", || {
-        let reply = client.run("GET {held}");
-        matches!(&reply, Value::Error(text) if text.starts_with(b"BUSY Redis is busy running a script. You can only call SCRIPT KILL"))
-    });
-    // Some key is in another shard.
-    assert!((0..64).any(|n| client.run(&format!("SET other:{n} 1")).is_ok()));
-    assert!(client.run("PING") == Value::Simple(b"PONG".to_vec()));
-    let mut late = server.client();
-    assert!(matches!(late.run("HELLO 3"), Value::Map(_)));
-    assert!(client.run("SCRIPT KILL").is_ok());
-    assert!(error_of(&runner.read()).starts_with("ERR Script killed by user with SCRIPT KILL."));
     assert_eq!(error_of(&client.run("SCRIPT KILL")), "NOTBUSY No scripts in execution right now.");
-    assert_eq!(client.run("GET {held}"), Value::Bulk(b"1".to_vec()));
+    send(&mut runner, FOR_EVER, &["held"]);
+    until("it is killed", || client.run("SCRIPT KILL").is_ok());
+    assert!(error_of(&runner.read()).starts_with("ERR Script killed by user with SCRIPT KILL."));
+    assert_eq!(client.run("SET held 1"), Value::Simple(b"OK".to_vec()));
     assert_eq!(eval(&mut runner, "return 7", &[], &[]), Value::Int(7));
 }
 
@@ -126,7 +116,14 @@ fn a_script_that_has_written_ends_with_the_server_only() {
         "it cannot be killed",
         || matches!(client.run("SCRIPT KILL"), Value::Error(text) if text.starts_with(b"UNKILLABLE ")),
     );
-    until("others are told BUSY", || matches!(client.run("GET k"), Value::Error(_)));
+    // The script is known to run now, so nobody waits for its shard on a worker.
+    until("others are told BUSY", || {
+        let reply = client.run("GET k");
+        matches!(&reply, Value::Error(text) if text.starts_with(b"BUSY Redis is busy running a script. You can only call SCRIPT KILL"))
+    });
+    assert!((0..64).any(|n| client.run(&format!("SET other:{n} 1")).is_ok()), "some key is in another shard");
+    assert_eq!(client.run("PING"), Value::Simple(b"PONG".to_vec()));
+    assert!(matches!(server.client().run("HELLO 3"), Value::Map(_)));
     client.send(&["SHUTDOWN", "NOSAVE"]).unwrap();
     server.wait();
 }
@@ -147,6 +144,32 @@ fn what_is_undone_is_not_heard_of() {
     assert!(stats.contains("cmdstat_eval:calls=1,"), "{stats}");
     let errors = client.run("INFO errorstats").text();
     assert!(errors.contains("errorstat_ERR:count=1"), "{errors}");
+}
+
+/// A transaction that is all or nothing has no script that does what cannot be undone.
+#[test]
+fn an_atomic_transaction_with_a_script_is_all_or_nothing() {
+    let server = Server::start(&["--save", "", "--io-threads", "2"]);
+    let mut client = server.client();
+    assert!(client.run("TABLE.CREATE t PK id S").is_ok());
+    assert!(client.run("SET before 1").is_ok());
+    let tables = client.run("TABLE.LIST");
+    for (script, reason) in [
+        ("redis.call('set', 'k', '1') redis.call('flushall')", "cannot be undone"),
+        ("redis.call('set', 'k', '1') redis.call('table.create', 'u', 'PK', 'id', 'S')", "cannot be undone"),
+        ("redis.call('set', 'k', '1') redis.call('publish', 'c', 'm')", "ConditionalCheckFailed"),
+        ("redis.call('set', 'k', '1')", "ConditionalCheckFailed"),
+    ] {
+        for line in ["MULTI", "ITEM.ATOMIC", "SET other 1"] {
+            client.run(line);
+        }
+        eval(&mut client, script, &[], &[]);
+        client.run("ITEM.CHECK t none IF attribute_exists(id)");
+        let reply = error_of(&client.run("EXEC"));
+        assert!(reply.starts_with("TXCANCELLED") && reply.contains(reason), "{script}: {reply}");
+        assert_eq!(client.run("EXISTS before k other"), Value::Int(1), "{script}");
+        assert_eq!(client.run("TABLE.LIST"), tables, "{script}");
+    }
 }
 
 #[test]

@@ -138,9 +138,10 @@ impl<'h, 't> ScriptHost<'h, 't> {
         let is_function = self.args[0].first().is_some_and(|letter| letter.eq_ignore_ascii_case(&b'f'));
         let running = Arc::new(LongScript::new((self.name)(), self.args, is_function, since));
         running.wrote.store(self.wrote, Relaxed);
-        self.server.running.enter(Arc::clone(&running));
-        self.running = Some(running);
+        // Its shards are noted first: who finds it among the running ones can tell at once whether it is in the way.
+        self.running = Some(Arc::clone(&running));
         self.note_shards();
+        self.server.running.enter(running);
     }
 
     /// Notes the shards that the script holds, for those who would wait for them.
@@ -211,6 +212,11 @@ impl<'h, 't> ScriptHost<'h, 't> {
 
     /// Whether the script may call the command now.
     fn check(&mut self, command: &Command, args: &[&[u8]]) -> Result<(), Fail> {
+        // What a script publishes goes out at the commit.
+        if self.tx.undoable() && !command.is_undoable() && !command.has(flag::PUBSUB) {
+            let name = &command.full_name;
+            return Err(Fail::text(format!("ERR {name} cannot be undone, so ITEM.ATOMIC does not allow it")));
+        }
         let writes = command.has(flag::WRITE);
         let reads_only = self.rules.only_reads || self.rules.declared_no_writes;
         if reads_only && (is_write(command) || command.has(flag::MAY_REPLICATE)) {
