@@ -41,7 +41,7 @@ pub(crate) const EXCEPTIONS: &[(&[&str], &str)] = &[
     ),
     (&["spop"], "What is drawn in one command goes together."),
     (
-        &["lrange", "lpop", "rpop", "lmpop", "blmpop"],
+        &["lrange", "lpop", "rpop", "lmpop", "blmpop", "lmovem", "blmovem"],
         "The reply has all elements that were asked for, as of one moment.",
     ),
     (
@@ -123,7 +123,14 @@ pub(crate) const EXCEPTIONS: &[(&[&str], &str)] = &[
         &["copy", "dump", "restore"],
         "COPY of a large string or stream copies it, and DUMP writes any large value down, while its shard is held. RESTORE builds the value before, but copies a long payload into the log's record.",
     ),
-    (&["xautoclaim", "xclaim", "xdel"], "A thousand entries named in one command change together."),
+    (
+        &["xautoclaim", "xclaim", "xdel", "xdelex", "xackdel"],
+        "A thousand entries named in one command change together.",
+    ),
+    (
+        &["xtrim", "xadd"],
+        "With ACKED or DELREF, all entries before the limit are looked up in the groups at once.",
+    ),
     (
         &["xgroup|delconsumer", "xgroup|destroy", "xpending"],
         "All pending entries of a consumer or a group are gone through at once.",

@@ -1,7 +1,7 @@
 //! ACL LOG: the refused attempts to authenticate. There are no ACL rules, so nothing else is refused to a user.
 
 use super::{Cx, Fail, Outcome, client_list, eq, parse_int};
-use crate::node::{AclEntry, slowlog};
+use crate::node::{AclEntry, command_log};
 
 /// The number of entries that are shown if the request names none.
 const SHOWN: i64 = 10;
@@ -15,7 +15,7 @@ pub(super) fn note_auth(cx: &Cx<'_, '_>, command: &[u8], user: &[u8]) {
         count: 1,
         context: if cx.client.in_exec { "multi" } else { "toplevel" },
         object: command.to_vec(),
-        user: slowlog::clip_arg(user),
+        user: command_log::clip_arg(user),
         client: client_list::short_line(cx.server, &cx.client.handle),
         created: now,
         updated: now,

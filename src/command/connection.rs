@@ -9,9 +9,6 @@ use crate::store::shown;
 use bytes::Bytes;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// The Redis version that clients are told: client libraries choose commands and options by it.
-pub(super) const REDIS_VERSION: &str = "7.4.0";
-
 const ALWAYS: u64 =
     flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::FAST | flag::NO_AUTH | flag::ALLOW_BUSY;
 
@@ -123,7 +120,7 @@ fn hello(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     out.bulk(b"server");
     out.bulk(b"redis");
     out.bulk(b"version");
-    out.bulk(REDIS_VERSION.as_bytes());
+    out.bulk(crate::text::REDIS_VERSION.as_bytes());
     out.bulk(b"proto");
     out.int(proto);
     out.bulk(b"id");

@@ -139,10 +139,13 @@ fn reply_arg(out: &mut Reply, spec: &Spec, arg: &Arg, keys: &mut usize) {
     }
 }
 
-/// The kind of an argument. An `increment` is a double for commands whose names end in `float`, else an integer.
+/// The kind of an argument. An `increment` is a double for commands whose names end in `float` and behind `BYFLOAT`, else
+/// an integer.
 fn kind_of(spec: &Spec, arg: &Arg) -> ArgKind {
     match arg.name.as_str() {
-        "increment" if spec.name.ends_with("float") => ArgKind::Double,
+        "increment" if spec.name.ends_with("float") || arg.token.as_deref() == Some("BYFLOAT") => {
+            ArgKind::Double
+        }
         "increment" => ArgKind::Integer,
         _ => arg.kind,
     }

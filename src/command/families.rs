@@ -3,9 +3,9 @@
 use super::registry::MAX_NAME;
 use super::types::{Registry, Server, Spec};
 use super::{
-    acl, admin, bitmaps, client_modes, cluster, config, connection, ddb, debug, geo, hashes, hll, info,
-    introspect, items, keys, latency, lists, memory, persistence, pubsub, scripts, sets, shutdown, slowlog,
-    sort, streams, strings, tables, transactions, zsets,
+    acl, admin, bitmaps, client_modes, cluster, command_log, config, connection, ddb, debug, geo, hashes,
+    hll, hot_keys, info, introspect, items, keys, latency, lists, memory, persistence, pubsub, scripts, sets,
+    shutdown, sort, streams, strings, tables, transactions, zsets,
 };
 use crate::config::{Config, RenamedCommand};
 use crate::engine::Engine;
@@ -18,6 +18,7 @@ static FAMILIES: &[&[Spec]] = &[
     bitmaps::COMMANDS,
     client_modes::COMMANDS,
     cluster::COMMANDS,
+    command_log::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
     ddb::COMMANDS,
@@ -25,6 +26,7 @@ static FAMILIES: &[&[Spec]] = &[
     geo::COMMANDS,
     hashes::COMMANDS,
     hll::COMMANDS,
+    hot_keys::COMMANDS,
     info::COMMANDS,
     introspect::COMMANDS,
     items::COMMANDS,
@@ -37,7 +39,6 @@ static FAMILIES: &[&[Spec]] = &[
     scripts::COMMANDS,
     sets::COMMANDS,
     shutdown::COMMANDS,
-    slowlog::COMMANDS,
     sort::COMMANDS,
     streams::COMMANDS,
     strings::COMMANDS,

@@ -189,9 +189,17 @@ options! {
 
     section "Observation", None => {
         /// Microseconds that a command must take to enter the slow log; 0 logs all, -1 none.
-        "slowlog-log-slower-than" => slowlog_log_slower_than: i64 [int(-1, I64)] = 10000, Live;
+        "slowlog-log-slower-than" | "commandlog-execution-slower-than" => slowlog_log_slower_than: i64 [int(-1, I64)] = 10000, Live;
         /// The most entries of the slow log; the oldest go first.
-        "slowlog-max-len" => slowlog_max_len: u64 [int(0, I64)] = 128, Live;
+        "slowlog-max-len" | "commandlog-slow-execution-max-len" => slowlog_max_len: u64 [int(0, I64)] = 128, Live;
+        /// Bytes that a command's arguments must have together for COMMANDLOG's large requests; 0 logs all, -1 none.
+        "commandlog-request-larger-than" => commandlog_request_larger_than: i64 [int(-1, I64)] = 1 << 20, Live;
+        /// The most entries of COMMANDLOG's large requests; the oldest go first.
+        "commandlog-large-request-max-len" => commandlog_large_request_max_len: u64 [int(0, I64)] = 128, Live;
+        /// Bytes that a command's reply must have for COMMANDLOG's large replies; 0 logs all, -1 none.
+        "commandlog-reply-larger-than" => commandlog_reply_larger_than: i64 [int(-1, I64)] = 1 << 20, Live;
+        /// The most entries of COMMANDLOG's large replies; the oldest go first.
+        "commandlog-large-reply-max-len" => commandlog_large_reply_max_len: u64 [int(0, I64)] = 128, Live;
         /// Milliseconds that an event must take for LATENCY to keep it; 0 keeps none.
         "latency-monitor-threshold" => latency_monitor_threshold: u64 [int(0, I64)] = 0, Live;
         /// Whether a histogram of each command's duration is kept.

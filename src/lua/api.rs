@@ -7,14 +7,11 @@ use super::scripts::sha_of;
 use super::values::Reader;
 use super::{bit, cjson, cmsgpack, structs};
 use crate::resp::{Proto, Reply};
-use crate::text::write_f64;
+use crate::text::{REDIS_VERSION, REDIS_VERSION_NUMBER, write_f64};
 use mlua::{Lua, MultiValue, Result, Table, Value};
 use smallvec::SmallVec;
 use std::cell::Cell;
 
-/// The version of Redis that scripts are told.
-pub(super) const VERSION: &str = "7.0.15";
-const VERSION_NUMBER: i64 = 0x07_00_0F;
 /// A buffer for replies that grew beyond so many bytes is freed.
 const KEPT: usize = 64 << 10;
 
@@ -47,8 +44,8 @@ fn redis(lua: &Lua) -> Result<Table> {
     redis.raw_set("breakpoint", lua.create_function(|_, ()| Ok(false))?)?;
     redis.raw_set("debug", lua.create_function(|_, _: MultiValue| Ok(()))?)?;
     redis.raw_set("acl_check_cmd", lua.create_function(acl_check_cmd)?)?;
-    redis.raw_set("REDIS_VERSION", VERSION)?;
-    redis.raw_set("REDIS_VERSION_NUM", VERSION_NUMBER)?;
+    redis.raw_set("REDIS_VERSION", REDIS_VERSION)?;
+    redis.raw_set("REDIS_VERSION_NUM", REDIS_VERSION_NUMBER)?;
     let numbers = [
         ("LOG_DEBUG", 0),
         ("LOG_VERBOSE", 1),

@@ -7,8 +7,10 @@
 
 mod acl_log;
 mod client;
+pub mod command_log;
 mod counts;
 pub mod handle;
+pub mod hot_keys;
 mod inbox;
 mod latency;
 mod monitor;
@@ -23,7 +25,6 @@ mod roster;
 pub mod running;
 mod server;
 mod shutdown;
-pub mod slowlog;
 mod stats;
 mod subscriptions;
 mod transaction;

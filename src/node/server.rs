@@ -1,8 +1,10 @@
 //! The server's state: what its clients share, besides the store and the log.
 
 use super::acl_log::AclLog;
+use super::command_log::{CommandLogs, Logged};
 use super::counts::Counts;
 use super::handle::ClientHandle;
+use super::hot_keys::HotKeys;
 use super::latency::LatencyMonitor;
 use super::notifications::Notifications;
 use super::pause::Pause;
@@ -10,7 +12,6 @@ use super::publish::Broker;
 use super::rates::Rates;
 use super::running::RunningScripts;
 use super::shutdown::Shutdown;
-use super::slowlog::SlowLog;
 use super::stats::{Histogram, WorkerStats};
 use crate::config::{Changed, Config, Refusal, Settings};
 use crate::engine::{Engine, Listener};
@@ -56,8 +57,10 @@ pub struct Server<R: 'static> {
     notifications: Arc<Notifications>,
     /// How long each command held its shards, by the command's id. An entry is made at the first long hold.
     command_holds: Box<[OnceLock<Box<Holds>>]>,
-    /// Slow commands.
-    pub slow_log: Mutex<SlowLog>,
+    /// Commands that took long, or had large requests or replies.
+    pub command_logs: CommandLogs,
+    /// HOTKEYS.
+    pub hot_keys: HotKeys,
     /// What was refused to users.
     pub acl_log: Mutex<AclLog>,
     /// Slow events of the latency monitor.
@@ -123,7 +126,8 @@ impl<R> Server<R> {
             broker,
             notifications,
             command_holds: (0..commands).map(|_| OnceLock::new()).collect(),
-            slow_log: Mutex::default(),
+            command_logs: CommandLogs::default(),
+            hot_keys: HotKeys::default(),
             acl_log: Mutex::default(),
             latency,
             pause: Pause::default(),
@@ -146,7 +150,13 @@ impl<R> Server<R> {
 
     /// Copies the settings that are read without the configuration. Called at the start and after each change.
     pub fn configure(&self, settings: &Settings) {
-        self.slow_log.lock().set_capacity(settings.slowlog_max_len);
+        for (kind, capacity) in [
+            (Logged::Slow, settings.slowlog_max_len),
+            (Logged::LargeRequest, settings.commandlog_large_request_max_len),
+            (Logged::LargeReply, settings.commandlog_large_reply_max_len),
+        ] {
+            self.command_logs.of(kind).lock().set_capacity(capacity);
+        }
         self.notifications.choose(settings.notify_keyspace_events);
         self.engine.listeners.wants_changed();
     }

@@ -2,7 +2,7 @@
 
 use super::locks::{Assumed, LookedUp};
 use super::names::Names;
-use super::observe;
+use super::observe::{self, LogThresholds, Taken};
 use crate::command::{Client, Command, Fail, Server, flag};
 use crate::config::Settings;
 use crate::env::Instant;
@@ -67,8 +67,8 @@ pub struct Worker {
     pub settings: Arc<Settings>,
     generation: u64,
     pub(super) wrote: bool,
-    /// A command that takes at least so many nanoseconds is for the slow log or the latency monitor.
-    pub(super) slow_nanos: u64,
+    /// From where on a command is for a log or the latency monitor.
+    thresholds: LogThresholds,
 }
 
 impl Worker {
@@ -78,7 +78,7 @@ impl Worker {
         let generation = server.config.generation();
         let settings = server.config.snapshot();
         Self {
-            slow_nanos: observe::slow_nanos(&settings),
+            thresholds: LogThresholds::of(&settings),
             server,
             stats,
             record: Vec::with_capacity(4096),
@@ -98,7 +98,7 @@ impl Worker {
         if generation != self.generation {
             self.generation = generation;
             self.settings = self.server.config.snapshot();
-            self.slow_nanos = observe::slow_nanos(&self.settings);
+            self.thresholds = LogThresholds::of(&self.settings);
         }
     }
 
@@ -157,8 +157,13 @@ impl Worker {
         // A load and a store are enough: only the thread that runs the client's command changes this counter.
         let commands = &client.handle.commands;
         commands.store(commands.load(Relaxed) + 1, Relaxed);
-        if nanos >= self.slow_nanos {
-            observe::slow(&self.server, &self.settings, client, command, args, nanos);
+        let request_bytes = args.iter().map(|arg| arg.len() as u64).sum();
+        let taken = Taken { nanos, request_bytes, reply_bytes: out.len().saturating_sub(mark) as u64 };
+        if self.server.hot_keys.is_active() {
+            observe::count_keys(&self.server, command, args, taken);
+        }
+        if self.thresholds.are_reached(taken) {
+            observe::log(&self.server, &self.settings, client, command, args, taken);
         }
     }
 

@@ -29,8 +29,8 @@ pub trait Waiting: Send + Sync {
 /// What a client waits for in a key.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Awaited {
-    /// An element of a list. Each element is given to one waiter.
-    Elements,
+    /// A list of at least so many elements. Each element is given to one waiter.
+    Elements(u64),
     /// A member of a sorted set. Each member is given to one waiter.
     Members,
     /// Entries of a stream behind an identifier, which each waiter has for itself. Each entry is given to all of them.
@@ -48,14 +48,14 @@ impl Awaited {
     /// About how many bytes it takes besides its own size: those of a group's name.
     pub fn memory(&self) -> usize {
         match self {
-            Self::Elements | Self::Members | Self::Entries => 0,
+            Self::Elements(_) | Self::Members | Self::Entries => 0,
             Self::NewTo(group) => class_bytes(group.len() + 2 * size_of::<usize>()),
         }
     }
 
     /// Whether one waiter that finds nothing shows that no other in the line would find anything.
     pub fn is_for_one(&self) -> bool {
-        matches!(self, Self::Elements | Self::Members | Self::NewTo(_))
+        matches!(self, Self::Elements(_) | Self::Members | Self::NewTo(_))
     }
 
     /// What an entry may have for a line: there may be something for each waiter whose `behind` is less than the
@@ -63,7 +63,10 @@ impl Awaited {
     pub fn reached(&self, entry: Option<&Entry>) -> Option<StreamId> {
         let stream = entry.and_then(|entry| entry.value().stream());
         match self {
-            Self::Elements => entry.and_then(|entry| entry.value().list()).map(|_| StreamId::MAX),
+            Self::Elements(least) => {
+                let list = entry.and_then(|entry| entry.value().list());
+                list.filter(|list| list.len() as u64 >= *least).map(|_| StreamId::MAX)
+            }
             Self::Members => entry.and_then(|entry| entry.value().zset()).map(|_| StreamId::MAX),
             Self::Entries => stream.filter(|stream| !stream.is_empty()).map(Stream::last_id),
             Self::NewTo(group) => {

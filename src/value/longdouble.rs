@@ -45,6 +45,25 @@ impl LongDouble {
         sum.is_finite().then_some(Self(sum))
     }
 
+    /// The difference, rounded to the nearest; nothing if it would be infinite or not a number.
+    #[must_use]
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        let difference = (self.0 - other.0).value;
+        difference.is_finite().then_some(Self(difference))
+    }
+
+    /// The greatest number that is not infinite.
+    #[must_use]
+    pub fn greatest() -> Self {
+        Self(X87DoubleExtended::largest())
+    }
+
+    /// The least number that is not infinite.
+    #[must_use]
+    pub fn least() -> Self {
+        Self(-X87DoubleExtended::largest())
+    }
+
     /// Whether this is not an infinity.
     #[must_use]
     pub fn is_finite(self) -> bool {

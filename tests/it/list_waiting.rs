@@ -149,6 +149,43 @@ fn as_many_are_served_as_there_are_elements_and_in_their_order() {
     });
 }
 
+/// The referee does not know BLMOVEM.
+#[test]
+fn who_waits_for_so_many_elements_is_served_once_they_are_there() {
+    let server = &Server::start(&[]);
+    let elements = |texts: &[&str]| Value::Array(texts.iter().map(|text| bulk(text)).collect());
+    let waiting = "BLMOVEM k d LEFT RIGHT 0 EXACTLY 3 BULK";
+    for commands in [
+        &["RPUSH k a b c"][..],
+        &["RPUSH k a", "RPUSH k b", "RPUSH k c"],
+        &["RPUSH k a c", "LINSERT k AFTER a b"],
+        &["RPUSH k a b", "RPUSH o c", "LMOVE o k LEFT RIGHT"],
+        &["RPUSH k a b", "RPUSH o c", "LMOVEM o k LEFT RIGHT"],
+        &["RPUSH o c b a", "SORT o ALPHA STORE k"],
+        &["RPUSH k x", "LPOP k", "RPUSH k a b c"],
+        &["RPUSH k x", "SET k v", "DEL k", "RPUSH k a b c"],
+    ] {
+        assert_eq!(served(server, waiting, commands), elements(&["a", "b", "c"]), "{commands:?}");
+        assert_eq!(server.client().run("LRANGE d 0 -1"), elements(&["a", "b", "c"]));
+    }
+    let reply = served(server, "BLMOVEM k d LEFT LEFT 0 COUNT 2 OBO", &["RPUSH k a b c"]);
+    assert_eq!(reply, elements(&["b", "a"]));
+    assert_eq!(served(server, "BLMOVEM k d LEFT LEFT 0", &["RPUSH k a b c"]), elements(&["a"]));
+    // A client that waits for fewer elements does not wait for one that waits for more.
+    let (mut many, mut one, mut other) = (server.client(), server.client(), server.client());
+    other.run("FLUSHALL");
+    block(server, &mut many, waiting, 1);
+    block(server, &mut one, "BLPOP k 0", 2);
+    other.run("RPUSH k a b");
+    assert_eq!(one.read(), pair("k", "a"));
+    other.run("RPUSH k c d");
+    assert_eq!(many.read(), elements(&["b", "c", "d"]));
+    assert!(other.run("BLMOVEM k d LEFT LEFT 0.01").is_null());
+    other.run("RPUSH k a");
+    assert!(other.run("BLMOVEM k d LEFT LEFT 0.01 EXACTLY 2 OBO").is_null());
+    assert_eq!(other.run("LRANGE k 0 -1"), elements(&["a"]));
+}
+
 #[test]
 fn who_waits_for_several_keys_gets_one_element_of_one() {
     on_both(&[], |server| {

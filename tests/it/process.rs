@@ -1,6 +1,7 @@
 //! Tests how the process starts, is configured, and ends.
 
 use crate::harness::{Server, on_both};
+use itemory::text::REDIS_VERSION;
 use std::fs;
 use std::process::{Command, Stdio};
 
@@ -136,6 +137,6 @@ fn a_reader_who_leaves_early_is_no_failure() {
 fn info_names_both_versions() {
     on_both(&[], |server| assert!(!server.info("redis_version").is_empty()));
     let server = Server::start(&[]);
-    assert_eq!(server.info("redis_version"), "7.4.0");
+    assert_eq!(server.info("redis_version"), REDIS_VERSION);
     assert_eq!(server.info("itemory_version"), env!("CARGO_PKG_VERSION"));
 }

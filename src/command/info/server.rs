@@ -1,9 +1,9 @@
 //! The sections about the process, its clients and its data.
 
 use super::report::Report;
-use crate::command::connection::REDIS_VERSION;
 use crate::engine::VIEW_DB;
 use crate::env::process;
+use crate::text::REDIS_VERSION;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering::Relaxed;
 

@@ -1,6 +1,7 @@
-//! BLPOP, BRPOP, BLMOVE, BRPOPLPUSH and BLMPOP: commands that wait for elements.
+//! BLPOP, BRPOP, BLMOVE, BRPOPLPUSH, BLMPOP and BLMOVEM: commands that wait for elements.
 
 use super::End;
+use super::move_many::Moving;
 use super::moves::{Taking, move_one, take_one};
 use crate::command::waiting::{Alone, Form, one_of_several, only_key, timeout, wait};
 use crate::command::{Cx, Outcome};
@@ -10,7 +11,7 @@ use crate::store::Awaited;
 use std::borrow::Cow;
 
 const fn elements(alone: Alone, reply_at_once: fn(&mut Reply)) -> Form {
-    Form { awaited: Awaited::Elements, alone, reply_at_once }
+    Form { awaited: Awaited::Elements(1), alone, reply_at_once }
 }
 
 const POP: Form = elements(only_key, Reply::null_array);
@@ -66,6 +67,18 @@ pub(super) fn blmpop(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let timeout = timeout(cx, args[1])?;
     if !taking.take(cx)? {
         wait(cx, args, (3, taking.keys.len()), timeout, &POP_MANY);
+    }
+    Ok(())
+}
+
+pub(super) fn blmovem(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let moving = Moving::parse(args, &args[6..])?;
+    let timeout = timeout(cx, args[5])?;
+    if !moving.run(cx)? {
+        let least = moving.amount.least() as u64;
+        let form =
+            Form { awaited: Awaited::Elements(least), alone: as_it_is, reply_at_once: Reply::null_array };
+        wait(cx, args, (1, 1), timeout, &form);
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! Lists: adding and removing at the ends (`ends`), reading (`read`), LPOS (`search`), changing elements within a list
-//! (`edit`), moving between lists (`moves`), and waiting for elements (`block`).
+//! (`edit`), moving between lists (`moves`, `move_many`), and waiting for elements (`block`).
 
 mod block;
 mod edit;
 mod ends;
+mod move_many;
 mod moves;
 mod read;
 mod search;
@@ -48,6 +49,13 @@ impl End {
         }
     }
 
+    fn other(self) -> Self {
+        match self {
+            Self::Left => Self::Right,
+            Self::Right => Self::Left,
+        }
+    }
+
     fn is_front(self) -> bool {
         self == Self::Left
     }
@@ -65,9 +73,14 @@ impl End {
 
 /// Adds elements and publishes the event.
 fn push(cx: &mut Cx<'_, '_>, key: &[u8], end: End, values: &[&[u8]]) {
+    push_told_as(cx, key, end, values, end);
+}
+
+/// As [`push`]; the event names another end.
+fn push_told_as(cx: &mut Cx<'_, '_>, key: &[u8], end: End, values: &[&[u8]], told: End) {
     let (db, values) = (cx.db(), List::Slices(values));
     cx.tx.apply(ListChange::Push { front: end.is_front(), values }.on(db, key));
-    cx.tell(Classes::LIST, end.pushed(), key);
+    cx.tell(Classes::LIST, told.pushed(), key);
 }
 
 /// Removes elements of an end and publishes the event.

@@ -1,6 +1,6 @@
 //! The family's table.
 
-use super::{block, edit, ends, moves, read, search};
+use super::{block, edit, ends, move_many, moves, read, search};
 use crate::command::spec::*;
 
 const READ: u64 = flag::READONLY;
@@ -19,6 +19,7 @@ const fn counted(at: usize) -> KeySpec {
 }
 
 const EACH: &str = "O(1) for each element.";
+const MOVED: &str = "O(N) where N is the number of elements that are moved.";
 const ALONG: &str = "O(N) where N is the number of elements that are passed over.";
 const KEYS_AND_TAKEN: &str =
     "O(N+M) where N is the number of keys and M the number of elements that are taken.";
@@ -33,6 +34,13 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
         "O(1)",
         "Moves an element from an end of a list to an end of another one and returns it, and waits for one if there is none.",
         "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout",
+    ),
+    list(
+        spec("blmovem", -6, ADD | flag::BLOCKING, block::blmovem).keys(FROM_AND_TO),
+        "8.10.0",
+        MOVED,
+        "Moves elements from an end of a list to an end of another one and returns them, and waits for them if they are not there.",
+        "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout [<COUNT count | EXACTLY exactly> <OBO | BULK>]",
     ),
     list(
         spec("blmpop", -5, flag::WRITE | flag::BLOCKING | flag::MOVABLE_KEYS, block::blmpop)
@@ -90,6 +98,13 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
         "O(1)",
         "Moves an element from an end of a list to an end of another one, and returns it.",
         "source destination <LEFT | RIGHT> <LEFT | RIGHT>",
+    ),
+    list(
+        spec("lmovem", -5, ADD, move_many::lmovem).keys(FROM_AND_TO),
+        "8.10.0",
+        MOVED,
+        "Moves elements from an end of a list to an end of another one and returns them.",
+        "source destination <LEFT | RIGHT> <LEFT | RIGHT> [<COUNT count | EXACTLY exactly> <OBO | BULK>]",
     ),
     list(
         spec("lmpop", -4, WRITE | flag::MOVABLE_KEYS, moves::lmpop).keys(&[counted(1)]),

@@ -1,9 +1,10 @@
 //! XADD and XTRIM.
 
+use super::references::{References, forget};
 use super::{BAD_ID, parse_id, reply, stream_at, value_fail};
 use crate::command::{Cx, Fail, Outcome, eq, fail, parse_int};
 use crate::config::Settings;
-use crate::effect::{List, StreamChange};
+use crate::effect::{Ids, List, StreamChange};
 use crate::engine::Classes;
 use crate::value::ValueError;
 use crate::value::stream::{NewId, Stream, StreamId, Trim, TrimBy, default_trim_limit};
@@ -15,6 +16,8 @@ struct Options {
     by: Option<TrimBy>,
     approximate: bool,
     limit: Option<u64>,
+    /// KEEPREF, DELREF or ACKED.
+    references: Option<References>,
     /// The identifier, and the number of words up to and with it.
     id: Option<(NewId, usize)>,
 }
@@ -38,6 +41,9 @@ impl Options {
                 at += 1;
             } else if adds && eq(word, "NOMKSTREAM") {
                 options.no_make = true;
+            } else if let Some(references) = References::parse(word).filter(|_| options.references.is_none())
+            {
+                options.references = Some(references);
             } else if adds {
                 options.id = Some((NewId::parse(word).ok_or(BAD_ID)?, at));
                 break;
@@ -132,22 +138,45 @@ pub(super) fn xadd(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     cx.tell(Classes::STREAM, "xadd", key);
     reply::id(cx.out, id);
     if let Some(trim) = trim {
-        trim_key(cx, key, trim)?;
+        trim_key(cx, key, trim, options.references.unwrap_or_default())?;
     }
     Ok(())
 }
 
 pub(super) fn xtrim(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let (_, trim) = Options::parse(args, false, cx.settings)?;
+    let (options, trim) = Options::parse(args, false, cx.settings)?;
     let Some(trim) = trim else { return Err(fail::SYNTAX) };
-    let removed = trim_key(cx, args[1], trim)?;
+    let removed = trim_key(cx, args[1], trim, options.references.unwrap_or_default())?;
     cx.out.len_int(removed);
     Ok(())
 }
 
-fn trim_key(cx: &mut Cx<'_, '_>, key: &[u8], trim: Trim) -> Result<usize, Fail> {
-    let Some(plan) = stream_at(cx.tx, key)?.and_then(|stream| stream.plan_trim(trim)) else { return Ok(0) };
-    let removed = cx.tx.change_stream(key, StreamChange::Trim { through: plan.through });
+fn trim_key(cx: &mut Cx<'_, '_>, key: &[u8], trim: Trim, references: References) -> Result<usize, Fail> {
+    let Some(stream) = stream_at(cx.tx, key)? else { return Ok(0) };
+    let removed = if references == References::Respect && !stream.groups().is_empty() {
+        let ids = stream.plan_acknowledged(trim);
+        let Some(last) = ids.last() else { return Ok(0) };
+        let is_start = stream.range(StreamId::MIN, *last).nth(ids.len()).is_none();
+        cx.tx.change_stream(
+            key,
+            if is_start {
+                StreamChange::Trim { through: *last }
+            } else {
+                StreamChange::Delete { ids: Ids::Slice(&ids) }
+            },
+        )
+    } else {
+        let Some(through) = stream.plan_trim(trim).map(|plan| plan.through) else { return Ok(0) };
+        if references == References::Remove {
+            let mut ids = Vec::new();
+            for (_, group) in stream.groups().iter() {
+                let pending = group.pending(StreamId::MIN..=through).map(|(id, _)| id);
+                ids.extend(pending.filter(|id| stream.get(*id).is_some()));
+            }
+            forget(cx, key, &ids)?;
+        }
+        cx.tx.change_stream(key, StreamChange::Trim { through })
+    };
     if removed > 0 {
         cx.tell(Classes::STREAM, "xtrim", key);
     }

@@ -1,4 +1,5 @@
-//! Streams: adding and trimming (`add`), deleting and XSETID (`edit`), ranges (`range`), reading and waiting (`read`,
+//! Streams: adding and trimming (`add`), deleting and XSETID (`edit`), references
+//! to what is removed (`references`), ranges (`range`), reading and waiting (`read`,
 //! `read_group`), groups (`group`), claiming (`claim`), XPENDING (`pending`) and XINFO (`info`).
 
 mod add;
@@ -10,6 +11,7 @@ mod pending;
 mod range;
 mod read;
 mod read_group;
+mod references;
 mod reply;
 mod table;
 #[cfg(test)]

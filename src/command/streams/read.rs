@@ -19,6 +19,8 @@ pub(super) struct ReadOptions<'a> {
     pub(super) count: usize,
     /// GROUP: the group and the consumer.
     pub(super) group: Option<(&'a [u8], &'a [u8])>,
+    /// CLAIM: for how many ms a pending entry must have been idle to be read again; `None` leaves pending entries.
+    pub(super) claim: Option<u64>,
     /// NOACK.
     pub(super) no_ack: bool,
     /// The position of the first key.
@@ -48,17 +50,22 @@ impl<'a> ReadOptions<'a> {
                 break;
             } else if more > 1 && eq(word, "GROUP") {
                 if !in_group {
-                    return Err(Fail::new(
-                        "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.",
-                    ));
+                    return Err(only_in_group("GROUP"));
                 }
                 options.group = Some((args[at + 1], args[at + 2]));
                 at += 2;
+            } else if more > 0 && eq(word, "CLAIM") {
+                if !in_group {
+                    return Err(only_in_group("CLAIM"));
+                }
+                at += 1;
+                options.claim = Some(
+                    u64::try_from(parse_int(args[at])?)
+                        .map_err(|_| Fail::new("ERR Invalid min-idle-time argument for XREADGROUP"))?,
+                );
             } else if eq(word, "NOACK") {
                 if !in_group {
-                    return Err(Fail::new(
-                        "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead.",
-                    ));
+                    return Err(only_in_group("NOACK"));
                 }
                 options.no_ack = true;
             } else {
@@ -106,10 +113,15 @@ impl<'a> ReadOptions<'a> {
 fn alone<'a>(wait: &'a Wait, key: &'a AwaitedKey) -> Vec<Cow<'a, [u8]>> {
     let id = match &key.awaited {
         Awaited::Entries => Cow::Owned(key.behind.to_string().into_bytes()),
-        Awaited::NewTo(_) | Awaited::Elements | Awaited::Members => Cow::Borrowed(&b">"[..]),
+        Awaited::NewTo(_) | Awaited::Elements(_) | Awaited::Members => Cow::Borrowed(&b">"[..]),
     };
     let before = wait.args.iter().take(wait.first_key).map(|arg| Cow::Borrowed(&**arg));
     before.chain([Cow::Borrowed(&*key.key), id]).collect()
+}
+
+#[cold]
+fn only_in_group(option: &str) -> Fail {
+    Fail::text(format!("ERR The {option} option is only supported by XREADGROUP. You called XREAD instead."))
 }
 
 #[cold]

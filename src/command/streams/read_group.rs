@@ -7,7 +7,7 @@ use crate::effect::{Ids, StreamChange};
 use crate::engine::Classes;
 use crate::resp::Reply;
 use crate::store::Awaited;
-use crate::value::stream::{Group, GroupPosition, StreamEntry, StreamId};
+use crate::value::stream::{Group, GroupPosition, Pending, Stream, StreamEntry, StreamId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -93,6 +93,8 @@ pub(super) fn note_consumer(cx: &mut Cx<'_, '_>, name: Name<'_>, active: bool) -
     Ok(())
 }
 
+/// Reads entries that were not delivered to any consumer; with CLAIM, before them those that have been pending for
+/// long.
 fn read_new(
     cx: &mut Cx<'_, '_>,
     name: Name<'_>,
@@ -100,38 +102,91 @@ fn read_new(
     streams: &mut Streams,
 ) -> Outcome {
     let Name { key, group, consumer } = name;
+    let now = cx.tx.now();
     let mut ids = Vec::new();
+    let mut idle = Idle::default();
     let mut position = GroupPosition::default();
     if let Some((stream, known)) = group_at(cx.tx, key, group)? {
         position = known.position;
         let count = if options.count == 0 { usize::MAX } else { options.count };
+        if let Some(least) = options.claim {
+            idle = Idle::of(stream, known, now, least, count);
+        }
         let start = position.last_id.next();
-        let mut found =
-            start.into_iter().flat_map(|start| stream.range(start, StreamId::MAX)).take(count).peekable();
-        if found.peek().is_some() {
+        let new = start.into_iter().flat_map(|start| stream.range(start, StreamId::MAX));
+        let mut found = new.take(count - idle.found.len()).peekable();
+        if found.peek().is_some() || !idle.found.is_empty() {
             streams.next(cx.out, key);
             let begun = cx.out.begin_deferred();
+            for (id, pending) in &idle.found {
+                if let Some(entry) = stream.get(*id) {
+                    let idle_ms = now.saturating_sub(pending.delivered_at_ms);
+                    reply::claimed(cx.out, &entry, idle_ms, pending.deliveries);
+                }
+            }
             for entry in found {
                 position = stream.advance(position, entry.id);
                 ids.push(entry.id);
                 reply::entry(cx.out, &entry);
             }
-            cx.out.end_array(begun, ids.len());
+            cx.out.end_array(begun, idle.found.len() + ids.len());
         }
     }
-    note_consumer(cx, name, !ids.is_empty() && !options.no_ack)?;
-    if ids.is_empty() {
-        return Ok(());
+    let keeps_new = !ids.is_empty() && !options.no_ack;
+    note_consumer(cx, name, keeps_new || !idle.found.is_empty())?;
+    idle.take_over(cx, name);
+    if !ids.is_empty() {
+        cx.tx.change_stream(key, StreamChange::Group { group, position });
     }
-    cx.tx.change_stream(key, StreamChange::Group { group, position });
-    if !options.no_ack {
-        let (delivered_at_ms, ids) = (cx.tx.now(), Ids::Slice(&ids));
-        cx.tx.change_stream(
-            key,
-            StreamChange::Pending { group, consumer, delivered_at_ms, deliveries: 1, ids },
-        );
+    if keeps_new {
+        let (delivered_at_ms, ids) = (now, Ids::Slice(&ids));
+        let pending = StreamChange::Pending { group, consumer, delivered_at_ms, deliveries: 1, ids };
+        cx.tx.change_stream(key, pending);
     }
     Ok(())
+}
+
+/// Pending entries of a group that have been idle for long, whoever has them.
+#[derive(Default)]
+struct Idle {
+    /// Those to read, the longest idle first.
+    found: Vec<(StreamId, Pending)>,
+    /// Those that no longer exist.
+    gone: Vec<StreamId>,
+}
+
+impl Idle {
+    /// At most `count` entries that have been idle for at least so many ms. O(pending entries of the group).
+    fn of(stream: &Stream, group: &Group, now: u64, least: u64, count: usize) -> Self {
+        let is_idle = |pending: &Pending| now.saturating_sub(pending.delivered_at_ms) >= least;
+        let all = group.pending(StreamId::MIN..=StreamId::MAX).filter(|(_, pending)| is_idle(pending));
+        let (mut found, gone): (Vec<_>, Vec<_>) = all.partition(|(id, _)| stream.get(*id).is_some());
+        found.sort_by_key(|(id, pending)| (pending.delivered_at_ms, *id));
+        found.truncate(count);
+        Self { found, gone: gone.into_iter().map(|(id, _)| id).collect() }
+    }
+
+    /// Gives the entries to a consumer, each with one delivery more. What no longer exists is not pending any longer.
+    fn take_over(self, cx: &mut Cx<'_, '_>, Name { key, group, consumer }: Name<'_>) {
+        if !self.gone.is_empty() {
+            cx.tx.change_stream(key, StreamChange::Acknowledge { group, ids: Ids::Slice(&self.gone) });
+        }
+        let mut again: BTreeMap<u64, Vec<StreamId>> = BTreeMap::new();
+        for (id, pending) in self.found {
+            again.entry(pending.deliveries.saturating_add(1)).or_default().push(id);
+        }
+        deliver_again(cx, Name { key, group, consumer }, again);
+    }
+}
+
+/// Notes entries as delivered to a consumer now, by their numbers of deliveries.
+fn deliver_again(cx: &mut Cx<'_, '_>, name: Name<'_>, again: BTreeMap<u64, Vec<StreamId>>) {
+    let Name { key, group, consumer } = name;
+    let delivered_at_ms = cx.tx.now();
+    for (deliveries, ids) in again {
+        let ids = Ids::Slice(&ids);
+        cx.tx.change_stream(key, StreamChange::Pending { group, consumer, delivered_at_ms, deliveries, ids });
+    }
 }
 
 /// Reads the consumer's pending entries. Each entry that is shown counts as delivered once more.
@@ -156,11 +211,7 @@ fn read_history(
             again.entry(deliveries.saturating_add(1)).or_default().push(id);
         }
     }
-    let delivered_at_ms = cx.tx.now();
-    for (deliveries, ids) in again {
-        let ids = Ids::Slice(&ids);
-        cx.tx.change_stream(key, StreamChange::Pending { group, consumer, delivered_at_ms, deliveries, ids });
-    }
+    deliver_again(cx, name, again);
     Ok(())
 }
 

@@ -12,6 +12,18 @@ pub(super) fn id(out: &mut Reply, id: StreamId) {
 /// Writes an entry: its identifier, and its fields and values in turn.
 pub(super) fn entry(out: &mut Reply, entry: &StreamEntry<'_>) {
     out.array(2);
+    parts(out, entry);
+}
+
+/// Writes an entry that was pending: also for how many ms it was idle, and how often it had been delivered.
+pub(super) fn claimed(out: &mut Reply, entry: &StreamEntry<'_>, idle_ms: u64, deliveries: u64) {
+    out.array(4);
+    parts(out, entry);
+    out.int(idle_ms as i64);
+    out.int(deliveries as i64);
+}
+
+fn parts(out: &mut Reply, entry: &StreamEntry<'_>) {
     id(out, entry.id);
     let fields = entry.fields.clone();
     out.array(fields.len() * 2);

@@ -1,6 +1,6 @@
 //! The family's table.
 
-use super::{add, claim, edit, group, info, pending, range, read, read_group};
+use super::{add, claim, edit, group, info, pending, range, read, read_group, references};
 use crate::command::help::help;
 use crate::command::spec::*;
 
@@ -18,7 +18,11 @@ const SUB_DELETE_KEY: &[KeySpec] = &[keys_at(2, 0, 1, &["RW", "delete"])];
 
 const fn streams_from(from: i32) -> KeySpec {
     let find = Find::Range { last: -1, step: 1, limit: 2 };
-    let begin = Begin::Option("STREAMS", from, &[("COUNT", 1), ("BLOCK", 1), ("GROUP", 2), ("NOACK", 0)]);
+    let begin = Begin::Option(
+        "STREAMS",
+        from,
+        &[("COUNT", 1), ("BLOCK", 1), ("GROUP", 2), ("CLAIM", 1), ("NOACK", 0)],
+    );
     KeySpec { begin, find, flags: &["RO", "access"] }
 }
 
@@ -118,11 +122,19 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
         "key group id [id ...]",
     ),
     stream(
+        spec("xackdel", -6, FAST_WRITE, references::xackdel)
+            .keys(&[keys_at(1, 0, 1, &["RW", "update", "delete"])]),
+        "8.2.0",
+        "O(1) for each entry.",
+        "Acknowledges entries for a group and deletes them, perhaps only those that no group needs any longer.",
+        "key group [KEEPREF | DELREF | ACKED] IDS numids id [id ...]",
+    ),
+    stream(
         spec("xadd", -5, ADD, add::xadd).keys(UPDATE_KEY),
         "5.0.0",
         "O(1) for the entry, O(N) where N is the number of entries that are trimmed.",
         "Adds an entry to a stream, which is made if it does not exist, and returns the entry's identifier.",
-        "key [NOMKSTREAM] [<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> field value [field value ...]",
+        "key [NOMKSTREAM] [KEEPREF | DELREF | ACKED] [<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> field value [field value ...]",
     )
     .tips(ANY_OUTPUT),
     stream(
@@ -149,6 +161,13 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
         "O(1) for each entry.",
         "Deletes entries, and returns how many were there.",
         "key id [id ...]",
+    ),
+    stream(
+        spec("xdelex", -5, FAST_WRITE, references::xdelex).keys(DELETE_KEY),
+        "8.2.0",
+        "O(1) for each entry.",
+        "Deletes entries, perhaps only those that no group needs any longer, and says of each what became of it.",
+        "key [KEEPREF | DELREF | ACKED] IDS numids id [id ...]",
     ),
     stream(
         spec("xgroup", -2, 0, help),
@@ -202,7 +221,7 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
         "O(N) where N is the number of entries returned.",
         "Returns entries that no consumer of a group has got yet, and waits for some if there are none; or those that are \
          pending for this consumer.",
-        "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]",
+        "GROUP group consumer [COUNT count] [BLOCK milliseconds] [CLAIM min-idle-time] [NOACK] STREAMS key [key ...] id [id ...]",
     ),
     stream(
         spec("xrevrange", -4, READ, range::xrevrange).keys(READ_KEY),
@@ -223,7 +242,7 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
         "5.0.0",
         "O(N) where N is the number of entries that are trimmed.",
         "Removes the oldest entries, and returns how many they were.",
-        "key <MAXLEN | MINID> [= | ~] threshold [LIMIT count]",
+        "key <MAXLEN | MINID> [= | ~] threshold [LIMIT count] [KEEPREF | DELREF | ACKED]",
     )
     .tips(ANY_OUTPUT),
 ];

@@ -1,6 +1,8 @@
 //! Strings: whole values (`set`, `many`), options that several commands share (`options`), parts of values (`edit`),
-//! counters (`number`), commands that depend on the value (`compare`), and the longest common subsequence (`lcs`).
+//! counters (`number`, `bounded`), commands that depend on the value (`compare`), and the longest common subsequence
+//! (`lcs`).
 
+mod bounded;
 mod compare;
 mod edit;
 mod lcs;

@@ -1,6 +1,6 @@
 //! The family's table.
 
-use super::{compare, edit, lcs, many, number, set};
+use super::{bounded, compare, edit, lcs, many, number, set};
 use crate::command::spec::*;
 
 const INSERT_OVER: &[KeySpec] = &[keys_at(1, 0, 1, &["OW", "insert"])];
@@ -179,6 +179,14 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
         "O(1)",
         "Takes from the integer of a key; a missing key counts as 0.",
         "key decrement",
+    ),
+    spec("increx", -2, FAST_WRITE, bounded::increx).keys(ACCESS_UPDATE_KEY).doc(
+        "string",
+        "8.8.0",
+        "O(1)",
+        "Adds to the number of a key within bounds, and may set the key's deadline.",
+        "key [BYFLOAT increment | BYINT increment] [LBOUND lowerbound] [UBOUND upperbound] [SATURATE] \
+         [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST] [ENX]",
     ),
     spec("incrbyfloat", 3, FAST_WRITE, number::incrbyfloat).keys(ACCESS_UPDATE_KEY).doc(
         "string",

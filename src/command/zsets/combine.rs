@@ -24,12 +24,22 @@ enum Aggregate {
     Sum,
     Min,
     Max,
+    /// The weights of the sources that have the member are added; its scores do not matter.
+    Count,
 }
 
 impl Aggregate {
+    /// What a source with a weight adds for a member with a score.
+    fn share(self, weight: f64, score: f64) -> f64 {
+        match self {
+            Self::Sum | Self::Min | Self::Max => weight * score,
+            Self::Count => weight,
+        }
+    }
+
     fn of(self, one: f64, other: f64) -> f64 {
         match self {
-            Self::Sum => number(one + other),
+            Self::Sum | Self::Count => number(one + other),
             Self::Min if other < one => other,
             Self::Max if other > one => other,
             Self::Min | Self::Max => one,
@@ -92,6 +102,7 @@ impl<'a> Request<'a> {
                         how if eq(how, "sum") => Aggregate::Sum,
                         how if eq(how, "min") => Aggregate::Min,
                         how if eq(how, "max") => Aggregate::Max,
+                        how if eq(how, "count") => Aggregate::Count,
                         _ => return Err(fail::SYNTAX),
                     };
                 }
@@ -140,7 +151,7 @@ fn union<'t>(sources: &[Weighted<'t>], aggregate: Aggregate) -> Vec<Scored<'t>> 
     let mut scores: AHashMap<Cow<'t, [u8]>, f64> = AHashMap::new();
     for (source, weight) in sources {
         source.each(|member, score| {
-            let score = number(weight * score);
+            let score = number(aggregate.share(*weight, score));
             scores.entry(member).and_modify(|sum| *sum = aggregate.of(*sum, score)).or_insert(score);
             true
         });
@@ -156,10 +167,10 @@ fn each_common<'t>(
 ) {
     let Some(((first, weight), others)) = sources.split_first() else { return };
     first.each(|member, score| {
-        let mut score = number(weight * score);
+        let mut score = number(aggregate.share(*weight, score));
         for (other, weight) in others {
             let Some(found) = other.score(&member) else { return true };
-            score = aggregate.of(score, found * weight);
+            score = aggregate.of(score, aggregate.share(*weight, found));
         }
         visit(member, score)
     });

@@ -87,7 +87,7 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
         "2.0.0",
         COMBINED,
         "Stores the members of any of some sorted sets under a key; returns how many there are.",
-        "destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX>]",
+        "destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX | COUNT>]",
     ),
     zset(
         spec("zinterstore", -4, STORE | flag::COUNTED | flag::MOVABLE_KEYS, combine::zinterstore)
@@ -95,7 +95,7 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
         "2.0.0",
         INTERSECTED,
         "Stores the members that some sorted sets have in common under a key; returns how many there are.",
-        "destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX>]",
+        "destination numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX | COUNT>]",
     ),
     zset(
         spec("zdiffstore", -4, STORE | flag::COUNTED | flag::MOVABLE_KEYS, combine::zdiffstore)
@@ -110,14 +110,14 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
         "6.2.0",
         COMBINED,
         "Returns the members of any of some sorted sets.",
-        "numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX>] [WITHSCORES]",
+        "numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX | COUNT>] [WITHSCORES]",
     ),
     zset(
         spec("zinter", -3, READ | flag::MOVABLE_KEYS, combine::zinter).keys(SOURCES),
         "6.2.0",
         INTERSECTED,
         "Returns the members that some sorted sets have in common.",
-        "numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX>] [WITHSCORES]",
+        "numkeys key [key ...] [WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX | COUNT>] [WITHSCORES]",
     ),
     zset(
         spec("zintercard", -3, READ | flag::MOVABLE_KEYS, combine::zintercard).keys(SOURCES),

@@ -84,6 +84,32 @@ impl Stream {
         through.map(|through| TrimPlan { through, removed })
     }
 
+    /// Determines which entries a trim removes if it removes only entries that all groups have read and acknowledged:
+    /// their identifiers, ascending. Other entries stay, even if more are left than there may be. O(entries that all
+    /// groups have read).
+    pub fn plan_acknowledged(&self, trim: Trim) -> Vec<StreamId> {
+        let Some(read) = self.groups().iter().map(|(_, group)| group.position.last_id).min() else {
+            return Vec::new();
+        };
+        let (most, below) = match trim.by {
+            TrimBy::MaxLen(max) => (self.length.saturating_sub(max), None),
+            TrimBy::MinId(min) => (u64::MAX, Some(min)),
+        };
+        let mut through = read;
+        if let Some(min) = below {
+            let Some(before) = min.prev() else { return Vec::new() };
+            through = through.min(before);
+        }
+        if trim.approximate {
+            let Some(plan) = self.plan_trim(trim) else { return Vec::new() };
+            through = through.min(plan.through);
+        }
+        let is_free =
+            |id: &StreamId| self.groups().iter().all(|(_, group)| group.pending_entry(*id).is_none());
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        self.range(StreamId::MIN, through).map(|entry| entry.id).filter(is_free).take(most).collect()
+    }
+
     /// Removes all entries up to and including an identifier. Returns their number. They do not count as deleted one by
     /// one. O(removed nodes + size of one).
     pub fn trim_through(&mut self, through: StreamId) -> u64 {

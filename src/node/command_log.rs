@@ -1,5 +1,6 @@
-//! The slow log: commands that took long.
+//! The command logs: commands that took long, and those with large requests or replies.
 
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 
 /// The most arguments that are kept of one command; the rest are only counted.
@@ -7,15 +8,32 @@ const MOST_ARGS: usize = 32;
 /// Bytes kept of one argument.
 const MOST_BYTES: usize = 128;
 
-/// One slow command.
+/// For what commands are logged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Logged {
+    /// They took long; SLOWLOG shows the same log.
+    Slow,
+    /// Their arguments have many bytes.
+    LargeRequest,
+    /// Their replies have many bytes.
+    LargeReply,
+}
+
+impl Logged {
+    /// All reasons, with their names in COMMANDLOG.
+    pub const ALL: [(&str, Self); 3] =
+        [("slow", Self::Slow), ("large-request", Self::LargeRequest), ("large-reply", Self::LargeReply)];
+}
+
+/// One command that was logged.
 #[derive(Clone, Debug)]
-pub struct SlowEntry {
+pub struct LoggedCommand {
     /// Its number since the server started.
     pub id: i64,
     /// When it ran, in seconds since the epoch.
     pub time: u64,
-    /// How long it ran, in µs.
-    pub micros: u64,
+    /// How long it ran, in µs, or how many bytes its request or reply had.
+    pub amount: u64,
     /// Its arguments, clipped.
     pub args: Vec<Vec<u8>>,
     /// The client's address.
@@ -24,15 +42,15 @@ pub struct SlowEntry {
     pub name: Vec<u8>,
 }
 
-/// The newest slow commands.
+/// The newest commands of one log.
 #[derive(Default, Debug)]
-pub struct SlowLog {
-    entries: VecDeque<SlowEntry>,
+pub struct CommandLog {
+    entries: VecDeque<LoggedCommand>,
     next: i64,
     capacity: usize,
 }
 
-impl SlowLog {
+impl CommandLog {
     /// Sets the most entries that are kept.
     pub fn set_capacity(&mut self, capacity: u64) {
         self.capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
@@ -40,7 +58,7 @@ impl SlowLog {
     }
 
     /// Adds an entry; its number is set here.
-    pub fn add(&mut self, mut entry: SlowEntry) {
+    pub fn add(&mut self, mut entry: LoggedCommand) {
         entry.id = self.next;
         self.next += 1;
         self.entries.push_front(entry);
@@ -48,7 +66,7 @@ impl SlowLog {
     }
 
     /// The entries, the newest first.
-    pub fn entries(&self) -> impl ExactSizeIterator<Item = &SlowEntry> {
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = &LoggedCommand> {
         self.entries.iter()
     }
 
@@ -58,7 +76,18 @@ impl SlowLog {
     }
 }
 
-/// Clips arguments for the slow log: the first 31 of more than 32, each to 128 bytes.
+/// The three logs.
+#[derive(Default, Debug)]
+pub struct CommandLogs([Mutex<CommandLog>; 3]);
+
+impl CommandLogs {
+    /// The log of one kind.
+    pub fn of(&self, kind: Logged) -> &Mutex<CommandLog> {
+        &self.0[kind as usize]
+    }
+}
+
+/// Clips arguments for a log: the first 31 of more than 32, each to 128 bytes.
 pub fn clip<A: AsRef<[u8]>>(args: &[A]) -> Vec<Vec<u8>> {
     let kept = if args.len() > MOST_ARGS { MOST_ARGS - 1 } else { args.len() };
     let mut clipped: Vec<Vec<u8>> = args[..kept].iter().map(|arg| clip_arg(arg.as_ref())).collect();
@@ -99,10 +128,10 @@ mod tests {
 
     #[test]
     fn the_oldest_go_first() {
-        let mut log = SlowLog::default();
+        let mut log = CommandLog::default();
         log.set_capacity(2);
-        let entry =
-            SlowEntry { id: 0, time: 1, micros: 1, args: Vec::new(), addr: String::new(), name: Vec::new() };
+        let (args, addr, name) = (Vec::new(), String::new(), Vec::new());
+        let entry = LoggedCommand { id: 0, time: 1, amount: 1, args, addr, name };
         for _ in 0..3 {
             log.add(entry.clone());
         }
