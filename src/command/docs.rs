@@ -139,8 +139,8 @@ fn reply_arg(out: &mut Reply, spec: &Spec, arg: &Arg, keys: &mut usize) {
     }
 }
 
-/// The kind of an argument. An `increment` is a double for commands whose names end in `float` and behind `BYFLOAT`, else
-/// an integer.
+/// The kind of an argument. An `increment` is a double for commands whose names end in `float`, and behind `BYFLOAT`;
+/// else it is an integer.
 fn kind_of(spec: &Spec, arg: &Arg) -> ArgKind {
     match arg.name.as_str() {
         "increment" if spec.name.ends_with("float") || arg.token.as_deref() == Some("BYFLOAT") => {
